@@ -1,0 +1,35 @@
+#!/usr/bin/env node
+/** ● The `holdfast` command: finds the subcommand, loads only its file, turns what it throws into one sentence and an exit code. */
+import { HoldfastError, UsageError } from "../core/errors.ts";
+import type { CommandEntry } from "./command.ts";
+
+const COMMANDS: readonly CommandEntry[] = [
+  { name: "up", summary: "run all parts and the dashboard", load: () => import("./up.ts") },
+];
+
+async function main(argv: readonly string[]): Promise<number> {
+  const [name, ...rest] = argv;
+  if (name === undefined || name === "--help" || name === "-h" || name === "help") {
+    process.stdout.write(usage());
+    return name === undefined ? 2 : 0;
+  }
+  const entry = COMMANDS.find((command) => command.name === name);
+  if (!entry) throw new UsageError("CLI_USAGE", `No command '${name}'; 'holdfast --help' lists them`);
+  const { run } = await entry.load();
+  return run(rest);
+}
+
+function usage(): string {
+  const lines = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(12)}${summary}`);
+  return ["Usage: holdfast COMMAND [flags]", "", ...lines, "", "'holdfast COMMAND --help' tells a command's flags.", ""].join(
+    "\n",
+  );
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof HoldfastError)) throw error;
+  process.stderr.write(`holdfast: ${error.message}\n`);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+}

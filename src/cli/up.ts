@@ -1,0 +1,4 @@
+/** ● `holdfast up`: all parts in one process. */
+export async function run(): Promise<number> {
+  return 0;
+}

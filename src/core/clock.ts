@@ -1,0 +1,35 @@
+/**
+ * ● The only reader of time. Everything else is told the time, or asks a `Clock` that it was given, so that tests move it by hand
+ * (manual-clock.ts). Monotonic milliseconds for deadlines, wall milliseconds for what people and other machines see.
+ */
+
+/** Cancels a timer; may be called twice, and after it fired. */
+export type Cancel = () => void;
+
+export interface Clock {
+  /** Milliseconds that never go back; the zero point means nothing. */
+  now(): number;
+  /** Milliseconds since 1970-01-01 UTC; may jump when the machine's clock is set. */
+  wallMs(): number;
+  /** Calls once when `now()` has reached the deadline; at once (but not before returning) when it already has. */
+  at(deadlineMs: number, fire: () => void): Cancel;
+}
+
+/** 2^31-1 ms: Node fires longer timeouts at once. Longer deadlines are reached in steps. */
+const TIMEOUT_MS_MAX = 2 ** 31 - 1;
+
+/** The machine's clock. Its timers keep no process alive: open sockets do. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  wallMs: () => Date.now(),
+  at(deadlineMs, fire) {
+    let timer: NodeJS.Timeout;
+    const arm = (): void => {
+      const waitMs = deadlineMs - performance.now();
+      timer = setTimeout(waitMs > TIMEOUT_MS_MAX ? arm : fire, Math.min(Math.max(0, Math.ceil(waitMs)), TIMEOUT_MS_MAX));
+      timer.unref();
+    };
+    arm();
+    return () => clearTimeout(timer);
+  },
+};

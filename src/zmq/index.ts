@@ -1,0 +1,2 @@
+/** ● The door `holdfast/zmq`. */
+export {};

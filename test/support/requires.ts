@@ -1,0 +1,45 @@
+/**
+ * Real peers that a test needs. In CI a missing one is a failure (the test runs and breaks); elsewhere it is a skip that says
+ * aloud what to install.
+ */
+import { execFileSync } from "node:child_process";
+import { codeOf } from "../../src/core/errors.ts";
+
+/** Debian package → a command that succeeds only where it is installed. */
+const PROBES: Readonly<Record<string, readonly [string, ...string[]]>> = {
+  memcached: ["memcached", "-V"],
+  "libmemcached-tools": ["memccat", "--version"],
+  "libcache-memcached-perl": ["perl", "-MCache::Memcached", "-e", "1"],
+  "python3-pymemcache": ["/usr/bin/python3", "-c", "import pymemcache"],
+  "python3-pylibmc": ["/usr/bin/python3", "-c", "import pylibmc"],
+  "python3-zmq": ["/usr/bin/python3", "-c", "import zmq"],
+  "libzmq3-dev": ["sh", "-c", "echo '#include <zmq.h>' | g++ -x c++ -fsyntax-only -"],
+  "redis-server": ["redis-server", "--version"],
+  beanstalkd: ["beanstalkd", "-v"],
+  "nats-server": ["nats-server", "--version"],
+  iproute2: ["ip", "-V"],
+  tcpdump: ["tcpdump", "--version"],
+  tshark: ["tshark", "--version"],
+  chromium: ["/usr/bin/chromium", "--version"],
+  root: ["sh", "-c", "test $(id -u) = 0"],
+};
+
+/**
+ * Options for `test()`: `test("…", requires("python3-zmq"), async () => …)`.
+ *
+ * @returns `{ skip: false }` where all are there or in CI, else `{ skip: "install …" }`
+ */
+export function requires(...packages: readonly string[]): { skip: string | false } {
+  if (process.env["CI"] === "true") return { skip: false };
+  const missing = packages.filter((name) => !works(PROBES[name]!));
+  return { skip: missing.length > 0 && `needs Debian's ${missing.join(", ")}: apt-get install them to run this test` };
+}
+
+function works([command, ...args]: readonly [string, ...string[]]): boolean {
+  try {
+    execFileSync(command, args, { stdio: "ignore" });
+    return true;
+  } catch (error) {
+    return codeOf(error) === "EPERM";
+  }
+}
