@@ -6,6 +6,7 @@ export const ERROR_CODES = {
   // core
   ASSERTION_FAILED: "A bug in Holdfast: an invariant does not hold. Please report it with the message",
   UNIT_INVALID: "A duration or size cannot be read; write '5s', '10m', '64mb' or a number in the option's unit",
+  ADDRESS_INVALID: "An address cannot be read; write HOST:PORT, [IPV6]:PORT or PORT",
   ABORTED: "The caller's AbortSignal fired before the operation settled",
   CLOSED: "The object was closed before or during the operation",
   // command line
