@@ -15,7 +15,23 @@ export const ERROR_CODES = {
   CLI_ADDRESS_UNUSABLE: "An address cannot be listened on here; give the named flag another address",
   CLI_DATA_UNWRITABLE: "The data folder cannot be written; give --data another folder",
   // cache
-  // zmq
+  // zmq: the codes of the `zeromq` package where it has one
+  ERR_ZMTP_UNSPECIFIED: "The peer broke the protocol in a way that has no code of its own; the message says how",
+  ERR_ZMTP_UNEXPECTED_COMMAND: "The peer sent a command that its state or its socket type forbids",
+  ERR_ZMTP_INVALID_SEQUENCE: "The peer's CURVE nonces do not increase: a replay, or two writers on one connection",
+  ERR_ZMTP_KEY_EXCHANGE: "CURVE's key exchange failed; compare both sides' keys",
+  ERR_ZMTP_MALFORMED_COMMAND_UNSPECIFIED: "The peer sent a command that cannot be read",
+  ERR_ZMTP_MALFORMED_COMMAND_MESSAGE: "The peer sent a CURVE MESSAGE that cannot be read",
+  ERR_ZMTP_MALFORMED_COMMAND_HELLO: "The peer sent a HELLO that cannot be read",
+  ERR_ZMTP_MALFORMED_COMMAND_INITIATE: "The peer sent an INITIATE that cannot be read",
+  ERR_ZMTP_MALFORMED_COMMAND_ERROR: "The peer sent an ERROR that cannot be read",
+  ERR_ZMTP_MALFORMED_COMMAND_READY: "The peer sent a READY that cannot be read",
+  ERR_ZMTP_MALFORMED_COMMAND_WELCOME: "The peer sent a WELCOME that cannot be read",
+  ERR_ZMTP_INVALID_METADATA: "The peer's handshake metadata cannot be read, or names a socket type that does not fit",
+  ERR_ZMTP_CRYPTOGRAPHIC: "A CURVE box does not open; compare both sides' keys",
+  ERR_ZMTP_MECHANISM_MISMATCH: "The two sides are set to different security mechanisms",
+  ERR_ZMTP_REFUSED:
+    "The peer answered the handshake with ERROR: its authenticator refused, or it cannot talk to this socket type",
   // queue
   // link
   // wire
