@@ -32,6 +32,7 @@ export const ERROR_CODES = {
   ERR_ZMTP_MECHANISM_MISMATCH: "The two sides are set to different security mechanisms",
   ERR_ZMTP_REFUSED:
     "The peer answered the handshake with ERROR: its authenticator refused, or it cannot talk to this socket type",
+  ZMQ_Z85_INVALID: "A CURVE key as text is 40 characters of the Z85 alphabet (RFC 32); curveKeyPair() makes a pair",
   // queue
   // link
   // wire
