@@ -1,2 +1,11 @@
 /** ● The door `holdfast/cache`. */
-export {};
+export { CacheClient } from "./client/client.ts";
+export { anyValue, bytes, json, text, type Codec, type Encoded } from "./client/codec.ts";
+export type { Credentials } from "./client/handshake.ts";
+export type { CasOutcome } from "./client/interpret.ts";
+export type { Key, KeyPolicy } from "./client/key.ts";
+export type { Versioned } from "./client/operation.ts";
+export type { CacheClientOptions, CallOptions, Gutter, StoreOptions } from "./client/options.ts";
+export type { PlacementRule } from "./client/placement.ts";
+export type { ServerSpec } from "./client/server.ts";
+export type { Ttl } from "./client/ttl.ts";

@@ -15,6 +15,20 @@ export const ERROR_CODES = {
   CLI_ADDRESS_UNUSABLE: "An address cannot be listened on here; give the named flag another address",
   CLI_DATA_UNWRITABLE: "The data folder cannot be written; give --data another folder",
   // cache
+  // cache client
+  CACHE_KEY_INVALID:
+    "A key is empty, over 250 bytes, or has a space or control character; the option `keys` can hash or encode it",
+  CACHE_TTL_INVALID: "A time to live would not mean what it says to memcached; the message says why and what to write",
+  CACHE_VALUE_INVALID: "A value cannot be stored: the codec or the schema refuses it",
+  CACHE_OPTION_INVALID: "An option of the cache client cannot be used; the message names it",
+  CACHE_TIMEOUT: "No answer by the call's deadline; a storing call may have been done all the same",
+  CACHE_UNREACHABLE: "The server cannot be reached or the connection broke; a storing call may have been done all the same",
+  CACHE_QUEUE_FULL: "Too many calls or bytes wait for the server already; ask less at once, or later",
+  CACHE_SERVER_ERROR: "The server cannot do it (SERVER_ERROR): the value is too large, or it has no memory left",
+  CACHE_REFUSED: "The server refuses the command (CLIENT_ERROR) or does not know it (ERROR)",
+  CACHE_AUTH_FAILED: "The server does not accept the username and password",
+  CACHE_REPLY_INVALID: "What the server sent is no reply to what was asked; the connection is closed and opened anew",
+  CACHE_VALUE_UNREADABLE: "The codec or the schema cannot read the stored value",
   // zmq: the codes of the `zeromq` package where it has one
   ERR_ZMTP_UNSPECIFIED: "The peer broke the protocol in a way that has no code of its own; the message says how",
   ERR_ZMTP_UNEXPECTED_COMMAND: "The peer sent a command that its state or its socket type forbids",

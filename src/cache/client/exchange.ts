@@ -1,0 +1,171 @@
+/**
+ * ○ What stands on the wire and waits for its replies: a batch of keys (one `get` line, or its like), or one command.
+ * Replies come back in the order of the exchanges; each tells when it has had its last.
+ */
+import { OperationError, ProtocolError, type HoldfastError } from "../../core/errors.ts";
+import type { Reply } from "../../memcache/reply.ts";
+import { type Question, type Operation, type Taker } from "./operation.ts";
+
+export type Exchange = LookupBatch | CommandExchange;
+
+/** One more taker of a key that the batch already asks for. */
+interface Sharer {
+  readonly position: number;
+  readonly taker: Taker;
+  readonly slot: number;
+}
+
+/**
+ * Keys asked for together. memcached answers found keys in the order asked and leaves out the others, so that a key that comes
+ * back tells which were missed before it. A key that was not asked for, or comes back twice, breaks the connection: that is how
+ * no value is ever given to the wrong key.
+ */
+export class LookupBatch {
+  readonly verb: "get" | "gets";
+  readonly keys: string[] = [];
+  keyBytes = 0;
+  /** What the reply is known by in place of the key: the opaque token of a meta `mg`. */
+  token: string | undefined = undefined;
+  readonly #takers: Taker[] = [];
+  readonly #slots: number[] = [];
+  #positions: Map<string, number> | undefined = undefined;
+  #sharers: Sharer[] | undefined = undefined;
+  #cursor = 0;
+
+  constructor(verb: "get" | "gets") {
+    this.verb = verb;
+  }
+
+  /** Calls waiting on this exchange. */
+  get size(): number {
+    return this.keys.length;
+  }
+
+  /** Asks for a key; one that is already asked for is asked once. */
+  add(key: string, taker: Taker, slot: number): void {
+    const position = this.#positionOf(key);
+    if (position !== undefined) {
+      (this.#sharers ??= []).push({ position, taker, slot });
+      return;
+    }
+    this.keys.push(key);
+    this.#takers.push(taker);
+    this.#slots.push(slot);
+    this.keyBytes += key.length + 1;
+  }
+
+  /** @returns true when the reply was the batch's last */
+  accept(reply: Reply): boolean {
+    switch (reply.kind) {
+      case "VALUE":
+        this.#found(reply);
+        return false;
+      case "VA":
+        this.#found(reply);
+        return true;
+      case "END":
+      case "EN":
+        this.#missUpTo(this.keys.length);
+        return true;
+      default:
+        this.fail(refusalOf(reply) ?? unexpected(reply, this.verb));
+        return true;
+    }
+  }
+
+  fail(error: HoldfastError): void {
+    for (const taker of this.operations()) taker.fail(error);
+  }
+
+  *operations(): IterableIterator<Taker> {
+    yield* this.#takers;
+    for (const { taker } of this.#sharers ?? []) yield taker;
+  }
+
+  #positionOf(key: string): number | undefined {
+    const count = this.keys.length;
+    if (count === 0) return undefined;
+    if (!this.#positions) {
+      this.#positions = new Map();
+      this.#positions.set(this.keys[0]!, 0);
+    }
+    const position = this.#positions.get(key);
+    if (position === undefined) this.#positions.set(key, count);
+    return position;
+  }
+
+  #found(reply: Reply): void {
+    let position = this.#cursor;
+    const { keys } = this;
+    while (position < keys.length && !reply.keyIs(this.token ?? keys[position]!)) position += 1;
+    if (position === keys.length) {
+      throw new ProtocolError("CACHE_REPLY_INVALID", "Cannot use reply: a value for a key that was not asked for");
+    }
+    this.#missUpTo(position);
+    this.#takers[position]!.hit(this.#slots[position]!, reply);
+    this.#sharersAt(position, (taker, slot) => taker.hit(slot, reply));
+    this.#cursor = position + 1;
+  }
+
+  #missUpTo(end: number): void {
+    for (let position = this.#cursor; position < end; position += 1) {
+      this.#takers[position]!.miss(this.#slots[position]!);
+      this.#sharersAt(position, (taker, slot) => taker.miss(slot));
+    }
+    this.#cursor = end;
+  }
+
+  #sharersAt(position: number, give: (taker: Taker, slot: number) => void): void {
+    if (!this.#sharers) return;
+    for (const sharer of this.#sharers) if (sharer.position === position) give(sharer.taker, sharer.slot);
+  }
+}
+
+/** One command and its replies. */
+export class CommandExchange {
+  readonly command: Question;
+  readonly size = 1;
+
+  constructor(command: Question) {
+    this.command = command;
+  }
+
+  accept(reply: Reply): boolean {
+    const refusal = refusalOf(reply);
+    if (!refusal) return this.command.accept(reply);
+    this.command.fail(refusal);
+    // The server may have taken the value's bytes for commands: what follows on this connection means nothing.
+    if (this.command.fields.body !== undefined && reply.kind !== "SERVER_ERROR") throw refusal;
+    return true;
+  }
+
+  fail(error: HoldfastError): void {
+    this.command.fail(error);
+  }
+
+  *operations(): IterableIterator<Operation> {
+    yield this.command;
+  }
+}
+
+/** The server's refusal, or undefined when the reply is none. */
+function refusalOf(reply: Reply): HoldfastError | undefined {
+  switch (reply.kind) {
+    case "SERVER_ERROR":
+      return new OperationError("CACHE_SERVER_ERROR", `Server cannot answer: ${reply.text}`);
+    case "CLIENT_ERROR":
+      return new OperationError("CACHE_REFUSED", `Server refuses: ${reply.text}`);
+    case "ERROR":
+      return new OperationError("CACHE_REFUSED", `Server does not know the command${reply.text && `: ${reply.text}`}`);
+    default:
+      return undefined;
+  }
+}
+
+/** The reply answers another question than the one asked. */
+export function unexpected(reply: Reply, verb: string): ProtocolError {
+  throw new ProtocolError(
+    "CACHE_REPLY_INVALID",
+    `Cannot use reply: '${reply.wholeLine.slice(0, 100)}' does not answer ${verb}`,
+  );
+}

@@ -1,0 +1,40 @@
+/** ○ The cache client's defaults and bounds, each with the reason for its number. Times in ms, sizes in bytes. */
+
+/** 1 s: far above any healthy answer (under 1 ms), short enough that a request handler can still answer its own caller. */
+export const TIMEOUT_MS_DEFAULT = 1000;
+
+/** 16,384 calls: at 100,000 calls a second it is a sixth of a second of backlog, all that a deadline of 1 s can hope to serve. */
+export const QUEUE_CALLS_MAX = 16_384;
+
+/** 64 MiB of values waiting for one server: 64 values of memcached's largest default size. */
+export const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
+
+/** 1 MiB handed to the socket and not yet taken by the kernel; past it, encoding waits for the peer to read. */
+export const SOCKET_BYTES_HIGH = 1024 * 1024;
+
+/** 64 KiB: what libuv reads at once. */
+export const READ_BYTES = 64 * 1024;
+
+/** 64 MiB: 64 times memcached's default item size; a server that announces more is garbage or misconfigured. */
+export const VALUE_BYTES_MAX = 64 * 1024 * 1024;
+
+/** 250 bytes: memcached's limit. */
+export const KEY_BYTES_MAX = 250;
+
+/** 100 keys in one `get` line: the server's work a key is flat from here on, and its reply stays a bounded burst. */
+export const KEYS_PER_LINE_MAX = 100;
+
+/** 16 KiB of keys in one `get` line: memcached buffers a line whole, and keys may have 250 bytes. */
+export const LINE_BYTES_MAX = 16 * 1024;
+
+/** 30 days in seconds: memcached reads anything larger as a date. */
+export const TTL_RELATIVE_S_MAX = 30 * 24 * 60 * 60;
+
+/** 3 failures in a row: one may be a restart, two a coincidence. */
+export const EJECT_AFTER_FAILURES = 3;
+
+/** 50 ms: the shortest wait before the second attempt to connect; grows twofold. */
+export const BACKOFF_MS_MIN = 50;
+
+/** 10 s: a server that came back is found within this time, at the cost of six attempts a minute. */
+export const BACKOFF_MS_MAX = 10_000;

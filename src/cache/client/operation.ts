@@ -1,0 +1,315 @@
+/**
+ * ○ One call of a caller, from asking to settling. Invariant: it settles exactly once; whatever comes afterwards (a late reply,
+ * a second failure) changes nothing. An operation knows its question and how to read the answer, not how either is written.
+ */
+import { OperationError, ProtocolError, messageOf, type HoldfastError } from "../../core/errors.ts";
+import type { Reply } from "../../memcache/reply.ts";
+import type { Codec } from "./codec.ts";
+
+/** Who is told how calls end: the client's counters, events and error policy. */
+export interface Observer {
+  hit(count: number): void;
+  miss(count: number): void;
+  /** True when the failed call shall count as a miss instead. */
+  failed(operation: Operation, error: HoldfastError): boolean;
+  settled(operation: Operation): void;
+}
+
+/** The questions of memcached, in the classic protocol's words. */
+export type Verb =
+  | "get"
+  | "gets"
+  | "set"
+  | "add"
+  | "replace"
+  | "append"
+  | "prepend"
+  | "cas"
+  | "delete"
+  | "touch"
+  | "incr"
+  | "decr"
+  | "flush_all"
+  | "stats"
+  | "version"
+  | "meta"
+  | "config";
+
+export abstract class Operation {
+  readonly verb: Verb;
+  /** Wire key (key.ts); empty for what concerns the whole server. */
+  readonly key: string;
+  readonly observer: Observer;
+  readonly deadlineMs: number;
+  settled = false;
+  /** Reads are asked again, once, when their connection breaks. */
+  retries = 0;
+  /** Bytes of value it keeps waiting in the queue; for text its letters. */
+  bodyBytes = 0;
+  /** Undone when the operation settles: the listener on the caller's signal. */
+  release: (() => void) | undefined = undefined;
+
+  constructor(verb: Verb, key: string, observer: Observer, deadlineMs: number) {
+    this.verb = verb;
+    this.key = key;
+    this.observer = observer;
+    this.deadlineMs = deadlineMs;
+  }
+
+  /** Settles as failed: rejects, or gives the miss value where the client was told to. Nothing when already settled. */
+  fail(error: HoldfastError): void {
+    if (this.settled) return;
+    if (this.observer.failed(this, error)) this.giveUp();
+    else this.reject(error);
+    this.finish();
+  }
+
+  /** Settles as missed: no server answers for the key. */
+  missed(): void {
+    if (this.settled) return;
+    this.observer.miss(1);
+    this.giveUp();
+    this.finish();
+  }
+
+  /** Settles the caller's promise with what a miss gives. */
+  protected abstract giveUp(): void;
+  protected abstract reject(error: HoldfastError): void;
+
+  protected finish(): void {
+    this.settled = true;
+    this.release?.();
+    this.release = undefined;
+    this.observer.settled(this);
+  }
+}
+
+/** Reads one found item. */
+export type Read<T> = (reply: Reply, codec: Codec<unknown>) => T;
+
+/** A value and the CAS number it was read with. */
+export interface Versioned<T> {
+  readonly value: T;
+  /** The item's version: `cas()` stores only while it is still this one. */
+  readonly cas: bigint;
+}
+
+export const readValue: Read<unknown> = (reply, codec) => codec.decode(reply.valueBytes, reply.flags);
+
+export const readVersioned: Read<Versioned<unknown>> = (reply, codec) => ({ value: readValue(reply, codec), cas: reply.cas });
+
+/** Where found and missed keys of a `get` go: `slot` is the taker's own number for the key. */
+export interface Taker extends Operation {
+  hit(slot: number, reply: Reply): void;
+  miss(slot: number): void;
+}
+
+/** get and gets of one key. */
+export class Lookup<T> extends Operation implements Taker {
+  readonly #codec: Codec<unknown>;
+  readonly #read: Read<T>;
+  readonly #resolve: (value: T | undefined) => void;
+  readonly #reject: (error: HoldfastError) => void;
+
+  constructor(
+    verb: "get" | "gets",
+    key: string,
+    observer: Observer,
+    deadlineMs: number,
+    codec: Codec<unknown>,
+    read: Read<T>,
+    resolve: (value: T | undefined) => void,
+    reject: (error: HoldfastError) => void,
+  ) {
+    super(verb, key, observer, deadlineMs);
+    this.#codec = codec;
+    this.#read = read;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  hit(_slot: number, reply: Reply): void {
+    if (this.settled) return;
+    let value: T;
+    try {
+      value = this.#read(reply, this.#codec);
+    } catch (error) {
+      this.fail(unreadable(this.key, error));
+      return;
+    }
+    this.observer.hit(1);
+    this.#resolve(value);
+    this.finish();
+  }
+
+  miss(): void {
+    if (this.settled) return;
+    this.observer.miss(1);
+    this.#resolve(undefined);
+    this.finish();
+  }
+
+  protected giveUp(): void {
+    this.#resolve(undefined);
+  }
+
+  protected reject(error: HoldfastError): void {
+    this.#reject(error);
+  }
+}
+
+/** What the keys of one getMany call found, over all servers: settles when its last part does. */
+export interface Gathering {
+  found(wireKey: string, value: unknown): void;
+  partDone(error?: HoldfastError): void;
+}
+
+/** The keys of one getMany call that live on one server. Encoded piece by piece as the socket takes them. */
+export class LookupMany<T> extends Operation implements Taker {
+  readonly keys: readonly string[];
+  /** Keys already given to the wire. */
+  asked = 0;
+  #answered = 0;
+  readonly #codec: Codec<unknown>;
+  readonly #read: Read<T>;
+  readonly #gathering: Gathering;
+  #hits = 0;
+
+  constructor(
+    verb: "get" | "gets",
+    keys: readonly string[],
+    observer: Observer,
+    deadlineMs: number,
+    codec: Codec<unknown>,
+    read: Read<T>,
+    gathering: Gathering,
+  ) {
+    super(verb, "", observer, deadlineMs);
+    this.keys = keys;
+    this.#codec = codec;
+    this.#read = read;
+    this.#gathering = gathering;
+  }
+
+  hit(slot: number, reply: Reply): void {
+    if (this.settled) return;
+    let value: T;
+    try {
+      value = this.#read(reply, this.#codec);
+    } catch (error) {
+      this.fail(unreadable(this.keys[slot]!, error));
+      return;
+    }
+    this.#hits += 1;
+    this.#gathering.found(this.keys[slot]!, value);
+    this.#answer();
+  }
+
+  miss(): void {
+    if (!this.settled) this.#answer();
+  }
+
+  /** Starts over on a new connection: what was asked is asked again. */
+  restart(): void {
+    this.asked = 0;
+    this.#answered = 0;
+    this.#hits = 0;
+  }
+
+  #answer(): void {
+    this.#answered += 1;
+    if (this.#answered < this.keys.length) return;
+    this.observer.hit(this.#hits);
+    this.observer.miss(this.keys.length - this.#hits);
+    this.#gathering.partDone();
+    this.finish();
+  }
+
+  protected giveUp(): void {
+    this.#gathering.partDone();
+  }
+
+  protected reject(error: HoldfastError): void {
+    this.#gathering.partDone(error);
+  }
+}
+
+/** What a command says besides its verb and key. */
+export interface CommandFields {
+  readonly body?: string | Uint8Array;
+  readonly flags?: number;
+  readonly exptime?: number;
+  readonly cas?: bigint;
+  readonly delta?: bigint;
+  /** Words behind the verb for `stats`, `flush_all`, `config`; for `meta` the line up to the value's length. */
+  readonly words?: string;
+  /** `meta` only: the line from there on, with its leading space. */
+  readonly tail?: string;
+}
+
+/** Reads a reply of a command: its result, or undefined when more replies follow. Throws what the caller shall get. */
+export type Interpret<T> = (reply: Reply, verb: Verb) => { readonly result: T } | undefined;
+
+/** Everything but get and gets, as the wire sees it: one question, answered in order. */
+export interface Question extends Operation {
+  readonly fields: CommandFields;
+  /**
+   * Takes a reply.
+   *
+   * @returns true when it was the last one
+   * @throws ProtocolError CACHE_REPLY_INVALID when the reply answers another question: the connection has lost its place
+   */
+  accept(reply: Reply): boolean;
+}
+
+/** A question with the promise that waits for its answer. */
+export class Command<T> extends Operation implements Question {
+  readonly fields: CommandFields;
+  readonly #interpret: Interpret<T>;
+  readonly #missed: T;
+  readonly #resolve: (value: T) => void;
+  readonly #reject: (error: HoldfastError) => void;
+
+  constructor(
+    verb: Exclude<Verb, "get" | "gets">,
+    key: string,
+    observer: Observer,
+    deadlineMs: number,
+    fields: CommandFields,
+    interpret: Interpret<T>,
+    missed: T,
+    resolve: (value: T) => void,
+    reject: (error: HoldfastError) => void,
+  ) {
+    super(verb, key, observer, deadlineMs);
+    this.fields = fields;
+    this.bodyBytes = fields.body?.length ?? 0;
+    this.#interpret = interpret;
+    this.#missed = missed;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  accept(reply: Reply): boolean {
+    const outcome = this.#interpret(reply, this.verb);
+    if (!outcome) return false;
+    if (!this.settled) {
+      this.#resolve(outcome.result);
+      this.finish();
+    }
+    return true;
+  }
+
+  protected giveUp(): void {
+    this.#resolve(this.#missed);
+  }
+
+  protected reject(error: HoldfastError): void {
+    this.#reject(error);
+  }
+}
+
+function unreadable(key: string, cause: unknown): HoldfastError {
+  if (cause instanceof ProtocolError || cause instanceof OperationError) return cause;
+  return new ProtocolError("CACHE_VALUE_UNREADABLE", `Cannot read value of '${key}': ${messageOf(cause)}`, { cause });
+}

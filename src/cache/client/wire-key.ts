@@ -1,0 +1,18 @@
+/**
+ * ○ Keys as they stand on the wire: text of one byte a character. A key that must go as base64 through the meta protocol is
+ * its base64 behind a mark, so that one string says both.
+ */
+import { Buffer } from "node:buffer";
+
+/** The mark of a wire key in base64: a space can begin no plain key. */
+export const BASE64_MARK = " ";
+
+/** True for a wire key that goes as base64. */
+export function isBase64(wireKey: string): boolean {
+  return wireKey.startsWith(BASE64_MARK);
+}
+
+/** The text whose hash places a key on a server: the raw bytes, so that base64 does not move it. */
+export function placementKey(wireKey: string): string {
+  return isBase64(wireKey) ? Buffer.from(wireKey.slice(1), "base64").toString("latin1") : wireKey;
+}
