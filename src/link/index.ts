@@ -1,2 +1,16 @@
-/** ● The door `holdfast/link`. */
-export {};
+/**
+ * ● The door `holdfast/link`: TCP connections that last for days, whose keep-alive is set and verified, whose dead peers are found
+ * in a stated time.
+ */
+export { connect } from "./byte-client.ts";
+export type { ConnectOptions, LinkClient, LinkClientEvents } from "./byte-client.ts";
+export { listen } from "./byte-server.ts";
+export type { LinkServer, LinkServerEvents, LinkServerStats, ListenOptions } from "./byte-server.ts";
+export type { ByteLink, LinkStats } from "./byte-link.ts";
+export type { BackoffOptions } from "./backoff.ts";
+export { END_REASONS } from "./end.ts";
+export type { EndReason, LinkEnd } from "./end.ts";
+export type { KeepAlive, KeepAliveOptions, TuneWarning } from "./keep-alive.ts";
+export type { KernelKeepAlive } from "./kernel.ts";
+export { tune } from "./tune.ts";
+export type { TuneReport } from "./tune.ts";

@@ -1,0 +1,205 @@
+/**
+ * ● The client of byte mode: one TCP connection at a time to one server, made anew after it ended where asked to.
+ * What was sent and not read by the peer when a connection ended is lost: session mode is for those who cannot have that.
+ */
+import { EventEmitter } from "node:events";
+import { connect as connectSocket } from "node:net";
+import type { Cancel, Clock } from "../core/clock.ts";
+import { systemClock } from "../core/clock.ts";
+import { OperationError } from "../core/errors.ts";
+import { HOST_DEFAULT } from "../core/limits.ts";
+import type { Random } from "../core/random.ts";
+import { sizeBytes } from "../core/units.ts";
+import type { Size } from "../core/units.ts";
+import { Backoff } from "./backoff.ts";
+import type { BackoffOptions } from "./backoff.ts";
+import { ByteLink } from "./byte-link.ts";
+import type { LinkOwner, LinkStats } from "./byte-link.ts";
+import { endOf, endOfError } from "./end.ts";
+import type { LinkEnd } from "./end.ts";
+import { readKeepAlive } from "./keep-alive.ts";
+import type { KeepAlive, KeepAliveOptions } from "./keep-alive.ts";
+import { CONNECT_MS_MAX, PORT_DEFAULT, UNSENT_BYTES_MAX } from "./limits.ts";
+import { kernelTimers } from "./proc-net.ts";
+import type { TuneReport } from "./tune.ts";
+
+/** Options of `connect`. */
+export interface ConnectOptions extends KeepAliveOptions {
+  /** Default 127.0.0.1. */
+  readonly host?: string;
+  /** Default 12345. */
+  readonly port?: number;
+  /** Connect again after an end: true, or the waiting times. Default false. */
+  readonly reconnect?: boolean | BackoffOptions;
+  /** Bytes that may wait for the peer to read them. Default 1 MiB. */
+  readonly unsentMax?: Size;
+  /** Ends the client when it fires. */
+  readonly signal?: AbortSignal;
+  /** For tests: the clock. */
+  readonly clock?: Clock;
+  /** For tests: chance. */
+  readonly random?: Random;
+}
+
+/** What a byte client emits. */
+export interface LinkClientEvents {
+  open: [link: ByteLink, report: TuneReport];
+  bytes: [bytes: Buffer];
+  /** A connection ended or could not be made. */
+  end: [end: LinkEnd];
+  /** The next attempt comes in `inMs`. */
+  waiting: [inMs: number];
+  /** The client is done: closed, or its connection ended and `reconnect` is off. */
+  close: [end: LinkEnd];
+}
+
+/** A connection in byte mode, and its successors. */
+export class LinkClient extends EventEmitter<LinkClientEvents> implements LinkOwner {
+  /** @internal */
+  readonly clock: Clock;
+  readonly keepAlive: KeepAlive;
+  /** @internal */
+  readonly unsentBytesMax: number;
+  readonly #host: string;
+  readonly #port: number;
+  readonly #backoff: Backoff | undefined;
+  #link: ByteLink | undefined;
+  #connections = 0;
+  #last: LinkEnd | undefined;
+  #cancelWait: Cancel | undefined;
+  #closed = false;
+  readonly #done = Promise.withResolvers<LinkEnd>();
+
+  /** @internal Use `connect`. */
+  constructor(options: ConnectOptions) {
+    super();
+    this.clock = options.clock ?? systemClock;
+    this.keepAlive = readKeepAlive(options).values;
+    this.unsentBytesMax = sizeBytes(options.unsentMax ?? UNSENT_BYTES_MAX, "unsentMax");
+    this.#host = options.host ?? HOST_DEFAULT;
+    this.#port = options.port ?? PORT_DEFAULT;
+    const { reconnect = false, random = Math.random } = options;
+    if (reconnect !== false) this.#backoff = new Backoff(reconnect === true ? {} : reconnect, random);
+    options.signal?.addEventListener("abort", () => void this.close(), { once: true });
+  }
+
+  /** The connection there is, or undefined between two. */
+  get link(): ByteLink | undefined {
+    return this.#link;
+  }
+
+  /** Resolves with the last end when the client is done. */
+  get closed(): Promise<LinkEnd> {
+    return this.#done.promise;
+  }
+
+  /**
+   * Sends bytes over the connection there is.
+   *
+   * @returns resolves when the kernel has taken them
+   * @throws OperationError LINK_ENDED, LINK_FULL
+   */
+  async send(bytes: Uint8Array | string): Promise<void> {
+    if (!this.#link) {
+      throw new OperationError("LINK_ENDED", `Cannot send to ${this.#host}:${this.#port}: ${this.#last?.message ?? "not connected"}`);
+    }
+    await this.#link.send(typeof bytes === "string" ? Buffer.from(bytes) : bytes);
+  }
+
+  /** The connection's numbers, or undefined between two. */
+  stats(): LinkStats | undefined {
+    return this.#link?.stats(kernelTimers());
+  }
+
+  /** Sends what waits, then FIN; resolves when the connection is gone. May be called twice. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancelWait?.();
+    if (this.#link) this.#link.close("closed");
+    else this.#finish(this.#last ?? endOf("closed"));
+    await this.#done.promise;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** @internal One attempt; resolves when connected. */
+  async attempt(): Promise<void> {
+    const socket = connectSocket({ host: this.#host, port: this.#port, noDelay: true });
+    const cancel = this.clock.at(this.clock.now() + CONNECT_MS_MAX, () => {
+      socket.destroy(Object.assign(new Error("no answer within 10 s"), { code: "EHOSTUNREACH" }));
+    });
+    try {
+      await new Promise<void>((resolve, reject) => {
+        socket.once("connect", resolve);
+        socket.once("error", reject);
+      });
+    } finally {
+      cancel();
+    }
+    socket.removeAllListeners("error");
+    this.#connections += 1;
+    this.#link = new ByteLink(socket, { id: this.#connections, owner: this });
+    const report = this.#link.tune();
+    this.#backoff?.connected(this.clock.now());
+    this.emit("open", this.#link, report);
+    if (this.#closed) this.#link.close("closed");
+  }
+
+  /** @internal */
+  bytes(_link: ByteLink, bytes: Buffer): void {
+    this.emit("bytes", bytes);
+  }
+
+  /** @internal */
+  ended(_link: ByteLink, end: LinkEnd): void {
+    this.#link = undefined;
+    this.#next(end);
+  }
+
+  #next(end: LinkEnd): void {
+    this.#last = end;
+    this.emit("end", end);
+    if (this.#closed || !this.#backoff) return this.#finish(end);
+    const inMs = this.#backoff.next(this.clock.now());
+    this.emit("waiting", inMs);
+    this.#cancelWait = this.clock.at(this.clock.now() + inMs, () => this.retry());
+  }
+
+  /** @internal An attempt whose failure leads to the next. */
+  retry(): void {
+    this.attempt().catch((error: unknown) => this.#next(endOfError(error, { retransmitting: false })));
+  }
+
+  #finish(end: LinkEnd): void {
+    this.emit("close", end);
+    this.#done.resolve(end);
+  }
+}
+
+/**
+ * Connects in byte mode.
+ *
+ * @returns the client: connected, or with `reconnect` still trying
+ * @throws OperationError LINK_ENDED when the connection cannot be made and `reconnect` is off; UsageError LINK_OPTION_INVALID
+ * @example
+ * const client = await connect({ host: "10.0.0.5", port: 12345 });
+ * await client.send("21.5\n");
+ */
+export async function connect(options: ConnectOptions = {}): Promise<LinkClient> {
+  const client = new LinkClient(options);
+  if (options.reconnect) {
+    client.retry();
+    return client;
+  }
+  try {
+    await client.attempt();
+  } catch (cause) {
+    const { message } = endOfError(cause, { retransmitting: false });
+    throw new OperationError("LINK_ENDED", `Cannot connect to ${options.host ?? HOST_DEFAULT}:${options.port ?? PORT_DEFAULT}: ${message}`, {
+      cause,
+    });
+  }
+  return client;
+}
