@@ -50,7 +50,6 @@ export const ERROR_CODES = {
   // queue
   // link
   LINK_OPTION_INVALID: "An option of a link is out of its range; the message names the range",
-  LINK_ADDRESS_UNUSABLE: "An address cannot be listened on: taken, not of this machine, or not allowed; the cause has the system's word",
   LINK_FULL: "Too much is waiting to be sent or acknowledged; wait for earlier sends to settle",
   LINK_ENDED: "The connection ended, or could not be made, before the operation settled; the message has the reason",
   // wire

@@ -4,6 +4,7 @@
  */
 import { EventEmitter } from "node:events";
 import { connect as connectSocket } from "node:net";
+import type { Socket } from "node:net";
 import type { Cancel, Clock } from "../core/clock.ts";
 import { systemClock } from "../core/clock.ts";
 import { OperationError } from "../core/errors.ts";
@@ -22,6 +23,9 @@ import type { KeepAlive, KeepAliveOptions } from "./keep-alive.ts";
 import { CONNECT_MS_MAX, PORT_DEFAULT, UNSENT_BYTES_MAX } from "./limits.ts";
 import { kernelTimers } from "./proc-net.ts";
 import type { TuneReport } from "./tune.ts";
+
+/** One day: the timer only has to exist. */
+const AWAKE_MS = 86_400_000;
 
 /** Options of `connect`. */
 export interface ConnectOptions extends KeepAliveOptions {
@@ -68,6 +72,10 @@ export class LinkClient extends EventEmitter<LinkClientEvents> implements LinkOw
   #last: LinkEnd | undefined;
   #cancelWait: Cancel | undefined;
   #closed = false;
+  #finished = false;
+  #connecting: Socket | undefined;
+  /** Keeps the process alive while nothing but a timer of the clock, which does not, leads on. */
+  #awake: NodeJS.Timeout | undefined;
   readonly #done = Promise.withResolvers<LinkEnd>();
 
   /** @internal Use `connect`. */
@@ -101,7 +109,10 @@ export class LinkClient extends EventEmitter<LinkClientEvents> implements LinkOw
    */
   async send(bytes: Uint8Array | string): Promise<void> {
     if (!this.#link) {
-      throw new OperationError("LINK_ENDED", `Cannot send to ${this.#host}:${this.#port}: ${this.#last?.message ?? "not connected"}`);
+      throw new OperationError(
+        "LINK_ENDED",
+        `Cannot send to ${this.#host}:${this.#port}: ${this.#last?.message ?? "not connected"}`,
+      );
     }
     await this.#link.send(typeof bytes === "string" ? Buffer.from(bytes) : bytes);
   }
@@ -116,6 +127,7 @@ export class LinkClient extends EventEmitter<LinkClientEvents> implements LinkOw
     this.#closed = true;
     this.#cancelWait?.();
     if (this.#link) this.#link.close("closed");
+    else if (this.#connecting) this.#connecting.destroy(new Error("closed"));
     else this.#finish(this.#last ?? endOf("closed"));
     await this.#done.promise;
   }
@@ -126,7 +138,9 @@ export class LinkClient extends EventEmitter<LinkClientEvents> implements LinkOw
 
   /** @internal One attempt; resolves when connected. */
   async attempt(): Promise<void> {
+    clearInterval(this.#awake);
     const socket = connectSocket({ host: this.#host, port: this.#port, noDelay: true });
+    this.#connecting = socket;
     const cancel = this.clock.at(this.clock.now() + CONNECT_MS_MAX, () => {
       socket.destroy(Object.assign(new Error("no answer within 10 s"), { code: "EHOSTUNREACH" }));
     });
@@ -137,6 +151,7 @@ export class LinkClient extends EventEmitter<LinkClientEvents> implements LinkOw
       });
     } finally {
       cancel();
+      this.#connecting = undefined;
     }
     socket.removeAllListeners("error");
     this.#connections += 1;
@@ -164,6 +179,7 @@ export class LinkClient extends EventEmitter<LinkClientEvents> implements LinkOw
     if (this.#closed || !this.#backoff) return this.#finish(end);
     const inMs = this.#backoff.next(this.clock.now());
     this.emit("waiting", inMs);
+    this.#awake = setInterval(() => {}, AWAKE_MS);
     this.#cancelWait = this.clock.at(this.clock.now() + inMs, () => this.retry());
   }
 
@@ -173,6 +189,9 @@ export class LinkClient extends EventEmitter<LinkClientEvents> implements LinkOw
   }
 
   #finish(end: LinkEnd): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    clearInterval(this.#awake);
     this.emit("close", end);
     this.#done.resolve(end);
   }
@@ -197,9 +216,13 @@ export async function connect(options: ConnectOptions = {}): Promise<LinkClient>
     await client.attempt();
   } catch (cause) {
     const { message } = endOfError(cause, { retransmitting: false });
-    throw new OperationError("LINK_ENDED", `Cannot connect to ${options.host ?? HOST_DEFAULT}:${options.port ?? PORT_DEFAULT}: ${message}`, {
-      cause,
-    });
+    throw new OperationError(
+      "LINK_ENDED",
+      `Cannot connect to ${options.host ?? HOST_DEFAULT}:${options.port ?? PORT_DEFAULT}: ${message}`,
+      {
+        cause,
+      },
+    );
   }
   return client;
 }

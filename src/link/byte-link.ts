@@ -201,7 +201,7 @@ function destroyAfterLastLook(this: Socket, error: Error | null, done: (error?: 
     const info = fd === undefined ? undefined : kernel()?.tcpInfo(fd);
     link.ending(endOfError(error, { retransmitting: info !== undefined && parseTcpInfo(info).retransmits > 0 }));
   }
-  (Object.getPrototypeOf(this) as Socket)._destroy(error, done);
+  (Object.getPrototypeOf(this) as Socket)._destroy.call(this, error, done);
 }
 
 function onClose(this: Socket): void {

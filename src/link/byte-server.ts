@@ -5,9 +5,9 @@
 import { EventEmitter } from "node:events";
 import { createServer } from "node:net";
 import type { AddressInfo, Server, Socket } from "node:net";
+import { showAddress } from "../core/address.ts";
 import type { Clock } from "../core/clock.ts";
 import { systemClock } from "../core/clock.ts";
-import { OperationError } from "../core/errors.ts";
 import { DRAIN_MS_MAX, HOST_DEFAULT } from "../core/limits.ts";
 import { sizeBytes } from "../core/units.ts";
 import type { Size } from "../core/units.ts";
@@ -95,10 +95,14 @@ export class LinkServer extends EventEmitter<LinkServerEvents> implements LinkOw
     this.#server.on("error", () => this.#count("failed"));
   }
 
-  /** Where the server listens. */
-  get address(): { readonly host: string; readonly port: number } {
+  /** Where the server listens: "127.0.0.1:12345". */
+  get address(): string {
     const { address, port } = this.#server.address() as AddressInfo;
-    return { host: address, port };
+    return showAddress({ host: address, port });
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
   }
 
   /** The connections there are. */
@@ -172,20 +176,14 @@ export class LinkServer extends EventEmitter<LinkServerEvents> implements LinkOw
  * Listens for connections in byte mode.
  *
  * @returns the server, listening
- * @throws UsageError LINK_OPTION_INVALID, UNIT_INVALID; OperationError LINK_ADDRESS_UNUSABLE
+ * @throws UsageError LINK_OPTION_INVALID, UNIT_INVALID; the system's error (EADDRINUSE …) when the address cannot be listened on
  * @example
  * const server = await listen({ port: 12345, idle: "5s", interval: "10s", count: 3 });
  * server.on("bytes", (link, bytes) => console.log(link.peer, bytes.toString()));
  */
 export async function listen(options: ListenOptions = {}): Promise<LinkServer> {
   const server = new LinkServer(options);
-  try {
-    await server.start(options);
-  } catch (cause) {
-    const where = `${options.host ?? HOST_DEFAULT}:${options.port ?? PORT_DEFAULT}`;
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new OperationError("LINK_ADDRESS_UNUSABLE", `Cannot listen on ${where}: ${why}`, { cause });
-  }
+  await server.start(options);
   return server;
 }
 

@@ -14,3 +14,7 @@ export type { KeepAlive, KeepAliveOptions, TuneWarning } from "./keep-alive.ts";
 export type { KernelKeepAlive } from "./kernel.ts";
 export { tune } from "./tune.ts";
 export type { TuneReport } from "./tune.ts";
+export { bound, slackMs } from "./bound.ts";
+export type { Bound, BoundOptions, BoundWarning } from "./bound.ts";
+export { PATHS } from "./paths.ts";
+export type { Path, PathName } from "./paths.ts";

@@ -73,7 +73,10 @@ export function readKeepAlive(options: KeepAliveOptions = {}): { values: KeepAli
   const intervalMs = wholeSeconds("interval", options.interval ?? KEEP_ALIVE_DEFAULT.intervalMs);
   const count = options.count ?? KEEP_ALIVE_DEFAULT.count;
   if (!Number.isInteger(count) || count < 1 || count > KEEP_ALIVE_COUNT_MAX) {
-    throw new UsageError("LINK_OPTION_INVALID", `Cannot set count: ${count} is no whole number from 1 to ${KEEP_ALIVE_COUNT_MAX}`);
+    throw new UsageError(
+      "LINK_OPTION_INVALID",
+      `Cannot set count: ${count} is no whole number from 1 to ${KEEP_ALIVE_COUNT_MAX}`,
+    );
   }
   const userTimeoutMs = userTimeout(options.userTimeout ?? "auto", { idleMs, intervalMs, count });
   return { values: { idleMs, intervalMs, count, userTimeoutMs }, warnings };

@@ -24,7 +24,15 @@ const SYSTEMS: Readonly<Record<string, Constants>> = {
   // linux: include/uapi/linux/tcp.h, asm-generic/socket.h
   linux: { socketLevel: 1, keepAlive: 9, idle: 4, interval: 5, count: 6, userTimeout: 18, info: 11 },
   // macOS: netinet/tcp.h (TCP_KEEPALIVE, TCP_KEEPINTVL, TCP_KEEPCNT)
-  darwin: { socketLevel: 0xffff, keepAlive: 8, idle: 0x10, interval: 0x101, count: 0x102, userTimeout: undefined, info: undefined },
+  darwin: {
+    socketLevel: 0xffff,
+    keepAlive: 8,
+    idle: 0x10,
+    interval: 0x101,
+    count: 0x102,
+    userTimeout: undefined,
+    info: undefined,
+  },
 };
 
 /** 512: more than any kernel's struct tcp_info so far (280 bytes in 6.18); the kernel writes what it has and says how much. */

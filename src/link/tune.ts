@@ -50,7 +50,13 @@ export function applyKeepAlive(
   const base = { asked: values, warnings };
   if (fd === undefined || socket.connecting) {
     const message = "the socket is not connected yet: tune it again in its 'connect' event to set and read back everything";
-    return { ...base, backend: "partial", readBy: "nothing", actual: {}, warnings: [...warnings, { code: "not-connected", message }] };
+    return {
+      ...base,
+      backend: "partial",
+      readBy: "nothing",
+      actual: {},
+      warnings: [...warnings, { code: "not-connected", message }],
+    };
   }
   return access ? throughKernel(fd, { values, warnings, access }) : withoutKernel(socket, base);
 }
@@ -87,7 +93,10 @@ function withoutKernel(socket: Socket, { asked, warnings }: Pick<TuneReport, "as
   const more: TuneWarning[] = [];
   if (!takesAll) {
     more.push(
-      { code: "interval-ignored", message: "this runtime sets the interval to 1 s: use Node 24.19, 26.4 or later, or install koffi" },
+      {
+        code: "interval-ignored",
+        message: "this runtime sets the interval to 1 s: use Node 24.19, 26.4 or later, or install koffi",
+      },
       { code: "count-ignored", message: "this runtime sets the count to 10: use Node 24.19, 26.4 or later, or install koffi" },
     );
   }
@@ -111,5 +120,6 @@ function withoutKernel(socket: Socket, { asked, warnings }: Pick<TuneReport, "as
 
 const USER_TIMEOUT_UNSET: TuneWarning = {
   code: "user-timeout-unset",
-  message: "TCP_USER_TIMEOUT cannot be set here (it needs Linux and node:ffi or koffi): unacknowledged data may hang for 15 minutes",
+  message:
+    "TCP_USER_TIMEOUT cannot be set here (it needs Linux and node:ffi or koffi): unacknowledged data may hang for 15 minutes",
 };

@@ -1,0 +1,50 @@
+/**
+ * ○ What stands between two machines and how long it remembers an idle connection. Numbers are the vendors' defaults; where one can
+ * be configured, pass your own duration to `bound` instead of a name.
+ */
+
+/** A middlebox that forgets idle connections. */
+export interface Path {
+  /** Silence after which it forgets. */
+  readonly idleMs: number;
+  /** True when only payload counts as traffic: TCP keep-alive probes do not keep the connection. */
+  readonly payloadOnly: boolean;
+  /** What the two ends see. */
+  readonly then: "close" | "reset" | "silence";
+  /** Who says so. */
+  readonly source: string;
+}
+
+export const PATHS = {
+  "aws-alb": { idleMs: 60_000, payloadOnly: true, then: "close", source: "AWS, Application Load Balancer attributes" },
+  "aws-clb": { idleMs: 60_000, payloadOnly: true, then: "close", source: "AWS, Classic Load Balancer idle timeout" },
+  "aws-nlb": { idleMs: 350_000, payloadOnly: false, then: "reset", source: "AWS, Network Load Balancer TCP idle timeout" },
+  "aws-nat": { idleMs: 350_000, payloadOnly: false, then: "reset", source: "AWS, NAT gateway troubleshooting" },
+  "azure-lb": { idleMs: 240_000, payloadOnly: false, then: "silence", source: "Microsoft, load-balancer-tcp-reset" },
+  "azure-firewall": { idleMs: 240_000, payloadOnly: false, then: "silence", source: "Microsoft, long-running TCP sessions" },
+  "gcp-vpc": { idleMs: 600_000, payloadOnly: false, then: "silence", source: "Google, Compute Engine troubleshooting" },
+  "gcp-nat": { idleMs: 1_200_000, payloadOnly: false, then: "silence", source: "Google, Cloud NAT timeouts" },
+  "ibm-gateway": { idleMs: 240_000, payloadOnly: false, then: "silence", source: "IBM, VPC public gateway" },
+  "nat-rfc5382": { idleMs: 7_440_000, payloadOnly: false, then: "silence", source: "RFC 5382, REQ-5: a well-behaved NAT" },
+  "home-router": {
+    idleMs: 240_000,
+    payloadOnly: false,
+    then: "silence",
+    source: "the shortest-lived of the home gateways studied at IMC 2010",
+  },
+  "mobile-carrier": {
+    idleMs: 300_000,
+    payloadOnly: false,
+    then: "silence",
+    source: "the shorter-lived carriers studied at SIGCOMM 2011",
+  },
+  "linux-conntrack": {
+    idleMs: 432_000_000,
+    payloadOnly: false,
+    then: "silence",
+    source: "Linux, nf_conntrack_tcp_timeout_established",
+  },
+} as const satisfies Record<string, Path>;
+
+/** A key of PATHS. */
+export type PathName = keyof typeof PATHS;
