@@ -20,7 +20,7 @@ export interface BoundOptions extends KeepAliveOptions {
   /** How long the peer may take nothing of what is sent before the link is ended as "stalled-reader". Left out: no such limit. */
   readonly stall?: Duration;
   /** What the connection passes: names from PATHS, or the idle time of a middlebox of your own. */
-  readonly path?: PathName | Duration | readonly (PathName | Duration)[];
+  readonly path?: Duration | readonly Duration[];
 }
 
 /** A middlebox that would forget the connection while it is idle. */
@@ -88,12 +88,12 @@ function keepAliveDeathMs({ idleMs, intervalMs, count, userTimeoutMs }: KeepAliv
   return idleMs + intervalMs * ticks;
 }
 
-function warningsOf(path: PathName | Duration, has: { liveProbeEveryMs: number; payloadEveryMs: number }): BoundWarning[] {
-  const { idleMs, payloadOnly, then } = pathOf(path);
+function warningsOf(path: Duration, has: { liveProbeEveryMs: number; payloadEveryMs: number }): BoundWarning[] {
+  const { idleMs, payloadOnly, onExpiry } = pathOf(path);
   const name = String(path);
   const silence = Math.min(has.payloadEveryMs, payloadOnly ? Infinity : has.liveProbeEveryMs);
   if (silence < idleMs) return [];
-  const limit = `${name} forgets a connection after ${showDuration(idleMs)} of silence (${then})`;
+  const limit = `${name} forgets a connection after ${showDuration(idleMs)} of silence (${onExpiry})`;
   if (payloadOnly && has.liveProbeEveryMs < idleMs) {
     const message = `${limit} and does not count keep-alive probes: set a heartbeat below that`;
     return [{ code: "path-needs-payload", path: name, message }];
@@ -103,10 +103,10 @@ function warningsOf(path: PathName | Duration, has: { liveProbeEveryMs: number; 
   ];
 }
 
-function pathOf(path: PathName | Duration): Pick<Path, "idleMs" | "payloadOnly" | "then"> {
+function pathOf(path: Duration): Pick<Path, "idleMs" | "payloadOnly" | "onExpiry"> {
   if (typeof path === "string" && path in PATHS) return PATHS[path as PathName];
   try {
-    return { idleMs: durationMs(path, "path"), payloadOnly: false, then: "silence" };
+    return { idleMs: durationMs(path, "path"), payloadOnly: false, onExpiry: "silence" };
   } catch (cause) {
     const known = Object.keys(PATHS).join(", ");
     throw new UsageError("LINK_OPTION_INVALID", `Cannot read path: '${path}' is no duration and none of ${known}`, { cause });

@@ -21,7 +21,7 @@ export interface KeepAliveOptions {
    * kernel retransmits for a quarter of an hour. "auto", the default, takes a little less than idle + interval × count;
    * "off" leaves it to the kernel.
    */
-  readonly userTimeout?: Duration | "auto" | "off";
+  readonly userTimeout?: Duration;
 }
 
 /** Keep-alive values as the kernel takes them. */
@@ -90,7 +90,7 @@ export function automaticUserTimeoutMs({ idleMs, intervalMs, count }: Omit<KeepA
   return idleMs + intervalMs * count - Math.min(USER_TIMEOUT_MARGIN_MS, intervalMs / 2);
 }
 
-function userTimeout(value: Duration | "auto" | "off", times: Omit<KeepAlive, "userTimeoutMs">): number {
+function userTimeout(value: Duration, times: Omit<KeepAlive, "userTimeoutMs">): number {
   if (value === "off") return 0;
   if (value === "auto") return automaticUserTimeoutMs(times);
   const ms = Math.ceil(durationMs(value, "userTimeout"));

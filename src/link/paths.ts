@@ -10,38 +10,43 @@ export interface Path {
   /** True when only payload counts as traffic: TCP keep-alive probes do not keep the connection. */
   readonly payloadOnly: boolean;
   /** What the two ends see. */
-  readonly then: "close" | "reset" | "silence";
+  readonly onExpiry: "close" | "reset" | "silence";
   /** Who says so. */
   readonly source: string;
 }
 
 export const PATHS = {
-  "aws-alb": { idleMs: 60_000, payloadOnly: true, then: "close", source: "AWS, Application Load Balancer attributes" },
-  "aws-clb": { idleMs: 60_000, payloadOnly: true, then: "close", source: "AWS, Classic Load Balancer idle timeout" },
-  "aws-nlb": { idleMs: 350_000, payloadOnly: false, then: "reset", source: "AWS, Network Load Balancer TCP idle timeout" },
-  "aws-nat": { idleMs: 350_000, payloadOnly: false, then: "reset", source: "AWS, NAT gateway troubleshooting" },
-  "azure-lb": { idleMs: 240_000, payloadOnly: false, then: "silence", source: "Microsoft, load-balancer-tcp-reset" },
-  "azure-firewall": { idleMs: 240_000, payloadOnly: false, then: "silence", source: "Microsoft, long-running TCP sessions" },
-  "gcp-vpc": { idleMs: 600_000, payloadOnly: false, then: "silence", source: "Google, Compute Engine troubleshooting" },
-  "gcp-nat": { idleMs: 1_200_000, payloadOnly: false, then: "silence", source: "Google, Cloud NAT timeouts" },
-  "ibm-gateway": { idleMs: 240_000, payloadOnly: false, then: "silence", source: "IBM, VPC public gateway" },
-  "nat-rfc5382": { idleMs: 7_440_000, payloadOnly: false, then: "silence", source: "RFC 5382, REQ-5: a well-behaved NAT" },
+  "aws-alb": { idleMs: 60_000, payloadOnly: true, onExpiry: "close", source: "AWS, Application Load Balancer attributes" },
+  "aws-clb": { idleMs: 60_000, payloadOnly: true, onExpiry: "close", source: "AWS, Classic Load Balancer idle timeout" },
+  "aws-nlb": { idleMs: 350_000, payloadOnly: false, onExpiry: "reset", source: "AWS, Network Load Balancer TCP idle timeout" },
+  "aws-nat": { idleMs: 350_000, payloadOnly: false, onExpiry: "reset", source: "AWS, NAT gateway troubleshooting" },
+  "azure-lb": { idleMs: 240_000, payloadOnly: false, onExpiry: "silence", source: "Microsoft, load-balancer-tcp-reset" },
+  "azure-firewall": {
+    idleMs: 240_000,
+    payloadOnly: false,
+    onExpiry: "silence",
+    source: "Microsoft, long-running TCP sessions",
+  },
+  "gcp-vpc": { idleMs: 600_000, payloadOnly: false, onExpiry: "silence", source: "Google, Compute Engine troubleshooting" },
+  "gcp-nat": { idleMs: 1_200_000, payloadOnly: false, onExpiry: "silence", source: "Google, Cloud NAT timeouts" },
+  "ibm-gateway": { idleMs: 240_000, payloadOnly: false, onExpiry: "silence", source: "IBM, VPC public gateway" },
+  "nat-rfc5382": { idleMs: 7_440_000, payloadOnly: false, onExpiry: "silence", source: "RFC 5382, REQ-5: a well-behaved NAT" },
   "home-router": {
     idleMs: 240_000,
     payloadOnly: false,
-    then: "silence",
+    onExpiry: "silence",
     source: "the shortest-lived of the home gateways studied at IMC 2010",
   },
   "mobile-carrier": {
     idleMs: 300_000,
     payloadOnly: false,
-    then: "silence",
+    onExpiry: "silence",
     source: "the shorter-lived carriers studied at SIGCOMM 2011",
   },
   "linux-conntrack": {
     idleMs: 432_000_000,
     payloadOnly: false,
-    then: "silence",
+    onExpiry: "silence",
     source: "Linux, nf_conntrack_tcp_timeout_established",
   },
 } as const satisfies Record<string, Path>;
