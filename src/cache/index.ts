@@ -9,3 +9,5 @@ export type { CacheClientOptions, CallOptions, Gutter, StoreOptions } from "./cl
 export type { PlacementRule } from "./client/placement.ts";
 export type { ServerSpec } from "./client/server.ts";
 export type { Ttl } from "./client/ttl.ts";
+export { CacheServer, type CacheStats } from "./server.ts";
+export type { CacheServerOptions } from "./options.ts";

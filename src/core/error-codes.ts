@@ -29,6 +29,9 @@ export const ERROR_CODES = {
   CACHE_AUTH_FAILED: "The server does not accept the username and password",
   CACHE_REPLY_INVALID: "What the server sent is no reply to what was asked; the connection is closed and opened anew",
   CACHE_VALUE_UNREADABLE: "The codec or the schema cannot read the stored value",
+  CACHE_MEMORY_INVALID: "The memory asked for is more than one cache can address; run several, or ask for less",
+  CACHE_ITEM_SIZE_INVALID: "The largest item must be at least 1 KiB and at most half of the memory",
+  CACHE_LISTEN_FAILED: "The cache cannot listen on an address; the cause tells what the system said",
   // zmq: the codes of the `zeromq` package where it has one
   ERR_ZMTP_UNSPECIFIED: "The peer broke the protocol in a way that has no code of its own; the message says how",
   ERR_ZMTP_UNEXPECTED_COMMAND: "The peer sent a command that its state or its socket type forbids",

@@ -1,0 +1,116 @@
+/**
+ * ○ What `stats` counts per thread, in memcached's names. Each thread adds to its own stretch of shared memory, so that counting
+ * needs no lock; readers add the stretches up.
+ */
+import { LRU_QUEUES, SLAB_CLASSES_MAX } from "./limits.ts";
+import { type Memory, THREADS_MAX, THREAD_COUNTERS } from "./memory.ts";
+
+/** Places of a thread's plain counters. */
+export const COUNT = {
+  getCommands: 0,
+  getMisses: 1,
+  getExpired: 2,
+  getFlushed: 3,
+  touchCommands: 4,
+  touchMisses: 5,
+  deleteMisses: 6,
+  incrMisses: 7,
+  decrMisses: 8,
+  casMisses: 9,
+  flushCommands: 10,
+  metaCommands: 11,
+  bytesRead: 12,
+  bytesWritten: 13,
+  storeTooLarge: 14,
+  storeNoMemory: 15,
+  authCommands: 16,
+  authErrors: 17,
+  connYields: 18,
+  idleKicks: 19,
+  readBufferOom: 20,
+  responseOom: 21,
+} as const;
+const PLAIN = 64;
+
+/** Hits by queue, then these by class. */
+export const BY_CLASS = {
+  setCommands: 0,
+  touchHits: 1,
+  deleteHits: 2,
+  incrHits: 3,
+  decrHits: 4,
+  casHits: 5,
+  casBadValue: 6,
+} as const;
+const QUEUE_HITS = PLAIN;
+const CLASS_COUNTERS = QUEUE_HITS + LRU_QUEUES;
+
+/** One thread's counters. */
+export class Counters {
+  readonly values: Float64Array;
+
+  constructor(memory: Memory, thread: number) {
+    this.values = memory.counters.subarray(thread * THREAD_COUNTERS, (thread + 1) * THREAD_COUNTERS);
+  }
+
+  add(counter: number): void {
+    this.values[counter]! += 1;
+  }
+
+  addMany(counter: number, count: number): void {
+    this.values[counter]! += count;
+  }
+
+  hit(queue: number): void {
+    this.values[QUEUE_HITS + queue]! += 1;
+  }
+
+  addOfClass(kind: number, slabClass: number): void {
+    this.values[CLASS_COUNTERS + kind * SLAB_CLASSES_MAX + slabClass]! += 1;
+  }
+}
+
+/** The sums over all threads. */
+export class CounterTotals {
+  readonly #sums = new Float64Array(THREAD_COUNTERS);
+
+  constructor(memory: Memory) {
+    for (let thread = 0; thread < THREADS_MAX; thread += 1) {
+      const base = thread * THREAD_COUNTERS;
+      for (let index = 0; index < THREAD_COUNTERS; index += 1) this.#sums[index]! += memory.counters[base + index]!;
+    }
+  }
+
+  of(counter: number): number {
+    return this.#sums[counter]!;
+  }
+
+  hitsOfQueue(queue: number): number {
+    return this.#sums[QUEUE_HITS + queue]!;
+  }
+
+  /** Hits of all four queues of a class, or of all classes. */
+  hits(slabClass?: number): number {
+    let sum = 0;
+    for (let queue = 0; queue < LRU_QUEUES; queue += 1) {
+      if (slabClass === undefined || queue % SLAB_CLASSES_MAX === slabClass) sum += this.hitsOfQueue(queue);
+    }
+    return sum;
+  }
+
+  ofClass(kind: number, slabClass: number): number {
+    return this.#sums[CLASS_COUNTERS + kind * SLAB_CLASSES_MAX + slabClass]!;
+  }
+
+  ofAllClasses(kind: number): number {
+    let sum = 0;
+    for (let slabClass = 0; slabClass < SLAB_CLASSES_MAX; slabClass += 1) sum += this.ofClass(kind, slabClass);
+    return sum;
+  }
+}
+
+/** `stats reset`: memcached zeroes what threads counted, and keeps what describes the present. */
+export function resetCounters(memory: Memory): void {
+  memory.counters.fill(0);
+  memory.queueStats.fill(0);
+}

@@ -1,0 +1,143 @@
+/**
+ * ○ Finds an item by its key: chains of items hanging from a table of buckets that grows one bucket at a time (linear hashing),
+ * so that no request ever waits for a table to be doubled. Invariant: an item whose hash is h hangs in bucket h mod 2n, or, where
+ * that bucket does not exist yet, in h mod n, n being the power of two below the number of buckets.
+ */
+import * as I from "./item.ts";
+import { GLOBAL, type Memory } from "./memory.ts";
+
+export class HashIndex {
+  readonly #memory: Memory;
+  readonly #bytes: Uint8Array;
+  readonly #words: Uint32Array;
+  readonly #buckets: Uint32Array;
+  readonly #seed: number;
+  readonly #grows: boolean;
+
+  constructor(memory: Memory) {
+    this.#memory = memory;
+    this.#bytes = memory.bytes;
+    this.#words = memory.words;
+    this.#buckets = memory.buckets;
+    this.#seed = memory.settings.hashSeed;
+    this.#grows = memory.settings.hashExpand;
+  }
+
+  /** Murmur3's 32-bit hash of a key. */
+  hash(bytes: Uint8Array, start: number, length: number): number {
+    let hash = this.#seed;
+    const whole = start + (length & ~3);
+    let at = start;
+    for (; at < whole; at += 4) {
+      let block = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+      block = Math.imul(block, 0xcc9e2d51);
+      block = (block << 15) | (block >>> 17);
+      hash ^= Math.imul(block, 0x1b873593);
+      hash = (hash << 13) | (hash >>> 19);
+      hash = (Math.imul(hash, 5) + 0xe6546b64) | 0;
+    }
+    let rest = 0;
+    for (let index = (length & 3) - 1; index >= 0; index -= 1) rest = (rest << 8) | bytes[at + index]!;
+    if ((length & 3) !== 0) {
+      rest = Math.imul(rest, 0xcc9e2d51);
+      rest = (rest << 15) | (rest >>> 17);
+      hash ^= Math.imul(rest, 0x1b873593);
+    }
+    hash ^= length;
+    hash ^= hash >>> 16;
+    hash = Math.imul(hash, 0x85ebca6b);
+    hash ^= hash >>> 13;
+    hash = Math.imul(hash, 0xc2b2ae35);
+    return hash ^ (hash >>> 16);
+  }
+
+  /** The item with this key, or 0. */
+  find(bytes: Uint8Array, start: number, length: number, hash: number): number {
+    const words = this.#words;
+    const wanted = hash >>> 0;
+    let handle = this.#buckets[this.#bucketOf(hash)]!;
+    while (handle !== 0) {
+      const at = handle * 2;
+      if (words[at + I.HASH] === wanted && words[at + I.META]! >>> I.KEY_SHIFT === length) {
+        if (this.#sameKey(handle, bytes, start, length)) return handle;
+      }
+      handle = words[at + I.CHAIN]!;
+    }
+    return 0;
+  }
+
+  insert(handle: number, hash: number): void {
+    const words = this.#words;
+    const bucket = this.#bucketOf(hash);
+    words[handle * 2 + I.HASH] = hash;
+    words[handle * 2 + I.CHAIN] = this.#buckets[bucket]!;
+    this.#buckets[bucket] = handle;
+    if (this.#grows && this.#memory.globals[GLOBAL.currItems]! > this.#memory.globals[GLOBAL.bucketCount]!) this.#split();
+  }
+
+  remove(handle: number): void {
+    const words = this.#words;
+    const bucket = this.#bucketOf(words[handle * 2 + I.HASH]!);
+    const next = words[handle * 2 + I.CHAIN]!;
+    let before = this.#buckets[bucket]!;
+    if (before === handle) {
+      this.#buckets[bucket] = next;
+      return;
+    }
+    while (words[before * 2 + I.CHAIN] !== handle) before = words[before * 2 + I.CHAIN]!;
+    words[before * 2 + I.CHAIN] = next;
+  }
+
+  get bucketCount(): number {
+    return this.#memory.globals[GLOBAL.bucketCount]!;
+  }
+
+  /** The first item of a bucket, for walking the whole table. */
+  first(bucket: number): number {
+    return this.#buckets[bucket]!;
+  }
+
+  #bucketOf(hash: number): number {
+    const { globals } = this.#memory;
+    const mask = globals[GLOBAL.bucketMask]!;
+    const bucket = hash & mask;
+    return bucket < globals[GLOBAL.bucketCount]! ? bucket : bucket & (mask >>> 1);
+  }
+
+  #sameKey(handle: number, key: Uint8Array, start: number, length: number): boolean {
+    const bytes = this.#bytes;
+    const own = handle * 8 + I.HEADER_BYTES;
+    for (let index = 0; index < length; index += 1) if (bytes[own + index] !== key[start + index]) return false;
+    return true;
+  }
+
+  /** Adds one bucket and shares out the chain of the bucket it splits from. */
+  #split(): void {
+    const { globals } = this.#memory;
+    const words = this.#words;
+    const buckets = this.#buckets;
+    const count = globals[GLOBAL.bucketCount]!;
+    if (count >= buckets.length) return;
+    const mask = globals[GLOBAL.bucketMask]!;
+    const half = (mask + 1) / 2;
+    let stay = 0;
+    let move = 0;
+    let handle = buckets[count - half]!;
+    while (handle !== 0) {
+      const at = handle * 2;
+      const next = words[at + I.CHAIN]!;
+      if ((words[at + I.HASH]! & half) === 0) {
+        words[at + I.CHAIN] = stay;
+        stay = handle;
+      } else {
+        words[at + I.CHAIN] = move;
+        move = handle;
+      }
+      handle = next;
+    }
+    buckets[count - half] = stay;
+    buckets[count] = move;
+    globals[GLOBAL.bucketCount] = count + 1;
+    if (count + 1 > mask) globals[GLOBAL.bucketMask] = mask * 2 + 1;
+  }
+}

@@ -1,0 +1,40 @@
+/** ○ Bounds of the cache server, each with the reason for its number. Numbers said to be memcached's are those of 1.6.45. */
+
+/** memcached's KEY_MAX_LENGTH: the key's length is one byte of the item's header. */
+export const KEY_BYTES_MAX = 250;
+
+/** 1 MiB: memcached's page; classes, eviction counts and the page mover are all counted in it. */
+export const PAGE_BYTES = 1024 * 1024;
+
+/** 64: memcached's MAX_NUMBER_OF_SLAB_CLASSES; a class and its LRU queue share one byte (6 + 2 bits). */
+export const SLAB_CLASSES_MAX = 64;
+
+/** 256: 64 classes with four queues (HOT, WARM, COLD, TEMP) each. */
+export const LRU_QUEUES = 256;
+
+/** 2 KiB: memcached closes a connection that sends so much without a line end, unless the line is a `get`. */
+export const LINE_BYTES_MAX = 2048;
+
+/** 8 MiB: some 32,000 keys of the greatest length in one `get`; memcached has no bound here, which lets one client take all memory. */
+export const GET_LINE_BYTES_MAX = 8 * 1024 * 1024;
+
+/** 1 MiB: the largest value of the default configuration; replies beyond this wait until the client has read what was sent. */
+export const OUTPUT_BYTES_MAX = 1024 * 1024;
+
+/** 64 KiB: what one read takes from a socket; larger buys no fewer system calls at the usual request sizes. */
+export const READ_BYTES = 64 * 1024;
+
+/** 32 GiB: items are named by 32-bit numbers in units of 8 bytes. */
+export const MEMORY_BYTES_MAX = 32 * 1024 ** 3;
+
+/** 1 GiB of address space (not memory) is kept beyond `-m` so that `cache_memlimit` can raise the limit while running. */
+export const MEMORY_RESERVE_BYTES_MIN = 1024 ** 3;
+
+/** 30 days in seconds: memcached's REALTIME_MAXDELTA; a larger expiry is a date. */
+export const RELATIVE_EXPIRY_SECONDS_MAX = 60 * 60 * 24 * 30;
+
+/** 60 s: memcached's ITEM_UPDATE_INTERVAL; in a flat LRU an item moves to the front at most once in this time. */
+export const BUMP_INTERVAL_SECONDS = 60;
+
+/** 2000: about 0.3 ms of work; a longer step would show in the latency of the requests behind it. */
+export const MAINTAINER_STEPS_MAX = 2000;

@@ -1,0 +1,65 @@
+/** ○ What a CacheServer is told, with its defaults, and how it becomes settings of the store. */
+import { UsageError } from "../core/errors.ts";
+import { type Duration, type Size, durationMs, sizeBytes } from "../core/units.ts";
+import { MEMORY_BYTES_MAX, PAGE_BYTES } from "./limits.ts";
+import type { Features } from "./session.ts";
+import { STORE_DEFAULTS, type StoreSettings, type TUNE } from "./settings.ts";
+
+/** Options of a `CacheServer`; each has memcached's default. */
+export interface CacheServerOptions {
+  /** Where to listen: "HOST:PORT" (port 0: any free one), "PORT", or "unix:/path". Default "127.0.0.1:11211". */
+  readonly listen?: string | readonly string[];
+  /** Memory for items, a real limit. Default "64m". */
+  readonly memory?: Size;
+  /** The largest item, key and header included. Default "1m". */
+  readonly itemSize?: Size;
+  /** Clients at once; more are told so and closed. Default 1024. */
+  readonly connections?: number;
+  /** Closes a connection after so long without a command. Default 0: never. */
+  readonly idleTimeout?: Duration;
+  /** Threads that share the store and the port. Default 1. */
+  readonly threads?: number;
+  /** Connections that the system queues before they are accepted. Default 1024. */
+  readonly backlog?: number;
+  /** Mode of the unix socket. Default 0o700. */
+  readonly socketMode?: number;
+  /** The answer to `config get cluster`: the nodes as "host|ip|port". Default none. */
+  readonly cluster?: readonly string[];
+  /** What the text protocol may do. Default: all but `shutdown` and debugging. */
+  readonly features?: Partial<Features>;
+  /** Finer settings of the store. */
+  readonly store?: Partial<StoreSettings>;
+  /** Starting values of what commands may change, such as `lru tune`. */
+  readonly tune?: Partial<Readonly<Record<keyof typeof TUNE, number>>>;
+  /** Count item sizes for `stats sizes`. Default false. */
+  readonly trackSizes?: boolean;
+}
+
+export const FEATURE_DEFAULTS: Features = { flush: true, dump: true, watch: true, shutdown: false, debug: false };
+
+/** memcached's smallest `-I`. */
+const ITEM_BYTES_MIN = 1024;
+
+/** The settings of the store that the options ask for. */
+export function storeSettings(options: CacheServerOptions, startedSeconds: number, hashSeed: number): StoreSettings {
+  const memoryBytes = sizeBytes(options.memory ?? STORE_DEFAULTS.memoryBytes, "memory");
+  const itemBytesMax = sizeBytes(options.itemSize ?? STORE_DEFAULTS.itemBytesMax, "itemSize");
+  if (memoryBytes > MEMORY_BYTES_MAX) {
+    throw new UsageError(
+      "CACHE_MEMORY_INVALID",
+      `Cannot use memory: ${memoryBytes} bytes, at most ${MEMORY_BYTES_MAX} allowed`,
+    );
+  }
+  if (itemBytesMax < ITEM_BYTES_MIN || itemBytesMax > memoryBytes / 2) {
+    throw new UsageError(
+      "CACHE_ITEM_SIZE_INVALID",
+      `Cannot use itemSize: ${itemBytesMax} bytes, at least ${ITEM_BYTES_MIN} and at most half of memory allowed`,
+    );
+  }
+  const chunkBytesMax = itemBytesMax > PAGE_BYTES / 2 ? PAGE_BYTES / 2 : itemBytesMax;
+  return { ...STORE_DEFAULTS, chunkBytesMax, startedSeconds, hashSeed, ...options.store, memoryBytes, itemBytesMax };
+}
+
+export function idleTimeoutSeconds(options: CacheServerOptions): number {
+  return Math.ceil(durationMs(options.idleTimeout ?? 0, "idleTimeout") / 1000);
+}

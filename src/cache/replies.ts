@@ -1,0 +1,30 @@
+/** ○ The constant replies of the text protocols, as bytes. */
+import { Buffer } from "node:buffer";
+
+const line = (text: string): Buffer => Buffer.from(`${text}\r\n`, "latin1");
+
+export const R = {
+  stored: line("STORED"),
+  notStored: line("NOT_STORED"),
+  exists: line("EXISTS"),
+  notFound: line("NOT_FOUND"),
+  deleted: line("DELETED"),
+  touched: line("TOUCHED"),
+  end: line("END"),
+  ok: line("OK"),
+  error: line("ERROR"),
+  reset: line("RESET"),
+  badFormat: line("CLIENT_ERROR bad command line format"),
+  badLine: line("CLIENT_ERROR bad command line"),
+  badData: line("CLIENT_ERROR bad data chunk"),
+  badDelta: line("CLIENT_ERROR invalid numeric delta argument"),
+  badExptime: line("CLIENT_ERROR invalid exptime argument"),
+  nonNumeric: line("CLIENT_ERROR cannot increment or decrement non-numeric value"),
+  tooLarge: line("SERVER_ERROR object too large for cache"),
+  noMemoryStoring: line("SERVER_ERROR out of memory storing object"),
+  noMemoryReading: line("SERVER_ERROR Out of memory during read"),
+  noMemory: line("SERVER_ERROR out of memory"),
+  flushNotAllowed: line("CLIENT_ERROR flush_all not allowed"),
+  mn: line("MN"),
+  value: Buffer.from("VALUE ", "latin1"),
+} as const;

@@ -1,0 +1,216 @@
+/** ● What the rare commands ask of the server: its own statistics, its clock, dumps, page moves. */
+import { versions } from "node:process";
+import type { Clock } from "../core/clock.ts";
+import type { Connection } from "./connection.ts";
+import { COUNT, CounterTotals } from "./counters.ts";
+import { GLOBAL } from "./memory.ts";
+import type { CacheServerOptions } from "./options.ts";
+import type { Features, Host, StatLine } from "./session.ts";
+import { TUNE } from "./settings.ts";
+import { commandStats, tableStats } from "./stats.ts";
+import type { Store } from "./store.ts";
+
+/** The version of memcached whose behaviour this is; clients derive from it what a server can do. */
+const VERSION = "1.6.45";
+
+export interface ServerHostParts {
+  readonly store: Store;
+  readonly features: Features;
+  readonly options: CacheServerOptions;
+  readonly clock: Clock;
+  readonly connections: ReadonlyMap<number, Connection>;
+  readonly addresses: readonly string[];
+}
+
+export class ServerHost implements Host {
+  readonly version = VERSION;
+  readonly features: Features;
+  readonly #parts: ServerHostParts;
+  #debugSeconds = 0;
+  #paused = false;
+
+  constructor(parts: ServerHostParts) {
+    this.#parts = parts;
+    this.features = parts.features;
+  }
+
+  /** Sets the store's clock, as moved by `debugtime`. */
+  tick(second: number): void {
+    if (!this.#paused) this.#parts.store.now = second + this.#debugSeconds;
+  }
+
+  serverStats(): readonly StatLine[] {
+    const { store, options, clock, connections } = this.#parts;
+    const { memory } = store;
+    const totals = new CounterTotals(memory);
+    const global = (place: number): number => memory.globals[place]!;
+    const { userCPUTime, systemCPUTime } = process.resourceUsage();
+    const seconds = (microseconds: number): string => (microseconds / 1e6).toFixed(6);
+    return [
+      ["pid", process.pid],
+      ["uptime", store.now - 60],
+      ["time", Math.floor(clock.wallMs() / 1000)],
+      ["version", VERSION],
+      ["libevent", `libuv-${versions.uv}`],
+      ["pointer_size", 64],
+      ["rusage_user", seconds(userCPUTime)],
+      ["rusage_system", seconds(systemCPUTime)],
+      ["max_connections", options.connections ?? 1024],
+      ["curr_connections", global(GLOBAL.connections)],
+      ["total_connections", global(GLOBAL.totalConnections)],
+      ["rejected_connections", global(GLOBAL.rejectedConnections)],
+      ["connection_structures", connections.size],
+      ["response_obj_oom", totals.of(COUNT.responseOom)],
+      ["response_obj_count", 1],
+      ["response_obj_bytes", 65_536],
+      ["read_buf_count", 1],
+      ["read_buf_bytes", 65_536],
+      ["read_buf_bytes_free", 65_536],
+      ["read_buf_oom", totals.of(COUNT.readBufferOom)],
+      ["reserved_fds", 0],
+      ...commandStats(memory),
+      ...(options.idleTimeout ? [["idle_kicks", totals.of(COUNT.idleKicks)] as const] : []),
+      ["bytes_read", totals.of(COUNT.bytesRead)],
+      ["bytes_written", totals.of(COUNT.bytesWritten)],
+      ["limit_maxbytes", global(GLOBAL.memoryLimit)],
+      ["accepting_conns", global(GLOBAL.accepting)],
+      ["listen_disabled_num", global(GLOBAL.listenDisabled)],
+      ["time_in_listen_disabled_us", 0],
+      ["threads", options.threads ?? 1],
+      ["conn_yields", totals.of(COUNT.connYields)],
+      ...tableStats(store),
+      ["log_worker_dropped", 0],
+      ["log_worker_written", 0],
+      ["log_watcher_skipped", 0],
+      ["log_watcher_sent", 0],
+      ["log_watchers", 0],
+      ["unexpected_napi_ids", 0],
+      ["round_robin_fallback", 0],
+    ];
+  }
+
+  settingsStats(): readonly StatLine[] {
+    const { store, options, features } = { ...this.#parts, features: this.features };
+    const { settings, tune } = store.memory;
+    const yes = (on: boolean): string => (on ? "yes" : "no");
+    const tuned = (place: number): number => tune[place]!;
+    return [
+      ["maxbytes", store.memory.globals[GLOBAL.memoryLimit]!],
+      ["maxconns", options.connections ?? 1024],
+      ["tcpport", this.#tcpPort()],
+      ["udpport", 0],
+      ["inter", "NULL"],
+      ["verbosity", tuned(TUNE.verbosity)],
+      ["oldest", store.memory.globals[GLOBAL.oldestLive]!],
+      ["evictions", settings.evictToFree ? "on" : "off"],
+      ["domain_socket", this.#parts.addresses.find((a) => a.startsWith("unix:"))?.slice(5) ?? "NULL"],
+      ["umask", (options.socketMode ?? 0o700).toString(8)],
+      ["shutdown_command", yes(features.shutdown)],
+      ["growth_factor", settings.growthFactor.toFixed(2)],
+      ["chunk_size", settings.chunkBytesMin],
+      ["num_threads", options.threads ?? 1],
+      ["num_threads_per_udp", options.threads ?? 1],
+      ["stat_key_prefix", settings.prefixDelimiter],
+      ["detail_enabled", yes(tuned(TUNE.detail) !== 0)],
+      ["reqs_per_event", 20],
+      ["cas_enabled", yes(settings.useCas)],
+      ["tcp_backlog", options.backlog ?? 1024],
+      ["binding_protocol", "auto-negotiate"],
+      ["auth_enabled_sasl", "no"],
+      ["auth_enabled_ascii", "no"],
+      ["item_size_max", settings.itemBytesMax],
+      ["maxconns_fast", "yes"],
+      ["hashpower_init", settings.hashPower],
+      ["slab_reassign", yes(settings.slabReassign)],
+      ["slab_automove", tuned(TUNE.automove)],
+      ["slab_automove_ratio", tuned(TUNE.automoveRatio).toFixed(2)],
+      ["slab_automove_window", tuned(TUNE.automoveWindow)],
+      ["slab_chunk_max", settings.chunkBytesMax],
+      ["lru_crawler", yes(tuned(TUNE.crawlerEnabled) !== 0)],
+      ["lru_crawler_sleep", tuned(TUNE.crawlerSleepUs)],
+      ["lru_crawler_tocrawl", tuned(TUNE.crawlerToCrawl)],
+      ["tail_repair_time", tuned(TUNE.tailRepairSeconds)],
+      ["flush_enabled", yes(features.flush)],
+      ["dump_enabled", yes(features.dump)],
+      ["hash_algorithm", "murmur3"],
+      ["lru_maintainer_thread", yes(tuned(TUNE.maintainer) !== 0)],
+      ["lru_segmented", yes(tuned(TUNE.segmented) !== 0)],
+      ["hot_lru_pct", tuned(TUNE.hotPercent)],
+      ["warm_lru_pct", tuned(TUNE.warmPercent)],
+      ["hot_max_factor", tuned(TUNE.hotMaxFactor).toFixed(2)],
+      ["warm_max_factor", tuned(TUNE.warmMaxFactor).toFixed(2)],
+      ["temp_lru", yes(tuned(TUNE.tempLru) !== 0)],
+      ["temporary_ttl", tuned(TUNE.tempTtl)],
+      ["idle_timeout", options.idleTimeout ?? 0],
+      ["watcher_logbuf_size", 262_144],
+      ["worker_logbuf_size", 65_536],
+      ["read_buf_mem_limit", 0],
+      ["track_sizes", yes(store.items.sizesHistogram !== undefined)],
+      ["inline_ascii_response", "no"],
+      ["drop_privileges", "no"],
+      ["num_napi_ids", 0],
+      ["memory_file", "(null)"],
+      ["client_flags_size", 4],
+    ];
+  }
+
+  connectionStats(): readonly StatLine[] {
+    const lines: StatLine[] = [];
+    for (const { id, remote, local, state, lastActive } of this.#parts.connections.values()) {
+      const scheme = remote.startsWith("unix:") ? "" : "tcp:";
+      lines.push(
+        [`${id}:addr`, `${scheme}${remote}`],
+        [`${id}:listen_addr`, `${scheme}${local}`],
+        [`${id}:state`, state],
+        [`${id}:secs_since_last_cmd`, this.#parts.store.now - lastActive],
+      );
+    }
+    return lines;
+  }
+
+  resetStats(): void {
+    const { globals } = this.#parts.store.memory;
+    globals[GLOBAL.totalItems] = 0;
+    globals[GLOBAL.totalConnections] = 0;
+    globals[GLOBAL.rejectedConnections] = 0;
+  }
+
+  shutdown(): boolean {
+    return false;
+  }
+
+  watch(): string | undefined {
+    return "WATCHER_TOO_MANY log watcher limit reached";
+  }
+
+  crawl(): string | undefined {
+    return "NOTSTARTED no items to crawl";
+  }
+
+  reassign(): string {
+    return "BUSY currently processing reassign request";
+  }
+
+  refreshCertificates(): string | undefined {
+    return "ERROR";
+  }
+
+  clusterConfig(): string | undefined {
+    const { cluster } = this.#parts.options;
+    return cluster ? `1\n${cluster.join(" ")}\n` : undefined;
+  }
+
+  debugTime(change: number | "pause" | "resume"): void {
+    if (change === "pause") this.#paused = true;
+    else if (change === "resume") this.#paused = false;
+    else {
+      this.#debugSeconds += change;
+      this.#parts.store.now += this.#debugSeconds;
+    }
+  }
+
+  #tcpPort(): number {
+    const tcp = this.#parts.addresses.find((a) => !a.startsWith("unix:"));
+    return tcp === undefined ? 0 : Number(tcp.slice(tcp.lastIndexOf(":") + 1));
+  }
+}

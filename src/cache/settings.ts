@@ -1,0 +1,89 @@
+/**
+ * ○ What a store is told when it is made, and the numbers of it that a running server may change (`lru tune`, `slabs automove`,
+ * `cache_memlimit` …). The latter live in shared memory, so that all threads see a change.
+ */
+import { PAGE_BYTES } from "./limits.ts";
+
+/** Fixed for the life of a store. */
+export interface StoreSettings {
+  /** `-m` in bytes. */
+  readonly memoryBytes: number;
+  /** `-I`: the largest item, header and key included. */
+  readonly itemBytesMax: number;
+  /** `-f` */
+  readonly growthFactor: number;
+  /** `-n`: room for key, flags and value in the smallest class. */
+  readonly chunkBytesMin: number;
+  /** `-o slab_chunk_max`: larger items become a chain of chunks. */
+  readonly chunkBytesMax: number;
+  /** `-o slab_sizes`: the classes' chunk sizes, instead of growing by a factor. */
+  readonly slabSizes: readonly number[] | undefined;
+  /** `-C` turns it off. */
+  readonly useCas: boolean;
+  /** `-M` turns it off: answer out of memory instead of evicting. */
+  readonly evictToFree: boolean;
+  /** `-o hashpower`: buckets at the start, as a power of two. */
+  readonly hashPower: number;
+  /** `-o no_hashexpand` turns it off. */
+  readonly hashExpand: boolean;
+  /** `-L`: one page of every class at the start. */
+  readonly preallocate: boolean;
+  /** `-o slab_reassign` */
+  readonly slabReassign: boolean;
+  /** `-o lru_maintainer` */
+  readonly lruMaintainer: boolean;
+  /** Mixed into every key's hash, so that nobody outside can choose keys that fall into one bucket. */
+  readonly hashSeed: number;
+  /** Wall seconds at which the store's second 0 lies; memcached's process_started. */
+  readonly startedSeconds: number;
+  /** Bytes that are pretended to be taken already, for tests of the limit. */
+  readonly initialMallocBytes: number;
+  /** `-D`: ends the prefix in `stats detail`. */
+  readonly prefixDelimiter: string;
+}
+
+export const STORE_DEFAULTS: StoreSettings = {
+  memoryBytes: 64 * 1024 * 1024,
+  itemBytesMax: PAGE_BYTES,
+  growthFactor: 1.25,
+  chunkBytesMin: 48,
+  chunkBytesMax: PAGE_BYTES / 2,
+  slabSizes: undefined,
+  useCas: true,
+  evictToFree: true,
+  hashPower: 16,
+  hashExpand: true,
+  preallocate: false,
+  slabReassign: true,
+  lruMaintainer: true,
+  hashSeed: 0,
+  startedSeconds: 0,
+  initialMallocBytes: 0,
+  prefixDelimiter: ":",
+};
+
+/** Places of the changeable numbers in shared memory. */
+export const TUNE = {
+  hotPercent: 0,
+  warmPercent: 1,
+  hotMaxFactor: 2,
+  warmMaxFactor: 3,
+  segmented: 4,
+  tempLru: 5,
+  tempTtl: 6,
+  automove: 7,
+  automoveRatio: 8,
+  automoveWindow: 9,
+  automoveFreeRatio: 10,
+  automoveVersion: 11,
+  crawlerSleepUs: 12,
+  crawlerToCrawl: 13,
+  crawlerEnabled: 14,
+  verbosity: 15,
+  detail: 16,
+  tailRepairSeconds: 17,
+  maintainer: 18,
+} as const;
+
+/** memcached's defaults of `TUNE`, in its order. */
+export const TUNE_DEFAULTS: readonly number[] = [20, 40, 0.2, 2, 1, 0, 61, 1, 0.8, 10, 0.01, 0, 100, 0, 1, 0, 0, 0, 1];

@@ -1,0 +1,39 @@
+/** ○ What a store tells about single items, to those who asked for it (`watch`). Nobody listening costs one comparison a call. */
+
+/** memcached's words for what became of a fetch. */
+export type FetchStatus = "not_found" | "found" | "flushed" | "expired";
+
+/** memcached's words for what became of a store. */
+export type StoreStatus = "not_stored" | "stored" | "exists" | "not_found" | "too_large" | "no_memory";
+
+/** Keys are views into shared memory or a read buffer: copy them to keep them. */
+export interface StoreLog {
+  fetched?(event: {
+    readonly key: Uint8Array;
+    readonly status: FetchStatus;
+    readonly slabClass: number;
+    readonly valueBytes: number;
+  }): void;
+  stored?(event: {
+    readonly key: Uint8Array;
+    readonly status: StoreStatus;
+    readonly command: string;
+    readonly ttlSeconds: number;
+    readonly slabClass: number;
+    readonly valueBytes: number;
+  }): void;
+  evicted?(event: {
+    readonly key: Uint8Array;
+    readonly fetched: boolean;
+    readonly ttlSeconds: number;
+    readonly idleSeconds: number;
+    readonly slabClass: number;
+    readonly valueBytes: number;
+  }): void;
+  deleted?(event: {
+    readonly key: Uint8Array;
+    readonly command: "delete" | "md";
+    readonly slabClass: number;
+    readonly valueBytes: number;
+  }): void;
+}

@@ -1,0 +1,461 @@
+/**
+ * ○ The text protocol of one connection: finds command lines in the bytes received, executes them, receives values straight
+ * into their items. Invariant: at most one item is held (`#writer.item`), and only while its value is arriving. A command that is
+ * not whole leaves no trace but `#searched`, so that no byte is searched twice.
+ */
+import type { Buffer } from "node:buffer";
+import { readI32, type U64 } from "../memcache/numbers.ts";
+import type { ReplyBuffer } from "../memcache/reply-buffer.ts";
+import { Tokens } from "../memcache/tokens.ts";
+import { VERB, verbAt } from "../memcache/verbs.ts";
+import { Admin } from "./admin.ts";
+import { ValueWriter, copyValue } from "./chunks.ts";
+import { COUNT, BY_CLASS } from "./counters.ts";
+import * as I from "./item.ts";
+import { GET_LINE_BYTES_MAX, KEY_BYTES_MAX, LINE_BYTES_MAX, OUTPUT_BYTES_MAX } from "./limits.ts";
+import { MetaCommands } from "./meta-commands.ts";
+import { R } from "./replies.ts";
+import type { EndReason, Engine, Session } from "./session.ts";
+import { TUNE } from "./settings.ts";
+import { DELTA, MODE, RESULT, type Store } from "./store.ts";
+
+const LF = 0x0a;
+const CR = 0x0d;
+const SPACE = 0x20;
+
+/** What the next bytes of a connection are. */
+type State = "command" | "value" | "swallow" | "keys";
+
+/** Shared by all sessions of a thread: a command line is executed in one go. */
+const tokens = new Tokens();
+const u64: U64 = { high: 0, low: 0 };
+
+export class TextSession implements Session {
+  readonly #store: Store;
+  readonly #out: ReplyBuffer;
+  readonly #writer: ValueWriter;
+  readonly #admin: Admin;
+  readonly #meta: MetaCommands;
+  #state: State = "command";
+  /** Bytes of the waiting line known to hold no LF. */
+  #searched = 0;
+  #swallow = 0;
+  /** What the value that is arriving is for. */
+  #mode = 0;
+  #noreply = false;
+  /** The `get` that is being answered key by key. */
+  #withCas = false;
+  #touching = false;
+  #expiry = 0;
+  ending: EndReason | undefined;
+  blocked = false;
+
+  constructor(engine: Engine) {
+    this.#store = engine.store;
+    this.#out = engine.out;
+    this.#writer = new ValueWriter(engine.store.items);
+    this.#admin = new Admin(engine, this);
+    this.#meta = new MetaCommands(engine);
+  }
+
+  release(): void {
+    this.#meta.forget();
+    if (this.#writer.item !== 0) this.#store.items.release(this.#writer.item);
+    this.#writer.item = 0;
+  }
+
+  consume(input: Buffer, start: number, end: number): number {
+    let at = start;
+    this.blocked = false;
+    while (at < end && this.ending === undefined && !this.blocked) {
+      if (this.#state === "command") {
+        const lf = this.#findLf(input, at, end);
+        if (lf < 0) {
+          this.#searched = end - at;
+          if (end - at > LINE_BYTES_MAX) this.#checkLongLine(input, at, end);
+          return at;
+        }
+        this.#searched = 0;
+        at = this.#command(input, at, lf);
+        if (this.#out.length > OUTPUT_BYTES_MAX) this.blocked = true;
+      } else if (this.#state === "value") {
+        at = this.#receive(input, at, end);
+      } else if (this.#state === "swallow") {
+        const part = Math.min(this.#swallow, end - at);
+        this.#swallow -= part;
+        at += part;
+        if (this.#swallow === 0) this.#state = "command";
+      } else {
+        at = this.#keys(input, at, this.#findLf(input, at, end));
+      }
+    }
+    return at;
+  }
+
+  #findLf(input: Buffer, at: number, end: number): number {
+    if (this.#searched > 0) {
+      const found = input.subarray(at + this.#searched, end).indexOf(LF);
+      return found < 0 ? -1 : at + this.#searched + found;
+    }
+    for (let index = at; index < end; index += 1) if (input[index] === LF) return index;
+    return -1;
+  }
+
+  /** No LF for long: a `get` of many keys may go on, anything else ends the connection without a word, as in memcached. */
+  #checkLongLine(input: Buffer, at: number, end: number): void {
+    let word = at;
+    while (input[word] === SPACE && word < end - 6) word += 1;
+    const isGet = input[word] === 0x67 && input[word + 1] === 0x65 && input[word + 2] === 0x74;
+    const spaced = input[word + 3] === SPACE || (input[word + 3] === 0x73 && input[word + 4] === SPACE);
+    if (word - at > 100 || !isGet || !spaced || end - at > GET_LINE_BYTES_MAX) this.ending = "error";
+  }
+
+  /** Executes the line `input[at, lf]` and returns where the next bytes start. */
+  #command(input: Buffer, at: number, lf: number): number {
+    const next = lf + 1;
+    if (next - at < 4) {
+      this.#out.put(R.badFormat);
+      return next;
+    }
+    const lineEnd = input[lf - 1] === CR ? lf - 1 : lf;
+    if (input[at] === 0x67 && input[at + 1] === 0x65 && input[at + 2] === 0x74 && input[at + 3] === SPACE) {
+      this.#withCas = false;
+      this.#touching = false;
+      return this.#startKeys(input, at + 4, lineEnd, lf);
+    }
+    let wordEnd = at;
+    while (wordEnd < lineEnd && input[wordEnd] !== SPACE) wordEnd += 1;
+    const verb = wordEnd - at < 2 ? -1 : verbAt(input, at, wordEnd);
+    switch (verb) {
+      case VERB.get:
+      case VERB.gets:
+        this.#withCas = verb === VERB.gets;
+        this.#touching = false;
+        return this.#startKeys(input, wordEnd, lineEnd, lf);
+      case VERB.gat:
+      case VERB.gats:
+        this.#withCas = verb === VERB.gats;
+        return this.#startTouchingKeys(input, wordEnd, lineEnd, lf);
+      case VERB.mn:
+        this.#out.put(R.mn);
+        return next;
+    }
+    tokens.split(input, at, lineEnd);
+    switch (verb) {
+      case VERB.set:
+        this.#update(MODE.set);
+        break;
+      case VERB.add:
+        this.#update(MODE.add);
+        break;
+      case VERB.replace:
+        this.#update(MODE.replace);
+        break;
+      case VERB.append:
+        this.#update(MODE.append);
+        break;
+      case VERB.prepend:
+        this.#update(MODE.prepend);
+        break;
+      case VERB.cas:
+        this.#update(MODE.cas);
+        break;
+      case VERB.delete:
+        this.#delete();
+        break;
+      case VERB.incr:
+      case VERB.decr:
+        this.#arithmetic(verb === VERB.incr);
+        break;
+      case VERB.touch:
+        this.#touch();
+        break;
+      case VERB.mg:
+        this.#meta.get(tokens);
+        break;
+      case VERB.ms:
+        this.#metaSet();
+        break;
+      case VERB.md:
+        this.#meta.delete(tokens);
+        break;
+      case VERB.ma:
+        this.#meta.arithmetic(tokens);
+        break;
+      case VERB.me:
+        this.#meta.debug(tokens);
+        break;
+      case VERB.quit:
+        this.ending = "normal";
+        break;
+      default:
+        this.#admin.execute(tokens, verb);
+    }
+    return next;
+  }
+
+  /** Answers `get`: END, or an error in place of everything when a key is too long. */
+  #startKeys(input: Buffer, at: number, lineEnd: number, lf: number): number {
+    let first = at;
+    while (first < lineEnd && input[first] === SPACE) first += 1;
+    if (first === lineEnd || (lineEnd - first > KEY_BYTES_MAX && hasLongToken(input, first, lineEnd))) {
+      this.#out.put(R.badFormat);
+      return lf + 1;
+    }
+    return this.#keys(input, first, lf);
+  }
+
+  #startTouchingKeys(input: Buffer, at: number, lineEnd: number, lf: number): number {
+    let first = at;
+    while (first < lineEnd && input[first] === SPACE) first += 1;
+    let wordEnd = first;
+    while (wordEnd < lineEnd && input[wordEnd] !== SPACE) wordEnd += 1;
+    let key = wordEnd;
+    while (key < lineEnd && input[key] === SPACE) key += 1;
+    if (key === lineEnd) {
+      this.#out.put(R.badFormat);
+      return lf + 1;
+    }
+    const exptime = readI32(input, first, wordEnd);
+    if (Number.isNaN(exptime)) {
+      this.#out.put(R.badExptime);
+      return lf + 1;
+    }
+    this.#touching = true;
+    this.#expiry = this.#store.expiry(exptime);
+    return this.#startKeys(input, key, lineEnd, lf);
+  }
+
+  /** Answers keys from `at` on, until the line ends or the replies have reached their bound. */
+  #keys(input: Buffer, start: number, lf: number): number {
+    const out = this.#out;
+    const lineEnd = input[lf - 1] === CR ? lf - 1 : lf;
+    let at = start;
+    while (at < lineEnd) {
+      if (input[at] === SPACE) {
+        at += 1;
+        continue;
+      }
+      if (out.length > OUTPUT_BYTES_MAX) {
+        this.#state = "keys";
+        this.blocked = true;
+        return at;
+      }
+      let keyEnd = at + 1;
+      while (keyEnd < lineEnd && input[keyEnd] !== SPACE) keyEnd += 1;
+      this.#value(input, at, keyEnd - at);
+      at = keyEnd;
+    }
+    out.put(R.end);
+    this.#state = "command";
+    return lf + 1;
+  }
+
+  /** Writes `VALUE key flags bytes [cas]` and the value, when the key is there. */
+  #value(key: Buffer, start: number, length: number): void {
+    const store = this.#store;
+    const item = this.#touching ? store.touch(key, start, length, this.#expiry) : store.get(key, start, length);
+    if (item === 0) return;
+    const out = this.#out;
+    const { items } = store;
+    const { words } = items;
+    const at = item * 2;
+    const valueBytes = words[at + I.LENGTH]!;
+    out.ensure(length + valueBytes + 64);
+    out.put(R.value);
+    out.copy(key, start, length);
+    out.byte(SPACE);
+    out.number(words[at + I.CLIENT_FLAGS]!);
+    out.byte(SPACE);
+    out.number(valueBytes - 2);
+    if (this.#withCas) {
+      out.byte(SPACE);
+      out.u64(words[at + I.CAS_HIGH]!, words[at + I.CAS_LOW]!);
+    }
+    out.byte(CR);
+    out.byte(LF);
+    copyValue(items, item, valueBytes, out);
+  }
+
+  /** `set` and its kin: makes the item and goes on to receive the value, or refuses and swallows it. */
+  #update(mode: number): void {
+    const store = this.#store;
+    const valueBytes = tokens.count < 5 ? Number.NaN : tokens.i32(4);
+    if (!(valueBytes >= 0 && valueBytes <= 2 ** 31 - 3)) {
+      this.#out.put(R.badFormat);
+      return;
+    }
+    this.#noreply = tokens.is(tokens.count - 1, "noreply");
+    this.#mode = mode;
+    const keyBytes = tokens.lengthOf(1);
+    const clientFlags = tokens.u32(2);
+    const exptime = tokens.i32(3);
+    u64.low = 0;
+    u64.high = 0;
+    if (keyBytes > KEY_BYTES_MAX || clientFlags < 0 || Number.isNaN(exptime) || (mode === MODE.cas && !tokens.u64(5, u64))) {
+      this.#refuse(R.badFormat, valueBytes + 2);
+      return;
+    }
+    const key = tokens.bytes;
+    const keyStart = tokens.starts[1]!;
+    if (store.memory.tune[TUNE.detail] !== 0) store.prefixes.set(key, keyStart, keyBytes);
+    const item = this.#allocate(keyStart, keyBytes, { clientFlags, expiry: store.expiry(exptime), length: valueBytes + 2 });
+    if (item === 0) return;
+    store.setCas(item, u64.high, u64.low);
+    store.counters.addOfClass(BY_CLASS.setCommands, store.classOf(item));
+    this.#writer.start(item);
+    this.#state = "value";
+  }
+
+  #allocate(keyStart: number, keyBytes: number, wanted: { clientFlags: number; expiry: number; length: number }): number {
+    const store = this.#store;
+    const item = store.items.allocate(tokens.bytes, keyStart, keyBytes, wanted);
+    if (item !== 0) return item;
+    const fits = store.items.fits(keyBytes, wanted.clientFlags, wanted.length);
+    store.counters.add(fits ? COUNT.storeNoMemory : COUNT.storeTooLarge);
+    store.logRefusal(tokens.bytes, keyStart, keyBytes, this.#mode, fits ? "no_memory" : "too_large");
+    this.#refuse(fits ? R.noMemoryStoring : R.tooLarge, wanted.length);
+    // What could not be replaced must not be read any more.
+    if (this.#mode === MODE.set) store.drop(tokens.bytes, keyStart, keyBytes);
+    return 0;
+  }
+
+  #metaSet(): void {
+    const swallow = this.#meta.set(tokens, this.#writer);
+    if (this.#writer.item !== 0) this.#state = "value";
+    else if (swallow > 0) {
+      this.#swallow = swallow;
+      this.#state = "swallow";
+    }
+  }
+
+  #refuse(reply: Buffer, bytes: number): void {
+    this.#reply(reply);
+    this.#swallow = bytes;
+    this.#state = "swallow";
+  }
+
+  /** Takes what has arrived of a value; stores it when it is whole. */
+  #receive(input: Buffer, at: number, end: number): number {
+    const writer = this.#writer;
+    const wanted = writer.remaining;
+    const part = Math.min(wanted, end - at);
+    if (!writer.write(input, at, part)) {
+      this.#store.items.release(writer.item);
+      writer.item = 0;
+      this.#meta.forget();
+      this.#out.put(R.noMemoryReading);
+      this.#swallow = writer.remaining;
+      this.#state = "swallow";
+      return at + wanted - writer.remaining;
+    }
+    if (writer.remaining === 0) {
+      this.#state = "command";
+      this.#finishValue();
+    }
+    return at + part;
+  }
+
+  #finishValue(): void {
+    const store = this.#store;
+    const writer = this.#writer;
+    const { item } = writer;
+    writer.item = 0;
+    if (!writer.endsInCrLf()) {
+      if (this.#meta.forget()) this.#out.put(R.badData);
+      else this.#reply(R.badData);
+      store.items.release(item);
+      return;
+    }
+    if (this.#meta.pending) {
+      this.#meta.finishSet(item);
+    } else {
+      const key = store.items.bytes;
+      const hash = store.hash(key, item * 8 + I.HEADER_BYTES, store.items.words[item * 2 + I.META]! >>> I.KEY_SHIFT);
+      this.#reply(STORE_REPLIES[store.store(item, this.#mode, hash)]!);
+    }
+    store.items.release(item);
+  }
+
+  #delete(): void {
+    this.#noreply = tokens.is(tokens.count - 1, "noreply");
+    if (!this.#keyed(2)) return;
+    this.#reply(this.#store.delete(tokens.bytes, tokens.starts[1]!, tokens.lengthOf(1)) ? R.deleted : R.notFound);
+  }
+
+  #touch(): void {
+    this.#noreply = tokens.is(tokens.count - 1, "noreply");
+    if (!this.#keyed(3)) return;
+    const exptime = tokens.i32(2);
+    if (Number.isNaN(exptime)) {
+      this.#reply(R.badExptime);
+      return;
+    }
+    const store = this.#store;
+    const item = store.touch(tokens.bytes, tokens.starts[1]!, tokens.lengthOf(1), store.expiry(exptime));
+    this.#reply(item === 0 ? R.notFound : R.touched);
+  }
+
+  #arithmetic(increment: boolean): void {
+    this.#noreply = tokens.is(tokens.count - 1, "noreply");
+    if (!this.#keyed(3)) return;
+    if (!tokens.u64(2, u64)) {
+      this.#reply(R.badDelta);
+      return;
+    }
+    const store = this.#store;
+    const key = tokens.bytes;
+    const start = tokens.starts[1]!;
+    const length = tokens.lengthOf(1);
+    const outcome = store.delta(key, start, length, { increment, by: u64, hash: store.hash(key, start, length) });
+    switch (outcome) {
+      case DELTA.done:
+        if (this.#noreply) return;
+        this.#out.u64(store.number.high, store.number.low);
+        this.#out.byte(CR);
+        this.#out.byte(LF);
+        return;
+      case DELTA.notFound:
+        store.counters.add(increment ? COUNT.incrMisses : COUNT.decrMisses);
+        this.#reply(R.notFound);
+        return;
+      case DELTA.nonNumeric:
+        this.#reply(R.nonNumeric);
+        return;
+      default:
+        this.#reply(R.noMemory);
+    }
+  }
+
+  /** False, with the error said, when words are missing or the key is too long. */
+  #keyed(words: number): boolean {
+    if (tokens.count < words) {
+      this.#out.put(R.badFormat);
+      return false;
+    }
+    if (tokens.lengthOf(1) <= KEY_BYTES_MAX) return true;
+    this.#reply(R.badFormat);
+    return false;
+  }
+
+  #reply(line: Buffer): void {
+    if (!this.#noreply) this.#out.put(line);
+  }
+}
+
+const STORE_REPLIES: Readonly<Record<number, Buffer>> = {
+  [RESULT.notStored]: R.notStored,
+  [RESULT.stored]: R.stored,
+  [RESULT.exists]: R.exists,
+  [RESULT.notFound]: R.notFound,
+};
+
+function hasLongToken(bytes: Uint8Array, start: number, end: number): boolean {
+  let tokenStart = start;
+  for (let at = start; at <= end; at += 1) {
+    if (at < end && bytes[at] !== SPACE) continue;
+    if (at - tokenStart > KEY_BYTES_MAX) return true;
+    tokenStart = at + 1;
+  }
+  return false;
+}

@@ -1,0 +1,68 @@
+/**
+ * ○ Decimal numbers as memcached reads them from a command: digits only, a minus sign where the type has one, and nothing that
+ * overflows the type. 64-bit numbers travel as two 32-bit halves, since they exceed what a number holds exactly.
+ */
+
+const ZERO = 0x30;
+const MINUS = 0x2d;
+const TWO_32 = 2 ** 32;
+/** 10 digits: none longer fits 32 bits; one more for the sign. memcached's own bound is 11 and 20. */
+const DIGITS_32_MAX = 11;
+const DIGITS_64_MAX = 20;
+/** Up to 15 digits are exact in a number. */
+const DIGITS_EXACT_MAX = 15;
+
+/** An unsigned 32-bit number, or -1 when the token is none. */
+export function readU32(bytes: Uint8Array, start: number, end: number): number {
+  const length = end - start;
+  if (length <= 0 || length > DIGITS_32_MAX) return -1;
+  let value = 0;
+  for (let at = start; at < end; at += 1) {
+    const digit = bytes[at]! - ZERO;
+    if (digit < 0 || digit > 9) return -1;
+    value = value * 10 + digit;
+  }
+  return value < TWO_32 ? value : -1;
+}
+
+/** A signed 32-bit number, or NaN when the token is none. */
+export function readI32(bytes: Uint8Array, start: number, end: number): number {
+  const negative = bytes[start] === MINUS && end > start;
+  const value = readU32(bytes, negative ? start + 1 : start, end);
+  if (value < 0 || value > (negative ? 2 ** 31 : 2 ** 31 - 1)) return Number.NaN;
+  return negative ? 0 - value : value;
+}
+
+/** A 64-bit number in two halves. */
+export interface U64 {
+  high: number;
+  low: number;
+}
+
+/** Reads an unsigned 64-bit number into `into`; false when the token is none. */
+export function readU64(bytes: Uint8Array, start: number, end: number, into: U64): boolean {
+  const length = end - start;
+  if (length <= 0 || length > DIGITS_64_MAX) return false;
+  let value = 0;
+  for (let at = start; at < end; at += 1) {
+    const digit = bytes[at]! - ZERO;
+    if (digit < 0 || digit > 9) return false;
+    value = value * 10 + digit;
+  }
+  if (length <= DIGITS_EXACT_MAX) {
+    into.low = value >>> 0;
+    into.high = Math.floor(value / TWO_32);
+    return true;
+  }
+  let exact = 0n;
+  for (let at = start; at < end; at += 1) exact = exact * 10n + BigInt(bytes[at]! - ZERO);
+  if (exact >> 64n !== 0n) return false;
+  into.low = Number(exact & 0xffffffffn);
+  into.high = Number(exact >> 32n);
+  return true;
+}
+
+/** The number of two halves when a number holds it exactly, else a bigint. */
+export function exactU64(high: number, low: number): number | bigint {
+  return high < 2 ** 21 ? high * TWO_32 + low : (BigInt(high) << 32n) | BigInt(low);
+}
