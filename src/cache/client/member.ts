@@ -216,7 +216,8 @@ export class Member {
     const connection = this.#connection;
     if (connection && connection.pending.length > 0) {
       for (const exchange of connection.pending) for (const operation of exchange.operations()) look(operation);
-      const stalledAtMs = connection.aliveAtMs + this.#settings.stallMs;
+      // Until the greeting is over, the connection's own timer watches it.
+      const stalledAtMs = this.#ready ? connection.aliveAtMs + this.#settings.stallMs : Infinity;
       if (stalledAtMs <= nowMs) {
         const message = `${this.server.name} has not answered for ${this.#settings.stallMs} ms`;
         connection.close(new OperationError("CACHE_TIMEOUT", message));
