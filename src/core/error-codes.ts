@@ -74,6 +74,8 @@ export const ERROR_CODES = {
   LINK_FULL: "Too much is waiting to be sent or acknowledged; wait for earlier sends to settle",
   LINK_ENDED: "The connection ended, or could not be made, before the operation settled; the message has the reason",
   // wire
+  WIRE_CAPTURE_UNREADABLE: "The bytes are no pcap or pcapng capture, or a broken one; what came before is shown",
+  WIRE_CAPTURE_FAILED: "Packets cannot be captured here; the message says why and what is shown instead",
   // dashboard
 } as const satisfies Record<string, string>;
 
