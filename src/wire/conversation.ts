@@ -82,18 +82,11 @@ export class Conversation {
   }
 
   #choose(side: Side, piece: Piece): Decoder {
-    const known = this.#options.ports.get(portOf(this.server)) ?? (piece instanceof Uint8Array ? sniff(side, piece) : undefined);
-    switch (known) {
-      case "memcached":
-        return new MemcachedDecoder();
-      case "zmtp":
-      case "queue":
-        return new ZmtpDecoder();
-      case "link":
-      case "bytes":
-      case undefined:
-        return new BytesDecoder(this.#options);
-    }
+    const known =
+      this.#options.ports.get(portOf(this.server)) ?? (piece instanceof Uint8Array ? sniff(side, piece) : undefined);
+    if (known === "memcached") return new MemcachedDecoder();
+    if (known === "zmtp" || known === "queue") return new ZmtpDecoder();
+    return new BytesDecoder(this.#options);
   }
 }
 
@@ -114,7 +107,9 @@ function sniff(side: Side, bytes: Uint8Array): Protocol | undefined {
   if (bytes[0] === (side === "client" ? 0x80 : 0x81) && bytes.length >= 24) return "memcached";
   const end = bytes.indexOf(0x0a);
   if (end < 0 || side === "server") return undefined;
-  return nameLine(side, bytes.subarray(0, end > 0 && bytes[end - 1] === 0x0d ? end - 1 : end)).unreadable ? undefined : "memcached";
+  return nameLine(side, bytes.subarray(0, end > 0 && bytes[end - 1] === 0x0d ? end - 1 : end)).unreadable
+    ? undefined
+    : "memcached";
 }
 
 /** Who sent the SYN is the client; without one, who talks to a known port, or from the higher one. */

@@ -80,8 +80,9 @@ export class ZmtpDecoder implements Decoder {
 
   /** No greeting was seen: its octets look like a frame's header, so the capture began later. 1.0 peers look the same. */
   #midway(direction: Direction): Message | undefined {
-    const first = direction.inbox.at(0);
-    const oldFraming = first === 1 && direction.inbox.length >= 2 && direction.inbox.at(1) === 0;
+    const { inbox } = direction;
+    if (inbox.at(0) === 1 && inbox.length < 2) return undefined;
+    const oldFraming = inbox.at(0) === 1 && inbox.at(1) === 0;
     direction.framing = oldFraming ? "old" : "new";
     return oldFraming ? { protocol: "zmtp", text: "ZMTP 1.0 (anonymous)" } : undefined;
   }
@@ -124,7 +125,9 @@ function greeting2(direction: Direction): Message | undefined {
   inbox.skip(SIGNATURE_BYTES + 2);
   direction.framing = "new";
   direction.socketType = type ?? "";
-  return type ? { protocol: "zmtp", text: `greeting ZMTP 2.0, ${type}` } : unreadable("zmtp", "a greeting with no known socket type");
+  return type
+    ? { protocol: "zmtp", text: `greeting ZMTP 2.0, ${type}` }
+    : unreadable("zmtp", "a greeting with no known socket type");
 }
 
 function greeting3(direction: Direction): Message | undefined {
@@ -143,10 +146,10 @@ function old(direction: Direction): Message {
 }
 
 function lose(direction: Direction): Message {
-  const shown = showBytes(direction.inbox.peek(Math.min(16, direction.inbox.length))!, 16);
+  const first = direction.inbox.at(0).toString(16).padStart(2, "0");
   direction.inbox.clear();
   direction.framing = "lost";
-  return unreadable("zmtp", `no frame where one should be: '${shown}'`);
+  return unreadable("zmtp", `no frame where one should be, first octet 0x${first}`);
 }
 
 interface Header {

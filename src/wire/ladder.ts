@@ -61,7 +61,7 @@ export class Ladder {
     const hollow = tcp.marks.includes("keep-alive") || tcp.marks.includes("keep-alive-ack");
     const line = hollow ? "╌" : "─";
     const label = ` ${clipped(summaryOf(packet), this.#inner - 8)} `;
-    const rest = this.#inner - 1 - [...label].length;
+    const rest = this.#inner - 1 - Array.from(label).length;
     const near = line.repeat(Math.min(3, rest));
     const far = line.repeat(Math.max(0, rest - near.length));
     if (tcp.side === "client") return `${near}${label}${far}${hollow ? "▷" : "▶"}`;
@@ -74,7 +74,7 @@ export class Ladder {
 }
 
 function clipped(text: string, columns: number): string {
-  const chars = [...text];
+  const chars = Array.from(text);
   return chars.length <= columns ? text : `${chars.slice(0, columns - 1).join("")}…`;
 }
 

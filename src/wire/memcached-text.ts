@@ -109,7 +109,10 @@ function storage(words: Words): NamedLine {
 function metaSet(words: Words): NamedLine {
   const bytes = lengthOf(words[2]);
   if (bytes === undefined) return broken(words);
-  return { text: `${["ms", ...words.slice(1, 2).map(show)].join(" ")} (${facts(bytes, words.slice(3))})`, valueBytes: bytes + 2 };
+  return {
+    text: `${["ms", ...words.slice(1, 2).map(show)].join(" ")} (${facts(bytes, words.slice(3))})`,
+    valueBytes: bytes + 2,
+  };
 }
 
 function meta(words: Words): NamedLine {

@@ -131,7 +131,7 @@ function fromProtocol(protocol: number, bytes: Uint8Array, length: number, hosts
 
 /** TCP options: kind 0 ends, kind 1 pads, all others have a length; kind 3 is the window scale (RFC 7323). */
 function readWindowScale(options: Uint8Array): number | undefined {
-  for (let at = 0; at < options.length; ) {
+  for (let at = 0; at < options.length;) {
     const kind = options[at]!;
     if (kind === 0) return undefined;
     if (kind === 1) {

@@ -57,7 +57,8 @@ export class PcapReader implements FrameReader {
     if (this.#bytes.length < HEADER_BYTES) return false;
     const header = this.#bytes.take(HEADER_BYTES);
     const magic = readMagic(header);
-    if (!magic) throw new ProtocolError("WIRE_CAPTURE_UNREADABLE", "Cannot read capture: it does not start as a pcap file does");
+    if (!magic)
+      throw new ProtocolError("WIRE_CAPTURE_UNREADABLE", "Cannot read capture: it does not start as a pcap file does");
     this.#littleEndian = magic.littleEndian;
     this.#nanosecondsPerUnit = magic.nanosecondsPerUnit;
     // The upper octets carry the length of a frame check sequence; the type is the lower sixteen bits.

@@ -128,7 +128,7 @@ export class PcapngReader implements FrameReader {
   #options(bytes: Uint8Array): [number, Uint8Array][] {
     const view = viewOf(bytes);
     const found: [number, Uint8Array][] = [];
-    for (let at = 0; at + 4 <= bytes.length; ) {
+    for (let at = 0; at + 4 <= bytes.length;) {
       const code = view.getUint16(at, this.#littleEndian);
       const length = view.getUint16(at + 2, this.#littleEndian);
       if (code === OPTION.end || at + 4 + length > bytes.length) break;
@@ -178,7 +178,11 @@ export class PcapngWriter {
   #declare(linkType: number): Uint8Array {
     const head = new Uint8Array(8);
     viewOf(head).setUint16(0, linkType, true);
-    return block(BLOCK.interface, head, options([OPTION.interfaceName, utf8("holdfast")], [OPTION.resolution, Uint8Array.of(9)]));
+    return block(
+      BLOCK.interface,
+      head,
+      options([OPTION.interfaceName, utf8("holdfast")], [OPTION.resolution, Uint8Array.of(9)]),
+    );
   }
 }
 

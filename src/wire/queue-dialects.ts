@@ -26,7 +26,8 @@ const MAJORDOMO_2_CLIENT: Readonly<Record<number, string>> = { 1: "REQUEST", 2: 
 export function nameMessage(side: Side, parts: readonly Part[], count: number): Message {
   const enveloped = parts[0]?.length === 0 ? parts.slice(1) : parts;
   return (
-    nameMajordomo(side, enveloped) ?? nameLecture(side, enveloped, count) ?? { protocol: "zmtp", text: describeParts(parts, count) }
+    nameMajordomo(side, enveloped) ??
+    nameLecture(side, enveloped, count) ?? { protocol: "zmtp", text: describeParts(parts, count) }
   );
 }
 

@@ -43,20 +43,15 @@ export class TappedFrames {
     const key = `${event.local} ${event.remote}`;
     const known = this.#connections.get(key);
     const tapped = known ?? this.#open(key, event);
-    const frames = known || event.kind === "open" ? [] : this.#handshake(tapped, event);
-    switch (event.kind) {
-      case "open":
-        return known ? [] : this.#handshake(tapped, event);
-      case "in":
-      case "out":
-        for (const part of parts(event.bytes ?? new Uint8Array(0))) {
-          frames.push(segment(tapped, event, { fromLocal: event.kind === "out", flags: FLAG.psh | FLAG.ack, payload: part }));
-        }
-        return frames;
-      case "close":
-        this.#connections.delete(key);
-        return [...frames, segment(tapped, event, { fromLocal: endedHere(event), flags: endFlags(event) })];
+    const opening = known ? [] : this.#handshake(tapped, event);
+    if (event.kind === "open") return opening;
+    if (event.kind === "close") {
+      this.#connections.delete(key);
+      return [...opening, segment(tapped, event, { fromLocal: endedHere(event), flags: endFlags(event) })];
     }
+    const made = { fromLocal: event.kind === "out", flags: FLAG.psh | FLAG.ack };
+    const payloads = parts(event.bytes ?? new Uint8Array(0));
+    return [...opening, ...payloads.map((payload) => segment(tapped, event, { ...made, payload }))];
   }
 
   #open(key: string, { local, remote }: TapEvent): Tapped {
@@ -125,7 +120,7 @@ function segment(tapped: Tapped, event: TapEvent, { fromLocal, flags, payload = 
   const bytes = from.host.length === 4 && to.host.length === 4 ? inIpv4(from, to, tcp) : inIpv6(from, to, tcp);
   const reason = event.reason === undefined ? "" : `; ended: ${event.reason}`;
   return {
-    wallNs: BigInt(Math.round(event.wallMs * 1e6)),
+    wallNs: BigInt(Math.round(event.wallMs * 1000)) * 1000n,
     bytes,
     originalLength: bytes.length,
     linkType: LINK_TYPE.raw,

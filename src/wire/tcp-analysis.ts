@@ -35,7 +35,8 @@ interface Direction {
   /** Highest sequence number sent so far, plus one; undefined until something was seen. */
   next: number | undefined;
   nextNs: bigint;
-  acknowledged: number | undefined;
+  /** As it stood in the last header; 0 before the first. */
+  acknowledged: number;
   acknowledgedNs: bigint;
   window: number | undefined;
   /** From this side's SYN; undefined when the handshake was not seen, -1 when it offered no scaling. */
@@ -70,9 +71,10 @@ export class TcpAnalysis {
 
   #marks(segment: Segment, wallNs: bigint, forward: Direction, reverse: Direction): Mark[] {
     const { flags, length, sequence, window } = segment;
-    if (length === 1 && sequence === forward.next && reverse.window === 0) return ["zero-window-probe"];
     const marks: Mark[] = [];
-    const plain = (flags & (FLAG.syn | FLAG.fin | FLAG.rst)) === 0;
+    const probe = length === 1 && sequence === forward.next && reverse.window === 0;
+    const plain = !probe && (flags & (FLAG.syn | FLAG.fin | FLAG.rst)) === 0;
+    if (probe) marks.push("zero-window-probe");
     if (plain && window === 0) marks.push("zero-window");
     if (forward.next !== undefined && (flags & FLAG.rst) === 0 && after(sequence, forward.next)) marks.push("lost-segment");
     if (plain) marks.push(...plainMarks(segment, forward, reverse));
@@ -91,7 +93,7 @@ export class TcpAnalysis {
     if (forward.next === undefined) return undefined;
     const oneBack = length > 1 && sequence === wrapped(forward.next - 1); // data after an unanswered one-byte probe is new
     const repeats = after(forward.next, sequence) && !oneBack;
-    if (length > 0 && reverse.acknowledged !== undefined && !after(wrapped(sequence + length), reverse.acknowledged)) {
+    if (length > 0 && reverse.acknowledged !== 0 && !after(wrapped(sequence + length), reverse.acknowledged)) {
       return "spurious-retransmission";
     }
     if (!repeats) return undefined;
@@ -116,15 +118,16 @@ function plainMarks(segment: Segment, forward: Direction, reverse: Direction): M
   const sameAck = acknowledgment === forward.acknowledged;
   const sameWindow = window === forward.window;
   if (sameAck && window !== 0 && !sameWindow) marks.push("window-update");
-  if (sameAck && sameWindow && window !== 0) marks.push(reverse.last.includes("keep-alive") ? "keep-alive-ack" : "duplicate-ack");
+  if (sameAck && sameWindow && window !== 0)
+    marks.push(reverse.last.includes("keep-alive") ? "keep-alive-ack" : "duplicate-ack");
   const probed = reverse.last.includes("zero-window-probe");
-  const probeAck = sameAck || (forward.acknowledged !== undefined && acknowledgment === wrapped(forward.acknowledged + 1));
+  const probeAck = sameAck || acknowledgment === wrapped(forward.acknowledged + 1);
   if (window === 0 && sameWindow && probed && probeAck) marks.push("zero-window-probe-ack");
   return marks;
 }
 
 function fillsWindow({ sequence, length }: Segment, reverse: Direction): boolean {
-  if (reverse.windowScale === undefined || reverse.acknowledged === undefined || reverse.window === undefined) return false;
+  if (reverse.windowScale === undefined || reverse.window === undefined) return false;
   const open = reverse.window * 2 ** Math.max(0, reverse.windowScale);
   return wrapped(sequence + length) === wrapped(reverse.acknowledged + open);
 }
@@ -136,16 +139,14 @@ function remember(segment: Segment, wallNs: bigint, forward: Direction, reverse:
     forward.next = ends;
     forward.nextNs = wallNs;
   }
-  if (forward.continuous === undefined || sequence === forward.continuous) forward.continuous = ends;
-  else if (!after(sequence, forward.continuous) && after(ends, forward.continuous)) forward.continuous = ends;
-  if (marks.includes("acked-unseen")) reverse.continuous = reverse.next;
-
-  if ((flags & FLAG.ack) !== 0) {
-    if (marks.includes("duplicate-ack")) forward.duplicateAcks += 1;
-    else if (acknowledgment !== forward.acknowledged) forward.duplicateAcks = 0;
-    forward.acknowledged = acknowledgment;
-    forward.acknowledgedNs = wallNs;
+  if (marks.includes("acked-unseen")) reverse.continuous = acknowledgment; // said once
+  if ((forward.continuous === undefined || sequence === forward.continuous) && !marks.includes("zero-window-probe")) {
+    forward.continuous = forward.next;
   }
+  if (acknowledgment !== forward.acknowledged) forward.duplicateAcks = 0;
+  else if (marks.includes("duplicate-ack")) forward.duplicateAcks += 1;
+  forward.acknowledged = acknowledgment;
+  forward.acknowledgedNs = wallNs;
   forward.window = window;
   forward.last = marks;
 }
@@ -154,7 +155,7 @@ function unseen(): Direction {
   return {
     next: undefined,
     nextNs: 0n,
-    acknowledged: undefined,
+    acknowledged: 0,
     acknowledgedNs: 0n,
     window: undefined,
     windowScale: undefined,

@@ -61,7 +61,7 @@ export function socketTypeOf(body: Uint8Array): string | undefined {
 function propertiesOf(data: Uint8Array): [string, Uint8Array][] {
   const found: [string, Uint8Array][] = [];
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  for (let at = 0; at < data.length; ) {
+  for (let at = 0; at < data.length;) {
     const nameEnd = at + 1 + data[at]!;
     if (nameEnd + 4 > data.length) break;
     const valueEnd = nameEnd + 4 + view.getUint32(nameEnd);
