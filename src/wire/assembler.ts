@@ -9,6 +9,9 @@ import { after, wrapped } from "./tcp-analysis.ts";
 /** Bytes in order, or the number of bytes that were never seen. */
 export type Piece = Uint8Array | { readonly missing: number };
 
+/** What one held segment costs besides its bytes: a million segments of one byte must not pass for a megabyte. */
+const HELD_OVERHEAD_BYTES = 512;
+
 interface Held {
   readonly sequence: number;
   readonly payload: Uint8Array;
@@ -19,6 +22,11 @@ export class Assembler {
   /** Sorted by sequence number, none overlapping what was handed out. */
   #held: Held[] = [];
   #heldBytes = 0;
+
+  /** Bytes held back behind a hole, each segment with its overhead. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
 
   /** The connection starts here: the SYN's own number takes one place. */
   start(sequence: number): void {
@@ -65,10 +73,11 @@ export class Assembler {
   }
 
   #hold(sequence: number, payload: Uint8Array): void {
-    if (this.#held.some((held) => held.sequence === sequence && held.payload.length >= payload.length)) return;
-    const at = this.#held.findIndex((held) => after(held.sequence, sequence));
-    this.#held.splice(at < 0 ? this.#held.length : at, 0, { sequence, payload });
-    this.#heldBytes += payload.length;
+    const before = this.#held.findLastIndex((held) => !after(held.sequence, sequence));
+    const same = this.#held[before];
+    if (same?.sequence === sequence && same.payload.length >= payload.length) return;
+    this.#held.splice(before + 1, 0, { sequence, payload });
+    this.#heldBytes += payload.length + HELD_OVERHEAD_BYTES;
   }
 
   #skipHole(pieces: Piece[]): void {
@@ -81,7 +90,7 @@ export class Assembler {
   #drain(pieces: Piece[]): void {
     for (let first = this.#held[0]; first && !after(first.sequence, this.#next!); first = this.#held[0]) {
       this.#held.shift();
-      this.#heldBytes -= first.payload.length;
+      this.#heldBytes -= first.payload.length + HELD_OVERHEAD_BYTES;
       this.#take(first.sequence, first.payload, first.payload.length, pieces);
     }
   }

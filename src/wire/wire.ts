@@ -66,6 +66,11 @@ export class Wire {
     this.#options = { ports, bodies };
   }
 
+  /** Connections remembered now. */
+  get conversations(): number {
+    return this.#conversations.size;
+  }
+
   /** Understands the next frame. */
   packet(frame: Frame): Packet {
     this.#packets += 1;
