@@ -6,6 +6,9 @@ import { spawnSync } from "node:child_process";
 import { globSync } from "node:fs";
 import { join } from "node:path";
 
+/** 10 min: the slowest test (the conformance files of another project) takes 4; a hang must not hold a build for ever. */
+const TEST_MS_MAX = 600_000;
+
 const root = join(import.meta.dirname, "..");
 const words = process.argv.slice(2).filter((word) => !word.startsWith("-"));
 const flags = process.argv.slice(2).filter((word) => word.startsWith("-"));
@@ -17,6 +20,13 @@ if (files.length === 0) {
   console.error(`no test file matches ${words.join(" ")}`);
   process.exit(2);
 }
-const node = ["--conditions=holdfast-source", "--disable-warning=ExperimentalWarning", "--test", ...flags, ...files];
+const node = [
+  "--conditions=holdfast-source",
+  "--disable-warning=ExperimentalWarning",
+  "--test",
+  `--test-timeout=${TEST_MS_MAX}`,
+  ...flags,
+  ...files,
+];
 const { status } = spawnSync(process.execPath, node, { cwd: root, stdio: "inherit" });
 process.exit(status ?? 1);
