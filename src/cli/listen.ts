@@ -35,7 +35,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   try {
     server = await listen({ host, port, ...keepAlive });
   } catch (error) {
-    throw listenError(error, `${host}:${port}`);
+    throw listenError(error, `listen on ${host}:${port}`, "give another address");
   }
   const talk = options.json ? () => {} : (line: string) => void process.stderr.write(`${line}\n`);
   server.on("open", (link, report) => {

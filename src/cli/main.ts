@@ -8,7 +8,6 @@ const COMMANDS: readonly CommandEntry[] = [
   { name: "listen", summary: "long-term connections: print what comes", load: () => import("./listen.ts") },
   { name: "connect", summary: "a long-term connection: send the lines of stdin", load: () => import("./connect.ts") },
   { name: "cache", summary: "run the cache server alone, with memcached's flags", load: () => import("./cache.ts") },
-  { name: "wire", summary: "show packets, decoded and named", load: () => import("./wire.ts") },
 ];
 
 async function main(argv: readonly string[]): Promise<number> {

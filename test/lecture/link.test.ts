@@ -1,0 +1,72 @@
+/** The lecture's keep-alive programs: a Python client and a Python server, on either side of ours. Ports and values as in the lecture. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { after, before, suite, test } from "node:test";
+import { Holdfast } from "../support/holdfast.ts";
+import { Namespace } from "../support/namespace.ts";
+import { requires } from "../support/requires.ts";
+
+const CLIENT = `
+import socket, sys, time
+client = socket.create_connection(("127.0.0.1", 12345))
+for byte in b"sensor 1: 21.5\\n":
+    client.send(bytes([byte]))
+print("sent", flush=True)
+sys.stdin.read()
+`;
+
+const SERVER = `
+import socket
+server = socket.socket()
+server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+server.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+server.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 5)
+server.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10)
+server.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+server.bind(("", 12345))
+server.listen()
+print("listening", flush=True)
+connection, _ = server.accept()
+while True:
+    data = connection.recv(1)
+    if not data:
+        break
+    print(data.decode(), end="", flush=True)
+`;
+
+suite("the lecture's keep-alive connection", requires("root", "iproute2"), () => {
+  let namespace: Namespace;
+  before(() => {
+    namespace = new Namespace();
+  });
+  after(() => namespace[Symbol.dispose]());
+
+  test("holdfast listen prints what a Python client sends, over a socket kept alive 5 s / 10 s / 3", async () => {
+    await using listen = new Holdfast(["listen", "12345"], { namespace });
+    await listen.printed(/12345/, "stderr");
+    const client = namespace.spawn("/usr/bin/python3", ["-c", CLIENT], { stdio: ["pipe", "pipe", "inherit"] });
+    try {
+      await listen.printed(/sensor 1: 21\.5\n/);
+      const sockets = namespace.run("ss", ["-tnoH", "sport", "=", ":12345"]);
+      const [, remainingSeconds] = /timer:\(keepalive,([\d.]+)(?:sec|s)?/.exec(sockets) ?? [];
+      assert.ok(Number(remainingSeconds) <= 5, `a keep-alive timer of at most 5 s in: ${sockets}`);
+    } finally {
+      client.stdin!.end();
+      await once(client, "exit");
+    }
+    await listen.printed(/5 s.*10 s.*3/, "stderr");
+  });
+
+  test("holdfast connect sends stdin to a Python server that prints it byte by byte", async () => {
+    const server = namespace.spawn("/usr/bin/python3", ["-c", SERVER], { stdio: ["ignore", "pipe", "inherit"] });
+    const serverEnd = once(server, "close");
+    let printed = "";
+    server.stdout!.setEncoding("utf8").on("data", (text: string) => (printed += text));
+    await once(server.stdout!, "data");
+    const connect = new Holdfast(["connect", "localhost:12345"], { namespace });
+    connect.child.stdin!.end("Hello\nover a long connection\n");
+    assert.equal((await connect.ended()).code, 0, connect.stderr);
+    await serverEnd;
+    assert.equal(printed, "listening\nHello\nover a long connection\n");
+  });
+});
