@@ -40,8 +40,6 @@ export class Connection {
   #paused = false;
   #reason: EndReason = "normal";
   #closed = false;
-  #held = false;
-  #whenDrained: (() => void) | undefined;
 
   constructor(owner: ConnectionOwner, socket: Socket, { id, remote, local }: { id: number; remote: string; local: string }) {
     this.#owner = owner;
@@ -60,27 +58,6 @@ export class Connection {
   /** memcached's word for what the connection is doing. */
   get state(): string {
     return this.#paused ? "conn_mwrite" : "conn_read";
-  }
-
-  get closed(): boolean {
-    return this.#closed;
-  }
-
-  /** Answers no further commands until released: the connection's output belongs to a dump or a log. */
-  hold(): void {
-    this.#held = true;
-  }
-
-  /** Ends `hold` and goes on with the commands received meanwhile. */
-  release(): void {
-    this.#held = false;
-    this.#paused = true;
-    setImmediate(() => this.#drained());
-  }
-
-  /** Calls once the client has read what was sent, or is gone. */
-  onceDrained(call: () => void): void {
-    this.#whenDrained = call;
   }
 
   /** Bytes have arrived; false stops reading until the client has read its replies. */
@@ -162,10 +139,6 @@ export class Connection {
       this.end(session.ending);
       return false;
     }
-    if (this.#held) {
-      this.#paused = true;
-      return false;
-    }
     if (session?.blocked && flowing) {
       setImmediate(() => this.#drained()); // the replies went out at once; others get their turn before the rest
       flowing = false;
@@ -175,10 +148,6 @@ export class Connection {
   }
 
   #drained(): void {
-    const call = this.#whenDrained;
-    this.#whenDrained = undefined;
-    call?.();
-    if (this.#held) return;
     if (!this.#paused || this.#closed) return;
     this.#paused = false;
     if (this.#pendingLength > 0) {
@@ -195,7 +164,6 @@ export class Connection {
   #wasClosed(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#whenDrained?.();
     const { lock } = this.#owner;
     lock?.acquire();
     this.session?.release();

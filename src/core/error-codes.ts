@@ -47,35 +47,15 @@ export const ERROR_CODES = {
   ERR_ZMTP_INVALID_METADATA: "The peer's handshake metadata cannot be read, or names a socket type that does not fit",
   ERR_ZMTP_CRYPTOGRAPHIC: "A CURVE box does not open; compare both sides' keys",
   ERR_ZMTP_MECHANISM_MISMATCH: "The two sides are set to different security mechanisms",
-  ERR_ZMTP_MESSAGE_TOO_LONG: "The peer sent more than maxMessageSize allows; raise it on the receiving socket if that is meant",
-  ERR_ZMTP_SUBSCRIPTIONS_TOO_MANY: "The subscriber asked for more topics than a publisher keeps for one peer",
-  ERR_ZMTP_HANDSHAKE_TIMEOUT: "The peer connected and did not finish the handshake within handshakeInterval",
-  ERR_ZMTP_HEARTBEAT_TIMEOUT: "The peer stayed silent after a PING for longer than heartbeatTimeout, or than its own TTL",
   ERR_ZMTP_REFUSED:
     "The peer answered the handshake with ERROR: its authenticator refused, or it cannot talk to this socket type",
   ZMQ_Z85_INVALID: "A CURVE key as text is 40 characters of the Z85 alphabet (RFC 32); curveKeyPair() makes a pair",
-  EAGAIN: "Nothing to receive, or no room to send, within the time allowed; or the socket was closed while waiting",
-  EBADF: "The socket is closed",
-  EFSM: "The socket's request-reply order forbids this now: a REQ sends then receives, a REP receives then sends",
-  EHOSTUNREACH: "No connected peer has this routing id (ROUTER with mandatory)",
-  EINVAL: "An argument or option is not what the socket takes; the message says which",
-  ENOTSUP: "This socket type or this implementation cannot do that",
-  ENOENT: "No such endpoint was bound or connected",
-  ECONNREFUSED: "Nothing listens at this address",
-  EADDRINUSE: "The address is taken",
-  EADDRNOTAVAIL: "The address is not one of this machine",
-  EPROTONOSUPPORT: "The transport is none of tcp, ipc and inproc",
-  EACCES: "The system forbids this address",
-  ETERM: "The context is closed",
-  EMFILE: "The context has as many sockets as it may",
   // queue
   // link
   LINK_OPTION_INVALID: "An option of a link is out of its range; the message names the range",
   LINK_FULL: "Too much is waiting to be sent or acknowledged; wait for earlier sends to settle",
   LINK_ENDED: "The connection ended, or could not be made, before the operation settled; the message has the reason",
   // wire
-  WIRE_CAPTURE_UNREADABLE: "The bytes are no pcap or pcapng capture, or a broken one; what came before is shown",
-  WIRE_CAPTURE_FAILED: "Packets cannot be captured here; the message says why and what is shown instead",
   // dashboard
 } as const satisfies Record<string, string>;
 
