@@ -1,2 +1,24 @@
-/** ● The door `holdfast/zmq`. */
-export {};
+/** ● The door `holdfast/zmq`: ZeroMQ's sockets with the class API of the `zeromq` package. */
+export { Context, context, type ContextOptions } from "./context.ts";
+export type { MessageLike } from "./message.ts";
+export { Observer, type Event, type EventOfType, type EventType } from "./observer.ts";
+export type { Authenticator, AuthRequest } from "./settings.ts";
+export { DuplexSocket, ReadableSocket, Socket, WritableSocket } from "./socket.ts";
+export {
+  Dealer,
+  Pair,
+  Publisher,
+  Pull,
+  Push,
+  Reply,
+  Request,
+  Router,
+  Subscriber,
+  XPublisher,
+  XSubscriber,
+  type RouterConnectOptions,
+  type SocketOptions,
+} from "./sockets.ts";
+export type { SendResult } from "./pattern.ts";
+export type { WaitOptions } from "./waiting.ts";
+export type { ZmqError } from "./errors.ts";

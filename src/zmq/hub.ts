@@ -1,0 +1,226 @@
+/**
+ * ● A socket's middle: its pattern, its pipes, those who wait, and its events. Links and inproc ends tell it what arrives; the
+ * socket's methods ask it to send and receive. Invariant: a pipe is in `#pipes` from attach to detach, and detached once.
+ */
+import { Buffer } from "node:buffer";
+import type { Clock } from "../core/clock.ts";
+import type { Message } from "../zmtp/peer.ts";
+import { zmqError } from "./errors.ts";
+import type { Event, EventKnownPeer } from "./observer.ts";
+import type { Pattern, SendResult } from "./pattern.ts";
+import { Pipe, type PeerInfo, type PipeBounds, type PipeOwner } from "./pipe.ts";
+import { Receivers, Senders, type WaitOptions } from "./waiting.ts";
+
+const SENT = Promise.resolve();
+const PROBE = Buffer.alloc(0);
+
+export interface HubOptions {
+  readonly pattern: Pattern;
+  readonly clock: Clock;
+  /** Tells an event to the observer, if there is one. */
+  readonly tell: (event: Event) => void;
+  /** ROUTER: the peer that a message is for, as a key. */
+  readonly keyOf?: ((message: Message) => string) | undefined;
+}
+
+export class Hub implements PipeOwner {
+  readonly clock: Clock;
+  readonly tell: (event: Event) => void;
+  readonly #pattern: Pattern;
+  readonly #keyOf: ((message: Message) => string) | undefined;
+  readonly #pipes = new Set<Pipe>();
+  /** Why pipes ended whose last messages are still to be taken. */
+  readonly #reasons = new Map<Pipe, Error | undefined>();
+  readonly #receivers: Receivers;
+  readonly #senders: Senders;
+  #serving = false;
+  closed = false;
+
+  constructor({ pattern, clock, tell, keyOf }: HubOptions) {
+    this.#pattern = pattern;
+    this.clock = clock;
+    this.tell = tell;
+    this.#keyOf = keyOf;
+    this.#receivers = new Receivers(() => pattern.receive());
+    this.#senders = new Senders((message) => this.#attempt(message));
+  }
+
+  get pipes(): ReadonlySet<Pipe> {
+    return this.#pipes;
+  }
+
+  get readable(): boolean {
+    return !this.closed && this.#pattern.receiveRefusal === undefined && this.#pattern.hasMessage;
+  }
+
+  get writable(): boolean {
+    return !this.closed && this.#pattern.hasRoom;
+  }
+
+  /** Makes a pipe and gives it to the pattern. */
+  attach(bounds: PipeBounds, routingId?: Buffer): Pipe {
+    const pipe = new Pipe(this, bounds);
+    pipe.routingId = routingId;
+    this.#pipes.add(pipe);
+    this.#pattern.attach(pipe);
+    this.#wakeSenders();
+    return pipe;
+  }
+
+  /** The pipe's peer is through its handshake. @returns false when the pattern has no place for it */
+  connected(pipe: Pipe, peer: PeerInfo, { probe }: { probe: boolean }): boolean {
+    pipe.peer = peer;
+    if (!this.#pattern.connected(pipe)) return false;
+    if (probe) pipe.push([PROBE], 0);
+    this.#wakeSenders();
+    return true;
+  }
+
+  /** The connection broke and is being made again. */
+  disconnected(pipe: Pipe): void {
+    pipe.carrier = undefined;
+    this.#pattern.disconnected(pipe);
+  }
+
+  /** Ends a pipe; what it received can still be taken. */
+  detach(pipe: Pipe, reason: Error | undefined): void {
+    if (!this.#pipes.delete(pipe)) return;
+    pipe.closed = true;
+    pipe.carrier = undefined;
+    pipe.dropOutbound();
+    this.#pattern.detach(pipe);
+    if (pipe.peer === undefined) return;
+    if (pipe.inbound.length === 0) this.#gone(pipe, reason);
+    else this.#reasons.set(pipe, reason);
+  }
+
+  incoming(pipe: Pipe, message: Message): void {
+    this.#pattern.incoming(pipe, message);
+  }
+
+  pipeReadable(pipe: Pipe): void {
+    this.#pattern.readable(pipe);
+    if (!this.#receivers.isEmpty) this.#receivers.serve();
+  }
+
+  pipeWritable(pipe: Pipe): void {
+    this.#pattern.writable(pipe);
+    this.#wakeSenders();
+  }
+
+  pipeDrained(pipe: Pipe): void {
+    if (!this.#reasons.has(pipe)) return;
+    const reason = this.#reasons.get(pipe);
+    this.#reasons.delete(pipe);
+    this.#gone(pipe, reason);
+  }
+
+  /** @param timeoutMs 0: not at all; -1: for ever */
+  send(message: Message, timeoutMs: number, options: WaitOptions | undefined): Promise<void> {
+    if (this.closed) return Promise.reject(closedError("send"));
+    if (this.#senders.isEmpty || (this.#keyOf && !this.#senders.hasKey(this.#keyOf(message), this.#keyOf))) {
+      const result = this.#attempt(message);
+      if (result === "sent") return SENT;
+      if (result !== "EAGAIN") return Promise.reject(result);
+    }
+    return this.#senders.wait(message, { clock: this.clock, timeoutMs, signal: options?.signal });
+  }
+
+  /** Sends at once or tells why not; never ahead of those who wait. */
+  trySend(message: Message): SendResult {
+    if (this.closed) throw closedError("send");
+    if (!this.#senders.isEmpty && !this.#keyOf) return "EAGAIN";
+    const result = this.#pattern.send(message);
+    if (result === "sent" && !this.#receivers.isEmpty) this.#receivers.serve();
+    return result;
+  }
+
+  /** @param batch 0: one message; else an array of 1 to `batch` messages */
+  receive<T>(batch: number, timeoutMs: number, options: WaitOptions | undefined): Promise<T> {
+    const refusal = this.#receiveRefusal();
+    if (refusal) return Promise.reject(refusal);
+    if (this.#receivers.isEmpty) {
+      const message = this.#pattern.receive();
+      if (message !== undefined) {
+        this.#afterReceive();
+        return Promise.resolve((batch === 0 ? message : this.#receivers.gather(message, batch)) as T);
+      }
+    }
+    return this.#receivers.wait<T>(batch, { clock: this.clock, timeoutMs, signal: options?.signal });
+  }
+
+  /** The next message, or undefined when there is none for this caller: those who wait come first. */
+  tryReceive(): Message | undefined {
+    const refusal = this.#receiveRefusal();
+    if (refusal) throw refusal;
+    if (!this.#receivers.isEmpty) return undefined;
+    const message = this.#pattern.receive();
+    if (message !== undefined) this.#afterReceive();
+    return message;
+  }
+
+  close(): void {
+    this.closed = true;
+    this.#receivers.close();
+    this.#senders.close();
+  }
+
+  /** REP: a reply that waits may go now. */
+  #afterReceive(): void {
+    if (!this.#senders.isEmpty) this.#wakeSenders();
+  }
+
+  #receiveRefusal(): Error | undefined {
+    if (this.closed) return closedError("receive");
+    const code = this.#pattern.receiveRefusal;
+    if (code === undefined) return undefined;
+    return zmqError(code, `Cannot receive: ${code === "EFSM" ? "it is this socket's turn to send" : "this socket only sends"}`);
+  }
+
+  #attempt(message: Message): "sent" | "EAGAIN" | Error {
+    const result = this.#pattern.send(message);
+    if (result === "sent") {
+      if (!this.#receivers.isEmpty) this.#receivers.serve();
+      return result;
+    }
+    if (this.#pattern.drops && result !== "EFSM") return "sent";
+    switch (result) {
+      case "EAGAIN":
+        return result;
+      case "EHOSTUNREACH":
+        return zmqError("EHOSTUNREACH", `Cannot send: no peer has routing id ${message[0]!.toString("hex")}`);
+      case "EFSM":
+        return zmqError("EFSM", "Cannot send: it is this socket's turn to receive");
+      default:
+        return zmqError("ENOTSUP", "Cannot send: this socket only receives");
+    }
+  }
+
+  /**
+   * Serves those who wait to send once the loop has turned: were it done at once, a program that sends in a loop to a peer that
+   * always has room would never let the loop turn, and hear no more of timers or other connections.
+   */
+  #wakeSenders(): void {
+    if (this.#serving || this.#senders.isEmpty) return;
+    this.#serving = true;
+    setImmediate(() => {
+      this.#serving = false;
+      if (!this.closed) this.#senders.serve(this.#keyOf);
+    });
+  }
+
+  #gone(pipe: Pipe, reason: Error | undefined): void {
+    this.tell({ type: "peer:gone", ...knownPeer(pipe), ...(reason && { reason }) });
+  }
+}
+
+/** What events tell of a pipe's peer. */
+export function knownPeer(pipe: Pipe): EventKnownPeer {
+  const { address, remoteAddress, announcedId, socketType, userId } = pipe.peer!;
+  const routingId = pipe.routingId ?? (announcedId.length > 0 ? announcedId : undefined);
+  return { address, remoteAddress, socketType, ...(routingId && { routingId }), ...(userId !== undefined && { userId }) };
+}
+
+function closedError(what: string): Error {
+  return zmqError("EBADF", `Cannot ${what}: the socket is closed`);
+}

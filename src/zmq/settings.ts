@@ -1,0 +1,58 @@
+/** ○ What the insides of a socket read of its options. Names and units are those of the public properties (socket.ts). */
+import type { Verdict } from "../zmtp/mechanism.ts";
+
+/** Who asks to come in, for an authenticator. */
+export interface AuthRequest {
+  readonly mechanism: "NULL" | "PLAIN" | "CURVE";
+  /** The socket's `zapDomain`. */
+  readonly domain: string;
+  /** The peer's own address: "10.0.0.7", without the port; the endpoint for ipc. */
+  readonly address: string;
+  /** PLAIN only. */
+  readonly username?: string;
+  readonly password?: string;
+  /** CURVE only: the client's long-term key, 40 characters of Z85. */
+  readonly publicKey?: string;
+}
+
+/**
+ * Decides who may come in: `true` or `{ userId }` lets the peer in, `false` refuses it (400), `{ status: 300 }` asks it to try later.
+ * One that throws refuses with 500.
+ */
+export type Authenticator = (request: AuthRequest) => boolean | Partial<Verdict> | Promise<boolean | Partial<Verdict>>;
+
+export interface SocketSettings {
+  readonly sendHighWaterMark: number;
+  readonly receiveHighWaterMark: number;
+  readonly sendHighWaterBytes: number;
+  readonly receiveHighWaterBytes: number;
+  readonly conflate: boolean;
+  readonly linger: number;
+  readonly immediate: boolean;
+  readonly ipv6: boolean;
+  readonly backlog: number;
+  readonly reconnectInterval: number;
+  readonly reconnectMaxInterval: number;
+  readonly connectTimeout: number;
+  readonly handshakeInterval: number;
+  readonly heartbeatInterval: number;
+  readonly heartbeatTimeout: number;
+  readonly heartbeatTimeToLive: number;
+  readonly maxMessageSize: number;
+  readonly routingId: string | Uint8Array | null;
+  readonly probeRouter: boolean;
+  readonly connectToAll: boolean;
+  readonly tcpKeepalive: number;
+  readonly tcpKeepaliveCount: number;
+  readonly tcpKeepaliveIdle: number;
+  readonly tcpKeepaliveInterval: number;
+  readonly plainServer: boolean;
+  readonly plainUsername: string | null;
+  readonly plainPassword: string | null;
+  readonly curveServer: boolean;
+  readonly curvePublicKey: string | null;
+  readonly curveSecretKey: string | null;
+  readonly curveServerKey: string | null;
+  readonly zapDomain: string | null;
+  readonly authenticate: Authenticator | null;
+}

@@ -1,0 +1,501 @@
+/**
+ * ● What all sockets share: options, endpoints, events, close. The classes that send, receive or do both stand below it; one class a
+ * socket type in sockets.ts. Invariant: after `close` nothing is opened, and the promise of `close` resolves when all is gone.
+ */
+import type { Buffer } from "node:buffer";
+import { randomBytes } from "node:crypto";
+import type { Socket as Stream } from "node:net";
+import type { Random } from "../core/random.ts";
+import { MESSAGE_BYTES_MAX } from "../zmtp/limits.ts";
+import type { Message } from "../zmtp/peer.ts";
+import { SOCKET_TYPES, type SocketTypeName } from "../zmtp/socket-type.ts";
+import { Incoming, routingIdOf, type ConnectionContext } from "./connection.ts";
+import { context as defaultContext, type Context } from "./context.ts";
+import { Dialer, systemResolve, type Resolve } from "./dialer.ts";
+import { parseEndpoint, type Endpoint } from "./endpoint.ts";
+import { zmqError } from "./errors.ts";
+import { Hub } from "./hub.ts";
+import { InprocConnection, type InprocSide } from "./inproc.ts";
+import { BACKLOG, HANDSHAKE_INTERVAL_MS, HIGH_WATER_BYTES, HIGH_WATER_MARK, RECONNECT_INTERVAL_MS } from "./limits.ts";
+import { Listener } from "./listener.ts";
+import { toMessage, type MessageLike } from "./message.ts";
+import { Observer } from "./observer.ts";
+import type { Pattern, SendResult } from "./pattern.ts";
+import { mechanismName } from "./security.ts";
+import type { Authenticator, SocketSettings } from "./settings.ts";
+import type { WaitOptions } from "./waiting.ts";
+
+/** 256 messages: what a batch takes unless told otherwise; enough that the price of a promise no longer shows. */
+const BATCH_MESSAGES = 256;
+
+/** Chance for ids and waits; nothing here guards a secret. */
+const systemRandom: Random = () => randomBytes(4).readUInt32LE() / 2 ** 32;
+
+export function randomUint32(): number {
+  return randomBytes(4).readUInt32LE();
+}
+
+/** What a bound endpoint keeps. */
+interface Bound {
+  readonly address: string;
+  readonly close: (lingerMs: number) => Promise<void> | void;
+}
+
+/** What a connected endpoint keeps. */
+interface Connected {
+  readonly close: (lingerMs: number) => void;
+}
+
+interface SocketInit {
+  readonly type: SocketTypeName;
+  readonly pattern: Pattern;
+  readonly context: Context | undefined;
+  readonly keyOf?: (message: Message) => string;
+}
+
+/** Base of all sockets. Not to be used itself: make one of its subclasses. */
+export abstract class Socket implements SocketSettings {
+  /** The context that this socket belongs to. */
+  readonly context: Context;
+  /** @internal */
+  readonly hub: Hub;
+  /** @internal Looks names up; tests put their own here. */
+  resolve: Resolve = systemResolve;
+  readonly #type: SocketTypeName;
+  readonly #connectionContext: ConnectionContext;
+  readonly #bound = new Map<string, Bound>();
+  readonly #connected = new Map<string, Connected[]>();
+  #observer: Observer | undefined;
+  #lastEndpoint: string | null = null;
+  #closed = false;
+  #openCount = 0;
+  #closing: Promise<void> | undefined;
+  #resolveClosing: (() => void) | undefined;
+
+  /** Messages that may wait for one peer; 0: no bound. Default 1000. */
+  sendHighWaterMark: number = HIGH_WATER_MARK;
+  /** Messages that may wait here from one peer; past it the peer's own sending stops. 0: no bound. Default 1000. */
+  receiveHighWaterMark: number = HIGH_WATER_MARK;
+  /** Bytes that may wait for one peer, beside the bound in messages; 0: no bound. Default 64 MiB. */
+  sendHighWaterBytes: number = HIGH_WATER_BYTES;
+  /** Bytes that may wait here from one peer; 0: no bound. Default 64 MiB. */
+  receiveHighWaterBytes: number = HIGH_WATER_BYTES;
+  /** Milliseconds after which `send` gives up with EAGAIN; 0: at once; -1 (default): never. */
+  sendTimeout = -1;
+  /** Milliseconds after which `receive` gives up with EAGAIN; 0: at once; -1 (default): never. */
+  receiveTimeout = -1;
+  /** Keep only the last message each way, of one part. Default false. */
+  conflate = false;
+  /** Milliseconds that unsent messages outlive `close`; 0: dropped; -1 (default): until they are sent. */
+  linger = -1;
+  /** Queue for peers with a finished connection only. Default false: a connect counts from the start. */
+  immediate = false;
+  /** Whether names and `*` stand for IPv6 too. Default false. */
+  ipv6 = false;
+  /** Connections that may wait to be accepted. Default 100. */
+  backlog: number = BACKLOG;
+  /** Milliseconds before connecting again; -1: never. Default 100, and up to as much again by chance. */
+  reconnectInterval: number = RECONNECT_INTERVAL_MS;
+  /** Where doubling the wait ends, in ms; 0 (default): it does not double. */
+  reconnectMaxInterval = 0;
+  /** Milliseconds that making a connection may take; 0 (default): what the system allows. */
+  connectTimeout = 0;
+  /** Milliseconds that a handshake may take; 0: any. Default 30,000. */
+  handshakeInterval: number = HANDSHAKE_INTERVAL_MS;
+  /** Milliseconds between PINGs; 0 (default): none. */
+  heartbeatInterval = 0;
+  /** Milliseconds of silence after a PING until the peer counts as dead; -1 (default): as `heartbeatInterval`. */
+  heartbeatTimeout = -1;
+  /** Milliseconds of silence after which the peer is asked to give us up; 0 (default): it is not. */
+  heartbeatTimeToLive = 0;
+  /** Bytes that one message may have, all parts together; -1: no limit. Default 64 MiB. Longer ones end their connection. */
+  maxMessageSize: number = MESSAGE_BYTES_MAX;
+  /** The id under which a ROUTER is to know this socket: 1 to 255 octets, the first not zero. */
+  routingId: string | Uint8Array | null = null;
+  /** Send an empty message to each new peer, so that a ROUTER knows of this socket. Default false. */
+  probeRouter = false;
+  /** Connect to every address of a name rather than to the first. Default true; libzmq cannot. */
+  connectToAll = true;
+  /** TCP keep-alive: 1 on, 0 off, -1 (default): the system's, which is off. */
+  tcpKeepalive = -1;
+  /** Probes unanswered until the connection ends; -1 (default): the system's. */
+  tcpKeepaliveCount = -1;
+  /** Seconds of silence before the first probe; -1 (default): the system's. */
+  tcpKeepaliveIdle = -1;
+  /** Seconds between probes; -1 (default): the system's. */
+  tcpKeepaliveInterval = -1;
+  /** PLAIN: this side checks names and passwords. Default false. */
+  plainServer = false;
+  /** PLAIN: what this side shows. */
+  plainUsername: string | null = null;
+  plainPassword: string | null = null;
+  /** CURVE: this side has the well-known key. Default false. */
+  curveServer = false;
+  /** CURVE keys, 40 characters of Z85 each. */
+  curvePublicKey: string | null = null;
+  curveSecretKey: string | null = null;
+  curveServerKey: string | null = null;
+  /** What an authenticator is told as the domain. */
+  zapDomain: string | null = null;
+  /** Decides which peers may come in, on the side that checks; null (default): NULL and CURVE let everyone in, PLAIN no one. */
+  authenticate: Authenticator | null = null;
+
+  /** @internal */
+  protected constructor({ type, pattern, context = defaultContext, keyOf }: SocketInit) {
+    context.enter();
+    this.context = context;
+    this.ipv6 = context.ipv6;
+    if (!context.blocky) this.linger = 0;
+    if (context.maxMessageSize >= 0) this.maxMessageSize = context.maxMessageSize;
+    this.#type = type;
+    this.hub = new Hub({ pattern, clock: context.clock, tell: (event) => this.#observer?.tell(event), keyOf });
+    this.#connectionContext = { type, settings: this, hub: this.hub, random: systemRandom };
+  }
+
+  /** The socket type's number, as in libzmq. */
+  get type(): number {
+    return SOCKET_TYPES.indexOf(this.#type);
+  }
+
+  /** Events of this socket, from the first time this is read. */
+  get events(): Observer {
+    this.#observer ??= new Observer();
+    return this.#observer;
+  }
+
+  /** Whether `close` was called. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Whether `receive` would have a message at once. */
+  get readable(): boolean {
+    return this.hub.readable;
+  }
+
+  /** Whether `send` would take a message at once. */
+  get writable(): boolean {
+    return this.hub.writable;
+  }
+
+  /** The endpoint bound or connected last, with the port that was taken for `*` or 0. */
+  get lastEndpoint(): string | null {
+    return this.#lastEndpoint;
+  }
+
+  /** The mechanism that the options ask for; null: none. */
+  get securityMechanism(): "plain" | "curve" | null {
+    const name = mechanismName(this);
+    return name === "NULL" ? null : (name.toLowerCase() as "plain" | "curve");
+  }
+
+  /** False: a socket belongs to one thread. */
+  get threadSafe(): boolean {
+    return false;
+  }
+
+  /**
+   * Listens at an address: "tcp://127.0.0.1:5555", "tcp://*:5555" (all interfaces), "tcp://127.0.0.1:*" (any port), "ipc:///path",
+   * "ipc://@abstract", "inproc://name".
+   *
+   * @throws EADDRINUSE, EADDRNOTAVAIL, EACCES, EINVAL, EPROTONOSUPPORT, EBADF
+   */
+  async bind(address: string): Promise<void> {
+    this.#assertOpen("bind");
+    const endpoint = parseEndpoint(address);
+    try {
+      if (endpoint.transport === "inproc") this.#bindInproc(address, endpoint.name);
+      else await this.#listen(address, endpoint);
+    } catch (error) {
+      this.hub.tell({ type: "bind:error", address, error: error as Error });
+      throw error;
+    }
+    this.hub.tell({ type: "bind", address: this.#lastEndpoint! });
+  }
+
+  /**
+   * Listens no more at an address, and ends the connections that came in there.
+   *
+   * @throws ENOENT when it is not bound, EBADF
+   */
+  async unbind(address: string): Promise<void> {
+    this.#assertOpen("unbind");
+    const [key, bound] = this.#boundAt(address);
+    this.#bound.delete(key);
+    await bound.close(this.linger);
+  }
+
+  /**
+   * Connects to an address, and again whenever the connection breaks. Returns at once; the connection is made in the background.
+   *
+   * @throws EINVAL, EPROTONOSUPPORT, EBADF
+   */
+  connect(address: string): void {
+    this.connectAs(address, undefined);
+  }
+
+  /**
+   * Ends all connections made by `connect(address)`.
+   *
+   * @throws ENOENT when there are none, EBADF
+   */
+  disconnect(address: string): void {
+    this.#assertOpen("disconnect");
+    const connected = this.#connected.get(address);
+    if (connected === undefined) throw zmqError("ENOENT", `Cannot disconnect ${address}: it is not connected`);
+    this.#connected.delete(address);
+    for (const { close } of connected) close(this.linger);
+  }
+
+  /**
+   * Ends the socket: calls that wait are answered with EAGAIN, what is unsent goes out within `linger`. May be called twice.
+   *
+   * @returns when the last connection is gone; need not be awaited
+   */
+  close(): Promise<void> {
+    if (this.#closing) return this.#closing;
+    this.#closing = new Promise((resolve) => (this.#resolveClosing = resolve));
+    this.#closed = true;
+    this.hub.close();
+    this.#openCount += 1;
+    for (const { close } of this.#bound.values()) void close(this.linger);
+    for (const list of this.#connected.values()) for (const { close } of list) close(this.linger);
+    this.#bound.clear();
+    this.#connected.clear();
+    this.#closedOne();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** @internal ROUTER gives its peer an id. */
+  protected connectAs(address: string, routingId: Buffer | undefined): void {
+    this.#assertOpen("connect");
+    const endpoint = parseEndpoint(address);
+    this.#lastEndpoint = address;
+    const connected =
+      endpoint.transport === "inproc"
+        ? this.#connectInproc(address, endpoint.name, routingId)
+        : this.#dial(address, endpoint, routingId);
+    const list = this.#connected.get(address);
+    if (list) list.push(connected);
+    else this.#connected.set(address, [connected]);
+  }
+
+  async #listen(address: string, endpoint: Exclude<Endpoint, { transport: "inproc" }>): Promise<void> {
+    const incoming = new Set<Incoming>();
+    let shown = address;
+    const listener = await Listener.listen(endpoint, {
+      backlog: this.backlog,
+      ipv6: this.ipv6,
+      accepted: (stream, remoteAddress) => this.#accept(stream, shown, remoteAddress, incoming),
+      failed: (error) => this.hub.tell({ type: "accept:error", address: shown, error }),
+    });
+    shown = listener.endpoint;
+    if (this.#closed) {
+      await listener.close();
+      throw zmqError("EBADF", `Cannot bind ${address}: the socket was closed meanwhile`);
+    }
+    this.#lastEndpoint = shown;
+    this.#opened();
+    const close = async (lingerMs: number): Promise<void> => {
+      for (const connection of incoming) connection.close(lingerMs);
+      await listener.close();
+      this.hub.tell({ type: "close", address: shown });
+      this.#closedOne();
+    };
+    this.#bound.set(shown, { address, close });
+  }
+
+  #accept(stream: Stream, address: string, remoteAddress: string, incoming: Set<Incoming>): void {
+    if (this.#closed) {
+      stream.destroy();
+      return;
+    }
+    this.#opened();
+    const connection = new Incoming(this.#connectionContext, stream, address, remoteAddress, () => {
+      incoming.delete(connection);
+      this.#closedOne();
+    });
+    incoming.add(connection);
+  }
+
+  #dial(address: string, endpoint: Exclude<Endpoint, { transport: "inproc" }>, routingId: Buffer | undefined): Connected {
+    this.#opened();
+    this.context.hold();
+    const dialer = new Dialer(this.#connectionContext, {
+      endpoint,
+      address,
+      routingId,
+      resolve: (host, family) => this.resolve(host, family),
+      onEnded: () => {
+        this.context.release();
+        this.#closedOne();
+      },
+    });
+    return { close: (lingerMs) => dialer.close(lingerMs) };
+  }
+
+  #bindInproc(address: string, name: string): void {
+    const connections = new Set<InprocConnection>();
+    const join = (other: InprocSide): InprocConnection => {
+      const connection = new InprocConnection(
+        address,
+        other,
+        this.#inprocSide(undefined, () => connections.delete(connection)),
+      );
+      connections.add(connection);
+      return connection;
+    };
+    this.#lastEndpoint = address;
+    if (!this.context.names.bind(name, join)) throw zmqError("EADDRINUSE", `Cannot bind ${address}: the name is taken`);
+    this.#opened();
+    const close = (): void => {
+      this.context.names.unbind(name);
+      for (const connection of connections) connection.close(undefined);
+      this.#closedOne();
+    };
+    this.#bound.set(address, { address, close });
+  }
+
+  #connectInproc(_address: string, name: string, routingId: Buffer | undefined): Connected {
+    this.#opened();
+    let connection: InprocConnection | undefined;
+    const side = this.#inprocSide(routingId, () => this.#closedOne());
+    const takeBack = this.context.names.connect(name, (join) => (connection = join(side)));
+    return {
+      close: () => {
+        takeBack();
+        if (connection) connection.close(undefined);
+        else side.ended(undefined);
+      },
+    };
+  }
+
+  #inprocSide(routingId: Buffer | undefined, onEnded: () => void): InprocSide {
+    const pipe = this.hub.attach(this, routingId);
+    return {
+      hub: this.hub,
+      pipe,
+      socketType: this.#type,
+      routingId: routingIdOf(this),
+      probe: this.probeRouter,
+      ended: (reason) => {
+        this.hub.detach(pipe, reason);
+        onEnded();
+      },
+    };
+  }
+
+  #boundAt(address: string): [string, Bound] {
+    for (const entry of this.#bound) if (entry[0] === address || entry[1].address === address) return entry;
+    throw zmqError("ENOENT", `Cannot unbind ${address}: it is not bound`);
+  }
+
+  #opened(): void {
+    this.#openCount += 1;
+  }
+
+  /** One endpoint or connection less; after `close` the last one ends it. */
+  #closedOne(): void {
+    this.#openCount -= 1;
+    if (!this.#closed || this.#openCount > 0) return;
+    this.context.leave();
+    this.#observer?.close();
+    this.#resolveClosing!();
+  }
+
+  #assertOpen(what: string): void {
+    if (this.#closed) throw zmqError("EBADF", `Cannot ${what}: the socket is closed`);
+  }
+}
+
+/** Sockets that receive. */
+export abstract class ReadableSocket extends Socket {
+  /**
+   * The next message's parts. Any number of calls may wait at once; they are answered in order.
+   *
+   * @throws EAGAIN after `receiveTimeout` or on close, EFSM on a REQ or REP out of turn, EBADF, ABORTED
+   */
+  receive(options?: WaitOptions): Promise<Message> {
+    return this.hub.receive<Message>(0, this.receiveTimeout, options);
+  }
+
+  /**
+   * Messages that are there, at least one: waits for the first, takes the others along. One promise for many messages.
+   *
+   * @param most default 256
+   * @throws as `receive`
+   */
+  receiveBatch(most: number = BATCH_MESSAGES, options?: WaitOptions): Promise<Message[]> {
+    return this.hub.receive<Message[]>(Math.max(1, most), this.receiveTimeout, options);
+  }
+
+  /** The next message if there is one, else undefined. @throws EFSM, EBADF */
+  tryReceive(): Message | undefined {
+    return this.hub.tryReceive();
+  }
+
+  /** Messages one by one until the socket is closed. */
+  [Symbol.asyncIterator](): AsyncIterator<Message, undefined> {
+    return this.#iterator(() => this.receive());
+  }
+
+  /** Batches of messages until the socket is closed. */
+  batches(most: number = BATCH_MESSAGES): AsyncIterable<Message[], undefined> {
+    return { [Symbol.asyncIterator]: () => this.#iterator(() => this.receiveBatch(most)) };
+  }
+
+  #iterator<T>(receive: () => Promise<T>): AsyncIterator<T, undefined> {
+    return {
+      next: async () => {
+        if (this.closed) return { done: true, value: undefined };
+        try {
+          return { done: false, value: await receive() };
+        } catch (error) {
+          if (this.closed) return { done: true, value: undefined };
+          throw error;
+        }
+      },
+    };
+  }
+}
+
+/** Sockets that send. */
+export abstract class WritableSocket extends Socket {
+  /** As `DuplexSocket.send`. */
+  send(message: MessageLike | readonly MessageLike[], options?: WaitOptions): Promise<void> {
+    return this.hub.send(toMessage(message), this.sendTimeout, options);
+  }
+
+  /** As `DuplexSocket.trySend`. */
+  trySend(message: MessageLike | readonly MessageLike[]): SendResult {
+    return this.hub.trySend(toMessage(message));
+  }
+}
+
+/** Sockets that do both. */
+export abstract class DuplexSocket extends ReadableSocket {
+  /**
+   * Queues a message. Resolves at once when there is room; else waits for it. Any number of calls may wait at once; they are served
+   * in order. Bytes are not copied: leave them alone until they are sent.
+   *
+   * @throws EAGAIN after `sendTimeout` or on close, EHOSTUNREACH on a mandatory ROUTER, EFSM out of turn, EINVAL, EBADF, ABORTED
+   */
+  send(message: MessageLike | readonly MessageLike[], options?: WaitOptions): Promise<void> {
+    return this.hub.send(toMessage(message), this.sendTimeout, options);
+  }
+
+  /**
+   * Queues a message if that can be done now, without a promise. On a ROUTER it tells what became of the message whatever
+   * `mandatory` says.
+   *
+   * @returns "sent", or why not: "EAGAIN" (no room, or no peer), "EHOSTUNREACH" (no peer has this id), "EFSM" (out of turn)
+   * @throws EINVAL, EBADF
+   */
+  trySend(message: MessageLike | readonly MessageLike[]): SendResult {
+    return this.hub.trySend(toMessage(message));
+  }
+}

@@ -1,0 +1,213 @@
+/**
+ * ○ Frames: octets received → frames. ZMTP 2.0 to 3.1 share one header (flags, length of 1 or 8 octets), 1.0 has its own
+ * (length of 1 or 1+8 octets that counts the flags octet behind it). A frame that lies whole in one chunk is a view of it; one
+ * that does not is gathered into memory that grows with what arrives, never with what a header claims.
+ */
+import { Buffer } from "node:buffer";
+import { ProtocolError } from "../core/errors.ts";
+import { BODY_RESERVED_BYTES_MAX } from "./limits.ts";
+
+export const MORE = 1;
+export const LONG = 2;
+export const COMMAND = 4;
+/** Bits 3 to 7 must be zero (RFC 37, "flags"). */
+const RESERVED = 0xf8;
+const HEADER_BYTES_MAX = 10;
+const SHORT_BYTES_MAX = 255;
+
+export class FrameDecoder {
+  /** Flags of the frame that `next` returned last. */
+  flags = 0;
+  readonly #oldFraming: boolean;
+  /** The limit on one frame's body; the caller lowers and raises it (handshake, message under way). */
+  bodyBytesMax: number;
+  #chunk: Buffer = Buffer.alloc(0);
+  #at = 0;
+  #waiting: Buffer[] = [];
+  readonly #header = Buffer.alloc(HEADER_BYTES_MAX);
+  /** Not 0 from a frame's first octet seen apart from the rest until its body is whole. */
+  #headerLength = 0;
+  #body: Buffer | undefined;
+  #bodyLength = 0;
+  #bodyFilled = 0;
+
+  constructor({ oldFraming = false, bodyBytesMax }: { oldFraming?: boolean; bodyBytesMax: number }) {
+    this.#oldFraming = oldFraming;
+    this.bodyBytesMax = bodyBytesMax;
+  }
+
+  /** Remembers a chunk, parses nothing. The decoder keeps views of it: nobody may write to it afterwards. */
+  push(chunk: Uint8Array): void {
+    if (chunk.length === 0) return;
+    const buffer = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+    if (this.#at < this.#chunk.length) {
+      this.#waiting.push(buffer);
+      return;
+    }
+    this.#chunk = buffer;
+    this.#at = 0;
+  }
+
+  /** Octets that arrived and belong to no frame returned yet. */
+  get pendingBytes(): number {
+    let bytes = this.#headerLength + this.#bodyFilled + this.#chunk.length - this.#at;
+    for (const chunk of this.#waiting) bytes += chunk.length;
+    return bytes;
+  }
+
+  /**
+   * The next frame's body, its flags in `flags`; undefined when no whole frame has arrived.
+   *
+   * @throws ProtocolError on a reserved flag or a body longer than `bodyBytesMax`
+   */
+  next(): Buffer | undefined {
+    const chunk = this.#chunk;
+    const at = this.#at;
+    // The usual case, written out: a short header and its body lie in the chunk
+    if (this.#headerLength === 0 && !this.#oldFraming && chunk.length - at >= 2) {
+      const flags = chunk[at]!;
+      if ((flags & (LONG | RESERVED)) === 0) {
+        const end = at + 2 + chunk[at + 1]!;
+        if (end <= chunk.length && end - at - 2 <= this.bodyBytesMax) {
+          this.flags = flags;
+          this.#at = end;
+          return chunk.subarray(at + 2, end);
+        }
+      }
+    }
+    return this.#nextSlowly();
+  }
+
+  #nextSlowly(): Buffer | undefined {
+    for (;;) {
+      if (this.#at === this.#chunk.length && !this.#nextChunk()) return undefined;
+      if (this.#body !== undefined) {
+        const body = this.#fillBody();
+        if (body) return body;
+      } else if (this.#fillHeader()) {
+        const chunk = this.#chunk;
+        const end = this.#at + this.#bodyLength;
+        if (end <= chunk.length) {
+          this.#headerLength = 0;
+          const body = chunk.subarray(this.#at, end);
+          this.#at = end;
+          return body;
+        }
+        this.#body = Buffer.allocUnsafeSlow(Math.min(this.#bodyLength, BODY_RESERVED_BYTES_MAX));
+        this.#bodyFilled = 0;
+      }
+    }
+  }
+
+  #nextChunk(): boolean {
+    const next = this.#waiting.shift();
+    this.#chunk = next ?? Buffer.alloc(0);
+    this.#at = 0;
+    return next !== undefined;
+  }
+
+  /** Takes header octets one by one; true when the header is whole and read. */
+  #fillHeader(): boolean {
+    const header = this.#header;
+    while (this.#at < this.#chunk.length) {
+      header[this.#headerLength] = this.#chunk[this.#at]!;
+      this.#headerLength += 1;
+      this.#at += 1;
+      if (this.#headerLength === this.#headerBytes()) {
+        this.#readHeader();
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** How long the header is, as far as its first octet tells. */
+  #headerBytes(): number {
+    if (this.#oldFraming) return this.#header[0] === 0xff ? 10 : 2;
+    const flags = this.#header[0]!;
+    if (flags & RESERVED) throw malformed(`reserved flag bits are set: 0x${flags.toString(16)}`);
+    return flags & LONG ? 9 : 2;
+  }
+
+  #readHeader(): void {
+    const header = this.#header;
+    if (this.#oldFraming) {
+      const length = header[0] === 0xff ? readLength(header, 1) : header[0]!;
+      if (length === 0) throw malformed("a 1.0 frame of length 0 has no room for its flags");
+      this.flags = header[header[0] === 0xff ? 9 : 1]! & MORE;
+      this.#bodyLength = length - 1;
+    } else {
+      this.flags = header[0]! & ~LONG;
+      this.#bodyLength = header[0]! & LONG ? readLength(header, 1) : header[1]!;
+    }
+    if (this.#bodyLength > this.bodyBytesMax) {
+      throw new ProtocolError(
+        "ERR_ZMTP_MESSAGE_TOO_LONG",
+        `Cannot take frame: ${this.#bodyLength} octets, at most ${this.bodyBytesMax} allowed here`,
+      );
+    }
+  }
+
+  #fillBody(): Buffer | undefined {
+    let body = this.#body!;
+    const wanted = Math.min(this.#bodyLength - this.#bodyFilled, this.#chunk.length - this.#at);
+    if (this.#bodyFilled + wanted > body.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.min(this.#bodyLength, Math.max(body.length * 4, this.#bodyFilled + wanted)));
+      grown.set(body.subarray(0, this.#bodyFilled));
+      this.#body = grown;
+      body = grown;
+    }
+    body.set(this.#chunk.subarray(this.#at, this.#at + wanted), this.#bodyFilled);
+    this.#bodyFilled += wanted;
+    this.#at += wanted;
+    if (this.#bodyFilled < this.#bodyLength) return undefined;
+    this.#body = undefined;
+    this.#bodyFilled = 0;
+    this.#headerLength = 0;
+    return body;
+  }
+}
+
+/** Octets that the header of a body takes in ZMTP 2.0 and later. */
+export function headerBytes(bodyBytes: number): number {
+  return bodyBytes > SHORT_BYTES_MAX ? 9 : 2;
+}
+
+/** Writes the header of ZMTP 2.0 and later. @returns where the body goes */
+export function writeHeader(target: Buffer, at: number, flags: number, bodyBytes: number): number {
+  if (bodyBytes <= SHORT_BYTES_MAX) {
+    target[at] = flags;
+    target[at + 1] = bodyBytes;
+    return at + 2;
+  }
+  target[at] = flags | LONG;
+  writeLength(target, at + 1, bodyBytes);
+  return at + 9;
+}
+
+/** Writes the header of ZMTP 1.0, at most 10 octets. @returns where the body goes */
+export function writeOldHeader(target: Buffer, at: number, flags: number, bodyBytes: number): number {
+  if (bodyBytes + 1 < 0xff) {
+    target[at] = bodyBytes + 1;
+    target[at + 1] = flags;
+    return at + 2;
+  }
+  target[at] = 0xff;
+  writeLength(target, at + 1, bodyBytes + 1);
+  target[at + 9] = flags;
+  return at + 10;
+}
+
+/** A length of 2^53 or more comes out inexact but huge, so that every limit refuses it. */
+function readLength(bytes: Buffer, at: number): number {
+  return bytes.readUInt32BE(at) * 2 ** 32 + bytes.readUInt32BE(at + 4);
+}
+
+function writeLength(target: Buffer, at: number, length: number): void {
+  target.writeUInt32BE(Math.floor(length / 2 ** 32), at);
+  target.writeUInt32BE(length % 2 ** 32, at + 4);
+}
+
+function malformed(reason: string): ProtocolError {
+  return new ProtocolError("ERR_ZMTP_UNSPECIFIED", `Cannot read frame: ${reason}`);
+}

@@ -1,0 +1,396 @@
+/**
+ * ○ One connection's whole state: greeting, handshake, traffic. Octets go in (`receive`), messages come out (`next`); what is to
+ * be sent is written into a `FrameWriter` when the connection has room for it (`writeControl`, `writeMessage`). It never
+ * refuses work silently: anything the protocol forbids is a ProtocolError, and after one the peer is dead.
+ *
+ * Life (`state`): greeting → handshake (→ authenticating → handshake) → traffic, or refused.
+ */
+import { Buffer } from "node:buffer";
+import { assert } from "../core/assert.ts";
+import { ProtocolError } from "../core/errors.ts";
+import { decodeCommand, encodeCommand, latin1 } from "./command.ts";
+import type { FrameWriter } from "./frame-writer.ts";
+import { COMMAND, FrameDecoder, MORE } from "./frame.ts";
+import { Greeting, type ZmtpVersion } from "./greeting.ts";
+import {
+  HANDSHAKE_COMMANDS_MAX,
+  HANDSHAKE_COMMAND_BYTES_MAX,
+  MESSAGE_PARTS_MAX,
+  PING_CONTEXT_BYTES_MAX,
+  PING_TTL_DECISECONDS_MAX,
+  PONGS_WAITING_MAX,
+  ROUTING_ID_BYTES_MAX,
+} from "./limits.ts";
+import {
+  SEALED_COMMAND,
+  SEALED_MORE,
+  type Credentials,
+  type Mechanism,
+  type TrafficCipher,
+  type Verdict,
+} from "./mechanism.ts";
+import type { OwnProperties, Properties } from "./properties.ts";
+import {
+  SOCKET_TYPES,
+  hasIdentity,
+  sendsSubscriptions,
+  takesSubscriptions,
+  talksTo,
+  type SocketTypeName,
+} from "./socket-type.ts";
+
+/** The parts of one message. Never empty. */
+export type Message = Buffer[];
+
+export type PeerState = "greeting" | "handshake" | "authenticating" | "traffic" | "refused";
+
+export interface PeerOptions {
+  readonly socketType: SocketTypeName;
+  readonly routingId: Uint8Array;
+  readonly mechanism: Mechanism;
+  /** Whether an authenticator must see every peer: those too old for a handshake are refused then. */
+  readonly authenticated?: boolean;
+  /** The limit on one message, all parts together. */
+  readonly messageBytesMax: number;
+}
+
+const EMPTY = Buffer.alloc(0);
+const SUBSCRIBE_ALL = Buffer.of(1);
+
+/** The properties that a handshake's READY or INITIATE carries. */
+export function ownProperties(socketType: SocketTypeName, routingId: Uint8Array, extra: OwnProperties = []): OwnProperties {
+  const identity = hasIdentity(socketType) ? [["Identity", routingId] as const] : [];
+  return [["Socket-Type", socketType], ...identity, ...extra];
+}
+
+export class Peer {
+  readonly #options: PeerOptions;
+  readonly #mechanism: Mechanism;
+  readonly #greeting: Greeting;
+  readonly #messageBytesMax: number;
+  #decoder: FrameDecoder | undefined;
+  #cipher: TrafficCipher | undefined;
+  #raw: Uint8Array[] = [];
+  #commands: Uint8Array[] = [];
+  #heartbeats: Uint8Array[] = [];
+  #handshakeCommands = 0;
+  #parts: Message = [];
+  #partsBytes = 0;
+  #queued: Message[] = [];
+  #speaksHeartbeats = false;
+
+  state: PeerState = "greeting";
+  /** The protocol's version on this connection; set once the greeting is complete. */
+  version: ZmtpVersion | undefined;
+  /** What the peer told of itself; complete in "traffic". */
+  socketType = "";
+  routingId: Buffer = EMPTY;
+  properties: Properties = new Map();
+  /** The TTL in ms of the last PING received, 0 when it had none; read and reset by the owner of the heartbeat. */
+  pingTtlMs: number | undefined;
+
+  constructor(options: PeerOptions) {
+    this.#options = options;
+    this.#mechanism = options.mechanism;
+    this.#messageBytesMax = options.messageBytesMax;
+    this.#greeting = new Greeting({
+      socketType: options.socketType,
+      routingId: options.routingId,
+      mechanism: options.mechanism.name,
+      asServer: options.mechanism.asServer,
+    });
+    this.#raw.push(...this.#greeting.take());
+  }
+
+  get userId(): string | undefined {
+    return this.#mechanism.userId;
+  }
+
+  get mechanism(): string {
+    return this.#mechanism.name;
+  }
+
+  /** Set while "authenticating". */
+  get credentials(): Credentials | undefined {
+    return this.#mechanism.credentials;
+  }
+
+  /** Whether the peer knows PING: it announced 3.1, or has sent one. libzmq 4.1 hands an unknown command to its application. */
+  get speaksHeartbeats(): boolean {
+    return this.version === "3.1" || this.#speaksHeartbeats;
+  }
+
+  /** Octets held that belong to no message given out yet. */
+  get pendingBytes(): number {
+    return (this.#decoder?.pendingBytes ?? 0) + this.#partsBytes;
+  }
+
+  /**
+   * Takes octets received. The peer keeps views of them: nobody may write to them afterwards. Call `next` until it gives
+   * nothing, then write what there is to send.
+   *
+   * @throws ProtocolError
+   */
+  receive(chunk: Uint8Array): void {
+    if (this.#decoder !== undefined) {
+      this.#decoder.push(chunk);
+      return;
+    }
+    const rest = this.#greeting.receive(chunk);
+    this.#raw.push(...this.#greeting.take());
+    if (this.#greeting.version !== undefined) this.#greeted(this.#greeting.version, rest!);
+  }
+
+  /** Answers `credentials`. Call `next` afterwards: what arrived meanwhile waits. */
+  authenticated(verdict: Verdict): void {
+    this.#mechanism.authenticated(verdict);
+    this.#advance();
+  }
+
+  /**
+   * The next message; undefined when no whole one has arrived, or when there is none before `state` changes.
+   *
+   * @throws ProtocolError; HandshakeRefused
+   */
+  next(): Message | undefined {
+    const decoder = this.#decoder;
+    if (decoder === undefined) return undefined;
+    if (this.#queued.length > 0) return this.#queued.shift();
+    while (this.state !== "authenticating" && this.state !== "refused") {
+      const body = decoder.next();
+      if (body === undefined) return undefined;
+      if (this.state !== "traffic") {
+        this.#handshake(decoder.flags, body);
+        if (this.#queued.length > 0) return this.#queued.shift();
+        continue;
+      }
+      const message = this.#cipher === undefined ? this.#part(decoder.flags, body) : this.#sealedPart(body);
+      if (message !== undefined) return message;
+    }
+    return undefined;
+  }
+
+  /** Writes what the protocol itself wants to send: greeting, handshake, PONG. Before any message, and whenever octets came in. */
+  writeControl(writer: FrameWriter): void {
+    if (this.#raw.length > 0) {
+      for (const bytes of this.#raw) writer.raw(bytes);
+      this.#raw = [];
+    }
+    if (this.#commands.length > 0) {
+      for (const body of this.#commands) writer.frame(COMMAND, body);
+      this.#commands = [];
+    }
+    if (this.#heartbeats.length > 0 && this.state === "traffic") {
+      for (const body of this.#heartbeats) this.#writeCommand(writer, body);
+      this.#heartbeats = [];
+    }
+  }
+
+  /** Whether `writeControl` would write anything. */
+  get hasControl(): boolean {
+    return this.#raw.length > 0 || this.#commands.length > 0 || this.#heartbeats.length > 0;
+  }
+
+  writeMessage(writer: FrameWriter, parts: Message): void {
+    const last = parts.length - 1;
+    if (this.#cipher === undefined && this.version !== "1.0" && !this.#greeting.oldFraming) {
+      if (last === 0 && this.version === "3.1" && sendsSubscriptions(this.#options.socketType) && isSubscription(parts[0]!)) {
+        this.#writeCommand(writer, subscriptionCommand(parts[0]!));
+        return;
+      }
+      for (let index = 0; index < last; index += 1) writer.frame(MORE, parts[index]!);
+      writer.frame(0, parts[last]!);
+      return;
+    }
+    this.#writeOtherwise(writer, parts);
+  }
+
+  /** Makes `writeControl` send a PING; `ttlMs` asks the peer to give this side up after so long a silence, 0 asks nothing. */
+  ping(ttlMs: number): void {
+    const ttl = Math.min(Math.floor(ttlMs / 100), PING_TTL_DECISECONDS_MAX);
+    this.#heartbeats.push(encodeCommand("PING", Buffer.of(ttl >> 8, ttl & 0xff)));
+  }
+
+  #writeOtherwise(writer: FrameWriter, parts: Message): void {
+    const last = parts.length - 1;
+    const cipher = this.#cipher;
+    if (
+      cipher &&
+      last === 0 &&
+      this.version === "3.1" &&
+      sendsSubscriptions(this.#options.socketType) &&
+      isSubscription(parts[0]!)
+    ) {
+      this.#writeCommand(writer, subscriptionCommand(parts[0]!));
+      return;
+    }
+    for (let index = 0; index <= last; index += 1) {
+      const more = index < last;
+      if (cipher) writer.frame(0, cipher.seal(more ? SEALED_MORE : 0, parts[index]!));
+      else writer.oldFrame(more ? MORE : 0, parts[index]!);
+    }
+  }
+
+  #writeCommand(writer: FrameWriter, body: Uint8Array): void {
+    if (this.#cipher) writer.frame(0, this.#cipher.seal(SEALED_COMMAND, body));
+    else writer.frame(COMMAND, body);
+  }
+
+  #greeted(version: ZmtpVersion, rest: Uint8Array): void {
+    this.version = version;
+    const old = version === "1.0" || version === "2.0";
+    if (old) this.#acceptOld();
+    else if (this.#greeting.mechanism !== this.#mechanism.name) {
+      throw new ProtocolError(
+        "ERR_ZMTP_MECHANISM_MISMATCH",
+        `Cannot shake hands: peer is set to ${show(this.#greeting.mechanism)}, this side to ${this.#mechanism.name}`,
+      );
+    }
+    this.state = "handshake";
+    this.#decoder = new FrameDecoder({
+      oldFraming: this.#greeting.oldFraming,
+      bodyBytesMax: old ? ROUTING_ID_BYTES_MAX : HANDSHAKE_COMMAND_BYTES_MAX,
+    });
+    this.#decoder.push(rest);
+    if (!old) this.#advance();
+  }
+
+  /** A peer older than 3.0 has no mechanism: it comes in where none is asked for. */
+  #acceptOld(): void {
+    if (this.#mechanism.name !== "NULL" || this.#options.authenticated) {
+      throw new ProtocolError(
+        "ERR_ZMTP_MECHANISM_MISMATCH",
+        `Cannot let in a ZMTP ${this.version} peer: it cannot authenticate, and this side asks for it`,
+      );
+    }
+    const octet = this.#greeting.socketTypeOctet;
+    if (octet !== undefined) this.#setSocketType(SOCKET_TYPES[octet] ?? `number ${octet}`);
+  }
+
+  #handshake(flags: number, body: Buffer): void {
+    if (this.version === "1.0" || this.version === "2.0") {
+      this.#setRoutingId(body);
+      // 1.0 subscribers filter on their own side and never subscribe
+      if (this.version === "1.0" && takesSubscriptions(this.#options.socketType)) this.#queued.push([SUBSCRIBE_ALL]);
+      this.#startTraffic();
+      return;
+    }
+    if ((flags & COMMAND) === 0) throw unexpected("a message before the handshake's end");
+    this.#handshakeCommands += 1;
+    if (this.#handshakeCommands > HANDSHAKE_COMMANDS_MAX) throw unexpected("more commands than any handshake has");
+    this.#mechanism.receive(body);
+    this.#advance();
+  }
+
+  /** Follows the mechanism's state. */
+  #advance(): void {
+    for (let command = this.#mechanism.next(); command !== undefined; command = this.#mechanism.next()) {
+      this.#commands.push(command);
+    }
+    const { status } = this.#mechanism;
+    if (status === "ready") this.#ready();
+    else this.state = status === "handshaking" ? "handshake" : status;
+  }
+
+  #ready(): void {
+    const properties = this.#mechanism.peerProperties;
+    assert(properties !== undefined, "a mechanism that is ready knows the peer's properties");
+    this.properties = properties;
+    const type = properties.get("socket-type");
+    this.#setSocketType(type ? latin1(type, 0, type.length) : "");
+    this.#setRoutingId(properties.get("identity") ?? EMPTY);
+    this.#cipher = this.#mechanism.cipher;
+    this.#startTraffic();
+  }
+
+  #startTraffic(): void {
+    this.state = "traffic";
+    const overhead = this.#cipher?.overheadBytes ?? 0;
+    this.#decoder!.bodyBytesMax = this.#messageBytesMax + overhead;
+  }
+
+  #setSocketType(type: string): void {
+    if (!talksTo(this.#options.socketType, type)) {
+      throw new ProtocolError(
+        "ERR_ZMTP_INVALID_METADATA",
+        `Cannot talk: peer's socket type is ${show(type)}, this side is ${this.#options.socketType}`,
+      );
+    }
+    this.socketType = type;
+  }
+
+  #setRoutingId(identity: Uint8Array): void {
+    if (identity.length > ROUTING_ID_BYTES_MAX) {
+      throw new ProtocolError("ERR_ZMTP_INVALID_METADATA", `Cannot take routing id: ${identity.length} octets, at most 255`);
+    }
+    // Ids that start with zero are those that a ROUTER makes up: a peer's own is taken as none (RFC 37, RFC 28)
+    this.routingId = identity[0] === 0 ? EMPTY : Buffer.from(identity);
+  }
+
+  #sealedPart(sealed: Buffer): Message | undefined {
+    const opened = this.#cipher!.open(sealed);
+    const flags = opened[0]!;
+    const body = Buffer.from(opened.buffer, opened.byteOffset + 1, opened.length - 1);
+    return this.#part((flags & SEALED_MORE ? MORE : 0) | (flags & SEALED_COMMAND ? COMMAND : 0), body);
+  }
+
+  #part(flags: number, body: Buffer): Message | undefined {
+    if (flags & COMMAND) return this.#command(flags, body);
+    if ((flags & MORE) === 0) {
+      if (this.#parts.length === 0) return [body];
+      const message = this.#parts;
+      message.push(body);
+      this.#parts = [];
+      this.#partsBytes = 0;
+      this.#decoder!.bodyBytesMax = this.#messageBytesMax + (this.#cipher?.overheadBytes ?? 0);
+      return message;
+    }
+    this.#parts.push(body);
+    this.#partsBytes += body.length;
+    if (this.#parts.length >= MESSAGE_PARTS_MAX) {
+      throw new ProtocolError("ERR_ZMTP_MESSAGE_TOO_LONG", `Cannot take message: more than ${MESSAGE_PARTS_MAX} parts`);
+    }
+    this.#decoder!.bodyBytesMax = this.#messageBytesMax - this.#partsBytes + (this.#cipher?.overheadBytes ?? 0);
+    return undefined;
+  }
+
+  /** A command in the traffic: subscriptions become the messages that 3.0 sends for them; unknown ones are skipped. */
+  #command(flags: number, body: Buffer): Message | undefined {
+    if (flags & MORE) throw unexpected("a command with MORE set");
+    const { name, data } = decodeCommand(body);
+    switch (name) {
+      case "SUBSCRIBE":
+      case "CANCEL": {
+        if (!takesSubscriptions(this.#options.socketType)) return undefined;
+        return [Buffer.concat([Buffer.of(name === "SUBSCRIBE" ? 1 : 0), data])];
+      }
+      case "PING": {
+        if (data.length < 2) throw new ProtocolError("ERR_ZMTP_MALFORMED_COMMAND_UNSPECIFIED", "Cannot read PING: no TTL");
+        this.#speaksHeartbeats = true;
+        this.pingTtlMs = (data[0]! * 256 + data[1]!) * 100;
+        if (this.#heartbeats.length === PONGS_WAITING_MAX) this.#heartbeats.shift();
+        this.#heartbeats.push(encodeCommand("PONG", data.subarray(2, 2 + PING_CONTEXT_BYTES_MAX)));
+        return undefined;
+      }
+      default:
+        return undefined;
+    }
+  }
+}
+
+/** Whether a message from a SUB or XSUB is a subscription: 01 or 00, then the topic. */
+export function isSubscription(body: Uint8Array): boolean {
+  return body.length > 0 && body[0]! <= 1;
+}
+
+function subscriptionCommand(body: Uint8Array): Uint8Array {
+  return encodeCommand(body[0] === 1 ? "SUBSCRIBE" : "CANCEL", body.subarray(1));
+}
+
+function unexpected(what: string): ProtocolError {
+  return new ProtocolError("ERR_ZMTP_UNEXPECTED_COMMAND", `Cannot go on: peer sent ${what}`);
+}
+
+function show(text: string | undefined): string {
+  return JSON.stringify(text ?? "");
+}
