@@ -72,6 +72,19 @@ export const ERROR_CODES = {
   // link
   LINK_OPTION_INVALID: "An option of a link is out of its range; the message names the range",
   LINK_FULL: "Too much is waiting to be sent or acknowledged; wait for earlier sends to settle",
+  LINK_GAP: "A message was given up: it may or may not have reached the peer's application; the message says which",
+  LINK_REJECTED: "The peer's application refused the message; the message has its reason",
+  LINK_REFUSED: "The server refused the session: token or certificate, session id, version, or no room; the message says which",
+  LINK_MESSAGE_TOO_LARGE: "A message is longer than the peer takes; the message has both numbers",
+  LINK_FRAME_UNKNOWN: "The peer sent bytes that are no frame of the link protocol: it speaks another protocol, or an older version",
+  LINK_FRAME_TOO_LARGE: "The peer announced a frame longer than allowed",
+  LINK_FRAME_UNEXPECTED: "The peer sent a frame that has no place at this point of the connection",
+  LINK_BODY_INVALID: "The peer sent a frame whose body cannot be read",
+  LINK_ACK_INVALID: "The peer confirmed messages that were never sent to it, or took a confirmation back",
+  LINK_GAP_INVALID: "The peer skipped to a message number that has already arrived",
+  LINK_WINDOW_EXCEEDED: "The peer sent more than it was told may be unconfirmed",
+  LINK_FLOOD: "The peer sent control frames faster than any use of them needs",
+  LINK_PROOF_INVALID: "The server did not prove that it knows the token: it is not the server meant",
   LINK_ENDED: "The connection ended, or could not be made, before the operation settled; the message has the reason",
   // wire
   // dashboard

@@ -13,6 +13,13 @@ export const END_REASONS = {
   closed: "this side closed the connection",
   drained: "the server is going down and asked its clients to come back later",
   "too-many": "the server has as many connections as it may",
+  "max-age": "the connection had reached its greatest age and is to be made anew",
+  "taken-over": "the session came back on another connection",
+  protocol: "one side broke the protocol",
+  refused: "the server refused the session",
+  "hello-timeout": "the peer did not introduce itself in time",
+  "leave-timeout": "after the good-bye something stayed unconfirmed",
+  "no-room": "the server holds as many bytes as it may",
   failed: "a system call failed",
 } as const satisfies Record<string, string>;
 

@@ -34,3 +34,76 @@ export const BACKOFF_CAP_MS = 30_000;
 
 /** 10 s: a connection that lasted this long was no failure. Shorter ones count, or a server that accepts and dies is hammered. */
 export const BACKOFF_FORGET_MS = 10_000;
+
+/** 64 KiB: a HELLO with a will of the longest kind, or an ACK that refuses a whole window; also what a stranger may make us hold. */
+export const CONTROL_BYTES_MAX = 65_536;
+
+/** 1 MiB: as the cache's values; a sensor's reading or a task fits a thousand times over. */
+export const MESSAGE_BYTES_MAX = 1024 * 1024;
+
+/** 16 MiB - 1: what the length field of a frame can say. */
+export const MESSAGE_BYTES_LIMIT = 0xff_ffff;
+
+/** 4096 messages, 4 MiB: 40,000 messages a second over a path of 100 ms; what one session may make a receiver hold. */
+export const WINDOW_MESSAGES = 4096;
+export const WINDOW_BYTES = 4 * 1024 * 1024;
+
+/** 65,536 messages, 16 MiB: what `send` keeps of what is not done; at one reading a second, 18 hours without a connection. */
+export const OUTBOX_MESSAGES_MAX = 65_536;
+export const OUTBOX_BYTES_MAX = 16 * 1024 * 1024;
+
+/** 256: refusals told with their reasons at once; more in one frame go without, so that a frame stays below CONTROL_BYTES_MAX. */
+export const REASONS_MAX = 256;
+
+/** 200 characters: a sentence. Reasons are cut there. */
+export const REASON_CHARS_MAX = 200;
+
+/** 255 bytes of UTF-8: what the length field of a name can say. */
+export const NAME_BYTES_MAX = 255;
+
+/** 8 KiB: a will is a short message. */
+export const WILL_BYTES_MAX = 8192;
+
+/** 30 s: below the 60 s after which AWS's application load balancers close; 333 frames a second for 10,000 sessions. */
+export const HEARTBEAT_MS = 30_000;
+
+/** 1 s to 1 h: a client that asks for less would cost more than it tells; for more, keep-alive alone does better. */
+export const HEARTBEAT_MS_MIN = 1000;
+export const HEARTBEAT_MS_MAX = 3_600_000;
+
+/** A third of the interval: 10 s of 30, several retransmissions on a bad path. */
+export const HEARTBEAT_TIMEOUT_SHARE = 1 / 3;
+
+/** 1 s: a deadline noticed this late means that this process was stopped or busy; the peer gets another chance to be heard. */
+export const LATE_MS = 1000;
+
+/** 10 s: as for the connection itself; a client has nothing to think about before it says HELLO. */
+export const HELLO_MS_MAX = 10_000;
+
+/** 10 min: a router's restart, a tunnel, a deploy. Longer absences are a gap that is told. */
+export const SESSION_TTL_MS = 600_000;
+
+/** 10 s: a connection that comes back within it was not lost enough to announce the will. */
+export const WILL_DELAY_MS = 10_000;
+
+/** 100,000 sessions: those of 20,000 connections and what they left behind within a session's time to live. */
+export const SESSIONS_MAX = 100_000;
+
+/** 64 and 2 a second: control frames that a peer may send at once and for long. An honest one sends one a heartbeat. */
+export const CONTROL_BURST = 64;
+export const CONTROL_PER_SECOND = 2;
+
+/** 5 s: for what is under way to be confirmed after a BYE; then the connection ends all the same. */
+export const LEAVE_MS_MAX = 5000;
+
+/** 35 s: as long as keep-alive's default would take to find a dead peer. */
+export const STALL_MS = 35_000;
+
+/** 16 KiB: longer messages are handed to the socket as they are; copying shorter ones into one buffer is cheaper than a system call's vector. */
+export const COPY_BYTES_MAX = 16_384;
+
+/** 256 KiB: bytes handed to the socket ahead of the kernel; the rest waits in the outbox, where it can still be dropped or moved. */
+export const SOCKET_AHEAD_BYTES = 256 * 1024;
+
+/** ±10 %: jitter of a connection's greatest age, so that what was made together does not end together (as gRPC's A9). */
+export const AGE_JITTER = 0.1;

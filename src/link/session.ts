@@ -1,0 +1,41 @@
+/** ○ What survives connections: the messages of both directions. One session has at most one connection at a time. */
+import type { Terms } from "./body.ts";
+import { Inbox } from "./inbox.ts";
+import { Outbox } from "./outbox.ts";
+
+/** What a side takes and holds. */
+export interface SessionLimits {
+  readonly messageBytesMax: number;
+  readonly window: number;
+  readonly windowBytes: number;
+}
+
+export class Session {
+  /** 16 unguessable bytes from the server; undefined on a client that has none yet. */
+  id: Uint8Array | undefined;
+  readonly outbox = new Outbox();
+  readonly limits: SessionLimits;
+  #inbox: Inbox;
+
+  constructor({ id, limits }: { id?: Uint8Array | undefined; limits: SessionLimits }) {
+    this.id = id;
+    this.limits = limits;
+    this.#inbox = new Inbox(limits);
+  }
+
+  /** Messages of the session that there is now; a new one gets a new inbox, so hold on to it while a message is handled. */
+  get inbox(): Inbox {
+    return this.#inbox;
+  }
+
+  terms(): Terms {
+    return { arrived: this.#inbox.arrived, receipt: this.#inbox.fullReceipt(), ...this.limits };
+  }
+
+  /** Forgets the peer's numbers: the next session starts at 1 (see `Outbox.restart`). */
+  restart(doubts: { keepDoubtful: boolean }): ReturnType<Outbox["restart"]> {
+    this.id = undefined;
+    this.#inbox = new Inbox(this.limits);
+    return this.outbox.restart(doubts);
+  }
+}

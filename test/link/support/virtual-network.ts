@@ -1,0 +1,170 @@
+/**
+ * A network for the session cores, moved by a ManualClock: wires with latency, odd chunks, silent cuts (one side or both notice, or
+ * neither), and crashes of either end. Everything random comes from one seed.
+ */
+import { createHmac } from "node:crypto";
+import { ManualClock } from "../../../src/core/manual-clock.ts";
+import { between, seeded } from "../../../src/core/random.ts";
+import type { Random } from "../../../src/core/random.ts";
+import { Deadlines } from "../../../src/link/deadlines.ts";
+import { endOf } from "../../../src/link/end.ts";
+import type { LinkEnd } from "../../../src/link/end.ts";
+import type { Line, Wire, World } from "../../../src/link/line.ts";
+
+export class VirtualNetwork implements World {
+  readonly clock = new ManualClock();
+  readonly random: Random;
+  readonly deadlines = new Deadlines(this.clock);
+  readonly pairs = new Set<WirePair>();
+  readonly #soon: Line[] = [];
+
+  constructor(seed: number) {
+    this.random = seeded(seed);
+  }
+
+  secretBytes(count: number): Uint8Array {
+    return Uint8Array.from({ length: count }, () => between(this.random, 0, 255));
+  }
+
+  hmac(key: string, parts: readonly Uint8Array[]): Uint8Array {
+    const hmac = createHmac("sha256", key);
+    for (const part of parts) hmac.update(part);
+    return new Uint8Array(hmac.digest());
+  }
+
+  soon(line: Line): void {
+    this.#soon.push(line);
+  }
+
+  /** Writes what waits for the end of the turn. */
+  settle(): void {
+    for (let line = this.#soon.shift(); line; line = this.#soon.shift()) line.flush();
+  }
+
+  /** Moves time on in steps, with turns' ends between. */
+  advance(ms: number, stepMs = 1): void {
+    const untilMs = this.clock.now() + ms;
+    this.settle();
+    while (this.clock.now() < untilMs) {
+      this.clock.advance(Math.min(stepMs, untilMs - this.clock.now()));
+      this.settle();
+    }
+  }
+}
+
+/** Two wires, joined. */
+export class WirePair {
+  readonly network: VirtualNetwork;
+  readonly client: VirtualWire;
+  readonly server: VirtualWire;
+  /** Bytes vanish; nobody is told. */
+  cut = false;
+
+  constructor(network: VirtualNetwork, latencyMs: number) {
+    this.network = network;
+    this.client = new VirtualWire(this, { peer: "server", latencyMs });
+    this.server = new VirtualWire(this, { peer: "client", latencyMs });
+    network.pairs.add(this);
+  }
+
+  other(wire: VirtualWire): VirtualWire {
+    return wire === this.client ? this.server : this.client;
+  }
+
+  /** The cable breaks; after `noticeMs` each, the ends are told so, or never (Infinity). */
+  break(noticeMs: { client: number; server: number }): void {
+    this.cut = true;
+    this.network.pairs.delete(this);
+    for (const side of ["client", "server"] as const) {
+      if (Number.isFinite(noticeMs[side])) this.#at(noticeMs[side], () => this[side].lose(endOf("keepalive-timeout")));
+    }
+  }
+
+  #at(inMs: number, fire: () => void): void {
+    this.network.clock.at(this.network.clock.now() + inMs, fire);
+  }
+}
+
+export class VirtualWire implements Wire {
+  readonly peer: string;
+  line: Line | undefined;
+  aheadBytes = 0;
+  takenBytes = 0;
+  /** What a reader does with bytes that arrive, in place of the line itself. */
+  deliver: ((chunk: Uint8Array) => void) | undefined;
+  readonly #pair: WirePair;
+  readonly #latencyMs: number;
+  #arrivesMs = 0;
+  #gone = false;
+  #paused: Uint8Array[] | undefined;
+  #ending = false;
+
+  constructor(pair: WirePair, { peer, latencyMs }: { peer: string; latencyMs: number }) {
+    this.#pair = pair;
+    this.peer = peer;
+    this.#latencyMs = latencyMs;
+  }
+
+  write(parts: readonly Uint8Array[]): void {
+    const { network } = this.#pair;
+    const bytes = Buffer.concat(parts);
+    this.takenBytes += bytes.length;
+    // In order, whatever the latency of each chunk; sometimes cut into two.
+    const at = bytes.length > 1 && network.random() < 0.3 ? between(network.random, 1, bytes.length - 1) : bytes.length;
+    for (const chunk of [bytes.subarray(0, at), bytes.subarray(at)]) {
+      if (chunk.length > 0) this.#send(() => this.#pair.other(this).#arrive(chunk));
+    }
+  }
+
+  pause(): void {
+    this.#paused ??= [];
+  }
+
+  resume(): void {
+    const held = this.#paused ?? [];
+    this.#paused = undefined;
+    for (const chunk of held) this.#arrive(chunk);
+  }
+
+  end(): void {
+    if (this.#gone || this.#ending) return;
+    this.#ending = true;
+    this.#send(() => this.#pair.other(this).lose(endOf("fin")));
+    this.#pair.network.clock.at(this.#pair.network.clock.now(), () => this.lose(endOf("fin")));
+  }
+
+  destroy(): void {
+    if (this.#gone) return;
+    this.#send(() => this.#pair.other(this).lose(endOf("rst")));
+    this.#pair.network.clock.at(this.#pair.network.clock.now(), () => this.lose(endOf("closed")));
+  }
+
+  lose(end: LinkEnd): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#pair.network.pairs.delete(this.#pair);
+    this.line?.lost(end);
+  }
+
+  /** The process at this end is no more: nothing is heard, nothing said. */
+  vanish(): void {
+    this.#gone = true;
+    this.line = undefined;
+  }
+
+  #arrive(chunk: Uint8Array): void {
+    if (this.#gone) return;
+    if (this.#paused) this.#paused.push(chunk);
+    else if (this.deliver) this.deliver(chunk);
+    else this.line?.received(chunk);
+  }
+
+  #send(arrive: () => void): void {
+    const { network } = this.#pair;
+    if (this.#pair.cut) return;
+    this.#arrivesMs = Math.max(this.#arrivesMs, network.clock.now() + this.#latencyMs * (0.5 + network.random()));
+    network.clock.at(this.#arrivesMs, () => {
+      if (!this.#pair.cut) arrive();
+    });
+  }
+}
