@@ -39,8 +39,10 @@ export interface Terms {
 
 export interface Hello {
   readonly nonce: Uint8Array;
-  /** The session to resume, or undefined for a new one. */
-  readonly sessionId: Uint8Array | undefined;
+  /** Drawn by the client, unguessable; it is known to both from the first HELLO on, whether or not the WELCOME arrives. */
+  readonly sessionId: Uint8Array;
+  /** The client has been welcome to this session before: a server that does not know it must not begin it anew. */
+  readonly resume: boolean;
   readonly terms: Terms;
   readonly heartbeatMs: number;
   /** Who it is, for people, presence and per-client tokens; may be empty. */
@@ -53,7 +55,6 @@ export interface Hello {
 
 export interface Welcome {
   readonly resumed: boolean;
-  readonly sessionId: Uint8Array;
   readonly terms: Terms;
   /** Silence before a heartbeat, and how long it may stay unanswered: the server's word. */
   readonly heartbeatMs: number;
@@ -93,8 +94,7 @@ export const challengeBody = {
 export const helloBody = {
   encode(hello: Hello): Uint8Array {
     const writer = new ByteWriter().ascii(MAGIC).u8(VERSION);
-    writer.u8((hello.sessionId ? 1 : 0) | (hello.will ? 2 : 0)).bytes(hello.nonce);
-    if (hello.sessionId) writer.bytes(hello.sessionId);
+    writer.u8((hello.resume ? 1 : 0) | (hello.will ? 2 : 0)).bytes(hello.nonce).bytes(hello.sessionId);
     putTerms(writer, hello.terms);
     writer.u32(hello.heartbeatMs);
     putShort(writer, encodeText(hello.name));
@@ -107,13 +107,13 @@ export const helloBody = {
     reader.magic();
     const flags = reader.u8();
     const nonce = reader.bytes(NONCE_BYTES);
-    const sessionId = flags & 1 ? reader.bytes(SESSION_ID_BYTES) : undefined;
+    const sessionId = reader.bytes(SESSION_ID_BYTES);
     const terms = takeTerms(reader);
     const heartbeatMs = reader.u32();
     const name = reader.text(reader.u8());
     const will = flags & 2 ? reader.bytes(reader.u16()) : undefined;
     const proof = reader.bytes(reader.u8());
-    return reader.end({ nonce, sessionId, terms, heartbeatMs, name, will, proof });
+    return reader.end({ nonce, sessionId, resume: (flags & 1) === 1, terms, heartbeatMs, name, will, proof });
   },
   /** What the proof is computed over: everything before it. */
   proven: (body: Uint8Array, proofBytes: number): Uint8Array => body.subarray(0, body.length - proofBytes - 1),
@@ -121,7 +121,7 @@ export const helloBody = {
 
 export const welcomeBody = {
   encode(welcome: Welcome): Uint8Array {
-    const writer = new ByteWriter().u8(welcome.resumed ? 1 : 0).bytes(welcome.sessionId);
+    const writer = new ByteWriter().u8(welcome.resumed ? 1 : 0);
     putTerms(writer, welcome.terms);
     writer.u32(welcome.heartbeatMs).u32(welcome.heartbeatTimeoutMs).u32(welcome.ttlMs);
     putShort(writer, welcome.proof);
@@ -130,12 +130,11 @@ export const welcomeBody = {
   decode(body: Uint8Array): Welcome {
     const reader = new BodyReader(body, "WELCOME");
     const resumed = reader.u8() === 1;
-    const sessionId = reader.bytes(SESSION_ID_BYTES);
     const terms = takeTerms(reader);
     const heartbeatMs = reader.u32();
     const heartbeatTimeoutMs = reader.u32();
     const ttlMs = reader.u32();
-    return reader.end({ resumed, sessionId, terms, heartbeatMs, heartbeatTimeoutMs, ttlMs, proof: reader.bytes(reader.u8()) });
+    return reader.end({ resumed, terms, heartbeatMs, heartbeatTimeoutMs, ttlMs, proof: reader.bytes(reader.u8()) });
   },
 };
 

@@ -148,7 +148,6 @@ export class Conversation {
 
   /** Client: the welcome is the right server's; goes on with the session, resumed or new. */
   accept(session: Session, welcome: Welcome): void {
-    session.id = welcome.sessionId;
     session.outbox.resume(welcome.terms.arrived, welcome.terms.receipt);
     this.#open(session, { terms: welcome.terms, welcome });
   }

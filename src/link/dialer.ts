@@ -6,7 +6,7 @@
 import { OperationError, ProtocolError } from "../core/errors.ts";
 import { showSize } from "../core/units.ts";
 import type { Backoff } from "./backoff.ts";
-import { NONCE_BYTES } from "./body.ts";
+import { NONCE_BYTES, SESSION_ID_BYTES } from "./body.ts";
 import type { Challenge, Hello, Parting, Refusal, Welcome } from "./body.ts";
 import { Conversation } from "./conversation.ts";
 import type { ConversationEvent } from "./conversation.ts";
@@ -73,7 +73,9 @@ export class Dialer implements LineOwner, Due {
   readonly #owner: DialerOwner;
   readonly #world: World;
   readonly #backoff: Backoff;
-  #session: Session;
+  readonly #session: Session;
+  /** The server knows this session's id. */
+  #welcomeBefore = false;
   #state: State = "idle";
   #line: Line | undefined;
   #said: { challenge: Challenge; hello: Hello } | undefined;
@@ -90,7 +92,7 @@ export class Dialer implements LineOwner, Due {
     this.#owner = owner;
     this.#world = world;
     this.#backoff = backoff;
-    this.#session = new Session({ limits: settings.limits });
+    this.#session = new Session({ id: world.secretBytes(SESSION_ID_BYTES), limits: settings.limits });
   }
 
   get state(): State {
@@ -101,8 +103,8 @@ export class Dialer implements LineOwner, Due {
     return this.#line;
   }
 
-  /** The session's id, in the server's hand; undefined before the first welcome. */
-  get sessionId(): Uint8Array | undefined {
+  /** The session's id: a secret between client and server. */
+  get sessionId(): Uint8Array {
     return this.#session.id;
   }
 
@@ -219,6 +221,7 @@ export class Dialer implements LineOwner, Due {
     const hello: Hello = {
       nonce: this.#world.secretBytes(NONCE_BYTES),
       sessionId: this.#session.id,
+      resume: this.#welcomeBefore,
       terms: this.#session.terms(),
       heartbeatMs,
       name,
@@ -235,12 +238,13 @@ export class Dialer implements LineOwner, Due {
     const { token } = this.#settings;
     const { challenge, hello } = this.#said!;
     if (token !== undefined) {
-      const expected = proofOf(this.#world, { side: "server", token, challenge, hello, body: welcome.sessionId });
+      const expected = proofOf(this.#world, { side: "server", token, challenge, hello, body: hello.sessionId });
       if (!sameBytes(expected, welcome.proof)) {
         throw new ProtocolError("LINK_PROOF_INVALID", "Cannot trust the server: it did not prove that it knows the token");
       }
     }
     line.conversation.accept(this.#session, welcome);
+    this.#welcomeBefore = true;
     this.#state = "open";
     this.#backoff.connected(this.#world.clock.now());
     this.#owner.opened({ resumed: welcome.resumed, welcome });
@@ -291,7 +295,8 @@ export class Dialer implements LineOwner, Due {
   /** The server knows the session no more: what was sent and not confirmed is in doubt, what was never sent moves on. */
   #forgetSession(): void {
     const resend = this.#settings.inDoubt === "resend";
-    const doubtful = this.#session.restart({ keepDoubtful: resend });
+    const doubtful = this.#session.restart(this.#world.secretBytes(SESSION_ID_BYTES), { keepDoubtful: resend });
+    this.#welcomeBefore = false;
     const error = new OperationError("LINK_GAP", "Cannot confirm a message: the server has forgotten the session; it may or may not have arrived");
     if (doubtful.count > 0) this.#owner.gap({ side: "own", count: doubtful.count, resent: resend });
     for (const message of doubtful.givenUp) message.settle(error);

@@ -5,7 +5,7 @@
  */
 import { messageOf, OperationError } from "../core/errors.ts";
 import { showSize } from "../core/units.ts";
-import { NONCE_BYTES, SESSION_ID_BYTES } from "./body.ts";
+import { NONCE_BYTES } from "./body.ts";
 import type { Challenge, Hello, Refusal } from "./body.ts";
 import { Conversation } from "./conversation.ts";
 import type { ConversationEvent } from "./conversation.ts";
@@ -349,9 +349,9 @@ export class Hub implements LineOwner {
 
   #decide(line: Line, hello: Hello, { identity, token }: { identity: string; token: string | undefined }): void {
     if (this.#drainUntilMs !== undefined) return this.#refuse(line, "draining", "the server is going down");
-    const wanted = hello.sessionId && this.#sessions.get(hex(hello.sessionId));
+    const wanted = this.#sessions.get(hex(hello.sessionId));
     // One answer for unknown, expired and somebody else's: a stranger learns nothing from it.
-    if (hello.sessionId && (wanted?.identity !== identity || wanted.name !== hello.name)) {
+    if (wanted ? wanted.identity !== identity || wanted.name !== hello.name : hello.resume) {
       return this.#refuse(line, "session-unknown", "no such session for this client");
     }
     if (!wanted && this.#sessions.size >= this.#settings.sessionsMax) return this.#refuse(line, "full", "the server has no room for a session");
@@ -364,7 +364,7 @@ export class Hub implements LineOwner {
   }
 
   #begin(hello: Hello, identity: string): ServerSession {
-    const id = this.#world.secretBytes(SESSION_ID_BYTES);
+    const id = hello.sessionId;
     this.#count += 1;
     const core = new Session({ id, limits: this.#settings.limits });
     return new ServerSession(this, { name: hello.name, number: this.#count, wallMs: this.wallMs(), key: hex(id), identity, core });
@@ -384,13 +384,11 @@ export class Hub implements LineOwner {
     const { heartbeatMsMin, heartbeatMsMax, heartbeatTimeoutShare, ttlMs, maxAgeMs } = this.#settings;
     const heartbeatMs = Math.min(Math.max(hello.heartbeatMs || this.#settings.heartbeatMs, heartbeatMsMin), heartbeatMsMax);
     const entry = this.#lines.get(line)!;
-    const sessionId = session.core.id!;
-    const proof = token === undefined ? NO_BYTES : proofOf(this.#world, { side: "server", token, challenge: entry.challenge, hello, body: sessionId });
+    const proof = token === undefined ? NO_BYTES : proofOf(this.#world, { side: "server", token, challenge: entry.challenge, hello, body: hello.sessionId });
     line.conversation.welcome(session.core, {
       hello,
       welcome: {
         resumed,
-        sessionId,
         terms: session.core.terms(),
         heartbeatMs,
         heartbeatTimeoutMs: Math.ceil(heartbeatMs * heartbeatTimeoutShare),

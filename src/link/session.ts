@@ -11,13 +11,13 @@ export interface SessionLimits {
 }
 
 export class Session {
-  /** 16 unguessable bytes from the server; undefined on a client that has none yet. */
-  id: Uint8Array | undefined;
+  /** 16 unguessable bytes, drawn by the client. */
+  id: Uint8Array;
   readonly outbox = new Outbox();
   readonly limits: SessionLimits;
   #inbox: Inbox;
 
-  constructor({ id, limits }: { id?: Uint8Array | undefined; limits: SessionLimits }) {
+  constructor({ id, limits }: { id: Uint8Array; limits: SessionLimits }) {
     this.id = id;
     this.limits = limits;
     this.#inbox = new Inbox(limits);
@@ -32,9 +32,9 @@ export class Session {
     return { arrived: this.#inbox.arrived, receipt: this.#inbox.fullReceipt(), ...this.limits };
   }
 
-  /** Forgets the peer's numbers: the next session starts at 1 (see `Outbox.restart`). */
-  restart(doubts: { keepDoubtful: boolean }): ReturnType<Outbox["restart"]> {
-    this.id = undefined;
+  /** Forgets the peer's numbers: the next session, with this id, starts at 1 (see `Outbox.restart`). */
+  restart(id: Uint8Array, doubts: { keepDoubtful: boolean }): ReturnType<Outbox["restart"]> {
+    this.id = id;
     this.#inbox = new Inbox(this.limits);
     return this.outbox.restart(doubts);
   }

@@ -53,9 +53,13 @@ test(`a million messages over cut connections arrive exactly once and in order (
         up[Number(session.name)]!.delivered.push(readLabel(bytes).number);
         if (chance() < 0.01) return later(network, between(chance, 1, 300));
       },
-      opened: (session) => sessions.set(session.name, session),
+      opened(session, { resumed }) {
+        sessions.set(session.name, session);
+        if (resumed) resumptions += 1;
+      },
     },
   );
+  let resumptions = 0;
   const sessions = new Map<string, { send(bytes: Uint8Array): Promise<void> }>();
   const dialers = up.map((_, index) =>
     virtualDialer(
@@ -68,12 +72,12 @@ test(`a million messages over cut connections arrive exactly once and in order (
 
   let sent = 0;
   while (sent < total) {
-    for (let burst = between(chance, 1, 20); burst > 0 && sent < total; burst -= 1) {
+    for (let burst = between(chance, 1, 10); burst > 0 && sent < total; burst -= 1) {
       const index = between(chance, 0, clients - 1);
       const session = sessions.get(String(index));
       const upwards = !session || chance() < 0.7;
       const ledger = upwards ? up[index]! : down[index]!;
-      for (let count = between(chance, 1, 60); count > 0 && sent < total; count -= 1) {
+      for (let count = between(chance, 1, 40); count > 0 && sent < total; count -= 1) {
         ledger.sent += 1;
         sent += 1;
         const bytes = label(index, ledger.sent);
@@ -92,6 +96,7 @@ test(`a million messages over cut connections arrive exactly once and in order (
     assert.equal(ledger.confirmed, ledger.sent);
     assert.ok(inOrder(ledger.delivered, ledger.sent), "delivered once each, in the order sent");
   }
+  assert.ok(resumptions > 300, `connections were lost and sessions resumed: ${resumptions}`);
 });
 
 test(`when clients and servers crash, what was confirmed arrived once and the rest is told to be in doubt (seed ${seed})`, async () => {

@@ -93,6 +93,6 @@ export function virtualDialer(
     closed: nothing,
     ...owner,
   };
-  const backoff = new Backoff({}, network.random);
+  const backoff = new Backoff({ base: 50, cap: 500 }, network.random);
   return new Dialer({ ...DIALER, ...settings }, { owner: full, world: network, backoff });
 }
