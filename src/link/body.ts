@@ -82,7 +82,12 @@ const textDecoder = new TextDecoder("utf-8", { fatal: true });
 
 export const challengeBody = {
   encode: ({ nonce, tokenRequired }: Challenge): Uint8Array =>
-    new ByteWriter().ascii(MAGIC).u8(VERSION).u8(tokenRequired ? 1 : 0).bytes(nonce).take(),
+    new ByteWriter()
+      .ascii(MAGIC)
+      .u8(VERSION)
+      .u8(tokenRequired ? 1 : 0)
+      .bytes(nonce)
+      .take(),
   decode(body: Uint8Array): Challenge {
     const reader = new BodyReader(body, "CHALLENGE");
     reader.magic();
@@ -94,7 +99,10 @@ export const challengeBody = {
 export const helloBody = {
   encode(hello: Hello): Uint8Array {
     const writer = new ByteWriter().ascii(MAGIC).u8(VERSION);
-    writer.u8((hello.resume ? 1 : 0) | (hello.will ? 2 : 0)).bytes(hello.nonce).bytes(hello.sessionId);
+    writer
+      .u8((hello.resume ? 1 : 0) | (hello.will ? 2 : 0))
+      .bytes(hello.nonce)
+      .bytes(hello.sessionId);
     putTerms(writer, hello.terms);
     writer.u32(hello.heartbeatMs);
     putShort(writer, encodeText(hello.name));

@@ -3,8 +3,7 @@
  * What was sent and not read by the peer when a connection ended is lost: session mode is for those who cannot have that.
  */
 import { EventEmitter } from "node:events";
-import { connect as connectSocket } from "node:net";
-import type { Socket } from "node:net";
+import type { ConnectionOptions } from "node:tls";
 import type { Cancel, Clock } from "../core/clock.ts";
 import { systemClock } from "../core/clock.ts";
 import { OperationError } from "../core/errors.ts";
@@ -16,11 +15,12 @@ import { Backoff } from "./backoff.ts";
 import type { BackoffOptions } from "./backoff.ts";
 import { ByteLink } from "./byte-link.ts";
 import type { LinkOwner, LinkStats } from "./byte-link.ts";
+import { dialSocket } from "./dial-socket.ts";
 import { endOf, endOfError } from "./end.ts";
 import type { LinkEnd } from "./end.ts";
 import { readKeepAlive } from "./keep-alive.ts";
 import type { KeepAlive, KeepAliveOptions } from "./keep-alive.ts";
-import { CONNECT_MS_MAX, PORT_DEFAULT, UNSENT_BYTES_MAX } from "./limits.ts";
+import { PORT_DEFAULT, UNSENT_BYTES_MAX } from "./limits.ts";
 import { kernelTimers } from "./proc-net.ts";
 import type { TuneReport } from "./tune.ts";
 
@@ -35,6 +35,8 @@ export interface ConnectOptions extends KeepAliveOptions {
   readonly port?: number;
   /** Connect again after an end: true, or the waiting times. Default false. */
   readonly reconnect?: boolean | BackoffOptions;
+  /** TLS: true, or Node's own options (`ca`, `cert`, `key`, `servername` …). */
+  readonly tls?: boolean | ConnectionOptions;
   /** Bytes that may wait for the peer to read them. Default 1 MiB. */
   readonly unsentMax?: Size;
   /** Ends the client when it fires. */
@@ -66,6 +68,7 @@ export class LinkClient extends EventEmitter<LinkClientEvents> implements LinkOw
   readonly unsentBytesMax: number;
   readonly #host: string;
   readonly #port: number;
+  readonly #tls: boolean | ConnectionOptions | undefined;
   readonly #backoff: Backoff | undefined;
   #link: ByteLink | undefined;
   #connections = 0;
@@ -73,7 +76,7 @@ export class LinkClient extends EventEmitter<LinkClientEvents> implements LinkOw
   #cancelWait: Cancel | undefined;
   #closed = false;
   #finished = false;
-  #connecting: Socket | undefined;
+  #connecting: AbortController | undefined;
   /** Keeps the process alive while nothing but a timer of the clock, which does not, leads on. */
   #awake: NodeJS.Timeout | undefined;
   readonly #done = Promise.withResolvers<LinkEnd>();
@@ -86,6 +89,7 @@ export class LinkClient extends EventEmitter<LinkClientEvents> implements LinkOw
     this.unsentBytesMax = sizeBytes(options.unsentMax ?? UNSENT_BYTES_MAX, "unsentMax");
     this.#host = options.host ?? HOST_DEFAULT;
     this.#port = options.port ?? PORT_DEFAULT;
+    this.#tls = options.tls;
     const { reconnect = false, random = Math.random } = options;
     if (reconnect !== false) this.#backoff = new Backoff(reconnect === true ? {} : reconnect, random);
     options.signal?.addEventListener("abort", () => void this.close(), { once: true });
@@ -127,7 +131,7 @@ export class LinkClient extends EventEmitter<LinkClientEvents> implements LinkOw
     this.#closed = true;
     this.#cancelWait?.();
     if (this.#link) this.#link.close("closed");
-    else if (this.#connecting) this.#connecting.destroy(new Error("closed"));
+    else if (this.#connecting) this.#connecting.abort();
     else this.#finish(this.#last ?? endOf("closed"));
     await this.#done.promise;
   }
@@ -139,21 +143,11 @@ export class LinkClient extends EventEmitter<LinkClientEvents> implements LinkOw
   /** @internal One attempt; resolves when connected. */
   async attempt(): Promise<void> {
     clearInterval(this.#awake);
-    const socket = connectSocket({ host: this.#host, port: this.#port, noDelay: true });
-    this.#connecting = socket;
-    const cancel = this.clock.at(this.clock.now() + CONNECT_MS_MAX, () => {
-      socket.destroy(Object.assign(new Error("no answer within 10 s"), { code: "EHOSTUNREACH" }));
-    });
-    try {
-      await new Promise<void>((resolve, reject) => {
-        socket.once("connect", resolve);
-        socket.once("error", reject);
-      });
-    } finally {
-      cancel();
-      this.#connecting = undefined;
-    }
-    socket.removeAllListeners("error");
+    this.#connecting = new AbortController();
+    const { clock } = this;
+    const { signal } = this.#connecting;
+    const socket = await dialSocket({ host: this.#host, port: this.#port, tls: this.#tls, clock, signal });
+    this.#connecting = undefined;
     this.#connections += 1;
     this.#link = new ByteLink(socket, { id: this.#connections, owner: this });
     const report = this.#link.tune();
@@ -185,7 +179,10 @@ export class LinkClient extends EventEmitter<LinkClientEvents> implements LinkOw
 
   /** @internal An attempt whose failure leads to the next. */
   retry(): void {
-    this.attempt().catch((error: unknown) => this.#next(endOfError(error, { retransmitting: false })));
+    this.attempt().catch((error: unknown) => {
+      this.#connecting = undefined;
+      this.#next(endOfError(error, { retransmitting: false }));
+    });
   }
 
   #finish(end: LinkEnd): void {
@@ -195,34 +192,4 @@ export class LinkClient extends EventEmitter<LinkClientEvents> implements LinkOw
     this.emit("close", end);
     this.#done.resolve(end);
   }
-}
-
-/**
- * Connects in byte mode.
- *
- * @returns the client: connected, or with `reconnect` still trying
- * @throws OperationError LINK_ENDED when the connection cannot be made and `reconnect` is off; UsageError LINK_OPTION_INVALID
- * @example
- * const client = await connect({ host: "10.0.0.5", port: 12345 });
- * await client.send("21.5\n");
- */
-export async function connect(options: ConnectOptions = {}): Promise<LinkClient> {
-  const client = new LinkClient(options);
-  if (options.reconnect) {
-    client.retry();
-    return client;
-  }
-  try {
-    await client.attempt();
-  } catch (cause) {
-    const { message } = endOfError(cause, { retransmitting: false });
-    throw new OperationError(
-      "LINK_ENDED",
-      `Cannot connect to ${options.host ?? HOST_DEFAULT}:${options.port ?? PORT_DEFAULT}: ${message}`,
-      {
-        cause,
-      },
-    );
-  }
-  return client;
 }

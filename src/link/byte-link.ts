@@ -3,6 +3,7 @@
  * Invariant: the owner is told of the end exactly once, and of nothing after it.
  */
 import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import type { Clock } from "../core/clock.ts";
 import { codeOf, OperationError } from "../core/errors.ts";
 import { showSize } from "../core/units.ts";
@@ -25,6 +26,8 @@ export interface LinkOwner {
   readonly keepAlive: KeepAlive;
   readonly unsentBytesMax: number;
   bytes(link: ByteLink, bytes: Buffer): void;
+  /** All that was written is in the kernel's hands. */
+  drained?(): void;
   ended(link: ByteLink, end: LinkEnd): void;
 }
 
@@ -47,6 +50,9 @@ export interface LinkStats {
   /** Probes that the peer has not answered yet. */
   readonly probesUnanswered: number | undefined;
 }
+
+/** 1 s: for a last word to a peer that reads; one that does not read needs none. */
+const LAST_WORD_MS = 1000;
 
 const LINK = Symbol("link");
 interface LinkSocket extends Socket {
@@ -79,8 +85,17 @@ export class ByteLink {
     socket.on("end", onEnd);
     socket.on("error", onError);
     socket.on("close", onClose);
+    if (owner.drained) socket.on("drain", onDrain);
     socket._destroy = destroyAfterLastLook;
     if (tap.hasSubscribers) this.#tell("open");
+  }
+
+  get bytesIn(): number {
+    return this.#socket.bytesRead;
+  }
+
+  get bytesOut(): number {
+    return this.#socket.bytesWritten ?? 0;
   }
 
   /** Sets the owner's keep-alive values and says what the kernel has. @internal */
@@ -111,6 +126,29 @@ export class ByteLink {
     });
   }
 
+  /** Bytes written that the kernel has not taken. @internal */
+  get aheadBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  /** Bytes that the kernel has taken so far. @internal */
+  get takenBytes(): number {
+    const handle = (this.#socket as { _handle?: { bytesWritten?: number; writeQueueSize?: number } | null })._handle;
+    return (handle?.bytesWritten ?? 0) - (handle?.writeQueueSize ?? 0);
+  }
+
+  /** Writes the parts as one, without asking whether there is room. @internal */
+  write(parts: readonly Uint8Array[]): void {
+    if (this.#end || !this.#socket.writable) return;
+    const several = parts.length > 1;
+    if (several) this.#socket.cork();
+    for (const bytes of parts) {
+      if (tap.hasSubscribers) this.#tell("out", { bytes });
+      this.#socket.write(bytes);
+    }
+    if (several) this.#socket.uncork();
+  }
+
   /** Stops reading, so that the peer's sends back up; `resume` goes on. */
   pause(): void {
     this.#socket.pause();
@@ -132,6 +170,24 @@ export class ByteLink {
     this.#socket.destroy();
   }
 
+  /** Ends the connection after a last word that was written, or at once when the peer does not take it. @internal */
+  destroySoon(): void {
+    this.#end ??= endOf("closed");
+    if (this.#socket.writableLength === 0) return void this.#socket.destroy();
+    this.#socket.destroySoon();
+    this.#owner.clock.at(this.#owner.clock.now() + LAST_WORD_MS, () => this.#socket.destroy());
+  }
+
+  /** The certificate's fingerprint that the peer proved to own, or "". @internal */
+  get certificate(): string {
+    return this.#socket instanceof TLSSocket ? (this.#socket.getPeerX509Certificate()?.fingerprint256 ?? "") : "";
+  }
+
+  /** @internal */
+  drained(): void {
+    this.#owner.drained?.();
+  }
+
   /** The connection's numbers; `timers` is the kernel's table, read once for many links. */
   stats(timers?: ReadonlyMap<string, KernelTimer>): LinkStats {
     const fd = descriptorOf(this.#socket);
@@ -141,8 +197,8 @@ export class ByteLink {
       peer: this.peer,
       local: this.local,
       sinceMs: this.sinceMs,
-      bytesIn: this.#socket.bytesRead,
-      bytesOut: this.#socket.bytesWritten ?? 0,
+      bytesIn: this.bytesIn,
+      bytesOut: this.bytesOut,
       unsentBytes: this.#socket.writableLength,
       keepAlive: fd === undefined ? undefined : kernel()?.keepAlive(fd),
       nextProbeInMs: timer?.keepAliveInMs,
@@ -181,6 +237,10 @@ export class ByteLink {
 
 function onData(this: Socket, bytes: Buffer): void {
   (this as LinkSocket)[LINK].received(bytes);
+}
+
+function onDrain(this: Socket): void {
+  (this as LinkSocket)[LINK].drained();
 }
 
 function onEnd(this: Socket): void {

@@ -10,6 +10,7 @@
  *     leaving       BYE  --------->         left       confirms what is under way, then FIN
  */
 import { Buffer } from "node:buffer";
+import { unreachable } from "../core/assert.ts";
 import { ProtocolError } from "../core/errors.ts";
 import { byeBody, challengeBody, gapBody, helloBody, receiptBody, refuseBody, welcomeBody } from "./body.ts";
 import type { Challenge, Farewell, Hello, Parting, Refusal, Terms, Welcome } from "./body.ts";
@@ -67,7 +68,11 @@ export class Conversation {
   /** Round trip of the last heartbeat that was answered. */
   rttMs: number | undefined;
 
-  constructor({ role, nowMs, challenge }: { role: "client"; nowMs: number; challenge?: never } | { role: "server"; nowMs: number; challenge: Challenge }) {
+  constructor({
+    role,
+    nowMs,
+    challenge,
+  }: { role: "client"; nowMs: number; challenge?: never } | { role: "server"; nowMs: number; challenge: Challenge }) {
     this.#role = role;
     this.#nowMs = nowMs;
     this.#budgetMs = nowMs;
@@ -105,7 +110,9 @@ export class Conversation {
   /** True when everything both sides sent on this connection is confirmed. */
   get settled(): boolean {
     const { outbox, inbox } = this.#session ?? {};
-    return (outbox?.inFlight ?? 0) === 0 && (inbox?.open ?? 0) === 0 && inbox?.receiptDue !== true && this.#control.length === 0;
+    return (
+      (outbox?.inFlight ?? 0) === 0 && (inbox?.open ?? 0) === 0 && inbox?.receiptDue !== true && this.#control.length === 0
+    );
   }
 
   /** Bytes arrived. */
@@ -248,6 +255,8 @@ export class Conversation {
       case "REFUSE":
         this.#phase = "left";
         return { kind: "refused", parting: refuseBody.decode(body) };
+      default:
+        return unreachable(name);
     }
   }
 
@@ -261,7 +270,8 @@ export class Conversation {
     const earned = ((this.#nowMs - this.#budgetMs) / 1000) * CONTROL_PER_SECOND;
     this.#budget = Math.min(CONTROL_BURST, this.#budget + earned) - 1;
     this.#budgetMs = this.#nowMs;
-    if (this.#budget < 0) throw new ProtocolError("LINK_FLOOD", `Cannot take more than ${CONTROL_BURST} control frames at once`);
+    if (this.#budget < 0)
+      throw new ProtocolError("LINK_FLOOD", `Cannot take more than ${CONTROL_BURST} control frames at once`);
   }
 
   #put(name: FrameName, body: Uint8Array): void {

@@ -170,7 +170,8 @@ export class Dialer implements LineOwner, Due {
       case "bye": {
         const { word, retryAfterMs } = event.parting;
         line.parted(word);
-        if (word === "drained" || word === "max-age") this.#backoff.dictate(retryAfterMs || this.#world.random() * BACKOFF_BASE_MS);
+        if (word === "drained" || word === "max-age")
+          this.#backoff.dictate(retryAfterMs || this.#world.random() * BACKOFF_BASE_MS);
         if (word === "closed") this.#forgetSession();
         return;
       }
@@ -272,7 +273,11 @@ export class Dialer implements LineOwner, Due {
     try {
       const handled = this.#owner.message(bytes);
       if (handled === undefined) settle();
-      else handled.then(() => settle(), (error: unknown) => settle(reasonOf(error)));
+      else
+        handled.then(
+          () => settle(),
+          (error: unknown) => settle(reasonOf(error)),
+        );
     } catch (error) {
       settle(reasonOf(error));
     }
@@ -297,7 +302,10 @@ export class Dialer implements LineOwner, Due {
     const resend = this.#settings.inDoubt === "resend";
     const doubtful = this.#session.restart(this.#world.secretBytes(SESSION_ID_BYTES), { keepDoubtful: resend });
     this.#welcomeBefore = false;
-    const error = new OperationError("LINK_GAP", "Cannot confirm a message: the server has forgotten the session; it may or may not have arrived");
+    const error = new OperationError(
+      "LINK_GAP",
+      "Cannot confirm a message: the server has forgotten the session; it may or may not have arrived",
+    );
     if (doubtful.count > 0) this.#owner.gap({ side: "own", count: doubtful.count, resent: resend });
     for (const message of doubtful.givenUp) message.settle(error);
   }

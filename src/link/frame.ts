@@ -107,7 +107,10 @@ export class FrameDecoder {
 
   #check(name: FrameName | undefined, { type, length }: { type: number; length: number }): void {
     if (name === undefined) {
-      throw new ProtocolError("LINK_FRAME_UNKNOWN", `Cannot read a frame: 0x${type.toString(16)} is no type of the link protocol`);
+      throw new ProtocolError(
+        "LINK_FRAME_UNKNOWN",
+        `Cannot read a frame: 0x${type.toString(16)} is no type of the link protocol`,
+      );
     }
     const max = name === "MESSAGE" ? this.messageBytesMax : CONTROL_BYTES_MAX;
     if (length > max) {

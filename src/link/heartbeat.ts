@@ -15,7 +15,17 @@ export class Heartbeat {
   #heardMs: number;
   #deathMs: number | undefined;
 
-  constructor({ intervalMs, timeoutMs, role, nowMs }: { intervalMs: number; timeoutMs: number; role: "client" | "server"; nowMs: number }) {
+  constructor({
+    intervalMs,
+    timeoutMs,
+    role,
+    nowMs,
+  }: {
+    intervalMs: number;
+    timeoutMs: number;
+    role: "client" | "server";
+    nowMs: number;
+  }) {
     this.#intervalMs = intervalMs;
     this.#timeoutMs = timeoutMs;
     this.#pingAfterMs = role === "client" ? intervalMs : intervalMs + timeoutMs / 4;

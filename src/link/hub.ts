@@ -87,7 +87,10 @@ export class ServerSession implements Due {
   readonly #hub: Hub;
 
   /** @internal */
-  constructor(hub: Hub, fields: { name: string; number: number; wallMs: number; key: string; identity: string; core: Session }) {
+  constructor(
+    hub: Hub,
+    fields: { name: string; number: number; wallMs: number; key: string; identity: string; core: Session },
+  ) {
     this.#hub = hub;
     this.name = fields.name;
     this.number = fields.number;
@@ -156,7 +159,10 @@ export class Hub implements LineOwner {
   readonly #world: World;
   readonly #sessions = new Map<string, ServerSession>();
   /** Lines before and after their welcome. */
-  readonly #lines = new Map<Line, { readonly identity: string; readonly challenge: Challenge; session?: ServerSession; waitingBytes: number }>();
+  readonly #lines = new Map<
+    Line,
+    { readonly identity: string; readonly challenge: Challenge; session?: ServerSession; waitingBytes: number }
+  >();
   readonly #paused = new Set<Line>();
   #count = 0;
   #heldBytes = 0;
@@ -259,7 +265,8 @@ export class Hub implements LineOwner {
     if (session.closing) return this.#forget(session, end);
     const nowMs = this.#world.clock.now();
     session.expiresAtMs = nowMs + this.#settings.ttlMs;
-    if (session.will && end.reason !== "drained") session.willAtMs = Math.min(nowMs + this.#settings.willDelayMs, session.expiresAtMs);
+    if (session.will && end.reason !== "drained")
+      session.willAtMs = Math.min(nowMs + this.#settings.willDelayMs, session.expiresAtMs);
     this.#world.deadlines.moved(session);
   }
 
@@ -330,12 +337,18 @@ export class Hub implements LineOwner {
     for (const line of this.#lines.keys()) line.fail(endOf("closed"), "closed");
   }
 
+  /** Ends every session: the server is no more. */
+  forgetAll(): void {
+    for (const session of this.#sessions.values()) this.#forget(session, endOf("drained"));
+  }
+
   #hello(line: Line, { hello, body }: { hello: Hello; body: Uint8Array }): void {
     const { identity, challenge } = this.#lines.get(line)!;
     if (!this.#settings.tokenRequired) return this.#decide(line, hello, { identity, token: undefined });
     const verify = (token: string | undefined): void => {
       if (line.ended) return;
-      const proven = token !== undefined && sameBytes(hello.proof, proofOf(this.#world, { side: "client", token, challenge, hello, body }));
+      const proven =
+        token !== undefined && sameBytes(hello.proof, proofOf(this.#world, { side: "client", token, challenge, hello, body }));
       if (!proven) return this.#refuse(line, "unauthorised", "the token is missing or wrong");
       const proof = this.#world.hmac(token, [new TextEncoder().encode("identity")]);
       this.#decide(line, hello, { identity: `${identity} ${hex(proof)}`, token });
@@ -354,7 +367,8 @@ export class Hub implements LineOwner {
     if (wanted ? wanted.identity !== identity || wanted.name !== hello.name : hello.resume) {
       return this.#refuse(line, "session-unknown", "no such session for this client");
     }
-    if (!wanted && this.#sessions.size >= this.#settings.sessionsMax) return this.#refuse(line, "full", "the server has no room for a session");
+    if (!wanted && this.#sessions.size >= this.#settings.sessionsMax)
+      return this.#refuse(line, "full", "the server has no room for a session");
     const session = wanted ?? this.#begin(hello, identity);
     // Throws when the client claims what cannot be; nothing has changed by then.
     session.core.outbox.resume(hello.terms.arrived, hello.terms.receipt);
@@ -367,7 +381,14 @@ export class Hub implements LineOwner {
     const id = hello.sessionId;
     this.#count += 1;
     const core = new Session({ id, limits: this.#settings.limits });
-    return new ServerSession(this, { name: hello.name, number: this.#count, wallMs: this.wallMs(), key: hex(id), identity, core });
+    return new ServerSession(this, {
+      name: hello.name,
+      number: this.#count,
+      wallMs: this.wallMs(),
+      key: hex(id),
+      identity,
+      core,
+    });
   }
 
   /** The old connection of a session that comes back is dead or will be: the client would not have made a new one. */
@@ -384,7 +405,10 @@ export class Hub implements LineOwner {
     const { heartbeatMsMin, heartbeatMsMax, heartbeatTimeoutShare, ttlMs, maxAgeMs } = this.#settings;
     const heartbeatMs = Math.min(Math.max(hello.heartbeatMs || this.#settings.heartbeatMs, heartbeatMsMin), heartbeatMsMax);
     const entry = this.#lines.get(line)!;
-    const proof = token === undefined ? NO_BYTES : proofOf(this.#world, { side: "server", token, challenge: entry.challenge, hello, body: hello.sessionId });
+    const proof =
+      token === undefined
+        ? NO_BYTES
+        : proofOf(this.#world, { side: "server", token, challenge: entry.challenge, hello, body: hello.sessionId });
     line.conversation.welcome(session.core, {
       hello,
       welcome: {
@@ -427,7 +451,11 @@ export class Hub implements LineOwner {
     try {
       const handled = this.#owner.message(session, bytes);
       if (handled === undefined) settle();
-      else handled.then(() => settle(), (error: unknown) => settle(reasonOf(error)));
+      else
+        handled.then(
+          () => settle(),
+          (error: unknown) => settle(reasonOf(error)),
+        );
     } catch (error) {
       settle(reasonOf(error));
     }
@@ -439,7 +467,9 @@ export class Hub implements LineOwner {
     session.expiresAtMs = Infinity;
     session.willAtMs = Infinity;
     session.seen("gone");
-    session.core.outbox.clear(new OperationError("LINK_ENDED", "Cannot deliver a message: the session is gone; it may or may not have arrived"));
+    session.core.outbox.clear(
+      new OperationError("LINK_ENDED", "Cannot deliver a message: the session is gone; it may or may not have arrived"),
+    );
     this.#owner.presence(session, "gone", end);
   }
 

@@ -51,7 +51,10 @@ export class Inbox {
     const held = this.#arrived - this.#done;
     if (held >= this.#window || (held > 0 && this.#bytes + bytes > this.#windowBytes)) {
       const allowed = `${this.#window} messages and ${this.#windowBytes} bytes`;
-      throw new ProtocolError("LINK_WINDOW_EXCEEDED", `Cannot take message ${this.#arrived + 1}: more than ${allowed} are not done`);
+      throw new ProtocolError(
+        "LINK_WINDOW_EXCEEDED",
+        `Cannot take message ${this.#arrived + 1}: more than ${allowed} are not done`,
+      );
     }
     this.#arrived += 1;
     this.#bytes += bytes;

@@ -2,10 +2,23 @@
  * ● The door `holdfast/link`: TCP connections that last for days, whose keep-alive is set and verified, whose dead peers are found
  * in a stated time.
  */
-export { connect } from "./byte-client.ts";
+export { connect } from "./connect.ts";
 export type { ConnectOptions, LinkClient, LinkClientEvents } from "./byte-client.ts";
-export { listen } from "./byte-server.ts";
-export type { LinkServer, LinkServerEvents, LinkServerStats, ListenOptions } from "./byte-server.ts";
+export { listen } from "./listen.ts";
+export type { LinkServer, LinkServerEvents, ListenOptions } from "./byte-server.ts";
+export type { AcceptOptions, LinkServerStats } from "./acceptor.ts";
+export type { SessionClient, SessionClientEvents, SessionClientOptions, SessionConnectOptions } from "./session-client.ts";
+export type {
+  SessionBounds,
+  SessionListenOptions,
+  SessionServer,
+  SessionServerEvents,
+  SessionServerOptions,
+  SessionServerStats,
+  SessionStats,
+} from "./session-server.ts";
+export type { Presence, ServerSession } from "./hub.ts";
+export type { Gap } from "./dialer.ts";
 export type { ByteLink, LinkStats } from "./byte-link.ts";
 export type { BackoffOptions } from "./backoff.ts";
 export { END_REASONS } from "./end.ts";

@@ -10,7 +10,7 @@ import type { Farewell } from "./body.ts";
 import type { Conversation, ConversationEvent } from "./conversation.ts";
 import type { Deadlines, Due } from "./deadlines.ts";
 import { endOf } from "./end.ts";
-import type { LinkEnd } from "./end.ts";
+import type { EndReason, LinkEnd } from "./end.ts";
 import { SOCKET_AHEAD_BYTES } from "./limits.ts";
 
 /** What carries a connection's bytes: a socket, or a simulated one. Tells the line through `received`, `drained` and `lost`. */
@@ -117,7 +117,7 @@ export class Line implements Due {
     if (this.#ended) return;
     this.#ended = true;
     this.#world.deadlines.remove(this);
-    this.#owner.ended(this, this.#end ?? (this.#parting && end.reason === "fin" ? this.#parting : end));
+    this.#owner.ended(this, this.#end ?? (GENTLE.includes(end.reason) ? (this.#parting ?? end) : end));
   }
 
   flushSoon(): void {
@@ -196,3 +196,6 @@ export class Line implements Due {
     this.#stallAtMs = this.#world.clock.now() + this.#owner.stallMs;
   }
 }
+
+/** Ends of a wire that are no reason of their own when a good-bye was said before. */
+const GENTLE: readonly EndReason[] = ["fin", "closed"];

@@ -110,7 +110,10 @@ export class Outbox {
    */
   receipt({ done, rejects }: Receipt): void {
     if (done > this.#everWritten || done < this.#acked) {
-      throw new ProtocolError("LINK_ACK_INVALID", `Cannot take a receipt: ${done} is not in ${this.#acked} … ${this.#everWritten}`);
+      throw new ProtocolError(
+        "LINK_ACK_INVALID",
+        `Cannot take a receipt: ${done} is not in ${this.#acked} … ${this.#everWritten}`,
+      );
     }
     while (this.#oldest <= done) {
       const number = this.#oldest;
@@ -119,7 +122,8 @@ export class Outbox {
       if (inFlight) this.#flightBytes -= message.bytes.length;
       const reason = rejects.size > 0 ? rejects.get(number) : undefined;
       if (reason === undefined) message.settle();
-      else message.settle(new OperationError("LINK_REJECTED", `Cannot deliver a message: the peer's application says: ${reason}`));
+      else
+        message.settle(new OperationError("LINK_REJECTED", `Cannot deliver a message: the peer's application says: ${reason}`));
     }
     this.#acked = done;
     this.#cursor = Math.max(this.#cursor, done + 1);
@@ -133,7 +137,10 @@ export class Outbox {
    */
   resume(arrived: number, receipt: Receipt): void {
     if (arrived > this.#everWritten || arrived < receipt.done) {
-      throw new ProtocolError("LINK_ACK_INVALID", `Cannot resume: the peer has message ${arrived} of ${this.#everWritten} written`);
+      throw new ProtocolError(
+        "LINK_ACK_INVALID",
+        `Cannot resume: the peer has message ${arrived} of ${this.#everWritten} written`,
+      );
     }
     this.receipt(receipt);
     this.#cursor = arrived + 1;

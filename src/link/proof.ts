@@ -14,7 +14,8 @@ export function proofOf(
   said: { side: "client" | "server"; token: string; challenge: Challenge; hello: Hello; body: Uint8Array },
 ): Uint8Array {
   const { side, token, challenge, hello, body } = said;
-  if (side === "client") return world.hmac(token, [encoder.encode("client"), challenge.nonce, helloBody.proven(body, hello.proof.length)]);
+  if (side === "client")
+    return world.hmac(token, [encoder.encode("client"), challenge.nonce, helloBody.proven(body, hello.proof.length)]);
   return world.hmac(token, [encoder.encode("server"), hello.nonce, challenge.nonce, body]);
 }
 

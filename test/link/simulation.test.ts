@@ -51,7 +51,7 @@ test(`a million messages over cut connections arrive exactly once and in order (
     {
       message(session, bytes) {
         up[Number(session.name)]!.delivered.push(readLabel(bytes).number);
-        if (chance() < 0.01) return later(network, between(chance, 1, 300));
+        return chance() < 0.01 ? later(network, between(chance, 1, 300)) : undefined;
       },
       opened(session, { resumed }) {
         sessions.set(session.name, session);
@@ -154,8 +154,14 @@ test(`when clients and servers crash, what was confirmed arrived once and the re
     assert.deepEqual(ledger.unexpected, []);
     const delivered = new Set(ledger.delivered);
     assert.equal(delivered.size, ledger.delivered.length, "nothing is delivered twice");
-    assert.ok(ledger.confirmedNumbers.every((number) => delivered.has(number)), "what is confirmed was delivered");
-    assert.ok(ledger.delivered.every((number, index) => index === 0 || number > ledger.delivered[index - 1]!), "in order");
+    assert.ok(
+      ledger.confirmedNumbers.every((number) => delivered.has(number)),
+      "what is confirmed was delivered",
+    );
+    assert.ok(
+      ledger.delivered.every((number, index) => index === 0 || number > ledger.delivered[index - 1]!),
+      "in order",
+    );
     doubtful += ledger.inDoubt;
   }
   assert.ok(doubtful > 0, "crashes leave some in doubt, or the test tests nothing");

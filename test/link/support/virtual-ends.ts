@@ -5,7 +5,8 @@ import type { DialerOwner, DialerSettings } from "../../../src/link/dialer.ts";
 import { endOf } from "../../../src/link/end.ts";
 import { Hub } from "../../../src/link/hub.ts";
 import type { HubOwner, HubSettings } from "../../../src/link/hub.ts";
-import { VirtualNetwork, WirePair } from "./virtual-network.ts";
+import { WirePair } from "./virtual-network.ts";
+import type { VirtualNetwork } from "./virtual-network.ts";
 
 const LIMITS = { messageBytesMax: 1_048_576, window: 4096, windowBytes: 4_194_304 };
 
