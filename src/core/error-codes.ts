@@ -76,7 +76,8 @@ export const ERROR_CODES = {
   LINK_REJECTED: "The peer's application refused the message; the message has its reason",
   LINK_REFUSED: "The server refused the session: token or certificate, session id, version, or no room; the message says which",
   LINK_MESSAGE_TOO_LARGE: "A message is longer than the peer takes; the message has both numbers",
-  LINK_FRAME_UNKNOWN: "The peer sent bytes that are no frame of the link protocol: it speaks another protocol, or an older version",
+  LINK_FRAME_UNKNOWN:
+    "The peer sent bytes that are no frame of the link protocol: it speaks another protocol, or an older version",
   LINK_FRAME_TOO_LARGE: "The peer announced a frame longer than allowed",
   LINK_FRAME_UNEXPECTED: "The peer sent a frame that has no place at this point of the connection",
   LINK_BODY_INVALID: "The peer sent a frame whose body cannot be read",
