@@ -13,28 +13,33 @@ import { tcpEndpoint } from "./endpoint.ts";
 import { type Hub, knownPeer } from "./hub.ts";
 import { Link, type LinkHost } from "./link.ts";
 import type { Pipe } from "./pipe.ts";
-import { askAuthenticator, authRequest, makeMechanism } from "./security.ts";
+import { askAuthenticator, authRequest, type MechanismMaker } from "./security.ts";
 import { Session, type Target } from "./session.ts";
-import type { SocketSettings } from "./settings.ts";
+import type { Authenticator, SocketSettings } from "./settings.ts";
 
+/** What all connections of an endpoint have in common. */
 export interface ConnectionContext {
   readonly type: SocketTypeName;
+  /** As they were at bind or connect. */
   readonly settings: SocketSettings;
   readonly hub: Hub;
   readonly random: Random;
+  readonly makeMechanism: MechanismMaker;
+  /** Who decides on peers, if anyone does: asked for each connection. */
+  readonly authenticator: () => Authenticator | null;
 }
 
 /** 2^53-1: what -1, "no limit", is to a decoder. */
 const UNLIMITED_BYTES = Number.MAX_SAFE_INTEGER;
 
 function makeLink(context: ConnectionContext, host: LinkHost, stream: Stream, address: string, remoteAddress: string): Link {
-  const { type, settings, hub } = context;
-  const routingId = routingIdOf(settings);
+  const { type, settings, hub, makeMechanism, authenticator } = context;
+  const authenticated = authenticator() !== null;
   const peer = new Peer({
     socketType: type,
-    routingId,
-    mechanism: makeMechanism(type, routingId, settings),
-    authenticated: settings.authenticate !== null,
+    routingId: routingIdOf(settings),
+    mechanism: makeMechanism(authenticated),
+    authenticated,
     messageBytesMax: settings.maxMessageSize < 0 ? UNLIMITED_BYTES : settings.maxMessageSize,
   });
   if (settings.tcpKeepalive === 1) keepAlive(stream, settings);
@@ -75,9 +80,15 @@ abstract class Host implements LinkHost {
   }
 
   authenticate(link: Link): Promise<Verdict> {
-    const { authenticate, zapDomain } = this.context.settings;
-    const request = authRequest(link.peer.credentials!, zapDomain ?? "", link.remoteAddress);
-    return authenticate === null ? Promise.resolve({ status: 500 }) : askAuthenticator(authenticate, request);
+    const { settings, authenticator } = this.context;
+    const authenticate = authenticator();
+    if (authenticate === null) return Promise.resolve({ status: 500 });
+    const request = authRequest(link.peer.credentials!, {
+      domain: settings.zapDomain ?? "",
+      remoteAddress: link.remoteAddress,
+      routingId: routingIdOf(settings),
+    });
+    return askAuthenticator(authenticate, request);
   }
 
   incoming(pipe: Pipe, message: Message): void {

@@ -3,6 +3,8 @@ import { systemClock, type Clock } from "../core/clock.ts";
 import { zmqError } from "./errors.ts";
 import { InprocNames } from "./inproc.ts";
 import { SOCKETS_MAX } from "./limits.ts";
+import type { Authenticator } from "./settings.ts";
+import { ZAP_NAME, ZapClient } from "./zap.ts";
 
 /** 1 hour: the timer that keeps the process alive while a socket waits to connect again does nothing when it fires. */
 const HOLD_MS = 3_600_000;
@@ -32,6 +34,7 @@ export class Context {
   readonly names = new InprocNames();
   /** @internal */
   readonly clock: Clock = systemClock;
+  #zap: ZapClient | undefined;
   #open = 0;
   #holding = 0;
   #hold: NodeJS.Timeout | undefined;
@@ -41,6 +44,14 @@ export class Context {
     this.blocky = blocky;
     this.maxSockets = maxSockets;
     this.maxMessageSize = maxMessageSize;
+  }
+
+  /** @internal The authenticator behind inproc://zeromq.zap.01, if one is bound. */
+  zap(): Authenticator | null {
+    if (!this.names.has(ZAP_NAME)) return null;
+    this.#zap ??= new ZapClient(this.names, this.clock);
+    const zap = this.#zap;
+    return (request) => zap.ask(request);
   }
 
   /** @internal A socket was made. @throws OperationError EMFILE */

@@ -27,7 +27,6 @@ export class Hub implements PipeOwner {
   readonly clock: Clock;
   readonly tell: (event: Event) => void;
   readonly #pattern: Pattern;
-  readonly #keyOf: ((message: Message) => string) | undefined;
   readonly #pipes = new Set<Pipe>();
   /** Why pipes ended whose last messages are still to be taken. */
   readonly #reasons = new Map<Pipe, Error | undefined>();
@@ -40,9 +39,8 @@ export class Hub implements PipeOwner {
     this.#pattern = pattern;
     this.clock = clock;
     this.tell = tell;
-    this.#keyOf = keyOf;
     this.#receivers = new Receivers(() => pattern.receive());
-    this.#senders = new Senders((message) => this.#attempt(message));
+    this.#senders = new Senders((message) => this.#attempt(message), keyOf);
   }
 
   get pipes(): ReadonlySet<Pipe> {
@@ -118,7 +116,7 @@ export class Hub implements PipeOwner {
   /** @param timeoutMs 0: not at all; -1: for ever */
   send(message: Message, timeoutMs: number, options: WaitOptions | undefined): Promise<void> {
     if (this.closed) return Promise.reject(closedError("send"));
-    if (this.#senders.isEmpty || (this.#keyOf && !this.#senders.hasKey(this.#keyOf(message), this.#keyOf))) {
+    if (!this.#senders.isBlocked(message)) {
       const result = this.#attempt(message);
       if (result === "sent") return SENT;
       if (result !== "EAGAIN") return Promise.reject(result);
@@ -129,7 +127,7 @@ export class Hub implements PipeOwner {
   /** Sends at once or tells why not; never ahead of those who wait. */
   trySend(message: Message): SendResult {
     if (this.closed) throw closedError("send");
-    if (!this.#senders.isEmpty && !this.#keyOf) return "EAGAIN";
+    if (this.#senders.isBlocked(message)) return "EAGAIN";
     const result = this.#pattern.send(message);
     if (result === "sent" && !this.#receivers.isEmpty) this.#receivers.serve();
     return result;
@@ -205,7 +203,7 @@ export class Hub implements PipeOwner {
     this.#serving = true;
     setImmediate(() => {
       this.#serving = false;
-      if (!this.closed) this.#senders.serve(this.#keyOf);
+      if (!this.closed) this.#senders.serve();
     });
   }
 

@@ -17,8 +17,10 @@ export {
   XPublisher,
   XSubscriber,
   type RouterConnectOptions,
+  type RouterPeer,
   type SocketOptions,
 } from "./sockets.ts";
 export type { SendResult } from "./pattern.ts";
 export type { WaitOptions } from "./waiting.ts";
 export type { ZmqError } from "./errors.ts";
+export { curveKeyPair, type CurveKeyPair } from "./curve-math.ts";

@@ -143,10 +143,21 @@ export class Link implements Carrier {
     try {
       this.peer.receive(chunk);
     } catch (error) {
-      this.end(error as Error);
+      this.#fail(error as Error);
       return;
     }
     this.#pull();
+  }
+
+  /** The peer broke the protocol. What this side has to say of itself still goes out, so that the peer can tell why too. */
+  #fail(error: Error): void {
+    this.#reason ??= error;
+    this.#finishing = true;
+    if (!this.#writing) {
+      this.peer.writeControl(this.#writer);
+      if (this.#writer.length > 0) this.#write();
+    }
+    this.#stream.destroySoon();
   }
 
   /** Takes messages out of what has arrived until there is none, or no room. */
@@ -156,7 +167,7 @@ export class Link implements Carrier {
     try {
       this.#pullAll(false);
     } catch (error) {
-      this.end(error as Error);
+      this.#fail(error as Error);
     }
     this.#pulling = false;
   }
@@ -231,7 +242,7 @@ export class Link implements Carrier {
 
   /** Writes a batch: what the protocol wants to say, then messages. */
   #flush(): void {
-    if (this.#writing || this.#closed) return;
+    if (this.#writing || this.#closed || this.#stream.writableEnded) return;
     const { peer, pipe } = this;
     const writer = this.#writer;
     peer.writeControl(writer);
@@ -340,6 +351,7 @@ export class Link implements Carrier {
     if (!this.#finishing && this.pipe !== undefined && !this.#reason) this.#pullRest();
     this.#closed = true;
     this.#settleSent();
+    if (this.pipe !== undefined && this.pipe.inbound.length > 0) this.pipe.announce();
     this.#publish("close");
     this.#host.ended(this, this.#reason);
   }

@@ -8,6 +8,8 @@ export interface AuthRequest {
   readonly domain: string;
   /** The peer's own address: "10.0.0.7", without the port; the endpoint for ipc. */
   readonly address: string;
+  /** This socket's own routing id, as ZAP passes it. */
+  readonly routingId: Uint8Array;
   /** PLAIN only. */
   readonly username?: string;
   readonly password?: string;
@@ -50,9 +52,52 @@ export interface SocketSettings {
   readonly plainUsername: string | null;
   readonly plainPassword: string | null;
   readonly curveServer: boolean;
-  readonly curvePublicKey: string | null;
-  readonly curveSecretKey: string | null;
-  readonly curveServerKey: string | null;
+  readonly curvePublicKey: string | Uint8Array | null;
+  readonly curveSecretKey: string | Uint8Array | null;
+  readonly curveServerKey: string | Uint8Array | null;
   readonly zapDomain: string | null;
   readonly authenticate: Authenticator | null;
 }
+
+/** The settings as they are now: what a bound or connected endpoint goes on with, whatever is set later. */
+export function snapshot(settings: SocketSettings): SocketSettings {
+  const frozen: Record<string, unknown> = {};
+  for (const name of NAMES) frozen[name] = settings[name];
+  return frozen as unknown as SocketSettings;
+}
+
+const NAMES: readonly (keyof SocketSettings)[] = [
+  "sendHighWaterMark",
+  "receiveHighWaterMark",
+  "sendHighWaterBytes",
+  "receiveHighWaterBytes",
+  "conflate",
+  "linger",
+  "immediate",
+  "ipv6",
+  "backlog",
+  "reconnectInterval",
+  "reconnectMaxInterval",
+  "connectTimeout",
+  "handshakeInterval",
+  "heartbeatInterval",
+  "heartbeatTimeout",
+  "heartbeatTimeToLive",
+  "maxMessageSize",
+  "routingId",
+  "probeRouter",
+  "connectToAll",
+  "tcpKeepalive",
+  "tcpKeepaliveCount",
+  "tcpKeepaliveIdle",
+  "tcpKeepaliveInterval",
+  "plainServer",
+  "plainUsername",
+  "plainPassword",
+  "curveServer",
+  "curvePublicKey",
+  "curveSecretKey",
+  "curveServerKey",
+  "zapDomain",
+  "authenticate",
+];

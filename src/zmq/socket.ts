@@ -21,8 +21,8 @@ import { Listener } from "./listener.ts";
 import { toMessage, type MessageLike } from "./message.ts";
 import { Observer } from "./observer.ts";
 import type { Pattern, SendResult } from "./pattern.ts";
-import { mechanismName } from "./security.ts";
-import type { Authenticator, SocketSettings } from "./settings.ts";
+import { mechanismMaker, mechanismName } from "./security.ts";
+import { snapshot, type Authenticator, type SocketSettings } from "./settings.ts";
 import type { WaitOptions } from "./waiting.ts";
 
 /** 256 messages: what a batch takes unless told otherwise; enough that the price of a promise no longer shows. */
@@ -62,7 +62,6 @@ export abstract class Socket implements SocketSettings {
   /** @internal Looks names up; tests put their own here. */
   resolve: Resolve = systemResolve;
   readonly #type: SocketTypeName;
-  readonly #connectionContext: ConnectionContext;
   readonly #bound = new Map<string, Bound>();
   readonly #connected = new Map<string, Connected[]>();
   #observer: Observer | undefined;
@@ -131,10 +130,10 @@ export abstract class Socket implements SocketSettings {
   plainPassword: string | null = null;
   /** CURVE: this side has the well-known key. Default false. */
   curveServer = false;
-  /** CURVE keys, 40 characters of Z85 each. */
-  curvePublicKey: string | null = null;
-  curveSecretKey: string | null = null;
-  curveServerKey: string | null = null;
+  /** CURVE keys: 40 characters of Z85 or 32 octets each. */
+  curvePublicKey: string | Uint8Array | null = null;
+  curveSecretKey: string | Uint8Array | null = null;
+  curveServerKey: string | Uint8Array | null = null;
   /** What an authenticator is told as the domain. */
   zapDomain: string | null = null;
   /** Decides which peers may come in, on the side that checks; null (default): NULL and CURVE let everyone in, PLAIN no one. */
@@ -149,7 +148,6 @@ export abstract class Socket implements SocketSettings {
     if (context.maxMessageSize >= 0) this.maxMessageSize = context.maxMessageSize;
     this.#type = type;
     this.hub = new Hub({ pattern, clock: context.clock, tell: (event) => this.#observer?.tell(event), keyOf });
-    this.#connectionContext = { type, settings: this, hub: this.hub, random: systemRandom };
   }
 
   /** The socket type's number, as in libzmq. */
@@ -286,11 +284,12 @@ export abstract class Socket implements SocketSettings {
 
   async #listen(address: string, endpoint: Exclude<Endpoint, { transport: "inproc" }>): Promise<void> {
     const incoming = new Set<Incoming>();
+    const context = this.#connectionContext();
     let shown = address;
     const listener = await Listener.listen(endpoint, {
       backlog: this.backlog,
       ipv6: this.ipv6,
-      accepted: (stream, remoteAddress) => this.#accept(stream, shown, remoteAddress, incoming),
+      accepted: (stream, remoteAddress) => this.#accept(context, stream, { address: shown, remoteAddress, incoming }),
       failed: (error) => this.hub.tell({ type: "accept:error", address: shown, error }),
     });
     shown = listener.endpoint;
@@ -309,13 +308,17 @@ export abstract class Socket implements SocketSettings {
     this.#bound.set(shown, { address, close });
   }
 
-  #accept(stream: Stream, address: string, remoteAddress: string, incoming: Set<Incoming>): void {
+  #accept(
+    context: ConnectionContext,
+    stream: Stream,
+    { address, remoteAddress, incoming }: { address: string; remoteAddress: string; incoming: Set<Incoming> },
+  ): void {
     if (this.#closed) {
       stream.destroy();
       return;
     }
     this.#opened();
-    const connection = new Incoming(this.#connectionContext, stream, address, remoteAddress, () => {
+    const connection = new Incoming(context, stream, address, remoteAddress, () => {
       incoming.delete(connection);
       this.#closedOne();
     });
@@ -323,9 +326,10 @@ export abstract class Socket implements SocketSettings {
   }
 
   #dial(address: string, endpoint: Exclude<Endpoint, { transport: "inproc" }>, routingId: Buffer | undefined): Connected {
+    const context = this.#connectionContext();
     this.#opened();
     this.context.hold();
-    const dialer = new Dialer(this.#connectionContext, {
+    const dialer = new Dialer(context, {
       endpoint,
       address,
       routingId,
@@ -336,6 +340,25 @@ export abstract class Socket implements SocketSettings {
       },
     });
     return { close: (lingerMs) => dialer.close(lingerMs) };
+  }
+
+  /** @throws UsageError EINVAL when the options for security cannot be used */
+  #connectionContext(): ConnectionContext {
+    const settings = snapshot(this);
+    return {
+      type: this.#type,
+      settings,
+      hub: this.hub,
+      random: systemRandom,
+      makeMechanism: mechanismMaker(this.#type, routingIdOf(settings), settings),
+      authenticator: () => settings.authenticate ?? this.#zapAuthenticator(settings),
+    };
+  }
+
+  /** A ZAP handler bound in this context; NULL asks it only where a domain is set, as in libzmq. */
+  #zapAuthenticator(settings: SocketSettings): Authenticator | null {
+    if (mechanismName(settings) === "NULL" && !settings.zapDomain) return null;
+    return this.context.zap();
   }
 
   #bindInproc(address: string, name: string): void {
@@ -375,7 +398,7 @@ export abstract class Socket implements SocketSettings {
   }
 
   #inprocSide(routingId: Buffer | undefined, onEnded: () => void): InprocSide {
-    const pipe = this.hub.attach(this, routingId);
+    const pipe = this.hub.attach(snapshot(this), routingId);
     return {
       hub: this.hub,
       pipe,

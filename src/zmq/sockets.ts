@@ -1,6 +1,11 @@
 /** ● One class a socket type, named as in the `zeromq` package. */
 import { Buffer } from "node:buffer";
+import { OperationError } from "../core/errors.ts";
 import { zmqError } from "./errors.ts";
+import type { Pipe } from "./pipe.ts";
+import { knownPeer } from "./hub.ts";
+import { toPart } from "./message.ts";
+import type { EventKnownPeer } from "./observer.ts";
 import { PairPattern } from "./pair.ts";
 import { DealerPattern } from "./pattern.ts";
 import { PublisherPattern, SubscriberPattern } from "./pub-sub.ts";
@@ -84,6 +89,9 @@ export class Reply extends DuplexSocket {
   }
 }
 
+/** A Router's connected peer: its id, its address, its socket type, who the authenticator said it is. */
+export type RouterPeer = EventKnownPeer;
+
 export interface RouterConnectOptions {
   /** The id under which this router shall know the peer: 1 to 255 octets. */
   readonly routingId?: string | Uint8Array;
@@ -95,12 +103,20 @@ export class Router extends DuplexSocket {
   mandatory = false;
   /** Whether a new peer takes over a routing id that is in use; else its connection is ended. Default false. */
   handover = false;
+  readonly #pattern: RouterPattern;
 
   constructor(options: SocketOptions<Router> = {}) {
-    const pattern = new RouterPattern(randomUint32(), (pipe) => pipe.carrier?.end(new Error("handover")));
+    const pattern = new RouterPattern(randomUint32(), (pipe) => pipe.carrier?.end(handedOver(pipe)));
     super({ type: "ROUTER", pattern, context: options.context, keyOf: (message) => message[0]!.toString("latin1") });
+    this.#pattern = pattern;
     pattern.settings = this;
     apply(this, options);
+  }
+
+  /** What is known of the connected peer that has a routing id; undefined when there is none. */
+  peer(routingId: Uint8Array | string): RouterPeer | undefined {
+    const pipe = this.#pattern.find(toPart(routingId));
+    return pipe?.peer && knownPeer(pipe);
   }
 
   override connect(address: string, { routingId }: RouterConnectOptions = {}): void {
@@ -195,4 +211,11 @@ export class XSubscriber extends DuplexSocket {
     });
     apply(this, options);
   }
+}
+
+function handedOver({ routingKey }: Pipe): Error {
+  return new OperationError(
+    "EHOSTUNREACH",
+    `Another peer took over the routing id ${Buffer.from(routingKey, "latin1").toString("hex")}`,
+  );
 }

@@ -155,17 +155,29 @@ export class Receivers {
   }
 }
 
-/** Those who wait for room. `attempt` tries a message: taken, not yet, or an error for its sender. */
+/**
+ * Those who wait for room, in a line for each key: a socket that gives to whoever has room has one line, one that addresses its
+ * peers has a line for each of them. `attempt` tries a message: taken, not yet, or an error for its sender.
+ */
 export class Senders {
-  readonly #line = new Line<Sender>();
+  readonly #lines = new Map<string, Line<Sender>>();
   readonly #attempt: (message: Message) => "sent" | "EAGAIN" | Error;
+  readonly #keyOf: ((message: Message) => string) | undefined;
 
-  constructor(attempt: (message: Message) => "sent" | "EAGAIN" | Error) {
+  constructor(attempt: (message: Message) => "sent" | "EAGAIN" | Error, keyOf?: (message: Message) => string) {
     this.#attempt = attempt;
+    this.#keyOf = keyOf;
   }
 
+  /** Whether nobody waits at all. */
   get isEmpty(): boolean {
-    return this.#line.isEmpty;
+    return this.#lines.size === 0;
+  }
+
+  /** Whether a message would have to wait behind others. */
+  isBlocked(message: Message): boolean {
+    if (this.#lines.size === 0) return false;
+    return this.#lines.get(this.#key(message))?.isEmpty === false;
   }
 
   wait(message: Message, { clock, timeoutMs, signal }: WaitContext): Promise<void> {
@@ -175,44 +187,28 @@ export class Senders {
       const sender = new Sender(resolve as (value: never) => void, reject);
       sender.message = message;
       sender.bound(clock, timeoutMs, signal, "send");
-      this.#line.push(sender);
+      const key = this.#key(message);
+      const line = this.#lines.get(key) ?? new Line<Sender>();
+      this.#lines.set(key, line);
+      line.push(sender);
     });
   }
 
-  /**
-   * Tries those who wait. A socket that sends to whoever has room stops at the first refusal, which keeps the order; one that
-   * addresses its peers (`keyOf` gives a message's) goes on with the other peers' messages.
-   */
-  serve(keyOf?: (message: Message) => string): void {
-    if (keyOf) {
-      this.#serveAddressed(keyOf);
-      return;
+  /** Tries those who wait, each line up to its first refusal. */
+  serve(): void {
+    for (const [key, line] of this.#lines) {
+      for (let sender = line.first; sender !== undefined && this.#answer(sender); sender = line.first);
+      if (line.isEmpty) this.#lines.delete(key);
     }
-    for (let sender = this.#line.first; sender !== undefined; sender = this.#line.first) {
-      if (!this.#answer(sender)) return;
-    }
-  }
-
-  /** Whether one who waits has this key: a message behind it must wait too. */
-  hasKey(key: string, keyOf: (message: Message) => string): boolean {
-    const waiting = this.#line.takeAll();
-    for (const sender of waiting) this.#line.push(sender);
-    return waiting.some(({ message }) => keyOf(message) === key);
   }
 
   close(): void {
-    for (const sender of this.#line.takeAll()) sender.reject(closedWhileWaiting("send"));
+    for (const line of this.#lines.values()) for (const sender of line.takeAll()) sender.reject(closedWhileWaiting("send"));
+    this.#lines.clear();
   }
 
-  #serveAddressed(keyOf: (message: Message) => string): void {
-    const full = new Set<string>();
-    for (const sender of this.#line.takeAll()) {
-      const key = keyOf(sender.message);
-      if (full.has(key) || !this.#answer(sender)) {
-        full.add(key);
-        this.#line.push(sender);
-      }
-    }
+  #key(message: Message): string {
+    return this.#keyOf === undefined ? "" : this.#keyOf(message);
   }
 
   /** @returns false when it must wait on */

@@ -1,19 +1,9 @@
 /** The sockets over real tcp, ipc and inproc, with each other and with pyzmq. */
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
-import { test, type TestContext } from "node:test";
-import { promisify } from "node:util";
-import { Dealer, Pair, Publisher, Pull, Push, Reply, Request, Router, Subscriber, type Socket } from "../../src/zmq/index.ts";
+import { test } from "node:test";
+import { Dealer, Pair, Publisher, Pull, Push, Reply, Request, Router, Subscriber } from "../../src/zmq/index.ts";
 import { requires } from "../support/requires.ts";
-
-const run = promisify(execFile);
-
-/** Closes a socket after the test. */
-function closing<S extends Socket>(t: TestContext, socket: S): S {
-  socket.linger = 0;
-  t.after(() => socket.close());
-  return socket;
-}
+import { closing, python } from "../support/zmq.ts";
 
 for (const address of ["tcp://127.0.0.1:*", `ipc://@holdfast-sockets-${process.pid}`, "inproc://sockets"]) {
   const transport = address.split(":")[0];
@@ -101,8 +91,6 @@ test("pyzmq's REQ, DEALER and PUSH are served", requires("python3-zmq"), async (
   const pull = closing(t, new Pull());
   for (const socket of [reply, router, pull]) await socket.bind("tcp://127.0.0.1:*");
   const script = `
-import sys, zmq
-context = zmq.Context()
 req, dealer, push = context.socket(zmq.REQ), context.socket(zmq.DEALER), context.socket(zmq.PUSH)
 for socket, address in zip((req, dealer, push), sys.argv[1:]):
     socket.connect(address)
@@ -111,10 +99,9 @@ print(req.recv().decode())
 dealer.send_multipart([b"a", b"", b"c" * 70000])
 print(dealer.recv_multipart()[1].decode())
 push.send(b"x")
-context.destroy()
 `;
   const endpoints = [reply, router, pull].map((socket) => socket.lastEndpoint!);
-  const python = run("/usr/bin/python3", ["-c", script, ...endpoints]);
+  const printed = python(script, ...endpoints);
   assert.equal(String((await reply.receive())[0]), "Ready");
   await reply.send("Send email to somebody");
   const [id, ...parts] = await router.receive();
@@ -124,5 +111,5 @@ context.destroy()
   );
   await router.send([id!, "", "answer"]);
   assert.equal(String((await pull.receive())[0]), "x");
-  assert.equal((await python).stdout, "Send email to somebody\nanswer\n");
+  assert.equal(await printed, "Send email to somebody\nanswer\n");
 });
