@@ -26,6 +26,7 @@ import { decodeHead, decodeState, encodeHead, encodeState, type TaskHead } from 
 import type { Store, StoreOp, StoreOpening } from "./store.ts";
 import { ATTEMPTS, BODY_BYTES, ID, NONE, TOKEN } from "./table.ts";
 import { type QueueSettings, readSettings, type TaskQueue } from "./task-queue.ts";
+import { type TaskView, viewTask, whyWaiting } from "./view.ts";
 import { type Outcome, Watchers, type Watcher } from "./watchers.ts";
 
 export interface DeskOptions {
@@ -134,6 +135,7 @@ export class Desk {
   #lastNote = { id: 0, note: "" };
   /** Consumers whose leases changed in the middle of something. */
   readonly #unranked = new Set<Consumer>();
+  readonly #settledCallbacks: (() => void)[] = [];
   #readTroubleUntilMs = -Infinity;
   #closed = false;
   #engineOrUndefined: Engine | undefined;
@@ -235,9 +237,12 @@ export class Desk {
     this.#unranked.clear();
     if (!this.#closed) {
       this.#admitHeld();
-      for (const queue of this.#dirty) this.#dispatch(queue);
-      this.#dirty.clear();
+      for (const queue of this.#dirty) {
+        this.#dirty.delete(queue);
+        this.#dispatch(queue);
+      }
     }
+    for (const callback of this.#settledCallbacks.splice(0)) callback();
     if (this.#ops.length > 0 || this.#after.length > 0) {
       const after = this.#after;
       this.#commits.submit({
@@ -516,6 +521,17 @@ export class Desk {
     return resumed;
   }
 
+  /** Who holds this lease, or undefined: it is lost. */
+  holding(lease: LeaseRef): Consumer | undefined {
+    const row = this.engine.findLease(lease.id, lease.token);
+    return row === NONE ? undefined : this.#consumers.get(this.engine.holder(row));
+  }
+
+  /** Calls once, soon, when all outcomes of the batch that was just written have been told: to say many things in one message. */
+  whenSettled(callback: () => void): void {
+    this.#settledCallbacks.push(callback);
+  }
+
   #released(consumer: Consumer, id: number, settled: (() => void) | undefined): void {
     this.#recalled.delete(id);
     this.#rings.get(consumer.queue)?.ranked(consumer);
@@ -549,6 +565,21 @@ export class Desk {
     }
     this.#after.push(settled);
     return undefined;
+  }
+
+  /** What is known of a task without asking the store. */
+  view(row: number): TaskView {
+    return viewTask(this.engine, row);
+  }
+
+  /** Why a task that has not ended does not run, in words; undefined when it does run or has ended. */
+  whyWaiting(row: number): string | undefined {
+    const { engine } = this;
+    const queue = engine.queueOf(row);
+    return whyWaiting(engine, row, {
+      consumers: this.#rings.get(queue)?.size ?? 0,
+      storeTrouble: this.#commits.trouble?.message,
+    });
   }
 
   /** Forgets ended tasks of a queue in one state; at most `limit`. @returns how many */
@@ -585,6 +616,13 @@ export class Desk {
 
   async body(id: number): Promise<Uint8Array | undefined> {
     return (await this.#store.read([id]))[0];
+  }
+
+  /** Tasks that have not ended: what clients compare when they choose among brokers. */
+  get load(): number {
+    let load = 0;
+    for (const queue of this.engine.queues()) load += queue.ready.count + queue.count("leased");
+    return load;
   }
 
   stats(): DeskStats {

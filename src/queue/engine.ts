@@ -289,6 +289,11 @@ export class Engine {
     return this.#lanes.get(this.table.u(row, LANE)).priority;
   }
 
+  /** Its group is at a bound. */
+  isParked(row: number): boolean {
+    return this.#lanes.get(this.table.u(row, LANE)).group.parkedUntilMs !== undefined;
+  }
+
   isWaitingForOthers(row: number): boolean {
     return (this.table.u(row, FLAGS) & FLAG_AFTER) !== 0 && this.#awaiting.isWaiting(this.table.f(row, ID));
   }
