@@ -5,11 +5,12 @@
 import { randomBytes, randomInt } from "node:crypto";
 import type { Buffer } from "node:buffer";
 import { type Cancel, type Clock, systemClock } from "../core/clock.ts";
-import { messageOf } from "../core/errors.ts";
+import { messageOf, UsageError } from "../core/errors.ts";
 import { seeded } from "../core/random.ts";
 import { type Size, sizeBytes } from "../core/units.ts";
 import { type Authenticator, Router } from "../zmq/index.ts";
 import { nextRun } from "./calendar.ts";
+import type { LocalPort } from "./connection.ts";
 import { CronTable } from "./cron.ts";
 import { Desk, type DeskStats } from "./desk.ts";
 import type { Wire } from "./dialect.ts";
@@ -87,6 +88,9 @@ export class Broker {
   #reading: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
   #inBundle = false;
+  #locals = 0;
+  readonly #localClosed = new Map<string, () => void>();
+  #flushing = false;
 
   constructor(options: BrokerOptions = {}) {
     this.#options = options;
@@ -143,6 +147,27 @@ export class Broker {
     return this.#ids?.broker ?? "";
   }
 
+  /** @internal A client in this process speaks the own protocol without a socket. */
+  attach(send: (frames: Frames) => void, closed: () => void): LocalPort {
+    const switchboard = this.#switchboard;
+    if (!switchboard) throw new UsageError("CLOSED", "Cannot use a broker before listen() or after close()");
+    this.#locals += 1;
+    const key = `local ${this.#locals}`;
+    const wire: Wire = { send, close: closed };
+    this.#localClosed.set(key, closed);
+    return {
+      receive: (frames) => {
+        switchboard.receive(key, frames, () => wire);
+        this.#flushSoon();
+      },
+      gone: () => {
+        this.#localClosed.delete(key);
+        switchboard.gone(key);
+        this.#flushSoon();
+      },
+    };
+  }
+
   /** Numbers as of now. */
   stats(): BrokerStats {
     return {
@@ -164,7 +189,9 @@ export class Broker {
     this.#timer?.cancel();
     clearInterval(this.#slowTimer);
     await this.#desk.close();
-    this.#router.close();
+    for (const closed of this.#localClosed.values()) closed();
+    this.#localClosed.clear();
+    void this.#router.close();
     await this.#reading;
     this.#log("queue.closed", {});
   }
@@ -254,6 +281,16 @@ export class Broker {
       this.#desk.tick();
     };
     this.#timer = { atMs, cancel: this.#clock.at(atMs, fire) };
+  }
+
+  /** Once for all that local clients hand in during one turn. */
+  #flushSoon(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    queueMicrotask(() => {
+      this.#flushing = false;
+      this.#desk.flush();
+    });
   }
 
   #log(event: string, facts: Readonly<Record<string, unknown>>): void {

@@ -21,7 +21,7 @@ import {
   NOTE_BYTES_MAX,
   TASK_OVERHEAD_BYTES,
 } from "./limits.ts";
-import type { TaskSpec } from "./profile.ts";
+import { keyAt, type TaskSpec } from "./profile.ts";
 import { decodeHead, decodeState, encodeHead, encodeState, type TaskHead } from "./record.ts";
 import type { Store, StoreOp, StoreOpening } from "./store.ts";
 import { ATTEMPTS, BODY_BYTES, ID, NONE, TOKEN } from "./table.ts";
@@ -278,7 +278,7 @@ export class Desk {
   }
 
   #tryAdd(submission: Submission, answer: SubmissionAnswer): HoldfastError | undefined {
-    const { spec, bodies, watcher } = submission;
+    const { spec, bodies } = submission;
     const { engine } = this;
     try {
       if (this.#closed) throw new OperationError("CLOSED", "The broker is closing");
@@ -287,7 +287,7 @@ export class Desk {
       if (spec.key !== "") {
         const row = engine.findKey(queue.name, spec.key);
         if (row !== NONE) {
-          this.#addAgain(row, answer, watcher);
+          this.#addAgain(queue, row, submission, answer);
           return undefined;
         }
       }
@@ -300,15 +300,12 @@ export class Desk {
     }
   }
 
-  #checkBodies({ spec, bodies }: Submission): void {
+  #checkBodies({ bodies }: Submission): void {
     if (bodies.length === 0 || bodies.length > BATCH_TASKS_MAX) {
       throw new UsageError(
         "QUEUE_TOO_MANY",
         `Cannot submit ${bodies.length} bodies at once: 1 to ${BATCH_TASKS_MAX} are allowed`,
       );
-    }
-    if (spec.key !== "" && bodies.length > 1) {
-      throw new UsageError("QUEUE_OPTIONS_INVALID", `Cannot submit ${bodies.length} bodies under one key`);
     }
     const bytesMax = this.#options.bodyBytesMax ?? BODY_BYTES_MAX;
     for (const body of bodies) {
@@ -336,12 +333,14 @@ export class Desk {
     if (this.#commits.trouble) throw this.#commits.trouble;
     const { engine, nowMs } = this;
     const head: TaskHead = { ...spec, queue: queue.name, createdMs: nowMs };
-    const headBytes = encodeHead(head);
+    let headBytes = encodeHead(head);
     const rows: number[] = [];
     const ids: number[] = [];
     const ops: StoreOp[] = [];
-    for (const body of bodies) {
-      const row = engine.reserve(queue, spec, body.length, nowMs);
+    for (const [index, body] of bodies.entries()) {
+      const key = keyAt(spec.key, index);
+      if (key !== spec.key) headBytes = encodeHead({ ...head, key });
+      const row = engine.reserve(queue, key === spec.key ? spec : { ...spec, key }, body.length, nowMs);
       const id = engine.table.f(row, ID);
       rows.push(row);
       ids.push(id);
@@ -368,21 +367,19 @@ export class Desk {
     this.#commits.submit({ ops, refusable: true, done });
   }
 
-  /** A submission under a key that is known: the task of the first is the answer. */
-  #addAgain(row: number, answer: SubmissionAnswer, watcher: Watcher | undefined): void {
-    const id = this.engine.table.f(row, ID);
-    if (this.engine.isUnwritten(row)) {
-      this.#unwritten.get(row)!.push({
-        added: (ids) => {
-          answer.added(ids);
-          if (watcher) this.watch(id, watcher);
-        },
-        refused: (error) => answer.refused(error),
-      });
-      return;
+  /** A submission under a key that is known: the tasks of the first are the answer. */
+  #addAgain(queue: TaskQueue, row: number, { spec, bodies, watcher }: Submission, answer: SubmissionAnswer): void {
+    const added = (ids: readonly number[]): void => {
+      answer.added(ids);
+      // One that is no longer kept has the number 0, which is no task's.
+      if (watcher) for (const id of ids) if (!this.watch(id, watcher)) watcher.ended({ id, state: "unknown", bytes: EMPTY });
+    };
+    const unwritten = this.#unwritten.get(row);
+    if (unwritten) unwritten.push({ added, refused: (error) => answer.refused(error) });
+    else {
+      const rows = bodies.map((_, index) => this.engine.findKey(queue.name, keyAt(spec.key, index)));
+      added(rows.map((each) => (each === NONE ? 0 : this.engine.table.f(each, ID))));
     }
-    answer.added([id]);
-    if (watcher) this.watch(id, watcher);
   }
 
   #admitHeld(): void {

@@ -10,7 +10,7 @@ import type { Desk, LeaseRef, SubmissionAnswer } from "./desk.ts";
 import type { Dialect, Wire } from "./dialect.ts";
 import { type InspectContext, list, purge, show } from "./dialect-own-inspect.ts";
 import { HEARTBEATS_MISSED_MAX, OPTIONS_BYTES_MAX, SLOTS_MAX } from "./limits.ts";
-import { readSpec, SPEC_DEFAULT, type TaskOptions, type TaskSpec } from "./profile.ts";
+import { readKey, readSpec, SPEC_DEFAULT, type TaskOptions, type TaskSpec } from "./profile.ts";
 import {
   EMPTY_FRAME,
   type Frames,
@@ -141,12 +141,19 @@ export class OwnDialect implements Dialect {
 
   watch(frames: Frames): void {
     const rid = request(frames);
-    const id = this.#taskNumber(frames[3]);
+    const named = frames.slice(3, this.#options.oneAnswer ? 4 : undefined);
+    if (named.length === 0) throw unknownTask();
     const watch = this.#watch(rid);
-    watch.open.add(id);
-    if (this.#desk.watch(id, watch)) return;
-    this.#watches.delete(watch.key);
-    throw unknownTask();
+    const unknown: Buffer[] = [];
+    for (const frame of named) {
+      const id = this.#ids.read(frame);
+      if (id !== undefined) watch.open.add(id);
+      if (id !== undefined && this.#desk.watch(id, watch)) continue;
+      if (id !== undefined) watch.open.delete(id);
+      unknown.push(frame);
+    }
+    if (watch.open.size === 0) this.#watches.delete(watch.key);
+    for (const frame of unknown) this.#say("ENDED", rid, frame, UNKNOWN, EMPTY_FRAME);
   }
 
   unwatch(frames: Frames): void {
@@ -280,6 +287,8 @@ export class OwnDialect implements Dialect {
     if (!frame || frame.length === 0) return SPEC_DEFAULT;
     if (this.#lastOptions && this.#lastOptions.frame.equals(frame)) return this.#lastOptions.spec;
     if (frame.length > OPTIONS_BYTES_MAX) throw new ProtocolError("QUEUE_PROTOCOL", "Cannot read options of more than 64 KiB");
+    // "=KEY" says {"key":KEY} in less: what every submission of our own client has.
+    if (frame[0] === 0x3d) return { ...SPEC_DEFAULT, key: readKey(frame.toString("utf8", 1)) };
     const options = readObject(frame) as TaskOptions;
     const { nowMs, wallMs } = this.#desk;
     const spec = readSpec(options, { nowMs, wallMs, numberOf: (id) => this.#ids.number(id) });
@@ -380,7 +389,11 @@ export class OwnDialect implements Dialect {
 
 const LOST_REASON = Buffer.from("lost");
 
+/** What ENDED says of a task that is not known here, or no more. */
+const UNKNOWN = Buffer.from("unknown");
+
 const STATE: Readonly<Record<string, Buffer>> = {
+  unknown: UNKNOWN,
   done: Buffer.from("done"),
   dead: Buffer.from("dead"),
   cancelled: Buffer.from("cancelled"),

@@ -35,7 +35,10 @@ export interface TaskOptions {
   readonly expireMs?: number;
   /** How long the outcome can be read after the end; default 600,000. */
   readonly keepMs?: number;
-  /** Idempotency key: while a task with the same key is known to the queue, that task is the answer. */
+  /**
+   * Idempotency key: while a task with the same key is known to the queue, that task is the answer. Several bodies are several
+   * tasks under it, each known by its place.
+   */
   readonly key?: string;
   /** Tasks of a group share its bounds, and groups take turns. */
   readonly group?: string;
@@ -173,6 +176,16 @@ function name(options: TaskOptions, option: "key" | "group"): string {
   const fits = typeof value === "string" && (value.length * 3 <= NAME_BYTES_MAX || utf8Bytes(value) <= NAME_BYTES_MAX);
   if (!fits || value === "") throw invalid(option, `is text of 1 to ${NAME_BYTES_MAX} bytes`);
   return value;
+}
+
+/** @throws UsageError QUEUE_OPTIONS_INVALID when it is no idempotency key */
+export function readKey(key: string): string {
+  return name({ key }, "key");
+}
+
+/** The keys of a submission of several bodies under one key. */
+export function keyAt(key: string, index: number): string {
+  return key === "" || index === 0 ? key : `${key}/${index}`;
 }
 
 /** Bytes of a text in UTF-8. */

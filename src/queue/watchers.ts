@@ -6,8 +6,8 @@ import type { TaskState } from "./life-cycle.ts";
 
 export interface Outcome {
   readonly id: number;
-  /** done, dead or cancelled. */
-  readonly state: TaskState;
+  /** done, dead or cancelled; unknown: its outcome is no longer kept. */
+  readonly state: TaskState | "unknown";
   /** done: the result. dead: the last error, as text. cancelled: nothing. */
   readonly bytes: Uint8Array;
 }
