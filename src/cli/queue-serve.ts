@@ -54,7 +54,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   try {
     await broker.listen();
   } catch (error) {
-    throw listenError(error, options.listen.join(", "));
+    throw listenError(error, `listen on ${options.listen.join(", ")}`, "give --listen another endpoint");
   }
   process.stdout.write(options.json ? `${JSON.stringify({ queue: broker.address })}\n` : `queue ${broker.address}\n`);
   await stop.requested;

@@ -264,7 +264,7 @@ export class Broker {
 
   #cut(id: Buffer, reason: string): void {
     this.#log("queue.peer-cut", { peer: id.toString("hex"), reason });
-    this.#router.disconnectPeer(id);
+    this.#switchboard!.gone(id.toString("latin1"));
   }
 
   /** Sets the one timer to the desk's or the calendar's next deadline. */

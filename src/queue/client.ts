@@ -7,10 +7,17 @@ import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 import { type Cancel, type Clock, systemClock } from "../core/clock.ts";
 import { ERROR_CODES, type ErrorCode } from "../core/error-codes.ts";
-import { HoldfastError, OperationError, ProtocolError, UsageError } from "../core/errors.ts";
+import { type HoldfastError, OperationError, ProtocolError, UsageError } from "../core/errors.ts";
 import { Heap } from "../core/heap.ts";
 import { type BrokerUrl, type Lookup, LOOKUP_MS, lookupAll, parseBrokerUrl } from "./brokers.ts";
-import { type ClientSecurity, type Connection, LocalConnection, type LocalBroker, RemoteConnection } from "./connection.ts";
+import {
+  type ClientSecurity,
+  type Connection,
+  type ConnectionListener,
+  LocalConnection,
+  type LocalBroker,
+  RemoteConnection,
+} from "./connection.ts";
 import type { TaskState } from "./life-cycle.ts";
 import type { TaskOptions } from "./profile.ts";
 import { brokerOf, EMPTY_FRAME, type Frames, PROTOCOL, VERB, type VerbIn, verbOf } from "./protocol.ts";
@@ -24,6 +31,8 @@ export interface ClientOptions {
   /** Looks up the URL's host; default: the system's. */
   readonly lookup?: Lookup;
   readonly clock?: Clock;
+  /** @internal Another way to make connections, for simulations. */
+  readonly connect?: (endpoint: string, listener: ConnectionListener) => Connection;
 }
 
 /** How a task ended, as bytes. */
@@ -126,6 +135,11 @@ export class QueueClient {
     }
   }
 
+  /** @internal */
+  get clock(): Clock {
+    return this.#clock;
+  }
+
   get closed(): boolean {
     return this.#closed;
   }
@@ -136,8 +150,7 @@ export class QueueClient {
     this.#closed = true;
     clearInterval(this.#lookupTimer);
     this.#timer?.cancel();
-    for (const pending of [...this.#pending.values()])
-      this.#fail(pending, new OperationError("CLOSED", "The client was closed"));
+    for (const pending of this.#pending.values()) this.#fail(pending, new OperationError("CLOSED", "The client was closed"));
     await Promise.all([...this.#links.values()].map(({ connection }) => connection.close()));
     this.#links.clear();
   }
@@ -269,13 +282,14 @@ export class QueueClient {
   }
 
   #connect(endpoint: string): void {
-    const { broker, security } = this.#options;
+    const { broker, security, connect } = this.#options;
     const link = new BrokerLink((self) => {
-      const listener = {
+      const listener: ConnectionListener = {
         up: () => this.#up(self),
         down: () => this.#down(self),
         heard: (frames: Frames) => this.#heard(self, frames),
       };
+      if (connect) return connect(endpoint, listener);
       return broker ? new LocalConnection(broker, listener) : new RemoteConnection(endpoint, security, listener);
     });
     this.#links.set(endpoint, link);

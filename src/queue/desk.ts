@@ -10,7 +10,7 @@ import type { Random } from "../core/random.ts";
 import { BodyCache } from "./body-cache.ts";
 import { CommitQueue } from "./commit-queue.ts";
 import { Consumer, type ConsumerOptions, ConsumerRing } from "./consumers.ts";
-import { Engine, type EngineListener } from "./engine.ts";
+import { Engine, type EngineListener, type EngineOptions } from "./engine.ts";
 import { isEnded, type TaskState } from "./life-cycle.ts";
 import {
   BATCH_TASKS_MAX,
@@ -41,6 +41,8 @@ export interface DeskOptions {
   readonly bodyBytesMax?: number;
   /** One commit a change. */
   readonly single?: boolean;
+  /** Makes the engine; simulations put broken ones here. */
+  readonly makeEngine?: (options: EngineOptions) => Engine;
   /** Told when `deadlineMs` may have changed or there is something to flush. */
   wake?(): void;
 }
@@ -94,6 +96,9 @@ export interface QueueStats {
 const EMPTY = new Uint8Array(0);
 const encoder = new TextEncoder();
 const QUEUE_SETTING = "queue:";
+const TIME_SETTING = "time";
+/** 1 s between notes of what time it is: a clock set back over a restart makes delays longer by no more than that. */
+const TIME_NOTE_MS = 1000;
 /** 1 s after a body could not be read, it is tried again. */
 const READ_RETRY_MS = 1000;
 
@@ -139,6 +144,7 @@ export class Desk {
   #readTroubleUntilMs = -Infinity;
   #closed = false;
   #engineOrUndefined: Engine | undefined;
+  #timeNotedMs = -Infinity;
   /** Engine time minus the monotonic clock: engine time is wall time as of the start, and never jumps. */
   #offsetMs = 0;
 
@@ -160,9 +166,11 @@ export class Desk {
   /** Opens the store and takes up what was left. Errors are the store's. */
   async open(): Promise<StoreOpening> {
     const opening = await this.#store.open();
-    this.#offsetMs = this.#clock.wallMs() - this.#clock.now();
-    const { random, bytesMax, endedBytesMax, deadBytesMax } = this.#options;
-    const engine = new Engine({
+    // When the wall clock was set back meanwhile, engine time goes on from where it was: delays must not grow by that.
+    const lastMs = Number(opening.settings.get(TIME_SETTING) ?? 0);
+    this.#offsetMs = Math.max(this.#clock.wallMs(), lastMs) - this.#clock.now();
+    const { random, bytesMax, endedBytesMax, deadBytesMax, makeEngine = (options) => new Engine(options) } = this.#options;
+    const engine = makeEngine({
       listener: this.#listener,
       random,
       firstToken: opening.epoch * 2 ** 32,
@@ -244,6 +252,7 @@ export class Desk {
     }
     for (const callback of this.#settledCallbacks.splice(0)) callback();
     if (this.#ops.length > 0 || this.#after.length > 0) {
+      this.#noteTime();
       const after = this.#after;
       this.#commits.submit({
         ops: this.#ops,
@@ -256,6 +265,13 @@ export class Desk {
       this.#after = [];
     }
     this.#options.wake?.();
+  }
+
+  #noteTime(): void {
+    const { nowMs } = this;
+    if (nowMs - this.#timeNotedMs < TIME_NOTE_MS) return;
+    this.#timeNotedMs = nowMs;
+    this.#ops.push({ kind: "set", name: TIME_SETTING, value: String(Math.round(nowMs)) });
   }
 
   // ---- producers

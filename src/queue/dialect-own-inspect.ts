@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { OperationError, UsageError } from "../core/errors.ts";
 import type { Desk } from "./desk.ts";
 import { isEnded, TASK_STATES, type TaskState } from "./life-cycle.ts";
-import { type IdText, readNumber } from "./protocol.ts";
+import type { IdText } from "./protocol.ts";
 import { NONE } from "./table.ts";
 import { pageOfTasks, type TaskView } from "./view.ts";
 
@@ -50,8 +50,8 @@ export function list(context: InspectContext, request: Record<string, unknown>):
   if (typeof limit !== "number" || !(limit >= 1 && limit <= PAGE_TASKS_MAX)) {
     throw invalid("limit", `is a number from 1 to ${PAGE_TASKS_MAX}`);
   }
-  const start = after === undefined ? 0 : readNumber(Buffer.from(String(after)));
-  if (start === undefined) throw invalid("after", "is the 'next' of the page before");
+  const start = after ?? 0;
+  if (typeof start !== "number") throw invalid("after", "is the 'next' of the page before");
   const page = pageOfTasks(desk.engine, { queue, state: state as TaskState | undefined, after: start, limit });
   return { tasks: page.rows.map((row) => withId(context, desk.view(row))), next: page.next };
 }

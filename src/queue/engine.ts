@@ -608,6 +608,37 @@ export class Engine {
     };
   }
 
+  /**
+   * Checks the engine's invariants over all rows; for simulations, since it costs as much as there are tasks.
+   *
+   * @throws AssertionFailed
+   */
+  audit(): void {
+    let bytes = 0;
+    for (const queue of this.#queues.values()) {
+      let ready = 0;
+      for (const group of queue.ready.groups()) {
+        for (const lane of group.lanes) {
+          for (const row of lane.ready.rows()) {
+            ready += 1;
+            assert(this.state(row) === "ready", "a row in a ready list is ready");
+            assert(this.holder(row) === 0, "a ready row has no holder");
+          }
+        }
+      }
+      assert(ready === queue.ready.count, "a queue counts its ready rows");
+      assert(queue.limiter.running === queue.count("leased"), "what runs is what is leased");
+      bytes += queue.bytes;
+    }
+    assert(bytes === this.#bytes, "the queues' bytes add up");
+    for (const holder of this.#holders) {
+      for (const row of holder?.leases.rows() ?? []) {
+        assert(this.state(row) === "leased", "a held row is leased");
+        assert(this.holder(row) === holder!.index, "a held row names its holder");
+      }
+    }
+  }
+
   // ---- helpers
 
   #cost(row: number): number {

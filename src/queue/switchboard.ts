@@ -3,6 +3,7 @@
  * works with `Ready` may also submit tasks. Knows peers by their routing id; who they are and how they are reached is the shell's.
  */
 import { Buffer } from "node:buffer";
+import { unreachable } from "../core/assert.ts";
 import type { CronTable } from "./cron.ts";
 import type { Desk } from "./desk.ts";
 import type { Dialect, Wire } from "./dialect.ts";
@@ -75,7 +76,7 @@ export class Switchboard {
 
   /** All peers are gone: the broker closes. Their leases are given back without blame. */
   clear(): void {
-    for (const key of [...this.#peers.keys()]) this.gone(key);
+    for (const key of this.#peers.keys()) this.gone(key);
   }
 
   #route(peer: Peer, message: Frames, enveloped: boolean): void {
@@ -112,6 +113,8 @@ export class Switchboard {
         return new MajordomoWorker(desk, wire, 1);
       case "worker2":
         return new MajordomoWorker(desk, wire, 2);
+      default:
+        return unreachable(kind);
     }
   }
 }

@@ -113,8 +113,14 @@ export class Worker<P, R> {
       job.link.send("RETURN", job.lease);
     }
     if (this.#running.size > 0 || this.#unkept.size > 0) {
-      const done = new Promise<void>((resolve) => (this.#idle = resolve));
-      await Promise.race([done, new Promise((resolve) => setTimeout(resolve, durationMs(drain, "drain")).unref())]);
+      const { clock } = this.#queue.client;
+      await new Promise<void>((resolve) => {
+        const cancel = clock.at(clock.now() + durationMs(drain, "drain"), resolve);
+        this.#idle = () => {
+          cancel();
+          resolve();
+        };
+      });
     }
     for (const job of this.#running.values()) {
       job.abort.abort(new Error("the worker closes"));
@@ -138,7 +144,8 @@ export class Worker<P, R> {
   /** A broker is there, perhaps again: what this worker still has of it is taken up, then more is asked for. */
   #up(link: BrokerLink): void {
     const held = [...this.#waiting.values(), ...this.#running.values(), ...[...this.#unkept.values()].map(({ job }) => job)]
-      .filter((job) => job.link === link)
+      // One that was told to stop is no longer ours, even while its handler has not ended.
+      .filter((job) => job.link === link && !job.abort.signal.aborted)
       .map(({ lease }) => lease);
     if (held.length > 0) link.send("HOLD", this.#name, ...held);
     for (const { job, say } of this.#unkept.values()) if (job.link === link) say();
