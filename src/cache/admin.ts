@@ -47,6 +47,7 @@ const WATCH_KINDS = [
 /** An ending session's way to say so. */
 interface EndingSession extends Session {
   ending: Session["ending"];
+  blocked: boolean;
 }
 
 export class Admin {
@@ -304,7 +305,8 @@ export class Admin {
     else if (this.#out.length > 0) this.#line(`ERROR cannot pipeline other commands before ${kind}`);
     else {
       const refusal = this.#host.crawl(this.#session, kind, tokens.text(2));
-      if (refusal !== undefined) this.#line(refusal);
+      if (refusal === undefined) this.#session.blocked = true;
+      else this.#line(refusal);
     }
   }
 

@@ -40,6 +40,8 @@ export class Connection {
   #paused = false;
   #reason: EndReason = "normal";
   #closed = false;
+  #held = false;
+  #whenDrained: (() => void) | undefined;
 
   constructor(owner: ConnectionOwner, socket: Socket, { id, remote, local }: { id: number; remote: string; local: string }) {
     this.#owner = owner;
@@ -58,6 +60,27 @@ export class Connection {
   /** memcached's word for what the connection is doing. */
   get state(): string {
     return this.#paused ? "conn_mwrite" : "conn_read";
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Answers no further commands until released: the connection's output belongs to a dump or a log. */
+  hold(): void {
+    this.#held = true;
+  }
+
+  /** Ends `hold` and goes on with the commands received meanwhile. */
+  release(): void {
+    this.#held = false;
+    this.#paused = true;
+    setImmediate(() => this.#drained());
+  }
+
+  /** Calls once the client has read what was sent, or is gone. */
+  onceDrained(call: () => void): void {
+    this.#whenDrained = call;
   }
 
   /** Bytes have arrived; false stops reading until the client has read its replies. */
@@ -139,6 +162,10 @@ export class Connection {
       this.end(session.ending);
       return false;
     }
+    if (this.#held) {
+      this.#paused = true;
+      return false;
+    }
     if (session?.blocked && flowing) {
       setImmediate(() => this.#drained()); // the replies went out at once; others get their turn before the rest
       flowing = false;
@@ -148,6 +175,10 @@ export class Connection {
   }
 
   #drained(): void {
+    const call = this.#whenDrained;
+    this.#whenDrained = undefined;
+    call?.();
+    if (this.#held) return;
     if (!this.#paused || this.#closed) return;
     this.#paused = false;
     if (this.#pendingLength > 0) {
@@ -164,6 +195,7 @@ export class Connection {
   #wasClosed(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#whenDrained?.();
     const { lock } = this.#owner;
     lock?.acquire();
     this.session?.release();

@@ -88,6 +88,19 @@ export class HashIndex {
     words[before * 2 + I.CHAIN] = next;
   }
 
+  /** Puts a copy of an item in the original's place. */
+  replace(from: number, to: number): void {
+    const words = this.#words;
+    const bucket = this.#bucketOf(words[from * 2 + I.HASH]!);
+    let before = this.#buckets[bucket]!;
+    if (before === from) {
+      this.#buckets[bucket] = to;
+      return;
+    }
+    while (words[before * 2 + I.CHAIN] !== from) before = words[before * 2 + I.CHAIN]!;
+    words[before * 2 + I.CHAIN] = to;
+  }
+
   get bucketCount(): number {
     return this.#memory.globals[GLOBAL.bucketCount]!;
   }
@@ -117,7 +130,7 @@ export class HashIndex {
     const words = this.#words;
     const buckets = this.#buckets;
     const count = globals[GLOBAL.bucketCount]!;
-    if (count >= buckets.length) return;
+    if (count >= buckets.length || globals[GLOBAL.hashHeld] !== 0) return;
     const mask = globals[GLOBAL.bucketMask]!;
     const half = (mask + 1) / 2;
     let stay = 0;

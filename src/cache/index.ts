@@ -1,9 +1,12 @@
 /** ● The door `holdfast/cache`. */
 export { CacheClient } from "./client/client.ts";
 export { anyValue, bytes, json, text, type Codec, type Encoded } from "./client/codec.ts";
+export type { CacheCounts, CacheEvents, CallEvent } from "./client/events.ts";
+export type { FetchOptions, LoadContext, Loader } from "./client/fetch.ts";
 export type { Credentials } from "./client/handshake.ts";
 export type { CasOutcome } from "./client/interpret.ts";
 export type { Key, KeyPolicy } from "./client/key.ts";
+export type { KeyParameters, Keyspace } from "./client/keyspace.ts";
 export type { Versioned } from "./client/operation.ts";
 export type { CacheClientOptions, CallOptions, Gutter, StoreOptions } from "./client/options.ts";
 export type { PlacementRule } from "./client/placement.ts";

@@ -51,6 +51,9 @@ export const GLOBAL = {
   largestClass: 30,
   debugTimeDelta: 31,
   mallocFails: 32,
+  /** Not 0 while the hash table must not grow. */
+  hashHeld: 33,
+  crawlBlockedUntil: 34,
 } as const;
 const GLOBALS = 64;
 

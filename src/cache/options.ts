@@ -21,6 +21,26 @@ export interface CacheServerOptions {
   readonly threads?: number;
   /** Connections that the system queues before they are accepted. Default 1024. */
   readonly backlog?: number;
+  /** Tell clients beyond `connections` so; false: let them wait unaccepted. Default true. */
+  readonly connectionsFast?: boolean;
+  /** Requests of one client before others get their turn. Default 20. */
+  readonly requestsPerEvent?: number;
+  /** What connections may speak. Default "auto": the first byte tells. */
+  readonly protocol?: "auto" | "ascii" | "binary";
+  /** Where to listen for datagrams, as "HOST:PORT". Default none. */
+  readonly udp?: readonly string[];
+  /** TLS on every TCP address, with certificates from files. Default none. */
+  readonly tls?: TlsFiles;
+  /** File of "user:password" lines that text clients must know one of. Default none. */
+  readonly authFile?: string;
+  /** SASL for the binary protocol. Default false. */
+  readonly sasl?: boolean;
+  /** File that keeps the items over a restart. Default none. */
+  readonly memoryFile?: string;
+  /** Bytes of log that wait for one slow watcher. Default 256 KiB. */
+  readonly watcherBuffer?: Size;
+  /** Bound on the bytes that all connections hold of incomplete commands. Default 0: each connection's own bound only. */
+  readonly readBufferMemory?: Size;
   /** Mode of the unix socket. Default 0o700. */
   readonly socketMode?: number;
   /** The answer to `config get cluster`: the nodes as "host|ip|port". Default none. */
@@ -33,6 +53,22 @@ export interface CacheServerOptions {
   readonly tune?: Partial<Readonly<Record<keyof typeof TUNE, number>>>;
   /** Count item sizes for `stats sizes`. Default false. */
   readonly trackSizes?: boolean;
+}
+
+/** Files and rules of TLS, as memcached's `-o ssl_…`. */
+export interface TlsFiles {
+  /** Certificate with its chain, PEM. */
+  readonly chainCert?: string;
+  /** Private key, PEM. */
+  readonly key?: string;
+  /** Certificates that clients' are checked against, PEM. */
+  readonly caCert?: string;
+  readonly ciphers?: string;
+  /** 0 none, 1 ask, 2 require, 3 once: as memcached numbers them. */
+  readonly verifyMode?: 0 | 1 | 2 | 3;
+  /** 0 TLS 1.0 … 3 TLS 1.3. Default 2. */
+  readonly minVersion?: number;
+  readonly sessionCache?: boolean;
 }
 
 export const FEATURE_DEFAULTS: Features = { flush: true, dump: true, watch: true, shutdown: false, debug: false };

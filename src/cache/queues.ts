@@ -50,6 +50,18 @@ export class Queues {
     this.sizesBytes[queue]! -= I.itemBytes(meta >>> I.KEY_SHIFT, words[at + I.LENGTH]!, meta);
   }
 
+  /** Tells an item's neighbours that it has moved to `to`, where its header has been copied. */
+  replace(to: number): void {
+    const words = this.#words;
+    const queue = (words[to * 2 + I.META]! >>> I.CLASS_SHIFT) & 0xff;
+    const next = words[to * 2 + I.NEXT]!;
+    const prev = words[to * 2 + I.PREV]!;
+    if (next !== 0) words[next * 2 + I.PREV] = to;
+    else this.tails[queue] = to;
+    if (prev !== 0) words[prev * 2 + I.NEXT] = to;
+    else this.heads[queue] = to;
+  }
+
   /** Puts a crawler's mark at the tail of a queue. */
   linkMark(queue: number): void {
     const words = this.#words;

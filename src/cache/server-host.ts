@@ -3,9 +3,10 @@ import { versions } from "node:process";
 import type { Clock } from "../core/clock.ts";
 import type { Connection } from "./connection.ts";
 import { COUNT, CounterTotals } from "./counters.ts";
+import type { Maintenance } from "./maintenance.ts";
 import { GLOBAL } from "./memory.ts";
 import type { CacheServerOptions } from "./options.ts";
-import type { Features, Host, StatLine } from "./session.ts";
+import type { CrawlKind, Features, Host, Session, StatLine } from "./session.ts";
 import { TUNE } from "./settings.ts";
 import { commandStats, tableStats } from "./stats.ts";
 import type { Store } from "./store.ts";
@@ -20,6 +21,8 @@ export interface ServerHostParts {
   readonly clock: Clock;
   readonly connections: ReadonlyMap<number, Connection>;
   readonly addresses: readonly string[];
+  readonly maintenance: Maintenance;
+  readonly askShutdown: (how: "now" | "graceful") => void;
 }
 
 export class ServerHost implements Host {
@@ -175,20 +178,25 @@ export class ServerHost implements Host {
     globals[GLOBAL.rejectedConnections] = 0;
   }
 
-  shutdown(): boolean {
-    return false;
+  shutdown(graceful: boolean): boolean {
+    if (!this.features.shutdown) return false;
+    this.#parts.askShutdown(graceful ? "graceful" : "now");
+    return true;
   }
 
   watch(): string | undefined {
     return "WATCHER_TOO_MANY log watcher limit reached";
   }
 
-  crawl(): string | undefined {
-    return "NOTSTARTED no items to crawl";
+  crawl(session: Session, kind: CrawlKind, classes: string): string | undefined {
+    for (const connection of this.#parts.connections.values()) {
+      if (connection.session === session) return this.#parts.maintenance.crawl(kind, classes, connection);
+    }
+    return "ERROR an unknown error happened";
   }
 
-  reassign(): string {
-    return "BUSY currently processing reassign request";
+  reassign(source: number, target: number): string {
+    return this.#parts.maintenance.reassign(source, target);
   }
 
   refreshCertificates(): string | undefined {

@@ -13,7 +13,7 @@ import { ReplyBuffer } from "../memcache/reply-buffer.ts";
 import { Connection, type ConnectionOwner } from "./connection.ts";
 import { BY_CLASS, COUNT, CounterTotals } from "./counters.ts";
 import { READ_BYTES } from "./limits.ts";
-import { Maintainer } from "./maintainer.ts";
+import { Maintenance } from "./maintenance.ts";
 import { GLOBAL, Memory, QUEUE_STAT, QUEUE_STATS } from "./memory.ts";
 import { type CacheServerOptions, FEATURE_DEFAULTS, idleTimeoutSeconds, storeSettings } from "./options.ts";
 import { ServerHost } from "./server-host.ts";
@@ -74,6 +74,10 @@ export class CacheServer {
   #nextId = 1;
   #closing: Promise<void> | undefined;
   #allClosed: (() => void) | undefined;
+  readonly #maintenance: Maintenance;
+  #askShutdown: (how: "now" | "graceful") => void = () => {};
+  /** Resolves when a client has asked for shutdown, where that is allowed. Closing is then up to the owner. */
+  readonly shutdownAsked: Promise<"now" | "graceful"> = new Promise((resolve) => (this.#askShutdown = resolve));
 
   /**
    * Reserves the memory; listens to nothing yet.
@@ -94,6 +98,7 @@ export class CacheServer {
     this.#connectionsMax = options.connections ?? 1024;
     this.#idleTimeoutSeconds = idleTimeoutSeconds(options);
     const out = new ReplyBuffer();
+    this.#maintenance = new Maintenance(this.#store, clock, undefined);
     this.#host = new ServerHost({
       store: this.#store,
       features: { ...FEATURE_DEFAULTS, ...options.features },
@@ -101,6 +106,8 @@ export class CacheServer {
       clock,
       connections: this.#connections,
       addresses: this.#addresses,
+      maintenance: this.#maintenance,
+      askShutdown: (how) => this.#askShutdown(how),
     });
     this.#engine = { store: this.#store, out, host: this.#host };
     this.#owner = {
@@ -128,7 +135,7 @@ export class CacheServer {
       await this.close();
       throw error;
     }
-    this.#maintain();
+    this.#maintenance.start();
   }
 
   /** The first address listened to: "127.0.0.1:11211" or "unix:/path". Empty before `listen`. */
@@ -139,6 +146,16 @@ export class CacheServer {
   /** All addresses listened to. */
   get addresses(): readonly string[] {
     return this.#addresses;
+  }
+
+  /** The addresses of datagrams. */
+  get udpAddresses(): readonly string[] {
+    return [];
+  }
+
+  /** Reads certificates and passwords again. */
+  reload(): void {
+    this.#host.refreshCertificates();
   }
 
   /** A snapshot of the numbers that matter. */
@@ -172,7 +189,7 @@ export class CacheServer {
   }
 
   /** Stops listening, lets clients have what was already answered, closes. May be called twice. */
-  close(): Promise<void> {
+  close(_how: { readonly graceful?: boolean } = {}): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
@@ -180,6 +197,7 @@ export class CacheServer {
   async #close(): Promise<void> {
     for (const cancel of this.#timers) cancel();
     this.#timers = [];
+    this.#maintenance.stop();
     await Promise.all(this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))));
     for (const address of this.#addresses) {
       if (address.startsWith("unix:")) rmSync(address.slice(5), { force: true });
@@ -269,15 +287,6 @@ export class CacheServer {
       this.#store.counters.add(COUNT.idleKicks);
       connection.end("idle_timeout");
     }
-  }
-
-  #maintain(): void {
-    const maintainer = new Maintainer(this.#store.items);
-    const step = (): void => {
-      const nextMs = maintainer.step(this.#clock.now());
-      this.#timers[1] = this.#clock.at(nextMs, step);
-    };
-    if (this.#store.memory.tune[TUNE.maintainer] !== 0) step();
   }
 }
 

@@ -1,17 +1,120 @@
-/** ● `holdfast cache`: the cache server alone, with memcached's own flags. */
+/** ● `holdfast cache`: the cache server alone. Serves until SIGTERM or SIGINT, then drains and exits 0. */
+import { spawn } from "node:child_process";
+import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { CacheServer } from "../cache/index.ts";
+import { HoldfastError, codeOf } from "../core/errors.ts";
+import { type CacheCommand, FlagRefused } from "./cache-flags.ts";
+import { readCacheCommand } from "./cache-command.ts";
+import { CACHE_HELP, CACHE_LICENCE } from "./cache-help.ts";
 
-/** Runs until SIGTERM or SIGINT. */
+/** Tells a background child that it is one: it must not go to the background again. */
+const DAEMON_VARIABLE = "HOLDFAST_CACHE_DAEMON";
+/** memcached writes the ports it chose into the file that this names. */
+const PORT_FILE_VARIABLE = "MEMCACHED_PORT_FILENAME";
+
 export async function run(argv: readonly string[]): Promise<number> {
-  const port = argv[argv.indexOf("-p") + 1];
-  const path = argv.includes("-s") ? argv[argv.indexOf("-s") + 1] : undefined;
-  const server = new CacheServer({ listen: path ? `unix:${path}` : `127.0.0.1:${port ?? 11211}` });
-  await server.listen();
-  process.stderr.write(`cache: listening on ${server.address}\n`);
-  await new Promise<void>((resolve) => {
-    process.once("SIGTERM", resolve);
-    process.once("SIGINT", resolve);
-  });
-  await server.close();
+  let command: CacheCommand;
+  try {
+    command = readCacheCommand(argv);
+  } catch (error) {
+    if (!(error instanceof FlagRefused)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return 2;
+  }
+  const text = TEXTS[command.act];
+  if (text !== undefined) {
+    process.stdout.write(text);
+    return 0;
+  }
+  return command.daemon && process.env[DAEMON_VARIABLE] === undefined ? goToBackground(argv) : serve(command);
+}
+
+/** What the flags that serve nothing print. */
+const TEXTS: Readonly<Partial<Record<CacheCommand["act"], string>>> = {
+  help: CACHE_HELP,
+  licence: CACHE_LICENCE,
+  version: "holdfast cache (memcached 1.6.45)\n",
+};
+
+async function serve({ options, pidFile, user, notes }: CacheCommand): Promise<number> {
+  for (const note of notes) process.stderr.write(`${note}\n`);
+  const server = new CacheServer(options);
+  try {
+    await server.listen();
+  } catch (error) {
+    if (!(error instanceof HoldfastError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return 1;
+  }
+  if (user !== undefined && !becomeUser(user)) return 1;
+  writePorts(server);
+  const daemon = process.env[DAEMON_VARIABLE] !== undefined;
+  if (pidFile !== undefined && daemon) writeFileSync(pidFile, `${process.pid}\n`);
+  if (daemon) {
+    process.send?.("listening");
+    process.disconnect?.();
+  }
+  await stopped(server);
+  if (pidFile !== undefined && daemon) rmSync(pidFile, { force: true });
   return 0;
+}
+
+/** Resolves when a signal, or the `shutdown` command, has closed the server. */
+async function stopped(server: CacheServer): Promise<void> {
+  const asked = new Promise<"now" | "graceful">((resolve) => {
+    process.on("SIGTERM", () => resolve("now"));
+    process.on("SIGINT", () => resolve("now"));
+    process.on("SIGUSR1", () => resolve("graceful"));
+    process.on("SIGHUP", () => server.reload());
+    void server.shutdownAsked.then(resolve);
+  });
+  await server.close({ graceful: (await asked) === "graceful" });
+}
+
+/** Starts the same command as a background process and returns when it listens. */
+async function goToBackground(argv: readonly string[]): Promise<number> {
+  const child = spawn(process.execPath, [...process.execArgv, process.argv[1]!, "cache", ...argv], {
+    detached: true,
+    env: { ...process.env, [DAEMON_VARIABLE]: "1" },
+    stdio: ["ignore", "ignore", "inherit", "ipc"],
+  });
+  return new Promise((resolve) => {
+    child.once("message", () => {
+      child.disconnect();
+      child.unref();
+      resolve(0);
+    });
+    child.once("exit", (code) => resolve(code ?? 1));
+  });
+}
+
+function becomeUser(name: string): boolean {
+  if (process.getuid?.() !== 0) return true;
+  try {
+    process.setgroups?.([]);
+    process.setgid?.(name);
+    process.setuid?.(name);
+    return true;
+  } catch (error) {
+    const unknown = codeOf(error) === "ERR_UNKNOWN_CREDENTIAL";
+    process.stderr.write(
+      unknown ? `can't find the user ${name} to switch to\n` : `failed to assume identity of user ${name}\n`,
+    );
+    return false;
+  }
+}
+
+function writePorts(server: CacheServer): void {
+  const file = process.env[PORT_FILE_VARIABLE];
+  if (file === undefined) return;
+  const lines = [
+    ...server.addresses.filter((address) => !address.startsWith("unix:")).map((address) => `TCP INET: ${portOf(address)}\n`),
+    ...server.udpAddresses.map((address) => `UDP INET: ${portOf(address)}\n`),
+  ];
+  writeFileSync(`${file}.lck`, lines.join(""));
+  renameSync(`${file}.lck`, file);
+}
+
+function portOf(address: string): string {
+  return address.slice(address.lastIndexOf(":") + 1);
 }

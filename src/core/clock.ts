@@ -24,12 +24,17 @@ export const systemClock: Clock = {
   wallMs: () => Date.now(),
   at(deadlineMs, fire) {
     let timer: NodeJS.Timeout;
-    const arm = (): void => {
+    // Node's timers count whole milliseconds of a coarser clock and may ring a little early: look again before firing.
+    const look = (): void => {
       const waitMs = deadlineMs - performance.now();
-      timer = setTimeout(waitMs > TIMEOUT_MS_MAX ? arm : fire, Math.min(Math.max(0, Math.ceil(waitMs)), TIMEOUT_MS_MAX));
+      if (waitMs <= 0) fire();
+      else arm(waitMs);
+    };
+    const arm = (waitMs: number): void => {
+      timer = setTimeout(look, Math.min(Math.max(0, Math.ceil(waitMs)), TIMEOUT_MS_MAX));
       timer.unref();
     };
-    arm();
+    arm(deadlineMs - performance.now());
     return () => clearTimeout(timer);
   },
 };

@@ -69,22 +69,6 @@ export const ERROR_CODES = {
   ETERM: "The context is closed",
   EMFILE: "The context has as many sockets as it may",
   // queue
-  QUEUE_OPTIONS_INVALID: "A submission's or setting's option is unknown or out of range; the message names it",
-  QUEUE_NAME_INVALID: "A queue's name is empty or longer than 255 bytes",
-  QUEUE_FULL: "The queue's bound in bytes is reached; submit later, wait for room (whenFull: 'wait') or raise the bound",
-  QUEUE_BODY_TOO_LARGE: "A body or result is over the bound; put it into an object store and its address into the queue",
-  QUEUE_TOO_MANY: "More queues, groups, bodies in one submission or tasks to wait for than the bound allows",
-  QUEUE_TASK_UNKNOWN: "No task with this id is known: never submitted here, or its outcome was no longer kept",
-  QUEUE_TASK_STATE: "The task's state does not allow this: cancelling what has ended, redriving what is not dead",
-  QUEUE_TASK_DEAD: "The task is dead: all attempts failed or it expired; the message is its last error",
-  QUEUE_TASK_CANCELLED: "The task was cancelled before it was done",
-  QUEUE_LEASE_LOST: "The lease is no longer this worker's: the result is refused, another worker has or had the task",
-  QUEUE_STORE_UNAVAILABLE: "The store cannot write (disk full, I/O error): new tasks are refused until it can again",
-  QUEUE_STORE_CORRUPT: "The store's file is damaged; restore it from a backup or move it away to start empty",
-  QUEUE_STORE_LOCKED: "Another broker uses this data folder",
-  QUEUE_PROTOCOL: "A message that the broker's protocol does not know; docs/queue-protocol.md lists all",
-  QUEUE_UNREACHABLE: "No broker answered before the deadline",
-  QUEUE_PAYLOAD_INVALID: "A payload or result does not match the queue's schema",
   // link
   LINK_OPTION_INVALID: "An option of a link is out of its range; the message names the range",
   LINK_FULL: "Too much is waiting to be sent or acknowledged; wait for earlier sends to settle",
@@ -104,6 +88,8 @@ export const ERROR_CODES = {
   LINK_PROOF_INVALID: "The server did not prove that it knows the token: it is not the server meant",
   LINK_ENDED: "The connection ended, or could not be made, before the operation settled; the message has the reason",
   // wire
+  WIRE_CAPTURE_UNREADABLE: "The bytes are no pcap or pcapng capture, or a broken one; what came before is shown",
+  WIRE_CAPTURE_FAILED: "Packets cannot be captured here; the message says why and what is shown instead",
   // dashboard
 } as const satisfies Record<string, string>;
 

@@ -17,7 +17,9 @@ interface Line {
   close(error: HoldfastError): void;
 }
 
-const NOBODY: Observer = { hit() {}, miss() {}, failed: () => false, settled() {} };
+const NOBODY: Observer = { failed: () => false, settled() {} };
+/** The connection's own timer watches the greeting. */
+const UNTIMED = { startedMs: 0, deadlineMs: Infinity };
 
 /**
  * Sends the first questions.
@@ -37,7 +39,7 @@ export function handshake(line: Line, credentials: Credentials | undefined, read
       if (verb === "version" && error.code === "CACHE_REFUSED") answered("");
       else line.close(verb === "set" ? authFailed(error) : error);
     };
-    line.send(new CommandExchange(new Command(verb, key, NOBODY, Infinity, fields, interpret, "", answered, refused)));
+    line.send(new CommandExchange(new Command(verb, key, NOBODY, UNTIMED, fields, interpret, "", answered, refused)));
   };
   if (credentials) {
     // memcached -Y: the first command is a set whose value is "user password" (doc/protocol.txt, "Authentication").

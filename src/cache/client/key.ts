@@ -15,7 +15,7 @@ export type Key = string | Uint8Array;
 /**
  * What becomes of keys over 250 bytes or with bytes that memcached's text protocol cannot carry. "refuse": CACHE_KEY_INVALID.
  * "hash": SHA-256 in their place, as 43 letters behind "sha256:". "base64": sent as base64 through the meta protocol (memcached
- * >= 1.6; other clients see the raw bytes), which carries any byte and up to 187 of them; longer ones are refused.
+ * >= 1.6; other clients see the raw bytes), which carries any byte and up to 186 of them; longer ones are refused.
  */
 export type KeyPolicy = "refuse" | "hash" | "base64";
 
@@ -49,7 +49,7 @@ function unusualKey(bytes: Buffer, policy: KeyPolicy): string {
   if (policy === "hash") return `sha256:${hash("sha256", bytes, "base64url")}`;
   if (policy === "base64") {
     const encoded = bytes.toString("base64");
-    if (encoded.length > KEY_BYTES_MAX) throw invalid(`a key of ${bytes.length} bytes, at most 187 fit as base64`);
+    if (encoded.length > KEY_BYTES_MAX) throw invalid(`a key of ${bytes.length} bytes, at most 186 fit as base64`);
     return BASE64_MARK + encoded;
   }
   if (long)

@@ -38,3 +38,13 @@ export const BACKOFF_MS_MIN = 50;
 
 /** 10 s: a server that came back is found within this time, at the cost of six attempts a minute. */
 export const BACKOFF_MS_MAX = 10_000;
+
+/** 30 s: what a slow query may take; a loader that takes longer wants its own timeout. */
+export const FETCH_TIMEOUT_MS_DEFAULT = 30_000;
+
+/** 10 s: longer than nearly every loader, so that it runs once; short enough that the death of a winner is survived. */
+export const LEASE_MS_DEFAULT = 10_000;
+
+/** 10 ms and 250 ms: the first and the longest wait before a reader looks again for what another computes. */
+export const POLL_MS_MIN = 10;
+export const POLL_MS_MAX = 250;

@@ -47,8 +47,7 @@ export class Member {
   #queuedBytes = 0;
   #connection: Connection | undefined = undefined;
   #ready = false;
-  /** What `version` answered on the last connection. */
-  version: string | undefined = undefined;
+  #version: string | undefined = undefined;
   /** Replies that belonged to the greeting. */
   #greetings = 0;
   #lastError: HoldfastError | undefined = undefined;
@@ -79,6 +78,18 @@ export class Member {
     return this.#health.state !== "ejected";
   }
 
+  /** What `version` answered last; undefined before the first connection. */
+  get version(): string | undefined {
+    return this.#version;
+  }
+
+  /** Whether it speaks the meta protocol as memcached has spoken it since 1.6.10; before the first connection, presumably. */
+  get meta(): boolean {
+    if (this.#version === undefined) return true;
+    const [major = 0, minor = 0, patch = 0] = this.#version.split(/\D/).map(Number);
+    return major > 1 || (major === 1 && (minor > 6 || (minor === 6 && patch >= 10)));
+  }
+
   /** Calls queued or on the wire. */
   get waiting(): number {
     return this.#queue.length + (this.#connection?.pendingCalls ?? 0);
@@ -86,6 +97,7 @@ export class Member {
 
   /** Takes an operation; it is written at the end of this tick. */
   submit(operation: Operation): void {
+    operation.server = this.server.name;
     const refusal = this.#closed ?? this.#full(operation);
     if (refusal) {
       operation.fail(refusal);
@@ -216,7 +228,8 @@ export class Member {
     const connection = this.#connection;
     if (connection && connection.pending.length > 0) {
       for (const exchange of connection.pending) for (const operation of exchange.operations()) look(operation);
-      const stalledAtMs = connection.aliveAtMs + this.#settings.stallMs;
+      // Until the greeting is over, the connection's own timer watches it.
+      const stalledAtMs = this.#ready ? connection.aliveAtMs + this.#settings.stallMs : Infinity;
       if (stalledAtMs <= nowMs) {
         const message = `${this.server.name} has not answered for ${this.#settings.stallMs} ms`;
         connection.close(new OperationError("CACHE_TIMEOUT", message));
@@ -237,7 +250,7 @@ export class Member {
 
   #greeted(connection: Connection, version: string): void {
     connection.established();
-    this.version = version;
+    this.#version = version;
     this.#ready = true;
     this.#greetings = connection.answered + 1;
     const wasEjected = !this.usable;

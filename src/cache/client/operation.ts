@@ -8,12 +8,20 @@ import type { Codec } from "./codec.ts";
 
 /** Who is told how calls end: the client's counters, events and error policy. */
 export interface Observer {
-  hit(count: number): void;
-  miss(count: number): void;
   /** True when the failed call shall count as a miss instead. */
   failed(operation: Operation, error: HoldfastError): boolean;
+  /** Called once, after `outcome`, `hits` and `misses` are final. */
   settled(operation: Operation): void;
 }
+
+/** A call's span in a trace: first told of a failure, if there is one, then of the end. */
+export interface Span {
+  failed(error: HoldfastError): void;
+  ended(operation: Operation): void;
+}
+
+/** How a call ended: "ok" for what neither hits nor misses. */
+export type Outcome = "hit" | "miss" | "ok" | "error";
 
 /** The questions of memcached, in the classic protocol's words. */
 export type Verb =
@@ -35,30 +43,46 @@ export type Verb =
   | "meta"
   | "config";
 
+/** When a call began and when it must have settled, by the clock's `now()`. */
+export interface Time {
+  readonly startedMs: number;
+  readonly deadlineMs: number;
+}
+
 export abstract class Operation {
   readonly verb: Verb;
   /** Wire key (key.ts); empty for what concerns the whole server. */
   readonly key: string;
   readonly observer: Observer;
+  readonly startedMs: number;
   readonly deadlineMs: number;
   settled = false;
+  outcome: Outcome = "ok";
+  hits = 0;
+  misses = 0;
+  /** The server that was asked; undefined: none answers for the key. */
+  server: string | undefined = undefined;
   /** Reads are asked again, once, when their connection breaks. */
   retries = 0;
   /** Bytes of value it keeps waiting in the queue; for text its letters. */
   bodyBytes = 0;
+  /** Told how it ends, where someone traces. */
+  span: Span | undefined = undefined;
   /** Undone when the operation settles: the listener on the caller's signal. */
   release: (() => void) | undefined = undefined;
 
-  constructor(verb: Verb, key: string, observer: Observer, deadlineMs: number) {
+  constructor(verb: Verb, key: string, observer: Observer, time: Time) {
     this.verb = verb;
     this.key = key;
     this.observer = observer;
-    this.deadlineMs = deadlineMs;
+    this.startedMs = time.startedMs;
+    this.deadlineMs = time.deadlineMs;
   }
 
   /** Settles as failed: rejects, or gives the miss value where the client was told to. Nothing when already settled. */
   fail(error: HoldfastError): void {
     if (this.settled) return;
+    this.outcome = "error";
     if (this.observer.failed(this, error)) this.giveUp();
     else this.reject(error);
     this.finish();
@@ -67,7 +91,8 @@ export abstract class Operation {
   /** Settles as missed: no server answers for the key. */
   missed(): void {
     if (this.settled) return;
-    this.observer.miss(1);
+    this.outcome = "miss";
+    this.misses = 1;
     this.giveUp();
     this.finish();
   }
@@ -115,13 +140,13 @@ export class Lookup<T> extends Operation implements Taker {
     verb: "get" | "gets",
     key: string,
     observer: Observer,
-    deadlineMs: number,
+    time: Time,
     codec: Codec<unknown>,
     read: Read<T>,
     resolve: (value: T | undefined) => void,
     reject: (error: HoldfastError) => void,
   ) {
-    super(verb, key, observer, deadlineMs);
+    super(verb, key, observer, time);
     this.#codec = codec;
     this.#read = read;
     this.#resolve = resolve;
@@ -137,14 +162,16 @@ export class Lookup<T> extends Operation implements Taker {
       this.fail(unreadable(this.key, error));
       return;
     }
-    this.observer.hit(1);
+    this.outcome = "hit";
+    this.hits = 1;
     this.#resolve(value);
     this.finish();
   }
 
   miss(): void {
     if (this.settled) return;
-    this.observer.miss(1);
+    this.outcome = "miss";
+    this.misses = 1;
     this.#resolve(undefined);
     this.finish();
   }
@@ -173,18 +200,17 @@ export class LookupMany<T> extends Operation implements Taker {
   readonly #codec: Codec<unknown>;
   readonly #read: Read<T>;
   readonly #gathering: Gathering;
-  #hits = 0;
 
   constructor(
     verb: "get" | "gets",
     keys: readonly string[],
     observer: Observer,
-    deadlineMs: number,
+    time: Time,
     codec: Codec<unknown>,
     read: Read<T>,
     gathering: Gathering,
   ) {
-    super(verb, "", observer, deadlineMs);
+    super(verb, "", observer, time);
     this.keys = keys;
     this.#codec = codec;
     this.#read = read;
@@ -200,7 +226,7 @@ export class LookupMany<T> extends Operation implements Taker {
       this.fail(unreadable(this.keys[slot]!, error));
       return;
     }
-    this.#hits += 1;
+    this.hits += 1;
     this.#gathering.found(this.keys[slot]!, value);
     this.#answer();
   }
@@ -213,14 +239,14 @@ export class LookupMany<T> extends Operation implements Taker {
   restart(): void {
     this.asked = 0;
     this.#answered = 0;
-    this.#hits = 0;
+    this.hits = 0;
   }
 
   #answer(): void {
     this.#answered += 1;
     if (this.#answered < this.keys.length) return;
-    this.observer.hit(this.#hits);
-    this.observer.miss(this.keys.length - this.#hits);
+    this.misses = this.keys.length - this.hits;
+    this.outcome = this.misses === 0 ? "hit" : "miss";
     this.#gathering.partDone();
     this.finish();
   }
@@ -274,14 +300,14 @@ export class Command<T> extends Operation implements Question {
     verb: Exclude<Verb, "get" | "gets">,
     key: string,
     observer: Observer,
-    deadlineMs: number,
+    time: Time,
     fields: CommandFields,
     interpret: Interpret<T>,
     missed: T,
     resolve: (value: T) => void,
     reject: (error: HoldfastError) => void,
   ) {
-    super(verb, key, observer, deadlineMs);
+    super(verb, key, observer, time);
     this.fields = fields;
     this.bodyBytes = fields.body?.length ?? 0;
     this.#interpret = interpret;

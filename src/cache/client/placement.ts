@@ -63,8 +63,7 @@ class Ketama implements Placement {
     const total = servers.reduce((sum, { weight }) => sum + weight, 0);
     const points: { at: number; owner: number }[] = [];
     servers.forEach((server, owner) => {
-      const share = Math.fround(server.weight / total);
-      const digests = Math.floor(Math.fround(((share * POINTS_PER_SERVER) / POINTS_PER_DIGEST) * servers.length) + 1e-10);
+      const digests = digestsOf(server.weight / total, servers.length);
       const name = server.port === PORT_DEFAULT ? server.host : `${server.host}:${server.port}`;
       for (let index = 0; index < digests; index += 1) {
         for (const word of md5Words(`${name}-${index}`)) points.push({ at: word >>> 0, owner });
@@ -91,6 +90,13 @@ class Ketama implements Placement {
     }
     return -1;
   }
+}
+
+/** Rounded to single precision after each step, as libmemcached computes it: a point more or less moves keys. */
+function digestsOf(share: number, servers: number): number {
+  const { fround } = Math;
+  const points = fround(fround(fround(fround(share) * POINTS_PER_SERVER) / POINTS_PER_DIGEST) * servers);
+  return Math.floor(fround(points + 1e-10));
 }
 
 /**
@@ -141,10 +147,11 @@ class Modulo implements Placement {
   }
 }
 
+/** Bytes over 127 count as negative, as they do where C's char is signed: on x86. */
 function oneAtATime(text: string): number {
   let hash = 0;
   for (let index = 0; index < text.length; index += 1) {
-    hash = (hash + text.charCodeAt(index)) | 0;
+    hash = (hash + ((text.charCodeAt(index) << 24) >> 24)) | 0;
     hash = (hash + (hash << 10)) | 0;
     hash ^= hash >>> 6;
   }

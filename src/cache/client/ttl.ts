@@ -23,6 +23,14 @@ export function exptimeOf(ttl: Ttl | undefined, wallMs: number): number {
   return ttl instanceof Date ? ofDate(ttl, wallMs) : ofDuration(ttl, wallMs);
 }
 
+/** memcached's exptime for a life of `ms` milliseconds from now, rounded up to whole seconds; Infinity: no end. */
+export function exptimeOfMs(ms: number, wallMs: number): number {
+  if (ms === Infinity) return 0;
+  if (ms <= 0) return -1;
+  const seconds = Math.ceil(ms / 1000);
+  return seconds <= TTL_RELATIVE_S_MAX ? seconds : Math.ceil((wallMs + ms) / 1000);
+}
+
 /** Milliseconds a ttl lasts from now on; Infinity without end. */
 export function ttlMs(ttl: Ttl | undefined, wallMs: number): number {
   const exptime = exptimeOf(ttl, wallMs);
@@ -47,8 +55,7 @@ function ofDuration(text: string, wallMs: number): number {
   const ms = durationMs(text, "ttl");
   if (ms === 0) return 0;
   if (ms < 1000) throw refused(`'${text}'`, "memcached counts whole seconds; the shortest is '1s'");
-  const seconds = Math.ceil(ms / 1000);
-  return seconds <= TTL_RELATIVE_S_MAX ? seconds : Math.ceil((wallMs + ms) / 1000);
+  return exptimeOfMs(ms, wallMs);
 }
 
 function ofDate(date: Date, wallMs: number): number {

@@ -1,0 +1,226 @@
+/**
+ * ● From a question to its answer: finds the server, makes the operation, hands it over, and tells counters, events and
+ * subscribers how it ended. Everything that asks servers goes through here: the client's verbs, typed keyspaces, `fetch`.
+ */
+import { channel } from "node:diagnostics_channel";
+import type { EventEmitter } from "node:events";
+import type { Clock } from "../../core/clock.ts";
+import { OperationError, type HoldfastError } from "../../core/errors.ts";
+import { durationMs } from "../../core/units.ts";
+import type { Codec } from "./codec.ts";
+import type { CacheCounts, CacheEvents, CallEvent } from "./events.ts";
+import { wireKey, type Key, type KeyPolicy } from "./key.ts";
+import type { Member } from "./member.ts";
+import {
+  Command,
+  Lookup,
+  LookupMany,
+  type CommandFields,
+  type Gathering,
+  type Interpret,
+  type Observer,
+  type Operation,
+  type Read,
+  type Time,
+  type Verb,
+} from "./operation.ts";
+import type { CallOptions } from "./options.ts";
+import type { Pool } from "./pool.ts";
+import { startSpan } from "./tracing.ts";
+import { exptimeOf, exptimeOfMs, ttlMs, type Ttl } from "./ttl.ts";
+
+type CommandVerb = Exclude<Verb, "get" | "gets">;
+
+/** Publishes a `CallEvent` for every call that settled; costs one property read while nobody listens. */
+const calls = channel("holdfast:cache:call");
+
+export interface DispatchSettings {
+  readonly pool: Pool;
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+  readonly onError: "throw" | "miss";
+  readonly keys: KeyPolicy;
+  readonly gutterTtlMs: number;
+}
+
+export class Dispatch implements Observer {
+  readonly pool: Pool;
+  readonly clock: Clock;
+  readonly events: EventEmitter<CacheEvents>;
+  readonly counts: CacheCounts = { hits: 0, misses: 0, calls: 0, errors: 0 };
+  readonly #settings: DispatchSettings;
+  #closed = false;
+
+  constructor(settings: DispatchSettings, events: EventEmitter<CacheEvents>) {
+    this.#settings = settings;
+    this.pool = settings.pool;
+    this.clock = settings.clock;
+    this.events = events;
+  }
+
+  /** The key on the wire. @throws UsageError CACHE_KEY_INVALID */
+  wireKey(key: Key): string {
+    return wireKey(key, this.#settings.keys);
+  }
+
+  lookup<T>(
+    verb: "get" | "gets",
+    key: Key,
+    codec: Codec<unknown>,
+    read: Read<T>,
+    options: CallOptions | undefined,
+  ): Promise<T | undefined> {
+    return new Promise((resolve, reject) => {
+      const wire = wireKey(key, this.#settings.keys);
+      const operation = new Lookup(verb, wire, this, this.time(options), codec, read, resolve, reject);
+      this.#submit(this.pool.route(wire), operation, options);
+    });
+  }
+
+  lookupMany<T, K extends Key>(
+    verb: "get" | "gets",
+    keys: Iterable<K>,
+    codec: Codec<unknown>,
+    read: Read<T>,
+    options: CallOptions | undefined,
+  ): Promise<Map<K, T>> {
+    return new Promise((resolve, reject) => {
+      const byWire = new Map<string, K>();
+      for (const key of keys) byWire.set(wireKey(key, this.#settings.keys), key);
+      const parts = Map.groupBy(byWire.keys(), (wire) => this.pool.route(wire));
+      const values = new Map<K, T>();
+      let open = parts.size;
+      let failure: HoldfastError | undefined;
+      const gathering: Gathering = {
+        found: (wire, value) => values.set(byWire.get(wire)!, value as T),
+        partDone: (error) => {
+          failure ??= error;
+          open -= 1;
+          if (open > 0) return;
+          if (failure) reject(failure);
+          else resolve(values);
+        },
+      };
+      if (open === 0) resolve(values);
+      const time = this.time(options);
+      for (const [member, part] of parts) {
+        this.#submit(member, new LookupMany(verb, part, this, time, codec, read, gathering), options);
+      }
+    });
+  }
+
+  /** @param fields what the command says, known once its server is: the gutter shortens times to live */
+  command<T>(
+    verb: CommandVerb,
+    key: Key,
+    options: CallOptions | undefined,
+    interpret: Interpret<T>,
+    missed: T,
+    fields: (member: Member | undefined) => CommandFields,
+  ): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const wire = wireKey(key, this.#settings.keys);
+      const member = this.pool.route(wire);
+      const operation = new Command(verb, wire, this, this.time(options), fields(member), interpret, missed, resolve, reject);
+      this.#submit(member, operation, options);
+    });
+  }
+
+  /** Asks every server; rejects with the first failure once all have settled. */
+  async everywhere<T>(
+    verb: CommandVerb,
+    words: string,
+    options: CallOptions | undefined,
+    interpret: () => Interpret<T>,
+    missed: T,
+  ): Promise<Map<string, T>> {
+    const time = this.time(options);
+    const { members } = this.pool;
+    const answers = await Promise.allSettled(
+      members.map(
+        (member) =>
+          new Promise<T>((resolve, reject) => {
+            this.#submit(member, new Command(verb, "", this, time, { words }, interpret(), missed, resolve, reject), options);
+          }),
+      ),
+    );
+    const results = new Map<string, T>();
+    answers.forEach((answer, index) => {
+      if (answer.status === "rejected") throw answer.reason;
+      results.set(members[index]!.server.name, answer.value);
+    });
+    return results;
+  }
+
+  /** memcached's exptime for an item on this server: the gutter's are short. @throws UsageError CACHE_TTL_INVALID */
+  exptime(member: Member | undefined, ttl: Ttl | undefined): number {
+    const wallMs = this.clock.wallMs();
+    return member?.gutter ? this.exptimeOfMs(member, ttlMs(ttl, wallMs)) : exptimeOf(ttl, wallMs);
+  }
+
+  /** The same for a life in milliseconds; Infinity: no end. */
+  exptimeOfMs(member: Member | undefined, lifeMs: number): number {
+    return exptimeOfMs(member?.gutter ? Math.min(this.#settings.gutterTtlMs, lifeMs) : lifeMs, this.clock.wallMs());
+  }
+
+  /** @throws UsageError UNIT_INVALID */
+  time(options: CallOptions | undefined): Time {
+    const startedMs = this.clock.now();
+    const timeout = options?.timeout;
+    return {
+      startedMs,
+      deadlineMs: startedMs + (timeout === undefined ? this.#settings.timeoutMs : durationMs(timeout, "timeout")),
+    };
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.pool.close(closed());
+  }
+
+  failed(operation: Operation, error: HoldfastError): boolean {
+    this.counts.errors += 1;
+    if (this.events.listenerCount("failed") > 0) {
+      this.events.emit("failed", { verb: operation.verb, key: operation.key, server: operation.server, error });
+    }
+    operation.span?.failed(error);
+    return this.#settings.onError === "miss" && error.code !== "ABORTED";
+  }
+
+  settled(operation: Operation): void {
+    const { counts } = this;
+    counts.calls += 1;
+    counts.hits += operation.hits;
+    counts.misses += operation.misses;
+    if (calls.hasSubscribers) calls.publish(eventOf(operation, this.clock.now()));
+    operation.span?.ended(operation);
+  }
+
+  #submit(member: Member | undefined, operation: Operation, options: CallOptions | undefined): void {
+    operation.span = startSpan(operation);
+    if (options?.signal) watch(options.signal, operation);
+    if (operation.settled) return;
+    if (this.#closed) operation.fail(closed());
+    else if (member) member.submit(operation);
+    else operation.missed();
+  }
+}
+
+function eventOf(operation: Operation, nowMs: number): CallEvent {
+  const { verb, key, server, outcome, hits, misses } = operation;
+  return { verb, key, server, outcome, hits, misses, durationMs: nowMs - operation.startedMs };
+}
+
+function watch(signal: AbortSignal, operation: Operation): void {
+  const abort = (): void => operation.fail(new OperationError("ABORTED", "The call was aborted", { cause: signal.reason }));
+  if (signal.aborted) {
+    abort();
+    return;
+  }
+  signal.addEventListener("abort", abort, { once: true });
+  operation.release = () => signal.removeEventListener("abort", abort);
+}
+
+function closed(): OperationError {
+  return new OperationError("CLOSED", "The cache client was closed");
+}

@@ -1,0 +1,170 @@
+/**
+ * ● When the store's bounded steps run: the maintainer of the queues, the crawler, the page mover with its planner. One timer each,
+ * set only while there is something to do; the lock is taken per step, so that requests go on in between.
+ */
+import type { Cancel, Clock } from "../core/clock.ts";
+import { ReplyBuffer } from "../memcache/reply-buffer.ts";
+import { Automover } from "./automover.ts";
+import type { Connection } from "./connection.ts";
+import { BLOCK_SECONDS, CrawlPlan, Crawler, queuesNamed } from "./crawler.ts";
+import type { Lock } from "./lock.ts";
+import { Maintainer } from "./maintainer.ts";
+import { GLOBAL } from "./memory.ts";
+import { PageMover, REASSIGN } from "./mover.ts";
+import type { CrawlKind } from "./session.ts";
+import { TUNE } from "./settings.ts";
+import type { Store } from "./store.ts";
+
+/** 1000: what memcached's crawler looks at between two sleeps; about 0.3 ms. */
+const CRAWL_ITEMS_PER_STEP = 1000;
+/** Between two steps of one task others get their turn; memcached sleeps 0.1 ms. */
+const STEP_PAUSE_MS = 1;
+/** A page with held items is tried again after this; memcached waits up to 5 ms. */
+const BUSY_PAUSE_MS = 2;
+const SECOND_MS = 1000;
+
+export class Maintenance {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #lock: Lock | undefined;
+  readonly #maintainer: Maintainer;
+  readonly #crawler: Crawler;
+  readonly #plan: CrawlPlan;
+  readonly #mover: PageMover;
+  readonly #automover: Automover;
+  readonly #timers = new Map<string, Cancel>();
+  readonly #dumpBuffer = new ReplyBuffer();
+  #reader: Connection | undefined;
+  #plannedSecond = -1;
+
+  constructor(store: Store, clock: Clock, lock: Lock | undefined) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#lock = lock;
+    this.#maintainer = new Maintainer(store.items);
+    this.#crawler = new Crawler(store.items);
+    this.#plan = new CrawlPlan(store.items, this.#crawler);
+    this.#mover = new PageMover(store.items);
+    this.#automover = new Automover(store.items);
+  }
+
+  /** Starts what runs by itself: in one thread only. */
+  start(): void {
+    if (this.#tune(TUNE.maintainer) !== 0) this.#maintain();
+    if (this.#store.memory.settings.slabReassign) this.#planMoves();
+  }
+
+  stop(): void {
+    for (const cancel of this.#timers.values()) cancel();
+    this.#timers.clear();
+  }
+
+  /** `slabs reassign` */
+  reassign(source: number, target: number): string {
+    const answer = this.#mover.start(source, target, true);
+    if (answer === REASSIGN.ok) this.#after("move", 0, () => this.#move());
+    return answer;
+  }
+
+  /** `lru_crawler crawl`, `metadump`, `mgdump`: the refusal, or undefined once it runs. */
+  crawl(kind: CrawlKind, classes: string, reader: Connection): string | undefined {
+    const { globals } = this.#store.memory;
+    const hash = classes === "hash";
+    const queues = hash ? [] : queuesNamed(classes);
+    if (queues === undefined) return "BADCLASS invalid class id";
+    if (globals[GLOBAL.crawlerRunning] !== 0) {
+      globals[GLOBAL.crawlBlockedUntil] = this.#store.now + BLOCK_SECONDS;
+      return "BUSY currently processing crawler request";
+    }
+    if (kind === "expired") {
+      if (hash) return "ERROR an unknown error happened";
+      if (queues.length === 0) return "NOTSTARTED no items to crawl";
+      this.#crawler.start(queues, this.#tune(TUNE.crawlerToCrawl));
+    } else {
+      const dump = { kind, out: this.#dumpBuffer };
+      if (!hash && queues.length === 0) return "NOTSTARTED no items to crawl";
+      this.#reader = reader;
+      reader.hold();
+      if (hash) this.#crawler.startHash(dump);
+      else this.#crawler.start(queues, -1, dump);
+    }
+    this.#after("crawl", 0, () => this.#crawl());
+    return undefined;
+  }
+
+  #maintain(): void {
+    const nextMs = this.#locked(() => this.#maintainer.step(this.#clock.now()));
+    if (this.#tune(TUNE.crawlerEnabled) !== 0) this.#planCrawl();
+    this.#at("maintain", nextMs, () => this.#maintain());
+  }
+
+  #planCrawl(): void {
+    const { globals } = this.#store.memory;
+    const { now } = this.#store;
+    if (this.#plannedSecond === now) return;
+    this.#plannedSecond = now;
+    if (globals[GLOBAL.crawlerRunning] !== 0 || globals[GLOBAL.crawlBlockedUntil]! > now) return;
+    const { queues, limit } = this.#plan.due();
+    if (queues.length === 0) return;
+    this.#locked(() => this.#crawler.start(queues, limit));
+    this.#after("crawl", 0, () => this.#crawl());
+  }
+
+  #crawl(): void {
+    const reader = this.#reader;
+    if (reader?.closed) {
+      this.#locked(() => this.#crawler.abort());
+      this.#endDump();
+      return;
+    }
+    const done = this.#locked(() => this.#crawler.step(CRAWL_ITEMS_PER_STEP));
+    let flowing = true;
+    if (reader && this.#dumpBuffer.length > 0) flowing = reader.send(this.#dumpBuffer.take());
+    if (done) this.#endDump();
+    else if (flowing) this.#after("crawl", STEP_PAUSE_MS, () => this.#crawl());
+    else reader!.onceDrained(() => this.#after("crawl", 0, () => this.#crawl()));
+  }
+
+  #endDump(): void {
+    this.#reader?.release();
+    this.#reader = undefined;
+  }
+
+  #move(): void {
+    const flowing = this.#locked(() => this.#mover.step());
+    if (this.#mover.running) this.#after("move", flowing ? STEP_PAUSE_MS : BUSY_PAUSE_MS, () => this.#move());
+  }
+
+  #planMoves(): void {
+    this.#after("plan", SECOND_MS, () => this.#planMoves());
+    const { items } = this.#store;
+    if (this.#tune(TUNE.automove) === 0 || this.#mover.running) return;
+    const starved = items.starvedClass;
+    items.starvedClass = 0;
+    const move = starved === 0 ? this.#automover.decide() : { source: -1, target: starved };
+    if (!move) return;
+    if (this.#mover.start(move.source, move.target, starved !== 0) === REASSIGN.ok) this.#after("move", 0, () => this.#move());
+  }
+
+  #tune(place: number): number {
+    return this.#store.memory.tune[place]!;
+  }
+
+  #after(name: string, ms: number, run: () => void): void {
+    this.#at(name, this.#clock.now() + ms, run);
+  }
+
+  #at(name: string, deadlineMs: number, run: () => void): void {
+    this.#timers.get(name)?.();
+    this.#timers.set(name, this.#clock.at(deadlineMs, run));
+  }
+
+  #locked<T>(run: () => T): T {
+    this.#lock?.acquire();
+    try {
+      return run();
+    } finally {
+      this.#lock?.release();
+    }
+  }
+}
