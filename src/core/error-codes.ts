@@ -91,6 +91,8 @@ export const ERROR_CODES = {
   WIRE_CAPTURE_UNREADABLE: "The bytes are no pcap or pcapng capture, or a broken one; what came before is shown",
   WIRE_CAPTURE_FAILED: "Packets cannot be captured here; the message says why and what is shown instead",
   // dashboard
+  DASHBOARD_TOKEN_REQUIRED: "On another address than loopback the dashboard needs a token of at least 16 characters",
+  DASHBOARD_LISTEN_FAILED: "The dashboard cannot listen at its address; give --dashboard another one, or off",
 } as const satisfies Record<string, string>;
 
 /** A stable code of `HoldfastError.code`. */

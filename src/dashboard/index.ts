@@ -1,0 +1,3 @@
+/** ● The dashboard's door. */
+export { Dashboard } from "./dashboard.ts";
+export type { DashboardOptions } from "./dashboard.ts";

@@ -1,0 +1,88 @@
+/**
+ * ○ What the dashboard reads of the parts: the little of their `stats()` that it shows. CacheServer, Broker and the link servers fit;
+ * so does anything else that counts the same.
+ */
+
+export interface CachePart {
+  readonly address: string;
+  stats(): CacheNumbers;
+}
+
+export interface CacheNumbers {
+  readonly items: number;
+  readonly bytes: number;
+  readonly limitBytes: number;
+  readonly gets: number;
+  readonly hits: number;
+  readonly misses: number;
+  readonly sets: number;
+  readonly deletes: number;
+  readonly evictions: number;
+  readonly expired: number;
+  readonly connections: number;
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+}
+
+export interface QueuePart {
+  readonly address: string;
+  stats(): BrokerNumbers;
+}
+
+export interface BrokerNumbers {
+  readonly tasks: number;
+  readonly bytes: number;
+  readonly bytesMax: number;
+  readonly peers: number;
+  /** What keeps the store from writing, in words. */
+  readonly storeTrouble: string | undefined;
+  readonly queues: readonly QueueNumbers[];
+}
+
+export type TaskStates = Readonly<Record<"delayed" | "ready" | "leased" | "failed" | "done" | "dead" | "cancelled", number>>;
+
+export interface QueueNumbers {
+  readonly name: string;
+  readonly states: TaskStates;
+  readonly bytes: number;
+  readonly consumers: number;
+  readonly slots: number;
+  readonly added: number;
+  readonly finished: number;
+  readonly failures: number;
+  readonly settings: { readonly paused?: boolean | undefined };
+}
+
+export interface LinkPart {
+  readonly address: string;
+  stats(): LinkNumbers;
+}
+
+export interface LinkNumbers {
+  readonly accepted: number;
+  readonly open: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly ended: Readonly<Partial<Record<string, number>>>;
+  readonly connections: readonly ConnectionNumbers[];
+}
+
+export interface ConnectionNumbers {
+  readonly id: number;
+  readonly peer: string;
+  readonly local: string;
+  readonly sinceMs: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly keepAlive:
+    | { readonly on: boolean; readonly idleMs: number; readonly intervalMs: number; readonly count: number }
+    | undefined;
+  readonly nextProbeInMs: number | undefined;
+  readonly probesUnanswered: number | undefined;
+}
+
+export interface Parts {
+  readonly cache?: CachePart;
+  readonly queue?: QueuePart;
+  readonly link?: LinkPart;
+}

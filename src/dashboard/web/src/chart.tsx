@@ -1,0 +1,102 @@
+/** ● A chart of the last minutes: uPlot on a canvas, with its newest values in words for those who cannot see it. */
+import { useEffect, useRef } from "preact/hooks";
+import uPlot from "uplot";
+import { colour, onThemeChange } from "./theme.ts";
+
+export interface Line {
+  readonly label: string;
+  readonly values: readonly (number | null)[];
+  /** Name of a colour in the style sheet. */
+  readonly colour: string;
+}
+
+interface ChartProps {
+  readonly title: string;
+  /** Seconds since 1970. */
+  readonly time: readonly (number | null)[];
+  readonly lines: readonly Line[];
+  /** How a value is written on the axis and in words. */
+  readonly show: (value: number) => string;
+  readonly max?: number;
+}
+
+const HEIGHT = 140;
+
+export function Chart({ title, time, lines, show, max }: ChartProps) {
+  const host = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot>(undefined);
+  const data = [time, ...lines.map(({ values }) => values)] as uPlot.AlignedData;
+
+  useEffect(() => {
+    const element = host.current!;
+    const draw = (): void => {
+      plot.current?.destroy();
+      plot.current = new uPlot(
+        optionsFor({ width: element.clientWidth, lines, show, ...(max !== undefined && { max }) }),
+        data,
+        element,
+      );
+    };
+    draw();
+    const resized = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height: HEIGHT }));
+    resized.observe(element);
+    const stop = onThemeChange(draw);
+    return () => {
+      stop();
+      resized.disconnect();
+      plot.current?.destroy();
+      plot.current = undefined;
+    };
+    // oxlint-disable-next-line
+  }, [title]);
+  useEffect(() => plot.current?.setData(data));
+
+  const words = lines.map(({ label, values }) => `${label} ${showLatest(values, show)}`);
+  return (
+    <figure class="chart">
+      <figcaption>
+        <span>{title}</span>
+        <span class="legend">
+          {lines.map(({ label, values, colour: name }) => (
+            <span key={label}>
+              <i class={`swatch ${name}`} aria-hidden="true" />
+              {label} <b>{showLatest(values, show)}</b>
+            </span>
+          ))}
+        </span>
+      </figcaption>
+      <div ref={host} role="img" aria-label={`${title}, now: ${words.join(", ")}`} />
+    </figure>
+  );
+}
+
+function showLatest(values: readonly (number | null)[], show: (value: number) => string): string {
+  const latest = values.findLast((value) => value !== null);
+  return latest === undefined || latest === null ? "–" : show(latest);
+}
+
+function optionsFor({
+  width,
+  lines,
+  show,
+  max,
+}: Pick<ChartProps, "lines" | "show" | "max"> & { width: number }): uPlot.Options {
+  const axis: uPlot.Axis = {
+    stroke: colour("dim"),
+    grid: { stroke: colour("line"), width: 1 },
+    ticks: { show: false },
+    font: "11px system-ui",
+  };
+  return {
+    width,
+    height: HEIGHT,
+    legend: { show: false },
+    cursor: { drag: { x: false, y: false } },
+    scales: { y: { range: (_plot, _low, high) => [0, max ?? Math.max(1, high * 1.1)] } },
+    axes: [axis, { ...axis, size: 56, values: (_plot, values) => values.map(show) }],
+    series: [
+      {},
+      ...lines.map(({ label, colour: name }) => ({ label, stroke: colour(name), width: 1.5, points: { show: false } })),
+    ],
+  };
+}

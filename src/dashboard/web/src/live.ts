@@ -1,0 +1,81 @@
+/** ● The page's memory: the newest snapshot, the last minutes for the charts, and whether the server is there. Filled by one stream. */
+import { useEffect, useState } from "preact/hooks";
+import { History } from "../../history.ts";
+import type { Columns } from "../../history.ts";
+import type { Snapshot } from "../../snapshot.ts";
+
+export interface Live {
+  readonly connected: boolean;
+  readonly snapshot: Snapshot | undefined;
+  readonly columns: Columns | undefined;
+}
+
+const RETRY_MS = 2000;
+
+let state: Live = { connected: false, snapshot: undefined, columns: undefined };
+let token = "";
+let history = new History();
+const listeners = new Set<() => void>();
+
+/** The page's state, drawn again whenever it changes. */
+export function useLive(): Live {
+  const [, redraw] = useState({});
+  useEffect(() => {
+    const listener = (): void => redraw({});
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
+  }, []);
+  return state;
+}
+
+/** Begins to listen, and begins again whenever the server went away. */
+export async function startLive(): Promise<void> {
+  try {
+    const hello = await fetch("/api/hello");
+    if (!hello.ok) throw new Error(await hello.text());
+    const { token: given, columns, snapshot } = (await hello.json()) as { token: string; columns: Columns; snapshot: Snapshot };
+    token = given;
+    history = new History(columns);
+    change({ connected: true, columns, snapshot });
+    follow();
+  } catch {
+    change({ connected: false });
+    setTimeout(() => void startLive(), RETRY_MS);
+  }
+}
+
+function follow(): void {
+  const source = new EventSource("/api/live");
+  source.addEventListener("snapshot", (event) => {
+    const snapshot = JSON.parse(event.data as string) as Snapshot;
+    history.add(snapshot);
+    change({ connected: true, snapshot, columns: history.columns() });
+  });
+  source.addEventListener("error", () => {
+    source.close();
+    change({ connected: false });
+    setTimeout(() => void startLive(), RETRY_MS);
+  });
+}
+
+function change(part: Partial<Live>): void {
+  state = { ...state, ...part };
+  for (const listener of listeners) listener();
+}
+
+/** Asks the server to do something; the answer's data, or its sentence as an error. */
+export async function act<T>(path: string, body: unknown = {}): Promise<T> {
+  const headers = { "Content-Type": "application/json", "X-Holdfast-Token": token };
+  const response = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
+  const answer = (await response.json()) as T & { error?: string };
+  if (!response.ok) throw new Error(answer.error ?? `The server answered ${response.status}`);
+  return answer;
+}
+
+/** Reads something of the server. */
+export async function read<T>(path: string): Promise<T> {
+  const response = await fetch(path);
+  const answer = (await response.json()) as T & { error?: string };
+  if (!response.ok) throw new Error(answer.error ?? `The server answered ${response.status}`);
+  return answer;
+}
