@@ -7,7 +7,7 @@ import { isLoopback, parseAddress, showAddress } from "../core/address.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Clock } from "../core/clock.ts";
 import { OperationError, UsageError, codeOf, messageOf } from "../core/errors.ts";
-import { CLOSE_MS_MAX, LISTEN_DEFAULT, TOKEN_BYTES } from "./limits.ts";
+import { CLOSE_MS_MAX, LISTEN_DEFAULT, SWEEP_MS, TOKEN_BYTES } from "./limits.ts";
 import { metricsOf } from "./metrics.ts";
 import type { Parts } from "./parts.ts";
 import { routesOf } from "./routes.ts";
@@ -105,9 +105,11 @@ export class Dashboard {
     this.#streams.close();
     if (!this.#server.listening) return;
     const stopped = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    this.#server.closeIdleConnections();
+    // A browser keeps its connection open after a stream has ended on it: it is idle a moment later, not now.
+    const sweep = setInterval(() => this.#server.closeIdleConnections(), SWEEP_MS);
     const timer = setTimeout(() => this.#server.closeAllConnections(), CLOSE_MS_MAX);
     await stopped;
+    clearInterval(sweep);
     clearTimeout(timer);
   }
 }

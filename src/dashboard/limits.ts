@@ -26,3 +26,6 @@ export const TOKEN_BYTES = 32;
 
 /** 5 s for requests under way when the dashboard closes; streams are ended at once. */
 export const CLOSE_MS_MAX = 5000;
+
+/** 20 ms between two looks for connections that have become idle while the dashboard closes. */
+export const SWEEP_MS = 20;

@@ -1,0 +1,188 @@
+/** The dashboard's HTTP side: who may ask, what it answers, and that it bounds what it keeps. */
+import assert from "node:assert/strict";
+import { get, request } from "node:http";
+import type { IncomingMessage } from "node:http";
+import { after, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Dashboard } from "../../src/dashboard/index.ts";
+import { Streams } from "../../src/dashboard/streams.ts";
+import type { DashboardOptions } from "../../src/dashboard/index.ts";
+
+const opened: Dashboard[] = [];
+after(() => Promise.all(opened.map((dashboard) => dashboard.close())));
+
+async function start(options: DashboardOptions = {}): Promise<Dashboard> {
+  const dashboard = new Dashboard({ listen: "127.0.0.1:0", ...options });
+  await dashboard.listen();
+  opened.push(dashboard);
+  return dashboard;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: IncomingMessage["headers"];
+  readonly body: string;
+}
+
+/** A request with headers that `fetch` would not let through. */
+function ask(
+  dashboard: Dashboard,
+  path: string,
+  { method = "GET", headers = {} }: { method?: string; headers?: Record<string, string> } = {},
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const [host, port] = dashboard.address.split(/:(?=\d+$)/) as [string, string];
+    const sent = request({ host, port, path, method, headers }, (response) => {
+      let body = "";
+      response.setEncoding("utf8").on("data", (text: string) => (body += text));
+      response.on("end", () => resolve({ status: response.statusCode!, headers: response.headers, body }));
+    });
+    sent.on("error", reject).end();
+  });
+}
+
+const cache = {
+  address: "127.0.0.1:11211",
+  stats: () => ({
+    items: 3,
+    bytes: 300,
+    limitBytes: 1000,
+    gets: 10,
+    hits: 7,
+    misses: 3,
+    sets: 4,
+    deletes: 1,
+    evictions: 0,
+    expired: 0,
+    connections: 2,
+    bytesRead: 100,
+    bytesWritten: 200,
+  }),
+};
+
+test("it listens on loopback unless told otherwise, and elsewhere only with a token", () => {
+  assert.throws(() => new Dashboard({ listen: "0.0.0.0:0" }), { code: "DASHBOARD_TOKEN_REQUIRED" });
+  assert.throws(() => new Dashboard({ listen: "192.0.2.7:8280" }), { code: "DASHBOARD_TOKEN_REQUIRED" });
+  assert.throws(() => new Dashboard({ listen: "0.0.0.0:0", token: "short" }), { code: "DASHBOARD_TOKEN_REQUIRED" });
+  assert.doesNotThrow(() => new Dashboard({ listen: "0.0.0.0:0", token: "a token of some length" }));
+});
+
+test("a name that DNS was rebound to is refused", async () => {
+  const dashboard = await start();
+  const { port } = new URL(`http://${dashboard.address}`);
+  for (const host of ["evil.example", `evil.example:${port}`, "127.0.0.1", `127.0.0.1:1`]) {
+    assert.equal((await ask(dashboard, "/api/hello", { headers: { host } })).status, 421, host);
+  }
+  for (const host of [`127.0.0.1:${port}`, `localhost:${port}`, `[::1]:${port}`]) {
+    assert.equal((await ask(dashboard, "/api/hello", { headers: { host } })).status, 200, host);
+  }
+});
+
+test("every answer forbids inline scripts, framing and sharing across origins", async () => {
+  const dashboard = await start();
+  for (const path of ["/", "/api/hello", "/metrics", "/nowhere"]) {
+    const { headers } = await ask(dashboard, path);
+    const policy = String(headers["content-security-policy"]);
+    assert.match(policy, /default-src 'none'/, path);
+    assert.doesNotMatch(policy, /unsafe-inline|unsafe-eval|\*/, path);
+    assert.match(policy, /frame-ancestors 'none'/, path);
+    assert.equal(headers["access-control-allow-origin"], undefined, path);
+    assert.equal(headers["x-content-type-options"], "nosniff", path);
+  }
+});
+
+test("an action needs the page's token and the page's origin", async () => {
+  const dashboard = await start();
+  const { token } = JSON.parse((await ask(dashboard, "/api/hello")).body) as { token: string };
+  const act = async (headers: Record<string, string>): Promise<number> =>
+    (await ask(dashboard, "/api/nothing-of-that-name", { method: "POST", headers })).status;
+  assert.equal(await act({}), 403);
+  assert.equal(await act({ "x-holdfast-token": "guessed" }), 403);
+  assert.equal(await act({ "x-holdfast-token": token, origin: "http://evil.example" }), 403);
+  assert.equal(await act({ "x-holdfast-token": token, "sec-fetch-site": "cross-site" }), 403);
+  assert.equal(await act({ "x-holdfast-token": token, origin: `http://${dashboard.address}` }), 404);
+});
+
+test("with a dashboard token nothing but /health and /ready is answered without it", async () => {
+  const token = "correct horse battery staple";
+  const dashboard = await start({ token, cache });
+  for (const path of ["/", "/api/hello", "/api/live", "/metrics"]) assert.equal((await ask(dashboard, path)).status, 401, path);
+  for (const path of ["/health", "/ready"]) assert.equal((await ask(dashboard, path)).status, 200, path);
+  assert.equal((await ask(dashboard, "/metrics", { headers: { authorization: `Bearer ${token}` } })).status, 200);
+  const login = await ask(dashboard, `/?token=${encodeURIComponent(token)}`);
+  assert.equal(login.status, 303);
+  const cookie = String(login.headers["set-cookie"]);
+  assert.match(cookie, /HttpOnly; SameSite=Strict/);
+  assert.equal((await ask(dashboard, "/api/hello", { headers: { cookie: cookie.split(";")[0]! } })).status, 200);
+  assert.equal((await ask(dashboard, "/?token=wrong")).status, 401);
+});
+
+test("/metrics tells stable names with the parts' numbers", async () => {
+  const dashboard = await start({ cache });
+  const { body, headers } = await ask(dashboard, "/metrics");
+  assert.match(String(headers["content-type"]), /^text\/plain/);
+  const values = new Map(
+    body
+      .split("\n")
+      .filter((line) => line && !line.startsWith("#"))
+      .map((line) => line.split(" ") as [string, string]),
+  );
+  assert.equal(values.get("holdfast_cache_items"), "3");
+  assert.equal(values.get("holdfast_cache_hits_total"), "7");
+  assert.equal(values.get("holdfast_cache_limit_bytes"), "1000");
+  assert.ok(values.has("holdfast_process_resident_memory_bytes"));
+  assert.equal(
+    new Map((await ask(dashboard, "/metrics")).body.split("\n").map((line) => line.split(" ") as [string, string])).get(
+      "holdfast_cache_hits_total",
+    ),
+    "7",
+  );
+});
+
+test("the stream begins with the numbers of now and goes on once a second", async () => {
+  const dashboard = await start({ cache });
+  const text = await new Promise<string>((resolve) => {
+    get(`http://${dashboard.address}/api/live`, (response) => {
+      let all = "";
+      response.setEncoding("utf8").on("data", (part: string) => {
+        all += part;
+        if (all.split("event: snapshot").length > 2) {
+          response.destroy();
+          resolve(all);
+        }
+      });
+    });
+  });
+  const first = JSON.parse(/data: (.*)\n/.exec(text)![1]!) as { cache: { items: number } };
+  assert.equal(first.cache.items, 3);
+});
+
+test("a page that stops reading misses what it could not take, and gets the newest when it reads again", async () => {
+  const streams = new Streams();
+  const reader = streams.open("snapshot", { number: 0 }).getReader();
+  for (let number = 1; number <= 1000; number += 1) streams.send("snapshot", { number });
+  const read = async (): Promise<string> => Buffer.from((await reader.read()).value!).toString();
+  assert.match(await read(), /"number":0}/);
+  assert.match(await read(), /"number":1000}/);
+  streams.send("snapshot", { number: 1001 });
+  assert.match(await read(), /"number":1001}/);
+  await reader.cancel();
+  assert.equal(streams.size, 0);
+});
+
+test("closing ends open streams at once and can be asked for twice", async () => {
+  const dashboard = await start({ cache });
+  const ended = new Promise<void>((resolve) => {
+    get(`http://${dashboard.address}/api/live`, (response) => response.resume().on("end", resolve));
+  });
+  await sleep(100);
+  const began = performance.now();
+  await Promise.all([dashboard.close(), dashboard.close(), ended]);
+  assert.ok(performance.now() - began < 2000);
+});
+
+test("a port that is taken is refused with a sentence", async () => {
+  const first = await start();
+  const second = new Dashboard({ listen: first.address });
+  await assert.rejects(second.listen(), { code: "DASHBOARD_LISTEN_FAILED", message: /taken by another program/ });
+});
