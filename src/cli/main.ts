@@ -8,6 +8,8 @@ const COMMANDS: readonly CommandEntry[] = [
   { name: "listen", summary: "long-term connections: print what comes", load: () => import("./listen.ts") },
   { name: "connect", summary: "a long-term connection: send the lines of stdin", load: () => import("./connect.ts") },
   { name: "cache", summary: "run the cache server alone, with memcached's flags", load: () => import("./cache.ts") },
+  { name: "queue", summary: "the work queue: run its broker, submit, inspect and mend", load: () => import("./queue.ts") },
+  { name: "work", summary: "work on a queue by running a command for each task", load: () => import("./work.ts") },
   { name: "wire", summary: "show packets, decoded and named", load: () => import("./wire.ts") },
 ];
 

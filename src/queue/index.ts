@@ -1,2 +1,9 @@
-/** ● The door `holdfast/queue`. */
-export {};
+/** ● The door `holdfast/queue`: the broker, queues, workers. */
+export { Broker, type BrokerOptions, type BrokerSecurity, type BrokerStats } from "./broker.ts";
+export { QueueClient, type ClientOptions } from "./client.ts";
+export type { ClientSecurity } from "./connection.ts";
+export { bytesCodec, type Codec, jsonCodec } from "./payload.ts";
+export { type AddOptions, Queue, queue, type QueueOptions, Task, type WaitFor } from "./queue.ts";
+export type { SyncMode } from "./sqlite-store.ts";
+export type { QueueSettings } from "./task-queue.ts";
+export { GiveUp, type Handler, type TaskContext, Worker, worker, type WorkerOptions } from "./worker.ts";

@@ -1,0 +1,67 @@
+/** ● `holdfast queue add` and `holdfast queue call`: a body from the command line or stdin, ids and results to stdout. */
+import { buffer } from "node:stream/consumers";
+import { bytesCodec, queue } from "../queue/index.ts";
+import { flags, parse } from "./flags.ts";
+import { type ClientFlags, clientFlags, readSubmitFlags, type SubmitFlags, submitFlags, withClient } from "./queue-flags.ts";
+
+interface AddFlags extends ClientFlags, SubmitFlags {
+  readonly lines?: boolean;
+}
+
+/** Lines of stdin that go in one submission: one commit for each thousand. */
+const LINES_AT_ONCE = 1000;
+
+export async function add(argv: readonly string[]): Promise<number> {
+  const command = clientFlags(submitFlags(flags("queue add", "Submits a task and prints its id once it is on disk")))
+    .argument("<queue>", "the queue's name")
+    .argument("[body]", "the body; '-' or nothing: stdin")
+    .option("--lines", "every line of stdin is a task");
+  if (!(await parse(command, argv))) return 0;
+  const options = command.opts<AddFlags>();
+  const [name, body] = command.processedArgs as [string, string | undefined];
+  return withClient(options, async (client) => {
+    const tasks = queue<Uint8Array>(name, { client, codec: bytesCodec });
+    const wanted = { ...readSubmitFlags(options), timeout: options.timeout };
+    const print = (ids: readonly string[]): void => {
+      for (const id of ids) process.stdout.write(options.json ? `${JSON.stringify({ id })}\n` : `${id}\n`);
+    };
+    const bodies = options.lines ? splitLines(await buffer(process.stdin)) : [await readBody(body)];
+    for (let at = 0; at < bodies.length; at += LINES_AT_ONCE) {
+      print((await tasks.addMany(bodies.slice(at, at + LINES_AT_ONCE), wanted)).map(({ id }) => id));
+    }
+    return 0;
+  });
+}
+
+export async function call(argv: readonly string[]): Promise<number> {
+  const command = clientFlags(submitFlags(flags("queue call", "Submits a task, waits for its result and prints it")), {
+    timeout: "10m",
+  })
+    .argument("<queue>", "the queue's name")
+    .argument("[body]", "the body; '-' or nothing: stdin");
+  if (!(await parse(command, argv))) return 0;
+  const options = command.opts<AddFlags>();
+  const [name, body] = command.processedArgs as [string, string | undefined];
+  return withClient(options, async (client) => {
+    const tasks = queue<Uint8Array, Uint8Array>(name, { client, codec: bytesCodec });
+    const result = await tasks.call(await readBody(body), { ...readSubmitFlags(options), timeout: options.timeout });
+    if (options.json) process.stdout.write(`${JSON.stringify({ result: Buffer.from(result).toString() })}\n`);
+    else process.stdout.write(result);
+    return 0;
+  });
+}
+
+async function readBody(body: string | undefined): Promise<Uint8Array> {
+  return body === undefined || body === "-" ? buffer(process.stdin) : Buffer.from(body);
+}
+
+function splitLines(text: Buffer): Buffer[] {
+  const lines: Buffer[] = [];
+  let start = 0;
+  for (let lf = text.indexOf(10); lf >= 0; lf = text.indexOf(10, start)) {
+    lines.push(text.subarray(start, lf));
+    start = lf + 1;
+  }
+  if (start < text.length) lines.push(text.subarray(start));
+  return lines;
+}

@@ -1,0 +1,453 @@
+/**
+ * ○ The broker's own protocol on one connection (docs/queue-protocol.md). A connection may be producer, watcher and worker at
+ * once. What it may not be is silent about a request: each gets its answer, or the connection ends.
+ */
+import { Buffer } from "node:buffer";
+import { HoldfastError, OperationError, ProtocolError } from "../core/errors.ts";
+import type { Consumer, Delivery } from "./consumers.ts";
+import type { CronTable } from "./cron.ts";
+import type { Desk, LeaseRef, SubmissionAnswer } from "./desk.ts";
+import type { Dialect, Wire } from "./dialect.ts";
+import { type InspectContext, list, purge, show } from "./dialect-own-inspect.ts";
+import { HEARTBEATS_MISSED_MAX, OPTIONS_BYTES_MAX, SLOTS_MAX } from "./limits.ts";
+import { readKey, readSpec, SPEC_DEFAULT, type TaskOptions, type TaskSpec } from "./profile.ts";
+import {
+  EMPTY_FRAME,
+  type Frames,
+  type IdText,
+  PROTOCOL,
+  readLease,
+  readNumber,
+  readObject,
+  REQUEST_BYTES_MAX,
+  VERB,
+  type VerbIn,
+  type VerbOut,
+  verbOf,
+  writeLease,
+} from "./protocol.ts";
+import type { Outcome, Watcher } from "./watchers.ts";
+
+export interface OwnDialectOptions {
+  readonly desk: Desk;
+  readonly ids: IdText;
+  readonly cron: CronTable;
+  /** The peer is a REQ: exactly one answer to each request, and no work. */
+  readonly oneAnswer: boolean;
+  /** Requests that the peer has open count against this. */
+  readonly openMax: number;
+}
+
+interface Watch extends Watcher {
+  readonly key: string;
+  readonly open: Set<number>;
+}
+
+const NOT_FOR_REQ: ReadonlySet<string> = new Set("WORK DONE FAIL RETURN PROGRESS PARTIAL HOLD BYE UNWATCH".split(" "));
+
+export class OwnDialect implements Dialect {
+  readonly #options: OwnDialectOptions;
+  readonly #desk: Desk;
+  readonly #ids: IdText;
+  readonly #wire: Wire;
+  readonly #consumers = new Map<string, Consumer>();
+  readonly #watches = new Map<string, Watch>();
+  #kept: Buffer[] = [];
+  #heartbeatMs = 0;
+  #heardMs: number | undefined;
+  #lastOptions: { readonly frame: Buffer; readonly spec: TaskSpec } | undefined;
+
+  constructor(wire: Wire, options: OwnDialectOptions) {
+    this.#wire = wire;
+    this.#options = options;
+    this.#desk = options.desk;
+    this.#ids = options.ids;
+  }
+
+  receive(frames: Frames): void {
+    this.#heardMs = undefined;
+    const verb = verbOf(frames[1]);
+    try {
+      const handle = verb && HANDLERS[verb as VerbIn];
+      if (!handle || (this.#options.oneAnswer && NOT_FOR_REQ.has(verb))) {
+        throw new ProtocolError("QUEUE_PROTOCOL", `Cannot use ${show8(frames[1])} on this kind of connection`);
+      }
+      handle(this, frames);
+    } catch (error) {
+      if (!(error instanceof HoldfastError) || error.code === "ASSERTION_FAILED") throw error;
+      this.#refuse(frames[2] ?? EMPTY_FRAME, error);
+    }
+  }
+
+  gone(): void {
+    this.#leaveAll(true);
+    for (const watch of this.#watches.values()) this.#drop(watch);
+    this.#watches.clear();
+  }
+
+  tick(nowMs: number): void {
+    if (this.#heartbeatMs === 0) return;
+    this.#heardMs ??= nowMs;
+    if (nowMs - this.#heardMs <= this.#heartbeatMs * HEARTBEATS_MISSED_MAX) return;
+    this.#leaveAll(true);
+    this.#wire.close(`no heartbeat for ${HEARTBEATS_MISSED_MAX} x ${this.#heartbeatMs} ms`);
+  }
+
+  // ---- anyone
+
+  hello(frames: Frames): void {
+    const about = { broker: this.#ids.broker, version: 1, load: this.#desk.load };
+    this.#say("WELCOME", request(frames), json(about));
+  }
+
+  beat(): void {
+    this.#say("BEAT");
+  }
+
+  bye(): void {
+    this.#leaveAll(false);
+  }
+
+  // ---- producers and watchers
+
+  add(frames: Frames): void {
+    const [, , , queue, options, ...bodies] = frames;
+    const rid = request(frames);
+    const answer: SubmissionAnswer = {
+      added: (ids) => this.#wire.send([PROTOCOL, VERB.ADDED, rid, ...ids.map((id) => this.#ids.write(id))]),
+      refused: (error) => this.#refuse(rid, error),
+    };
+    this.#desk.add({ queue: name(queue), spec: this.#spec(options), bodies }, answer);
+  }
+
+  call(frames: Frames): void {
+    const [, , , queue, options, ...bodies] = frames;
+    const rid = request(frames);
+    const { oneAnswer } = this.#options;
+    if (oneAnswer && bodies.length > 1) throw new ProtocolError("QUEUE_PROTOCOL", "Cannot CALL with several bodies from a REQ");
+    const watch = this.#watch(rid);
+    const answer: SubmissionAnswer = {
+      added: (ids) => {
+        for (const id of ids) watch.open.add(id);
+        if (!oneAnswer) this.#wire.send([PROTOCOL, VERB.ADDED, rid, ...ids.map((id) => this.#ids.write(id))]);
+      },
+      refused: (error) => {
+        this.#watches.delete(watch.key);
+        this.#refuse(rid, error);
+      },
+    };
+    this.#desk.add({ queue: name(queue), spec: this.#spec(options), bodies, watcher: watch }, answer);
+  }
+
+  watch(frames: Frames): void {
+    const rid = request(frames);
+    const named = frames.slice(3, this.#options.oneAnswer ? 4 : undefined);
+    if (named.length === 0) throw unknownTask();
+    const watch = this.#watch(rid);
+    const unknown: Buffer[] = [];
+    for (const frame of named) {
+      const id = this.#ids.read(frame);
+      if (id !== undefined) watch.open.add(id);
+      if (id !== undefined && this.#desk.watch(id, watch)) continue;
+      if (id !== undefined) watch.open.delete(id);
+      unknown.push(frame);
+    }
+    if (watch.open.size === 0) this.#watches.delete(watch.key);
+    for (const frame of unknown) this.#say("ENDED", rid, frame, UNKNOWN, EMPTY_FRAME);
+  }
+
+  unwatch(frames: Frames): void {
+    const key = request(frames).toString("latin1");
+    const watch = this.#watches.get(key);
+    if (watch) this.#drop(watch);
+    this.#watches.delete(key);
+  }
+
+  cancel(frames: Frames): void {
+    const rid = request(frames);
+    const refusal = this.#desk.cancel(this.#taskNumber(frames[3]), () => this.#say("OK", rid));
+    if (refusal) throw refusal;
+  }
+
+  // ---- workers
+
+  work(frames: Frames): void {
+    const queue = name(frames[2]);
+    const slots = readNumber(frames[3]);
+    const prefetch = frames[4]?.length ? readNumber(frames[4]) : 0;
+    const heartbeatMs = frames[5]?.length ? readNumber(frames[5]) : undefined;
+    if (slots === undefined || prefetch === undefined || slots + prefetch > SLOTS_MAX) {
+      throw new ProtocolError("QUEUE_PROTOCOL", `Cannot work: slots and prefetch are numbers, together at most ${SLOTS_MAX}`);
+    }
+    if (heartbeatMs !== undefined) this.#heartbeatMs = heartbeatMs;
+    const known = this.#consumers.get(queue);
+    if (known) this.#desk.adjust(known, { slots, prefetch });
+    else this.#consume(queue, slots, prefetch);
+  }
+
+  done(frames: Frames): void {
+    this.#settle(frames, (consumer, lease, kept) => this.#desk.finish(consumer, lease, frames[3] ?? EMPTY_FRAME, kept));
+  }
+
+  fail(frames: Frames): void {
+    const failure = { error: frames[3]?.toString() ?? "", final: frames[4]?.toString("latin1") === "final" };
+    this.#settle(frames, (consumer, lease, kept) => this.#desk.fail(consumer, lease, failure, kept));
+  }
+
+  giveBack(frames: Frames): void {
+    this.#settle(frames, (consumer, lease) => this.#desk.giveBack(consumer, lease));
+  }
+
+  progress(frames: Frames): void {
+    this.#settle(frames, (consumer, lease) => this.#desk.progress(consumer, lease, frames[3] ?? EMPTY_FRAME));
+  }
+
+  partial(frames: Frames): void {
+    this.#settle(frames, (consumer, lease) => this.#desk.partial(consumer, lease, frames[3] ?? EMPTY_FRAME));
+  }
+
+  /** Takes leases up again that it had before it, or the broker, was away. */
+  hold(frames: Frames): void {
+    const queue = name(frames[2]);
+    const consumer = this.#consumers.get(queue) ?? this.#consume(queue, 0, 0);
+    for (const frame of frames.slice(3)) {
+      const lease = this.#lease(frame);
+      if (!this.#desk.resume(consumer, lease)) this.#say("STOP", frame, LOST_REASON);
+    }
+  }
+
+  // ---- inspection
+
+  show(frames: Frames): void {
+    this.#later(frames, show(this.#inspect, this.#taskNumber(frames[3])));
+  }
+
+  list(frames: Frames): void {
+    this.#say("DATA", request(frames), json(list(this.#inspect, readObject(frames[3]))));
+  }
+
+  stats(frames: Frames): void {
+    this.#say("DATA", request(frames), json({ broker: this.#ids.broker, ...this.#desk.stats() }));
+  }
+
+  retry(frames: Frames): void {
+    const rid = request(frames);
+    const refusal = this.#desk.redrive(this.#taskNumber(frames[3]), () => this.#say("OK", rid));
+    if (refusal) throw refusal;
+  }
+
+  set(frames: Frames): void {
+    const rid = request(frames);
+    this.#desk.configure(name(frames[3]), readObject(frames[4]), () => this.#say("OK", rid));
+  }
+
+  purge(frames: Frames): void {
+    const rid = request(frames);
+    purge(this.#inspect, { queue: name(frames[3]), state: frames[4]?.toString("latin1") }, (removed) =>
+      this.#say("DATA", rid, json({ removed })),
+    );
+  }
+
+  cron(frames: Frames): void {
+    const rid = request(frames);
+    const [, , , cronName, settings, body] = frames;
+    const { cron } = this.#options;
+    if (!cronName) this.#say("DATA", rid, json(cron.list()));
+    else if (!settings || settings.length === 0) cron.remove(name(cronName), () => this.#say("OK", rid));
+    else cron.put(name(cronName), { settings: readObject(settings), body: body ?? EMPTY_FRAME }, () => this.#say("OK", rid));
+  }
+
+  // ---- helpers
+
+  get #inspect(): InspectContext {
+    return { desk: this.#desk, ids: this.#ids };
+  }
+
+  #say(verb: VerbOut, ...rest: Buffer[]): void {
+    this.#wire.send([PROTOCOL, VERB[verb], ...rest]);
+  }
+
+  #refuse(rid: Buffer, error: HoldfastError): void {
+    this.#say("REFUSED", rid, Buffer.from(error.code), Buffer.from(error.message));
+  }
+
+  #later(frames: Frames, answer: Promise<readonly Buffer[]>): void {
+    const rid = request(frames);
+    answer.then(
+      (rest) => this.#say("DATA", rid, ...rest),
+      (error: unknown) => {
+        const known = error instanceof HoldfastError ? error : new OperationError("QUEUE_STORE_UNAVAILABLE", String(error));
+        this.#refuse(rid, known);
+      },
+    );
+  }
+
+  /** Options in a row are mostly the same bytes: those without times in them are read once. */
+  #spec(frame: Buffer | undefined): TaskSpec {
+    if (!frame || frame.length === 0) return SPEC_DEFAULT;
+    if (this.#lastOptions && this.#lastOptions.frame.equals(frame)) return this.#lastOptions.spec;
+    if (frame.length > OPTIONS_BYTES_MAX) throw new ProtocolError("QUEUE_PROTOCOL", "Cannot read options of more than 64 KiB");
+    // "=KEY" says {"key":KEY} in less: what every submission of our own client has.
+    if (frame[0] === 0x3d) return { ...SPEC_DEFAULT, key: readKey(frame.toString("utf8", 1)) };
+    const options = readObject(frame) as TaskOptions;
+    const { nowMs, wallMs } = this.#desk;
+    const spec = readSpec(options, { nowMs, wallMs, numberOf: (id) => this.#ids.number(id) });
+    if (spec.dueMs === 0 && spec.expiresMs === Infinity && spec.key === "")
+      this.#lastOptions = { frame: Buffer.from(frame), spec };
+    return spec;
+  }
+
+  #watch(rid: Buffer): Watch {
+    const key = rid.toString("latin1");
+    if (this.#watches.has(key))
+      throw new ProtocolError("QUEUE_PROTOCOL", "Cannot use a request's number again while it is open");
+    if (this.#watches.size >= this.#options.openMax) {
+      throw new OperationError(
+        "QUEUE_TOO_MANY",
+        `Cannot open another request: ${this.#options.openMax} are open on this connection`,
+      );
+    }
+    const watch: Watch = {
+      key,
+      open: new Set(),
+      ended: (outcome) => this.#ended(watch, rid, outcome),
+    };
+    if (!this.#options.oneAnswer) {
+      watch.progress = (id, bytes) => this.#say("PROGRESS", rid, this.#ids.write(id), buffer(bytes));
+      watch.partial = (id, bytes) => this.#say("PARTIAL", rid, this.#ids.write(id), buffer(bytes));
+    }
+    this.#watches.set(key, watch);
+    return watch;
+  }
+
+  #ended(watch: Watch, rid: Buffer, { id, state, bytes }: Outcome): void {
+    watch.open.delete(id);
+    if (watch.open.size === 0) this.#watches.delete(watch.key);
+    this.#wire.send([PROTOCOL, VERB.ENDED, rid, this.#ids.write(id), STATE[state]!, buffer(bytes)]);
+  }
+
+  #drop(watch: Watch): void {
+    for (const id of watch.open) this.#desk.unwatch(id, watch);
+  }
+
+  #taskNumber(frame: Buffer | undefined): number {
+    const number = this.#ids.read(frame);
+    if (number === undefined) throw unknownTask();
+    return number;
+  }
+
+  #lease(frame: Buffer | undefined): LeaseRef {
+    const lease = readLease(frame);
+    if (!lease) throw new ProtocolError("QUEUE_PROTOCOL", "Cannot read a lease: it is sent back as it came with TASK");
+    return lease;
+  }
+
+  #settle(frames: Frames, act: (consumer: Consumer, lease: LeaseRef, kept: () => void) => boolean): void {
+    const frame = frames[2]!;
+    const lease = this.#lease(frame);
+    const consumer = this.#desk.holding(lease);
+    const own = consumer && this.#consumers.get(consumer.queue.name) === consumer;
+    if (!own || !act(consumer, lease, () => this.#keep(frame))) this.#say("LOST", frame);
+  }
+
+  /** Says KEPT of all that one commit made safe in one message. */
+  #keep(frame: Buffer): void {
+    if (this.#kept.push(frame) > 1) return;
+    this.#desk.whenSettled(() => {
+      const kept = this.#kept;
+      this.#kept = [];
+      this.#say("KEPT", ...kept);
+    });
+  }
+
+  #consume(queue: string, slots: number, prefetch: number): Consumer {
+    const consumer = this.#desk.consume(queue, {
+      slots,
+      prefetch,
+      resumable: true,
+      port: {
+        task: (delivery) => this.#task(delivery),
+        revoked: (id, token, why) => this.#say("STOP", writeLease(id, token), Buffer.from(why)),
+        recall: (id, token) => this.#say("RECALL", writeLease(id, token)),
+      },
+    });
+    this.#consumers.set(queue, consumer);
+    return consumer;
+  }
+
+  #task({ id, token, queue, attempt, timeoutMs, body }: Delivery): void {
+    const lease = writeLease(id, token);
+    const words = [Buffer.from(queue), Buffer.from(`${attempt}`, "latin1"), Buffer.from(`${timeoutMs}`, "latin1")];
+    this.#wire.send([PROTOCOL, VERB.TASK, lease, buffer(body), ...words, this.#ids.write(id)]);
+  }
+
+  #leaveAll(lost: boolean): void {
+    for (const consumer of this.#consumers.values()) this.#desk.leave(consumer, { lost });
+    this.#consumers.clear();
+  }
+}
+
+const LOST_REASON = Buffer.from("lost");
+
+/** What ENDED says of a task that is not known here, or no more. */
+const UNKNOWN = Buffer.from("unknown");
+
+const STATE: Readonly<Record<string, Buffer>> = {
+  unknown: UNKNOWN,
+  done: Buffer.from("done"),
+  dead: Buffer.from("dead"),
+  cancelled: Buffer.from("cancelled"),
+};
+
+const HANDLERS: Readonly<Record<VerbIn, (dialect: OwnDialect, frames: Frames) => void>> = {
+  HELLO: (dialect, frames) => dialect.hello(frames),
+  BEAT: (dialect) => dialect.beat(),
+  BYE: (dialect) => dialect.bye(),
+  ADD: (dialect, frames) => dialect.add(frames),
+  CALL: (dialect, frames) => dialect.call(frames),
+  WATCH: (dialect, frames) => dialect.watch(frames),
+  UNWATCH: (dialect, frames) => dialect.unwatch(frames),
+  CANCEL: (dialect, frames) => dialect.cancel(frames),
+  WORK: (dialect, frames) => dialect.work(frames),
+  DONE: (dialect, frames) => dialect.done(frames),
+  FAIL: (dialect, frames) => dialect.fail(frames),
+  RETURN: (dialect, frames) => dialect.giveBack(frames),
+  PROGRESS: (dialect, frames) => dialect.progress(frames),
+  PARTIAL: (dialect, frames) => dialect.partial(frames),
+  HOLD: (dialect, frames) => dialect.hold(frames),
+  SHOW: (dialect, frames) => dialect.show(frames),
+  LIST: (dialect, frames) => dialect.list(frames),
+  STATS: (dialect, frames) => dialect.stats(frames),
+  RETRY: (dialect, frames) => dialect.retry(frames),
+  SET: (dialect, frames) => dialect.set(frames),
+  PURGE: (dialect, frames) => dialect.purge(frames),
+  CRON: (dialect, frames) => dialect.cron(frames),
+};
+
+function request(frames: Frames): Buffer {
+  const rid = frames[2];
+  if (!rid || rid.length === 0 || rid.length > REQUEST_BYTES_MAX) {
+    throw new ProtocolError("QUEUE_PROTOCOL", `Cannot answer: a request's number has 1 to ${REQUEST_BYTES_MAX} bytes`);
+  }
+  return rid;
+}
+
+function name(frame: Buffer | undefined): string {
+  return frame ? frame.toString() : "";
+}
+
+function json(value: unknown): Buffer {
+  return Buffer.from(JSON.stringify(value));
+}
+
+function buffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+function show8(frame: Buffer | undefined): string {
+  return frame ? `'${frame.subarray(0, 8).toString("latin1")}'` : "a message without a verb";
+}
+
+function unknownTask(): OperationError {
+  return new OperationError("QUEUE_TASK_UNKNOWN", "No such task is known, or its outcome is no longer kept");
+}

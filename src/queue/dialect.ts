@@ -1,0 +1,19 @@
+/** ○ What every dialect of the broker is: it hears the messages of one connection and says what it must on the same. */
+import type { Frames } from "./protocol.ts";
+
+/** The broker's side of one connection. */
+export interface Wire {
+  /** Queues a message; a peer that does not read is cut off rather than let grow. */
+  send(frames: Frames): void;
+  /** Ends the connection. */
+  close(reason: string): void;
+}
+
+export interface Dialect {
+  /** @param frames without the routing id and without the empty frame of a REQ envelope */
+  receive(frames: Frames): void;
+  /** The connection is gone. */
+  gone(): void;
+  /** Called about once a second, with the clock's ms. */
+  tick?(nowMs: number): void;
+}

@@ -1,0 +1,84 @@
+/** ○ Bounds and defaults of the queue, each with the reason for its number. Times in ms, sizes in bytes. */
+
+/** 4 GiB of waiting bodies: they lie on disk, and a disk of a small virtual machine has 20 GB. */
+export const QUEUE_BYTES_MAX = 4 * 1024 ** 3;
+
+/** 64 MiB of bodies kept in memory so that what is taken soon after it came is not read back from disk. */
+export const BODY_CACHE_BYTES_MAX = 64 * 1024 ** 2;
+
+/** 64 MiB of results and rows of ended tasks; past it the oldest go first, so that a flood of results cannot fill the disk. */
+export const ENDED_BYTES_MAX = 64 * 1024 ** 2;
+
+/** 256 MiB of dead tasks: they are evidence, so they get more room than results that nobody fetched. */
+export const DEAD_BYTES_MAX = 256 * 1024 ** 2;
+
+/** What one task costs beside its body: its row, its place in the indices, its share of the schedule. Counted into every bound. */
+export const TASK_OVERHEAD_BYTES = 128;
+
+/** 16 MiB: a body or result larger than that belongs in an object store, with its address in the queue. */
+export const BODY_BYTES_MAX = 16 * 1024 ** 2;
+
+/** 16 MiB of submissions held for producers that chose to wait for room; beyond that even they are refused. */
+export const HELD_BYTES_MAX = 16 * 1024 ** 2;
+
+/** 8 MiB a connection of unfinished requests, so that one producer cannot take all the room that others wait for. */
+export const PEER_BYTES_MAX = 8 * 1024 ** 2;
+
+/** 255: one length octet on disk; a name is read by people. */
+export const NAME_BYTES_MAX = 255;
+
+/** 10,000 bodies in one submission: one commit of a few MB, about 50 ms of the disk's time. */
+export const BATCH_TASKS_MAX = 10_000;
+
+/** 10,000 named queues: each costs about 2 KB; more means names are made from data, which is what groups are for. */
+export const QUEUES_MAX = 10_000;
+
+/** 100,000 groups that have tasks: about 400 bytes each. */
+export const GROUPS_MAX = 100_000;
+
+/** 1000 tasks that one task may wait for: a fan-in of more is made of stages. */
+export const AFTER_MAX = 1000;
+
+/** 1000 concurrent tasks asked for by one consumer. */
+export const SLOTS_MAX = 1000;
+
+/** RabbitMQ's range: 0 (default) to 255, higher first. */
+export const PRIORITY_MAX = 255;
+
+/** Five attempts at 1, 2, 4 and 8 s ride out a restart of what the task depends on; more is for the task's owner to ask. */
+export const ATTEMPTS_DEFAULT = 5;
+export const BACKOFF_MS_DEFAULT = 1000;
+/** 5 min: past it a longer pause no longer helps whoever has to recover, it only delays. */
+export const BACKOFF_MS_MAX_DEFAULT = 5 * 60_000;
+
+/** 10 min: a caller that lost its broker is back by then and finds its result. */
+export const KEEP_MS_DEFAULT = 10 * 60_000;
+
+/** 14 days: dead tasks outlive a holiday. */
+export const DEAD_KEEP_MS = 14 * 24 * 3_600_000;
+
+/** A task that took ten workers' connections with it is itself the suspect, and is buried. */
+export const LOST_MAX = 10;
+
+/** 5 s: after a restart, workers that still hold leases come back within a few reconnect intervals; then their tasks are ready. */
+export const RESUME_MS = 5000;
+
+/** 20 ms: a lease is written down only when the task takes longer than that; a shorter one costs no write. */
+export const LEASE_WRITE_MS = 20;
+
+/** 5 s between heartbeats of our own workers; three missed mean gone. */
+export const HEARTBEAT_MS_DEFAULT = 5000;
+export const HEARTBEATS_MISSED_MAX = 3;
+
+/** 1 KiB of each attempt's error is kept, the last 20 of them: enough for message and the top of a stack. */
+export const NOTE_BYTES_MAX = 1024;
+export const NOTES_MAX = 20;
+
+/** 64 KiB for options, settings and inspection requests: all are a handful of fields. */
+export const OPTIONS_BYTES_MAX = 64 * 1024;
+
+/** Missed cron runs made up for with `missed: "all"`: a day of minutes is too many, an hour and a half is bearable. */
+export const CRON_CATCH_UP_MAX = 100;
+
+/** Year 2255 in ms: what a time field may say at most (also keeps sums of times safe integers). */
+export const TIME_MS_MAX = 9_000_000_000_000;

@@ -1,0 +1,92 @@
+/**
+ * ○ A batch of store changes as one buffer, to be handed to the store's thread without a copy. Integers big-endian, ids as f64.
+ * Both ends are this file; nothing of it reaches the disk or the network.
+ */
+import { assert } from "../core/assert.ts";
+import { ByteWriter } from "../core/byte-writer.ts";
+import type { StoreOp } from "./store.ts";
+
+const KINDS = ["add", "state", "end", "remove", "note", "set", "unset"] as const;
+const [ADD, STATE, END, REMOVE, NOTE, SET, UNSET] = [0, 1, 2, 3, 4, 5, 6];
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+const scratch = new DataView(new ArrayBuffer(8));
+const scratchBytes = new Uint8Array(scratch.buffer);
+
+let lastBytes = 0;
+
+/** The batch as bytes that own their buffer: it may be transferred. */
+export function encodeOps(ops: readonly StoreOp[]): Uint8Array {
+  const writer = new ByteWriter(lastBytes);
+  for (const op of ops) encodeOp(writer, op);
+  lastBytes = Math.min(writer.length, 1024 ** 2);
+  return writer.take();
+}
+
+function encodeOp(writer: ByteWriter, op: StoreOp): void {
+  switch (op.kind) {
+    case "add":
+      f64(writer.u8(ADD!), op.id);
+      blob(writer, op.head);
+      blob(writer, op.state);
+      blob(writer, op.body);
+      return;
+    case "state":
+      f64(writer.u8(STATE!), op.id);
+      blob(writer, op.state);
+      return;
+    case "end":
+      f64(writer.u8(END!), op.id);
+      blob(writer, op.state);
+      blob(writer, op.result);
+      return;
+    case "remove":
+      f64(writer.u8(REMOVE!), op.id);
+      return;
+    case "note":
+      f64(writer.u8(NOTE!), op.id);
+      blob(writer, encoder.encode(op.note));
+      return;
+    case "set":
+      writer.u8(op.value === undefined ? UNSET! : SET!);
+      blob(writer, encoder.encode(op.name));
+      if (op.value !== undefined) blob(writer, encoder.encode(op.value));
+  }
+}
+
+/** The changes of a batch one by one; blobs are views into it. */
+export function* decodeOps(bytes: Uint8Array): IterableIterator<StoreOp> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  let at = 0;
+  const number = (): number => {
+    at += 8;
+    return view.getFloat64(at - 8);
+  };
+  const blob = (): Uint8Array => {
+    const start = at + 4;
+    at = start + view.getUint32(at);
+    return bytes.subarray(start, at);
+  };
+  const text = (): string => decoder.decode(blob());
+  while (at < bytes.length) {
+    const kind = KINDS[bytes[at]!];
+    at += 1;
+    assert(kind !== undefined, "a batch holds known kinds of changes only");
+    if (kind === "add") yield { kind, id: number(), head: blob(), state: blob(), body: blob() };
+    else if (kind === "state") yield { kind, id: number(), state: blob() };
+    else if (kind === "end") yield { kind, id: number(), state: blob(), result: blob() };
+    else if (kind === "remove") yield { kind, id: number() };
+    else if (kind === "note") yield { kind, id: number(), note: text() };
+    else yield { kind: "set", name: text(), value: kind === "set" ? text() : undefined };
+  }
+}
+
+function f64(writer: ByteWriter, value: number): void {
+  scratch.setFloat64(0, value);
+  writer.bytes(scratchBytes);
+}
+
+function blob(writer: ByteWriter, value: Uint8Array): void {
+  writer.u32(value.length).bytes(value);
+}

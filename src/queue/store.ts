@@ -1,0 +1,63 @@
+/**
+ * ○ Where tasks are kept: what any store must be able to do. Three kinds exist or are meant to: memory (memory-store.ts), SQLite
+ * (sqlite-store.ts), a distributed log. test/queue/store-conformance.ts says what all of them promise.
+ */
+
+/** One change. A batch of them is written as a whole or not at all. */
+export type StoreOp =
+  /** A new task. */
+  | {
+      readonly kind: "add";
+      readonly id: number;
+      readonly head: Uint8Array;
+      readonly state: Uint8Array;
+      readonly body: Uint8Array;
+    }
+  /** Its state record anew. */
+  | { readonly kind: "state"; readonly id: number; readonly state: Uint8Array }
+  /** It ended: its state anew, and its result in the place of its body. */
+  | { readonly kind: "end"; readonly id: number; readonly state: Uint8Array; readonly result: Uint8Array }
+  /** It goes, with body, result and notes. Harmless when it is not there. */
+  | { readonly kind: "remove"; readonly id: number }
+  /** One more line in the list of its errors. */
+  | { readonly kind: "note"; readonly id: number; readonly note: string }
+  /** A setting; undefined takes it away. */
+  | { readonly kind: "set"; readonly name: string; readonly value: string | undefined };
+
+export interface StoredTask {
+  readonly id: number;
+  readonly head: Uint8Array;
+  readonly state: Uint8Array;
+}
+
+/** What a store knows when it is opened. */
+export interface StoreOpening {
+  /** How many times it was opened, this time included: grows with each, so that tokens made from it are never given twice. */
+  readonly epoch: number;
+  /** The largest task number ever added, removed ones included; 0 = none. */
+  readonly lastId: number;
+  readonly settings: ReadonlyMap<string, string>;
+}
+
+export interface Store {
+  /**
+   * Opens, recovering from whatever ended the last use.
+   *
+   * @throws ProtocolError QUEUE_STORE_CORRUPT, OperationError QUEUE_STORE_LOCKED or QUEUE_STORE_UNAVAILABLE
+   */
+  open(): Promise<StoreOpening>;
+  /** All tasks in ascending order of their numbers, in portions. Once, after `open` and before the first `write`. */
+  tasks(): AsyncIterable<readonly StoredTask[]>;
+  /**
+   * Writes all or nothing; resolves when it is as safe as the store's sync mode says. One call at a time.
+   *
+   * @throws OperationError QUEUE_STORE_UNAVAILABLE when it could not; nothing of the batch is kept then, and trying again is fine
+   */
+  write(ops: readonly StoreOp[]): Promise<void>;
+  /** Bodies, or results of what is done, in the order asked for; undefined where no such task is kept. Sees all earlier writes. */
+  read(ids: readonly number[]): Promise<readonly (Uint8Array | undefined)[]>;
+  /** A task's head and the errors of its attempts, oldest first; undefined when it is not kept. */
+  inspect(id: number): Promise<{ readonly head: Uint8Array; readonly notes: readonly string[] } | undefined>;
+  /** Waits for what is being written and lets go. May be called twice. */
+  close(): Promise<void>;
+}

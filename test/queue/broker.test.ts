@@ -1,0 +1,196 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { Broker, type BrokerOptions, queue, worker, GiveUp } from "../../src/queue/index.ts";
+
+async function open(t: TestContext, options: BrokerOptions = {}): Promise<Broker> {
+  const broker = new Broker({ listen: "tcp://127.0.0.1:0", data: false, ...options });
+  await broker.listen();
+  t.after(() => broker.close());
+  return broker;
+}
+
+async function folder(t: TestContext): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), "holdfast-broker-"));
+  t.after(() => rm(path, { recursive: true, force: true }));
+  return path;
+}
+
+test("a call gets its result over the network", async (t) => {
+  const broker = await open(t);
+  const sums = queue<number[], number>("sums", { url: broker.address });
+  t.after(() => sums.close());
+  const adder = worker(sums, (numbers) => numbers.reduce((a, b) => a + b, 0), { concurrency: 4, signals: [] });
+  assert.equal(await sums.call([1, 2, 3]), 6);
+  const results = await Promise.all(Array.from({ length: 100 }, (_, index) => sums.call([index, 1])));
+  assert.deepEqual(
+    results,
+    results.map((_, index) => index + 1),
+  );
+  await adder.close();
+});
+
+test("the same calls work in one process without a network", async (t) => {
+  const broker = await open(t);
+  const sums = queue<number[], number>("sums", { broker });
+  t.after(() => sums.close());
+  const adder = worker(sums, (numbers) => numbers.reduce((a, b) => a + b, 0), { signals: [] });
+  assert.equal(await sums.call([1, 2, 3]), 6);
+  const tasks = await sums.addMany([[1], [2], [3]]);
+  assert.deepEqual(await Promise.all(tasks.map((task) => task.result())), [1, 2, 3]);
+  await adder.close();
+});
+
+test("a call survives a restart of the broker", async (t) => {
+  const data = await folder(t);
+  const first = await open(t, { data });
+  const { address } = first;
+  const echo = queue<string, string>("echo", { url: address });
+  t.after(() => echo.close());
+  const before = echo.call("waits");
+  const task = await echo.add("waits too");
+  await first.close();
+  await open(t, { data, listen: address });
+  const during = echo.call("came later");
+  const echoer = worker(echo, (text) => text, { signals: [] });
+  assert.deepEqual(await Promise.all([before, during, task.result()]), ["waits", "came later", "waits too"]);
+  await echoer.close();
+});
+
+test("a running task survives a restart of the broker and is not run twice", async (t) => {
+  const data = await folder(t);
+  const first = await open(t, { data });
+  const { address } = first;
+  const slow = queue<string, string>("slow", { url: address });
+  t.after(() => slow.close());
+  let runs = 0;
+  const { promise: go, resolve: finish } = Promise.withResolvers<void>();
+  const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+  const runner = worker(
+    slow,
+    async (text) => {
+      runs += 1;
+      begin();
+      await go;
+      return text;
+    },
+    { signals: [] },
+  );
+  const result = slow.call("once");
+  await begun;
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  await first.close();
+  const second = await open(t, { data, listen: address });
+  while (second.stats().queues.find(({ name }) => name === "slow")?.consumers !== 1)
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  finish();
+  assert.equal(await result, "once");
+  assert.equal(runs, 1);
+  await runner.close();
+});
+
+test("a handler that gives up makes the task dead; its error is the caller's", async (t) => {
+  const broker = await open(t);
+  const jobs = queue("jobs", { url: broker.address });
+  t.after(() => jobs.close());
+  const failing = worker(
+    jobs,
+    () => {
+      throw new GiveUp("no such address");
+    },
+    { signals: [] },
+  );
+  await assert.rejects(jobs.call("x"), { code: "QUEUE_TASK_DEAD", message: /no such address/ });
+  await failing.close();
+});
+
+test("aborting a call cancels the task and fires the handler's signal", async (t) => {
+  const broker = await open(t);
+  const jobs = queue("jobs", { url: broker.address });
+  t.after(() => jobs.close());
+  const { promise: stopped, resolve: stop } = Promise.withResolvers<void>();
+  const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+  const endless = worker(
+    jobs,
+    async (_, { signal }) => {
+      begin();
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      stop();
+    },
+    { signals: [] },
+  );
+  const abort = new AbortController();
+  const call = jobs.call("x", { signal: abort.signal });
+  await begun;
+  abort.abort();
+  await assert.rejects(call, { code: "ABORTED" });
+  await stopped;
+  await endless.close();
+});
+
+test("progress and partial results reach who watches", async (t) => {
+  const broker = await open(t);
+  const jobs = queue<string, string>("jobs", { url: broker.address });
+  t.after(() => jobs.close());
+  const task = await jobs.add("x");
+  const seen: unknown[] = [];
+  const watching = (async () => {
+    for await (const part of task.partials()) seen.push(part);
+  })();
+  const parts = worker(
+    jobs,
+    (_, { partial }) => {
+      for (const part of ["a", "b", "c"]) partial(part);
+      return "all";
+    },
+    { signals: [] },
+  );
+  assert.equal(await task.result(), "all");
+  await watching;
+  assert.deepEqual(seen, ["a", "b", "c"]);
+  await parts.close();
+});
+
+test("a call without a broker is given up at its deadline", async () => {
+  const nobody = queue("x", { url: "tcp://127.0.0.1:1" });
+  await assert.rejects(nobody.add("x", { timeout: 50 }), { code: "QUEUE_UNREACHABLE" });
+  await nobody.close();
+});
+
+test("a worker that closes gives back what it has not begun", async (t) => {
+  const broker = await open(t);
+  const jobs = queue<number, number>("jobs", { url: broker.address });
+  t.after(() => jobs.close());
+  const { promise: go, resolve: finish } = Promise.withResolvers<void>();
+  const leaving = worker(jobs, async (n) => (await go, n), { prefetch: 5, signals: [] });
+  const calls = Promise.all([1, 2, 3].map((n) => jobs.call(n)));
+  while (leaving.running === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  const closing = leaving.close();
+  const heir = worker(jobs, (n) => n, { signals: [] });
+  finish();
+  await closing;
+  assert.deepEqual(await calls, [1, 2, 3]);
+  await heir.close();
+});
+
+test("clients and workers connect to all brokers behind one name, and results find home", async (t) => {
+  const first = await open(t);
+  const port = first.address.split(":").at(-1)!;
+  const second = await open(t, { listen: `tcp://127.0.0.2:${port}` });
+  const options = { url: `tcp://brokers.test:${port}`, lookup: async () => ["127.0.0.1", "127.0.0.2"] };
+  const jobs = queue<number, number>("jobs", options);
+  const others = queue<number, number>("jobs", options);
+  t.after(() => Promise.all([jobs.close(), others.close()]));
+  while (jobs.client.links().length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+  const tasks = await Promise.all(Array.from({ length: 20 }, (_, n) => jobs.add(n)));
+  const homes = new Set(tasks.map(({ id }) => id.split("-")[0]));
+  assert.deepEqual(homes, new Set([first.id, second.id]));
+  const doubler = worker(others, (n) => 2 * n, { signals: [] });
+  assert.deepEqual(
+    await Promise.all(tasks.map((task) => task.result())),
+    tasks.map((_, n) => 2 * n),
+  );
+  await doubler.close();
+});

@@ -1,0 +1,129 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { promisify } from "node:util";
+import { Broker } from "../../src/queue/index.ts";
+
+const CLI = [
+  "--conditions=holdfast-source",
+  "--disable-warning=ExperimentalWarning",
+  join(import.meta.dirname, "../../src/cli/main.ts"),
+];
+const broker = new Broker({ listen: "tcp://127.0.0.1:0", data: false });
+
+before(() => broker.listen());
+after(() => broker.close());
+
+async function holdfast(...words: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  try {
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, [...CLI, ...words]);
+    return { code: 0, stdout, stderr };
+  } catch (error) {
+    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
+    return { code, stdout, stderr };
+  }
+}
+
+const queueCommand = (...words: string[]): ReturnType<typeof holdfast> => holdfast("queue", ...words, "--url", broker.address);
+
+function start(...words: string[]): ChildProcess {
+  return spawn(process.execPath, [...CLI, ...words], { stdio: ["ignore", "pipe", "pipe"] });
+}
+
+async function ended(child: ChildProcess): Promise<number> {
+  child.kill("SIGTERM");
+  const [code] = (await once(child, "exit")) as [number];
+  return code;
+}
+
+test("add prints an id; show, ls, cancel and purge know it", async () => {
+  const added = await queueCommand("add", "clerk", "a letter", "--priority", "3", "--group", "tenant");
+  assert.equal(added.code, 0);
+  const id = added.stdout.trim();
+  const shown = await queueCommand("show", id, "--json");
+  const task = JSON.parse(shown.stdout) as Record<string, unknown>;
+  assert.deepEqual([task["id"], task["priority"], task["group"], task["body"]], [id, 3, "tenant", "a letter"]);
+  assert.match((await queueCommand("ls", "clerk")).stdout, new RegExp(`${id} +ready +3 +tenant`));
+  assert.match((await queueCommand("ls")).stdout, /QUEUE +READY[^]*clerk +1/);
+  assert.equal((await queueCommand("cancel", id)).code, 0);
+  assert.equal((await queueCommand("cancel", id)).code, 1);
+  assert.match((await queueCommand("purge", "clerk", "--state", "cancelled")).stdout, /removed 1/);
+});
+
+test("work runs a command for each task: its stdout is the result, its exit code the verdict", async () => {
+  const shell = `read word; case "$word" in bad) echo "cannot $word" >&2; exit 65;; *) printf '%s %s' "$word" "$HOLDFAST_ATTEMPT";; esac`;
+  const worker = start("work", "words", "--url", broker.address, "--", "sh", "-c", shell);
+  assert.equal((await queueCommand("call", "words", "good")).stdout, "good 1");
+  const bad = await queueCommand("call", "words", "bad");
+  assert.equal(bad.code, 1);
+  assert.match(bad.stderr, /cannot bad/);
+  assert.equal(await ended(worker), 0);
+});
+
+test("work says so when its command cannot be run, and the task stays", async () => {
+  await queueCommand("add", "nobody", "x");
+  const failed = await holdfast("work", "nobody", "--url", broker.address, "--", "/no/such/command");
+  assert.equal(failed.code, 1);
+  assert.match(failed.stderr, /no\/such\/command/);
+});
+
+test("pause, resume, set and retry mend a queue", async () => {
+  assert.equal((await queueCommand("pause", "mend")).code, 0);
+  await queueCommand("add", "mend", "x", "--attempts", "1");
+  const worker = start("work", "mend", "--url", broker.address, "--", "false");
+  assert.equal((await queueCommand("set", "mend", "--group-rate", "10/1s", "--concurrency", "3")).code, 0);
+  assert.equal((await queueCommand("resume", "mend")).code, 0);
+  const queue = broker.stats().queues.find(({ name }) => name === "mend")!;
+  assert.deepEqual(queue.settings, { paused: false, groupRate: { count: 10, perMs: 1000 }, concurrency: 3 });
+  while (broker.stats().queues.find(({ name }) => name === "mend")!.states.dead === 0)
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.equal(await ended(worker), 0);
+  assert.match((await queueCommand("retry", "--queue", "mend")).stdout, /retried/);
+  assert.match((await queueCommand("ls", "mend", "--state", "ready")).stdout, /ready/);
+});
+
+test("cron lists what was scheduled, with the time of the next run", async () => {
+  assert.equal(
+    (await queueCommand("cron", "daily", "0 8 * * *", "report", "--queue", "reports", "--time-zone", "Europe/Berlin")).code,
+    0,
+  );
+  const entry = JSON.parse((await queueCommand("cron")).stdout) as Record<string, unknown>;
+  assert.equal(entry["name"], "daily");
+  assert.ok(Number(entry["nextMs"]) > Date.now());
+  const wrong = await queueCommand("cron", "wrong", "not cron", "x", "--queue", "reports");
+  assert.equal(wrong.code, 2);
+  assert.equal((await queueCommand("cron", "daily", "--remove")).code, 0);
+  assert.equal((await queueCommand("cron")).stdout, "");
+});
+
+test("serve prints its address, keeps tasks over a restart, and ends with 0 at SIGTERM", async (t) => {
+  const data = await mkdtemp(join(tmpdir(), "holdfast-serve-"));
+  t.after(() => rm(data, { recursive: true }));
+  const words = ["queue", "serve", "--listen", "tcp://127.0.0.1:0", "--data", data];
+  const first = start(...words);
+  const url = await address(first);
+  assert.equal((await holdfast("queue", "add", "q", "kept", "--url", url)).code, 0);
+  const second = start(...words);
+  const [refused] = (await once(second, "exit")) as [number];
+  assert.equal(refused, 1, "a second broker on the same folder is refused");
+  assert.equal(await ended(first), 0);
+  const again = start(...words);
+  assert.match((await holdfast("queue", "ls", "q", "--url", await address(again))).stdout, /ready/);
+  assert.equal(await ended(again), 0);
+});
+
+async function address(serve: ChildProcess): Promise<string> {
+  const [chunk] = (await once(serve.stdout!, "data")) as [Buffer];
+  return /^queue (\S+)/.exec(chunk.toString())![1]!;
+}
+
+test("wrong words are told, with exit code 2", async () => {
+  assert.equal((await holdfast("queue", "nonsense")).code, 2);
+  assert.equal((await holdfast("queue", "add")).code, 2);
+  assert.equal((await queueCommand("add", "q", "x", "--delay", "soon")).code, 2);
+  assert.equal((await holdfast("queue", "--help")).code, 0);
+});
