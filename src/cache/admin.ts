@@ -433,7 +433,11 @@ export class Admin {
       } else {
         items.release(item);
       }
-    } else if (!tokens.is(1, "lock") && !tokens.is(1, "unlock")) {
+    } else if (tokens.is(1, "lock") || tokens.is(1, "unlock")) {
+      const hash = store.hash(tokens.bytes, tokens.starts[2]!, tokens.lengthOf(2)) >>> 0;
+      if (tokens.is(1, "lock")) items.locked.add(hash);
+      else items.locked.delete(hash);
+    } else {
       this.#out.put(R.error);
       return;
     }

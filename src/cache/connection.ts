@@ -59,7 +59,7 @@ export class Connection {
 
   /** memcached's word for what the connection is doing. */
   get state(): string {
-    return this.#paused ? "conn_mwrite" : "conn_read";
+    return this.#paused ? "conn_mwrite" : (this.session?.state ?? "conn_read");
   }
 
   get closed(): boolean {

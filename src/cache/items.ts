@@ -48,6 +48,8 @@ export class Items {
   readonly #chunkBytesMax: number;
   /** Counts of item sizes in steps of 32 bytes, while `track_sizes` is on. */
   sizesHistogram: Map<number, number> | undefined;
+  /** Hashes whose items the page mover must leave alone: `debugitem lock`. */
+  readonly locked = new Set<number>();
   /** A class that just evicted, for `slabs automove 2`; read and cleared by the page mover. */
   starvedClass = 0;
 

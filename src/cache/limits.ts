@@ -21,6 +21,9 @@ export const GET_LINE_BYTES_MAX = 8 * 1024 * 1024;
 /** 1 MiB: the largest value of the default configuration; replies beyond this wait until the client has read what was sent. */
 export const OUTPUT_BYTES_MAX = 1024 * 1024;
 
+/** 1 KiB: what memcached holds for each answer that waits to be written, hit or miss; `read_buf_mem_limit` is counted in it. */
+export const ANSWER_BYTES = 1024;
+
 /** 64 KiB: what one read takes from a socket; larger buys no fewer system calls at the usual request sizes. */
 export const READ_BYTES = 64 * 1024;
 

@@ -36,6 +36,8 @@ export class Maintenance {
   readonly #dumpBuffer = new ReplyBuffer();
   #reader: Connection | undefined;
   #plannedSecond = -1;
+  /** True while the page that moves goes to the pool by the planner's decision. */
+  #reclaiming = false;
 
   constructor(store: Store, clock: Clock, lock: Lock | undefined) {
     this.#store = store;
@@ -133,17 +135,26 @@ export class Maintenance {
   #move(): void {
     const flowing = this.#locked(() => this.#mover.step());
     if (this.#mover.running) this.#after("move", flowing ? STEP_PAUSE_MS : BUSY_PAUSE_MS, () => this.#move());
+    else if (this.#reclaiming) this.#planMove();
   }
 
   #planMoves(): void {
     this.#after("plan", SECOND_MS, () => this.#planMoves());
+    this.#planMove();
+  }
+
+  /** Starts a move that is due. Pages go to the pool one after the other, between classes one a second, as in memcached. */
+  #planMove(): void {
+    this.#reclaiming = false;
     const { items } = this.#store;
     if (this.#tune(TUNE.automove) === 0 || this.#mover.running) return;
     const starved = items.starvedClass;
     items.starvedClass = 0;
     const move = starved === 0 ? this.#automover.decide() : { source: -1, target: starved };
     if (!move) return;
-    if (this.#mover.start(move.source, move.target, starved !== 0) === REASSIGN.ok) this.#after("move", 0, () => this.#move());
+    if (this.#mover.start(move.source, move.target, starved !== 0) !== REASSIGN.ok) return;
+    this.#reclaiming = move.target === 0;
+    this.#after("move", 0, () => this.#move());
   }
 
   #tune(place: number): number {

@@ -146,6 +146,10 @@ export class PageMover {
       this.#busy("busy_floating");
       return;
     }
+    if (items.locked.size > 0 && items.locked.has(words[item * 2 + I.HASH]!)) {
+      this.#busy("locked");
+      return;
+    }
     if (this.#expired(item)) {
       items.unlink(item);
       if ((words[handle * 2 + I.META]! & I.SLABBED) === 0) this.#busy("busy");

@@ -1,7 +1,7 @@
 /** ○ What a CacheServer is told, with its defaults, and how it becomes settings of the store. */
 import { UsageError } from "../core/errors.ts";
 import { type Duration, type Size, durationMs, sizeBytes } from "../core/units.ts";
-import { MEMORY_BYTES_MAX, PAGE_BYTES } from "./limits.ts";
+import { ANSWER_BYTES, MEMORY_BYTES_MAX, PAGE_BYTES } from "./limits.ts";
 import type { Features } from "./session.ts";
 import { STORE_DEFAULTS, type StoreSettings, type TUNE } from "./settings.ts";
 
@@ -94,6 +94,12 @@ export function storeSettings(options: CacheServerOptions, startedSeconds: numbe
   }
   const chunkBytesMax = itemBytesMax > PAGE_BYTES / 2 ? PAGE_BYTES / 2 : itemBytesMax;
   return { ...STORE_DEFAULTS, chunkBytesMax, startedSeconds, hashSeed, ...options.store, memoryBytes, itemBytesMax };
+}
+
+/** How many answers one connection may have waiting, by `readBufferMemory` shared among the threads. */
+export function answersMax({ readBufferMemory, threads }: CacheServerOptions): number {
+  const bytes = sizeBytes(readBufferMemory ?? 0, "readBufferMemory");
+  return bytes === 0 ? Number.POSITIVE_INFINITY : Math.max(1, Math.floor(bytes / (threads ?? 1) / ANSWER_BYTES));
 }
 
 export function idleTimeoutSeconds(options: CacheServerOptions): number {

@@ -23,6 +23,7 @@ export const R = {
   tooLarge: line("SERVER_ERROR object too large for cache"),
   noMemoryStoring: line("SERVER_ERROR out of memory storing object"),
   noMemoryReading: line("SERVER_ERROR Out of memory during read"),
+  noMemoryWriting: line("SERVER_ERROR out of memory writing get response"),
   noMemory: line("SERVER_ERROR out of memory"),
   flushNotAllowed: line("CLIENT_ERROR flush_all not allowed"),
   mn: line("MN"),

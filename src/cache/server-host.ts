@@ -1,5 +1,4 @@
 /** ● What the rare commands ask of the server: its own statistics, its clock, dumps, page moves. */
-import { versions } from "node:process";
 import type { Clock } from "../core/clock.ts";
 import type { Connection } from "./connection.ts";
 import { COUNT, CounterTotals } from "./counters.ts";
@@ -13,6 +12,8 @@ import type { Store } from "./store.ts";
 
 /** The version of memcached whose behaviour this is; clients derive from it what a server can do. */
 const VERSION = "1.6.45";
+
+const PROTOCOL_WORDS = { auto: "auto-negotiate", ascii: "ascii", binary: "binary" } as const;
 
 export interface ServerHostParts {
   readonly store: Store;
@@ -54,7 +55,7 @@ export class ServerHost implements Host {
       ["uptime", store.now - 60],
       ["time", Math.floor(clock.wallMs() / 1000)],
       ["version", VERSION],
-      ["libevent", `libuv-${versions.uv}`],
+      ["libevent", `libuv-${process.versions.uv}`],
       ["pointer_size", 64],
       ["rusage_user", seconds(userCPUTime)],
       ["rusage_system", seconds(systemCPUTime)],
@@ -115,10 +116,10 @@ export class ServerHost implements Host {
       ["num_threads_per_udp", options.threads ?? 1],
       ["stat_key_prefix", settings.prefixDelimiter],
       ["detail_enabled", yes(tuned(TUNE.detail) !== 0)],
-      ["reqs_per_event", 20],
+      ["reqs_per_event", options.requestsPerEvent ?? 20],
       ["cas_enabled", yes(settings.useCas)],
       ["tcp_backlog", options.backlog ?? 1024],
-      ["binding_protocol", "auto-negotiate"],
+      ["binding_protocol", PROTOCOL_WORDS[options.protocol ?? "auto"]],
       ["auth_enabled_sasl", "no"],
       ["auth_enabled_ascii", "no"],
       ["item_size_max", settings.itemBytesMax],
@@ -159,13 +160,20 @@ export class ServerHost implements Host {
 
   connectionStats(): readonly StatLine[] {
     const lines: StatLine[] = [];
-    for (const { id, remote, local, state, lastActive } of this.#parts.connections.values()) {
-      const scheme = remote.startsWith("unix:") ? "" : "tcp:";
+    const { store, addresses } = this.#parts;
+    for (const [index, address] of addresses.entries()) {
       lines.push(
-        [`${id}:addr`, `${scheme}${remote}`],
-        [`${id}:listen_addr`, `${scheme}${local}`],
+        [`${index + 1}:addr`, withScheme(address)],
+        [`${index + 1}:state`, "conn_listening"],
+        [`${index + 1}:secs_since_last_cmd`, store.now - 60],
+      );
+    }
+    for (const { id, remote, local, state, lastActive } of this.#parts.connections.values()) {
+      lines.push(
+        [`${id}:addr`, withScheme(remote)],
+        [`${id}:listen_addr`, withScheme(local)],
         [`${id}:state`, state],
-        [`${id}:secs_since_last_cmd`, this.#parts.store.now - lastActive],
+        [`${id}:secs_since_last_cmd`, store.now - lastActive],
       );
     }
     return lines;
@@ -221,4 +229,9 @@ export class ServerHost implements Host {
     const tcp = this.#parts.addresses.find((a) => !a.startsWith("unix:"));
     return tcp === undefined ? 0 : Number(tcp.slice(tcp.lastIndexOf(":") + 1));
   }
+}
+
+function withScheme(address: string): string {
+  if (address.startsWith("unix:")) return address;
+  return `${address.startsWith("[") ? "tcp6" : "tcp"}:${address}`;
 }

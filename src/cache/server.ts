@@ -15,7 +15,7 @@ import { BY_CLASS, COUNT, CounterTotals } from "./counters.ts";
 import { READ_BYTES } from "./limits.ts";
 import { Maintenance } from "./maintenance.ts";
 import { GLOBAL, Memory, QUEUE_STAT, QUEUE_STATS } from "./memory.ts";
-import { type CacheServerOptions, FEATURE_DEFAULTS, idleTimeoutSeconds, storeSettings } from "./options.ts";
+import { type CacheServerOptions, FEATURE_DEFAULTS, answersMax, idleTimeoutSeconds, storeSettings } from "./options.ts";
 import { ServerHost } from "./server-host.ts";
 import type { EndReason, Engine } from "./session.ts";
 import { TUNE } from "./settings.ts";
@@ -71,7 +71,8 @@ export class CacheServer {
   readonly #idleTimeoutSeconds: number;
   readonly #startedMs: number;
   #timers: Cancel[] = [];
-  #nextId = 1;
+  /** Numbers of connections, as `stats conns` tells them; the first ones are the listening sockets'. */
+  #nextId = 1000;
   #closing: Promise<void> | undefined;
   #allClosed: (() => void) | undefined;
   readonly #maintenance: Maintenance;
@@ -109,7 +110,13 @@ export class CacheServer {
       maintenance: this.#maintenance,
       askShutdown: (how) => this.#askShutdown(how),
     });
-    this.#engine = { store: this.#store, out, host: this.#host };
+    this.#engine = {
+      store: this.#store,
+      out,
+      host: this.#host,
+      commandsPerTurn: options.requestsPerEvent ?? Number.POSITIVE_INFINITY,
+      answersMax: answersMax(options),
+    };
     this.#owner = {
       out,
       counters: this.#store.counters,
@@ -255,15 +262,17 @@ export class CacheServer {
     globals[GLOBAL.totalConnections]! += 1;
     const id = this.#nextId;
     this.#nextId += 1;
-    const remote = accepted.remoteAddress === undefined ? `unix:${id}` : address(accepted.remoteAddress, accepted.remotePort!);
-    const local =
-      accepted.localAddress === undefined
-        ? (this.#addresses.find((a) => a.startsWith("unix:")) ?? "unix:")
-        : address(accepted.localAddress, accepted.localPort!);
+    const unix = accepted.remoteAddress === undefined;
+    const local = unix ? this.#unixAddress() : address(accepted.localAddress!, accepted.localPort!);
+    const remote = unix ? local : address(accepted.remoteAddress!, accepted.remotePort!);
     let connection: Connection | undefined;
     const socket = withReadBuffer(accepted, this.#readBuffer, (length, bytes) => connection!.received(bytes, length));
     connection = new Connection(this.#owner, socket, { id, remote, local });
     this.#connections.set(id, connection);
+  }
+
+  #unixAddress(): string {
+    return this.#addresses.find((candidate) => candidate.startsWith("unix:")) ?? "unix:";
   }
 
   #forget(connection: Connection, _reason: EndReason): void {

@@ -20,6 +20,8 @@ export interface Session {
   readonly ending: EndReason | undefined;
   /** True when replies have reached their bound in the middle of a command: call `consume` again once they are written. */
   readonly blocked: boolean;
+  /** memcached's word for what the session waits for or does. */
+  readonly state: string;
   /** Gives up a half-received item. Call once when the connection is gone. */
   release(): void;
 }
@@ -74,4 +76,8 @@ export interface Engine {
   readonly store: Store;
   readonly out: ReplyBuffer;
   readonly host: Host;
+  /** `-R`: commands of one connection before others get their turn; infinite when not asked for. */
+  readonly commandsPerTurn: number;
+  /** Answers that one connection may have waiting; infinite unless `read_buf_mem_limit` bounds them. */
+  readonly answersMax: number;
 }

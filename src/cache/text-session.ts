@@ -37,6 +37,8 @@ export class TextSession implements Session {
   readonly #admin: Admin;
   readonly #meta: MetaCommands;
   #state: State = "command";
+  /** True while a rare command is executed, for those that look at connections. */
+  #executing = false;
   /** Bytes of the waiting line known to hold no LF. */
   #searched = 0;
   #swallow = 0;
@@ -47,15 +49,24 @@ export class TextSession implements Session {
   #withCas = false;
   #touching = false;
   #expiry = 0;
+  readonly #commandsPerTurn: number;
+  readonly #answersMax: number;
   ending: EndReason | undefined;
   blocked = false;
 
   constructor(engine: Engine) {
     this.#store = engine.store;
     this.#out = engine.out;
+    this.#commandsPerTurn = engine.commandsPerTurn;
+    this.#answersMax = engine.answersMax;
     this.#writer = new ValueWriter(engine.store.items);
     this.#admin = new Admin(engine, this);
     this.#meta = new MetaCommands(engine);
+  }
+
+  get state(): string {
+    if (this.#executing) return "conn_parse_cmd";
+    return this.#state === "value" ? "conn_nread" : this.#state === "swallow" ? "conn_swallow" : "conn_read";
   }
 
   release(): void {
@@ -66,6 +77,7 @@ export class TextSession implements Session {
 
   consume(input: Buffer, start: number, end: number): number {
     let at = start;
+    let commands = 0;
     this.blocked = false;
     while (at < end && this.ending === undefined && !this.blocked) {
       if (this.#state === "command") {
@@ -76,6 +88,17 @@ export class TextSession implements Session {
           return at;
         }
         this.#searched = 0;
+        if (commands >= this.#commandsPerTurn) {
+          this.#store.counters.add(COUNT.connYields);
+          this.blocked = true;
+          return at;
+        }
+        commands += 1;
+        if (commands > this.#answersMax) {
+          this.#store.counters.add(COUNT.responseOom);
+          this.ending = "error";
+          return at;
+        }
         at = this.#command(input, at, lf);
         if (this.#out.length > OUTPUT_BYTES_MAX) this.blocked = true;
       } else if (this.#state === "value") {
@@ -189,7 +212,9 @@ export class TextSession implements Session {
         this.ending = "normal";
         break;
       default:
+        this.#executing = true;
         this.#admin.execute(tokens, verb);
+        this.#executing = false;
     }
     return next;
   }
@@ -230,7 +255,9 @@ export class TextSession implements Session {
   #keys(input: Buffer, start: number, lf: number): number {
     const out = this.#out;
     const lineEnd = input[lf - 1] === CR ? lf - 1 : lf;
+    const before = out.length;
     let at = start;
+    let answers = 0;
     while (at < lineEnd) {
       if (input[at] === SPACE) {
         at += 1;
@@ -245,6 +272,14 @@ export class TextSession implements Session {
       while (keyEnd < lineEnd && input[keyEnd] !== SPACE) keyEnd += 1;
       this.#value(input, at, keyEnd - at);
       at = keyEnd;
+      answers += 1;
+      if (answers > this.#answersMax) {
+        this.#store.counters.add(COUNT.responseOom);
+        out.length = before;
+        out.put(R.noMemoryWriting);
+        this.#state = "command";
+        return lf + 1;
+      }
     }
     out.put(R.end);
     this.#state = "command";

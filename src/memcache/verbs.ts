@@ -41,22 +41,22 @@ export const VERB = {
 
 const NAMES = Object.keys(VERB);
 
-/** First three bytes and length; no two verbs agree in both. */
-const byShape = new Map<number, number>(
-  NAMES.map((verb, index) => [shape(verb.length, verb.charCodeAt(0), verb.charCodeAt(1), verb.charCodeAt(2)), index]),
-);
+/** First two bytes, last one and length; no two verbs agree in all. */
+const byShape = new Map<number, number>(NAMES.map((verb, index) => [shapeOf(verb), index]));
 
-function shape(length: number, first: number, second: number, third: number): number {
-  return length * 2 ** 24 + ((first << 16) | (second << 8) | (third || 0));
+function shapeOf(verb: string): number {
+  return shape(verb.length, verb.charCodeAt(0), verb.charCodeAt(1), verb.charCodeAt(verb.length - 1));
+}
+
+function shape(length: number, first: number, second: number, last: number): number {
+  return length * 2 ** 24 + ((first << 16) | (second << 8) | last);
 }
 
 /** The number of the verb in `bytes[start, end)`, or -1. */
 export function verbAt(bytes: Uint8Array, start: number, end: number): number {
-  const length = end - start;
-  const third = length > 2 ? bytes[start + 2]! : 0;
-  const found = byShape.get(shape(length, bytes[start]!, bytes[start + 1]!, third));
+  const found = byShape.get(shape(end - start, bytes[start]!, bytes[start + 1]!, bytes[end - 1]!));
   if (found === undefined) return -1;
   const verb = NAMES[found]!;
-  for (let index = 3; index < length; index += 1) if (bytes[start + index] !== verb.charCodeAt(index)) return -1;
+  for (let index = 2; index < verb.length; index += 1) if (bytes[start + index] !== verb.charCodeAt(index)) return -1;
   return found;
 }

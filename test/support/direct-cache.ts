@@ -18,7 +18,13 @@ export class DirectCache {
   constructor(settings: Partial<StoreSettings> = {}, features: Partial<Features> = {}) {
     this.store = new Store(Memory.create({ ...STORE_DEFAULTS, startedSeconds: STARTED_SECONDS, ...settings }));
     this.store.now = 62;
-    this.engine = { store: this.store, out: new ReplyBuffer(), host: hostFor(features) };
+    this.engine = {
+      store: this.store,
+      out: new ReplyBuffer(),
+      host: hostFor(features),
+      commandsPerTurn: Number.POSITIVE_INFINITY,
+      answersMax: Number.POSITIVE_INFINITY,
+    };
     this.session = new TextSession(this.engine);
   }
 
