@@ -48,7 +48,7 @@ export class Items {
   readonly #chunkBytesMax: number;
   /** Counts of item sizes in steps of 32 bytes, while `track_sizes` is on. */
   sizesHistogram: Map<number, number> | undefined;
-  /** Hashes whose items the page mover must leave alone: `debugitem lock`. */
+  /** Hashes whose items eviction and page mover must leave alone: `debugitem lock`. */
   readonly locked = new Set<number>();
   /** A class that just evicted, for `slabs automove 2`; read and cleared by the page mover. */
   starvedClass = 0;
@@ -267,7 +267,12 @@ export class Items {
         continue;
       }
       tries -= 1;
-      if (words[at + I.REFERENCES] !== 1 && !this.#repairTail(handle, queue)) {
+      if (this.locked.size > 0 && this.locked.has(words[at + I.HASH]!)) {
+        handle = before;
+        continue;
+      }
+      if (words[at + I.REFERENCES] !== 1) {
+        this.#repairTail(handle, queue);
         handle = before;
         continue;
       }
@@ -382,14 +387,13 @@ export class Items {
   }
 
   /** A held tail item: counted, and freed by force when `tail_repair_time` says it was forgotten. */
-  #repairTail(handle: number, queue: number): boolean {
+  #repairTail(handle: number, queue: number): void {
     this.count(queue, QUEUE_STAT.lruTailReflocked);
     const after = this.#tune[TUNE.tailRepairSeconds]!;
-    if (after === 0 || this.words[handle * 2 + I.TIME]! + after >= this.now) return false;
+    if (after === 0 || this.words[handle * 2 + I.TIME]! + after >= this.now) return;
     this.count(queue, QUEUE_STAT.tailRepairs);
     this.words[handle * 2 + I.REFERENCES] = 1;
     this.unlink(handle);
-    return false;
   }
 
   #flagsFor(clientFlags: number): number {

@@ -151,6 +151,7 @@ export class Memory {
     const memory = new Memory({ settings, arena, buckets, control });
     memory.tune.set(TUNE_DEFAULTS);
     memory.globals[GLOBAL.memoryLimit] = settings.memoryBytes;
+    memory.globals[GLOBAL.memoryTaken] = settings.initialMallocBytes;
     memory.globals[GLOBAL.casId] = 1;
     memory.globals[GLOBAL.freshPage] = 1;
     memory.globals[GLOBAL.accepting] = 1;

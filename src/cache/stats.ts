@@ -218,8 +218,7 @@ export function slabStats({ memory, items }: Store): StatLine[] {
     ];
     for (const [name, value] of ofClass) lines.push([`${slabClass}:${name}`, value]);
   }
-  const taken = memory.globals[GLOBAL.memoryTaken]! + memory.settings.initialMallocBytes;
-  lines.push(["active_slabs", active], ["total_malloced", taken]);
+  lines.push(["active_slabs", active], ["total_malloced", memory.globals[GLOBAL.memoryTaken]!]);
   return lines;
 }
 

@@ -96,6 +96,7 @@ export class TextSession implements Session {
         commands += 1;
         if (commands > this.#answersMax) {
           this.#store.counters.add(COUNT.responseOom);
+          this.#out.reset();
           this.ending = "error";
           return at;
         }

@@ -106,6 +106,8 @@ function finish(state: FlagState): void {
   options.memory = state.memoryMegabytes * 1024 * 1024;
   options.itemSize = state.itemBytes;
   if (state.useTls) options.tls = tls;
+  const pretended = Number(process.env["T_MEMD_INITIAL_MALLOC"] ?? 0);
+  if (pretended > 0) store.initialMallocBytes = pretended;
   options.store = store;
   options.tune = tune;
   options.features = features;
