@@ -36,6 +36,7 @@ export class Items {
   readonly memory: Memory;
   readonly words: Uint32Array;
   readonly bytes: Buffer;
+  readonly view: DataView;
   readonly index: HashIndex;
   readonly queues: Queues;
   readonly slabs: Slabs;
@@ -57,6 +58,7 @@ export class Items {
     this.memory = memory;
     this.words = memory.words;
     this.bytes = memory.bytes;
+    this.view = memory.view;
     this.counters = counters;
     this.index = new HashIndex(memory);
     this.queues = new Queues(memory);

@@ -89,6 +89,8 @@ export class Memory {
   readonly handle: MemoryHandle;
   /** The arena as bytes and as 32-bit words. */
   readonly bytes: Buffer;
+  /** The arena for copying eight bytes at a time. */
+  readonly view: DataView;
   readonly words: Uint32Array;
   readonly buckets: Uint32Array;
   readonly globals: Float64Array;
@@ -118,6 +120,7 @@ export class Memory {
     this.handle = handle;
     this.settings = handle.settings;
     this.bytes = Buffer.from(handle.arena);
+    this.view = new DataView(handle.arena);
     this.words = new Uint32Array(handle.arena);
     this.buckets = new Uint32Array(handle.buckets);
     this.pages = handle.arena.byteLength / PAGE_BYTES;

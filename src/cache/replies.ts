@@ -27,5 +27,4 @@ export const R = {
   noMemory: line("SERVER_ERROR out of memory"),
   flushNotAllowed: line("CLIENT_ERROR flush_all not allowed"),
   mn: line("MN"),
-  value: Buffer.from("VALUE ", "latin1"),
 } as const;

@@ -122,8 +122,8 @@ export class Store {
   }
 
   /** `get`: the item or 0, counted and bumped. */
-  get(key: Uint8Array, start: number, length: number): number {
-    const item = this.find(key, start, length, this.hash(key, start, length));
+  get(key: Uint8Array, start: number, length: number, hash: number): number {
+    const item = this.find(key, start, length, hash);
     const { counters } = this;
     if (this.#tune[TUNE.detail] !== 0) this.prefixes.get(key, start, length, item !== 0);
     counters.add(COUNT.getCommands);
@@ -137,8 +137,8 @@ export class Store {
   }
 
   /** `touch` and `gat`: the item or 0, with a new expiry. */
-  touch(key: Uint8Array, start: number, length: number, expiry: number): number {
-    const item = this.find(key, start, length, this.hash(key, start, length));
+  touch(key: Uint8Array, start: number, length: number, { hash, expiry }: { hash: number; expiry: number }): number {
+    const item = this.find(key, start, length, hash);
     const { counters } = this;
     counters.add(COUNT.touchCommands);
     if (item === 0) {

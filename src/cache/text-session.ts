@@ -9,19 +9,24 @@ import type { ReplyBuffer } from "../memcache/reply-buffer.ts";
 import { Tokens } from "../memcache/tokens.ts";
 import { VERB, verbAt } from "../memcache/verbs.ts";
 import { Admin } from "./admin.ts";
-import { ValueWriter, copyValue } from "./chunks.ts";
+import { ValueWriter } from "./chunks.ts";
 import { COUNT, BY_CLASS } from "./counters.ts";
 import * as I from "./item.ts";
 import { GET_LINE_BYTES_MAX, KEY_BYTES_MAX, LINE_BYTES_MAX, OUTPUT_BYTES_MAX } from "./limits.ts";
+import { KeyBatch } from "./key-batch.ts";
 import { MetaCommands } from "./meta-commands.ts";
 import { R } from "./replies.ts";
 import type { EndReason, Engine, Session } from "./session.ts";
 import { TUNE } from "./settings.ts";
 import { DELTA, MODE, RESULT, type Store } from "./store.ts";
+import { writeHit } from "./value-reply.ts";
 
 const LF = 0x0a;
 const CR = 0x0d;
 const SPACE = 0x20;
+
+/** 64: most lines end before; beyond, a call into the runtime is faster than a loop. */
+const NEAR_BYTES = 64;
 
 /** What the next bytes of a connection are. */
 type State = "command" | "value" | "swallow" | "keys";
@@ -29,6 +34,7 @@ type State = "command" | "value" | "swallow" | "keys";
 /** Shared by all sessions of a thread: a command line is executed in one go. */
 const tokens = new Tokens();
 const u64: U64 = { high: 0, low: 0 };
+const keys = new KeyBatch();
 
 export class TextSession implements Session {
   readonly #store: Store;
@@ -118,11 +124,14 @@ export class TextSession implements Session {
 
   #findLf(input: Buffer, at: number, end: number): number {
     if (this.#searched > 0) {
-      const found = input.subarray(at + this.#searched, end).indexOf(LF);
-      return found < 0 ? -1 : at + this.#searched + found;
+      const found = input.indexOf(LF, at + this.#searched);
+      return found < end ? found : -1;
     }
-    for (let index = at; index < end; index += 1) if (input[index] === LF) return index;
-    return -1;
+    const near = Math.min(end, at + NEAR_BYTES);
+    for (let index = at; index < near; index += 1) if (input[index] === LF) return index;
+    if (near === end) return -1;
+    const found = input.indexOf(LF, near);
+    return found < end ? found : -1;
   }
 
   /** No LF for long: a `get` of many keys may go on, anything else ends the connection without a word, as in memcached. */
@@ -220,15 +229,13 @@ export class TextSession implements Session {
     return next;
   }
 
-  /** Answers `get`: END, or an error in place of everything when a key is too long. */
+  /** Answers `get`: values and END, or an error in place of everything when a key is too long. */
   #startKeys(input: Buffer, at: number, lineEnd: number, lf: number): number {
     let first = at;
     while (first < lineEnd && input[first] === SPACE) first += 1;
-    if (first === lineEnd || (lineEnd - first > KEY_BYTES_MAX && hasLongToken(input, first, lineEnd))) {
-      this.#out.put(R.badFormat);
-      return lf + 1;
-    }
-    return this.#keys(input, first, lf);
+    if (first < lineEnd) return this.#keys(input, first, lf);
+    this.#out.put(R.badFormat);
+    return lf + 1;
   }
 
   #startTouchingKeys(input: Buffer, at: number, lineEnd: number, lf: number): number {
@@ -249,10 +256,10 @@ export class TextSession implements Session {
     }
     this.#touching = true;
     this.#expiry = this.#store.expiry(exptime);
-    return this.#startKeys(input, key, lineEnd, lf);
+    return this.#keys(input, key, lf);
   }
 
-  /** Answers keys from `at` on, until the line ends or the replies have reached their bound. */
+  /** Answers keys from `start` on, until the line ends or the replies have reached their bound. */
   #keys(input: Buffer, start: number, lf: number): number {
     const out = this.#out;
     const lineEnd = input[lf - 1] === CR ? lf - 1 : lf;
@@ -260,57 +267,43 @@ export class TextSession implements Session {
     let at = start;
     let answers = 0;
     while (at < lineEnd) {
-      if (input[at] === SPACE) {
-        at += 1;
-        continue;
-      }
       if (out.length > OUTPUT_BYTES_MAX) {
         this.#state = "keys";
         this.blocked = true;
         return at;
       }
-      let keyEnd = at + 1;
-      while (keyEnd < lineEnd && input[keyEnd] !== SPACE) keyEnd += 1;
-      this.#value(input, at, keyEnd - at);
-      at = keyEnd;
-      answers += 1;
-      if (answers > this.#answersMax) {
-        this.#store.counters.add(COUNT.responseOom);
+      const next = keys.cut(input, at, lineEnd);
+      answers += keys.count;
+      if (keys.tooLong || answers > this.#answersMax) {
         out.length = before;
-        out.put(R.noMemoryWriting);
+        out.put(keys.tooLong ? R.badFormat : R.noMemoryWriting);
+        if (!keys.tooLong) this.#store.counters.add(COUNT.responseOom);
         this.#state = "command";
         return lf + 1;
       }
+      this.#values(input);
+      at = next;
     }
     out.put(R.end);
     this.#state = "command";
     return lf + 1;
   }
 
-  /** Writes `VALUE key flags bytes [cas]` and the value, when the key is there. */
-  #value(key: Buffer, start: number, length: number): void {
+  /** Answers the keys that were cut. Their places in memory are asked for first, so that the machine fetches them side by side. */
+  #values(input: Buffer): void {
     const store = this.#store;
-    const item = this.#touching ? store.touch(key, start, length, this.#expiry) : store.get(key, start, length);
-    if (item === 0) return;
-    const out = this.#out;
-    const { items } = store;
-    const { words } = items;
-    const at = item * 2;
-    const valueBytes = words[at + I.LENGTH]!;
-    out.ensure(length + valueBytes + 64);
-    out.put(R.value);
-    out.copy(key, start, length);
-    out.byte(SPACE);
-    out.number(words[at + I.CLIENT_FLAGS]!);
-    out.byte(SPACE);
-    out.number(valueBytes - 2);
-    if (this.#withCas) {
-      out.byte(SPACE);
-      out.u64(words[at + I.CAS_HIGH]!, words[at + I.CAS_LOW]!);
+    const { index } = store.items;
+    const { count, starts, lengths, hashes } = keys;
+    for (let key = 0; key < count; key += 1) hashes[key] = index.hash(input, starts[key]!, lengths[key]!);
+    if (count > 1) index.fetchAhead(hashes, count);
+    for (let key = 0; key < count; key += 1) {
+      const start = starts[key]!;
+      const length = lengths[key]!;
+      const item = this.#touching
+        ? store.touch(input, start, length, { hash: hashes[key]!, expiry: this.#expiry })
+        : store.get(input, start, length, hashes[key]!);
+      if (item !== 0) writeHit(this.#out, store.items, item, this.#withCas);
     }
-    out.byte(CR);
-    out.byte(LF);
-    copyValue(items, item, valueBytes, out);
   }
 
   /** `set` and its kin: makes the item and goes on to receive the value, or refuses and swallows it. */
@@ -428,7 +421,10 @@ export class TextSession implements Session {
       return;
     }
     const store = this.#store;
-    const item = store.touch(tokens.bytes, tokens.starts[1]!, tokens.lengthOf(1), store.expiry(exptime));
+    const start = tokens.starts[1]!;
+    const length = tokens.lengthOf(1);
+    const hash = store.hash(tokens.bytes, start, length);
+    const item = store.touch(tokens.bytes, start, length, { hash, expiry: store.expiry(exptime) });
     this.#reply(item === 0 ? R.notFound : R.touched);
   }
 
@@ -485,13 +481,3 @@ const STORE_REPLIES: Readonly<Record<number, Buffer>> = {
   [RESULT.exists]: R.exists,
   [RESULT.notFound]: R.notFound,
 };
-
-function hasLongToken(bytes: Uint8Array, start: number, end: number): boolean {
-  let tokenStart = start;
-  for (let at = start; at <= end; at += 1) {
-    if (at < end && bytes[at] !== SPACE) continue;
-    if (at - tokenStart > KEY_BYTES_MAX) return true;
-    tokenStart = at + 1;
-  }
-  return false;
-}

@@ -14,6 +14,8 @@ const MINUS = 0x2d;
 
 export class ReplyBuffer {
   bytes: Buffer = Buffer.allocUnsafeSlow(CAPACITY_BYTES);
+  /** The same bytes, for copying eight at a time. */
+  view: DataView = viewOf(this.bytes);
   length = 0;
 
   /** Makes room for `count` more bytes. */
@@ -57,13 +59,13 @@ export class ReplyBuffer {
       this.text(rest.toString());
       return;
     }
-    this.#digits(rest | 0);
+    this.length = writeDigits(this.bytes, this.length, rest | 0);
   }
 
   u64(high: number, low: number): void {
     if (high === 0 && low < 2 ** 31) {
       this.ensure(20);
-      this.#digits(low | 0);
+      this.length = writeDigits(this.bytes, this.length, low | 0);
     } else {
       this.text(exactU64(high, low).toString());
     }
@@ -77,33 +79,39 @@ export class ReplyBuffer {
   /** Hands the written bytes over for good and starts a new buffer. */
   take(): Buffer {
     const taken = this.bytes.subarray(0, this.length);
-    this.bytes = Buffer.allocUnsafeSlow(CAPACITY_BYTES);
+    this.#use(Buffer.allocUnsafeSlow(CAPACITY_BYTES));
     this.length = 0;
     return taken;
-  }
-
-  /** Gives memory back after a large reply. */
-  shrink(): void {
-    if (this.bytes.length > CAPACITY_BYTES * 4) this.bytes = Buffer.allocUnsafeSlow(CAPACITY_BYTES);
-  }
-
-  #digits(value: number): void {
-    let count = 1;
-    for (let limit = 10; count < 10 && value >= limit; limit *= 10) count += 1;
-    let at = this.length + count;
-    this.length = at;
-    let rest = value;
-    do {
-      at -= 1;
-      const tenth = (rest / 10) | 0;
-      this.bytes[at] = ZERO + rest - tenth * 10;
-      rest = tenth;
-    } while (rest !== 0);
   }
 
   #grow(needed: number): void {
     const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.bytes.length * 2));
     this.bytes.copy(grown, 0, 0, this.length);
-    this.bytes = grown;
+    this.#use(grown);
   }
+
+  #use(bytes: Buffer): void {
+    this.bytes = bytes;
+    this.view = viewOf(bytes);
+  }
+}
+
+function viewOf(bytes: Buffer): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+/** Writes a whole number from 0 to 2^31-1 at `at`, where there is room, and returns where it ends. */
+export function writeDigits(bytes: Uint8Array, at: number, value: number): number {
+  let count = 1;
+  for (let limit = 10; count < 10 && value >= limit; limit *= 10) count += 1;
+  const end = at + count;
+  let place = end;
+  let rest = value;
+  do {
+    place -= 1;
+    const tenth = (rest / 10) | 0;
+    bytes[place] = ZERO + rest - tenth * 10;
+    rest = tenth;
+  } while (rest !== 0);
+  return end;
 }
