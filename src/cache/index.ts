@@ -1,6 +1,7 @@
 /** ● The door `holdfast/cache`. */
 export { CacheClient } from "./client/client.ts";
-export { anyValue, bytes, json, text, type Codec, type Encoded } from "./client/codec.ts";
+export { anyValue, bytes, json, memcachedValue, memjsValue, text, type Codec, type Encoded } from "./client/codec.ts";
+export { compressed, memcacheClientValue, type CompressionOptions } from "./client/compressed.ts";
 export type { CacheCounts, CacheEvents, CallEvent } from "./client/events.ts";
 export type { FetchOptions, LoadContext, Loader } from "./client/fetch.ts";
 export type { Credentials } from "./client/handshake.ts";

@@ -1,6 +1,6 @@
 /**
  * ○ Values ↔ bytes and flags. memcached keeps 32 bits of flags beside each item, which clients use to remember what the bytes
- * were; those of the default codec are the `memcached` package's, so that both read each other's items.
+ * were, each in its own way: here are ours, and those of the packages that teams come from.
  */
 import { Buffer } from "node:buffer";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
@@ -27,7 +27,6 @@ const NUMBER_FLAG = 8;
 
 /**
  * Any value: strings as they are (flags 0), numbers (8), bytes (4, read back as Buffer), everything else as JSON (2). The default.
- * Flags of the `memcached` package.
  */
 export const anyValue: Codec<unknown> = {
   encode(value) {
@@ -59,6 +58,28 @@ export const text: Codec<string> = {
 /** Bytes as they are; flags 4. What is read is the caller's own copy. */
 export const bytes: Codec<Uint8Array> = {
   encode: (value) => ({ bytes: value, flags: BYTES_FLAG }),
+  decode: (value) => Buffer.from(value),
+};
+
+/**
+ * Values as the `memcached` package writes them: its flags are those of `anyValue`, but it puts a backslash before each line
+ * break and writes bytes as if each were a letter, in UTF-8.
+ */
+export const memcachedValue: Codec<unknown> = {
+  encode(value) {
+    const { bytes, flags } = anyValue.encode(value);
+    const letters = typeof bytes === "string" ? bytes : Buffer.from(bytes).toString("latin1");
+    return { bytes: letters.replaceAll(/[\r\n]/g, "\\$&"), flags };
+  },
+  decode(bytes, flags) {
+    const letters = bytes.toString().replaceAll(/\\([\r\n])/g, "$1");
+    return anyValue.decode(Buffer.from(letters, flags === BYTES_FLAG ? "latin1" : "utf8"), flags);
+  },
+};
+
+/** Values as the `memjs` package keeps them: strings and bytes without flags, read back as Buffer whatever the flags. */
+export const memjsValue: Codec<string | Uint8Array> = {
+  encode: (value) => ({ bytes: value, flags: 0 }),
   decode: (value) => Buffer.from(value),
 };
 
