@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { CacheClient } from "../../src/cache/index.ts";
 import { requires } from "../support/requires.ts";
-import { memcached, memcachedOnSocket, type Peer } from "./support/peers.ts";
+import { holdfast, memcachedOnSocket, PEERS, temporary } from "./support/peers.ts";
 
 interface Case {
   readonly fact: string;
@@ -191,13 +191,17 @@ const CASES: readonly Case[] = [
   },
 ];
 
-const PEERS: Readonly<Record<string, (t: TestContext) => Promise<Peer>>> = {
-  "Debian's memcached": (t) => memcached(t),
-  "Debian's memcached on a unix socket": (t) => memcachedOnSocket(t),
+const ALL = {
+  ...PEERS,
+  "Debian's memcached on a unix socket": { needs: ["memcached"], start: memcachedOnSocket },
+  "Holdfast's server on a unix socket": {
+    needs: [],
+    start: (t: TestContext) => holdfast(t, { listen: `unix:${temporary(t)}/cache.sock` }),
+  },
 };
 
-for (const [name, start] of Object.entries(PEERS)) {
-  test(`verbs against ${name}`, requires("memcached"), async (t) => {
+for (const [name, { needs, start }] of Object.entries(ALL)) {
+  test(`verbs against ${name}`, requires(...needs), async (t) => {
     const peer = await start(t);
     for (const keys of ["plain", "base64"] as const) {
       for (const { fact, check } of CASES) {

@@ -7,22 +7,41 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { CacheServer, type CacheServerOptions } from "../../../src/cache/index.ts";
 
-/** A running server: where it is, and its process. */
+/** A running server. */
 export interface Peer {
   /** "127.0.0.1:PORT", or the path of its unix socket. */
   readonly address: string;
+}
+
+/** One in a process of its own, which can be killed. */
+export interface ForeignPeer extends Peer {
   readonly port: number;
   readonly process: ChildProcess;
 }
 
+/** Every server that the client must serve alike, by name, with the Debian package it needs. */
+export const PEERS: Readonly<Record<string, { readonly needs: readonly string[]; start(t: TestContext): Promise<Peer> }>> = {
+  "Debian's memcached": { needs: ["memcached"], start: (t) => memcached(t) },
+  "Holdfast's server": { needs: [], start: (t) => holdfast(t) },
+};
+
+/** Our own server, in this process. */
+export async function holdfast(t: TestContext, options: CacheServerOptions = {}): Promise<Peer> {
+  const server = new CacheServer({ listen: "127.0.0.1:0", ...options });
+  await server.listen();
+  t.after(() => void server.close()); // resolves once its clients are gone, which close after it
+  return { address: server.address };
+}
+
 /** Debian's memcached on a port of its own. */
-export async function memcached(t: TestContext, ...flags: string[]): Promise<Peer> {
+export async function memcached(t: TestContext, ...flags: string[]): Promise<ForeignPeer> {
   return memcachedAt(t, await freePort(), ...flags);
 }
 
 /** Debian's memcached on a port that was free a moment ago, as when it is started again. */
-export async function memcachedAt(t: TestContext, port: number, ...flags: string[]): Promise<Peer> {
+export async function memcachedAt(t: TestContext, port: number, ...flags: string[]): Promise<ForeignPeer> {
   const child = spawn("memcached", ["-u", "root", "-l", "127.0.0.1", "-p", String(port), "-U", "0", ...flags], {
     stdio: "ignore",
   });
@@ -32,7 +51,7 @@ export async function memcachedAt(t: TestContext, port: number, ...flags: string
 }
 
 /** Debian's memcached on a unix socket. */
-export async function memcachedOnSocket(t: TestContext): Promise<Peer> {
+export async function memcachedOnSocket(t: TestContext): Promise<ForeignPeer> {
   const path = join(temporary(t), "memcached.sock");
   const child = spawn("memcached", ["-u", "root", "-s", path], { stdio: "ignore" });
   t.after(() => stop(child));
