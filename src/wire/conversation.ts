@@ -4,7 +4,7 @@
  */
 import { Assembler } from "./assembler.ts";
 import type { Piece } from "./assembler.ts";
-import { BytesDecoder } from "./decode-bytes.ts";
+import { LinkDecoder } from "./decode-link.ts";
 import { MemcachedDecoder } from "./decode-memcached.ts";
 import { ZmtpDecoder } from "./decode-zmtp.ts";
 import { MESSAGES_PER_PACKET_MAX } from "./limits.ts";
@@ -86,7 +86,7 @@ export class Conversation {
       this.#options.ports.get(portOf(this.server)) ?? (piece instanceof Uint8Array ? sniff(side, piece) : undefined);
     if (known === "memcached") return new MemcachedDecoder();
     if (known === "zmtp" || known === "queue") return new ZmtpDecoder();
-    return new BytesDecoder(this.#options);
+    return new LinkDecoder(this.#options); // plain bytes, unless they begin as a session does
   }
 }
 

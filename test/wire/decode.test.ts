@@ -2,6 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MemcachedDecoder } from "../../src/wire/decode-memcached.ts";
+import { byeBody, challengeBody, helloBody, receiptBody, welcomeBody } from "../../src/link/body.ts";
+import { encodeFrame } from "../../src/link/frame.ts";
+import { LinkDecoder } from "../../src/wire/decode-link.ts";
 import { ZmtpDecoder } from "../../src/wire/decode-zmtp.ts";
 import type { Decoder, Side } from "../../src/wire/message.ts";
 
@@ -28,6 +31,7 @@ function names(create: () => Decoder, lines: readonly Line[]): string[] {
 
 const memcached = (...lines: Line[]): string[] => names(() => new MemcachedDecoder(), lines);
 const zmtp = (...lines: Line[]): string[] => names(() => new ZmtpDecoder(), lines);
+const link = (...lines: Line[]): string[] => names(() => new LinkDecoder({ bodies: false }), lines);
 
 test("memcached's text commands and replies are named, values are passed over", () => {
   assert.deepEqual(
@@ -164,6 +168,86 @@ test("Majordomo's commands are named in both versions", () => {
     "c MDPW01 READY 'echo'",
     "c MDPC02 REQUEST 'echo'",
   ]);
+});
+
+test("the queue's own protocol is named by verb, queue, lease and size of body", () => {
+  const message = (...frames: string[]): Buffer =>
+    Buffer.concat(frames.map((each, index) => frame(index + 1 < frames.length ? 1 : 0, each)));
+  assert.deepEqual(
+    zmtp(
+      ["client", GREETING],
+      ["client", message("HQ1", "WORK", "emails", "1")],
+      ["server", GREETING],
+      ["server", message("HQ1", "TASK", "l-1", "hello", "emails", "1", "0", "3f-17")],
+      ["client", message("HQ1", "DONE", "l-1", "HELLO!")],
+      ["server", message("HQ1", "KEPT", "l-1")],
+      ["client", message("", "HQ1", "ADD", "7", "emails", "{}", "secret")],
+      ["client", message("HQ1", "ADD", "8", "emails", "", "a", "b", "c")],
+      ["server", message("HQ1", "ENDED", "7", "3f-18", "done", "four")],
+      ["client", message("HQ1", "toString")],
+    ),
+    [
+      "c greeting ZMTP 3.1, NULL",
+      "c HQ1 WORK emails 1",
+      "s greeting ZMTP 3.1, NULL",
+      "s HQ1 TASK emails 3f-17 (5 B)",
+      "c HQ1 DONE l-1 (6 B)",
+      "s HQ1 KEPT l-1",
+      "c HQ1 ADD emails (6 B)",
+      "c HQ1 ADD emails (3 tasks)",
+      "s HQ1 ENDED 3f-18 done (4 B)",
+      "c unreadable: HQ1 has no verb 'toString'",
+    ],
+  );
+});
+
+test("a link's session is named frame by frame, its messages by size", () => {
+  const terms = { arrived: 0, receipt: { done: 0, rejects: new Map() }, messageBytesMax: 1000, window: 10, windowBytes: 1000 };
+  const nothing = new Uint8Array(0);
+  const nonce = new Uint8Array(16);
+  const hello = {
+    nonce,
+    sessionId: nonce,
+    resume: true,
+    terms,
+    heartbeatMs: 30_000,
+    name: "sensor-7",
+    will: undefined,
+    proof: nothing,
+  };
+  const welcome = { resumed: true, terms, heartbeatMs: 30_000, heartbeatTimeoutMs: 10_000, ttlMs: 600_000, proof: nothing };
+  const bye = { word: "drained", retryAfterMs: 5000, text: "" } as const;
+  assert.deepEqual(
+    link(
+      ["server", encodeFrame("CHALLENGE", challengeBody.encode({ nonce, tokenRequired: false }))],
+      ["client", encodeFrame("HELLO", helloBody.encode(hello))],
+      ["server", encodeFrame("WELCOME", welcomeBody.encode(welcome))],
+      ["client", encodeFrame("MESSAGE", Buffer.from("21.5"))],
+      ["server", encodeFrame("ACK", receiptBody.encode({ done: 1, rejects: new Map() }))],
+      ["server", encodeFrame("PING", nothing)],
+      ["client", encodeFrame("PONG", nothing)],
+      ["server", encodeFrame("BYE", byeBody.encode(bye))],
+      ["client", Buffer.of(0x77, 0, 0, 0)],
+    ),
+    [
+      "s CHALLENGE (26 B)",
+      "c HELLO from 'sensor-7', resumes its session, heartbeat 30 s",
+      "s WELCOME, resumed, heartbeat 30 s, kept for 10 min",
+      "c MESSAGE (4 B)",
+      "s ACK up to 1",
+      "s PING (heartbeat)",
+      "c PONG (heartbeat answered)",
+      "s BYE drained, come back in 5 s",
+      "c unreadable: no frame has the type 0x77",
+    ],
+  );
+});
+
+test("a link in byte mode is bytes, shown only when asked for", () => {
+  const decoder = new LinkDecoder({ bodies: false });
+  assert.deepEqual(decoder.feed("client", Buffer.from("secret\n")), [{ protocol: "bytes", text: "7 bytes" }]);
+  const showing = new LinkDecoder({ bodies: true });
+  assert.deepEqual(showing.feed("client", Buffer.from("a\n")), [{ protocol: "bytes", text: "2 bytes: 'a\\x0a'" }]);
 });
 
 test("subscriptions are named as commands and as messages of older peers", () => {

@@ -7,6 +7,7 @@ import type { Random } from "../../src/core/random.ts";
 import { Assembler } from "../../src/wire/assembler.ts";
 import { CaptureReader } from "../../src/wire/capture-file.ts";
 import { MemcachedDecoder } from "../../src/wire/decode-memcached.ts";
+import { LinkDecoder } from "../../src/wire/decode-link.ts";
 import { ZmtpDecoder } from "../../src/wire/decode-zmtp.ts";
 import { jsonOf, lineOf } from "../../src/wire/describe.ts";
 import { CONVERSATIONS_MAX, HELD_BYTES_MAX } from "../../src/wire/limits.ts";
@@ -32,6 +33,8 @@ const GOOD = [
     "\u007F\u0003\u0001NULL" +
     "\u0000".repeat(48) +
     "\u0004\u0019\u0005READY\u000bSocket-Type\u0000\u0000\u0000\u0003REQ",
+  "\u0001\u0000\u0000\u001aHOLDFAST\u0001\u0000" + "n".repeat(16) + "\u0013\u0000\u0000\u0000\u0010\u0000\u0000\u0004data",
+  "\u0001\u0003HQ1\u0001\u0003ADD\u0001\u00017\u0001\u0001q\u0001\u0000\u0000\u0004body",
   "\u0001\u0000\u0000\u0005Ready\u0000\u0006MDPW01",
 ].map((text) => Buffer.from(text, "latin1"));
 
@@ -46,7 +49,11 @@ function mutated(random: Random): Buffer {
 test(`decoders say something safe about any bytes (seed ${seed})`, () => {
   const random = seeded(seed);
   for (let round = 0; round < ROUNDS; round += 1) {
-    const decoder = random() < 0.5 ? new MemcachedDecoder() : new ZmtpDecoder();
+    const decoder = pick(random, [
+      () => new MemcachedDecoder(),
+      () => new ZmtpDecoder(),
+      () => new LinkDecoder({ bodies: true }),
+    ])();
     for (let turn = 0; turn < 6; turn += 1) {
       const side = pick(random, ["client", "server"] as const);
       const piece = random() < 0.1 ? { missing: between(random, 1, 5000) } : mutated(random);
