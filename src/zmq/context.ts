@@ -33,13 +33,18 @@ export class Context {
   /** @internal */
   readonly names = new InprocNames();
   /** @internal */
-  readonly clock: Clock = systemClock;
+  readonly clock: Clock;
   #zap: ZapClient | undefined;
   #open = 0;
   #holding = 0;
   #hold: NodeJS.Timeout | undefined;
 
-  constructor({ ipv6 = false, blocky = true, maxSockets = SOCKETS_MAX, maxMessageSize = -1 }: ContextOptions = {}) {
+  /** @param clock for tests: the time that its sockets go by */
+  constructor(
+    { ipv6 = false, blocky = true, maxSockets = SOCKETS_MAX, maxMessageSize = -1 }: ContextOptions = {},
+    clock: Clock = systemClock,
+  ) {
+    this.clock = clock;
     this.ipv6 = ipv6;
     this.blocky = blocky;
     this.maxSockets = maxSockets;
