@@ -151,6 +151,7 @@ export class Incoming extends Host {
   }
 
   close(lingerMs: number): void {
+    if (this.link.pipe) this.context.hub.retire(this.link.pipe);
     this.link.finish(lingerMs);
   }
 }
@@ -200,10 +201,14 @@ export class Outgoing extends Host {
   override ready(link: Link): Pipe | undefined {
     const { hub, settings } = this.context;
     this.#session.succeeded();
+    if (this.#closing && this.#pipe) {
+      this.#pipe.peer ??= link.info;
+      process.nextTick(() => link.finish(this.#lingerMs)); // once the link has its pipe
+      return this.#pipe;
+    }
     this.#pipe ??= hub.attach(settings, this.#options.routingId);
     if (!hub.connected(this.#pipe, link.info, { probe: settings.probeRouter })) return undefined;
     this.tellHandshake(link, this.#pipe);
-    if (this.#closing) process.nextTick(() => link.finish(this.#lingerMs));
     return this.#pipe;
   }
 
@@ -229,6 +234,7 @@ export class Outgoing extends Host {
     if (this.#closing) return;
     this.#closing = true;
     this.#lingerMs = lingerMs;
+    if (this.#pipe) this.context.hub.retire(this.#pipe);
     if (this.#link?.pipe !== undefined) {
       this.#session.close();
       this.#link.finish(lingerMs);

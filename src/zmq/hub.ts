@@ -80,13 +80,19 @@ export class Hub implements PipeOwner {
     this.#pattern.disconnected(pipe);
   }
 
+  /** Takes no more for a pipe that is to end; what is queued still goes out. */
+  retire(pipe: Pipe): void {
+    if (pipe.closed) return;
+    pipe.closed = true;
+    this.#pattern.detach(pipe);
+  }
+
   /** Ends a pipe; what it received can still be taken. */
   detach(pipe: Pipe, reason: Error | undefined): void {
     if (!this.#pipes.delete(pipe)) return;
-    pipe.closed = true;
+    this.retire(pipe);
     pipe.carrier = undefined;
     pipe.dropOutbound();
-    this.#pattern.detach(pipe);
     if (pipe.peer === undefined) return;
     if (pipe.inbound.length === 0) this.#gone(pipe, reason);
     else this.#reasons.set(pipe, reason);
