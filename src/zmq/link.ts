@@ -167,6 +167,8 @@ export class Link implements Carrier {
     try {
       this.#pullAll(false);
     } catch (error) {
+      // A handshake that ended in the same read is told as such, so that the traffic's fault is not taken for its own
+      if (this.pipe === undefined && this.peer.state === "traffic") this.#settle();
       this.#fail(error as Error);
     }
     this.#pulling = false;
