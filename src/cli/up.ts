@@ -6,7 +6,10 @@ import { CacheServer } from "../cache/index.ts";
 import { parseAddress, showAddress } from "../core/address.ts";
 import { messageOf, UsageError } from "../core/errors.ts";
 import { DRAIN_MS_MAX } from "../core/limits.ts";
+import { Dashboard } from "../dashboard/index.ts";
 import { listen, type LinkServer } from "../link/index.ts";
+import { Broker } from "../queue/index.ts";
+import { dataFolder } from "./data-folder.ts";
 import { flags, parse } from "./flags.ts";
 import { closeAll, startAll, type PartPlan, type RunningPart } from "./parts.ts";
 import { stopRequest } from "./signals.ts";
@@ -45,7 +48,7 @@ async function up(options: UpFlags): Promise<number> {
 }
 
 async function plan(options: UpFlags): Promise<PartPlan[]> {
-  const doors: { cache?: CacheServer; link?: LinkServer } = {};
+  const doors: { cache?: CacheServer; queue?: Broker; link?: LinkServer } = {};
   const plans: PartPlan[] = [];
   if (options.cache !== "off") {
     const address = parseAddress(options.cache, "--cache", { port: 11_211 });
@@ -56,10 +59,28 @@ async function plan(options: UpFlags): Promise<PartPlan[]> {
     };
     plans.push({ name: "cache", flag: "--cache", wanted: options.cache, start });
   }
+  if (options.queue !== "off") {
+    const data = await dataFolder(options.data);
+    const start = async (): Promise<Broker> => {
+      doors.queue = new Broker({ listen: options.queue, data });
+      await doors.queue.listen();
+      return doors.queue;
+    };
+    plans.push({ name: "queue", flag: "--queue", wanted: options.queue, start });
+  }
   if (options.link !== "off") {
     const address = parseAddress(options.link, "--link", { port: 12_345 });
     const start = async (): Promise<LinkServer> => (doors.link = await listen(address));
     plans.push({ name: "link", flag: "--link", wanted: options.link, start });
+  }
+  if (options.dashboard !== "off") {
+    parseAddress(options.dashboard, "--dashboard", { port: 8280 });
+    const start = async (): Promise<Dashboard> => {
+      const dashboard = new Dashboard({ listen: options.dashboard, token: options.dashboardToken, ...doors });
+      await dashboard.listen();
+      return dashboard;
+    };
+    plans.push({ name: "dashboard", flag: "--dashboard", wanted: options.dashboard, start });
   }
   return plans;
 }

@@ -1,0 +1,125 @@
+/** `holdfast up`: all parts or none, one clear sentence when it cannot, and an end within 5 s. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { connect, createServer, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, suite, test } from "node:test";
+import { Holdfast } from "../support/holdfast.ts";
+
+const OFF = ["--cache", "off", "--queue", "off", "--link", "off", "--dashboard", "off"];
+const ANY = ["--cache", "127.0.0.1:0", "--queue", "tcp://127.0.0.1:0", "--link", "127.0.0.1:0", "--dashboard", "127.0.0.1:0"];
+
+suite("holdfast up", () => {
+  let folder: string;
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), "holdfast-up-"));
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  const up = (...args: string[]): Holdfast => new Holdfast(["up", "--data", join(folder, "data"), ...args], { cwd: folder });
+  /** A part's own flag given last wins over the same flag in ANY or OFF. */
+  const only = (...args: string[]): Holdfast => up(...OFF, ...args);
+
+  test("it prints one line a part with the address, and SIGTERM ends it with 0", async () => {
+    const holdfast = up(...ANY);
+    await holdfast.printed(/^dashboard/m);
+    assert.match(
+      holdfast.stdout,
+      /^cache +listening on 127\.0\.0\.1:\d+\nqueue +listening on tcp:\/\/127\.0\.0\.1:\d+\nlink +listening on 127\.0\.0\.1:\d+\ndashboard +listening on http:\/\/127\.0\.0\.1:\d+\n$/,
+    );
+    assert.deepEqual(await holdfast.stop("SIGTERM"), { code: 0, signal: null });
+  });
+
+  test("--json prints the ready lines as JSON, and SIGINT ends it with 0", async () => {
+    const holdfast = up(...ANY, "--json");
+    await holdfast.printed(/"dashboard"/);
+    const lines = holdfast.stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { event: string; part: string; address: string });
+    assert.deepEqual(
+      lines.map(({ event, part }) => `${event} ${part}`),
+      ["listening cache", "listening queue", "listening link", "listening dashboard"],
+    );
+    assert.deepEqual(await holdfast.stop("SIGINT"), { code: 0, signal: null });
+  });
+
+  test("it ends within 5 s though clients stay connected and say nothing", async () => {
+    const holdfast = up(...ANY, "--json");
+    await holdfast.printed(/"dashboard"/);
+    const ports = [...holdfast.stdout.matchAll(/:(\d+)"/g)].map((match) => Number(match[1]));
+    const clients = ports.map((port) => connect(port, "127.0.0.1").on("error", () => {}));
+    await Promise.all(clients.map((client) => once(client, "connect")));
+    const asked = performance.now();
+    assert.deepEqual(await holdfast.stop(), { code: 0, signal: null });
+    assert.ok(performance.now() - asked < 5000);
+    for (const client of clients) client.destroy();
+  });
+
+  for (const [part, flag] of [
+    ["cache", "--cache"],
+    ["queue", "--queue"],
+    ["link", "--link"],
+    ["dashboard", "--dashboard"],
+  ] as const) {
+    test(`a taken port of the ${part} is told in one sentence that names ${flag}, and nothing stays started`, async () => {
+      const taken = createServer().listen(0, "127.0.0.1");
+      await once(taken, "listening");
+      const address = `127.0.0.1:${(taken.address() as AddressInfo).port}`;
+      const holdfast = up(...ANY, flag, part === "queue" ? `tcp://${address}` : address);
+      const { code, stdout, stderr } = await holdfast.ended();
+      taken.close();
+      assert.equal(code, 1);
+      assert.equal(stdout, "");
+      assert.match(stderr, new RegExp(`^holdfast: Cannot start the ${part} on .*${address}: .*${flag}.*\n$`));
+    });
+  }
+
+  test("a wrong flag, address or word is wrong usage: exit 2 and one sentence", async () => {
+    const wrong: readonly (readonly [string[], RegExp])[] = [
+      [["--cash", "1"], /--cash/],
+      [["--cache", "nowhere:99999"], /--cache/],
+      [["--link", "a b"], /--link/],
+      [["--queue", "http://127.0.0.1:1"], /--queue/],
+      [["--dashboard", "x:y"], /--dashboard/],
+      [["surplus"], /argument/i],
+      [[], /'off'/],
+    ];
+    for (const [args, expected] of wrong) {
+      const { code, stdout, stderr } = await only(...args).ended();
+      assert.deepEqual({ args, code, stdout }, { args, code: 2, stdout: "" }, stderr);
+      assert.match(stderr, expected);
+      assert.equal(stderr.trimEnd().split("\n").length, 1, stderr);
+    }
+  });
+
+  test("a data folder that cannot be written is told with --data", async () => {
+    const file = join(folder, "a-file");
+    writeFileSync(file, "");
+    const { code, stdout, stderr } = await up(...ANY, "--data", join(file, "below")).ended();
+    assert.deepEqual({ code, stdout }, { code: 1, stdout: "" });
+    assert.match(stderr, /^holdfast: Cannot write the data folder .*--data.*\n$/);
+  });
+
+  test("the launcher works from any folder and through a chain of symlinks", async () => {
+    const launcher = join(import.meta.dirname, "../../bin/holdfast");
+    const first = join(folder, "first");
+    const second = join(folder, "second");
+    symlinkSync(launcher, first);
+    symlinkSync("first", second);
+    const help = new Holdfast(["up", "--help"], { launcher: second, cwd: tmpdir() });
+    const { code, stdout } = await help.ended();
+    assert.equal(code, 0);
+    assert.match(stdout, /--cache <address>/);
+  });
+
+  test("an unknown command is wrong usage, no command shows the usage", async () => {
+    const unknown = await new Holdfast(["upp"]).ended();
+    assert.deepEqual([unknown.code, unknown.stderr], [2, "holdfast: No command 'upp'; 'holdfast --help' lists them\n"]);
+    const none = await new Holdfast([]).ended();
+    assert.equal(none.code, 2);
+    assert.match(none.stdout, /^Usage: holdfast COMMAND/);
+  });
+});
