@@ -9,7 +9,7 @@ import type { Counters } from "./counters.ts";
 import { HashIndex } from "./hash-index.ts";
 import * as I from "./item.ts";
 import { BUMP_INTERVAL_SECONDS } from "./limits.ts";
-import { GLOBAL, type Memory, QUEUE_STAT, QUEUE_STATS } from "./memory.ts";
+import { GLOBAL, type Memory, QUEUE_STAT, QUEUE_STATS, SIZE_STEP_BYTES } from "./memory.ts";
 import { Queues, isMark } from "./queues.ts";
 import { TUNE } from "./settings.ts";
 import { Slabs } from "./slabs.ts";
@@ -47,12 +47,8 @@ export class Items {
   readonly #tune: Float64Array;
   readonly #baseFlags: number;
   readonly #chunkBytesMax: number;
-  /** Counts of item sizes in steps of 32 bytes, while `track_sizes` is on. */
-  sizesHistogram: Map<number, number> | undefined;
   /** Hashes whose items eviction and page mover must leave alone: `debugitem lock`. */
   readonly locked = new Set<number>();
-  /** A class that just evicted, for `slabs automove 2`; read and cleared by the page mover. */
-  starvedClass = 0;
 
   constructor(memory: Memory, counters: Counters) {
     this.memory = memory;
@@ -174,7 +170,7 @@ export class Items {
     this.#globals[GLOBAL.totalItems]! += 1;
     this.index.insert(handle, hash);
     this.queues.link(handle);
-    if (this.sizesHistogram) this.trackSize(handle, 1);
+    if (this.memory.sizesHistogram) this.#trackSize(handle, 1);
   }
 
   unlink(handle: number): void {
@@ -186,7 +182,7 @@ export class Items {
     this.#globals[GLOBAL.currItems]! -= 1;
     this.index.remove(handle);
     this.queues.unlink(handle);
-    if (this.sizesHistogram) this.trackSize(handle, -1);
+    if (this.memory.sizesHistogram) this.#trackSize(handle, -1);
     this.release(handle);
   }
 
@@ -301,12 +297,6 @@ export class Items {
     this.memory.queueStats[queue * QUEUE_STATS + stat]! += by;
   }
 
-  trackSize(handle: number, by: 1 | -1): void {
-    const bucket = Math.ceil(this.countedBytes(handle) / 32) * 32;
-    const count = (this.sizesHistogram!.get(bucket) ?? 0) + by;
-    this.sizesHistogram!.set(bucket, count);
-  }
-
   /** A view of the item's key. */
   keyOf(handle: number): Uint8Array {
     const start = handle * 8 + I.HEADER_BYTES;
@@ -368,7 +358,7 @@ export class Items {
     if ((meta & I.ACTIVE) !== 0) this.count(queue, QUEUE_STAT.evictedActive);
     this.logEviction(handle);
     this.unlink(handle);
-    if (this.#tune[TUNE.automove] === 2) this.starvedClass = queue & 0x3f;
+    if (this.#tune[TUNE.automove] === 2) this.#globals[GLOBAL.starvedClass] = queue & 0x3f;
   }
 
   /** Tells who listens that a live item is about to be lost. */
@@ -396,6 +386,10 @@ export class Items {
     this.count(queue, QUEUE_STAT.tailRepairs);
     this.words[handle * 2 + I.REFERENCES] = 1;
     this.unlink(handle);
+  }
+
+  #trackSize(handle: number, by: 1 | -1): void {
+    this.memory.sizesHistogram![Math.ceil(this.countedBytes(handle) / SIZE_STEP_BYTES)]! += by;
   }
 
   #flagsFor(clientFlags: number): number {

@@ -1,5 +1,8 @@
 /** ○ Bounds of the cache server, each with the reason for its number. Numbers said to be memcached's are those of 1.6.45. */
 
+/** memcached's port. */
+export const PORT_DEFAULT = 11_211;
+
 /** memcached's KEY_MAX_LENGTH: the key's length is one byte of the item's header. */
 export const KEY_BYTES_MAX = 250;
 

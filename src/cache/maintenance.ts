@@ -146,10 +146,10 @@ export class Maintenance {
   /** Starts a move that is due. Pages go to the pool one after the other, between classes one a second, as in memcached. */
   #planMove(): void {
     this.#reclaiming = false;
-    const { items } = this.#store;
-    if (this.#tune(TUNE.automove) === 0 || this.#mover.running) return;
-    const starved = items.starvedClass;
-    items.starvedClass = 0;
+    const { globals } = this.#store.memory;
+    if (this.#tune(TUNE.automove) === 0 || globals[GLOBAL.reassignRunning] !== 0) return;
+    const starved = globals[GLOBAL.starvedClass]!;
+    globals[GLOBAL.starvedClass] = 0;
     const move = starved === 0 ? this.#automover.decide() : { source: -1, target: starved };
     if (!move) return;
     if (this.#mover.start(move.source, move.target, starved !== 0) !== REASSIGN.ok) return;

@@ -13,7 +13,12 @@ export interface MemoryHandle {
   readonly arena: SharedArrayBuffer;
   readonly buckets: SharedArrayBuffer;
   readonly control: SharedArrayBuffer;
+  /** Items by size in steps of 32 bytes, where they are counted. */
+  readonly sizes: SharedArrayBuffer | undefined;
 }
+
+/** What `stats sizes` counts in; memcached's number. */
+export const SIZE_STEP_BYTES = 32;
 
 /** Places of the store-wide numbers in `Memory.globals`. */
 export const GLOBAL = {
@@ -54,6 +59,10 @@ export const GLOBAL = {
   /** Not 0 while the hash table must not grow. */
   hashHeld: 33,
   crawlBlockedUntil: 34,
+  /** Not 0 while `debugtime p` has stopped the clock. */
+  clockPaused: 35,
+  /** A class that just evicted, for `slabs automove 2`; 0 none. */
+  starvedClass: 36,
 } as const;
 const GLOBALS = 64;
 
@@ -111,6 +120,7 @@ export class Memory {
   readonly classLastPage: Uint32Array;
   readonly pageNext: Uint32Array;
   readonly counters: Float64Array;
+  readonly sizesHistogram: Int32Array | undefined;
   /** The lock between threads, and what waits on it. */
   readonly lock: Int32Array;
   /** Pages the arena has room for, the first of which is not used. */
@@ -120,6 +130,7 @@ export class Memory {
     this.handle = handle;
     this.settings = handle.settings;
     this.bytes = Buffer.from(handle.arena);
+    this.sizesHistogram = handle.sizes && new Int32Array(handle.sizes);
     this.view = new DataView(handle.arena);
     this.words = new Uint32Array(handle.arena);
     this.buckets = new Uint32Array(handle.buckets);
@@ -151,7 +162,9 @@ export class Memory {
     const bucketsMax = Math.max(2 ** settings.hashPower, ceilPowerOfTwo(arena.byteLength / BYTES_PER_BUCKET));
     const buckets = new SharedArrayBuffer(bucketsMax * 4);
     const control = new SharedArrayBuffer(CONTROL_BYTES + pages * 4);
-    const memory = new Memory({ settings, arena, buckets, control });
+    const steps = Math.floor(settings.itemBytesMax / SIZE_STEP_BYTES) + 1;
+    const sizes = settings.trackSizes ? new SharedArrayBuffer(steps * 4) : undefined;
+    const memory = new Memory({ settings, arena, buckets, control, sizes });
     memory.tune.set(TUNE_DEFAULTS);
     memory.globals[GLOBAL.memoryLimit] = settings.memoryBytes;
     memory.globals[GLOBAL.memoryTaken] = settings.initialMallocBytes;

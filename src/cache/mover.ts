@@ -58,7 +58,7 @@ export class PageMover {
    */
   start(source: number, target: number, mayEvict: boolean): string {
     const { memory, slabs } = this.#items;
-    if (this.running) return REASSIGN.running;
+    if (memory.globals[GLOBAL.reassignRunning] !== 0) return REASSIGN.running;
     if (source === target) return REASSIGN.same;
     const from = source === -1 ? this.#anySource(target) : source;
     if (from < 0 || from > slabs.largest || target < 0 || target > slabs.largest) return REASSIGN.badClass;

@@ -93,7 +93,16 @@ export function storeSettings(options: CacheServerOptions, startedSeconds: numbe
     );
   }
   const chunkBytesMax = itemBytesMax > PAGE_BYTES / 2 ? PAGE_BYTES / 2 : itemBytesMax;
-  return { ...STORE_DEFAULTS, chunkBytesMax, startedSeconds, hashSeed, ...options.store, memoryBytes, itemBytesMax };
+  return {
+    ...STORE_DEFAULTS,
+    chunkBytesMax,
+    startedSeconds,
+    hashSeed,
+    trackSizes: options.trackSizes ?? false,
+    ...options.store,
+    memoryBytes,
+    itemBytesMax,
+  };
 }
 
 /** How many answers one connection may have waiting, by `readBufferMemory` shared among the threads. */

@@ -30,8 +30,6 @@ export class ServerHost implements Host {
   readonly version = VERSION;
   readonly features: Features;
   readonly #parts: ServerHostParts;
-  #debugSeconds = 0;
-  #paused = false;
 
   constructor(parts: ServerHostParts) {
     this.#parts = parts;
@@ -40,7 +38,9 @@ export class ServerHost implements Host {
 
   /** Sets the store's clock, as moved by `debugtime`. */
   tick(second: number): void {
-    if (!this.#paused) this.#parts.store.now = second + this.#debugSeconds;
+    const { store } = this.#parts;
+    const { globals } = store.memory;
+    if (globals[GLOBAL.clockPaused] === 0) store.now = second + globals[GLOBAL.debugTimeDelta]!;
   }
 
   serverStats(): readonly StatLine[] {
@@ -149,7 +149,7 @@ export class ServerHost implements Host {
       ["watcher_logbuf_size", 262_144],
       ["worker_logbuf_size", 65_536],
       ["read_buf_mem_limit", 0],
-      ["track_sizes", yes(store.items.sizesHistogram !== undefined)],
+      ["track_sizes", yes(settings.trackSizes)],
       ["inline_ascii_response", "no"],
       ["drop_privileges", "no"],
       ["num_napi_ids", 0],
@@ -217,11 +217,13 @@ export class ServerHost implements Host {
   }
 
   debugTime(change: number | "pause" | "resume"): void {
-    if (change === "pause") this.#paused = true;
-    else if (change === "resume") this.#paused = false;
-    else {
-      this.#debugSeconds += change;
-      this.#parts.store.now += this.#debugSeconds;
+    const { store } = this.#parts;
+    const { globals } = store.memory;
+    if (typeof change === "string") {
+      globals[GLOBAL.clockPaused] = change === "pause" ? 1 : 0;
+    } else {
+      globals[GLOBAL.debugTimeDelta]! += change;
+      store.now += globals[GLOBAL.debugTimeDelta]!;
     }
   }
 

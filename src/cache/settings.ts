@@ -38,6 +38,8 @@ export interface StoreSettings {
   readonly startedSeconds: number;
   /** Bytes that are pretended to be taken already, for tests of the limit. */
   readonly initialMallocBytes: number;
+  /** `-o track_sizes`: count items by size for `stats sizes`. */
+  readonly trackSizes: boolean;
   /** `-D`: ends the prefix in `stats detail`. */
   readonly prefixDelimiter: string;
 }
@@ -59,6 +61,7 @@ export const STORE_DEFAULTS: StoreSettings = {
   hashSeed: 0,
   startedSeconds: 0,
   initialMallocBytes: 0,
+  trackSizes: false,
   prefixDelimiter: ":",
 };
 

@@ -2,7 +2,7 @@
 import { BY_CLASS, COUNT, CounterTotals } from "./counters.ts";
 import * as I from "./item.ts";
 import { SLAB_CLASSES_MAX } from "./limits.ts";
-import { GLOBAL, type Memory, QUEUE_STAT, QUEUE_STATS } from "./memory.ts";
+import { GLOBAL, type Memory, QUEUE_STAT, QUEUE_STATS, SIZE_STEP_BYTES } from "./memory.ts";
 import type { StatLine } from "./session.ts";
 import { TUNE } from "./settings.ts";
 import type { Store } from "./store.ts";
@@ -223,10 +223,12 @@ export function slabStats({ memory, items }: Store): StatLine[] {
 }
 
 /** `stats sizes` */
-export function sizeStats({ items }: Store): StatLine[] {
-  if (!items.sizesHistogram) return [["sizes_status", "disabled"]];
-  const used = [...items.sizesHistogram].filter(([, count]) => count !== 0).sort(([a], [b]) => a - b);
-  return used.map(([bytes, count]) => [String(bytes), count]);
+export function sizeStats({ memory }: Store): StatLine[] {
+  if (!memory.sizesHistogram) return [["sizes_status", "disabled"]];
+  const lines: StatLine[] = [];
+  for (const [step, count] of memory.sizesHistogram.entries())
+    if (count !== 0) lines.push([String(step * SIZE_STEP_BYTES), count]);
+  return lines;
 }
 
 /** 2 MiB: memcached's bound on one dump. */

@@ -1,0 +1,249 @@
+/**
+ * ● The part of the server that each thread has its own of: listening sockets, connections, a read and a reply buffer. All threads
+ * serve one store; with more than one, whoever touches it holds the lock.
+ */
+import { chmodSync, rmSync } from "node:fs";
+import { type Server, Socket, createServer } from "node:net";
+import { parseAddress, showAddress } from "../core/address.ts";
+import type { Clock } from "../core/clock.ts";
+import { OperationError, codeOf } from "../core/errors.ts";
+import { DRAIN_MS_MAX } from "../core/limits.ts";
+import { ReplyBuffer } from "../memcache/reply-buffer.ts";
+import { Connection, type ConnectionOwner } from "./connection.ts";
+import { COUNT } from "./counters.ts";
+import { PORT_DEFAULT, READ_BYTES } from "./limits.ts";
+import type { Lock } from "./lock.ts";
+import { Maintenance } from "./maintenance.ts";
+import { GLOBAL, type Memory } from "./memory.ts";
+import { type CacheServerOptions, FEATURE_DEFAULTS, answersMax, idleTimeoutSeconds } from "./options.ts";
+import { ServerHost } from "./server-host.ts";
+import type { Engine } from "./session.ts";
+import { Store } from "./store.ts";
+import { TextSession } from "./text-session.ts";
+
+export interface ServingParts {
+  readonly memory: Memory;
+  readonly options: CacheServerOptions;
+  readonly clock: Clock;
+  /** 0 for the thread that made the store. */
+  readonly thread: number;
+  readonly lock: Lock | undefined;
+  /** Called when a client asks for shutdown. */
+  readonly askShutdown: (how: "now" | "graceful") => void;
+}
+
+export class Serving {
+  readonly store: Store;
+  readonly maintenance: Maintenance;
+  readonly host: ServerHost;
+  readonly addresses: string[] = [];
+  readonly #options: CacheServerOptions;
+  readonly #clock: Clock;
+  readonly #lock: Lock | undefined;
+  readonly #engine: Engine;
+  readonly #owner: ConnectionOwner;
+  readonly #servers: Server[] = [];
+  readonly #connections = new Map<number, Connection>();
+  /** Accepted beyond the limit where clients shall wait instead of being refused. */
+  readonly #waiting: Socket[] = [];
+  readonly #readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
+  readonly #connectionsMax: number;
+  readonly #idleTimeoutSeconds: number;
+  /** Numbers of connections, as `stats conns` tells them; the first ones are the listening sockets'. */
+  #nextId: number;
+  #allClosed: (() => void) | undefined;
+
+  constructor({ memory, options, clock, thread, lock, askShutdown }: ServingParts) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#lock = lock;
+    this.store = new Store(memory, thread);
+    this.#connectionsMax = options.connections ?? 1024;
+    this.#idleTimeoutSeconds = idleTimeoutSeconds(options);
+    this.#nextId = CONNECTION_ID_FIRST + thread * CONNECTION_IDS_PER_THREAD;
+    const out = new ReplyBuffer();
+    this.maintenance = new Maintenance(this.store, clock, lock);
+    this.host = new ServerHost({
+      store: this.store,
+      features: { ...FEATURE_DEFAULTS, ...options.features },
+      options,
+      clock,
+      connections: this.#connections,
+      addresses: this.addresses,
+      maintenance: this.maintenance,
+      askShutdown,
+    });
+    this.#engine = {
+      store: this.store,
+      out,
+      host: this.host,
+      commandsPerTurn: options.requestsPerEvent ?? Number.POSITIVE_INFINITY,
+      answersMax: answersMax(options),
+    };
+    this.#owner = {
+      out,
+      counters: this.store.counters,
+      lock,
+      now: () => this.store.now,
+      wallMs: () => clock.wallMs(),
+      open: () => new TextSession(this.#engine),
+      closed: (connection) => this.#forget(connection),
+    };
+  }
+
+  /**
+   * Listens on one address more.
+   *
+   * @param shared several threads listen on it
+   * @throws OperationError CACHE_LISTEN_FAILED
+   */
+  async listenTo(text: string, shared: boolean): Promise<void> {
+    const server = createServer({ noDelay: true, pauseOnConnect: true, allowHalfOpen: true }, (socket) => this.#accept(socket));
+    const backlog = this.#options.backlog ?? 1024;
+    if (text.startsWith("unix:")) {
+      const path = text.slice("unix:".length);
+      rmSync(path, { force: true });
+      await listening(server, { path, backlog }, text);
+      chmodSync(path, this.#options.socketMode ?? 0o700);
+      this.addresses.push(text);
+    } else {
+      const { host, port } = parseAddress(text, "listen", { port: PORT_DEFAULT });
+      await listening(server, { host, port, backlog, reusePort: shared }, text);
+      const bound = server.address();
+      if (bound !== null && typeof bound === "object")
+        this.addresses.push(showAddress({ host: bound.address, port: bound.port }));
+    }
+    this.#servers.push(server);
+  }
+
+  /** Ends connections that have been silent for too long; called about once a second. */
+  closeIdle(): void {
+    if (this.#idleTimeoutSeconds === 0) return;
+    const before = this.store.now - this.#idleTimeoutSeconds;
+    for (const connection of this.#connections.values()) {
+      if (connection.lastActive > before) continue;
+      this.store.counters.add(COUNT.idleKicks);
+      connection.end("idle_timeout");
+    }
+  }
+
+  /** Stops listening and ends all connections, once they have what was already answered. */
+  async close(): Promise<void> {
+    this.maintenance.stop();
+    const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
+    for (const address of this.addresses) if (address.startsWith("unix:")) rmSync(address.slice(5), { force: true });
+    for (const socket of this.#waiting) socket.destroy();
+    if (this.#connections.size > 0) {
+      const allClosed = new Promise<void>((resolve) => (this.#allClosed = resolve));
+      const cancel = this.#clock.at(this.#clock.now() + DRAIN_MS_MAX, () => {
+        for (const connection of this.#connections.values()) connection.socket.destroy();
+      });
+      for (const connection of this.#connections.values()) connection.end("shutdown");
+      await allClosed;
+      cancel();
+    }
+    await Promise.all(closed);
+  }
+
+  #accept(accepted: Socket): void {
+    const { globals } = this.store.memory;
+    this.#lock?.acquire();
+    const full = globals[GLOBAL.connections]! >= this.#connectionsMax;
+    if (!full) {
+      globals[GLOBAL.connections]! += 1;
+      globals[GLOBAL.totalConnections]! += 1;
+    } else if (this.#options.connectionsFast === false) {
+      if (globals[GLOBAL.accepting] !== 0) globals[GLOBAL.listenDisabled]! += 1;
+      globals[GLOBAL.accepting] = 0;
+    } else {
+      globals[GLOBAL.rejectedConnections]! += 1;
+    }
+    this.#lock?.release();
+    if (!full) this.#serve(accepted);
+    else this.#refuse(accepted);
+  }
+
+  #serve(accepted: Socket): void {
+    const id = this.#nextId;
+    this.#nextId += 1;
+    const unix = accepted.remoteAddress === undefined;
+    const local = unix ? this.#unixAddress() : address(accepted.localAddress!, accepted.localPort!);
+    const remote = unix ? local : address(accepted.remoteAddress!, accepted.remotePort!);
+    let connection: Connection | undefined;
+    const socket = withReadBuffer(accepted, this.#readBuffer, (length, bytes) => connection!.received(bytes, length));
+    connection = new Connection(this.#owner, socket, { id, remote, local });
+    this.#connections.set(id, connection);
+  }
+
+  /** Tells a client that there are too many, or lets it wait as if it had not been accepted yet. */
+  #refuse(accepted: Socket): void {
+    accepted.on("error", () => accepted.destroy());
+    if (this.#options.connectionsFast === false && this.#waiting.length < (this.#options.backlog ?? 1024)) {
+      this.#waiting.push(accepted);
+    } else {
+      accepted.end("ERROR Too many open connections\r\n", () => accepted.destroy());
+    }
+  }
+
+  #unixAddress(): string {
+    return this.addresses.find((candidate) => candidate.startsWith("unix:")) ?? "unix:";
+  }
+
+  #forget(connection: Connection): void {
+    const { globals } = this.store.memory;
+    this.#connections.delete(connection.id);
+    this.#lock?.acquire();
+    globals[GLOBAL.connections]! -= 1;
+    this.#lock?.release();
+    if (this.#connections.size === 0) this.#allClosed?.();
+    const next = this.#waiting.shift();
+    if (this.#waiting.length === 0) globals[GLOBAL.accepting] = 1;
+    if (next && !next.destroyed) this.#accept(next);
+  }
+}
+
+/** Connections' numbers start here in the first thread, and so many further on in each other. */
+const CONNECTION_ID_FIRST = 1000;
+const CONNECTION_IDS_PER_THREAD = 1_000_000_000;
+
+function listening(server: Server, where: object, text: string): Promise<void> {
+  return new Promise<void>((resolve, reject) => {
+    const refuse = (error: Error): void => {
+      const reason = codeOf(error) ?? error.message;
+      reject(new OperationError("CACHE_LISTEN_FAILED", `Cannot listen on ${text}: ${reason}`, { cause: error }));
+    };
+    server.once("error", refuse);
+    server.listen(where, () => {
+      server.off("error", refuse);
+      resolve();
+    });
+  });
+}
+
+function address(host: string, port: number): string {
+  return showAddress({ host, port });
+}
+
+/** Node's own parts of an accepted socket that reading into one shared buffer needs. */
+interface Accepted {
+  _handle: object | null;
+  _server?: unknown;
+  server?: unknown;
+}
+
+/**
+ * The same connection as a socket that reads into `buffer`: `net.createServer` has no `onread`, only the constructor of Socket
+ * has. A Buffer per chunk would be garbage at every read.
+ */
+function withReadBuffer(accepted: Socket, buffer: Buffer, callback: (length: number, bytes: Buffer) => boolean): Socket {
+  const inner = accepted as unknown as Accepted;
+  const handle = inner._handle;
+  inner._handle = null;
+  const onread = { buffer, callback: (length: number, bytes: Uint8Array) => callback(length, bytes as Buffer) };
+  const socket = new Socket({ handle, onread, allowHalfOpen: true, readable: true, writable: true } as object);
+  const outer = socket as unknown as Accepted;
+  outer._server = inner._server;
+  outer.server = inner.server;
+  socket.resume();
+  return socket;
+}

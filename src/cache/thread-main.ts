@@ -1,0 +1,46 @@
+/** ● The program of a further serving thread: opens the store it is handed and serves it until told to close. */
+import { parentPort, workerData } from "node:worker_threads";
+import { present } from "../core/assert.ts";
+import { systemClock } from "../core/clock.ts";
+import { messageOf } from "../core/errors.ts";
+import { Lock } from "./lock.ts";
+import { Memory } from "./memory.ts";
+import { Serving } from "./serving.ts";
+import type { FromThread, ThreadTask, ToThread } from "./threads.ts";
+
+const SECOND_MS = 1000;
+
+const { handle, options, thread, listen } = workerData as ThreadTask;
+const port = present(parentPort, "this file runs in a worker thread");
+const tell = (message: FromThread): void => port.postMessage(message);
+
+const memory = Memory.open(handle);
+const serving = new Serving({
+  memory,
+  options,
+  clock: systemClock,
+  thread,
+  lock: new Lock(memory.lock),
+  askShutdown: (how) => tell({ event: "shutdown", how }),
+});
+
+port.on("message", (message: ToThread) => {
+  if (message === "reload") {
+    serving.host.refreshCertificates();
+    return;
+  }
+  void serving.close().then(() => tell({ event: "closed" }));
+});
+
+function watchIdle(): void {
+  serving.closeIdle();
+  systemClock.at(systemClock.now() + SECOND_MS, watchIdle);
+}
+
+try {
+  for (const address of listen) await serving.listenTo(address, true);
+  watchIdle();
+  tell({ event: "listening" });
+} catch (error) {
+  tell({ event: "failed", message: messageOf(error) });
+}
