@@ -102,6 +102,7 @@ export const ERROR_CODES = {
   LINK_WINDOW_EXCEEDED: "The peer sent more than it was told may be unconfirmed",
   LINK_FLOOD: "The peer sent control frames faster than any use of them needs",
   LINK_PROOF_INVALID: "The server did not prove that it knows the token: it is not the server meant",
+  LINK_WATCH_UNSUPPORTED: "The kernel cannot be asked about keep-alive here; it needs Linux, and node:ffi or koffi",
   LINK_ENDED: "The connection ended, or could not be made, before the operation settled; the message has the reason",
   // wire
   WIRE_CAPTURE_UNREADABLE: "The bytes are no pcap or pcapng capture, or a broken one; what came before is shown",

@@ -7,7 +7,7 @@ import { durationMs, showDuration } from "../core/units.ts";
 import type { Duration } from "../core/units.ts";
 import { readKeepAlive } from "./keep-alive.ts";
 import type { KeepAlive, KeepAliveOptions } from "./keep-alive.ts";
-import { RETRANSMISSION_MS } from "./limits.ts";
+import { FIRST_RETRANSMISSION_MS, RETRANSMISSION_MS } from "./limits.ts";
 import { PATHS } from "./paths.ts";
 import type { Path, PathName } from "./paths.ts";
 
@@ -67,7 +67,11 @@ export function bound(options: BoundOptions = {}): Bound {
   const paths = options.path === undefined ? [] : [options.path].flat();
   return {
     silentPeerMs: Math.min(keepAliveDeathMs(values), heartbeatDeathMs),
-    unackedDataMs: Math.min(values.userTimeoutMs || RETRANSMISSION_MS, heartbeatDeathMs),
+    // The kernel counts from the first retransmission, not from the send (retransmits_timed_out() in tcp_timer.c).
+    unackedDataMs: Math.min(
+      values.userTimeoutMs ? values.userTimeoutMs + FIRST_RETRANSMISSION_MS : RETRANSMISSION_MS,
+      heartbeatDeathMs,
+    ),
     hungProcessMs: heartbeatDeathMs,
     // Since Linux 5.11 a window that stays closed counts as unacknowledged data, however often the peer's kernel says so.
     neverReadingMs: Math.min(values.userTimeoutMs || Infinity, stallMs, heartbeatDeathMs),

@@ -3,11 +3,9 @@
  * What was sent and not read by the peer when a connection ended is lost: session mode is for those who cannot have that.
  */
 import { EventEmitter } from "node:events";
-import type { ConnectionOptions } from "node:tls";
 import type { Cancel, Clock } from "../core/clock.ts";
 import { systemClock } from "../core/clock.ts";
 import { OperationError } from "../core/errors.ts";
-import { HOST_DEFAULT } from "../core/limits.ts";
 import type { Random } from "../core/random.ts";
 import { sizeBytes } from "../core/units.ts";
 import type { Size } from "../core/units.ts";
@@ -16,11 +14,12 @@ import type { BackoffOptions } from "./backoff.ts";
 import { ByteLink } from "./byte-link.ts";
 import type { LinkOwner, LinkStats } from "./byte-link.ts";
 import { dialSocket } from "./dial-socket.ts";
+import type { DialOptions } from "./dial-socket.ts";
 import { endOf, endOfError } from "./end.ts";
 import type { LinkEnd } from "./end.ts";
 import { readKeepAlive } from "./keep-alive.ts";
 import type { KeepAlive, KeepAliveOptions } from "./keep-alive.ts";
-import { PORT_DEFAULT, UNSENT_BYTES_MAX } from "./limits.ts";
+import { UNSENT_BYTES_MAX } from "./limits.ts";
 import { kernelTimers } from "./proc-net.ts";
 import type { TuneReport } from "./tune.ts";
 
@@ -28,15 +27,9 @@ import type { TuneReport } from "./tune.ts";
 const AWAKE_MS = 86_400_000;
 
 /** Options of `connect`. */
-export interface ConnectOptions extends KeepAliveOptions {
-  /** Default 127.0.0.1. */
-  readonly host?: string;
-  /** Default 12345. */
-  readonly port?: number;
+export interface ConnectOptions extends KeepAliveOptions, DialOptions {
   /** Connect again after an end: true, or the waiting times. Default false. */
   readonly reconnect?: boolean | BackoffOptions;
-  /** TLS: true, or Node's own options (`ca`, `cert`, `key`, `servername` …). */
-  readonly tls?: boolean | ConnectionOptions;
   /** Bytes that may wait for the peer to read them. Default 1 MiB. */
   readonly unsentMax?: Size;
   /** Ends the client when it fires. */
@@ -66,9 +59,7 @@ export class LinkClient extends EventEmitter<LinkClientEvents> implements LinkOw
   readonly keepAlive: KeepAlive;
   /** @internal */
   readonly unsentBytesMax: number;
-  readonly #host: string;
-  readonly #port: number;
-  readonly #tls: boolean | ConnectionOptions | undefined;
+  readonly #target: DialOptions;
   readonly #backoff: Backoff | undefined;
   #link: ByteLink | undefined;
   #connections = 0;
@@ -87,9 +78,7 @@ export class LinkClient extends EventEmitter<LinkClientEvents> implements LinkOw
     this.clock = options.clock ?? systemClock;
     this.keepAlive = readKeepAlive(options).values;
     this.unsentBytesMax = sizeBytes(options.unsentMax ?? UNSENT_BYTES_MAX, "unsentMax");
-    this.#host = options.host ?? HOST_DEFAULT;
-    this.#port = options.port ?? PORT_DEFAULT;
-    this.#tls = options.tls;
+    this.#target = options;
     const { reconnect = false, random = Math.random } = options;
     if (reconnect !== false) this.#backoff = new Backoff(reconnect === true ? {} : reconnect, random);
     options.signal?.addEventListener("abort", () => void this.close(), { once: true });
@@ -113,10 +102,7 @@ export class LinkClient extends EventEmitter<LinkClientEvents> implements LinkOw
    */
   async send(bytes: Uint8Array | string): Promise<void> {
     if (!this.#link) {
-      throw new OperationError(
-        "LINK_ENDED",
-        `Cannot send to ${this.#host}:${this.#port}: ${this.#last?.message ?? "not connected"}`,
-      );
+      throw new OperationError("LINK_ENDED", `Cannot send: ${this.#last?.message ?? "not connected yet"}`);
     }
     await this.#link.send(typeof bytes === "string" ? Buffer.from(bytes) : bytes);
   }
@@ -146,7 +132,7 @@ export class LinkClient extends EventEmitter<LinkClientEvents> implements LinkOw
     this.#connecting = new AbortController();
     const { clock } = this;
     const { signal } = this.#connecting;
-    const socket = await dialSocket({ host: this.#host, port: this.#port, tls: this.#tls, clock, signal });
+    const socket = await dialSocket(this.#target, { clock, signal });
     this.#connecting = undefined;
     this.#connections += 1;
     this.#link = new ByteLink(socket, { id: this.#connections, owner: this });
@@ -181,7 +167,7 @@ export class LinkClient extends EventEmitter<LinkClientEvents> implements LinkOw
   retry(): void {
     this.attempt().catch((error: unknown) => {
       this.#connecting = undefined;
-      this.#next(endOfError(error, { retransmitting: false }));
+      this.#next(endOfError(error));
     });
   }
 

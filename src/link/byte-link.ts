@@ -10,7 +10,7 @@ import { showSize } from "../core/units.ts";
 import { tap } from "../core/tap.ts";
 import type { TapEvent } from "../core/tap.ts";
 import { endOf, endOfError } from "./end.ts";
-import type { EndReason, LinkEnd } from "./end.ts";
+import type { EndReason, LinkEnd, Unanswered } from "./end.ts";
 import { descriptorOf, kernel } from "./kernel.ts";
 import type { KernelKeepAlive } from "./kernel.ts";
 import type { KeepAlive } from "./keep-alive.ts";
@@ -19,6 +19,8 @@ import type { KernelTimer } from "./proc-net-text.ts";
 import { parseTcpInfo } from "./tcp-info.ts";
 import { applyKeepAlive } from "./tune.ts";
 import type { TuneReport } from "./tune.ts";
+import { watch } from "./watch.ts";
+import type { Watch, WatchOptions } from "./watch.ts";
 
 /** Who is told what happens on a link. One owner serves all links of a server, so that a link needs no closures of its own. */
 export interface LinkOwner {
@@ -43,6 +45,8 @@ export interface LinkStats {
   readonly bytesOut: number;
   /** Bytes accepted by `send` that the kernel has not taken yet. */
   readonly unsentBytes: number;
+  /** How long the kernel has heard nothing from the peer; undefined where it does not tell. */
+  readonly silentForMs: number | undefined;
   /** Keep-alive as the kernel has it; undefined where it cannot be read. */
   readonly keepAlive: KernelKeepAlive | undefined;
   /** Until the kernel's next keep-alive probe; undefined while data is in flight and where the kernel does not tell. */
@@ -149,6 +153,15 @@ export class ByteLink {
     if (several) this.#socket.uncork();
   }
 
+  /**
+   * Watches the kernel's keep-alive of this connection.
+   *
+   * @throws OperationError LINK_WATCH_UNSUPPORTED, LINK_ENDED
+   */
+  watch(options?: WatchOptions): Watch {
+    return watch(this.#socket, options);
+  }
+
   /** Stops reading, so that the peer's sends back up; `resume` goes on. */
   pause(): void {
     this.#socket.pause();
@@ -192,6 +205,8 @@ export class ByteLink {
   stats(timers?: ReadonlyMap<string, KernelTimer>): LinkStats {
     const fd = descriptorOf(this.#socket);
     const timer = timers?.get(keyOf(this.#socket) ?? "");
+    const bytes = fd === undefined ? undefined : kernel()?.tcpInfo(fd);
+    const info = bytes && parseTcpInfo(bytes);
     return {
       id: this.id,
       peer: this.peer,
@@ -200,6 +215,7 @@ export class ByteLink {
       bytesIn: this.bytesIn,
       bytesOut: this.bytesOut,
       unsentBytes: this.#socket.writableLength,
+      silentForMs: info && Math.min(info.lastDataReceivedMs, info.lastAckReceivedMs),
       keepAlive: fd === undefined ? undefined : kernel()?.keepAlive(fd),
       nextProbeInMs: timer?.keepAliveInMs,
       probesUnanswered: timer?.unanswered,
@@ -251,17 +267,22 @@ function onEnd(this: Socket): void {
 function onError(): void {}
 
 /**
- * ETIMEDOUT does not say whether probes or retransmitted data went unanswered. The kernel still knows until the descriptor is
- * closed, which Node does in `_destroy`: the last moment to ask.
+ * ETIMEDOUT does not say whether probes, retransmitted data or a window that stays closed went unanswered. The kernel still knows
+ * until the descriptor is closed, which Node does in `_destroy`: the last moment to ask.
  */
 function destroyAfterLastLook(this: Socket, error: Error | null, done: (error?: Error | null) => void): void {
   const link = (this as LinkSocket)[LINK];
-  if (error) {
-    const fd = codeOf(error) === "ETIMEDOUT" ? descriptorOf(this) : undefined;
-    const info = fd === undefined ? undefined : kernel()?.tcpInfo(fd);
-    link.ending(endOfError(error, { retransmitting: info !== undefined && parseTcpInfo(info).retransmits > 0 }));
-  }
+  if (error) link.ending(endOfError(error, codeOf(error) === "ETIMEDOUT" ? unansweredOf(this, link) : undefined));
   (Object.getPrototypeOf(this) as Socket)._destroy.call(this, error, done);
+}
+
+function unansweredOf(socket: Socket, link: ByteLink): Unanswered {
+  const fd = descriptorOf(socket);
+  const bytes = fd === undefined ? undefined : kernel()?.tcpInfo(fd);
+  const info = bytes && parseTcpInfo(bytes);
+  if (info && info.retransmits > 0) return "data";
+  const unread = socket.writableLength > 0 || (info !== undefined && link.takenBytes > info.bytesAcked);
+  return unread ? "window" : "probes";
 }
 
 function onClose(this: Socket): void {

@@ -43,7 +43,7 @@ async function connectBytes(options: ConnectOptions): Promise<LinkClient> {
   try {
     await client.attempt();
   } catch (cause) {
-    const { message } = endOfError(cause, { retransmitting: false });
+    const { message } = endOfError(cause);
     const where = `${options.host ?? HOST_DEFAULT}:${options.port ?? PORT_DEFAULT}`;
     throw new OperationError("LINK_ENDED", `Cannot connect to ${where}: ${message}`, { cause });
   }

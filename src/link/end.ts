@@ -54,12 +54,17 @@ const BY_CODE: Readonly<Record<string, EndReason>> = {
   EADDRNOTAVAIL: "unreachable",
 };
 
-/**
- * The end that a socket's error means. ETIMEDOUT is the kernel's word for unanswered probes as well as for unacknowledged data:
- * `retransmitting` tells them apart.
- */
-export function endOfError(error: unknown, { retransmitting }: { retransmitting: boolean }): LinkEnd {
+/** What went unanswered when the kernel gave up with ETIMEDOUT. */
+export type Unanswered = "probes" | "data" | "window";
+
+const TIMED_OUT: Readonly<Record<Unanswered, EndReason>> = {
+  probes: "keepalive-timeout",
+  data: "user-timeout",
+  window: "stalled-reader",
+};
+
+/** The end that a socket's error means. ETIMEDOUT alone does not say what went unanswered. */
+export function endOfError(error: unknown, unanswered: Unanswered = "probes"): LinkEnd {
   const code = codeOf(error) ?? "";
-  if (code === "ETIMEDOUT") return endOf(retransmitting ? "user-timeout" : "keepalive-timeout", error);
-  return endOf(BY_CODE[code] ?? "failed", error);
+  return endOf(code === "ETIMEDOUT" ? TIMED_OUT[unanswered] : (BY_CODE[code] ?? "failed"), error);
 }

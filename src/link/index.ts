@@ -20,6 +20,7 @@ export type {
 export type { Presence, ServerSession } from "./hub.ts";
 export type { Gap } from "./dialer.ts";
 export type { ByteLink, LinkStats } from "./byte-link.ts";
+export type { DialOptions } from "./dial-socket.ts";
 export type { BackoffOptions } from "./backoff.ts";
 export { END_REASONS } from "./end.ts";
 export type { EndReason, LinkEnd } from "./end.ts";
@@ -31,3 +32,6 @@ export { bound, slackMs } from "./bound.ts";
 export type { Bound, BoundOptions, BoundWarning } from "./bound.ts";
 export { PATHS } from "./paths.ts";
 export type { Path, PathName } from "./paths.ts";
+export { watch } from "./watch.ts";
+export type { Watch, WatchEvent, WatchOptions } from "./watch.ts";
+export type { ProbeEvent } from "./probe-tracker.ts";

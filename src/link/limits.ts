@@ -13,6 +13,9 @@ export const USER_TIMEOUT_MARGIN_MS = 1000;
 /** 924.6 s: how long Linux retransmits unacknowledged data with tcp_retries2 = 15 before it gives up (kernel, ip-sysctl). */
 export const RETRANSMISSION_MS = 924_600;
 
+/** 200 ms: TCP_RTO_MIN, the least time to the first retransmission on a path without delay. */
+export const FIRST_RETRANSMISSION_MS = 200;
+
 /** 4096: the accept queue asked for, so that thousands of clients may reconnect at once; the system's somaxconn may lower it. */
 export const BACKLOG = 4096;
 
@@ -107,3 +110,9 @@ export const SOCKET_AHEAD_BYTES = 256 * 1024;
 
 /** ±10 %: jitter of a connection's greatest age, so that what was made together does not end together (as gRPC's A9). */
 export const AGE_JITTER = 0.1;
+
+/** 250 ms: a person sees a probe as it happens; four calls a second cost 8 µs. */
+export const WATCH_MS = 250;
+
+/** 1000 events: a day of probes every 90 s, should nobody read them. */
+export const WATCH_EVENTS_MAX = 1000;

@@ -1,9 +1,8 @@
 /** ● The client of session mode: the dialer on real sockets. */
 import { EventEmitter } from "node:events";
-import type { ConnectionOptions } from "node:tls";
 import type { Clock } from "../core/clock.ts";
 import { OperationError, UsageError } from "../core/errors.ts";
-import { DRAIN_MS_MAX, HOST_DEFAULT } from "../core/limits.ts";
+import { DRAIN_MS_MAX } from "../core/limits.ts";
 import type { Random } from "../core/random.ts";
 import { durationMs } from "../core/units.ts";
 import type { Duration } from "../core/units.ts";
@@ -11,13 +10,14 @@ import { Backoff } from "./backoff.ts";
 import type { BackoffOptions } from "./backoff.ts";
 import { ByteLink } from "./byte-link.ts";
 import { dialSocket } from "./dial-socket.ts";
+import type { DialOptions } from "./dial-socket.ts";
 import { Dialer } from "./dialer.ts";
 import type { Gap } from "./dialer.ts";
 import { endOfError } from "./end.ts";
 import type { LinkEnd } from "./end.ts";
 import { readKeepAlive } from "./keep-alive.ts";
 import type { KeepAlive, KeepAliveOptions } from "./keep-alive.ts";
-import { NAME_BYTES_MAX, PORT_DEFAULT, WILL_BYTES_MAX } from "./limits.ts";
+import { NAME_BYTES_MAX, WILL_BYTES_MAX } from "./limits.ts";
 import type { Line, World } from "./line.ts";
 import { nodeWorld } from "./node-world.ts";
 import { readBounds } from "./session-server.ts";
@@ -47,16 +47,10 @@ export interface SessionClientOptions extends SessionBounds {
 }
 
 /** Options of `connect` in session mode. */
-export interface SessionConnectOptions extends KeepAliveOptions {
-  /** Default 127.0.0.1. */
-  readonly host?: string;
-  /** Default 12345. */
-  readonly port?: number;
+export interface SessionConnectOptions extends KeepAliveOptions, DialOptions {
   readonly session: SessionClientOptions;
   /** Waiting times between attempts; false ends the client with its first connection. */
   readonly reconnect?: false | BackoffOptions;
-  /** TLS: true, or Node's own options (`ca`, `cert`, `key`, `servername` …). */
-  readonly tls?: boolean | ConnectionOptions;
   /** Ends the client when it fires. */
   readonly signal?: AbortSignal;
   /** For tests: the clock. */
@@ -191,9 +185,8 @@ export class SessionClient extends EventEmitter<SessionClientEvents> implements 
   gone(): void {}
 
   #dial(options: SessionConnectOptions, join: (wire: SocketWire) => Line, failed: (end: LinkEnd) => void): void {
-    const { host = HOST_DEFAULT, port = PORT_DEFAULT, tls } = options;
     this.#dialing = new AbortController();
-    dialSocket({ host, port, tls, clock: this.clock, signal: this.#dialing.signal }).then(
+    dialSocket(options, { clock: this.clock, signal: this.#dialing.signal }).then(
       (socket) => {
         if (this.#closed) {
           socket.destroy();
@@ -206,7 +199,7 @@ export class SessionClient extends EventEmitter<SessionClientEvents> implements 
         wire.line = join(wire);
       },
       (error: unknown) => {
-        if (!this.#closed) failed(endOfError(error, { retransmitting: false }));
+        if (!this.#closed) failed(endOfError(error));
       },
     );
   }

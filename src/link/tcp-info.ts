@@ -18,6 +18,8 @@ export interface TcpInfo {
   readonly lastAckReceivedMs: number;
   readonly rttMs: number;
   readonly totalRetransmits: number;
+  /** Bytes that the peer acknowledged; its SYN counts as one. */
+  readonly bytesAcked: number;
   readonly segmentsOut: number;
   readonly segmentsIn: number;
   /** Bytes written that no segment has carried yet. */
@@ -40,6 +42,7 @@ export function parseTcpInfo(bytes: Uint8Array): TcpInfo {
     lastAckReceivedMs: u32(56),
     rttMs: u32(68) / 1000,
     totalRetransmits: u32(100),
+    bytesAcked: u32(124) * 2 ** 32 + u32(120),
     segmentsOut: u32(136),
     segmentsIn: u32(140),
     notSentBytes: u32(144),
