@@ -43,6 +43,7 @@ function makeLink(context: ConnectionContext, host: LinkHost, stream: Stream, ad
     messageBytesMax: settings.maxMessageSize < 0 ? UNLIMITED_BYTES : settings.maxMessageSize,
   });
   if (settings.tcpKeepalive === 1) keepAlive(stream, settings);
+  if (settings.typeOfService > 0) setTypeOfService(stream, settings.typeOfService);
   return new Link(stream, {
     peer,
     host,
@@ -70,6 +71,12 @@ function keepAlive(stream: Stream, settings: SocketSettings): void {
   const idleMs = tcpKeepaliveIdle > 0 ? tcpKeepaliveIdle * 1000 : 0;
   if (extra) set(true, idleMs, Math.max(1, tcpKeepaliveInterval) * 1000, Math.max(1, tcpKeepaliveCount));
   else set(true, idleMs);
+}
+
+/** Node 26 can, Node 24 cannot; on ipc it means nothing. */
+function setTypeOfService(stream: Stream, value: number): void {
+  if (!("setTypeOfService" in stream) || stream.remoteAddress === undefined) return;
+  (stream.setTypeOfService as (value: number) => void)(value);
 }
 
 abstract class Host implements LinkHost {

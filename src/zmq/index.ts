@@ -2,6 +2,7 @@
 export { Context, context, type ContextOptions } from "./context.ts";
 export type { MessageLike } from "./message.ts";
 export { Observer, type Event, type EventOfType, type EventType } from "./observer.ts";
+export { Proxy } from "./proxy.ts";
 export type { Authenticator, AuthRequest } from "./settings.ts";
 export { DuplexSocket, ReadableSocket, Socket, WritableSocket } from "./socket.ts";
 export {
@@ -24,3 +25,9 @@ export type { SendResult } from "./pattern.ts";
 export type { WaitOptions } from "./waiting.ts";
 export type { ZmqError } from "./errors.ts";
 export { curveKeyPair, type CurveKeyPair } from "./curve-math.ts";
+
+/** What can be done here, as the `zeromq` package tells it. */
+export const capability: Readonly<Record<"ipc" | "curve", true>> = { ipc: true, curve: true };
+
+/** The libzmq release whose behaviour these sockets follow. */
+export const version = "4.3.5";

@@ -56,6 +56,8 @@ export interface SocketSettings {
   readonly curveSecretKey: string | Uint8Array | null;
   readonly curveServerKey: string | Uint8Array | null;
   readonly zapDomain: string | null;
+  readonly zapEnforceDomain: boolean;
+  readonly typeOfService: number;
   readonly authenticate: Authenticator | null;
 }
 
@@ -99,5 +101,7 @@ const NAMES: readonly (keyof SocketSettings)[] = [
   "curveSecretKey",
   "curveServerKey",
   "zapDomain",
+  "zapEnforceDomain",
+  "typeOfService",
   "authenticate",
 ];

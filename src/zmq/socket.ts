@@ -15,6 +15,7 @@ import { Dialer, systemResolve, type Resolve } from "./dialer.ts";
 import { parseEndpoint, type Endpoint } from "./endpoint.ts";
 import { zmqError } from "./errors.ts";
 import { Hub } from "./hub.ts";
+import { addInertOptions, type InertOptions } from "./inert-options.ts";
 import { InprocConnection, type InprocSide } from "./inproc.ts";
 import { BACKLOG, HANDSHAKE_INTERVAL_MS, HIGH_WATER_BYTES, HIGH_WATER_MARK, RECONNECT_INTERVAL_MS } from "./limits.ts";
 import { Listener } from "./listener.ts";
@@ -52,6 +53,9 @@ interface SocketInit {
   readonly context: Context | undefined;
   readonly keyOf?: (message: Message) => string;
 }
+
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- addInertOptions below makes it true
+export interface Socket extends InertOptions {}
 
 /** Base of all sockets. Not to be used itself: make one of its subclasses. */
 export abstract class Socket implements SocketSettings {
@@ -136,6 +140,10 @@ export abstract class Socket implements SocketSettings {
   curveServerKey: string | Uint8Array | null = null;
   /** What an authenticator is told as the domain. */
   zapDomain: string | null = null;
+  /** Whether to let nobody in while there is no authenticator: CURVE would, and NULL with a domain. Default false. */
+  zapEnforceDomain = false;
+  /** The IP type of service (DSCP) of connections, 0 to 255. Default 0. */
+  typeOfService = 0;
   /** Decides which peers may come in, on the side that checks; null (default): NULL and CURVE let everyone in, PLAIN no one. */
   authenticate: Authenticator | null = null;
 
@@ -209,6 +217,27 @@ export abstract class Socket implements SocketSettings {
       throw error;
     }
     this.hub.tell({ type: "bind", address: this.#lastEndpoint! });
+  }
+
+  /**
+   * As `bind` for "inproc://name".
+   *
+   * @throws ENOTSUP for other transports: Node finds out about them later only, so `await bind(address)`; else as `bind`
+   */
+  bindSync(address: string): void {
+    this.#assertOpen("bind");
+    const endpoint = parseEndpoint(address);
+    if (endpoint.transport !== "inproc") throw zmqError("ENOTSUP", `Cannot bind ${address} at once: await bind() instead`);
+    this.#bindInproc(address, endpoint.name);
+    this.hub.tell({ type: "bind", address });
+  }
+
+  /** As `unbind`, without waiting for the end. @throws ENOENT, EBADF */
+  unbindSync(address: string): void {
+    this.#assertOpen("unbind");
+    const [key, bound] = this.#boundAt(address);
+    this.#bound.delete(key);
+    void bound.close(this.linger);
   }
 
   /**
@@ -358,7 +387,7 @@ export abstract class Socket implements SocketSettings {
   /** A ZAP handler bound in this context; NULL asks it only where a domain is set, as in libzmq. */
   #zapAuthenticator(settings: SocketSettings): Authenticator | null {
     if (mechanismName(settings) === "NULL" && !settings.zapDomain) return null;
-    return this.context.zap();
+    return this.context.zap() ?? (settings.zapEnforceDomain ? () => ({ status: 500 }) : null);
   }
 
   #bindInproc(address: string, name: string): void {
@@ -435,6 +464,8 @@ export abstract class Socket implements SocketSettings {
   }
 }
 
+addInertOptions(Socket.prototype);
+
 /** Sockets that receive. */
 export abstract class ReadableSocket extends Socket {
   /**
@@ -498,6 +529,9 @@ export abstract class WritableSocket extends Socket {
     return this.hub.trySend(toMessage(message));
   }
 }
+
+/** A socket that sends, whether or not it receives. */
+export type SendingSocket = WritableSocket | DuplexSocket;
 
 /** Sockets that do both. */
 export abstract class DuplexSocket extends ReadableSocket {
