@@ -153,7 +153,7 @@ export class ServerHost implements Host {
       ["inline_ascii_response", "no"],
       ["drop_privileges", "no"],
       ["num_napi_ids", 0],
-      ["memory_file", "(null)"],
+      ["memory_file", options.memoryFile ?? "(null)"],
       ["client_flags_size", 4],
     ];
   }

@@ -9,6 +9,7 @@ import { PORT_DEFAULT } from "./limits.ts";
 import { Lock } from "./lock.ts";
 import { Memory } from "./memory.ts";
 import { type CacheServerOptions, storeSettings } from "./options.ts";
+import { loadRestartFile, readRestartMeta, saveRestartFile } from "./restart-file.ts";
 import { Serving } from "./serving.ts";
 import { TUNE } from "./settings.ts";
 import { type CacheStats, snapshot } from "./snapshot.ts";
@@ -33,6 +34,8 @@ export class CacheServer {
   readonly #serving: Serving;
   readonly #threads: ServingThread[] = [];
   readonly #startedMs: number;
+  /** The store's second at the start; larger after a warm restart, since its clock goes on. */
+  readonly #firstSecond: number;
   #cancelTick: Cancel = () => {};
   #closing: Promise<void> | undefined;
   #askShutdown: (how: "now" | "graceful") => void = () => {};
@@ -44,12 +47,16 @@ export class CacheServer {
    *
    * @param clock where time comes from; tests pass one that they move by hand
    * @throws UsageError CACHE_MEMORY_INVALID, CACHE_ITEM_SIZE_INVALID, UNIT_INVALID
+   * @throws OperationError CACHE_RESTART_FILE_INVALID when `memoryFile` has metadata that cannot be read
    */
   constructor(options: CacheServerOptions = {}, clock: Clock = systemClock) {
     this.options = options;
     this.#clock = clock;
     this.#startedMs = clock.now();
-    const startedSeconds = Math.floor(clock.wallMs() / 1000) - FIRST_SECOND;
+    const kept = options.memoryFile === undefined ? undefined : readRestartMeta(options.memoryFile);
+    const wallSeconds = Math.floor(clock.wallMs() / 1000);
+    const startedSeconds = kept?.startedSeconds ?? wallSeconds - FIRST_SECOND;
+    this.#firstSecond = wallSeconds - startedSeconds;
     this.#memory = Memory.create(storeSettings(options, startedSeconds, randomInt(2 ** 31)));
     const { tune, lock } = this.#memory;
     for (const [name, value] of Object.entries(options.tune ?? {})) tune[TUNE[name as keyof typeof TUNE]] = value;
@@ -63,6 +70,7 @@ export class CacheServer {
     });
     this.#serving.store.items.slabs.preallocate();
     this.#tick();
+    if (kept) loadRestartFile(options.memoryFile!, kept, this.#serving.store.items);
   }
 
   /**
@@ -119,8 +127,11 @@ export class CacheServer {
     return snapshot(this.#memory, Math.floor((this.#clock.now() - this.#startedMs) / 1000));
   }
 
-  /** Stops listening, lets clients have what was already answered, closes. May be called twice. */
-  close(_how: { readonly graceful?: boolean } = {}): Promise<void> {
+  /**
+   * Stops listening, lets clients have what was already answered, closes; keeps the items in `memoryFile` where there is one. May
+   * be called twice.
+   */
+  close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
@@ -132,6 +143,7 @@ export class CacheServer {
   async #close(): Promise<void> {
     this.#cancelTick();
     await Promise.all([this.#serving.close(), ...this.#threads.map((thread) => thread.close())]);
+    if (this.options.memoryFile !== undefined) saveRestartFile(this.options.memoryFile, this.#serving.store.items);
   }
 
   /** Ports that threads share could be shared with another program, too: refuse one that is taken. */
@@ -153,7 +165,7 @@ export class CacheServer {
   /** Moves the store's clock on, once a second. */
   #tick(): void {
     const elapsed = Math.floor((this.#clock.now() - this.#startedMs) / 1000);
-    this.#serving.host.tick(elapsed + FIRST_SECOND);
+    this.#serving.host.tick(elapsed + this.#firstSecond);
     this.#serving.closeIdle();
     this.#cancelTick = this.#clock.at(this.#startedMs + (elapsed + 1) * 1000, () => this.#tick());
   }

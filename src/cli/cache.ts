@@ -38,8 +38,9 @@ const TEXTS: Readonly<Partial<Record<CacheCommand["act"], string>>> = {
 
 async function serve({ options, pidFile, user, notes }: CacheCommand): Promise<number> {
   for (const note of notes) process.stderr.write(`${note}\n`);
-  const server = new CacheServer(options);
+  let server: CacheServer;
   try {
+    server = new CacheServer(options);
     await server.listen();
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error;
@@ -61,14 +62,13 @@ async function serve({ options, pidFile, user, notes }: CacheCommand): Promise<n
 
 /** Resolves when a signal, or the `shutdown` command, has closed the server. */
 async function stopped(server: CacheServer): Promise<void> {
-  const asked = new Promise<"now" | "graceful">((resolve) => {
-    process.on("SIGTERM", () => resolve("now"));
-    process.on("SIGINT", () => resolve("now"));
-    process.on("SIGUSR1", () => resolve("graceful"));
+  const asked = new Promise<void>((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT", "SIGUSR1"] as const) process.on(signal, () => resolve());
     process.on("SIGHUP", () => server.reload());
-    void server.shutdownAsked.then(resolve);
+    void server.shutdownAsked.then(() => resolve());
   });
-  await server.close({ graceful: (await asked) === "graceful" });
+  await asked;
+  await server.close();
 }
 
 /** Starts the same command as a background process and returns when it listens. */

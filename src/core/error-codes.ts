@@ -31,6 +31,7 @@ export const ERROR_CODES = {
   CACHE_VALUE_UNREADABLE: "The codec or the schema cannot read the stored value",
   CACHE_MEMORY_INVALID: "The memory asked for is more than one cache can address; run several, or ask for less",
   CACHE_ITEM_SIZE_INVALID: "The largest item must be at least 1 KiB and at most half of the memory",
+  CACHE_RESTART_FILE_INVALID: "The warm restart's metadata is not readable; remove FILE.meta to start empty",
   CACHE_LISTEN_FAILED: "The cache cannot listen on an address; the cause tells what the system said",
   // zmq: the codes of the `zeromq` package where it has one
   ERR_ZMTP_UNSPECIFIED: "The peer broke the protocol in a way that has no code of its own; the message says how",
