@@ -44,3 +44,15 @@ export const BUMP_INTERVAL_SECONDS = 60;
 
 /** 2000: about 0.3 ms of work; a longer step would show in the latency of the requests behind it. */
 export const MAINTAINER_STEPS_MAX = 2000;
+
+/** 1 GiB: memcached's ITEM_SIZE_MAX_UPPER_LIMIT; a binary request with a longer body ends the connection. */
+export const BODY_BYTES_MAX = 1024 ** 3;
+
+/** 32: memcached's MAX_SASL_MECH_LEN. */
+export const SASL_MECHANISM_BYTES_MAX = 32;
+
+/** 1 KiB: RFC 4616 wants user and password up to 255 bytes each, and an authorization identity as long, to be accepted. */
+export const SASL_MESSAGE_BYTES_MAX = 1024;
+
+/** 16 KiB: memcached's MAX_AUTH_REQ_LEN; a longer user and password is refused unread. */
+export const LOGIN_BYTES_MAX = 16 * 1024;

@@ -33,8 +33,8 @@ export interface CacheServerOptions {
   readonly tls?: TlsFiles;
   /** File of "user:password" lines that text clients must know one of. Default none. */
   readonly authFile?: string;
-  /** SASL for the binary protocol. Default false. */
-  readonly sasl?: boolean;
+  /** File of "user:password" lines that binary clients must know one of (SASL PLAIN). Default none. */
+  readonly saslFile?: string;
   /** File that keeps the items over a restart. Default none. */
   readonly memoryFile?: string;
   /** Bytes of log that wait for one slow watcher. Default 256 KiB. */

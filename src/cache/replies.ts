@@ -26,5 +26,10 @@ export const R = {
   noMemoryWriting: line("SERVER_ERROR out of memory writing get response"),
   noMemory: line("SERVER_ERROR out of memory"),
   flushNotAllowed: line("CLIENT_ERROR flush_all not allowed"),
+  unauthenticated: line("CLIENT_ERROR unauthenticated"),
+  authTooLong: line("CLIENT_ERROR auth token too long"),
+  badTermination: line("CLIENT_ERROR bad command line termination"),
+  badAuthFormat: line("CLIENT_ERROR bad authentication token format"),
+  authFailure: line("CLIENT_ERROR authentication failure"),
   mn: line("MN"),
 } as const;

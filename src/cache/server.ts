@@ -46,7 +46,8 @@ export class CacheServer {
    * Reserves the memory; listens to nothing yet.
    *
    * @param clock where time comes from; tests pass one that they move by hand
-   * @throws UsageError CACHE_MEMORY_INVALID, CACHE_ITEM_SIZE_INVALID, UNIT_INVALID
+   * @throws UsageError CACHE_MEMORY_INVALID, CACHE_ITEM_SIZE_INVALID, UNIT_INVALID, CACHE_AUTH_FILE_UNREADABLE,
+   * CACHE_AUTH_FILE_MALFORMED
    * @throws OperationError CACHE_RESTART_FILE_INVALID when `memoryFile` has metadata that cannot be read
    */
   constructor(options: CacheServerOptions = {}, clock: Clock = systemClock) {
@@ -116,9 +117,13 @@ export class CacheServer {
     return [];
   }
 
-  /** Reads certificates and passwords again. */
+  /**
+   * Reads certificates and passwords again; what cannot be read stays as it was.
+   *
+   * @throws UsageError CACHE_AUTH_FILE_UNREADABLE, CACHE_AUTH_FILE_MALFORMED
+   */
   reload(): void {
-    this.#serving.host.refreshCertificates();
+    this.#serving.reload();
     for (const thread of this.#threads) thread.reload();
   }
 

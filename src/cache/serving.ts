@@ -15,11 +15,12 @@ import { PORT_DEFAULT, READ_BYTES } from "./limits.ts";
 import type { Lock } from "./lock.ts";
 import { Maintenance } from "./maintenance.ts";
 import { GLOBAL, type Memory } from "./memory.ts";
+import { type Speech, openSession } from "./open-session.ts";
 import { type CacheServerOptions, FEATURE_DEFAULTS, answersMax, idleTimeoutSeconds } from "./options.ts";
 import { ServerHost } from "./server-host.ts";
 import type { Engine } from "./session.ts";
 import { Store } from "./store.ts";
-import { TextSession } from "./text-session.ts";
+import { UsersFile } from "./users-file.ts";
 
 export interface ServingParts {
   readonly memory: Memory;
@@ -42,6 +43,7 @@ export class Serving {
   readonly #lock: Lock | undefined;
   readonly #engine: Engine;
   readonly #owner: ConnectionOwner;
+  readonly #usersFiles: readonly UsersFile[];
   readonly #servers: Server[] = [];
   readonly #connections = new Map<number, Connection>();
   /** Accepted beyond the limit where clients shall wait instead of being refused. */
@@ -61,6 +63,10 @@ export class Serving {
     this.#connectionsMax = options.connections ?? 1024;
     this.#idleTimeoutSeconds = idleTimeoutSeconds(options);
     this.#nextId = CONNECTION_ID_FIRST + thread * CONNECTION_IDS_PER_THREAD;
+    const users = options.authFile === undefined ? undefined : new UsersFile(options.authFile);
+    const saslUsers = options.saslFile === undefined ? undefined : new UsersFile(options.saslFile);
+    this.#usersFiles = [users, saslUsers].filter((file) => file !== undefined);
+    const speech: Speech = { protocol: options.protocol ?? "auto", users: users?.users, saslUsers: saslUsers?.users };
     const out = new ReplyBuffer();
     this.maintenance = new Maintenance(this.store, clock, lock);
     this.host = new ServerHost({
@@ -86,7 +92,7 @@ export class Serving {
       lock,
       now: () => this.store.now,
       wallMs: () => clock.wallMs(),
-      open: () => new TextSession(this.#engine),
+      open: (firstByte) => openSession(this.#engine, speech, firstByte),
       closed: (connection) => this.#forget(connection),
     };
   }
@@ -114,6 +120,16 @@ export class Serving {
         this.addresses.push(showAddress({ host: bound.address, port: bound.port }));
     }
     this.#servers.push(server);
+  }
+
+  /**
+   * Reads certificates and passwords again; what cannot be read stays as it was.
+   *
+   * @throws UsageError CACHE_AUTH_FILE_UNREADABLE, CACHE_AUTH_FILE_MALFORMED
+   */
+  reload(): void {
+    this.host.refreshCertificates();
+    for (const file of this.#usersFiles) file.load();
   }
 
   /** Ends connections that have been silent for too long; called about once a second. */

@@ -26,11 +26,20 @@ const serving = new Serving({
 
 port.on("message", (message: ToThread) => {
   if (message === "reload") {
-    serving.host.refreshCertificates();
+    reload();
     return;
   }
   void serving.close().then(() => tell({ event: "closed" }));
 });
+
+/** The first thread has read the same files just now: what fails here is told, and this thread goes on with what it had. */
+function reload(): void {
+  try {
+    serving.reload();
+  } catch (error) {
+    process.stderr.write(`${messageOf(error)}\n`);
+  }
+}
 
 function watchIdle(): void {
   serving.closeIdle();

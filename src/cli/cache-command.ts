@@ -13,6 +13,9 @@ import { applySuboptions } from "./cache-suboptions.ts";
 
 const PAGE_BYTES = 1024 * 1024;
 const PORT_DEFAULT = 11_211;
+/** memcached's own variable for a file of users where it is built without a SASL database. */
+const SASL_FILE_VARIABLE = "MEMCACHED_SASL_PWDB";
+const NO_SASL_FILE = `ERROR: SASL needs a file of users: set ${SASL_FILE_VARIABLE} to one with a line 'user:password' each.`;
 
 /**
  * Reads the command line of `holdfast cache`.
@@ -86,7 +89,7 @@ const SETTERS: Readonly<Record<string, (state: FlagState, value: string) => void
     const unit = { k: 1024, m: 1024 * 1024 }[value.at(-1)?.toLowerCase() ?? ""] ?? 1;
     state.itemBytes = leadingInteger(value) * unit;
   },
-  S: (state) => (state.options.sasl = true),
+  S: (state) => (state.options.saslFile = process.env[SASL_FILE_VARIABLE] ?? refuse(NO_SASL_FILE)),
   F: (state) => (state.features.flush = false),
   X: (state) => (state.features.dump = false),
   W: (state) => (state.features.watch = false),
@@ -158,7 +161,7 @@ function checkQueues({ tune, maintainer }: FlagState): void {
 
 function checkProtocol(state: FlagState): void {
   const { options } = state;
-  if (options.sasl) {
+  if (options.saslFile !== undefined) {
     if ((state.protocol ?? "binary") !== "binary") refuse("ERROR: You cannot allow the ASCII protocol while using SASL.");
     if (state.udpPort > 0) refuse("ERROR: Cannot enable UDP while using binary SASL authentication.");
     state.protocol = "binary";

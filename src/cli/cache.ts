@@ -64,11 +64,21 @@ async function serve({ options, pidFile, user, notes }: CacheCommand): Promise<n
 async function stopped(server: CacheServer): Promise<void> {
   const asked = new Promise<void>((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT", "SIGUSR1"] as const) process.on(signal, () => resolve());
-    process.on("SIGHUP", () => server.reload());
+    process.on("SIGHUP", () => reload(server));
     void server.shutdownAsked.then(() => resolve());
   });
   await asked;
   await server.close();
+}
+
+/** On an error the server goes on with what it had. */
+function reload(server: CacheServer): void {
+  try {
+    server.reload();
+  } catch (error) {
+    if (!(error instanceof HoldfastError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+  }
 }
 
 /** Starts the same command as a background process and returns when it listens. */

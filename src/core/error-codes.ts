@@ -32,6 +32,8 @@ export const ERROR_CODES = {
   CACHE_MEMORY_INVALID: "The memory asked for is more than one cache can address; run several, or ask for less",
   CACHE_ITEM_SIZE_INVALID: "The largest item must be at least 1 KiB and at most half of the memory",
   CACHE_RESTART_FILE_INVALID: "The warm restart's metadata is not readable; remove FILE.meta to start empty",
+  CACHE_AUTH_FILE_UNREADABLE: "The file of users cannot be read; the cause tells what the system said",
+  CACHE_AUTH_FILE_MALFORMED: "A line of the file of users is not 'user:password' of at most 255 bytes",
   CACHE_LISTEN_FAILED: "The cache cannot listen on an address; the cause tells what the system said",
   // zmq: the codes of the `zeromq` package where it has one
   ERR_ZMTP_UNSPECIFIED: "The peer broke the protocol in a way that has no code of its own; the message says how",

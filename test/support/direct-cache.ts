@@ -1,7 +1,7 @@
 /** A cache without a socket: a session over a store whose clock stands still until told to move. */
 import { Buffer } from "node:buffer";
 import { Memory } from "../../src/cache/memory.ts";
-import type { Engine, Features, Host } from "../../src/cache/session.ts";
+import type { Engine, Features, Host, Session } from "../../src/cache/session.ts";
 import { STORE_DEFAULTS, type StoreSettings } from "../../src/cache/settings.ts";
 import { Store } from "../../src/cache/store.ts";
 import { TextSession } from "../../src/cache/text-session.ts";
@@ -13,7 +13,7 @@ const STARTED_SECONDS = 1_767_225_600;
 export class DirectCache {
   readonly store: Store;
   readonly engine: Engine;
-  session: TextSession;
+  session: Session;
 
   constructor(settings: Partial<StoreSettings> = {}, features: Partial<Features> = {}) {
     this.store = new Store(Memory.create({ ...STORE_DEFAULTS, startedSeconds: STARTED_SECONDS, ...settings }));

@@ -13,6 +13,8 @@ const PROBES: Readonly<Record<string, readonly [string, ...string[]]>> = {
   "python3-pymemcache": ["/usr/bin/python3", "-c", "import pymemcache"],
   "python3-pylibmc": ["/usr/bin/python3", "-c", "import pylibmc"],
   "python3-zmq": ["/usr/bin/python3", "-c", "import zmq"],
+  "dpkg-dev": ["dpkg-source", "--version"],
+  perl: ["prove", "--version"],
   "libzmq3-dev": ["sh", "-c", "echo '#include <zmq.h>' | g++ -x c++ -fsyntax-only -"],
   "redis-server": ["redis-server", "--version"],
   beanstalkd: ["beanstalkd", "-v"],
