@@ -1,0 +1,146 @@
+/**
+ * memcached's own test files (t/*.t, in Perl), run against `holdfast cache`. They launch a binary beside them by name, so a shim of
+ * that name is made in a scratch folder when they run; nothing of theirs is kept. A file is run alone in a network namespace where
+ * that is permitted, because several want port 11211, and the files run side by side.
+ */
+import { execFile, execFileSync } from "node:child_process";
+import { chmodSync, cpSync, globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { HOLDFAST } from "../../../bench/support/process.ts";
+
+/** 120 s: the longest file takes a quarter of that here. */
+const FILE_MS_MAX = 120_000;
+
+/** Why a file of theirs says nothing about a cache server that is not theirs; the first pattern that matches a file's name counts. */
+const NOT_APPLICABLE: readonly (readonly [RegExp, string])[] = [
+  [/^proxy/, "the proxy's Lua interface, a program of its own inside memcached"],
+  [/extstore/, "extstore, memcached's store on flash"],
+  [/^misbehave\.t$/, "privileges dropped through seccomp, in builds made for it"],
+  [/^(issue_140|issue_260|refhang|slabhang)\.t$/, "skipped by its own first line, for memcached too"],
+  [/^(line-lengths|whitespace)\.t$/, "the style of memcached's source files"],
+];
+
+/** What came of one file. */
+export type Outcome = "passes" | "fails" | "skips itself";
+
+export interface FileResult {
+  readonly outcome: Outcome;
+  /** Assertions that the file made. */
+  readonly assertions: number;
+  /** What prove printed: the assertions that failed and why. */
+  readonly output: string;
+}
+
+/** Why a file does not apply, or undefined for one that does. */
+export function notApplicable(file: string): string | undefined {
+  return NOT_APPLICABLE.find(([pattern]) => pattern.test(file))?.[1];
+}
+
+/** A copy of memcached's tests whose binary is ours. */
+export interface Suite {
+  readonly folder: string;
+  /** Names of the files: "getset.t". */
+  readonly files: readonly string[];
+}
+
+/**
+ * Lays out a folder that their tests can run in.
+ *
+ * @param source a tree of memcached's sources
+ * @param binary a command line to test in place of `holdfast cache`
+ */
+export function makeSuite(source: string, binary: readonly string[] = [...HOLDFAST, "cache"]): Suite {
+  const folder = mkdtempSync(join(tmpdir(), "holdfast-conformance-"));
+  cpSync(join(source, "t"), join(folder, "t"), { recursive: true });
+  mkdirSync(join(folder, "doc"));
+  // Not into prove's own pipe: Node makes a pipe non-blocking, and then prove's tests lose lines of theirs. `-h` alone is to be read.
+  const run = `exec ${binary.map((word) => `'${word}'`).join(" ")} "$@"`;
+  script(join(folder, "memcached-debug"), `[ $# -gt 1 ] && exec >>"$0.log" 2>&1\n${run}`);
+  script(join(folder, "timedrun"), `shift\nexec "$@"`);
+  return {
+    folder,
+    files: readdirSync(join(folder, "t"))
+      .filter((name) => name.endsWith(".t"))
+      .sort(),
+  };
+}
+
+function script(path: string, body: string): void {
+  writeFileSync(path, `#!/bin/sh\n${body}\n`);
+  chmodSync(path, 0o755);
+}
+
+/** Runs one file with prove. */
+export function runFile({ folder }: Suite, file: string, env: Readonly<Record<string, string>> = {}): Promise<FileResult> {
+  const prove = `exec prove --nocolor --verbose 't/${file}' 2>&1`;
+  const [command, args] = isolated() ? ["unshare", ["-n", "sh", "-c", `ip link set lo up; ${prove}`]] : ["sh", ["-c", prove]];
+  const options = { cwd: folder, env: { ...process.env, ...env }, timeout: FILE_MS_MAX, maxBuffer: 256 * 1024 ** 2 };
+  return new Promise((resolve) => {
+    execFile(command as string, args as string[], options, (error, output) => {
+      resolve({ outcome: outcomeOf(error, output), ...summarise(output) });
+    });
+  });
+}
+
+function outcomeOf(error: Error | null, output: string): Outcome {
+  if (error) return "fails";
+  return /^Result: NOTESTS/m.test(output) ? "skips itself" : "passes";
+}
+
+function summarise(output: string): Omit<FileResult, "outcome"> {
+  const lines = output.split("\n");
+  return {
+    assertions: lines.filter((line) => /^(not )?ok \d+/.test(line)).length,
+    output: lines.filter((line) => !/^ok \d+/.test(line)).join("\n"),
+  };
+}
+
+let namespaces: boolean | undefined;
+
+function isolated(): boolean {
+  namespaces ??= succeeds("unshare", "-n", "ip", "link", "set", "lo", "up");
+  return namespaces;
+}
+
+function succeeds(command: string, ...args: string[]): boolean {
+  try {
+    execFileSync(command, args, { stdio: "ignore" });
+    return true;
+  } catch (error) {
+    if (error instanceof Error) return false;
+    throw error;
+  }
+}
+
+/**
+ * Gets the sources of Debian's memcached package with apt, through folders of its own: the machine's package lists stay as they are.
+ *
+ * @returns the folder of the sources
+ */
+export function debianSource(): string {
+  const folder = mkdtempSync(join(tmpdir(), "holdfast-memcached-source-"));
+  const path = (name: string): string => join(folder, name);
+  for (const name of ["parts", "lists/partial", "cache/archives/partial", "source"]) mkdirSync(path(name), { recursive: true });
+  for (const list of globSync("/etc/apt/{sources.list,sources.list.d/*.{list,sources}}")) {
+    const text = readFileSync(list, "utf8");
+    const ofSources = text.replaceAll(/^Types:.*$/gm, "Types: deb-src").replaceAll(/^deb\s/gm, "deb-src ");
+    writeFileSync(join(path("parts"), basename(list)), ofSources);
+  }
+  const options = {
+    "Dir::Etc::SourceList": "/dev/null",
+    "Dir::Etc::SourceParts": path("parts"),
+    "Dir::State::Lists": path("lists"),
+    "Dir::Cache": path("cache"),
+    "APT::Sandbox::User": "root",
+  };
+  const apt = (...words: string[]): void => {
+    const flags = Object.entries(options).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
+    execFileSync("apt-get", [...flags, "-qq", ...words], { cwd: path("source"), stdio: ["ignore", "ignore", "pipe"] });
+  };
+  apt("update");
+  apt("source", "memcached");
+  const [unpacked] = globSync("memcached-*/", { cwd: path("source") });
+  if (unpacked === undefined) throw new Error("apt-get source unpacked no folder of memcached");
+  return join(path("source"), unpacked);
+}
