@@ -69,7 +69,6 @@ export const ERROR_CODES = {
   EADDRNOTAVAIL: "The address is not one of this machine",
   EPROTONOSUPPORT: "The transport is none of tcp, ipc and inproc",
   EACCES: "The system forbids this address",
-  ETERM: "The context is closed",
   EMFILE: "The context has as many sockets as it may",
   // queue
   QUEUE_OPTIONS_INVALID: "A submission's or setting's option is unknown or out of range; the message names it",
@@ -81,7 +80,6 @@ export const ERROR_CODES = {
   QUEUE_TASK_STATE: "The task's state does not allow this: cancelling what has ended, redriving what is not dead",
   QUEUE_TASK_DEAD: "The task is dead: all attempts failed or it expired; the message is its last error",
   QUEUE_TASK_CANCELLED: "The task was cancelled before it was done",
-  QUEUE_LEASE_LOST: "The lease is no longer this worker's: the result is refused, another worker has or had the task",
   QUEUE_STORE_UNAVAILABLE: "The store cannot write (disk full, I/O error): new tasks are refused until it can again",
   QUEUE_STORE_CORRUPT: "The store's file is damaged; restore it from a backup or move it away to start empty",
   QUEUE_STORE_LOCKED: "Another broker uses this data folder",

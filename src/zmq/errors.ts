@@ -18,7 +18,6 @@ const ERRNO = {
   ECONNREFUSED: [111, false],
   EHOSTUNREACH: [113, false],
   EFSM: [156_384_763, true],
-  ETERM: [156_384_765, true],
 } as const satisfies Record<string, readonly [number, boolean]>;
 
 export type ZmqErrorCode = keyof typeof ERRNO;
