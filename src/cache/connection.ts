@@ -23,6 +23,8 @@ export interface ConnectionOwner {
   /** Makes the session that the first byte asks for. */
   readonly open: (firstByte: number, connection: Connection) => Session;
   readonly closed: (connection: Connection, reason: EndReason) => void;
+  /** Number of the connection whose commands are being executed, for those who watch. */
+  readonly running: { id: number };
 }
 
 export class Connection {
@@ -116,6 +118,7 @@ export class Connection {
   #run(input: Buffer, start: number, end: number): number {
     const { lock } = this.#owner;
     this.lastActive = this.#owner.now();
+    this.#owner.running.id = this.id;
     this.session ??= this.#owner.open(input[start]!, this);
     if (!lock) return this.session.consume(input, start, end);
     lock.acquire();

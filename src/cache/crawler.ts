@@ -5,6 +5,7 @@
  */
 import { encodeKey } from "../memcache/base64.ts";
 import type { ReplyBuffer } from "../memcache/reply-buffer.ts";
+import { percentEncode } from "./log-lines.ts";
 import * as I from "./item.ts";
 import type { Items } from "./items.ts";
 import { LRU_QUEUES } from "./limits.ts";
@@ -204,7 +205,7 @@ export class Crawler {
     }
     const { startedSeconds } = items.memory.settings;
     out.text("key=");
-    writeUri(out, bytes, start, end);
+    out.text(percentEncode(bytes.subarray(start, end)));
     out.text(` exp=${expiry === 0 ? -1 : expiry + startedSeconds} la=${words[at + I.TIME]! + startedSeconds} cas=`);
     out.u64(words[at + I.CAS_HIGH]!, words[at + I.CAS_LOW]!);
     const fetched = (meta & I.FETCHED) === 0 ? "no" : "yes";
@@ -239,17 +240,6 @@ function emptyCensus(): QueueCensus {
     endSecond: 0,
     complete: false,
   };
-}
-
-const UNRESERVED = /[\w.~-]/;
-
-/** Percent-encodes all but letters, digits, "-", ".", "_" and "~", as memcached does. */
-function writeUri(out: ReplyBuffer, bytes: Uint8Array, start: number, end: number): void {
-  for (let at = start; at < end; at += 1) {
-    const byte = bytes[at]!;
-    if (byte < 128 && UNRESERVED.test(String.fromCharCode(byte))) out.byte(byte);
-    else out.text(`%${byte.toString(16).toUpperCase().padStart(2, "0")}`);
-  }
 }
 
 /** A crawl planned by itself runs at least once an hour a queue, and a minute later each time it found nothing. */

@@ -73,6 +73,9 @@ export interface TlsFiles {
 
 export const FEATURE_DEFAULTS: Features = { flush: true, dump: true, watch: true, shutdown: false, debug: false };
 
+/** 256 KiB: memcached's own default; some two thousand lines. */
+const WATCHER_BUFFER_BYTES = 256 * 1024;
+
 /** memcached's smallest `-I`. */
 const ITEM_BYTES_MIN = 1024;
 
@@ -109,6 +112,10 @@ export function storeSettings(options: CacheServerOptions, startedSeconds: numbe
 export function answersMax({ readBufferMemory, threads }: CacheServerOptions): number {
   const bytes = sizeBytes(readBufferMemory ?? 0, "readBufferMemory");
   return bytes === 0 ? Number.POSITIVE_INFINITY : Math.max(1, Math.floor(bytes / (threads ?? 1) / ANSWER_BYTES));
+}
+
+export function watcherBufferBytes(options: CacheServerOptions): number {
+  return sizeBytes(options.watcherBuffer ?? WATCHER_BUFFER_BYTES, "watcherBuffer");
 }
 
 export function idleTimeoutSeconds(options: CacheServerOptions): number {

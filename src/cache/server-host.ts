@@ -4,16 +4,20 @@ import type { Connection } from "./connection.ts";
 import { COUNT, CounterTotals } from "./counters.ts";
 import type { Maintenance } from "./maintenance.ts";
 import { GLOBAL } from "./memory.ts";
-import type { CacheServerOptions } from "./options.ts";
+import { type CacheServerOptions, watcherBufferBytes } from "./options.ts";
 import type { CrawlKind, Features, Host, Session, StatLine } from "./session.ts";
 import { TUNE } from "./settings.ts";
 import { commandStats, tableStats } from "./stats.ts";
 import type { Store } from "./store.ts";
+import type { Watchers } from "./watchers.ts";
 
 /** The version of memcached whose behaviour this is; clients derive from it what a server can do. */
 const VERSION = "1.6.45";
 
 const PROTOCOL_WORDS = { auto: "auto-negotiate", ascii: "ascii", binary: "binary" } as const;
+
+/** A session of a datagram has no connection that a dump or a log could go to. */
+const NO_CONNECTION = "ERROR an unknown error happened";
 
 export interface ServerHostParts {
   readonly store: Store;
@@ -22,7 +26,9 @@ export interface ServerHostParts {
   readonly clock: Clock;
   readonly connections: ReadonlyMap<number, Connection>;
   readonly addresses: readonly string[];
+  readonly udpAddresses: () => readonly string[];
   readonly maintenance: Maintenance;
+  readonly watchers: Watchers;
   readonly askShutdown: (how: "now" | "graceful") => void;
 }
 
@@ -44,7 +50,7 @@ export class ServerHost implements Host {
   }
 
   serverStats(): readonly StatLine[] {
-    const { store, options, clock, connections } = this.#parts;
+    const { store, options, clock, connections, watchers } = this.#parts;
     const { memory } = store;
     const totals = new CounterTotals(memory);
     const global = (place: number): number => memory.globals[place]!;
@@ -84,17 +90,18 @@ export class ServerHost implements Host {
       ["conn_yields", totals.of(COUNT.connYields)],
       ...tableStats(store),
       ["log_worker_dropped", 0],
-      ["log_worker_written", 0],
-      ["log_watcher_skipped", 0],
-      ["log_watcher_sent", 0],
-      ["log_watchers", 0],
+      ["log_worker_written", watchers.counts.written],
+      ["log_watcher_skipped", watchers.counts.skipped],
+      ["log_watcher_sent", watchers.counts.sent],
+      ["log_watchers", watchers.size],
       ["unexpected_napi_ids", 0],
       ["round_robin_fallback", 0],
     ];
   }
 
   settingsStats(): readonly StatLine[] {
-    const { store, options, features } = { ...this.#parts, features: this.features };
+    const { features } = this;
+    const { store, options, udpAddresses } = this.#parts;
     const { settings, tune } = store.memory;
     const yes = (on: boolean): string => (on ? "yes" : "no");
     const tuned = (place: number): number => tune[place]!;
@@ -102,7 +109,7 @@ export class ServerHost implements Host {
       ["maxbytes", store.memory.globals[GLOBAL.memoryLimit]!],
       ["maxconns", options.connections ?? 1024],
       ["tcpport", this.#tcpPort()],
-      ["udpport", 0],
+      ["udpport", portOf(udpAddresses()[0])],
       ["inter", "NULL"],
       ["verbosity", tuned(TUNE.verbosity)],
       ["oldest", store.memory.globals[GLOBAL.oldestLive]!],
@@ -146,7 +153,7 @@ export class ServerHost implements Host {
       ["temp_lru", yes(tuned(TUNE.tempLru) !== 0)],
       ["temporary_ttl", tuned(TUNE.tempTtl)],
       ["idle_timeout", options.idleTimeout ?? 0],
-      ["watcher_logbuf_size", 262_144],
+      ["watcher_logbuf_size", watcherBufferBytes(options)],
       ["worker_logbuf_size", 65_536],
       ["read_buf_mem_limit", 0],
       ["track_sizes", yes(settings.trackSizes)],
@@ -160,10 +167,11 @@ export class ServerHost implements Host {
 
   connectionStats(): readonly StatLine[] {
     const lines: StatLine[] = [];
-    const { store, addresses } = this.#parts;
-    for (const [index, address] of addresses.entries()) {
+    const { store, addresses, udpAddresses } = this.#parts;
+    const listening = [...addresses.map(withScheme), ...udpAddresses().map((address) => `udp:${address}`)];
+    for (const [index, address] of listening.entries()) {
       lines.push(
-        [`${index + 1}:addr`, withScheme(address)],
+        [`${index + 1}:addr`, address],
         [`${index + 1}:state`, "conn_listening"],
         [`${index + 1}:secs_since_last_cmd`, store.now - 60],
       );
@@ -171,7 +179,7 @@ export class ServerHost implements Host {
     for (const { id, remote, local, state, lastActive } of this.#parts.connections.values()) {
       lines.push(
         [`${id}:addr`, withScheme(remote)],
-        [`${id}:listen_addr`, withScheme(local)],
+        [`${id}:listen_addr`, withScheme(this.#listening(local))],
         [`${id}:state`, state],
         [`${id}:secs_since_last_cmd`, store.now - lastActive],
       );
@@ -192,15 +200,14 @@ export class ServerHost implements Host {
     return true;
   }
 
-  watch(): string | undefined {
-    return "WATCHER_TOO_MANY log watcher limit reached";
+  watch(session: Session, kinds: readonly string[]): string | undefined {
+    const connection = this.#connectionOf(session);
+    return connection ? this.#parts.watchers.add(connection, kinds) : NO_CONNECTION;
   }
 
   crawl(session: Session, kind: CrawlKind, classes: string): string | undefined {
-    for (const connection of this.#parts.connections.values()) {
-      if (connection.session === session) return this.#parts.maintenance.crawl(kind, classes, connection);
-    }
-    return "ERROR an unknown error happened";
+    const connection = this.#connectionOf(session);
+    return connection ? this.#parts.maintenance.crawl(kind, classes, connection) : NO_CONNECTION;
   }
 
   reassign(source: number, target: number): string {
@@ -227,10 +234,25 @@ export class ServerHost implements Host {
     }
   }
 
-  #tcpPort(): number {
-    const tcp = this.#parts.addresses.find((a) => !a.startsWith("unix:"));
-    return tcp === undefined ? 0 : Number(tcp.slice(tcp.lastIndexOf(":") + 1));
+  /** The address listened on that a connection came to: "0.0.0.0:11211" for one to 127.0.0.1. */
+  #listening(local: string): string {
+    if (local.startsWith("unix:")) return local;
+    const port = local.slice(local.lastIndexOf(":"));
+    return this.#parts.addresses.find((address) => address.endsWith(port)) ?? local;
   }
+
+  #connectionOf(session: Session): Connection | undefined {
+    for (const connection of this.#parts.connections.values()) if (connection.session === session) return connection;
+    return undefined;
+  }
+
+  #tcpPort(): number {
+    return portOf(this.#parts.addresses.find((address) => !address.startsWith("unix:")));
+  }
+}
+
+function portOf(address: string | undefined): number {
+  return address === undefined ? 0 : Number(address.slice(address.lastIndexOf(":") + 1));
 }
 
 function withScheme(address: string): string {

@@ -88,6 +88,7 @@ export class CacheServer {
         if (shared) await this.#checkFree(text);
         await this.#serving.listenTo(text, shared);
       }
+      for (const text of this.options.udp ?? []) await this.#serving.listenToDatagrams(text);
       const tcp = this.addresses.filter((address) => !address.startsWith("unix:"));
       for (let thread = 1; thread < this.#threadCount && tcp.length > 0; thread += 1) {
         this.#threads.push(
@@ -114,7 +115,7 @@ export class CacheServer {
 
   /** The addresses of datagrams. */
   get udpAddresses(): readonly string[] {
-    return [];
+    return this.#serving.udpAddresses;
   }
 
   /**

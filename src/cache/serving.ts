@@ -16,11 +16,13 @@ import type { Lock } from "./lock.ts";
 import { Maintenance } from "./maintenance.ts";
 import { GLOBAL, type Memory } from "./memory.ts";
 import { type Speech, openSession } from "./open-session.ts";
-import { type CacheServerOptions, FEATURE_DEFAULTS, answersMax, idleTimeoutSeconds } from "./options.ts";
+import { type CacheServerOptions, FEATURE_DEFAULTS, answersMax, idleTimeoutSeconds, watcherBufferBytes } from "./options.ts";
 import { ServerHost } from "./server-host.ts";
-import type { Engine } from "./session.ts";
+import type { EndReason, Engine, Session } from "./session.ts";
 import { Store } from "./store.ts";
+import { UdpListener } from "./udp.ts";
 import { UsersFile } from "./users-file.ts";
+import { Watchers } from "./watchers.ts";
 
 export interface ServingParts {
   readonly memory: Memory;
@@ -43,8 +45,11 @@ export class Serving {
   readonly #lock: Lock | undefined;
   readonly #engine: Engine;
   readonly #owner: ConnectionOwner;
+  readonly #speech: Speech;
   readonly #usersFiles: readonly UsersFile[];
   readonly #servers: Server[] = [];
+  readonly #udp: UdpListener[] = [];
+  readonly #watchers: Watchers;
   readonly #connections = new Map<number, Connection>();
   /** Accepted beyond the limit where clients shall wait instead of being refused. */
   readonly #waiting: Socket[] = [];
@@ -66,9 +71,16 @@ export class Serving {
     const users = options.authFile === undefined ? undefined : new UsersFile(options.authFile);
     const saslUsers = options.saslFile === undefined ? undefined : new UsersFile(options.saslFile);
     this.#usersFiles = [users, saslUsers].filter((file) => file !== undefined);
-    const speech: Speech = { protocol: options.protocol ?? "auto", users: users?.users, saslUsers: saslUsers?.users };
+    this.#speech = { protocol: options.protocol ?? "auto", users: users?.users, saslUsers: saslUsers?.users };
     const out = new ReplyBuffer();
     this.maintenance = new Maintenance(this.store, clock, lock);
+    const running = { id: 0 };
+    this.#watchers = new Watchers({
+      store: this.store,
+      clock,
+      bufferBytes: watcherBufferBytes(options),
+      running: () => running.id,
+    });
     this.host = new ServerHost({
       store: this.store,
       features: { ...FEATURE_DEFAULTS, ...options.features },
@@ -76,7 +88,9 @@ export class Serving {
       clock,
       connections: this.#connections,
       addresses: this.addresses,
+      udpAddresses: () => this.udpAddresses,
       maintenance: this.maintenance,
+      watchers: this.#watchers,
       askShutdown,
     });
     this.#engine = {
@@ -92,8 +106,9 @@ export class Serving {
       lock,
       now: () => this.store.now,
       wallMs: () => clock.wallMs(),
-      open: (firstByte) => openSession(this.#engine, speech, firstByte),
-      closed: (connection) => this.#forget(connection),
+      open: (firstByte) => openSession(this.#engine, this.#speech, firstByte),
+      closed: (connection, reason) => this.#forget(connection, reason),
+      running,
     };
   }
 
@@ -120,6 +135,17 @@ export class Serving {
         this.addresses.push(showAddress({ host: bound.address, port: bound.port }));
     }
     this.#servers.push(server);
+  }
+
+  /** @throws OperationError CACHE_LISTEN_FAILED */
+  async listenToDatagrams(text: string): Promise<void> {
+    const { out, counters, lock } = this.#owner;
+    const open = (firstByte: number): Session => openSession(this.#engine, this.#speech, firstByte);
+    this.#udp.push(await UdpListener.open(text, { out, counters, lock, open }));
+  }
+
+  get udpAddresses(): readonly string[] {
+    return this.#udp.map(({ address }) => address);
   }
 
   /**
@@ -158,7 +184,7 @@ export class Serving {
       await allClosed;
       cancel();
     }
-    await Promise.all(closed);
+    await Promise.all([...closed, ...this.#udp.map((listener) => listener.close())]);
   }
 
   #accept(accepted: Socket): void {
@@ -189,6 +215,7 @@ export class Serving {
     const socket = withReadBuffer(accepted, this.#readBuffer, (length, bytes) => connection!.received(bytes, length));
     connection = new Connection(this.#owner, socket, { id, remote, local });
     this.#connections.set(id, connection);
+    this.#watchers.opened(connection);
   }
 
   /** Tells a client that there are too many, or lets it wait as if it had not been accepted yet. */
@@ -205,8 +232,9 @@ export class Serving {
     return this.addresses.find((candidate) => candidate.startsWith("unix:")) ?? "unix:";
   }
 
-  #forget(connection: Connection): void {
+  #forget(connection: Connection, reason: EndReason): void {
     const { globals } = this.store.memory;
+    this.#watchers.closed(connection, reason);
     this.#connections.delete(connection.id);
     this.#lock?.acquire();
     globals[GLOBAL.connections]! -= 1;

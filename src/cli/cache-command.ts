@@ -115,7 +115,7 @@ function finish(state: FlagState): void {
   options.tune = tune;
   options.features = features;
   options.listen = addresses(state);
-  if (state.udpPort > 0 && state.unixSocket === undefined) options.udp = udpAddresses(state);
+  if (state.udpPort !== 0 && state.unixSocket === undefined) options.udp = udpAddresses(state);
 }
 
 function checkSizes(state: FlagState): void {
@@ -163,18 +163,18 @@ function checkProtocol(state: FlagState): void {
   const { options } = state;
   if (options.saslFile !== undefined) {
     if ((state.protocol ?? "binary") !== "binary") refuse("ERROR: You cannot allow the ASCII protocol while using SASL.");
-    if (state.udpPort > 0) refuse("ERROR: Cannot enable UDP while using binary SASL authentication.");
+    if (state.udpPort !== 0) refuse("ERROR: Cannot enable UDP while using binary SASL authentication.");
     state.protocol = "binary";
   }
   if (options.authFile !== undefined) {
     if ((state.protocol ?? "ascii") !== "ascii") {
       refuse("ERROR: You cannot allow the BINARY protocol while using ascii authentication tokens.");
     }
-    if (state.udpPort > 0) refuse("Cannot use UDP with ascii authentication enabled (-U 0 to disable)");
+    if (state.udpPort !== 0) refuse("Cannot use UDP with ascii authentication enabled (-U 0 to disable)");
     state.protocol = "ascii";
   }
   if (state.protocol) options.protocol = state.protocol;
-  if (state.udpPort > 0 && state.port === undefined) state.port = state.udpPort;
+  if (state.udpPort !== 0 && state.port === undefined) state.port = state.udpPort;
   if ((state.port ?? 0) > 65_535) refuse(`ERROR: Invalid port number ${state.port}.`);
   if (state.useTls && state.port === 0) refuse("ERROR: You cannot enable SSL without a TCP port.");
 }
@@ -190,7 +190,7 @@ function addresses(state: FlagState): string[] {
 
 function udpAddresses(state: FlagState): string[] {
   const hosts = state.hosts.length === 0 ? ["127.0.0.1"] : [...new Set(state.hosts)];
-  return hosts.map((host) => withPort(host.replace(/:\d+$/, ""), state.udpPort));
+  return hosts.map((host) => withPort(host.replace(/:\d+$/, ""), Math.max(state.udpPort, 0)));
 }
 
 /** Prefixes of `-l` such as `notls:` and `proto[ascii]:` stay in front; the server reads them. */

@@ -1,0 +1,82 @@
+/** ● Requests by datagram (`-U`): each is a session of its own that ends with the datagram. Off unless asked for, since it amplifies. */
+import { type RemoteInfo, type Socket, createSocket } from "node:dgram";
+import { once } from "node:events";
+import { parseAddress, showAddress } from "../core/address.ts";
+import { OperationError, messageOf } from "../core/errors.ts";
+import type { ReplyBuffer } from "../memcache/reply-buffer.ts";
+import { COUNT, type Counters } from "./counters.ts";
+import { replyDatagrams, requestStart, UDP_REPLY_BYTES_MAX } from "./datagrams.ts";
+import { PORT_DEFAULT } from "./limits.ts";
+import type { Lock } from "./lock.ts";
+import type { Session } from "./session.ts";
+
+export interface UdpParts {
+  /** The thread's reply buffer, empty between two requests. */
+  readonly out: ReplyBuffer;
+  readonly counters: Counters;
+  readonly lock: Lock | undefined;
+  /** Makes the session that the first byte asks for. */
+  readonly open: (firstByte: number) => Session;
+}
+
+export class UdpListener {
+  readonly address: string;
+  readonly #socket: Socket;
+  readonly #parts: UdpParts;
+
+  private constructor(socket: Socket, parts: UdpParts) {
+    this.#socket = socket;
+    this.#parts = parts;
+    const { address, port } = socket.address();
+    this.address = showAddress({ host: address, port });
+    socket.on("message", (request, from) => this.#answer(request, from));
+  }
+
+  /** @throws OperationError CACHE_LISTEN_FAILED */
+  static async open(text: string, parts: UdpParts): Promise<UdpListener> {
+    const { host, port } = parseAddress(text, "udp", { port: PORT_DEFAULT });
+    const socket = createSocket(host.includes(":") ? "udp6" : "udp4");
+    try {
+      socket.bind(port, host);
+      await once(socket, "listening");
+    } catch (error) {
+      socket.close();
+      throw new OperationError("CACHE_LISTEN_FAILED", `Cannot listen on ${text} (UDP): ${messageOf(error)}`, { cause: error });
+    }
+    return new UdpListener(socket, parts);
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => this.#socket.close(() => resolve()));
+  }
+
+  #answer(request: Buffer, { address, port }: RemoteInfo): void {
+    const { out, counters } = this.#parts;
+    const start = requestStart(request);
+    counters.addMany(COUNT.bytesRead, request.length);
+    if (start === undefined) return;
+    this.#execute(request, start);
+    const reply = out.bytes.subarray(0, out.length);
+    for (const datagram of replyDatagrams(request, reply)) {
+      counters.addMany(COUNT.bytesWritten, datagram.length);
+      this.#socket.send(datagram, port, address);
+    }
+    out.reset();
+  }
+
+  /** Executes what is whole in the datagram; a reply that fits no number of datagrams is not sent. */
+  #execute(request: Buffer, start: number): void {
+    const { out, lock, open } = this.#parts;
+    const session = open(request[start]!);
+    lock?.acquire();
+    try {
+      let at = start;
+      do at = session.consume(request, at, request.length);
+      while (session.blocked && out.length <= UDP_REPLY_BYTES_MAX);
+      session.release();
+    } finally {
+      lock?.release();
+    }
+    if (out.length > UDP_REPLY_BYTES_MAX) out.reset();
+  }
+}
