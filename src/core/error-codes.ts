@@ -110,6 +110,10 @@ export const ERROR_CODES = {
   WIRE_CAPTURE_FAILED: "Packets cannot be captured here; the message says why and what is shown instead",
   // dashboard
   DASHBOARD_TOKEN_REQUIRED: "On another address than loopback the dashboard needs a token of at least 16 characters",
+  DASHBOARD_NOT_THERE: "What the page asked for has ended or was never there; reload the page",
+  DASHBOARD_DEMONSTRATION_FAILED: "The demonstration's peer cannot be started; the message says why",
+  DASHBOARD_REQUEST_INVALID: "The page asked for something with a value out of range; the message says which",
+  DASHBOARD_PART_SILENT: "A part did not answer what the dashboard asked; the message says which and why",
   DASHBOARD_LISTEN_FAILED: "The dashboard cannot listen at its address; give --dashboard another one, or off",
 } as const satisfies Record<string, string>;
 

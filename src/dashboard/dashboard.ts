@@ -7,9 +7,13 @@ import { isLoopback, parseAddress, showAddress } from "../core/address.ts";
 import { systemClock } from "../core/clock.ts";
 import type { Clock } from "../core/clock.ts";
 import { OperationError, UsageError, codeOf, messageOf } from "../core/errors.ts";
+import type { Desks } from "./actions.ts";
+import { CacheDesk } from "./cache-desk.ts";
 import { CLOSE_MS_MAX, LISTEN_DEFAULT, SWEEP_MS, TOKEN_BYTES } from "./limits.ts";
+import { LinkLab } from "./link-lab.ts";
 import { metricsOf } from "./metrics.ts";
 import type { Parts } from "./parts.ts";
+import { QueueDesk } from "./queue-desk.ts";
 import { routesOf } from "./routes.ts";
 import { Sampler } from "./sampler.ts";
 import { Streams } from "./streams.ts";
@@ -39,6 +43,7 @@ export class Dashboard {
   readonly #listen: { readonly host: string; readonly port: number };
   readonly #sampler: Sampler;
   readonly #streams = new Streams();
+  readonly #desks: Desks;
   readonly #server: Server;
   #address = "";
   #closing: Promise<void> | undefined;
@@ -52,7 +57,13 @@ export class Dashboard {
     this.#listen = parseAddress(listen, "the dashboard's address");
     checkToken(this.#listen.host, token);
     this.#sampler = new Sampler({ parts, clock, onSnapshot: (snapshot) => this.#streams.send("snapshot", snapshot) });
+    this.#desks = {
+      cache: parts.cache && new CacheDesk(parts.cache),
+      queue: parts.queue && new QueueDesk(parts.queue),
+      lab: new LinkLab({ link: parts.link, clock, tell: (state) => this.#streams.send("lab", { lab: state ?? null }) }),
+    };
     const app = routesOf({
+      desks: this.#desks,
       address: () => this.#address,
       accessToken: token,
       pageToken: randomBytes(TOKEN_BYTES).toString("base64url"),
@@ -102,6 +113,7 @@ export class Dashboard {
 
   async #shut(): Promise<void> {
     this.#sampler.stop();
+    await Promise.all([this.#desks.lab.stop(), this.#desks.queue?.close()]);
     this.#streams.close();
     if (!this.#server.listening) return;
     const stopped = new Promise<void>((resolve) => this.#server.close(() => resolve()));

@@ -29,3 +29,33 @@ export const CLOSE_MS_MAX = 5000;
 
 /** 20 ms between two looks for connections that have become idle while the dashboard closes. */
 export const SWEEP_MS = 20;
+
+/** 100 ms between two looks at the one connection that is watched closely: the eye sees no finer countdown. */
+export const LOOK_MS = 100;
+
+/** A close look may take 1/20 of the time: with 10,000 connections in the kernel's table it takes 20 ms, so it comes every 0.4 s. */
+export const LOOK_SHARE = 1 / 20;
+
+/** 200 ms between two tellings of the watched connection: five pictures a second, whatever passes. */
+export const LAB_TELL_MS = 200;
+
+/** 400 marks on a lifeline: more than two minutes of a busy connection fit no screen. */
+export const LIFELINE_EVENTS_MAX = 400;
+
+/** 4000 packets kept for the pcapng file: the demonstration's are 66 bytes, a full segment's 64 KiB, so 256 MiB at the very worst. */
+export const LIFELINE_FRAMES_MAX = 4000;
+
+/** 5 s for the parts to answer what the page asks: a disk's worst flush; then the page says so. */
+export const ASK_MS_MAX = 5000;
+
+/** 50 tasks a page: a screen or two. */
+export const TASKS_PAGE_MAX = 50;
+
+/** 2 s between two looks at the cache's classes and lists, and only while somebody looks at them. */
+export const CACHE_LOOK_MS = 2000;
+
+/** 20,000 keys looked at for the prefixes: about 50 ms of the server's time, and the shares are known to a per cent. */
+export const PREFIX_KEYS_MAX = 20_000;
+
+/** 12 prefixes shown: what a person compares at a glance. */
+export const PREFIXES_SHOWN_MAX = 12;

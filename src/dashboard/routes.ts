@@ -3,6 +3,8 @@ import { timingSafeEqual } from "node:crypto";
 import { Hono } from "hono";
 import type { Context, Next } from "hono";
 import type { Registry } from "prom-client";
+import { actionsOf } from "./actions.ts";
+import type { Desks } from "./actions.ts";
 import { NOT_BUILT, pageFile } from "./page-files.ts";
 import { SAFE_HEADERS, cookieOf, isOwnHost, isSameOrigin } from "./safety.ts";
 import type { Sampler } from "./sampler.ts";
@@ -19,6 +21,7 @@ export interface Served {
   readonly streams: Streams;
   readonly metrics: Registry;
   readonly ready: () => boolean;
+  readonly desks: Desks;
 }
 
 const COOKIE = "holdfast";
@@ -38,14 +41,15 @@ export function routesOf(served: Served): Hono {
   );
   app.get("/api/hello", (context) => context.json(helloOf(served)));
   app.get("/api/live", (context) => live(served, context));
+  app.route("/api", actionsOf(served.desks));
   app.get("*", (context) => page(context));
   app.onError((error, context) => context.json({ error: error.message }, 500));
   return app;
 }
 
 /** What a page needs to begin with: its token, what there was, what there is. */
-function helloOf({ pageToken, sampler }: Served): object {
-  return { token: pageToken, columns: sampler.history.columns(), snapshot: sampler.latest };
+function helloOf({ pageToken, sampler, desks }: Served): object {
+  return { token: pageToken, columns: sampler.history.columns(), snapshot: sampler.latest, lab: desks.lab.state() };
 }
 
 async function addSafeHeaders(context: Context, next: Next): Promise<void> {

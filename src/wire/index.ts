@@ -5,6 +5,8 @@ export type { Capture, CaptureOptions } from "./capture.ts";
 export { jsonOf, lineOf, summaryOf, toneOf } from "./describe.ts";
 export type { PacketJson, Tone } from "./describe.ts";
 export type { Frame, Source } from "./frame.ts";
+export { KernelMarks } from "./kernel-marks.ts";
+export type { KernelLook, KernelMark } from "./kernel-marks.ts";
 export { Ladder } from "./ladder.ts";
 export type { Message, Protocol } from "./message.ts";
 export { PcapngWriter } from "./pcapng.ts";
