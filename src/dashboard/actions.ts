@@ -3,7 +3,8 @@ import { Hono } from "hono";
 import type { Context } from "hono";
 import { HoldfastError, UsageError } from "../core/errors.ts";
 import type { CacheDesk } from "./cache-desk.ts";
-import { REQUEST_BYTES_MAX } from "./limits.ts";
+import { PEER_ACTIONS } from "./lab-state.ts";
+import { REQUEST_BYTES_MAX, ROWS_MAX, STORED_CHARS_MAX } from "./limits.ts";
 import type { LinkLab } from "./link-lab.ts";
 import type { QueueDesk } from "./queue-desk.ts";
 import { RequestBody } from "./request-body.ts";
@@ -20,6 +21,7 @@ const DAY_MS = 86_400_000;
 export function actionsOf(desks: Desks): Hono {
   const app = new Hono();
   addCache(app, desks);
+  addStore(app, desks);
   addQueue(app, desks);
   addLab(app, desks);
   app.onError((error, context) => {
@@ -38,11 +40,25 @@ function addCache(app: Hono, { cache }: Desks): void {
   });
 }
 
+function addStore(app: Hono, { cache }: Desks): void {
+  app.post("/cache/store", async (context) => {
+    const asked = await bodyOf(context);
+    const key = asked.text("key", { charsMax: 250 });
+    const value = asked.text("value", { charsMax: STORED_CHARS_MAX, optional: true });
+    await on(cache, "cache").store(key, value, asked.whole("seconds", { min: 0, max: DAY_MS / 1000 }));
+    return context.json({});
+  });
+}
+
 function addQueue(app: Hono, { queue }: Desks): void {
   app.get("/queue/tasks", async (context) => {
     const { queue: name, state, after } = context.req.query();
     const asked = { ...(name && { queue: name }), ...(state && { state }), ...(after && { after: Number(after) }) };
     return context.json((await on(queue, "queue").list(asked)) as object);
+  });
+  app.get("/queue/oldest", async (context) => {
+    const names = context.req.queries("queue") ?? [];
+    return context.json(await on(queue, "queue").oldest(names.slice(0, ROWS_MAX)));
   });
   app.get("/queue/task", async (context) => {
     const { id = "", body } = context.req.query();
@@ -61,6 +77,11 @@ function addQueue(app: Hono, { queue }: Desks): void {
     const id = (await bodyOf(context)).text("id", { charsMax: 64 });
     await on(queue, "queue")[context.req.param("action") as "retry" | "cancel"](id);
     return context.json({});
+  });
+  app.post("/queue/work", async (context) => {
+    const outcome = await on(queue, "queue").workOnce((await bodyOf(context)).text("queue", { charsMax: 255 }));
+    if (!outcome) throw new UsageError("DASHBOARD_NOT_THERE", "No task waits: add one first");
+    return context.json(outcome);
   });
   app.post("/queue/:action{pause|resume}", async (context) => {
     const name = (await bodyOf(context)).text("queue", { charsMax: 255 });
@@ -112,7 +133,7 @@ function addLab(app: Hono, { lab }: Desks): void {
     return context.json({});
   });
   app.post("/lab/act", async (context) => {
-    lab.act((await bodyOf(context)).oneOf("action", ["freeze", "thaw", "cut", "heal", "kill"]));
+    lab.act((await bodyOf(context)).oneOf("action", PEER_ACTIONS));
     return context.json({});
   });
   app.post("/lab/send", async (context) => {

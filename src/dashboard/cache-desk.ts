@@ -4,7 +4,7 @@
  */
 import { connect } from "node:net";
 import { parseAddress } from "../core/address.ts";
-import { OperationError, messageOf } from "../core/errors.ts";
+import { OperationError, UsageError, messageOf } from "../core/errors.ts";
 import { showBytes } from "../wire/index.ts";
 import { detailsOf, prefixesOf } from "./cache-details.ts";
 import type { CacheDetails, PrefixShares } from "./cache-details.ts";
@@ -35,13 +35,21 @@ export class CacheDesk {
 
   /** A value as text that is safe to show, or undefined when the key is not there. */
   async value(key: string): Promise<{ text: string; bytes: number } | undefined> {
-    // eslint-disable-next-line no-control-regex
-    if (Buffer.byteLength(key) > 250 || /[\u0000-\u0020\u007F]/.test(key)) return undefined;
-    const [head, ...lines] = await this.#ask(`get ${key}`);
+    if (!isKey(key)) return undefined;
+    const [head, ...lines] = await this.#ask(`get ${latin1(key)}`);
     const bytes = Number(/^VALUE \S+ \d+ (\d+)/.exec(head ?? "")?.[1] ?? -1);
     if (bytes < 0) return undefined;
     const value = Buffer.from(lines.join("\r\n"), "latin1").subarray(0, bytes);
     return { text: showBytes(value, VALUE_CHARS_MAX), bytes };
+  }
+
+  /** Stores a text by hand. */
+  async store(key: string, value: string, seconds: number): Promise<void> {
+    const bytes = Buffer.from(value);
+    if (!isKey(key))
+      throw new UsageError("DASHBOARD_REQUEST_INVALID", "Cannot store: a key has no spaces and at most 250 bytes");
+    const [answer] = await this.#ask(`set ${latin1(key)} 0 ${seconds} ${bytes.length}\r\n${bytes.toString("latin1")}`, 1);
+    if (answer !== "STORED") throw new OperationError("DASHBOARD_PART_SILENT", `Cannot store: the cache says ${answer}`);
   }
 
   /** Sends a command and gathers lines until END, or until there are enough. */
@@ -54,7 +62,7 @@ export class CacheDesk {
     let rest = "";
     let total = 0;
     try {
-      socket.setEncoding("latin1").write(Buffer.from(`${command}\r\n`));
+      socket.setEncoding("latin1").write(Buffer.from(`${command}\r\n`, "latin1"));
       for await (const chunk of socket as AsyncIterable<string>) {
         total += chunk.length;
         const parts = (rest + chunk).split("\r\n");
@@ -75,4 +83,15 @@ export class CacheDesk {
       socket.destroy();
     }
   }
+}
+
+/** What memcached takes for a key: 1 to 250 bytes, none of them a space or a control character. */
+function isKey(key: string): boolean {
+  const bytes = Buffer.from(key);
+  return bytes.length > 0 && bytes.length <= 250 && bytes.every((octet) => octet > 0x20 && octet !== 0x7f);
+}
+
+/** The text's UTF-8 bytes, one character each. */
+function latin1(text: string): string {
+  return Buffer.from(text).toString("latin1");
 }

@@ -11,15 +11,13 @@ import { parseAddress } from "../core/address.ts";
 import { OperationError, messageOf } from "../core/errors.ts";
 import { listen } from "../link/index.ts";
 import type { ByteLink, LinkServer } from "../link/index.ts";
+import type { PeerAction, PeerState } from "./lab-state.ts";
 
 export interface DemonstrationTimes {
   readonly idleMs: number;
   readonly intervalMs: number;
   readonly count: number;
 }
-
-export type PeerAction = "freeze" | "thaw" | "cut" | "heal" | "kill";
-export type PeerState = "awake" | "frozen" | "cut" | "gone";
 
 const PEER = join(import.meta.dirname, import.meta.filename.endsWith(".ts") ? "demo-peer.ts" : "demo-peer.js");
 

@@ -1,26 +1,12 @@
 /**
- * ○ One connection as the page draws it: what passed in both directions, each mark with its time and its source. Packets come
+ * ● One connection as the page draws it: what passed in both directions, each mark with its time and its source. Packets come
  * captured or tapped, keep-alive also from the kernel's counters where no packet can be seen. Keeps the last LIFELINE_EVENTS_MAX
  * events and LIFELINE_FRAMES_MAX frames.
  */
 import { KernelMarks, RETRANSMISSIONS, summaryOf } from "../wire/index.ts";
 import type { Frame, KernelLook, Packet, Source } from "../wire/index.ts";
+import type { LifelineEvent, LifelineKind } from "./lab-state.ts";
 import { LIFELINE_EVENTS_MAX, LIFELINE_FRAMES_MAX } from "./limits.ts";
-
-export type LifelineKind = "segment" | "bytes" | "probe" | "answer" | "repeat" | "reset" | "end" | "note";
-
-export interface LifelineEvent {
-  /** Counts from 1; what is asked for by number is told from the frames kept. */
-  readonly number: number;
-  readonly wallMs: number;
-  /** Who sent it; "none" for what no packet carried. */
-  readonly from: "server" | "client" | "none";
-  readonly kind: LifelineKind;
-  readonly source: Source;
-  readonly text: string;
-  /** Probes unanswered with this one. */
-  readonly unanswered?: number;
-}
 
 export class Lifeline {
   readonly #events: LifelineEvent[] = [];

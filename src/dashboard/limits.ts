@@ -51,11 +51,14 @@ export const ASK_MS_MAX = 5000;
 /** 50 tasks a page: a screen or two. */
 export const TASKS_PAGE_MAX = 50;
 
-/** 2 s between two looks at the cache's classes and lists, and only while somebody looks at them. */
-export const CACHE_LOOK_MS = 2000;
-
 /** 20,000 keys looked at for the prefixes: about 50 ms of the server's time, and the shares are known to a per cent. */
 export const PREFIX_KEYS_MAX = 20_000;
 
 /** 12 prefixes shown: what a person compares at a glance. */
 export const PREFIXES_SHOWN_MAX = 12;
+
+/** 3 s that the page's stand-in worker waits for a task: if none came by then, none is there. */
+export const WORK_MS_MAX = 3000;
+
+/** 10,000 characters stored by hand from the page. */
+export const STORED_CHARS_MAX = 10_000;

@@ -5,26 +5,11 @@ import { UsageError } from "../core/errors.ts";
 import { PcapngWriter } from "../wire/index.ts";
 import type { Frame } from "../wire/index.ts";
 import { Demonstration } from "./demonstration.ts";
-import type { DemonstrationTimes, PeerAction, PeerState } from "./demonstration.ts";
-import type { LifelineEvent } from "./lifeline.ts";
+import type { DemonstrationTimes } from "./demonstration.ts";
+import type { LabState, PeerAction } from "./lab-state.ts";
 import { LAB_TELL_MS } from "./limits.ts";
-import type { ConnectionNumbers, LinkPart } from "./parts.ts";
+import type { LinkPart } from "./parts.ts";
 import { Watching } from "./watching.ts";
-
-export interface LabState {
-  readonly kind: "demonstration" | "connection";
-  readonly wallMs: number;
-  readonly packets: "captured" | "tapped";
-  /** Why they are not captured. */
-  readonly whyNotCaptured: string | undefined;
-  /** The connection's numbers as they were last. */
-  readonly connection: ConnectionNumbers;
-  readonly ended: boolean;
-  /** Of the demonstration's peer. */
-  readonly peerState: PeerState | undefined;
-  readonly cannotCut: string | undefined;
-  readonly events: readonly LifelineEvent[];
-}
 
 export class LinkLab {
   readonly #clock: Clock;

@@ -1,6 +1,8 @@
 /** ● What the queue view asks of the broker, over the queue's own protocol: pages of tasks, one task, and the actions. */
-import { Broker, QueueClient } from "../queue/index.ts";
-import { ASK_MS_MAX, TASKS_PAGE_MAX } from "./limits.ts";
+import { Broker, QueueClient, bytesCodec, queue, worker } from "../queue/index.ts";
+import type { Codec } from "../queue/index.ts";
+import { showBytes } from "../wire/index.ts";
+import { ASK_MS_MAX, TASKS_PAGE_MAX, WORK_MS_MAX } from "./limits.ts";
 import type { QueuePart } from "./parts.ts";
 
 export class QueueDesk {
@@ -14,6 +16,16 @@ export class QueueDesk {
   /** A page of tasks, newest numbers last: `{ tasks, next }`. */
   list(asked: { queue?: string; state?: string; after?: number }): Promise<unknown> {
     return this.#json("LIST", { ...asked, limit: TASKS_PAGE_MAX });
+  }
+
+  /** When the oldest task that waits in each queue was added, in ms since 1970; null where none waits. */
+  async oldest(queues: readonly string[]): Promise<Record<string, number | null>> {
+    const found: [string, number | null][] = [];
+    for (const queue of queues) {
+      const { tasks } = (await this.#json("LIST", { queue, state: "ready", limit: 1 })) as { tasks: { createdMs: number }[] };
+      found.push([queue, tasks[0]?.createdMs ?? null]);
+    }
+    return Object.fromEntries(found);
   }
 
   /** One task: what is known of it, and its body (or result) when asked for. */
@@ -45,6 +57,25 @@ export class QueueDesk {
 
   async pause(queue: string, paused: boolean): Promise<void> {
     await this.#ask("SET", [Buffer.from(queue), Buffer.from(JSON.stringify({ paused }))]);
+  }
+
+  /** Stands in as a worker for one task; resolves when its outcome is on disk, or to undefined when no task came. */
+  async workOnce(name: string): Promise<{ task: string; body: string } | undefined> {
+    const lesson = queue<Buffer, Buffer>(name, { client: this.#open(), codec: bytesCodec as Codec<unknown> });
+    const done = Promise.withResolvers<{ task: string; body: string } | undefined>();
+    const standIn = worker(
+      lesson,
+      (body, { id }) => {
+        done.resolve({ task: id, body: showBytes(Buffer.from(body)) });
+        return Promise.resolve(Buffer.alloc(0));
+      },
+      { signals: [] },
+    );
+    const timer = setTimeout(() => done.resolve(undefined), WORK_MS_MAX);
+    const outcome = await done.promise;
+    clearTimeout(timer);
+    await standIn.close();
+    return outcome;
   }
 
   /** Forgets the ended tasks of one state. */

@@ -60,22 +60,13 @@ class Ketama implements Placement {
   readonly #owners: Uint16Array;
 
   constructor(servers: readonly Server[]) {
-    const total = servers.reduce((sum, { weight }) => sum + weight, 0);
-    const points: { at: number; owner: number }[] = [];
-    servers.forEach((server, owner) => {
-      const digests = digestsOf(server.weight / total, servers.length);
-      const name = server.port === PORT_DEFAULT ? server.host : `${server.host}:${server.port}`;
-      for (let index = 0; index < digests; index += 1) {
-        for (const word of md5Words(`${name}-${index}`)) points.push({ at: word >>> 0, owner });
-      }
-    });
-    points.sort((a, b) => a.at - b.at);
+    const points = ketamaPoints(servers);
     this.#points = Uint32Array.from(points, ({ at }) => at);
     this.#owners = Uint16Array.from(points, ({ owner }) => owner);
   }
 
   pick(key: string, isUsable?: IsUsable): number {
-    const hash = md5Words(key)[0]! >>> 0;
+    const hash = ketamaHash(key);
     const points = this.#points;
     let low = 0;
     let high = points.length;
@@ -90,6 +81,25 @@ class Ketama implements Placement {
     }
     return -1;
   }
+}
+
+/** The ring's points in order, each with the server it belongs to by index. */
+export function ketamaPoints(servers: readonly Server[]): { at: number; owner: number }[] {
+  const total = servers.reduce((sum, { weight }) => sum + weight, 0);
+  const points: { at: number; owner: number }[] = [];
+  servers.forEach((server, owner) => {
+    const digests = digestsOf(server.weight / total, servers.length);
+    const name = server.port === PORT_DEFAULT ? server.host : `${server.host}:${server.port}`;
+    for (let index = 0; index < digests; index += 1) {
+      for (const word of md5Words(`${name}-${index}`)) points.push({ at: word >>> 0, owner });
+    }
+  });
+  return points.sort((a, b) => a.at - b.at);
+}
+
+/** Where a key lies on the ring, of 2^32 places. */
+export function ketamaHash(key: string): number {
+  return md5Words(key)[0]! >>> 0;
 }
 
 /** Rounded to single precision after each step, as libmemcached computes it: a point more or less moves keys. */

@@ -1,36 +1,89 @@
 /** ● The page's frame: header, navigation by the address's fragment, and the view that is chosen. */
-import { useEffect, useState } from "preact/hooks";
-import { startLive, useLive } from "./live.ts";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { CacheView } from "./cache-view.tsx";
 import { showDuration } from "./format.ts";
+import { LearnView } from "./learn-view.tsx";
+import { LinkView } from "./link-view.tsx";
+import { startLive, useLive } from "./live.ts";
+import type { Live } from "./live.ts";
 import { Overview } from "./overview.tsx";
+import { QueueView } from "./queue-view.tsx";
 import { chooseTheme, themeNow } from "./theme.ts";
 import type { Theme } from "./theme.ts";
 
+const VIEWS = { overview: "Overview", cache: "Cache", queue: "Queue", link: "Link", learn: "Learn" } as const;
+type ViewName = keyof typeof VIEWS;
+
 export function App() {
   const live = useLive();
+  const view = useView();
+  const main = useRef<HTMLElement>(null);
   useEffect(() => void startLive(), []);
-  const { snapshot, columns, connected } = live;
+  useEffect(() => {
+    document.title = `${VIEWS[view]} – Holdfast`;
+  }, [view]);
   return (
     <>
-      <a class="skip" href="#main">
+      <a class="skip" href="#main" onClick={(event) => focusOn(event, main.current)}>
         Skip to the content
       </a>
       <header>
         <h1>Holdfast</h1>
-        <p class={connected ? "state on" : "state off"} role="status">
-          {connected ? `live${snapshot ? `, up ${showDuration(snapshot.upMs)}` : ""}` : "not connected; trying again"}
+        <nav aria-label="Views">
+          {(Object.keys(VIEWS) as ViewName[]).map((name) => (
+            <a key={name} href={`#/${name}`} aria-current={name === view ? "page" : undefined}>
+              {VIEWS[name]}
+            </a>
+          ))}
+        </nav>
+        <p class={live.connected ? "state on" : "state off"} role="status">
+          {live.connected ? "live" : "not connected; trying again"}
         </p>
+        {live.snapshot ? <p class="dim">up {showDuration(live.snapshot.upMs)}</p> : null}
         <ThemeChoice />
       </header>
-      <main id="main" tabIndex={-1}>
-        {snapshot && columns ? (
-          <Overview snapshot={snapshot} columns={columns} />
-        ) : (
-          <p class="empty">Waiting for the first numbers.</p>
-        )}
+      <main id="main" tabIndex={-1} ref={main}>
+        <View name={view} live={live} />
       </main>
     </>
   );
+}
+
+function View({ name, live }: { name: ViewName; live: Live }) {
+  const { snapshot, columns } = live;
+  if (!snapshot || !columns) return <p class="empty">Waiting for the first numbers.</p>;
+  switch (name) {
+    case "overview":
+      return <Overview snapshot={snapshot} columns={columns} />;
+    case "cache":
+      return <CacheView cache={snapshot.cache} columns={columns} />;
+    case "queue":
+      return <QueueView queue={snapshot.queue} columns={columns} />;
+    case "link":
+      return <LinkView link={snapshot.link} lab={live.lab} />;
+    default:
+      return <LearnView snapshot={snapshot} lab={live.lab} />;
+  }
+}
+
+/** "#/queue" → "queue". */
+function useView(): ViewName {
+  const read = (): ViewName => {
+    const name = location.hash.slice(2);
+    return Object.hasOwn(VIEWS, name) ? (name as ViewName) : "overview";
+  };
+  const [view, setView] = useState(read);
+  useEffect(() => {
+    const changed = (): void => setView(read());
+    addEventListener("hashchange", changed);
+    return () => removeEventListener("hashchange", changed);
+  }, []);
+  return view;
+}
+
+function focusOn(event: Event, element: HTMLElement | null): void {
+  event.preventDefault();
+  element?.focus();
 }
 
 function ThemeChoice() {

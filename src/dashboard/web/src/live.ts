@@ -2,17 +2,25 @@
 import { useEffect, useState } from "preact/hooks";
 import { History } from "../../history.ts";
 import type { Columns } from "../../history.ts";
+import type { LabState } from "../../lab-state.ts";
 import type { Snapshot } from "../../snapshot.ts";
 
 export interface Live {
   readonly connected: boolean;
   readonly snapshot: Snapshot | undefined;
   readonly columns: Columns | undefined;
+  /** The connection that is watched closely. */
+  readonly lab: Lab | undefined;
+}
+
+export interface Lab extends LabState {
+  /** The page's own time when this came, to count down from between two tellings. */
+  readonly cameMs: number;
 }
 
 const RETRY_MS = 2000;
 
-let state: Live = { connected: false, snapshot: undefined, columns: undefined };
+let state: Live = { connected: false, snapshot: undefined, columns: undefined, lab: undefined };
 let token = "";
 let history = new History();
 const listeners = new Set<() => void>();
@@ -33,10 +41,10 @@ export async function startLive(): Promise<void> {
   try {
     const hello = await fetch("/api/hello");
     if (!hello.ok) throw new Error(await hello.text());
-    const { token: given, columns, snapshot } = (await hello.json()) as { token: string; columns: Columns; snapshot: Snapshot };
-    token = given;
-    history = new History(columns);
-    change({ connected: true, columns, snapshot });
+    const begin = (await hello.json()) as { token: string; columns: Columns; snapshot: Snapshot; lab?: LabState };
+    token = begin.token;
+    history = new History(begin.columns);
+    change({ connected: true, columns: begin.columns, snapshot: begin.snapshot, lab: labOf(begin.lab) });
     follow();
   } catch {
     change({ connected: false });
@@ -51,11 +59,19 @@ function follow(): void {
     history.add(snapshot);
     change({ connected: true, snapshot, columns: history.columns() });
   });
+  source.addEventListener("lab", (event) => {
+    const { lab } = JSON.parse(event.data as string) as { lab: LabState | null };
+    change({ lab: labOf(lab ?? undefined) });
+  });
   source.addEventListener("error", () => {
     source.close();
     change({ connected: false });
     setTimeout(() => void startLive(), RETRY_MS);
   });
+}
+
+function labOf(state: LabState | undefined): Lab | undefined {
+  return state && { ...state, cameMs: performance.now() };
 }
 
 function change(part: Partial<Live>): void {

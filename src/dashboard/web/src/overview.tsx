@@ -3,7 +3,7 @@ import type { Columns } from "../../history.ts";
 import type { Snapshot } from "../../snapshot.ts";
 import { Chart } from "./chart.tsx";
 import { showCount, showDuration, showRate, showShare, showSize } from "./format.ts";
-import { Bar, Card, Empty, Stat, Stats } from "./parts.tsx";
+import { Bar, Card, Off, Stat, Stats } from "./parts.tsx";
 
 export function Overview({ snapshot, columns }: { snapshot: Snapshot; columns: Columns }) {
   return (
@@ -119,16 +119,6 @@ function ProcessCard({ snapshot, columns }: { snapshot: Snapshot; columns: Colum
         lines={[{ label: "resident", values: columns.residentBytes, colour: "three" }]}
         show={showSize}
       />
-    </Card>
-  );
-}
-
-function Off({ name, flag }: { name: string; flag: string }) {
-  return (
-    <Card title={name}>
-      <Empty>
-        This part is off. Start it with <code>holdfast up {flag} HOST:PORT</code>.
-      </Empty>
     </Card>
   );
 }

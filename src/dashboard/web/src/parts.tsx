@@ -1,5 +1,6 @@
-/** ○ Small pieces that every view is made of. */
+/** ● Small pieces that every view is made of. */
 import type { ComponentChildren } from "preact";
+import { useEffect, useState } from "preact/hooks";
 
 export function Card({ title, children, wide }: { title: string; children: ComponentChildren; wide?: boolean }) {
   const id = `card-${title.toLowerCase().replaceAll(/[^a-z]+/g, "-")}`;
@@ -33,7 +34,88 @@ export function Empty({ children }: { children: ComponentChildren }) {
   return <p class="empty">{children}</p>;
 }
 
+export function Off({ name, flag }: { name: string; flag: string }) {
+  return (
+    <Card title={name}>
+      <Empty>
+        This part is off. Start it with <code>holdfast up {flag}</code>.
+      </Empty>
+    </Card>
+  );
+}
+
 /** A share of a whole as a bar, with its words. */
 export function Bar({ share, label }: { share: number; label: string }) {
   return <meter min={0} max={1} value={Math.min(1, share)} aria-label={label} />;
+}
+
+/** A table that scrolls by itself when it is too wide. */
+export function Table({ caption, head, children }: { caption: string; head: readonly string[]; children: ComponentChildren }) {
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label={caption}>
+      <table>
+        <caption>{caption}</caption>
+        <thead>
+          <tr>
+            {head.map((name) => (
+              <th key={name} scope="col">
+                {name}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>{children}</tbody>
+      </table>
+    </div>
+  );
+}
+
+/** Runs an action, and says how it went. */
+export function useAction(): { run: (action: () => Promise<string | void>) => void; said: ComponentChildren } {
+  const [said, setSaid] = useState<{ text: string; bad: boolean }>();
+  const run = (action: () => Promise<string | void>): void => {
+    action()
+      .then((text) => setSaid(text ? { text, bad: false } : undefined))
+      .catch((error: unknown) => setSaid({ text: error instanceof Error ? error.message : String(error), bad: true }));
+  };
+  return {
+    run,
+    said: (
+      <p class={said?.bad ? "said bad" : "said"} role="status">
+        {said?.text}
+      </p>
+    ),
+  };
+}
+
+/** Asks again every so often while the view is shown; undefined until the first answer. */
+export function usePolled<T>(
+  ask: () => Promise<T>,
+  everyMs: number,
+  key: string,
+): { value: T | undefined; failed: string | undefined; again: () => void } {
+  const [value, setValue] = useState<T>();
+  const [failed, setFailed] = useState<string>();
+  const [turn, setTurn] = useState(0);
+  useEffect(() => {
+    let over = false;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const look = async (): Promise<void> => {
+      try {
+        const answer = await ask();
+        if (over) return;
+        setValue(answer);
+        setFailed(undefined);
+      } catch (error) {
+        if (!over) setFailed(error instanceof Error ? error.message : String(error));
+      }
+      if (!over) timer = setTimeout(() => void look(), everyMs);
+    };
+    void look();
+    return () => {
+      over = true;
+      clearTimeout(timer);
+    };
+  }, [key, turn]);
+  return { value, failed, again: () => setTurn(turn + 1) };
 }

@@ -1,0 +1,222 @@
+/** ● The tasks of one queue, page by page, and one task's whole life. */
+import { useState } from "preact/hooks";
+import { showCount, showDuration, showSize, showTime } from "./format.ts";
+import { act, read } from "./live.ts";
+import { Card, Empty, Table, useAction, usePolled } from "./parts.tsx";
+
+const STATES = ["all", "ready", "delayed", "failed", "leased", "dead", "done", "cancelled"] as const;
+const LOOK_MS = 2000;
+
+interface Task {
+  readonly id: string;
+  readonly state: string;
+  readonly queue: string;
+  readonly priority: number;
+  readonly failures: number;
+  readonly lost: number;
+  readonly attempts?: number;
+  readonly createdMs: number;
+  readonly atMs?: number;
+  readonly expiresMs?: number;
+  readonly bodyBytes: number;
+  readonly resultBytes: number;
+}
+
+interface TaskDetail {
+  readonly task: Task & {
+    readonly key?: string;
+    readonly after?: readonly string[];
+    readonly errors?: readonly string[];
+    readonly waits?: string;
+  };
+  readonly body?: string;
+  readonly bodyBytes: number;
+}
+
+interface Page {
+  readonly tasks: readonly Task[];
+  readonly next?: number;
+}
+
+export function Tasks({ queue }: { queue: string }) {
+  const [state, setState] = useState<(typeof STATES)[number]>("all");
+  const [after, setAfter] = useState(0);
+  const [open, setOpen] = useState<string>();
+  const query = new URLSearchParams({ queue, ...(state !== "all" && { state }), ...(after > 0 && { after: String(after) }) });
+  const { value, failed, again } = usePolled(() => read<Page>(`/api/queue/tasks?${query}`), LOOK_MS, query.toString());
+  const { run, said } = useAction();
+  const purge = (): void =>
+    run(async () => {
+      const { removed } = await act<{ removed: number }>("/api/queue/purge", { queue, state });
+      again();
+      return `${removed} tasks removed.`;
+    });
+  const choose = (next: (typeof STATES)[number]): void => {
+    setState(next);
+    setAfter(0);
+  };
+  return (
+    <>
+      <Card title={`Tasks of ${queue}`} wide>
+        <label>
+          State{" "}
+          <select value={state} onChange={(event) => choose(event.currentTarget.value as (typeof STATES)[number])}>
+            {STATES.map((each) => (
+              <option key={each} value={each}>
+                {each}
+              </option>
+            ))}
+          </select>
+        </label>
+        {state === "dead" || state === "done" || state === "cancelled" ? (
+          <button type="button" onClick={purge}>
+            Remove all {state}
+          </button>
+        ) : null}
+        {failed ? <p class="bad">{failed}</p> : null}
+        {value?.tasks.length === 0 ? <Empty>No task here{state === "all" ? "" : ` is ${state}`}.</Empty> : null}
+        {value && value.tasks.length > 0 ? (
+          <Table caption="Tasks, oldest first" head={["Task", "State", "Added", "Failures", "Body", ""]}>
+            {value.tasks.map((task) => (
+              <Row
+                key={task.id}
+                task={task}
+                isOpen={open === task.id}
+                toggle={() => setOpen(open === task.id ? undefined : task.id)}
+                changed={again}
+              />
+            ))}
+          </Table>
+        ) : null}
+        {value?.next === undefined ? null : (
+          <button type="button" onClick={() => setAfter(value.next!)}>
+            Next page
+          </button>
+        )}
+        {after > 0 ? (
+          <button type="button" onClick={() => setAfter(0)}>
+            First page
+          </button>
+        ) : null}
+        {said}
+      </Card>
+      {open === undefined ? null : <TaskCard key={open} id={open} changed={again} />}
+    </>
+  );
+}
+
+function Row({ task, isOpen, toggle, changed }: { task: Task; isOpen: boolean; toggle: () => void; changed: () => void }) {
+  return (
+    <tr class={isOpen ? "chosen" : undefined}>
+      <th scope="row" class="key">
+        <button type="button" class="plain" aria-pressed={isOpen} onClick={toggle}>
+          {task.id}
+        </button>
+      </th>
+      <td>
+        <span class={`badge ${task.state}`}>{task.state}</span>
+      </td>
+      <td>{showTime(task.createdMs)}</td>
+      <td>{showCount(task.failures)}</td>
+      <td>{showSize(task.bodyBytes)}</td>
+      <td>
+        <TaskActions task={task} changed={changed} />
+      </td>
+    </tr>
+  );
+}
+
+function TaskActions({ task: { id, state }, changed }: { task: Task; changed: () => void }) {
+  const { run, said } = useAction();
+  const ended = state === "done" || state === "dead" || state === "cancelled";
+  const call = (action: "retry" | "cancel"): void =>
+    run(async () => {
+      await act(`/api/queue/task/${action}`, { id });
+      changed();
+    });
+  return (
+    <>
+      {state === "dead" ? (
+        <button type="button" onClick={() => call("retry")} aria-label={`Retry task ${id}`}>
+          Retry
+        </button>
+      ) : null}
+      {ended ? null : (
+        <button type="button" onClick={() => call("cancel")} aria-label={`Cancel task ${id}`}>
+          Cancel
+        </button>
+      )}
+      {said}
+    </>
+  );
+}
+
+function TaskCard({ id, changed }: { id: string; changed: () => void }) {
+  const { value, failed } = usePolled(() => read<TaskDetail>(`/api/queue/task?id=${encodeURIComponent(id)}`), LOOK_MS, id);
+  const [body, setBody] = useState<string>();
+  const { run, said } = useAction();
+  const show = (): void =>
+    run(async () => setBody((await read<TaskDetail>(`/api/queue/task?id=${encodeURIComponent(id)}&body=1`)).body ?? ""));
+  return (
+    <Card title={`Task ${id}`} wide>
+      {failed ? <p class="bad">{failed}</p> : null}
+      {value ? (
+        <>
+          <p>
+            <span class={`badge ${value.task.state}`}>{value.task.state}</span>{" "}
+            {value.task.waits ? `It waits: ${value.task.waits}.` : null}
+          </p>
+          <Life task={value.task} />
+          {value.bodyBytes > 0 ? (
+            <button type="button" onClick={show}>
+              Show its {value.task.state === "done" ? "result" : "body"} ({showSize(value.bodyBytes)})
+            </button>
+          ) : null}
+          {body === undefined ? null : (
+            <pre tabIndex={0} aria-label="Body">
+              {body}
+            </pre>
+          )}
+          <TaskActions task={value.task} changed={changed} />
+        </>
+      ) : null}
+      {said}
+    </Card>
+  );
+}
+
+/** What happened to a task, in order, with the time between. */
+function Life({ task }: { task: TaskDetail["task"] }) {
+  const steps = [
+    { atMs: task.createdMs, text: "added", tone: "" },
+    ...(task.errors ?? []).map((text, index) => ({
+      atMs: undefined,
+      text: `attempt ${index + 1} failed: ${text}`,
+      tone: "bad",
+    })),
+    ...(task.atMs === undefined
+      ? []
+      : [{ atMs: task.atMs, text: whatAt(task.state), tone: task.state === "dead" ? "bad" : "" }]),
+  ];
+  return (
+    <ol class="life">
+      {steps.map(({ atMs, text, tone }, index) => {
+        const before = steps[index - 1]?.atMs;
+        return (
+          <li key={`${index} ${text}`} class={tone}>
+            {atMs === undefined ? null : <time>{showTime(atMs)}</time>} {text}
+            {atMs === undefined || before === undefined ? null : (
+              <small> after {showDuration(Math.max(0, atMs - before))}</small>
+            )}
+          </li>
+        );
+      })}
+    </ol>
+  );
+}
+
+function whatAt(state: string): string {
+  if (state === "leased") return "its attempt runs out of time";
+  if (state === "delayed" || state === "failed") return "due";
+  return state;
+}
