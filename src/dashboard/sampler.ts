@@ -20,6 +20,8 @@ export class Sampler {
   #before: Sample | undefined;
   #latest: Snapshot;
   #cancel: Cancel | undefined;
+  /** How long the look before took. */
+  #tookMs = 0;
 
   constructor({ parts, clock, onSnapshot }: { parts: Parts; clock: Clock; onSnapshot: (snapshot: Snapshot) => void }) {
     this.#parts = parts;
@@ -42,8 +44,11 @@ export class Sampler {
     this.#latest = this.#look();
     this.history.add(this.#latest);
     this.#onSnapshot(this.#latest);
+    // The shorter of two looks: one that was slow by accident, as the very first is, says nothing of the next.
     const tookMs = this.#clock.now() - began;
-    this.#cancel = this.#clock.at(began + Math.max(SAMPLE_MS, tookMs / SAMPLE_SHARE), () => this.start());
+    const costMs = Math.min(tookMs, this.#tookMs);
+    this.#tookMs = tookMs;
+    this.#cancel = this.#clock.at(began + Math.max(SAMPLE_MS, costMs / SAMPLE_SHARE), () => this.start());
   }
 
   stop(): void {

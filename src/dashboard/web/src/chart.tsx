@@ -1,6 +1,7 @@
 /** ● A chart of the last minutes: uPlot on a canvas, with its newest values in words for those who cannot see it. */
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
+import { showTime } from "./format.ts";
 import { colour, onThemeChange } from "./theme.ts";
 
 export interface Line {
@@ -92,11 +93,23 @@ function optionsFor({
     height: HEIGHT,
     legend: { show: false },
     cursor: { drag: { x: false, y: false } },
-    scales: { y: { range: (_plot, _low, high) => [0, max ?? Math.max(1, high * 1.1)] } },
-    axes: [axis, { ...axis, size: 56, values: (_plot, values) => values.map(show) }],
+    scales: {
+      x: { time: true, range: (_plot, low, high) => rangeOf(low, high) },
+      y: { range: (_plot, _low, high) => [0, max ?? Math.max(1, high * 1.1)] },
+    },
+    axes: [
+      { ...axis, values: (_plot, values) => values.map((seconds) => showTime(seconds * 1000)) },
+      { ...axis, size: 56, values: (_plot, values) => values.map(show) },
+    ],
     series: [
       {},
       ...lines.map(({ label, colour: name }) => ({ label, stroke: colour(name), width: 1.5, points: { show: false } })),
     ],
   };
+}
+
+/** At least a minute, ending at the newest point, so that the first points do not fill the width. */
+function rangeOf(low: number | null, high: number | null): [number, number] {
+  const end = high ?? Date.now() / 1000;
+  return [Math.min(low ?? end, end - 60), end];
 }

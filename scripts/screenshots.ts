@@ -1,0 +1,47 @@
+/**
+ * ● Pictures of the dashboard's views for the documentation: starts all parts with real traffic on free ports, opens each view in
+ * Chromium in both colours and writes docs/images/NAME-light.png and -dark.png. `node scripts/screenshots.ts [FOLDER]`.
+ */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Page } from "playwright-core";
+import { launch, open } from "../test/dashboard/browser.ts";
+import { startFarm } from "../test/dashboard/farm.ts";
+
+const folder = process.argv[2] ?? join(import.meta.dirname, "../docs/images");
+mkdirSync(folder, { recursive: true });
+
+/** What a view needs before it is worth a picture. */
+const VIEWS: Readonly<Record<string, (page: Page) => Promise<void>>> = {
+  overview: () => sleep(1500),
+  cache: (page) => page.getByText("Slab classes").waitFor(),
+  queue: (page) => page.getByText("Tasks, oldest first").waitFor(),
+  link: async (page) => {
+    await page.getByLabel("Silence before the first probe").fill("2");
+    await page.getByLabel("Between probes").fill("2");
+    await page.getByRole("button", { name: /Start/ }).click();
+    await page.getByRole("button", { name: "Send from the server" }).click();
+    await sleep(5500);
+    await page.getByRole("button", { name: "Cut the cable" }).click();
+    await sleep(5500);
+  },
+  learn: () => sleep(500),
+};
+
+const farm = await startFarm();
+const browser = await launch();
+try {
+  for (const scheme of ["light", "dark"] as const) {
+    for (const [view, prepare] of Object.entries(VIEWS)) {
+      const { page } = await open(browser, `http://${farm.dashboard.address}/#/${view}`, { scheme });
+      await page.getByRole("status").getByText("live").waitFor();
+      await prepare(page);
+      await page.screenshot({ path: join(folder, `${view}-${scheme}.png`), fullPage: true });
+      await page.context().close();
+    }
+  }
+} finally {
+  await browser.close();
+  await farm.close();
+}
