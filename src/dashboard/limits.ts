@@ -33,6 +33,9 @@ export const SWEEP_MS = 20;
 /** 100 ms between two looks at the one connection that is watched closely: the eye sees no finer countdown. */
 export const LOOK_MS = 100;
 
+/** 1 s between two close looks at most: a keep-alive of 1 s is still told probe by probe. */
+export const LOOK_MS_MAX = 1000;
+
 /** A close look may take 1/20 of the time: with 10,000 connections in the kernel's table it takes 20 ms, so it comes every 0.4 s. */
 export const LOOK_SHARE = 1 / 20;
 

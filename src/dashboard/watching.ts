@@ -7,7 +7,7 @@ import { OperationError } from "../core/errors.ts";
 import { Wire, capture, onTappedFrames } from "../wire/index.ts";
 import type { Capture, Frame } from "../wire/index.ts";
 import { Lifeline } from "./lifeline.ts";
-import { LOOK_MS, LOOK_SHARE } from "./limits.ts";
+import { LOOK_MS, LOOK_MS_MAX, LOOK_SHARE } from "./limits.ts";
 import type { ConnectionNumbers, LinkPart } from "./parts.ts";
 
 export class Watching {
@@ -24,6 +24,8 @@ export class Watching {
   #ended = false;
   #cancel: Cancel | undefined;
   #closed = false;
+  /** How long the look before took; the shorter of two decides, so that one accident does not slow the picture. */
+  #tookMs = 0;
 
   private constructor({ server, port, clock, onChange }: WatchingOptions) {
     this.#server = server;
@@ -106,7 +108,9 @@ export class Watching {
       this.lifeline.end("the connection has ended", wallMs, "kernel counters");
     }
     this.#onChange();
-    const waitMs = Math.max(LOOK_MS, (this.#clock.now() - began) / LOOK_SHARE);
+    const tookMs = this.#clock.now() - began;
+    const waitMs = Math.min(LOOK_MS_MAX, Math.max(LOOK_MS, Math.min(tookMs, this.#tookMs) / LOOK_SHARE));
+    this.#tookMs = tookMs;
     this.#cancel = this.#clock.at(began + waitMs, () => this.#look());
   }
 }

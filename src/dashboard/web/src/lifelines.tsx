@@ -48,6 +48,7 @@ export function Lifelines({ lab, choose }: { lab: Lab; choose: (event: LifelineE
         <Arrow
           key={event.number}
           event={event}
+          missed={missedWith(event, lab.events, now)}
           y={yOf(event.wallMs)}
           labelled={labelled}
           count={lab.connection.keepAlive?.count ?? 1}
@@ -134,14 +135,16 @@ function Ticks({ now, scale }: { now: number; scale: number }) {
 
 interface ArrowProps {
   readonly event: LifelineEvent;
+  /** Probes unanswered with this one; 0 when it was answered. */
+  readonly missed: number;
   readonly y: number;
   readonly labelled: boolean;
   readonly count: number;
   readonly choose: (event: LifelineEvent) => void;
 }
 
-function Arrow({ event, y, labelled, count, choose }: ArrowProps) {
-  const { from, kind, text, source, unanswered = 0 } = event;
+function Arrow({ event, missed, y, labelled, count, choose }: ArrowProps) {
+  const { from, kind, text, source } = event;
   const label = labelled ? clipped(text) : "";
   if (from === "none") {
     return (
@@ -153,7 +156,7 @@ function Arrow({ event, y, labelled, count, choose }: ArrowProps) {
       </g>
     );
   }
-  const lost = kind === "probe" && unanswered > 1;
+  const lost = missed > 0;
   const [start, end] = from === "server" ? [SERVER_X, lost ? (SERVER_X + CLIENT_X) / 2 : CLIENT_X] : [CLIENT_X, SERVER_X];
   const toward = end > start ? -8 : 8;
   return (
@@ -163,10 +166,24 @@ function Arrow({ event, y, labelled, count, choose }: ArrowProps) {
       <text x={(SERVER_X + CLIENT_X) / 2} y={y - 3} class="middle">
         {label}
       </text>
-      {kind === "probe" && unanswered > 0 ? <Notches x={SERVER_X - 20} y={y} filled={unanswered} count={count} /> : null}
+      {lost ? <Notches x={SERVER_X - 20} y={y} filled={missed} count={count} /> : null}
       <title>{`${text} (${source})`}</title>
     </g>
   );
+}
+
+/** An answer comes within a round trip; before that much time has passed nobody knows. */
+const ANSWER_MS = 300;
+
+/** How many probes are unanswered with this one: none when anything came back before the next. */
+function missedWith(
+  { kind, number, unanswered = 0, wallMs }: LifelineEvent,
+  events: readonly LifelineEvent[],
+  now: number,
+): number {
+  if (kind !== "probe" || unanswered === 0) return 0;
+  const next = events.find((each) => each.number > number && each.kind !== "note");
+  return next?.from === "client" || (!next && now - wallMs < ANSWER_MS) ? 0 : unanswered;
 }
 
 /** 1/3, 2/3, 3/3. */
