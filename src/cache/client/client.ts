@@ -5,9 +5,10 @@
  */
 import { EventEmitter } from "node:events";
 import { systemClock } from "../../core/clock.ts";
-import { UsageError } from "../../core/errors.ts";
+import { OperationError, UsageError } from "../../core/errors.ts";
 import { durationMs, sizeBytes, type Duration } from "../../core/units.ts";
 import { anyValue, type Codec } from "./codec.ts";
+import { Discovery, type ClusterDiscovery, type DnsDiscovery } from "./discovery.ts";
 import { Dispatch } from "./dispatch.ts";
 import type { CacheCounts, CacheEvents } from "./events.ts";
 import { Fetcher, type FetchOptions, type Loader } from "./fetch.ts";
@@ -17,6 +18,7 @@ import type { Key } from "./key.ts";
 import { Keyspace } from "./keyspace.ts";
 import { invalidation, metaDone } from "./lease.ts";
 import * as limits from "./limits.ts";
+import type { MemberSettings } from "./member.ts";
 import { readValue, readVersioned, type CommandFields, type Read, type Versioned } from "./operation.ts";
 import type { CacheClientOptions, CallOptions, StoreOptions } from "./options.ts";
 import { Pool } from "./pool.ts";
@@ -30,6 +32,7 @@ export class CacheClient extends EventEmitter<CacheEvents> {
   readonly #dispatch: Dispatch;
   readonly #fetcher: Fetcher;
   readonly #codec: Codec<unknown>;
+  readonly #discovery: Discovery | undefined;
 
   /** @throws UsageError CACHE_OPTION_INVALID, UNIT_INVALID or ADDRESS_INVALID */
   constructor(options: CacheClientOptions = {}) {
@@ -37,8 +40,16 @@ export class CacheClient extends EventEmitter<CacheEvents> {
     const { clock = systemClock, random = Math.random, whenDown } = options;
     const gutter = typeof whenDown === "object" ? whenDown.gutter : undefined;
     const timeoutMs = durationMs(options.timeout ?? limits.TIMEOUT_MS_DEFAULT, "timeout");
-    const pool = poolOf(options, this, timeoutMs);
-    pool.apply((options.servers ?? ["127.0.0.1"]).map(parseServer));
+    const member = memberSettingsOf(options, this, timeoutMs);
+    const pool = new Pool({
+      member,
+      placement: options.placement ?? "ketama",
+      whenDown: whenDown === "next" ? "next" : "miss",
+      gutter: (gutter?.servers ?? []).map(parseServer),
+    });
+    const { servers = ["127.0.0.1"] } = options;
+    if ("map" in servers) pool.apply(servers.map(parseServer));
+    else this.#discovery = this.#discover(servers, { pool, member, timeoutMs });
     this.#codec = options.codec ?? anyValue;
     this.#dispatch = new Dispatch(
       {
@@ -47,6 +58,7 @@ export class CacheClient extends EventEmitter<CacheEvents> {
         timeoutMs,
         onError: options.onError ?? "throw",
         keys: options.keys ?? "refuse",
+        starting: this.#discovery?.start(),
         gutterTtlMs: ttlMs(gutter?.ttl ?? "10s", clock.wallMs()),
       },
       this,
@@ -221,6 +233,7 @@ export class CacheClient extends EventEmitter<CacheEvents> {
 
   /** Closes all connections. Calls that wait settle with CLOSED. May be called twice. */
   async close(): Promise<void> {
+    this.#discovery?.close(new OperationError("CLOSED", "The cache client was closed"));
     this.#dispatch.close();
   }
 
@@ -235,40 +248,55 @@ export class CacheClient extends EventEmitter<CacheEvents> {
     }));
   }
 
+  #discover(
+    where: DnsDiscovery | ClusterDiscovery,
+    { pool, member, timeoutMs }: { pool: Pool; member: MemberSettings; timeoutMs: number },
+  ): Discovery {
+    const { clock, random } = member;
+    const server = "dns" in where ? where.dns : where.cluster;
+    return new Discovery(where, {
+      clock,
+      random,
+      timeoutMs,
+      member,
+      found: (servers) => {
+        const { added, removed } = pool.apply(servers);
+        if (added.length + removed.length === 0) return;
+        this.emit("servers", { added: added.map(({ name }) => name), removed: removed.map(({ name }) => name) });
+      },
+      failed: (error) => this.emit("failed", { verb: "config", key: "", server, error }),
+    });
+  }
+
   #encode(value: unknown): CommandFields {
     const { bytes, flags } = this.#codec.encode(value);
     return { body: bytes, flags };
   }
 }
 
-function poolOf(options: CacheClientOptions, events: EventEmitter<CacheEvents>, timeoutMs: number): Pool {
-  const { whenDown, tls, backoff = {} } = options;
+function memberSettingsOf(options: CacheClientOptions, events: EventEmitter<CacheEvents>, timeoutMs: number): MemberSettings {
+  const { tls, backoff = {} } = options;
   const valueBytesMax = sizeBytes(options.valueBytes ?? limits.VALUE_BYTES_MAX, "valueBytes");
-  return new Pool({
-    placement: options.placement ?? "ketama",
-    whenDown: whenDown === "next" ? "next" : "miss",
-    gutter: typeof whenDown === "object" ? whenDown.gutter.servers.map(parseServer) : [],
-    member: {
-      clock: options.clock ?? systemClock,
-      random: options.random ?? Math.random,
-      health: {
-        ejectAfterFailures: options.ejectAfterFailures ?? limits.EJECT_AFTER_FAILURES,
-        backoffMsMin: durationMs(backoff.min ?? limits.BACKOFF_MS_MIN, "backoff.min"),
-        backoffMsMax: durationMs(backoff.max ?? limits.BACKOFF_MS_MAX, "backoff.max"),
-      },
-      callsMax: options.queueCalls ?? limits.QUEUE_CALLS_MAX,
-      bytesMax: sizeBytes(options.queueBytes ?? limits.QUEUE_BYTES_MAX, "queueBytes"),
-      stallMs: timeoutMs,
-      connectTimeoutMs: durationMs(options.connectTimeout ?? timeoutMs, "connectTimeout"),
-      tls: tls === true ? {} : tls,
-      credentials: options.credentials,
-      newWire: () => new TextWire(valueBytesMax),
-      onHealth({ server: { name: server } }, state, error) {
-        if (state === "ejected") events.emit("ejected", { server, error });
-        else events.emit("restored", { server });
-      },
+  return {
+    clock: options.clock ?? systemClock,
+    random: options.random ?? Math.random,
+    health: {
+      ejectAfterFailures: options.ejectAfterFailures ?? limits.EJECT_AFTER_FAILURES,
+      backoffMsMin: durationMs(backoff.min ?? limits.BACKOFF_MS_MIN, "backoff.min"),
+      backoffMsMax: durationMs(backoff.max ?? limits.BACKOFF_MS_MAX, "backoff.max"),
     },
-  });
+    callsMax: options.queueCalls ?? limits.QUEUE_CALLS_MAX,
+    bytesMax: sizeBytes(options.queueBytes ?? limits.QUEUE_BYTES_MAX, "queueBytes"),
+    stallMs: timeoutMs,
+    connectTimeoutMs: durationMs(options.connectTimeout ?? timeoutMs, "connectTimeout"),
+    tls: tls === true ? {} : tls,
+    credentials: options.credentials,
+    newWire: () => new TextWire(valueBytesMax),
+    onHealth({ server: { name: server } }, state, error) {
+      if (state === "ejected") events.emit("ejected", { server, error });
+      else events.emit("restored", { server });
+    },
+  };
 }
 
 function deltaOf(delta: bigint | number): bigint {

@@ -126,8 +126,8 @@ export class Connection {
     return socket;
   }
 
-  #openTls({ host, port, path }: Server, options: TlsOptions): Socket {
-    const target = path === undefined ? { host, port, servername: isAddress(host) ? "" : host } : { path };
+  #openTls({ host, port, path, tlsName = host }: Server, options: TlsOptions): Socket {
+    const target = path === undefined ? { host, port, servername: isAddress(tlsName) ? "" : tlsName } : { path };
     const socket = connectTls({ ...target, ...options });
     socket.setNoDelay(true);
     socket.once("secureConnect", () => this.#opened());

@@ -28,6 +28,7 @@ import type { CallOptions } from "./options.ts";
 import type { Pool } from "./pool.ts";
 import { startSpan } from "./tracing.ts";
 import { exptimeOf, exptimeOfMs, ttlMs, type Ttl } from "./ttl.ts";
+import { aborted, within, type Bound } from "./within.ts";
 
 type CommandVerb = Exclude<Verb, "get" | "gets">;
 
@@ -41,6 +42,8 @@ export interface DispatchSettings {
   readonly onError: "throw" | "miss";
   readonly keys: KeyPolicy;
   readonly gutterTtlMs: number;
+  /** The first list of servers; undefined when it is known from the start. */
+  readonly starting: Promise<void> | undefined;
 }
 
 export class Dispatch implements Observer {
@@ -49,6 +52,8 @@ export class Dispatch implements Observer {
   readonly events: EventEmitter<CacheEvents>;
   readonly counts: CacheCounts = { hits: 0, misses: 0, calls: 0, errors: 0 };
   readonly #settings: DispatchSettings;
+  /** Calls wait for it as long as they may. */
+  #starting: Promise<void> | undefined;
   #closed = false;
 
   constructor(settings: DispatchSettings, events: EventEmitter<CacheEvents>) {
@@ -56,6 +61,7 @@ export class Dispatch implements Observer {
     this.pool = settings.pool;
     this.clock = settings.clock;
     this.events = events;
+    this.#starting = settings.starting?.finally(() => (this.#starting = undefined));
   }
 
   /** The key on the wire. @throws UsageError CACHE_KEY_INVALID */
@@ -70,6 +76,7 @@ export class Dispatch implements Observer {
     read: Read<T>,
     options: CallOptions | undefined,
   ): Promise<T | undefined> {
+    if (this.#starting) return this.#onceStarted(options, (rest) => this.lookup(verb, key, codec, read, rest));
     return new Promise((resolve, reject) => {
       const wire = wireKey(key, this.#settings.keys);
       const operation = new Lookup(verb, wire, this, this.time(options), codec, read, resolve, reject);
@@ -84,6 +91,10 @@ export class Dispatch implements Observer {
     read: Read<T>,
     options: CallOptions | undefined,
   ): Promise<Map<K, T>> {
+    if (this.#starting) {
+      const kept = [...keys];
+      return this.#onceStarted(options, (rest) => this.lookupMany(verb, kept, codec, read, rest));
+    }
     return new Promise((resolve, reject) => {
       const byWire = new Map<string, K>();
       for (const key of keys) byWire.set(wireKey(key, this.#settings.keys), key);
@@ -118,6 +129,9 @@ export class Dispatch implements Observer {
     missed: T,
     fields: (member: Member | undefined) => CommandFields,
   ): Promise<T> {
+    if (this.#starting) {
+      return this.#onceStarted(options, (rest) => this.command(verb, key, rest, interpret, missed, fields));
+    }
     return new Promise((resolve, reject) => {
       const wire = wireKey(key, this.#settings.keys);
       const member = this.pool.route(wire);
@@ -134,6 +148,7 @@ export class Dispatch implements Observer {
     interpret: () => Interpret<T>,
     missed: T,
   ): Promise<Map<string, T>> {
+    if (this.#starting) return this.#onceStarted(options, (rest) => this.everywhere(verb, words, rest, interpret, missed));
     const time = this.time(options);
     const { members } = this.pool;
     const answers = await Promise.allSettled(
@@ -196,12 +211,26 @@ export class Dispatch implements Observer {
     operation.span?.ended(operation);
   }
 
+  /** Resolves when the servers are known, or the bound is reached. @throws OperationError ABORTED */
+  async started(bound: Bound): Promise<void> {
+    if (this.#starting) await within(this.clock, this.#starting, bound, () => (this.#starting = undefined));
+  }
+
+  /** Asks when the servers are known, or when the call's time is over: then it fails as a call without servers does. */
+  async #onceStarted<T>(options: CallOptions | undefined, ask: (rest: CallOptions) => Promise<T>): Promise<T> {
+    const { deadlineMs } = this.time(options);
+    await this.started({ deadlineMs, signal: options?.signal });
+    return ask({ ...options, timeout: Math.max(0, deadlineMs - this.clock.now()) });
+  }
+
   #submit(member: Member | undefined, operation: Operation, options: CallOptions | undefined): void {
     operation.span = startSpan(operation);
     if (options?.signal) watch(options.signal, operation);
     if (operation.settled) return;
     if (this.#closed) operation.fail(closed());
     else if (member) member.submit(operation);
+    else if (this.pool.members.length === 0)
+      operation.fail(new OperationError("CACHE_UNREACHABLE", "No servers are known yet"));
     else operation.missed();
   }
 }
@@ -212,7 +241,7 @@ function eventOf(operation: Operation, nowMs: number): CallEvent {
 }
 
 function watch(signal: AbortSignal, operation: Operation): void {
-  const abort = (): void => operation.fail(new OperationError("ABORTED", "The call was aborted", { cause: signal.reason }));
+  const abort = (): void => operation.fail(aborted(signal));
   if (signal.aborted) {
     abort();
     return;

@@ -2,6 +2,7 @@
 export { CacheClient } from "./client.ts";
 export { anyValue, bytes, json, memcachedValue, memjsValue, text, type Codec, type Encoded } from "./codec.ts";
 export { compressed, memcacheClientValue, type CompressionOptions } from "./compressed.ts";
+export type { ClusterDiscovery, DnsDiscovery, Resolve } from "./discovery.ts";
 export type { CacheCounts, CacheEvents, CallEvent } from "./events.ts";
 export type { FetchOptions, LoadContext, Loader } from "./fetch.ts";
 export type { Credentials } from "./handshake.ts";

@@ -17,6 +17,7 @@ import { FETCH_TIMEOUT_MS_DEFAULT, LEASE_MS_DEFAULT, POLL_MS_MAX, POLL_MS_MIN } 
 import { readValue, type Read } from "./operation.ts";
 import type { CallOptions } from "./options.ts";
 import { ttlMs, type Ttl } from "./ttl.ts";
+import { aborted, within } from "./within.ts";
 
 /** What a fetch may be told. */
 export interface FetchOptions extends CallOptions {
@@ -87,7 +88,7 @@ export class Fetcher {
     const flight = (this.#flights.get(wire) as Flight<T> | undefined) ?? this.#takeOff(wire, key, codec, loader, plan);
     flight.waiting += 1;
     try {
-      return await this.#within(flight.result, plan.deadlineMs, options.signal);
+      return await within(this.#clock, flight.result, { deadlineMs: plan.deadlineMs, signal: options.signal }, late);
     } finally {
       flight.waiting -= 1;
       if (flight.waiting === 0) this.#land(wire, flight);
@@ -110,6 +111,7 @@ export class Fetcher {
   }
 
   async #fly<T>(course: Course<T>): Promise<T> {
+    await this.#dispatch.started({ deadlineMs: course.plan.deadlineMs, signal: undefined });
     if (!this.#dispatch.pool.route(course.wire)?.meta) return this.#flyPlain(course);
     const { plan, load, signal } = course;
     const waitUntilMs = this.#clock.now() + plan.leaseMs;
@@ -186,27 +188,6 @@ export class Fetcher {
     await new Promise<void>((resolve) => this.#clock.at(this.#clock.now() + span / 2 + (this.#random() * span) / 2, resolve));
   }
 
-  /** The flight's result, or this caller's own deadline or signal, whichever is first. */
-  #within<T>(result: Promise<T>, deadlineMs: number, signal: AbortSignal | undefined): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const leave = (): void => {
-        cancel();
-        signal?.removeEventListener("abort", abort);
-      };
-      const fail = (error: unknown): void => {
-        leave();
-        reject(error);
-      };
-      const abort = (): void => fail(aborted(signal!));
-      const cancel = this.#clock.at(deadlineMs, () => fail(new OperationError("CACHE_TIMEOUT", "No value in time")));
-      signal?.addEventListener("abort", abort, { once: true });
-      result.then((value) => {
-        leave();
-        resolve(value);
-      }, fail);
-    });
-  }
-
   #plan(options: FetchOptions): Plan {
     const ms = (value: Duration | undefined, otherwise: number, name: string): number =>
       value === undefined ? otherwise : durationMs(value, name);
@@ -228,6 +209,6 @@ function ignored(): undefined {
   return undefined;
 }
 
-function aborted(signal: AbortSignal): OperationError {
-  return new OperationError("ABORTED", "The call was aborted", { cause: signal.reason });
+function late(): never {
+  throw new OperationError("CACHE_TIMEOUT", "No value in time");
 }

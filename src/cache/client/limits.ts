@@ -48,3 +48,6 @@ export const LEASE_MS_DEFAULT = 10_000;
 /** 10 ms and 250 ms: the first and the longest wait before a reader looks again for what another computes. */
 export const POLL_MS_MIN = 10;
 export const POLL_MS_MAX = 250;
+
+/** 30 s: as long as DNS records of such names live; a server that joined takes part half a minute later. */
+export const DISCOVERY_MS_DEFAULT = 30_000;

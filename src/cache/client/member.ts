@@ -109,6 +109,12 @@ export class Member {
     this.#scheduleFlush();
   }
 
+  /** Leaves the pool: what waits may still be answered, in the time that a call has. */
+  retire(error: HoldfastError): void {
+    if (this.waiting === 0) this.close(error);
+    else this.#clock.at(this.#clock.now() + this.#settings.stallMs, () => this.close(error));
+  }
+
   /** Settles everything with the error and stays closed. */
   close(error: HoldfastError): void {
     if (this.#closed) return;

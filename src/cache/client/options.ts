@@ -4,6 +4,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { Random } from "../../core/random.ts";
 import type { Duration, Size } from "../../core/units.ts";
 import type { Codec } from "./codec.ts";
+import type { ClusterDiscovery, DnsDiscovery } from "./discovery.ts";
 import type { Credentials } from "./handshake.ts";
 import type { KeyPolicy } from "./key.ts";
 import type { PlacementRule } from "./placement.ts";
@@ -18,8 +19,8 @@ export interface Gutter {
 }
 
 export interface CacheClientOptions {
-  /** The servers; default one at 127.0.0.1:11211. */
-  readonly servers?: readonly ServerSpec[];
+  /** The servers, or how to find them; default one at 127.0.0.1:11211. */
+  readonly servers?: readonly ServerSpec[] | DnsDiscovery | ClusterDiscovery;
   /** Which server holds a key; default "ketama". */
   readonly placement?: PlacementRule;
   /** How long a call may take, in ms or as "1s"; default 1 s. */

@@ -36,7 +36,7 @@ export class Pool {
     return this.#members;
   }
 
-  /** Replaces the list of servers. Those that leave settle what they owe with an error. */
+  /** Replaces the list of servers. Those that leave answer what they still owe. */
   apply(servers: readonly Server[]): { added: readonly Server[]; removed: readonly Server[] } {
     const old = new Map(this.#members.map((member) => [member.server.name, member]));
     const added = servers.filter(({ name }) => !old.has(name));
@@ -45,7 +45,7 @@ export class Pool {
     for (const { name } of servers) old.delete(name);
     const removed = [...old.values()];
     for (const member of removed) {
-      member.close(new OperationError("CACHE_UNREACHABLE", `${member.server.name} is no longer among the servers`));
+      member.retire(new OperationError("CACHE_UNREACHABLE", `${member.server.name} is no longer among the servers`));
     }
     return { added, removed: removed.map(({ server }) => server) };
   }

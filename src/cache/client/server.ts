@@ -18,6 +18,8 @@ export interface Server {
   /** The unix socket's path. */
   readonly path: string | undefined;
   readonly weight: number;
+  /** The name that its certificate must bear, where it was found by another than `host`. */
+  readonly tlsName?: string;
 }
 
 /** @throws UsageError ADDRESS_INVALID or CACHE_OPTION_INVALID */

@@ -24,7 +24,7 @@ export type Answer = (line: string, socket: Socket) => string | undefined;
 export async function fakeServer(
   t: TestContext,
   answer: Answer,
-  { greets = true, port = 0 }: { greets?: boolean; port?: number } = {},
+  { greets = true, port = 0, host = "127.0.0.1" }: { greets?: boolean; port?: number; host?: string } = {},
 ): Promise<FakeServer> {
   const sockets = new Set<Socket>();
   const lines: string[] = [];
@@ -58,7 +58,7 @@ export async function fakeServer(
       }
     });
   });
-  server.listen(port, "127.0.0.1");
+  server.listen(port, host);
   await once(server, "listening");
   const stop = async (): Promise<void> => {
     if (!server.listening) return;
@@ -69,7 +69,7 @@ export async function fakeServer(
   t.after(stop);
   const at = server.address() as AddressInfo;
   return {
-    address: `127.0.0.1:${at.port}`,
+    address: `${host}:${at.port}`,
     port: at.port,
     sockets,
     get accepted() {
