@@ -16,7 +16,7 @@ import {
 } from "../../src/cache/index.ts";
 import { requires } from "../support/requires.ts";
 import { memcached } from "./support/peers.ts";
-import { RIVALS } from "./support/rivals.ts";
+import { RIVALS } from "../../bench/support/cache-rivals.ts";
 
 function there<T>(codec: Codec<T>, value: T): T {
   const encoded = codec.encode(value);

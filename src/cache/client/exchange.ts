@@ -36,13 +36,16 @@ export class LookupBatch {
     this.verb = verb;
   }
 
-  /** Calls waiting on this exchange. */
-  get size(): number {
-    return this.keys.length;
-  }
+  /** Calls waiting on this exchange: a getMany counts once, however many of its keys are here. */
+  size = 0;
+  #latest: Taker | undefined = undefined;
 
   /** Asks for a key; one that is already asked for is asked once. */
   add(key: string, taker: Taker, slot: number): void {
+    if (taker !== this.#latest) {
+      this.#latest = taker;
+      this.size += 1;
+    }
     const position = this.#positionOf(key);
     if (position !== undefined) {
       (this.#sharers ??= []).push({ position, taker, slot });
