@@ -178,7 +178,10 @@ export class Member {
     const join = (operation: Lookup<unknown> | LookupMany<unknown>, key: string, slot: number): void => {
       const verb = operation.verb as "get" | "gets";
       const single = isBase64(key);
-      if (batch && (single || batch.verb !== verb || batch.keys.length >= KEYS_PER_LINE_MAX || batch.keyBytes >= LINE_BYTES_MAX)) {
+      if (
+        batch &&
+        (single || batch.verb !== verb || batch.keys.length >= KEYS_PER_LINE_MAX || batch.keyBytes >= LINE_BYTES_MAX)
+      ) {
         sendBatch();
       }
       batch ??= new LookupBatch(verb);
