@@ -156,6 +156,7 @@ export class Subscriber extends ReadableSocket {
     super({ type: "SUB", pattern, context: options.context });
     this.#pattern = pattern;
     pattern.settings = this;
+    this.linger = 0; // as in libzmq: subscriptions are worth nothing once their socket is closed
     apply(this, options);
   }
 
@@ -209,6 +210,7 @@ export class XSubscriber extends DuplexSocket {
       pattern: new SubscriberPattern({ filters: false }),
       context: options.context,
     });
+    this.linger = 0; // as SUB's
     apply(this, options);
   }
 }

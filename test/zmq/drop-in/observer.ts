@@ -1,0 +1,23 @@
+import { Dealer, Router } from "zeromq";
+
+const router = new Router();
+const dealer = new Dealer({ reconnectInterval: 20 });
+const events = { router: router.events, dealer: dealer.events };
+const seen: string[] = [];
+const bound = (async () => {
+  for await (const { type } of router.events) {
+    seen.push(type);
+    if (type === "disconnect") break;
+  }
+})();
+await router.bind("tcp://127.0.0.1:*");
+const handshake = new Promise<string>((resolve) => dealer.events.on("handshake", ({ address }) => resolve(address)));
+dealer.connect(router.lastEndpoint!);
+console.log((await handshake) === router.lastEndpoint);
+await dealer.send("hello");
+await router.receive();
+dealer.close();
+await bound;
+console.log(seen.join(" "), events.dealer.closed);
+router.close();
+console.log(events.router.closed);
