@@ -11,6 +11,8 @@ const COMMANDS: readonly CommandEntry[] = [
   { name: "queue", summary: "the work queue: run its broker, submit, inspect and mend", load: () => import("./queue.ts") },
   { name: "work", summary: "work on a queue by running a command for each task", load: () => import("./work.ts") },
   { name: "wire", summary: "show packets, decoded and named", load: () => import("./wire.ts") },
+  { name: "stats", summary: "the numbers of a running server", load: () => import("./stats.ts") },
+  { name: "bench", summary: "put load on a running server and measure it", load: () => import("./bench.ts") },
 ];
 
 async function main(argv: readonly string[]): Promise<number> {

@@ -13,6 +13,7 @@ export const ERROR_CODES = {
   CLI_USAGE: "The command's words or flags are wrong; --help lists the right ones",
   CLI_ADDRESS_IN_USE: "A port is taken by another program; give the named flag another address",
   CLI_ADDRESS_UNUSABLE: "An address cannot be listened on here; give the named flag another address",
+  CLI_NO_ANSWER: "No server answers where the command asked; start it, or name another address",
   CLI_DATA_UNWRITABLE: "The data folder cannot be written; give --data another folder",
   // cache
   // cache client
