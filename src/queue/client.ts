@@ -135,6 +135,11 @@ export class QueueClient {
     }
   }
 
+  /** @internal As it was made. */
+  get options(): ClientOptions {
+    return this.#options;
+  }
+
   /** @internal */
   get clock(): Clock {
     return this.#clock;
@@ -405,10 +410,6 @@ export class QueueClient {
   addWorker(worker: WorkListener): void {
     this.#workers.add(worker);
     for (const link of this.links()) if (link.broker !== undefined) worker.up(link);
-  }
-
-  removeWorker(worker: WorkListener): void {
-    this.#workers.delete(worker);
   }
 
   // ---- helpers

@@ -28,7 +28,8 @@ export type ClientSecurity =
 const HEARTBEAT_INTERVAL_MS = 5000;
 const HEARTBEAT_TIMEOUT_MS = 10_000;
 const RECONNECT_MS = 100;
-const RECONNECT_MS_MAX = 2000;
+/** 1 s: a broker that restarts is found within that. */
+const RECONNECT_MS_MAX = 1000;
 /** As much may wait for one broker as it will take from us at once. */
 const UNSENT_MESSAGES_MAX = 1_000_000;
 

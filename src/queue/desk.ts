@@ -128,6 +128,8 @@ export class Desk {
   readonly #unwritten = new Map<number, SubmissionAnswer[]>();
   /** Queues where something may be given out. */
   readonly #dirty = new Set<TaskQueue>();
+  /** Queues where something could be given out, were it not for the store. */
+  readonly #stalled = new Set<TaskQueue>();
   /** Submissions that wait for room. */
   #held: Held[] = [];
   #heldBytes = 0;
@@ -231,7 +233,6 @@ export class Desk {
     this.#writeLeases(nowMs);
     if (this.#readTroubleUntilMs !== -Infinity && this.#readTroubleUntilMs <= nowMs) {
       this.#readTroubleUntilMs = -Infinity;
-      for (const queue of this.engine.queues()) this.#dirty.add(queue);
     }
     this.flush();
   }
@@ -244,6 +245,10 @@ export class Desk {
     }
     this.#unranked.clear();
     if (!this.#closed) {
+      if (!this.#commits.trouble && this.#readTroubleUntilMs <= this.nowMs) {
+        for (const queue of this.#stalled) this.#dirty.add(queue);
+        this.#stalled.clear();
+      }
       this.#admitHeld();
       for (const queue of this.#dirty) {
         this.#dirty.delete(queue);
@@ -252,7 +257,7 @@ export class Desk {
     }
     for (const callback of this.#settledCallbacks.splice(0)) callback();
     if (this.#ops.length > 0 || this.#after.length > 0) {
-      this.#noteTime();
+      this.#noteTime(this.#ops);
       const after = this.#after;
       this.#commits.submit({
         ops: this.#ops,
@@ -267,11 +272,12 @@ export class Desk {
     this.#options.wake?.();
   }
 
-  #noteTime(): void {
+  /** With the changes, so that no delay is on disk without the time that it counts from. */
+  #noteTime(ops: StoreOp[]): void {
     const { nowMs } = this;
     if (nowMs - this.#timeNotedMs < TIME_NOTE_MS) return;
     this.#timeNotedMs = nowMs;
-    this.#ops.push({ kind: "set", name: TIME_SETTING, value: String(Math.round(nowMs)) });
+    ops.push({ kind: "set", name: TIME_SETTING, value: String(Math.round(nowMs)) });
   }
 
   // ---- producers
@@ -363,11 +369,13 @@ export class Desk {
       ops.push({ kind: "add", id, head: headBytes, state: encodeState(engine.record(row)), body });
       if (watcher) this.#watchers.add(id, watcher);
     }
+    this.#noteTime(ops);
     if (spec.key !== "") this.#unwritten.set(rows[0]!, []);
     const done = (error?: OperationError): void => {
       const others = spec.key === "" ? undefined : this.#unwritten.get(rows[0]!);
       if (others) this.#unwritten.delete(rows[0]!);
       if (error) {
+        this.#timeNotedMs = -Infinity;
         for (const row of rows) engine.discard(row);
         if (watcher) for (const id of ids) this.#watchers.remove(id, watcher);
         for (const each of [answer, ...(others ?? [])]) each.refused(error);
@@ -670,7 +678,11 @@ export class Desk {
 
   #dispatch(queue: TaskQueue): void {
     const ring = this.#rings.get(queue);
-    if (!ring || this.#commits.trouble || this.#readTroubleUntilMs > this.nowMs) return;
+    if (!ring) return;
+    if (this.#commits.trouble || this.#readTroubleUntilMs > this.nowMs) {
+      this.#stalled.add(queue);
+      return;
+    }
     const { engine, nowMs } = this;
     const missing: Missing[] = [];
     for (let consumer = ring.next(); consumer; consumer = ring.next()) {

@@ -118,6 +118,8 @@ export class Engine {
   readonly #endedBytesMax: number;
   readonly #deadBytesMax: number;
   #token: number;
+  /** No token of this run is as low. */
+  readonly #tokenBefore: number;
   #id: number;
   #bytes = 0;
   #endedBytes = 0;
@@ -131,6 +133,7 @@ export class Engine {
     this.#listener = options.listener;
     this.#random = options.random;
     this.#token = options.firstToken;
+    this.#tokenBefore = options.firstToken;
     this.#id = options.firstId;
     this.#bytesMax = options.bytesMax ?? QUEUE_BYTES_MAX;
     this.#endedBytesMax = options.endedBytesMax ?? ENDED_BYTES_MAX;
@@ -367,7 +370,12 @@ export class Engine {
   /** A worker that was cut off has come back with a lease; true when it still holds it. */
   resume(id: number, token: number, holder: Holder, nowMs: number): boolean {
     const row = this.find(id);
-    if (row === NONE || this.table.f(row, TOKEN) !== token) return false;
+    if (row === NONE) return false;
+    const newest = this.table.f(row, TOKEN);
+    // A lease of before the restart that was too short to be written down, and nobody had the task since: it is taken at its word.
+    const unwritten = token > newest && token <= this.#tokenBefore && this.state(row) === "ready";
+    if (token !== newest && !unwritten) return false;
+    this.table.setF(row, TOKEN, token);
     const queue = this.queueOf(row);
     if (this.state(row) === "ready") {
       queue.ready.remove(row);

@@ -101,7 +101,17 @@ class Database {
     } catch (error) {
       this.#lastId = before;
       this.#rollBack();
+      if (sqliteCode(error) === FULL_CODE) this.#fold();
       throw error;
+    }
+  }
+
+  /** The disk is full: the log, folded into the file, may make the room that the next try needs. */
+  #fold(): void {
+    try {
+      this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    } catch (error) {
+      post({ kind: "log", message: messageOf(error) });
     }
   }
 
@@ -259,10 +269,16 @@ function corrupt(what: string): ProtocolError {
 /** SQLITE_CORRUPT, SQLITE_NOTADB; SQLITE_BUSY, SQLITE_LOCKED: the low byte of the extended code. */
 const CORRUPT_CODES = [11, 26];
 const LOCKED_CODES = [5, 6];
+/** SQLITE_FULL. */
+const FULL_CODE = 13;
+
+function sqliteCode(error: unknown): number {
+  return typeof error === "object" && error !== null && "errcode" in error ? Number(error.errcode) & 255 : 0;
+}
 
 function translate(error: unknown): HoldfastError {
   if (error instanceof HoldfastError) return error;
-  const code = typeof error === "object" && error !== null && "errcode" in error ? Number(error.errcode) & 255 : 0;
+  const code = sqliteCode(error);
   if (CORRUPT_CODES.includes(code)) return corrupt(messageOf(error));
   if (LOCKED_CODES.includes(code)) return new OperationError("QUEUE_STORE_LOCKED", `Cannot use ${file}: ${messageOf(error)}`);
   return new OperationError("QUEUE_STORE_UNAVAILABLE", `${file}: ${messageOf(error)}`);

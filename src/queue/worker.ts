@@ -6,7 +6,7 @@ import { Buffer } from "node:buffer";
 import { DRAIN_MS_MAX } from "../core/limits.ts";
 import { messageOf } from "../core/errors.ts";
 import { type Duration, durationMs } from "../core/units.ts";
-import type { BrokerLink, WorkListener } from "./client.ts";
+import { type BrokerLink, QueueClient, type WorkListener } from "./client.ts";
 import type { Frames } from "./protocol.ts";
 import type { Queue } from "./queue.ts";
 
@@ -57,6 +57,8 @@ interface Job {
 
 export class Worker<P, R> {
   readonly #queue: Queue<P, R>;
+  /** Its own: what is on its way to a worker that closes goes back with its connection, not to another worker's. */
+  readonly #client: QueueClient;
   readonly #handler: Handler<P, R>;
   readonly #options: WorkerOptions;
   readonly #concurrency: number;
@@ -84,7 +86,8 @@ export class Worker<P, R> {
       heard: (link, verb, frames) => this.#heard(link, verb, frames),
     };
     for (const signal of options.signals ?? SIGNALS_DEFAULT) process.once(signal, this.#onSignal);
-    queue.client.addWorker(this.#listener);
+    this.#client = new QueueClient(queue.client.options);
+    this.#client.addWorker(this.#listener);
   }
 
   /** Tasks whose handlers run now. */
@@ -94,7 +97,7 @@ export class Worker<P, R> {
 
   /**
    * Takes no more, gives back what was not begun, and waits for what runs; after `drain` gives that back too. May be called twice.
-   * The queue stays open.
+   * The queue stays open: a worker has connections of its own.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -107,13 +110,13 @@ export class Worker<P, R> {
 
   async #close(): Promise<void> {
     const { signals = SIGNALS_DEFAULT, drain = DRAIN_MS_MAX } = this.#options;
-    for (const link of this.#queue.client.links()) link.send("WORK", this.#name, Buffer.from("0"));
+    for (const link of this.#client.links()) link.send("WORK", this.#name, Buffer.from("0"));
     for (const [key, job] of this.#waiting) {
       this.#waiting.delete(key);
       job.link.send("RETURN", job.lease);
     }
     if (this.#running.size > 0 || this.#unkept.size > 0) {
-      const { clock } = this.#queue.client;
+      const { clock } = this.#client;
       await new Promise<void>((resolve) => {
         const cancel = clock.at(clock.now() + durationMs(drain, "drain"), resolve);
         this.#idle = () => {
@@ -127,7 +130,8 @@ export class Worker<P, R> {
       job.link.send("RETURN", job.lease);
     }
     this.#running.clear();
-    this.#queue.client.removeWorker(this.#listener);
+    for (const link of this.#client.links()) link.send("BYE");
+    await this.#client.close();
     for (const signal of signals) process.off(signal, this.#onSignal);
   }
 

@@ -346,7 +346,7 @@ test("after a restart waiting tasks are there in their order, with priorities, d
   assert.equal(again.desk.queueStats(again.desk.engine.queue("q")).settings.concurrency, 5);
 });
 
-test("a lease that lasted a while can be taken up again after a restart; one that was not is given back", async () => {
+test("a lease that lasted a while can be taken up again after a restart; one that another worker has meanwhile is not", async () => {
   const rig = await Rig.open();
   await rig.addMany(["a", "b"]);
   const before = rig.worker({ slots: 2 });
@@ -361,4 +361,19 @@ test("a lease that lasted a while can be taken up again after a restart; one tha
   assert.deepEqual(worker.bodies, ["b"]);
   assert.equal(again.desk.finish(worker.consumer, before.tasks[0]!, bytes("r")), true);
   assert.equal(again.desk.finish(worker.consumer, before.tasks[1]!, bytes("r")), false);
+});
+
+test("a lease too short to be written down is taken up again after a restart, unless another worker has the task", async () => {
+  const rig = await Rig.open();
+  await rig.addMany(["a", "b"]);
+  const before = rig.worker({ slots: 2 });
+  await rig.desk.close();
+  const again = await Rig.open(rig.store);
+  const other = again.worker();
+  await settle();
+  assert.deepEqual(other.bodies, ["a"]);
+  const back = new Worker(again.desk, { slots: 2, prefetch: 0, queue: "q" });
+  assert.equal(again.desk.resume(back.consumer, before.tasks[0]!), false);
+  assert.equal(again.desk.resume(back.consumer, before.tasks[1]!), true);
+  assert.equal(again.desk.finish(back.consumer, before.tasks[1]!, bytes("r")), true);
 });

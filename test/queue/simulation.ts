@@ -1,0 +1,484 @@
+/**
+ * A farm in a box: one broker with its disk, producers and workers, and the network between them, under one seed. The broker
+ * crashes and starts again, connections break with messages in flight, the disk refuses, stalls and loses what it had not
+ * confirmed, clocks jump, workers die and return. Everything of the real thing runs but sockets, files and timers.
+ */
+import { HoldfastError } from "../../src/core/errors.ts";
+import { ManualClock } from "../../src/core/manual-clock.ts";
+import { between, pick, type Random, seeded } from "../../src/core/random.ts";
+import type { Connection, ConnectionListener } from "../../src/queue/connection.ts";
+import { CronTable } from "../../src/queue/cron.ts";
+import { Desk } from "../../src/queue/desk.ts";
+import type { Engine, EngineOptions } from "../../src/queue/engine.ts";
+import { type Queue, queue, type Task } from "../../src/queue/queue.ts";
+import { type Frames, IdText, readLease } from "../../src/queue/protocol.ts";
+import type { Store, StoredTask, StoreOp, StoreOpening } from "../../src/queue/store.ts";
+import { decodeState } from "../../src/queue/record.ts";
+import { MemoryStore } from "../../src/queue/memory-store.ts";
+import { Switchboard } from "../../src/queue/switchboard.ts";
+import { GiveUp, type Worker, worker } from "../../src/queue/worker.ts";
+
+export interface SimulationOptions {
+  readonly seed: number;
+  readonly makeEngine?: (options: EngineOptions) => Engine;
+}
+
+/** What an invariant found broken. */
+export class Violation extends Error {}
+
+const FAULTS_UNTIL_MS = 20_000;
+/** Backoffs, resumed leases and deadlines have run out by then. */
+const SETTLED_BY_MS = 200_000;
+const PRODUCERS = 3;
+const WORKERS = 3;
+const GROUPS = [undefined, "a", "b"];
+
+interface Asked {
+  readonly payload: string;
+  task?: Task<string>;
+  outcome?: string;
+}
+
+/** What outlives the broker. */
+interface Platter {
+  readonly kept: MemoryStore;
+  /** Tasks that have ended, and how. */
+  readonly endings: Map<number, string>;
+  brokenUntilMs: number;
+}
+
+/**
+ * One broker's disk: what is confirmed survives a crash; of what is being written, all or nothing does, by chance. After a crash
+ * nothing is answered any more: the broker that asked is gone.
+ */
+class Disk implements Store {
+  readonly #world: World;
+  readonly #platter: Platter;
+  #writing: readonly StoreOp[] | undefined;
+  #gone = false;
+
+  constructor(world: World, platter: Platter) {
+    this.#world = world;
+    this.#platter = platter;
+  }
+
+  /** The power goes. */
+  async crash(): Promise<void> {
+    this.#gone = true;
+    if (this.#writing && this.#world.random() < 0.5) await this.#keep(this.#writing);
+  }
+
+  open(): Promise<StoreOpening> {
+    return this.#platter.kept.open();
+  }
+
+  tasks(): AsyncIterable<readonly StoredTask[]> {
+    return this.#platter.kept.tasks();
+  }
+
+  async write(ops: readonly StoreOp[]): Promise<void> {
+    this.#writing = ops;
+    await this.#wait(this.#world.chance(0.02) ? 500 : 5);
+    this.#writing = undefined;
+    if (this.#world.clock.now() < this.#platter.brokenUntilMs) throw new Error("no space left on device");
+    await this.#keep(ops);
+  }
+
+  async read(ids: readonly number[]): Promise<readonly (Uint8Array | undefined)[]> {
+    const read = await this.#platter.kept.read(ids);
+    await this.#wait(5);
+    return read;
+  }
+
+  async inspect(id: number): Promise<{ head: Uint8Array; notes: readonly string[] } | undefined> {
+    await this.#wait(5);
+    return this.#platter.kept.inspect(id);
+  }
+
+  async close(): Promise<void> {}
+
+  async #keep(ops: readonly StoreOp[]): Promise<void> {
+    const { endings, kept } = this.#platter;
+    for (const op of ops) {
+      if (op.kind !== "end") continue;
+      const { state } = decodeState(op.state);
+      const before = endings.get(op.id);
+      if (before !== undefined) this.#world.fail(new Violation(`task ${op.id} ended as ${before} and again as ${state}`));
+      endings.set(op.id, state);
+    }
+    await kept.write(ops);
+  }
+
+  async #wait(msMax: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      if (this.#gone) return;
+      this.#world.after(this.#world.between(0, msMax), () => {
+        if (!this.#gone) resolve();
+      });
+    });
+  }
+}
+
+/** The broker: the real desk and switchboard, on the simulation's disk and clock. */
+class BrokerBox {
+  readonly #world: World;
+  readonly #makeEngine: ((options: EngineOptions) => Engine) | undefined;
+  desk: Desk | undefined;
+  switchboard: Switchboard | undefined;
+  #disk: Disk | undefined;
+  #cancelTimer = (): void => {};
+
+  constructor(world: World, makeEngine: ((options: EngineOptions) => Engine) | undefined) {
+    this.#world = world;
+    this.#makeEngine = makeEngine;
+  }
+
+  async start(): Promise<void> {
+    const world = this.#world;
+    this.#disk = new Disk(world, world.platter);
+    const desk: Desk = new Desk({
+      store: this.#disk,
+      clock: world.clock,
+      random: world.random,
+      bodyCacheBytesMax: 2000,
+      wake: () => this.#arm(desk),
+      ...(this.#makeEngine && { makeEngine: this.#makeEngine }),
+    });
+    await desk.open();
+    const cron = new CronTable(desk, () => undefined);
+    this.switchboard = new Switchboard({ desk, ids: new IdText("sim"), cron });
+    this.desk = desk;
+    this.#arm(desk);
+  }
+
+  async crash(): Promise<void> {
+    this.#cancelTimer();
+    this.desk = undefined;
+    this.switchboard = undefined;
+    await this.#disk!.crash();
+  }
+
+  #arm(desk: Desk): void {
+    if (this.desk !== desk) return;
+    this.#cancelTimer();
+    const atMs = desk.deadlineMs;
+    if (atMs === undefined) return;
+    this.#cancelTimer = this.#world.clock.at(Math.max(atMs, this.#world.clock.now()), () => desk.tick());
+  }
+}
+
+/** One connection of a client: it breaks, is made again, delays messages, keeps their order. */
+class Line implements Connection {
+  readonly address = "sim";
+  readonly #world: World;
+  readonly #listener: ConnectionListener;
+  /** Names this connection at the broker; undefined while it is broken. */
+  key: string | undefined;
+  #closed = false;
+  #lastToBrokerMs = 0;
+  #lastToClientMs = 0;
+
+  constructor(world: World, listener: ConnectionListener) {
+    this.#world = world;
+    this.#listener = listener;
+    world.lines.add(this);
+    this.connect();
+  }
+
+  connect(): void {
+    this.#world.after(this.#world.between(1, 300), () => {
+      if (this.#closed || this.key !== undefined) return;
+      if (!this.#world.broker.switchboard) {
+        this.connect();
+        return;
+      }
+      this.key = this.#world.newKey();
+      this.#listener.up();
+    });
+  }
+
+  send(frames: Frames): boolean {
+    const { key } = this;
+    if (key === undefined) return false;
+    this.#lastToBrokerMs = this.#world.inOrder(this.#lastToBrokerMs, () => {
+      const { switchboard, desk } = this.#world.broker;
+      if (this.key !== key || !switchboard) return;
+      this.#world.hears(frames);
+      switchboard.receive(key, frames, () => ({ send: (back) => this.#toClient(key, back), close: () => this.break() }));
+      desk!.flush();
+    });
+    return true;
+  }
+
+  /** Both ends find out, each in its own time; what is in flight is lost. */
+  break(): void {
+    const { key } = this;
+    if (key === undefined) return;
+    this.key = undefined;
+    this.#world.after(this.#world.between(0, 50), () => this.#listener.down());
+    this.#world.after(this.#world.between(0, 2000), () => {
+      this.#world.broker.switchboard?.gone(key);
+      this.#world.broker.desk?.flush();
+    });
+    this.#world.after(60, () => this.connect());
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.break();
+  }
+
+  #toClient(key: string, frames: Frames): void {
+    this.#world.saw(frames);
+    this.#lastToClientMs = this.#world.inOrder(this.#lastToClientMs, () => {
+      if (this.key === key) this.#listener.heard(frames);
+    });
+  }
+}
+
+class World {
+  readonly random: Random;
+  readonly clock = new ManualClock();
+  readonly platter: Platter = { kept: new MemoryStore(), endings: new Map(), brokenUntilMs: 0 };
+  readonly broker: BrokerBox;
+  readonly lines = new Set<Line>();
+  readonly asked: Asked[] = [];
+  /** Task → the newest token that was given out for it. */
+  readonly #tokens = new Map<number, number>();
+  /** The same since the broker last started. */
+  readonly #tokensOfLife = new Map<number, number>();
+  /** Leases whose outcome came while they were the newest: it may be said again, and kept late. */
+  readonly #fresh = new Set<string>();
+  /** Leases whose outcome came when there was a newer one. */
+  readonly #stale = new Set<string>();
+  #keys = 0;
+  #violation: unknown;
+
+  constructor({ seed, makeEngine }: SimulationOptions) {
+    this.random = seeded(seed);
+    this.broker = new BrokerBox(this, makeEngine && ((options) => makeEngine(options)));
+  }
+
+  get faulty(): boolean {
+    return this.clock.now() < FAULTS_UNTIL_MS;
+  }
+
+  between(low: number, high: number): number {
+    return between(this.random, low, high);
+  }
+
+  chance(probability: number): boolean {
+    return this.faulty && this.random() < probability;
+  }
+
+  after(ms: number, act: () => void): void {
+    this.clock.at(this.clock.now() + ms, () => {
+      try {
+        act();
+      } catch (error) {
+        this.fail(error);
+      }
+    });
+  }
+
+  /** Delivers after a delay, but never before what was sent earlier on the same way. @returns when */
+  inOrder(lastMs: number, act: () => void): number {
+    const atMs = Math.max(lastMs, this.clock.now() + this.between(0, this.chance(0.05) ? 400 : 5));
+    this.after(atMs - this.clock.now(), act);
+    return atMs;
+  }
+
+  newKey(): string {
+    this.#keys += 1;
+    return `peer ${this.#keys}`;
+  }
+
+  fail(error: unknown): void {
+    this.#violation ??= error;
+  }
+
+  /** Watches what the broker says: tokens only grow, and no outcome under a lost lease is kept. */
+  saw(frames: Frames): void {
+    const verb = frames[1]?.toString();
+    if (verb === "TASK") {
+      const { id, token } = readLease(frames[2])!;
+      if (token <= (this.#tokens.get(id) ?? 0)) this.fail(new Violation(`task ${id} was leased again under token ${token}`));
+      this.#tokens.set(id, token);
+      this.#tokensOfLife.set(id, token);
+    }
+    if (verb !== "KEPT") return;
+    for (const frame of frames.slice(2)) {
+      if (this.#stale.has(frame.toString()))
+        this.fail(new Violation(`the outcome under the lost lease ${frame.toString()} was kept`));
+    }
+  }
+
+  /** Watches what the broker hears: an outcome under a lease that is not the newest must not be kept. */
+  hears(frames: Frames): void {
+    const verb = frames[1]?.toString();
+    if (verb !== "DONE" && verb !== "FAIL") return;
+    const { id, token } = readLease(frames[2])!;
+    // A lease from before a crash may be the newest that was written down: then its worker may take it up again.
+    const newest = this.#tokensOfLife.get(id);
+    const lease = frames[2]!.toString();
+    if (newest === undefined || token === newest) this.#fresh.add(lease);
+    else if (!this.#fresh.has(lease)) this.#stale.add(lease);
+  }
+
+  /** Moves time on, event by event, each settled before the next. */
+  async run(untilMs: number): Promise<void> {
+    let steps = 0;
+    for (let next = this.clock.nextDeadlineMs; next !== undefined && next <= untilMs; next = this.clock.nextDeadlineMs) {
+      this.clock.advanceTo(next);
+      await new Promise<void>((resolve) => {
+        setImmediate(resolve);
+      });
+      if (this.#violation) throw this.#violation;
+      steps += 1;
+      if (steps % 16 === 0) this.broker.desk?.engine.audit();
+    }
+    this.clock.advanceTo(untilMs);
+  }
+
+  /** Crashes, broken lines, full disks and jumping clocks, until faults end. */
+  mischief(): void {
+    this.after(this.between(50, 1500), () => {
+      if (!this.faulty) return;
+      const kind = this.between(0, 9);
+      if (kind <= 1) void this.crash().catch((error: unknown) => this.fail(error));
+      else if (kind <= 5) pick(this.random, [...this.lines]).break();
+      else if (kind === 6) this.platter.brokenUntilMs = this.clock.now() + this.between(1, 2000);
+      else if (kind === 7) this.clock.jumpWall(this.between(-3_600_000, 3_600_000));
+      this.mischief();
+    });
+  }
+
+  async crash(): Promise<void> {
+    if (!this.broker.desk) return;
+    for (const line of this.lines) line.break();
+    await this.broker.crash();
+    this.#tokensOfLife.clear();
+    await new Promise<void>((resolve) => this.after(this.between(1, 3000), resolve));
+    await this.broker.start();
+  }
+
+  connectQueue(): Queue<string, string> {
+    return queue<string, string>("q", {
+      url: "ipc://sim",
+      clock: this.clock,
+      connect: (_endpoint, listener) => new Line(this, listener),
+    });
+  }
+}
+
+/** Runs one seed to its end. @throws Violation (or what else went wrong) */
+export async function simulate(
+  options: SimulationOptions,
+): Promise<{ tasks: number; done: number; dead: number; cancelled: number }> {
+  const world = new World(options);
+  await world.broker.start();
+  for (let index = 0; index < PRODUCERS; index += 1) produce(world);
+  for (let index = 0; index < WORKERS; index += 1) staff(world);
+  world.mischief();
+  await world.run(FAULTS_UNTIL_MS);
+  world.platter.brokenUntilMs = 0;
+  await world.run(SETTLED_BY_MS);
+  return judge(world);
+}
+
+/** A producer: adds, calls and cancels until faults end; writes down what it was told. */
+function produce(world: World): void {
+  const tasks = world.connectQueue();
+  const next = (): void => {
+    world.after(world.between(0, 1200), () => {
+      if (!world.faulty) return;
+      const asked: Asked = { payload: `${world.asked.length}` };
+      world.asked.push(asked);
+      void ask(world, tasks, asked).catch((error: unknown) => world.fail(error));
+      next();
+    });
+  };
+  next();
+}
+
+async function ask(world: World, tasks: Queue<string, string>, asked: Asked): Promise<void> {
+  const { random } = world;
+  const group = pick(random, GROUPS);
+  const options = {
+    priority: world.between(0, 2),
+    attempts: world.between(1, 4),
+    backoff: world.between(1, 500),
+    // Longer than all jumps of the clock together.
+    keep: "7d",
+    ...(group && { group }),
+    ...(random() < 0.2 && { delay: world.between(1, 2000) }),
+    ...(random() < 0.1 && { attemptTimeout: world.between(50, 500) }),
+    timeout: 100_000,
+  };
+  try {
+    if (random() < 0.5) asked.outcome = await tasks.call(asked.payload, options);
+    else {
+      asked.task = await tasks.add(asked.payload, options);
+      if (random() < 0.1) await asked.task.cancel({ timeout: 100_000 });
+      asked.outcome = await asked.task.result({ timeout: 150_000 });
+    }
+  } catch (error) {
+    if (!(error instanceof HoldfastError) || error.code === "ASSERTION_FAILED") throw error;
+    asked.outcome = error.code;
+    // Too late to be cancelled: then it must have an outcome of its own.
+    if (error.code === "QUEUE_TASK_STATE") {
+      asked.outcome = await asked.task!.result({ timeout: 100_000 }).catch((later: HoldfastError) => later.code);
+    }
+  }
+}
+
+/** A worker that is replaced now and then, in good order or dead on the spot. */
+function staff(world: World): void {
+  const tasks = world.connectQueue();
+  const hire = (): void => {
+    const running: Worker<string, string> = worker(tasks, (payload) => handle(world, payload), {
+      concurrency: world.between(1, 3),
+      prefetch: world.between(0, 2),
+      signals: [],
+      drain: 0,
+    });
+    if (!world.faulty) return;
+    world.after(world.between(500, 6000), () => {
+      void running.close().then(hire, (error: unknown) => world.fail(error));
+    });
+  };
+  hire();
+}
+
+async function handle(world: World, payload: string): Promise<string> {
+  await new Promise<void>((resolve) =>
+    world.after(world.chance(0.1) ? world.between(100, 3000) : world.between(0, 40), resolve),
+  );
+  if (world.chance(0.15)) throw world.random() < 0.2 ? new GiveUp("hopeless") : new Error("failed");
+  return `did ${payload}`;
+}
+
+const ENDED = new Set(["QUEUE_TASK_DEAD", "QUEUE_TASK_CANCELLED"]);
+/** Refused, so nothing was promised. */
+const REFUSED = new Set(["QUEUE_STORE_UNAVAILABLE", "QUEUE_FULL"]);
+
+async function judge(world: World): Promise<{ tasks: number; done: number; dead: number; cancelled: number }> {
+  const { engine } = world.broker.desk!;
+  engine.audit();
+  const counts = { tasks: world.asked.length, done: 0, dead: 0, cancelled: 0 };
+  for (const { payload, outcome, task } of world.asked) {
+    const which = `task ${task?.id ?? "unknown"} with payload ${payload}`;
+    if (outcome === undefined) throw new Violation(`${which} was never answered`);
+    if (outcome === `did ${payload}`) counts.done += 1;
+    else if (outcome === "QUEUE_TASK_DEAD") counts.dead += 1;
+    else if (outcome === "QUEUE_TASK_CANCELLED") counts.cancelled += 1;
+    if (outcome !== `did ${payload}` && !ENDED.has(outcome) && !(REFUSED.has(outcome) && !task)) {
+      throw new Violation(`${which} ended with ${outcome}`);
+    }
+  }
+  for (const state of ["ready", "delayed", "leased", "failed"] as const) {
+    const left = engine.findQueue("q")?.count(state) ?? 0;
+    if (left > 0) throw new Violation(`${left} tasks are still ${state} when all is settled`);
+  }
+  return counts;
+}
