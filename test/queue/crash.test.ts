@@ -47,6 +47,9 @@ test("kill -9 of the broker fifty times under load: no acknowledged task is lost
   const called: Promise<void>[] = [];
   let count = 0;
   let answered = 0;
+  const answers = async (more: number): Promise<void> => {
+    for (const enough = answered + more; answered < enough;) await sleep(5);
+  };
   const load = new AbortController();
   const produce = async (): Promise<void> => {
     while (!load.signal.aborted) {
@@ -59,8 +62,7 @@ test("kill -9 of the broker fifty times under load: no acknowledged task is lost
   const producers = Array.from({ length: PRODUCERS }, produce);
 
   for (let kill = 0; kill < KILLS; kill += 1) {
-    const enough = answered + ANSWERS;
-    while (answered < enough) await sleep(5);
+    await answers(ANSWERS);
     await sleep(momentMs(kill));
     broker.kill("SIGKILL");
     await once(broker, "exit");
