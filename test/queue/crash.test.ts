@@ -46,9 +46,9 @@ test("kill -9 of the broker fifty times under load: no acknowledged task is lost
   const ledger: { readonly n: number; readonly task: Task<string> }[] = [];
   const called: Promise<void>[] = [];
   let count = 0;
-  let answered = 0;
-  const answers = async (more: number): Promise<void> => {
-    for (const enough = answered + more; answered < enough;) await sleep(5);
+  const answered = { count: 0 };
+  const waitForAnswers = async (more: number): Promise<void> => {
+    for (const enough = answered.count + more; answered.count < enough;) await sleep(5);
   };
   const load = new AbortController();
   const produce = async (): Promise<void> => {
@@ -56,13 +56,13 @@ test("kill -9 of the broker fifty times under load: no acknowledged task is lost
       const n = (count += 1);
       if (n % 2 === 0) called.push(jobs.call(n, { timeout: "60s" }).then((result) => assert.equal(result, `did ${n}`)));
       else ledger.push({ n, task: await jobs.add(n, { timeout: "60s", keep: "1h" }) });
-      answered += 1;
+      answered.count += 1;
     }
   };
   const producers = Array.from({ length: PRODUCERS }, produce);
 
   for (let kill = 0; kill < KILLS; kill += 1) {
-    await answers(ANSWERS);
+    await waitForAnswers(ANSWERS);
     await sleep(momentMs(kill));
     broker.kill("SIGKILL");
     await once(broker, "exit");
