@@ -5,7 +5,7 @@
  *     client                                server
  *     greeting     <------- CHALLENGE       greeting
  *     deciding      HELLO --------->        deciding   (proof, session id, room)
- *     open         <------- WELCOME         open       or REFUSE and the end
+ *     open         <------- WELCOME         open       or REFUSE and the end; for an unknown session, greeting once more
  *     open    <-- MESSAGE ACK GAP PING PONG -->  open
  *     leaving       BYE  --------->         left       confirms what is under way, then FIN
  */
@@ -61,6 +61,7 @@ export class Conversation {
   #heartbeat: Heartbeat | undefined;
   #control: Uint8Array[] = [];
   #timeoutMs: number;
+  #triedAgain = false;
   #budget = CONTROL_BURST;
   #budgetMs: number;
   #nowMs: number;
@@ -159,10 +160,16 @@ export class Conversation {
     this.#open(session, { terms: welcome.terms, welcome });
   }
 
-  /** Server: does not take the client in. */
-  refuse(parting: Parting<Refusal>): void {
+  /**
+   * Server: does not take the client in. A client whose session is unknown may introduce itself once more, with a new one: after a
+   * server's restart all of them do, and need no second connection for it.
+   *
+   * @returns true when this is the end of the conversation
+   */
+  refuse(parting: Parting<Refusal>): boolean {
     this.#put("REFUSE", refuseBody.encode(parting));
-    this.#phase = "left";
+    this.#phase = this.#mayTryAgain(parting.word) ? "greeting" : "left";
+    return this.#phase === "left";
   }
 
   /** Says good-bye: no message is written any more; what is under way can still be confirmed, for 5 s. */
@@ -252,12 +259,20 @@ export class Conversation {
         return { kind: "hello", hello: helloBody.decode(body), body };
       case "WELCOME":
         return { kind: "welcome", welcome: welcomeBody.decode(body), body };
-      case "REFUSE":
-        this.#phase = "left";
-        return { kind: "refused", parting: refuseBody.decode(body) };
+      case "REFUSE": {
+        const parting = refuseBody.decode(body);
+        this.#phase = this.#mayTryAgain(parting.word) ? "greeting" : "left";
+        return { kind: "refused", parting };
+      }
       default:
         return unreachable(name);
     }
+  }
+
+  #mayTryAgain(word: Refusal): boolean {
+    const may = word === "session-unknown" && !this.#triedAgain;
+    this.#triedAgain = true;
+    return may;
   }
 
   #ping(nowMs: number): void {

@@ -255,7 +255,7 @@ export class Dialer implements LineOwner, Due {
   #refused(line: Line, { word, retryAfterMs, text }: Parting<Refusal>): void {
     if (word === "session-unknown") {
       this.#forgetSession();
-      this.#backoff.dictate(0);
+      if (line.conversation.phase === "greeting") return this.#introduce(line, this.#said!.challenge);
     } else if (word === "draining" || word === "full") {
       if (retryAfterMs > 0) this.#backoff.dictate(retryAfterMs);
     } else {

@@ -48,7 +48,7 @@ export interface HubOwner {
   token(name: string, line: Line): string | undefined | Promise<string | undefined>;
   opened(session: ServerSession, how: { readonly resumed: boolean }): void;
   /** A message; the session confirms it when what this returns settles. */
-  message(session: ServerSession, bytes: Uint8Array): void | Promise<unknown>;
+  message(session: ServerSession, bytes: Uint8Array, number: number): void | Promise<unknown>;
   gap(session: ServerSession, lost: { readonly from: number; readonly to: number }): void;
   presence(session: ServerSession, presence: Presence, end: LinkEnd | undefined): void;
   will(session: ServerSession, will: Uint8Array): void;
@@ -436,8 +436,8 @@ export class Hub implements LineOwner {
   #refuse(line: Line, word: Refusal, text: string): void {
     const left = Math.max(0, (this.#drainUntilMs ?? 0) - this.#world.clock.now());
     const retryAfterMs = word === "draining" ? Math.ceil(left * (1 + this.#world.random())) : 0;
-    line.conversation.refuse({ word, retryAfterMs, text });
-    line.refused();
+    if (line.conversation.refuse({ word, retryAfterMs, text })) line.refused();
+    else line.flushSoon();
   }
 
   #message(session: ServerSession, number: number, bytes: Uint8Array): void {
@@ -449,7 +449,7 @@ export class Hub implements LineOwner {
       session.line?.flushSoon();
     };
     try {
-      const handled = this.#owner.message(session, bytes);
+      const handled = this.#owner.message(session, bytes, number);
       if (handled === undefined) settle();
       else
         handled.then(

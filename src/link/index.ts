@@ -35,3 +35,4 @@ export type { Path, PathName } from "./paths.ts";
 export { watch } from "./watch.ts";
 export type { Watch, WatchEvent, WatchOptions } from "./watch.ts";
 export type { ProbeEvent } from "./probe-tracker.ts";
+export type { GatewayOptions, Reading, ReadingCache, ReadingQueue } from "./gateway.ts";

@@ -116,3 +116,6 @@ export const WATCH_MS = 250;
 
 /** 1000 events: a day of probes every 90 s, should nobody read them. */
 export const WATCH_EVENTS_MAX = 1000;
+
+/** 5 s: the longest pause before a reading is offered again to a queue that is full or away. */
+export const GATEWAY_CAP_MS = 5000;

@@ -13,6 +13,8 @@ import { Acceptor } from "./acceptor.ts";
 import type { AcceptOptions, LinkServerStats } from "./acceptor.ts";
 import { ByteLink } from "./byte-link.ts";
 import type { LinkEnd } from "./end.ts";
+import { gateway } from "./gateway.ts";
+import type { Gateway, GatewayOptions } from "./gateway.ts";
 import { Hub } from "./hub.ts";
 import type { HubOwner, HubSettings, Presence, ServerSession } from "./hub.ts";
 import { readKeepAlive } from "./keep-alive.ts";
@@ -63,9 +65,10 @@ export interface SessionServerOptions extends SessionBounds {
   /**
    * Takes a message. Its sender is told that it is done when this returns, or when the promise that it returns resolves; when it
    * throws or the promise rejects, the sender is told so (LINK_REJECTED). Messages of one session come in order; with promises,
-   * the next may come before the last is settled.
+   * the next may come before the last is settled. `number` counts the session's messages from 1. With `toQueue` or `toCache` it is
+   * called first.
    */
-  readonly onMessage?: (session: ServerSession, message: Uint8Array) => void | Promise<unknown>;
+  readonly onMessage?: (session: ServerSession, message: Uint8Array, number: number) => void | Promise<unknown>;
   /** What clients must know: one token for all, or by the client's name (undefined refuses it). Default: none asked for. */
   readonly token?: string | ((name: string) => string | undefined | Promise<string | undefined>);
   /** Silence before a heartbeat, for clients that do not ask for another. Default 30 s. */
@@ -86,7 +89,7 @@ export interface SessionServerOptions extends SessionBounds {
 }
 
 /** Options of `listen` in session mode. */
-export interface SessionListenOptions extends KeepAliveOptions, AcceptOptions {
+export interface SessionListenOptions extends KeepAliveOptions, AcceptOptions, GatewayOptions {
   readonly session: SessionServerOptions;
   /** For tests: the clock. */
   readonly clock?: Clock;
@@ -104,6 +107,8 @@ export interface SessionServerEvents {
   presence: [session: ServerSession, presence: Presence, end: LinkEnd | undefined];
   /** A client has been away for `willDelay`: what it asked to be announced then. */
   will: [session: ServerSession, will: Uint8Array];
+  /** The gateway's cache did not take a value. */
+  cacheFailed: [error: unknown];
   /** A connection ended before it became a session: garbage, a wrong token, silence … */
   stranger: [peer: string, end: LinkEnd];
 }
@@ -148,7 +153,7 @@ export class SessionServer extends EventEmitter<SessionServerEvents> implements 
     this.keepAlive = readKeepAlive(options).values;
     this.#world = nodeWorld(options);
     this.clock = this.#world.clock;
-    this.#hub = new Hub(readSettings(options.session), { owner: this.#owner(options.session), world: this.#world });
+    this.#hub = new Hub(readSettings(options.session), { owner: this.#owner(options), world: this.#world });
     this.#acceptor = new Acceptor(options, { adopt: (socket, id) => this.#adopt(socket, id), opened: () => {} });
   }
 
@@ -224,16 +229,31 @@ export class SessionServer extends EventEmitter<SessionServerEvents> implements 
     return wire.link;
   }
 
-  #owner({ onMessage, token }: SessionServerOptions): HubOwner {
+  #owner(options: SessionListenOptions): HubOwner {
+    const { token, onMessage = () => {} } = options.session;
+    const through = options.toQueue || options.toCache ? this.#gateway(options) : undefined;
     return {
       token: (name) => (typeof token === "function" ? token(name) : token),
       opened: (session, how) => void this.emit("session", session, how),
-      message: onMessage ?? (() => {}),
+      message: through
+        ? async (session, message, number) => {
+            await onMessage(session, message, number);
+            await through.message(session, message, number);
+          }
+        : onMessage,
       gap: (session, lost) => void this.emit("gap", session, lost),
-      presence: (session, presence, end) => void this.emit("presence", session, presence, end),
+      presence: (session, presence, end) => {
+        through?.presence(session, presence, end);
+        this.emit("presence", session, presence, end);
+      },
       will: (session, will) => void this.emit("will", session, will),
       strangerEnded: (line, end) => void this.emit("stranger", line.wire.peer, end),
     };
+  }
+
+  #gateway(options: GatewayOptions): Gateway {
+    const { clock, random } = this.#world;
+    return gateway(options, { clock, random, cacheFailed: (error) => void this.emit("cacheFailed", error) });
   }
 
   async #shut(overMs: number): Promise<void> {

@@ -1,5 +1,6 @@
 /** A server and clients of session mode on a virtual network, with settings that tests change. */
 import { Backoff } from "../../../src/link/backoff.ts";
+import type { BackoffOptions } from "../../../src/link/backoff.ts";
 import { Dialer } from "../../../src/link/dialer.ts";
 import type { DialerOwner, DialerSettings } from "../../../src/link/dialer.ts";
 import { endOf } from "../../../src/link/end.ts";
@@ -64,12 +65,13 @@ export interface Dialing {
   /** The server that answers now; undefined while there is none. */
   server(): Hub | undefined;
   readonly latencyMs?: number;
+  readonly backoff?: BackoffOptions;
   /** Told of every connection made. */
   joined?(pair: WirePair): void;
 }
 
 export function virtualDialer(
-  { network, server, latencyMs = 5, joined }: Dialing,
+  { network, server, latencyMs = 5, backoff = { base: 50, cap: 500 }, joined }: Dialing,
   settings: Partial<DialerSettings> = {},
   owner: Partial<DialerOwner> = {},
 ): Dialer {
@@ -94,6 +96,5 @@ export function virtualDialer(
     closed: nothing,
     ...owner,
   };
-  const backoff = new Backoff({ base: 50, cap: 500 }, network.random);
-  return new Dialer({ ...DIALER, ...settings }, { owner: full, world: network, backoff });
+  return new Dialer({ ...DIALER, ...settings }, { owner: full, world: network, backoff: new Backoff(backoff, network.random) });
 }

@@ -3,6 +3,7 @@
  * neither), and crashes of either end. Everything random comes from one seed.
  */
 import { createHmac } from "node:crypto";
+import type { Cancel } from "../../../src/core/clock.ts";
 import { ManualClock } from "../../../src/core/manual-clock.ts";
 import { between, seeded } from "../../../src/core/random.ts";
 import type { Random } from "../../../src/core/random.ts";
@@ -11,8 +12,26 @@ import { endOf } from "../../../src/link/end.ts";
 import type { LinkEnd } from "../../../src/link/end.ts";
 import type { Line, Wire, World } from "../../../src/link/line.ts";
 
+/** A manual clock on which time can also pass without anything happening, as in a process that is stopped. */
+class SleepingClock extends ManualClock {
+  #sleptMs = 0;
+
+  override now(): number {
+    return super.now() + this.#sleptMs;
+  }
+
+  override at(deadlineMs: number, fire: () => void): Cancel {
+    return super.at(deadlineMs - this.#sleptMs, fire);
+  }
+
+  /** Time passes and no timer fires; those set before fire late, in the order they would have. */
+  jump(ms: number): void {
+    this.#sleptMs += ms;
+  }
+}
+
 export class VirtualNetwork implements World {
-  readonly clock = new ManualClock();
+  readonly clock = new SleepingClock();
   readonly random: Random;
   readonly deadlines = new Deadlines(this.clock);
   readonly pairs = new Set<WirePair>();
