@@ -19,6 +19,7 @@ const PROBES: Readonly<Record<string, readonly [string, ...string[]]>> = {
   "redis-server": ["redis-server", "--version"],
   beanstalkd: ["beanstalkd", "-v"],
   "nats-server": ["nats-server", "--version"],
+  openssl: ["openssl", "version"],
   iproute2: ["ip", "-V"],
   tcpdump: ["tcpdump", "--version"],
   tshark: ["tshark", "--version"],

@@ -1,0 +1,74 @@
+/** Both modes over TLS, with keep-alive set and read back under it, and client certificates as identity. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect as connectSocket } from "node:net";
+import { test } from "node:test";
+import { connect, listen } from "../../src/link/index.ts";
+import { requires } from "../support/requires.ts";
+import { makeCertificates } from "./support/certificates.ts";
+
+const { skip } = requires("openssl");
+const certificates = skip === false ? makeCertificates() : undefined;
+
+test("byte mode over TLS carries bytes, and its keep-alive reads back as 5 s, 10 s, 3", { skip }, async (t) => {
+  const { ca, server: own } = certificates!;
+  const server = await listen({ port: 0, tls: own });
+  t.after(() => server.close());
+  const opened = once(server, "open");
+  const bytes = once(server, "bytes");
+  const client = await connect({ port: server.port, tls: { ca } });
+  t.after(() => client.close());
+  await client.send("hello");
+  const [, report] = await opened;
+  assert.deepEqual(report.actual, { idleMs: 5000, intervalMs: 10_000, count: 3, userTimeoutMs: 34_000 });
+  assert.deepEqual(report.warnings, []);
+  assert.equal(String((await bytes)[1]), "hello");
+  assert.deepEqual(client.stats()!.keepAlive, { on: true, ...report.actual });
+});
+
+test("with client certificates, a session belongs to the certificate that began it", { skip }, async (t) => {
+  const { ca, server: own, client: mine } = certificates!;
+  const got: string[] = [];
+  const server = await listen({
+    port: 0,
+    tls: { ...own, ca, requestCert: true },
+    session: { onMessage: (_session, message) => void got.push(Buffer.from(message).toString()) },
+  });
+  t.after(() => server.close());
+  await assert.rejects(connect({ port: server.port, tls: { ca }, session: {}, reconnect: false }), { code: "LINK_ENDED" });
+  const client = await connect({
+    port: server.port,
+    tls: { ca, ...mine },
+    session: { name: "sensor" },
+    reconnect: { base: 1, cap: 5 },
+  });
+  t.after(() => client.close());
+  await client.send("one");
+  const [session] = server.sessions;
+  assert.match(session!.identity, /^([0-9A-F]{2}:){31}[0-9A-F]{2}$/);
+  const resumed = once(client, "open");
+  session!.line!.wire.destroy();
+  await client.send("two");
+  assert.equal((await resumed)[0].resumed, true);
+  assert.deepEqual(got, ["one", "two"]);
+});
+
+test("a client that does not trust the server's certificate does not send to it", { skip }, async (t) => {
+  const server = await listen({ port: 0, tls: certificates!.server });
+  t.after(() => server.close());
+  await assert.rejects(connect({ port: server.port, tls: true }), { code: "LINK_ENDED" });
+});
+
+test("plain text to a TLS server is counted as refused, and the server goes on", { skip }, async (t) => {
+  const { ca, server: own } = certificates!;
+  const server = await listen({ port: 0, tls: own });
+  t.after(() => server.close());
+  const socket = connectSocket(server.port, "127.0.0.1");
+  socket.on("error", () => {});
+  socket.write("hello\r\n\r\n hello hello hello");
+  socket.resume();
+  await once(socket, "close");
+  assert.equal(server.stats().ended.refused, 1);
+  const client = await connect({ port: server.port, tls: { ca } });
+  await client.close();
+});
