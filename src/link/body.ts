@@ -266,7 +266,7 @@ class BodyReader {
 
   bytes(count: number): Uint8Array {
     const at = this.#advance(count);
-    return this.#body.slice(at, at + count);
+    return new Uint8Array(this.#body.subarray(at, at + count)); // a copy, so that it does not keep the whole chunk alive
   }
 
   text(count: number): string {

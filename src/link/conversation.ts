@@ -238,6 +238,7 @@ export class Conversation {
       }
       case "PING":
         this.#spend();
+        if (body.length > 0) throw new ProtocolError("LINK_BODY_INVALID", `Cannot read PING: ${body.length} bytes, not 0`);
         this.#put("PONG", NO_BYTES);
         return undefined;
       case "PONG":
