@@ -1,0 +1,142 @@
+/** `holdfast listen` and `holdfast connect` as programs. */
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import type { ChildProcessWithoutNullStreams } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import type { TestContext } from "node:test";
+import { proxyTo } from "./support/proxy.ts";
+import { reader } from "./support/reader.ts";
+
+const holdfast = join(import.meta.dirname, "../../bin/holdfast");
+
+function start(t: TestContext, ...args: string[]): ChildProcessWithoutNullStreams {
+  const child = spawn(holdfast, args);
+  t.after(() => child.kill("SIGKILL"));
+  return child;
+}
+
+async function listener(
+  t: TestContext,
+  ...args: string[]
+): Promise<{
+  child: ChildProcessWithoutNullStreams;
+  port: string;
+  out: ReturnType<typeof reader>;
+  talk: ReturnType<typeof reader>;
+}> {
+  const child = start(t, "listen", "0", ...args);
+  const talk = reader(child.stderr);
+  const out = reader(child.stdout);
+  const said = args.includes("--json") ? out : talk;
+  const [, port] = await said.until(/listening(?: on |","address":")127\.0\.0\.1:(\d+)/);
+  return { child, port: port!, out, talk };
+}
+
+async function exitCode(child: ChildProcessWithoutNullStreams): Promise<number | null> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+  return child.exitCode;
+}
+
+test("--by byte prints one byte a line, --by hex a chunk in hex, --by line whole lines with their peer", async (t) => {
+  for (const [by, expected] of [
+    ["byte", /^h\ni\n\\x0a\n$/],
+    ["hex", /^68 69 0a\n$/],
+    ["line", /^127\.0\.0\.1:\d+ hi\n$/],
+  ] as const) {
+    const { port, out } = await listener(t, "--by", by);
+    connect(Number(port), "127.0.0.1").end("hi\n");
+    await out.until(expected);
+  }
+});
+
+test("--json prints events one a line, bytes in base64 too", async (t) => {
+  const { port, out } = await listener(t, "--json");
+  connect(Number(port), "127.0.0.1").end("hi");
+  await out.until(/"event":"end"/);
+  const events = out
+    .text()
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  assert.deepEqual(
+    events.map(({ event }) => event),
+    ["listening", "open", "bytes", "end"],
+  );
+  assert.deepEqual(events[1]!["keepAlive"], { idleMs: 5000, intervalMs: 10_000, count: 3, userTimeoutMs: 34_000 });
+  assert.equal(events[2]!["base64"], "aGk=");
+  assert.equal(events[3]!["reason"], "fin");
+});
+
+test("in a session, each line of stdin arrives once and in order, over a connection that is reset again and again", async (t) => {
+  const server = await listener(t, "--sessions");
+  const proxy = await proxyTo(Number(server.port));
+  t.after(() => proxy.close());
+  const client = start(t, "connect", `127.0.0.1:${proxy.port}`, "--session", "sensor-7");
+  const talk = reader(client.stderr);
+  await talk.until(/session opened/);
+  const lines = Array.from({ length: 300 }, (_, index) => `reading ${index}`);
+  for (let part = 0; part < 3; part += 1) {
+    client.stdin.write(`${lines.slice(part * 100, part * 100 + 100).join("\n")}\n`);
+    await server.out.until(new RegExp(`reading ${part * 100 + 10}\n`));
+    proxy.reset();
+    await talk.until(new RegExp(`(session resumed[^]*){${part + 1}}`));
+  }
+  client.stdin.end();
+  assert.equal(await exitCode(client), 0);
+  assert.equal(server.out.text(), lines.map((line) => `${line}\n`).join(""));
+  await server.talk.until(/sensor-7 gone/);
+});
+
+test("--token-file keeps out who does not know the token", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "holdfast-token-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const right = join(folder, "right");
+  const wrong = join(folder, "wrong");
+  writeFileSync(right, "correct horse\n");
+  writeFileSync(wrong, "battery staple\n");
+  const { port } = await listener(t, "--sessions", "--token-file", right);
+  const refused = spawnSync(holdfast, ["connect", `127.0.0.1:${port}`, "--session", "a", "--token-file", wrong], {
+    input: "x\n",
+  });
+  assert.equal(refused.status, 1);
+  assert.match(refused.stderr.toString(), /unauthorised/);
+  const welcome = spawnSync(holdfast, ["connect", `127.0.0.1:${port}`, "--session", "a", "--token-file", right], {
+    input: "x\n",
+  });
+  assert.equal(welcome.status, 0, welcome.stderr.toString());
+});
+
+test("--reconnect comes back when the server does", async (t) => {
+  const first = await listener(t);
+  const client = start(t, "connect", `127.0.0.1:${first.port}`, "--reconnect");
+  const talk = reader(client.stderr);
+  await talk.until(/connected to/);
+  first.child.kill("SIGKILL");
+  await talk.until(/connecting again in/);
+  const second = start(t, "listen", first.port);
+  await reader(second.stderr).until(/listening/);
+  await talk.until(/connected to[^]*connected to/);
+  client.stdin.end();
+  assert.equal(await exitCode(client), 0);
+});
+
+test("a server that is not there, a taken port and wrong flags end with their sentence and exit code", async (t) => {
+  const { port } = await listener(t);
+  for (const [args, status, sentence] of [
+    [["connect", "127.0.0.1:1"], 1, /Cannot connect to 127\.0\.0\.1:1/],
+    [["listen", port], 1, /another program listens there/],
+    [["listen", "--by", "word"], 2, /choose raw, byte, line, hex/],
+    [["listen", "--count", "many"], 2, /no whole number/],
+    [["listen", "--idle", "10h"], 2, /more than the 32767 s/],
+    [["connect"], 2, /address/],
+  ] as const) {
+    const { status: got, stderr } = spawnSync(holdfast, args);
+    assert.match(stderr.toString(), sentence);
+    assert.equal(got, status, args.join(" "));
+  }
+});
