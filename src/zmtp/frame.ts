@@ -1,7 +1,9 @@
 /**
  * ○ Frames: octets received → frames. ZMTP 2.0 to 3.1 share one header (flags, length of 1 or 8 octets), 1.0 has its own
  * (length of 1 or 1+8 octets that counts the flags octet behind it). A frame that lies whole in one chunk is a view of it; one
- * that does not is gathered into memory that grows with what arrives, never with what a header claims.
+ * that does not is gathered into memory that grows with what arrives, never with what a header claims. A small view keeps its
+ * read of at most 64 KiB alive: who stores one for long copies it. (Cutting each read into slabs of 8 KiB was tried: decoding
+ * frames of 100 octets took 100 ns each instead of 58.)
  */
 import { Buffer } from "node:buffer";
 import { ProtocolError } from "../core/errors.ts";
