@@ -13,6 +13,7 @@ import { tcpEndpoint } from "./endpoint.ts";
 import { type Hub, knownPeer } from "./hub.ts";
 import { Link, type LinkHost } from "./link.ts";
 import type { Pipe } from "./pipe.ts";
+import type { ReadingStream } from "./reading.ts";
 import { askAuthenticator, authRequest, type MechanismMaker } from "./security.ts";
 import { Session, type Target } from "./session.ts";
 import type { Authenticator, SocketSettings } from "./settings.ts";
@@ -32,7 +33,13 @@ export interface ConnectionContext {
 /** 2^53-1: what -1, "no limit", is to a decoder. */
 const UNLIMITED_BYTES = Number.MAX_SAFE_INTEGER;
 
-function makeLink(context: ConnectionContext, host: LinkHost, stream: Stream, address: string, remoteAddress: string): Link {
+function makeLink(
+  context: ConnectionContext,
+  host: LinkHost,
+  reading: ReadingStream,
+  address: string,
+  remoteAddress: string,
+): Link {
   const { type, settings, hub, makeMechanism, authenticator } = context;
   const authenticated = authenticator() !== null;
   const peer = new Peer({
@@ -42,9 +49,9 @@ function makeLink(context: ConnectionContext, host: LinkHost, stream: Stream, ad
     authenticated,
     messageBytesMax: settings.maxMessageSize < 0 ? UNLIMITED_BYTES : settings.maxMessageSize,
   });
-  if (settings.tcpKeepalive === 1) keepAlive(stream, settings);
-  if (settings.typeOfService > 0) setTypeOfService(stream, settings.typeOfService);
-  return new Link(stream, {
+  if (settings.tcpKeepalive === 1) keepAlive(reading.stream, settings);
+  if (settings.typeOfService > 0) setTypeOfService(reading.stream, settings.typeOfService);
+  return new Link(reading, {
     peer,
     host,
     clock: hub.clock,
@@ -133,7 +140,7 @@ export class Incoming extends Host {
   readonly link: Link;
   readonly #onEnded: () => void;
 
-  constructor(context: ConnectionContext, stream: Stream, address: string, remoteAddress: string, onEnded: () => void) {
+  constructor(context: ConnectionContext, stream: ReadingStream, address: string, remoteAddress: string, onEnded: () => void) {
     super(context);
     this.#onEnded = onEnded;
     context.hub.tell({ type: "accept", address, remoteAddress });
@@ -260,14 +267,15 @@ export class Outgoing extends Host {
     return true;
   }
 
-  #connected(stream: Stream, target: Target): void {
+  #connected(reading: ReadingStream, target: Target): void {
+    const { stream } = reading;
     if (this.#over) {
       stream.destroy();
       return;
     }
     const { address } = this.#options;
     const remote = "path" in target ? address : tcpEndpoint(stream.remoteAddress ?? target.host, target.port);
-    this.#link = makeLink(this.context, this, stream, address, remote);
+    this.#link = makeLink(this.context, this, reading, address, remote);
   }
 
   #end(): void {

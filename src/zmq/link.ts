@@ -13,6 +13,7 @@ import { Heartbeat, type HeartbeatOptions } from "../zmtp/heartbeat.ts";
 import type { Verdict } from "../zmtp/mechanism.ts";
 import type { Peer } from "../zmtp/peer.ts";
 import { GOODBYE_MS, WRITE_BYTES } from "./limits.ts";
+import type { ReadingStream } from "./reading.ts";
 import { byteLength, type Carrier, type PeerInfo, type Pipe } from "./pipe.ts";
 
 export interface LinkHost {
@@ -62,7 +63,7 @@ export class Link implements Carrier {
   #closed = false;
   #reason: Error | undefined;
 
-  constructor(stream: Stream, options: LinkOptions) {
+  constructor({ stream, setSink }: ReadingStream, options: LinkOptions) {
     this.#stream = stream;
     this.peer = options.peer;
     this.#host = options.host;
@@ -70,7 +71,6 @@ export class Link implements Carrier {
     this.address = options.address;
     this.remoteAddress = options.remoteAddress;
     this.#heartbeatOptions = options.heartbeat;
-    stream.on("data", (chunk: Buffer) => this.#received(chunk));
     stream.on("error", (error) => (this.#reason ??= error));
     stream.on("close", () => this.#over());
     if (options.handshakeIntervalMs > 0) {
@@ -81,6 +81,7 @@ export class Link implements Carrier {
       });
     }
     this.#publish("open");
+    setSink((chunk, borrowed) => this.#received(chunk, borrowed));
     this.#flush();
   }
 
@@ -136,17 +137,18 @@ export class Link implements Carrier {
     this.#flush();
   }
 
-  #received(chunk: Buffer): void {
+  #received(chunk: Buffer, borrowed: boolean): void {
     this.#publish("in", chunk);
     this.#heartbeat?.heard();
     if (this.#finishing) return;
     try {
-      this.peer.receive(chunk);
+      this.peer.receive(chunk, borrowed);
     } catch (error) {
       this.#fail(error as Error);
       return;
     }
     this.#pull();
+    this.peer.retain();
   }
 
   /** The peer broke the protocol. What this side has to say of itself still goes out, so that the peer can tell why too. */

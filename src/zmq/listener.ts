@@ -1,18 +1,19 @@
 /** ● What a bound tcp or ipc endpoint is: a server whose connections are handed on as streams. */
 import { unlink } from "node:fs/promises";
-import { connect, createServer, type AddressInfo, type Server, type Socket as Stream } from "node:net";
+import { connect, createServer, type AddressInfo, type Server } from "node:net";
 import { mkdtempSync } from "node:fs";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { codeOf } from "../core/errors.ts";
 import { socketPath, tcpEndpoint, type Endpoint } from "./endpoint.ts";
 import { fromSystem } from "./errors.ts";
+import { acceptReading, type ReadingStream } from "./reading.ts";
 
 export interface ListenOptions {
   readonly backlog: number;
   readonly ipv6: boolean;
   /** A stream was accepted, from an address such as "tcp://10.0.0.7:51234". */
-  readonly accepted: (stream: Stream, remoteAddress: string) => void;
+  readonly accepted: (stream: ReadingStream, remoteAddress: string) => void;
   readonly failed: (error: Error) => void;
 }
 
@@ -52,8 +53,9 @@ async function listenTcp(
   { host, port }: Extract<Endpoint, { transport: "tcp" }>,
   { backlog, ipv6, accepted, failed }: ListenOptions,
 ): Promise<Listener> {
-  const server = createServer({ noDelay: true }, (stream) => {
-    accepted(stream, tcpEndpoint(plainAddress(stream.remoteAddress ?? "?"), stream.remotePort ?? 0));
+  const server = createServer({ noDelay: true, pauseOnConnect: true }, (stream) => {
+    const remoteAddress = tcpEndpoint(plainAddress(stream.remoteAddress ?? "?"), stream.remotePort ?? 0);
+    accepted(acceptReading(stream), remoteAddress);
   });
   const address = host === "*" ? (ipv6 ? "::" : "0.0.0.0") : interfaceAddress(host, ipv6);
   const isAny = address === "::";
@@ -65,7 +67,7 @@ async function listenTcp(
 
 async function listenIpc(path: string, { backlog, accepted, failed }: ListenOptions): Promise<Listener> {
   const named = path === "*" ? join(mkdtempSync(join(tmpdir(), "holdfast-")), "socket") : path;
-  const server = createServer((stream) => accepted(stream, `ipc://${named}`));
+  const server = createServer({ pauseOnConnect: true }, (stream) => accepted(acceptReading(stream), `ipc://${named}`));
   const options = { path: socketPath(named), backlog };
   try {
     await listening(server, options, `ipc://${named}`);

@@ -3,11 +3,12 @@
  * one stream at a time; after `close` none is made. The wait grows as libzmq's: interval + chance × interval, or doubling up to
  * `reconnectMaxInterval` when that is set.
  */
-import { connect, type NetConnectOpts, type Socket as Stream } from "node:net";
+import type { NetConnectOpts, Socket as Stream } from "node:net";
 import type { Cancel, Clock } from "../core/clock.ts";
 import { OperationError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
 import type { Event } from "./observer.ts";
+import { connectReading, type ReadingStream } from "./reading.ts";
 
 /** Where to connect to. */
 export type Target =
@@ -33,7 +34,7 @@ export interface SessionOptions {
   readonly random: Random;
   readonly tell: (event: Event) => void;
   /** A stream is connected; the owner calls `lost` when it is over. */
-  readonly connected: (stream: Stream, target: Target) => void;
+  readonly connected: (stream: ReadingStream, target: Target) => void;
   /** There is nothing to connect to any more. */
   readonly gone: () => void;
   /** Whether to try again; asked each time. */
@@ -89,7 +90,8 @@ export class Session {
 
   #connect(target: Target): void {
     const { address, settings, clock, tell, connected } = this.#options;
-    const stream = connect(connectOptions(target));
+    const reading = connectReading(connectOptions(target));
+    const { stream } = reading;
     this.#stream = stream;
     tell({ type: "connect:delay", address });
     if (settings.connectTimeout > 0) {
@@ -111,7 +113,7 @@ export class Session {
       stream.setNoDelay(true);
       stream.off("error", onError);
       tell({ type: "connect", address });
-      connected(stream, target);
+      connected(reading, target);
     });
   }
 

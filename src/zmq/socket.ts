@@ -4,7 +4,6 @@
  */
 import type { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
-import type { Socket as Stream } from "node:net";
 import type { Random } from "../core/random.ts";
 import { MESSAGE_BYTES_MAX } from "../zmtp/limits.ts";
 import type { Message } from "../zmtp/peer.ts";
@@ -22,6 +21,7 @@ import { Listener } from "./listener.ts";
 import { toMessage, type MessageLike } from "./message.ts";
 import { Observer } from "./observer.ts";
 import type { Pattern, SendResult } from "./pattern.ts";
+import type { ReadingStream } from "./reading.ts";
 import { mechanismMaker, mechanismName } from "./security.ts";
 import { snapshot, type Authenticator, type SocketSettings } from "./settings.ts";
 import type { WaitOptions } from "./waiting.ts";
@@ -339,15 +339,15 @@ export abstract class Socket implements SocketSettings {
 
   #accept(
     context: ConnectionContext,
-    stream: Stream,
+    reading: ReadingStream,
     { address, remoteAddress, incoming }: { address: string; remoteAddress: string; incoming: Set<Incoming> },
   ): void {
     if (this.#closed) {
-      stream.destroy();
+      reading.stream.destroy();
       return;
     }
     this.#opened();
-    const connection = new Incoming(context, stream, address, remoteAddress, () => {
+    const connection = new Incoming(context, reading, address, remoteAddress, () => {
       incoming.delete(connection);
       this.#closedOne();
     });

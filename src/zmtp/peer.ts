@@ -126,19 +126,24 @@ export class Peer {
   }
 
   /**
-   * Takes octets received. The peer keeps views of them: nobody may write to them afterwards. Call `next` until it gives
-   * nothing, then write what there is to send.
+   * Takes octets received. Call `next` until it gives nothing, then write what there is to send.
    *
+   * @param borrowed whether the chunk will be written to again: call `retain` before that. Else it belongs to the peer
    * @throws ProtocolError
    */
-  receive(chunk: Uint8Array): void {
+  receive(chunk: Uint8Array, borrowed = false): void {
     if (this.#decoder !== undefined) {
-      this.#decoder.push(chunk);
+      this.#decoder.push(chunk, borrowed);
       return;
     }
     const rest = this.#greeting.receive(chunk);
     this.#raw.push(...this.#greeting.take());
-    if (this.#greeting.version !== undefined) this.#greeted(this.#greeting.version, rest!);
+    if (this.#greeting.version !== undefined) this.#greeted(this.#greeting.version, rest!, borrowed);
+  }
+
+  /** Copies what is left of a borrowed chunk. */
+  retain(): void {
+    this.#decoder?.retain();
   }
 
   /** Answers `credentials`. Call `next` afterwards: what arrived meanwhile waits. */
@@ -236,7 +241,7 @@ export class Peer {
     else writer.frame(COMMAND, body);
   }
 
-  #greeted(version: ZmtpVersion, rest: Uint8Array): void {
+  #greeted(version: ZmtpVersion, rest: Uint8Array, borrowed: boolean): void {
     this.version = version;
     const old = version === "1.0" || version === "2.0";
     if (old) this.#acceptOld();
@@ -251,7 +256,7 @@ export class Peer {
       oldFraming: this.#greeting.oldFraming,
       bodyBytesMax: old ? ROUTING_ID_BYTES_MAX : HANDSHAKE_COMMAND_BYTES_MAX,
     });
-    this.#decoder.push(rest);
+    this.#decoder.push(rest, borrowed);
     if (!old) this.#advance();
   }
 

@@ -113,3 +113,14 @@ push.send(b"x")
   assert.equal(String((await pull.receive())[0]), "x");
   assert.equal(await printed, "Send email to somebody\nanswer\n");
 });
+
+test("accepted connections read into the shared buffer, as made ones do", async (t) => {
+  const pull = closing(t, new Pull());
+  await pull.bind("tcp://127.0.0.1:*");
+  const push = closing(t, new Push());
+  push.connect(pull.lastEndpoint!);
+  await push.send(Buffer.alloc(10));
+  // A chunk of Node's own is 64 KiB cut to what was read; a copy of what is left of the shared one has its exact size
+  const [body] = await pull.receive();
+  assert.equal(body!.buffer.byteLength, 10);
+});
