@@ -54,9 +54,6 @@ export const ASK_MS_MAX = 5000;
 /** 50 tasks a page: a screen or two. */
 export const TASKS_PAGE_MAX = 50;
 
-/** 20,000 keys looked at for the prefixes: about 50 ms of the server's time, and the shares are known to a per cent. */
-export const PREFIX_KEYS_MAX = 20_000;
-
 /** 12 prefixes shown: what a person compares at a glance. */
 export const PREFIXES_SHOWN_MAX = 12;
 

@@ -1,90 +1,290 @@
-/** The page in real Chromium, with real parts behind it. */
+/** The page in real Chromium, with all parts running and used behind it. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
-import type { Browser } from "playwright-core";
-import { CacheClient, CacheServer } from "../../src/cache/index.ts";
+import type { Browser, Page } from "playwright-core";
+import { CacheServer } from "../../src/cache/index.ts";
 import { Dashboard } from "../../src/dashboard/index.ts";
-import { listen } from "../../src/link/index.ts";
-import type { LinkServer } from "../../src/link/index.ts";
+import { CaptureReader } from "../../src/wire/index.ts";
 import { requires } from "../support/requires.ts";
 import { accessibility, launch, open } from "./browser.ts";
+import type { Opening, Watched } from "./browser.ts";
+import { HOSTILE, startFarm } from "./farm.ts";
+import type { Farm } from "./farm.ts";
 
 const needs = requires("chromium");
-const root = join(import.meta.dirname, "../..");
+const VIEWS = {
+  overview: "All is well|What is wrong",
+  cache: "Slab classes",
+  queue: "Tasks, oldest first",
+  link: "Try it",
+  learn: "What a cache does",
+};
 
 let browser: Browser;
-let cache: CacheServer;
-let link: LinkServer;
-let dashboard: Dashboard;
-let client: CacheClient;
+let farm: Farm;
 let url = "";
 
 before(async () => {
   if (needs.skip !== false) return;
-  if (!existsSync(join(root, "dist/dashboard/web/index.html"))) {
-    execFileSync(
-      join(root, "node_modules/.bin/vite"),
-      ["build", "--config", "src/dashboard/web/vite.config.ts", "--logLevel", "warn"],
-      { cwd: root },
-    );
-  }
-  cache = new CacheServer({ listen: "127.0.0.1:0" });
-  await cache.listen();
-  link = await listen({ port: 0 });
-  dashboard = new Dashboard({ listen: "127.0.0.1:0", cache, link });
-  await dashboard.listen();
-  client = new CacheClient({ servers: [cache.address] });
-  await client.set("greeting", "hello");
-  url = `http://${dashboard.address}/`;
+  farm = await startFarm();
+  url = `http://${farm.dashboard.address}/`;
   browser = await launch();
 });
 
 after(async () => {
   await browser?.close();
-  await client?.close();
-  await dashboard?.close();
-  await cache?.close();
-  await link?.close();
+  await farm?.close();
 });
+
+/** A view, once what it shows has come. */
+async function openView(view: keyof typeof VIEWS, opening: Opening = {}): Promise<Watched> {
+  const watched = await open(browser, `${url}#/${view}`, opening);
+  await watched.page.getByText(new RegExp(VIEWS[view])).first().waitFor();
+  return watched;
+}
+
+async function close({ page, complaints }: Watched): Promise<void> {
+  assert.deepEqual(complaints, []);
+  await page.context().close();
+}
+
+const button = (page: Page, name: string | RegExp) => page.getByRole("button", { name });
 
 test("the page loads under 150 KB, from this host alone, and nothing is refused or thrown", needs, async () => {
-  const { page, requests, received, complaints } = await open(browser, url);
-  await page.getByText("127.0.0.1:", { exact: false }).first().waitFor();
+  const watched = await openView("overview");
   assert.deepEqual(
-    requests.filter((each) => !each.startsWith(url)),
+    watched.requests.filter((each) => !each.startsWith(url)),
     [],
   );
-  assert.ok((await received()) < 150_000, `${await received()} bytes`);
-  assert.deepEqual(complaints, []);
-});
-
-test("numbers on the page move by themselves when the parts are used", needs, async () => {
-  const { page } = await open(browser, url);
-  await page.getByText(cache.address).waitFor();
-  const items = page.locator("section", { hasText: cache.address }).locator(".stat", { hasText: "Items" }).locator("dd");
-  const before = Number(await items.textContent());
-  await client.set("another", "value");
-  await items.filter({ hasText: String(before + 1) }).waitFor();
+  const received = await watched.received();
+  assert.ok(received > 10_000 && received < 150_000, `${received} bytes`);
+  await close(watched);
 });
 
 test(
-  "the page works at 360 px without scrolling sideways, light and dark, without accessibility violations",
+  "every view works at 360 px and in both colours, without axe-core finding fault or anything to scroll sideways",
   needs,
   async () => {
-    for (const scheme of ["light", "dark"] as const) {
-      const { page } = await open(browser, url, { width: 360, scheme });
-      await page.getByText(cache.address).waitFor();
-      const width = await page.evaluate<number>("document.documentElement.scrollWidth");
-      assert.ok(width <= 360, `${scheme}: ${width} px wide`);
-      assert.deepEqual(await accessibility(page), []);
+    for (const [width, scheme] of [
+      [360, "light"],
+      [1280, "dark"],
+    ] as const) {
+      const watched = await open(browser, url, { width, scheme });
+      for (const view of Object.keys(VIEWS) as (keyof typeof VIEWS)[]) {
+        await watched.page.goto(`${url}#/${view}`);
+        await watched.page.getByText(new RegExp(VIEWS[view])).first().waitFor();
+        assert.deepEqual(await accessibility(watched.page), [], `${view}, ${scheme}`);
+        const wide = await watched.page.evaluate<number>("document.documentElement.scrollWidth");
+        assert.ok(wide <= width, `${view} is ${wide} px wide on ${width} px`);
+      }
+      await close(watched);
     }
   },
 );
 
+test("the colours can be chosen against the system's, and the choice is remembered", needs, async () => {
+  const watched = await openView("overview", { scheme: "light" });
+  const background = (): Promise<string> => watched.page.evaluate<string>("getComputedStyle(document.body).backgroundColor");
+  const light = await background();
+  await watched.page.getByLabel("Colours").selectOption("dark");
+  const dark = await background();
+  assert.notEqual(dark, light);
+  await watched.page.reload();
+  await watched.page.getByText("live").waitFor();
+  assert.equal(await background(), dark);
+  await close(watched);
+});
+
+test("all views can be reached and an action done with the keyboard alone", needs, async () => {
+  const watched = await openView("overview");
+  const { page } = watched;
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate<string>("document.activeElement.textContent.trim()"), "Skip to the content");
+  await page.keyboard.press("Enter");
+  assert.equal(await page.evaluate<string>("document.activeElement.id"), "main");
+  await page.keyboard.press("Shift+Tab");
+  for (let step = 0; step < 20; step += 1) {
+    if ((await page.evaluate<string>("document.activeElement.textContent")) === "Queue") break;
+    await page.keyboard.press("Shift+Tab");
+  }
+  await page.keyboard.press("Enter");
+  const pause = button(page, "Pause queue reports");
+  await pause.focus();
+  await page.keyboard.press("Enter");
+  await button(page, "Resume queue reports").waitFor();
+  await page.keyboard.press("Enter");
+  await pause.waitFor();
+  await close(watched);
+});
+
+test("numbers on the overview move by themselves when the parts are used", needs, async () => {
+  const watched = await openView("overview");
+  const items = watched.page
+    .locator("section", { hasText: farm.cache.address })
+    .locator(".stat", { hasText: "Items" })
+    .locator("dd");
+  const before = Number((await items.textContent())!.replaceAll(",", ""));
+  await farm.client.set("one-more", "value");
+  await items.filter({ hasText: String(before + 1) }).waitFor();
+  await close(watched);
+});
+
+test("a dead task is told as a problem on the overview", needs, async () => {
+  const watched = await openView("overview");
+  await watched.page.getByText("1 task of emails failed for good").waitFor();
+  await close(watched);
+});
+
+test("a hostile key shows as text: among the prefixes, and its value only when asked for", needs, async () => {
+  const watched = await openView("cache");
+  const { page } = watched;
+  await page.getByText(HOSTILE, { exact: true }).waitFor();
+  assert.equal(await page.getByText("<script>alert(1)</script>").count(), 0);
+  await page.getByLabel("Key", { exact: true }).fill(`${HOSTILE}1`);
+  await button(page, "Show its value").click();
+  await page.getByText("<script>alert(1)</script>").waitFor();
+  assert.equal(await page.locator("img").count(), 0);
+  await close(watched);
+});
+
+test("the cache view shows slab classes and lists, and the ring where a key lands and what moves", needs, async () => {
+  const watched = await openView("cache");
+  const { page } = watched;
+  assert.ok((await page.getByRole("row").count()) > 5);
+  await page.getByLabel("Type a key").fill("user:7");
+  const landed = await page.getByText(/^It lands on /).textContent();
+  const server = landed!.replace("It lands on ", "").replace(/\.$/, "");
+  await button(page, `Take away ${server}`).click();
+  await page.getByText(/of the keys have moved/).waitFor();
+  const now = await page.getByText(/^It lands on /).textContent();
+  assert.notEqual(now, landed);
+  await button(page, `Bring back ${server}`).click();
+  assert.equal(await page.getByText(/^It lands on /).textContent(), landed);
+  await close(watched);
+});
+
+test(
+  "a task is added from the page, shown with why it waits, its hostile body as text only when asked for, and cancelled",
+  needs,
+  async () => {
+    const watched = await openView("queue");
+    const { page } = watched;
+    await page.getByLabel("Queue", { exact: true }).fill("by-hand");
+    await page.getByLabel("Body").fill(`<b>${HOSTILE}</b>`);
+    await button(page, "Add it").click();
+    const said = await page.getByText(/^Task .* is on disk\.$/).textContent();
+    const id = /^Task (\S+)/.exec(said!)![1]!;
+    await page.getByRole("button", { name: id, exact: true }).click();
+    await page.getByText("It waits: no worker works on its queue.").waitFor();
+    assert.equal(await page.getByText(HOSTILE).count(), 0);
+    await button(page, /^Show its body/).click();
+    await page.getByText(`<b>${HOSTILE}</b>`).waitFor();
+    await button(page, `Cancel task ${id}`).first().click();
+    await page.locator(".badge.cancelled").first().waitFor();
+    await close(watched);
+  },
+);
+
+test("a dead task shows its error and is ready again after Retry; ended ones can be removed", needs, async () => {
+  const watched = await openView("queue");
+  const { page } = watched;
+  await page.getByRole("button", { name: "emails", exact: true }).click();
+  await page.getByLabel("State").selectOption("dead");
+  const row = page.getByRole("row").filter({ has: page.locator(".badge.dead") });
+  await row.getByRole("button").first().click();
+  await page.getByText(/nobody does not exist/).waitFor();
+  await button(page, /^Retry task/)
+    .first()
+    .click();
+  await page.getByText(/attempt 1 failed/).waitFor();
+  await page.getByLabel("State").selectOption("done");
+  await button(page, "Remove all done").click();
+  await page.getByText(/tasks removed/).waitFor();
+  await close(watched);
+});
+
+test(
+  "every connection is listed with its countdown; one opened is drawn, told in words, and saved for Wireshark",
+  needs,
+  async () => {
+    const watched = await openView("link");
+    const { page } = watched;
+    await button(page, /^Open the connection of/)
+      .first()
+      .click();
+    const picture = page.getByRole("img", { name: /^Two lifelines/ });
+    await picture.waitFor();
+    await farm.sensor.send(Buffer.from("22.0\n"));
+    await page.locator(".event.bytes").first().waitFor();
+    await page.getByText("The same in words").click();
+    await page
+      .getByRole("listitem")
+      .filter({ hasText: /5 bytes/ })
+      .first()
+      .waitFor();
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("link", { name: "Save as pcapng" }).click(),
+    ]);
+    const reader = new CaptureReader();
+    for await (const chunk of await download.createReadStream()) reader.push(chunk as Buffer);
+    assert.match(reader.next()?.comment ?? "", /5 bytes/);
+    await button(page, "Stop watching").click();
+    await picture.waitFor({ state: "detached" });
+    await close(watched);
+  },
+);
+
+test(
+  "the demonstration: sliders redraw the prediction, the cable is cut, probes go unanswered, the connection ends",
+  needs,
+  async () => {
+    const watched = await openView("link");
+    const { page } = watched;
+    for (const [label, value] of [
+      ["Silence before", "1"],
+      ["Between probes", "1"],
+      ["Unanswered probes", "2"],
+    ] as const) {
+      await page.getByLabel(label).fill(value);
+    }
+    await page.getByText("a silent peer is found after 3 s").waitFor();
+    await button(page, "Start the demonstration").click();
+    await button(page, "Send from the client").click();
+    await page.locator(".event.bytes").first().waitFor();
+    assert.ok((await page.locator(".ghost").count()) > 0, "what will come is drawn in grey");
+    await button(page, "Freeze the peer").click();
+    await page.locator(".event.answer").first().waitFor();
+    await button(page, "Let the peer go on").click();
+    await button(page, "Cut the cable").click();
+    await page.locator(".notches", { hasText: "2/2" }).first().waitFor();
+    await page.getByText("The connection has ended.").waitFor();
+    await close(watched);
+  },
+);
+
+test("the walks drive the running parts: a miss, a set, a hit; a task and its worker", needs, async () => {
+  const watched = await openView("learn");
+  const { page } = watched;
+  await button(page, "Ask for a key that is not there").click();
+  await page.getByText("lesson:never-stored: a miss.").waitFor();
+  await button(page, "On in What a cache does").click();
+  await button(page, "Store a greeting for 60 seconds").click();
+  await page.getByText("lesson:greeting is stored.").waitFor();
+  await button(page, "On in What a cache does").click();
+  await button(page, "Ask for the greeting").click();
+  await page.getByText("lesson:greeting: a hit, “hello”.").waitFor();
+  await button(page, "Add a task").click();
+  await page.getByText(/^Task .* is on disk\.$/).waitFor();
+  await button(page, "On in What a message queue does").click();
+  await button(page, "Be the worker for one task").click();
+  await page.getByText(/^Task .* \(“hello”\) is done\.$/).waitFor();
+  await close(watched);
+});
+
 test("the page says so when the server is gone, and goes on when it is back", needs, async () => {
+  const cache = new CacheServer({ listen: "127.0.0.1:0" });
+  await cache.listen();
   const first = new Dashboard({ listen: "127.0.0.1:0", cache });
   await first.listen();
   const { address } = first;
@@ -96,4 +296,5 @@ test("the page says so when the server is gone, and goes on when it is back", ne
   await second.listen();
   await page.getByRole("status").getByText("live").waitFor();
   await second.close();
+  await cache.close();
 });

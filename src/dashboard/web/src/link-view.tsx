@@ -61,7 +61,7 @@ function Connections({ link, opened }: { link: NonNullable<Snapshot["link"]>; op
       ) : (
         <Table
           caption={hidden > 0 ? `The ${connections.length} nearest their next probe; ${showCount(hidden)} more` : "Connections"}
-          head={["Peer", "Open for", "In", "Out", "Keep-alive", "Next probe in", "Unanswered", ""]}
+          head={["Peer", "Open for", "In", "Out", "Keep-alive", "Next probe in", "Unanswered", "Actions"]}
         >
           {connections.map((row) => (
             <Row key={row.id} row={row} isOpen={row.id === opened} open={() => open(row.id)} />

@@ -52,7 +52,7 @@ export function Bar({ share, label }: { share: number; label: string }) {
 /** A table that scrolls by itself when it is too wide. */
 export function Table({ caption, head, children }: { caption: string; head: readonly string[]; children: ComponentChildren }) {
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label={caption}>
+    <div class="scroll" tabIndex={0} role="region" aria-label={`Table: ${caption}`}>
       <table>
         <caption>{caption}</caption>
         <thead>

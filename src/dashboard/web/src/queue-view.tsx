@@ -85,7 +85,7 @@ function Queues({ queues, total, chosen, choose }: QueuesProps) {
       {queues.length === 0 ? null : (
         <Table
           caption={total > queues.length ? `The fullest ${queues.length} of ${total} queues` : "Queues"}
-          head={["Queue", "Waiting", "Later", "In work", "Dead", "Workers", "Added", "Done", "Oldest waits", ""]}
+          head={["Queue", "Waiting", "Later", "In work", "Dead", "Workers", "Added", "Done", "Oldest waits", "Actions"]}
         >
           {queues.map((row) => (
             <tr key={row.name} class={row.name === chosen ? "chosen" : undefined}>

@@ -76,7 +76,7 @@ export function Tasks({ queue }: { queue: string }) {
         {failed ? <p class="bad">{failed}</p> : null}
         {value?.tasks.length === 0 ? <Empty>No task here{state === "all" ? "" : ` is ${state}`}.</Empty> : null}
         {value && value.tasks.length > 0 ? (
-          <Table caption="Tasks, oldest first" head={["Task", "State", "Added", "Failures", "Body", ""]}>
+          <Table caption="Tasks, oldest first" head={["Task", "State", "Added", "Failures", "Body", "Actions"]}>
             {value.tasks.map((task) => (
               <Row
                 key={task.id}
