@@ -7,7 +7,10 @@ import { STORE_DEFAULTS, type StoreSettings, type TUNE } from "./settings.ts";
 
 /** Options of a `CacheServer`; each has memcached's default. */
 export interface CacheServerOptions {
-  /** Where to listen: "HOST:PORT" (port 0: any free one), "PORT", or "unix:/path". Default "127.0.0.1:11211". */
+  /**
+   * Where to listen: "HOST:PORT" (port 0: any free one), "PORT", or "unix:/path". In front may stand memcached's `notls:`, `btls:`,
+   * `mtls:` and `proto[ascii]:`. Default "127.0.0.1:11211".
+   */
   readonly listen?: string | readonly string[];
   /** Memory for items, a real limit. Default "64m". */
   readonly memory?: Size;
@@ -69,6 +72,8 @@ export interface TlsFiles {
   /** 0 TLS 1.0 … 3 TLS 1.3. Default 2. */
   readonly minVersion?: number;
   readonly sessionCache?: boolean;
+  /** Told by `stats settings`; Node cuts records itself. Default 16 KiB. */
+  readonly writeBufferBytes?: number;
 }
 
 export const FEATURE_DEFAULTS: Features = { flush: true, dump: true, watch: true, shutdown: false, debug: false };

@@ -1,5 +1,6 @@
 /** ● What the rare commands ask of the server: its own statistics, its clock, dumps, page moves. */
 import type { Clock } from "../core/clock.ts";
+import { UsageError } from "../core/errors.ts";
 import type { Connection } from "./connection.ts";
 import { COUNT, CounterTotals } from "./counters.ts";
 import type { Maintenance } from "./maintenance.ts";
@@ -9,6 +10,7 @@ import type { CrawlKind, Features, Host, Session, StatLine } from "./session.ts"
 import { TUNE } from "./settings.ts";
 import { commandStats, tableStats } from "./stats.ts";
 import type { Store } from "./store.ts";
+import { type TlsListeners, tlsSettings } from "./tls.ts";
 import type { Watchers } from "./watchers.ts";
 
 /** The version of memcached whose behaviour this is; clients derive from it what a server can do. */
@@ -29,6 +31,7 @@ export interface ServerHostParts {
   readonly udpAddresses: () => readonly string[];
   readonly maintenance: Maintenance;
   readonly watchers: Watchers;
+  readonly tls: TlsListeners | undefined;
   readonly askShutdown: (how: "now" | "graceful") => void;
 }
 
@@ -94,6 +97,7 @@ export class ServerHost implements Host {
       ["log_watcher_skipped", watchers.counts.skipped],
       ["log_watcher_sent", watchers.counts.sent],
       ["log_watchers", watchers.size],
+      ...(this.#parts.tls?.stats() ?? []),
       ["unexpected_napi_ids", 0],
       ["round_robin_fallback", 0],
     ];
@@ -159,6 +163,7 @@ export class ServerHost implements Host {
       ["track_sizes", yes(settings.trackSizes)],
       ["inline_ascii_response", "no"],
       ["drop_privileges", "no"],
+      ...tlsSettings(options.tls),
       ["num_napi_ids", 0],
       ["memory_file", options.memoryFile ?? "(null)"],
       ["client_flags_size", 4],
@@ -215,7 +220,15 @@ export class ServerHost implements Host {
   }
 
   refreshCertificates(): string | undefined {
-    return "ERROR";
+    const { tls } = this.#parts;
+    if (!tls) return "ERROR";
+    try {
+      tls.refresh();
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      return `SERVER_ERROR ${error.message.replaceAll(/\s+/g, " ")}`;
+    }
   }
 
   clusterConfig(): string | undefined {

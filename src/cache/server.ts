@@ -6,6 +6,7 @@ import { randomInt } from "node:crypto";
 import { parseAddress } from "../core/address.ts";
 import { type Cancel, type Clock, systemClock } from "../core/clock.ts";
 import { PORT_DEFAULT } from "./limits.ts";
+import { readListenText } from "./listen-text.ts";
 import { Lock } from "./lock.ts";
 import { Memory } from "./memory.ts";
 import { type CacheServerOptions, storeSettings } from "./options.ts";
@@ -46,8 +47,8 @@ export class CacheServer {
    * Reserves the memory; listens to nothing yet.
    *
    * @param clock where time comes from; tests pass one that they move by hand
-   * @throws UsageError CACHE_MEMORY_INVALID, CACHE_ITEM_SIZE_INVALID, UNIT_INVALID, CACHE_AUTH_FILE_UNREADABLE,
-   * CACHE_AUTH_FILE_MALFORMED
+   * @throws UsageError CACHE_MEMORY_INVALID, CACHE_ITEM_SIZE_INVALID, UNIT_INVALID, CACHE_TLS_FILES_INVALID,
+   * CACHE_AUTH_FILE_UNREADABLE, CACHE_AUTH_FILE_MALFORMED
    * @throws OperationError CACHE_RESTART_FILE_INVALID when `memoryFile` has metadata that cannot be read
    */
   constructor(options: CacheServerOptions = {}, clock: Clock = systemClock) {
@@ -89,7 +90,7 @@ export class CacheServer {
         await this.#serving.listenTo(text, shared);
       }
       for (const text of this.options.udp ?? []) await this.#serving.listenToDatagrams(text);
-      const tcp = this.addresses.filter((address) => !address.startsWith("unix:"));
+      const tcp = this.#serving.listens;
       for (let thread = 1; thread < this.#threadCount && tcp.length > 0; thread += 1) {
         this.#threads.push(
           await ServingThread.start({ handle: this.#memory.handle, options: this.options, thread, listen: tcp }),
@@ -121,7 +122,7 @@ export class CacheServer {
   /**
    * Reads certificates and passwords again; what cannot be read stays as it was.
    *
-   * @throws UsageError CACHE_AUTH_FILE_UNREADABLE, CACHE_AUTH_FILE_MALFORMED
+   * @throws UsageError CACHE_TLS_FILES_INVALID, CACHE_AUTH_FILE_UNREADABLE, CACHE_AUTH_FILE_MALFORMED
    */
   reload(): void {
     this.#serving.reload();
@@ -154,7 +155,8 @@ export class CacheServer {
 
   /** Ports that threads share could be shared with another program, too: refuse one that is taken. */
   async #checkFree(text: string): Promise<void> {
-    if (text.startsWith("unix:") || parseAddress(text, "listen", { port: PORT_DEFAULT }).port === 0) return;
+    const where = readListenText(text).address;
+    if (where.startsWith("unix:") || parseAddress(where, "listen", { port: PORT_DEFAULT }).port === 0) return;
     const { memory } = this.#serving.store;
     const probe = new Serving({
       memory,

@@ -4,14 +4,16 @@
  */
 import { chmodSync, rmSync } from "node:fs";
 import { type Server, Socket, createServer } from "node:net";
+import { TLSSocket } from "node:tls";
 import { parseAddress, showAddress } from "../core/address.ts";
 import type { Clock } from "../core/clock.ts";
-import { OperationError, codeOf } from "../core/errors.ts";
+import { AssertionFailed, OperationError, codeOf } from "../core/errors.ts";
 import { DRAIN_MS_MAX } from "../core/limits.ts";
 import { ReplyBuffer } from "../memcache/reply-buffer.ts";
 import { Connection, type ConnectionOwner } from "./connection.ts";
 import { COUNT } from "./counters.ts";
 import { PORT_DEFAULT, READ_BYTES } from "./limits.ts";
+import { readListenText } from "./listen-text.ts";
 import type { Lock } from "./lock.ts";
 import { Maintenance } from "./maintenance.ts";
 import { GLOBAL, type Memory } from "./memory.ts";
@@ -20,6 +22,7 @@ import { type CacheServerOptions, FEATURE_DEFAULTS, answersMax, idleTimeoutSecon
 import { ServerHost } from "./server-host.ts";
 import type { EndReason, Engine, Session } from "./session.ts";
 import { Store } from "./store.ts";
+import { TlsListeners } from "./tls.ts";
 import { UdpListener } from "./udp.ts";
 import { UsersFile } from "./users-file.ts";
 import { Watchers } from "./watchers.ts";
@@ -40,10 +43,14 @@ export class Serving {
   readonly maintenance: Maintenance;
   readonly host: ServerHost;
   readonly addresses: string[] = [];
+  /** The TCP addresses again, with the prefixes that say how to listen on them: what other threads are to listen on. */
+  readonly listens: string[] = [];
   readonly #options: CacheServerOptions;
   readonly #clock: Clock;
   readonly #lock: Lock | undefined;
   readonly #engine: Engine;
+  readonly #running: { id: number };
+  readonly #tls: TlsListeners | undefined;
   readonly #owner: ConnectionOwner;
   readonly #speech: Speech;
   readonly #usersFiles: readonly UsersFile[];
@@ -52,7 +59,7 @@ export class Serving {
   readonly #watchers: Watchers;
   readonly #connections = new Map<number, Connection>();
   /** Accepted beyond the limit where clients shall wait instead of being refused. */
-  readonly #waiting: Socket[] = [];
+  readonly #waiting: [Socket, ConnectionOwner][] = [];
   readonly #readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
   readonly #connectionsMax: number;
   readonly #idleTimeoutSeconds: number;
@@ -72,6 +79,7 @@ export class Serving {
     const saslUsers = options.saslFile === undefined ? undefined : new UsersFile(options.saslFile);
     this.#usersFiles = [users, saslUsers].filter((file) => file !== undefined);
     this.#speech = { protocol: options.protocol ?? "auto", users: users?.users, saslUsers: saslUsers?.users };
+    this.#tls = options.tls === undefined ? undefined : new TlsListeners(options.tls, clock);
     const out = new ReplyBuffer();
     this.maintenance = new Maintenance(this.store, clock, lock);
     const running = { id: 0 };
@@ -91,6 +99,7 @@ export class Serving {
       udpAddresses: () => this.udpAddresses,
       maintenance: this.maintenance,
       watchers: this.#watchers,
+      tls: this.#tls,
       askShutdown,
     });
     this.#engine = {
@@ -100,15 +109,20 @@ export class Serving {
       commandsPerTurn: options.requestsPerEvent ?? Number.POSITIVE_INFINITY,
       answersMax: answersMax(options),
     };
-    this.#owner = {
-      out,
+    this.#running = running;
+    this.#owner = this.#ownerFor(this.#speech);
+  }
+
+  #ownerFor(speech: Speech): ConnectionOwner {
+    return {
+      out: this.#engine.out,
       counters: this.store.counters,
-      lock,
+      lock: this.#lock,
       now: () => this.store.now,
-      wallMs: () => clock.wallMs(),
-      open: (firstByte) => openSession(this.#engine, this.#speech, firstByte),
+      wallMs: () => this.#clock.wallMs(),
+      open: (firstByte) => openSession(this.#engine, speech, firstByte),
       closed: (connection, reason) => this.#forget(connection, reason),
-      running,
+      running: this.#running,
     };
   }
 
@@ -119,21 +133,28 @@ export class Serving {
    * @throws OperationError CACHE_LISTEN_FAILED
    */
   async listenTo(text: string, shared: boolean): Promise<void> {
-    const server = createServer({ noDelay: true, pauseOnConnect: true, allowHalfOpen: true }, (socket) => this.#accept(socket));
+    const { address: where, tls, protocol } = readListenText(text);
+    const owner = protocol === undefined ? this.#owner : this.#ownerFor({ ...this.#speech, protocol });
+    const accept = (socket: Socket): void => this.#accept(socket, owner);
     const backlog = this.#options.backlog ?? 1024;
-    if (text.startsWith("unix:")) {
-      const path = text.slice("unix:".length);
+    if (where.startsWith("unix:")) {
+      const server = createServer(PLAIN_SOCKETS, accept);
+      const path = where.slice("unix:".length);
       rmSync(path, { force: true });
       await listening(server, { path, backlog }, text);
       chmodSync(path, this.#options.socketMode ?? 0o700);
-      this.addresses.push(text);
-    } else {
-      const { host, port } = parseAddress(text, "listen", { port: PORT_DEFAULT });
-      await listening(server, { host, port, backlog, reusePort: shared }, text);
-      const bound = server.address();
-      if (bound !== null && typeof bound === "object")
-        this.addresses.push(showAddress({ host: bound.address, port: bound.port }));
+      this.addresses.push(where);
+      this.#servers.push(server);
+      return;
     }
+    const secure = tls === "notls" ? undefined : this.#tls;
+    const server = secure ? secure.createServer(tls === "mtls", accept) : createServer(PLAIN_SOCKETS, accept);
+    const { host, port } = parseAddress(where, "listen", { port: PORT_DEFAULT });
+    await listening(server, { host, port, backlog, reusePort: shared }, text);
+    const bound = server.address();
+    if (bound === null || typeof bound === "string") throw new AssertionFailed("a TCP server has an address");
+    this.addresses.push(showAddress({ host: bound.address, port: bound.port }));
+    this.listens.push(text.slice(0, text.length - where.length) + this.addresses.at(-1)!);
     this.#servers.push(server);
   }
 
@@ -151,10 +172,10 @@ export class Serving {
   /**
    * Reads certificates and passwords again; what cannot be read stays as it was.
    *
-   * @throws UsageError CACHE_AUTH_FILE_UNREADABLE, CACHE_AUTH_FILE_MALFORMED
+   * @throws UsageError CACHE_TLS_FILES_INVALID, CACHE_AUTH_FILE_UNREADABLE, CACHE_AUTH_FILE_MALFORMED
    */
   reload(): void {
-    this.host.refreshCertificates();
+    this.#tls?.refresh();
     for (const file of this.#usersFiles) file.load();
   }
 
@@ -174,7 +195,7 @@ export class Serving {
     this.maintenance.stop();
     const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
     for (const address of this.addresses) if (address.startsWith("unix:")) rmSync(address.slice(5), { force: true });
-    for (const socket of this.#waiting) socket.destroy();
+    for (const [socket] of this.#waiting) socket.destroy();
     if (this.#connections.size > 0) {
       const allClosed = new Promise<void>((resolve) => (this.#allClosed = resolve));
       const cancel = this.#clock.at(this.#clock.now() + DRAIN_MS_MAX, () => {
@@ -187,7 +208,7 @@ export class Serving {
     await Promise.all([...closed, ...this.#udp.map((listener) => listener.close())]);
   }
 
-  #accept(accepted: Socket): void {
+  #accept(accepted: Socket, owner: ConnectionOwner): void {
     const { globals } = this.store.memory;
     this.#lock?.acquire();
     const full = globals[GLOBAL.connections]! >= this.#connectionsMax;
@@ -201,28 +222,30 @@ export class Serving {
       globals[GLOBAL.rejectedConnections]! += 1;
     }
     this.#lock?.release();
-    if (!full) this.#serve(accepted);
-    else this.#refuse(accepted);
+    if (!full) this.#serve(accepted, owner);
+    else this.#refuse(accepted, owner);
   }
 
-  #serve(accepted: Socket): void {
+  #serve(accepted: Socket, owner: ConnectionOwner): void {
     const id = this.#nextId;
     this.#nextId += 1;
     const unix = accepted.remoteAddress === undefined;
     const local = unix ? this.#unixAddress() : address(accepted.localAddress!, accepted.localPort!);
     const remote = unix ? local : address(accepted.remoteAddress!, accepted.remotePort!);
     let connection: Connection | undefined;
-    const socket = withReadBuffer(accepted, this.#readBuffer, (length, bytes) => connection!.received(bytes, length));
-    connection = new Connection(this.#owner, socket, { id, remote, local });
+    const received = (length: number, bytes: Buffer): boolean => connection!.received(bytes, length);
+    const secure = accepted instanceof TLSSocket;
+    const socket = secure ? withChunks(accepted, received) : withReadBuffer(accepted, this.#readBuffer, received);
+    connection = new Connection(owner, socket, { id, remote, local });
     this.#connections.set(id, connection);
     this.#watchers.opened(connection);
   }
 
   /** Tells a client that there are too many, or lets it wait as if it had not been accepted yet. */
-  #refuse(accepted: Socket): void {
+  #refuse(accepted: Socket, owner: ConnectionOwner): void {
     accepted.on("error", () => accepted.destroy());
     if (this.#options.connectionsFast === false && this.#waiting.length < (this.#options.backlog ?? 1024)) {
-      this.#waiting.push(accepted);
+      this.#waiting.push([accepted, owner]);
     } else {
       accepted.end("ERROR Too many open connections\r\n", () => accepted.destroy());
     }
@@ -242,7 +265,7 @@ export class Serving {
     if (this.#connections.size === 0) this.#allClosed?.();
     const next = this.#waiting.shift();
     if (this.#waiting.length === 0) globals[GLOBAL.accepting] = 1;
-    if (next && !next.destroyed) this.#accept(next);
+    if (next && !next[0].destroyed) this.#accept(...next);
   }
 }
 
@@ -266,6 +289,15 @@ function listening(server: Server, where: object, text: string): Promise<void> {
 
 function address(host: string, port: number): string {
   return showAddress({ host, port });
+}
+
+const PLAIN_SOCKETS = { noDelay: true, pauseOnConnect: true, allowHalfOpen: true } as const;
+
+/** A TLS socket has its bytes from the decryption, in chunks of their own. */
+function withChunks(socket: TLSSocket, callback: (length: number, bytes: Buffer) => boolean): Socket {
+  return socket.on("data", (chunk: Buffer) => {
+    if (!callback(chunk.length, chunk)) socket.pause();
+  });
 }
 
 /** Node's own parts of an accepted socket that reading into one shared buffer needs. */

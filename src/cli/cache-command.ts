@@ -188,14 +188,18 @@ function addresses(state: FlagState): string[] {
   return hosts.map((host) => withPort(host, Math.max(port, 0)));
 }
 
+/** The hosts of `-l` without prefixes and ports, each once: datagrams have one port, and no TLS. */
 function udpAddresses(state: FlagState): string[] {
-  const hosts = state.hosts.length === 0 ? ["127.0.0.1"] : [...new Set(state.hosts)];
-  return hosts.map((host) => withPort(host.replace(/:\d+$/, ""), Math.max(state.udpPort, 0)));
+  const bare = state.hosts.map((host) => PREFIXED_HOST.exec(host)![2]!.replace(/:\d+$/, ""));
+  const hosts = bare.length === 0 ? ["127.0.0.1"] : [...new Set(bare)];
+  return hosts.map((host) => withPort(host, Math.max(state.udpPort, 0)));
 }
+
+const PREFIXED_HOST = /^((?:(?:notls|mtls|btls|proto\[\w+\]|tag[^:]*):)*)(.*)$/;
 
 /** Prefixes of `-l` such as `notls:` and `proto[ascii]:` stay in front; the server reads them. */
 function withPort(host: string, port: number): string {
-  const [, prefix, bare] = /^((?:(?:notls|mtls|btls|proto\[\w+\]|tag[^:]*):)*)(.*)$/.exec(host)!;
+  const [, prefix, bare] = PREFIXED_HOST.exec(host)!;
   if (/^\[.*\]:\d+$|^[^:[\]]*:\d+$/.test(bare!)) return host;
   const address = bare!.includes(":") && !bare!.startsWith("[") ? `[${bare}]` : bare!;
   return `${prefix}${address === "*" ? "0.0.0.0" : address}:${port}`;

@@ -164,7 +164,7 @@ const SUBOPTIONS: Readonly<Record<string, Suboption>> = {
     if (version < 0 || version > 3) refuse("Invalid ssl_min_version. Use help to see valid options.");
     state.tls.minVersion = version;
   },
-  ssl_wbuf_size: (_state, value) => void whole(value, "ssl_wbuf_size"),
+  ssl_wbuf_size: (state, value) => (state.tls.writeBufferBytes = whole(value, "ssl_wbuf_size") * 1024),
   ssl_session_cache: (state) => (state.tls.sessionCache = true),
   ssl_kernel_tls: nothing,
 };

@@ -33,6 +33,8 @@ export const ERROR_CODES = {
   CACHE_MEMORY_INVALID: "The memory asked for is more than one cache can address; run several, or ask for less",
   CACHE_ITEM_SIZE_INVALID: "The largest item must be at least 1 KiB and at most half of the memory",
   CACHE_RESTART_FILE_INVALID: "The warm restart's metadata is not readable; remove FILE.meta to start empty",
+  CACHE_LISTEN_INVALID: "An address to listen on has a prefix that means nothing",
+  CACHE_TLS_FILES_INVALID: "The certificate, key or list of authorities cannot be read or used; the cause tells what is wrong",
   CACHE_AUTH_FILE_UNREADABLE: "The file of users cannot be read; the cause tells what the system said",
   CACHE_AUTH_FILE_MALFORMED: "A line of the file of users is not 'user:password' of at most 255 bytes",
   CACHE_LISTEN_FAILED: "The cache cannot listen on an address; the cause tells what the system said",
