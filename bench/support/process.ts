@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createConnection, createServer, type NetConnectOpts } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -26,6 +27,9 @@ export const HOLDFAST: readonly [string, ...string[]] = [
   join(root, "src/cli/main.ts"),
 ];
 
+/** Where Node keeps compiled code between runs: a start from sources takes 0.15 s with it and 0.5 s without. */
+export const COMPILE_CACHE = join(tmpdir(), "holdfast-compile-cache");
+
 /** A program that was started and accepts connections. */
 export interface Running {
   readonly pid: number;
@@ -40,7 +44,8 @@ export interface Running {
  */
 export async function startServer(command: readonly [string, ...string[]], at: NetConnectOpts): Promise<Running> {
   const [file, ...args] = command;
-  const child = spawn(file, args, { stdio: ["ignore", "ignore", "pipe"] });
+  const env = { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE };
+  const child = spawn(file, args, { env, stdio: ["ignore", "ignore", "pipe"] });
   let said = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => (said = (said + text).slice(-4096)));
   const giveUpAt = Date.now() + START_MS_MAX;
