@@ -209,7 +209,8 @@ describe("on a real kernel", { concurrency: true, ...requires("root", "iproute2"
     const killed = performance.now();
     const end = await seen("killed", isEnd);
     assert.ok(["fin", "rst"].includes(end.reason), end.reason);
-    assert.ok(performance.now() - killed < 500);
+    // Well before the first probe could go out.
+    assert.ok(performance.now() - killed < 1000 + end.lagMs);
   });
 
   test("a peer that never reads is found within the user timeout of when nothing more could be sent", async () => {
@@ -266,13 +267,10 @@ describe("on a real kernel", { concurrency: true, ...requires("root", "iproute2"
     const child = sessionClient("session-stopped");
     await reader(child.stdout).until(/confirmed 3\n/);
     child.kill("SIGSTOP");
-    const stopped = performance.now();
     const away = await seen("session-stopped", (line) => line.event === "presence" && line.presence === "away");
     assert.equal((away as { reason?: string }).reason, "heartbeat");
-    const { hungProcessMs } = bound({ heartbeat: "1s" });
-    const took = performance.now() - stopped;
-    // Counted from the last message, up to 50 ms before the stop.
-    assert.ok(took > hungProcessMs - 150 && took < slackMs(hungProcessMs).latestMs, `took ${took} ms`);
+    const lastHeard = lines.findLast((line) => line.name === "session-stopped" && line.event === "message")!;
+    within(away.t - lastHeard.t, bound({ heartbeat: "1s" }).hungProcessMs, away.lagMs);
     child.kill("SIGKILL");
   });
 
@@ -293,7 +291,7 @@ describe("on a real kernel", { concurrency: true, ...requires("root", "iproute2"
       received,
       received.map((_, index) => index + 1),
     );
-    assert.doesNotMatch(said.text(), /failed/);
+    assert.doesNotMatch(said.text(), /failed \d/, "no send failed");
     child.kill("SIGKILL");
   });
 
