@@ -13,7 +13,7 @@ import type { ConversationEvent } from "./conversation.ts";
 import type { Due } from "./deadlines.ts";
 import { endOf } from "./end.ts";
 import type { LinkEnd } from "./end.ts";
-import { reasonOf } from "./hub.ts";
+import { handled } from "./handled.ts";
 import { BACKOFF_BASE_MS } from "./limits.ts";
 import { Line } from "./line.ts";
 import type { LineOwner, Wire, World } from "./line.ts";
@@ -270,17 +270,7 @@ export class Dialer implements LineOwner, Due {
       inbox.settle(number, { bytes: bytes.length, reject });
       if (inbox === this.#session.inbox) this.#line?.flushSoon();
     };
-    try {
-      const handled = this.#owner.message(bytes);
-      if (handled === undefined) settle();
-      else
-        handled.then(
-          () => settle(),
-          (error: unknown) => settle(reasonOf(error)),
-        );
-    } catch (error) {
-      settle(reasonOf(error));
-    }
+    handled(() => this.#owner.message(bytes), settle);
   }
 
   /** A connection ended or could not be made. */

@@ -9,7 +9,7 @@ import { OperationError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
 import { Backoff } from "./backoff.ts";
 import type { LinkEnd } from "./end.ts";
-import type { Presence, ServerSession } from "./hub.ts";
+import type { Presence, ServerSession } from "./server-session.ts";
 import { GATEWAY_CAP_MS } from "./limits.ts";
 
 /** A message of a sensor on its way into the queue. */

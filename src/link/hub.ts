@@ -3,24 +3,23 @@
  * chance are given (World). Invariant: a session has at most one line; a session without one ends after its time to live; the
  * bytes held for all sessions together are counted in `heldBytes` and stop the reading at `totalBytesMax`.
  */
-import { messageOf, OperationError } from "../core/errors.ts";
+import { OperationError } from "../core/errors.ts";
 import { showSize } from "../core/units.ts";
 import { NONCE_BYTES } from "./body.ts";
 import type { Challenge, Hello, Refusal } from "./body.ts";
 import { Conversation } from "./conversation.ts";
 import type { ConversationEvent } from "./conversation.ts";
-import type { Due } from "./deadlines.ts";
 import { endOf } from "./end.ts";
 import type { LinkEnd } from "./end.ts";
-import { AGE_JITTER, REASON_CHARS_MAX } from "./limits.ts";
+import { handled } from "./handled.ts";
+import { AGE_JITTER } from "./limits.ts";
 import { Line } from "./line.ts";
 import type { LineOwner, Wire, World } from "./line.ts";
 import { proofOf, sameBytes } from "./proof.ts";
+import { ServerSession } from "./server-session.ts";
+import type { Presence } from "./server-session.ts";
 import { Session } from "./session.ts";
 import type { SessionLimits } from "./session.ts";
-
-/** A session's state for people: connected, away for less than its time to live, gone for ever. */
-export type Presence = "online" | "away" | "gone";
 
 export interface HubSettings {
   readonly limits: SessionLimits;
@@ -54,102 +53,6 @@ export interface HubOwner {
   will(session: ServerSession, will: Uint8Array): void;
   /** A connection ended before it had a session. */
   strangerEnded(line: Line, end: LinkEnd): void;
-}
-
-/** A client's session as the server has it. */
-export class ServerSession implements Due {
-  position = -1;
-  lookAtMs = 0;
-  /** Who the client says it is; may be empty. */
-  readonly name: string;
-  /** Counts the sessions of one server, from 1; safe to show. */
-  readonly number: number;
-  /** When the session began, in ms since 1970-01-01 UTC. */
-  readonly sinceMs: number;
-  /** @internal */
-  readonly key: string;
-  /** @internal What the client proved to be: another one cannot resume the session. */
-  readonly identity: string;
-  /** @internal */
-  readonly core: Session;
-  /** @internal */
-  line: Line | undefined;
-  /** @internal */
-  will: Uint8Array | undefined;
-  /** @internal */
-  willAtMs = Infinity;
-  /** @internal */
-  expiresAtMs = Infinity;
-  /** @internal One side is done with the session: it goes with the connection. */
-  closing = false;
-  #lastSeenMs: number;
-  #presence: Presence = "online";
-  readonly #hub: Hub;
-
-  /** @internal */
-  constructor(
-    hub: Hub,
-    fields: { name: string; number: number; wallMs: number; key: string; identity: string; core: Session },
-  ) {
-    this.#hub = hub;
-    this.name = fields.name;
-    this.number = fields.number;
-    this.sinceMs = fields.wallMs;
-    this.#lastSeenMs = fields.wallMs;
-    this.key = fields.key;
-    this.identity = fields.identity;
-    this.core = fields.core;
-  }
-
-  get presence(): Presence {
-    return this.#presence;
-  }
-
-  /** "host:port" of the client's connection; undefined while it is away. */
-  get peer(): string | undefined {
-    return this.line?.wire.peer;
-  }
-
-  /** When a connection of the client was last there, in ms since 1970-01-01 UTC; now, while it is online. */
-  get lastSeenMs(): number {
-    return this.#presence === "online" ? this.#hub.wallMs() : this.#lastSeenMs;
-  }
-
-  /** Round trip of the last heartbeat that was answered on this connection, in ms. */
-  get rttMs(): number | undefined {
-    return this.line?.conversation.rttMs;
-  }
-
-  /**
-   * Sends a message to the client; it is kept while the client is away.
-   *
-   * @returns resolves when the client's application has it
-   * @throws OperationError LINK_FULL, LINK_MESSAGE_TOO_LARGE, LINK_REJECTED, LINK_GAP, LINK_ENDED when the session is gone
-   */
-  send(bytes: Uint8Array | string): Promise<void> {
-    return this.#hub.send(this, typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes);
-  }
-
-  /** Ends the session for good; the client is told. */
-  close(): void {
-    this.#hub.endSession(this);
-  }
-
-  /** @internal */
-  seen(presence: Presence): void {
-    this.#presence = presence;
-    this.#lastSeenMs = this.#hub.wallMs();
-  }
-
-  /** @internal */
-  get deadlineMs(): number {
-    return Math.min(this.willAtMs, this.expiresAtMs, this.core.outbox.oldestDeadlineMs);
-  }
-
-  /** @internal */
-  due(nowMs: number): void {
-    this.#hub.sessionDue(this, nowMs);
-  }
 }
 
 export class Hub implements LineOwner {
@@ -448,17 +351,7 @@ export class Hub implements LineOwner {
       this.#release(bytes.length);
       session.line?.flushSoon();
     };
-    try {
-      const handled = this.#owner.message(session, bytes, number);
-      if (handled === undefined) settle();
-      else
-        handled.then(
-          () => settle(),
-          (error: unknown) => settle(reasonOf(error)),
-        );
-    } catch (error) {
-      settle(reasonOf(error));
-    }
+    handled(() => this.#owner.message(session, bytes, number), settle);
   }
 
   #forget(session: ServerSession, end: LinkEnd): void {
@@ -488,11 +381,6 @@ const NO_BYTES = new Uint8Array(0);
 
 function refused(code: "LINK_ENDED" | "LINK_FULL" | "LINK_MESSAGE_TOO_LARGE", why: string): Promise<never> {
   return Promise.reject(new OperationError(code, `Cannot send a message: ${why}`));
-}
-
-/** What the sender is told when the application refuses its message. */
-export function reasonOf(error: unknown): string {
-  return messageOf(error).slice(0, REASON_CHARS_MAX) || "no reason given";
 }
 
 function hex(bytes: Uint8Array): string {

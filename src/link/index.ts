@@ -9,15 +9,14 @@ export type { LinkServer, LinkServerEvents, ListenOptions } from "./byte-server.
 export type { AcceptOptions, LinkServerStats } from "./acceptor.ts";
 export type { SessionClient, SessionClientEvents, SessionClientOptions, SessionConnectOptions } from "./session-client.ts";
 export type {
-  SessionBounds,
   SessionListenOptions,
   SessionServer,
   SessionServerEvents,
-  SessionServerOptions,
   SessionServerStats,
   SessionStats,
 } from "./session-server.ts";
-export type { Presence, ServerSession } from "./hub.ts";
+export type { SessionBounds, SessionServerOptions } from "./session-options.ts";
+export type { Presence, ServerSession } from "./server-session.ts";
 export type { Gap } from "./dialer.ts";
 export type { ByteLink, LinkStats } from "./byte-link.ts";
 export type { DialOptions } from "./dial-socket.ts";

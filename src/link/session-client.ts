@@ -20,8 +20,8 @@ import type { KeepAlive, KeepAliveOptions } from "./keep-alive.ts";
 import { NAME_BYTES_MAX, WILL_BYTES_MAX } from "./limits.ts";
 import type { Line, World } from "./line.ts";
 import { nodeWorld } from "./node-world.ts";
-import { readBounds } from "./session-server.ts";
-import type { SessionBounds } from "./session-server.ts";
+import { readBounds } from "./session-options.ts";
+import type { SessionBounds } from "./session-options.ts";
 import { SocketWire } from "./socket-wire.ts";
 import type { WireHost } from "./socket-wire.ts";
 

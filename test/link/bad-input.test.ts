@@ -1,16 +1,12 @@
 /** What strangers may send to a session server: that connection ends with its reason, the others notice nothing. */
 import assert from "node:assert/strict";
-import { createHmac } from "node:crypto";
-import { connect as connectSocket } from "node:net";
-import type { Socket } from "node:net";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
-import { challengeBody, helloBody, refuseBody } from "../../src/link/body.ts";
-import type { Hello } from "../../src/link/body.ts";
-import { encodeFrame, FRAME, FrameDecoder, HEADER_BYTES } from "../../src/link/frame.ts";
-import type { Frame } from "../../src/link/frame.ts";
+import { helloBody, refuseBody } from "../../src/link/body.ts";
+import { encodeFrame, FRAME, HEADER_BYTES } from "../../src/link/frame.ts";
 import { connect, listen } from "../../src/link/index.ts";
 import type { LinkEnd, SessionClient, SessionServer, SessionServerOptions } from "../../src/link/index.ts";
+import { HELLO, Stranger } from "./support/stranger.ts";
 import { virtualDialer, virtualHub } from "./support/virtual-ends.ts";
 import { VirtualNetwork, WirePair } from "./support/virtual-network.ts";
 
@@ -31,55 +27,6 @@ async function scene(
   });
   return { server, good, end };
 }
-
-/** A raw connection that reads frames. */
-class Stranger {
-  readonly socket: Socket;
-  readonly #decoder = new FrameDecoder({ messageBytesMax: 1_000_000 });
-  readonly #frames: Frame[] = [];
-  #wake = (): void => {};
-  readonly closed: Promise<void>;
-
-  constructor(port: number) {
-    this.socket = connectSocket(port, "127.0.0.1");
-    this.socket.on("error", () => {});
-    this.closed = new Promise((resolve) => this.socket.on("close", () => resolve()));
-    this.socket.on("data", (chunk: Buffer) => {
-      this.#decoder.push(chunk);
-      for (let frame = this.#decoder.next(); frame; frame = this.#decoder.next()) this.#frames.push(frame);
-      this.#wake();
-    });
-  }
-
-  async next(): Promise<Frame> {
-    while (this.#frames.length === 0) await new Promise<void>((resolve) => (this.#wake = resolve));
-    return this.#frames.shift()!;
-  }
-
-  /** Introduces itself; returns the answer. */
-  async hello(hello: Partial<Hello> = {}, token?: string): Promise<Frame> {
-    const { nonce } = challengeBody.decode((await this.next()).body);
-    const open = helloBody.encode({ ...HELLO, ...hello });
-    const proof =
-      token === undefined
-        ? []
-        : createHmac("sha256", token).update("client").update(nonce).update(helloBody.proven(open, 0)).digest();
-    this.socket.write(encodeFrame("HELLO", helloBody.encode({ ...HELLO, proof: Uint8Array.from(proof), ...hello })));
-    return this.next();
-  }
-}
-
-const NONE = { done: 0, rejects: new Map<number, string>() };
-const HELLO: Hello = {
-  nonce: new Uint8Array(16),
-  sessionId: Uint8Array.from({ length: 16 }, (_, index) => index),
-  resume: false,
-  terms: { arrived: 0, receipt: NONE, messageBytesMax: 1000, window: 100, windowBytes: 100_000 },
-  heartbeatMs: 0,
-  name: "stranger",
-  will: undefined,
-  proof: new Uint8Array(0),
-};
 
 const frame = (type: number, length: number): Buffer => Buffer.from([type, length >>> 16, (length >>> 8) & 255, length & 255]);
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { codeOf } from "../../src/core/errors.ts";
-import type { Presence, ServerSession } from "../../src/link/hub.ts";
+import type { Presence, ServerSession } from "../../src/link/server-session.ts";
 import { VirtualNetwork } from "./support/virtual-network.ts";
 import type { WirePair } from "./support/virtual-network.ts";
 import { virtualDialer, virtualHub } from "./support/virtual-ends.ts";

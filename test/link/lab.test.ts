@@ -296,7 +296,7 @@ describe("on a real kernel", { concurrency: true, ...requires("root", "iproute2"
   });
 
   function sessionClient(name: Case): ChildProcessWithoutNullStreams {
-    const script = join(import.meta.dirname, "support/lab-client.ts");
+    const script = join(import.meta.dirname, "support/lab-session-child.ts");
     const args = [SERVER_ADDRESS, portOf(name), clientAddress(indexOf(name)), "1s"];
     const child = lab.run(
       "b",

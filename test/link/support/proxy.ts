@@ -4,8 +4,8 @@ import type { AddressInfo, Socket } from "node:net";
 
 export interface Proxy {
   readonly port: number;
-  /** Connections there are, in pairs. */
-  readonly open: number;
+  /** Where new connections lead. */
+  target: number;
   /** Ends every connection with RST on both sides. */
   reset(): void;
   close(): Promise<void>;
@@ -13,8 +13,9 @@ export interface Proxy {
 
 export async function proxyTo(targetPort: number): Promise<Proxy> {
   const sockets = new Set<Socket>();
+  let target = targetPort;
   const server = createServer((near) => {
-    const far = connect(targetPort, "127.0.0.1");
+    const far = connect(target, "127.0.0.1");
     for (const [socket, other] of [
       [near, far],
       [far, near],
@@ -31,8 +32,11 @@ export async function proxyTo(targetPort: number): Promise<Proxy> {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     port: (server.address() as AddressInfo).port,
-    get open() {
-      return sockets.size / 2;
+    get target() {
+      return target;
+    },
+    set target(port) {
+      target = port;
     },
     reset() {
       for (const socket of sockets) socket.resetAndDestroy();
