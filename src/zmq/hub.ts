@@ -3,6 +3,7 @@
  * socket's methods ask it to send and receive. Invariant: a pipe is in `#pipes` from attach to detach, and detached once.
  */
 import { Buffer } from "node:buffer";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Clock } from "../core/clock.ts";
 import type { Message } from "../zmtp/peer.ts";
 import { zmqError } from "./errors.ts";
@@ -12,6 +13,12 @@ import { Pipe, type PeerInfo, type PipeBounds, type PipeOwner } from "./pipe.ts"
 import { Receivers, Senders, type WaitOptions } from "./waiting.ts";
 
 const SENT = Promise.resolve();
+
+/**
+ * 512 sends in a row, as in the `zeromq` package: then `send` waits for the event loop to turn. A loop that awaits each send would
+ * else never let anything be written, and a PUB would drop all that exceeds its high-water mark.
+ */
+const SENDS_PER_TURN = 512;
 const PROBE = Buffer.alloc(0);
 
 export interface HubOptions {
@@ -33,6 +40,9 @@ export class Hub implements PipeOwner {
   readonly #receivers: Receivers;
   readonly #senders: Senders;
   #serving = false;
+  /** Half the high-water mark where that is less, so that a turn comes before a pipe is full. */
+  #sendsPerTurn = SENDS_PER_TURN;
+  #sentThisTurn = 0;
   closed = false;
 
   constructor({ pattern, clock, tell, keyOf }: HubOptions) {
@@ -59,6 +69,9 @@ export class Hub implements PipeOwner {
   attach(bounds: PipeBounds, routingId?: Buffer): Pipe {
     const pipe = new Pipe(this, bounds);
     pipe.routingId = routingId;
+    if (bounds.sendHighWaterMark > 0) {
+      this.#sendsPerTurn = Math.max(1, Math.min(this.#sendsPerTurn, bounds.sendHighWaterMark >> 1));
+    }
     this.#pipes.add(pipe);
     this.#pattern.attach(pipe);
     this.#wakeSenders();
@@ -124,10 +137,17 @@ export class Hub implements PipeOwner {
     if (this.closed) return Promise.reject(closedError("send"));
     if (!this.#senders.isBlocked(message)) {
       const result = this.#attempt(message);
-      if (result === "sent") return SENT;
+      if (result === "sent") return this.#sent();
       if (result !== "EAGAIN") return Promise.reject(result);
     }
     return this.#senders.wait(message, { clock: this.clock, timeoutMs, signal: options?.signal });
+  }
+
+  #sent(): Promise<void> {
+    this.#sentThisTurn += 1;
+    if (this.#sentThisTurn < this.#sendsPerTurn) return SENT;
+    this.#sentThisTurn = 0;
+    return nextTurn();
   }
 
   /** Sends at once or tells why not; never ahead of those who wait. */

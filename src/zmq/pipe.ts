@@ -81,6 +81,8 @@ export class Pipe {
   routingId: Buffer | undefined;
   /** The routing id as a key of maps. */
   routingKey = "";
+  /** PUB: the number of the message that matched one of its topics last. */
+  mark = 0;
   sendPosition = NOWHERE;
   receivePosition = NOWHERE;
 

@@ -49,9 +49,8 @@ export class PublisherPattern extends FairPattern {
   #notices: Message[] = [];
   /** Manual mode: the pipe whose (un)subscription the application received last. */
   #lastPipe: Pipe | undefined;
-  #matched: Pipe[] = [];
+  /** Counts the messages sent; a pipe that has the number has been matched by this one. */
   #mark = 0;
-  readonly #marks = new WeakMap<Pipe, number>();
 
   constructor({ visible }: { visible: boolean }) {
     super();
@@ -136,14 +135,12 @@ export class PublisherPattern extends FairPattern {
     this.#mark += 1;
     const mark = this.#mark;
     this.#tree.match(octets, (pipe) => {
-      if (this.#marks.get(pipe) === mark) return;
-      this.#marks.set(pipe, mark);
+      if (pipe.mark === mark) return;
+      pipe.mark = mark;
       matched.push(pipe);
     });
     if (!this.settings.invertMatching) return matched;
-    const excluded = new Set(matched);
-    this.#matched = [...this.#subscribers.keys()].filter((pipe) => !excluded.has(pipe));
-    return this.#matched;
+    return [...this.#subscribers.keys()].filter((pipe) => pipe.mark !== mark);
   }
 
   /** @returns whether the application is to see it */

@@ -166,3 +166,24 @@ test("30 subscribers hear the same octets from one publisher", async (context) =
   await Promise.all(heard);
   await Promise.all([publisher, ...subscribers].map((socket) => socket.close()));
 });
+
+test("a publisher that awaits each send loses nothing to a subscriber that keeps up, whatever the high-water mark", async () => {
+  for (const sendHighWaterMark of [1000, 10]) {
+    const publisher = new Publisher({ linger: 0, sendHighWaterMark });
+    await publisher.bind("tcp://127.0.0.1:*");
+    const subscriber = new Subscriber({ receiveTimeout: 20_000 });
+    subscriber.subscribe("");
+    subscriber.connect(publisher.lastEndpoint!);
+    const met = subscriber.receive();
+    const timer = setInterval(() => void publisher.send("sync"), 2);
+    await met;
+    clearInterval(timer);
+    const count = 20 * sendHighWaterMark;
+    const heard = (async () => {
+      for (let number = 0; number < count;) if (String((await subscriber.receive())[0]) === String(number)) number += 1;
+    })();
+    for (let number = 0; number < count; number += 1) await publisher.send(String(number));
+    await heard;
+    await Promise.all([publisher.close(), subscriber.close()]);
+  }
+});
