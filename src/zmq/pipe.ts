@@ -59,9 +59,14 @@ const NOWHERE = -1;
 
 export class Pipe {
   readonly #owner: PipeOwner;
-  readonly #bounds: PipeBounds;
-  readonly #sendLowWaterMark: number;
-  readonly #receiveLowWaterMark: number;
+  // The bounds as they are when the pipe is made, no bound as Infinity: asked for at every message
+  readonly #conflate: boolean;
+  readonly #sendMax: number;
+  readonly #sendBytesMax: number;
+  readonly #sendLow: number;
+  readonly #receiveMax: number;
+  readonly #receiveBytesMax: number;
+  readonly #receiveLow: number;
   readonly inbound = new Ring<Message>();
   readonly outbound = new Ring<Message>();
   inboundBytes = 0;
@@ -88,26 +93,27 @@ export class Pipe {
 
   constructor(owner: PipeOwner, bounds: PipeBounds) {
     this.#owner = owner;
-    this.#bounds = bounds;
-    this.#sendLowWaterMark = (bounds.sendHighWaterMark + 1) >> 1; // libzmq's compute_lwm
-    this.#receiveLowWaterMark = (bounds.receiveHighWaterMark + 1) >> 1;
+    this.#conflate = bounds.conflate;
+    this.#sendMax = bounds.sendHighWaterMark || Infinity;
+    this.#sendBytesMax = bounds.sendHighWaterBytes || Infinity;
+    this.#sendLow = Math.floor((this.#sendMax + 1) / 2); // libzmq's compute_lwm
+    this.#receiveMax = bounds.receiveHighWaterMark || Infinity;
+    this.#receiveBytesMax = bounds.receiveHighWaterBytes || Infinity;
+    this.#receiveLow = Math.floor((this.#receiveMax + 1) / 2);
   }
 
   /** Whether a message of so many bytes may be queued; a refusal is remembered until `writable` was told. */
   hasRoom(bytes: number): boolean {
     if (this.closed) return false;
-    const { sendHighWaterMark, sendHighWaterBytes, conflate } = this.#bounds;
-    if (conflate || this.outboundCount === 0) return true;
-    const fits =
-      (sendHighWaterMark === 0 || this.outboundCount < sendHighWaterMark) &&
-      (sendHighWaterBytes === 0 || this.outboundBytes + bytes <= sendHighWaterBytes);
+    if (this.#conflate || this.outboundCount === 0) return true;
+    const fits = this.outboundCount < this.#sendMax && this.outboundBytes + bytes <= this.#sendBytesMax;
     if (!fits) this.#refused = true;
     return fits;
   }
 
   /** Queues a message; the caller asked `hasRoom`, or knows that it must not be refused. */
   push(message: Message, bytes: number): void {
-    if (this.#bounds.conflate) this.dropOutbound();
+    if (this.#conflate) this.dropOutbound();
     this.outbound.push(message);
     this.outboundCount += 1;
     this.outboundBytes += bytes;
@@ -116,18 +122,15 @@ export class Pipe {
 
   /** Whether it takes no more from the connection. */
   get inboundFull(): boolean {
-    const { receiveHighWaterMark, receiveHighWaterBytes, conflate } = this.#bounds;
-    if (conflate) return false;
-    const full =
-      (receiveHighWaterMark !== 0 && this.inbound.length >= receiveHighWaterMark) ||
-      (receiveHighWaterBytes !== 0 && this.inboundBytes >= receiveHighWaterBytes);
+    if (this.#conflate) return false;
+    const full = this.inbound.length >= this.#receiveMax || this.inboundBytes >= this.#receiveBytesMax;
     if (full) this.#stopped = true;
     return full;
   }
 
   /** Queues a message received; `announce` follows when no more is at hand. */
   deliver(message: Message): void {
-    if (this.#bounds.conflate) {
+    if (this.#conflate) {
       this.inbound.clear();
       this.inboundBytes = 0;
     }
@@ -158,10 +161,7 @@ export class Pipe {
     this.outboundCount -= count;
     this.outboundBytes -= bytes;
     if (!this.#refused) return;
-    const { sendHighWaterMark, sendHighWaterBytes } = this.#bounds;
-    const low =
-      (sendHighWaterMark === 0 || this.outboundCount <= this.#sendLowWaterMark) &&
-      (sendHighWaterBytes === 0 || this.outboundBytes <= sendHighWaterBytes / 2);
+    const low = this.outboundCount <= this.#sendLow && this.outboundBytes <= this.#sendBytesMax / 2;
     if (!low) return;
     this.#refused = false;
     this.#owner.pipeWritable(this);
@@ -176,11 +176,7 @@ export class Pipe {
   }
 
   #isLow(): boolean {
-    const { receiveHighWaterMark, receiveHighWaterBytes } = this.#bounds;
-    return (
-      (receiveHighWaterMark === 0 || this.inbound.length <= this.#receiveLowWaterMark) &&
-      (receiveHighWaterBytes === 0 || this.inboundBytes <= receiveHighWaterBytes / 2)
-    );
+    return this.inbound.length <= this.#receiveLow && this.inboundBytes <= this.#receiveBytesMax / 2;
   }
 }
 
