@@ -13,6 +13,16 @@ import { decodeProperties, encodeProperties, type OwnProperties, type Properties
 /** 255 octets: the length octet before a name or password allows no more. */
 export const PLAIN_TEXT_BYTES_MAX = 255;
 
+/**
+ * What libzmq's PLAIN server sends for ERROR (4.3.4 and 4.3.5): C reads "\\x5ERROR" as the octet 5E and "RROR". Its client knows no
+ * other spelling either, and takes a right one for an unexpected command; this side sends what the RFC says.
+ */
+const MISSPELT_ERROR = Buffer.from("^RROR");
+
+function isMisspeltError(command: Uint8Array): boolean {
+  return MISSPELT_ERROR.equals(command.subarray(0, MISSPELT_ERROR.length));
+}
+
 type ClientState = "hello" | "welcome" | "ready" | "done";
 
 export class PlainClient implements Mechanism {
@@ -43,6 +53,7 @@ export class PlainClient implements Mechanism {
   }
 
   receive(command: Uint8Array): void {
+    if (isMisspeltError(command)) throw new HandshakeRefused(decodeErrorReason(command.subarray(MISSPELT_ERROR.length)));
     const { name, data } = decodeCommand(command);
     if (name === "ERROR") throw new HandshakeRefused(decodeErrorReason(data));
     if (this.#state === "welcome" && name === "WELCOME") {
