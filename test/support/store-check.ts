@@ -1,0 +1,92 @@
+/** Checks every invariant of a store's memory: what each chunk is, and that index, queues and counters say the same of it. */
+import assert from "node:assert/strict";
+import * as I from "../../src/cache/item.ts";
+import { GLOBAL } from "../../src/cache/memory.ts";
+import { isMark } from "../../src/cache/queues.ts";
+import type { Store } from "../../src/cache/store.ts";
+
+/** @param held items that uploads hold, unlinked */
+export function checkStore(store: Store, held: ReadonlySet<number> = new Set()): void {
+  const { memory, items } = store;
+  const linked = linkedInQueues(store);
+  const found = foundInIndex(store);
+  assert.deepEqual([...found].sort(byNumber), [...linked].sort(byNumber), "index and queues hold the same items");
+  assert.equal(memory.globals[GLOBAL.currItems], linked.size, "curr_items counts the linked items");
+  let bytes = 0;
+  for (const item of linked) bytes += items.countedBytes(item);
+  assert.equal(memory.globals[GLOBAL.currBytes], bytes, "bytes counts the linked items");
+  checkChunks(store, new Set([...linked, ...held]));
+}
+
+function linkedInQueues({ memory, items }: Store): Set<number> {
+  const { words } = items;
+  const linked = new Set<number>();
+  for (let queue = 0; queue < 256; queue += 1) {
+    let count = 0;
+    let bytes = 0;
+    let previous = 0;
+    for (let item = memory.heads[queue]!; item !== 0; item = words[item * 2 + I.NEXT]!) {
+      assert.equal(words[item * 2 + I.PREV], previous, "a queue's links agree in both directions");
+      previous = item;
+      if (isMark(item)) continue;
+      const meta = words[item * 2 + I.META]!;
+      assert.equal((meta >>> I.CLASS_SHIFT) & 0xff, queue, "an item names the queue it is in");
+      assert.notEqual(meta & I.LINKED, 0, "an item in a queue is linked");
+      assert.ok(!linked.has(item), "an item is in one queue only");
+      linked.add(item);
+      count += 1;
+      bytes += items.countedBytes(item);
+    }
+    assert.equal(memory.tails[queue], previous, "a queue's tail is its last item");
+    assert.equal(memory.sizes[queue], count, "a queue's size counts its items");
+    assert.equal(memory.sizesBytes[queue], bytes, "a queue's bytes count its items");
+  }
+  return linked;
+}
+
+function foundInIndex({ items }: Store): Set<number> {
+  const found = new Set<number>();
+  for (let bucket = 0; bucket < items.index.bucketCount; bucket += 1) {
+    for (let item = items.index.first(bucket); item !== 0; item = items.words[item * 2 + I.CHAIN]!) {
+      const key = Buffer.from(items.keyOf(item));
+      const hash = items.index.hash(key, 0, key.length);
+      assert.equal(items.words[item * 2 + I.HASH], hash >>> 0, "an item keeps its key's hash");
+      assert.equal(items.index.find(key, 0, key.length, hash), item, "an item is found by its key");
+      found.add(item);
+    }
+  }
+  return found;
+}
+
+function checkChunks({ memory, items }: Store, owners: ReadonlySet<number>): void {
+  const { words, slabs } = items;
+  const owned = new Set<number>(owners);
+  for (const item of owners) {
+    if ((words[item * 2 + I.META]! & I.CHUNKED) === 0) continue;
+    for (let chunk = words[items.chunkPlace(item)]!; chunk !== 0; chunk = words[chunk * 2 + I.NEXT]!) {
+      assert.equal(words[chunk * 2 + I.CHUNK_HEAD], item, "a chunk knows its item");
+      owned.add(chunk);
+    }
+  }
+  for (let slabClass = 1; slabClass <= slabs.largest; slabClass += 1) {
+    const free = new Set<number>();
+    for (let chunk = memory.classFree[slabClass]!; chunk !== 0; chunk = words[chunk * 2 + I.NEXT]!) free.add(chunk);
+    assert.equal(free.size, memory.classFreeCount[slabClass], "the free count counts the free list");
+    let pages = 0;
+    for (let page = memory.classFirstPage[slabClass]!; page !== 0; page = memory.pageNext[page]!) {
+      pages += 1;
+      const step = memory.classBytes[slabClass]! / 8;
+      for (let position = 0; position < memory.classPerPage[slabClass]!; position += 1) {
+        const chunk = slabs.pageStart(page) + position * step;
+        assert.ok(free.delete(chunk) !== owned.delete(chunk), `chunk ${chunk} of class ${slabClass} is either free or owned`);
+      }
+    }
+    assert.equal(free.size, 0, "free chunks lie in the class's pages");
+    assert.equal(pages, memory.classPages[slabClass], "the page count counts the pages");
+  }
+  assert.equal(owned.size, 0, "every item lies in a page of its class");
+}
+
+function byNumber(a: number, b: number): number {
+  return a - b;
+}
