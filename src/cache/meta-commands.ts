@@ -1,9 +1,9 @@
 /**
- * ○ The meta protocol: mg, ms, md, ma, me. Replies are built in the order in which the flags were given, as memcached does; Z, X
+ * ○ The meta protocol: mg, ms, md, me (ma is in meta-arithmetic.ts). Replies are built in the order in which the flags were given, as memcached does; Z, X
  * and W come last. `ms` has two halves, before and after its value; what the second needs of the first is kept here.
  */
-import { Buffer } from "node:buffer";
-import { decodeKey, encodeKey } from "../memcache/base64.ts";
+import type { Buffer } from "node:buffer";
+import { decodeKey } from "../memcache/base64.ts";
 import { MetaFlags } from "../memcache/meta-flags.ts";
 import type { U64 } from "../memcache/numbers.ts";
 import type { ReplyBuffer } from "../memcache/reply-buffer.ts";
@@ -12,20 +12,10 @@ import { type ValueWriter, copyValue } from "./chunks.ts";
 import { BY_CLASS, COUNT } from "./counters.ts";
 import * as I from "./item.ts";
 import { KEY_BYTES_MAX } from "./limits.ts";
+import { MetaReply, STATUS } from "./meta-reply.ts";
 import { R } from "./replies.ts";
 import type { Engine } from "./session.ts";
-import { CR_LF, DELTA, MODE, RESULT, type Store } from "./store.ts";
-
-const SPACE = 0x20;
-const code = (word: string): Buffer => Buffer.from(word, "latin1");
-const HD = code("HD");
-const VA = code("VA ");
-const EN = code("EN");
-const EX = code("EX");
-const NF = code("NF");
-const NS = code("NS");
-const NEVER = code("-1");
-const BINARY_MARK = code(" b");
+import { CR_LF, MODE, RESULT, type Store } from "./store.ts";
 
 /** Shared by all connections of a thread: read and used within one command. */
 const flags = new MetaFlags();
@@ -43,11 +33,13 @@ interface PendingSet {
 export class MetaCommands {
   readonly #store: Store;
   readonly #out: ReplyBuffer;
+  readonly #reply: MetaReply;
   #pending: PendingSet | undefined;
 
   constructor({ store, out }: Engine) {
     this.#store = store;
     this.#out = out;
+    this.#reply = new MetaReply(store, out, flags);
   }
 
   /** True while the value of an `ms` is arriving. */
@@ -79,7 +71,7 @@ export class MetaCommands {
     if (item === 0) {
       counters.add(COUNT.getCommands);
       counters.add(COUNT.getMisses);
-      if (!flags.quiet) this.#shortReply(EN, tokens);
+      if (!flags.quiet) this.#reply.shortReply(STATUS.en, tokens);
       return;
     }
     const touched = this.#hitReply(tokens, item, created);
@@ -117,10 +109,10 @@ export class MetaCommands {
     const withValue = flags.value && !same;
     const length = words[at + I.LENGTH]!;
     if (withValue) {
-      out.put(VA);
+      out.put(STATUS.va);
       out.number(length - 2);
     } else {
-      out.put(HD);
+      out.put(STATUS.hd);
     }
     let won = false;
     let touched = false;
@@ -139,37 +131,37 @@ export class MetaCommands {
           won ||= this.#recacheWon(item, created);
           break;
         case 0x73: // s
-          this.#flag(0x73);
+          this.#reply.flag(0x73);
           out.number(length - 2);
           break;
         case 0x74: // t
-          this.#ttl(item);
+          this.#reply.ttl(item);
           break;
         case 0x63: // c
-          this.#flag(0x63);
+          this.#reply.flag(0x63);
           out.u64(words[at + I.CAS_HIGH]!, words[at + I.CAS_LOW]!);
           break;
         case 0x66: // f
-          this.#flag(0x66);
+          this.#reply.flag(0x66);
           out.number(words[at + I.CLIENT_FLAGS]!);
           break;
         case 0x6c: // l
-          this.#flag(0x6c);
+          this.#reply.flag(0x6c);
           out.number(store.now - words[at + I.TIME]!);
           break;
         case 0x68: // h
-          this.#flag(0x68);
+          this.#reply.flag(0x68);
           out.number((words[at + I.META]! & I.FETCHED) === 0 ? 0 : 1);
           break;
         case 0x4f: // O
-          this.#opaque(tokens, token);
+          this.#reply.opaque(tokens, token);
           break;
         case 0x6b: // k
-          this.#keyOf(item);
+          this.#reply.keyOf(item);
           break;
       }
     }
-    this.#leaseFlags(item, won);
+    this.#reply.leaseFlags(item, won);
     out.put(CR_LF);
     if (withValue) copyValue(store.items, item, length, out);
     return touched;
@@ -180,22 +172,6 @@ export class MetaCommands {
     const expiry = words[item * 2 + I.EXPIRY]!;
     if (created || expiry === 0 || (words[item * 2 + I.META]! & I.TOKEN_SENT) !== 0) return false;
     return expiry < this.#store.expiry(flags.recache!);
-  }
-
-  /** Z: someone else recomputes; X: stale; W: you recompute. */
-  #leaseFlags(item: number, wonBefore: boolean): void {
-    const { words } = this.#store.items;
-    const meta = words[item * 2 + I.META]!;
-    const sent = (meta & I.TOKEN_SENT) !== 0;
-    let won = wonBefore;
-    if (sent) this.#flag(0x5a);
-    if ((meta & I.STALE) !== 0) {
-      this.#flag(0x58);
-      if (!sent) won = true;
-    }
-    if (!won) return;
-    this.#flag(0x57);
-    words[item * 2 + I.META] = meta | I.TOKEN_SENT;
   }
 
   /**
@@ -213,7 +189,7 @@ export class MetaCommands {
     if (!this.#read(tokens, 3)) return length;
     const mode = setMode();
     if (mode < 0) {
-      this.#error("CLIENT_ERROR invalid mode for ms M token");
+      this.#reply.error("CLIENT_ERROR invalid mode for ms M token");
       return length;
     }
     const store = this.#store;
@@ -254,17 +230,17 @@ export class MetaCommands {
     const result = store.store(item, pending.mode, hash, pending.cas, pending.allowStale);
     if (result === RESULT.stored && pending.quiet) return;
     const out = this.#out;
-    out.put(result === RESULT.stored ? HD : result === RESULT.exists ? EX : result === RESULT.notFound ? NF : NS);
+    out.put(statusOf(result));
     const { stored } = store;
     const now = result === RESULT.stored ? stored : 0;
     for (const flag of pending.asked) {
-      if (flag === "k") this.#keyOf(item);
+      if (flag === "k") this.#reply.keyOf(item);
       else if (flag === "c") {
-        this.#flag(0x63);
+        this.#reply.flag(0x63);
         if (now === 0) out.number(0);
         else out.u64(words[now * 2 + I.CAS_HIGH]!, words[now * 2 + I.CAS_LOW]!);
       } else if (flag === "s") {
-        this.#flag(0x73);
+        this.#reply.flag(0x73);
         out.number(words[(now === 0 ? item : now) * 2 + I.LENGTH]! - 2);
       } else {
         out.text(` ${flag}`);
@@ -283,13 +259,13 @@ export class MetaCommands {
     let item = store.find(flags.key, flags.keyStart, flags.keyBytes, hash);
     if (item === 0) {
       counters.add(COUNT.deleteMisses);
-      this.#shortReply(NF, tokens);
+      this.#reply.shortReply(STATUS.nf, tokens);
       return;
     }
     const at = item * 2;
     if (flags.hasCas && (words[at + I.CAS_LOW] !== flags.cas.low || words[at + I.CAS_HIGH] !== flags.cas.high)) {
       counters.add(COUNT.deleteMisses);
-      this.#shortReply(EX, tokens);
+      this.#reply.shortReply(STATUS.ex, tokens);
       return;
     }
     if (flags.removeValue) {
@@ -309,7 +285,7 @@ export class MetaCommands {
       store.logDelete(item, "md");
       if (!flags.removeValue) items.unlink(item);
     }
-    if (!flags.quiet) this.#shortReply(HD, tokens);
+    if (!flags.quiet) this.#reply.shortReply(STATUS.hd, tokens);
   }
 
   /** Puts an empty item in an item's place, for `x`; 0 without memory. */
@@ -329,114 +305,6 @@ export class MetaCommands {
     store.store(item, MODE.set, hash, cas);
     items.release(item);
     return item;
-  }
-
-  /** `ma` */
-  arithmetic(tokens: Tokens): void {
-    if (tokens.count < 2) {
-      this.#out.put(R.badFormat);
-      return;
-    }
-    if (flags.read(tokens, 2) !== undefined) {
-      this.#error("CLIENT_ERROR invalid or duplicate flag");
-      return;
-    }
-    const increment = deltaMode();
-    if (increment === undefined) {
-      this.#error("CLIENT_ERROR invalid mode for ma M token");
-      return;
-    }
-    const store = this.#store;
-    const hash = store.hash(flags.key, flags.keyStart, flags.keyBytes);
-    const wanted = { increment, by: flags.delta, cas: flags.cas, hash };
-    switch (store.delta(flags.key, flags.keyStart, flags.keyBytes, wanted)) {
-      case DELTA.done:
-        if (flags.hasCasIn) store.setCas(store.stored, flags.casIn.high, flags.casIn.low);
-        this.#numberReply(tokens, false);
-        return;
-      case DELTA.nonNumeric:
-        this.#out.put(R.nonNumeric);
-        return;
-      case DELTA.noMemory:
-        this.#out.put(R.noMemory);
-        return;
-      case DELTA.casMismatch:
-        this.#shortReply(EX, tokens);
-        return;
-      default:
-        this.#numberMissing(tokens, increment, hash);
-    }
-  }
-
-  #numberMissing(tokens: Tokens, increment: boolean, hash: number): void {
-    const store = this.#store;
-    if (flags.vivify === undefined) {
-      store.counters.add(increment ? COUNT.incrMisses : COUNT.decrMisses);
-      this.#shortReply(NF, tokens);
-      return;
-    }
-    const { items } = store;
-    store.number.high = flags.initial.high;
-    store.number.low = flags.initial.low;
-    const digits = store.numberDigits();
-    const wanted = { clientFlags: 0, expiry: 0, length: digits.length + 2 };
-    const item = items.allocate(flags.key, flags.keyStart, flags.keyBytes, wanted);
-    if (item === 0) {
-      this.#error("SERVER_ERROR Out of memory allocating new item");
-      return;
-    }
-    const start = items.valueStart(item);
-    items.bytes.write(digits, start, "latin1");
-    items.bytes.set(CR_LF, start + digits.length);
-    if (flags.binary) items.words[item * 2 + I.META]! |= I.BINARY_KEY;
-    store.store(item, MODE.add, hash, flags.hasCasIn ? flags.casIn : undefined);
-    items.release(item);
-    this.#numberReply(tokens, true);
-  }
-
-  /** The reply of an `ma` that worked, after applying T or N. */
-  #numberReply(tokens: Tokens, created: boolean): void {
-    const out = this.#out;
-    const store = this.#store;
-    const { words } = store.items;
-    const item = store.stored;
-    const digits = store.numberDigits();
-    const start = out.length;
-    if (flags.value) {
-      out.put(VA);
-      out.number(digits.length);
-    } else {
-      out.put(HD);
-    }
-    for (let token = 2; token < tokens.count; token += 1) {
-      switch (tokens.bytes[tokens.starts[token]!]!) {
-        case 0x63: // c
-          this.#flag(0x63);
-          out.u64(words[item * 2 + I.CAS_HIGH]!, words[item * 2 + I.CAS_LOW]!);
-          break;
-        case 0x74: // t
-          this.#ttl(item);
-          break;
-        case 0x54: // T
-          words[item * 2 + I.EXPIRY] = store.expiry(flags.ttl!);
-          break;
-        case 0x4e: // N
-          if (created) words[item * 2 + I.EXPIRY] = store.expiry(flags.vivify!);
-          break;
-        case 0x4f: // O
-          this.#opaque(tokens, token);
-          break;
-        case 0x6b: // k
-          this.#askedKey();
-          break;
-      }
-    }
-    if (flags.value) {
-      out.put(CR_LF);
-      out.text(digits);
-    }
-    out.put(CR_LF);
-    if (flags.quiet) out.length = start;
   }
 
   /** `me` */
@@ -463,7 +331,7 @@ export class MetaCommands {
     const item = store.find(key, start, length, store.hash(key, start, length));
     const out = this.#out;
     if (item === 0) {
-      out.put(EN);
+      out.put(STATUS.en);
       out.put(CR_LF);
       return;
     }
@@ -472,7 +340,7 @@ export class MetaCommands {
     const meta = words[at + I.META]!;
     const expiry = words[at + I.EXPIRY]!;
     out.text("ME ");
-    this.#itemKey(item);
+    this.#reply.itemKey(item);
     out.text(` exp=${expiry === 0 ? -1 : expiry - store.now} la=${store.now - words[at + I.TIME]!} cas=`);
     out.u64(words[at + I.CAS_HIGH]!, words[at + I.CAS_LOW]!);
     const fetched = (meta & I.FETCHED) === 0 ? "no" : "yes";
@@ -483,68 +351,8 @@ export class MetaCommands {
   #read(tokens: Tokens, first: number): boolean {
     const error = tokens.count < 2 ? "CLIENT_ERROR bad command line format" : flags.read(tokens, first);
     if (error === undefined) return true;
-    this.#error(error);
+    this.#reply.error(error);
     return false;
-  }
-
-  #error(line: string): void {
-    this.#out.text(`${line}\r\n`);
-  }
-
-  /** A status with only the opaque and the key to echo. */
-  #shortReply(status: Buffer, tokens: Tokens): void {
-    const out = this.#out;
-    out.put(status);
-    for (let token = 2; token < tokens.count; token += 1) {
-      const letter = tokens.bytes[tokens.starts[token]!];
-      if (letter === 0x4f) this.#opaque(tokens, token);
-      else if (letter === 0x6b) this.#askedKey();
-    }
-    out.put(CR_LF);
-  }
-
-  #flag(letter: number): void {
-    this.#out.byte(SPACE);
-    this.#out.byte(letter);
-  }
-
-  #ttl(item: number): void {
-    this.#flag(0x74);
-    const expiry = this.#store.items.words[item * 2 + I.EXPIRY]!;
-    if (expiry === 0) this.#out.put(NEVER);
-    else this.#out.number((expiry - this.#store.now) >>> 0);
-  }
-
-  #opaque(tokens: Tokens, token: number): void {
-    this.#out.byte(SPACE);
-    this.#out.copy(tokens.bytes, tokens.starts[token]!, tokens.lengthOf(token));
-  }
-
-  /** `k` with the item's key, in base64 when it came so. */
-  #keyOf(item: number): void {
-    this.#flag(0x6b);
-    this.#itemKey(item);
-    if ((this.#store.items.words[item * 2 + I.META]! & I.BINARY_KEY) !== 0) this.#out.put(BINARY_MARK);
-  }
-
-  #itemKey(item: number): void {
-    const { words, bytes } = this.#store.items;
-    const meta = words[item * 2 + I.META]!;
-    const start = item * 8 + I.HEADER_BYTES;
-    const length = meta >>> I.KEY_SHIFT;
-    if ((meta & I.BINARY_KEY) === 0) this.#out.copy(bytes, start, length);
-    else this.#out.text(encodeKey(bytes, start, start + length));
-  }
-
-  /** `k` with the key of the request. */
-  #askedKey(): void {
-    this.#flag(0x6b);
-    if (!flags.binary) {
-      this.#out.copy(flags.key, flags.keyStart, flags.keyBytes);
-      return;
-    }
-    this.#out.text(encodeKey(flags.key as Buffer, 0, flags.keyBytes));
-    this.#out.put(BINARY_MARK);
   }
 }
 
@@ -572,19 +380,10 @@ function setMode(): number {
   return flags.hasCas ? MODE.cas : mode;
 }
 
-/** `ma`'s direction from M: true up, false down, undefined when M is neither. */
-function deltaMode(): boolean | undefined {
-  switch (flags.mode) {
-    case 0:
-    case 0x49: // I
-    case 0x2b: // +
-      return true;
-    case 0x44: // D
-    case 0x2d: // -
-      return false;
-    default:
-      return undefined;
-  }
+function statusOf(result: number): Buffer {
+  if (result === RESULT.stored) return STATUS.hd;
+  if (result === RESULT.exists) return STATUS.ex;
+  return result === RESULT.notFound ? STATUS.nf : STATUS.ns;
 }
 
 function askedOf(tokens: Tokens): string[] {

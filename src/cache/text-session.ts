@@ -14,6 +14,7 @@ import { COUNT, BY_CLASS } from "./counters.ts";
 import * as I from "./item.ts";
 import { GET_LINE_BYTES_MAX, KEY_BYTES_MAX, LINE_BYTES_MAX, OUTPUT_BYTES_MAX } from "./limits.ts";
 import { KeyBatch } from "./key-batch.ts";
+import { MetaArithmetic } from "./meta-arithmetic.ts";
 import { MetaCommands } from "./meta-commands.ts";
 import { R } from "./replies.ts";
 import type { EndReason, Engine, Session } from "./session.ts";
@@ -42,6 +43,7 @@ export class TextSession implements Session {
   readonly #writer: ValueWriter;
   readonly #admin: Admin;
   readonly #meta: MetaCommands;
+  readonly #metaArithmetic: MetaArithmetic;
   #state: State = "command";
   /** True while a rare command is executed, for those that look at connections. */
   #executing = false;
@@ -68,6 +70,7 @@ export class TextSession implements Session {
     this.#writer = new ValueWriter(engine.store.items);
     this.#admin = new Admin(engine, this);
     this.#meta = new MetaCommands(engine);
+    this.#metaArithmetic = new MetaArithmetic(engine);
   }
 
   get state(): string {
@@ -213,7 +216,7 @@ export class TextSession implements Session {
         this.#meta.delete(tokens);
         break;
       case VERB.ma:
-        this.#meta.arithmetic(tokens);
+        this.#metaArithmetic.execute(tokens);
         break;
       case VERB.me:
         this.#meta.debug(tokens);

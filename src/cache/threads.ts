@@ -24,7 +24,7 @@ export type FromThread =
 export type ToThread = "close" | "reload";
 
 /** The compiled file beside this one once compiled, its source beside the source. */
-const FILE = new URL(import.meta.url.endsWith(".ts") ? "./thread-main.ts" : "./thread-main.js", import.meta.url);
+const FILE = new URL(import.meta.url.endsWith(".ts") ? "./serving-thread.ts" : "./serving-thread.js", import.meta.url);
 
 export class ServingThread {
   readonly #worker: Worker;
