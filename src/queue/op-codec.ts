@@ -4,7 +4,7 @@
  */
 import { assert } from "../core/assert.ts";
 import { ByteWriter } from "../core/byte-writer.ts";
-import type { StoreOp } from "./store.ts";
+import type { StoredTask, StoreOp } from "./store.ts";
 
 const KINDS = ["add", "state", "end", "remove", "note", "set", "unset"] as const;
 const [ADD, STATE, END, REMOVE, NOTE, SET, UNSET] = [0, 1, 2, 3, 4, 5, 6];
@@ -80,6 +80,40 @@ export function* decodeOps(bytes: Uint8Array): IterableIterator<StoreOp> {
     else if (kind === "note") yield { kind, id: number(), note: text() };
     else yield { kind: "set", name: text(), value: kind === "set" ? text() : undefined };
   }
+}
+
+/** A portion of tasks as one buffer: for each id f64, then head and state as blobs. */
+export class PortionWriter {
+  readonly #writer = new ByteWriter(PORTION_BYTES);
+  count = 0;
+
+  add(id: number, head: Uint8Array, state: Uint8Array): void {
+    f64(this.#writer, id);
+    blob(this.#writer, head);
+    blob(this.#writer, state);
+    this.count += 1;
+  }
+
+  take(): Uint8Array {
+    return this.#writer.take();
+  }
+}
+
+/** 512 KiB: 4096 tasks of about 120 bytes. */
+const PORTION_BYTES = 512 * 1024;
+
+/** The tasks of a portion; heads and states are views into it. */
+export function decodePortion(bytes: Uint8Array): StoredTask[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const tasks: StoredTask[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const headAt = at + 12;
+    const headEnd = headAt + view.getUint32(at + 8);
+    const stateEnd = headEnd + 4 + view.getUint32(headEnd);
+    tasks.push({ id: view.getFloat64(at), head: bytes.subarray(headAt, headEnd), state: bytes.subarray(headEnd + 4, stateEnd) });
+    at = stateEnd;
+  }
+  return tasks;
 }
 
 function f64(writer: ByteWriter, value: number): void {

@@ -2,7 +2,7 @@
  * ○ A task on disk, beside its body. Two records: the head, written once with the submission, and the state, written anew at
  * each change, so that a change costs 40 bytes. All numbers big-endian.
  */
-import { ByteWriter } from "../core/byte-writer.ts";
+import { Buffer } from "node:buffer";
 import { ProtocolError } from "../core/errors.ts";
 import { stateCode, stateOf, type TaskState } from "./life-cycle.ts";
 import { type Profile, PROFILE_DEFAULT } from "./profile.ts";
@@ -35,12 +35,10 @@ const STATE_BYTES = 32;
 const HAS_PROFILE = 1;
 const HAS_AFTER = 2;
 
-const encoder = new TextEncoder();
 const decoder = new TextDecoder();
-const writer = new ByteWriter(4096);
-
-/** Texts of the last head written: tasks of one queue come in rows, and encoding a name costs more than comparing it. */
-const written = { queue: "", queueBytes: encoder.encode("") };
+/** Where states are laid out before they are copied out: a small array of its own is cheaper than a view made for each. */
+const stateBytes = new Uint8Array(STATE_BYTES);
+const stateView = new DataView(stateBytes.buffer);
 
 /** ```
  * version u8 | parts u8 (1 profile, 2 after) | priority u8 | created f64 | expires f64
@@ -48,23 +46,62 @@ const written = { queue: "", queueBytes: encoder.encode("") };
  * ``` */
 export function encodeHead(head: TaskHead): Uint8Array {
   const custom = head.profile !== PROFILE_DEFAULT;
-  writer.u8(HEAD_VERSION).u8((custom ? HAS_PROFILE : 0) | (head.after.length > 0 ? HAS_AFTER : 0));
-  writer.u8(head.priority);
-  f64(head.createdMs);
-  f64(head.expiresMs);
-  if (head.queue !== written.queue) Object.assign(written, { queue: head.queue, queueBytes: encoder.encode(head.queue) });
-  writer.u8(written.queueBytes.length).bytes(written.queueBytes);
-  text(head.group);
-  text(head.key);
+  const out = new HeadWriter(HEAD_BYTES_FIXED + head.after.length * 8);
+  out.u8(HEAD_VERSION);
+  out.u8((custom ? HAS_PROFILE : 0) | (head.after.length > 0 ? HAS_AFTER : 0));
+  out.u8(head.priority);
+  out.f64(head.createdMs);
+  out.f64(head.expiresMs);
+  out.text(head.queue);
+  out.text(head.group);
+  out.text(head.key);
   if (custom) {
     const { attempts, backoffMs, backoffMaxMs, timeoutMs, keepMs } = head.profile;
-    for (const value of [attempts, backoffMs, backoffMaxMs, timeoutMs, keepMs]) f64(value);
+    for (const value of [attempts, backoffMs, backoffMaxMs, timeoutMs, keepMs]) out.f64(value);
   }
   if (head.after.length > 0) {
-    writer.u16(head.after.length);
-    for (const id of head.after) f64(id);
+    out.u16(head.after.length);
+    for (const id of head.after) out.f64(id);
   }
-  return writer.take();
+  return out.taken();
+}
+
+/** 1 KiB: three names of 255 bytes and all numbers of a head fit. */
+const HEAD_BYTES_FIXED = 1024;
+let headBuffer = Buffer.allocUnsafeSlow(HEAD_BYTES_FIXED);
+
+/** Writes into one buffer that is kept, and copies out what was written: a head has about fifty bytes, and there is one a task. */
+class HeadWriter {
+  readonly #bytes: Buffer;
+  #at = 0;
+
+  constructor(bytesMax: number) {
+    if (headBuffer.length < bytesMax) headBuffer = Buffer.allocUnsafeSlow(bytesMax);
+    this.#bytes = headBuffer;
+  }
+
+  u8(value: number): void {
+    this.#bytes[this.#at] = value;
+    this.#at += 1;
+  }
+
+  u16(value: number): void {
+    this.#at = this.#bytes.writeUInt16BE(value, this.#at);
+  }
+
+  f64(value: number): void {
+    this.#at = this.#bytes.writeDoubleBE(value, this.#at);
+  }
+
+  text(value: string): void {
+    const length = value === "" ? 0 : this.#bytes.write(value, this.#at + 1);
+    this.#bytes[this.#at] = length;
+    this.#at += 1 + length;
+  }
+
+  taken(): Uint8Array {
+    return Uint8Array.prototype.slice.call(this.#bytes, 0, this.#at);
+  }
 }
 
 /** @throws ProtocolError QUEUE_STORE_CORRUPT when the bytes are no head that this version wrote */
@@ -95,8 +132,7 @@ export function decodeHead(bytes: Uint8Array): TaskHead {
 
 /** `version u8 | state u8 | flags u8 | lost u8 | at f64 | token f64 | attempts u16 | reserved u16 | body bytes u32 | result bytes u32` */
 export function encodeState(record: TaskRecord): Uint8Array {
-  const bytes = new Uint8Array(STATE_BYTES);
-  const view = new DataView(bytes.buffer);
+  const view = stateView;
   view.setUint8(0, STATE_VERSION);
   view.setUint8(1, stateCode(record.state));
   view.setUint8(2, record.flags);
@@ -106,7 +142,7 @@ export function encodeState(record: TaskRecord): Uint8Array {
   view.setUint16(20, record.attempts);
   view.setUint32(24, record.bodyBytes);
   view.setUint32(28, record.resultBytes);
-  return bytes;
+  return stateBytes.slice();
 }
 
 /** @throws ProtocolError QUEUE_STORE_CORRUPT */
@@ -125,23 +161,6 @@ export function decodeState(bytes: Uint8Array): TaskRecord {
     bodyBytes: view.getUint32(24),
     resultBytes: view.getUint32(28),
   };
-}
-
-const scratch = new DataView(new ArrayBuffer(8));
-const scratchBytes = new Uint8Array(scratch.buffer);
-
-function f64(value: number): void {
-  scratch.setFloat64(0, value);
-  writer.bytes(scratchBytes);
-}
-
-function text(value: string): void {
-  if (value === "") {
-    writer.u8(0);
-    return;
-  }
-  const bytes = encoder.encode(value);
-  writer.u8(bytes.length).bytes(bytes);
 }
 
 /** Texts of the last heads read: a million tasks of one queue share one string. */

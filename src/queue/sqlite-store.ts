@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { ErrorCode } from "../core/error-codes.ts";
 import { type HoldfastError, messageOf, OperationError, ProtocolError } from "../core/errors.ts";
-import { encodeOps } from "./op-codec.ts";
+import { decodePortion, encodeOps } from "./op-codec.ts";
 import type { Store, StoredTask, StoreOp, StoreOpening } from "./store.ts";
 import { checkLog } from "./wal-check.ts";
 
@@ -99,7 +99,7 @@ export class SqliteStore implements Store {
   async *tasks(): AsyncIterable<readonly StoredTask[]> {
     let next = this.#ask({ kind: "tasks" });
     for (;;) {
-      const portion = (await next) as readonly StoredTask[];
+      const portion = decodePortion((await next) as Uint8Array);
       if (portion.length === 0) return;
       // The thread reads the next portion while this one is taken in.
       next = this.#ask({ kind: "tasks" });

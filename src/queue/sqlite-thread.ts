@@ -8,9 +8,9 @@ import { parentPort, workerData } from "node:worker_threads";
 import { crc32 } from "node:zlib";
 import { HoldfastError, messageOf, OperationError, ProtocolError } from "../core/errors.ts";
 import { NOTES_MAX } from "./limits.ts";
-import { decodeOps } from "./op-codec.ts";
+import { decodeOps, PortionWriter } from "./op-codec.ts";
 import type { Fault, ThreadAnswer, ThreadData, ThreadRequest } from "./sqlite-store.ts";
-import type { StoredTask, StoreOp, StoreOpening } from "./store.ts";
+import type { StoreOp, StoreOpening } from "./store.ts";
 
 const { file, sync, intervalMs, faults } = workerData as ThreadData;
 
@@ -69,18 +69,18 @@ class Database {
   }
 
   /** The next portion of tasks; empty at the end. */
-  tasks(): readonly StoredTask[] {
+  tasks(): Uint8Array {
     this.#rows ??= this.#db.prepare("SELECT id, head, state, head_sum, state_sum FROM task ORDER BY id").iterate();
-    const portion: StoredTask[] = [];
-    while (portion.length < PORTION_TASKS) {
+    const portion = new PortionWriter();
+    while (portion.count < PORTION_TASKS) {
       const row = this.#rows.next();
       if (row.done) break;
       const { id, head, state, head_sum, state_sum } = row.value as unknown as TaskRow;
       if (crc32(head) !== head_sum || crc32(state) !== state_sum) throw corrupt(`task ${id} does not match its checksum`);
-      portion.push({ id, head, state });
+      portion.add(id, head, state);
     }
-    if (portion.length === 0) this.#rows = undefined;
-    return portion;
+    if (portion.count === 0) this.#rows = undefined;
+    return portion.take();
   }
 
   write(batch: Uint8Array): void {
@@ -312,7 +312,8 @@ function answer(request: ThreadRequest): unknown {
 
 parentPort!.on("message", (request: ThreadRequest) => {
   try {
-    post({ kind: "answer", value: answer(request) });
+    const value = answer(request);
+    post({ kind: "answer", value }, value instanceof Uint8Array ? [value.buffer as ArrayBuffer] : []);
   } catch (error) {
     const { code, message } = translate(error);
     post({ kind: "failure", code, message });

@@ -1,0 +1,130 @@
+/**
+ * What waiting tasks cost: memory a task, whether cycles get slower over a deep backlog, how long a start takes with it on disk.
+ *
+ *   node --conditions=holdfast-source bench/queue-memory.ts [--tasks 1000000] [--json]
+ *
+ * Wanted: under 300 bytes + body a waiting task, a start with a million tasks under 5 s, ten million neither slow nor fatal. The
+ * desk and its store run in this process, so that its memory is all there is.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { systemClock } from "../src/core/clock.ts";
+import { seeded } from "../src/core/random.ts";
+import type { Delivery } from "../src/queue/consumers.ts";
+import { Desk } from "../src/queue/desk.ts";
+import { SPEC_DEFAULT } from "../src/queue/profile.ts";
+import { SqliteStore } from "../src/queue/sqlite-store.ts";
+
+const BODY_BYTES = 100;
+/** Tasks of one submission, and cycles measured at each depth. */
+const BATCH = 1000;
+const CYCLES = 20_000;
+
+export interface MemoryFigures {
+  readonly tasks: number;
+  /** Resident memory a waiting task, beyond what the process had before; bodies that are cached are in it. */
+  readonly residentBytesPerTask: number;
+  readonly heapBytesPerTask: number;
+  readonly tableBytesPerTask: number;
+  readonly addsPerSecond: number;
+  /** Full cycles with nothing else waiting, and on top of the backlog. */
+  readonly cyclesPerSecondEmpty: number;
+  readonly cyclesPerSecondDeep: number;
+  readonly startMs: number;
+}
+
+async function open(folder: string): Promise<Desk> {
+  const desk = new Desk({ store: new SqliteStore({ folder }), clock: systemClock, random: seeded(1), bytesMax: 2 ** 42 });
+  await desk.open();
+  return desk;
+}
+
+async function add(desk: Desk, queue: string, count: number): Promise<void> {
+  const bodies = Array.from({ length: BATCH }, () => new Uint8Array(BODY_BYTES));
+  let flying: Promise<unknown>[] = [];
+  for (let added = 0; added < count; added += BATCH) {
+    const { promise, resolve, reject } = Promise.withResolvers();
+    desk.add({ queue, spec: SPEC_DEFAULT, bodies: bodies.slice(0, count - added) }, { added: resolve, refused: reject });
+    flying.push(promise);
+    if (flying.length < 8) continue;
+    await Promise.all(flying);
+    flying = [];
+  }
+  await Promise.all(flying);
+}
+
+/** Takes and finishes tasks of a queue, 256 at once. @returns a second */
+async function cycles(desk: Desk, queue: string, count: number): Promise<number> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const taken: Delivery[] = [];
+  let finished = 0;
+  const startMs = performance.now();
+  const finish = (): void => {
+    for (const delivery of taken.splice(0)) desk.finish(consumer, delivery, delivery.body, settled);
+    desk.flush();
+  };
+  const settled = (): void => {
+    finished += 1;
+    if (finished === count) resolve();
+  };
+  const consumer = desk.consume(queue, {
+    slots: 256,
+    port: {
+      task: (delivery) => {
+        if (taken.push(delivery) === 1) setImmediate(finish);
+      },
+      revoked: () => {},
+      recall: () => {},
+    },
+  });
+  desk.flush();
+  await promise;
+  const perSecond = (count * 1000) / (performance.now() - startMs);
+  desk.leave(consumer, { lost: false });
+  return perSecond;
+}
+
+export async function measureMemory(tasks: number): Promise<MemoryFigures> {
+  const folder = mkdtempSync(join(tmpdir(), "bench-queue-memory-"));
+  try {
+    const desk = await open(folder);
+    const cycleCount = Math.min(CYCLES, tasks / 2);
+    await add(desk, "warm", cycleCount);
+    const cyclesPerSecondEmpty = await cycles(desk, "warm", cycleCount);
+    const before = process.memoryUsage();
+    const tableBefore = desk.stats().tableBytes;
+    const startMs = performance.now();
+    await add(desk, "deep", tasks);
+    const addsPerSecond = (tasks * 1000) / (performance.now() - startMs);
+    const after = process.memoryUsage();
+    const tableBytesPerTask = (desk.stats().tableBytes - tableBefore) / tasks;
+    const cyclesPerSecondDeep = await cycles(desk, "deep", cycleCount);
+    await desk.close();
+    const startedMs = performance.now();
+    const again = await open(folder);
+    const started = performance.now() - startedMs;
+    await again.close();
+    return {
+      tasks,
+      residentBytesPerTask: (after.rss - before.rss) / tasks,
+      heapBytesPerTask: (after.heapUsed - before.heapUsed) / tasks,
+      tableBytesPerTask,
+      addsPerSecond,
+      cyclesPerSecondEmpty,
+      cyclesPerSecondDeep,
+      startMs: started,
+    };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({ options: { tasks: { type: "string", default: "1000000" }, json: { type: "boolean", default: false } } });
+  const figures = await measureMemory(Number(values.tasks));
+  if (values.json) console.log(JSON.stringify(figures));
+  else for (const [name, figure] of Object.entries(figures)) console.log(`${name.padEnd(24)}${Math.round(figure)}`);
+  process.exit(0);
+}
