@@ -122,7 +122,9 @@ export async function measureMemory(tasks: number): Promise<MemoryFigures> {
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({ options: { tasks: { type: "string", default: "1000000" }, json: { type: "boolean", default: false } } });
+  const { values } = parseArgs({
+    options: { tasks: { type: "string", default: "1000000" }, json: { type: "boolean", default: false } },
+  });
   const figures = await measureMemory(Number(values.tasks));
   if (values.json) console.log(JSON.stringify(figures));
   else for (const [name, figure] of Object.entries(figures)) console.log(`${name.padEnd(24)}${Math.round(figure)}`);

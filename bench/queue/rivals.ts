@@ -59,7 +59,12 @@ async function server(
 export const holdfast: Start = async () => {
   const { port, pid, stop } = await server("holdfast", (folder, at) => [
     ...HOLDFAST,
-    ...["queue", "serve", "--listen", `tcp://127.0.0.1:${at}`, "--data", folder],
+    "queue",
+    "serve",
+    "--listen",
+    `tcp://127.0.0.1:${at}`,
+    "--data",
+    folder,
   ]);
   const tasks = queue<Uint8Array, Uint8Array>("bench", { url: `tcp://127.0.0.1:${port}`, codec: bytesCodec });
   const running = worker(tasks, (body) => body, { concurrency: CONCURRENCY, signals: [] });
@@ -79,8 +84,12 @@ export function bullmq(appendfsync: "always" | "everysec"): Start {
   return async () => {
     const { port, pid, stop } = await server(`redis-${appendfsync}`, (folder, at) => [
       "redis-server",
-      ...["--port", `${at}`, "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--appendonly", "yes"],
-      ...["--appendfsync", appendfsync],
+      ..."--bind 127.0.0.1 --save  --appendonly yes --appendfsync".split(" "),
+      appendfsync,
+      "--port",
+      `${at}`,
+      "--dir",
+      folder,
     ]);
     const connection = { host: "127.0.0.1", port };
     const tasks = new BullQueue("bench", { connection });
@@ -112,7 +121,13 @@ export function beanstalkd(...sync: readonly string[]): Start {
   return async () => {
     const { port, pid, stop } = await server("beanstalkd", (folder, at) => [
       "beanstalkd",
-      ...["-l", "127.0.0.1", "-p", `${at}`, "-b", folder, ...sync],
+      "-l",
+      "127.0.0.1",
+      "-p",
+      `${at}`,
+      "-b",
+      folder,
+      ...sync,
     ]);
     const at = { host: "127.0.0.1", port };
     const clients: Jackd[] = [];
@@ -125,16 +140,16 @@ export function beanstalkd(...sync: readonly string[]): Start {
       return client;
     };
     const waiting = new Map<string, () => void>();
-    let open = true;
+    const state = { open: true };
     const loop = (client: Jackd, each: (payload: string) => Promise<unknown> | undefined): void => {
       const run = async (): Promise<void> => {
-        while (open) {
+        while (state.open) {
           const { id, payload } = await client.reserve();
           await each(payload.toString());
           await client.delete(id);
         }
       };
-      run().catch(() => (open = false));
+      run().catch(() => (state.open = false));
     };
     // One connection takes one job at a time: sixteen of them work, sixteen bring results, sixteen submit.
     const producers: Jackd[] = [];
@@ -165,7 +180,7 @@ export function beanstalkd(...sync: readonly string[]): Start {
       },
       serverPid: pid,
       async stop() {
-        open = false;
+        state.open = false;
         await stop();
         await Promise.allSettled(clients.map((client) => client.disconnect()));
       },

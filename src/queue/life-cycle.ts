@@ -53,11 +53,6 @@ export function isEnded(state: TaskState): boolean {
   return state === "done" || state === "dead" || state === "cancelled";
 }
 
-/** The state after an event, or undefined when the table forbids it. */
-export function next(state: TaskState, event: TaskEvent): TaskState | undefined {
-  return NEXT[state][event];
-}
-
 /** The state after an event that the caller knows to be legal. */
 export function mustNext(state: TaskState, event: TaskEvent): TaskState {
   const after = NEXT[state][event];

@@ -21,9 +21,6 @@ export const BODY_BYTES_MAX = 16 * 1024 ** 2;
 /** 16 MiB of submissions held for producers that chose to wait for room; beyond that even they are refused. */
 export const HELD_BYTES_MAX = 16 * 1024 ** 2;
 
-/** 8 MiB a connection of unfinished requests, so that one producer cannot take all the room that others wait for. */
-export const PEER_BYTES_MAX = 8 * 1024 ** 2;
-
 /** 255: one length octet on disk; a name is read by people. */
 export const NAME_BYTES_MAX = 255;
 
@@ -66,8 +63,7 @@ export const RESUME_MS = 5000;
 /** 20 ms: a lease is written down only when the task takes longer than that; a shorter one costs no write. */
 export const LEASE_WRITE_MS = 20;
 
-/** 5 s between heartbeats of our own workers; three missed mean gone. */
-export const HEARTBEAT_MS_DEFAULT = 5000;
+/** Three heartbeats missed mean gone: one may be late, two unlucky. */
 export const HEARTBEATS_MISSED_MAX = 3;
 
 /** 1 KiB of each attempt's error is kept, the last 20 of them: enough for message and the top of a stack. */

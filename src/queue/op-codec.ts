@@ -82,16 +82,15 @@ export function* decodeOps(bytes: Uint8Array): IterableIterator<StoreOp> {
   }
 }
 
-/** A portion of tasks as one buffer: for each id f64, then head and state as blobs. */
+/** A portion of tasks as one buffer: for each id f64, checksums u32 of head and state, and both as blobs. */
 export class PortionWriter {
   readonly #writer = new ByteWriter(PORTION_BYTES);
-  count = 0;
 
-  add(id: number, head: Uint8Array, state: Uint8Array): void {
+  add({ id, head, state }: StoredTask, headSum: number, stateSum: number): void {
     f64(this.#writer, id);
+    this.#writer.u32(headSum).u32(stateSum);
     blob(this.#writer, head);
     blob(this.#writer, state);
-    this.count += 1;
   }
 
   take(): Uint8Array {
@@ -102,15 +101,20 @@ export class PortionWriter {
 /** 512 KiB: 4096 tasks of about 120 bytes. */
 const PORTION_BYTES = 512 * 1024;
 
-/** The tasks of a portion; heads and states are views into it. */
-export function decodePortion(bytes: Uint8Array): StoredTask[] {
+/** The tasks of a portion; heads and states are views into it. `check` is told each blob and the checksum that it should have. */
+export function decodePortion(bytes: Uint8Array, check: (blob: Uint8Array, sum: number, id: number) => void): StoredTask[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const tasks: StoredTask[] = [];
-  for (let at = 0; at < bytes.length; ) {
-    const headAt = at + 12;
-    const headEnd = headAt + view.getUint32(at + 8);
+  for (let at = 0; at < bytes.length;) {
+    const headAt = at + 20;
+    const headEnd = headAt + view.getUint32(at + 16);
     const stateEnd = headEnd + 4 + view.getUint32(headEnd);
-    tasks.push({ id: view.getFloat64(at), head: bytes.subarray(headAt, headEnd), state: bytes.subarray(headEnd + 4, stateEnd) });
+    const id = view.getFloat64(at);
+    const head = bytes.subarray(headAt, headEnd);
+    const state = bytes.subarray(headEnd + 4, stateEnd);
+    check(head, view.getUint32(at + 8), id);
+    check(state, view.getUint32(at + 12), id);
+    tasks.push({ id, head, state });
     at = stateEnd;
   }
   return tasks;

@@ -6,6 +6,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
+import { crc32 } from "node:zlib";
 import type { ErrorCode } from "../core/error-codes.ts";
 import { type HoldfastError, messageOf, OperationError, ProtocolError } from "../core/errors.ts";
 import { decodePortion, encodeOps } from "./op-codec.ts";
@@ -57,6 +58,11 @@ const INTERVAL_MS_DEFAULT = 1000;
 
 const THREAD = new URL(import.meta.url.endsWith(".ts") ? "./sqlite-thread.ts" : "./sqlite-thread.js", import.meta.url);
 
+function checkSum(bytes: Uint8Array, sum: number, id: number): void {
+  if (crc32(bytes) === sum) return;
+  throw new ProtocolError("QUEUE_STORE_CORRUPT", `Cannot read the queue's store: task ${id} does not match its checksum`);
+}
+
 interface Waiting {
   resolve(value: unknown): void;
   reject(error: HoldfastError): void;
@@ -99,7 +105,7 @@ export class SqliteStore implements Store {
   async *tasks(): AsyncIterable<readonly StoredTask[]> {
     let next = this.#ask({ kind: "tasks" });
     for (;;) {
-      const portion = decodePortion((await next) as Uint8Array);
+      const portion = decodePortion((await next) as Uint8Array, checkSum);
       if (portion.length === 0) return;
       // The thread reads the next portion while this one is taken in.
       next = this.#ask({ kind: "tasks" });
