@@ -37,6 +37,7 @@ export const DELTA = { done: 0, notFound: 1, nonNumeric: 2, noMemory: 3, casMism
 const CR = 0x0d;
 const LF = 0x0a;
 const SPACE = 0x20;
+const PLUS = 0x2b;
 const TWO_64 = 1n << 64n;
 const NUMBER_BYTES_MAX = 20;
 export const CR_LF = Uint8Array.of(CR, LF);
@@ -416,11 +417,15 @@ export class Store {
     });
   }
 
+  /** A number as C's strtoull finds it: behind blanks and a plus, up to the next blank, NUL or the value's end. */
   #readNumber(item: number, valueBytes: number): boolean {
     const { bytes } = this.items;
-    const start = this.items.valueStart(item);
+    let start = this.items.valueStart(item);
+    const valueEnd = start + valueBytes;
+    while (start < valueEnd && isBlank(bytes[start]!)) start += 1;
+    if (bytes[start] === PLUS && start < valueEnd) start += 1;
     let end = start;
-    while (end < start + valueBytes && bytes[end] !== SPACE) end += 1;
+    while (end < valueEnd && bytes[end] !== 0 && !isBlank(bytes[end]!)) end += 1;
     return readU64(bytes, start, end, this.number);
   }
 
@@ -461,6 +466,11 @@ export class Store {
       valueBytes: words[item * 2 + I.LENGTH]!,
     });
   }
+}
+
+/** C's isspace: space, and tab to carriage return. */
+function isBlank(byte: number): boolean {
+  return byte === SPACE || (byte >= 0x09 && byte <= 0x0d);
 }
 
 /** The arena's first page holds no items: handles there are crawlers' marks. */

@@ -18,6 +18,7 @@ const NOT_APPLICABLE: readonly (readonly [RegExp, string])[] = [
   [/extstore/, "extstore, memcached's store on flash"],
   [/^misbehave\.t$/, "privileges dropped through seccomp, in builds made for it"],
   [/^(issue_140|issue_260|refhang|slabhang)\.t$/, "skipped by its own first line, for memcached too"],
+  [/^binary-sasl\.t$/, "Cyrus SASL's own database of passwords; SASL PLAIN has tests here (test/cache/binary.test.ts)"],
   [/^(line-lengths|whitespace)\.t$/, "the style of memcached's source files"],
 ];
 
