@@ -1,0 +1,40 @@
+# bash completion for holdfast; source it, or copy it to /usr/share/bash-completion/completions/holdfast
+_holdfast() {
+  local current=${COMP_WORDS[COMP_CWORD]} words="" command="${COMP_WORDS[1]}"
+  case "$command" in queue|work) command="$command ${COMP_WORDS[2]}" ;; esac
+  if ((COMP_CWORD == 1)); then
+    words="up listen connect cache queue work wire stats bench"
+  elif ((COMP_CWORD == 2)) && [[ $command == *" "* ]]; then
+    case "${COMP_WORDS[1]}" in
+    queue) words="serve add call ls show retry cancel pause resume set purge cron keygen" ;;
+    work) words="queue command" ;;
+    esac
+  elif [[ $current == -* ]]; then
+    case "$command" in
+    "up") words="--cache --dashboard --dashboard-token --data --help --json --link --queue" ;;
+    "listen") words="--by --count --help --idle --interval --json --user-timeout" ;;
+    "connect") words="--count --help --idle --interval --json --reconnect --user-timeout" ;;
+    "cache") words="--auth-file --cluster --conn-limit --daemon --delimiter --disable-cas --disable-dumping --disable-evictions --disable-flush-all --disable-watch --enable-largepages --enable-sasl --enable-shutdown --enable-ssl --extended --help --license --listen --listen-backlog --max-item-size --max-reqs-per-event --memory-file --memory-limit --pidfile --port --protocol --slab-growth-factor --slab-min-size --threads --udp-port --unix-mask --unix-socket --user --verbose --version" ;;
+    "queue serve") words="--curve-clients --curve-keys --data --help --json --listen --max-body --max-bytes --plain-users --result-bytes --sync" ;;
+    "queue add") words="--after --attempt-timeout --attempts --backoff --delay --expire --group --help --json --keep --key --key-file --lines --priority --run-at --server-key --timeout --url --user --wait" ;;
+    "queue call") words="--after --attempt-timeout --attempts --backoff --delay --expire --group --help --json --keep --key --key-file --priority --run-at --server-key --timeout --url --user --wait" ;;
+    "queue ls") words="--help --json --key-file --limit --server-key --state --timeout --url --user" ;;
+    "queue show") words="--help --json --key-file --server-key --timeout --url --user" ;;
+    "queue retry") words="--help --json --key-file --queue --server-key --timeout --url --user" ;;
+    "queue cancel") words="--help --json --key-file --server-key --timeout --url --user" ;;
+    "queue pause") words="--help --json --key-file --server-key --timeout --url --user" ;;
+    "queue resume") words="--help --json --key-file --server-key --timeout --url --user" ;;
+    "queue set") words="--concurrency --group-concurrency --group-rate --help --json --key-file --max-bytes --rate --server-key --timeout --url --user" ;;
+    "queue purge") words="--help --json --key-file --server-key --state --timeout --url --user" ;;
+    "queue cron") words="--help --json --key-file --missed --queue --remove --server-key --time-zone --timeout --url --user" ;;
+    "queue keygen") words="--help --json" ;;
+    "work queue") words="--concurrency --drain --help --json --key-file --server-key --timeout --url --user" ;;
+    "work command") words="--concurrency --drain --help --json --key-file --server-key --timeout --url --user" ;;
+    "wire") words="--bodies --color --count --help --interface --json --ladder --no-color --port --read --write" ;;
+    "stats") words="--cache --dashboard --dashboard-token --help --json --token" ;;
+    "bench") words="--address --duration --gets --help --in-flight --json --size --url" ;;
+    esac
+  fi
+  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+}
+complete -o default -F _holdfast holdfast

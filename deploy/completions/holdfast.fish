@@ -1,0 +1,232 @@
+# fish completion for holdfast; copy it to ~/.config/fish/completions
+complete -c holdfast -n __fish_use_subcommand -xa "up listen connect cache queue work wire stats bench"
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and not __fish_seen_subcommand_from serve add call ls show retry cancel pause resume set purge cron keygen" -xa "serve add call ls show retry cancel pause resume set purge cron keygen"
+complete -c holdfast -n "__fish_seen_subcommand_from work; and not __fish_seen_subcommand_from queue command" -xa "queue command"
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l dashboard
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l dashboard-token
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l data
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l link
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue
+complete -c holdfast -n "__fish_seen_subcommand_from listen" -l by
+complete -c holdfast -n "__fish_seen_subcommand_from listen" -l count
+complete -c holdfast -n "__fish_seen_subcommand_from listen" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from listen" -l idle
+complete -c holdfast -n "__fish_seen_subcommand_from listen" -l interval
+complete -c holdfast -n "__fish_seen_subcommand_from listen" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from listen" -l user-timeout
+complete -c holdfast -n "__fish_seen_subcommand_from connect" -l count
+complete -c holdfast -n "__fish_seen_subcommand_from connect" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from connect" -l idle
+complete -c holdfast -n "__fish_seen_subcommand_from connect" -l interval
+complete -c holdfast -n "__fish_seen_subcommand_from connect" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from connect" -l reconnect
+complete -c holdfast -n "__fish_seen_subcommand_from connect" -l user-timeout
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l auth-file
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l cluster
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l conn-limit
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l daemon
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l delimiter
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l disable-cas
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l disable-dumping
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l disable-evictions
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l disable-flush-all
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l disable-watch
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l enable-largepages
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l enable-sasl
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l enable-shutdown
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l enable-ssl
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l extended
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l license
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l listen
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l listen-backlog
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l max-item-size
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l max-reqs-per-event
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l memory-file
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l memory-limit
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l pidfile
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l port
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l protocol
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l slab-growth-factor
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l slab-min-size
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l threads
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l udp-port
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l unix-mask
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l unix-socket
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l verbose
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l version
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l curve-clients
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l curve-keys
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l data
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l listen
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l max-body
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l max-bytes
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l plain-users
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l result-bytes
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l sync
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l after
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l attempt-timeout
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l attempts
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l backoff
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l delay
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l expire
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l group
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l keep
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l key
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l lines
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l priority
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l run-at
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l server-key
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l timeout
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l url
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l wait
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l after
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l attempt-timeout
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l attempts
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l backoff
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l delay
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l expire
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l group
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l keep
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l key
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l priority
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l run-at
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l server-key
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l timeout
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l url
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l wait
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l limit
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l server-key
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l state
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l timeout
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l url
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from show" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from show" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from show" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from show" -l server-key
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from show" -l timeout
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from show" -l url
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from show" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l queue
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l server-key
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l timeout
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l url
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l server-key
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l timeout
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l url
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from pause" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from pause" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from pause" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from pause" -l server-key
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from pause" -l timeout
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from pause" -l url
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from pause" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from resume" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from resume" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from resume" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from resume" -l server-key
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from resume" -l timeout
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from resume" -l url
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from resume" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l concurrency
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l group-concurrency
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l group-rate
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l max-bytes
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l rate
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l server-key
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l timeout
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l url
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from purge" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from purge" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from purge" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from purge" -l server-key
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from purge" -l state
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from purge" -l timeout
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from purge" -l url
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from purge" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cron" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cron" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cron" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cron" -l missed
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cron" -l queue
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cron" -l remove
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cron" -l server-key
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cron" -l time-zone
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cron" -l timeout
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cron" -l url
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cron" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from keygen" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from keygen" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from queue" -l concurrency
+complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from queue" -l drain
+complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from queue" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from queue" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from queue" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from queue" -l server-key
+complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from queue" -l timeout
+complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from queue" -l url
+complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from queue" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from command" -l concurrency
+complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from command" -l drain
+complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from command" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from command" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from command" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from command" -l server-key
+complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from command" -l timeout
+complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from command" -l url
+complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from command" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from wire" -l bodies
+complete -c holdfast -n "__fish_seen_subcommand_from wire" -l color
+complete -c holdfast -n "__fish_seen_subcommand_from wire" -l count
+complete -c holdfast -n "__fish_seen_subcommand_from wire" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from wire" -l interface
+complete -c holdfast -n "__fish_seen_subcommand_from wire" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from wire" -l ladder
+complete -c holdfast -n "__fish_seen_subcommand_from wire" -l no-color
+complete -c holdfast -n "__fish_seen_subcommand_from wire" -l port
+complete -c holdfast -n "__fish_seen_subcommand_from wire" -l read
+complete -c holdfast -n "__fish_seen_subcommand_from wire" -l write
+complete -c holdfast -n "__fish_seen_subcommand_from stats" -l cache
+complete -c holdfast -n "__fish_seen_subcommand_from stats" -l dashboard
+complete -c holdfast -n "__fish_seen_subcommand_from stats" -l dashboard-token
+complete -c holdfast -n "__fish_seen_subcommand_from stats" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from stats" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from stats" -l token
+complete -c holdfast -n "__fish_seen_subcommand_from bench" -l address
+complete -c holdfast -n "__fish_seen_subcommand_from bench" -l duration
+complete -c holdfast -n "__fish_seen_subcommand_from bench" -l gets
+complete -c holdfast -n "__fish_seen_subcommand_from bench" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from bench" -l in-flight
+complete -c holdfast -n "__fish_seen_subcommand_from bench" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from bench" -l size
+complete -c holdfast -n "__fish_seen_subcommand_from bench" -l url

@@ -1,0 +1,182 @@
+/**
+ * ● Writes what is known of the command from its own --help: docs/cli.md, the man page and the shells' completions. Run after a flag
+ * has changed: `npm run cli-docs`. A test fails while they differ (test/repo/cli-docs.test.ts).
+ */
+import { execFile } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
+
+const root = join(import.meta.dirname, "..");
+const execute = promisify(execFile);
+
+interface CommandHelp {
+  /** "queue add" */
+  readonly name: string;
+  readonly summary: string;
+  readonly help: string;
+}
+
+/** Help texts of all commands and their subcommands, in the order in which the command lists them. */
+export async function commandHelps(): Promise<CommandHelp[]> {
+  const found: CommandHelp[] = [];
+  for (const { name, summary } of listed(await helpOf([]))) {
+    const help = await helpOf([name]);
+    const below = listed(help);
+    if (below.length === 0) found.push({ name, summary, help });
+    const helps = await Promise.all(below.map((sub) => helpOf([name, sub.name])));
+    found.push(...below.map((sub, index) => ({ name: `${name} ${sub.name}`, summary: sub.summary, help: helps[index]! })));
+  }
+  return found;
+}
+
+/** The files that this script keeps, by their path in the repository. */
+export function filesOf(helps: readonly CommandHelp[]): Record<string, string> {
+  return {
+    "docs/cli.md": page(helps),
+    "deploy/holdfast.1": manual(helps),
+    "deploy/completions/holdfast.bash": bash(helps),
+    "deploy/completions/_holdfast": zsh(helps),
+    "deploy/completions/holdfast.fish": fish(helps),
+  };
+}
+
+async function helpOf(words: readonly string[]): Promise<string> {
+  const env = { ...process.env, COLUMNS: "100", NO_COLOR: "1" };
+  const { stdout } = await execute(join(root, "bin/holdfast"), [...words, "--help"], { env });
+  return stdout.trimEnd();
+}
+
+/** The rows "  name   summary" of a usage text that lists commands. */
+function listed(help: string): { name: string; summary: string }[] {
+  if (!help.includes(" COMMAND ")) return [];
+  return [...help.matchAll(/^ {2}([a-z]+) {2,}(\S.*)$/gm)].map((match) => ({ name: match[1]!, summary: match[2]! }));
+}
+
+function longFlags(help: string): string[] {
+  return [...new Set([...help.matchAll(/(?:^|[\s,])(--[a-z][a-z-]*)/gm)].map((match) => match[1]!))].sort();
+}
+
+function page(helps: readonly CommandHelp[]): string {
+  const sections = helps.map(
+    ({ name, summary, help }) => `## holdfast ${name}\n\n${capital(summary)}.\n\n\`\`\`text\n${help}\n\`\`\`\n`,
+  );
+  const intro =
+    "# The command\n\nEvery command and flag, as `--help` tells them. Data goes to stdout, talk to stderr; exit codes are 0 done, 1 failed, 2 wrong usage.\n";
+  return [intro, ...sections].join("\n");
+}
+
+function manual(helps: readonly CommandHelp[]): string {
+  const roff = (text: string): string =>
+    text
+      .replaceAll("\\", "\\e")
+      .replaceAll("-", "\\-")
+      .replaceAll(/^([.'])/gm, "\\&$1");
+  const sections = helps.map(({ name, help }) => `.SS "holdfast ${name}"\n.nf\n${roff(help)}\n.fi\n`);
+  const head = [
+    '.TH HOLDFAST 1 "" "" "Holdfast"',
+    ".SH NAME",
+    "holdfast \\- a shared cache, a durable work queue and TCP connections that last",
+    ".SH SYNOPSIS",
+    ".B holdfast",
+    ".I COMMAND",
+    "[flags]",
+    ".SH COMMANDS",
+  ];
+  const tail = [".SH EXIT STATUS", "0 done, 1 failed, 2 wrong usage.", ""];
+  return `${head.join("\n")}\n${sections.join("")}${tail.join("\n")}`;
+}
+
+function bash(helps: readonly CommandHelp[]): string {
+  const cases = helps.map(({ name, help }) => `    "${name}") words="${longFlags(help).join(" ")}" ;;`);
+  const subs = [...parents(helps)].map(([name, words]) => `    ${name}) words="${words.join(" ")}" ;;`);
+  return `# bash completion for holdfast; source it, or copy it to /usr/share/bash-completion/completions/holdfast
+_holdfast() {
+  local current=\${COMP_WORDS[COMP_CWORD]} words="" command="\${COMP_WORDS[1]}"
+  case "$command" in ${[...parents(helps).keys()].join("|")}) command="$command \${COMP_WORDS[2]}" ;; esac
+  if ((COMP_CWORD == 1)); then
+    words="${topLevel(helps).join(" ")}"
+  elif ((COMP_CWORD == 2)) && [[ $command == *" "* ]]; then
+    case "\${COMP_WORDS[1]}" in
+${subs.join("\n")}
+    esac
+  elif [[ $current == -* ]]; then
+    case "$command" in
+${cases.join("\n")}
+    esac
+  fi
+  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+}
+complete -o default -F _holdfast holdfast
+`;
+}
+
+function zsh(helps: readonly CommandHelp[]): string {
+  const cases = helps.map(({ name, help }) => `    "${name}") compadd -- ${longFlags(help).join(" ")} ;;`);
+  const subs = [...parents(helps)].map(([name, words]) => `    ${name}) compadd -- ${words.join(" ")} ;;`);
+  return `#compdef holdfast
+local command="$words[2]"
+case "$command" in ${[...parents(helps).keys()].join("|")}) command="$command $words[3]" ;; esac
+if ((CURRENT == 2)); then
+  compadd -- ${topLevel(helps).join(" ")}
+elif ((CURRENT == 3)) && [[ $command == *" "* ]]; then
+  case "$words[2]" in
+${subs.join("\n")}
+  esac
+elif [[ $PREFIX == -* ]]; then
+  case "$command" in
+${cases.join("\n")}
+  esac
+else
+  _files
+fi
+`;
+}
+
+function fish(helps: readonly CommandHelp[]): string {
+  const lines = [`complete -c holdfast -n __fish_use_subcommand -xa "${topLevel(helps).join(" ")}"`];
+  for (const [name, words] of parents(helps)) {
+    const none = `__fish_seen_subcommand_from ${name}; and not __fish_seen_subcommand_from ${words.join(" ")}`;
+    lines.push(`complete -c holdfast -n "${none}" -xa "${words.join(" ")}"`);
+  }
+  for (const { name, help } of helps) {
+    const seen = name.split(" ").map((word) => `__fish_seen_subcommand_from ${word}`);
+    for (const flag of longFlags(help)) lines.push(`complete -c holdfast -n "${seen.join("; and ")}" -l ${flag.slice(2)}`);
+  }
+  return `# fish completion for holdfast; copy it to ~/.config/fish/completions\n${lines.join("\n")}\n`;
+}
+
+function topLevel(helps: readonly CommandHelp[]): string[] {
+  return [...new Set(helps.map(({ name }) => name.split(" ")[0]!))];
+}
+
+/** Commands that have subcommands → those. */
+function parents(helps: readonly CommandHelp[]): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const { name } of helps) {
+    const [first, second] = name.split(" ");
+    if (second !== undefined) found.set(first!, [...(found.get(first!) ?? []), second]);
+  }
+  return found;
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** What stands in the repository now; empty where there is no such file yet. */
+export function kept(path: string): string {
+  try {
+    return readFileSync(join(root, path), "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
+    throw error;
+  }
+}
+
+if (import.meta.main) {
+  for (const [path, text] of Object.entries(filesOf(await commandHelps()))) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), text);
+  }
+}
