@@ -158,8 +158,9 @@ export class ByteLink {
    *
    * @throws OperationError LINK_WATCH_UNSUPPORTED, LINK_ENDED
    */
-  watch(options?: WatchOptions): Watch {
-    return watch(this.#socket, options);
+  watch(options: Pick<WatchOptions, "every" | "clock"> = {}): Watch {
+    const { idleMs, intervalMs, count } = this.#owner.keepAlive;
+    return watch(this.#socket, { idle: idleMs, interval: intervalMs, count, ...options });
   }
 
   /** Stops reading, so that the peer's sends back up; `resume` goes on. */

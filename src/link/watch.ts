@@ -1,6 +1,6 @@
 /**
- * ● Watches the kernel's keep-alive of one connection, without root and without capturing: by asking TCP_INFO a few times a second.
- * Linux with node:ffi or koffi; elsewhere it says so.
+ * ● Watches the kernel's keep-alive of one connection, without root and without capturing: by asking TCP_INFO a few times a second,
+ * or, without node:ffi and koffi, by reading /proc/net/tcp. Linux; elsewhere it says so.
  */
 import type { Socket } from "node:net";
 import type { Cancel, Clock } from "../core/clock.ts";
@@ -10,11 +10,17 @@ import { durationMs } from "../core/units.ts";
 import type { Duration } from "../core/units.ts";
 import { endOf, endOfError } from "./end.ts";
 import type { EndReason, Unanswered } from "./end.ts";
+import { readKeepAlive } from "./keep-alive.ts";
+import type { KeepAliveOptions } from "./keep-alive.ts";
 import { descriptorOf, kernel } from "./kernel.ts";
+import type { Kernel } from "./kernel.ts";
 import { ProbeTracker } from "./probe-tracker.ts";
 import type { ProbeEvent } from "./probe-tracker.ts";
 import { WATCH_EVENTS_MAX, WATCH_MS } from "./limits.ts";
+import { kernelTimer } from "./proc-net.ts";
 import { parseTcpInfo } from "./tcp-info.ts";
+import type { TcpInfo } from "./tcp-info.ts";
+import { TimerReader } from "./timer-reader.ts";
 
 /** What a watch reports; the last event is "dead". */
 export type WatchEvent = (ProbeEvent | { readonly kind: "dead"; readonly reason: EndReason; readonly message: string }) & {
@@ -30,9 +36,9 @@ export interface Watch extends AsyncIterable<WatchEvent> {
   stop(): void;
 }
 
-/** Options of `watch`. */
-export interface WatchOptions {
-  /** Time between two looks. Default 250 ms; a call of about 2 µs. */
+/** Options of `watch`. The keep-alive values are needed only where the kernel cannot be asked for them: without ffi and koffi. */
+export interface WatchOptions extends KeepAliveOptions {
+  /** Time between two looks. Default 250 ms; a call of about 2 µs, but without ffi a read of the kernel's whole table. */
   readonly every?: Duration;
   readonly clock?: Clock;
 }
@@ -44,33 +50,42 @@ export interface WatchOptions {
  * @example
  * for await (const event of watch(socket)) console.log(event.kind, event);
  */
-export function watch(socket: Socket, { every = WATCH_MS, clock = systemClock }: WatchOptions = {}): Watch {
-  const access = kernel();
+export function watch(socket: Socket, options: WatchOptions = {}): Watch {
+  return watchThrough(kernel(), socket, options);
+}
+
+/** `watch` with the way to the kernel given. */
+export function watchThrough(access: Kernel | undefined, socket: Socket, options: WatchOptions): Watch {
+  const { every = WATCH_MS, clock = systemClock } = options;
   const fd = descriptorOf(socket);
   if (fd === undefined) throw new OperationError("LINK_ENDED", "Cannot watch a socket that is not connected");
+  const everyMs = durationMs(every, "every");
   const keepAlive = access?.keepAlive(fd);
-  if (!keepAlive || access?.tcpInfo(fd) === undefined) {
-    throw new OperationError(
-      "LINK_WATCH_UNSUPPORTED",
-      "Cannot watch keep-alive here: it needs Linux, and node:ffi (Node 26.1) or koffi",
-    );
-  }
-  return new KernelWatch(socket, {
-    everyMs: durationMs(every, "every"),
-    clock,
-    tracker: new ProbeTracker(keepAlive),
-    look: () => {
+  if (access && keepAlive && access.tcpInfo(fd)) {
+    const look = (): TcpInfo | undefined => {
       const now = descriptorOf(socket);
-      return now === undefined ? undefined : access.tcpInfo(now);
-    },
-  });
+      const bytes = now === undefined ? undefined : access.tcpInfo(now);
+      return bytes && parseTcpInfo(bytes);
+    };
+    return new KernelWatch(socket, { everyMs, clock, tracker: new ProbeTracker(keepAlive), look });
+  }
+  if (!kernelTimer(socket)) {
+    throw new OperationError("LINK_WATCH_UNSUPPORTED", "Cannot watch keep-alive here: it needs Linux");
+  }
+  const { values } = readKeepAlive(options);
+  const reader = new TimerReader(values, everyMs);
+  const look = (): TcpInfo | undefined => {
+    const timer = kernelTimer(socket);
+    return timer && reader.read(timer, clock.now());
+  };
+  return new KernelWatch(socket, { everyMs, clock, tracker: new ProbeTracker(values), look });
 }
 
 class KernelWatch implements Watch {
   readonly #clock: Clock;
   readonly #everyMs: number;
   readonly #tracker: ProbeTracker;
-  readonly #look: () => Uint8Array | undefined;
+  readonly #look: () => TcpInfo | undefined;
   readonly #events: WatchEvent[] = [];
   #wake: (() => void) | undefined;
   #cancel: Cancel | undefined;
@@ -85,7 +100,7 @@ class KernelWatch implements Watch {
       clock,
       tracker,
       look,
-    }: { everyMs: number; clock: Clock; tracker: ProbeTracker; look: () => Uint8Array | undefined },
+    }: { everyMs: number; clock: Clock; tracker: ProbeTracker; look: () => TcpInfo | undefined },
   ) {
     this.#clock = clock;
     this.#everyMs = everyMs;
@@ -120,9 +135,8 @@ class KernelWatch implements Watch {
   }
 
   #sample(): void {
-    const bytes = this.#look();
-    if (this.#done || !bytes) return;
-    const info = parseTcpInfo(bytes);
+    const info = this.#look();
+    if (this.#done || !info) return;
     this.#unanswered = info.unacked > 0 ? "data" : info.notSentBytes > 0 ? "window" : "probes";
     for (const event of this.#tracker.sample(info, this.#clock.now())) this.#tell(event);
     this.#cancel = this.#clock.at(this.#clock.now() + this.#everyMs, () => this.#sample());

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { endKey, parseProcNetTcp } from "../../src/link/proc-net-text.ts";
 import { ProbeTracker } from "../../src/link/probe-tracker.ts";
 import { parseTcpInfo } from "../../src/link/tcp-info.ts";
+import { TimerReader } from "../../src/link/timer-reader.ts";
 import type { TcpInfo } from "../../src/link/tcp-info.ts";
 
 const TABLE = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -123,4 +124,29 @@ test("data in flight suspends the probes, and its retransmissions are told", () 
     "2000 retransmitted",
     "3000 armed",
   ]);
+});
+
+test("the timer in /proc alone tells probes, answers, data in flight and data received apart", () => {
+  const keepAlive = { idleMs: 5000, intervalMs: 10_000, count: 3 };
+  const reader = new TimerReader(keepAlive, 250);
+  const tracker = new ProbeTracker(keepAlive);
+  const events: string[] = [];
+  // The kernel's timer: [from, timer, fires at, unanswered]
+  const script = [
+    [0, "keep-alive", 5000, 0],
+    [5000, "keep-alive", 8000, 0], // data came at 3000: the timer fired for nothing and waits for the rest of the idle time
+    [8000, "keep-alive", 18_000, 0], // a probe, answered at once
+    [18_000, "keep-alive", 28_000, 1], // a probe, unanswered
+    [28_000, "keep-alive", 38_000, 2],
+    [30_000, "retransmit", 31_000, 0], // data is sent
+    [32_000, "keep-alive", 37_000, 0],
+  ] as const;
+  for (let nowMs = 0; nowMs <= 33_000; nowMs += 250) {
+    const [, timer, firesAtMs, unanswered] = script.findLast(([from]) => from <= nowMs)!;
+    const firesInMs = firesAtMs - nowMs;
+    const row = { timer, firesInMs, keepAliveInMs: firesInMs, unanswered, established: true, unacknowledgedBytes: 0 };
+    for (const { kind } of tracker.sample(reader.read(row, nowMs), nowMs)) events.push(`${nowMs} ${kind}`);
+  }
+  assert.deepEqual(events, ["0 armed", "8000 answered", "18000 probe", "28000 probe", "30000 suspended", "32000 armed"]);
+  assert.equal(tracker.probes, 3);
 });

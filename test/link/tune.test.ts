@@ -7,9 +7,10 @@ import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { tune } from "../../src/link/index.ts";
 import { readKeepAlive } from "../../src/link/keep-alive.ts";
-import { descriptorOf, throughKoffi, throughNode } from "../../src/link/kernel.ts";
+import { descriptorOf, kernel, throughKoffi, throughNode } from "../../src/link/kernel.ts";
 import { kernelTimer } from "../../src/link/proc-net.ts";
 import { applyKeepAlive } from "../../src/link/tune.ts";
+import { watchThrough } from "../../src/link/watch.ts";
 
 async function pair(t: TestContext, host = "127.0.0.1"): Promise<{ client: Socket; accepted: Socket }> {
   const server = createServer().listen(0, host);
@@ -106,4 +107,26 @@ test("/proc/net/tcp6 tells the timer of an IPv6 connection", async (t) => {
   const timer = kernelTimer(client);
   assert.equal(timer?.timer, "keep-alive");
   assert.ok(timer.keepAliveInMs! > 4500 && timer.keepAliveInMs! <= 5200);
+});
+
+test("without ffi and koffi, watch sees the same probes of a living connection in /proc", async (t) => {
+  const { client } = await pair(t);
+  const values = { idle: "1s", interval: "2s", count: 3 } as const;
+  tune(client, values);
+  const access = kernel();
+  const told = await Promise.all(
+    [access, undefined].map(async (way) => {
+      const watched = watchThrough(way, client, { ...values, every: "50ms" });
+      const kinds: string[] = [];
+      for await (const { kind } of watched) {
+        kinds.push(kind);
+        if (watched.probes === 2) break;
+      }
+      return kinds;
+    }),
+  );
+  assert.deepEqual(told, [
+    ["armed", "answered", "answered"],
+    ["armed", "answered", "answered"],
+  ]);
 });
