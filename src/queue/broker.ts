@@ -5,7 +5,7 @@
 import { randomBytes, randomInt } from "node:crypto";
 import type { Buffer } from "node:buffer";
 import { type Cancel, type Clock, systemClock } from "../core/clock.ts";
-import { messageOf, UsageError } from "../core/errors.ts";
+import { messageOf, OperationError, UsageError } from "../core/errors.ts";
 import { seeded } from "../core/random.ts";
 import { type Size, sizeBytes } from "../core/units.ts";
 import { type Authenticator, Router } from "../zmq/index.ts";
@@ -265,6 +265,7 @@ export class Broker {
   #cut(id: Buffer, reason: string): void {
     this.#log("queue.peer-cut", { peer: id.toString("hex"), reason });
     this.#switchboard!.gone(id.toString("latin1"));
+    this.#router.disconnectPeer(id, new OperationError("CLOSED", reason));
   }
 
   /** Sets the one timer to the desk's or the calendar's next deadline. */

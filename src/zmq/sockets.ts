@@ -119,6 +119,17 @@ export class Router extends DuplexSocket {
     return pipe?.peer && knownPeer(pipe);
   }
 
+  /**
+   * Ends the connection of the peer that has a routing id, such as one that does not read; `peer:gone` follows with the reason.
+   *
+   * @returns false when there is no such peer
+   */
+  disconnectPeer(routingId: Uint8Array | string, reason: Error): boolean {
+    const carrier = this.#pattern.find(toPart(routingId))?.carrier;
+    carrier?.end(reason);
+    return carrier !== undefined;
+  }
+
   override connect(address: string, { routingId }: RouterConnectOptions = {}): void {
     this.connectAs(address, routingId === undefined ? undefined : Buffer.from(routingId as string));
   }

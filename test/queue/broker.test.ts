@@ -3,7 +3,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { Broker, type BrokerOptions, queue, worker, GiveUp } from "../../src/queue/index.ts";
+import { Broker, type BrokerOptions, bytesCodec, GiveUp, queue, worker } from "../../src/queue/index.ts";
+import { Dealer } from "../../src/zmq/index.ts";
 
 async function open(t: TestContext, options: BrokerOptions = {}): Promise<Broker> {
   const broker = new Broker({ listen: "tcp://127.0.0.1:0", data: false, ...options });
@@ -193,4 +194,21 @@ test("clients and workers connect to all brokers behind one name, and results fi
     tasks.map((_, n) => 2 * n),
   );
   await doubler.close();
+});
+
+test("a peer that does not read what it is sent is cut, and the others notice nothing", async (t) => {
+  const cuts: unknown[] = [];
+  const broker = await open(t, { log: (event, facts) => event === "queue.peer-cut" && cuts.push(facts["reason"]) });
+  const echo = queue<Uint8Array, Uint8Array>("echo", { broker, codec: bytesCodec });
+  t.after(() => echo.close());
+  const echoer = worker(echo, (body) => body, { concurrency: 16, signals: [] });
+  const deaf = new Dealer({ receiveHighWaterMark: 1, linger: 0 });
+  deaf.connect(broker.address);
+  const body = Buffer.alloc(1024 ** 2);
+  for (let request = 1; request <= 96; request += 1) await deaf.send(["HQ1", "CALL", `${request}`, "echo", "", body]);
+  while (cuts.length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual(cuts, ["it does not read what it is sent"]);
+  assert.equal((await echo.call(Buffer.from("still here"))).length, 10);
+  await deaf.close();
+  await echoer.close();
 });
