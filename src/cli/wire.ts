@@ -1,12 +1,14 @@
 /** ● `holdfast wire`: the packets of cache, queue and link, decoded and named, one a line; or read from and written to files for Wireshark. */
-import { Command, CommanderError } from "commander";
-import { createReadStream, createWriteStream } from "node:fs";
+import { createWriteStream } from "node:fs";
 import { once } from "node:events";
 import type { Writable } from "node:stream";
 import { finished } from "node:stream/promises";
-import { OperationError, UsageError, codeOf, messageOf } from "../core/errors.ts";
-import { CaptureReader, Ladder, PcapngWriter, Wire, capture, jsonOf, lineOf, summaryOf } from "../wire/index.ts";
-import type { Capture, Frame, Packet, Protocol } from "../wire/index.ts";
+import { UsageError } from "../core/errors.ts";
+import { Ladder, PcapngWriter, Wire, jsonOf, lineOf, newsLineOf, summaryOf } from "../wire/index.ts";
+import type { Frame, KernelNews, Packet, Protocol } from "../wire/index.ts";
+import { flags as flagsOf, parse } from "./flags.ts";
+import { framesOfFile, openNetwork } from "./wire-sources.ts";
+import type { Opened } from "./wire-sources.ts";
 
 interface Flags {
   readonly port: string;
@@ -18,14 +20,15 @@ interface Flags {
   readonly bodies?: boolean;
   readonly color?: boolean;
   readonly count?: string;
+  readonly dashboard: string;
+  readonly dashboardToken?: string;
 }
 
 const PARTS: Readonly<Record<string, Protocol>> = { cache: "memcached", queue: "zmtp", link: "link" };
 const PORTS_DEFAULT = "11211=cache,5555=queue,12345=link";
 
 export async function run(argv: readonly string[]): Promise<number> {
-  const command = new Command("holdfast wire")
-    .description("Shows the packets of the parts, decoded and named. Data on stdout, talk on stderr.")
+  const command = flagsOf("wire", "Shows the packets of the parts, decoded and named. Data on stdout, talk on stderr.")
     .option("-p, --port <ports>", "server ports, each with the part behind it where it is known", PORTS_DEFAULT)
     .option("-i, --interface <name>", "network interface (default: any)")
     .option("-r, --read <file>", "read a pcap or pcapng file instead of the network; - is stdin")
@@ -34,31 +37,39 @@ export async function run(argv: readonly string[]): Promise<number> {
     .option("--ladder", "draw connections as ladders: two lifelines, time running down")
     .option("--bodies", "show the beginning of message bodies")
     .option("--json", "one JSON object a packet")
+    .option("--dashboard <address>", "a running dashboard to ask where capturing is not permitted", "127.0.0.1:8280")
+    .option("--dashboard-token <token>", "what that dashboard asks for")
     .option("--color", "colours even where stdout is no terminal")
-    .option("--no-color", "no colours")
-    .helpOption("-h, --help", "show this help")
-    .exitOverride();
-  const flags = parse(command, argv);
-  if (!flags) return 0;
+    .option("--no-color", "no colours");
+  if (!(await parse(command, argv))) return 0;
+  const flags = command.opts<Flags>();
   const ports = portsOf(flags.port);
   const stop = new AbortController();
   const interrupt = (): void => stop.abort();
   process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
   try {
-    return await show(await open(flags, ports, stop.signal), flags, ports, stop);
+    const opened = await open(flags, [...ports.keys()], stop.signal);
+    return await show(opened, flags, ports, stop);
   } finally {
     process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
   }
 }
 
-function parse(command: Command, argv: readonly string[]): Flags | undefined {
-  try {
-    return command.parse(argv, { from: "user" }).opts<Flags>();
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode === 0) return undefined;
-    throw new UsageError("CLI_USAGE", error.message.replace(/^error: /, ""), { cause: error });
-  }
+function open(flags: Flags, ports: readonly number[], signal: AbortSignal): Promise<Opened> | Opened {
+  if (flags.read !== undefined) return { frames: framesOfFile(flags.read) };
+  return openNetwork({
+    ports,
+    signal,
+    interface: flags.interface,
+    dashboard: flags.dashboard,
+    dashboardToken: flags.dashboardToken,
+    onNews: (news) => flags.write !== "-" && process.stdout.write(`${rowOfNews(news, flags)}\n`),
+  });
+}
+
+/** What the kernel's table told, between the packets. */
+function rowOfNews(news: KernelNews, flags: Flags): string {
+  return flags.json ? JSON.stringify(news) : newsLineOf(news);
 }
 
 /** "11211=cache,7000": port → what is spoken there, where it was said. */
@@ -73,34 +84,6 @@ function portsOf(text: string): Map<number, Protocol | undefined> {
       return [Number(port), known];
     }),
   );
-}
-
-interface Opened {
-  readonly frames: AsyncIterable<Frame>;
-  readonly live?: Capture;
-}
-
-async function open(flags: Flags, ports: ReadonlyMap<number, unknown>, signal: AbortSignal): Promise<Opened> {
-  if (flags.read !== undefined) return { frames: framesOf(flags.read) };
-  const on = flags.interface === undefined ? {} : { interface: flags.interface };
-  const live = await capture({ ports: [...ports.keys()], signal, ...on });
-  process.stderr.write(`capturing with ${live.tool} on port ${[...ports.keys()].join(", ")}; Ctrl-C ends\n`);
-  return { frames: live, live };
-}
-
-async function* framesOf(path: string): AsyncGenerator<Frame> {
-  const reader = new CaptureReader();
-  const source = path === "-" ? process.stdin : createReadStream(path);
-  try {
-    for await (const chunk of source as AsyncIterable<Buffer>) {
-      reader.push(chunk);
-      for (let frame = reader.next(); frame; frame = reader.next()) yield frame;
-    }
-  } catch (error) {
-    if (codeOf(error)?.startsWith("E")) throw new OperationError("WIRE_CAPTURE_FAILED", messageOf(error), { cause: error });
-    throw error;
-  }
-  if (reader.unfinished) process.stderr.write("holdfast wire: the file ends inside a packet\n");
 }
 
 async function show(

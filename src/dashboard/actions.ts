@@ -8,11 +8,14 @@ import { REQUEST_BYTES_MAX, ROWS_MAX, STORED_CHARS_MAX } from "./limits.ts";
 import type { LinkLab } from "./link-lab.ts";
 import type { QueueDesk } from "./queue-desk.ts";
 import { RequestBody } from "./request-body.ts";
+import { tappedStream } from "./wire-stream.ts";
 
 export interface Desks {
   readonly cache: CacheDesk | undefined;
   readonly queue: QueueDesk | undefined;
   readonly lab: LinkLab;
+  /** The servers' ports. */
+  readonly ports: readonly number[];
 }
 
 const DAY_MS = 86_400_000;
@@ -24,6 +27,9 @@ export function actionsOf(desks: Desks): Hono {
   addStore(app, desks);
   addQueue(app, desks);
   addLab(app, desks);
+  app.get("/wire.pcapng", (context) => {
+    return context.body(tappedStream(desks.ports), 200, { "Content-Type": "application/x-pcapng" });
+  });
   app.onError((error, context) => {
     const status = error instanceof UsageError ? 400 : error instanceof HoldfastError ? 503 : 500;
     return context.json({ error: error.message }, status);

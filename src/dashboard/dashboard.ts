@@ -60,6 +60,7 @@ export class Dashboard {
     this.#desks = {
       cache: parts.cache && new CacheDesk(parts.cache),
       queue: parts.queue && new QueueDesk(parts.queue),
+      ports: [parts.cache, parts.queue, parts.link].flatMap((part) => (part ? portsOf(part.address) : [])),
       lab: new LinkLab({ link: parts.link, clock, tell: (state) => this.#streams.send("lab", { lab: state ?? null }) }),
     };
     const app = routesOf({
@@ -124,6 +125,12 @@ export class Dashboard {
     clearInterval(sweep);
     clearTimeout(timer);
   }
+}
+
+/** The port of "127.0.0.1:11211" or "tcp://127.0.0.1:5555"; none of a unix socket. */
+function portsOf(address: string): number[] {
+  const port = /:(\d+)$/.exec(address)?.[1];
+  return port === undefined ? [] : [Number(port)];
 }
 
 function checkToken(host: string, token: string | undefined): void {

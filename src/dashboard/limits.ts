@@ -6,8 +6,11 @@ export const LISTEN_DEFAULT = "127.0.0.1:8280";
 /** 1 s between two looks at the parts: a person sees no finer change, and rates over a second mean something. */
 export const SAMPLE_MS = 1000;
 
-/** A look at the parts may take 1/50 of the time at most: one that takes 100 ms is repeated after 5 s. */
+/** A look at the links may take 1/50 of the time: one that costs 60 ms of CPU (a machine with 10,000 connections) comes every 3 s. */
 export const SAMPLE_SHARE = 1 / 50;
+
+/** 10 s between two looks at the links at most, whatever they cost: a dead peer must not stay hidden for longer. */
+export const LINK_LOOK_MS_MAX = 10_000;
 
 /** 300 points of history: five minutes at one a second, 30 KB when sent to a page that opens. */
 export const HISTORY_POINTS_MAX = 300;
@@ -62,3 +65,6 @@ export const WORK_MS_MAX = 3000;
 
 /** 10,000 characters stored by hand from the page. */
 export const STORED_CHARS_MAX = 10_000;
+
+/** 4 MiB of tapped packets wait for a reader; what comes beyond is left out and counted. */
+export const TAPPED_BYTES_MAX = 4 * 1024 * 1024;

@@ -1,11 +1,11 @@
 /**
- * ● Looks at the parts once a second and remembers: rates, history, problems. A look that takes long (10,000 connections) is
- * repeated less often, so that watching never takes more than a fiftieth of the servers' time.
+ * ● Looks at the parts once a second and remembers: rates, history, problems. The look at the links, which takes long where the
+ * machine has many connections, is repeated less often, so that watching takes about a fiftieth of the servers' time.
  */
 import type { Cancel, Clock } from "../core/clock.ts";
 import { History } from "./history.ts";
-import { SAMPLE_MS, SAMPLE_SHARE } from "./limits.ts";
-import type { Parts } from "./parts.ts";
+import { LINK_LOOK_MS_MAX, SAMPLE_MS, SAMPLE_SHARE } from "./limits.ts";
+import type { LinkNumbers, Parts } from "./parts.ts";
 import { ProblemList } from "./problems.ts";
 import { snapshotOf } from "./snapshot.ts";
 import type { Addresses, Sample, Snapshot } from "./snapshot.ts";
@@ -20,8 +20,9 @@ export class Sampler {
   #before: Sample | undefined;
   #latest: Snapshot;
   #cancel: Cancel | undefined;
-  /** How long the look before took. */
-  #tookMs = 0;
+  /** The link's numbers, which cost a reading of the kernel's whole table of connections, and when they are read again. */
+  #link: { readonly numbers: LinkNumbers; readonly atMs: number; readonly nextMs: number } | undefined;
+  #linkBefore: { readonly numbers: LinkNumbers; readonly atMs: number } | undefined;
 
   constructor({ parts, clock, onSnapshot }: { parts: Parts; clock: Clock; onSnapshot: (snapshot: Snapshot) => void }) {
     this.#parts = parts;
@@ -44,11 +45,7 @@ export class Sampler {
     this.#latest = this.#look();
     this.history.add(this.#latest);
     this.#onSnapshot(this.#latest);
-    // The shorter of two looks: one that was slow by accident, as the very first is, says nothing of the next.
-    const tookMs = this.#clock.now() - began;
-    const costMs = Math.min(tookMs, this.#tookMs);
-    this.#tookMs = tookMs;
-    this.#cancel = this.#clock.at(began + Math.max(SAMPLE_MS, costMs / SAMPLE_SHARE), () => this.start());
+    this.#cancel = this.#clock.at(began + SAMPLE_MS, () => this.start());
   }
 
   stop(): void {
@@ -59,25 +56,46 @@ export class Sampler {
     const sample = this.#sample();
     const problems = this.#problems.update(sample, this.#before);
     const addresses = addressesOf(this.#parts);
-    const snapshot = snapshotOf(sample, this.#before, { addresses, startedMs: this.#startedMs, problems });
+    const link = this.#link && { ...this.#link, before: this.#linkBefore };
+    const snapshot = snapshotOf(sample, this.#before, { addresses, startedMs: this.#startedMs, problems, link });
     this.#before = sample;
     return snapshot;
   }
 
+  /** The link is looked at less often the more it costs; between two looks its numbers stay. */
+  #lookAtLink(): void {
+    const now = this.#clock.now();
+    if (!this.#parts.link || (this.#link && now < this.#link.nextMs)) return;
+    const began = cpuMs();
+    const numbers = this.#parts.link.stats();
+    const costMs = cpuMs() - began;
+    this.#linkBefore = this.#link;
+    this.#link = {
+      numbers,
+      atMs: now,
+      nextMs: now + Math.max(SAMPLE_MS * 0.9, Math.min(costMs / SAMPLE_SHARE, LINK_LOOK_MS_MAX)),
+    };
+  }
+
   #sample(): Sample {
-    const { cache, queue, link } = this.#parts;
+    const { cache, queue } = this.#parts;
+    this.#lookAtLink();
     const { rss, heapUsed } = process.memoryUsage();
-    const { user, system } = process.cpuUsage();
     return {
       nowMs: this.#clock.now(),
       wallMs: this.#clock.wallMs(),
       cache: cache?.stats(),
       queue: queue?.stats(),
-      link: link?.stats(),
+      link: this.#link?.numbers,
       memory: { residentBytes: rss, heapBytes: heapUsed },
-      cpuMs: (user + system) / 1000,
+      cpuMs: cpuMs(),
     };
   }
+}
+
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 }
 
 function addressesOf({ cache, queue, link }: Parts): Addresses {

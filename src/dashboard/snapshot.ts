@@ -96,13 +96,27 @@ export interface LinkView {
   readonly connections: readonly ConnectionNumbers[];
 }
 
+/** The link's numbers when they were read last, and the time before. */
+export interface LinkLook {
+  readonly numbers: LinkNumbers;
+  readonly atMs: number;
+  readonly before: { readonly numbers: LinkNumbers; readonly atMs: number } | undefined;
+}
+
+interface Around {
+  readonly addresses: Addresses;
+  readonly startedMs: number;
+  readonly problems: readonly Problem[];
+  readonly link: LinkLook | undefined;
+}
+
 const STATES = ["delayed", "ready", "leased", "failed", "done", "dead", "cancelled"] as const;
 
 /** Builds what the page shows from two samples; without an earlier one all rates are 0. */
 export function snapshotOf(
   sample: Sample,
   before: Sample | undefined,
-  { addresses, startedMs, problems }: { addresses: Addresses; startedMs: number; problems: readonly Problem[] },
+  { addresses, startedMs, problems, link }: Around,
 ): Snapshot {
   const seconds = before ? Math.max(0.001, (sample.nowMs - before.nowMs) / 1000) : 0;
   return {
@@ -114,7 +128,7 @@ export function snapshotOf(
     problems,
     cache: sample.cache && cacheView(sample.cache, before?.cache, { seconds, address: addresses.cache ?? "" }),
     queue: sample.queue && queueView(sample.queue, before?.queue, { seconds, address: addresses.queue ?? "" }),
-    link: sample.link && linkView(sample.link, before?.link, { seconds, address: addresses.link ?? "" }),
+    link: link && linkView(link, { nowMs: sample.nowMs, address: addresses.link ?? "" }),
   };
 }
 
@@ -179,7 +193,12 @@ function queueRow(now: QueueNumbers, before: QueueNumbers | undefined, seconds: 
   };
 }
 
-function linkView(now: LinkNumbers, before: LinkNumbers | undefined, { seconds, address }: Since): LinkView {
+function linkView(
+  { numbers: now, atMs, before: last }: LinkLook,
+  { nowMs, address }: { nowMs: number; address: string },
+): LinkView {
+  const before = last?.numbers;
+  const seconds = last ? Math.max(0.001, (atMs - last.atMs) / 1000) : 0;
   const ended: Record<string, number> = {};
   for (const [reason, count] of Object.entries(now.ended)) ended[reason] = count ?? 0;
   return {
@@ -190,8 +209,13 @@ function linkView(now: LinkNumbers, before: LinkNumbers | undefined, { seconds, 
     bytesInPerSecond: rate(now.bytesIn, before?.bytesIn, seconds),
     bytesOutPerSecond: rate(now.bytesOut, before?.bytesOut, seconds),
     silent: now.connections.filter(({ probesUnanswered }) => (probesUnanswered ?? 0) > 0).length,
-    connections: mostUrgent(now.connections),
+    connections: mostUrgent(now.connections).map((row) => aged(row, nowMs - atMs)),
   };
+}
+
+/** A countdown goes on while it is not looked at. */
+function aged(row: ConnectionNumbers, ms: number): ConnectionNumbers {
+  return ms === 0 || row.nextProbeInMs === undefined ? row : { ...row, nextProbeInMs: Math.max(0, row.nextProbeInMs - ms) };
 }
 
 function mostUrgent(connections: readonly ConnectionNumbers[]): ConnectionNumbers[] {

@@ -1,4 +1,5 @@
 /** ○ A packet as one line for people, with colours for a terminal, and as a plain object for programs. */
+import type { KernelNews } from "./kernel-source.ts";
 import type { Source } from "./frame.ts";
 import { FLAG, showFlags } from "./packet.ts";
 import { showText } from "./show.ts";
@@ -81,6 +82,11 @@ export function lineOf(packet: Packet, { startNs, colour }: LineOptions): string
   const head = `${String(number).padStart(5)} ${seconds(wallNs - startNs).padStart(11)} ${source.padEnd(8)} ${ends}`;
   const summary = summaryOf(packet);
   return colour ? `${head}  ${COLOURS[tcp ? toneOf(tcp) : "quiet"]}${summary}${PLAIN}${note}` : `${head}  ${summary}${note}`;
+}
+
+/** What the kernel's table told, as a line; it has no packet and so no number. */
+export function newsLineOf({ wallMs, source, server, peer, summary }: KernelNews): string {
+  return `      ${new Date(wallMs).toISOString().slice(11, 23)} ${source} ${server} ↔ ${peer}  ${summary}`;
 }
 
 /** A packet for `--json` and for the page. Times are strings where a number would lose nanoseconds. */

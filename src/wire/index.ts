@@ -2,11 +2,13 @@
 export { CaptureReader } from "./capture-file.ts";
 export { capture } from "./capture.ts";
 export type { Capture, CaptureOptions } from "./capture.ts";
-export { jsonOf, lineOf, summaryOf, toneOf } from "./describe.ts";
+export { jsonOf, lineOf, newsLineOf, summaryOf, toneOf } from "./describe.ts";
 export type { PacketJson, Tone } from "./describe.ts";
 export type { Frame, Source } from "./frame.ts";
 export { KernelMarks } from "./kernel-marks.ts";
 export type { KernelLook, KernelMark } from "./kernel-marks.ts";
+export { onKernelNews } from "./kernel-source.ts";
+export type { KernelNews } from "./kernel-source.ts";
 export { Ladder } from "./ladder.ts";
 export type { Message, Protocol } from "./message.ts";
 export { PcapngWriter } from "./pcapng.ts";

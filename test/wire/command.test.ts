@@ -1,12 +1,16 @@
 /** `holdfast wire` as a user runs it: files in, lines, ladders, JSON and pcapng out. */
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { promisify } from "node:util";
 import { CaptureReader } from "../../src/wire/capture-file.ts";
+import { requires } from "../support/requires.ts";
 import { SERVER, frame, pcapng } from "./frames.ts";
 
 const run = promisify(execFile);
@@ -98,3 +102,33 @@ test("wrong words exit 2, a file that is no capture exits 1, each with one sente
   const absent = await wire("-r", join(folder, "absent.pcap"));
   assert.deepEqual([absent.code, absent.stderr.trimEnd().split("\n").length], [1, 1]);
 });
+
+test(
+  "packets of a live connection are captured and named; Ctrl-C ends with 0 and a count",
+  requires("tcpdump", "root"),
+  async () => {
+    const server = createServer((socket) => socket.on("data", () => socket.write("END\r\n")));
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const child = spawn(join(root, "bin/holdfast"), ["wire", "--port", `${port}=cache`]);
+    const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
+    while (!stderr.text.includes("capturing with")) await once(child.stderr, "data");
+    const client = connect(port, "127.0.0.1");
+    client.write("get live\r\n");
+    while (!stdout.text.includes("memcached END (miss)")) await once(child.stdout, "data");
+    client.destroy();
+    server.close();
+    child.kill("SIGINT");
+    const [code] = (await once(child, "close")) as [number];
+    assert.equal(code, 0);
+    assert.match(stdout.text, /captured 127\.0\.0\.1:\d+ → 127\.0\.0\.1:\d+ {2}memcached get live/);
+    assert.match(stderr.text, /\d+ packets; \d+ packets captured/);
+  },
+);
+
+function collect(stream: NodeJS.ReadableStream): { text: string } {
+  const collected = { text: "" };
+  stream.setEncoding("utf8").on("data", (text: string) => (collected.text += text));
+  return collected;
+}

@@ -1,0 +1,119 @@
+/**
+ * ● What watching costs: CPU of a process that holds idle link connections and answers cache requests, first alone, then with the
+ * dashboard open in one page; and how large and how late the page's events are. `node bench/dashboard.ts [--short]`.
+ */
+import { get } from "node:http";
+import { connect as connectSocket } from "node:net";
+import type { Socket } from "node:net";
+import { once } from "node:events";
+import { parseArgs } from "node:util";
+import { setTimeout as sleep } from "node:timers/promises";
+import { CacheClient, CacheServer } from "../src/cache/index.ts";
+import { Dashboard } from "../src/dashboard/index.ts";
+import { listen } from "../src/link/index.ts";
+
+export interface WatchingCost {
+  readonly connections: number;
+  readonly requestsPerSecond: number;
+  /** CPU seconds a second, of one core. */
+  readonly aloneCpu: number;
+  readonly watchedCpu: number;
+  readonly eventBytes: number;
+  readonly eventsPerSecond: number;
+}
+
+/** Measures with so many connections, for so long each way. */
+export async function measure({
+  connections,
+  requestsPerSecond,
+  seconds,
+}: {
+  connections: number;
+  requestsPerSecond: number;
+  seconds: number;
+}): Promise<WatchingCost> {
+  const cache = new CacheServer({ listen: "127.0.0.1:0" });
+  await cache.listen();
+  const link = await listen({ port: 0, idle: "2h" });
+  const sockets = await openAll(link.port, connections);
+  const client = new CacheClient({ servers: [cache.address] });
+  const stop = load(client, requestsPerSecond);
+  await sleep(500);
+  const aloneCpu = await cpuOver(seconds);
+  const dashboard = new Dashboard({ listen: "127.0.0.1:0", cache, link });
+  await dashboard.listen();
+  const events = { count: 0, bytes: 0 };
+  const page = get(`http://${dashboard.address}/api/live`, (response) => {
+    response.on("data", (chunk: Buffer) => {
+      events.bytes += chunk.length;
+      events.count += chunk.toString("latin1").split("event: snapshot").length - 1;
+    });
+  });
+  page.on("error", () => {});
+  await sleep(1500);
+  const before = { ...events };
+  const watchedCpu = await cpuOver(seconds);
+  const count = events.count - before.count;
+  stop();
+  page.destroy();
+  await dashboard.close();
+  for (const socket of sockets) socket.destroy();
+  await Promise.all([client.close(), link.close(), cache.close()]);
+  return {
+    connections,
+    requestsPerSecond,
+    aloneCpu,
+    watchedCpu,
+    eventBytes: Math.round((events.bytes - before.bytes) / Math.max(1, count)),
+    eventsPerSecond: count / seconds,
+  };
+}
+
+/** From several loopback addresses, so that ports do not run out; 200 at a time, so that no backlog overflows. */
+async function openAll(port: number, count: number): Promise<Socket[]> {
+  const sockets: Socket[] = [];
+  while (sockets.length < count) {
+    const some = Array.from({ length: Math.min(200, count - sockets.length) }, (_, index) =>
+      connectSocket({ port, host: "127.0.0.1", localAddress: `127.0.0.${2 + (index % 8)}` }),
+    );
+    await Promise.all(some.map((socket) => once(socket, "connect")));
+    sockets.push(...some);
+  }
+  return sockets;
+}
+
+/** Different keys, spread over each hundredth of a second. */
+function load(client: CacheClient, perSecond: number): () => void {
+  let number = 0;
+  const timer = setInterval(() => {
+    for (let index = 0; index < perSecond / 100; index += 1)
+      void client.set(`key:${(number += 1)}`, "x".repeat(100)).catch(() => {});
+  }, 10);
+  return () => clearInterval(timer);
+}
+
+async function cpuOver(seconds: number): Promise<number> {
+  const before = process.cpuUsage();
+  const began = performance.now();
+  await sleep(seconds * 1000);
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1000 / (performance.now() - began);
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({ options: { short: { type: "boolean", default: false } } });
+  const seconds = values.short ? 3 : 10;
+  for (const [connections, requestsPerSecond] of values.short
+    ? [[500, 1000]]
+    : [
+        [10, 10_000],
+        [9000, 0],
+      ]) {
+    const cost = await measure({ connections: connections!, requestsPerSecond: requestsPerSecond!, seconds });
+    const { aloneCpu, watchedCpu, eventBytes, eventsPerSecond } = cost;
+    console.log(
+      `${connections} connections, ${requestsPerSecond} sets/s: alone ${aloneCpu.toFixed(3)}, with a page open ${watchedCpu.toFixed(3)} of a core; ` +
+        `${eventsPerSecond.toFixed(2)} events/s of ${eventBytes} B`,
+    );
+  }
+}
