@@ -3,7 +3,7 @@
  * server is reached by (against DNS rebinding), what changes something needs the page's own token and the same origin, nothing is
  * shared across origins, and the content policy lets the page run only what came with it.
  */
-import { parseAddress, isLoopback, showAddress } from "../core/address.ts";
+import { parseAddress, showAddress } from "../core/address.ts";
 
 /** Headers of every answer. */
 export const SAFE_HEADERS: Readonly<Record<string, string>> = {
@@ -41,11 +41,6 @@ export function isOwnHost(host: string | undefined, { address, anyHost }: { addr
 export function isSameOrigin({ host, origin, fetchSite }: Asked): boolean {
   if (fetchSite !== undefined && fetchSite !== "same-origin" && fetchSite !== "none") return false;
   return origin === undefined || origin === `http://${host}` || origin === `https://${host}`;
-}
-
-/** True when the address can be reached by this machine alone. */
-export function isPrivate(address: string): boolean {
-  return isLoopback(parseAddress(address, "address").host);
 }
 
 /** The cookie's value by name, from a Cookie header. */

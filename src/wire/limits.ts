@@ -1,8 +1,5 @@
 /** ○ Bounds of the wire, each with the reason for its number. Everything that a stranger's packets could make grow is here. */
 
-/** 256 KiB: tcpdump's own snapshot length; the largest TSO segment on loopback is 64 KiB, so nothing real is ever longer. */
-export const FRAME_BYTES_MAX = 256 * 1024;
-
 /** 16 MiB: dumpcap writes no block beyond it; a longer one is a broken file, not a packet. */
 export const BLOCK_BYTES_MAX = 16 * 1024 * 1024;
 

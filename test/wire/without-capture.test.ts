@@ -85,7 +85,7 @@ test("without a dashboard the kernel's counters alone are shown, and it says so"
   const peer = await connect({ host: "127.0.0.1", port: link.port });
   peer.on("error", () => {});
   const shown = wire("--port", String(link.port), "--dashboard", "127.0.0.1:9");
-  await until(() => shown.lines.length > 0, shown.said);
+  await until(() => shown.lines.length > 0 && shown.said().includes("showing instead"), shown.said);
   assert.match(
     shown.said(),
     /tcpdump: not installed.*\nno running holdfast at 127\.0\.0\.1:9.*\nshowing instead: the kernel's counters/,
