@@ -14,8 +14,8 @@ import { decodeProperties, encodeProperties, type OwnProperties, type Properties
 export const PLAIN_TEXT_BYTES_MAX = 255;
 
 /**
- * What libzmq's PLAIN server sends for ERROR (4.3.4 and 4.3.5): C reads "\\x5ERROR" as the octet 5E and "RROR". Its client knows no
- * other spelling either, and takes a right one for an unexpected command; this side sends what the RFC says.
+ * What libzmq's PLAIN server sends for ERROR (4.3.4 and 4.3.5): its source says "\x5ERROR", which C reads as the octet 5E and
+ * "RROR". Its client knows no other spelling, and takes a right one for an unexpected command; this side sends what the RFC says.
  */
 const MISSPELT_ERROR = Buffer.from("^RROR");
 
