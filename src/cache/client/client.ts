@@ -19,13 +19,15 @@ import { Keyspace } from "./keyspace.ts";
 import { invalidation, metaDone } from "./lease.ts";
 import * as limits from "./limits.ts";
 import type { MemberSettings } from "./member.ts";
-import { readValue, readVersioned, type CommandFields, type Read, type Versioned } from "./operation.ts";
+import { readVersioned, type CommandFields, type Read, type Versioned } from "./operation.ts";
 import type { CacheClientOptions, CallOptions, StoreOptions } from "./options.ts";
+import { NearReads, type NearCacheOptions } from "./near-reads.ts";
 import { Pool } from "./pool.ts";
 import { parseServer } from "./server.ts";
 import { TextWire } from "./text-wire.ts";
 import { loadTracing } from "./tracing.ts";
 import { ttlMs, type Ttl } from "./ttl.ts";
+import { Watcher } from "./watcher.ts";
 
 /** A client of one or many memcached servers. */
 export class CacheClient extends EventEmitter<CacheEvents> {
@@ -33,6 +35,7 @@ export class CacheClient extends EventEmitter<CacheEvents> {
   readonly #fetcher: Fetcher;
   readonly #codec: Codec<unknown>;
   readonly #discovery: Discovery | undefined;
+  readonly #watchers = new Map<string, Watcher>();
 
   /** @throws UsageError CACHE_OPTION_INVALID, UNIT_INVALID or ADDRESS_INVALID */
   constructor(options: CacheClientOptions = {}) {
@@ -64,6 +67,7 @@ export class CacheClient extends EventEmitter<CacheEvents> {
       this,
     );
     this.#fetcher = new Fetcher(this.#dispatch, random);
+    if (options.nearCache) this.#keepNear(options.nearCache, member);
     void loadTracing();
   }
 
@@ -84,7 +88,7 @@ export class CacheClient extends EventEmitter<CacheEvents> {
    *   ABORTED, CLOSED; ProtocolError CACHE_REPLY_INVALID, CACHE_VALUE_UNREADABLE
    */
   get<T = unknown>(key: Key, options?: CallOptions): Promise<T | undefined> {
-    return this.#dispatch.lookup("get", key, this.#codec, readValue as Read<T>, options);
+    return this.#dispatch.get(key, this.#codec, options);
   }
 
   /** The value of a key with its CAS number, for `cas`. Errors as `get`. */
@@ -97,7 +101,7 @@ export class CacheClient extends EventEmitter<CacheEvents> {
    * are those of servers that failed. Errors as `get`.
    */
   getMany<T = unknown, K extends Key = string>(keys: Iterable<K>, options?: CallOptions): Promise<Map<K, T>> {
-    return this.#dispatch.lookupMany("get", keys, this.#codec, readValue as Read<T>, options);
+    return this.#dispatch.getMany(keys, this.#codec, options);
   }
 
   /** As `getMany`, each value with its CAS number. */
@@ -214,7 +218,11 @@ export class CacheClient extends EventEmitter<CacheEvents> {
 
   /** Empties every server. Rejects when one could not be asked, after all were. */
   async flush(options?: CallOptions): Promise<void> {
-    await this.#dispatch.everywhere("flush_all", "", options, () => ok, false);
+    try {
+      await this.#dispatch.everywhere("flush_all", "", options, () => ok, false);
+    } finally {
+      this.#dispatch.near?.clear();
+    }
   }
 
   /**
@@ -235,6 +243,7 @@ export class CacheClient extends EventEmitter<CacheEvents> {
   async close(): Promise<void> {
     this.#discovery?.close(new OperationError("CLOSED", "The cache client was closed"));
     this.#dispatch.close();
+    for (const watcher of this.#watchers.values()) watcher.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -246,6 +255,25 @@ export class CacheClient extends EventEmitter<CacheEvents> {
       ...this.#encode(value),
       exptime: this.#dispatch.exptime(member, options?.ttl),
     }));
+  }
+
+  #keepNear(options: NearCacheOptions, member: MemberSettings): void {
+    const near = new NearReads(this.#dispatch, options);
+    this.#dispatch.near = near;
+    if (!options.watch) return;
+    const follow = (): void => {
+      const servers = this.#dispatch.pool.members.map(({ server }) => server);
+      for (const server of servers.filter(({ name }) => !this.#watchers.has(name))) {
+        this.#watchers.set(server.name, new Watcher(server, member, near));
+      }
+      for (const [name, watcher] of this.#watchers) {
+        if (servers.some((server) => server.name === name)) continue;
+        watcher.close();
+        this.#watchers.delete(name);
+      }
+    };
+    follow();
+    this.on("servers", follow);
   }
 
   #discover(

@@ -15,6 +15,7 @@ import {
   Command,
   Lookup,
   LookupMany,
+  readValue,
   type CommandFields,
   type Gathering,
   type Interpret,
@@ -24,6 +25,7 @@ import {
   type Time,
   type Verb,
 } from "./operation.ts";
+import type { NearReads } from "./near-reads.ts";
 import type { CallOptions } from "./options.ts";
 import type { Pool } from "./pool.ts";
 import { startSpan } from "./tracing.ts";
@@ -50,7 +52,9 @@ export class Dispatch implements Observer {
   readonly pool: Pool;
   readonly clock: Clock;
   readonly events: EventEmitter<CacheEvents>;
-  readonly counts: CacheCounts = { hits: 0, misses: 0, calls: 0, errors: 0 };
+  readonly counts: CacheCounts = { hits: 0, nearHits: 0, misses: 0, calls: 0, errors: 0 };
+  /** The near cache, where there is one. */
+  near: NearReads | undefined = undefined;
   readonly #settings: DispatchSettings;
   /** Calls wait for it as long as they may. */
   #starting: Promise<void> | undefined;
@@ -67,6 +71,18 @@ export class Dispatch implements Observer {
   /** The key on the wire. @throws UsageError CACHE_KEY_INVALID */
   wireKey(key: Key): string {
     return wireKey(key, this.#settings.keys);
+  }
+
+  /** The value of a key, from the near cache or its server. */
+  get<T>(key: Key, codec: Codec<unknown>, options: CallOptions | undefined): Promise<T | undefined> {
+    if (this.near) return this.near.get(key, codec, options);
+    return this.lookup("get", key, codec, readValue as Read<T>, options);
+  }
+
+  /** The values of many keys, from the near cache or their servers. */
+  getMany<T, K extends Key>(keys: Iterable<K>, codec: Codec<unknown>, options: CallOptions | undefined): Promise<Map<K, T>> {
+    if (this.near) return this.near.getMany(keys, codec, options);
+    return this.lookupMany("get", keys, codec, readValue as Read<T>, options);
   }
 
   lookup<T>(
@@ -120,7 +136,10 @@ export class Dispatch implements Observer {
     });
   }
 
-  /** @param fields what the command says, known once its server is: the gutter shortens times to live */
+  /**
+   * @param fields what the command says, known once its server is: the gutter shortens times to live
+   * @param effect "change" when the item may be another afterwards, so that the near cache forgets it
+   */
   command<T>(
     verb: CommandVerb,
     key: Key,
@@ -128,10 +147,34 @@ export class Dispatch implements Observer {
     interpret: Interpret<T>,
     missed: T,
     fields: (member: Member | undefined) => CommandFields,
+    effect: "change" | "read" = "change",
   ): Promise<T> {
     if (this.#starting) {
-      return this.#onceStarted(options, (rest) => this.command(verb, key, rest, interpret, missed, fields));
+      return this.#onceStarted(options, (rest) => this.command(verb, key, rest, interpret, missed, fields, effect));
     }
+    const ask = (): Promise<T> => this.#ask(verb, key, options, interpret, missed, fields);
+    return this.near && effect === "change" ? this.#change(key, this.near, ask) : ask();
+  }
+
+  /** The near cache forgets the item when the change is asked for, and again when it is answered: reads may come between. */
+  async #change<T>(key: Key, near: NearReads, ask: () => Promise<T>): Promise<T> {
+    const wire = this.wireKey(key);
+    near.changed(wire);
+    try {
+      return await ask();
+    } finally {
+      near.changed(wire);
+    }
+  }
+
+  #ask<T>(
+    verb: CommandVerb,
+    key: Key,
+    options: CallOptions | undefined,
+    interpret: Interpret<T>,
+    missed: T,
+    fields: (member: Member | undefined) => CommandFields,
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
       const wire = wireKey(key, this.#settings.keys);
       const member = this.pool.route(wire);
@@ -165,6 +208,12 @@ export class Dispatch implements Observer {
       results.set(members[index]!.server.name, answer.value);
     });
     return results;
+  }
+
+  /** Keys answered by the near cache: hits without a call. */
+  countNear(keys: number): void {
+    this.counts.hits += keys;
+    this.counts.nearHits += keys;
   }
 
   /** memcached's exptime for an item on this server: the gutter's are short. @throws UsageError CACHE_TTL_INVALID */

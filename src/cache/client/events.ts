@@ -18,6 +18,8 @@ export interface CacheEvents {
 export interface CacheCounts {
   /** Keys found by get, gets and their many-forms. */
   hits: number;
+  /** Those of them that the near cache answered. */
+  nearHits: number;
   /** Keys not found, or not asked for because their server is ejected. */
   misses: number;
   /** Calls settled; a getMany counts once for each server it asks. */

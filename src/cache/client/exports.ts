@@ -9,6 +9,7 @@ export type { Credentials } from "./handshake.ts";
 export type { CasOutcome } from "./interpret.ts";
 export type { Key, KeyPolicy } from "./key.ts";
 export type { KeyParameters, Keyspace } from "./keyspace.ts";
+export type { NearCacheOptions } from "./near-reads.ts";
 export type { Versioned } from "./operation.ts";
 export type { CacheClientOptions, CallOptions, Gutter, StoreOptions } from "./options.ts";
 export type { PlacementRule } from "./placement.ts";

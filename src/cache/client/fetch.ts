@@ -14,7 +14,9 @@ import { storedOrNot } from "./interpret.ts";
 import type { Key } from "./key.ts";
 import { invalidation, leaseDropped, leasedRead, leasedReply, leasedStore, metaDone, type Leased } from "./lease.ts";
 import { FETCH_TIMEOUT_MS_DEFAULT, LEASE_MS_DEFAULT, POLL_MS_MAX, POLL_MS_MIN } from "./limits.ts";
-import { readValue, type Read } from "./operation.ts";
+import type { NearItem } from "./near-cache.ts";
+import { readRaw } from "./near-reads.ts";
+import { readValue, type CommandFields, type Read } from "./operation.ts";
 import type { CallOptions } from "./options.ts";
 import { ttlMs, type Ttl } from "./ttl.ts";
 import { aborted, within } from "./within.ts";
@@ -85,6 +87,8 @@ export class Fetcher {
     const wire = this.#dispatch.wireKey(key);
     const plan = this.#plan(options);
     if (options.signal?.aborted) throw aborted(options.signal);
+    const near = this.#dispatch.near?.fresh(wire);
+    if (near) return codec.decode(near.bytes, near.flags);
     const flight = (this.#flights.get(wire) as Flight<T> | undefined) ?? this.#takeOff(wire, key, codec, loader, plan);
     flight.waiting += 1;
     try {
@@ -148,12 +152,18 @@ export class Fetcher {
     return value;
   }
 
-  #read<T>({ wire, key, codec, plan }: Course<T>): Promise<Leased<T> | undefined> {
+  async #read<T>({ wire, key, codec, plan }: Course<T>): Promise<Leased<T> | undefined> {
     const recacheS = plan.freshMs === Infinity ? 0 : Math.ceil((plan.staleMs + plan.earlyMs) / 1000);
     const leaseS = Math.max(1, Math.ceil(plan.leaseMs / 1000));
-    return this.#dispatch
-      .command("meta", key, undefined, leasedReply(codec), undefined, () => leasedRead(wire, { leaseS, recacheS }))
-      .catch(ignored);
+    let kept: NearItem | undefined;
+    const filled = this.#dispatch.near?.filling(wire);
+    const question = (): CommandFields => leasedRead(wire, { leaseS, recacheS });
+    const reply = leasedReply(codec, filled && ((found) => (kept = readRaw(found, codec as Codec<unknown>))));
+    try {
+      return await this.#dispatch.command("meta", key, undefined, reply, undefined, question, "read").catch(ignored);
+    } finally {
+      filled?.(kept);
+    }
   }
 
   /** Computes and stores. When the loader fails, an old value is better than none, and the lease goes to the next reader. */

@@ -7,7 +7,7 @@ import type { Codec } from "./codec.ts";
 import type { Dispatch } from "./dispatch.ts";
 import type { Fetcher, FetchOptions, Loader } from "./fetch.ts";
 import { casOutcome, foundOrNot, storedOrNot, type CasOutcome } from "./interpret.ts";
-import { readValue, readVersioned, type CommandFields, type Read, type Versioned } from "./operation.ts";
+import { readVersioned, type CommandFields, type Read, type Versioned } from "./operation.ts";
 import type { CallOptions, StoreOptions } from "./options.ts";
 import type { Member } from "./member.ts";
 import type { Ttl } from "./ttl.ts";
@@ -62,7 +62,7 @@ export class Keyspace<T, P extends string> {
   }
 
   async get(parameters: KeyParameters<P>, options?: CallOptions): Promise<T | undefined> {
-    return this.#dispatch.lookup("get", this.key(parameters), this.#anyCodec, readValue as Read<T>, options);
+    return this.#dispatch.get(this.key(parameters), this.#anyCodec, options);
   }
 
   async gets(parameters: KeyParameters<P>, options?: CallOptions): Promise<Versioned<T> | undefined> {
@@ -73,7 +73,7 @@ export class Keyspace<T, P extends string> {
   async getMany<K extends KeyParameters<P>>(all: Iterable<K>, options?: CallOptions): Promise<Map<K, T>> {
     const byKey = new Map<string, K>();
     for (const parameters of all) byKey.set(this.key(parameters), parameters);
-    const found = await this.#dispatch.lookupMany("get", byKey.keys(), this.#anyCodec, readValue as Read<T>, options);
+    const found = await this.#dispatch.getMany<T, string>(byKey.keys(), this.#anyCodec, options);
     return new Map([...found].map(([key, value]) => [byKey.get(key)!, value]));
   }
 

@@ -51,10 +51,29 @@ export function invalidation(wireKey: string, { cas, leftS }: { cas?: bigint; le
   return { words: `md ${metaKey(wireKey)} I${only}${leftS === undefined ? "" : ` T${leftS}`}` };
 }
 
-export function leasedReply<T>(codec: Codec<T>): Interpret<Leased<T> | undefined> {
+/** Asks for an item's version alone. */
+export function versionQuestion(wireKey: string): CommandFields {
+  return { words: `mg ${metaKey(wireKey)} c` };
+}
+
+/** The version, or undefined when there is no item. */
+export const versionReply: Interpret<bigint | undefined> = (reply, verb) => {
+  switch (reply.kind) {
+    case "HD":
+      return { result: reply.cas };
+    case "EN":
+      return { result: undefined };
+    default:
+      throw unexpected(reply, verb);
+  }
+};
+
+/** @param keep told of a value that is nobody's to recompute, while its bytes are borrowed */
+export function leasedReply<T>(codec: Codec<T>, keep?: (reply: Reply) => void): Interpret<Leased<T> | undefined> {
   return (reply, verb) => {
     switch (reply.kind) {
       case "VA":
+        if (!reply.won && !reply.claimed && !reply.stale) keep?.(reply);
         return { result: read(reply, codec) };
       case "EN":
         return { result: undefined };

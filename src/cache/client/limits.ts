@@ -51,3 +51,12 @@ export const POLL_MS_MAX = 250;
 
 /** 30 s: as long as DNS records of such names live; a server that joined takes part half a minute later. */
 export const DISCOVERY_MS_DEFAULT = 30_000;
+
+/** 8 MiB: some tens of thousands of small items, which is what is hot; little beside a Node process's own 50 MB. */
+export const NEAR_BYTES_DEFAULT = 8 * 1024 * 1024;
+
+/** 1 s: takes nearly all reads of a hot key off the network, and nobody sees anything older. */
+export const NEAR_TTL_MS_DEFAULT = 1000;
+
+/** 1 min: changes are told by the stream; this bounds what it does not tell (touch, flush_all). */
+export const NEAR_WATCHED_TTL_MS_DEFAULT = 60_000;

@@ -7,6 +7,7 @@ import type { Codec } from "./codec.ts";
 import type { ClusterDiscovery, DnsDiscovery } from "./discovery.ts";
 import type { Credentials } from "./handshake.ts";
 import type { KeyPolicy } from "./key.ts";
+import type { NearCacheOptions } from "./near-reads.ts";
 import type { PlacementRule } from "./placement.ts";
 import type { ServerSpec } from "./server.ts";
 import type { Ttl } from "./ttl.ts";
@@ -45,6 +46,8 @@ export interface CacheClientOptions {
   readonly keys?: KeyPolicy;
   /** How values become bytes; default `anyValue`. */
   readonly codec?: Codec<unknown>;
+  /** A memory of recently read items in this process; default none. */
+  readonly nearCache?: NearCacheOptions;
   /** TLS as `node:tls` takes it; true for its defaults. Default off. */
   readonly tls?: TlsOptions | true;
   /** Who we are: memcached's ASCII authentication (-Y). */
