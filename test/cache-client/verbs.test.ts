@@ -203,10 +203,15 @@ const ALL = {
 for (const [name, { needs, start }] of Object.entries(ALL)) {
   test(`verbs against ${name}`, requires(...needs), async (t) => {
     const peer = await start(t);
-    for (const keys of ["plain", "base64"] as const) {
+    for (const [keys, protocol] of [
+      ["plain", "text"],
+      ["base64", "text"],
+      ["plain", "binary"],
+      ["base64", "binary"],
+    ] as const) {
       for (const { fact, check } of CASES) {
-        await t.test(keys === "base64" ? `${fact} (key in base64)` : fact, async () => {
-          await using cache = new CacheClient({ servers: [peer.address], keys: "base64" });
+        await t.test(`${fact} (${keys} keys, ${protocol} protocol)`, async () => {
+          await using cache = new CacheClient({ servers: [peer.address], keys: "base64", protocol });
           await cache.flush();
           await check(keys === "base64" ? withBinaryKeys(cache) : cache);
         });

@@ -7,6 +7,7 @@ import { EventEmitter } from "node:events";
 import { systemClock } from "../../core/clock.ts";
 import { OperationError, UsageError } from "../../core/errors.ts";
 import { durationMs, sizeBytes, type Duration } from "../../core/units.ts";
+import { BinaryWire } from "./binary-wire.ts";
 import { anyValue, type Codec } from "./codec.ts";
 import { Discovery, type ClusterDiscovery, type DnsDiscovery } from "./discovery.ts";
 import { Dispatch } from "./dispatch.ts";
@@ -304,6 +305,7 @@ export class CacheClient extends EventEmitter<CacheEvents> {
 
 function memberSettingsOf(options: CacheClientOptions, events: EventEmitter<CacheEvents>, timeoutMs: number): MemberSettings {
   const { tls, backoff = {} } = options;
+  const binary = options.protocol === "binary" || options.credentials?.by === "sasl";
   const valueBytesMax = sizeBytes(options.valueBytes ?? limits.VALUE_BYTES_MAX, "valueBytes");
   return {
     clock: options.clock ?? systemClock,
@@ -319,7 +321,8 @@ function memberSettingsOf(options: CacheClientOptions, events: EventEmitter<Cach
     connectTimeoutMs: durationMs(options.connectTimeout ?? timeoutMs, "connectTimeout"),
     tls: tls === true ? {} : tls,
     credentials: options.credentials,
-    newWire: () => new TextWire(valueBytesMax),
+    newWire: () => (binary ? new BinaryWire(valueBytesMax) : new TextWire(valueBytesMax)),
+    textual: !binary,
     onHealth({ server: { name: server } }, state, error) {
       if (state === "ejected") events.emit("ejected", { server, error });
       else events.emit("restored", { server });

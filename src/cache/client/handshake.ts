@@ -6,9 +6,12 @@ import { OperationError, type HoldfastError } from "../../core/errors.ts";
 import { CommandExchange, type Exchange } from "./exchange.ts";
 import { Command, type CommandFields, type Observer, type Verb } from "./operation.ts";
 
+/** Who the client is. */
 export interface Credentials {
   readonly username: string;
   readonly password: string;
+  /** "ascii" (the default): memcached's -Y. "sasl": its -S, PLAIN, over the binary protocol, which has no `invalidate` and no leases. */
+  readonly by?: "ascii" | "sasl";
 }
 
 interface Line {
@@ -37,11 +40,13 @@ export function handshake(line: Line, credentials: Credentials | undefined, read
     const interpret = (reply: { kind: string; text: string }) => ({ result: reply.kind === "VERSION" ? reply.text : "" });
     const refused = (error: HoldfastError): void => {
       if (verb === "version" && error.code === "CACHE_REFUSED") answered("");
-      else line.close(verb === "set" ? authFailed(error) : error);
+      else line.close(verb === "version" ? error : authFailed(error));
     };
     line.send(new CommandExchange(new Command(verb, key, NOBODY, UNTIMED, fields, interpret, "", answered, refused)));
   };
-  if (credentials) {
+  if (credentials?.by === "sasl") {
+    ask("sasl", "PLAIN", { body: `\0${credentials.username}\0${credentials.password}` }, () => {});
+  } else if (credentials) {
     // memcached -Y: the first command is a set whose value is "user password" (doc/protocol.txt, "Authentication").
     ask("set", "auth", { body: `${credentials.username} ${credentials.password}` }, () => {});
   }

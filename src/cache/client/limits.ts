@@ -12,8 +12,11 @@ export const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
 /** 1 MiB handed to the socket and not yet taken by the kernel; past it, encoding waits for the peer to read. */
 export const SOCKET_BYTES_HIGH = 1024 * 1024;
 
-/** 64 KiB: what libuv reads at once. */
-export const READ_BYTES = 64 * 1024;
+/**
+ * 256 KiB read at once: with values of 10 KB half the CPU time of libuv's 64 KiB, because fewer values are cut by the end of a
+ * read and copied.
+ */
+export const READ_BYTES = 256 * 1024;
 
 /** 64 MiB: 64 times memcached's default item size; a server that announces more is garbage or misconfigured. */
 export const VALUE_BYTES_MAX = 64 * 1024 * 1024;

@@ -31,6 +31,8 @@ export interface MemberSettings extends Omit<ConnectionSettings, "server"> {
   /** Silence while replies are due after which the connection is given up. */
   readonly stallMs: number;
   readonly newWire: () => Wire;
+  /** Whether that wire can carry meta commands and `config`. */
+  readonly textual: boolean;
   readonly credentials: Credentials | undefined;
   /** Told when the server is ejected ("ejected") and when it is back ("up"). */
   readonly onHealth: (member: Member, state: HealthState, error?: HoldfastError) => void;
@@ -85,6 +87,7 @@ export class Member {
 
   /** Whether it speaks the meta protocol as memcached has spoken it since 1.6.10; before the first connection, presumably. */
   get meta(): boolean {
+    if (!this.#settings.textual) return false;
     if (this.#version === undefined) return true;
     const [major = 0, minor = 0, patch = 0] = this.#version.split(/\D/).map(Number);
     return major > 1 || (major === 1 && (minor > 6 || (minor === 6 && patch >= 10)));
@@ -98,7 +101,7 @@ export class Member {
   /** Takes an operation; it is written at the end of this tick. */
   submit(operation: Operation): void {
     operation.server = this.server.name;
-    const refusal = this.#closed ?? this.#full(operation);
+    const refusal = this.#closed ?? this.#refusal(operation);
     if (refusal) {
       operation.fail(refusal);
       return;
@@ -125,9 +128,12 @@ export class Member {
     this.#connection?.close(error);
   }
 
-  #full(operation: Operation): OperationError | undefined {
-    const { callsMax, bytesMax } = this.#settings;
+  #refusal(operation: Operation): OperationError | undefined {
+    const { callsMax, bytesMax, textual } = this.#settings;
     const { name } = this.server;
+    if (!textual && (operation.verb === "meta" || operation.verb === "config")) {
+      return new OperationError("CACHE_REFUSED", `Cannot ask ${name}: the binary protocol has no such command`);
+    }
     if (this.waiting >= callsMax)
       return new OperationError("CACHE_QUEUE_FULL", `Cannot ask ${name}: ${callsMax} calls wait already`);
     if (this.#queuedBytes + operation.bodyBytes <= bytesMax) return undefined;

@@ -41,6 +41,7 @@ export type Verb =
   | "stats"
   | "version"
   | "meta"
+  | "sasl"
   | "config";
 
 /** When a call began and when it must have settled, by the clock's `now()`. */

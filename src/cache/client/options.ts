@@ -50,8 +50,10 @@ export interface CacheClientOptions {
   readonly nearCache?: NearCacheOptions;
   /** TLS as `node:tls` takes it; true for its defaults. Default off. */
   readonly tls?: TlsOptions | true;
-  /** Who we are: memcached's ASCII authentication (-Y). */
+  /** Who we are, for servers that ask. */
   readonly credentials?: Credentials;
+  /** "text" (the default), or "binary" for servers that speak nothing else; SASL implies it. */
+  readonly protocol?: "text" | "binary";
   /** Time, for tests. */
   readonly clock?: Clock;
   /** Chance, for tests. */
