@@ -16,6 +16,7 @@ const PROBES: Readonly<Record<string, readonly [string, ...string[]]>> = {
   "dpkg-dev": ["dpkg-source", "--version"],
   perl: ["prove", "--version"],
   "libzmq3-dev": ["sh", "-c", "echo '#include <zmq.h>' | g++ -x c++ -fsyntax-only -"],
+  "sasl2-bin": ["sh", "-c", "command -v saslpasswd2"],
   "redis-server": ["redis-server", "--version"],
   beanstalkd: ["beanstalkd", "-v"],
   "nats-server": ["nats-server", "--version"],

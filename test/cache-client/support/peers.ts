@@ -40,10 +40,25 @@ export async function memcached(t: TestContext, ...flags: string[]): Promise<For
   return memcachedAt(t, await freePort(), ...flags);
 }
 
+/** Debian's memcached on a port of its own, with variables in its environment. */
+export async function memcachedWith(t: TestContext, variables: NodeJS.ProcessEnv, ...flags: string[]): Promise<ForeignPeer> {
+  return launch(t, await freePort(), variables, flags);
+}
+
 /** Debian's memcached on a port that was free a moment ago, as when it is started again. */
 export async function memcachedAt(t: TestContext, port: number, ...flags: string[]): Promise<ForeignPeer> {
+  return launch(t, port, {}, flags);
+}
+
+async function launch(
+  t: TestContext,
+  port: number,
+  variables: NodeJS.ProcessEnv,
+  flags: readonly string[],
+): Promise<ForeignPeer> {
   const child = spawn("memcached", ["-u", "root", "-l", "127.0.0.1", "-p", String(port), "-U", "0", ...flags], {
     stdio: "ignore",
+    env: { ...process.env, ...variables },
   });
   t.after(() => stop(child));
   await listening({ host: "127.0.0.1", port });
