@@ -218,6 +218,15 @@ for (const [peer, { needs: packages, start }] of Object.entries(PEERS)) {
     assert.deepEqual(await items.get({}), { n: 1 });
   });
 
+  test(`a value that the codec cannot store rejects, and leaves the lease to the next (${peer})`, needs, async (t) => {
+    const cache = await client(t, (await start(t)).address);
+    await assert.rejects(
+      cache.fetch("k", () => () => "a function"),
+      { code: "CACHE_VALUE_INVALID" },
+    );
+    assert.equal(await cache.fetch("k", () => "value"), "value");
+  });
+
   test(`a key in base64 is leased as any other (${peer})`, needs, async (t) => {
     const cache = await client(t, (await start(t)).address, { keys: "base64" });
     let loads = 0;

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { NearCache } from "../../src/cache/client/near-cache.ts";
 import { changedKey } from "../../src/cache/client/watcher.ts";
-import { CacheClient } from "../../src/cache/index.ts";
+import { CacheClient, json, text } from "../../src/cache/index.ts";
 import { ManualClock } from "../../src/core/manual-clock.ts";
 import { requires } from "../support/requires.ts";
 import { holdfast, PEERS } from "./support/peers.ts";
@@ -152,6 +152,20 @@ for (const [peer, { needs, start }] of Object.entries(PEERS)) {
     assert.equal(cache.counts.calls, calls);
   });
 }
+
+test("what the codec cannot read is an error, or a miss, from the near cache too", async (t) => {
+  const { address } = await holdfast(t);
+  await using raw = new CacheClient({ servers: [address], codec: text });
+  await raw.set("bad", "{");
+  await using strict = new CacheClient({ servers: [address], codec: json(), nearCache: {} });
+  await using lenient = new CacheClient({ servers: [address], codec: json(), nearCache: {}, onError: "miss" });
+  for (let turn = 0; turn < 2; turn += 1) {
+    await assert.rejects(strict.get("bad"), { code: "CACHE_VALUE_UNREADABLE" });
+    assert.equal(await lenient.get("bad"), undefined);
+    assert.deepEqual(await lenient.getMany(["bad"]), new Map());
+  }
+  assert.equal(await strict.fetch("bad", () => "loaded"), "loaded");
+});
 
 test("with Holdfast's server, the change stream drops what others changed, within moments and long before the ttl", async (t) => {
   const { address } = await holdfast(t);

@@ -16,6 +16,7 @@ import {
   Lookup,
   LookupMany,
   readValue,
+  unreadable,
   type CommandFields,
   type Gathering,
   type Interpret,
@@ -25,6 +26,7 @@ import {
   type Time,
   type Verb,
 } from "./operation.ts";
+import type { NearItem } from "./near-cache.ts";
 import type { NearReads } from "./near-reads.ts";
 import type { CallOptions } from "./options.ts";
 import type { Pool } from "./pool.ts";
@@ -208,6 +210,17 @@ export class Dispatch implements Observer {
       results.set(members[index]!.server.name, answer.value);
     });
     return results;
+  }
+
+  /** What the near cache keeps, decoded; where the codec cannot, the error, or a miss as the client was told. */
+  decode(wire: string, { bytes, flags }: NearItem, codec: Codec<unknown>): unknown {
+    try {
+      return codec.decode(bytes, flags);
+    } catch (error) {
+      this.counts.errors += 1;
+      if (this.#settings.onError === "miss") return undefined;
+      throw unreadable(wire, error);
+    }
   }
 
   /** Keys answered by the near cache: hits without a call. */

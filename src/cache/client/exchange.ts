@@ -71,7 +71,7 @@ export class LookupBatch {
         this.#missUpTo(this.keys.length);
         return true;
       default:
-        this.fail(refusalOf(reply) ?? unexpected(reply, this.verb));
+        this.fail(refused(reply, this.verb));
         return true;
     }
   }
@@ -165,9 +165,16 @@ function refusalOf(reply: Reply): HoldfastError | undefined {
   }
 }
 
+/** The server's refusal. @throws ProtocolError when the reply is none: the connection has lost its place */
+function refused(reply: Reply, verb: string): HoldfastError {
+  const refusal = refusalOf(reply);
+  if (!refusal) throw unexpected(reply, verb);
+  return refusal;
+}
+
 /** The reply answers another question than the one asked. */
 export function unexpected(reply: Reply, verb: string): ProtocolError {
-  throw new ProtocolError(
+  return new ProtocolError(
     "CACHE_REPLY_INVALID",
     `Cannot use reply: '${reply.wholeLine.slice(0, 100)}' does not answer ${verb}`,
   );

@@ -8,11 +8,11 @@ import type { Clock } from "../../core/clock.ts";
 import { OperationError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
 import { durationMs, type Duration } from "../../core/units.ts";
-import type { Codec } from "./codec.ts";
+import type { Codec, Encoded } from "./codec.ts";
 import type { Dispatch } from "./dispatch.ts";
 import { storedOrNot } from "./interpret.ts";
 import type { Key } from "./key.ts";
-import { invalidation, leaseDropped, leasedRead, leasedReply, leasedStore, metaDone, type Leased } from "./lease.ts";
+import { decoded, invalidation, leaseDropped, leasedRead, leasedReply, leasedStore, metaDone, type Leased } from "./lease.ts";
 import { FETCH_TIMEOUT_MS_DEFAULT, LEASE_MS_DEFAULT, POLL_MS_MAX, POLL_MS_MIN } from "./limits.ts";
 import type { NearItem } from "./near-cache.ts";
 import { readRaw } from "./near-reads.ts";
@@ -88,7 +88,10 @@ export class Fetcher {
     const plan = this.#plan(options);
     if (options.signal?.aborted) throw aborted(options.signal);
     const near = this.#dispatch.near?.fresh(wire);
-    if (near) return codec.decode(near.bytes, near.flags);
+    if (near) {
+      const found = decoded(codec, near.bytes, near.flags);
+      if (found) return found.value;
+    }
     const flight = (this.#flights.get(wire) as Flight<T> | undefined) ?? this.#takeOff(wire, key, codec, loader, plan);
     flight.waiting += 1;
     try {
@@ -170,8 +173,10 @@ export class Fetcher {
   async #recompute<T>({ wire, key, codec, load, plan }: Course<T>, cas: bigint, old: Found<T>): Promise<T> {
     const dispatch = this.#dispatch;
     let value: T;
+    let encoded: Encoded;
     try {
       value = await load();
+      encoded = codec.encode(value);
     } catch (error) {
       await dispatch
         .command("meta", key, undefined, metaDone, false, () => (old ? invalidation(wire, { cas }) : leaseDropped(wire, cas)))
@@ -179,7 +184,7 @@ export class Fetcher {
       if (old) return old.value;
       throw error;
     }
-    const { bytes, flags } = codec.encode(value);
+    const { bytes, flags } = encoded;
     await dispatch
       .command("meta", key, undefined, metaDone, false, (member) =>
         leasedStore(wire, { cas, exptime: dispatch.exptimeOfMs(member, plan.freshMs + plan.staleMs), flags, body: bytes }),

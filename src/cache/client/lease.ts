@@ -4,6 +4,7 @@
  * there empty, for as long as the lease lasts. Invariant: what a winner stores goes through the CAS number it won with, so that
  * an item deleted or stored meanwhile is not overwritten by what was computed before.
  */
+import type { Buffer } from "node:buffer";
 import type { Reply } from "../../memcache/reply.ts";
 import type { Codec } from "./codec.ts";
 import { unexpected } from "./exchange.ts";
@@ -102,7 +103,7 @@ function read<T>(reply: Reply, codec: Codec<T>): Leased<T> {
   // The empty item of a lease, told from a stored empty string only while a winner is at work: then both wait for the same.
   const placeholder = valueStart === valueEnd && flags === 0 && (won || claimed);
   return {
-    found: placeholder ? undefined : decoded(reply, codec),
+    found: placeholder ? undefined : decoded(codec, reply.valueBytes, flags),
     cas,
     leftS: ttl === undefined || ttl < 0 ? undefined : ttl,
     won,
@@ -111,11 +112,12 @@ function read<T>(reply: Reply, codec: Codec<T>): Leased<T> {
   };
 }
 
-function decoded<T>(reply: Reply, codec: Codec<T>): { value: T } | undefined {
+/** The value, or undefined when the codec cannot read it: written by another version of the caller, it counts as not there. */
+export function decoded<T>(codec: Codec<T>, bytes: Buffer, flags: number): { value: T } | undefined {
   try {
-    return { value: codec.decode(reply.valueBytes, reply.flags) };
+    return { value: codec.decode(bytes, flags) };
   } catch {
-    return undefined; // written by another version of the caller: computed anew, as if it were not there
+    return undefined;
   }
 }
 

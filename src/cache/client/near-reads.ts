@@ -64,7 +64,7 @@ export class NearReads implements Follower {
   async get<T>(key: Key, codec: Codec<unknown>, options: CallOptions | undefined): Promise<T | undefined> {
     const wire = this.#dispatch.wireKey(key);
     const item = this.fresh(wire) ?? (await this.#ask(wire, key, options));
-    return item && (codec.decode(item.bytes, item.flags) as T);
+    return item && (this.#dispatch.decode(wire, item, codec) as T | undefined);
   }
 
   async getMany<T, K extends Key>(
@@ -73,11 +73,15 @@ export class NearReads implements Follower {
     options: CallOptions | undefined,
   ): Promise<Map<K, T>> {
     const values = new Map<K, T>();
+    const take = (key: K, wire: string, item: NearItem): void => {
+      const value = this.#dispatch.decode(wire, item, codec);
+      if (value !== undefined) values.set(key, value as T);
+    };
     const rest = new Map<string, K>();
     for (const key of keys) {
       const wire = this.#dispatch.wireKey(key);
       const item = this.fresh(wire);
-      if (item) values.set(key, codec.decode(item.bytes, item.flags) as T);
+      if (item) take(key, wire, item);
       else rest.set(wire, key);
     }
     if (rest.size === 0) return values;
@@ -88,7 +92,7 @@ export class NearReads implements Follower {
     } finally {
       for (const [wire, key] of rest) this.#keep(wire, found.get(key));
     }
-    for (const [key, item] of found) values.set(key, codec.decode(item.bytes, item.flags) as T);
+    for (const [wire, key] of rest) if (found.has(key)) take(key, wire, found.get(key)!);
     return values;
   }
 

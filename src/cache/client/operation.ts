@@ -336,7 +336,8 @@ export class Command<T> extends Operation implements Question {
   }
 }
 
-function unreadable(key: string, cause: unknown): HoldfastError {
+/** What the codec's complaint about a value read becomes. */
+export function unreadable(key: string, cause: unknown): HoldfastError {
   if (cause instanceof ProtocolError || cause instanceof OperationError) return cause;
   return new ProtocolError("CACHE_VALUE_UNREADABLE", `Cannot read value of '${key}': ${messageOf(cause)}`, { cause });
 }

@@ -62,6 +62,11 @@ export class CheckedLoad {
     return this.#hits;
   }
 
+  /** Error code → how many calls rejected with it, so far. */
+  get failures(): ReadonlyMap<string, number> {
+    return this.#failures;
+  }
+
   get calls(): number {
     return this.#calls;
   }
