@@ -3,7 +3,7 @@
  * run, against one memcached, each in a process of its own, in paired rounds. Operations (keys got) per second, and CPU time of
  * the client's process per operation.
  *
- * `node --conditions=holdfast-source bench/cache-client.ts [--json] [--rounds N] [--ms N] [--chart FILE] [--only WORD]`
+ * `node --conditions=holdfast-source bench/cache-client.ts [--json] [--rounds N] [--ms N] [--charts FOLDER] [--only WORD]`
  */
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { holdfast, keyOf, KEY_COUNT, valueOf, type Load, type Yield } from "./support/cache-client-load.ts";
 import { RIVALS } from "./support/cache-rivals.ts";
-import { barChart, type Bar } from "./support/chart.ts";
+import { barChart, type Bar, type Chart } from "./support/chart.ts";
 import { freePort, startServer } from "./support/process.ts";
 import { finding, report, type Finding } from "./support/report.ts";
 import { spread, type Rounds } from "./support/rounds.ts";
@@ -38,8 +38,14 @@ export interface BenchOptions {
   readonly only?: string;
 }
 
-/** Measures all points and tells the findings, and the chart of operations per second. */
-export async function measure({ rounds, ms, only = "" }: BenchOptions): Promise<{ findings: Finding[]; chart: string }> {
+/** The charts of a run, as SVG. */
+export interface Charts {
+  readonly perSecond: string;
+  readonly cpu: string;
+}
+
+/** Measures all points and tells the findings, and the charts of operations per second and of CPU time per operation. */
+export async function measure({ rounds, ms, only = "" }: BenchOptions): Promise<{ findings: Finding[]; charts: Charts }> {
   const port = await freePort();
   const server = await startServer(["memcached", "-u", "root", "-l", "127.0.0.1", "-p", String(port), "-U", "0"], {
     host: "127.0.0.1",
@@ -51,20 +57,31 @@ export async function measure({ rounds, ms, only = "" }: BenchOptions): Promise<
     await fill(address);
     for (const name of ["holdfast", ...Object.keys(RIVALS)]) clients.set(name, await start(name, address));
     const findings: Finding[] = [];
-    const groups: { name: string; bars: Bar[] }[] = [];
+    const all: { name: string; yields: Yields }[] = [];
     for (const point of points(ms).filter(({ name }) => name.includes(only))) {
       const yields = await measurePoint(clients, point, rounds, address);
       findings.push(...findingsOf(point, yields));
-      groups.push({ name: point.name, bars: barsOf(yields) });
+      all.push({ name: point.name, yields });
     }
-    const chart = barChart({
-      title: "Clients of one memcached: keys got per second",
-      unit: "operations per second, median of the rounds",
-      note: "each client in a process of its own on one core; memcached 1.6 on another",
-      better: "more",
-      groups,
-    });
-    return { findings, chart };
+    const chartOf = (figure: (one: Yield) => number, about: Pick<Chart, "title" | "unit" | "better">): string =>
+      barChart({
+        ...about,
+        note: "each client in a process of its own; memcached 1.6 on the same machine",
+        groups: all.map(({ name, yields }) => ({ name, bars: barsOf(yields, figure) })),
+      });
+    const charts = {
+      perSecond: chartOf(perSecond, {
+        title: "Clients of one memcached: keys got per second",
+        unit: "operations per second, median of the rounds",
+        better: "more",
+      }),
+      cpu: chartOf(cpuMicroseconds, {
+        title: "Clients of one memcached: CPU time a key",
+        unit: "microseconds of the client's process per key got, median of the rounds",
+        better: "less",
+      }),
+    };
+    return { findings, charts };
   } finally {
     for (const child of clients.values()) child.kill("SIGKILL");
     await server.stop();
@@ -169,10 +186,10 @@ function findingsOf(point: Point, yields: Yields): Finding[] {
   ];
 }
 
-function barsOf(yields: Yields): Bar[] {
+function barsOf(yields: Yields, figure: (one: Yield) => number): Bar[] {
   return [...yields].map(([name, each]) => {
     const whole = each.filter((one) => one !== undefined);
-    return { name, value: whole.length === 0 ? undefined : spread(whole.map(perSecond)).median };
+    return { name, value: whole.length === 0 ? undefined : spread(whole.map(figure)).median };
   });
 }
 
@@ -182,11 +199,14 @@ if (import.meta.main) {
       json: { type: "boolean", default: false },
       rounds: { type: "string", default: "3" },
       ms: { type: "string", default: "1000" },
-      chart: { type: "string" },
+      charts: { type: "string" },
       only: { type: "string", default: "" },
     },
   });
-  const { findings, chart } = await measure({ rounds: Number(values.rounds), ms: Number(values.ms), only: values.only });
+  const { findings, charts } = await measure({ rounds: Number(values.rounds), ms: Number(values.ms), only: values.only });
   report(findings, { json: values.json });
-  if (values.chart !== undefined) writeFileSync(values.chart, chart);
+  if (values.charts !== undefined) {
+    writeFileSync(join(values.charts, "cache-client.svg"), charts.perSecond);
+    writeFileSync(join(values.charts, "cache-client-cpu.svg"), charts.cpu);
+  }
 }

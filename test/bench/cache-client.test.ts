@@ -5,7 +5,7 @@ import { barChart } from "../../bench/support/chart.ts";
 import { requires } from "../support/requires.ts";
 
 test("the cache client's bench runs, compares all clients, and draws its chart", requires("memcached"), async () => {
-  const { findings, chart } = await measure({ rounds: 1, ms: 60, only: "get, 100 B, 16" });
+  const { findings, charts } = await measure({ rounds: 1, ms: 60, only: "get, 100 B, 16" });
   assert.deepEqual(
     findings.map(({ unit }) => unit),
     ["operations / s", "CPU µs / operation"],
@@ -21,7 +21,7 @@ test("the cache client's bench runs, compares all clients, and draws its chart",
     ]);
     for (const { median } of Object.values(figures)) assert.ok(median > 0);
   }
-  assert.match(chart, /^<svg [\s\S]*<\/svg>\n$/);
+  for (const chart of Object.values(charts)) assert.match(chart, /^<svg [\s\S]*<\/svg>\n$/);
 });
 
 test("a chart says its figures in words too, and which contender could not be measured", () => {

@@ -85,8 +85,10 @@ test("a server that fails three times in a row is ejected: its keys miss at once
   );
   assert.equal(await cache.get(lost!), undefined);
   assert.equal(await cache.set(lost!, 1), false);
+  const { misses } = cache.counts;
   const found = await cache.getMany(KEYS);
   assert.equal(found.size, KEYS.length - stores[1]!.items.size);
+  assert.equal(cache.counts.misses - misses, stores[1]!.items.size);
 });
 
 test("an ejected server is probed with growing jittered waits, and has its keys back when it answers", async (t) => {

@@ -93,9 +93,14 @@ export abstract class Operation {
   missed(): void {
     if (this.settled) return;
     this.outcome = "miss";
-    this.misses = 1;
+    this.misses = this.keyCount;
     this.giveUp();
     this.finish();
+  }
+
+  /** Keys asked for. */
+  protected get keyCount(): number {
+    return 1;
   }
 
   /** Settles the caller's promise with what a miss gives. */
@@ -234,6 +239,10 @@ export class LookupMany<T> extends Operation implements Taker {
 
   miss(): void {
     if (!this.settled) this.#answer();
+  }
+
+  protected override get keyCount(): number {
+    return this.keys.length;
   }
 
   /** Starts over on a new connection: what was asked is asked again. */
