@@ -10,7 +10,7 @@ import { showAddress } from "../core/address.ts";
 import { HOST_DEFAULT } from "../core/limits.ts";
 import type { ByteLink, LinkStats } from "./byte-link.ts";
 import type { EndReason, LinkEnd } from "./end.ts";
-import { BACKLOG, CONNECTIONS_MAX, HELLO_MS_MAX, PORT_DEFAULT } from "./limits.ts";
+import { BACKLOG, CONNECTIONS_MAX, HELLO_MS_MAX, PORT_DEFAULT, STATS_ASKED_MAX } from "./limits.ts";
 import { kernelTimers } from "./proc-net.ts";
 import type { TuneReport } from "./tune.ts";
 
@@ -107,7 +107,7 @@ export class Acceptor {
 
   stats(): LinkServerStats {
     const timers = kernelTimers();
-    const connections = [...this.#links].map((link) => link.stats(timers));
+    const connections = Array.from(this.#links, (link, index) => link.stats(timers, { askKernel: index < STATS_ASKED_MAX }));
     const sum = (key: "bytesIn" | "bytesOut"): number => connections.reduce((total, row) => total + row[key], 0);
     return {
       accepted: this.#accepted,

@@ -81,7 +81,12 @@ export class LinkClient extends EventEmitter<LinkClientEvents> implements LinkOw
     this.#target = options;
     const { reconnect = false, random = Math.random } = options;
     if (reconnect !== false) this.#backoff = new Backoff(reconnect === true ? {} : reconnect, random);
-    options.signal?.addEventListener("abort", () => void this.close(), { once: true });
+    const { signal } = options;
+    const abort = (): void => {
+      void this.close();
+    };
+    signal?.addEventListener("abort", abort, { once: true });
+    void this.closed.then(() => signal?.removeEventListener("abort", abort));
   }
 
   /** The connection there is, or undefined between two. */

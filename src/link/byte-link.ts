@@ -47,7 +47,7 @@ export interface LinkStats {
   readonly unsentBytes: number;
   /** How long the kernel has heard nothing from the peer; undefined where it does not tell. */
   readonly silentForMs: number | undefined;
-  /** Keep-alive as the kernel has it; undefined where it cannot be read. */
+  /** Keep-alive as the kernel has it; undefined where it cannot be read, and beyond a server's first 1000 connections. */
   readonly keepAlive: KernelKeepAlive | undefined;
   /** Until the kernel's next keep-alive probe; undefined while data is in flight and where the kernel does not tell. */
   readonly nextProbeInMs: number | undefined;
@@ -203,8 +203,8 @@ export class ByteLink {
   }
 
   /** The connection's numbers; `timers` is the kernel's table, read once for many links. */
-  stats(timers?: ReadonlyMap<string, KernelTimer>): LinkStats {
-    const fd = descriptorOf(this.#socket);
+  stats(timers?: ReadonlyMap<string, KernelTimer>, { askKernel = true }: { askKernel?: boolean } = {}): LinkStats {
+    const fd = askKernel ? descriptorOf(this.#socket) : undefined;
     const timer = timers?.get(keyOf(this.#socket) ?? "");
     const bytes = fd === undefined ? undefined : kernel()?.tcpInfo(fd);
     const info = bytes && parseTcpInfo(bytes);

@@ -13,7 +13,7 @@ import type { SessionConnectOptions } from "./session-client.ts";
  *
  * @returns the client: connected, or, where it may reconnect, still trying after the first attempt failed
  * @throws OperationError LINK_ENDED when the connection cannot be made and there is no reconnecting, LINK_REFUSED when the server
- *   does not take the session; UsageError LINK_OPTION_INVALID, UNIT_INVALID
+ *   does not take the session, ABORTED; UsageError LINK_OPTION_INVALID, UNIT_INVALID
  * @example
  * const client = await connect({ host: "10.0.0.5", port: 12345 });
  * await client.send("21.5\n");
@@ -24,6 +24,7 @@ import type { SessionConnectOptions } from "./session-client.ts";
 export function connect(options: SessionConnectOptions): Promise<SessionClient>;
 export function connect(options?: ConnectOptions): Promise<LinkClient>;
 export async function connect(options: ConnectOptions | SessionConnectOptions = {}): Promise<LinkClient | SessionClient> {
+  if (options.signal?.aborted) throw new OperationError("ABORTED", "Cannot connect: the signal has fired already");
   return "session" in options ? connectSession(options) : connectBytes(options);
 }
 

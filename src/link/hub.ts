@@ -256,7 +256,12 @@ export class Hub implements LineOwner {
       const proof = this.#world.hmac(token, [new TextEncoder().encode("identity")]);
       this.#decide(line, hello, { identity: `${identity} ${hex(proof)}`, token });
     };
-    const token = this.#owner.token(hello.name, line);
+    let token: string | undefined | Promise<string | undefined>;
+    try {
+      token = this.#owner.token(hello.name, line);
+    } catch {
+      return this.#refuse(line, "unauthorised", "the token could not be looked up");
+    }
     if (!(token instanceof Promise)) return verify(token);
     token
       .then(verify, () => this.#refuse(line, "unauthorised", "the token could not be looked up"))

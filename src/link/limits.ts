@@ -119,3 +119,6 @@ export const WATCH_EVENTS_MAX = 1000;
 
 /** 5 s: the longest pause before a reading is offered again to a queue that is full or away. */
 export const GATEWAY_CAP_MS = 5000;
+
+/** 1000 connections: about 10 ms of system calls. A snapshot has the others' keep-alive values as undefined. */
+export const STATS_ASKED_MAX = 1000;

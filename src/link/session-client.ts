@@ -85,7 +85,7 @@ export class SessionClient extends EventEmitter<SessionClientEvents> implements 
   readonly #world: World;
   readonly #done = Promise.withResolvers<LinkEnd>();
   /** Between two connections nothing else would keep the process alive. */
-  readonly #awake = setInterval(() => {}, AWAKE_MS);
+  #awake: NodeJS.Timeout | undefined;
   #connections = 0;
   #dialing: AbortController | undefined;
   #closed = false;
@@ -124,11 +124,17 @@ export class SessionClient extends EventEmitter<SessionClientEvents> implements 
         },
       },
     );
-    options.signal?.addEventListener("abort", () => this.#dialer.close(0), { once: true });
+    const { signal } = options;
+    const abort = (): void => {
+      this.#dialer.close(0);
+    };
+    signal?.addEventListener("abort", abort, { once: true });
+    void this.closed.then(() => signal?.removeEventListener("abort", abort));
   }
 
   /** @internal */
   start(): void {
+    this.#awake = setInterval(() => {}, AWAKE_MS);
     this.#dialer.start();
   }
 

@@ -150,3 +150,43 @@ test("garbage instead of a hello ends that connection with its reason, and the o
   assert.equal(end.reason, "protocol");
   await client.send("still here");
 });
+
+test("a token that cannot be looked up refuses the client, and the server goes on", async (t) => {
+  const lookup = (name: string): string => {
+    if (name !== "known") throw new Error("no such client");
+    return "secret";
+  };
+  const server = await listen({ port: 0, session: { token: lookup } });
+  t.after(() => server.close());
+  await assert.rejects(connect({ port: server.port, session: { name: "unknown", token: "secret" } }), { code: "LINK_REFUSED" });
+  const client = await connect({ port: server.port, session: { name: "known", token: "secret" } });
+  await client.close();
+});
+
+test("a signal ends the client: before it began, while it waits for a server, and while it is connected", async (t) => {
+  await assert.rejects(connect({ port: 1, session: {}, signal: AbortSignal.abort() }), { code: "ABORTED" });
+  await assert.rejects(connect({ port: 1, session: { window: 0 } }), { code: "LINK_OPTION_INVALID" });
+  const waiting = new AbortController();
+  const client = await connect({ port: 1, session: {}, signal: waiting.signal });
+  const sent = client.send("x");
+  waiting.abort();
+  await assert.rejects(sent, { code: "LINK_ENDED" });
+  await client.closed;
+  const server = await listen({ port: 0 });
+  t.after(() => server.close());
+  const connected = new AbortController();
+  const bytes = await connect({ port: server.port, signal: connected.signal });
+  connected.abort();
+  assert.equal((await bytes.closed).reason, "closed");
+});
+
+test("connections past connectionsMax are closed at once and counted as too-many", async (t) => {
+  const server = await listen({ port: 0, connectionsMax: 1 });
+  t.after(() => server.close());
+  const first = await connect({ port: server.port });
+  t.after(() => first.close());
+  const second = await connect({ port: server.port });
+  assert.ok(["fin", "rst"].includes((await second.closed).reason));
+  assert.equal(server.stats().ended["too-many"], 1);
+  assert.equal(server.stats().open, 1);
+});
