@@ -4,7 +4,8 @@ export type { MessageLike } from "./message.ts";
 export { Observer, type Event, type EventOfType, type EventType } from "./observer.ts";
 export { Proxy } from "./proxy.ts";
 export type { Authenticator, AuthRequest } from "./settings.ts";
-export { DuplexSocket, ReadableSocket, Socket, WritableSocket } from "./socket.ts";
+export { DuplexSocket, ReadableSocket, WritableSocket } from "./directions.ts";
+export { Socket } from "./socket.ts";
 export {
   Dealer,
   Pair,

@@ -3,8 +3,8 @@
  * takes, so that back-pressure passes through. Messages are passed on whole and unchanged.
  */
 import { zmqError } from "./errors.ts";
-import { ReadableSocket, type Socket } from "./socket.ts";
-import type { SendingSocket } from "./socket.ts";
+import { ReadableSocket, type SendingSocket } from "./directions.ts";
+import type { Socket } from "./socket.ts";
 
 /** Forwards between two sockets, as the `zeromq` package's Proxy. */
 export class Proxy<F extends Socket = Socket, B extends Socket = Socket> {

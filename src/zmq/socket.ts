@@ -5,7 +5,6 @@
 import type { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 import type { Random } from "../core/random.ts";
-import { MESSAGE_BYTES_MAX } from "../zmtp/limits.ts";
 import type { Message } from "../zmtp/peer.ts";
 import { SOCKET_TYPES, type SocketTypeName } from "../zmtp/socket-type.ts";
 import { Incoming, routingIdOf, type ConnectionContext } from "./connection.ts";
@@ -16,18 +15,13 @@ import { zmqError } from "./errors.ts";
 import { Hub } from "./hub.ts";
 import { addInertOptions, type InertOptions } from "./inert-options.ts";
 import { InprocConnection, type InprocSide } from "./inproc.ts";
-import { BACKLOG, HANDSHAKE_INTERVAL_MS, HIGH_WATER_BYTES, HIGH_WATER_MARK, RECONNECT_INTERVAL_MS } from "./limits.ts";
 import { Listener } from "./listener.ts";
-import { toMessage, type MessageLike } from "./message.ts";
 import { Observer } from "./observer.ts";
-import type { Pattern, SendResult } from "./pattern.ts";
+import { OptionFields } from "./option-fields.ts";
+import type { Pattern } from "./pattern.ts";
 import type { ReadingStream } from "./reading.ts";
 import { mechanismMaker, mechanismName } from "./security.ts";
 import { snapshot, type Authenticator, type SocketSettings } from "./settings.ts";
-import type { WaitOptions } from "./waiting.ts";
-
-/** 256 messages: what a batch takes unless told otherwise; enough that the price of a promise no longer shows. */
-const BATCH_MESSAGES = 256;
 
 /** Chance for ids and waits; nothing here guards a secret. */
 const systemRandom: Random = () => randomBytes(4).readUInt32LE() / 2 ** 32;
@@ -58,7 +52,7 @@ interface SocketInit {
 export interface Socket extends InertOptions {}
 
 /** Base of all sockets. Not to be used itself: make one of its subclasses. */
-export abstract class Socket implements SocketSettings {
+export abstract class Socket extends OptionFields {
   /** The context that this socket belongs to. */
   readonly context: Context;
   /** @internal */
@@ -75,80 +69,9 @@ export abstract class Socket implements SocketSettings {
   #closing: Promise<void> | undefined;
   #resolveClosing: (() => void) | undefined;
 
-  /** Messages that may wait for one peer; 0: no bound. Default 1000. */
-  sendHighWaterMark: number = HIGH_WATER_MARK;
-  /** Messages that may wait here from one peer; past it the peer's own sending stops. 0: no bound. Default 1000. */
-  receiveHighWaterMark: number = HIGH_WATER_MARK;
-  /** Bytes that may wait for one peer, beside the bound in messages; 0: no bound. Default 64 MiB. */
-  sendHighWaterBytes: number = HIGH_WATER_BYTES;
-  /** Bytes that may wait here from one peer; 0: no bound. Default 64 MiB. */
-  receiveHighWaterBytes: number = HIGH_WATER_BYTES;
-  /** Milliseconds after which `send` gives up with EAGAIN; 0: at once; -1 (default): never. */
-  sendTimeout = -1;
-  /** Milliseconds after which `receive` gives up with EAGAIN; 0: at once; -1 (default): never. */
-  receiveTimeout = -1;
-  /** Keep only the last message each way, of one part. Default false. */
-  conflate = false;
-  /** Milliseconds that unsent messages outlive `close`; 0: dropped; -1 (default): until they are sent. */
-  linger = -1;
-  /** Queue for peers with a finished connection only. Default false: a connect counts from the start. */
-  immediate = false;
-  /** Whether names and `*` stand for IPv6 too. Default false. */
-  ipv6 = false;
-  /** Connections that may wait to be accepted. Default 100. */
-  backlog: number = BACKLOG;
-  /** Milliseconds before connecting again; -1: never. Default 100, and up to as much again by chance. */
-  reconnectInterval: number = RECONNECT_INTERVAL_MS;
-  /** Where doubling the wait ends, in ms; 0 (default): it does not double. */
-  reconnectMaxInterval = 0;
-  /** Milliseconds that making a connection may take; 0 (default): what the system allows. */
-  connectTimeout = 0;
-  /** Milliseconds that a handshake may take; 0: any. Default 30,000. */
-  handshakeInterval: number = HANDSHAKE_INTERVAL_MS;
-  /** Milliseconds between PINGs; 0 (default): none. */
-  heartbeatInterval = 0;
-  /** Milliseconds of silence after a PING until the peer counts as dead; -1 (default): as `heartbeatInterval`. */
-  heartbeatTimeout = -1;
-  /** Milliseconds of silence after which the peer is asked to give us up; 0 (default): it is not. */
-  heartbeatTimeToLive = 0;
-  /** Bytes that one message may have, all parts together; -1: no limit. Default 64 MiB. Longer ones end their connection. */
-  maxMessageSize: number = MESSAGE_BYTES_MAX;
-  /** The id under which a ROUTER is to know this socket: 1 to 255 octets, the first not zero. */
-  routingId: string | Uint8Array | null = null;
-  /** Send an empty message to each new peer, so that a ROUTER knows of this socket. Default false. */
-  probeRouter = false;
-  /** Connect to every address of a name rather than to the first. Default true; libzmq cannot. */
-  connectToAll = true;
-  /** TCP keep-alive: 1 on, 0 off, -1 (default): the system's, which is off. */
-  tcpKeepalive = -1;
-  /** Probes unanswered until the connection ends; -1 (default): the system's. */
-  tcpKeepaliveCount = -1;
-  /** Seconds of silence before the first probe; -1 (default): the system's. */
-  tcpKeepaliveIdle = -1;
-  /** Seconds between probes; -1 (default): the system's. */
-  tcpKeepaliveInterval = -1;
-  /** PLAIN: this side checks names and passwords. Default false. */
-  plainServer = false;
-  /** PLAIN: what this side shows. */
-  plainUsername: string | null = null;
-  plainPassword: string | null = null;
-  /** CURVE: this side has the well-known key. Default false. */
-  curveServer = false;
-  /** CURVE keys: 40 characters of Z85 or 32 octets each. */
-  curvePublicKey: string | Uint8Array | null = null;
-  curveSecretKey: string | Uint8Array | null = null;
-  curveServerKey: string | Uint8Array | null = null;
-  /** What an authenticator is told as the domain. */
-  zapDomain: string | null = null;
-  /** Whether to let nobody in while there is no authenticator: CURVE would, and NULL with a domain. Default false. */
-  zapEnforceDomain = false;
-  /** The IP type of service (DSCP) of connections, 0 to 255. Default 0. */
-  typeOfService = 0;
-  /** Decides which peers may come in, on the side that checks; null (default): NULL and CURVE let everyone in, PLAIN no one. */
-  authenticate: Authenticator | null = null;
-
   /** @internal */
   protected constructor({ type, pattern, context = defaultContext, keyOf }: SocketInit) {
+    super();
     context.enter();
     this.context = context;
     this.ipv6 = context.ipv6;
@@ -465,94 +388,3 @@ export abstract class Socket implements SocketSettings {
 }
 
 addInertOptions(Socket.prototype);
-
-/** Sockets that receive. */
-export abstract class ReadableSocket extends Socket {
-  /**
-   * The next message's parts. Any number of calls may wait at once; they are answered in order.
-   *
-   * @throws EAGAIN after `receiveTimeout` or on close, EFSM on a REQ or REP out of turn, EBADF, ABORTED
-   */
-  receive(options?: WaitOptions): Promise<Message> {
-    return this.hub.receive<Message>(0, this.receiveTimeout, options);
-  }
-
-  /**
-   * Messages that are there, at least one: waits for the first, takes the others along. One promise for many messages.
-   *
-   * @param most default 256
-   * @throws as `receive`
-   */
-  receiveBatch(most: number = BATCH_MESSAGES, options?: WaitOptions): Promise<Message[]> {
-    return this.hub.receive<Message[]>(Math.max(1, most), this.receiveTimeout, options);
-  }
-
-  /** The next message if there is one, else undefined. @throws EFSM, EBADF */
-  tryReceive(): Message | undefined {
-    return this.hub.tryReceive();
-  }
-
-  /** Messages one by one until the socket is closed. */
-  [Symbol.asyncIterator](): AsyncIterator<Message, undefined> {
-    return this.#iterator(() => this.receive());
-  }
-
-  /** Batches of messages until the socket is closed. */
-  batches(most: number = BATCH_MESSAGES): AsyncIterable<Message[], undefined> {
-    return { [Symbol.asyncIterator]: () => this.#iterator(() => this.receiveBatch(most)) };
-  }
-
-  #iterator<T>(receive: () => Promise<T>): AsyncIterator<T, undefined> {
-    return {
-      next: async () => {
-        if (this.closed) return { done: true, value: undefined };
-        try {
-          return { done: false, value: await receive() };
-        } catch (error) {
-          if (this.closed) return { done: true, value: undefined };
-          throw error;
-        }
-      },
-    };
-  }
-}
-
-/** Sockets that send. */
-export abstract class WritableSocket extends Socket {
-  /** As `DuplexSocket.send`. */
-  send(message: MessageLike | readonly MessageLike[], options?: WaitOptions): Promise<void> {
-    return this.hub.send(toMessage(message), this.sendTimeout, options);
-  }
-
-  /** As `DuplexSocket.trySend`. */
-  trySend(message: MessageLike | readonly MessageLike[]): SendResult {
-    return this.hub.trySend(toMessage(message));
-  }
-}
-
-/** A socket that sends, whether or not it receives. */
-export type SendingSocket = WritableSocket | DuplexSocket;
-
-/** Sockets that do both. */
-export abstract class DuplexSocket extends ReadableSocket {
-  /**
-   * Queues a message. Resolves at once when there is room; else waits for it. Any number of calls may wait at once; they are served
-   * in order. Bytes are not copied: leave them alone until they are sent.
-   *
-   * @throws EAGAIN after `sendTimeout` or on close, EHOSTUNREACH on a mandatory ROUTER, EFSM out of turn, EINVAL, EBADF, ABORTED
-   */
-  send(message: MessageLike | readonly MessageLike[], options?: WaitOptions): Promise<void> {
-    return this.hub.send(toMessage(message), this.sendTimeout, options);
-  }
-
-  /**
-   * Queues a message if that can be done now, without a promise. On a ROUTER it tells what became of the message whatever
-   * `mandatory` says.
-   *
-   * @returns "sent", or why not: "EAGAIN" (no room, or no peer), "EHOSTUNREACH" (no peer has this id), "EFSM" (out of turn)
-   * @throws EINVAL, EBADF
-   */
-  trySend(message: MessageLike | readonly MessageLike[]): SendResult {
-    return this.hub.trySend(toMessage(message));
-  }
-}

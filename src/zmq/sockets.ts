@@ -13,7 +13,8 @@ import { PullPattern, PushPattern } from "./push-pull.ts";
 import { ReplyPattern, RequestPattern } from "./req-rep.ts";
 import { RouterPattern } from "./router.ts";
 import type { Context } from "./context.ts";
-import { DuplexSocket, ReadableSocket, WritableSocket, randomUint32 } from "./socket.ts";
+import { DuplexSocket, ReadableSocket, WritableSocket } from "./directions.ts";
+import { randomUint32 } from "./socket.ts";
 
 type Writables<S> = {
   [K in keyof S as K extends "resolve" | "hub" ? never : S[K] extends (...args: never[]) => unknown ? never : K]?: S[K];

@@ -199,11 +199,6 @@ export class FrameDecoder {
   }
 }
 
-/** Octets that the header of a body takes in ZMTP 2.0 and later. */
-export function headerBytes(bodyBytes: number): number {
-  return bodyBytes > SHORT_BYTES_MAX ? 9 : 2;
-}
-
 /** Writes the header of ZMTP 2.0 and later. @returns where the body goes */
 export function writeHeader(target: Buffer, at: number, flags: number, bodyBytes: number): number {
   if (bodyBytes <= SHORT_BYTES_MAX) {
