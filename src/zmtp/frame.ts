@@ -53,7 +53,7 @@ export class FrameDecoder {
   push(chunk: Uint8Array, borrowed = false): void {
     if (chunk.length === 0) return;
     const buffer = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
-    if (this.#at === this.#chunk.length) this.#setChunk(buffer, borrowed);
+    if (this.#at === this.#chunk.length && this.#waiting.length === 0) this.#setChunk(buffer, borrowed);
     else this.#waiting.push(borrowed ? copyOf(buffer, 0, buffer.length) : buffer);
   }
 

@@ -86,6 +86,14 @@ test("bodies out of a borrowed chunk are good after its owner has written to it"
   );
 });
 
+test("a chunk that comes when the one before is used up waits behind those that wait already", () => {
+  const decoder = new FrameDecoder({ bodyBytesMax: 100 });
+  for (const body of ["a", "b"]) decoder.push(encode([{ flags: 0, body: Buffer.from(body) }], false));
+  assert.equal(String(decoder.next()), "a");
+  decoder.push(encode([{ flags: 0, body: Buffer.from("c") }], false));
+  assert.deepEqual([decoder.next(), decoder.next()].map(String), ["b", "c"]);
+});
+
 test("one octet at a time gives the same frames", () => {
   const frames = [0, 1, 255, 256, 700].map((size, index) => ({ flags: index & 1, body: Buffer.alloc(size, index) }));
   const octets = encode(frames, false);
