@@ -36,26 +36,32 @@ export abstract class ReadableSocket extends Socket {
 
   /** Messages one by one until the socket is closed. */
   [Symbol.asyncIterator](): AsyncIterator<Message, undefined> {
-    return this.#iterator(() => this.receive());
+    return this.#iterator<Message>(0);
   }
 
   /** Batches of messages until the socket is closed. */
   batches(most: number = BATCH_MESSAGES): AsyncIterable<Message[], undefined> {
-    return { [Symbol.asyncIterator]: () => this.#iterator(() => this.receiveBatch(most)) };
+    return { [Symbol.asyncIterator]: () => this.#iterator<Message[]>(Math.max(1, most)) };
   }
 
-  #iterator<T>(receive: () => Promise<T>): AsyncIterator<T, undefined> {
+  /** @param batch as of `hub.receive` */
+  #iterator<T>(batch: number): AsyncIterator<T, undefined> {
     return {
-      next: async () => {
-        if (this.closed) return { done: true, value: undefined };
-        try {
-          return { done: false, value: await receive() };
-        } catch (error) {
-          if (this.closed) return { done: true, value: undefined };
-          throw error;
-        }
+      next: () => {
+        const ready = this.hub.receiveNow(batch) as T | undefined;
+        return ready === undefined ? this.#nextLater<T>(batch) : Promise.resolve({ done: false, value: ready });
       },
     };
+  }
+
+  async #nextLater<T>(batch: number): Promise<IteratorResult<T, undefined>> {
+    if (this.closed) return { done: true, value: undefined };
+    try {
+      return { done: false, value: await this.hub.receive<T>(batch, this.receiveTimeout, undefined) };
+    } catch (error) {
+      if (this.closed) return { done: true, value: undefined };
+      throw error;
+    }
   }
 }
 

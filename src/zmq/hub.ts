@@ -159,17 +159,21 @@ export class Hub implements PipeOwner {
     return result;
   }
 
+  /** As `receive`, where that can be answered at once; else undefined, an error too. */
+  receiveNow(batch: number): Message | Message[] | undefined {
+    if (this.closed || this.#pattern.receiveRefusal !== undefined || !this.#receivers.isEmpty) return undefined;
+    const message = this.#pattern.receive();
+    if (message === undefined) return undefined;
+    this.#afterReceive();
+    return batch === 0 ? message : this.#receivers.gather(message, batch);
+  }
+
   /** @param batch 0: one message; else an array of 1 to `batch` messages */
   receive<T>(batch: number, timeoutMs: number, options: WaitOptions | undefined): Promise<T> {
     const refusal = this.#receiveRefusal();
     if (refusal) return Promise.reject(refusal);
-    if (this.#receivers.isEmpty) {
-      const message = this.#pattern.receive();
-      if (message !== undefined) {
-        this.#afterReceive();
-        return Promise.resolve((batch === 0 ? message : this.#receivers.gather(message, batch)) as T);
-      }
-    }
+    const ready = this.receiveNow(batch) as T | undefined;
+    if (ready !== undefined) return Promise.resolve(ready);
     return this.#receivers.wait<T>(batch, { clock: this.clock, timeoutMs, signal: options?.signal });
   }
 
