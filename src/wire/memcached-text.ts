@@ -1,5 +1,7 @@
 /** ○ Names one line of memcached's classic text and meta protocol (doc/protocol.txt): what it says and how many bytes of value follow. */
+import { Buffer } from "node:buffer";
 import type { Side } from "./message.ts";
+import { SHOWN_CHARS_MAX } from "./limits.ts";
 import { showBytes } from "./show.ts";
 
 export interface NamedLine {
@@ -14,6 +16,9 @@ const VALUE_BYTES_MAX = 2 ** 30;
 
 /** Keys of one multi-get that are shown by name. */
 const KEYS_SHOWN_MAX = 4;
+
+/** Printable ASCII: shown as it is. */
+const PLAIN = /^[ -~]*$/;
 
 type Words = readonly string[];
 
@@ -159,12 +164,11 @@ function garbage(line: Uint8Array): NamedLine {
 
 /** Words were split as Latin-1, one character a byte; shown as the UTF-8 that they may be. */
 function show(word: string): string {
+  if (word.length <= SHOWN_CHARS_MAX && PLAIN.test(word)) return word;
   const bytes = Uint8Array.from(word, (char) => char.charCodeAt(0));
   return showBytes(bytes);
 }
 
 function latin1(bytes: Uint8Array): string {
-  let text = "";
-  for (const octet of bytes) text += String.fromCharCode(octet);
-  return text;
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
 }
