@@ -217,6 +217,7 @@ export class Conversation {
     this.#session = session;
     this.#peer = { messageBytesMax: terms.messageBytesMax, window: terms.window, windowBytes: terms.windowBytes };
     this.#decoder.messageBytesMax = session.limits.messageBytesMax;
+    session.outbox.refuseLongerThan(terms.messageBytesMax);
     this.#phase = "open";
     this.#heartbeat = new Heartbeat({
       intervalMs: welcome.heartbeatMs,

@@ -152,6 +152,26 @@ export class Outbox {
   }
 
   /**
+   * Gives up messages that were never written and are longer than the peer takes: writing one would end the connection, and after
+   * the reconnect end it again. The numbers of those behind move up; nobody has seen them yet.
+   */
+  refuseLongerThan(bytesMax: number): void {
+    const firstUnwritten = this.#head + Math.max(0, this.#everWritten - this.#oldest + 1);
+    const unwritten = this.#slots.slice(firstUnwritten) as Outgoing[];
+    if (!unwritten.some(({ bytes }) => bytes.length > bytesMax)) return;
+    this.#slots.length = firstUnwritten;
+    for (const message of unwritten) {
+      if (message.bytes.length <= bytesMax) {
+        this.#slots.push(message);
+        continue;
+      }
+      this.#bytes -= message.bytes.length;
+      const why = `${message.bytes.length} bytes, at most ${bytesMax} allowed by the peer`;
+      message.settle(new OperationError("LINK_MESSAGE_TOO_LARGE", `Cannot send a message: ${why}`));
+    }
+  }
+
+  /**
    * The peer has forgotten the session. What was never written moves on to the next session, numbered anew; what was written and
    * not done is in doubt: it moves on as well, or the caller gets it to give it up.
    */

@@ -217,6 +217,22 @@ test("when the outbox is full, drop-oldest keeps the newest, and both sides lear
   assert.deepEqual(gaps, [{ from: 2, to: 16 }]);
 });
 
+test("a message taken while the server was away, and longer than it turns out to take, is refused; those around it arrive", async () => {
+  const network = new VirtualNetwork(15);
+  const got: number[] = [];
+  const limits = { messageBytesMax: 100, window: 10, windowBytes: 1000 };
+  const hub = virtualHub(network, { limits }, { message: (_session, message) => void got.push(message.length) });
+  const ends: string[] = [];
+  const dialer = virtualDialer({ network, server: () => hub }, {}, { ended: ({ reason }) => ends.push(reason) });
+  const outcomes = [50, 101, 100].map((length) => dialer.send(new Uint8Array(length)).then(() => "done", codeOf));
+  dialer.start();
+  network.advance(1000, 5);
+  assert.deepEqual(await Promise.all(outcomes), ["done", "LINK_MESSAGE_TOO_LARGE", "done"]);
+  assert.deepEqual(got, [50, 100]);
+  assert.deepEqual(ends, []);
+  await assert.rejects(dialer.send(new Uint8Array(101)), { code: "LINK_MESSAGE_TOO_LARGE" });
+});
+
 test("when the outbox is full, send rejects with LINK_FULL and takes nothing", async () => {
   const network = new VirtualNetwork(10);
   const dialer = virtualDialer({ network, server: () => undefined }, { outboxMessagesMax: 2, outboxBytesMax: 100 });
