@@ -9,6 +9,9 @@ import { exactU64 } from "./numbers.ts";
 /** 64 KiB: holds the replies to one full read of `get`s of small values; grows by doubling. */
 const CAPACITY_BYTES = 64 * 1024;
 
+/** 4 MiB: replies end at 1 MiB and a value, which is seldom larger; a value of a gigabyte must not hold a gigabyte for ever. */
+const KEPT_BYTES_MAX = 4 * 1024 * 1024;
+
 const ZERO = 0x30;
 const MINUS = 0x2d;
 
@@ -71,9 +74,10 @@ export class ReplyBuffer {
     }
   }
 
-  /** Forgets what was written; the buffer is used again. */
+  /** Forgets what was written; the buffer is used again, unless one very large reply has made it grow beyond all need. */
   reset(): void {
     this.length = 0;
+    if (this.bytes.length > KEPT_BYTES_MAX) this.#use(Buffer.allocUnsafeSlow(CAPACITY_BYTES));
   }
 
   /** Hands the written bytes over for good and starts a new buffer. */

@@ -156,3 +156,10 @@ test("the flags of a meta command are read, and wrong ones are named as memcache
   assert.equal(flags.read(tokensOf("mg key"), 2), undefined);
   assert.equal(flags.value || flags.quiet || flags.hasCas || flags.inspects, false, "nothing is left of the line before");
 });
+
+test("the memory of a very large reply is given back", () => {
+  const out = new ReplyBuffer();
+  out.ensure(100 * 1024 * 1024);
+  out.reset();
+  assert.ok(out.bytes.length < 1024 * 1024, `${out.bytes.length} bytes kept`);
+});
