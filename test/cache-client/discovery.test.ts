@@ -4,6 +4,7 @@ import { CacheClient } from "../../src/cache/index.ts";
 import { parseCluster } from "../../src/cache/client/cluster.ts";
 import { ManualClock } from "../../src/core/manual-clock.ts";
 import { fakeServer, type Answer } from "./support/fake-server.ts";
+import { holdfast } from "./support/peers.ts";
 
 /** Answers each get with its own name as the value. */
 function named(name: string): Answer {
@@ -114,6 +115,18 @@ test("a cluster that describes itself by `config get cluster` is followed as it 
     return failed;
   });
   assert.deepEqual(await answering(cache), ["one", "two"]);
+});
+
+test("a cluster of Holdfast's servers describes itself", async (t) => {
+  const node = await holdfast(t);
+  const port = node.address.split(":")[1]!;
+  const endpoint = await holdfast(t, { cluster: [`127.0.0.1|127.0.0.1|${port}`] });
+  await using cache = new CacheClient({ servers: { cluster: endpoint.address } });
+  assert.equal(await cache.set("k", "v"), true);
+  assert.deepEqual(
+    cache.servers.map(({ name }) => name),
+    [node.address],
+  );
 });
 
 test("an engine that knows no `config` is asked in the older dialect", async (t) => {
