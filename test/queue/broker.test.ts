@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { Broker, type BrokerOptions, bytesCodec, GiveUp, queue, worker } from "../../src/queue/index.ts";
 import { Dealer } from "../../src/zmq/index.ts";
 
@@ -211,4 +212,28 @@ test("a peer that does not read what it is sent is cut, and the others notice no
   assert.equal((await echo.call(Buffer.from("still here"))).length, 10);
   await deaf.close();
   await echoer.close();
+});
+
+test("payloads and results are checked against their schemas at both ends", async (t) => {
+  const broker = await open(t);
+  const positive: StandardSchemaV1<unknown, number> = {
+    "~standard": {
+      version: 1,
+      vendor: "test",
+      validate: (value) =>
+        typeof value === "number" && value > 0 ? { value } : { issues: [{ message: "is no positive number", path: ["n"] }] },
+    },
+  };
+  const checked = queue<number, number>("numbers", { broker, payload: positive, result: positive });
+  const unchecked = queue<unknown, unknown>("numbers", { broker });
+  t.after(() => Promise.all([checked.close(), unchecked.close()]));
+  const negating = worker(checked, (n) => (n === 1 ? -1 : n), { signals: [] });
+  assert.equal(await checked.call(7), 7);
+  await assert.rejects(checked.call(-7), {
+    code: "QUEUE_PAYLOAD_INVALID",
+    message: "Cannot use payload: n: is no positive number",
+  });
+  await assert.rejects(unchecked.call("text", { attempts: 1 }), { code: "QUEUE_TASK_DEAD", message: /Cannot use payload/ });
+  await assert.rejects(unchecked.call(1, { attempts: 1 }), { code: "QUEUE_TASK_DEAD", message: /Cannot use result/ });
+  await negating.close();
 });
