@@ -5,25 +5,17 @@
  * all that it had.
  */
 import type { Clock } from "../core/clock.ts";
-import { HoldfastError, OperationError, UsageError } from "../core/errors.ts";
+import { type HoldfastError, OperationError, UsageError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
 import { BodyCache } from "./body-cache.ts";
 import { CommitQueue } from "./commit-queue.ts";
 import { Consumer, type ConsumerOptions, ConsumerRing } from "./consumers.ts";
 import { Engine, type EngineListener, type EngineOptions } from "./engine.ts";
 import { isEnded, type TaskState } from "./life-cycle.ts";
-import {
-  BATCH_TASKS_MAX,
-  BODY_BYTES_MAX,
-  BODY_CACHE_BYTES_MAX,
-  HELD_BYTES_MAX,
-  LEASE_WRITE_MS,
-  NOTE_BYTES_MAX,
-  TASK_OVERHEAD_BYTES,
-} from "./limits.ts";
-import { keyAt, type TaskSpec } from "./profile.ts";
-import { decodeHead, decodeState, encodeHead, encodeState, type TaskHead } from "./record.ts";
+import { BODY_BYTES_MAX, BODY_CACHE_BYTES_MAX, LEASE_WRITE_MS, NOTE_BYTES_MAX } from "./limits.ts";
+import { decodeHead, decodeState, encodeState, type TaskHead } from "./record.ts";
 import type { Store, StoreOp, StoreOpening } from "./store.ts";
+import { type Submission, type SubmissionAnswer, Submissions } from "./submissions.ts";
 import { ATTEMPTS, BODY_BYTES, ID, NONE, TOKEN } from "./table.ts";
 import { type QueueSettings, readSettings, type TaskQueue } from "./task-queue.ts";
 import { type TaskView, viewTask, whyWaiting } from "./view.ts";
@@ -45,21 +37,6 @@ export interface DeskOptions {
   readonly makeEngine?: (options: EngineOptions) => Engine;
   /** Told when `deadlineMs` may have changed or there is something to flush. */
   wake?(): void;
-}
-
-export interface Submission {
-  readonly queue: string;
-  readonly spec: TaskSpec;
-  readonly bodies: readonly Uint8Array[];
-  /** Stays with each of the tasks until its outcome is told. */
-  readonly watcher?: Watcher | undefined;
-}
-
-/** The answer to a submission. Exactly one of the two is called, once. */
-export interface SubmissionAnswer {
-  /** On disk. Tasks known under the same key already are answered with their own ids. */
-  added(ids: readonly number[]): void;
-  refused(error: HoldfastError): void;
 }
 
 export interface DeskStats {
@@ -102,12 +79,6 @@ const TIME_NOTE_MS = 1000;
 /** 1 s after a body could not be read, it is tried again. */
 const READ_RETRY_MS = 1000;
 
-interface Held {
-  readonly submission: Submission;
-  readonly answer: SubmissionAnswer;
-  readonly bytes: number;
-}
-
 interface Missing {
   readonly row: number;
   readonly id: number;
@@ -124,15 +95,11 @@ export class Desk {
   readonly #options: DeskOptions;
   readonly #rings = new Map<TaskQueue, ConsumerRing>();
   readonly #consumers = new Map<number, Consumer>();
-  /** Submissions under a key that are being written: who else waits for them. */
-  readonly #unwritten = new Map<number, SubmissionAnswer[]>();
+  readonly #submissions: Submissions;
   /** Queues where something may be given out. */
   readonly #dirty = new Set<TaskQueue>();
   /** Queues where something could be given out, were it not for the store. */
   readonly #stalled = new Set<TaskQueue>();
-  /** Submissions that wait for room. */
-  #held: Held[] = [];
-  #heldBytes = 0;
   /** Changes since the last flush, and what to do when they are on disk. */
   #ops: StoreOp[] = [];
   #after: (() => void)[] = [];
@@ -160,6 +127,17 @@ export class Desk {
       clock: options.clock,
       single: options.single ?? false,
       settled: () => this.flush(),
+    });
+    this.#submissions = new Submissions({
+      engine: () => this.engine,
+      nowMs: () => this.nowMs,
+      commits: this.#commits,
+      watchers: this.#watchers,
+      bodies: this.#bodies,
+      bodyBytesMax: options.bodyBytesMax ?? BODY_BYTES_MAX,
+      watch: (id, watcher) => this.watch(id, watcher),
+      noteTime: (ops) => this.#noteTime(ops),
+      timeNotNoted: () => (this.#timeNotedMs = -Infinity),
     });
   }
 
@@ -199,7 +177,7 @@ export class Desk {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    for (const { answer } of this.#held.splice(0)) answer.refused(new OperationError("CLOSED", "The broker is closing"));
+    this.#submissions.close();
     this.flush();
     if (!this.#commits.trouble) await this.#commits.drained();
     await this.#store.close();
@@ -249,7 +227,7 @@ export class Desk {
         for (const queue of this.#stalled) this.#dirty.add(queue);
         this.#stalled.clear();
       }
-      this.#admitHeld();
+      this.#submissions.admitHeld();
       for (const queue of this.#dirty) {
         this.#dirty.delete(queue);
         this.#dispatch(queue);
@@ -284,137 +262,7 @@ export class Desk {
 
   /** Takes a submission in: all of its bodies or none. */
   add(submission: Submission, answer: SubmissionAnswer): void {
-    const refusal = this.#tryAdd(submission, answer);
-    if (!refusal) return;
-    if (refusal.code !== "QUEUE_FULL" || !submission.spec.waitForRoom) {
-      answer.refused(refusal);
-      return;
-    }
-    const bytes = submission.bodies.reduce((sum, body) => sum + body.length, TASK_OVERHEAD_BYTES);
-    if (this.#heldBytes + bytes > HELD_BYTES_MAX) {
-      answer.refused(refusal);
-      return;
-    }
-    this.#heldBytes += bytes;
-    this.#held.push({ submission, answer, bytes });
-  }
-
-  #tryAdd(submission: Submission, answer: SubmissionAnswer): HoldfastError | undefined {
-    const { spec, bodies } = submission;
-    const { engine } = this;
-    try {
-      if (this.#closed) throw new OperationError("CLOSED", "The broker is closing");
-      this.#checkBodies(submission);
-      const queue = engine.queue(submission.queue);
-      if (spec.key !== "") {
-        const row = engine.findKey(queue.name, spec.key);
-        if (row !== NONE) {
-          this.#addAgain(queue, row, submission, answer);
-          return undefined;
-        }
-      }
-      this.#checkRoom(queue, bodies);
-      this.#reserve(queue, submission, answer);
-      return undefined;
-    } catch (error) {
-      if (error instanceof HoldfastError) return error;
-      throw error;
-    }
-  }
-
-  #checkBodies({ bodies }: Submission): void {
-    if (bodies.length === 0 || bodies.length > BATCH_TASKS_MAX) {
-      throw new UsageError(
-        "QUEUE_TOO_MANY",
-        `Cannot submit ${bodies.length} bodies at once: 1 to ${BATCH_TASKS_MAX} are allowed`,
-      );
-    }
-    const bytesMax = this.#options.bodyBytesMax ?? BODY_BYTES_MAX;
-    for (const body of bodies) {
-      if (body.length > bytesMax) {
-        throw new UsageError(
-          "QUEUE_BODY_TOO_LARGE",
-          `Cannot submit a body of ${body.length} bytes: at most ${bytesMax} are allowed`,
-        );
-      }
-    }
-  }
-
-  #checkRoom(queue: TaskQueue, bodies: readonly Uint8Array[]): void {
-    let bytes = 0;
-    for (const body of bodies) bytes += body.length;
-    if (this.engine.isTooLarge(queue, bytes, bodies.length)) {
-      throw new OperationError("QUEUE_BODY_TOO_LARGE", `Cannot submit ${bytes} bytes: the queue holds less when it is empty`);
-    }
-    if (this.engine.isFull(queue, bytes, bodies.length)) {
-      throw new OperationError("QUEUE_FULL", `Cannot submit to queue '${queue.name}': its bound in bytes is reached`);
-    }
-  }
-
-  #reserve(queue: TaskQueue, { spec, bodies, watcher }: Submission, answer: SubmissionAnswer): void {
-    if (this.#commits.trouble) throw this.#commits.trouble;
-    const { engine, nowMs } = this;
-    const head: TaskHead = { ...spec, queue: queue.name, createdMs: nowMs };
-    let headBytes = encodeHead(head);
-    const rows: number[] = [];
-    const ids: number[] = [];
-    const ops: StoreOp[] = [];
-    for (const [index, body] of bodies.entries()) {
-      const key = keyAt(spec.key, index);
-      if (key !== spec.key) headBytes = encodeHead({ ...head, key });
-      const row = engine.reserve(queue, key === spec.key ? spec : { ...spec, key }, body.length, nowMs);
-      const id = engine.table.f(row, ID);
-      rows.push(row);
-      ids.push(id);
-      ops.push({ kind: "add", id, head: headBytes, state: encodeState(engine.record(row)), body });
-      if (watcher) this.#watchers.add(id, watcher);
-    }
-    this.#noteTime(ops);
-    if (spec.key !== "") this.#unwritten.set(rows[0]!, []);
-    const done = (error?: OperationError): void => {
-      const others = spec.key === "" ? undefined : this.#unwritten.get(rows[0]!);
-      if (others) this.#unwritten.delete(rows[0]!);
-      if (error) {
-        this.#timeNotedMs = -Infinity;
-        for (const row of rows) engine.discard(row);
-        if (watcher) for (const id of ids) this.#watchers.remove(id, watcher);
-        for (const each of [answer, ...(others ?? [])]) each.refused(error);
-        return;
-      }
-      for (let index = 0; index < rows.length; index += 1) {
-        this.#bodies.put(ids[index]!, bodies[index]!);
-        engine.admit(rows[index]!, spec.after, nowMs);
-      }
-      answer.added(ids);
-      if (others) for (const other of others) other.added(ids);
-    };
-    this.#commits.submit({ ops, refusable: true, done });
-  }
-
-  /** A submission under a key that is known: the tasks of the first are the answer. */
-  #addAgain(queue: TaskQueue, row: number, { spec, bodies, watcher }: Submission, answer: SubmissionAnswer): void {
-    const added = (ids: readonly number[]): void => {
-      answer.added(ids);
-      // One that is no longer kept has the number 0, which is no task's.
-      if (watcher) for (const id of ids) if (!this.watch(id, watcher)) watcher.ended({ id, state: "unknown", bytes: EMPTY });
-    };
-    const unwritten = this.#unwritten.get(row);
-    if (unwritten) unwritten.push({ added, refused: (error) => answer.refused(error) });
-    else {
-      const rows = bodies.map((_, index) => this.engine.findKey(queue.name, keyAt(spec.key, index)));
-      added(rows.map((each) => (each === NONE ? 0 : this.engine.table.f(each, ID))));
-    }
-  }
-
-  #admitHeld(): void {
-    while (this.#held.length > 0) {
-      const { submission, answer, bytes } = this.#held[0]!;
-      const refusal = this.#tryAdd(submission, answer);
-      if (refusal?.code === "QUEUE_FULL") return;
-      this.#held.shift();
-      this.#heldBytes -= bytes;
-      if (refusal) answer.refused(refusal);
-    }
+    this.#submissions.add(submission, answer);
   }
 
   // ---- outcomes

@@ -6,7 +6,7 @@ import { Buffer } from "node:buffer";
 import { HoldfastError, OperationError, ProtocolError } from "../core/errors.ts";
 import type { Consumer, Delivery } from "./consumers.ts";
 import type { CronTable } from "./cron.ts";
-import type { Desk, LeaseRef, SubmissionAnswer } from "./desk.ts";
+import type { Desk, LeaseRef } from "./desk.ts";
 import type { Dialect, Wire } from "./dialect.ts";
 import { type InspectContext, list, purge, show } from "./dialect-own-inspect.ts";
 import { HEARTBEATS_MISSED_MAX, OPTIONS_BYTES_MAX, SLOTS_MAX } from "./limits.ts";
@@ -26,6 +26,7 @@ import {
   verbOf,
   writeLease,
 } from "./protocol.ts";
+import type { SubmissionAnswer } from "./submissions.ts";
 import type { Outcome, Watcher } from "./watchers.ts";
 
 export interface OwnDialectOptions {

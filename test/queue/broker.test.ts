@@ -225,7 +225,7 @@ test("payloads and results are checked against their schemas at both ends", asyn
     },
   };
   const checked = queue<number, number>("numbers", { broker, payload: positive, result: positive });
-  const unchecked = queue<unknown, unknown>("numbers", { broker });
+  const unchecked = queue("numbers", { broker });
   t.after(() => Promise.all([checked.close(), unchecked.close()]));
   const negating = worker(checked, (n) => (n === 1 ? -1 : n), { signals: [] });
   assert.equal(await checked.call(7), 7);

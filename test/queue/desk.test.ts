@@ -377,3 +377,17 @@ test("a lease too short to be written down is taken up again after a restart, un
   assert.equal(again.desk.resume(back.consumer, before.tasks[1]!), true);
   assert.equal(again.desk.finish(back.consumer, before.tasks[1]!, bytes("r")), true);
 });
+
+test("producers that wait for room in one queue do not hold up those of another", async () => {
+  const rig = await Rig.open(undefined, { bytesMax: 1000 });
+  rig.desk.configure("small", { bytesMax: 250 }, () => {});
+  rig.desk.configure("other", { bytesMax: 250 }, () => {});
+  const body = "x".repeat(100);
+  for (const queue of ["small", "other"]) await rig.add(body, {}, queue);
+  const small = rig.add(body, { whenFull: "wait" }, "small");
+  const other = rig.add(body, { whenFull: "wait" }, "other");
+  await rig.worker({ queue: "other" }).finish(0);
+  assert.equal(await other, 3);
+  await rig.worker({ queue: "small" }).finish(0);
+  assert.equal(await small, 4);
+});
