@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** ● The `holdfast` command: finds the subcommand, loads only its file, turns what it throws into one sentence and an exit code. */
-import { HoldfastError, UsageError } from "../core/errors.ts";
+import { codeOf, HoldfastError, UsageError } from "../core/errors.ts";
 import type { CommandEntry } from "./command.ts";
 
 const COMMANDS: readonly CommandEntry[] = [
@@ -33,6 +33,12 @@ function usage(): string {
     "\n",
   );
 }
+
+// `holdfast listen | head -1`: a reader that has seen enough is no failure.
+process.stdout.on("error", (error) => {
+  if (codeOf(error) !== "EPIPE") throw error;
+  process.exit(0);
+});
 
 try {
   process.exitCode = await main(process.argv.slice(2));

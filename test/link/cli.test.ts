@@ -140,3 +140,17 @@ test("a server that is not there, a taken port and wrong flags end with their se
     assert.equal(got, status, args.join(" "));
   }
 });
+
+test("a reader of stdout that has seen enough ends holdfast listen without a word", async (t) => {
+  const { child, port, talk } = await listener(t);
+  const socket = connect(Number(port), "127.0.0.1");
+  socket.on("error", () => {});
+  child.stdout.destroy();
+  const sending = setInterval(() => socket.write("hello\n"), 20);
+  t.after(() => {
+    clearInterval(sending);
+    socket.destroy();
+  });
+  assert.equal(await exitCode(child), 0);
+  assert.doesNotMatch(talk.text(), /EPIPE/);
+});
