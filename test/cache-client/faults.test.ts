@@ -8,7 +8,7 @@ import { CacheClient, type CacheClientOptions } from "../../src/cache/index.ts";
 import { seeded, type Random } from "../../src/core/random.ts";
 import { requires } from "../support/requires.ts";
 import { CheckedLoad, type Checked } from "./support/checker.ts";
-import { memcached, memcachedAt, PEERS, stop } from "./support/peers.ts";
+import { freePort, holdfast, memcached, memcachedAt, PEERS, stop } from "./support/peers.ts";
 import { roughProxy } from "./support/rough-proxy.ts";
 
 const TIMEOUT_MS = 300;
@@ -110,6 +110,33 @@ test("garbage between replies costs the connection, never a wrong key's value", 
   const checked = await load.stop();
   tell(t, checked);
   assert.deepEqual(checked.wrong.filter((what) => !/version/.test(what) && !/gave 'abc'/.test(what)), []); // prettier-ignore
+});
+
+test("servers leave and join a DNS name under load: no call fails for it, no value is wrong", async (t) => {
+  const port = await freePort();
+  for (const host of ["127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"]) await holdfast(t, { listen: `${host}:${port}` });
+  let addresses = ["127.0.0.2", "127.0.0.3", "127.0.0.4"];
+  const cache = new CacheClient({
+    servers: { dns: `cache.internal:${port}`, every: "100ms", resolve: async () => addresses },
+    timeout: 2000,
+  });
+  t.after(() => cache.close());
+  const load = new CheckedLoad(cache, { callers: 40, keys: 200, lateMs: 2000 + SLACK_MS, random: chance(t) });
+  await until(() => load.hits > 500, "the load runs");
+  // Whoever joins is new and empty: one that came back would still hold what it held.
+  for (const next of [addresses.slice(0, 2), [...addresses.slice(0, 2), "127.0.0.5"]]) {
+    addresses = next;
+    await until(
+      () => cache.servers.length === next.length && cache.servers.at(-1)!.name === `${next.at(-1)}:${port}`,
+      "followed",
+    );
+    const before = load.hits;
+    await until(() => load.hits > before + 500, "the load goes on");
+  }
+  const checked = await load.stop();
+  tell(t, checked);
+  assert.deepEqual(checked.wrong, []);
+  assert.deepEqual([...checked.failures], []);
 });
 
 /** A minute where there is time for it: HOLDFAST_LONG=1. */
