@@ -37,6 +37,9 @@ export class Hub implements PipeOwner {
   readonly #pipes = new Set<Pipe>();
   /** Why pipes ended whose last messages are still to be taken. */
   readonly #reasons = new Map<Pipe, Error | undefined>();
+  /** Bytes left by peers that are gone, as of when they went. */
+  #orphanBytes = 0;
+  readonly #orphans = new Map<Pipe, number>();
   readonly #receivers: Receivers;
   readonly #senders: Senders;
   #serving = false;
@@ -63,6 +66,11 @@ export class Hub implements PipeOwner {
 
   get writable(): boolean {
     return !this.closed && this.#pattern.hasRoom;
+  }
+
+  /** Bytes received from peers that are gone, and not yet taken by the application. */
+  get orphanBytes(): number {
+    return this.#orphanBytes;
   }
 
   /** Makes a pipe and gives it to the pattern. */
@@ -108,7 +116,7 @@ export class Hub implements PipeOwner {
     pipe.dropOutbound();
     if (pipe.peer === undefined) return;
     if (pipe.inbound.length === 0) this.#gone(pipe, reason);
-    else this.#reasons.set(pipe, reason);
+    else this.#orphan(pipe, reason);
   }
 
   incoming(pipe: Pipe, message: Message): void {
@@ -129,6 +137,8 @@ export class Hub implements PipeOwner {
     if (!this.#reasons.has(pipe)) return;
     const reason = this.#reasons.get(pipe);
     this.#reasons.delete(pipe);
+    this.#orphanBytes -= this.#orphans.get(pipe) ?? 0;
+    this.#orphans.delete(pipe);
     this.#gone(pipe, reason);
   }
 
@@ -235,6 +245,12 @@ export class Hub implements PipeOwner {
       this.#serving = false;
       if (!this.closed) this.#senders.serve();
     });
+  }
+
+  #orphan(pipe: Pipe, reason: Error | undefined): void {
+    this.#reasons.set(pipe, reason);
+    this.#orphans.set(pipe, pipe.inboundBytes);
+    this.#orphanBytes += pipe.inboundBytes;
   }
 
   #gone(pipe: Pipe, reason: Error | undefined): void {

@@ -40,3 +40,9 @@ export const SUBSCRIPTION_BYTES_MAX = 1024 * 1024;
 
 /** 1000 events that nobody reads yet: libzmq's monitor socket has the same bound, from its high-water mark; older ones go first. */
 export const EVENTS_WAITING_MAX = 1000;
+
+/**
+ * 4 pipes' worth: once peers that are gone have left so many bytes unread, no more peers are accepted until the application has read
+ * on. Else one that connects, fills its pipe and leaves, again and again, would fill the memory. Nothing is lost: peers try again.
+ */
+export const ORPHANED_PIPES_MAX = 4;

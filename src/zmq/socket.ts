@@ -15,6 +15,7 @@ import { zmqError } from "./errors.ts";
 import { Hub } from "./hub.ts";
 import { addInertOptions, type InertOptions } from "./inert-options.ts";
 import { InprocConnection, type InprocSide } from "./inproc.ts";
+import { ORPHANED_PIPES_MAX } from "./limits.ts";
 import { Listener } from "./listener.ts";
 import { Observer } from "./observer.ts";
 import { OptionFields } from "./option-fields.ts";
@@ -267,6 +268,13 @@ export abstract class Socket extends OptionFields {
   ): void {
     if (this.#closed) {
       reading.stream.destroy();
+      return;
+    }
+    const orphanBytesMax = ORPHANED_PIPES_MAX * context.settings.receiveHighWaterBytes;
+    if (orphanBytesMax > 0 && this.hub.orphanBytes > orphanBytesMax) {
+      reading.stream.destroy();
+      const error = zmqError("EAGAIN", `Turned a peer away: ${this.hub.orphanBytes} bytes of peers that left are unread`);
+      this.hub.tell({ type: "accept:error", address, remoteAddress, error });
       return;
     }
     this.#opened();

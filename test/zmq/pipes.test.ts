@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { test } from "node:test";
+import { codeOf } from "../../src/core/errors.ts";
 import { ManualClock } from "../../src/core/manual-clock.ts";
 import { Context, Dealer, Pull, Push, Pair, type Event } from "../../src/zmq/index.ts";
 import { closing, nextEvent, until } from "../support/zmq.ts";
@@ -279,6 +280,23 @@ test("a disconnected endpoint gets no more; unbind ends the connections that cam
   await dealer.unbind(endpoint);
   await ended;
   await assert.rejects(dealer.unbind(endpoint), { code: "ENOENT" });
+});
+
+test("peers that fill their pipe and leave are turned away until what they left is read, and lose nothing", async (t) => {
+  const pull = closing(t, new Pull({ receiveHighWaterBytes: 1000 }));
+  await pull.bind("tcp://127.0.0.1:*");
+  const turnedAway = nextEvent(pull, "accept:error");
+  const total = 12;
+  const leaving = Array.from({ length: total }, async (_, index) => {
+    const push = new Push({ reconnectInterval: 5 });
+    push.connect(pull.lastEndpoint!);
+    await push.send([`${index}`, Buffer.alloc(990)]);
+    await push.close();
+  });
+  assert.equal(codeOf((await turnedAway).error), "EAGAIN");
+  const seen = new Set<string>();
+  while (seen.size < total) seen.add(String((await pull.receive())[0]));
+  await Promise.all(leaving);
 });
 
 /** Lets what the system has to tell arrive. */
