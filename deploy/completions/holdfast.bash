@@ -12,8 +12,8 @@ _holdfast() {
   elif [[ $current == -* ]]; then
     case "$command" in
     "up") words="--cache --dashboard --dashboard-token --data --help --json --link --queue" ;;
-    "listen") words="--by --count --help --idle --interval --json --user-timeout" ;;
-    "connect") words="--count --help --idle --interval --json --reconnect --user-timeout" ;;
+    "listen") words="--by --ca --cert --count --help --idle --interval --json --key --session --sessions --token-file --user-timeout" ;;
+    "connect") words="--ca --cert --count --help --idle --interval --json --key --reconnect --session --tls --token-file --user-timeout" ;;
     "cache") words="--auth-file --cluster --conn-limit --daemon --delimiter --disable-cas --disable-dumping --disable-evictions --disable-flush-all --disable-watch --enable-largepages --enable-sasl --enable-shutdown --enable-ssl --extended --help --license --listen --listen-backlog --max-item-size --max-reqs-per-event --memory-file --memory-limit --pidfile --port --protocol --slab-growth-factor --slab-min-size --threads --udp-port --unix-mask --unix-socket --user --verbose --version" ;;
     "queue serve") words="--curve-clients --curve-keys --data --help --json --listen --max-body --max-bytes --plain-users --result-bytes --sync" ;;
     "queue add") words="--after --attempt-timeout --attempts --backoff --delay --expire --group --help --json --keep --key --key-file --lines --priority --run-at --server-key --timeout --url --user --wait" ;;
@@ -30,7 +30,7 @@ _holdfast() {
     "queue keygen") words="--help --json" ;;
     "work queue") words="--concurrency --drain --help --json --key-file --server-key --timeout --url --user" ;;
     "work command") words="--concurrency --drain --help --json --key-file --server-key --timeout --url --user" ;;
-    "wire") words="--bodies --color --count --help --interface --json --ladder --no-color --port --read --write" ;;
+    "wire") words="--bodies --color --count --dashboard --dashboard-token --help --interface --json --ladder --no-color --port --read --write" ;;
     "stats") words="--cache --dashboard --dashboard-token --help --json --token" ;;
     "bench") words="--address --duration --gets --help --in-flight --json --size --url" ;;
     esac
