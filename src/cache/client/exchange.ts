@@ -85,15 +85,12 @@ export class LookupBatch {
     for (const { taker } of this.#sharers ?? []) yield taker;
   }
 
+  /** Where the key stands already. A getMany alone in its batch asks for no key twice, and pays for no table. */
   #positionOf(key: string): number | undefined {
-    const count = this.keys.length;
-    if (count === 0) return undefined;
-    if (!this.#positions) {
-      this.#positions = new Map();
-      this.#positions.set(this.keys[0]!, 0);
-    }
+    if (this.size <= 1) return undefined;
+    this.#positions ??= new Map(this.keys.map((each, index) => [each, index]));
     const position = this.#positions.get(key);
-    if (position === undefined) this.#positions.set(key, count);
+    if (position === undefined) this.#positions.set(key, this.keys.length);
     return position;
   }
 
