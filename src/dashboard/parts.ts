@@ -37,6 +37,20 @@ export interface BrokerNumbers {
   /** What keeps the store from writing, in words. */
   readonly storeTrouble: string | undefined;
   readonly queues: readonly QueueNumbers[];
+  /** Those here, newest first, and those that left lately, the latest first; some hundred at most. */
+  readonly workers: readonly WorkerNumbers[];
+  readonly workersLeft: readonly (WorkerNumbers & { readonly leftMs: number; readonly lost: boolean })[];
+}
+
+/** One worker of one queue. */
+export interface WorkerNumbers {
+  readonly peer: string;
+  readonly dialect: string;
+  readonly queue: string;
+  readonly slots: number;
+  readonly held: number;
+  /** In ms since 1970. */
+  readonly sinceMs: number;
 }
 
 export type TaskStates = Readonly<Record<"delayed" | "ready" | "leased" | "failed" | "done" | "dead" | "cancelled", number>>;

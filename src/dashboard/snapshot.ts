@@ -70,6 +70,9 @@ export interface QueueView {
   readonly queueCount: number;
   /** The fullest ROWS_MAX. */
   readonly queues: readonly QueueRow[];
+  /** The newest ROWS_MAX, newest first. */
+  readonly workerRows: BrokerNumbers["workers"];
+  readonly workersLeft: BrokerNumbers["workersLeft"];
 }
 
 export interface QueueRow {
@@ -177,6 +180,8 @@ function queueView(now: BrokerNumbers, before: BrokerNumbers | undefined, { seco
     failuresPerSecond: total((row) => row.failuresPerSecond),
     queueCount: rows.length,
     queues: rows.toSorted((a, b) => depth(b) - depth(a) || (a.name < b.name ? -1 : 1)).slice(0, ROWS_MAX),
+    workerRows: now.workers.slice(0, ROWS_MAX),
+    workersLeft: now.workersLeft.slice(0, ROWS_MAX),
   };
 }
 

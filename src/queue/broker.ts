@@ -16,6 +16,7 @@ import { Desk, type DeskStats } from "./desk.ts";
 import type { Wire } from "./dialect.ts";
 import { MemoryStore } from "./memory-store.ts";
 import { type Frames, IdText } from "./protocol.ts";
+import { showPeer } from "./roster.ts";
 import { SqliteStore, type SyncMode } from "./sqlite-store.ts";
 import type { Store } from "./store.ts";
 import { Switchboard } from "./switchboard.ts";
@@ -153,7 +154,7 @@ export class Broker {
     if (!switchboard) throw new UsageError("CLOSED", "Cannot use a broker before listen() or after close()");
     this.#locals += 1;
     const key = `local ${this.#locals}`;
-    const wire: Wire = { send, close: closed };
+    const wire: Wire = { peer: key, send, close: closed };
     this.#localClosed.set(key, closed);
     return {
       receive: (frames) => {
@@ -254,6 +255,7 @@ export class Broker {
   #wire(id: Buffer): Wire {
     const router = this.#router;
     return {
+      peer: showPeer(id),
       send: (frames: Frames) => {
         const sent = router.trySend([id, ...frames]);
         if (sent === "EAGAIN") this.#cut(id, "it does not read what it is sent");

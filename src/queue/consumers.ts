@@ -13,14 +13,20 @@ export class Consumer {
   readonly port: ConsumerPort;
   /** Its leases are written down, to be taken up again after the broker or the connection was away. */
   readonly resumable: boolean;
+  /** Who it is and what it speaks, for those who watch. */
+  readonly peer: string;
+  readonly dialect: string;
   slots: number;
   prefetch: number;
 
-  constructor(queue: TaskQueue, holder: Holder, { port, slots, prefetch = 0, resumable = false }: ConsumerOptions) {
+  constructor(queue: TaskQueue, holder: Holder, options: ConsumerOptions) {
+    const { port, slots, prefetch = 0, resumable = false, peer = "", dialect = "" } = options;
     this.queue = queue;
     this.holder = holder;
     this.port = port;
     this.resumable = resumable;
+    this.peer = peer;
+    this.dialect = dialect;
     this.slots = slots;
     this.prefetch = prefetch;
   }
@@ -56,6 +62,8 @@ export interface ConsumerOptions {
   readonly slots: number;
   readonly prefetch?: number;
   readonly resumable?: boolean;
+  readonly peer?: string | undefined;
+  readonly dialect?: string;
 }
 
 export class ConsumerRing {

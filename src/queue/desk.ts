@@ -14,6 +14,7 @@ import { Engine, type EngineListener, type EngineOptions } from "./engine.ts";
 import { isEnded, type TaskState } from "./life-cycle.ts";
 import { BODY_BYTES_MAX, BODY_CACHE_BYTES_MAX, LEASE_WRITE_MS, NOTE_BYTES_MAX } from "./limits.ts";
 import { decodeHead, decodeState, encodeState, type TaskHead } from "./record.ts";
+import { Roster, type RosterStats } from "./roster.ts";
 import type { Store, StoreOp, StoreOpening } from "./store.ts";
 import { type Submission, type SubmissionAnswer, Submissions } from "./submissions.ts";
 import { ATTEMPTS, BODY_BYTES, ID, NONE, TOKEN } from "./table.ts";
@@ -39,7 +40,7 @@ export interface DeskOptions {
   wake?(): void;
 }
 
-export interface DeskStats {
+export interface DeskStats extends RosterStats {
   readonly tasks: number;
   readonly bytes: number;
   readonly bytesMax: number;
@@ -95,6 +96,7 @@ export class Desk {
   readonly #options: DeskOptions;
   readonly #rings = new Map<TaskQueue, ConsumerRing>();
   readonly #consumers = new Map<number, Consumer>();
+  readonly #roster = new Roster();
   readonly #submissions: Submissions;
   /** Queues where something may be given out. */
   readonly #dirty = new Set<TaskQueue>();
@@ -309,6 +311,7 @@ export class Desk {
     const queue = this.engine.queue(queueName);
     const consumer = new Consumer(queue, this.engine.addHolder(), options);
     this.#consumers.set(consumer.holder.index, consumer);
+    this.#roster.joined(consumer, this.nowMs);
     let ring = this.#rings.get(queue);
     if (!ring) this.#rings.set(queue, (ring = new ConsumerRing()));
     ring.add(consumer);
@@ -327,6 +330,7 @@ export class Desk {
   /** The worker leaves; what it holds is given back, as lost when its connection broke. */
   leave(consumer: Consumer, { lost }: { lost: boolean }): void {
     const { nowMs } = this;
+    this.#roster.left(consumer, { nowMs, lost });
     this.#rings.get(consumer.queue)!.remove(consumer);
     for (const row of [...consumer.holder.leases.rows()].reverse()) {
       this.#recalled.delete(this.engine.table.f(row, ID));
@@ -498,6 +502,7 @@ export class Desk {
     const { batches, ops } = this.#commits.stats;
     return {
       ...this.engine.stats(),
+      ...this.#roster.stats(this.nowMs),
       bodyCacheBytes: this.#bodies.bytes,
       commits: batches,
       writes: ops,

@@ -28,6 +28,8 @@ export class LectureDialect implements Dialect {
     this.#wire = wire;
     this.#consumer = desk.consume(LECTURE_QUEUE, {
       slots: 0,
+      peer: wire.peer,
+      dialect: "lecture",
       port: {
         task: (delivery) => this.#task(delivery),
         // A REQ that is at work cannot be spoken to. Its next Ready finds the lease lost, and it gets another task.

@@ -184,6 +184,8 @@ export class MajordomoWorker implements Dialect {
     }
     this.#consumer = this.#desk.consume(service.toString(), {
       slots: 1,
+      peer: this.#wire.peer,
+      dialect: `majordomo 0.${this.#version}`,
       port: {
         task: (delivery) => this.#request(delivery),
         // The one way to tell a Majordomo worker that what it does is no longer wanted.

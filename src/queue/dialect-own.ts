@@ -366,6 +366,8 @@ export class OwnDialect implements Dialect {
       slots,
       prefetch,
       resumable: true,
+      peer: this.#wire.peer,
+      dialect: "own",
       port: {
         task: (delivery) => this.#task(delivery),
         revoked: (id, token, why) => this.#say("STOP", writeLease(id, token), Buffer.from(why)),

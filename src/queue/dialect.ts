@@ -3,6 +3,8 @@ import type { Frames } from "./protocol.ts";
 
 /** The broker's side of one connection. */
 export interface Wire {
+  /** Who is at the other end, as people can read it. */
+  readonly peer?: string | undefined;
   /** Queues a message; a peer that does not read is cut off rather than let grow. */
   send(frames: Frames): void;
   /** Ends the connection. */

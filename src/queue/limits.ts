@@ -76,5 +76,12 @@ export const OPTIONS_BYTES_MAX = 64 * 1024;
 /** Missed cron runs made up for with `missed: "all"`: a day of minutes is too many, an hour and a half is bearable. */
 export const CRON_CATCH_UP_MAX = 100;
 
+/** 100 workers listed to those who watch, the newest; the counts are of all. */
+export const WORKERS_LISTED_MAX = 100;
+
+/** 20 workers that left, for a minute: who looks up at an alarm still sees who went. */
+export const LEFT_MAX = 20;
+export const LEFT_MS = 60_000;
+
 /** Year 2255 in ms: what a time field may say at most (also keeps sums of times safe integers). */
 export const TIME_MS_MAX = 9_000_000_000_000;

@@ -131,6 +131,7 @@ function kindOf(message: Frames): Kind | undefined {
 /** Answers a peer that sends an empty frame first (REQ; Majordomo's DEALERs) in kind. */
 function envelope(wire: Wire): Wire {
   return {
+    peer: wire.peer,
     send: (frames) => wire.send([EMPTY_FRAME, ...frames]),
     close: (reason) => wire.close(reason),
   };

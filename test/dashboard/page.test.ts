@@ -5,6 +5,7 @@ import type { Browser, Page } from "playwright-core";
 import { CacheServer } from "../../src/cache/index.ts";
 import { Dashboard } from "../../src/dashboard/index.ts";
 import { CaptureReader } from "../../src/wire/index.ts";
+import { queue, worker } from "../../src/queue/index.ts";
 import { requires } from "../support/requires.ts";
 import { accessibility, launch, open } from "./browser.ts";
 import type { Opening, Watched } from "./browser.ts";
@@ -200,6 +201,19 @@ test("a dead task shows its error and is ready again after Retry; ended ones can
   await page.getByLabel("State").selectOption("done");
   await button(page, "Remove all done").click();
   await page.getByText(/tasks removed/).waitFor();
+  await close(watched);
+});
+
+test("a worker shows in the queue view when it joins, and as one that left when it leaves", needs, async () => {
+  const watched = await openView("queue");
+  const { page } = watched;
+  const joins = queue<string, string>("joins", { broker: farm.broker });
+  const joining = worker(joins, () => Promise.resolve("done"), { signals: [], concurrency: 3 });
+  const row = page.getByRole("region", { name: /^Table: .*workers/i }).getByRole("row", { name: /joins/ });
+  await row.filter({ hasText: "just joined" }).filter({ hasText: "own" }).waitFor();
+  await joining.close();
+  await row.filter({ hasText: /left \d+ m?s ago/ }).waitFor();
+  await joins.close();
   await close(watched);
 });
 

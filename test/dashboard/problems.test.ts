@@ -43,6 +43,8 @@ function sample(seconds: number, { queue, broker, cache, link }: Given): Sample 
             peers: 0,
             storeTrouble: undefined,
             queues: queue ? [{ ...QUEUE, ...queue }] : [],
+            workers: [],
+            workersLeft: [],
             ...broker,
           }
         : undefined,

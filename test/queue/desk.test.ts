@@ -6,6 +6,7 @@ import type { Consumer, Delivery } from "../../src/queue/consumers.ts";
 import { Desk, type DeskOptions } from "../../src/queue/desk.ts";
 import { MemoryStore } from "../../src/queue/memory-store.ts";
 import { readSpec, type TaskOptions } from "../../src/queue/profile.ts";
+import { showPeer } from "../../src/queue/roster.ts";
 import type { Outcome } from "../../src/queue/watchers.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -390,4 +391,20 @@ test("producers that wait for room in one queue do not hold up those of another"
   assert.equal(await other, 3);
   await rig.worker({ queue: "small" }).finish(0);
   assert.equal(await small, 4);
+});
+
+test("of more workers than a page holds the newest hundred are listed, and twenty of those that left", async () => {
+  const rig = await Rig.open();
+  const workers = Array.from({ length: 130 }, (_, index) => rig.worker({ queue: `q${index}` }));
+  const { workers: listed } = rig.desk.stats();
+  assert.deepEqual([listed.length, listed[0]!.queue, listed.at(-1)!.queue], [100, "q129", "q30"]);
+  for (const worker of workers) await worker.leave(false);
+  const { workers: none, workersLeft } = rig.desk.stats();
+  assert.deepEqual([none.length, workersLeft.length, workersLeft[0]!.queue], [0, 20, "q129"]);
+});
+
+test("a routing id is shown as text where it can be read, else in hex", () => {
+  assert.equal(showPeer(bytes("worker-7")), "worker-7");
+  assert.equal(showPeer(Uint8Array.of(0, 0x6b, 0x8b, 0x45, 0x67)), "006b8b4567");
+  assert.equal(showPeer(bytes("two words")), "74776f20776f726473");
 });

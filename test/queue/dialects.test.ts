@@ -26,6 +26,7 @@ class Rig {
   async say(peer: string, message: string): Promise<void> {
     const frames = message.split("|").map((frame) => Buffer.from(frame, "latin1"));
     const wire = {
+      peer,
       send: (sent: readonly Buffer[]) => this.of(peer).push(sent.map((frame) => frame.toString("latin1")).join("|")),
       close: (reason: string) => this.of(peer).push(`closed: ${reason}`),
     };
@@ -245,4 +246,36 @@ test("LIST, SHOW, SET, PURGE and RETRY inspect and mend", async () => {
   );
   await rig.say("p", "HQ1|PURGE|7|q|dead");
   assert.deepEqual(rig.news("p"), ['HQ1|DATA|7|{"removed":1}']);
+});
+
+test("workers of every dialect are listed with what they hold, and for a minute after they left", async () => {
+  const rig = await Rig.open();
+  await rig.say("own", "HQ1|WORK|mail|2");
+  await rig.say("own", "HQ1|ADD|1|mail||letter");
+  await rig.pass(1000);
+  await rig.say("lecture", "|Ready");
+  await rig.pass(1000);
+  await rig.say("majordomo", "MDPW02|\x01|echo");
+  const told = (): string[] =>
+    rig.desk.stats().workers.map(({ peer, dialect, queue, held, slots }) => `${peer} ${dialect} ${queue} ${held}/${slots}`);
+  assert.deepEqual(told(), ["majordomo majordomo 0.2 echo 0/1", "lecture lecture default 0/1", "own own mail 1/2"]);
+  const came = rig.desk.stats().workers.map(({ sinceMs }) => rig.desk.nowMs - sinceMs);
+  assert.deepEqual(came, [0, 1000, 2000]);
+  rig.switchboard.gone("own");
+  await rig.pass(1000);
+  await rig.say("majordomo", "MDPW02|\x06");
+  const left = rig.desk.stats().workersLeft;
+  assert.deepEqual(
+    left.map(({ peer, lost, held, leftMs }) => [peer, lost, held, rig.desk.nowMs - leftMs]),
+    [
+      ["majordomo", false, 0, 0],
+      ["own", true, 1, 1000],
+    ],
+  );
+  assert.deepEqual(told(), ["lecture lecture default 0/1"]);
+  await rig.pass(59_000);
+  assert.deepEqual(
+    rig.desk.stats().workersLeft.map(({ peer }) => peer),
+    ["majordomo"],
+  );
 });

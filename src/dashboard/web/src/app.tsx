@@ -58,7 +58,7 @@ function View({ name, live }: { name: ViewName; live: Live }) {
     case "cache":
       return <CacheView cache={snapshot.cache} columns={columns} />;
     case "queue":
-      return <QueueView queue={snapshot.queue} columns={columns} />;
+      return <QueueView queue={snapshot.queue} wallMs={snapshot.wallMs} columns={columns} />;
     case "link":
       return <LinkView link={snapshot.link} lab={live.lab} />;
     default:

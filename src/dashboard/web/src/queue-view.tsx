@@ -7,12 +7,20 @@ import { showCount, showDuration, showRate, showSize } from "./format.ts";
 import { act, read } from "./live.ts";
 import { Bar, Card, Empty, Off, Stat, Stats, Table, useAction, usePolled } from "./parts.tsx";
 import { Tasks } from "./tasks.tsx";
+import { Workers } from "./workers.tsx";
 
 /** The age of the oldest is asked for the first 20 queues, every 3 s: each costs the broker a look through its tasks. */
 const OLDEST_MAX = 20;
 const OLDEST_MS = 3000;
 
-export function QueueView({ queue, columns }: { queue: Snapshot["queue"]; columns: Columns }) {
+interface QueueViewProps {
+  readonly queue: Snapshot["queue"];
+  /** When it was so, by the server's clock. */
+  readonly wallMs: number;
+  readonly columns: Columns;
+}
+
+export function QueueView({ queue, wallMs, columns }: QueueViewProps) {
   const [chosen, setChosen] = useState<string>();
   if (!queue) return <Off name="Queue" flag="--queue" />;
   const name = chosen ?? queue.queues[0]?.name;
@@ -51,6 +59,7 @@ export function QueueView({ queue, columns }: { queue: Snapshot["queue"]; column
         />
       </Card>
       <Queues queues={queue.queues} total={queue.queueCount} chosen={name} choose={setChosen} />
+      <Workers queue={queue} nowMs={wallMs} />
       <AddTask queue={name ?? "default"} onAdded={setChosen} />
       {name === undefined ? null : <Tasks key={name} queue={name} />}
     </div>
