@@ -104,19 +104,26 @@ async function cpuOver(seconds: number): Promise<number> {
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({ options: { short: { type: "boolean", default: false } } });
+  const { values } = parseArgs({
+    options: { short: { type: "boolean", default: false }, json: { type: "boolean", default: false } },
+  });
   const seconds = values.short ? 3 : 10;
-  for (const [connections, requestsPerSecond] of values.short
-    ? [[500, 1000]]
+  const loads = values.short
+    ? [{ connections: 500, requestsPerSecond: 1000 }]
     : [
-        [10, 10_000],
-        [9000, 0],
-      ]) {
-    const cost = await measure({ connections: connections!, requestsPerSecond: requestsPerSecond!, seconds });
+        { connections: 10, requestsPerSecond: 10_000 },
+        { connections: 9000, requestsPerSecond: 0 },
+      ];
+  const found: object[] = [];
+  for (const load of loads) {
+    const cost = await measure({ ...load, seconds });
+    found.push({ ...load, ...cost });
     const { aloneCpu, watchedCpu, eventBytes, eventsPerSecond, setsPerSecond } = cost;
+    if (values.json) continue;
     console.log(
-      `${connections} connections, ${Math.round(setsPerSecond)} sets/s: alone ${aloneCpu.toFixed(3)}, with a page open ${watchedCpu.toFixed(3)} of a core; ` +
+      `${load.connections} connections, ${Math.round(setsPerSecond)} sets/s: alone ${aloneCpu.toFixed(3)}, with a page open ${watchedCpu.toFixed(3)} of a core; ` +
         `${eventsPerSecond.toFixed(2)} events/s of ${eventBytes} B`,
     );
   }
+  if (values.json) console.log(JSON.stringify(found));
 }

@@ -65,9 +65,13 @@ function cpuSeconds(work: () => void): number {
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({ options: { short: { type: "boolean", default: false } } });
+  const { values } = parseArgs({
+    options: { short: { type: "boolean", default: false }, json: { type: "boolean", default: false } },
+  });
   const { packetsPerCpuSecond, linesPerCpuSecond } = measure(values.short ? 20_000 : 400_000);
-  console.log(
-    `${Math.round(packetsPerCpuSecond).toLocaleString("en")} packets and ${Math.round(linesPerCpuSecond).toLocaleString("en")} lines a CPU second`,
-  );
+  if (values.json) console.log(JSON.stringify({ packetsPerCpuSecond, linesPerCpuSecond }));
+  else
+    console.log(
+      `${Math.round(packetsPerCpuSecond).toLocaleString("en")} packets and ${Math.round(linesPerCpuSecond).toLocaleString("en")} lines a CPU second`,
+    );
 }
