@@ -18,6 +18,7 @@ await dealer.send("hello");
 await router.receive();
 dealer.close();
 await bound;
+while (!events.dealer.closed) await new Promise((resolve) => setTimeout(resolve, 5)); // at once there, after the last bytes here
 console.log(seen.join(" "), events.dealer.closed);
 router.close();
 console.log(events.router.closed);
