@@ -107,8 +107,13 @@ export async function show(argv: readonly string[]): Promise<number> {
 
 function readable(name: string, value: unknown): string {
   if (["createdMs", "atMs", "expiresMs"].includes(name)) return new Date(Number(value)).toISOString();
+  if (name === "errorsMs") return readable("errors", (value as (number | null)[]).map(showFailed));
   if (Array.isArray(value)) return value.map((line) => String(line).split("\n")[0]).join("\n".padEnd(15));
   return String(value);
+}
+
+function showFailed(atMs: number | null): string {
+  return atMs === null ? "not known" : new Date(atMs).toISOString();
 }
 
 async function askJson<T>(client: QueueClient, verb: "STATS" | "LIST", request: unknown, timeoutMs: number): Promise<T> {

@@ -13,6 +13,7 @@ import { Consumer, type ConsumerOptions, ConsumerRing } from "./consumers.ts";
 import { Engine, type EngineListener, type EngineOptions } from "./engine.ts";
 import { isEnded, type TaskState } from "./life-cycle.ts";
 import { BODY_BYTES_MAX, BODY_CACHE_BYTES_MAX, LEASE_WRITE_MS, NOTE_BYTES_MAX } from "./limits.ts";
+import { decodeNote, encodeNote, type Note } from "./note.ts";
 import { decodeHead, decodeState, encodeState, type TaskHead } from "./record.ts";
 import { Roster, type RosterStats } from "./roster.ts";
 import type { Store, StoreOp, StoreOpening } from "./store.ts";
@@ -295,7 +296,7 @@ export class Desk {
     let bytes: Uint8Array = EMPTY;
     try {
       if (state === "done") bytes = (await this.#store.read([id]))[0] ?? EMPTY;
-      if (state === "dead") bytes = encoder.encode((await this.#store.inspect(id))?.notes.at(-1) ?? "");
+      if (state === "dead") bytes = encoder.encode((await this.inspect(id))?.notes.at(-1)?.error ?? "");
     } catch {
       // The disk does not answer now. The waiter asks again as after a broken connection.
       return;
@@ -482,9 +483,9 @@ export class Desk {
     this.#after.push(settled);
   }
 
-  async inspect(id: number): Promise<{ head: TaskHead; notes: readonly string[] } | undefined> {
+  async inspect(id: number): Promise<{ head: TaskHead; notes: readonly Note[] } | undefined> {
     const kept = await this.#store.inspect(id);
-    return kept && { head: decodeHead(kept.head), notes: kept.notes };
+    return kept && { head: decodeHead(kept.head), notes: kept.notes.map(decodeNote) };
   }
 
   async body(id: number): Promise<Uint8Array | undefined> {
@@ -633,7 +634,7 @@ export class Desk {
       const id = this.engine.table.f(row, ID);
       const note = error.slice(0, NOTE_BYTES_MAX);
       this.#lastNote = { id, note };
-      this.#ops.push({ kind: "note", id, note });
+      this.#ops.push({ kind: "note", id, note: encodeNote(note, this.nowMs) });
     },
     ready: (queue) => this.#dirty.add(queue),
   };

@@ -35,7 +35,9 @@ export async function show(context: InspectContext, id: number): Promise<readonl
     ...withId(context, desk.view(now)),
     key: head.key || undefined,
     after: head.after.length > 0 ? head.after.map((other) => ids.text(other)) : undefined,
-    errors: notes,
+    errors: notes.map(({ error }) => error),
+    // null: not known, it was noted before times were.
+    errorsMs: notes.map(({ atMs }) => atMs ?? null),
     waits: desk.whyWaiting(now),
   };
   return [Buffer.from(JSON.stringify(view)), Buffer.from(body ?? [])];

@@ -193,7 +193,8 @@ test("a dead task shows its error and is ready again after Retry; ended ones can
   await page.getByLabel("State").selectOption("dead");
   const row = page.getByRole("row").filter({ has: page.locator(".badge.dead") });
   await row.getByRole("button").first().click();
-  await page.getByText(/nobody does not exist/).waitFor();
+  const failure = page.getByRole("listitem").filter({ hasText: /nobody does not exist/ });
+  await failure.locator("time", { hasText: /^\d\d:\d\d:\d\d$/ }).waitFor();
   await button(page, /^Retry task/)
     .first()
     .click();

@@ -168,7 +168,16 @@ test("a task that failed comes again after its backoff, then dies with the histo
   assert.equal(worker.tasks[1]!.attempt, 2);
   await worker.fail(1, "second");
   assert.deepEqual(await outcome, { id, state: "dead", bytes: bytes("second") });
-  assert.deepEqual((await rig.desk.inspect(id))!.notes, ["first", "second"]);
+  assert.equal(text((await rig.outcome(id)).bytes), "second", "who asks later is told the same");
+  const { notes } = (await rig.desk.inspect(id))!;
+  assert.deepEqual(
+    notes.map(({ error }) => error),
+    ["first", "second"],
+  );
+  assert.deepEqual(
+    notes.map(({ atMs }) => rig.desk.nowMs - atMs!),
+    [1000, 0],
+  );
   assert.equal(
     rig.desk.redrive(id, () => {}),
     undefined,
@@ -407,4 +416,17 @@ test("a routing id is shown as text where it can be read, else in hex", () => {
   assert.equal(showPeer(bytes("worker-7")), "worker-7");
   assert.equal(showPeer(Uint8Array.of(0, 0x6b, 0x8b, 0x45, 0x67)), "006b8b4567");
   assert.equal(showPeer(bytes("two words")), "74776f20776f726473");
+});
+
+test("errors that were noted before times were are still read, without one", async () => {
+  const rig = await Rig.open();
+  const id = await rig.add("x");
+  for (const note of ["ENOENT: no such file", "2026-13-45T99:99:99.999Z is no time", ""]) {
+    await rig.store.write([{ kind: "note", id, note }]);
+  }
+  assert.deepEqual((await rig.desk.inspect(id))!.notes, [
+    { error: "ENOENT: no such file", atMs: undefined },
+    { error: "2026-13-45T99:99:99.999Z is no time", atMs: undefined },
+    { error: "", atMs: undefined },
+  ]);
 });

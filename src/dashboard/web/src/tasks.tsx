@@ -27,6 +27,8 @@ interface TaskDetail {
     readonly key?: string;
     readonly after?: readonly string[];
     readonly errors?: readonly string[];
+    /** When each came; null where that was not noted. */
+    readonly errorsMs?: readonly (number | null)[];
     readonly waits?: string;
   };
   readonly body?: string;
@@ -190,7 +192,7 @@ function Life({ task }: { task: TaskDetail["task"] }) {
   const steps = [
     { atMs: task.createdMs, text: "added", tone: "" },
     ...(task.errors ?? []).map((text, index) => ({
-      atMs: undefined,
+      atMs: task.errorsMs?.[index] ?? undefined,
       text: `attempt ${index + 1} failed: ${text}`,
       tone: "bad",
     })),
