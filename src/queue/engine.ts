@@ -1,62 +1,40 @@
 /**
- * ○ Every task the broker knows and what happens to it. Says nothing to anyone: it is told what happened and when, moves rows
- * through the table of life-cycle.ts, and tells one listener what must be written, given out or taken back. Invariants: a row is
- * in the ready list, or leased by one holder, or neither, as its state says; counts and bytes add up (`check`).
+ * ○ What happens to each task the broker knows (the rows themselves: task-rows.ts). Says nothing to anyone: it is told what
+ * happened and when, moves rows through the table of life-cycle.ts, and tells one listener what must be written, given out or
+ * taken back. Invariant: a row is in the ready list, or leased by one holder, or neither, as its state says (`audit`).
  */
 import { assert } from "../core/assert.ts";
-import { OperationError, UsageError } from "../core/errors.ts";
 import { Heap } from "../core/heap.ts";
 import type { Random } from "../core/random.ts";
 import { Awaiting } from "./awaiting.ts";
-import { hashKey } from "./key-hash.ts";
-import { type Group, LaneTable } from "./lanes.ts";
-import { isEnded, mustNext, stateCode, type TaskEvent, type TaskState, TASK_STATES } from "./life-cycle.ts";
-import {
-  DEAD_BYTES_MAX,
-  DEAD_KEEP_MS,
-  ENDED_BYTES_MAX,
-  GROUPS_MAX,
-  LOST_MAX,
-  NAME_BYTES_MAX,
-  QUEUE_BYTES_MAX,
-  QUEUES_MAX,
-  RESUME_MS,
-  TASK_OVERHEAD_BYTES,
-} from "./limits.ts";
-import { backoffMs, type Profile, ProfileTable, type TaskSpec, utf8Bytes } from "./profile.ts";
+import type { Group } from "./lanes.ts";
+import { isEnded, type TaskEvent, type TaskState } from "./life-cycle.ts";
+import { DEAD_BYTES_MAX, DEAD_KEEP_MS, ENDED_BYTES_MAX, LOST_MAX, RESUME_MS, TASK_OVERHEAD_BYTES } from "./limits.ts";
+import { backoffMs } from "./profile.ts";
 import type { TaskHead, TaskRecord } from "./record.ts";
-import { hashNumber, RowIndex } from "./row-index.ts";
 import { Schedule } from "./schedule.ts";
 import {
   AT,
   ATTEMPTS,
   BODY_BYTES,
   CONSUMER,
-  CREATED,
   EXPIRES,
   FLAG_AFTER,
   FLAG_AWAITED,
-  FLAG_KEY,
   FLAG_LEASE_WRITTEN,
   FLAG_NOTES,
   FLAG_REDRIVEN,
   FLAG_UNWRITTEN,
   FLAGS,
   ID,
-  KEY_A,
-  KEY_B,
-  KEY_C,
-  LANE,
   LOST,
   NONE,
-  PROFILE,
   RESULT_BYTES,
   RowList,
-  STATE,
-  TaskTable,
   TOKEN,
 } from "./table.ts";
-import { type QueueSettings, TaskQueue } from "./task-queue.ts";
+import { TaskRows, type TaskRowsOptions } from "./task-rows.ts";
+import type { QueueSettings, TaskQueue } from "./task-queue.ts";
 
 /** Who holds leases: a consumer's number and its rows. */
 export interface Holder {
@@ -83,92 +61,48 @@ export interface EngineListener {
   ready(queue: TaskQueue): void;
 }
 
-export interface EngineOptions {
+export interface EngineOptions extends TaskRowsOptions {
   readonly listener: EngineListener;
-  readonly random: Random;
   /** The first fencing token; greater than any given before a restart. */
   readonly firstToken: number;
-  /** The first task's number; greater than any given before a restart. */
-  readonly firstId: number;
-  readonly bytesMax?: number;
   readonly endedBytesMax?: number;
   readonly deadBytesMax?: number;
 }
 
 type Wake = { readonly atMs: number; readonly queue: TaskQueue; readonly group: Group | undefined };
 
-export class Engine {
-  readonly table = new TaskTable();
+export class Engine extends TaskRows {
   readonly #listener: EngineListener;
   readonly #random: Random;
   readonly #schedule = new Schedule(this.table);
-  readonly #byId = new RowIndex((row) => hashNumber(this.table.f(row, ID)));
-  readonly #byKey = new RowIndex((row) => this.table.u(row, KEY_A));
-  readonly #keySeed: number;
-  readonly #lanes = new LaneTable();
-  readonly #profiles = new ProfileTable();
   readonly #awaiting = new Awaiting();
-  readonly #queues = new Map<string, TaskQueue>();
   readonly #holders: (Holder | undefined)[] = [undefined];
   readonly #freeHolders: number[] = [];
   readonly #ended = new RowList(this.table);
   readonly #dead = new RowList(this.table);
   readonly #wakes = new Heap<Wake>({ before: (a, b) => a.atMs < b.atMs });
-  readonly #bytesMax: number;
   readonly #endedBytesMax: number;
   readonly #deadBytesMax: number;
   #token: number;
   /** No token of this run is as low. */
   readonly #tokenBefore: number;
-  #id: number;
-  #bytes = 0;
   #endedBytes = 0;
   #deadBytes = 0;
   #deadDropped = 0;
-  #groups = 0;
   readonly #releases: { readonly id: number; readonly state: TaskState }[] = [];
   #releasing = false;
 
   constructor(options: EngineOptions) {
+    super(options);
     this.#listener = options.listener;
     this.#random = options.random;
     this.#token = options.firstToken;
     this.#tokenBefore = options.firstToken;
-    this.#id = options.firstId;
-    this.#bytesMax = options.bytesMax ?? QUEUE_BYTES_MAX;
     this.#endedBytesMax = options.endedBytesMax ?? ENDED_BYTES_MAX;
     this.#deadBytesMax = options.deadBytesMax ?? DEAD_BYTES_MAX;
-    this.#keySeed = Math.floor(options.random() * 2 ** 32);
   }
 
   // ---- queues
-
-  /**
-   * The queue of this name, made when new.
-   *
-   * @throws UsageError QUEUE_NAME_INVALID, OperationError QUEUE_TOO_MANY
-   */
-  queue(name: string): TaskQueue {
-    const known = this.#queues.get(name);
-    if (known) return known;
-    if (name === "" || utf8Bytes(name) > NAME_BYTES_MAX) {
-      throw new UsageError("QUEUE_NAME_INVALID", `Cannot name a queue '${name.slice(0, 40)}': 1 to ${NAME_BYTES_MAX} bytes`);
-    }
-    if (this.#queues.size >= QUEUES_MAX) {
-      throw new OperationError("QUEUE_TOO_MANY", `Cannot open queue '${name}': ${QUEUES_MAX} queues are open already`);
-    }
-    const queue = new TaskQueue(name, this.table, this.#lanes);
-    this.#queues.set(name, queue);
-    return queue;
-  }
-
-  findQueue(name: string): TaskQueue | undefined {
-    return this.#queues.get(name);
-  }
-
-  queues(): IterableIterator<TaskQueue> {
-    return this.#queues.values();
-  }
 
   /** New settings; a bound that was lifted lets tasks go at once. */
   configure(queue: TaskQueue, settings: QueueSettings): void {
@@ -178,67 +112,12 @@ export class Engine {
     this.#listener.ready(queue);
   }
 
-  queueOf(row: number): TaskQueue {
-    return this.#lanes.get(this.table.u(row, LANE)).group.queue.owner;
-  }
-
   // ---- submission
-
-  /** A task under this key that the queue knows, or 0. It may not be written yet (`isUnwritten`). */
-  findKey(queue: string, key: string): number {
-    const { a, b, c } = hashKey(queue, key, this.#keySeed);
-    const { table } = this;
-    return this.#byKey.find(a, (row) => table.u(row, KEY_A) === a && table.u(row, KEY_B) === b && table.u(row, KEY_C) === c);
-  }
-
-  /** True when so many bytes in so many tasks would pass a bound. */
-  isFull(queue: TaskQueue, bodyBytes: number, tasks: number): boolean {
-    const bytes = bodyBytes + tasks * TASK_OVERHEAD_BYTES;
-    return this.#bytes + bytes > this.#bytesMax || queue.bytes + bytes > (queue.settings.bytesMax ?? Infinity);
-  }
-
-  /** True when the task could never fit, however empty the queue. */
-  isTooLarge(queue: TaskQueue, bodyBytes: number, tasks: number): boolean {
-    return bodyBytes + tasks * TASK_OVERHEAD_BYTES > Math.min(this.#bytesMax, queue.settings.bytesMax ?? Infinity);
-  }
-
-  /**
-   * A row for a submission that is being written. Its id and its key are taken, its bytes are counted, but nobody gets it before
-   * `admit`. Ask `isFull` and `findKey` first.
-   *
-   * @throws OperationError QUEUE_TOO_MANY when its group would be one too many
-   */
-  reserve(queue: TaskQueue, spec: TaskSpec, bodyBytes: number, nowMs: number): number {
-    const { table } = this;
-    if (this.#groups >= GROUPS_MAX && spec.group !== "" && !queue.ready.group(spec.group)) {
-      throw new OperationError("QUEUE_TOO_MANY", `Cannot open group '${spec.group}': ${GROUPS_MAX} groups have tasks already`);
-    }
-    const row = table.allocate();
-    table.setF(row, ID, this.#id);
-    this.#id += 1;
-    table.setF(row, CREATED, nowMs);
-    table.setF(row, EXPIRES, spec.expiresMs);
-    table.setF(row, AT, spec.dueMs);
-    table.setU(row, FLAGS, FLAG_UNWRITTEN | (spec.after.length > 0 ? FLAG_AFTER : 0));
-    table.setU(row, BODY_BYTES, bodyBytes);
-    table.setU(row, PROFILE, this.#profiles.intern(spec.profile));
-    this.#place(row, queue, spec.group, spec.priority);
-    if (spec.key !== "") this.#insertKey(row, queue.name, spec.key);
-    table.setU(row, STATE, stateCode(spec.dueMs > nowMs || spec.after.length > 0 ? "delayed" : "ready"));
-    this.#byId.insert(row);
-    this.#account(queue, bodyBytes + TASK_OVERHEAD_BYTES);
-    queue.counted(this.state(row), 1);
-    return row;
-  }
-
-  isUnwritten(row: number): boolean {
-    return (this.table.u(row, FLAGS) & FLAG_UNWRITTEN) !== 0;
-  }
 
   /** The submission is on disk: the task lives. */
   admit(row: number, after: readonly number[], nowMs: number): void {
     const queue = this.queueOf(row);
-    this.#setFlag(row, FLAG_UNWRITTEN, false);
+    this.setFlag(row, FLAG_UNWRITTEN, false);
     queue.added += 1;
     if (this.state(row) === "ready") {
       this.#scheduleExpiry(row);
@@ -252,68 +131,15 @@ export class Engine {
   /** The submission could not be written: as if it had never been. */
   discard(row: number): void {
     const queue = this.queueOf(row);
-    this.#account(queue, -this.table.u(row, BODY_BYTES) - TASK_OVERHEAD_BYTES);
-    this.#drop(row);
+    this.account(queue, -this.table.u(row, BODY_BYTES) - TASK_OVERHEAD_BYTES);
+    this.#schedule.drop(row);
+    this.drop(row);
   }
 
   // ---- look-ups
 
-  /** The row of a written task, or 0. */
-  find(id: number): number {
-    const { table } = this;
-    const row = this.#byId.find(hashNumber(id), (candidate) => table.f(candidate, ID) === id);
-    return row !== NONE && this.isUnwritten(row) ? NONE : row;
-  }
-
-  /** The leased row whose newest token this is, or 0: the lease is lost. */
-  findLease(id: number, token: number): number {
-    const row = this.find(id);
-    return row !== NONE && this.state(row) === "leased" && this.table.f(row, TOKEN) === token ? row : NONE;
-  }
-
-  /** The last number given to a task. */
-  get lastId(): number {
-    return this.#id - 1;
-  }
-
-  state(row: number): TaskState {
-    return TASK_STATES[this.table.u(row, STATE)]!;
-  }
-
-  profile(row: number): Profile {
-    return this.#profiles.get(this.table.u(row, PROFILE));
-  }
-
-  group(row: number): string {
-    return this.#lanes.get(this.table.u(row, LANE)).group.key;
-  }
-
-  priority(row: number): number {
-    return this.#lanes.get(this.table.u(row, LANE)).priority;
-  }
-
-  /** Its group is at a bound. */
-  isParked(row: number): boolean {
-    return this.#lanes.get(this.table.u(row, LANE)).group.parkedUntilMs !== undefined;
-  }
-
   isWaitingForOthers(row: number): boolean {
     return (this.table.u(row, FLAGS) & FLAG_AFTER) !== 0 && this.#awaiting.isWaiting(this.table.f(row, ID));
-  }
-
-  /** The part of a row that changes, for the store. */
-  record(row: number): TaskRecord {
-    const { table } = this;
-    return {
-      state: this.state(row),
-      flags: table.u(row, FLAGS) & ~(FLAG_UNWRITTEN | FLAG_AWAITED),
-      atMs: table.f(row, AT),
-      token: table.f(row, TOKEN),
-      attempts: table.u(row, ATTEMPTS),
-      lost: table.u(row, LOST),
-      bodyBytes: table.u(row, BODY_BYTES),
-      resultBytes: table.u(row, RESULT_BYTES),
-    };
   }
 
   // ---- leases
@@ -332,10 +158,6 @@ export class Engine {
     this.#freeHolders.push(holder.index);
   }
 
-  holder(row: number): number {
-    return this.table.u(row, CONSUMER);
-  }
-
   /** Leases the task whose turn it is to the holder. 0 when none may start now. */
   take(queue: TaskQueue, holder: Holder, nowMs: number): number {
     if (queue.settings.paused) return NONE;
@@ -351,8 +173,8 @@ export class Engine {
     queue.limiter.started(queue.bounds);
     this.#token += 1;
     this.table.setF(row, TOKEN, this.#token);
-    this.#move(row, queue, "lease");
-    this.#setFlag(row, FLAG_LEASE_WRITTEN, false);
+    this.move(row, queue, "lease");
+    this.setFlag(row, FLAG_LEASE_WRITTEN, false);
     this.#hold(row, holder, nowMs);
     return row;
   }
@@ -364,7 +186,7 @@ export class Engine {
 
   /** The lease is to survive a restart: its worker can resume it. The caller writes the row. */
   leaseWritten(row: number): void {
-    this.#setFlag(row, FLAG_LEASE_WRITTEN, true);
+    this.setFlag(row, FLAG_LEASE_WRITTEN, true);
   }
 
   /** A worker that was cut off has come back with a lease; true when it still holds it. */
@@ -379,9 +201,9 @@ export class Engine {
     const queue = this.queueOf(row);
     if (this.state(row) === "ready") {
       queue.ready.remove(row);
-      this.#lanes.get(this.table.u(row, LANE)).group.limiter.started(queue.groupBounds);
+      this.groupOf(row).limiter.started(queue.groupBounds);
       queue.limiter.started(queue.bounds);
-      this.#move(row, queue, "lease");
+      this.move(row, queue, "lease");
     } else if (this.state(row) !== "leased" || this.holder(row) !== 0) return false;
     this.#hold(row, holder, nowMs);
     return true;
@@ -407,7 +229,7 @@ export class Engine {
       this.#end(row, queue, "bury", { nowMs });
       return;
     }
-    this.#move(row, queue, "retry");
+    this.move(row, queue, "retry");
     this.table.setF(row, AT, nowMs + backoffMs(profile, attempts, this.#random));
     this.#schedule.set(row, Math.min(this.table.f(row, AT), this.table.f(row, EXPIRES)));
     this.#listener.changed(row);
@@ -426,10 +248,10 @@ export class Engine {
       }
       this.#listener.changed(row);
     } else if (this.table.u(row, FLAGS) & FLAG_LEASE_WRITTEN) {
-      this.#setFlag(row, FLAG_LEASE_WRITTEN, false);
+      this.setFlag(row, FLAG_LEASE_WRITTEN, false);
       this.#listener.changed(row);
     }
-    this.#move(row, queue, "giveBack");
+    this.move(row, queue, "giveBack");
     this.#scheduleExpiry(row);
     queue.ready.push(row, { returned: true });
     this.#listener.ready(queue);
@@ -456,13 +278,13 @@ export class Engine {
     if (this.state(row) !== "dead") return false;
     const queue = this.queueOf(row);
     this.#dead.remove(row);
-    this.#deadBytes -= this.#cost(row);
-    this.#move(row, queue, "redrive");
-    this.#account(queue, this.#cost(row));
+    this.#deadBytes -= this.cost(row);
+    this.move(row, queue, "redrive");
+    this.account(queue, this.cost(row));
     this.table.setU(row, ATTEMPTS, 0);
     this.table.setU(row, LOST, 0);
     this.table.setF(row, EXPIRES, Infinity);
-    this.#setFlag(row, FLAG_REDRIVEN, true);
+    this.setFlag(row, FLAG_REDRIVEN, true);
     this.#schedule.drop(row);
     queue.ready.push(row);
     this.#listener.changed(row);
@@ -476,13 +298,14 @@ export class Engine {
     assert(isEnded(state), "only an ended task is removed");
     if (state === "dead") {
       this.#dead.remove(row);
-      this.#deadBytes -= this.#cost(row);
+      this.#deadBytes -= this.cost(row);
     } else {
       this.#ended.remove(row);
-      this.#endedBytes -= this.#cost(row);
+      this.#endedBytes -= this.cost(row);
     }
     this.#listener.removed(row);
-    this.#drop(row);
+    this.#schedule.drop(row);
+    this.drop(row);
   }
 
   /** The rows of dead tasks, or of the others that have ended; those that ended first come first. */
@@ -539,7 +362,7 @@ export class Engine {
           this.#end(row, queue, "expire", { nowMs });
           return;
         }
-        this.#move(row, queue, "due");
+        this.move(row, queue, "due");
         this.#scheduleExpiry(row);
         queue.ready.push(row);
         this.#listener.ready(queue);
@@ -550,30 +373,12 @@ export class Engine {
 
   /** A task read from the store. Ids must come in ascending order, after the settings. */
   restore(id: number, head: TaskHead, record: TaskRecord, nowMs: number): void {
-    const { table } = this;
-    const queue = this.queue(head.queue);
-    const row = table.allocate();
-    table.setF(row, ID, id);
-    table.setF(row, CREATED, head.createdMs);
-    table.setF(row, EXPIRES, record.flags & FLAG_REDRIVEN ? Infinity : head.expiresMs);
-    table.setF(row, AT, record.atMs);
-    table.setF(row, TOKEN, record.token);
-    table.setU(row, FLAGS, record.flags);
-    table.setU(row, ATTEMPTS, record.attempts);
-    table.setU(row, LOST, record.lost);
-    table.setU(row, BODY_BYTES, record.bodyBytes);
-    table.setU(row, RESULT_BYTES, record.resultBytes);
-    table.setU(row, PROFILE, this.#profiles.intern(head.profile));
-    this.#place(row, queue, head.group, head.priority);
-    if (head.key !== "") this.#insertKey(row, head.queue, head.key);
-    const state = record.state === "leased" && !(record.flags & FLAG_LEASE_WRITTEN) ? "ready" : record.state;
-    table.setU(row, STATE, stateCode(state));
-    queue.counted(state, 1);
-    this.#byId.insert(row);
-    if (this.#id <= id) this.#id = id + 1;
+    const row = this.recall(id, head, record);
+    const queue = this.queueOf(row);
+    const state = this.state(row);
     if (isEnded(state)) this.#keepEnded(row, state, record.atMs);
     else {
-      this.#account(queue, this.#cost(row));
+      this.account(queue, this.cost(row));
       this.#restoreLive(row, queue, { head, state, nowMs });
     }
   }
@@ -587,7 +392,7 @@ export class Engine {
       this.#scheduleExpiry(row);
       queue.ready.push(row);
     } else if (state === "leased") {
-      this.#lanes.get(this.table.u(row, LANE)).group.limiter.started(queue.groupBounds);
+      this.groupOf(row).limiter.started(queue.groupBounds);
       queue.limiter.started(queue.bounds);
       this.#schedule.set(row, nowMs + RESUME_MS);
     } else if (state === "delayed" && head.after.length > 0) this.#settleAfter(row, head.after, nowMs);
@@ -605,40 +410,21 @@ export class Engine {
     deadDropped: number;
     tableBytes: number;
   } {
+    const { bytes, bytesMax, tableBytes } = this.sums;
     return {
       tasks: this.table.count,
-      bytes: this.#bytes,
-      bytesMax: this.#bytesMax,
+      bytes,
+      bytesMax,
       endedBytes: this.#endedBytes,
       deadBytes: this.#deadBytes,
       deadDropped: this.#deadDropped,
-      tableBytes: this.table.bytes + this.#byId.bytes + this.#byKey.bytes + this.#schedule.bytes,
+      tableBytes: tableBytes + this.#schedule.bytes,
     };
   }
 
-  /**
-   * Checks the engine's invariants over all rows; for simulations, since it costs as much as there are tasks.
-   *
-   * @throws AssertionFailed
-   */
-  audit(): void {
-    let bytes = 0;
-    for (const queue of this.#queues.values()) {
-      let ready = 0;
-      for (const group of queue.ready.groups()) {
-        for (const lane of group.lanes) {
-          for (const row of lane.ready.rows()) {
-            ready += 1;
-            assert(this.state(row) === "ready", "a row in a ready list is ready");
-            assert(this.holder(row) === 0, "a ready row has no holder");
-          }
-        }
-      }
-      assert(ready === queue.ready.count, "a queue counts its ready rows");
-      assert(queue.limiter.running === queue.count("leased"), "what runs is what is leased");
-      bytes += queue.bytes;
-    }
-    assert(bytes === this.#bytes, "the queues' bytes add up");
+  /** Beside the rows' invariants those of the holders. */
+  override audit(): void {
+    super.audit();
     for (const holder of this.#holders) {
       for (const row of holder?.leases.rows() ?? []) {
         assert(this.state(row) === "leased", "a held row is leased");
@@ -648,44 +434,6 @@ export class Engine {
   }
 
   // ---- helpers
-
-  #cost(row: number): number {
-    return this.table.u(row, BODY_BYTES) + this.table.u(row, RESULT_BYTES) + TASK_OVERHEAD_BYTES;
-  }
-
-  #account(queue: TaskQueue, bytes: number): void {
-    this.#bytes += bytes;
-    queue.bytes += bytes;
-  }
-
-  #place(row: number, queue: TaskQueue, group: string, priority: number): void {
-    const groups = queue.ready.groupCount;
-    queue.ready.bind(row, group, priority);
-    this.#groups += queue.ready.groupCount - groups;
-  }
-
-  #insertKey(row: number, queue: string, key: string): void {
-    const { a, b, c } = hashKey(queue, key, this.#keySeed);
-    this.table.setU(row, KEY_A, a);
-    this.table.setU(row, KEY_B, b);
-    this.table.setU(row, KEY_C, c);
-    this.#setFlag(row, FLAG_KEY, true);
-    this.#byKey.insert(row);
-  }
-
-  #setFlag(row: number, flag: number, on: boolean): void {
-    const flags = this.table.u(row, FLAGS);
-    this.table.setU(row, FLAGS, on ? flags | flag : flags & ~flag);
-  }
-
-  #move(row: number, queue: TaskQueue, event: TaskEvent): TaskState {
-    const before = this.state(row);
-    const after = mustNext(before, event);
-    this.table.setU(row, STATE, stateCode(after));
-    queue.counted(before, -1);
-    queue.counted(after, 1);
-    return after;
-  }
 
   #hold(row: number, holder: Holder, nowMs: number): void {
     this.table.setU(row, CONSUMER, holder.index);
@@ -702,7 +450,7 @@ export class Engine {
     if (holder !== 0) this.#holders[holder]!.leases.remove(row);
     this.table.setU(row, CONSUMER, 0);
     this.#schedule.drop(row);
-    const { group } = this.#lanes.get(this.table.u(row, LANE));
+    const group = this.groupOf(row);
     group.limiter.stopped();
     queue.limiter.stopped();
     if (group.parkedUntilMs === Infinity) {
@@ -721,18 +469,18 @@ export class Engine {
   }
 
   #note(row: number, error: string): void {
-    this.#setFlag(row, FLAG_NOTES, true);
+    this.setFlag(row, FLAG_NOTES, true);
     this.#listener.noted(row, error);
   }
 
   #end(row: number, queue: TaskQueue, event: TaskEvent, { nowMs, result }: { nowMs: number; result?: Uint8Array }): void {
     const { table } = this;
     const waits = (table.u(row, FLAGS) & FLAG_AFTER) !== 0;
-    const state = this.#move(row, queue, event);
-    this.#account(queue, -table.u(row, BODY_BYTES) - TASK_OVERHEAD_BYTES);
+    const state = this.move(row, queue, event);
+    this.account(queue, -table.u(row, BODY_BYTES) - TASK_OVERHEAD_BYTES);
     if (state !== "dead") table.setU(row, BODY_BYTES, 0);
     table.setF(row, AT, nowMs);
-    this.#setFlag(row, FLAG_LEASE_WRITTEN, false);
+    this.setFlag(row, FLAG_LEASE_WRITTEN, false);
     if (waits) this.#awaiting.forget(table.f(row, ID));
     this.#listener.ended(row, state, result);
     this.#keepEnded(row, state, nowMs);
@@ -743,11 +491,11 @@ export class Engine {
   #keepEnded(row: number, state: TaskState, endedMs: number): void {
     if (state === "dead") {
       this.#dead.pushBack(row);
-      this.#deadBytes += this.#cost(row);
+      this.#deadBytes += this.cost(row);
       this.#schedule.set(row, endedMs + DEAD_KEEP_MS);
     } else {
       this.#ended.pushBack(row);
-      this.#endedBytes += this.#cost(row);
+      this.#endedBytes += this.cost(row);
       this.#schedule.set(row, endedMs + this.profile(row).keepMs);
     }
   }
@@ -793,7 +541,7 @@ export class Engine {
         return;
       }
       if (state === "done") continue;
-      this.#setFlag(other, FLAG_AWAITED, true);
+      this.setFlag(other, FLAG_AWAITED, true);
       open.push(id);
     }
     if (open.length > 0) {
@@ -804,18 +552,5 @@ export class Engine {
 
   #wake(atMs: number, queue: TaskQueue, group: Group | undefined): void {
     if (atMs !== Infinity) this.#wakes.push({ atMs, queue, group });
-  }
-
-  #drop(row: number): void {
-    const queue = this.queueOf(row);
-    queue.counted(this.state(row), -1);
-    this.#schedule.drop(row);
-    this.#byId.remove(row);
-    if (this.table.u(row, FLAGS) & FLAG_KEY) this.#byKey.remove(row);
-    this.#profiles.release(this.table.u(row, PROFILE));
-    const groups = queue.ready.groupCount;
-    queue.ready.unbind(row);
-    this.#groups += queue.ready.groupCount - groups;
-    this.table.release(row);
   }
 }
