@@ -8,8 +8,9 @@ import { Heap } from "../core/heap.ts";
 import type { Random } from "../core/random.ts";
 import { Awaiting } from "./awaiting.ts";
 import type { Group } from "./lanes.ts";
+import { EndedTasks, type EndedTasksOptions } from "./ended-tasks.ts";
 import { isEnded, type TaskEvent, type TaskState } from "./life-cycle.ts";
-import { DEAD_BYTES_MAX, DEAD_KEEP_MS, ENDED_BYTES_MAX, LOST_MAX, RESUME_MS, TASK_OVERHEAD_BYTES } from "./limits.ts";
+import { DEAD_KEEP_MS, LOST_MAX, RESUME_MS, TASK_OVERHEAD_BYTES } from "./limits.ts";
 import { backoffMs } from "./profile.ts";
 import type { TaskHead, TaskRecord } from "./record.ts";
 import { Schedule } from "./schedule.ts";
@@ -61,12 +62,10 @@ export interface EngineListener {
   ready(queue: TaskQueue): void;
 }
 
-export interface EngineOptions extends TaskRowsOptions {
+export interface EngineOptions extends TaskRowsOptions, EndedTasksOptions {
   readonly listener: EngineListener;
   /** The first fencing token; greater than any given before a restart. */
   readonly firstToken: number;
-  readonly endedBytesMax?: number;
-  readonly deadBytesMax?: number;
 }
 
 type Wake = { readonly atMs: number; readonly queue: TaskQueue; readonly group: Group | undefined };
@@ -78,17 +77,11 @@ export class Engine extends TaskRows {
   readonly #awaiting = new Awaiting();
   readonly #holders: (Holder | undefined)[] = [undefined];
   readonly #freeHolders: number[] = [];
-  readonly #ended = new RowList(this.table);
-  readonly #dead = new RowList(this.table);
+  readonly #ended: EndedTasks;
   readonly #wakes = new Heap<Wake>({ before: (a, b) => a.atMs < b.atMs });
-  readonly #endedBytesMax: number;
-  readonly #deadBytesMax: number;
   #token: number;
   /** No token of this run is as low. */
   readonly #tokenBefore: number;
-  #endedBytes = 0;
-  #deadBytes = 0;
-  #deadDropped = 0;
   readonly #releases: { readonly id: number; readonly state: TaskState }[] = [];
   #releasing = false;
 
@@ -98,8 +91,7 @@ export class Engine extends TaskRows {
     this.#random = options.random;
     this.#token = options.firstToken;
     this.#tokenBefore = options.firstToken;
-    this.#endedBytesMax = options.endedBytesMax ?? ENDED_BYTES_MAX;
-    this.#deadBytesMax = options.deadBytesMax ?? DEAD_BYTES_MAX;
+    this.#ended = new EndedTasks(this.table, options);
   }
 
   // ---- queues
@@ -277,8 +269,7 @@ export class Engine extends TaskRows {
   redrive(row: number): boolean {
     if (this.state(row) !== "dead") return false;
     const queue = this.queueOf(row);
-    this.#dead.remove(row);
-    this.#deadBytes -= this.cost(row);
+    this.#ended.removeDead(row, this.cost(row));
     this.move(row, queue, "redrive");
     this.account(queue, this.cost(row));
     this.table.setU(row, ATTEMPTS, 0);
@@ -296,13 +287,8 @@ export class Engine extends TaskRows {
   remove(row: number): void {
     const state = this.state(row);
     assert(isEnded(state), "only an ended task is removed");
-    if (state === "dead") {
-      this.#dead.remove(row);
-      this.#deadBytes -= this.cost(row);
-    } else {
-      this.#ended.remove(row);
-      this.#endedBytes -= this.cost(row);
-    }
+    if (state === "dead") this.#ended.removeDead(row, this.cost(row));
+    else this.#ended.remove(row, this.cost(row));
     this.#listener.removed(row);
     this.#schedule.drop(row);
     this.drop(row);
@@ -310,7 +296,7 @@ export class Engine extends TaskRows {
 
   /** The rows of dead tasks, or of the others that have ended; those that ended first come first. */
   endedRows(state: "dead" | "done" | "cancelled"): IterableIterator<number> {
-    return (state === "dead" ? this.#dead : this.#ended).rows();
+    return this.#ended.rows(state);
   }
 
   // ---- time
@@ -415,9 +401,9 @@ export class Engine extends TaskRows {
       tasks: this.table.count,
       bytes,
       bytesMax,
-      endedBytes: this.#endedBytes,
-      deadBytes: this.#deadBytes,
-      deadDropped: this.#deadDropped,
+      endedBytes: this.#ended.endedBytes,
+      deadBytes: this.#ended.deadBytes,
+      deadDropped: this.#ended.deadDropped,
       tableBytes: tableBytes + this.#schedule.bytes,
     };
   }
@@ -490,23 +476,17 @@ export class Engine extends TaskRows {
 
   #keepEnded(row: number, state: TaskState, endedMs: number): void {
     if (state === "dead") {
-      this.#dead.pushBack(row);
-      this.#deadBytes += this.cost(row);
+      this.#ended.keepDead(row, this.cost(row));
       this.#schedule.set(row, endedMs + DEAD_KEEP_MS);
     } else {
-      this.#ended.pushBack(row);
-      this.#endedBytes += this.cost(row);
+      this.#ended.keep(row, this.cost(row));
       this.#schedule.set(row, endedMs + this.profile(row).keepMs);
     }
   }
 
   /** Keeps ended tasks within their bounds: the oldest go first. */
   #bound(): void {
-    while (this.#endedBytes > this.#endedBytesMax && this.#ended.count > 1) this.remove(this.#ended.head);
-    while (this.#deadBytes > this.#deadBytesMax && this.#dead.count > 1) {
-      this.#deadDropped += 1;
-      this.remove(this.#dead.head);
-    }
+    for (let row = this.#ended.surplus(); row !== NONE; row = this.#ended.surplus()) this.remove(row);
   }
 
   /** Tells the tasks that waited for this one. A chain of tasks that wait for each other is walked, not nested. */
