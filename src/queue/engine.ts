@@ -4,11 +4,10 @@
  * taken back. Invariant: a row is in the ready list, or leased by one holder, or neither, as its state says (`audit`).
  */
 import { assert } from "../core/assert.ts";
-import { Heap } from "../core/heap.ts";
 import type { Random } from "../core/random.ts";
 import { Awaiting } from "./awaiting.ts";
-import type { Group } from "./lanes.ts";
 import { EndedTasks, type EndedTasksOptions } from "./ended-tasks.ts";
+import { Gates } from "./gates.ts";
 import { isEnded, type TaskEvent, type TaskState } from "./life-cycle.ts";
 import { DEAD_KEEP_MS, LOST_MAX, RESUME_MS, TASK_OVERHEAD_BYTES } from "./limits.ts";
 import { backoffMs } from "./profile.ts";
@@ -68,8 +67,6 @@ export interface EngineOptions extends TaskRowsOptions, EndedTasksOptions {
   readonly firstToken: number;
 }
 
-type Wake = { readonly atMs: number; readonly queue: TaskQueue; readonly group: Group | undefined };
-
 export class Engine extends TaskRows {
   readonly #listener: EngineListener;
   readonly #random: Random;
@@ -78,7 +75,7 @@ export class Engine extends TaskRows {
   readonly #holders: (Holder | undefined)[] = [undefined];
   readonly #freeHolders: number[] = [];
   readonly #ended: EndedTasks;
-  readonly #wakes = new Heap<Wake>({ before: (a, b) => a.atMs < b.atMs });
+  readonly #gates: Gates;
   #token: number;
   /** No token of this run is as low. */
   readonly #tokenBefore: number;
@@ -88,6 +85,7 @@ export class Engine extends TaskRows {
   constructor(options: EngineOptions) {
     super(options);
     this.#listener = options.listener;
+    this.#gates = new Gates((queue) => options.listener.ready(queue));
     this.#random = options.random;
     this.#token = options.firstToken;
     this.#tokenBefore = options.firstToken;
@@ -99,9 +97,7 @@ export class Engine extends TaskRows {
   /** New settings; a bound that was lifted lets tasks go at once. */
   configure(queue: TaskQueue, settings: QueueSettings): void {
     queue.configure(settings);
-    queue.shutUntilMs = undefined;
-    for (const group of queue.ready.groups()) queue.ready.unpark(group);
-    this.#listener.ready(queue);
+    this.#gates.openAll(queue);
   }
 
   // ---- submission
@@ -152,17 +148,8 @@ export class Engine extends TaskRows {
 
   /** Leases the task whose turn it is to the holder. 0 when none may start now. */
   take(queue: TaskQueue, holder: Holder, nowMs: number): number {
-    if (queue.settings.paused) return NONE;
-    if (queue.shutUntilMs !== undefined) return NONE;
-    const opensMs = queue.limiter.opensMs(queue.bounds, nowMs);
-    if (opensMs > nowMs) {
-      queue.shutUntilMs = opensMs;
-      this.#wake(opensMs, queue, undefined);
-      return NONE;
-    }
-    const row = queue.ready.take(queue.groupBounds, nowMs, (group, untilMs) => this.#wake(untilMs, queue, group));
+    const row = this.#gates.take(queue, nowMs);
     if (row === NONE) return NONE;
-    queue.limiter.started(queue.bounds);
     this.#token += 1;
     this.table.setF(row, TOKEN, this.#token);
     this.move(row, queue, "lease");
@@ -173,7 +160,7 @@ export class Engine extends TaskRows {
 
   /** Whether `take` would find something. */
   hasReady(queue: TaskQueue): boolean {
-    return !queue.settings.paused && queue.shutUntilMs === undefined && queue.ready.open;
+    return this.#gates.hasReady(queue);
   }
 
   /** The lease is to survive a restart: its worker can resume it. The caller writes the row. */
@@ -193,8 +180,7 @@ export class Engine extends TaskRows {
     const queue = this.queueOf(row);
     if (this.state(row) === "ready") {
       queue.ready.remove(row);
-      this.groupOf(row).limiter.started(queue.groupBounds);
-      queue.limiter.started(queue.bounds);
+      this.#gates.started(queue, this.groupOf(row));
       this.move(row, queue, "lease");
     } else if (this.state(row) !== "leased" || this.holder(row) !== 0) return false;
     this.#hold(row, holder, nowMs);
@@ -303,19 +289,14 @@ export class Engine extends TaskRows {
 
   /** When `tick` has something to do, or undefined. */
   get deadlineMs(): number | undefined {
-    const wakeMs = this.#wakes.peek()?.atMs;
+    const wakeMs = this.#gates.deadlineMs;
     const rowMs = this.#schedule.deadlineMs;
     return wakeMs === undefined ? rowMs : Math.min(wakeMs, rowMs ?? Infinity);
   }
 
   /** Does what has fallen due, at most `steps` of it, so that a million delayed tasks do not stop everything else. */
   tick(nowMs: number, steps = 1000): void {
-    for (let wake = this.#wakes.peek(); wake && wake.atMs <= nowMs; wake = this.#wakes.peek()) {
-      this.#wakes.pop();
-      if (wake.group) wake.queue.ready.unpark(wake.group);
-      else wake.queue.shutUntilMs = undefined;
-      this.#listener.ready(wake.queue);
-    }
+    this.#gates.tick(nowMs);
     for (let step = 0; step < steps; step += 1) {
       const row = this.#schedule.due(nowMs);
       if (row === NONE) return;
@@ -378,8 +359,7 @@ export class Engine extends TaskRows {
       this.#scheduleExpiry(row);
       queue.ready.push(row);
     } else if (state === "leased") {
-      this.groupOf(row).limiter.started(queue.groupBounds);
-      queue.limiter.started(queue.bounds);
+      this.#gates.started(queue, this.groupOf(row));
       this.#schedule.set(row, nowMs + RESUME_MS);
     } else if (state === "delayed" && head.after.length > 0) this.#settleAfter(row, head.after, nowMs);
     else this.#scheduleDue(row);
@@ -436,17 +416,7 @@ export class Engine extends TaskRows {
     if (holder !== 0) this.#holders[holder]!.leases.remove(row);
     this.table.setU(row, CONSUMER, 0);
     this.#schedule.drop(row);
-    const group = this.groupOf(row);
-    group.limiter.stopped();
-    queue.limiter.stopped();
-    if (group.parkedUntilMs === Infinity) {
-      queue.ready.unpark(group);
-      this.#listener.ready(queue);
-    }
-    if (queue.shutUntilMs === Infinity) {
-      queue.shutUntilMs = undefined;
-      this.#listener.ready(queue);
-    }
+    this.#gates.stopped(queue, this.groupOf(row));
     return queue;
   }
 
@@ -528,9 +498,5 @@ export class Engine extends TaskRows {
       this.#awaiting.wait(this.table.f(row, ID), open);
       this.#scheduleExpiry(row);
     } else this.#scheduleDue(row);
-  }
-
-  #wake(atMs: number, queue: TaskQueue, group: Group | undefined): void {
-    if (atMs !== Infinity) this.#wakes.push({ atMs, queue, group });
   }
 }
