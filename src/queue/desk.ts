@@ -9,16 +9,17 @@ import { type HoldfastError, OperationError, UsageError } from "../core/errors.t
 import type { Random } from "../core/random.ts";
 import { BodyCache } from "./body-cache.ts";
 import { CommitQueue } from "./commit-queue.ts";
-import { Consumer, type ConsumerOptions, ConsumerRing } from "./consumers.ts";
+import type { Consumer, ConsumerOptions } from "./consumers.ts";
+import { Dispatcher, type LeaseRef } from "./dispatcher.ts";
 import { Engine, type EngineListener, type EngineOptions } from "./engine.ts";
 import { isEnded, type TaskState } from "./life-cycle.ts";
-import { BODY_BYTES_MAX, BODY_CACHE_BYTES_MAX, LEASE_WRITE_MS, NOTE_BYTES_MAX } from "./limits.ts";
+import { BODY_BYTES_MAX, BODY_CACHE_BYTES_MAX, NOTE_BYTES_MAX } from "./limits.ts";
 import { decodeNote, encodeNote, type Note } from "./note.ts";
 import { decodeHead, decodeState, encodeState, type TaskHead } from "./record.ts";
-import { Roster, type RosterStats } from "./roster.ts";
+import type { RosterStats } from "./roster.ts";
 import type { Store, StoreOp, StoreOpening } from "./store.ts";
 import { type Submission, type SubmissionAnswer, Submissions } from "./submissions.ts";
-import { ATTEMPTS, BODY_BYTES, ID, NONE, TOKEN } from "./table.ts";
+import { ID, NONE } from "./table.ts";
 import { type QueueSettings, readSettings, type TaskQueue } from "./task-queue.ts";
 import { type TaskView, viewTask, whyWaiting } from "./view.ts";
 import { type Outcome, Watchers, type Watcher } from "./watchers.ts";
@@ -78,16 +79,6 @@ const QUEUE_SETTING = "queue:";
 const TIME_SETTING = "time";
 /** 1 s between notes of what time it is: a clock set back over a restart makes delays longer by no more than that. */
 const TIME_NOTE_MS = 1000;
-/** 1 s after a body could not be read, it is tried again. */
-const READ_RETRY_MS = 1000;
-
-interface Missing {
-  readonly row: number;
-  readonly id: number;
-  readonly token: number;
-  readonly consumer: Consumer;
-}
-
 export class Desk {
   readonly #store: Store;
   readonly #clock: Clock;
@@ -95,25 +86,13 @@ export class Desk {
   readonly #watchers = new Watchers();
   readonly #bodies: BodyCache;
   readonly #options: DeskOptions;
-  readonly #rings = new Map<TaskQueue, ConsumerRing>();
-  readonly #consumers = new Map<number, Consumer>();
-  readonly #roster = new Roster();
+  readonly #dispatcher: Dispatcher;
   readonly #submissions: Submissions;
-  /** Queues where something may be given out. */
-  readonly #dirty = new Set<TaskQueue>();
-  /** Queues where something could be given out, were it not for the store. */
-  readonly #stalled = new Set<TaskQueue>();
   /** Changes since the last flush, and what to do when they are on disk. */
   #ops: StoreOp[] = [];
   #after: (() => void)[] = [];
-  /** Leases that are written down when they have lasted a while: [when, id, token]. */
-  #leases: { readonly atMs: number; readonly id: number; readonly token: number }[] = [];
-  readonly #recalled = new Set<number>();
   #lastNote = { id: 0, note: "" };
-  /** Consumers whose leases changed in the middle of something. */
-  readonly #unranked = new Set<Consumer>();
   readonly #settledCallbacks: (() => void)[] = [];
-  #readTroubleUntilMs = -Infinity;
   #closed = false;
   #engineOrUndefined: Engine | undefined;
   #timeNotedMs = -Infinity;
@@ -141,6 +120,15 @@ export class Desk {
       watch: (id, watcher) => this.watch(id, watcher),
       noteTime: (ops) => this.#noteTime(ops),
       timeNotNoted: () => (this.#timeNotedMs = -Infinity),
+    });
+    this.#dispatcher = new Dispatcher({
+      engine: () => this.engine,
+      nowMs: () => this.nowMs,
+      store: options.store,
+      commits: this.#commits,
+      bodies: this.#bodies,
+      leaseToWrite: (row) => this.#listener.changed(row),
+      bodiesRead: () => this.flush(),
     });
   }
 
@@ -202,39 +190,23 @@ export class Desk {
 
   /** When `tick` has something to do, in the clock's ms, or undefined. */
   get deadlineMs(): number | undefined {
-    let atMs = this.engine.deadlineMs ?? Infinity;
-    if (this.#leases.length > 0) atMs = Math.min(atMs, this.#leases[0]!.atMs);
-    if (this.#readTroubleUntilMs > this.nowMs) atMs = Math.min(atMs, this.#readTroubleUntilMs);
+    const atMs = Math.min(this.engine.deadlineMs ?? Infinity, this.#dispatcher.deadlineMs);
     return atMs === Infinity ? undefined : atMs - this.#offsetMs;
   }
 
   tick(): void {
     const { nowMs } = this;
     this.engine.tick(nowMs);
-    this.#writeLeases(nowMs);
-    if (this.#readTroubleUntilMs !== -Infinity && this.#readTroubleUntilMs <= nowMs) {
-      this.#readTroubleUntilMs = -Infinity;
-    }
+    this.#dispatcher.tick(nowMs);
     this.flush();
   }
 
   /** Gives out what can be given out and hands the store what has changed. */
   flush(): void {
-    for (const consumer of this.#unranked) {
-      this.#rings.get(consumer.queue)!.ranked(consumer);
-      this.#dirty.add(consumer.queue);
-    }
-    this.#unranked.clear();
+    this.#dispatcher.gather();
     if (!this.#closed) {
-      if (!this.#commits.trouble && this.#readTroubleUntilMs <= this.nowMs) {
-        for (const queue of this.#stalled) this.#dirty.add(queue);
-        this.#stalled.clear();
-      }
       this.#submissions.admitHeld();
-      for (const queue of this.#dirty) {
-        this.#dirty.delete(queue);
-        this.#dispatch(queue);
-      }
+      this.#dispatcher.giveOut();
     }
     for (const callback of this.#settledCallbacks.splice(0)) callback();
     if (this.#ops.length > 0 || this.#after.length > 0) {
@@ -309,42 +281,17 @@ export class Desk {
 
   /** A worker offers to work on a queue. Nothing is given out before `flush`. */
   consume(queueName: string, options: ConsumerOptions): Consumer {
-    const queue = this.engine.queue(queueName);
-    const consumer = new Consumer(queue, this.engine.addHolder(), options);
-    this.#consumers.set(consumer.holder.index, consumer);
-    this.#roster.joined(consumer, this.nowMs);
-    let ring = this.#rings.get(queue);
-    if (!ring) this.#rings.set(queue, (ring = new ConsumerRing()));
-    ring.add(consumer);
-    this.#dirty.add(queue);
-    return consumer;
+    return this.#dispatcher.consume(queueName, options);
   }
 
   /** New numbers of slots; 0 pauses this consumer. */
   adjust(consumer: Consumer, { slots, prefetch }: { slots: number; prefetch: number }): void {
-    consumer.slots = slots;
-    consumer.prefetch = prefetch;
-    this.#rings.get(consumer.queue)!.ranked(consumer);
-    this.#dirty.add(consumer.queue);
+    this.#dispatcher.adjust(consumer, { slots, prefetch });
   }
 
   /** The worker leaves; what it holds is given back, as lost when its connection broke. */
   leave(consumer: Consumer, { lost }: { lost: boolean }): void {
-    const { nowMs } = this;
-    this.#roster.left(consumer, { nowMs, lost });
-    this.#rings.get(consumer.queue)!.remove(consumer);
-    for (const row of [...consumer.holder.leases.rows()].reverse()) {
-      this.#recalled.delete(this.engine.table.f(row, ID));
-      this.engine.giveBack(row, nowMs, { lost });
-    }
-    this.#consumers.delete(consumer.holder.index);
-    this.engine.removeHolder(consumer.holder);
-  }
-
-  /** The leased row, if this consumer still holds it under this token. */
-  #heldRow(consumer: Consumer, id: number, token: number): number {
-    const row = this.engine.findLease(id, token);
-    return row !== NONE && this.engine.holder(row) === consumer.holder.index ? row : NONE;
+    this.#dispatcher.leave(consumer, { lost });
   }
 
   /**
@@ -353,7 +300,7 @@ export class Desk {
    * @returns false when the lease is lost: the result is refused
    */
   finish(consumer: Consumer, lease: LeaseRef, result: Uint8Array, settled?: () => void): boolean {
-    const row = this.#heldRow(consumer, lease.id, lease.token);
+    const row = this.#dispatcher.heldRow(consumer, lease.id, lease.token);
     if (row === NONE) return false;
     this.engine.finish(row, result, this.nowMs);
     this.#released(consumer, lease.id, settled);
@@ -361,7 +308,7 @@ export class Desk {
   }
 
   fail(consumer: Consumer, lease: LeaseRef, failure: { error: string; final?: boolean }, settled?: () => void): boolean {
-    const row = this.#heldRow(consumer, lease.id, lease.token);
+    const row = this.#dispatcher.heldRow(consumer, lease.id, lease.token);
     if (row === NONE) return false;
     this.engine.fail(row, failure.error, this.nowMs, { final: failure.final ?? false });
     this.#released(consumer, lease.id, settled);
@@ -369,7 +316,7 @@ export class Desk {
   }
 
   giveBack(consumer: Consumer, lease: LeaseRef): boolean {
-    const row = this.#heldRow(consumer, lease.id, lease.token);
+    const row = this.#dispatcher.heldRow(consumer, lease.id, lease.token);
     if (row === NONE) return false;
     this.engine.giveBack(row, this.nowMs);
     this.#released(consumer, lease.id, undefined);
@@ -377,28 +324,25 @@ export class Desk {
   }
 
   progress(consumer: Consumer, lease: LeaseRef, bytes: Uint8Array): boolean {
-    if (this.#heldRow(consumer, lease.id, lease.token) === NONE) return false;
+    if (this.#dispatcher.heldRow(consumer, lease.id, lease.token) === NONE) return false;
     this.#watchers.progress(lease.id, bytes);
     return true;
   }
 
   partial(consumer: Consumer, lease: LeaseRef, bytes: Uint8Array): boolean {
-    if (this.#heldRow(consumer, lease.id, lease.token) === NONE) return false;
+    if (this.#dispatcher.heldRow(consumer, lease.id, lease.token) === NONE) return false;
     this.#watchers.partial(lease.id, bytes);
     return true;
   }
 
   /** A worker that was cut off is back with a lease from before; true when it holds it again. */
   resume(consumer: Consumer, lease: LeaseRef): boolean {
-    const resumed = this.engine.resume(lease.id, lease.token, consumer.holder, this.nowMs);
-    if (resumed) this.#rings.get(consumer.queue)!.ranked(consumer);
-    return resumed;
+    return this.#dispatcher.resume(consumer, lease);
   }
 
   /** Who holds this lease, or undefined: it is lost. */
   holding(lease: LeaseRef): Consumer | undefined {
-    const row = this.engine.findLease(lease.id, lease.token);
-    return row === NONE ? undefined : this.#consumers.get(this.engine.holder(row));
+    return this.#dispatcher.holding(lease);
   }
 
   /** Calls once, soon, when all outcomes of the batch that was just written have been told: to say many things in one message. */
@@ -407,9 +351,7 @@ export class Desk {
   }
 
   #released(consumer: Consumer, id: number, settled: (() => void) | undefined): void {
-    this.#recalled.delete(id);
-    this.#rings.get(consumer.queue)?.ranked(consumer);
-    this.#dirty.add(consumer.queue);
+    this.#dispatcher.released(consumer, id);
     if (settled) this.#after.push(settled);
   }
 
@@ -419,11 +361,11 @@ export class Desk {
   cancel(id: number, settled: () => void): HoldfastError | undefined {
     const row = this.engine.find(id);
     if (row === NONE) return unknownTask();
-    const consumer = this.#consumers.get(this.engine.holder(row));
+    const consumer = this.#dispatcher.consumer(this.engine.holder(row));
     if (!this.engine.cancel(row, this.nowMs)) {
       return new OperationError("QUEUE_TASK_STATE", `Cannot cancel: the task is ${this.engine.state(row)}`);
     }
-    if (consumer) this.#released(consumer, id, undefined);
+    if (consumer) this.#dispatcher.released(consumer, id);
     this.#after.push(settled);
     return undefined;
   }
@@ -451,7 +393,7 @@ export class Desk {
     const { engine } = this;
     const queue = engine.queueOf(row);
     return whyWaiting(engine, row, {
-      consumers: this.#rings.get(queue)?.size ?? 0,
+      consumers: this.#dispatcher.ring(queue)?.size ?? 0,
       storeTrouble: this.#commits.trouble?.message,
     });
   }
@@ -503,7 +445,7 @@ export class Desk {
     const { batches, ops } = this.#commits.stats;
     return {
       ...this.engine.stats(),
-      ...this.#roster.stats(this.nowMs),
+      ...this.#dispatcher.roster,
       bodyCacheBytes: this.#bodies.bytes,
       commits: batches,
       writes: ops,
@@ -513,7 +455,7 @@ export class Desk {
   }
 
   queueStats(queue: TaskQueue): QueueStats {
-    const ring = this.#rings.get(queue);
+    const ring = this.#dispatcher.ring(queue);
     const { name, bytes, added, finished, failures, settings } = queue;
     return {
       name,
@@ -528,88 +470,7 @@ export class Desk {
     };
   }
 
-  // ---- giving out
-
-  #dispatch(queue: TaskQueue): void {
-    const ring = this.#rings.get(queue);
-    if (!ring) return;
-    if (this.#commits.trouble || this.#readTroubleUntilMs > this.nowMs) {
-      this.#stalled.add(queue);
-      return;
-    }
-    const { engine, nowMs } = this;
-    const missing: Missing[] = [];
-    for (let consumer = ring.next(); consumer; consumer = ring.next()) {
-      const row = engine.take(queue, consumer.holder, nowMs);
-      if (row === NONE) break;
-      ring.served(consumer);
-      const id = engine.table.f(row, ID);
-      const token = engine.table.f(row, TOKEN);
-      const body = engine.table.u(row, BODY_BYTES) === 0 ? EMPTY : this.#bodies.get(id);
-      if (body) this.#deliver(consumer, row, body);
-      else missing.push({ row, id, token, consumer });
-    }
-    if (missing.length > 0) void this.#readBodies(missing);
-    if (ring.idle && !engine.hasReady(queue)) this.#recall(ring);
-  }
-
-  #deliver(consumer: Consumer, row: number, body: Uint8Array): void {
-    const { table } = this.engine;
-    const id = table.f(row, ID);
-    const token = table.f(row, TOKEN);
-    if (consumer.resumable) this.#leases.push({ atMs: this.nowMs + LEASE_WRITE_MS, id, token });
-    consumer.port.task({
-      id,
-      token,
-      queue: consumer.queue.name,
-      attempt: table.u(row, ATTEMPTS) + 1,
-      timeoutMs: this.engine.profile(row).timeoutMs,
-      body,
-    });
-  }
-
-  async #readBodies(missing: readonly Missing[]): Promise<void> {
-    let bodies: readonly (Uint8Array | undefined)[] = [];
-    try {
-      bodies = await this.#store.read(missing.map(({ id }) => id));
-    } catch {
-      // The disk does not answer: the tasks go back to the front, and nothing is given out for a moment.
-      this.#readTroubleUntilMs = this.nowMs + READ_RETRY_MS;
-    }
-    missing.forEach(({ row, id, token, consumer }, index) => {
-      if (this.#heldRow(consumer, id, token) !== row) return;
-      const body = bodies[index];
-      if (body) this.#deliver(consumer, row, body);
-      else if (this.#readTroubleUntilMs > this.nowMs) this.giveBack(consumer, { id, token });
-      else this.fail(consumer, { id, token }, { error: "its body is missing from the store", final: true });
-    });
-    this.flush();
-  }
-
-  /** An idle slot finds nothing ready: one prefetched task is asked back. */
-  #recall(ring: ConsumerRing): void {
-    const consumer = ring.mostLoaded();
-    if (!consumer) return;
-    const { table } = this.engine;
-    const row = consumer.holder.leases.tail;
-    const id = table.f(row, ID);
-    if (this.#recalled.has(id)) return;
-    this.#recalled.add(id);
-    consumer.port.recall(id, table.f(row, TOKEN));
-  }
-
-  #writeLeases(nowMs: number): void {
-    let count = 0;
-    for (const { atMs, id, token } of this.#leases) {
-      if (atMs > nowMs) break;
-      count += 1;
-      const row = this.engine.findLease(id, token);
-      if (row === NONE) continue;
-      this.engine.leaseWritten(row);
-      this.#listener.changed(row);
-    }
-    if (count > 0) this.#leases.splice(0, count);
-  }
+  // ---- what the engine tells
 
   readonly #listener: EngineListener = {
     changed: (row) => {
@@ -618,12 +479,7 @@ export class Desk {
     },
     ended: (row, state, result) => this.#ended(row, state, result),
     revoked: (row, holder, why) => {
-      const consumer = this.#consumers.get(holder)!;
-      const { table } = this.engine;
-      const id = table.f(row, ID);
-      consumer.port.revoked(id, table.f(row, TOKEN), why);
-      this.#recalled.delete(id);
-      this.#unranked.add(consumer);
+      this.#dispatcher.revoked(row, holder, why);
     },
     removed: (row) => {
       const { table } = this.engine;
@@ -636,7 +492,7 @@ export class Desk {
       this.#lastNote = { id, note };
       this.#ops.push({ kind: "note", id, note: encodeNote(note, this.nowMs) });
     },
-    ready: (queue) => this.#dirty.add(queue),
+    ready: (queue) => this.#dispatcher.ready(queue),
   };
 
   #ended(row: number, state: TaskState, result: Uint8Array | undefined): void {
@@ -656,12 +512,6 @@ export class Desk {
   #noteOf(id: number): string {
     return this.#lastNote.id === id ? this.#lastNote.note : "";
   }
-}
-
-/** What a worker names when it speaks of a task it holds. */
-export interface LeaseRef {
-  readonly id: number;
-  readonly token: number;
 }
 
 function unknownTask(): OperationError {

@@ -6,8 +6,9 @@
 import { Buffer } from "node:buffer";
 import { packFrames } from "./body-frames.ts";
 import type { Consumer, Delivery } from "./consumers.ts";
-import type { Desk, LeaseRef } from "./desk.ts";
+import type { Desk } from "./desk.ts";
 import type { Dialect, Wire } from "./dialect.ts";
+import type { LeaseRef } from "./dispatcher.ts";
 import { EMPTY_FRAME, type Frames } from "./protocol.ts";
 
 const READY = Buffer.from("Ready");

@@ -6,9 +6,10 @@ import { Buffer } from "node:buffer";
 import { HoldfastError, OperationError, ProtocolError } from "../core/errors.ts";
 import type { Consumer, Delivery } from "./consumers.ts";
 import type { CronTable } from "./cron.ts";
-import type { Desk, LeaseRef } from "./desk.ts";
+import type { Desk } from "./desk.ts";
 import type { Dialect, Wire } from "./dialect.ts";
 import { type InspectContext, list, purge, show } from "./dialect-own-inspect.ts";
+import type { LeaseRef } from "./dispatcher.ts";
 import { HEARTBEATS_MISSED_MAX, OPTIONS_BYTES_MAX, SLOTS_MAX } from "./limits.ts";
 import { readKey, readSpec, SPEC_DEFAULT, type TaskOptions, type TaskSpec } from "./profile.ts";
 import {

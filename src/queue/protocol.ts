@@ -4,7 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import { ProtocolError } from "../core/errors.ts";
-import type { LeaseRef } from "./desk.ts";
+import type { LeaseRef } from "./dispatcher.ts";
 
 export const PROTOCOL = Buffer.from("HQ1");
 
