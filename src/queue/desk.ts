@@ -12,12 +12,13 @@ import { CommitQueue } from "./commit-queue.ts";
 import type { Consumer, ConsumerOptions } from "./consumers.ts";
 import { Dispatcher, type LeaseRef } from "./dispatcher.ts";
 import { Engine, type EngineListener, type EngineOptions } from "./engine.ts";
+import { Journal, TIME_SETTING } from "./journal.ts";
 import { isEnded, type TaskState } from "./life-cycle.ts";
-import { BODY_BYTES_MAX, BODY_CACHE_BYTES_MAX, NOTE_BYTES_MAX } from "./limits.ts";
-import { decodeNote, encodeNote, type Note } from "./note.ts";
-import { decodeHead, decodeState, encodeState, type TaskHead } from "./record.ts";
+import { BODY_BYTES_MAX, BODY_CACHE_BYTES_MAX } from "./limits.ts";
+import { decodeNote, type Note } from "./note.ts";
+import { decodeHead, decodeState, type TaskHead } from "./record.ts";
 import type { RosterStats } from "./roster.ts";
-import type { Store, StoreOp, StoreOpening } from "./store.ts";
+import type { Store, StoreOpening } from "./store.ts";
 import { type Submission, type SubmissionAnswer, Submissions } from "./submissions.ts";
 import { ID, NONE } from "./table.ts";
 import { type QueueSettings, readSettings, type TaskQueue } from "./task-queue.ts";
@@ -76,9 +77,7 @@ export interface QueueStats {
 const EMPTY = new Uint8Array(0);
 const encoder = new TextEncoder();
 const QUEUE_SETTING = "queue:";
-const TIME_SETTING = "time";
-/** 1 s between notes of what time it is: a clock set back over a restart makes delays longer by no more than that. */
-const TIME_NOTE_MS = 1000;
+
 export class Desk {
   readonly #store: Store;
   readonly #clock: Clock;
@@ -86,16 +85,12 @@ export class Desk {
   readonly #watchers = new Watchers();
   readonly #bodies: BodyCache;
   readonly #options: DeskOptions;
+  readonly #journal: Journal;
   readonly #dispatcher: Dispatcher;
   readonly #submissions: Submissions;
-  /** Changes since the last flush, and what to do when they are on disk. */
-  #ops: StoreOp[] = [];
-  #after: (() => void)[] = [];
-  #lastNote = { id: 0, note: "" };
   readonly #settledCallbacks: (() => void)[] = [];
   #closed = false;
   #engineOrUndefined: Engine | undefined;
-  #timeNotedMs = -Infinity;
   /** Engine time minus the monotonic clock: engine time is wall time as of the start, and never jumps. */
   #offsetMs = 0;
 
@@ -110,6 +105,7 @@ export class Desk {
       single: options.single ?? false,
       settled: () => this.flush(),
     });
+    this.#journal = new Journal({ engine: () => this.engine, nowMs: () => this.nowMs, commits: this.#commits });
     this.#submissions = new Submissions({
       engine: () => this.engine,
       nowMs: () => this.nowMs,
@@ -118,8 +114,8 @@ export class Desk {
       bodies: this.#bodies,
       bodyBytesMax: options.bodyBytesMax ?? BODY_BYTES_MAX,
       watch: (id, watcher) => this.watch(id, watcher),
-      noteTime: (ops) => this.#noteTime(ops),
-      timeNotNoted: () => (this.#timeNotedMs = -Infinity),
+      noteTime: (ops) => this.#journal.noteTime(ops),
+      timeNotNoted: () => this.#journal.timeNotNoted(),
     });
     this.#dispatcher = new Dispatcher({
       engine: () => this.engine,
@@ -127,7 +123,7 @@ export class Desk {
       store: options.store,
       commits: this.#commits,
       bodies: this.#bodies,
-      leaseToWrite: (row) => this.#listener.changed(row),
+      leaseToWrite: (row) => this.#journal.changed(row),
       bodiesRead: () => this.flush(),
     });
   }
@@ -209,28 +205,8 @@ export class Desk {
       this.#dispatcher.giveOut();
     }
     for (const callback of this.#settledCallbacks.splice(0)) callback();
-    if (this.#ops.length > 0 || this.#after.length > 0) {
-      this.#noteTime(this.#ops);
-      const after = this.#after;
-      this.#commits.submit({
-        ops: this.#ops,
-        refusable: false,
-        done: () => {
-          for (const callback of after) callback();
-        },
-      });
-      this.#ops = [];
-      this.#after = [];
-    }
+    this.#journal.submit();
     this.#options.wake?.();
-  }
-
-  /** With the changes, so that no delay is on disk without the time that it counts from. */
-  #noteTime(ops: StoreOp[]): void {
-    const { nowMs } = this;
-    if (nowMs - this.#timeNotedMs < TIME_NOTE_MS) return;
-    this.#timeNotedMs = nowMs;
-    ops.push({ kind: "set", name: TIME_SETTING, value: String(Math.round(nowMs)) });
   }
 
   // ---- producers
@@ -352,7 +328,7 @@ export class Desk {
 
   #released(consumer: Consumer, id: number, settled: (() => void) | undefined): void {
     this.#dispatcher.released(consumer, id);
-    if (settled) this.#after.push(settled);
+    if (settled) this.#journal.afterwards(settled);
   }
 
   // ---- the users' hands
@@ -366,7 +342,7 @@ export class Desk {
       return new OperationError("QUEUE_TASK_STATE", `Cannot cancel: the task is ${this.engine.state(row)}`);
     }
     if (consumer) this.#dispatcher.released(consumer, id);
-    this.#after.push(settled);
+    this.#journal.afterwards(settled);
     return undefined;
   }
 
@@ -379,7 +355,7 @@ export class Desk {
     if (!this.engine.redrive(row)) {
       return new OperationError("QUEUE_TASK_STATE", `Cannot redrive: the task is ${this.engine.state(row)}, not dead`);
     }
-    this.#after.push(settled);
+    this.#journal.afterwards(settled);
     return undefined;
   }
 
@@ -407,7 +383,7 @@ export class Desk {
       if (engine.queueOf(row) === queue && engine.state(row) === state) rows.push(row);
     }
     for (const row of rows) engine.remove(row);
-    this.#after.push(settled);
+    this.#journal.afterwards(settled);
     return rows.length;
   }
 
@@ -421,8 +397,8 @@ export class Desk {
 
   /** Keeps a named setting in the store; undefined takes it away. */
   setting(name: string, value: string | undefined, settled: () => void): void {
-    this.#ops.push({ kind: "set", name, value });
-    this.#after.push(settled);
+    this.#journal.set(name, value);
+    this.#journal.afterwards(settled);
   }
 
   async inspect(id: number): Promise<{ head: TaskHead; notes: readonly Note[] } | undefined> {
@@ -473,44 +449,26 @@ export class Desk {
   // ---- what the engine tells
 
   readonly #listener: EngineListener = {
-    changed: (row) => {
-      const { engine } = this;
-      this.#ops.push({ kind: "state", id: engine.table.f(row, ID), state: encodeState(engine.record(row)) });
-    },
+    changed: (row) => this.#journal.changed(row),
     ended: (row, state, result) => this.#ended(row, state, result),
-    revoked: (row, holder, why) => {
-      this.#dispatcher.revoked(row, holder, why);
-    },
+    revoked: (row, holder, why) => this.#dispatcher.revoked(row, holder, why),
     removed: (row) => {
-      const { table } = this.engine;
-      this.#bodies.drop(table.f(row, ID));
-      this.#ops.push({ kind: "remove", id: table.f(row, ID) });
-    },
-    noted: (row, error) => {
       const id = this.engine.table.f(row, ID);
-      const note = error.slice(0, NOTE_BYTES_MAX);
-      this.#lastNote = { id, note };
-      this.#ops.push({ kind: "note", id, note: encodeNote(note, this.nowMs) });
+      this.#bodies.drop(id);
+      this.#journal.removed(id);
     },
+    noted: (row, error) => this.#journal.noted(this.engine.table.f(row, ID), error),
     ready: (queue) => this.#dispatcher.ready(queue),
   };
 
   #ended(row: number, state: TaskState, result: Uint8Array | undefined): void {
-    const { engine } = this;
-    const id = engine.table.f(row, ID);
-    const record = encodeState(engine.record(row));
-    if (state === "dead") this.#ops.push({ kind: "state", id, state: record });
-    else this.#ops.push({ kind: "end", id, state: record, result: result ?? EMPTY });
+    const id = this.engine.table.f(row, ID);
+    this.#journal.ended(row, state, result);
     this.#bodies.drop(id);
-    const bytes = state === "done" ? result! : state === "dead" ? encoder.encode(this.#noteOf(id)) : EMPTY;
+    const bytes = state === "done" ? result! : state === "dead" ? encoder.encode(this.#journal.noteOf(id)) : EMPTY;
     const outcome: Outcome = { id, state, bytes };
     this.#watchers.settle(outcome);
-    this.#after.push(() => this.#watchers.settled(id));
-  }
-
-  /** Why the task that just died did: the engine noted it right before. */
-  #noteOf(id: number): string {
-    return this.#lastNote.id === id ? this.#lastNote.note : "";
+    this.#journal.afterwards(() => this.#watchers.settled(id));
   }
 }
 
