@@ -1,5 +1,5 @@
 /**
- * ● A client's dealings with the brokers behind one URL: requests and their answers. Each request settles exactly once, by its
+ * ● A client's requests to the brokers behind one URL (the connections: broker-links.ts), and their answers. Each request settles exactly once, by its
  * deadline at the latest. One that was sent when its broker went away is sent again to the same broker, under the same key, so
  * that it is done once; one that was not sent goes to whichever broker is there.
  */
@@ -9,18 +9,12 @@ import { type Cancel, type Clock, systemClock } from "../core/clock.ts";
 import { ERROR_CODES, type ErrorCode } from "../core/error-codes.ts";
 import { type HoldfastError, OperationError, ProtocolError, UsageError } from "../core/errors.ts";
 import { Heap } from "../core/heap.ts";
-import { type BrokerUrl, type Lookup, LOOKUP_MS, lookupAll, parseBrokerUrl } from "./brokers.ts";
-import {
-  type ClientSecurity,
-  type Connection,
-  type ConnectionListener,
-  LocalConnection,
-  type LocalBroker,
-  RemoteConnection,
-} from "./connection.ts";
+import { type BrokerLink, BrokerLinks } from "./broker-links.ts";
+import type { Lookup } from "./brokers.ts";
+import type { ClientSecurity, Connection, ConnectionListener, LocalBroker } from "./connection.ts";
 import type { TaskState } from "./life-cycle.ts";
 import type { TaskOptions } from "./profile.ts";
-import { brokerOf, EMPTY_FRAME, type Frames, PROTOCOL, VERB, type VerbIn, verbOf } from "./protocol.ts";
+import { brokerOf, EMPTY_FRAME, type Frames, readText, type VerbIn } from "./protocol.ts";
 
 export interface ClientOptions {
   /** `tcp://HOST:PORT` or `ipc://PATH`; a host with several addresses means several brokers. Default `tcp://127.0.0.1:5555`. */
@@ -80,35 +74,12 @@ interface Pending {
   forget: () => void;
 }
 
-export const URL_DEFAULT = "tcp://127.0.0.1:5555";
-
-/** One broker's connection and what is known of it. */
-export class BrokerLink {
-  readonly connection: Connection;
-  isUp = false;
-  /** Its id, once it has said WELCOME. */
-  broker: string | undefined;
-  /** Tasks it had to do, when it last said. */
-  load = 0;
-  /** Our requests that it has not answered. */
-  unanswered = 0;
-
-  constructor(connect: (link: BrokerLink) => Connection) {
-    this.connection = connect(this);
-  }
-
-  send(verb: VerbIn, ...rest: Buffer[]): boolean {
-    return this.isUp && this.connection.send([PROTOCOL, VERB[verb], ...rest]);
-  }
-}
-
 const WORK_VERBS: ReadonlySet<string> = new Set(["TASK", "KEPT", "LOST", "STOP", "RECALL"]);
 
 export class QueueClient {
   readonly #options: ClientOptions;
   readonly #clock: Clock;
-  readonly #url: BrokerUrl;
-  readonly #links = new Map<string, BrokerLink>();
+  readonly #links: BrokerLinks;
   readonly #pending = new Map<number, Pending>();
   readonly #deadlines = new Heap<Pending>({
     before: (a, b) => a.deadlineMs < b.deadlineMs,
@@ -119,20 +90,17 @@ export class QueueClient {
   readonly #keyPrefix = `~${randomBytes(9).toString("base64url")}.`;
   #number = 0;
   #timer: { readonly atMs: number; readonly cancel: Cancel } | undefined;
-  #lookupTimer: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(options: ClientOptions = {}) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#url = parseBrokerUrl(options.broker ? "inproc://broker" : (options.url ?? URL_DEFAULT));
-    if (options.broker) this.#connect("local");
-    else if (this.#url.host === undefined) this.#connect(this.#url.url);
-    else {
-      void this.#lookUp();
-      this.#lookupTimer = setInterval(() => void this.#lookUp(), LOOKUP_MS);
-      this.#lookupTimer.unref();
-    }
+    this.#links = new BrokerLinks(options, {
+      welcome: (link) => this.#welcome(link),
+      down: (link) => this.#down(link),
+      heard: (link, verb, frames) => this.#heard(link, verb, frames),
+      needs: (broker) => this.#needs(broker),
+    });
   }
 
   /** @internal As it was made. */
@@ -153,16 +121,15 @@ export class QueueClient {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    clearInterval(this.#lookupTimer);
+    this.#links.stop();
     this.#timer?.cancel();
     for (const pending of this.#pending.values()) this.#fail(pending, new OperationError("CLOSED", "The client was closed"));
-    await Promise.all([...this.#links.values()].map(({ connection }) => connection.close()));
-    this.#links.clear();
+    await this.#links.close();
   }
 
   /** Brokers that can be spoken to now. */
   links(): BrokerLink[] {
-    return [...this.#links.values()].filter(({ isUp }) => isUp);
+    return this.#links.up();
   }
 
   // ---- requests
@@ -238,7 +205,7 @@ export class QueueClient {
 
   /** Sends it if there is a broker for it; else it stays until one comes up. */
   #send(pending: Pending): void {
-    const link = this.#linkFor(pending);
+    const link = this.#links.find(pending.broker);
     if (!link) return;
     // A CALL whose tasks are known is no longer a submission: what is missing is their outcomes.
     const isWatch = pending.verb === "CALL" && pending.open !== undefined;
@@ -250,74 +217,20 @@ export class QueueClient {
     link.unanswered += 1;
   }
 
-  #linkFor({ broker }: Pending): BrokerLink | undefined {
-    let best: BrokerLink | undefined;
-    for (const link of this.#links.values()) {
-      if (!link.isUp || link.broker === undefined) continue;
-      if (broker !== undefined && link.broker !== broker) continue;
-      if (!best || link.unanswered + link.load < best.unanswered + best.load) best = link;
-    }
-    return best;
-  }
-
   // ---- connections
 
-  async #lookUp(): Promise<void> {
-    let addresses: readonly string[];
-    try {
-      addresses = await (this.#options.lookup ?? lookupAll)(this.#url.host!);
-    } catch {
-      // No name service now: what is connected stays, and the next look-up is soon.
-      return;
-    }
-    if (this.#closed) return;
-    const endpoints = new Set(addresses.map((address) => this.#url.endpoint(address)));
-    for (const endpoint of endpoints) if (!this.#links.has(endpoint)) this.#connect(endpoint);
-    for (const [endpoint, link] of this.#links) {
-      if (endpoints.has(endpoint) || link.isUp || this.#isNeeded(link)) continue;
-      this.#links.delete(endpoint);
-      void link.connection.close();
-    }
-    for (const link of this.#links.values()) if (this.#links.size > 1) link.send("HELLO", HELLO_AGAIN);
-  }
-
-  #isNeeded(link: BrokerLink): boolean {
-    for (const { broker } of this.#pending.values()) if (broker !== undefined && broker === link.broker) return true;
+  #needs(broker: string): boolean {
+    for (const pending of this.#pending.values()) if (pending.broker === broker) return true;
     return false;
   }
 
-  #connect(endpoint: string): void {
-    const { broker, security, connect } = this.#options;
-    const link = new BrokerLink((self) => {
-      const listener: ConnectionListener = {
-        up: () => this.#up(self),
-        down: () => this.#down(self),
-        heard: (frames: Frames) => this.#heard(self, frames),
-      };
-      if (connect) return connect(endpoint, listener);
-      return broker ? new LocalConnection(broker, listener) : new RemoteConnection(endpoint, security, listener);
-    });
-    this.#links.set(endpoint, link);
-  }
-
-  #up(link: BrokerLink): void {
-    link.isUp = true;
-    link.send("HELLO", HELLO);
-  }
-
-  /** It has said who it is: what is owed to it is sent. */
-  #welcome(link: BrokerLink, frames: Frames): void {
-    const { broker, load } = JSON.parse(textOf(frames[3])) as { broker: string; load: number };
-    link.load = load;
-    if (textOf(frames[2]) === HELLO_AGAIN.toString()) return;
-    link.broker = broker;
+  /** What is owed to it is sent. */
+  #welcome(link: BrokerLink): void {
     for (const pending of this.#pending.values()) if (!pending.link) this.#send(pending);
     for (const worker of this.#workers) worker.up(link);
   }
 
   #down(link: BrokerLink): void {
-    link.isUp = false;
-    link.unanswered = 0;
     for (const pending of this.#pending.values()) {
       if (pending.link !== link) continue;
       pending.link = undefined;
@@ -325,39 +238,37 @@ export class QueueClient {
       if (READ_ONLY.has(pending.verb)) pending.broker = undefined;
     }
     for (const worker of this.#workers) worker.down(link);
-    link.broker = undefined;
   }
 
   // ---- answers
 
-  #heard(link: BrokerLink, frames: Frames): void {
-    const verb = verbOf(frames[1]);
-    if (verb && WORK_VERBS.has(verb)) {
-      for (const worker of this.#workers) worker.heard(link, verb as "TASK", frames);
-      return;
-    }
-    if (verb === "WELCOME") this.#welcome(link, frames);
-    else if (verb !== "BEAT") this.#answered(link, verb, frames);
+  #heard(link: BrokerLink, verb: string | undefined, frames: Frames): void {
+    if (!verb || !WORK_VERBS.has(verb)) this.#answered(link, verb, frames);
+    else for (const worker of this.#workers) worker.heard(link, verb as "TASK", frames);
   }
 
   #answered(link: BrokerLink, verb: string | undefined, frames: Frames): void {
-    const pending = this.#pending.get(Number(textOf(frames[2])));
+    const pending = this.#pending.get(Number(readText(frames[2])));
     if (!pending || pending.link !== link) return;
     switch (verb) {
       case "ADDED":
-        this.#added(pending, frames.slice(3).map(textOf));
+        this.#added(pending, frames.slice(3).map(readText));
         return;
       case "ENDED":
-        this.#ended(pending, { id: textOf(frames[3]), state: textOf(frames[4]) as TaskState, bytes: frames[5] ?? EMPTY_FRAME });
+        this.#ended(pending, {
+          id: readText(frames[3]),
+          state: readText(frames[4]) as TaskState,
+          bytes: frames[5] ?? EMPTY_FRAME,
+        });
         return;
       case "PROGRESS":
-        pending.watcher.progress?.(textOf(frames[3]), frames[4] ?? EMPTY_FRAME);
+        pending.watcher.progress?.(readText(frames[3]), frames[4] ?? EMPTY_FRAME);
         return;
       case "PARTIAL":
-        pending.watcher.partial?.(textOf(frames[3]), frames[4] ?? EMPTY_FRAME);
+        pending.watcher.partial?.(readText(frames[3]), frames[4] ?? EMPTY_FRAME);
         return;
       case "REFUSED":
-        this.#fail(pending, errorOf(textOf(frames[3]), textOf(frames[4])));
+        this.#fail(pending, errorOf(readText(frames[3]), readText(frames[4])));
         return;
       default:
         this.#settle(pending);
@@ -442,22 +353,16 @@ export class QueueClient {
 
   #late({ verb, link, open }: Pending): OperationError {
     const what = open ? "The outcome did not come" : `No answer to ${verb} came`;
-    const why = link ? "before the deadline" : `before the deadline: no broker of ${this.#url.url} is connected`;
+    const why = link ? "before the deadline" : `before the deadline: no broker of ${this.#links.url} is connected`;
     return new OperationError("QUEUE_UNREACHABLE", `${what} ${why}`);
   }
 }
 
-const HELLO = Buffer.from("hello");
-const HELLO_AGAIN = Buffer.from("again");
 const READ_ONLY: ReadonlySet<string> = new Set(["LIST", "STATS"]);
 
 /** Tasks that wait for others live where those live. */
 function brokerOfAfter({ after }: TaskOptions): string | undefined {
   return after?.[0] === undefined ? undefined : brokerOf(after[0]);
-}
-
-function textOf(frame: Buffer | undefined): string {
-  return frame ? frame.toString("utf8") : "";
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

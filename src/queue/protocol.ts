@@ -144,6 +144,11 @@ export function brokerOf(id: string): string {
   return id.slice(0, id.lastIndexOf("-"));
 }
 
+/** A frame as text; a missing one is empty. */
+export function readText(frame: Buffer | undefined): string {
+  return frame ? frame.toString("utf8") : "";
+}
+
 /**
  * A JSON object in a frame; an empty or missing frame is an empty object.
  *

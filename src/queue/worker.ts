@@ -6,7 +6,8 @@ import { Buffer } from "node:buffer";
 import { DRAIN_MS_MAX } from "../core/limits.ts";
 import { messageOf } from "../core/errors.ts";
 import { type Duration, durationMs } from "../core/units.ts";
-import { type BrokerLink, QueueClient, type WorkListener } from "./client.ts";
+import type { BrokerLink } from "./broker-links.ts";
+import { QueueClient, type WorkListener } from "./client.ts";
 import type { Frames } from "./protocol.ts";
 import type { Queue } from "./queue.ts";
 

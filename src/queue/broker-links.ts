@@ -1,0 +1,163 @@
+/**
+ * ● Connections to the brokers behind one URL: one to each address that the URL's host has, looked up again and again. Says who has
+ * come up and gone down; a broker is known once it has said WELCOME. Invariant: a link whose address is gone stays while it is up or
+ * somebody still needs its broker.
+ */
+import { Buffer } from "node:buffer";
+import { type BrokerUrl, LOOKUP_MS, lookupAll, parseBrokerUrl } from "./brokers.ts";
+import type { ClientOptions } from "./client.ts";
+import { type Connection, type ConnectionListener, LocalConnection, RemoteConnection } from "./connection.ts";
+import { type Frames, PROTOCOL, readText, VERB, type VerbIn, verbOf } from "./protocol.ts";
+
+const URL_DEFAULT = "tcp://127.0.0.1:5555";
+
+/** One broker's connection and what is known of it. */
+export class BrokerLink {
+  readonly connection: Connection;
+  isUp = false;
+  /** Its id, once it has said WELCOME. */
+  broker: string | undefined;
+  /** Tasks it had to do, when it last said. */
+  load = 0;
+  /** Our requests that it has not answered. */
+  unanswered = 0;
+
+  constructor(connect: (link: BrokerLink) => Connection) {
+    this.connection = connect(this);
+  }
+
+  send(verb: VerbIn, ...rest: Buffer[]): boolean {
+    return this.isUp && this.connection.send([PROTOCOL, VERB[verb], ...rest]);
+  }
+}
+
+export interface LinksListener {
+  /** It has said who it is: what is owed to it can be sent. */
+  welcome(link: BrokerLink): void;
+  /** `link.broker` still says who it was. */
+  down(link: BrokerLink): void;
+  /** Any other word than WELCOME and BEAT. */
+  heard(link: BrokerLink, verb: string | undefined, frames: Frames): void;
+  /** Something can be answered by this broker only. */
+  needs(broker: string): boolean;
+}
+
+export class BrokerLinks {
+  readonly #options: ClientOptions;
+  readonly #listener: LinksListener;
+  readonly #url: BrokerUrl;
+  readonly #links = new Map<string, BrokerLink>();
+  #lookupTimer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(options: ClientOptions, listener: LinksListener) {
+    this.#options = options;
+    this.#listener = listener;
+    this.#url = parseBrokerUrl(options.broker ? "inproc://broker" : (options.url ?? URL_DEFAULT));
+    if (options.broker) this.#connect("local");
+    else if (this.#url.host === undefined) this.#connect(this.#url.url);
+    else {
+      void this.#lookUp();
+      this.#lookupTimer = setInterval(() => void this.#lookUp(), LOOKUP_MS);
+      this.#lookupTimer.unref();
+    }
+  }
+
+  get url(): string {
+    return this.#url.url;
+  }
+
+  /** Brokers that can be spoken to now. */
+  up(): BrokerLink[] {
+    return [...this.#links.values()].filter(({ isUp }) => isUp);
+  }
+
+  /** The known broker with the least to do, or this one; undefined when it is not there. */
+  find(broker: string | undefined): BrokerLink | undefined {
+    let best: BrokerLink | undefined;
+    for (const link of this.#links.values()) {
+      if (!link.isUp || link.broker === undefined) continue;
+      if (broker !== undefined && link.broker !== broker) continue;
+      if (!best || link.unanswered + link.load < best.unanswered + best.load) best = link;
+    }
+    return best;
+  }
+
+  /** No more look-ups; the connections stay until `close`. */
+  stop(): void {
+    this.#closed = true;
+    clearInterval(this.#lookupTimer);
+  }
+
+  async close(): Promise<void> {
+    this.stop();
+    await Promise.all([...this.#links.values()].map(({ connection }) => connection.close()));
+    this.#links.clear();
+  }
+
+  async #lookUp(): Promise<void> {
+    let addresses: readonly string[];
+    try {
+      addresses = await (this.#options.lookup ?? lookupAll)(this.#url.host!);
+    } catch {
+      // No name service now: what is connected stays, and the next look-up is soon.
+      return;
+    }
+    if (this.#closed) return;
+    const endpoints = new Set(addresses.map((address) => this.#url.endpoint(address)));
+    for (const endpoint of endpoints) if (!this.#links.has(endpoint)) this.#connect(endpoint);
+    for (const [endpoint, link] of this.#links) {
+      if (endpoints.has(endpoint) || link.isUp || this.#isNeeded(link)) continue;
+      this.#links.delete(endpoint);
+      void link.connection.close();
+    }
+    for (const link of this.#links.values()) if (this.#links.size > 1) link.send("HELLO", HELLO_AGAIN);
+  }
+
+  #isNeeded({ broker }: BrokerLink): boolean {
+    return broker !== undefined && this.#listener.needs(broker);
+  }
+
+  #connect(endpoint: string): void {
+    const { broker, security, connect } = this.#options;
+    const link = new BrokerLink((self) => {
+      const listener: ConnectionListener = {
+        up: () => this.#up(self),
+        down: () => this.#down(self),
+        heard: (frames: Frames) => this.#heard(self, frames),
+      };
+      if (connect) return connect(endpoint, listener);
+      return broker ? new LocalConnection(broker, listener) : new RemoteConnection(endpoint, security, listener);
+    });
+    this.#links.set(endpoint, link);
+  }
+
+  #up(link: BrokerLink): void {
+    link.isUp = true;
+    link.send("HELLO", HELLO);
+  }
+
+  #heard(link: BrokerLink, frames: Frames): void {
+    const verb = verbOf(frames[1]);
+    if (verb === "WELCOME") this.#welcome(link, frames);
+    else if (verb !== "BEAT") this.#listener.heard(link, verb, frames);
+  }
+
+  #welcome(link: BrokerLink, frames: Frames): void {
+    const { broker, load } = JSON.parse(readText(frames[3])) as { broker: string; load: number };
+    link.load = load;
+    if (readText(frames[2]) === HELLO_AGAIN.toString()) return;
+    link.broker = broker;
+    this.#listener.welcome(link);
+  }
+
+  #down(link: BrokerLink): void {
+    link.isUp = false;
+    link.unanswered = 0;
+    this.#listener.down(link);
+    link.broker = undefined;
+  }
+}
+
+const HELLO = Buffer.from("hello");
+const HELLO_AGAIN = Buffer.from("again");
