@@ -1,7 +1,7 @@
 /**
- * ● A client's requests to the brokers behind one URL (the connections: broker-links.ts), and their answers. Each request settles exactly once, by its
- * deadline at the latest. One that was sent when its broker went away is sent again to the same broker, under the same key, so
- * that it is done once; one that was not sent goes to whichever broker is there.
+ * ● A client's requests to the brokers behind one URL (the connections: broker-links.ts), and their answers. Each request settles
+ * exactly once, by its deadline at the latest. One that was sent when its broker went away is sent again to the same broker,
+ * under the same key, so that it is done once; one that was not sent goes to whichever broker is there.
  */
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
@@ -14,7 +14,7 @@ import type { Lookup } from "./brokers.ts";
 import type { ClientSecurity, Connection, ConnectionListener, LocalBroker } from "./connection.ts";
 import type { TaskState } from "./life-cycle.ts";
 import type { TaskOptions } from "./profile.ts";
-import { brokerOf, EMPTY_FRAME, type Frames, readText, type VerbIn } from "./protocol.ts";
+import { asBuffer, brokerOf, EMPTY_FRAME, type Frames, readText, type VerbIn } from "./protocol.ts";
 
 export interface ClientOptions {
   /** `tcp://HOST:PORT` or `ipc://PATH`; a host with several addresses means several brokers. Default `tcp://127.0.0.1:5555`. */
@@ -363,10 +363,6 @@ const READ_ONLY: ReadonlySet<string> = new Set(["LIST", "STATS"]);
 /** Tasks that wait for others live where those live. */
 function brokerOfAfter({ after }: TaskOptions): string | undefined {
   return after?.[0] === undefined ? undefined : brokerOf(after[0]);
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 /** Codes that are the caller's fault; the others are the world's. */

@@ -9,10 +9,12 @@ import type { CronTable } from "./cron.ts";
 import type { Desk } from "./desk.ts";
 import type { Dialect, Wire } from "./dialect.ts";
 import { type InspectContext, list, purge, show } from "./dialect-own-inspect.ts";
+import { OwnWatches, UNKNOWN } from "./dialect-own-watches.ts";
 import type { LeaseRef } from "./dispatcher.ts";
 import { HEARTBEATS_MISSED_MAX, OPTIONS_BYTES_MAX, SLOTS_MAX } from "./limits.ts";
 import { readKey, readSpec, SPEC_DEFAULT, type TaskOptions, type TaskSpec } from "./profile.ts";
 import {
+  asBuffer,
   EMPTY_FRAME,
   type Frames,
   type IdText,
@@ -28,7 +30,6 @@ import {
   writeLease,
 } from "./protocol.ts";
 import type { SubmissionAnswer } from "./submissions.ts";
-import type { Outcome, Watcher } from "./watchers.ts";
 
 export interface OwnDialectOptions {
   readonly desk: Desk;
@@ -40,11 +41,6 @@ export interface OwnDialectOptions {
   readonly openMax: number;
 }
 
-interface Watch extends Watcher {
-  readonly key: string;
-  readonly open: Set<number>;
-}
-
 const NOT_FOR_REQ: ReadonlySet<string> = new Set("WORK DONE FAIL RETURN PROGRESS PARTIAL HOLD BYE UNWATCH".split(" "));
 
 export class OwnDialect implements Dialect {
@@ -53,7 +49,7 @@ export class OwnDialect implements Dialect {
   readonly #ids: IdText;
   readonly #wire: Wire;
   readonly #consumers = new Map<string, Consumer>();
-  readonly #watches = new Map<string, Watch>();
+  readonly #watches: OwnWatches;
   #kept: Buffer[] = [];
   #heartbeatMs = 0;
   #heardMs: number | undefined;
@@ -64,6 +60,7 @@ export class OwnDialect implements Dialect {
     this.#options = options;
     this.#desk = options.desk;
     this.#ids = options.ids;
+    this.#watches = new OwnWatches({ ...options, wire });
   }
 
   receive(frames: Frames): void {
@@ -83,8 +80,7 @@ export class OwnDialect implements Dialect {
 
   gone(): void {
     this.#leaveAll(true);
-    for (const watch of this.#watches.values()) this.#drop(watch);
-    this.#watches.clear();
+    this.#watches.closeAll();
   }
 
   tick(nowMs: number): void {
@@ -127,14 +123,14 @@ export class OwnDialect implements Dialect {
     const rid = request(frames);
     const { oneAnswer } = this.#options;
     if (oneAnswer && bodies.length > 1) throw new ProtocolError("QUEUE_PROTOCOL", "Cannot CALL with several bodies from a REQ");
-    const watch = this.#watch(rid);
+    const watch = this.#watches.open(rid);
     const answer: SubmissionAnswer = {
       added: (ids) => {
         for (const id of ids) watch.open.add(id);
         if (!oneAnswer) this.#wire.send([PROTOCOL, VERB.ADDED, rid, ...ids.map((id) => this.#ids.write(id))]);
       },
       refused: (error) => {
-        this.#watches.delete(watch.key);
+        this.#watches.forget(watch);
         this.#refuse(rid, error);
       },
     };
@@ -145,7 +141,7 @@ export class OwnDialect implements Dialect {
     const rid = request(frames);
     const named = frames.slice(3, this.#options.oneAnswer ? 4 : undefined);
     if (named.length === 0) throw unknownTask();
-    const watch = this.#watch(rid);
+    const watch = this.#watches.open(rid);
     const unknown: Buffer[] = [];
     for (const frame of named) {
       const id = this.#ids.read(frame);
@@ -154,15 +150,12 @@ export class OwnDialect implements Dialect {
       if (id !== undefined) watch.open.delete(id);
       unknown.push(frame);
     }
-    if (watch.open.size === 0) this.#watches.delete(watch.key);
+    if (watch.open.size === 0) this.#watches.forget(watch);
     for (const frame of unknown) this.#say("ENDED", rid, frame, UNKNOWN, EMPTY_FRAME);
   }
 
   unwatch(frames: Frames): void {
-    const key = request(frames).toString("latin1");
-    const watch = this.#watches.get(key);
-    if (watch) this.#drop(watch);
-    this.#watches.delete(key);
+    this.#watches.close(request(frames));
   }
 
   cancel(frames: Frames): void {
@@ -299,39 +292,6 @@ export class OwnDialect implements Dialect {
     return spec;
   }
 
-  #watch(rid: Buffer): Watch {
-    const key = rid.toString("latin1");
-    if (this.#watches.has(key))
-      throw new ProtocolError("QUEUE_PROTOCOL", "Cannot use a request's number again while it is open");
-    if (this.#watches.size >= this.#options.openMax) {
-      throw new OperationError(
-        "QUEUE_TOO_MANY",
-        `Cannot open another request: ${this.#options.openMax} are open on this connection`,
-      );
-    }
-    const watch: Watch = {
-      key,
-      open: new Set(),
-      ended: (outcome) => this.#ended(watch, rid, outcome),
-    };
-    if (!this.#options.oneAnswer) {
-      watch.progress = (id, bytes) => this.#say("PROGRESS", rid, this.#ids.write(id), buffer(bytes));
-      watch.partial = (id, bytes) => this.#say("PARTIAL", rid, this.#ids.write(id), buffer(bytes));
-    }
-    this.#watches.set(key, watch);
-    return watch;
-  }
-
-  #ended(watch: Watch, rid: Buffer, { id, state, bytes }: Outcome): void {
-    watch.open.delete(id);
-    if (watch.open.size === 0) this.#watches.delete(watch.key);
-    this.#wire.send([PROTOCOL, VERB.ENDED, rid, this.#ids.write(id), STATE[state]!, buffer(bytes)]);
-  }
-
-  #drop(watch: Watch): void {
-    for (const id of watch.open) this.#desk.unwatch(id, watch);
-  }
-
   #taskNumber(frame: Buffer | undefined): number {
     const number = this.#ids.read(frame);
     if (number === undefined) throw unknownTask();
@@ -382,7 +342,7 @@ export class OwnDialect implements Dialect {
   #task({ id, token, queue, attempt, timeoutMs, body }: Delivery): void {
     const lease = writeLease(id, token);
     const words = [Buffer.from(queue), Buffer.from(`${attempt}`, "latin1"), Buffer.from(`${timeoutMs}`, "latin1")];
-    this.#wire.send([PROTOCOL, VERB.TASK, lease, buffer(body), ...words, this.#ids.write(id)]);
+    this.#wire.send([PROTOCOL, VERB.TASK, lease, asBuffer(body), ...words, this.#ids.write(id)]);
   }
 
   #leaveAll(lost: boolean): void {
@@ -392,16 +352,6 @@ export class OwnDialect implements Dialect {
 }
 
 const LOST_REASON = Buffer.from("lost");
-
-/** What ENDED says of a task that is not known here, or no more. */
-const UNKNOWN = Buffer.from("unknown");
-
-const STATE: Readonly<Record<string, Buffer>> = {
-  unknown: UNKNOWN,
-  done: Buffer.from("done"),
-  dead: Buffer.from("dead"),
-  cancelled: Buffer.from("cancelled"),
-};
 
 const HANDLERS: Readonly<Record<VerbIn, (dialect: OwnDialect, frames: Frames) => void>> = {
   HELLO: (dialect, frames) => dialect.hello(frames),
@@ -442,10 +392,6 @@ function name(frame: Buffer | undefined): string {
 
 function json(value: unknown): Buffer {
   return Buffer.from(JSON.stringify(value));
-}
-
-function buffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 function show8(frame: Buffer | undefined): string {

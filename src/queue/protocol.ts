@@ -144,6 +144,11 @@ export function brokerOf(id: string): string {
   return id.slice(0, id.lastIndexOf("-"));
 }
 
+/** The same bytes as a Buffer. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
 /** A frame as text; a missing one is empty. */
 export function readText(frame: Buffer | undefined): string {
   return frame ? frame.toString("utf8") : "";
