@@ -250,6 +250,33 @@ test(
   },
 );
 
+test("the sliders redraw the predicted time line at true scale before anything is sent", needs, async () => {
+  const watched = await openView("link");
+  const { page } = watched;
+  const slide = (label: string, value: string): Promise<void> => page.getByLabel(label).fill(value);
+  /** From the last byte heard to each mark, as shares of the whole. */
+  const drawn = (): Promise<number[]> =>
+    page.evaluate<number[]>(`(() => {
+      const x = (of, name) => Number(document.querySelector(of).getAttribute(name));
+      const [from, to] = [x(".forecast .life", "x1"), x(".forecast .life", "x2")];
+      const lines = [...document.querySelectorAll(".forecast .ghost line")];
+      return lines.map((line) => Math.round((Number(line.getAttribute("x1")) - from) / (to - from) * 100) / 100);
+    })()`);
+  await slide("Silence before", "2");
+  await slide("Between probes", "1");
+  await slide("Unanswered probes", "2");
+  await page
+    .getByRole("img", { name: "a probe after 2 s, a probe after 3 s, given up after 4 s" })
+    .getByText("given up after 4 s")
+    .waitFor();
+  assert.deepEqual(await drawn(), [0.5, 0.75, 1]);
+  await slide("Between probes", "4");
+  await page.getByRole("img", { name: "given up after 10 s" }).waitFor();
+  assert.deepEqual(await drawn(), [0.2, 0.6, 1]);
+  assert.equal(await page.getByRole("img", { name: /^Two lifelines/ }).count(), 0);
+  await close(watched);
+});
+
 test(
   "the demonstration: sliders redraw the prediction, the cable is cut, probes go unanswered, the connection ends",
   needs,
@@ -267,7 +294,7 @@ test(
     await button(page, "Start the demonstration").click();
     await button(page, "Send from the client").click();
     await page.locator(".event.bytes").first().waitFor();
-    assert.ok((await page.locator(".ghost").count()) > 0, "what will come is drawn in grey");
+    assert.ok((await page.locator(".lifelines .ghost").count()) > 0, "what will come is drawn in grey");
     await button(page, "Freeze the peer").click();
     await page.locator(".event.answer").first().waitFor();
     await button(page, "Let the peer go on").click();

@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import type { ConnectionNumbers } from "../../parts.ts";
 import type { Snapshot } from "../../snapshot.ts";
+import { Forecast, givenUpMs } from "./forecast.tsx";
 import { showCount, showDuration, showSize } from "./format.ts";
 import { LabCard } from "./lab.tsx";
 import { act } from "./live.ts";
@@ -104,10 +105,10 @@ const SLIDERS = [
 ] as const;
 
 function Demonstrate({ lab }: { lab: Lab | undefined }) {
-  const [times, setTimes] = useState({ idle: 5, interval: 10, count: 3 });
+  const [chosen, setChosen] = useState({ idle: 5, interval: 10, count: 3 });
   const { run, said } = useAction();
-  const { idle, interval, count } = times;
-  const start = (): void => run(() => act("/api/lab/demonstrate", { idleMs: idle * 1000, intervalMs: interval * 1000, count }));
+  const times = { idleMs: chosen.idle * 1000, intervalMs: chosen.interval * 1000, count: chosen.count };
+  const start = (): void => run(() => act("/api/lab/demonstrate", times));
   return (
     <Card title="Try it">
       <p class="dim">
@@ -116,19 +117,20 @@ function Demonstrate({ lab }: { lab: Lab | undefined }) {
       </p>
       {SLIDERS.map(({ name, label, min, max, unit }) => (
         <label key={name} class="slider">
-          {label}: <b>{`${times[name]} ${unit}`}</b>
+          {label}: <b>{`${chosen[name]} ${unit}`}</b>
           <input
             type="range"
             min={min}
             max={max}
-            value={times[name]}
-            onInput={(event) => setTimes({ ...times, [name]: Number(event.currentTarget.value) })}
+            value={chosen[name]}
+            onInput={(event) => setChosen({ ...chosen, [name]: Number(event.currentTarget.value) })}
           />
         </label>
       ))}
+      <Forecast times={times} />
       <p>
-        Predicted: a silent peer is found after <b>{showDuration((idle + interval * count) * 1000)}</b>; a living one is probed
-        every {showDuration(Math.max(idle, interval) * 1000)}.
+        Predicted: a silent peer is found after <b>{showDuration(givenUpMs(times))}</b>; a living one is probed every{" "}
+        {showDuration(Math.max(times.idleMs, times.intervalMs))}.
       </p>
       <button type="button" onClick={start}>
         {lab?.kind === "demonstration" ? "Start anew" : "Start the demonstration"}

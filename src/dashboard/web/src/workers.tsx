@@ -16,7 +16,7 @@ export function Workers({ queue, nowMs }: { queue: QueueView; nowMs: number }) {
       ) : (
         <Table
           caption={hidden > 0 ? `The newest ${workerRows.length} workers; ${showCount(hidden)} more` : "Workers, newest first"}
-          head={["Worker", "Queue", "Speaks", "In work", "Places", "Since", "State"]}
+          head={["Worker", "Queue", "Speaks", "In work", "Places", "Here for", "State"]}
         >
           {workersLeft.map((row) => (
             <tr key={`left ${row.peer} ${row.queue} ${row.leftMs}`} class="gone">
