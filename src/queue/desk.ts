@@ -10,6 +10,7 @@ import type { Random } from "../core/random.ts";
 import { BodyCache } from "./body-cache.ts";
 import { CommitQueue } from "./commit-queue.ts";
 import type { Consumer, ConsumerOptions } from "./consumers.ts";
+import { type DeskStats, type QueueStats, queueStats } from "./desk-stats.ts";
 import { Dispatcher, type LeaseRef } from "./dispatcher.ts";
 import { Engine, type EngineListener, type EngineOptions } from "./engine.ts";
 import { Journal, TIME_SETTING } from "./journal.ts";
@@ -17,7 +18,6 @@ import { isEnded, type TaskState } from "./life-cycle.ts";
 import { BODY_BYTES_MAX, BODY_CACHE_BYTES_MAX } from "./limits.ts";
 import { decodeNote, type Note } from "./note.ts";
 import { decodeHead, decodeState, type TaskHead } from "./record.ts";
-import type { RosterStats } from "./roster.ts";
 import type { Store, StoreOpening } from "./store.ts";
 import { type Submission, type SubmissionAnswer, Submissions } from "./submissions.ts";
 import { ID, NONE } from "./table.ts";
@@ -41,37 +41,6 @@ export interface DeskOptions {
   readonly makeEngine?: (options: EngineOptions) => Engine;
   /** Told when `deadlineMs` may have changed or there is something to flush. */
   wake?(): void;
-}
-
-export interface DeskStats extends RosterStats {
-  readonly tasks: number;
-  readonly bytes: number;
-  readonly bytesMax: number;
-  readonly endedBytes: number;
-  readonly deadBytes: number;
-  /** Dead tasks dropped because the bound on their bytes was reached. */
-  readonly deadDropped: number;
-  /** Bytes of rows and indices outside the heap. */
-  readonly tableBytes: number;
-  readonly bodyCacheBytes: number;
-  readonly commits: number;
-  readonly writes: number;
-  readonly storeTrouble: string | undefined;
-  readonly queues: readonly QueueStats[];
-}
-
-export interface QueueStats {
-  readonly name: string;
-  readonly states: Readonly<Record<TaskState, number>>;
-  readonly bytes: number;
-  readonly consumers: number;
-  readonly slots: number;
-  /** Since the broker started. */
-  readonly added: number;
-  readonly finished: number;
-  /** Attempts that failed. */
-  readonly failures: number;
-  readonly settings: QueueSettings;
 }
 
 const EMPTY = new Uint8Array(0);
@@ -431,19 +400,7 @@ export class Desk {
   }
 
   queueStats(queue: TaskQueue): QueueStats {
-    const ring = this.#dispatcher.ring(queue);
-    const { name, bytes, added, finished, failures, settings } = queue;
-    return {
-      name,
-      states: queue.counts(),
-      bytes,
-      consumers: ring?.size ?? 0,
-      slots: ring?.slots ?? 0,
-      added,
-      finished,
-      failures,
-      settings,
-    };
+    return queueStats(queue, this.#dispatcher.ring(queue));
   }
 
   // ---- what the engine tells
