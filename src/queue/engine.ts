@@ -8,6 +8,7 @@ import type { Random } from "../core/random.ts";
 import { Awaiting } from "./awaiting.ts";
 import { EndedTasks, type EndedTasksOptions } from "./ended-tasks.ts";
 import { Gates } from "./gates.ts";
+import { type Holder, Holders } from "./holders.ts";
 import { isEnded, type TaskEvent, type TaskState } from "./life-cycle.ts";
 import { DEAD_KEEP_MS, LOST_MAX, RESUME_MS, TASK_OVERHEAD_BYTES } from "./limits.ts";
 import { backoffMs } from "./profile.ts";
@@ -17,7 +18,6 @@ import {
   AT,
   ATTEMPTS,
   BODY_BYTES,
-  CONSUMER,
   EXPIRES,
   FLAG_AFTER,
   FLAG_AWAITED,
@@ -30,17 +30,10 @@ import {
   LOST,
   NONE,
   RESULT_BYTES,
-  RowList,
   TOKEN,
 } from "./table.ts";
 import { TaskRows, type TaskRowsOptions } from "./task-rows.ts";
 import type { QueueSettings, TaskQueue } from "./task-queue.ts";
-
-/** Who holds leases: a consumer's number and its rows. */
-export interface Holder {
-  readonly index: number;
-  readonly leases: RowList;
-}
 
 /** Why a lease was taken back from a worker that did nothing. */
 export type Revocation = "timeout" | "cancelled";
@@ -72,8 +65,7 @@ export class Engine extends TaskRows {
   readonly #random: Random;
   readonly #schedule = new Schedule(this.table);
   readonly #awaiting = new Awaiting();
-  readonly #holders: (Holder | undefined)[] = [undefined];
-  readonly #freeHolders: number[] = [];
+  readonly #holders = new Holders(this.table);
   readonly #ended: EndedTasks;
   readonly #gates: Gates;
   #token: number;
@@ -133,17 +125,12 @@ export class Engine extends TaskRows {
   // ---- leases
 
   addHolder(): Holder {
-    const index = this.#freeHolders.pop() ?? this.#holders.length;
-    const holder: Holder = { index, leases: new RowList(this.table) };
-    this.#holders[index] = holder;
-    return holder;
+    return this.#holders.add();
   }
 
   /** The holder has no leases any more and goes. */
   removeHolder(holder: Holder): void {
-    assert(holder.leases.count === 0, "a holder that goes has given its leases back");
-    this.#holders[holder.index] = undefined;
-    this.#freeHolders.push(holder.index);
+    this.#holders.remove(holder);
   }
 
   /** Leases the task whose turn it is to the holder. 0 when none may start now. */
@@ -391,19 +378,13 @@ export class Engine extends TaskRows {
   /** Beside the rows' invariants those of the holders. */
   override audit(): void {
     super.audit();
-    for (const holder of this.#holders) {
-      for (const row of holder?.leases.rows() ?? []) {
-        assert(this.state(row) === "leased", "a held row is leased");
-        assert(this.holder(row) === holder!.index, "a held row names its holder");
-      }
-    }
+    this.#holders.audit((row) => this.state(row) === "leased");
   }
 
   // ---- helpers
 
   #hold(row: number, holder: Holder, nowMs: number): void {
-    this.table.setU(row, CONSUMER, holder.index);
-    holder.leases.pushBack(row);
+    this.#holders.hold(row, holder);
     const { timeoutMs } = this.profile(row);
     this.table.setF(row, AT, timeoutMs > 0 ? nowMs + timeoutMs : Infinity);
     this.#schedule.set(row, this.table.f(row, AT));
@@ -412,9 +393,7 @@ export class Engine extends TaskRows {
   /** A leased row leaves its holder and its limits; the state is the caller's to move. */
   #stopped(row: number): TaskQueue {
     const queue = this.queueOf(row);
-    const holder = this.holder(row);
-    if (holder !== 0) this.#holders[holder]!.leases.remove(row);
-    this.table.setU(row, CONSUMER, 0);
+    this.#holders.release(row);
     this.#schedule.drop(row);
     this.#gates.stopped(queue, this.groupOf(row));
     return queue;
