@@ -2,12 +2,13 @@
 import type { ReplyBuffer } from "../memcache/reply-buffer.ts";
 import type { Tokens } from "../memcache/tokens.ts";
 import { VERB, verbAt } from "../memcache/verbs.ts";
-import { COUNT, resetCounters } from "./counters.ts";
+import { COUNT } from "./counters.ts";
 import { SLAB_CLASSES_MAX } from "./limits.ts";
 import { R } from "./replies.ts";
 import type { Engine, Host, Session, StatLine } from "./session.ts";
 import { TUNE } from "./settings.ts";
-import { cacheDump, itemStats, itemTotals, sizeStats, slabStats } from "./stats.ts";
+import { statLines } from "./stat-lines.ts";
+import { cacheDump } from "./stats.ts";
 import type { Store } from "./store.ts";
 import { Tuning } from "./tuning.ts";
 
@@ -44,6 +45,10 @@ const WATCH_KINDS = [
   "proxyuser",
   "deletions",
 ] as const;
+
+/** Kinds of `stats` that any beginning of the word names, as in memcached; and those that only the whole word does. */
+const BEGUN_STATS = ["reset", "settings", "conns"] as const;
+const WHOLE_STATS = ["items", "slabs", "sizes"] as const;
 
 /** An ending session's way to say so. */
 interface EndingSession extends Session {
@@ -261,31 +266,22 @@ export class Admin {
   }
 
   #stats(tokens: Tokens): void {
-    const store = this.#store;
-    if (tokens.count === 1) {
-      this.lines([...this.#host.serverStats(), ...itemTotals(store)]);
-    } else if (tokens.begins(1, "reset")) {
-      resetCounters(store.memory);
-      store.prefixes.clear();
-      this.#host.resetStats();
-      this.#out.put(R.reset);
-    } else if (tokens.begins(1, "detail")) {
+    if (tokens.begins(1, "detail")) {
       this.#statsDetail(tokens);
-    } else if (tokens.begins(1, "settings")) {
-      this.lines(this.#host.settingsStats());
-    } else if (tokens.begins(1, "cachedump")) {
-      this.#cacheDump(tokens);
-    } else if (tokens.begins(1, "conns")) {
-      this.lines(this.#host.connectionStats());
-    } else if (tokens.is(1, "items")) {
-      this.lines(itemStats(store));
-    } else if (tokens.is(1, "slabs")) {
-      this.lines(slabStats(store));
-    } else if (tokens.is(1, "sizes")) {
-      this.lines(sizeStats(store));
-    } else {
-      this.#out.put(R.error);
+      return;
     }
+    if (tokens.begins(1, "cachedump")) {
+      this.#cacheDump(tokens);
+      return;
+    }
+    const name =
+      tokens.count === 1
+        ? ""
+        : (BEGUN_STATS.find((word) => tokens.begins(1, word)) ?? WHOLE_STATS.find((word) => tokens.is(1, word)));
+    const lines = name === undefined ? undefined : statLines({ store: this.#store, host: this.#host }, name);
+    if (lines === undefined) this.#out.put(R.error);
+    else if (name === "reset") this.#out.put(R.reset);
+    else this.lines(lines);
   }
 
   #statsDetail(tokens: Tokens): void {

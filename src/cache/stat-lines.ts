@@ -8,7 +8,7 @@ import { itemStats, itemTotals, sizeStats, slabStats } from "./stats.ts";
  * @param name what follows `stats`: "", "items", "detail on" …
  * @returns the lines, or undefined for a kind that there is not
  */
-export function statLines({ store, host }: Engine, name: string): readonly StatLine[] | undefined {
+export function statLines({ store, host }: Pick<Engine, "store" | "host">, name: string): readonly StatLine[] | undefined {
   if (name === "") return [...host.serverStats(), ...itemTotals(store)];
   if (name.startsWith("settings")) return host.settingsStats();
   if (name.startsWith("conns")) return host.connectionStats();
