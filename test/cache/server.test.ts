@@ -77,3 +77,16 @@ test("more connections than allowed are told so", async () => {
     await server.close();
   }
 });
+
+test("config get cluster names the nodes to a server that was told them, and is an error to any other", async () => {
+  const node = "a.example|10.0.0.1|11211";
+  const answers = [];
+  for (const cluster of [[node, "b.example||11212"], undefined]) {
+    const server = new CacheServer({ listen: "127.0.0.1:0", ...(cluster && { cluster }) });
+    await server.listen();
+    answers.push(await ask(server.address, "config get cluster\r\n"));
+    await server.close();
+  }
+  const text = `1\n${node} b.example||11212\n`;
+  assert.deepEqual(answers, [`CONFIG cluster 0 ${text.length}\r\n${text}\r\nEND\r\n`, "ERROR\r\n"]);
+});
