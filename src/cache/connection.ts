@@ -11,6 +11,7 @@ import type { ReplyBuffer } from "../memcache/reply-buffer.ts";
 import { COUNT, type Counters } from "./counters.ts";
 import type { Lock } from "./lock.ts";
 import type { EndReason, Session } from "./session.ts";
+import { consumeTraced, type Trace } from "./trace.ts";
 
 /** What a connection needs of the server and thread it belongs to. */
 export interface ConnectionOwner {
@@ -18,6 +19,8 @@ export interface ConnectionOwner {
   readonly counters: Counters;
   /** Held while a session runs; undefined with one thread. */
   readonly lock: Lock | undefined;
+  readonly trace: Trace;
+  readonly protocol: "auto" | "ascii" | "binary";
   readonly now: () => number;
   readonly wallMs: () => number;
   /** Makes the session that the first byte asks for. */
@@ -57,6 +60,7 @@ export class Connection {
     socket.on("end", () => socket.end());
     socket.on("close", () => this.#wasClosed());
     if (tap.hasSubscribers) this.#tell("open");
+    if (owner.trace.on) owner.trace.opened(id, owner.protocol);
   }
 
   /** memcached's word for what the connection is doing. */
@@ -116,10 +120,11 @@ export class Connection {
   }
 
   #run(input: Buffer, start: number, end: number): number {
-    const { lock } = this.#owner;
+    const { lock, trace } = this.#owner;
     this.lastActive = this.#owner.now();
     this.#owner.running.id = this.id;
     this.session ??= this.#owner.open(input[start]!, this);
+    if (trace.on) return this.#runTraced(this.session, input, start, end);
     if (!lock) return this.session.consume(input, start, end);
     lock.acquire();
     try {
@@ -127,6 +132,19 @@ export class Connection {
     } finally {
       lock.release();
     }
+  }
+
+  #runTraced(session: Session, input: Buffer, start: number, end: number): number {
+    const { lock, trace, out } = this.#owner;
+    lock?.acquire();
+    let traced: ReturnType<typeof consumeTraced>;
+    try {
+      traced = consumeTraced({ id: this.id, session, out }, input, start, end);
+    } finally {
+      lock?.release();
+    }
+    trace.print(traced.lines);
+    return traced.rest;
   }
 
   #runPending(): void {
@@ -204,6 +222,7 @@ export class Connection {
     this.session?.release();
     lock?.release();
     if (tap.hasSubscribers) this.#tell("close");
+    if (this.#owner.trace.on) this.#owner.trace.closed(this.id);
     this.#owner.closed(this, this.#reason);
   }
 

@@ -47,7 +47,7 @@ export class LoginSession implements Session {
   }
 
   get state(): string {
-    return this.#text.state;
+    return this.#awaited > 0 ? "conn_nread" : this.#text.state;
   }
 
   release(): void {

@@ -54,6 +54,8 @@ export interface CacheServerOptions {
   readonly store?: Partial<StoreSettings>;
   /** Starting values of what commands may change, such as `lru tune`. */
   readonly tune?: Partial<Readonly<Record<keyof typeof TUNE, number>>>;
+  /** Print connections and commands to standard error while `verbosity` is 2, as memcached does. Default false. */
+  readonly traceToStderr?: boolean;
   /** Count item sizes for `stats sizes`. Default false. */
   readonly trackSizes?: boolean;
 }

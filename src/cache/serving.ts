@@ -23,6 +23,7 @@ import { ServerHost } from "./server-host.ts";
 import type { EndReason, Engine, Session } from "./session.ts";
 import { Store } from "./store.ts";
 import { TlsListeners } from "./tls.ts";
+import { Trace } from "./trace.ts";
 import { UdpListener } from "./udp.ts";
 import { UsersFile } from "./users-file.ts";
 import { Watchers } from "./watchers.ts";
@@ -53,6 +54,7 @@ export class Serving {
   readonly #tls: TlsListeners | undefined;
   readonly #owner: ConnectionOwner;
   readonly #speech: Speech;
+  readonly #trace: Trace;
   readonly #usersFiles: readonly UsersFile[];
   readonly #servers: Server[] = [];
   readonly #udp: UdpListener[] = [];
@@ -110,6 +112,7 @@ export class Serving {
       answersMax: answersMax(options),
     };
     this.#running = running;
+    this.#trace = new Trace(memory.tune, options.traceToStderr ? printToStderr : undefined);
     this.#owner = this.#ownerFor(this.#speech);
   }
 
@@ -118,6 +121,8 @@ export class Serving {
       out: this.#engine.out,
       counters: this.store.counters,
       lock: this.#lock,
+      trace: this.#trace,
+      protocol: speech.protocol,
       now: () => this.store.now,
       wallMs: () => this.#clock.wallMs(),
       open: (firstByte) => openSession(this.#engine, speech, firstByte),
@@ -272,6 +277,10 @@ export class Serving {
 /** Connections' numbers start here in the first thread, and so many further on in each other. */
 const CONNECTION_ID_FIRST = 1000;
 const CONNECTION_IDS_PER_THREAD = 1_000_000_000;
+
+function printToStderr(text: string): void {
+  process.stderr.write(text, "latin1");
+}
 
 function listening(server: Server, where: object, text: string): Promise<void> {
   return new Promise<void>((resolve, reject) => {

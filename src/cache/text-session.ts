@@ -75,6 +75,7 @@ export class TextSession implements Session {
 
   get state(): string {
     if (this.#executing) return "conn_parse_cmd";
+    if (this.#state === "keys") return "conn_mwrite";
     return this.#state === "value" ? "conn_nread" : this.#state === "swallow" ? "conn_swallow" : "conn_read";
   }
 

@@ -106,6 +106,7 @@ function finish(state: FlagState): void {
   checkProtocol(state);
   const { options, store, tune, features, tls } = state;
   tune.verbosity = Math.min(state.verbosity, 2);
+  options.traceToStderr = true;
   options.memory = state.memoryMegabytes * 1024 * 1024;
   options.itemSize = state.itemBytes;
   if (state.useTls) options.tls = tls;

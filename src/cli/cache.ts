@@ -37,6 +37,7 @@ const TEXTS: Readonly<Partial<Record<CacheCommand["act"], string>>> = {
 };
 
 async function serve({ options, pidFile, user, notes }: CacheCommand): Promise<number> {
+  process.stderr.on("error", () => {}); // whoever read the log may be gone: that must not end the server
   for (const note of notes) process.stderr.write(`${note}\n`);
   let server: CacheServer;
   try {
