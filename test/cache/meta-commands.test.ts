@@ -142,3 +142,9 @@ test("an ms with a wrong flag swallows its value", () => {
   const cache = new DirectCache();
   transcript(cache, ["> ms k 3 Y", "> abc", "< CLIENT_ERROR invalid flag", "> mn", "< MN"]);
 });
+
+test("ma with T sets the time to live of a number that is there, also when its digits become more", () => {
+  const cache = new DirectCache();
+  transcript(cache, ["> set n 0 100 1", "> 5", "< STORED", "> ma n T500 t", "< HD t500", "> mg n t", "< HD t500"]);
+  transcript(cache, ["> ma n D99999 T600 t", "< HD t600", "> mg n t", "< HD t600"]);
+});

@@ -124,7 +124,8 @@ function meta(random: Random): Command {
       return { text: line("md", ["k", "q", "I", opaque, ttl, ...compare]), casOf: name };
     case "ma": {
       const amounts = [`D${number(random)}`, `J${number(random)}`, `M${pick(random, ["I", "D", "i", "d", "z", "+", "-"])}`];
-      return { text: line("ma", ["c", "k", "v", opaque, random() < 0.5 ? create : "q", ...amounts]) };
+      const ttlTold = pick(random, ["T5000 t", "T0 t"]);
+      return { text: line("ma", ["c", "k", "v", opaque, random() < 0.5 ? create : "q", ...amounts, ttlTold]) };
     }
     default:
       return { text: base64 ? `me ${name} b\r\n` : `me ${name}\r\n` };
