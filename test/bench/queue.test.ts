@@ -13,6 +13,6 @@ test("the queue's bench measures full cycles of ours and beanstalkd's", requires
 test("a waiting task takes under 200 bytes of rows and indices outside the heap", async () => {
   const { tableBytesPerTask, heapBytesPerTask } = await measureMemory(40_000);
   assert.ok(tableBytesPerTask < 200, `${tableBytesPerTask} bytes in the table`);
-  // Cached bodies have their views in the heap, 64 MiB of them at most; the garbage of the adding is in it, too.
-  assert.ok(tableBytesPerTask + heapBytesPerTask < 600, `${tableBytesPerTask} + ${heapBytesPerTask} bytes`);
+  // Cached bodies have their views in the heap, 64 MiB of them at most.
+  assert.ok(tableBytesPerTask + heapBytesPerTask < 300, `${tableBytesPerTask} + ${heapBytesPerTask} bytes`);
 });
