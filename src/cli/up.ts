@@ -3,7 +3,7 @@
  * SIGTERM or SIGINT drains and exits 0 within 5 s, a second exits at once.
  */
 import { CacheServer } from "../cache/index.ts";
-import { parseAddress, showAddress } from "../core/address.ts";
+import { isLoopback, parseAddress, showAddress } from "../core/address.ts";
 import { messageOf, UsageError } from "../core/errors.ts";
 import { DRAIN_MS_MAX } from "../core/limits.ts";
 import { Dashboard } from "../dashboard/index.ts";
@@ -43,6 +43,7 @@ async function up(options: UpFlags): Promise<number> {
   if (plans.length === 0)
     throw new UsageError("CLI_USAGE", "Nothing to run: --cache, --queue, --link and --dashboard are all 'off'");
   const running = await startAll(plans, (part) => process.stdout.write(readyLine(part, options.json === true)));
+  for (const part of running) warnIfOpen(part);
   await stop.requested;
   return drain(running);
 }
@@ -88,6 +89,14 @@ async function plan(options: UpFlags): Promise<PartPlan[]> {
 function readyLine({ name, address }: RunningPart, json: boolean): string {
   if (json) return `${JSON.stringify({ event: "listening", part: name, address })}\n`;
   return `${name.padEnd(10)}listening on ${name === "dashboard" ? `http://${address}` : address}\n`;
+}
+
+/** Nothing is open beyond this machine without a warning. The dashboard does not start there without a token. */
+function warnIfOpen({ name, address }: RunningPart): void {
+  if (name === "dashboard" || address.startsWith("ipc://")) return;
+  const { host } = parseAddress(address.replace(/^tcp:\/\//, ""), name);
+  if (isLoopback(host)) return;
+  process.stderr.write(`holdfast: warning: whoever reaches ${address} may use the ${name}\n`);
 }
 
 /** Closes everything; what has not ended by the deadline is cut off. */

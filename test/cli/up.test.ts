@@ -95,6 +95,14 @@ suite("holdfast up", () => {
     }
   });
 
+  test("a part that is open beyond this machine is told in a warning; parts on loopback are not", async () => {
+    const holdfast = up(...ANY, "--cache", "0.0.0.0:0");
+    await holdfast.printed(/^dashboard/m);
+    await holdfast.printed(/warning.*\n/, "stderr");
+    await holdfast.stop();
+    assert.match(holdfast.stderr, /^holdfast: warning: whoever reaches 0\.0\.0\.0:\d+ may use the cache\n$/);
+  });
+
   test("a data folder that cannot be written is told with --data", async () => {
     const file = join(folder, "a-file");
     writeFileSync(file, "");
