@@ -6,6 +6,7 @@ import { HoldfastError, codeOf } from "../core/errors.ts";
 import { type CacheCommand, FlagRefused } from "./cache-flags.ts";
 import { readCacheCommand } from "./cache-command.ts";
 import { CACHE_HELP, CACHE_LICENCE } from "./cache-help.ts";
+import { warnIfOpen } from "./open-warning.ts";
 
 /** Tells a background child that it is one: it must not go to the background again. */
 const DAEMON_VARIABLE = "HOLDFAST_CACHE_DAEMON";
@@ -47,6 +48,9 @@ async function serve({ options, pidFile, user, notes }: CacheCommand): Promise<n
     if (!(error instanceof HoldfastError)) throw error;
     process.stderr.write(`${error.message}\n`);
     return 1;
+  }
+  if (options.authFile === undefined && options.saslFile === undefined) {
+    for (const address of new Set([...server.addresses, ...server.udpAddresses])) warnIfOpen("cache", address);
   }
   if (user !== undefined && !becomeUser(user)) return 1;
   writePorts(server);

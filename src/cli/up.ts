@@ -3,7 +3,7 @@
  * SIGTERM or SIGINT drains and exits 0 within 5 s, a second exits at once.
  */
 import { CacheServer } from "../cache/index.ts";
-import { isLoopback, parseAddress, showAddress } from "../core/address.ts";
+import { parseAddress, showAddress } from "../core/address.ts";
 import { messageOf, UsageError } from "../core/errors.ts";
 import { DRAIN_MS_MAX } from "../core/limits.ts";
 import { Dashboard } from "../dashboard/index.ts";
@@ -11,6 +11,7 @@ import { listen, type LinkServer } from "../link/index.ts";
 import { Broker } from "../queue/index.ts";
 import { dataFolder } from "./data-folder.ts";
 import { flags, parse } from "./flags.ts";
+import { warnIfOpen } from "./open-warning.ts";
 import { closeAll, startAll, type PartPlan, type RunningPart } from "./parts.ts";
 import { stopRequest } from "./signals.ts";
 
@@ -43,7 +44,8 @@ async function up(options: UpFlags): Promise<number> {
   if (plans.length === 0)
     throw new UsageError("CLI_USAGE", "Nothing to run: --cache, --queue, --link and --dashboard are all 'off'");
   const running = await startAll(plans, (part) => process.stdout.write(readyLine(part, options.json === true)));
-  for (const part of running) warnIfOpen(part);
+  // The dashboard does not start beyond this machine without a token.
+  for (const { name, address } of running) if (name !== "dashboard") warnIfOpen(name, address);
   await stop.requested;
   return drain(running);
 }
@@ -89,14 +91,6 @@ async function plan(options: UpFlags): Promise<PartPlan[]> {
 function readyLine({ name, address }: RunningPart, json: boolean): string {
   if (json) return `${JSON.stringify({ event: "listening", part: name, address })}\n`;
   return `${name.padEnd(10)}listening on ${name === "dashboard" ? `http://${address}` : address}\n`;
-}
-
-/** Nothing is open beyond this machine without a warning. The dashboard does not start there without a token. */
-function warnIfOpen({ name, address }: RunningPart): void {
-  if (name === "dashboard" || address.startsWith("ipc://")) return;
-  const { host } = parseAddress(address.replace(/^tcp:\/\//, ""), name);
-  if (isLoopback(host)) return;
-  process.stderr.write(`holdfast: warning: whoever reaches ${address} may use the ${name}\n`);
 }
 
 /** Closes everything; what has not ended by the deadline is cut off. */
