@@ -12,6 +12,8 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Random, between, seeded } from "../src/core/random.ts";
 import { freePort, HOLDFAST, residentBytes, startServer } from "./support/process.ts";
+import { type Finding, finding, report } from "./support/report.ts";
+import type { Rounds } from "./support/rounds.ts";
 
 const COMPILED = join(import.meta.dirname, "../dist/cli/main.js");
 const SEED = 10;
@@ -108,22 +110,38 @@ if (import.meta.main) {
     },
   });
   const settings = { megabytes: Number(values.megabytes), sets: Number(values.sets) };
-  const boundBytes = 1.1 * settings.megabytes * MEGABYTE + 80e6;
   const figures = {
     holdfast: await fillAndMeasure(values.compiled ? CONTENDERS.compiled : CONTENDERS.holdfast, settings),
     memcached: await fillAndMeasure(CONTENDERS.memcached, settings),
   };
-  if (values.json) {
-    console.log(JSON.stringify({ settings, boundBytes, figures }));
-  } else {
-    console.log(`after ${settings.sets} sets of 10 B to 10 KB with -m ${settings.megabytes}:`);
-    for (const [name, { residentBytes, idleBytes, items, evictions }] of Object.entries(figures)) {
-      const mib = (bytes: number): string => (bytes / MEGABYTE).toFixed(0);
-      console.log(
-        `${name}: ${mib(residentBytes)} MiB resident (${mib(idleBytes)} when empty), ${items} items, ${evictions} evictions`,
-      );
-    }
-    const verdict = figures.holdfast.residentBytes <= boundBytes ? "reached" : "missed";
-    console.log(`wanted at most ${(boundBytes / MEGABYTE).toFixed(0)} MiB resident: ${verdict}`);
-  }
+  report(findingsOf(figures, settings), { json: values.json });
+}
+
+function findingsOf(
+  figures: Readonly<Record<"holdfast" | "memcached", MemoryFigures>>,
+  { megabytes, sets }: MemorySettings,
+): Finding[] {
+  const name = `after ${sets} sets of 10 B to 10 KB with -m ${megabytes}`;
+  const boundMiB = Math.floor((1.1 * megabytes * MEGABYTE + 80e6) / MEGABYTE);
+  const each = (figure: (of: MemoryFigures) => number): Rounds<"holdfast" | "memcached"> => ({
+    holdfast: [figure(figures.holdfast)],
+    memcached: [figure(figures.memcached)],
+  });
+  return [
+    finding(
+      { name: `resident ${name}`, unit: "MiB", target: { atMost: boundMiB } },
+      "holdfast",
+      each(({ residentBytes }) => residentBytes / MEGABYTE),
+    ),
+    finding(
+      { name: "resident when empty", unit: "MiB" },
+      "holdfast",
+      each(({ idleBytes }) => idleBytes / MEGABYTE),
+    ),
+    finding(
+      { name: `items kept ${name}`, unit: "items", better: "more" },
+      "holdfast",
+      each(({ items }) => items),
+    ),
+  ];
 }

@@ -1,6 +1,6 @@
 /**
  * ● What watching costs: CPU of a process that holds idle link connections and answers cache requests, first alone, then with the
- * dashboard open in one page; and how large and how late the page's events are. `node bench/dashboard.ts [--short]`.
+ * dashboard open in one page; and how large and how late the page's events are. `node bench/dashboard.ts [--short] [--json]`.
  */
 import { get } from "node:http";
 import { connect as connectSocket } from "node:net";
@@ -11,6 +11,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { CacheClient, CacheServer } from "../src/cache/index.ts";
 import { Dashboard } from "../src/dashboard/index.ts";
 import { listen } from "../src/link/index.ts";
+import { type Finding, finding, report } from "./support/report.ts";
 
 export interface WatchingCost {
   readonly connections: number;
@@ -114,16 +115,26 @@ if (import.meta.main) {
         { connections: 10, requestsPerSecond: 10_000 },
         { connections: 9000, requestsPerSecond: 0 },
       ];
-  const found: object[] = [];
-  for (const load of loads) {
-    const cost = await measure({ ...load, seconds });
-    found.push({ ...load, ...cost });
-    const { aloneCpu, watchedCpu, eventBytes, eventsPerSecond, setsPerSecond } = cost;
-    if (values.json) continue;
-    console.log(
-      `${load.connections} connections, ${Math.round(setsPerSecond)} sets/s: alone ${aloneCpu.toFixed(3)}, with a page open ${watchedCpu.toFixed(3)} of a core; ` +
-        `${eventsPerSecond.toFixed(2)} events/s of ${eventBytes} B`,
-    );
-  }
-  if (values.json) console.log(JSON.stringify(found));
+  const findings: Finding[] = [];
+  for (const load of loads) findings.push(...findingsOf(await measure({ ...load, seconds })));
+  report(findings, { json: values.json });
+}
+
+function findingsOf({
+  connections,
+  setsPerSecond,
+  aloneCpu,
+  watchedCpu,
+  eventBytes,
+  eventsPerSecond,
+}: WatchingCost): Finding[] {
+  const load = `${connections} connections, ${Math.round(setsPerSecond)} sets/s`;
+  const single = (name: string, unit: string, figure: number): Finding =>
+    finding({ name: `${name} (${load})`, unit }, "holdfast", { holdfast: [figure] });
+  return [
+    single("CPU alone", "of a core", aloneCpu),
+    single("CPU with a page open", "of a core", watchedCpu),
+    single("size of an event", "bytes", eventBytes),
+    single("events", "events / s", eventsPerSecond),
+  ];
 }

@@ -9,7 +9,7 @@ import { startEnd } from "./link/process.ts";
 import { cpuSeconds, residentBytes } from "./support/process.ts";
 import { finding, report } from "./support/report.ts";
 import type { Finding } from "./support/report.ts";
-import { pairedRounds, spread } from "./support/rounds.ts";
+import { pairedRounds } from "./support/rounds.ts";
 
 export interface LinkBenchSize {
   /** Idle connections held for the memory figures. */
@@ -95,7 +95,7 @@ async function messagesPerSecond({ messages, rounds }: LinkBenchSize): Promise<F
 }
 
 function single(name: string, unit: string, figure: number): Finding {
-  return { name, unit, figures: { holdfast: spread([figure]) }, ratios: {} };
+  return finding({ name, unit }, "holdfast", { holdfast: [figure] });
 }
 
 /** Runs the bench; exported for its tiny run in the tests. */

@@ -18,6 +18,7 @@ import type { Delivery } from "../src/queue/consumers.ts";
 import { Desk } from "../src/queue/desk.ts";
 import { SPEC_DEFAULT } from "../src/queue/profile.ts";
 import { SqliteStore } from "../src/queue/sqlite-store.ts";
+import { type Finding, finding, report, type Target } from "./support/report.ts";
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
@@ -136,8 +137,21 @@ if (import.meta.main) {
   const { values } = parseArgs({
     options: { tasks: { type: "string", default: "1000000" }, json: { type: "boolean", default: false } },
   });
-  const figures = await measureMemory(Number(values.tasks));
-  if (values.json) console.log(JSON.stringify(figures));
-  else for (const [name, figure] of Object.entries(figures)) console.log(`${name.padEnd(24)}${Math.round(figure)}`);
+  report(findingsOf(await measureMemory(Number(values.tasks))), { json: values.json });
   process.exit(0);
+}
+
+function findingsOf(figures: MemoryFigures): Finding[] {
+  const single = (name: string, unit: string, figure: number, target?: Target): Finding =>
+    finding({ name, unit, ...(target && { target }) }, "holdfast", { holdfast: [figure] });
+  const deep = `with ${figures.tasks} waiting tasks`;
+  return [
+    single(`resident memory ${deep}`, "bytes a task", figures.residentBytesPerTask, { atMost: 300 }),
+    single(`the heap's part of it`, "bytes a task", figures.heapBytesPerTask),
+    single(`the table's part of it`, "bytes a task", figures.tableBytesPerTask),
+    single("adding", "tasks / s", figures.addsPerSecond),
+    single("full cycles on an empty queue, without the network", "cycles / s", figures.cyclesPerSecondEmpty),
+    single(`full cycles ${deep}, without the network`, "cycles / s", figures.cyclesPerSecondDeep),
+    single(`start ${deep}`, "s", figures.startMs / 1000, { atMost: 5 }),
+  ];
 }

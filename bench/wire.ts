@@ -1,10 +1,11 @@
 /**
  * ● How many packets a second `holdfast wire` understands: memcached gets and their answers, as raw frames and as a pcapng file.
- * `node bench/wire.ts [--short]`.
+ * `node bench/wire.ts [--short] [--json]`.
  */
 import { parseArgs } from "node:util";
 import { CaptureReader, PcapngWriter, Wire, lineOf } from "../src/wire/index.ts";
 import type { Frame } from "../src/wire/index.ts";
+import { type Finding, finding, report } from "./support/report.ts";
 import { SERVER, frame } from "../test/wire/frames.ts";
 
 export interface WireSpeed {
@@ -69,9 +70,11 @@ if (import.meta.main) {
     options: { short: { type: "boolean", default: false }, json: { type: "boolean", default: false } },
   });
   const { packetsPerCpuSecond, linesPerCpuSecond } = measure(values.short ? 20_000 : 400_000);
-  if (values.json) console.log(JSON.stringify({ packetsPerCpuSecond, linesPerCpuSecond }));
-  else
-    console.log(
-      `${Math.round(packetsPerCpuSecond).toLocaleString("en")} packets and ${Math.round(linesPerCpuSecond).toLocaleString("en")} lines a CPU second`,
-    );
+  const single = (name: string, unit: string, figure: number): Finding =>
+    finding({ name, unit }, "holdfast", { holdfast: [figure] });
+  const findings = [
+    single("frames understood and named", "packets / CPU s", packetsPerCpuSecond),
+    single("from a pcapng file to printed lines", "lines / CPU s", linesPerCpuSecond),
+  ];
+  report(findings, { json: values.json });
 }

@@ -1,6 +1,12 @@
-/** How a bench says what it found: one line a figure for people, or one JSON document (`--json`) for programs. */
-import { cpus, release } from "node:os";
+/**
+ * How a bench says what it found: one line a figure for people, or one JSON document (`--json`) for programs. All benches give the
+ * same document, so that `bench/run.ts` can keep it and make the page of all benches from it.
+ */
+import { cpus, release, totalmem } from "node:os";
+import { basename, join, relative } from "node:path";
 import { ratio, type Rounds, type Spread, spread } from "./rounds.ts";
+
+const root = join(import.meta.dirname, "../..");
 
 /** One line of a report. */
 export interface Finding {
@@ -8,24 +14,56 @@ export interface Finding {
   readonly name: string;
   /** Unit of the figures: "CPU s / million operations". */
   readonly unit: string;
+  /** Which figure is the better one. */
+  readonly better: Better;
+  /** Which contender is ours. */
+  readonly ours: string;
+  /** Over how many rounds the spreads below are taken. */
+  readonly rounds: number;
   /** Contender → figure over the rounds. */
   readonly figures: Readonly<Record<string, Spread>>;
   /** Rival → ours divided by theirs, within each round. */
   readonly ratios: Readonly<Record<string, Spread>>;
-  /** The ratio that was aimed at, where there is one, and the rival that it is taken against. */
+  /** What was aimed at, where there is an aim. */
   readonly target?: Target;
 }
 
-/** "At most 0.6 × memcached" is `{ against: "memcached", atMost: 0.6 }`. */
+export type Better = "more" | "less";
+
+/** "At most 0.6 × memcached" is `{ against: "memcached", atMost: 0.6 }`; without a rival it bounds our own figure. */
 export interface Target {
-  readonly against: string;
+  readonly against?: string;
   readonly atMost?: number;
   readonly atLeast?: number;
 }
 
-/** A finding from paired rounds: `ours` is compared with every other contender. */
+/** What a run of one bench found, and what one must know to judge it. */
+export interface Report {
+  /** The bench's name: "cache-client". */
+  readonly bench: string;
+  /** As it can be typed in a checkout. */
+  readonly command: string;
+  /** When it ended: "2026-11-24T10:05:00.000Z". */
+  readonly date: string;
+  readonly machine: Machine;
+  readonly findings: readonly Finding[];
+}
+
+export interface Machine {
+  readonly cpu: string;
+  readonly cores: number;
+  readonly memoryBytes: number;
+  readonly kernel: string;
+  readonly node: string;
+}
+
+/**
+ * A finding from paired rounds: `ours` is compared with every other contender. One round of one contender is a plain figure.
+ *
+ * @param about.better default: "more" for what is counted per second, else "less" (time, CPU time and memory for one thing)
+ */
 export function finding<Name extends string>(
-  { name, unit, target }: Pick<Finding, "name" | "unit" | "target">,
+  { name, unit, target, better = defaultBetter(unit) }: Pick<Finding, "name" | "unit" | "target"> & { better?: Better },
   ours: NoInfer<Name>,
   rounds: Rounds<Name>,
 ): Finding {
@@ -33,6 +71,9 @@ export function finding<Name extends string>(
   return {
     name,
     unit,
+    better,
+    ours,
+    rounds: rounds[ours].length,
     figures: Object.fromEntries(entries.map(([contender, figures]) => [contender, spread(figures)])),
     ratios: Object.fromEntries(
       entries.filter(([contender]) => contender !== ours).map(([rival, figures]) => [rival, ratio(rounds[ours], figures)]),
@@ -41,9 +82,14 @@ export function finding<Name extends string>(
   };
 }
 
-/** Whether the median ratio reaches its target; undefined where there is none. */
-export function reached({ ratios, target }: Finding): boolean | undefined {
-  const median = target && ratios[target.against]?.median;
+/** "operations / s", "messages/CPU s", "thousand messages a second". */
+function defaultBetter(unit: string): Better {
+  return /\/ ?(CPU )?s$|(a|per) (CPU )?second$/.test(unit) ? "more" : "less";
+}
+
+/** Whether the median reaches its target; undefined where there is none. */
+export function reached({ ours, figures, ratios, target }: Finding): boolean | undefined {
+  const median = target && (target.against === undefined ? figures[ours] : ratios[target.against])?.median;
   if (median === undefined) return undefined;
   return median <= (target?.atMost ?? Infinity) && median >= (target?.atLeast ?? -Infinity);
 }
@@ -58,17 +104,36 @@ export function describe(found: Finding): string {
   return `${found.name}: ${[`${figures.join(", ")} ${found.unit}`, ...ratios, ...verdict].join("; ")}`;
 }
 
-/** Prints findings to stdout, as lines or, with `json`, as one document that also names the machine. */
+/** Prints findings to stdout, as lines or, with `json`, as one `Report`. */
 export function report(findings: readonly Finding[], { json = false }: { json?: boolean } = {}): void {
-  if (json) console.log(JSON.stringify({ machine: machine(), findings }, undefined, 2));
+  if (json) console.log(JSON.stringify(reportOf(findings), undefined, 2));
   else for (const found of findings) console.log(describe(found));
 }
 
-function machine(): Record<string, string | number> {
-  return { cpu: cpus()[0]?.model ?? "unknown", cores: cpus().length, kernel: release(), node: process.version };
+function reportOf(findings: readonly Finding[]): Report {
+  const [, script = "", ...args] = process.argv;
+  const file = relative(root, script);
+  return {
+    bench: basename(file, ".ts"),
+    command: ["node", "--conditions=holdfast-source", file, ...args.filter((arg) => arg !== "--json")].join(" "),
+    date: new Date().toISOString(),
+    machine: machine(),
+    findings,
+  };
+}
+
+function machine(): Machine {
+  return {
+    cpu: cpus()[0]?.model ?? "unknown",
+    cores: cpus().length,
+    memoryBytes: totalmem(),
+    kernel: release(),
+    node: process.version,
+  };
 }
 
 function show({ median, low, high }: Spread): string {
+  if (low === high) return digits(median);
   return `${digits(median)} (${digits(low)} to ${digits(high)})`;
 }
 

@@ -20,14 +20,29 @@ test("a ratio is taken within each round, so that a slow round does not blur it"
 
 test("a finding says whether its target was reached", () => {
   const about = { name: "echo", unit: "s", target: { against: "theirs", atMost: 0.6 } };
-  const good = finding(about, "ours", { ours: [1, 1], theirs: [2, 2] });
+  const good = finding(about, "ours", { ours: [1, 1], theirs: [2, 4] });
   assert.equal(reached(good), true);
   assert.equal(
     describe(good),
-    "echo: ours 1.00 (1.00 to 1.00), theirs 2.00 (2.00 to 2.00) s; 0.500 (0.500 to 0.500) × theirs; wanted at most 0.6: reached",
+    "echo: ours 1.00, theirs 3.00 (2.00 to 4.00) s; 0.375 (0.250 to 0.500) × theirs; wanted at most 0.6: reached",
   );
   assert.equal(reached(finding(about, "ours", { ours: [3], theirs: [2] })), false);
   assert.equal(reached(finding({ name: "echo", unit: "s" }, "ours", { ours: [3], theirs: [2] })), undefined);
+});
+
+test("a target without a rival bounds our own figure, and one round of one contender is a plain figure", () => {
+  const about = { name: "memory", unit: "MiB", target: { atMost: 80 } };
+  assert.equal(reached(finding(about, "ours", { ours: [79] })), true);
+  assert.equal(reached(finding(about, "ours", { ours: [81], theirs: [200] })), false);
+});
+
+test("what is counted per second is better when more, anything else when less", () => {
+  const better = (unit: string): string => finding({ name: "it", unit }, "ours", { ours: [1] }).better;
+  for (const unit of ["operations / s", "messages/s", "messages/CPU s", "thousand messages a second"])
+    assert.equal(better(unit), "more");
+  for (const unit of ["ms", "CPU µs / operation", "CPU s / million operations", "bytes a task"])
+    assert.equal(better(unit), "less");
+  assert.equal(finding({ name: "it", unit: "items", better: "more" }, "ours", { ours: [1] }).better, "more");
 });
 
 test("a process's CPU seconds grow while it computes", async () => {
