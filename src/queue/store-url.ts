@@ -1,0 +1,49 @@
+/**
+ * ● A store by its address: what `--store`, `--from` and `--to` take. The kinds are listed here and nowhere else; a store is made, not
+ * opened, so that a wrong address is told before anything is touched.
+ */
+import { UsageError } from "../core/errors.ts";
+import { MemoryStore } from "./memory-store.ts";
+import { SqliteStore, type SyncMode } from "./sqlite-store.ts";
+import type { Store } from "./store.ts";
+
+export interface StoreUrlOptions {
+  /** When a write counts as done, for stores that let one choose; default "group". */
+  readonly sync?: SyncMode;
+  /** Told what went wrong where nobody waits for an answer. */
+  log?(message: string): void;
+}
+
+type Make = (rest: string, options: StoreUrlOptions, url: string) => Store;
+
+/** Scheme, with all that belongs to it → how such a store is made from what follows. */
+const KINDS: Readonly<Record<string, Make>> = {
+  "sqlite:": (folder, options, url) => {
+    if (folder === "") throw invalid(url, "the folder is missing, as in sqlite:./.holdfast");
+    return new SqliteStore({ folder, ...options });
+  },
+  "memory:": (rest, _, url) => {
+    if (rest !== "") throw invalid(url, "nothing follows memory:");
+    return new MemoryStore();
+  },
+};
+
+/**
+ * The store at an address: `sqlite:FOLDER` or `memory:`.
+ *
+ * @throws UsageError QUEUE_OPTIONS_INVALID when it is no such address
+ */
+export function makeStore(url: string, options: StoreUrlOptions = {}): Store {
+  const scheme = Object.keys(KINDS).find((each) => url.startsWith(each));
+  if (scheme === undefined) throw invalid(url, `it must begin with ${Object.keys(KINDS).join(" or ")}`);
+  return KINDS[scheme]!(url.slice(scheme.length), options, url);
+}
+
+function invalid(url: string, why: string): UsageError {
+  return new UsageError("QUEUE_OPTIONS_INVALID", `Cannot use the store ${withoutPassword(url)}: ${why}`);
+}
+
+/** An address as it may be shown: the password, and whatever else stands before the @, is not for logs. */
+export function withoutPassword(url: string): string {
+  return url.replace(/\/\/.*@/, "//…@");
+}
