@@ -34,6 +34,13 @@ function usage(): string {
   );
 }
 
+// That Node calls a module of its own experimental (node:ffi, for socket options) is no news to whoever runs the command.
+const printers = process.listeners("warning");
+process.removeAllListeners("warning");
+process.on("warning", (warning) => {
+  if (warning.name !== "ExperimentalWarning") for (const print of printers) print(warning);
+});
+
 // `holdfast listen | head -1`: a reader that has seen enough is no failure.
 process.stdout.on("error", (error) => {
   if (codeOf(error) !== "EPIPE") throw error;

@@ -12,7 +12,7 @@ import type { Size } from "../core/units.ts";
 import { Backoff } from "./backoff.ts";
 import type { BackoffOptions } from "./backoff.ts";
 import { ByteLink } from "./byte-link.ts";
-import type { LinkOwner, LinkStats } from "./byte-link.ts";
+import type { LinkStats } from "./byte-link.ts";
 import { dialSocket } from "./dial-socket.ts";
 import type { DialOptions } from "./dial-socket.ts";
 import { endOf, endOfError } from "./end.ts";
@@ -53,7 +53,7 @@ export interface LinkClientEvents {
 }
 
 /** A connection in byte mode, and its successors. */
-export class LinkClient extends EventEmitter<LinkClientEvents> implements LinkOwner {
+export class LinkClient extends EventEmitter<LinkClientEvents> {
   /** @internal */
   readonly clock: Clock;
   readonly keepAlive: KeepAlive;

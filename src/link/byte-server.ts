@@ -8,7 +8,6 @@ import type { Size } from "../core/units.ts";
 import { Acceptor } from "./acceptor.ts";
 import type { AcceptOptions, LinkServerStats } from "./acceptor.ts";
 import { ByteLink } from "./byte-link.ts";
-import type { LinkOwner } from "./byte-link.ts";
 import type { LinkEnd } from "./end.ts";
 import { readKeepAlive } from "./keep-alive.ts";
 import type { KeepAlive, KeepAliveOptions, TuneWarning } from "./keep-alive.ts";
@@ -32,7 +31,7 @@ export interface LinkServerEvents {
 }
 
 /** Accepts connections that carry bytes. */
-export class LinkServer extends EventEmitter<LinkServerEvents> implements LinkOwner {
+export class LinkServer extends EventEmitter<LinkServerEvents> {
   /** @internal */
   readonly clock: Clock;
   /** The values that every connection is set to. */

@@ -2,7 +2,6 @@
  * ○ A client's session as the server's application sees it: who it is, whether it is there, and how to send to it. What happens to it is
  * the hub's business; this holds its state. Invariant: presence is "gone" exactly when the hub has forgotten it.
  */
-import type { Due } from "./deadlines.ts";
 import type { Line } from "./line.ts";
 import type { Session } from "./session.ts";
 
@@ -18,7 +17,7 @@ export interface SessionKeeper {
 export type Presence = "online" | "away" | "gone";
 
 /** A client's session as the server has it. */
-export class ServerSession implements Due {
+export class ServerSession {
   position = -1;
   lookAtMs = 0;
   /** Who the client says it is; may be empty. */

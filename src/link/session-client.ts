@@ -23,7 +23,6 @@ import { nodeWorld } from "./node-world.ts";
 import { readBounds } from "./session-options.ts";
 import type { SessionBounds } from "./session-options.ts";
 import { SocketWire } from "./socket-wire.ts";
-import type { WireHost } from "./socket-wire.ts";
 
 /** Options of session mode at the client. */
 export interface SessionClientOptions extends SessionBounds {
@@ -77,7 +76,7 @@ export interface SessionClientEvents {
 const AWAKE_MS = 86_400_000;
 
 /** A session with a server, over one connection after another. */
-export class SessionClient extends EventEmitter<SessionClientEvents> implements WireHost {
+export class SessionClient extends EventEmitter<SessionClientEvents> {
   /** @internal */
   readonly clock: Clock;
   readonly keepAlive: KeepAlive;

@@ -25,7 +25,6 @@ import { nodeWorld } from "./node-world.ts";
 import { readSessionServer } from "./session-options.ts";
 import type { SessionServerOptions } from "./session-options.ts";
 import { SocketWire } from "./socket-wire.ts";
-import type { WireHost } from "./socket-wire.ts";
 
 /** Options of `listen` in session mode. */
 export interface SessionListenOptions extends KeepAliveOptions, AcceptOptions, GatewayOptions {
@@ -76,7 +75,7 @@ export interface SessionServerStats extends LinkServerStats {
 }
 
 /** Accepts clients in session mode. */
-export class SessionServer extends EventEmitter<SessionServerEvents> implements WireHost {
+export class SessionServer extends EventEmitter<SessionServerEvents> {
   /** @internal */
   readonly clock: Clock;
   /** The keep-alive values that every connection is set to. */

@@ -46,6 +46,13 @@ suite("holdfast up", () => {
     assert.deepEqual(await holdfast.stop("SIGINT"), { code: 0, signal: null });
   });
 
+  test("npm start hands SIGTERM on, and all parts end with 0", async () => {
+    const words = ["--prefix", join(import.meta.dirname, "../.."), "--silent", "start", "--", "--data", join(folder, "npm")];
+    const npm = new Holdfast([...words, ...ANY], { launcher: "npm", cwd: folder });
+    await npm.printed(/^dashboard/m);
+    assert.deepEqual(await npm.stop("SIGTERM"), { code: 0, signal: null });
+  });
+
   test("it ends within 5 s though clients stay connected and say nothing", async () => {
     const holdfast = up(...ANY, "--json");
     await holdfast.printed(/"dashboard"/);

@@ -1,0 +1,171 @@
+/**
+ * The package as a stranger gets it: packed from a copy of the checkout, installed into an empty folder, its doors imported and its
+ * command run by the oldest Node that it says it needs and by the newest.
+ */
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { stripTypeScriptTypes } from "node:module";
+import { tmpdir } from "node:os";
+import { basename, delimiter, dirname, join, relative } from "node:path";
+import { after, before, suite, test } from "node:test";
+import { promisify } from "node:util";
+import { Holdfast } from "../support/holdfast.ts";
+
+const execute = promisify(execFile);
+const root = join(import.meta.dirname, "../..");
+const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+  version: string;
+  engines: { node: string };
+  exports: Record<string, unknown>;
+  scripts: Record<string, string>;
+  devDependencies: Record<string, string>;
+};
+
+/** What a packed file may be; anything else got in by mistake. */
+const WANTED = [
+  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md)$/,
+  /^dist\/[a-z-]+(\/client)?\/[a-z\d-]+(\.js|\.d\.ts)$/,
+  /^dist\/dashboard\/web\/(index\.html|[\w./-]+\.(js|css|svg))$/,
+  /^docs\/[\w/-]+\.(md|svg)$/,
+  /^deploy\/(holdfast\.(1|service)|completions\/(_holdfast|holdfast\.(bash|fish)))$/,
+];
+const PACKED_BYTES_MAX = 1_000_000;
+
+/** Not part of a checkout's text: made from it, or another project's. */
+const NOT_COPIED = new Set(["node_modules", "dist", ".git", ".holdfast"]);
+
+interface Packed {
+  readonly filename: string;
+  readonly size: number;
+  readonly files: readonly { readonly path: string }[];
+}
+
+suite("the package", () => {
+  let folder: string;
+  let packed: Packed;
+  const inFolder = (...words: string[]): string => join(folder, ...words);
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), "holdfast-package-"));
+    const checkout = inFolder("checkout");
+    cpSync(root, checkout, { recursive: true, filter: (path) => !NOT_COPIED.has(relative(root, path)) });
+    symlinkSync(join(root, "node_modules"), join(checkout, "node_modules"));
+    const { stdout } = await execute("npm", ["pack", "--json", "--foreground-scripts=false"], { cwd: checkout });
+    packed = (JSON.parse(stdout.slice(stdout.indexOf("["))) as [Packed])[0];
+
+    mkdirSync(inFolder("app"));
+    writeFileSync(inFolder("app/package.json"), JSON.stringify({ name: "app", private: true, type: "module" }));
+    const types = `@types/node@${manifest.devDependencies["@types/node"]}`;
+    await npmInstall(inFolder("app"), join(checkout, packed.filename), types);
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  test("it is under 1 MB and holds nothing but compiled code, types of the doors, documents and files to deploy", () => {
+    assert.ok(packed.size < PACKED_BYTES_MAX, `${packed.size} bytes`);
+    const paths = packed.files.map(({ path }) => path);
+    assert.deepEqual(
+      paths.filter((path) => !WANTED.some((pattern) => pattern.test(path))),
+      [],
+    );
+    for (const path of ["dist/cli/main.js", "dist/dashboard/web/index.html", "deploy/holdfast.1", "docs/queue.md"])
+      assert.ok(paths.includes(path), path);
+  });
+
+  test("installing it runs no script, neither its own nor one of its dependencies", () => {
+    const lock = JSON.parse(readFileSync(inFolder("app/node_modules/.package-lock.json"), "utf8")) as {
+      packages: Record<string, { hasInstallScript?: boolean }>;
+    };
+    assert.ok(lock.packages["node_modules/holdfast"]);
+    assert.deepEqual(
+      Object.keys(lock.packages).filter((name) => lock.packages[name]!.hasInstallScript),
+      [],
+    );
+  });
+
+  test("each door's types resolve in a user's program, with both module resolutions and without skipLibCheck", async () => {
+    cpSync(join(import.meta.dirname, "package-trial.ts"), inFolder("app/trial.ts"));
+    const tsc = join(root, "node_modules/.bin/tsc");
+    const strict = ["--strict", "--noEmit", "--target", "es2024", "--types", "node", "--skipLibCheck", "false"];
+    for (const [module, resolution] of [
+      ["nodenext", "nodenext"],
+      ["esnext", "bundler"],
+    ] as const) {
+      const flags = [...strict, "--module", module, "--moduleResolution", resolution];
+      await execute(tsc, [...flags, "trial.ts"], { cwd: inFolder("app") }).catch((error: { stdout?: string }) =>
+        assert.fail(`${resolution}: ${error.stdout}`),
+      );
+    }
+  });
+
+  for (const version of [oldest(manifest.engines.node), manifest.devDependencies["node"]!]) {
+    test(`on Node ${version} each door can be imported and required, and the command serves them until SIGTERM`, async () => {
+      const app = inFolder("app");
+      const node = version === process.versions.node ? process.execPath : await fetchNode(version, inFolder(`node-${version}`));
+      assert.equal((await execute(node, ["--version"])).stdout, `v${version}\n`);
+      const path = `PATH=${dirname(node)}${delimiter}$PATH`;
+      await using up = start(`${path} exec node_modules/.bin/holdfast`);
+      const address = await addresses(up);
+
+      const trial = stripTypeScriptTypes(readFileSync(join(import.meta.dirname, "package-trial.ts"), "utf8"));
+      writeFileSync(join(app, "trial.mjs"), trial);
+      const args = ["trial.mjs", address("cache"), address("queue"), address("link")];
+      assert.deepEqual(JSON.parse((await execute(node, args, { cwd: app })).stdout), {
+        cache: { name: "Ada" },
+        queue: "sent to ada@example.com at attempt 1",
+        zmq: "hello world",
+        link: { sent: 15, foundDeadMs: 35_000 },
+      });
+      assert.equal((await fetch(`http://${address("dashboard")}/health`)).status, 200);
+
+      const doors = ["cache", "zmq", "queue", "link"].map((door) => `Object.keys(require("holdfast/${door}")).length > 0`);
+      const required = await execute(node, ["--input-type=commonjs", "-p", doors.join(" && ")], { cwd: app });
+      assert.equal(required.stdout, "true\n");
+
+      up.child.kill("SIGTERM");
+      const { code, stderr } = await up.ended();
+      assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
+    });
+  }
+
+  test("npx holdfast up runs in a terminal until Ctrl-C", async () => {
+    // A session of its own, as a terminal gives one: Ctrl-C reaches npm, its shell and ours alike.
+    const up = start("exec setsid npx --no holdfast");
+    await addresses(up);
+    process.kill(-up.child.pid!, "SIGINT");
+    assert.equal((await up.ended()).stderr, "");
+  });
+
+  /** `up` on free ports, in the folder where the package is installed. */
+  function start(command: string): Holdfast {
+    const launcher = join(mkdtempSync(inFolder("up-")), "run.sh");
+    writeFileSync(launcher, `#!/bin/sh\n${command} "$@"\n`, { mode: 0o755 });
+    const any = "127.0.0.1:0";
+    const flags = ["--cache", any, "--queue", `tcp://${any}`, "--link", any, "--dashboard", any, "--data", dirname(launcher)];
+    return new Holdfast(["up", "--json", ...flags], { launcher, cwd: inFolder("app") });
+  }
+
+  async function addresses(up: Holdfast): Promise<(part: string) => string> {
+    await up.printed(/"dashboard"/);
+    return (part) => new RegExp(`"${part}","address":"([^"]+)"`).exec(up.stdout)![1]!;
+  }
+});
+
+/** ">=24.19" → "24.19.0". */
+function oldest(range: string): string {
+  const [, version] = /^>=(\d+\.\d+)$/.exec(range)!;
+  return `${version}.0`;
+}
+
+/** Node's binaries are packages of the registry, one for each platform: the same ones that `npm ci` gives a checkout. */
+async function fetchNode(version: string, folder: string): Promise<string> {
+  mkdirSync(folder);
+  writeFileSync(join(folder, "package.json"), "{}");
+  const name = `node-${process.platform === "win32" ? "win" : process.platform}-${process.arch}`;
+  await npmInstall(folder, `${name}@${version}`);
+  return join(folder, "node_modules", name, "bin", basename(process.execPath));
+}
+
+async function npmInstall(cwd: string, ...packages: string[]): Promise<void> {
+  await execute("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", ...packages], { cwd });
+}
