@@ -5,7 +5,7 @@
  * all that it had.
  */
 import type { Clock } from "../core/clock.ts";
-import { type HoldfastError, OperationError, UsageError } from "../core/errors.ts";
+import { UsageError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
 import { BodyCache } from "./body-cache.ts";
 import { CommitQueue } from "./commit-queue.ts";
@@ -13,17 +13,18 @@ import type { Consumer, ConsumerOptions } from "./consumers.ts";
 import { type DeskStats, type QueueStats, queueStats } from "./desk-stats.ts";
 import { Dispatcher, type LeaseRef } from "./dispatcher.ts";
 import { Engine, type EngineListener, type EngineOptions } from "./engine.ts";
+import { Interventions } from "./interventions.ts";
 import { Journal, TIME_SETTING } from "./journal.ts";
-import { isEnded, type TaskState } from "./life-cycle.ts";
 import { BODY_BYTES_MAX, BODY_CACHE_BYTES_MAX } from "./limits.ts";
 import { decodeNote, type Note } from "./note.ts";
+import { Outcomes } from "./outcomes.ts";
 import { decodeHead, decodeState, type TaskHead } from "./record.ts";
 import type { Store, StoreOpening } from "./store.ts";
 import { type Submission, type SubmissionAnswer, Submissions } from "./submissions.ts";
 import { ID, NONE } from "./table.ts";
 import { type QueueSettings, readSettings, type TaskQueue } from "./task-queue.ts";
 import { type TaskView, viewTask, whyWaiting } from "./view.ts";
-import { type Outcome, Watchers, type Watcher } from "./watchers.ts";
+import type { Watcher } from "./watchers.ts";
 
 export interface DeskOptions {
   readonly store: Store;
@@ -43,20 +44,20 @@ export interface DeskOptions {
   wake?(): void;
 }
 
-const EMPTY = new Uint8Array(0);
-const encoder = new TextEncoder();
 const QUEUE_SETTING = "queue:";
 
 export class Desk {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #commits: CommitQueue;
-  readonly #watchers = new Watchers();
+  readonly #outcomes: Outcomes;
   readonly #bodies: BodyCache;
   readonly #options: DeskOptions;
   readonly #journal: Journal;
   readonly #dispatcher: Dispatcher;
   readonly #submissions: Submissions;
+  /** What people do to tasks. */
+  readonly interventions: Interventions;
   readonly #settledCallbacks: (() => void)[] = [];
   #closed = false;
   #engineOrUndefined: Engine | undefined;
@@ -75,11 +76,17 @@ export class Desk {
       settled: () => this.flush(),
     });
     this.#journal = new Journal({ engine: () => this.engine, nowMs: () => this.nowMs, commits: this.#commits });
+    this.#outcomes = new Outcomes({
+      engine: () => this.engine,
+      store: options.store,
+      journal: this.#journal,
+      told: () => this.#options.wake?.(),
+    });
     this.#submissions = new Submissions({
       engine: () => this.engine,
       nowMs: () => this.nowMs,
       commits: this.#commits,
-      watchers: this.#watchers,
+      watchers: this.#outcomes.watchers,
       bodies: this.#bodies,
       bodyBytesMax: options.bodyBytesMax ?? BODY_BYTES_MAX,
       watch: (id, watcher) => this.watch(id, watcher),
@@ -94,6 +101,13 @@ export class Desk {
       bodies: this.#bodies,
       leaseToWrite: (row) => this.#journal.changed(row),
       bodiesRead: () => this.flush(),
+    });
+    this.interventions = new Interventions({
+      engine: () => this.engine,
+      nowMs: () => this.nowMs,
+      journal: this.#journal,
+      dispatcher: this.#dispatcher,
+      watchers: this.#outcomes.watchers,
     });
   }
 
@@ -193,33 +207,11 @@ export class Desk {
    * @returns false when no such task is known
    */
   watch(id: number, watcher: Watcher): boolean {
-    if (this.#watchers.isSettling(id)) {
-      this.#watchers.add(id, watcher);
-      return true;
-    }
-    const row = this.engine.find(id);
-    if (row === NONE) return false;
-    const state = this.engine.state(row);
-    if (!isEnded(state)) this.#watchers.add(id, watcher);
-    else void this.#readOutcome(id, state, watcher);
-    return true;
+    return this.#outcomes.watch(id, watcher);
   }
 
   unwatch(id: number, watcher: Watcher): void {
-    this.#watchers.remove(id, watcher);
-  }
-
-  async #readOutcome(id: number, state: TaskState, watcher: Watcher): Promise<void> {
-    let bytes: Uint8Array = EMPTY;
-    try {
-      if (state === "done") bytes = (await this.#store.read([id]))[0] ?? EMPTY;
-      if (state === "dead") bytes = encoder.encode((await this.inspect(id))?.notes.at(-1)?.error ?? "");
-    } catch {
-      // The disk does not answer now. The waiter asks again as after a broken connection.
-      return;
-    }
-    watcher.ended({ id, state, bytes });
-    this.#options.wake?.();
+    this.#outcomes.watchers.remove(id, watcher);
   }
 
   // ---- workers
@@ -270,13 +262,13 @@ export class Desk {
 
   progress(consumer: Consumer, lease: LeaseRef, bytes: Uint8Array): boolean {
     if (this.#dispatcher.heldRow(consumer, lease.id, lease.token) === NONE) return false;
-    this.#watchers.progress(lease.id, bytes);
+    this.#outcomes.watchers.progress(lease.id, bytes);
     return true;
   }
 
   partial(consumer: Consumer, lease: LeaseRef, bytes: Uint8Array): boolean {
     if (this.#dispatcher.heldRow(consumer, lease.id, lease.token) === NONE) return false;
-    this.#watchers.partial(lease.id, bytes);
+    this.#outcomes.watchers.partial(lease.id, bytes);
     return true;
   }
 
@@ -300,33 +292,7 @@ export class Desk {
     if (settled) this.#journal.afterwards(settled);
   }
 
-  // ---- the users' hands
-
-  /** @returns why not, or undefined; `settled` is called when it is on disk */
-  cancel(id: number, settled: () => void): HoldfastError | undefined {
-    const row = this.engine.find(id);
-    if (row === NONE) return unknownTask();
-    const consumer = this.#dispatcher.consumer(this.engine.holder(row));
-    if (!this.engine.cancel(row, this.nowMs)) {
-      return new OperationError("QUEUE_TASK_STATE", `Cannot cancel: the task is ${this.engine.state(row)}`);
-    }
-    if (consumer) this.#dispatcher.released(consumer, id);
-    this.#journal.afterwards(settled);
-    return undefined;
-  }
-
-  /** A dead task gets a new life. @returns why not, or undefined */
-  redrive(id: number, settled: () => void): HoldfastError | undefined {
-    const row = this.engine.find(id);
-    if (row === NONE) return unknownTask();
-    if (this.#watchers.isSettling(id))
-      return new OperationError("QUEUE_TASK_STATE", "Cannot redrive: its death is being written");
-    if (!this.engine.redrive(row)) {
-      return new OperationError("QUEUE_TASK_STATE", `Cannot redrive: the task is ${this.engine.state(row)}, not dead`);
-    }
-    this.#journal.afterwards(settled);
-    return undefined;
-  }
+  // ---- settings and sight
 
   /** What is known of a task without asking the store. */
   view(row: number): TaskView {
@@ -341,19 +307,6 @@ export class Desk {
       consumers: this.#dispatcher.ring(queue)?.size ?? 0,
       storeTrouble: this.#commits.trouble?.message,
     });
-  }
-
-  /** Forgets ended tasks of a queue in one state; at most `limit`. @returns how many */
-  purge(queue: TaskQueue, state: "dead" | "done" | "cancelled", limit: number, settled: () => void): number {
-    const { engine } = this;
-    const rows: number[] = [];
-    for (const row of engine.endedRows(state)) {
-      if (rows.length >= limit) break;
-      if (engine.queueOf(row) === queue && engine.state(row) === state) rows.push(row);
-    }
-    for (const row of rows) engine.remove(row);
-    this.#journal.afterwards(settled);
-    return rows.length;
   }
 
   /** @throws UsageError QUEUE_OPTIONS_INVALID */
@@ -407,7 +360,10 @@ export class Desk {
 
   readonly #listener: EngineListener = {
     changed: (row) => this.#journal.changed(row),
-    ended: (row, state, result) => this.#ended(row, state, result),
+    ended: (row, state, result) => {
+      this.#outcomes.ended(row, state, result);
+      this.#bodies.drop(this.engine.table.f(row, ID));
+    },
     revoked: (row, holder, why) => this.#dispatcher.revoked(row, holder, why),
     removed: (row) => {
       const id = this.engine.table.f(row, ID);
@@ -417,18 +373,4 @@ export class Desk {
     noted: (row, error) => this.#journal.noted(this.engine.table.f(row, ID), error),
     ready: (queue) => this.#dispatcher.ready(queue),
   };
-
-  #ended(row: number, state: TaskState, result: Uint8Array | undefined): void {
-    const id = this.engine.table.f(row, ID);
-    this.#journal.ended(row, state, result);
-    this.#bodies.drop(id);
-    const bytes = state === "done" ? result! : state === "dead" ? encoder.encode(this.#journal.noteOf(id)) : EMPTY;
-    const outcome: Outcome = { id, state, bytes };
-    this.#watchers.settle(outcome);
-    this.#journal.afterwards(() => this.#watchers.settled(id));
-  }
-}
-
-function unknownTask(): OperationError {
-  return new OperationError("QUEUE_TASK_UNKNOWN", "No such task is known, or its outcome is no longer kept");
 }

@@ -71,7 +71,9 @@ export function purge(
     settled(0);
     return;
   }
-  const removed = desk.purge(known, state as "done" | "dead" | "cancelled", PURGE_TASKS_MAX, () => settled(removed));
+  const removed = desk.interventions.purge(known, state as "done" | "dead" | "cancelled", PURGE_TASKS_MAX, () =>
+    settled(removed),
+  );
 }
 
 function invalid(option: string, reason: string): UsageError {

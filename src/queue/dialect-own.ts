@@ -4,22 +4,19 @@
  */
 import { Buffer } from "node:buffer";
 import { HoldfastError, OperationError, ProtocolError } from "../core/errors.ts";
-import type { Consumer, Delivery } from "./consumers.ts";
 import type { CronTable } from "./cron.ts";
 import type { Desk } from "./desk.ts";
 import type { Dialect, Wire } from "./dialect.ts";
 import { type InspectContext, list, purge, show } from "./dialect-own-inspect.ts";
 import { OwnWatches, UNKNOWN } from "./dialect-own-watches.ts";
-import type { LeaseRef } from "./dispatcher.ts";
-import { HEARTBEATS_MISSED_MAX, OPTIONS_BYTES_MAX, SLOTS_MAX } from "./limits.ts";
+import { OwnWork } from "./dialect-own-work.ts";
+import { HEARTBEATS_MISSED_MAX, OPTIONS_BYTES_MAX } from "./limits.ts";
 import { readKey, readSpec, SPEC_DEFAULT, type TaskOptions, type TaskSpec } from "./profile.ts";
 import {
-  asBuffer,
   EMPTY_FRAME,
   type Frames,
   type IdText,
   PROTOCOL,
-  readLease,
   readNumber,
   readObject,
   REQUEST_BYTES_MAX,
@@ -27,7 +24,6 @@ import {
   type VerbIn,
   type VerbOut,
   verbOf,
-  writeLease,
 } from "./protocol.ts";
 import type { SubmissionAnswer } from "./submissions.ts";
 
@@ -48,9 +44,8 @@ export class OwnDialect implements Dialect {
   readonly #desk: Desk;
   readonly #ids: IdText;
   readonly #wire: Wire;
-  readonly #consumers = new Map<string, Consumer>();
   readonly #watches: OwnWatches;
-  #kept: Buffer[] = [];
+  readonly #work: OwnWork;
   #heartbeatMs = 0;
   #heardMs: number | undefined;
   #lastOptions: { readonly frame: Buffer; readonly spec: TaskSpec } | undefined;
@@ -61,6 +56,7 @@ export class OwnDialect implements Dialect {
     this.#desk = options.desk;
     this.#ids = options.ids;
     this.#watches = new OwnWatches({ ...options, wire });
+    this.#work = new OwnWork({ ...options, wire });
   }
 
   receive(frames: Frames): void {
@@ -79,7 +75,7 @@ export class OwnDialect implements Dialect {
   }
 
   gone(): void {
-    this.#leaveAll(true);
+    this.#work.leaveAll({ lost: true });
     this.#watches.closeAll();
   }
 
@@ -87,7 +83,7 @@ export class OwnDialect implements Dialect {
     if (this.#heartbeatMs === 0) return;
     this.#heardMs ??= nowMs;
     if (nowMs - this.#heardMs <= this.#heartbeatMs * HEARTBEATS_MISSED_MAX) return;
-    this.#leaveAll(true);
+    this.#work.leaveAll({ lost: true });
     this.#wire.close(`no heartbeat for ${HEARTBEATS_MISSED_MAX} x ${this.#heartbeatMs} ms`);
   }
 
@@ -103,7 +99,7 @@ export class OwnDialect implements Dialect {
   }
 
   bye(): void {
-    this.#leaveAll(false);
+    this.#work.leaveAll({ lost: false });
   }
 
   // ---- producers and watchers
@@ -160,55 +156,40 @@ export class OwnDialect implements Dialect {
 
   cancel(frames: Frames): void {
     const rid = request(frames);
-    const refusal = this.#desk.cancel(this.#taskNumber(frames[3]), () => this.#say("OK", rid));
+    const refusal = this.#desk.interventions.cancel(this.#taskNumber(frames[3]), () => this.#say("OK", rid));
     if (refusal) throw refusal;
   }
 
   // ---- workers
 
   work(frames: Frames): void {
-    const queue = name(frames[2]);
-    const slots = readNumber(frames[3]);
-    const prefetch = frames[4]?.length ? readNumber(frames[4]) : 0;
     const heartbeatMs = frames[5]?.length ? readNumber(frames[5]) : undefined;
-    if (slots === undefined || prefetch === undefined || slots + prefetch > SLOTS_MAX) {
-      throw new ProtocolError("QUEUE_PROTOCOL", `Cannot work: slots and prefetch are numbers, together at most ${SLOTS_MAX}`);
-    }
+    this.#work.offer(name(frames[2]), frames.slice(3));
     if (heartbeatMs !== undefined) this.#heartbeatMs = heartbeatMs;
-    const known = this.#consumers.get(queue);
-    if (known) this.#desk.adjust(known, { slots, prefetch });
-    else this.#consume(queue, slots, prefetch);
   }
 
   done(frames: Frames): void {
-    this.#settle(frames, (consumer, lease, kept) => this.#desk.finish(consumer, lease, frames[3] ?? EMPTY_FRAME, kept));
+    this.#work.done(frames);
   }
 
   fail(frames: Frames): void {
-    const failure = { error: frames[3]?.toString() ?? "", final: frames[4]?.toString("latin1") === "final" };
-    this.#settle(frames, (consumer, lease, kept) => this.#desk.fail(consumer, lease, failure, kept));
+    this.#work.fail(frames);
   }
 
   giveBack(frames: Frames): void {
-    this.#settle(frames, (consumer, lease) => this.#desk.giveBack(consumer, lease));
+    this.#work.giveBack(frames);
   }
 
   progress(frames: Frames): void {
-    this.#settle(frames, (consumer, lease) => this.#desk.progress(consumer, lease, frames[3] ?? EMPTY_FRAME));
+    this.#work.progress(frames);
   }
 
   partial(frames: Frames): void {
-    this.#settle(frames, (consumer, lease) => this.#desk.partial(consumer, lease, frames[3] ?? EMPTY_FRAME));
+    this.#work.partial(frames);
   }
 
-  /** Takes leases up again that it had before it, or the broker, was away. */
   hold(frames: Frames): void {
-    const queue = name(frames[2]);
-    const consumer = this.#consumers.get(queue) ?? this.#consume(queue, 0, 0);
-    for (const frame of frames.slice(3)) {
-      const lease = this.#lease(frame);
-      if (!this.#desk.resume(consumer, lease)) this.#say("STOP", frame, LOST_REASON);
-    }
+    this.#work.hold(name(frames[2]), frames.slice(3));
   }
 
   // ---- inspection
@@ -227,7 +208,7 @@ export class OwnDialect implements Dialect {
 
   retry(frames: Frames): void {
     const rid = request(frames);
-    const refusal = this.#desk.redrive(this.#taskNumber(frames[3]), () => this.#say("OK", rid));
+    const refusal = this.#desk.interventions.redrive(this.#taskNumber(frames[3]), () => this.#say("OK", rid));
     if (refusal) throw refusal;
   }
 
@@ -297,61 +278,7 @@ export class OwnDialect implements Dialect {
     if (number === undefined) throw unknownTask();
     return number;
   }
-
-  #lease(frame: Buffer | undefined): LeaseRef {
-    const lease = readLease(frame);
-    if (!lease) throw new ProtocolError("QUEUE_PROTOCOL", "Cannot read a lease: it is sent back as it came with TASK");
-    return lease;
-  }
-
-  #settle(frames: Frames, act: (consumer: Consumer, lease: LeaseRef, kept: () => void) => boolean): void {
-    const frame = frames[2]!;
-    const lease = this.#lease(frame);
-    const consumer = this.#desk.holding(lease);
-    const own = consumer && this.#consumers.get(consumer.queue.name) === consumer;
-    if (!own || !act(consumer, lease, () => this.#keep(frame))) this.#say("LOST", frame);
-  }
-
-  /** Says KEPT of all that one commit made safe in one message. */
-  #keep(frame: Buffer): void {
-    if (this.#kept.push(frame) > 1) return;
-    this.#desk.whenSettled(() => {
-      const kept = this.#kept;
-      this.#kept = [];
-      this.#say("KEPT", ...kept);
-    });
-  }
-
-  #consume(queue: string, slots: number, prefetch: number): Consumer {
-    const consumer = this.#desk.consume(queue, {
-      slots,
-      prefetch,
-      resumable: true,
-      peer: this.#wire.peer,
-      dialect: "own",
-      port: {
-        task: (delivery) => this.#task(delivery),
-        revoked: (id, token, why) => this.#say("STOP", writeLease(id, token), Buffer.from(why)),
-        recall: (id, token) => this.#say("RECALL", writeLease(id, token)),
-      },
-    });
-    this.#consumers.set(queue, consumer);
-    return consumer;
-  }
-
-  #task({ id, token, queue, attempt, timeoutMs, body }: Delivery): void {
-    const lease = writeLease(id, token);
-    const words = [Buffer.from(queue), Buffer.from(`${attempt}`, "latin1"), Buffer.from(`${timeoutMs}`, "latin1")];
-    this.#wire.send([PROTOCOL, VERB.TASK, lease, asBuffer(body), ...words, this.#ids.write(id)]);
-  }
-
-  #leaveAll(lost: boolean): void {
-    for (const consumer of this.#consumers.values()) this.#desk.leave(consumer, { lost });
-    this.#consumers.clear();
-  }
 }
-
-const LOST_REASON = Buffer.from("lost");
 
 const HANDLERS: Readonly<Record<VerbIn, (dialect: OwnDialect, frames: Frames) => void>> = {
   HELLO: (dialect, frames) => dialect.hello(frames),

@@ -5,34 +5,27 @@
  */
 import { assert } from "../core/assert.ts";
 import type { Random } from "../core/random.ts";
-import { Awaiting } from "./awaiting.ts";
+import { Dependencies } from "./dependencies.ts";
 import { EndedTasks, type EndedTasksOptions } from "./ended-tasks.ts";
-import { Gates } from "./gates.ts";
-import { type Holder, Holders } from "./holders.ts";
+import { LeasedRows, type LeasedRowsOptions } from "./leased-rows.ts";
 import { isEnded, type TaskEvent, type TaskState } from "./life-cycle.ts";
 import { DEAD_KEEP_MS, LOST_MAX, RESUME_MS, TASK_OVERHEAD_BYTES } from "./limits.ts";
 import { backoffMs } from "./profile.ts";
 import type { TaskHead, TaskRecord } from "./record.ts";
-import { Schedule } from "./schedule.ts";
 import {
   AT,
   ATTEMPTS,
   BODY_BYTES,
   EXPIRES,
-  FLAG_AFTER,
-  FLAG_AWAITED,
   FLAG_LEASE_WRITTEN,
   FLAG_NOTES,
   FLAG_REDRIVEN,
   FLAG_UNWRITTEN,
   FLAGS,
-  ID,
   LOST,
   NONE,
   RESULT_BYTES,
-  TOKEN,
 } from "./table.ts";
-import { TaskRows, type TaskRowsOptions } from "./task-rows.ts";
 import type { QueueSettings, TaskQueue } from "./task-queue.ts";
 
 /** Why a lease was taken back from a worker that did nothing. */
@@ -54,33 +47,26 @@ export interface EngineListener {
   ready(queue: TaskQueue): void;
 }
 
-export interface EngineOptions extends TaskRowsOptions, EndedTasksOptions {
+export interface EngineOptions extends LeasedRowsOptions, EndedTasksOptions {
   readonly listener: EngineListener;
-  /** The first fencing token; greater than any given before a restart. */
-  readonly firstToken: number;
 }
 
-export class Engine extends TaskRows {
+export class Engine extends LeasedRows {
   readonly #listener: EngineListener;
   readonly #random: Random;
-  readonly #schedule = new Schedule(this.table);
-  readonly #awaiting = new Awaiting();
-  readonly #holders = new Holders(this.table);
+  readonly #dependencies = new Dependencies(this, {
+    free: (row) => this.#scheduleDue(row),
+    never: (row, why, nowMs) => {
+      this.#note(row, why);
+      this.#end(row, this.queueOf(row), "bury", { nowMs });
+    },
+  });
   readonly #ended: EndedTasks;
-  readonly #gates: Gates;
-  #token: number;
-  /** No token of this run is as low. */
-  readonly #tokenBefore: number;
-  readonly #releases: { readonly id: number; readonly state: TaskState }[] = [];
-  #releasing = false;
 
   constructor(options: EngineOptions) {
     super(options);
     this.#listener = options.listener;
-    this.#gates = new Gates((queue) => options.listener.ready(queue));
     this.#random = options.random;
-    this.#token = options.firstToken;
-    this.#tokenBefore = options.firstToken;
     this.#ended = new EndedTasks(this.table, options);
   }
 
@@ -89,7 +75,7 @@ export class Engine extends TaskRows {
   /** New settings; a bound that was lifted lets tasks go at once. */
   configure(queue: TaskQueue, settings: QueueSettings): void {
     queue.configure(settings);
-    this.#gates.openAll(queue);
+    this.gates.openAll(queue);
   }
 
   // ---- submission
@@ -105,78 +91,28 @@ export class Engine extends TaskRows {
       this.#listener.ready(queue);
       return;
     }
-    this.#settleAfter(row, after, nowMs);
+    this.#await(row, after, nowMs);
   }
 
   /** The submission could not be written: as if it had never been. */
   discard(row: number): void {
     const queue = this.queueOf(row);
     this.account(queue, -this.table.u(row, BODY_BYTES) - TASK_OVERHEAD_BYTES);
-    this.#schedule.drop(row);
+    this.schedule.drop(row);
     this.drop(row);
   }
 
   // ---- look-ups
 
   isWaitingForOthers(row: number): boolean {
-    return (this.table.u(row, FLAGS) & FLAG_AFTER) !== 0 && this.#awaiting.isWaiting(this.table.f(row, ID));
+    return this.#dependencies.isWaiting(row);
   }
 
-  // ---- leases
-
-  addHolder(): Holder {
-    return this.#holders.add();
-  }
-
-  /** The holder has no leases any more and goes. */
-  removeHolder(holder: Holder): void {
-    this.#holders.remove(holder);
-  }
-
-  /** Leases the task whose turn it is to the holder. 0 when none may start now. */
-  take(queue: TaskQueue, holder: Holder, nowMs: number): number {
-    const row = this.#gates.take(queue, nowMs);
-    if (row === NONE) return NONE;
-    this.#token += 1;
-    this.table.setF(row, TOKEN, this.#token);
-    this.move(row, queue, "lease");
-    this.setFlag(row, FLAG_LEASE_WRITTEN, false);
-    this.#hold(row, holder, nowMs);
-    return row;
-  }
-
-  /** Whether `take` would find something. */
-  hasReady(queue: TaskQueue): boolean {
-    return this.#gates.hasReady(queue);
-  }
-
-  /** The lease is to survive a restart: its worker can resume it. The caller writes the row. */
-  leaseWritten(row: number): void {
-    this.setFlag(row, FLAG_LEASE_WRITTEN, true);
-  }
-
-  /** A worker that was cut off has come back with a lease; true when it still holds it. */
-  resume(id: number, token: number, holder: Holder, nowMs: number): boolean {
-    const row = this.find(id);
-    if (row === NONE) return false;
-    const newest = this.table.f(row, TOKEN);
-    // A lease of before the restart that was too short to be written down, and nobody had the task since: it is taken at its word.
-    const unwritten = token > newest && token <= this.#tokenBefore && this.state(row) === "ready";
-    if (token !== newest && !unwritten) return false;
-    this.table.setF(row, TOKEN, token);
-    const queue = this.queueOf(row);
-    if (this.state(row) === "ready") {
-      queue.ready.remove(row);
-      this.#gates.started(queue, this.groupOf(row));
-      this.move(row, queue, "lease");
-    } else if (this.state(row) !== "leased" || this.holder(row) !== 0) return false;
-    this.#hold(row, holder, nowMs);
-    return true;
-  }
+  // ---- how a lease ends
 
   /** The worker did it. */
   finish(row: number, result: Uint8Array, nowMs: number): void {
-    const queue = this.#stopped(row);
+    const queue = this.stopped(row);
     this.table.setU(row, RESULT_BYTES, result.length);
     queue.finished += 1;
     this.#end(row, queue, "finish", { nowMs, result });
@@ -184,7 +120,7 @@ export class Engine extends TaskRows {
 
   /** The worker could not. With attempts left the task waits out its backoff; `final` says that no attempt will help. */
   fail(row: number, error: string, nowMs: number, { final = false }: { final?: boolean } = {}): void {
-    const queue = this.#stopped(row);
+    const queue = this.stopped(row);
     const profile = this.profile(row);
     const attempts = this.table.u(row, ATTEMPTS) + 1;
     this.table.setU(row, ATTEMPTS, attempts);
@@ -196,13 +132,13 @@ export class Engine extends TaskRows {
     }
     this.move(row, queue, "retry");
     this.table.setF(row, AT, nowMs + backoffMs(profile, attempts, this.#random));
-    this.#schedule.set(row, Math.min(this.table.f(row, AT), this.table.f(row, EXPIRES)));
+    this.schedule.set(row, Math.min(this.table.f(row, AT), this.table.f(row, EXPIRES)));
     this.#listener.changed(row);
   }
 
   /** The lease ends without an outcome: the worker gave it back, or (`lost`) its connection is gone. */
   giveBack(row: number, nowMs: number, { lost = false }: { lost?: boolean } = {}): void {
-    const queue = this.#stopped(row);
+    const queue = this.stopped(row);
     if (lost) {
       const losses = this.table.u(row, LOST) + 1;
       this.table.setU(row, LOST, losses);
@@ -231,7 +167,7 @@ export class Engine extends TaskRows {
     const queue = this.queueOf(row);
     if (state === "leased") {
       const holder = this.holder(row);
-      this.#stopped(row);
+      this.stopped(row);
       if (holder !== 0) this.#listener.revoked(row, holder, "cancelled");
     } else if (state === "ready") queue.ready.remove(row);
     this.#end(row, queue, "cancel", { nowMs });
@@ -249,7 +185,7 @@ export class Engine extends TaskRows {
     this.table.setU(row, LOST, 0);
     this.table.setF(row, EXPIRES, Infinity);
     this.setFlag(row, FLAG_REDRIVEN, true);
-    this.#schedule.drop(row);
+    this.schedule.drop(row);
     queue.ready.push(row);
     this.#listener.changed(row);
     this.#listener.ready(queue);
@@ -263,7 +199,7 @@ export class Engine extends TaskRows {
     if (state === "dead") this.#ended.removeDead(row, this.cost(row));
     else this.#ended.remove(row, this.cost(row));
     this.#listener.removed(row);
-    this.#schedule.drop(row);
+    this.schedule.drop(row);
     this.drop(row);
   }
 
@@ -276,16 +212,16 @@ export class Engine extends TaskRows {
 
   /** When `tick` has something to do, or undefined. */
   get deadlineMs(): number | undefined {
-    const wakeMs = this.#gates.deadlineMs;
-    const rowMs = this.#schedule.deadlineMs;
+    const wakeMs = this.gates.deadlineMs;
+    const rowMs = this.schedule.deadlineMs;
     return wakeMs === undefined ? rowMs : Math.min(wakeMs, rowMs ?? Infinity);
   }
 
   /** Does what has fallen due, at most `steps` of it, so that a million delayed tasks do not stop everything else. */
   tick(nowMs: number, steps = 1000): void {
-    this.#gates.tick(nowMs);
+    this.gates.tick(nowMs);
     for (let step = 0; step < steps; step += 1) {
-      const row = this.#schedule.due(nowMs);
+      const row = this.schedule.due(nowMs);
       if (row === NONE) return;
       this.#due(row, nowMs);
     }
@@ -346,9 +282,9 @@ export class Engine extends TaskRows {
       this.#scheduleExpiry(row);
       queue.ready.push(row);
     } else if (state === "leased") {
-      this.#gates.started(queue, this.groupOf(row));
-      this.#schedule.set(row, nowMs + RESUME_MS);
-    } else if (state === "delayed" && head.after.length > 0) this.#settleAfter(row, head.after, nowMs);
+      this.gates.started(queue, this.groupOf(row));
+      this.schedule.set(row, nowMs + RESUME_MS);
+    } else if (state === "delayed" && head.after.length > 0) this.#await(row, head.after, nowMs);
     else this.#scheduleDue(row);
   }
 
@@ -371,36 +307,14 @@ export class Engine extends TaskRows {
       endedBytes: this.#ended.endedBytes,
       deadBytes: this.#ended.deadBytes,
       deadDropped: this.#ended.deadDropped,
-      tableBytes: tableBytes + this.#schedule.bytes,
+      tableBytes: tableBytes + this.schedule.bytes,
     };
-  }
-
-  /** Beside the rows' invariants those of the holders. */
-  override audit(): void {
-    super.audit();
-    this.#holders.audit((row) => this.state(row) === "leased");
   }
 
   // ---- helpers
 
-  #hold(row: number, holder: Holder, nowMs: number): void {
-    this.#holders.hold(row, holder);
-    const { timeoutMs } = this.profile(row);
-    this.table.setF(row, AT, timeoutMs > 0 ? nowMs + timeoutMs : Infinity);
-    this.#schedule.set(row, this.table.f(row, AT));
-  }
-
-  /** A leased row leaves its holder and its limits; the state is the caller's to move. */
-  #stopped(row: number): TaskQueue {
-    const queue = this.queueOf(row);
-    this.#holders.release(row);
-    this.#schedule.drop(row);
-    this.#gates.stopped(queue, this.groupOf(row));
-    return queue;
-  }
-
   #scheduleExpiry(row: number): void {
-    this.#schedule.set(row, this.table.f(row, EXPIRES));
+    this.schedule.set(row, this.table.f(row, EXPIRES));
   }
 
   #note(row: number, error: string): void {
@@ -410,26 +324,24 @@ export class Engine extends TaskRows {
 
   #end(row: number, queue: TaskQueue, event: TaskEvent, { nowMs, result }: { nowMs: number; result?: Uint8Array }): void {
     const { table } = this;
-    const waits = (table.u(row, FLAGS) & FLAG_AFTER) !== 0;
     const state = this.move(row, queue, event);
     this.account(queue, -table.u(row, BODY_BYTES) - TASK_OVERHEAD_BYTES);
     if (state !== "dead") table.setU(row, BODY_BYTES, 0);
     table.setF(row, AT, nowMs);
     this.setFlag(row, FLAG_LEASE_WRITTEN, false);
-    if (waits) this.#awaiting.forget(table.f(row, ID));
     this.#listener.ended(row, state, result);
     this.#keepEnded(row, state, nowMs);
-    if (table.u(row, FLAGS) & FLAG_AWAITED) this.#release(table.f(row, ID), state, nowMs);
-    if (!this.#releasing) this.#bound();
+    this.#dependencies.ended(row, state, nowMs);
+    if (!this.#dependencies.telling) this.#bound();
   }
 
   #keepEnded(row: number, state: TaskState, endedMs: number): void {
     if (state === "dead") {
       this.#ended.keepDead(row, this.cost(row));
-      this.#schedule.set(row, endedMs + DEAD_KEEP_MS);
+      this.schedule.set(row, endedMs + DEAD_KEEP_MS);
     } else {
       this.#ended.keep(row, this.cost(row));
-      this.#schedule.set(row, endedMs + this.profile(row).keepMs);
+      this.schedule.set(row, endedMs + this.profile(row).keepMs);
     }
   }
 
@@ -438,44 +350,11 @@ export class Engine extends TaskRows {
     for (let row = this.#ended.surplus(); row !== NONE; row = this.#ended.surplus()) this.remove(row);
   }
 
-  /** Tells the tasks that waited for this one. A chain of tasks that wait for each other is walked, not nested. */
-  #release(id: number, state: TaskState, nowMs: number): void {
-    this.#releases.push({ id, state });
-    if (this.#releasing) return;
-    this.#releasing = true;
-    for (let ended = this.#releases.pop(); ended; ended = this.#releases.pop()) {
-      if (ended.state === "done") for (const waiting of this.#awaiting.done(ended.id)) this.#scheduleDue(this.find(waiting));
-      else for (const waiting of this.#awaiting.failed(ended.id)) this.#neverDue(this.find(waiting), ended, nowMs);
-    }
-    this.#releasing = false;
+  #await(row: number, after: readonly number[], nowMs: number): void {
+    if (this.#dependencies.settle(row, after, nowMs)) this.#scheduleExpiry(row);
   }
 
   #scheduleDue(row: number): void {
-    this.#schedule.set(row, Math.min(this.table.f(row, AT), this.table.f(row, EXPIRES)));
-  }
-
-  #neverDue(row: number, awaited: { id: number; state: TaskState }, nowMs: number): void {
-    this.#note(row, `task ${awaited.id}, which it waited for, is ${awaited.state}`);
-    this.#end(row, this.queueOf(row), "bury", { nowMs });
-  }
-
-  /** A delayed task looks at what it waits for: those not known any more were done and forgotten. */
-  #settleAfter(row: number, after: readonly number[], nowMs: number): void {
-    const open: number[] = [];
-    for (const id of after) {
-      const other = this.find(id);
-      const state = other === NONE ? "done" : this.state(other);
-      if (state === "dead" || state === "cancelled") {
-        this.#neverDue(row, { id, state }, nowMs);
-        return;
-      }
-      if (state === "done") continue;
-      this.setFlag(other, FLAG_AWAITED, true);
-      open.push(id);
-    }
-    if (open.length > 0) {
-      this.#awaiting.wait(this.table.f(row, ID), open);
-      this.#scheduleExpiry(row);
-    } else this.#scheduleDue(row);
+    this.schedule.set(row, Math.min(this.table.f(row, AT), this.table.f(row, EXPIRES)));
   }
 }

@@ -81,7 +81,7 @@ test("a run that finds the queue full is owed and made when there is room", asyn
   cron.tick();
   await settle(desk);
   assert.equal(ready(desk), 1);
-  desk.cancel(1, () => {});
+  desk.interventions.cancel(1, () => {});
   await settle(desk);
   clock.advance(1000);
   cron.tick();

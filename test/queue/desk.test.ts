@@ -179,7 +179,7 @@ test("a task that failed comes again after its backoff, then dies with the histo
     [1000, 0],
   );
   assert.equal(
-    rig.desk.redrive(id, () => {}),
+    rig.desk.interventions.redrive(id, () => {}),
     undefined,
   );
   rig.desk.flush();
@@ -227,7 +227,7 @@ test("cancel reaches a running worker and frees its slot", async () => {
   await settle();
   const outcome = rig.outcome(id);
   assert.equal(
-    rig.desk.cancel(id, () => {}),
+    rig.desk.interventions.cancel(id, () => {}),
     undefined,
   );
   rig.desk.flush();

@@ -24,10 +24,13 @@ test("the protocol's page names every code that a broker refuses with, and no ot
   const named = new Set([...page.matchAll(/`(QUEUE_[A-Z_]+)`/g)].map((match) => match[1]!));
   const sources = [
     "desk",
+    "interventions",
     "submissions",
     "task-rows",
     "profile",
     "dialect-own",
+    "dialect-own-watches",
+    "dialect-own-work",
     "dialect-own-inspect",
     "task-queue",
     "cron",

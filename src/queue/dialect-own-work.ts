@@ -1,0 +1,148 @@
+/**
+ * ○ The working half of the own protocol: a connection's subscriptions to queues, the tasks it is given and what it says of them.
+ * Invariant: whatever a worker says of a lease that is not its own (any more) is answered LOST and changes nothing.
+ */
+import { Buffer } from "node:buffer";
+import { ProtocolError } from "../core/errors.ts";
+import type { Consumer, Delivery } from "./consumers.ts";
+import type { Desk } from "./desk.ts";
+import type { Wire } from "./dialect.ts";
+import type { LeaseRef } from "./dispatcher.ts";
+import { SLOTS_MAX } from "./limits.ts";
+import {
+  asBuffer,
+  EMPTY_FRAME,
+  type Frames,
+  type IdText,
+  PROTOCOL,
+  readLease,
+  readNumber,
+  VERB,
+  type VerbOut,
+  writeLease,
+} from "./protocol.ts";
+
+export interface OwnWorkOptions {
+  readonly wire: Wire;
+  readonly desk: Desk;
+  readonly ids: IdText;
+}
+
+export class OwnWork {
+  readonly #wire: Wire;
+  readonly #desk: Desk;
+  readonly #ids: IdText;
+  readonly #consumers = new Map<string, Consumer>();
+  /** Leases whose end was just written: told in one KEPT. */
+  #kept: Buffer[] = [];
+
+  constructor({ wire, desk, ids }: OwnWorkOptions) {
+    this.#wire = wire;
+    this.#desk = desk;
+    this.#ids = ids;
+  }
+
+  /**
+   * Offers to work on a queue, or changes the offer.
+   *
+   * @throws ProtocolError QUEUE_PROTOCOL
+   */
+  offer(queue: string, [slotsFrame, prefetchFrame]: Frames): void {
+    const slots = readNumber(slotsFrame);
+    const prefetch = prefetchFrame?.length ? readNumber(prefetchFrame) : 0;
+    if (slots === undefined || prefetch === undefined || slots + prefetch > SLOTS_MAX) {
+      throw new ProtocolError("QUEUE_PROTOCOL", `Cannot work: slots and prefetch are numbers, together at most ${SLOTS_MAX}`);
+    }
+    const known = this.#consumers.get(queue);
+    if (known) this.#desk.adjust(known, { slots, prefetch });
+    else this.#consume(queue, slots, prefetch);
+  }
+
+  done(frames: Frames): void {
+    this.#settle(frames, (consumer, lease, kept) => this.#desk.finish(consumer, lease, frames[3] ?? EMPTY_FRAME, kept));
+  }
+
+  fail(frames: Frames): void {
+    const failure = { error: frames[3]?.toString() ?? "", final: frames[4]?.toString("latin1") === "final" };
+    this.#settle(frames, (consumer, lease, kept) => this.#desk.fail(consumer, lease, failure, kept));
+  }
+
+  giveBack(frames: Frames): void {
+    this.#settle(frames, (consumer, lease) => this.#desk.giveBack(consumer, lease));
+  }
+
+  progress(frames: Frames): void {
+    this.#settle(frames, (consumer, lease) => this.#desk.progress(consumer, lease, frames[3] ?? EMPTY_FRAME));
+  }
+
+  partial(frames: Frames): void {
+    this.#settle(frames, (consumer, lease) => this.#desk.partial(consumer, lease, frames[3] ?? EMPTY_FRAME));
+  }
+
+  /** Takes leases up again that it had before it, or the broker, was away. */
+  hold(queue: string, leases: Frames): void {
+    const consumer = this.#consumers.get(queue) ?? this.#consume(queue, 0, 0);
+    for (const frame of leases) {
+      if (!this.#desk.resume(consumer, readLeaseOrRefuse(frame))) this.#say("STOP", frame, LOST_REASON);
+    }
+  }
+
+  /** Gives everything back; `lost`: without having said so. */
+  leaveAll({ lost }: { lost: boolean }): void {
+    for (const consumer of this.#consumers.values()) this.#desk.leave(consumer, { lost });
+    this.#consumers.clear();
+  }
+
+  #settle(frames: Frames, act: (consumer: Consumer, lease: LeaseRef, kept: () => void) => boolean): void {
+    const frame = frames[2]!;
+    const lease = readLeaseOrRefuse(frame);
+    const consumer = this.#desk.holding(lease);
+    const own = consumer && this.#consumers.get(consumer.queue.name) === consumer;
+    if (!own || !act(consumer, lease, () => this.#keep(frame))) this.#say("LOST", frame);
+  }
+
+  /** Says KEPT of all that one commit made safe in one message. */
+  #keep(frame: Buffer): void {
+    if (this.#kept.push(frame) > 1) return;
+    this.#desk.whenSettled(() => {
+      const kept = this.#kept;
+      this.#kept = [];
+      this.#say("KEPT", ...kept);
+    });
+  }
+
+  #consume(queue: string, slots: number, prefetch: number): Consumer {
+    const consumer = this.#desk.consume(queue, {
+      slots,
+      prefetch,
+      resumable: true,
+      peer: this.#wire.peer,
+      dialect: "own",
+      port: {
+        task: (delivery) => this.#task(delivery),
+        revoked: (id, token, why) => this.#say("STOP", writeLease(id, token), Buffer.from(why)),
+        recall: (id, token) => this.#say("RECALL", writeLease(id, token)),
+      },
+    });
+    this.#consumers.set(queue, consumer);
+    return consumer;
+  }
+
+  #task({ id, token, queue, attempt, timeoutMs, body }: Delivery): void {
+    const lease = writeLease(id, token);
+    const words = [Buffer.from(queue), Buffer.from(`${attempt}`, "latin1"), Buffer.from(`${timeoutMs}`, "latin1")];
+    this.#wire.send([PROTOCOL, VERB.TASK, lease, asBuffer(body), ...words, this.#ids.write(id)]);
+  }
+
+  #say(verb: VerbOut, ...rest: Buffer[]): void {
+    this.#wire.send([PROTOCOL, VERB[verb], ...rest]);
+  }
+}
+
+const LOST_REASON = Buffer.from("lost");
+
+function readLeaseOrRefuse(frame: Buffer | undefined): LeaseRef {
+  const lease = readLease(frame);
+  if (!lease) throw new ProtocolError("QUEUE_PROTOCOL", "Cannot read a lease: it is sent back as it came with TASK");
+  return lease;
+}
