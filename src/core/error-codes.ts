@@ -86,6 +86,8 @@ export const ERROR_CODES = {
   QUEUE_STORE_UNAVAILABLE: "The store cannot write (disk full, I/O error): new tasks are refused until it can again",
   QUEUE_STORE_CORRUPT: "The store's file is damaged; restore it from a backup or move it away to start empty",
   QUEUE_STORE_LOCKED: "Another broker uses this data folder",
+  QUEUE_STORE_DENIED: "The NATS servers refuse the user, or forbid a subject that the queue needs; the message names it",
+  QUEUE_STORE_FULL: "The queue's log on NATS has no room left: new tasks are refused until there is some; raise the limit",
   QUEUE_PROTOCOL: "A message that the broker's protocol does not know; docs/queue-protocol.md lists all",
   QUEUE_UNREACHABLE: "No broker answered before the deadline",
   QUEUE_PAYLOAD_INVALID: "A payload or result does not match the queue's schema",

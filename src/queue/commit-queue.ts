@@ -22,6 +22,8 @@ export interface CommitQueueOptions {
   settled(): void;
   /** One commit a batch instead of as many as are there. */
   readonly single?: boolean;
+  /** How long a write may take before new tasks are refused; undefined = as long as it takes. */
+  patienceMs?(): number | undefined;
 }
 
 /** 4096 changes: about 10 ms of SQLite's time, so that nobody waits longer than that for the batch before. */
@@ -36,6 +38,7 @@ export class CommitQueue {
   readonly #clock: Clock;
   readonly #settled: () => void;
   readonly #single: boolean;
+  readonly #patienceMs: () => number | undefined;
   #waiting: Commit[] = [];
   #writing: Promise<void> | undefined;
   #trouble: OperationError | undefined;
@@ -43,11 +46,12 @@ export class CommitQueue {
   #batches = 0;
   #ops = 0;
 
-  constructor({ write, clock, settled, single = false }: CommitQueueOptions) {
+  constructor({ write, clock, settled, single = false, patienceMs }: CommitQueueOptions) {
     this.#write = write;
     this.#clock = clock;
     this.#settled = settled;
     this.#single = single;
+    this.#patienceMs = patienceMs ?? (() => undefined);
   }
 
   /** Why new tasks are refused at present, or undefined. */
@@ -80,7 +84,7 @@ export class CommitQueue {
       const batch = this.#next();
       try {
         const ops = batch.length === 1 ? batch[0]!.ops : batch.flatMap((commit) => commit.ops);
-        await this.#write(ops);
+        await this.#patiently(this.#write(ops));
         this.#trouble = undefined;
         this.#batches += 1;
         this.#ops += ops.length;
@@ -95,6 +99,21 @@ export class CommitQueue {
     }
     this.#writing = undefined;
     for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  /** What waits behind a write that takes too long is refused; the write itself goes on. */
+  async #patiently(writing: Promise<void>): Promise<void> {
+    const patienceMs = this.#patienceMs();
+    if (patienceMs === undefined) return writing;
+    const cancel = this.#clock.at(this.#clock.now() + patienceMs, () => {
+      this.#refuse([], new OperationError("QUEUE_STORE_UNAVAILABLE", `no answer for ${patienceMs} ms`));
+      this.#settled();
+    });
+    try {
+      return await writing;
+    } finally {
+      cancel();
+    }
   }
 
   #next(): Commit[] {
@@ -124,7 +143,7 @@ export class CommitQueue {
     const all = [...batch, ...this.#waiting];
     this.#waiting = all.filter((commit) => !commit.refusable);
     // With nothing to try again, an empty batch finds out when the store can write again.
-    if (this.#waiting.length === 0) this.#waiting.push({ ops: [], refusable: false, done: () => {} });
+    if (this.#waiting.length === 0 && batch.length > 0) this.#waiting.push({ ops: [], refusable: false, done: () => {} });
     for (const commit of all) if (commit.refusable) commit.done(trouble);
   }
 

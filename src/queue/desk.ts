@@ -73,6 +73,7 @@ export class Desk {
       write: (ops) => options.store.write(ops),
       clock: options.clock,
       single: options.single ?? false,
+      patienceMs: () => options.store.patienceMs,
       settled: () => this.flush(),
     });
     this.#journal = new Journal({ engine: () => this.engine, nowMs: () => this.nowMs, commits: this.#commits });

@@ -46,6 +46,19 @@ export class MemoryStore implements Store {
     return kept && { head: kept.head, notes: [...kept.notes] };
   }
 
+  /** As SqliteStore's. */
+  async whole(after: number, bytesMax: number): Promise<StoreOp[]> {
+    const ops: StoreOp[] = [];
+    let bytes = 0;
+    for (const id of [...this.#tasks.keys()].filter((each) => each > after).sort((a, b) => a - b)) {
+      const { head, state, body, notes } = this.#tasks.get(id)!;
+      ops.push({ kind: "keep", id, head, state, body, notes });
+      bytes += head.length + state.length + body.length;
+      if (bytes >= bytesMax) break;
+    }
+    return ops;
+  }
+
   async close(): Promise<void> {}
 
   #apply(op: StoreOp): void {
@@ -54,6 +67,12 @@ export class MemoryStore implements Store {
         this.#tasks.set(op.id, { head: op.head, state: op.state, body: op.body.slice(), notes: [] });
         this.#lastId = Math.max(this.#lastId, op.id);
         return;
+      case "keep": {
+        const { id, head, state, body, notes } = op;
+        if (!this.#tasks.has(id)) this.#tasks.set(id, { head, state, body: body.slice(), notes: [...notes] });
+        this.#lastId = Math.max(this.#lastId, id);
+        return;
+      }
       case "state":
         this.#change(op.id, (kept) => (kept.state = op.state));
         return;

@@ -1,13 +1,13 @@
 /**
- * ○ A batch of store changes as one buffer, to be handed to the store's thread without a copy. Integers big-endian, ids as f64.
- * Both ends are this file; nothing of it reaches the disk or the network.
+ * ○ A batch of store changes as one buffer: for the store's thread, without a copy, and for the log on NATS (nats/log-codec.ts), which
+ * gives it a version and a checksum. Integers big-endian, ids as f64.
  */
 import { assert } from "../core/assert.ts";
 import { ByteWriter } from "../core/byte-writer.ts";
 import type { StoredTask, StoreOp } from "./store.ts";
 
-const KINDS = ["add", "state", "end", "remove", "note", "set", "unset"] as const;
-const [ADD, STATE, END, REMOVE, NOTE, SET, UNSET] = [0, 1, 2, 3, 4, 5, 6];
+const KINDS = ["add", "state", "end", "remove", "note", "set", "unset", "keep"] as const;
+const [ADD, STATE, END, REMOVE, NOTE, SET, UNSET, KEEP] = [0, 1, 2, 3, 4, 5, 6, 7];
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -31,6 +31,14 @@ function encodeOp(writer: ByteWriter, op: StoreOp): void {
       blob(writer, op.head);
       blob(writer, op.state);
       blob(writer, op.body);
+      return;
+    case "keep":
+      f64(writer.u8(KEEP!), op.id);
+      blob(writer, op.head);
+      blob(writer, op.state);
+      blob(writer, op.body);
+      writer.u32(op.notes.length);
+      for (const note of op.notes) blob(writer, encoder.encode(note));
       return;
     case "state":
       f64(writer.u8(STATE!), op.id);
@@ -77,7 +85,11 @@ export function* decodeOps(bytes: Uint8Array): IterableIterator<StoreOp> {
     else if (kind === "state") yield { kind, id: number(), state: blob() };
     else if (kind === "end") yield { kind, id: number(), state: blob(), result: blob() };
     else if (kind === "remove") yield { kind, id: number() };
-    else if (kind === "note") yield { kind, id: number(), note: text() };
+    else if (kind === "keep") {
+      const [id, head, state, body] = [number(), blob(), blob(), blob()];
+      at += 4;
+      yield { kind, id, head, state, body, notes: Array.from({ length: view.getUint32(at - 4) }, text) };
+    } else if (kind === "note") yield { kind, id: number(), note: text() };
     else yield { kind: "set", name: text(), value: kind === "set" ? text() : undefined };
   }
 }

@@ -9,7 +9,7 @@ import { Worker } from "node:worker_threads";
 import { crc32 } from "node:zlib";
 import type { ErrorCode } from "../core/error-codes.ts";
 import { type HoldfastError, messageOf, OperationError, ProtocolError } from "../core/errors.ts";
-import { decodePortion, encodeOps } from "./op-codec.ts";
+import { decodeOps, decodePortion, encodeOps } from "./op-codec.ts";
 import type { Store, StoredTask, StoreOp, StoreOpening } from "./store.ts";
 import { checkLog } from "./wal-check.ts";
 
@@ -43,10 +43,13 @@ export interface ThreadData {
 }
 
 export type ThreadRequest =
-  | { readonly kind: "open" | "tasks" | "close" }
+  | { readonly kind: "open" | "close" }
+  /** The first portion, or the one after the last. */
+  | { readonly kind: "tasks"; readonly first: boolean }
   | { readonly kind: "write"; readonly batch: Uint8Array }
   | { readonly kind: "read"; readonly ids: readonly number[] }
-  | { readonly kind: "inspect"; readonly id: number };
+  | { readonly kind: "inspect"; readonly id: number }
+  | { readonly kind: "whole"; readonly after: number; readonly bytesMax: number };
 
 export type ThreadAnswer =
   | { readonly kind: "answer"; readonly value: unknown }
@@ -103,12 +106,12 @@ export class SqliteStore implements Store {
   }
 
   async *tasks(): AsyncIterable<readonly StoredTask[]> {
-    let next = this.#ask({ kind: "tasks" });
+    let next = this.#ask({ kind: "tasks", first: true });
     for (;;) {
       const portion = decodePortion((await next) as Uint8Array, checkSum);
       if (portion.length === 0) return;
       // The thread reads the next portion while this one is taken in.
-      next = this.#ask({ kind: "tasks" });
+      next = this.#ask({ kind: "tasks", first: false });
       next.catch(() => {});
       yield portion;
     }
@@ -125,6 +128,11 @@ export class SqliteStore implements Store {
 
   async inspect(id: number): Promise<{ head: Uint8Array; notes: readonly string[] } | undefined> {
     return (await this.#ask({ kind: "inspect", id })) as { head: Uint8Array; notes: readonly string[] } | undefined;
+  }
+
+  /** Whole tasks with numbers above `after`, in ascending order, until they have so many bytes; none at the end. */
+  async whole(after: number, bytesMax: number): Promise<StoreOp[]> {
+    return [...decodeOps((await this.#ask({ kind: "whole", after, bytesMax })) as Uint8Array)];
   }
 
   async close(): Promise<void> {

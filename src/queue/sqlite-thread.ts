@@ -8,7 +8,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { crc32 } from "node:zlib";
 import { HoldfastError, messageOf, OperationError, ProtocolError } from "../core/errors.ts";
 import { NOTES_MAX } from "./limits.ts";
-import { decodeOps, PortionWriter } from "./op-codec.ts";
+import { decodeOps, encodeOps, PortionWriter } from "./op-codec.ts";
 import type { Fault, ThreadAnswer, ThreadData, ThreadRequest } from "./sqlite-store.ts";
 import type { StoreOp, StoreOpening } from "./store.ts";
 
@@ -31,6 +31,8 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS note (task INTEGER, number INTEGER, note TEXT NOT NULL, PRIMARY KEY (task, number)) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 `;
+
+const ADD = "INSERT INTO task VALUES (?, ?, ?, ?, ?, ?, ?)";
 
 class Database {
   readonly #db: DatabaseSync;
@@ -70,7 +72,8 @@ class Database {
   }
 
   /** The next portion of tasks; empty at the end. Their checksums go along: the other side has time to check them. */
-  tasks(): Uint8Array {
+  tasks(first: boolean): Uint8Array {
+    if (first) this.#readTo = 0;
     const sql = "SELECT id, head, state, head_sum, state_sum FROM task WHERE id > ? ORDER BY id LIMIT ?";
     const statement = this.#statement(sql);
     statement.setReturnArrays(true);
@@ -117,17 +120,42 @@ class Database {
     inject("read");
     return ids.map((id) => {
       const row = this.#get("SELECT body, body_sum FROM task WHERE id = ?", id) as BodyRow | undefined;
-      if (!row) return undefined;
-      const body = row.body ?? (this.#get("SELECT body FROM big WHERE id = ?", id) as BodyRow | undefined)?.body;
-      if (!body || crc32(body) !== row.body_sum) throw corrupt(`the body of task ${id} does not match its checksum`);
-      return body;
+      return row && this.#bodyOf(id, row);
     });
+  }
+
+  #bodyOf(id: number, row: BodyRow): Uint8Array {
+    const body = row.body ?? (this.#get("SELECT body FROM big WHERE id = ?", id) as BodyRow | undefined)?.body;
+    if (!body || crc32(body) !== row.body_sum) throw corrupt(`the body of task ${id} does not match its checksum`);
+    return body;
   }
 
   inspect(id: number): { head: Uint8Array; notes: string[] } | undefined {
     const row = this.#get("SELECT head FROM task WHERE id = ?", id) as { head: Uint8Array } | undefined;
-    const notes = this.#statement("SELECT note FROM note WHERE task = ? ORDER BY number").all(id);
-    return row && { head: row.head, notes: notes.map(({ note }) => String(note)) };
+    return row && { head: row.head, notes: this.#notes(id) };
+  }
+
+  #notes(id: number): string[] {
+    const rows = this.#statement("SELECT note FROM note WHERE task = ? ORDER BY number").all(id);
+    return rows.map(({ note }) => String(note));
+  }
+
+  /** Tasks with all that is known of them, as `keep` changes. */
+  whole(after: number, bytesMax: number): Uint8Array {
+    const sql = "SELECT id, head, state, body, head_sum, state_sum, body_sum FROM task WHERE id > ? ORDER BY id LIMIT ?";
+    const ops: StoreOp[] = [];
+    let bytes = 0;
+    for (const row of this.#statement(sql).iterate(after, PORTION_TASKS) as Iterable<BodyRow & WholeRow>) {
+      const { id, head, state } = row;
+      if (crc32(head) !== row.head_sum || crc32(state) !== row.state_sum)
+        throw corrupt(`task ${id} does not match its checksum`);
+      const body = this.#bodyOf(id, row);
+      const notes = this.#hasNotes ? this.#notes(id) : [];
+      ops.push({ kind: "keep", id, head, state, body, notes });
+      bytes += head.length + state.length + body.length;
+      if (bytes >= bytesMax) break;
+    }
+    return encodeOps(ops);
   }
 
   close(): void {
@@ -139,8 +167,11 @@ class Database {
   #apply(op: Exclude<StoreOp, { kind: "remove" }>): void {
     switch (op.kind) {
       case "add":
-        this.#run("INSERT INTO task VALUES (?, ?, ?, ?, ?, ?, ?)", ...this.#addRow(op));
+        this.#run(ADD, ...this.#addRow(op));
         if (op.id > this.#lastId) this.#lastId = op.id;
+        return;
+      case "keep":
+        this.#keep(op);
         return;
       case "state":
         this.#run("UPDATE task SET state = ?, state_sum = ? WHERE id = ?", op.state, crc32(op.state), op.id);
@@ -161,7 +192,14 @@ class Database {
     }
   }
 
-  #addRow({ id, head, state, body }: Extract<StoreOp, { kind: "add" }>): (number | Uint8Array | null)[] {
+  #keep(op: Extract<StoreOp, { kind: "keep" }>): void {
+    if (op.id > this.#lastId) this.#lastId = op.id;
+    if (this.#get("SELECT 1 FROM task WHERE id = ?", op.id) !== undefined) return;
+    this.#run(ADD, ...this.#addRow(op));
+    for (const note of op.notes) this.#note(op.id, note);
+  }
+
+  #addRow({ id, head, state, body }: Extract<StoreOp, { kind: "add" | "keep" }>): (number | Uint8Array | null)[] {
     return [id, head, state, this.#inline(id, body), crc32(head), crc32(state), crc32(body)];
   }
 
@@ -174,8 +212,9 @@ class Database {
   }
 
   #note(id: number, note: string): void {
-    const sql = "INSERT INTO note SELECT ?, coalesce(max(number), 0) + 1, ? FROM note WHERE task = ?";
-    this.#run(sql, id, note, id);
+    const sql = `INSERT INTO note SELECT id, coalesce((SELECT max(number) FROM note WHERE task = id), 0) + 1, ?
+      FROM task WHERE id = ?`;
+    this.#run(sql, note, id);
     this.#run(
       "DELETE FROM note WHERE task = ? AND number <= (SELECT max(number) FROM note WHERE task = ?) - ?",
       id,
@@ -239,6 +278,14 @@ class Database {
 
 type TaskRow = readonly [id: number, head: Uint8Array, state: Uint8Array, headSum: number, stateSum: number];
 
+interface WholeRow {
+  readonly id: number;
+  readonly head: Uint8Array;
+  readonly state: Uint8Array;
+  readonly head_sum: number;
+  readonly state_sum: number;
+}
+
 interface BodyRow {
   readonly body: Uint8Array | null;
   readonly body_sum: number;
@@ -287,11 +334,13 @@ function answer(request: ThreadRequest): unknown {
       database = new Database();
       return database.open();
     case "tasks":
-      return database!.tasks();
+      return database!.tasks(request.first);
     case "write":
       return database!.write(request.batch);
     case "read":
       return database!.read(request.ids);
+    case "whole":
+      return database!.whole(request.after, request.bytesMax);
     case "inspect":
       return database!.inspect(request.id);
     case "close":

@@ -5,6 +5,8 @@
 import { UsageError } from "../core/errors.ts";
 import { MemoryStore } from "./memory-store.ts";
 import { SqliteStore, type SyncMode } from "./sqlite-store.ts";
+import { JetstreamStore } from "./nats/jetstream-store.ts";
+import { parseNatsUrl, withoutPassword } from "./nats/nats-url.ts";
 import type { Store } from "./store.ts";
 
 export interface StoreUrlOptions {
@@ -26,10 +28,12 @@ const KINDS: Readonly<Record<string, Make>> = {
     if (rest !== "") throw invalid(url, "nothing follows memory:");
     return new MemoryStore();
   },
+  "nats:": makeNats,
+  "tls:": makeNats,
 };
 
 /**
- * The store at an address: `sqlite:FOLDER` or `memory:`.
+ * The store at an address: `sqlite:FOLDER`, `memory:`, or `nats://HOST:4222[,HOST…]` (nats/nats-url.ts).
  *
  * @throws UsageError QUEUE_OPTIONS_INVALID when it is no such address
  */
@@ -39,11 +43,11 @@ export function makeStore(url: string, options: StoreUrlOptions = {}): Store {
   return KINDS[scheme]!(url.slice(scheme.length), options, url);
 }
 
-function invalid(url: string, why: string): UsageError {
-  return new UsageError("QUEUE_OPTIONS_INVALID", `Cannot use the store ${withoutPassword(url)}: ${why}`);
+/** The local copy of the log is temporary: whoever opens a log by its address reads it whole or writes it anew. */
+function makeNats(_: string, { log }: StoreUrlOptions, url: string): Store {
+  return new JetstreamStore({ url: parseNatsUrl(url), ...(log && { log }) });
 }
 
-/** An address as it may be shown: the password, and whatever else stands before the @, is not for logs. */
-export function withoutPassword(url: string): string {
-  return url.replace(/\/\/.*@/, "//…@");
+function invalid(url: string, why: string): UsageError {
+  return new UsageError("QUEUE_OPTIONS_INVALID", `Cannot use the store ${withoutPassword(url)}: ${why}`);
 }

@@ -1,6 +1,6 @@
 /**
- * ○ Where tasks are kept: what any store must be able to do. Three kinds exist or are meant to: memory (memory-store.ts), SQLite
- * (sqlite-store.ts), a distributed log. test/queue/store-conformance.ts says what all of them promise.
+ * ○ Where tasks are kept: what any store must be able to do. Three kinds exist: memory (memory-store.ts), SQLite
+ * (sqlite-store.ts), a log on NATS JetStream (nats/jetstream-store.ts). test/queue/store-conformance.ts says what all promise.
  */
 
 /** One change. A batch of them is written as a whole or not at all. */
@@ -13,13 +13,23 @@ export type StoreOp =
       readonly state: Uint8Array;
       readonly body: Uint8Array;
     }
+  /** A whole task with its notes, ended or not; changes nothing when it is there already. Moves tasks from store to store. */
+  | {
+      readonly kind: "keep";
+      readonly id: number;
+      readonly head: Uint8Array;
+      readonly state: Uint8Array;
+      /** Its result when it has ended with one. */
+      readonly body: Uint8Array;
+      readonly notes: readonly string[];
+    }
   /** Its state record anew. */
   | { readonly kind: "state"; readonly id: number; readonly state: Uint8Array }
   /** It ended: its state anew, and its result in the place of its body. */
   | { readonly kind: "end"; readonly id: number; readonly state: Uint8Array; readonly result: Uint8Array }
   /** It goes, with body, result and notes. Harmless when it is not there. */
   | { readonly kind: "remove"; readonly id: number }
-  /** One more line in the list of its errors. */
+  /** One more line in the list of its errors. Harmless when it is not there. */
   | { readonly kind: "note"; readonly id: number; readonly note: string }
   /** A setting; undefined takes it away. */
   | { readonly kind: "set"; readonly name: string; readonly value: string | undefined };
@@ -46,7 +56,7 @@ export interface Store {
    * @throws ProtocolError QUEUE_STORE_CORRUPT, OperationError QUEUE_STORE_LOCKED or QUEUE_STORE_UNAVAILABLE
    */
   open(): Promise<StoreOpening>;
-  /** All tasks in ascending order of their numbers, in portions. Once, after `open` and before the first `write`. */
+  /** All tasks in ascending order of their numbers, in portions; no `write` before the last was taken. */
   tasks(): AsyncIterable<readonly StoredTask[]>;
   /**
    * Writes all or nothing; resolves when it is as safe as the store's sync mode says. One call at a time.
@@ -54,6 +64,11 @@ export interface Store {
    * @throws OperationError QUEUE_STORE_UNAVAILABLE when it could not; nothing of the batch is kept then, and trying again is fine
    */
   write(ops: readonly StoreOp[]): Promise<void>;
+  /**
+   * After so many ms without an outcome of a write new tasks are refused, and nothing is given out, until it comes. Without it they
+   * wait: for a disk that answers sooner or later.
+   */
+  readonly patienceMs?: number | undefined;
   /** Bodies, or results of what is done, in the order asked for; undefined where no such task is kept. Sees all earlier writes. */
   read(ids: readonly number[]): Promise<readonly (Uint8Array | undefined)[]>;
   /** A task's head and the errors of its attempts, oldest first; undefined when it is not kept. */

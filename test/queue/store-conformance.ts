@@ -7,13 +7,15 @@ const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 export interface StoreMaker {
   readonly name: string;
+  /** Why its tests cannot run here. */
+  readonly skip?: string | false;
   /** A store with nothing in it, and a way to make another on the same data when the first is closed. */
   make(): Promise<{ store: Store; again(): Store; dispose(): Promise<void> }>;
 }
 
-export function storeConformance({ name, make }: StoreMaker): void {
+export function storeConformance({ name, skip = false, make }: StoreMaker): void {
   const fact = (title: string, run: (store: Store, again: () => Store) => Promise<void>): void =>
-    void test(`${name}: ${title}`, async () => {
+    void test(`${name}: ${title}`, { skip }, async () => {
       const { store, again, dispose } = await make();
       try {
         await run(store, again);
@@ -117,6 +119,37 @@ export function storeConformance({ name, make }: StoreMaker): void {
     assert.equal(settings.get("a"), "3");
     assert.equal(settings.has("b"), false);
     await reopened.close();
+  });
+
+  fact("a task that is kept whole is there with its notes, and one that is there already stays as it is", async (store) => {
+    await store.open();
+    const keep = (id: number, body: string): StoreOp => {
+      return { kind: "keep", id, head: bytes(`h${id}`), state: bytes("k"), body: bytes(body), notes: ["first", "second"] };
+    };
+    await store.write([add(1, "one")]);
+    await store.write([keep(1, "other"), keep(7, "seven"), { kind: "note", id: 7, note: "third" }]);
+    assert.deepEqual(await texts(store, [1, 7]), ["one", "seven"]);
+    assert.deepEqual((await store.inspect(1))!.notes, []);
+    assert.deepEqual((await store.inspect(7))!.notes, ["first", "second", "third"]);
+    assert.deepEqual(
+      (await all(store)).map(({ id, state }) => [id, state]),
+      [
+        [1, "s"],
+        [7, "k"],
+      ],
+    );
+  });
+
+  fact("what is said of a task that is not there changes nothing", async (store) => {
+    await store.open();
+    await store.write([
+      { kind: "state", id: 1, state: bytes("s") },
+      { kind: "end", id: 1, state: bytes("s"), result: bytes("r") },
+      { kind: "note", id: 1, note: "n" },
+    ]);
+    assert.equal(await store.inspect(1), undefined);
+    await store.write([add(1, "one")]);
+    assert.deepEqual((await store.inspect(1))!.notes, []);
   });
 
   fact("ten thousand tasks come back in the order of their numbers", async (store, again) => {

@@ -9,7 +9,7 @@ test("a store's address names its kind, and what kinds there are is told when it
   assert.ok(makeStore("sqlite:./.holdfast") instanceof SqliteStore);
   const refused = (url: string, message: RegExp): void =>
     assert.throws(() => makeStore(url), { name: "UsageError", code: "QUEUE_OPTIONS_INVALID", message });
-  refused("./.holdfast", /must begin with sqlite: or memory:/);
+  refused("./.holdfast", /must begin with sqlite: or memory: or nats: or tls:/);
   refused("sqlite:", /folder is missing/);
   refused("nets://user:secret@host:4222", /^Cannot use the store nets:\/\/…@host:4222: /);
   refused("memory:large", /nothing follows/);

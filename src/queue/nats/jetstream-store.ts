@@ -1,0 +1,73 @@
+/**
+ * ● The log on NATS as a store for one broker, or for moving tasks: opening it takes the lead. Brokers that share a log take turns by
+ * themselves (cluster-member.ts) and use the same pieces.
+ */
+import { OperationError } from "../../core/errors.ts";
+import type { Store, StoredTask, StoreOp, StoreOpening } from "../store.ts";
+import type { LeadTerm } from "./lead-term.ts";
+import { type FollowerOptions, LogFollower } from "./log-follower.ts";
+
+/** Another may write between the reading and the leading; one that does so this often leads, and goes on leading. */
+const TRIES = 5;
+
+export class JetstreamStore implements Store {
+  readonly #options: FollowerOptions;
+  #follower: LogFollower | undefined;
+  #term: LeadTerm | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: FollowerOptions) {
+    this.#options = options;
+  }
+
+  get patienceMs(): number | undefined {
+    return this.#term?.patienceMs;
+  }
+
+  async open(): Promise<StoreOpening> {
+    let caughtUp = (): void => {};
+    const follower = await LogFollower.open(this.#options, { caughtUp: () => caughtUp() });
+    this.#follower = follower;
+    for (let tried = 0; tried < TRIES; tried += 1) {
+      const end = new Promise<void>((resolve) => (caughtUp = resolve));
+      await follower.follow();
+      await end;
+      const lost = (): void => this.#options.log?.("another took over the log; this store answers no more");
+      this.#term = await follower.lead({ store: true }, lost);
+      if (this.#term) return this.#term.open();
+    }
+    await this.close();
+    throw new OperationError("QUEUE_STORE_LOCKED", "Cannot take the log on NATS: a broker leads it");
+  }
+
+  tasks(): AsyncIterable<readonly StoredTask[]> {
+    return this.#open.tasks();
+  }
+
+  write(ops: readonly StoreOp[]): Promise<void> {
+    return this.#open.write(ops);
+  }
+
+  read(ids: readonly number[]): Promise<readonly (Uint8Array | undefined)[]> {
+    return this.#open.read(ids);
+  }
+
+  inspect(id: number): Promise<{ readonly head: Uint8Array; readonly notes: readonly string[] } | undefined> {
+    return this.#open.inspect(id);
+  }
+
+  async close(): Promise<void> {
+    this.#closing ??= this.#close();
+    await this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#term?.close();
+    await this.#follower?.close();
+  }
+
+  get #open(): LeadTerm {
+    if (!this.#term) throw new OperationError("QUEUE_STORE_UNAVAILABLE", "The store is not open");
+    return this.#term;
+  }
+}

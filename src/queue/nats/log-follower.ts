@@ -1,0 +1,174 @@
+/**
+ * ● One broker's share in the log: the connection, the log, the replica, and the tail that keeps the replica at the log's end while
+ * another leads. `lead` ends the following and begins a term; `follow` takes it up again.
+ */
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import { crc32 } from "node:zlib";
+import { type Clock, systemClock } from "../../core/clock.ts";
+import { messageOf } from "../../core/errors.ts";
+import { ClusterConnection } from "./cluster-connection.ts";
+import { LeadTerm } from "./lead-term.ts";
+import { decodeEntry, type EntryHead, LEAD, PartsInbox } from "./log-codec.ts";
+import { type LogInfo, QueueLog } from "./log.ts";
+import { LogTail } from "./log-tail.ts";
+import type { NatsUrl } from "./nats-url.ts";
+import { Replica } from "./replica.ts";
+
+export interface FollowerOptions {
+  readonly url: NatsUrl;
+  /** Where the local copy of the log lies; without one it is temporary. */
+  readonly folder?: string | undefined;
+  readonly clock?: Clock | undefined;
+  readonly cleanFloorBytes?: number | undefined;
+  log?(message: string): void;
+}
+
+export interface FollowerListener {
+  /** The replica is at the log's end, as far as is known. */
+  caughtUp?(): void;
+  /** Another began to lead, or this did. */
+  led?(epoch: number): void;
+}
+
+export class LogFollower {
+  readonly connection: ClusterConnection;
+  readonly log: QueueLog;
+  readonly replica: Replica;
+  /** This run of this broker: 16 hex digits. */
+  readonly writer: string;
+  readonly #options: FollowerOptions;
+  readonly #listener: FollowerListener;
+  readonly #parts = new PartsInbox();
+  #tail: LogTail | undefined;
+  #info: LogInfo;
+  /** The last message that was read, whole entry or part. */
+  #seen = 0;
+  #serial = 0;
+  #trouble = "";
+
+  private constructor(
+    parts: { connection: ClusterConnection; log: QueueLog; replica: Replica; info: LogInfo },
+    options: FollowerOptions,
+    listener: FollowerListener,
+  ) {
+    this.connection = parts.connection;
+    this.log = parts.log;
+    this.replica = parts.replica;
+    this.#info = parts.info;
+    this.writer = randomBytes(8).toString("hex");
+    this.#options = options;
+    this.#listener = listener;
+  }
+
+  /** Connects and opens all; follows nothing yet. Errors as of its parts. */
+  static async open(options: FollowerOptions, listener: FollowerListener): Promise<LogFollower> {
+    const { url, folder } = options;
+    const replica = new Replica({ folder, log: (message) => options.log?.(message) });
+    await replica.open();
+    let connection: ClusterConnection | undefined;
+    try {
+      connection = await ClusterConnection.open(url, `holdfast ${url.group} on ${hostname()}`);
+      const log = new QueueLog(connection, url.group);
+      const info = await log.open(url.replicas);
+      return new LogFollower({ connection, log, replica, info }, options, listener);
+    } catch (error) {
+      await connection?.close();
+      await replica.close();
+      throw error;
+    }
+  }
+
+  /** The log as it was when it was last asked for. */
+  get info(): LogInfo {
+    return this.#info;
+  }
+
+  /** The sequence of the last message that was read. */
+  get seen(): number {
+    return this.#seen;
+  }
+
+  /** Keeps the replica at the log's end from now on. @throws OperationError QUEUE_STORE_UNAVAILABLE */
+  async follow(): Promise<void> {
+    if (this.#tail) return;
+    this.#info = await this.log.info();
+    const { created, firstSequence, lastSequence } = this.#info;
+    const { replica } = this;
+    const usable = replica.created === created && replica.applied <= lastSequence && replica.applied + 1 >= firstSequence;
+    if (!usable) await replica.begin(created, Math.max(0, firstSequence - 1));
+    this.#seen = replica.applied;
+    this.#tail = new LogTail(this.connection, this.log, this.#seen + 1, {
+      message: (sequence, bytes) => this.#message(sequence, bytes),
+      caughtUp: () => this.#listener.caughtUp?.(),
+      trouble: (error) => this.#say(`the log cannot be read: ${messageOf(error)}`),
+    });
+  }
+
+  async rest(): Promise<void> {
+    const tail = this.#tail;
+    this.#tail = undefined;
+    await tail?.close();
+  }
+
+  /**
+   * Tries to begin a term: writes that it leads where this broker believes the log to end.
+   *
+   * @returns undefined when another has written there: it is to be followed first
+   */
+  async lead(about: Readonly<Record<string, unknown>>, lost: () => void): Promise<LeadTerm | undefined> {
+    await this.rest();
+    const { replica, writer } = this;
+    const epoch = replica.epoch + 1;
+    const head: EntryHead = { kind: LEAD, epoch, serial: this.#nextSerial(), writer, lastId: replica.lastId };
+    const appended = await this.log.append(head, Buffer.from(JSON.stringify(about)), this.#seen);
+    if (appended.kind === "refused") throw appended.error;
+    if (appended.kind === "fenced") return undefined;
+    this.#seen = appended.sequence;
+    this.#info = await this.log.info().catch(() => this.#info);
+    await replica.write(appended.sequence, head, []);
+    return new LeadTerm({
+      log: this.log,
+      replica,
+      clock: this.#options.clock ?? systemClock,
+      writer,
+      epoch,
+      lastSequence: appended.sequence,
+      info: this.#info,
+      cleanFloorBytes: this.#options.cleanFloorBytes,
+      nextSerial: () => this.#nextSerial(),
+      lost,
+      message: (text) => this.#say(text),
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.rest();
+    this.log.close();
+    await this.replica.close();
+    await this.connection.close();
+  }
+
+  async #message(sequence: number, bytes: Uint8Array): Promise<void> {
+    // What is missing was purged while this was away: what is left of the log says all that there is.
+    if (sequence !== this.#seen + 1) await this.replica.begin(this.#info.created, sequence - 1);
+    const entry = this.#parts.push(decodeEntry(bytes, { checkSum: crc32, place: sequence }), sequence);
+    this.#seen = sequence;
+    if (!entry) return;
+    await this.replica.apply(sequence, entry);
+    this.#trouble = "";
+    if (entry.kind === LEAD) this.#listener.led?.(entry.epoch);
+  }
+
+  #nextSerial(): number {
+    this.#serial += 1;
+    return this.#serial;
+  }
+
+  /** Once for the same trouble in a row. */
+  #say(message: string): void {
+    if (message === this.#trouble) return;
+    this.#trouble = message;
+    this.#options.log?.(message);
+  }
+}
