@@ -3,8 +3,10 @@
  * Once made it is kept: a server that went away is looked for until one is found, whatever the reason was.
  */
 import { readFile } from "node:fs/promises";
+import type * as jetstreamModule from "@nats-io/jetstream";
 import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
-import type { MsgHdrs, NatsConnection, Status } from "@nats-io/transport-node";
+import type * as core from "@nats-io/transport-node";
+import type { NatsConnection, Status } from "@nats-io/transport-node";
 import { messageOf, OperationError, UsageError } from "../../core/errors.ts";
 import { natsError } from "./nats-errors.ts";
 import type { NatsUrl } from "./nats-url.ts";
@@ -29,26 +31,24 @@ export class ClusterConnection {
   readonly nats: NatsConnection;
   readonly jetstream: JetStreamClient;
   readonly manager: JetStreamManager;
-  readonly newHeaders: () => MsgHdrs;
   readonly #listeners = new Set<(event: ConnectionEvent) => void>();
   #up = true;
 
-  private constructor(nats: NatsConnection, jetstream: JetStreamClient, manager: JetStreamManager, newHeaders: () => MsgHdrs) {
+  private constructor(nats: NatsConnection, jetstream: JetStreamClient, manager: JetStreamManager) {
     this.nats = nats;
     this.jetstream = jetstream;
     this.manager = manager;
-    this.newHeaders = newHeaders;
     void this.#watch();
   }
 
   /** @throws OperationError QUEUE_STORE_UNAVAILABLE, QUEUE_STORE_DENIED; UsageError QUEUE_OPTIONS_INVALID */
   static async open(url: NatsUrl, name: string): Promise<ClusterConnection> {
     const doing = `Cannot use the NATS servers ${url.servers.join(",")}`;
-    const [core, js] = await load();
+    const [transport, js] = await load();
     const credentials = url.credentials === undefined ? undefined : await readCredentials(url.credentials);
     let nats: NatsConnection;
     try {
-      nats = await core.connect({
+      nats = await transport.connect({
         servers: [...url.servers],
         name,
         timeout: CONNECT_MS,
@@ -60,7 +60,7 @@ export class ClusterConnection {
         ...(url.tls ? { tls: {} } : {}),
         ...(url.user === undefined ? {} : { user: url.user, pass: url.password ?? "" }),
         ...(url.token === undefined ? {} : { token: url.token }),
-        ...(credentials === undefined ? {} : { authenticator: core.credsAuthenticator(credentials) }),
+        ...(credentials === undefined ? {} : { authenticator: transport.credsAuthenticator(credentials) }),
       });
     } catch (error) {
       throw natsError(doing, error);
@@ -68,7 +68,7 @@ export class ClusterConnection {
     try {
       checkVersion(nats.info?.version ?? "", doing);
       const manager = await js.jetstreamManager(nats, { timeout: ANSWER_MS });
-      return new ClusterConnection(nats, js.jetstream(nats, { timeout: ANSWER_MS }), manager, core.headers);
+      return new ClusterConnection(nats, js.jetstream(nats, { timeout: ANSWER_MS }), manager);
     } catch (error) {
       await nats.close();
       throw error instanceof OperationError ? error : natsError(doing, error);
@@ -114,10 +114,7 @@ export class ClusterConnection {
   }
 }
 
-type Core = typeof import("@nats-io/transport-node");
-type JetStream = typeof import("@nats-io/jetstream");
-
-async function load(): Promise<[Core, JetStream]> {
+async function load(): Promise<[typeof core, typeof jetstreamModule]> {
   try {
     return await Promise.all([import("@nats-io/transport-node"), import("@nats-io/jetstream")]);
   } catch (error) {

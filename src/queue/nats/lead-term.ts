@@ -3,6 +3,7 @@
  * another has written there the term is over: nothing that was asked is answered any more, as after a crash. Invariant: an entry is in
  * the replica after it is in the log, and in the same order.
  */
+import { setImmediate as pause } from "node:timers/promises";
 import type { Clock } from "../../core/clock.ts";
 import { OperationError } from "../../core/errors.ts";
 import { encodeOps } from "../op-codec.ts";
@@ -196,20 +197,8 @@ export class LeadTerm implements Store {
   async #clean(): Promise<void> {
     const { message } = this.#options;
     try {
-      let isFirst = true;
-      for (let more = true; more && !this.#closing;) {
-        await this.#inTurn(async () => {
-          // Read and appended in one turn: no change of a task comes between its reading and its copy.
-          await this.#applied();
-          const portion = await this.#replica.whole(this.#copied, PORTION_BYTES);
-          more = portion.length > 0;
-          const ops = isFirst ? [...this.#settings(), ...portion] : portion;
-          isFirst = false;
-          if (ops.length > 0) await this.#append(ops, { copiedBytes: bytesOf(portion) });
-          const last = portion.at(-1);
-          if (last?.kind === "keep") this.#copied = last.id;
-        });
-      }
+      await this.#inTurn(() => this.#append(this.#settings(), {}));
+      while (!this.#closing && (await this.#copy())) await pause();
       if (this.#closing || this.#over) return;
       const sequence = this.#cleaning.end();
       await this.#log.purgeBefore(sequence);
@@ -219,6 +208,20 @@ export class LeadTerm implements Store {
       message(`the log could not be cleaned: ${String(error)}`);
       if (this.#cleaning.isRunning) this.#cleaning.end();
     }
+  }
+
+  /** @returns whether there was anything left to copy */
+  async #copy(): Promise<boolean> {
+    let last: StoreOp | undefined;
+    await this.#inTurn(async () => {
+      // Read and appended in one turn: no change of a task comes between its reading and its copy.
+      await this.#applied();
+      const portion = await this.#replica.whole(this.#copied, PORTION_BYTES);
+      last = portion.at(-1);
+      if (last) await this.#append(portion, { copiedBytes: bytesOf(portion) });
+    });
+    if (last?.kind === "keep") this.#copied = last.id;
+    return last !== undefined;
   }
 
   #settings(): StoreOp[] {

@@ -1,0 +1,193 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { crc32 } from "node:zlib";
+import { seeded } from "../../../src/core/random.ts";
+import { ClusterConnection } from "../../../src/queue/nats/cluster-connection.ts";
+import { JetstreamStore } from "../../../src/queue/nats/jetstream-store.ts";
+import { BATCH, encodeEntry, type EntryHead } from "../../../src/queue/nats/log-codec.ts";
+import { QueueLog } from "../../../src/queue/nats/log.ts";
+import { LogFollower } from "../../../src/queue/nats/log-follower.ts";
+import { type NatsUrl, parseNatsUrl } from "../../../src/queue/nats/nats-url.ts";
+import { encodeOps } from "../../../src/queue/op-codec.ts";
+import type { Store, StoreOp } from "../../../src/queue/store.ts";
+import { NatsServers } from "../../support/nats.ts";
+import { requires } from "../../support/requires.ts";
+
+const peers = requires("nats-server");
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+let servers: NatsServers | undefined;
+let groups = 0;
+before(async () => {
+  if (peers.skip === false) servers = await NatsServers.start({ maxPayloadBytes: 64 * 1024 });
+});
+after(() => servers?.[Symbol.asyncDispose]());
+
+function newGroup(): NatsUrl {
+  groups += 1;
+  return parseNatsUrl(servers!.url, { group: `log${groups}` });
+}
+
+function add(id: number, body: string): StoreOp {
+  return { kind: "add", id, head: bytes(`h${id}`), state: bytes("s"), body: bytes(body) };
+}
+
+async function texts(store: Store, ids: readonly number[]): Promise<(string | undefined)[]> {
+  return (await store.read(ids)).map((body) => body && new TextDecoder().decode(body));
+}
+
+async function idsOf(store: Store): Promise<number[]> {
+  const ids: number[] = [];
+  for await (const portion of store.tasks()) ids.push(...portion.map(({ id }) => id));
+  return ids;
+}
+
+test("of two stores on one log the second to open is heard, and the first is never answered again", peers, async () => {
+  const url = newGroup();
+  const told: string[] = [];
+  const first = new JetstreamStore({ url, log: (message) => told.push(message) });
+  await first.open();
+  await first.write([add(1, "one")]);
+  const second = new JetstreamStore({ url });
+  await second.open();
+  const late = first.write([add(2, "two, from a leader of the past")]).then(() => "written");
+  assert.equal(await Promise.race([late, sleep(300, "no answer")]), "no answer");
+  assert.match(told.join(), /another took over/);
+  await second.write([add(2, "two")]);
+  assert.deepEqual(await texts(second, [1, 2]), ["one", "two"]);
+  await first.close();
+  await second.close();
+});
+
+test(
+  "an entry longer than NATS takes in one message is cut, and one that was cut off in the middle never happened",
+  peers,
+  async () => {
+    const url = newGroup();
+    const store = new JetstreamStore({ url });
+    await store.open();
+    const long = "long ".repeat(60_000);
+    await store.write([add(1, long), add(2, "short")]);
+    await store.close();
+
+    // A writer that dies after two of its three parts.
+    const connection = await ClusterConnection.open(url, "test");
+    const log = new QueueLog(connection, url.group);
+    const { lastSequence } = await log.open(1);
+    const head: EntryHead = { kind: BATCH, epoch: 1, serial: 1, writer: "00".repeat(8), lastId: 9 };
+    const { encodeEntry } = await import("../../../src/queue/nats/log-codec.ts");
+    const { encodeOps } = await import("../../../src/queue/op-codec.ts");
+    const parts = encodeEntry(head, encodeOps([add(9, long.slice(0, 150_000))]), { messageBytesMax: 60_000, checkSum: crc32 });
+    assert.equal(parts.length, 3);
+    for (const part of parts.slice(0, 2)) connection.nats.publish(log.subject, part);
+    await connection.nats.flush();
+    assert.equal((await log.info()).lastSequence, lastSequence + 2);
+    await connection.close();
+
+    const again = new JetstreamStore({ url });
+    assert.equal((await again.open()).lastId, 2);
+    assert.deepEqual(await idsOf(again), [1, 2]);
+    assert.deepEqual(await texts(again, [1, 2, 9]), [long, "short", undefined]);
+    await again.write([add(3, "three")]);
+    await again.close();
+  },
+);
+
+test("an append whose answer was lost is found in the log and not written twice", peers, async () => {
+  const url = newGroup();
+  const connection = await ClusterConnection.open(url, "test");
+  const log = new QueueLog(connection, url.group);
+  const { lastSequence } = await log.open(1);
+  const head: EntryHead = { kind: BATCH, epoch: 1, serial: 7, writer: "ab".repeat(8), lastId: 0 };
+  const payload = new Uint8Array(200_000);
+  const once = await log.append(head, payload, lastSequence);
+  const again = await log.append(head, payload, lastSequence);
+  assert.deepEqual(again, once);
+  assert.equal((await log.info()).lastSequence, lastSequence + 4);
+  assert.deepEqual(await log.append({ ...head, serial: 8 }, payload, lastSequence), { kind: "fenced" });
+  await connection.close();
+});
+
+test(
+  "the log stays within three times what is alive, and whoever starts from what is left of it finds everything",
+  peers,
+  async () => {
+    const url = newGroup();
+    const floor = 100_000;
+    const store = new JetstreamStore({ url, cleanFloorBytes: floor });
+    await store.open();
+    const random = seeded(9);
+    const kept = new Map<number, string>();
+    await store.write([{ kind: "set", name: "queue:q", value: "paused" }]);
+    let most = 0;
+    const connection = await ClusterConnection.open(url, "test");
+    const log = new QueueLog(connection, url.group);
+    for (let id = 1; id <= 3000; id += 1) {
+      const body = `${id} `.repeat(40);
+      const ops: StoreOp[] = [add(id, body)];
+      kept.set(id, body);
+      if (id % 10 === 0) ops.push({ kind: "note", id, note: `note of ${id}` });
+      if (kept.size > 200) {
+        const [oldest] = kept.keys();
+        const gone = random() < 0.5 ? oldest! : id;
+        if (random() < 0.3) {
+          ops.push({ kind: "end", id: gone, state: bytes("e"), result: bytes("r") });
+          kept.set(gone, "r");
+        } else {
+          ops.push({ kind: "remove", id: gone });
+          kept.delete(gone);
+        }
+      }
+      await store.write(ops);
+      if (id % 100 === 0) most = Math.max(most, (await log.info()).bytes);
+    }
+    const { firstSequence, bytes: left } = await log.info();
+    assert.ok(firstSequence > 300, `the log begins at ${firstSequence}`);
+    assert.ok(most < 3 * left + 3 * floor, `it had up to ${most} bytes, and ${left} in the end`);
+    await store.close();
+    await connection.close();
+
+    const again = new JetstreamStore({ url });
+    const { lastId, settings } = await again.open();
+    assert.equal(lastId, 3000);
+    assert.equal(settings.get("queue:q"), "paused");
+    assert.deepEqual(
+      await idsOf(again),
+      [...kept.keys()].sort((a, b) => a - b),
+    );
+    const ids = [...kept.keys()];
+    assert.deepEqual(await texts(again, ids), [...kept.values()]);
+    for (const id of ids.filter((each) => each % 10 === 0)) {
+      assert.deepEqual((await again.inspect(id))!.notes, [`note of ${id}`]);
+    }
+    await again.close();
+  },
+);
+
+test("a follower that was away while the log was cleaned starts anew from what is left", peers, async () => {
+  const url = newGroup();
+  const store = new JetstreamStore({ url, cleanFloorBytes: 20_000 });
+  await store.open();
+  await store.write([add(1, "kept"), add(2, "removed")]);
+  let caughtUp = Promise.withResolvers<void>();
+  const follower = await LogFollower.open({ url }, { caughtUp: () => caughtUp.resolve() });
+  await follower.follow();
+  await caughtUp.promise;
+  assert.equal(follower.replica.lastId, 2);
+  await follower.rest();
+  await store.write([{ kind: "remove", id: 2 }]);
+  for (let id = 3; id < 300; id += 1) {
+    await store.write([add(id, "x".repeat(500))]);
+    await store.write([{ kind: "remove", id }]);
+  }
+  await store.write([add(300, "new")]);
+  assert.ok((await follower.log.info()).firstSequence > follower.seen + 1);
+  caughtUp = Promise.withResolvers<void>();
+  await follower.follow();
+  await caughtUp.promise;
+  const ids: number[] = [];
+  for await (const portion of follower.replica.tasks()) ids.push(...portion.map(({ id }) => id));
+  assert.deepEqual(ids, [1, 300]);
+  await follower.close();
+  await store.close();
+});
