@@ -28,10 +28,6 @@ const GROUP_DEFAULT = "queue";
 const REPLICAS_MAX = 5;
 const PARAMETERS = new Set(["replicas", "group", "creds"]);
 
-export function isNatsUrl(url: string): boolean {
-  return url.startsWith("nats://") || url.startsWith("tls://");
-}
-
 /**
  * @param defaults what the flags beside the address say; what stands in the address goes first
  * @throws UsageError QUEUE_OPTIONS_INVALID

@@ -75,8 +75,6 @@ test(
     const log = new QueueLog(connection, url.group);
     const { lastSequence } = await log.open(1);
     const head: EntryHead = { kind: BATCH, epoch: 1, serial: 1, writer: "00".repeat(8), lastId: 9 };
-    const { encodeEntry } = await import("../../../src/queue/nats/log-codec.ts");
-    const { encodeOps } = await import("../../../src/queue/op-codec.ts");
     const parts = encodeEntry(head, encodeOps([add(9, long.slice(0, 150_000))]), { messageBytesMax: 60_000, checkSum: crc32 });
     assert.equal(parts.length, 3);
     for (const part of parts.slice(0, 2)) connection.nats.publish(log.subject, part);
