@@ -5,6 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { writeHeader, writeOldHeader } from "./frame.ts";
+import type { TrafficCipher } from "./mechanism.ts";
 
 /** 64 KiB: one write fills what the kernel takes at once; larger batches measured no faster. */
 export const BATCH_BYTES = 64 * 1024;
@@ -39,6 +40,24 @@ export class FrameWriter {
     this.#at = writeHeader(batch, at, flags, body.length);
     this.length += this.#at - at;
     this.#append(body, batch);
+  }
+
+  /** A frame whose body a cipher makes of a part. */
+  sealedFrame(cipher: TrafficCipher, flags: number, part: Uint8Array): void {
+    const bytes = part.length + cipher.overheadBytes;
+    const batch = this.#room(bytes + HEADER_BYTES_MAX);
+    const at = writeHeader(batch, this.#at, 0, bytes);
+    this.length += at - this.#at + bytes;
+    this.#at = at;
+    if (bytes + HEADER_BYTES_MAX > COPIED_BYTES_MAX) {
+      const body = Buffer.allocUnsafeSlow(bytes);
+      cipher.seal(flags, part, body, 0);
+      this.#cut();
+      this.#chunks.push(body);
+      return;
+    }
+    cipher.seal(flags, part, batch, at);
+    this.#at += bytes;
   }
 
   /** A frame of ZMTP 1.0. */

@@ -35,21 +35,23 @@ export interface Verdict {
 
 /** Seals and opens the frames of a connection whose handshake is done. Any exception of `open` is fatal to the connection. */
 export interface TrafficCipher {
-  /** Octets that `seal` adds to a body. */
+  /** Octets that a sealed body has before the part's. */
   readonly overheadBytes: number;
   /**
-   * The body of the wire frame for one message part. It goes out with COMMAND and MORE clear.
+   * Writes the body of the wire frame for one message part: `overheadBytes + part.length` octets of `target` from `at` on. The frame
+   * goes out with COMMAND and MORE clear.
    *
    * @param flags `SEALED_MORE` and/or `SEALED_COMMAND`: the flags inside the box, which differ from the wire's
    */
-  seal(flags: number, body: Uint8Array): Uint8Array;
+  seal(flags: number, part: Uint8Array, target: Uint8Array, at: number): void;
   /**
-   * Opens the body of a wire frame, whatever that frame's own flags were.
+   * Opens the body of a wire frame where it lies, whatever that frame's own flags were: the part is what comes after
+   * `overheadBytes`.
    *
-   * @returns the flags octet followed by the part's body: `opened[0]` and `opened.subarray(1)`
+   * @returns the flags inside the box
    * @throws ProtocolError when the box does not open or its nonce does not increase
    */
-  open(sealed: Uint8Array): Uint8Array;
+  open(body: Uint8Array): number;
 }
 
 /** Inside a CURVE box: more parts follow. */

@@ -231,13 +231,13 @@ export class Peer {
     }
     for (let index = 0; index <= last; index += 1) {
       const more = index < last;
-      if (cipher) writer.frame(0, cipher.seal(more ? SEALED_MORE : 0, parts[index]!));
+      if (cipher) writer.sealedFrame(cipher, more ? SEALED_MORE : 0, parts[index]!);
       else writer.oldFrame(more ? MORE : 0, parts[index]!);
     }
   }
 
   #writeCommand(writer: FrameWriter, body: Uint8Array): void {
-    if (this.#cipher) writer.frame(0, this.#cipher.seal(SEALED_COMMAND, body));
+    if (this.#cipher) writer.sealedFrame(this.#cipher, SEALED_COMMAND, body);
     else writer.frame(COMMAND, body);
   }
 
@@ -333,10 +333,10 @@ export class Peer {
   }
 
   #sealedPart(sealed: Buffer): Message | undefined {
-    const opened = this.#cipher!.open(sealed);
-    const flags = opened[0]!;
-    const body = Buffer.from(opened.buffer, opened.byteOffset + 1, opened.length - 1);
-    return this.#part((flags & SEALED_MORE ? MORE : 0) | (flags & SEALED_COMMAND ? COMMAND : 0), body);
+    const cipher = this.#cipher!;
+    const flags = cipher.open(sealed);
+    const part = sealed.subarray(cipher.overheadBytes);
+    return this.#part((flags & SEALED_MORE ? MORE : 0) | (flags & SEALED_COMMAND ? COMMAND : 0), part);
   }
 
   #part(flags: number, body: Buffer): Message | undefined {

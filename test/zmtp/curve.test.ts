@@ -8,7 +8,7 @@ import { CurveCipher } from "../../src/zmtp/curve-cipher.ts";
 import { CurveClient } from "../../src/zmtp/curve-client.ts";
 import { nonceOctets } from "../../src/zmtp/curve-command.ts";
 import { CurveServer } from "../../src/zmtp/curve-server.ts";
-import { type Mechanism, SEALED_COMMAND, SEALED_MORE } from "../../src/zmtp/mechanism.ts";
+import { type Mechanism, SEALED_COMMAND, SEALED_MORE, type TrafficCipher } from "../../src/zmtp/mechanism.ts";
 import { curveMath } from "../../src/zmq/curve-math.ts";
 import { between, seeded } from "../../src/core/random.ts";
 
@@ -39,6 +39,20 @@ function ciphers(): { sender: CurveCipher; receiver: CurveCipher } {
   return { sender: new CurveCipher({ role: "client", ...both }), receiver: new CurveCipher({ role: "server", ...both }) };
 }
 
+/** A MESSAGE in memory of its own. */
+function seal(cipher: TrafficCipher, flags: number, part: Uint8Array): Buffer {
+  const message = Buffer.alloc(cipher.overheadBytes + part.length);
+  cipher.seal(flags, part, message, 0);
+  return message;
+}
+
+/** What a MESSAGE holds, which is left as it is. */
+function open(cipher: TrafficCipher, message: Uint8Array): { flags: number; part: Buffer } {
+  const copy = Buffer.from(message);
+  const flags = cipher.open(copy);
+  return { flags, part: copy.subarray(cipher.overheadBytes) };
+}
+
 test("HELLO has 200 octets, WELCOME 168, and both sides learn the other's properties", () => {
   const [c, s] = [client(), server()];
   const [hello] = carry(c, s);
@@ -62,11 +76,8 @@ test("after the handshake parts of any size and flags pass in both directions", 
   fc.assert(
     fc.property(fc.boolean(), fc.integer({ min: 0, max: 3 }), part, (up, flags, octets) => {
       const [from, to] = up ? [c, s] : [s, c];
-      const sealed = from.cipher!.seal(flags, octets);
-      assert.equal(sealed.length, octets.length + from.cipher!.overheadBytes);
-      const opened = to.cipher!.open(sealed);
-      assert.equal(opened[0], flags);
-      assert.deepEqual(Buffer.from(opened.subarray(1)), Buffer.from(octets));
+      const opened = open(to.cipher!, seal(from.cipher!, flags, octets));
+      assert.deepEqual(opened, { flags, part: Buffer.from(octets) });
     }),
   );
 });
@@ -183,11 +194,11 @@ test("random octets in place of any handshake command never pass and never break
 
 test("a MESSAGE whose nonce is not above the last is a replay", () => {
   const { sender, receiver } = ciphers();
-  const first = sender.seal(0, Buffer.from("pay 10"));
-  const second = sender.seal(0, Buffer.from("pay 20"));
-  receiver.open(second);
-  assert.throws(() => receiver.open(second), { code: "ERR_ZMTP_INVALID_SEQUENCE" });
-  assert.throws(() => receiver.open(first), { code: "ERR_ZMTP_INVALID_SEQUENCE" });
+  const first = seal(sender, 0, Buffer.from("pay 10"));
+  const second = seal(sender, 0, Buffer.from("pay 20"));
+  open(receiver, second);
+  assert.throws(() => open(receiver, second), { code: "ERR_ZMTP_INVALID_SEQUENCE" });
+  assert.throws(() => open(receiver, first), { code: "ERR_ZMTP_INVALID_SEQUENCE" });
 });
 
 test("a nonce may skip, and counts in all 64 bits", () => {
@@ -195,7 +206,7 @@ test("a nonce may skip, and counts in all 64 bits", () => {
   const sender = new CurveCipher({ role: "client", key, noncesSent: 2 ** 32 - 2, lastNonceReceived: nonceOctets(1) });
   const receiver = new CurveCipher({ role: "server", key, noncesSent: 1, lastNonceReceived: nonceOctets(2) });
   for (const text of ["before the carry", "at the carry", "after it"]) {
-    assert.equal(Buffer.from(receiver.open(sender.seal(0, Buffer.from(text))).subarray(1)).toString(), text);
+    assert.equal(open(receiver, seal(sender, 0, Buffer.from(text))).part.toString(), text);
   }
 });
 
@@ -203,21 +214,21 @@ test("a MESSAGE with any octet changed does not open", () => {
   const flags = SEALED_MORE | SEALED_COMMAND;
   for (let at = 0; at < 40; at += 1) {
     const { sender, receiver } = ciphers();
-    const message = sender.seal(flags, Buffer.from("hundred"));
+    const message = seal(sender, flags, Buffer.from("hundred"));
     message[at]! ^= 0x80;
-    assert.throws(() => receiver.open(message), /Cannot/, `octet ${at}`);
+    assert.throws(() => open(receiver, message), /Cannot/, `octet ${at}`);
   }
 });
 
 test("one's own MESSAGE sent back does not open: each direction has its own nonces", () => {
   const { sender } = ciphers();
-  assert.throws(() => sender.open(sender.seal(0, Buffer.from("echo"))), { code: "ERR_ZMTP_CRYPTOGRAPHIC" });
+  assert.throws(() => open(sender, seal(sender, 0, Buffer.from("echo"))), { code: "ERR_ZMTP_CRYPTOGRAPHIC" });
 });
 
 test("a frame that is no MESSAGE is refused once traffic flows", () => {
   const { receiver } = ciphers();
   for (const body of [Buffer.alloc(0), Buffer.from("plain text without a box around it, long enough"), Buffer.alloc(33)]) {
-    assert.throws(() => receiver.open(body), { code: "ERR_ZMTP_MALFORMED_COMMAND_MESSAGE" });
+    assert.throws(() => open(receiver, body), { code: "ERR_ZMTP_MALFORMED_COMMAND_MESSAGE" });
   }
 });
 
