@@ -11,18 +11,13 @@ import type { Codec } from "./codec.ts";
 import type { CacheCounts, CacheEvents, CallEvent } from "./events.ts";
 import { wireKey, type Key, type KeyPolicy } from "./key.ts";
 import type { Member } from "./member.ts";
+import { Lookup, LookupMany, readValue, unreadable, type Gathering, type Read } from "./lookup.ts";
 import {
   Command,
-  Lookup,
-  LookupMany,
-  readValue,
-  unreadable,
   type CommandFields,
-  type Gathering,
   type Interpret,
   type Observer,
   type Operation,
-  type Read,
   type Time,
   type Verb,
 } from "./operation.ts";

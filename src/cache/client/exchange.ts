@@ -4,7 +4,8 @@
  */
 import { OperationError, ProtocolError, type HoldfastError } from "../../core/errors.ts";
 import type { Reply } from "../../memcache/reply.ts";
-import { type Question, type Operation, type Taker } from "./operation.ts";
+import { type Taker } from "./lookup.ts";
+import { type Question, type Operation } from "./operation.ts";
 
 export type Exchange = LookupBatch | CommandExchange;
 

@@ -10,7 +10,7 @@ export type { CasOutcome } from "./interpret.ts";
 export type { Key, KeyPolicy } from "./key.ts";
 export type { KeyParameters, Keyspace } from "./keyspace.ts";
 export type { NearCacheOptions } from "./near-reads.ts";
-export type { Versioned } from "./operation.ts";
+export type { Versioned } from "./lookup.ts";
 export type { CacheClientOptions, CallOptions, Gutter, StoreOptions } from "./options.ts";
 export type { PlacementRule } from "./placement.ts";
 export type { ServerSpec } from "./server.ts";

@@ -16,7 +16,8 @@ import { decoded, invalidation, leaseDropped, leasedRead, leasedReply, leasedSto
 import { FETCH_TIMEOUT_MS_DEFAULT, LEASE_MS_DEFAULT, POLL_MS_MAX, POLL_MS_MIN } from "./limits.ts";
 import type { NearItem } from "./near-cache.ts";
 import { readRaw } from "./near-reads.ts";
-import { readValue, type CommandFields, type Read } from "./operation.ts";
+import { readValue, type Read } from "./lookup.ts";
+import { type CommandFields } from "./operation.ts";
 import type { CallOptions } from "./options.ts";
 import { ttlMs, type Ttl } from "./ttl.ts";
 import { aborted, within } from "./within.ts";

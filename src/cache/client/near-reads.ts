@@ -12,7 +12,7 @@ import type { Key } from "./key.ts";
 import { versionReply, versionQuestion } from "./lease.ts";
 import { NEAR_BYTES_DEFAULT, NEAR_TTL_MS_DEFAULT, NEAR_WATCHED_TTL_MS_DEFAULT } from "./limits.ts";
 import { NearCache, type NearItem } from "./near-cache.ts";
-import type { Read } from "./operation.ts";
+import type { Read } from "./lookup.ts";
 import type { CallOptions } from "./options.ts";
 import type { Follower } from "./watcher.ts";
 
