@@ -11,7 +11,7 @@ import type { Codec } from "./codec.ts";
 import type { CacheCounts, CacheEvents, CallEvent } from "./events.ts";
 import { wireKey, type Key, type KeyPolicy } from "./key.ts";
 import type { Member } from "./member.ts";
-import { Lookup, LookupMany, readValue, unreadable, type Gathering, type Read } from "./lookup.ts";
+import { Gathering, Lookup, LookupMany, readValue, unreadable, type Part, type Read } from "./lookup.ts";
 import {
   Command,
   type CommandFields,
@@ -109,28 +109,35 @@ export class Dispatch implements Observer {
       return this.#onceStarted(options, (rest) => this.lookupMany(verb, kept, codec, read, rest));
     }
     return new Promise((resolve, reject) => {
-      const byWire = new Map<string, K>();
-      for (const key of keys) byWire.set(wireKey(key, this.#settings.keys), key);
-      const parts = Map.groupBy(byWire.keys(), (wire) => this.pool.route(wire));
-      const values = new Map<K, T>();
-      let open = parts.size;
-      let failure: HoldfastError | undefined;
-      const gathering: Gathering = {
-        found: (wire, value) => values.set(byWire.get(wire)!, value as T),
-        partDone: (error) => {
-          failure ??= error;
-          open -= 1;
-          if (open > 0) return;
-          if (failure) reject(failure);
-          else resolve(values);
-        },
-      };
-      if (open === 0) resolve(values);
+      const gathering = new Gathering<K, T>(resolve, reject);
+      const parts = this.#partsOf(keys, gathering);
+      gathering.open = parts.size;
+      if (parts.size === 0) resolve(new Map());
       const time = this.time(options);
       for (const [member, part] of parts) {
         this.#submit(member, new LookupMany(verb, part, this, time, codec, read, gathering), options);
       }
     });
+  }
+
+  /** The keys by the server that answers for them, each once. */
+  #partsOf<K extends Key, T>(keys: Iterable<K>, gathering: Gathering<K, T>): Map<Member | undefined, Part<K>> {
+    const parts = new Map<Member | undefined, Part<K>>();
+    let latest: Member | undefined;
+    let part: Part<K> | undefined;
+    for (const key of keys) {
+      const wire = wireKey(key, this.#settings.keys);
+      if (!gathering.expect(key)) continue;
+      const member = this.pool.route(wire);
+      if (!part || member !== latest) {
+        latest = member;
+        part = parts.get(member);
+        if (!part) parts.set(member, (part = { keys: [], wires: [] }));
+      }
+      part.keys.push(key);
+      part.wires.push(wire);
+    }
+    return parts;
   }
 
   /**

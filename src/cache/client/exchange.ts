@@ -9,17 +9,23 @@ import { type Question, type Operation } from "./operation.ts";
 
 export type Exchange = LookupBatch | CommandExchange;
 
+/** Keys side by side in a batch that one taker asked for: those from `position` on are its `slot`s from there on. */
+interface Stretch {
+  readonly taker: Taker;
+  readonly position: number;
+  readonly slot: number;
+}
+
 /** One more taker of a key that the batch already asks for. */
 interface Sharer {
-  readonly position: number;
   readonly taker: Taker;
   readonly slot: number;
 }
 
 /**
  * Keys asked for together. memcached answers found keys in the order asked and leaves out the others, so that a key that comes
- * back tells which were missed before it. A key that was not asked for, or comes back twice, breaks the connection: that is how
- * no value is ever given to the wrong key.
+ * back tells which were missed before it. A key that was not asked for, or comes back oftener than it was asked for, breaks the
+ * connection: that is how no value is ever given to the wrong key.
  */
 export class LookupBatch {
   readonly verb: "get" | "gets";
@@ -27,34 +33,37 @@ export class LookupBatch {
   keyBytes = 0;
   /** What the reply is known by in place of the key: the opaque token of a meta `mg`. */
   token: string | undefined = undefined;
-  readonly #takers: Taker[] = [];
-  readonly #slots: number[] = [];
+  /** Calls waiting on this exchange: a getMany counts once, however many of its keys are here. */
+  size = 0;
+  readonly #stretches: Stretch[] = [];
+  #latest: Taker | undefined = undefined;
   #positions: Map<string, number> | undefined = undefined;
-  #sharers: Sharer[] | undefined = undefined;
+  #sharers: Map<number, Sharer[]> | undefined = undefined;
+  /** The first key that has no answer, and the stretch that it is in. */
   #cursor = 0;
+  #stretch = 0;
 
   constructor(verb: "get" | "gets") {
     this.verb = verb;
   }
 
-  /** Calls waiting on this exchange: a getMany counts once, however many of its keys are here. */
-  size = 0;
-  #latest: Taker | undefined = undefined;
-
-  /** Asks for a key; one that is already asked for is asked once. */
+  /** Asks for a key of a taker, whose keys come one after the other; one that another taker asks for already is asked once. */
   add(key: string, taker: Taker, slot: number): void {
     if (taker !== this.#latest) {
       this.#latest = taker;
       this.size += 1;
     }
-    const position = this.#positionOf(key);
-    if (position !== undefined) {
-      (this.#sharers ??= []).push({ position, taker, slot });
+    const shared = this.#positionOf(key);
+    if (shared !== undefined) {
+      this.#share(shared, { taker, slot });
       return;
     }
+    const position = this.keys.length;
+    const last = this.#stretches.at(-1);
+    if (!last || last.taker !== taker || slot - last.slot !== position - last.position) {
+      this.#stretches.push({ taker, position, slot });
+    }
     this.keys.push(key);
-    this.#takers.push(taker);
-    this.#slots.push(slot);
     this.keyBytes += key.length + 1;
   }
 
@@ -82,8 +91,8 @@ export class LookupBatch {
   }
 
   *operations(): IterableIterator<Taker> {
-    yield* this.#takers;
-    for (const { taker } of this.#sharers ?? []) yield taker;
+    for (const { taker } of this.#stretches) yield taker;
+    for (const sharers of this.#sharers?.values() ?? []) for (const { taker } of sharers) yield taker;
   }
 
   /** Where the key stands already. A getMany alone in its batch asks for no key twice, and pays for no table. */
@@ -95,6 +104,13 @@ export class LookupBatch {
     return position;
   }
 
+  #share(position: number, sharer: Sharer): void {
+    this.#sharers ??= new Map();
+    const sharers = this.#sharers.get(position);
+    if (sharers) sharers.push(sharer);
+    else this.#sharers.set(position, [sharer]);
+  }
+
   #found(reply: Reply): void {
     let position = this.#cursor;
     const { keys } = this;
@@ -103,24 +119,32 @@ export class LookupBatch {
       throw new ProtocolError("CACHE_REPLY_INVALID", "Cannot use reply: a value for a key that was not asked for");
     }
     this.#missUpTo(position);
-    this.#takers[position]!.hit(this.#slots[position]!, reply);
-    this.#sharersAt(position, (taker, slot) => taker.hit(slot, reply));
     this.#cursor = position + 1;
+    const stretch = this.#stretchAt(position);
+    stretch.taker.hit(stretch.slot + position - stretch.position, reply);
+    for (const { taker, slot } of this.#sharers?.get(position) ?? NOBODY) taker.hit(slot, reply);
   }
 
   #missUpTo(end: number): void {
     for (let position = this.#cursor; position < end; position += 1) {
-      this.#takers[position]!.miss(this.#slots[position]!);
-      this.#sharersAt(position, (taker, slot) => taker.miss(slot));
+      const stretch = this.#stretchAt(position);
+      stretch.taker.miss(stretch.slot + position - stretch.position);
+      for (const { taker, slot } of this.#sharers?.get(position) ?? NOBODY) taker.miss(slot);
     }
     this.#cursor = end;
   }
 
-  #sharersAt(position: number, give: (taker: Taker, slot: number) => void): void {
-    if (!this.#sharers) return;
-    for (const sharer of this.#sharers) if (sharer.position === position) give(sharer.taker, sharer.slot);
+  /** Positions are asked for in rising order. */
+  #stretchAt(position: number): Stretch {
+    for (let next = this.#stretches[this.#stretch + 1]; next && next.position <= position;) {
+      this.#stretch += 1;
+      next = this.#stretches[this.#stretch + 1];
+    }
+    return this.#stretches[this.#stretch]!;
   }
 }
+
+const NOBODY: readonly Sharer[] = [];
 
 /** One command and its replies. */
 export class CommandExchange {

@@ -17,7 +17,10 @@ export interface Versioned<T> {
   readonly cas: bigint;
 }
 
-export const readValue: Read<unknown> = (reply, codec) => codec.decode(reply.valueBytes, reply.flags);
+export const readValue: Read<unknown> = (reply, codec) =>
+  codec.decodePart
+    ? codec.decodePart(reply.value, reply.valueStart, reply.valueEnd, reply.flags)
+    : codec.decode(reply.valueBytes, reply.flags);
 
 export const readVersioned: Read<Versioned<unknown>> = (reply, codec) => ({ value: readValue(reply, codec), cas: reply.cas });
 
@@ -83,33 +86,75 @@ export class Lookup<T> extends Operation implements Taker {
   }
 }
 
-/** What the keys of one getMany call found, over all servers: settles when its last part does. */
-export interface Gathering {
-  found(wireKey: string, value: unknown): void;
-  partDone(error?: HoldfastError): void;
+/** Stands in a getMany's map for a key whose answer has not come. Never seen by callers. */
+const PENDING = Symbol("pending");
+
+/**
+ * One getMany call over all its servers: settles when its last part does. Invariant: the map holds every key that was asked for
+ * and not missed, in the caller's order, each once.
+ */
+export class Gathering<K, T> {
+  readonly values = new Map<K, T | typeof PENDING>();
+  /** Parts that have not settled. */
+  open = 0;
+  #failure: HoldfastError | undefined = undefined;
+  readonly #resolve: (values: Map<K, T>) => void;
+  readonly #reject: (error: HoldfastError) => void;
+
+  constructor(resolve: (values: Map<K, T>) => void, reject: (error: HoldfastError) => void) {
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  /** @returns false when the call asks for the key already */
+  expect(key: K): boolean {
+    const { values } = this;
+    const before = values.size;
+    values.set(key, PENDING);
+    return values.size > before;
+  }
+
+  /** What a part that fails leaves unanswered is missed. */
+  miss(keys: readonly K[]): void {
+    for (const key of keys) if (this.values.get(key) === PENDING) this.values.delete(key);
+  }
+
+  partDone(error?: HoldfastError): void {
+    this.#failure ??= error;
+    this.open -= 1;
+    if (this.open > 0) return;
+    if (this.#failure) this.#reject(this.#failure);
+    else this.#resolve(this.values as Map<K, T>);
+  }
 }
 
-/** The keys of one getMany call that live on one server. Encoded piece by piece as the socket takes them. */
-export class LookupMany<T> extends Operation implements Taker {
-  readonly keys: readonly string[];
+/** The keys of one getMany that live on one server: `wires[slot]` is on the wire what `keys[slot]` is to the caller. */
+export interface Part<K> {
+  readonly keys: K[];
+  readonly wires: string[];
+}
+
+/** One server's part of a getMany call. Encoded piece by piece as the socket takes it. */
+export class LookupMany<K, T> extends Operation implements Taker {
+  readonly part: Part<K>;
   /** Keys already given to the wire. */
   asked = 0;
   #answered = 0;
   readonly #codec: Codec<unknown>;
   readonly #read: Read<T>;
-  readonly #gathering: Gathering;
+  readonly #gathering: Gathering<K, T>;
 
   constructor(
     verb: "get" | "gets",
-    keys: readonly string[],
+    part: Part<K>,
     observer: Observer,
     time: Time,
     codec: Codec<unknown>,
     read: Read<T>,
-    gathering: Gathering,
+    gathering: Gathering<K, T>,
   ) {
     super(verb, "", observer, time);
-    this.keys = keys;
+    this.part = part;
     this.#codec = codec;
     this.#read = read;
     this.#gathering = gathering;
@@ -121,20 +166,22 @@ export class LookupMany<T> extends Operation implements Taker {
     try {
       value = this.#read(reply, this.#codec);
     } catch (error) {
-      this.fail(unreadable(this.keys[slot]!, error));
+      this.fail(unreadable(this.part.wires[slot]!, error));
       return;
     }
     this.hits += 1;
-    this.#gathering.found(this.keys[slot]!, value);
+    this.#gathering.values.set(this.part.keys[slot]!, value);
     this.#answer();
   }
 
-  miss(): void {
-    if (!this.settled) this.#answer();
+  miss(slot: number): void {
+    if (this.settled) return;
+    this.#gathering.values.delete(this.part.keys[slot]!);
+    this.#answer();
   }
 
   protected override get keyCount(): number {
-    return this.keys.length;
+    return this.part.keys.length;
   }
 
   /** Starts over on a new connection: what was asked is asked again. */
@@ -142,18 +189,21 @@ export class LookupMany<T> extends Operation implements Taker {
     this.asked = 0;
     this.#answered = 0;
     this.hits = 0;
+    for (const key of this.part.keys) this.#gathering.values.set(key, PENDING);
   }
 
   #answer(): void {
     this.#answered += 1;
-    if (this.#answered < this.keys.length) return;
-    this.misses = this.keys.length - this.hits;
+    const count = this.part.keys.length;
+    if (this.#answered < count) return;
+    this.misses = count - this.hits;
     this.outcome = this.misses === 0 ? "hit" : "miss";
     this.#gathering.partDone();
     this.finish();
   }
 
   protected giveUp(): void {
+    this.#gathering.miss(this.part.keys);
     this.#gathering.partDone();
   }
 

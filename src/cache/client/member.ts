@@ -182,7 +182,7 @@ export class Member {
       batch = undefined;
       if (connection.unflushedBytes >= FLUSH_BYTES) connection.flush();
     };
-    const join = (operation: Lookup<unknown> | LookupMany<unknown>, key: string, slot: number): void => {
+    const join = (operation: Lookup<unknown> | LookupMany<unknown, unknown>, key: string, slot: number): void => {
       const verb = operation.verb as "get" | "gets";
       const single = isBase64(key);
       if (
@@ -204,9 +204,10 @@ export class Member {
         join(operation, operation.key, 0);
         this.#dequeue();
       } else if (operation instanceof LookupMany) {
-        join(operation, operation.keys[operation.asked]!, operation.asked);
+        const { wires } = operation.part;
+        join(operation, wires[operation.asked]!, operation.asked);
         operation.asked += 1;
-        if (operation.asked === operation.keys.length) this.#dequeue();
+        if (operation.asked === wires.length) this.#dequeue();
       } else {
         sendBatch();
         connection.send(new CommandExchange(operation as Question));
