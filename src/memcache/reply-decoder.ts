@@ -19,6 +19,9 @@ const SPACE = 0x20;
 const ZERO = 0x30;
 const NINE = 0x39;
 const EMPTY = Buffer.alloc(0);
+const VALUE = Buffer.from("VALUE ");
+/** More digits than any number that is exact has; none longer is read. */
+const DIGITS_MAX = 15;
 
 const WORDS: readonly ReplyKind[] = [
   "VALUE",
@@ -87,6 +90,7 @@ export class ReplyDecoder {
     const chunk = this.#chunk;
     const start = this.#at;
     const length = chunk.length;
+    if (this.#carried === 0 && this.#wholeValue(chunk, start)) return this.#reply;
     let end = start;
     while (end < length && chunk[end] !== LF) end += 1;
     if (end === length) {
@@ -100,6 +104,60 @@ export class ReplyDecoder {
     const lineEnd = this.#carried;
     this.#carried = 0;
     return this.#read(this.#carry, 0, lineEnd);
+  }
+
+  /**
+   * Reads `VALUE <key> <flags> <bytes>` and its value where both lie whole in the chunk, each byte of the line once: nearly all
+   * replies to gets. False, and nothing read, for whatever is not exactly that; the long way then says what it is.
+   */
+  #wholeValue(chunk: Buffer, start: number): boolean {
+    const length = chunk.length;
+    for (let index = 0; index < VALUE.length; index += 1) if (chunk[start + index] !== VALUE[index]) return false;
+    const keyStart = start + VALUE.length;
+    let at = keyStart;
+    while (at < length && chunk[at]! > SPACE) at += 1;
+    const keyEnd = at;
+    const flagsStart = keyEnd + 1;
+    let flags = 0;
+    for (at = flagsStart; at < length && chunk[at]! >= ZERO && chunk[at]! <= NINE; at += 1)
+      flags = flags * 10 + chunk[at]! - ZERO;
+    const sizeStart = at + 1;
+    let size = 0;
+    const flagsEnd = at;
+    for (at = sizeStart; at < length && chunk[at]! >= ZERO && chunk[at]! <= NINE; at += 1) size = size * 10 + chunk[at]! - ZERO;
+    const valueStart = at + 2;
+    const valueEnd = valueStart + size;
+    if (
+      keyEnd === keyStart ||
+      chunk[keyEnd] !== SPACE ||
+      flagsEnd === flagsStart ||
+      flagsEnd - flagsStart > DIGITS_MAX ||
+      chunk[flagsEnd] !== SPACE ||
+      at === sizeStart ||
+      at - sizeStart > DIGITS_MAX ||
+      chunk[at] !== CR ||
+      chunk[at + 1] !== LF ||
+      size > this.#valueBytesMax ||
+      valueEnd + 2 > length ||
+      chunk[valueEnd] !== CR ||
+      chunk[valueEnd + 1] !== LF
+    )
+      return false;
+    const reply = this.#reply;
+    reply.clear();
+    reply.kind = "VALUE";
+    reply.line = chunk;
+    reply.lineStart = start;
+    reply.lineEnd = at;
+    reply.restStart = keyStart;
+    reply.keyStart = keyStart;
+    reply.keyEnd = keyEnd;
+    reply.flags = flags;
+    reply.value = chunk;
+    reply.valueStart = valueStart;
+    reply.valueEnd = valueEnd;
+    this.#at = valueEnd + 2;
+    return true;
   }
 
   /** Appends part of a line to what is carried. */
@@ -291,7 +349,7 @@ function digitsEnd(line: Buffer, start: number, end: number): number {
 }
 
 function readNumber(line: Buffer, start: number, end: number): number {
-  if (end <= start || end - start > 15) throw invalid("a number that is missing or too long");
+  if (end <= start || end - start > DIGITS_MAX) throw invalid("a number that is missing or too long");
   let value = 0;
   for (let at = start; at < end; at += 1) {
     const digit = line[at]! - ZERO;
