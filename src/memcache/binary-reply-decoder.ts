@@ -45,6 +45,7 @@ export class BinaryReplyDecoder {
   readonly #reply = new Reply();
   readonly #bodyBytesMax: number;
   #chunk: Buffer = EMPTY;
+  #length = 0;
   #at = 0;
   /** A packet that spans chunks: first its header, then all of it. */
   #packet: Buffer | undefined = undefined;
@@ -55,9 +56,11 @@ export class BinaryReplyDecoder {
     this.#bodyBytesMax = valueBytesMax + 0xffff + 0xff; // key and extras beside the value
   }
 
-  push(chunk: Buffer): void {
-    assert(this.#at === this.#chunk.length, "a chunk is drained before the next is pushed");
+  /** @param length how much of the chunk's beginning counts */
+  push(chunk: Buffer, length: number = chunk.length): void {
+    assert(this.#at === this.#length, "a chunk is drained before the next is pushed");
     this.#chunk = chunk;
+    this.#length = length;
     this.#at = 0;
   }
 
@@ -68,7 +71,7 @@ export class BinaryReplyDecoder {
    */
   next(): Reply | undefined {
     if (this.#packet) return this.#fill();
-    const left = this.#chunk.length - this.#at;
+    const left = this.#length - this.#at;
     if (left === 0) return undefined;
     const whole = left >= HEADER_BYTES ? HEADER_BYTES + this.#bodyBytes(this.#chunk, this.#at) : Infinity;
     if (left >= whole) {
@@ -84,7 +87,7 @@ export class BinaryReplyDecoder {
   #fill(): Reply | undefined {
     for (;;) {
       const packet = this.#packet!;
-      const copied = this.#chunk.copy(packet, this.#filled, this.#at);
+      const copied = this.#chunk.copy(packet, this.#filled, this.#at, this.#length);
       this.#filled += copied;
       this.#at += copied;
       if (this.#filled < packet.length) return undefined;

@@ -61,6 +61,7 @@ export class ReplyDecoder {
   readonly #reply = new Reply();
   readonly #valueBytesMax: number;
   #chunk: Buffer = EMPTY;
+  #length = 0;
   #at = 0;
   /** The start of a line whose end has not arrived; or the line of a value that has not arrived whole. */
   #carry = Buffer.allocUnsafe(512);
@@ -74,9 +75,11 @@ export class ReplyDecoder {
     this.#valueBytesMax = valueBytesMax;
   }
 
-  push(chunk: Buffer): void {
-    assert(this.#at === this.#chunk.length, "a chunk is drained before the next is pushed");
+  /** @param length how much of the chunk's beginning counts */
+  push(chunk: Buffer, length: number = chunk.length): void {
+    assert(this.#at === this.#length, "a chunk is drained before the next is pushed");
     this.#chunk = chunk;
+    this.#length = length;
     this.#at = 0;
   }
 
@@ -89,7 +92,7 @@ export class ReplyDecoder {
     if (this.#value) return this.#fill();
     const chunk = this.#chunk;
     const start = this.#at;
-    const length = chunk.length;
+    const length = this.#length;
     if (this.#carried === 0 && this.#wholeValue(chunk, start)) return this.#reply;
     let end = start;
     while (end < length && chunk[end] !== LF) end += 1;
@@ -111,7 +114,7 @@ export class ReplyDecoder {
    * replies to gets. False, and nothing read, for whatever is not exactly that; the long way then says what it is.
    */
   #wholeValue(chunk: Buffer, start: number): boolean {
-    const length = chunk.length;
+    const length = this.#length;
     for (let index = 0; index < VALUE.length; index += 1) if (chunk[start + index] !== VALUE[index]) return false;
     const keyStart = start + VALUE.length;
     let at = keyStart;
@@ -210,7 +213,7 @@ export class ReplyDecoder {
     const chunk = this.#chunk;
     const start = this.#at;
     const end = start + size;
-    if (end + 2 <= chunk.length) {
+    if (end + 2 <= this.#length) {
       if (chunk[end] !== CR || chunk[end + 1] !== LF) throw invalid("a value that is longer than announced");
       reply.value = chunk;
       reply.valueStart = start;
@@ -240,7 +243,7 @@ export class ReplyDecoder {
 
   #fill(): Reply | undefined {
     const value = this.#value!;
-    const copied = this.#chunk.copy(value, this.#filled, this.#at);
+    const copied = this.#chunk.copy(value, this.#filled, this.#at, this.#length);
     this.#filled += copied;
     this.#at += copied;
     if (this.#filled < value.length) return undefined;

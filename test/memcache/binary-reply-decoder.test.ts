@@ -53,12 +53,15 @@ const TRANSCRIPT = Buffer.concat([
   packet({ opcode: 0x1c, extras: flags(3) }),
 ]);
 
+/** What an earlier read left behind the bytes that came now. */
+const REST_OF_THE_READ_BUFFER = Buffer.from("\x81\x0a\x00\x00 not part of the chunk", "latin1");
+
 function read(chunks: readonly Buffer[]): unknown[] {
   const decoder = new BinaryReplyDecoder(1024);
   const seen: unknown[] = [];
   for (const chunk of chunks) {
-    const borrowed = Buffer.from(chunk);
-    decoder.push(borrowed);
+    const borrowed = Buffer.concat([chunk, REST_OF_THE_READ_BUFFER]);
+    decoder.push(borrowed, chunk.length);
     for (let reply = decoder.next(); reply; reply = decoder.next()) {
       const { kind, flags: itemFlags, cas, text, line, keyStart, keyEnd } = reply;
       const key = line.toString("latin1", keyStart, keyEnd);

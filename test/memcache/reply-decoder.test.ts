@@ -4,13 +4,16 @@ import fc from "fast-check";
 import { ProtocolError } from "../../src/core/errors.ts";
 import { ReplyDecoder } from "../../src/memcache/reply-decoder.ts";
 
+/** What an earlier read left behind the bytes that came now. */
+const REST_OF_THE_READ_BUFFER = Buffer.from("\r\nEND\r\nVALUE x 0 1\r\ny\r\n", "latin1");
+
 /** What a reply says, copied out. */
 function read(chunks: readonly Buffer[], valueBytesMax = 1024 * 1024): unknown[] {
   const decoder = new ReplyDecoder(valueBytesMax);
   const seen: unknown[] = [];
   for (const chunk of chunks) {
-    const borrowed = Buffer.from(chunk);
-    decoder.push(borrowed);
+    const borrowed = Buffer.concat([chunk, REST_OF_THE_READ_BUFFER]);
+    decoder.push(borrowed, chunk.length);
     for (let reply = decoder.next(); reply; reply = decoder.next()) {
       const { kind, flags, cas, ttl, won, stale, claimed } = reply;
       const key = reply.line.toString("latin1", reply.keyStart, reply.keyEnd);

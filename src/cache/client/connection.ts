@@ -117,7 +117,7 @@ export class Connection {
       onread: {
         buffer: Buffer.allocUnsafeSlow(READ_BYTES),
         callback: (count, buffer) => {
-          this.#receive(Buffer.from(buffer.buffer, buffer.byteOffset, count));
+          this.#receive(buffer as Buffer, count);
           return true;
         },
       },
@@ -131,7 +131,7 @@ export class Connection {
     const socket = connectTls({ ...target, ...options });
     socket.setNoDelay(true);
     socket.once("secureConnect", () => this.#opened());
-    socket.on("data", (chunk: Buffer) => this.#receive(chunk));
+    socket.on("data", (chunk: Buffer) => this.#receive(chunk, chunk.length));
     return socket;
   }
 
@@ -142,12 +142,12 @@ export class Connection {
     this.#owner.opened();
   }
 
-  #receive(chunk: Buffer): void {
+  #receive(chunk: Buffer, length: number): void {
     if (this.#closed) return;
     this.aliveAtMs = this.#clock.now();
     try {
       const { decoder } = this.#wire;
-      decoder.push(chunk);
+      decoder.push(chunk, length);
       for (let reply = decoder.next(); reply; reply = decoder.next()) {
         const exchange = this.pending.peek();
         if (!exchange) throw new ProtocolError("CACHE_REPLY_INVALID", `Cannot use reply: '${reply.kind}' answers no question`);

@@ -44,9 +44,15 @@ export function startSpan(operation: Operation): Span | undefined {
   };
 }
 
-/** A provider was registered: the one there from the start hands out spans that record nothing. */
+/** What the API hands out until a provider is registered; its spans record nothing. */
+let nobody: OpenTelemetry.TracerProvider | undefined;
+
 function isTraced({ trace, ProxyTracerProvider }: Api): boolean {
   const provider = trace.getTracerProvider();
   if (!(provider instanceof ProxyTracerProvider)) return true;
-  return provider.getDelegate().constructor.name !== "NoopTracerProvider";
+  const delegate = provider.getDelegate();
+  if (delegate === nobody) return false;
+  if (delegate.constructor.name !== "NoopTracerProvider") return true;
+  nobody = delegate;
+  return false;
 }

@@ -6,7 +6,7 @@ import type { Question } from "./operation.ts";
 import type { WriteBuffer } from "./write-buffer.ts";
 
 export interface Wire {
-  readonly decoder: { push(chunk: Buffer): void; next(): Reply | undefined };
+  readonly decoder: { push(chunk: Buffer, length: number): void; next(): Reply | undefined };
   encodeLookup(batch: LookupBatch, out: WriteBuffer): void;
   encodeCommand(command: Question, out: WriteBuffer): void;
 }

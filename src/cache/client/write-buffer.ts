@@ -8,6 +8,8 @@ import { Buffer } from "node:buffer";
 /** 64 KiB: about 256 small requests; larger ones grow it for their tick only. */
 const CAPACITY_BYTES = 64 * 1024;
 
+const NOTHING = Buffer.alloc(0);
+
 export class WriteBuffer {
   #spare: Buffer | undefined = undefined;
   #bytes: Buffer = Buffer.allocUnsafeSlow(CAPACITY_BYTES);
@@ -54,7 +56,7 @@ export class WriteBuffer {
     const taken = this.#bytes.subarray(0, this.length);
     this.length = 0;
     if (this.#bytes.length === CAPACITY_BYTES) this.#spare = this.#bytes;
-    this.#bytes = Buffer.allocUnsafeSlow(0);
+    this.#bytes = NOTHING;
     return taken;
   }
 
