@@ -29,6 +29,7 @@ const FIRST_SECOND = 62;
  * await cache.close();
  */
 export class CacheServer {
+  /** As given. */
   readonly options: CacheServerOptions;
   readonly #clock: Clock;
   readonly #memory: Memory;

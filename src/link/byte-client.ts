@@ -56,6 +56,7 @@ export interface LinkClientEvents {
 export class LinkClient extends EventEmitter<LinkClientEvents> {
   /** @internal */
   readonly clock: Clock;
+  /** The keep-alive values that every connection is set to. */
   readonly keepAlive: KeepAlive;
   /** @internal */
   readonly unsentBytesMax: number;

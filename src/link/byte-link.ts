@@ -69,6 +69,7 @@ export class ByteLink {
   readonly id: number;
   /** "host:port" of the other side. */
   readonly peer: string;
+  /** "host:port" of this side. */
   readonly local: string;
   /** When it was made, in ms since 1970-01-01 UTC. */
   readonly sinceMs: number;
@@ -94,10 +95,12 @@ export class ByteLink {
     if (tap.hasSubscribers) this.#tell("open");
   }
 
+  /** Bytes received so far. */
   get bytesIn(): number {
     return this.#socket.bytesRead;
   }
 
+  /** Bytes sent so far. */
   get bytesOut(): number {
     return this.#socket.bytesWritten ?? 0;
   }
@@ -168,6 +171,7 @@ export class ByteLink {
     this.#socket.pause();
   }
 
+  /** Reads on. */
   resume(): void {
     this.#socket.resume();
   }

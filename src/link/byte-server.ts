@@ -67,6 +67,7 @@ export class LinkServer extends EventEmitter<LinkServerEvents> {
     return this.#acceptor.address;
   }
 
+  /** The port it listens on: the one that was free where 0 was asked for. */
   get port(): number {
     return this.#acceptor.port;
   }

@@ -15,6 +15,7 @@ export interface Path {
   readonly source: string;
 }
 
+/** Ways between two machines that forget connections on which nothing moves, with what is known of them. */
 export const PATHS = {
   "aws-alb": { idleMs: 60_000, payloadOnly: true, onExpiry: "close", source: "AWS, Application Load Balancer attributes" },
   "aws-clb": { idleMs: 60_000, payloadOnly: true, onExpiry: "close", source: "AWS, Classic Load Balancer idle timeout" },

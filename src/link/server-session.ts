@@ -18,7 +18,9 @@ export type Presence = "online" | "away" | "gone";
 
 /** A client's session as the server has it. */
 export class ServerSession {
+  /** @internal */
   position = -1;
+  /** @internal */
   lookAtMs = 0;
   /** Who the client says it is; may be empty. */
   readonly name: string;
@@ -61,6 +63,7 @@ export class ServerSession {
     this.core = fields.core;
   }
 
+  /** Connected, away, or gone for ever. */
   get presence(): Presence {
     return this.#presence;
   }

@@ -47,6 +47,7 @@ export interface SessionClientOptions extends SessionBounds {
 
 /** Options of `connect` in session mode. */
 export interface SessionConnectOptions extends KeepAliveOptions, DialOptions {
+  /** Session mode, and how; `{}` for its defaults. */
   readonly session: SessionClientOptions;
   /** Waiting times between attempts; false ends the client with its first connection. */
   readonly reconnect?: false | BackoffOptions;
@@ -79,6 +80,7 @@ const AWAKE_MS = 86_400_000;
 export class SessionClient extends EventEmitter<SessionClientEvents> {
   /** @internal */
   readonly clock: Clock;
+  /** The keep-alive values that every connection is set to. */
   readonly keepAlive: KeepAlive;
   readonly #dialer: Dialer;
   readonly #world: World;

@@ -53,8 +53,9 @@ export interface SessionServerOptions extends SessionBounds {
   readonly token?: string | ((name: string) => string | undefined | Promise<string | undefined>);
   /** Silence before a heartbeat, for clients that do not ask for another. Default 30 s. */
   readonly heartbeat?: Duration;
-  /** The shortest and longest heartbeat that a client may ask for. Defaults 1 s and 1 h. */
+  /** The shortest heartbeat that a client may ask for. Default 1 s. */
   readonly heartbeatMin?: Duration;
+  /** The longest. Default 1 h. */
   readonly heartbeatMax?: Duration;
   /** How long a session is kept without a connection. Default 10 min. */
   readonly ttl?: Duration;

@@ -28,6 +28,7 @@ import { SocketWire } from "./socket-wire.ts";
 
 /** Options of `listen` in session mode. */
 export interface SessionListenOptions extends KeepAliveOptions, AcceptOptions, GatewayOptions {
+  /** Session mode, and how; `{}` for its defaults. */
   readonly session: SessionServerOptions;
   /** For tests: the clock. */
   readonly clock?: Clock;
@@ -105,6 +106,7 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
     return this.#acceptor.address;
   }
 
+  /** The port it listens on: the one that was free where 0 was asked for. */
   get port(): number {
     return this.#acceptor.port;
   }

@@ -40,6 +40,7 @@ export interface Watch extends AsyncIterable<WatchEvent> {
 export interface WatchOptions extends KeepAliveOptions {
   /** Time between two looks. Default 250 ms; a call of about 2 µs, but without ffi a read of the kernel's whole table. */
   readonly every?: Duration;
+  /** For tests: the clock. */
   readonly clock?: Clock;
 }
 

@@ -38,9 +38,11 @@ export interface BrokerOptions {
   readonly store?: Store;
   /** Told what happens, one line each: event name and facts. */
   readonly log?: (event: string, facts: Readonly<Record<string, unknown>>) => void;
+  /** For tests: the clock. */
   readonly clock?: Clock;
 }
 
+/** A broker's numbers as of now. */
 export interface BrokerStats extends DeskStats {
   readonly id: string;
   readonly address: string;

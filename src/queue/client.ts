@@ -16,14 +16,17 @@ import type { TaskState } from "./life-cycle.ts";
 import type { TaskOptions } from "./profile.ts";
 import { asBuffer, brokerOf, EMPTY_FRAME, type Frames, readText, type VerbIn } from "./protocol.ts";
 
+/** How brokers are reached. */
 export interface ClientOptions {
   /** `tcp://HOST:PORT` or `ipc://PATH`; a host with several addresses means several brokers. Default `tcp://127.0.0.1:5555`. */
   readonly url?: string;
   /** A broker in this process, instead of a URL. */
   readonly broker?: LocalBroker;
+  /** PLAIN or CURVE, as the broker asks for it; default none. */
   readonly security?: ClientSecurity;
   /** Looks up the URL's host; default: the system's. */
   readonly lookup?: Lookup;
+  /** For tests: the clock. */
   readonly clock?: Clock;
   /** @internal Another way to make connections, for simulations. */
   readonly connect?: (endpoint: string, listener: ConnectionListener) => Connection;
@@ -76,6 +79,7 @@ interface Pending {
 
 const WORK_VERBS: ReadonlySet<string> = new Set(["TASK", "KEPT", "LOST", "STOP", "RECALL"]);
 
+/** The way to the brokers that queues and workers share: one connection to each, made again when it breaks. */
 export class QueueClient {
   readonly #options: ClientOptions;
   readonly #clock: Clock;
@@ -113,6 +117,7 @@ export class QueueClient {
     return this.#clock;
   }
 
+  /** True once `close` was called. */
   get closed(): boolean {
     return this.#closed;
   }
@@ -154,6 +159,7 @@ export class QueueClient {
     await this.#request("WATCH", [Buffer.from(id)], { watcher, broker: brokerOf(id), open: new Set([id]) }, wait);
   }
 
+  /** Ends a task, as `Task.cancel` does. */
   async cancel(id: string, wait: WaitOptions): Promise<void> {
     await this.#request("CANCEL", [Buffer.from(id)], { broker: brokerOf(id) }, wait);
   }
@@ -318,6 +324,7 @@ export class QueueClient {
 
   // ---- workers
 
+  /** @internal */
   addWorker(worker: WorkListener): void {
     this.#workers.add(worker);
     for (const link of this.links()) if (link.broker !== undefined) worker.up(link);

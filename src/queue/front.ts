@@ -20,6 +20,7 @@ export interface PeerSink {
   ready?(): Promise<void> | undefined;
 }
 
+/** Whom a broker lets in: with names and passwords (unencrypted), or with keys. */
 export type BrokerSecurity =
   | { readonly plain: Readonly<Record<string, string>> }
   /** `clients`: public keys (Z85) that may come in; without it every client that knows the server's public key. */

@@ -17,8 +17,9 @@ const RESULT_TIMEOUT_MS = 10 * 60_000;
 export interface QueueOptions<P, R> extends ClientOptions {
   /** A client to share with other queues, instead of `url` or `broker`. The queue's `close` leaves it open. */
   readonly client?: QueueClient;
-  /** Standard Schemas, checked at both ends. */
+  /** A Standard Schema of what is submitted, checked at both ends; default none. */
   readonly payload?: StandardSchemaV1<unknown, P>;
+  /** The same of results. */
   readonly result?: StandardSchemaV1<unknown, R>;
   /** How values become bytes; default JSON. */
   readonly codec?: Codec<unknown>;
@@ -28,7 +29,9 @@ export interface QueueOptions<P, R> extends ClientOptions {
 export interface AddOptions {
   /** 0 (default) to 255; higher goes first. */
   readonly priority?: number;
+  /** Not to be started before this time has passed. */
   readonly delay?: Duration;
+  /** Not to be started before this moment; instead of `delay`. */
   readonly runAt?: Date;
   /** Attempts before the task is dead; default 5. */
   readonly attempts?: number;
@@ -52,6 +55,7 @@ export interface AddOptions {
   readonly whenFull?: "refuse" | "wait";
   /** When to give up; default "10s" for add, "10m" for call and result. */
   readonly timeout?: Duration;
+  /** Aborting it rejects with ABORTED; `call` cancels its task too. */
   readonly signal?: AbortSignal;
 }
 
@@ -102,7 +106,9 @@ export class Task<R = unknown> {
 
 /** A queue at one broker or several. Made by `queue()`. */
 export class Queue<P = unknown, R = unknown> {
+  /** As given to `queue`. */
   readonly name: string;
+  /** What talks to the brokers. */
   readonly client: QueueClient;
   /** @internal */
   readonly payload: Payload<P>;

@@ -16,8 +16,9 @@ export interface QueueSettings {
   readonly concurrency?: number | null;
   /** Tasks started in a stretch of time. */
   readonly rate?: Rate | null;
-  /** The same two for each group. */
+  /** Tasks of one group at a worker at once. */
   readonly groupConcurrency?: number | null;
+  /** Tasks of one group started in a stretch of time. */
   readonly groupRate?: Rate | null;
 }
 

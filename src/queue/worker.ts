@@ -27,6 +27,7 @@ export interface TaskContext {
 /** Does the work: what it resolves to is the result; when it rejects, the attempt has failed. */
 export type Handler<P, R> = (payload: P, context: TaskContext) => Promise<R> | R;
 
+/** Options of `worker`. */
 export interface WorkerOptions {
   /** Handlers at once; default 1. */
   readonly concurrency?: number;
@@ -42,6 +43,7 @@ export interface WorkerOptions {
 
 /** Thrown by a handler when no further attempt will help: the task is dead at once. */
 export class GiveUp extends Error {
+  /** @internal */
   override readonly name = "GiveUp";
 }
 
@@ -56,6 +58,7 @@ interface Job {
   readonly abort: AbortController;
 }
 
+/** Takes a queue's tasks. Made by `worker()`. */
 export class Worker<P, R> {
   readonly #queue: Queue<P, R>;
   /** Its own: what is on its way to a worker that closes goes back with its connection, not to another worker's. */

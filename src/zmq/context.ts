@@ -9,6 +9,7 @@ import { ZAP_NAME, ZapClient } from "./zap.ts";
 /** 1 hour: the timer that keeps the process alive while a socket waits to connect again does nothing when it fires. */
 const HOLD_MS = 3_600_000;
 
+/** Options of a `Context`. */
 export interface ContextOptions {
   /** Default of `ipv6` for new sockets: false. */
   ipv6?: boolean;
@@ -22,9 +23,13 @@ export interface ContextOptions {
 
 /** The sockets' common ground. There is one by default (`context`); a second one has inproc names of its own. */
 export class Context {
+  /** Default of `ipv6` for new sockets. */
   ipv6: boolean;
+  /** False: new sockets drop what is unsent when closed. */
   blocky: boolean;
+  /** How many sockets may be open at once. */
   maxSockets: number;
+  /** Default of `maxMessageSize` for new sockets; -1: none of its own. */
   maxMessageSize: number;
   /** Kept for programs that set it: there are no I/O threads here. */
   ioThreads = 1;

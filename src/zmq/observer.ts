@@ -48,7 +48,9 @@ export type Event =
   | ({ readonly type: "handshake:error:other"; readonly error: Error } & EventPeer)
   | { readonly type: "end" };
 
+/** The types of events that `socket.events` tells. */
 export type EventType = Event["type"];
+/** The events of one type. */
 export type EventOfType<E extends EventType = EventType> = Extract<Event, { readonly type: E }>;
 
 interface Waiter {
@@ -90,6 +92,7 @@ export class Observer {
     return this;
   }
 
+  /** Takes a listener away. */
   off<E extends EventType>(type: E, listener: (event: EventOfType<E>) => void): this {
     this.#emitter?.off(type, listener);
     return this;

@@ -62,14 +62,17 @@ export abstract class OptionFields implements SocketSettings {
   tcpKeepaliveInterval = -1;
   /** PLAIN: this side checks names and passwords. Default false. */
   plainServer = false;
-  /** PLAIN: what this side shows. */
+  /** PLAIN: the name that this side shows; null (default): it is no PLAIN client. */
   plainUsername: string | null = null;
+  /** PLAIN: the password that this side shows. */
   plainPassword: string | null = null;
   /** CURVE: this side has the well-known key. Default false. */
   curveServer = false;
-  /** CURVE keys: 40 characters of Z85 or 32 octets each. */
+  /** CURVE: this side's public key, 40 characters of Z85 or 32 octets; needed beside the secret one on a client. */
   curvePublicKey: string | Uint8Array | null = null;
+  /** CURVE: this side's secret key. */
   curveSecretKey: string | Uint8Array | null = null;
+  /** CURVE: the server's public key; given, this side is a client. */
   curveServerKey: string | Uint8Array | null = null;
   /** What an authenticator is told as the domain. */
   zapDomain: string | null = null;

@@ -8,7 +8,9 @@ import type { Socket } from "./socket.ts";
 
 /** Forwards between two sockets, as the `zeromq` package's Proxy. */
 export class Proxy<F extends Socket = Socket, B extends Socket = Socket> {
+  /** Messages from here go to the back end. */
   readonly frontEnd: F;
+  /** Messages from here go to the front end. */
   readonly backEnd: B;
   #running = false;
   #resume: (() => void) | undefined;

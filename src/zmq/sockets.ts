@@ -93,6 +93,7 @@ export class Reply extends DuplexSocket {
 /** A Router's connected peer: its id, its address, its socket type, who the authenticator said it is. */
 export type RouterPeer = EventKnownPeer;
 
+/** Options of a Router's `connect`. */
 export interface RouterConnectOptions {
   /** The id under which this router shall know the peer: 1 to 255 octets. */
   readonly routingId?: string | Uint8Array;
@@ -185,7 +186,9 @@ export class Subscriber extends ReadableSocket {
 
 /** A Publisher that receives its peers' subscriptions: 01 or 00, then the topic. */
 export class XPublisher extends DuplexSocket {
+  /** Wait for room rather than drop. Default false. */
   noDrop = false;
+  /** Send what does not match. Default false. */
   invertMatching = false;
   /** Subscriptions take effect only by `subscribe` and `unsubscribe` here. Default false. */
   manual = false;

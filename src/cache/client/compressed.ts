@@ -16,6 +16,7 @@ const DEFLATE_FLAG = 1 << 17;
 /** 1 KiB: below it, what is saved is less than what a value's key and header take anyway. */
 const OVER_BYTES_DEFAULT = 1024;
 
+/** Options of `compressed`. */
 export interface CompressionOptions {
   /** "zstd" (the default) or "deflate". */
   readonly method?: "zstd" | "deflate";

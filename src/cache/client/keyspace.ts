@@ -27,6 +27,7 @@ export type KeyParameters<P extends string> =
 
 /** A typed family of items of a `CacheClient`; see `CacheClient.define`. Methods are those of the client, and fail as they do. */
 export class Keyspace<T, P extends string> {
+  /** As given to `define`. */
   readonly template: P;
   readonly #dispatch: Dispatch;
   readonly #fetcher: Fetcher;
@@ -62,10 +63,12 @@ export class Keyspace<T, P extends string> {
     return key;
   }
 
+  /** The value; undefined when there is none. */
   async get(parameters: KeyParameters<P>, options?: CallOptions): Promise<T | undefined> {
     return this.#dispatch.get(this.key(parameters), this.#anyCodec, options);
   }
 
+  /** The value with its version, for `cas`. */
   async gets(parameters: KeyParameters<P>, options?: CallOptions): Promise<Versioned<T> | undefined> {
     return this.#dispatch.lookup("gets", this.key(parameters), this.#anyCodec, readVersioned as Read<Versioned<T>>, options);
   }
@@ -78,18 +81,22 @@ export class Keyspace<T, P extends string> {
     return new Map([...found].map(([key, value]) => [byKey.get(key)!, value]));
   }
 
+  /** Stores, whatever was there. */
   async set(parameters: KeyParameters<P>, value: T, options?: StoreOptions): Promise<boolean> {
     return this.#store("set", parameters, value, options);
   }
 
+  /** Stores where nothing is; false where something is. */
   async add(parameters: KeyParameters<P>, value: T, options?: StoreOptions): Promise<boolean> {
     return this.#store("add", parameters, value, options);
   }
 
+  /** Stores where something is; false where nothing is. */
   async replace(parameters: KeyParameters<P>, value: T, options?: StoreOptions): Promise<boolean> {
     return this.#store("replace", parameters, value, options);
   }
 
+  /** Stores if the version is still the one that `gets` told. */
   async cas(parameters: KeyParameters<P>, value: T, cas: bigint, options?: StoreOptions): Promise<CasOutcome> {
     const key = this.key(parameters);
     return this.#dispatch.command("cas", key, options, casOutcome, "missing", (member) => ({
@@ -98,16 +105,19 @@ export class Keyspace<T, P extends string> {
     }));
   }
 
+  /** Deletes. True when there was an item. */
   async delete(parameters: KeyParameters<P>, options?: CallOptions): Promise<boolean> {
     return this.#dispatch.command("delete", this.key(parameters), options, foundOrNot, false, () => ({}));
   }
 
+  /** Gives a new time to live. True when there was an item. */
   async touch(parameters: KeyParameters<P>, ttl: Ttl, options?: CallOptions): Promise<boolean> {
     return this.#dispatch.command("touch", this.key(parameters), options, foundOrNot, false, (member) => ({
       exptime: this.#dispatch.exptime(member, ttl),
     }));
   }
 
+  /** The value, or what the loader gives where there is none: loaded once for all who ask at once, then stored. */
   async fetch(parameters: KeyParameters<P>, loader: Loader<T>, options?: FetchOptions): Promise<T> {
     return this.#fetcher.fetch(this.key(parameters), this.#codec, loader, options);
   }

@@ -19,6 +19,7 @@ export interface Gutter {
   readonly ttl?: Ttl;
 }
 
+/** Options of a `CacheClient`. */
 export interface CacheClientOptions {
   /** The servers, or how to find them; default one at 127.0.0.1:11211. */
   readonly servers?: readonly ServerSpec[] | DnsDiscovery | ClusterDiscovery;
