@@ -18,7 +18,7 @@ import {
   split,
   unopened,
 } from "./curve-command.ts";
-import type { Mechanism, MechanismStatus } from "./mechanism.ts";
+import { HandshakeSide, type Mechanism, type MechanismStatus } from "./mechanism.ts";
 import { decodeProperties, encodeProperties, type OwnProperties, type Properties } from "./properties.ts";
 
 /** The client's nonces in order: HELLO has 1, INITIATE 2, the first MESSAGE 3. */
@@ -34,7 +34,7 @@ export interface CurveClientOptions {
   readonly properties: OwnProperties;
 }
 
-export class CurveClient implements Mechanism {
+export class CurveClient extends HandshakeSide implements Mechanism {
   readonly name = "CURVE";
   readonly asServer = false;
   readonly credentials = undefined;
@@ -45,7 +45,6 @@ export class CurveClient implements Mechanism {
   /** Shared by C' and S: opens nothing but the handshake. */
   readonly #welcomeKey: Uint8Array;
   #state: "WELCOME" | "READY" | "done" = "WELCOME";
-  #outgoing: Uint8Array | undefined;
   /** Shared by C' and S', once S' is known. */
   #trafficKey: Uint8Array | undefined;
   peerProperties: Properties | undefined;
@@ -53,29 +52,24 @@ export class CurveClient implements Mechanism {
 
   /** @throws ProtocolError ERR_ZMTP_KEY_EXCHANGE when the server's key is no public key */
   constructor(options: CurveClientOptions) {
+    super();
     const { math, serverKey } = options;
     this.#options = options;
     this.#transient = newKeys(math);
     this.#welcomeKey = sharedKey(math.x25519, this.#transient.secretKey, serverKey);
     const nonce = nonceOctets(HELLO_NONCE);
     const box = seal(this.#welcomeKey, nonceOf(NONCE_PREFIX.hello, nonce), HELLO_PLAIN);
-    this.#outgoing = encodeHello({ transientKey: this.#transient.publicKey, nonce, box });
+    this.outgoing = encodeHello({ transientKey: this.#transient.publicKey, nonce, box });
   }
 
   get status(): MechanismStatus {
     return this.#state === "done" ? "ready" : "handshaking";
   }
 
-  next(): Uint8Array | undefined {
-    const command = this.#outgoing;
-    this.#outgoing = undefined;
-    return command;
-  }
-
   receive(command: Uint8Array): void {
     switch (this.#state) {
       case "WELCOME":
-        this.#outgoing = this.#welcomed(command);
+        this.outgoing = this.#welcomed(command);
         this.#state = "READY";
         return;
       case "READY":

@@ -31,7 +31,7 @@ import {
   split,
   unopened,
 } from "./curve-command.ts";
-import type { Credentials, Mechanism, MechanismStatus, Verdict } from "./mechanism.ts";
+import { HandshakeSide, type Credentials, type Mechanism, type MechanismStatus, type Verdict } from "./mechanism.ts";
 import { decodeProperties, encodeProperties, type OwnProperties, type Properties } from "./properties.ts";
 
 /** The server's first nonce is READY's; WELCOME and the cookie draw theirs at random. */
@@ -53,13 +53,12 @@ interface Greeted {
   readonly cookieKey: Uint8Array;
 }
 
-export class CurveServer implements Mechanism {
+export class CurveServer extends HandshakeSide implements Mechanism {
   readonly name = "CURVE";
   readonly asServer = true;
   readonly #options: CurveServerOptions;
   #state: "HELLO" | "INITIATE" | "verdict" | "done" | "refused" = "HELLO";
   #greeted: Greeted | undefined;
-  #outgoing: Uint8Array | undefined;
   #trafficKey: Uint8Array | undefined;
   #initiateNonce: Uint8Array | undefined;
   peerProperties: Properties | undefined;
@@ -68,6 +67,7 @@ export class CurveServer implements Mechanism {
   cipher: CurveCipher | undefined;
 
   constructor(options: CurveServerOptions) {
+    super();
     this.#options = options;
   }
 
@@ -87,16 +87,10 @@ export class CurveServer implements Mechanism {
     }
   }
 
-  next(): Uint8Array | undefined {
-    const command = this.#outgoing;
-    this.#outgoing = undefined;
-    return command;
-  }
-
   receive(command: Uint8Array): void {
     switch (this.#state) {
       case "HELLO":
-        this.#outgoing = this.#hello(command);
+        this.outgoing = this.#hello(command);
         this.#state = "INITIATE";
         return;
       case "INITIATE":
@@ -120,14 +114,14 @@ export class CurveServer implements Mechanism {
     if (status !== 200) {
       this.#state = "refused";
       // As libzmq: the status is the reason; for the temporary 300 it sends nothing, so that the client tries again
-      if (status !== 300) this.#outgoing = encodeError(String(status));
+      if (status !== 300) this.outgoing = encodeError(String(status));
       return;
     }
     this.userId = userId;
     const key = this.#trafficKey!;
     const nonce = nonceOctets(READY_NONCE);
     const box = seal(key, nonceOf(NONCE_PREFIX.ready, nonce), encodeProperties(this.#options.properties));
-    this.#outgoing = encodeReady({ nonce, box });
+    this.outgoing = encodeReady({ nonce, box });
     this.cipher = new CurveCipher({ role: "server", key, noncesSent: READY_NONCE, lastNonceReceived: this.#initiateNonce! });
     this.#greeted = undefined;
     this.#state = "done";

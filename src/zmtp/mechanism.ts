@@ -84,6 +84,17 @@ export interface Mechanism {
   authenticated(verdict: Verdict): void;
 }
 
+/** What all mechanisms share: commands go by turns, so that at most one waits to be sent. */
+export abstract class HandshakeSide {
+  protected outgoing: Uint8Array | undefined;
+
+  next(): Uint8Array | undefined {
+    const command = this.outgoing;
+    this.outgoing = undefined;
+    return command;
+  }
+}
+
 /** The peer answered the handshake with ERROR. */
 export class HandshakeRefused extends OperationError {
   /** The ZAP status when the reason is one, as libzmq sends it; else undefined. */

@@ -5,25 +5,32 @@
 import { assert } from "../core/assert.ts";
 import { ProtocolError } from "../core/errors.ts";
 import { decodeCommand, decodeErrorReason, encodeCommand, encodeError } from "./command.ts";
-import { HandshakeRefused, type Credentials, type Mechanism, type MechanismStatus, type Verdict } from "./mechanism.ts";
+import {
+  HandshakeRefused,
+  HandshakeSide,
+  type Credentials,
+  type Mechanism,
+  type MechanismStatus,
+  type Verdict,
+} from "./mechanism.ts";
 import { decodeProperties, encodeProperties, type OwnProperties, type Properties } from "./properties.ts";
 
-export class NullMechanism implements Mechanism {
+export class NullMechanism extends HandshakeSide implements Mechanism {
   readonly name = "NULL";
   readonly asServer = false;
   readonly cipher = undefined;
   readonly #ready: Uint8Array;
   #authenticating: boolean;
-  #outgoing: Uint8Array | undefined;
   #readySent = false;
   #refused = false;
   peerProperties: Properties | undefined;
   userId: string | undefined;
 
   constructor({ properties, authenticate = false }: { properties: OwnProperties; authenticate?: boolean }) {
+    super();
     this.#ready = encodeCommand("READY", encodeProperties(properties));
     this.#authenticating = authenticate;
-    if (!authenticate) this.#outgoing = this.#ready;
+    if (!authenticate) this.outgoing = this.#ready;
   }
 
   get status(): MechanismStatus {
@@ -36,9 +43,8 @@ export class NullMechanism implements Mechanism {
     return this.#authenticating ? { mechanism: "NULL" } : undefined;
   }
 
-  next(): Uint8Array | undefined {
-    const command = this.#outgoing;
-    this.#outgoing = undefined;
+  override next(): Uint8Array | undefined {
+    const command = super.next();
     if (command === this.#ready) this.#readySent = true;
     return command;
   }
@@ -57,11 +63,11 @@ export class NullMechanism implements Mechanism {
     this.#authenticating = false;
     if (verdict.status === 200) {
       this.userId = verdict.userId;
-      this.#outgoing = this.#ready;
+      this.outgoing = this.#ready;
       return;
     }
     this.#refused = true;
     // As libzmq: the status is the reason; for the temporary 300 it sends nothing, so that the client tries again
-    if (verdict.status !== 300) this.#outgoing = encodeError(String(verdict.status));
+    if (verdict.status !== 300) this.outgoing = encodeError(String(verdict.status));
   }
 }

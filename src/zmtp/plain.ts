@@ -7,7 +7,14 @@ import { assert } from "../core/assert.ts";
 import { ProtocolError } from "../core/errors.ts";
 import type { ErrorCode } from "../core/error-codes.ts";
 import { decodeCommand, decodeErrorReason, encodeCommand, encodeError } from "./command.ts";
-import { HandshakeRefused, type Credentials, type Mechanism, type MechanismStatus, type Verdict } from "./mechanism.ts";
+import {
+  HandshakeRefused,
+  HandshakeSide,
+  type Credentials,
+  type Mechanism,
+  type MechanismStatus,
+  type Verdict,
+} from "./mechanism.ts";
 import { decodeProperties, encodeProperties, type OwnProperties, type Properties } from "./properties.ts";
 
 /** 255 octets: the length octet before a name or password allows no more. */
@@ -25,7 +32,7 @@ function isMisspeltError(command: Uint8Array): boolean {
 
 type ClientState = "hello" | "welcome" | "ready" | "done";
 
-export class PlainClient implements Mechanism {
+export class PlainClient extends HandshakeSide implements Mechanism {
   readonly name = "PLAIN";
   readonly asServer = false;
   readonly cipher = undefined;
@@ -33,21 +40,20 @@ export class PlainClient implements Mechanism {
   readonly userId = undefined;
   readonly #properties: OwnProperties;
   #state: ClientState = "hello";
-  #outgoing: Uint8Array | undefined;
   peerProperties: Properties | undefined;
 
   constructor({ username, password, properties }: { username: string; password: string; properties: OwnProperties }) {
+    super();
     this.#properties = properties;
-    this.#outgoing = encodeCommand("HELLO", Buffer.concat([shortText(username), shortText(password)]));
+    this.outgoing = encodeCommand("HELLO", Buffer.concat([shortText(username), shortText(password)]));
   }
 
   get status(): MechanismStatus {
     return this.#state === "done" ? "ready" : "handshaking";
   }
 
-  next(): Uint8Array | undefined {
-    const command = this.#outgoing;
-    this.#outgoing = undefined;
+  override next(): Uint8Array | undefined {
+    const command = super.next();
     if (command !== undefined && this.#state === "hello") this.#state = "welcome";
     return command;
   }
@@ -58,7 +64,7 @@ export class PlainClient implements Mechanism {
     if (name === "ERROR") throw new HandshakeRefused(decodeErrorReason(data));
     if (this.#state === "welcome" && name === "WELCOME") {
       if (data.length > 0) throw malformed("ERR_ZMTP_MALFORMED_COMMAND_WELCOME", "WELCOME carries data");
-      this.#outgoing = encodeCommand("INITIATE", encodeProperties(this.#properties));
+      this.outgoing = encodeCommand("INITIATE", encodeProperties(this.#properties));
       this.#state = "ready";
     } else if (this.#state === "ready" && name === "READY") {
       this.peerProperties = decodeProperties(data);
@@ -75,18 +81,18 @@ export class PlainClient implements Mechanism {
 
 type ServerState = "hello" | "verdict" | "initiate" | "done" | "refused";
 
-export class PlainServer implements Mechanism {
+export class PlainServer extends HandshakeSide implements Mechanism {
   readonly name = "PLAIN";
   readonly asServer = true;
   readonly cipher = undefined;
   readonly #properties: OwnProperties;
   #state: ServerState = "hello";
-  #outgoing: Uint8Array | undefined;
   credentials: Credentials | undefined;
   peerProperties: Properties | undefined;
   userId: string | undefined;
 
   constructor({ properties }: { properties: OwnProperties }) {
+    super();
     this.#properties = properties;
   }
 
@@ -103,12 +109,6 @@ export class PlainServer implements Mechanism {
     }
   }
 
-  next(): Uint8Array | undefined {
-    const command = this.#outgoing;
-    this.#outgoing = undefined;
-    return command;
-  }
-
   receive(command: Uint8Array): void {
     const { name, data } = decodeCommand(command);
     if (name === "ERROR") throw new HandshakeRefused(decodeErrorReason(data));
@@ -117,7 +117,7 @@ export class PlainServer implements Mechanism {
       this.#state = "verdict";
     } else if (this.#state === "initiate" && name === "INITIATE") {
       this.peerProperties = decodeProperties(data);
-      this.#outgoing = encodeCommand("READY", encodeProperties(this.#properties));
+      this.outgoing = encodeCommand("READY", encodeProperties(this.#properties));
       this.#state = "done";
     } else {
       throw unexpected(name, this.#state);
@@ -129,13 +129,13 @@ export class PlainServer implements Mechanism {
     this.credentials = undefined;
     if (verdict.status === 200) {
       this.userId = verdict.userId;
-      this.#outgoing = encodeCommand("WELCOME");
+      this.outgoing = encodeCommand("WELCOME");
       this.#state = "initiate";
       return;
     }
     this.#state = "refused";
     // As libzmq: for the temporary 300 nothing is sent, so that the client tries again
-    if (verdict.status !== 300) this.#outgoing = encodeError(String(verdict.status));
+    if (verdict.status !== 300) this.outgoing = encodeError(String(verdict.status));
   }
 }
 
