@@ -240,6 +240,7 @@ function malformed(reason: string): ProtocolError {
 
 /** Memory of its own, of the exact size. */
 function copyOf(bytes: Buffer, start: number, end: number): Buffer {
-  const from = bytes.byteOffset + start;
-  return Buffer.from(bytes.buffer.slice(from, from + end - start) as ArrayBuffer);
+  const copy = Buffer.allocUnsafeSlow(end - start);
+  copy.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end));
+  return copy;
 }
