@@ -6,10 +6,13 @@ complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l dashboard
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l dashboard-token
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l data
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l group
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l json
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l link
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l replicas
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l store
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l by
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l ca
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l cert
@@ -74,13 +77,16 @@ complete -c holdfast -n "__fish_seen_subcommand_from cache" -l version
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l curve-clients
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l curve-keys
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l data
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l group
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l json
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l listen
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l max-body
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l max-bytes
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l plain-users
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l replicas
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l result-bytes
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l store
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l sync
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l after
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l attempt-timeout

@@ -3,11 +3,12 @@ import { readFileSync } from "node:fs";
 import { messageOf, OperationError, UsageError } from "../core/errors.ts";
 import { Broker, type BrokerOptions, type BrokerSecurity, type SyncMode } from "../queue/index.ts";
 import { flags, parse } from "./flags.ts";
+import { type GroupFlags, groupFlags, readGroupFlags } from "./group-flags.ts";
 import { listenError } from "./listen-error.ts";
 import { readKeys } from "./queue-flags.ts";
 import { stopRequest } from "./signals.ts";
 
-interface Flags {
+interface Flags extends GroupFlags {
   readonly listen: readonly string[];
   readonly data: string;
   readonly sync: string;
@@ -23,9 +24,13 @@ interface Flags {
 const SYNC_MODES: readonly SyncMode[] = ["always", "group", "interval", "none"];
 
 export async function run(argv: readonly string[]): Promise<number> {
-  const command = flags("queue serve", "Runs the work queue's broker")
+  const command = groupFlags(flags("queue serve", "Runs the work queue's broker"))
     .option("--listen <endpoint...>", "tcp://HOST:PORT or ipc://PATH", ["tcp://127.0.0.1:5555"])
-    .option("--data <folder>", "where tasks are kept; 'memory' keeps them in memory only", "./.holdfast")
+    .option(
+      "--data <folder>",
+      "where tasks are kept, with --store a copy of them; 'memory' keeps them in memory only",
+      "./.holdfast",
+    )
     .option(
       "--sync <mode>",
       "when the disk must have what is answered: group, always, interval (lose up to 1 s) or none",
@@ -62,10 +67,12 @@ export async function run(argv: readonly string[]): Promise<number> {
   return 0;
 }
 
-function brokerOptions({ listen, data, sync, maxBytes, resultBytes, maxBody }: Flags): BrokerOptions {
+function brokerOptions(options: Flags): BrokerOptions {
+  const { listen, data, sync, maxBytes, resultBytes, maxBody } = options;
   const mode = SYNC_MODES.find((candidate) => candidate === sync);
   if (!mode) throw new UsageError("CLI_USAGE", `Cannot use --sync '${sync}': choose ${SYNC_MODES.join(", ")}`);
   return {
+    ...readGroupFlags(options),
     listen,
     data: data === "memory" ? false : data,
     sync: mode,

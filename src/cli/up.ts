@@ -11,11 +11,12 @@ import { listen, type LinkServer } from "../link/index.ts";
 import { Broker } from "../queue/index.ts";
 import { dataFolder } from "./data-folder.ts";
 import { flags, parse } from "./flags.ts";
+import { type GroupFlags, groupFlags, readGroupFlags } from "./group-flags.ts";
 import { warnIfOpen } from "./open-warning.ts";
 import { closeAll, startAll, type PartPlan, type RunningPart } from "./parts.ts";
 import { stopRequest } from "./signals.ts";
 
-interface UpFlags {
+interface UpFlags extends GroupFlags {
   readonly cache: string;
   readonly queue: string;
   readonly link: string;
@@ -26,7 +27,7 @@ interface UpFlags {
 }
 
 export async function run(argv: readonly string[]): Promise<number> {
-  const command = flags("up", "Runs the cache, the queue, the link server and the dashboard in one process.")
+  const command = groupFlags(flags("up", "Runs the cache, the queue, the link server and the dashboard in one process."))
     .option("--cache <address>", "where the cache listens, or 'off'", "127.0.0.1:11211")
     .option("--queue <url>", "where the queue listens, or 'off'", "tcp://127.0.0.1:5555")
     .option("--link <address>", "where the link server listens, or 'off'", "127.0.0.1:12345")
@@ -65,7 +66,8 @@ async function plan(options: UpFlags): Promise<PartPlan[]> {
   if (options.queue !== "off") {
     const data = await dataFolder(options.data);
     const start = async (): Promise<Broker> => {
-      doors.queue = new Broker({ listen: options.queue, data });
+      const log = options.store === undefined ? {} : { log: say };
+      doors.queue = new Broker({ listen: options.queue, data, ...readGroupFlags(options), ...log });
       await doors.queue.listen();
       return doors.queue;
     };
@@ -86,6 +88,12 @@ async function plan(options: UpFlags): Promise<PartPlan[]> {
     plans.push({ name: "dashboard", flag: "--dashboard", wanted: options.dashboard, start });
   }
   return plans;
+}
+
+/** What a broker of a group tells: who leads, what NATS is doing. */
+function say(event: string, facts: Readonly<Record<string, unknown>>): void {
+  const words = Object.entries(facts).map(([name, value]) => `${name}=${String(value)}`);
+  process.stderr.write(`${[event, ...words].join(" ")}\n`);
 }
 
 function readyLine({ name, address }: RunningPart, json: boolean): string {

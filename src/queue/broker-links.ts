@@ -139,8 +139,15 @@ export class BrokerLinks {
 
   #heard(link: BrokerLink, frames: Frames): void {
     const verb = verbOf(frames[1]);
-    if (verb === "WELCOME") this.#welcome(link, frames);
+    if (verb === "ANEW") this.#anew(link);
+    else if (verb === "WELCOME") this.#welcome(link, frames);
     else if (verb !== "BEAT") this.#listener.heard(link, verb, frames);
+  }
+
+  /** Behind this door is another leader: as if the connection had broken, without the wait for a new one. */
+  #anew(link: BrokerLink): void {
+    this.#down(link);
+    this.#up(link);
   }
 
   #welcome(link: BrokerLink, frames: Frames): void {

@@ -1,17 +1,21 @@
 /**
- * ● The broker: a front door (front.ts) and the hall behind it (hall.ts), on a store.
+ * ● The broker: a front door (front.ts) and what stands behind it: a hall (hall.ts) on a store of its own, or its share in a group of
+ * brokers on NATS (nats/cluster-member.ts).
  */
 import { randomBytes, randomInt } from "node:crypto";
 import { type Clock, systemClock } from "../core/clock.ts";
+import { join } from "node:path";
 import { UsageError } from "../core/errors.ts";
 import { seeded } from "../core/random.ts";
 import { type Size, sizeBytes } from "../core/units.ts";
 import { nextRun } from "./calendar.ts";
 import type { LocalPort } from "./connection.ts";
 import type { DeskStats } from "./desk-stats.ts";
-import { type BrokerSecurity, Front } from "./front.ts";
+import { type BrokerSecurity, Front, type PeerSink } from "./front.ts";
 import { Hall } from "./hall.ts";
 import { MemoryStore } from "./memory-store.ts";
+import { ClusterMember, type ClusterStats } from "./nats/cluster-member.ts";
+import { parseNatsUrl } from "./nats/nats-url.ts";
 import type { Frames } from "./protocol.ts";
 import { SqliteStore, type SyncMode } from "./sqlite-store.ts";
 import type { Store } from "./store.ts";
@@ -34,8 +38,15 @@ export interface BrokerOptions {
   readonly maxBody?: Size;
   /** PLAIN or CURVE: who may come in. Without it everybody who can reach the port may. */
   readonly security?: BrokerSecurity;
-  /** A store instead of the one that `data` and `sync` say. */
-  readonly store?: Store;
+  /**
+   * A store instead of the one that `data` and `sync` say; or `nats://HOST:4222[,HOST…]`: the tasks are kept on NATS JetStream, and all
+   * brokers with the same servers and group are one. `data` then holds a copy of what is there; `false`: a temporary one.
+   */
+  readonly store?: Store | string;
+  /** With NATS: copies of the tasks when their stream is made; 3 survive the loss of a server. Default 1. */
+  readonly replicas?: number;
+  /** With NATS: which brokers belong together. Default "queue". */
+  readonly group?: string;
   /** Told what happens, one line each: event name and facts. */
   readonly log?: (event: string, facts: Readonly<Record<string, unknown>>) => void;
   /** For tests: the clock. */
@@ -48,6 +59,8 @@ export interface BrokerStats extends DeskStats {
   readonly address: string;
   readonly peers: number;
   readonly upMs: number;
+  /** With NATS: this broker's part in its group. The other numbers are then the whole group's, while it leads; else only `peers` counts. */
+  readonly cluster?: ClusterStats;
 }
 
 const LISTEN_DEFAULT = "tcp://127.0.0.1:5555";
@@ -63,41 +76,31 @@ const LISTEN_DEFAULT = "tcp://127.0.0.1:5555";
 export class Broker {
   readonly #options: BrokerOptions;
   readonly #clock: Clock;
-  readonly #hall: Hall;
+  readonly #backstage: Backstage;
   readonly #front: Front;
   #startedMs = 0;
   #closing: Promise<void> | undefined;
 
+  /** @throws UsageError QUEUE_OPTIONS_INVALID when `store` is an address that cannot be read */
   constructor(options: BrokerOptions = {}) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    const log = (event: string, facts: Readonly<Record<string, unknown>>): void => this.#log(event, facts);
-    this.#hall = new Hall({
-      store: options.store ?? makeStore(options),
-      clock: this.#clock,
-      random: seeded(randomInt(2 ** 32)),
-      single: options.sync === "always",
-      newId: () => randomBytes(4).toString("hex"),
-      nextRun,
-      log,
-      ...(options.maxBytes === undefined ? {} : { bytesMax: sizeBytes(options.maxBytes, "maxBytes") }),
-      ...(options.resultBytes === undefined ? {} : { endedBytesMax: sizeBytes(options.resultBytes, "resultBytes") }),
-      ...(options.maxBody === undefined ? {} : { bodyBytesMax: sizeBytes(options.maxBody, "maxBody") }),
-    });
-    this.#front = new Front({ security: options.security, log });
+    this.#front = new Front({ security: options.security, log: (event, facts) => this.#log(event, facts) });
+    this.#backstage = this.#makeBackstage();
   }
 
   /**
    * Opens the store, takes up what it holds and listens.
    *
-   * @throws ProtocolError QUEUE_STORE_CORRUPT, OperationError QUEUE_STORE_LOCKED, QUEUE_STORE_UNAVAILABLE, or the socket's error
+   * @throws ProtocolError QUEUE_STORE_CORRUPT, OperationError QUEUE_STORE_LOCKED, QUEUE_STORE_UNAVAILABLE, QUEUE_STORE_DENIED,
+   * QUEUE_STORE_FULL, or the socket's error
    */
   async listen(): Promise<void> {
     this.#startedMs = this.#clock.now();
-    await this.#hall.open();
     const { listen = LISTEN_DEFAULT } = this.#options;
     try {
-      await this.#front.open(typeof listen === "string" ? [listen] : listen, this.#hall);
+      await this.#backstage.open();
+      await this.#front.open(typeof listen === "string" ? [listen] : listen, this.#backstage.sink);
     } catch (error) {
       await this.close();
       throw error;
@@ -112,7 +115,7 @@ export class Broker {
 
   /** The first part of its tasks' ids: eight hex digits, kept with its data. */
   get id(): string {
-    return this.#hall.id;
+    return this.#backstage.id;
   }
 
   /** @internal A client in this process speaks the own protocol without a socket. */
@@ -124,13 +127,8 @@ export class Broker {
 
   /** Numbers as of now. */
   stats(): BrokerStats {
-    return {
-      id: this.id,
-      address: this.address,
-      peers: this.#hall.peerCount,
-      upMs: this.#clock.now() - this.#startedMs,
-      ...this.#hall.stats(),
-    };
+    const { id, address } = this;
+    return { id, address, upMs: this.#clock.now() - this.#startedMs, ...this.#backstage.stats() };
   }
 
   /** Answers what is being written, gives leases back, closes the store and the socket. May be called twice. */
@@ -140,13 +138,80 @@ export class Broker {
   }
 
   async #close(): Promise<void> {
-    await this.#hall.close();
+    await this.#backstage.close();
     await this.#front.close();
     this.#log("queue.closed", {});
   }
 
+  #makeBackstage(): Backstage {
+    const { store, replicas, group } = this.#options;
+    if (typeof store !== "string") return new OwnHall(this.#makeHall(store ?? makeStore(this.#options)));
+    const url = parseNatsUrl(store, { group, replicas });
+    const { data = "./.holdfast" } = this.#options;
+    return new ClusterMember({
+      url,
+      folder: data === false ? undefined : join(data, `nats-${url.group}`),
+      clock: this.#clock,
+      random: seeded(randomInt(2 ** 32)),
+      makeHall: (term, mayGiveOut) => this.#makeHall(term, mayGiveOut),
+      address: () => this.address,
+      log: (event, facts) => this.#log(event, facts),
+    });
+  }
+
+  #makeHall(store: Store, mayGiveOut?: () => boolean): Hall {
+    const { sync, maxBytes, resultBytes, maxBody } = this.#options;
+    return new Hall({
+      store,
+      clock: this.#clock,
+      random: seeded(randomInt(2 ** 32)),
+      single: sync === "always",
+      newId: () => randomBytes(4).toString("hex"),
+      nextRun,
+      log: (event, facts) => this.#log(event, facts),
+      ...(mayGiveOut && { mayGiveOut }),
+      ...(maxBytes === undefined ? {} : { bytesMax: sizeBytes(maxBytes, "maxBytes") }),
+      ...(resultBytes === undefined ? {} : { endedBytesMax: sizeBytes(resultBytes, "resultBytes") }),
+      ...(maxBody === undefined ? {} : { bodyBytesMax: sizeBytes(maxBody, "maxBody") }),
+    });
+  }
+
   #log(event: string, facts: Readonly<Record<string, unknown>>): void {
     this.#options.log?.(event, facts);
+  }
+}
+
+/** What a broker has behind its front door. */
+interface Backstage {
+  readonly sink: PeerSink;
+  readonly id: string;
+  open(): Promise<void>;
+  stats(): Omit<BrokerStats, "id" | "address" | "upMs">;
+  close(): Promise<void>;
+}
+
+/** A hall of its own, for as long as the broker lives. */
+class OwnHall implements Backstage {
+  readonly sink: Hall;
+
+  constructor(hall: Hall) {
+    this.sink = hall;
+  }
+
+  get id(): string {
+    return this.sink.id;
+  }
+
+  open(): Promise<void> {
+    return this.sink.open();
+  }
+
+  stats(): Omit<BrokerStats, "id" | "address" | "upMs"> {
+    return { peers: this.sink.peerCount, ...this.sink.stats() };
+  }
+
+  close(): Promise<void> {
+    return this.sink.close();
   }
 }
 

@@ -40,6 +40,8 @@ export interface DeskOptions {
   readonly single?: boolean;
   /** Makes the engine; simulations put broken ones here. */
   readonly makeEngine?: (options: EngineOptions) => Engine;
+  /** Whether tasks may be given out now; when they may again, somebody calls `flush`. Default: always. */
+  mayGiveOut?(): boolean;
   /** Told when `deadlineMs` may have changed or there is something to flush. */
   wake?(): void;
 }
@@ -186,7 +188,7 @@ export class Desk {
     this.#dispatcher.gather();
     if (!this.#closed) {
       this.#submissions.admitHeld();
-      this.#dispatcher.giveOut();
+      if (this.#dispatcher.hasWork && (this.#options.mayGiveOut?.() ?? true)) this.#dispatcher.giveOut();
     }
     for (const callback of this.#settledCallbacks.splice(0)) callback();
     this.#journal.submit();

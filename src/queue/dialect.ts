@@ -5,6 +5,11 @@ import type { Frames } from "./protocol.ts";
 export interface Wire {
   /** Who is at the other end, as people can read it. */
   readonly peer?: string | undefined;
+  /**
+   * A key for the submission that is being handed in, if it has none of its own: said again at another broker it is still one task.
+   * "" or undefined = none.
+   */
+  readonly tag?: string | undefined;
   /** Queues a message; a peer that does not read is cut off rather than let grow. */
   send(frames: Frames): void;
   /** Ends the connection. */

@@ -130,7 +130,15 @@ export class Dispatcher {
 
   /** A worker that was cut off is back with a lease from before; true when it holds it again. */
   resume(consumer: Consumer, lease: LeaseRef): boolean {
-    const resumed = this.#world.engine().resume(lease.id, lease.token, consumer.holder, this.#world.nowMs());
+    const engine = this.#world.engine();
+    const holding = this.holding(lease);
+    if (holding === consumer) return true;
+    if (holding) {
+      // It came back by another way before the first was found broken. The token says that it is the same worker.
+      engine.giveBack(engine.findLease(lease.id, lease.token), this.#world.nowMs());
+      this.released(holding, lease.id);
+    }
+    const resumed = engine.resume(lease.id, lease.token, consumer.holder, this.#world.nowMs());
     if (resumed) this.#rings.get(consumer.queue)!.ranked(consumer);
     return resumed;
   }
@@ -187,6 +195,11 @@ export class Dispatcher {
       for (const queue of this.#stalled) this.#dirty.add(queue);
       this.#stalled.clear();
     }
+  }
+
+  /** Whether `giveOut` would look at anything. */
+  get hasWork(): boolean {
+    return this.#dirty.size > 0;
   }
 
   /** Gives out what can be given out. */

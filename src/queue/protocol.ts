@@ -55,6 +55,7 @@ const VERBS_OUT = [
   "LOST",
   "STOP",
   "RECALL",
+  "ANEW",
 ] as const;
 
 /** Verbs that the broker says. */

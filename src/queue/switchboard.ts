@@ -132,6 +132,9 @@ function kindOf(message: Frames): Kind | undefined {
 function envelope(wire: Wire): Wire {
   return {
     peer: wire.peer,
+    get tag() {
+      return wire.tag;
+    },
     send: (frames) => wire.send([EMPTY_FRAME, ...frames]),
     close: (reason) => wire.close(reason),
   };

@@ -44,6 +44,7 @@ export class LogFollower {
   #info: LogInfo;
   /** The last message that was read, whole entry or part. */
   #seen = 0;
+  #readMs = 0;
   #serial = 0;
   #trouble = "";
 
@@ -84,6 +85,11 @@ export class LogFollower {
     return this.#info;
   }
 
+  /** When the last message was read, or the log was looked at first, in the clock's ms: no append of another's succeeded later. */
+  get readMs(): number {
+    return this.#readMs;
+  }
+
   /** The sequence of the last message that was read. */
   get seen(): number {
     return this.#seen;
@@ -98,6 +104,7 @@ export class LogFollower {
     const usable = replica.created === created && replica.applied <= lastSequence && replica.applied + 1 >= firstSequence;
     if (!usable) await replica.begin(created, Math.max(0, firstSequence - 1));
     this.#seen = replica.applied;
+    this.#readMs = this.#clock.now();
     this.#tail = new LogTail(this.connection, this.log, this.#seen + 1, {
       message: (sequence, bytes) => this.#message(sequence, bytes),
       caughtUp: () => this.#listener.caughtUp?.(),
@@ -130,7 +137,7 @@ export class LogFollower {
     return new LeadTerm({
       log: this.log,
       replica,
-      clock: this.#options.clock ?? systemClock,
+      clock: this.#clock,
       writer,
       epoch,
       lastSequence: appended.sequence,
@@ -154,10 +161,15 @@ export class LogFollower {
     if (sequence !== this.#seen + 1) await this.replica.begin(this.#info.created, sequence - 1);
     const entry = this.#parts.push(decodeEntry(bytes, { checkSum: crc32, place: sequence }), sequence);
     this.#seen = sequence;
+    this.#readMs = this.#clock.now();
     if (!entry) return;
     await this.replica.apply(sequence, entry);
     this.#trouble = "";
     if (entry.kind === LEAD) this.#listener.led?.(entry.epoch);
+  }
+
+  get #clock(): Clock {
+    return this.#options.clock ?? systemClock;
   }
 
   #nextSerial(): number {

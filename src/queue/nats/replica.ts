@@ -10,7 +10,7 @@ import { codeOf } from "../../core/errors.ts";
 import { decodeOps } from "../op-codec.ts";
 import { SqliteStore } from "../sqlite-store.ts";
 import type { StoredTask, StoreOp } from "../store.ts";
-import { BATCH, type Entry, type EntryHead } from "./log-codec.ts";
+import { BATCH, LEAD, type Entry, type EntryHead } from "./log-codec.ts";
 
 export interface ReplicaOptions {
   /** Where it lies; without one it is in a temporary folder and goes with the process. */
@@ -24,12 +24,14 @@ interface Place {
   readonly applied: number;
   readonly epoch: number;
   readonly lastId: number;
+  /** Who led last. */
+  readonly leader: string;
 }
 
 const PLACE_SETTING = "log:place";
 /** Settings of the local store's own. */
 const OWN_SETTINGS = new Set([PLACE_SETTING, "epoch", "lastId"]);
-const NOWHERE: Place = { created: "", applied: 0, epoch: 0, lastId: 0 };
+const NOWHERE: Place = { created: "", applied: 0, epoch: 0, lastId: 0, leader: "" };
 
 export class Replica {
   readonly #options: ReplicaOptions;
@@ -68,6 +70,11 @@ export class Replica {
     return this.#place.epoch;
   }
 
+  /** The writer of the newest `lead` entry; "" when none was read. */
+  get leader(): string {
+    return this.#place.leader;
+  }
+
   get lastId(): number {
     return this.#place.lastId;
   }
@@ -92,13 +99,14 @@ export class Replica {
   }
 
   /** The same when its changes are at hand. What is read after this was called sees them. */
-  async write(sequence: number, { epoch, lastId }: EntryHead, ops: readonly StoreOp[]): Promise<void> {
+  async write(sequence: number, { kind, epoch, lastId, writer }: EntryHead, ops: readonly StoreOp[]): Promise<void> {
     const before = this.#place;
     const place: Place = {
       created: before.created,
       applied: sequence,
       epoch: Math.max(before.epoch, epoch),
       lastId: Math.max(before.lastId, lastId),
+      leader: kind === LEAD ? writer : before.leader,
     };
     await this.#open.write([...ops, { kind: "set", name: PLACE_SETTING, value: JSON.stringify(place) }]);
     this.#place = place;

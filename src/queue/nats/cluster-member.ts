@@ -1,0 +1,395 @@
+/**
+ * ● One broker of a group: follows the log and leads its peers to the leader's hall, or leads and has the hall here. Which of both is
+ * decided by the election and the log. Invariant: a hall is open only during a term of this broker's.
+ */
+import { type Cancel, type Clock } from "../../core/clock.ts";
+import { messageOf } from "../../core/errors.ts";
+import type { Random } from "../../core/random.ts";
+import type { DeskStats } from "../desk-stats.ts";
+import { type Hall, ID_SETTING } from "../hall.ts";
+import type { Store } from "../store.ts";
+import type { ConnectionEvent } from "./cluster-connection.ts";
+import { Door } from "./door.ts";
+import { durability } from "./durability.ts";
+import { BEAT_MS, Election, mayGiveOut, type Role, SURE_MS } from "./election.ts";
+import { type Beat, GroupBus } from "./group-bus.ts";
+import type { LeadTerm } from "./lead-term.ts";
+import { LogFollower } from "./log-follower.ts";
+import type { NatsUrl } from "./nats-url.ts";
+import { LocalHallPort } from "./local-hall-port.ts";
+import { RelayHost, RelayToHall } from "./relay.ts";
+import { encodeChunk, RESET } from "./relay-codec.ts";
+
+export interface ClusterMemberOptions {
+  readonly url: NatsUrl;
+  /** Where the local copy of the log lies; without one it is temporary. */
+  readonly folder?: string | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** A hall on a store, which gives tasks out only when it may. */
+  makeHall(store: Store, mayGiveOut: () => boolean): Hall;
+  /** Where clients find this broker, for people. */
+  address(): string;
+  log(event: string, facts: Readonly<Record<string, unknown>>): void;
+}
+
+/** What a broker of a group tells of itself. */
+export interface ClusterStats {
+  readonly group: string;
+  readonly role: Role;
+  /** Of the term that is known. */
+  readonly epoch: number;
+  /** Where this broker's copy of the log ends. */
+  readonly sequence: number;
+  /** Entries that the leader was ahead when it last said. */
+  readonly lag: number;
+  /** The leader's address; "" when none is known. */
+  readonly leader: string;
+  readonly server: string;
+  readonly connected: boolean;
+}
+
+/** A term of this broker's, and what belongs to it. */
+interface Term {
+  readonly lead: LeadTerm;
+  readonly hall: Hall;
+  readonly host: RelayHost;
+  readonly port: LocalHallPort;
+  fromMs: number;
+  ready: boolean;
+  confirming: boolean;
+  /** An append has just come back: for as long as this turn lasts it may give out, however long that took. */
+  confirmed: boolean;
+}
+
+interface Relay {
+  readonly leader: string;
+  readonly session: number;
+  readonly port: RelayToHall;
+}
+
+/** The numbers of a desk that is not here. */
+const NO_DESK: DeskStats = {
+  tasks: 0,
+  bytes: 0,
+  bytesMax: 0,
+  endedBytes: 0,
+  deadBytes: 0,
+  deadDropped: 0,
+  tableBytes: 0,
+  bodyCacheBytes: 0,
+  commits: 0,
+  writes: 0,
+  storeTrouble: undefined,
+  queues: [],
+  workers: [],
+  workersLeft: [],
+};
+
+/** 1 KiB of a message's allowance is for NATS' own. */
+const HEADER_BYTES = 1024;
+const CHUNK_BYTES_MAX = 512 * 1024;
+
+export class ClusterMember {
+  readonly #door: Door;
+  readonly #options: ClusterMemberOptions;
+  readonly #clock: Clock;
+  readonly #election: Election;
+  #follower: LogFollower | undefined;
+  #bus: GroupBus | undefined;
+  #term: Term | undefined;
+  #relay: Relay | undefined;
+  #leader: Beat | undefined;
+  #sessions = 0;
+  #cancelTimer: Cancel = () => {};
+  #cancelBeat: Cancel = () => {};
+  #entered = Promise.withResolvers<void>();
+  #closing = false;
+
+  constructor(options: ClusterMemberOptions) {
+    this.#options = options;
+    this.#clock = options.clock;
+    this.#door = new Door({ name: Math.floor(options.random() * 2 ** 48).toString(36) });
+    this.#election = new Election({ random: options.random, nowMs: this.#clock.now() });
+  }
+
+  /** Joins the group; resolves when peers can be led to a hall. Errors are those of LogFollower.open. */
+  async open(): Promise<void> {
+    const { url, folder, clock, log } = this.#options;
+    const follower = await LogFollower.open(
+      { url, folder, clock, log: (message) => log("queue.log", { message }) },
+      { led: (epoch) => this.#election.read(epoch, clock.now()) },
+    );
+    this.#follower = follower;
+    await follower.follow();
+    follower.connection.listen((event) => this.#connected(event));
+    this.#bus = new GroupBus(follower.connection, url.group, follower.writer, {
+      beat: (beat) => this.#heard(beat),
+      toHall: (chunk) => this.#term?.host.heard(chunk),
+      toDoor: (chunk) => {
+        if (chunk.sender === this.#relay?.leader) this.#relay.port.heard(chunk);
+      },
+      trouble: (error) => log("queue.group", { message: messageOf(error) }),
+    });
+    this.#bus.beat(this.#beatOf("asking"));
+    this.#beats();
+    this.#election.connected(clock.now(), { first: true });
+    this.#arm();
+    void durability(follower.connection, follower.info.replicas).then((facts) => log("queue.durability", facts));
+    await this.#entered.promise;
+  }
+
+  /** The first part of task ids, the same for the whole group. */
+  get id(): string {
+    return this.#follower?.replica.settings.get(ID_SETTING) ?? this.#term?.hall.id ?? this.#leader?.broker ?? "";
+  }
+
+  get sink(): Door {
+    return this.#door;
+  }
+
+  /** The hall's numbers, while it is here, and of all its peers. */
+  stats(): DeskStats & { peers: number; cluster: ClusterStats } {
+    const hall = this.#term?.ready ? this.#term.hall : undefined;
+    const cluster = this.#clusterStats();
+    return { peers: hall?.peerCount ?? this.#door.peerCount, ...(hall ? hall.stats() : NO_DESK), cluster };
+  }
+
+  #clusterStats(): ClusterStats {
+    const follower = this.#follower;
+    const sequence = this.#term?.lead.lastSequence ?? follower?.seen ?? 0;
+    return {
+      group: this.#options.url.group,
+      role: this.#election.role,
+      epoch: this.#election.epoch,
+      sequence,
+      lag: this.#term ? 0 : Math.max(0, (this.#leader?.sequence ?? sequence) - sequence),
+      leader: this.#term ? this.#options.address() : (this.#leader?.address ?? ""),
+      server: follower?.connection.serverVersion ?? "",
+      connected: follower?.connection.isUp ?? false,
+    };
+  }
+
+  /** Leaves the group; a leader finishes what it was asked, so that the next can lead at once. */
+  async close(): Promise<void> {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#cancelTimer();
+    this.#cancelBeat();
+    const term = this.#term;
+    if (term) {
+      if (this.#follower?.connection.isUp) await term.hall.close();
+      else term.hall.abandon();
+      this.#bus?.beat(this.#beatOf("resigned"));
+    } else this.#dropRelay({ tell: true });
+    await this.#bus?.flush().catch(() => {});
+    this.#bus?.close();
+    await this.#follower?.close();
+    this.#entered.resolve();
+  }
+
+  // ---- the election
+
+  #arm(): void {
+    this.#cancelTimer();
+    const atMs = this.#election.deadlineMs;
+    if (this.#closing || atMs === Infinity) return;
+    this.#cancelTimer = this.#clock.at(atMs, () => {
+      const what = this.#election.due(this.#clock.now());
+      if (what === "beat") this.#bus!.beat(this.#beatOf("leading"));
+      if (what === "stand") void this.#stand();
+      this.#arm();
+    });
+  }
+
+  async #stand(): Promise<void> {
+    const { log, address } = this.#options;
+    const follower = this.#follower!;
+    try {
+      const before = follower.replica.leader;
+      const lead = await follower.lead({ address: address() }, () => this.#lost());
+      if (lead && !this.#closing) {
+        await this.#begin(lead, before);
+        return;
+      }
+    } catch (error) {
+      log("queue.group", { message: messageOf(error) });
+    }
+    if (!this.#closing) await this.#follow();
+  }
+
+  async #begin(lead: LeadTerm, before: string): Promise<void> {
+    const { makeHall, log, url } = this.#options;
+    const follower = this.#follower!;
+    const nowMs = this.#clock.now();
+    this.#election.won(follower.replica.epoch, nowMs);
+    this.#dropRelay({ tell: false });
+    this.#door.leave();
+    const hall = makeHall(lead, () => this.#mayGiveOut());
+    const host = new RelayHost({
+      hall,
+      sender: follower.writer,
+      chunkBytesMax: this.#chunkBytesMax,
+      send: (door, chunk) => this.#bus!.toDoor(door, chunk),
+      nowMs: () => this.#clock.now(),
+      log,
+    });
+    const port: LocalHallPort = new LocalHallPort(
+      hall,
+      this.#door.portOf(() => port),
+    );
+    // One that has left in good order gives out no more, and the very first leader of a log succeeds nobody.
+    const free = follower.replica.epoch === 1 || (this.#leader?.kind === "resigned" && this.#leader.writer === before);
+    const fromMs = free ? nowMs : follower.readMs + SURE_MS;
+    const term: Term = { lead, hall, host, port, fromMs, ready: false, confirming: false, confirmed: false };
+    this.#term = term;
+    this.#arm();
+    await hall.open();
+    if (this.#term !== term || this.#closing) return;
+    term.ready = true;
+    this.#bus!.beat(this.#beatOf("leading"));
+    this.#door.enter(port);
+    this.#clock.at(fromMs, () => hall.flush());
+    this.#entered.resolve();
+    log("queue.leading", { group: url.group, epoch: this.#election.epoch, sequence: lead.lastSequence });
+  }
+
+  /** Another has written "I lead" after this one. */
+  #lost(): void {
+    this.#options.log("queue.leader-lost", { group: this.#options.url.group, epoch: this.#election.epoch });
+    this.#endTerm("another leads");
+    if (!this.#closing) void this.#follow();
+  }
+
+  #endTerm(why: string): void {
+    const term = this.#term;
+    this.#term = undefined;
+    term?.hall.abandon();
+    term?.host.endAll(why);
+    this.#door.leave();
+  }
+
+  async #follow(): Promise<void> {
+    this.#election.lost(this.#clock.now());
+    this.#arm();
+    try {
+      await this.#follower!.follow();
+    } catch (error) {
+      // NATS is away: tried again when this broker would stand.
+      this.#options.log("queue.group", { message: messageOf(error) });
+    }
+  }
+
+  #mayGiveOut(): boolean {
+    const term = this.#term;
+    if (!term) return false;
+    const nowMs = this.#clock.now();
+    if (nowMs < term.fromMs) return false;
+    if (term.confirmed || mayGiveOut(nowMs, { fromMs: term.fromMs, surelyLedMs: term.lead.surelyLedMs })) return true;
+    if (!term.confirming) void this.#confirm(term);
+    return false;
+  }
+
+  async #confirm(term: Term): Promise<void> {
+    term.confirming = true;
+    await term.lead.confirm().catch(() => {});
+    term.confirming = false;
+    if (this.#term !== term) return;
+    term.confirmed = true;
+    term.hall.flush();
+    term.confirmed = false;
+  }
+
+  // ---- the others
+
+  #heard(beat: Beat): void {
+    if (beat.writer === this.#follower!.writer || this.#closing) return;
+    const nowMs = this.#clock.now();
+    if (beat.kind === "asking") {
+      if (this.#term) this.#bus!.beat(this.#beatOf("leading"));
+      return;
+    }
+    if (beat.kind === "resigned") {
+      this.#election.resigned(beat.epoch, nowMs);
+      if (beat.epoch >= this.#election.epoch) this.#leader = beat;
+      this.#dropRelay({ tell: false });
+      this.#arm();
+      return;
+    }
+    if (this.#term || !this.#election.heard(beat.epoch, nowMs)) return;
+    this.#arm();
+    this.#leader = beat;
+    if (!beat.ready) this.#dropRelay({ tell: false });
+    else if (this.#relay?.leader !== beat.writer) this.#enter(beat.writer);
+  }
+
+  /** Peers go to the leader's hall. */
+  #enter(leader: string): void {
+    this.#dropRelay({ tell: false });
+    this.#sessions += 1;
+    const session = this.#sessions;
+    const port: RelayToHall = new RelayToHall(
+      {
+        session,
+        sender: this.#follower!.writer,
+        chunkBytesMax: this.#chunkBytesMax,
+        send: (chunk) => this.#bus!.toHall(leader, chunk),
+      },
+      { port: this.#door.portOf(() => port), broken: () => this.#dropRelay({ tell: false }) },
+    );
+    this.#relay = { leader, session, port };
+    this.#door.enter(port);
+    this.#entered.resolve();
+    this.#options.log("queue.following", { group: this.#options.url.group, leader: this.#leader?.address });
+  }
+
+  /** The next beat of a leader that is ready begins a new session. @param tell the hall is to forget the peers at once */
+  #dropRelay({ tell }: { tell: boolean }): void {
+    const relay = this.#relay;
+    if (!relay) return;
+    this.#relay = undefined;
+    relay.port.end();
+    this.#door.leave();
+    if (!tell) return;
+    const sender = this.#follower!.writer;
+    this.#bus!.toHall(relay.leader, encodeChunk({ kind: RESET, session: relay.session, number: 0, taken: 0, sender }, []));
+  }
+
+  #connected(event: ConnectionEvent): void {
+    const { log } = this.#options;
+    if (event.kind === "error") log("queue.nats", { error: messageOf(event.error) });
+    else log(event.kind === "up" ? "queue.nats-up" : "queue.nats-down", { server: event.server });
+    if (this.#closing || event.kind === "error") return;
+    // What was said meanwhile is lost, in both directions.
+    this.#dropRelay({ tell: false });
+    this.#term?.host.endAll("this broker was cut off from NATS");
+    if (event.kind === "up") {
+      this.#election.connected(this.#clock.now(), { first: false });
+      this.#arm();
+    }
+  }
+
+  #beats(): void {
+    this.#cancelBeat = this.#clock.at(this.#clock.now() + BEAT_MS, () => {
+      this.#relay?.port.beat();
+      this.#term?.host.beat();
+      if (!this.#closing) this.#beats();
+    });
+  }
+
+  #beatOf(kind: Beat["kind"]): Beat {
+    return {
+      kind,
+      writer: this.#follower!.writer,
+      epoch: this.#election.epoch,
+      ready: this.#term?.ready ?? false,
+      sequence: this.#term?.lead.lastSequence ?? this.#follower!.seen,
+      broker: this.id,
+      address: this.#options.address(),
+    };
+  }
+
+  get #chunkBytesMax(): number {
+    return Math.min(CHUNK_BYTES_MAX, this.#follower!.connection.messageBytesMax - HEADER_BYTES);
+  }
+}

@@ -1,0 +1,49 @@
+/** ○ The way from a door to the hall behind it, of the same broker: no network, but as with one nothing of the past comes through. */
+import type { Wire } from "../dialect.ts";
+import type { PeerSink } from "../front.ts";
+import type { Frames } from "../protocol.ts";
+import type { DoorPort, HallPort } from "./door.ts";
+
+interface LocalWire extends Wire {
+  tag: string;
+}
+
+export class LocalHallPort implements HallPort {
+  readonly #hall: PeerSink;
+  readonly #door: DoorPort;
+  readonly #wires = new Map<string, LocalWire>();
+
+  constructor(hall: PeerSink, door: DoorPort) {
+    this.#hall = hall;
+    this.#door = door;
+  }
+
+  message(key: string, frames: Frames, tag: string): void {
+    let wire = this.#wires.get(key);
+    if (!wire) this.#wires.set(key, (wire = this.#wire(key)));
+    wire.tag = tag;
+    this.#hall.receive(key, frames, () => wire);
+  }
+
+  gone(key: string): void {
+    this.#wires.delete(key);
+    this.#hall.gone(key);
+  }
+
+  flush(): void {
+    this.#hall.flush();
+  }
+
+  ready(): undefined {
+    return undefined;
+  }
+
+  #wire(key: string): LocalWire {
+    return {
+      peer: this.#door.peerName(key),
+      tag: "",
+      send: (frames) => this.#door.said(key, frames),
+      close: (reason) => this.#door.closed(key, reason),
+    };
+  }
+}
