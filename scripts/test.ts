@@ -1,32 +1,54 @@
 /**
  * ● Runs the tests with the repository's own Node: all, or those whose path contains one of the words given.
- * `npm test`, `npm test -- cache zmq`. Exits as the test runner does.
+ * `npm test`, `npm test -- cache zmq`. Exits as the test runner does. With all of them the soak runs beside the others: it takes
+ * minutes of time and seconds of a processor.
  */
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { globSync } from "node:fs";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 
 /** 10 min: the slowest test (the conformance files of another project) takes 4; a hang must not hold a build for ever. */
 const TEST_MS_MAX = 600_000;
+const BESIDE = "test/soak/soak.test.ts";
 
 const root = join(import.meta.dirname, "..");
 const words = process.argv.slice(2).filter((word) => !word.startsWith("-"));
 const flags = process.argv.slice(2).filter((word) => word.startsWith("-"));
 const files = globSync("test/**/*.test.ts", { cwd: root })
-  .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
+  .filter((file) => (words.length === 0 ? file !== BESIDE : words.some((word) => file.includes(word))))
   .sort();
 
 if (files.length === 0) {
   console.error(`no test file matches ${words.join(" ")}`);
   process.exit(2);
 }
-const node = [
-  "--conditions=holdfast-source",
-  "--disable-warning=ExperimentalWarning",
-  "--test",
-  `--test-timeout=${TEST_MS_MAX}`,
-  ...flags,
-  ...files,
-];
-const { status } = spawnSync(process.execPath, node, { cwd: root, stdio: "inherit" });
-process.exit(status ?? 1);
+
+interface Run {
+  readonly code: Promise<number>;
+  /** Only of a run whose output is kept back. */
+  readonly output: Promise<string>;
+}
+
+function run(paths: readonly string[], stdout: "inherit" | "pipe"): Run {
+  const node = [
+    "--conditions=holdfast-source",
+    "--disable-warning=ExperimentalWarning",
+    "--test",
+    `--test-timeout=${TEST_MS_MAX}`,
+  ];
+  const child = spawn(process.execPath, [...node, ...flags, ...paths], { cwd: root, stdio: ["inherit", stdout, "inherit"] });
+  return {
+    code: once(child, "close").then(([code]) => (code as number | null) ?? 1),
+    output: child.stdout ? text(child.stdout) : Promise.resolve(""),
+  };
+}
+
+const beside = words.length === 0 ? run([BESIDE], "pipe") : undefined;
+const codes = [await run(files, "inherit").code];
+if (beside) {
+  process.stdout.write(await beside.output);
+  codes.push(await beside.code);
+}
+process.exitCode = Math.max(...codes);

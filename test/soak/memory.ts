@@ -2,15 +2,19 @@
  * ○ Is memory flat? A process's resident memory goes up and down with its garbage; a leak is what stays. The rule: after the warm-up
  * the samples are cut into BLOCKS equal stretches, each is represented by its median (which a single collection or burst does not
  * move), and a line is fitted through the medians by least squares. Memory is flat when the line's slope is not above zero with 99 %
- * confidence, or when what it adds up to over the whole time measured is below FLOOR_SHARE of the memory.
+ * confidence, or when what it adds up to over the whole time measured is below a floor, a share of the memory.
  */
 
 /** 12 medians: enough for ten degrees of freedom, and each is over many collections of garbage. */
 const BLOCKS = 12;
 /** One-sided 99 % quantile of Student's t with BLOCKS - 2 degrees of freedom. */
 const T_99 = 2.764;
-/** 1 %: below it a line that is certain to rise is still no leak that a day would show (the kernel accounts in steps of 256 KiB). */
-const FLOOR_SHARE = 0.01;
+/** 30 min: over less than that what a process learns (compiled code, sizes of buffers) is not told from what it leaks. */
+const LONG_SECONDS = 1800;
+/** 1 % of 150 MiB in 45 minutes: a leak of 2 MiB an hour goes unnoticed, one of 3 does not. */
+const FLOOR_SHARE_LONG = 0.01;
+/** 5 % in two minutes: only what leaks with each operation is found, from about 300 bytes an operation. */
+const FLOOR_SHARE_SHORT = 0.05;
 
 export interface Slope {
   readonly bytesPerHour: number;
@@ -42,7 +46,7 @@ export function slopeOf(samples: readonly number[]): Slope {
   const error = Math.sqrt(residual / (BLOCKS - 2) / spread);
   const perHour = 3600 / length;
   const growthShare = (slope * BLOCKS) / meanY;
-  const flat = slope <= T_99 * error || growthShare < FLOOR_SHARE;
+  const flat = slope <= T_99 * error || growthShare < (samples.length < LONG_SECONDS ? FLOOR_SHARE_SHORT : FLOOR_SHARE_LONG);
   return { bytesPerHour: slope * perHour, errorPerHour: error * perHour, growthShare, flat };
 }
 

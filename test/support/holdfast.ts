@@ -13,6 +13,8 @@ export interface RunOptions {
   readonly namespace?: Namespace;
   readonly launcher?: string;
   readonly cwd?: string;
+  /** Beside the environment that there is. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export class Holdfast {
@@ -21,8 +23,8 @@ export class Holdfast {
   stderr = "";
   readonly #exit: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 
-  constructor(args: readonly string[], { namespace, launcher: path = launcher, cwd }: RunOptions = {}) {
-    const options: SpawnOptions = { cwd, stdio: ["pipe", "pipe", "pipe"] };
+  constructor(args: readonly string[], { namespace, launcher: path = launcher, cwd, env }: RunOptions = {}) {
+    const options: SpawnOptions = { cwd, env: { ...process.env, ...env }, stdio: ["pipe", "pipe", "pipe"] };
     this.child = namespace ? namespace.spawn(path, args, options) : spawn(path, args, options);
     this.child.stdout!.setEncoding("latin1").on("data", (text: string) => (this.stdout += text));
     this.child.stderr!.setEncoding("utf8").on("data", (text: string) => (this.stderr += text));
