@@ -40,11 +40,9 @@ export class QueueDesk {
 
   /** Adds a task; resolves to its id when it is on disk. */
   async add({ queue, body, delayMs }: { queue: string; body: string; delayMs: number }): Promise<{ id: string }> {
-    let ids: readonly string[] = [];
-    const watcher = { added: (added: readonly string[]) => (ids = added) };
     const options = delayMs > 0 ? { delayMs } : {};
-    await this.#open().submit({ queue, options, bodies: [Buffer.from(body)], watcher }, { timeoutMs: ASK_MS_MAX });
-    return { id: ids[0] ?? "" };
+    const [id] = await this.#open().add({ queue, options, bodies: [Buffer.from(body)] }, { timeoutMs: ASK_MS_MAX });
+    return { id: id ?? "" };
   }
 
   async retry(id: string): Promise<void> {

@@ -7,14 +7,18 @@ import { Buffer } from "node:buffer";
 import { type BrokerUrl, LOOKUP_MS, lookupAll, parseBrokerUrl } from "./brokers.ts";
 import type { ClientOptions } from "./client.ts";
 import { type Connection, type ConnectionListener, LocalConnection, RemoteConnection } from "./connection.ts";
-import { type Frames, PROTOCOL, readText, VERB, type VerbIn, verbOf } from "./protocol.ts";
+import { LinkSender } from "./link-sender.ts";
+import { type Frames, readText, type VerbIn, verbOf } from "./protocol.ts";
 
 const URL_DEFAULT = "tcp://127.0.0.1:5555";
 
 /** One broker's connection and what is known of it. */
 export class BrokerLink {
   readonly connection: Connection;
+  readonly sender = new LinkSender(() => this.connection);
   isUp = false;
+  /** It reads many in one message, when it last said who it is. */
+  readsMany = false;
   /** Its id, once it has said WELCOME. */
   broker: string | undefined;
   /** Tasks it had to do, when it last said. */
@@ -27,7 +31,7 @@ export class BrokerLink {
   }
 
   send(verb: VerbIn, ...rest: Buffer[]): boolean {
-    return this.isUp && this.connection.send([PROTOCOL, VERB[verb], ...rest]);
+    return this.isUp && this.sender.send(verb, rest);
   }
 }
 
@@ -111,7 +115,7 @@ export class BrokerLinks {
       this.#links.delete(endpoint);
       void link.connection.close();
     }
-    for (const link of this.#links.values()) if (this.#links.size > 1) link.send("HELLO", HELLO_AGAIN);
+    for (const link of this.#links.values()) if (this.#links.size > 1) link.send("HELLO", HELLO_AGAIN, ABOUT);
   }
 
   #isNeeded({ broker }: BrokerLink): boolean {
@@ -134,7 +138,7 @@ export class BrokerLinks {
 
   #up(link: BrokerLink): void {
     link.isUp = true;
-    link.send("HELLO", HELLO);
+    link.send("HELLO", HELLO, ABOUT);
   }
 
   #heard(link: BrokerLink, frames: Frames): void {
@@ -151,8 +155,9 @@ export class BrokerLinks {
   }
 
   #welcome(link: BrokerLink, frames: Frames): void {
-    const { broker, load } = JSON.parse(readText(frames[3])) as { broker: string; load: number };
+    const { broker, load, many } = JSON.parse(readText(frames[3])) as { broker: string; load: number; many?: number };
     link.load = load;
+    link.readsMany = many === 1;
     if (readText(frames[2]) === HELLO_AGAIN.toString()) return;
     link.broker = broker;
     this.#listener.welcome(link);
@@ -161,6 +166,7 @@ export class BrokerLinks {
   #down(link: BrokerLink): void {
     link.isUp = false;
     link.unanswered = 0;
+    link.sender.drop();
     this.#listener.down(link);
     link.broker = undefined;
   }
@@ -168,3 +174,5 @@ export class BrokerLinks {
 
 const HELLO = Buffer.from("hello");
 const HELLO_AGAIN = Buffer.from("again");
+/** We read many in one message. */
+const ABOUT = Buffer.from('{"many":1}');

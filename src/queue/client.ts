@@ -8,12 +8,22 @@ import { randomBytes } from "node:crypto";
 import { type Cancel, type Clock, systemClock } from "../core/clock.ts";
 import { ERROR_CODES, type ErrorCode } from "../core/error-codes.ts";
 import { type HoldfastError, OperationError, ProtocolError, UsageError } from "../core/errors.ts";
-import { Heap } from "../core/heap.ts";
 import { type BrokerLink, BrokerLinks } from "./broker-links.ts";
 import type { Lookup } from "./brokers.ts";
 import type { ClientSecurity, Connection, ConnectionListener, LocalBroker } from "./connection.ts";
 import type { TaskState } from "./life-cycle.ts";
 import type { TaskOptions } from "./profile.ts";
+import type { ManyHead } from "./link-sender.ts";
+import { MANY_BODY_BYTES_MAX, ManyReader } from "./many.ts";
+import {
+  type Answer,
+  Pending,
+  PendingTable,
+  type Question,
+  type RawOutcome,
+  type RawSubmission,
+  type RequestWatcher,
+} from "./pending.ts";
 import { asBuffer, brokerOf, EMPTY_FRAME, type Frames, readText, type VerbIn } from "./protocol.ts";
 
 /** How brokers are reached. */
@@ -32,66 +42,37 @@ export interface ClientOptions {
   readonly connect?: (endpoint: string, listener: ConnectionListener) => Connection;
 }
 
-/** How a task ended, as bytes. */
-export interface RawOutcome {
-  readonly id: string;
-  readonly state: TaskState;
-  readonly bytes: Uint8Array;
-}
-
 export interface WaitOptions {
   /** Milliseconds until it is given up. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a request is told beside its answer. */
-export interface RequestWatcher {
-  added?(ids: readonly string[]): void;
-  ended?(outcome: RawOutcome): void;
-  progress?(id: string, bytes: Uint8Array): void;
-  partial?(id: string, bytes: Uint8Array): void;
-}
-
 /** What hears the broker's words to a worker. */
 export interface WorkListener {
   up(link: BrokerLink): void;
   down(link: BrokerLink): void;
-  heard(link: BrokerLink, verb: "TASK" | "KEPT" | "LOST" | "STOP" | "RECALL", frames: Frames): void;
+  heard(link: BrokerLink, verb: WorkVerb, frames: Frames): void;
 }
 
-interface Pending {
-  readonly number: number;
-  readonly verb: VerbIn;
-  readonly rest: Frames;
-  readonly watcher: RequestWatcher;
-  readonly resolve: (value: Frames) => void;
-  readonly reject: (error: HoldfastError) => void;
-  readonly deadlineMs: number;
-  /** The only broker that can answer: it was sent there, or its task lives there. */
-  broker: string | undefined;
-  link: BrokerLink | undefined;
-  /** Ids of a CALL or WATCH whose outcome is not told yet; undefined before ADDED. */
-  open: Set<string> | undefined;
-  position: number;
-  forget: () => void;
-}
+export type WorkVerb = "TASK" | "KEPT" | "LOST" | "STOP" | "RECALL" | "TASKS" | "KEPTS";
 
-const WORK_VERBS: ReadonlySet<string> = new Set(["TASK", "KEPT", "LOST", "STOP", "RECALL"]);
+/** What the broker says to workers. */
+const WORK_VERBS: ReadonlySet<string> = new Set<WorkVerb>(["TASK", "KEPT", "LOST", "STOP", "RECALL", "TASKS", "KEPTS"]);
+/** 2^32 - 1: the greatest number of a request that a message of many can say. */
+const MANY_REQUEST_MAX = 2 ** 32 - 1;
 
 /** The way to the brokers that queues and workers share: one connection to each, made again when it breaks. */
 export class QueueClient {
   readonly #options: ClientOptions;
   readonly #clock: Clock;
   readonly #links: BrokerLinks;
-  readonly #pending = new Map<number, Pending>();
-  readonly #deadlines = new Heap<Pending>({
-    before: (a, b) => a.deadlineMs < b.deadlineMs,
-    setPosition: (pending, position) => (pending.position = position),
-  });
+  readonly #pending = new PendingTable();
   readonly #workers = new Set<WorkListener>();
   /** Makes the keys under which submissions are sent again: unique to this client. */
   readonly #keyPrefix = `~${randomBytes(9).toString("base64url")}.`;
+  /** The last head of submissions sent many at once: the next is most likely the same. */
+  #head: (ManyHead & { readonly json: string }) | undefined;
   #number = 0;
   #timer: { readonly atMs: number; readonly cancel: Cancel } | undefined;
   #closed = false;
@@ -139,88 +120,103 @@ export class QueueClient {
 
   // ---- requests
 
-  /** Submits. Resolves to the ids when the broker has them on disk; the outcomes go to `watcher` when there is one. */
-  async submit(
-    submission: { queue: string; options: TaskOptions; bodies: readonly Uint8Array[]; watcher?: RequestWatcher },
-    wait: WaitOptions,
-  ): Promise<void> {
-    const { queue, options, bodies, watcher } = submission;
-    const rest = [Buffer.from(queue), this.#optionsFrame(options), ...bodies.map(asBuffer)];
-    await this.#request(
-      watcher?.ended ? "CALL" : "ADD",
-      rest,
-      { watcher: watcher ?? {}, broker: brokerOfAfter(options) },
-      wait,
-    );
+  /** Submits. Resolves to the ids when the broker has the tasks on disk. */
+  add(submission: RawSubmission, wait: WaitOptions): Promise<readonly string[]> {
+    return this.#ask({ verb: "ADD", submission, broker: brokerOfAfter(submission.options) }, wait);
+  }
+
+  /** Submits. Resolves to the outcome, of several tasks the last. When the signal fires a single task is cancelled too. */
+  call(submission: RawSubmission, wait: WaitOptions, watcher?: RequestWatcher): Promise<RawOutcome> {
+    const { options } = submission;
+    return this.#ask({ verb: "CALL", submission, watcher, broker: brokerOfAfter(options), cancels: true }, wait);
   }
 
   /** Waits for the outcome of a task of any broker here. */
-  async watch(id: string, watcher: RequestWatcher, wait: WaitOptions): Promise<void> {
-    await this.#request("WATCH", [Buffer.from(id)], { watcher, broker: brokerOf(id), open: new Set([id]) }, wait);
+  watch(id: string, watcher: RequestWatcher, wait: WaitOptions): Promise<RawOutcome> {
+    return this.#ask({ verb: "WATCH", rest: [], watcher, broker: brokerOf(id), open: id }, wait);
   }
 
   /** Ends a task, as `Task.cancel` does. */
   async cancel(id: string, wait: WaitOptions): Promise<void> {
-    await this.#request("CANCEL", [Buffer.from(id)], { broker: brokerOf(id) }, wait);
+    await this.#ask({ verb: "CANCEL", rest: [Buffer.from(id)], broker: brokerOf(id) }, wait);
   }
 
   /** Any other request; resolves to what follows the request's number in the answer. With an id it goes to that task's broker. */
-  async ask(verb: VerbIn, rest: Frames, wait: WaitOptions & { readonly id?: string }): Promise<Frames> {
-    return this.#request(verb, rest, { broker: wait.id === undefined ? undefined : brokerOf(wait.id) }, wait);
+  ask(verb: VerbIn, rest: Frames, wait: WaitOptions & { readonly id?: string }): Promise<Frames> {
+    return this.#ask({ verb, rest, broker: wait.id === undefined ? undefined : brokerOf(wait.id) }, wait);
   }
 
   /** The same request to every broker that is connected, or to the first that comes. */
   async askAll(verb: VerbIn, rest: Frames, wait: WaitOptions): Promise<void> {
-    const brokers = this.links().flatMap(({ broker }) => (broker === undefined ? [] : [broker]));
-    if (brokers.length === 0) await this.#request(verb, rest, {}, wait);
-    else await Promise.all(brokers.map((broker) => this.#request(verb, rest, { broker }, wait)));
+    const brokers = new Set(this.links().flatMap(({ broker }) => (broker === undefined ? [] : [broker])));
+    if (brokers.size === 0) await this.#ask({ verb, rest }, wait);
+    else await Promise.all(Array.from(brokers, (broker) => this.#ask({ verb, rest, broker }, wait)));
   }
 
-  #request(
-    verb: VerbIn,
-    rest: Frames,
-    { watcher = {}, broker, open }: { watcher?: RequestWatcher; broker?: string | undefined; open?: Set<string> },
-    { timeoutMs, signal }: WaitOptions,
-  ): Promise<Frames> {
+  #ask<T extends Answer>(question: Question, { timeoutMs, signal }: WaitOptions): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.#closed) throw new UsageError("CLOSED", "Cannot use a client after it was closed");
       if (signal?.aborted) throw aborted(signal);
       this.#number += 1;
-      const pending: Pending = {
-        number: this.#number,
-        verb,
-        rest,
-        watcher,
-        resolve,
-        reject,
+      const pending = new Pending(this.#number, question, {
         deadlineMs: this.#clock.now() + timeoutMs,
-        broker,
-        link: undefined,
-        open,
-        position: -1,
-        forget: () => signal?.removeEventListener("abort", onAbort),
-      };
-      const onAbort = (): void => this.#abandon(pending, aborted(signal!));
-      signal?.addEventListener("abort", onAbort, { once: true });
-      this.#pending.set(pending.number, pending);
-      this.#deadlines.push(pending);
+        resolve: resolve as (answer: Answer) => void,
+        reject,
+      });
+      if (signal) this.#heed(pending, signal);
+      this.#pending.add(pending);
       this.#arm();
       this.#send(pending);
     });
   }
 
+  #heed(pending: Pending, signal: AbortSignal): void {
+    const onAbort = (): void => {
+      const { question, broker, open } = pending;
+      // It may have ended in this very moment; then there is nothing left to cancel.
+      if (question.cancels && typeof open === "string") {
+        this.#ask({ verb: "CANCEL", rest: [Buffer.from(open)], broker }, { timeoutMs: CANCEL_TIMEOUT_MS }).catch(() => {});
+      }
+      this.#abandon(pending, aborted(signal));
+    };
+    pending.forget = () => signal.removeEventListener("abort", onAbort);
+    signal.addEventListener("abort", onAbort, { once: true });
+  }
+
   /** Sends it if there is a broker for it; else it stays until one comes up. */
   #send(pending: Pending): void {
     const link = this.#links.find(pending.broker);
-    if (!link) return;
-    // A CALL whose tasks are known is no longer a submission: what is missing is their outcomes.
-    const isWatch = pending.verb === "CALL" && pending.open !== undefined;
-    const verb = isWatch ? "WATCH" : pending.verb;
-    const rest = isWatch ? [...pending.open!].map((id) => Buffer.from(id)) : pending.rest;
-    if (!link.send(verb, Buffer.from(`${pending.number}`, "latin1"), ...rest)) return;
+    if (!link || !this.#sendTo(link, pending)) return;
     pending.link = link;
     pending.broker ??= link.broker;
     link.unanswered += 1;
+  }
+
+  #sendTo(link: BrokerLink, pending: Pending): boolean {
+    const { question, number, open } = pending;
+    const { verb, submission, rest } = question;
+    const request = Buffer.from(`${number}`, "latin1");
+    // A CALL whose tasks are known is no longer a submission: what is missing is their outcomes.
+    if (open !== undefined) return link.send("WATCH", request, ...pending.openIds.map((id) => Buffer.from(id)));
+    if (!submission) return link.send(verb, request, ...(rest ?? []));
+    if (this.#sendAmongMany(link, pending, submission)) return true;
+    const { queue, options, bodies } = submission;
+    const key = options.key ?? `${this.#keyPrefix}${number}`;
+    return link.send(verb, request, Buffer.from(queue), optionsFrame(options, key), ...bodies.map(asBuffer));
+  }
+
+  /** One body under a key of ours can go with others. */
+  #sendAmongMany(link: BrokerLink, { number, question }: Pending, { queue, options, bodies }: RawSubmission): boolean {
+    if (!link.readsMany || options.key !== undefined || bodies.length !== 1 || number > MANY_REQUEST_MAX) return false;
+    const body = bodies[0]!;
+    if (body.length > MANY_BODY_BYTES_MAX) return false;
+    const verb = question.verb === "CALL" ? "CALLS" : "ADDS";
+    const json = options === NO_OPTIONS ? "" : JSON.stringify(options);
+    if (this.#head?.verb !== verb || this.#head.queue !== queue || this.#head.json !== json) {
+      this.#head = { verb, queue, json, options: optionsFrame(options, this.#keyPrefix) };
+    }
+    link.sender.submit(this.#head, number, body);
+    return true;
   }
 
   // ---- connections
@@ -241,7 +237,9 @@ export class QueueClient {
       if (pending.link !== link) continue;
       pending.link = undefined;
       // A question that changes nothing may be asked of another.
-      if (READ_ONLY.has(pending.verb)) pending.broker = undefined;
+      if (READ_ONLY.has(pending.question.verb)) pending.broker = undefined;
+      // Another link may lead to the same broker.
+      this.#send(pending);
     }
     for (const worker of this.#workers) worker.down(link);
   }
@@ -249,13 +247,34 @@ export class QueueClient {
   // ---- answers
 
   #heard(link: BrokerLink, verb: string | undefined, frames: Frames): void {
-    if (!verb || !WORK_VERBS.has(verb)) this.#answered(link, verb, frames);
-    else for (const worker of this.#workers) worker.heard(link, verb as "TASK", frames);
+    if (verb === "ADDEDS") this.#addedMany(link, new ManyReader(frames[2]));
+    else if (verb === "ENDEDS") this.#endedMany(link, new ManyReader(frames[2]));
+    else if (!verb || !WORK_VERBS.has(verb)) this.#answered(link, verb, frames);
+    else for (const worker of this.#workers) worker.heard(link, verb as WorkVerb, frames);
+  }
+
+  #addedMany(link: BrokerLink, records: ManyReader): void {
+    while (records.more) {
+      const pending = this.#pending.get(records.u32());
+      const id = `${link.broker}-${records.u64()}`;
+      if (pending?.link === link) this.#added(pending, [id]);
+    }
+  }
+
+  #endedMany(link: BrokerLink, records: ManyReader): void {
+    while (records.more) {
+      const pending = this.#pending.get(records.u32());
+      const state = records.endState();
+      const bytes = records.body();
+      if (pending?.link === link)
+        this.#ended(pending, { id: typeof pending.open === "string" ? pending.open : "", state, bytes });
+    }
   }
 
   #answered(link: BrokerLink, verb: string | undefined, frames: Frames): void {
     const pending = this.#pending.get(Number(readText(frames[2])));
     if (!pending || pending.link !== link) return;
+    const { watcher } = pending.question;
     switch (verb) {
       case "ADDED":
         this.#added(pending, frames.slice(3).map(readText));
@@ -268,58 +287,39 @@ export class QueueClient {
         });
         return;
       case "PROGRESS":
-        pending.watcher.progress?.(readText(frames[3]), frames[4] ?? EMPTY_FRAME);
+        watcher?.progress?.(readText(frames[3]), frames[4] ?? EMPTY_FRAME);
         return;
       case "PARTIAL":
-        pending.watcher.partial?.(readText(frames[3]), frames[4] ?? EMPTY_FRAME);
+        watcher?.partial?.(readText(frames[3]), frames[4] ?? EMPTY_FRAME);
         return;
       case "REFUSED":
         this.#fail(pending, errorOf(readText(frames[3]), readText(frames[4])));
         return;
       default:
-        this.#settle(pending);
-        pending.resolve(frames.slice(3));
+        if (this.#pending.remove(pending)) pending.resolve(frames.slice(3));
     }
   }
 
   #added(pending: Pending, ids: readonly string[]): void {
-    pending.broker ??= ids[0] && brokerOf(ids[0]);
-    pending.watcher.added?.(ids);
-    if (pending.verb === "CALL") {
-      pending.open = new Set(ids);
-      return;
-    }
-    this.#settle(pending);
-    pending.resolve([]);
+    pending.question.watcher?.added?.(ids);
+    if (pending.question.verb === "CALL") pending.open = ids.length === 1 ? ids[0] : new Set(ids);
+    else if (this.#pending.remove(pending)) pending.resolve(ids);
   }
 
   #ended(pending: Pending, outcome: RawOutcome): void {
-    pending.open?.delete(outcome.id);
-    pending.watcher.ended?.(outcome);
-    if (pending.open && pending.open.size > 0) return;
-    this.#settle(pending);
-    pending.resolve([]);
+    pending.question.watcher?.ended?.(outcome);
+    if (pending.closed(outcome.id) && this.#pending.remove(pending)) pending.resolve(outcome);
   }
 
   #fail(pending: Pending, error: HoldfastError): void {
-    this.#settle(pending);
-    pending.reject(error);
+    if (this.#pending.remove(pending)) pending.reject(error);
   }
 
   /** Gives it up and tells the broker, so that it does not keep an answer for nobody. */
   #abandon(pending: Pending, error: HoldfastError): void {
-    if (!this.#pending.has(pending.number)) return;
-    if (pending.verb === "CALL" || pending.verb === "WATCH") {
-      pending.link?.send("UNWATCH", Buffer.from(`${pending.number}`, "latin1"));
-    }
+    const { verb } = pending.question;
+    if (verb === "CALL" || verb === "WATCH") pending.link?.send("UNWATCH", Buffer.from(`${pending.number}`, "latin1"));
     this.#fail(pending, error);
-  }
-
-  #settle(pending: Pending): void {
-    if (!this.#pending.delete(pending.number)) return;
-    if (pending.link) pending.link.unanswered -= 1;
-    this.#deadlines.remove(pending.position);
-    pending.forget();
   }
 
   // ---- workers
@@ -332,18 +332,8 @@ export class QueueClient {
 
   // ---- helpers
 
-  /** Options on the wire. Without a key of the caller's a submission gets one of ours: sent again, it is still one task. */
-  #optionsFrame(options: TaskOptions): Buffer {
-    this.#keys += 1;
-    const key = options.key ?? this.#keyPrefix + this.#keys.toString(36);
-    for (const name in options) if (name !== "key") return Buffer.from(JSON.stringify({ ...options, key }));
-    return Buffer.from(`=${key}`);
-  }
-
-  #keys = 0;
-
   #arm(): void {
-    const atMs = this.#deadlines.peek()?.deadlineMs;
+    const atMs = this.#pending.deadlineMs;
     if (atMs === undefined || (this.#timer && this.#timer.atMs <= atMs)) return;
     this.#timer?.cancel();
     this.#timer = { atMs, cancel: this.#clock.at(atMs, () => this.#expire()) };
@@ -352,20 +342,32 @@ export class QueueClient {
   #expire(): void {
     this.#timer = undefined;
     const nowMs = this.#clock.now();
-    for (let pending = this.#deadlines.peek(); pending && pending.deadlineMs <= nowMs; pending = this.#deadlines.peek()) {
+    for (let pending = this.#pending.late(nowMs); pending; pending = this.#pending.late(nowMs)) {
       this.#abandon(pending, this.#late(pending));
     }
     this.#arm();
   }
 
-  #late({ verb, link, open }: Pending): OperationError {
-    const what = open ? "The outcome did not come" : `No answer to ${verb} came`;
+  #late({ question, link, open }: Pending): OperationError {
+    const what = open === undefined ? `No answer to ${question.verb} came` : "The outcome did not come";
     const why = link ? "before the deadline" : `before the deadline: no broker of ${this.#links.url} is connected`;
     return new OperationError("QUEUE_UNREACHABLE", `${what} ${why}`);
   }
 }
 
 const READ_ONLY: ReadonlySet<string> = new Set(["LIST", "STATS"]);
+
+/** 10 s: for cancelling what nobody waits for any more. */
+const CANCEL_TIMEOUT_MS = 10_000;
+
+/** Options of a submission that asks for nothing: one object, so that it is known by what it is. */
+export const NO_OPTIONS: TaskOptions = {};
+
+/** Options on the wire. Without a key of the caller's a submission gets one of ours: sent again, it is still one task. */
+function optionsFrame(options: TaskOptions, key: string): Buffer {
+  for (const name in options) if (name !== "key") return Buffer.from(JSON.stringify({ ...options, key }));
+  return Buffer.from(`=${key}`);
+}
 
 /** Tasks that wait for others live where those live. */
 function brokerOfAfter({ after }: TaskOptions): string | undefined {

@@ -8,11 +8,14 @@ import { messageOf, OperationError } from "../core/errors.ts";
 import type { StoreOp } from "./store.ts";
 
 export interface Commit {
+  /** May grow until `taken` is told. */
   readonly ops: readonly StoreOp[];
   /** Refused instead of tried again when the store cannot write. */
   readonly refusable: boolean;
   /** Told once: written, or (refusable ones only) why not. */
   readonly done: (error?: OperationError) => void;
+  /** Told when it is about to be written or refused: no changes can be added to it any more. */
+  readonly taken?: () => void;
 }
 
 export interface CommitQueueOptions {
@@ -59,6 +62,11 @@ export class CommitQueue {
     return this.#trouble;
   }
 
+  /** Each commit is a batch of its own. */
+  get single(): boolean {
+    return this.#single;
+  }
+
   get stats(): { batches: number; ops: number; waiting: number } {
     return { batches: this.#batches, ops: this.#ops, waiting: this.#waiting.length };
   }
@@ -82,6 +90,7 @@ export class CommitQueue {
     await Promise.resolve();
     while (this.#waiting.length > 0) {
       const batch = this.#next();
+      for (const { taken } of batch) taken?.();
       try {
         const ops = batch.length === 1 ? batch[0]!.ops : batch.flatMap((commit) => commit.ops);
         await this.#patiently(this.#write(ops));
@@ -140,6 +149,7 @@ export class CommitQueue {
       cause: error,
     });
     this.#trouble = trouble;
+    for (const { taken } of this.#waiting) taken?.();
     const all = [...batch, ...this.#waiting];
     this.#waiting = all.filter((commit) => !commit.refusable);
     // With nothing to try again, an empty batch finds out when the store can write again.

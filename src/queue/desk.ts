@@ -83,7 +83,7 @@ export class Desk {
       engine: () => this.engine,
       store: options.store,
       journal: this.#journal,
-      told: () => this.#options.wake?.(),
+      told: () => this.flush(),
     });
     this.#submissions = new Submissions({
       engine: () => this.engine,
@@ -156,6 +156,11 @@ export class Desk {
     await this.#store.close();
   }
 
+  /** Each change is a commit of its own. */
+  get single(): boolean {
+    return this.#options.single ?? false;
+  }
+
   get engine(): Engine {
     if (!this.#engineOrUndefined) throw new UsageError("CLOSED", "The desk is not open");
     return this.#engineOrUndefined;
@@ -191,6 +196,7 @@ export class Desk {
       if (this.#dispatcher.hasWork && (this.#options.mayGiveOut?.() ?? true)) this.#dispatcher.giveOut();
     }
     for (const callback of this.#settledCallbacks.splice(0)) callback();
+    this.#submissions.seal();
     this.#journal.submit();
     this.#options.wake?.();
   }
@@ -283,6 +289,11 @@ export class Desk {
   /** Who holds this lease, or undefined: it is lost. */
   holding(lease: LeaseRef): Consumer | undefined {
     return this.#dispatcher.holding(lease);
+  }
+
+  /** Calls once all that has changed until now is on disk. */
+  afterwards(callback: () => void): void {
+    this.#journal.afterwards(callback);
   }
 
   /** Calls once, soon, when all outcomes of the batch that was just written have been told: to say many things in one message. */

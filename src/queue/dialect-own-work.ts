@@ -4,42 +4,33 @@
  */
 import { Buffer } from "node:buffer";
 import { ProtocolError } from "../core/errors.ts";
-import type { Consumer, Delivery } from "./consumers.ts";
+import type { Consumer } from "./consumers.ts";
 import type { Desk } from "./desk.ts";
 import type { Wire } from "./dialect.ts";
+import type { OwnSpeaker } from "./dialect-own-speaker.ts";
 import type { LeaseRef } from "./dispatcher.ts";
 import { SLOTS_MAX } from "./limits.ts";
-import {
-  asBuffer,
-  EMPTY_FRAME,
-  type Frames,
-  type IdText,
-  PROTOCOL,
-  readLease,
-  readNumber,
-  VERB,
-  type VerbOut,
-  writeLease,
-} from "./protocol.ts";
+import type { ManyReader } from "./many.ts";
+import { EMPTY_FRAME, type Frames, readLease, readNumber, writeLease } from "./protocol.ts";
 
 export interface OwnWorkOptions {
   readonly wire: Wire;
   readonly desk: Desk;
-  readonly ids: IdText;
+  readonly speaker: OwnSpeaker;
 }
 
 export class OwnWork {
   readonly #wire: Wire;
   readonly #desk: Desk;
-  readonly #ids: IdText;
+  readonly #speaker: OwnSpeaker;
   readonly #consumers = new Map<string, Consumer>();
   /** Leases whose end was just written: told in one KEPT. */
   #kept: Buffer[] = [];
 
-  constructor({ wire, desk, ids }: OwnWorkOptions) {
+  constructor({ wire, desk, speaker }: OwnWorkOptions) {
     this.#wire = wire;
     this.#desk = desk;
-    this.#ids = ids;
+    this.#speaker = speaker;
   }
 
   /**
@@ -60,6 +51,23 @@ export class OwnWork {
 
   done(frames: Frames): void {
     this.#settle(frames, (consumer, lease, kept) => this.#desk.finish(consumer, lease, frames[3] ?? EMPTY_FRAME, kept));
+  }
+
+  /**
+   * Results of many: each counts for itself.
+   *
+   * @throws ProtocolError QUEUE_PROTOCOL; records before the one that cannot be read count
+   */
+  dones(records: ManyReader): void {
+    const kept: LeaseRef[] = [];
+    this.#desk.afterwards(() => this.#speaker.keptOfMany(kept));
+    while (records.more) {
+      const lease = { id: records.u64(), token: records.u64() };
+      const result = records.body();
+      const consumer = this.#desk.holding(lease);
+      if (consumer && this.#owns(consumer) && this.#desk.finish(consumer, lease, result)) kept.push(lease);
+      else this.#speaker.say("LOST", writeLease(lease.id, lease.token));
+    }
   }
 
   fail(frames: Frames): void {
@@ -83,7 +91,7 @@ export class OwnWork {
   hold(queue: string, leases: Frames): void {
     const consumer = this.#consumers.get(queue) ?? this.#consume(queue, 0, 0);
     for (const frame of leases) {
-      if (!this.#desk.resume(consumer, readLeaseOrRefuse(frame))) this.#say("STOP", frame, LOST_REASON);
+      if (!this.#desk.resume(consumer, readLeaseOrRefuse(frame))) this.#speaker.say("STOP", frame, LOST_REASON);
     }
   }
 
@@ -97,8 +105,11 @@ export class OwnWork {
     const frame = frames[2]!;
     const lease = readLeaseOrRefuse(frame);
     const consumer = this.#desk.holding(lease);
-    const own = consumer && this.#consumers.get(consumer.queue.name) === consumer;
-    if (!own || !act(consumer, lease, () => this.#keep(frame))) this.#say("LOST", frame);
+    if (!consumer || !this.#owns(consumer) || !act(consumer, lease, () => this.#keep(frame))) this.#speaker.say("LOST", frame);
+  }
+
+  #owns(consumer: Consumer): boolean {
+    return this.#consumers.get(consumer.queue.name) === consumer;
   }
 
   /** Says KEPT of all that one commit made safe in one message. */
@@ -107,7 +118,7 @@ export class OwnWork {
     this.#desk.whenSettled(() => {
       const kept = this.#kept;
       this.#kept = [];
-      this.#say("KEPT", ...kept);
+      this.#speaker.say("KEPT", ...kept);
     });
   }
 
@@ -119,23 +130,13 @@ export class OwnWork {
       peer: this.#wire.peer,
       dialect: "own",
       port: {
-        task: (delivery) => this.#task(delivery),
-        revoked: (id, token, why) => this.#say("STOP", writeLease(id, token), Buffer.from(why)),
-        recall: (id, token) => this.#say("RECALL", writeLease(id, token)),
+        task: (delivery) => this.#speaker.task(delivery),
+        revoked: (id, token, why) => this.#speaker.say("STOP", writeLease(id, token), Buffer.from(why)),
+        recall: (id, token) => this.#speaker.say("RECALL", writeLease(id, token)),
       },
     });
     this.#consumers.set(queue, consumer);
     return consumer;
-  }
-
-  #task({ id, token, queue, attempt, timeoutMs, body }: Delivery): void {
-    const lease = writeLease(id, token);
-    const words = [Buffer.from(queue), Buffer.from(`${attempt}`, "latin1"), Buffer.from(`${timeoutMs}`, "latin1")];
-    this.#wire.send([PROTOCOL, VERB.TASK, lease, asBuffer(body), ...words, this.#ids.write(id)]);
-  }
-
-  #say(verb: VerbOut, ...rest: Buffer[]): void {
-    this.#wire.send([PROTOCOL, VERB[verb], ...rest]);
   }
 }
 

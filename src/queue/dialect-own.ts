@@ -8,19 +8,20 @@ import type { CronTable } from "./cron.ts";
 import type { Desk } from "./desk.ts";
 import type { Dialect, Wire } from "./dialect.ts";
 import { type InspectContext, list, purge, show } from "./dialect-own-inspect.ts";
-import { OwnWatches, UNKNOWN } from "./dialect-own-watches.ts";
+import { submitMany } from "./dialect-own-many.ts";
+import { OwnSpeaker, STATE } from "./dialect-own-speaker.ts";
+import { OwnWatches } from "./dialect-own-watches.ts";
 import { OwnWork } from "./dialect-own-work.ts";
 import { HEARTBEATS_MISSED_MAX, OPTIONS_BYTES_MAX } from "./limits.ts";
+import { ManyReader } from "./many.ts";
 import { readKey, readSpec, SPEC_DEFAULT, type TaskOptions, type TaskSpec } from "./profile.ts";
 import {
   EMPTY_FRAME,
   type Frames,
   type IdText,
-  PROTOCOL,
   readNumber,
   readObject,
   REQUEST_BYTES_MAX,
-  VERB,
   type VerbIn,
   type VerbOut,
   verbOf,
@@ -37,13 +38,16 @@ export interface OwnDialectOptions {
   readonly openMax: number;
 }
 
-const NOT_FOR_REQ: ReadonlySet<string> = new Set("WORK DONE FAIL RETURN PROGRESS PARTIAL HOLD BYE UNWATCH".split(" "));
+const NOT_FOR_REQ: ReadonlySet<string> = new Set(
+  "WORK DONE FAIL RETURN PROGRESS PARTIAL HOLD BYE UNWATCH ADDS CALLS DONES".split(" "),
+);
 
 export class OwnDialect implements Dialect {
   readonly #options: OwnDialectOptions;
   readonly #desk: Desk;
   readonly #ids: IdText;
   readonly #wire: Wire;
+  readonly #speaker: OwnSpeaker;
   readonly #watches: OwnWatches;
   readonly #work: OwnWork;
   #heartbeatMs = 0;
@@ -55,8 +59,9 @@ export class OwnDialect implements Dialect {
     this.#options = options;
     this.#desk = options.desk;
     this.#ids = options.ids;
-    this.#watches = new OwnWatches({ ...options, wire });
-    this.#work = new OwnWork({ ...options, wire });
+    this.#speaker = new OwnSpeaker({ ...options, wire });
+    this.#watches = new OwnWatches({ ...options, speaker: this.#speaker });
+    this.#work = new OwnWork({ ...options, wire, speaker: this.#speaker });
   }
 
   receive(frames: Frames): void {
@@ -70,7 +75,9 @@ export class OwnDialect implements Dialect {
       handle(this, frames);
     } catch (error) {
       if (!(error instanceof HoldfastError) || error.code === "ASSERTION_FAILED") throw error;
-      this.#refuse(frames[2] ?? EMPTY_FRAME, error);
+      const rid = frames[2];
+      // Where no request's number stands, the error is about the message.
+      this.#refuse(rid && rid.length <= REQUEST_BYTES_MAX ? rid : EMPTY_FRAME, error);
     }
   }
 
@@ -90,7 +97,9 @@ export class OwnDialect implements Dialect {
   // ---- anyone
 
   hello(frames: Frames): void {
-    const about = { broker: this.#ids.broker, version: 1, load: this.#desk.load };
+    const many = !this.#options.oneAnswer && !this.#desk.single;
+    if (frames[3]) this.#speaker.readsMany = many && readObject(frames[3])["many"] === 1;
+    const about = { broker: this.#ids.broker, version: 1, load: this.#desk.load, ...(many && { many: 1 }) };
     this.#say("WELCOME", request(frames), json(about));
   }
 
@@ -108,7 +117,7 @@ export class OwnDialect implements Dialect {
     const [, , , queue, options, ...bodies] = frames;
     const rid = request(frames);
     const answer: SubmissionAnswer = {
-      added: (ids) => this.#wire.send([PROTOCOL, VERB.ADDED, rid, ...ids.map((id) => this.#ids.write(id))]),
+      added: (ids) => this.#say("ADDED", rid, ...ids.map((id) => this.#ids.write(id))),
       refused: (error) => this.#refuse(rid, error),
     };
     this.#desk.add({ queue: name(queue), spec: this.#spec(options), bodies }, answer);
@@ -123,7 +132,7 @@ export class OwnDialect implements Dialect {
     const answer: SubmissionAnswer = {
       added: (ids) => {
         for (const id of ids) watch.open.add(id);
-        if (!oneAnswer) this.#wire.send([PROTOCOL, VERB.ADDED, rid, ...ids.map((id) => this.#ids.write(id))]);
+        if (!oneAnswer) this.#say("ADDED", rid, ...ids.map((id) => this.#ids.write(id)));
       },
       refused: (error) => {
         this.#watches.forget(watch);
@@ -131,6 +140,14 @@ export class OwnDialect implements Dialect {
       },
     };
     this.#desk.add({ queue: name(queue), spec: this.#spec(options), bodies, watcher: watch }, answer);
+  }
+
+  adds(frames: Frames): void {
+    this.#submitMany(frames, false);
+  }
+
+  calls(frames: Frames): void {
+    this.#submitMany(frames, true);
   }
 
   watch(frames: Frames): void {
@@ -147,7 +164,7 @@ export class OwnDialect implements Dialect {
       unknown.push(frame);
     }
     if (watch.open.size === 0) this.#watches.forget(watch);
-    for (const frame of unknown) this.#say("ENDED", rid, frame, UNKNOWN, EMPTY_FRAME);
+    for (const frame of unknown) this.#say("ENDED", rid, frame, STATE.unknown, EMPTY_FRAME);
   }
 
   unwatch(frames: Frames): void {
@@ -170,6 +187,10 @@ export class OwnDialect implements Dialect {
 
   done(frames: Frames): void {
     this.#work.done(frames);
+  }
+
+  dones(frames: Frames): void {
+    this.#work.dones(new ManyReader(frames[2]));
   }
 
   fail(frames: Frames): void {
@@ -240,7 +261,13 @@ export class OwnDialect implements Dialect {
   }
 
   #say(verb: VerbOut, ...rest: Buffer[]): void {
-    this.#wire.send([PROTOCOL, VERB[verb], ...rest]);
+    this.#speaker.say(verb, ...rest);
+  }
+
+  #submitMany(frames: Frames, watched: boolean): void {
+    const [, , queue, options, records] = frames;
+    const about = { desk: this.#desk, ids: this.#ids, speaker: this.#speaker, watches: this.#watches };
+    submitMany({ queue: name(queue), spec: () => this.#spec(options), records, watched }, about);
   }
 
   #refuse(rid: Buffer, error: HoldfastError): void {
@@ -290,7 +317,10 @@ const HANDLERS: Readonly<Record<VerbIn, (dialect: OwnDialect, frames: Frames) =>
   UNWATCH: (dialect, frames) => dialect.unwatch(frames),
   CANCEL: (dialect, frames) => dialect.cancel(frames),
   WORK: (dialect, frames) => dialect.work(frames),
+  ADDS: (dialect, frames) => dialect.adds(frames),
+  CALLS: (dialect, frames) => dialect.calls(frames),
   DONE: (dialect, frames) => dialect.done(frames),
+  DONES: (dialect, frames) => dialect.dones(frames),
   FAIL: (dialect, frames) => dialect.fail(frames),
   RETURN: (dialect, frames) => dialect.giveBack(frames),
   PROGRESS: (dialect, frames) => dialect.progress(frames),

@@ -27,6 +27,10 @@ const VERBS_IN = [
   "PROGRESS",
   "PARTIAL",
   "HOLD",
+  // many at once
+  "ADDS",
+  "CALLS",
+  "DONES",
   // inspection
   "SHOW",
   "LIST",
@@ -56,6 +60,11 @@ const VERBS_OUT = [
   "STOP",
   "RECALL",
   "ANEW",
+  // many at once
+  "ADDEDS",
+  "ENDEDS",
+  "TASKS",
+  "KEPTS",
 ] as const;
 
 /** Verbs that the broker says. */

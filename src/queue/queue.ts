@@ -3,8 +3,9 @@ import { Buffer } from "node:buffer";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { OperationError } from "../core/errors.ts";
 import { type Duration, durationMs } from "../core/units.ts";
-import { type ClientOptions, QueueClient, type RawOutcome, type RequestWatcher } from "./client.ts";
+import { type ClientOptions, NO_OPTIONS, QueueClient } from "./client.ts";
 import { type Codec, jsonCodec, Payload, textOf } from "./payload.ts";
+import type { RawOutcome, RawSubmission } from "./pending.ts";
 import type { TaskOptions as WireOptions } from "./profile.ts";
 import type { QueueSettings } from "./task-queue.ts";
 
@@ -133,17 +134,18 @@ export class Queue<P = unknown, R = unknown> {
    * @throws OperationError QUEUE_FULL, QUEUE_STORE_UNAVAILABLE, QUEUE_UNREACHABLE at the deadline, ABORTED; UsageError
    * QUEUE_OPTIONS_INVALID, QUEUE_PAYLOAD_INVALID
    */
-  async add(payload: P, options: AddOptions = {}): Promise<Task<R>> {
-    return (await this.addMany([payload], options))[0]!;
+  async add(payload: P, options: AddOptions = NOTHING): Promise<Task<R>> {
+    const body = this.payload.direct ? this.payload.encodeNow(payload) : await this.payload.encode(payload);
+    const [id] = await this.client.add(this.#submission([body], options), waitOptions(options, SUBMIT_TIMEOUT_MS));
+    return this.task(id!);
   }
 
   /** Submits tasks together: all of them are on disk when it resolves, or none was accepted. Errors as of `add`. */
-  async addMany(payloads: readonly P[], options: AddOptions = {}): Promise<Task<R>[]> {
-    const bodies = await this.#encode(payloads);
-    let ids: readonly string[] = [];
-    const watcher: RequestWatcher = { added: (added) => (ids = added) };
-    const submission = { queue: this.name, options: wireOptions(options), bodies, watcher };
-    await this.client.submit(submission, waitOptions(options, SUBMIT_TIMEOUT_MS));
+  async addMany(payloads: readonly P[], options: AddOptions = NOTHING): Promise<Task<R>[]> {
+    const bodies = this.payload.direct
+      ? payloads.map((payload) => this.payload.encodeNow(payload))
+      : await Promise.all(payloads.map((payload) => this.payload.encode(payload)));
+    const ids = await this.client.add(this.#submission(bodies, options), waitOptions(options, SUBMIT_TIMEOUT_MS));
     return ids.map((id) => this.task(id));
   }
 
@@ -153,19 +155,10 @@ export class Queue<P = unknown, R = unknown> {
    *
    * @throws errors of `add` and of `Task.result`
    */
-  async call(payload: P, options: AddOptions = {}): Promise<R> {
-    const bodies = await this.#encode([payload]);
-    let outcome: RawOutcome | undefined;
-    let taskId: string | undefined;
-    const watcher: RequestWatcher = { added: ([id]) => (taskId = id), ended: (ended) => (outcome = ended) };
-    const submission = { queue: this.name, options: wireOptions(options), bodies, watcher };
-    try {
-      await this.client.submit(submission, waitOptions(options, RESULT_TIMEOUT_MS));
-    } catch (error) {
-      if (taskId !== undefined && options.signal?.aborted) this.#cancelQuietly(taskId);
-      throw error;
-    }
-    return this.#resultFrom(outcome!);
+  async call(payload: P, options: AddOptions = NOTHING): Promise<R> {
+    const body = this.payload.direct ? this.payload.encodeNow(payload) : await this.payload.encode(payload);
+    const outcome = await this.client.call(this.#submission([body], options), waitOptions(options, RESULT_TIMEOUT_MS));
+    return this.#resultFrom(outcome);
   }
 
   /** A task by its id, as `add` gave it, perhaps to another process. */
@@ -191,9 +184,7 @@ export class Queue<P = unknown, R = unknown> {
 
   /** @internal */
   async resultOf(id: string, wait: WaitFor): Promise<R> {
-    let outcome: RawOutcome | undefined;
-    await this.client.watch(id, { ended: (ended) => (outcome = ended) }, waitOptions(wait, RESULT_TIMEOUT_MS));
-    return this.#resultFrom(outcome!);
+    return this.#resultFrom(await this.client.watch(id, {}, waitOptions(wait, RESULT_TIMEOUT_MS)));
   }
 
   /** @internal Values that come while the task has not ended. */
@@ -209,7 +200,7 @@ export class Queue<P = unknown, R = unknown> {
     const signal = wait.signal ? AbortSignal.any([wait.signal, stop.signal]) : stop.signal;
     let failure: unknown;
     const watching = this.client
-      .watch(id, { [kind]: hear, ended: () => {} }, { ...waitOptions(wait, RESULT_TIMEOUT_MS), signal })
+      .watch(id, { [kind]: hear }, { ...waitOptions(wait, RESULT_TIMEOUT_MS), signal })
       .catch((error: unknown) => (failure = error))
       .finally(() => {
         ended = true;
@@ -228,21 +219,15 @@ export class Queue<P = unknown, R = unknown> {
     }
   }
 
-  async #encode(payloads: readonly P[]): Promise<Uint8Array[]> {
-    if (this.payload.direct) return payloads.map((payload) => this.payload.encodeNow(payload));
-    return Promise.all(payloads.map((payload) => this.payload.encode(payload)));
+  #submission(bodies: readonly Uint8Array[], options: AddOptions): RawSubmission {
+    return { queue: this.name, options: options === NOTHING ? NO_OPTIONS : wireOptions(options), bodies };
   }
 
-  async #resultFrom({ id, state, bytes }: RawOutcome): Promise<R> {
+  #resultFrom({ id, state, bytes }: RawOutcome): R | Promise<R> {
     if (state === "done") return this.results.direct ? this.results.decodeNow(bytes) : this.results.decode(bytes);
     if (state === "dead") throw new OperationError("QUEUE_TASK_DEAD", textOf(bytes) || `Task ${id} is dead`);
     if (state === "cancelled") throw new OperationError("QUEUE_TASK_CANCELLED", `Task ${id} was cancelled`);
     throw new OperationError("QUEUE_TASK_UNKNOWN", `Task ${id} is not known, or its outcome is no longer kept`);
-  }
-
-  #cancelQuietly(id: string): void {
-    // It may have ended in this very moment; then there is nothing left to cancel.
-    this.client.cancel(id, { timeoutMs: SUBMIT_TIMEOUT_MS }).catch(() => {});
   }
 }
 
@@ -256,6 +241,8 @@ export class Queue<P = unknown, R = unknown> {
 export function queue<P = unknown, R = unknown>(name: string, options: QueueOptions<P, R> = {}): Queue<P, R> {
   return new Queue(name, options);
 }
+
+const NOTHING: AddOptions = {};
 
 function waitOptions({ timeout, signal }: WaitFor, defaultMs: number): { timeoutMs: number; signal: AbortSignal | undefined } {
   return { timeoutMs: timeout === undefined ? defaultMs : durationMs(timeout, "timeout"), signal };
@@ -282,5 +269,5 @@ function wireOptions(options: AddOptions): WireOptions {
   }
   if (options.runAt) wire["runAtMs"] = options.runAt.getTime();
   if (options.after) wire["after"] = options.after.map((task) => (typeof task === "string" ? task : task.id));
-  return wire;
+  return Object.keys(wire).length > 0 ? wire : NO_OPTIONS;
 }

@@ -8,7 +8,7 @@ import type { CommitQueue } from "./commit-queue.ts";
 import type { Engine } from "./engine.ts";
 import { BATCH_TASKS_MAX, HELD_BYTES_MAX, TASK_OVERHEAD_BYTES } from "./limits.ts";
 import { keyAt, type TaskSpec } from "./profile.ts";
-import { encodeHead, encodeState, type TaskHead } from "./record.ts";
+import { encodeHead, encodeState } from "./record.ts";
 import type { StoreOp } from "./store.ts";
 import { ID, NONE } from "./table.ts";
 import type { TaskQueue } from "./task-queue.ts";
@@ -35,6 +35,27 @@ interface Held {
   readonly bytes: number;
 }
 
+/** A submission that is being written. */
+interface Written {
+  readonly submission: Submission;
+  readonly answer: SubmissionAnswer;
+  readonly rows: readonly number[];
+  readonly ids: readonly number[];
+  readonly nowMs: number;
+}
+
+interface Group {
+  readonly ops: StoreOp[];
+  readonly written: Written[];
+  bytes: number;
+}
+
+/** 1024 changes or 256 KiB: far under what one batch of the store takes, so that those bounds stay what they say. */
+const GROUP_OPS_MAX = 1024;
+const GROUP_BYTES_MAX = 256 * 1024;
+
+const NOBODY_ELSE: readonly SubmissionAnswer[] = [];
+
 /** What submissions need of the desk. */
 export interface SubmissionsWorld {
   engine(): Engine;
@@ -55,7 +76,9 @@ const EMPTY = new Uint8Array(0);
 export class Submissions {
   readonly #world: SubmissionsWorld;
   /** Submissions under a key that are being written: who else waits for them. */
-  readonly #unwritten = new Map<number, SubmissionAnswer[]>();
+  readonly #unwritten = new Map<number, readonly SubmissionAnswer[]>();
+  /** The commit that is gathering. */
+  #group: Group | undefined;
   /** Those that wait for room. */
   #held: Held[] = [];
   #heldBytes = 0;
@@ -135,46 +158,90 @@ export class Submissions {
     }
   }
 
-  #reserve(queue: TaskQueue, { spec, bodies, watcher }: Submission, answer: SubmissionAnswer): void {
-    const { commits, watchers, bodies: cache, noteTime, timeNotNoted } = this.#world;
+  #reserve(queue: TaskQueue, submission: Submission, answer: SubmissionAnswer): void {
+    const { spec, bodies, watcher } = submission;
+    const { commits, watchers, noteTime } = this.#world;
     if (commits.trouble) throw commits.trouble;
     const engine = this.#world.engine();
     const nowMs = this.#world.nowMs();
-    const head: TaskHead = { ...spec, queue: queue.name, createdMs: nowMs };
-    let headBytes = encodeHead(head);
+    let group: Group | undefined;
     const rows: number[] = [];
     const ids: number[] = [];
-    const ops: StoreOp[] = [];
-    for (const [index, body] of bodies.entries()) {
-      const key = keyAt(spec.key, index);
-      if (key !== spec.key) headBytes = encodeHead({ ...head, key });
-      const row = engine.reserve(queue, key === spec.key ? spec : { ...spec, key }, body.length, nowMs);
+    for (let index = 0; index < bodies.length; index += 1) {
+      const body = bodies[index]!;
+      const own = index === 0 || spec.key === "" ? spec : { ...spec, key: keyAt(spec.key, index) };
+      const row = engine.reserve(queue, own, body.length, nowMs);
       const id = engine.table.f(row, ID);
       rows.push(row);
       ids.push(id);
-      ops.push({ kind: "add", id, head: headBytes, state: encodeState(engine.record(row)), body });
+      group ??= this.#openGroup();
+      const head = encodeHead({ ...own, queue: queue.name, createdMs: nowMs });
+      group.ops.push({ kind: "add", id, head, state: encodeState(engine.record(row)), body });
+      group.bytes += body.length;
       if (watcher) watchers.add(id, watcher);
     }
-    noteTime(ops);
-    if (spec.key !== "") this.#unwritten.set(rows[0]!, []);
-    const done = (error?: OperationError): void => {
-      const others = spec.key === "" ? undefined : this.#unwritten.get(rows[0]!);
-      if (others) this.#unwritten.delete(rows[0]!);
-      if (error) {
-        timeNotNoted();
-        for (const row of rows) engine.discard(row);
-        if (watcher) for (const id of ids) watchers.remove(id, watcher);
-        for (const each of [answer, ...(others ?? [])]) each.refused(error);
-        return;
-      }
-      for (let index = 0; index < rows.length; index += 1) {
-        cache.put(ids[index]!, bodies[index]!);
-        engine.admit(rows[index]!, spec.after, nowMs);
-      }
-      answer.added(ids);
-      if (others) for (const other of others) other.added(ids);
-    };
-    commits.submit({ ops, refusable: true, done });
+    noteTime(group!.ops);
+    if (spec.key !== "") this.#unwritten.set(rows[0]!, NOBODY_ELSE);
+    group!.written.push({ submission, answer, rows, ids, nowMs });
+  }
+
+  /** What comes from now on is written after what has changed until now. */
+  seal(): void {
+    this.#group = undefined;
+  }
+
+  /** What submissions of one moment are written with: one commit, for as long as nobody has begun to write it. */
+  #openGroup(): Group {
+    const open = this.#group;
+    if (open && open.ops.length < GROUP_OPS_MAX && open.bytes < GROUP_BYTES_MAX) return open;
+    const group: Group = { ops: [], written: [], bytes: 0 };
+    const { commits } = this.#world;
+    if (!commits.single) this.#group = group;
+    commits.submit({
+      ops: group.ops,
+      refusable: true,
+      taken: () => {
+        if (this.#group === group) this.#group = undefined;
+      },
+      done: (error) => {
+        if (error) this.#world.timeNotNoted();
+        for (const written of group.written) {
+          if (error) this.#refused(written, error);
+          else this.#written(written);
+        }
+      },
+    });
+    return group;
+  }
+
+  #written({ submission, answer, rows, ids, nowMs }: Written): void {
+    const { spec, bodies } = submission;
+    const engine = this.#world.engine();
+    for (let index = 0; index < rows.length; index += 1) {
+      this.#world.bodies.put(ids[index]!, bodies[index]!);
+      engine.admit(rows[index]!, spec.after, nowMs);
+    }
+    const others = this.#othersOf(spec, rows[0]!);
+    answer.added(ids);
+    for (const other of others) other.added(ids);
+  }
+
+  #refused({ submission, answer, rows, ids }: Written, error: OperationError): void {
+    const { spec, watcher } = submission;
+    const engine = this.#world.engine();
+    const others = this.#othersOf(spec, rows[0]!);
+    for (const row of rows) engine.discard(row);
+    if (watcher) for (const id of ids) this.#world.watchers.remove(id, watcher);
+    answer.refused(error);
+    for (const other of others) other.refused(error);
+  }
+
+  /** Who else asked under the key meanwhile. */
+  #othersOf({ key }: TaskSpec, row: number): readonly SubmissionAnswer[] {
+    if (key === "") return NOBODY_ELSE;
+    const others = this.#unwritten.get(row) ?? NOBODY_ELSE;
+    this.#unwritten.delete(row);
+    return others;
   }
 
   /** A submission under a key that is known: the tasks of the first are the answer. */
@@ -187,7 +254,7 @@ export class Submissions {
         for (const id of ids) if (!this.#world.watch(id, watcher)) watcher.ended({ id, state: "unknown", bytes: EMPTY });
     };
     const unwritten = this.#unwritten.get(row);
-    if (unwritten) unwritten.push({ added, refused: (error) => answer.refused(error) });
+    if (unwritten) this.#unwritten.set(row, [...unwritten, { added, refused: (error) => answer.refused(error) }]);
     else {
       const rows = bodies.map((_, index) => engine.findKey(queue.name, keyAt(spec.key, index)));
       added(rows.map((each) => (each === NONE ? 0 : engine.table.f(each, ID))));

@@ -20,26 +20,30 @@ export interface Watcher {
   partial?(id: number, bytes: Uint8Array): void;
 }
 
+/** Mostly one; a set only where there are more. */
+type WatcherOrMore = Watcher | Set<Watcher>;
+
 interface Settling {
   readonly outcome: Outcome;
-  readonly watchers: Set<Watcher>;
+  watchers: WatcherOrMore | undefined;
 }
 
 export class Watchers {
-  readonly #live = new Map<number, Set<Watcher>>();
+  readonly #live = new Map<number, WatcherOrMore>();
   readonly #settling = new Map<number, Settling>();
 
   add(id: number, watcher: Watcher): void {
     const settling = this.#settling.get(id);
-    const watchers = settling?.watchers ?? this.#live.get(id);
-    if (watchers) watchers.add(watcher);
-    else this.#live.set(id, new Set([watcher]));
+    if (settling) settling.watchers = withOne(settling.watchers, watcher);
+    else this.#live.set(id, withOne(this.#live.get(id), watcher));
   }
 
   remove(id: number, watcher: Watcher): void {
-    this.#settling.get(id)?.watchers.delete(watcher);
-    const live = this.#live.get(id);
-    if (live?.delete(watcher) && live.size === 0) this.#live.delete(id);
+    const settling = this.#settling.get(id);
+    if (settling) settling.watchers = withoutOne(settling.watchers, watcher);
+    const left = withoutOne(this.#live.get(id), watcher);
+    if (left) this.#live.set(id, left);
+    else this.#live.delete(id);
   }
 
   isSettling(id: number): boolean {
@@ -47,18 +51,17 @@ export class Watchers {
   }
 
   progress(id: number, bytes: Uint8Array): void {
-    for (const watcher of this.#live.get(id) ?? []) watcher.progress?.(id, bytes);
+    for (const watcher of all(this.#live.get(id))) watcher.progress?.(id, bytes);
   }
 
   partial(id: number, bytes: Uint8Array): void {
-    for (const watcher of this.#live.get(id) ?? []) watcher.partial?.(id, bytes);
+    for (const watcher of all(this.#live.get(id))) watcher.partial?.(id, bytes);
   }
 
   /** The task has ended; the outcome is being written. */
   settle(outcome: Outcome): void {
-    const watchers = this.#live.get(outcome.id) ?? new Set();
+    this.#settling.set(outcome.id, { outcome, watchers: this.#live.get(outcome.id) });
     this.#live.delete(outcome.id);
-    this.#settling.set(outcome.id, { outcome, watchers });
   }
 
   /** The outcome is on disk. */
@@ -66,6 +69,25 @@ export class Watchers {
     const settling = this.#settling.get(id);
     if (!settling) return;
     this.#settling.delete(id);
-    for (const watcher of settling.watchers) watcher.ended(settling.outcome);
+    for (const watcher of all(settling.watchers)) watcher.ended(settling.outcome);
   }
 }
+
+function withOne(watchers: WatcherOrMore | undefined, watcher: Watcher): WatcherOrMore {
+  if (watchers === undefined || watchers === watcher) return watcher;
+  if (watchers instanceof Set) return watchers.add(watcher);
+  return new Set([watchers, watcher]);
+}
+
+function withoutOne(watchers: WatcherOrMore | undefined, watcher: Watcher): WatcherOrMore | undefined {
+  if (!(watchers instanceof Set)) return watchers === watcher ? undefined : watchers;
+  watchers.delete(watcher);
+  return watchers.size > 0 ? watchers : undefined;
+}
+
+function all(watchers: WatcherOrMore | undefined): Iterable<Watcher> {
+  if (watchers === undefined) return NOBODY;
+  return watchers instanceof Set ? watchers : [watchers];
+}
+
+const NOBODY: readonly Watcher[] = [];

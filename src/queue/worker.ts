@@ -7,7 +7,8 @@ import { DRAIN_MS_MAX } from "../core/limits.ts";
 import { messageOf } from "../core/errors.ts";
 import { type Duration, durationMs } from "../core/units.ts";
 import type { BrokerLink } from "./broker-links.ts";
-import { QueueClient, type WorkListener } from "./client.ts";
+import { BrokerPost, type Job, type PostListener } from "./broker-post.ts";
+import { QueueClient, type WorkVerb } from "./client.ts";
 import type { Frames } from "./protocol.ts";
 import type { Queue } from "./queue.ts";
 
@@ -49,15 +50,6 @@ export class GiveUp extends Error {
 
 const SIGNALS_DEFAULT: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT"];
 
-interface Job {
-  readonly link: BrokerLink;
-  readonly lease: Buffer;
-  readonly body: Buffer;
-  readonly id: string;
-  readonly attempt: number;
-  readonly abort: AbortController;
-}
-
 /** Takes a queue's tasks. Made by `worker()`. */
 export class Worker<P, R> {
   readonly #queue: Queue<P, R>;
@@ -67,12 +59,11 @@ export class Worker<P, R> {
   readonly #options: WorkerOptions;
   readonly #concurrency: number;
   readonly #prefetch: number;
-  /** Taken and not begun, by lease. */
-  readonly #waiting = new Map<string, Job>();
-  readonly #running = new Map<string, Job>();
-  /** Settled, not yet known to be on disk: said again when the broker was away. */
-  readonly #unkept = new Map<string, { readonly job: Job; readonly say: () => void }>();
-  readonly #listener: WorkListener;
+  readonly #posts = new Map<string, BrokerPost>();
+  readonly #waiting = new Set<Job>();
+  readonly #running = new Set<Job>();
+  /** Ended, and not yet known to be on disk. */
+  readonly #unkept = new Set<Job>();
   readonly #onSignal = (signal: NodeJS.Signals): void => void this.#end(signal);
   #closing: Promise<void> | undefined;
   #idle: (() => void) | undefined;
@@ -84,14 +75,13 @@ export class Worker<P, R> {
     this.#options = options;
     this.#concurrency = options.concurrency ?? 1;
     this.#prefetch = options.prefetch ?? 0;
-    this.#listener = {
-      up: (link) => this.#up(link),
-      down: () => {},
-      heard: (link, verb, frames) => this.#heard(link, verb, frames),
-    };
     for (const signal of options.signals ?? SIGNALS_DEFAULT) process.once(signal, this.#onSignal);
     this.#client = new QueueClient(queue.client.options);
-    this.#client.addWorker(this.#listener);
+    this.#client.addWorker({
+      up: (link) => this.#up(link),
+      down: (link) => this.#down(link),
+      heard: (link, verb, frames) => this.#heard(link, verb, frames),
+    });
   }
 
   /** Tasks whose handlers run now. */
@@ -114,11 +104,8 @@ export class Worker<P, R> {
 
   async #close(): Promise<void> {
     const { signals = SIGNALS_DEFAULT, drain = DRAIN_MS_MAX } = this.#options;
-    for (const link of this.#client.links()) link.send("WORK", this.#name, Buffer.from("0"));
-    for (const [key, job] of this.#waiting) {
-      this.#waiting.delete(key);
-      job.link.send("RETURN", job.lease);
-    }
+    for (const { link } of this.#posts.values()) link?.send("WORK", this.#name, Buffer.from("0"));
+    for (const job of this.#waiting) this.#giveBack(job);
     if (this.#running.size > 0 || this.#unkept.size > 0) {
       const { clock } = this.#client;
       await new Promise<void>((resolve) => {
@@ -129,12 +116,11 @@ export class Worker<P, R> {
         };
       });
     }
-    for (const job of this.#running.values()) {
-      job.abort.abort(new Error("the worker closes"));
-      job.link.send("RETURN", job.lease);
+    for (const job of this.#running) {
+      job.stop(new Error("the worker closes"));
+      this.#giveBack(job);
     }
-    this.#running.clear();
-    for (const link of this.#client.links()) link.send("BYE");
+    for (const { link } of this.#posts.values()) link?.send("BYE");
     await this.#client.close();
     for (const signal of signals) process.off(signal, this.#onSignal);
   }
@@ -149,106 +135,122 @@ export class Worker<P, R> {
     return Buffer.from(this.#queue.name);
   }
 
-  /** A broker is there, perhaps again: what this worker still has of it is taken up, then more is asked for. */
+  /** A link to a broker is there, perhaps again. It is worked over unless another to the same broker is. */
   #up(link: BrokerLink): void {
-    const held = [...this.#waiting.values(), ...this.#running.values(), ...[...this.#unkept.values()].map(({ job }) => job)]
-      // One that was told to stop is no longer ours, even while its handler has not ended.
-      .filter((job) => job.link === link && !job.abort.signal.aborted)
-      .map(({ lease }) => lease);
-    if (held.length > 0) link.send("HOLD", this.#name, ...held);
-    for (const { job, say } of this.#unkept.values()) if (job.link === link) say();
+    const broker = link.broker!;
+    let post = this.#posts.get(broker);
+    if (!post) this.#posts.set(broker, (post = new BrokerPost(broker, this.#queue.name, this.#listener)));
+    if (post.link === undefined || post.link === link) this.#open(post, link);
+  }
+
+  #down(link: BrokerLink): void {
+    const post = this.#posts.get(link.broker ?? "");
+    if (post?.link !== link) return;
+    post.link = undefined;
+    const other = this.#client.links().find(({ broker }) => broker === post.broker);
+    if (other) this.#open(post, other);
+  }
+
+  /** What this worker still has of the broker is taken up, then more is asked for. */
+  #open(post: BrokerPost, link: BrokerLink): void {
+    post.open(link);
     if (this.#closing) return;
     link.send("WORK", this.#name, Buffer.from(`${this.#concurrency}`), Buffer.from(`${this.#prefetch}`));
   }
 
-  #heard(link: BrokerLink, verb: "TASK" | "KEPT" | "LOST" | "STOP" | "RECALL", frames: Frames): void {
-    if (verb === "TASK") {
-      this.#taken(link, frames);
-      return;
-    }
-    for (const lease of verb === "KEPT" ? frames.slice(2) : [frames[2]!]) this.#told(lease.toString("latin1"), verb, frames[3]);
-  }
-
-  #taken(link: BrokerLink, frames: Frames): void {
-    const [, , lease, body, queue, attempt, , id] = frames;
-    if (!lease || !body || queue?.toString() !== this.#queue.name) return;
-    if (this.#closing) {
-      link.send("RETURN", lease);
-      return;
-    }
-    const job: Job = {
-      link,
-      // Kept for as long as the task runs: not the network's buffer.
-      lease: Buffer.from(lease),
-      body,
-      id: id?.toString("latin1") ?? "",
-      attempt: Number(attempt?.toString("latin1")),
-      abort: new AbortController(),
-    };
-    this.#waiting.set(lease.toString("latin1"), job);
+  #heard(link: BrokerLink, verb: WorkVerb, frames: Frames): void {
+    const post = this.#posts.get(link.broker ?? "");
+    if (post?.link !== link) return;
+    post.hear(verb, frames);
     this.#begin();
+    this.#settled();
   }
 
-  #told(key: string, verb: "KEPT" | "LOST" | "STOP" | "RECALL", why: Buffer | undefined): void {
-    if (verb === "KEPT") this.#unkept.delete(key);
-    else if (verb === "LOST") {
-      const unkept = this.#unkept.get(key);
-      this.#unkept.delete(key);
-      if (unkept) this.#options.onError?.(new Error("the result came too late: the lease was lost"), unkept.job);
-    } else if (verb === "RECALL") {
-      const job = this.#waiting.get(key);
-      if (job && this.#waiting.delete(key)) job.link.send("RETURN", job.lease);
-    } else {
-      this.#waiting.delete(key);
-      this.#unkept.delete(key);
-      this.#running.get(key)?.abort.abort(new Error(why?.toString() ?? "stopped"));
-    }
-    this.#settled();
+  readonly #listener: PostListener = {
+    taken: (job) => {
+      if (this.#closing) this.#giveBack(job);
+      else this.#waiting.add(job);
+    },
+    kept: (job) => this.#over(job),
+    lost: (job) => {
+      if (job.state !== "ended") return;
+      this.#over(job);
+      this.#options.onError?.(new Error("the result came too late: the lease was lost"), job);
+    },
+    recalled: (job) => {
+      if (job.state === "waiting") this.#giveBack(job);
+    },
+    stopped: (job, why) => {
+      job.stop(new Error(why));
+      if (job.state !== "running") this.#over(job);
+    },
+  };
+
+  #giveBack(job: Job): void {
+    job.say("RETURN");
+    this.#over(job);
+  }
+
+  /** It is not ours any more. */
+  #over(job: Job): void {
+    job.state = "over";
+    job.post.jobs.delete(job.token);
+    this.#waiting.delete(job);
+    this.#running.delete(job);
+    this.#unkept.delete(job);
   }
 
   #begin(): void {
-    for (const [key, job] of this.#waiting) {
+    for (const job of this.#waiting) {
       if (this.#running.size >= this.#concurrency) return;
-      this.#waiting.delete(key);
-      this.#running.set(key, job);
-      void this.#run(key, job);
+      this.#waiting.delete(job);
+      job.state = "running";
+      this.#running.add(job);
+      void this.#run(job);
     }
   }
 
-  async #run(key: string, job: Job): Promise<void> {
-    const { link, lease } = job;
-    let say: () => void;
+  async #run(job: Job): Promise<void> {
+    const { payload, results } = this.#queue;
     try {
-      const result = await this.#handle(job);
-      say = () => void link.send("DONE", lease, result);
+      const value = payload.direct ? payload.decodeNow(job.body) : await payload.decode(job.body);
+      const result = await this.#handler(value, this.#context(job));
+      job.ending = {
+        kind: "done",
+        result: asBuffer(results.direct ? results.encodeNow(result) : await results.encode(result)),
+      };
     } catch (error) {
       this.#options.onError?.(error, job);
-      const rest = [Buffer.from(describe(error)), ...(error instanceof GiveUp ? [Buffer.from("final")] : [])];
-      say = () => void link.send("FAIL", lease, ...rest);
+      job.ending = { kind: "failed", error: describe(error), final: error instanceof GiveUp };
     }
-    // Given back meanwhile: nothing is left to say.
-    if (!this.#running.delete(key)) return;
-    if (!job.abort.signal.aborted) {
-      this.#unkept.set(key, { job, say });
-      say();
-    }
+    this.#ended(job);
     this.#begin();
     this.#settled();
   }
 
-  async #handle({ link, lease, body, id, attempt, abort }: Job): Promise<Buffer> {
-    const { payload, results } = this.#queue;
-    const value = payload.direct ? payload.decodeNow(body) : await payload.decode(body);
-    const send = (verb: "PROGRESS" | "PARTIAL", said: unknown): void =>
-      void link.send(verb, lease, asBuffer(this.#queue.encodeAny(said)));
-    const result = await this.#handler(value, {
-      id,
-      attempt,
-      signal: abort.signal,
-      progress: (said) => send("PROGRESS", said),
-      partial: (said) => send("PARTIAL", said),
-    });
-    return asBuffer(results.direct ? results.encodeNow(result) : await results.encode(result));
+  #ended(job: Job): void {
+    // Given back meanwhile: nothing is left to say.
+    if (!this.#running.delete(job)) return;
+    if (job.isStopped) {
+      this.#over(job);
+      return;
+    }
+    job.state = "ended";
+    this.#unkept.add(job);
+    job.sayEnding();
+  }
+
+  #context(job: Job): TaskContext {
+    const tell = (verb: "PROGRESS" | "PARTIAL", said: unknown): void => job.say(verb, asBuffer(this.#queue.encodeAny(said)));
+    return {
+      id: job.id,
+      attempt: job.attempt,
+      get signal() {
+        return job.signal;
+      },
+      progress: (said) => tell("PROGRESS", said),
+      partial: (said) => tell("PARTIAL", said),
+    };
   }
 
   #settled(): void {

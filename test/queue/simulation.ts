@@ -9,9 +9,11 @@ import { between, pick, type Random, seeded } from "../../src/core/random.ts";
 import type { Connection, ConnectionListener } from "../../src/queue/connection.ts";
 import { CronTable } from "../../src/queue/cron.ts";
 import { Desk } from "../../src/queue/desk.ts";
+import type { LeaseRef } from "../../src/queue/dispatcher.ts";
 import type { Engine, EngineOptions } from "../../src/queue/engine.ts";
 import { type Queue, queue, type Task } from "../../src/queue/queue.ts";
-import { type Frames, IdText, readLease } from "../../src/queue/protocol.ts";
+import { ManyReader } from "../../src/queue/many.ts";
+import { type Frames, IdText, readLease, readObject } from "../../src/queue/protocol.ts";
 import type { Store, StoredTask, StoreOp, StoreOpening } from "../../src/queue/store.ts";
 import { decodeState } from "../../src/queue/record.ts";
 import { MemoryStore } from "../../src/queue/memory-store.ts";
@@ -174,6 +176,8 @@ class Line implements Connection {
   readonly #listener: ConnectionListener;
   /** Names this connection at the broker; undefined while it is broken. */
   key: string | undefined;
+  /** As of a peer that has never heard of many messages in one. */
+  readonly #isOld: boolean;
   #closed = false;
   #lastToBrokerMs = 0;
   #lastToClientMs = 0;
@@ -181,6 +185,7 @@ class Line implements Connection {
   constructor(world: World, listener: ConnectionListener) {
     this.#world = world;
     this.#listener = listener;
+    this.#isOld = world.random() < 0.3;
     world.lines.add(this);
     this.connect();
   }
@@ -197,8 +202,9 @@ class Line implements Connection {
     });
   }
 
-  send(frames: Frames): boolean {
+  send(said: Frames): boolean {
     const { key } = this;
+    const frames = this.#isOld && said[1]?.toString() === "HELLO" ? said.slice(0, 3) : said;
     if (key === undefined) return false;
     this.#lastToBrokerMs = this.#world.inOrder(this.#lastToBrokerMs, () => {
       const { switchboard, desk } = this.#world.broker;
@@ -228,12 +234,36 @@ class Line implements Connection {
     this.break();
   }
 
-  #toClient(key: string, frames: Frames): void {
+  #toClient(key: string, said: Frames): void {
+    const frames = this.#isOld && said[1]?.toString() === "WELCOME" ? withoutMany(said) : said;
     this.#world.saw(frames);
     this.#lastToClientMs = this.#world.inOrder(this.#lastToClientMs, () => {
       if (this.key === key) this.#listener.heard(frames);
     });
   }
+}
+
+function withoutMany(welcome: Frames): Frames {
+  const { many: _, ...about } = readObject(welcome[3]);
+  return [...welcome.slice(0, 3), Buffer.from(JSON.stringify(about))];
+}
+
+/** The leases that a message names, if it says this of them; of many or of one. */
+function leasesOf(verb: "TASK" | "DONE" | "FAIL" | "KEPT", frames: Frames): readonly LeaseRef[] {
+  const said = frames[1]?.toString();
+  if (said === verb) return frames.slice(2, verb === "KEPT" ? undefined : 3).map((frame) => readLease(frame)!);
+  if (said !== `${verb}S`) return [];
+  const records = new ManyReader(frames[verb === "TASK" ? 3 : 2]);
+  const leases: LeaseRef[] = [];
+  while (records.more) {
+    leases.push({ id: records.u64(), token: records.u64() });
+    if (verb === "TASK") {
+      records.u32();
+      records.u64();
+    }
+    if (verb !== "KEPT") records.body();
+  }
+  return leases;
 }
 
 class World {
@@ -299,30 +329,26 @@ class World {
 
   /** Watches what the broker says: tokens only grow, and no outcome under a lost lease is kept. */
   saw(frames: Frames): void {
-    const verb = frames[1]?.toString();
-    if (verb === "TASK") {
-      const { id, token } = readLease(frames[2])!;
+    for (const { id, token } of leasesOf("TASK", frames)) {
       if (token <= (this.#tokens.get(id) ?? 0)) this.fail(new Violation(`task ${id} was leased again under token ${token}`));
       this.#tokens.set(id, token);
       this.#tokensOfLife.set(id, token);
     }
-    if (verb !== "KEPT") return;
-    for (const frame of frames.slice(2)) {
-      if (this.#stale.has(frame.toString()))
-        this.fail(new Violation(`the outcome under the lost lease ${frame.toString()} was kept`));
+    for (const { id, token } of leasesOf("KEPT", frames)) {
+      const lease = `${id}.${token}`;
+      if (this.#stale.has(lease)) this.fail(new Violation(`the outcome under the lost lease ${lease} was kept`));
     }
   }
 
   /** Watches what the broker hears: an outcome under a lease that is not the newest must not be kept. */
   hears(frames: Frames): void {
-    const verb = frames[1]?.toString();
-    if (verb !== "DONE" && verb !== "FAIL") return;
-    const { id, token } = readLease(frames[2])!;
-    // A lease from before a crash may be the newest that was written down: then its worker may take it up again.
-    const newest = this.#tokensOfLife.get(id);
-    const lease = frames[2]!.toString();
-    if (newest === undefined || token === newest) this.#fresh.add(lease);
-    else if (!this.#fresh.has(lease)) this.#stale.add(lease);
+    for (const { id, token } of [...leasesOf("DONE", frames), ...leasesOf("FAIL", frames)]) {
+      // A lease from before a crash may be the newest that was written down: then its worker may take it up again.
+      const newest = this.#tokensOfLife.get(id);
+      const lease = `${id}.${token}`;
+      if (newest === undefined || token === newest) this.#fresh.add(lease);
+      else if (!this.#fresh.has(lease)) this.#stale.add(lease);
+    }
   }
 
   /** Moves time on, event by event, each settled before the next. */
@@ -357,7 +383,9 @@ class World {
     if (!this.broker.desk) return;
     for (const line of this.lines) line.break();
     await this.broker.crash();
+    // What was given out since and not written down is forgotten with the broker: an older lease may be the newest again.
     this.#tokensOfLife.clear();
+    this.#stale.clear();
     await new Promise<void>((resolve) => this.after(this.between(1, 3000), resolve));
     await this.broker.start();
   }
@@ -390,11 +418,14 @@ export async function simulate(
 function produce(world: World): void {
   const tasks = world.connectQueue();
   const next = (): void => {
-    world.after(world.between(0, 1200), () => {
+    world.after(world.between(0, 1500), () => {
       if (!world.faulty) return;
-      const asked: Asked = { payload: `${world.asked.length}` };
-      world.asked.push(asked);
-      void ask(world, tasks, asked).catch((error: unknown) => world.fail(error));
+      // Now and then several in one moment: they travel together.
+      for (let more = world.random() < 0.2 ? 3 : 0; more >= 0; more -= 1) {
+        const asked: Asked = { payload: `${world.asked.length}` };
+        world.asked.push(asked);
+        void ask(world, tasks, asked).catch((error: unknown) => world.fail(error));
+      }
       next();
     });
   };
@@ -407,12 +438,13 @@ async function ask(world: World, tasks: Queue<string, string>, asked: Asked): Pr
   const options = {
     priority: world.between(0, 2),
     attempts: world.between(1, 4),
-    backoff: world.between(1, 500),
+    // Short ones often: the next attempt begins while words about the last are still on their way.
+    backoff: world.between(0, random() < 0.5 ? 10 : 500),
     // Longer than all jumps of the clock together.
     keep: "7d",
     ...(group && { group }),
     ...(random() < 0.2 && { delay: world.between(1, 2000) }),
-    ...(random() < 0.1 && { attemptTimeout: world.between(50, 500) }),
+    ...(random() < 0.2 && { attemptTimeout: world.between(10, 200) }),
     timeout: 100_000,
   };
   try {
