@@ -8,7 +8,7 @@ import type { Desk } from "./desk.ts";
 import type { OwnSpeaker } from "./dialect-own-speaker.ts";
 import type { OwnWatches, Watch } from "./dialect-own-watches.ts";
 import { ManyReader } from "./many.ts";
-import type { TaskSpec } from "./profile.ts";
+import { readKey, type TaskSpec } from "./profile.ts";
 import { asBuffer, type IdText } from "./protocol.ts";
 import type { SubmissionAnswer } from "./submissions.ts";
 import type { Outcome, Watcher } from "./watchers.ts";
@@ -83,7 +83,7 @@ export function submitMany({ queue, spec, records, watched }: ManySubmissions, o
       common ??= spec();
       const request = new ManyRequest(number, options);
       if (watched) watches.enter(request);
-      const own = common.key === "" ? common : { ...common, key: `${common.key}${number}` };
+      const own = common.key === "" ? common : { ...common, key: readKey(`${common.key}${number}`) };
       desk.add({ queue, spec: own, bodies: [body], watcher: watched ? request : undefined }, request);
     } catch (error) {
       if (!(error instanceof HoldfastError) || error.code === "ASSERTION_FAILED") throw error;

@@ -108,6 +108,12 @@ test("options that cannot be used refuse each of many submissions under its own 
   assert.deepEqual(news, ["REFUSED|1|QUEUE_OPTIONS_INVALID", "REFUSED|2|QUEUE_OPTIONS_INVALID"]);
 });
 
+test("a key that its number makes too long refuses that one of many submissions", async () => {
+  const rig = await Rig.open();
+  await rig.say("p", ["ADDS", "q", `=${"k".repeat(254)}`, hex("00000001 00000001 61  0000000a 00000001 62")]);
+  assert.match(rig.news("p").join(), /^REFUSED\|10\|QUEUE_OPTIONS_INVALID\|[^,]*,ADDEDS\|00000001/);
+});
+
 test("a request among many and a request alone share their numbers", async () => {
   const rig = await Rig.open();
   await rig.say("p", ["CALLS", "q", "", hex("00000007 00000001 61")], ["CALL", "7", "q", "", "b"]);
