@@ -148,6 +148,18 @@ test("a hostile key shows as text: among the prefixes, and its value only when a
   await close(watched);
 });
 
+test("the cache view shows how many items a second move between the lists", needs, async () => {
+  const watched = await openView("cache");
+  await watched.page.getByRole("cell", { name: "none" }).first().waitFor();
+  const sinks = watched.page
+    .getByRole("cell", { name: /→ COLD [\d.,]+/ })
+    .first()
+    .waitFor();
+  await Promise.all(Array.from({ length: 500 }, (_, index) => farm.client.set(`moving:${index}`, "x".repeat(80))));
+  await sinks;
+  await close(watched);
+});
+
 test("the cache view shows slab classes and lists, and the ring where a key lands and what moves", needs, async () => {
   const watched = await openView("cache");
   const { page } = watched;

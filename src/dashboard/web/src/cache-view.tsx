@@ -1,13 +1,16 @@
 /** ● The cache: rates, memory by slab class, the lists of the LRU, prefixes, and the ring that decides which server has a key. */
 import { useState } from "preact/hooks";
-import type { CacheClass, CacheDetails, PrefixShares } from "../../cache-details.ts";
+import type { CacheClass, CacheDetails, KeyPrefix, PrefixShares } from "../../cache-details.ts";
 import type { Columns } from "../../history.ts";
 import type { Snapshot } from "../../snapshot.ts";
 import { Chart } from "./chart.tsx";
 import { showCount, showDuration, showRate, showShare, showSize } from "./format.ts";
 import { act, read } from "./live.ts";
-import { Bar, Card, Empty, Off, Stat, Stats, Table, useAction, usePolled } from "./parts.tsx";
+import { type MovingClass, useMoving } from "./moving.ts";
+import { Bar, Card, Fullness, Off, PartCard, useAction, usePolled } from "./parts.tsx";
+import { CacheRates } from "./rates.tsx";
 import { Ring } from "./ring.tsx";
+import { type Column, Table } from "./table.tsx";
 
 const LOOK_MS = 2000;
 
@@ -15,32 +18,22 @@ export function CacheView({ cache, columns }: { cache: Snapshot["cache"]; column
   if (!cache) return <Off name="Cache" flag="--cache" />;
   return (
     <div class="grid">
-      <Card title="Now">
-        <p class="address">{cache.address}</p>
-        <Stats>
-          <Stat name="Items" value={showCount(cache.items)} />
-          <Stat name="Hit ratio" value={showShare(cache.hitRatio)} note="in the last second" />
-          <Stat name="Evictions" value={showRate(cache.evictionsPerSecond)} />
-          <Stat name="Connections" value={showCount(cache.connections)} />
-          <Stat name="Gets so far" value={showCount(cache.totals.gets)} />
-          <Stat name="Misses so far" value={showCount(cache.totals.misses)} />
-        </Stats>
-        <p>
-          {showSize(cache.bytes)} of {showSize(cache.limitBytes)} in use
-        </p>
-        <Bar share={cache.bytes / cache.limitBytes} label="Share of the cache's memory in use" />
-      </Card>
+      <PartCard
+        title="Now"
+        address={cache.address}
+        stats={[
+          ["Items", showCount(cache.items)],
+          ["Hit ratio", showShare(cache.hitRatio), "in the last second"],
+          ["Evictions", showRate(cache.evictionsPerSecond)],
+          ["Connections", showCount(cache.connections)],
+          ["Gets so far", showCount(cache.totals.gets)],
+          ["Misses so far", showCount(cache.totals.misses)],
+        ]}
+      >
+        <Fullness bytes={cache.bytes} bytesMax={cache.limitBytes} part="cache" />
+      </PartCard>
       <Card title="Rates">
-        <Chart
-          title="Requests"
-          time={columns.time}
-          lines={[
-            { label: "gets", values: columns.cacheGets, colour: "one" },
-            { label: "sets", values: columns.cacheSets, colour: "two" },
-            { label: "evictions", values: columns.cacheEvictions, colour: "bad" },
-          ]}
-          show={showRate}
-        />
+        <CacheRates columns={columns} more={[{ label: "evictions", values: columns.cacheEvictions, colour: "bad" }]} />
         <Chart
           title="Hit ratio"
           time={columns.time}
@@ -57,8 +50,21 @@ export function CacheView({ cache, columns }: { cache: Snapshot["cache"]; column
   );
 }
 
+const CLASS_COLUMNS: readonly Column<MovingClass>[] = [
+  ["Class", ({ id }) => id],
+  ["Chunk", ({ chunkBytes }) => showSize(chunkBytes)],
+  ["Pages", ({ pages }) => showCount(pages)],
+  ["Chunks in use", (row) => <ChunksInUse row={row} />],
+  ["HOT · WARM · COLD · TEMP", (row) => <Lists row={row} />],
+  ["Moves a second", ({ moves }) => <Moves moves={moves} />],
+  ["Evicted", ({ evicted }) => showCount(evicted)],
+  ["Oldest", ({ oldestAgeSeconds }) => showDuration(oldestAgeSeconds * 1000)],
+  ["Evicted at age", ({ evicted, evictedAgeSeconds }) => (evicted > 0 ? showDuration(evictedAgeSeconds * 1000) : "–")],
+];
+
 function Classes() {
   const { value, failed } = usePolled(() => read<CacheDetails>("/api/cache"), LOOK_MS, "classes");
+  const rows = useMoving(value);
   return (
     <Card title="Memory by slab class" wide>
       <p class="dim">
@@ -66,40 +72,31 @@ function Classes() {
         through COLD and are evicted from its end.
       </p>
       {failed ? <p class="bad">{failed}</p> : null}
-      {value?.classes.length === 0 ? <Empty>Nothing is stored yet.</Empty> : null}
-      {value && value.classes.length > 0 ? (
-        <Table
-          caption="Slab classes"
-          head={["Class", "Chunk", "Pages", "Chunks in use", "HOT · WARM · COLD · TEMP", "Evicted", "Oldest", "Evicted at age"]}
-        >
-          {value.classes.map((row) => (
-            <ClassRow key={row.id} row={row} />
-          ))}
-        </Table>
-      ) : null}
+      <Table caption="Slab classes" columns={CLASS_COLUMNS} rows={rows} keyOf={({ id }) => id} empty="Nothing is stored yet." />
     </Card>
   );
 }
 
-function ClassRow({ row }: { row: CacheClass }) {
-  const share = row.totalChunks > 0 ? row.usedChunks / row.totalChunks : 0;
+function ChunksInUse({ row: { id, usedChunks, totalChunks } }: { row: CacheClass }) {
+  const share = totalChunks > 0 ? usedChunks / totalChunks : 0;
   return (
-    <tr>
-      <th scope="row">{row.id}</th>
-      <td>{showSize(row.chunkBytes)}</td>
-      <td>{showCount(row.pages)}</td>
-      <td>
-        <Bar share={share} label={`Class ${row.id}: chunks in use`} /> {showCount(row.usedChunks)} of{" "}
-        {showCount(row.totalChunks)}
-      </td>
-      <td>
-        <Lists row={row} />
-      </td>
-      <td>{showCount(row.evicted)}</td>
-      <td>{showDuration(row.oldestAgeSeconds * 1000)}</td>
-      <td>{row.evicted > 0 ? showDuration(row.evictedAgeSeconds * 1000) : "–"}</td>
-    </tr>
+    <>
+      <Bar share={share} label={`Class ${id}: chunks in use`} /> {showCount(usedChunks)} of {showCount(totalChunks)}
+    </>
   );
+}
+
+/** Items that went from one list to another since the look before, a second. */
+function Moves({ moves }: { moves: MovingClass["moves"] }) {
+  if (moves === undefined) return "–";
+  const { toWarm, toCold, evicted } = moves;
+  const said = [
+    ["→ WARM", toWarm],
+    ["→ COLD", toCold],
+    ["→ out", evicted],
+  ] as const;
+  const moving = said.filter(([, perSecond]) => perSecond > 0);
+  return moving.length === 0 ? "none" : moving.map(([where, perSecond]) => `${where} ${showRate(perSecond)}`).join(", ");
 }
 
 /** The four lists as one bar, and in numbers. */
@@ -129,25 +126,28 @@ function Lists({ row: { hot, warm, cold, temp } }: { row: CacheClass }) {
 function Prefixes() {
   const { value, failed, again } = usePolled(() => read<PrefixShares>("/api/cache/prefixes"), 15_000, "prefixes");
   const most = Math.max(1, ...(value?.prefixes.map(({ bytes }) => bytes) ?? []));
+  const columns: readonly Column<KeyPrefix>[] = [
+    ["Prefix", ({ prefix }) => prefix],
+    ["Keys", ({ keys }) => showCount(keys)],
+    [
+      "Bytes",
+      ({ prefix, bytes }) => (
+        <>
+          <Bar share={bytes / most} label={`Bytes under ${prefix}`} /> {showSize(bytes)}
+        </>
+      ),
+    ],
+  ];
   return (
     <Card title="Key prefixes">
       {failed ? <p class="bad">{failed}</p> : null}
-      {value?.prefixes.length === 0 ? <Empty>No key is stored yet.</Empty> : null}
-      {value && value.prefixes.length > 0 ? (
-        <Table caption={`By bytes, of ${showCount(value.looked)} keys looked at`} head={["Prefix", "Keys", "Bytes"]}>
-          {value.prefixes.map(({ prefix, keys, bytes }) => (
-            <tr key={prefix}>
-              <th scope="row" class="key">
-                {prefix}
-              </th>
-              <td>{showCount(keys)}</td>
-              <td>
-                <Bar share={bytes / most} label={`Bytes under ${prefix}`} /> {showSize(bytes)}
-              </td>
-            </tr>
-          ))}
-        </Table>
-      ) : null}
+      <Table
+        caption={`By bytes, of ${showCount(value?.looked ?? 0)} keys looked at`}
+        columns={columns}
+        rows={value?.prefixes}
+        keyOf={({ prefix }) => prefix}
+        empty="No key is stored yet."
+      />
       <button type="button" onClick={again}>
         Look again
       </button>

@@ -16,6 +16,8 @@ const HEIGHT = 520;
 /** The line of now, from above. */
 const NOW_Y = 340;
 const PX_PER_SECOND_MAX = 28;
+/** Where the lifelines begin, below their names; older events have passed. */
+const LIFE_Y = 30;
 /** Events nearer to each other than this get one line of text. */
 const TEXT_PX_MIN = 13;
 
@@ -23,7 +25,7 @@ export function Lifelines({ lab, choose }: { lab: Lab; choose: (event: LifelineE
   const now = useNow(lab);
   const scale = scaleOf(lab);
   const yOf = (wallMs: number): number => NOW_Y + ((wallMs - now) / 1000) * scale;
-  const events = lab.events.filter(({ wallMs }) => yOf(wallMs) > -20);
+  const events = lab.events.filter(({ wallMs }) => yOf(wallMs) > LIFE_Y);
   const untilMs = now + ((HEIGHT - NOW_Y) / scale) * 1000;
   return (
     <svg class="lifelines" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={inWords(lab, now)}>
@@ -34,8 +36,8 @@ export function Lifelines({ lab, choose }: { lab: Lab; choose: (event: LifelineE
         client
       </text>
       <Ticks now={now} scale={scale} />
-      <line class="life" x1={SERVER_X} x2={SERVER_X} y1={22} y2={HEIGHT} />
-      <line class="life" x1={CLIENT_X} x2={CLIENT_X} y1={22} y2={HEIGHT} />
+      <line class="life" x1={SERVER_X} x2={SERVER_X} y1={LIFE_Y - 8} y2={HEIGHT} />
+      <line class="life" x1={CLIENT_X} x2={CLIENT_X} y1={LIFE_Y - 8} y2={HEIGHT} />
       <line class="now" x1={60} x2={WIDTH - 10} y1={NOW_Y} y2={NOW_Y} />
       <text x={WIDTH - 12} y={NOW_Y - 4} class="nowtext">
         now
@@ -149,7 +151,7 @@ function Arrow({ event, missed, y, labelled, count, choose }: ArrowProps) {
   if (from === "none") {
     return (
       <g class={`event ${kind}`}>
-        <text x={(SERVER_X + CLIENT_X) / 2} y={y - 3} class="middle">
+        <text x={(SERVER_X + CLIENT_X) / 2} y={y - 6} class="middle">
           {label}
         </text>
         {kind === "end" ? <path d={`M${SERVER_X - 6} ${y - 6}l12 12m0-12l-12 12`} /> : null}
@@ -163,7 +165,7 @@ function Arrow({ event, missed, y, labelled, count, choose }: ArrowProps) {
     <g class={`event ${kind} ${source === "captured" ? "" : "unseen"}`} onClick={() => choose(event)}>
       <line x1={start} x2={end - Math.sign(end - start) * 8} y1={y} y2={y} />
       <path d={`M${end} ${y}l${toward} -5v10z`} />
-      <text x={(SERVER_X + CLIENT_X) / 2} y={y - 3} class="middle">
+      <text x={(SERVER_X + CLIENT_X) / 2} y={y - 6} class="middle">
         {label}
       </text>
       {lost ? <Notches x={SERVER_X - 20} y={y} filled={missed} count={count} /> : null}
@@ -204,7 +206,7 @@ function Ghost({ mark: { kind, unanswered }, y }: { mark: Predicted; y: number }
     <g class="ghost">
       <line x1={start} x2={end} y1={y + shift} y2={y + shift} />
       {kind === "answer" ? null : (
-        <text x={(SERVER_X + CLIENT_X) / 2} y={y - 3} class="middle">
+        <text x={(SERVER_X + CLIENT_X) / 2} y={y - 6} class="middle">
           {words}
         </text>
       )}

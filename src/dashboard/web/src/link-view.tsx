@@ -7,7 +7,8 @@ import { showCount, showDuration, showSize } from "./format.ts";
 import { LabCard } from "./lab.tsx";
 import { act } from "./live.ts";
 import type { Lab } from "./live.ts";
-import { Card, Empty, Off, Stat, Stats, Table, useAction } from "./parts.tsx";
+import { Card, Off, PartCard, useAction } from "./parts.tsx";
+import { type Column, Table } from "./table.tsx";
 
 export function LinkView({ link, lab }: { link: Snapshot["link"]; lab: Lab | undefined }) {
   return (
@@ -25,15 +26,17 @@ export function LinkView({ link, lab }: { link: Snapshot["link"]; lab: Lab | und
 function Now({ link }: { link: NonNullable<Snapshot["link"]> }) {
   const ended = Object.entries(link.ended);
   return (
-    <Card title="Now">
-      <p class="address">{link.address}</p>
-      <Stats>
-        <Stat name="Open" value={showCount(link.open)} />
-        <Stat name="Silent" value={showCount(link.silent)} note="probes unanswered" />
-        <Stat name="Accepted" value={showCount(link.accepted)} />
-        <Stat name="In" value={`${showSize(link.bytesInPerSecond)}/s`} />
-        <Stat name="Out" value={`${showSize(link.bytesOutPerSecond)}/s`} />
-      </Stats>
+    <PartCard
+      title="Now"
+      address={link.address}
+      stats={[
+        ["Open", showCount(link.open)],
+        ["Silent", showCount(link.silent), "probes unanswered"],
+        ["Accepted", showCount(link.accepted)],
+        ["In", `${showSize(link.bytesInPerSecond)}/s`],
+        ["Out", `${showSize(link.bytesOutPerSecond)}/s`],
+      ]}
+    >
       {ended.length === 0 ? null : (
         <p>
           Ended:{" "}
@@ -44,7 +47,7 @@ function Now({ link }: { link: NonNullable<Snapshot["link"]> }) {
           ))}
         </p>
       )}
-    </Card>
+    </PartCard>
   );
 }
 
@@ -53,48 +56,47 @@ function Connections({ link, opened }: { link: NonNullable<Snapshot["link"]>; op
   const open = (id: number): void => run(() => act("/api/lab/watch", { id }));
   const { connections } = link;
   const hidden = link.open - connections.length;
-  return (
-    <Card title="Connections" wide>
-      {connections.length === 0 ? (
-        <Empty>
-          No peer is connected. Try <code>holdfast connect {link.address}</code> in a terminal.
-        </Empty>
-      ) : (
-        <Table
-          caption={hidden > 0 ? `The ${connections.length} nearest their next probe; ${showCount(hidden)} more` : "Connections"}
-          head={["Peer", "Open for", "In", "Out", "Keep-alive", "Next probe in", "Unanswered", "Actions"]}
-        >
-          {connections.map((row) => (
-            <Row key={row.id} row={row} isOpen={row.id === opened} open={() => open(row.id)} />
-          ))}
-        </Table>
-      )}
-      {said}
-    </Card>
-  );
-}
-
-function Row({ row, isOpen, open }: { row: ConnectionNumbers; isOpen: boolean; open: () => void }) {
-  const { peer, sinceMs, bytesIn, bytesOut, keepAlive, nextProbeInMs, probesUnanswered = 0 } = row;
-  return (
-    <tr class={isOpen ? "chosen" : undefined}>
-      <th scope="row" class="key">
-        {peer}
-      </th>
-      <td>{showDuration(Math.max(0, Date.now() - sinceMs))}</td>
-      <td>{showSize(bytesIn)}</td>
-      <td>{showSize(bytesOut)}</td>
-      <td>{keepAlive?.on ? `${keepAlive.idleMs / 1000} / ${keepAlive.intervalMs / 1000} / ${keepAlive.count}` : "off"}</td>
-      <td>{nextProbeInMs === undefined ? "–" : `${(nextProbeInMs / 1000).toFixed(1)} s`}</td>
-      <td class={probesUnanswered > 0 ? "bad" : undefined}>
-        {probesUnanswered} of {keepAlive?.count ?? "?"}
-      </td>
-      <td>
-        <button type="button" onClick={open} aria-label={`Open the connection of ${peer}`}>
+  const columns: readonly Column<ConnectionNumbers>[] = [
+    ["Peer", ({ peer }) => peer],
+    ["Open for", ({ sinceMs }) => showDuration(Math.max(0, Date.now() - sinceMs))],
+    ["In", ({ bytesIn }) => showSize(bytesIn)],
+    ["Out", ({ bytesOut }) => showSize(bytesOut)],
+    [
+      "Keep-alive",
+      ({ keepAlive }) =>
+        keepAlive?.on ? `${keepAlive.idleMs / 1000} / ${keepAlive.intervalMs / 1000} / ${keepAlive.count}` : "off",
+    ],
+    ["Next probe in", ({ nextProbeInMs }) => (nextProbeInMs === undefined ? "–" : `${(nextProbeInMs / 1000).toFixed(1)} s`)],
+    [
+      "Unanswered",
+      ({ probesUnanswered = 0, keepAlive }) => `${probesUnanswered} of ${keepAlive?.count ?? "?"}`,
+      ({ probesUnanswered = 0 }) => probesUnanswered > 0,
+    ],
+    [
+      "Actions",
+      ({ id, peer }) => (
+        <button type="button" onClick={() => open(id)} aria-label={`Open the connection of ${peer}`}>
           Open
         </button>
-      </td>
-    </tr>
+      ),
+    ],
+  ];
+  return (
+    <Card title="Connections" wide>
+      <Table
+        caption={hidden > 0 ? `The ${connections.length} nearest their next probe; ${showCount(hidden)} more` : "Connections"}
+        columns={columns}
+        rows={connections}
+        keyOf={({ id }) => id}
+        toneOf={({ id }) => (id === opened ? "chosen" : undefined)}
+        empty={
+          <>
+            No peer is connected. Try <code>holdfast connect {link.address}</code> in a terminal.
+          </>
+        }
+      />
+      {said}
+    </Card>
   );
 }
 

@@ -1,6 +1,7 @@
 /** ● Small pieces that every view is made of. */
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { showSize } from "./format.ts";
 
 export function Card({ title, children, wide }: { title: string; children: ComponentChildren; wide?: boolean }) {
   const id = `card-${title.toLowerCase().replaceAll(/[^a-z]+/g, "-")}`;
@@ -12,21 +13,35 @@ export function Card({ title, children, wide }: { title: string; children: Compo
   );
 }
 
-/** A number with its name. */
-export function Stat({ name, value, note }: { name: string; value: string; note?: string }) {
+/** Numbers with their names, and a note where one is needed. */
+export type Stats = readonly (readonly [name: string, value: string, note?: string])[];
+
+/** A card about one part: where it is, its numbers, and what else there is to say. */
+export function PartCard({ title, address, stats, children }: PartCardProps) {
   return (
-    <div class="stat">
-      <dt>{name}</dt>
-      <dd>
-        {value}
-        {note === undefined ? null : <small> {note}</small>}
-      </dd>
-    </div>
+    <Card title={title}>
+      <p class="address">{address}</p>
+      <dl class="stats">
+        {stats.map(([name, value, note]) => (
+          <div key={name} class="stat">
+            <dt>{name}</dt>
+            <dd>
+              {value}
+              {note === undefined ? null : <small> {note}</small>}
+            </dd>
+          </div>
+        ))}
+      </dl>
+      {children}
+    </Card>
   );
 }
 
-export function Stats({ children }: { children: ComponentChildren }) {
-  return <dl class="stats">{children}</dl>;
+interface PartCardProps {
+  readonly title: string;
+  readonly address: string;
+  readonly stats: Stats;
+  readonly children?: ComponentChildren;
 }
 
 /** Says that there is nothing, and how to change that. */
@@ -49,24 +64,15 @@ export function Bar({ share, label }: { share: number; label: string }) {
   return <meter min={0} max={1} value={Math.min(1, share)} aria-label={label} />;
 }
 
-/** A table that scrolls by itself when it is too wide. */
-export function Table({ caption, head, children }: { caption: string; head: readonly string[]; children: ComponentChildren }) {
+/** How full a part's memory is. */
+export function Fullness({ bytes, bytesMax, part }: { bytes: number; bytesMax: number; part: string }) {
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label={`Table: ${caption}`}>
-      <table>
-        <caption>{caption}</caption>
-        <thead>
-          <tr>
-            {head.map((name) => (
-              <th key={name} scope="col">
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>{children}</tbody>
-      </table>
-    </div>
+    <>
+      <p>
+        {showSize(bytes)} of {showSize(bytesMax)} in use
+      </p>
+      <Bar share={bytes / bytesMax} label={`Share of the ${part}'s bytes in use`} />
+    </>
   );
 }
 

@@ -3,9 +3,11 @@ import { useState } from "preact/hooks";
 import type { Columns } from "../../history.ts";
 import type { QueueRow, Snapshot } from "../../snapshot.ts";
 import { Chart } from "./chart.tsx";
-import { showCount, showDuration, showRate, showSize } from "./format.ts";
+import { showCount, showDuration, showRate } from "./format.ts";
 import { act, read } from "./live.ts";
-import { Bar, Card, Empty, Off, Stat, Stats, Table, useAction, usePolled } from "./parts.tsx";
+import { Card, Fullness, Off, PartCard, useAction, usePolled } from "./parts.tsx";
+import { QueueRates } from "./rates.tsx";
+import { type Column, Table } from "./table.tsx";
 import { Tasks } from "./tasks.tsx";
 import { Workers } from "./workers.tsx";
 
@@ -26,31 +28,22 @@ export function QueueView({ queue, wallMs, columns }: QueueViewProps) {
   const name = chosen ?? queue.queues[0]?.name;
   return (
     <div class="grid">
-      <Card title="Now">
-        <p class="address">{queue.address}</p>
-        <Stats>
-          <Stat name="Waiting" value={showCount(queue.states.ready)} />
-          <Stat name="Later" value={showCount(queue.states.delayed + queue.states.failed)} note="delayed or pausing" />
-          <Stat name="In work" value={showCount(queue.states.leased)} />
-          <Stat name="Dead" value={showCount(queue.states.dead)} />
-          <Stat name="Workers" value={showCount(queue.workers)} />
-          <Stat name="Peers" value={showCount(queue.peers)} />
-        </Stats>
-        <p>
-          {showSize(queue.bytes)} of {showSize(queue.bytesMax)} in use
-        </p>
-        <Bar share={queue.bytes / queue.bytesMax} label="Share of the queue's bytes in use" />
-      </Card>
+      <PartCard
+        title="Now"
+        address={queue.address}
+        stats={[
+          ["Waiting", showCount(queue.states.ready)],
+          ["Later", showCount(queue.states.delayed + queue.states.failed), "delayed or pausing"],
+          ["In work", showCount(queue.states.leased)],
+          ["Dead", showCount(queue.states.dead)],
+          ["Workers", showCount(queue.workers)],
+          ["Peers", showCount(queue.peers)],
+        ]}
+      >
+        <Fullness bytes={queue.bytes} bytesMax={queue.bytesMax} part="queue" />
+      </PartCard>
       <Card title="Rates">
-        <Chart
-          title="Tasks"
-          time={columns.time}
-          lines={[
-            { label: "added", values: columns.queueAdded, colour: "one" },
-            { label: "done", values: columns.queueFinished, colour: "two" },
-          ]}
-          show={showRate}
-        />
+        <QueueRates columns={columns} />
         <Chart
           title="Waiting"
           time={columns.time}
@@ -88,47 +81,57 @@ function Queues({ queues, total, chosen, choose }: QueuesProps) {
   };
   const pause = ({ name, paused }: QueueRow): void =>
     run(() => act(`/api/queue/${paused ? "resume" : "pause"}`, { queue: name }));
+  const columns: readonly Column<QueueRow>[] = [
+    ["Queue", (row) => <QueueName row={row} isChosen={row.name === chosen} choose={choose} />],
+    ["Waiting", ({ states }) => showCount(states.ready)],
+    ["Later", ({ states }) => showCount(states.delayed + states.failed)],
+    ["In work", ({ states }) => showCount(states.leased)],
+    ["Dead", ({ states }) => showCount(states.dead), ({ states }) => states.dead > 0],
+    [
+      "Workers",
+      ({ workers, slots }) => (
+        <>
+          {workers} <small>{slots === workers ? "" : `(${slots} places)`}</small>
+        </>
+      ),
+    ],
+    ["Added", ({ addedPerSecond }) => showRate(addedPerSecond)],
+    ["Done", ({ finishedPerSecond }) => showRate(finishedPerSecond)],
+    ["Oldest waits", ({ name }) => showOldest(name)],
+    ["Actions", (row) => <PauseButton row={row} pause={pause} />],
+  ];
   return (
     <Card title="Queues" wide>
-      {queues.length === 0 ? <Empty>There is no queue yet: the first task makes one. Add one below.</Empty> : null}
-      {queues.length === 0 ? null : (
-        <Table
-          caption={total > queues.length ? `The fullest ${queues.length} of ${total} queues` : "Queues"}
-          head={["Queue", "Waiting", "Later", "In work", "Dead", "Workers", "Added", "Done", "Oldest waits", "Actions"]}
-        >
-          {queues.map((row) => (
-            <tr key={row.name} class={row.name === chosen ? "chosen" : undefined}>
-              <th scope="row" class="key">
-                <button type="button" class="plain" aria-pressed={row.name === chosen} onClick={() => choose(row.name)}>
-                  {row.name}
-                </button>
-                {row.paused ? <small> paused</small> : null}
-              </th>
-              <td>{showCount(row.states.ready)}</td>
-              <td>{showCount(row.states.delayed + row.states.failed)}</td>
-              <td>{showCount(row.states.leased)}</td>
-              <td class={row.states.dead > 0 ? "bad" : undefined}>{showCount(row.states.dead)}</td>
-              <td>
-                {row.workers} <small>{row.slots === row.workers ? "" : `(${row.slots} places)`}</small>
-              </td>
-              <td>{showRate(row.addedPerSecond)}</td>
-              <td>{showRate(row.finishedPerSecond)}</td>
-              <td>{showOldest(row.name)}</td>
-              <td>
-                <button
-                  type="button"
-                  onClick={() => pause(row)}
-                  aria-label={`${row.paused ? "Resume" : "Pause"} queue ${row.name}`}
-                >
-                  {row.paused ? "Resume" : "Pause"}
-                </button>
-              </td>
-            </tr>
-          ))}
-        </Table>
-      )}
+      <Table
+        caption={total > queues.length ? `The fullest ${queues.length} of ${total} queues` : "Queues"}
+        columns={columns}
+        rows={queues}
+        keyOf={({ name }) => name}
+        toneOf={({ name }) => (name === chosen ? "chosen" : undefined)}
+        empty="There is no queue yet: the first task makes one. Add one below."
+      />
       {said}
     </Card>
+  );
+}
+
+function QueueName({ row, isChosen, choose }: { row: QueueRow; isChosen: boolean; choose: (name: string) => void }) {
+  return (
+    <>
+      <button type="button" class="plain" aria-pressed={isChosen} onClick={() => choose(row.name)}>
+        {row.name}
+      </button>
+      {row.paused ? <small> paused</small> : null}
+    </>
+  );
+}
+
+function PauseButton({ row, pause }: { row: QueueRow; pause: (row: QueueRow) => void }) {
+  const verb = row.paused ? "Resume" : "Pause";
+  return (
+    <button type="button" onClick={() => pause(row)} aria-label={`${verb} queue ${row.name}`}>
+      {verb}
+    </button>
   );
 }
 

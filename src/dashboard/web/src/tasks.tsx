@@ -2,7 +2,8 @@
 import { useState } from "preact/hooks";
 import { showCount, showDuration, showSize, showTime } from "./format.ts";
 import { act, read } from "./live.ts";
-import { Card, Empty, Table, useAction, usePolled } from "./parts.tsx";
+import { Card, useAction, usePolled } from "./parts.tsx";
+import { type Column, Table } from "./table.tsx";
 
 const STATES = ["all", "ready", "delayed", "failed", "leased", "dead", "done", "cancelled"] as const;
 const LOOK_MS = 2000;
@@ -57,6 +58,21 @@ export function Tasks({ queue }: { queue: string }) {
     setState(next);
     setAfter(0);
   };
+  const columns: readonly Column<Task>[] = [
+    [
+      "Task",
+      ({ id }) => (
+        <button type="button" class="plain" aria-pressed={open === id} onClick={() => setOpen(open === id ? undefined : id)}>
+          {id}
+        </button>
+      ),
+    ],
+    ["State", ({ state }) => <span class={`badge ${state}`}>{state}</span>],
+    ["Added", ({ createdMs }) => showTime(createdMs)],
+    ["Failures", ({ failures }) => showCount(failures)],
+    ["Body", ({ bodyBytes }) => showSize(bodyBytes)],
+    ["Actions", (task) => <TaskActions task={task} changed={again} />],
+  ];
   return (
     <>
       <Card title={`Tasks of ${queue}`} wide>
@@ -76,20 +92,14 @@ export function Tasks({ queue }: { queue: string }) {
           </button>
         ) : null}
         {failed ? <p class="bad">{failed}</p> : null}
-        {value?.tasks.length === 0 ? <Empty>No task here{state === "all" ? "" : ` is ${state}`}.</Empty> : null}
-        {value && value.tasks.length > 0 ? (
-          <Table caption="Tasks, oldest first" head={["Task", "State", "Added", "Failures", "Body", "Actions"]}>
-            {value.tasks.map((task) => (
-              <Row
-                key={task.id}
-                task={task}
-                isOpen={open === task.id}
-                toggle={() => setOpen(open === task.id ? undefined : task.id)}
-                changed={again}
-              />
-            ))}
-          </Table>
-        ) : null}
+        <Table
+          caption="Tasks, oldest first"
+          columns={columns}
+          rows={value?.tasks}
+          keyOf={({ id }) => id}
+          toneOf={({ id }) => (id === open ? "chosen" : undefined)}
+          empty={`No task here${state === "all" ? "" : ` is ${state}`}.`}
+        />
         {value?.next === undefined ? null : (
           <button type="button" onClick={() => setAfter(value.next!)}>
             Next page
@@ -104,27 +114,6 @@ export function Tasks({ queue }: { queue: string }) {
       </Card>
       {open === undefined ? null : <TaskCard key={open} id={open} changed={again} />}
     </>
-  );
-}
-
-function Row({ task, isOpen, toggle, changed }: { task: Task; isOpen: boolean; toggle: () => void; changed: () => void }) {
-  return (
-    <tr class={isOpen ? "chosen" : undefined}>
-      <th scope="row" class="key">
-        <button type="button" class="plain" aria-pressed={isOpen} onClick={toggle}>
-          {task.id}
-        </button>
-      </th>
-      <td>
-        <span class={`badge ${task.state}`}>{task.state}</span>
-      </td>
-      <td>{showTime(task.createdMs)}</td>
-      <td>{showCount(task.failures)}</td>
-      <td>{showSize(task.bodyBytes)}</td>
-      <td>
-        <TaskActions task={task} changed={changed} />
-      </td>
-    </tr>
   );
 }
 

@@ -100,25 +100,25 @@ export const LINK_WALK: WalkText = {
         await act("/api/lab/demonstrate", { idleMs: 2000, intervalMs: 2000, count: 3 });
         return "Connected. Wait two seconds.";
       },
-      watches: (_snapshot, lab) => (lab ? `Probes answered: ${lab.events.filter(({ kind }) => kind === "answer").length}` : ""),
+      watches: probesAnswered,
     },
     {
       title: "a frozen process",
       text: "Stop the peer's process: its kernel still answers every probe. That TCP is alive does not mean that the application is.",
       button: "Freeze the peer",
       does: async () => {
-        await act("/api/lab/act", { action: "freeze" });
+        await toLab("freeze");
         return "Frozen. The probes are answered all the same.";
       },
-      watches: (_snapshot, lab) => (lab ? `Probes answered: ${lab.events.filter(({ kind }) => kind === "answer").length}` : ""),
+      watches: probesAnswered,
     },
     {
       title: "a cut cable",
       text: "Now nothing arrives any more. After the agreed number of unanswered probes the kernel gives the connection up.",
       button: "Let it go on, and cut the cable",
       does: async () => {
-        await act("/api/lab/act", { action: "thaw" });
-        await act("/api/lab/act", { action: "cut" });
+        await toLab("thaw");
+        await toLab("cut");
         return "Cut.";
       },
       watches: (_snapshot, lab) => {
@@ -137,6 +137,16 @@ async function ask(key: string): Promise<string> {
   return answer.text === undefined ? `${key}: a miss.` : `${key}: a hit, “${answer.text}”.`;
 }
 
-function lesson(queue: Parameters<NonNullable<WalkText["steps"][number]["watches"]>>[0]["queue"]) {
+async function toLab(action: "freeze" | "thaw" | "cut"): Promise<void> {
+  await act("/api/lab/act", { action });
+}
+
+type Watch = NonNullable<WalkText["steps"][number]["watches"]>;
+
+function probesAnswered(...[, lab]: Parameters<Watch>): string {
+  return lab ? `Probes answered: ${lab.events.filter(({ kind }) => kind === "answer").length}` : "";
+}
+
+function lesson(queue: Parameters<Watch>[0]["queue"]) {
   return queue?.queues.find(({ name }) => name === LESSON_QUEUE);
 }

@@ -1,0 +1,34 @@
+/** ○ Charts that stand in more than one view. */
+import type { Columns } from "../../history.ts";
+import { Chart, type Line } from "./chart.tsx";
+import { showRate } from "./format.ts";
+
+/** @param more lines beside gets and sets */
+export function CacheRates({ columns, more = [] }: { columns: Columns; more?: readonly Line[] }) {
+  return (
+    <Chart
+      title="Requests"
+      time={columns.time}
+      lines={[
+        { label: "gets", values: columns.cacheGets, colour: "one" },
+        { label: "sets", values: columns.cacheSets, colour: "two" },
+        ...more,
+      ]}
+      show={showRate}
+    />
+  );
+}
+
+export function QueueRates({ columns }: { columns: Columns }) {
+  return (
+    <Chart
+      title="Tasks"
+      time={columns.time}
+      lines={[
+        { label: "added", values: columns.queueAdded, colour: "one" },
+        { label: "done", values: columns.queueFinished, colour: "two" },
+      ]}
+      show={showRate}
+    />
+  );
+}
