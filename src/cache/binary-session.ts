@@ -7,16 +7,25 @@ import type { Buffer } from "node:buffer";
 import { BINARY_HEADER_BYTES, BinaryRequest, OPCODE, readU32BigEndian, STATUS } from "../memcache/binary.ts";
 import type { U64 } from "../memcache/numbers.ts";
 import type { ReplyBuffer } from "../memcache/reply-buffer.ts";
+import { DELTA } from "./arithmetic.ts";
 import { BinaryReplies } from "./binary-replies.ts";
 import { ValueWriter } from "./chunks.ts";
 import { BY_CLASS, COUNT } from "./counters.ts";
 import type { Credentials } from "./credentials.ts";
 import * as I from "./item.ts";
-import { BODY_BYTES_MAX, KEY_BYTES_MAX, OUTPUT_BYTES_MAX, SASL_MECHANISM_BYTES_MAX, SASL_MESSAGE_BYTES_MAX } from "./limits.ts";
+import {
+  BODY_BYTES_MAX,
+  KEY_BYTES_MAX,
+  OUTPUT_BYTES_MAX,
+  RARE_COMMAND_WORK,
+  SASL_MECHANISM_BYTES_MAX,
+  SASL_MESSAGE_BYTES_MAX,
+} from "./limits.ts";
 import type { EndReason, Engine, Session } from "./session.ts";
 import { TUNE } from "./settings.ts";
 import { statLines } from "./stat-lines.ts";
-import { CR_LF, DELTA, MODE, RESULT, type Store } from "./store.ts";
+import { CR_LF, MODE, RESULT, type Store } from "./store.ts";
+import { Turn } from "./turn.ts";
 
 /** An expiry of all ones tells `incr` not to create what is missing. */
 const DO_NOT_CREATE = 0xffffffff;
@@ -57,6 +66,7 @@ export class BinarySession implements Session {
   readonly #replies: BinaryReplies;
   readonly #credentials: Credentials | undefined;
   readonly #delta: U64 = { high: 0, low: 0 };
+  readonly #turn: Turn;
   #authenticated: boolean;
   #state: State = "header";
   /** How the value that is arriving is to be stored. */
@@ -78,6 +88,7 @@ export class BinarySession implements Session {
     this.#replies = new BinaryReplies(engine.out, engine.store.items, this.#request);
     this.#credentials = credentials;
     this.#authenticated = credentials === undefined;
+    this.#turn = new Turn(engine.commandsPerTurn);
   }
 
   get state(): string {
@@ -92,6 +103,7 @@ export class BinarySession implements Session {
   consume(input: Buffer, start: number, end: number): number {
     let at = start;
     this.blocked = false;
+    this.#turn.begin();
     while (at < end && this.ending === undefined && !this.blocked) {
       const next = this.#step(input, at, end);
       if (next === at) return at;
@@ -129,6 +141,11 @@ export class BinarySession implements Session {
     const key = extras + request.extraBytes;
     const next = key + request.keyBytes;
     if (next > end) return at;
+    if (!this.#turn.command()) {
+      this.#store.counters.add(COUNT.connYields);
+      this.blocked = true;
+      return at;
+    }
     const refusal = this.#refusal(request);
     if (refusal === undefined && this.#dispatch(input, extras, key)) return next;
     this.#replies.error(refusal ?? STATUS.invalid);
@@ -285,6 +302,7 @@ export class BinarySession implements Session {
     store.counters.addOfClass(BY_CLASS.setCommands, store.classOf(item));
     const hash = store.hash(store.items.bytes, item * 8 + I.HEADER_BYTES, words[item * 2 + I.META]! >>> I.KEY_SHIFT);
     const result = store.store(item, this.#mode, hash);
+    this.#turn.spend(store.joinedUnits());
     if (result === RESULT.stored) this.#replies.done(store.stored);
     else this.#replies.error(this.#failure(result));
     store.items.release(item);
@@ -327,9 +345,9 @@ export class BinarySession implements Session {
     by.high = readU32BigEndian(input, extras);
     by.low = readU32BigEndian(input, extras + 4);
     const hash = store.hash(input, key, keyBytes);
-    switch (store.delta(input, key, keyBytes, { increment, by, cas, hash })) {
+    switch (store.arithmetic.delta(input, key, keyBytes, { increment, by, cas, hash })) {
       case DELTA.done:
-        this.#replies.number(store.number.high, store.number.low, store.stored);
+        this.#replies.number(store.arithmetic.number.high, store.arithmetic.number.low, store.stored);
         break;
       case DELTA.notFound:
         this.#create(input, extras + 8, key);
@@ -356,9 +374,9 @@ export class BinarySession implements Session {
       this.#replies.error(STATUS.notFound);
       return;
     }
-    store.number.high = readU32BigEndian(input, initial);
-    store.number.low = readU32BigEndian(input, initial + 4);
-    const digits = asciiBytes(`${store.numberDigits()}\r\n`);
+    store.arithmetic.number.high = readU32BigEndian(input, initial);
+    store.arithmetic.number.low = readU32BigEndian(input, initial + 4);
+    const digits = asciiBytes(`${store.arithmetic.digits()}\r\n`);
     const item = store.items.allocate(input, key, keyBytes, {
       clientFlags: 0,
       expiry: store.expiry(exptime),
@@ -372,7 +390,7 @@ export class BinarySession implements Session {
     this.#writer.write(digits, 0, digits.length);
     this.#writer.item = 0;
     if (store.store(item, MODE.add, store.hash(input, key, keyBytes)) === RESULT.stored) {
-      this.#replies.number(store.number.high, store.number.low, store.stored);
+      this.#replies.number(store.arithmetic.number.high, store.arithmetic.number.low, store.stored);
     } else {
       this.#replies.error(STATUS.notStored);
     }
@@ -384,6 +402,7 @@ export class BinarySession implements Session {
       this.#replies.error(STATUS.authError);
       return true;
     }
+    this.#turn.spend(RARE_COMMAND_WORK);
     this.#store.counters.add(COUNT.flushCommands);
     this.#store.flushAll(exptime);
     this.#replies.done();
@@ -391,6 +410,7 @@ export class BinarySession implements Session {
   }
 
   #stat(name: string): true {
+    this.#turn.spend(RARE_COMMAND_WORK);
     const lines = statLines(this.#engine, name);
     if (lines) this.#replies.stats(lines);
     else this.#replies.error(STATUS.notFound);

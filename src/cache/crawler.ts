@@ -41,6 +41,8 @@ export class Crawler {
   /** Items left to look at in each queue; 0 is all. */
   readonly #remaining = new Float64Array(LRU_QUEUES);
   #activeCount = 0;
+  /** The queue whose turn it is. */
+  #next = 1;
   #dump: Dump | undefined;
   /** The bucket that a walk of the hash table has come to, or -1. */
   #bucket = -1;
@@ -81,11 +83,11 @@ export class Crawler {
     let left = count;
     if (this.#bucket >= 0) left = this.#walkHash(left);
     while (left > 0 && this.#activeCount > 0) {
-      for (let queue = 1; queue < LRU_QUEUES && left > 0; queue += 1) {
-        if (this.#active[queue] === 0) continue;
-        left -= 1;
-        this.#advance(queue);
-      }
+      const queue = this.#next;
+      this.#next = queue >= LRU_QUEUES - 1 ? 1 : queue + 1;
+      if (this.#active[queue] === 0) continue;
+      left -= 1;
+      this.#advance(queue);
     }
     if (this.#activeCount > 0 || this.#bucket >= 0) return false;
     this.#finish();

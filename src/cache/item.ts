@@ -51,6 +51,9 @@ export const TOKEN_SENT = 512;
 export const STALE = 1024;
 /** The key came base64-encoded and goes out so. */
 export const BINARY_KEY = 2048;
+/** Four bits: which of the last sixteen times between two `flush_all` the item was linked in. */
+export const EPOCH = 0xf000;
+export const EPOCH_STEP = 0x1000;
 
 export const CLASS_SHIFT = 16;
 export const KEY_SHIFT = 24;

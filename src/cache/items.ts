@@ -1,7 +1,6 @@
 /**
  * ○ The life of an item: allocated (evicting when there is no room), filled by its uploader, linked under its key, unlinked,
- * freed when nobody holds it any more. Eviction and the moves between queues follow memcached's items.c, as its counters tell
- * of them. Invariant: an item is linked into index and queue together or not at all.
+ * freed when nobody holds it any more. Invariant: an item is linked into index and queue together or not at all.
  */
 import type { Buffer } from "node:buffer";
 import { assert } from "../core/assert.ts";
@@ -10,27 +9,14 @@ import { HashIndex } from "./hash-index.ts";
 import * as I from "./item.ts";
 import { BUMP_INTERVAL_SECONDS } from "./limits.ts";
 import { GLOBAL, type Memory, QUEUE_STAT, QUEUE_STATS, SIZE_STEP_BYTES } from "./memory.ts";
-import { Queues, isMark } from "./queues.ts";
+import { Queues } from "./queues.ts";
 import { TUNE } from "./settings.ts";
 import { Slabs } from "./slabs.ts";
 import type { StoreLog } from "./store-log.ts";
+import { EVICT, Tails } from "./tails.ts";
 
-/** Tail items looked at before giving up; held ones are passed over. memcached's number. */
-const TAIL_TRIES = 5;
 /** Evictions tried for one allocation; memcached's number. */
 const ALLOCATE_TRIES = 10;
-
-export interface PullOptions {
-  /** Free the oldest COLD item even if it is alive. */
-  readonly evict?: boolean;
-  /** Stop at a crawler's mark. */
-  readonly crawlBlocks?: boolean;
-  /** Bytes of the whole class, of which a queue may have its share. */
-  readonly totalBytes?: number;
-  readonly maxAge?: number;
-}
-const EVICT: PullOptions = { evict: true };
-const NO_OPTIONS: PullOptions = {};
 
 export class Items {
   readonly memory: Memory;
@@ -40,6 +26,7 @@ export class Items {
   readonly index: HashIndex;
   readonly queues: Queues;
   readonly slabs: Slabs;
+  readonly tails: Tails;
   readonly counters: Counters;
   /** Who hears of evictions; undefined while nobody does. */
   log: StoreLog | undefined;
@@ -59,6 +46,7 @@ export class Items {
     this.index = new HashIndex(memory);
     this.queues = new Queues(memory);
     this.slabs = new Slabs(memory);
+    this.tails = new Tails(this);
     this.#globals = memory.globals;
     this.#tune = memory.tune;
     this.#baseFlags = memory.settings.useCas ? I.HAS_CAS : 0;
@@ -147,12 +135,12 @@ export class Items {
     let handle = 0;
     const segmented = this.#tune[TUNE.segmented] !== 0;
     for (; tries < ALLOCATE_TRIES; tries += 1) {
-      if (!segmented) this.pullTail(slabClass, I.COLD);
+      if (!segmented) this.tails.pull(slabClass, I.COLD);
       handle = this.slabs.allocate(slabClass);
       if (handle !== 0) break;
-      if (this.pullTail(slabClass, I.COLD, EVICT) > 0) continue;
+      if (this.tails.pull(slabClass, I.COLD, EVICT) > 0) continue;
       if (!segmented) break;
-      this.pullTail(slabClass, I.HOT);
+      this.tails.pull(slabClass, I.HOT);
     }
     if (tries > 0) this.count(slabClass, QUEUE_STAT.directReclaims, tries);
     return handle;
@@ -162,7 +150,7 @@ export class Items {
   link(handle: number, hash: number): void {
     const words = this.words;
     const at = handle * 2;
-    words[at + I.META]! |= I.LINKED;
+    words[at + I.META] = (words[at + I.META]! & ~I.EPOCH) | I.LINKED | this.#globals[GLOBAL.flushEpoch]!;
     words[at + I.TIME] = this.now;
     words[at + I.REFERENCES]! += 1;
     this.#globals[GLOBAL.currBytes]! += this.countedBytes(handle);
@@ -240,57 +228,13 @@ export class Items {
     }
   }
 
+  /** True for what a `flush_all` before it was linked, or one that has come due since, has made invisible. */
   isFlushed(handle: number): boolean {
-    const oldestLive = this.#globals[GLOBAL.oldestLive]!;
-    return this.words[handle * 2 + I.TIME]! <= oldestLive && oldestLive <= this.now;
-  }
-
-  /**
-   * Looks at the tail of a queue: frees what is expired or flushed, moves on what has outstayed, evicts when told to.
-   *
-   * @returns how many items were freed or moved
-   */
-  pullTail(slabClass: number, queueKind: number, options: PullOptions = NO_OPTIONS): number {
-    const queue = slabClass | queueKind;
-    const words = this.words;
-    let removed = 0;
-    let tries = TAIL_TRIES;
-    let handle = this.queues.tails[queue]!;
-    while (tries > 0 && handle !== 0) {
-      const at = handle * 2;
-      const before = words[at + I.PREV]!;
-      if (isMark(handle)) {
-        if (options.crawlBlocks) return removed;
-        handle = before;
-        continue;
-      }
-      tries -= 1;
-      if (this.locked.size > 0 && this.locked.has(words[at + I.HASH]!)) {
-        handle = before;
-        continue;
-      }
-      if (words[at + I.REFERENCES] !== 1) {
-        this.#repairTail(handle, queue);
-        handle = before;
-        continue;
-      }
-      const expiry = words[at + I.EXPIRY]!;
-      if ((expiry !== 0 && expiry < this.now) || this.isFlushed(handle)) {
-        this.reclaim(handle, queue);
-        removed += 1;
-        handle = before;
-        continue;
-      }
-      return removed + this.#moveOn(handle, queueKind, options);
-    }
-    return removed;
-  }
-
-  /** Unlinks an expired or flushed item and counts it. */
-  reclaim(handle: number, queue: number): void {
-    this.count(queue, QUEUE_STAT.reclaimed);
-    if ((this.words[handle * 2 + I.META]! & I.FETCHED) === 0) this.count(queue, QUEUE_STAT.expiredUnfetched);
-    this.unlink(handle);
+    const globals = this.#globals;
+    if (((this.words[handle * 2 + I.META]! ^ globals[GLOBAL.flushEpoch]!) & I.EPOCH) !== 0) return true;
+    const time = this.words[handle * 2 + I.TIME]!;
+    const oldestLive = globals[GLOBAL.oldestLive]!;
+    return time <= globals[GLOBAL.flushedUpTo]! || (time <= oldestLive && oldestLive <= globals[GLOBAL.now]!);
   }
 
   count(queue: number, stat: number, by = 1): void {
@@ -301,64 +245,6 @@ export class Items {
   keyOf(handle: number): Uint8Array {
     const start = handle * 8 + I.HEADER_BYTES;
     return this.bytes.subarray(start, start + (this.words[handle * 2 + I.META]! >>> I.KEY_SHIFT));
-  }
-
-  /** What becomes of a live tail item; 1 when it was moved or freed. */
-  #moveOn(handle: number, queueKind: number, options: PullOptions): number {
-    const words = this.words;
-    const at = handle * 2;
-    const meta = words[at + I.META]!;
-    const queue = (meta >>> I.CLASS_SHIFT) & 0xff;
-    if (queueKind === I.TEMP) return 0;
-    if (queueKind === I.COLD) {
-      if (options.evict) {
-        if (!this.memory.settings.evictToFree) return 0;
-        this.#evict(handle, queue);
-        return 1;
-      }
-      if ((meta & I.ACTIVE) === 0 || this.#tune[TUNE.segmented] === 0) return 0;
-      this.count(queue, QUEUE_STAT.movesToWarm);
-      this.#moveTo(handle, I.WARM);
-      return 1;
-    }
-    if ((meta & I.ACTIVE) !== 0) {
-      this.count(queue, queueKind === I.WARM ? QUEUE_STAT.movesWithinLru : QUEUE_STAT.movesToWarm);
-      this.#moveTo(handle, I.WARM);
-      return 1;
-    }
-    const percent = this.#tune[queueKind === I.HOT ? TUNE.hotPercent : TUNE.warmPercent]!;
-    const limit = ((options.totalBytes ?? 0) * percent) / 100;
-    if (this.queues.sizesBytes[queue]! > limit || this.now - words[at + I.TIME]! > (options.maxAge ?? 0)) {
-      this.count(queue, QUEUE_STAT.movesToCold);
-      this.#moveTo(handle, I.COLD);
-      return 1;
-    }
-    return 0;
-  }
-
-  #moveTo(handle: number, queueKind: number): void {
-    const at = handle * 2;
-    this.queues.unlink(handle);
-    const meta = this.words[at + I.META]!;
-    const queue = ((meta >>> I.CLASS_SHIFT) & 0x3f) | queueKind;
-    const active = queueKind === I.WARM ? I.ACTIVE : 0;
-    this.words[at + I.META] = (meta & ~(0xff << I.CLASS_SHIFT) & ~active) | (queue << I.CLASS_SHIFT);
-    this.queues.link(handle);
-  }
-
-  #evict(handle: number, queue: number): void {
-    const words = this.words;
-    const at = handle * 2;
-    const meta = words[at + I.META]!;
-    const idleSeconds = this.now - words[at + I.TIME]!;
-    this.count(queue, QUEUE_STAT.evicted);
-    this.memory.queueStats[queue * QUEUE_STATS + QUEUE_STAT.evictedTime] = idleSeconds;
-    if (words[at + I.EXPIRY] !== 0) this.count(queue, QUEUE_STAT.evictedNonzero);
-    if ((meta & I.FETCHED) === 0) this.count(queue, QUEUE_STAT.evictedUnfetched);
-    if ((meta & I.ACTIVE) !== 0) this.count(queue, QUEUE_STAT.evictedActive);
-    this.logEviction(handle);
-    this.unlink(handle);
-    if (this.#tune[TUNE.automove] === 2) this.#globals[GLOBAL.starvedClass] = queue & 0x3f;
   }
 
   /** Tells who listens that a live item is about to be lost. */
@@ -376,16 +262,6 @@ export class Items {
       slabClass: (meta >>> I.CLASS_SHIFT) & 0x3f,
       valueBytes: words[at + I.LENGTH]!,
     });
-  }
-
-  /** A held tail item: counted, and freed by force when `tail_repair_time` says it was forgotten. */
-  #repairTail(handle: number, queue: number): void {
-    this.count(queue, QUEUE_STAT.lruTailReflocked);
-    const after = this.#tune[TUNE.tailRepairSeconds]!;
-    if (after === 0 || this.words[handle * 2 + I.TIME]! + after >= this.now) return;
-    this.count(queue, QUEUE_STAT.tailRepairs);
-    this.words[handle * 2 + I.REFERENCES] = 1;
-    this.unlink(handle);
   }
 
   #trackSize(handle: number, by: 1 | -1): void {

@@ -3,6 +3,8 @@ import { KEY_BYTES_MAX } from "./limits.ts";
 
 /** 16: more than the machine fetches at a time; and a miss costs no more than a few words of bookkeeping. */
 const KEYS_MAX = 16;
+/** What 16 keys and the blanks between them take at most; a line of blanks alone ends a batch, too. */
+const BATCH_BYTES_MAX = KEYS_MAX * (KEY_BYTES_MAX + 1);
 const SPACE = 0x20;
 
 export class KeyBatch {
@@ -19,12 +21,17 @@ export class KeyBatch {
     let count = 0;
     let at = start;
     this.tooLong = false;
-    while (at < lineEnd && count < KEYS_MAX) {
+    const end = Math.min(lineEnd, start + BATCH_BYTES_MAX);
+    while (at < end && count < KEYS_MAX) {
       let keyEnd = at;
-      while (keyEnd < lineEnd && bytes[keyEnd] !== SPACE) keyEnd += 1;
+      const farthest = Math.min(lineEnd, at + KEY_BYTES_MAX + 1);
+      while (keyEnd < farthest && bytes[keyEnd] !== SPACE) keyEnd += 1;
       starts[count] = at;
       lengths[count] = keyEnd - at;
-      if (keyEnd - at > KEY_BYTES_MAX) this.tooLong = true;
+      if (keyEnd - at > KEY_BYTES_MAX) {
+        this.tooLong = true;
+        break;
+      }
       if (keyEnd > at) count += 1;
       at = keyEnd + 1;
     }

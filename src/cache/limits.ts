@@ -42,8 +42,20 @@ export const RELATIVE_EXPIRY_SECONDS_MAX = 60 * 60 * 24 * 30;
 /** 60 s: memcached's ITEM_UPDATE_INTERVAL; in a flat LRU an item moves to the front at most once in this time. */
 export const BUMP_INTERVAL_SECONDS = 60;
 
-/** 2000: about 0.3 ms of work; a longer step would show in the latency of the requests behind it. */
-export const MAINTAINER_STEPS_MAX = 2000;
+/** 100: under 0.1 ms even where each item must come from memory; whoever calls goes on while its time lasts. */
+export const MAINTAINER_ITEMS_PER_STEP = 100;
+
+/** 500: about 0.2 ms; `flush_all` frees so many of this second's items at once, as memcached frees all, and the rest when met. */
+export const FLUSH_ITEMS_MAX = 500;
+
+/**
+ * 1000 units: under 1 ms even where each key must come from memory. A connection's commands beyond that wait until others had their
+ * turn. A key looked up is a unit.
+ */
+export const TURN_WORK_MAX = 1000;
+
+/** 200 units: `stats` and the like build text, some 0.2 ms. */
+export const RARE_COMMAND_WORK = 200;
 
 /** 1 GiB: memcached's ITEM_SIZE_MAX_UPPER_LIMIT; a binary request with a longer body ends the connection. */
 export const BODY_BYTES_MAX = 1024 ** 3;

@@ -1,6 +1,7 @@
 /**
  * ● When the store's bounded steps run: the maintainer of the queues, the crawler, the page mover with its planner. One timer each,
- * set only while there is something to do; the lock is taken per step, so that requests go on in between.
+ * set only while there is something to do. A turn is as many steps as fit into its time; the lock is taken per step, so that other
+ * threads' requests go on in between. Invariant: a turn ends at most one step after `TURN_MS_MAX`.
  */
 import type { Cancel, Clock } from "../core/clock.ts";
 import { ReplyBuffer } from "../memcache/reply-buffer.ts";
@@ -15,13 +16,23 @@ import type { CrawlKind } from "./session.ts";
 import { TUNE } from "./settings.ts";
 import type { Store } from "./store.ts";
 
-/** 1000: what memcached's crawler looks at between two sleeps; about 0.3 ms. */
-const CRAWL_ITEMS_PER_STEP = 1000;
-/** Between two steps of one task others get their turn; memcached sleeps 0.1 ms. */
-const STEP_PAUSE_MS = 1;
+/** 0.5 ms: a quarter of the pause that a request may meet, so that three tasks due at once stay below it. */
+const TURN_MS_MAX = 0.5;
+/** 50: about 0.1 ms where each item must come from memory and becomes a line of a dump. */
+const CRAWL_ITEMS_PER_STEP = 50;
+/** 1000: what memcached's crawler looks at between two sleeps. */
+const CRAWL_ITEMS_PER_TURN = 1000;
+/** Between two turns of one task others get theirs; a timer cannot wait for less. */
+const TURN_PAUSE_MS = 1;
 /** A page with held items is tried again after this; memcached waits up to 5 ms. */
 const BUSY_PAUSE_MS = 2;
 const SECOND_MS = 1000;
+
+/** What has turns. */
+export type TaskName = "maintain" | "crawl" | "move" | "plan";
+
+/** Runs a turn and may look at what it costs. */
+export type TurnWatch = (task: TaskName, turn: () => void) => void;
 
 export class Maintenance {
   readonly #store: Store;
@@ -32,14 +43,16 @@ export class Maintenance {
   readonly #plan: CrawlPlan;
   readonly #mover: PageMover;
   readonly #automover: Automover;
-  readonly #timers = new Map<string, Cancel>();
+  readonly #watch: TurnWatch;
+  readonly #timers = new Map<TaskName, Cancel>();
   readonly #dumpBuffer = new ReplyBuffer();
   #reader: Connection | undefined;
   #plannedSecond = -1;
   /** True while the page that moves goes to the pool by the planner's decision. */
   #reclaiming = false;
 
-  constructor(store: Store, clock: Clock, lock: Lock | undefined) {
+  /** @param watch runs every turn; for who measures them */
+  constructor(store: Store, clock: Clock, lock: Lock | undefined, watch: TurnWatch = (_task, turn) => turn()) {
     this.#store = store;
     this.#clock = clock;
     this.#lock = lock;
@@ -48,6 +61,7 @@ export class Maintenance {
     this.#plan = new CrawlPlan(store.items, this.#crawler);
     this.#mover = new PageMover(store.items);
     this.#automover = new Automover(store.items);
+    this.#watch = watch;
   }
 
   /** Starts what runs by itself: in one thread only. */
@@ -64,7 +78,7 @@ export class Maintenance {
   /** `slabs reassign` */
   reassign(source: number, target: number): string {
     const answer = this.#mover.start(source, target, true);
-    if (answer === REASSIGN.ok) this.#after("move", 0, () => this.#move());
+    if (answer === REASSIGN.ok) this.#soon("move", () => this.#move());
     return answer;
   }
 
@@ -95,9 +109,14 @@ export class Maintenance {
   }
 
   #maintain(): void {
-    const nextMs = this.#locked(() => this.#maintainer.step(this.#clock.now()));
+    const startMs = this.#clock.now();
+    let nextMs = startMs;
+    this.#turn(() => {
+      nextMs = this.#maintainer.step(startMs);
+      return nextMs <= startMs;
+    });
     if (this.#tune(TUNE.crawlerEnabled) !== 0) this.#planCrawl();
-    this.#at("maintain", nextMs, () => this.#maintain());
+    this.#at("maintain", Math.max(nextMs, startMs + TURN_PAUSE_MS), () => this.#maintain());
   }
 
   #planCrawl(): void {
@@ -119,11 +138,18 @@ export class Maintenance {
       this.#endDump();
       return;
     }
-    const done = this.#locked(() => this.#crawler.step(CRAWL_ITEMS_PER_STEP));
+    let done = false;
+    let items = 0;
+    this.#turn(() => {
+      done = this.#crawler.step(CRAWL_ITEMS_PER_STEP);
+      items += CRAWL_ITEMS_PER_STEP;
+      return !done && items < CRAWL_ITEMS_PER_TURN;
+    });
     let flowing = true;
     if (reader && this.#dumpBuffer.length > 0) flowing = reader.send(this.#dumpBuffer.take());
+    const pauseMs = Math.max(TURN_PAUSE_MS, this.#tune(TUNE.crawlerSleepUs) / 1000);
     if (done) this.#endDump();
-    else if (flowing) this.#after("crawl", STEP_PAUSE_MS, () => this.#crawl());
+    else if (flowing) this.#after("crawl", pauseMs, () => this.#crawl());
     else reader!.onceDrained(() => this.#after("crawl", 0, () => this.#crawl()));
   }
 
@@ -133,9 +159,15 @@ export class Maintenance {
   }
 
   #move(): void {
-    const flowing = this.#locked(() => this.#mover.step());
-    if (this.#mover.running) this.#after("move", flowing ? STEP_PAUSE_MS : BUSY_PAUSE_MS, () => this.#move());
-    else if (this.#reclaiming) this.#planMove();
+    let flowing = true;
+    this.#turn(() => {
+      flowing = this.#mover.step();
+      return flowing && this.#mover.running;
+    });
+    if (!this.#mover.running) {
+      if (this.#reclaiming) this.#planMove();
+    } else if (flowing) this.#soon("move", () => this.#move());
+    else this.#after("move", BUSY_PAUSE_MS, () => this.#move());
   }
 
   #planMoves(): void {
@@ -154,20 +186,36 @@ export class Maintenance {
     if (!move) return;
     if (this.#mover.start(move.source, move.target, starved !== 0) !== REASSIGN.ok) return;
     this.#reclaiming = move.target === 0;
-    this.#after("move", 0, () => this.#move());
+    this.#soon("move", () => this.#move());
+  }
+
+  /** Repeats a step, each under the lock, while it says that there is more and the time is not over. */
+  #turn(step: () => boolean): void {
+    const endMs = this.#clock.now() + TURN_MS_MAX;
+    while (this.#locked(step) && this.#clock.now() < endMs);
   }
 
   #tune(place: number): number {
     return this.#store.memory.tune[place]!;
   }
 
-  #after(name: string, ms: number, run: () => void): void {
-    this.#at(name, this.#clock.now() + ms, run);
+  #after(task: TaskName, ms: number, run: () => void): void {
+    this.#at(task, this.#clock.now() + ms, run);
   }
 
-  #at(name: string, deadlineMs: number, run: () => void): void {
-    this.#timers.get(name)?.();
-    this.#timers.set(name, this.#clock.at(deadlineMs, run));
+  #at(task: TaskName, deadlineMs: number, run: () => void): void {
+    this.#timers.get(task)?.();
+    this.#timers.set(
+      task,
+      this.#clock.at(deadlineMs, () => this.#watch(task, run)),
+    );
+  }
+
+  /** As soon as requests that have arrived had their turn. */
+  #soon(task: TaskName, run: () => void): void {
+    this.#timers.get(task)?.();
+    const immediate = setImmediate(() => this.#watch(task, run));
+    this.#timers.set(task, () => clearImmediate(immediate));
   }
 
   #locked<T>(run: () => T): T {

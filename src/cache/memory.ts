@@ -63,6 +63,12 @@ export const GLOBAL = {
   clockPaused: 35,
   /** A class that just evicted, for `slabs automove 2`; 0 none. */
   starvedClass: 36,
+  /** Bits that items linked now carry, see flush.ts; and what it needs to know of the last flush. */
+  flushEpoch: 37,
+  flushSecond: 38,
+  flushesOfSecond: 39,
+  totalItemsAtFlush: 40,
+  flushedUpTo: 41,
 } as const;
 const GLOBALS = 64;
 

@@ -2,12 +2,13 @@
 import { MetaFlags } from "../memcache/meta-flags.ts";
 import type { ReplyBuffer } from "../memcache/reply-buffer.ts";
 import type { Tokens } from "../memcache/tokens.ts";
+import { DELTA } from "./arithmetic.ts";
 import { COUNT } from "./counters.ts";
 import * as I from "./item.ts";
 import { MetaReply, STATUS } from "./meta-reply.ts";
 import { R } from "./replies.ts";
 import type { Engine } from "./session.ts";
-import { CR_LF, DELTA, MODE, type Store } from "./store.ts";
+import { CR_LF, MODE, type Store } from "./store.ts";
 
 /** Shared by all connections of a thread: read and used within one command. */
 const flags = new MetaFlags();
@@ -41,7 +42,7 @@ export class MetaArithmetic {
     const store = this.#store;
     const hash = store.hash(flags.key, flags.keyStart, flags.keyBytes);
     const wanted = { increment, by: flags.delta, cas: flags.cas, hash };
-    switch (store.delta(flags.key, flags.keyStart, flags.keyBytes, wanted)) {
+    switch (store.arithmetic.delta(flags.key, flags.keyStart, flags.keyBytes, wanted)) {
       case DELTA.done:
         if (flags.hasCasIn) store.setCas(store.stored, flags.casIn.high, flags.casIn.low);
         this.#numberReply(tokens, false);
@@ -68,9 +69,9 @@ export class MetaArithmetic {
       return;
     }
     const { items } = store;
-    store.number.high = flags.initial.high;
-    store.number.low = flags.initial.low;
-    const digits = store.numberDigits();
+    store.arithmetic.number.high = flags.initial.high;
+    store.arithmetic.number.low = flags.initial.low;
+    const digits = store.arithmetic.digits();
     const wanted = { clientFlags: 0, expiry: 0, length: digits.length + 2 };
     const item = items.allocate(flags.key, flags.keyStart, flags.keyBytes, wanted);
     if (item === 0) {
@@ -92,7 +93,7 @@ export class MetaArithmetic {
     const store = this.#store;
     const { words } = store.items;
     const item = store.stored;
-    const digits = store.numberDigits();
+    const digits = store.arithmetic.digits();
     const start = out.length;
     if (flags.value) {
       out.put(STATUS.va);

@@ -195,6 +195,7 @@ export class ServerHost implements Host {
   resetStats(): void {
     const { globals } = this.#parts.store.memory;
     globals[GLOBAL.totalItems] = 0;
+    globals[GLOBAL.totalItemsAtFlush] = -1;
     globals[GLOBAL.totalConnections] = 0;
     globals[GLOBAL.rejectedConnections] = 0;
   }

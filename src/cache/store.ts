@@ -3,9 +3,11 @@
  * time is the store's own second (`now`), so nothing is allocated per request. Each method is one verb's effect on one key, with
  * memcached's counters kept; replies are the caller's business.
  */
-import { exactU64, readU64, type U64 } from "../memcache/numbers.ts";
+import type { U64 } from "../memcache/numbers.ts";
+import { Arithmetic } from "./arithmetic.ts";
 import { ValueWriter, appendValue } from "./chunks.ts";
 import { COUNT, BY_CLASS, Counters } from "./counters.ts";
+import { flush } from "./flush.ts";
 import * as I from "./item.ts";
 import { Items } from "./items.ts";
 import { RELATIVE_EXPIRY_SECONDS_MAX } from "./limits.ts";
@@ -31,15 +33,12 @@ const MODE_WORDS = ["add", "set", "replace", "append", "prepend", "cas", "append
 export const RESULT = { notStored: 0, stored: 1, exists: 2, notFound: 3 } as const;
 const RESULT_WORDS = ["not_stored", "stored", "exists", "not_found"] as const;
 
-/** What became of a `delta`. */
-export const DELTA = { done: 0, notFound: 1, nonNumeric: 2, noMemory: 3, casMismatch: 4 } as const;
-
 const CR = 0x0d;
 const LF = 0x0a;
-const SPACE = 0x20;
-const PLUS = 0x2b;
-const TWO_64 = 1n << 64n;
-const NUMBER_BYTES_MAX = 20;
+
+/** 1 KiB: copied in well under the time that a key takes to be looked up. */
+const BYTES_PER_UNIT = 1024;
+
 export const CR_LF = Uint8Array.of(CR, LF);
 
 export class Store {
@@ -47,12 +46,12 @@ export class Store {
   readonly items: Items;
   readonly counters: Counters;
   readonly prefixes: PrefixStats;
-  /** The value that `delta` left behind. */
-  readonly number: U64 = { high: 0, low: 0 };
-  /** The item that `store` or `delta` stored last: for append and prepend another than was given. */
+  readonly arithmetic: Arithmetic;
+  /** The item that `store` or arithmetic stored last: for append and prepend another than was given. */
   stored = 0;
   readonly #writer: ValueWriter;
-  readonly #digits = new Uint8Array(NUMBER_BYTES_MAX + 2);
+  /** Bytes of values joined since `joinedUnits` was asked last. */
+  #joinedBytes = 0;
   readonly #tune: Float64Array;
   #log: StoreLog | undefined;
 
@@ -64,6 +63,7 @@ export class Store {
     this.prefixes = new PrefixStats(memory.settings.prefixDelimiter);
     this.#writer = new ValueWriter(this.items);
     this.#tune = memory.tune;
+    this.arithmetic = new Arithmetic(this);
   }
 
   get log(): StoreLog | undefined {
@@ -266,6 +266,13 @@ export class Store {
     }
   }
 
+  /** Work done since the last call to join values, which costs as much as they are long: units of a turn. */
+  joinedUnits(): number {
+    const units = this.#joinedBytes / BYTES_PER_UNIT;
+    this.#joinedBytes = 0;
+    return units;
+  }
+
   #casBelow(item: number, old: number): boolean {
     const { words } = this.items;
     const high = words[item * 2 + I.CAS_HIGH]!;
@@ -278,6 +285,7 @@ export class Store {
     const { items } = this;
     const { words } = items;
     const length = words[item * 2 + I.LENGTH]! + words[old * 2 + I.LENGTH]! - 2;
+    this.#joinedBytes += length;
     const keyBytes = words[item * 2 + I.META]! >>> I.KEY_SHIFT;
     words[old * 2 + I.REFERENCES]! += 1; // the allocation may evict; what is copied from must outlive it
     const joined = items.allocate(items.bytes, item * 8 + I.HEADER_BYTES, keyBytes, {
@@ -302,93 +310,12 @@ export class Store {
   }
 
   /**
-   * `incr` and `decr`. The result is in `number`, the item that now holds it in `stored`.
-   *
-   * @param cas do it only when the item's CAS number is this; undefined or 0 for any
-   */
-  delta(
-    key: Uint8Array,
-    start: number,
-    length: number,
-    { increment, by, cas, hash }: { increment: boolean; by: U64; cas?: U64; hash: number },
-  ): number {
-    const { items, counters } = this;
-    const { words } = items;
-    const item = this.find(key, start, length, hash);
-    this.stored = 0;
-    if (item === 0) return DELTA.notFound;
-    const at = item * 2;
-    const valueBytes = words[at + I.LENGTH]! - 2;
-    if (valueBytes <= 0 || (words[at + I.META]! & I.CHUNKED) !== 0) return DELTA.nonNumeric;
-    if (cas && (cas.low !== 0 || cas.high !== 0)) {
-      if (words[at + I.CAS_LOW] !== cas.low || words[at + I.CAS_HIGH] !== cas.high) return DELTA.casMismatch;
-    }
-    if (!this.#readNumber(item, valueBytes)) return DELTA.nonNumeric;
-    addTo(this.number, by, increment);
-    counters.addOfClass(increment ? BY_CLASS.incrHits : BY_CLASS.decrHits, this.classOf(item));
-    const digits = this.#writeDigits();
-    if (digits <= valueBytes && words[at + I.REFERENCES] === 1) {
-      this.renewCas(item);
-      const to = items.valueStart(item);
-      for (let index = 0; index < valueBytes; index += 1)
-        items.bytes[to + index] = index < digits ? this.#digits[index]! : SPACE;
-      items.update(item);
-      this.stored = item;
-      return DELTA.done;
-    }
-    return this.#replaceNumber(item, digits, hash);
-  }
-
-  #replaceNumber(item: number, digits: number, hash: number): number {
-    const { items } = this;
-    const { words } = items;
-    const at = item * 2;
-    const keyBytes = words[at + I.META]! >>> I.KEY_SHIFT;
-    words[at + I.REFERENCES]! += 1;
-    const larger = items.allocate(items.bytes, item * 8 + I.HEADER_BYTES, keyBytes, {
-      clientFlags: words[at + I.CLIENT_FLAGS]!,
-      expiry: words[at + I.EXPIRY]!,
-      length: digits + 2,
-    });
-    if (larger === 0) {
-      items.release(item);
-      return DELTA.noMemory;
-    }
-    words[larger * 2 + I.META]! |= words[at + I.META]! & I.BINARY_KEY;
-    this.#digits[digits] = CR;
-    this.#digits[digits + 1] = LF;
-    this.#writer.start(larger);
-    this.#writer.write(this.#digits, 0, digits + 2);
-    items.unlink(item);
-    items.release(item);
-    this.renewCas(larger);
-    items.link(larger, hash);
-    items.release(larger);
-    this.stored = larger;
-    return DELTA.done;
-  }
-
-  /**
    * `flush_all`: nothing stored until `delaySeconds` from now is seen after that.
    *
    * @param exptime the delay as written: 0 and negative mean now
    */
   flushAll(exptime: number): void {
-    const { items } = this;
-    const oldestLive = exptime > 0 ? this.expiry(exptime) - 1 : this.now - 1;
-    this.memory.globals[GLOBAL.oldestLive] = oldestLive;
-    // What was touched in this very second is not told apart from what comes after by its time: it goes at once.
-    for (let queue = 0; queue < items.queues.heads.length; queue += 1) {
-      let item = items.queues.heads[queue]!;
-      while (item !== 0) {
-        const next = items.words[item * 2 + I.NEXT]!;
-        if (item * 8 >= FIRST_ITEM_BYTE) {
-          if (items.words[item * 2 + I.TIME]! < oldestLive) break;
-          items.unlink(item);
-        }
-        item = next;
-      }
-    }
+    flush(this.items, exptime > 0 ? this.expiry(exptime) : this.now);
   }
 
   classOf(item: number): number {
@@ -417,29 +344,6 @@ export class Store {
     });
   }
 
-  /** A number as C's strtoull finds it: behind blanks and a plus, up to the next blank, NUL or the value's end. */
-  #readNumber(item: number, valueBytes: number): boolean {
-    const { bytes } = this.items;
-    let start = this.items.valueStart(item);
-    const valueEnd = start + valueBytes;
-    while (start < valueEnd && isBlank(bytes[start]!)) start += 1;
-    if (bytes[start] === PLUS && start < valueEnd) start += 1;
-    let end = start;
-    while (end < valueEnd && bytes[end] !== 0 && !isBlank(bytes[end]!)) end += 1;
-    return readU64(bytes, start, end, this.number);
-  }
-
-  /** `number` in decimal digits. */
-  numberDigits(): string {
-    return exactU64(this.number.high, this.number.low).toString();
-  }
-
-  #writeDigits(): number {
-    const text = this.numberDigits();
-    for (let index = 0; index < text.length; index += 1) this.#digits[index] = text.charCodeAt(index);
-    return text.length;
-  }
-
   #logFetch(
     key: Uint8Array,
     start: number,
@@ -466,29 +370,4 @@ export class Store {
       valueBytes: words[item * 2 + I.LENGTH]!,
     });
   }
-}
-
-/** C's isspace: space, and tab to carriage return. */
-function isBlank(byte: number): boolean {
-  return byte === SPACE || (byte >= 0x09 && byte <= 0x0d);
-}
-
-/** The arena's first page holds no items: handles there are crawlers' marks. */
-const FIRST_ITEM_BYTE = 1024 * 1024;
-
-/** Adds wrapping at 64 bits, or subtracts stopping at 0. */
-function addTo(value: U64, by: U64, increment: boolean): void {
-  if (value.high < 2 ** 20 && by.high < 2 ** 20) {
-    const left = value.high * 2 ** 32 + value.low;
-    const right = by.high * 2 ** 32 + by.low;
-    const sum = increment ? left + right : Math.max(0, left - right);
-    value.low = sum >>> 0;
-    value.high = Math.floor(sum / 2 ** 32);
-    return;
-  }
-  const left = (BigInt(value.high) << 32n) | BigInt(value.low);
-  const right = (BigInt(by.high) << 32n) | BigInt(by.low);
-  const sum = increment ? (left + right) % TWO_64 : left > right ? left - right : 0n;
-  value.low = Number(sum & 0xffffffffn);
-  value.high = Number(sum >> 32n);
 }

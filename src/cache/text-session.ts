@@ -4,23 +4,24 @@
  * not whole leaves no trace but `#searched`, so that no byte is searched twice.
  */
 import type { Buffer } from "node:buffer";
-import { readI32, type U64 } from "../memcache/numbers.ts";
+import type { U64 } from "../memcache/numbers.ts";
 import type { ReplyBuffer } from "../memcache/reply-buffer.ts";
 import { Tokens } from "../memcache/tokens.ts";
 import { VERB, verbAt } from "../memcache/verbs.ts";
+import { DELTA } from "./arithmetic.ts";
 import { Admin } from "./admin.ts";
 import { ValueWriter } from "./chunks.ts";
 import { COUNT, BY_CLASS } from "./counters.ts";
 import * as I from "./item.ts";
-import { GET_LINE_BYTES_MAX, KEY_BYTES_MAX, LINE_BYTES_MAX, OUTPUT_BYTES_MAX } from "./limits.ts";
-import { KeyBatch } from "./key-batch.ts";
+import { KeysAnswer } from "./keys-answer.ts";
+import { GET_LINE_BYTES_MAX, KEY_BYTES_MAX, LINE_BYTES_MAX, OUTPUT_BYTES_MAX, RARE_COMMAND_WORK } from "./limits.ts";
 import { MetaArithmetic } from "./meta-arithmetic.ts";
 import { MetaCommands } from "./meta-commands.ts";
 import { R } from "./replies.ts";
 import type { EndReason, Engine, Session } from "./session.ts";
 import { TUNE } from "./settings.ts";
-import { DELTA, MODE, RESULT, type Store } from "./store.ts";
-import { writeHit } from "./value-reply.ts";
+import { MODE, RESULT, type Store } from "./store.ts";
+import { Turn } from "./turn.ts";
 
 const LF = 0x0a;
 const CR = 0x0d;
@@ -30,12 +31,11 @@ const SPACE = 0x20;
 const NEAR_BYTES = 64;
 
 /** What the next bytes of a connection are. */
-type State = "command" | "value" | "swallow" | "keys";
+type State = "command" | "value" | "swallow";
 
 /** Shared by all sessions of a thread: a command line is executed in one go. */
 const tokens = new Tokens();
 const u64: U64 = { high: 0, low: 0 };
-const keys = new KeyBatch();
 
 export class TextSession implements Session {
   readonly #store: Store;
@@ -53,11 +53,8 @@ export class TextSession implements Session {
   /** What the value that is arriving is for. */
   #mode = 0;
   #noreply = false;
-  /** The `get` that is being answered key by key. */
-  #withCas = false;
-  #touching = false;
-  #expiry = 0;
-  readonly #commandsPerTurn: number;
+  readonly #keys: KeysAnswer;
+  readonly #turn: Turn;
   readonly #answersMax: number;
   ending: EndReason | undefined;
   blocked = false;
@@ -65,7 +62,8 @@ export class TextSession implements Session {
   constructor(engine: Engine) {
     this.#store = engine.store;
     this.#out = engine.out;
-    this.#commandsPerTurn = engine.commandsPerTurn;
+    this.#turn = new Turn(engine.commandsPerTurn);
+    this.#keys = new KeysAnswer(engine, this.#turn);
     this.#answersMax = engine.answersMax;
     this.#writer = new ValueWriter(engine.store.items);
     this.#admin = new Admin(engine, this);
@@ -75,7 +73,7 @@ export class TextSession implements Session {
 
   get state(): string {
     if (this.#executing) return "conn_parse_cmd";
-    if (this.#state === "keys") return "conn_mwrite";
+    if (this.#keys.pending) return "conn_mwrite";
     return this.#state === "value" ? "conn_nread" : this.#state === "swallow" ? "conn_swallow" : "conn_read";
   }
 
@@ -87,10 +85,11 @@ export class TextSession implements Session {
 
   consume(input: Buffer, start: number, end: number): number {
     let at = start;
-    let commands = 0;
     this.blocked = false;
+    this.#turn.begin();
     while (at < end && this.ending === undefined && !this.blocked) {
-      if (this.#state === "command") {
+      if (this.#keys.pending) at = this.#keys.resume(input, at);
+      else if (this.#state === "command") {
         const lf = this.#findLf(input, at, end);
         if (lf < 0) {
           this.#searched = end - at;
@@ -98,32 +97,33 @@ export class TextSession implements Session {
           return at;
         }
         this.#searched = 0;
-        if (commands >= this.#commandsPerTurn) {
-          this.#store.counters.add(COUNT.connYields);
-          this.blocked = true;
-          return at;
-        }
-        commands += 1;
-        if (commands > this.#answersMax) {
-          this.#store.counters.add(COUNT.responseOom);
-          this.#out.reset();
-          this.ending = "error";
-          return at;
-        }
+        if (!this.#mayExecute()) return at;
         at = this.#command(input, at, lf);
-        if (this.#out.length > OUTPUT_BYTES_MAX) this.blocked = true;
       } else if (this.#state === "value") {
         at = this.#receive(input, at, end);
-      } else if (this.#state === "swallow") {
+      } else {
         const part = Math.min(this.#swallow, end - at);
         this.#swallow -= part;
         at += part;
         if (this.#swallow === 0) this.#state = "command";
-      } else {
-        at = this.#keys(input, at, this.#findLf(input, at, end));
       }
+      if (this.#keys.pending || this.#out.length > OUTPUT_BYTES_MAX) this.blocked = true;
     }
     return at;
+  }
+
+  /** False when others have their turn first, or when more answers wait than one connection may have. */
+  #mayExecute(): boolean {
+    if (!this.#turn.command()) {
+      this.#store.counters.add(COUNT.connYields);
+      this.blocked = true;
+      return false;
+    }
+    if (this.#turn.commands <= this.#answersMax) return true;
+    this.#store.counters.add(COUNT.responseOom);
+    this.#out.reset();
+    this.ending = "error";
+    return false;
   }
 
   #findLf(input: Buffer, at: number, end: number): number {
@@ -154,25 +154,20 @@ export class TextSession implements Session {
       this.#out.put(R.badFormat);
       return next;
     }
-    const lineEnd = input[lf - 1] === CR ? lf - 1 : lf;
     if (input[at] === 0x67 && input[at + 1] === 0x65 && input[at + 2] === 0x74 && input[at + 3] === SPACE) {
-      this.#withCas = false;
-      this.#touching = false;
-      return this.#startKeys(input, at + 4, lineEnd, lf);
+      return this.#keys.get(input, at + 4, lf, false);
     }
+    const lineEnd = input[lf - 1] === CR ? lf - 1 : lf;
     let wordEnd = at;
     while (wordEnd < lineEnd && input[wordEnd] !== SPACE) wordEnd += 1;
     const verb = wordEnd - at < 2 ? -1 : verbAt(input, at, wordEnd);
     switch (verb) {
       case VERB.get:
       case VERB.gets:
-        this.#withCas = verb === VERB.gets;
-        this.#touching = false;
-        return this.#startKeys(input, wordEnd, lineEnd, lf);
+        return this.#keys.get(input, wordEnd, lf, verb === VERB.gets);
       case VERB.gat:
       case VERB.gats:
-        this.#withCas = verb === VERB.gats;
-        return this.#startTouchingKeys(input, wordEnd, lineEnd, lf);
+        return this.#keys.touch(input, wordEnd, lf, verb === VERB.gats);
       case VERB.mn:
         this.#out.put(R.mn);
         return next;
@@ -227,87 +222,11 @@ export class TextSession implements Session {
         break;
       default:
         this.#executing = true;
+        this.#turn.spend(RARE_COMMAND_WORK);
         this.#admin.execute(tokens, verb);
         this.#executing = false;
     }
     return next;
-  }
-
-  /** Answers `get`: values and END, or an error in place of everything when a key is too long. */
-  #startKeys(input: Buffer, at: number, lineEnd: number, lf: number): number {
-    let first = at;
-    while (first < lineEnd && input[first] === SPACE) first += 1;
-    if (first < lineEnd) return this.#keys(input, first, lf);
-    this.#out.put(R.badFormat);
-    return lf + 1;
-  }
-
-  #startTouchingKeys(input: Buffer, at: number, lineEnd: number, lf: number): number {
-    let first = at;
-    while (first < lineEnd && input[first] === SPACE) first += 1;
-    let wordEnd = first;
-    while (wordEnd < lineEnd && input[wordEnd] !== SPACE) wordEnd += 1;
-    let key = wordEnd;
-    while (key < lineEnd && input[key] === SPACE) key += 1;
-    if (key === lineEnd) {
-      this.#out.put(R.badFormat);
-      return lf + 1;
-    }
-    const exptime = readI32(input, first, wordEnd);
-    if (Number.isNaN(exptime)) {
-      this.#out.put(R.badExptime);
-      return lf + 1;
-    }
-    this.#touching = true;
-    this.#expiry = this.#store.expiry(exptime);
-    return this.#keys(input, key, lf);
-  }
-
-  /** Answers keys from `start` on, until the line ends or the replies have reached their bound. */
-  #keys(input: Buffer, start: number, lf: number): number {
-    const out = this.#out;
-    const lineEnd = input[lf - 1] === CR ? lf - 1 : lf;
-    const before = out.length;
-    let at = start;
-    let answers = 0;
-    while (at < lineEnd) {
-      if (out.length > OUTPUT_BYTES_MAX) {
-        this.#state = "keys";
-        this.blocked = true;
-        return at;
-      }
-      const next = keys.cut(input, at, lineEnd);
-      answers += keys.count;
-      if (keys.tooLong || answers > this.#answersMax) {
-        out.length = before;
-        out.put(keys.tooLong ? R.badFormat : R.noMemoryWriting);
-        if (!keys.tooLong) this.#store.counters.add(COUNT.responseOom);
-        this.#state = "command";
-        return lf + 1;
-      }
-      this.#values(input);
-      at = next;
-    }
-    out.put(R.end);
-    this.#state = "command";
-    return lf + 1;
-  }
-
-  /** Answers the keys that were cut. Their places in memory are asked for first, so that the machine fetches them side by side. */
-  #values(input: Buffer): void {
-    const store = this.#store;
-    const { index } = store.items;
-    const { count, starts, lengths, hashes } = keys;
-    for (let key = 0; key < count; key += 1) hashes[key] = index.hash(input, starts[key]!, lengths[key]!);
-    if (count > 1) index.fetchAhead(hashes, count);
-    for (let key = 0; key < count; key += 1) {
-      const start = starts[key]!;
-      const length = lengths[key]!;
-      const item = this.#touching
-        ? store.touch(input, start, length, { hash: hashes[key]!, expiry: this.#expiry })
-        : store.get(input, start, length, hashes[key]!);
-      if (item !== 0) writeHit(this.#out, store.items, item, this.#withCas);
-    }
   }
 
   /** `set` and its kin: makes the item and goes on to receive the value, or refuses and swallows it. */
@@ -407,6 +326,7 @@ export class TextSession implements Session {
       const hash = store.hash(key, item * 8 + I.HEADER_BYTES, store.items.words[item * 2 + I.META]! >>> I.KEY_SHIFT);
       this.#reply(STORE_REPLIES[store.store(item, this.#mode, hash)]!);
     }
+    this.#turn.spend(store.joinedUnits());
     store.items.release(item);
   }
 
@@ -443,11 +363,11 @@ export class TextSession implements Session {
     const key = tokens.bytes;
     const start = tokens.starts[1]!;
     const length = tokens.lengthOf(1);
-    const outcome = store.delta(key, start, length, { increment, by: u64, hash: store.hash(key, start, length) });
+    const outcome = store.arithmetic.delta(key, start, length, { increment, by: u64, hash: store.hash(key, start, length) });
     switch (outcome) {
       case DELTA.done:
         if (this.#noreply) return;
-        this.#out.u64(store.number.high, store.number.low);
+        this.#out.u64(store.arithmetic.number.high, store.arithmetic.number.low);
         this.#out.byte(CR);
         this.#out.byte(LF);
         return;
