@@ -34,6 +34,9 @@ export type TaskName = "maintain" | "crawl" | "move" | "plan";
 /** Runs a turn and may look at what it costs. */
 export type TurnWatch = (task: TaskName, turn: () => void) => void;
 
+/** Who a dump goes to: a connection, which answers nothing else meanwhile. */
+export type DumpReader = Pick<Connection, "closed" | "hold" | "release" | "send" | "onceDrained">;
+
 export class Maintenance {
   readonly #store: Store;
   readonly #clock: Clock;
@@ -46,7 +49,7 @@ export class Maintenance {
   readonly #watch: TurnWatch;
   readonly #timers = new Map<TaskName, Cancel>();
   readonly #dumpBuffer = new ReplyBuffer();
-  #reader: Connection | undefined;
+  #reader: DumpReader | undefined;
   #plannedSecond = -1;
   /** True while the page that moves goes to the pool by the planner's decision. */
   #reclaiming = false;
@@ -83,7 +86,7 @@ export class Maintenance {
   }
 
   /** `lru_crawler crawl`, `metadump`, `mgdump`: the refusal, or undefined once it runs. */
-  crawl(kind: CrawlKind, classes: string, reader: Connection): string | undefined {
+  crawl(kind: CrawlKind, classes: string, reader: DumpReader): string | undefined {
     const { globals } = this.#store.memory;
     const hash = classes === "hash";
     const queues = hash ? [] : queuesNamed(classes);
