@@ -7,7 +7,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Queue as BullQueue, QueueEvents, Worker as BullWorker } from "bullmq";
-import { bytesCodec, queue, worker } from "../../src/queue/index.ts";
+import { bytesCodec, type ClientOptions, queue, worker } from "../../src/queue/index.ts";
 import { freePort, HOLDFAST, startServer } from "../support/process.ts";
 
 const JackdClient = createRequire(import.meta.url)("jackd") as new () => Jackd;
@@ -29,15 +29,15 @@ export interface Running {
   add(): Promise<unknown>;
   /** Resolves when the result is back. */
   call(): Promise<unknown>;
-  readonly serverPid: number;
+  readonly serverPids: readonly number[];
   stop(): Promise<void>;
 }
 
 export type Start = () => Promise<Running>;
 
-const BODY = Buffer.alloc(100, "x");
+export const BODY = Buffer.alloc(100, "x");
 /** Tasks that one worker works on at once, for everyone: as many as the most producers. */
-const CONCURRENCY = 256;
+export const CONCURRENCY = 256;
 
 async function server(
   name: string,
@@ -66,19 +66,27 @@ export const holdfast: Start = async () => {
     "--data",
     folder,
   ]);
-  const tasks = queue<Uint8Array, Uint8Array>("bench", { url: `tcp://127.0.0.1:${port}`, codec: bytesCodec });
+  return withWorker({ url: `tcp://127.0.0.1:${port}` }, { pids: [pid], stop });
+};
+
+/** A queue of ours at running brokers, with a worker on it. */
+export function withWorker(
+  options: Pick<ClientOptions, "url" | "lookup">,
+  { pids, stop }: { pids: readonly number[]; stop(): Promise<void> },
+): Running {
+  const tasks = queue<Uint8Array, Uint8Array>("bench", { ...options, codec: bytesCodec });
   const running = worker(tasks, (body) => body, { concurrency: CONCURRENCY, signals: [] });
   return {
     add: () => tasks.add(BODY),
     call: () => tasks.call(BODY),
-    serverPid: pid,
+    serverPids: pids,
     async stop() {
       await running.close();
       await tasks.close();
       await stop();
     },
   };
-};
+}
 
 export function bullmq(appendfsync: "always" | "everysec"): Start {
   return async () => {
@@ -105,7 +113,7 @@ export function bullmq(appendfsync: "always" | "everysec"): Start {
     return {
       add: () => tasks.add("task", body, options),
       call: async () => (await tasks.add("task", body, options)).waitUntilFinished(events),
-      serverPid: pid,
+      serverPids: [pid],
       async stop() {
         await running.close();
         await events.close();
@@ -178,7 +186,7 @@ export function beanstalkd(...sync: readonly string[]): Start {
         await done;
         await result;
       },
-      serverPid: pid,
+      serverPids: [pid],
       async stop() {
         state.open = false;
         await stop();
