@@ -6,7 +6,7 @@ _holdfast() {
     words="up listen connect cache queue work wire stats bench"
   elif ((COMP_CWORD == 2)) && [[ $command == *" "* ]]; then
     case "${COMP_WORDS[1]}" in
-    queue) words="serve add call ls show retry cancel pause resume set purge cron keygen" ;;
+    queue) words="serve add call ls show retry cancel pause resume set purge cron move keygen" ;;
     work) words="queue command" ;;
     esac
   elif [[ $current == -* ]]; then
@@ -27,6 +27,7 @@ _holdfast() {
     "queue set") words="--concurrency --group-concurrency --group-rate --help --json --key-file --max-bytes --rate --server-key --timeout --url --user" ;;
     "queue purge") words="--help --json --key-file --server-key --state --timeout --url --user" ;;
     "queue cron") words="--help --json --key-file --missed --queue --remove --server-key --time-zone --timeout --url --user" ;;
+    "queue move") words="--from --give-up --help --json --to" ;;
     "queue keygen") words="--help --json" ;;
     "work queue") words="--concurrency --drain --help --json --key-file --server-key --timeout --url --user" ;;
     "work command") words="--concurrency --drain --help --json --key-file --server-key --timeout --url --user" ;;

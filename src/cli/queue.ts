@@ -39,6 +39,7 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => ({ run: (await import("./queue-mend.ts")).purge }),
   },
   { name: "cron", summary: "tasks by the calendar", load: () => import("./queue-cron.ts") },
+  { name: "move", summary: "take the queue to another store", load: () => import("./queue-move.ts") },
   { name: "keygen", summary: "make a pair of CURVE keys", load: () => import("./queue-keygen.ts") },
 ];
 

@@ -88,6 +88,8 @@ export const ERROR_CODES = {
   QUEUE_STORE_LOCKED: "Another broker uses this data folder",
   QUEUE_STORE_DENIED: "The NATS servers refuse the user, or forbid a subject that the queue needs; the message names it",
   QUEUE_STORE_FULL: "The queue's log on NATS has no room left: new tasks are refused until there is some; raise the limit",
+  QUEUE_STORE_MOVED: "This store's queue was moved to another store, or is about to be; the message says where",
+  QUEUE_MOVE_REFUSED: "A queue cannot be moved there: the target holds other tasks, or another move is not finished",
   QUEUE_PROTOCOL: "A message that the broker's protocol does not know; docs/queue-protocol.md lists all",
   QUEUE_UNREACHABLE: "No broker answered before the deadline",
   QUEUE_PAYLOAD_INVALID: "A payload or result does not match the queue's schema",

@@ -16,6 +16,7 @@ import { Engine, type EngineListener, type EngineOptions } from "./engine.ts";
 import { Interventions } from "./interventions.ts";
 import { Journal, TIME_SETTING } from "./journal.ts";
 import { BODY_BYTES_MAX, BODY_CACHE_BYTES_MAX } from "./limits.ts";
+import { epochsOf, refuseMoved } from "./move-mark.ts";
 import { decodeNote, type Note } from "./note.ts";
 import { Outcomes } from "./outcomes.ts";
 import { decodeHead, decodeState, type TaskHead } from "./record.ts";
@@ -116,9 +117,20 @@ export class Desk {
 
   // ---- life
 
-  /** Opens the store and takes up what was left. Errors are the store's. */
+  /** Opens the store and takes up what was left. Errors are the store's, and QUEUE_STORE_MOVED. */
   async open(): Promise<StoreOpening> {
     const opening = await this.#store.open();
+    try {
+      refuseMoved(opening.settings);
+      await this.#takeUp(opening);
+    } catch (error) {
+      await this.#store.close();
+      throw error;
+    }
+    return opening;
+  }
+
+  async #takeUp(opening: StoreOpening): Promise<void> {
     // When the wall clock was set back meanwhile, engine time goes on from where it was: delays must not grow by that.
     const lastMs = Number(opening.settings.get(TIME_SETTING) ?? 0);
     this.#offsetMs = Math.max(this.#clock.wallMs(), lastMs) - this.#clock.now();
@@ -126,7 +138,7 @@ export class Desk {
     const engine = makeEngine({
       listener: this.#listener,
       random,
-      firstToken: opening.epoch * 2 ** 32,
+      firstToken: epochsOf(opening) * 2 ** 32,
       firstId: opening.lastId + 1,
       ...(bytesMax === undefined ? {} : { bytesMax }),
       ...(endedBytesMax === undefined ? {} : { endedBytesMax }),
@@ -143,7 +155,6 @@ export class Desk {
       for (const { id, head, state } of portion) engine.restore(id, decodeHead(head), decodeState(state), nowMs);
     }
     this.flush();
-    return opening;
   }
 
   /** Writes what there is to write and lets go of the store. What workers hold stays leased on disk or ready. */

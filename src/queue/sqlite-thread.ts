@@ -68,6 +68,7 @@ class Database {
     this.#hasBig = db.prepare("SELECT 1 FROM big LIMIT 1").get() !== undefined;
     this.#hasNotes = db.prepare("SELECT 1 FROM note LIMIT 1").get() !== undefined;
     if (sync === "interval") this.#syncEvery(intervalMs);
+    for (const own of ["epoch", "lastId"]) settings.delete(own);
     return { epoch, lastId: this.#lastId, settings };
   }
 

@@ -9,6 +9,7 @@ import { JetstreamStore } from "./nats/jetstream-store.ts";
 import { parseNatsUrl, withoutPassword } from "./nats/nats-url.ts";
 import type { Store } from "./store.ts";
 
+/** What a store's address does not say. */
 export interface StoreUrlOptions {
   /** When a write counts as done, for stores that let one choose; default "group". */
   readonly sync?: SyncMode;

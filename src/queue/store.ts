@@ -49,6 +49,7 @@ export interface StoreOpening {
   readonly settings: ReadonlyMap<string, string>;
 }
 
+/** Where a broker keeps its tasks: `makeStore` makes one by its address. */
 export interface Store {
   /**
    * Opens, recovering from whatever ended the last use.
