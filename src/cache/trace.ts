@@ -3,6 +3,7 @@
  * memcached's form, with the connection's number of `stats conns` in place of its file descriptor. Values are never printed.
  */
 import type { Buffer } from "node:buffer";
+import { printable } from "../core/printable.ts";
 import type { ReplyBuffer } from "../memcache/reply-buffer.ts";
 import { BinarySession } from "./binary-session.ts";
 import type { Session } from "./session.ts";
@@ -99,10 +100,4 @@ function replyLines(id: number, replies: string): string {
     if (!line.startsWith("STAT ")) lines += `>${id} ${printable(key === undefined ? line : `sending key ${key}`)}\n`;
   }
   return lines;
-}
-
-/** A client must not steer the terminal of whoever reads this. */
-function printable(text: string): string {
-  // oxlint-disable-next-line no-control-regex
-  return text.replaceAll(/[\x00-\x1f\x7f]/g, (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }

@@ -1,7 +1,8 @@
 /** ● The folder that --data names: made when it is not there, tried by writing to it, so that a full or read-only disk is told at start. */
-import { access, constants, mkdir, rm, writeFile } from "node:fs/promises";
+import { access, constants, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { messageOf, OperationError } from "../core/errors.ts";
+import { makeFolder } from "../core/make-folder.ts";
 
 /**
  * Makes sure that the folder can be written.
@@ -10,10 +11,12 @@ import { messageOf, OperationError } from "../core/errors.ts";
  * @throws OperationError CLI_DATA_UNWRITABLE
  */
 export async function dataFolder(path: string): Promise<string> {
-  const folder = resolve(path);
-  const probe = join(folder, `.writable-${process.pid}`);
+  let folder = path;
   try {
-    await mkdir(folder, { recursive: true });
+    // Fails when the working folder has been removed.
+    folder = resolve(path);
+    makeFolder(folder);
+    const probe = join(folder, `.writable-${process.pid}`);
     await access(folder, constants.W_OK | constants.X_OK);
     await writeFile(probe, "", { flag: "wx" });
     await rm(probe);

@@ -29,6 +29,8 @@ export function listenError(error: unknown, action: string, remedy: string): unk
 /** The system's code (EADDRINUSE …) of an error or of what caused it. */
 function systemCode(error: unknown): string | undefined {
   const code = codeOf(error);
+  // A folder that cannot be made is no fault of the address.
+  if (code === "QUEUE_STORE_UNAVAILABLE") return undefined;
   if (code !== undefined && /^E[A-Z_]+$/.test(code)) return code;
   return error instanceof Error && error.cause !== undefined ? systemCode(error.cause) : undefined;
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** ● The `holdfast` command: finds the subcommand, loads only its file, turns what it throws into one sentence and an exit code. */
+import { readFileSync } from "node:fs";
 import { codeOf, HoldfastError, UsageError } from "../core/errors.ts";
 import type { CommandEntry } from "./command.ts";
 
@@ -21,17 +22,32 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stdout.write(usage());
     return name === undefined ? 2 : 0;
   }
+  if (name === "--version" || name === "-V") {
+    process.stdout.write(`holdfast ${packageVersion()}\n`);
+    return 0;
+  }
   const entry = COMMANDS.find((command) => command.name === name);
   if (!entry) throw new UsageError("CLI_USAGE", `No command '${name}'; 'holdfast --help' lists them`);
   const { run } = await entry.load();
   return run(rest);
 }
 
+/** The package's own: package.json lies as far from the sources as from what is compiled of them. */
+function packageVersion(): string {
+  const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
+  return version;
+}
+
 function usage(): string {
   const lines = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(12)}${summary}`);
-  return ["Usage: holdfast COMMAND [flags]", "", ...lines, "", "'holdfast COMMAND --help' tells a command's flags.", ""].join(
-    "\n",
-  );
+  return [
+    "Usage: holdfast COMMAND [flags]",
+    "",
+    ...lines,
+    "",
+    "'holdfast COMMAND --help' tells a command's flags, 'holdfast --version' the version.",
+    "",
+  ].join("\n");
 }
 
 // That Node calls a module of its own experimental (node:ffi, for socket options) is no news to whoever runs the command.
@@ -41,11 +57,15 @@ process.on("warning", (warning) => {
   if (warning.name !== "ExperimentalWarning") for (const print of printers) print(warning);
 });
 
-// `holdfast listen | head -1`: a reader that has seen enough is no failure.
+// `holdfast listen | head -1`: a reader that has seen enough is no failure. A full disk under `> FILE` is one.
 process.stdout.on("error", (error) => {
-  if (codeOf(error) !== "EPIPE") throw error;
-  process.exit(0);
+  if (codeOf(error) === "EPIPE") process.exit(0);
+  process.stderr.write(`holdfast: Cannot write to stdout: ${error.message}\n`);
+  process.exit(1);
 });
+
+// Talk that nobody can hear any more (`2>&1 | head -1`, a full log disk) is no reason for a server to end.
+process.stderr.on("error", () => {});
 
 try {
   process.exitCode = await main(process.argv.slice(2));

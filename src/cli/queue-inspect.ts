@@ -1,6 +1,8 @@
 /** ● `holdfast queue ls` and `holdfast queue show`. */
+import { printable } from "../core/printable.ts";
 import { showDuration, showSize } from "../core/units.ts";
 import type { BrokerStats, QueueClient } from "../queue/index.ts";
+import { bodyField } from "./bodies.ts";
 import { flags, parse } from "./flags.ts";
 import { type ClientFlags, clientFlags, readCount, withClient } from "./queue-flags.ts";
 
@@ -96,7 +98,7 @@ export async function show(argv: readonly string[]): Promise<number> {
   return withClient(options, async (client, timeoutMs) => {
     const [about, body] = await client.ask("SHOW", [Buffer.from(id)], { timeoutMs, id });
     const task = JSON.parse(about!.toString()) as Record<string, unknown>;
-    if (options.json) process.stdout.write(`${JSON.stringify({ ...task, body: body?.toString() })}\n`);
+    if (options.json) process.stdout.write(`${JSON.stringify({ ...task, ...(body && bodyField("body", body)) })}\n`);
     else {
       for (const [name, value] of Object.entries(task)) process.stdout.write(`${name.padEnd(14)}${readable(name, value)}\n`);
       process.stdout.write(`${(task["state"] === "done" ? "result" : "body").padEnd(14)}${body?.toString() ?? ""}\n`);
@@ -108,8 +110,8 @@ export async function show(argv: readonly string[]): Promise<number> {
 function readable(name: string, value: unknown): string {
   if (["createdMs", "atMs", "expiresMs"].includes(name)) return new Date(Number(value)).toISOString();
   if (name === "errorsMs") return readable("errors", (value as (number | null)[]).map(showFailed));
-  if (Array.isArray(value)) return value.map((line) => String(line).split("\n")[0]).join("\n".padEnd(15));
-  return String(value);
+  if (Array.isArray(value)) return value.map((line) => printable(String(line).split("\n")[0]!)).join("\n".padEnd(15));
+  return printable(String(value));
 }
 
 function showFailed(atMs: number | null): string {
@@ -122,8 +124,9 @@ async function askJson<T>(client: QueueClient, verb: "STATS" | "LIST", request: 
 }
 
 function printTable(rows: readonly (readonly string[])[]): void {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  for (const row of rows)
+  const cells = rows.map((row) => row.map(printable));
+  const widths = cells[0]!.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)));
+  for (const row of cells)
     process.stdout.write(
       `${row
         .map((cell, column) => cell.padEnd(widths[column]!))

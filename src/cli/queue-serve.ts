@@ -93,7 +93,11 @@ function readSecurity({ plainUsers, curveKeys, curveClients }: Flags): BrokerSec
     });
     return { plain: Object.fromEntries(users) };
   }
-  if (curveKeys === undefined) return undefined;
+  if (curveKeys === undefined) {
+    if (curveClients !== undefined)
+      throw new UsageError("CLI_USAGE", "--curve-clients needs --curve-keys with the broker's keys");
+    return undefined;
+  }
   return { curve: { ...readKeys(curveKeys), ...(curveClients === undefined ? {} : { clients: lines(curveClients) }) } };
 }
 

@@ -1,6 +1,6 @@
 /** ● `holdfast queue add` and `holdfast queue call`: a body from the command line or stdin, ids and results to stdout. */
-import { buffer } from "node:stream/consumers";
 import { bytesCodec, queue } from "../queue/index.ts";
+import { bodyField, linesOfStdin, readStdin } from "./bodies.ts";
 import { flags, parse } from "./flags.ts";
 import { type ClientFlags, clientFlags, readSubmitFlags, type SubmitFlags, submitFlags, withClient } from "./queue-flags.ts";
 
@@ -25,10 +25,10 @@ export async function add(argv: readonly string[]): Promise<number> {
     const print = (ids: readonly string[]): void => {
       for (const id of ids) process.stdout.write(options.json ? `${JSON.stringify({ id })}\n` : `${id}\n`);
     };
-    const bodies = options.lines ? splitLines(await buffer(process.stdin)) : [await readBody(body)];
-    for (let at = 0; at < bodies.length; at += LINES_AT_ONCE) {
-      print((await tasks.addMany(bodies.slice(at, at + LINES_AT_ONCE), wanted)).map(({ id }) => id));
-    }
+    const addAll = async (bodies: readonly Uint8Array[]): Promise<void> =>
+      print((await tasks.addMany(bodies, wanted)).map(({ id }) => id));
+    if (!options.lines) await addAll([await readBody(body)]);
+    else for await (const lines of linesOfStdin(LINES_AT_ONCE)) await addAll(lines);
     return 0;
   });
 }
@@ -45,23 +45,12 @@ export async function call(argv: readonly string[]): Promise<number> {
   return withClient(options, async (client) => {
     const tasks = queue<Uint8Array, Uint8Array>(name, { client, codec: bytesCodec });
     const result = await tasks.call(await readBody(body), { ...readSubmitFlags(options), timeout: options.timeout });
-    if (options.json) process.stdout.write(`${JSON.stringify({ result: Buffer.from(result).toString() })}\n`);
+    if (options.json) process.stdout.write(`${JSON.stringify(bodyField("result", result))}\n`);
     else process.stdout.write(result);
     return 0;
   });
 }
 
 async function readBody(body: string | undefined): Promise<Uint8Array> {
-  return body === undefined || body === "-" ? buffer(process.stdin) : Buffer.from(body);
-}
-
-function splitLines(text: Buffer): Buffer[] {
-  const lines: Buffer[] = [];
-  let start = 0;
-  for (let lf = text.indexOf(10); lf >= 0; lf = text.indexOf(10, start)) {
-    lines.push(text.subarray(start, lf));
-    start = lf + 1;
-  }
-  if (start < text.length) lines.push(text.subarray(start));
-  return lines;
+  return body === undefined || body === "-" ? readStdin() : Buffer.from(body);
 }

@@ -2,12 +2,11 @@
  * ● `holdfast work QUEUE -- CMD …`: a worker in any language. Each task runs CMD anew: its body on stdin, its result from stdout;
  * exit code 0 is done, 65 (bad data) dead at once, anything else a failed attempt whose error is the end of stderr.
  */
-import { spawn } from "node:child_process";
-import { constants } from "node:os";
 import { messageOf, OperationError, UsageError } from "../core/errors.ts";
 import { bytesCodec, GiveUp, queue, type TaskContext, worker } from "../queue/index.ts";
 import { flags, parse } from "./flags.ts";
 import { type ClientFlags, clientFlags, readCount, withClient } from "./queue-flags.ts";
+import { RunningCommand } from "./running-command.ts";
 import { stopRequest } from "./signals.ts";
 
 interface Flags extends ClientFlags {
@@ -17,10 +16,6 @@ interface Flags extends ClientFlags {
 
 /** sysexits.h EX_DATAERR: the input was wrong; trying again will not help. */
 const EXIT_DATA_ERROR = 65;
-/** 4 KiB of stderr is kept: more than the queue keeps of an error. */
-const ERROR_BYTES_MAX = 4096;
-/** 5 s between SIGTERM and SIGKILL for a command whose task is no longer wanted. */
-const KILL_MS = 5000;
 
 export async function run(argv: readonly string[]): Promise<number> {
   const command = clientFlags(flags("work", "Works on a queue by running a command for each task"))
@@ -60,34 +55,16 @@ export async function run(argv: readonly string[]): Promise<number> {
 
 /** @throws OperationError when the command cannot be run at all: that is no fault of the task's */
 async function runCommand(
-  [file, ...args]: readonly [string, ...string[]],
+  words: readonly [string, ...string[]],
   { body, queue, context }: { body: Uint8Array; queue: string; context: TaskContext },
 ): Promise<Uint8Array> {
   const { id, attempt, signal } = context;
-  const env = { ...process.env, HOLDFAST_TASK: id, HOLDFAST_ATTEMPT: `${attempt}`, HOLDFAST_QUEUE: queue };
-  const child = spawn(file, args, { env, stdio: ["pipe", "pipe", "pipe"] });
-  const result: Buffer[] = [];
-  let errors = Buffer.alloc(0);
-  child.stdout.on("data", (chunk: Buffer) => result.push(chunk));
-  child.stderr.on("data", (chunk: Buffer) => {
-    errors = Buffer.concat([errors, chunk]).subarray(-ERROR_BYTES_MAX);
-  });
-  // A command that does not read its stdin is no error.
-  child.stdin.on("error", () => {});
-  child.stdin.end(body);
-  const stop = (): void => {
-    child.kill("SIGTERM");
-    setTimeout(() => child.kill("SIGKILL"), KILL_MS).unref();
-  };
+  const command = new RunningCommand(words, { HOLDFAST_TASK: id, HOLDFAST_ATTEMPT: `${attempt}`, HOLDFAST_QUEUE: queue });
+  const stop = (): void => command.stop();
   signal.addEventListener("abort", stop, { once: true });
-  const { promise: ended, resolve, reject } = Promise.withResolvers<number>();
-  child.once("error", (error) =>
-    reject(new OperationError("CLI_USAGE", `Cannot run ${file}: ${error.message}`, { cause: error })),
-  );
-  child.once("close", (code, by) => resolve(code ?? 128 + (by ? constants.signals[by] : 0)));
-  const code = await ended;
+  const { code, result, errors } = await command.run(body);
   signal.removeEventListener("abort", stop);
-  if (code === 0) return Buffer.concat(result);
-  const why = errors.toString().trim() || `${file} ended with exit code ${code}`;
+  if (code === 0) return result;
+  const why = errors || `${words[0]} ended with exit code ${code}`;
   throw code === EXIT_DATA_ERROR ? new GiveUp(why) : new Error(why);
 }

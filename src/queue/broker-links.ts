@@ -4,7 +4,8 @@
  * somebody still needs its broker.
  */
 import { Buffer } from "node:buffer";
-import { type BrokerUrl, LOOKUP_MS, lookupAll, parseBrokerUrl } from "./brokers.ts";
+import { messageOf } from "../core/errors.ts";
+import { type BrokerUrl, LOOKUP_AGAIN_MS, LOOKUP_MS, lookupAll, parseBrokerUrl } from "./brokers.ts";
 import type { ClientOptions } from "./client.ts";
 import { type Connection, type ConnectionListener, LocalConnection, RemoteConnection } from "./connection.ts";
 import { LinkSender } from "./link-sender.ts";
@@ -53,6 +54,8 @@ export class BrokerLinks {
   readonly #links = new Map<string, BrokerLink>();
   #lookupTimer: NodeJS.Timeout | undefined;
   #closed = false;
+  /** What last kept a connection from being made. */
+  #trouble: string | undefined;
 
   constructor(options: ClientOptions, listener: LinksListener) {
     this.#options = options;
@@ -61,14 +64,16 @@ export class BrokerLinks {
     if (options.broker) this.#connect("local");
     else if (this.#url.host === undefined) this.#connect(this.#url.url);
     else {
-      void this.#lookUp();
-      this.#lookupTimer = setInterval(() => void this.#lookUp(), LOOKUP_MS);
-      this.#lookupTimer.unref();
+      void this.#keepLookingUp();
     }
   }
 
-  get url(): string {
-    return this.#url.url;
+  /** Why nothing can be asked of this broker, or of any: for the sentence of an error. */
+  whyNot(broker: string | undefined): string {
+    const here = this.up().flatMap((link) => link.broker ?? []);
+    if (broker !== undefined && here.length > 0)
+      return `${this.#url.url} leads to broker ${here.join(", ")}, not to '${broker}'`;
+    return `no broker of ${this.#url.url} is connected${this.#trouble === undefined ? "" : ` (${this.#trouble})`}`;
   }
 
   /** Brokers that can be spoken to now. */
@@ -90,7 +95,7 @@ export class BrokerLinks {
   /** No more look-ups; the connections stay until `close`. */
   stop(): void {
     this.#closed = true;
-    clearInterval(this.#lookupTimer);
+    clearTimeout(this.#lookupTimer);
   }
 
   async close(): Promise<void> {
@@ -99,12 +104,23 @@ export class BrokerLinks {
     this.#links.clear();
   }
 
+  async #keepLookingUp(): Promise<void> {
+    await this.#lookUp();
+    if (this.#closed) return;
+    const isLost = this.#links.size === 0;
+    this.#lookupTimer = setTimeout(() => void this.#keepLookingUp(), isLost ? LOOKUP_AGAIN_MS : LOOKUP_MS);
+    // Connections keep the process alive until they are closed; with none this must, or what is asked would never settle.
+    if (!isLost) this.#lookupTimer.unref();
+  }
+
   async #lookUp(): Promise<void> {
     let addresses: readonly string[];
     try {
       addresses = await (this.#options.lookup ?? lookupAll)(this.#url.host!);
-    } catch {
-      // No name service now: what is connected stays, and the next look-up is soon.
+      this.#trouble = undefined;
+    } catch (error) {
+      // No name service now: what is connected stays.
+      this.#trouble = messageOf(error);
       return;
     }
     if (this.#closed) return;
@@ -128,6 +144,7 @@ export class BrokerLinks {
       const listener: ConnectionListener = {
         up: () => this.#up(self),
         down: () => this.#down(self),
+        refused: (why) => (this.#trouble = why),
         heard: (frames: Frames) => this.#heard(self, frames),
       };
       if (connect) return connect(endpoint, listener);
@@ -138,6 +155,7 @@ export class BrokerLinks {
 
   #up(link: BrokerLink): void {
     link.isUp = true;
+    this.#trouble = undefined;
     link.send("HELLO", HELLO, ABOUT);
   }
 

@@ -16,6 +16,8 @@ export const lookupAll: Lookup = async (host) => {
 
 /** 30 s: a broker that is added to the name gets work within half a minute. */
 export const LOOKUP_MS = 30_000;
+/** 1 s while no address is known: as soon as a broker that restarts is found. */
+export const LOOKUP_AGAIN_MS = 1000;
 
 export interface BrokerUrl {
   /** undefined: the URL is one endpoint as it is. */

@@ -133,17 +133,17 @@ export class QueueClient {
 
   /** Waits for the outcome of a task of any broker here. */
   watch(id: string, watcher: RequestWatcher, wait: WaitOptions): Promise<RawOutcome> {
-    return this.#ask({ verb: "WATCH", rest: [], watcher, broker: brokerOf(id), open: id }, wait);
+    return this.#ask({ verb: "WATCH", rest: [], watcher, broker: taskBroker(id), open: id }, wait);
   }
 
   /** Ends a task, as `Task.cancel` does. */
   async cancel(id: string, wait: WaitOptions): Promise<void> {
-    await this.#ask({ verb: "CANCEL", rest: [Buffer.from(id)], broker: brokerOf(id) }, wait);
+    await this.#ask({ verb: "CANCEL", rest: [Buffer.from(id)], broker: taskBroker(id) }, wait);
   }
 
   /** Any other request; resolves to what follows the request's number in the answer. With an id it goes to that task's broker. */
   ask(verb: VerbIn, rest: Frames, wait: WaitOptions & { readonly id?: string }): Promise<Frames> {
-    return this.#ask({ verb, rest, broker: wait.id === undefined ? undefined : brokerOf(wait.id) }, wait);
+    return this.#ask({ verb, rest, broker: wait.id === undefined ? undefined : taskBroker(wait.id) }, wait);
   }
 
   /** The same request to every broker that is connected, or to the first that comes. */
@@ -348,9 +348,9 @@ export class QueueClient {
     this.#arm();
   }
 
-  #late({ question, link, open }: Pending): OperationError {
+  #late({ question, link, open, broker }: Pending): OperationError {
     const what = open === undefined ? `No answer to ${question.verb} came` : "The outcome did not come";
-    const why = link ? "before the deadline" : `before the deadline: no broker of ${this.#links.url} is connected`;
+    const why = link ? "before the deadline" : `before the deadline: ${this.#links.whyNot(broker)}`;
     return new OperationError("QUEUE_UNREACHABLE", `${what} ${why}`);
   }
 }
@@ -371,7 +371,14 @@ function optionsFrame(options: TaskOptions, key: string): Buffer {
 
 /** Tasks that wait for others live where those live. */
 function brokerOfAfter({ after }: TaskOptions): string | undefined {
-  return after?.[0] === undefined ? undefined : brokerOf(after[0]);
+  return after?.[0] === undefined ? undefined : taskBroker(after[0]);
+}
+
+/** @throws UsageError QUEUE_OPTIONS_INVALID for what no broker can have given as an id: no answer would ever come */
+function taskBroker(id: string): string {
+  if (!/^[^\s]+-[1-9]\d*$/.test(id))
+    throw new UsageError("QUEUE_OPTIONS_INVALID", `'${id}' is no task's id; an id is BROKER-NUMBER`);
+  return brokerOf(id);
 }
 
 /** Codes that are the caller's fault; the others are the world's. */

@@ -9,6 +9,8 @@ import type { Frames } from "./protocol.ts";
 export interface ConnectionListener {
   up(): void;
   down(): void;
+  /** The broker, or whoever listens there, does not let us in. */
+  refused?(why: string): void;
   heard(frames: Frames): void;
 }
 
@@ -62,6 +64,8 @@ export class RemoteConnection implements Connection {
       this.#up = false;
       listener.down();
     });
+    for (const type of ["handshake:error:auth", "handshake:error:protocol"] as const)
+      this.#dealer.events.on(type, ({ error }) => listener.refused?.(error.message));
     this.#dealer.connect(address);
     this.#reading = this.#read(listener);
   }

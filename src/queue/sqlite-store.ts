@@ -3,12 +3,12 @@
  * sync "always" and "group" it is on the disk, fsynced, before `write` resolves. Every row carries checksums: damage is reported,
  * never handed out or passed over.
  */
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { crc32 } from "node:zlib";
 import type { ErrorCode } from "../core/error-codes.ts";
 import { type HoldfastError, messageOf, OperationError, ProtocolError } from "../core/errors.ts";
+import { makeFolder } from "../core/make-folder.ts";
 import { decodeOps, decodePortion, encodeOps } from "./op-codec.ts";
 import type { Store, StoredTask, StoreOp, StoreOpening } from "./store.ts";
 import { checkLog } from "./wal-check.ts";
@@ -85,7 +85,7 @@ export class SqliteStore implements Store {
     const { folder, sync = "group", intervalMs = INTERVAL_MS_DEFAULT, faults } = this.#options;
     const file = join(folder, "queue.db");
     try {
-      mkdirSync(folder, { recursive: true });
+      makeFolder(folder);
     } catch (error) {
       throw new OperationError("QUEUE_STORE_UNAVAILABLE", `Cannot make the folder ${folder}: ${messageOf(error)}`, {
         cause: error,

@@ -3,10 +3,11 @@
  * log, or too far behind, it is thrown away and made anew from the log. Invariant: `applied` is the end of the last whole entry that
  * the store has taken in, and is written with it.
  */
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { codeOf } from "../../core/errors.ts";
+import { makeFolder } from "../../core/make-folder.ts";
 import { decodeOps } from "../op-codec.ts";
 import { SqliteStore } from "../sqlite-store.ts";
 import type { StoredTask, StoreOp } from "../store.ts";
@@ -145,7 +146,7 @@ export class Replica {
   }
 
   async #openStore(): Promise<void> {
-    mkdirSync(this.#folder, { recursive: true });
+    makeFolder(this.#folder);
     const { log } = this.#options;
     const store = new SqliteStore({ folder: this.#folder, sync: "none", ...(log && { log }) });
     const { settings } = await store.open();
