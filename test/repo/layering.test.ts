@@ -129,11 +129,11 @@ test("a pure file names no clock, timer, chance, process or console", () => {
   assert.deepEqual(wrong, []);
 });
 
-test("core, memcache and zmtp are pure but for the clock and the tap", () => {
+test("core, memcache and zmtp are pure but for the clock, the tap and the making of folders", () => {
   const worldly = sources.filter(({ folder, pure }) => ["core", "memcache", "zmtp"].includes(folder) && !pure);
   assert.deepEqual(
     worldly.map(({ path }) => path),
-    ["src/core/clock.ts", "src/core/tap.ts"],
+    ["src/core/clock.ts", "src/core/make-folder.ts", "src/core/tap.ts"],
   );
 });
 
