@@ -100,19 +100,19 @@ suite("the command from outside", { concurrency: 3 }, () => {
     const environment = { URL: broker.address };
     const none = await shell(`"$HF" queue show nope --url "$URL"`, environment);
     assert.deepEqual([none.code, none.stderr], [2, "holdfast: 'nope' is no task's id; an id is BROKER-NUMBER\n"]);
-    const other = await shell(`"$HF" queue show elsewhere-1 --timeout 200ms --url "$URL"`, environment);
+    const other = await shell(`"$HF" queue show elsewhere-1 --timeout 3s --url "$URL"`, environment);
     assert.equal(other.code, 1);
     assert.match(other.stderr, /leads to broker \w+, not to 'elsewhere'/);
   });
 
   test("a broker's name that cannot be looked up is told by the deadline, with the reason", async () => {
-    const { code, stderr } = await shell(`"$HF" queue ls --url tcp://nohost.invalid:5555 --timeout 500ms`);
+    const { code, stderr } = await shell(`"$HF" queue ls --url tcp://nohost.invalid:5555 --timeout 2s`);
     assert.equal(code, 1);
     assert.match(stderr, /^holdfast: No answer to STATS .*nohost\.invalid:5555 is connected \(getaddrinfo E.*\)\n$/);
   });
 
   test("a broker that wants other credentials is told by the deadline, with the reason", async () => {
-    const { code, stderr } = await shell(`"$HF" queue ls --user ada --timeout 500ms --url "$URL"`, { URL: broker.address });
+    const { code, stderr } = await shell(`"$HF" queue ls --user ada --timeout 3s --url "$URL"`, { URL: broker.address });
     assert.equal(code, 1);
     assert.match(stderr, /is connected \(Cannot shake hands: peer is set to "NULL", this side to PLAIN\)\n$/);
   });
