@@ -5,7 +5,7 @@ import { VERB, verbAt } from "../memcache/verbs.ts";
 import { COUNT } from "./counters.ts";
 import { SLAB_CLASSES_MAX } from "./limits.ts";
 import { R } from "./replies.ts";
-import type { Engine, Host, Session, StatLine } from "./session.ts";
+import type { Engine, Host, PartName, Parts, Session, StatLine } from "./session.ts";
 import { TUNE } from "./settings.ts";
 import { statLines } from "./stat-lines.ts";
 import { cacheDump } from "./stats.ts";
@@ -191,7 +191,7 @@ export class Admin {
     const { tune } = this.#store.memory;
     if (tokens.count === 3 && tokens.begins(1, "crawl")) {
       if (tune[TUNE.crawlerEnabled] === 0) this.#line("CLIENT_ERROR lru crawler disabled");
-      else this.#line(this.#host.crawl(this.#session, "expired", tokens.text(2)) ?? "OK");
+      else this.#line(this.#host.crawl("expired", tokens.text(2)) ?? "OK");
     } else if (tokens.count === 3 && (tokens.begins(1, "metadump") || tokens.begins(1, "mgdump"))) {
       this.#dump(tokens);
     } else if (tokens.count === 3 && tokens.begins(1, "tocrawl")) {
@@ -220,7 +220,7 @@ export class Admin {
     else if (!this.#host.features.dump) this.#line(`ERROR ${kind === "metadump" ? "metadump" : "key dump"} not allowed`);
     else if (this.#out.length > 0) this.#line(`ERROR cannot pipeline other commands before ${kind}`);
     else {
-      const refusal = this.#host.crawl(this.#session, kind, tokens.text(2));
+      const refusal = this.#host.crawl(kind, tokens.text(2));
       if (refusal === undefined) this.#session.blocked = true;
       else this.#line(refusal);
     }
@@ -254,7 +254,7 @@ export class Admin {
       }
       kinds.push(kind);
     }
-    const refusal = this.#host.watch(this.#session, kinds.length === 0 ? ["fetchers"] : kinds);
+    const refusal = this.#host.watch(kinds.length === 0 ? ["fetchers"] : kinds);
     this.#line(refusal ?? "OK");
   }
 
@@ -279,6 +279,10 @@ export class Admin {
         ? ""
         : (BEGUN_STATS.find((word) => tokens.begins(1, word)) ?? WHOLE_STATS.find((word) => tokens.is(1, word)));
     const lines = name === undefined ? undefined : statLines({ store: this.#store, host: this.#host }, name);
+    if (name === "conns") {
+      this.#withOthers("connections", (parts) => this.lines([...lines!, ...parts.flat()]));
+      return;
+    }
     if (lines === undefined) this.#out.put(R.error);
     else if (name === "reset") this.#out.put(R.reset);
     else this.lines(lines);
@@ -290,8 +294,15 @@ export class Admin {
     else if (tokens.begins(2, "on") || tokens.begins(2, "off")) {
       tune[TUNE.detail] = tokens.begins(2, "on") ? 1 : 0;
       this.#out.put(R.ok);
-    } else if (tokens.begins(2, "dump")) this.#out.text(this.#store.prefixes.dump());
-    else this.#line("CLIENT_ERROR usage: stats detail on|off|dump");
+    } else if (tokens.begins(2, "dump")) {
+      this.#withOthers("prefixes", (parts) => this.#out.text(this.#store.prefixes.dump(parts)));
+    } else this.#line("CLIENT_ERROR usage: stats detail on|off|dump");
+  }
+
+  /** Answers at once, or when the other threads have told their part. */
+  #withOthers<Name extends PartName>(name: Name, answer: (parts: readonly Parts[Name][]) => void): void {
+    if (this.#host.askOthers(name, answer)) this.#session.blocked = true;
+    else answer([]);
   }
 
   #cacheDump(tokens: Tokens): void {

@@ -100,10 +100,10 @@ export class BinarySession implements Session {
     this.#writer.item = 0;
   }
 
-  consume(input: Buffer, start: number, end: number): number {
+  consume(input: Buffer, start: number, end: number, goesOn = false): number {
     let at = start;
     this.blocked = false;
-    this.#turn.begin();
+    if (!goesOn) this.#turn.begin();
     while (at < end && this.ending === undefined && !this.blocked) {
       const next = this.#step(input, at, end);
       if (next === at) return at;
@@ -412,6 +412,15 @@ export class BinarySession implements Session {
   #stat(name: string): true {
     this.#turn.spend(RARE_COMMAND_WORK);
     const lines = statLines(this.#engine, name);
+    const { host } = this.#engine;
+    if (lines && name.startsWith("conns")) {
+      this.blocked = host.askOthers("connections", (parts) => this.#replies.stats([...lines, ...parts.flat()]));
+    } else if (lines && name.startsWith("detail dump")) {
+      this.blocked = host.askOthers("prefixes", (parts) => {
+        this.#replies.stats([["detailed", this.#store.prefixes.dump(parts)]]);
+      });
+    }
+    if (this.blocked) return true;
     if (lines) this.#replies.stats(lines);
     else this.#replies.error(STATUS.notFound);
     this.#skip(this.#request.valueBytes);

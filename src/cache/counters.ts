@@ -29,6 +29,9 @@ export const COUNT = {
   idleKicks: 19,
   readBufferOom: 20,
   responseOom: 21,
+  logWritten: 22,
+  logSent: 23,
+  logSkipped: 24,
 } as const;
 const PLAIN = 64;
 

@@ -2,6 +2,9 @@
 import type { EndReason } from "./session.ts";
 import type { StoreLog } from "./store-log.ts";
 
+/** A line of a log, with its kind. */
+export type LogLine = readonly [kind: string, line: string];
+
 /** What stands in front of every line. */
 export interface LogStamp {
   /** Milliseconds since 1970-01-01 UTC, whole or not. */

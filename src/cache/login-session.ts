@@ -54,14 +54,14 @@ export class LoginSession implements Session {
     this.#text.release();
   }
 
-  consume(input: Buffer, start: number, end: number): number {
+  consume(input: Buffer, start: number, end: number, goesOn = false): number {
     let at = start;
     while (!this.#authenticated && at < end && this.#ending === undefined) {
       const next = this.#awaited > 0 ? this.#login(input, at, end) : this.#line(input, at, end);
       if (next === at) return at;
       at = next;
     }
-    return this.#authenticated && at < end ? this.#text.consume(input, at, end) : at;
+    return this.#authenticated && at < end ? this.#text.consume(input, at, end, goesOn) : at;
   }
 
   #line(input: Buffer, at: number, end: number): number {

@@ -72,6 +72,15 @@ export const GLOBAL = {
 } as const;
 const GLOBALS = 64;
 
+/** Places in `Memory.atomics`. */
+export const ATOMIC = {
+  lock: 0,
+  /** Lines of logs made so far: memcached's gid. */
+  logLines: 1,
+  watchers: 2,
+} as const;
+const ATOMICS = 4;
+
 /** Per-queue counters in `Memory.queueStats`, at `queue * QUEUE_STATS + QUEUE_STAT.x`. */
 export const QUEUE_STAT = {
   evicted: 0,
@@ -127,8 +136,8 @@ export class Memory {
   readonly pageNext: Uint32Array;
   readonly counters: Float64Array;
   readonly sizesHistogram: Int32Array | undefined;
-  /** The lock between threads, and what waits on it. */
-  readonly lock: Int32Array;
+  /** Whole numbers that threads change without holding the lock, the lock itself among them: `ATOMIC`. */
+  readonly atomics: Int32Array;
   /** Pages the arena has room for, the first of which is not used. */
   readonly pages: number;
 
@@ -158,7 +167,7 @@ export class Memory {
     this.classFirstPage = layout.uint32(SLAB_CLASSES_MAX);
     this.classLastPage = layout.uint32(SLAB_CLASSES_MAX);
     this.pageNext = layout.uint32(this.pages);
-    this.lock = new Int32Array(handle.control, layout.offset, 2);
+    this.atomics = new Int32Array(handle.control, layout.offset, ATOMICS);
   }
 
   /** Reserves the memory of a new, empty store. */

@@ -7,6 +7,9 @@ interface Prefix {
   deletes: number;
 }
 
+/** One prefix's numbers, as threads tell each other. */
+export type PrefixCount = readonly [name: string, counts: Readonly<Prefix>];
+
 const decoder = new TextDecoder("latin1");
 
 /** 64 Ki prefixes: without a bound, keys without a common prefix would take all memory. Later ones are not counted. */
@@ -41,10 +44,19 @@ export class PrefixStats {
     this.#prefixes.clear();
   }
 
-  /** The lines of `stats detail dump`. */
-  dump(): string {
+  counts(): readonly PrefixCount[] {
+    return [...this.#prefixes];
+  }
+
+  /** The lines of `stats detail dump`, with what other threads counted. */
+  dump(others: readonly (readonly PrefixCount[])[] = []): string {
+    const all = new Map<string, Readonly<Prefix>>(this.#prefixes);
+    for (const [name, counts] of others.flat()) {
+      const own = all.get(name);
+      all.set(name, own ? added(own, counts) : counts);
+    }
     let text = "";
-    for (const [name, { gets, hits, sets, deletes }] of this.#prefixes) {
+    for (const [name, { gets, hits, sets, deletes }] of all) {
       text += `PREFIX ${name} get ${gets} hit ${hits} set ${sets} del ${deletes}\r\n`;
     }
     return `${text}END\r\n`;
@@ -62,4 +74,13 @@ export class PrefixStats {
     }
     return prefix;
   }
+}
+
+function added(one: Readonly<Prefix>, other: Readonly<Prefix>): Prefix {
+  return {
+    gets: one.gets + other.gets,
+    hits: one.hits + other.hits,
+    sets: one.sets + other.sets,
+    deletes: one.deletes + other.deletes,
+  };
 }

@@ -1,12 +1,14 @@
 /** ● What the rare commands ask of the server: its own statistics, its clock, dumps, page moves. */
 import type { Clock } from "../core/clock.ts";
 import { UsageError } from "../core/errors.ts";
+import type { ReplyBuffer } from "../memcache/reply-buffer.ts";
 import type { Connection } from "./connection.ts";
 import { COUNT, CounterTotals } from "./counters.ts";
 import type { Maintenance } from "./maintenance.ts";
-import { GLOBAL } from "./memory.ts";
+import { ATOMIC, GLOBAL } from "./memory.ts";
 import { type CacheServerOptions, watcherBufferBytes } from "./options.ts";
-import type { CrawlKind, Features, Host, Session, StatLine } from "./session.ts";
+import type { Peers } from "./peers.ts";
+import type { CrawlKind, Features, Host, PartName, Parts, StatLine } from "./session.ts";
 import { TUNE } from "./settings.ts";
 import { commandStats, tableStats } from "./stats.ts";
 import type { Store } from "./store.ts";
@@ -23,6 +25,12 @@ const NO_CONNECTION = "ERROR an unknown error happened";
 
 export interface ServerHostParts {
   readonly store: Store;
+  /** The thread's reply buffer, empty between two turns. */
+  readonly out: ReplyBuffer;
+  /** Number of the connection whose command is being executed; 0 for none. */
+  readonly running: { readonly id: number };
+  /** The other threads; undefined when there are none. */
+  readonly peers: () => Peers | undefined;
   readonly features: Features;
   readonly options: CacheServerOptions;
   readonly clock: Clock;
@@ -53,7 +61,7 @@ export class ServerHost implements Host {
   }
 
   serverStats(): readonly StatLine[] {
-    const { store, options, clock, connections, watchers } = this.#parts;
+    const { store, options, clock, connections } = this.#parts;
     const { memory } = store;
     const totals = new CounterTotals(memory);
     const global = (place: number): number => memory.globals[place]!;
@@ -93,10 +101,10 @@ export class ServerHost implements Host {
       ["conn_yields", totals.of(COUNT.connYields)],
       ...tableStats(store),
       ["log_worker_dropped", 0],
-      ["log_worker_written", watchers.counts.written],
-      ["log_watcher_skipped", watchers.counts.skipped],
-      ["log_watcher_sent", watchers.counts.sent],
-      ["log_watchers", watchers.size],
+      ["log_worker_written", totals.of(COUNT.logWritten)],
+      ["log_watcher_skipped", totals.of(COUNT.logSkipped)],
+      ["log_watcher_sent", totals.of(COUNT.logSent)],
+      ["log_watchers", memory.atomics[ATOMIC.watchers]!],
       ...(this.#parts.tls?.stats() ?? []),
       ["unexpected_napi_ids", 0],
       ["round_robin_fallback", 0],
@@ -181,6 +189,13 @@ export class ServerHost implements Host {
         [`${index + 1}:secs_since_last_cmd`, store.now - 60],
       );
     }
+    return [...lines, ...this.openConnections()];
+  }
+
+  /** The clients of this thread. */
+  openConnections(): readonly StatLine[] {
+    const { store } = this.#parts;
+    const lines: StatLine[] = [];
     for (const { id, remote, local, state, lastActive } of this.#parts.connections.values()) {
       lines.push(
         [`${id}:addr`, withScheme(remote)],
@@ -198,6 +213,7 @@ export class ServerHost implements Host {
     globals[GLOBAL.totalItemsAtFlush] = -1;
     globals[GLOBAL.totalConnections] = 0;
     globals[GLOBAL.rejectedConnections] = 0;
+    this.#parts.peers()?.resetPrefixes();
   }
 
   shutdown(graceful: boolean): boolean {
@@ -206,13 +222,28 @@ export class ServerHost implements Host {
     return true;
   }
 
-  watch(session: Session, kinds: readonly string[]): string | undefined {
-    const connection = this.#connectionOf(session);
+  watch(kinds: readonly string[]): string | undefined {
+    const connection = this.#executing();
     return connection ? this.#parts.watchers.add(connection, kinds) : NO_CONNECTION;
   }
 
-  crawl(session: Session, kind: CrawlKind, classes: string): string | undefined {
-    const connection = this.#connectionOf(session);
+  askOthers<Name extends PartName>(name: Name, answer: (parts: readonly Parts[Name][]) => void): boolean {
+    const { out } = this.#parts;
+    const peers = this.#parts.peers();
+    const connection = this.#executing();
+    if (!peers || !connection) return false;
+    connection.hold();
+    void peers.ask(name).then((parts) => {
+      if (connection.closed) return;
+      answer(parts);
+      connection.send(out.take());
+      connection.release();
+    });
+    return true;
+  }
+
+  crawl(kind: CrawlKind, classes: string): string | undefined {
+    const connection = this.#executing();
     return connection ? this.#parts.maintenance.crawl(kind, classes, connection) : NO_CONNECTION;
   }
 
@@ -225,6 +256,7 @@ export class ServerHost implements Host {
     if (!tls) return "ERROR";
     try {
       tls.refresh();
+      this.#parts.peers()?.refreshCertificates();
       return undefined;
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
@@ -255,9 +287,9 @@ export class ServerHost implements Host {
     return this.#parts.addresses.find((address) => address.endsWith(port)) ?? local;
   }
 
-  #connectionOf(session: Session): Connection | undefined {
-    for (const connection of this.#parts.connections.values()) if (connection.session === session) return connection;
-    return undefined;
+  /** The connection whose command is being executed; undefined for a datagram. */
+  #executing(): Connection | undefined {
+    return this.#parts.connections.get(this.#parts.running.id);
   }
 
   #tcpPort(): number {

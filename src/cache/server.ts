@@ -2,7 +2,7 @@
  * ● The cache server: makes the store, serves it in this thread and as many more as told, keeps its clock, runs its maintenance.
  * One object serves embedded use, `holdfast cache` and `holdfast up`.
  */
-import { randomInt } from "node:crypto";
+import { randomInt, randomUUID } from "node:crypto";
 import { parseAddress } from "../core/address.ts";
 import { type Cancel, type Clock, systemClock } from "../core/clock.ts";
 import { PORT_DEFAULT } from "./limits.ts";
@@ -10,6 +10,7 @@ import { readListenText } from "./listen-text.ts";
 import { Lock } from "./lock.ts";
 import { Memory } from "./memory.ts";
 import { type CacheServerOptions, storeSettings } from "./options.ts";
+import type { Meeting } from "./peers.ts";
 import { loadRestartFile, readRestartMeta, saveRestartFile } from "./restart-file.ts";
 import { Serving } from "./serving.ts";
 import { TUNE } from "./settings.ts";
@@ -38,6 +39,7 @@ export class CacheServer {
   readonly #startedMs: number;
   /** The store's second at the start; larger after a warm restart, since its clock goes on. */
   readonly #firstSecond: number;
+  readonly #channel = `holdfast-cache-${randomUUID()}`;
   #cancelTick: Cancel = () => {};
   #closing: Promise<void> | undefined;
   #askShutdown: (how: "now" | "graceful") => void = () => {};
@@ -61,14 +63,15 @@ export class CacheServer {
     const startedSeconds = kept?.startedSeconds ?? wallSeconds - FIRST_SECOND;
     this.#firstSecond = wallSeconds - startedSeconds;
     this.#memory = Memory.create(storeSettings(options, startedSeconds, randomInt(2 ** 31)));
-    const { tune, lock } = this.#memory;
+    const { tune, atomics } = this.#memory;
     for (const [name, value] of Object.entries(options.tune ?? {})) tune[TUNE[name as keyof typeof TUNE]] = value;
     this.#serving = new Serving({
       memory: this.#memory,
       options,
       clock,
       thread: 0,
-      lock: this.#threadCount > 1 ? new Lock(lock) : undefined,
+      lock: this.#threadCount > 1 ? new Lock(atomics) : undefined,
+      meeting: this.#threadCount > 1 ? this.#meeting(0) : undefined,
       askShutdown: (how) => this.#askShutdown(how),
     });
     this.#serving.store.items.slabs.preallocate();
@@ -90,12 +93,15 @@ export class CacheServer {
         if (shared) await this.#checkFree(text);
         await this.#serving.listenTo(text, shared);
       }
-      for (const text of this.options.udp ?? []) await this.#serving.listenToDatagrams(text);
-      const tcp = this.#serving.listens;
-      for (let thread = 1; thread < this.#threadCount && tcp.length > 0; thread += 1) {
-        this.#threads.push(
-          await ServingThread.start({ handle: this.#memory.handle, options: this.options, thread, listen: tcp }),
-        );
+      for (const text of this.options.udp ?? []) {
+        if (shared) await this.#checkFreeForDatagrams(text);
+        await this.#serving.listenToDatagrams(text, shared);
+      }
+      const { listens: listen, udpAddresses: udp } = this.#serving;
+      for (let thread = 1; thread < this.#threadCount && listen.length + udp.length > 0; thread += 1) {
+        const meeting = this.#meeting(thread);
+        const { handle } = this.#memory;
+        this.#threads.push(await ServingThread.start({ handle, options: this.options, thread, listen, udp, meeting }));
       }
     } catch (error) {
       await this.close();
@@ -148,6 +154,10 @@ export class CacheServer {
     return this.options.threads ?? 1;
   }
 
+  #meeting(thread: number): Meeting {
+    return { channel: this.#channel, thread, threads: this.#threadCount };
+  }
+
   async #close(): Promise<void> {
     this.#cancelTick();
     await Promise.all([this.#serving.close(), ...this.#threads.map((thread) => thread.close())]);
@@ -158,17 +168,29 @@ export class CacheServer {
   async #checkFree(text: string): Promise<void> {
     const where = readListenText(text).address;
     if (where.startsWith("unix:") || parseAddress(where, "listen", { port: PORT_DEFAULT }).port === 0) return;
-    const { memory } = this.#serving.store;
+    await this.#probe((probe) => probe.listenTo(text, false));
+  }
+
+  async #checkFreeForDatagrams(text: string): Promise<void> {
+    if (parseAddress(text, "udp", { port: PORT_DEFAULT }).port === 0) return;
+    await this.#probe((probe) => probe.listenToDatagrams(text, false));
+  }
+
+  async #probe(listen: (probe: Serving) => Promise<void>): Promise<void> {
     const probe = new Serving({
-      memory,
+      memory: this.#memory,
       options: this.options,
       clock: this.#clock,
       thread: 0,
       lock: undefined,
+      meeting: undefined,
       askShutdown: () => {},
     });
-    await probe.listenTo(text, false);
-    await probe.close();
+    try {
+      await listen(probe);
+    } finally {
+      await probe.close();
+    }
   }
 
   /** Moves the store's clock on, once a second. */

@@ -10,7 +10,7 @@ import type { FromThread, ThreadTask, ToThread } from "./threads.ts";
 
 const SECOND_MS = 1000;
 
-const { handle, options, thread, listen } = workerData as ThreadTask;
+const { handle, options, thread, listen, udp, meeting } = workerData as ThreadTask;
 const port = present(parentPort, "this file runs in a worker thread");
 const tell = (message: FromThread): void => port.postMessage(message);
 
@@ -20,7 +20,8 @@ const serving = new Serving({
   options,
   clock: systemClock,
   thread,
-  lock: new Lock(memory.lock),
+  lock: new Lock(memory.atomics),
+  meeting,
   askShutdown: (how) => tell({ event: "shutdown", how }),
 });
 
@@ -48,6 +49,7 @@ function watchIdle(): void {
 
 try {
   for (const address of listen) await serving.listenTo(address, true);
+  for (const address of udp) await serving.listenToDatagrams(address, true);
   watchIdle();
   tell({ event: "listening" });
 } catch (error) {

@@ -7,7 +7,7 @@ import { type Server, Socket, createServer } from "node:net";
 import { TLSSocket } from "node:tls";
 import { parseAddress, showAddress } from "../core/address.ts";
 import type { Clock } from "../core/clock.ts";
-import { AssertionFailed, OperationError, codeOf } from "../core/errors.ts";
+import { AssertionFailed, OperationError, UsageError, codeOf } from "../core/errors.ts";
 import { DRAIN_MS_MAX } from "../core/limits.ts";
 import { ReplyBuffer } from "../memcache/reply-buffer.ts";
 import { Connection, type ConnectionOwner } from "./connection.ts";
@@ -19,8 +19,9 @@ import { Maintenance } from "./maintenance.ts";
 import { GLOBAL, type Memory } from "./memory.ts";
 import { type Speech, openSession } from "./open-session.ts";
 import { type CacheServerOptions, FEATURE_DEFAULTS, answersMax, idleTimeoutSeconds, watcherBufferBytes } from "./options.ts";
+import { type Meeting, type PeerActs, Peers } from "./peers.ts";
 import { ServerHost } from "./server-host.ts";
-import type { EndReason, Engine, Session } from "./session.ts";
+import type { EndReason, Engine, PartName, Parts, Session } from "./session.ts";
 import { Store } from "./store.ts";
 import { TlsListeners } from "./tls.ts";
 import { Trace } from "./trace.ts";
@@ -35,6 +36,8 @@ export interface ServingParts {
   /** 0 for the thread that made the store. */
   readonly thread: number;
   readonly lock: Lock | undefined;
+  /** Where it meets the other threads; undefined when there are none. */
+  readonly meeting: Meeting | undefined;
   /** Called when a client asks for shutdown. */
   readonly askShutdown: (how: "now" | "graceful") => void;
 }
@@ -59,6 +62,7 @@ export class Serving {
   readonly #servers: Server[] = [];
   readonly #udp: UdpListener[] = [];
   readonly #watchers: Watchers;
+  readonly #peers: Peers | undefined;
   readonly #connections = new Map<number, Connection>();
   /** Accepted beyond the limit where clients shall wait instead of being refused. */
   readonly #waiting: [Socket, ConnectionOwner][] = [];
@@ -69,7 +73,7 @@ export class Serving {
   #nextId: number;
   #allClosed: (() => void) | undefined;
 
-  constructor({ memory, options, clock, thread, lock, askShutdown }: ServingParts) {
+  constructor({ memory, options, clock, thread, lock, meeting, askShutdown }: ServingParts) {
     this.#options = options;
     this.#clock = clock;
     this.#lock = lock;
@@ -90,9 +94,13 @@ export class Serving {
       clock,
       bufferBytes: watcherBufferBytes(options),
       running: () => running.id,
+      peers: () => this.#peers,
     });
     this.host = new ServerHost({
       store: this.store,
+      out,
+      running,
+      peers: () => this.#peers,
       features: { ...FEATURE_DEFAULTS, ...options.features },
       options,
       clock,
@@ -114,6 +122,31 @@ export class Serving {
     this.#running = running;
     this.#trace = new Trace(memory.tune, options.traceToStderr ? printToStderr : undefined);
     this.#owner = this.#ownerFor(this.#speech);
+    if (meeting) this.#peers = new Peers(meeting, clock, this.#peerActs());
+  }
+
+  #peerActs(): PeerActs {
+    const parts: { readonly [Name in PartName]: () => Parts[Name] } = {
+      connections: () => this.host.openConnections(),
+      prefixes: () => this.store.prefixes.counts(),
+    };
+    return {
+      part: (name) => parts[name](),
+      watched: (thread, kinds) => this.#watchers.watchedElsewhere(thread, kinds),
+      logged: (lines) => this.#watchers.logged(lines),
+      resetPrefixes: () => this.store.prefixes.clear(),
+      refreshCertificates: () => this.#refreshToo(),
+    };
+  }
+
+  /** The thread that was asked has read the same files just now: what fails here is told, and this thread goes on with what it had. */
+  #refreshToo(): void {
+    try {
+      this.#tls?.refresh();
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      process.stderr.write(`${error.message}\n`);
+    }
   }
 
   #ownerFor(speech: Speech): ConnectionOwner {
@@ -163,11 +196,14 @@ export class Serving {
     this.#servers.push(server);
   }
 
-  /** @throws OperationError CACHE_LISTEN_FAILED */
-  async listenToDatagrams(text: string): Promise<void> {
-    const { out, counters, lock } = this.#owner;
+  /**
+   * @param shared several threads listen on it
+   * @throws OperationError CACHE_LISTEN_FAILED
+   */
+  async listenToDatagrams(text: string, shared: boolean): Promise<void> {
+    const { out, counters, lock, running } = this.#owner;
     const open = (firstByte: number): Session => openSession(this.#engine, this.#speech, firstByte);
-    this.#udp.push(await UdpListener.open(text, { out, counters, lock, open }));
+    this.#udp.push(await UdpListener.open(text, shared, { out, counters, lock, running, open }));
   }
 
   get udpAddresses(): readonly string[] {
@@ -211,6 +247,7 @@ export class Serving {
       cancel();
     }
     await Promise.all([...closed, ...this.#udp.map((listener) => listener.close())]);
+    this.#peers?.close();
   }
 
   #accept(accepted: Socket, owner: ConnectionOwner): void {

@@ -4,6 +4,7 @@
  */
 import type { Buffer } from "node:buffer";
 import type { ReplyBuffer } from "../memcache/reply-buffer.ts";
+import type { PrefixCount } from "./prefix-stats.ts";
 import type { Store } from "./store.ts";
 
 /** memcached's words for why a connection ends. */
@@ -13,9 +14,10 @@ export interface Session {
   /**
    * Executes what is whole in `input[start, end)`. The rest is to be offered again, with more behind it.
    *
+   * @param goesOn this is still the turn of the call before: its bounds go on counting. Default false
    * @returns where the rest starts
    */
-  consume(input: Buffer, start: number, end: number): number;
+  consume(input: Buffer, start: number, end: number, goesOn?: boolean): number;
   /** Set once the connection shall be closed after its replies are written. */
   readonly ending: EndReason | undefined;
   /** True when replies have reached their bound in the middle of a command: call `consume` again once they are written. */
@@ -34,14 +36,19 @@ export interface Host {
   serverStats(): readonly StatLine[];
   settingsStats(): readonly StatLine[];
   connectionStats(): readonly StatLine[];
-  /** `stats reset`, for what the server counts. */
+  /** `stats reset`, for what the server and other threads count. */
   resetStats(): void;
   /** `shutdown`: false when it is not enabled. */
   shutdown(graceful: boolean): boolean;
-  /** `watch`: the refusal, or undefined once the session is a watcher. */
-  watch(session: Session, kinds: readonly string[]): string | undefined;
+  /** `watch`: the refusal, or undefined once the connection whose command is being executed is a watcher. */
+  watch(kinds: readonly string[]): string | undefined;
   /** `lru_crawler metadump` and the like: the refusal, or undefined once the dump is on its way. */
-  crawl(session: Session, kind: CrawlKind, classes: string): string | undefined;
+  crawl(kind: CrawlKind, classes: string): string | undefined;
+  /**
+   * Asks the other threads for their part of an answer. True when there are some: `answer` is called later, and the session is to
+   * do nothing before.
+   */
+  askOthers<Name extends PartName>(name: Name, answer: (parts: readonly Parts[Name][]) => void): boolean;
   /** `slabs reassign` */
   reassign(source: number, target: number): string;
   /** `refresh_certs`: the refusal, or undefined when done. */
@@ -52,6 +59,13 @@ export interface Host {
   debugTime(change: number | "pause" | "resume"): void;
   readonly features: Features;
 }
+
+/** What of a server each thread knows a part of. */
+export interface Parts {
+  readonly connections: readonly StatLine[];
+  readonly prefixes: readonly PrefixCount[];
+}
+export type PartName = keyof Parts;
 
 export type CrawlKind = "expired" | "metadump" | "mgdump";
 

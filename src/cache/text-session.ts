@@ -83,10 +83,10 @@ export class TextSession implements Session {
     this.#writer.item = 0;
   }
 
-  consume(input: Buffer, start: number, end: number): number {
+  consume(input: Buffer, start: number, end: number, goesOn = false): number {
     let at = start;
     this.blocked = false;
-    this.#turn.begin();
+    if (!goesOn) this.#turn.begin();
     while (at < end && this.ending === undefined && !this.blocked) {
       if (this.#keys.pending) at = this.#keys.resume(input, at);
       else if (this.#state === "command") {

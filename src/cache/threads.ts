@@ -3,6 +3,7 @@ import { Worker } from "node:worker_threads";
 import { OperationError } from "../core/errors.ts";
 import type { MemoryHandle } from "./memory.ts";
 import type { CacheServerOptions } from "./options.ts";
+import type { Meeting } from "./peers.ts";
 
 /** What a thread is started with. */
 export interface ThreadTask {
@@ -11,6 +12,9 @@ export interface ThreadTask {
   readonly thread: number;
   /** The addresses that the first thread listens on, with their ports. */
   readonly listen: readonly string[];
+  /** The same for datagrams. */
+  readonly udp: readonly string[];
+  readonly meeting: Meeting;
 }
 
 /** What a thread tells the first. */

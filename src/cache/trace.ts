@@ -70,8 +70,8 @@ export function consumeTraced(
     const next = lf < 0 || lf >= end ? end : lf + 1;
     if (isText && lf === next - 1 && session.state === "conn_read") lines += commandLine(id, input.toString("latin1", at, lf));
     const before = out.length;
-    let rest = session.consume(input, at, next);
-    if (rest < next && going(session)) rest = session.consume(input, rest, end); // it wants more than a line at once
+    let rest = session.consume(input, at, next, at > start);
+    if (rest < next && going(session)) rest = session.consume(input, rest, end, true); // it wants more than a line at once
     if (isText) lines += replyLines(id, out.bytes.toString("latin1", before, Math.max(before, out.length)));
     if (rest === at || !going(session)) return { rest, lines };
     at = rest;

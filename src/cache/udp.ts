@@ -15,6 +15,8 @@ export interface UdpParts {
   readonly out: ReplyBuffer;
   readonly counters: Counters;
   readonly lock: Lock | undefined;
+  /** Number of the connection whose command is being executed: none. */
+  readonly running: { id: number };
   /** Makes the session that the first byte asks for. */
   readonly open: (firstByte: number) => Session;
 }
@@ -32,10 +34,13 @@ export class UdpListener {
     socket.on("message", (request, from) => this.#answer(request, from));
   }
 
-  /** @throws OperationError CACHE_LISTEN_FAILED */
-  static async open(text: string, parts: UdpParts): Promise<UdpListener> {
+  /**
+   * @param shared several threads listen on the address, and the system spreads the clients
+   * @throws OperationError CACHE_LISTEN_FAILED
+   */
+  static async open(text: string, shared: boolean, parts: UdpParts): Promise<UdpListener> {
     const { host, port } = parseAddress(text, "udp", { port: PORT_DEFAULT });
-    const socket = createSocket(host.includes(":") ? "udp6" : "udp4");
+    const socket = createSocket({ type: host.includes(":") ? "udp6" : "udp4", reusePort: shared });
     try {
       socket.bind(port, host);
       await once(socket, "listening");
@@ -66,7 +71,8 @@ export class UdpListener {
 
   /** Executes what is whole in the datagram; a reply that fits no number of datagrams is not sent. */
   #execute(request: Buffer, start: number): void {
-    const { out, lock, open } = this.#parts;
+    const { out, lock, open, running } = this.#parts;
+    running.id = 0;
     const session = open(request[start]!);
     lock?.acquire();
     try {

@@ -4,7 +4,19 @@
  */
 import type { Clock } from "../core/clock.ts";
 import type { Connection } from "./connection.ts";
-import { closedLine, deletionLine, evictionLine, fetchLine, type LogStamp, openedLine, storeLine } from "./log-lines.ts";
+import { COUNT } from "./counters.ts";
+import {
+  closedLine,
+  deletionLine,
+  evictionLine,
+  fetchLine,
+  type LogLine,
+  type LogStamp,
+  openedLine,
+  storeLine,
+} from "./log-lines.ts";
+import { ATOMIC } from "./memory.ts";
+import type { Peers } from "./peers.ts";
 import type { EndReason, Session } from "./session.ts";
 import type { StoreLog } from "./store-log.ts";
 import type { Store } from "./store.ts";
@@ -28,30 +40,31 @@ export interface WatchersParts {
   readonly bufferBytes: number;
   /** Number of the connection whose command is being executed. */
   readonly running: () => number;
+  /** The other threads; undefined when there are none. */
+  readonly peers: () => Peers | undefined;
 }
 
 export class Watchers {
   readonly #parts: WatchersParts;
   readonly #watchers = new Set<Watcher>();
-  #lines = 0;
+  /** What watchers of other threads want to hear of, by thread. */
+  readonly #elsewhere = new Map<number, readonly string[]>();
+  /** Lines that other threads' watchers get. */
+  #toOthers: LogLine[] = [];
   #flushing = false;
-  /** Lines made, lines handed to watchers, and lines that did not fit. */
-  readonly counts = { written: 0, sent: 0, skipped: 0 };
 
   constructor(parts: WatchersParts) {
     this.#parts = parts;
   }
 
-  get size(): number {
-    return this.#watchers.size;
-  }
-
   /** Makes a connection a watcher: from now on it is sent lines, and what it sends is ignored. Returns memcached's refusal, if any. */
   add(connection: Connection, kinds: readonly string[]): string | undefined {
-    if (this.#watchers.size >= WATCHERS_MAX) return "WATCHER_TOO_MANY log watcher limit reached";
+    const { atomics } = this.#parts.store.memory;
+    if (atomics[ATOMIC.watchers]! >= WATCHERS_MAX) return "WATCHER_TOO_MANY log watcher limit reached";
     connection.session = new WatchingSession();
+    Atomics.add(atomics, ATOMIC.watchers, 1);
     this.#watchers.add({ connection, kinds: new Set(kinds), text: "", skipped: 0 });
-    this.#listen();
+    this.#changed();
     return undefined;
   }
 
@@ -63,13 +76,36 @@ export class Watchers {
     for (const watcher of this.#watchers) {
       if (watcher.connection !== connection) continue;
       this.#watchers.delete(watcher);
-      this.#listen();
+      Atomics.sub(this.#parts.store.memory.atomics, ATOMIC.watchers, 1);
+      this.#changed();
     }
     if (this.#wanted("connevents")) this.#tell("connevents", (at) => closedLine(at, connection, reason));
   }
 
+  /** Watchers of another thread want to hear of these kinds from now on. */
+  watchedElsewhere(thread: number, kinds: readonly string[]): void {
+    this.#elsewhere.set(thread, kinds);
+    this.#listen();
+  }
+
+  /** Lines that another thread made. */
+  logged(lines: readonly LogLine[]): void {
+    for (const [kind, line] of lines) this.#hand(kind, line);
+    this.#flushSoon();
+  }
+
+  #changed(): void {
+    this.#listen();
+    this.#parts.peers()?.watched([...new Set([...this.#watchers].flatMap(({ kinds }) => [...kinds]))]);
+  }
+
   #wanted(kind: string): boolean {
     for (const { kinds } of this.#watchers) if (kinds.has(kind)) return true;
+    return this.#wantedElsewhere(kind);
+  }
+
+  #wantedElsewhere(kind: string): boolean {
+    for (const kinds of this.#elsewhere.values()) if (kinds.includes(kind)) return true;
     return false;
   }
 
@@ -93,10 +129,19 @@ export class Watchers {
   }
 
   #tell(kind: string, make: (at: LogStamp) => string): void {
-    this.#lines += 1;
-    this.counts.written += 1;
-    const line = make({ wallMs: this.#parts.clock.wallMs(), id: this.#lines });
+    const { store, clock } = this.#parts;
+    store.counters.add(COUNT.logWritten);
+    const line = make({ wallMs: clock.wallMs(), id: Atomics.add(store.memory.atomics, ATOMIC.logLines, 1) + 1 });
+    this.#hand(kind, line);
+    if (this.#wantedElsewhere(kind)) this.#toOthers.push([kind, line]); // at most what one turn of the loop makes
+    this.#flushSoon();
+  }
+
+  #hand(kind: string, line: string): void {
     for (const watcher of this.#watchers) if (watcher.kinds.has(kind)) this.#append(watcher, line);
+  }
+
+  #flushSoon(): void {
     if (this.#flushing) return;
     this.#flushing = true;
     setImmediate(() => this.#flush()); // the lines of one turn go out in one write
@@ -107,12 +152,12 @@ export class Watchers {
     const note = watcher.skipped > 0 ? `skipped=${watcher.skipped}\n` : "";
     if (waiting + note.length + line.length > this.#parts.bufferBytes) {
       watcher.skipped += 1;
-      this.counts.skipped += 1;
+      this.#parts.store.counters.add(COUNT.logSkipped);
       return;
     }
     watcher.text += note + line;
     watcher.skipped = 0;
-    this.counts.sent += 1;
+    this.#parts.store.counters.add(COUNT.logSent);
   }
 
   #flush(): void {
@@ -122,6 +167,9 @@ export class Watchers {
       watcher.connection.send(Buffer.from(watcher.text, "latin1"));
       watcher.text = "";
     }
+    if (this.#toOthers.length === 0) return;
+    this.#parts.peers()?.logged(this.#toOthers);
+    this.#toOthers = [];
   }
 }
 

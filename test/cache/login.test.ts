@@ -8,6 +8,7 @@ import { Credentials } from "../../src/cache/credentials.ts";
 import { CacheServer } from "../../src/cache/index.ts";
 import { LoginSession } from "../../src/cache/login-session.ts";
 import { DirectCache } from "../support/direct-cache.ts";
+import { MemcachedClient } from "../support/memcached-client.ts";
 
 function lockedCache(users = "anna:secret\r\nbert:a b:c\n"): DirectCache {
   const credentials = new Credentials();
@@ -71,4 +72,23 @@ test("reload reads the file of users again; one that cannot be read changes noth
   writeFileSync(file, "nonsense\n");
   assert.throws(() => server.reload(), { code: "CACHE_AUTH_FILE_MALFORMED" });
   assert.throws(() => new CacheServer({ authFile: `${file}.missing` }), { code: "CACHE_AUTH_FILE_UNREADABLE" });
+});
+
+test("who has authenticated may watch and dump keys", async () => {
+  const authFile = join(mkdtempSync(join(tmpdir(), "holdfast-")), "users");
+  writeFileSync(authFile, "anna:secret\n");
+  const server = new CacheServer({ listen: "127.0.0.1:0", authFile });
+  await server.listen();
+  const client = await MemcachedClient.connect(server.address);
+  try {
+    assert.equal(
+      await client.ask(`${login("anna secret")}set k 0 0 1\r\nv\r\n`, /STORED\r\nSTORED\r\n$/),
+      "STORED\r\n".repeat(2),
+    );
+    assert.match(await client.ask("lru_crawler mgdump all\r\n", /(EN|error.*)\r\n$/), /^OK\r\nmg k\r\nEN\r\n$/);
+    assert.equal(await client.ask("watch\r\n"), "OK\r\n");
+  } finally {
+    client.close();
+    await server.close();
+  }
 });

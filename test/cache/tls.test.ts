@@ -123,3 +123,15 @@ test("an address may speak another protocol than the server", async () => {
     await once(socket, "close"); // no binary request begins with a letter
   });
 });
+
+test("refresh_certs asked of one thread reaches all of them", async () => {
+  const [cert, key] = [join(folder, "all.crt"), join(folder, "all.key")];
+  copyFileSync(first.cert, cert);
+  copyFileSync(first.key, key);
+  await withServer({ tls: { chainCert: cert, key }, threads: 3 }, async ({ address }) => {
+    copyFileSync(second.cert, cert);
+    copyFileSync(second.key, key);
+    assert.equal((await ask(address, "refresh_certs\r\nquit\r\n")).answer, "OK\r\n");
+    for (let alike = 0; alike < 12;) alike = (await ask(address, "quit\r\n")).name === "second" ? alike + 1 : 0;
+  });
+});

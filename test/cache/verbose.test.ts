@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mock, test } from "node:test";
 import { CacheServer } from "../../src/cache/index.ts";
+import { openSession } from "../../src/cache/open-session.ts";
 import type { Session } from "../../src/cache/session.ts";
 import { consumeTraced } from "../../src/cache/trace.ts";
 import { between, seeded } from "../../src/core/random.ts";
@@ -178,3 +179,14 @@ test("what is printed changes no reply, however requests and values are cut", ()
     assert.equal(traced.feed(pieces), plain.feed(pieces), `seed ${seed}`);
   }
 });
+
+test("-R bounds a turn while commands are printed, too", () => {
+  const cache = new DirectCache();
+  const session = openSession({ ...cache.engine, commandsPerTurn: 3 }, SPEECH, 0x67);
+  const input = Buffer.from("get a\r\n".repeat(10));
+  const { rest } = consumeTraced({ id: 1, session, out: cache.engine.out }, input, 0, input.length);
+  assert.equal(rest, 3 * "get a\r\n".length);
+  assert.ok(session.blocked);
+});
+
+const SPEECH = { protocol: "auto", users: undefined, saslUsers: undefined } as const;

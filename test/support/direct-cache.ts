@@ -76,6 +76,7 @@ function hostFor(features: Partial<Features>): Host {
     shutdown: () => features.shutdown === true,
     watch: () => undefined,
     crawl: () => undefined,
+    askOthers: () => false,
     reassign: () => "OK",
     refreshCertificates: () => undefined,
     clusterConfig: () => undefined,
