@@ -7,6 +7,7 @@ import { packFrames, unpackFrames } from "./body-frames.ts";
 import type { Consumer, Delivery } from "./consumers.ts";
 import type { Desk } from "./desk.ts";
 import type { Dialect, Wire } from "./dialect.ts";
+import type { LeaseRef } from "./dispatcher.ts";
 import { type TaskSpec, SPEC_DEFAULT } from "./profile.ts";
 import { EMPTY_FRAME, type Frames, readLease, writeLease } from "./protocol.ts";
 import type { Outcome, Watcher } from "./watchers.ts";
@@ -76,8 +77,10 @@ export class MajordomoClient implements Dialect {
         if (this.#version === 2) this.#reply(service, CLIENT_PARTIAL, unpackFrames(bytes));
       },
     };
+    const { tag } = this.#wire;
+    const spec = tag ? { ...REQUEST_SPEC, key: tag } : REQUEST_SPEC;
     this.#desk.add(
-      { queue: name, spec: REQUEST_SPEC, bodies: [packFrames(body)], watcher },
+      { queue: name, spec, bodies: [packFrames(body)], watcher },
       {
         added: ([id]) => this.#watched.set(id!, watcher),
         // Majordomo has no word for a refusal: silence makes the client try again, which is what the refused should do.
@@ -213,8 +216,14 @@ export class MajordomoWorker implements Dialect {
     }
     const body = packFrames(frames.slice(4));
     // A lost lease is no fault of the worker's: what it says of it is not heard, and it goes on.
-    if (final) this.#desk.finish(this.#consumer, lease, body);
+    if (final) this.#finish(this.#consumer, lease, body);
     else this.#desk.partial(this.#consumer, lease, body);
+  }
+
+  /** A reply from before the broker, or its leader, changed counts if nobody has had the task since. */
+  #finish(consumer: Consumer, lease: LeaseRef, body: Buffer): void {
+    if (this.#desk.finish(consumer, lease, body)) return;
+    if (this.#desk.holding(lease) === undefined && this.#desk.resume(consumer, lease)) this.#desk.finish(consumer, lease, body);
   }
 
   #command(octet: number, rest: readonly Buffer[] = []): void {

@@ -120,7 +120,7 @@ export class OwnDialect implements Dialect {
       added: (ids) => this.#say("ADDED", rid, ...ids.map((id) => this.#ids.write(id))),
       refused: (error) => this.#refuse(rid, error),
     };
-    this.#desk.add({ queue: name(queue), spec: this.#spec(options), bodies }, answer);
+    this.#desk.add({ queue: name(queue), spec: this.#tagged(this.#spec(options)), bodies }, answer);
   }
 
   call(frames: Frames): void {
@@ -139,7 +139,7 @@ export class OwnDialect implements Dialect {
         this.#refuse(rid, error);
       },
     };
-    this.#desk.add({ queue: name(queue), spec: this.#spec(options), bodies, watcher: watch }, answer);
+    this.#desk.add({ queue: name(queue), spec: this.#tagged(this.#spec(options)), bodies, watcher: watch }, answer);
   }
 
   adds(frames: Frames): void {
@@ -298,6 +298,12 @@ export class OwnDialect implements Dialect {
     if (spec.dueMs === 0 && spec.expiresMs === Infinity && spec.key === "")
       this.#lastOptions = { frame: Buffer.from(frame), spec };
     return spec;
+  }
+
+  /** A submission that its front door may have to say again gets the door's key. */
+  #tagged(spec: TaskSpec): TaskSpec {
+    const { tag } = this.#wire;
+    return tag && spec.key === "" ? { ...spec, key: tag } : spec;
   }
 
   #taskNumber(frame: Buffer | undefined): number {
