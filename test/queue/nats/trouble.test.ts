@@ -82,7 +82,7 @@ test(
     assert.match(front.stats().storeTrouble!, /no answer for 2000 ms/);
     servers.nodes[0]!.start();
     assert.equal(await early, "did before");
-      assert.equal(await jobs.call("after", { timeout: "20s" }), "did after");
+    assert.equal(await jobs.call("after", { timeout: "20s" }), "did after");
     assert.equal(front.stats().storeTrouble, undefined);
     assert.match(told.join("\n"), /queue\.nats-down[^]*queue\.nats-up/);
   },
