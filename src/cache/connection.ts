@@ -46,6 +46,8 @@ export class Connection {
   #reason: EndReason = "normal";
   #closed = false;
   #held = false;
+  /** The client says nothing more; it may still read. */
+  #inputEnded = false;
   #whenDrained: (() => void) | undefined;
 
   constructor(owner: ConnectionOwner, socket: Socket, { id, remote, local }: { id: number; remote: string; local: string }) {
@@ -57,7 +59,7 @@ export class Connection {
     this.lastActive = owner.now();
     socket.on("drain", () => this.#drained());
     socket.on("error", (error) => this.#failed(error));
-    socket.on("end", () => socket.end());
+    socket.on("end", () => this.#heardLast());
     socket.on("close", () => this.#wasClosed());
     if (tap.hasSubscribers) this.#tell("open");
     if (owner.trace.on) owner.trace.opened(id, owner.protocol);
@@ -206,7 +208,14 @@ export class Connection {
       this.#runPending();
       if (!this.#flush()) return;
     }
-    this.socket.resume();
+    if (this.#inputEnded) this.socket.end();
+    else this.socket.resume();
+  }
+
+  /** Node tells of the end when everything before it was read, Bun also while nothing is being read. */
+  #heardLast(): void {
+    this.#inputEnded = true;
+    if (!this.#paused) this.socket.end();
   }
 
   #failed(error: Error): void {

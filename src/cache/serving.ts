@@ -8,6 +8,7 @@ import { TLSSocket } from "node:tls";
 import { parseAddress, showAddress } from "../core/address.ts";
 import type { Clock } from "../core/clock.ts";
 import { AssertionFailed, OperationError, UsageError, codeOf } from "../core/errors.ts";
+import { ADOPTS_HANDLES } from "../core/runtime.ts";
 import { DRAIN_MS_MAX } from "../core/limits.ts";
 import { ReplyBuffer } from "../memcache/reply-buffer.ts";
 import { Connection, type ConnectionOwner } from "./connection.ts";
@@ -276,8 +277,8 @@ export class Serving {
     const remote = unix ? local : address(accepted.remoteAddress!, accepted.remotePort!);
     let connection: Connection | undefined;
     const received = (length: number, bytes: Buffer): boolean => connection!.received(bytes, length);
-    const secure = accepted instanceof TLSSocket;
-    const socket = secure ? withChunks(accepted, received) : withReadBuffer(accepted, this.#readBuffer, received);
+    const adopt = ADOPTS_HANDLES && !(accepted instanceof TLSSocket);
+    const socket = adopt ? withReadBuffer(accepted, this.#readBuffer, received) : withChunks(accepted, received);
     connection = new Connection(owner, socket, { id, remote, local });
     this.#connections.set(id, connection);
     this.#watchers.opened(connection);
@@ -339,11 +340,12 @@ function address(host: string, port: number): string {
 
 const PLAIN_SOCKETS = { noDelay: true, pauseOnConnect: true, allowHalfOpen: true } as const;
 
-/** A TLS socket has its bytes from the decryption, in chunks of their own. */
-function withChunks(socket: TLSSocket, callback: (length: number, bytes: Buffer) => boolean): Socket {
-  return socket.on("data", (chunk: Buffer) => {
+/** A TLS socket has its bytes from the decryption, in chunks of their own; so has every socket where handles cannot be adopted. */
+function withChunks(socket: Socket, callback: (length: number, bytes: Buffer) => boolean): Socket {
+  socket.on("data", (chunk: Buffer) => {
     if (!callback(chunk.length, chunk)) socket.pause();
   });
+  return socket.resume();
 }
 
 /** Node's own parts of an accepted socket that reading into one shared buffer needs. */

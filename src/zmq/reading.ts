@@ -4,6 +4,7 @@
  * `onread`; for accepted ones its handle must be given to a new stream, in a way that Node does not document: where that cannot
  * be done, the stream hands over chunks of its own, slower and else the same.
  */
+import { ADOPTS_HANDLES } from "../core/runtime.ts";
 import { Socket as Stream, connect, type NetConnectOpts } from "node:net";
 
 /** 64 KiB: what Node itself reads at most; 128 and 256 KiB were no faster, and a kept message would keep more alive. */
@@ -31,7 +32,7 @@ export function connectReading(options: NetConnectOpts): ReadingStream {
 export function acceptReading(accepted: Stream): ReadingStream {
   const held = accepted as Stream & { _handle?: object | null };
   const handle = held._handle;
-  if (!handle) return plainReading(accepted);
+  if (!handle || !ADOPTS_HANDLES) return plainReading(accepted);
   const inlet = new Inlet();
   held._handle = null; // the new stream's from now on
   const stream = new Stream({ handle, onread: inlet.onread, pauseOnCreate: true } as ConstructorParameters<typeof Stream>[0]);

@@ -133,7 +133,7 @@ test("core, memcache and zmtp are pure but for the clock, the tap and the making
   const worldly = sources.filter(({ folder, pure }) => ["core", "memcache", "zmtp"].includes(folder) && !pure);
   assert.deepEqual(
     worldly.map(({ path }) => path),
-    ["src/core/clock.ts", "src/core/make-folder.ts", "src/core/tap.ts"],
+    ["src/core/clock.ts", "src/core/make-folder.ts", "src/core/runtime.ts", "src/core/tap.ts"],
   );
 });
 
