@@ -1,5 +1,5 @@
 /** ● Sockets that receive, that send, that do both: the calls, over what all sockets share. */
-import type { Message } from "../zmtp/peer.ts";
+import type { Message } from "../zmtp/message-parts.ts";
 import { toMessage, type MessageLike } from "./message.ts";
 import type { SendResult } from "./pattern.ts";
 import { Socket } from "./socket.ts";

@@ -5,7 +5,7 @@
 import { Buffer } from "node:buffer";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Clock } from "../core/clock.ts";
-import type { Message } from "../zmtp/peer.ts";
+import type { Message } from "../zmtp/message-parts.ts";
 import { zmqError } from "./errors.ts";
 import type { Event, EventKnownPeer } from "./observer.ts";
 import type { Pattern, SendResult } from "./pattern.ts";

@@ -9,12 +9,13 @@ import type { Cancel, Clock } from "../core/clock.ts";
 import { OperationError } from "../core/errors.ts";
 import { tap, type TapEvent } from "../core/tap.ts";
 import { FrameWriter, recycle } from "../zmtp/frame-writer.ts";
-import { Heartbeat, type HeartbeatOptions } from "../zmtp/heartbeat.ts";
+import type { HeartbeatOptions } from "../zmtp/heartbeat.ts";
 import type { Verdict } from "../zmtp/mechanism.ts";
 import type { Peer } from "../zmtp/peer.ts";
 import { GOODBYE_MS, WRITE_BYTES } from "./limits.ts";
 import type { ReadingStream } from "./reading.ts";
 import { byteLength, type Carrier, type PeerInfo, type Pipe } from "./pipe.ts";
+import { Pulse } from "./pulse.ts";
 
 export interface LinkHost {
   /** Decides on the peer's credentials. Must not reject. */
@@ -48,9 +49,8 @@ export class Link implements Carrier {
   readonly #clock: Clock;
   readonly #heartbeatOptions: HeartbeatOptions;
   readonly #writer = new FrameWriter();
-  #heartbeat: Heartbeat | undefined;
-  #cancelHeartbeat: Cancel | undefined;
-  #heartbeatAtMs = Number.POSITIVE_INFINITY;
+  /** Undefined until there is a heartbeat to watch, this side's or the peer's. */
+  #pulse: Pulse | undefined;
   #cancelHandshake: Cancel | undefined;
   #cancelGoodbye: Cancel | undefined;
   #writing = false;
@@ -139,7 +139,7 @@ export class Link implements Carrier {
 
   #received(chunk: Buffer, borrowed: boolean): void {
     this.#publish("in", chunk);
-    this.#heartbeat?.heard();
+    this.#pulse?.heard();
     if (this.#finishing) return;
     try {
       this.peer.receive(chunk, borrowed);
@@ -223,7 +223,7 @@ export class Link implements Carrier {
     }
     this.pipe = pipe;
     pipe.carrier = this;
-    if (this.#heartbeatOptions.intervalMs > 0) this.#startHeartbeat();
+    if (this.#heartbeatOptions.intervalMs > 0 && this.peer.speaksHeartbeats) this.#takePulse().start();
     this.#flush();
     return true;
   }
@@ -309,48 +309,32 @@ export class Link implements Carrier {
     this.#cancelGoodbye = this.#clock.at(this.#clock.now() + GOODBYE_MS, () => this.#stream.destroy());
   }
 
-  #startHeartbeat(): void {
-    this.#heartbeat ??= new Heartbeat(this.#heartbeatOptions);
-    if (this.peer.speaksHeartbeats) this.#heartbeat.start(this.#clock.now());
-    this.#armHeartbeat();
-  }
-
   #pinged(): void {
     const ttlMs = this.peer.pingTtlMs!;
     this.peer.pingTtlMs = undefined;
-    this.#heartbeat ??= new Heartbeat(this.#heartbeatOptions);
-    this.#heartbeat.pinged(ttlMs, this.#clock.now());
-    this.#startHeartbeat();
+    const pulse = this.#takePulse();
+    pulse.pinged(ttlMs);
+    pulse.start(); // it knows PING, whatever version it announced
   }
 
-  #armHeartbeat(): void {
-    const deadlineMs = this.#heartbeat!.deadlineMs;
-    if (deadlineMs >= this.#heartbeatAtMs) return; // an earlier look will do
-    this.#cancelHeartbeat?.();
-    this.#heartbeatAtMs = deadlineMs;
-    this.#cancelHeartbeat = this.#clock.at(deadlineMs, () => this.#beat());
-  }
-
-  #beat(): void {
-    this.#heartbeatAtMs = Number.POSITIVE_INFINITY;
-    const due = this.#heartbeat!.due(this.#clock.now());
-    if (due === "dead") {
-      this.end(
-        new OperationError("ERR_ZMTP_HEARTBEAT_TIMEOUT", "Peer gave no sign of life after a PING, or within its own TTL"),
-      );
-      return;
-    }
-    if (due === "ping") {
-      this.peer.ping(this.#heartbeatOptions.ttlMs);
-      this.#flush();
-    }
-    this.#armHeartbeat();
+  #takePulse(): Pulse {
+    this.#pulse ??= new Pulse(this.#clock, this.#heartbeatOptions, {
+      ping: (ttlMs) => {
+        this.peer.ping(ttlMs);
+        this.#flush();
+      },
+      dead: () =>
+        this.end(
+          new OperationError("ERR_ZMTP_HEARTBEAT_TIMEOUT", "Peer gave no sign of life after a PING, or within its own TTL"),
+        ),
+    });
+    return this.#pulse;
   }
 
   #over(): void {
     if (this.#closed) return;
     this.#cancelHandshake?.();
-    this.#cancelHeartbeat?.();
+    this.#pulse?.stop();
     this.#cancelGoodbye?.();
     if (!this.#finishing && this.pipe !== undefined && !this.#reason) this.#pullRest();
     this.#closed = true;

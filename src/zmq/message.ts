@@ -1,7 +1,7 @@
 /** ○ What callers may send → the parts of a message, without a copy where they are bytes already. */
 import { Buffer } from "node:buffer";
 import { UsageError } from "../core/errors.ts";
-import type { Message } from "../zmtp/peer.ts";
+import type { Message } from "../zmtp/message-parts.ts";
 
 /** One part, as the caller has it. Strings are sent as UTF-8, numbers as their decimal text, null as an empty part. */
 export type MessageLike = NodeJS.ArrayBufferView | ArrayBuffer | SharedArrayBuffer | string | number | null;

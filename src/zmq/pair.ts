@@ -1,5 +1,5 @@
 /** ○ PAIR: one peer and no other (RFC 31). A second connection is ended while the first is there. */
-import type { Message } from "../zmtp/peer.ts";
+import type { Message } from "../zmtp/message-parts.ts";
 import { FairPattern, type SendResult } from "./pattern.ts";
 import { byteLength, type Pipe } from "./pipe.ts";
 

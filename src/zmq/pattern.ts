@@ -2,7 +2,7 @@
  * ○ What makes a socket type: which pipe a message goes to, which it comes from, and what is put on or taken off on the way. One
  * class a type, told of its pipes' lives; it holds no socket and waits for nothing: "EAGAIN" is an answer.
  */
-import type { Message } from "../zmtp/peer.ts";
+import type { Message } from "../zmtp/message-parts.ts";
 import { byteLength, type Pipe } from "./pipe.ts";
 import { FairQueue, LoadBalancer } from "./routing.ts";
 

@@ -7,7 +7,7 @@
  * side connected. After `closed` nothing can be sent, but what was received can still be taken.
  */
 import type { Buffer } from "node:buffer";
-import type { Message } from "../zmtp/peer.ts";
+import type { Message } from "../zmtp/message-parts.ts";
 import { Ring } from "./ring.ts";
 
 /** What carries a pipe's messages: a connection, or the other end inside this process. */

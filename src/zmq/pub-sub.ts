@@ -5,7 +5,8 @@
  */
 import { Buffer } from "node:buffer";
 import { ProtocolError } from "../core/errors.ts";
-import { isSubscription, type Message } from "../zmtp/peer.ts";
+import type { Message } from "../zmtp/message-parts.ts";
+import { isSubscription } from "../zmtp/traffic-command.ts";
 import { SUBSCRIPTION_BYTES_MAX } from "./limits.ts";
 import { FairPattern, type SendResult } from "./pattern.ts";
 import { byteLength, type Pipe } from "./pipe.ts";

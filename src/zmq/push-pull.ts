@@ -1,5 +1,5 @@
 /** ○ PUSH gives to pipes with room in turn; PULL takes from all in turn (RFC 30). */
-import type { Message } from "../zmtp/peer.ts";
+import type { Message } from "../zmtp/message-parts.ts";
 import { FairPattern, Pattern, type SendResult } from "./pattern.ts";
 import { byteLength, type Pipe } from "./pipe.ts";
 import { LoadBalancer } from "./routing.ts";

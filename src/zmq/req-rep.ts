@@ -4,7 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import { ProtocolError } from "../core/errors.ts";
-import type { Message } from "../zmtp/peer.ts";
+import type { Message } from "../zmtp/message-parts.ts";
 import { DealerPattern, FairPattern, type SendResult } from "./pattern.ts";
 import { byteLength, type Pipe } from "./pipe.ts";
 

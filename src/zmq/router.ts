@@ -3,7 +3,7 @@
  * is the peer's own, or `00` and four octets made up here. Invariant: each id belongs to one pipe at a time.
  */
 import { Buffer } from "node:buffer";
-import type { Message } from "../zmtp/peer.ts";
+import type { Message } from "../zmtp/message-parts.ts";
 import { FairPattern, type SendResult } from "./pattern.ts";
 import { byteLength, type Pipe } from "./pipe.ts";
 

@@ -2,7 +2,7 @@
  * ○ Which pipe next: fair queueing over those with something to read, load balancing over those with room. Both keep the usable
  * pipes in front of the others in one array, so that a step costs the same with one pipe and with ten thousand.
  */
-import type { Message } from "../zmtp/peer.ts";
+import type { Message } from "../zmtp/message-parts.ts";
 import type { Pipe } from "./pipe.ts";
 
 /** Takes one message from each pipe in turn. */

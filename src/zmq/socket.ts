@@ -5,7 +5,7 @@
 import type { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 import type { Random } from "../core/random.ts";
-import type { Message } from "../zmtp/peer.ts";
+import type { Message } from "../zmtp/message-parts.ts";
 import { SOCKET_TYPES, type SocketTypeName } from "../zmtp/socket-type.ts";
 import { Incoming, routingIdOf, type ConnectionContext } from "./connection.ts";
 import { context as defaultContext, type Context } from "./context.ts";

@@ -4,7 +4,7 @@
  */
 import type { Cancel, Clock } from "../core/clock.ts";
 import { OperationError } from "../core/errors.ts";
-import type { Message } from "../zmtp/peer.ts";
+import type { Message } from "../zmtp/message-parts.ts";
 import { zmqError } from "./errors.ts";
 import { Ring } from "./ring.ts";
 

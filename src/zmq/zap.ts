@@ -5,7 +5,7 @@
 import { Buffer } from "node:buffer";
 import type { Clock } from "../core/clock.ts";
 import type { Verdict } from "../zmtp/mechanism.ts";
-import type { Message } from "../zmtp/peer.ts";
+import type { Message } from "../zmtp/message-parts.ts";
 import { decodeZ85 } from "../zmtp/z85.ts";
 import { Hub } from "./hub.ts";
 import type { InprocConnection, InprocNames } from "./inproc.ts";

@@ -8,19 +8,11 @@
 import { Buffer } from "node:buffer";
 import { assert } from "../core/assert.ts";
 import { ProtocolError } from "../core/errors.ts";
-import { decodeCommand, encodeCommand, latin1 } from "./command.ts";
+import { decodeCommand, latin1 } from "./command.ts";
 import type { FrameWriter } from "./frame-writer.ts";
 import { COMMAND, FrameDecoder, MORE } from "./frame.ts";
 import { Greeting, type ZmtpVersion } from "./greeting.ts";
-import {
-  HANDSHAKE_COMMANDS_MAX,
-  HANDSHAKE_COMMAND_BYTES_MAX,
-  MESSAGE_PARTS_MAX,
-  PING_CONTEXT_BYTES_MAX,
-  PING_TTL_DECISECONDS_MAX,
-  PONGS_WAITING_MAX,
-  ROUTING_ID_BYTES_MAX,
-} from "./limits.ts";
+import { HANDSHAKE_COMMANDS_MAX, HANDSHAKE_COMMAND_BYTES_MAX, PONGS_WAITING_MAX, ROUTING_ID_BYTES_MAX } from "./limits.ts";
 import {
   SEALED_COMMAND,
   SEALED_MORE,
@@ -29,6 +21,7 @@ import {
   type TrafficCipher,
   type Verdict,
 } from "./mechanism.ts";
+import { MessageParts, type Message } from "./message-parts.ts";
 import type { OwnProperties, Properties } from "./properties.ts";
 import {
   SOCKET_TYPES,
@@ -38,9 +31,14 @@ import {
   talksTo,
   type SocketTypeName,
 } from "./socket-type.ts";
-
-/** The parts of one message. Never empty. */
-export type Message = Buffer[];
+import {
+  decodePing,
+  encodePing,
+  encodePong,
+  isSubscription,
+  subscriptionCommand,
+  subscriptionMessage,
+} from "./traffic-command.ts";
 
 export type PeerState = "greeting" | "handshake" | "authenticating" | "traffic" | "refused";
 
@@ -74,10 +72,13 @@ export class Peer {
   #commands: Uint8Array[] = [];
   #heartbeats: Uint8Array[] = [];
   #handshakeCommands = 0;
-  #parts: Message = [];
-  #partsBytes = 0;
+  readonly #parts = new MessageParts();
   #queued: Message[] = [];
   #speaksHeartbeats = false;
+  /** Frames are ZMTP 1.0's. */
+  #oldFraming = false;
+  /** From 3.1 on subscriptions go as commands. */
+  #subscribesByCommand = false;
 
   state: PeerState = "greeting";
   /** The protocol's version on this connection; set once the greeting is complete. */
@@ -122,7 +123,7 @@ export class Peer {
 
   /** Octets held that belong to no message given out yet. */
   get pendingBytes(): number {
-    return (this.#decoder?.pendingBytes ?? 0) + this.#partsBytes;
+    return (this.#decoder?.pendingBytes ?? 0) + this.#parts.bytes;
   }
 
   /**
@@ -198,42 +199,22 @@ export class Peer {
 
   writeMessage(writer: FrameWriter, parts: Message): void {
     const last = parts.length - 1;
-    if (this.#cipher === undefined && this.version !== "1.0" && !this.#greeting.oldFraming) {
-      if (last === 0 && this.version === "3.1" && sendsSubscriptions(this.#options.socketType) && isSubscription(parts[0]!)) {
-        this.#writeCommand(writer, subscriptionCommand(parts[0]!));
-        return;
-      }
-      for (let index = 0; index < last; index += 1) writer.frame(MORE, parts[index]!);
-      writer.frame(0, parts[last]!);
+    if (last === 0 && this.#subscribesByCommand && isSubscription(parts[0]!)) {
+      this.#writeCommand(writer, subscriptionCommand(parts[0]!));
       return;
     }
-    this.#writeOtherwise(writer, parts);
+    const cipher = this.#cipher;
+    for (let index = 0; index <= last; index += 1) {
+      const more = index < last;
+      if (cipher !== undefined) writer.sealedFrame(cipher, more ? SEALED_MORE : 0, parts[index]!);
+      else if (this.#oldFraming) writer.oldFrame(more ? MORE : 0, parts[index]!);
+      else writer.frame(more ? MORE : 0, parts[index]!);
+    }
   }
 
   /** Makes `writeControl` send a PING; `ttlMs` asks the peer to give this side up after so long a silence, 0 asks nothing. */
   ping(ttlMs: number): void {
-    const ttl = Math.min(Math.floor(ttlMs / 100), PING_TTL_DECISECONDS_MAX);
-    this.#heartbeats.push(encodeCommand("PING", Buffer.of(ttl >> 8, ttl & 0xff)));
-  }
-
-  #writeOtherwise(writer: FrameWriter, parts: Message): void {
-    const last = parts.length - 1;
-    const cipher = this.#cipher;
-    if (
-      cipher &&
-      last === 0 &&
-      this.version === "3.1" &&
-      sendsSubscriptions(this.#options.socketType) &&
-      isSubscription(parts[0]!)
-    ) {
-      this.#writeCommand(writer, subscriptionCommand(parts[0]!));
-      return;
-    }
-    for (let index = 0; index <= last; index += 1) {
-      const more = index < last;
-      if (cipher) writer.sealedFrame(cipher, more ? SEALED_MORE : 0, parts[index]!);
-      else writer.oldFrame(more ? MORE : 0, parts[index]!);
-    }
+    this.#heartbeats.push(encodePing(ttlMs));
   }
 
   #writeCommand(writer: FrameWriter, body: Uint8Array): void {
@@ -243,6 +224,8 @@ export class Peer {
 
   #greeted(version: ZmtpVersion, rest: Uint8Array, borrowed: boolean): void {
     this.version = version;
+    this.#oldFraming = this.#greeting.oldFraming;
+    this.#subscribesByCommand = version === "3.1" && sendsSubscriptions(this.#options.socketType);
     const old = version === "1.0" || version === "2.0";
     if (old) this.#acceptOld();
     else if (this.#greeting.mechanism !== this.#mechanism.name) {
@@ -253,7 +236,7 @@ export class Peer {
     }
     this.state = "handshake";
     this.#decoder = new FrameDecoder({
-      oldFraming: this.#greeting.oldFraming,
+      oldFraming: this.#oldFraming,
       bodyBytesMax: old ? ROUTING_ID_BYTES_MAX : HANDSHAKE_COMMAND_BYTES_MAX,
     });
     this.#decoder.push(rest, borrowed);
@@ -310,8 +293,7 @@ export class Peer {
 
   #startTraffic(): void {
     this.state = "traffic";
-    const overhead = this.#cipher?.overheadBytes ?? 0;
-    this.#decoder!.bodyBytesMax = this.#messageBytesMax + overhead;
+    this.#limitBody();
   }
 
   #setSocketType(type: string): void {
@@ -341,22 +323,16 @@ export class Peer {
 
   #part(flags: number, body: Buffer): Message | undefined {
     if (flags & COMMAND) return this.#command(flags, body);
-    if ((flags & MORE) === 0) {
-      if (this.#parts.length === 0) return [body];
-      const message = this.#parts;
-      message.push(body);
-      this.#parts = [];
-      this.#partsBytes = 0;
-      this.#decoder!.bodyBytesMax = this.#messageBytesMax + (this.#cipher?.overheadBytes ?? 0);
-      return message;
-    }
-    this.#parts.push(body);
-    this.#partsBytes += body.length;
-    if (this.#parts.length >= MESSAGE_PARTS_MAX) {
-      throw new ProtocolError("ERR_ZMTP_MESSAGE_TOO_LONG", `Cannot take message: more than ${MESSAGE_PARTS_MAX} parts`);
-    }
-    this.#decoder!.bodyBytesMax = this.#messageBytesMax - this.#partsBytes + (this.#cipher?.overheadBytes ?? 0);
-    return undefined;
+    const more = (flags & MORE) !== 0;
+    if (!more && this.#parts.isEmpty) return [body];
+    const message = this.#parts.add(body, more);
+    this.#limitBody();
+    return message;
+  }
+
+  /** What is left of the limit on a message bounds its next frame. */
+  #limitBody(): void {
+    this.#decoder!.bodyBytesMax = this.#messageBytesMax - this.#parts.bytes + (this.#cipher?.overheadBytes ?? 0);
   }
 
   /** A command in the traffic: subscriptions become the messages that 3.0 sends for them; unknown ones are skipped. */
@@ -367,29 +343,20 @@ export class Peer {
       case "SUBSCRIBE":
       case "CANCEL": {
         if (!takesSubscriptions(this.#options.socketType)) return undefined;
-        return [Buffer.concat([Buffer.of(name === "SUBSCRIBE" ? 1 : 0), data])];
+        return [subscriptionMessage(name, data)];
       }
       case "PING": {
-        if (data.length < 2) throw new ProtocolError("ERR_ZMTP_MALFORMED_COMMAND_UNSPECIFIED", "Cannot read PING: no TTL");
+        const { ttlMs, context } = decodePing(data);
         this.#speaksHeartbeats = true;
-        this.pingTtlMs = (data[0]! * 256 + data[1]!) * 100;
+        this.pingTtlMs = ttlMs;
         if (this.#heartbeats.length === PONGS_WAITING_MAX) this.#heartbeats.shift();
-        this.#heartbeats.push(encodeCommand("PONG", data.subarray(2, 2 + PING_CONTEXT_BYTES_MAX)));
+        this.#heartbeats.push(encodePong(context));
         return undefined;
       }
       default:
         return undefined;
     }
   }
-}
-
-/** Whether a message from a SUB or XSUB is a subscription: 01 or 00, then the topic. */
-export function isSubscription(body: Uint8Array): boolean {
-  return body.length > 0 && body[0]! <= 1;
-}
-
-function subscriptionCommand(body: Uint8Array): Uint8Array {
-  return encodeCommand(body[0] === 1 ? "SUBSCRIBE" : "CANCEL", body.subarray(1));
 }
 
 function unexpected(what: string): ProtocolError {

@@ -5,7 +5,8 @@ import { encodeCommand } from "../../src/zmtp/command.ts";
 import { FrameWriter } from "../../src/zmtp/frame-writer.ts";
 import { COMMAND, FrameDecoder, MORE } from "../../src/zmtp/frame.ts";
 import { NullMechanism } from "../../src/zmtp/null.ts";
-import { Peer, ownProperties, type Message } from "../../src/zmtp/peer.ts";
+import type { Message } from "../../src/zmtp/message-parts.ts";
+import { Peer, ownProperties } from "../../src/zmtp/peer.ts";
 import { encodeProperties, type OwnProperties } from "../../src/zmtp/properties.ts";
 import type { SocketTypeName } from "../../src/zmtp/socket-type.ts";
 

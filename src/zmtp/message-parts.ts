@@ -1,0 +1,38 @@
+/** ○ A message of several parts under way. Invariant: `bytes` is the sum of the parts taken; both are bounded, the bytes by the frame decoder. */
+import type { Buffer } from "node:buffer";
+import { ProtocolError } from "../core/errors.ts";
+import { MESSAGE_PARTS_MAX } from "./limits.ts";
+
+/** The parts of one message. Never empty. */
+export type Message = Buffer[];
+
+export class MessageParts {
+  #parts: Message = [];
+  /** Octets of the parts so far. */
+  bytes = 0;
+
+  get isEmpty(): boolean {
+    return this.#parts.length === 0;
+  }
+
+  /**
+   * Takes the next part.
+   *
+   * @returns the message, once no more follow
+   * @throws ProtocolError ERR_ZMTP_MESSAGE_TOO_LONG when there are too many parts
+   */
+  add(part: Buffer, more: boolean): Message | undefined {
+    const parts = this.#parts;
+    parts.push(part);
+    if (!more) {
+      this.#parts = [];
+      this.bytes = 0;
+      return parts;
+    }
+    this.bytes += part.length;
+    if (parts.length >= MESSAGE_PARTS_MAX) {
+      throw new ProtocolError("ERR_ZMTP_MESSAGE_TOO_LONG", `Cannot take message: more than ${MESSAGE_PARTS_MAX} parts`);
+    }
+    return undefined;
+  }
+}
