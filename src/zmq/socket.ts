@@ -11,6 +11,7 @@ import { Incoming, routingIdOf, type ConnectionContext } from "./connection.ts";
 import { context as defaultContext, type Context } from "./context.ts";
 import { Dialer, systemResolve, type Resolve } from "./dialer.ts";
 import { parseEndpoint, type Endpoint } from "./endpoint.ts";
+import { OpenEndpoints, type Connected } from "./open-endpoints.ts";
 import { zmqError } from "./errors.ts";
 import { Hub } from "./hub.ts";
 import { addInertOptions, type InertOptions } from "./inert-options.ts";
@@ -29,17 +30,6 @@ const systemRandom: Random = () => randomBytes(4).readUInt32LE() / 2 ** 32;
 
 export function randomUint32(): number {
   return randomBytes(4).readUInt32LE();
-}
-
-/** What a bound endpoint keeps. */
-interface Bound {
-  readonly address: string;
-  readonly close: (lingerMs: number) => Promise<void> | void;
-}
-
-/** What a connected endpoint keeps. */
-interface Connected {
-  readonly close: (lingerMs: number) => void;
 }
 
 interface SocketInit {
@@ -61,12 +51,10 @@ export abstract class Socket extends OptionFields {
   /** @internal Looks names up; tests put their own here. */
   resolve: Resolve = systemResolve;
   readonly #type: SocketTypeName;
-  readonly #bound = new Map<string, Bound>();
-  readonly #connected = new Map<string, Connected[]>();
+  readonly #endpoints = new OpenEndpoints(() => this.#gone());
   #observer: Observer | undefined;
   #lastEndpoint: string | null = null;
   #closed = false;
-  #openCount = 0;
   #closing: Promise<void> | undefined;
   #resolveClosing: (() => void) | undefined;
 
@@ -159,9 +147,7 @@ export abstract class Socket extends OptionFields {
   /** As `unbind`, without waiting for the end. @throws ENOENT, EBADF */
   unbindSync(address: string): void {
     this.#assertOpen("unbind");
-    const [key, bound] = this.#boundAt(address);
-    this.#bound.delete(key);
-    void bound.close(this.linger);
+    void this.#endpoints.unbound(address).close(this.linger);
   }
 
   /**
@@ -171,9 +157,7 @@ export abstract class Socket extends OptionFields {
    */
   async unbind(address: string): Promise<void> {
     this.#assertOpen("unbind");
-    const [key, bound] = this.#boundAt(address);
-    this.#bound.delete(key);
-    await bound.close(this.linger);
+    await this.#endpoints.unbound(address).close(this.linger);
   }
 
   /**
@@ -192,10 +176,7 @@ export abstract class Socket extends OptionFields {
    */
   disconnect(address: string): void {
     this.#assertOpen("disconnect");
-    const connected = this.#connected.get(address);
-    if (connected === undefined) throw zmqError("ENOENT", `Cannot disconnect ${address}: it is not connected`);
-    this.#connected.delete(address);
-    for (const { close } of connected) close(this.linger);
+    for (const { close } of this.#endpoints.disconnected(address)) close(this.linger);
   }
 
   /**
@@ -208,12 +189,7 @@ export abstract class Socket extends OptionFields {
     this.#closing = new Promise((resolve) => (this.#resolveClosing = resolve));
     this.#closed = true;
     this.hub.close();
-    this.#openCount += 1;
-    for (const { close } of this.#bound.values()) void close(this.linger);
-    for (const list of this.#connected.values()) for (const { close } of list) close(this.linger);
-    this.#bound.clear();
-    this.#connected.clear();
-    this.#closedOne();
+    this.#endpoints.closeAll(this.linger);
     return this.#closing;
   }
 
@@ -230,9 +206,7 @@ export abstract class Socket extends OptionFields {
       endpoint.transport === "inproc"
         ? this.#connectInproc(address, endpoint.name, routingId)
         : this.#dial(address, endpoint, routingId);
-    const list = this.#connected.get(address);
-    if (list) list.push(connected);
-    else this.#connected.set(address, [connected]);
+    this.#endpoints.connected(address, connected);
   }
 
   async #listen(address: string, endpoint: Exclude<Endpoint, { transport: "inproc" }>): Promise<void> {
@@ -251,14 +225,14 @@ export abstract class Socket extends OptionFields {
       throw zmqError("EBADF", `Cannot bind ${address}: the socket was closed meanwhile`);
     }
     this.#lastEndpoint = shown;
-    this.#opened();
+    this.#endpoints.opened();
     const close = async (lingerMs: number): Promise<void> => {
       for (const connection of incoming) connection.close(lingerMs);
       await listener.close();
       this.hub.tell({ type: "close", address: shown });
-      this.#closedOne();
+      this.#endpoints.closedOne();
     };
-    this.#bound.set(shown, { address, close });
+    this.#endpoints.bound(shown, { address, close });
   }
 
   #accept(
@@ -277,17 +251,17 @@ export abstract class Socket extends OptionFields {
       this.hub.tell({ type: "accept:error", address, remoteAddress, error });
       return;
     }
-    this.#opened();
+    this.#endpoints.opened();
     const connection = new Incoming(context, reading, address, remoteAddress, () => {
       incoming.delete(connection);
-      this.#closedOne();
+      this.#endpoints.closedOne();
     });
     incoming.add(connection);
   }
 
   #dial(address: string, endpoint: Exclude<Endpoint, { transport: "inproc" }>, routingId: Buffer | undefined): Connected {
     const context = this.#connectionContext();
-    this.#opened();
+    this.#endpoints.opened();
     this.context.hold();
     const dialer = new Dialer(context, {
       endpoint,
@@ -296,7 +270,7 @@ export abstract class Socket extends OptionFields {
       resolve: (host, family) => this.resolve(host, family),
       onEnded: () => {
         this.context.release();
-        this.#closedOne();
+        this.#endpoints.closedOne();
       },
     });
     return { close: (lingerMs) => dialer.close(lingerMs) };
@@ -334,19 +308,19 @@ export abstract class Socket extends OptionFields {
     };
     this.#lastEndpoint = address;
     if (!this.context.names.bind(name, join)) throw zmqError("EADDRINUSE", `Cannot bind ${address}: the name is taken`);
-    this.#opened();
+    this.#endpoints.opened();
     const close = (): void => {
       this.context.names.unbind(name);
       for (const connection of connections) connection.close(undefined);
-      this.#closedOne();
+      this.#endpoints.closedOne();
     };
-    this.#bound.set(address, { address, close });
+    this.#endpoints.bound(address, { address, close });
   }
 
   #connectInproc(_address: string, name: string, routingId: Buffer | undefined): Connected {
-    this.#opened();
+    this.#endpoints.opened();
     let connection: InprocConnection | undefined;
-    const side = this.#inprocSide(routingId, () => this.#closedOne());
+    const side = this.#inprocSide(routingId, () => this.#endpoints.closedOne());
     const takeBack = this.context.names.connect(name, (join) => (connection = join(side)));
     return {
       close: () => {
@@ -372,19 +346,8 @@ export abstract class Socket extends OptionFields {
     };
   }
 
-  #boundAt(address: string): [string, Bound] {
-    for (const entry of this.#bound) if (entry[0] === address || entry[1].address === address) return entry;
-    throw zmqError("ENOENT", `Cannot unbind ${address}: it is not bound`);
-  }
-
-  #opened(): void {
-    this.#openCount += 1;
-  }
-
-  /** One endpoint or connection less; after `close` the last one ends it. */
-  #closedOne(): void {
-    this.#openCount -= 1;
-    if (!this.#closed || this.#openCount > 0) return;
+  /** After `close`: the last endpoint or connection is gone. */
+  #gone(): void {
     this.context.leave();
     this.#observer?.close();
     this.#resolveClosing!();
