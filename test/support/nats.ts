@@ -104,9 +104,10 @@ export class NatsNode {
     await exited;
   }
 
-  /** SIGSTOP: connections stay, nothing is answered. */
-  stop(): void {
+  /** SIGSTOP: connections stay, nothing is answered. Resolves when none of its threads runs any more. */
+  async stop(): Promise<void> {
     process.kill(this.pid, "SIGSTOP");
+    while (!/\) T /.test(await readFile(`/proc/${this.pid}/stat`, "latin1"))) await sleep(1);
   }
 
   /** SIGCONT. */

@@ -13,7 +13,7 @@ import { codeOf } from "../../../src/core/errors.ts";
 import { type Queue, queue, type Task } from "../../../src/queue/index.ts";
 import { freePort } from "../../../bench/support/process.ts";
 import { Holdfast } from "../../support/holdfast.ts";
-import { NatsServers } from "../../support/nats.ts";
+import { type NatsNode, NatsServers } from "../../support/nats.ts";
 import { DOORS } from "./doors.ts";
 
 const PRODUCERS = 5;
@@ -37,7 +37,7 @@ export class FaultRig {
   readonly nats: NatsServers;
   readonly #port: number;
   readonly #folder: string;
-  readonly #brokers: (Holdfast | undefined)[] = DOORS.map(() => undefined);
+  readonly #brokers = new Map<number, Holdfast>();
   readonly #staff: ChildProcess[] = [];
   readonly #queues: Queue<number, string>[] = [];
   /** Task id → when its runs began, wall ms. */
@@ -82,21 +82,21 @@ export class FaultRig {
   async startBroker(index: number): Promise<void> {
     const where = ["--listen", `tcp://${DOORS[index]}:${this.#port}`, "--data", join(this.#folder, `${index}`)];
     const broker = new Holdfast(["queue", "serve", ...where, "--store", this.nats.url, "--replicas", "3"]);
-    this.#brokers[index] = broker;
+    this.#brokers.set(index, broker);
     await broker.printed(/^queue /m);
   }
 
   broker(index: number): Holdfast {
-    return this.#brokers[index]!;
+    return this.#brokers.get(index)!;
   }
 
   /** The broker that leads: of those that say so last, the one with the highest epoch. */
   leading(): number {
     let best = { index: -1, epoch: -1 };
-    for (const [index, broker] of this.#brokers.entries()) {
-      const said = [...(broker?.stderr ?? "").matchAll(/^queue\.(leading .*epoch=(\d+)|leader-lost|following)/gm)].at(-1);
+    for (const [index, broker] of this.#brokers) {
+      const said = [...broker.stderr.matchAll(/^queue\.(leading .*epoch=(\d+)|leader-lost|following)/gm)].at(-1);
       const epoch = Number(said?.[2] ?? -1);
-      if (epoch > best.epoch && broker!.child.exitCode === null) best = { index, epoch };
+      if (epoch > best.epoch && broker.child.exitCode === null) best = { index, epoch };
     }
     return best.index;
   }
@@ -107,11 +107,9 @@ export class FaultRig {
 
   // ---- NATS
 
-  /** kill -9 of the server that leads the log's stream: the one whose loss is felt. */
-  async killNatsLeader(): Promise<NatsServers["nodes"][number]> {
-    const node = await this.nats.streamLeader(STREAM);
-    await node.kill();
-    return node;
+  /** The server that leads the log's stream: the one whose loss is felt. */
+  natsLeader(): Promise<NatsNode> {
+    return this.nats.streamLeader(STREAM);
   }
 
   // ---- workers
@@ -182,7 +180,10 @@ export class FaultRig {
     const jobs = this.#queues[0]!;
     const outcomes = await Promise.all(
       this.ledger.map(async ({ n, task }) => {
-        const result = await jobs.task(task.id).result({ timeout: WAIT }).catch((error: unknown) => codeOf(error) ?? String(error));
+        const result = await jobs
+          .task(task.id)
+          .result({ timeout: WAIT })
+          .catch((error: unknown) => codeOf(error) ?? String(error));
         return result === `did ${n}` ? [] : [`${task.id} (${n}): ${result}`];
       }),
     );
@@ -199,12 +200,12 @@ export class FaultRig {
     await Promise.all(this.#queues.map((jobs) => jobs.close()));
     await Promise.all(this.#producing);
     for (const staff of this.#staff) staff.kill("SIGKILL");
-    await Promise.all(this.#brokers.map((broker) => broker?.stop("SIGKILL")));
+    await Promise.all([...this.#brokers.values()].map((broker) => broker.stop("SIGKILL")));
     await this.nats[Symbol.asyncDispose]();
     await rm(this.#folder, { recursive: true, force: true });
   }
 
   #said(): string {
-    return this.#brokers.map((broker, index) => `broker ${index}:\n${broker?.stderr.slice(-2000)}`).join("\n");
+    return [...this.#brokers].map(([index, { stderr }]) => `broker ${index}:\n${stderr.slice(-2000)}`).join("\n");
   }
 }
