@@ -19,8 +19,8 @@ export async function run(argv: readonly string[]): Promise<number> {
     "queue move",
     "Takes a queue from one store to another while no broker uses them; run again after a cut, it goes on",
   )
-    .requiredOption("--from <store>", "the store it is in: sqlite:FOLDER")
-    .option("--to <store>", "an empty store: sqlite:FOLDER")
+    .requiredOption("--from <store>", "the store it is in: sqlite:FOLDER or nats://HOST:4222[,HOST…]")
+    .option("--to <store>", "an empty store, likewise; nats://…?replicas=3&group=NAME makes its stream so")
     .option("--give-up", "let the queue be used where it was: an unfinished move is given up")
     .option("--json", "print JSON");
   if (!(await parse(command, argv))) return 0;

@@ -44,9 +44,12 @@ export function makeStore(url: string, options: StoreUrlOptions = {}): Store {
   return KINDS[scheme]!(url.slice(scheme.length), options, url);
 }
 
-/** The local copy of the log is temporary: whoever opens a log by its address reads it whole or writes it anew. */
+/**
+ * The local copy of the log is temporary: whoever opens a log by its address reads it whole or writes it anew. A log that a broker
+ * leads is in use.
+ */
 function makeNats(_: string, { log }: StoreUrlOptions, url: string): Store {
-  return new JetstreamStore({ url: parseNatsUrl(url), ...(log && { log }) });
+  return new JetstreamStore({ url: parseNatsUrl(url), refuseLed: true, ...(log && { log }) });
 }
 
 function invalid(url: string, why: string): UsageError {

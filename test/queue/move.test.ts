@@ -13,6 +13,8 @@ import { PROFILE_DEFAULT } from "../../src/queue/profile.ts";
 import type { Store, StoredTask, StoreOp, StoreOpening } from "../../src/queue/store.ts";
 import { FLAG_NOTES } from "../../src/queue/table.ts";
 import { Holdfast } from "../support/holdfast.ts";
+import { NatsServers } from "../support/nats.ts";
+import { requires } from "../support/requires.ts";
 import { wholeStore } from "./support/whole-store.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -252,6 +254,31 @@ test("holdfast queue move, killed with -9 again and again, brings everything ove
   assert.deepEqual(await wholeStore(makeStore(to)), whole);
   const again = await new Holdfast([...words, "--json"]).ended();
   assert.equal((JSON.parse(again.stdout) as { already: boolean }).already, true);
+});
+
+test("a queue moves to NATS and back as it is, and not while a broker uses it there", requires("nats-server"), async (t) => {
+  await using nats = await NatsServers.start();
+  const { from: first, to: last } = await folders(t);
+  await filled(makeStore(first, { sync: "none" }), 3000);
+  const whole = await wholeStore(makeStore(first));
+  const move = (from: string, to: string): ReturnType<Holdfast["ended"]> =>
+    new Holdfast(["queue", "move", "--from", from, "--to", to]).ended();
+
+  const there = await move(first, nats.url);
+  assert.match(there.stdout, /^moved 3000 tasks and 1 settings/, there.stderr);
+  assert.deepEqual(await wholeStore(makeStore(nats.url)), whole);
+
+  const broker = new Broker({ listen: "tcp://127.0.0.1:0", data: false, store: nats.url });
+  await broker.listen();
+  assert.equal(broker.id, "0a0b0c0d");
+  const inUse = await move(nats.url, last);
+  await broker.close();
+  assert.match(inUse.stderr, /^holdfast: Cannot take the log on NATS: a broker leads it$/m);
+
+  const back = await move(nats.url, last);
+  assert.match(back.stdout, /^moved 3000 tasks and 1 settings/, back.stderr);
+  const { tasks } = await wholeStore(makeStore(last));
+  assert.deepEqual(tasks, whole.tasks);
 });
 
 test("holdfast queue move says in a sentence that the source is in use, and moves nothing", async (t) => {

@@ -4,19 +4,27 @@
  */
 import { OperationError } from "../../core/errors.ts";
 import type { Store, StoredTask, StoreOp, StoreOpening } from "../store.ts";
+import { GroupBus } from "./group-bus.ts";
 import type { LeadTerm } from "./lead-term.ts";
 import { type FollowerOptions, LogFollower } from "./log-follower.ts";
 
+/** 500 ms: a leader answers at once, and says so unasked each 200 ms. */
+const LISTEN_MS = 500;
 /** Another may write between the reading and the leading; one that does so this often leads, and goes on leading. */
 const TRIES = 5;
 
+export interface JetstreamStoreOptions extends FollowerOptions {
+  /** Refuse to open while a broker leads, instead of taking the lead from it. */
+  readonly refuseLed?: boolean;
+}
+
 export class JetstreamStore implements Store {
-  readonly #options: FollowerOptions;
+  readonly #options: JetstreamStoreOptions;
   #follower: LogFollower | undefined;
   #term: LeadTerm | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(options: FollowerOptions) {
+  constructor(options: JetstreamStoreOptions) {
     this.#options = options;
   }
 
@@ -28,6 +36,7 @@ export class JetstreamStore implements Store {
     let caughtUp = (): void => {};
     const follower = await LogFollower.open(this.#options, { caughtUp: () => caughtUp() });
     this.#follower = follower;
+    if (this.#options.refuseLed && (await this.#isLed(follower))) await this.#refuse();
     for (let tried = 0; tried < TRIES; tried += 1) {
       const end = new Promise<void>((resolve) => (caughtUp = resolve));
       await follower.follow();
@@ -36,8 +45,31 @@ export class JetstreamStore implements Store {
       this.#term = await follower.lead({ store: true }, lost);
       if (this.#term) return this.#term.open();
     }
+    return this.#refuse();
+  }
+
+  async #refuse(): Promise<never> {
     await this.close();
     throw new OperationError("QUEUE_STORE_LOCKED", "Cannot take the log on NATS: a broker leads it");
+  }
+
+  /** Asks who leads, and hears whether somebody does. */
+  async #isLed({ connection, writer }: LogFollower): Promise<boolean> {
+    const heard = Promise.withResolvers<boolean>();
+    const bus = new GroupBus(connection, this.#options.url.group, writer, {
+      beat: ({ kind }) => kind === "leading" && heard.resolve(true),
+      toHall: () => {},
+      toDoor: () => {},
+      trouble: (error) => heard.reject(error),
+    });
+    bus.beat({ kind: "asking", writer, epoch: 0, ready: false, sequence: 0, broker: "", address: "" });
+    const timer = setTimeout(() => heard.resolve(false), LISTEN_MS);
+    try {
+      return await heard.promise;
+    } finally {
+      clearTimeout(timer);
+      bus.close();
+    }
   }
 
   tasks(): AsyncIterable<readonly StoredTask[]> {
