@@ -14,12 +14,14 @@ const encoder = new TextEncoder();
 
 /** Hashes `queue` NUL `key`. The result object is made anew: it lives for one look-up. */
 export function hashKey(queue: string, key: string, seed: number): KeyHash {
-  const bytes = encoder.encode(`${queue}\0${key}`);
+  const text = `${queue}\0${key}`;
   let a = seed | 0;
   let b = Math.imul(seed, 0x9e3779b1) | 0;
   let c = ~seed | 0;
-  for (let index = 0; index < bytes.length; index += 1) {
-    const byte = bytes[index]!;
+  const bytes = isAscii(text) ? undefined : encoder.encode(text);
+  const length = bytes ? bytes.length : text.length;
+  for (let index = 0; index < length; index += 1) {
+    const byte = bytes ? bytes[index]! : text.charCodeAt(index);
     a = Math.imul(a ^ byte, 0x01000193);
     a = (a << 13) | (a >>> 19);
     b = Math.imul(b ^ (byte + 0x9d), 0x85ebca6b);
@@ -30,10 +32,15 @@ export function hashKey(queue: string, key: string, seed: number): KeyHash {
     b = (b + c) | 0;
     c = (c + a) | 0;
   }
-  a = mix(a ^ bytes.length);
+  a = mix(a ^ length);
   b = mix(b + a);
   c = mix(c + b);
   return { a: mix(a + c) >>> 0, b: b >>> 0, c: c >>> 0 };
+}
+
+function isAscii(text: string): boolean {
+  for (let index = 0; index < text.length; index += 1) if (text.charCodeAt(index) > 127) return false;
+  return true;
 }
 
 function mix(value: number): number {

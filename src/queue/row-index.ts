@@ -1,7 +1,8 @@
 /**
- * ○ Finds rows by a hash: open addressing in typed arrays, 4 bytes a slot, outside the JavaScript heap. Split into shards that
- * grow one by one, so that ten million entries never stop the world to be moved. Holds row numbers only: what makes two rows
- * equal is the caller's business.
+ * ○ Finds rows by a hash: open addressing in typed arrays, 8 bytes a slot (hash, row), outside the JavaScript heap. The hash stands
+ * beside the row so that a row is looked at only when it is likely the one: rows lie far apart, and each look is a cache miss.
+ * Split into shards that grow one by one, so that ten million entries never stop the world to be moved. What makes two rows equal
+ * is the caller's business.
  */
 
 const SHARDS = 256;
@@ -24,8 +25,8 @@ export class RowIndex {
   find(hash: number, matches: (row: number) => boolean): number {
     const { slots } = this.#shard(hash);
     const mask = slots.length - 1;
-    for (let slot = hash & mask; slots[slot] !== 0; slot = (slot + 1) & mask) {
-      if (matches(slots[slot]!)) return slots[slot]!;
+    for (let at = home(hash, mask); slots[at + 1] !== 0; at = (at + 2) & mask) {
+      if (slots[at] === hash && matches(slots[at + 1]!)) return slots[at + 1]!;
     }
     return 0;
   }
@@ -33,7 +34,7 @@ export class RowIndex {
   insert(row: number): void {
     const hash = this.#hashOf(row);
     const shard = this.#shard(hash);
-    if ((shard.count + 1) * 4 > shard.slots.length * 3) this.#grow(shard);
+    if ((shard.count + 1) * 8 > shard.slots.length * 3) grow(shard);
     place(shard.slots, hash, row);
     shard.count += 1;
   }
@@ -44,43 +45,52 @@ export class RowIndex {
     const shard = this.#shard(hash);
     const { slots } = shard;
     const mask = slots.length - 1;
-    let gap = hash & mask;
-    while (slots[gap] !== row) {
-      if (slots[gap] === 0) return;
-      gap = (gap + 1) & mask;
+    let gap = home(hash, mask);
+    while (slots[gap + 1] !== row) {
+      if (slots[gap + 1] === 0) return;
+      gap = (gap + 2) & mask;
     }
-    for (let slot = (gap + 1) & mask; slots[slot] !== 0; slot = (slot + 1) & mask) {
-      const home = this.#hashOf(slots[slot]!) & mask;
-      if (((slot - home) & mask) >= ((slot - gap) & mask)) {
-        slots[gap] = slots[slot]!;
-        gap = slot;
+    for (let at = (gap + 2) & mask; slots[at + 1] !== 0; at = (at + 2) & mask) {
+      const start = home(slots[at]!, mask);
+      if (((at - start) & mask) >= ((at - gap) & mask)) {
+        slots[gap] = slots[at]!;
+        slots[gap + 1] = slots[at + 1]!;
+        gap = at;
       }
     }
-    slots[gap] = 0;
+    slots[gap + 1] = 0;
     shard.count -= 1;
   }
 
   #shard(hash: number): Shard {
     return this.#shards[hash >>> 24]!;
   }
-
-  #grow(shard: Shard): void {
-    const grown = new Uint32Array(shard.slots.length * 2);
-    for (const row of shard.slots) if (row !== 0) place(grown, this.#hashOf(row), row);
-    shard.slots = grown;
-  }
 }
 
 class Shard {
-  slots = new Uint32Array(SLOTS_MIN);
+  /** Pairs: hash, row. A row of 0 is an empty slot. */
+  slots = new Uint32Array(SLOTS_MIN * 2);
   count = 0;
+}
+
+/** Where a hash's pair begins if nothing is in its way. */
+function home(hash: number, mask: number): number {
+  return (hash << 1) & mask;
 }
 
 function place(slots: Uint32Array, hash: number, row: number): void {
   const mask = slots.length - 1;
-  let slot = hash & mask;
-  while (slots[slot] !== 0) slot = (slot + 1) & mask;
-  slots[slot] = row;
+  let at = home(hash, mask);
+  while (slots[at + 1] !== 0) at = (at + 2) & mask;
+  slots[at] = hash;
+  slots[at + 1] = row;
+}
+
+function grow(shard: Shard): void {
+  const { slots } = shard;
+  const grown = new Uint32Array(slots.length * 2);
+  for (let at = 0; at < slots.length; at += 2) if (slots[at + 1] !== 0) place(grown, slots[at]!, slots[at + 1]!);
+  shard.slots = grown;
 }
 
 /** Scatters a whole number (a task's id) over 32 bits. */

@@ -6,7 +6,7 @@
 import { assert } from "../core/assert.ts";
 import { OperationError, UsageError } from "../core/errors.ts";
 import type { Random } from "../core/random.ts";
-import { hashKey } from "./key-hash.ts";
+import { hashKey, type KeyHash } from "./key-hash.ts";
 import { type Group, LaneTable } from "./lanes.ts";
 import { mustNext, stateCode, type TaskEvent, type TaskState, TASK_STATES } from "./life-cycle.ts";
 import { GROUPS_MAX, NAME_BYTES_MAX, QUEUE_BYTES_MAX, QUEUES_MAX, TASK_OVERHEAD_BYTES } from "./limits.ts";
@@ -54,6 +54,7 @@ export class TaskRows {
   readonly #byId = new RowIndex((row) => hashNumber(this.table.f(row, ID)));
   readonly #byKey = new RowIndex((row) => this.table.u(row, KEY_A));
   readonly #keySeed: number;
+  #lastHash: { readonly queue: string; readonly key: string; readonly hash: KeyHash };
   readonly #lanes = new LaneTable();
   readonly #profiles = new ProfileTable();
   readonly #queues = new Map<string, TaskQueue>();
@@ -66,6 +67,7 @@ export class TaskRows {
     this.#id = firstId;
     this.#bytesMax = bytesMax;
     this.#keySeed = Math.floor(random() * 2 ** 32);
+    this.#lastHash = { queue: "", key: "", hash: hashKey("", "", this.#keySeed) };
   }
 
   // ---- queues
@@ -105,7 +107,7 @@ export class TaskRows {
 
   /** A task under this key that the queue knows, or 0. It may not be written yet (`isUnwritten`). */
   findKey(queue: string, key: string): number {
-    const { a, b, c } = hashKey(queue, key, this.#keySeed);
+    const { a, b, c } = this.#hashOf(queue, key);
     const { table } = this;
     return this.#byKey.find(a, (row) => table.u(row, KEY_A) === a && table.u(row, KEY_B) === b && table.u(row, KEY_C) === c);
   }
@@ -293,8 +295,17 @@ export class TaskRows {
     this.#groups += queue.ready.groupCount - groups;
   }
 
+  /** A key is looked up, and then mostly entered. */
+  #hashOf(queue: string, key: string): KeyHash {
+    const last = this.#lastHash;
+    if (last.key === key && last.queue === queue) return last.hash;
+    const hash = hashKey(queue, key, this.#keySeed);
+    this.#lastHash = { queue, key, hash };
+    return hash;
+  }
+
   #insertKey(row: number, queue: string, key: string): void {
-    const { a, b, c } = hashKey(queue, key, this.#keySeed);
+    const { a, b, c } = this.#hashOf(queue, key);
     this.table.setU(row, KEY_A, a);
     this.table.setU(row, KEY_B, b);
     this.table.setU(row, KEY_C, c);

@@ -44,7 +44,7 @@ class LosesTasks extends Engine {
 }
 
 const VARIANTS = [
-  [ForgetsTokens, /^the outcome under the lost lease .* was kept$/],
+  [ForgetsTokens, /^the outcome under the lost lease .* was kept$|was leased again under token/],
   [LosesTasks, /a row|counts its ready rows|never answered|still ready|ended with QUEUE_UNREACHABLE/],
 ] as const;
 
