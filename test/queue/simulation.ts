@@ -418,7 +418,7 @@ export async function simulate(
 function produce(world: World): void {
   const tasks = world.connectQueue();
   const next = (): void => {
-    world.after(world.between(0, 1500), () => {
+    world.after(world.between(0, 2000), () => {
       if (!world.faulty) return;
       // Now and then several in one moment: they travel together.
       for (let more = world.random() < 0.2 ? 3 : 0; more >= 0; more -= 1) {
