@@ -47,14 +47,10 @@ export class LeadTerm implements Store {
   #lastId: number;
   /** When the last append that succeeded was sent, in the clock's ms. */
   #surelyLedMs: number;
-  /** What the replica is taking in. One entry at a time, so that a slow disk here holds up the writing and not the memory. */
-  #applying: Promise<void> | undefined;
   #turn: Promise<void> = Promise.resolve();
   /** The last task that the round has copied. */
   #copied = 0;
   #over = false;
-  /** Takes in again what this machine's disk could not. */
-  #retake: (() => Promise<void>) | undefined;
   #closing = false;
 
   constructor(options: LeadTermOptions) {
@@ -125,7 +121,6 @@ export class LeadTerm implements Store {
     this.#closing = true;
     if (this.#over) return;
     await this.#turn;
-    await this.#applying?.catch(() => {});
   }
 
   /** One at a time, in the order asked. */
@@ -143,7 +138,7 @@ export class LeadTerm implements Store {
 
   async #append(ops: readonly StoreOp[], { copiedBytes = 0, liveBytes = 0 }): Promise<void> {
     if (this.#over) return this.#never();
-    await this.#applied();
+    await this.#replica.room();
     for (const op of ops) if ((op.kind === "add" || op.kind === "keep") && op.id > this.#lastId) this.#lastId = op.id;
     const { clock, epoch, writer } = this.#options;
     const head: EntryHead = { kind: BATCH, epoch, serial: this.#options.nextSerial(), writer, lastId: this.#lastId };
@@ -160,25 +155,7 @@ export class LeadTerm implements Store {
     if (appended.kind === "refused") throw appended.error;
     this.#surelyLedMs = sentMs;
     this.#cleaning.wrote({ bytes: payload.length + messages * MESSAGE_OVERHEAD_BYTES, copiedBytes, liveBytes });
-    this.#take(appended.sequence, head, ops);
-  }
-
-  /** Hands the entry to the replica without waiting; tried again before the next when this machine's disk could not take it. */
-  #take(sequence: number, head: EntryHead, ops: readonly StoreOp[]): void {
-    const write = (): Promise<void> => this.#replica.write(sequence, head, ops);
-    this.#applying = write();
-    this.#applying.catch((error: unknown) => {
-      this.#options.message(`the local copy of the log cannot be written: ${String(error)}`);
-      this.#retake = write;
-    });
-  }
-
-  async #applied(): Promise<void> {
-    await this.#applying?.catch(() => {});
-    const retake = this.#retake;
-    if (!retake) return;
-    await retake();
-    this.#retake = undefined;
+    this.#replica.take(appended.sequence, head, ops);
   }
 
   #never(): Promise<never> {
@@ -215,7 +192,6 @@ export class LeadTerm implements Store {
     let last: StoreOp | undefined;
     await this.#inTurn(async () => {
       // Read and appended in one turn: no change of a task comes between its reading and its copy.
-      await this.#applied();
       const portion = await this.#replica.whole(this.#copied, PORTION_BYTES);
       last = portion.at(-1);
       if (last) await this.#append(portion, { copiedBytes: bytesOf(portion) });

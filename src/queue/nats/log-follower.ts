@@ -133,7 +133,7 @@ export class LogFollower {
     if (appended.kind === "fenced") return undefined;
     this.#seen = appended.sequence;
     this.#info = await this.log.info().catch(() => this.#info);
-    await replica.write(appended.sequence, head, []);
+    replica.take(appended.sequence, head, []);
     return new LeadTerm({
       log: this.log,
       replica,
@@ -163,7 +163,8 @@ export class LogFollower {
     this.#seen = sequence;
     this.#readMs = this.#clock.now();
     if (!entry) return;
-    await this.replica.apply(sequence, entry);
+    this.replica.apply(sequence, entry);
+    await this.replica.room();
     this.#trouble = "";
     if (entry.kind === LEAD) this.#listener.led?.(entry.epoch);
   }
