@@ -9,18 +9,8 @@
 import { poly1305 } from "@noble/ciphers/_poly1305.js";
 import { salsa20 } from "@noble/ciphers/salsa.js";
 import { subkey } from "./curve-box.ts";
-import {
-  COUNTER,
-  FIRST_PIECE_BYTES_MAX,
-  INPUT,
-  NONCE,
-  OPENED,
-  PIECE,
-  PIECE_BYTES_MAX,
-  type SecretboxExports,
-  secretboxModule,
-  TAG,
-} from "./secretbox-wasm.ts";
+import { COUNTER, FIRST_PIECE_BYTES_MAX, INPUT, NONCE, OPENED, PIECE, PIECE_BYTES_MAX, TAG } from "./secretbox-memory.ts";
+import { type SecretboxExports, secretboxModule } from "./secretbox-wasm.ts";
 import { instantiate } from "./wasm.ts";
 
 /** Octets of a box before its ciphertext. */

@@ -119,8 +119,12 @@ export const i32 = {
   store: store(0x36),
   add: binary(0x6a),
   sub: binary(0x6b),
+  and: binary(0x71),
   less: binary(0x49),
 };
+
+/** The address 0, for what lies at a fixed offset. */
+export const ZERO = i32.const(0);
 
 export const i64 = {
   const: (value: bigint): Code => [0x42, signed(BigInt.asIntN(64, value))],
@@ -146,6 +150,8 @@ export const v128 = {
   /** One word from memory, in all four lanes. */
   loadSplat: load(simd(9)),
   store: store(simd(11)),
+  and: binary(simd(78)),
+  or: binary(simd(80)),
   xor: binary(simd(81)),
 };
 
@@ -162,6 +168,18 @@ export const i32x4 = {
     simd(13),
     words.flatMap((word) => [0, 1, 2, 3].map((octet) => 4 * word + octet)),
   ],
+};
+
+/** Vectors of two. */
+export const i64x2 = {
+  splat: (value: Code): Code => [value, simd(18)],
+  extract: (vector: Code, lane: 0 | 1): Code => [vector, simd(29), lane],
+  replace: (vector: Code, lane: 0 | 1, value: Code): Code => [vector, value, simd(30), lane],
+  shl: shift(203),
+  shr: shift(205),
+  add: binary(simd(206)),
+  /** The products of the first two words of each operand. */
+  mulLow: binary(simd(222)),
 };
 
 /** A module that exports its functions and its memory, whose size never changes. */
