@@ -23,7 +23,7 @@ import { decodeHead, decodeState, type TaskHead } from "./record.ts";
 import type { Store, StoreOpening } from "./store.ts";
 import { type Submission, type SubmissionAnswer, Submissions } from "./submissions.ts";
 import { ID, NONE } from "./table.ts";
-import { type QueueSettings, readSettings, type TaskQueue } from "./task-queue.ts";
+import { type QueueSettings, readSettings, withoutDefaults, type TaskQueue } from "./task-queue.ts";
 import { type TaskView, viewTask, whyWaiting } from "./view.ts";
 import type { Watcher } from "./watchers.ts";
 
@@ -337,9 +337,10 @@ export class Desk {
   /** @throws UsageError QUEUE_OPTIONS_INVALID */
   configure(queueName: string, settings: QueueSettings, settled: () => void): void {
     const queue = this.engine.queue(queueName);
-    const merged = { ...queue.settings, ...readSettings(settings) };
+    const merged = withoutDefaults({ ...queue.settings, ...readSettings(settings) });
     this.engine.configure(queue, merged);
-    this.setting(QUEUE_SETTING + queueName, JSON.stringify(merged), settled);
+    const isDefault = Object.keys(merged).length === 0;
+    this.setting(QUEUE_SETTING + queueName, isDefault ? undefined : JSON.stringify(merged), settled);
   }
 
   /** Keeps a named setting in the store; undefined takes it away. */

@@ -74,6 +74,7 @@ export class Dispatcher {
     let ring = this.#rings.get(queue);
     if (!ring) this.#rings.set(queue, (ring = new ConsumerRing()));
     ring.add(consumer);
+    queue.consumers = ring.size;
     this.#dirty.add(queue);
     return consumer;
   }
@@ -89,7 +90,10 @@ export class Dispatcher {
     const engine = this.#world.engine();
     const nowMs = this.#world.nowMs();
     this.#roster.left(consumer, { nowMs, lost });
-    this.#rings.get(consumer.queue)!.remove(consumer);
+    const ring = this.#rings.get(consumer.queue)!;
+    ring.remove(consumer);
+    consumer.queue.consumers = ring.size;
+    if (ring.size === 0) this.#rings.delete(consumer.queue);
     for (const row of [...consumer.holder.leases.rows()].reverse()) {
       this.#recalled.delete(engine.table.f(row, ID));
       engine.giveBack(row, nowMs, { lost });
@@ -103,7 +107,7 @@ export class Dispatcher {
     return this.#consumers.get(holder);
   }
 
-  /** The consumers of a queue; undefined while it never had one. */
+  /** The consumers of a queue; undefined while it has none. */
   ring(queue: TaskQueue): ConsumerRing | undefined {
     return this.#rings.get(queue);
   }

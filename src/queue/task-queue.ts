@@ -36,6 +36,8 @@ export class TaskQueue {
   added = 0;
   finished = 0;
   failures = 0;
+  /** Who takes tasks from it now. */
+  consumers = 0;
   readonly #counts = new Array<number>(TASK_STATES.length).fill(0);
 
   constructor(name: string, table: TaskTable, lanes: LaneTable) {
@@ -51,6 +53,14 @@ export class TaskQueue {
     this.#counts[stateCode(state)]! += by;
   }
 
+  /** Nothing would be missed without it: no task, no consumer, no setting. */
+  get isUnused(): boolean {
+    if (this.consumers > 0 || this.bytes > 0) return false;
+    for (const count of this.#counts) if (count > 0) return false;
+    for (const _ in this.settings) return false;
+    return true;
+  }
+
   /** Tasks in each state. */
   counts(): Record<TaskState, number> {
     return Object.fromEntries(TASK_STATES.map((state) => [state, this.count(state)])) as Record<TaskState, number>;
@@ -61,6 +71,11 @@ export class TaskQueue {
     this.bounds = { concurrency: settings.concurrency ?? undefined, rate: settings.rate ?? undefined };
     this.groupBounds = { concurrency: settings.groupConcurrency ?? undefined, rate: settings.groupRate ?? undefined };
   }
+}
+
+/** Without what says the default, so that a queue set back to it can be forgotten. */
+export function withoutDefaults(settings: QueueSettings): QueueSettings {
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== null && value !== false));
 }
 
 const CHECKS: Readonly<Record<keyof QueueSettings, (value: unknown) => boolean>> = {

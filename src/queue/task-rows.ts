@@ -73,7 +73,7 @@ export class TaskRows {
   // ---- queues
 
   /**
-   * The queue of this name, made when new.
+   * The queue of this name, made when new. Ones that are no longer used make room for it.
    *
    * @throws UsageError QUEUE_NAME_INVALID, OperationError QUEUE_TOO_MANY
    */
@@ -83,12 +83,17 @@ export class TaskRows {
     if (name === "" || utf8Bytes(name) > NAME_BYTES_MAX) {
       throw new UsageError("QUEUE_NAME_INVALID", `Cannot name a queue '${name.slice(0, 40)}': 1 to ${NAME_BYTES_MAX} bytes`);
     }
+    if (this.#queues.size >= QUEUES_MAX) this.#forgetUnused();
     if (this.#queues.size >= QUEUES_MAX) {
       throw new OperationError("QUEUE_TOO_MANY", `Cannot open queue '${name}': ${QUEUES_MAX} queues are open already`);
     }
     const queue = new TaskQueue(name, this.table, this.#lanes);
     this.#queues.set(name, queue);
     return queue;
+  }
+
+  #forgetUnused(): void {
+    for (const queue of this.#queues.values()) if (queue.isUnused) this.#queues.delete(queue.name);
   }
 
   findQueue(name: string): TaskQueue | undefined {

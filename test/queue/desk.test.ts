@@ -430,3 +430,22 @@ test("errors that were noted before times were are still read, without one", asy
     { error: "", atMs: undefined },
   ]);
 });
+
+test("names of queues are used up by queues in use only: those without task, worker or setting make room for new ones", async () => {
+  const rig = await Rig.open();
+  const { engine } = rig.desk;
+  await rig.add("waits", {}, "has a task");
+  rig.worker({ queue: "has a worker" });
+  rig.desk.configure("has a setting", { paused: true }, () => {});
+  rig.desk.configure("set back", { paused: true }, () => {});
+  rig.desk.configure("set back", { paused: false }, () => {});
+  for (let each = 0; each < 20_000; each += 1) engine.queue(`user ${each}`);
+  assert.deepEqual(
+    ["has a task", "has a worker", "has a setting", "set back", "user 0"].map((name) => engine.findQueue(name) !== undefined),
+    [true, true, true, false, false],
+  );
+  const workers = Array.from({ length: 9_997 }, (_, each) => rig.worker({ queue: `in use ${each}` }));
+  await assert.rejects(rig.add("one more", {}, "no room"), { code: "QUEUE_TOO_MANY" });
+  rig.desk.leave(workers[0]!.consumer, { lost: false });
+  await rig.add("one more", {}, "room again");
+});
