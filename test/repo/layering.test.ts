@@ -129,7 +129,7 @@ test("a pure file names no clock, timer, chance, process or console", () => {
   assert.deepEqual(wrong, []);
 });
 
-test("core, memcache and zmtp are pure but for the clock, the tap and the making of folders", () => {
+test("core, memcache and zmtp are pure but for the clock, the tap, the making of folders and what the runtime can do", () => {
   const worldly = sources.filter(({ folder, pure }) => ["core", "memcache", "zmtp"].includes(folder) && !pure);
   assert.deepEqual(
     worldly.map(({ path }) => path),

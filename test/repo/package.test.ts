@@ -72,11 +72,20 @@ suite("the package", () => {
       assert.ok(paths.includes(path), path);
   });
 
+  test("installed globally it brings its man page", async () => {
+    const prefix = inFolder("global");
+    const tarball = inFolder("checkout", packed.filename);
+    await execute("npm", ["install", "--global", "--prefix", prefix, "--prefer-offline", "--no-audit", "--no-fund", tarball]);
+    assert.match(readFileSync(join(prefix, "share/man/man1/holdfast.1"), "utf8"), /^\.TH HOLDFAST 1/);
+  });
+
   test("installing it runs no script, neither its own nor one of its dependencies", () => {
     const lock = JSON.parse(readFileSync(inFolder("app/node_modules/.package-lock.json"), "utf8")) as {
       packages: Record<string, { hasInstallScript?: boolean }>;
     };
     assert.ok(lock.packages["node_modules/holdfast"]);
+    const own = ["preinstall", "install", "postinstall", "prepare"].filter((name) => name in manifest.scripts);
+    assert.deepEqual(own, [], "npm would run it, or warn of it, at the user's");
     assert.deepEqual(
       Object.keys(lock.packages).filter((name) => lock.packages[name]!.hasInstallScript),
       [],
