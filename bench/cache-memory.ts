@@ -15,7 +15,7 @@ import { freePort, HOLDFAST, residentBytes, startServer } from "./support/proces
 import { type Finding, finding, report } from "./support/report.ts";
 import type { Rounds } from "./support/rounds.ts";
 
-const COMPILED = join(import.meta.dirname, "../dist/cli/main.js");
+export const COMPILED = join(import.meta.dirname, "../dist/cli/main.js");
 const SEED = 10;
 const MEGABYTE = 1024 * 1024;
 /** Sets in one write to the socket: about 300 KB. */

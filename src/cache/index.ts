@@ -1,5 +1,3 @@
 /** ● The door `holdfast/cache`. */
 export * from "./client/exports.ts";
-export { CacheServer } from "./server.ts";
-export type { CacheStats } from "./snapshot.ts";
-export type { CacheServerOptions } from "./options.ts";
+export * from "./serve/index.ts";

@@ -2,7 +2,7 @@
  * ● What the threads that serve one store tell each other: the parts of a statistic that each has, what watchers of another thread
  * want to hear and the lines that they get, and commands that reach all. Nobody waits for a thread longer than `ANSWER_MS_MAX`.
  */
-import { BroadcastChannel } from "node:worker_threads";
+import type { BroadcastChannel } from "node:worker_threads";
 import type { Cancel, Clock } from "../core/clock.ts";
 import type { LogLine } from "./log-lines.ts";
 import type { PartName, Parts } from "./session.ts";
@@ -53,7 +53,8 @@ export class Peers {
     this.#meeting = meeting;
     this.#clock = clock;
     this.#acts = acts;
-    this.#channel = new BroadcastChannel(meeting.channel);
+    const { BroadcastChannel: Channel } = process.getBuiltinModule("node:worker_threads"); // 2 MB that one thread does without
+    this.#channel = new Channel(meeting.channel);
     this.#channel.unref();
     this.#channel.onmessage = (event: { readonly data: Message }) => this.#hear(event.data);
   }

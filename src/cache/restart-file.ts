@@ -15,11 +15,13 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { crc32 } from "node:zlib";
 import { OperationError } from "../core/errors.ts";
 import { RecordReader, itemRecords } from "./item-records.ts";
 import type { Items } from "./items.ts";
 import { GLOBAL, type Memory } from "./memory.ts";
+
+/** 2.5 MB, loaded only where there is a file. */
+const zlib = (): typeof import("node:zlib") => process.getBuiltinModule("node:zlib");
 
 const FORMAT = 1;
 /** 4 MiB: as much as is written at a time. */
@@ -84,7 +86,7 @@ export function saveRestartFile(file: string, items: Items): void {
   try {
     for (const batch of itemRecords(items)) {
       for (let at = 0; at < batch.length;) at += writeSync(descriptor, batch, at);
-      checksum = crc32(batch, checksum);
+      checksum = zlib().crc32(batch, checksum);
       bytes += batch.length;
     }
     fsyncSync(descriptor);
@@ -112,7 +114,7 @@ function matches(file: string, meta: RestartMeta): boolean {
   let checksum = 0;
   eachChunk(file, (chunk) => {
     bytes += chunk.length;
-    checksum = crc32(chunk, checksum);
+    checksum = zlib().crc32(chunk, checksum);
   });
   return bytes === meta.bytes && checksum === meta.crc32;
 }

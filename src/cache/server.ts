@@ -15,7 +15,7 @@ import { loadRestartFile, readRestartMeta, saveRestartFile } from "./restart-fil
 import { Serving } from "./serving.ts";
 import { TUNE } from "./settings.ts";
 import { type CacheStats, snapshot } from "./snapshot.ts";
-import { ServingThread } from "./threads.ts";
+import type { ServingThread } from "./threads.ts";
 
 /** memcached's clock starts here, so that "60 seconds ago" is never before the start. */
 const FIRST_SECOND = 62;
@@ -101,7 +101,8 @@ export class CacheServer {
       for (let thread = 1; thread < this.#threadCount && listen.length + udp.length > 0; thread += 1) {
         const meeting = this.#meeting(thread);
         const { handle } = this.#memory;
-        this.#threads.push(await ServingThread.start({ handle, options: this.options, thread, listen, udp, meeting }));
+        const threads = await import("./threads.ts");
+        this.#threads.push(await threads.ServingThread.start({ handle, options: this.options, thread, listen, udp, meeting }));
       }
     } catch (error) {
       await this.close();

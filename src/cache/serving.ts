@@ -4,7 +4,7 @@
  */
 import { chmodSync, rmSync } from "node:fs";
 import { type Server, Socket, createServer } from "node:net";
-import { TLSSocket } from "node:tls";
+import type { TLSSocket } from "node:tls";
 import { parseAddress, showAddress } from "../core/address.ts";
 import type { Clock } from "../core/clock.ts";
 import { AssertionFailed, OperationError, UsageError, codeOf } from "../core/errors.ts";
@@ -277,7 +277,7 @@ export class Serving {
     const remote = unix ? local : address(accepted.remoteAddress!, accepted.remotePort!);
     let connection: Connection | undefined;
     const received = (length: number, bytes: Buffer): boolean => connection!.received(bytes, length);
-    const adopt = ADOPTS_HANDLES && !(accepted instanceof TLSSocket);
+    const adopt = ADOPTS_HANDLES && !isSecure(accepted);
     const socket = adopt ? withReadBuffer(accepted, this.#readBuffer, received) : withChunks(accepted, received);
     connection = new Connection(owner, socket, { id, remote, local });
     this.#connections.set(id, connection);
@@ -339,6 +339,10 @@ function address(host: string, port: number): string {
 }
 
 const PLAIN_SOCKETS = { noDelay: true, pauseOnConnect: true, allowHalfOpen: true } as const;
+
+function isSecure(socket: Socket): socket is TLSSocket {
+  return "encrypted" in socket;
+}
 
 /** A TLS socket has its bytes from the decryption, in chunks of their own; so has every socket where handles cannot be adopted. */
 function withChunks(socket: Socket, callback: (length: number, bytes: Buffer) => boolean): Socket {

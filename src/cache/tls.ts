@@ -2,20 +2,15 @@
  * ● TLS for the cache's TCP addresses (`-Z`): certificates from files, read again while connections go on with those they have. Node's
  * own TLS does the work; this says which files and rules, as memcached's `-o ssl_…` do.
  */
-import { constants } from "node:crypto";
 import { readFileSync } from "node:fs";
-import {
-  type SecureContextOptions,
-  type Server,
-  type TlsOptions,
-  type TLSSocket,
-  createSecureContext,
-  createServer,
-} from "node:tls";
+import type { SecureContextOptions, Server, TlsOptions, TLSSocket } from "node:tls";
 import type { Clock } from "../core/clock.ts";
 import { UsageError, codeOf, messageOf } from "../core/errors.ts";
 import type { TlsFiles } from "./options.ts";
 import type { StatLine } from "./session.ts";
+
+/** 6 MB, loaded only where TLS is asked for. */
+const tls = (): typeof import("node:tls") => process.getBuiltinModule("node:tls");
 
 /** 20,480 sessions: OpenSSL's own default; the oldest goes first. */
 const SESSIONS_MAX = 20_480;
@@ -61,7 +56,7 @@ export class TlsListeners {
       noDelay: true,
       allowHalfOpen: true,
     };
-    const server = createServer(options, (socket) => {
+    const server = tls().createServer(options, (socket) => {
       const shown = mode === ASK && !socket.authorized && Object.keys(socket.getPeerCertificate()).length > 0;
       if (shown) socket.destroy(); // asked for, shown and wrong
       else accept(socket);
@@ -136,11 +131,11 @@ function readContext(files: TlsFiles): SecureContextOptions {
       cert: readFileSync(chainCert),
       key: readFileSync(key ?? chainCert),
       minVersion: VERSIONS[minVersion]!,
-      secureOptions: constants.SSL_OP_NO_TICKET, // sessions are resumed from the cache, or not at all
+      secureOptions: process.getBuiltinModule("node:crypto").constants.SSL_OP_NO_TICKET, // sessions are resumed from the cache, or not at all
       ...(caCert !== undefined && { ca: readFileSync(caCert) }),
       ...(ciphers !== undefined && { ciphers }),
     };
-    createSecureContext(options); // what cannot be used is refused here, not at the first connection
+    tls().createSecureContext(options); // what cannot be used is refused here, not at the first connection
     return options;
   } catch (error) {
     throw new UsageError("CACHE_TLS_FILES_INVALID", `Cannot use the TLS files: ${messageOf(error)}`, { cause: error });

@@ -2,7 +2,7 @@
  * ● memcached's own command line: the same short and long flags, `-o` suboptions and sentences for what is wrong, so that a script
  * which starts memcached can start this. Reads words, starts nothing.
  */
-import type { CacheServerOptions } from "../cache/index.ts";
+import type { CacheServerOptions } from "../cache/serve/index.ts";
 
 /** A command line that memcached refuses, in its words. */
 export class FlagRefused extends Error {}

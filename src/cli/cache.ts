@@ -1,7 +1,6 @@
 /** ● `holdfast cache`: the cache server alone. Serves until SIGTERM or SIGINT, then drains and exits 0. */
-import { spawn } from "node:child_process";
 import { renameSync, rmSync, writeFileSync } from "node:fs";
-import { CacheServer } from "../cache/index.ts";
+import { CacheServer } from "../cache/serve/index.ts";
 import { HoldfastError, codeOf } from "../core/errors.ts";
 import { type CacheCommand, FlagRefused } from "./cache-flags.ts";
 import { readCacheCommand } from "./cache-command.ts";
@@ -88,6 +87,7 @@ function reload(server: CacheServer): void {
 
 /** Starts the same command as a background process and returns when it listens. */
 async function goToBackground(argv: readonly string[]): Promise<number> {
+  const { spawn } = await import("node:child_process"); // 3 MB that a server in the foreground does without
   const child = spawn(process.execPath, [...process.execArgv, process.argv[1]!, "cache", ...argv], {
     detached: true,
     env: { ...process.env, [DAEMON_VARIABLE]: "1" },

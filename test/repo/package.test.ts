@@ -25,7 +25,7 @@ const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as
 /** What a packed file may be; anything else got in by mistake. */
 const WANTED = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md)$/,
-  /^dist\/[a-z-]+(\/(client|nats))?\/[a-z\d-]+(\.js|\.d\.ts)$/,
+  /^dist\/[a-z-]+(\/(client|nats|serve))?\/[a-z\d-]+(\.js|\.d\.ts)$/,
   /^dist\/dashboard\/web\/(index\.html|[\w./-]+\.(js|css|svg))$/,
   /^docs\/[\w/-]+\.(md|svg)$/,
   /^deploy\/(holdfast\.(1|service)|completions\/(_holdfast|holdfast\.(bash|fish)))$/,
