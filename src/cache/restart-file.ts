@@ -21,7 +21,7 @@ import type { Items } from "./items.ts";
 import { GLOBAL, type Memory } from "./memory.ts";
 
 /** 2.5 MB, loaded only where there is a file. */
-const zlib = (): typeof import("node:zlib") => process.getBuiltinModule("node:zlib");
+const zlib = () => process.getBuiltinModule("node:zlib");
 
 const FORMAT = 1;
 /** 4 MiB: as much as is written at a time. */

@@ -18,7 +18,8 @@ import type { Watchers } from "./watchers.ts";
 /** The version of memcached whose behaviour this is; clients derive from it what a server can do. */
 const VERSION = "1.6.45";
 
-const PROTOCOL_WORDS = { auto: "auto-negotiate", ascii: "ascii", binary: "binary" } as const;
+/** memcached's words for what connections may speak. */
+export const PROTOCOL_WORDS = { auto: "auto-negotiate", ascii: "ascii", binary: "binary" } as const;
 
 /** A session of a datagram has no connection that a dump or a log could go to. */
 const NO_CONNECTION = "ERROR an unknown error happened";

@@ -109,6 +109,7 @@ export class CacheServer {
       throw error;
     }
     for (const thread of this.#threads) thread.onShutdown = (how) => this.#askShutdown(how);
+    this.#serving.announce();
     this.#serving.maintenance.start();
   }
 

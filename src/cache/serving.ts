@@ -21,7 +21,7 @@ import { GLOBAL, type Memory } from "./memory.ts";
 import { type Speech, openSession } from "./open-session.ts";
 import { type CacheServerOptions, FEATURE_DEFAULTS, answersMax, idleTimeoutSeconds, watcherBufferBytes } from "./options.ts";
 import { type Meeting, type PeerActs, Peers } from "./peers.ts";
-import { ServerHost } from "./server-host.ts";
+import { PROTOCOL_WORDS, ServerHost } from "./server-host.ts";
 import type { EndReason, Engine, PartName, Parts, Session } from "./session.ts";
 import { Store } from "./store.ts";
 import { TlsListeners } from "./tls.ts";
@@ -204,7 +204,15 @@ export class Serving {
   async listenToDatagrams(text: string, shared: boolean): Promise<void> {
     const { out, counters, lock, running } = this.#owner;
     const open = (firstByte: number): Session => openSession(this.#engine, this.#speech, firstByte);
-    this.#udp.push(await UdpListener.open(text, shared, { out, counters, lock, running, open }));
+    const id = this.addresses.length + this.#udp.length + 1;
+    this.#udp.push(await UdpListener.open(text, shared, { out, counters, lock, running, open, trace: this.#trace, id }));
+  }
+
+  /** Prints, where that is asked for, what is served and where. */
+  announce(): void {
+    const spoken = PROTOCOL_WORDS[this.#speech.protocol];
+    const listening = [...this.addresses.map(() => spoken), ...this.#udp.map(() => "udp")];
+    this.#trace.started(this.store.memory, this.store.items.slabs.largest, listening);
   }
 
   get udpAddresses(): readonly string[] {

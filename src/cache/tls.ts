@@ -10,7 +10,7 @@ import type { TlsFiles } from "./options.ts";
 import type { StatLine } from "./session.ts";
 
 /** 6 MB, loaded only where TLS is asked for. */
-const tls = (): typeof import("node:tls") => process.getBuiltinModule("node:tls");
+const tls = () => process.getBuiltinModule("node:tls");
 
 /** 20,480 sessions: OpenSSL's own default; the oldest goes first. */
 const SESSIONS_MAX = 20_480;

@@ -6,6 +6,7 @@ import type { Buffer } from "node:buffer";
 import { printable } from "../core/printable.ts";
 import type { ReplyBuffer } from "../memcache/reply-buffer.ts";
 import { BinarySession } from "./binary-session.ts";
+import type { Memory } from "./memory.ts";
 import type { Session } from "./session.ts";
 import { TUNE } from "./settings.ts";
 
@@ -46,6 +47,17 @@ export class Trace {
     if (lines !== "") this.#print?.(lines);
   }
 
+  /** The classes of the store and what is listened on, numbered as in `stats conns`. */
+  started(memory: Memory, largestClass: number, listening: readonly string[]): void {
+    if (!this.on) return;
+    for (let slabClass = 1; slabClass <= largestClass; slabClass += 1) {
+      const [size, perPage] = [memory.classBytes[slabClass]!, memory.classPerPage[slabClass]!];
+      const columns = [pad(slabClass, 3), `: chunk size ${pad(size, 9)}`, ` perslab ${pad(perPage, 7)}`];
+      this.print(`slab class ${columns.join("")}\n`);
+    }
+    for (const [index, what] of listening.entries()) this.print(`<${index + 1} server listening (${what})\n`);
+  }
+
   opened(id: number, protocol: keyof typeof OPENED): void {
     this.print(`<${id} ${OPENED[protocol]}\n`);
   }
@@ -77,6 +89,10 @@ export function consumeTraced(
     at = rest;
   }
   return { rest: at, lines };
+}
+
+function pad(number: number, width: number): string {
+  return String(number).padStart(width);
 }
 
 function going(session: Session): boolean {

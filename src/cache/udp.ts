@@ -9,12 +9,16 @@ import { replyDatagrams, requestStart, UDP_REPLY_BYTES_MAX } from "./datagrams.t
 import { PORT_DEFAULT } from "./limits.ts";
 import type { Lock } from "./lock.ts";
 import type { Session } from "./session.ts";
+import { type Trace, consumeTraced } from "./trace.ts";
 
 export interface UdpParts {
   /** The thread's reply buffer, empty between two requests. */
   readonly out: ReplyBuffer;
   readonly counters: Counters;
   readonly lock: Lock | undefined;
+  readonly trace: Trace;
+  /** The number under which commands are printed: the listening socket's in `stats conns`. */
+  readonly id: number;
   /** Number of the connection whose command is being executed: none. */
   readonly running: { id: number };
   /** Makes the session that the first byte asks for. */
@@ -71,18 +75,26 @@ export class UdpListener {
 
   /** Executes what is whole in the datagram; a reply that fits no number of datagrams is not sent. */
   #execute(request: Buffer, start: number): void {
-    const { out, lock, open, running } = this.#parts;
+    const { out, lock, open, running, trace, id } = this.#parts;
     running.id = 0;
     const session = open(request[start]!);
+    let lines = "";
+    const consume = (at: number): number => {
+      if (!trace.on) return session.consume(request, at, request.length);
+      const traced = consumeTraced({ id, session, out }, request, at, request.length);
+      lines += traced.lines;
+      return traced.rest;
+    };
     lock?.acquire();
     try {
       let at = start;
-      do at = session.consume(request, at, request.length);
+      do at = consume(at);
       while (session.blocked && out.length <= UDP_REPLY_BYTES_MAX);
       session.release();
     } finally {
       lock?.release();
     }
+    trace.print(lines);
     if (out.length > UDP_REPLY_BYTES_MAX) out.reset();
   }
 }

@@ -29,8 +29,8 @@ export function readCacheCommand(argv: readonly string[]): CacheCommand {
     if (state.act !== "serve") break;
   }
   if (state.act === "serve") finish(state);
-  const { act, options, daemon, pidFile, user, notes } = state;
-  return { act, options, daemon, pidFile, user, notes };
+  const { act, options, daemon, pidFile, user, notes, coreFiles } = state;
+  return { act, options, daemon, pidFile, user, notes, coreFiles };
 }
 
 function apply(state: FlagState, [flag, value]: FlagMet): void {
@@ -56,7 +56,7 @@ const SETTERS: Readonly<Record<string, (state: FlagState, value: string) => void
   v: (state) => (state.verbosity += 1),
   l: (state, value) => state.hosts.push(...value.split(",").filter((host) => host !== "")),
   d: (state) => (state.daemon = true),
-  r: () => {},
+  r: (state) => (state.coreFiles = true),
   R: (state, value) =>
     (state.options.requestsPerEvent = positive(value, "Number of requests per event must be greater than 0")),
   u: (state, value) => (state.user = value),

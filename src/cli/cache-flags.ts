@@ -14,6 +14,8 @@ export interface CacheCommand {
   readonly daemon: boolean;
   readonly pidFile: string | undefined;
   readonly user: string | undefined;
+  /** `-r`: core files as large as the system allows. */
+  readonly coreFiles: boolean;
   /** What is accepted and has no effect here, in words for stderr. */
   readonly notes: readonly string[];
 }
@@ -90,6 +92,7 @@ export class FlagState {
   pidFile: string | undefined;
   user: string | undefined;
   notes: string[] = [];
+  coreFiles = false;
 }
 
 /** One flag as met: its short name and its value. */

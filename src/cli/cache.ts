@@ -1,5 +1,5 @@
 /** ● `holdfast cache`: the cache server alone. Serves until SIGTERM or SIGINT, then drains and exits 0. */
-import { renameSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { CacheServer } from "../cache/serve/index.ts";
 import { HoldfastError, codeOf } from "../core/errors.ts";
 import { type CacheCommand, FlagRefused } from "./cache-flags.ts";
@@ -36,9 +36,10 @@ const TEXTS: Readonly<Partial<Record<CacheCommand["act"], string>>> = {
   version: "holdfast cache (memcached 1.6.45)\n",
 };
 
-async function serve({ options, pidFile, user, notes }: CacheCommand): Promise<number> {
+async function serve({ options, pidFile, user, notes, coreFiles }: CacheCommand): Promise<number> {
   process.stderr.on("error", () => {}); // whoever read the log may be gone: that must not end the server
   for (const note of notes) process.stderr.write(`${note}\n`);
+  if (coreFiles && !(await allowCoreFiles())) return 1;
   let server: CacheServer;
   try {
     server = new CacheServer(options);
@@ -62,6 +63,26 @@ async function serve({ options, pidFile, user, notes }: CacheCommand): Promise<n
   await stopped(server);
   if (pidFile !== undefined && daemon) rmSync(pidFile, { force: true });
   return 0;
+}
+
+/** Node cannot set limits of its process; Linux's `prlimit` can set another's. False, with memcached's sentence said, where it cannot. */
+async function allowCoreFiles(): Promise<boolean> {
+  const { spawnSync } = await import("node:child_process");
+  const { pid } = process;
+  for (const limit of ["unlimited", hardCoreLimit()]) {
+    if (spawnSync("prlimit", ["--pid", String(pid), `--core=${limit}`], { stdio: "ignore" }).status === 0) return true;
+  }
+  process.stderr.write("failed to ensure corefile creation\n");
+  return false;
+}
+
+/** As far as one who is not root may go. */
+function hardCoreLimit(): string {
+  try {
+    return /^Max core file size\s+\S+\s+(\S+)/m.exec(readFileSync("/proc/self/limits", "latin1"))?.[1] ?? "0";
+  } catch {
+    return "0"; // not Linux: then there is no prlimit either, and that is what is told
+  }
 }
 
 /** Resolves when a signal, or the `shutdown` command, has closed the server. */

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { CacheServer } from "../../src/cache/index.ts";
+import { HOLDFAST_CACHE, startCache } from "./support/servers.ts";
 
 /** Sends a request and collects everything until the server closes. */
 async function ask(address: string, request: string): Promise<string> {
@@ -89,4 +90,14 @@ test("config get cluster names the nodes to a server that was told them, and is 
   }
   const text = `1\n${node} b.example||11212\n`;
   assert.deepEqual(answers, [`CONFIG cluster 0 ${text.length}\r\n${text}\r\nEND\r\n`, "ERROR\r\n"]);
+});
+
+test("-r lifts the limit on core files, whatever it was before", { skip: process.platform !== "linux" }, async () => {
+  const server = await startCache(["sh", "-c", 'ulimit -S -c 0; exec "$0" "$@"', ...HOLDFAST_CACHE], ["-r"]);
+  try {
+    const [, soft, hard] = /^Max core file size\s+(\S+)\s+(\S+)/m.exec(readFileSync(`/proc/${server.pid}/limits`, "latin1"))!;
+    assert.equal(soft, hard);
+  } finally {
+    await server.stop();
+  }
 });

@@ -1,6 +1,7 @@
 /** `-vv` and `verbosity`: what is printed of clients and commands. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -84,6 +85,32 @@ test("-vv prints connections, commands and replies, and no value", async () => {
   assert.deepEqual(connectionLines(await printedBy(HOLDFAST_CACHE, ["-vv"])), PRINTED);
 });
 
+/** The classes of the store and the listening sockets, whatever numbers those have. */
+function startLines(text: string): string[] {
+  return text
+    .split("\n")
+    .filter((line) => /^slab class|server listening/.test(line))
+    .map((line) => line.replace(/^<\d+/, "<N"));
+}
+
+test("-vv prints the classes and the listening sockets as Debian's memcached does", requires("memcached"), async () => {
+  const [ours, theirs] = [await printedBy(HOLDFAST_CACHE, ["-vv"]), await printedBy(MEMCACHED, ["-vv"])];
+  assert.deepEqual(startLines(ours), startLines(theirs));
+  assert.ok(startLines(ours).includes("slab class  39: chunk size    524288 perslab       2"));
+  assert.ok(startLines(ours).includes("<N server listening (auto-negotiate)"));
+});
+
+test("verbosity 2 prints the commands of datagrams", async () => {
+  const printed = await printedHere({ udp: ["127.0.0.1:0"], tune: { verbosity: 2 } }, async (_client, server) => {
+    const socket = createSocket("udp4");
+    const request = Buffer.concat([Buffer.from([0, 1, 0, 0, 0, 1, 0, 0]), Buffer.from("get a\r\n")]);
+    socket.send(request, Number(server.udpAddresses[0]!.split(":")[1]), "127.0.0.1");
+    await once(socket, "message");
+    socket.close();
+  });
+  assert.ok(printed.join("\n").includes("<N get a\n>N END"), printed.join("\n"));
+});
+
 test("-vv prints what Debian's memcached prints", requires("memcached"), async () => {
   assert.deepEqual(connectionLines(await printedBy(MEMCACHED, ["-vv"])), PRINTED);
 });
@@ -95,7 +122,7 @@ test("without -vv no command is printed", async () => {
 /** Everything that a server in this process prints while `body` talks to it. */
 async function printedHere(
   options: ConstructorParameters<typeof CacheServer>[0],
-  body: (client: MemcachedClient) => Promise<void>,
+  body: (client: MemcachedClient, server: CacheServer) => Promise<void>,
 ): Promise<string[]> {
   let printed = "";
   const write = mock.method(process.stderr, "write", (text: string) => {
@@ -106,7 +133,7 @@ async function printedHere(
   try {
     await server.listen();
     const client = await MemcachedClient.connect(server.address);
-    await body(client);
+    await body(client, server);
     client.close();
   } finally {
     await server.close();
