@@ -396,7 +396,7 @@ export class Desk {
       this.#bodies.drop(id);
       this.#journal.removed(id);
     },
-    noted: (row, error) => this.#journal.noted(this.engine.table.f(row, ID), error),
+    noted: (row, error, attempt) => this.#journal.noted(this.engine.table.f(row, ID), error, attempt),
     ready: (queue) => this.#dispatcher.ready(queue),
   };
 }

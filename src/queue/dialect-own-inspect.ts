@@ -38,6 +38,8 @@ export async function show(context: InspectContext, id: number): Promise<readonl
     errors: notes.map(({ error }) => error),
     // null: not known, it was noted before times were.
     errorsMs: notes.map(({ atMs }) => atMs ?? null),
+    // null: of no attempt (expired, say), or it was noted before attempts were.
+    errorsAttempt: notes.map(({ attempt }) => attempt ?? null),
     waits: desk.whyWaiting(now),
   };
   return [Buffer.from(JSON.stringify(view)), Buffer.from(body ?? [])];

@@ -41,8 +41,8 @@ export interface EngineListener {
   revoked(row: number, holder: number, why: Revocation): void;
   /** The row goes away; still readable during the call. */
   removed(row: number): void;
-  /** An attempt's error, to be kept with the task. */
-  noted(row: number, error: string): void;
+  /** What went wrong, to be kept with the task; `attempt` when it was one's. */
+  noted(row: number, error: string, attempt: number | undefined): void;
   /** There may be something to take. */
   ready(queue: TaskQueue): void;
 }
@@ -125,7 +125,7 @@ export class Engine extends LeasedRows {
     const attempts = this.table.u(row, ATTEMPTS) + 1;
     this.table.setU(row, ATTEMPTS, attempts);
     queue.failures += 1;
-    this.#note(row, error);
+    this.#note(row, error, attempts);
     if (final || attempts >= profile.attempts) {
       this.#end(row, queue, "bury", { nowMs });
       return;
@@ -317,9 +317,9 @@ export class Engine extends LeasedRows {
     this.schedule.set(row, this.table.f(row, EXPIRES));
   }
 
-  #note(row: number, error: string): void {
+  #note(row: number, error: string, attempt?: number): void {
     this.setFlag(row, FLAG_NOTES, true);
-    this.#listener.noted(row, error);
+    this.#listener.noted(row, error, attempt);
   }
 
   #end(row: number, queue: TaskQueue, event: TaskEvent, { nowMs, result }: { nowMs: number; result?: Uint8Array }): void {

@@ -54,11 +54,11 @@ export class Journal {
     this.#ops.push({ kind: "remove", id });
   }
 
-  /** An attempt's error, with the time. */
-  noted(id: number, error: string): void {
+  /** What went wrong, with the time; `attempt` when it was one's. */
+  noted(id: number, error: string, attempt: number | undefined): void {
     const note = error.slice(0, NOTE_BYTES_MAX);
     this.#lastNote = { id, note };
-    this.#ops.push({ kind: "note", id, note: encodeNote(note, this.#world.nowMs()) });
+    this.#ops.push({ kind: "note", id, note: encodeNote({ error: note, atMs: this.#world.nowMs(), attempt }) });
   }
 
   /** Why the task that just died did: the engine noted it right before. */

@@ -1,22 +1,25 @@
 /**
- * ○ What the store keeps of a failed attempt: its time in ISO 8601, a space, its error. Notes from before times were kept are the
- * error alone, and are read as such.
+ * ○ What the store keeps of what went wrong with a task: `TIME/ATTEMPT ERROR`, the time in ISO 8601. Without `/ATTEMPT` it is of no
+ * attempt (expired, say). Notes from before times were kept are the error alone, and are read as such.
  */
 
 export interface Note {
   readonly error: string;
-  /** Engine time of the failure in ms; undefined in old notes. */
+  /** Engine time in ms; undefined in old notes. */
   readonly atMs: number | undefined;
+  /** Which attempt failed, from 1; undefined when it was none, and in old notes. */
+  readonly attempt: number | undefined;
 }
 
-const TIMED = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) /;
+const TIMED = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)(?:\/(\d+))? /;
 
-export function encodeNote(error: string, atMs: number): string {
-  return `${new Date(atMs).toISOString()} ${error}`;
+export function encodeNote({ error, atMs, attempt }: Note & { readonly atMs: number }): string {
+  return `${new Date(atMs).toISOString()}${attempt === undefined ? "" : `/${attempt}`} ${error}`;
 }
 
 export function decodeNote(text: string): Note {
-  const time = TIMED.exec(text)?.[1];
+  const [head, time, attempt] = TIMED.exec(text) ?? [];
   const atMs = time === undefined ? NaN : Date.parse(time);
-  return Number.isNaN(atMs) ? { error: text, atMs: undefined } : { error: text.slice(time!.length + 1), atMs };
+  if (Number.isNaN(atMs)) return { error: text, atMs: undefined, attempt: undefined };
+  return { error: text.slice(head!.length), atMs, attempt: attempt === undefined ? undefined : Number(attempt) };
 }

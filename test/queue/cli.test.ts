@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, before, test, type TestContext } from "node:test";
 import { promisify } from "node:util";
 import { Broker } from "../../src/queue/index.ts";
 
@@ -30,8 +30,11 @@ async function holdfast(...words: string[]): Promise<{ code: number; stdout: str
 
 const queueCommand = (...words: string[]): ReturnType<typeof holdfast> => holdfast("queue", ...words, "--url", broker.address);
 
-function start(...words: string[]): ChildProcess {
-  return spawn(process.execPath, [...CLI, ...words], { stdio: ["ignore", "pipe", "pipe"] });
+/** Runs until `ended`, or until its test is over, however that goes. */
+function start(t: TestContext, ...words: string[]): ChildProcess {
+  const child = spawn(process.execPath, [...CLI, ...words], { stdio: ["ignore", "pipe", "pipe"] });
+  t.after(() => child.kill("SIGKILL"));
+  return child;
 }
 
 async function ended(child: ChildProcess): Promise<number> {
@@ -54,9 +57,9 @@ test("add prints an id; show, ls, cancel and purge know it", async () => {
   assert.match((await queueCommand("purge", "clerk", "--state", "cancelled")).stdout, /removed 1/);
 });
 
-test("work runs a command for each task: its stdout is the result, its exit code the verdict", async () => {
+test("work runs a command for each task: its stdout is the result, its exit code the verdict", async (t) => {
   const shell = `read word; case "$word" in bad) echo "cannot $word" >&2; exit 65;; *) printf '%s %s' "$word" "$HOLDFAST_ATTEMPT";; esac`;
-  const worker = start("work", "words", "--url", broker.address, "--", "sh", "-c", shell);
+  const worker = start(t, "work", "words", "--url", broker.address, "--", "sh", "-c", shell);
   assert.equal((await queueCommand("call", "words", "good")).stdout, "good 1");
   const bad = await queueCommand("call", "words", "bad");
   assert.equal(bad.code, 1);
@@ -73,10 +76,10 @@ test("work says so when its command cannot be run, and the task stays", async ()
   assert.match(failed.stderr, /no\/such\/command/);
 });
 
-test("pause, resume, set and retry mend a queue", async () => {
+test("pause, resume, set and retry mend a queue", async (t) => {
   assert.equal((await queueCommand("pause", "mend")).code, 0);
   await queueCommand("add", "mend", "x", "--attempts", "1");
-  const worker = start("work", "mend", "--url", broker.address, "--", "false");
+  const worker = start(t, "work", "mend", "--url", broker.address, "--", "false");
   assert.equal((await queueCommand("set", "mend", "--group-rate", "10/1s", "--concurrency", "3")).code, 0);
   assert.equal((await queueCommand("resume", "mend")).code, 0);
   const queue = broker.stats().queues.find(({ name }) => name === "mend")!;
@@ -106,14 +109,14 @@ test("serve prints its address, keeps tasks over a restart, and ends with 0 at S
   const data = await mkdtemp(join(tmpdir(), "holdfast-serve-"));
   t.after(() => rm(data, { recursive: true }));
   const words = ["queue", "serve", "--listen", "tcp://127.0.0.1:0", "--data", data];
-  const first = start(...words);
+  const first = start(t, ...words);
   const url = await address(first);
   assert.equal((await holdfast("queue", "add", "q", "kept", "--url", url)).code, 0);
-  const second = start(...words);
+  const second = start(t, ...words);
   const [refused] = (await once(second, "exit")) as [number];
   assert.equal(refused, 1, "a second broker on the same folder is refused");
   assert.equal(await ended(first), 0);
-  const again = start(...words);
+  const again = start(t, ...words);
   assert.match((await holdfast("queue", "ls", "q", "--url", await address(again))).stdout, /ready/);
   assert.equal(await ended(again), 0);
 });

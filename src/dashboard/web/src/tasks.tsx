@@ -30,6 +30,8 @@ interface TaskDetail {
     readonly errors?: readonly string[];
     /** When each came; null where that was not noted. */
     readonly errorsMs?: readonly (number | null)[];
+    /** Which attempt failed; null: none did, as when the task expired. */
+    readonly errorsAttempt?: readonly (number | null)[];
     readonly waits?: string;
   };
   readonly body?: string;
@@ -182,7 +184,7 @@ function Life({ task }: { task: TaskDetail["task"] }) {
     { atMs: task.createdMs, text: "added", tone: "" },
     ...(task.errors ?? []).map((text, index) => ({
       atMs: task.errorsMs?.[index] ?? undefined,
-      text: `attempt ${index + 1} failed: ${text}`,
+      text: task.errorsAttempt?.[index] ? `attempt ${task.errorsAttempt[index]} failed: ${text}` : text,
       tone: "bad",
     })),
     ...(task.atMs === undefined
