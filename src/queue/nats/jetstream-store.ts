@@ -23,6 +23,8 @@ export class JetstreamStore implements Store {
   #follower: LogFollower | undefined;
   #term: LeadTerm | undefined;
   #closing: Promise<void> | undefined;
+  /** Refuses what is being written. */
+  #reject: (error: OperationError) => void = () => {};
 
   constructor(options: JetstreamStoreOptions) {
     this.#options = options;
@@ -41,8 +43,7 @@ export class JetstreamStore implements Store {
       const end = new Promise<void>((resolve) => (caughtUp = resolve));
       await follower.follow();
       await end;
-      const lost = (): void => this.#options.log?.("another took over the log; this store answers no more");
-      this.#term = await follower.lead({ store: true }, lost);
+      this.#term = await follower.lead({ store: true }, () => this.#lost());
       if (this.#term) return this.#term.open();
     }
     return this.#refuse();
@@ -77,7 +78,12 @@ export class JetstreamStore implements Store {
   }
 
   write(ops: readonly StoreOp[]): Promise<void> {
-    return this.#open.write(ops);
+    const term = this.#open;
+    return new Promise((resolve, reject) => {
+      this.#reject = reject;
+      if (term.isOver) this.#lost();
+      else term.write(ops).then(resolve, reject);
+    });
   }
 
   read(ids: readonly number[]): Promise<readonly (Uint8Array | undefined)[]> {
@@ -96,6 +102,11 @@ export class JetstreamStore implements Store {
   async #close(): Promise<void> {
     await this.#term?.close();
     await this.#follower?.close();
+  }
+
+  /** What is being written was not: another has written in its place. */
+  #lost(): void {
+    this.#reject(new OperationError("QUEUE_STORE_LOCKED", "Another took over the log on NATS; this store writes no more"));
   }
 
   get #open(): LeadTerm {
