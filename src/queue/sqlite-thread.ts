@@ -3,7 +3,7 @@
  * sqlite-store.ts in messages that are answered one by one, in order.
  */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { closeSync, fdatasync, openSync } from "node:fs";
+import { closeSync, fdatasync, openSync, statSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import { crc32 } from "node:zlib";
 import { HoldfastError, messageOf, OperationError, ProtocolError } from "../core/errors.ts";
@@ -34,6 +34,13 @@ const SCHEMA = `
 
 const ADD = "INSERT INTO task VALUES (?, ?, ?, ?, ?, ?, ?)";
 
+const FILES = [file, `${file}-wal`];
+
+/** 0 when there is no such file. */
+function inodeOf(name: string): bigint {
+  return statSync(name, { bigint: true, throwIfNoEntry: false })?.ino ?? 0n;
+}
+
 class Database {
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
@@ -43,6 +50,8 @@ class Database {
   /** Whether the side tables hold anything: empty ones are not asked. */
   #hasBig = false;
   #hasNotes = false;
+  /** The files themselves, whatever bears their names later. */
+  #inodes: readonly bigint[] = [];
   #syncFd: number | undefined;
   #syncTimer: NodeJS.Timeout | undefined;
 
@@ -69,6 +78,7 @@ class Database {
     this.#hasNotes = db.prepare("SELECT 1 FROM note LIMIT 1").get() !== undefined;
     if (sync === "interval") this.#syncEvery(intervalMs);
     for (const own of ["epoch", "lastId"]) settings.delete(own);
+    this.#inodes = FILES.map(inodeOf);
     return { epoch, lastId: this.#lastId, settings };
   }
 
@@ -86,6 +96,7 @@ class Database {
   }
 
   write(batch: Uint8Array): void {
+    this.#mustBeInPlace();
     this.#db.exec("BEGIN IMMEDIATE");
     const before = this.#lastId;
     try {
@@ -106,6 +117,12 @@ class Database {
       if (sqliteCode(error) === FULL_CODE) this.#fold();
       throw error;
     }
+  }
+
+  /** What is written into a file that has lost its name ends with this process: to acknowledge it would be a lie. 4 us a commit. */
+  #mustBeInPlace(): void {
+    const gone = FILES.find((name, index) => inodeOf(name) !== this.#inodes[index]);
+    if (gone !== undefined) throw new OperationError("QUEUE_STORE_UNAVAILABLE", `${gone} was removed or replaced while in use`);
   }
 
   /** The disk is full: the log, folded into the file, may make the room that the next try needs. */

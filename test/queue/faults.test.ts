@@ -185,3 +185,21 @@ test("a folder that cannot be made is told in a sentence", async (t) => {
     message: /Cannot make the folder/,
   });
 });
+
+test("when its files are removed beneath it a broker acknowledges nothing more, and says why", async (t) => {
+  const data = await folder(t);
+  const broker = new Broker({ listen: "tcp://127.0.0.1:0", data });
+  await broker.listen();
+  t.after(() => broker.close());
+  const jobs = queue<string>("jobs", { url: broker.address });
+  t.after(() => jobs.close());
+  await jobs.add("kept");
+  rmSync(data, { recursive: true });
+  const code = "QUEUE_STORE_UNAVAILABLE";
+  await assert.rejects(jobs.add("into nothing"), { code, message: /queue\.db was removed or replaced while in use/ });
+  // Nor into files of the same names that are not its own.
+  const other = new SqliteStore({ folder: data });
+  await other.open();
+  t.after(() => other.close());
+  await assert.rejects(jobs.add("into another's"), { code });
+});
