@@ -2,12 +2,11 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { CacheClient, type CacheClientOptions } from "../../src/cache/index.ts";
 import { seeded, type Random } from "../../src/core/random.ts";
 import { requires } from "../support/requires.ts";
 import { CheckedLoad, type Checked } from "./support/checker.ts";
+import { heapBytes } from "./support/heap.ts";
 import { freePort, holdfast, memcached, memcachedAt, PEERS, stop } from "./support/peers.ts";
 import { roughProxy } from "./support/rough-proxy.ts";
 
@@ -180,11 +179,3 @@ test("a million calls leave no memory behind", needs, async (t) => {
   const grown = heapBytes() - before;
   assert.ok(grown < 4 * 1024 * 1024, `the heap grew by ${grown} bytes: ${grown / 1_000_000} a call`);
 });
-
-/** Live bytes of the heap, garbage collected. */
-function heapBytes(): number {
-  setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc") as () => void;
-  collect();
-  return process.memoryUsage().heapUsed;
-}
