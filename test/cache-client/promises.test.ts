@@ -205,6 +205,46 @@ test("a connection cut in the middle of a reply: the read is asked again, the wr
   assert.equal(server.lines.filter((line) => line.startsWith("set")).length, 1);
 });
 
+test("a getMany that is cut off half answered gives what came, and nothing for the rest, where failures count as misses", async (t) => {
+  const answer = "VALUE b 0 1\r\nb\r\nVALUE d 0 1\r\nd\r\n";
+  const { cache } = await scene(
+    t,
+    (_line, socket) => {
+      socket.write(answer, () => setImmediate(() => socket.destroy()));
+      return undefined;
+    },
+    { onError: "miss" },
+  );
+  const found = await cache.getMany<string>(["a", "b", "c", "d", "e"]);
+  assert.deepEqual([...found], [["b", "b"], ["d", "d"]]); // prettier-ignore
+});
+
+test("a getMany gives the keys in the order they were asked for, each once, misses left out", async (t) => {
+  const { server, cache } = await scene(
+    t,
+    (line) =>
+    `${line.split(" ").slice(1).filter((key) => key !== "b").map((key) => `VALUE ${key} 0 1\r\n${key}\r\n`).join("")}END\r\n`, // prettier-ignore
+  );
+  const [first, second] = await Promise.all([
+    cache.getMany<string>(["d", "b", "a", "d", "c"]),
+    cache.getMany<string>(["c", "b", "e"]),
+  ]);
+  assert.deepEqual([...first.keys()], ["d", "a", "c"]);
+  assert.deepEqual([...second], [["c", "c"], ["e", "e"]]); // prettier-ignore
+  assert.deepEqual(server.lines, ["get d b a c e"], "and what two calls of one tick want is asked for once");
+});
+
+test("a key asked for as text and as bytes in one getMany is found under both", async (t) => {
+  const { cache } = await scene(
+    t,
+    (line) =>
+    `${line.split(" ").slice(1).map((key) => `VALUE ${key} 0 1\r\n${key}\r\n`).join("")}END\r\n`, // prettier-ignore
+  );
+  const bytes = Buffer.from("a");
+  const found = await cache.getMany<string, string | Buffer>(["a", bytes, "b"]);
+  assert.deepEqual([...found], [["a", "a"], [bytes, "a"], ["b", "b"]]); // prettier-ignore
+});
+
 test("a read that fails twice rejects: it is not asked a third time", async (t) => {
   const { server, cache } = await scene(t, (_line, socket) => void socket.destroy());
   await assert.rejects(cache.get("a"), { code: "CACHE_UNREACHABLE" });
