@@ -64,6 +64,9 @@ export class Reply {
   value: Buffer = EMPTY;
   valueStart = 0;
   valueEnd = 0;
+  /** The value as text, where a reader has made it, and who did: further readers of this reply need not. */
+  decoded: string | undefined = undefined;
+  decodedBy: unknown = undefined;
 
   /** Forgets what the last reply carried, all but the line. */
   clear(): void {
@@ -76,6 +79,8 @@ export class Reply {
     this.stale = false;
     this.claimed = false;
     this.value = EMPTY;
+    this.decoded = undefined;
+    this.decodedBy = undefined;
     this.valueStart = 0;
     this.valueEnd = 0;
   }

@@ -9,10 +9,12 @@ import { connect as connectTls, type ConnectionOptions as TlsOptions } from "nod
 import type { Cancel, Clock } from "../../core/clock.ts";
 import { HoldfastError, OperationError, ProtocolError, messageOf } from "../../core/errors.ts";
 import { KEEP_ALIVE_DEFAULT } from "../../core/limits.ts";
-import { LookupBatch, type Exchange } from "./exchange.ts";
+import { LookupBatch, type Exchange, type Place } from "./exchange.ts";
 import { Fifo } from "./fifo.ts";
 import { READ_BYTES } from "./limits.ts";
+import type { Taker } from "./lookup.ts";
 import type { Server } from "./server.ts";
+import { Window } from "./window.ts";
 import type { Wire } from "./wire.ts";
 import { WriteBuffer } from "./write-buffer.ts";
 
@@ -40,6 +42,8 @@ export class Connection {
   readonly pending = new Fifo<Exchange>();
   /** Calls in `pending`. */
   pendingCalls = 0;
+  /** What is asked for at once. */
+  readonly window = new Window();
   /** Exchanges answered so far. */
   answered = 0;
   /** When the last bytes came, or when the first of what waits was sent, if that is later. */
@@ -90,8 +94,17 @@ export class Connection {
     if (this.pending.length === 0) this.aliveAtMs = this.#clock.now();
     this.pending.push(exchange);
     this.pendingCalls += exchange.size;
-    if (exchange instanceof LookupBatch) this.#wire.encodeLookup(exchange, this.#out);
-    else this.#wire.encodeCommand(exchange.command, this.#out);
+    exchange.sent = true;
+    if (exchange instanceof LookupBatch) {
+      this.window.asked(exchange.keys.length);
+      this.#wire.encodeLookup(exchange, this.#out);
+    } else this.#wire.encodeCommand(exchange.command, this.#out);
+  }
+
+  /** Gives a key's answer to one more taker, whether its batch was sent already or not. */
+  share({ batch, position }: Place, taker: Taker, slot: number): void {
+    const calls = batch.share(position, taker, slot);
+    if (batch.sent) this.pendingCalls += calls;
   }
 
   flush(): void {
@@ -155,6 +168,7 @@ export class Connection {
           this.pending.shift();
           this.pendingCalls -= exchange.size;
           this.answered += 1;
+          if (exchange instanceof LookupBatch) this.window.answered(exchange.keys.length, exchange.foundBytes);
         }
         if (this.#closed) return;
       }

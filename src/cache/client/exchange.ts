@@ -16,6 +16,12 @@ interface Stretch {
   readonly slot: number;
 }
 
+/** Where a key is asked for. */
+export interface Place {
+  readonly batch: LookupBatch;
+  readonly position: number;
+}
+
 /** One more taker of a key that the batch already asks for. */
 interface Sharer {
   readonly taker: Taker;
@@ -31,6 +37,9 @@ export class LookupBatch {
   readonly verb: "get" | "gets";
   readonly keys: string[] = [];
   keyBytes = 0;
+  sent = false;
+  /** Bytes of the answers so far, their lines included. */
+  foundBytes = 0;
   /** What the reply is known by in place of the key: the opaque token of a meta `mg`. */
   token: string | undefined = undefined;
   /** Calls waiting on this exchange: a getMany counts once, however many of its keys are here. */
@@ -55,7 +64,7 @@ export class LookupBatch {
     }
     const shared = this.#positionOf(key);
     if (shared !== undefined) {
-      this.#share(shared, { taker, slot });
+      this.#addSharer(shared, { taker, slot });
       return;
     }
     const position = this.keys.length;
@@ -104,7 +113,20 @@ export class LookupBatch {
     return position;
   }
 
-  #share(position: number, sharer: Sharer): void {
+  /**
+   * Gives the answer to one more taker, whose keys come one after the other.
+   *
+   * @returns by how many calls the batch has grown
+   */
+  share(position: number, taker: Taker, slot: number): number {
+    this.#addSharer(position, { taker, slot });
+    if (taker === this.#latest) return 0;
+    this.#latest = taker;
+    this.size += 1;
+    return 1;
+  }
+
+  #addSharer(position: number, sharer: Sharer): void {
     this.#sharers ??= new Map();
     const sharers = this.#sharers.get(position);
     if (sharers) sharers.push(sharer);
@@ -120,6 +142,7 @@ export class LookupBatch {
     }
     this.#missUpTo(position);
     this.#cursor = position + 1;
+    this.foundBytes += reply.valueEnd - reply.valueStart + reply.lineEnd - reply.lineStart;
     const stretch = this.#stretchAt(position);
     stretch.taker.hit(stretch.slot + position - stretch.position, reply);
     for (const { taker, slot } of this.#sharers?.get(position) ?? NOBODY) taker.hit(slot, reply);
@@ -150,6 +173,7 @@ const NOBODY: readonly Sharer[] = [];
 export class CommandExchange {
   readonly command: Question;
   readonly size = 1;
+  sent = false;
 
   constructor(command: Question) {
     this.command = command;

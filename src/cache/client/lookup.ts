@@ -17,10 +17,18 @@ export interface Versioned<T> {
   readonly cas: bigint;
 }
 
-export const readValue: Read<unknown> = (reply, codec) =>
-  codec.decodePart
+/** Text is decoded once for all who take a reply, as nobody can change it. */
+export const readValue: Read<unknown> = (reply, codec) => {
+  if (reply.decoded !== undefined && reply.decodedBy === codec) return reply.decoded;
+  const value = codec.decodePart
     ? codec.decodePart(reply.value, reply.valueStart, reply.valueEnd, reply.flags)
     : codec.decode(reply.valueBytes, reply.flags);
+  if (typeof value === "string") {
+    reply.decoded = value;
+    reply.decodedBy = codec;
+  }
+  return value;
+};
 
 export const readVersioned: Read<Versioned<unknown>> = (reply, codec) => ({ value: readValue(reply, codec), cas: reply.cas });
 
