@@ -3,19 +3,17 @@
  * run, against one memcached, each in a process of its own, in paired rounds. Operations (keys got) per second, and CPU time of
  * the client's process per operation.
  *
- * `node --conditions=holdfast-source bench/cache-client.ts [--json] [--rounds N] [--ms N] [--charts FOLDER] [--only WORD]`
+ * `node --conditions=holdfast-source bench/cache-client.ts [--json] [--rounds N] [--ms N] [--only WORD]`
  */
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { holdfast, keyOf, KEY_COUNT, valueOf, type Load, type Yield } from "./support/cache-client-load.ts";
 import { RIVALS } from "./support/cache-rivals.ts";
-import { barChart, type Bar, type Chart } from "./support/chart.ts";
 import { freePort, startServer } from "./support/process.ts";
-import { finding, report, type Finding } from "./support/report.ts";
-import { spread, type Rounds } from "./support/rounds.ts";
+import { finding, report, THE_BEST, type Finding } from "./support/report.ts";
+import type { Rounds } from "./support/rounds.ts";
 
 const IN_FLIGHT = [1, 16, 256];
 const VALUE_BYTES = [100, 10_000];
@@ -38,50 +36,26 @@ export interface BenchOptions {
   readonly only?: string;
 }
 
-/** The charts of a run, as SVG. */
-export interface Charts {
-  readonly perSecond: string;
-  readonly cpu: string;
-}
-
-/** Measures all points and tells the findings, and the charts of operations per second and of CPU time per operation. */
-export async function measure({ rounds, ms, only = "" }: BenchOptions): Promise<{ findings: Finding[]; charts: Charts }> {
+/** Measures all points. */
+export async function measure({ rounds, ms, only = "" }: BenchOptions): Promise<Finding[]> {
   const port = await freePort();
-  const server = await startServer(["memcached", "-u", "root", "-l", "127.0.0.1", "-p", String(port), "-U", "0"], {
-    host: "127.0.0.1",
-    port,
-  });
+  const server = await startServer(
+    ["memcached", "-u", "root", "-l", "127.0.0.1", "-p", String(port), "-U", "0", "-m", "1024"],
+    {
+      host: "127.0.0.1",
+      port,
+    },
+  );
   const address = `127.0.0.1:${port}`;
   const clients = new Map<string, ChildProcess>();
   try {
     await fill(address);
     for (const name of ["holdfast", ...Object.keys(RIVALS)]) clients.set(name, await start(name, address));
     const findings: Finding[] = [];
-    const all: { name: string; yields: Yields }[] = [];
     for (const point of points(ms).filter(({ name }) => name.includes(only))) {
-      const yields = await measurePoint(clients, point, rounds, address);
-      findings.push(...findingsOf(point, yields));
-      all.push({ name: point.name, yields });
+      findings.push(...findingsOf(point, await measurePoint(clients, point, rounds, address)));
     }
-    const chartOf = (figure: (one: Yield) => number, about: Pick<Chart, "title" | "unit" | "better">): string =>
-      barChart({
-        ...about,
-        note: "each client in a process of its own; memcached 1.6 on the same machine",
-        groups: all.map(({ name, yields }) => ({ name, bars: barsOf(yields, figure) })),
-      });
-    const charts = {
-      perSecond: chartOf(perSecond, {
-        title: "Clients of one memcached: keys got per second",
-        unit: "operations per second, median of the rounds",
-        better: "more",
-      }),
-      cpu: chartOf(cpuMicroseconds, {
-        title: "Clients of one memcached: CPU time a key",
-        unit: "microseconds of the client's process per key got, median of the rounds",
-        better: "less",
-      }),
-    };
-    return { findings, charts };
+    return findings;
   } finally {
     for (const child of clients.values()) child.kill("SIGKILL");
     await server.stop();
@@ -89,20 +63,25 @@ export async function measure({ rounds, ms, only = "" }: BenchOptions): Promise<
 }
 
 function points(ms: number): Point[] {
-  return WIDTHS.flatMap((width) =>
-    VALUE_BYTES.flatMap((valueBytes) =>
-      IN_FLIGHT.map((inFlight) => {
-        const call = width === 1 ? "get" : `getMany of ${width}`;
-        return { name: `${call}, ${valueBytes} B, ${inFlight} in flight`, inFlight, valueBytes, width, ms };
-      }),
-    ),
+  const all = WIDTHS.flatMap((width) =>
+    VALUE_BYTES.flatMap((valueBytes) => IN_FLIGHT.map((inFlight) => ({ inFlight, valueBytes, width, apart: false, ms }))),
   );
+  const apart = VALUE_BYTES.map((valueBytes) => ({ inFlight: 256, valueBytes, width: 100, apart: true, ms }));
+  return [...all, ...apart].map((load) => ({ ...load, name: nameOf(load) }));
+}
+
+function nameOf({ inFlight, valueBytes, width, apart }: Load): string {
+  const call = width === 1 ? "get" : `getMany of ${width}`;
+  return `${call}, ${valueBytes} B, ${inFlight} in flight${apart ? ", no key wanted by two" : ""}`;
 }
 
 async function fill(address: string): Promise<void> {
   const client = holdfast(address);
   for (const valueBytes of VALUE_BYTES) {
-    for (let index = 0; index < KEY_COUNT; index += 1) await client.set(keyOf(valueBytes, index), valueOf(valueBytes));
+    for (let index = 0; index < KEY_COUNT; index += 100) {
+      const some = Array.from({ length: 100 }, (_, offset) => keyOf(valueBytes, index + offset));
+      await Promise.all(some.map((key) => client.set(key, valueOf(valueBytes))));
+    }
   }
   client.close();
 }
@@ -167,30 +146,26 @@ function findingsOf(point: Point, yields: Yields): Finding[] {
     const figures = Object.fromEntries(whole.map(([name, each]) => [name, each.map(figure)]));
     const rivals = Object.entries(figures).filter(([name]) => name !== "holdfast");
     const bests = figures["holdfast"]!.map((_, round) => best(...rivals.map(([, each]) => each[round]!)));
-    return { ...figures, "the best of them": bests };
+    return { ...figures, [THE_BEST]: bests };
   };
-  const failing = [...yields.keys()].filter((name) => !whole.some(([each]) => each === name));
-  const name = failing.length > 0 ? `${point.name} (${failing.join(", ")} fails)` : point.name;
-  const against = "the best of them";
+  const failed = [...yields.keys()].filter((name) => !whole.some(([each]) => each === name));
+  const about = { name: point.name, failed };
   return [
     finding(
-      { name, unit: "operations / s", target: { against, atLeast: point.inFlight === 256 ? 3 : 1 } },
+      {
+        ...about,
+        unit: "operations / s",
+        target: { against: THE_BEST, atLeast: point.inFlight === 256 ? 3 : 1 },
+      },
       "holdfast",
       rounds(perSecond, Math.max),
     ),
     finding(
-      { name, unit: "CPU µs / operation", target: { against, atMost: 1 } },
+      { ...about, unit: "CPU µs / operation", target: { against: THE_BEST, atMost: 1 } },
       "holdfast",
       rounds(cpuMicroseconds, Math.min),
     ),
   ];
-}
-
-function barsOf(yields: Yields, figure: (one: Yield) => number): Bar[] {
-  return [...yields].map(([name, each]) => {
-    const whole = each.filter((one) => one !== undefined);
-    return { name, value: whole.length === 0 ? undefined : spread(whole.map(figure)).median };
-  });
 }
 
 if (import.meta.main) {
@@ -199,14 +174,9 @@ if (import.meta.main) {
       json: { type: "boolean", default: false },
       rounds: { type: "string", default: "3" },
       ms: { type: "string", default: "1000" },
-      charts: { type: "string" },
       only: { type: "string", default: "" },
     },
   });
-  const { findings, charts } = await measure({ rounds: Number(values.rounds), ms: Number(values.ms), only: values.only });
-  report(findings, { json: values.json });
-  if (values.charts !== undefined) {
-    writeFileSync(join(values.charts, "cache-client.svg"), charts.perSecond);
-    writeFileSync(join(values.charts, "cache-client-cpu.svg"), charts.cpu);
-  }
+  const settings = { rounds: Number(values.rounds), ms: Number(values.ms), only: values.only };
+  report(await measure(settings), { json: values.json });
 }

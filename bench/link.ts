@@ -1,10 +1,14 @@
 /**
  * Links under load: memory of idle connections in both modes, CPU of idle sessions with heartbeats, and messages a second through one
- * session against ws and MQTT.js with aedes. `node bench/link.ts [--tiny] [--json]`; the long form holds as many connections as
- * the descriptors of a process allow and takes about four minutes.
+ * session against ws and MQTT.js with aedes. The long form holds as many connections as the descriptors of a process allow and takes about four
+ * minutes.
+ *
+ *   node --conditions=holdfast-source bench/link.ts [--tiny] [--rounds 7] [--messages 300000] [--idle 90s] [--json]
  */
 import { execFileSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { type Duration, durationMs } from "../src/core/units.ts";
 import { startEnd } from "./link/process.ts";
 import { cpuSeconds, residentBytes } from "./support/process.ts";
 import { finding, report } from "./support/report.ts";
@@ -122,14 +126,22 @@ function descriptorsLeft(): number {
 }
 
 if (import.meta.main) {
-  const tiny = process.argv.includes("--tiny");
+  const { values } = parseArgs({
+    options: {
+      tiny: { type: "boolean", default: false },
+      rounds: { type: "string", default: "7" },
+      messages: { type: "string", default: "300000" },
+      idle: { type: "string", default: "90s" },
+      json: { type: "boolean", default: false },
+    },
+  });
   const long: LinkBenchSize = {
     connections: Math.min(descriptorsLeft(), 50_000),
     sessions: 10_000,
-    idleMs: 90_000,
-    messages: 300_000,
-    rounds: 7,
+    idleMs: durationMs(values.idle as Duration, "idle"),
+    messages: Number(values.messages),
+    rounds: Number(values.rounds),
     restMs: 2000,
   };
-  report(await linkBench(tiny ? TINY : long), { json: process.argv.includes("--json") });
+  report(await linkBench(values.tiny ? TINY : long), { json: values.json });
 }

@@ -1,8 +1,9 @@
 /**
  * How fast Holdfast's sockets are beside the `zeromq` package (the addon) and libzmq in C: the measured process holds one end, a
  * program in C on libzmq the other. Messages per second, and per CPU second of the measured process, in paired rounds.
- * `node --conditions=holdfast-source bench/zmq.ts [--json] [--tiny] [WORD …]`; words choose scenes by name.
+ * `node --conditions=holdfast-source bench/zmq.ts [--json] [--tiny] [--seconds 1.5] [WORD …]`; words choose scenes by name.
  */
+import { parseArgs } from "node:util";
 import { type Maker, type Measured, type Role, Stage } from "./zmq/actors.ts";
 import { type Finding, finding, report, type Target } from "./support/report.ts";
 import { pairedRounds, type Rounds } from "./support/rounds.ts";
@@ -115,8 +116,15 @@ export const TINY: Plan = {
 };
 
 if (import.meta.main) {
-  const words = process.argv.slice(2).filter((word) => !word.startsWith("--"));
-  const plan = process.argv.includes("--tiny") ? TINY : WHOLE;
+  const { values, positionals: words } = parseArgs({
+    allowPositionals: true,
+    options: {
+      tiny: { type: "boolean", default: false },
+      seconds: { type: "string", default: String(WHOLE.secondsEach) },
+      json: { type: "boolean", default: false },
+    },
+  });
+  const plan = values.tiny ? TINY : { ...WHOLE, secondsEach: Number(values.seconds) };
   const scenes = plan.scenes.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
-  report(await benchZmq({ ...plan, scenes }), { json: process.argv.includes("--json") });
+  report(await benchZmq({ ...plan, scenes }), { json: values.json });
 }

@@ -11,6 +11,8 @@ export interface Load {
   readonly valueBytes: number;
   /** 1: single gets; else keys of each getMany. */
   readonly width: number;
+  /** Each caller has keys of its own, so that no two calls in flight want the same. Else all choose among a thousand. */
+  readonly apart: boolean;
   readonly ms: number;
 }
 
@@ -22,14 +24,17 @@ export interface Yield {
   readonly cpuSeconds: number;
 }
 
-/** 1,000 keys for each value size, all stored. */
-export const KEY_COUNT = 1000;
+/** Stored for each value size: a hundred for each of 256 callers. */
+export const KEY_COUNT = 25_600;
+
+/** What all choose among, unless each has keys of its own. */
+const HOT_KEY_COUNT = 1000;
 
 /** 3 s: what was asked when the time was over must be answered by then. */
 const SETTLE_MS_MAX = 3000;
 
 export function keyOf(valueBytes: number, index: number): string {
-  return `bench:${valueBytes}:${String(index % KEY_COUNT).padStart(8, "0")}`;
+  return `bench:${valueBytes}:${String(index).padStart(8, "0")}`;
 }
 
 export function valueOf(valueBytes: number): string {
@@ -60,18 +65,20 @@ if (process.send) {
 }
 
 /** Keeps `inFlight` calls going for `ms`, after a third of that which does not count. */
-export async function run(client: Rival, { inFlight, valueBytes, width, ms }: Load): Promise<Yield> {
+export async function run(client: Rival, { inFlight, valueBytes, width, apart, ms }: Load): Promise<Yield> {
   const value = (await client.get(keyOf(valueBytes, 0))) as { toString(): string };
   if (String(value) !== valueOf(valueBytes)) throw new Error("the value read is not the value stored");
-  const keys = Array.from({ length: KEY_COUNT }, (_, index) => keyOf(valueBytes, index));
-  const groups = Array.from({ length: 64 }, (_, group) =>
-    Array.from({ length: width }, (_, index) => keys[(group * 37 + index * 7) % KEY_COUNT]!),
+  const keys = Array.from({ length: HOT_KEY_COUNT }, (_, index) => keyOf(valueBytes, index));
+  const groups = Array.from({ length: apart ? inFlight : 64 }, (_, group) =>
+    Array.from({ length: width }, (_, index) =>
+      apart ? keyOf(valueBytes, group * width + index) : keys[(group * 37 + index * 7) % HOT_KEY_COUNT]!,
+    ),
   );
   const state = { running: true, operations: 0 };
   const caller = async (id: number): Promise<void> => {
     for (let turn = id * 31; state.running; turn += 1) {
-      if (width === 1) await client.get(keys[turn % KEY_COUNT]!);
-      else await client.getMany(groups[turn % groups.length]!);
+      if (width === 1) await client.get(keys[turn % HOT_KEY_COUNT]!);
+      else await client.getMany(groups[(apart ? id : turn) % groups.length]!);
       state.operations += width;
     }
   };

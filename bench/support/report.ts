@@ -24,9 +24,14 @@ export interface Finding {
   readonly figures: Readonly<Record<string, Spread>>;
   /** Rival → ours divided by theirs, within each round. */
   readonly ratios: Readonly<Record<string, Spread>>;
+  /** Contenders that could not do it at all: they hung or failed. */
+  readonly failed?: readonly string[];
   /** What was aimed at, where there is an aim. */
   readonly target?: Target;
 }
+
+/** A contender that is no program: in each round the best of the rivals. */
+export const THE_BEST = "the best of them";
 
 export type Better = "more" | "less";
 
@@ -63,7 +68,13 @@ export interface Machine {
  * @param about.better default: "more" for what is counted per second, else "less" (time, CPU time and memory for one thing)
  */
 export function finding<Name extends string>(
-  { name, unit, target, better = defaultBetter(unit) }: Pick<Finding, "name" | "unit" | "target"> & { better?: Better },
+  {
+    name,
+    unit,
+    target,
+    failed = [],
+    better = defaultBetter(unit),
+  }: Pick<Finding, "name" | "unit" | "target" | "failed"> & { better?: Better },
   ours: NoInfer<Name>,
   rounds: Rounds<Name>,
 ): Finding {
@@ -78,6 +89,7 @@ export function finding<Name extends string>(
     ratios: Object.fromEntries(
       entries.filter(([contender]) => contender !== ours).map(([rival, figures]) => [rival, ratio(rounds[ours], figures)]),
     ),
+    ...(failed.length > 0 && { failed }),
     ...(target && { target }),
   };
 }
@@ -101,7 +113,8 @@ export function describe(found: Finding): string {
   const { target } = found;
   const wanted = target && (target.atMost === undefined ? `at least ${target.atLeast}` : `at most ${target.atMost}`);
   const verdict = target ? [`wanted ${wanted}: ${reached(found) ? "reached" : "missed"}`] : [];
-  return `${found.name}: ${[`${figures.join(", ")} ${found.unit}`, ...ratios, ...verdict].join("; ")}`;
+  const failed = (found.failed ?? []).map((contender) => `${contender} fails`);
+  return `${found.name}: ${[`${figures.join(", ")} ${found.unit}`, ...ratios, ...failed, ...verdict].join("; ")}`;
 }
 
 /** Prints findings to stdout, as lines or, with `json`, as one `Report`. */
@@ -138,6 +151,6 @@ function show({ median, low, high }: Spread): string {
 }
 
 /** Three digits that matter. */
-function digits(value: number): string {
+export function digits(value: number): string {
   return Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }

@@ -1,0 +1,115 @@
+/**
+ * The benches as docs/benchmarks.md shows them: in what form each is run there (at least five paired rounds where there is a rival,
+ * all of them together in about twenty minutes), what it measures in a sentence or two, and whose versions belong beside it.
+ */
+
+export interface Entry {
+  /** Names its results and charts. */
+  readonly id: string;
+  /** The file in bench/, without its ending. */
+  readonly bench: string;
+  readonly args: readonly string[];
+  readonly title: string;
+  readonly text: string;
+  /** As versions.ts knows them. */
+  readonly peers: readonly string[];
+}
+
+const NODE_CLIENTS = ["npm:memjs", "npm:memcached", "npm:memcache-client", "npm:memcache"];
+
+export const SUITE: readonly Entry[] = [
+  {
+    id: "cache-client",
+    bench: "cache-client",
+    args: ["--rounds", "5", "--ms", "300"],
+    title: "The cache client beside the Node clients of memcached",
+    text:
+      "Keys got from one memcached by each client, in a process of its own: single gets and getMany of 100 keys, values of 100 B " +
+      "and 10 KB, 1 to 256 calls in flight. All calls choose among a thousand keys, so that with 256 in flight many want the same; " +
+      "the last lines are without that. Where a client fails, it hung or gave no answer at that load.",
+    peers: ["memcached", ...NODE_CLIENTS],
+  },
+  {
+    id: "cache-server",
+    bench: "cache-server",
+    args: ["--rounds", "5", "--seconds", "1"],
+    title: "The cache server beside memcached: CPU time",
+    text:
+      "CPU time (user and system) of the server's process for a million operations on 100-byte values from 32 connections, nine " +
+      "gets to one set, one thread each. A pipeline of 16 means that each connection sends 16 commands at once.",
+    peers: ["memcached"],
+  },
+  {
+    id: "cache-server-latency",
+    bench: "cache-server",
+    args: ["--latency", "--rounds", "5", "--seconds", "2", "--items", "1000000"],
+    title: "The cache server beside memcached: latency",
+    text: "How long a request takes at half the rate that memcached can at most do here, with a million items stored.",
+    peers: ["memcached"],
+  },
+  {
+    id: "cache-memory",
+    bench: "cache-memory",
+    args: ["--megabytes", "256", "--sets", "2500000"],
+    title: "The cache server beside memcached: memory",
+    text:
+      "Resident memory after sets of 10 B to 10 KB far beyond the bound. The server is run from its sources, as in a checkout: " +
+      "some 40 MB of it are Node's TypeScript loader, which the installed package does not have.",
+    peers: ["memcached"],
+  },
+  {
+    id: "queue",
+    bench: "queue",
+    args: ["--rounds", "5", "--seconds", "1.5", "--producers", "1,256"],
+    title: "The work queue beside BullMQ and beanstalkd",
+    text:
+      "Full cycles (add, take, done, result; 100 bytes) by 1 and 256 producers. Holdfast, BullMQ with appendfsync always and " +
+      "beanstalkd -f0 write to disk before they answer (beanstalkd answers a put before its fsync, and has no results); BullMQ " +
+      "with appendfsync everysec and beanstalkd's default may lose what they acknowledged.",
+    peers: ["npm:bullmq", "redis", "beanstalkd"],
+  },
+  {
+    id: "queue-memory",
+    bench: "queue-memory",
+    args: ["--tasks", "1000000"],
+    title: "The work queue alone: a million waiting tasks",
+    text: "What waiting tasks cost, in one process without the network; bodies of 100 bytes, cached ones counted.",
+    peers: [],
+  },
+  {
+    id: "zmq",
+    bench: "zmq",
+    args: ["--seconds", "0.5"],
+    title: "The ZeroMQ sockets beside libzmq and its Node addon",
+    text:
+      "One end is measured, the other is a program in C on libzmq. `holdfast` sends and receives one message at a time, " +
+      "`holdfast-batch` many at once; `libzmq` is a program in C, `zeromq` the addon's package.",
+    peers: ["libzmq", "npm:zeromq"],
+  },
+  {
+    id: "link",
+    bench: "link",
+    args: ["--rounds", "5", "--idle", "20s", "--messages", "100000"],
+    title: "Links beside ws and MQTT",
+    text:
+      "What idle connections cost, and messages through one session. Holdfast and MQTT at QoS 1 confirm each message, ws confirms " +
+      "none; MQTT.js talks to aedes.",
+    peers: ["npm:ws", "npm:mqtt", "npm:aedes"],
+  },
+  {
+    id: "wire",
+    bench: "wire",
+    args: [],
+    title: "`holdfast wire`",
+    text: "How much of a capture it understands in a second of CPU time.",
+    peers: [],
+  },
+  {
+    id: "dashboard",
+    bench: "dashboard",
+    args: [],
+    title: "The dashboard: what watching costs",
+    text: "CPU of a process with idle links and cache requests, alone and with the page open in one browser.",
+    peers: [],
+  },
+];
