@@ -58,6 +58,14 @@ export const SUITE: readonly Entry[] = [
     peers: ["memcached"],
   },
   {
+    id: "cache-pauses",
+    bench: "cache-pauses",
+    args: ["--sets", "2000000", "--megabytes", "256"],
+    title: "The cache server alone: how long it holds its thread",
+    text: "The longest turns of background work and of requests during a storm of sets, without the network.",
+    peers: [],
+  },
+  {
     id: "queue",
     bench: "queue",
     args: ["--rounds", "5", "--seconds", "1.5", "--producers", "1,256"],
@@ -67,6 +75,17 @@ export const SUITE: readonly Entry[] = [
       "beanstalkd -f0 write to disk before they answer (beanstalkd answers a put before its fsync, and has no results); BullMQ " +
       "with appendfsync everysec and beanstalkd's default may lose what they acknowledged.",
     peers: ["npm:bullmq", "redis", "beanstalkd"],
+  },
+  {
+    id: "queue-cluster",
+    bench: "queue-cluster",
+    args: ["--rounds", "5", "--seconds", "1"],
+    title: "The work queue kept by NATS servers",
+    text:
+      "Full cycles by 256 producers through one and three brokers that share a queue kept by one and three nats-servers, beside a " +
+      "work queue written by hand on JetStream (which has no priorities, schedules or keys) and one broker with its own store. All " +
+      "of it shares one machine.",
+    peers: ["nats-server"],
   },
   {
     id: "queue-memory",
