@@ -37,6 +37,7 @@ export class LookupBatch {
   readonly verb: "get" | "gets";
   readonly keys: string[] = [];
   keyBytes = 0;
+  /** Whether it is on the wire, its keys settled: takers may still join. */
   sent = false;
   /** Bytes of the answers so far, their lines included. */
   foundBytes = 0;
@@ -56,8 +57,12 @@ export class LookupBatch {
     this.verb = verb;
   }
 
-  /** Asks for a key of a taker, whose keys come one after the other; one that another taker asks for already is asked once. */
-  add(key: string, taker: Taker, slot: number): void {
+  /**
+   * Asks for a key of a taker, whose keys come one after the other; one that another taker asks for already is asked once.
+   *
+   * @returns where the key stands
+   */
+  add(key: string, taker: Taker, slot: number): number {
     if (taker !== this.#latest) {
       this.#latest = taker;
       this.size += 1;
@@ -65,7 +70,7 @@ export class LookupBatch {
     const shared = this.#positionOf(key);
     if (shared !== undefined) {
       this.#addSharer(shared, { taker, slot });
-      return;
+      return shared;
     }
     const position = this.keys.length;
     const last = this.#stretches.at(-1);
@@ -74,6 +79,20 @@ export class LookupBatch {
     }
     this.keys.push(key);
     this.keyBytes += key.length + 1;
+    return position;
+  }
+
+  /**
+   * Gives the answer to one more taker, whose keys come one after the other.
+   *
+   * @returns by how many calls the batch has grown
+   */
+  share(position: number, taker: Taker, slot: number): number {
+    this.#addSharer(position, { taker, slot });
+    if (taker === this.#latest) return 0;
+    this.#latest = taker;
+    this.size += 1;
+    return 1;
   }
 
   /** @returns true when the reply was the batch's last */
@@ -111,19 +130,6 @@ export class LookupBatch {
     const position = this.#positions.get(key);
     if (position === undefined) this.#positions.set(key, this.keys.length);
     return position;
-  }
-
-  /**
-   * Gives the answer to one more taker, whose keys come one after the other.
-   *
-   * @returns by how many calls the batch has grown
-   */
-  share(position: number, taker: Taker, slot: number): number {
-    this.#addSharer(position, { taker, slot });
-    if (taker === this.#latest) return 0;
-    this.#latest = taker;
-    this.size += 1;
-    return 1;
   }
 
   #addSharer(position: number, sharer: Sharer): void {

@@ -10,22 +10,15 @@ import type { Cancel, Clock } from "../../core/clock.ts";
 import { OperationError, type HoldfastError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
 import { Connection, type ConnectionSettings } from "./connection.ts";
-import { CommandExchange, LookupBatch, type Exchange, type Place } from "./exchange.ts";
+import type { Exchange } from "./exchange.ts";
 import { Fifo } from "./fifo.ts";
 import { handshake, type Credentials } from "./handshake.ts";
 import { Health, type HealthOptions, type HealthState } from "./health.ts";
-import { KEYS_PER_LINE_MAX, LINE_BYTES_MAX, SOCKET_BYTES_HIGH } from "./limits.ts";
 import { Lookup, LookupMany } from "./lookup.ts";
-import { type Question, type Operation } from "./operation.ts";
+import type { Operation } from "./operation.ts";
+import { Round } from "./round.ts";
 import type { Server } from "./server.ts";
-import { isBase64 } from "./wire-key.ts";
 import type { Wire } from "./wire.ts";
-
-/** 64 KiB: written before the rest of a long queue is encoded, so that the server works meanwhile. */
-const FLUSH_BYTES = 64 * 1024;
-
-/** 1 KiB a value: below, fetching a key twice costs less than remembering where each is asked for (0.1 us a key). */
-const SHARED_BYTES_MIN = 1024;
 
 export interface MemberSettings extends Omit<ConnectionSettings, "server"> {
   readonly random: Random;
@@ -179,59 +172,13 @@ export class Member {
   }
 
   #drainQueue(connection: Connection): void {
-    const queue = this.#queue;
-    const { window } = connection;
-    if (!window.open) return;
-    // The keys of this round, and where they are asked for. A command in between may change what they hold.
-    const places = window.keyBytes >= SHARED_BYTES_MIN ? new Map<string, Place>() : undefined;
-    let batch: LookupBatch | undefined;
-    const sendBatch = (): void => {
-      if (batch) connection.send(batch);
-      batch = undefined;
-      if (connection.unflushedBytes >= FLUSH_BYTES) connection.flush();
-    };
-    const join = (operation: Lookup<unknown> | LookupMany<unknown, unknown>, key: string, slot: number): void => {
-      const verb = operation.verb as "get" | "gets";
-      const place = verb === "get" ? places?.get(key) : undefined;
-      if (place) {
-        connection.share(place, operation, slot);
-        return;
-      }
-      const single = isBase64(key);
-      if (
-        batch &&
-        (single || batch.verb !== verb || batch.keys.length >= KEYS_PER_LINE_MAX || batch.keyBytes >= LINE_BYTES_MAX)
-      ) {
-        sendBatch();
-      }
-      batch ??= new LookupBatch(verb);
-      if (verb === "get") places?.set(key, { batch, position: batch.keys.length });
-      batch.add(key, operation, slot);
-      if (single) sendBatch();
-    };
-    while (connection.backlogBytes < SOCKET_BYTES_HIGH && window.open) {
-      const operation = queue.peek();
+    const round = new Round(connection);
+    while (round.open) {
+      const operation = this.#queue.peek();
       if (!operation) break;
-      if (operation.settled) {
-        this.#dequeue();
-      } else if (operation instanceof Lookup) {
-        join(operation, operation.key, 0);
-        this.#dequeue();
-      } else if (operation instanceof LookupMany) {
-        const { wires } = operation.part;
-        join(operation, wires[operation.asked]!, operation.asked);
-        operation.asked += 1;
-        if (operation.asked === wires.length) this.#dequeue();
-      } else {
-        sendBatch();
-        places?.clear();
-        connection.send(new CommandExchange(operation as Question));
-        if (connection.unflushedBytes >= FLUSH_BYTES) connection.flush();
-        this.#dequeue();
-      }
+      if (operation.settled || round.ask(operation)) this.#dequeue();
     }
-    sendBatch();
-    connection.flush();
+    round.end();
   }
 
   #dequeue(): void {
