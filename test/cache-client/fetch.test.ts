@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { fork } from "node:child_process";
+import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -19,6 +19,14 @@ function deferred<T>(): Deferred<T> {
   return Promise.withResolvers<T>();
 }
 
+/** What a child says next. @throws Error when it ends instead */
+function told(child: ChildProcess): Promise<unknown[]> {
+  const ended = once(child, "exit").then(([code]) => {
+    throw new Error(`a child ended with ${code}`);
+  });
+  return Promise.race([once(child, "message"), ended]);
+}
+
 async function client(t: TestContext, server: string, options: CacheClientOptions = {}): Promise<CacheClient> {
   const cache = new CacheClient({ servers: [server], ...options });
   t.after(() => cache.close());
@@ -36,8 +44,8 @@ for (const [peer, { needs: packages, start }] of Object.entries(PEERS)) {
       fork(join(import.meta.dirname, "support/fetch-child.ts"), [address, "herd", "200"]),
     );
     t.after(() => children.forEach((child) => child.kill("SIGKILL")));
-    await Promise.all(children.map((child) => once(child, "message")));
-    const answers = children.map((child) => once(child, "message"));
+    await Promise.all(children.map(told));
+    const answers = children.map(told);
     for (const child of children) child.send("go");
     assert.deepEqual(
       (await Promise.all(answers)).flat().filter((word) => typeof word === "string"),
