@@ -2,7 +2,7 @@
  * ● `holdfast listen [[HOST:]PORT]`: accepts connections, prints what comes to stdout and each connection's life to stderr. Ends at
  * SIGINT or SIGTERM with 0.
  */
-import { isLoopback, parseAddress } from "../core/address.ts";
+import { parseAddress } from "../core/address.ts";
 import { UsageError } from "../core/errors.ts";
 import { showDuration } from "../core/units.ts";
 import { bound, listen } from "../link/index.ts";
@@ -13,6 +13,7 @@ import type { KeepAliveFlags, TlsFlags } from "./link-flags.ts";
 import { printers } from "./link-print.ts";
 import type { By, Printers } from "./link-print.ts";
 import { listenError } from "./listen-error.ts";
+import { warnIfOpen } from "./open-warning.ts";
 import { stopRequest } from "./signals.ts";
 
 interface Flags extends KeepAliveFlags, TlsFlags {
@@ -65,9 +66,8 @@ export async function run(argv: readonly string[]): Promise<number> {
   } catch (error) {
     throw listenError(error, `listen on ${host}:${port}`, "give another address");
   }
-  const open = options.tokenFile === undefined && place.tls?.ca === undefined;
-  if (!isLoopback(host) && open)
-    voice.talk("warning: whoever reaches this address may connect; use --ca for client certificates");
+  const locked = options.tokenFile !== undefined || place.tls?.ca !== undefined;
+  if (!locked) warnIfOpen("link", server.address, options.sessions ? "--token-file" : "--ca");
   voice.talk(`listening on ${server.address}`);
   voice.print.event?.({ event: "listening", address: server.address });
 

@@ -5,6 +5,7 @@ import { Broker, type BrokerOptions, type BrokerSecurity, type SyncMode } from "
 import { flags, parse } from "./flags.ts";
 import { type GroupFlags, groupFlags, readGroupFlags } from "./group-flags.ts";
 import { listenError } from "./listen-error.ts";
+import { openWarning } from "./open-warning.ts";
 import { readKeys } from "./queue-flags.ts";
 import { stopRequest } from "./signals.ts";
 
@@ -113,6 +114,6 @@ function lines(file: string): string[] {
 
 /** Nothing that others can reach is open without a word in the log. */
 function warnOpen(endpoint: string, say: (event: string, facts: Readonly<Record<string, unknown>>) => void): void {
-  if (/^(ipc:|inproc:|tcp:\/\/(127\.|localhost:|\[::1\]))/.test(endpoint)) return;
-  say("queue.open", { endpoint, warning: "everybody who reaches this port may add and take tasks; see --curve-keys" });
+  const warning = openWarning("queue", endpoint, "--curve-keys");
+  if (warning !== undefined) say("queue.open", { endpoint, warning });
 }

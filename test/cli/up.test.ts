@@ -110,6 +110,21 @@ suite("holdfast up", () => {
     assert.match(holdfast.stderr, /^holdfast: warning: whoever reaches 0\.0\.0\.0:\d+ may use the cache\n$/);
   });
 
+  test("each part alone warns too when it is open beyond this machine, and says which flag locks it", async () => {
+    const folderOf = join(folder, "open");
+    for (const [words, warning] of [
+      [["cache", "-l", "0.0.0.0", "-p", "-1"], /^holdfast: warning: whoever reaches 0\.0\.0\.0:\d+ may use the cache$/m],
+      [["listen", "0.0.0.0:0", "--json"], /^holdfast: warning: whoever reaches 0\.0\.0\.0:\d+ may use the link; see --ca$/m],
+      [
+        ["queue", "serve", "--listen", "tcp://0.0.0.0:0", "--data", folderOf],
+        /queue\.open .*warning=whoever reaches tcp:\/\/0\.0\.0\.0:0 may use the queue; see --curve-keys/,
+      ],
+    ] as const) {
+      await using part = new Holdfast(words, { cwd: folder });
+      await part.printed(warning, "stderr");
+    }
+  });
+
   test("a data folder that cannot be written is told with --data", async () => {
     const file = join(folder, "a-file");
     writeFileSync(file, "");

@@ -1,7 +1,9 @@
 /** The lecture's keep-alive programs: a Python client and a Python server, on either side of ours. Ports and values as in the lecture. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { connect as connectSocket } from "node:net";
 import { after, before, suite, test } from "node:test";
+import { listen as listenHere } from "../../src/link/index.ts";
 import { Holdfast } from "../support/holdfast.ts";
 import { Namespace } from "../support/namespace.ts";
 import { requires } from "../support/requires.ts";
@@ -54,7 +56,10 @@ suite("the lecture's keep-alive connection", requires("root", "iproute2"), () =>
       client.stdin!.end();
       await once(client, "exit");
     }
-    await listen.printed(/5 s.*10 s.*3/, "stderr");
+    await listen.printed(/armed 5 s\/10 s\/3 → dead peer found in 35 s/, "stderr");
+    await listen.printed(/ended: fin/, "stderr");
+    const { code } = await listen.stop("SIGTERM");
+    assert.deepEqual({ code, stdout: listen.stdout }, { code: 0, stdout: "sensor 1: 21.5\n" });
   });
 
   test("holdfast connect sends stdin to a Python server that prints it byte by byte", async () => {
@@ -69,4 +74,17 @@ suite("the lecture's keep-alive connection", requires("root", "iproute2"), () =>
     await serverEnd;
     assert.equal(printed, "listening\nHello\nover a long connection\n");
   });
+});
+
+test("a connection accepted without options reads back from the kernel as the lecture's 5 s, 10 s, 3", async () => {
+  const server = await listenHere({ port: 0 });
+  const client = connectSocket(server.port, "127.0.0.1");
+  client.write("hello");
+  await once(server, "bytes");
+  const [stats] = server.stats().connections;
+  assert.deepEqual(stats?.keepAlive, { on: true, idleMs: 5000, intervalMs: 10_000, count: 3, userTimeoutMs: 34_000 });
+  assert.ok(stats!.nextProbeInMs! > 4000 && stats!.nextProbeInMs! <= 5200, `next probe in ${stats!.nextProbeInMs} ms`);
+  assert.equal(stats?.bytesIn, 5);
+  client.destroy();
+  await server.close();
 });
