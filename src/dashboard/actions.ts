@@ -28,7 +28,9 @@ export function actionsOf(desks: Desks): Hono {
   addQueue(app, desks);
   addLab(app, desks);
   app.get("/wire.pcapng", (context) => {
-    return context.body(tappedStream(desks.ports), 200, { "Content-Type": "application/x-pcapng" });
+    const stream = tappedStream(desks.ports);
+    if (!stream) return context.text("Too many read the wire already.\n", 503);
+    return context.body(stream, 200, { "Content-Type": "application/x-pcapng" });
   });
   app.onError((error, context) => {
     const status = error instanceof UsageError ? 400 : error instanceof HoldfastError ? 503 : 500;

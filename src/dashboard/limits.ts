@@ -68,3 +68,6 @@ export const STORED_CHARS_MAX = 10_000;
 
 /** 4 MiB of tapped packets wait for a reader; what comes beyond is left out and counted. */
 export const TAPPED_BYTES_MAX = 4 * 1024 * 1024;
+
+/** 4 readers of the tapped stream: each costs the servers about as much as serving the traffic does. */
+export const TAPPED_STREAMS_MAX = 4;

@@ -4,10 +4,17 @@
  */
 import { PcapngWriter, onTappedFrames } from "../wire/index.ts";
 import type { Frame } from "../wire/index.ts";
-import { TAPPED_BYTES_MAX } from "./limits.ts";
+import { TAPPED_BYTES_MAX, TAPPED_STREAMS_MAX } from "./limits.ts";
 
-/** @param ports the servers' ports, to tell who opened a connection */
-export function tappedStream(ports: readonly number[]): ReadableStream<Uint8Array> {
+let open = 0;
+
+/**
+ * @param ports the servers' ports, to tell who opened a connection
+ * @returns undefined when as many are open as the servers can bear
+ */
+export function tappedStream(ports: readonly number[]): ReadableStream<Uint8Array> | undefined {
+  if (open >= TAPPED_STREAMS_MAX) return undefined;
+  open += 1;
   const writer = new PcapngWriter();
   let untap = (): void => {};
   let missed = 0;
@@ -24,7 +31,10 @@ export function tappedStream(ports: readonly number[]): ReadableStream<Uint8Arra
           missed = 0;
         });
       },
-      cancel: () => untap(),
+      cancel: () => {
+        untap();
+        open -= 1;
+      },
     },
     new ByteLengthQueuingStrategy({ highWaterMark: TAPPED_BYTES_MAX }),
   );

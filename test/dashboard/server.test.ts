@@ -1,5 +1,6 @@
 /** The dashboard's HTTP side: who may ask, what it answers, and that it bounds what it keeps. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { get, request } from "node:http";
 import type { IncomingMessage } from "node:http";
 import { after, test } from "node:test";
@@ -115,6 +116,39 @@ test("with a dashboard token nothing but /health and /ready is answered without 
   assert.match(cookie, /HttpOnly; SameSite=Strict/);
   assert.equal((await ask(dashboard, "/api/hello", { headers: { cookie: cookie.split(";")[0]! } })).status, 200);
   assert.equal((await ask(dashboard, "/?token=wrong")).status, 401);
+});
+
+test("another site's page cannot make it work: neither actions nor questions of a cross-site request are answered", async () => {
+  const dashboard = await start();
+  for (const path of ["/api/wire.pcapng", "/api/hello", "/api/live"]) {
+    const { status } = await ask(dashboard, path, { headers: { "sec-fetch-site": "cross-site" } });
+    assert.equal(status, 403, path);
+  }
+});
+
+test("the wire is read by four at once, and a fifth when one of them has gone: each costs the servers", async () => {
+  const dashboard = await start();
+  const readers = [];
+  const read = async (): Promise<IncomingMessage> => {
+    const [response] = (await once(get(`http://${dashboard.address}/api/wire.pcapng`), "response")) as [IncomingMessage];
+    response.on("error", () => {});
+    return response;
+  };
+  for (let each = 0; each < 4; each += 1) readers.push(await read());
+  assert.deepEqual(
+    readers.map(({ statusCode }) => statusCode),
+    [200, 200, 200, 200],
+  );
+  assert.equal((await ask(dashboard, "/api/wire.pcapng")).status, 503);
+  readers.pop()!.destroy();
+  let again = await read();
+  for (; again.statusCode === 503; again = await read()) await sleep(10);
+  for (const reader of [...readers, again]) reader.destroy();
+});
+
+test("a cookie that cannot be read lets nobody in", async () => {
+  const dashboard = await start({ token: "a token of some length" });
+  assert.equal((await ask(dashboard, "/metrics", { headers: { cookie: "holdfast=%" } })).status, 401);
 });
 
 test("/metrics tells stable names with the parts' numbers", async () => {
