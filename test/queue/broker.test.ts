@@ -45,6 +45,54 @@ test("the same calls work in one process without a network", async (t) => {
   await adder.close();
 });
 
+test("small and large bodies, in one turn and mixed, get their own results", async (t) => {
+  const broker = await open(t);
+  const echo = queue<string, string>("echo", { url: broker.address });
+  t.after(() => echo.close());
+  const echoer = worker(echo, (text) => text, { concurrency: 8, signals: [] });
+  const sizes = [1, 16_000, 16_383, 16_384, 16_385, 100_000, 2_000_000, 1];
+  const bodies = Array.from({ length: 64 }, (_, index) => `${index} `.padEnd(sizes[index % sizes.length]!, "x"));
+  assert.deepEqual(await Promise.all(bodies.map((body) => echo.call(body))), bodies);
+  await echoer.close();
+});
+
+test("with sync 'always' nothing travels many in one message, and calls work as ever", async (t) => {
+  const broker = await open(t, { data: await folder(t), sync: "always" });
+  const sums = queue<number[], number>("sums", { url: broker.address });
+  t.after(() => sums.close());
+  const adder = worker(sums, (numbers) => numbers.reduce((a, b) => a + b, 0), { concurrency: 4, signals: [] });
+  const results = await Promise.all(Array.from({ length: 20 }, (_, index) => sums.call([index, 1])));
+  assert.deepEqual(
+    results,
+    results.map((_, index) => index + 1),
+  );
+  assert.ok(broker.stats().commits >= 40, "a commit for each task and each result");
+  await adder.close();
+});
+
+test("tasks of two brokers that bear the same number and the same lease are not taken for each other by one worker", async (t) => {
+  const first = await open(t);
+  const port = first.address.split(":").at(-1)!;
+  const second = await open(t, { listen: `tcp://127.0.0.2:${port}` });
+  const alone = [first, second].map((broker) => queue<string, string>("same", { url: broker.address }));
+  const both = queue<string, string>("same", {
+    url: `tcp://brokers.test:${port}`,
+    lookup: async () => ["127.0.0.1", "127.0.0.2"],
+  });
+  t.after(() => Promise.all([both, ...alone].map((each) => each.close())));
+  const met = Promise.withResolvers<void>();
+  const begun = new Set<string>();
+  const worked = async (name: string): Promise<string> => {
+    if (begun.add(name).size === 2) met.resolve();
+    await met.promise;
+    return `did ${name}`;
+  };
+  const running = worker(both, worked, { concurrency: 2, signals: [] });
+  const calls = alone.map((each, index) => each.call(`task of broker ${index}`));
+  assert.deepEqual(await Promise.all(calls), ["did task of broker 0", "did task of broker 1"]);
+  await running.close();
+});
+
 test("a call survives a restart of the broker", async (t) => {
   const data = await folder(t);
   const first = await open(t, { data });
