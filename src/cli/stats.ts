@@ -84,6 +84,7 @@ function rowsOf({ upMs, residentBytes, problems, cache, queue, link }: Snapshot)
   if (queue) {
     rows.push(
       ["queue", queue.address],
+      ...clusterRows(queue.cluster),
       ["  tasks", `${queue.tasks} in ${showSize(queue.bytes)}`],
       ["  workers", String(queue.workers)],
     );
@@ -91,6 +92,13 @@ function rowsOf({ upMs, residentBytes, problems, cache, queue, link }: Snapshot)
   }
   if (link) rows.push(["link", link.address], ["  open", `${link.open} of ${link.accepted} accepted`]);
   return rows;
+}
+
+function clusterRows(cluster: NonNullable<Snapshot["queue"]>["cluster"]): [string, string][] {
+  if (!cluster) return [];
+  const { group, role, epoch, sequence, lag, leader } = cluster;
+  const part = role === "leading" ? "leading" : `${role}, the leader is ${leader === "" ? "not known" : leader}`;
+  return [[`  group`, `${group}: ${part}; term ${epoch}, log ${sequence}${lag > 0 ? `, ${lag} behind` : ""}`]];
 }
 
 function shownStates(states: object): string {

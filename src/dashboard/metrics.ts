@@ -78,6 +78,17 @@ function addQueue(
   gauge("holdfast_queue_store_ok", "1 when the store takes writes, else 0", () =>
     queue.stats().storeTrouble === undefined ? 1 : 0,
   );
+  if (queue.stats().cluster) {
+    gauge("holdfast_queue_leading", "1 while this broker leads its group, else 0", () =>
+      queue.stats().cluster?.role === "leading" ? 1 : 0,
+    );
+    gauge(
+      "holdfast_queue_log_sequence",
+      "Where this broker's copy of the group's log ends",
+      () => queue.stats().cluster?.sequence ?? 0,
+    );
+    gauge("holdfast_queue_log_lag", "Entries of the log that the leader is ahead", () => queue.stats().cluster?.lag ?? 0);
+  }
   labelled(registry, {
     name: "holdfast_queue_tasks",
     help: "Tasks by queue and state",

@@ -40,6 +40,18 @@ export interface BrokerNumbers {
   /** Those here, newest first, and those that left lately, the latest first; some hundred at most. */
   readonly workers: readonly WorkerNumbers[];
   readonly workersLeft: readonly (WorkerNumbers & { readonly leftMs: number; readonly lost: boolean })[];
+  /** A broker of a group: its part in it. While it follows, the numbers above are the leader's to tell. */
+  readonly cluster?: ClusterNumbers;
+}
+
+export interface ClusterNumbers {
+  readonly group: string;
+  readonly role: "following" | "standing" | "leading";
+  readonly epoch: number;
+  readonly sequence: number;
+  readonly lag: number;
+  /** The leader's address. */
+  readonly leader: string;
 }
 
 /** One worker of one queue. */

@@ -73,6 +73,7 @@ export interface QueueView {
   /** The newest ROWS_MAX, newest first. */
   readonly workerRows: BrokerNumbers["workers"];
   readonly workersLeft: BrokerNumbers["workersLeft"];
+  readonly cluster: BrokerNumbers["cluster"];
 }
 
 export interface QueueRow {
@@ -182,6 +183,7 @@ function queueView(now: BrokerNumbers, before: BrokerNumbers | undefined, { seco
     queues: rows.toSorted((a, b) => depth(b) - depth(a) || (a.name < b.name ? -1 : 1)).slice(0, ROWS_MAX),
     workerRows: now.workers.slice(0, ROWS_MAX),
     workersLeft: now.workersLeft.slice(0, ROWS_MAX),
+    cluster: now.cluster,
   };
 }
 

@@ -152,7 +152,11 @@ export class ClusterMember {
   stats(): DeskStats & { peers: number; cluster: ClusterStats } {
     const hall = this.#term?.ready ? this.#term.hall : undefined;
     const cluster = this.#clusterStats();
-    return { peers: hall?.peerCount ?? this.#door.peerCount, ...(hall ? hall.stats() : NO_DESK), cluster };
+    return { peers: hall?.peerCount ?? this.#door.peerCount, ...(hall ? hall.stats() : this.#noDesk(cluster)), cluster };
+  }
+
+  #noDesk({ connected }: ClusterStats): DeskStats {
+    return connected ? NO_DESK : { ...NO_DESK, storeTrouble: "no NATS server is connected" };
   }
 
   #clusterStats(): ClusterStats {

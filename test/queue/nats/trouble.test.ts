@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Dashboard } from "../../../src/dashboard/index.ts";
 import { Broker, queue, worker } from "../../../src/queue/index.ts";
 import { ClusterConnection } from "../../../src/queue/nats/cluster-connection.ts";
 import { parseNatsUrl } from "../../../src/queue/nats/nats-url.ts";
+import { Holdfast } from "../../support/holdfast.ts";
 import { type NatsOptions, NatsServers } from "../../support/nats.ts";
 import { requires } from "../../support/requires.ts";
 
@@ -136,3 +138,18 @@ test(
     await runner.close();
   },
 );
+
+test("a broker of a group tells its part in holdfast stats and in its metrics", peers, async (t) => {
+  const servers = await start(t);
+  const front = broker(t, servers.url);
+  await front.listen();
+  const dashboard = new Dashboard({ listen: "127.0.0.1:0", queue: front });
+  await dashboard.listen();
+  t.after(() => dashboard.close());
+  const metrics = await (await fetch(`http://${dashboard.address}/metrics`)).text();
+  assert.match(metrics, /^holdfast_queue_leading 1$/m);
+  assert.match(metrics, /^holdfast_queue_log_lag 0$/m);
+  const stats = new Holdfast(["stats", "--dashboard", dashboard.address]);
+  await stats.printed(/group +queue: leading; term 1, log \d+/);
+  await stats.ended();
+});
