@@ -30,8 +30,8 @@ export const KEY_COUNT = 25_600;
 /** What all choose among, unless each has keys of its own. */
 const HOT_KEY_COUNT = 1000;
 
-/** 3 s: what was asked when the time was over must be answered by then. */
-const SETTLE_MS_MAX = 3000;
+/** 10 s: what was asked when the time was over, 256 MB of it at most, must be answered by then, on a busy machine too. */
+const SETTLE_MS_MAX = 10_000;
 
 export function keyOf(valueBytes: number, index: number): string {
   return `bench:${valueBytes}:${String(index).padStart(8, "0")}`;
