@@ -3,8 +3,9 @@
  * system of the server's process), one server thread each, 32 connections, 100-byte values, 90 % gets.
  *
  *   node --conditions=holdfast-source bench/cache-server.ts [--rounds 7] [--seconds 1.5] [--only WORD] [--json]
- *                                                           [--rival PATH] [--latency] [--items 5000000]
+ *                                                           [--rival PATH] [--latency] [--items 5000000] [--threads 1]
  *
+ * `--threads` is both sides' `-t`: how much more CPU the sharing of one store costs shows against a run with one.
  * `--rival` adds another memcached binary (1.6.45, say). `--latency` measures instead how long a request takes, p50, p99 and p99.9,
  * at half the rate that memcached can at most do, with five million items stored.
  */
@@ -59,14 +60,16 @@ export interface Settings {
   readonly only?: string;
   /** Another memcached binary to measure as well. */
   readonly rival?: string;
+  /** Server threads. Default 1. */
+  readonly threads?: number;
 }
 
 /** A contender's command line for a port and a memory limit in MB. */
 type Launch = (port: number, megabytes: number) => readonly [string, ...string[]];
 
-const memcachedFlags = (port: number, megabytes: number): string[] => `-l 127.0.0.1 -p ${port} -m ${megabytes} -t 1`.split(" ");
-
-function contenders({ rival }: Settings): Record<string, Launch> {
+function contenders({ rival, threads }: Settings): Record<string, Launch> {
+  const memcachedFlags = (port: number, megabytes: number): string[] =>
+    `-l 127.0.0.1 -p ${port} -m ${megabytes} -t ${threads ?? 1}`.split(" ");
   const asRoot = process.getuid?.() === 0 ? ["-u", "root"] : [];
   const binary =
     (path: string): Launch =>
@@ -182,6 +185,7 @@ if (import.meta.main) {
       items: { type: "string" },
       only: { type: "string" },
       rival: { type: "string" },
+      threads: { type: "string", default: "1" },
       latency: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
     },
@@ -189,6 +193,7 @@ if (import.meta.main) {
   const settings: Settings = {
     rounds: Number(values.rounds),
     seconds: Number(values.seconds),
+    threads: Number(values.threads),
     items: Number(values.items ?? (values.latency ? 5_000_000 : 100_000)),
     ...(values.only !== undefined && { only: values.only }),
     ...(values.rival !== undefined && { rival: values.rival }),

@@ -5,30 +5,20 @@
  */
 import type { Buffer } from "node:buffer";
 import { BINARY_HEADER_BYTES, BinaryRequest, OPCODE, readU32BigEndian, STATUS } from "../memcache/binary.ts";
-import type { U64 } from "../memcache/numbers.ts";
 import type { ReplyBuffer } from "../memcache/reply-buffer.ts";
-import { DELTA } from "./arithmetic.ts";
+import { BinaryArithmetic } from "./binary-arithmetic.ts";
 import { BinaryReplies } from "./binary-replies.ts";
 import { ValueWriter } from "./chunks.ts";
 import { BY_CLASS, COUNT } from "./counters.ts";
 import type { Credentials } from "./credentials.ts";
 import * as I from "./item.ts";
-import {
-  BODY_BYTES_MAX,
-  KEY_BYTES_MAX,
-  OUTPUT_BYTES_MAX,
-  RARE_COMMAND_WORK,
-  SASL_MECHANISM_BYTES_MAX,
-  SASL_MESSAGE_BYTES_MAX,
-} from "./limits.ts";
+import { BODY_BYTES_MAX, KEY_BYTES_MAX, OUTPUT_BYTES_MAX, RARE_COMMAND_WORK } from "./limits.ts";
+import { SaslLogin } from "./sasl-login.ts";
 import type { EndReason, Engine, Session } from "./session.ts";
 import { TUNE } from "./settings.ts";
 import { statLines } from "./stat-lines.ts";
 import { CR_LF, MODE, RESULT, type Store } from "./store.ts";
 import { Turn } from "./turn.ts";
-
-/** An expiry of all ones tells `incr` not to create what is missing. */
-const DO_NOT_CREATE = 0xffffffff;
 
 /** Delta, initial value, expiry. */
 const ARITHMETIC_EXTRA_BYTES = 20;
@@ -46,9 +36,6 @@ const STATE_WORDS: Readonly<Record<State, string>> = {
   swallow: "conn_swallow",
 };
 
-/** What a client may send before it has authenticated. */
-const OPEN_COMMANDS: readonly number[] = [OPCODE.saslListMechanisms, OPCODE.saslAuth, OPCODE.saslStep, OPCODE.version];
-
 const MODES: Readonly<Record<number, number>> = {
   [OPCODE.set]: MODE.set,
   [OPCODE.add]: MODE.add,
@@ -64,18 +51,13 @@ export class BinarySession implements Session {
   readonly #writer: ValueWriter;
   readonly #request = new BinaryRequest();
   readonly #replies: BinaryReplies;
-  readonly #credentials: Credentials | undefined;
-  readonly #delta: U64 = { high: 0, low: 0 };
+  readonly #sasl: SaslLogin;
+  readonly #arithmetic: BinaryArithmetic;
   readonly #turn: Turn;
-  #authenticated: boolean;
   #state: State = "header";
   /** How the value that is arriving is to be stored. */
   #mode = 0;
   #swallow = 0;
-  /** The mechanism that the client named is the one there is. */
-  #plain = false;
-  /** The client was told to go on with a SASL step. */
-  #invited = false;
   ending: EndReason | undefined;
   blocked = false;
 
@@ -86,8 +68,13 @@ export class BinarySession implements Session {
     this.#out = engine.out;
     this.#writer = new ValueWriter(engine.store.items);
     this.#replies = new BinaryReplies(engine.out, engine.store.items, this.#request);
-    this.#credentials = credentials;
-    this.#authenticated = credentials === undefined;
+    this.#arithmetic = new BinaryArithmetic(engine.store, this.#replies, this.#request);
+    this.#sasl = new SaslLogin({
+      credentials,
+      counters: engine.store.counters,
+      replies: this.#replies,
+      request: this.#request,
+    });
     this.#turn = new Turn(engine.commandsPerTurn);
   }
 
@@ -157,7 +144,7 @@ export class BinarySession implements Session {
   #refusal({ valueBytes, bodyBytes, command, keyBytes }: BinaryRequest): number | undefined {
     if (valueBytes < 0) return STATUS.unknownCommand;
     if (bodyBytes > BODY_BYTES_MAX) return STATUS.invalid;
-    if (!this.#authenticated && !OPEN_COMMANDS.includes(command)) return STATUS.authError;
+    if (!this.#sasl.allows(command)) return STATUS.authError;
     return keyBytes > KEY_BYTES_MAX ? STATUS.invalid : undefined;
   }
 
@@ -185,7 +172,9 @@ export class BinarySession implements Session {
         return extraBytes === 0 && keyed && valueBytes === 0 && this.#delete(input, key);
       case OPCODE.increment:
       case OPCODE.decrement:
-        return extraBytes === ARITHMETIC_EXTRA_BYTES && keyed && valueBytes === 0 && this.#arithmetic(input, extras, key);
+        return (
+          extraBytes === ARITHMETIC_EXTRA_BYTES && keyed && valueBytes === 0 && this.#arithmetic.execute(input, extras, key)
+        );
       case OPCODE.noop:
       case OPCODE.quit:
         return bare && this.#bare(command);
@@ -337,66 +326,6 @@ export class BinarySession implements Session {
     return true;
   }
 
-  #arithmetic(input: Buffer, extras: number, key: number): true {
-    const store = this.#store;
-    const { command, keyBytes, cas } = this.#request;
-    const increment = command === OPCODE.increment;
-    const by = this.#delta;
-    by.high = readU32BigEndian(input, extras);
-    by.low = readU32BigEndian(input, extras + 4);
-    const hash = store.hash(input, key, keyBytes);
-    switch (store.arithmetic.delta(input, key, keyBytes, { increment, by, cas, hash })) {
-      case DELTA.done:
-        this.#replies.number(store.arithmetic.number.high, store.arithmetic.number.low, store.stored);
-        break;
-      case DELTA.notFound:
-        this.#create(input, extras + 8, key);
-        break;
-      case DELTA.nonNumeric:
-        this.#replies.error(STATUS.nonNumeric);
-        break;
-      case DELTA.casMismatch:
-        this.#replies.error(STATUS.exists);
-        break;
-      default:
-        this.#replies.text(STATUS.outOfMemory, "Out of memory incrementing value");
-    }
-    return true;
-  }
-
-  /** `incr` and `decr` of what is missing: stores the initial value, unless the expiry forbids it. */
-  #create(input: Buffer, initial: number, key: number): void {
-    const store = this.#store;
-    const { command, keyBytes } = this.#request;
-    const exptime = readU32BigEndian(input, initial + 8);
-    if (exptime === DO_NOT_CREATE) {
-      store.counters.add(command === OPCODE.increment ? COUNT.incrMisses : COUNT.decrMisses);
-      this.#replies.error(STATUS.notFound);
-      return;
-    }
-    store.arithmetic.number.high = readU32BigEndian(input, initial);
-    store.arithmetic.number.low = readU32BigEndian(input, initial + 4);
-    const digits = asciiBytes(`${store.arithmetic.digits()}\r\n`);
-    const item = store.items.allocate(input, key, keyBytes, {
-      clientFlags: 0,
-      expiry: store.expiry(exptime),
-      length: digits.length,
-    });
-    if (item === 0) {
-      this.#replies.text(STATUS.outOfMemory, "Out of memory allocating new item");
-      return;
-    }
-    this.#writer.start(item);
-    this.#writer.write(digits, 0, digits.length);
-    this.#writer.item = 0;
-    if (store.store(item, MODE.add, store.hash(input, key, keyBytes)) === RESULT.stored) {
-      this.#replies.number(store.arithmetic.number.high, store.arithmetic.number.low, store.stored);
-    } else {
-      this.#replies.error(STATUS.notStored);
-    }
-    store.items.release(item);
-  }
-
   #flush(exptime: number): true {
     if (!this.#engine.host.features.flush) {
       this.#replies.error(STATUS.authError);
@@ -428,58 +357,28 @@ export class BinarySession implements Session {
   }
 
   #listMechanisms(): true {
-    if (this.#credentials) this.#replies.text(STATUS.ok, "PLAIN");
-    else this.#replies.error(STATUS.unknownCommand);
+    this.#sasl.listMechanisms();
     return true;
   }
 
-  /** Goes on to receive the client's message to the mechanism, or refuses and swallows it. */
+  /** Goes on to receive the client's message to the mechanism, or swallows it. */
   #startLogin(input: Buffer, key: number): true {
-    const { keyBytes, valueBytes } = this.#request;
-    let refusal: number | undefined;
-    if (!this.#credentials) refusal = STATUS.unknownCommand;
-    else if (keyBytes > SASL_MECHANISM_BYTES_MAX) refusal = STATUS.invalid;
-    else if (valueBytes > SASL_MESSAGE_BYTES_MAX) refusal = STATUS.outOfMemory;
-    this.#plain = input.toString("latin1", key, key + keyBytes) === "PLAIN";
-    if (refusal !== undefined) {
-      this.#replies.error(refusal);
-      this.#skip(valueBytes);
-    } else if (valueBytes > 0) {
-      this.#state = "login";
-    } else {
-      this.#login(input, 0);
-    }
+    const { valueBytes } = this.#request;
+    if (!this.#sasl.begin(input, key)) this.#skip(valueBytes);
+    else if (valueBytes > 0) this.#state = "login";
+    else this.#login(input, 0);
     return true;
   }
 
-  /** RFC 4616: one message says all. A client may also ask for PLAIN first and send the message as a second step. */
   #login(input: Buffer, at: number): number {
-    const { valueBytes, command } = this.#request;
-    const { counters } = this.#store;
-    const invited = command === OPCODE.saslStep ? this.#invited : this.#plain;
+    const end = at + this.#request.valueBytes;
     this.#state = "header";
-    this.#invited = invited && valueBytes === 0;
-    if (this.#invited) {
-      this.#replies.text(STATUS.authContinue, "");
-      return at;
-    }
-    counters.add(COUNT.authCommands);
-    if (invited && this.#credentials?.checkPlain(input.subarray(at, at + valueBytes))) {
-      this.#authenticated = true;
-      this.#replies.text(STATUS.ok, "Authenticated");
-    } else {
-      counters.add(COUNT.authErrors);
-      this.#replies.error(STATUS.authError);
-    }
-    return at + valueBytes;
+    this.#sasl.finish(input.subarray(at, end));
+    return end;
   }
 
   #skip(bytes: number): void {
     this.#swallow = bytes;
     this.#state = bytes > 0 ? "swallow" : "header";
   }
-}
-
-function asciiBytes(text: string): Uint8Array {
-  return Uint8Array.from(text, (character) => character.charCodeAt(0));
 }

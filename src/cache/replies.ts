@@ -1,5 +1,6 @@
 /** ○ The constant replies of the text protocols, as bytes. */
 import { Buffer } from "node:buffer";
+import { RESULT } from "./store.ts";
 
 const line = (text: string): Buffer => Buffer.from(`${text}\r\n`, "latin1");
 
@@ -33,3 +34,11 @@ export const R = {
   authFailure: line("CLIENT_ERROR authentication failure"),
   mn: line("MN"),
 } as const;
+
+/** By what became of a `store`. */
+export const STORE_REPLIES: Readonly<Record<number, Buffer>> = {
+  [RESULT.notStored]: R.notStored,
+  [RESULT.stored]: R.stored,
+  [RESULT.exists]: R.exists,
+  [RESULT.notFound]: R.notFound,
+};

@@ -17,10 +17,10 @@ import { KeysAnswer } from "./keys-answer.ts";
 import { GET_LINE_BYTES_MAX, KEY_BYTES_MAX, LINE_BYTES_MAX, OUTPUT_BYTES_MAX, RARE_COMMAND_WORK } from "./limits.ts";
 import { MetaArithmetic } from "./meta-arithmetic.ts";
 import { MetaCommands } from "./meta-commands.ts";
-import { R } from "./replies.ts";
+import { R, STORE_REPLIES } from "./replies.ts";
 import type { EndReason, Engine, Session } from "./session.ts";
 import { TUNE } from "./settings.ts";
-import { MODE, RESULT, type Store } from "./store.ts";
+import { MODE, type Store } from "./store.ts";
 import { Turn } from "./turn.ts";
 
 const LF = 0x0a;
@@ -398,10 +398,3 @@ export class TextSession implements Session {
     if (!this.#noreply) this.#out.put(line);
   }
 }
-
-const STORE_REPLIES: Readonly<Record<number, Buffer>> = {
-  [RESULT.notStored]: R.notStored,
-  [RESULT.stored]: R.stored,
-  [RESULT.exists]: R.exists,
-  [RESULT.notFound]: R.notFound,
-};
