@@ -4,6 +4,7 @@
  * goes. Before it are the 32 octets that Salsa20 spends on the Poly1305 key; the latter half of them becomes the authenticator, so
  * that a box of one piece lies in memory as it is sent.
  */
+
 /** Octets of Salsa20's first block that are no keystream: the Poly1305 key. */
 export const KEY_BYTES = 32;
 
