@@ -157,8 +157,10 @@ export class LogFollower {
   }
 
   async #message(sequence: number, bytes: Uint8Array): Promise<void> {
+    // Handed on again: it was taken, but there was no room behind it.
+    if (sequence <= this.#seen) return this.replica.room();
     // What is missing was purged while this was away: what is left of the log says all that there is.
-    if (sequence !== this.#seen + 1) await this.replica.begin(this.#info.created, sequence - 1);
+    if (sequence > this.#seen + 1) await this.replica.begin(this.#info.created, sequence - 1);
     const entry = this.#parts.push(decodeEntry(bytes, { checkSum: crc32, place: sequence }), sequence);
     this.#seen = sequence;
     this.#readMs = this.#clock.now();

@@ -91,10 +91,15 @@ export class LogTail {
     } catch (error) {
       if (this.#closed || generation !== this.#generation) return;
       this.#listener.trouble(error);
-      this.#end();
-      this.#timer = setTimeout(() => void this.#begin(), RETRY_MS);
-      this.#timer.unref();
+      this.#beginLater();
     }
+  }
+
+  #beginLater(): void {
+    this.#end();
+    if (this.#closed) return;
+    this.#timer = setTimeout(() => void this.#begin(), RETRY_MS);
+    this.#timer.unref();
   }
 
   #end(): void {
@@ -143,7 +148,7 @@ export class LogTail {
         await act();
       } catch (error) {
         this.#listener.trouble(error);
-        if (generation === this.#generation) void this.#begin();
+        if (generation === this.#generation) this.#beginLater();
       }
     });
   }

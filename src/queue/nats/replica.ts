@@ -102,7 +102,8 @@ export class Replica {
   async begin(created: string, applied: number): Promise<void> {
     this.#pending.take();
     if (this.#place.applied > 0) {
-      await this.#writing;
+      await this.#writing?.catch(() => {});
+      this.#unwritten = undefined;
       await this.#store?.close();
       this.#remove();
       await this.#openStore();

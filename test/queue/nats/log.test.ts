@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { crc32 } from "node:zlib";
 import { seeded } from "../../../src/core/random.ts";
 import { ClusterConnection } from "../../../src/queue/nats/cluster-connection.ts";
@@ -184,6 +185,35 @@ test("a follower that was away while the log was cleaned starts anew from what i
   const ids: number[] = [];
   for await (const portion of follower.replica.tasks()) ids.push(...portion.map(({ id }) => id));
   assert.deepEqual(ids, [1, 300]);
+  await follower.close();
+  await store.close();
+});
+
+test("a follower whose own disk fails for a while has everything when it is over", peers, async () => {
+  const url = newGroup();
+  const store = new JetstreamStore({ url });
+  await store.open();
+  await store.write([add(1, "before")]);
+  const told: string[] = [];
+  const follower = await LogFollower.open({ url, log: (message) => told.push(message) }, {});
+  const room = follower.replica.room.bind(follower.replica);
+  let failures = 3;
+  follower.replica.room = async () => {
+    failures -= 1;
+    if (failures >= 0) throw new Error("no space left on device");
+    return room();
+  };
+  await follower.follow();
+  for (let id = 2; id <= 20; id += 1) await store.write([add(id, `body ${id}`)]);
+  const { lastSequence } = await follower.log.info();
+  while (follower.replica.applied < lastSequence) await sleep(20);
+  assert.match(told.join(), /no space left/);
+  const ids: number[] = [];
+  for await (const portion of follower.replica.tasks()) ids.push(...portion.map(({ id }) => id));
+  assert.deepEqual(
+    ids,
+    Array.from({ length: 20 }, (_, index) => index + 1),
+  );
   await follower.close();
   await store.close();
 });
