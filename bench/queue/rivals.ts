@@ -107,7 +107,9 @@ export function bullmq(appendfsync: "always" | "everysec"): Start {
       concurrency: CONCURRENCY,
     });
     await Promise.all([events.waitUntilReady(), running.waitUntilReady()]);
+    // Each call waits with a listener on both; without this each would also print a warning, which is no part of the queue.
     events.setMaxListeners(0);
+    tasks.setMaxListeners(0);
     const body = BODY.toString();
     const options = { removeOnComplete: 1000, removeOnFail: 1000 };
     return {
