@@ -226,8 +226,11 @@ export function slabStats({ memory, items }: Store): StatLine[] {
 export function sizeStats({ memory }: Store): StatLine[] {
   if (!memory.sizesHistogram) return [["sizes_status", "disabled"]];
   const lines: StatLine[] = [];
-  for (const [step, count] of memory.sizesHistogram.entries())
+  const { sizesHistogram } = memory;
+  for (let step = 0; step < sizesHistogram.length; step += 1) {
+    const count = sizesHistogram[step]!; // no iterator: there are 32,768 steps for each megabyte of -I
     if (count !== 0) lines.push([String(step * SIZE_STEP_BYTES), count]);
+  }
   return lines;
 }
 
