@@ -296,10 +296,15 @@ export class ClusterMember {
 
   async #confirm(term: Term): Promise<void> {
     term.confirming = true;
-    await term.lead.confirm().catch(() => {});
+    const confirmed = await term.lead.confirm().then(
+      () => true,
+      () => false,
+    );
+    // NATS refuses, for want of room perhaps: nothing is given out until it does not.
+    if (!confirmed) await new Promise<void>((resolve) => void this.#clock.at(this.#clock.now() + BEAT_MS, resolve));
     term.confirming = false;
     if (this.#term !== term) return;
-    term.confirmed = true;
+    term.confirmed = confirmed;
     term.hall.flush();
     term.confirmed = false;
   }
