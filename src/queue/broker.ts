@@ -13,6 +13,7 @@ import type { LocalPort } from "./connection.ts";
 import type { DeskStats } from "./desk-stats.ts";
 import { type BrokerSecurity, Front, type PeerSink } from "./front.ts";
 import { Hall } from "./hall.ts";
+import { CARRIED_BYTES_MAX } from "./limits.ts";
 import { MemoryStore } from "./memory-store.ts";
 import { ClusterMember, type ClusterStats } from "./nats/cluster-member.ts";
 import { parseNatsUrl } from "./nats/nats-url.ts";
@@ -81,7 +82,7 @@ export class Broker {
   #startedMs = 0;
   #closing: Promise<void> | undefined;
 
-  /** @throws UsageError QUEUE_OPTIONS_INVALID when `store` is an address that cannot be read */
+  /** @throws UsageError QUEUE_OPTIONS_INVALID when `store` is an address that cannot be read, or `maxBody` over 127 MiB */
   constructor(options: BrokerOptions = {}) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
@@ -172,7 +173,7 @@ export class Broker {
       ...(mayGiveOut && { mayGiveOut }),
       ...(maxBytes === undefined ? {} : { bytesMax: sizeBytes(maxBytes, "maxBytes") }),
       ...(resultBytes === undefined ? {} : { endedBytesMax: sizeBytes(resultBytes, "resultBytes") }),
-      ...(maxBody === undefined ? {} : { bodyBytesMax: sizeBytes(maxBody, "maxBody") }),
+      ...(maxBody === undefined ? {} : { bodyBytesMax: readMaxBody(maxBody) }),
     });
   }
 
@@ -218,4 +219,15 @@ class OwnHall implements Backstage {
 function makeStore({ data = "./.holdfast", sync = "group", log }: BrokerOptions): Store {
   if (data === false) return new MemoryStore();
   return new SqliteStore({ folder: data, sync, log: (message) => log?.("queue.store", { message }) });
+}
+
+/** @throws UsageError QUEUE_OPTIONS_INVALID for bodies that no message could carry */
+function readMaxBody(maxBody: Size): number {
+  const bytes = sizeBytes(maxBody, "maxBody");
+  if (bytes > CARRIED_BYTES_MAX)
+    throw new UsageError(
+      "QUEUE_OPTIONS_INVALID",
+      `Cannot take bodies of ${bytes} bytes: a message carries ${CARRIED_BYTES_MAX}`,
+    );
+  return bytes;
 }

@@ -10,6 +10,7 @@ import { ERROR_CODES, type ErrorCode } from "../core/error-codes.ts";
 import { type HoldfastError, OperationError, ProtocolError, UsageError } from "../core/errors.ts";
 import { type BrokerLink, BrokerLinks } from "./broker-links.ts";
 import type { Lookup } from "./brokers.ts";
+import { mustFit } from "./carried.ts";
 import type { ClientSecurity, Connection, ConnectionListener, LocalBroker } from "./connection.ts";
 import type { TaskState } from "./life-cycle.ts";
 import type { TaskOptions } from "./profile.ts";
@@ -157,6 +158,7 @@ export class QueueClient {
     return new Promise((resolve, reject) => {
       if (this.#closed) throw new UsageError("CLOSED", "Cannot use a client after it was closed");
       if (signal?.aborted) throw aborted(signal);
+      if (question.submission) mustFit(question.submission.bodies);
       this.#number += 1;
       const pending = new Pending(this.#number, question, {
         deadlineMs: this.#clock.now() + timeoutMs,

@@ -4,6 +4,7 @@
  */
 import type { Buffer } from "node:buffer";
 import { Dealer } from "../zmq/index.ts";
+import { MESSAGE_BYTES_MAX } from "./limits.ts";
 import type { Frames } from "./protocol.ts";
 
 export interface ConnectionListener {
@@ -51,7 +52,7 @@ export class RemoteConnection implements Connection {
       reconnectInterval: RECONNECT_MS,
       reconnectMaxInterval: RECONNECT_MS_MAX,
       sendHighWaterMark: UNSENT_MESSAGES_MAX,
-      maxMessageSize: 128 * 1024 ** 2,
+      maxMessageSize: MESSAGE_BYTES_MAX,
       ...dealerSecurity(security),
     });
     this.#dealer.events.on("handshake", () => {

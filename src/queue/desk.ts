@@ -55,6 +55,7 @@ export class Desk {
   readonly #commits: CommitQueue;
   readonly #outcomes: Outcomes;
   readonly #bodies: BodyCache;
+  readonly #bodyBytesMax: number;
   readonly #options: DeskOptions;
   readonly #journal: Journal;
   readonly #dispatcher: Dispatcher;
@@ -71,6 +72,7 @@ export class Desk {
     this.#options = options;
     this.#store = options.store;
     this.#clock = options.clock;
+    this.#bodyBytesMax = options.bodyBytesMax ?? BODY_BYTES_MAX;
     this.#bodies = new BodyCache(options.bodyCacheBytesMax ?? BODY_CACHE_BYTES_MAX);
     this.#commits = new CommitQueue({
       write: (ops) => options.store.write(ops),
@@ -92,7 +94,7 @@ export class Desk {
       commits: this.#commits,
       watchers: this.#outcomes.watchers,
       bodies: this.#bodies,
-      bodyBytesMax: options.bodyBytesMax ?? BODY_BYTES_MAX,
+      bodyBytesMax: this.#bodyBytesMax,
       watch: (id, watcher) => this.watch(id, watcher),
       noteTime: (ops) => this.#journal.noteTime(ops),
       timeNotNoted: () => this.#journal.timeNotNoted(),
@@ -252,13 +254,18 @@ export class Desk {
   }
 
   /**
-   * A worker's result. Told to whom waits once it is on disk; then `settled` is called.
+   * A worker's result. Told to whom waits once it is on disk; then `settled` is called. One that is larger than a body may be is
+   * a failed attempt.
    *
    * @returns false when the lease is lost: the result is refused
    */
   finish(consumer: Consumer, lease: LeaseRef, result: Uint8Array, settled?: () => void): boolean {
     const row = this.#dispatcher.heldRow(consumer, lease.id, lease.token);
     if (row === NONE) return false;
+    if (result.length > this.#bodyBytesMax) {
+      const error = `Cannot keep a result of ${result.length} bytes: at most ${this.#bodyBytesMax} are allowed`;
+      return this.fail(consumer, lease, { error }, settled);
+    }
     this.engine.finish(row, result, this.nowMs);
     this.#released(consumer, lease.id, settled);
     return true;

@@ -7,6 +7,7 @@ import { OperationError } from "../core/errors.ts";
 import { type Authenticator, Router } from "../zmq/index.ts";
 import type { LocalPort } from "./connection.ts";
 import type { Wire } from "./dialect.ts";
+import { MESSAGE_BYTES_MAX } from "./limits.ts";
 import type { Frames } from "./protocol.ts";
 import { showPeer } from "./roster.ts";
 
@@ -57,7 +58,7 @@ export class Front {
       heartbeatTimeout: 15_000,
       sendHighWaterMark: UNREAD_MESSAGES_MAX,
       sendHighWaterBytes: UNREAD_BYTES_MAX,
-      maxMessageSize: 128 * 1024 ** 2,
+      maxMessageSize: MESSAGE_BYTES_MAX,
       ...routerSecurity(options.security),
     });
   }

@@ -18,6 +18,12 @@ export const TASK_OVERHEAD_BYTES = 128;
 /** 16 MiB: a body or result larger than that belongs in an object store, with its address in the queue. */
 export const BODY_BYTES_MAX = 16 * 1024 ** 2;
 
+/** 128 MiB: the largest message of either side; a longer one ends its connection. */
+export const MESSAGE_BYTES_MAX = 128 * 1024 ** 2;
+
+/** Bodies of one message; a MiB is left for what goes with them: 10,000 frames' headers, options, 1000 ids to wait for. */
+export const CARRIED_BYTES_MAX = MESSAGE_BYTES_MAX - 1024 ** 2;
+
 /** 16 MiB of submissions held for producers that chose to wait for room; beyond that even they are refused. */
 export const HELD_BYTES_MAX = 16 * 1024 ** 2;
 

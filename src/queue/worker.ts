@@ -8,6 +8,7 @@ import { messageOf } from "../core/errors.ts";
 import { type Duration, durationMs } from "../core/units.ts";
 import type { BrokerLink } from "./broker-links.ts";
 import { BrokerPost, type Job, type PostListener } from "./broker-post.ts";
+import { mustFit } from "./carried.ts";
 import { QueueClient, type WorkVerb } from "./client.ts";
 import type { Frames } from "./protocol.ts";
 import type { Queue } from "./queue.ts";
@@ -215,10 +216,9 @@ export class Worker<P, R> {
     try {
       const value = payload.direct ? payload.decodeNow(job.body) : await payload.decode(job.body);
       const result = await this.#handler(value, this.#context(job));
-      job.ending = {
-        kind: "done",
-        result: asBuffer(results.direct ? results.encodeNow(result) : await results.encode(result)),
-      };
+      const bytes = asBuffer(results.direct ? results.encodeNow(result) : await results.encode(result));
+      mustFit([bytes]);
+      job.ending = { kind: "done", result: bytes };
     } catch (error) {
       this.#options.onError?.(error, job);
       job.ending = { kind: "failed", error: describe(error), final: error instanceof GiveUp };
@@ -241,7 +241,11 @@ export class Worker<P, R> {
   }
 
   #context(job: Job): TaskContext {
-    const tell = (verb: "PROGRESS" | "PARTIAL", said: unknown): void => job.say(verb, asBuffer(this.#queue.encodeAny(said)));
+    const tell = (verb: "PROGRESS" | "PARTIAL", said: unknown): void => {
+      const bytes = asBuffer(this.#queue.encodeAny(said));
+      mustFit([bytes]);
+      job.say(verb, bytes);
+    };
     return {
       id: job.id,
       attempt: job.attempt,

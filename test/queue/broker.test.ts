@@ -286,3 +286,26 @@ test("payloads and results are checked against their schemas at both ends", asyn
   await assert.rejects(unchecked.call(1, { attempts: 1 }), { code: "QUEUE_TASK_DEAD", message: /Cannot use result/ });
   await negating.close();
 });
+
+test("what no message can carry is refused at once, whether task, tasks or result, and the connection stays", async (t) => {
+  const broker = await open(t);
+  const big = queue<Uint8Array, Uint8Array>("big", { url: broker.address, codec: bytesCodec });
+  t.after(() => big.close());
+  const parts = Array.from({ length: 32 }, () => new Uint8Array(4 * 1024 ** 2));
+  await assert.rejects(big.add(new Uint8Array(128 * 1024 ** 2)), { code: "QUEUE_BODY_TOO_LARGE" });
+  await assert.rejects(big.addMany(parts), { code: "QUEUE_BODY_TOO_LARGE", message: /134217728 bytes at once/ });
+  const answers = [new Uint8Array(128 * 1024 ** 2), new Uint8Array(16 * 1024 ** 2 + 1)];
+  const working = worker(big, ([which]) => answers[which!] ?? new Uint8Array(1), { signals: [] });
+  const code = "QUEUE_TASK_DEAD";
+  await assert.rejects(big.call(Uint8Array.of(0), { attempts: 1 }), { code, message: /Cannot send 134217728 bytes/ });
+  await assert.rejects(big.call(Uint8Array.of(1), { attempts: 1 }), {
+    code,
+    message: /Cannot keep a result of 16777217 bytes/,
+  });
+  assert.equal((await big.call(Uint8Array.of(2))).length, 1);
+  await working.close();
+});
+
+test("a bound on bodies that no message could carry is refused", () => {
+  assert.throws(() => new Broker({ data: false, maxBody: "128m" }), { code: "QUEUE_OPTIONS_INVALID" });
+});
