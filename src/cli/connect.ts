@@ -5,6 +5,7 @@
 import { createInterface } from "node:readline";
 import { parseAddress } from "../core/address.ts";
 import { messageOf } from "../core/errors.ts";
+import { printable } from "../core/printable.ts";
 import { showDuration } from "../core/units.ts";
 import { connect } from "../link/index.ts";
 import type { ConnectOptions, LinkClient, LinkEnd, SessionClient } from "../link/index.ts";
@@ -43,7 +44,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const target = { host, port, tls: readTls(options), ...readKeepAliveFlags(options) };
   const voice: Voice = {
     print: printers(options.json ? "json" : "raw"),
-    talk: options.json ? () => {} : (line) => void process.stderr.write(`${line}\n`),
+    talk: options.json ? () => {} : (line) => void process.stderr.write(`${printable(line)}\n`),
   };
   const token = options.tokenFile === undefined ? {} : { token: readToken(options.tokenFile) };
   return options.session === undefined

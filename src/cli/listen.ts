@@ -4,6 +4,7 @@
  */
 import { parseAddress } from "../core/address.ts";
 import { UsageError } from "../core/errors.ts";
+import { printable } from "../core/printable.ts";
 import { showDuration } from "../core/units.ts";
 import { bound, listen } from "../link/index.ts";
 import type { ByteLink, KeepAliveOptions, LinkServer, SessionServer, TuneReport } from "../link/index.ts";
@@ -57,7 +58,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   };
   const voice: Voice = {
     print: printers(options.json ? "json" : readBy(options.by)),
-    talk: options.json ? () => {} : (line) => void process.stderr.write(`${line}\n`),
+    talk: options.json ? () => {} : (line) => void process.stderr.write(`${printable(line)}\n`),
   };
 
   let server: LinkServer | SessionServer;

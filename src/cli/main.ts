@@ -2,6 +2,7 @@
 /** ● The `holdfast` command: finds the subcommand, loads only its file, turns what it throws into one sentence and an exit code. */
 import { readFileSync } from "node:fs";
 import { codeOf, HoldfastError, UsageError } from "../core/errors.ts";
+import { printable } from "../core/printable.ts";
 import type { CommandEntry } from "./command.ts";
 
 const COMMANDS: readonly CommandEntry[] = [
@@ -71,6 +72,7 @@ try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
   if (!(error instanceof HoldfastError)) throw error;
-  process.stderr.write(`holdfast: ${error.message}\n`);
+  // The message may quote a stranger: the last error of a task, a server's reason.
+  process.stderr.write(`holdfast: ${error.message.split("\n").map(printable).join("\n")}\n`);
   process.exitCode = error instanceof UsageError ? 2 : 1;
 }

@@ -88,6 +88,18 @@ suite("the command from outside", { concurrency: 3 }, () => {
     assert.match(tasks.stdout, /\\x1b\]0;title\\x07/);
   });
 
+  test("neither a session's name nor a task's error can steer the terminal or forge a line of the log", async () => {
+    const listener = new Holdfast(["listen", "127.0.0.1:0", "--sessions"]);
+    const [, address] = await listener.printed(/listening on (\S+)/, "stderr");
+    await shell(`echo hello | "$HF" connect ${address} --session $'x\\e[2J\\nroot online'`);
+    await listener.printed(/online from/, "stderr");
+    assert.match(listener.stderr, /^x\\x1b\[2J\\x0aroot online online from/m);
+    await listener.stop();
+    const failing = `"$HF" work bad --url "$URL" -- sh -c 'printf "\\033[2Jgone" >&2; exit 1' 2>/dev/null & "$HF" queue call bad x --attempts 1 --url "$URL"; kill $!; wait`;
+    const { stderr } = await shell(failing, { URL: broker.address });
+    assert.match(stderr, /^holdfast: .*\\x1b\[2Jgone/);
+  });
+
   test("bytes that are no text come as base64 in JSON", async () => {
     const environment = { URL: broker.address };
     const added = await shell(`printf '\\xff\\x00\\x01' | "$HF" queue add bytes --url "$URL"`, environment);
