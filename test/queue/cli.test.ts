@@ -83,7 +83,7 @@ test("pause, resume, set and retry mend a queue", async (t) => {
   assert.equal((await queueCommand("set", "mend", "--group-rate", "10/1s", "--concurrency", "3")).code, 0);
   assert.equal((await queueCommand("resume", "mend")).code, 0);
   const queue = broker.stats().queues.find(({ name }) => name === "mend")!;
-  assert.deepEqual(queue.settings, { paused: false, groupRate: { count: 10, perMs: 1000 }, concurrency: 3 });
+  assert.deepEqual(queue.settings, { groupRate: { count: 10, perMs: 1000 }, concurrency: 3 });
   while (broker.stats().queues.find(({ name }) => name === "mend")!.states.dead === 0)
     await new Promise((resolve) => setTimeout(resolve, 10));
   assert.equal(await ended(worker), 0);
