@@ -51,6 +51,7 @@ export interface ClusterStats {
 
 /** A term of this broker's, and what belongs to it. */
 interface Term {
+  readonly epoch: number;
   readonly lead: LeadTerm;
   readonly hall: Hall;
   readonly host: RelayHost;
@@ -245,7 +246,17 @@ export class ClusterMember {
     // One that has left in good order gives out no more, and the very first leader of a log succeeds nobody.
     const free = follower.replica.epoch === 1 || (this.#leader?.kind === "resigned" && this.#leader.writer === before);
     const fromMs = free ? nowMs : follower.readMs + SURE_MS;
-    const term: Term = { lead, hall, host, port, fromMs, ready: false, confirming: false, confirmed: false };
+    const term: Term = {
+      epoch: follower.replica.epoch,
+      lead,
+      hall,
+      host,
+      port,
+      fromMs,
+      ready: false,
+      confirming: false,
+      confirmed: false,
+    };
     this.#term = term;
     this.#arm();
     await hall.open();
@@ -325,7 +336,12 @@ export class ClusterMember {
       this.#arm();
       return;
     }
-    if (this.#term || !this.#election.heard(beat.epoch, nowMs)) return;
+    if (this.#term) {
+      // A later term: this one stood still. The next append says so; its peers must not wait until there is one.
+      if (beat.epoch > this.#term.epoch && !this.#term.confirming) void this.#confirm(this.#term);
+      return;
+    }
+    if (!this.#election.heard(beat.epoch, nowMs)) return;
     this.#arm();
     this.#leader = beat;
     if (!beat.ready) this.#dropRelay({ tell: false });
