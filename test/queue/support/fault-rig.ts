@@ -168,7 +168,7 @@ export class FaultRig {
     for (;;) {
       const call = this.calls.find(({ begunMs }) => begunMs >= sinceMs);
       if (call) return call.endedMs - sinceMs;
-      if (performance.now() - sinceMs > 60_000) throw new Error(`nothing goes on for a minute\n${this.#said()}`);
+      if (performance.now() - sinceMs > 60_000) throw new Error(`nothing goes on for a minute\n${await this.#said()}`);
       await sleep(5);
     }
   }
@@ -205,7 +205,10 @@ export class FaultRig {
     await rm(this.#folder, { recursive: true, force: true });
   }
 
-  #said(): string {
-    return [...this.#brokers].map(([index, { stderr }]) => `broker ${index}:\n${stderr.slice(-2000)}`).join("\n");
+  /** What the brokers said, and what the leading one has in hand. */
+  async #said(): Promise<string> {
+    const said = [...this.#brokers].map(([index, { stderr }]) => `broker ${index}:\n${stderr.slice(-2000)}`);
+    const stats = await this.#queues[0]!.client.ask("STATS", [], { timeoutMs: 5000 }).then(String, String);
+    return [...said, stats].join("\n");
   }
 }
