@@ -9,9 +9,10 @@ import type { DeskStats } from "../desk-stats.ts";
 import { type Hall, ID_SETTING } from "../hall.ts";
 import type { Store } from "../store.ts";
 import type { ConnectionEvent } from "./cluster-connection.ts";
+import { type ClusterStats, NO_DESK } from "./cluster-stats.ts";
 import { Door } from "./door.ts";
 import { durability } from "./durability.ts";
-import { BEAT_MS, Election, mayGiveOut, type Role, SURE_MS } from "./election.ts";
+import { BEAT_MS, Election, mayGiveOut, SURE_MS } from "./election.ts";
 import { type Beat, GroupBus } from "./group-bus.ts";
 import type { LeadTerm } from "./lead-term.ts";
 import { LogFollower } from "./log-follower.ts";
@@ -33,22 +34,6 @@ export interface ClusterMemberOptions {
   log(event: string, facts: Readonly<Record<string, unknown>>): void;
 }
 
-/** What a broker of a group tells of itself. */
-export interface ClusterStats {
-  readonly group: string;
-  readonly role: Role;
-  /** Of the term that is known. */
-  readonly epoch: number;
-  /** Where this broker's copy of the log ends. */
-  readonly sequence: number;
-  /** Entries that the leader was ahead when it last said. */
-  readonly lag: number;
-  /** The leader's address; "" when none is known. */
-  readonly leader: string;
-  readonly server: string;
-  readonly connected: boolean;
-}
-
 /** A term of this broker's, and what belongs to it. */
 interface Term {
   readonly epoch: number;
@@ -68,24 +53,6 @@ interface Relay {
   readonly session: number;
   readonly port: RelayToHall;
 }
-
-/** The numbers of a desk that is not here. */
-const NO_DESK: DeskStats = {
-  tasks: 0,
-  bytes: 0,
-  bytesMax: 0,
-  endedBytes: 0,
-  deadBytes: 0,
-  deadDropped: 0,
-  tableBytes: 0,
-  bodyCacheBytes: 0,
-  commits: 0,
-  writes: 0,
-  storeTrouble: undefined,
-  queues: [],
-  workers: [],
-  workersLeft: [],
-};
 
 /** 1 KiB of a message's allowance is for NATS' own. */
 const HEADER_BYTES = 1024;
