@@ -1,5 +1,6 @@
 /** ● `holdfast queue cron`: lists, makes and removes tasks by the calendar. */
 import { UsageError } from "../core/errors.ts";
+import { printable } from "../core/printable.ts";
 import { flags, parse } from "./flags.ts";
 import { type ClientFlags, clientFlags, withClient } from "./queue-flags.ts";
 
@@ -22,13 +23,21 @@ export async function run(argv: readonly string[]): Promise<number> {
   if (!(await parse(command, argv))) return 0;
   const options = command.opts<Flags>();
   const [name, expression, body] = command.processedArgs as [string?, string?, string?];
+  if (options.remove && name === undefined) throw new UsageError("CLI_USAGE", "--remove needs the schedule's name");
   return withClient(options, async (client, timeoutMs) => {
-    if (name === undefined) {
+    const list = async (): Promise<{ readonly name: string }[]> => {
       const [answer] = await client.ask("CRON", [], { timeoutMs });
-      for (const entry of JSON.parse(answer!.toString()) as object[]) process.stdout.write(`${JSON.stringify(entry)}\n`);
+      return JSON.parse(answer!.toString()) as { name: string }[];
+    };
+    if (name === undefined) {
+      for (const entry of await list()) process.stdout.write(`${JSON.stringify(entry)}\n`);
       return 0;
     }
     if (options.remove) {
+      if (!(await list()).some((entry) => entry.name === name)) {
+        process.stderr.write(`No schedule is called '${printable(name)}'\n`);
+        return 1;
+      }
       await client.ask("CRON", [Buffer.from(name)], { timeoutMs });
       return 0;
     }

@@ -10,6 +10,7 @@ interface AddFlags extends ClientFlags, SubmitFlags {
 
 /** Lines of stdin that go in one submission: one commit for each thousand. */
 const LINES_AT_ONCE = 1000;
+const NEWLINE = 0x0a;
 
 export async function add(argv: readonly string[]): Promise<number> {
   const command = clientFlags(submitFlags(flags("queue add", "Submits a task and prints its id once it is on disk")))
@@ -46,7 +47,11 @@ export async function call(argv: readonly string[]): Promise<number> {
     const tasks = queue<Uint8Array, Uint8Array>(name, { client, codec: bytesCodec });
     const result = await tasks.call(await readBody(body), { ...readSubmitFlags(options), timeout: options.timeout });
     if (options.json) process.stdout.write(`${JSON.stringify(bodyField("result", result))}\n`);
-    else process.stdout.write(result);
+    else {
+      process.stdout.write(result);
+      // A pipe gets the result's very bytes; at a terminal the prompt begins a line of its own.
+      if (process.stdout.isTTY && result.at(-1) !== NEWLINE) process.stdout.write("\n");
+    }
     return 0;
   });
 }

@@ -172,11 +172,13 @@ export class CronTable {
     if (timeZone !== undefined && typeof timeZone !== "string") throw invalid("timeZone", "is an IANA name");
     const { nowMs, wallMs } = this.#desk;
     readSpec((options ?? {}) as TaskOptions, { nowMs, wallMs, numberOf: () => undefined });
+    let firstMs: number | undefined;
     try {
-      this.#next(expression, timeZone, wallMs);
+      firstMs = this.#next(expression, timeZone, wallMs);
     } catch (error) {
       throw new UsageError("QUEUE_OPTIONS_INVALID", `Cannot schedule '${expression}': ${String(error)}`, { cause: error });
     }
+    if (firstMs === undefined) throw new UsageError("QUEUE_OPTIONS_INVALID", `Cannot schedule '${expression}': it never comes`);
     const optional = { ...(timeZone === undefined ? {} : { timeZone }), ...(options === undefined ? {} : { options }) };
     return { expression, queue, missed, ...optional } as CronSettings;
   }

@@ -103,6 +103,9 @@ test("cron lists what was scheduled, with the time of the next run", async () =>
   assert.equal(wrong.code, 2);
   assert.equal((await queueCommand("cron", "daily", "--remove")).code, 0);
   assert.equal((await queueCommand("cron")).stdout, "");
+  const again = await queueCommand("cron", "daily", "--remove");
+  assert.deepEqual([again.code, again.stderr], [1, "No schedule is called 'daily'\n"]);
+  assert.equal((await queueCommand("cron", "--remove")).code, 2);
 });
 
 test("serve prints its address, keeps tasks over a restart, and ends with 0 at SIGTERM", async (t) => {

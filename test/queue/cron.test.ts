@@ -103,3 +103,11 @@ test("an expression or a time zone that is none is refused", async () => {
     assert.throws(() => put(settings), { code: "QUEUE_OPTIONS_INVALID" }, JSON.stringify(settings));
   }
 });
+
+test("a schedule whose time never comes is refused", async () => {
+  const { desk, cron } = await open(new MemoryStore(), NOON);
+  const never = { expression: "0 0 30 2 *", queue: "reports" };
+  assert.throws(() => cron.put("never", { settings: never, body: EMPTY }, () => {}), { code: "QUEUE_OPTIONS_INVALID" });
+  assert.deepEqual(cron.list(), []);
+  await desk.close();
+});
