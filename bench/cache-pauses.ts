@@ -5,7 +5,8 @@
  *
  *   node --conditions=holdfast-source bench/cache-pauses.ts [--sets 8000000] [--megabytes 1024] [--json]
  *
- * Wanted: no turn of background work, and no turn of a request, over 2 ms of the thread's own time.
+ * Wanted: no turn of background work, and no turn of a request, over 2 ms of the thread's own time. Beside them a fixed computation
+ * of half a millisecond is measured in the same way, which holds no more than that: what it shows beyond is the machine's.
  */
 import { setImmediate as turn } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -25,6 +26,16 @@ const SETS_PER_TURN = 50;
 /** A `get` of an item stored up to so many sets ago. */
 const RECENT = 500_000;
 const KEY_DIGITS = 8;
+const CONTROL = "control: a fixed computation";
+/** About half a millisecond, as long as a turn of the crawler. */
+const CONTROL_STEPS = 400_000;
+
+/** Touches no memory and makes nothing. */
+function compute(): number {
+  let hash = 1;
+  for (let step = 0; step < CONTROL_STEPS; step += 1) hash = Math.imul(hash ^ step, 0x9e3779b1);
+  return hash;
+}
 
 /** Requests whose keys are written in later, so that the storm itself makes no garbage. */
 interface Template {
@@ -82,6 +93,7 @@ class Storm {
       for (const at of gets) writeKey(bytes, at, Math.max(0, this.next - between(random, 0, RECENT)));
       this.time.measure("50 sets and 17 gets", () => void cache.session.consume(bytes, 0, bytes.length));
       engine.out.reset();
+      if (round % 8 === 0) this.time.measure(CONTROL, compute);
       if (round % (SETS_PER_SECOND / SETS_PER_TURN) === 0) store.now += 1;
       if (round % 500 === 0) maintenance.reassign(-1, between(random, 1, store.items.slabs.largest));
       await turn();
@@ -152,7 +164,7 @@ function findings(time: OwnTime, name: string): Finding[] {
   return [
     of(`median of ${time.count(name)} turns`, time.quantileMs(name, 0.5)),
     of("p99.9", time.quantileMs(name, 0.999)),
-    of("longest", time.quantileMs(name, 1), { target: { atMost: WANTED_MS } }),
+    of("longest", time.quantileMs(name, 1), name === CONTROL ? {} : { target: { atMost: WANTED_MS } }),
     of("longest with garbage collection", time.quantileMs(name, 1, { withCollections: true })),
   ];
 }
