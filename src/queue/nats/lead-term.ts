@@ -47,6 +47,7 @@ export class LeadTerm implements Store {
   #lastId: number;
   /** When the last append that succeeded was sent, in the clock's ms. */
   #surelyLedMs: number;
+  #unansweredMs = Infinity;
   #turn: Promise<void> = Promise.resolve();
   /** The last task that the round has copied. */
   #copied = 0;
@@ -77,6 +78,11 @@ export class LeadTerm implements Store {
   /** No other can have led before this, in the clock's ms. */
   get surelyLedMs(): number {
     return this.#surelyLedMs;
+  }
+
+  /** When the append was sent that has no outcome yet, in the clock's ms; Infinity when there is none. */
+  get unansweredMs(): number {
+    return this.#unansweredMs;
   }
 
   get logBytes(): number {
@@ -116,6 +122,11 @@ export class LeadTerm implements Store {
     return this.#inTurn(() => this.#append([], {}));
   }
 
+  /** Another leads, that is known: whatever becomes of the append in hand, it is the follower's to read. */
+  end(): void {
+    this.#over = true;
+  }
+
   /** Waits for what is being written. The log and the replica stay open. */
   async close(): Promise<void> {
     this.#closing = true;
@@ -144,7 +155,9 @@ export class LeadTerm implements Store {
     const head: EntryHead = { kind: BATCH, epoch, serial: this.#options.nextSerial(), writer, lastId: this.#lastId };
     const payload = encodeOps(ops);
     const sentMs = clock.now();
-    const appended = await this.#log.append(head, payload, this.#lastSequence);
+    this.#unansweredMs = sentMs;
+    const appended = await this.#log.append(head, payload, this.#lastSequence).finally(() => (this.#unansweredMs = Infinity));
+    if (this.#over) return this.#never();
     if (appended.kind === "fenced") {
       this.#over = true;
       this.#options.lost();

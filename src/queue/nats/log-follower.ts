@@ -1,9 +1,11 @@
 /**
  * ● One broker's share in the log: the connection, the log, the replica, and the tail that keeps the replica at the log's end while
- * another leads. `lead` ends the following and begins a term; `follow` takes it up again.
+ * another leads. `lead` ends the following and begins a term; `follow` takes it up again. Invariant: one tail reads at most, and none
+ * while this broker leads: what is appended is in the replica already.
  */
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
 import { crc32 } from "node:zlib";
 import { type Clock, systemClock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
@@ -14,6 +16,9 @@ import { type LogInfo, QueueLog } from "./log.ts";
 import { LogTail } from "./log-tail.ts";
 import type { NatsUrl } from "./nats-url.ts";
 import { Replica } from "./replica.ts";
+
+/** 300 ms: less than others wait for a leader's first beat. */
+const INFO_MS = 300;
 
 export interface FollowerOptions {
   readonly url: NatsUrl;
@@ -41,6 +46,10 @@ export class LogFollower {
   readonly #listener: FollowerListener;
   readonly #parts = new PartsInbox();
   #tail: LogTail | undefined;
+  #term: LeadTerm | undefined;
+  /** Following and leading are begun one after the other: both may wait long for NATS. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #closed = false;
   #info: LogInfo;
   /** The last message that was read, whole entry or part. */
   #seen = 0;
@@ -96,9 +105,14 @@ export class LogFollower {
   }
 
   /** Keeps the replica at the log's end from now on. @throws OperationError QUEUE_STORE_UNAVAILABLE */
-  async follow(): Promise<void> {
-    if (this.#tail) return;
+  follow(): Promise<void> {
+    return this.#inTurn(() => this.#follow());
+  }
+
+  async #follow(): Promise<void> {
+    if (this.#tail || this.#term?.isOver === false) return;
     this.#info = await this.log.info();
+    if (this.#closed) return;
     const { created, firstSequence, lastSequence } = this.#info;
     const { replica } = this;
     const usable = replica.created === created && replica.applied <= lastSequence && replica.applied + 1 >= firstSequence;
@@ -123,7 +137,11 @@ export class LogFollower {
    *
    * @returns undefined when another has written there: it is to be followed first
    */
-  async lead(about: Readonly<Record<string, unknown>>, lost: () => void): Promise<LeadTerm | undefined> {
+  lead(about: Readonly<Record<string, unknown>>, lost: () => void): Promise<LeadTerm | undefined> {
+    return this.#inTurn(() => this.#lead(about, lost));
+  }
+
+  async #lead(about: Readonly<Record<string, unknown>>, lost: () => void): Promise<LeadTerm | undefined> {
     await this.rest();
     const { replica, writer } = this;
     const epoch = replica.epoch + 1;
@@ -132,9 +150,11 @@ export class LogFollower {
     if (appended.kind === "refused") throw appended.error;
     if (appended.kind === "fenced") return undefined;
     this.#seen = appended.sequence;
-    this.#info = await this.log.info().catch(() => this.#info);
+    // Its size is wanted soon, but others stand when nothing is heard of this one.
+    const info = this.log.info().catch(() => this.#info);
+    this.#info = await Promise.race([info, sleep(INFO_MS, this.#info, { ref: false })]);
     replica.take(appended.sequence, head, []);
-    return new LeadTerm({
+    this.#term = new LeadTerm({
       log: this.log,
       replica,
       clock: this.#clock,
@@ -147,13 +167,21 @@ export class LogFollower {
       lost,
       message: (text) => this.#say(text),
     });
+    return this.#term;
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await this.rest();
     this.log.close();
     await this.replica.close();
     await this.connection.close();
+  }
+
+  async #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(act);
+    this.#turn = turn.catch(() => {});
+    return turn;
   }
 
   async #message(sequence: number, bytes: Uint8Array): Promise<void> {

@@ -165,14 +165,17 @@ export class QueueLog {
     { sequence, index, error: why }: { sequence: number; index: number; error: unknown },
   ): Promise<"own" | "other" | "none"> {
     let bytes: Uint8Array | undefined;
+    const read = async (): Promise<Uint8Array | undefined> =>
+      (await this.#connection.manager.streams.getMessage(this.stream, { seq: sequence }))?.data;
     try {
-      const message = await this.#connection.manager.streams.getMessage(this.stream, { seq: sequence });
-      if (message) bytes = message.data;
-      else {
+      bytes = await read();
+      if (!bytes) {
         const { lastSequence } = await this.info();
         // The log is shorter than it was: NATS has lost its end. What this writer knows is of another log.
         if (isWrongSequence(why) && lastSequence < sequence - 1) return "other";
         if (lastSequence < sequence) return "none";
+        // It may have come between the two questions.
+        bytes = await read();
       }
     } catch {
       return "none"; // Not known; asked again after the next try.

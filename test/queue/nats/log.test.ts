@@ -218,3 +218,39 @@ test("a follower whose own disk fails for a while has everything when it is over
   await follower.close();
   await store.close();
 });
+
+test(
+  "following begun twice, and leading before it has begun: the log is read once, and by a leader not at all",
+  peers,
+  async () => {
+    const url = newGroup();
+    const follower = await LogFollower.open({ url }, {});
+    const [, , term] = await Promise.all([follower.follow(), follower.follow(), follower.lead({}, () => {})]);
+    for (let id = 1; id <= 5; id += 1) await term!.write([add(id, `body ${id}`)]);
+    // A tail that was left over would hand in by now what the leader has in its copy.
+    await sleep(300);
+    await follower.replica.write();
+    const ids: number[] = [];
+    for await (const portion of follower.replica.tasks()) ids.push(...portion.map(({ id }) => id));
+    assert.deepEqual(ids, [1, 2, 3, 4, 5]);
+    await follower.close();
+  },
+);
+
+test("how long an append has no outcome is known, for a leader that cannot write is to be silent", peers, async () => {
+  const follower = await LogFollower.open({ url: newGroup() }, {});
+  await follower.follow();
+  const term = (await follower.lead({}, () => {}))!;
+  await term.write([add(1, "one")]);
+  assert.equal(term.unansweredMs, Infinity);
+  const [node] = servers!.nodes;
+  await node!.stop();
+  const fromMs = performance.now();
+  const writing = term.write([add(2, "two")]);
+  await sleep(50);
+  assert.ok(term.unansweredMs >= fromMs && term.unansweredMs <= performance.now(), `${term.unansweredMs}`);
+  node!.continue();
+  await writing;
+  assert.equal(term.unansweredMs, Infinity);
+  await follower.close();
+});
