@@ -160,6 +160,8 @@ export class BrokerLinks {
   }
 
   #heard(link: BrokerLink, frames: Frames): void {
+    // Said before the connection broke, and read after that: it is void, as all that was.
+    if (!link.isUp) return;
     const verb = verbOf(frames[1]);
     if (verb === "ANEW") this.#anew(link);
     else if (verb === "WELCOME") this.#welcome(link, frames);

@@ -12,14 +12,14 @@ import type { ConnectionEvent } from "./cluster-connection.ts";
 import { type ClusterStats, NO_DESK } from "./cluster-stats.ts";
 import { Door } from "./door.ts";
 import { durability } from "./durability.ts";
-import { BEAT_MS, Election, mayGiveOut, SURE_MS } from "./election.ts";
+import { BEAT_MS, Election, SURE_MS } from "./election.ts";
 import { type Beat, GroupBus } from "./group-bus.ts";
 import type { LeadTerm } from "./lead-term.ts";
 import { LogFollower } from "./log-follower.ts";
 import type { NatsUrl } from "./nats-url.ts";
-import { LocalHallPort } from "./local-hall-port.ts";
 import { RelayHost, RelayToHall } from "./relay.ts";
 import { encodeChunk, RESET } from "./relay-codec.ts";
+import { Term } from "./term.ts";
 
 export interface ClusterMemberOptions {
   readonly url: NatsUrl;
@@ -34,20 +34,6 @@ export interface ClusterMemberOptions {
   log(event: string, facts: Readonly<Record<string, unknown>>): void;
 }
 
-/** A term of this broker's, and what belongs to it. */
-interface Term {
-  readonly epoch: number;
-  readonly lead: LeadTerm;
-  readonly hall: Hall;
-  readonly host: RelayHost;
-  readonly port: LocalHallPort;
-  fromMs: number;
-  ready: boolean;
-  confirming: boolean;
-  /** An append has just come back: for as long as this turn lasts it may give out, however long that took. */
-  confirmed: boolean;
-}
-
 interface Relay {
   readonly leader: string;
   readonly session: number;
@@ -57,6 +43,10 @@ interface Relay {
 /** 1 KiB of a message's allowance is for NATS' own. */
 const HEADER_BYTES = 1024;
 const CHUNK_BYTES_MAX = 512 * 1024;
+/** 500 ms until a log that could not be read is tried again. */
+const READ_AGAIN_MS = 500;
+/** 2 s without a hall: a takeover is over by then, and peers are better served at another door, if there is one. */
+const SEND_AWAY_MS = 2000;
 
 export class ClusterMember {
   readonly #door: Door;
@@ -71,6 +61,8 @@ export class ClusterMember {
   #sessions = 0;
   #cancelTimer: Cancel = () => {};
   #cancelBeat: Cancel = () => {};
+  #cancelReading: Cancel = () => {};
+  #cancelSendAway: Cancel = () => {};
   #entered = Promise.withResolvers<void>();
   #closing = false;
 
@@ -93,7 +85,8 @@ export class ClusterMember {
     follower.connection.listen((event) => this.#connected(event));
     this.#bus = new GroupBus(follower.connection, url.group, follower.writer, {
       beat: (beat) => this.#heard(beat),
-      toHall: (chunk) => this.#term?.host.heard(chunk),
+      // A hall that is not open yet knows no session: it is asked again.
+      toHall: (chunk) => this.#term?.ready && this.#term.host.heard(chunk),
       toDoor: (chunk) => {
         if (chunk.sender === this.#relay?.leader) this.#relay.port.heard(chunk);
       },
@@ -148,9 +141,11 @@ export class ClusterMember {
     this.#closing = true;
     this.#cancelTimer();
     this.#cancelBeat();
+    this.#cancelReading();
+    this.#cancelSendAway();
     const term = this.#term;
     if (term) {
-      if (this.#follower?.connection.isUp) await term.hall.close();
+      if (this.#follower?.connection.isUp) await Promise.race([term.hall.close(), term.over]);
       else term.hall.abandon();
       this.#bus?.beat(this.#beatOf("resigned"));
     } else this.#dropRelay({ tell: true });
@@ -168,7 +163,7 @@ export class ClusterMember {
     if (this.#closing || atMs === Infinity) return;
     this.#cancelTimer = this.#clock.at(atMs, () => {
       const what = this.#election.due(this.#clock.now());
-      if (what === "beat") this.#bus!.beat(this.#beatOf("leading"));
+      if (what === "beat" && !this.#term?.isStuck) this.#bus!.beat(this.#beatOf("leading"));
       if (what === "stand") void this.#stand();
       this.#arm();
     });
@@ -179,7 +174,7 @@ export class ClusterMember {
     const follower = this.#follower!;
     try {
       const before = follower.replica.leader;
-      const lead = await follower.lead({ address: address() }, () => this.#lost());
+      const lead = await follower.lead({ address: address() }, () => this.#term?.lead === lead && this.#lost());
       if (lead && !this.#closing) {
         await this.#begin(lead, before);
         return;
@@ -196,42 +191,36 @@ export class ClusterMember {
     const nowMs = this.#clock.now();
     this.#election.won(follower.replica.epoch, nowMs);
     this.#dropRelay({ tell: false });
-    this.#door.leave();
-    const hall = makeHall(lead, () => this.#mayGiveOut());
-    const host = new RelayHost({
-      hall,
-      sender: follower.writer,
-      chunkBytesMax: this.#chunkBytesMax,
-      send: (door, chunk) => this.#bus!.toDoor(door, chunk),
-      nowMs: () => this.#clock.now(),
-      log,
-    });
-    const port: LocalHallPort = new LocalHallPort(
-      hall,
-      this.#door.portOf(() => port),
-    );
+    this.#leaveHall();
     // One that has left in good order gives out no more, and the very first leader of a log succeeds nobody.
     const free = follower.replica.epoch === 1 || (this.#leader?.kind === "resigned" && this.#leader.writer === before);
     const fromMs = free ? nowMs : follower.readMs + SURE_MS;
-    const term: Term = {
-      epoch: follower.replica.epoch,
-      lead,
-      hall,
-      host,
-      port,
-      fromMs,
-      ready: false,
-      confirming: false,
-      confirmed: false,
-    };
+    const { epoch } = follower.replica;
+    const makeHost = (hall: Hall): RelayHost =>
+      new RelayHost({
+        hall,
+        sender: follower.writer,
+        chunkBytesMax: this.#chunkBytesMax,
+        send: (door, chunk) => this.#bus!.toDoor(door, chunk),
+        nowMs: () => this.#clock.now(),
+        log,
+      });
+    const term = new Term({ epoch, lead, fromMs, clock: this.#clock, door: this.#door, makeHall, makeHost });
     this.#term = term;
     this.#arm();
-    await hall.open();
+    try {
+      await term.hall.open();
+    } catch (error) {
+      // Lost meanwhile: then it follows already.
+      if (this.#term !== term) return;
+      this.#endTerm("its hall could not be opened");
+      throw error;
+    }
     if (this.#term !== term || this.#closing) return;
     term.ready = true;
     this.#bus!.beat(this.#beatOf("leading"));
-    this.#door.enter(port);
-    this.#clock.at(fromMs, () => hall.flush());
+    this.#door.enter(term.port);
+    this.#clock.at(fromMs, () => term.hall.flush());
     this.#entered.resolve();
     log("queue.leading", { group: url.group, epoch: this.#election.epoch, sequence: lead.lastSequence });
   }
@@ -246,45 +235,37 @@ export class ClusterMember {
   #endTerm(why: string): void {
     const term = this.#term;
     this.#term = undefined;
-    term?.hall.abandon();
-    term?.host.endAll(why);
+    term?.end(why);
+    this.#leaveHall();
+  }
+
+  /** The peers have no hall for now; when that lasts, they are told to look elsewhere. */
+  #leaveHall(): void {
     this.#door.leave();
+    this.#cancelSendAway();
+    if (this.#closing) return;
+    this.#cancelSendAway = this.#clock.at(this.#clock.now() + SEND_AWAY_MS, () => {
+      this.#door.sendAway();
+    });
   }
 
   async #follow(): Promise<void> {
     this.#election.lost(this.#clock.now());
     this.#arm();
+    await this.#readLog();
+  }
+
+  /** While another leads, too: whoever has not read the log cannot lead when that is needed. */
+  async #readLog(): Promise<void> {
     try {
       await this.#follower!.follow();
     } catch (error) {
-      // NATS is away: tried again when this broker would stand.
       this.#options.log("queue.group", { message: messageOf(error) });
+      this.#cancelReading();
+      this.#cancelReading = this.#clock.at(this.#clock.now() + READ_AGAIN_MS, () => {
+        if (this.#election.role === "following" && !this.#closing) void this.#readLog();
+      });
     }
-  }
-
-  #mayGiveOut(): boolean {
-    const term = this.#term;
-    if (!term) return false;
-    const nowMs = this.#clock.now();
-    if (nowMs < term.fromMs) return false;
-    if (term.confirmed || mayGiveOut(nowMs, { fromMs: term.fromMs, surelyLedMs: term.lead.surelyLedMs })) return true;
-    if (!term.confirming) void this.#confirm(term);
-    return false;
-  }
-
-  async #confirm(term: Term): Promise<void> {
-    term.confirming = true;
-    const confirmed = await term.lead.confirm().then(
-      () => true,
-      () => false,
-    );
-    // NATS refuses, for want of room perhaps: nothing is given out until it does not.
-    if (!confirmed) await new Promise<void>((resolve) => void this.#clock.at(this.#clock.now() + BEAT_MS, resolve));
-    term.confirming = false;
-    if (this.#term !== term) return;
-    term.confirmed = confirmed;
-    term.hall.flush();
-    term.confirmed = false;
   }
 
   // ---- the others
@@ -293,7 +274,7 @@ export class ClusterMember {
     if (beat.writer === this.#follower!.writer || this.#closing) return;
     const nowMs = this.#clock.now();
     if (beat.kind === "asking") {
-      if (this.#term) this.#bus!.beat(this.#beatOf("leading"));
+      if (this.#term && !this.#term.isStuck) this.#bus!.beat(this.#beatOf("leading"));
       return;
     }
     if (beat.kind === "resigned") {
@@ -304,8 +285,10 @@ export class ClusterMember {
       return;
     }
     if (this.#term) {
-      // A later term: this one stood still. The next append says so; its peers must not wait until there is one.
-      if (beat.epoch > this.#term.epoch && !this.#term.confirming) void this.#confirm(this.#term);
+      // A later term: this one stood still. The next append says so, but its peers must not wait until there is one, or for ever.
+      if (beat.epoch <= this.#term.epoch) return;
+      if (this.#term.isStuck) this.#lost();
+      else this.#term.confirm();
       return;
     }
     if (!this.#election.heard(beat.epoch, nowMs)) return;
@@ -326,8 +309,9 @@ export class ClusterMember {
         sender: this.#follower!.writer,
         chunkBytesMax: this.#chunkBytesMax,
         send: (chunk) => this.#bus!.toHall(leader, chunk),
+        nowMs: () => this.#clock.now(),
       },
-      { port: this.#door.portOf(() => port), broken: () => this.#dropRelay({ tell: false }) },
+      { port: this.#door.portOf(() => port), broken: () => this.#relay?.port === port && this.#dropRelay({ tell: false }) },
     );
     this.#relay = { leader, session, port };
     this.#door.enter(port);
@@ -341,7 +325,7 @@ export class ClusterMember {
     if (!relay) return;
     this.#relay = undefined;
     relay.port.end();
-    this.#door.leave();
+    this.#leaveHall();
     if (!tell) return;
     const sender = this.#follower!.writer;
     this.#bus!.toHall(relay.leader, encodeChunk({ kind: RESET, session: relay.session, number: 0, taken: 0, sender }, []));

@@ -87,9 +87,15 @@ export class Door implements PeerSink {
 
   /** There is none for now. */
   leave(): void {
+    if (this.#hall) this.#arrival = Promise.withResolvers();
     this.#hall = undefined;
-    this.#arrival = Promise.withResolvers();
     for (const { memory } of this.#peers.values()) memory.begin();
+  }
+
+  /** There has been none for a while: those that know other doors of the group go there. They are welcome again with the next hall. */
+  sendAway(): void {
+    if (this.#hall) return;
+    for (const { memory, wire } of this.#peers.values()) if (memory.saidHello) wire.send(ANEW);
   }
 
   /** The peers are led to this hall from now on, as if they had just come. */

@@ -23,6 +23,8 @@ const MAJORDOMO = {
   worker2: { ready: 1, disconnect: 6 },
 } as const;
 const CLIENT_2_FINAL = 3;
+/** Our client's HELLO that only asks how much there is to do: it has not heard yet that it is to begin anew. */
+const HELLO_AGAIN = "again";
 
 export class PeerMemory {
   readonly #newTag: () => string;
@@ -63,7 +65,7 @@ export class PeerMemory {
     const first = frames[at];
     if (isProtocol(first)) {
       const verb = verbOf(frames[at + 1]);
-      if (verb === "HELLO") {
+      if (verb === "HELLO" && !(this.#awaitsHello && text(frames[at + 2]) === HELLO_AGAIN)) {
         this.#saidHello = true;
         this.#awaitsHello = false;
         this.#forgetAll();

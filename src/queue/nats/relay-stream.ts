@@ -102,11 +102,6 @@ export class RelayStream {
     return items;
   }
 
-  /** From time to time: says what was taken, and what was sent when the other has not said that it took it. */
-  beat(): void {
-    if (this.#takenBytes > this.#saidBytes || this.#sentBytes > this.#takenByOther) this.note();
-  }
-
   /** Says that it is there, what it took, and which number comes next. */
   note(): void {
     this.#send(NOTE, []);

@@ -1,7 +1,7 @@
 /**
  * ● Peers of one broker at the hall of another: their messages there, the answers back. `RelayToHall` stands at the follower's door,
- * `RelayHost` at the leader's hall with one session for each door. A session that lost a chunk is over, on both sides; its peers begin
- * anew in the next.
+ * `RelayHost` at the leader's hall with one session for each door. A session that lost a chunk, or whose other end is silent, is over, on
+ * both sides; its peers begin anew in the next.
  */
 import { Buffer } from "node:buffer";
 import type { Wire } from "../dialect.ts";
@@ -22,23 +22,34 @@ export interface RelayEnd {
 const WAITING_BYTES_MAX = 4 * 1024 ** 2;
 /** 64 MiB on their way to one door: as much as one peer may leave unread at a door. */
 const UNREAD_BYTES_MAX = 64 * 1024 ** 2;
-/** 1.5 s without a word: a door says something each 200 ms. */
+/** 1.5 s without a word: both ends say something each 200 ms. */
 const SILENT_MS = 1500;
+
+/** How a session goes to its hall. */
+interface RelayWay {
+  readonly session: number;
+  send(chunk: Buffer): void;
+  nowMs(): number;
+}
 
 export class RelayToHall implements HallPort {
   readonly #stream: RelayStream;
   readonly #port: DoorPort;
   readonly #broken: () => void;
+  readonly #nowMs: () => number;
+  #heardMs: number;
   #room: PromiseWithResolvers<void> | undefined;
 
   /** @param broken the session is over */
   constructor(
-    { sender, chunkBytesMax, session, send }: RelayEnd & { session: number; send: (chunk: Buffer) => void },
+    { sender, chunkBytesMax, session, send, nowMs }: RelayEnd & RelayWay,
     { port, broken }: { port: DoorPort; broken: () => void },
   ) {
     this.#stream = new RelayStream({ session, sender, chunkBytesMax, send });
     this.#port = port;
     this.#broken = broken;
+    this.#nowMs = nowMs;
+    this.#heardMs = nowMs();
     this.#stream.open();
   }
 
@@ -62,6 +73,7 @@ export class RelayToHall implements HallPort {
 
   heard(chunk: Chunk): void {
     if (chunk.session !== this.#stream.session) return;
+    this.#heardMs = this.#nowMs();
     const items = chunk.kind === RESET ? undefined : this.#stream.take(chunk);
     if (!items) {
       this.#broken();
@@ -74,7 +86,13 @@ export class RelayToHall implements HallPort {
     if (this.#stream.waitingBytes < WAITING_BYTES_MAX) this.#release();
   }
 
+  /** Called with each beat: says that it is there, and ends a session that has no other end. */
   beat(): void {
+    if (this.#nowMs() - this.#heardMs > SILENT_MS) {
+      this.#broken();
+      return;
+    }
+    this.#stream.flush();
     this.#stream.note();
   }
 
@@ -152,12 +170,12 @@ export class RelayHost {
     hall.flush();
   }
 
-  /** Called with each beat: says what was taken, and lets doors go that were silent for too long. */
+  /** Called with each beat: says that it is there and what it took, and lets doors go that were silent for too long. */
   beat(): void {
     const nowMs = this.#options.nowMs();
     for (const session of this.#sessions.values()) {
       if (nowMs - session.heardMs > SILENT_MS) this.#end(session, `silent for ${SILENT_MS} ms`);
-      else session.stream.beat();
+      else session.stream.note();
     }
   }
 
@@ -172,7 +190,8 @@ export class RelayHost {
 
   #open({ sender: door, session: number }: Chunk): void {
     const before = this.#sessions.get(door);
-    if (before?.stream.session === number) return;
+    // What lay in a server that stood still comes late.
+    if (before && before.stream.session >= number) return;
     if (before) this.#end(before, "comes anew");
     const { sender, chunkBytesMax, send, nowMs } = this.#options;
     const stream = new RelayStream({ session: number, sender, chunkBytesMax, send: (chunk) => send(door, chunk) });

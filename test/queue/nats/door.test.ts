@@ -127,3 +127,43 @@ test("a peer that is gone is forgotten", () => {
   assert.deepEqual(enter().heard, []);
   assert.equal(door.peerCount, 0);
 });
+
+test("with no hall for a while, those that know other doors are told to begin anew, and again when there is one", () => {
+  const { door, says, sent, enter } = world();
+  enter();
+  says("HQ1|HELLO|hello");
+  door.sendAway();
+  assert.deepEqual(sent, []);
+  door.leave();
+  door.sendAway();
+  assert.deepEqual(sent, ["HQ1|ANEW"]);
+  says("HQ1|HELLO|hello");
+  const { heard } = enter();
+  assert.deepEqual(sent, ["HQ1|ANEW", "HQ1|ANEW"]);
+  says("HQ1|HELLO|hello");
+  assert.deepEqual(heard, ["HQ1|HELLO|hello"]);
+});
+
+test("a client that only asks how much there is to do has not heard that it is to begin anew", () => {
+  const { door, says, enter } = world();
+  enter();
+  says("HQ1|HELLO|hello");
+  door.leave();
+  const { heard } = enter();
+  says("HQ1|HELLO|again");
+  says("HQ1|CALL|1|q||said to the leader of the past");
+  assert.deepEqual(heard, []);
+  says("HQ1|HELLO|hello");
+  says("HQ1|HELLO|again");
+  assert.deepEqual(heard, ["HQ1|HELLO|hello", "HQ1|HELLO|again"]);
+});
+
+test("a door that is left again while it has no hall goes on with those that wait for the next", async () => {
+  const { door, says, enter } = world();
+  says(`|MDPC01|echo|${"x".repeat(65 * 1024 ** 2)}`);
+  const waiting = door.ready();
+  assert.ok(waiting);
+  door.leave();
+  enter();
+  await waiting;
+});

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { RelayHost, RelayToHall } from "../../../src/queue/nats/relay.ts";
 import { decodeChunk, type Item, MESSAGE, NOTE } from "../../../src/queue/nats/relay-codec.ts";
 import { RelayStream } from "../../../src/queue/nats/relay-stream.ts";
 
@@ -47,7 +48,7 @@ test("a chunk that is missing ends the session, also when it was the last", () =
   }
   assert.equal(b.stream.take(decodeChunk(a.out[0]!))!.length, 1);
   assert.equal(b.stream.take(decodeChunk(a.out[2]!)), undefined);
-  a.stream.beat();
+  a.stream.note();
   const note = decodeChunk(a.out[3]!);
   assert.equal(note.kind, NOTE);
   assert.equal(b.stream.take(note), undefined, "two chunks were never seen");
@@ -72,9 +73,95 @@ test("no more is under way than the window lets, and it goes on when the other e
   for (let at = 0; at < sent.length; at += 1) {
     taken += b.stream.take(decodeChunk(sent[at]!))!.length;
     for (const chunk of b.out.splice(0)) a.take(decodeChunk(chunk));
-    b.stream.beat();
+    b.stream.note();
     for (const chunk of b.out.splice(0)) a.take(decodeChunk(chunk));
   }
   assert.equal(taken, 40);
   assert.equal(a.waitingBytes, 0);
+});
+
+interface Farm {
+  readonly state: { nowMs: number; cut: boolean };
+  readonly host: RelayHost;
+  readonly heard: readonly string[];
+  door(session: number): { port: RelayToHall; broken: () => boolean; first: Buffer };
+}
+
+/** A hall that writes down who said what, and doors that reach it; `cut` loses what is said from then on. */
+function farm(): Farm {
+  const state = { nowMs: 0, cut: false };
+  const heard: string[] = [];
+  let newest: RelayToHall | undefined;
+  const nowMs = (): number => state.nowMs;
+  const hall = {
+    receive: (key: string, frames: readonly Buffer[]) => void heard.push(`${key.split(" ")[1]}: ${frames.join(" ")}`),
+    gone: (key: string) => void heard.push(`${key.split(" ")[1]} is gone`),
+    flush: () => {},
+  };
+  const toDoor = (_: string, chunk: Buffer): void => {
+    if (!state.cut) newest?.heard(decodeChunk(chunk));
+  };
+  const host = new RelayHost({
+    hall,
+    sender: "f".repeat(16),
+    chunkBytesMax: CHUNK_BYTES,
+    send: toDoor,
+    nowMs,
+    log: () => {},
+  });
+  return {
+    state,
+    host,
+    heard,
+    door(session) {
+      let isBroken = false;
+      const sent: Buffer[] = [];
+      const send = (chunk: Buffer): void => {
+        sent.push(chunk);
+        if (!state.cut) host.heard(decodeChunk(chunk));
+      };
+      const door = { said: () => {}, closed: () => {}, peerName: () => undefined };
+      const port = new RelayToHall(
+        { session, sender: "d".repeat(16), chunkBytesMax: CHUNK_BYTES, send, nowMs },
+        { port: door, broken: () => void (isBroken = true) },
+      );
+      newest = port;
+      return { port, broken: () => isBroken, first: sent[0]! };
+    },
+  };
+}
+
+test("a session whose other end is silent for 1.5 s is over at both ends, and one that is only quiet is not", () => {
+  const { state, host, heard, door } = farm();
+  const { port, broken } = door(1);
+  port.message("p", [Buffer.from("hello")], "");
+  port.flush();
+  const beats = (count: number): void => {
+    for (let beat = 0; beat < count; beat += 1) {
+      state.nowMs += 200;
+      port.beat();
+      host.beat();
+    }
+  };
+  beats(50);
+  assert.ok(!broken());
+  state.cut = true;
+  beats(7);
+  assert.ok(!broken());
+  beats(2);
+  assert.ok(broken());
+  assert.deepEqual(heard, ["p: hello", "p is gone"]);
+});
+
+test("a session of the past that comes late does not end the one that is", () => {
+  const { host, heard, door } = farm();
+  const { first } = door(1);
+  const { port, broken } = door(2);
+  port.message("p", [Buffer.from("one")], "");
+  port.flush();
+  host.heard(decodeChunk(first));
+  port.message("p", [Buffer.from("two")], "");
+  port.flush();
+  assert.deepEqual(heard, ["p: one", "p: two"]);
+  assert.ok(!broken());
 });

@@ -209,6 +209,6 @@ export class FaultRig {
   async #said(): Promise<string> {
     const said = [...this.#brokers].map(([index, { stderr }]) => `broker ${index}:\n${stderr.slice(-2000)}`);
     const stats = await this.#queues[0]!.client.ask("STATS", [], { timeoutMs: 5000 }).then(String, String);
-    return [...said, stats].join("\n");
+    return [...said, stats, `refused: ${JSON.stringify(Object.fromEntries(this.refusals))}`].join("\n");
   }
 }
