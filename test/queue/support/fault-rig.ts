@@ -205,10 +205,15 @@ export class FaultRig {
     await rm(this.#folder, { recursive: true, force: true });
   }
 
-  /** What the brokers said, and what the leading one has in hand. */
+  /** What the brokers and the nats-servers said, what the leading broker has in hand, and who leads the log on NATS. */
   async #said(): Promise<string> {
     const said = [...this.#brokers].map(([index, { stderr }]) => `broker ${index}:\n${stderr.slice(-2000)}`);
     const stats = await this.#queues[0]!.client.ask("STATS", [], { timeoutMs: 5000 }).then(String, String);
-    return [...said, stats, `refused: ${JSON.stringify(Object.fromEntries(this.refusals))}`].join("\n");
+    const refused = `refused: ${JSON.stringify(Object.fromEntries(this.refusals))}`;
+    const servers = this.nats.nodes.map(async (node) => {
+      const report = node.isRunning ? JSON.stringify(await node.report()) : "does not run";
+      return `${node.name}: ${report}\n${await node.log()}`;
+    });
+    return [...said, stats, refused, ...(await Promise.all(servers))].join("\n");
   }
 }
