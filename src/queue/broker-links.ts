@@ -63,9 +63,7 @@ export class BrokerLinks {
     this.#url = parseBrokerUrl(options.broker ? "inproc://broker" : (options.url ?? URL_DEFAULT));
     if (options.broker) this.#connect("local");
     else if (this.#url.host === undefined) this.#connect(this.#url.url);
-    else {
-      void this.#keepLookingUp();
-    }
+    else void this.#keepLookingUp();
   }
 
   /** Why nothing can be asked of this broker, or of any: for the sentence of an error. */

@@ -66,6 +66,7 @@ export interface BrokerStats extends DeskStats {
 }
 
 const LISTEN_DEFAULT = "tcp://127.0.0.1:5555";
+
 /**
  * A work queue's broker. `await listen()`, then clients and workers of all dialects may come; `await close()` when done.
  *
@@ -147,7 +148,7 @@ export class Broker {
 
   #makeBackstage(): Backstage {
     const { store, replicas, group } = this.#options;
-    if (typeof store !== "string") return new OwnHall(this.#makeHall(store ?? makeStore(this.#options)));
+    if (typeof store !== "string") return new OwnHall(this.#makeHall(store ?? ownStore(this.#options)));
     const url = parseNatsUrl(store, { group, replicas });
     const { data = "./.holdfast" } = this.#options;
     return new ClusterMember({
@@ -217,7 +218,7 @@ class OwnHall implements Backstage {
   }
 }
 
-function makeStore({ data = "./.holdfast", sync = "group", log }: BrokerOptions): Store {
+function ownStore({ data = "./.holdfast", sync = "group", log }: BrokerOptions): Store {
   if (data === false) return new MemoryStore();
   return new SqliteStore({ folder: data, sync, log: (message) => log?.("queue.store", { message }) });
 }
