@@ -10,6 +10,7 @@ import { messageOf, OperationError } from "../../core/errors.ts";
 import type { ClusterConnection } from "./cluster-connection.ts";
 import { decodeEntry, decodePart, encodeEntry, type EntryHead, HEAD_BYTES, PART } from "./log-codec.ts";
 import { isNoRoom, isAnswer, isStreamMissing, isWrongSequence, natsError } from "./nats-errors.ts";
+import { patiently } from "./patiently.ts";
 
 export interface LogInfo {
   /** When the stream was made: another stream of the same name is another log. */
@@ -60,15 +61,26 @@ export class QueueLog {
    * @throws OperationError QUEUE_STORE_UNAVAILABLE, QUEUE_STORE_DENIED, QUEUE_STORE_FULL
    */
   async open(replicas: number): Promise<LogInfo> {
-    const doing = `Cannot open the queue's log, stream ${this.stream}`;
-    const { streams } = this.#connection.manager;
     try {
-      return infoOf(await streams.info(this.stream));
+      // Of a stream that another broker is just making a cluster may say nothing at all.
+      return infoOf(await patiently(async () => (await this.#known()) ?? this.#make(replicas)));
     } catch (error) {
-      if (!isStreamMissing(error)) throw natsError(doing, error);
+      throw natsError(`Cannot open the queue's log, stream ${this.stream}`, error);
     }
+  }
+
+  async #known(): Promise<StreamInfo | undefined> {
     try {
-      const info = await streams.add({
+      return await this.#connection.manager.streams.info(this.stream);
+    } catch (error) {
+      if (isStreamMissing(error)) return undefined;
+      throw error;
+    }
+  }
+
+  async #make(replicas: number): Promise<StreamInfo> {
+    try {
+      return await this.#connection.manager.streams.add({
         name: this.stream,
         description: "The log of a Holdfast queue; docs/queue-log.md",
         subjects: [this.subject],
@@ -80,12 +92,11 @@ export class QueueLog {
         // The queue's log has no use for it, and each message would cost a place in a table.
         duplicate_window: 1_000_000_000,
       });
-      return infoOf(info);
     } catch (error) {
       // Another broker may have made it at the same moment.
-      const there = await streams.info(this.stream).catch(() => undefined);
-      if (there) return infoOf(there);
-      throw natsError(doing, error);
+      const there = await this.#known().catch(() => undefined);
+      if (there) return there;
+      throw error;
     }
   }
 

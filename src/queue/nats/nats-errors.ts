@@ -10,6 +10,8 @@ const NOT_ENABLED = new Set([10_039, 10_076]);
 /** No room: the server's or the account's storage, the stream's bytes or messages. */
 const NO_ROOM = new Set([10_023, 10_028, 10_047, 10_077, 10_110]);
 const NO_REPLICAS = new Set([10_005, 10_074]);
+/** The cluster has no leader, or the one asked is not it. */
+const ELECTING = new Set([10_008, 10_009]);
 
 /** JetStream's number for an error, or undefined. */
 function jetstreamCode(error: unknown): number | undefined {
@@ -35,6 +37,16 @@ export function isStreamMissing(error: unknown): boolean {
 /** The server has answered, and its answer was no: what was asked for did not happen. */
 export function isAnswer(error: unknown): boolean {
   return jetstreamCode(error) !== undefined || denied(error) !== undefined;
+}
+
+/** No answer yet: a cluster that elects says so, or says nothing. */
+export function isNotNow(error: unknown): boolean {
+  const code = jetstreamCode(error);
+  return isSilence(error) || (code !== undefined && ELECTING.has(code));
+}
+
+function isSilence(error: unknown): boolean {
+  return named(error, "TimeoutError");
 }
 
 /** @param doing what failed, as in "Cannot open the queue's log" */
@@ -63,7 +75,7 @@ export function natsError(doing: string, error: unknown): HoldfastError {
   if (code !== undefined && NO_REPLICAS.has(code)) {
     return make("QUEUE_STORE_UNAVAILABLE", `not enough NATS servers for the replicas asked for (${messageOf(error)})`);
   }
-  if (named(error, "TimeoutError")) return make("QUEUE_STORE_UNAVAILABLE", "no answer from NATS in time");
+  if (isSilence(error)) return make("QUEUE_STORE_UNAVAILABLE", "no answer from NATS in time");
   return make("QUEUE_STORE_UNAVAILABLE", messageOf(error));
 }
 

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Dashboard } from "../../../src/dashboard/index.ts";
 import { Broker, queue, worker } from "../../../src/queue/index.ts";
 import { ClusterConnection } from "../../../src/queue/nats/cluster-connection.ts";
+import { QueueLog } from "../../../src/queue/nats/log.ts";
 import { parseNatsUrl } from "../../../src/queue/nats/nats-url.ts";
 import { Holdfast } from "../../support/holdfast.ts";
 import { type NatsOptions, NatsServers } from "../../support/nats.ts";
@@ -56,6 +57,35 @@ test(
     await fails(plain.url, "QUEUE_STORE_UNAVAILABLE", /JetStream does not answer; nats-server has it with -js/);
   },
 );
+
+test("a broker that starts while the cluster has no leader waits until it has one", peers, async (t) => {
+  const servers = await start(t, { nodes: 3 });
+  const [first, ...others] = servers.nodes;
+  await Promise.all(others.map((node) => node.kill()));
+  const isLeaderless = async (): Promise<boolean> => {
+    const cluster = (await first!.report())?.meta_cluster;
+    return cluster !== undefined && cluster.leader === undefined;
+  };
+  while (!(await isLeaderless())) await sleep(50);
+  const front = broker(t, `nats://127.0.0.1:${first!.port}?replicas=3`);
+  const listening = front.listen();
+  assert.equal(await Promise.race([listening, sleep(1000, "waits")]), "waits");
+  for (const node of others) node.start();
+  await listening;
+  const jobs = queue<string, string>("jobs", { url: front.address });
+  t.after(() => jobs.close());
+  await jobs.add("one");
+});
+
+test("brokers that start at once on an empty cluster make its log together", peers, async (t) => {
+  const servers = await start(t, { nodes: 3 });
+  const url = parseNatsUrl(servers.url);
+  const connections = await Promise.all([1, 2, 3].map((name) => ClusterConnection.open(url, `${name}`)));
+  t.after(() => Promise.all(connections.map((connection) => connection.close())));
+  const groups = Array.from({ length: 24 }, (_, index) => `g${index}`);
+  const opened = groups.map((group) => Promise.all(connections.map((connection) => new QueueLog(connection, group).open(3))));
+  for (const infos of await Promise.all(opened)) assert.equal(new Set(infos.map(({ created }) => created)).size, 1);
+});
 
 test(
   "while NATS is away new tasks are refused and nothing is lost; when it is back all goes on without a restart",
