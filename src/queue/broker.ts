@@ -19,6 +19,7 @@ import { ClusterMember } from "./nats/cluster-member.ts";
 import type { ClusterStats } from "./nats/cluster-stats.ts";
 import { parseNatsUrl } from "./nats/nats-url.ts";
 import type { Frames } from "./protocol.ts";
+import { Standby, type StandbyOptions } from "./standby.ts";
 import { SqliteStore, type SyncMode } from "./sqlite-store.ts";
 import type { Store } from "./store.ts";
 
@@ -156,6 +157,7 @@ export class Broker {
       folder: data === false ? undefined : join(data, `nats-${url.group}`),
       clock: this.#clock,
       random: seeded(randomInt(2 ** 32)),
+      makeStandby: () => new Standby(this.#engineOptions),
       makeHall: (term, mayGiveOut) => this.#makeHall(term, mayGiveOut),
       address: () => this.address,
       log: (event, facts) => this.#log(event, facts),
@@ -163,20 +165,27 @@ export class Broker {
   }
 
   #makeHall(store: Store, mayGiveOut?: () => boolean): Hall {
-    const { sync, maxBytes, resultBytes, maxBody } = this.#options;
+    const { sync, maxBody } = this.#options;
     return new Hall({
       store,
       clock: this.#clock,
-      random: seeded(randomInt(2 ** 32)),
+      ...this.#engineOptions,
       single: sync === "always",
       newId: () => randomBytes(4).toString("hex"),
       nextRun,
       log: (event, facts) => this.#log(event, facts),
       ...(mayGiveOut && { mayGiveOut }),
-      ...(maxBytes === undefined ? {} : { bytesMax: sizeBytes(maxBytes, "maxBytes") }),
-      ...(resultBytes === undefined ? {} : { endedBytesMax: sizeBytes(resultBytes, "resultBytes") }),
       ...(maxBody === undefined ? {} : { bodyBytesMax: readMaxBody(maxBody) }),
     });
+  }
+
+  get #engineOptions(): StandbyOptions {
+    const { maxBytes, resultBytes } = this.#options;
+    return {
+      random: seeded(randomInt(2 ** 32)),
+      bytesMax: maxBytes === undefined ? undefined : sizeBytes(maxBytes, "maxBytes"),
+      endedBytesMax: resultBytes === undefined ? undefined : sizeBytes(resultBytes, "resultBytes"),
+    };
   }
 
   #log(event: string, facts: Readonly<Record<string, unknown>>): void {

@@ -21,6 +21,7 @@ import { decodeNote, type Note } from "./note.ts";
 import { Outcomes } from "./outcomes.ts";
 import { decodeHead, decodeState, type TaskHead } from "./record.ts";
 import type { Store, StoreOpening } from "./store.ts";
+import type { TermOptions } from "./standby.ts";
 import { type Submission, type SubmissionAnswer, Submissions } from "./submissions.ts";
 import { ID, NONE } from "./table.ts";
 import { type QueueSettings, readSettings, withoutDefaults, type TaskQueue } from "./task-queue.ts";
@@ -32,9 +33,9 @@ export interface DeskOptions {
   readonly clock: Clock;
   readonly random: Random;
   /** Bytes of tasks that have not ended; default 4 GiB. */
-  readonly bytesMax?: number;
-  readonly endedBytesMax?: number;
-  readonly deadBytesMax?: number;
+  readonly bytesMax?: number | undefined;
+  readonly endedBytesMax?: number | undefined;
+  readonly deadBytesMax?: number | undefined;
   readonly bodyCacheBytesMax?: number;
   readonly bodyBytesMax?: number;
   /** One commit a change. */
@@ -136,27 +137,28 @@ export class Desk {
     // When the wall clock was set back meanwhile, engine time goes on from where it was: delays must not grow by that.
     const lastMs = Number(opening.settings.get(TIME_SETTING) ?? 0);
     this.#offsetMs = Math.max(this.#clock.wallMs(), lastMs) - this.#clock.now();
-    const { random, bytesMax, endedBytesMax, deadBytesMax, makeEngine = (options) => new Engine(options) } = this.#options;
-    const engine = makeEngine({
-      listener: this.#listener,
-      random,
-      firstToken: epochsOf(opening) * 2 ** 32,
-      firstId: opening.lastId + 1,
-      ...(bytesMax === undefined ? {} : { bytesMax }),
-      ...(endedBytesMax === undefined ? {} : { endedBytesMax }),
-      ...(deadBytesMax === undefined ? {} : { deadBytesMax }),
-    });
+    const term = { listener: this.#listener, firstToken: epochsOf(opening) * 2 ** 32, firstId: opening.lastId + 1 };
+    const engine = opening.standby?.begin(term) ?? this.#makeEngine(term);
     this.#engineOrUndefined = engine;
     for (const [name, value] of opening.settings) {
       if (!name.startsWith(QUEUE_SETTING)) continue;
       const queue = engine.queue(name.slice(QUEUE_SETTING.length));
       engine.configure(queue, readSettings(JSON.parse(value)));
     }
-    const nowMs = this.nowMs;
-    for await (const portion of this.#store.tasks()) {
-      for (const { id, head, state } of portion) engine.restore(id, decodeHead(head), decodeState(state), nowMs);
-    }
+    if (!opening.standby) await this.#readTasks(engine);
+    engine.wake(this.nowMs);
     this.flush();
+  }
+
+  #makeEngine(term: TermOptions): Engine {
+    const { random, bytesMax, endedBytesMax, deadBytesMax, makeEngine = (options) => new Engine(options) } = this.#options;
+    return makeEngine({ ...term, random, bytesMax, endedBytesMax, deadBytesMax });
+  }
+
+  async #readTasks(engine: Engine): Promise<void> {
+    for await (const portion of this.#store.tasks()) {
+      for (const { id, head, state } of portion) engine.restore(id, decodeHead(head), decodeState(state));
+    }
   }
 
   /** Writes what there is to write and lets go of the store. What workers hold stays leased on disk or ready. */

@@ -7,8 +7,8 @@ import { DEAD_BYTES_MAX, ENDED_BYTES_MAX } from "./limits.ts";
 import { NONE, RowList, type TaskTable } from "./table.ts";
 
 export interface EndedTasksOptions {
-  readonly endedBytesMax?: number;
-  readonly deadBytesMax?: number;
+  readonly endedBytesMax?: number | undefined;
+  readonly deadBytesMax?: number | undefined;
 }
 
 export class EndedTasks {

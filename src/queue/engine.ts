@@ -6,12 +6,10 @@
 import { assert } from "../core/assert.ts";
 import type { Random } from "../core/random.ts";
 import { Dependencies } from "./dependencies.ts";
-import { EndedTasks, type EndedTasksOptions } from "./ended-tasks.ts";
-import { LeasedRows, type LeasedRowsOptions } from "./leased-rows.ts";
 import { isEnded, type TaskEvent, type TaskState } from "./life-cycle.ts";
-import { DEAD_KEEP_MS, LOST_MAX, RESUME_MS, TASK_OVERHEAD_BYTES } from "./limits.ts";
+import { LOST_MAX, TASK_OVERHEAD_BYTES } from "./limits.ts";
 import { backoffMs } from "./profile.ts";
-import type { TaskHead, TaskRecord } from "./record.ts";
+import { StoredRows, type StoredRowsOptions } from "./stored-rows.ts";
 import {
   AT,
   ATTEMPTS,
@@ -47,27 +45,25 @@ export interface EngineListener {
   ready(queue: TaskQueue): void;
 }
 
-export interface EngineOptions extends LeasedRowsOptions, EndedTasksOptions {
+export interface EngineOptions extends StoredRowsOptions {
   readonly listener: EngineListener;
 }
 
-export class Engine extends LeasedRows {
+export class Engine extends StoredRows {
   readonly #listener: EngineListener;
   readonly #random: Random;
   readonly #dependencies = new Dependencies(this, {
-    free: (row) => this.#scheduleDue(row),
+    free: (row) => this.scheduleDue(row),
     never: (row, why, nowMs) => {
       this.#note(row, why);
       this.#end(row, this.queueOf(row), "bury", { nowMs });
     },
   });
-  readonly #ended: EndedTasks;
 
   constructor(options: EngineOptions) {
     super(options);
     this.#listener = options.listener;
     this.#random = options.random;
-    this.#ended = new EndedTasks(this.table, options);
   }
 
   // ---- queues
@@ -86,7 +82,7 @@ export class Engine extends LeasedRows {
     this.setFlag(row, FLAG_UNWRITTEN, false);
     queue.added += 1;
     if (this.state(row) === "ready") {
-      this.#scheduleExpiry(row);
+      this.scheduleExpiry(row);
       queue.ready.push(row);
       this.#listener.ready(queue);
       return;
@@ -153,7 +149,7 @@ export class Engine extends LeasedRows {
       this.#listener.changed(row);
     }
     this.move(row, queue, "giveBack");
-    this.#scheduleExpiry(row);
+    this.scheduleExpiry(row);
     queue.ready.push(row, { returned: true });
     this.#listener.ready(queue);
   }
@@ -178,7 +174,7 @@ export class Engine extends LeasedRows {
   redrive(row: number): boolean {
     if (this.state(row) !== "dead") return false;
     const queue = this.queueOf(row);
-    this.#ended.removeDead(row, this.cost(row));
+    this.letGoEnded(row, "dead");
     this.move(row, queue, "redrive");
     this.account(queue, this.cost(row));
     this.table.setU(row, ATTEMPTS, 0);
@@ -196,8 +192,7 @@ export class Engine extends LeasedRows {
   remove(row: number): void {
     const state = this.state(row);
     assert(isEnded(state), "only an ended task is removed");
-    if (state === "dead") this.#ended.removeDead(row, this.cost(row));
-    else this.#ended.remove(row, this.cost(row));
+    this.letGoEnded(row, state);
     this.#listener.removed(row);
     this.schedule.drop(row);
     this.drop(row);
@@ -205,7 +200,7 @@ export class Engine extends LeasedRows {
 
   /** The rows of dead tasks, or of the others that have ended; those that ended first come first. */
   endedRows(state: "dead" | "done" | "cancelled"): IterableIterator<number> {
-    return this.#ended.rows(state);
+    return this.ended.rows(state);
   }
 
   // ---- time
@@ -253,7 +248,7 @@ export class Engine extends LeasedRows {
           return;
         }
         this.move(row, queue, "due");
-        this.#scheduleExpiry(row);
+        this.scheduleExpiry(row);
         queue.ready.push(row);
         this.#listener.ready(queue);
     }
@@ -261,31 +256,13 @@ export class Engine extends LeasedRows {
 
   // ---- recovery
 
-  /** A task read from the store. Ids must come in ascending order, after the settings. */
-  restore(id: number, head: TaskHead, record: TaskRecord, nowMs: number): void {
-    const row = this.recall(id, head, record);
-    const queue = this.queueOf(row);
-    const state = this.state(row);
-    if (isEnded(state)) this.#keepEnded(row, state, record.atMs);
-    else {
-      this.account(queue, this.cost(row));
-      this.#restoreLive(row, queue, { head, state, nowMs });
+  /** All tasks of the store have been restored, after the settings: what waits for its time or for others does so from now on. */
+  wake(nowMs: number): void {
+    for (const [id, after] of this.wakeAll(nowMs)) {
+      const row = this.find(id);
+      // One that another's end has ended meanwhile waits no more, and may be forgotten already.
+      if (row !== NONE && this.state(row) === "delayed") this.#await(row, after, nowMs);
     }
-  }
-
-  #restoreLive(
-    row: number,
-    queue: TaskQueue,
-    { head, state, nowMs }: { head: TaskHead; state: TaskState; nowMs: number },
-  ): void {
-    if (state === "ready") {
-      this.#scheduleExpiry(row);
-      queue.ready.push(row);
-    } else if (state === "leased") {
-      this.gates.started(queue, this.groupOf(row));
-      this.schedule.set(row, nowMs + RESUME_MS);
-    } else if (state === "delayed" && head.after.length > 0) this.#await(row, head.after, nowMs);
-    else this.#scheduleDue(row);
   }
 
   // ---- numbers
@@ -304,18 +281,14 @@ export class Engine extends LeasedRows {
       tasks: this.table.count,
       bytes,
       bytesMax,
-      endedBytes: this.#ended.endedBytes,
-      deadBytes: this.#ended.deadBytes,
-      deadDropped: this.#ended.deadDropped,
+      endedBytes: this.ended.endedBytes,
+      deadBytes: this.ended.deadBytes,
+      deadDropped: this.ended.deadDropped,
       tableBytes: tableBytes + this.schedule.bytes,
     };
   }
 
   // ---- helpers
-
-  #scheduleExpiry(row: number): void {
-    this.schedule.set(row, this.table.f(row, EXPIRES));
-  }
 
   #note(row: number, error: string, attempt?: number): void {
     this.setFlag(row, FLAG_NOTES, true);
@@ -330,31 +303,17 @@ export class Engine extends LeasedRows {
     table.setF(row, AT, nowMs);
     this.setFlag(row, FLAG_LEASE_WRITTEN, false);
     this.#listener.ended(row, state, result);
-    this.#keepEnded(row, state, nowMs);
+    this.keepEnded(row, state, nowMs);
     this.#dependencies.ended(row, state, nowMs);
     if (!this.#dependencies.telling) this.#bound();
   }
 
-  #keepEnded(row: number, state: TaskState, endedMs: number): void {
-    if (state === "dead") {
-      this.#ended.keepDead(row, this.cost(row));
-      this.schedule.set(row, endedMs + DEAD_KEEP_MS);
-    } else {
-      this.#ended.keep(row, this.cost(row));
-      this.schedule.set(row, endedMs + this.profile(row).keepMs);
-    }
-  }
-
   /** Keeps ended tasks within their bounds: the oldest go first. */
   #bound(): void {
-    for (let row = this.#ended.surplus(); row !== NONE; row = this.#ended.surplus()) this.remove(row);
+    for (let row = this.ended.surplus(); row !== NONE; row = this.ended.surplus()) this.remove(row);
   }
 
   #await(row: number, after: readonly number[], nowMs: number): void {
-    if (this.#dependencies.settle(row, after, nowMs)) this.#scheduleExpiry(row);
-  }
-
-  #scheduleDue(row: number): void {
-    this.schedule.set(row, Math.min(this.table.f(row, AT), this.table.f(row, EXPIRES)));
+    if (this.#dependencies.settle(row, after, nowMs)) this.scheduleExpiry(row);
   }
 }

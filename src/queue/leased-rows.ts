@@ -24,13 +24,20 @@ export class LeasedRows extends TaskRows {
   readonly #holders = new Holders(this.table);
   #token: number;
   /** No token of this run is as low. */
-  readonly #tokenBefore: number;
+  #tokenBefore: number;
 
   constructor(options: LeasedRowsOptions) {
     super(options);
     this.gates = new Gates((queue) => options.listener.ready(queue));
     this.#token = options.firstToken;
     this.#tokenBefore = options.firstToken;
+  }
+
+  /** Tokens and ids of a new run, before the first is given. */
+  countFrom({ firstToken, firstId }: { firstToken: number; firstId: number }): void {
+    this.#token = firstToken;
+    this.#tokenBefore = firstToken;
+    this.countIdsFrom(firstId);
   }
 
   addHolder(): Holder {

@@ -3,6 +3,8 @@
  * (sqlite-store.ts), a log on NATS JetStream (nats/jetstream-store.ts). test/queue/store-conformance.ts says what all promise.
  */
 
+import type { Standby } from "./standby.ts";
+
 /** One change. A batch of them is written as a whole or not at all. */
 export type StoreOp =
   /** A new task. */
@@ -47,6 +49,8 @@ export interface StoreOpening {
   /** The largest task number ever added, removed ones included; 0 = none. */
   readonly lastId: number;
   readonly settings: ReadonlyMap<string, string>;
+  /** All of its tasks, read already; then `tasks` need not be asked. */
+  readonly standby?: Standby | undefined;
 }
 
 /** Where a broker keeps its tasks: `makeStore` makes one by its address. */

@@ -167,6 +167,10 @@ export class RowList {
    */
   pushInOrder(row: number): void {
     const id = this.#table.f(row, ID);
+    if (this.#tail === NONE || this.#table.f(this.#tail, ID) < id) {
+      this.pushBack(row);
+      return;
+    }
     let after = this.#head;
     let steps = 0;
     while (after !== NONE && steps < IN_ORDER_STEPS_MAX && this.#table.f(after, ID) < id) {

@@ -46,7 +46,7 @@ export interface TaskRowsOptions {
   readonly random: Random;
   /** The first task's number; greater than any given before a restart. */
   readonly firstId: number;
-  readonly bytesMax?: number;
+  readonly bytesMax?: number | undefined;
 }
 
 export class TaskRows {
@@ -170,6 +170,10 @@ export class TaskRows {
     return row !== NONE && this.isUnwritten(row) ? NONE : row;
   }
 
+  knows(id: number): boolean {
+    return this.find(id) !== NONE;
+  }
+
   /** The leased row whose newest token this is, or 0: the lease is lost. */
   findLease(id: number, token: number): number {
     const row = this.find(id);
@@ -255,6 +259,11 @@ export class TaskRows {
 
   // ---- changes of one row
 
+  /** Numbers given from now on are at least as great. */
+  protected countIdsFrom(firstId: number): void {
+    this.#id = Math.max(this.#id, firstId);
+  }
+
   /** A row for a task read from the store, in the state it is found in after a restart. Its bytes are not counted yet. */
   protected recall(id: number, head: TaskHead, record: TaskRecord): number {
     const { table } = this;
@@ -262,7 +271,28 @@ export class TaskRows {
     const row = table.allocate();
     table.setF(row, ID, id);
     table.setF(row, CREATED, head.createdMs);
-    table.setF(row, EXPIRES, record.flags & FLAG_REDRIVEN ? Infinity : head.expiresMs);
+    table.setF(row, EXPIRES, head.expiresMs);
+    table.setU(row, PROFILE, this.#profiles.intern(head.profile));
+    this.#place(row, queue, head.group, head.priority);
+    this.#setRecord(row, record);
+    queue.counted(this.state(row), 1);
+    if (head.key !== "") this.#insertKey(row, head.queue, head.key);
+    this.#byId.insert(row);
+    this.countIdsFrom(id + 1);
+    return row;
+  }
+
+  /** The same for a row that is there: another state of it was read. */
+  protected recallState(row: number, record: TaskRecord): void {
+    const queue = this.queueOf(row);
+    queue.counted(this.state(row), -1);
+    this.#setRecord(row, record);
+    queue.counted(this.state(row), 1);
+  }
+
+  #setRecord(row: number, record: TaskRecord): void {
+    const { table } = this;
+    if (record.flags & FLAG_REDRIVEN) table.setF(row, EXPIRES, Infinity);
     table.setF(row, AT, record.atMs);
     table.setF(row, TOKEN, record.token);
     table.setU(row, FLAGS, record.flags);
@@ -270,15 +300,8 @@ export class TaskRows {
     table.setU(row, LOST, record.lost);
     table.setU(row, BODY_BYTES, record.bodyBytes);
     table.setU(row, RESULT_BYTES, record.resultBytes);
-    table.setU(row, PROFILE, this.#profiles.intern(head.profile));
-    this.#place(row, queue, head.group, head.priority);
-    if (head.key !== "") this.#insertKey(row, head.queue, head.key);
     const state = record.state === "leased" && !(record.flags & FLAG_LEASE_WRITTEN) ? "ready" : record.state;
     table.setU(row, STATE, stateCode(state));
-    queue.counted(state, 1);
-    this.#byId.insert(row);
-    if (this.#id <= id) this.#id = id + 1;
-    return row;
   }
 
   protected groupOf(row: number): Group {

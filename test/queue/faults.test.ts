@@ -203,3 +203,24 @@ test("when its files are removed beneath it a broker acknowledges nothing more, 
   t.after(() => other.close());
   await assert.rejects(jobs.add("into another's"), { code });
 });
+
+test("who reads all tasks of a store lets timers run between two portions", async (t) => {
+  const store = new SqliteStore({ folder: await folder(t), sync: "none" });
+  t.after(() => store.close());
+  await store.open();
+  const record = bytes("anything");
+  const task = (id: number): StoreOp => ({ kind: "add", id, head: record, state: record, body: record });
+  await store.write(Array.from({ length: 40_000 }, (_, index) => task(index + 1)));
+  let turns = 0;
+  const turning = setInterval(() => (turns += 1), 1);
+  t.after(() => clearInterval(turning));
+  const seen: number[] = [];
+  for await (const _ of store.tasks()) {
+    seen.push(turns);
+    // Slower than the store's thread: its next portion is there already.
+    for (const endMs = performance.now() + 20; performance.now() < endMs;);
+  }
+  assert.ok(seen.length >= 9, `${seen.length} portions`);
+  const stood = seen.filter((turn, index) => index >= 2 && turn === seen[index - 2]);
+  assert.deepEqual(stood, [], `turns before each portion: ${seen.join(" ")}`);
+});

@@ -7,6 +7,7 @@ import { messageOf } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
 import type { DeskStats } from "../desk-stats.ts";
 import { type Hall, ID_SETTING } from "../hall.ts";
+import type { Standby } from "../standby.ts";
 import type { Store } from "../store.ts";
 import type { ConnectionEvent } from "./cluster-connection.ts";
 import { type ClusterStats, NO_DESK } from "./cluster-stats.ts";
@@ -27,6 +28,8 @@ export interface ClusterMemberOptions {
   readonly folder?: string | undefined;
   readonly clock: Clock;
   readonly random: Random;
+  /** Holds all tasks while another leads, as the hall's store will give them. */
+  makeStandby(): Standby;
   /** A hall on a store, which gives tasks out only when it may. */
   makeHall(store: Store, mayGiveOut: () => boolean): Hall;
   /** Where clients find this broker, for people. */
@@ -75,9 +78,9 @@ export class ClusterMember {
 
   /** Joins the group; resolves when peers can be led to a hall. Errors are those of LogFollower.open. */
   async open(): Promise<void> {
-    const { url, folder, clock, log } = this.#options;
+    const { url, folder, clock, log, makeStandby } = this.#options;
     const follower = await LogFollower.open(
-      { url, folder, clock, log: (message) => log("queue.log", { message }) },
+      { url, folder, clock, makeStandby, log: (message) => log("queue.log", { message }) },
       { led: (epoch) => this.#election.read(epoch, clock.now()) },
     );
     this.#follower = follower;

@@ -7,6 +7,7 @@ import { setImmediate as pause } from "node:timers/promises";
 import type { Clock } from "../../core/clock.ts";
 import { OperationError } from "../../core/errors.ts";
 import { encodeOps } from "../op-codec.ts";
+import type { Standby } from "../standby.ts";
 import type { Store, StoredTask, StoreOp, StoreOpening } from "../store.ts";
 import { Cleaning } from "./cleaning.ts";
 import { BATCH, type EntryHead } from "./log-codec.ts";
@@ -25,6 +26,8 @@ export interface LeadTermOptions {
   readonly info: LogInfo;
   readonly cleanFloorBytes?: number | undefined;
   nextSerial(): number;
+  /** All tasks as the replica has them, if they are at hand. */
+  standby(): Promise<Standby | undefined>;
   /** Another leads. Told once. */
   lost(): void;
   message(text: string): void;
@@ -90,7 +93,9 @@ export class LeadTerm implements Store {
   }
 
   async open(): Promise<StoreOpening> {
-    return { epoch: this.#options.epoch, lastId: this.#replica.lastId, settings: new Map(this.#replica.settings) };
+    const { epoch } = this.#options;
+    const standby = await this.#options.standby();
+    return { epoch, lastId: this.#replica.lastId, settings: new Map(this.#replica.settings), standby };
   }
 
   tasks(): AsyncIterable<readonly StoredTask[]> {

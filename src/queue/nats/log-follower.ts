@@ -9,6 +9,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { crc32 } from "node:zlib";
 import { type Clock, systemClock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
+import type { StoreOp } from "../store.ts";
+import type { Standby } from "../standby.ts";
 import { ClusterConnection } from "./cluster-connection.ts";
 import { LeadTerm } from "./lead-term.ts";
 import { decodeEntry, type EntryHead, LEAD, PartsInbox } from "./log-codec.ts";
@@ -26,6 +28,8 @@ export interface FollowerOptions {
   readonly folder?: string | undefined;
   readonly clock?: Clock | undefined;
   readonly cleanFloorBytes?: number | undefined;
+  /** Keeps all tasks at hand while another leads; without it they are read when this one does. */
+  makeStandby?(): Standby;
   log?(message: string): void;
 }
 
@@ -47,6 +51,9 @@ export class LogFollower {
   readonly #parts = new PartsInbox();
   #tail: LogTail | undefined;
   #term: LeadTerm | undefined;
+  #standby: Standby | undefined;
+  /** Resolves when the standby is complete, or given up. */
+  #standingBy: Promise<void> = Promise.resolve();
   /** Following and leading are begun one after the other: both may wait long for NATS. */
   #turn: Promise<unknown> = Promise.resolve();
   #closed = false;
@@ -74,14 +81,17 @@ export class LogFollower {
   /** Connects and opens all; follows nothing yet. Errors as of its parts. */
   static async open(options: FollowerOptions, listener: FollowerListener): Promise<LogFollower> {
     const { url, folder } = options;
-    const replica = new Replica({ folder, log: (message) => options.log?.(message) });
+    let written = (_ops: readonly StoreOp[]): void => {};
+    const replica = new Replica({ folder, log: (message) => options.log?.(message), written: (ops) => written(ops) });
     await replica.open();
     let connection: ClusterConnection | undefined;
     try {
       connection = await ClusterConnection.open(url, `holdfast ${url.group} on ${hostname()}`);
       const log = new QueueLog(connection, url.group);
       const info = await log.open(url.replicas);
-      return new LogFollower({ connection, log, replica, info }, options, listener);
+      const follower = new LogFollower({ connection, log, replica, info }, options, listener);
+      written = (ops) => follower.#standby?.apply(ops);
+      return follower;
     } catch (error) {
       await connection?.close();
       await replica.close();
@@ -116,7 +126,8 @@ export class LogFollower {
     const { created, firstSequence, lastSequence } = this.#info;
     const { replica } = this;
     const usable = replica.created === created && replica.applied <= lastSequence && replica.applied + 1 >= firstSequence;
-    if (!usable) await replica.begin(created, Math.max(0, firstSequence - 1));
+    if (!usable) await this.#beginReplica(created, Math.max(0, firstSequence - 1));
+    else if (!this.#standby) this.#standBy();
     this.#seen = replica.applied;
     this.#readMs = this.#clock.now();
     this.#tail = new LogTail(this.connection, this.log, this.#seen + 1, {
@@ -124,6 +135,44 @@ export class LogFollower {
       caughtUp: () => this.#listener.caughtUp?.(),
       trouble: (error) => this.#say(`the log cannot be read: ${messageOf(error)}`),
     });
+  }
+
+  /** Takes in what the replica has, and from now on what it writes. */
+  #standBy(): void {
+    const standby = this.#options.makeStandby?.();
+    this.#standby = standby;
+    if (standby) this.#standingBy = this.#readInto(standby);
+  }
+
+  async #readInto(standby: Standby): Promise<void> {
+    const isGivenUp = (): boolean => this.#closed || standby !== this.#standby;
+    try {
+      for await (const portion of this.replica.tasks()) {
+        if (isGivenUp()) return;
+        standby.take(portion);
+      }
+      standby.complete();
+    } catch (error) {
+      if (isGivenUp()) return;
+      this.#standby = undefined;
+      this.#say(`the local copy of the log cannot be read: ${messageOf(error)}`);
+    }
+  }
+
+  /** All tasks, for a term that begins; undefined when they are to be read. */
+  async #handOver(): Promise<Standby | undefined> {
+    await this.#standingBy;
+    await this.replica.write();
+    const standby = this.#standby;
+    this.#standby = undefined;
+    return standby?.isComplete ? standby : undefined;
+  }
+
+  /** The replica begins anew, and with it what stands by. */
+  async #beginReplica(created: string, applied: number): Promise<void> {
+    this.#standby = undefined;
+    await this.replica.begin(created, applied);
+    this.#standBy();
   }
 
   async rest(): Promise<void> {
@@ -164,6 +213,7 @@ export class LogFollower {
       info: this.#info,
       cleanFloorBytes: this.#options.cleanFloorBytes,
       nextSerial: () => this.#nextSerial(),
+      standby: () => this.#handOver(),
       lost,
       message: (text) => this.#say(text),
     });
@@ -188,7 +238,7 @@ export class LogFollower {
     // Handed on again: it was taken, but there was no room behind it.
     if (sequence <= this.#seen) return this.replica.room();
     // What is missing was purged while this was away: what is left of the log says all that there is.
-    if (sequence > this.#seen + 1) await this.replica.begin(this.#info.created, sequence - 1);
+    if (sequence > this.#seen + 1) await this.#beginReplica(this.#info.created, sequence - 1);
     const entry = this.#parts.push(decodeEntry(bytes, { checkSum: crc32, place: sequence }), sequence);
     this.#seen = sequence;
     this.#readMs = this.#clock.now();

@@ -18,6 +18,8 @@ export interface ReplicaOptions {
   /** Where it lies; without one it is in a temporary folder and goes with the process. */
   readonly folder?: string | undefined;
   log?(message: string): void;
+  /** Told in order what the local store has written. */
+  written?(ops: readonly StoreOp[]): void;
 }
 
 /** Where it stands, as one setting of the store. */
@@ -154,6 +156,7 @@ export class Replica {
       .then(() => {
         this.#unwritten = undefined;
         this.#written = place.applied;
+        this.#options.written?.(ops);
       })
       .finally(() => (this.#writing = undefined));
     await this.#writing;

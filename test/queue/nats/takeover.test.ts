@@ -144,6 +144,45 @@ test(
   },
 );
 
+test(
+  "a broker that takes over has all that waits at hand: 50,000 tasks, in the order of their priorities, after others, delayed",
+  requires("nats-server"),
+  async (t) => {
+    const farm = await startFarm(t);
+    const [waiting, hot] = [queue<number, string>("waiting", farm.options), queue<number, string>("hot", farm.options)];
+    const runner = worker(hot, (n) => `did ${n}`, { signals: [] });
+    const many = Array.from({ length: 5000 }, (_, index) => index);
+    const firsts = await waiting.addMany(many.slice(0, 10), { priority: 9, keep: "1h" });
+    for (let portion = 0; portion < 9; portion += 1) await waiting.addMany(many, { timeout: "30s" });
+    await waiting.addMany(many.slice(0, 4980), { group: "many", timeout: "30s" });
+    await waiting.add(-1, { after: firsts });
+    await waiting.addMany(many.slice(0, 9), { delay: "1s" });
+    assert.equal(await hot.call(1), "did 1");
+    for (const turn of [1, 2]) {
+      const killedMs = performance.now();
+      farm.brokers.get(farm.leader)!.kill("SIGKILL");
+      assert.equal(await hot.call(turn, { timeout: "30s" }), `did ${turn}`);
+      const tookMs = performance.now() - killedMs;
+      t.diagnostic(`takeover ${turn}: a call ended ${tookMs.toFixed(0)} ms after the kill`);
+      assert.ok(tookMs < TAKEOVER_MS + SLOWNESS_MS, `${tookMs} ms`);
+    }
+    const begun: number[] = [];
+    const all = Promise.withResolvers<void>();
+    const take = (n: number): string => {
+      begun.push(n);
+      if (begun.length === 50_000) all.resolve();
+      return "";
+    };
+    const workers = [1, 2].map(() => worker(waiting, take, { concurrency: 100, prefetch: 100, signals: [] }));
+    await all.promise;
+    assert.deepEqual(begun.slice(0, 10).sort(), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    assert.equal(begun.filter((n) => n === -1).length, 1);
+    await sleep(200);
+    assert.equal(begun.length, 50_000);
+    for (const each of [...workers, runner, waiting, hot]) await each.close();
+  },
+);
+
 /** Answers every request as RFC 7 says. */
 async function answerMajordomo(socket: Dealer): Promise<void> {
   for (;;) {
