@@ -87,7 +87,7 @@ export class LogFollower {
     let connection: ClusterConnection | undefined;
     try {
       connection = await ClusterConnection.open(url, `holdfast ${url.group} on ${hostname()}`);
-      const log = new QueueLog(connection, url.group);
+      const log = new QueueLog(connection, url.group, (message) => options.log?.(message));
       const info = await log.open(url.replicas);
       const follower = new LogFollower({ connection, log, replica, info }, options, listener);
       written = (ops) => follower.#standby?.apply(ops);

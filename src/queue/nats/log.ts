@@ -22,6 +22,8 @@ export interface LogInfo {
   /** Infinity when it has no bound of its own. */
   readonly bytesMax: number;
   readonly replicas: number;
+  /** The nats-server that leads the stream; "" while none does, and of a stream without replicas. */
+  readonly leader: string;
 }
 
 export type Appended =
@@ -40,16 +42,24 @@ const MESSAGE_BYTES_MAX = 512 * 1024;
 /** 1 KiB of a message's allowance is for headers. */
 const HEADER_BYTES = 1024;
 
+/** 4 s in which a stream's leader answers and takes no entry. One that was just elected takes them at once. */
+const DOUBT_MS = 4000;
+
 const DISCONNECTED = new OperationError("QUEUE_STORE_UNAVAILABLE", "No NATS server is connected");
 
 export class QueueLog {
   readonly stream: string;
   readonly subject: string;
   readonly #connection: ClusterConnection;
+  readonly #told: (message: string) => void;
+  /** The stream's leader that answers and takes nothing, since when in performance.now()'s ms. */
+  #doubted = { leader: "", sinceMs: 0 };
   #closed = false;
 
-  constructor(connection: ClusterConnection, group: string) {
+  /** @param told hears what people should know */
+  constructor(connection: ClusterConnection, group: string, told: (message: string) => void = () => {}) {
     this.#connection = connection;
+    this.#told = told;
     this.stream = `HOLDFAST_${group}`;
     this.subject = `holdfast.${group}.log`;
   }
@@ -63,7 +73,13 @@ export class QueueLog {
   async open(replicas: number): Promise<LogInfo> {
     try {
       // Of a stream that another broker is just making a cluster may say nothing at all.
-      return infoOf(await patiently(async () => (await this.#known()) ?? this.#make(replicas)));
+      const info = await patiently(async () => {
+        const known = await this.#known();
+        if (!known) await this.#make(replicas);
+        // Of two brokers that make it at once one is answered as if its own were it.
+        return known ?? this.#connection.manager.streams.info(this.stream);
+      });
+      return infoOf(info);
     } catch (error) {
       throw natsError(`Cannot open the queue's log, stream ${this.stream}`, error);
     }
@@ -78,9 +94,9 @@ export class QueueLog {
     }
   }
 
-  async #make(replicas: number): Promise<StreamInfo> {
+  async #make(replicas: number): Promise<void> {
     try {
-      return await this.#connection.manager.streams.add({
+      await this.#connection.manager.streams.add({
         name: this.stream,
         description: "The log of a Holdfast queue; docs/queue-log.md",
         subjects: [this.subject],
@@ -94,9 +110,7 @@ export class QueueLog {
       });
     } catch (error) {
       // Another broker may have made it at the same moment.
-      const there = await this.#known().catch(() => undefined);
-      if (there) return there;
-      throw error;
+      if (!(await this.#known())) throw error;
     }
   }
 
@@ -114,6 +128,7 @@ export class QueueLog {
     const messageBytesMax = Math.min(MESSAGE_BYTES_MAX, this.#connection.messageBytesMax - HEADER_BYTES);
     const messages = encodeEntry(head, payload, { messageBytesMax, checkSum: crc32 });
     let written = 0;
+    this.#doubted = { leader: "", sinceMs: 0 };
     for (;;) {
       if (this.#closed) return new Promise(() => {});
       const results = await this.#publishAll(messages.slice(written), lastSequence + written);
@@ -170,6 +185,27 @@ export class QueueLog {
     }
   }
 
+  /**
+   * NATS' leader of the stream answers questions and takes no entry. nats-server 2.9.10 has elected one that was thousands of messages
+   * behind and went on applying none ("has high message lag"); only when it no longer leads does the log go on.
+   */
+  #doubt(leader: string): void {
+    const nowMs = performance.now();
+    if (leader !== this.#doubted.leader) this.#doubted = { leader, sinceMs: nowMs };
+    if (leader === "" || nowMs - this.#doubted.sinceMs < DOUBT_MS) return;
+    this.#doubted.sinceMs = nowMs;
+    this.#told(`nats-server ${leader}, which leads the log, takes nothing; it is asked to let another lead`);
+    void this.#askForAnother().catch((error: unknown) => this.#told(`it could not be asked: ${messageOf(error)}`));
+  }
+
+  /** docs.nats.io, JetStream wire API: the only answers are success and an error. */
+  async #askForAnother(): Promise<void> {
+    const subject = `$JS.API.STREAM.LEADER.STEPDOWN.${this.stream}`;
+    const answer = await this.#connection.nats.request(subject, undefined, { timeout: ACK_MS });
+    const { error } = answer.json<{ error?: { description?: string } }>();
+    if (error) throw new OperationError("QUEUE_STORE_UNAVAILABLE", error.description ?? "no reason was given");
+  }
+
   /** What stands where a message was to stand. */
   async #look(
     head: EntryHead,
@@ -181,10 +217,13 @@ export class QueueLog {
     try {
       bytes = await read();
       if (!bytes) {
-        const { lastSequence } = await this.info();
+        const { lastSequence, leader } = await this.info();
         // The log is shorter than it was: NATS has lost its end. What this writer knows is of another log.
         if (isWrongSequence(why) && lastSequence < sequence - 1) return "other";
-        if (lastSequence < sequence) return "none";
+        if (lastSequence < sequence) {
+          this.#doubt(leader);
+          return "none";
+        }
         // It may have come between the two questions.
         bytes = await read();
       }
@@ -215,7 +254,7 @@ function isJetStreamTrouble(error: unknown): boolean {
   return error instanceof Error && "status" in error && error.status === UNAVAILABLE_STATUS;
 }
 
-function infoOf({ config, state, created }: StreamInfo): LogInfo {
+function infoOf({ config, state, created, cluster }: StreamInfo): LogInfo {
   return {
     created,
     firstSequence: state.first_seq,
@@ -223,5 +262,6 @@ function infoOf({ config, state, created }: StreamInfo): LogInfo {
     bytes: state.bytes,
     bytesMax: config.max_bytes > 0 ? config.max_bytes : Infinity,
     replicas: config.num_replicas,
+    leader: config.num_replicas > 1 ? (cluster?.leader ?? "") : "",
   };
 }
