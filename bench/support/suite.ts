@@ -88,6 +88,16 @@ export const SUITE: readonly Entry[] = [
     peers: ["nats-server"],
   },
   {
+    id: "queue-takeover",
+    bench: "queue-takeover",
+    args: ["--tasks", "0,1000000", "--rounds", "5"],
+    title: "A broker is killed",
+    text:
+      "How long callers and workers stand still after kill -9, with nothing and with a million tasks waiting: of three brokers on a " +
+      "nats-server the one that leads, and one broker with its own store that is started again at once.",
+    peers: ["nats-server"],
+  },
+  {
     id: "queue-memory",
     bench: "queue-memory",
     args: ["--tasks", "1000000"],

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { benchCluster } from "../../bench/queue-cluster.ts";
+import { benchTakeover } from "../../bench/queue-takeover.ts";
 import { requires } from "../support/requires.ts";
 
 test(
@@ -21,3 +22,9 @@ test(
     }
   },
 );
+
+test("the takeover's bench kills a broker of three and one that is alone", requires("nats-server"), async () => {
+  const [took, resident] = await benchTakeover({ tasks: [1000], rounds: 1 });
+  for (const { median } of Object.values(took!.figures)) assert.ok(median > 50 && median < 20_000, `${median} ms`);
+  for (const { median } of Object.values(resident!.figures)) assert.ok(median > 50, `${median} MiB`);
+});

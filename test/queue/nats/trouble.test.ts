@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Dashboard } from "../../../src/dashboard/index.ts";
@@ -57,6 +59,41 @@ test(
     await fails(plain.url, "QUEUE_STORE_UNAVAILABLE", /JetStream does not answer; nats-server has it with -js/);
   },
 );
+
+test("what docs/scale.md says a NATS user must be allowed is enough", peers, async (t) => {
+  const text = await readFile(join(import.meta.dirname, "../../../docs/scale.md"), "utf8");
+  const listed = (after: string): string[] => {
+    const table = text.slice(text.indexOf(`| ${after}`)).split("\n\n", 1)[0]!;
+    return table
+      .split("\n")
+      .flatMap((row) => [...(row.split(" | ")[0] ?? "").matchAll(/`([^`]+)`/g)].map(([, subject]) => subject!));
+  };
+  const [publish, subscribe] = [{ allow: listed("publish to") }, { allow: listed("subscribe to") }];
+  assert.ok(publish.allow.length >= 10 && subscribe.allow.length === 2);
+  const servers = await start(t, { users: [{ user: "bound", password: "right", permissions: { publish, subscribe } }] });
+  const told: string[] = [];
+  const brokers = [broker(t, servers.url, told), broker(t, servers.url, told)];
+  for (const each of brokers) await each.listen();
+  for (const { address } of brokers) {
+    const jobs = queue<string, string>("jobs", { url: address });
+    const runner = worker(jobs, (text) => `did ${text}`, { signals: [] });
+    assert.equal(await jobs.call("one"), "did one");
+    await runner.close();
+    await jobs.close();
+  }
+  const connection = await ClusterConnection.open(parseNatsUrl(servers.url), "test");
+  const denied: unknown[] = [];
+  connection.listen((event) => event.kind === "error" && denied.push(event.error));
+  const log = new QueueLog(connection, "queue");
+  await log.purgeBefore(1);
+  // Of a stream without replicas nobody else can lead: refused, but not for want of a permission.
+  await connection.nats.request("$JS.API.STREAM.LEADER.STEPDOWN.HOLDFAST_queue", undefined, { timeout: 2000 });
+  await sleep(100);
+  await connection.close();
+  assert.deepEqual(denied, []);
+  for (const each of brokers) await each.close();
+  assert.ok(!told.some((line) => /violation|may not/i.test(line)), told.join("\n"));
+});
 
 test("a broker that starts while the cluster has no leader waits until it has one", peers, async (t) => {
   const servers = await start(t, { nodes: 3 });
