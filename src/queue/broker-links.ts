@@ -123,7 +123,8 @@ export class BrokerLinks {
     }
     if (this.#closed) return;
     const endpoints = new Set(addresses.map((address) => this.#url.endpoint(address)));
-    for (const endpoint of endpoints) if (!this.#links.has(endpoint)) this.#connect(endpoint);
+    for (const endpoint of endpoints)
+      if (!this.#links.has(endpoint)) this.#connect(endpoint, { hasOthers: endpoints.size > 1 });
     for (const [endpoint, link] of this.#links) {
       if (endpoints.has(endpoint) || link.isUp || this.#isNeeded(link)) continue;
       this.#links.delete(endpoint);
@@ -136,7 +137,7 @@ export class BrokerLinks {
     return broker !== undefined && this.#listener.needs(broker);
   }
 
-  #connect(endpoint: string): void {
+  #connect(endpoint: string, { hasOthers = false } = {}): void {
     const { broker, security, connect } = this.#options;
     const link = new BrokerLink((self) => {
       const listener: ConnectionListener = {
@@ -146,7 +147,7 @@ export class BrokerLinks {
         heard: (frames: Frames) => this.#heard(self, frames),
       };
       if (connect) return connect(endpoint, listener);
-      return broker ? new LocalConnection(broker, listener) : new RemoteConnection(endpoint, security, listener);
+      return broker ? new LocalConnection(broker, listener) : new RemoteConnection(endpoint, { security, hasOthers }, listener);
     });
     this.#links.set(endpoint, link);
   }

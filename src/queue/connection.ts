@@ -28,13 +28,20 @@ export type ClientSecurity =
   | { readonly curve: { readonly serverKey: string; readonly publicKey: string; readonly secretKey: string } };
 
 /** 10 s of silence after a PING: shorter than the default deadline of a submission, so that it can still be sent again. */
-const HEARTBEAT_INTERVAL_MS = 5000;
-const HEARTBEAT_TIMEOUT_MS = 10_000;
+const HEARTBEAT_ALONE = { heartbeatInterval: 5000, heartbeatTimeout: 10_000 };
+/** 2 s: where others can be asked, a machine that is gone is worth a wait of 3.5 s at most. */
+const HEARTBEAT_AMONG_OTHERS = { heartbeatInterval: 1500, heartbeatTimeout: 2000 };
 const RECONNECT_MS = 100;
 /** 1 s: a broker that restarts is found within that. */
 const RECONNECT_MS_MAX = 1000;
 /** As much may wait for one broker as it will take from us at once. */
 const UNSENT_MESSAGES_MAX = 1_000_000;
+
+export interface RemoteOptions {
+  readonly security: ClientSecurity | undefined;
+  /** Other brokers can be asked as well. */
+  readonly hasOthers: boolean;
+}
 
 export class RemoteConnection implements Connection {
   readonly address: string;
@@ -42,13 +49,12 @@ export class RemoteConnection implements Connection {
   readonly #reading: Promise<void>;
   #up = false;
 
-  constructor(address: string, security: ClientSecurity | undefined, listener: ConnectionListener) {
+  constructor(address: string, { security, hasOthers }: RemoteOptions, listener: ConnectionListener) {
     this.address = address;
     this.#dealer = new Dealer({
       immediate: true,
       linger: 1000,
-      heartbeatInterval: HEARTBEAT_INTERVAL_MS,
-      heartbeatTimeout: HEARTBEAT_TIMEOUT_MS,
+      ...(hasOthers ? HEARTBEAT_AMONG_OTHERS : HEARTBEAT_ALONE),
       reconnectInterval: RECONNECT_MS,
       reconnectMaxInterval: RECONNECT_MS_MAX,
       sendHighWaterMark: UNSENT_MESSAGES_MAX,

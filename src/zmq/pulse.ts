@@ -12,6 +12,11 @@ export interface PulseHost {
   dead(): void;
 }
 
+/** 20 ms: a look that comes later than that was held up by this process, not by the clock. */
+const LATE_MS = 20;
+/** 50 ms: time to read what arrived meanwhile. */
+const READ_MS = 50;
+
 export class Pulse {
   readonly #clock: Clock;
   readonly #options: HeartbeatOptions;
@@ -19,6 +24,8 @@ export class Pulse {
   readonly #heartbeat: Heartbeat;
   #cancel: Cancel | undefined;
   #atMs = Number.POSITIVE_INFINITY;
+  /** This process stood still: what the peer said may not have been read yet. */
+  #heldUp = false;
 
   constructor(clock: Clock, options: HeartbeatOptions, host: PulseHost) {
     this.#clock = clock;
@@ -35,6 +42,7 @@ export class Pulse {
 
   /** Octets arrived. */
   heard(): void {
+    this.#heldUp = false;
     this.#heartbeat.heard();
   }
 
@@ -50,17 +58,25 @@ export class Pulse {
 
   #arm(): void {
     const { deadlineMs } = this.#heartbeat;
-    if (deadlineMs >= this.#atMs) return; // an earlier look will do
+    if (deadlineMs < this.#atMs) this.#lookAt(deadlineMs); // else an earlier look will do
+  }
+
+  #lookAt(atMs: number): void {
     this.#cancel?.();
-    this.#atMs = deadlineMs;
-    this.#cancel = this.#clock.at(deadlineMs, () => this.#look());
+    this.#atMs = atMs;
+    this.#cancel = this.#clock.at(atMs, () => this.#look());
   }
 
   #look(): void {
+    const nowMs = this.#clock.now();
+    const isLate = nowMs > this.#atMs + LATE_MS;
     this.#atMs = Number.POSITIVE_INFINITY;
-    const due = this.#heartbeat.due(this.#clock.now());
+    const due = this.#heartbeat.due(nowMs);
     if (due === "dead") {
-      this.#host.dead();
+      if (isLate && !this.#heldUp) {
+        this.#heldUp = true;
+        this.#lookAt(nowMs + READ_MS);
+      } else this.#host.dead();
       return;
     }
     if (due === "ping") this.#host.ping(this.#options.ttlMs);
