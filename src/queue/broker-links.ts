@@ -17,6 +17,8 @@ const URL_DEFAULT = "tcp://127.0.0.1:5555";
 export class BrokerLink {
   readonly connection: Connection;
   readonly sender = new LinkSender(() => this.connection);
+  isConnected = false;
+  /** It can be spoken to: connected, and not known to lead to a leader of the past. */
   isUp = false;
   /** It reads many in one message, when it last said who it is. */
   readsMany = false;
@@ -24,6 +26,10 @@ export class BrokerLink {
   broker: string | undefined;
   /** Tasks it had to do, when it last said. */
   load = 0;
+  /** In a group of brokers: the leader's term, when it last said who it is; else 0. */
+  term = 0;
+  /** Its door only hands on: another of the group leads. */
+  isRelayed = false;
   /** Our requests that it has not answered. */
   unanswered = 0;
 
@@ -79,7 +85,7 @@ export class BrokerLinks {
     return [...this.#links.values()].filter(({ isUp }) => isUp);
   }
 
-  /** The known broker with the least to do, or this one; undefined when it is not there. */
+  /** The known broker with the least to do, or this one; undefined when it is not there. Of a group's doors the leader's, if it is up. */
   find(broker: string | undefined): BrokerLink | undefined {
     let best: BrokerLink | undefined;
     for (const link of this.#links.values()) {
@@ -87,7 +93,12 @@ export class BrokerLinks {
       if (broker !== undefined && link.broker !== broker) continue;
       if (!best || link.unanswered + link.load < best.unanswered + best.load) best = link;
     }
-    return best;
+    return best?.isRelayed ? (this.#direct(best.broker) ?? best) : best;
+  }
+
+  #direct(broker: string | undefined): BrokerLink | undefined {
+    for (const link of this.#links.values()) if (link.isUp && link.broker === broker && !link.isRelayed) return link;
+    return undefined;
   }
 
   /** No more look-ups; the connections stay until `close`. */
@@ -141,8 +152,14 @@ export class BrokerLinks {
     const { broker, security, connect } = this.#options;
     const link = new BrokerLink((self) => {
       const listener: ConnectionListener = {
-        up: () => this.#up(self),
-        down: () => this.#down(self),
+        up: () => {
+          self.isConnected = true;
+          this.#up(self);
+        },
+        down: () => {
+          self.isConnected = false;
+          this.#down(self);
+        },
         refused: (why) => (this.#trouble = why),
         heard: (frames: Frames) => this.#heard(self, frames),
       };
@@ -160,9 +177,10 @@ export class BrokerLinks {
 
   #heard(link: BrokerLink, frames: Frames): void {
     // Said before the connection broke, and read after that: it is void, as all that was.
-    if (!link.isUp) return;
+    if (!link.isConnected) return;
     const verb = verbOf(frames[1]);
     if (verb === "ANEW") this.#anew(link);
+    else if (!link.isUp) return;
     else if (verb === "WELCOME") this.#welcome(link, frames);
     else if (verb !== "BEAT") this.#listener.heard(link, verb, frames);
   }
@@ -174,11 +192,18 @@ export class BrokerLinks {
   }
 
   #welcome(link: BrokerLink, frames: Frames): void {
-    const { broker, load, many } = JSON.parse(readText(frames[3])) as { broker: string; load: number; many?: number };
+    const { broker, load, many, term = 0, relayed } = JSON.parse(readText(frames[3])) as Welcome;
     link.load = load;
     link.readsMany = many === 1;
     if (readText(frames[2]) === HELLO_AGAIN.toString()) return;
+    const group = this.up().filter((each) => each.broker === broker);
+    // A leader of the past, which has not heard of it yet. It will say ANEW.
+    if (group.some((each) => each.term > term)) return;
     link.broker = broker;
+    link.term = term;
+    link.isRelayed = relayed === 1;
+    // What was asked of a leader of the past it may never answer: its machine may be gone without a word.
+    for (const each of group) if (each.term < term) this.#down(each);
     this.#listener.welcome(link);
   }
 
@@ -189,6 +214,15 @@ export class BrokerLinks {
     this.#listener.down(link);
     link.broker = undefined;
   }
+}
+
+/** The JSON of WELCOME; docs/queue-protocol.md. */
+interface Welcome {
+  readonly broker: string;
+  readonly load: number;
+  readonly many?: number;
+  readonly term?: number;
+  readonly relayed?: number;
 }
 
 const HELLO = Buffer.from("hello");

@@ -119,6 +119,11 @@ export class QueueClient {
     return this.#links.up();
   }
 
+  /** @internal The best way to a broker that can be spoken to now. */
+  linkTo(broker: string): BrokerLink | undefined {
+    return this.#links.find(broker);
+  }
+
   // ---- requests
 
   /** Submits. Resolves to the ids when the broker has the tasks on disk. */

@@ -99,7 +99,15 @@ export class OwnDialect implements Dialect {
   hello(frames: Frames): void {
     const many = !this.#options.oneAnswer && !this.#desk.single;
     if (frames[3]) this.#speaker.readsMany = many && readObject(frames[3])["many"] === 1;
-    const about = { broker: this.#ids.broker, version: 1, load: this.#desk.load, ...(many && { many: 1 }) };
+    const { way } = this.#wire;
+    const about = {
+      broker: this.#ids.broker,
+      version: 1,
+      load: this.#desk.load,
+      ...(many && { many: 1 }),
+      ...(way && { term: way.term }),
+      ...(way?.isRelayed && { relayed: 1 }),
+    };
     this.#say("WELCOME", request(frames), json(about));
   }
 

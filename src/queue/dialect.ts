@@ -1,6 +1,14 @@
 /** ○ What every dialect of the broker is: it hears the messages of one connection and says what it must on the same. */
 import type { Frames } from "./protocol.ts";
 
+/** In a group of brokers: how a peer comes to the hall. */
+export interface Way {
+  /** The leader's term. */
+  readonly term: number;
+  /** Through another broker's door. */
+  readonly isRelayed: boolean;
+}
+
 /** The broker's side of one connection. */
 export interface Wire {
   /** Who is at the other end, as people can read it. */
@@ -10,6 +18,7 @@ export interface Wire {
    * "" or undefined = none.
    */
   readonly tag?: string | undefined;
+  readonly way?: Way | undefined;
   /** Queues a message; a peer that does not read is cut off rather than let grow. */
   send(frames: Frames): void;
   /** Ends the connection. */

@@ -132,6 +132,7 @@ function kindOf(message: Frames): Kind | undefined {
 function envelope(wire: Wire): Wire {
   return {
     peer: wire.peer,
+    way: wire.way,
     get tag() {
       return wire.tag;
     },

@@ -49,6 +49,8 @@ export class GiveUp extends Error {
   override readonly name = "GiveUp";
 }
 
+/** 200 ms: when a group's leader changes all its doors say so at about the same time. */
+const DIRECT_MS = 200;
 const SIGNALS_DEFAULT: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT"];
 
 /** Takes a queue's tasks. Made by `worker()`. */
@@ -141,15 +143,29 @@ export class Worker<P, R> {
     const broker = link.broker!;
     let post = this.#posts.get(broker);
     if (!post) this.#posts.set(broker, (post = new BrokerPost(broker, this.#queue.name, this.#listener)));
-    if (post.link === undefined || post.link === link) this.#open(post, link);
+    if (post.link === link) this.#open(post, link);
+    else if (post.link === undefined) this.#openSoon(post);
   }
 
   #down(link: BrokerLink): void {
     const post = this.#posts.get(link.broker ?? "");
     if (post?.link !== link) return;
     post.link = undefined;
-    const other = this.#client.links().find(({ broker }) => broker === post.broker);
-    if (other) this.#open(post, other);
+    this.#openSoon(post);
+  }
+
+  /** A way that another broker's door hands on is taken only when none leads to the broker itself. */
+  #openSoon(post: BrokerPost): void {
+    const link = this.#client.linkTo(post.broker);
+    if (!link?.isRelayed) {
+      if (link) this.#open(post, link);
+      return;
+    }
+    const { clock } = this.#client;
+    clock.at(clock.now() + DIRECT_MS, () => {
+      const best = post.link === undefined ? this.#client.linkTo(post.broker) : undefined;
+      if (best) this.#open(post, best);
+    });
   }
 
   /** What this worker still has of the broker is taken up, then more is asked for. */

@@ -202,6 +202,7 @@ export class ClusterMember {
     const makeHost = (hall: Hall): RelayHost =>
       new RelayHost({
         hall,
+        term: epoch,
         sender: follower.writer,
         chunkBytesMax: this.#chunkBytesMax,
         send: (door, chunk) => this.#bus!.toDoor(door, chunk),

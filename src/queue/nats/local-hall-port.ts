@@ -1,5 +1,5 @@
 /** ○ The way from a door to the hall behind it, of the same broker: no network, but as with one nothing of the past comes through. */
-import type { Wire } from "../dialect.ts";
+import type { Way, Wire } from "../dialect.ts";
 import type { PeerSink } from "../front.ts";
 import type { Frames } from "../protocol.ts";
 import type { DoorPort, HallPort } from "./door.ts";
@@ -12,10 +12,12 @@ export class LocalHallPort implements HallPort {
   readonly #hall: PeerSink;
   readonly #door: DoorPort;
   readonly #wires = new Map<string, LocalWire>();
+  readonly #way: Way;
 
-  constructor(hall: PeerSink, door: DoorPort) {
+  constructor(hall: PeerSink, door: DoorPort, term: number) {
     this.#hall = hall;
     this.#door = door;
+    this.#way = { term, isRelayed: false };
   }
 
   message(key: string, frames: Frames, tag: string): void {
@@ -42,6 +44,7 @@ export class LocalHallPort implements HallPort {
     return {
       peer: this.#door.peerName(key),
       tag: "",
+      way: this.#way,
       send: (frames) => this.#door.said(key, frames),
       close: (reason) => this.#door.closed(key, reason),
     };

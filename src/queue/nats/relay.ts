@@ -4,7 +4,7 @@
  * both sides; its peers begin anew in the next.
  */
 import { Buffer } from "node:buffer";
-import type { Wire } from "../dialect.ts";
+import type { Way, Wire } from "../dialect.ts";
 import type { PeerSink } from "../front.ts";
 import type { Frames } from "../protocol.ts";
 import { showPeer } from "../roster.ts";
@@ -109,6 +109,8 @@ export class RelayToHall implements HallPort {
 
 export interface RelayHostOptions extends RelayEnd {
   readonly hall: PeerSink;
+  /** The leader's. */
+  readonly term: number;
   send(door: string, chunk: Buffer): void;
   nowMs(): number;
   log(event: string, facts: Readonly<Record<string, unknown>>): void;
@@ -130,8 +132,11 @@ export class RelayHost {
   readonly #options: RelayHostOptions;
   readonly #sessions = new Map<string, Session>();
 
+  readonly #way: Way;
+
   constructor(options: RelayHostOptions) {
     this.#options = options;
+    this.#way = { term: options.term, isRelayed: true };
   }
 
   heard(chunk: Chunk): void {
@@ -217,6 +222,7 @@ export class RelayHost {
     return {
       peer: `${key.startsWith("local ") ? key : showPeer(Buffer.from(key, "latin1"))} at ${door.slice(0, 6)}`,
       tag: "",
+      way: this.#way,
       send: (frames) => {
         stream.push({ kind: MESSAGE, key, tag: "", frames });
         this.#flushSoon(session);

@@ -52,6 +52,7 @@ export class Term {
     this.port = new LocalHallPort(
       this.hall,
       door.portOf(() => this.port),
+      epoch,
     );
   }
 

@@ -103,6 +103,7 @@ function farm(): Farm {
   };
   const host = new RelayHost({
     hall,
+    term: 1,
     sender: "f".repeat(16),
     chunkBytesMax: CHUNK_BYTES,
     send: toDoor,

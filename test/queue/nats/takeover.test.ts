@@ -183,6 +183,46 @@ test(
   },
 );
 
+test(
+  "clients and workers use the leader's own door, and leave one that stands still as soon as another leads",
+  requires("nats-server"),
+  async (t) => {
+    const farm = await startFarm(t);
+    const jobs = queue<number, string>("jobs", farm.options);
+    const workers = [1, 2, 3, 4].map(() => worker(jobs, (n) => `did ${n}`, { signals: [] }));
+    const doors = async (): Promise<string[]> => {
+      const [stats] = await jobs.client.ask("STATS", [], { timeoutMs: 5000 });
+      const { workers: there } = JSON.parse(stats!.toString()) as { workers: { peer: string }[] };
+      return there.map(({ peer }) => (peer.includes(" at ") ? "another's" : "the leader's"));
+    };
+    const allDirect = async (): Promise<void> => {
+      const isSo = async (): Promise<boolean> => (await doors()).join() === workers.map(() => "the leader's").join();
+      for (let tries = 0; tries < 100 && !(await isSo()); tries += 1) await sleep(20);
+      assert.deepEqual(
+        await doors(),
+        workers.map(() => "the leader's"),
+      );
+    };
+    assert.equal(await jobs.call(1), "did 1");
+    await allDirect();
+    const still = farm.leader;
+    const stoppedMs = performance.now();
+    farm.brokers.get(still)!.kill("SIGSTOP");
+    // Sent to the one that stands still, and again to the next.
+    assert.equal(await jobs.call(2, { timeout: "30s" }), "did 2");
+    const tookMs = performance.now() - stoppedMs;
+    t.diagnostic(`a call ended ${tookMs.toFixed(0)} ms after the leader stood still`);
+    assert.ok(tookMs < TAKEOVER_MS + SLOWNESS_MS, `${tookMs} ms`);
+    assert.notEqual(farm.leader, still);
+    await allDirect();
+    farm.brokers.get(still)!.kill("SIGCONT");
+    await sleep(500);
+    assert.equal(await jobs.call(3), "did 3");
+    await allDirect();
+    for (const each of [...workers, jobs]) await each.close();
+  },
+);
+
 /** Answers every request as RFC 7 says. */
 async function answerMajordomo(socket: Dealer): Promise<void> {
   for (;;) {
