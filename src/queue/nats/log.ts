@@ -9,7 +9,7 @@ import { crc32 } from "node:zlib";
 import { messageOf, OperationError } from "../../core/errors.ts";
 import type { ClusterConnection } from "./cluster-connection.ts";
 import { decodeEntry, decodePart, encodeEntry, type EntryHead, HEAD_BYTES, PART } from "./log-codec.ts";
-import { isNoRoom, isAnswer, isStreamMissing, isWrongSequence, natsError } from "./nats-errors.ts";
+import { isNoRoom, isAnswer, isNotNow, isStreamMissing, isWrongSequence, natsError } from "./nats-errors.ts";
 import { patiently } from "./patiently.ts";
 
 export interface LogInfo {
@@ -73,13 +73,16 @@ export class QueueLog {
   async open(replicas: number): Promise<LogInfo> {
     try {
       // Of a stream that another broker is just making a cluster may say nothing at all.
-      const info = await patiently(async () => {
+      let isMade = false;
+      const knownOrMade = async (): Promise<StreamInfo> => {
         const known = await this.#known();
-        if (!known) await this.#make(replicas);
-        // Of two brokers that make it at once one is answered as if its own were it.
-        return known ?? this.#connection.manager.streams.info(this.stream);
-      });
-      return infoOf(info);
+        if (known) return known;
+        if (!isMade) await this.#make(replicas);
+        isMade = true;
+        // Of two brokers that make it at once one is answered as if its own were it; and not every server knows of it yet.
+        return this.#connection.manager.streams.info(this.stream);
+      };
+      return infoOf(await patiently(knownOrMade, (error) => isNotNow(error) || (isMade && isStreamMissing(error))));
     } catch (error) {
       throw natsError(`Cannot open the queue's log, stream ${this.stream}`, error);
     }

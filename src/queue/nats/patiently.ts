@@ -6,14 +6,18 @@ import { isNotNow } from "./nats-errors.ts";
 const GIVE_UP_MS = 20_000;
 const AGAIN_MS = 200;
 
-/** Asks again while the answer is "not now", or none. Any other error is thrown at once. */
-export async function patiently<T>(ask: () => Promise<T>): Promise<T> {
+/**
+ * Asks again while the answer is "not now", or none. Any other error is thrown at once.
+ *
+ * @param isPassing errors that will pass
+ */
+export async function patiently<T>(ask: () => Promise<T>, isPassing = isNotNow): Promise<T> {
   const giveUpMs = performance.now() + GIVE_UP_MS;
   for (;;) {
     try {
       return await ask();
     } catch (error) {
-      if (!isNotNow(error) || performance.now() > giveUpMs) throw error;
+      if (!isPassing(error) || performance.now() > giveUpMs) throw error;
       await sleep(AGAIN_MS);
     }
   }

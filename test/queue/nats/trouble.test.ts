@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Dashboard } from "../../../src/dashboard/index.ts";
 import { Broker, queue, worker } from "../../../src/queue/index.ts";
 import { ClusterConnection } from "../../../src/queue/nats/cluster-connection.ts";
+import { BATCH } from "../../../src/queue/nats/log-codec.ts";
 import { QueueLog } from "../../../src/queue/nats/log.ts";
 import { parseNatsUrl } from "../../../src/queue/nats/nats-url.ts";
 import { Holdfast } from "../../support/holdfast.ts";
@@ -114,14 +115,22 @@ test("a broker that starts while the cluster has no leader waits until it has on
   await jobs.add("one");
 });
 
-test("brokers that start at once on an empty cluster make its log together", peers, async (t) => {
+test("of brokers that start at once on an empty cluster one writes first, and that is not lost", peers, async (t) => {
   const servers = await start(t, { nodes: 3 });
   const url = parseNatsUrl(servers.url);
   const connections = await Promise.all([1, 2, 3].map((name) => ClusterConnection.open(url, `${name}`)));
   t.after(() => Promise.all(connections.map((connection) => connection.close())));
-  const groups = Array.from({ length: 24 }, (_, index) => `g${index}`);
-  const opened = groups.map((group) => Promise.all(connections.map((connection) => new QueueLog(connection, group).open(3))));
-  for (const infos of await Promise.all(opened)) assert.equal(new Set(infos.map(({ created }) => created)).size, 1);
+  const begin = async (group: string): Promise<void> => {
+    const appended = connections.map(async (connection, index) => {
+      const log = new QueueLog(connection, group);
+      await log.open(3);
+      const head = { kind: BATCH, epoch: 1, serial: 1, writer: `000000000000000${index}`, lastId: 0 } as const;
+      return (await log.append(head, new Uint8Array(8), 0)).kind;
+    });
+    assert.deepEqual((await Promise.all(appended)).sort(), ["fenced", "fenced", "written"]);
+    assert.equal((await new QueueLog(connections[0]!, group).info()).lastSequence, 1);
+  };
+  await Promise.all(Array.from({ length: 24 }, (_, index) => begin(`g${index}`)));
 });
 
 test(
