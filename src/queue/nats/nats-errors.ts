@@ -9,9 +9,11 @@ const WRONG_LAST_SEQUENCE = 10_071;
 const NOT_ENABLED = new Set([10_039, 10_076]);
 /** No room: the server's or the account's storage, the stream's bytes or messages. */
 const NO_ROOM = new Set([10_023, 10_028, 10_047, 10_077, 10_110]);
-const NO_REPLICAS = new Set([10_005, 10_074]);
-/** The cluster has no leader, or the one asked is not it. */
-const ELECTING = new Set([10_008, 10_009]);
+/** Servers for the replicas that the cluster does not have, or does not know of yet. */
+const NO_PEERS = 10_005;
+const NO_REPLICAS = new Set([NO_PEERS, 10_074]);
+/** The cluster has no leader, the one asked is not it, or it has not heard of all servers. */
+const GATHERING = new Set([10_008, 10_009, NO_PEERS]);
 
 /** JetStream's number for an error, or undefined. */
 function jetstreamCode(error: unknown): number | undefined {
@@ -39,10 +41,10 @@ export function isAnswer(error: unknown): boolean {
   return jetstreamCode(error) !== undefined || denied(error) !== undefined;
 }
 
-/** No answer yet: a cluster that elects says so, or says nothing. */
+/** No answer yet: a cluster that elects or gathers says so, or says nothing. */
 export function isNotNow(error: unknown): boolean {
   const code = jetstreamCode(error);
-  return isSilence(error) || (code !== undefined && ELECTING.has(code));
+  return isSilence(error) || (code !== undefined && GATHERING.has(code));
 }
 
 function isSilence(error: unknown): boolean {
