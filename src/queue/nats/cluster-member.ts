@@ -319,6 +319,8 @@ export class ClusterMember {
     );
     this.#relay = { leader, session, port };
     this.#door.enter(port);
+    // Not before: a leader that reads its own tasks must not wait for others that read theirs.
+    this.#follower!.standBy();
     this.#entered.resolve();
     this.#options.log("queue.following", { group: this.#options.url.group, leader: this.#leader?.address });
   }

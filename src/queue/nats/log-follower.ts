@@ -127,7 +127,6 @@ export class LogFollower {
     const { replica } = this;
     const usable = replica.created === created && replica.applied <= lastSequence && replica.applied + 1 >= firstSequence;
     if (!usable) await this.#beginReplica(created, Math.max(0, firstSequence - 1));
-    else if (!this.#standby) this.#standBy();
     this.#seen = replica.applied;
     this.#readMs = this.#clock.now();
     this.#tail = new LogTail(this.connection, this.log, this.#seen + 1, {
@@ -137,8 +136,9 @@ export class LogFollower {
     });
   }
 
-  /** Takes in what the replica has, and from now on what it writes. */
-  #standBy(): void {
+  /** Keeps all tasks at hand from now on: those that the replica has, and what it writes. Not while this broker leads. */
+  standBy(): void {
+    if (this.#standby) return;
     const standby = this.#options.makeStandby?.();
     this.#standby = standby;
     if (standby) this.#standingBy = this.#readInto(standby);
@@ -170,9 +170,10 @@ export class LogFollower {
 
   /** The replica begins anew, and with it what stands by. */
   async #beginReplica(created: string, applied: number): Promise<void> {
+    const stoodBy = this.#standby !== undefined;
     this.#standby = undefined;
     await this.replica.begin(created, applied);
-    this.#standBy();
+    if (stoodBy) this.standBy();
   }
 
   async rest(): Promise<void> {
