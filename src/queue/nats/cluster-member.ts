@@ -298,6 +298,7 @@ export class ClusterMember {
     if (!this.#election.heard(beat.epoch, nowMs)) return;
     this.#arm();
     this.#leader = beat;
+    this.#follower!.reaches(beat.sequence);
     if (!beat.ready) this.#dropRelay({ tell: false });
     else if (this.#relay?.leader !== beat.writer) this.#enter(beat.writer);
   }

@@ -176,6 +176,11 @@ export class LogFollower {
     if (stoodBy) this.standBy();
   }
 
+  /** The leader says that the log reaches this far. */
+  reaches(sequence: number): void {
+    this.#tail?.reaches(sequence);
+  }
+
   async rest(): Promise<void> {
     const tail = this.#tail;
     this.#tail = undefined;

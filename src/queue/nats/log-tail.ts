@@ -23,6 +23,8 @@ const SILENT_MS = 3 * HEARTBEAT_MS;
 /** 30 s: the server forgets a consumer that nobody listens to. */
 const FORGET_MS = 30_000;
 const RETRY_MS = 200;
+/** 3 s: what was written is handed on within milliseconds, and by a cluster in trouble within a second. */
+const BEHIND_MS = 3000;
 
 export class LogTail {
   readonly #connection: ClusterConnection;
@@ -30,6 +32,8 @@ export class LogTail {
   readonly #listener: TailListener;
   #next: number;
   #heardMs = 0;
+  /** When a message was taken last, or the reading began. */
+  #tookMs = 0;
   #generation = 0;
   /** The consumer's own count of what it has sent: a gap in it is a message that was lost on the way. */
   #consumed = 0;
@@ -44,6 +48,17 @@ export class LogTail {
     this.#log = log;
     this.#next = fromSequence;
     this.#listener = listener;
+    void this.#begin();
+  }
+
+  /**
+   * The log is known to reach this far. A consumer on a nats-server that applies nothing more (log.ts) goes on giving signs of life, and
+   * hands on nothing: another is made, most likely on another server.
+   */
+  reaches(sequence: number): void {
+    const nowMs = performance.now();
+    if (sequence < this.#next || nowMs - this.#tookMs <= BEHIND_MS) return;
+    this.#tookMs = nowMs;
     void this.#begin();
   }
 
@@ -65,6 +80,7 @@ export class LogTail {
       await this.#work;
       if (this.#closed || generation !== this.#generation) return;
       this.#heardMs = performance.now();
+      this.#tookMs = this.#heardMs;
       this.#timer = setInterval(() => this.#look(), HEARTBEAT_MS);
       this.#timer.unref();
       this.#subscription = this.#connection.nats.subscribe(subject, {
@@ -137,6 +153,7 @@ export class LogTail {
       if (sequence < this.#next) return;
       await this.#listener.message(sequence, message.data);
       this.#next = sequence + 1;
+      this.#tookMs = performance.now();
       if (pending === 0) this.#listener.caughtUp();
     });
   }

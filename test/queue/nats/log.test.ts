@@ -8,6 +8,7 @@ import { JetstreamStore } from "../../../src/queue/nats/jetstream-store.ts";
 import { BATCH, encodeEntry, type EntryHead } from "../../../src/queue/nats/log-codec.ts";
 import { QueueLog } from "../../../src/queue/nats/log.ts";
 import { LogFollower } from "../../../src/queue/nats/log-follower.ts";
+import { LogTail } from "../../../src/queue/nats/log-tail.ts";
 import { type NatsUrl, parseNatsUrl } from "../../../src/queue/nats/nats-url.ts";
 import { encodeOps } from "../../../src/queue/op-codec.ts";
 import type { Store, StoreOp } from "../../../src/queue/store.ts";
@@ -253,4 +254,38 @@ test("how long an append has no outcome is known, for a leader that cannot write
   await writing;
   assert.equal(term.unansweredMs, Infinity);
   await follower.close();
+});
+
+test("a reader whose consumer says that all is well and hands on nothing is given another", peers, async (t) => {
+  const url = newGroup();
+  const connection = await ClusterConnection.open(url, "test");
+  t.after(() => connection.close());
+  const log = new QueueLog(connection, url.group);
+  await log.open(1);
+  const head: EntryHead = { kind: BATCH, epoch: 1, serial: 1, writer: "0011223344556677", lastId: 0 };
+  await log.append(head, encodeOps([add(1, "one")]), 0);
+  // The first consumer begins where the log will never be: it has nothing to hand on, and its server says so twice a second.
+  let consumers = 0;
+  const addConsumer: typeof connection.manager.consumers.add = (stream, config) => {
+    consumers += 1;
+    const from = consumers === 1 ? 1000 : config.opt_start_seq!;
+    return connection.manager.consumers.add(stream, { ...config, opt_start_seq: from });
+  };
+  const manager = { consumers: { add: addConsumer, delete: async () => true } };
+  const stuck = new Proxy(connection, {
+    get: (target, name) => (name === "manager" ? manager : Reflect.get(target, name, target)),
+  });
+  const read = Promise.withResolvers<number>();
+  const begunMs = performance.now();
+  const tail = new LogTail(stuck, log, 1, {
+    message: (sequence) => read.resolve(sequence),
+    caughtUp: () => {},
+    trouble: (error) => read.reject(error),
+  });
+  const beats = setInterval(() => tail.reaches(1), 200);
+  assert.equal(await read.promise, 1);
+  clearInterval(beats);
+  t.diagnostic(`read after ${(performance.now() - begunMs).toFixed(0)} ms`);
+  assert.equal(consumers, 2);
+  await tail.close();
 });
