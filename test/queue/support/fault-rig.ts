@@ -101,6 +101,11 @@ export class FaultRig {
     return best.index;
   }
 
+  /** How often the brokers that are there now have said something. */
+  said(pattern: RegExp): number {
+    return [...this.#brokers.values()].reduce((count, { stderr }) => count + [...stderr.matchAll(pattern)].length, 0);
+  }
+
   async killBroker(index: number): Promise<void> {
     await this.broker(index).stop("SIGKILL");
   }
