@@ -79,7 +79,7 @@ export const SUITE: readonly Entry[] = [
   {
     id: "queue-cluster",
     bench: "queue-cluster",
-    args: ["--rounds", "5", "--seconds", "1"],
+    args: ["--rounds", "5", "--seconds", "3"],
     title: "The work queue kept by NATS servers",
     text:
       "Full cycles by 256 producers through one and three brokers that share a queue kept by one and three nats-servers, beside a " +
