@@ -45,6 +45,7 @@ const HEADER_BYTES = 1024;
 /** 4 s in which a stream's leader answers and takes no entry. One that was just elected takes them at once. */
 const DOUBT_MS = 4000;
 
+const NOBODY = { leader: "", sinceMs: 0 };
 const DISCONNECTED = new OperationError("QUEUE_STORE_UNAVAILABLE", "No NATS server is connected");
 
 export class QueueLog {
@@ -53,7 +54,7 @@ export class QueueLog {
   readonly #connection: ClusterConnection;
   readonly #told: (message: string) => void;
   /** The stream's leader that answers and takes nothing, since when in performance.now()'s ms. */
-  #doubted = { leader: "", sinceMs: 0 };
+  #doubted = NOBODY;
   #closed = false;
 
   /** @param told hears what people should know */
@@ -131,7 +132,7 @@ export class QueueLog {
     const messageBytesMax = Math.min(MESSAGE_BYTES_MAX, this.#connection.messageBytesMax - HEADER_BYTES);
     const messages = encodeEntry(head, payload, { messageBytesMax, checkSum: crc32 });
     let written = 0;
-    this.#doubted = { leader: "", sinceMs: 0 };
+    this.#doubted = NOBODY;
     for (;;) {
       if (this.#closed) return new Promise(() => {});
       const results = await this.#publishAll(messages.slice(written), lastSequence + written);
@@ -145,8 +146,10 @@ export class QueueLog {
       }
       const there = await this.#look(head, { sequence: lastSequence + written + 1, index: written, error });
       if (there === "other") return { kind: "fenced" };
-      if (there === "own") written += 1;
-      else await sleep(RETRY_MS);
+      if (there === "own") {
+        written += 1;
+        this.#doubted = NOBODY;
+      } else await sleep(RETRY_MS);
       if (written === messages.length) return { kind: "written", sequence: lastSequence + written };
     }
   }
@@ -196,7 +199,7 @@ export class QueueLog {
     const nowMs = performance.now();
     if (leader !== this.#doubted.leader) this.#doubted = { leader, sinceMs: nowMs };
     if (leader === "" || nowMs - this.#doubted.sinceMs < DOUBT_MS) return;
-    this.#doubted.sinceMs = nowMs;
+    this.#doubted = { leader, sinceMs: nowMs };
     this.#told(`nats-server ${leader}, which leads the log, takes nothing; it is asked to let another lead`);
     void this.#askForAnother().catch((error: unknown) => this.#told(`it could not be asked: ${messageOf(error)}`));
   }
