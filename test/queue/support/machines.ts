@@ -13,7 +13,10 @@ import { Namespace } from "../../support/namespace.ts";
 
 const [CLIENT_PORT, CLUSTER_PORT, MONITOR_PORT] = [4222, 6222, 8222];
 const BROKER_PORT = 5555;
-const READY_MS_MAX = 20_000;
+/** 60 s: TCP's retransmissions after a cable was out for ten seconds come up to ten apart. */
+const READY_MS_MAX = 60_000;
+/** 1.5 s: replicas say something each second. */
+const ACTIVE_NS_MAX = 1_500_000_000;
 
 function ip(...words: string[]): void {
   execFileSync("ip", words);
@@ -71,6 +74,13 @@ export class Machine {
     return (await this.#report())?.account_details?.[0]?.stream_detail?.[0]?.cluster?.leader;
   }
 
+  /** Whether its nats-server leads the only stream, and hears both others, who have all of it. */
+  async hearsReplicas(): Promise<boolean> {
+    const cluster = (await this.#report())?.account_details?.[0]?.stream_detail?.[0]?.cluster;
+    if (cluster?.leader !== this.address || cluster.replicas?.length !== 2) return false;
+    return cluster.replicas.every(({ current, active }) => current && active < ACTIVE_NS_MAX);
+  }
+
   /** The epoch of its broker's last lead, or -1. */
   get epoch(): number {
     const said = [...this.broker!.stderr.matchAll(/^queue\.(?:leading .*epoch=(\d+)|leader-lost|following)/gm)].at(-1);
@@ -96,9 +106,14 @@ export class Machine {
   }
 }
 
+interface StreamCluster {
+  readonly leader?: string;
+  readonly replicas?: { readonly current: boolean; readonly active: number }[];
+}
+
 interface JetStreamReport {
   readonly meta_cluster?: { readonly leader?: string };
-  readonly account_details?: { readonly stream_detail?: { readonly cluster?: { readonly leader?: string } }[] }[];
+  readonly account_details?: { readonly stream_detail?: { readonly cluster?: StreamCluster }[] }[];
 }
 
 export class Machines {
@@ -144,6 +159,14 @@ export class Machines {
   /** The one whose broker leads. */
   get leading(): Machine {
     return this.all.reduce((best, machine) => (machine.epoch > best.epoch ? machine : best));
+  }
+
+  /** Waits until NATS could lose any one machine. */
+  async whole(): Promise<void> {
+    await this.until("the log's replicas are current", async () => {
+      const heard = await Promise.all(this.all.map((machine) => machine.hearsReplicas()));
+      return heard.includes(true);
+    });
   }
 
   async until(what: string, holds: () => Promise<boolean>): Promise<void> {
