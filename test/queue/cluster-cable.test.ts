@@ -13,7 +13,7 @@ const SLOWNESS_MS = 3000;
 const NATS_ELECTION_MS = 18_000;
 
 /**
- * By hand, since nats-server's elections after a cut take from nothing to a quarter of a minute:
+ * By hand, since what NATS needs after a cut goes from nothing to a quarter of a minute:
  * `HOLDFAST_CABLE_CUTS=5 npm test -- cluster-cable`
  */
 const cuts = Number(process.env["HOLDFAST_CABLE_CUTS"] ?? 0);
