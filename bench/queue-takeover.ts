@@ -14,11 +14,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { connect } from "@nats-io/transport-node";
 import { queue, worker } from "../src/queue/index.ts";
+import { DOORS } from "../test/queue/support/doors.ts";
 import { NatsServers } from "../test/support/nats.ts";
 import { freePort, HOLDFAST, residentBytes, type Running, startServer } from "./support/process.ts";
 import { type Finding, finding, report } from "./support/report.ts";
 
-const HOSTS = ["127.0.0.1", "127.0.0.2", "127.0.0.3"];
 const BODY = "x".repeat(100);
 const BATCH = 5000;
 /** Until the brokers that stay have read what was written, and the one that was killed has all tasks at hand. */
@@ -43,7 +43,7 @@ async function clusterFarm(): Promise<Farm> {
     const where = ["--listen", `tcp://${host}:${port}`, "--data", join(folder, host), "--store", nats.url];
     brokers.set(host, await startServer([...HOLDFAST, "queue", "serve", ...where], { host, port }));
   };
-  await Promise.all(HOSTS.map(start));
+  await Promise.all(DOORS.map(start));
   // A leader's beats say where it listens.
   const ear = await connect({ servers: nats.hosts });
   let leading = "";
@@ -56,11 +56,11 @@ async function clusterFarm(): Promise<Farm> {
   await sleep(SETTLE_MS / 3);
   let killed = leading;
   return {
-    options: { url: `tcp://brokers.test:${port}`, lookup: async () => HOSTS },
+    options: { url: `tcp://brokers.test:${port}`, lookup: async () => DOORS },
     kill: () => kill(brokers.get((killed = leading))!),
     restore: () => start(killed),
     residentBytes() {
-      const followers = HOSTS.filter((host) => host !== leading).map((host) => residentBytes(brokers.get(host)!.pid));
+      const followers = DOORS.filter((host) => host !== leading).map((host) => residentBytes(brokers.get(host)!.pid));
       return { leading: residentBytes(brokers.get(leading)!.pid), following: Math.max(...followers) };
     },
     async stop() {

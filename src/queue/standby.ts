@@ -5,6 +5,7 @@
 import { Engine, type EngineListener, type EngineOptions } from "./engine.ts";
 import { decodeHead, decodeState } from "./record.ts";
 import type { StoredTask, StoreOp } from "./store.ts";
+import { NONE } from "./table.ts";
 
 export type StandbyOptions = Omit<EngineOptions, "listener" | "firstToken" | "firstId">;
 
@@ -69,7 +70,7 @@ export class Standby {
         this.#restore(op);
         return;
       case "keep":
-        if (!this.#engine.knows(op.id)) this.#restore(op);
+        if (this.#engine.find(op.id) === NONE) this.#restore(op);
         return;
       case "state":
       case "end":

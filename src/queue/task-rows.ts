@@ -170,10 +170,6 @@ export class TaskRows {
     return row !== NONE && this.isUnwritten(row) ? NONE : row;
   }
 
-  knows(id: number): boolean {
-    return this.find(id) !== NONE;
-  }
-
   /** The leased row whose newest token this is, or 0: the lease is lost. */
   findLease(id: number, token: number): number {
     const row = this.find(id);

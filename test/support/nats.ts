@@ -37,7 +37,7 @@ export interface NatsOptions {
 }
 
 /** What `/jsz` says of a server. */
-interface JetStreamReport {
+export interface JetStreamReport {
   readonly meta_cluster?: { readonly leader?: string; readonly cluster_size: number; readonly replicas?: readonly NatsPeer[] };
   readonly account_details?: readonly { readonly stream_detail?: readonly NatsStream[] }[];
 }
@@ -46,6 +46,8 @@ interface NatsPeer {
   readonly name: string;
   readonly current: boolean;
   readonly offline?: boolean;
+  /** When it was heard last, in ns ago. */
+  readonly active: number;
 }
 
 interface NatsStream {

@@ -11,13 +11,13 @@ import { queue, worker } from "../../../src/queue/index.ts";
 import { Dealer, Request } from "../../../src/zmq/index.ts";
 import { NatsServers } from "../../support/nats.ts";
 import { requires } from "../../support/requires.ts";
+import { DOORS } from "../support/doors.ts";
 
 const CLI = [
   "--conditions=holdfast-source",
   "--disable-warning=ExperimentalWarning",
   join(import.meta.dirname, "../../../src/cli/main.ts"),
 ];
-const HOSTS = ["127.0.0.1", "127.0.0.2", "127.0.0.3"];
 /** What the issue promises, and what a machine that runs many tests at once may add. */
 const TAKEOVER_MS = 2000;
 const SLOWNESS_MS = 3000;
@@ -45,11 +45,11 @@ class Farm {
   }
 
   get options(): { url: string; lookup: () => Promise<readonly string[]> } {
-    return { url: `tcp://farm.test:${this.port}`, lookup: async () => HOSTS };
+    return { url: `tcp://farm.test:${this.port}`, lookup: async () => DOORS };
   }
 
   get followers(): string[] {
-    return HOSTS.filter((host) => host !== this.leader);
+    return DOORS.filter((host) => host !== this.leader);
   }
 
   endpoint(host: string): string {
@@ -64,7 +64,7 @@ async function startFarm(t: TestContext): Promise<Farm> {
   t.after(() => {
     for (const child of farm.brokers.values()) child.kill("SIGKILL");
   });
-  await Promise.all(HOSTS.map((host) => farm.start(host)));
+  await Promise.all(DOORS.map((host) => farm.start(host)));
   return farm;
 }
 

@@ -15,6 +15,7 @@ import { freePort } from "../../../bench/support/process.ts";
 import { Holdfast } from "../../support/holdfast.ts";
 import { type NatsNode, NatsServers } from "../../support/nats.ts";
 import { DOORS } from "./doors.ts";
+import { leadingEpoch } from "./leading-epoch.ts";
 
 const PRODUCERS = 5;
 const WORKERS_EACH = 5;
@@ -94,8 +95,7 @@ export class FaultRig {
   leading(): number {
     let best = { index: -1, epoch: -1 };
     for (const [index, broker] of this.#brokers) {
-      const said = [...broker.stderr.matchAll(/^queue\.(leading .*epoch=(\d+)|leader-lost|following)/gm)].at(-1);
-      const epoch = Number(said?.[2] ?? -1);
+      const epoch = leadingEpoch(broker);
       if (epoch > best.epoch && broker.child.exitCode === null) best = { index, epoch };
     }
     return best.index;

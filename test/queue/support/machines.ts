@@ -10,6 +10,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Holdfast } from "../../support/holdfast.ts";
 import { Namespace } from "../../support/namespace.ts";
+import type { JetStreamReport } from "../../support/nats.ts";
+import { leadingEpoch } from "./leading-epoch.ts";
 
 const [CLIENT_PORT, CLUSTER_PORT, MONITOR_PORT] = [4222, 6222, 8222];
 const BROKER_PORT = 5555;
@@ -81,10 +83,8 @@ export class Machine {
     return cluster.replicas.every(({ current, active }) => current && active < ACTIVE_NS_MAX);
   }
 
-  /** The epoch of its broker's last lead, or -1. */
   get epoch(): number {
-    const said = [...this.broker!.stderr.matchAll(/^queue\.(?:leading .*epoch=(\d+)|leader-lost|following)/gm)].at(-1);
-    return Number(said?.[1] ?? -1);
+    return leadingEpoch(this.broker!);
   }
 
   pull(): void {
@@ -104,16 +104,6 @@ export class Machine {
     }
     this.#space[Symbol.dispose]();
   }
-}
-
-interface StreamCluster {
-  readonly leader?: string;
-  readonly replicas?: { readonly current: boolean; readonly active: number }[];
-}
-
-interface JetStreamReport {
-  readonly meta_cluster?: { readonly leader?: string };
-  readonly account_details?: { readonly stream_detail?: { readonly cluster?: StreamCluster }[] }[];
 }
 
 export class Machines {
