@@ -10,8 +10,8 @@
  */
 import { setImmediate as turn } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { type DumpReader, Maintenance } from "../src/cache/maintenance.ts";
-import { GLOBAL } from "../src/cache/memory.ts";
+import { type DumpReader, Maintenance } from "../src/cache/background/background-scheduler.ts";
+import { GLOBAL } from "../src/cache/store/memory.ts";
 import { systemClock } from "../src/core/clock.ts";
 import { between, type Random, seeded } from "../src/core/random.ts";
 import { DirectCache } from "../test/support/direct-cache.ts";

@@ -14,10 +14,10 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { systemClock } from "../src/core/clock.ts";
 import { seeded } from "../src/core/random.ts";
-import type { Delivery } from "../src/queue/consumers.ts";
-import { Desk } from "../src/queue/desk.ts";
-import { SPEC_DEFAULT } from "../src/queue/profile.ts";
-import { SqliteStore } from "../src/queue/sqlite-store.ts";
+import type { Delivery } from "../src/queue/service/consumers.ts";
+import { Desk } from "../src/queue/service/task-service.ts";
+import { SPEC_DEFAULT } from "../src/queue/tasks/task-policy.ts";
+import { SqliteStore } from "../src/queue/stores/sqlite/sqlite-store.ts";
 import { type Finding, finding, report, type Target } from "./support/report.ts";
 
 setFlagsFromString("--expose-gc");

@@ -14,7 +14,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { connect } from "@nats-io/transport-node";
 import { queue, worker } from "../src/queue/index.ts";
-import { DOORS } from "../test/queue/support/doors.ts";
+import { DOORS } from "../test/queue/support/broker-hosts.ts";
 import { NatsServers } from "../test/support/nats.ts";
 import { freePort, HOLDFAST, residentBytes, type Running, startServer } from "./support/process.ts";
 import { type Finding, finding, report } from "./support/report.ts";

@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { CaptureReader, PcapngWriter, Wire, lineOf } from "../src/wire/index.ts";
 import type { Frame } from "../src/wire/index.ts";
 import { type Finding, finding, report } from "./support/report.ts";
-import { SERVER, frame } from "../test/wire/frames.ts";
+import { SERVER, frame } from "../test/wire/tcp-frames.ts";
 
 export interface WireSpeed {
   /** Frames to packets, analysed and named. */

@@ -6,7 +6,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { API } from "typescript/unstable/sync";
-import { doorPage } from "./reference/door-page.ts";
+import { doorPage } from "./reference/entry-point-page.ts";
 import { entriesOf, type Entry } from "./reference/entries.ts";
 import { errorsPage, type Thrower } from "./reference/errors-page.ts";
 

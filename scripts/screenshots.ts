@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Page } from "playwright-core";
 import { launch, open } from "../test/dashboard/browser.ts";
-import { startFarm } from "../test/dashboard/farm.ts";
+import { startFarm } from "../test/dashboard/test-servers.ts";
 
 const folder = process.argv[2] ?? join(import.meta.dirname, "../docs/images");
 mkdirSync(folder, { recursive: true });

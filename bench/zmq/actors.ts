@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface, type Interface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
-import { curveKeyPair, type CurveKeyPair } from "../../src/zmq/curve-math.ts";
+import { curveKeyPair, type CurveKeyPair } from "../../src/zmq/transport/curve-math.ts";
 import { cpuSeconds, freePort } from "../support/process.ts";
 
 /** Whose sockets an actor uses. `holdfast-batch` is Holdfast with the calls that the `zeromq` package does not have. */

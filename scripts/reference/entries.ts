@@ -86,7 +86,7 @@ function membersOf(symbol: Symbol, { bases, checker, print, within }: Reading): 
   const isShown = (member: Symbol): boolean => {
     const path = member.declarations[0]?.path;
     // Not what the language or Node gives every class, nor options that can be set and do nothing: docs/zmq.md names those.
-    if (!path?.startsWith(within) || path.endsWith("/inert-options.ts") || member.name.startsWith("__")) return false;
+    if (!path?.startsWith(within) || path.endsWith("/ignored-options.ts") || member.name.startsWith("__")) return false;
     return !inherited.has(place(member)) && !tagsOf(member, checker).some(({ name }) => name === "internal");
   };
   return properties(symbol)

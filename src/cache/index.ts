@@ -1,3 +1,3 @@
 /** ● The door `holdfast/cache`. */
-export * from "./client/exports.ts";
-export * from "./serve/index.ts";
+export * from "./client/index.ts";
+export * from "./server/index.ts";

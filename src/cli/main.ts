@@ -3,18 +3,22 @@
 import { readFileSync } from "node:fs";
 import { codeOf, HoldfastError, UsageError } from "../core/errors.ts";
 import { printable } from "../core/printable.ts";
-import type { CommandEntry } from "./command.ts";
+import type { CommandEntry } from "./shared/command.ts";
 
 const COMMANDS: readonly CommandEntry[] = [
-  { name: "up", summary: "run all parts and the dashboard", load: () => import("./up.ts") },
-  { name: "listen", summary: "long-term connections: print what comes", load: () => import("./listen.ts") },
-  { name: "connect", summary: "a long-term connection: send the lines of stdin", load: () => import("./connect.ts") },
-  { name: "cache", summary: "run the cache server alone, with memcached's flags", load: () => import("./cache.ts") },
-  { name: "queue", summary: "the work queue: run its broker, submit, inspect and mend", load: () => import("./queue.ts") },
-  { name: "work", summary: "work on a queue by running a command for each task", load: () => import("./work.ts") },
-  { name: "wire", summary: "show packets, decoded and named", load: () => import("./wire.ts") },
+  { name: "up", summary: "run all parts and the dashboard", load: () => import("./up/up.ts") },
+  { name: "listen", summary: "long-term connections: print what comes", load: () => import("./link/listen.ts") },
+  { name: "connect", summary: "a long-term connection: send the lines of stdin", load: () => import("./link/connect.ts") },
+  { name: "cache", summary: "run the cache server alone, with memcached's flags", load: () => import("./cache/cache.ts") },
+  {
+    name: "queue",
+    summary: "the work queue: run its broker, submit, inspect and mend",
+    load: () => import("./queue/queue.ts"),
+  },
+  { name: "work", summary: "work on a queue by running a command for each task", load: () => import("./queue/work.ts") },
+  { name: "wire", summary: "show packets, decoded and named", load: () => import("./wire/wire.ts") },
   { name: "stats", summary: "the numbers of a running server", load: () => import("./stats.ts") },
-  { name: "bench", summary: "put load on a running server and measure it", load: () => import("./bench.ts") },
+  { name: "bench", summary: "put load on a running server and measure it", load: () => import("./bench/bench.ts") },
 ];
 
 async function main(argv: readonly string[]): Promise<number> {

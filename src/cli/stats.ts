@@ -4,7 +4,7 @@ import { parseAddress, showAddress } from "../core/address.ts";
 import { messageOf, OperationError } from "../core/errors.ts";
 import { showDuration, showSize } from "../core/units.ts";
 import type { Snapshot } from "../dashboard/index.ts";
-import { flags, parse } from "./flags.ts";
+import { flags, parse } from "./shared/flags.ts";
 
 interface StatsFlags {
   readonly dashboard: string;

@@ -1,4 +1,4 @@
 /** ● The dashboard's door. */
-export { Dashboard } from "./dashboard.ts";
-export type { DashboardOptions } from "./dashboard.ts";
-export type { Snapshot } from "./snapshot.ts";
+export { Dashboard } from "./server/dashboard.ts";
+export type { DashboardOptions } from "./server/dashboard.ts";
+export type { Snapshot } from "./snapshot/snapshot.ts";

@@ -1,12 +1,12 @@
 /** ● `connect`: one verb for both modes. */
 import { OperationError } from "../core/errors.ts";
 import { HOST_DEFAULT } from "../core/limits.ts";
-import { LinkClient } from "./byte-client.ts";
-import type { ConnectOptions } from "./byte-client.ts";
+import { LinkClient } from "./bytes/byte-client.ts";
+import type { ConnectOptions } from "./bytes/byte-client.ts";
 import { endOfError } from "./end.ts";
 import { PORT_DEFAULT } from "./limits.ts";
-import { firstOutcome, SessionClient } from "./session-client.ts";
-import type { SessionConnectOptions } from "./session-client.ts";
+import { firstOutcome, SessionClient } from "./session/session-client.ts";
+import type { SessionConnectOptions } from "./session/session-client.ts";
 
 /**
  * Connects: in byte mode to any TCP server, or with `session` in session mode to `listen`.

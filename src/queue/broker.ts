@@ -1,6 +1,6 @@
 /**
- * ● The broker: a front door (front.ts) and what stands behind it: a hall (hall.ts) on a store of its own, or its share in a group of
- * brokers on NATS (nats/cluster-member.ts).
+ * ● The broker: a front door (front-end.ts) and what stands behind it: a hall (broker-core.ts) on a store of its own, or its share in a group of
+ * brokers on NATS (cluster/cluster-node.ts).
  */
 import { randomBytes, randomInt } from "node:crypto";
 import { type Clock, systemClock } from "../core/clock.ts";
@@ -8,22 +8,22 @@ import { join } from "node:path";
 import { UsageError } from "../core/errors.ts";
 import { seeded } from "../core/random.ts";
 import { type Size, sizeBytes } from "../core/units.ts";
-import { nextRun } from "./calendar.ts";
-import type { LocalPort } from "./connection.ts";
-import type { DeskStats } from "./desk-stats.ts";
-import { type BrokerSecurity, Front, type PeerSink } from "./front.ts";
-import { Hall } from "./hall.ts";
-import { CARRIED_BYTES_MAX } from "./limits.ts";
-import { MemoryStore } from "./memory-store.ts";
-import { ClusterMember } from "./nats/cluster-member.ts";
-import type { ClusterStats } from "./nats/cluster-stats.ts";
-import { parseNatsUrl } from "./nats/nats-url.ts";
-import type { Frames } from "./protocol.ts";
-import { Standby, type StandbyOptions } from "./standby.ts";
-import { SqliteStore, type SyncMode } from "./sqlite-store.ts";
-import type { Store } from "./store.ts";
+import { nextRun } from "./broker/calendar.ts";
+import type { LocalPort } from "./client/broker-connection.ts";
+import type { DeskStats } from "./service/task-service-stats.ts";
+import { type BrokerSecurity, Front, type PeerSink } from "./broker/front-end.ts";
+import { Hall } from "./broker/broker-core.ts";
+import { CARRIED_BYTES_MAX } from "./tasks/limits.ts";
+import { MemoryStore } from "./stores/memory-store.ts";
+import { ClusterMember } from "./cluster/cluster-node.ts";
+import type { ClusterStats } from "./cluster/cluster-stats.ts";
+import { parseNatsUrl } from "./cluster/nats/nats-url.ts";
+import type { Frames } from "./protocols/messages.ts";
+import { Standby, type StandbyOptions } from "./stores/follower-state.ts";
+import { SqliteStore, type SyncMode } from "./stores/sqlite/sqlite-store.ts";
+import type { Store } from "./stores/store.ts";
 
-export type { BrokerSecurity } from "./front.ts";
+export type { BrokerSecurity } from "./broker/front-end.ts";
 
 /** How a broker is set up. */
 export interface BrokerOptions {

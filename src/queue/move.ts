@@ -8,10 +8,10 @@
  * The source keeps what it had. It refuses a target that has ever held tasks of its own.
  */
 import { OperationError } from "../core/errors.ts";
-import { EPOCHS_BEFORE_SETTING, epochsOf, MOVE_SETTING, type MoveMark, readMoveMark } from "./move-mark.ts";
-import { decodeState } from "./record.ts";
-import type { Store, StoredTask, StoreOp, StoreOpening } from "./store.ts";
-import { FLAG_NOTES } from "./table.ts";
+import { EPOCHS_BEFORE_SETTING, epochsOf, MOVE_SETTING, type MoveMark, readMoveMark } from "./stores/move-mark.ts";
+import { decodeState } from "./tasks/task-record.ts";
+import type { Store, StoredTask, StoreOp, StoreOpening } from "./stores/store.ts";
+import { FLAG_NOTES } from "./tasks/task-columns.ts";
 
 /** One of the two stores of a move. */
 export interface MoveEnd {

@@ -3,11 +3,11 @@
  * opened, so that a wrong address is told before anything is touched.
  */
 import { UsageError } from "../core/errors.ts";
-import { MemoryStore } from "./memory-store.ts";
-import { SqliteStore, type SyncMode } from "./sqlite-store.ts";
-import { JetstreamStore } from "./nats/jetstream-store.ts";
-import { parseNatsUrl, withoutPassword } from "./nats/nats-url.ts";
-import type { Store } from "./store.ts";
+import { MemoryStore } from "./stores/memory-store.ts";
+import { SqliteStore, type SyncMode } from "./stores/sqlite/sqlite-store.ts";
+import { JetstreamStore } from "./cluster/jetstream-store.ts";
+import { parseNatsUrl, withoutPassword } from "./cluster/nats/nats-url.ts";
+import type { Store } from "./stores/store.ts";
 
 /** What a store's address does not say. */
 export interface StoreUrlOptions {
@@ -34,7 +34,7 @@ const KINDS: Readonly<Record<string, Make>> = {
 };
 
 /**
- * The store at an address: `sqlite:FOLDER`, `memory:`, or `nats://HOST:4222[,HOST…]` (nats/nats-url.ts).
+ * The store at an address: `sqlite:FOLDER`, `memory:`, or `nats://HOST:4222[,HOST…]` (cluster/nats/nats-url.ts).
  *
  * @throws UsageError QUEUE_OPTIONS_INVALID when it is no such address
  */

@@ -1,11 +1,11 @@
 /** ● The door `holdfast/zmq`: ZeroMQ's sockets with the class API of the `zeromq` package. */
-export { Context, context, type ContextOptions } from "./context.ts";
-export type { MessageLike } from "./message.ts";
-export { Observer, type Event, type EventOfType, type EventType } from "./observer.ts";
-export { Proxy } from "./proxy.ts";
-export type { Authenticator, AuthRequest } from "./settings.ts";
-export { DuplexSocket, ReadableSocket, WritableSocket } from "./directions.ts";
-export { Socket } from "./socket.ts";
+export { Context, context, type ContextOptions } from "./socket/context.ts";
+export type { MessageLike } from "./socket/message.ts";
+export { Observer, type Event, type EventOfType, type EventType } from "./socket-core/observer.ts";
+export { Proxy } from "./socket/proxy.ts";
+export type { Authenticator, AuthRequest } from "./socket-core/settings.ts";
+export { DuplexSocket, ReadableSocket, WritableSocket } from "./socket/readable-writable.ts";
+export { Socket } from "./socket/socket.ts";
 export {
   Dealer,
   Pair,
@@ -21,11 +21,11 @@ export {
   type RouterConnectOptions,
   type RouterPeer,
   type SocketOptions,
-} from "./sockets.ts";
-export type { SendResult } from "./pattern.ts";
-export type { WaitOptions } from "./waiting.ts";
+} from "./socket/sockets.ts";
+export type { SendResult } from "./patterns/pattern.ts";
+export type { WaitOptions } from "./socket-core/waiters.ts";
 export type { ZmqError } from "./errors.ts";
-export { curveKeyPair, type CurveKeyPair } from "./curve-math.ts";
+export { curveKeyPair, type CurveKeyPair } from "./transport/curve-math.ts";
 
 /** What can be done here, as the `zeromq` package tells it. */
 export const capability: Readonly<Record<"ipc" | "curve", true>> = { ipc: true, curve: true };

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../../src/core/clock.ts";
-import { LinkLab } from "../../src/dashboard/link-lab.ts";
-import type { LabState } from "../../src/dashboard/lab-state.ts";
+import { LinkLab } from "../../src/dashboard/link-lab/link-lab.ts";
+import type { LabState } from "../../src/dashboard/link-lab/lab-state.ts";
 import { connect, listen } from "../../src/link/index.ts";
 import { CaptureReader } from "../../src/wire/index.ts";
 

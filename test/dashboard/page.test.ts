@@ -9,8 +9,8 @@ import { queue, worker } from "../../src/queue/index.ts";
 import { requires } from "../support/requires.ts";
 import { accessibility, launch, open } from "./browser.ts";
 import type { Opening, Watched } from "./browser.ts";
-import { HOSTILE, startFarm } from "./farm.ts";
-import type { Farm } from "./farm.ts";
+import { HOSTILE, startFarm } from "./test-servers.ts";
+import type { Farm } from "./test-servers.ts";
 
 const needs = requires("chromium");
 const VIEWS = {

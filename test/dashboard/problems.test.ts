@@ -1,9 +1,9 @@
 /** What the overview calls a problem, and when. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ProblemList } from "../../src/dashboard/problems.ts";
-import type { BrokerNumbers, CacheNumbers, LinkNumbers, QueueNumbers } from "../../src/dashboard/parts.ts";
-import type { Sample } from "../../src/dashboard/snapshot.ts";
+import { ProblemList } from "../../src/dashboard/snapshot/problem-list.ts";
+import type { BrokerNumbers, CacheNumbers, LinkNumbers, QueueNumbers } from "../../src/dashboard/snapshot/monitored-parts.ts";
+import type { Sample } from "../../src/dashboard/snapshot/snapshot.ts";
 
 const STATES = { delayed: 0, ready: 0, leased: 0, failed: 0, done: 0, dead: 0, cancelled: 0 };
 const QUEUE: QueueNumbers = {

@@ -6,7 +6,7 @@ import type { IncomingMessage } from "node:http";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Dashboard } from "../../src/dashboard/index.ts";
-import { Streams } from "../../src/dashboard/streams.ts";
+import { Streams } from "../../src/dashboard/server/event-streams.ts";
 import type { DashboardOptions } from "../../src/dashboard/index.ts";
 
 const opened: Dashboard[] = [];

@@ -6,7 +6,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { lifeCyclePicture } from "../../src/queue/life-cycle.ts";
+import { lifeCyclePicture } from "../../src/queue/tasks/life-cycle.ts";
 import { Broker } from "../../src/queue/index.ts";
 import { requires } from "../support/requires.ts";
 
@@ -23,17 +23,17 @@ test("the picture of a task's life in the protocol's page is the table's", () =>
 test("the protocol's page names every code that a broker refuses with, and no other", () => {
   const named = new Set([...page.matchAll(/`(QUEUE_[A-Z_]+)`/g)].map((match) => match[1]!));
   const sources = [
-    "desk",
-    "interventions",
-    "submissions",
-    "task-rows",
-    "profile",
-    "dialect-own",
-    "dialect-own-watches",
-    "dialect-own-work",
-    "dialect-own-inspect",
-    "task-queue",
-    "cron",
+    "service/task-service",
+    "service/admin-commands",
+    "service/submissions",
+    "service/cron",
+    "tasks/task-table",
+    "tasks/task-policy",
+    "tasks/task-queue",
+    "protocols/native/native-handler",
+    "protocols/native/outcome-subscriptions",
+    "protocols/native/worker-commands",
+    "protocols/native/inspect-commands",
   ].map((file) => readFileSync(join(import.meta.dirname, `../../src/queue/${file}.ts`), "utf8"));
   const refused = new Set(
     sources.flatMap((source) => [...source.matchAll(/Error\(\s*"(QUEUE_[A-Z_]+)"/g)].map((match) => match[1]!)),

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { hostsFile, inFarm } from "../support/farm-namespace.ts";
+import { hostsFile, inFarm } from "../support/hosts-namespace.ts";
 import { requires } from "../support/requires.ts";
 import { snippetsOf } from "../support/snippets.ts";
 

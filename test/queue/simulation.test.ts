@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Engine, type EngineOptions } from "../../src/queue/engine.ts";
-import { NONE } from "../../src/queue/table.ts";
+import { Engine, type EngineOptions } from "../../src/queue/tasks/task-state-machine.ts";
+import { NONE } from "../../src/queue/tasks/task-columns.ts";
 import { simulate } from "./simulation.ts";
 
 /** `SEED=17 npm test -- queue/simulation` runs that one; `SEEDS=50000` runs so many. */

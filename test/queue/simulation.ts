@@ -6,19 +6,19 @@
 import { HoldfastError } from "../../src/core/errors.ts";
 import { ManualClock } from "../../src/core/manual-clock.ts";
 import { between, pick, type Random, seeded } from "../../src/core/random.ts";
-import type { Connection, ConnectionListener } from "../../src/queue/connection.ts";
-import { CronTable } from "../../src/queue/cron.ts";
-import { Desk } from "../../src/queue/desk.ts";
-import type { LeaseRef } from "../../src/queue/dispatcher.ts";
-import type { Engine, EngineOptions } from "../../src/queue/engine.ts";
-import { type Queue, queue, type Task } from "../../src/queue/queue.ts";
-import { ManyReader } from "../../src/queue/many.ts";
-import { type Frames, IdText, readLease, readObject } from "../../src/queue/protocol.ts";
-import type { Store, StoredTask, StoreOp, StoreOpening } from "../../src/queue/store.ts";
-import { decodeState } from "../../src/queue/record.ts";
-import { MemoryStore } from "../../src/queue/memory-store.ts";
-import { Switchboard } from "../../src/queue/switchboard.ts";
-import { GiveUp, type Worker, worker } from "../../src/queue/worker.ts";
+import type { Connection, ConnectionListener } from "../../src/queue/client/broker-connection.ts";
+import { CronTable } from "../../src/queue/service/cron.ts";
+import { Desk } from "../../src/queue/service/task-service.ts";
+import type { LeaseRef } from "../../src/queue/service/dispatcher.ts";
+import type { Engine, EngineOptions } from "../../src/queue/tasks/task-state-machine.ts";
+import { type Queue, queue, type Task } from "../../src/queue/client/queue.ts";
+import { ManyReader } from "../../src/queue/protocols/record-batch.ts";
+import { type Frames, IdText, readLease, readObject } from "../../src/queue/protocols/messages.ts";
+import type { Store, StoredTask, StoreOp, StoreOpening } from "../../src/queue/stores/store.ts";
+import { decodeState } from "../../src/queue/tasks/task-record.ts";
+import { MemoryStore } from "../../src/queue/stores/memory-store.ts";
+import { Switchboard } from "../../src/queue/broker/protocol-router.ts";
+import { GiveUp, type Worker, worker } from "../../src/queue/client/worker.ts";
 
 export interface SimulationOptions {
   readonly seed: number;

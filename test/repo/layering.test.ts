@@ -12,13 +12,13 @@ const root = join(import.meta.dirname, "../..");
 /** Folder → the folders whose files it may import. The right may import the left, never the reverse. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   core: [],
-  memcache: ["core"],
+  memcached: ["core"],
   zmtp: ["core"],
-  cache: ["core", "memcache"],
+  cache: ["core", "memcached"],
   zmq: ["core", "zmtp"],
   link: ["core"],
   queue: ["core", "zmtp", "zmq"],
-  wire: ["core", "memcache", "zmtp", "link", "queue"],
+  wire: ["core", "memcached", "zmtp", "link", "queue"],
   dashboard: ["core", "cache", "zmq", "link", "queue", "wire"],
   cli: ["core", "cache", "zmq", "link", "queue", "wire", "dashboard"],
 };
@@ -129,8 +129,8 @@ test("a pure file names no clock, timer, chance, process or console", () => {
   assert.deepEqual(wrong, []);
 });
 
-test("core, memcache and zmtp are pure but for the clock, the tap, the making of folders and what the runtime can do", () => {
-  const worldly = sources.filter(({ folder, pure }) => ["core", "memcache", "zmtp"].includes(folder) && !pure);
+test("core, memcached and zmtp are pure but for the clock, the tap, the making of folders and what the runtime can do", () => {
+  const worldly = sources.filter(({ folder, pure }) => ["core", "memcached", "zmtp"].includes(folder) && !pure);
   assert.deepEqual(
     worldly.map(({ path }) => path),
     ["src/core/clock.ts", "src/core/make-folder.ts", "src/core/runtime.ts", "src/core/tap.ts"],
@@ -139,7 +139,7 @@ test("core, memcache and zmtp are pure but for the clock, the tap, the making of
 
 test("index.ts stands only at the doors", () => {
   const doors = sources.filter(({ path }) => path.endsWith("/index.ts")).map(({ path }) => path);
-  const allowed = ["cache", "cache/serve", "dashboard", "link", "queue", "wire", "zmq"].map(
+  const allowed = ["cache", "cache/client", "cache/server", "dashboard", "link", "queue", "wire", "zmq"].map(
     (folder) => `src/${folder}/index.ts`,
   );
   assert.deepEqual(

@@ -1,5 +1,5 @@
 /** ○ The soak's books: what was promised, and what became of it. Everything settled is struck off, so that hours fit into memory. */
-import type { Said } from "./said.ts";
+import type { Said } from "./player-report.ts";
 
 /** Messages of one sender: numbers from 1, confirmed ones are below the highest received, none comes twice. */
 class SenderBook {

@@ -10,10 +10,10 @@ import { CacheClient, text } from "../../src/cache/index.ts";
 import { type Random, seeded } from "../../src/core/random.ts";
 import { bytesCodec, type Queue, queue } from "../../src/queue/index.ts";
 import { Holdfast } from "../support/holdfast.ts";
-import { Cast, type Role } from "./cast.ts";
+import { Cast, type Role } from "./players.ts";
 import { Ledger } from "./ledger.ts";
 import { type Slope, slopeOf } from "./memory.ts";
-import { KEYS, keyOf, type Said, valueOf } from "./said.ts";
+import { KEYS, keyOf, type Said, valueOf } from "./player-report.ts";
 
 const ROLES: readonly Role[] = [
   { name: "cache", by: "node", players: 1 },

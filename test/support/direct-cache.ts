@@ -1,11 +1,11 @@
 /** A cache without a socket: a session over a store whose clock stands still until told to move. */
 import { Buffer } from "node:buffer";
-import { Memory } from "../../src/cache/memory.ts";
-import type { Engine, Features, Host, Session } from "../../src/cache/session.ts";
-import { STORE_DEFAULTS, type StoreSettings } from "../../src/cache/settings.ts";
-import { Store } from "../../src/cache/store.ts";
-import { TextSession } from "../../src/cache/text-session.ts";
-import { ReplyBuffer } from "../../src/memcache/reply-buffer.ts";
+import { Memory } from "../../src/cache/store/memory.ts";
+import type { Engine, Features, Host, Session } from "../../src/cache/protocol/cache-session.ts";
+import { STORE_DEFAULTS, type StoreSettings } from "../../src/cache/store/settings.ts";
+import { Store } from "../../src/cache/store/item-store.ts";
+import { TextSession } from "../../src/cache/protocol/text/text-session.ts";
+import { ReplyBuffer } from "../../src/memcached/reply-buffer.ts";
 
 /** Wall seconds at which the store's second 0 lies. */
 const STARTED_SECONDS = 1_767_225_600;

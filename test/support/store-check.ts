@@ -1,9 +1,9 @@
 /** Checks every invariant of a store's memory: what each chunk is, and that index, queues and counters say the same of it. */
 import assert from "node:assert/strict";
-import * as I from "../../src/cache/item.ts";
-import { GLOBAL } from "../../src/cache/memory.ts";
-import { isMark } from "../../src/cache/queues.ts";
-import type { Store } from "../../src/cache/store.ts";
+import * as I from "../../src/cache/store/item.ts";
+import { GLOBAL } from "../../src/cache/store/memory.ts";
+import { isMark } from "../../src/cache/store/lru-lists.ts";
+import type { Store } from "../../src/cache/store/item-store.ts";
 
 /** @param held items that uploads hold, unlinked */
 export function checkStore(store: Store, held: ReadonlySet<number> = new Set()): void {

@@ -9,9 +9,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { promisify } from "node:util";
-import { CaptureReader } from "../../src/wire/capture-file.ts";
+import { CaptureReader } from "../../src/wire/capture/capture-reader.ts";
 import { requires } from "../support/requires.ts";
-import { SERVER, frame, pcapng } from "./frames.ts";
+import { SERVER, frame, pcapng } from "./tcp-frames.ts";
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, "../..");

@@ -1,8 +1,8 @@
 /** Keep-alive foretold, and read off the kernel's counters. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { KernelMarks } from "../../src/wire/kernel-marks.ts";
-import { predictKeepAlive } from "../../src/wire/predict.ts";
+import { KernelMarks } from "../../src/wire/keep-alive/kernel-marks.ts";
+import { predictKeepAlive } from "../../src/wire/keep-alive/keep-alive-prediction.ts";
 
 const LECTURE = { idleMs: 5000, intervalMs: 10_000, count: 3 };
 const brief = ({ atMs, kind, unanswered }: { atMs: number; kind: string; unanswered: number }): string =>

@@ -8,12 +8,12 @@ import { after, test } from "node:test";
 import { promisify } from "node:util";
 import { between, pick, seeded } from "../../src/core/random.ts";
 import type { Random } from "../../src/core/random.ts";
-import { CaptureReader } from "../../src/wire/capture-file.ts";
-import type { Frame } from "../../src/wire/frame.ts";
-import { Wire } from "../../src/wire/wire.ts";
-import type { Packet } from "../../src/wire/wire.ts";
+import { CaptureReader } from "../../src/wire/capture/capture-reader.ts";
+import type { Frame } from "../../src/wire/captured-frame.ts";
+import { Wire } from "../../src/wire/analysis/packet-analyzer.ts";
+import type { Packet } from "../../src/wire/analysis/packet-analyzer.ts";
 import { requires } from "../support/requires.ts";
-import { CLIENT, SERVER, frame, pcapng } from "./frames.ts";
+import { CLIENT, SERVER, frame, pcapng } from "./tcp-frames.ts";
 import { dissect } from "./tshark.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "holdfast-wire-"));

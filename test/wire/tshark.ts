@@ -1,7 +1,7 @@
 /** tshark as the oracle: what it calls each packet of a file, and whether it complains. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import type { Mark } from "../../src/wire/tcp-analysis.ts";
+import type { Mark } from "../../src/wire/tcp/tcp-analysis.ts";
 
 const run = promisify(execFile);
 

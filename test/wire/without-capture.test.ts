@@ -9,7 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { CacheClient, CacheServer } from "../../src/cache/index.ts";
 import { Dashboard } from "../../src/dashboard/index.ts";
 import { connect, listen } from "../../src/link/index.ts";
-import { addressesOf } from "../../src/wire/kernel-addresses.ts";
+import { addressesOf } from "../../src/wire/keep-alive/kernel-addresses.ts";
 
 const linux = { skip: process.platform === "linux" ? false : "the kernel's table is Linux's" };
 const main = join(import.meta.dirname, "../../src/cli/main.ts");

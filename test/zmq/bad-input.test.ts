@@ -6,10 +6,10 @@ import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { ManualClock } from "../../src/core/manual-clock.ts";
 import { between, seeded } from "../../src/core/random.ts";
-import { type CurveKeys, newKeys } from "../../src/zmtp/curve-box.ts";
-import { CurveClient } from "../../src/zmtp/curve-client.ts";
-import { encodeZ85 } from "../../src/zmtp/z85.ts";
-import { curveMath } from "../../src/zmq/curve-math.ts";
+import { type CurveKeys, newKeys } from "../../src/zmtp/curve/curve-box.ts";
+import { CurveClient } from "../../src/zmtp/curve/curve-client.ts";
+import { encodeZ85 } from "../../src/zmtp/curve/z85.ts";
+import { curveMath } from "../../src/zmq/transport/curve-math.ts";
 import { Context, Dealer, Publisher, Router, Subscriber } from "../../src/zmq/index.ts";
 import { frame, greeting, hex, RawPeer, ready } from "./raw-peer.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encodeCommand, encodeError } from "../../src/zmtp/command.ts";
 import { HandshakeRefused } from "../../src/zmtp/mechanism.ts";
-import { NullMechanism } from "../../src/zmtp/null.ts";
+import { NullMechanism } from "../../src/zmtp/mechanisms/null.ts";
 import { encodeProperties } from "../../src/zmtp/properties.ts";
 
 const properties = [["Socket-Type", "PULL"]] as const;

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { encodeCommand } from "../../src/zmtp/command.ts";
 import { FrameWriter } from "../../src/zmtp/frame-writer.ts";
 import { COMMAND, FrameDecoder, MORE } from "../../src/zmtp/frame.ts";
-import { NullMechanism } from "../../src/zmtp/null.ts";
+import { NullMechanism } from "../../src/zmtp/mechanisms/null.ts";
 import type { Message } from "../../src/zmtp/message-parts.ts";
 import { Peer, ownProperties } from "../../src/zmtp/peer.ts";
 import { encodeProperties, type OwnProperties } from "../../src/zmtp/properties.ts";

@@ -8,12 +8,12 @@ import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { CurveKeys } from "../../src/zmtp/curve-box.ts";
+import type { CurveKeys } from "../../src/zmtp/curve/curve-box.ts";
 import { FrameWriter } from "../../src/zmtp/frame-writer.ts";
 import type { SocketTypeName } from "../../src/zmtp/socket-type.ts";
-import { encodeZ85 } from "../../src/zmtp/z85.ts";
-import type { Options, Peer as Driver, SocketType, Step } from "../zmq/peer.ts";
-import { pyzmqPeer } from "../zmq/process-peer.ts";
+import { encodeZ85 } from "../../src/zmtp/curve/z85.ts";
+import type { Options, Peer as Driver, SocketType, Step } from "../zmq/interop/peer.ts";
+import { pyzmqPeer } from "../zmq/interop/process-peer.ts";
 import { CURVE_KEYS, peerOn } from "./replay.ts";
 import { type Letter, type Transcript, writeTranscript } from "./transcript.ts";
 

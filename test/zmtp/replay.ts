@@ -1,16 +1,16 @@
 /** Holdfast's protocol core as either side of a transcript, with keys and chance that are the same every time. */
 import { between, type Random, seeded } from "../../src/core/random.ts";
-import { type CurveKeys, type CurveMath, pureX25519 } from "../../src/zmtp/curve-box.ts";
-import { CurveClient } from "../../src/zmtp/curve-client.ts";
-import { CurveServer } from "../../src/zmtp/curve-server.ts";
+import { type CurveKeys, type CurveMath, pureX25519 } from "../../src/zmtp/curve/curve-box.ts";
+import { CurveClient } from "../../src/zmtp/curve/curve-client.ts";
+import { CurveServer } from "../../src/zmtp/curve/curve-server.ts";
 import { FrameWriter } from "../../src/zmtp/frame-writer.ts";
 import type { Mechanism } from "../../src/zmtp/mechanism.ts";
-import { NullMechanism } from "../../src/zmtp/null.ts";
+import { NullMechanism } from "../../src/zmtp/mechanisms/null.ts";
 import type { Message } from "../../src/zmtp/message-parts.ts";
 import { ownProperties, Peer } from "../../src/zmtp/peer.ts";
-import { PlainClient, PlainServer } from "../../src/zmtp/plain.ts";
+import { PlainClient, PlainServer } from "../../src/zmtp/mechanisms/plain.ts";
 import type { SocketTypeName } from "../../src/zmtp/socket-type.ts";
-import { curveMath } from "../../src/zmq/curve-math.ts";
+import { curveMath } from "../../src/zmq/transport/curve-math.ts";
 import type { Letter, Transcript } from "./transcript.ts";
 
 /** What "c" and "b" have in CURVE: keys whose secrets everybody may know. */

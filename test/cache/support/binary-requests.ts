@@ -1,5 +1,5 @@
 /** Requests and replies of the binary protocol as tests write and read them. */
-import { BINARY_HEADER_BYTES, BINARY_REQUEST } from "../../../src/memcache/binary.ts";
+import { BINARY_HEADER_BYTES, BINARY_REQUEST } from "../../../src/memcached/binary.ts";
 
 /** The parts of a request; what is left out is empty or zero. */
 export interface RequestParts {

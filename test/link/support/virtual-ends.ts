@@ -1,11 +1,11 @@
 /** A server and clients of session mode on a virtual network, with settings that tests change. */
 import { Backoff } from "../../../src/link/backoff.ts";
 import type { BackoffOptions } from "../../../src/link/backoff.ts";
-import { Dialer } from "../../../src/link/dialer.ts";
-import type { DialerOwner, DialerSettings } from "../../../src/link/dialer.ts";
+import { Dialer } from "../../../src/link/session/session-client-core.ts";
+import type { DialerOwner, DialerSettings } from "../../../src/link/session/session-client-core.ts";
 import { endOf } from "../../../src/link/end.ts";
-import { Hub } from "../../../src/link/hub.ts";
-import type { HubOwner, HubSettings } from "../../../src/link/hub.ts";
+import { Hub } from "../../../src/link/session/session-server-core.ts";
+import type { HubOwner, HubSettings } from "../../../src/link/session/session-server-core.ts";
 import { WirePair } from "./virtual-network.ts";
 import type { VirtualNetwork } from "./virtual-network.ts";
 

@@ -7,10 +7,10 @@ import type { Cancel } from "../../../src/core/clock.ts";
 import { ManualClock } from "../../../src/core/manual-clock.ts";
 import { between, seeded } from "../../../src/core/random.ts";
 import type { Random } from "../../../src/core/random.ts";
-import { Deadlines } from "../../../src/link/deadlines.ts";
+import { Deadlines } from "../../../src/link/session/deadlines.ts";
 import { endOf } from "../../../src/link/end.ts";
 import type { LinkEnd } from "../../../src/link/end.ts";
-import type { Line, Wire, World } from "../../../src/link/line.ts";
+import type { Line, Wire, World } from "../../../src/link/session/link-connection.ts";
 
 /** A manual clock on which time can also pass without anything happening, as in a process that is stopped. */
 class SleepingClock extends ManualClock {

@@ -1,15 +1,15 @@
 /** ● The cache: rates, memory by slab class, the lists of the LRU, prefixes, and the ring that decides which server has a key. */
 import { useState } from "preact/hooks";
-import type { CacheClass, CacheDetails, KeyPrefix, PrefixShares } from "../../cache-details.ts";
-import type { Columns } from "../../history.ts";
-import type { Snapshot } from "../../snapshot.ts";
+import type { CacheClass, CacheDetails, KeyPrefix, PrefixShares } from "../../inspectors/cache-details.ts";
+import type { Columns } from "../../snapshot/history.ts";
+import type { Snapshot } from "../../snapshot/snapshot.ts";
 import { Chart } from "./chart.tsx";
 import { showCount, showDuration, showRate, showShare, showSize } from "./format.ts";
 import { act, read } from "./live.ts";
-import { type MovingClass, useMoving } from "./moving.ts";
-import { Bar, Card, Fullness, Off, PartCard, useAction, usePolled } from "./parts.tsx";
+import { type MovingClass, useMoving } from "./lru-moves.ts";
+import { Bar, Card, Fullness, Off, PartCard, useAction, usePolled } from "./components.tsx";
 import { CacheRates } from "./rates.tsx";
-import { Ring } from "./ring.tsx";
+import { Ring } from "./hash-ring.tsx";
 import { type Column, Table } from "./table.tsx";
 
 const LOOK_MS = 2000;

@@ -1,11 +1,11 @@
 /** ● The watched connection: what it is, what can be done to it, its two lifelines, and the same in words. */
 import { useState } from "preact/hooks";
-import type { LifelineEvent } from "../../lab-state.ts";
+import type { LifelineEvent } from "../../link-lab/lab-state.ts";
 import { showTime } from "./format.ts";
 import { Lifelines } from "./lifelines.tsx";
 import { act, read } from "./live.ts";
 import type { Lab } from "./live.ts";
-import { Card, useAction } from "./parts.tsx";
+import { Card, useAction } from "./components.tsx";
 
 export function LabCard({ lab }: { lab: Lab }) {
   const { connection, kind, packets, whyNotCaptured } = lab;

@@ -1,8 +1,8 @@
 /** ● Three short walks, each driving the real thing that runs underneath. */
-import type { Snapshot } from "../../snapshot.ts";
+import type { Snapshot } from "../../snapshot/snapshot.ts";
 import type { Lab } from "./live.ts";
-import { Walk } from "./walk.tsx";
-import { CACHE_WALK, LINK_WALK, QUEUE_WALK } from "./walks.ts";
+import { Walk } from "./walkthrough.tsx";
+import { CACHE_WALK, LINK_WALK, QUEUE_WALK } from "./walkthroughs.ts";
 
 export function LearnView({ snapshot, lab }: { snapshot: Snapshot; lab: Lab | undefined }) {
   return (

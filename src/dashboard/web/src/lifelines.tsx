@@ -3,9 +3,9 @@
  * client's right; bytes as arrows, probes as hollow ones that stop half-way when nobody answers, and what will come in grey.
  */
 import { useEffect, useState } from "preact/hooks";
-import type { LifelineEvent } from "../../lab-state.ts";
-import { predictKeepAlive } from "../../../wire/predict.ts";
-import type { Predicted } from "../../../wire/predict.ts";
+import type { LifelineEvent } from "../../link-lab/lab-state.ts";
+import { predictKeepAlive } from "../../../wire/keep-alive/keep-alive-prediction.ts";
+import type { Predicted } from "../../../wire/keep-alive/keep-alive-prediction.ts";
 import { showDuration } from "./format.ts";
 import type { Lab } from "./live.ts";
 

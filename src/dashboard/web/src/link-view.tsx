@@ -1,13 +1,13 @@
 /** ● The links: every connection with its countdown, and one opened as two lifelines. */
 import { useState } from "preact/hooks";
-import type { ConnectionNumbers } from "../../parts.ts";
-import type { Snapshot } from "../../snapshot.ts";
-import { Forecast, givenUpMs } from "./forecast.tsx";
+import type { ConnectionNumbers } from "../../snapshot/monitored-parts.ts";
+import type { Snapshot } from "../../snapshot/snapshot.ts";
+import { Forecast, givenUpMs } from "./keep-alive-prediction.tsx";
 import { showCount, showDuration, showSize } from "./format.ts";
 import { LabCard } from "./lab.tsx";
 import { act } from "./live.ts";
 import type { Lab } from "./live.ts";
-import { Card, Off, PartCard, useAction } from "./parts.tsx";
+import { Card, Off, PartCard, useAction } from "./components.tsx";
 import { type Column, Table } from "./table.tsx";
 
 export function LinkView({ link, lab }: { link: Snapshot["link"]; lab: Lab | undefined }) {

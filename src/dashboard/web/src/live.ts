@@ -1,9 +1,9 @@
 /** ● The page's memory: the newest snapshot, the last minutes for the charts, and whether the server is there. Filled by one stream. */
 import { useEffect, useState } from "preact/hooks";
-import { History } from "../../history.ts";
-import type { Columns } from "../../history.ts";
-import type { LabState } from "../../lab-state.ts";
-import type { Snapshot } from "../../snapshot.ts";
+import { History } from "../../snapshot/history.ts";
+import type { Columns } from "../../snapshot/history.ts";
+import type { LabState } from "../../link-lab/lab-state.ts";
+import type { Snapshot } from "../../snapshot/snapshot.ts";
 
 export interface Live {
   readonly connected: boolean;

@@ -1,9 +1,9 @@
 /** ○ The first view: what is wrong, then each part in a card. */
-import type { Columns } from "../../history.ts";
-import type { Snapshot } from "../../snapshot.ts";
+import type { Columns } from "../../snapshot/history.ts";
+import type { Snapshot } from "../../snapshot/snapshot.ts";
 import { Chart } from "./chart.tsx";
 import { showCount, showDuration, showShare, showSize } from "./format.ts";
-import { Fullness, Off, PartCard } from "./parts.tsx";
+import { Fullness, Off, PartCard } from "./components.tsx";
 import { CacheRates, QueueRates } from "./rates.tsx";
 
 export function Overview({ snapshot, columns }: { snapshot: Snapshot; columns: Columns }) {

@@ -1,11 +1,11 @@
 /** ● The queue: queues with depth and workers, tasks and their lives, dead letters, and the actions. */
 import { useState } from "preact/hooks";
-import type { Columns } from "../../history.ts";
-import type { QueueRow, Snapshot } from "../../snapshot.ts";
+import type { Columns } from "../../snapshot/history.ts";
+import type { QueueRow, Snapshot } from "../../snapshot/snapshot.ts";
 import { Chart } from "./chart.tsx";
 import { showCount, showDuration, showRate } from "./format.ts";
 import { act, read } from "./live.ts";
-import { Card, Fullness, Off, PartCard, useAction, usePolled } from "./parts.tsx";
+import { Card, Fullness, Off, PartCard, useAction, usePolled } from "./components.tsx";
 import { QueueRates } from "./rates.tsx";
 import { type Column, Table } from "./table.tsx";
 import { Tasks } from "./tasks.tsx";

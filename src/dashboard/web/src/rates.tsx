@@ -1,5 +1,5 @@
 /** ○ Charts that stand in more than one view. */
-import type { Columns } from "../../history.ts";
+import type { Columns } from "../../snapshot/history.ts";
 import { Chart, type Line } from "./chart.tsx";
 import { showRate } from "./format.ts";
 

@@ -1,6 +1,6 @@
 /** ○ The table of every view: columns say what a row is, one scrolls by itself when it is too wide. */
 import type { ComponentChildren } from "preact";
-import { Empty } from "./parts.tsx";
+import { Empty } from "./components.tsx";
 
 /** A column: its head, what it shows of a row, and which rows it shows as bad. The first column is the row's own head. */
 export type Column<Row> = readonly [head: string, cell: (row: Row) => ComponentChildren, isBad?: (row: Row) => boolean];

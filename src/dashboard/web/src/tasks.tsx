@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { showCount, showDuration, showSize, showTime } from "./format.ts";
 import { act, read } from "./live.ts";
-import { Card, useAction, usePolled } from "./parts.tsx";
+import { Card, useAction, usePolled } from "./components.tsx";
 import { type Column, Table } from "./table.tsx";
 
 const STATES = ["all", "ready", "delayed", "failed", "leased", "dead", "done", "cancelled"] as const;

@@ -1,7 +1,7 @@
 /** ● The workers as they join and leave: those here, the newest first, and those that left within the last minute. */
-import type { QueueView } from "../../snapshot.ts";
+import type { QueueView } from "../../snapshot/snapshot.ts";
 import { showCount, showDuration } from "./format.ts";
-import { Card } from "./parts.tsx";
+import { Card } from "./components.tsx";
 import { type Column, Table } from "./table.tsx";
 
 /** Who came within the last 30 s is marked: long enough to be seen by somebody who looks up. */

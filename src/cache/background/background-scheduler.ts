@@ -1,0 +1,232 @@
+/**
+ * ● When the store's bounded steps run: the maintainer of the queues, the crawler, the page mover with its planner. One timer each,
+ * set only while there is something to do. A turn is as many steps as fit into its time; the lock is taken per step, so that other
+ * threads' requests go on in between. Invariant: a turn ends at most one step after `TURN_MS_MAX`.
+ */
+import type { Cancel, Clock } from "../../core/clock.ts";
+import { ReplyBuffer } from "../../memcached/reply-buffer.ts";
+import { Automover } from "./slab-automover.ts";
+import type { Connection } from "../server/cache-connection.ts";
+import { BLOCK_SECONDS, CrawlPlan, Crawler, queuesNamed } from "./lru-crawler.ts";
+import type { Lock } from "../store/store-lock.ts";
+import { Maintainer } from "./lru-maintainer.ts";
+import { GLOBAL } from "../store/memory.ts";
+import { PageMover, REASSIGN } from "./slab-rebalancer.ts";
+import type { CrawlKind } from "../protocol/cache-session.ts";
+import { TUNE } from "../store/settings.ts";
+import type { Store } from "../store/item-store.ts";
+
+/** 0.5 ms: a quarter of the pause that a request may meet, so that three tasks due at once stay below it. */
+const TURN_MS_MAX = 0.5;
+/** 50: about 0.1 ms where each item must come from memory and becomes a line of a dump. */
+const CRAWL_ITEMS_PER_STEP = 50;
+/** 1000: what memcached's crawler looks at between two sleeps. */
+const CRAWL_ITEMS_PER_TURN = 1000;
+/** Between two turns of one task others get theirs; a timer cannot wait for less. */
+const TURN_PAUSE_MS = 1;
+/** A page with held items is tried again after this; memcached waits up to 5 ms. */
+const BUSY_PAUSE_MS = 2;
+const SECOND_MS = 1000;
+
+/** What has turns. */
+export type TaskName = "maintain" | "crawl" | "move" | "plan";
+
+/** Runs a turn and may look at what it costs. */
+export type TurnWatch = (task: TaskName, turn: () => void) => void;
+
+/** Who a dump goes to: a connection, which answers nothing else meanwhile. */
+export type DumpReader = Pick<Connection, "closed" | "hold" | "release" | "send" | "onceDrained">;
+
+export class Maintenance {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #lock: Lock | undefined;
+  readonly #maintainer: Maintainer;
+  readonly #crawler: Crawler;
+  readonly #plan: CrawlPlan;
+  readonly #mover: PageMover;
+  readonly #automover: Automover;
+  readonly #watch: TurnWatch;
+  readonly #timers = new Map<TaskName, Cancel>();
+  readonly #dumpBuffer = new ReplyBuffer();
+  #reader: DumpReader | undefined;
+  #plannedSecond = -1;
+  /** True while the page that moves goes to the pool by the planner's decision. */
+  #reclaiming = false;
+
+  /** @param watch runs every turn; for who measures them */
+  constructor(store: Store, clock: Clock, lock: Lock | undefined, watch: TurnWatch = (_task, turn) => turn()) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#lock = lock;
+    this.#maintainer = new Maintainer(store.items);
+    this.#crawler = new Crawler(store.items);
+    this.#plan = new CrawlPlan(store.items, this.#crawler);
+    this.#mover = new PageMover(store.items);
+    this.#automover = new Automover(store.items);
+    this.#watch = watch;
+  }
+
+  /** Starts what runs by itself: in one thread only. */
+  start(): void {
+    if (this.#tune(TUNE.maintainer) !== 0) this.#maintain();
+    if (this.#store.memory.settings.slabReassign) this.#planMoves();
+  }
+
+  stop(): void {
+    for (const cancel of this.#timers.values()) cancel();
+    this.#timers.clear();
+  }
+
+  /** `slabs reassign` */
+  reassign(source: number, target: number): string {
+    const answer = this.#mover.start(source, target, true);
+    if (answer === REASSIGN.ok) this.#soon("move", () => this.#move());
+    return answer;
+  }
+
+  /** `lru_crawler crawl`, `metadump`, `mgdump`: the refusal, or undefined once it runs. */
+  crawl(kind: CrawlKind, classes: string, reader: DumpReader): string | undefined {
+    const { globals } = this.#store.memory;
+    const hash = classes === "hash";
+    const queues = hash ? [] : queuesNamed(classes);
+    if (queues === undefined) return "BADCLASS invalid class id";
+    if (globals[GLOBAL.crawlerRunning] !== 0) {
+      globals[GLOBAL.crawlBlockedUntil] = this.#store.now + BLOCK_SECONDS;
+      return "BUSY currently processing crawler request";
+    }
+    if (kind === "expired") {
+      if (hash) return "ERROR an unknown error happened";
+      if (queues.length === 0) return "NOTSTARTED no items to crawl";
+      this.#crawler.start(queues, this.#tune(TUNE.crawlerToCrawl));
+    } else {
+      const dump = { kind, out: this.#dumpBuffer };
+      if (!hash && queues.length === 0) return "NOTSTARTED no items to crawl";
+      this.#reader = reader;
+      reader.hold();
+      if (hash) this.#crawler.startHash(dump);
+      else this.#crawler.start(queues, -1, dump);
+    }
+    this.#after("crawl", 0, () => this.#crawl());
+    return undefined;
+  }
+
+  #maintain(): void {
+    const startMs = this.#clock.now();
+    let nextMs = startMs;
+    this.#turn(() => {
+      nextMs = this.#maintainer.step(startMs);
+      return nextMs <= startMs;
+    });
+    if (this.#tune(TUNE.crawlerEnabled) !== 0) this.#planCrawl();
+    this.#at("maintain", Math.max(nextMs, startMs + TURN_PAUSE_MS), () => this.#maintain());
+  }
+
+  #planCrawl(): void {
+    const { globals } = this.#store.memory;
+    const { now } = this.#store;
+    if (this.#plannedSecond === now) return;
+    this.#plannedSecond = now;
+    if (globals[GLOBAL.crawlerRunning] !== 0 || globals[GLOBAL.crawlBlockedUntil]! > now) return;
+    const { queues, limit } = this.#plan.due();
+    if (queues.length === 0) return;
+    this.#locked(() => this.#crawler.start(queues, limit));
+    this.#after("crawl", 0, () => this.#crawl());
+  }
+
+  #crawl(): void {
+    const reader = this.#reader;
+    if (reader?.closed) {
+      this.#locked(() => this.#crawler.abort());
+      this.#endDump();
+      return;
+    }
+    let done = false;
+    let items = 0;
+    this.#turn(() => {
+      done = this.#crawler.step(CRAWL_ITEMS_PER_STEP);
+      items += CRAWL_ITEMS_PER_STEP;
+      return !done && items < CRAWL_ITEMS_PER_TURN;
+    });
+    let flowing = true;
+    if (reader && this.#dumpBuffer.length > 0) flowing = reader.send(this.#dumpBuffer.take());
+    const pauseMs = Math.max(TURN_PAUSE_MS, this.#tune(TUNE.crawlerSleepUs) / 1000);
+    if (done) this.#endDump();
+    else if (flowing) this.#after("crawl", pauseMs, () => this.#crawl());
+    else reader!.onceDrained(() => this.#after("crawl", 0, () => this.#crawl()));
+  }
+
+  #endDump(): void {
+    this.#reader?.release();
+    this.#reader = undefined;
+  }
+
+  #move(): void {
+    let flowing = true;
+    this.#turn(() => {
+      flowing = this.#mover.step();
+      return flowing && this.#mover.running;
+    });
+    if (!this.#mover.running) {
+      if (this.#reclaiming) this.#planMove();
+    } else if (flowing) this.#soon("move", () => this.#move());
+    else this.#after("move", BUSY_PAUSE_MS, () => this.#move());
+  }
+
+  #planMoves(): void {
+    this.#after("plan", SECOND_MS, () => this.#planMoves());
+    this.#planMove();
+  }
+
+  /** Starts a move that is due. Pages go to the pool one after the other, between classes one a second, as in memcached. */
+  #planMove(): void {
+    this.#reclaiming = false;
+    const { globals } = this.#store.memory;
+    if (this.#tune(TUNE.automove) === 0 || globals[GLOBAL.reassignRunning] !== 0) return;
+    const starved = globals[GLOBAL.starvedClass]!;
+    globals[GLOBAL.starvedClass] = 0;
+    const move = starved === 0 ? this.#automover.decide() : { source: -1, target: starved };
+    if (!move) return;
+    if (this.#mover.start(move.source, move.target, starved !== 0) !== REASSIGN.ok) return;
+    this.#reclaiming = move.target === 0;
+    this.#soon("move", () => this.#move());
+  }
+
+  /** Repeats a step, each under the lock, while it says that there is more and the time is not over. */
+  #turn(step: () => boolean): void {
+    const endMs = this.#clock.now() + TURN_MS_MAX;
+    while (this.#locked(step) && this.#clock.now() < endMs);
+  }
+
+  #tune(place: number): number {
+    return this.#store.memory.tune[place]!;
+  }
+
+  #after(task: TaskName, ms: number, run: () => void): void {
+    this.#at(task, this.#clock.now() + ms, run);
+  }
+
+  #at(task: TaskName, deadlineMs: number, run: () => void): void {
+    this.#timers.get(task)?.();
+    this.#timers.set(
+      task,
+      this.#clock.at(deadlineMs, () => this.#watch(task, run)),
+    );
+  }
+
+  /** As soon as requests that have arrived had their turn. */
+  #soon(task: TaskName, run: () => void): void {
+    this.#timers.get(task)?.();
+    const immediate = setImmediate(() => this.#watch(task, run));
+    this.#timers.set(task, () => clearImmediate(immediate));
+  }
+
+  #locked<T>(run: () => T): T {
+    this.#lock?.acquire();
+    try {
+      return run();
+    } finally {
+      this.#lock?.release();
+    }
+  }
+}

@@ -1,0 +1,297 @@
+/**
+ * ○ Walks queues from the tail, or the whole hash table, item by item in bounded steps: to free what is expired without being
+ * asked for it, or to list keys. A mark in each queue keeps the place between steps, whatever happens to the items around it.
+ * Invariant: a mark is linked exactly while its queue is being crawled.
+ */
+import { encodeKey } from "../../memcached/base64.ts";
+import type { ReplyBuffer } from "../../memcached/reply-buffer.ts";
+import { percentEncode } from "../protocol/log-lines.ts";
+import * as I from "../store/item.ts";
+import type { Items } from "../store/items.ts";
+import { LRU_QUEUES } from "../store/limits.ts";
+import { GLOBAL, QUEUE_STAT } from "../store/memory.ts";
+import { TUNE } from "../store/settings.ts";
+
+/** Minutes ahead in which expiries are counted. */
+const HISTOGRAM_MINUTES = 61;
+
+/** What a crawl for expired items learned of a queue. */
+export interface QueueCensus {
+  seen: number;
+  neverExpiring: number;
+  reclaimed: number;
+  /** Items that expire in the minute of the index from now. */
+  readonly perMinute: Float64Array;
+  startSecond: number;
+  endSecond: number;
+  /** Not yet looked at by whoever plans the next crawl. */
+  complete: boolean;
+}
+
+/** Where a dump goes, and what it lists. */
+export interface Dump {
+  readonly kind: "metadump" | "mgdump";
+  readonly out: ReplyBuffer;
+}
+
+export class Crawler {
+  readonly #items: Items;
+  readonly census: QueueCensus[] = Array.from({ length: LRU_QUEUES }, emptyCensus);
+  readonly #active = new Uint8Array(LRU_QUEUES);
+  /** Items left to look at in each queue; 0 is all. */
+  readonly #remaining = new Float64Array(LRU_QUEUES);
+  #activeCount = 0;
+  /** The queue whose turn it is. */
+  #next = 1;
+  #dump: Dump | undefined;
+  /** The bucket that a walk of the hash table has come to, or -1. */
+  #bucket = -1;
+
+  constructor(items: Items) {
+    this.#items = items;
+  }
+
+  /** Starts crawling queues, each for at most `limit` items (0: all; -1: as many as it has now). */
+  start(queues: readonly number[], limit: number, dump?: Dump): void {
+    this.#begin(dump);
+    for (const queue of queues) {
+      if (this.#active[queue] !== 0) continue;
+      this.#active[queue] = 1;
+      this.#activeCount += 1;
+      const most = limit < 0 ? this.#items.queues.sizes[queue]! : limit;
+      this.#remaining[queue] = most === 0 ? 0 : most + 1;
+      this.#items.queues.linkMark(queue);
+      const census = emptyCensus();
+      census.startSecond = this.#items.now;
+      this.census[queue] = census;
+    }
+  }
+
+  /** Starts a dump in the order of the hash table, which does not grow until it is done. */
+  startHash(dump: Dump): void {
+    this.#begin(dump);
+    this.#bucket = 0;
+    this.#items.memory.globals[GLOBAL.hashHeld] = 1;
+  }
+
+  get dumping(): Dump | undefined {
+    return this.#dump;
+  }
+
+  /** Looks at up to `count` items; true once all is done. */
+  step(count: number): boolean {
+    let left = count;
+    if (this.#bucket >= 0) left = this.#walkHash(left);
+    while (left > 0 && this.#activeCount > 0) {
+      const queue = this.#next;
+      this.#next = queue >= LRU_QUEUES - 1 ? 1 : queue + 1;
+      if (this.#active[queue] === 0) continue;
+      left -= 1;
+      this.#advance(queue);
+    }
+    if (this.#activeCount > 0 || this.#bucket >= 0) return false;
+    this.#finish();
+    return true;
+  }
+
+  /** Stops everything, for a dump whose reader has gone. */
+  abort(): void {
+    for (let queue = 1; queue < LRU_QUEUES; queue += 1) if (this.#active[queue] !== 0) this.#leave(queue);
+    this.#bucket = -1;
+    this.#dump = undefined;
+    this.#finish();
+  }
+
+  #begin(dump: Dump | undefined): void {
+    const { globals } = this.#items.memory;
+    globals[GLOBAL.crawlerRunning] = 1;
+    globals[GLOBAL.crawlerStarts]! += 1;
+    this.#dump = dump;
+    dump?.out.text("OK\r\n");
+  }
+
+  #finish(): void {
+    const { globals } = this.#items.memory;
+    this.#dump?.out.text(this.#dump.kind === "metadump" ? "END\r\n" : "EN\r\n");
+    this.#dump = undefined;
+    globals[GLOBAL.hashHeld] = 0;
+    globals[GLOBAL.crawlerRunning] = 0;
+  }
+
+  #walkHash(count: number): number {
+    const { index, words } = this.#items;
+    let left = count;
+    while (left > 0) {
+      if (this.#bucket >= index.bucketCount) {
+        this.#bucket = -1;
+        return left;
+      }
+      for (let item = index.first(this.#bucket); item !== 0; item = words[item * 2 + I.CHAIN]!) {
+        this.#list(item);
+        left -= 1;
+      }
+      this.#bucket += 1;
+      left -= 0.1; // an empty bucket costs something too
+    }
+    return left;
+  }
+
+  #advance(queue: number): void {
+    const items = this.#items;
+    const item = items.queues.passMark(queue);
+    if (item !== 0 && this.#remaining[queue]! > 0) {
+      this.#remaining[queue]! -= 1;
+      if (this.#remaining[queue]! < 1) {
+        this.#leave(queue);
+        return;
+      }
+    }
+    if (item === 0) {
+      this.#leave(queue);
+      return;
+    }
+    items.count(queue, QUEUE_STAT.crawlerItemsChecked);
+    if (items.words[item * 2 + I.REFERENCES] !== 1) return;
+    if (this.#dump) this.#list(item);
+    else this.#judge(item, queue);
+  }
+
+  #leave(queue: number): void {
+    this.#items.queues.unlinkMark(queue);
+    this.#active[queue] = 0;
+    this.#activeCount -= 1;
+    const census = this.census[queue]!;
+    census.endSecond = this.#items.now;
+    census.complete = true;
+  }
+
+  /** Frees an expired item, or counts when it will expire. */
+  #judge(item: number, queue: number): void {
+    const items = this.#items;
+    const { words } = items;
+    const census = this.census[queue]!;
+    const expiry = words[item * 2 + I.EXPIRY]!;
+    const flushed = items.isFlushed(item);
+    if (flushed || (expiry !== 0 && expiry < items.now)) {
+      items.count(queue, QUEUE_STAT.crawlerReclaimed);
+      census.reclaimed += 1;
+      if (!flushed && (words[item * 2 + I.META]! & I.FETCHED) === 0) items.count(queue, QUEUE_STAT.expiredUnfetched);
+      items.unlink(item);
+      return;
+    }
+    census.seen += 1;
+    if (expiry === 0) {
+      census.neverExpiring += 1;
+      return;
+    }
+    const minute = Math.floor((expiry - items.now) / 60);
+    if (minute < HISTOGRAM_MINUTES - 1) census.perMinute[minute]! += 1;
+  }
+
+  #list(item: number): void {
+    const items = this.#items;
+    const { words, bytes } = items;
+    const at = item * 2;
+    const expiry = words[at + I.EXPIRY]!;
+    if ((expiry !== 0 && expiry < items.now) || items.isFlushed(item)) return;
+    const meta = words[at + I.META]!;
+    const start = item * 8 + I.HEADER_BYTES;
+    const end = start + (meta >>> I.KEY_SHIFT);
+    const { out, kind } = this.#dump!;
+    if (kind === "mgdump") {
+      out.text("mg ");
+      if ((meta & I.BINARY_KEY) === 0) out.copy(bytes, start, end - start);
+      else out.text(`${encodeKey(bytes, start, end)} b`);
+      out.text("\r\n");
+      return;
+    }
+    const { startedSeconds } = items.memory.settings;
+    out.text("key=");
+    out.text(percentEncode(bytes.subarray(start, end)));
+    out.text(` exp=${expiry === 0 ? -1 : expiry + startedSeconds} la=${words[at + I.TIME]! + startedSeconds} cas=`);
+    out.u64(words[at + I.CAS_HIGH]!, words[at + I.CAS_LOW]!);
+    const fetched = (meta & I.FETCHED) === 0 ? "no" : "yes";
+    const slabClass = (meta >>> I.CLASS_SHIFT) & 0x3f;
+    out.text(` fetch=${fetched} cls=${slabClass} size=${items.countedBytes(item)} flags=${words[at + I.CLIENT_FLAGS]!} \n`);
+  }
+}
+
+/**
+ * The queues that the argument of `lru_crawler` names: "all", or class numbers with commas between.
+ *
+ * @returns undefined when a number is no class
+ */
+export function queuesNamed(classes: string): number[] | undefined {
+  if (classes === "all") return Array.from({ length: LRU_QUEUES - 1 }, (_, index) => index + 1);
+  const queues: number[] = [];
+  for (const word of classes.split(",").filter((part) => part !== "")) {
+    const slabClass = /^\d+$/.test(word) ? Number(word) : 0;
+    if (slabClass < 1 || slabClass > 63) return undefined;
+    queues.push(slabClass | I.TEMP, slabClass | I.HOT, slabClass | I.WARM, slabClass | I.COLD);
+  }
+  return queues;
+}
+
+function emptyCensus(): QueueCensus {
+  return {
+    seen: 0,
+    neverExpiring: 0,
+    reclaimed: 0,
+    perMinute: new Float64Array(HISTOGRAM_MINUTES),
+    startSecond: 0,
+    endSecond: 0,
+    complete: false,
+  };
+}
+
+/** A crawl planned by itself runs at least once an hour a queue, and a minute later each time it found nothing. */
+const WAIT_SECONDS_MAX = 3600;
+/** After a crawl asked for by hand or refused, none starts by itself for a minute. */
+export const BLOCK_SECONDS = 60;
+
+/** Decides, once a second, which queues are worth crawling: where a hundredth of what can expire has. */
+export class CrawlPlan {
+  readonly #crawler: Crawler;
+  readonly #items: Items;
+  readonly #nextSecond = new Float64Array(LRU_QUEUES);
+  readonly #waitSeconds = new Float64Array(LRU_QUEUES);
+
+  constructor(items: Items, crawler: Crawler) {
+    this.#items = items;
+    this.#crawler = crawler;
+  }
+
+  /** The queues to crawl now, and the most items of one of them. */
+  due(): { queues: number[]; limit: number } {
+    const { now, queues: all } = this.#items;
+    const queues: number[] = [];
+    let limit = 0;
+    for (let queue = 1; queue < LRU_QUEUES; queue += 1) {
+      const census = this.#crawler.census[queue]!;
+      if (census.complete) this.#learn(queue, census);
+      if (now <= this.#nextSecond[queue]!) continue;
+      limit = Math.max(limit, all.sizes[queue]!);
+      this.#nextSecond[queue] = now + 5;
+      if (all.sizes[queue]! > 0) queues.push(queue);
+    }
+    const most = this.#items.memory.tune[TUNE.crawlerToCrawl]!;
+    return { queues, limit: most !== 0 && most < limit ? most : limit };
+  }
+
+  #learn(queue: number, census: QueueCensus): void {
+    const watermark = Math.floor((census.seen - census.neverExpiring) / 100) + 1;
+    let wait = this.#waitSeconds[queue]!;
+    let available = 0;
+    for (let minute = 0; minute < 60; minute += 1) {
+      available += census.perMinute[minute]!;
+      if (available <= watermark) continue;
+      if (wait < minute * 60) wait += 60;
+      else if (wait >= 60) wait -= 60;
+      break;
+    }
+    if (available === 0) wait += 60;
+    this.#waitSeconds[queue] = Math.min(wait, WAIT_SECONDS_MAX);
+    this.#nextSecond[queue] = this.#items.now + this.#waitSeconds[queue]! + 5;
+    census.complete = false;
+  }
+}

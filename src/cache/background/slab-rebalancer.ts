@@ -1,0 +1,282 @@
+/**
+ * ○ Moves a page from one class to another: empties the oldest page of the source chunk by chunk, rescuing live items into other
+ * chunks of their class, then hands it over. Works in bounded steps; requests go on between them. Invariant: chunks of the page
+ * that are done are on no list and belong to nobody.
+ */
+import * as I from "../store/item.ts";
+import type { Items } from "../store/items.ts";
+import { GLOBAL } from "../store/memory.ts";
+import { TUNE } from "../store/settings.ts";
+import { BUSY_STATUS } from "../protocol/stats.ts";
+import { EVICT } from "../store/lru-eviction.ts";
+
+/** Rounds over a page with held items before these are given up; memcached's number. */
+const BUSY_LOOPS_MAX = 5000;
+/** Evictions tried for one rescue; memcached's number. */
+const EVICTIONS_MAX = 10;
+/** Per step: chunks looked at and bytes copied, under 0.1 ms but for a chunk of half a page; whoever calls goes on while its time lasts. */
+const CHUNKS_PER_STEP = 64;
+const BYTES_PER_STEP = 64 * 1024;
+
+const BUSY = Object.fromEntries(BUSY_STATUS.map((word, index) => [word, index]));
+
+/** memcached's answers to `slabs reassign`. */
+export const REASSIGN = {
+  ok: "OK",
+  running: "BUSY currently processing reassign request",
+  badClass: "BADCLASS invalid src or dst class id",
+  noSpare: "NOSPARE source class has no spare pages",
+  same: "SAME src and dst class are identical",
+} as const;
+
+export class PageMover {
+  readonly #items: Items;
+  #source = 0;
+  #target = 0;
+  #page = 0;
+  #position = 0;
+  #completed = new Uint8Array(0);
+  #busyItems = 0;
+  #busyLoops = 0;
+  #mayEvict = false;
+  #pickFrom = 1;
+  #copied = 0;
+
+  constructor(items: Items) {
+    this.#items = items;
+  }
+
+  get running(): boolean {
+    return this.#page !== 0;
+  }
+
+  /**
+   * Starts a move.
+   *
+   * @param source a class, 0 for the pool, -1 for any class that can spare a page
+   * @returns one of REASSIGN
+   */
+  start(source: number, target: number, mayEvict: boolean): string {
+    const { memory, slabs } = this.#items;
+    if (memory.globals[GLOBAL.reassignRunning] !== 0) return REASSIGN.running;
+    if (source === target) return REASSIGN.same;
+    const from = source === -1 ? this.#anySource(target) : source;
+    if (from < 0 || from > slabs.largest || target < 0 || target > slabs.largest) return REASSIGN.badClass;
+    const pages = from === 0 ? memory.globals[GLOBAL.poolPages]! : memory.classPages[from]!;
+    if (pages < 2) return REASSIGN.noSpare;
+    this.#source = from;
+    this.#target = target;
+    this.#page = memory.classFirstPage[from]!;
+    this.#position = 0;
+    this.#completed = new Uint8Array(from === 0 ? 0 : memory.classPerPage[from]!);
+    this.#busyItems = 0;
+    this.#busyLoops = 0;
+    this.#mayEvict = mayEvict || (this.#limitReached() && memory.globals[GLOBAL.poolPages] === 0);
+    memory.globals[GLOBAL.reassignRunning] = 1;
+    return REASSIGN.ok;
+  }
+
+  /** Does a bounded part of the move. Returns false when some items were held and it is better to wait a little. */
+  step(): boolean {
+    this.#copied = 0;
+    for (let count = 0; count < CHUNKS_PER_STEP && this.#copied < BYTES_PER_STEP; count += 1) {
+      if (this.#position >= this.#completed.length) {
+        if (this.#busyItems === 0) {
+          this.#finish();
+          return true;
+        }
+        this.#items.memory.globals[GLOBAL.reassignBusyItems]! += this.#busyItems;
+        this.#busyItems = 0;
+        this.#busyLoops += 1;
+        this.#position = 0;
+        return false;
+      }
+      if (this.#completed[this.#position] === 0) this.#clear(this.#position);
+      this.#position += 1;
+    }
+    return true;
+  }
+
+  #finish(): void {
+    const { memory, slabs } = this.#items;
+    slabs.finishMove(this.#source, this.#target);
+    this.#page = 0;
+    memory.globals[GLOBAL.reassignRunning] = 0;
+  }
+
+  #limitReached(): boolean {
+    const { globals } = this.#items.memory;
+    return globals[GLOBAL.memoryTaken]! >= globals[GLOBAL.memoryLimit]!;
+  }
+
+  /** Some class other than the target with more than one page, a different one each time. */
+  #anySource(target: number): number {
+    const { memory, slabs } = this.#items;
+    for (let count = 0; count < slabs.largest; count += 1) {
+      const slabClass = this.#pickFrom;
+      this.#pickFrom = slabClass >= slabs.largest ? 1 : slabClass + 1;
+      if (slabClass !== target && memory.classPages[slabClass]! > 1) return slabClass;
+    }
+    return -1;
+  }
+
+  #handleAt(position: number): number {
+    const { memory, slabs } = this.#items;
+    return slabs.pageStart(this.#page) + (position * memory.classBytes[this.#source]!) / 8;
+  }
+
+  #inPage(handle: number): boolean {
+    const start = this.#items.slabs.pageStart(this.#page);
+    return handle >= start && handle < start + 131_072;
+  }
+
+  /** Frees one chunk of the page, or counts it busy. */
+  #clear(position: number): void {
+    const items = this.#items;
+    const { words, slabs } = items;
+    const handle = this.#handleAt(position);
+    const meta = words[handle * 2 + I.META]!;
+    if ((meta & I.SLABBED) !== 0) {
+      slabs.unlinkFree(handle, this.#source);
+      this.#done(position);
+      return;
+    }
+    const item = (meta & I.CHUNK) === 0 ? handle : words[handle * 2 + I.CHUNK_HEAD]!;
+    if ((words[item * 2 + I.META]! & I.LINKED) === 0) {
+      this.#busy("busy_floating");
+      return;
+    }
+    if (items.locked.size > 0 && items.locked.has(words[item * 2 + I.HASH]!)) {
+      this.#busy("locked");
+      return;
+    }
+    if (this.#expired(item)) {
+      items.unlink(item);
+      if ((words[handle * 2 + I.META]! & I.SLABBED) === 0) this.#busy("busy");
+      else this.#clear(position);
+      return;
+    }
+    if (words[item * 2 + I.REFERENCES] !== 1) {
+      this.#rescueHeld(item);
+      return;
+    }
+    const room = this.#room();
+    if (this.#completed[position] !== 0) {
+      if (room !== 0) slabs.free(room, this.#source); // the eviction that made room freed this very chunk
+      return;
+    }
+    if (room === 0 || (words[item * 2 + I.META]! & I.LINKED) === 0) {
+      if (room !== 0) slabs.free(room, this.#source);
+      else items.memory.globals[GLOBAL.reassignBusyNoMemory]! += 1;
+      this.#busy("from_lru");
+      return;
+    }
+    if (item === handle) this.#rescue(handle, room);
+    else this.#rescueChunk(handle, room);
+    this.#done(position);
+  }
+
+  #expired(item: number): boolean {
+    const expiry = this.#items.words[item * 2 + I.EXPIRY]!;
+    return (expiry !== 0 && expiry < this.#items.now) || this.#items.isFlushed(item);
+  }
+
+  /** A free chunk of the class outside the page, or 0. */
+  #room(): number {
+    const items = this.#items;
+    let room = this.#takeFree();
+    if (room !== 0) return room;
+    if (!this.#mayEvict && this.#busyLoops > BUSY_LOOPS_MAX) {
+      if (this.#limitReached()) this.#mayEvict = true;
+      else return items.slabs.allocate(this.#source);
+    }
+    for (let tries = 0; this.#mayEvict && room === 0 && tries < EVICTIONS_MAX; tries += 1) {
+      if (items.tails.pull(this.#source, I.COLD, EVICT) <= 0 && items.memory.tune[TUNE.segmented] !== 0) {
+        items.tails.pull(this.#source, I.HOT);
+      }
+      room = this.#takeFree();
+    }
+    return room;
+  }
+
+  #takeFree(): number {
+    const { slabs, memory } = this.#items;
+    for (;;) {
+      const handle = slabs.allocate(this.#source, false);
+      if (handle === 0 || !this.#inPage(handle)) return handle;
+      const position = ((handle - slabs.pageStart(this.#page)) * 8) / memory.classBytes[this.#source]!;
+      this.#done(position);
+      memory.globals[GLOBAL.reassignInlineReclaim]! += 1;
+    }
+  }
+
+  /** Moves an item into other memory, in its place in queue and index. */
+  #rescue(from: number, to: number): void {
+    const items = this.#items;
+    const { words, index, queues, memory } = items;
+    this.#copy(from, to);
+    index.replace(from, to);
+    queues.replace(to);
+    if ((words[to * 2 + I.META]! & I.CHUNKED) !== 0) {
+      for (let chunk = words[items.chunkPlace(to)]!; chunk !== 0; chunk = words[chunk * 2 + I.NEXT]!) {
+        words[chunk * 2 + I.CHUNK_HEAD] = to;
+      }
+    }
+    memory.globals[GLOBAL.reassignRescues]! += 1;
+  }
+
+  #rescueChunk(from: number, to: number): void {
+    const items = this.#items;
+    const { words } = items;
+    this.#copy(from, to);
+    const prev = words[to * 2 + I.PREV]!;
+    const next = words[to * 2 + I.NEXT]!;
+    if (prev !== 0) words[prev * 2 + I.NEXT] = to;
+    else words[items.chunkPlace(words[to * 2 + I.CHUNK_HEAD]!)] = to;
+    if (next !== 0) words[next * 2 + I.PREV] = to;
+    items.memory.globals[GLOBAL.reassignChunkRescues]! += 1;
+  }
+
+  #copy(from: number, to: number): void {
+    const bytes = this.#items.memory.classBytes[this.#source]!;
+    this.#items.bytes.copyWithin(to * 8, from * 8, from * 8 + bytes);
+    this.#copied += bytes;
+  }
+
+  /** An item that someone else holds: its content moves on under its key; the held memory follows when it is let go. */
+  #rescueHeld(item: number): void {
+    const items = this.#items;
+    const { words, memory } = items;
+    const chunked = (words[item * 2 + I.META]! & I.CHUNKED) !== 0;
+    if (!chunked) {
+      const room = this.#room();
+      if (room !== 0 && (words[item * 2 + I.META]! & I.LINKED) !== 0) {
+        this.#copy(item, room);
+        words[room * 2 + I.META]! &= ~I.LINKED;
+        words[room * 2 + I.REFERENCES] = 0;
+        const hash = words[item * 2 + I.HASH]!;
+        items.unlink(item);
+        items.link(room, hash);
+        memory.globals[GLOBAL.reassignRescues]! += 1;
+      } else if (room !== 0) {
+        items.slabs.free(room, this.#source);
+      } else {
+        memory.globals[GLOBAL.reassignBusyNoMemory]! += 1;
+      }
+    } else if (this.#busyLoops > BUSY_LOOPS_MAX) {
+      items.logEviction(item);
+      items.unlink(item);
+      memory.globals[GLOBAL.reassignBusyDeletes]! += 1;
+    }
+    this.#busy("busy_active");
+  }
+
+  #busy(status: string): void {
+    this.#busyItems += 1;
+    this.#items.memory.globals[GLOBAL.reassignLastBusy] = BUSY[status]!;
+  }
+
+  #done(position: number): void {
+    this.#completed[position] = 1;
+  }
+}

@@ -1,0 +1,338 @@
+/**
+ * ● The cache client: one memory across many servers. Each call goes to the server that holds its key, over one pipelined
+ * connection a server; all that is asked in one tick leaves in one write. Invariant: every call settles exactly once, by its
+ * deadline or its signal. It stores nothing on servers that it was not asked to, and reads no value for a key that is not its own.
+ */
+import { EventEmitter } from "node:events";
+import { systemClock } from "../../../core/clock.ts";
+import { OperationError, UsageError } from "../../../core/errors.ts";
+import { durationMs, sizeBytes, type Duration } from "../../../core/units.ts";
+import { BinaryWire } from "../protocol/binary-protocol.ts";
+import { anyValue, type Codec } from "../operations/codec.ts";
+import { Discovery, type ClusterDiscovery, type DnsDiscovery } from "../pool/discovery.ts";
+import { Dispatch } from "./dispatch.ts";
+import type { CacheCounts, CacheEvents } from "./events.ts";
+import { Fetcher, type FetchOptions, type Loader } from "./fetch.ts";
+import { casOutcome, counter, foundOrNot, ok, statistics, storedOrNot, versionText, type CasOutcome } from "./interpret.ts";
+import type { HealthState } from "../pool/health.ts";
+import type { Key } from "./key.ts";
+import { Keyspace } from "./keyspace.ts";
+import { invalidation, metaDone } from "./lease.ts";
+import * as limits from "../operations/limits.ts";
+import type { MemberSettings } from "../pool/pool-server.ts";
+import { readVersioned, type Read, type Versioned } from "../operations/lookup.ts";
+import { type CommandFields } from "../operations/operation.ts";
+import type { CacheClientOptions, CallOptions, StoreOptions } from "./cache-client-options.ts";
+import { NearReads, type NearCacheOptions } from "./near-reads.ts";
+import { Pool } from "../pool/pool.ts";
+import { parseServer } from "../operations/server-address.ts";
+import { TextWire } from "../protocol/text-protocol.ts";
+import { loadTracing } from "./tracing.ts";
+import { ttlMs, type Ttl } from "./ttl.ts";
+import { Watcher } from "../pool/change-stream.ts";
+
+/** A client of one or many memcached servers. */
+export class CacheClient extends EventEmitter<CacheEvents> {
+  readonly #dispatch: Dispatch;
+  readonly #fetcher: Fetcher;
+  readonly #codec: Codec<unknown>;
+  readonly #discovery: Discovery | undefined;
+  readonly #watchers = new Map<string, Watcher>();
+
+  /** @throws UsageError CACHE_OPTION_INVALID, UNIT_INVALID or ADDRESS_INVALID */
+  constructor(options: CacheClientOptions = {}) {
+    super();
+    const { clock = systemClock, random = Math.random, whenDown } = options;
+    const gutter = typeof whenDown === "object" ? whenDown.gutter : undefined;
+    const timeoutMs = durationMs(options.timeout ?? limits.TIMEOUT_MS_DEFAULT, "timeout");
+    const member = memberSettingsOf(options, this, timeoutMs);
+    const pool = new Pool({
+      member,
+      placement: options.placement ?? "ketama",
+      whenDown: whenDown === "next" ? "next" : "miss",
+      gutter: (gutter?.servers ?? []).map(parseServer),
+    });
+    const { servers = ["127.0.0.1"] } = options;
+    if ("map" in servers) pool.apply(servers.map(parseServer));
+    else this.#discovery = this.#discover(servers, { pool, member, timeoutMs });
+    this.#codec = options.codec ?? anyValue;
+    this.#dispatch = new Dispatch(
+      {
+        pool,
+        clock,
+        timeoutMs,
+        onError: options.onError ?? "throw",
+        keys: options.keys ?? "refuse",
+        starting: this.#discovery?.start(),
+        gutterTtlMs: ttlMs(gutter?.ttl ?? "10s", clock.wallMs()),
+      },
+      this,
+    );
+    this.#fetcher = new Fetcher(this.#dispatch, random);
+    if (options.nearCache) this.#keepNear(options.nearCache, member);
+    void loadTracing();
+  }
+
+  /** Totals since the client was made. */
+  get counts(): Readonly<CacheCounts> {
+    return { ...this.#dispatch.counts };
+  }
+
+  /** The servers and how they are: "up", "failing" or "ejected". */
+  get servers(): readonly { readonly name: string; readonly state: HealthState; readonly version: string | undefined }[] {
+    return this.#dispatch.pool.members.map(({ server, state, version }) => ({ name: server.name, state, version }));
+  }
+
+  /**
+   * The value of a key, or undefined when there is none.
+   *
+   * @throws UsageError CACHE_KEY_INVALID; OperationError CACHE_TIMEOUT, CACHE_UNREACHABLE, CACHE_QUEUE_FULL, CACHE_SERVER_ERROR,
+   *   ABORTED, CLOSED; ProtocolError CACHE_REPLY_INVALID, CACHE_VALUE_UNREADABLE
+   */
+  get<T = unknown>(key: Key, options?: CallOptions): Promise<T | undefined> {
+    return this.#dispatch.get(key, this.#codec, options);
+  }
+
+  /** The value of a key with its CAS number, for `cas`. Errors as `get`. */
+  gets<T = unknown>(key: Key, options?: CallOptions): Promise<Versioned<T> | undefined> {
+    return this.#dispatch.lookup("gets", key, this.#codec, readVersioned as Read<Versioned<T>>, options);
+  }
+
+  /**
+   * The values of many keys, over any number of servers. Keys that have none are not in the map; with `onError: "miss"` neither
+   * are those of servers that failed. Errors as `get`.
+   */
+  getMany<T = unknown, K extends Key = string>(keys: Iterable<K>, options?: CallOptions): Promise<Map<K, T>> {
+    return this.#dispatch.getMany(keys, this.#codec, options);
+  }
+
+  /** As `getMany`, each value with its CAS number. */
+  getsMany<T = unknown, K extends Key = string>(keys: Iterable<K>, options?: CallOptions): Promise<Map<K, Versioned<T>>> {
+    return this.#dispatch.lookupMany("gets", keys, this.#codec, readVersioned as Read<Versioned<T>>, options);
+  }
+
+  /**
+   * Stores a value.
+   *
+   * @returns true when stored; false where the call counts as a miss: its server is ejected, or failed under `onError: "miss"`
+   * @throws UsageError CACHE_KEY_INVALID, CACHE_TTL_INVALID, CACHE_VALUE_INVALID; else as `get`
+   */
+  set(key: Key, value: unknown, options?: StoreOptions): Promise<boolean> {
+    return this.#store("set", key, value, options);
+  }
+
+  /** Stores a value where there is none. False when there is one. Errors as `set`. */
+  add(key: Key, value: unknown, options?: StoreOptions): Promise<boolean> {
+    return this.#store("add", key, value, options);
+  }
+
+  /** Stores a value where there is one. False when there is none. Errors as `set`. */
+  replace(key: Key, value: unknown, options?: StoreOptions): Promise<boolean> {
+    return this.#store("replace", key, value, options);
+  }
+
+  /** Puts text or bytes behind the value that is there. False when there is none. Errors as `set`. */
+  append(key: Key, more: string | Uint8Array, options?: CallOptions): Promise<boolean> {
+    return this.#dispatch.command("append", key, options, storedOrNot, false, () => ({ body: more }));
+  }
+
+  /** Puts text or bytes before the value that is there. False when there is none. Errors as `set`. */
+  prepend(key: Key, more: string | Uint8Array, options?: CallOptions): Promise<boolean> {
+    return this.#dispatch.command("prepend", key, options, storedOrNot, false, () => ({ body: more }));
+  }
+
+  /**
+   * Stores a value if the item is still the version that `gets` read.
+   *
+   * @returns "stored", "exists" (someone else stored meanwhile) or "missing"
+   */
+  cas(key: Key, value: unknown, cas: bigint, options?: StoreOptions): Promise<CasOutcome> {
+    return this.#dispatch.command("cas", key, options, casOutcome, "missing", (member) => ({
+      ...this.#encode(value),
+      exptime: this.#dispatch.exptime(member, options?.ttl),
+      cas,
+    }));
+  }
+
+  /**
+   * A value from the cache, or computed by the loader, once for everybody who waits for it: in this process, and, on memcached
+   * >= 1.6.10 or Holdfast, among all processes.
+   *
+   * @returns the value; an old one where `stale` allows it and another caller computes, or the loader fails
+   * @throws what the loader throws; OperationError CACHE_TIMEOUT, ABORTED. A cache that does not answer is not an error here
+   */
+  fetch<T>(key: Key, loader: Loader<T>, options?: FetchOptions): Promise<T> {
+    return this.#fetcher.fetch(key, this.#codec as Codec<T>, loader, options);
+  }
+
+  /**
+   * Marks an item as out of date: the next `fetch` computes it anew, and until then others get the old value.
+   *
+   * @param options.stale the longest the old value may still be given out; default: as long as it would have lived
+   * @returns true when there was an item
+   * @throws OperationError CACHE_REFUSED on servers without the meta protocol; else as `get`
+   */
+  async invalidate(key: Key, options: CallOptions & { readonly stale?: Duration } = {}): Promise<boolean> {
+    const leftS = options.stale === undefined ? undefined : Math.max(1, Math.ceil(durationMs(options.stale, "stale") / 1000));
+    const wire = this.#dispatch.wireKey(key);
+    return this.#dispatch.command("meta", key, options, metaDone, false, () =>
+      invalidation(wire, leftS === undefined ? {} : { leftS }),
+    );
+  }
+
+  /**
+   * A typed family of items: `cache.define("user:{id}", json<User>())`. The parts in braces are filled in per call, percent-encoded,
+   * so that no two give one key.
+   *
+   * @throws UsageError CACHE_OPTION_INVALID when a brace is not closed or a name stands twice
+   */
+  define<T, const P extends string = string>(template: P, codec: Codec<T>): Keyspace<T, P> {
+    return new Keyspace(this.#dispatch, this.#fetcher, template, codec);
+  }
+
+  /** Deletes an item. True when there was one. Errors as `get`. */
+  delete(key: Key, options?: CallOptions): Promise<boolean> {
+    return this.#dispatch.command("delete", key, options, foundOrNot, false, () => ({}));
+  }
+
+  /** Gives an item a new time to live. True when there was one. Errors as `set`. */
+  touch(key: Key, ttl: Ttl, options?: CallOptions): Promise<boolean> {
+    return this.#dispatch.command("touch", key, options, foundOrNot, false, (member) => ({
+      exptime: this.#dispatch.exptime(member, ttl),
+    }));
+  }
+
+  /**
+   * Adds to a counter: an item whose value is a decimal number, below 2^64, where it wraps around.
+   *
+   * @param delta at least 0; default 1
+   * @returns the new number, or undefined when there is no item
+   * @throws OperationError CACHE_REFUSED when the value is no number; else as `get`
+   */
+  incr(key: Key, delta: bigint | number = 1n, options?: CallOptions): Promise<bigint | undefined> {
+    return this.#dispatch.command("incr", key, options, counter, undefined, () => ({ delta: deltaOf(delta) }));
+  }
+
+  /** Subtracts from a counter, which stops at 0. As `incr`. */
+  decr(key: Key, delta: bigint | number = 1n, options?: CallOptions): Promise<bigint | undefined> {
+    return this.#dispatch.command("decr", key, options, counter, undefined, () => ({ delta: deltaOf(delta) }));
+  }
+
+  /** Empties every server. Rejects when one could not be asked, after all were. */
+  async flush(options?: CallOptions): Promise<void> {
+    try {
+      await this.#dispatch.everywhere("flush_all", "", options, () => ok, false);
+    } finally {
+      this.#dispatch.near?.clear();
+    }
+  }
+
+  /**
+   * Statistics of every server, by its name.
+   *
+   * @param group one of memcached's: "settings", "items", "slabs", "sizes", "conns"; default the general ones
+   */
+  stats(group = "", options?: CallOptions): Promise<Map<string, ReadonlyMap<string, string>>> {
+    return this.#dispatch.everywhere("stats", group, options, statistics, new Map());
+  }
+
+  /** The version of every server, by its name. */
+  versions(options?: CallOptions): Promise<Map<string, string>> {
+    return this.#dispatch.everywhere("version", "", options, () => versionText, "");
+  }
+
+  /** Closes all connections. Calls that wait settle with CLOSED. May be called twice. */
+  async close(): Promise<void> {
+    this.#discovery?.close(new OperationError("CLOSED", "The cache client was closed"));
+    this.#dispatch.close();
+    for (const watcher of this.#watchers.values()) watcher.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #store(verb: "set" | "add" | "replace", key: Key, value: unknown, options: StoreOptions | undefined): Promise<boolean> {
+    return this.#dispatch.command(verb, key, options, storedOrNot, false, (member) => ({
+      ...this.#encode(value),
+      exptime: this.#dispatch.exptime(member, options?.ttl),
+    }));
+  }
+
+  #keepNear(options: NearCacheOptions, member: MemberSettings): void {
+    const near = new NearReads(this.#dispatch, options);
+    this.#dispatch.near = near;
+    if (!options.watch) return;
+    const follow = (): void => {
+      const servers = this.#dispatch.pool.members.map(({ server }) => server);
+      for (const server of servers.filter(({ name }) => !this.#watchers.has(name))) {
+        this.#watchers.set(server.name, new Watcher(server, member, near));
+      }
+      for (const [name, watcher] of this.#watchers) {
+        if (servers.some((server) => server.name === name)) continue;
+        watcher.close();
+        this.#watchers.delete(name);
+      }
+    };
+    follow();
+    this.on("servers", follow);
+  }
+
+  #discover(
+    where: DnsDiscovery | ClusterDiscovery,
+    { pool, member, timeoutMs }: { pool: Pool; member: MemberSettings; timeoutMs: number },
+  ): Discovery {
+    const { clock, random } = member;
+    const server = "dns" in where ? where.dns : where.cluster;
+    return new Discovery(where, {
+      clock,
+      random,
+      timeoutMs,
+      member,
+      found: (servers) => {
+        const { added, removed } = pool.apply(servers);
+        if (added.length + removed.length === 0) return;
+        this.emit("servers", { added: added.map(({ name }) => name), removed: removed.map(({ name }) => name) });
+      },
+      failed: (error) => this.emit("failed", { verb: "config", key: "", server, error }),
+    });
+  }
+
+  #encode(value: unknown): CommandFields {
+    const { bytes, flags } = this.#codec.encode(value);
+    return { body: bytes, flags };
+  }
+}
+
+function memberSettingsOf(options: CacheClientOptions, events: EventEmitter<CacheEvents>, timeoutMs: number): MemberSettings {
+  const { tls, backoff = {} } = options;
+  const binary = options.protocol === "binary" || options.credentials?.by === "sasl";
+  const valueBytesMax = sizeBytes(options.valueBytes ?? limits.VALUE_BYTES_MAX, "valueBytes");
+  return {
+    clock: options.clock ?? systemClock,
+    random: options.random ?? Math.random,
+    health: {
+      ejectAfterFailures: options.ejectAfterFailures ?? limits.EJECT_AFTER_FAILURES,
+      backoffMsMin: durationMs(backoff.min ?? limits.BACKOFF_MS_MIN, "backoff.min"),
+      backoffMsMax: durationMs(backoff.max ?? limits.BACKOFF_MS_MAX, "backoff.max"),
+    },
+    callsMax: options.queueCalls ?? limits.QUEUE_CALLS_MAX,
+    bytesMax: sizeBytes(options.queueBytes ?? limits.QUEUE_BYTES_MAX, "queueBytes"),
+    stallMs: timeoutMs,
+    connectTimeoutMs: durationMs(options.connectTimeout ?? timeoutMs, "connectTimeout"),
+    tls: tls === true ? {} : tls,
+    credentials: options.credentials,
+    newWire: () => (binary ? new BinaryWire(valueBytesMax) : new TextWire(valueBytesMax)),
+    textual: !binary,
+    onHealth({ server: { name: server } }, state, error) {
+      if (state === "ejected") events.emit("ejected", { server, error });
+      else events.emit("restored", { server });
+    },
+  };
+}
+
+function deltaOf(delta: bigint | number): bigint {
+  if (typeof delta === "bigint" ? delta >= 0n && delta < 2n ** 64n : Number.isSafeInteger(delta) && delta >= 0)
+    return BigInt(delta);
+  throw new UsageError("CACHE_VALUE_INVALID", `Cannot count by ${delta}: a whole number from 0 to 2^64-1 is needed`);
+}

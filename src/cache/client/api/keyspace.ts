@@ -1,0 +1,143 @@
+/**
+ * ● Typed families of items: a key template and a codec, so that what is read is what was stored. Invariant: two different sets of
+ * parameters never give one key, because each parameter is percent-encoded.
+ */
+import { UsageError } from "../../../core/errors.ts";
+import type { Codec } from "../operations/codec.ts";
+import type { Dispatch } from "./dispatch.ts";
+import type { Fetcher, FetchOptions, Loader } from "./fetch.ts";
+import { casOutcome, foundOrNot, storedOrNot, type CasOutcome } from "./interpret.ts";
+import { readVersioned, type Read, type Versioned } from "../operations/lookup.ts";
+import { type CommandFields } from "../operations/operation.ts";
+import type { CallOptions, StoreOptions } from "./cache-client-options.ts";
+import type { Member } from "../pool/pool-server.ts";
+import type { Ttl } from "./ttl.ts";
+
+type Parameter = string | number | bigint;
+
+/** The names in braces of a template. */
+type Names<P extends string> = P extends `${string}{${infer Name}}${infer Rest}` ? Name | Names<Rest> : never;
+
+type IsOne<T, All = T> = [T] extends [never] ? false : T extends unknown ? ([All] extends [T] ? true : false) : never;
+
+/** What fills a template: its one parameter itself, or an object with all of them by name. */
+export type KeyParameters<P extends string> =
+  | { readonly [Name in Names<P>]: Parameter }
+  | (IsOne<Names<P>> extends true ? Parameter : never);
+
+/** A typed family of items of a `CacheClient`; see `CacheClient.define`. Methods are those of the client, and fail as they do. */
+export class Keyspace<T, P extends string> {
+  /** As given to `define`. */
+  readonly template: P;
+  readonly #dispatch: Dispatch;
+  readonly #fetcher: Fetcher;
+  readonly #codec: Codec<T>;
+  /** Text and names in turn: "user:", "id", "". */
+  readonly #parts: readonly string[];
+
+  /** @internal */
+  constructor(dispatch: Dispatch, fetcher: Fetcher, template: P, codec: Codec<T>) {
+    this.template = template;
+    this.#dispatch = dispatch;
+    this.#fetcher = fetcher;
+    this.#codec = codec;
+    this.#parts = template.split(/\{(\w+)\}/);
+    const names = this.#parts.filter((_, index) => index % 2 === 1);
+    const unclosed = this.#parts.some((part, index) => index % 2 === 0 && /[{}]/.test(part));
+    if (unclosed || new Set(names).size < names.length) {
+      throw new UsageError("CACHE_OPTION_INVALID", `Cannot define '${template}': braces do not match, or a name stands twice`);
+    }
+  }
+
+  /** The key that these parameters give. @throws UsageError CACHE_KEY_INVALID when one is missing or empty */
+  key(parameters: KeyParameters<P>): string {
+    const parts = this.#parts;
+    let key = parts[0]!;
+    for (let index = 1; index < parts.length; index += 2) {
+      const value = typeof parameters === "object" ? (parameters as Record<string, Parameter>)[parts[index]!] : parameters;
+      if (value === undefined || value === "") {
+        throw new UsageError("CACHE_KEY_INVALID", `Cannot make key '${this.template}': no ${parts[index]} given`);
+      }
+      key += encodeURIComponent(String(value)) + parts[index + 1]!;
+    }
+    return key;
+  }
+
+  /** The value; undefined when there is none. */
+  async get(parameters: KeyParameters<P>, options?: CallOptions): Promise<T | undefined> {
+    return this.#dispatch.get(this.key(parameters), this.#anyCodec, options);
+  }
+
+  /** The value with its version, for `cas`. */
+  async gets(parameters: KeyParameters<P>, options?: CallOptions): Promise<Versioned<T> | undefined> {
+    return this.#dispatch.lookup("gets", this.key(parameters), this.#anyCodec, readVersioned as Read<Versioned<T>>, options);
+  }
+
+  /** The values found, by the parameters as they were given. */
+  async getMany<K extends KeyParameters<P>>(all: Iterable<K>, options?: CallOptions): Promise<Map<K, T>> {
+    const byKey = new Map<string, K>();
+    for (const parameters of all) byKey.set(this.key(parameters), parameters);
+    const found = await this.#dispatch.getMany<T, string>(byKey.keys(), this.#anyCodec, options);
+    return new Map([...found].map(([key, value]) => [byKey.get(key)!, value]));
+  }
+
+  /** Stores, whatever was there. */
+  async set(parameters: KeyParameters<P>, value: T, options?: StoreOptions): Promise<boolean> {
+    return this.#store("set", parameters, value, options);
+  }
+
+  /** Stores where nothing is; false where something is. */
+  async add(parameters: KeyParameters<P>, value: T, options?: StoreOptions): Promise<boolean> {
+    return this.#store("add", parameters, value, options);
+  }
+
+  /** Stores where something is; false where nothing is. */
+  async replace(parameters: KeyParameters<P>, value: T, options?: StoreOptions): Promise<boolean> {
+    return this.#store("replace", parameters, value, options);
+  }
+
+  /** Stores if the version is still the one that `gets` told. */
+  async cas(parameters: KeyParameters<P>, value: T, cas: bigint, options?: StoreOptions): Promise<CasOutcome> {
+    const key = this.key(parameters);
+    return this.#dispatch.command("cas", key, options, casOutcome, "missing", (member) => ({
+      ...this.#fields(member, value, options),
+      cas,
+    }));
+  }
+
+  /** Deletes. True when there was an item. */
+  async delete(parameters: KeyParameters<P>, options?: CallOptions): Promise<boolean> {
+    return this.#dispatch.command("delete", this.key(parameters), options, foundOrNot, false, () => ({}));
+  }
+
+  /** Gives a new time to live. True when there was an item. */
+  async touch(parameters: KeyParameters<P>, ttl: Ttl, options?: CallOptions): Promise<boolean> {
+    return this.#dispatch.command("touch", this.key(parameters), options, foundOrNot, false, (member) => ({
+      exptime: this.#dispatch.exptime(member, ttl),
+    }));
+  }
+
+  /** The value, or what the loader gives where there is none: loaded once for all who ask at once, then stored. */
+  async fetch(parameters: KeyParameters<P>, loader: Loader<T>, options?: FetchOptions): Promise<T> {
+    return this.#fetcher.fetch(this.key(parameters), this.#codec, loader, options);
+  }
+
+  get #anyCodec(): Codec<unknown> {
+    return this.#codec as Codec<unknown>;
+  }
+
+  #store(
+    verb: "set" | "add" | "replace",
+    parameters: KeyParameters<P>,
+    value: T,
+    options: StoreOptions | undefined,
+  ): Promise<boolean> {
+    const key = this.key(parameters);
+    return this.#dispatch.command(verb, key, options, storedOrNot, false, (member) => this.#fields(member, value, options));
+  }
+
+  #fields(member: Member | undefined, value: T, options: StoreOptions | undefined): CommandFields {
+    const { bytes, flags } = this.#codec.encode(value);
+    return { body: bytes, flags, exptime: this.#dispatch.exptime(member, options?.ttl) };
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * ○ Leases in memcached's meta protocol (doc/protocol.txt, "Stampeding herd"): `mg … N R` reads an item and, when it is missing or
+ * about to end, tells exactly one reader to recompute it (W); the others learn that someone does (Z). A missing item is put
+ * there empty, for as long as the lease lasts. Invariant: what a winner stores goes through the CAS number it won with, so that
+ * an item deleted or stored meanwhile is not overwritten by what was computed before.
+ */
+import type { Buffer } from "node:buffer";
+import type { Reply } from "../../../memcached/reply.ts";
+import type { Codec } from "../operations/codec.ts";
+import { unexpected } from "../protocol/in-flight.ts";
+import type { CommandFields, Interpret } from "../operations/operation.ts";
+import { isBase64 } from "../operations/wire-key.ts";
+
+/** What a leased read found. */
+export interface Leased<T> {
+  /** The value; undefined when there is none yet or the codec cannot read it. */
+  readonly found: { readonly value: T } | undefined;
+  readonly cas: bigint;
+  /** Seconds left; undefined when the item has no end. */
+  readonly leftS: number | undefined;
+  /** This reader alone shall recompute. */
+  readonly won: boolean;
+  /** Another reader recomputes. */
+  readonly claimed: boolean;
+  /** The item was invalidated (`md I`): what is found is out of date. */
+  readonly stale: boolean;
+}
+
+/** `leaseS`: how long others wait for the winner; `recacheS`: an item with less time left than this has a winner chosen too. */
+export function leasedRead(wireKey: string, { leaseS, recacheS }: { leaseS: number; recacheS: number }): CommandFields {
+  const recache = recacheS > 0 ? ` R${recacheS}` : "";
+  return { words: `mg ${metaKey(wireKey)} v f c t N${leaseS}${recache}` };
+}
+
+/** Stores what the winner computed, if the item is still the one that was won. */
+export function leasedStore(
+  wireKey: string,
+  { cas, exptime, flags, body }: { cas: bigint; exptime: number; flags: number; body: string | Uint8Array },
+): CommandFields {
+  const [key, base64] = keyAndMark(wireKey);
+  return { words: `ms ${key}`, tail: `${base64} C${cas} F${flags} T${exptime}`, body };
+}
+
+/** Gives a lease up: an item that is still empty goes, so that the next reader wins. */
+export function leaseDropped(wireKey: string, cas: bigint): CommandFields {
+  return { words: `md ${metaKey(wireKey)} C${cas}` };
+}
+
+/** Marks the item as out of date, so that the next reader wins; `leftS` shortens its life. */
+export function invalidation(wireKey: string, { cas, leftS }: { cas?: bigint; leftS?: number }): CommandFields {
+  const only = cas === undefined ? "" : ` C${cas}`;
+  return { words: `md ${metaKey(wireKey)} I${only}${leftS === undefined ? "" : ` T${leftS}`}` };
+}
+
+/** Asks for an item's version alone. */
+export function versionQuestion(wireKey: string): CommandFields {
+  return { words: `mg ${metaKey(wireKey)} c` };
+}
+
+/** The version, or undefined when there is no item. */
+export const versionReply: Interpret<bigint | undefined> = (reply, verb) => {
+  switch (reply.kind) {
+    case "HD":
+      return { result: reply.cas };
+    case "EN":
+      return { result: undefined };
+    default:
+      throw unexpected(reply, verb);
+  }
+};
+
+/** @param keep told of a value that is nobody's to recompute, while its bytes are borrowed */
+export function leasedReply<T>(codec: Codec<T>, keep?: (reply: Reply) => void): Interpret<Leased<T> | undefined> {
+  return (reply, verb) => {
+    switch (reply.kind) {
+      case "VA":
+        if (!reply.won && !reply.claimed && !reply.stale) keep?.(reply);
+        return { result: read(reply, codec) };
+      case "EN":
+        return { result: undefined };
+      default:
+        throw unexpected(reply, verb);
+    }
+  };
+}
+
+/** "HD" done, "NF" gone, "EX" changed meanwhile, "NS" not stored. */
+export const metaDone: Interpret<boolean> = (reply, verb) => {
+  switch (reply.kind) {
+    case "HD":
+      return { result: true };
+    case "NF":
+    case "EX":
+    case "NS":
+      return { result: false };
+    default:
+      throw unexpected(reply, verb);
+  }
+};
+
+function read<T>(reply: Reply, codec: Codec<T>): Leased<T> {
+  const { cas, ttl, won, claimed, stale, flags, valueStart, valueEnd } = reply;
+  // The empty item of a lease, told from a stored empty string only while a winner is at work: then both wait for the same.
+  const placeholder = valueStart === valueEnd && flags === 0 && (won || claimed);
+  return {
+    found: placeholder ? undefined : decoded(codec, reply.valueBytes, flags),
+    cas,
+    leftS: ttl === undefined || ttl < 0 ? undefined : ttl,
+    won,
+    claimed,
+    stale,
+  };
+}
+
+/** The value, or undefined when the codec cannot read it: written by another version of the caller, it counts as not there. */
+export function decoded<T>(codec: Codec<T>, bytes: Buffer, flags: number): { value: T } | undefined {
+  try {
+    return { value: codec.decode(bytes, flags) };
+  } catch {
+    return undefined;
+  }
+}
+
+function metaKey(wireKey: string): string {
+  return keyAndMark(wireKey).join("");
+}
+
+function keyAndMark(wireKey: string): readonly [key: string, mark: string] {
+  return isBase64(wireKey) ? [wireKey.slice(1), " b"] : [wireKey, ""];
+}

@@ -1,0 +1,72 @@
+/**
+ * ○ Times to live as people write them → memcached's exptime. memcached reads 0 as "never", up to 30 days as seconds from now,
+ * anything larger as seconds since 1970, and whole seconds only. What would silently become something else is refused.
+ */
+import { UsageError } from "../../../core/errors.ts";
+import { durationMs } from "../../../core/units.ts";
+import { TTL_RELATIVE_S_MAX } from "../operations/limits.ts";
+
+/** How long an item lives: "5m" (ms, s, m, h or d), a number of seconds up to 30 days, or a Date. 0 and leaving it out: no end. */
+export type Ttl = string | number | Date;
+
+/** 2000-01-01: no Date before it is meant as one; `new Date(60)` is. */
+const DATE_MS_MIN = 946_684_800_000;
+
+/**
+ * @param wallMs the wall clock, for Dates and durations over 30 days
+ * @returns memcached's exptime
+ * @throws UsageError CACHE_TTL_INVALID
+ */
+export function exptimeOf(ttl: Ttl | undefined, wallMs: number): number {
+  if (ttl === undefined) return 0;
+  if (typeof ttl === "number") return ofSeconds(ttl);
+  return ttl instanceof Date ? ofDate(ttl, wallMs) : ofDuration(ttl, wallMs);
+}
+
+/** memcached's exptime for a life of `ms` milliseconds from now, rounded up to whole seconds; Infinity: no end. */
+export function exptimeOfMs(ms: number, wallMs: number): number {
+  if (ms === Infinity) return 0;
+  if (ms <= 0) return -1;
+  const seconds = Math.ceil(ms / 1000);
+  return seconds <= TTL_RELATIVE_S_MAX ? seconds : Math.ceil((wallMs + ms) / 1000);
+}
+
+/** Milliseconds a ttl lasts from now on; Infinity without end. */
+export function ttlMs(ttl: Ttl | undefined, wallMs: number): number {
+  const exptime = exptimeOf(ttl, wallMs);
+  if (exptime === 0) return Infinity;
+  if (exptime < 0) return 0;
+  return exptime > TTL_RELATIVE_S_MAX ? Math.max(0, exptime * 1000 - wallMs) : exptime * 1000;
+}
+
+function ofSeconds(seconds: number): number {
+  if (Number.isInteger(seconds) && seconds >= 0 && seconds <= TTL_RELATIVE_S_MAX) return seconds;
+  if (!Number.isFinite(seconds) || seconds < 0) throw refused(String(seconds), "it is no number of seconds from now");
+  if (seconds > TTL_RELATIVE_S_MAX) {
+    throw refused(
+      String(seconds),
+      "memcached reads numbers over 30 days (2592000 s) as a date; seconds are meant, not milliseconds. For longer write '40d' or a Date",
+    );
+  }
+  throw refused(String(seconds), "memcached counts whole seconds");
+}
+
+function ofDuration(text: string, wallMs: number): number {
+  const ms = durationMs(text, "ttl");
+  if (ms === 0) return 0;
+  if (ms < 1000) throw refused(`'${text}'`, "memcached counts whole seconds; the shortest is '1s'");
+  return exptimeOfMs(ms, wallMs);
+}
+
+function ofDate(date: Date, wallMs: number): number {
+  const ms = date.getTime();
+  if (Number.isNaN(ms)) throw refused("Invalid Date", "it is no date");
+  if (ms < DATE_MS_MIN)
+    throw refused(date.toISOString(), "a Date before the year 2000 is a number of milliseconds taken for a date");
+  if (ms <= wallMs) return -1; // already over: the item is stored as expired, which deletes it
+  return Math.ceil(ms / 1000);
+}
+
+function refused(shown: string, reason: string): UsageError {
+  return new UsageError("CACHE_TTL_INVALID", `Cannot use ttl ${shown}: ${reason}`);
+}

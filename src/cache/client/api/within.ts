@@ -1,0 +1,45 @@
+/** ○ Waiting with a bound. */
+import type { Clock } from "../../../core/clock.ts";
+import { OperationError } from "../../../core/errors.ts";
+
+/** How long to wait: until a time of the clock, and no longer than the signal lets. */
+export interface Bound {
+  readonly deadlineMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * The promise's outcome, or what `late` gives at the deadline, or ABORTED, whichever is first.
+ *
+ * @param late a value, or a throw
+ */
+export function within<T>(clock: Clock, promise: Promise<T>, { deadlineMs, signal }: Bound, late: () => T): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const leave = (): void => {
+      cancel();
+      signal?.removeEventListener("abort", abort);
+    };
+    const fail = (error: unknown): void => {
+      leave();
+      reject(error);
+    };
+    const abort = (): void => fail(aborted(signal!));
+    const cancel = clock.at(deadlineMs, () => {
+      leave();
+      new Promise<T>((settle) => settle(late())).then(resolve, reject);
+    });
+    if (signal?.aborted) {
+      abort();
+      return;
+    }
+    signal?.addEventListener("abort", abort, { once: true });
+    promise.then((value) => {
+      leave();
+      resolve(value);
+    }, fail);
+  });
+}
+
+export function aborted(signal: AbortSignal): OperationError {
+  return new OperationError("ABORTED", "The call was aborted", { cause: signal.reason });
+}

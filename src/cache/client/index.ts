@@ -1,0 +1,17 @@
+/** ● What the door `holdfast/cache` shows of the client. */
+export { CacheClient } from "./api/cache-client.ts";
+export { anyValue, bytes, json, memcachedValue, memjsValue, text, type Codec, type Encoded } from "./operations/codec.ts";
+export { compressed, memcacheClientValue, type CompressionOptions } from "./operations/compressed.ts";
+export type { ClusterDiscovery, DnsDiscovery, Resolve } from "./pool/discovery.ts";
+export type { CacheCounts, CacheEvents, CallEvent } from "./api/events.ts";
+export type { FetchOptions, LoadContext, Loader } from "./api/fetch.ts";
+export type { Credentials } from "./protocol/handshake.ts";
+export type { CasOutcome } from "./api/interpret.ts";
+export type { Key, KeyPolicy } from "./api/key.ts";
+export type { KeyParameters, Keyspace } from "./api/keyspace.ts";
+export type { NearCacheOptions } from "./api/near-reads.ts";
+export type { Versioned } from "./operations/lookup.ts";
+export type { CacheClientOptions, CallOptions, Gutter, StoreOptions } from "./api/cache-client-options.ts";
+export type { PlacementRule } from "./pool/placement.ts";
+export type { ServerSpec } from "./operations/server-address.ts";
+export type { Ttl } from "./api/ttl.ts";

@@ -1,0 +1,130 @@
+/**
+ * ○ Values ↔ bytes and flags. memcached keeps 32 bits of flags beside each item, which clients use to remember what the bytes
+ * were, each in its own way: here are ours, and those of the packages that teams come from.
+ */
+import { Buffer } from "node:buffer";
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { ProtocolError, UsageError, messageOf } from "../../../core/errors.ts";
+
+/** What a value becomes on the wire. */
+export interface Encoded {
+  /** Text is sent as UTF-8. */
+  readonly bytes: string | Uint8Array;
+  /** 0 to 2^32-1. */
+  readonly flags: number;
+}
+
+/** Turns values of one type into bytes and back. Both ways are synchronous and may throw. */
+export interface Codec<T> {
+  encode(value: T): Encoded;
+  /** @param bytes borrowed: copy what must outlive the call */
+  decode(bytes: Buffer, flags: number): T;
+  /** As `decode` of `bytes[start, end)`, for codecs that need no view of it: one object fewer for each value read. */
+  decodePart?(bytes: Buffer, start: number, end: number, flags: number): T;
+}
+
+const JSON_FLAG = 2;
+const BYTES_FLAG = 4;
+const NUMBER_FLAG = 8;
+
+/**
+ * Any value: strings as they are (flags 0), numbers (8), bytes (4, read back as Buffer), everything else as JSON (2). The default.
+ */
+export const anyValue: Codec<unknown> = {
+  encode(value) {
+    if (typeof value === "string") return { bytes: value, flags: 0 };
+    if (typeof value === "number") return { bytes: String(value), flags: NUMBER_FLAG };
+    if (value instanceof Uint8Array) return { bytes: value, flags: BYTES_FLAG };
+    return { bytes: toJson(value), flags: JSON_FLAG };
+  },
+  decode: (bytes, flags) => decodeAny(bytes, 0, bytes.length, flags),
+  decodePart: decodeAny,
+};
+
+function decodeAny(bytes: Buffer, start: number, end: number, flags: number): unknown {
+  switch (flags) {
+    case JSON_FLAG:
+      return JSON.parse(bytes.toString("utf8", start, end));
+    case NUMBER_FLAG:
+      return Number(bytes.toString("latin1", start, end));
+    case BYTES_FLAG:
+      return Buffer.from(bytes.subarray(start, end));
+    default:
+      return bytes.toString("utf8", start, end);
+  }
+}
+
+/** UTF-8 text; flags 0. */
+export const text: Codec<string> = {
+  encode: (value) => ({ bytes: value, flags: 0 }),
+  decode: (bytes) => bytes.toString(),
+  decodePart: (bytes, start, end) => bytes.toString("utf8", start, end),
+};
+
+/** Bytes as they are; flags 4. What is read is the caller's own copy. */
+export const bytes: Codec<Uint8Array> = {
+  encode: (value) => ({ bytes: value, flags: BYTES_FLAG }),
+  decode: (value) => Buffer.from(value),
+};
+
+/**
+ * Values as the `memcached` package writes them: its flags are those of `anyValue`, but it puts a backslash before each line
+ * break and writes bytes as if each were a letter, in UTF-8.
+ */
+export const memcachedValue: Codec<unknown> = {
+  encode(value) {
+    const { bytes, flags } = anyValue.encode(value);
+    const letters = typeof bytes === "string" ? bytes : Buffer.from(bytes).toString("latin1");
+    return { bytes: letters.replaceAll(/[\r\n]/g, "\\$&"), flags };
+  },
+  decode(bytes, flags) {
+    const letters = bytes.toString().replaceAll(/\\([\r\n])/g, "$1");
+    return anyValue.decode(Buffer.from(letters, flags === BYTES_FLAG ? "latin1" : "utf8"), flags);
+  },
+};
+
+/** Values as the `memjs` package keeps them: strings and bytes without flags, read back as Buffer whatever the flags. */
+export const memjsValue: Codec<string | Uint8Array> = {
+  encode: (value) => ({ bytes: value, flags: 0 }),
+  decode: (value) => Buffer.from(value),
+};
+
+/**
+ * JSON; flags 2.
+ *
+ * @param schema any Standard Schema (zod, valibot, arktype …), asked when storing and when reading. It must answer synchronously
+ * @returns a codec that throws UsageError CACHE_VALUE_INVALID for a value to store that the schema refuses, ProtocolError
+ *   CACHE_VALUE_UNREADABLE for one read
+ */
+export function json<T>(schema?: StandardSchemaV1<unknown, T>): Codec<T> {
+  return {
+    encode(value) {
+      if (schema) check(schema, value, (why) => new UsageError("CACHE_VALUE_INVALID", `Cannot store value: ${why}`));
+      return { bytes: toJson(value), flags: JSON_FLAG };
+    },
+    decode(bytes) {
+      const value: unknown = JSON.parse(bytes.toString());
+      if (!schema) return value as T;
+      return check(schema, value, (why) => new ProtocolError("CACHE_VALUE_UNREADABLE", `Cannot read value: ${why}`));
+    },
+  };
+}
+
+function check<T>(schema: StandardSchemaV1<unknown, T>, value: unknown, refuse: (why: string) => Error): T {
+  const result = schema["~standard"].validate(value);
+  if (result instanceof Promise)
+    throw new UsageError("CACHE_VALUE_INVALID", "Cannot check value: the schema answers later, not at once");
+  if (!result.issues) return result.value;
+  throw refuse(result.issues.map(({ message }) => message).join("; "));
+}
+
+function toJson(value: unknown): string {
+  let encoded: string | undefined;
+  try {
+    encoded = JSON.stringify(value);
+  } catch (error) {
+    throw new UsageError("CACHE_VALUE_INVALID", `Cannot store value: ${messageOf(error)}`, { cause: error });
+  }
+  if (encoded === undefined) throw new UsageError("CACHE_VALUE_INVALID", `Cannot store value: ${typeof value} has no JSON`);
+  return encoded;
+}

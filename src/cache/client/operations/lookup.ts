@@ -1,0 +1,227 @@
+/**
+ * ○ The reads of a caller: get and gets of one key, and the keys of a getMany that live on one server. They take what is found
+ * key by key, and settle as every operation does.
+ */
+import { OperationError, ProtocolError, messageOf, type HoldfastError } from "../../../core/errors.ts";
+import type { Reply } from "../../../memcached/reply.ts";
+import type { Codec } from "./codec.ts";
+import { Operation, type Observer, type Time } from "./operation.ts";
+
+/** Reads one found item. */
+export type Read<T> = (reply: Reply, codec: Codec<unknown>) => T;
+
+/** A value and the CAS number it was read with. */
+export interface Versioned<T> {
+  readonly value: T;
+  /** The item's version: `cas()` stores only while it is still this one. */
+  readonly cas: bigint;
+}
+
+/** Text is decoded once for all who take a reply, as nobody can change it. */
+export const readValue: Read<unknown> = (reply, codec) => {
+  if (reply.decoded !== undefined && reply.decodedBy === codec) return reply.decoded;
+  const value = codec.decodePart
+    ? codec.decodePart(reply.value, reply.valueStart, reply.valueEnd, reply.flags)
+    : codec.decode(reply.valueBytes, reply.flags);
+  if (typeof value === "string") {
+    reply.decoded = value;
+    reply.decodedBy = codec;
+  }
+  return value;
+};
+
+export const readVersioned: Read<Versioned<unknown>> = (reply, codec) => ({ value: readValue(reply, codec), cas: reply.cas });
+
+/** Where found and missed keys of a `get` go: `slot` is the taker's own number for the key. */
+export interface Taker extends Operation {
+  hit(slot: number, reply: Reply): void;
+  miss(slot: number): void;
+}
+
+/** get and gets of one key. */
+export class Lookup<T> extends Operation implements Taker {
+  readonly #codec: Codec<unknown>;
+  readonly #read: Read<T>;
+  readonly #resolve: (value: T | undefined) => void;
+  readonly #reject: (error: HoldfastError) => void;
+
+  constructor(
+    verb: "get" | "gets",
+    key: string,
+    observer: Observer,
+    time: Time,
+    codec: Codec<unknown>,
+    read: Read<T>,
+    resolve: (value: T | undefined) => void,
+    reject: (error: HoldfastError) => void,
+  ) {
+    super(verb, key, observer, time);
+    this.#codec = codec;
+    this.#read = read;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  hit(_slot: number, reply: Reply): void {
+    if (this.settled) return;
+    let value: T;
+    try {
+      value = this.#read(reply, this.#codec);
+    } catch (error) {
+      this.fail(unreadable(this.key, error));
+      return;
+    }
+    this.outcome = "hit";
+    this.hits = 1;
+    this.#resolve(value);
+    this.finish();
+  }
+
+  miss(): void {
+    if (this.settled) return;
+    this.outcome = "miss";
+    this.misses = 1;
+    this.#resolve(undefined);
+    this.finish();
+  }
+
+  protected giveUp(): void {
+    this.#resolve(undefined);
+  }
+
+  protected reject(error: HoldfastError): void {
+    this.#reject(error);
+  }
+}
+
+/** Stands in a getMany's map for a key whose answer has not come. Never seen by callers. */
+const PENDING = Symbol("pending");
+
+/**
+ * One getMany call over all its servers: settles when its last part does. Invariant: the map holds every key that was asked for
+ * and not missed, in the caller's order, each once.
+ */
+export class Gathering<K, T> {
+  readonly values = new Map<K, T | typeof PENDING>();
+  /** Parts that have not settled. */
+  open = 0;
+  #failure: HoldfastError | undefined = undefined;
+  readonly #resolve: (values: Map<K, T>) => void;
+  readonly #reject: (error: HoldfastError) => void;
+
+  constructor(resolve: (values: Map<K, T>) => void, reject: (error: HoldfastError) => void) {
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  /** @returns false when the call asks for the key already */
+  expect(key: K): boolean {
+    const { values } = this;
+    const before = values.size;
+    values.set(key, PENDING);
+    return values.size > before;
+  }
+
+  /** What a part that fails leaves unanswered is missed. */
+  miss(keys: readonly K[]): void {
+    for (const key of keys) if (this.values.get(key) === PENDING) this.values.delete(key);
+  }
+
+  partDone(error?: HoldfastError): void {
+    this.#failure ??= error;
+    this.open -= 1;
+    if (this.open > 0) return;
+    if (this.#failure) this.#reject(this.#failure);
+    else this.#resolve(this.values as Map<K, T>);
+  }
+}
+
+/** The keys of one getMany that live on one server: `wires[slot]` is on the wire what `keys[slot]` is to the caller. */
+export interface Part<K> {
+  readonly keys: K[];
+  readonly wires: string[];
+}
+
+/** One server's part of a getMany call. Encoded piece by piece as the socket takes it. */
+export class LookupMany<K, T> extends Operation implements Taker {
+  readonly part: Part<K>;
+  /** Keys already given to the wire. */
+  asked = 0;
+  #answered = 0;
+  readonly #codec: Codec<unknown>;
+  readonly #read: Read<T>;
+  readonly #gathering: Gathering<K, T>;
+
+  constructor(
+    verb: "get" | "gets",
+    part: Part<K>,
+    observer: Observer,
+    time: Time,
+    codec: Codec<unknown>,
+    read: Read<T>,
+    gathering: Gathering<K, T>,
+  ) {
+    super(verb, "", observer, time);
+    this.part = part;
+    this.#codec = codec;
+    this.#read = read;
+    this.#gathering = gathering;
+  }
+
+  hit(slot: number, reply: Reply): void {
+    if (this.settled) return;
+    let value: T;
+    try {
+      value = this.#read(reply, this.#codec);
+    } catch (error) {
+      this.fail(unreadable(this.part.wires[slot]!, error));
+      return;
+    }
+    this.hits += 1;
+    this.#gathering.values.set(this.part.keys[slot]!, value);
+    this.#answer();
+  }
+
+  miss(slot: number): void {
+    if (this.settled) return;
+    this.#gathering.values.delete(this.part.keys[slot]!);
+    this.#answer();
+  }
+
+  protected override get keyCount(): number {
+    return this.part.keys.length;
+  }
+
+  /** Starts over on a new connection: what was asked is asked again. */
+  restart(): void {
+    this.asked = 0;
+    this.#answered = 0;
+    this.hits = 0;
+    for (const key of this.part.keys) this.#gathering.values.set(key, PENDING);
+  }
+
+  #answer(): void {
+    this.#answered += 1;
+    const count = this.part.keys.length;
+    if (this.#answered < count) return;
+    this.misses = count - this.hits;
+    this.outcome = this.misses === 0 ? "hit" : "miss";
+    this.#gathering.partDone();
+    this.finish();
+  }
+
+  protected giveUp(): void {
+    this.#gathering.miss(this.part.keys);
+    this.#gathering.partDone();
+  }
+
+  protected reject(error: HoldfastError): void {
+    this.#gathering.partDone(error);
+  }
+}
+
+/** What the codec's complaint about a value read becomes. */
+export function unreadable(key: string, cause: unknown): HoldfastError {
+  if (cause instanceof ProtocolError || cause instanceof OperationError) return cause;
+  return new ProtocolError("CACHE_VALUE_UNREADABLE", `Cannot read value of '${key}': ${messageOf(cause)}`, { cause });
+}

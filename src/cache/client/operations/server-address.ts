@@ -1,0 +1,35 @@
+/** ○ Servers as people write them. */
+import { UsageError } from "../../../core/errors.ts";
+import { parseAddress, showAddress } from "../../../core/address.ts";
+
+/** 11211: memcached's port. */
+export const PORT_DEFAULT = 11_211;
+
+/** One server: "HOST:PORT", "HOST" (port 11211), "/PATH" or "unix:/PATH" of a unix socket; or that with a weight. */
+export type ServerSpec = string | { readonly address: string; readonly weight?: number };
+
+/** A server as the client keeps it. */
+export interface Server {
+  /** What names it in events, errors and statistics: "10.0.0.1:11211" or the socket's path. */
+  readonly name: string;
+  readonly host: string;
+  /** 0 for a unix socket. */
+  readonly port: number;
+  /** The unix socket's path. */
+  readonly path: string | undefined;
+  readonly weight: number;
+  /** The name that its certificate must bear, where it was found by another than `host`. */
+  readonly tlsName?: string;
+}
+
+/** @throws UsageError ADDRESS_INVALID or CACHE_OPTION_INVALID */
+export function parseServer(spec: ServerSpec): Server {
+  const { address, weight = 1 } = typeof spec === "string" ? { address: spec } : spec;
+  if (!(Number.isFinite(weight) && weight > 0)) {
+    throw new UsageError("CACHE_OPTION_INVALID", `Cannot use server ${address}: weight ${weight} is no number over 0`);
+  }
+  const path = /^(?:unix:)?(\/.*)$/.exec(address)?.[1];
+  if (path !== undefined) return { name: path, host: path, port: 0, path, weight };
+  const { host, port } = parseAddress(address, "server", { port: PORT_DEFAULT });
+  return { name: showAddress({ host, port }), host, port, path: undefined, weight };
+}

@@ -1,0 +1,116 @@
+/**
+ * ● Follows the change stream of one server: memcached's `watch mutations deletions`, on a connection of its own. Tells which
+ * keys changed, and when it can no longer tell. Invariant: between `following` and `lost` every store and delete that the server
+ * logged was told. The stream does not mention incr, decr, touch and flush_all; whoever follows it bounds what it keeps by time.
+ */
+import { Buffer } from "node:buffer";
+import type { Cancel } from "../../../core/clock.ts";
+import { OperationError } from "../../../core/errors.ts";
+import { Connection } from "../protocol/server-connection.ts";
+import { CommandExchange } from "../protocol/in-flight.ts";
+import { handshake } from "../protocol/handshake.ts";
+import { Health } from "./health.ts";
+import type { MemberSettings } from "./pool-server.ts";
+import { Command, type Interpret, type Observer } from "../operations/operation.ts";
+import type { Server } from "../operations/server-address.ts";
+import { BASE64_MARK } from "../operations/wire-key.ts";
+
+export interface Follower {
+  /** From now on changes are told. */
+  following(server: string): void;
+  /** @param key the wire key, as far as the log can spell it */
+  changed(key: string): void;
+  /** Changes may have been missed. */
+  lost(server: string): void;
+}
+
+export class Watcher {
+  readonly #server: Server;
+  readonly #settings: MemberSettings;
+  readonly #follower: Follower;
+  readonly #health: Health;
+  #connection: Connection | undefined = undefined;
+  #cancelRetry: Cancel | undefined = undefined;
+  #closed = false;
+
+  constructor(server: Server, settings: MemberSettings, follower: Follower) {
+    this.#server = server;
+    this.#settings = settings;
+    this.#follower = follower;
+    this.#health = new Health(settings.health, settings.random);
+    this.#connect();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancelRetry?.();
+    this.#connection?.close(closedError());
+  }
+
+  #connect(): void {
+    const { credentials, clock } = this.#settings;
+    const connection: Connection = new Connection({ ...this.#settings, server: this.#server }, this.#settings.newWire(), {
+      // `watch` must stand alone: the server refuses it with other commands behind it in the pipe.
+      opened: () => handshake(connection, credentials, () => this.#ask(connection)),
+      drained() {},
+      heard() {},
+      closed: () => {
+        this.#connection = undefined;
+        this.#follower.lost(this.#server.name);
+        if (this.#closed) return;
+        this.#health.failed(clock.now(), false);
+        this.#cancelRetry = clock.at(this.#health.retryAtMs, () => this.#connect());
+      },
+    });
+    this.#connection = connection;
+  }
+
+  #ask(connection: Connection): void {
+    connection.established();
+    const { name } = this.#server;
+    const interpret: Interpret<boolean> = (reply) => {
+      if (reply.kind === "OK") {
+        this.#health.answered();
+        this.#follower.following(name);
+      } else {
+        const key = changedKey(reply.wholeLine);
+        if (key !== undefined) this.#follower.changed(key);
+        else if (reply.wholeLine.startsWith("skipped=")) this.#follower.lost(name);
+      }
+      return undefined; // the stream has no end
+    };
+    const stop = (): void => connection.close(closedError());
+    const command = new Command(
+      "meta",
+      "",
+      UNOBSERVED,
+      UNTIMED,
+      { words: "watch mutations deletions" },
+      interpret,
+      false,
+      stop,
+      stop,
+    );
+    connection.send(new CommandExchange(command));
+    connection.flush();
+  }
+}
+
+const UNOBSERVED: Observer = { failed: () => false, settled() {} };
+const UNTIMED = { startedMs: 0, deadlineMs: Infinity };
+
+function closedError(): OperationError {
+  return new OperationError("CLOSED", "The change stream was closed");
+}
+
+/** The key of a line that tells of a store or a delete, as it stands on the wire; undefined for other lines. */
+export function changedKey(line: string): string | undefined {
+  const match = /\btype=(?:item_store|deleted)\b.*?\bkey=(\S+)/.exec(line);
+  if (!match) return undefined;
+  const bytes = Buffer.from(
+    match[1]!.replaceAll(/%([\dA-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16))),
+    "latin1",
+  );
+  const plain = bytes.every((byte) => byte > 0x20 && byte !== 0x7f);
+  return plain ? bytes.toString("latin1") : BASE64_MARK + bytes.toString("base64");
+}

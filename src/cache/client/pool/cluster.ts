@@ -1,0 +1,55 @@
+/**
+ * ○ The cluster's description that AWS ElastiCache, Google Memorystore and Holdfast give: a version, and a line of
+ * "HOST|IP|PORT" entries. The IP may be missing; hosts may begin with digits.
+ */
+import { ProtocolError } from "../../../core/errors.ts";
+import { unexpected } from "../protocol/in-flight.ts";
+import type { Interpret } from "../operations/operation.ts";
+import { parseServer, type Server } from "../operations/server-address.ts";
+
+/** A cluster as it described itself. */
+export interface Cluster {
+  /** Grows with every change. */
+  readonly version: number;
+  readonly servers: readonly Server[];
+}
+
+/** The item of engines before 1.4.14, which knew no `config get`. */
+export const OLD_CLUSTER_KEY = "AmazonElastiCache:cluster";
+
+/** @throws ProtocolError CACHE_REPLY_INVALID */
+export function parseCluster(text: string): Cluster {
+  const [first = "", second = ""] = text.split("\n");
+  const version = Number(first.trim());
+  const entries = second.trim().split(/\s+/).filter(Boolean);
+  if (!/^\d+$/.test(first.trim()) || entries.length === 0) throw unreadable(text);
+  return { version, servers: entries.map((entry) => parseEntry(entry, text)) };
+}
+
+function parseEntry(entry: string, text: string): Server {
+  const [host = "", ip = "", port = ""] = entry.split("|");
+  const name = host || ip;
+  if (!name || !/^\d{1,5}$/.test(port)) throw unreadable(text);
+  return parseServer(name.includes(":") ? `[${name}]:${port}` : `${name}:${port}`);
+}
+
+/** Reads the replies of `config get cluster` and of the old dialect's `get`; undefined: the server has no such thing. */
+export function clusterReply(): Interpret<Cluster | undefined> {
+  let found: string | undefined;
+  return (reply, verb) => {
+    switch (reply.kind) {
+      case "CONFIG":
+      case "VALUE":
+        found = reply.valueBytes.toString("latin1");
+        return undefined;
+      case "END":
+        return { result: found === undefined ? undefined : parseCluster(found) };
+      default:
+        throw unexpected(reply, verb);
+    }
+  };
+}
+
+function unreadable(text: string): ProtocolError {
+  return new ProtocolError("CACHE_REPLY_INVALID", `Cannot read cluster: '${text.slice(0, 100)}' is no version and servers`);
+}

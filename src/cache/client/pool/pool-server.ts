@@ -1,0 +1,285 @@
+/**
+ * ● One server of the pool: its queue, its connection and the next one, its deadlines and its health. Invariants: every operation
+ * handed to `submit` settles, by its deadline or (a few ms later) when the timer that watches it fires; at most `callsMax`
+ * operations and `bytesMax` bytes of values wait; nothing waits without a socket that is open or opening.
+ *
+ * Deadlines have no timer each: one timer stands at the earliest of them, and a sweep settles what is due. An operation whose
+ * deadline passes leaves its place on the wire behind, so that its late reply goes nowhere.
+ */
+import type { Cancel, Clock } from "../../../core/clock.ts";
+import { OperationError, type HoldfastError } from "../../../core/errors.ts";
+import type { Random } from "../../../core/random.ts";
+import { Connection, type ConnectionSettings } from "../protocol/server-connection.ts";
+import type { Exchange } from "../protocol/in-flight.ts";
+import { Fifo } from "../protocol/fifo.ts";
+import { handshake, type Credentials } from "../protocol/handshake.ts";
+import { Health, type HealthOptions, type HealthState } from "./health.ts";
+import { Lookup, LookupMany } from "../operations/lookup.ts";
+import type { Operation } from "../operations/operation.ts";
+import { Round } from "../protocol/batch-writer.ts";
+import type { Server } from "../operations/server-address.ts";
+import type { Wire } from "../protocol/client-protocol.ts";
+
+export interface MemberSettings extends Omit<ConnectionSettings, "server"> {
+  readonly random: Random;
+  readonly health: HealthOptions;
+  readonly callsMax: number;
+  readonly bytesMax: number;
+  /** Silence while replies are due after which the connection is given up. */
+  readonly stallMs: number;
+  readonly newWire: () => Wire;
+  /** Whether that wire can carry meta commands and `config`. */
+  readonly textual: boolean;
+  readonly credentials: Credentials | undefined;
+  /** Told when the server is ejected ("ejected") and when it is back ("up"). */
+  readonly onHealth: (member: Member, state: HealthState, error?: HoldfastError) => void;
+}
+
+export class Member {
+  readonly server: Server;
+  /** True for the spare servers that stand in for dead ones. */
+  readonly gutter: boolean;
+  readonly #settings: MemberSettings;
+  readonly #clock: Clock;
+  readonly #health: Health;
+  readonly #queue = new Fifo<Operation>();
+  #queuedBytes = 0;
+  #connection: Connection | undefined = undefined;
+  #ready = false;
+  #version: string | undefined = undefined;
+  /** Replies that belonged to the greeting. */
+  #greetings = 0;
+  #lastError: HoldfastError | undefined = undefined;
+  #flushDue = false;
+  readonly #flush = (): void => {
+    this.#flushDue = false;
+    this.#work();
+  };
+  #sweepAtMs = Infinity;
+  #cancelSweep: Cancel | undefined = undefined;
+  #cancelProbe: Cancel | undefined = undefined;
+  #closed: HoldfastError | undefined = undefined;
+
+  constructor(server: Server, settings: MemberSettings, gutter: boolean) {
+    this.server = server;
+    this.gutter = gutter;
+    this.#settings = settings;
+    this.#clock = settings.clock;
+    this.#health = new Health(settings.health, settings.random);
+  }
+
+  get state(): HealthState {
+    return this.#health.state;
+  }
+
+  /** True unless the server is ejected. */
+  get usable(): boolean {
+    return this.#health.state !== "ejected";
+  }
+
+  /** What `version` answered last; undefined before the first connection. */
+  get version(): string | undefined {
+    return this.#version;
+  }
+
+  /** Whether it speaks the meta protocol as memcached has spoken it since 1.6.10; before the first connection, presumably. */
+  get meta(): boolean {
+    if (!this.#settings.textual) return false;
+    if (this.#version === undefined) return true;
+    const [major = 0, minor = 0, patch = 0] = this.#version.split(/\D/).map(Number);
+    return major > 1 || (major === 1 && (minor > 6 || (minor === 6 && patch >= 10)));
+  }
+
+  /** Calls queued or on the wire. */
+  get waiting(): number {
+    return this.#queue.length + (this.#connection?.pendingCalls ?? 0);
+  }
+
+  /** Takes an operation; it is written at the end of this tick. */
+  submit(operation: Operation): void {
+    operation.server = this.server.name;
+    const refusal = this.#closed ?? this.#refusal(operation);
+    if (refusal) {
+      operation.fail(refusal);
+      return;
+    }
+    this.#queue.push(operation);
+    this.#queuedBytes += operation.bodyBytes;
+    if (operation.deadlineMs < this.#sweepAtMs) this.#sweepAt(operation.deadlineMs);
+    this.#scheduleFlush();
+  }
+
+  /** Leaves the pool: what waits may still be answered, in the time that a call has. */
+  retire(error: HoldfastError): void {
+    if (this.waiting === 0) this.close(error);
+    else this.#clock.at(this.#clock.now() + this.#settings.stallMs, () => this.close(error));
+  }
+
+  /** Settles everything with the error and stays closed. */
+  close(error: HoldfastError): void {
+    if (this.#closed) return;
+    this.#closed = error;
+    this.#cancelSweep?.();
+    this.#cancelProbe?.();
+    this.#failQueue(error);
+    this.#connection?.close(error);
+  }
+
+  #refusal(operation: Operation): OperationError | undefined {
+    const { callsMax, bytesMax, textual } = this.#settings;
+    const { name } = this.server;
+    if (!textual && (operation.verb === "meta" || operation.verb === "config")) {
+      return new OperationError("CACHE_REFUSED", `Cannot ask ${name}: the binary protocol has no such command`);
+    }
+    if (this.waiting >= callsMax)
+      return new OperationError("CACHE_QUEUE_FULL", `Cannot ask ${name}: ${callsMax} calls wait already`);
+    if (this.#queuedBytes + operation.bodyBytes <= bytesMax) return undefined;
+    return new OperationError("CACHE_QUEUE_FULL", `Cannot ask ${name}: over ${bytesMax} bytes would wait`);
+  }
+
+  #scheduleFlush(): void {
+    if (this.#flushDue) return;
+    this.#flushDue = true;
+    process.nextTick(this.#flush);
+  }
+
+  #work(): void {
+    if (this.#closed || this.#queue.length === 0) return;
+    if (!this.#connection) this.#connect();
+    else if (this.#ready) this.#drainQueue(this.#connection);
+  }
+
+  /** Opens a connection, unless the wait after a failure is not over: then what is queued fails now rather than later. */
+  #connect(): void {
+    const { name } = this.server;
+    if (this.#clock.now() < this.#health.retryAtMs) {
+      const message = `Cannot ask ${name}: it failed and is tried again shortly`;
+      this.#failQueue(new OperationError("CACHE_UNREACHABLE", message, { cause: this.#lastError }));
+      return;
+    }
+    this.#ready = false;
+    const wire = this.#settings.newWire();
+    const connection: Connection = new Connection({ ...this.#settings, server: this.server }, wire, {
+      opened: () => handshake(connection, this.#settings.credentials, (version) => this.#greeted(connection, version)),
+      drained: () => this.#scheduleFlush(),
+      heard: () => {
+        if (this.#queue.length > 0 && connection.window.open) this.#scheduleFlush();
+        if (this.#health.failures > 0 && this.#ready && connection.answered > this.#greetings) this.#health.answered();
+      },
+      closed: (error, unanswered) => this.#lost(error, unanswered),
+    });
+    this.#connection = connection;
+  }
+
+  #drainQueue(connection: Connection): void {
+    const round = new Round(connection);
+    while (round.open) {
+      const operation = this.#queue.peek();
+      if (!operation) break;
+      if (operation.settled || round.ask(operation)) this.#dequeue();
+    }
+    round.end();
+  }
+
+  #dequeue(): void {
+    this.#queuedBytes -= this.#queue.shift()!.bodyBytes;
+  }
+
+  #failQueue(error: HoldfastError): void {
+    this.#queuedBytes = 0;
+    for (const operation of this.#queue.drain()) operation.fail(error);
+  }
+
+  /** Settles what is due, and stands the timer at what is due next. */
+  #sweep(): void {
+    const nowMs = this.#clock.now();
+    let nextMs = Infinity;
+    const look = (operation: Operation): void => {
+      if (operation.settled) return;
+      if (operation.deadlineMs > nowMs) nextMs = Math.min(nextMs, operation.deadlineMs);
+      else operation.fail(new OperationError("CACHE_TIMEOUT", `No answer from ${this.server.name} in time`));
+    };
+    for (const operation of this.#queue.drain()) {
+      look(operation);
+      if (operation.settled) this.#queuedBytes -= operation.bodyBytes;
+      else this.#queue.push(operation);
+    }
+    const connection = this.#connection;
+    if (connection && connection.pending.length > 0) {
+      for (const exchange of connection.pending) for (const operation of exchange.operations()) look(operation);
+      // Until the greeting is over, the connection's own timer watches it.
+      const stalledAtMs = this.#ready ? connection.aliveAtMs + this.#settings.stallMs : Infinity;
+      if (stalledAtMs <= nowMs) {
+        const message = `${this.server.name} has not answered for ${this.#settings.stallMs} ms`;
+        connection.close(new OperationError("CACHE_TIMEOUT", message));
+      } else nextMs = Math.min(nextMs, stalledAtMs);
+    }
+    if (nextMs < this.#sweepAtMs) this.#sweepAt(nextMs);
+  }
+
+  #sweepAt(deadlineMs: number): void {
+    this.#cancelSweep?.();
+    this.#sweepAtMs = deadlineMs;
+    this.#cancelSweep = this.#clock.at(deadlineMs, () => {
+      this.#sweepAtMs = Infinity;
+      this.#cancelSweep = undefined;
+      this.#sweep();
+    });
+  }
+
+  #greeted(connection: Connection, version: string): void {
+    connection.established();
+    this.#version = version;
+    this.#ready = true;
+    this.#greetings = connection.answered + 1;
+    const wasEjected = !this.usable;
+    this.#health.greeted();
+    if (wasEjected) this.#settings.onHealth(this, "up");
+    this.#work();
+  }
+
+  #lost(error: HoldfastError, unanswered: readonly Exchange[]): void {
+    const served = this.#ready;
+    this.#connection = undefined;
+    this.#ready = false;
+    if (this.#closed) {
+      for (const exchange of unanswered) exchange.fail(error);
+      return;
+    }
+    // A connection that served and ends while idle says nothing of the server: the next call simply opens another.
+    if (!served || unanswered.length > 0) this.#failed(error, served);
+    const again = served && this.usable ? readsOf(unanswered) : new Set<Operation>();
+    for (const operation of again) operation.retries += 1;
+    for (const exchange of unanswered) {
+      for (const operation of exchange.operations()) if (!again.has(operation)) operation.fail(error);
+    }
+    if (!served || !this.usable) this.#failQueue(error);
+    const rest = this.#queue.drain().filter((operation) => !again.has(operation));
+    for (const operation of [...again, ...rest]) this.#queue.push(operation);
+    if (this.#queue.length > 0) this.#scheduleFlush();
+  }
+
+  #failed(error: HoldfastError, served: boolean): void {
+    this.#lastError = error;
+    const wasUsable = this.usable;
+    this.#health.failed(this.#clock.now(), served);
+    if (this.usable) return;
+    if (wasUsable) this.#settings.onHealth(this, "ejected", error);
+    this.#cancelProbe = this.#clock.at(this.#health.retryAtMs, () => {
+      if (!this.#closed && !this.#connection) this.#connect();
+    });
+  }
+}
+
+/** The reads among them that may be asked once more: asking twice changes nothing at the server. */
+function readsOf(exchanges: readonly Exchange[]): ReadonlySet<Operation> {
+  const reads = new Set<Operation>();
+  for (const exchange of exchanges) {
+    for (const operation of exchange.operations()) {
+      if (operation.settled || operation.retries > 0) continue;
+      if (operation instanceof LookupMany) operation.restart();
+      if (operation instanceof Lookup || operation instanceof LookupMany) reads.add(operation);
+    }
+  }
+  return reads;
+}

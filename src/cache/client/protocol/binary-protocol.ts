@@ -1,0 +1,121 @@
+/**
+ * ○ Questions → packets of memcached's binary protocol, for servers that ask for SASL and so speak nothing else. The keys of a
+ * batch go as quiet gets with a noop behind them, whose answer says that there are no more.
+ */
+import { Buffer } from "node:buffer";
+import { BINARY_REQUEST, OPCODE } from "../../../memcached/binary.ts";
+import { BinaryReplyDecoder, GET_KEY_QUIET } from "../../../memcached/binary-reply-decoder.ts";
+import { assert } from "../../../core/assert.ts";
+import type { LookupBatch } from "./in-flight.ts";
+import { TTL_RELATIVE_S_MAX } from "../operations/limits.ts";
+import type { Question, Verb } from "../operations/operation.ts";
+import type { Wire } from "./client-protocol.ts";
+import { isBase64, placementKey } from "../operations/wire-key.ts";
+import type { WriteBuffer } from "./write-buffer.ts";
+
+const OPCODES: Readonly<Partial<Record<Verb, number>>> = {
+  set: OPCODE.set,
+  cas: OPCODE.set,
+  add: OPCODE.add,
+  replace: OPCODE.replace,
+  append: OPCODE.append,
+  prepend: OPCODE.prepend,
+  delete: OPCODE.delete,
+  incr: OPCODE.increment,
+  decr: OPCODE.decrement,
+  touch: OPCODE.touch,
+  flush_all: OPCODE.flush,
+  stats: OPCODE.stat,
+  version: OPCODE.version,
+  sasl: OPCODE.saslAuth,
+};
+
+/** Tells incr and decr to make no item where there is none. */
+const CREATE_NOTHING = 0xffffffff;
+
+/** A packet's parts beside the opcode. */
+interface Packet {
+  readonly extras?: Uint8Array;
+  readonly key?: string;
+  readonly body?: string | Uint8Array;
+  readonly cas?: bigint;
+}
+
+export class BinaryWire implements Wire {
+  readonly decoder: BinaryReplyDecoder;
+
+  constructor(valueBytesMax: number) {
+    this.decoder = new BinaryReplyDecoder(valueBytesMax);
+  }
+
+  encodeLookup(batch: LookupBatch, out: WriteBuffer): void {
+    for (const key of batch.keys) write(out, GET_KEY_QUIET, { key: placementKey(key) });
+    // A key in base64 is alone in its batch, and comes back as its raw bytes.
+    if (isBase64(batch.keys[0]!)) batch.token = placementKey(batch.keys[0]!);
+    write(out, OPCODE.noop, {});
+  }
+
+  encodeCommand({ verb, key, fields }: Question, out: WriteBuffer): void {
+    const opcode = OPCODES[verb];
+    assert(opcode !== undefined, "the binary protocol is asked only what it knows");
+    const { body, cas, words } = fields;
+    write(out, opcode, {
+      extras: extrasOf(verb, fields),
+      key: verb === "stats" ? (words ?? "") : placementKey(key),
+      ...(body !== undefined && { body }),
+      ...(cas !== undefined && { cas }),
+    });
+  }
+}
+
+function extrasOf(verb: Verb, { flags = 0, exptime = 0, delta = 0n }: Question["fields"]): Uint8Array {
+  switch (verb) {
+    case "set":
+    case "cas":
+    case "add":
+    case "replace": {
+      const extras = Buffer.alloc(8);
+      extras.writeUInt32BE(flags, 0);
+      extras.writeUInt32BE(unsigned(exptime), 4);
+      return extras;
+    }
+    case "incr":
+    case "decr": {
+      const extras = Buffer.alloc(20);
+      extras.writeBigUInt64BE(delta, 0);
+      extras.writeUInt32BE(CREATE_NOTHING, 16);
+      return extras;
+    }
+    case "touch": {
+      const extras = Buffer.alloc(4);
+      extras.writeUInt32BE(unsigned(exptime), 0);
+      return extras;
+    }
+    default:
+      return NOTHING;
+  }
+}
+
+/** What the text protocol says with -1, already expired, is here a date of 1970. */
+function unsigned(exptime: number): number {
+  return exptime < 0 ? TTL_RELATIVE_S_MAX + 1 : exptime;
+}
+
+const NOTHING = new Uint8Array(0);
+
+function write(out: WriteBuffer, opcode: number, { extras = NOTHING, key = "", body = NOTHING, cas = 0n }: Packet): void {
+  const bodyBytes = typeof body === "string" ? Buffer.byteLength(body) : body.length;
+  out.u8(BINARY_REQUEST);
+  out.u8(opcode);
+  out.u16(key.length);
+  out.u8(extras.length);
+  out.u8(0);
+  out.u16(0);
+  out.u32(extras.length + key.length + bodyBytes);
+  out.u32(0);
+  out.u64(cas);
+  out.bytes(extras);
+  out.latin1(key);
+  if (typeof body === "string") out.utf8(body, bodyBytes);
+  else out.bytes(body);
+}

@@ -1,0 +1,190 @@
+/**
+ * ● One socket to one server: what is written leaves in order, what comes back goes to the exchange that waits first. It opens
+ * once, closes once and never reopens: its owner (pool-server.ts) makes the next. Invariant: after `closed` was told nothing is
+ * written and no reply is given out.
+ */
+import { Buffer } from "node:buffer";
+import { connect as connectTcp, type Socket } from "node:net";
+import { connect as connectTls, type ConnectionOptions as TlsOptions } from "node:tls";
+import type { Cancel, Clock } from "../../../core/clock.ts";
+import { HoldfastError, OperationError, ProtocolError, messageOf } from "../../../core/errors.ts";
+import { KEEP_ALIVE_DEFAULT } from "../../../core/limits.ts";
+import { LookupBatch, type Exchange, type Place } from "./in-flight.ts";
+import { Fifo } from "./fifo.ts";
+import { READ_BYTES } from "../operations/limits.ts";
+import type { Taker } from "../operations/lookup.ts";
+import type { Server } from "../operations/server-address.ts";
+import { Window } from "./in-flight-window.ts";
+import type { Wire } from "./client-protocol.ts";
+import { WriteBuffer } from "./write-buffer.ts";
+
+/** What a connection tells its owner. */
+export interface ConnectionOwner {
+  /** The socket is open: say what must be said first, then send. */
+  opened(): void;
+  /** The kernel took what was written: more may follow. */
+  drained(): void;
+  /** Bytes came and all that they answered is settled. */
+  heard(): void;
+  /** Called once, with what waited for a reply. */
+  closed(error: HoldfastError, unanswered: readonly Exchange[]): void;
+}
+
+export interface ConnectionSettings {
+  readonly server: Server;
+  readonly tls: TlsOptions | undefined;
+  readonly connectTimeoutMs: number;
+  readonly clock: Clock;
+}
+
+export class Connection {
+  /** Sent and not wholly answered, oldest first. */
+  readonly pending = new Fifo<Exchange>();
+  /** Calls in `pending`. */
+  pendingCalls = 0;
+  /** What is asked for at once. */
+  readonly window = new Window();
+  /** Exchanges answered so far. */
+  answered = 0;
+  /** When the last bytes came, or when the first of what waits was sent, if that is later. */
+  aliveAtMs = 0;
+  readonly #name: string;
+  readonly #socket: Socket;
+  readonly #wire: Wire;
+  readonly #out = new WriteBuffer();
+  readonly #owner: ConnectionOwner;
+  readonly #clock: Clock;
+  readonly #cancelTimeout: Cancel;
+  #closed = false;
+
+  constructor(settings: ConnectionSettings, wire: Wire, owner: ConnectionOwner) {
+    const { server, clock, connectTimeoutMs } = settings;
+    this.#name = server.name;
+    this.#wire = wire;
+    this.#owner = owner;
+    this.#clock = clock;
+    this.#socket = settings.tls ? this.#openTls(server, settings.tls) : this.#openPlain(server);
+    this.#cancelTimeout = clock.at(clock.now() + connectTimeoutMs, () =>
+      this.close(new OperationError("CACHE_TIMEOUT", `Cannot connect to ${server.name}: no answer in ${connectTimeoutMs} ms`)),
+    );
+    this.#socket.on("drain", () => {
+      if (!this.#closed) this.#owner.drained();
+    });
+    this.#socket.on("error", (error) => this.#broken(error));
+    this.#socket.on("close", () => this.#broken(undefined));
+  }
+
+  /** Bytes written that the kernel has not taken. */
+  get backlogBytes(): number {
+    return this.#socket.writableLength + this.#out.length;
+  }
+
+  /** Bytes not yet handed to the socket. */
+  get unflushedBytes(): number {
+    return this.#out.length;
+  }
+
+  /** The peer said what it must say first: from here on only its silence counts. */
+  established(): void {
+    this.#cancelTimeout();
+  }
+
+  /** Puts a question behind the others; `flush` sends it. */
+  send(exchange: Exchange): void {
+    if (this.pending.length === 0) this.aliveAtMs = this.#clock.now();
+    this.pending.push(exchange);
+    this.pendingCalls += exchange.size;
+    exchange.sent = true;
+    if (exchange instanceof LookupBatch) {
+      this.window.asked(exchange.keys.length);
+      this.#wire.encodeLookup(exchange, this.#out);
+    } else this.#wire.encodeCommand(exchange.command, this.#out);
+  }
+
+  /** Gives a key's answer to one more taker, whether its batch was sent already or not. */
+  share({ batch, position }: Place, taker: Taker, slot: number): void {
+    const calls = batch.share(position, taker, slot);
+    if (batch.sent) this.pendingCalls += calls;
+  }
+
+  flush(): void {
+    if (this.#closed || this.#out.length === 0) return;
+    this.#socket.write(this.#out.take());
+    // A plain socket hands small writes to the kernel before write() returns; then the bytes are free again.
+    if (this.#socket.writableLength === 0) this.#out.reuse();
+  }
+
+  /** Ends the connection; what waits for a reply is handed to the owner with this error. */
+  close(error: HoldfastError): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#cancelTimeout();
+    this.#socket.destroy();
+    this.#owner.closed(error, this.pending.drain());
+  }
+
+  #openPlain({ host, port, path }: Server): Socket {
+    const socket = connectTcp({
+      ...(path === undefined ? { host, port } : { path }),
+      noDelay: true,
+      onread: {
+        buffer: Buffer.allocUnsafeSlow(READ_BYTES),
+        callback: (count, buffer) => {
+          this.#receive(buffer as Buffer, count);
+          return true;
+        },
+      },
+    });
+    socket.once("connect", () => this.#opened());
+    return socket;
+  }
+
+  #openTls({ host, port, path, tlsName = host }: Server, options: TlsOptions): Socket {
+    const target = path === undefined ? { host, port, servername: isAddress(tlsName) ? "" : tlsName } : { path };
+    const socket = connectTls({ ...target, ...options });
+    socket.setNoDelay(true);
+    socket.once("secureConnect", () => this.#opened());
+    socket.on("data", (chunk: Buffer) => this.#receive(chunk, chunk.length));
+    return socket;
+  }
+
+  #opened(): void {
+    if (this.#closed) return;
+    const { idleMs, intervalMs, count } = KEEP_ALIVE_DEFAULT;
+    this.#socket.setKeepAlive(true, idleMs, intervalMs, count);
+    this.#owner.opened();
+  }
+
+  #receive(chunk: Buffer, length: number): void {
+    if (this.#closed) return;
+    this.aliveAtMs = this.#clock.now();
+    try {
+      const { decoder } = this.#wire;
+      decoder.push(chunk, length);
+      for (let reply = decoder.next(); reply; reply = decoder.next()) {
+        const exchange = this.pending.peek();
+        if (!exchange) throw new ProtocolError("CACHE_REPLY_INVALID", `Cannot use reply: '${reply.kind}' answers no question`);
+        if (exchange.accept(reply)) {
+          this.pending.shift();
+          this.pendingCalls -= exchange.size;
+          this.answered += 1;
+          if (exchange instanceof LookupBatch) this.window.answered(exchange.keys.length, exchange.foundBytes);
+        }
+        if (this.#closed) return;
+      }
+      this.#owner.heard();
+    } catch (error) {
+      const known = error instanceof HoldfastError;
+      this.close(known ? error : new ProtocolError("CACHE_REPLY_INVALID", messageOf(error), { cause: error }));
+    }
+  }
+
+  #broken(cause: Error | undefined): void {
+    const message = `Connection to ${this.#name} ${cause ? `failed: ${messageOf(cause)}` : "was closed by the server"}`;
+    this.close(new OperationError("CACHE_UNREACHABLE", message, { cause }));
+  }
+}
+
+function isAddress(host: string): boolean {
+  return /^[\d.]+$/.test(host) || host.includes(":");
+}

@@ -1,0 +1,76 @@
+/**
+ * ○ How a binary connection says who it is (`-S`): SASL PLAIN, RFC 4616, in one message, or asked for first and sent as a second step.
+ */
+import type { Buffer } from "node:buffer";
+import { type BinaryRequest, OPCODE, STATUS } from "../../../memcached/binary.ts";
+import type { BinaryReplies } from "./binary-replies.ts";
+import { COUNT, type Counters } from "../../store/counters.ts";
+import type { Credentials } from "../user-list.ts";
+import { SASL_MECHANISM_BYTES_MAX, SASL_MESSAGE_BYTES_MAX } from "../../store/limits.ts";
+
+/** What a client may send before it has authenticated. */
+const OPEN_COMMANDS: readonly number[] = [OPCODE.saslListMechanisms, OPCODE.saslAuth, OPCODE.saslStep, OPCODE.version];
+
+export interface SaslParts {
+  /** Whom to let in; undefined when everybody is. */
+  readonly credentials: Credentials | undefined;
+  readonly counters: Counters;
+  readonly replies: BinaryReplies;
+  readonly request: BinaryRequest;
+}
+
+export class SaslLogin {
+  readonly #parts: SaslParts;
+  #authenticated: boolean;
+  /** The mechanism that the client named is the one there is. */
+  #plain = false;
+  /** The client was told to go on with a second step. */
+  #invited = false;
+
+  constructor(parts: SaslParts) {
+    this.#parts = parts;
+    this.#authenticated = parts.credentials === undefined;
+  }
+
+  allows(command: number): boolean {
+    return this.#authenticated || OPEN_COMMANDS.includes(command);
+  }
+
+  listMechanisms(): void {
+    const { credentials, replies } = this.#parts;
+    if (credentials) replies.text(STATUS.ok, "PLAIN");
+    else replies.error(STATUS.unknownCommand);
+  }
+
+  /** Reads the mechanism's name, the request's key; false, with the refusal said, when the message behind it is not wanted. */
+  begin(input: Buffer, key: number): boolean {
+    const { credentials, replies, request } = this.#parts;
+    const { keyBytes, valueBytes } = request;
+    let refusal: number | undefined;
+    if (!credentials) refusal = STATUS.unknownCommand;
+    else if (keyBytes > SASL_MECHANISM_BYTES_MAX) refusal = STATUS.invalid;
+    else if (valueBytes > SASL_MESSAGE_BYTES_MAX) refusal = STATUS.outOfMemory;
+    this.#plain = input.toString("latin1", key, key + keyBytes) === "PLAIN";
+    if (refusal !== undefined) replies.error(refusal);
+    return refusal === undefined;
+  }
+
+  /** Takes the whole message. */
+  finish(message: Buffer): void {
+    const { credentials, counters, replies, request } = this.#parts;
+    const invited = request.command === OPCODE.saslStep ? this.#invited : this.#plain;
+    this.#invited = invited && message.length === 0;
+    if (this.#invited) {
+      replies.text(STATUS.authContinue, "");
+      return;
+    }
+    counters.add(COUNT.authCommands);
+    if (invited && credentials?.checkPlain(message)) {
+      this.#authenticated = true;
+      replies.text(STATUS.ok, "Authenticated");
+    } else {
+      counters.add(COUNT.authErrors);
+      replies.error(STATUS.authError);
+    }
+  }
+}

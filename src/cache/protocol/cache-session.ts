@@ -1,0 +1,97 @@
+/**
+ * ○ What a connection speaks, seen from the server: bytes in, replies into the thread's reply buffer. A session is pure state;
+ * sockets, timers and back-pressure are the server's.
+ */
+import type { Buffer } from "node:buffer";
+import type { ReplyBuffer } from "../../memcached/reply-buffer.ts";
+import type { PrefixCount } from "../store/prefix-stats.ts";
+import type { Store } from "../store/item-store.ts";
+
+/** memcached's words for why a connection ends. */
+export type EndReason = "error" | "normal" | "idle_timeout" | "shutdown";
+
+export interface Session {
+  /**
+   * Executes what is whole in `input[start, end)`. The rest is to be offered again, with more behind it.
+   *
+   * @param goesOn this is still the turn of the call before: its bounds go on counting. Default false
+   * @returns where the rest starts
+   */
+  consume(input: Buffer, start: number, end: number, goesOn?: boolean): number;
+  /** Set once the connection shall be closed after its replies are written. */
+  readonly ending: EndReason | undefined;
+  /** True when replies have reached their bound in the middle of a command: call `consume` again once they are written. */
+  readonly blocked: boolean;
+  /** memcached's word for what the session waits for or does. */
+  readonly state: string;
+  /** Gives up a half-received item. Call once when the connection is gone. */
+  release(): void;
+}
+
+/** What the rare commands need from the server around a session. */
+export interface Host {
+  /** "memcached" version that `version` and `stats` tell. */
+  readonly version: string;
+  /** `stats` lines that only the server knows, in memcached's names and order. */
+  serverStats(): readonly StatLine[];
+  settingsStats(): readonly StatLine[];
+  connectionStats(): readonly StatLine[];
+  /** `stats reset`, for what the server and other threads count. */
+  resetStats(): void;
+  /** `shutdown`: false when it is not enabled. */
+  shutdown(graceful: boolean): boolean;
+  /** `watch`: the refusal, or undefined once the connection whose command is being executed is a watcher. */
+  watch(kinds: readonly string[]): string | undefined;
+  /** `lru_crawler metadump` and the like: the refusal, or undefined once the dump is on its way. */
+  crawl(kind: CrawlKind, classes: string): string | undefined;
+  /**
+   * Asks the other threads for their part of an answer. True when there are some: `answer` is called later, and the session is to
+   * do nothing before.
+   */
+  askOthers<Name extends PartName>(name: Name, answer: (parts: readonly Parts[Name][]) => void): boolean;
+  /** `slabs reassign` */
+  reassign(source: number, target: number): string;
+  /** `refresh_certs`: the refusal, or undefined when done. */
+  refreshCertificates(): string | undefined;
+  /** The answer to `config get cluster`, or undefined when this server was not told of a cluster. */
+  clusterConfig(): string | undefined;
+  /** `debugtime`: moves the store's clock by seconds, or pauses it. */
+  debugTime(change: number | "pause" | "resume"): void;
+  readonly features: Features;
+}
+
+/** What of a server each thread knows a part of. */
+export interface Parts {
+  readonly connections: readonly StatLine[];
+  readonly prefixes: readonly PrefixCount[];
+}
+export type PartName = keyof Parts;
+
+export type CrawlKind = "expired" | "metadump" | "mgdump";
+
+export type StatLine = readonly [name: string, value: string | number];
+
+/** What the flags of the command line allow. */
+export interface Features {
+  /** `-F` turns it off. */
+  readonly flush: boolean;
+  /** `-X` turns it off. */
+  readonly dump: boolean;
+  /** `-W` turns it off. */
+  readonly watch: boolean;
+  /** `-A` turns it on. */
+  readonly shutdown: boolean;
+  /** Hidden commands of a debug build: `debugtime`, `debugitem`. */
+  readonly debug: boolean;
+}
+
+/** What all sessions of a thread share. */
+export interface Engine {
+  readonly store: Store;
+  readonly out: ReplyBuffer;
+  readonly host: Host;
+  /** `-R`: commands of one connection before others get their turn; infinite when not asked for. */
+  readonly commandsPerTurn: number;
+  /** Answers that one connection may have waiting; infinite unless `read_buf_mem_limit` bounds them. */
+  readonly answersMax: number;
+}

@@ -1,0 +1,399 @@
+/**
+ * ○ The meta protocol: mg, ms, md, me (ma is in meta-arithmetic.ts). Replies are built in the order in which the flags were given, as memcached does; Z, X
+ * and W come last. `ms` has two halves, before and after its value; what the second needs of the first is kept here.
+ */
+import type { Buffer } from "node:buffer";
+import { decodeKey } from "../../../memcached/base64.ts";
+import { MetaFlags } from "../../../memcached/meta-flags.ts";
+import type { U64 } from "../../../memcached/numbers.ts";
+import type { ReplyBuffer } from "../../../memcached/reply-buffer.ts";
+import type { Tokens } from "../../../memcached/tokens.ts";
+import { type ValueWriter, copyValue } from "../../store/chunks.ts";
+import { BY_CLASS, COUNT } from "../../store/counters.ts";
+import * as I from "../../store/item.ts";
+import { KEY_BYTES_MAX } from "../../store/limits.ts";
+import { MetaReply, STATUS } from "./meta-reply.ts";
+import { R } from "../text-replies.ts";
+import type { Engine } from "../cache-session.ts";
+import { CR_LF, MODE, RESULT, type Store } from "../../store/item-store.ts";
+
+/** Shared by all connections of a thread: read and used within one command. */
+const flags = new MetaFlags();
+
+/** What `ms` keeps while its value arrives. */
+interface PendingSet {
+  readonly mode: number;
+  readonly quiet: boolean;
+  readonly allowStale: boolean;
+  readonly cas: U64 | undefined;
+  /** Reply flags in the order asked for: O with its token, k, c, s. */
+  readonly asked: readonly string[];
+}
+
+export class MetaCommands {
+  readonly #store: Store;
+  readonly #out: ReplyBuffer;
+  readonly #reply: MetaReply;
+  #pending: PendingSet | undefined;
+
+  constructor({ store, out }: Engine) {
+    this.#store = store;
+    this.#out = out;
+    this.#reply = new MetaReply(store, out, flags);
+  }
+
+  /** True while the value of an `ms` is arriving. */
+  get pending(): boolean {
+    return this.#pending !== undefined;
+  }
+
+  /** Gives up a half-received `ms`; true when there was one. */
+  forget(): boolean {
+    const had = this.#pending !== undefined;
+    this.#pending = undefined;
+    return had;
+  }
+
+  /** `mg` */
+  get(tokens: Tokens): void {
+    if (!this.#read(tokens, 2)) return;
+    const store = this.#store;
+    const { items, counters } = store;
+    const hash = store.hash(flags.key, flags.keyStart, flags.keyBytes);
+    let item = store.find(flags.key, flags.keyStart, flags.keyBytes, hash);
+    let created = false;
+    if (item === 0 && flags.vivify !== undefined) {
+      item = this.#create(hash);
+      created = item !== 0;
+    } else if (item !== 0 && !flags.inspects && !flags.noUpdate) {
+      items.bump(item);
+    }
+    if (item === 0) {
+      counters.add(COUNT.getCommands);
+      counters.add(COUNT.getMisses);
+      if (!flags.quiet) this.#reply.shortReply(STATUS.en, tokens);
+      return;
+    }
+    const touched = this.#hitReply(tokens, item, created);
+    if (flags.inspects && !flags.noUpdate) items.bump(item);
+    if (touched) {
+      counters.add(COUNT.touchCommands);
+      counters.addOfClass(BY_CLASS.touchHits, store.classOf(item));
+    } else {
+      counters.hit((items.words[item * 2 + I.META]! >>> I.CLASS_SHIFT) & 0xff);
+      counters.add(COUNT.getCommands);
+    }
+  }
+
+  /** An empty item for `N`; 0 without memory. */
+  #create(hash: number): number {
+    const store = this.#store;
+    const item = store.items.allocate(flags.key, flags.keyStart, flags.keyBytes, { clientFlags: 0, expiry: 0, length: 2 });
+    if (item === 0) return 0;
+    store.items.bytes.set(CR_LF, store.items.valueStart(item));
+    if (flags.binary) store.items.words[item * 2 + I.META]! |= I.BINARY_KEY;
+    if (flags.hasCasIn) store.setCas(item, flags.casIn.high, flags.casIn.low);
+    else store.renewCas(item);
+    store.items.link(item, hash);
+    store.items.release(item);
+    return item;
+  }
+
+  /** Writes HD or VA with what was asked for; true when the item's TTL was set. */
+  #hitReply(tokens: Tokens, item: number, created: boolean): boolean {
+    const out = this.#out;
+    const store = this.#store;
+    const { words } = store.items;
+    const at = item * 2;
+    const same = flags.hasCas && words[at + I.CAS_LOW] === flags.cas.low && words[at + I.CAS_HIGH] === flags.cas.high;
+    const withValue = flags.value && !same;
+    const length = words[at + I.LENGTH]!;
+    if (withValue) {
+      out.put(STATUS.va);
+      out.number(length - 2);
+    } else {
+      out.put(STATUS.hd);
+    }
+    let won = false;
+    let touched = false;
+    for (let token = 2; token < tokens.count; token += 1) {
+      switch (tokens.bytes[tokens.starts[token]!]!) {
+        case 0x54: // T
+          touched = true;
+          words[at + I.EXPIRY] = store.expiry(flags.ttl!);
+          break;
+        case 0x4e: // N
+          if (!created) break;
+          words[at + I.EXPIRY] = store.expiry(flags.vivify!);
+          won = true;
+          break;
+        case 0x52: // R
+          won ||= this.#recacheWon(item, created);
+          break;
+        case 0x73: // s
+          this.#reply.flag(0x73);
+          out.number(length - 2);
+          break;
+        case 0x74: // t
+          this.#reply.ttl(item);
+          break;
+        case 0x63: // c
+          this.#reply.flag(0x63);
+          out.u64(words[at + I.CAS_HIGH]!, words[at + I.CAS_LOW]!);
+          break;
+        case 0x66: // f
+          this.#reply.flag(0x66);
+          out.number(words[at + I.CLIENT_FLAGS]!);
+          break;
+        case 0x6c: // l
+          this.#reply.flag(0x6c);
+          out.number(store.now - words[at + I.TIME]!);
+          break;
+        case 0x68: // h
+          this.#reply.flag(0x68);
+          out.number((words[at + I.META]! & I.FETCHED) === 0 ? 0 : 1);
+          break;
+        case 0x4f: // O
+          this.#reply.opaque(tokens, token);
+          break;
+        case 0x6b: // k
+          this.#reply.keyOf(item);
+          break;
+      }
+    }
+    this.#reply.leaseFlags(item, won);
+    out.put(CR_LF);
+    if (withValue) copyValue(store.items, item, length, out);
+    return touched;
+  }
+
+  #recacheWon(item: number, created: boolean): boolean {
+    const { words } = this.#store.items;
+    const expiry = words[item * 2 + I.EXPIRY]!;
+    if (created || expiry === 0 || (words[item * 2 + I.META]! & I.TOKEN_SENT) !== 0) return false;
+    return expiry < this.#store.expiry(flags.recache!);
+  }
+
+  /**
+   * `ms` up to its value: starts the writer on a new item.
+   *
+   * @returns bytes to swallow when refused
+   */
+  set(tokens: Tokens, writer: ValueWriter): number {
+    const valueBytes = tokens.count < 3 ? Number.NaN : tokens.i32(2);
+    if (!(valueBytes >= 0 && valueBytes <= 2 ** 31 - 3)) {
+      this.#out.put(R.badFormat);
+      return 0;
+    }
+    const length = valueBytes + 2;
+    if (!this.#read(tokens, 3)) return length;
+    const mode = setMode();
+    if (mode < 0) {
+      this.#reply.error("CLIENT_ERROR invalid mode for ms M token");
+      return length;
+    }
+    const store = this.#store;
+    const vivifies = mode === MODE.appendOrAdd || mode === MODE.prependOrAdd;
+    const expiry = store.expiry((vivifies ? flags.vivify : flags.ttl) ?? 0);
+    const { clientFlags } = flags;
+    const item = store.items.allocate(flags.key, flags.keyStart, flags.keyBytes, { clientFlags, expiry, length });
+    if (item === 0) {
+      this.#refuseSet(mode, length);
+      return length;
+    }
+    store.setCas(item, flags.cas.high, flags.cas.low);
+    if (flags.binary) store.items.words[item * 2 + I.META]! |= I.BINARY_KEY;
+    store.counters.addOfClass(BY_CLASS.setCommands, store.classOf(item));
+    const cas = flags.hasCasIn ? { ...flags.casIn } : undefined;
+    this.#pending = { mode, quiet: flags.quiet, allowStale: flags.stale && mode === MODE.cas, cas, asked: askedOf(tokens) };
+    writer.start(item);
+    return 0;
+  }
+
+  #refuseSet(mode: number, length: number): void {
+    const store = this.#store;
+    const fits = store.items.fits(flags.keyBytes, flags.clientFlags, length);
+    store.counters.add(fits ? COUNT.storeNoMemory : COUNT.storeTooLarge);
+    store.logRefusal(flags.key, flags.keyStart, flags.keyBytes, mode, fits ? "no_memory" : "too_large");
+    this.#out.put(fits ? R.noMemoryStoring : R.tooLarge);
+    store.drop(flags.key, flags.keyStart, flags.keyBytes);
+  }
+
+  /** `ms` once its value is whole. */
+  finishSet(item: number): void {
+    const pending = this.#pending!;
+    this.#pending = undefined;
+    const store = this.#store;
+    const { items } = store;
+    const { words } = items;
+    const hash = store.hash(items.bytes, item * 8 + I.HEADER_BYTES, words[item * 2 + I.META]! >>> I.KEY_SHIFT);
+    const result = store.store(item, pending.mode, hash, pending.cas, pending.allowStale);
+    if (result === RESULT.stored && pending.quiet) return;
+    const out = this.#out;
+    out.put(statusOf(result));
+    const { stored } = store;
+    const now = result === RESULT.stored ? stored : 0;
+    for (const flag of pending.asked) {
+      if (flag === "k") this.#reply.keyOf(item);
+      else if (flag === "c") {
+        this.#reply.flag(0x63);
+        if (now === 0) out.number(0);
+        else out.u64(words[now * 2 + I.CAS_HIGH]!, words[now * 2 + I.CAS_LOW]!);
+      } else if (flag === "s") {
+        this.#reply.flag(0x73);
+        out.number(words[(now === 0 ? item : now) * 2 + I.LENGTH]! - 2);
+      } else {
+        out.text(` ${flag}`);
+      }
+    }
+    out.put(CR_LF);
+  }
+
+  /** `md` */
+  delete(tokens: Tokens): void {
+    if (!this.#read(tokens, 2)) return;
+    const store = this.#store;
+    const { items, counters } = store;
+    const { words } = items;
+    const hash = store.hash(flags.key, flags.keyStart, flags.keyBytes);
+    let item = store.find(flags.key, flags.keyStart, flags.keyBytes, hash);
+    if (item === 0) {
+      counters.add(COUNT.deleteMisses);
+      this.#reply.shortReply(STATUS.nf, tokens);
+      return;
+    }
+    const at = item * 2;
+    if (flags.hasCas && (words[at + I.CAS_LOW] !== flags.cas.low || words[at + I.CAS_HIGH] !== flags.cas.high)) {
+      counters.add(COUNT.deleteMisses);
+      this.#reply.shortReply(STATUS.ex, tokens);
+      return;
+    }
+    if (flags.removeValue) {
+      item = this.#emptied(item, hash);
+      if (item === 0) {
+        this.#out.put(R.noMemory);
+        return;
+      }
+    }
+    if (flags.stale) {
+      if (flags.ttl !== undefined) words[item * 2 + I.EXPIRY] = store.expiry(flags.ttl);
+      words[item * 2 + I.META] = (words[item * 2 + I.META]! | I.STALE) & ~I.TOKEN_SENT;
+      if (flags.hasCasIn) store.setCas(item, flags.casIn.high, flags.casIn.low);
+      else store.renewCas(item);
+    } else {
+      counters.addOfClass(BY_CLASS.deleteHits, store.classOf(item));
+      store.logDelete(item, "md");
+      if (!flags.removeValue) items.unlink(item);
+    }
+    if (!flags.quiet) this.#reply.shortReply(STATUS.hd, tokens);
+  }
+
+  /** Puts an empty item in an item's place, for `x`; 0 without memory. */
+  #emptied(old: number, hash: number): number {
+    const store = this.#store;
+    const { items } = store;
+    const { words } = items;
+    const cas: U64 = flags.hasCasIn ? flags.casIn : { high: words[old * 2 + I.CAS_HIGH]!, low: words[old * 2 + I.CAS_LOW]! };
+    const item = items.allocate(flags.key, flags.keyStart, flags.keyBytes, {
+      clientFlags: flags.clientFlags,
+      expiry: store.expiry(flags.ttl ?? 0),
+      length: 2,
+    });
+    if (item === 0) return 0;
+    items.bytes.set(CR_LF, items.valueStart(item));
+    if (flags.binary) words[item * 2 + I.META]! |= I.BINARY_KEY;
+    store.store(item, MODE.set, hash, cas);
+    items.release(item);
+    return item;
+  }
+
+  /** `me` */
+  debug(tokens: Tokens): void {
+    if (tokens.count < 2 || tokens.lengthOf(1) > KEY_BYTES_MAX) {
+      this.#out.put(R.badFormat);
+      return;
+    }
+    const store = this.#store;
+    let key: Uint8Array = tokens.bytes;
+    let start = tokens.starts[1]!;
+    let length = tokens.lengthOf(1);
+    if (tokens.is(2, "b")) {
+      const decoded = decodeKey(key, start, start + length);
+      if (!decoded) {
+        this.#out.put(R.badFormat);
+        return;
+      }
+      key = decoded;
+      start = 0;
+      length = decoded.length;
+    }
+    store.counters.add(COUNT.metaCommands);
+    const item = store.find(key, start, length, store.hash(key, start, length));
+    const out = this.#out;
+    if (item === 0) {
+      out.put(STATUS.en);
+      out.put(CR_LF);
+      return;
+    }
+    const { words } = store.items;
+    const at = item * 2;
+    const meta = words[at + I.META]!;
+    const expiry = words[at + I.EXPIRY]!;
+    out.text("ME ");
+    this.#reply.itemKey(item);
+    out.text(` exp=${expiry === 0 ? -1 : expiry - store.now} la=${store.now - words[at + I.TIME]!} cas=`);
+    out.u64(words[at + I.CAS_HIGH]!, words[at + I.CAS_LOW]!);
+    const fetched = (meta & I.FETCHED) === 0 ? "no" : "yes";
+    out.text(` fetch=${fetched} cls=${store.classOf(item)} size=${store.items.countedBytes(item)}\r\n`);
+  }
+
+  /** Reads the flags; false, with the error said, when they are wrong. */
+  #read(tokens: Tokens, first: number): boolean {
+    const error = tokens.count < 2 ? "CLIENT_ERROR bad command line format" : flags.read(tokens, first);
+    if (error === undefined) return true;
+    this.#reply.error(error);
+    return false;
+  }
+}
+
+/** `ms`'s mode from M, N and C; -1 when M is none. */
+function setMode(): number {
+  const vivifies = flags.vivify !== undefined;
+  let mode: number;
+  switch (flags.mode) {
+    case 0:
+    case 0x53: // S
+      mode = MODE.set;
+      break;
+    case 0x45: // E
+      return MODE.add;
+    case 0x41: // A
+      return vivifies ? MODE.appendOrAdd : MODE.append;
+    case 0x50: // P
+      return vivifies ? MODE.prependOrAdd : MODE.prepend;
+    case 0x52: // R
+      mode = MODE.replace;
+      break;
+    default:
+      return -1;
+  }
+  return flags.hasCas ? MODE.cas : mode;
+}
+
+function statusOf(result: number): Buffer {
+  if (result === RESULT.stored) return STATUS.hd;
+  if (result === RESULT.exists) return STATUS.ex;
+  return result === RESULT.notFound ? STATUS.nf : STATUS.ns;
+}
+
+function askedOf(tokens: Tokens): string[] {
+  const asked: string[] = [];
+  for (let token = 3; token < tokens.count; token += 1) {
+    const letter = tokens.bytes[tokens.starts[token]!];
+    if (letter === 0x4f) asked.push(tokens.text(token));
+    else if (letter === 0x6b) asked.push("k");
+    else if (letter === 0x63) asked.push("c");
+    else if (letter === 0x73) asked.push("s");
+  }
+  return asked;
+}

@@ -1,0 +1,260 @@
+/** ○ The numbers of a store in the names and order of memcached's `stats`, `stats items`, `stats slabs` and `stats sizes`. */
+import { BY_CLASS, COUNT, CounterTotals } from "../store/counters.ts";
+import * as I from "../store/item.ts";
+import { SLAB_CLASSES_MAX } from "../store/limits.ts";
+import { GLOBAL, type Memory, QUEUE_STAT, QUEUE_STATS, SIZE_STEP_BYTES } from "../store/memory.ts";
+import type { StatLine } from "./cache-session.ts";
+import { TUNE } from "../store/settings.ts";
+import type { Store } from "../store/item-store.ts";
+
+const KINDS = [I.HOT, I.WARM, I.COLD, I.TEMP] as const;
+
+/** Why the page mover found a chunk busy, by `GLOBAL.reassignLastBusy`. */
+export const BUSY_STATUS = [
+  "none",
+  "pass",
+  "from_slab",
+  "from_lru",
+  "busy",
+  "busy_uploading",
+  "busy_active",
+  "busy_floating",
+  "locked",
+] as const;
+
+function queueStat(memory: Memory, slabClass: number, stat: number): number {
+  let sum = 0;
+  for (const kind of KINDS) sum += memory.queueStats[(slabClass | kind) * QUEUE_STATS + stat]!;
+  return sum;
+}
+
+function queueStatOfAll(memory: Memory, stat: number): number {
+  let sum = 0;
+  for (let slabClass = 0; slabClass < SLAB_CLASSES_MAX; slabClass += 1) sum += queueStat(memory, slabClass, stat);
+  return sum;
+}
+
+/** What stands between the connection numbers and `limit_maxbytes`: commands, hits, misses. */
+export function commandStats(memory: Memory): StatLine[] {
+  const totals = new CounterTotals(memory);
+  return [
+    ["cmd_get", totals.of(COUNT.getCommands)],
+    ["cmd_set", totals.ofAllClasses(BY_CLASS.setCommands)],
+    ["cmd_flush", totals.of(COUNT.flushCommands)],
+    ["cmd_touch", totals.of(COUNT.touchCommands)],
+    ["cmd_meta", totals.of(COUNT.metaCommands)],
+    ["get_hits", totals.hits()],
+    ["get_misses", totals.of(COUNT.getMisses)],
+    ["get_expired", totals.of(COUNT.getExpired)],
+    ["get_flushed", totals.of(COUNT.getFlushed)],
+    ["delete_misses", totals.of(COUNT.deleteMisses)],
+    ["delete_hits", totals.ofAllClasses(BY_CLASS.deleteHits)],
+    ["incr_misses", totals.of(COUNT.incrMisses)],
+    ["incr_hits", totals.ofAllClasses(BY_CLASS.incrHits)],
+    ["decr_misses", totals.of(COUNT.decrMisses)],
+    ["decr_hits", totals.ofAllClasses(BY_CLASS.decrHits)],
+    ["cas_misses", totals.of(COUNT.casMisses)],
+    ["cas_hits", totals.ofAllClasses(BY_CLASS.casHits)],
+    ["cas_badval", totals.ofAllClasses(BY_CLASS.casBadValue)],
+    ["touch_hits", totals.ofAllClasses(BY_CLASS.touchHits)],
+    ["touch_misses", totals.of(COUNT.touchMisses)],
+    ["store_too_large", totals.of(COUNT.storeTooLarge)],
+    ["store_no_memory", totals.of(COUNT.storeNoMemory)],
+    ["auth_cmds", totals.of(COUNT.authCommands)],
+    ["auth_errors", totals.of(COUNT.authErrors)],
+  ];
+}
+
+/** Hash table, page mover and crawler. */
+export function tableStats(store: Store): StatLine[] {
+  const { memory, items } = store;
+  const global = (place: number): number => memory.globals[place]!;
+  const lines: StatLine[] = [
+    ["hash_power_level", Math.floor(Math.log2(items.index.bucketCount))],
+    ["hash_bytes", items.index.bucketCount * 4],
+    ["hash_is_expanding", 0],
+  ];
+  if (memory.settings.slabReassign) {
+    lines.push(
+      ["slab_reassign_rescues", global(GLOBAL.reassignRescues)],
+      ["slab_reassign_chunk_rescues", global(GLOBAL.reassignChunkRescues)],
+      ["slab_reassign_inline_reclaim", global(GLOBAL.reassignInlineReclaim)],
+      ["slab_reassign_busy_items", global(GLOBAL.reassignBusyItems)],
+      ["slab_reassign_busy_deletes", global(GLOBAL.reassignBusyDeletes)],
+      ["slab_reassign_busy_nomem", global(GLOBAL.reassignBusyNoMemory)],
+      ["slab_reassign_last_busy_status", BUSY_STATUS[global(GLOBAL.reassignLastBusy)]!],
+      ["slab_reassign_running", global(GLOBAL.reassignRunning)],
+      ["slabs_moved", global(GLOBAL.slabsMoved)],
+    );
+  }
+  if (memory.tune[TUNE.crawlerEnabled] !== 0) {
+    lines.push(["lru_crawler_running", global(GLOBAL.crawlerRunning)], ["lru_crawler_starts", global(GLOBAL.crawlerStarts)]);
+  }
+  if (memory.tune[TUNE.maintainer] !== 0) lines.push(["lru_maintainer_juggles", global(GLOBAL.lruMaintainerJuggles)]);
+  lines.push(["malloc_fails", global(GLOBAL.mallocFails)]);
+  return lines;
+}
+
+/** Items and what became of them, the end of `stats`. */
+export function itemTotals({ memory }: Store): StatLine[] {
+  const sum = (stat: number): number => queueStatOfAll(memory, stat);
+  const maintained = memory.tune[TUNE.maintainer] !== 0;
+  const lines: StatLine[] = [
+    ["bytes", memory.globals[GLOBAL.currBytes]!],
+    ["curr_items", memory.globals[GLOBAL.currItems]!],
+    ["total_items", memory.globals[GLOBAL.totalItems]!],
+    ["slab_global_page_pool", memory.globals[GLOBAL.poolPages]!],
+    ["expired_unfetched", sum(QUEUE_STAT.expiredUnfetched)],
+    ["evicted_unfetched", sum(QUEUE_STAT.evictedUnfetched)],
+  ];
+  if (maintained) lines.push(["evicted_active", sum(QUEUE_STAT.evictedActive)]);
+  lines.push(
+    ["evictions", sum(QUEUE_STAT.evicted)],
+    ["reclaimed", sum(QUEUE_STAT.reclaimed)],
+    ["crawler_reclaimed", sum(QUEUE_STAT.crawlerReclaimed)],
+    ["crawler_items_checked", sum(QUEUE_STAT.crawlerItemsChecked)],
+    ["lrutail_reflocked", sum(QUEUE_STAT.lruTailReflocked)],
+  );
+  if (maintained) {
+    lines.push(
+      ["moves_to_cold", sum(QUEUE_STAT.movesToCold)],
+      ["moves_to_warm", sum(QUEUE_STAT.movesToWarm)],
+      ["moves_within_lru", sum(QUEUE_STAT.movesWithinLru)],
+      ["direct_reclaims", sum(QUEUE_STAT.directReclaims)],
+      ["lru_bumps_dropped", 0],
+    );
+  }
+  return lines;
+}
+
+/** `stats items` */
+export function itemStats(store: Store): StatLine[] {
+  const { memory } = store;
+  const totals = new CounterTotals(memory);
+  const lines: StatLine[] = [];
+  for (let slabClass = 1; slabClass < SLAB_CLASSES_MAX; slabClass += 1) {
+    if (KINDS.some((kind) => memory.sizes[slabClass | kind] !== 0)) lines.push(...classItemStats(store, slabClass, totals));
+  }
+  return lines;
+}
+
+function classItemStats(store: Store, slabClass: number, totals: CounterTotals): StatLine[] {
+  const { memory, items } = store;
+  const maintained = memory.tune[TUNE.maintainer] !== 0;
+  const size = (kind: number): number => memory.sizes[slabClass | kind]!;
+  const stat = (place: number): number => queueStat(memory, slabClass, place);
+  const age = (kind: number): number => {
+    const oldest = items.queues.oldest(slabClass | kind);
+    return oldest === 0 ? 0 : store.now - items.words[oldest * 2 + I.TIME]!;
+  };
+  const lines: StatLine[] = [["number", size(I.HOT) + size(I.WARM) + size(I.COLD) + size(I.TEMP)]];
+  if (maintained) {
+    lines.push(["number_hot", size(I.HOT)], ["number_warm", size(I.WARM)], ["number_cold", size(I.COLD)]);
+    if (memory.tune[TUNE.tempLru] !== 0) lines.push(["number_temp", size(I.TEMP)]);
+    lines.push(["age_hot", age(I.HOT)], ["age_warm", age(I.WARM)]);
+  }
+  const requested = KINDS.reduce<number>((sum, kind) => sum + memory.sizesBytes[slabClass | kind]!, 0);
+  lines.push(
+    ["age", age(I.COLD)],
+    ["mem_requested", requested],
+    ["evicted", stat(QUEUE_STAT.evicted)],
+    ["evicted_nonzero", stat(QUEUE_STAT.evictedNonzero)],
+    ["evicted_time", memory.queueStats[(slabClass | I.COLD) * QUEUE_STATS + QUEUE_STAT.evictedTime]!],
+    ["outofmemory", stat(QUEUE_STAT.outOfMemory)],
+    ["tailrepairs", stat(QUEUE_STAT.tailRepairs)],
+    ["reclaimed", stat(QUEUE_STAT.reclaimed)],
+    ["expired_unfetched", stat(QUEUE_STAT.expiredUnfetched)],
+    ["evicted_unfetched", stat(QUEUE_STAT.evictedUnfetched)],
+  );
+  if (maintained) lines.push(["evicted_active", stat(QUEUE_STAT.evictedActive)]);
+  lines.push(
+    ["crawler_reclaimed", stat(QUEUE_STAT.crawlerReclaimed)],
+    ["crawler_items_checked", stat(QUEUE_STAT.crawlerItemsChecked)],
+    ["lrutail_reflocked", stat(QUEUE_STAT.lruTailReflocked)],
+  );
+  if (maintained) {
+    lines.push(
+      ["moves_to_cold", stat(QUEUE_STAT.movesToCold)],
+      ["moves_to_warm", stat(QUEUE_STAT.movesToWarm)],
+      ["moves_within_lru", stat(QUEUE_STAT.movesWithinLru)],
+      ["direct_reclaims", stat(QUEUE_STAT.directReclaims)],
+      ["hits_to_hot", totals.hitsOfQueue(slabClass | I.HOT)],
+      ["hits_to_warm", totals.hitsOfQueue(slabClass | I.WARM)],
+      ["hits_to_cold", totals.hitsOfQueue(slabClass | I.COLD)],
+      ["hits_to_temp", totals.hitsOfQueue(slabClass | I.TEMP)],
+    );
+  }
+  return lines.map(([name, value]) => [`items:${slabClass}:${name}`, value]);
+}
+
+/** `stats slabs` */
+export function slabStats({ memory, items }: Store): StatLine[] {
+  const totals = new CounterTotals(memory);
+  const lines: StatLine[] = [];
+  let active = 0;
+  for (let slabClass = 1; slabClass <= items.slabs.largest; slabClass += 1) {
+    const pages = memory.classPages[slabClass]!;
+    if (pages === 0) continue;
+    active += 1;
+    const perPage = memory.classPerPage[slabClass]!;
+    const free = memory.classFreeCount[slabClass]!;
+    const of = (kind: number): number => totals.ofClass(kind, slabClass);
+    const ofClass: StatLine[] = [
+      ["chunk_size", memory.classBytes[slabClass]!],
+      ["chunks_per_page", perPage],
+      ["total_pages", pages],
+      ["total_chunks", pages * perPage],
+      ["used_chunks", pages * perPage - free],
+      ["free_chunks", free],
+      ["free_chunks_end", 0],
+      ["get_hits", totals.hits(slabClass)],
+      ["cmd_set", of(BY_CLASS.setCommands)],
+      ["delete_hits", of(BY_CLASS.deleteHits)],
+      ["incr_hits", of(BY_CLASS.incrHits)],
+      ["decr_hits", of(BY_CLASS.decrHits)],
+      ["cas_hits", of(BY_CLASS.casHits)],
+      ["cas_badval", of(BY_CLASS.casBadValue)],
+      ["touch_hits", of(BY_CLASS.touchHits)],
+    ];
+    for (const [name, value] of ofClass) lines.push([`${slabClass}:${name}`, value]);
+  }
+  lines.push(["active_slabs", active], ["total_malloced", memory.globals[GLOBAL.memoryTaken]!]);
+  return lines;
+}
+
+/** `stats sizes` */
+export function sizeStats({ memory }: Store): StatLine[] {
+  if (!memory.sizesHistogram) return [["sizes_status", "disabled"]];
+  const lines: StatLine[] = [];
+  const { sizesHistogram } = memory;
+  for (let step = 0; step < sizesHistogram.length; step += 1) {
+    const count = sizesHistogram[step]!; // no iterator: there are 32,768 steps for each megabyte of -I
+    if (count !== 0) lines.push([String(step * SIZE_STEP_BYTES), count]);
+  }
+  return lines;
+}
+
+/** 2 MiB: memcached's bound on one dump. */
+const DUMP_BYTES_MAX = 2 * 1024 * 1024;
+
+/** `stats cachedump`: keys of a class's COLD queue, newest first. */
+export function cacheDump(store: Store, slabClass: number, limit: number): string {
+  const { items, memory } = store;
+  const { words, bytes } = items;
+  let text = "";
+  let shown = 0;
+  for (let item = memory.heads[slabClass | I.COLD]!; item !== 0; item = words[item * 2 + I.NEXT]!) {
+    if (limit !== 0 && shown >= limit) break;
+    const meta = words[item * 2 + I.META]!;
+    const keyBytes = meta >>> I.KEY_SHIFT;
+    if (keyBytes === 0 || (meta & I.BINARY_KEY) !== 0) continue; // a crawler's mark, or a key that is no text
+    const start = item * 8 + I.HEADER_BYTES;
+    const expiry = words[item * 2 + I.EXPIRY]!;
+    const until = expiry === 0 ? 0 : expiry + memory.settings.startedSeconds;
+    const line = `ITEM ${bytes.toString("latin1", start, start + keyBytes)} [${words[item * 2 + I.LENGTH]! - 2} b; ${until} s]\r\n`;
+    if (text.length + line.length + 6 > DUMP_BYTES_MAX) break;
+    text += line;
+    shown += 1;
+  }
+  return `${text}END\r\n`;
+}

@@ -1,0 +1,99 @@
+/**
+ * ○ A text connection that must authenticate first (`-Y`): `set KEY 0 0 N` with the value `user password`. Until it has, nothing else
+ * is executed; after that the text protocol goes on with the next byte, and this file costs one call a read.
+ */
+import type { Buffer } from "node:buffer";
+import type { ReplyBuffer } from "../../../memcached/reply-buffer.ts";
+import { Tokens } from "../../../memcached/tokens.ts";
+import { COUNT } from "../../store/counters.ts";
+import type { Credentials } from "../user-list.ts";
+import { LINE_BYTES_MAX, LOGIN_BYTES_MAX } from "../../store/limits.ts";
+import { R } from "../text-replies.ts";
+import type { EndReason, Engine, Session } from "../cache-session.ts";
+import { TextSession } from "./text-session.ts";
+
+/** memcached's MIN_AUTH_REQ_LEN: a shorter line is no attempt to authenticate, and ends the connection. */
+const LINE_BYTES_MIN = 3;
+
+const LF = 0x0a;
+const CR = 0x0d;
+const SPACE = 0x20;
+
+const tokens = new Tokens();
+
+export class LoginSession implements Session {
+  readonly #text: TextSession;
+  readonly #out: ReplyBuffer;
+  readonly #engine: Engine;
+  readonly #credentials: Credentials;
+  #authenticated = false;
+  /** Bytes of `user password` and its CR LF that are awaited; 0 while a line is. */
+  #awaited = 0;
+  #ending: EndReason | undefined;
+
+  constructor(engine: Engine, credentials: Credentials) {
+    this.#engine = engine;
+    this.#out = engine.out;
+    this.#credentials = credentials;
+    this.#text = new TextSession(engine);
+  }
+
+  get ending(): EndReason | undefined {
+    return this.#ending ?? this.#text.ending;
+  }
+
+  get blocked(): boolean {
+    return this.#text.blocked;
+  }
+
+  get state(): string {
+    return this.#awaited > 0 ? "conn_nread" : this.#text.state;
+  }
+
+  release(): void {
+    this.#text.release();
+  }
+
+  consume(input: Buffer, start: number, end: number, goesOn = false): number {
+    let at = start;
+    while (!this.#authenticated && at < end && this.#ending === undefined) {
+      const next = this.#awaited > 0 ? this.#login(input, at, end) : this.#line(input, at, end);
+      if (next === at) return at;
+      at = next;
+    }
+    return this.#authenticated && at < end ? this.#text.consume(input, at, end, goesOn) : at;
+  }
+
+  #line(input: Buffer, at: number, end: number): number {
+    const found = input.subarray(at, end).indexOf(LF);
+    if (found < 0 ? end - at > LINE_BYTES_MAX : found < LINE_BYTES_MIN) this.#ending = "error";
+    if (found < 0 || this.#ending !== undefined) return at;
+    const lf = at + found;
+    tokens.split(input, at, input[lf - 1] === CR ? lf - 1 : lf);
+    const bytes = tokens.count > 4 ? tokens.u32(4) : -1;
+    if (!tokens.begins(0, "set") || bytes < 0) this.#out.put(R.unauthenticated);
+    else if (bytes > LOGIN_BYTES_MAX) this.#out.put(R.authTooLong);
+    else this.#awaited = bytes + 2;
+    return lf + 1;
+  }
+
+  #login(input: Buffer, at: number, end: number): number {
+    if (end - at < this.#awaited) return at;
+    const next = at + this.#awaited;
+    this.#awaited = 0;
+    const value = input.subarray(at, next - 2);
+    const space = value.indexOf(SPACE);
+    if (input[next - 2] !== CR || input[next - 1] !== LF) this.#out.put(R.badTermination);
+    else if (space < 0) this.#out.put(R.badAuthFormat);
+    else this.#check(value.subarray(0, space), value.subarray(space + 1));
+    return next;
+  }
+
+  #check(user: Uint8Array, password: Uint8Array): void {
+    const { counters } = this.#engine.store;
+    counters.add(COUNT.authCommands);
+    this.#authenticated = this.#credentials.check(user, password);
+    if (!this.#authenticated) counters.add(COUNT.authErrors);
+    this.#out.put(this.#authenticated ? R.stored : R.authFailure);
+  }
+}

@@ -1,0 +1,364 @@
+/** ○ The rare commands of the text protocol: they look at the server or steer it. Replies are built as strings here. */
+import type { ReplyBuffer } from "../../../memcached/reply-buffer.ts";
+import type { Tokens } from "../../../memcached/tokens.ts";
+import { VERB, verbAt } from "../../../memcached/verbs.ts";
+import { COUNT } from "../../store/counters.ts";
+import { SLAB_CLASSES_MAX } from "../../store/limits.ts";
+import { R } from "../text-replies.ts";
+import type { Engine, Host, PartName, Parts, Session, StatLine } from "../cache-session.ts";
+import { TUNE } from "../../store/settings.ts";
+import { statLines } from "../stat-lines.ts";
+import { cacheDump } from "../stats.ts";
+import type { Store } from "../../store/item-store.ts";
+import { Tuning } from "./tune-commands.ts";
+
+/** memcached's MAX_VERBOSITY_LEVEL. */
+const VERBOSITY_MAX = 2;
+
+/** `cache_memlimit` below this, in MiB, is refused; above that, it is taken for bytes. */
+const MEMLIMIT_MIN = 8;
+const MEMLIMIT_MAX = 1_000_000_000;
+
+/** What memcached finds by its first word even behind spaces. */
+const ANYWHERE: readonly number[] = [
+  VERB.shutdown,
+  VERB.slabs,
+  VERB.cache_memlimit,
+  VERB.debugtime,
+  VERB.debugitem,
+  VERB.flush_all,
+  VERB.lru_crawler,
+  VERB.verbosity,
+  VERB.lru,
+  VERB.refresh_certs,
+];
+
+const WATCH_KINDS = [
+  "rawcmds",
+  "evictions",
+  "fetchers",
+  "mutations",
+  "sysevents",
+  "connevents",
+  "proxyreqs",
+  "proxyevents",
+  "proxyuser",
+  "deletions",
+] as const;
+
+/** Kinds of `stats` that any beginning of the word names, as in memcached; and those that only the whole word does. */
+const BEGUN_STATS = ["reset", "settings", "conns"] as const;
+const WHOLE_STATS = ["items", "slabs", "sizes"] as const;
+
+/** An ending session's way to say so. */
+interface EndingSession extends Session {
+  ending: Session["ending"];
+  blocked: boolean;
+}
+
+export class Admin {
+  readonly #store: Store;
+  readonly #out: ReplyBuffer;
+  readonly #host: Host;
+  readonly #session: EndingSession;
+  readonly #tuning: Tuning;
+  /** The item that `debugitem ref` holds. */
+  #held = 0;
+
+  constructor({ store, out, host }: Engine, session: EndingSession) {
+    this.#store = store;
+    this.#out = out;
+    this.#host = host;
+    this.#session = session;
+    this.#tuning = new Tuning({ store, out, host });
+  }
+
+  /** Executes a line whose first word is `verb`, or -1 when it is no verb. */
+  execute(tokens: Tokens, verb: number): void {
+    const found = verb >= 0 || tokens.count === 0 ? verb : this.#anywhere(tokens);
+    switch (found) {
+      case VERB.version:
+        this.#line(`VERSION ${this.#host.version}`);
+        return;
+      case VERB.stats:
+        this.#stats(tokens);
+        return;
+      case VERB.watch:
+        this.#watch(tokens);
+        return;
+      case VERB.config:
+        this.#config(tokens);
+        return;
+    }
+    const noreply = tokens.is(tokens.count - 1, "noreply");
+    const start = this.#out.length;
+    switch (found) {
+      case VERB.flush_all:
+        this.#flushAll(tokens, noreply);
+        break;
+      case VERB.verbosity:
+        this.#verbosity(tokens);
+        break;
+      case VERB.cache_memlimit:
+        this.#memoryLimit(tokens);
+        break;
+      case VERB.lru:
+        this.#tuning.lru(tokens);
+        break;
+      case VERB.slabs:
+        this.#tuning.slabs(tokens);
+        break;
+      case VERB.lru_crawler:
+        this.#crawler(tokens);
+        break;
+      case VERB.shutdown:
+        this.#shutdown(tokens);
+        break;
+      case VERB.refresh_certs:
+        this.#line(this.#host.refreshCertificates() ?? "OK");
+        break;
+      case VERB.debugtime:
+      case VERB.debugitem:
+        if (!this.#host.features.debug) this.#out.put(R.error);
+        else if (found === VERB.debugtime) this.#debugTime(tokens);
+        else this.#debugItem(tokens);
+        break;
+      default:
+        this.#unknown(tokens);
+    }
+    if (noreply) this.#out.length = start;
+  }
+
+  /** Tells name and value, one a line, then END. */
+  lines(lines: readonly StatLine[]): void {
+    for (const [name, value] of lines) this.#out.text(`STAT ${name} ${value}\r\n`);
+    this.#out.put(R.end);
+  }
+
+  #line(text: string): void {
+    this.#out.text(`${text}\r\n`);
+  }
+
+  #anywhere(tokens: Tokens): number {
+    const verb = verbAt(tokens.bytes, tokens.starts[0]!, tokens.ends[0]!);
+    return ANYWHERE.includes(verb) ? verb : -1;
+  }
+
+  /** A browser or a scanner: no answer is worth sending. */
+  #unknown(tokens: Tokens): void {
+    if (tokens.count > 1 && tokens.text(tokens.count - 1).startsWith("HTTP/")) this.#session.ending = "error";
+    else this.#out.put(R.error);
+  }
+
+  #flushAll(tokens: Tokens, noreply: boolean): void {
+    this.#store.counters.add(COUNT.flushCommands);
+    if (!this.#host.features.flush) {
+      this.#out.put(R.flushNotAllowed);
+      return;
+    }
+    let exptime = 0;
+    if (tokens.count !== (noreply ? 2 : 1)) {
+      exptime = tokens.i32(1);
+      if (Number.isNaN(exptime)) {
+        this.#out.put(R.badExptime);
+        return;
+      }
+    }
+    this.#store.flushAll(exptime);
+    this.#out.put(R.ok);
+  }
+
+  #verbosity(tokens: Tokens): void {
+    const level = tokens.u32(1);
+    if (level < 0) {
+      this.#out.put(R.badFormat);
+      return;
+    }
+    this.#store.memory.tune[TUNE.verbosity] = Math.min(level, VERBOSITY_MAX);
+    this.#out.put(R.ok);
+  }
+
+  #memoryLimit(tokens: Tokens): void {
+    const megabytes = tokens.u32(1);
+    if (megabytes < 0) this.#out.put(R.error);
+    else if (megabytes < MEMLIMIT_MIN) this.#line("MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m");
+    else if (megabytes > MEMLIMIT_MAX) this.#line("MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes");
+    else if (this.#store.items.slabs.setLimit(megabytes * 1024 * 1024)) this.#out.put(R.ok);
+    else this.#line("MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust");
+  }
+
+  #crawler(tokens: Tokens): void {
+    const { tune } = this.#store.memory;
+    if (tokens.count === 3 && tokens.begins(1, "crawl")) {
+      if (tune[TUNE.crawlerEnabled] === 0) this.#line("CLIENT_ERROR lru crawler disabled");
+      else this.#line(this.#host.crawl("expired", tokens.text(2)) ?? "OK");
+    } else if (tokens.count === 3 && (tokens.begins(1, "metadump") || tokens.begins(1, "mgdump"))) {
+      this.#dump(tokens);
+    } else if (tokens.count === 3 && tokens.begins(1, "tocrawl")) {
+      const count = tokens.u32(2);
+      if (count >= 0) tune[TUNE.crawlerToCrawl] = count;
+      this.#out.put(count < 0 ? R.badFormat : R.ok);
+    } else if (tokens.count === 3 && tokens.begins(1, "sleep")) {
+      const microseconds = tokens.u32(2);
+      if (microseconds > 1_000_000) {
+        this.#line("CLIENT_ERROR sleep must be one second or less");
+        return;
+      }
+      if (microseconds >= 0) tune[TUNE.crawlerSleepUs] = microseconds;
+      this.#out.put(microseconds < 0 ? R.badFormat : R.ok);
+    } else if (tokens.count === 2 && (tokens.begins(1, "enable") || tokens.begins(1, "disable"))) {
+      tune[TUNE.crawlerEnabled] = tokens.begins(1, "enable") ? 1 : 0;
+      this.#out.put(R.ok);
+    } else {
+      this.#out.put(R.error);
+    }
+  }
+
+  #dump(tokens: Tokens): void {
+    const kind = tokens.begins(1, "metadump") ? "metadump" : "mgdump";
+    if (this.#store.memory.tune[TUNE.crawlerEnabled] === 0) this.#line("CLIENT_ERROR lru crawler disabled");
+    else if (!this.#host.features.dump) this.#line(`ERROR ${kind === "metadump" ? "metadump" : "key dump"} not allowed`);
+    else if (this.#out.length > 0) this.#line(`ERROR cannot pipeline other commands before ${kind}`);
+    else {
+      const refusal = this.#host.crawl(kind, tokens.text(2));
+      if (refusal === undefined) this.#session.blocked = true;
+      else this.#line(refusal);
+    }
+  }
+
+  #shutdown(tokens: Tokens): void {
+    if (tokens.count > 2 || (tokens.count === 2 && !tokens.begins(1, "graceful"))) {
+      this.#line(this.#host.features.shutdown ? "CLIENT_ERROR invalid shutdown mode" : "SERVER_ERROR: shutdown not enabled");
+    } else if (this.#host.shutdown(tokens.count === 2)) {
+      this.#session.ending = "shutdown";
+    } else {
+      this.#line("SERVER_ERROR: shutdown not enabled");
+    }
+  }
+
+  #watch(tokens: Tokens): void {
+    if (!this.#host.features.watch) {
+      this.#line("CLIENT_ERROR watch commands not allowed");
+      return;
+    }
+    if (this.#out.length > 0) {
+      this.#line("ERROR cannot pipeline other commands before watch");
+      return;
+    }
+    const kinds: string[] = [];
+    for (let token = 1; token < tokens.count; token += 1) {
+      const kind = WATCH_KINDS.find((word) => tokens.begins(token, word));
+      if (kind === undefined) {
+        this.#out.put(R.error);
+        return;
+      }
+      kinds.push(kind);
+    }
+    const refusal = this.#host.watch(kinds.length === 0 ? ["fetchers"] : kinds);
+    this.#line(refusal ?? "OK");
+  }
+
+  /** `config get cluster`, as ElastiCache answers it. */
+  #config(tokens: Tokens): void {
+    const answer = tokens.is(1, "get") && tokens.is(2, "cluster") ? this.#host.clusterConfig() : undefined;
+    if (answer === undefined) this.#out.put(R.error);
+    else this.#out.text(`CONFIG cluster 0 ${answer.length}\r\n${answer}\r\nEND\r\n`);
+  }
+
+  #stats(tokens: Tokens): void {
+    if (tokens.begins(1, "detail")) {
+      this.#statsDetail(tokens);
+      return;
+    }
+    if (tokens.begins(1, "cachedump")) {
+      this.#cacheDump(tokens);
+      return;
+    }
+    const name =
+      tokens.count === 1
+        ? ""
+        : (BEGUN_STATS.find((word) => tokens.begins(1, word)) ?? WHOLE_STATS.find((word) => tokens.is(1, word)));
+    const lines = name === undefined ? undefined : statLines({ store: this.#store, host: this.#host }, name);
+    if (name === "conns") {
+      this.#withOthers("connections", (parts) => this.lines([...lines!, ...parts.flat()]));
+      return;
+    }
+    if (lines === undefined) this.#out.put(R.error);
+    else if (name === "reset") this.#out.put(R.reset);
+    else this.lines(lines);
+  }
+
+  #statsDetail(tokens: Tokens): void {
+    const { tune } = this.#store.memory;
+    if (!this.#host.features.dump) this.#line("CLIENT_ERROR stats detail not allowed");
+    else if (tokens.begins(2, "on") || tokens.begins(2, "off")) {
+      tune[TUNE.detail] = tokens.begins(2, "on") ? 1 : 0;
+      this.#out.put(R.ok);
+    } else if (tokens.begins(2, "dump")) {
+      this.#withOthers("prefixes", (parts) => this.#out.text(this.#store.prefixes.dump(parts)));
+    } else this.#line("CLIENT_ERROR usage: stats detail on|off|dump");
+  }
+
+  /** Answers at once, or when the other threads have told their part. */
+  #withOthers<Name extends PartName>(name: Name, answer: (parts: readonly Parts[Name][]) => void): void {
+    if (this.#host.askOthers(name, answer)) this.#session.blocked = true;
+    else answer([]);
+  }
+
+  #cacheDump(tokens: Tokens): void {
+    const slabClass = tokens.u32(2);
+    const limit = tokens.u32(3);
+    if (!this.#host.features.dump) this.#line("CLIENT_ERROR stats cachedump not allowed");
+    else if (tokens.count < 4) this.#out.put(R.badLine);
+    else if (slabClass < 0 || limit < 0) this.#out.put(R.badFormat);
+    else if (slabClass >= SLAB_CLASSES_MAX) this.#line("CLIENT_ERROR Illegal slab id");
+    else this.#out.text(cacheDump(this.#store, slabClass, limit));
+  }
+
+  #debugTime(tokens: Tokens): void {
+    const seconds = tokens.i32(1);
+    if (tokens.is(1, "p")) this.#host.debugTime("pause");
+    else if (tokens.is(1, "r")) this.#host.debugTime("resume");
+    else if (Number.isNaN(seconds)) {
+      this.#out.put(R.error);
+      return;
+    } else this.#host.debugTime(seconds);
+    this.#out.put(R.ok);
+  }
+
+  /** `debugitem ref KEY` holds an item as a slow reader would; `unref KEY` or `unref reffed` lets it go. */
+  #debugItem(tokens: Tokens): void {
+    const store = this.#store;
+    const { items } = store;
+    if (tokens.count < 3) {
+      this.#out.put(R.error);
+      return;
+    }
+    if (tokens.is(1, "unref") && tokens.is(2, "reffed")) {
+      if (this.#held !== 0) items.release(this.#held);
+      this.#held = 0;
+    } else if (tokens.is(1, "ref") || tokens.is(1, "unref")) {
+      const start = tokens.starts[2]!;
+      const length = tokens.lengthOf(2);
+      const item = store.find(tokens.bytes, start, length, store.hash(tokens.bytes, start, length));
+      if (item === 0) {
+        this.#line("MISS");
+        return;
+      }
+      if (tokens.is(1, "ref")) {
+        items.hold(item);
+        this.#held = item;
+      } else {
+        items.release(item);
+      }
+    } else if (tokens.is(1, "lock") || tokens.is(1, "unlock")) {
+      const hash = store.hash(tokens.bytes, tokens.starts[2]!, tokens.lengthOf(2)) >>> 0;
+      if (tokens.is(1, "lock")) items.locked.add(hash);
+      else items.locked.delete(hash);
+    } else {
+      this.#out.put(R.error);
+      return;
+    }
+    this.#out.put(R.ok);
+  }
+}

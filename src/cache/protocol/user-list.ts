@@ -1,0 +1,81 @@
+/**
+ * ○ Users and passwords, for ASCII authentication (`-Y`) and SASL PLAIN (`-S`). Read from memcached's own format: a line
+ * `user:password` each. Comparing takes as long for a wrong password as for the right one.
+ */
+import type { Buffer } from "node:buffer";
+import { UsageError } from "../../core/errors.ts";
+
+/** 8: memcached's MAX_ENTRIES; a handful of services, not a directory of people. */
+const ENTRIES_MAX = 8;
+
+/** 256: memcached's MAX_ENTRY_LEN, the line end included. */
+const ENTRY_BYTES_MAX = 256;
+
+const LF = 0x0a;
+const CR = 0x0d;
+const COLON = 0x3a;
+const NUL = 0;
+
+interface Entry {
+  readonly user: Uint8Array;
+  readonly password: Uint8Array;
+}
+
+export class Credentials {
+  #entries: readonly Entry[] = [];
+
+  /**
+   * Takes the users of a file in place of those it had; on an error it keeps them.
+   *
+   * @param file the file's bytes; lines beyond the eighth are ignored, as memcached does
+   * @throws UsageError CACHE_AUTH_FILE_MALFORMED when a line has no colon or is longer than 255 bytes
+   */
+  load(file: Uint8Array): void {
+    const entries: Entry[] = [];
+    for (let at = 0; at < file.length && entries.length < ENTRIES_MAX;) {
+      const lf = file.indexOf(LF, at);
+      const end = lf < 0 ? file.length : lf;
+      entries.push(readEntry(file.subarray(at, end), entries.length + 1));
+      at = end + 1;
+    }
+    this.#entries = entries;
+  }
+
+  /** True when the user is known and the password is the user's. */
+  check(user: Uint8Array, password: Uint8Array): boolean {
+    let found = false;
+    for (const entry of this.#entries) {
+      const match = sameBytes(entry.user, user) && sameBytes(entry.password, password);
+      found ||= match;
+    }
+    return found;
+  }
+
+  /** SASL PLAIN (RFC 4616): `[authorization] NUL user NUL password`. */
+  checkPlain(message: Buffer): boolean {
+    const first = message.indexOf(NUL);
+    const second = message.indexOf(NUL, first + 1);
+    if (first < 0 || second < 0) return false;
+    return this.check(message.subarray(first + 1, second), message.subarray(second + 1));
+  }
+}
+
+function readEntry(line: Uint8Array, number: number): Entry {
+  const cr = line.indexOf(CR);
+  const whole = cr < 0 ? line : line.subarray(0, cr);
+  const colon = whole.indexOf(COLON);
+  if (colon < 0 || line.length >= ENTRY_BYTES_MAX) {
+    throw new UsageError(
+      "CACHE_AUTH_FILE_MALFORMED",
+      `Cannot read users: line ${number} is not 'user:password' of at most ${ENTRY_BYTES_MAX - 1} bytes`,
+    );
+  }
+  return { user: whole.slice(0, colon), password: whole.slice(colon + 1) };
+}
+
+function sameBytes(expected: Uint8Array, given: Uint8Array): boolean {
+  if (expected.length !== given.length) return false;
+  let difference = 0;
+  for (let index = 0; index < expected.length; index += 1) difference |= expected[index]! ^ given[index]!;
+  return difference === 0;
+}

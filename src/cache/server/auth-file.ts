@@ -1,0 +1,27 @@
+/** ● Files of users (`-Y`, and SASL's): read at the start and again when the server is told to reload. */
+import { readFileSync } from "node:fs";
+import { UsageError, messageOf } from "../../core/errors.ts";
+import { Credentials } from "../protocol/user-list.ts";
+
+export class UsersFile {
+  readonly users = new Credentials();
+  readonly #path: string;
+
+  /** @throws UsageError CACHE_AUTH_FILE_UNREADABLE, CACHE_AUTH_FILE_MALFORMED */
+  constructor(path: string) {
+    this.#path = path;
+    this.load();
+  }
+
+  /** Reads the file again; on an error the users stay as they were. @throws as the constructor */
+  load(): void {
+    let file: Uint8Array;
+    try {
+      file = readFileSync(this.#path);
+    } catch (error) {
+      const message = `Could not open authfile [${this.#path}] for reading: ${messageOf(error)}`;
+      throw new UsageError("CACHE_AUTH_FILE_UNREADABLE", message, { cause: error });
+    }
+    this.users.load(file);
+  }
+}

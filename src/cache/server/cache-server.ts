@@ -1,0 +1,205 @@
+/**
+ * ● The cache server: makes the store, serves it in this thread and as many more as told, keeps its clock, runs its maintenance.
+ * One object serves embedded use, `holdfast cache` and `holdfast up`.
+ */
+import { randomInt, randomUUID } from "node:crypto";
+import { parseAddress } from "../../core/address.ts";
+import { type Cancel, type Clock, systemClock } from "../../core/clock.ts";
+import { PORT_DEFAULT } from "../store/limits.ts";
+import { readListenText } from "./listen-address.ts";
+import { Lock } from "../store/store-lock.ts";
+import { Memory } from "../store/memory.ts";
+import { type CacheServerOptions, storeSettings } from "./cache-server-options.ts";
+import type { Meeting } from "./thread-bus.ts";
+import { loadRestartFile, readRestartMeta, saveRestartFile } from "./restart-file.ts";
+import { Serving } from "./thread-server.ts";
+import { TUNE } from "../store/settings.ts";
+import { type CacheStats, snapshot } from "./cache-stats.ts";
+import type { ServingThread } from "./server-thread.ts";
+
+/** memcached's clock starts here, so that "60 seconds ago" is never before the start. */
+const FIRST_SECOND = 62;
+
+/**
+ * A memcached server in this process.
+ *
+ * @example
+ * const cache = new CacheServer({ listen: "127.0.0.1:0", memory: "64m" });
+ * await cache.listen();
+ * // any memcached client: cache.address
+ * await cache.close();
+ */
+export class CacheServer {
+  /** As given. */
+  readonly options: CacheServerOptions;
+  readonly #clock: Clock;
+  readonly #memory: Memory;
+  readonly #serving: Serving;
+  readonly #threads: ServingThread[] = [];
+  readonly #startedMs: number;
+  /** The store's second at the start; larger after a warm restart, since its clock goes on. */
+  readonly #firstSecond: number;
+  readonly #channel = `holdfast-cache-${randomUUID()}`;
+  #cancelTick: Cancel = () => {};
+  #closing: Promise<void> | undefined;
+  #askShutdown: (how: "now" | "graceful") => void = () => {};
+  /** Resolves when a client has asked for shutdown, where that is allowed. Closing is then up to the owner. */
+  readonly shutdownAsked: Promise<"now" | "graceful"> = new Promise((resolve) => (this.#askShutdown = resolve));
+
+  /**
+   * Reserves the memory; listens to nothing yet.
+   *
+   * @param clock where time comes from; tests pass one that they move by hand
+   * @throws UsageError CACHE_MEMORY_INVALID, CACHE_ITEM_SIZE_INVALID, UNIT_INVALID, CACHE_TLS_FILES_INVALID,
+   * CACHE_AUTH_FILE_UNREADABLE, CACHE_AUTH_FILE_MALFORMED
+   * @throws OperationError CACHE_RESTART_FILE_INVALID when `memoryFile` has metadata that cannot be read
+   */
+  constructor(options: CacheServerOptions = {}, clock: Clock = systemClock) {
+    this.options = options;
+    this.#clock = clock;
+    this.#startedMs = clock.now();
+    const kept = options.memoryFile === undefined ? undefined : readRestartMeta(options.memoryFile);
+    const wallSeconds = Math.floor(clock.wallMs() / 1000);
+    const startedSeconds = kept?.startedSeconds ?? wallSeconds - FIRST_SECOND;
+    this.#firstSecond = wallSeconds - startedSeconds;
+    this.#memory = Memory.create(storeSettings(options, startedSeconds, randomInt(2 ** 31)));
+    const { tune, atomics } = this.#memory;
+    for (const [name, value] of Object.entries(options.tune ?? {})) tune[TUNE[name as keyof typeof TUNE]] = value;
+    this.#serving = new Serving({
+      memory: this.#memory,
+      options,
+      clock,
+      thread: 0,
+      lock: this.#threadCount > 1 ? new Lock(atomics) : undefined,
+      meeting: this.#threadCount > 1 ? this.#meeting(0) : undefined,
+      askShutdown: (how) => this.#askShutdown(how),
+    });
+    this.#serving.store.items.slabs.preallocate();
+    this.#tick();
+    if (kept) loadRestartFile(options.memoryFile!, kept, this.#serving.store.items);
+  }
+
+  /**
+   * Starts listening. With several threads all listen on each TCP address and the system spreads the connections; a unix socket
+   * is the first thread's.
+   *
+   * @throws OperationError CACHE_LISTEN_FAILED; the cause tells what the system said
+   */
+  async listen(): Promise<void> {
+    const wanted = this.options.listen ?? `127.0.0.1:${PORT_DEFAULT}`;
+    const shared = this.#threadCount > 1;
+    try {
+      for (const text of typeof wanted === "string" ? [wanted] : wanted) {
+        if (shared) await this.#checkFree(text);
+        await this.#serving.listenTo(text, shared);
+      }
+      for (const text of this.options.udp ?? []) {
+        if (shared) await this.#checkFreeForDatagrams(text);
+        await this.#serving.listenToDatagrams(text, shared);
+      }
+      const { listens: listen, udpAddresses: udp } = this.#serving;
+      for (let thread = 1; thread < this.#threadCount && listen.length + udp.length > 0; thread += 1) {
+        const meeting = this.#meeting(thread);
+        const { handle } = this.#memory;
+        const threads = await import("./server-thread.ts");
+        this.#threads.push(await threads.ServingThread.start({ handle, options: this.options, thread, listen, udp, meeting }));
+      }
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    for (const thread of this.#threads) thread.onShutdown = (how) => this.#askShutdown(how);
+    this.#serving.announce();
+    this.#serving.maintenance.start();
+  }
+
+  /** The first address listened to: "127.0.0.1:11211" or "unix:/path". Empty before `listen`. */
+  get address(): string {
+    return this.addresses[0] ?? "";
+  }
+
+  /** All addresses listened to. */
+  get addresses(): readonly string[] {
+    return this.#serving.addresses;
+  }
+
+  /** The addresses of datagrams. */
+  get udpAddresses(): readonly string[] {
+    return this.#serving.udpAddresses;
+  }
+
+  /**
+   * Reads certificates and passwords again; what cannot be read stays as it was.
+   *
+   * @throws UsageError CACHE_TLS_FILES_INVALID, CACHE_AUTH_FILE_UNREADABLE, CACHE_AUTH_FILE_MALFORMED
+   */
+  reload(): void {
+    this.#serving.reload();
+    for (const thread of this.#threads) thread.reload();
+  }
+
+  /** A snapshot of the numbers that matter. */
+  stats(): CacheStats {
+    return snapshot(this.#memory, Math.floor((this.#clock.now() - this.#startedMs) / 1000));
+  }
+
+  /**
+   * Stops listening, lets clients have what was already answered, closes; keeps the items in `memoryFile` where there is one. May
+   * be called twice.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  get #threadCount(): number {
+    return this.options.threads ?? 1;
+  }
+
+  #meeting(thread: number): Meeting {
+    return { channel: this.#channel, thread, threads: this.#threadCount };
+  }
+
+  async #close(): Promise<void> {
+    this.#cancelTick();
+    await Promise.all([this.#serving.close(), ...this.#threads.map((thread) => thread.close())]);
+    if (this.options.memoryFile !== undefined) saveRestartFile(this.options.memoryFile, this.#serving.store.items);
+  }
+
+  /** Ports that threads share could be shared with another program, too: refuse one that is taken. */
+  async #checkFree(text: string): Promise<void> {
+    const where = readListenText(text).address;
+    if (where.startsWith("unix:") || parseAddress(where, "listen", { port: PORT_DEFAULT }).port === 0) return;
+    await this.#probe((probe) => probe.listenTo(text, false));
+  }
+
+  async #checkFreeForDatagrams(text: string): Promise<void> {
+    if (parseAddress(text, "udp", { port: PORT_DEFAULT }).port === 0) return;
+    await this.#probe((probe) => probe.listenToDatagrams(text, false));
+  }
+
+  async #probe(listen: (probe: Serving) => Promise<void>): Promise<void> {
+    const probe = new Serving({
+      memory: this.#memory,
+      options: this.options,
+      clock: this.#clock,
+      thread: 0,
+      lock: undefined,
+      meeting: undefined,
+      askShutdown: () => {},
+    });
+    try {
+      await listen(probe);
+    } finally {
+      await probe.close();
+    }
+  }
+
+  /** Moves the store's clock on, once a second. */
+  #tick(): void {
+    const elapsed = Math.floor((this.#clock.now() - this.#startedMs) / 1000);
+    this.#serving.host.tick(elapsed + this.#firstSecond);
+    this.#serving.closeIdle();
+    this.#cancelTick = this.#clock.at(this.#startedMs + (elapsed + 1) * 1000, () => this.#tick());
+  }
+}

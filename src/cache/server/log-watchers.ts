@@ -1,0 +1,189 @@
+/**
+ * ● Clients that `watch`: each gets the lines of the kinds it asked for, and a bounded buffer of its own; what does not fit is
+ * counted and told as `skipped=N` once there is room. Nobody watching costs the store one comparison a command.
+ */
+import type { Clock } from "../../core/clock.ts";
+import type { Connection } from "./cache-connection.ts";
+import { COUNT } from "../store/counters.ts";
+import {
+  closedLine,
+  deletionLine,
+  evictionLine,
+  fetchLine,
+  type LogLine,
+  type LogStamp,
+  openedLine,
+  storeLine,
+} from "../protocol/log-lines.ts";
+import { ATOMIC } from "../store/memory.ts";
+import type { Peers } from "./thread-bus.ts";
+import type { EndReason, Session } from "../protocol/cache-session.ts";
+import type { StoreLog } from "../store/store-log.ts";
+import type { Store } from "../store/item-store.ts";
+
+/** memcached's WATCHER_LIMIT. */
+const WATCHERS_MAX = 20;
+
+interface Watcher {
+  readonly connection: Connection;
+  readonly kinds: ReadonlySet<string>;
+  /** Lines not yet handed to the socket. */
+  text: string;
+  skipped: number;
+}
+
+/** What a thread's watchers need to know. */
+export interface WatchersParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  /** Bytes that may wait for one watcher. */
+  readonly bufferBytes: number;
+  /** Number of the connection whose command is being executed. */
+  readonly running: () => number;
+  /** The other threads; undefined when there are none. */
+  readonly peers: () => Peers | undefined;
+}
+
+export class Watchers {
+  readonly #parts: WatchersParts;
+  readonly #watchers = new Set<Watcher>();
+  /** What watchers of other threads want to hear of, by thread. */
+  readonly #elsewhere = new Map<number, readonly string[]>();
+  /** Lines that other threads' watchers get. */
+  #toOthers: LogLine[] = [];
+  #flushing = false;
+
+  constructor(parts: WatchersParts) {
+    this.#parts = parts;
+  }
+
+  /** Makes a connection a watcher: from now on it is sent lines, and what it sends is ignored. Returns memcached's refusal, if any. */
+  add(connection: Connection, kinds: readonly string[]): string | undefined {
+    const { atomics } = this.#parts.store.memory;
+    if (atomics[ATOMIC.watchers]! >= WATCHERS_MAX) return "WATCHER_TOO_MANY log watcher limit reached";
+    connection.session = new WatchingSession();
+    Atomics.add(atomics, ATOMIC.watchers, 1);
+    this.#watchers.add({ connection, kinds: new Set(kinds), text: "", skipped: 0 });
+    this.#changed();
+    return undefined;
+  }
+
+  opened(connection: Connection): void {
+    if (this.#wanted("connevents")) this.#tell("connevents", (at) => openedLine(at, connection));
+  }
+
+  closed(connection: Connection, reason: EndReason): void {
+    for (const watcher of this.#watchers) {
+      if (watcher.connection !== connection) continue;
+      this.#watchers.delete(watcher);
+      Atomics.sub(this.#parts.store.memory.atomics, ATOMIC.watchers, 1);
+      this.#changed();
+    }
+    if (this.#wanted("connevents")) this.#tell("connevents", (at) => closedLine(at, connection, reason));
+  }
+
+  /** Watchers of another thread want to hear of these kinds from now on. */
+  watchedElsewhere(thread: number, kinds: readonly string[]): void {
+    this.#elsewhere.set(thread, kinds);
+    this.#listen();
+  }
+
+  /** Lines that another thread made. */
+  logged(lines: readonly LogLine[]): void {
+    for (const [kind, line] of lines) this.#hand(kind, line);
+    this.#flushSoon();
+  }
+
+  #changed(): void {
+    this.#listen();
+    this.#parts.peers()?.watched([...new Set([...this.#watchers].flatMap(({ kinds }) => [...kinds]))]);
+  }
+
+  #wanted(kind: string): boolean {
+    for (const { kinds } of this.#watchers) if (kinds.has(kind)) return true;
+    return this.#wantedElsewhere(kind);
+  }
+
+  #wantedElsewhere(kind: string): boolean {
+    for (const kinds of this.#elsewhere.values()) if (kinds.includes(kind)) return true;
+    return false;
+  }
+
+  /** Hears of the store exactly what somebody asked for. */
+  #listen(): void {
+    const { store, running } = this.#parts;
+    const log: StoreLog = {
+      ...(this.#wanted("fetchers") && {
+        fetched: (event) => this.#tell("fetchers", (at) => fetchLine(at, event, running())),
+      }),
+      ...(this.#wanted("mutations") && {
+        stored: (event) => {
+          const ttlSeconds = event.ttlSeconds === 0 ? 0 : event.ttlSeconds - store.now; // the store tells when it expires
+          this.#tell("mutations", (at) => storeLine(at, event, { ttlSeconds, id: running() }));
+        },
+      }),
+      ...(this.#wanted("evictions") && { evicted: (event) => this.#tell("evictions", (at) => evictionLine(at, event)) }),
+      ...(this.#wanted("deletions") && { deleted: (event) => this.#tell("deletions", (at) => deletionLine(at, event)) }),
+    };
+    store.log = Object.keys(log).length === 0 ? undefined : log;
+  }
+
+  #tell(kind: string, make: (at: LogStamp) => string): void {
+    const { store, clock } = this.#parts;
+    store.counters.add(COUNT.logWritten);
+    const line = make({ wallMs: clock.wallMs(), id: Atomics.add(store.memory.atomics, ATOMIC.logLines, 1) + 1 });
+    this.#hand(kind, line);
+    if (this.#wantedElsewhere(kind)) this.#toOthers.push([kind, line]); // at most what one turn of the loop makes
+    this.#flushSoon();
+  }
+
+  #hand(kind: string, line: string): void {
+    for (const watcher of this.#watchers) if (watcher.kinds.has(kind)) this.#append(watcher, line);
+  }
+
+  #flushSoon(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    setImmediate(() => this.#flush()); // the lines of one turn go out in one write
+  }
+
+  #append(watcher: Watcher, line: string): void {
+    const waiting = watcher.text.length + watcher.connection.socket.writableLength;
+    const note = watcher.skipped > 0 ? `skipped=${watcher.skipped}\n` : "";
+    if (waiting + note.length + line.length > this.#parts.bufferBytes) {
+      watcher.skipped += 1;
+      this.#parts.store.counters.add(COUNT.logSkipped);
+      return;
+    }
+    watcher.text += note + line;
+    watcher.skipped = 0;
+    this.#parts.store.counters.add(COUNT.logSent);
+  }
+
+  #flush(): void {
+    this.#flushing = false;
+    for (const watcher of this.#watchers) {
+      if (watcher.text === "") continue;
+      watcher.connection.send(Buffer.from(watcher.text, "latin1"));
+      watcher.text = "";
+    }
+    if (this.#toOthers.length === 0) return;
+    this.#parts.peers()?.logged(this.#toOthers);
+    this.#toOthers = [];
+  }
+}
+
+/** Passes over whatever a watcher sends, as memcached does. */
+class WatchingSession implements Session {
+  readonly ending = undefined;
+  readonly blocked = false;
+  readonly state = "conn_watch";
+
+  consume(_input: Buffer, _start: number, end: number): number {
+    return end;
+  }
+
+  release(): void {
+    // holds nothing
+  }
+}

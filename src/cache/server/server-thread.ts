@@ -1,0 +1,72 @@
+/** ● Further threads that serve the store of the first: how they are started, told to close, and what they tell. */
+import { Worker } from "node:worker_threads";
+import { OperationError } from "../../core/errors.ts";
+import type { MemoryHandle } from "../store/memory.ts";
+import type { CacheServerOptions } from "./cache-server-options.ts";
+import type { Meeting } from "./thread-bus.ts";
+
+/** What a thread is started with. */
+export interface ThreadTask {
+  readonly handle: MemoryHandle;
+  readonly options: CacheServerOptions;
+  readonly thread: number;
+  /** The addresses that the first thread listens on, with their ports. */
+  readonly listen: readonly string[];
+  /** The same for datagrams. */
+  readonly udp: readonly string[];
+  readonly meeting: Meeting;
+}
+
+/** What a thread tells the first. */
+export type FromThread =
+  | { readonly event: "listening" }
+  | { readonly event: "failed"; readonly message: string }
+  | { readonly event: "shutdown"; readonly how: "now" | "graceful" }
+  | { readonly event: "closed" };
+
+/** What the first tells a thread. */
+export type ToThread = "close" | "reload";
+
+/** The compiled file beside this one once compiled, its source beside the source. */
+const FILE = new URL(import.meta.url.endsWith(".ts") ? "./server-thread-main.ts" : "./server-thread-main.js", import.meta.url);
+
+export class ServingThread {
+  readonly #worker: Worker;
+  onShutdown: (how: "now" | "graceful") => void = () => {};
+  #closed: () => void = () => {};
+
+  private constructor(worker: Worker) {
+    this.#worker = worker;
+  }
+
+  /** Resolves once the thread listens. */
+  static start(task: ThreadTask): Promise<ServingThread> {
+    const worker = new Worker(FILE, { workerData: task });
+    const thread = new ServingThread(worker);
+    return new Promise((resolve, reject) => {
+      worker.once("error", reject);
+      worker.on("message", (message: FromThread) => {
+        if (message.event === "listening") resolve(thread);
+        else if (message.event === "failed") reject(new OperationError("CACHE_LISTEN_FAILED", message.message));
+        else if (message.event === "shutdown") thread.onShutdown(message.how);
+        else thread.#closed();
+      });
+    });
+  }
+
+  reload(): void {
+    this.#tell("reload");
+  }
+
+  /** Ends the thread's connections, then the thread. */
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => (this.#closed = resolve));
+    this.#tell("close");
+    await closed;
+    await this.#worker.terminate();
+  }
+
+  #tell(message: ToThread): void {
+    this.#worker.postMessage(message, []);
+  }
+}

@@ -1,0 +1,391 @@
+/**
+ * ● The part of the server that each thread has its own of: listening sockets, connections, a read and a reply buffer. All threads
+ * serve one store; with more than one, whoever touches it holds the lock.
+ */
+import { chmodSync, rmSync } from "node:fs";
+import { type Server, Socket, createServer } from "node:net";
+import type { TLSSocket } from "node:tls";
+import { parseAddress, showAddress } from "../../core/address.ts";
+import type { Clock } from "../../core/clock.ts";
+import { AssertionFailed, OperationError, UsageError, codeOf } from "../../core/errors.ts";
+import { ADOPTS_HANDLES } from "../../core/runtime.ts";
+import { DRAIN_MS_MAX } from "../../core/limits.ts";
+import { ReplyBuffer } from "../../memcached/reply-buffer.ts";
+import { Connection, type ConnectionOwner } from "./cache-connection.ts";
+import { COUNT } from "../store/counters.ts";
+import { PORT_DEFAULT, READ_BYTES } from "../store/limits.ts";
+import { readListenText } from "./listen-address.ts";
+import type { Lock } from "../store/store-lock.ts";
+import { Maintenance } from "../background/background-scheduler.ts";
+import { GLOBAL, type Memory } from "../store/memory.ts";
+import { type Speech, openSession } from "./open-session.ts";
+import {
+  type CacheServerOptions,
+  FEATURE_DEFAULTS,
+  answersMax,
+  idleTimeoutSeconds,
+  watcherBufferBytes,
+} from "./cache-server-options.ts";
+import { type Meeting, type PeerActs, Peers } from "./thread-bus.ts";
+import { PROTOCOL_WORDS, ServerHost } from "./server-admin.ts";
+import type { EndReason, Engine, PartName, Parts, Session } from "../protocol/cache-session.ts";
+import { Store } from "../store/item-store.ts";
+import { TlsListeners } from "./tls-listeners.ts";
+import { Trace } from "./command-trace.ts";
+import { UdpListener } from "./udp-listener.ts";
+import { UsersFile } from "./auth-file.ts";
+import { Watchers } from "./log-watchers.ts";
+
+export interface ServingParts {
+  readonly memory: Memory;
+  readonly options: CacheServerOptions;
+  readonly clock: Clock;
+  /** 0 for the thread that made the store. */
+  readonly thread: number;
+  readonly lock: Lock | undefined;
+  /** Where it meets the other threads; undefined when there are none. */
+  readonly meeting: Meeting | undefined;
+  /** Called when a client asks for shutdown. */
+  readonly askShutdown: (how: "now" | "graceful") => void;
+}
+
+export class Serving {
+  readonly store: Store;
+  readonly maintenance: Maintenance;
+  readonly host: ServerHost;
+  readonly addresses: string[] = [];
+  /** The TCP addresses again, with the prefixes that say how to listen on them: what other threads are to listen on. */
+  readonly listens: string[] = [];
+  readonly #options: CacheServerOptions;
+  readonly #clock: Clock;
+  readonly #lock: Lock | undefined;
+  readonly #engine: Engine;
+  readonly #running: { id: number };
+  readonly #tls: TlsListeners | undefined;
+  readonly #owner: ConnectionOwner;
+  readonly #speech: Speech;
+  readonly #trace: Trace;
+  readonly #usersFiles: readonly UsersFile[];
+  readonly #servers: Server[] = [];
+  readonly #udp: UdpListener[] = [];
+  readonly #watchers: Watchers;
+  readonly #peers: Peers | undefined;
+  readonly #connections = new Map<number, Connection>();
+  /** Accepted beyond the limit where clients shall wait instead of being refused. */
+  readonly #waiting: [Socket, ConnectionOwner][] = [];
+  readonly #readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
+  readonly #connectionsMax: number;
+  readonly #idleTimeoutSeconds: number;
+  /** Numbers of connections, as `stats conns` tells them; the first ones are the listening sockets'. */
+  #nextId: number;
+  #allClosed: (() => void) | undefined;
+
+  constructor({ memory, options, clock, thread, lock, meeting, askShutdown }: ServingParts) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#lock = lock;
+    this.store = new Store(memory, thread);
+    this.#connectionsMax = options.connections ?? 1024;
+    this.#idleTimeoutSeconds = idleTimeoutSeconds(options);
+    this.#nextId = CONNECTION_ID_FIRST + thread * CONNECTION_IDS_PER_THREAD;
+    const users = options.authFile === undefined ? undefined : new UsersFile(options.authFile);
+    const saslUsers = options.saslFile === undefined ? undefined : new UsersFile(options.saslFile);
+    this.#usersFiles = [users, saslUsers].filter((file) => file !== undefined);
+    this.#speech = { protocol: options.protocol ?? "auto", users: users?.users, saslUsers: saslUsers?.users };
+    this.#tls = options.tls === undefined ? undefined : new TlsListeners(options.tls, clock);
+    const out = new ReplyBuffer();
+    this.maintenance = new Maintenance(this.store, clock, lock);
+    const running = { id: 0 };
+    this.#watchers = new Watchers({
+      store: this.store,
+      clock,
+      bufferBytes: watcherBufferBytes(options),
+      running: () => running.id,
+      peers: () => this.#peers,
+    });
+    this.host = new ServerHost({
+      store: this.store,
+      out,
+      running,
+      peers: () => this.#peers,
+      features: { ...FEATURE_DEFAULTS, ...options.features },
+      options,
+      clock,
+      connections: this.#connections,
+      addresses: this.addresses,
+      udpAddresses: () => this.udpAddresses,
+      maintenance: this.maintenance,
+      watchers: this.#watchers,
+      tls: this.#tls,
+      askShutdown,
+    });
+    this.#engine = {
+      store: this.store,
+      out,
+      host: this.host,
+      commandsPerTurn: options.requestsPerEvent ?? Number.POSITIVE_INFINITY,
+      answersMax: answersMax(options),
+    };
+    this.#running = running;
+    this.#trace = new Trace(memory.tune, options.traceToStderr ? printToStderr : undefined);
+    this.#owner = this.#ownerFor(this.#speech);
+    if (meeting) this.#peers = new Peers(meeting, clock, this.#peerActs());
+  }
+
+  #peerActs(): PeerActs {
+    const parts: { readonly [Name in PartName]: () => Parts[Name] } = {
+      connections: () => this.host.openConnections(),
+      prefixes: () => this.store.prefixes.counts(),
+    };
+    return {
+      part: (name) => parts[name](),
+      watched: (thread, kinds) => this.#watchers.watchedElsewhere(thread, kinds),
+      logged: (lines) => this.#watchers.logged(lines),
+      resetPrefixes: () => this.store.prefixes.clear(),
+      refreshCertificates: () => this.#refreshToo(),
+    };
+  }
+
+  /** The thread that was asked has read the same files just now: what fails here is told, and this thread goes on with what it had. */
+  #refreshToo(): void {
+    try {
+      this.#tls?.refresh();
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      process.stderr.write(`${error.message}\n`);
+    }
+  }
+
+  #ownerFor(speech: Speech): ConnectionOwner {
+    return {
+      out: this.#engine.out,
+      counters: this.store.counters,
+      lock: this.#lock,
+      trace: this.#trace,
+      protocol: speech.protocol,
+      now: () => this.store.now,
+      wallMs: () => this.#clock.wallMs(),
+      open: (firstByte) => openSession(this.#engine, speech, firstByte),
+      closed: (connection, reason) => this.#forget(connection, reason),
+      running: this.#running,
+    };
+  }
+
+  /**
+   * Listens on one address more.
+   *
+   * @param shared several threads listen on it
+   * @throws OperationError CACHE_LISTEN_FAILED
+   */
+  async listenTo(text: string, shared: boolean): Promise<void> {
+    const { address: where, tls, protocol } = readListenText(text);
+    const owner = protocol === undefined ? this.#owner : this.#ownerFor({ ...this.#speech, protocol });
+    const accept = (socket: Socket): void => this.#accept(socket, owner);
+    const backlog = this.#options.backlog ?? 1024;
+    if (where.startsWith("unix:")) {
+      const server = createServer(PLAIN_SOCKETS, accept);
+      const path = where.slice("unix:".length);
+      rmSync(path, { force: true });
+      await listening(server, { path, backlog }, text);
+      chmodSync(path, this.#options.socketMode ?? 0o700);
+      this.addresses.push(where);
+      this.#servers.push(server);
+      return;
+    }
+    const secure = tls === "notls" ? undefined : this.#tls;
+    const server = secure ? secure.createServer(tls === "mtls", accept) : createServer(PLAIN_SOCKETS, accept);
+    const { host, port } = parseAddress(where, "listen", { port: PORT_DEFAULT });
+    await listening(server, { host, port, backlog, reusePort: shared }, text);
+    const bound = server.address();
+    if (bound === null || typeof bound === "string") throw new AssertionFailed("a TCP server has an address");
+    this.addresses.push(showAddress({ host: bound.address, port: bound.port }));
+    this.listens.push(text.slice(0, text.length - where.length) + this.addresses.at(-1)!);
+    this.#servers.push(server);
+  }
+
+  /**
+   * @param shared several threads listen on it
+   * @throws OperationError CACHE_LISTEN_FAILED
+   */
+  async listenToDatagrams(text: string, shared: boolean): Promise<void> {
+    const { out, counters, lock, running } = this.#owner;
+    const open = (firstByte: number): Session => openSession(this.#engine, this.#speech, firstByte);
+    const id = this.addresses.length + this.#udp.length + 1;
+    this.#udp.push(await UdpListener.open(text, shared, { out, counters, lock, running, open, trace: this.#trace, id }));
+  }
+
+  /** Prints, where that is asked for, what is served and where. */
+  announce(): void {
+    const spoken = PROTOCOL_WORDS[this.#speech.protocol];
+    const listening = [...this.addresses.map(() => spoken), ...this.#udp.map(() => "udp")];
+    this.#trace.started(this.store.memory, this.store.items.slabs.largest, listening);
+  }
+
+  get udpAddresses(): readonly string[] {
+    return this.#udp.map(({ address }) => address);
+  }
+
+  /**
+   * Reads certificates and passwords again; what cannot be read stays as it was.
+   *
+   * @throws UsageError CACHE_TLS_FILES_INVALID, CACHE_AUTH_FILE_UNREADABLE, CACHE_AUTH_FILE_MALFORMED
+   */
+  reload(): void {
+    this.#tls?.refresh();
+    for (const file of this.#usersFiles) file.load();
+  }
+
+  /** Ends connections that have been silent for too long; called about once a second. */
+  closeIdle(): void {
+    if (this.#idleTimeoutSeconds === 0) return;
+    const before = this.store.now - this.#idleTimeoutSeconds;
+    for (const connection of this.#connections.values()) {
+      if (connection.lastActive > before) continue;
+      this.store.counters.add(COUNT.idleKicks);
+      connection.end("idle_timeout");
+    }
+  }
+
+  /** Stops listening and ends all connections, once they have what was already answered. */
+  async close(): Promise<void> {
+    this.maintenance.stop();
+    const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
+    for (const address of this.addresses) if (address.startsWith("unix:")) rmSync(address.slice(5), { force: true });
+    for (const [socket] of this.#waiting) socket.destroy();
+    if (this.#connections.size > 0) {
+      const allClosed = new Promise<void>((resolve) => (this.#allClosed = resolve));
+      const cancel = this.#clock.at(this.#clock.now() + DRAIN_MS_MAX, () => {
+        for (const connection of this.#connections.values()) connection.socket.destroy();
+      });
+      for (const connection of this.#connections.values()) connection.end("shutdown");
+      await allClosed;
+      cancel();
+    }
+    await Promise.all([...closed, ...this.#udp.map((listener) => listener.close())]);
+    this.#peers?.close();
+  }
+
+  #accept(accepted: Socket, owner: ConnectionOwner): void {
+    const { globals } = this.store.memory;
+    this.#lock?.acquire();
+    const full = globals[GLOBAL.connections]! >= this.#connectionsMax;
+    if (!full) {
+      globals[GLOBAL.connections]! += 1;
+      globals[GLOBAL.totalConnections]! += 1;
+    } else if (this.#options.connectionsFast === false) {
+      if (globals[GLOBAL.accepting] !== 0) globals[GLOBAL.listenDisabled]! += 1;
+      globals[GLOBAL.accepting] = 0;
+    } else {
+      globals[GLOBAL.rejectedConnections]! += 1;
+    }
+    this.#lock?.release();
+    if (!full) this.#serve(accepted, owner);
+    else this.#refuse(accepted, owner);
+  }
+
+  #serve(accepted: Socket, owner: ConnectionOwner): void {
+    const id = this.#nextId;
+    this.#nextId += 1;
+    const unix = accepted.remoteAddress === undefined;
+    const local = unix ? this.#unixAddress() : address(accepted.localAddress!, accepted.localPort!);
+    const remote = unix ? local : address(accepted.remoteAddress!, accepted.remotePort!);
+    let connection: Connection | undefined;
+    const received = (length: number, bytes: Buffer): boolean => connection!.received(bytes, length);
+    const adopt = ADOPTS_HANDLES && !isSecure(accepted);
+    const socket = adopt ? withReadBuffer(accepted, this.#readBuffer, received) : withChunks(accepted, received);
+    connection = new Connection(owner, socket, { id, remote, local });
+    this.#connections.set(id, connection);
+    this.#watchers.opened(connection);
+  }
+
+  /** Tells a client that there are too many, or lets it wait as if it had not been accepted yet. */
+  #refuse(accepted: Socket, owner: ConnectionOwner): void {
+    accepted.on("error", () => accepted.destroy());
+    if (this.#options.connectionsFast === false && this.#waiting.length < (this.#options.backlog ?? 1024)) {
+      this.#waiting.push([accepted, owner]);
+    } else {
+      accepted.end("ERROR Too many open connections\r\n", () => accepted.destroy());
+    }
+  }
+
+  #unixAddress(): string {
+    return this.addresses.find((candidate) => candidate.startsWith("unix:")) ?? "unix:";
+  }
+
+  #forget(connection: Connection, reason: EndReason): void {
+    const { globals } = this.store.memory;
+    this.#watchers.closed(connection, reason);
+    this.#connections.delete(connection.id);
+    this.#lock?.acquire();
+    globals[GLOBAL.connections]! -= 1;
+    this.#lock?.release();
+    if (this.#connections.size === 0) this.#allClosed?.();
+    const next = this.#waiting.shift();
+    if (this.#waiting.length === 0) globals[GLOBAL.accepting] = 1;
+    if (next && !next[0].destroyed) this.#accept(...next);
+  }
+}
+
+/** Connections' numbers start here in the first thread, and so many further on in each other. */
+const CONNECTION_ID_FIRST = 1000;
+const CONNECTION_IDS_PER_THREAD = 1_000_000_000;
+
+function printToStderr(text: string): void {
+  process.stderr.write(text, "latin1");
+}
+
+function listening(server: Server, where: object, text: string): Promise<void> {
+  return new Promise<void>((resolve, reject) => {
+    const refuse = (error: Error): void => {
+      const reason = codeOf(error) ?? error.message;
+      reject(new OperationError("CACHE_LISTEN_FAILED", `Cannot listen on ${text}: ${reason}`, { cause: error }));
+    };
+    server.once("error", refuse);
+    server.listen(where, () => {
+      server.off("error", refuse);
+      resolve();
+    });
+  });
+}
+
+function address(host: string, port: number): string {
+  return showAddress({ host, port });
+}
+
+const PLAIN_SOCKETS = { noDelay: true, pauseOnConnect: true, allowHalfOpen: true } as const;
+
+function isSecure(socket: Socket): socket is TLSSocket {
+  return "encrypted" in socket;
+}
+
+/** A TLS socket has its bytes from the decryption, in chunks of their own; so has every socket where handles cannot be adopted. */
+function withChunks(socket: Socket, callback: (length: number, bytes: Buffer) => boolean): Socket {
+  socket.on("data", (chunk: Buffer) => {
+    if (!callback(chunk.length, chunk)) socket.pause();
+  });
+  return socket.resume();
+}
+
+/** Node's own parts of an accepted socket that reading into one shared buffer needs. */
+interface Accepted {
+  _handle: object | null;
+  _server?: unknown;
+  server?: unknown;
+}
+
+/**
+ * The same connection as a socket that reads into `buffer`: `net.createServer` has no `onread`, only the constructor of Socket
+ * has. A Buffer per chunk would be garbage at every read.
+ */
+function withReadBuffer(accepted: Socket, buffer: Buffer, callback: (length: number, bytes: Buffer) => boolean): Socket {
+  const inner = accepted as unknown as Accepted;
+  const handle = inner._handle;
+  inner._handle = null;
+  const onread = { buffer, callback: (length: number, bytes: Uint8Array) => callback(length, bytes as Buffer) };
+  const socket = new Socket({ handle, onread, allowHalfOpen: true, readable: true, writable: true } as object);
+  const outer = socket as unknown as Accepted;
+  outer._server = inner._server;
+  outer.server = inner.server;
+  socket.resume();
+  return socket;
+}

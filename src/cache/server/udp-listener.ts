@@ -1,0 +1,100 @@
+/** ● Requests by datagram (`-U`): each is a session of its own that ends with the datagram. Off unless asked for, since it amplifies. */
+import { type RemoteInfo, type Socket, createSocket } from "node:dgram";
+import { once } from "node:events";
+import { parseAddress, showAddress } from "../../core/address.ts";
+import { OperationError, messageOf } from "../../core/errors.ts";
+import type { ReplyBuffer } from "../../memcached/reply-buffer.ts";
+import { COUNT, type Counters } from "../store/counters.ts";
+import { replyDatagrams, requestStart, UDP_REPLY_BYTES_MAX } from "./udp-framing.ts";
+import { PORT_DEFAULT } from "../store/limits.ts";
+import type { Lock } from "../store/store-lock.ts";
+import type { Session } from "../protocol/cache-session.ts";
+import { type Trace, consumeTraced } from "./command-trace.ts";
+
+export interface UdpParts {
+  /** The thread's reply buffer, empty between two requests. */
+  readonly out: ReplyBuffer;
+  readonly counters: Counters;
+  readonly lock: Lock | undefined;
+  readonly trace: Trace;
+  /** The number under which commands are printed: the listening socket's in `stats conns`. */
+  readonly id: number;
+  /** Number of the connection whose command is being executed: none. */
+  readonly running: { id: number };
+  /** Makes the session that the first byte asks for. */
+  readonly open: (firstByte: number) => Session;
+}
+
+export class UdpListener {
+  readonly address: string;
+  readonly #socket: Socket;
+  readonly #parts: UdpParts;
+
+  private constructor(socket: Socket, parts: UdpParts) {
+    this.#socket = socket;
+    this.#parts = parts;
+    const { address, port } = socket.address();
+    this.address = showAddress({ host: address, port });
+    socket.on("message", (request, from) => this.#answer(request, from));
+  }
+
+  /**
+   * @param shared several threads listen on the address, and the system spreads the clients
+   * @throws OperationError CACHE_LISTEN_FAILED
+   */
+  static async open(text: string, shared: boolean, parts: UdpParts): Promise<UdpListener> {
+    const { host, port } = parseAddress(text, "udp", { port: PORT_DEFAULT });
+    const socket = createSocket({ type: host.includes(":") ? "udp6" : "udp4", reusePort: shared });
+    try {
+      socket.bind(port, host);
+      await once(socket, "listening");
+    } catch (error) {
+      socket.close();
+      throw new OperationError("CACHE_LISTEN_FAILED", `Cannot listen on ${text} (UDP): ${messageOf(error)}`, { cause: error });
+    }
+    return new UdpListener(socket, parts);
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => this.#socket.close(() => resolve()));
+  }
+
+  #answer(request: Buffer, { address, port }: RemoteInfo): void {
+    const { out, counters } = this.#parts;
+    const start = requestStart(request);
+    counters.addMany(COUNT.bytesRead, request.length);
+    if (start === undefined) return;
+    this.#execute(request, start);
+    const reply = out.bytes.subarray(0, out.length);
+    for (const datagram of replyDatagrams(request, reply)) {
+      counters.addMany(COUNT.bytesWritten, datagram.length);
+      this.#socket.send(datagram, port, address);
+    }
+    out.reset();
+  }
+
+  /** Executes what is whole in the datagram; a reply that fits no number of datagrams is not sent. */
+  #execute(request: Buffer, start: number): void {
+    const { out, lock, open, running, trace, id } = this.#parts;
+    running.id = 0;
+    const session = open(request[start]!);
+    let lines = "";
+    const consume = (at: number): number => {
+      if (!trace.on) return session.consume(request, at, request.length);
+      const traced = consumeTraced({ id, session, out }, request, at, request.length);
+      lines += traced.lines;
+      return traced.rest;
+    };
+    lock?.acquire();
+    try {
+      let at = start;
+      do at = consume(at);
+      while (session.blocked && out.length <= UDP_REPLY_BYTES_MAX);
+      session.release();
+    } finally {
+      lock?.release();
+    }
+    trace.print(lines);
+    if (out.length > UDP_REPLY_BYTES_MAX) out.reset();
+  }
+}

@@ -1,0 +1,373 @@
+/**
+ * ○ The cache: what the protocols' verbs do to items, apart from any protocol. Keys are places in a buffer, items are handles,
+ * time is the store's own second (`now`), so nothing is allocated per request. Each method is one verb's effect on one key, with
+ * memcached's counters kept; replies are the caller's business.
+ */
+import type { U64 } from "../../memcached/numbers.ts";
+import { Arithmetic } from "./arithmetic.ts";
+import { ValueWriter, appendValue } from "./chunks.ts";
+import { COUNT, BY_CLASS, Counters } from "./counters.ts";
+import { flush } from "./flush.ts";
+import * as I from "./item.ts";
+import { Items } from "./items.ts";
+import { RELATIVE_EXPIRY_SECONDS_MAX } from "./limits.ts";
+import { GLOBAL, type Memory } from "./memory.ts";
+import { PrefixStats } from "./prefix-stats.ts";
+import { TUNE } from "./settings.ts";
+import type { StoreLog } from "./store-log.ts";
+
+/** How `store` treats what is there already. */
+export const MODE = {
+  add: 0,
+  set: 1,
+  replace: 2,
+  append: 3,
+  prepend: 4,
+  cas: 5,
+  appendOrAdd: 6,
+  prependOrAdd: 7,
+} as const;
+const MODE_WORDS = ["add", "set", "replace", "append", "prepend", "cas", "append", "prepend"] as const;
+
+/** What became of a `store`. */
+export const RESULT = { notStored: 0, stored: 1, exists: 2, notFound: 3 } as const;
+const RESULT_WORDS = ["not_stored", "stored", "exists", "not_found"] as const;
+
+const CR = 0x0d;
+const LF = 0x0a;
+
+/** 1 KiB: copied in well under the time that a key takes to be looked up. */
+const BYTES_PER_UNIT = 1024;
+
+export const CR_LF = Uint8Array.of(CR, LF);
+
+export class Store {
+  readonly memory: Memory;
+  readonly items: Items;
+  readonly counters: Counters;
+  readonly prefixes: PrefixStats;
+  readonly arithmetic: Arithmetic;
+  /** The item that `store` or arithmetic stored last: for append and prepend another than was given. */
+  stored = 0;
+  readonly #writer: ValueWriter;
+  /** Bytes of values joined since `joinedUnits` was asked last. */
+  #joinedBytes = 0;
+  readonly #tune: Float64Array;
+  #log: StoreLog | undefined;
+
+  /** @param thread which stretch of the counters to add to */
+  constructor(memory: Memory, thread = 0) {
+    this.memory = memory;
+    this.counters = new Counters(memory, thread);
+    this.items = new Items(memory, this.counters);
+    this.prefixes = new PrefixStats(memory.settings.prefixDelimiter);
+    this.#writer = new ValueWriter(this.items);
+    this.#tune = memory.tune;
+    this.arithmetic = new Arithmetic(this);
+  }
+
+  get log(): StoreLog | undefined {
+    return this.#log;
+  }
+
+  /** Who hears of every fetch, store, deletion and eviction of this thread; undefined for nobody. */
+  set log(log: StoreLog | undefined) {
+    this.#log = log;
+    this.items.log = log;
+  }
+
+  get now(): number {
+    return this.memory.globals[GLOBAL.now]!;
+  }
+
+  set now(seconds: number) {
+    this.memory.globals[GLOBAL.now] = seconds;
+  }
+
+  /** The store's second of an expiry as a client writes it: 0 never, negative already, up to 30 days from now, else a date. */
+  expiry(exptime: number): number {
+    if (exptime === 0) return 0;
+    const positive = exptime < 0 ? RELATIVE_EXPIRY_SECONDS_MAX + 1 : exptime;
+    if (positive <= RELATIVE_EXPIRY_SECONDS_MAX) return positive + this.now;
+    const { startedSeconds } = this.memory.settings;
+    return positive <= startedSeconds ? 1 : positive - startedSeconds;
+  }
+
+  /** The live item with this key, or 0. Expired and flushed ones are freed on the way. Does not count as an access. */
+  find(key: Uint8Array, start: number, length: number, hash: number): number {
+    const { items } = this;
+    const item = items.index.find(key, start, length, hash);
+    if (item === 0) {
+      if (this.#log?.fetched) this.#logFetch(key, start, length, 0, "not_found");
+      return 0;
+    }
+    const expiry = items.words[item * 2 + I.EXPIRY]!;
+    if (items.isFlushed(item)) {
+      this.counters.add(COUNT.getFlushed);
+      items.unlink(item);
+      if (this.#log?.fetched) this.#logFetch(key, start, length, 0, "flushed");
+      return 0;
+    }
+    if (expiry !== 0 && expiry <= this.now) {
+      this.counters.add(COUNT.getExpired);
+      items.unlink(item);
+      if (this.#log?.fetched) this.#logFetch(key, start, length, 0, "expired");
+      return 0;
+    }
+    if (this.#log?.fetched) this.#logFetch(key, start, length, item, "found");
+    return item;
+  }
+
+  hash(key: Uint8Array, start: number, length: number): number {
+    return this.items.index.hash(key, start, length);
+  }
+
+  /** `get`: the item or 0, counted and bumped. */
+  get(key: Uint8Array, start: number, length: number, hash: number): number {
+    const item = this.find(key, start, length, hash);
+    const { counters } = this;
+    if (this.#tune[TUNE.detail] !== 0) this.prefixes.get(key, start, length, item !== 0);
+    counters.add(COUNT.getCommands);
+    if (item === 0) {
+      counters.add(COUNT.getMisses);
+      return 0;
+    }
+    this.items.bump(item);
+    counters.hit((this.items.words[item * 2 + I.META]! >>> I.CLASS_SHIFT) & 0xff);
+    return item;
+  }
+
+  /** `touch` and `gat`: the item or 0, with a new expiry. */
+  touch(key: Uint8Array, start: number, length: number, { hash, expiry }: { hash: number; expiry: number }): number {
+    const item = this.find(key, start, length, hash);
+    const { counters } = this;
+    counters.add(COUNT.touchCommands);
+    if (item === 0) {
+      counters.add(COUNT.touchMisses);
+      return 0;
+    }
+    this.items.bump(item);
+    this.items.words[item * 2 + I.EXPIRY] = expiry;
+    counters.addOfClass(BY_CLASS.touchHits, this.classOf(item));
+    return item;
+  }
+
+  delete(key: Uint8Array, start: number, length: number): boolean {
+    if (this.#tune[TUNE.detail] !== 0) this.prefixes.delete(key, start, length);
+    const item = this.find(key, start, length, this.hash(key, start, length));
+    if (item === 0) {
+      this.counters.add(COUNT.deleteMisses);
+      return false;
+    }
+    this.counters.addOfClass(BY_CLASS.deleteHits, this.classOf(item));
+    if (this.#log?.deleted) this.logDelete(item, "delete");
+    this.items.unlink(item);
+    return true;
+  }
+
+  /** Frees what lies under a key without counting: when a `set` fails, its old value must not live on. */
+  drop(key: Uint8Array, start: number, length: number): void {
+    const item = this.find(key, start, length, this.hash(key, start, length));
+    if (item !== 0) this.items.unlink(item);
+  }
+
+  /** A CAS number as the two words of an item. */
+  setCas(item: number, high: number, low: number): void {
+    const { words } = this.items;
+    words[item * 2 + I.CAS_LOW] = low;
+    words[item * 2 + I.CAS_HIGH] = high;
+  }
+
+  /** Gives the item the next CAS number; 0 where CAS is off. */
+  renewCas(item: number): void {
+    if (!this.memory.settings.useCas) {
+      this.setCas(item, 0, 0);
+      return;
+    }
+    const next = this.items.nextCas();
+    this.setCas(item, Math.floor(next / 2 ** 32), next >>> 0);
+  }
+
+  /**
+   * Puts a filled item under its key as the mode says. The item's CAS words carry the CAS number that was asked for (0: none).
+   *
+   * @param cas the number the stored item shall have; undefined for the next one
+   * @param allowStale store, marked stale, even when the CAS asked for is older than the item's
+   * @returns RESULT; `stored` is the item now linked
+   */
+  store(item: number, mode: number, hash: number, cas?: U64, allowStale = false): number {
+    const { items } = this;
+    const { words } = items;
+    const key = items.bytes;
+    const keyStart = item * 8 + I.HEADER_BYTES;
+    const old = this.find(key, keyStart, words[item * 2 + I.META]! >>> I.KEY_SHIFT, hash);
+    this.stored = item;
+    const result = old === 0 ? this.#storeNew(mode) : this.#storeOver(item, old, mode, allowStale);
+    const stored = this.stored;
+    if (result === RESULT.stored) {
+      if (old !== 0) items.unlink(old);
+      if (cas) this.setCas(stored, cas.high, cas.low);
+      else this.renewCas(stored);
+      items.link(stored, hash);
+    }
+    if (this.#log?.stored) this.#logStore(stored, mode, result);
+    if (stored !== item) items.release(stored);
+    return result;
+  }
+
+  #storeNew(mode: number): number {
+    switch (mode) {
+      case MODE.add:
+      case MODE.set:
+      case MODE.appendOrAdd:
+      case MODE.prependOrAdd:
+        return RESULT.stored;
+      case MODE.cas:
+        this.counters.add(COUNT.casMisses);
+        return RESULT.notFound;
+      default:
+        return RESULT.notStored;
+    }
+  }
+
+  #storeOver(item: number, old: number, mode: number, allowStale: boolean): number {
+    const { items } = this;
+    const { words } = items;
+    const asked = item * 2;
+    const present = old * 2;
+    const none = words[asked + I.CAS_LOW] === 0 && words[asked + I.CAS_HIGH] === 0;
+    const match =
+      words[asked + I.CAS_LOW] === words[present + I.CAS_LOW] && words[asked + I.CAS_HIGH] === words[present + I.CAS_HIGH];
+    switch (mode) {
+      case MODE.add:
+        items.update(old);
+        return RESULT.notStored;
+      case MODE.cas:
+        if (!none && match) {
+          this.counters.addOfClass(BY_CLASS.casHits, this.classOf(old));
+          return RESULT.stored;
+        }
+        if (!none && allowStale && this.#casBelow(item, old)) {
+          words[asked + I.EXPIRY] = words[present + I.EXPIRY]!;
+          words[asked + I.META]! |= I.STALE | (words[present + I.META]! & I.TOKEN_SENT);
+          this.counters.addOfClass(BY_CLASS.casHits, this.classOf(old));
+          return RESULT.stored;
+        }
+        this.counters.addOfClass(BY_CLASS.casBadValue, this.classOf(old));
+        return RESULT.exists;
+      case MODE.append:
+      case MODE.prepend:
+      case MODE.appendOrAdd:
+      case MODE.prependOrAdd:
+        if (!none && !match) return RESULT.exists;
+        return this.#join(item, old, mode === MODE.append || mode === MODE.appendOrAdd) ? RESULT.stored : RESULT.notStored;
+      default:
+        return RESULT.stored;
+    }
+  }
+
+  /** Work done since the last call to join values, which costs as much as they are long: units of a turn. */
+  joinedUnits(): number {
+    const units = this.#joinedBytes / BYTES_PER_UNIT;
+    this.#joinedBytes = 0;
+    return units;
+  }
+
+  #casBelow(item: number, old: number): boolean {
+    const { words } = this.items;
+    const high = words[item * 2 + I.CAS_HIGH]!;
+    const oldHigh = words[old * 2 + I.CAS_HIGH]!;
+    return high < oldHigh || (high === oldHigh && words[item * 2 + I.CAS_LOW]! < words[old * 2 + I.CAS_LOW]!);
+  }
+
+  /** Makes a new item, in `stored`, of two values joined; false without memory. */
+  #join(item: number, old: number, append: boolean): boolean {
+    const { items } = this;
+    const { words } = items;
+    const length = words[item * 2 + I.LENGTH]! + words[old * 2 + I.LENGTH]! - 2;
+    this.#joinedBytes += length;
+    const keyBytes = words[item * 2 + I.META]! >>> I.KEY_SHIFT;
+    words[old * 2 + I.REFERENCES]! += 1; // the allocation may evict; what is copied from must outlive it
+    const joined = items.allocate(items.bytes, item * 8 + I.HEADER_BYTES, keyBytes, {
+      clientFlags: words[old * 2 + I.CLIENT_FLAGS]!,
+      expiry: words[old * 2 + I.EXPIRY]!,
+      length,
+    });
+    let whole = false;
+    if (joined !== 0) {
+      words[joined * 2 + I.META]! |= words[item * 2 + I.META]! & I.BINARY_KEY;
+      this.#writer.start(joined);
+      const first = append ? old : item;
+      const second = append ? item : old;
+      whole =
+        appendValue(items, first, words[first * 2 + I.LENGTH]! - 2, this.#writer) &&
+        appendValue(items, second, words[second * 2 + I.LENGTH]!, this.#writer);
+      if (whole) this.stored = joined;
+      else items.release(joined);
+    }
+    items.release(old);
+    return whole;
+  }
+
+  /**
+   * `flush_all`: nothing stored until `delaySeconds` from now is seen after that.
+   *
+   * @param exptime the delay as written: 0 and negative mean now
+   */
+  flushAll(exptime: number): void {
+    flush(this.items, exptime > 0 ? this.expiry(exptime) : this.now);
+  }
+
+  classOf(item: number): number {
+    return (this.items.words[item * 2 + I.META]! >>> I.CLASS_SHIFT) & 0x3f;
+  }
+
+  logDelete(item: number, command: "delete" | "md"): void {
+    this.#log?.deleted?.({
+      key: this.items.keyOf(item),
+      command,
+      slabClass: this.classOf(item),
+      valueBytes: this.items.words[item * 2 + I.LENGTH]!,
+    });
+  }
+
+  /** Tells who listens of a store that never got an item. */
+  logRefusal(key: Uint8Array, start: number, length: number, mode: number, status: "too_large" | "no_memory"): void {
+    const command = MODE_WORDS[mode]!;
+    this.#log?.stored?.({
+      key: key.subarray(start, start + length),
+      status,
+      command,
+      ttlSeconds: 0,
+      slabClass: 0,
+      valueBytes: 0,
+    });
+  }
+
+  #logFetch(
+    key: Uint8Array,
+    start: number,
+    length: number,
+    item: number,
+    status: "found" | "not_found" | "expired" | "flushed",
+  ): void {
+    this.#log?.fetched?.({
+      key: key.subarray(start, start + length),
+      status,
+      slabClass: item === 0 ? 0 : this.classOf(item),
+      valueBytes: item === 0 ? 0 : this.items.words[item * 2 + I.LENGTH]!,
+    });
+  }
+
+  #logStore(item: number, mode: number, result: number): void {
+    const { words } = this.items;
+    this.#log?.stored?.({
+      key: this.items.keyOf(item),
+      status: RESULT_WORDS[result]!,
+      command: MODE_WORDS[mode]!,
+      ttlSeconds: words[item * 2 + I.EXPIRY]!,
+      slabClass: this.classOf(item),
+      valueBytes: words[item * 2 + I.LENGTH]!,
+    });
+  }
+}

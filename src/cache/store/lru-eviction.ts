@@ -1,0 +1,154 @@
+/**
+ * ○ The old ends of the queues: what is expired or flushed there is freed, what has outstayed moves on, and the oldest of COLD is
+ * evicted when memory is wanted. Eviction and the moves between queues follow memcached's items.c, as its counters tell of them.
+ */
+import * as I from "./item.ts";
+import type { Items } from "./items.ts";
+import { GLOBAL, QUEUE_STAT, QUEUE_STATS } from "./memory.ts";
+import { isMark } from "./lru-lists.ts";
+import { TUNE } from "./settings.ts";
+
+/** Tail items looked at before giving up; held ones are passed over. memcached's number. */
+const TAIL_TRIES = 5;
+
+export interface PullOptions {
+  /** Free the oldest COLD item even if it is alive. */
+  readonly evict?: boolean;
+  /** Stop at a crawler's mark. */
+  readonly crawlBlocks?: boolean;
+  /** Bytes of the whole class, of which a queue may have its share. */
+  readonly totalBytes?: number;
+  readonly maxAge?: number;
+}
+export const EVICT: PullOptions = { evict: true };
+const NO_OPTIONS: PullOptions = {};
+
+export class Tails {
+  readonly #items: Items;
+
+  constructor(items: Items) {
+    this.#items = items;
+  }
+
+  /**
+   * Looks at the tail of a queue: frees what is expired or flushed, moves on what has outstayed, evicts when told to.
+   *
+   * @returns how many items were freed or moved
+   */
+  pull(slabClass: number, queueKind: number, options: PullOptions = NO_OPTIONS): number {
+    const queue = slabClass | queueKind;
+    const items = this.#items;
+    const { words } = items;
+    let removed = 0;
+    let tries = TAIL_TRIES;
+    let handle = items.queues.tails[queue]!;
+    while (tries > 0 && handle !== 0) {
+      const at = handle * 2;
+      const before = words[at + I.PREV]!;
+      if (isMark(handle)) {
+        if (options.crawlBlocks) return removed;
+        handle = before;
+        continue;
+      }
+      tries -= 1;
+      if (items.locked.size > 0 && items.locked.has(words[at + I.HASH]!)) {
+        handle = before;
+        continue;
+      }
+      if (words[at + I.REFERENCES] !== 1) {
+        this.#repairTail(handle, queue);
+        handle = before;
+        continue;
+      }
+      const expiry = words[at + I.EXPIRY]!;
+      if ((expiry !== 0 && expiry < items.now) || items.isFlushed(handle)) {
+        this.#reclaim(handle, queue);
+        removed += 1;
+        handle = before;
+        continue;
+      }
+      return removed + this.#moveOn(handle, queueKind, options);
+    }
+    return removed;
+  }
+
+  /** Unlinks an expired or flushed item and counts it. */
+  #reclaim(handle: number, queue: number): void {
+    const items = this.#items;
+    items.count(queue, QUEUE_STAT.reclaimed);
+    if ((items.words[handle * 2 + I.META]! & I.FETCHED) === 0) items.count(queue, QUEUE_STAT.expiredUnfetched);
+    items.unlink(handle);
+  }
+
+  /** What becomes of a live tail item; 1 when it was moved or freed. */
+  #moveOn(handle: number, queueKind: number, options: PullOptions): number {
+    const items = this.#items;
+    const { words } = items;
+    const at = handle * 2;
+    const meta = words[at + I.META]!;
+    const queue = (meta >>> I.CLASS_SHIFT) & 0xff;
+    if (queueKind === I.TEMP) return 0;
+    if (queueKind === I.COLD) {
+      if (options.evict) {
+        if (!items.memory.settings.evictToFree) return 0;
+        this.#evict(handle, queue);
+        return 1;
+      }
+      if ((meta & I.ACTIVE) === 0 || items.memory.tune[TUNE.segmented] === 0) return 0;
+      items.count(queue, QUEUE_STAT.movesToWarm);
+      this.#moveTo(handle, I.WARM);
+      return 1;
+    }
+    if ((meta & I.ACTIVE) !== 0) {
+      items.count(queue, queueKind === I.WARM ? QUEUE_STAT.movesWithinLru : QUEUE_STAT.movesToWarm);
+      this.#moveTo(handle, I.WARM);
+      return 1;
+    }
+    const percent = items.memory.tune[queueKind === I.HOT ? TUNE.hotPercent : TUNE.warmPercent]!;
+    const limit = ((options.totalBytes ?? 0) * percent) / 100;
+    if (items.queues.sizesBytes[queue]! > limit || items.now - words[at + I.TIME]! > (options.maxAge ?? 0)) {
+      items.count(queue, QUEUE_STAT.movesToCold);
+      this.#moveTo(handle, I.COLD);
+      return 1;
+    }
+    return 0;
+  }
+
+  #moveTo(handle: number, queueKind: number): void {
+    const { words, queues } = this.#items;
+    const at = handle * 2;
+    queues.unlink(handle);
+    const meta = words[at + I.META]!;
+    const queue = ((meta >>> I.CLASS_SHIFT) & 0x3f) | queueKind;
+    const active = queueKind === I.WARM ? I.ACTIVE : 0;
+    words[at + I.META] = (meta & ~(0xff << I.CLASS_SHIFT) & ~active) | (queue << I.CLASS_SHIFT);
+    queues.link(handle);
+  }
+
+  #evict(handle: number, queue: number): void {
+    const items = this.#items;
+    const { words } = items;
+    const at = handle * 2;
+    const meta = words[at + I.META]!;
+    const idleSeconds = items.now - words[at + I.TIME]!;
+    items.count(queue, QUEUE_STAT.evicted);
+    items.memory.queueStats[queue * QUEUE_STATS + QUEUE_STAT.evictedTime] = idleSeconds;
+    if (words[at + I.EXPIRY] !== 0) items.count(queue, QUEUE_STAT.evictedNonzero);
+    if ((meta & I.FETCHED) === 0) items.count(queue, QUEUE_STAT.evictedUnfetched);
+    if ((meta & I.ACTIVE) !== 0) items.count(queue, QUEUE_STAT.evictedActive);
+    items.logEviction(handle);
+    items.unlink(handle);
+    if (items.memory.tune[TUNE.automove] === 2) items.memory.globals[GLOBAL.starvedClass] = queue & 0x3f;
+  }
+
+  /** A held tail item: counted, and freed by force when `tail_repair_time` says it was forgotten. */
+  #repairTail(handle: number, queue: number): void {
+    const items = this.#items;
+    items.count(queue, QUEUE_STAT.lruTailReflocked);
+    const after = items.memory.tune[TUNE.tailRepairSeconds]!;
+    if (after === 0 || items.words[handle * 2 + I.TIME]! + after >= items.now) return;
+    items.count(queue, QUEUE_STAT.tailRepairs);
+    items.words[handle * 2 + I.REFERENCES] = 1;
+    items.unlink(handle);
+  }
+}

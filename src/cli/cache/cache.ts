@@ -1,0 +1,156 @@
+/** ● `holdfast cache`: the cache server alone. Serves until SIGTERM or SIGINT, then drains and exits 0. */
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { CacheServer } from "../../cache/server/index.ts";
+import { HoldfastError, codeOf } from "../../core/errors.ts";
+import { type CacheCommand, FlagRefused } from "./memcached-flags.ts";
+import { readCacheCommand } from "./cache-command.ts";
+import { CACHE_HELP, CACHE_LICENCE } from "./help.ts";
+import { warnIfOpen } from "../shared/open-warning.ts";
+
+/** Tells a background child that it is one: it must not go to the background again. */
+const DAEMON_VARIABLE = "HOLDFAST_CACHE_DAEMON";
+/** memcached writes the ports it chose into the file that this names. */
+const PORT_FILE_VARIABLE = "MEMCACHED_PORT_FILENAME";
+
+export async function run(argv: readonly string[]): Promise<number> {
+  let command: CacheCommand;
+  try {
+    command = readCacheCommand(argv);
+  } catch (error) {
+    if (!(error instanceof FlagRefused)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return 2;
+  }
+  const text = TEXTS[command.act];
+  if (text !== undefined) {
+    process.stdout.write(text);
+    return 0;
+  }
+  return command.daemon && process.env[DAEMON_VARIABLE] === undefined ? goToBackground(argv) : serve(command);
+}
+
+/** What the flags that serve nothing print. */
+const TEXTS: Readonly<Partial<Record<CacheCommand["act"], string>>> = {
+  help: CACHE_HELP,
+  licence: CACHE_LICENCE,
+  version: "holdfast cache (memcached 1.6.45)\n",
+};
+
+async function serve({ options, pidFile, user, notes, coreFiles }: CacheCommand): Promise<number> {
+  process.stderr.on("error", () => {}); // whoever read the log may be gone: that must not end the server
+  for (const note of notes) process.stderr.write(`${note}\n`);
+  if (coreFiles && !(await allowCoreFiles())) return 1;
+  let server: CacheServer;
+  try {
+    server = new CacheServer(options);
+    await server.listen();
+  } catch (error) {
+    if (!(error instanceof HoldfastError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return 1;
+  }
+  if (options.authFile === undefined && options.saslFile === undefined) {
+    for (const address of new Set([...server.addresses, ...server.udpAddresses])) warnIfOpen("cache", address);
+  }
+  if (user !== undefined && !becomeUser(user)) return 1;
+  writePorts(server);
+  const daemon = process.env[DAEMON_VARIABLE] !== undefined;
+  if (pidFile !== undefined && daemon) writeFileSync(pidFile, `${process.pid}\n`);
+  if (daemon) {
+    process.send?.("listening");
+    process.disconnect?.();
+  }
+  await stopped(server);
+  if (pidFile !== undefined && daemon) rmSync(pidFile, { force: true });
+  return 0;
+}
+
+/** Node cannot set limits of its process; Linux's `prlimit` can set another's. False, with memcached's sentence said, where it cannot. */
+async function allowCoreFiles(): Promise<boolean> {
+  const { spawnSync } = await import("node:child_process");
+  const { pid } = process;
+  for (const limit of ["unlimited", hardCoreLimit()]) {
+    if (spawnSync("prlimit", ["--pid", String(pid), `--core=${limit}`], { stdio: "ignore" }).status === 0) return true;
+  }
+  process.stderr.write("failed to ensure corefile creation\n");
+  return false;
+}
+
+/** As far as one who is not root may go. */
+function hardCoreLimit(): string {
+  try {
+    return /^Max core file size\s+\S+\s+(\S+)/m.exec(readFileSync("/proc/self/limits", "latin1"))?.[1] ?? "0";
+  } catch {
+    return "0"; // not Linux: then there is no prlimit either, and that is what is told
+  }
+}
+
+/** Resolves when a signal, or the `shutdown` command, has closed the server. */
+async function stopped(server: CacheServer): Promise<void> {
+  const asked = new Promise<void>((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT", "SIGUSR1"] as const) process.on(signal, () => resolve());
+    process.on("SIGHUP", () => reload(server));
+    void server.shutdownAsked.then(() => resolve());
+  });
+  await asked;
+  await server.close();
+}
+
+/** On an error the server goes on with what it had. */
+function reload(server: CacheServer): void {
+  try {
+    server.reload();
+  } catch (error) {
+    if (!(error instanceof HoldfastError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+  }
+}
+
+/** Starts the same command as a background process and returns when it listens. */
+async function goToBackground(argv: readonly string[]): Promise<number> {
+  const { spawn } = await import("node:child_process"); // 3 MB that a server in the foreground does without
+  const child = spawn(process.execPath, [...process.execArgv, process.argv[1]!, "cache", ...argv], {
+    detached: true,
+    env: { ...process.env, [DAEMON_VARIABLE]: "1" },
+    stdio: ["ignore", "ignore", "inherit", "ipc"],
+  });
+  return new Promise((resolve) => {
+    child.once("message", () => {
+      child.disconnect();
+      child.unref();
+      resolve(0);
+    });
+    child.once("exit", (code) => resolve(code ?? 1));
+  });
+}
+
+function becomeUser(name: string): boolean {
+  if (process.getuid?.() !== 0) return true;
+  try {
+    process.setgroups?.([]);
+    process.setgid?.(name);
+    process.setuid?.(name);
+    return true;
+  } catch (error) {
+    const unknown = codeOf(error) === "ERR_UNKNOWN_CREDENTIAL";
+    process.stderr.write(
+      unknown ? `can't find the user ${name} to switch to\n` : `failed to assume identity of user ${name}\n`,
+    );
+    return false;
+  }
+}
+
+function writePorts(server: CacheServer): void {
+  const file = process.env[PORT_FILE_VARIABLE];
+  if (file === undefined) return;
+  const lines = [
+    ...server.addresses.filter((address) => !address.startsWith("unix:")).map((address) => `TCP INET: ${portOf(address)}\n`),
+    ...server.udpAddresses.map((address) => `UDP INET: ${portOf(address)}\n`),
+  ];
+  writeFileSync(`${file}.lck`, lines.join(""));
+  renameSync(`${file}.lck`, file);
+}
+
+function portOf(address: string): string {
+  return address.slice(address.lastIndexOf(":") + 1);
+}

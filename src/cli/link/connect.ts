@@ -1,0 +1,136 @@
+/**
+ * ● `holdfast connect HOST:PORT`: sends the lines of stdin as they come and prints what comes back. Ends with 0 at stdin's end, at
+ * SIGINT and SIGTERM, and when the server closes; with 1 when the connection breaks otherwise and `--reconnect` is off.
+ */
+import { createInterface } from "node:readline";
+import { parseAddress } from "../../core/address.ts";
+import { messageOf } from "../../core/errors.ts";
+import { printable } from "../../core/printable.ts";
+import { showDuration } from "../../core/units.ts";
+import { connect } from "../../link/index.ts";
+import type { ConnectOptions, LinkClient, LinkEnd, SessionClient } from "../../link/index.ts";
+import { flags, parse } from "../shared/flags.ts";
+import { keepAliveFlags, readKeepAliveFlags, readTls, readToken, tlsFlags } from "./link-flags.ts";
+import type { KeepAliveFlags, TlsFlags } from "./link-flags.ts";
+import { printers } from "./printers.ts";
+import type { Printers } from "./printers.ts";
+import { stopRequest } from "../shared/stop-request.ts";
+
+interface Flags extends KeepAliveFlags, TlsFlags {
+  readonly reconnect?: boolean;
+  readonly session?: string;
+  readonly tokenFile?: string;
+  readonly json?: boolean;
+}
+
+/** What both modes need to talk to people and programs. */
+interface Voice {
+  readonly print: Printers;
+  talk(line: string): void;
+}
+
+export async function run(argv: readonly string[]): Promise<number> {
+  const command = flags("connect", "Makes a long-term connection; sends the lines of stdin, prints what comes");
+  tlsFlags(keepAliveFlags(command))
+    .argument("<address>", "HOST:PORT to connect to")
+    .option("--reconnect", "connect again whenever the connection ends")
+    .option("--session <id>", "speak session mode under this name: every line is confirmed, and sent again after a reconnect")
+    .option("--token-file <path>", "the token that the server asks sessions for")
+    .option("--tls", "use TLS")
+    .option("--json", "print every event as one line of JSON");
+  if (!(await parse(command, argv))) return 0;
+  const options = command.opts<Flags>();
+  const { host, port } = parseAddress(command.processedArgs[0] as string, "address", { port: 12_345 });
+  const target = { host, port, tls: readTls(options), ...readKeepAliveFlags(options) };
+  const voice: Voice = {
+    print: printers(options.json ? "json" : "raw"),
+    talk: options.json ? () => {} : (line) => void process.stderr.write(`${printable(line)}\n`),
+  };
+  const token = options.tokenFile === undefined ? {} : { token: readToken(options.tokenFile) };
+  return options.session === undefined
+    ? runBytes({ ...target, reconnect: options.reconnect ?? false }, voice)
+    : runSession(await openSession(target, { name: options.session, ...token }, voice), voice);
+}
+
+async function runBytes(target: ConnectOptions, voice: Voice): Promise<number> {
+  const client = await connect(target);
+  client.on("open", (link) => voice.talk(`connected to ${link.peer}`));
+  client.on("bytes", (bytes) => voice.print.bytes(client.link!, bytes));
+  tellEnds(client, voice);
+  if (client.link) voice.talk(`connected to ${client.link.peer}`);
+
+  using stop = stopRequest();
+  void sendInput(client, voice);
+  const end = await Promise.race([client.closed, stop.requested.then(() => undefined)]);
+  process.stdin.destroy();
+  await client.close();
+  return end === undefined || end.reason === "fin" || end.reason === "closed" ? 0 : 1;
+}
+
+/** Sends stdin as it comes: a terminal hands over whole lines. Waits for each send, so that a slow peer slows stdin down. */
+async function sendInput(client: LinkClient, { talk }: Voice): Promise<void> {
+  for await (const chunk of process.stdin) {
+    while (!client.link) await new Promise<void>((resolve) => client.once("open", () => resolve()));
+    await client.send(chunk as Buffer).catch((error: unknown) => talk(messageOf(error)));
+  }
+  await client.close();
+}
+
+function openSession(
+  target: ConnectOptions,
+  session: { name: string; token?: string },
+  { print }: Voice,
+): Promise<SessionClient> {
+  const onMessage = (message: Uint8Array): void =>
+    print.bytes({ id: 0, peer: session.name }, Buffer.concat([message, Buffer.from("\n")]));
+  const { reconnect: _, ...rest } = target;
+  return connect({ ...rest, session: { ...session, onMessage } });
+}
+
+/** Sends each line as a message. Ends with 1 when one of them was refused or is in doubt. */
+async function runSession(client: SessionClient, voice: Voice): Promise<number> {
+  client.on("open", ({ resumed }) => voice.talk(resumed ? "session resumed" : "session opened"));
+  client.on("gap", ({ count, side, resent }) => {
+    voice.print.event?.({ event: "gap", side, count, resent });
+    voice.talk(
+      `gap: ${count} ${side === "own" ? "of this side's messages are in doubt" : "messages of the server will not come"}`,
+    );
+  });
+  tellEnds(client, voice);
+  if (client.connected) voice.talk("session opened");
+
+  using stop = stopRequest();
+  let failures = 0;
+  const input = async (): Promise<void> => {
+    const lines = createInterface({ input: process.stdin });
+    for await (const line of lines) {
+      const sent = client.send(line).catch((error: unknown) => {
+        failures += 1;
+        voice.print.event?.({ event: "failed", text: line, message: messageOf(error) });
+        voice.talk(messageOf(error));
+      });
+      // Reads on only while there is room, so that a server that is away slows stdin down.
+      if (client.unconfirmed.messages >= LINES_AHEAD) await sent;
+    }
+  };
+  await Promise.race([input(), client.closed, stop.requested]);
+  process.stdin.destroy();
+  await client.close();
+  return failures === 0 ? 0 : 1;
+}
+
+/** 10,000 lines: far below what the client keeps. */
+const LINES_AHEAD = 10_000;
+
+interface Ending {
+  on(event: "end", listener: (end: LinkEnd) => void): unknown;
+  on(event: "waiting", listener: (inMs: number) => void): unknown;
+}
+
+function tellEnds(client: Ending, { print, talk }: Voice): void {
+  client.on("end", ({ reason, message }) => {
+    print.event?.({ event: "end", reason, message });
+    talk(`ended: ${reason}, ${message}`);
+  });
+  client.on("waiting", (inMs) => talk(`connecting again in ${showDuration(inMs)}`));
+}

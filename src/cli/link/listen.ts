@@ -1,0 +1,136 @@
+/**
+ * ● `holdfast listen [[HOST:]PORT]`: accepts connections, prints what comes to stdout and each connection's life to stderr. Ends at
+ * SIGINT or SIGTERM with 0.
+ */
+import { parseAddress } from "../../core/address.ts";
+import { UsageError } from "../../core/errors.ts";
+import { printable } from "../../core/printable.ts";
+import { showDuration } from "../../core/units.ts";
+import { bound, listen } from "../../link/index.ts";
+import type { ByteLink, KeepAliveOptions, LinkServer, SessionServer, TuneReport } from "../../link/index.ts";
+import { flags, parse } from "../shared/flags.ts";
+import { keepAliveFlags, readKeepAliveFlags, readTls, readToken, tlsFlags } from "./link-flags.ts";
+import type { KeepAliveFlags, TlsFlags } from "./link-flags.ts";
+import { printers } from "./printers.ts";
+import type { By, Printers } from "./printers.ts";
+import { listenError } from "../shared/listen-error.ts";
+import { warnIfOpen } from "../shared/open-warning.ts";
+import { stopRequest } from "../shared/stop-request.ts";
+
+interface Flags extends KeepAliveFlags, TlsFlags {
+  readonly by: string;
+  readonly sessions?: boolean;
+  readonly tokenFile?: string;
+  readonly json?: boolean;
+}
+
+interface Voice {
+  readonly print: Printers;
+  talk(line: string): void;
+}
+
+interface Place extends KeepAliveOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly tls?: { cert?: Buffer; key?: Buffer; ca?: Buffer; requestCert?: boolean };
+}
+
+export async function run(argv: readonly string[]): Promise<number> {
+  const command = flags("listen", "Accepts long-term connections and prints what comes over them");
+  tlsFlags(keepAliveFlags(command))
+    .argument("[address]", "[HOST:]PORT to listen on", "127.0.0.1:12345")
+    .option("--by <unit>", "print as it comes (raw), or one byte, line or chunk in hex a line: raw, byte, line, hex", "raw")
+    .option(
+      "--sessions",
+      "speak session mode (holdfast connect --session): every message is printed once, on a line of its own",
+    )
+    .option("--token-file <path>", "the token that sessions must know")
+    .option("--json", "print every event as one line of JSON");
+  if (!(await parse(command, argv))) return 0;
+  const options = command.opts<Flags>();
+  const { host, port } = parseAddress(command.processedArgs[0] as string, "address");
+  const tls = readTls(options);
+  const place: Place = {
+    host,
+    port,
+    ...readKeepAliveFlags(options),
+    ...(typeof tls === "object" && { tls: { ...tls, ...(tls.ca && { requestCert: true }) } }),
+  };
+  const voice: Voice = {
+    print: printers(options.json ? "json" : readBy(options.by)),
+    talk: options.json ? () => {} : (line) => void process.stderr.write(`${printable(line)}\n`),
+  };
+
+  let server: LinkServer | SessionServer;
+  try {
+    server = options.sessions ? await listenSessions(place, options.tokenFile, voice) : await listenBytes(place, voice);
+  } catch (error) {
+    throw listenError(error, `listen on ${host}:${port}`, "give another address");
+  }
+  const locked = options.tokenFile !== undefined || place.tls?.ca !== undefined;
+  if (!locked) warnIfOpen("link", server.address, options.sessions ? "--token-file" : "--ca");
+  voice.talk(`listening on ${server.address}`);
+  voice.print.event?.({ event: "listening", address: server.address });
+
+  using stop = stopRequest();
+  await stop.requested;
+  await server.close();
+  return 0;
+}
+
+async function listenBytes(place: Place, { print, talk }: Voice): Promise<LinkServer> {
+  const server = await listen(place);
+  server.on("open", (link, report) => {
+    print.event?.({ event: "open", peer: link.peer, keepAlive: report.actual, warnings: report.warnings });
+    for (const line of opened(link, report)) talk(line);
+  });
+  server.on("bytes", (link, bytes) => print.bytes(link, bytes));
+  server.on("end", (link, { reason, message }) => {
+    print.end(link);
+    print.event?.({ event: "end", peer: link.peer, reason, message });
+    talk(`${link.peer} ended: ${reason}, ${message}`);
+  });
+  return server;
+}
+
+async function listenSessions(place: Place, tokenFile: string | undefined, { print, talk }: Voice): Promise<SessionServer> {
+  const LF = Buffer.from("\n");
+  const server = await listen({
+    ...place,
+    session: {
+      ...(tokenFile !== undefined && { token: readToken(tokenFile) }),
+      onMessage: ({ name, number }, message) => print.bytes({ id: number, peer: name }, Buffer.concat([message, LF])),
+    },
+  });
+  server.on("presence", ({ name, peer }, presence, end) => {
+    print.event?.({ event: presence, name, peer, reason: end?.reason });
+    talk(
+      `${name || "(no name)"} ${presence}${peer === undefined ? "" : ` from ${peer}`}${end ? `: ${end.reason}, ${end.message}` : ""}`,
+    );
+  });
+  server.on("gap", ({ name }, { from, to }) => {
+    print.event?.({ event: "gap", name, from, to });
+    talk(`${name || "(no name)"} gave up its messages ${from} to ${to}`);
+  });
+  server.on("stranger", (peer, { reason, message }) => talk(`${peer} was no session: ${reason}, ${message}`));
+  return server;
+}
+
+const UNITS: readonly By[] = ["raw", "byte", "line", "hex"];
+
+function readBy(text: string): By {
+  const by = UNITS.find((unit) => unit === text);
+  if (!by) throw new UsageError("CLI_USAGE", `Cannot print by '${text}': choose ${UNITS.join(", ")}`);
+  return by;
+}
+
+/** What a person wants to know when a connection comes: what is armed, and when its death would be noticed. */
+function opened(link: ByteLink, { actual, asked, warnings }: TuneReport): string[] {
+  const { idleMs, intervalMs, count } = { ...asked, ...actual };
+  const found = showDuration(bound({ idle: idleMs, interval: intervalMs, count }).silentPeerMs);
+  const times = `${showDuration(idleMs)}/${showDuration(intervalMs)}/${count}`;
+  return [
+    `${link.peer} connected, armed ${times} → dead peer found in ${found}`,
+    ...warnings.map(({ message }) => `  ${message}`),
+  ];
+}

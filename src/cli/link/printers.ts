@@ -1,0 +1,77 @@
+/** ● How `holdfast listen` and `holdfast connect` print bytes on stdout: raw, one byte a line, whole lines, hex, or JSON events. */
+import type { ByteLink } from "../../link/index.ts";
+
+/** What one printed line holds; "raw" prints the bytes as they are. */
+export type By = "raw" | "byte" | "line" | "hex";
+
+export interface Printers {
+  bytes(link: Pick<ByteLink, "id" | "peer">, bytes: Buffer): void;
+  /** The link ended: prints what was held back for a whole line. */
+  end(link: Pick<ByteLink, "id" | "peer">): void;
+  /** Only in JSON: prints what is no bytes. */
+  event?(event: Readonly<Record<string, unknown>>): void;
+}
+
+/** 64 KiB: a line longer than this is printed in parts rather than held in memory. */
+const LINE_BYTES_MAX = 65_536;
+
+export function printers(by: By | "json"): Printers {
+  if (by === "json") return json();
+  if (by === "line") return lines();
+  const format = { raw: (bytes: Buffer) => bytes, byte: bytewise, hex: hexadecimal }[by];
+  return {
+    bytes: (_link, bytes) => void process.stdout.write(format(bytes)),
+    end: () => {},
+  };
+}
+
+function json(): Printers {
+  const event = (fields: Readonly<Record<string, unknown>>): void => void process.stdout.write(`${JSON.stringify(fields)}\n`);
+  return {
+    event,
+    bytes: ({ peer }, bytes) =>
+      event({ event: "bytes", peer, text: bytes.toString("latin1"), base64: bytes.toString("base64") }),
+    end: () => {},
+  };
+}
+
+/** Whole lines with the peer before each, so that lines of many connections do not mix. */
+function lines(): Printers {
+  const held = new Map<number, Buffer[]>();
+  const write = (peer: string, line: Buffer): void => void process.stdout.write(`${peer} ${line.toString("utf8")}\n`);
+  return {
+    bytes({ id, peer }, bytes) {
+      const rest = Buffer.concat([...(held.get(id) ?? []), bytes]);
+      let start = 0;
+      for (let lf = rest.indexOf(10); lf >= 0; lf = rest.indexOf(10, start)) {
+        write(peer, rest.subarray(start, lf));
+        start = lf + 1;
+      }
+      const tail = rest.subarray(start);
+      if (tail.length > LINE_BYTES_MAX) {
+        write(peer, tail);
+        held.delete(id);
+      } else if (tail.length > 0) held.set(id, [tail]);
+      else held.delete(id);
+    },
+    end({ id, peer }) {
+      const rest = held.get(id);
+      if (rest) write(peer, Buffer.concat(rest));
+      held.delete(id);
+    },
+  };
+}
+
+/** One byte a line: printable ASCII as it is, others as \xNN. */
+function bytewise(bytes: Buffer): string {
+  let text = "";
+  for (const byte of bytes) {
+    const printable = byte >= 0x20 && byte < 0x7f && byte !== 0x5c;
+    text += printable ? `${String.fromCharCode(byte)}\n` : `\\x${byte.toString(16).padStart(2, "0")}\n`;
+  }
+  return text;
+}
+
+function hexadecimal(bytes: Buffer): string {
+  return `${bytes.toString("hex").replaceAll(/(..)(?=.)/g, "$1 ")}\n`;
+}

@@ -1,0 +1,133 @@
+/** ● `holdfast queue retry`, `cancel`, `pause`, `resume`, `set` and `purge`. */
+import { UsageError } from "../../core/errors.ts";
+import { durationMs, sizeBytes } from "../../core/units.ts";
+import type { QueueClient, QueueSettings } from "../../queue/index.ts";
+import { flags, parse } from "../shared/flags.ts";
+import { type ClientFlags, clientFlags, readCount, withClient } from "./client-flags.ts";
+
+export async function retry(argv: readonly string[]): Promise<number> {
+  const command = clientFlags(flags("queue retry", "Gives dead tasks a new life, with all their attempts"))
+    .argument("[ids...]", "the tasks' ids")
+    .option("--queue <queue>", "all dead tasks of this queue");
+  if (!(await parse(command, argv))) return 0;
+  const options = command.opts<ClientFlags & { queue?: string }>();
+  const [named] = command.processedArgs as [string[]];
+  if (named.length === 0 && options.queue === undefined)
+    throw new UsageError("CLI_USAGE", "Name tasks, or a queue with --queue");
+  return withClient(options, async (client, timeoutMs) => {
+    const ids = options.queue === undefined ? named : [...named, ...(await deadTasks(client, options.queue, timeoutMs))];
+    for (const id of ids) {
+      await client.ask("RETRY", [Buffer.from(id)], { timeoutMs, id });
+      print(options, { retried: id });
+    }
+    return 0;
+  });
+}
+
+async function deadTasks(client: QueueClient, queue: string, timeoutMs: number): Promise<string[]> {
+  const ids: string[] = [];
+  let after: number | undefined;
+  do {
+    const request = Buffer.from(JSON.stringify({ queue, state: "dead", limit: 1000, after }));
+    const [answer] = await client.ask("LIST", [request], { timeoutMs });
+    const page = JSON.parse(answer!.toString()) as { tasks: { id: string }[]; next?: number };
+    ids.push(...page.tasks.map(({ id }) => id));
+    after = page.next;
+  } while (after !== undefined);
+  return ids;
+}
+
+export async function cancel(argv: readonly string[]): Promise<number> {
+  const command = clientFlags(flags("queue cancel", "Ends tasks; running handlers are told")).argument(
+    "<ids...>",
+    "the tasks' ids",
+  );
+  if (!(await parse(command, argv))) return 0;
+  const options = command.opts<ClientFlags>();
+  const [ids] = command.processedArgs as [string[]];
+  return withClient(options, async (client, timeoutMs) => {
+    for (const id of ids) {
+      await client.cancel(id, { timeoutMs });
+      print(options, { cancelled: id });
+    }
+    return 0;
+  });
+}
+
+export const pause = (argv: readonly string[]): Promise<number> => configure(argv, "pause", { paused: true });
+export const resume = (argv: readonly string[]): Promise<number> => configure(argv, "resume", { paused: false });
+
+async function configure(argv: readonly string[], name: "pause" | "resume", settings: QueueSettings): Promise<number> {
+  const does = name === "pause" ? "Gives out no task of a queue until it is resumed" : "Gives out a paused queue's tasks again";
+  const command = clientFlags(flags(`queue ${name}`, does)).argument("<queue>", "the queue's name");
+  if (!(await parse(command, argv))) return 0;
+  return send(command.opts<ClientFlags>(), command.processedArgs[0] as string, settings);
+}
+
+interface SetFlags extends ClientFlags {
+  readonly maxBytes?: string;
+  readonly concurrency?: string;
+  readonly rate?: string;
+  readonly groupConcurrency?: string;
+  readonly groupRate?: string;
+}
+
+export async function set(argv: readonly string[]): Promise<number> {
+  const command = clientFlags(flags("queue set", "Sets a queue's bounds; they hold until they are set anew, over restarts"))
+    .argument("<queue>", "the queue's name")
+    .option("--max-bytes <size>", "bytes of waiting tasks")
+    .option("--concurrency <n>", "tasks running at once, or 'off'")
+    .option("--rate <n/duration>", "tasks started in a stretch of time, such as 100/1s, or 'off'")
+    .option("--group-concurrency <n>", "tasks of one group running at once, or 'off'")
+    .option("--group-rate <n/duration>", "tasks of one group started in a stretch of time, or 'off'");
+  if (!(await parse(command, argv))) return 0;
+  const { maxBytes, concurrency, rate, groupConcurrency, groupRate, ...options } = command.opts<SetFlags>();
+  const settings: QueueSettings = {
+    ...(maxBytes !== undefined && { bytesMax: sizeBytes(maxBytes, "--max-bytes") }),
+    ...(concurrency !== undefined && { concurrency: countOrOff(concurrency, "--concurrency") }),
+    ...(rate !== undefined && { rate: rateOrOff(rate, "--rate") }),
+    ...(groupConcurrency !== undefined && { groupConcurrency: countOrOff(groupConcurrency, "--group-concurrency") }),
+    ...(groupRate !== undefined && { groupRate: rateOrOff(groupRate, "--group-rate") }),
+  };
+  return send(options, command.processedArgs[0] as string, settings);
+}
+
+async function send(options: ClientFlags, queue: string, settings: QueueSettings): Promise<number> {
+  return withClient(options, async (client, timeoutMs) => {
+    await client.askAll("SET", [Buffer.from(queue), Buffer.from(JSON.stringify(settings))], { timeoutMs });
+    print(options, { queue, ...settings });
+    return 0;
+  });
+}
+
+function countOrOff(text: string, flag: string): number | null {
+  return text === "off" ? null : readCount(text, flag);
+}
+
+function rateOrOff(text: string, flag: string): { count: number; perMs: number } | null {
+  if (text === "off") return null;
+  const [count, per] = text.split("/");
+  if (!count || !per) throw new UsageError("CLI_USAGE", `Cannot read ${flag} '${text}': write 100/1s`);
+  return { count: readCount(count, flag), perMs: durationMs(per, flag) };
+}
+
+export async function purge(argv: readonly string[]): Promise<number> {
+  const command = clientFlags(flags("queue purge", "Forgets ended tasks of a queue"))
+    .argument("<queue>", "the queue's name")
+    .option("--state <state>", "dead, done or cancelled", "dead");
+  if (!(await parse(command, argv))) return 0;
+  const options = command.opts<ClientFlags & { state: string }>();
+  const [queue] = command.processedArgs as [string];
+  return withClient(options, async (client, timeoutMs) => {
+    const [answer] = await client.ask("PURGE", [Buffer.from(queue), Buffer.from(options.state)], { timeoutMs });
+    print(options, JSON.parse(answer!.toString()) as object);
+    return 0;
+  });
+}
+
+function print({ json }: ClientFlags, facts: object): void {
+  const words = Object.entries(facts).map(
+    ([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`,
+  );
+  process.stdout.write(json ? `${JSON.stringify(facts)}\n` : `${words.join(", ")}\n`);
+}

@@ -1,0 +1,115 @@
+/** ● Flags that all `holdfast queue` commands which talk to a broker share: where it is, who we are, how long to wait. */
+import { readFileSync } from "node:fs";
+import type { Command } from "commander";
+import { OperationError, UsageError, messageOf } from "../../core/errors.ts";
+import { durationMs } from "../../core/units.ts";
+import { type AddOptions, type ClientSecurity, QueueClient } from "../../queue/index.ts";
+
+export interface ClientFlags {
+  readonly url: string;
+  readonly user?: string;
+  readonly serverKey?: string;
+  readonly keyFile?: string;
+  readonly timeout: string;
+  readonly json?: boolean;
+}
+
+export function clientFlags(command: Command, { timeout = "10s" }: { timeout?: string } = {}): Command {
+  return command
+    .option("--url <url>", "the broker: tcp://HOST:PORT or ipc://PATH", "tcp://127.0.0.1:5555")
+    .option("--user <name>", "PLAIN: the user name; the password is read from HOLDFAST_PASSWORD")
+    .option("--server-key <key>", "CURVE: the broker's public key (Z85)")
+    .option("--key-file <file>", "CURVE: this client's keys, as 'holdfast queue keygen' writes them")
+    .option("--timeout <duration>", "give up after", timeout)
+    .option("--json", "print JSON");
+}
+
+export function clientSecurity({ user, serverKey, keyFile }: ClientFlags): ClientSecurity | undefined {
+  if (user !== undefined) return { plain: { username: user, password: process.env["HOLDFAST_PASSWORD"] ?? "" } };
+  if (serverKey === undefined) return undefined;
+  if (keyFile === undefined) throw new UsageError("CLI_USAGE", "--server-key needs --key-file with this client's keys");
+  return { curve: { serverKey, ...readKeys(keyFile) } };
+}
+
+/** Two lines, `public KEY` and `secret KEY`, as `holdfast queue keygen` writes them. */
+export function readKeys(file: string): { publicKey: string; secretKey: string } {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    throw new OperationError("CLI_USAGE", `Cannot read the keys in ${file}: ${messageOf(error)}`, { cause: error });
+  }
+  const publicKey = /^public (\S{40})$/m.exec(text)?.[1];
+  const secretKey = /^secret (\S{40})$/m.exec(text)?.[1];
+  if (!publicKey || !secretKey)
+    throw new UsageError("CLI_USAGE", `Cannot read the keys in ${file}: it needs lines 'public …' and 'secret …'`);
+  return { publicKey, secretKey };
+}
+
+/** Opens a client, runs, closes it whatever comes. */
+export async function withClient<T>(
+  flags: ClientFlags,
+  run: (client: QueueClient, timeoutMs: number) => Promise<T>,
+): Promise<T> {
+  const security = clientSecurity(flags);
+  const client = new QueueClient({ url: flags.url, ...(security && { security }) });
+  try {
+    return await run(client, durationMs(flags.timeout, "--timeout"));
+  } finally {
+    await client.close();
+  }
+}
+
+export interface SubmitFlags {
+  readonly priority?: string;
+  readonly delay?: string;
+  readonly runAt?: string;
+  readonly attempts?: string;
+  readonly backoff?: string;
+  readonly attemptTimeout?: string;
+  readonly expire?: string;
+  readonly keep?: string;
+  readonly key?: string;
+  readonly group?: string;
+  readonly after?: readonly string[];
+  readonly wait?: boolean;
+}
+
+export function submitFlags(command: Command): Command {
+  return command
+    .option("--priority <n>", "0 (default) to 255; higher goes first")
+    .option("--delay <duration>", "not before this long from now")
+    .option("--run-at <time>", "not before this time (ISO 8601)")
+    .option("--attempts <n>", "attempts before the task is dead (default 5)")
+    .option("--backoff <duration>", "pause before the second attempt, doubled each time (default 1s)")
+    .option("--attempt-timeout <duration>", "one attempt may run this long")
+    .option("--expire <duration>", "dead if no worker took it within this time")
+    .option("--keep <duration>", "how long the outcome can be read (default 10m)")
+    .option("--key <key>", "idempotency key: the same key is the same task")
+    .option("--group <group>", "tasks of a group share its bounds, and groups take turns")
+    .option("--after <id...>", "tasks that must be done first")
+    .option("--wait", "wait for room when the queue is full");
+}
+
+export function readSubmitFlags(flags: SubmitFlags): AddOptions {
+  const options: Record<string, unknown> = {};
+  for (const name of ["delay", "backoff", "attemptTimeout", "expire", "keep", "key", "group", "after"] as const) {
+    if (flags[name] !== undefined) options[name] = flags[name];
+  }
+  for (const name of ["priority", "attempts"] as const) {
+    if (flags[name] !== undefined) options[name] = readCount(flags[name], `--${name}`);
+  }
+  if (flags.runAt !== undefined) {
+    const runAt = new Date(flags.runAt);
+    if (Number.isNaN(runAt.getTime()))
+      throw new UsageError("CLI_USAGE", `Cannot read --run-at '${flags.runAt}': write 2026-01-31T08:00:00Z`);
+    options["runAt"] = runAt;
+  }
+  if (flags.wait) options["whenFull"] = "wait";
+  return options;
+}
+
+export function readCount(text: string, flag: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new UsageError("CLI_USAGE", `Cannot read ${flag} '${text}': write a whole number`);
+  return Number(text);
+}

@@ -1,0 +1,52 @@
+/** ● `holdfast queue cron`: lists, makes and removes tasks by the calendar. */
+import { UsageError } from "../../core/errors.ts";
+import { printable } from "../../core/printable.ts";
+import { flags, parse } from "../shared/flags.ts";
+import { type ClientFlags, clientFlags, withClient } from "./client-flags.ts";
+
+interface Flags extends ClientFlags {
+  readonly queue?: string;
+  readonly timeZone?: string;
+  readonly missed?: string;
+  readonly remove?: boolean;
+}
+
+export async function run(argv: readonly string[]): Promise<number> {
+  const command = clientFlags(flags("queue cron", "Lists the schedules; with a name and an expression makes one"))
+    .argument("[name]", "the schedule's name")
+    .argument("[expression]", "minute hour day month weekday, such as '0 8 * * 1-5'")
+    .argument("[body]", "the body of its tasks")
+    .option("--queue <queue>", "the queue that gets the tasks")
+    .option("--time-zone <zone>", "an IANA name such as Europe/Berlin (default UTC)")
+    .option("--missed <rule>", "runs missed while the broker was away: latest, skip or all", "latest")
+    .option("--remove", "remove the schedule");
+  if (!(await parse(command, argv))) return 0;
+  const options = command.opts<Flags>();
+  const [name, expression, body] = command.processedArgs as [string?, string?, string?];
+  if (options.remove && name === undefined) throw new UsageError("CLI_USAGE", "--remove needs the schedule's name");
+  return withClient(options, async (client, timeoutMs) => {
+    const list = async (): Promise<{ readonly name: string }[]> => {
+      const [answer] = await client.ask("CRON", [], { timeoutMs });
+      return JSON.parse(answer!.toString()) as { name: string }[];
+    };
+    if (name === undefined) {
+      for (const entry of await list()) process.stdout.write(`${JSON.stringify(entry)}\n`);
+      return 0;
+    }
+    if (options.remove) {
+      if (!(await list()).some((entry) => entry.name === name)) {
+        process.stderr.write(`No schedule is called '${printable(name)}'\n`);
+        return 1;
+      }
+      await client.ask("CRON", [Buffer.from(name)], { timeoutMs });
+      return 0;
+    }
+    if (expression === undefined || options.queue === undefined) {
+      throw new UsageError("CLI_USAGE", "A schedule needs an expression and --queue");
+    }
+    const { queue, timeZone, missed } = options;
+    const settings = Buffer.from(JSON.stringify({ expression, queue, timeZone, missed }));
+    await client.ask("CRON", [Buffer.from(name), settings, Buffer.from(body ?? "")], { timeoutMs });
+    return 0;
+  });
+}

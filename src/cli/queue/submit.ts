@@ -1,0 +1,61 @@
+/** ● `holdfast queue add` and `holdfast queue call`: a body from the command line or stdin, ids and results to stdout. */
+import { bytesCodec, queue } from "../../queue/index.ts";
+import { bodyField, linesOfStdin, readStdin } from "./bodies.ts";
+import { flags, parse } from "../shared/flags.ts";
+import { type ClientFlags, clientFlags, readSubmitFlags, type SubmitFlags, submitFlags, withClient } from "./client-flags.ts";
+
+interface AddFlags extends ClientFlags, SubmitFlags {
+  readonly lines?: boolean;
+}
+
+/** Lines of stdin that go in one submission: one commit for each thousand. */
+const LINES_AT_ONCE = 1000;
+const NEWLINE = 0x0a;
+
+export async function add(argv: readonly string[]): Promise<number> {
+  const command = clientFlags(submitFlags(flags("queue add", "Submits a task and prints its id once it is on disk")))
+    .argument("<queue>", "the queue's name")
+    .argument("[body]", "the body; '-' or nothing: stdin")
+    .option("--lines", "every line of stdin is a task");
+  if (!(await parse(command, argv))) return 0;
+  const options = command.opts<AddFlags>();
+  const [name, body] = command.processedArgs as [string, string | undefined];
+  return withClient(options, async (client) => {
+    const tasks = queue<Uint8Array>(name, { client, codec: bytesCodec });
+    const wanted = { ...readSubmitFlags(options), timeout: options.timeout };
+    const print = (ids: readonly string[]): void => {
+      for (const id of ids) process.stdout.write(options.json ? `${JSON.stringify({ id })}\n` : `${id}\n`);
+    };
+    const addAll = async (bodies: readonly Uint8Array[]): Promise<void> =>
+      print((await tasks.addMany(bodies, wanted)).map(({ id }) => id));
+    if (!options.lines) await addAll([await readBody(body)]);
+    else for await (const lines of linesOfStdin(LINES_AT_ONCE)) await addAll(lines);
+    return 0;
+  });
+}
+
+export async function call(argv: readonly string[]): Promise<number> {
+  const command = clientFlags(submitFlags(flags("queue call", "Submits a task, waits for its result and prints it")), {
+    timeout: "10m",
+  })
+    .argument("<queue>", "the queue's name")
+    .argument("[body]", "the body; '-' or nothing: stdin");
+  if (!(await parse(command, argv))) return 0;
+  const options = command.opts<AddFlags>();
+  const [name, body] = command.processedArgs as [string, string | undefined];
+  return withClient(options, async (client) => {
+    const tasks = queue<Uint8Array, Uint8Array>(name, { client, codec: bytesCodec });
+    const result = await tasks.call(await readBody(body), { ...readSubmitFlags(options), timeout: options.timeout });
+    if (options.json) process.stdout.write(`${JSON.stringify(bodyField("result", result))}\n`);
+    else {
+      process.stdout.write(result);
+      // A pipe gets the result's very bytes; at a terminal the prompt begins a line of its own.
+      if (process.stdout.isTTY && result.at(-1) !== NEWLINE) process.stdout.write("\n");
+    }
+    return 0;
+  });
+}
+
+async function readBody(body: string | undefined): Promise<Uint8Array> {
+  return body === undefined || body === "-" ? readStdin() : Buffer.from(body);
+}

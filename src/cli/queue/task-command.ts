@@ -1,0 +1,101 @@
+/**
+ * ● One run of a command for a task: body on stdin, result from stdout. The command is a process group of its own, so that stopping
+ * it reaches what it started. Whatever keeps its stdout open after its end holds the worker for a second, no longer.
+ */
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { constants } from "node:os";
+import type { Readable, Writable } from "node:stream";
+import { OperationError } from "../../core/errors.ts";
+import { BODY_BYTES_MAX } from "./bodies.ts";
+
+/** 4 KiB of stderr is kept: more than the queue keeps of an error. */
+const ERROR_BYTES_MAX = 4096;
+/** 5 s between SIGTERM and SIGKILL for a command whose task is no longer wanted. */
+const KILL_MS = 5000;
+/** 1 s for the last output to arrive, after the command has ended, from what it left behind. */
+const LEFTOVER_MS = 1000;
+
+export interface CommandOutcome {
+  /** The exit code; 128 + its number after a signal. */
+  readonly code: number;
+  readonly result: Buffer;
+  readonly errors: string;
+}
+
+export class RunningCommand {
+  readonly #file: string;
+  readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
+  readonly #result: Buffer[] = [];
+  #resultBytes = 0;
+  #errors: Buffer = Buffer.alloc(0);
+  #killTimer: NodeJS.Timeout | undefined;
+
+  constructor([file, ...args]: readonly [string, ...string[]], environment: Readonly<Record<string, string>>) {
+    this.#file = file;
+    const env = { ...process.env, ...environment };
+    this.#child = spawn(file, args, { env, stdio: ["pipe", "pipe", "pipe"], detached: true });
+  }
+
+  /**
+   * Resolves when it has ended.
+   *
+   * @throws OperationError CLI_USAGE when it cannot be run
+   */
+  async run(body: Uint8Array): Promise<CommandOutcome> {
+    const child = this.#child;
+    child.stdout.on("data", (chunk: Buffer) => this.#print(chunk));
+    child.stderr.on("data", (chunk: Buffer) => {
+      this.#errors = Buffer.concat([this.#errors, chunk]).subarray(-ERROR_BYTES_MAX);
+    });
+    // A command that does not read its stdin is no error.
+    child.stdin.on("error", () => {});
+    child.stdin.end(body);
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    child.once("error", (error) =>
+      reject(new OperationError("CLI_USAGE", `Cannot run ${this.#file}: ${error.message}`, { cause: error })),
+    );
+    child.once("exit", () => {
+      setTimeout(() => {
+        child.stdout.destroy();
+        child.stderr.destroy();
+      }, LEFTOVER_MS).unref();
+    });
+    child.once("close", (code, by) => resolve(code ?? 128 + (by ? constants.signals[by] : 0)));
+    try {
+      const code = await promise;
+      if (this.#resultBytes <= BODY_BYTES_MAX) return this.#outcome(code, Buffer.concat(this.#result));
+      return { code: code || 1, result: Buffer.alloc(0), errors: `${this.#file} printed more than ${BODY_BYTES_MAX} bytes` };
+    } finally {
+      clearTimeout(this.#killTimer);
+    }
+  }
+
+  /** Asks it and all that it started to end, and ends them 5 s later. */
+  stop(): void {
+    this.#signal("SIGTERM");
+    this.#killTimer ??= setTimeout(() => this.#signal("SIGKILL"), KILL_MS);
+  }
+
+  #outcome(code: number, result: Buffer): CommandOutcome {
+    return { code, result, errors: this.#errors.toString().trim() };
+  }
+
+  #print(chunk: Buffer): void {
+    this.#resultBytes += chunk.length;
+    if (this.#resultBytes <= BODY_BYTES_MAX) this.#result.push(chunk);
+    else {
+      this.#result.length = 0;
+      this.stop();
+    }
+  }
+
+  #signal(signal: NodeJS.Signals): void {
+    const { pid } = this.#child;
+    if (pid === undefined) return;
+    try {
+      process.kill(-pid, signal);
+    } catch {
+      // The group has ended.
+    }
+  }
+}

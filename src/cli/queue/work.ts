@@ -1,0 +1,70 @@
+/**
+ * ● `holdfast work QUEUE -- CMD …`: a worker in any language. Each task runs CMD anew: its body on stdin, its result from stdout;
+ * exit code 0 is done, 65 (bad data) dead at once, anything else a failed attempt whose error is the end of stderr.
+ */
+import { messageOf, OperationError, UsageError } from "../../core/errors.ts";
+import { bytesCodec, GiveUp, queue, type TaskContext, worker } from "../../queue/index.ts";
+import { flags, parse } from "../shared/flags.ts";
+import { type ClientFlags, clientFlags, readCount, withClient } from "./client-flags.ts";
+import { RunningCommand } from "./task-command.ts";
+import { stopRequest } from "../shared/stop-request.ts";
+
+interface Flags extends ClientFlags {
+  readonly concurrency: string;
+  readonly drain: string;
+}
+
+/** sysexits.h EX_DATAERR: the input was wrong; trying again will not help. */
+const EXIT_DATA_ERROR = 65;
+
+export async function run(argv: readonly string[]): Promise<number> {
+  const command = clientFlags(flags("work", "Works on a queue by running a command for each task"))
+    .usage("[options] QUEUE -- COMMAND [words...]")
+    .argument("<queue>", "the queue's name")
+    .argument("<command...>", "the command and its words, after --")
+    .option("--concurrency <n>", "commands at once", "1")
+    .option("--drain <duration>", "at SIGTERM, wait this long for running commands", "5s");
+  if (!(await parse(command, argv))) return 0;
+  const options = command.opts<Flags>();
+  const [name, words] = command.processedArgs as [string, [string, ...string[]]];
+  const concurrency = readCount(options.concurrency, "--concurrency");
+  if (concurrency < 1) throw new UsageError("CLI_USAGE", "--concurrency is at least 1");
+  return withClient(options, async (client) => {
+    const tasks = queue<Uint8Array, Uint8Array>(name, { client, codec: bytesCodec });
+    const { promise: broken, reject: breakDown } = Promise.withResolvers<never>();
+    const handle = (body: Uint8Array, context: TaskContext): Promise<Uint8Array> =>
+      runCommand(words, { body, queue: name, context }).catch((error: unknown) => {
+        if (error instanceof OperationError) breakDown(error);
+        throw error;
+      });
+    const onError = (error: unknown, { id }: { id: string }): void => {
+      process.stderr.write(
+        options.json ? `${JSON.stringify({ id, error: messageOf(error) })}\n` : `${id} ${messageOf(error)}\n`,
+      );
+    };
+    const running = worker(tasks, handle, { concurrency, signals: [], drain: options.drain, onError });
+    using stop = stopRequest();
+    try {
+      await Promise.race([stop.requested, broken]);
+    } finally {
+      await running.close();
+    }
+    return 0;
+  });
+}
+
+/** @throws OperationError when the command cannot be run at all: that is no fault of the task's */
+async function runCommand(
+  words: readonly [string, ...string[]],
+  { body, queue, context }: { body: Uint8Array; queue: string; context: TaskContext },
+): Promise<Uint8Array> {
+  const { id, attempt, signal } = context;
+  const command = new RunningCommand(words, { HOLDFAST_TASK: id, HOLDFAST_ATTEMPT: `${attempt}`, HOLDFAST_QUEUE: queue });
+  const stop = (): void => command.stop();
+  signal.addEventListener("abort", stop, { once: true });
+  const { code, result, errors } = await command.run(body);
+  signal.removeEventListener("abort", stop);
+  if (code === 0) return result;
+  const why = errors || `${words[0]} ended with exit code ${code}`;
+  throw code === EXIT_DATA_ERROR ? new GiveUp(why) : new Error(why);
+}

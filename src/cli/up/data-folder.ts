@@ -1,0 +1,28 @@
+/** ● The folder that --data names: made when it is not there, tried by writing to it, so that a full or read-only disk is told at start. */
+import { access, constants, rm, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { messageOf, OperationError } from "../../core/errors.ts";
+import { makeFolder } from "../../core/make-folder.ts";
+
+/**
+ * Makes sure that the folder can be written.
+ *
+ * @returns its absolute path
+ * @throws OperationError CLI_DATA_UNWRITABLE
+ */
+export async function dataFolder(path: string): Promise<string> {
+  let folder = path;
+  try {
+    // Fails when the working folder has been removed.
+    folder = resolve(path);
+    makeFolder(folder);
+    const probe = join(folder, `.writable-${process.pid}`);
+    await access(folder, constants.W_OK | constants.X_OK);
+    await writeFile(probe, "", { flag: "wx" });
+    await rm(probe);
+  } catch (error) {
+    const sentence = `Cannot write the data folder ${folder}: ${messageOf(error)}; give --data another folder`;
+    throw new OperationError("CLI_DATA_UNWRITABLE", sentence, { cause: error });
+  }
+  return folder;
+}

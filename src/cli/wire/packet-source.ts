@@ -1,0 +1,100 @@
+/**
+ * ● Where `holdfast wire` has its packets from: a file; the network, where capturing is permitted; else the tap of a running
+ * `holdfast up` and the kernel's table of connections, which together show all but the probes that were answered.
+ */
+import { createReadStream } from "node:fs";
+import { OperationError, codeOf, messageOf } from "../../core/errors.ts";
+import { CaptureReader, capture, onKernelNews } from "../../wire/index.ts";
+import type { Capture, Frame, KernelNews } from "../../wire/index.ts";
+
+export interface Opened {
+  readonly frames: AsyncIterable<Frame>;
+  /** Set where packets are captured. */
+  readonly live?: Capture;
+}
+
+export interface Wanted {
+  readonly ports: readonly number[];
+  readonly interface: string | undefined;
+  /** Where a running `holdfast up` has its dashboard. */
+  readonly dashboard: string;
+  readonly dashboardToken: string | undefined;
+  readonly signal: AbortSignal;
+  readonly onNews: (news: KernelNews) => void;
+}
+
+/** @throws OperationError WIRE_CAPTURE_FAILED when nothing at all can be shown */
+export async function openNetwork(wanted: Wanted): Promise<Opened> {
+  const { ports, signal } = wanted;
+  try {
+    const on = wanted.interface === undefined ? {} : { interface: wanted.interface };
+    const live = await capture({ ports, signal, ...on });
+    process.stderr.write(`capturing with ${live.tool} on port ${ports.join(", ")}; Ctrl-C ends\n`);
+    return { frames: live, live };
+  } catch (error) {
+    if (!(error instanceof OperationError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return openWithoutCapture(wanted, error);
+  }
+}
+
+async function openWithoutCapture(wanted: Wanted, why: OperationError): Promise<Opened> {
+  const tapped = await openTap(wanted);
+  const stop = onKernelNews(wanted.ports, wanted.onNews);
+  if (!tapped && !stop) throw why;
+  if (stop) wanted.signal.addEventListener("abort", stop, { once: true });
+  const shown = [
+    tapped && `what the servers behind ${wanted.dashboard} read and write (tapped)`,
+    stop && "the kernel's counters",
+  ];
+  process.stderr.write(`showing instead: ${shown.filter(Boolean).join(", and ")}; Ctrl-C ends\n`);
+  return { frames: tapped ?? untilAborted(wanted.signal) };
+}
+
+async function openTap({ dashboard, dashboardToken, signal }: Wanted): Promise<AsyncIterable<Frame> | undefined> {
+  const headers = dashboardToken === undefined ? {} : { Authorization: `Bearer ${dashboardToken}` };
+  try {
+    const response = await fetch(`http://${dashboard}/api/wire.pcapng`, { headers, signal });
+    if (response.ok && response.body) return tappedFrames(response.body);
+    process.stderr.write(`the dashboard at ${dashboard} answers ${response.status}\n`);
+  } catch (error) {
+    if (signal.aborted) return undefined;
+    process.stderr.write(`no running holdfast at ${dashboard} (${messageOf((error as Error).cause ?? error)})\n`);
+  }
+  return undefined;
+}
+
+async function* tappedFrames(body: AsyncIterable<Uint8Array>): AsyncGenerator<Frame> {
+  try {
+    for await (const frame of framesIn(body)) yield { ...frame, source: "tapped" };
+  } catch (error) {
+    if (error instanceof Error && error.name === "AbortError") return;
+    throw error;
+  }
+}
+
+/** Frames of a pcap or pcapng file; "-" is stdin. */
+export async function* framesOfFile(path: string): AsyncGenerator<Frame> {
+  const source = path === "-" ? process.stdin : createReadStream(path);
+  try {
+    yield* framesIn(source as AsyncIterable<Uint8Array>);
+  } catch (error) {
+    if (codeOf(error)?.startsWith("E")) throw new OperationError("WIRE_CAPTURE_FAILED", messageOf(error), { cause: error });
+    throw error;
+  }
+}
+
+async function* framesIn(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Frame> {
+  const reader = new CaptureReader();
+  for await (const chunk of chunks) {
+    reader.push(chunk);
+    for (let frame = reader.next(); frame; frame = reader.next()) yield frame;
+  }
+  if (reader.unfinished) process.stderr.write("holdfast wire: it ends inside a packet\n");
+}
+
+/** No frames, until it is over. */
+async function* untilAborted(signal: AbortSignal): AsyncGenerator<Frame> {
+  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+  yield* [];
+}

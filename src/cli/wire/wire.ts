@@ -1,0 +1,154 @@
+/** ● `holdfast wire`: the packets of cache, queue and link, decoded and named, one a line; or read from and written to files for Wireshark. */
+import { createWriteStream } from "node:fs";
+import { once } from "node:events";
+import type { Writable } from "node:stream";
+import { finished } from "node:stream/promises";
+import { UsageError } from "../../core/errors.ts";
+import { Ladder, PcapngWriter, Wire, jsonOf, lineOf, newsLineOf, summaryOf } from "../../wire/index.ts";
+import type { Frame, KernelNews, Packet, Protocol } from "../../wire/index.ts";
+import { flags as flagsOf, parse } from "../shared/flags.ts";
+import { framesOfFile, openNetwork } from "./packet-source.ts";
+import type { Opened } from "./packet-source.ts";
+
+interface Flags {
+  readonly port: string;
+  readonly interface?: string;
+  readonly read?: string;
+  readonly write?: string;
+  readonly ladder?: boolean;
+  readonly json?: boolean;
+  readonly bodies?: boolean;
+  readonly color?: boolean;
+  readonly count?: string;
+  readonly dashboard: string;
+  readonly dashboardToken?: string;
+}
+
+const PARTS: Readonly<Record<string, Protocol>> = { cache: "memcached", queue: "zmtp", link: "link" };
+const PORTS_DEFAULT = "11211=cache,5555=queue,12345=link";
+
+export async function run(argv: readonly string[]): Promise<number> {
+  const command = flagsOf("wire", "Shows the packets of the parts, decoded and named. Data on stdout, talk on stderr.")
+    .option("-p, --port <ports>", "server ports, each with the part behind it where it is known", PORTS_DEFAULT)
+    .option("-i, --interface <name>", "network interface (default: any)")
+    .option("-r, --read <file>", "read a pcap or pcapng file instead of the network; - is stdin")
+    .option("-w, --write <file>", "write pcapng with a comment on each named packet, for Wireshark; - is stdout")
+    .option("-c, --count <packets>", "stop after so many packets")
+    .option("--ladder", "draw connections as ladders: two lifelines, time running down")
+    .option("--bodies", "show the beginning of message bodies")
+    .option("--json", "one JSON object a packet")
+    .option("--dashboard <address>", "a running dashboard to ask where capturing is not permitted", "127.0.0.1:8280")
+    .option("--dashboard-token <token>", "what that dashboard asks for")
+    .option("--color", "colours even where stdout is no terminal")
+    .option("--no-color", "no colours");
+  if (!(await parse(command, argv))) return 0;
+  const flags = command.opts<Flags>();
+  const ports = portsOf(flags.port);
+  const stop = new AbortController();
+  const interrupt = (): void => stop.abort();
+  process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
+  try {
+    const opened = await open(flags, [...ports.keys()], stop.signal);
+    return await show(opened, flags, ports, stop);
+  } finally {
+    process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
+  }
+}
+
+function open(flags: Flags, ports: readonly number[], signal: AbortSignal): Promise<Opened> | Opened {
+  if (flags.read !== undefined) return { frames: framesOfFile(flags.read) };
+  return openNetwork({
+    ports,
+    signal,
+    interface: flags.interface,
+    dashboard: flags.dashboard,
+    dashboardToken: flags.dashboardToken,
+    onNews: (news) => flags.write !== "-" && process.stdout.write(`${rowOfNews(news, flags)}\n`),
+  });
+}
+
+/** What the kernel's table told, between the packets. */
+function rowOfNews(news: KernelNews, flags: Flags): string {
+  return flags.json ? JSON.stringify(news) : newsLineOf(news);
+}
+
+/** "11211=cache,7000": port → what is spoken there, where it was said. */
+function portsOf(text: string): Map<number, Protocol | undefined> {
+  return new Map(
+    text.split(",").map((word) => {
+      const [, port, part] = /^\s*(\d{1,5})(?:=(\w+))?\s*$/.exec(word) ?? [];
+      const known = part === undefined ? undefined : PARTS[part];
+      if (port === undefined || Number(port) < 1 || Number(port) > 65_535 || (part !== undefined && !known)) {
+        throw new UsageError("CLI_USAGE", `Cannot read --port: '${word}'; write 11211 or 11211=cache, =queue, =link`);
+      }
+      return [Number(port), known];
+    }),
+  );
+}
+
+async function show(
+  opened: Opened,
+  flags: Flags,
+  ports: ReadonlyMap<number, Protocol | undefined>,
+  stop: AbortController,
+): Promise<number> {
+  const known = new Map([...ports].filter((entry): entry is [number, Protocol] => entry[1] !== undefined));
+  const wire = new Wire({ ports: known, bodies: flags.bodies ?? false });
+  const file = flags.write === undefined ? undefined : new CaptureFile(flags.write);
+  const rows = rowsFor(flags);
+  const countMax = flags.count === undefined ? Infinity : Number(flags.count);
+  if (!(countMax >= 1)) throw new UsageError("CLI_USAGE", `Cannot read --count: '${flags.count}' is no number of packets`);
+  let count = 0;
+  for await (const frame of opened.frames) {
+    const packet = wire.packet(frame);
+    await file?.add(frame, packet);
+    if (flags.write !== "-") await writeAll(process.stdout, rows(packet));
+    count += 1;
+    if (count >= countMax) break;
+  }
+  stop.abort();
+  await file?.end();
+  const closing = opened.live?.closing.split("\n").filter((line) => /captured|dropped/i.test(line));
+  process.stderr.write(`${count} packets${closing?.length ? `; ${closing.join("; ")}` : ""}\n`);
+  return 0;
+}
+
+function rowsFor(flags: Flags): (packet: Packet) => readonly string[] {
+  if (flags.json) return (packet) => [JSON.stringify(jsonOf(packet))];
+  if (flags.ladder) {
+    const ladder = new Ladder(process.stdout.columns);
+    return (packet) => ladder.rows(packet);
+  }
+  const colour = flags.color ?? (process.stdout.isTTY && process.env["NO_COLOR"] === undefined);
+  let startNs: bigint | undefined;
+  return (packet) => [lineOf(packet, { startNs: (startNs ??= packet.wallNs), colour })];
+}
+
+/** A pcapng file under way; each named packet carries its name as a comment. */
+class CaptureFile {
+  readonly #writer = new PcapngWriter();
+  readonly #stream: Writable;
+
+  constructor(path: string) {
+    this.#stream = path === "-" ? process.stdout : createWriteStream(path);
+    this.#stream.write(this.#writer.start());
+  }
+
+  async add(frame: Frame, packet: Packet): Promise<void> {
+    const { tcp, source } = packet;
+    const named = tcp !== undefined && (tcp.marks.length > 0 || tcp.messages.length > 0);
+    const notes = [frame.comment, named ? `${summaryOf(packet)} (${source})` : undefined].filter((note) => note !== undefined);
+    const comment = notes.length > 0 ? { comment: notes.join("\n") } : {};
+    if (!this.#stream.write(this.#writer.frame({ ...frame, ...comment }))) await once(this.#stream, "drain");
+  }
+
+  async end(): Promise<void> {
+    if (this.#stream === process.stdout) return;
+    this.#stream.end();
+    await finished(this.#stream);
+  }
+}
+
+async function writeAll(stream: Writable, rows: readonly string[]): Promise<void> {
+  if (rows.length > 0 && !stream.write(`${rows.join("\n")}\n`)) await once(stream, "drain");
+}

@@ -1,0 +1,113 @@
+/**
+ * ● What the cache view asks of the cache, in memcached's own words over a connection of its own, so that any memcached could be
+ * shown: `stats slabs`, `stats items`, `lru_crawler metadump`, and `get` for a value that somebody asked to see.
+ */
+import { connect } from "node:net";
+import { parseAddress } from "../../core/address.ts";
+import { OperationError, UsageError, messageOf } from "../../core/errors.ts";
+import { showBytes } from "../../wire/index.ts";
+import { detailsOf, prefixesOf } from "./cache-details.ts";
+import type { CacheDetails, PrefixShares } from "./cache-details.ts";
+import { ASK_MS_MAX } from "../limits.ts";
+import type { CachePart } from "../snapshot/monitored-parts.ts";
+
+/** 2 MiB of an answer: about 20,000 keys of a dump, whose shares are then known to a per cent; and the largest value but the cut ones. */
+const ANSWER_BYTES_MAX = 2 * 1024 * 1024;
+/** 4000 characters of a value are shown. */
+const VALUE_CHARS_MAX = 4000;
+
+export class CacheDesk {
+  readonly #part: CachePart;
+
+  constructor(part: CachePart) {
+    this.#part = part;
+  }
+
+  async details(): Promise<CacheDetails> {
+    const [slabs, items] = await Promise.all([this.#ask("stats slabs", endsWithEnd), this.#ask("stats items", endsWithEnd)]);
+    return detailsOf(linesOf(slabs), linesOf(items));
+  }
+
+  /** Looks at the keys of the first ANSWER_BYTES_MAX of a dump. */
+  async prefixes(): Promise<PrefixShares> {
+    return prefixesOf(linesOf(await this.#ask("lru_crawler metadump all", endsWithEnd)));
+  }
+
+  /** A value as text that is safe to show, or undefined when the key is not there. */
+  async value(key: string): Promise<{ text: string; bytes: number } | undefined> {
+    if (!isKey(key)) return undefined;
+    const answer = await this.#ask(`get ${latin1(key)}`, (text) => text.length >= answerLength(text));
+    const [head, bytes] = valueHead(answer);
+    if (bytes === undefined) return undefined;
+    return { text: showBytes(Buffer.from(answer.slice(head, head + bytes), "latin1"), VALUE_CHARS_MAX), bytes };
+  }
+
+  /** Stores a text by hand. */
+  async store(key: string, value: string, seconds: number): Promise<void> {
+    if (!isKey(key))
+      throw new UsageError("DASHBOARD_REQUEST_INVALID", "Cannot store: a key has no spaces and at most 250 bytes");
+    const bytes = latin1(value);
+    const answer = await this.#ask(`set ${latin1(key)} 0 ${seconds} ${bytes.length}\r\n${bytes}`, (text) =>
+      text.endsWith("\r\n"),
+    );
+    if (answer !== "STORED\r\n")
+      throw new OperationError("DASHBOARD_PART_SILENT", `Cannot store: the cache says ${answer.trim()}`);
+  }
+
+  /** Sends a command and gathers the answer, one byte a character, until it is whole or long enough. */
+  async #ask(command: string, isWhole: (text: string) => boolean): Promise<string> {
+    const { address } = this.#part;
+    const target = address.startsWith("unix:") ? { path: address.slice(5) } : parseAddress(address, "address");
+    const socket = connect(target);
+    const timer = setTimeout(() => socket.destroy(new Error("it did not answer in time")), ASK_MS_MAX);
+    let text = "";
+    try {
+      socket.setEncoding("latin1").write(Buffer.from(`${command}\r\n`, "latin1"));
+      for await (const chunk of socket as AsyncIterable<string>) {
+        text += chunk;
+        if (text.length > ANSWER_BYTES_MAX || isWhole(text)) return text;
+      }
+      throw new Error("it ended the connection");
+    } catch (error) {
+      throw new OperationError("DASHBOARD_PART_SILENT", `Cannot ask the cache at ${address}: ${messageOf(error)}`, {
+        cause: error,
+      });
+    } finally {
+      clearTimeout(timer);
+      socket.destroy();
+    }
+  }
+}
+
+function endsWithEnd(text: string): boolean {
+  return text.endsWith("END\r\n") || /^(?:ERROR|CLIENT_ERROR|SERVER_ERROR|BUSY)[^\n]*\n$/.test(text);
+}
+
+/** The lines of `stats` end with CR LF, those of a dump with LF. */
+function linesOf(text: string): string[] {
+  return text.split(/\r?\n/);
+}
+
+/** Where the value begins, and how long it is: `VALUE key flags bytes`. */
+function valueHead(text: string): [number, number | undefined] {
+  const head = /^VALUE \S+ \d+ (\d+)[^\n]*\n/.exec(text);
+  return head ? [head[0].length, Number(head[1])] : [0, undefined];
+}
+
+/** How long the whole answer to a `get` of one key is, as far as its beginning tells. */
+function answerLength(text: string): number {
+  const [head, bytes] = valueHead(text);
+  if (bytes !== undefined) return head + bytes + "\r\nEND\r\n".length;
+  return text.includes("\n") ? text.length : Infinity;
+}
+
+/** What memcached takes for a key: 1 to 250 bytes, none of them a space or a control character. */
+function isKey(key: string): boolean {
+  const bytes = Buffer.from(key);
+  return bytes.length > 0 && bytes.length <= 250 && bytes.every((octet) => octet > 0x20 && octet !== 0x7f);
+}
+
+/** The text's UTF-8 bytes, one character each. */
+function latin1(text: string): string {
+  return Buffer.from(text).toString("latin1");
+}

@@ -1,0 +1,103 @@
+/**
+ * ● A connection to play with: a link server with the keep-alive that was chosen, and a peer in a process of its own (demo-peer.ts)
+ * that can be frozen, cut off, healed and killed. Nothing is simulated: both kernels' sides are real.
+ */
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { parseAddress } from "../../core/address.ts";
+import { OperationError, messageOf } from "../../core/errors.ts";
+import { listen } from "../../link/index.ts";
+import type { ByteLink, LinkServer } from "../../link/index.ts";
+import type { PeerAction, PeerState } from "./lab-state.ts";
+
+export interface DemonstrationTimes {
+  readonly idleMs: number;
+  readonly intervalMs: number;
+  readonly count: number;
+}
+
+const PEER = join(import.meta.dirname, import.meta.filename.endsWith(".ts") ? "demo-peer.ts" : "demo-peer.js");
+
+export class Demonstration {
+  readonly server: LinkServer;
+  readonly #onNote: (text: string) => void;
+  #peer: ChildProcess | undefined;
+  #link: ByteLink | undefined;
+  #frozen = false;
+  #cut = false;
+  /** Why the cable cannot be cut here, in words. */
+  cannotCut: string | undefined;
+
+  private constructor(server: LinkServer, onNote: (text: string) => void) {
+    this.server = server;
+    this.#onNote = onNote;
+  }
+
+  /** Starts the server; `connectPeer` comes next, so that a capture can begin in between. */
+  static async start(
+    { idleMs, intervalMs, count }: DemonstrationTimes,
+    onNote: (text: string) => void,
+  ): Promise<Demonstration> {
+    const server = await listen({ port: 0, idle: idleMs, interval: intervalMs, count });
+    return new Demonstration(server, onNote);
+  }
+
+  /** @throws OperationError DASHBOARD_DEMONSTRATION_FAILED */
+  async connectPeer(): Promise<void> {
+    const { host, port } = parseAddress(this.server.address, "address");
+    const args = ["--disable-warning=ExperimentalWarning", PEER, host, String(port)];
+    this.#peer = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "ignore"] });
+    const opened = once(this.server, "open") as Promise<[ByteLink, unknown]>;
+    const failed = once(this.#peer, "exit").then(() => Promise.reject(new Error("its process ended")));
+    try {
+      [this.#link] = await Promise.race([opened, failed]);
+    } catch (error) {
+      throw new OperationError("DASHBOARD_DEMONSTRATION_FAILED", `Cannot start the peer: ${messageOf(error)}`, {
+        cause: error,
+      });
+    }
+    failed.catch(() => this.#onNote("the peer's process is gone"));
+    createInterface({ input: this.#peer.stdout! }).on("line", (line) => this.#heard(line));
+  }
+
+  get peerState(): PeerState {
+    if (!this.#peer || this.#peer.exitCode !== null || this.#peer.signalCode !== null) return "gone";
+    if (this.#cut) return "cut";
+    return this.#frozen ? "frozen" : "awake";
+  }
+
+  act(action: PeerAction): void {
+    const peer = this.#peer!;
+    if (action === "kill") peer.kill("SIGKILL");
+    else if (action === "freeze" || action === "thaw") {
+      this.#frozen = action === "freeze";
+      peer.kill(this.#frozen ? "SIGSTOP" : "SIGCONT");
+      this.#onNote(this.#frozen ? "the peer's process is stopped; its kernel goes on answering" : "the peer's process goes on");
+    } else peer.stdin!.write(`${action}\n`);
+  }
+
+  /** Sends one line of text from either side. */
+  async send(from: "server" | "client", text: string): Promise<void> {
+    const line = text.replaceAll(/[\r\n]+/g, " ");
+    if (from === "server") await this.#link!.send(Buffer.from(line));
+    else this.#peer!.stdin!.write(`send ${line}\n`);
+  }
+
+  async close(): Promise<void> {
+    this.#peer?.kill("SIGKILL");
+    await this.server.close();
+  }
+
+  #heard(line: string): void {
+    if (line === "cut" || line === "healed") {
+      this.#cut = line === "cut";
+      this.#onNote(this.#cut ? "the cable is cut: the peer hears nothing any more" : "the cable is mended");
+    } else if (line.startsWith("cannot cut: ")) {
+      this.cannotCut = line.slice("cannot cut: ".length);
+      this.#onNote(`the cable cannot be cut here: ${this.cannotCut}`);
+    }
+  }
+}

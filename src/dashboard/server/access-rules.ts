@@ -1,0 +1,53 @@
+/**
+ * ○ Who may ask what. A page of another site can make a browser send requests here, so: the Host header must be one that this
+ * server is reached by (against DNS rebinding), what changes something needs the page's own token and the same origin, nothing is
+ * shared across origins, and the content policy lets the page run only what came with it.
+ */
+import { parseAddress, showAddress } from "../../core/address.ts";
+
+/** Headers of every answer. */
+export const SAFE_HEADERS: Readonly<Record<string, string>> = {
+  "Content-Security-Policy":
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; " +
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  "X-Content-Type-Options": "nosniff",
+  "Referrer-Policy": "no-referrer",
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Resource-Policy": "same-origin",
+  "X-Frame-Options": "DENY",
+};
+
+export interface Asked {
+  readonly host: string | undefined;
+  readonly origin: string | undefined;
+  /** Sec-Fetch-Site, which browsers set and pages cannot. */
+  readonly fetchSite: string | undefined;
+}
+
+/**
+ * True when the Host header names this server: the address listened at, or a loopback name with its port.
+ *
+ * @param anyHost on other addresses than loopback names are not known beforehand; there the token guards every request
+ */
+export function isOwnHost(host: string | undefined, { address, anyHost }: { address: string; anyHost: boolean }): boolean {
+  if (host === undefined) return false;
+  if (anyHost) return true;
+  const { port } = parseAddress(address, "address");
+  const own = [address, ...["127.0.0.1", "localhost", "::1"].map((name) => showAddress({ host: name, port }))];
+  return own.includes(host.toLowerCase());
+}
+
+/** True when a request that changes something comes from the page itself, or from a program that is no browser. */
+export function isSameOrigin({ host, origin, fetchSite }: Asked): boolean {
+  if (fetchSite !== undefined && fetchSite !== "same-origin" && fetchSite !== "none") return false;
+  return origin === undefined || origin === `http://${host}` || origin === `https://${host}`;
+}
+
+/** The cookie's value by name, from a Cookie header. */
+export function cookieOf(header: string | undefined, name: string): string | undefined {
+  for (const pair of header?.split(";") ?? []) {
+    const [key, value] = pair.trim().split("=", 2);
+    if (key === name) return value;
+  }
+  return undefined;
+}

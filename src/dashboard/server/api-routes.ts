@@ -1,0 +1,168 @@
+/** ● What the views ask for and do, under /api. Values (task bodies, cache values, packets' bytes) only leave when asked for one by one. */
+import { Hono } from "hono";
+import type { Context } from "hono";
+import { HoldfastError, UsageError } from "../../core/errors.ts";
+import type { CacheDesk } from "../inspectors/cache-inspector.ts";
+import { PEER_ACTIONS } from "../link-lab/lab-state.ts";
+import { REQUEST_BYTES_MAX, ROWS_MAX, STORED_CHARS_MAX } from "../limits.ts";
+import type { LinkLab } from "../link-lab/link-lab.ts";
+import type { QueueDesk } from "../inspectors/queue-inspector.ts";
+import { RequestBody } from "./request-body.ts";
+import { tappedStream } from "./tapped-stream.ts";
+
+export interface Desks {
+  readonly cache: CacheDesk | undefined;
+  readonly queue: QueueDesk | undefined;
+  readonly lab: LinkLab;
+  /** The servers' ports. */
+  readonly ports: readonly number[];
+}
+
+const DAY_MS = 86_400_000;
+
+/** The routes of all views. */
+export function actionsOf(desks: Desks): Hono {
+  const app = new Hono();
+  addCache(app, desks);
+  addStore(app, desks);
+  addQueue(app, desks);
+  addLab(app, desks);
+  app.get("/wire.pcapng", (context) => {
+    const stream = tappedStream(desks.ports);
+    if (!stream) return context.text("Too many read the wire already.\n", 503);
+    return context.body(stream, 200, { "Content-Type": "application/x-pcapng" });
+  });
+  app.onError((error, context) => {
+    const status = error instanceof UsageError ? 400 : error instanceof HoldfastError ? 503 : 500;
+    return context.json({ error: error.message }, status);
+  });
+  return app;
+}
+
+function addCache(app: Hono, { cache }: Desks): void {
+  app.get("/cache", async (context) => context.json(await on(cache, "cache").details()));
+  app.get("/cache/prefixes", async (context) => context.json(await on(cache, "cache").prefixes()));
+  app.post("/cache/value", async (context) => {
+    const key = (await bodyOf(context)).text("key", { charsMax: 250 });
+    return context.json((await on(cache, "cache").value(key)) ?? { missing: true });
+  });
+}
+
+function addStore(app: Hono, { cache }: Desks): void {
+  app.post("/cache/store", async (context) => {
+    const asked = await bodyOf(context);
+    const key = asked.text("key", { charsMax: 250 });
+    const value = asked.text("value", { charsMax: STORED_CHARS_MAX, optional: true });
+    await on(cache, "cache").store(key, value, asked.whole("seconds", { min: 0, max: DAY_MS / 1000 }));
+    return context.json({});
+  });
+}
+
+function addQueue(app: Hono, { queue }: Desks): void {
+  app.get("/queue/tasks", async (context) => {
+    const { queue: name, state, after } = context.req.query();
+    const asked = { ...(name && { queue: name }), ...(state && { state }), ...(after && { after: Number(after) }) };
+    return context.json((await on(queue, "queue").list(asked)) as object);
+  });
+  app.get("/queue/oldest", async (context) => {
+    const names = context.req.queries("queue") ?? [];
+    return context.json(await on(queue, "queue").oldest(names.slice(0, ROWS_MAX)));
+  });
+  app.get("/queue/task", async (context) => {
+    const { id = "", body } = context.req.query();
+    return context.json(await on(queue, "queue").show(id, { body: body === "1" }));
+  });
+  app.post("/queue/add", async (context) => {
+    const asked = await bodyOf(context);
+    const task = {
+      queue: asked.text("queue", { charsMax: 255 }),
+      body: asked.text("body", { charsMax: REQUEST_BYTES_MAX, optional: true }),
+      delayMs: asked.whole("delayMs", { min: 0, max: DAY_MS }),
+    };
+    return context.json(await on(queue, "queue").add(task));
+  });
+  app.post("/queue/task/:action{retry|cancel}", async (context) => {
+    const id = (await bodyOf(context)).text("id", { charsMax: 64 });
+    await on(queue, "queue")[context.req.param("action") as "retry" | "cancel"](id);
+    return context.json({});
+  });
+  app.post("/queue/work", async (context) => {
+    const outcome = await on(queue, "queue").workOnce((await bodyOf(context)).text("queue", { charsMax: 255 }));
+    if (!outcome) throw new UsageError("DASHBOARD_NOT_THERE", "No task waits: add one first");
+    return context.json(outcome);
+  });
+  app.post("/queue/:action{pause|resume}", async (context) => {
+    const name = (await bodyOf(context)).text("queue", { charsMax: 255 });
+    await on(queue, "queue").pause(name, context.req.param("action") === "pause");
+    return context.json({});
+  });
+  app.post("/queue/purge", async (context) => {
+    const asked = await bodyOf(context);
+    const state = asked.oneOf("state", ["done", "dead", "cancelled"]);
+    return context.json((await on(queue, "queue").purge(asked.text("queue", { charsMax: 255 }), state)) as object);
+  });
+}
+
+function addLab(app: Hono, { lab }: Desks): void {
+  app.get("/lab", (context) => context.json({ lab: lab.state() ?? null }));
+  app.get("/lab/session.pcapng", (context) => {
+    const file = lab.pcapng();
+    if (!file) return context.json({ error: "Nothing is watched" }, 404);
+    const headers = {
+      "Content-Type": "application/x-pcapng",
+      "Content-Disposition": 'attachment; filename="holdfast-link.pcapng"',
+    };
+    return context.body(file, 200, headers);
+  });
+  app.get("/lab/packet", (context) => {
+    const frame = lab.frame(Number(context.req.query("number")));
+    if (!frame) return context.json({ error: "This packet is not kept any more" }, 404);
+    const { bytes, originalLength, linkType, comment } = frame;
+    return context.json({
+      hex: Buffer.from(bytes.subarray(0, 256)).toString("hex"),
+      length: originalLength,
+      linkType,
+      comment,
+    });
+  });
+  app.post("/lab/demonstrate", async (context) => {
+    const asked = await bodyOf(context);
+    const idleMs = asked.whole("idleMs", { min: 1000, max: DAY_MS });
+    const intervalMs = asked.whole("intervalMs", { min: 1000, max: DAY_MS });
+    await lab.demonstrate({ idleMs, intervalMs, count: asked.whole("count", { min: 1, max: 100 }) });
+    return context.json({});
+  });
+  app.post("/lab/watch", async (context) => {
+    await lab.watch((await bodyOf(context)).whole("id", { min: 1, max: Number.MAX_SAFE_INTEGER }));
+    return context.json({});
+  });
+  app.post("/lab/stop", async (context) => {
+    await lab.stop();
+    return context.json({});
+  });
+  app.post("/lab/act", async (context) => {
+    lab.act((await bodyOf(context)).oneOf("action", PEER_ACTIONS));
+    return context.json({});
+  });
+  app.post("/lab/send", async (context) => {
+    const asked = await bodyOf(context);
+    await lab.send(asked.oneOf("from", ["server", "client"]), asked.text("text", { charsMax: 1000 }));
+    return context.json({});
+  });
+}
+
+async function bodyOf(context: Context): Promise<RequestBody> {
+  if (Number(context.req.header("content-length") ?? Infinity) > REQUEST_BYTES_MAX * 2) {
+    throw new UsageError(
+      "DASHBOARD_REQUEST_INVALID",
+      `Cannot read the request: it has no length, or more than ${REQUEST_BYTES_MAX} bytes`,
+    );
+  }
+  const json: unknown = await context.req.json().catch(() => undefined);
+  return new RequestBody(json);
+}
+
+function on<Desk>(desk: Desk | undefined, name: string): Desk {
+  if (!desk) throw new UsageError("DASHBOARD_NOT_THERE", `Cannot ask the ${name}: it is off`);
+  return desk;
+}

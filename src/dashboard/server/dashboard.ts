@@ -1,0 +1,149 @@
+/** ● The dashboard: one HTTP server beside the parts, which it reads and never slows. */
+import { randomBytes } from "node:crypto";
+import { createAdaptorServer } from "@hono/node-server";
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { isLoopback, parseAddress, showAddress } from "../../core/address.ts";
+import { systemClock } from "../../core/clock.ts";
+import type { Clock } from "../../core/clock.ts";
+import { OperationError, UsageError, codeOf, messageOf } from "../../core/errors.ts";
+import type { Desks } from "./api-routes.ts";
+import { CacheDesk } from "../inspectors/cache-inspector.ts";
+import { CLOSE_MS_MAX, LISTEN_DEFAULT, SWEEP_MS, TOKEN_BYTES } from "../limits.ts";
+import { LinkLab } from "../link-lab/link-lab.ts";
+import { metricsOf } from "./metrics.ts";
+import type { Parts } from "../snapshot/monitored-parts.ts";
+import { QueueDesk } from "../inspectors/queue-inspector.ts";
+import { routesOf } from "./routes.ts";
+import { Sampler } from "../snapshot/sampler.ts";
+import { Streams } from "./event-streams.ts";
+
+export interface DashboardOptions extends Parts {
+  /** "HOST:PORT"; port 0 takes any free one. Default 127.0.0.1:8280. */
+  readonly listen?: string;
+  /** Asked of everybody who opens the page; needed on other addresses than loopback, where there is no page without it. */
+  readonly token?: string;
+  /** For tests: the clock. */
+  readonly clock?: Clock;
+}
+
+/** 16 characters: a word from a dictionary is no secret. */
+const TOKEN_CHARS_MIN = 16;
+
+/**
+ * The dashboard of the parts given to it.
+ *
+ * @example
+ * const dashboard = new Dashboard({ listen: "127.0.0.1:8280", cache });
+ * await dashboard.listen();
+ * console.log(`http://${dashboard.address}`);
+ * await dashboard.close();
+ */
+export class Dashboard {
+  readonly #listen: { readonly host: string; readonly port: number };
+  readonly #sampler: Sampler;
+  readonly #streams = new Streams();
+  readonly #desks: Desks;
+  readonly #server: Server;
+  #address = "";
+  #closing: Promise<void> | undefined;
+
+  /**
+   * Reads the options; listens to nothing yet.
+   *
+   * @throws UsageError DASHBOARD_TOKEN_REQUIRED on another address than loopback without a token of at least 16 characters
+   */
+  constructor({ listen = LISTEN_DEFAULT, token, clock = systemClock, ...parts }: DashboardOptions = {}) {
+    this.#listen = parseAddress(listen, "the dashboard's address");
+    checkToken(this.#listen.host, token);
+    this.#sampler = new Sampler({ parts, clock, onSnapshot: (snapshot) => this.#streams.send("snapshot", snapshot) });
+    this.#desks = {
+      cache: parts.cache && new CacheDesk(parts.cache),
+      queue: parts.queue && new QueueDesk(parts.queue),
+      ports: [parts.cache, parts.queue, parts.link].flatMap((part) => (part ? portsOf(part.address) : [])),
+      lab: new LinkLab({ link: parts.link, clock, tell: (state) => this.#streams.send("lab", { lab: state ?? null }) }),
+    };
+    const app = routesOf({
+      desks: this.#desks,
+      address: () => this.#address,
+      accessToken: token,
+      pageToken: randomBytes(TOKEN_BYTES).toString("base64url"),
+      sampler: this.#sampler,
+      streams: this.#streams,
+      metrics: metricsOf(parts, { upMs: () => this.#sampler.upMs }),
+      ready: () => this.#closing === undefined && parts.queue?.stats().storeTrouble === undefined,
+    });
+    this.#server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server;
+  }
+
+  /**
+   * Starts listening and looking.
+   *
+   * @throws OperationError DASHBOARD_LISTEN_FAILED; the cause tells what the system said
+   */
+  async listen(): Promise<void> {
+    const { host, port } = this.#listen;
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen({ host, port }, resolve);
+    }).catch((error: unknown) => {
+      const why = codeOf(error) === "EADDRINUSE" ? "the port is taken by another program" : messageOf(error);
+      throw new OperationError("DASHBOARD_LISTEN_FAILED", `Cannot listen at ${showAddress(this.#listen)}: ${why}`, {
+        cause: error,
+      });
+    });
+    const address = this.#server.address() as AddressInfo;
+    this.#address = showAddress({ host: address.address, port: address.port });
+    this.#sampler.start();
+  }
+
+  /** "127.0.0.1:8280"; empty before `listen`. */
+  get address(): string {
+    return this.#address;
+  }
+
+  /** Ends the pages' streams and stops listening. May be called twice. */
+  close(): Promise<void> {
+    this.#closing ??= this.#shut();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #shut(): Promise<void> {
+    this.#sampler.stop();
+    await Promise.all([this.#desks.lab.stop(), this.#desks.queue?.close()]);
+    this.#streams.close();
+    if (!this.#server.listening) return;
+    const stopped = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    // A browser keeps its connection open after a stream has ended on it: it is idle a moment later, not now.
+    const sweep = setInterval(() => this.#server.closeIdleConnections(), SWEEP_MS);
+    const timer = setTimeout(() => this.#server.closeAllConnections(), CLOSE_MS_MAX);
+    await stopped;
+    clearInterval(sweep);
+    clearTimeout(timer);
+  }
+}
+
+/** The port of "127.0.0.1:11211" or "tcp://127.0.0.1:5555"; none of a unix socket. */
+function portsOf(address: string): number[] {
+  const port = /:(\d+)$/.exec(address)?.[1];
+  return port === undefined ? [] : [Number(port)];
+}
+
+function checkToken(host: string, token: string | undefined): void {
+  if (token !== undefined && token.length < TOKEN_CHARS_MIN) {
+    throw new UsageError(
+      "DASHBOARD_TOKEN_REQUIRED",
+      `Cannot use the dashboard's token: it is shorter than ${TOKEN_CHARS_MIN} characters`,
+    );
+  }
+  if (token === undefined && !isLoopback(host)) {
+    throw new UsageError(
+      "DASHBOARD_TOKEN_REQUIRED",
+      `Cannot show the dashboard at ${host} to everybody: give --dashboard-token as well`,
+    );
+  }
+}

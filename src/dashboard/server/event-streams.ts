@@ -1,0 +1,66 @@
+/**
+ * ● Server-sent events to the pages that are open. A page that does not read gets the newest snapshot when it reads again and none
+ * of those between: at most one event waits for a page, so a stopped browser costs nothing.
+ */
+import { STREAMS_MAX } from "../limits.ts";
+
+interface Stream {
+  readonly controller: ReadableStreamDefaultController<Uint8Array>;
+  /** Missed while the page was not reading; sent when it reads again. */
+  late: Uint8Array | undefined;
+}
+
+const encoder = new TextEncoder();
+
+export class Streams {
+  readonly #open = new Set<Stream>();
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  get full(): boolean {
+    return this.#open.size >= STREAMS_MAX;
+  }
+
+  /** A new page's stream, beginning with an event of its own. */
+  open(name: string, data: unknown): ReadableStream<Uint8Array> {
+    let stream: Stream;
+    return new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          stream = { controller, late: undefined };
+          this.#open.add(stream);
+          controller.enqueue(encode(name, data));
+        },
+        pull: (controller) => {
+          if (!stream.late) return;
+          controller.enqueue(stream.late);
+          stream.late = undefined;
+        },
+        cancel: () => void this.#open.delete(stream),
+      },
+      { highWaterMark: 1 },
+    );
+  }
+
+  /** Sends an event to all pages. Encoded once, whatever their number. */
+  send(name: string, data: unknown): void {
+    if (this.#open.size === 0) return;
+    const event = encode(name, data);
+    for (const stream of this.#open) {
+      if ((stream.controller.desiredSize ?? 0) > 0) stream.controller.enqueue(event);
+      else stream.late = event;
+    }
+  }
+
+  /** Ends all streams. */
+  close(): void {
+    for (const { controller } of this.#open) controller.close();
+    this.#open.clear();
+  }
+}
+
+function encode(name: string, data: unknown): Uint8Array {
+  return encoder.encode(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
+}

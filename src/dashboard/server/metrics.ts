@@ -1,0 +1,136 @@
+/**
+ * ● /metrics for Prometheus. The names are part of the interface: they are never renamed, and a test lists them. All numbers are read
+ * from the parts when they are asked for; nothing is counted twice.
+ */
+import { Counter, Gauge, Registry } from "prom-client";
+import type { Parts } from "../snapshot/monitored-parts.ts";
+
+/** A registry that reads these parts, and the process. */
+export function metricsOf(parts: Parts, { upMs }: { upMs: () => number }): Registry {
+  const registry = new Registry();
+  const gauge = (name: string, help: string, read: () => number): void => {
+    const metric: Gauge = new Gauge({ name, help, registers: [registry], collect: () => metric.set(read()) });
+  };
+  const counter = (name: string, help: string, read: () => number): void => {
+    const metric: Counter = new Counter({
+      name,
+      help,
+      registers: [registry],
+      collect: () => {
+        metric.reset();
+        metric.inc(read());
+      },
+    });
+  };
+  gauge("holdfast_uptime_seconds", "Seconds since the dashboard started", () => upMs() / 1000);
+  gauge("holdfast_process_resident_memory_bytes", "Resident memory of the process", () => process.memoryUsage.rss());
+  counter("holdfast_process_cpu_seconds_total", "CPU time of the process", () => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1e6;
+  });
+  const { cache, queue, link } = parts;
+  if (cache) {
+    const stats = (): ReturnType<typeof cache.stats> => cache.stats();
+    gauge("holdfast_cache_items", "Items stored", () => stats().items);
+    gauge("holdfast_cache_bytes", "Bytes that the items count for", () => stats().bytes);
+    gauge("holdfast_cache_limit_bytes", "Most bytes that items may count for", () => stats().limitBytes);
+    gauge("holdfast_cache_connections", "Open connections", () => stats().connections);
+    counter("holdfast_cache_gets_total", "Keys asked for", () => stats().gets);
+    counter("holdfast_cache_hits_total", "Keys asked for and found", () => stats().hits);
+    counter("holdfast_cache_misses_total", "Keys asked for and not found", () => stats().misses);
+    counter("holdfast_cache_sets_total", "Values stored", () => stats().sets);
+    counter("holdfast_cache_deletes_total", "Keys deleted", () => stats().deletes);
+    counter("holdfast_cache_evictions_total", "Items thrown out before they expired", () => stats().evictions);
+    counter("holdfast_cache_expired_total", "Expired items reclaimed", () => stats().expired);
+    counter("holdfast_cache_read_bytes_total", "Bytes read from clients", () => stats().bytesRead);
+    counter("holdfast_cache_written_bytes_total", "Bytes written to clients", () => stats().bytesWritten);
+  }
+  if (queue) addQueue(registry, queue, gauge);
+  if (link) {
+    const stats = (): ReturnType<typeof link.stats> => link.stats();
+    gauge("holdfast_link_connections", "Open connections", () => stats().open);
+    counter("holdfast_link_accepted_total", "Connections accepted", () => stats().accepted);
+    counter("holdfast_link_read_bytes_total", "Bytes read from peers", () => stats().bytesIn);
+    counter("holdfast_link_written_bytes_total", "Bytes written to peers", () => stats().bytesOut);
+    labelled(registry, {
+      name: "holdfast_link_ended_total",
+      help: "Connections that ended, by reason",
+      labels: ["reason"],
+      kind: Counter,
+      read: () => Object.entries(stats().ended).map(([reason, count]) => [{ reason }, count ?? 0]),
+    });
+    gauge("holdfast_link_silent_connections", "Connections with unanswered keep-alive probes", () => {
+      return stats().connections.filter(({ probesUnanswered }) => (probesUnanswered ?? 0) > 0).length;
+    });
+  }
+  return registry;
+}
+
+function addQueue(
+  registry: Registry,
+  queue: NonNullable<Parts["queue"]>,
+  gauge: (name: string, help: string, read: () => number) => void,
+): void {
+  const queues = (): ReturnType<typeof queue.stats>["queues"] => queue.stats().queues;
+  gauge("holdfast_queue_bytes", "Bytes of tasks that have not ended", () => queue.stats().bytes);
+  gauge("holdfast_queue_limit_bytes", "Most bytes of tasks that have not ended", () => queue.stats().bytesMax);
+  gauge("holdfast_queue_peers", "Connected clients and workers", () => queue.stats().peers);
+  gauge("holdfast_queue_store_ok", "1 when the store takes writes, else 0", () =>
+    queue.stats().storeTrouble === undefined ? 1 : 0,
+  );
+  if (queue.stats().cluster) {
+    gauge("holdfast_queue_leading", "1 while this broker leads its group, else 0", () =>
+      queue.stats().cluster?.role === "leading" ? 1 : 0,
+    );
+    gauge(
+      "holdfast_queue_log_sequence",
+      "Where this broker's copy of the group's log ends",
+      () => queue.stats().cluster?.sequence ?? 0,
+    );
+    gauge("holdfast_queue_log_lag", "Entries of the log that the leader is ahead", () => queue.stats().cluster?.lag ?? 0);
+  }
+  labelled(registry, {
+    name: "holdfast_queue_tasks",
+    help: "Tasks by queue and state",
+    labels: ["queue", "state"],
+    kind: Gauge,
+    read: () =>
+      queues().flatMap(({ name, states }) => Object.entries(states).map(([state, count]) => [{ queue: name, state }, count])),
+  });
+  labelled(registry, {
+    name: "holdfast_queue_workers",
+    help: "Connected workers by queue",
+    labels: ["queue"],
+    kind: Gauge,
+    read: () => queues().map(({ name, consumers }) => [{ queue: name }, consumers]),
+  });
+  for (const [metric, help, key] of [
+    ["holdfast_queue_added_total", "Tasks added by queue, since the broker started", "added"],
+    ["holdfast_queue_finished_total", "Tasks done by queue, since the broker started", "finished"],
+    ["holdfast_queue_failures_total", "Failed attempts by queue, since the broker started", "failures"],
+  ] as const) {
+    const read = (): [Record<string, string>, number][] => queues().map((each) => [{ queue: each.name }, each[key]]);
+    labelled(registry, { name: metric, help, labels: ["queue"], kind: Counter, read });
+  }
+}
+
+interface Labelled {
+  readonly name: string;
+  readonly help: string;
+  readonly labels: readonly string[];
+  readonly kind: typeof Counter | typeof Gauge;
+  read(): [Record<string, string>, number][];
+}
+
+function labelled(registry: Registry, { name, help, labels, kind: Kind, read }: Labelled): void {
+  const metric: Counter | Gauge = new Kind({
+    name,
+    help,
+    labelNames: [...labels],
+    registers: [registry],
+    collect: () => {
+      metric.reset();
+      for (const [values, count] of read()) metric.inc(values, count);
+    },
+  });
+}

@@ -1,0 +1,42 @@
+/**
+ * ● The page's files, read from the built folder when asked for. In a checkout that is dist/dashboard/web, built by `npm ci` and
+ * `npm run build`; in the installed package the folder `web` beside this one.
+ */
+import { readFile } from "node:fs/promises";
+import { extname, join, normalize, sep } from "node:path";
+import { codeOf } from "../../core/errors.ts";
+
+const FOLDER = import.meta.filename.endsWith(".ts")
+  ? join(import.meta.dirname, "../../../dist/dashboard/web")
+  : join(import.meta.dirname, "../web");
+
+const TYPES: Readonly<Record<string, string>> = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".css": "text/css; charset=utf-8",
+  ".svg": "image/svg+xml",
+  ".json": "application/json",
+};
+
+export interface PageFile {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly type: string;
+  /** Files under assets/ carry a hash of their content in their names. */
+  readonly forever: boolean;
+}
+
+/** The file at a path of the page, or undefined when there is none. */
+export async function pageFile(path: string): Promise<PageFile | undefined> {
+  const file = normalize(join(FOLDER, path === "/" ? "index.html" : path));
+  const type = TYPES[extname(file)];
+  if (!file.startsWith(FOLDER + sep) || type === undefined) return undefined;
+  try {
+    return { bytes: await readFile(file), type, forever: path.startsWith("/assets/") };
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR", "EISDIR"].includes(codeOf(error) ?? "")) return undefined;
+    throw error;
+  }
+}
+
+/** What stands in the page's place when it was not built. */
+export const NOT_BUILT = "The dashboard's page is not built. Run 'npm run build' in the checkout, then reload.\n";

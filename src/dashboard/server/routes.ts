@@ -1,0 +1,122 @@
+/** ● The dashboard's HTTP interface, behind the rules of access-rules.ts. */
+import { timingSafeEqual } from "node:crypto";
+import { Hono } from "hono";
+import type { Context, Next } from "hono";
+import type { Registry } from "prom-client";
+import { actionsOf } from "./api-routes.ts";
+import type { Desks } from "./api-routes.ts";
+import { NOT_BUILT, pageFile } from "./page-files.ts";
+import { SAFE_HEADERS, cookieOf, isOwnHost, isSameOrigin } from "./access-rules.ts";
+import type { Sampler } from "../snapshot/sampler.ts";
+import type { Streams } from "./event-streams.ts";
+
+export interface Served {
+  /** "127.0.0.1:8280"; known once listening. */
+  readonly address: () => string;
+  /** Asked of every request when set. */
+  readonly accessToken: string | undefined;
+  /** Asked of every request that changes something. */
+  readonly pageToken: string;
+  readonly sampler: Sampler;
+  readonly streams: Streams;
+  readonly metrics: Registry;
+  readonly ready: () => boolean;
+  readonly desks: Desks;
+}
+
+const COOKIE = "holdfast";
+const WEEK_SECONDS = 7 * 24 * 3600;
+
+/** The whole interface as one handler of requests. */
+export function routesOf(served: Served): Hono {
+  const app = new Hono();
+  app.use(addSafeHeaders);
+  app.use((context, next) => checkHost(served, context, next));
+  app.get("/health", (context) => context.text("ok\n"));
+  app.get("/ready", (context) => (served.ready() ? context.text("ready\n") : context.text("not ready\n", 503)));
+  app.use((context, next) => checkAccess(served, context, next));
+  app.use("/api/*", (context, next) => checkAction(served, context, next));
+  app.get("/metrics", async (context) =>
+    context.body(await served.metrics.metrics(), 200, { "Content-Type": served.metrics.contentType }),
+  );
+  app.get("/api/hello", (context) => context.json(helloOf(served)));
+  app.get("/api/live", (context) => live(served, context));
+  app.route("/api", actionsOf(served.desks));
+  app.get("*", (context) => page(context));
+  app.onError((error, context) => context.json({ error: error.message }, 500));
+  return app;
+}
+
+/** What a page needs to begin with: its token, what there was, what there is. */
+function helloOf({ pageToken, sampler, desks }: Served): object {
+  return { token: pageToken, columns: sampler.history.columns(), snapshot: sampler.latest, lab: desks.lab.state() };
+}
+
+async function addSafeHeaders(context: Context, next: Next): Promise<void> {
+  await next();
+  for (const [name, value] of Object.entries(SAFE_HEADERS)) context.res.headers.set(name, value);
+  if (!context.res.headers.has("Cache-Control")) context.res.headers.set("Cache-Control", "no-store");
+}
+
+async function checkHost(served: Served, context: Context, next: Next): Promise<Response | void> {
+  const own = isOwnHost(context.req.header("host"), { address: served.address(), anyHost: served.accessToken !== undefined });
+  if (!own) return context.text("This server does not answer to that name.\n", 421);
+  await next();
+}
+
+/** With a token set: a header of programs, a cookie of pages, or once the token in the address, which sets the cookie. */
+async function checkAccess({ accessToken }: Served, context: Context, next: Next): Promise<Response | void> {
+  if (accessToken === undefined) return next();
+  const asked = context.req.query("token");
+  if (asked !== undefined && isSame(asked, accessToken)) {
+    const cookie = `${COOKIE}=${encodeURIComponent(accessToken)}; HttpOnly; SameSite=Strict; Path=/; Max-Age=${WEEK_SECONDS}`;
+    return context.body(null, 303, { Location: "/", "Set-Cookie": cookie });
+  }
+  const bearer = context.req.header("authorization")?.replace(/^Bearer /, "");
+  const cookie = cookieOf(context.req.header("cookie"), COOKIE);
+  if (!isSame(bearer ?? "", accessToken) && !isSame(cookie ?? "", encodeURIComponent(accessToken))) {
+    return context.text(
+      "Open /?token=… with the token given as --dashboard-token, or send it as 'Authorization: Bearer …'.\n",
+      401,
+    );
+  }
+  await next();
+}
+
+async function checkAction({ pageToken }: Served, context: Context, next: Next): Promise<Response | void> {
+  const { req } = context;
+  const asked = { host: req.header("host"), origin: req.header("origin"), fetchSite: req.header("sec-fetch-site") };
+  // Another site's page could not read the answer, but it could make us work: a picture whose address is the tapped stream.
+  if (req.method === "GET" && isSameOrigin(asked)) return next();
+  const token = req.header("x-holdfast-token");
+  if (!isSameOrigin(asked) || token === undefined || !isSame(token, pageToken)) {
+    return context.json({ error: "This request did not come from the dashboard's own page; reload it and try again" }, 403);
+  }
+  await next();
+}
+
+function live({ sampler, streams }: Served, context: Context): Response {
+  if (streams.full) return context.text("Too many pages are open.\n", 503);
+  const headers = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no",
+  };
+  return context.body(streams.open("snapshot", sampler.latest), 200, headers);
+}
+
+async function page(context: Context): Promise<Response> {
+  const { path } = context.req;
+  const file = await pageFile(path);
+  if (file) {
+    const caching = file.forever ? "public, max-age=31536000, immutable" : "no-cache";
+    return context.body(file.bytes, 200, { "Content-Type": file.type, "Cache-Control": caching });
+  }
+  return path === "/" ? context.text(NOT_BUILT, 503) : context.text("There is no such page.\n", 404);
+}
+
+/** Compares in a time that does not tell where the two differ. */
+function isSame(given: string, wanted: string): boolean {
+  const [a, b] = [Buffer.from(given), Buffer.from(wanted)];
+  return a.length === b.length && timingSafeEqual(a, b);
+}

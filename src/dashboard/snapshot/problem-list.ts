@@ -1,0 +1,124 @@
+/**
+ * ○ What is wrong, in plain words, for somebody woken at 3 a.m.: what happens, where, and what to do. Conditions that come and go
+ * within seconds are not told; those that last are, with how long.
+ */
+import { showDuration, showSize } from "../../core/units.ts";
+import type { Sample } from "./snapshot.ts";
+
+export interface Problem {
+  /** The same condition has the same key while it lasts. */
+  readonly key: string;
+  readonly level: "bad" | "warning";
+  readonly part: "cache" | "queue" | "link";
+  readonly text: string;
+  readonly sinceMs: number;
+}
+
+interface Condition {
+  readonly key: string;
+  readonly level: Problem["level"];
+  readonly part: Problem["part"];
+  /** Told only after it has lasted so long. */
+  readonly afterMs: number;
+  text(lastedMs: number): string;
+}
+
+/** 60 s: a queue may wait that long for a deployment; ten missed looks are no accident. */
+const QUEUE_STUCK_MS = 60_000;
+/** 10 s of evictions in every look: the working set does not fit. */
+const EVICTING_MS = 10_000;
+/** Nine tenths: what is left is gone within a burst. */
+const FULL_SHARE = 0.9;
+
+/** Remembers since when each condition holds. */
+export class ProblemList {
+  readonly #since = new Map<string, number>();
+
+  /** The problems of a sample, worst first, then oldest first. */
+  update(sample: Sample, before: Sample | undefined): Problem[] {
+    const { nowMs } = sample;
+    const conditions = [...cacheConditions(sample, before), ...queueConditions(sample, before), ...linkConditions(sample)];
+    const holding = new Set(conditions.map(({ key }) => key));
+    for (const key of this.#since.keys()) if (!holding.has(key)) this.#since.delete(key);
+    const told = conditions.flatMap(({ key, level, part, afterMs, text }) => {
+      const since = this.#since.get(key) ?? nowMs;
+      this.#since.set(key, since);
+      const lastedMs = nowMs - since;
+      return lastedMs < afterMs ? [] : [{ key, level, part, text: text(lastedMs), sinceMs: sample.wallMs - lastedMs }];
+    });
+    return told.sort((a, b) => Number(a.level === "warning") - Number(b.level === "warning") || a.sinceMs - b.sinceMs);
+  }
+}
+
+function* cacheConditions({ cache }: Sample, before: Sample | undefined): Generator<Condition> {
+  const evicted = cache && before?.cache ? cache.evictions - before.cache.evictions : 0;
+  if (!cache || evicted <= 0) return;
+  yield {
+    key: "cache:evicting",
+    level: "warning",
+    part: "cache",
+    afterMs: EVICTING_MS,
+    text: (ms) =>
+      `The cache has been throwing out items that had not expired for ${showDuration(ms)}: ${showSize(cache.limitBytes)} is too small for what is stored`,
+  };
+}
+
+function* queueConditions({ queue }: Sample, before: Sample | undefined): Generator<Condition> {
+  if (!queue) return;
+  const { storeTrouble, bytes, bytesMax } = queue;
+  if (storeTrouble !== undefined) {
+    yield { key: "queue:store", level: "bad", part: "queue", afterMs: 0, text: () => `New tasks are refused: ${storeTrouble}` };
+  }
+  if (bytes > bytesMax * FULL_SHARE) {
+    const text = `The queue holds ${showSize(bytes)} of at most ${showSize(bytesMax)}: soon producers will have to wait or be refused`;
+    yield { key: "queue:full", level: bytes >= bytesMax ? "bad" : "warning", part: "queue", afterMs: 0, text: () => text };
+  }
+  const earlier = new Map(before?.queue?.queues.map((each) => [each.name, each]));
+  for (const { name, states, consumers, settings, finished, failures } of queue.queues) {
+    const past = earlier.get(name);
+    const still = past !== undefined && past.finished === finished && past.failures === failures;
+    if (states.ready > 0 && settings.paused) yield stuck(name, (ms) => pausedText(name, consumers, ms));
+    else if (states.ready > 0 && consumers === 0) {
+      yield stuck(name, (ms) => `${tasks(states.ready)} have waited ${showDuration(ms)} in ${name}: no worker is connected`);
+    } else if (states.ready > 0 && still && states.leased > 0) {
+      yield stuck(
+        name,
+        (ms) => `${name} has finished nothing for ${showDuration(ms)}: ${workers(consumers)} busy, ${tasks(states.ready)} wait`,
+      );
+    }
+    if (states.dead > 0) {
+      const text = `${tasks(states.dead)} of ${name} failed for good: read their errors, then retry or remove them`;
+      yield { key: `queue:dead:${name}`, level: "warning", part: "queue", afterMs: 0, text: () => text };
+    }
+  }
+}
+
+function stuck(name: string, text: (ms: number) => string): Condition {
+  return { key: `queue:stuck:${name}`, level: "bad", part: "queue", afterMs: QUEUE_STUCK_MS, text };
+}
+
+function pausedText(name: string, consumers: number, ms: number): string {
+  const who = consumers === 0 ? "No worker is connected" : `${workers(consumers)} alive but idle for ${showDuration(ms)}`;
+  return `${who}: queue ${name} is paused`;
+}
+
+function* linkConditions({ link }: Sample): Generator<Condition> {
+  if (!link) return;
+  const silent = link.connections.filter(({ probesUnanswered }) => (probesUnanswered ?? 0) > 0);
+  if (silent.length === 0) return;
+  const first = silent.reduce((a, b) => ((b.probesUnanswered ?? 0) > (a.probesUnanswered ?? 0) ? b : a));
+  const missed = `${first.probesUnanswered} of ${first.keepAlive?.count ?? "?"} probes unanswered`;
+  const text =
+    silent.length === 1
+      ? `${first.peer} does not answer: ${missed}`
+      : `${silent.length} peers do not answer; ${first.peer} is nearest its end: ${missed}`;
+  yield { key: "link:silent", level: "warning", part: "link", afterMs: 0, text: () => text };
+}
+
+function tasks(count: number): string {
+  return count === 1 ? "1 task" : `${count} tasks`;
+}
+
+function workers(count: number): string {
+  return count === 1 ? "1 worker" : `${count} workers`;
+}

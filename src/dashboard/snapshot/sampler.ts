@@ -1,0 +1,103 @@
+/**
+ * ● Looks at the parts once a second and remembers: rates, history, problems. The look at the links, which takes long where the
+ * machine has many connections, is repeated less often, so that watching takes about a fiftieth of the servers' time.
+ */
+import type { Cancel, Clock } from "../../core/clock.ts";
+import { History } from "./history.ts";
+import { LINK_LOOK_MS_MAX, SAMPLE_MS, SAMPLE_SHARE } from "../limits.ts";
+import type { LinkNumbers, Parts } from "./monitored-parts.ts";
+import { ProblemList } from "./problem-list.ts";
+import { snapshotOf } from "./snapshot.ts";
+import type { Addresses, Sample, Snapshot } from "./snapshot.ts";
+
+export class Sampler {
+  readonly history = new History();
+  readonly #parts: Parts;
+  readonly #clock: Clock;
+  readonly #startedMs: number;
+  readonly #problems = new ProblemList();
+  readonly #onSnapshot: (snapshot: Snapshot) => void;
+  #before: Sample | undefined;
+  #latest: Snapshot;
+  #cancel: Cancel | undefined;
+  /** The link's numbers, which cost a reading of the kernel's whole table of connections, and when they are read again. */
+  #link: { readonly numbers: LinkNumbers; readonly atMs: number; readonly nextMs: number } | undefined;
+  #linkBefore: { readonly numbers: LinkNumbers; readonly atMs: number } | undefined;
+
+  constructor({ parts, clock, onSnapshot }: { parts: Parts; clock: Clock; onSnapshot: (snapshot: Snapshot) => void }) {
+    this.#parts = parts;
+    this.#clock = clock;
+    this.#startedMs = clock.now();
+    this.#onSnapshot = onSnapshot;
+    this.#latest = this.#look();
+  }
+
+  get latest(): Snapshot {
+    return this.#latest;
+  }
+
+  get upMs(): number {
+    return this.#clock.now() - this.#startedMs;
+  }
+
+  start(): void {
+    const began = this.#clock.now();
+    this.#latest = this.#look();
+    this.history.add(this.#latest);
+    this.#onSnapshot(this.#latest);
+    this.#cancel = this.#clock.at(began + SAMPLE_MS, () => this.start());
+  }
+
+  stop(): void {
+    this.#cancel?.();
+  }
+
+  #look(): Snapshot {
+    const sample = this.#sample();
+    const problems = this.#problems.update(sample, this.#before);
+    const addresses = addressesOf(this.#parts);
+    const link = this.#link && { ...this.#link, before: this.#linkBefore };
+    const snapshot = snapshotOf(sample, this.#before, { addresses, startedMs: this.#startedMs, problems, link });
+    this.#before = sample;
+    return snapshot;
+  }
+
+  /** The link is looked at less often the more it costs; between two looks its numbers stay. */
+  #lookAtLink(): void {
+    const now = this.#clock.now();
+    if (!this.#parts.link || (this.#link && now < this.#link.nextMs)) return;
+    const began = cpuMs();
+    const numbers = this.#parts.link.stats();
+    const costMs = cpuMs() - began;
+    this.#linkBefore = this.#link;
+    this.#link = {
+      numbers,
+      atMs: now,
+      nextMs: now + Math.max(SAMPLE_MS * 0.9, Math.min(costMs / SAMPLE_SHARE, LINK_LOOK_MS_MAX)),
+    };
+  }
+
+  #sample(): Sample {
+    const { cache, queue } = this.#parts;
+    this.#lookAtLink();
+    const { rss, heapUsed } = process.memoryUsage();
+    return {
+      nowMs: this.#clock.now(),
+      wallMs: this.#clock.wallMs(),
+      cache: cache?.stats(),
+      queue: queue?.stats(),
+      link: this.#link?.numbers,
+      memory: { residentBytes: rss, heapBytes: heapUsed },
+      cpuMs: cpuMs(),
+    };
+  }
+}
+
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
+function addressesOf({ cache, queue, link }: Parts): Addresses {
+  return { cache: cache?.address, queue: queue?.address, link: link?.address };
+}

@@ -1,0 +1,247 @@
+/**
+ * ○ What the page shows, once a second: the parts' numbers, rates since the last look, and what is wrong in plain words. Everything
+ * is summed up here, so that 10,000 connections are one short list and a few totals on the wire.
+ */
+import { ROWS_MAX } from "../limits.ts";
+import type {
+  BrokerNumbers,
+  CacheNumbers,
+  ConnectionNumbers,
+  LinkNumbers,
+  QueueNumbers,
+  TaskStates,
+} from "./monitored-parts.ts";
+import type { Problem } from "./problem-list.ts";
+
+/** The parts' numbers at one moment; a part that is off is undefined. */
+export interface Sample {
+  /** Monotonic. */
+  readonly nowMs: number;
+  readonly wallMs: number;
+  readonly cache: CacheNumbers | undefined;
+  readonly queue: BrokerNumbers | undefined;
+  readonly link: LinkNumbers | undefined;
+  readonly memory: { readonly residentBytes: number; readonly heapBytes: number };
+  /** CPU time of the process so far. */
+  readonly cpuMs: number;
+}
+
+export interface Addresses {
+  readonly cache: string | undefined;
+  readonly queue: string | undefined;
+  readonly link: string | undefined;
+}
+
+export interface Snapshot {
+  readonly wallMs: number;
+  readonly upMs: number;
+  readonly residentBytes: number;
+  readonly heapBytes: number;
+  /** Of one core, since the look before. */
+  readonly cpuShare: number;
+  /** Worst first. */
+  readonly problems: readonly Problem[];
+  readonly cache: CacheView | undefined;
+  readonly queue: QueueView | undefined;
+  readonly link: LinkView | undefined;
+}
+
+export interface CacheView {
+  readonly address: string;
+  readonly items: number;
+  readonly bytes: number;
+  readonly limitBytes: number;
+  readonly connections: number;
+  /** Hits of the gets since the look before; undefined when there was none. */
+  readonly hitRatio: number | undefined;
+  readonly getsPerSecond: number;
+  readonly setsPerSecond: number;
+  readonly deletesPerSecond: number;
+  readonly evictionsPerSecond: number;
+  readonly expiredPerSecond: number;
+  readonly bytesPerSecond: number;
+  readonly totals: Pick<CacheNumbers, "gets" | "hits" | "misses" | "sets" | "deletes" | "evictions" | "expired">;
+}
+
+export interface QueueView {
+  readonly address: string;
+  readonly tasks: number;
+  readonly bytes: number;
+  readonly bytesMax: number;
+  readonly peers: number;
+  readonly workers: number;
+  readonly states: TaskStates;
+  readonly addedPerSecond: number;
+  readonly finishedPerSecond: number;
+  readonly failuresPerSecond: number;
+  readonly queueCount: number;
+  /** The fullest ROWS_MAX. */
+  readonly queues: readonly QueueRow[];
+  /** The newest ROWS_MAX, newest first. */
+  readonly workerRows: BrokerNumbers["workers"];
+  readonly workersLeft: BrokerNumbers["workersLeft"];
+  readonly cluster: BrokerNumbers["cluster"];
+}
+
+export interface QueueRow {
+  readonly name: string;
+  readonly states: TaskStates;
+  readonly workers: number;
+  readonly slots: number;
+  readonly paused: boolean;
+  readonly addedPerSecond: number;
+  readonly finishedPerSecond: number;
+  readonly failuresPerSecond: number;
+}
+
+export interface LinkView {
+  readonly address: string;
+  readonly open: number;
+  readonly accepted: number;
+  readonly ended: Readonly<Record<string, number>>;
+  readonly bytesInPerSecond: number;
+  readonly bytesOutPerSecond: number;
+  /** Connections with at least one unanswered probe. */
+  readonly silent: number;
+  /** Those with unanswered probes first, then those to be probed next; ROWS_MAX at most. */
+  readonly connections: readonly ConnectionNumbers[];
+}
+
+/** The link's numbers when they were read last, and the time before. */
+export interface LinkLook {
+  readonly numbers: LinkNumbers;
+  readonly atMs: number;
+  readonly before: { readonly numbers: LinkNumbers; readonly atMs: number } | undefined;
+}
+
+interface Around {
+  readonly addresses: Addresses;
+  readonly startedMs: number;
+  readonly problems: readonly Problem[];
+  readonly link: LinkLook | undefined;
+}
+
+const STATES = ["delayed", "ready", "leased", "failed", "done", "dead", "cancelled"] as const;
+
+/** Builds what the page shows from two samples; without an earlier one all rates are 0. */
+export function snapshotOf(
+  sample: Sample,
+  before: Sample | undefined,
+  { addresses, startedMs, problems, link }: Around,
+): Snapshot {
+  const seconds = before ? Math.max(0.001, (sample.nowMs - before.nowMs) / 1000) : 0;
+  return {
+    wallMs: sample.wallMs,
+    upMs: sample.nowMs - startedMs,
+    residentBytes: sample.memory.residentBytes,
+    heapBytes: sample.memory.heapBytes,
+    cpuShare: before ? rate(sample.cpuMs, before.cpuMs, seconds) / 1000 : 0,
+    problems,
+    cache: sample.cache && cacheView(sample.cache, before?.cache, { seconds, address: addresses.cache ?? "" }),
+    queue: sample.queue && queueView(sample.queue, before?.queue, { seconds, address: addresses.queue ?? "" }),
+    link: link && linkView(link, { nowMs: sample.nowMs, address: addresses.link ?? "" }),
+  };
+}
+
+interface Since {
+  readonly seconds: number;
+  readonly address: string;
+}
+
+function cacheView(now: CacheNumbers, before: CacheNumbers | undefined, { seconds, address }: Since): CacheView {
+  const per = (key: keyof CacheNumbers): number => rate(now[key], before?.[key], seconds);
+  const { items, bytes, limitBytes, connections, gets, hits, misses, sets, deletes, evictions, expired } = now;
+  const asked = now.gets - (before?.gets ?? now.gets);
+  return {
+    address,
+    items,
+    bytes,
+    limitBytes,
+    connections,
+    hitRatio: asked > 0 && before ? (hits - before.hits) / asked : undefined,
+    getsPerSecond: per("gets"),
+    setsPerSecond: per("sets"),
+    deletesPerSecond: per("deletes"),
+    evictionsPerSecond: per("evictions"),
+    expiredPerSecond: per("expired"),
+    bytesPerSecond: per("bytesRead") + per("bytesWritten"),
+    totals: { gets, hits, misses, sets, deletes, evictions, expired },
+  };
+}
+
+function queueView(now: BrokerNumbers, before: BrokerNumbers | undefined, { seconds, address }: Since): QueueView {
+  const earlier = new Map(before?.queues.map((queue) => [queue.name, queue]));
+  const rows = now.queues.map((queue) => queueRow(queue, earlier.get(queue.name), seconds));
+  const total = (pick: (row: QueueRow) => number): number => rows.reduce((sum, row) => sum + pick(row), 0);
+  const states = Object.fromEntries(STATES.map((state) => [state, total((row) => row.states[state])])) as unknown as TaskStates;
+  const depth = ({ states: { ready, delayed, leased, dead } }: QueueRow): number => ready + delayed + leased + dead;
+  return {
+    address,
+    tasks: now.tasks,
+    bytes: now.bytes,
+    bytesMax: now.bytesMax,
+    peers: now.peers,
+    workers: total((row) => row.workers),
+    states,
+    addedPerSecond: total((row) => row.addedPerSecond),
+    finishedPerSecond: total((row) => row.finishedPerSecond),
+    failuresPerSecond: total((row) => row.failuresPerSecond),
+    queueCount: rows.length,
+    queues: rows.toSorted((a, b) => depth(b) - depth(a) || (a.name < b.name ? -1 : 1)).slice(0, ROWS_MAX),
+    workerRows: now.workers.slice(0, ROWS_MAX),
+    workersLeft: now.workersLeft.slice(0, ROWS_MAX),
+    cluster: now.cluster,
+  };
+}
+
+function queueRow(now: QueueNumbers, before: QueueNumbers | undefined, seconds: number): QueueRow {
+  return {
+    name: now.name,
+    states: now.states,
+    workers: now.consumers,
+    slots: now.slots,
+    paused: now.settings.paused === true,
+    addedPerSecond: rate(now.added, before?.added, seconds),
+    finishedPerSecond: rate(now.finished, before?.finished, seconds),
+    failuresPerSecond: rate(now.failures, before?.failures, seconds),
+  };
+}
+
+function linkView(
+  { numbers: now, atMs, before: last }: LinkLook,
+  { nowMs, address }: { nowMs: number; address: string },
+): LinkView {
+  const before = last?.numbers;
+  const seconds = last ? Math.max(0.001, (atMs - last.atMs) / 1000) : 0;
+  const ended: Record<string, number> = {};
+  for (const [reason, count] of Object.entries(now.ended)) ended[reason] = count ?? 0;
+  return {
+    address,
+    open: now.open,
+    accepted: now.accepted,
+    ended,
+    bytesInPerSecond: rate(now.bytesIn, before?.bytesIn, seconds),
+    bytesOutPerSecond: rate(now.bytesOut, before?.bytesOut, seconds),
+    silent: now.connections.filter(({ probesUnanswered }) => (probesUnanswered ?? 0) > 0).length,
+    connections: mostUrgent(now.connections).map((row) => aged(row, nowMs - atMs)),
+  };
+}
+
+/** A countdown goes on while it is not looked at. */
+function aged(row: ConnectionNumbers, ms: number): ConnectionNumbers {
+  return ms === 0 || row.nextProbeInMs === undefined ? row : { ...row, nextProbeInMs: Math.max(0, row.nextProbeInMs - ms) };
+}
+
+function mostUrgent(connections: readonly ConnectionNumbers[]): ConnectionNumbers[] {
+  const urgency = (a: ConnectionNumbers, b: ConnectionNumbers): number =>
+    (b.probesUnanswered ?? 0) - (a.probesUnanswered ?? 0) ||
+    (a.nextProbeInMs ?? Infinity) - (b.nextProbeInMs ?? Infinity) ||
+    a.id - b.id;
+  return connections.toSorted(urgency).slice(0, ROWS_MAX);
+}
+
+/** Per second; a counter that went back (the part was restarted) counts from zero. */
+function rate(now: number, before: number | undefined, seconds: number): number {
+  if (before === undefined || seconds === 0) return 0;
+  return (now >= before ? now - before : now) / seconds;
+}

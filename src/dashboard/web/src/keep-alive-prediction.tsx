@@ -1,0 +1,68 @@
+/**
+ * ○ What keep-alive would do with a peer that falls silent, drawn from the times alone before anything is sent: time runs to the
+ * right at true scale, all of it in grey, since none of it has happened.
+ */
+import { predictKeepAlive } from "../../../wire/keep-alive/keep-alive-prediction.ts";
+import type { KeepAliveTimes, Predicted } from "../../../wire/keep-alive/keep-alive-prediction.ts";
+import { showDuration } from "./format.ts";
+
+const WIDTH = 480;
+const HEIGHT = 112;
+const SERVER_Y = 36;
+const CLIENT_Y = 84;
+const START_X = 56;
+const END_X = 464;
+
+export function Forecast({ times }: { times: KeepAliveTimes }) {
+  const endMs = givenUpMs(times);
+  const marks = predictKeepAlive(times, { nextProbeAtMs: times.idleMs, answers: false, untilMs: endMs });
+  const xOf = (ms: number): number => START_X + (ms / endMs) * (END_X - START_X);
+  const firstX = xOf(times.idleMs);
+  return (
+    <svg class="forecast" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={inWords(marks)}>
+      <text x={4} y={SERVER_Y + 4}>
+        server
+      </text>
+      <text x={4} y={CLIENT_Y + 4}>
+        client
+      </text>
+      <line class="life" x1={START_X} x2={END_X} y1={SERVER_Y} y2={SERVER_Y} />
+      <line class="life" x1={START_X} x2={END_X} y1={CLIENT_Y} y2={CLIENT_Y} />
+      <circle class="heard" cx={START_X} cy={SERVER_Y} r={4} />
+      {marks.map((mark) => (
+        <Mark key={mark.atMs} mark={mark} x={xOf(mark.atMs)} />
+      ))}
+      <text class="end" x={END_X} y={12}>
+        given up after {showDuration(endMs)}
+      </text>
+      <text class={firstX > WIDTH / 2 ? "end" : undefined} x={firstX} y={HEIGHT - 6}>
+        first probe after {showDuration(times.idleMs)}
+      </text>
+    </svg>
+  );
+}
+
+function Mark({ mark: { kind, unanswered }, x }: { mark: Predicted; x: number }) {
+  return (
+    <g class={`ghost ${kind}`}>
+      <line x1={x} x2={x} y1={SERVER_Y} y2={CLIENT_Y} />
+      {kind === "reset" ? (
+        <path d={`M${x - 5} ${SERVER_Y - 5}l10 10m0-10l-10 10`} />
+      ) : (
+        <text class="middle" x={x} y={SERVER_Y - 8}>
+          {unanswered}
+        </text>
+      )}
+    </g>
+  );
+}
+
+/** From the last byte heard of a peer to the reset. */
+export function givenUpMs({ idleMs, intervalMs, count }: KeepAliveTimes): number {
+  return idleMs + intervalMs * count;
+}
+
+function inWords(marks: readonly Predicted[]): string {
+  const when = marks.map(({ kind, atMs }) => `${kind === "reset" ? "given up" : "a probe"} after ${showDuration(atMs)}`);
+  return `Predicted time line of a peer that falls silent: ${when.join(", ")}`;
+}

@@ -1,0 +1,86 @@
+/** ● One walk: a picture, steps of two sentences, and a button in each that does the real thing and tells what came of it. */
+import { useState } from "preact/hooks";
+import type { Snapshot } from "../../snapshot/snapshot.ts";
+import type { Lab } from "./live.ts";
+import { Card, Empty, useAction } from "./components.tsx";
+
+export interface Step {
+  readonly title: string;
+  readonly text: string;
+  /** What the button says; left out where there is nothing to do. */
+  readonly button?: string;
+  readonly does?: () => Promise<string>;
+  /** What the running thing says now. */
+  readonly watches?: (snapshot: Snapshot, lab: Lab | undefined) => string;
+}
+
+export interface WalkText {
+  readonly title: string;
+  readonly question: string;
+  /** Boxes of the picture, from left to right. */
+  readonly picture: readonly string[];
+  readonly steps: readonly Step[];
+  readonly view: string;
+}
+
+interface WalkProps {
+  readonly walk: WalkText;
+  readonly ready: boolean;
+  readonly snapshot: Snapshot;
+  readonly lab: Lab | undefined;
+}
+
+export function Walk({ walk, ready, snapshot, lab }: WalkProps) {
+  const [at, setAt] = useState(0);
+  const { run, said } = useAction();
+  const step = walk.steps[at]!;
+  return (
+    <Card title={walk.title}>
+      <p>{walk.question}</p>
+      <Picture boxes={walk.picture} lit={at} />
+      {ready ? (
+        <>
+          <h3>
+            {at + 1} of {walk.steps.length}: {step.title}
+          </h3>
+          <p>{step.text}</p>
+          {step.does ? (
+            <button type="button" onClick={() => run(step.does!)}>
+              {step.button}
+            </button>
+          ) : null}
+          {said}
+          {step.watches ? <p class="watch">{step.watches(snapshot, lab)}</p> : null}
+          <p class="actions">
+            <button type="button" disabled={at === 0} onClick={() => setAt(at - 1)}>
+              Back<span class="hidden"> in {walk.title}</span>
+            </button>
+            <button type="button" disabled={at === walk.steps.length - 1} onClick={() => setAt(at + 1)}>
+              On<span class="hidden"> in {walk.title}</span>
+            </button>
+            <a href={`#/${walk.view}`}>See it in the view</a>
+          </p>
+        </>
+      ) : (
+        <Empty>This part is off.</Empty>
+      )}
+    </Card>
+  );
+}
+
+function Picture({ boxes, lit }: { boxes: readonly string[]; lit: number }) {
+  const width = 300 / boxes.length;
+  return (
+    <svg class="picture" viewBox="0 0 300 54" aria-hidden="true">
+      {boxes.map((name, index) => (
+        <g key={name} class={index === lit % boxes.length ? "lit" : undefined}>
+          <rect x={index * width + 4} y={10} width={width - 26} height={34} rx={5} />
+          <text x={index * width + 4 + (width - 26) / 2} y={31} class="middle">
+            {name}
+          </text>
+          {index + 1 < boxes.length ? <path d={`M${(index + 1) * width - 20} 27h18m-6 -5l6 5l-6 5`} /> : null}
+        </g>
+      ))}
+    </svg>
+  );
+}

@@ -1,0 +1,132 @@
+/**
+ * ● Accepts TCP or TLS connections for a server of either mode: bounded in number, each with keep-alive set and read back before
+ * its first byte is handed on, all of them counted.
+ */
+import { createServer } from "node:net";
+import type { AddressInfo, Server, Socket } from "node:net";
+import { createServer as createTlsServer } from "node:tls";
+import type { TlsOptions } from "node:tls";
+import { showAddress } from "../../core/address.ts";
+import { HOST_DEFAULT } from "../../core/limits.ts";
+import type { ByteLink, LinkStats } from "./byte-link.ts";
+import type { EndReason, LinkEnd } from "../end.ts";
+import { BACKLOG, CONNECTIONS_MAX, HELLO_MS_MAX, PORT_DEFAULT, STATS_ASKED_MAX } from "../limits.ts";
+import { kernelTimers } from "../keep-alive/proc-net.ts";
+import type { TuneReport } from "../keep-alive/tune.ts";
+
+/** Where and how a server listens. */
+export interface AcceptOptions {
+  /** Default 12345; 0 takes any free port. */
+  readonly port?: number;
+  /** Default 127.0.0.1: nothing listens beyond this machine unless told to. */
+  readonly host?: string;
+  /** Connections at a time; more are closed at once and counted as "too-many". Default 20,000. */
+  readonly connectionsMax?: number;
+  /**
+   * TLS instead of plain TCP: Node's own options (`key`, `cert`, `ca`, …). For client certificates set `requestCert` and `ca`.
+   */
+  readonly tls?: TlsOptions;
+}
+
+/** Numbers of a server at one moment. */
+export interface LinkServerStats {
+  readonly accepted: number;
+  readonly open: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Connections that ended, by reason. */
+  readonly ended: Readonly<Partial<Record<EndReason, number>>>;
+  readonly connections: readonly LinkStats[];
+}
+
+export class Acceptor {
+  readonly #server: Server;
+  readonly #adopt: (socket: Socket, id: number) => ByteLink;
+  readonly #opened: (link: ByteLink, report: TuneReport) => void;
+  readonly #links = new Set<ByteLink>();
+  readonly #ended: Partial<Record<EndReason, number>> = {};
+  #accepted = 0;
+  #pastBytesIn = 0;
+  #pastBytesOut = 0;
+
+  constructor(
+    { tls, connectionsMax = CONNECTIONS_MAX }: AcceptOptions,
+    {
+      adopt,
+      opened,
+    }: { adopt: (socket: Socket, id: number) => ByteLink; opened: (link: ByteLink, report: TuneReport) => void },
+  ) {
+    this.#adopt = adopt;
+    this.#opened = opened;
+    const accept = (socket: Socket): void => this.#accept(socket);
+    this.#server = tls
+      ? createTlsServer({ handshakeTimeout: HELLO_MS_MAX, ...tls, noDelay: true }, accept)
+      : createServer({ noDelay: true }, accept);
+    this.#server.maxConnections = connectionsMax;
+    this.#server.on("drop", () => this.#count("too-many"));
+    this.#server.on("tlsClientError", () => this.#count("refused"));
+  }
+
+  async start({ port = PORT_DEFAULT, host = HOST_DEFAULT }: AcceptOptions): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen({ port, host, backlog: BACKLOG }, () => {
+        this.#server.off("error", reject);
+        resolve();
+      });
+    });
+    // An accept that fails (out of descriptors) costs that one connection, never the server.
+    this.#server.on("error", () => this.#count("failed"));
+  }
+
+  get address(): string {
+    const { address, port } = this.#server.address() as AddressInfo;
+    return showAddress({ host: address, port });
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  get links(): ReadonlySet<ByteLink> {
+    return this.#links;
+  }
+
+  /** A link that `adopt` made has ended. */
+  gone(link: ByteLink, { reason }: LinkEnd): void {
+    this.#pastBytesIn += link.bytesIn;
+    this.#pastBytesOut += link.bytesOut;
+    this.#links.delete(link);
+    this.#count(reason);
+  }
+
+  /** Accepts no more; resolves when every connection is gone. */
+  stop(): Promise<void> {
+    return new Promise((resolve) => this.#server.close(() => resolve()));
+  }
+
+  stats(): LinkServerStats {
+    const timers = kernelTimers();
+    const connections = Array.from(this.#links, (link, index) => link.stats(timers, { askKernel: index < STATS_ASKED_MAX }));
+    const sum = (key: "bytesIn" | "bytesOut"): number => connections.reduce((total, row) => total + row[key], 0);
+    return {
+      accepted: this.#accepted,
+      open: this.#links.size,
+      bytesIn: this.#pastBytesIn + sum("bytesIn"),
+      bytesOut: this.#pastBytesOut + sum("bytesOut"),
+      ended: { ...this.#ended },
+      connections,
+    };
+  }
+
+  #accept(socket: Socket): void {
+    this.#accepted += 1;
+    const link = this.#adopt(socket, this.#accepted);
+    this.#links.add(link);
+    this.#opened(link, link.tune());
+  }
+
+  #count(reason: EndReason): void {
+    this.#ended[reason] = (this.#ended[reason] ?? 0) + 1;
+  }
+}

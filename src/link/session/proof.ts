@@ -1,0 +1,28 @@
+/**
+ * ○ Proofs that a side knows the token: HMAC-SHA256 over the other side's nonce and what is said, so that the token itself never
+ * crosses the wire and no proof can be played again (docs/link-protocol.md, "Proofs").
+ */
+import type { Challenge, Hello } from "./body.ts";
+import { helloBody } from "./body.ts";
+import type { World } from "./link-connection.ts";
+
+const encoder = new TextEncoder();
+
+/** @param body the client's HELLO body for its proof, the session id for the server's */
+export function proofOf(
+  world: Pick<World, "hmac">,
+  said: { side: "client" | "server"; token: string; challenge: Challenge; hello: Hello; body: Uint8Array },
+): Uint8Array {
+  const { side, token, challenge, hello, body } = said;
+  if (side === "client")
+    return world.hmac(token, [encoder.encode("client"), challenge.nonce, helloBody.proven(body, hello.proof.length)]);
+  return world.hmac(token, [encoder.encode("server"), hello.nonce, challenge.nonce, body]);
+}
+
+/** Compares in time that does not depend on where the bytes differ. */
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  let difference = 0;
+  for (let index = 0; index < a.length; index += 1) difference |= a[index]! ^ b[index]!;
+  return difference === 0;
+}

@@ -1,0 +1,116 @@
+/**
+ * ○ A client's session as the server's application sees it: who it is, whether it is there, and how to send to it. What happens to it is
+ * the hub's business; this holds its state. Invariant: presence is "gone" exactly when the hub has forgotten it.
+ */
+import type { Line } from "./link-connection.ts";
+import type { Session } from "./session-state.ts";
+
+/** What a session asks of its hub. */
+export interface SessionKeeper {
+  wallMs(): number;
+  send(session: ServerSession, bytes: Uint8Array): Promise<void>;
+  endSession(session: ServerSession): void;
+  sessionDue(session: ServerSession, nowMs: number): void;
+}
+
+/** A session's state for people: connected, away for less than its time to live, gone for ever. */
+export type Presence = "online" | "away" | "gone";
+
+/** A client's session as the server has it. */
+export class ServerSession {
+  /** @internal */
+  position = -1;
+  /** @internal */
+  lookAtMs = 0;
+  /** Who the client says it is; may be empty. */
+  readonly name: string;
+  /** Counts the sessions of one server, from 1; safe to show. */
+  readonly number: number;
+  /** When the session began, in ms since 1970-01-01 UTC. */
+  readonly sinceMs: number;
+  /** @internal */
+  readonly key: string;
+  /** @internal What the client proved to be: another one cannot resume the session. */
+  readonly identity: string;
+  /** @internal */
+  readonly core: Session;
+  /** @internal */
+  line: Line | undefined;
+  /** @internal */
+  will: Uint8Array | undefined;
+  /** @internal */
+  willAtMs = Infinity;
+  /** @internal */
+  expiresAtMs = Infinity;
+  /** @internal One side is done with the session: it goes with the connection. */
+  closing = false;
+  #lastSeenMs: number;
+  #presence: Presence = "online";
+  readonly #keeper: SessionKeeper;
+
+  /** @internal */
+  constructor(
+    keeper: SessionKeeper,
+    fields: { name: string; number: number; wallMs: number; key: string; identity: string; core: Session },
+  ) {
+    this.#keeper = keeper;
+    this.name = fields.name;
+    this.number = fields.number;
+    this.sinceMs = fields.wallMs;
+    this.#lastSeenMs = fields.wallMs;
+    this.key = fields.key;
+    this.identity = fields.identity;
+    this.core = fields.core;
+  }
+
+  /** Connected, away, or gone for ever. */
+  get presence(): Presence {
+    return this.#presence;
+  }
+
+  /** "host:port" of the client's connection; undefined while it is away. */
+  get peer(): string | undefined {
+    return this.line?.wire.peer;
+  }
+
+  /** When a connection of the client was last there, in ms since 1970-01-01 UTC; now, while it is online. */
+  get lastSeenMs(): number {
+    return this.#presence === "online" ? this.#keeper.wallMs() : this.#lastSeenMs;
+  }
+
+  /** Round trip of the last heartbeat that was answered on this connection, in ms. */
+  get rttMs(): number | undefined {
+    return this.line?.conversation.rttMs;
+  }
+
+  /**
+   * Sends a message to the client; it is kept while the client is away.
+   *
+   * @returns resolves when the client's application has it
+   * @throws OperationError LINK_FULL, LINK_MESSAGE_TOO_LARGE, LINK_REJECTED, LINK_GAP, LINK_ENDED when the session is gone
+   */
+  send(bytes: Uint8Array | string): Promise<void> {
+    return this.#keeper.send(this, typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes);
+  }
+
+  /** Ends the session for good; the client is told. */
+  close(): void {
+    this.#keeper.endSession(this);
+  }
+
+  /** @internal */
+  seen(presence: Presence): void {
+    this.#presence = presence;
+    this.#lastSeenMs = this.#keeper.wallMs();
+  }
+
+  /** @internal */
+  get deadlineMs(): number {
+    return Math.min(this.willAtMs, this.expiresAtMs, this.core.outbox.oldestDeadlineMs);
+  }
+
+  /** @internal */
+  due(nowMs: number): void {
+    this.#keeper.sessionDue(this, nowMs);
+  }
+}

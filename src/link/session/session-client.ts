@@ -1,0 +1,244 @@
+/** ● The client of session mode: the dialer on real sockets. */
+import { EventEmitter } from "node:events";
+import type { Clock } from "../../core/clock.ts";
+import { OperationError, UsageError } from "../../core/errors.ts";
+import { DRAIN_MS_MAX } from "../../core/limits.ts";
+import type { Random } from "../../core/random.ts";
+import { durationMs } from "../../core/units.ts";
+import type { Duration } from "../../core/units.ts";
+import { Backoff } from "../backoff.ts";
+import type { BackoffOptions } from "../backoff.ts";
+import { ByteLink } from "../bytes/byte-link.ts";
+import { dialSocket } from "../bytes/dial-socket.ts";
+import type { DialOptions } from "../bytes/dial-socket.ts";
+import { Dialer } from "./session-client-core.ts";
+import type { Gap } from "./session-client-core.ts";
+import { endOfError } from "../end.ts";
+import type { LinkEnd } from "../end.ts";
+import { readKeepAlive } from "../keep-alive/keep-alive.ts";
+import type { KeepAlive, KeepAliveOptions } from "../keep-alive/keep-alive.ts";
+import { NAME_BYTES_MAX, WILL_BYTES_MAX } from "../limits.ts";
+import type { Line, World } from "./link-connection.ts";
+import { nodeWorld } from "./node-environment.ts";
+import { readBounds } from "./session-options.ts";
+import type { SessionBounds } from "./session-options.ts";
+import { SocketWire } from "./socket-transport.ts";
+
+/** Options of session mode at the client. */
+export interface SessionClientOptions extends SessionBounds {
+  /** Who this is, for people, for presence, and for a token of its own; at most 255 bytes of UTF-8. Default "". */
+  readonly name?: string;
+  /** The token, when the server asks for one. It never crosses the wire. */
+  readonly token?: string;
+  /** What the server shall announce when this client is lost; at most 8 KiB. */
+  readonly will?: Uint8Array | string;
+  /** The silence before a heartbeat to ask for. Default: the server's. */
+  readonly heartbeat?: Duration;
+  /** Takes a message of the server; as the server's `onMessage`. */
+  readonly onMessage?: (message: Uint8Array) => void | Promise<unknown>;
+  /** When the outbox is full: "reject" a new message with LINK_FULL (default), or give up the oldest ("drop-oldest"). */
+  readonly whenFull?: "reject" | "drop-oldest";
+  /**
+   * What to do with messages in doubt after the server has forgotten the session: give them up with LINK_GAP ("reject", default),
+   * or send them again, so that they may arrive twice ("resend").
+   */
+  readonly inDoubt?: "reject" | "resend";
+}
+
+/** Options of `connect` in session mode. */
+export interface SessionConnectOptions extends KeepAliveOptions, DialOptions {
+  /** Session mode, and how; `{}` for its defaults. */
+  readonly session: SessionClientOptions;
+  /** Waiting times between attempts; false ends the client with its first connection. */
+  readonly reconnect?: false | BackoffOptions;
+  /** Ends the client when it fires. */
+  readonly signal?: AbortSignal;
+  /** For tests: the clock. */
+  readonly clock?: Clock;
+  /** For tests: chance. */
+  readonly random?: Random;
+}
+
+/** What a session client emits. */
+export interface SessionClientEvents {
+  /** The session is there, for the first time or again. */
+  open: [how: { readonly resumed: boolean; readonly heartbeatMs: number; readonly ttlMs: number }];
+  /** Something will not be delivered once and in order. */
+  gap: [gap: Gap];
+  /** A connection ended or could not be made. */
+  end: [end: LinkEnd];
+  /** The next attempt comes in `inMs`. */
+  waiting: [inMs: number];
+  /** The client is done. */
+  close: [end: LinkEnd];
+}
+
+/** One day: the timer only has to exist. */
+const AWAKE_MS = 86_400_000;
+
+/** A session with a server, over one connection after another. */
+export class SessionClient extends EventEmitter<SessionClientEvents> {
+  /** @internal */
+  readonly clock: Clock;
+  /** The keep-alive values that every connection is set to. */
+  readonly keepAlive: KeepAlive;
+  readonly #dialer: Dialer;
+  readonly #world: World;
+  readonly #done = Promise.withResolvers<LinkEnd>();
+  /** Between two connections nothing else would keep the process alive. */
+  #awake: NodeJS.Timeout | undefined;
+  #connections = 0;
+  #dialing: AbortController | undefined;
+  #closed = false;
+
+  /** @internal Use `connect`. */
+  constructor(options: SessionConnectOptions) {
+    super();
+    this.keepAlive = readKeepAlive(options).values;
+    this.#world = nodeWorld(options);
+    this.clock = this.#world.clock;
+    const { session, reconnect } = options;
+    const { name = "", token, will, heartbeat, onMessage, whenFull = "reject", inDoubt = "reject" } = session;
+    const backoff = new Backoff(reconnect === false ? {} : (reconnect ?? {}), this.#world.random);
+    this.#dialer = new Dialer(
+      {
+        ...readBounds(session),
+        name: bounded("name", name, NAME_BYTES_MAX),
+        token,
+        will: will === undefined ? undefined : Buffer.from(bounded("will", will, WILL_BYTES_MAX)),
+        heartbeatMs: heartbeat === undefined ? 0 : durationMs(heartbeat, "heartbeat"),
+        whenFull,
+        inDoubt,
+        reconnect: reconnect !== false,
+      },
+      {
+        world: this.#world,
+        backoff,
+        owner: {
+          dial: (join, failed) => this.#dial(options, join, failed),
+          opened: ({ resumed, welcome: { heartbeatMs, ttlMs } }) => void this.emit("open", { resumed, heartbeatMs, ttlMs }),
+          message: onMessage ?? (() => {}),
+          gap: (gap) => void this.emit("gap", gap),
+          ended: (end) => void this.emit("end", end),
+          waiting: (inMs) => void this.emit("waiting", inMs),
+          closed: (end) => this.#finish(end),
+        },
+      },
+    );
+    const { signal } = options;
+    const abort = (): void => {
+      this.#dialer.close(0);
+    };
+    signal?.addEventListener("abort", abort, { once: true });
+    void this.closed.then(() => signal?.removeEventListener("abort", abort));
+  }
+
+  /** @internal */
+  start(): void {
+    this.#awake = setInterval(() => {}, AWAKE_MS);
+    this.#dialer.start();
+  }
+
+  /** True while the server is there and the session open. */
+  get connected(): boolean {
+    return this.#dialer.state === "open";
+  }
+
+  /** Round trip of the last heartbeat that was answered on this connection, in ms. */
+  get rttMs(): number | undefined {
+    return this.#dialer.line?.conversation.rttMs;
+  }
+
+  /** Messages that are not confirmed yet, and their bytes. */
+  get unconfirmed(): { readonly messages: number; readonly bytes: number } {
+    return this.#dialer.unsettled;
+  }
+
+  /** Resolves with the last end when the client is done. */
+  get closed(): Promise<LinkEnd> {
+    return this.#done.promise;
+  }
+
+  /**
+   * Sends a message, now or when the server is there again.
+   *
+   * @param message text, or bytes that must not be changed before the promise settles
+   * @returns resolves when the server's application has it
+   * @throws OperationError LINK_FULL, LINK_MESSAGE_TOO_LARGE, LINK_REJECTED, LINK_GAP, LINK_ENDED, CLOSED
+   */
+  send(message: Uint8Array | string): Promise<void> {
+    return this.#dialer.send(typeof message === "string" ? Buffer.from(message) : message);
+  }
+
+  /**
+   * Waits until everything is confirmed, says good-bye and ends; what is not confirmed after `within` (default 5 s) is given up.
+   * May be called twice.
+   */
+  async close({ within = DRAIN_MS_MAX }: { within?: Duration } = {}): Promise<void> {
+    this.#dialer.close(durationMs(within, "within"));
+    await this.#done.promise;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** @internal */
+  received(line: Line, bytes: Buffer): void {
+    line.received(bytes);
+  }
+
+  /** @internal */
+  gone(): void {}
+
+  #dial(options: SessionConnectOptions, join: (wire: SocketWire) => Line, failed: (end: LinkEnd) => void): void {
+    this.#dialing = new AbortController();
+    dialSocket(options, { clock: this.clock, signal: this.#dialing.signal }).then(
+      (socket) => {
+        if (this.#closed) {
+          socket.destroy();
+          return;
+        }
+        this.#connections += 1;
+        const wire = new SocketWire(this);
+        wire.link = new ByteLink(socket, { id: this.#connections, owner: wire });
+        wire.link.tune();
+        wire.line = join(wire);
+      },
+      (error: unknown) => {
+        if (!this.#closed) failed(endOfError(error));
+      },
+    );
+  }
+
+  #finish(end: LinkEnd): void {
+    this.#closed = true;
+    this.#dialing?.abort();
+    clearInterval(this.#awake);
+    this.emit("close", end);
+    this.#done.resolve(end);
+  }
+}
+
+function bounded<T extends Uint8Array | string>(option: string, value: T, bytesMax: number): T {
+  const bytes = Buffer.byteLength(value);
+  if (bytes > bytesMax)
+    throw new UsageError("LINK_OPTION_INVALID", `Cannot set ${option}: ${bytes} bytes, at most ${bytesMax} allowed`);
+  return value;
+}
+
+/** Waits for the first outcome: the session is open, the client is done without, or it waits to try again. */
+export async function firstOutcome(client: SessionClient): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const settle = (then: () => void): void => {
+      client.off("open", good).off("waiting", good).off("close", bad);
+      then();
+    };
+    const good = (): void => settle(resolve);
+    const bad = (end: LinkEnd): void => {
+      const code = end.reason === "refused" ? "LINK_REFUSED" : "LINK_ENDED";
+      settle(() => reject(new OperationError(code, `Cannot open a session: ${end.message}`, { cause: end.cause })));
+    };
+    client.on("open", good).on("waiting", good).on("close", bad);
+  });
+}

@@ -1,0 +1,115 @@
+/** ○ Options of session mode as people write them, their defaults, and what the cores take. */
+import { UsageError } from "../../core/errors.ts";
+import { durationMs, sizeBytes } from "../../core/units.ts";
+import type { Duration, Size } from "../../core/units.ts";
+import type { HubSettings } from "./session-server-core.ts";
+import {
+  HEARTBEAT_MS,
+  HEARTBEAT_MS_MAX,
+  HEARTBEAT_MS_MIN,
+  HEARTBEAT_TIMEOUT_SHARE,
+  MESSAGE_BYTES_LIMIT,
+  MESSAGE_BYTES_MAX,
+  OUTBOX_BYTES_MAX,
+  OUTBOX_MESSAGES_MAX,
+  SESSION_TTL_MS,
+  SESSIONS_MAX,
+  STALL_MS,
+  TOTAL_BYTES_MAX,
+  WILL_DELAY_MS,
+  WINDOW_BYTES,
+  WINDOW_MESSAGES,
+} from "../limits.ts";
+import type { ServerSession } from "./server-session.ts";
+
+/** What both sides of session mode may set. */
+export interface SessionBounds {
+  /** Longest message taken, at most 16 MiB - 1. Default 1 MiB. */
+  readonly messageMax?: Size;
+  /** Messages of the other side that may be under way or in the application's hands, 1 to 4096. Default 4096. */
+  readonly window?: number;
+  /** The same in bytes. Default 4 MiB. */
+  readonly windowMax?: Size;
+  /** Messages of this side that may wait to be confirmed. Default 65,536. */
+  readonly outboxMessages?: number;
+  /** The same in bytes. Default 16 MiB. */
+  readonly outboxMax?: Size;
+  /** How long a message is kept to be confirmed; then `send` rejects with LINK_GAP. Default 10 min. */
+  readonly keep?: Duration;
+  /** How long the peer may take nothing of what is sent to it before the connection is ended. Default 35 s. */
+  readonly stall?: Duration;
+}
+
+/** Options of session mode at the server. */
+export interface SessionServerOptions extends SessionBounds {
+  /**
+   * Takes a message. Its sender is told that it is done when this returns, or when the promise that it returns resolves; when it
+   * throws or the promise rejects, the sender is told so (LINK_REJECTED). Messages of one session come in order; with promises,
+   * the next may come before the last is settled. `number` counts the session's messages from 1. With `toQueue` or `toCache` it is
+   * called first.
+   */
+  readonly onMessage?: (session: ServerSession, message: Uint8Array, number: number) => void | Promise<unknown>;
+  /** What clients must know: one token for all, or by the client's name (undefined refuses it). Default: none asked for. */
+  readonly token?: string | ((name: string) => string | undefined | Promise<string | undefined>);
+  /** Silence before a heartbeat, for clients that do not ask for another. Default 30 s. */
+  readonly heartbeat?: Duration;
+  /** The shortest heartbeat that a client may ask for. Default 1 s. */
+  readonly heartbeatMin?: Duration;
+  /** The longest. Default 1 h. */
+  readonly heartbeatMax?: Duration;
+  /** How long a session is kept without a connection. Default 10 min. */
+  readonly ttl?: Duration;
+  /** How long a session must be away before its will is announced. Default 10 s. */
+  readonly willDelay?: Duration;
+  /** Connections older than this (±10 %) are asked to come back on a new one; the session goes on. Default: any age. */
+  readonly maxAge?: Duration;
+  /** Sessions at a time, connected or not. Default 100,000. */
+  readonly sessionsMax?: number;
+  /** Bytes held for all sessions together; above it, reading stops and `send` says LINK_FULL. Default 256 MiB. */
+  readonly totalMax?: Size;
+}
+
+/** The server's options with their defaults. */
+export function readSessionServer(options: SessionServerOptions): HubSettings {
+  const duration = (
+    name: "keep" | "ttl" | "willDelay" | "stall" | "heartbeat" | "heartbeatMin" | "heartbeatMax",
+    byDefault: number,
+  ): number => durationMs(options[name] ?? byDefault, name);
+  return {
+    ...readBounds(options),
+    heartbeatMs: duration("heartbeat", HEARTBEAT_MS),
+    heartbeatMsMin: duration("heartbeatMin", HEARTBEAT_MS_MIN),
+    heartbeatMsMax: duration("heartbeatMax", HEARTBEAT_MS_MAX),
+    heartbeatTimeoutShare: HEARTBEAT_TIMEOUT_SHARE,
+    ttlMs: duration("ttl", SESSION_TTL_MS),
+    willDelayMs: duration("willDelay", WILL_DELAY_MS),
+    maxAgeMs: options.maxAge === undefined ? Infinity : durationMs(options.maxAge, "maxAge"),
+    sessionsMax: options.sessionsMax ?? SESSIONS_MAX,
+    totalBytesMax: sizeBytes(options.totalMax ?? TOTAL_BYTES_MAX, "totalMax"),
+    tokenRequired: options.token !== undefined,
+  };
+}
+
+/** Reads what both sides may set. */
+export function readBounds(
+  options: SessionBounds,
+): Pick<HubSettings, "limits" | "outboxMessagesMax" | "outboxBytesMax" | "keepMs" | "stallMs"> {
+  const messageBytesMax = sizeBytes(options.messageMax ?? MESSAGE_BYTES_MAX, "messageMax");
+  const window = options.window ?? WINDOW_MESSAGES;
+  if (messageBytesMax > MESSAGE_BYTES_LIMIT) {
+    throw new UsageError(
+      "LINK_OPTION_INVALID",
+      `Cannot set messageMax: ${messageBytesMax} is more than ${MESSAGE_BYTES_LIMIT}`,
+    );
+  }
+  if (!Number.isInteger(window) || window < 1 || window > WINDOW_MESSAGES) {
+    throw new UsageError("LINK_OPTION_INVALID", `Cannot set window: ${window} is no whole number from 1 to ${WINDOW_MESSAGES}`);
+  }
+  return {
+    limits: { messageBytesMax, window, windowBytes: sizeBytes(options.windowMax ?? WINDOW_BYTES, "windowMax") },
+    outboxMessagesMax: options.outboxMessages ?? OUTBOX_MESSAGES_MAX,
+    outboxBytesMax: sizeBytes(options.outboxMax ?? OUTBOX_BYTES_MAX, "outboxMax"),
+    keepMs: durationMs(options.keep ?? SESSION_TTL_MS, "keep"),
+    stallMs: durationMs(options.stall ?? STALL_MS, "stall"),
+  };
+}

@@ -1,0 +1,329 @@
+/**
+ * ○ One connection of session mode, either side of it: bytes in, events out; calls in, bytes out; time in, deadlines out. It knows
+ * no socket. Invariant: no MESSAGE is written before the session is open and after either side's BYE.
+ *
+ *     client                                server
+ *     greeting     <------- CHALLENGE       greeting
+ *     deciding      HELLO --------->        deciding   (proof, session id, room)
+ *     open         <------- WELCOME         open       or REFUSE and the end; for an unknown session, greeting once more
+ *     open    <-- MESSAGE ACK GAP PING PONG -->  open
+ *     leaving       BYE  --------->         left       confirms what is under way, then FIN
+ */
+import { Buffer } from "node:buffer";
+import { unreachable } from "../../core/assert.ts";
+import { ProtocolError } from "../../core/errors.ts";
+import { byeBody, challengeBody, gapBody, helloBody, receiptBody, refuseBody, welcomeBody } from "./body.ts";
+import type { Challenge, Farewell, Hello, Parting, Refusal, Terms, Welcome } from "./body.ts";
+import { encodeFrame, FRAME, FrameDecoder, HEADER_BYTES, putHeader } from "./session-frame.ts";
+import type { Frame, FrameName } from "./session-frame.ts";
+import { Heartbeat } from "./session-heartbeat.ts";
+import { CONTROL_BURST, CONTROL_PER_SECOND, COPY_BYTES_MAX, HELLO_MS_MAX, LEAVE_MS_MAX } from "../limits.ts";
+import type { Outgoing } from "./outbox.ts";
+import type { Session } from "./session-state.ts";
+
+export type Role = "client" | "server";
+type Phase = "greeting" | "deciding" | "open" | "leaving" | "left";
+
+/** Frames that may come, by whose side and when; any other is the peer's error. */
+const MAY_COME: Readonly<Record<Phase, Readonly<Record<Role, readonly FrameName[]>>>> = {
+  greeting: { client: ["CHALLENGE", "REFUSE"], server: ["HELLO"] },
+  deciding: { client: ["WELCOME", "REFUSE"], server: [] },
+  open: {
+    client: ["MESSAGE", "ACK", "GAP", "PING", "PONG", "BYE"],
+    server: ["MESSAGE", "ACK", "GAP", "PING", "PONG", "BYE"],
+  },
+  leaving: {
+    client: ["MESSAGE", "ACK", "GAP", "PING", "PONG", "BYE"],
+    server: ["MESSAGE", "ACK", "GAP", "PING", "PONG", "BYE"],
+  },
+  left: { client: ["ACK", "PING", "PONG", "BYE"], server: ["ACK", "PING", "PONG", "BYE"] },
+};
+
+/** What a conversation tells its owner. */
+export type ConversationEvent =
+  | { readonly kind: "challenge"; readonly challenge: Challenge }
+  | { readonly kind: "hello"; readonly hello: Hello; readonly body: Uint8Array }
+  | { readonly kind: "welcome"; readonly welcome: Welcome; readonly body: Uint8Array }
+  | { readonly kind: "refused"; readonly parting: Parting<Refusal> }
+  | { readonly kind: "message"; readonly number: number; readonly bytes: Uint8Array }
+  | { readonly kind: "gap"; readonly from: number; readonly to: number }
+  | { readonly kind: "bye"; readonly parting: Parting<Farewell> };
+
+/** Why the owner should end the connection when a deadline passed. */
+export type TimeoutReason = "hello-timeout" | "heartbeat" | "leave-timeout";
+
+export class Conversation {
+  readonly #role: Role;
+  readonly #decoder = new FrameDecoder({ messageBytesMax: 0 });
+  #phase: Phase = "greeting";
+  #session: Session | undefined;
+  #peer: Pick<Terms, "messageBytesMax" | "window" | "windowBytes"> | undefined;
+  #heartbeat: Heartbeat | undefined;
+  #control: Uint8Array[] = [];
+  #timeoutMs: number;
+  #triedAgain = false;
+  #budget = CONTROL_BURST;
+  #budgetMs: number;
+  #nowMs: number;
+  #pingedMs: number | undefined;
+  /** Round trip of the last heartbeat that was answered. */
+  rttMs: number | undefined;
+
+  constructor({
+    role,
+    nowMs,
+    challenge,
+  }: { role: "client"; nowMs: number; challenge?: never } | { role: "server"; nowMs: number; challenge: Challenge }) {
+    this.#role = role;
+    this.#nowMs = nowMs;
+    this.#budgetMs = nowMs;
+    this.#timeoutMs = nowMs + HELLO_MS_MAX;
+    if (challenge) this.#put("CHALLENGE", challengeBody.encode(challenge));
+  }
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  /** Longest message that the peer takes; undefined before the session is open. */
+  get peerMessageBytesMax(): number | undefined {
+    return this.#peer?.messageBytesMax;
+  }
+
+  /** When `tick` wants to be called. */
+  get deadlineMs(): number {
+    if (this.#phase === "open") return this.#heartbeat?.deadlineMs ?? Infinity;
+    return Math.min(this.#timeoutMs, this.#heartbeat?.deadlineMs ?? Infinity);
+  }
+
+  /** True when `pull` has something. */
+  get writable(): boolean {
+    if (this.#control.length > 0) return true;
+    const session = this.#session;
+    return session !== undefined && (session.inbox.receiptDue || (this.#phase === "open" && session.outbox.pending));
+  }
+
+  /** Bytes of a frame that has begun to arrive. */
+  get waitingBytes(): number {
+    return this.#decoder.waitingBytes;
+  }
+
+  /** True when everything both sides sent on this connection is confirmed. */
+  get settled(): boolean {
+    const { outbox, inbox } = this.#session ?? {};
+    return (
+      (outbox?.inFlight ?? 0) === 0 && (inbox?.open ?? 0) === 0 && inbox?.receiptDue !== true && this.#control.length === 0
+    );
+  }
+
+  /** Bytes arrived. */
+  receive(chunk: Uint8Array, nowMs: number): void {
+    this.#nowMs = nowMs;
+    this.#heartbeat?.heard(nowMs);
+    this.#decoder.push(chunk);
+  }
+
+  /**
+   * What the bytes mean, one at a time; undefined when nothing is left.
+   *
+   * @throws ProtocolError LINK_* when the peer breaks the protocol: the connection is to be ended
+   */
+  next(): ConversationEvent | undefined {
+    for (;;) {
+      const frame = this.#decoder.next();
+      if (!frame) return undefined;
+      if (!MAY_COME[this.#phase][this.#role].includes(frame.name)) {
+        throw new ProtocolError("LINK_FRAME_UNEXPECTED", `Cannot take ${frame.name} here: the ${this.#role} is ${this.#phase}`);
+      }
+      const event = this.#take(frame);
+      if (event) return event;
+    }
+  }
+
+  /** Client: answers the challenge. `prove` is given what the proof is computed over. */
+  hello(hello: Omit<Hello, "proof">, prove: (proven: Uint8Array) => Uint8Array): void {
+    const open = helloBody.encode({ ...hello, proof: NO_BYTES });
+    const proof = prove(helloBody.proven(open, 0));
+    this.#put("HELLO", proof.length === 0 ? open : helloBody.encode({ ...hello, proof }));
+    this.#phase = "deciding";
+  }
+
+  /** Server: takes the client in; the session's outbox has been resumed with what the client has. */
+  welcome(session: Session, { hello, welcome }: { hello: Hello; welcome: Welcome }): void {
+    this.#put("WELCOME", welcomeBody.encode(welcome));
+    this.#open(session, { terms: hello.terms, welcome });
+  }
+
+  /** Client: the welcome is the right server's; goes on with the session, resumed or new. */
+  accept(session: Session, welcome: Welcome): void {
+    session.outbox.resume(welcome.terms.arrived, welcome.terms.receipt);
+    this.#open(session, { terms: welcome.terms, welcome });
+  }
+
+  /**
+   * Server: does not take the client in. A client whose session is unknown may introduce itself once more, with a new one: after a
+   * server's restart all of them do, and need no second connection for it.
+   *
+   * @returns true when this is the end of the conversation
+   */
+  refuse(parting: Parting<Refusal>): boolean {
+    this.#put("REFUSE", refuseBody.encode(parting));
+    this.#phase = this.#mayTryAgain(parting.word) ? "greeting" : "left";
+    return this.#phase === "left";
+  }
+
+  /** Says good-bye: no message is written any more; what is under way can still be confirmed, for 5 s. */
+  leave(parting: Parting<Farewell>, nowMs: number): void {
+    if (this.#phase === "leaving" || this.#phase === "left") return;
+    this.#put("BYE", byeBody.encode(parting));
+    this.#phase = "leaving";
+    this.#timeoutMs = nowMs + LEAVE_MS_MAX;
+  }
+
+  /** Time passed. Returns why the connection should end, or undefined. */
+  tick(nowMs: number): TimeoutReason | undefined {
+    if (this.#phase !== "open" && nowMs >= this.#timeoutMs) {
+      return this.#phase === "greeting" || this.#phase === "deciding" ? "hello-timeout" : "leave-timeout";
+    }
+    const due = this.#heartbeat?.due(nowMs);
+    if (due === "dead") return "heartbeat";
+    if (due === "ping") this.#ping(nowMs);
+    return undefined;
+  }
+
+  /** Bytes to write now, at most about `bytesMax` of messages; empty when there is nothing. */
+  pull(bytesMax: number): Uint8Array[] {
+    const session = this.#session;
+    if (session?.inbox.receiptDue) this.#put("ACK", receiptBody.encode(session.inbox.receipt()));
+    if (this.#phase !== "open" || !session?.outbox.pending) return this.#takeControl();
+    const batch: Outgoing[] = [];
+    let bytes = 0;
+    while (bytes < bytesMax) {
+      const found = session.outbox.take(this.#peer!);
+      if (found === undefined) break;
+      if (typeof found === "number") {
+        // A gap stands before the message it announces, so what was collected goes first.
+        const before = this.#takeControl();
+        this.#put("GAP", gapBody.encode(found));
+        return [...before, ...pack(batch), ...this.#takeControl(), ...this.pull(bytesMax - bytes)];
+      }
+      batch.push(found);
+      bytes += HEADER_BYTES + found.bytes.length;
+    }
+    return [...this.#takeControl(), ...pack(batch)];
+  }
+
+  #open(session: Session, { terms, welcome }: { terms: Terms; welcome: Welcome }): void {
+    this.#session = session;
+    this.#peer = { messageBytesMax: terms.messageBytesMax, window: terms.window, windowBytes: terms.windowBytes };
+    this.#decoder.messageBytesMax = session.limits.messageBytesMax;
+    session.outbox.refuseLongerThan(terms.messageBytesMax);
+    this.#phase = "open";
+    this.#heartbeat = new Heartbeat({
+      intervalMs: welcome.heartbeatMs,
+      timeoutMs: welcome.heartbeatTimeoutMs,
+      role: this.#role,
+      nowMs: this.#nowMs,
+    });
+  }
+
+  #take({ name, body }: Frame): ConversationEvent | undefined {
+    switch (name) {
+      case "MESSAGE":
+        return { kind: "message", number: this.#session!.inbox.take(body.length), bytes: body };
+      case "ACK": {
+        const receipt = receiptBody.decode(body);
+        if (receipt.done === this.#session!.outbox.acked) this.#spend();
+        this.#session!.outbox.receipt(receipt);
+        return undefined;
+      }
+      case "PING":
+        this.#spend();
+        if (body.length > 0) throw new ProtocolError("LINK_BODY_INVALID", `Cannot read PING: ${body.length} bytes, not 0`);
+        this.#put("PONG", NO_BYTES);
+        return undefined;
+      case "PONG":
+        this.#spend();
+        if (this.#pingedMs !== undefined) this.rttMs = this.#nowMs - this.#pingedMs;
+        this.#pingedMs = undefined;
+        return undefined;
+      case "GAP":
+        this.#spend();
+        return { kind: "gap", ...this.#session!.inbox.skipTo(gapBody.decode(body)) };
+      case "BYE":
+        this.#phase = "left";
+        this.#timeoutMs = this.#nowMs + LEAVE_MS_MAX;
+        return { kind: "bye", parting: byeBody.decode(body) };
+      case "CHALLENGE":
+        return { kind: "challenge", challenge: challengeBody.decode(body) };
+      case "HELLO":
+        this.#phase = "deciding";
+        return { kind: "hello", hello: helloBody.decode(body), body };
+      case "WELCOME":
+        return { kind: "welcome", welcome: welcomeBody.decode(body), body };
+      case "REFUSE": {
+        const parting = refuseBody.decode(body);
+        this.#phase = this.#mayTryAgain(parting.word) ? "greeting" : "left";
+        return { kind: "refused", parting };
+      }
+      default:
+        return unreachable(name);
+    }
+  }
+
+  #mayTryAgain(word: Refusal): boolean {
+    const may = word === "session-unknown" && !this.#triedAgain;
+    this.#triedAgain = true;
+    return may;
+  }
+
+  #ping(nowMs: number): void {
+    this.#pingedMs = nowMs;
+    this.#put("PING", NO_BYTES);
+  }
+
+  /** Control frames cost: who sends them faster than any use needs is shown the door. */
+  #spend(): void {
+    const earned = ((this.#nowMs - this.#budgetMs) / 1000) * CONTROL_PER_SECOND;
+    this.#budget = Math.min(CONTROL_BURST, this.#budget + earned) - 1;
+    this.#budgetMs = this.#nowMs;
+    if (this.#budget < 0)
+      throw new ProtocolError("LINK_FLOOD", `Cannot take more than ${CONTROL_BURST} control frames at once`);
+  }
+
+  #put(name: FrameName, body: Uint8Array): void {
+    this.#control.push(encodeFrame(name, body));
+  }
+
+  #takeControl(): Uint8Array[] {
+    const control = this.#control;
+    if (control.length > 0) this.#control = [];
+    return control;
+  }
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+/** Messages as MESSAGE frames: short ones copied into one buffer, long ones as they are. */
+function pack(batch: readonly Outgoing[]): Uint8Array[] {
+  if (batch.length === 0) return [];
+  let copied = 0;
+  for (const { bytes } of batch) copied += HEADER_BYTES + (bytes.length <= COPY_BYTES_MAX ? bytes.length : 0);
+  const packed = Buffer.allocUnsafe(copied);
+  const parts: Uint8Array[] = [];
+  let start = 0;
+  let at = 0;
+  for (const { bytes } of batch) {
+    putHeader(packed, at, { type: FRAME.MESSAGE, length: bytes.length });
+    at += HEADER_BYTES;
+    if (bytes.length <= COPY_BYTES_MAX) {
+      packed.set(bytes, at);
+      at += bytes.length;
+    } else {
+      parts.push(packed.subarray(start, at), bytes);
+      start = at;
+    }
+  }
+  if (at > start) parts.push(packed.subarray(start, at));
+  return parts;
+}

@@ -1,0 +1,212 @@
+/**
+ * ● The server of session mode: the hub on real sockets. Messages are handed to `onMessage` once each; what it returns decides when
+ * and whether the sender is told that its message is done.
+ */
+import { EventEmitter } from "node:events";
+import type { Socket } from "node:net";
+import type { Clock } from "../../core/clock.ts";
+import type { Random } from "../../core/random.ts";
+import { durationMs } from "../../core/units.ts";
+import type { Duration } from "../../core/units.ts";
+import { Acceptor } from "../bytes/acceptor.ts";
+import type { AcceptOptions, LinkServerStats } from "../bytes/acceptor.ts";
+import { ByteLink } from "../bytes/byte-link.ts";
+import type { LinkEnd } from "../end.ts";
+import { gateway } from "./gateway.ts";
+import type { Gateway, GatewayOptions } from "./gateway.ts";
+import { Hub } from "./session-server-core.ts";
+import type { HubOwner } from "./session-server-core.ts";
+import type { Presence, ServerSession } from "./server-session.ts";
+import { readKeepAlive } from "../keep-alive/keep-alive.ts";
+import type { KeepAlive, KeepAliveOptions } from "../keep-alive/keep-alive.ts";
+import { LEAVE_MS_MAX } from "../limits.ts";
+import type { Line, World } from "./link-connection.ts";
+import { nodeWorld } from "./node-environment.ts";
+import { readSessionServer } from "./session-options.ts";
+import type { SessionServerOptions } from "./session-options.ts";
+import { SocketWire } from "./socket-transport.ts";
+
+/** Options of `listen` in session mode. */
+export interface SessionListenOptions extends KeepAliveOptions, AcceptOptions, GatewayOptions {
+  /** Session mode, and how; `{}` for its defaults. */
+  readonly session: SessionServerOptions;
+  /** For tests: the clock. */
+  readonly clock?: Clock;
+  /** For tests: chance. */
+  readonly random?: Random;
+}
+
+/** What a session server emits. */
+export interface SessionServerEvents {
+  /** A client is there, for the first time or again. */
+  session: [session: ServerSession, how: { readonly resumed: boolean }];
+  /** Messages of this client will never come: it gave them up. */
+  gap: [session: ServerSession, lost: { readonly from: number; readonly to: number }];
+  /** A client came, went, or is gone for ever; `end` says why. */
+  presence: [session: ServerSession, presence: Presence, end: LinkEnd | undefined];
+  /** A client has been away for `willDelay`: what it asked to be announced then. */
+  will: [session: ServerSession, will: Uint8Array];
+  /** The gateway's cache did not take a value. */
+  cacheFailed: [error: unknown];
+  /** A connection ended before it became a session: garbage, a wrong token, silence … */
+  stranger: [peer: string, end: LinkEnd];
+}
+
+/** A session's numbers. */
+export interface SessionStats {
+  readonly number: number;
+  readonly name: string;
+  readonly presence: Presence;
+  readonly peer: string | undefined;
+  readonly sinceMs: number;
+  readonly lastSeenMs: number;
+  readonly rttMs: number | undefined;
+  /** Messages that arrived from the client, and of those the ones that `onMessage` has not settled. */
+  readonly received: number;
+  readonly open: number;
+  /** Messages to the client that it has not confirmed. */
+  readonly unconfirmed: number;
+}
+
+/** Numbers of a session server. */
+export interface SessionServerStats extends LinkServerStats {
+  readonly sessions: readonly SessionStats[];
+  /** Bytes of messages held for all sessions. */
+  readonly heldBytes: number;
+}
+
+/** Accepts clients in session mode. */
+export class SessionServer extends EventEmitter<SessionServerEvents> {
+  /** @internal */
+  readonly clock: Clock;
+  /** The keep-alive values that every connection is set to. */
+  readonly keepAlive: KeepAlive;
+  readonly #acceptor: Acceptor;
+  readonly #hub: Hub;
+  readonly #world: World;
+  #closing: Promise<void> | undefined;
+
+  /** @internal Use `listen`. */
+  constructor(options: SessionListenOptions) {
+    super();
+    this.keepAlive = readKeepAlive(options).values;
+    this.#world = nodeWorld(options);
+    this.clock = this.#world.clock;
+    this.#hub = new Hub(readSessionServer(options.session), { owner: this.#owner(options), world: this.#world });
+    this.#acceptor = new Acceptor(options, { adopt: (socket, id) => this.#adopt(socket, id), opened: () => {} });
+  }
+
+  /** @internal */
+  start(options: AcceptOptions): Promise<void> {
+    return this.#acceptor.start(options);
+  }
+
+  /** Where the server listens: "127.0.0.1:12345". */
+  get address(): string {
+    return this.#acceptor.address;
+  }
+
+  /** The port it listens on: the one that was free where 0 was asked for. */
+  get port(): number {
+    return this.#acceptor.port;
+  }
+
+  /** All sessions, connected or away. */
+  get sessions(): Iterable<ServerSession> {
+    return this.#hub.sessions;
+  }
+
+  /** A snapshot: totals, connections with their keep-alive, sessions. */
+  stats(): SessionServerStats {
+    const sessions = Array.from(this.sessions, (session) => ({
+      number: session.number,
+      name: session.name,
+      presence: session.presence,
+      peer: session.peer,
+      sinceMs: session.sinceMs,
+      lastSeenMs: session.lastSeenMs,
+      rttMs: session.rttMs,
+      received: session.core.inbox.arrived,
+      open: session.core.inbox.open,
+      unconfirmed: session.core.outbox.length,
+    }));
+    return { ...this.#acceptor.stats(), sessions, heldBytes: this.#hub.heldBytes };
+  }
+
+  /**
+   * Goes down gently: asks the clients to leave, evenly spread over this time, and takes in no new ones. Each client's last
+   * messages are confirmed before its connection ends, so nothing is in doubt. Resolves when all are gone.
+   */
+  async drain({ over = 0 }: { over?: Duration } = {}): Promise<void> {
+    const overMs = durationMs(over, "over");
+    this.#closing ??= this.#shut(overMs);
+    await this.#closing;
+  }
+
+  /** `drain` without spreading. May be called twice. */
+  close(): Promise<void> {
+    return this.drain();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** @internal */
+  received(line: Line, bytes: Buffer): void {
+    this.#hub.received(line, bytes);
+  }
+
+  /** @internal */
+  gone(link: ByteLink, end: LinkEnd): void {
+    this.#acceptor.gone(link, end);
+  }
+
+  #adopt(socket: Socket, id: number): ByteLink {
+    const wire = new SocketWire(this);
+    wire.link = new ByteLink(socket, { id, owner: wire });
+    wire.line = this.#hub.accept(wire, wire.link.certificate);
+    return wire.link;
+  }
+
+  #owner(options: SessionListenOptions): HubOwner {
+    const { token, onMessage = () => {} } = options.session;
+    const through = options.toQueue || options.toCache ? this.#gateway(options) : undefined;
+    return {
+      token: (name) => (typeof token === "function" ? token(name) : token),
+      opened: (session, how) => void this.emit("session", session, how),
+      message: through
+        ? async (session, message, number) => {
+            await onMessage(session, message, number);
+            await through.message(session, message, number);
+          }
+        : onMessage,
+      gap: (session, lost) => void this.emit("gap", session, lost),
+      presence: (session, presence, end) => {
+        through?.presence(session, presence, end);
+        this.emit("presence", session, presence, end);
+      },
+      will: (session, will) => void this.emit("will", session, will),
+      strangerEnded: (line, end) => void this.emit("stranger", line.wire.peer, end),
+    };
+  }
+
+  #gateway(options: GatewayOptions): Gateway {
+    const { clock, random } = this.#world;
+    return gateway(options, { clock, random, cacheFailed: (error) => void this.emit("cacheFailed", error) });
+  }
+
+  async #shut(overMs: number): Promise<void> {
+    const drained = Promise.withResolvers<void>();
+    // While it lasts, newcomers are still accepted: to be told when to come back.
+    const cancelStop = this.clock.at(this.clock.now() + overMs, () => drained.resolve());
+    this.#hub.drain(overMs);
+    if (this.#hub.lineCount > 0) await drained.promise;
+    cancelStop();
+    const stopped = this.#acceptor.stop();
+    const cancel = this.clock.at(this.clock.now() + LEAVE_MS_MAX, () => this.#hub.destroy());
+    await stopped;
+    cancel();
+    this.#hub.forgetAll();
+  }
+}

@@ -1,0 +1,189 @@
+/**
+ * ● The broker's front door: one ROUTER socket, and connections from inside the process. It reads messages in bundles, hands them on by
+ * the peer's key, and lets a peer that does not read what it is sent go. What the messages mean is not its business.
+ */
+import type { Buffer } from "node:buffer";
+import { OperationError } from "../../core/errors.ts";
+import { type Authenticator, Router } from "../../zmq/index.ts";
+import type { LocalPort } from "../client/broker-connection.ts";
+import type { Wire } from "../protocols/protocol-handler.ts";
+import { MESSAGE_BYTES_MAX } from "../tasks/limits.ts";
+import type { Frames } from "../protocols/messages.ts";
+import { showPeer } from "../service/worker-registry.ts";
+
+/** What stands behind the door: a hall, or the way to one. */
+export interface PeerSink {
+  /** A message of a peer; `flush` once all that are at hand were handed in. @param wire makes the way back, for a new peer */
+  receive(key: string, frames: Frames, wire: () => Wire): void;
+  gone(key: string): void;
+  flush(): void;
+  /** Not yet: nothing more is read from the network before. */
+  ready?(): Promise<void> | undefined;
+}
+
+/** Whom a broker lets in: with names and passwords (unencrypted), or with keys. */
+export type BrokerSecurity =
+  | { readonly plain: Readonly<Record<string, string>> }
+  /** `clients`: public keys (Z85) that may come in; without it every client that knows the server's public key. */
+  | { readonly curve: { readonly publicKey: string; readonly secretKey: string; readonly clients?: readonly string[] } };
+
+export interface FrontOptions {
+  readonly security?: BrokerSecurity | undefined;
+  readonly log: (event: string, facts: Readonly<Record<string, unknown>>) => void;
+}
+
+/** 512 messages between two turns of the event loop: under 10 ms, so that timers and new connections get theirs. */
+const BUNDLE_MESSAGES_MAX = 512;
+/** 1,000,000 messages not read by a peer: results of one addMany after the other; the bytes are bounded by the next. */
+const UNREAD_MESSAGES_MAX = 1_000_000;
+/** 64 MiB not read by a peer: four of the largest results. Past it the peer is cut off. */
+const UNREAD_BYTES_MAX = 64 * 1024 ** 2;
+
+export class Front {
+  readonly #options: FrontOptions;
+  readonly #router: Router;
+  #sink: PeerSink | undefined;
+  #reading: Promise<void> | undefined;
+  #locals = 0;
+  readonly #localClosed = new Map<string, () => void>();
+  #flushing = false;
+
+  constructor(options: FrontOptions) {
+    this.#options = options;
+    this.#router = new Router({
+      mandatory: true,
+      handover: true,
+      linger: 0,
+      heartbeatInterval: 5000,
+      heartbeatTimeout: 15_000,
+      sendHighWaterMark: UNREAD_MESSAGES_MAX,
+      sendHighWaterBytes: UNREAD_BYTES_MAX,
+      maxMessageSize: MESSAGE_BYTES_MAX,
+      ...routerSecurity(options.security),
+    });
+  }
+
+  /** Listens, and hands what comes to the sink. Errors are the socket's. */
+  async open(endpoints: readonly string[], sink: PeerSink): Promise<void> {
+    this.#sink = sink;
+    this.#router.events.on("peer:gone", ({ routingId }) => {
+      if (!routingId) return;
+      sink.gone(routingId.toString("latin1"));
+      sink.flush();
+    });
+    this.#reading = this.#read(sink);
+    for (const endpoint of endpoints) await this.#router.bind(endpoint);
+  }
+
+  /** Where it listens (the last endpoint), with the port that was taken. */
+  get address(): string {
+    return this.#router.lastEndpoint ?? "";
+  }
+
+  /** A client in this process comes in without a socket; undefined when the door is closed. */
+  attach(send: (frames: Frames) => void, closed: () => void): LocalPort | undefined {
+    const sink = this.#sink;
+    if (!sink) return undefined;
+    this.#locals += 1;
+    const key = `local ${this.#locals}`;
+    const wire: Wire = { peer: key, send, close: closed };
+    this.#localClosed.set(key, closed);
+    return {
+      receive: (frames) => {
+        sink.receive(key, frames, () => wire);
+        this.#flushSoon();
+      },
+      gone: () => {
+        this.#localClosed.delete(key);
+        sink.gone(key);
+        this.#flushSoon();
+      },
+    };
+  }
+
+  /** Tells those inside the process that it is over. */
+  closeLocals(): void {
+    this.#sink = undefined;
+    for (const closed of this.#localClosed.values()) closed();
+    this.#localClosed.clear();
+  }
+
+  async close(): Promise<void> {
+    this.closeLocals();
+    void this.#router.close();
+    await this.#reading;
+  }
+
+  async #read(sink: PeerSink): Promise<void> {
+    const router = this.#router;
+    for (;;) {
+      let message: Buffer[] | undefined;
+      try {
+        message = await router.receive();
+      } catch (error) {
+        if (router.closed) return;
+        throw error;
+      }
+      for (let count = 1; message; count += 1) {
+        const id = message[0]!;
+        sink.receive(id.toString("latin1"), message.slice(1), () => this.#wire(sink, id));
+        message = count < BUNDLE_MESSAGES_MAX ? router.tryReceive() : undefined;
+      }
+      sink.flush();
+      const ready = sink.ready?.();
+      if (ready) await ready;
+    }
+  }
+
+  #wire(sink: PeerSink, id: Buffer): Wire {
+    const router = this.#router;
+    return {
+      peer: showPeer(id),
+      send: (frames: Frames) => {
+        const sent = router.trySend([id, ...frames]);
+        if (sent === "EAGAIN") this.#cut(sink, id, "it does not read what it is sent");
+      },
+      close: (reason) => this.#cut(sink, id, reason),
+    };
+  }
+
+  #cut(sink: PeerSink, id: Buffer, reason: string): void {
+    this.#options.log("queue.peer-cut", { peer: id.toString("hex"), reason });
+    sink.gone(id.toString("latin1"));
+    this.#router.disconnectPeer(id, new OperationError("CLOSED", reason));
+  }
+
+  /** Once for all that local clients hand in during one turn. */
+  #flushSoon(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    queueMicrotask(() => {
+      this.#flushing = false;
+      this.#sink?.flush();
+    });
+  }
+}
+
+interface RouterSecurity {
+  readonly plainServer?: boolean;
+  readonly curveServer?: boolean;
+  readonly curvePublicKey?: string;
+  readonly curveSecretKey?: string;
+  readonly authenticate?: Authenticator;
+}
+
+function routerSecurity(security: BrokerSecurity | undefined): RouterSecurity {
+  if (!security) return {};
+  if ("plain" in security) {
+    const passwords = new Map(Object.entries(security.plain));
+    return {
+      plainServer: true,
+      authenticate: ({ username, password }) => username !== undefined && passwords.get(username) === password,
+    };
+  }
+  const { publicKey, secretKey, clients } = security.curve;
+  const keys = { curveServer: true, curvePublicKey: publicKey, curveSecretKey: secretKey };
+  if (!clients) return keys;
+  const allowed = new Set(clients);
+  return { ...keys, authenticate: ({ publicKey: key }) => key !== undefined && allowed.has(key) };
+}

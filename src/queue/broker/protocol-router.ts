@@ -1,0 +1,142 @@
+/**
+ * ○ Finds out which dialect a connection speaks from its messages and hands them on. One connection may speak several: a REQ that
+ * works with `Ready` may also submit tasks. Knows peers by their routing id; who they are and how they are reached is the shell's.
+ */
+import { Buffer } from "node:buffer";
+import { unreachable } from "../../core/assert.ts";
+import type { CronTable } from "../service/cron.ts";
+import type { Desk } from "../service/task-service.ts";
+import type { Dialect, Wire } from "../protocols/protocol-handler.ts";
+import { isReady, LectureDialect } from "../protocols/ready-handler.ts";
+import { MajordomoClient, majordomoRole, MajordomoWorker } from "../protocols/majordomo-handlers.ts";
+import { OwnDialect } from "../protocols/native/native-handler.ts";
+import { EMPTY_FRAME, type Frames, type IdText, isProtocol, PROTOCOL, VERB } from "../protocols/messages.ts";
+
+export interface SwitchboardOptions {
+  readonly desk: Desk;
+  readonly ids: IdText;
+  readonly cron: CronTable;
+  /** Requests one connection may have open; default 100,000. */
+  readonly openMax?: number;
+}
+
+/** 100,000 open requests: 30 MB for one connection that waits for that many results. */
+const OPEN_MAX = 100_000;
+
+interface Peer {
+  readonly wire: Wire;
+  readonly dialects: Map<string, Dialect>;
+  /** The dialect of the last message, and what its messages begin with: the next is most likely the same. */
+  last: Dialect | undefined;
+  lastEnveloped: boolean;
+}
+
+export class Switchboard {
+  readonly #options: SwitchboardOptions;
+  readonly #peers = new Map<string, Peer>();
+
+  constructor(options: SwitchboardOptions) {
+    this.#options = options;
+  }
+
+  get peerCount(): number {
+    return this.#peers.size;
+  }
+
+  /**
+   * A message of a peer.
+   *
+   * @param key names the peer: its routing id as text
+   * @param frames the message without the routing id
+   * @param wire makes the way back, for a peer not heard before
+   */
+  receive(key: string, frames: Frames, wire: () => Wire): void {
+    let peer = this.#peers.get(key);
+    if (!peer) {
+      peer = { wire: wire(), dialects: new Map(), last: undefined, lastEnveloped: false };
+      this.#peers.set(key, peer);
+    }
+    const enveloped = frames.length > 0 && frames[0]!.length === 0;
+    const message = enveloped ? frames.slice(1) : frames;
+    if (isProtocol(message[0]) && peer.last instanceof OwnDialect && peer.lastEnveloped === enveloped)
+      peer.last.receive(message);
+    else this.#route(peer, message, enveloped);
+  }
+
+  gone(key: string): void {
+    const peer = this.#peers.get(key);
+    if (!peer) return;
+    this.#peers.delete(key);
+    for (const dialect of peer.dialects.values()) dialect.gone();
+  }
+
+  tick(nowMs: number): void {
+    for (const peer of this.#peers.values()) for (const dialect of peer.dialects.values()) dialect.tick?.(nowMs);
+  }
+
+  /** All peers are gone: the broker closes. Their leases are given back without blame. */
+  clear(): void {
+    for (const key of this.#peers.keys()) this.gone(key);
+  }
+
+  #route(peer: Peer, message: Frames, enveloped: boolean): void {
+    const kind = kindOf(message);
+    if (!kind) {
+      const wire = enveloped ? envelope(peer.wire) : peer.wire;
+      const words = ["0", "QUEUE_PROTOCOL", "Cannot read a message that is neither HQ1 nor Ready nor Majordomo"];
+      wire.send([PROTOCOL, VERB.REFUSED, ...words.map((word) => Buffer.from(word))]);
+      return;
+    }
+    const name = `${kind}${enveloped ? " enveloped" : ""}`;
+    let dialect = peer.dialects.get(name);
+    if (!dialect) {
+      dialect = this.#make(kind, enveloped ? envelope(peer.wire) : peer.wire, enveloped);
+      peer.dialects.set(name, dialect);
+    }
+    peer.last = dialect;
+    peer.lastEnveloped = enveloped;
+    dialect.receive(message);
+  }
+
+  #make(kind: Kind, wire: Wire, enveloped: boolean): Dialect {
+    const { desk, ids, cron, openMax = OPEN_MAX } = this.#options;
+    switch (kind) {
+      case "own":
+        return new OwnDialect(wire, { desk, ids, cron, openMax, oneAnswer: enveloped });
+      case "lecture":
+        return new LectureDialect(desk, wire);
+      case "client1":
+        return new MajordomoClient(desk, wire, 1);
+      case "client2":
+        return new MajordomoClient(desk, wire, 2);
+      case "worker1":
+        return new MajordomoWorker(desk, wire, 1);
+      case "worker2":
+        return new MajordomoWorker(desk, wire, 2);
+      default:
+        return unreachable(kind);
+    }
+  }
+}
+
+type Kind = "own" | "lecture" | "client1" | "client2" | "worker1" | "worker2";
+
+function kindOf(message: Frames): Kind | undefined {
+  if (isProtocol(message[0])) return "own";
+  if (isReady(message[0])) return "lecture";
+  const majordomo = majordomoRole(message[0]);
+  return majordomo && `${majordomo.role}${majordomo.version}`;
+}
+
+/** Answers a peer that sends an empty frame first (REQ; Majordomo's DEALERs) in kind. */
+function envelope(wire: Wire): Wire {
+  return {
+    peer: wire.peer,
+    way: wire.way,
+    get tag() {
+      return wire.tag;
+    },
+    send: (frames) => wire.send([EMPTY_FRAME, ...frames]),
+    close: (reason) => wire.close(reason),
+  };
+}

@@ -1,0 +1,141 @@
+/**
+ * ○ A client's requests that have no answer yet. Invariant: each settles exactly once, by its deadline at the latest; what is in the
+ * table is in the heap of deadlines too.
+ */
+import type { HoldfastError } from "../../core/errors.ts";
+import { Heap } from "../../core/heap.ts";
+import type { BrokerLink } from "./broker-pool.ts";
+import type { TaskState } from "../tasks/life-cycle.ts";
+import type { TaskOptions } from "../tasks/task-policy.ts";
+import type { Frames, VerbIn } from "../protocols/messages.ts";
+
+/** How a task ended, as bytes. */
+export interface RawOutcome {
+  readonly id: string;
+  readonly state: TaskState | "unknown";
+  readonly bytes: Uint8Array;
+}
+
+/** What a request is told beside its answer. */
+export interface RequestWatcher {
+  added?(ids: readonly string[]): void;
+  ended?(outcome: RawOutcome): void;
+  progress?(id: string, bytes: Uint8Array): void;
+  partial?(id: string, bytes: Uint8Array): void;
+}
+
+/** Tasks to submit together. */
+export interface RawSubmission {
+  readonly queue: string;
+  readonly options: TaskOptions;
+  readonly bodies: readonly Uint8Array[];
+}
+
+/** What is asked, and who may answer. */
+export interface Question {
+  readonly verb: VerbIn;
+  /** What follows the request's number; of ADD and CALL it is made from `submission`. */
+  readonly rest?: Frames;
+  readonly submission?: RawSubmission;
+  readonly watcher?: RequestWatcher | undefined;
+  /** The only broker that can answer. */
+  readonly broker?: string | undefined;
+  /** The task that is watched. */
+  readonly open?: string;
+  /** Cancel the task when the caller's signal fires. */
+  readonly cancels?: boolean;
+}
+
+/** A CALL's answer is its last outcome, an ADD's its ids, any other's what followed the request's number. */
+export type Answer = RawOutcome | readonly string[] | Frames;
+
+export class Pending {
+  readonly number: number;
+  readonly question: Question;
+  readonly deadlineMs: number;
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: HoldfastError) => void;
+  /** The only broker that can answer: it was sent there, or its task lives there. */
+  broker: string | undefined;
+  link: BrokerLink | undefined;
+  /** Ids of a CALL or WATCH whose outcome is not told yet; undefined before ADDED. One is the usual case. */
+  open: string | Set<string> | undefined;
+  position = -1;
+  /** Takes the caller's signal off. */
+  forget: (() => void) | undefined;
+
+  constructor(
+    number: number,
+    question: Question,
+    settle: {
+      readonly deadlineMs: number;
+      readonly resolve: (answer: Answer) => void;
+      readonly reject: (error: HoldfastError) => void;
+    },
+  ) {
+    this.number = number;
+    this.question = question;
+    this.deadlineMs = settle.deadlineMs;
+    this.resolve = settle.resolve;
+    this.reject = settle.reject;
+    this.broker = question.broker;
+    this.link = undefined;
+    this.open = question.open;
+  }
+
+  get openIds(): readonly string[] {
+    const { open } = this;
+    if (open === undefined) return [];
+    return typeof open === "string" ? [open] : [...open];
+  }
+
+  /** @returns whether none is left open */
+  closed(id: string): boolean {
+    if (typeof this.open === "object") {
+      this.open.delete(id);
+      return this.open.size === 0;
+    }
+    return true;
+  }
+}
+
+export class PendingTable {
+  readonly #byNumber = new Map<number, Pending>();
+  readonly #deadlines = new Heap<Pending>({
+    before: (a, b) => a.deadlineMs < b.deadlineMs,
+    setPosition: (pending, position) => (pending.position = position),
+  });
+
+  add(pending: Pending): void {
+    this.#byNumber.set(pending.number, pending);
+    this.#deadlines.push(pending);
+  }
+
+  get(number: number): Pending | undefined {
+    return this.#byNumber.get(number);
+  }
+
+  values(): IterableIterator<Pending> {
+    return this.#byNumber.values();
+  }
+
+  /** @returns false when it had settled already */
+  remove(pending: Pending): boolean {
+    if (!this.#byNumber.delete(pending.number)) return false;
+    if (pending.link) pending.link.unanswered -= 1;
+    this.#deadlines.remove(pending.position);
+    pending.forget?.();
+    return true;
+  }
+
+  /** When the first gives up, or undefined. */
+  get deadlineMs(): number | undefined {
+    return this.#deadlines.peek()?.deadlineMs;
+  }
+
+  /** The first whose deadline has passed. */
+  late(nowMs: number): Pending | undefined {
+    const pending = this.#deadlines.peek();
+    return pending && pending.deadlineMs <= nowMs ? pending : undefined;
+  }
+}

@@ -1,0 +1,402 @@
+/**
+ * ● A client's requests to the brokers behind one URL (the connections: broker-pool.ts), and their answers. Each request settles
+ * exactly once, by its deadline at the latest. One that was sent when its broker went away is sent again to the same broker,
+ * under the same key, so that it is done once; one that was not sent goes to whichever broker is there.
+ */
+import { Buffer } from "node:buffer";
+import { randomBytes } from "node:crypto";
+import { type Cancel, type Clock, systemClock } from "../../core/clock.ts";
+import { ERROR_CODES, type ErrorCode } from "../../core/error-codes.ts";
+import { type HoldfastError, OperationError, ProtocolError, UsageError } from "../../core/errors.ts";
+import { type BrokerLink, BrokerLinks } from "./broker-pool.ts";
+import type { Lookup } from "./broker-addresses.ts";
+import { mustFit } from "./message-size.ts";
+import type { ClientSecurity, Connection, ConnectionListener, LocalBroker } from "./broker-connection.ts";
+import type { TaskState } from "../tasks/life-cycle.ts";
+import type { TaskOptions } from "../tasks/task-policy.ts";
+import type { ManyHead } from "./session-writer.ts";
+import { MANY_BODY_BYTES_MAX, ManyReader } from "../protocols/record-batch.ts";
+import {
+  type Answer,
+  Pending,
+  PendingTable,
+  type Question,
+  type RawOutcome,
+  type RawSubmission,
+  type RequestWatcher,
+} from "./pending-requests.ts";
+import { asBuffer, brokerOf, EMPTY_FRAME, type Frames, readText, type VerbIn } from "../protocols/messages.ts";
+
+/** How brokers are reached. */
+export interface ClientOptions {
+  /** `tcp://HOST:PORT` or `ipc://PATH`; a host with several addresses means several brokers. Default `tcp://127.0.0.1:5555`. */
+  readonly url?: string;
+  /** A broker in this process, instead of a URL. */
+  readonly broker?: LocalBroker;
+  /** PLAIN or CURVE, as the broker asks for it; default none. */
+  readonly security?: ClientSecurity;
+  /** Looks up the URL's host; default: the system's. */
+  readonly lookup?: Lookup;
+  /** For tests: the clock. */
+  readonly clock?: Clock;
+  /** @internal Another way to make connections, for simulations. */
+  readonly connect?: (endpoint: string, listener: ConnectionListener) => Connection;
+}
+
+export interface WaitOptions {
+  /** Milliseconds until it is given up. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What hears the broker's words to a worker. */
+export interface WorkListener {
+  up(link: BrokerLink): void;
+  down(link: BrokerLink): void;
+  heard(link: BrokerLink, verb: WorkVerb, frames: Frames): void;
+}
+
+export type WorkVerb = "TASK" | "KEPT" | "LOST" | "STOP" | "RECALL" | "TASKS" | "KEPTS";
+
+/** What the broker says to workers. */
+const WORK_VERBS: ReadonlySet<string> = new Set<WorkVerb>(["TASK", "KEPT", "LOST", "STOP", "RECALL", "TASKS", "KEPTS"]);
+/** 2^32 - 1: the greatest number of a request that a message of many can say. */
+const MANY_REQUEST_MAX = 2 ** 32 - 1;
+
+/** The way to the brokers that queues and workers share: one connection to each, made again when it breaks. */
+export class QueueClient {
+  readonly #options: ClientOptions;
+  readonly #clock: Clock;
+  readonly #links: BrokerLinks;
+  readonly #pending = new PendingTable();
+  readonly #workers = new Set<WorkListener>();
+  /** Makes the keys under which submissions are sent again: unique to this client. */
+  readonly #keyPrefix = `~${randomBytes(9).toString("base64url")}.`;
+  /** The last head of submissions sent many at once: the next is most likely the same. */
+  #head: (ManyHead & { readonly json: string }) | undefined;
+  #number = 0;
+  #timer: { readonly atMs: number; readonly cancel: Cancel } | undefined;
+  #closed = false;
+
+  constructor(options: ClientOptions = {}) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#links = new BrokerLinks(options, {
+      welcome: (link) => this.#welcome(link),
+      down: (link) => this.#down(link),
+      heard: (link, verb, frames) => this.#heard(link, verb, frames),
+      needs: (broker) => this.#needs(broker),
+    });
+  }
+
+  /** @internal As it was made. */
+  get options(): ClientOptions {
+    return this.#options;
+  }
+
+  /** @internal */
+  get clock(): Clock {
+    return this.#clock;
+  }
+
+  /** True once `close` was called. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Ends all connections; what is pending is rejected with CLOSED. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#links.stop();
+    this.#timer?.cancel();
+    for (const pending of this.#pending.values()) this.#fail(pending, new OperationError("CLOSED", "The client was closed"));
+    await this.#links.close();
+  }
+
+  /** Brokers that can be spoken to now. */
+  links(): BrokerLink[] {
+    return this.#links.up();
+  }
+
+  /** @internal The best way to a broker that can be spoken to now. */
+  linkTo(broker: string): BrokerLink | undefined {
+    return this.#links.find(broker);
+  }
+
+  // ---- requests
+
+  /** Submits. Resolves to the ids when the broker has the tasks on disk. */
+  add(submission: RawSubmission, wait: WaitOptions): Promise<readonly string[]> {
+    return this.#ask({ verb: "ADD", submission, broker: brokerOfAfter(submission.options) }, wait);
+  }
+
+  /** Submits. Resolves to the outcome, of several tasks the last. When the signal fires a single task is cancelled too. */
+  call(submission: RawSubmission, wait: WaitOptions, watcher?: RequestWatcher): Promise<RawOutcome> {
+    const { options } = submission;
+    return this.#ask({ verb: "CALL", submission, watcher, broker: brokerOfAfter(options), cancels: true }, wait);
+  }
+
+  /** Waits for the outcome of a task of any broker here. */
+  watch(id: string, watcher: RequestWatcher, wait: WaitOptions): Promise<RawOutcome> {
+    return this.#ask({ verb: "WATCH", rest: [], watcher, broker: taskBroker(id), open: id }, wait);
+  }
+
+  /** Ends a task, as `Task.cancel` does. */
+  async cancel(id: string, wait: WaitOptions): Promise<void> {
+    await this.#ask({ verb: "CANCEL", rest: [Buffer.from(id)], broker: taskBroker(id) }, wait);
+  }
+
+  /** Any other request; resolves to what follows the request's number in the answer. With an id it goes to that task's broker. */
+  ask(verb: VerbIn, rest: Frames, wait: WaitOptions & { readonly id?: string }): Promise<Frames> {
+    return this.#ask({ verb, rest, broker: wait.id === undefined ? undefined : taskBroker(wait.id) }, wait);
+  }
+
+  /** The same request to every broker that is connected, or to the first that comes. */
+  async askAll(verb: VerbIn, rest: Frames, wait: WaitOptions): Promise<void> {
+    const brokers = new Set(this.links().flatMap(({ broker }) => (broker === undefined ? [] : [broker])));
+    if (brokers.size === 0) await this.#ask({ verb, rest }, wait);
+    else await Promise.all(Array.from(brokers, (broker) => this.#ask({ verb, rest, broker }, wait)));
+  }
+
+  #ask<T extends Answer>(question: Question, { timeoutMs, signal }: WaitOptions): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) throw new UsageError("CLOSED", "Cannot use a client after it was closed");
+      if (signal?.aborted) throw aborted(signal);
+      if (question.submission) mustFit(question.submission.bodies);
+      this.#number += 1;
+      const pending = new Pending(this.#number, question, {
+        deadlineMs: this.#clock.now() + timeoutMs,
+        resolve: resolve as (answer: Answer) => void,
+        reject,
+      });
+      if (signal) this.#heed(pending, signal);
+      this.#pending.add(pending);
+      this.#arm();
+      this.#send(pending);
+    });
+  }
+
+  #heed(pending: Pending, signal: AbortSignal): void {
+    const onAbort = (): void => {
+      const { question, broker, open } = pending;
+      // It may have ended in this very moment; then there is nothing left to cancel.
+      if (question.cancels && typeof open === "string") {
+        this.#ask({ verb: "CANCEL", rest: [Buffer.from(open)], broker }, { timeoutMs: CANCEL_TIMEOUT_MS }).catch(() => {});
+      }
+      this.#abandon(pending, aborted(signal));
+    };
+    pending.forget = () => signal.removeEventListener("abort", onAbort);
+    signal.addEventListener("abort", onAbort, { once: true });
+  }
+
+  /** Sends it if there is a broker for it; else it stays until one comes up. */
+  #send(pending: Pending): void {
+    const link = this.#links.find(pending.broker);
+    if (!link || !this.#sendTo(link, pending)) return;
+    pending.link = link;
+    pending.broker ??= link.broker;
+    link.unanswered += 1;
+  }
+
+  #sendTo(link: BrokerLink, pending: Pending): boolean {
+    const { question, number, open } = pending;
+    const { verb, submission, rest } = question;
+    const request = Buffer.from(`${number}`, "latin1");
+    // A CALL whose tasks are known is no longer a submission: what is missing is their outcomes.
+    if (open !== undefined) return link.send("WATCH", request, ...pending.openIds.map((id) => Buffer.from(id)));
+    if (!submission) return link.send(verb, request, ...(rest ?? []));
+    if (this.#sendAmongMany(link, pending, submission)) return true;
+    const { queue, options, bodies } = submission;
+    const key = options.key ?? `${this.#keyPrefix}${number}`;
+    return link.send(verb, request, Buffer.from(queue), optionsFrame(options, key), ...bodies.map(asBuffer));
+  }
+
+  /** One body under a key of ours can go with others. */
+  #sendAmongMany(link: BrokerLink, { number, question }: Pending, { queue, options, bodies }: RawSubmission): boolean {
+    if (!link.readsMany || options.key !== undefined || bodies.length !== 1 || number > MANY_REQUEST_MAX) return false;
+    const body = bodies[0]!;
+    if (body.length > MANY_BODY_BYTES_MAX) return false;
+    const verb = question.verb === "CALL" ? "CALLS" : "ADDS";
+    const json = options === NO_OPTIONS ? "" : JSON.stringify(options);
+    if (this.#head?.verb !== verb || this.#head.queue !== queue || this.#head.json !== json) {
+      this.#head = { verb, queue, json, options: optionsFrame(options, this.#keyPrefix) };
+    }
+    link.sender.submit(this.#head, number, body);
+    return true;
+  }
+
+  // ---- connections
+
+  #needs(broker: string): boolean {
+    for (const pending of this.#pending.values()) if (pending.broker === broker) return true;
+    return false;
+  }
+
+  /** What is owed to it is sent. */
+  #welcome(link: BrokerLink): void {
+    for (const pending of this.#pending.values()) if (!pending.link) this.#send(pending);
+    for (const worker of this.#workers) worker.up(link);
+  }
+
+  #down(link: BrokerLink): void {
+    for (const pending of this.#pending.values()) {
+      if (pending.link !== link) continue;
+      pending.link = undefined;
+      // A question that changes nothing may be asked of another.
+      if (READ_ONLY.has(pending.question.verb)) pending.broker = undefined;
+      // Another link may lead to the same broker.
+      this.#send(pending);
+    }
+    for (const worker of this.#workers) worker.down(link);
+  }
+
+  // ---- answers
+
+  #heard(link: BrokerLink, verb: string | undefined, frames: Frames): void {
+    if (verb === "ADDEDS") this.#addedMany(link, new ManyReader(frames[2]));
+    else if (verb === "ENDEDS") this.#endedMany(link, new ManyReader(frames[2]));
+    else if (!verb || !WORK_VERBS.has(verb)) this.#answered(link, verb, frames);
+    else for (const worker of this.#workers) worker.heard(link, verb as WorkVerb, frames);
+  }
+
+  #addedMany(link: BrokerLink, records: ManyReader): void {
+    while (records.more) {
+      const pending = this.#pending.get(records.u32());
+      const id = `${link.broker}-${records.u64()}`;
+      if (pending?.link === link) this.#added(pending, [id]);
+    }
+  }
+
+  #endedMany(link: BrokerLink, records: ManyReader): void {
+    while (records.more) {
+      const pending = this.#pending.get(records.u32());
+      const state = records.endState();
+      const bytes = records.body();
+      if (pending?.link === link)
+        this.#ended(pending, { id: typeof pending.open === "string" ? pending.open : "", state, bytes });
+    }
+  }
+
+  #answered(link: BrokerLink, verb: string | undefined, frames: Frames): void {
+    const pending = this.#pending.get(Number(readText(frames[2])));
+    if (!pending || pending.link !== link) return;
+    const { watcher } = pending.question;
+    switch (verb) {
+      case "ADDED":
+        this.#added(pending, frames.slice(3).map(readText));
+        return;
+      case "ENDED":
+        this.#ended(pending, {
+          id: readText(frames[3]),
+          state: readText(frames[4]) as TaskState,
+          bytes: frames[5] ?? EMPTY_FRAME,
+        });
+        return;
+      case "PROGRESS":
+        watcher?.progress?.(readText(frames[3]), frames[4] ?? EMPTY_FRAME);
+        return;
+      case "PARTIAL":
+        watcher?.partial?.(readText(frames[3]), frames[4] ?? EMPTY_FRAME);
+        return;
+      case "REFUSED":
+        this.#fail(pending, errorOf(readText(frames[3]), readText(frames[4])));
+        return;
+      default:
+        if (this.#pending.remove(pending)) pending.resolve(frames.slice(3));
+    }
+  }
+
+  #added(pending: Pending, ids: readonly string[]): void {
+    pending.question.watcher?.added?.(ids);
+    if (pending.question.verb === "CALL") pending.open = ids.length === 1 ? ids[0] : new Set(ids);
+    else if (this.#pending.remove(pending)) pending.resolve(ids);
+  }
+
+  #ended(pending: Pending, outcome: RawOutcome): void {
+    pending.question.watcher?.ended?.(outcome);
+    if (pending.closed(outcome.id) && this.#pending.remove(pending)) pending.resolve(outcome);
+  }
+
+  #fail(pending: Pending, error: HoldfastError): void {
+    if (this.#pending.remove(pending)) pending.reject(error);
+  }
+
+  /** Gives it up and tells the broker, so that it does not keep an answer for nobody. */
+  #abandon(pending: Pending, error: HoldfastError): void {
+    const { verb } = pending.question;
+    if (verb === "CALL" || verb === "WATCH") pending.link?.send("UNWATCH", Buffer.from(`${pending.number}`, "latin1"));
+    this.#fail(pending, error);
+  }
+
+  // ---- workers
+
+  /** @internal */
+  addWorker(worker: WorkListener): void {
+    this.#workers.add(worker);
+    for (const link of this.links()) if (link.broker !== undefined) worker.up(link);
+  }
+
+  // ---- helpers
+
+  #arm(): void {
+    const atMs = this.#pending.deadlineMs;
+    if (atMs === undefined || (this.#timer && this.#timer.atMs <= atMs)) return;
+    this.#timer?.cancel();
+    this.#timer = { atMs, cancel: this.#clock.at(atMs, () => this.#expire()) };
+  }
+
+  #expire(): void {
+    this.#timer = undefined;
+    const nowMs = this.#clock.now();
+    for (let pending = this.#pending.late(nowMs); pending; pending = this.#pending.late(nowMs)) {
+      this.#abandon(pending, this.#late(pending));
+    }
+    this.#arm();
+  }
+
+  #late({ question, link, open, broker }: Pending): OperationError {
+    const what = open === undefined ? `No answer to ${question.verb} came` : "The outcome did not come";
+    const why = link ? "before the deadline" : `before the deadline: ${this.#links.whyNot(broker)}`;
+    return new OperationError("QUEUE_UNREACHABLE", `${what} ${why}`);
+  }
+}
+
+const READ_ONLY: ReadonlySet<string> = new Set(["LIST", "STATS"]);
+
+/** 10 s: for cancelling what nobody waits for any more. */
+const CANCEL_TIMEOUT_MS = 10_000;
+
+/** Options of a submission that asks for nothing: one object, so that it is known by what it is. */
+export const NO_OPTIONS: TaskOptions = {};
+
+/** Options on the wire. Without a key of the caller's a submission gets one of ours: sent again, it is still one task. */
+function optionsFrame(options: TaskOptions, key: string): Buffer {
+  for (const name in options) if (name !== "key") return Buffer.from(JSON.stringify({ ...options, key }));
+  return Buffer.from(`=${key}`);
+}
+
+/** Tasks that wait for others live where those live. */
+function brokerOfAfter({ after }: TaskOptions): string | undefined {
+  return after?.[0] === undefined ? undefined : taskBroker(after[0]);
+}
+
+/** @throws UsageError QUEUE_OPTIONS_INVALID for what no broker can have given as an id: no answer would ever come */
+function taskBroker(id: string): string {
+  if (!/^[^\s]+-[1-9]\d*$/.test(id))
+    throw new UsageError("QUEUE_OPTIONS_INVALID", `'${id}' is no task's id; an id is BROKER-NUMBER`);
+  return brokerOf(id);
+}
+
+/** Codes that are the caller's fault; the others are the world's. */
+const USAGE_CODES: ReadonlySet<string> = new Set(["QUEUE_OPTIONS_INVALID", "QUEUE_NAME_INVALID"]);
+
+function errorOf(code: string, message: string): HoldfastError {
+  if (!Object.hasOwn(ERROR_CODES, code))
+    return new ProtocolError("QUEUE_PROTOCOL", `The broker refused with '${code}': ${message}`);
+  return USAGE_CODES.has(code) ? new UsageError(code as ErrorCode, message) : new OperationError(code as ErrorCode, message);
+}
+
+function aborted(signal: AbortSignal): OperationError {
+  return new OperationError("ABORTED", "The caller gave up waiting", { cause: signal.reason });
+}

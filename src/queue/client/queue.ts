@@ -1,0 +1,273 @@
+/** ● Queues as producers see them: typed payloads in, typed results out. */
+import { Buffer } from "node:buffer";
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { OperationError } from "../../core/errors.ts";
+import { type Duration, durationMs } from "../../core/units.ts";
+import { type ClientOptions, NO_OPTIONS, QueueClient } from "./queue-client.ts";
+import { type Codec, jsonCodec, Payload, textOf } from "./payload.ts";
+import type { RawOutcome, RawSubmission } from "./pending-requests.ts";
+import type { TaskOptions as WireOptions } from "../tasks/task-policy.ts";
+import type { QueueSettings } from "../tasks/task-queue.ts";
+
+/** 10 s: a broker that restarts is back by then. */
+const SUBMIT_TIMEOUT_MS = 10_000;
+/** 10 min, as long as results are kept by default. */
+const RESULT_TIMEOUT_MS = 10 * 60_000;
+
+/** How a queue is reached and what travels in it. */
+export interface QueueOptions<P, R> extends ClientOptions {
+  /** A client to share with other queues, instead of `url` or `broker`. The queue's `close` leaves it open. */
+  readonly client?: QueueClient;
+  /** A Standard Schema of what is submitted, checked at both ends; default none. */
+  readonly payload?: StandardSchemaV1<unknown, P>;
+  /** The same of results. */
+  readonly result?: StandardSchemaV1<unknown, R>;
+  /** How values become bytes; default JSON. */
+  readonly codec?: Codec<unknown>;
+}
+
+/** What can be asked for with a task. Durations as "5s" or in ms. */
+export interface AddOptions {
+  /** 0 (default) to 255; higher goes first. */
+  readonly priority?: number;
+  /** Not to be started before this time has passed. */
+  readonly delay?: Duration;
+  /** Not to be started before this moment; instead of `delay`. */
+  readonly runAt?: Date;
+  /** Attempts before the task is dead; default 5. */
+  readonly attempts?: number;
+  /** Pause before the second attempt, doubled each time, half of it by chance; default "1s". */
+  readonly backoff?: Duration;
+  /** The longest pause; default "5m". */
+  readonly backoffMax?: Duration;
+  /** How long one attempt may run; default: no bound. */
+  readonly attemptTimeout?: Duration;
+  /** Dead if no worker took it within this time. */
+  readonly expire?: Duration;
+  /** How long the outcome can be read after the end; default "10m". */
+  readonly keep?: Duration;
+  /** While a task with the same key is known to the queue, that task is the answer. */
+  readonly key?: string;
+  /** Tasks of a group share the queue's bounds for groups, and groups take turns. */
+  readonly group?: string;
+  /** Tasks that must be done first. */
+  readonly after?: readonly (string | { readonly id: string })[];
+  /** What to do when the queue is full; default "refuse". */
+  readonly whenFull?: "refuse" | "wait";
+  /** When to give up; default "10s" for add, "10m" for call and result. */
+  readonly timeout?: Duration;
+  /** Aborting it rejects with ABORTED; `call` cancels its task too. */
+  readonly signal?: AbortSignal;
+}
+
+/** When to give up waiting. */
+export type WaitFor = Pick<AddOptions, "timeout" | "signal">;
+
+/** A task that was submitted. */
+export class Task<R = unknown> {
+  /** Names it at all brokers. */
+  readonly id: string;
+  readonly #queue: Queue<never, R>;
+
+  /** @internal */
+  constructor(id: string, queue: Queue<never, R>) {
+    this.id = id;
+    this.#queue = queue;
+  }
+
+  /**
+   * Waits for its result, over reconnects and restarts of the broker.
+   *
+   * @throws OperationError QUEUE_TASK_DEAD (the message is the last error), QUEUE_TASK_CANCELLED, QUEUE_TASK_UNKNOWN, QUEUE_UNREACHABLE
+   * at the deadline, ABORTED
+   */
+  result(wait: WaitFor = {}): Promise<R> {
+    return this.#queue.resultOf(this.id, wait);
+  }
+
+  /** What the worker says of its progress, newest last, until the task has ended. */
+  progress(wait: WaitFor = {}): AsyncIterableIterator<unknown> {
+    return this.#queue.told(this.id, "progress", wait);
+  }
+
+  /** Parts of the result as they come, until the task has ended. */
+  partials(wait: WaitFor = {}): AsyncIterableIterator<unknown> {
+    return this.#queue.told(this.id, "partial", wait);
+  }
+
+  /**
+   * Ends the task, wherever it is; a running handler's signal fires.
+   *
+   * @throws OperationError QUEUE_TASK_STATE when it has ended already
+   */
+  async cancel(wait: WaitFor = {}): Promise<void> {
+    await this.#queue.client.cancel(this.id, waitOptions(wait, SUBMIT_TIMEOUT_MS));
+  }
+}
+
+/** A queue at one broker or several. Made by `queue()`. */
+export class Queue<P = unknown, R = unknown> {
+  /** As given to `queue`. */
+  readonly name: string;
+  /** What talks to the brokers. */
+  readonly client: QueueClient;
+  /** @internal */
+  readonly payload: Payload<P>;
+  /** @internal */
+  readonly results: Payload<R>;
+  readonly #codec: Codec<unknown>;
+  readonly #ownsClient: boolean;
+
+  /** @internal */
+  constructor(name: string, options: QueueOptions<P, R>) {
+    this.name = name;
+    this.client = options.client ?? new QueueClient(options);
+    this.#ownsClient = options.client === undefined;
+    this.#codec = options.codec ?? jsonCodec;
+    this.payload = new Payload("payload", this.#codec as Codec<P>, options.payload);
+    this.results = new Payload("result", this.#codec as Codec<R>, options.result);
+  }
+
+  /**
+   * Submits a task. Resolves when the broker has it on disk.
+   *
+   * @throws OperationError QUEUE_FULL, QUEUE_STORE_UNAVAILABLE, QUEUE_UNREACHABLE at the deadline, ABORTED; UsageError
+   * QUEUE_OPTIONS_INVALID, QUEUE_PAYLOAD_INVALID
+   */
+  async add(payload: P, options: AddOptions = NOTHING): Promise<Task<R>> {
+    const body = this.payload.direct ? this.payload.encodeNow(payload) : await this.payload.encode(payload);
+    const [id] = await this.client.add(this.#submission([body], options), waitOptions(options, SUBMIT_TIMEOUT_MS));
+    return this.task(id!);
+  }
+
+  /** Submits tasks together: all of them are on disk when it resolves, or none was accepted. Errors as of `add`. */
+  async addMany(payloads: readonly P[], options: AddOptions = NOTHING): Promise<Task<R>[]> {
+    const bodies = this.payload.direct
+      ? payloads.map((payload) => this.payload.encodeNow(payload))
+      : await Promise.all(payloads.map((payload) => this.payload.encode(payload)));
+    const ids = await this.client.add(this.#submission(bodies, options), waitOptions(options, SUBMIT_TIMEOUT_MS));
+    return ids.map((id) => this.task(id));
+  }
+
+  /**
+   * Submits a task and waits for its result, over reconnects and restarts of the broker. When the signal fires the task is
+   * cancelled too.
+   *
+   * @throws errors of `add` and of `Task.result`
+   */
+  async call(payload: P, options: AddOptions = NOTHING): Promise<R> {
+    const body = this.payload.direct ? this.payload.encodeNow(payload) : await this.payload.encode(payload);
+    const outcome = await this.client.call(this.#submission([body], options), waitOptions(options, RESULT_TIMEOUT_MS));
+    return this.#resultFrom(outcome);
+  }
+
+  /** A task by its id, as `add` gave it, perhaps to another process. */
+  task(id: string): Task<R> {
+    return new Task(id, this as unknown as Queue<never, R>);
+  }
+
+  /** Sets the queue's own bounds at every broker that is connected, e.g. `{ paused: true }` or `{ groupConcurrency: 2 }`. */
+  async configure(settings: QueueSettings, wait: WaitFor = {}): Promise<void> {
+    const frames = [Buffer.from(this.name), Buffer.from(JSON.stringify(settings))];
+    await this.client.askAll("SET", frames, waitOptions(wait, SUBMIT_TIMEOUT_MS));
+  }
+
+  /** Lets go of the brokers, unless the client is shared. What is pending is rejected with CLOSED. */
+  async close(): Promise<void> {
+    if (this.#ownsClient) await this.client.close();
+  }
+
+  /** @internal */
+  encodeAny(value: unknown): Uint8Array {
+    return this.#codec.encode(value);
+  }
+
+  /** @internal */
+  async resultOf(id: string, wait: WaitFor): Promise<R> {
+    return this.#resultFrom(await this.client.watch(id, {}, waitOptions(wait, RESULT_TIMEOUT_MS)));
+  }
+
+  /** @internal Values that come while the task has not ended. */
+  async *told(id: string, kind: "progress" | "partial", wait: WaitFor): AsyncIterableIterator<unknown> {
+    const values: unknown[] = [];
+    let wake = (): void => {};
+    let ended = false;
+    const hear = (_id: string, bytes: Uint8Array): void => {
+      values.push(this.#codec.decode(bytes));
+      wake();
+    };
+    const stop = new AbortController();
+    const signal = wait.signal ? AbortSignal.any([wait.signal, stop.signal]) : stop.signal;
+    let failure: unknown;
+    const watching = this.client
+      .watch(id, { [kind]: hear }, { ...waitOptions(wait, RESULT_TIMEOUT_MS), signal })
+      .catch((error: unknown) => (failure = error))
+      .finally(() => {
+        ended = true;
+        wake();
+      });
+    try {
+      for (;;) {
+        if (values.length > 0) yield values.shift();
+        else if (ended) break;
+        else await new Promise<void>((resolve) => (wake = resolve));
+      }
+      if (failure) throw failure;
+    } finally {
+      stop.abort();
+      await watching;
+    }
+  }
+
+  #submission(bodies: readonly Uint8Array[], options: AddOptions): RawSubmission {
+    return { queue: this.name, options: options === NOTHING ? NO_OPTIONS : wireOptions(options), bodies };
+  }
+
+  #resultFrom({ id, state, bytes }: RawOutcome): R | Promise<R> {
+    if (state === "done") return this.results.direct ? this.results.decodeNow(bytes) : this.results.decode(bytes);
+    if (state === "dead") throw new OperationError("QUEUE_TASK_DEAD", textOf(bytes) || `Task ${id} is dead`);
+    if (state === "cancelled") throw new OperationError("QUEUE_TASK_CANCELLED", `Task ${id} was cancelled`);
+    throw new OperationError("QUEUE_TASK_UNKNOWN", `Task ${id} is not known, or its outcome is no longer kept`);
+  }
+}
+
+/**
+ * A queue, by its name. Payload and result types are as given or as the schemas say.
+ *
+ * @example
+ * const emails = queue<Email, Receipt>("emails", { url: "tcp://127.0.0.1:5555" });
+ * const receipt = await emails.call({ to: "ada@example.org" });
+ */
+export function queue<P = unknown, R = unknown>(name: string, options: QueueOptions<P, R> = {}): Queue<P, R> {
+  return new Queue(name, options);
+}
+
+const NOTHING: AddOptions = {};
+
+function waitOptions({ timeout, signal }: WaitFor, defaultMs: number): { timeoutMs: number; signal: AbortSignal | undefined } {
+  return { timeoutMs: timeout === undefined ? defaultMs : durationMs(timeout, "timeout"), signal };
+}
+
+const DURATIONS = [
+  ["delay", "delayMs"],
+  ["backoff", "backoffMs"],
+  ["backoffMax", "backoffMaxMs"],
+  ["attemptTimeout", "timeoutMs"],
+  ["expire", "expireMs"],
+  ["keep", "keepMs"],
+] as const;
+
+/** @throws UsageError UNIT_INVALID */
+function wireOptions(options: AddOptions): WireOptions {
+  const wire: Record<string, unknown> = {};
+  for (const [name, wireName] of DURATIONS) {
+    const value = options[name];
+    if (value !== undefined) wire[wireName] = Math.round(durationMs(value, name));
+  }
+  for (const name of ["priority", "attempts", "key", "group", "whenFull"] as const) {
+    if (options[name] !== undefined) wire[name] = options[name];
+  }
+  if (options.runAt) wire["runAtMs"] = options.runAt.getTime();
+  if (options.after) wire["after"] = options.after.map((task) => (typeof task === "string" ? task : task.id));
+  return Object.keys(wire).length > 0 ? wire : NO_OPTIONS;
+}

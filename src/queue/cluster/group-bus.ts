@@ -1,0 +1,82 @@
+/**
+ * ● What the brokers of a group say to each other beside the log: beats to all, chunks of relayed sessions to one. Core NATS subjects:
+ * what is lost is lost, and noticed by who needed it.
+ */
+import type { Msg } from "@nats-io/transport-node";
+import type { ClusterConnection } from "./nats/cluster-connection.ts";
+import { type Chunk, decodeChunk } from "./relay/relay-codec.ts";
+
+export interface Beat {
+  /** `leading`: I lead. `resigned`: I led and leave. `asking`: I am new, who leads? */
+  readonly kind: "leading" | "resigned" | "asking";
+  readonly writer: string;
+  readonly epoch: number;
+  /** Its hall can be entered. */
+  readonly ready: boolean;
+  /** Where the log ends. */
+  readonly sequence: number;
+  /** The first part of task ids; "" when it does not know. */
+  readonly broker: string;
+  /** Where it listens for clients; for people. */
+  readonly address: string;
+}
+
+export interface BusListener {
+  beat(beat: Beat): void;
+  /** For the hall here. */
+  toHall(chunk: Chunk): void;
+  /** For the door here. */
+  toDoor(chunk: Chunk): void;
+  trouble(error: unknown): void;
+}
+
+export class GroupBus {
+  readonly #connection: ClusterConnection;
+  readonly #prefix: string;
+  readonly #subscriptions: { unsubscribe(): void }[] = [];
+
+  constructor(connection: ClusterConnection, group: string, writer: string, listener: BusListener) {
+    this.#connection = connection;
+    this.#prefix = `holdfast.${group}`;
+    const hear = (subject: string, take: (message: Msg) => void): void => {
+      const callback = (error: Error | null, message: Msg): void => {
+        try {
+          if (error) throw error;
+          take(message);
+        } catch (trouble) {
+          listener.trouble(trouble);
+        }
+      };
+      this.#subscriptions.push(connection.nats.subscribe(`${this.#prefix}.${subject}`, { callback }));
+    };
+    hear("beat", (message) => listener.beat(message.json<Beat>()));
+    hear(`hall.${writer}`, (message) => listener.toHall(decodeChunk(message.data)));
+    hear(`door.${writer}`, (message) => listener.toDoor(decodeChunk(message.data)));
+  }
+
+  beat(beat: Beat): void {
+    this.#publish("beat", Buffer.from(JSON.stringify(beat)));
+  }
+
+  toHall(writer: string, chunk: Buffer): void {
+    this.#publish(`hall.${writer}`, chunk);
+  }
+
+  toDoor(writer: string, chunk: Buffer): void {
+    this.#publish(`door.${writer}`, chunk);
+  }
+
+  /** What was said has left. */
+  async flush(): Promise<void> {
+    if (this.#connection.isUp) await this.#connection.nats.flush();
+  }
+
+  close(): void {
+    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+  }
+
+  #publish(subject: string, bytes: Buffer): void {
+    // While no server is there it would be kept, and be said when it is no longer true.
+    if (this.#connection.isUp) this.#connection.nats.publish(`${this.#prefix}.${subject}`, bytes);
+  }
+}

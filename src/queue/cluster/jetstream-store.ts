@@ -1,0 +1,116 @@
+/**
+ * ● The log on NATS as a store for one broker, or for moving tasks: opening it takes the lead. Brokers that share a log take turns by
+ * themselves (cluster-node.ts) and use the same pieces.
+ */
+import { OperationError } from "../../core/errors.ts";
+import type { Store, StoredTask, StoreOp, StoreOpening } from "../stores/store.ts";
+import { GroupBus } from "./group-bus.ts";
+import type { LeadTerm } from "./log/leader-log.ts";
+import { type FollowerOptions, LogFollower } from "./log/log-follower.ts";
+
+/** 500 ms: a leader answers at once, and says so unasked each 200 ms. */
+const LISTEN_MS = 500;
+/** Another may write between the reading and the leading; one that does so this often leads, and goes on leading. */
+const TRIES = 5;
+
+export interface JetstreamStoreOptions extends FollowerOptions {
+  /** Refuse to open while a broker leads, instead of taking the lead from it. */
+  readonly refuseLed?: boolean;
+}
+
+export class JetstreamStore implements Store {
+  readonly #options: JetstreamStoreOptions;
+  #follower: LogFollower | undefined;
+  #term: LeadTerm | undefined;
+  #closing: Promise<void> | undefined;
+  /** Refuses what is being written. */
+  #reject: (error: OperationError) => void = () => {};
+
+  constructor(options: JetstreamStoreOptions) {
+    this.#options = options;
+  }
+
+  get patienceMs(): number | undefined {
+    return this.#term?.patienceMs;
+  }
+
+  async open(): Promise<StoreOpening> {
+    let caughtUp = (): void => {};
+    const follower = await LogFollower.open(this.#options, { caughtUp: () => caughtUp() });
+    this.#follower = follower;
+    if (this.#options.refuseLed && (await this.#isLed(follower))) await this.#refuse();
+    for (let tried = 0; tried < TRIES; tried += 1) {
+      const end = new Promise<void>((resolve) => (caughtUp = resolve));
+      await follower.follow();
+      await end;
+      this.#term = await follower.lead({ store: true }, () => this.#lost());
+      if (this.#term) return this.#term.open();
+    }
+    return this.#refuse();
+  }
+
+  async #refuse(): Promise<never> {
+    await this.close();
+    throw new OperationError("QUEUE_STORE_LOCKED", "Cannot take the log on NATS: a broker leads it");
+  }
+
+  /** Asks who leads, and hears whether somebody does. */
+  async #isLed({ connection, writer }: LogFollower): Promise<boolean> {
+    const heard = Promise.withResolvers<boolean>();
+    const bus = new GroupBus(connection, this.#options.url.group, writer, {
+      beat: ({ kind }) => kind === "leading" && heard.resolve(true),
+      toHall: () => {},
+      toDoor: () => {},
+      trouble: (error) => heard.reject(error),
+    });
+    bus.beat({ kind: "asking", writer, epoch: 0, ready: false, sequence: 0, broker: "", address: "" });
+    const timer = setTimeout(() => heard.resolve(false), LISTEN_MS);
+    try {
+      return await heard.promise;
+    } finally {
+      clearTimeout(timer);
+      bus.close();
+    }
+  }
+
+  tasks(): AsyncIterable<readonly StoredTask[]> {
+    return this.#open.tasks();
+  }
+
+  write(ops: readonly StoreOp[]): Promise<void> {
+    const term = this.#open;
+    return new Promise((resolve, reject) => {
+      this.#reject = reject;
+      if (term.isOver) this.#lost();
+      else term.write(ops).then(resolve, reject);
+    });
+  }
+
+  read(ids: readonly number[]): Promise<readonly (Uint8Array | undefined)[]> {
+    return this.#open.read(ids);
+  }
+
+  inspect(id: number): Promise<{ readonly head: Uint8Array; readonly notes: readonly string[] } | undefined> {
+    return this.#open.inspect(id);
+  }
+
+  async close(): Promise<void> {
+    this.#closing ??= this.#close();
+    await this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#term?.close();
+    await this.#follower?.close();
+  }
+
+  /** What is being written was not: another has written in its place. */
+  #lost(): void {
+    this.#reject(new OperationError("QUEUE_STORE_LOCKED", "Another took over the log on NATS; this store writes no more"));
+  }
+
+  get #open(): LeadTerm {
+    if (!this.#term) throw new OperationError("QUEUE_STORE_UNAVAILABLE", "The store is not open");
+    return this.#term;
+  }
+}

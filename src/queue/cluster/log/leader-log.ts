@@ -1,0 +1,234 @@
+/**
+ * ● One term of leadership as a store: what is written is appended to the log right behind what this leader knows to be its end. Once
+ * another has written there the term is over: nothing that was asked is answered any more, as after a crash. Invariant: an entry is in
+ * the replica after it is in the log, and in the same order.
+ */
+import { setImmediate as pause } from "node:timers/promises";
+import type { Clock } from "../../../core/clock.ts";
+import { OperationError } from "../../../core/errors.ts";
+import { encodeOps } from "../../stores/op-codec.ts";
+import type { Standby } from "../../stores/follower-state.ts";
+import type { Store, StoredTask, StoreOp, StoreOpening } from "../../stores/store.ts";
+import { Cleaning } from "./log-compaction.ts";
+import { BATCH, type EntryHead } from "./log-codec.ts";
+import type { LogInfo, QueueLog } from "./log.ts";
+import type { Replica } from "./replica.ts";
+
+export interface LeadTermOptions {
+  readonly log: QueueLog;
+  readonly replica: Replica;
+  readonly clock: Clock;
+  readonly writer: string;
+  readonly epoch: number;
+  /** Where the log ends: this term's `lead`. */
+  readonly lastSequence: number;
+  /** The log as it was shortly before. */
+  readonly info: LogInfo;
+  readonly cleanFloorBytes?: number | undefined;
+  nextSerial(): number;
+  /** All tasks as the replica has them, if they are at hand. */
+  standby(): Promise<Standby | undefined>;
+  /** Another leads. Told once. */
+  lost(): void;
+  message(text: string): void;
+}
+
+/** 2 s: by then a cluster that did not just lose a server has answered. */
+const PATIENCE_MS = 2000;
+/** 256 KiB of copies with each batch: a round of a gigabyte takes some thousand batches, and none of them waits long for it. */
+const PORTION_BYTES = 256 * 1024;
+/** What JetStream keeps of a message beside its bytes: subject, headers and its own record, about this much. */
+const MESSAGE_OVERHEAD_BYTES = 150;
+
+export class LeadTerm implements Store {
+  readonly patienceMs = PATIENCE_MS;
+  readonly #options: LeadTermOptions;
+  readonly #log: QueueLog;
+  readonly #replica: Replica;
+  readonly #cleaning: Cleaning;
+  #lastSequence: number;
+  #lastId: number;
+  /** When the last append that succeeded was sent, in the clock's ms. */
+  #surelyLedMs: number;
+  #unansweredMs = Infinity;
+  #turn: Promise<void> = Promise.resolve();
+  /** The last task that the round has copied. */
+  #copied = 0;
+  #over = false;
+  #closing = false;
+
+  constructor(options: LeadTermOptions) {
+    this.#options = options;
+    this.#log = options.log;
+    this.#replica = options.replica;
+    this.#lastSequence = options.lastSequence;
+    this.#lastId = options.replica.lastId;
+    this.#surelyLedMs = options.clock.now();
+    const { info, cleanFloorBytes } = options;
+    const floor = cleanFloorBytes === undefined ? {} : { floorBytes: cleanFloorBytes };
+    this.#cleaning = new Cleaning({ bytesMax: info.bytesMax, ...floor }, info.bytes);
+  }
+
+  /** Whether another has taken over. */
+  get isOver(): boolean {
+    return this.#over;
+  }
+
+  get lastSequence(): number {
+    return this.#lastSequence;
+  }
+
+  /** No other can have led before this, in the clock's ms. */
+  get surelyLedMs(): number {
+    return this.#surelyLedMs;
+  }
+
+  /** When the append was sent that has no outcome yet, in the clock's ms; Infinity when there is none. */
+  get unansweredMs(): number {
+    return this.#unansweredMs;
+  }
+
+  get logBytes(): number {
+    return this.#cleaning.logBytes;
+  }
+
+  async open(): Promise<StoreOpening> {
+    const { epoch } = this.#options;
+    const standby = await this.#options.standby();
+    return { epoch, lastId: this.#replica.lastId, settings: new Map(this.#replica.settings), standby };
+  }
+
+  tasks(): AsyncIterable<readonly StoredTask[]> {
+    return this.#replica.tasks();
+  }
+
+  write(ops: readonly StoreOp[]): Promise<void> {
+    return this.#inTurn(async () => {
+      const liveBytes = bytesOf(ops);
+      if (ops.some(({ kind }) => kind === "add" || kind === "keep") && !this.#cleaning.hasRoom(liveBytes)) {
+        if (this.#cleaning.isDue) this.#startCleaning();
+        throw new OperationError("QUEUE_STORE_FULL", "The queue's log is nearly full; what is left is for results");
+      }
+      await this.#append(ops, { liveBytes });
+      if (this.#cleaning.isDue) this.#startCleaning();
+    });
+  }
+
+  async read(ids: readonly number[]): Promise<readonly (Uint8Array | undefined)[]> {
+    return this.#replica.read(ids);
+  }
+
+  async inspect(id: number): Promise<{ readonly head: Uint8Array; readonly notes: readonly string[] } | undefined> {
+    return this.#replica.inspect(id);
+  }
+
+  /** Makes sure that this still leads: an entry without changes goes through. Never resolves when it does not. */
+  confirm(): Promise<void> {
+    return this.#inTurn(() => this.#append([], {}));
+  }
+
+  /** Another leads, that is known: whatever becomes of the append in hand, it is the follower's to read. */
+  end(): void {
+    this.#over = true;
+  }
+
+  /** Waits for what is being written. The log and the replica stay open. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    if (this.#over) return;
+    await this.#turn;
+  }
+
+  /** One at a time, in the order asked. */
+  async #inTurn(act: () => Promise<void>): Promise<void> {
+    const before = this.#turn;
+    const turn = Promise.withResolvers<void>();
+    this.#turn = turn.promise;
+    await before;
+    try {
+      await act();
+    } finally {
+      turn.resolve();
+    }
+  }
+
+  async #append(ops: readonly StoreOp[], { copiedBytes = 0, liveBytes = 0 }): Promise<void> {
+    if (this.#over) return this.#never();
+    await this.#replica.room();
+    for (const op of ops) if ((op.kind === "add" || op.kind === "keep") && op.id > this.#lastId) this.#lastId = op.id;
+    const { clock, epoch, writer } = this.#options;
+    const head: EntryHead = { kind: BATCH, epoch, serial: this.#options.nextSerial(), writer, lastId: this.#lastId };
+    const payload = encodeOps(ops);
+    const sentMs = clock.now();
+    this.#unansweredMs = sentMs;
+    const appended = await this.#log.append(head, payload, this.#lastSequence).finally(() => (this.#unansweredMs = Infinity));
+    if (this.#over) return this.#never();
+    if (appended.kind === "fenced") {
+      this.#over = true;
+      this.#options.lost();
+      return this.#never();
+    }
+    const messages = appended.sequence - this.#lastSequence;
+    this.#lastSequence = appended.sequence;
+    if (appended.kind === "refused") throw appended.error;
+    this.#surelyLedMs = sentMs;
+    this.#cleaning.wrote({ bytes: payload.length + messages * MESSAGE_OVERHEAD_BYTES, copiedBytes, liveBytes });
+    this.#replica.take(appended.sequence, head, ops);
+  }
+
+  #never(): Promise<never> {
+    return new Promise(() => {});
+  }
+
+  // ---- cleaning
+
+  #startCleaning(): void {
+    this.#cleaning.begin(this.#lastSequence + 1);
+    this.#copied = 0;
+    void this.#clean();
+  }
+
+  /** Copies portion after portion; between two of them others write. */
+  async #clean(): Promise<void> {
+    const { message } = this.#options;
+    try {
+      await this.#inTurn(() => this.#append(this.#settings(), {}));
+      while (!this.#closing && (await this.#copy())) await pause();
+      if (this.#closing || this.#over) return;
+      const sequence = this.#cleaning.end();
+      await this.#log.purgeBefore(sequence);
+      this.#cleaning.measured((await this.#log.info()).bytes);
+      message(`the log was cleaned up to ${sequence}; it holds ${this.#cleaning.logBytes} bytes`);
+    } catch (error) {
+      message(`the log could not be cleaned: ${String(error)}`);
+      if (this.#cleaning.isRunning) this.#cleaning.end();
+    }
+  }
+
+  /** @returns whether there was anything left to copy */
+  async #copy(): Promise<boolean> {
+    let last: StoreOp | undefined;
+    await this.#inTurn(async () => {
+      // Read and appended in one turn: no change of a task comes between its reading and its copy.
+      const portion = await this.#replica.whole(this.#copied, PORTION_BYTES);
+      last = portion.at(-1);
+      if (last) await this.#append(portion, { copiedBytes: bytesOf(portion) });
+    });
+    if (last?.kind === "keep") this.#copied = last.id;
+    return last !== undefined;
+  }
+
+  #settings(): StoreOp[] {
+    return [...this.#replica.settings].map(([name, value]): StoreOp => ({ kind: "set", name, value }));
+  }
+}
+
+function bytesOf(ops: readonly StoreOp[]): number {
+  let bytes = 0;
+  for (const op of ops) {
+    if (op.kind === "add" || op.kind === "keep") bytes += 21 + op.head.length + op.state.length + op.body.length;
+    else if (op.kind === "end") bytes += 17 + op.state.length + op.result.length;
+    if (op.kind === "keep") for (const note of op.notes) bytes += 4 + note.length;
+  }
+  return bytes;
+}

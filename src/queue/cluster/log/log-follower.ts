@@ -1,0 +1,273 @@
+/**
+ * ● One broker's share in the log: the connection, the log, the replica, and the tail that keeps the replica at the log's end while
+ * another leads. `lead` ends the following and begins a term; `follow` takes it up again. Invariant: one tail reads at most, and none
+ * while this broker leads: what is appended is in the replica already.
+ */
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
+import { crc32 } from "node:zlib";
+import { type Clock, systemClock } from "../../../core/clock.ts";
+import { messageOf } from "../../../core/errors.ts";
+import type { StoreOp } from "../../stores/store.ts";
+import type { Standby } from "../../stores/follower-state.ts";
+import { ClusterConnection } from "../nats/cluster-connection.ts";
+import { LeadTerm } from "./leader-log.ts";
+import { decodeEntry, type EntryHead, LEAD, PartsInbox } from "./log-codec.ts";
+import { type LogInfo, QueueLog } from "./log.ts";
+import { LogTail } from "./log-reader.ts";
+import type { NatsUrl } from "../nats/nats-url.ts";
+import { Replica } from "./replica.ts";
+
+/** 300 ms: less than others wait for a leader's first beat. */
+const INFO_MS = 300;
+
+export interface FollowerOptions {
+  readonly url: NatsUrl;
+  /** Where the local copy of the log lies; without one it is temporary. */
+  readonly folder?: string | undefined;
+  readonly clock?: Clock | undefined;
+  readonly cleanFloorBytes?: number | undefined;
+  /** Keeps all tasks at hand while another leads; without it they are read when this one does. */
+  makeStandby?(): Standby;
+  log?(message: string): void;
+}
+
+export interface FollowerListener {
+  /** The replica is at the log's end, as far as is known. */
+  caughtUp?(): void;
+  /** Another began to lead, or this did. */
+  led?(epoch: number): void;
+}
+
+export class LogFollower {
+  readonly connection: ClusterConnection;
+  readonly log: QueueLog;
+  readonly replica: Replica;
+  /** This run of this broker: 16 hex digits. */
+  readonly writer: string;
+  readonly #options: FollowerOptions;
+  readonly #listener: FollowerListener;
+  readonly #parts = new PartsInbox();
+  #tail: LogTail | undefined;
+  #term: LeadTerm | undefined;
+  #standby: Standby | undefined;
+  /** Resolves when the standby is complete, or given up. */
+  #standingBy: Promise<void> = Promise.resolve();
+  /** Following and leading are begun one after the other: both may wait long for NATS. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #closed = false;
+  #info: LogInfo;
+  /** The last message that was read, whole entry or part. */
+  #seen = 0;
+  #readMs = 0;
+  #serial = 0;
+  #trouble = "";
+
+  private constructor(
+    parts: { connection: ClusterConnection; log: QueueLog; replica: Replica; info: LogInfo },
+    options: FollowerOptions,
+    listener: FollowerListener,
+  ) {
+    this.connection = parts.connection;
+    this.log = parts.log;
+    this.replica = parts.replica;
+    this.#info = parts.info;
+    this.writer = randomBytes(8).toString("hex");
+    this.#options = options;
+    this.#listener = listener;
+  }
+
+  /** Connects and opens all; follows nothing yet. Errors as of its parts. */
+  static async open(options: FollowerOptions, listener: FollowerListener): Promise<LogFollower> {
+    const { url, folder } = options;
+    let written = (_ops: readonly StoreOp[]): void => {};
+    const replica = new Replica({ folder, log: (message) => options.log?.(message), written: (ops) => written(ops) });
+    await replica.open();
+    let connection: ClusterConnection | undefined;
+    try {
+      connection = await ClusterConnection.open(url, `holdfast ${url.group} on ${hostname()}`);
+      const log = new QueueLog(connection, url.group, (message) => options.log?.(message));
+      const info = await log.open(url.replicas);
+      const follower = new LogFollower({ connection, log, replica, info }, options, listener);
+      written = (ops) => follower.#standby?.apply(ops);
+      return follower;
+    } catch (error) {
+      await connection?.close();
+      await replica.close();
+      throw error;
+    }
+  }
+
+  /** The log as it was when it was last asked for. */
+  get info(): LogInfo {
+    return this.#info;
+  }
+
+  /** When the last message was read, or the log was looked at first, in the clock's ms: no append of another's succeeded later. */
+  get readMs(): number {
+    return this.#readMs;
+  }
+
+  /** The sequence of the last message that was read. */
+  get seen(): number {
+    return this.#seen;
+  }
+
+  /** Keeps the replica at the log's end from now on. @throws OperationError QUEUE_STORE_UNAVAILABLE */
+  follow(): Promise<void> {
+    return this.#inTurn(() => this.#follow());
+  }
+
+  async #follow(): Promise<void> {
+    if (this.#tail || this.#term?.isOver === false) return;
+    this.#info = await this.log.info();
+    if (this.#closed) return;
+    const { created, firstSequence, lastSequence } = this.#info;
+    const { replica } = this;
+    const usable = replica.created === created && replica.applied <= lastSequence && replica.applied + 1 >= firstSequence;
+    if (!usable) await this.#beginReplica(created, Math.max(0, firstSequence - 1));
+    this.#seen = replica.applied;
+    this.#readMs = this.#clock.now();
+    this.#tail = new LogTail(this.connection, this.log, this.#seen + 1, {
+      message: (sequence, bytes) => this.#message(sequence, bytes),
+      caughtUp: () => this.#listener.caughtUp?.(),
+      trouble: (error) => this.#say(`the log cannot be read: ${messageOf(error)}`),
+    });
+  }
+
+  /** Keeps all tasks at hand from now on: those that the replica has, and what it writes. Not while this broker leads. */
+  standBy(): void {
+    if (this.#standby) return;
+    const standby = this.#options.makeStandby?.();
+    this.#standby = standby;
+    if (standby) this.#standingBy = this.#readInto(standby);
+  }
+
+  async #readInto(standby: Standby): Promise<void> {
+    const isGivenUp = (): boolean => this.#closed || standby !== this.#standby;
+    try {
+      for await (const portion of this.replica.tasks()) {
+        if (isGivenUp()) return;
+        standby.take(portion);
+      }
+      standby.complete();
+    } catch (error) {
+      if (isGivenUp()) return;
+      this.#standby = undefined;
+      this.#say(`the local copy of the log cannot be read: ${messageOf(error)}`);
+    }
+  }
+
+  /** All tasks, for a term that begins; undefined when they are to be read. */
+  async #handOver(): Promise<Standby | undefined> {
+    await this.#standingBy;
+    await this.replica.write();
+    const standby = this.#standby;
+    this.#standby = undefined;
+    return standby?.isComplete ? standby : undefined;
+  }
+
+  /** The replica begins anew, and with it what stands by. */
+  async #beginReplica(created: string, applied: number): Promise<void> {
+    const stoodBy = this.#standby !== undefined;
+    this.#standby = undefined;
+    await this.replica.begin(created, applied);
+    if (stoodBy) this.standBy();
+  }
+
+  /** The leader says that the log reaches this far. */
+  reaches(sequence: number): void {
+    this.#tail?.reaches(sequence);
+  }
+
+  async rest(): Promise<void> {
+    const tail = this.#tail;
+    this.#tail = undefined;
+    await tail?.close();
+  }
+
+  /**
+   * Tries to begin a term: writes that it leads where this broker believes the log to end.
+   *
+   * @returns undefined when another has written there: it is to be followed first
+   */
+  lead(about: Readonly<Record<string, unknown>>, lost: () => void): Promise<LeadTerm | undefined> {
+    return this.#inTurn(() => this.#lead(about, lost));
+  }
+
+  async #lead(about: Readonly<Record<string, unknown>>, lost: () => void): Promise<LeadTerm | undefined> {
+    await this.rest();
+    const { replica, writer } = this;
+    const epoch = replica.epoch + 1;
+    const head: EntryHead = { kind: LEAD, epoch, serial: this.#nextSerial(), writer, lastId: replica.lastId };
+    const appended = await this.log.append(head, Buffer.from(JSON.stringify(about)), this.#seen);
+    if (appended.kind === "refused") throw appended.error;
+    if (appended.kind === "fenced") return undefined;
+    this.#seen = appended.sequence;
+    // Its size is wanted soon, but others stand when nothing is heard of this one.
+    const info = this.log.info().catch(() => this.#info);
+    this.#info = await Promise.race([info, sleep(INFO_MS, this.#info, { ref: false })]);
+    replica.take(appended.sequence, head, []);
+    this.#term = new LeadTerm({
+      log: this.log,
+      replica,
+      clock: this.#clock,
+      writer,
+      epoch,
+      lastSequence: appended.sequence,
+      info: this.#info,
+      cleanFloorBytes: this.#options.cleanFloorBytes,
+      nextSerial: () => this.#nextSerial(),
+      standby: () => this.#handOver(),
+      lost,
+      message: (text) => this.#say(text),
+    });
+    return this.#term;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.rest();
+    this.log.close();
+    await this.replica.close();
+    await this.connection.close();
+  }
+
+  async #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(act);
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
+  async #message(sequence: number, bytes: Uint8Array): Promise<void> {
+    // Handed on again: it was taken, but there was no room behind it.
+    if (sequence <= this.#seen) return this.replica.room();
+    // What is missing was purged while this was away: what is left of the log says all that there is.
+    if (sequence > this.#seen + 1) await this.#beginReplica(this.#info.created, sequence - 1);
+    const entry = this.#parts.push(decodeEntry(bytes, { checkSum: crc32, place: sequence }), sequence);
+    this.#seen = sequence;
+    this.#readMs = this.#clock.now();
+    if (!entry) return;
+    this.replica.apply(sequence, entry);
+    await this.replica.room();
+    this.#trouble = "";
+    if (entry.kind === LEAD) this.#listener.led?.(entry.epoch);
+  }
+
+  get #clock(): Clock {
+    return this.#options.clock ?? systemClock;
+  }
+
+  #nextSerial(): number {
+    this.#serial += 1;
+    return this.#serial;
+  }
+
+  /** Once for the same trouble in a row. */
+  #say(message: string): void {
+    if (message === this.#trouble) return;
+    this.#trouble = message;
+    this.#options.log?.(message);
+  }
+}

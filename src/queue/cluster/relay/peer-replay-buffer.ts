@@ -1,0 +1,198 @@
+/**
+ * ○ What a front door remembers of one peer, to make it known to the next leader. A peer that said HELLO is told ANEW and says all that
+ * is needed by itself; of the others the door keeps what is unanswered, and says it again for them: a plain REQ that waits for its next
+ * task must not wait for ever because a broker died.
+ */
+import { Buffer } from "node:buffer";
+import { isReady } from "../../protocols/ready-handler.ts";
+import { majordomoRole } from "../../protocols/majordomo-handlers.ts";
+import { EMPTY_FRAME, type Frames, isProtocol, PROTOCOL, VERB, verbOf } from "../../protocols/messages.ts";
+
+/** A message to be said again. */
+export interface Remembered {
+  readonly frames: Frames;
+  /** The key under which it is one submission, however often it is said; "" when it is none. */
+  readonly tag: string;
+}
+
+const ANSWERED_BY_ANY: ReadonlySet<string> = new Set(["OK", "REFUSED", "DATA"]);
+/** Verbs whose third frame is a request's number. */
+const REQUESTS: ReadonlySet<string> = new Set("ADD CALL WATCH CANCEL SHOW LIST STATS RETRY SET PURGE CRON".split(" "));
+const MAJORDOMO = {
+  worker1: { ready: 1, disconnect: 5 },
+  worker2: { ready: 1, disconnect: 6 },
+} as const;
+const CLIENT_2_FINAL = 3;
+/** Our client's HELLO that only asks how much there is to do: it has not heard yet that it is to begin anew. */
+const HELLO_AGAIN = "again";
+
+export class PeerMemory {
+  readonly #newTag: () => string;
+  #saidHello = false;
+  #awaitsHello = false;
+  /** Where it offered to work: its last word of each kind, in the order they came. */
+  readonly #offers = new Map<string, Remembered>();
+  readonly #requests = new Map<string, Remembered>();
+  #count = 0;
+  #bytes = 0;
+
+  /** @param newTag makes a key that no other submission has */
+  constructor(newTag: () => string) {
+    this.#newTag = newTag;
+  }
+
+  /** Bytes that it keeps. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** What it says goes nowhere until it has said HELLO again. */
+  get awaitsHello(): boolean {
+    return this.#awaitsHello;
+  }
+
+  get saidHello(): boolean {
+    return this.#saidHello;
+  }
+
+  /**
+   * The peer has said something.
+   *
+   * @returns the tag that it goes on with, or undefined: it is not to go on
+   */
+  heard(frames: Frames): string | undefined {
+    const at = frames.length > 0 && frames[0]!.length === 0 ? 1 : 0;
+    const first = frames[at];
+    if (isProtocol(first)) {
+      const verb = verbOf(frames[at + 1]);
+      if (verb === "HELLO" && !(this.#awaitsHello && text(frames[at + 2]) === HELLO_AGAIN)) {
+        this.#saidHello = true;
+        this.#awaitsHello = false;
+        this.#forgetAll();
+        return "";
+      }
+      if (this.#saidHello) return this.#awaitsHello ? undefined : "";
+      return verb === undefined ? "" : this.#heardOwn(verb, frames, at);
+    }
+    if (this.#awaitsHello) return undefined;
+    if (isReady(first)) {
+      // A result that came with it is the old leader's: the task it belongs to is done again when it was not kept.
+      this.#keep(this.#requests, "Ready", { frames: frames.slice(0, at + 1), tag: "" });
+      return "";
+    }
+    return this.#heardMajordomo(frames, at);
+  }
+
+  /** The hall has said something to the peer. */
+  said(frames: Frames): void {
+    if (this.#requests.size === 0 && this.#offers.size === 0) return;
+    const at = frames.length > 0 && frames[0]!.length === 0 ? 1 : 0;
+    const first = frames[at];
+    if (isProtocol(first)) this.#saidOwn(frames, at);
+    else {
+      const role = majordomoRole(first);
+      if (!role) this.#forget(this.#requests, "Ready");
+      else if (role.role === "client") this.#answeredMajordomo(frames, at, role.version);
+      else if (frames[at + 1]?.[0] === MAJORDOMO[`worker${role.version}`].disconnect) this.#forget(this.#offers, "majordomo");
+    }
+  }
+
+  /** The leader is gone, or another is there: what the peer said HELLO for is void. */
+  begin(): readonly Remembered[] {
+    this.#awaitsHello = this.#saidHello;
+    return [...this.#offers.values(), ...this.#requests.values()];
+  }
+
+  #heardOwn(verb: string, frames: Frames, at: number): string {
+    if (verb === "WORK") this.#keep(this.#offers, `work ${text(frames[at + 2])}`, { frames, tag: "" });
+    else if (verb === "BYE") this.#forgetAll();
+    else if (verb === "UNWATCH") this.#forget(this.#requests, `own ${text(frames[at + 2])}`);
+    else if (REQUESTS.has(verb)) {
+      const tag = verb === "ADD" || verb === "CALL" ? this.#newTag() : "";
+      this.#keep(this.#requests, `own ${text(frames[at + 2])}`, { frames, tag });
+      return tag;
+    }
+    return "";
+  }
+
+  #saidOwn(frames: Frames, at: number): void {
+    const verb = verbOf(frames[at + 1]);
+    const name = `own ${text(frames[at + 2])}`;
+    const request = this.#requests.get(name);
+    if (!verb || !request) return;
+    const asked = verbOf(request.frames[at + 1]);
+    if (ANSWERED_BY_ANY.has(verb) || (verb === "ADDED" && asked === "ADD") || (verb === "ENDED" && at === 1)) {
+      this.#forget(this.#requests, name);
+    } else if (verb === "ADDED") {
+      // Its tasks are known: what is missing is their outcomes.
+      this.#keep(this.#requests, name, { frames: [PROTOCOL, VERB.WATCH, frames[at + 2]!, ...frames.slice(at + 3)], tag: "" });
+    } else if (verb === "ENDED") {
+      const [protocol, watch, number, ...ids] = request.frames;
+      const left = ids.filter((id) => !id.equals(frames[3]!));
+      if (left.length === 0) this.#forget(this.#requests, name);
+      else this.#keep(this.#requests, name, { frames: [protocol!, watch!, number!, ...left], tag: "" });
+    }
+  }
+
+  #heardMajordomo(frames: Frames, at: number): string {
+    const role = majordomoRole(frames[at]);
+    if (role?.role === "worker") {
+      const command = frames[at + 1]?.[0];
+      const commands = MAJORDOMO[`worker${role.version}`];
+      if (command === commands.ready) this.#keep(this.#offers, "majordomo", { frames, tag: "" });
+      else if (command === commands.disconnect) this.#forget(this.#offers, "majordomo");
+      return "";
+    }
+    if (!role) return "";
+    const tag = this.#newTag();
+    this.#count += 1;
+    const service = text(frames[at + (role.version === 1 ? 1 : 2)]);
+    this.#keep(this.#requests, `majordomo ${service} ${this.#count}`, { frames, tag });
+    return tag;
+  }
+
+  /** Majordomo does not say which request a reply is for: of one service the oldest is taken to be the one. */
+  #answeredMajordomo(frames: Frames, at: number, version: 1 | 2): void {
+    if (version === 2 && frames[at + 1]?.[0] !== CLIENT_2_FINAL) return;
+    const prefix = `majordomo ${text(frames[at + version])} `;
+    for (const name of this.#requests.keys()) {
+      if (!name.startsWith(prefix)) continue;
+      this.#forget(this.#requests, name);
+      return;
+    }
+  }
+
+  #keep(where: Map<string, Remembered>, name: string, remembered: Remembered): void {
+    this.#forget(where, name);
+    // The network's buffer is not kept for a few bytes of it.
+    const frames = remembered.frames.map((frame) => (frame.length === 0 ? EMPTY_FRAME : Buffer.from(frame)));
+    where.set(name, { ...remembered, frames });
+    this.#bytes += bytesOf(name, frames);
+  }
+
+  #forget(where: Map<string, Remembered>, name: string): void {
+    const known = where.get(name);
+    if (!known) return;
+    where.delete(name);
+    this.#bytes -= bytesOf(name, known.frames);
+  }
+
+  #forgetAll(): void {
+    this.#offers.clear();
+    this.#requests.clear();
+    this.#bytes = 0;
+  }
+}
+
+/** What a remembered message costs beside its bytes: objects and places in maps. */
+const ENTRY_BYTES = 300;
+
+function bytesOf(name: string, frames: Frames): number {
+  let bytes = ENTRY_BYTES + name.length;
+  for (const frame of frames) bytes += frame.length;
+  return bytes;
+}
+
+function text(frame: Buffer | undefined): string {
+  return frame ? frame.toString("latin1") : "";
+}

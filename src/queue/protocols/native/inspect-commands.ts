@@ -1,0 +1,83 @@
+/** ○ The inspecting half of the own protocol: what SHOW, LIST and PURGE answer. */
+import { Buffer } from "node:buffer";
+import { OperationError, UsageError } from "../../../core/errors.ts";
+import type { Desk } from "../../service/task-service.ts";
+import { isEnded, TASK_STATES, type TaskState } from "../../tasks/life-cycle.ts";
+import type { IdText } from "../messages.ts";
+import { NONE } from "../../tasks/task-columns.ts";
+import { pageOfTasks, type TaskView } from "../../service/task-view.ts";
+
+export interface InspectContext {
+  readonly desk: Desk;
+  readonly ids: IdText;
+}
+
+/** 1000 tasks a page: 300 KB of JSON. */
+const PAGE_TASKS_MAX = 1000;
+/** 100,000 tasks in one purge: one commit of about half a second. */
+const PURGE_TASKS_MAX = 100_000;
+
+function withId({ ids }: InspectContext, { number, ...view }: TaskView): object {
+  return { id: ids.text(number), ...view };
+}
+
+/** All that is known of one task as JSON, and its body, or its result when it is done. */
+export async function show(context: InspectContext, id: number): Promise<readonly Buffer[]> {
+  const { desk, ids } = context;
+  const row = desk.engine.find(id);
+  const kept = row === NONE ? undefined : await desk.inspect(id);
+  const body = kept && (await desk.body(id));
+  // Looked up again: time has passed.
+  const now = desk.engine.find(id);
+  if (!kept || now === NONE) throw new OperationError("QUEUE_TASK_UNKNOWN", `No task ${ids.text(id)} is known`);
+  const { head, notes } = kept;
+  const view = {
+    ...withId(context, desk.view(now)),
+    key: head.key || undefined,
+    after: head.after.length > 0 ? head.after.map((other) => ids.text(other)) : undefined,
+    errors: notes.map(({ error }) => error),
+    // null: not known, it was noted before times were.
+    errorsMs: notes.map(({ atMs }) => atMs ?? null),
+    // null: of no attempt (expired, say), or it was noted before attempts were.
+    errorsAttempt: notes.map(({ attempt }) => attempt ?? null),
+    waits: desk.whyWaiting(now),
+  };
+  return [Buffer.from(JSON.stringify(view)), Buffer.from(body ?? [])];
+}
+
+export function list(context: InspectContext, request: Record<string, unknown>): object {
+  const { desk } = context;
+  const { queue, state, after, limit = 100 } = request;
+  if (queue !== undefined && typeof queue !== "string") throw invalid("queue", "is a name");
+  if (state !== undefined && !TASK_STATES.includes(state as TaskState))
+    throw invalid("state", `is one of ${TASK_STATES.join(", ")}`);
+  if (typeof limit !== "number" || !(limit >= 1 && limit <= PAGE_TASKS_MAX)) {
+    throw invalid("limit", `is a number from 1 to ${PAGE_TASKS_MAX}`);
+  }
+  const start = after ?? 0;
+  if (typeof start !== "number") throw invalid("after", "is the 'next' of the page before");
+  const page = pageOfTasks(desk.engine, { queue, state: state as TaskState | undefined, after: start, limit });
+  return { tasks: page.rows.map((row) => withId(context, desk.view(row))), next: page.next };
+}
+
+export function purge(
+  { desk }: InspectContext,
+  { queue, state }: { queue: string; state: string | undefined },
+  settled: (removed: number) => void,
+): void {
+  if (!state || !TASK_STATES.includes(state as TaskState) || !isEnded(state as TaskState)) {
+    throw invalid("state", "is done, dead or cancelled");
+  }
+  const known = desk.engine.findQueue(queue);
+  if (!known) {
+    settled(0);
+    return;
+  }
+  const removed = desk.interventions.purge(known, state as "done" | "dead" | "cancelled", PURGE_TASKS_MAX, () =>
+    settled(removed),
+  );
+}
+
+function invalid(option: string, reason: string): UsageError {
+  return new UsageError("QUEUE_OPTIONS_INVALID", `Cannot inspect: '${option}' ${reason}`);
+}

@@ -1,0 +1,374 @@
+/**
+ * ○ The broker's own protocol on one connection (docs/queue-protocol.md). A connection may be producer, watcher and worker at
+ * once. What it may not be is silent about a request: each gets its answer, or the connection ends.
+ */
+import { Buffer } from "node:buffer";
+import { HoldfastError, OperationError, ProtocolError } from "../../../core/errors.ts";
+import type { CronTable } from "../../service/cron.ts";
+import type { Desk } from "../../service/task-service.ts";
+import type { Dialect, Wire } from "../protocol-handler.ts";
+import { type InspectContext, list, purge, show } from "./inspect-commands.ts";
+import { submitMany } from "./batch-submissions.ts";
+import { OwnSpeaker, STATE } from "./native-writer.ts";
+import { OwnWatches } from "./outcome-subscriptions.ts";
+import { OwnWork } from "./worker-commands.ts";
+import { HEARTBEATS_MISSED_MAX, OPTIONS_BYTES_MAX } from "../../tasks/limits.ts";
+import { ManyReader } from "../record-batch.ts";
+import { readKey, readSpec, SPEC_DEFAULT, type TaskOptions, type TaskSpec } from "../../tasks/task-policy.ts";
+import {
+  EMPTY_FRAME,
+  type Frames,
+  type IdText,
+  readNumber,
+  readObject,
+  REQUEST_BYTES_MAX,
+  type VerbIn,
+  type VerbOut,
+  verbOf,
+} from "../messages.ts";
+import type { SubmissionAnswer } from "../../service/submissions.ts";
+
+export interface OwnDialectOptions {
+  readonly desk: Desk;
+  readonly ids: IdText;
+  readonly cron: CronTable;
+  /** The peer is a REQ: exactly one answer to each request, and no work. */
+  readonly oneAnswer: boolean;
+  /** Requests that the peer has open count against this. */
+  readonly openMax: number;
+}
+
+const NOT_FOR_REQ: ReadonlySet<string> = new Set(
+  "WORK DONE FAIL RETURN PROGRESS PARTIAL HOLD BYE UNWATCH ADDS CALLS DONES".split(" "),
+);
+
+export class OwnDialect implements Dialect {
+  readonly #options: OwnDialectOptions;
+  readonly #desk: Desk;
+  readonly #ids: IdText;
+  readonly #wire: Wire;
+  readonly #speaker: OwnSpeaker;
+  readonly #watches: OwnWatches;
+  readonly #work: OwnWork;
+  #heartbeatMs = 0;
+  #heardMs: number | undefined;
+  #lastOptions: { readonly frame: Buffer; readonly spec: TaskSpec } | undefined;
+
+  constructor(wire: Wire, options: OwnDialectOptions) {
+    this.#wire = wire;
+    this.#options = options;
+    this.#desk = options.desk;
+    this.#ids = options.ids;
+    this.#speaker = new OwnSpeaker({ ...options, wire });
+    this.#watches = new OwnWatches({ ...options, speaker: this.#speaker });
+    this.#work = new OwnWork({ ...options, wire, speaker: this.#speaker });
+  }
+
+  receive(frames: Frames): void {
+    this.#heardMs = undefined;
+    const verb = verbOf(frames[1]);
+    try {
+      const handle = verb && HANDLERS[verb as VerbIn];
+      if (!handle || (this.#options.oneAnswer && NOT_FOR_REQ.has(verb))) {
+        throw new ProtocolError("QUEUE_PROTOCOL", `Cannot use ${show8(frames[1])} on this kind of connection`);
+      }
+      handle(this, frames);
+    } catch (error) {
+      if (!(error instanceof HoldfastError) || error.code === "ASSERTION_FAILED") throw error;
+      const rid = frames[2];
+      // Where no request's number stands, the error is about the message.
+      this.#refuse(rid && rid.length <= REQUEST_BYTES_MAX ? rid : EMPTY_FRAME, error);
+    }
+  }
+
+  gone(): void {
+    this.#work.leaveAll({ lost: true });
+    this.#watches.closeAll();
+  }
+
+  tick(nowMs: number): void {
+    if (this.#heartbeatMs === 0) return;
+    this.#heardMs ??= nowMs;
+    if (nowMs - this.#heardMs <= this.#heartbeatMs * HEARTBEATS_MISSED_MAX) return;
+    this.#work.leaveAll({ lost: true });
+    this.#wire.close(`no heartbeat for ${HEARTBEATS_MISSED_MAX} x ${this.#heartbeatMs} ms`);
+  }
+
+  // ---- anyone
+
+  hello(frames: Frames): void {
+    const many = !this.#options.oneAnswer && !this.#desk.single;
+    if (frames[3]) this.#speaker.readsMany = many && readObject(frames[3])["many"] === 1;
+    const { way } = this.#wire;
+    const about = {
+      broker: this.#ids.broker,
+      version: 1,
+      load: this.#desk.load,
+      ...(many && { many: 1 }),
+      ...(way && { term: way.term }),
+      ...(way?.isRelayed && { relayed: 1 }),
+    };
+    this.#say("WELCOME", request(frames), json(about));
+  }
+
+  beat(): void {
+    this.#say("BEAT");
+  }
+
+  bye(): void {
+    this.#work.leaveAll({ lost: false });
+  }
+
+  // ---- producers and watchers
+
+  add(frames: Frames): void {
+    const [, , , queue, options, ...bodies] = frames;
+    const rid = request(frames);
+    const answer: SubmissionAnswer = {
+      added: (ids) => this.#say("ADDED", rid, ...ids.map((id) => this.#ids.write(id))),
+      refused: (error) => this.#refuse(rid, error),
+    };
+    this.#desk.add({ queue: name(queue), spec: this.#tagged(this.#spec(options)), bodies }, answer);
+  }
+
+  call(frames: Frames): void {
+    const [, , , queue, options, ...bodies] = frames;
+    const rid = request(frames);
+    const { oneAnswer } = this.#options;
+    if (oneAnswer && bodies.length > 1) throw new ProtocolError("QUEUE_PROTOCOL", "Cannot CALL with several bodies from a REQ");
+    const watch = this.#watches.open(rid);
+    const answer: SubmissionAnswer = {
+      added: (ids) => {
+        for (const id of ids) watch.open.add(id);
+        if (!oneAnswer) this.#say("ADDED", rid, ...ids.map((id) => this.#ids.write(id)));
+      },
+      refused: (error) => {
+        this.#watches.forget(watch);
+        this.#refuse(rid, error);
+      },
+    };
+    this.#desk.add({ queue: name(queue), spec: this.#tagged(this.#spec(options)), bodies, watcher: watch }, answer);
+  }
+
+  adds(frames: Frames): void {
+    this.#submitMany(frames, false);
+  }
+
+  calls(frames: Frames): void {
+    this.#submitMany(frames, true);
+  }
+
+  watch(frames: Frames): void {
+    const rid = request(frames);
+    const named = frames.slice(3, this.#options.oneAnswer ? 4 : undefined);
+    if (named.length === 0) throw unknownTask();
+    const watch = this.#watches.open(rid);
+    const unknown: Buffer[] = [];
+    for (const frame of named) {
+      const id = this.#ids.read(frame);
+      if (id !== undefined) watch.open.add(id);
+      if (id !== undefined && this.#desk.watch(id, watch)) continue;
+      if (id !== undefined) watch.open.delete(id);
+      unknown.push(frame);
+    }
+    if (watch.open.size === 0) this.#watches.forget(watch);
+    for (const frame of unknown) this.#say("ENDED", rid, frame, STATE.unknown, EMPTY_FRAME);
+  }
+
+  unwatch(frames: Frames): void {
+    this.#watches.close(request(frames));
+  }
+
+  cancel(frames: Frames): void {
+    const rid = request(frames);
+    const refusal = this.#desk.interventions.cancel(this.#taskNumber(frames[3]), () => this.#say("OK", rid));
+    if (refusal) throw refusal;
+  }
+
+  // ---- workers
+
+  work(frames: Frames): void {
+    const heartbeatMs = frames[5]?.length ? readNumber(frames[5]) : undefined;
+    this.#work.offer(name(frames[2]), frames.slice(3));
+    if (heartbeatMs !== undefined) this.#heartbeatMs = heartbeatMs;
+  }
+
+  done(frames: Frames): void {
+    this.#work.done(frames);
+  }
+
+  dones(frames: Frames): void {
+    this.#work.dones(new ManyReader(frames[2]));
+  }
+
+  fail(frames: Frames): void {
+    this.#work.fail(frames);
+  }
+
+  giveBack(frames: Frames): void {
+    this.#work.giveBack(frames);
+  }
+
+  progress(frames: Frames): void {
+    this.#work.progress(frames);
+  }
+
+  partial(frames: Frames): void {
+    this.#work.partial(frames);
+  }
+
+  hold(frames: Frames): void {
+    this.#work.hold(name(frames[2]), frames.slice(3));
+  }
+
+  // ---- inspection
+
+  show(frames: Frames): void {
+    this.#later(frames, show(this.#inspect, this.#taskNumber(frames[3])));
+  }
+
+  list(frames: Frames): void {
+    this.#say("DATA", request(frames), json(list(this.#inspect, readObject(frames[3]))));
+  }
+
+  stats(frames: Frames): void {
+    this.#say("DATA", request(frames), json({ broker: this.#ids.broker, ...this.#desk.stats() }));
+  }
+
+  retry(frames: Frames): void {
+    const rid = request(frames);
+    const refusal = this.#desk.interventions.redrive(this.#taskNumber(frames[3]), () => this.#say("OK", rid));
+    if (refusal) throw refusal;
+  }
+
+  set(frames: Frames): void {
+    const rid = request(frames);
+    this.#desk.configure(name(frames[3]), readObject(frames[4]), () => this.#say("OK", rid));
+  }
+
+  purge(frames: Frames): void {
+    const rid = request(frames);
+    purge(this.#inspect, { queue: name(frames[3]), state: frames[4]?.toString("latin1") }, (removed) =>
+      this.#say("DATA", rid, json({ removed })),
+    );
+  }
+
+  cron(frames: Frames): void {
+    const rid = request(frames);
+    const [, , , cronName, settings, body] = frames;
+    const { cron } = this.#options;
+    if (!cronName) this.#say("DATA", rid, json(cron.list()));
+    else if (!settings || settings.length === 0) cron.remove(name(cronName), () => this.#say("OK", rid));
+    else cron.put(name(cronName), { settings: readObject(settings), body: body ?? EMPTY_FRAME }, () => this.#say("OK", rid));
+  }
+
+  // ---- helpers
+
+  get #inspect(): InspectContext {
+    return { desk: this.#desk, ids: this.#ids };
+  }
+
+  #say(verb: VerbOut, ...rest: Buffer[]): void {
+    this.#speaker.say(verb, ...rest);
+  }
+
+  #submitMany(frames: Frames, watched: boolean): void {
+    const [, , queue, options, records] = frames;
+    const about = { desk: this.#desk, ids: this.#ids, speaker: this.#speaker, watches: this.#watches };
+    submitMany({ queue: name(queue), spec: () => this.#spec(options), records, watched }, about);
+  }
+
+  #refuse(rid: Buffer, error: HoldfastError): void {
+    this.#say("REFUSED", rid, Buffer.from(error.code), Buffer.from(error.message));
+  }
+
+  #later(frames: Frames, answer: Promise<readonly Buffer[]>): void {
+    const rid = request(frames);
+    answer.then(
+      (rest) => this.#say("DATA", rid, ...rest),
+      (error: unknown) => {
+        const known = error instanceof HoldfastError ? error : new OperationError("QUEUE_STORE_UNAVAILABLE", String(error));
+        this.#refuse(rid, known);
+      },
+    );
+  }
+
+  /** Options in a row are mostly the same bytes: those without times in them are read once. */
+  #spec(frame: Buffer | undefined): TaskSpec {
+    if (!frame || frame.length === 0) return SPEC_DEFAULT;
+    if (this.#lastOptions && this.#lastOptions.frame.equals(frame)) return this.#lastOptions.spec;
+    if (frame.length > OPTIONS_BYTES_MAX) throw new ProtocolError("QUEUE_PROTOCOL", "Cannot read options of more than 64 KiB");
+    // "=KEY" says {"key":KEY} in less: what every submission of our own client has.
+    if (frame[0] === 0x3d) return { ...SPEC_DEFAULT, key: readKey(frame.toString("utf8", 1)) };
+    const options = readObject(frame) as TaskOptions;
+    const { nowMs, wallMs } = this.#desk;
+    const spec = readSpec(options, { nowMs, wallMs, numberOf: (id) => this.#ids.number(id) });
+    if (spec.dueMs === 0 && spec.expiresMs === Infinity && spec.key === "")
+      this.#lastOptions = { frame: Buffer.from(frame), spec };
+    return spec;
+  }
+
+  /** A submission that its front door may have to say again gets the door's key. */
+  #tagged(spec: TaskSpec): TaskSpec {
+    const { tag } = this.#wire;
+    return tag && spec.key === "" ? { ...spec, key: tag } : spec;
+  }
+
+  #taskNumber(frame: Buffer | undefined): number {
+    const number = this.#ids.read(frame);
+    if (number === undefined) throw unknownTask();
+    return number;
+  }
+}
+
+const HANDLERS: Readonly<Record<VerbIn, (dialect: OwnDialect, frames: Frames) => void>> = {
+  HELLO: (dialect, frames) => dialect.hello(frames),
+  BEAT: (dialect) => dialect.beat(),
+  BYE: (dialect) => dialect.bye(),
+  ADD: (dialect, frames) => dialect.add(frames),
+  CALL: (dialect, frames) => dialect.call(frames),
+  WATCH: (dialect, frames) => dialect.watch(frames),
+  UNWATCH: (dialect, frames) => dialect.unwatch(frames),
+  CANCEL: (dialect, frames) => dialect.cancel(frames),
+  WORK: (dialect, frames) => dialect.work(frames),
+  ADDS: (dialect, frames) => dialect.adds(frames),
+  CALLS: (dialect, frames) => dialect.calls(frames),
+  DONE: (dialect, frames) => dialect.done(frames),
+  DONES: (dialect, frames) => dialect.dones(frames),
+  FAIL: (dialect, frames) => dialect.fail(frames),
+  RETURN: (dialect, frames) => dialect.giveBack(frames),
+  PROGRESS: (dialect, frames) => dialect.progress(frames),
+  PARTIAL: (dialect, frames) => dialect.partial(frames),
+  HOLD: (dialect, frames) => dialect.hold(frames),
+  SHOW: (dialect, frames) => dialect.show(frames),
+  LIST: (dialect, frames) => dialect.list(frames),
+  STATS: (dialect, frames) => dialect.stats(frames),
+  RETRY: (dialect, frames) => dialect.retry(frames),
+  SET: (dialect, frames) => dialect.set(frames),
+  PURGE: (dialect, frames) => dialect.purge(frames),
+  CRON: (dialect, frames) => dialect.cron(frames),
+};
+
+function request(frames: Frames): Buffer {
+  const rid = frames[2];
+  if (!rid || rid.length === 0 || rid.length > REQUEST_BYTES_MAX) {
+    throw new ProtocolError("QUEUE_PROTOCOL", `Cannot answer: a request's number has 1 to ${REQUEST_BYTES_MAX} bytes`);
+  }
+  return rid;
+}
+
+function name(frame: Buffer | undefined): string {
+  return frame ? frame.toString() : "";
+}
+
+function json(value: unknown): Buffer {
+  return Buffer.from(JSON.stringify(value));
+}
+
+function show8(frame: Buffer | undefined): string {
+  return frame ? `'${frame.subarray(0, 8).toString("latin1")}'` : "a message without a verb";
+}
+
+function unknownTask(): OperationError {
+  return new OperationError("QUEUE_TASK_UNKNOWN", "No such task is known, or its outcome is no longer kept");
+}

@@ -1,0 +1,110 @@
+/**
+ * ○ What the broker says on one connection of the own protocol. To a peer that reads many in one message (`many` in its HELLO), what
+ * one flush of the desk has to say of one kind goes out together. Invariant: what is said of one request or one lease goes out in
+ * the order in which it was said.
+ */
+import { Buffer } from "node:buffer";
+import type { Delivery } from "../../service/consumers.ts";
+import type { Desk } from "../../service/task-service.ts";
+import type { Wire } from "../protocol-handler.ts";
+import { type EndState, MANY_BODY_BYTES_MAX, ManyWriter } from "../record-batch.ts";
+import { asBuffer, type IdText, PROTOCOL, VERB, type VerbOut, writeLease } from "../messages.ts";
+import type { Outcome } from "../../service/outcome-watchers.ts";
+
+export interface OwnSpeakerOptions {
+  readonly wire: Wire;
+  readonly desk: Desk;
+  readonly ids: IdText;
+}
+
+/** How ENDED says a state. */
+export const STATE: Readonly<Record<EndState, Buffer>> = {
+  unknown: Buffer.from("unknown"),
+  done: Buffer.from("done"),
+  dead: Buffer.from("dead"),
+  cancelled: Buffer.from("cancelled"),
+};
+
+export class OwnSpeaker {
+  readonly #options: OwnSpeakerOptions;
+  readonly #kept = new ManyWriter();
+  readonly #added = new ManyWriter();
+  readonly #ended = new ManyWriter();
+  readonly #tasks = new ManyWriter();
+  #tasksQueue = "";
+  #gathering = false;
+  /** The peer reads TASKS. */
+  readsMany = false;
+
+  constructor(options: OwnSpeakerOptions) {
+    this.#options = options;
+  }
+
+  /** One message, behind all that was gathered. */
+  say(verb: VerbOut, ...rest: Buffer[]): void {
+    this.#flush();
+    this.#options.wire.send([PROTOCOL, VERB[verb], ...rest]);
+  }
+
+  /** @param request of a CALL or a WATCH */
+  ended(request: Buffer, { id, state, bytes }: Outcome): void {
+    this.say("ENDED", request, this.#options.ids.write(id), STATE[state as EndState], asBuffer(bytes));
+  }
+
+  task({ id, token, queue, attempt, timeoutMs, body }: Delivery): void {
+    if (this.readsMany && body.length <= MANY_BODY_BYTES_MAX) {
+      if (queue !== this.#tasksQueue && this.#tasks.count > 0) this.#flush();
+      this.#tasksQueue = queue;
+      this.#tasks.task(id, token, { attempt, timeoutMs, body });
+      this.#gathered(this.#tasks);
+      return;
+    }
+    const words = [Buffer.from(queue), Buffer.from(`${attempt}`, "latin1"), Buffer.from(`${timeoutMs}`, "latin1")];
+    this.say("TASK", writeLease(id, token), asBuffer(body), ...words, this.#options.ids.write(id));
+  }
+
+  /** @param request of ADDS or CALLS */
+  addedOfMany(request: number, id: number): void {
+    this.#added.added(request, id);
+    this.#gathered(this.#added);
+  }
+
+  /** @param request of CALLS */
+  endedOfMany(request: number, outcome: Outcome): void {
+    if (outcome.bytes.length > MANY_BODY_BYTES_MAX) {
+      this.ended(Buffer.from(`${request}`, "latin1"), outcome);
+      return;
+    }
+    this.#ended.ended(request, outcome.state as EndState, outcome.bytes);
+    this.#gathered(this.#ended);
+  }
+
+  /** @param leases of DONES */
+  keptOfMany(leases: readonly { readonly id: number; readonly token: number }[]): void {
+    for (const { id, token } of leases) this.#kept.kept(id, token);
+    this.#gathered(this.#kept);
+  }
+
+  #gathered(writer: ManyWriter): void {
+    if (writer.isFull) this.#flush();
+    else if (!this.#gathering) {
+      this.#gathering = true;
+      this.#options.desk.whenSettled(() => {
+        this.#gathering = false;
+        this.#flush();
+      });
+    }
+  }
+
+  /** A task's ADDED goes before its ENDED, whichever of them is full. */
+  #flush(): void {
+    if (this.#kept.count > 0) this.#send("KEPTS", this.#kept.take());
+    if (this.#added.count > 0) this.#send("ADDEDS", this.#added.take());
+    if (this.#ended.count > 0) this.#send("ENDEDS", this.#ended.take());
+    if (this.#tasks.count > 0) this.#send("TASKS", Buffer.from(this.#tasksQueue), this.#tasks.take());
+  }
+
+  #send(verb: VerbOut, ...rest: Buffer[]): void {
+    this.#options.wire.send([PROTOCOL, VERB[verb], ...rest]);
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * ○ The working half of the own protocol: a connection's subscriptions to queues, the tasks it is given and what it says of them.
+ * Invariant: whatever a worker says of a lease that is not its own (any more) is answered LOST and changes nothing.
+ */
+import { Buffer } from "node:buffer";
+import { ProtocolError } from "../../../core/errors.ts";
+import type { Consumer } from "../../service/consumers.ts";
+import type { Desk } from "../../service/task-service.ts";
+import type { Wire } from "../protocol-handler.ts";
+import type { OwnSpeaker } from "./native-writer.ts";
+import type { LeaseRef } from "../../service/dispatcher.ts";
+import { SLOTS_MAX } from "../../tasks/limits.ts";
+import type { ManyReader } from "../record-batch.ts";
+import { EMPTY_FRAME, type Frames, readLease, readNumber, writeLease } from "../messages.ts";
+
+export interface OwnWorkOptions {
+  readonly wire: Wire;
+  readonly desk: Desk;
+  readonly speaker: OwnSpeaker;
+}
+
+export class OwnWork {
+  readonly #wire: Wire;
+  readonly #desk: Desk;
+  readonly #speaker: OwnSpeaker;
+  readonly #consumers = new Map<string, Consumer>();
+  /** Leases whose end was just written: told in one KEPT. */
+  #kept: Buffer[] = [];
+
+  constructor({ wire, desk, speaker }: OwnWorkOptions) {
+    this.#wire = wire;
+    this.#desk = desk;
+    this.#speaker = speaker;
+  }
+
+  /**
+   * Offers to work on a queue, or changes the offer.
+   *
+   * @throws ProtocolError QUEUE_PROTOCOL
+   */
+  offer(queue: string, [slotsFrame, prefetchFrame]: Frames): void {
+    const slots = readNumber(slotsFrame);
+    const prefetch = prefetchFrame?.length ? readNumber(prefetchFrame) : 0;
+    if (slots === undefined || prefetch === undefined || slots + prefetch > SLOTS_MAX) {
+      throw new ProtocolError("QUEUE_PROTOCOL", `Cannot work: slots and prefetch are numbers, together at most ${SLOTS_MAX}`);
+    }
+    const known = this.#consumers.get(queue);
+    if (known) this.#desk.adjust(known, { slots, prefetch });
+    else this.#consume(queue, slots, prefetch);
+  }
+
+  done(frames: Frames): void {
+    this.#settle(frames, (consumer, lease, kept) => this.#desk.finish(consumer, lease, frames[3] ?? EMPTY_FRAME, kept));
+  }
+
+  /**
+   * Results of many: each counts for itself.
+   *
+   * @throws ProtocolError QUEUE_PROTOCOL; records before the one that cannot be read count
+   */
+  dones(records: ManyReader): void {
+    const kept: LeaseRef[] = [];
+    this.#desk.afterwards(() => this.#speaker.keptOfMany(kept));
+    while (records.more) {
+      const lease = { id: records.u64(), token: records.u64() };
+      const result = records.body();
+      const consumer = this.#desk.holding(lease);
+      if (consumer && this.#owns(consumer) && this.#desk.finish(consumer, lease, result)) kept.push(lease);
+      else this.#speaker.say("LOST", writeLease(lease.id, lease.token));
+    }
+  }
+
+  fail(frames: Frames): void {
+    const failure = { error: frames[3]?.toString() ?? "", final: frames[4]?.toString("latin1") === "final" };
+    this.#settle(frames, (consumer, lease, kept) => this.#desk.fail(consumer, lease, failure, kept));
+  }
+
+  giveBack(frames: Frames): void {
+    this.#settle(frames, (consumer, lease) => this.#desk.giveBack(consumer, lease));
+  }
+
+  progress(frames: Frames): void {
+    this.#settle(frames, (consumer, lease) => this.#desk.progress(consumer, lease, frames[3] ?? EMPTY_FRAME));
+  }
+
+  partial(frames: Frames): void {
+    this.#settle(frames, (consumer, lease) => this.#desk.partial(consumer, lease, frames[3] ?? EMPTY_FRAME));
+  }
+
+  /** Takes leases up again that it had before it, or the broker, was away. */
+  hold(queue: string, leases: Frames): void {
+    const consumer = this.#consumers.get(queue) ?? this.#consume(queue, 0, 0);
+    for (const frame of leases) {
+      if (!this.#desk.resume(consumer, readLeaseOrRefuse(frame))) this.#speaker.say("STOP", frame, LOST_REASON);
+    }
+  }
+
+  /** Gives everything back; `lost`: without having said so. */
+  leaveAll({ lost }: { lost: boolean }): void {
+    for (const consumer of this.#consumers.values()) this.#desk.leave(consumer, { lost });
+    this.#consumers.clear();
+  }
+
+  #settle(frames: Frames, act: (consumer: Consumer, lease: LeaseRef, kept: () => void) => boolean): void {
+    const frame = frames[2]!;
+    const lease = readLeaseOrRefuse(frame);
+    const consumer = this.#desk.holding(lease);
+    if (!consumer || !this.#owns(consumer) || !act(consumer, lease, () => this.#keep(frame))) this.#speaker.say("LOST", frame);
+  }
+
+  #owns(consumer: Consumer): boolean {
+    return this.#consumers.get(consumer.queue.name) === consumer;
+  }
+
+  /** Says KEPT of all that one commit made safe in one message. */
+  #keep(frame: Buffer): void {
+    if (this.#kept.push(frame) > 1) return;
+    this.#desk.whenSettled(() => {
+      const kept = this.#kept;
+      this.#kept = [];
+      this.#speaker.say("KEPT", ...kept);
+    });
+  }
+
+  #consume(queue: string, slots: number, prefetch: number): Consumer {
+    const consumer = this.#desk.consume(queue, {
+      slots,
+      prefetch,
+      resumable: true,
+      peer: this.#wire.peer,
+      dialect: "own",
+      port: {
+        task: (delivery) => this.#speaker.task(delivery),
+        revoked: (id, token, why) => this.#speaker.say("STOP", writeLease(id, token), Buffer.from(why)),
+        recall: (id, token) => this.#speaker.say("RECALL", writeLease(id, token)),
+      },
+    });
+    this.#consumers.set(queue, consumer);
+    return consumer;
+  }
+}
+
+const LOST_REASON = Buffer.from("lost");
+
+function readLeaseOrRefuse(frame: Buffer | undefined): LeaseRef {
+  const lease = readLease(frame);
+  if (!lease) throw new ProtocolError("QUEUE_PROTOCOL", "Cannot read a lease: it is sent back as it came with TASK");
+  return lease;
+}

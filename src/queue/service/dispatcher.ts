@@ -1,0 +1,305 @@
+/**
+ * ○ Who works on what: gives tasks out to the consumers of their queue, takes leases back from those who leave, and has leases that
+ * last written down. Gives out nothing while the store is in trouble. Invariant: when `giveOut` runs after `gather`, each consumer
+ * stands in its ring where its leases say.
+ */
+import type { BodyCache } from "./body-cache.ts";
+import type { CommitQueue } from "./group-commit.ts";
+import { Consumer, type ConsumerOptions, ConsumerRing } from "./consumers.ts";
+import type { Engine, Revocation } from "../tasks/task-state-machine.ts";
+import { LEASE_WRITE_MS } from "../tasks/limits.ts";
+import { Roster, type RosterStats } from "./worker-registry.ts";
+import type { Store } from "../stores/store.ts";
+import { ATTEMPTS, BODY_BYTES, ID, NONE, TOKEN } from "../tasks/task-columns.ts";
+import type { TaskQueue } from "../tasks/task-queue.ts";
+
+/** What a worker names when it speaks of a task it holds. */
+export interface LeaseRef {
+  readonly id: number;
+  readonly token: number;
+}
+
+/** What the dispatcher needs of the desk. */
+export interface DispatcherWorld {
+  engine(): Engine;
+  nowMs(): number;
+  readonly store: Store;
+  readonly commits: CommitQueue;
+  readonly bodies: BodyCache;
+  /** The row's lease is to be written down. */
+  leaseToWrite(row: number): void;
+  /** Bodies that the cache had not have come, or will not: tasks were given out or given back. */
+  bodiesRead(): void;
+}
+
+interface Missing {
+  readonly row: number;
+  readonly id: number;
+  readonly token: number;
+  readonly consumer: Consumer;
+}
+
+const EMPTY = new Uint8Array(0);
+/** 1 s after a body could not be read, it is tried again. */
+const READ_RETRY_MS = 1000;
+
+export class Dispatcher {
+  readonly #world: DispatcherWorld;
+  readonly #rings = new Map<TaskQueue, ConsumerRing>();
+  readonly #consumers = new Map<number, Consumer>();
+  readonly #roster = new Roster();
+  /** Queues where something may be given out. */
+  readonly #dirty = new Set<TaskQueue>();
+  /** Queues where something could be given out, were it not for the store. */
+  readonly #stalled = new Set<TaskQueue>();
+  /** Consumers whose leases changed in the middle of something. */
+  readonly #unranked = new Set<Consumer>();
+  /** Leases that are written down when they have lasted a while: [when, id, token]. */
+  #leases: { readonly atMs: number; readonly id: number; readonly token: number }[] = [];
+  readonly #recalled = new Set<number>();
+  #readTroubleUntilMs = -Infinity;
+
+  constructor(world: DispatcherWorld) {
+    this.#world = world;
+  }
+
+  // ---- consumers
+
+  consume(queueName: string, options: ConsumerOptions): Consumer {
+    const engine = this.#world.engine();
+    const queue = engine.queue(queueName);
+    const consumer = new Consumer(queue, engine.addHolder(), options);
+    this.#consumers.set(consumer.holder.index, consumer);
+    this.#roster.joined(consumer, this.#world.nowMs());
+    let ring = this.#rings.get(queue);
+    if (!ring) this.#rings.set(queue, (ring = new ConsumerRing()));
+    ring.add(consumer);
+    queue.consumers = ring.size;
+    this.#dirty.add(queue);
+    return consumer;
+  }
+
+  adjust(consumer: Consumer, { slots, prefetch }: { slots: number; prefetch: number }): void {
+    consumer.slots = slots;
+    consumer.prefetch = prefetch;
+    this.#rings.get(consumer.queue)!.ranked(consumer);
+    this.#dirty.add(consumer.queue);
+  }
+
+  leave(consumer: Consumer, { lost }: { lost: boolean }): void {
+    const engine = this.#world.engine();
+    const nowMs = this.#world.nowMs();
+    this.#roster.left(consumer, { nowMs, lost });
+    const ring = this.#rings.get(consumer.queue)!;
+    ring.remove(consumer);
+    consumer.queue.consumers = ring.size;
+    if (ring.size === 0) this.#rings.delete(consumer.queue);
+    for (const row of [...consumer.holder.leases.rows()].reverse()) {
+      this.#recalled.delete(engine.table.f(row, ID));
+      engine.giveBack(row, nowMs, { lost });
+    }
+    this.#consumers.delete(consumer.holder.index);
+    engine.removeHolder(consumer.holder);
+  }
+
+  /** The consumer with this holder's number. */
+  consumer(holder: number): Consumer | undefined {
+    return this.#consumers.get(holder);
+  }
+
+  /** The consumers of a queue; undefined while it has none. */
+  ring(queue: TaskQueue): ConsumerRing | undefined {
+    return this.#rings.get(queue);
+  }
+
+  get roster(): RosterStats {
+    return this.#roster.stats(this.#world.nowMs());
+  }
+
+  // ---- leases
+
+  /** The leased row, if this consumer still holds it under this token. */
+  heldRow(consumer: Consumer, id: number, token: number): number {
+    const engine = this.#world.engine();
+    const row = engine.findLease(id, token);
+    return row !== NONE && engine.holder(row) === consumer.holder.index ? row : NONE;
+  }
+
+  /** Who holds this lease, or undefined: it is lost. */
+  holding(lease: LeaseRef): Consumer | undefined {
+    const engine = this.#world.engine();
+    const row = engine.findLease(lease.id, lease.token);
+    return row === NONE ? undefined : this.#consumers.get(engine.holder(row));
+  }
+
+  /** A worker that was cut off is back with a lease from before; true when it holds it again. */
+  resume(consumer: Consumer, lease: LeaseRef): boolean {
+    const engine = this.#world.engine();
+    const holding = this.holding(lease);
+    if (holding === consumer) return true;
+    if (holding) {
+      // It came back by another way before the first was found broken. The token says that it is the same worker.
+      engine.giveBack(engine.findLease(lease.id, lease.token), this.#world.nowMs());
+      this.released(holding, lease.id);
+    }
+    const resumed = engine.resume(lease.id, lease.token, consumer.holder, this.#world.nowMs());
+    if (resumed) this.#rings.get(consumer.queue)!.ranked(consumer);
+    return resumed;
+  }
+
+  /** The consumer holds this task no more. */
+  released(consumer: Consumer, id: number): void {
+    this.#recalled.delete(id);
+    this.#rings.get(consumer.queue)?.ranked(consumer);
+    this.#dirty.add(consumer.queue);
+  }
+
+  /** A lease was taken from its holder, which is told. Its rank is seen to by `gather`: the engine is in the middle of a change. */
+  revoked(row: number, holder: number, why: Revocation): void {
+    const consumer = this.#consumers.get(holder)!;
+    const { table } = this.#world.engine();
+    const id = table.f(row, ID);
+    consumer.port.revoked(id, table.f(row, TOKEN), why);
+    this.#recalled.delete(id);
+    this.#unranked.add(consumer);
+  }
+
+  // ---- time
+
+  /** When `tick` has something to do, in engine time, or Infinity. */
+  get deadlineMs(): number {
+    let atMs = Infinity;
+    if (this.#leases.length > 0) atMs = Math.min(atMs, this.#leases[0]!.atMs);
+    if (this.#readTroubleUntilMs > this.#world.nowMs()) atMs = Math.min(atMs, this.#readTroubleUntilMs);
+    return atMs;
+  }
+
+  tick(nowMs: number): void {
+    this.#writeLeases(nowMs);
+    if (this.#readTroubleUntilMs !== -Infinity && this.#readTroubleUntilMs <= nowMs) {
+      this.#readTroubleUntilMs = -Infinity;
+    }
+  }
+
+  // ---- giving out
+
+  /** There may be something to take. */
+  ready(queue: TaskQueue): void {
+    this.#dirty.add(queue);
+  }
+
+  /** Sees whose turn has changed and where something may be given out again. */
+  gather(): void {
+    for (const consumer of this.#unranked) {
+      this.#rings.get(consumer.queue)!.ranked(consumer);
+      this.#dirty.add(consumer.queue);
+    }
+    this.#unranked.clear();
+    if (!this.#world.commits.trouble && this.#readTroubleUntilMs <= this.#world.nowMs()) {
+      for (const queue of this.#stalled) this.#dirty.add(queue);
+      this.#stalled.clear();
+    }
+  }
+
+  /** Whether `giveOut` would look at anything. */
+  get hasWork(): boolean {
+    return this.#dirty.size > 0;
+  }
+
+  /** Gives out what can be given out. */
+  giveOut(): void {
+    for (const queue of this.#dirty) {
+      this.#dirty.delete(queue);
+      this.#dispatch(queue);
+    }
+  }
+
+  #dispatch(queue: TaskQueue): void {
+    const ring = this.#rings.get(queue);
+    if (!ring) return;
+    if (this.#world.commits.trouble || this.#readTroubleUntilMs > this.#world.nowMs()) {
+      this.#stalled.add(queue);
+      return;
+    }
+    const engine = this.#world.engine();
+    const nowMs = this.#world.nowMs();
+    const missing: Missing[] = [];
+    for (let consumer = ring.next(); consumer; consumer = ring.next()) {
+      const row = engine.take(queue, consumer.holder, nowMs);
+      if (row === NONE) break;
+      ring.served(consumer);
+      const id = engine.table.f(row, ID);
+      const token = engine.table.f(row, TOKEN);
+      const body = engine.table.u(row, BODY_BYTES) === 0 ? EMPTY : this.#world.bodies.get(id);
+      if (body) this.#deliver(consumer, row, body);
+      else missing.push({ row, id, token, consumer });
+    }
+    if (missing.length > 0) void this.#readBodies(missing);
+    if (ring.idle && !engine.hasReady(queue)) this.#recall(ring);
+  }
+
+  #deliver(consumer: Consumer, row: number, body: Uint8Array): void {
+    const engine = this.#world.engine();
+    const { table } = engine;
+    const id = table.f(row, ID);
+    const token = table.f(row, TOKEN);
+    if (consumer.resumable) this.#leases.push({ atMs: this.#world.nowMs() + LEASE_WRITE_MS, id, token });
+    consumer.port.task({
+      id,
+      token,
+      queue: consumer.queue.name,
+      attempt: table.u(row, ATTEMPTS) + 1,
+      timeoutMs: engine.profile(row).timeoutMs,
+      body,
+    });
+  }
+
+  async #readBodies(missing: readonly Missing[]): Promise<void> {
+    let bodies: readonly (Uint8Array | undefined)[] = [];
+    try {
+      bodies = await this.#world.store.read(missing.map(({ id }) => id));
+    } catch {
+      // The disk does not answer: the tasks go back to the front, and nothing is given out for a moment.
+      this.#readTroubleUntilMs = this.#world.nowMs() + READ_RETRY_MS;
+    }
+    const engine = this.#world.engine();
+    const nowMs = this.#world.nowMs();
+    missing.forEach(({ row, id, token, consumer }, index) => {
+      if (this.heldRow(consumer, id, token) !== row) return;
+      const body = bodies[index];
+      if (body) this.#deliver(consumer, row, body);
+      else {
+        if (this.#readTroubleUntilMs > nowMs) engine.giveBack(row, nowMs);
+        else engine.fail(row, "its body is missing from the store", nowMs, { final: true });
+        this.released(consumer, id);
+      }
+    });
+    this.#world.bodiesRead();
+  }
+
+  /** An idle slot finds nothing ready: one prefetched task is asked back. */
+  #recall(ring: ConsumerRing): void {
+    const consumer = ring.mostLoaded();
+    if (!consumer) return;
+    const { table } = this.#world.engine();
+    const row = consumer.holder.leases.tail;
+    const id = table.f(row, ID);
+    if (this.#recalled.has(id)) return;
+    this.#recalled.add(id);
+    consumer.port.recall(id, table.f(row, TOKEN));
+  }
+
+  #writeLeases(nowMs: number): void {
+    const engine = this.#world.engine();
+    let count = 0;
+    for (const { atMs, id, token } of this.#leases) {
+      if (atMs > nowMs) break;
+      count += 1;
+      const row = engine.findLease(id, token);
+      if (row === NONE) continue;
+      engine.leaseWritten(row);
+      this.#world.leaseToWrite(row);
+    }
+    if (count > 0) this.#leases.splice(0, count);
+  }
+}

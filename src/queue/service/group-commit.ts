@@ -1,0 +1,165 @@
+/**
+ * ○ Group commit: one batch is being written while the next gathers, so that a slow disk makes batches larger and not answers
+ * slower one after the other. What cannot be written is of two kinds: new tasks are refused, for their producers can keep them;
+ * everything else (results, acknowledgements) is kept here in order and tried again until the disk takes it.
+ */
+import type { Clock } from "../../core/clock.ts";
+import { messageOf, OperationError } from "../../core/errors.ts";
+import type { StoreOp } from "../stores/store.ts";
+
+export interface Commit {
+  /** May grow until `taken` is told. */
+  readonly ops: readonly StoreOp[];
+  /** Refused instead of tried again when the store cannot write. */
+  readonly refusable: boolean;
+  /** Told once: written, or (refusable ones only) why not. */
+  readonly done: (error?: OperationError) => void;
+  /** Told when it is about to be written or refused: no changes can be added to it any more. */
+  readonly taken?: () => void;
+}
+
+export interface CommitQueueOptions {
+  write(ops: readonly StoreOp[]): Promise<void>;
+  readonly clock: Clock;
+  /** Told after each batch, when all its `done`s have run. */
+  settled(): void;
+  /** One commit a batch instead of as many as are there. */
+  readonly single?: boolean;
+  /** How long a write may take before new tasks are refused; undefined = as long as it takes. */
+  patienceMs?(): number | undefined;
+}
+
+/** 4096 changes: about 10 ms of SQLite's time, so that nobody waits longer than that for the batch before. */
+const BATCH_OPS_MAX = 4096;
+/** 8 MiB: the same bound for large bodies. */
+const BATCH_BYTES_MAX = 8 * 1024 ** 2;
+/** 250 ms between tries while the disk is full: soon enough for a person who just made room. */
+const RETRY_MS = 250;
+
+export class CommitQueue {
+  readonly #write: (ops: readonly StoreOp[]) => Promise<void>;
+  readonly #clock: Clock;
+  readonly #settled: () => void;
+  readonly #single: boolean;
+  readonly #patienceMs: () => number | undefined;
+  #waiting: Commit[] = [];
+  #writing: Promise<void> | undefined;
+  #trouble: OperationError | undefined;
+  #idle: (() => void)[] = [];
+  #batches = 0;
+  #ops = 0;
+
+  constructor({ write, clock, settled, single = false, patienceMs }: CommitQueueOptions) {
+    this.#write = write;
+    this.#clock = clock;
+    this.#settled = settled;
+    this.#single = single;
+    this.#patienceMs = patienceMs ?? (() => undefined);
+  }
+
+  /** Why new tasks are refused at present, or undefined. */
+  get trouble(): OperationError | undefined {
+    return this.#trouble;
+  }
+
+  /** Each commit is a batch of its own. */
+  get single(): boolean {
+    return this.#single;
+  }
+
+  get stats(): { batches: number; ops: number; waiting: number } {
+    return { batches: this.#batches, ops: this.#ops, waiting: this.#waiting.length };
+  }
+
+  submit(commit: Commit): void {
+    if (this.#trouble && commit.refusable) {
+      commit.done(this.#trouble);
+      return;
+    }
+    this.#waiting.push(commit);
+    this.#writing ??= this.#run();
+  }
+
+  /** Resolves when nothing waits. While the store cannot write, that is not before it can. */
+  async drained(): Promise<void> {
+    if (this.#writing) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  async #run(): Promise<void> {
+    // What is submitted in the same turn goes into the first batch, not into the second.
+    await Promise.resolve();
+    while (this.#waiting.length > 0) {
+      const batch = this.#next();
+      for (const { taken } of batch) taken?.();
+      try {
+        const ops = batch.length === 1 ? batch[0]!.ops : batch.flatMap((commit) => commit.ops);
+        await this.#patiently(this.#write(ops));
+        this.#trouble = undefined;
+        this.#batches += 1;
+        this.#ops += ops.length;
+        for (const { done } of batch) done();
+      } catch (error) {
+        this.#refuse(batch, error);
+        this.#settled();
+        if (this.#waiting.length > 0) await this.#pause();
+        continue;
+      }
+      this.#settled();
+    }
+    this.#writing = undefined;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  /** What waits behind a write that takes too long is refused; the write itself goes on. */
+  async #patiently(writing: Promise<void>): Promise<void> {
+    const patienceMs = this.#patienceMs();
+    if (patienceMs === undefined) return writing;
+    const cancel = this.#clock.at(this.#clock.now() + patienceMs, () => {
+      this.#refuse([], new OperationError("QUEUE_STORE_UNAVAILABLE", `no answer for ${patienceMs} ms`));
+      this.#settled();
+    });
+    try {
+      return await writing;
+    } finally {
+      cancel();
+    }
+  }
+
+  #next(): Commit[] {
+    if (this.#single) return this.#waiting.splice(0, 1);
+    let ops = 0;
+    let bytes = 0;
+    let count = 0;
+    for (const commit of this.#waiting) {
+      if (count > 0 && (ops + commit.ops.length > BATCH_OPS_MAX || bytes > BATCH_BYTES_MAX)) break;
+      for (const op of commit.ops) bytes += op.kind === "add" ? op.body.length : op.kind === "end" ? op.result.length : 0;
+      ops += commit.ops.length;
+      count += 1;
+    }
+    if (count === this.#waiting.length) {
+      const all = this.#waiting;
+      this.#waiting = [];
+      return all;
+    }
+    return this.#waiting.splice(0, count);
+  }
+
+  #refuse(batch: readonly Commit[], error: unknown): void {
+    const trouble = new OperationError("QUEUE_STORE_UNAVAILABLE", `Cannot write the queue's store: ${messageOf(error)}`, {
+      cause: error,
+    });
+    this.#trouble = trouble;
+    for (const { taken } of this.#waiting) taken?.();
+    const all = [...batch, ...this.#waiting];
+    this.#waiting = all.filter((commit) => !commit.refusable);
+    // With nothing to try again, an empty batch finds out when the store can write again.
+    if (this.#waiting.length === 0 && batch.length > 0) this.#waiting.push({ ops: [], refusable: false, done: () => {} });
+    for (const commit of all) if (commit.refusable) commit.done(trouble);
+  }
+
+  async #pause(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#clock.at(this.#clock.now() + RETRY_MS, resolve);
+    });
+  }
+}

@@ -1,0 +1,290 @@
+/**
+ * ○ Submissions on their way in: checked, given ids, written, and only then let go. One under a key that is known is answered with
+ * the task that has it; one that finds its queue full is refused or waits, as it chose.
+ */
+import { HoldfastError, OperationError, UsageError } from "../../core/errors.ts";
+import type { BodyCache } from "./body-cache.ts";
+import type { CommitQueue } from "./group-commit.ts";
+import type { Engine } from "../tasks/task-state-machine.ts";
+import { BATCH_TASKS_MAX, HELD_BYTES_MAX, TASK_OVERHEAD_BYTES } from "../tasks/limits.ts";
+import { keyAt, type TaskSpec } from "../tasks/task-policy.ts";
+import { encodeHead, encodeState } from "../tasks/task-record.ts";
+import type { StoreOp } from "../stores/store.ts";
+import { ID, NONE } from "../tasks/task-columns.ts";
+import type { TaskQueue } from "../tasks/task-queue.ts";
+import type { Watcher, Watchers } from "./outcome-watchers.ts";
+
+export interface Submission {
+  readonly queue: string;
+  readonly spec: TaskSpec;
+  readonly bodies: readonly Uint8Array[];
+  /** Stays with each of the tasks until its outcome is told. */
+  readonly watcher?: Watcher | undefined;
+}
+
+/** The answer to a submission. Exactly one of the two is called, once. */
+export interface SubmissionAnswer {
+  /** On disk. Tasks known under the same key already are answered with their own ids. */
+  added(ids: readonly number[]): void;
+  refused(error: HoldfastError): void;
+}
+
+interface Held {
+  readonly submission: Submission;
+  readonly answer: SubmissionAnswer;
+  readonly bytes: number;
+}
+
+/** A submission that is being written. */
+interface Written {
+  readonly submission: Submission;
+  readonly answer: SubmissionAnswer;
+  readonly rows: readonly number[];
+  readonly ids: readonly number[];
+  readonly nowMs: number;
+}
+
+interface Group {
+  readonly ops: StoreOp[];
+  readonly written: Written[];
+  bytes: number;
+}
+
+/** 1024 changes or 256 KiB: far under what one batch of the store takes, so that those bounds stay what they say. */
+const GROUP_OPS_MAX = 1024;
+const GROUP_BYTES_MAX = 256 * 1024;
+
+const NOBODY_ELSE: readonly SubmissionAnswer[] = [];
+
+/** What submissions need of the desk. */
+export interface SubmissionsWorld {
+  engine(): Engine;
+  nowMs(): number;
+  readonly commits: CommitQueue;
+  readonly watchers: Watchers;
+  readonly bodies: BodyCache;
+  readonly bodyBytesMax: number;
+  watch(id: number, watcher: Watcher): boolean;
+  /** Adds the time to what is written, when it is due. */
+  noteTime(ops: StoreOp[]): void;
+  /** What was to be written was not, and the time neither. */
+  timeNotNoted(): void;
+}
+
+const EMPTY = new Uint8Array(0);
+
+export class Submissions {
+  readonly #world: SubmissionsWorld;
+  /** Submissions under a key that are being written: who else waits for them. */
+  readonly #unwritten = new Map<number, readonly SubmissionAnswer[]>();
+  /** The commit that is gathering. */
+  #group: Group | undefined;
+  /** Those that wait for room. */
+  #held: Held[] = [];
+  #heldBytes = 0;
+  #closed = false;
+
+  constructor(world: SubmissionsWorld) {
+    this.#world = world;
+  }
+
+  /** Takes a submission in: all of its bodies or none. */
+  add(submission: Submission, answer: SubmissionAnswer): void {
+    const refusal = this.#tryAdd(submission, answer);
+    if (!refusal) return;
+    if (refusal.code !== "QUEUE_FULL" || !submission.spec.waitForRoom) {
+      answer.refused(refusal);
+      return;
+    }
+    const bytes = submission.bodies.reduce((sum, body) => sum + body.length, TASK_OVERHEAD_BYTES);
+    if (this.#heldBytes + bytes > HELD_BYTES_MAX) {
+      answer.refused(refusal);
+      return;
+    }
+    this.#heldBytes += bytes;
+    this.#held.push({ submission, answer, bytes });
+  }
+
+  #tryAdd(submission: Submission, answer: SubmissionAnswer): HoldfastError | undefined {
+    const { spec, bodies } = submission;
+    const engine = this.#world.engine();
+    try {
+      if (this.#closed) throw closing();
+      this.#checkBodies(submission);
+      const queue = engine.queue(submission.queue);
+      if (spec.key !== "") {
+        const row = engine.findKey(queue.name, spec.key);
+        if (row !== NONE) {
+          this.#addAgain(queue, row, submission, answer);
+          return undefined;
+        }
+      }
+      this.#checkRoom(queue, bodies);
+      this.#reserve(queue, submission, answer);
+      return undefined;
+    } catch (error) {
+      if (error instanceof HoldfastError) return error;
+      throw error;
+    }
+  }
+
+  #checkBodies({ bodies }: Submission): void {
+    if (bodies.length === 0 || bodies.length > BATCH_TASKS_MAX) {
+      throw new UsageError(
+        "QUEUE_TOO_MANY",
+        `Cannot submit ${bodies.length} bodies at once: 1 to ${BATCH_TASKS_MAX} are allowed`,
+      );
+    }
+    const bytesMax = this.#world.bodyBytesMax;
+    for (const body of bodies) {
+      if (body.length > bytesMax) {
+        throw new UsageError(
+          "QUEUE_BODY_TOO_LARGE",
+          `Cannot submit a body of ${body.length} bytes: at most ${bytesMax} are allowed`,
+        );
+      }
+    }
+  }
+
+  #checkRoom(queue: TaskQueue, bodies: readonly Uint8Array[]): void {
+    let bytes = 0;
+    for (const body of bodies) bytes += body.length;
+    const engine = this.#world.engine();
+    if (engine.isTooLarge(queue, bytes, bodies.length)) {
+      throw new OperationError("QUEUE_BODY_TOO_LARGE", `Cannot submit ${bytes} bytes: the queue holds less when it is empty`);
+    }
+    if (engine.isFull(queue, bytes, bodies.length)) {
+      throw new OperationError("QUEUE_FULL", `Cannot submit to queue '${queue.name}': its bound in bytes is reached`);
+    }
+  }
+
+  #reserve(queue: TaskQueue, submission: Submission, answer: SubmissionAnswer): void {
+    const { spec, bodies, watcher } = submission;
+    const { commits, watchers, noteTime } = this.#world;
+    if (commits.trouble) throw commits.trouble;
+    const engine = this.#world.engine();
+    const nowMs = this.#world.nowMs();
+    let group: Group | undefined;
+    const rows: number[] = [];
+    const ids: number[] = [];
+    for (let index = 0; index < bodies.length; index += 1) {
+      const body = bodies[index]!;
+      const own = index === 0 || spec.key === "" ? spec : { ...spec, key: keyAt(spec.key, index) };
+      const row = engine.reserve(queue, own, body.length, nowMs);
+      const id = engine.table.f(row, ID);
+      rows.push(row);
+      ids.push(id);
+      group ??= this.#openGroup();
+      const head = encodeHead({ ...own, queue: queue.name, createdMs: nowMs });
+      group.ops.push({ kind: "add", id, head, state: encodeState(engine.record(row)), body });
+      group.bytes += body.length;
+      if (watcher) watchers.add(id, watcher);
+    }
+    noteTime(group!.ops);
+    if (spec.key !== "") this.#unwritten.set(rows[0]!, NOBODY_ELSE);
+    group!.written.push({ submission, answer, rows, ids, nowMs });
+  }
+
+  /** What comes from now on is written after what has changed until now. */
+  seal(): void {
+    this.#group = undefined;
+  }
+
+  /** What submissions of one moment are written with: one commit, for as long as nobody has begun to write it. */
+  #openGroup(): Group {
+    const open = this.#group;
+    if (open && open.ops.length < GROUP_OPS_MAX && open.bytes < GROUP_BYTES_MAX) return open;
+    const group: Group = { ops: [], written: [], bytes: 0 };
+    const { commits } = this.#world;
+    if (!commits.single) this.#group = group;
+    commits.submit({
+      ops: group.ops,
+      refusable: true,
+      taken: () => {
+        if (this.#group === group) this.#group = undefined;
+      },
+      done: (error) => {
+        if (error) this.#world.timeNotNoted();
+        for (const written of group.written) {
+          if (error) this.#refused(written, error);
+          else this.#written(written);
+        }
+      },
+    });
+    return group;
+  }
+
+  #written({ submission, answer, rows, ids, nowMs }: Written): void {
+    const { spec, bodies } = submission;
+    const engine = this.#world.engine();
+    for (let index = 0; index < rows.length; index += 1) {
+      this.#world.bodies.put(ids[index]!, bodies[index]!);
+      engine.admit(rows[index]!, spec.after, nowMs);
+    }
+    const others = this.#othersOf(spec, rows[0]!);
+    answer.added(ids);
+    for (const other of others) other.added(ids);
+  }
+
+  #refused({ submission, answer, rows, ids }: Written, error: OperationError): void {
+    const { spec, watcher } = submission;
+    const engine = this.#world.engine();
+    const others = this.#othersOf(spec, rows[0]!);
+    for (const row of rows) engine.discard(row);
+    if (watcher) for (const id of ids) this.#world.watchers.remove(id, watcher);
+    answer.refused(error);
+    for (const other of others) other.refused(error);
+  }
+
+  /** Who else asked under the key meanwhile. */
+  #othersOf({ key }: TaskSpec, row: number): readonly SubmissionAnswer[] {
+    if (key === "") return NOBODY_ELSE;
+    const others = this.#unwritten.get(row) ?? NOBODY_ELSE;
+    this.#unwritten.delete(row);
+    return others;
+  }
+
+  /** A submission under a key that is known: the tasks of the first are the answer. */
+  #addAgain(queue: TaskQueue, row: number, { spec, bodies, watcher }: Submission, answer: SubmissionAnswer): void {
+    const engine = this.#world.engine();
+    const added = (ids: readonly number[]): void => {
+      answer.added(ids);
+      // One that is no longer kept has the number 0, which is no task's.
+      if (watcher)
+        for (const id of ids) if (!this.#world.watch(id, watcher)) watcher.ended({ id, state: "unknown", bytes: EMPTY });
+    };
+    const unwritten = this.#unwritten.get(row);
+    if (unwritten) this.#unwritten.set(row, [...unwritten, { added, refused: (error) => answer.refused(error) }]);
+    else {
+      const rows = bodies.map((_, index) => engine.findKey(queue.name, keyAt(spec.key, index)));
+      added(rows.map((each) => (each === NONE ? 0 : engine.table.f(each, ID))));
+    }
+  }
+
+  /** Takes in those that have room now, in their order; a full queue holds up only its own. */
+  admitHeld(): void {
+    if (this.#held.length === 0) return;
+    const full = new Set<string>();
+    this.#held = this.#held.filter(({ submission, answer, bytes }) => {
+      if (full.has(submission.queue)) return true;
+      const refusal = this.#tryAdd(submission, answer);
+      if (refusal?.code === "QUEUE_FULL") {
+        full.add(submission.queue);
+        return true;
+      }
+      this.#heldBytes -= bytes;
+      if (refusal) answer.refused(refusal);
+      return false;
+    });
+  }
+
+  /** Refuses what waits, and all that comes. */
+  close(): void {
+    this.#closed = true;
+    for (const { answer } of this.#held.splice(0)) answer.refused(closing());
+  }
+}
+
+function closing(): OperationError {
+  return new OperationError("CLOSED", "The broker is closing");
+}

@@ -1,0 +1,411 @@
+/**
+ * ○ The broker without its sockets: producers hand tasks in, workers take and settle them, watchers wait for outcomes, and
+ * nothing is answered before the store has it. Dialects (own protocol, the lecture's, Majordomo) and the in-process API stand at
+ * this one desk. Time comes from the clock it is given; the shell calls `tick` at `deadlineMs` and `flush` when it has handed in
+ * all that it had.
+ */
+import type { Clock } from "../../core/clock.ts";
+import { UsageError } from "../../core/errors.ts";
+import type { Random } from "../../core/random.ts";
+import { BodyCache } from "./body-cache.ts";
+import { CommitQueue } from "./group-commit.ts";
+import type { Consumer, ConsumerOptions } from "./consumers.ts";
+import { type DeskStats, type QueueStats, queueStats } from "./task-service-stats.ts";
+import { Dispatcher, type LeaseRef } from "./dispatcher.ts";
+import { Engine, type EngineListener, type EngineOptions } from "../tasks/task-state-machine.ts";
+import { Interventions } from "./admin-commands.ts";
+import { Journal, TIME_SETTING } from "./journal.ts";
+import { BODY_BYTES_MAX, BODY_CACHE_BYTES_MAX } from "../tasks/limits.ts";
+import { epochsOf, refuseMoved } from "../stores/move-mark.ts";
+import { decodeNote, type Note } from "./attempt-error.ts";
+import { Outcomes } from "./outcomes.ts";
+import { decodeHead, decodeState, type TaskHead } from "../tasks/task-record.ts";
+import type { Store, StoreOpening } from "../stores/store.ts";
+import type { TermOptions } from "../stores/follower-state.ts";
+import { type Submission, type SubmissionAnswer, Submissions } from "./submissions.ts";
+import { ID, NONE } from "../tasks/task-columns.ts";
+import { type QueueSettings, readSettings, withoutDefaults, type TaskQueue } from "../tasks/task-queue.ts";
+import { type TaskView, viewTask, whyWaiting } from "./task-view.ts";
+import type { Watcher } from "./outcome-watchers.ts";
+
+export interface DeskOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Bytes of tasks that have not ended; default 4 GiB. */
+  readonly bytesMax?: number | undefined;
+  readonly endedBytesMax?: number | undefined;
+  readonly deadBytesMax?: number | undefined;
+  readonly bodyCacheBytesMax?: number;
+  readonly bodyBytesMax?: number;
+  /** One commit a change. */
+  readonly single?: boolean;
+  /** Makes the engine; simulations put broken ones here. */
+  readonly makeEngine?: (options: EngineOptions) => Engine;
+  /** Whether tasks may be given out now; when they may again, somebody calls `flush`. Default: always. */
+  mayGiveOut?(): boolean;
+  /** Told when `deadlineMs` may have changed or there is something to flush. */
+  wake?(): void;
+}
+
+const QUEUE_SETTING = "queue:";
+
+export class Desk {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #commits: CommitQueue;
+  readonly #outcomes: Outcomes;
+  readonly #bodies: BodyCache;
+  readonly #bodyBytesMax: number;
+  readonly #options: DeskOptions;
+  readonly #journal: Journal;
+  readonly #dispatcher: Dispatcher;
+  readonly #submissions: Submissions;
+  /** What people do to tasks. */
+  readonly interventions: Interventions;
+  readonly #settledCallbacks: (() => void)[] = [];
+  #closed = false;
+  #engineOrUndefined: Engine | undefined;
+  /** Engine time minus the monotonic clock: engine time is wall time as of the start, and never jumps. */
+  #offsetMs = 0;
+
+  constructor(options: DeskOptions) {
+    this.#options = options;
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#bodyBytesMax = options.bodyBytesMax ?? BODY_BYTES_MAX;
+    this.#bodies = new BodyCache(options.bodyCacheBytesMax ?? BODY_CACHE_BYTES_MAX);
+    this.#commits = new CommitQueue({
+      write: (ops) => options.store.write(ops),
+      clock: options.clock,
+      single: options.single ?? false,
+      patienceMs: () => options.store.patienceMs,
+      settled: () => this.flush(),
+    });
+    this.#journal = new Journal({ engine: () => this.engine, nowMs: () => this.nowMs, commits: this.#commits });
+    this.#outcomes = new Outcomes({
+      engine: () => this.engine,
+      store: options.store,
+      journal: this.#journal,
+      told: () => this.flush(),
+    });
+    this.#submissions = new Submissions({
+      engine: () => this.engine,
+      nowMs: () => this.nowMs,
+      commits: this.#commits,
+      watchers: this.#outcomes.watchers,
+      bodies: this.#bodies,
+      bodyBytesMax: this.#bodyBytesMax,
+      watch: (id, watcher) => this.watch(id, watcher),
+      noteTime: (ops) => this.#journal.noteTime(ops),
+      timeNotNoted: () => this.#journal.timeNotNoted(),
+    });
+    this.#dispatcher = new Dispatcher({
+      engine: () => this.engine,
+      nowMs: () => this.nowMs,
+      store: options.store,
+      commits: this.#commits,
+      bodies: this.#bodies,
+      leaseToWrite: (row) => this.#journal.changed(row),
+      bodiesRead: () => this.flush(),
+    });
+    this.interventions = new Interventions({
+      engine: () => this.engine,
+      nowMs: () => this.nowMs,
+      journal: this.#journal,
+      dispatcher: this.#dispatcher,
+      watchers: this.#outcomes.watchers,
+    });
+  }
+
+  // ---- life
+
+  /** Opens the store and takes up what was left. Errors are the store's, and QUEUE_STORE_MOVED. */
+  async open(): Promise<StoreOpening> {
+    const opening = await this.#store.open();
+    try {
+      refuseMoved(opening.settings);
+      await this.#takeUp(opening);
+    } catch (error) {
+      await this.#store.close();
+      throw error;
+    }
+    return opening;
+  }
+
+  async #takeUp(opening: StoreOpening): Promise<void> {
+    // When the wall clock was set back meanwhile, engine time goes on from where it was: delays must not grow by that.
+    const lastMs = Number(opening.settings.get(TIME_SETTING) ?? 0);
+    this.#offsetMs = Math.max(this.#clock.wallMs(), lastMs) - this.#clock.now();
+    const term = { listener: this.#listener, firstToken: epochsOf(opening) * 2 ** 32, firstId: opening.lastId + 1 };
+    const engine = opening.standby?.begin(term) ?? this.#makeEngine(term);
+    this.#engineOrUndefined = engine;
+    for (const [name, value] of opening.settings) {
+      if (!name.startsWith(QUEUE_SETTING)) continue;
+      const queue = engine.queue(name.slice(QUEUE_SETTING.length));
+      engine.configure(queue, readSettings(JSON.parse(value)));
+    }
+    if (!opening.standby) await this.#readTasks(engine);
+    engine.wake(this.nowMs);
+    this.flush();
+  }
+
+  #makeEngine(term: TermOptions): Engine {
+    const { random, bytesMax, endedBytesMax, deadBytesMax, makeEngine = (options) => new Engine(options) } = this.#options;
+    return makeEngine({ ...term, random, bytesMax, endedBytesMax, deadBytesMax });
+  }
+
+  async #readTasks(engine: Engine): Promise<void> {
+    for await (const portion of this.#store.tasks()) {
+      for (const { id, head, state } of portion) engine.restore(id, decodeHead(head), decodeState(state));
+    }
+  }
+
+  /** Writes what there is to write and lets go of the store. What workers hold stays leased on disk or ready. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#submissions.close();
+    this.flush();
+    if (!this.#commits.trouble) await this.#commits.drained();
+    await this.#store.close();
+  }
+
+  /** Each change is a commit of its own. */
+  get single(): boolean {
+    return this.#options.single ?? false;
+  }
+
+  get engine(): Engine {
+    if (!this.#engineOrUndefined) throw new UsageError("CLOSED", "The desk is not open");
+    return this.#engineOrUndefined;
+  }
+
+  /** Engine time in ms: wall time as of the start, from then on without jumps. */
+  get nowMs(): number {
+    return this.#clock.now() + this.#offsetMs;
+  }
+
+  get wallMs(): number {
+    return this.#clock.wallMs();
+  }
+
+  /** When `tick` has something to do, in the clock's ms, or undefined. */
+  get deadlineMs(): number | undefined {
+    const atMs = Math.min(this.engine.deadlineMs ?? Infinity, this.#dispatcher.deadlineMs);
+    return atMs === Infinity ? undefined : atMs - this.#offsetMs;
+  }
+
+  tick(): void {
+    const { nowMs } = this;
+    this.engine.tick(nowMs);
+    this.#dispatcher.tick(nowMs);
+    this.flush();
+  }
+
+  /** Gives out what can be given out and hands the store what has changed. */
+  flush(): void {
+    this.#dispatcher.gather();
+    if (!this.#closed) {
+      this.#submissions.admitHeld();
+      if (this.#dispatcher.hasWork && (this.#options.mayGiveOut?.() ?? true)) this.#dispatcher.giveOut();
+    }
+    for (const callback of this.#settledCallbacks.splice(0)) callback();
+    this.#submissions.seal();
+    this.#journal.submit();
+    this.#options.wake?.();
+  }
+
+  // ---- producers
+
+  /** Takes a submission in: all of its bodies or none. */
+  add(submission: Submission, answer: SubmissionAnswer): void {
+    this.#submissions.add(submission, answer);
+  }
+
+  // ---- outcomes
+
+  /**
+   * Tells the outcome once the task has ended and that is on disk; at once when it is already.
+   *
+   * @returns false when no such task is known
+   */
+  watch(id: number, watcher: Watcher): boolean {
+    return this.#outcomes.watch(id, watcher);
+  }
+
+  unwatch(id: number, watcher: Watcher): void {
+    this.#outcomes.watchers.remove(id, watcher);
+  }
+
+  // ---- workers
+
+  /** A worker offers to work on a queue. Nothing is given out before `flush`. */
+  consume(queueName: string, options: ConsumerOptions): Consumer {
+    return this.#dispatcher.consume(queueName, options);
+  }
+
+  /** New numbers of slots; 0 pauses this consumer. */
+  adjust(consumer: Consumer, { slots, prefetch }: { slots: number; prefetch: number }): void {
+    this.#dispatcher.adjust(consumer, { slots, prefetch });
+  }
+
+  /** The worker leaves; what it holds is given back, as lost when its connection broke. */
+  leave(consumer: Consumer, { lost }: { lost: boolean }): void {
+    this.#dispatcher.leave(consumer, { lost });
+  }
+
+  /**
+   * A worker's result. Told to whom waits once it is on disk; then `settled` is called. One that is larger than a body may be is
+   * a failed attempt.
+   *
+   * @returns false when the lease is lost: the result is refused
+   */
+  finish(consumer: Consumer, lease: LeaseRef, result: Uint8Array, settled?: () => void): boolean {
+    const row = this.#dispatcher.heldRow(consumer, lease.id, lease.token);
+    if (row === NONE) return false;
+    if (result.length > this.#bodyBytesMax) {
+      const error = `Cannot keep a result of ${result.length} bytes: at most ${this.#bodyBytesMax} are allowed`;
+      return this.fail(consumer, lease, { error }, settled);
+    }
+    this.engine.finish(row, result, this.nowMs);
+    this.#released(consumer, lease.id, settled);
+    return true;
+  }
+
+  fail(consumer: Consumer, lease: LeaseRef, failure: { error: string; final?: boolean }, settled?: () => void): boolean {
+    const row = this.#dispatcher.heldRow(consumer, lease.id, lease.token);
+    if (row === NONE) return false;
+    this.engine.fail(row, failure.error, this.nowMs, { final: failure.final ?? false });
+    this.#released(consumer, lease.id, settled);
+    return true;
+  }
+
+  giveBack(consumer: Consumer, lease: LeaseRef): boolean {
+    const row = this.#dispatcher.heldRow(consumer, lease.id, lease.token);
+    if (row === NONE) return false;
+    this.engine.giveBack(row, this.nowMs);
+    this.#released(consumer, lease.id, undefined);
+    return true;
+  }
+
+  progress(consumer: Consumer, lease: LeaseRef, bytes: Uint8Array): boolean {
+    if (this.#dispatcher.heldRow(consumer, lease.id, lease.token) === NONE) return false;
+    this.#outcomes.watchers.progress(lease.id, bytes);
+    return true;
+  }
+
+  partial(consumer: Consumer, lease: LeaseRef, bytes: Uint8Array): boolean {
+    if (this.#dispatcher.heldRow(consumer, lease.id, lease.token) === NONE) return false;
+    this.#outcomes.watchers.partial(lease.id, bytes);
+    return true;
+  }
+
+  /** A worker that was cut off is back with a lease from before; true when it holds it again. */
+  resume(consumer: Consumer, lease: LeaseRef): boolean {
+    return this.#dispatcher.resume(consumer, lease);
+  }
+
+  /** Who holds this lease, or undefined: it is lost. */
+  holding(lease: LeaseRef): Consumer | undefined {
+    return this.#dispatcher.holding(lease);
+  }
+
+  /** Calls once all that has changed until now is on disk. */
+  afterwards(callback: () => void): void {
+    this.#journal.afterwards(callback);
+  }
+
+  /** Calls once, soon, when all outcomes of the batch that was just written have been told: to say many things in one message. */
+  whenSettled(callback: () => void): void {
+    this.#settledCallbacks.push(callback);
+  }
+
+  #released(consumer: Consumer, id: number, settled: (() => void) | undefined): void {
+    this.#dispatcher.released(consumer, id);
+    if (settled) this.#journal.afterwards(settled);
+  }
+
+  // ---- settings and sight
+
+  /** What is known of a task without asking the store. */
+  view(row: number): TaskView {
+    return viewTask(this.engine, row);
+  }
+
+  /** Why a task that has not ended does not run, in words; undefined when it does run or has ended. */
+  whyWaiting(row: number): string | undefined {
+    const { engine } = this;
+    const queue = engine.queueOf(row);
+    return whyWaiting(engine, row, {
+      consumers: this.#dispatcher.ring(queue)?.size ?? 0,
+      storeTrouble: this.#commits.trouble?.message,
+    });
+  }
+
+  /** @throws UsageError QUEUE_OPTIONS_INVALID */
+  configure(queueName: string, settings: QueueSettings, settled: () => void): void {
+    const queue = this.engine.queue(queueName);
+    const merged = withoutDefaults({ ...queue.settings, ...readSettings(settings) });
+    this.engine.configure(queue, merged);
+    const isDefault = Object.keys(merged).length === 0;
+    this.setting(QUEUE_SETTING + queueName, isDefault ? undefined : JSON.stringify(merged), settled);
+  }
+
+  /** Keeps a named setting in the store; undefined takes it away. */
+  setting(name: string, value: string | undefined, settled: () => void): void {
+    this.#journal.set(name, value);
+    this.#journal.afterwards(settled);
+  }
+
+  async inspect(id: number): Promise<{ head: TaskHead; notes: readonly Note[] } | undefined> {
+    const kept = await this.#store.inspect(id);
+    return kept && { head: decodeHead(kept.head), notes: kept.notes.map(decodeNote) };
+  }
+
+  async body(id: number): Promise<Uint8Array | undefined> {
+    return (await this.#store.read([id]))[0];
+  }
+
+  /** Tasks that have not ended: what clients compare when they choose among brokers. */
+  get load(): number {
+    let load = 0;
+    for (const queue of this.engine.queues()) load += queue.ready.count + queue.count("leased");
+    return load;
+  }
+
+  stats(): DeskStats {
+    const { batches, ops } = this.#commits.stats;
+    return {
+      ...this.engine.stats(),
+      ...this.#dispatcher.roster,
+      bodyCacheBytes: this.#bodies.bytes,
+      commits: batches,
+      writes: ops,
+      storeTrouble: this.#commits.trouble?.message,
+      queues: [...this.engine.queues()].map((queue) => this.queueStats(queue)),
+    };
+  }
+
+  queueStats(queue: TaskQueue): QueueStats {
+    return queueStats(queue, this.#dispatcher.ring(queue));
+  }
+
+  // ---- what the engine tells
+
+  readonly #listener: EngineListener = {
+    changed: (row) => this.#journal.changed(row),
+    ended: (row, state, result) => {
+      this.#outcomes.ended(row, state, result);
+      this.#bodies.drop(this.engine.table.f(row, ID));
+    },
+    revoked: (row, holder, why) => this.#dispatcher.revoked(row, holder, why),
+    removed: (row) => {
+      const id = this.engine.table.f(row, ID);
+      this.#bodies.drop(id);
+      this.#journal.removed(id);
+    },
+    noted: (row, error, attempt) => this.#journal.noted(this.engine.table.f(row, ID), error, attempt),
+    ready: (queue) => this.#dispatcher.ready(queue),
+  };
+}

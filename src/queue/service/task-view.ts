@@ -1,0 +1,93 @@
+/** ○ Tasks for people to look at: one task, a page of them, and why one waits. */
+import type { Engine } from "../tasks/task-state-machine.ts";
+import { isEnded, type TaskState } from "../tasks/life-cycle.ts";
+import type { Profile } from "../tasks/task-policy.ts";
+import { AT, ATTEMPTS, BODY_BYTES, CREATED, EXPIRES, ID, LOST, NONE, RESULT_BYTES } from "../tasks/task-columns.ts";
+
+export interface TaskView extends Profile {
+  readonly number: number;
+  readonly queue: string;
+  readonly state: TaskState;
+  readonly priority: number;
+  readonly group: string | undefined;
+  /** Attempts that failed. */
+  readonly failures: number;
+  /** Workers whose connection broke while they had it. */
+  readonly lost: number;
+  readonly createdMs: number;
+  /** delayed, failed: when it is due; leased: when its attempt runs out of time; ended: when it ended. */
+  readonly atMs: number | undefined;
+  readonly expiresMs: number | undefined;
+  readonly bodyBytes: number;
+  readonly resultBytes: number;
+}
+
+export function viewTask(engine: Engine, row: number): TaskView {
+  const { table } = engine;
+  const finite = (value: number): number | undefined => (Number.isFinite(value) && value > 0 ? value : undefined);
+  return {
+    number: table.f(row, ID),
+    queue: engine.queueOf(row).name,
+    state: engine.state(row),
+    priority: engine.priority(row),
+    group: engine.group(row) || undefined,
+    failures: table.u(row, ATTEMPTS),
+    lost: table.u(row, LOST),
+    createdMs: table.f(row, CREATED),
+    atMs: finite(table.f(row, AT)),
+    expiresMs: finite(table.f(row, EXPIRES)),
+    bodyBytes: table.u(row, BODY_BYTES),
+    resultBytes: table.u(row, RESULT_BYTES),
+    ...engine.profile(row),
+  };
+}
+
+/** 100,000 numbers looked at for one page: about 20 ms; a page of a sparse list may be short, and the next starts where it ended. */
+const LOOKS_MAX = 100_000;
+
+export interface PageRequest {
+  readonly queue?: string | undefined;
+  readonly state?: TaskState | undefined;
+  /** Start after this number; default 0. */
+  readonly after: number;
+  readonly limit: number;
+}
+
+/** Tasks in the order of their numbers. `next` is where to go on, undefined at the end. */
+export function pageOfTasks(
+  engine: Engine,
+  { queue, state, after, limit }: PageRequest,
+): { rows: readonly number[]; next: number | undefined } {
+  const rows: number[] = [];
+  let number = after;
+  for (let looks = 0; number < engine.lastId; looks += 1) {
+    if (rows.length >= limit || looks >= LOOKS_MAX) return { rows, next: number };
+    number += 1;
+    const row = engine.find(number);
+    if (row === NONE) continue;
+    if (queue !== undefined && engine.queueOf(row).name !== queue) continue;
+    if (state !== undefined && engine.state(row) !== state) continue;
+    rows.push(row);
+  }
+  return { rows, next: undefined };
+}
+
+/** Why a task does not run at present; undefined when it runs or has ended. */
+export function whyWaiting(
+  engine: Engine,
+  row: number,
+  { consumers, storeTrouble }: { consumers: number; storeTrouble: string | undefined },
+): string | undefined {
+  const state = engine.state(row);
+  if (state === "leased" || isEnded(state)) return undefined;
+  const queue = engine.queueOf(row);
+  if (engine.isWaitingForOthers(row)) return "it waits for other tasks to be done";
+  if (state === "delayed") return "its time has not come";
+  if (state === "failed") return "it waits out the pause after its last failure";
+  if (queue.settings.paused) return "its queue is paused";
+  if (storeTrouble) return storeTrouble;
+  if (consumers === 0) return "no worker works on its queue";
+  if (queue.shutUntilMs !== undefined) return "its queue is at its bound of concurrency or rate";
+  if (engine.isParked(row)) return "its group is at its bound of concurrency or rate";
+  return "all workers are busy with tasks that go before it";
+}

@@ -1,0 +1,98 @@
+/**
+ * ○ A store without a disk: for tests, and for `--sync none` without a data folder. Keeps what it holds over `close` and `open`
+ * of the same object, as a disk would.
+ */
+import { NOTES_MAX } from "../tasks/limits.ts";
+import type { Store, StoredTask, StoreOp, StoreOpening } from "./store.ts";
+
+interface Kept {
+  readonly head: Uint8Array;
+  state: Uint8Array;
+  body: Uint8Array;
+  notes: string[];
+}
+
+/** 4096: a portion of a few hundred KB. */
+const PORTION_TASKS = 4096;
+
+export class MemoryStore implements Store {
+  readonly #tasks = new Map<number, Kept>();
+  readonly #settings = new Map<string, string>();
+  #epoch = 0;
+  #lastId = 0;
+
+  async open(): Promise<StoreOpening> {
+    this.#epoch += 1;
+    return { epoch: this.#epoch, lastId: this.#lastId, settings: new Map(this.#settings) };
+  }
+
+  async *tasks(): AsyncIterable<readonly StoredTask[]> {
+    const all = [...this.#tasks].sort(([a], [b]) => a - b);
+    for (let at = 0; at < all.length; at += PORTION_TASKS) {
+      yield all.slice(at, at + PORTION_TASKS).map(([id, { head, state }]) => ({ id, head, state }));
+    }
+  }
+
+  async write(ops: readonly StoreOp[]): Promise<void> {
+    for (const op of ops) this.#apply(op);
+  }
+
+  async read(ids: readonly number[]): Promise<readonly (Uint8Array | undefined)[]> {
+    return ids.map((id) => this.#tasks.get(id)?.body);
+  }
+
+  async inspect(id: number): Promise<{ head: Uint8Array; notes: readonly string[] } | undefined> {
+    const kept = this.#tasks.get(id);
+    return kept && { head: kept.head, notes: [...kept.notes] };
+  }
+
+  /** As SqliteStore's. */
+  async whole(after: number, bytesMax: number): Promise<StoreOp[]> {
+    const ops: StoreOp[] = [];
+    let bytes = 0;
+    for (const id of [...this.#tasks.keys()].filter((each) => each > after).sort((a, b) => a - b)) {
+      const { head, state, body, notes } = this.#tasks.get(id)!;
+      ops.push({ kind: "keep", id, head, state, body, notes });
+      bytes += head.length + state.length + body.length;
+      if (bytes >= bytesMax) break;
+    }
+    return ops;
+  }
+
+  async close(): Promise<void> {}
+
+  #apply(op: StoreOp): void {
+    switch (op.kind) {
+      case "add":
+        this.#tasks.set(op.id, { head: op.head, state: op.state, body: op.body.slice(), notes: [] });
+        this.#lastId = Math.max(this.#lastId, op.id);
+        return;
+      case "keep": {
+        const { id, head, state, body, notes } = op;
+        if (!this.#tasks.has(id)) this.#tasks.set(id, { head, state, body: body.slice(), notes: [...notes] });
+        this.#lastId = Math.max(this.#lastId, id);
+        return;
+      }
+      case "state":
+        this.#change(op.id, (kept) => (kept.state = op.state));
+        return;
+      case "end":
+        this.#change(op.id, (kept) => Object.assign(kept, { state: op.state, body: op.result.slice() }));
+        return;
+      case "remove":
+        this.#tasks.delete(op.id);
+        return;
+      case "note":
+        this.#change(op.id, (kept) => (kept.notes = [...kept.notes, op.note].slice(-NOTES_MAX)));
+        return;
+      case "set":
+        if (op.value === undefined) this.#settings.delete(op.name);
+        else this.#settings.set(op.name, op.value);
+    }
+  }
+
+  #change(id: number, change: (kept: Kept) => void): void {
+    const kept = this.#tasks.get(id);
+    if (kept) change(kept);
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * ○ A batch of store changes as one buffer: for the store's thread, without a copy, and for the log on NATS (cluster/log/log-codec.ts), which
+ * gives it a version and a checksum. Integers big-endian, ids as f64.
+ */
+import { assert } from "../../core/assert.ts";
+import { ByteWriter } from "../../core/byte-writer.ts";
+import type { StoredTask, StoreOp } from "./store.ts";
+
+const KINDS = ["add", "state", "end", "remove", "note", "set", "unset", "keep"] as const;
+const [ADD, STATE, END, REMOVE, NOTE, SET, UNSET, KEEP] = [0, 1, 2, 3, 4, 5, 6, 7];
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+const scratch = new DataView(new ArrayBuffer(8));
+const scratchBytes = new Uint8Array(scratch.buffer);
+
+let lastBytes = 0;
+
+/** The batch as bytes that own their buffer: it may be transferred. */
+export function encodeOps(ops: readonly StoreOp[]): Uint8Array {
+  const writer = new ByteWriter(lastBytes);
+  for (const op of ops) encodeOp(writer, op);
+  lastBytes = Math.min(writer.length, 1024 ** 2);
+  return writer.take();
+}
+
+function encodeOp(writer: ByteWriter, op: StoreOp): void {
+  switch (op.kind) {
+    case "add":
+      f64(writer.u8(ADD!), op.id);
+      blob(writer, op.head);
+      blob(writer, op.state);
+      blob(writer, op.body);
+      return;
+    case "keep":
+      f64(writer.u8(KEEP!), op.id);
+      blob(writer, op.head);
+      blob(writer, op.state);
+      blob(writer, op.body);
+      writer.u32(op.notes.length);
+      for (const note of op.notes) blob(writer, encoder.encode(note));
+      return;
+    case "state":
+      f64(writer.u8(STATE!), op.id);
+      blob(writer, op.state);
+      return;
+    case "end":
+      f64(writer.u8(END!), op.id);
+      blob(writer, op.state);
+      blob(writer, op.result);
+      return;
+    case "remove":
+      f64(writer.u8(REMOVE!), op.id);
+      return;
+    case "note":
+      f64(writer.u8(NOTE!), op.id);
+      blob(writer, encoder.encode(op.note));
+      return;
+    case "set":
+      writer.u8(op.value === undefined ? UNSET! : SET!);
+      blob(writer, encoder.encode(op.name));
+      if (op.value !== undefined) blob(writer, encoder.encode(op.value));
+  }
+}
+
+/** The changes of a batch one by one; blobs are views into it. */
+export function* decodeOps(bytes: Uint8Array): IterableIterator<StoreOp> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  let at = 0;
+  const number = (): number => {
+    at += 8;
+    return view.getFloat64(at - 8);
+  };
+  const blob = (): Uint8Array => {
+    const start = at + 4;
+    at = start + view.getUint32(at);
+    return bytes.subarray(start, at);
+  };
+  const text = (): string => decoder.decode(blob());
+  while (at < bytes.length) {
+    const kind = KINDS[bytes[at]!];
+    at += 1;
+    assert(kind !== undefined, "a batch holds known kinds of changes only");
+    if (kind === "add") yield { kind, id: number(), head: blob(), state: blob(), body: blob() };
+    else if (kind === "state") yield { kind, id: number(), state: blob() };
+    else if (kind === "end") yield { kind, id: number(), state: blob(), result: blob() };
+    else if (kind === "remove") yield { kind, id: number() };
+    else if (kind === "keep") {
+      const [id, head, state, body] = [number(), blob(), blob(), blob()];
+      at += 4;
+      yield { kind, id, head, state, body, notes: Array.from({ length: view.getUint32(at - 4) }, text) };
+    } else if (kind === "note") yield { kind, id: number(), note: text() };
+    else yield { kind: "set", name: text(), value: kind === "set" ? text() : undefined };
+  }
+}
+
+/** A portion of tasks as one buffer: for each id f64, checksums u32 of head and state, and both as blobs. */
+export class PortionWriter {
+  readonly #writer = new ByteWriter(PORTION_BYTES);
+
+  add({ id, head, state }: StoredTask, headSum: number, stateSum: number): void {
+    f64(this.#writer, id);
+    this.#writer.u32(headSum).u32(stateSum);
+    blob(this.#writer, head);
+    blob(this.#writer, state);
+  }
+
+  take(): Uint8Array {
+    return this.#writer.take();
+  }
+}
+
+/** 512 KiB: 4096 tasks of about 120 bytes. */
+const PORTION_BYTES = 512 * 1024;
+
+/** The tasks of a portion; heads and states are views into it. `check` is told each blob and the checksum that it should have. */
+export function decodePortion(bytes: Uint8Array, check: (blob: Uint8Array, sum: number, id: number) => void): StoredTask[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const tasks: StoredTask[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const headAt = at + 20;
+    const headEnd = headAt + view.getUint32(at + 16);
+    const stateEnd = headEnd + 4 + view.getUint32(headEnd);
+    const id = view.getFloat64(at);
+    const head = bytes.subarray(headAt, headEnd);
+    const state = bytes.subarray(headEnd + 4, stateEnd);
+    check(head, view.getUint32(at + 8), id);
+    check(state, view.getUint32(at + 12), id);
+    tasks.push({ id, head, state });
+    at = stateEnd;
+  }
+  return tasks;
+}
+
+function f64(writer: ByteWriter, value: number): void {
+  scratch.setFloat64(0, value);
+  writer.bytes(scratchBytes);
+}
+
+function blob(writer: ByteWriter, value: Uint8Array): void {
+  writer.u32(value.length).bytes(value);
+}

@@ -1,0 +1,179 @@
+/**
+ * ● The store on disk: one SQLite file in WAL mode, in a thread of its own (sqlite-thread.ts). A batch is one transaction; with
+ * sync "always" and "group" it is on the disk, fsynced, before `write` resolves. Every row carries checksums: damage is reported,
+ * never handed out or passed over.
+ */
+import { join } from "node:path";
+import { setImmediate as pause } from "node:timers/promises";
+import { Worker } from "node:worker_threads";
+import { crc32 } from "node:zlib";
+import type { ErrorCode } from "../../../core/error-codes.ts";
+import { type HoldfastError, messageOf, OperationError, ProtocolError } from "../../../core/errors.ts";
+import { makeFolder } from "../../../core/make-folder.ts";
+import { decodeOps, decodePortion, encodeOps } from "../op-codec.ts";
+import type { Store, StoredTask, StoreOp, StoreOpening } from "../store.ts";
+import { checkLog } from "./wal-check.ts";
+
+/**
+ * - `always`: one fsync for each change. What is answered survives a power cut.
+ * - `group` (default): one fsync for all changes that came meanwhile. What is answered survives a power cut.
+ * - `interval`: answered when the operating system has it, fsynced every second: a power cut costs up to that; kill -9 costs nothing.
+ * - `none`: never fsynced. A power cut costs what the operating system had not written yet, about 30 s; kill -9 costs nothing.
+ */
+export type SyncMode = "always" | "group" | "interval" | "none";
+
+export type Fault = "write" | "sync" | "read";
+
+export interface SqliteStoreOptions {
+  /** The folder; made when it is not there. */
+  readonly folder: string;
+  readonly sync?: SyncMode;
+  /** For sync "interval"; default 1000. */
+  readonly intervalMs?: number;
+  /** Three counters for tests: so many of the next writes, syncs, reads fail. */
+  readonly faults?: Int32Array;
+  /** Told what went wrong where nobody waits for an answer. */
+  log?(message: string): void;
+}
+
+export interface ThreadData {
+  readonly file: string;
+  readonly sync: SyncMode;
+  readonly intervalMs: number;
+  readonly faults: Int32Array | undefined;
+}
+
+export type ThreadRequest =
+  | { readonly kind: "open" | "close" }
+  /** The first portion, or the one after the last. */
+  | { readonly kind: "tasks"; readonly first: boolean }
+  | { readonly kind: "write"; readonly batch: Uint8Array }
+  | { readonly kind: "read"; readonly ids: readonly number[] }
+  | { readonly kind: "inspect"; readonly id: number }
+  | { readonly kind: "whole"; readonly after: number; readonly bytesMax: number };
+
+export type ThreadAnswer =
+  | { readonly kind: "answer"; readonly value: unknown }
+  | { readonly kind: "failure"; readonly code: ErrorCode; readonly message: string }
+  | { readonly kind: "log"; readonly message: string };
+
+/** 1 s: what `--sync interval` may lose, as Redis' everysec. */
+const INTERVAL_MS_DEFAULT = 1000;
+
+const THREAD = new URL(import.meta.url.endsWith(".ts") ? "./sqlite-thread.ts" : "./sqlite-thread.js", import.meta.url);
+
+function checkSum(bytes: Uint8Array, sum: number, id: number): void {
+  if (crc32(bytes) === sum) return;
+  throw new ProtocolError("QUEUE_STORE_CORRUPT", `Cannot read the queue's store: task ${id} does not match its checksum`);
+}
+
+interface Waiting {
+  resolve(value: unknown): void;
+  reject(error: HoldfastError): void;
+}
+
+export class SqliteStore implements Store {
+  readonly #options: SqliteStoreOptions;
+  readonly #waiting: Waiting[] = [];
+  #thread: Worker | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: SqliteStoreOptions) {
+    this.#options = options;
+  }
+
+  async open(): Promise<StoreOpening> {
+    const { folder, sync = "group", intervalMs = INTERVAL_MS_DEFAULT, faults } = this.#options;
+    const file = join(folder, "queue.db");
+    try {
+      makeFolder(folder);
+    } catch (error) {
+      throw new OperationError("QUEUE_STORE_UNAVAILABLE", `Cannot make the folder ${folder}: ${messageOf(error)}`, {
+        cause: error,
+      });
+    }
+    checkLog(`${file}-wal`);
+    const workerData: ThreadData = { file, sync, intervalMs, faults };
+    this.#thread = new Worker(THREAD, { workerData, name: "holdfast-queue-store" });
+    this.#thread.on("message", (answer: ThreadAnswer) => this.#answered(answer));
+    this.#thread.on("error", (error) => this.#lost(messageOf(error)));
+    this.#thread.on("exit", () => this.#lost("the store's thread has ended"));
+    try {
+      return (await this.#ask({ kind: "open" })) as StoreOpening;
+    } catch (error) {
+      await this.#thread.terminate();
+      throw error;
+    }
+  }
+
+  async *tasks(): AsyncIterable<readonly StoredTask[]> {
+    let next = this.#ask({ kind: "tasks", first: true });
+    for (;;) {
+      const portion = decodePortion((await next) as Uint8Array, checkSum);
+      if (portion.length === 0) return;
+      // The thread reads the next portion while this one is taken in.
+      next = this.#ask({ kind: "tasks", first: false });
+      next.catch(() => {});
+      yield portion;
+      // A port that always has a message hands over one after the other and lets no timer run between them.
+      await pause();
+    }
+  }
+
+  async write(ops: readonly StoreOp[]): Promise<void> {
+    const batch = encodeOps(ops);
+    await this.#ask({ kind: "write", batch }, [batch.buffer as ArrayBuffer]);
+  }
+
+  async read(ids: readonly number[]): Promise<readonly (Uint8Array | undefined)[]> {
+    return (await this.#ask({ kind: "read", ids })) as readonly (Uint8Array | undefined)[];
+  }
+
+  async inspect(id: number): Promise<{ head: Uint8Array; notes: readonly string[] } | undefined> {
+    return (await this.#ask({ kind: "inspect", id })) as { head: Uint8Array; notes: readonly string[] } | undefined;
+  }
+
+  /** Whole tasks with numbers above `after`, in ascending order, until they have so many bytes; none at the end. */
+  async whole(after: number, bytesMax: number): Promise<StoreOp[]> {
+    return [...decodeOps((await this.#ask({ kind: "whole", after, bytesMax })) as Uint8Array)];
+  }
+
+  async close(): Promise<void> {
+    this.#closing ??= this.#close();
+    await this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const thread = this.#thread;
+    if (!thread) return;
+    const exited = new Promise((resolve) => thread.once("exit", resolve));
+    await this.#ask({ kind: "close" });
+    this.#thread = undefined;
+    await exited;
+  }
+
+  #ask(request: ThreadRequest, transfer: ArrayBuffer[] = []): Promise<unknown> {
+    const thread = this.#thread;
+    if (!thread) return Promise.reject(new OperationError("QUEUE_STORE_UNAVAILABLE", "The store is not open"));
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+      thread.postMessage(request, transfer);
+    });
+  }
+
+  #answered(answer: ThreadAnswer): void {
+    if (answer.kind === "log") {
+      this.#options.log?.(answer.message);
+      return;
+    }
+    const { resolve, reject } = this.#waiting.shift()!;
+    if (answer.kind === "answer") resolve(answer.value);
+    else if (answer.code === "QUEUE_STORE_CORRUPT") reject(new ProtocolError(answer.code, answer.message));
+    else reject(new OperationError(answer.code, answer.message));
+  }
+
+  #lost(reason: string): void {
+    this.#thread = undefined;
+    for (const { reject } of this.#waiting.splice(0)) reject(new OperationError("QUEUE_STORE_UNAVAILABLE", reason));
+  }
+}

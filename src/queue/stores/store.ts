@@ -1,0 +1,83 @@
+/**
+ * ○ Where tasks are kept: what any store must be able to do. Three kinds exist: memory (memory-store.ts), SQLite
+ * (sqlite-store.ts), a log on NATS JetStream (cluster/jetstream-store.ts). test/queue/stores/store-conformance.ts says what all promise.
+ */
+
+import type { Standby } from "./follower-state.ts";
+
+/** One change. A batch of them is written as a whole or not at all. */
+export type StoreOp =
+  /** A new task. */
+  | {
+      readonly kind: "add";
+      readonly id: number;
+      readonly head: Uint8Array;
+      readonly state: Uint8Array;
+      readonly body: Uint8Array;
+    }
+  /** A whole task with its notes, ended or not; changes nothing when it is there already. Moves tasks from store to store. */
+  | {
+      readonly kind: "keep";
+      readonly id: number;
+      readonly head: Uint8Array;
+      readonly state: Uint8Array;
+      /** Its result when it has ended with one. */
+      readonly body: Uint8Array;
+      readonly notes: readonly string[];
+    }
+  /** Its state record anew. */
+  | { readonly kind: "state"; readonly id: number; readonly state: Uint8Array }
+  /** It ended: its state anew, and its result in the place of its body. */
+  | { readonly kind: "end"; readonly id: number; readonly state: Uint8Array; readonly result: Uint8Array }
+  /** It goes, with body, result and notes. Harmless when it is not there. */
+  | { readonly kind: "remove"; readonly id: number }
+  /** One more line in the list of its errors. Harmless when it is not there. */
+  | { readonly kind: "note"; readonly id: number; readonly note: string }
+  /** A setting; undefined takes it away. */
+  | { readonly kind: "set"; readonly name: string; readonly value: string | undefined };
+
+export interface StoredTask {
+  readonly id: number;
+  readonly head: Uint8Array;
+  readonly state: Uint8Array;
+}
+
+/** What a store knows when it is opened. */
+export interface StoreOpening {
+  /** How many times it was opened, this time included: grows with each, so that tokens made from it are never given twice. */
+  readonly epoch: number;
+  /** The largest task number ever added, removed ones included; 0 = none. */
+  readonly lastId: number;
+  readonly settings: ReadonlyMap<string, string>;
+  /** All of its tasks, read already; then `tasks` need not be asked. */
+  readonly standby?: Standby | undefined;
+}
+
+/** Where a broker keeps its tasks: `makeStore` makes one by its address. */
+export interface Store {
+  /**
+   * Opens, recovering from whatever ended the last use.
+   *
+   * @throws ProtocolError QUEUE_STORE_CORRUPT, OperationError QUEUE_STORE_LOCKED or QUEUE_STORE_UNAVAILABLE
+   */
+  open(): Promise<StoreOpening>;
+  /** All tasks in ascending order of their numbers, in portions; no `write` before the last was taken. */
+  tasks(): AsyncIterable<readonly StoredTask[]>;
+  /**
+   * Writes all or nothing; resolves when it is as safe as the store's sync mode says. One call at a time.
+   *
+   * @throws OperationError QUEUE_STORE_UNAVAILABLE when it could not; nothing of the batch is kept then, and trying again is fine
+   */
+  write(ops: readonly StoreOp[]): Promise<void>;
+  /**
+   * After so many ms without an outcome of a write new tasks are refused, and nothing is given out, until it comes. Without it they
+   * wait: for a disk that answers sooner or later.
+   */
+  readonly patienceMs?: number | undefined;
+  /** Bodies, or results of what is done, in the order asked for; undefined where no such task is kept. Sees all earlier writes. */
+  read(ids: readonly number[]): Promise<readonly (Uint8Array | undefined)[]>;
+  /** A task's head and the errors of its attempts, oldest first; undefined when it is not kept. */
+  inspect(id: number): Promise<{ readonly head: Uint8Array; readonly notes: readonly string[] } | undefined>;
+  /** Waits for what is being written and lets go. May be called twice. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,114 @@
+/**
+ * ○ Rows taken from a store: each in the place that its state gives it, put there, moved and taken out again while nobody works with
+ * them. What needs to know the time or the others, leases of before and tasks that wait for tasks, sleeps until `wake`. Invariant: a
+ * row is in its place exactly as a restart would put it there.
+ */
+import { EndedTasks, type EndedTasksOptions } from "./ended-tasks.ts";
+import { LeasedRows, type LeasedRowsOptions } from "./leases.ts";
+import { isEnded, type TaskState } from "./life-cycle.ts";
+import { DEAD_KEEP_MS, RESUME_MS } from "./limits.ts";
+import type { TaskHead, TaskRecord } from "./task-record.ts";
+import { AT, EXPIRES, ID, NONE } from "./task-columns.ts";
+
+export interface StoredRowsOptions extends LeasedRowsOptions, EndedTasksOptions {}
+
+const NOTHING: readonly number[] = [];
+
+export class StoredRows extends LeasedRows {
+  protected readonly ended: EndedTasks;
+  /** Leased rows, and delayed ones with the ids of the tasks that they wait for. */
+  readonly #asleep = new Map<number, readonly number[]>();
+
+  constructor(options: StoredRowsOptions) {
+    super(options);
+    this.ended = new EndedTasks(this.table, options);
+  }
+
+  /** A task read from the store. Many of them come in ascending order of their ids. */
+  restore(id: number, head: TaskHead, record: TaskRecord): void {
+    const row = this.recall(id, head, record);
+    this.#enter(row, head.after);
+  }
+
+  /** The store has another state of a task. Harmless when it is not known. */
+  restate(id: number, record: TaskRecord): void {
+    const row = this.find(id);
+    if (row === NONE) return;
+    const after = this.#asleep.get(row) ?? NOTHING;
+    this.#leave(row);
+    this.recallState(row, record);
+    this.#enter(row, after);
+  }
+
+  /** The store has it no more. Harmless when it is not known. */
+  forget(id: number): void {
+    const row = this.find(id);
+    if (row === NONE) return;
+    this.#leave(row);
+    this.drop(row);
+  }
+
+  /** Leases of before may be resumed for a while. @returns the ids of tasks that wait for others, and of those */
+  protected wakeAll(nowMs: number): readonly (readonly [id: number, after: readonly number[]])[] {
+    const waiting: (readonly [number, readonly number[]])[] = [];
+    for (const [row, after] of this.#asleep) {
+      if (this.state(row) === "leased") {
+        this.gates.started(this.queueOf(row), this.groupOf(row));
+        this.schedule.set(row, nowMs + RESUME_MS);
+      } else waiting.push([this.table.f(row, ID), after]);
+    }
+    this.#asleep.clear();
+    return waiting;
+  }
+
+  protected keepEnded(row: number, state: TaskState, endedMs: number): void {
+    if (state === "dead") {
+      this.ended.keepDead(row, this.cost(row));
+      this.schedule.set(row, endedMs + DEAD_KEEP_MS);
+    } else {
+      this.ended.keep(row, this.cost(row));
+      this.schedule.set(row, endedMs + this.profile(row).keepMs);
+    }
+  }
+
+  protected letGoEnded(row: number, state: TaskState): void {
+    if (state === "dead") this.ended.removeDead(row, this.cost(row));
+    else this.ended.remove(row, this.cost(row));
+  }
+
+  protected scheduleExpiry(row: number): void {
+    this.schedule.set(row, this.table.f(row, EXPIRES));
+  }
+
+  protected scheduleDue(row: number): void {
+    this.schedule.set(row, Math.min(this.table.f(row, AT), this.table.f(row, EXPIRES)));
+  }
+
+  #enter(row: number, after: readonly number[]): void {
+    const state = this.state(row);
+    if (isEnded(state)) {
+      this.keepEnded(row, state, this.table.f(row, AT));
+      return;
+    }
+    const queue = this.queueOf(row);
+    this.account(queue, this.cost(row));
+    if (state === "ready") {
+      this.scheduleExpiry(row);
+      queue.ready.push(row, { returned: true });
+    } else if (state === "leased") this.#asleep.set(row, NOTHING);
+    else if (state === "delayed" && after.length > 0) this.#asleep.set(row, after);
+    else this.scheduleDue(row);
+  }
+
+  #leave(row: number): void {
+    const state = this.state(row);
+    if (isEnded(state)) this.letGoEnded(row, state);
+    else {
+      const queue = this.queueOf(row);
+      this.account(queue, -this.cost(row));
+      if (state === "ready") queue.ready.remove(row);
+      this.#asleep.delete(row);
+    }
+    this.schedule.drop(row);
+  }
+}

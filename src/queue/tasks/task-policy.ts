@@ -1,0 +1,251 @@
+/**
+ * ○ What a task's submission may ask for, and the part of it that most tasks of a queue have in common (their profile), kept
+ * once and named by a number in each row.
+ */
+import { UsageError } from "../../core/errors.ts";
+import type { Random } from "../../core/random.ts";
+import {
+  AFTER_MAX,
+  ATTEMPTS_DEFAULT,
+  BACKOFF_MS_DEFAULT,
+  BACKOFF_MS_MAX_DEFAULT,
+  KEEP_MS_DEFAULT,
+  NAME_BYTES_MAX,
+  PRIORITY_MAX,
+  TIME_MS_MAX,
+} from "./limits.ts";
+
+/** Options of a submission as they travel: whole milliseconds, ids as text. Everything may be left out. */
+export interface TaskOptions {
+  /** 0 (default) to 255; higher goes first. */
+  readonly priority?: number;
+  /** Not before this many ms from now. */
+  readonly delayMs?: number;
+  /** Not before this time, in ms since 1970-01-01 UTC. */
+  readonly runAtMs?: number;
+  /** Attempts before the task is dead; default 5. */
+  readonly attempts?: number;
+  /** Pause before the second attempt, doubled each time, half of it by chance; default 1000. */
+  readonly backoffMs?: number;
+  /** The longest pause; default 300,000. */
+  readonly backoffMaxMs?: number;
+  /** One attempt may run this long; default: no bound. */
+  readonly timeoutMs?: number;
+  /** Dead if no worker took it within this time; default: it waits for ever. */
+  readonly expireMs?: number;
+  /** How long the outcome can be read after the end; default 600,000. */
+  readonly keepMs?: number;
+  /**
+   * Idempotency key: while a task with the same key is known to the queue, that task is the answer. Several bodies are several
+   * tasks under it, each known by its place.
+   */
+  readonly key?: string;
+  /** Tasks of a group share its bounds, and groups take turns. */
+  readonly group?: string;
+  /** Ids of tasks that must be done first. */
+  readonly after?: readonly string[];
+  /** What to do when the queue is full; default "refuse". */
+  readonly whenFull?: "refuse" | "wait";
+}
+
+export interface Profile {
+  readonly attempts: number;
+  readonly backoffMs: number;
+  readonly backoffMaxMs: number;
+  /** 0 = no bound. */
+  readonly timeoutMs: number;
+  readonly keepMs: number;
+}
+
+export const PROFILE_DEFAULT: Profile = {
+  attempts: ATTEMPTS_DEFAULT,
+  backoffMs: BACKOFF_MS_DEFAULT,
+  backoffMaxMs: BACKOFF_MS_MAX_DEFAULT,
+  timeoutMs: 0,
+  keepMs: KEEP_MS_DEFAULT,
+};
+
+/** A submission, checked. Times in engine ms. */
+export interface TaskSpec {
+  readonly priority: number;
+  /** "" = no group. */
+  readonly group: string;
+  /** "" = no key. */
+  readonly key: string;
+  /** Not before; 0 = at once. */
+  readonly dueMs: number;
+  /** Infinity = never. */
+  readonly expiresMs: number;
+  readonly after: readonly number[];
+  readonly waitForRoom: boolean;
+  readonly profile: Profile;
+}
+
+export const SPEC_DEFAULT: TaskSpec = {
+  priority: 0,
+  group: "",
+  key: "",
+  dueMs: 0,
+  expiresMs: Infinity,
+  after: [],
+  waitForRoom: false,
+  profile: PROFILE_DEFAULT,
+};
+
+const KNOWN = new Set(
+  "priority delayMs runAtMs attempts backoffMs backoffMaxMs timeoutMs expireMs keepMs key group after whenFull".split(" "),
+);
+
+/** What reading options needs to know of its surroundings. */
+export interface SpecContext {
+  readonly nowMs: number;
+  readonly wallMs: number;
+  /** The number of a task's public id; undefined when it is none of this broker's. */
+  numberOf(id: string): number | undefined;
+}
+
+/**
+ * Checks a submission's options.
+ *
+ * @throws UsageError QUEUE_OPTIONS_INVALID naming the option
+ */
+export function readSpec(options: TaskOptions, context: SpecContext): TaskSpec {
+  for (const name of Object.keys(options)) if (!KNOWN.has(name)) throw invalid(name, "is unknown");
+  const { nowMs, wallMs } = context;
+  const priority = whole(options, "priority", 0, PRIORITY_MAX) ?? 0;
+  const delayMs = whole(options, "delayMs", 0, TIME_MS_MAX);
+  const runAtMs = whole(options, "runAtMs", 0, TIME_MS_MAX);
+  const expireMs = whole(options, "expireMs", 0, TIME_MS_MAX);
+  const waitMs = Math.max(delayMs ?? 0, runAtMs === undefined ? 0 : runAtMs - wallMs);
+  const { whenFull } = options;
+  if (whenFull !== undefined && whenFull !== "wait" && whenFull !== "refuse")
+    throw invalid("whenFull", "is 'wait' or 'refuse'");
+  return {
+    priority,
+    group: name(options, "group"),
+    key: name(options, "key"),
+    dueMs: waitMs > 0 ? nowMs + waitMs : 0,
+    expiresMs: expireMs === undefined ? Infinity : nowMs + expireMs,
+    after: readAfter(options, context),
+    waitForRoom: whenFull === "wait",
+    profile: readProfile(options),
+  };
+}
+
+function readProfile(options: TaskOptions): Profile {
+  const attempts = whole(options, "attempts", 1, 65_535);
+  const backoffMs = whole(options, "backoffMs", 0, TIME_MS_MAX);
+  const backoffMaxMs = whole(options, "backoffMaxMs", 0, TIME_MS_MAX);
+  const timeoutMs = whole(options, "timeoutMs", 0, TIME_MS_MAX);
+  const keepMs = whole(options, "keepMs", 0, TIME_MS_MAX);
+  return {
+    attempts: attempts ?? PROFILE_DEFAULT.attempts,
+    backoffMs: backoffMs ?? PROFILE_DEFAULT.backoffMs,
+    backoffMaxMs: backoffMaxMs ?? PROFILE_DEFAULT.backoffMaxMs,
+    timeoutMs: timeoutMs ?? PROFILE_DEFAULT.timeoutMs,
+    keepMs: keepMs ?? PROFILE_DEFAULT.keepMs,
+  };
+}
+
+function readAfter(options: TaskOptions, { numberOf }: SpecContext): readonly number[] {
+  const { after } = options;
+  if (after === undefined) return [];
+  if (!Array.isArray(after) || after.length > AFTER_MAX) throw invalid("after", `is a list of at most ${AFTER_MAX} ids`);
+  const numbers = new Set<number>();
+  for (const id of after) {
+    const number = typeof id === "string" ? numberOf(id) : undefined;
+    if (number === undefined) throw invalid("after", `holds '${String(id)}', which is no task of this broker`);
+    numbers.add(number);
+  }
+  return [...numbers];
+}
+
+function whole(options: TaskOptions, option: keyof TaskOptions, low: number, high: number): number | undefined {
+  const value = options[option];
+  if (value === undefined) return undefined;
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < low || value > high) {
+    throw invalid(option, `is a whole number from ${low} to ${high}`);
+  }
+  return value;
+}
+
+function name(options: TaskOptions, option: "key" | "group"): string {
+  const value = options[option];
+  if (value === undefined) return "";
+  // Three bytes a UTF-16 unit at most: only a long name is worth measuring.
+  const fits = typeof value === "string" && (value.length * 3 <= NAME_BYTES_MAX || utf8Bytes(value) <= NAME_BYTES_MAX);
+  if (!fits || value === "") throw invalid(option, `is text of 1 to ${NAME_BYTES_MAX} bytes`);
+  return value;
+}
+
+/** @throws UsageError QUEUE_OPTIONS_INVALID when it is no idempotency key */
+export function readKey(key: string): string {
+  return name({ key }, "key");
+}
+
+/** The keys of a submission of several bodies under one key. */
+export function keyAt(key: string, index: number): string {
+  return key === "" || index === 0 ? key : `${key}/${index}`;
+}
+
+/** Bytes of a text in UTF-8. */
+export function utf8Bytes(text: string): number {
+  return new TextEncoder().encode(text).length;
+}
+
+function invalid(option: string, reason: string): UsageError {
+  return new UsageError("QUEUE_OPTIONS_INVALID", `Cannot submit: option '${option}' ${reason}`);
+}
+
+/** The pause before the next attempt after `attempts` have failed: doubled each time, bounded, its second half by chance. */
+export function backoffMs(profile: Profile, attempts: number, random: Random): number {
+  const fullMs = Math.min(profile.backoffMaxMs, profile.backoffMs * 2 ** Math.min(attempts - 1, 40));
+  return Math.round(fullMs / 2 + (fullMs / 2) * random());
+}
+
+interface Interned {
+  readonly profile: Profile;
+  readonly name: string;
+  readonly index: number;
+  rows: number;
+}
+
+/** Profiles in use, each once. A profile lives while a row names it. */
+export class ProfileTable {
+  readonly #byName = new Map<string, Interned>();
+  readonly #byIndex: (Interned | undefined)[] = [];
+  readonly #free: number[] = [];
+  #last: Interned | undefined;
+
+  get(index: number): Profile {
+    return this.#byIndex[index]!.profile;
+  }
+
+  /** The profile's number, for one more row. */
+  intern(profile: Profile): number {
+    if (this.#last?.profile === profile && this.#last.rows > 0) {
+      this.#last.rows += 1;
+      return this.#last.index;
+    }
+    const name = Object.values(profile).join();
+    let interned = this.#byName.get(name);
+    if (!interned) {
+      interned = { profile, name, index: this.#free.pop() ?? this.#byIndex.length, rows: 0 };
+      this.#byName.set(name, interned);
+      this.#byIndex[interned.index] = interned;
+    }
+    interned.rows += 1;
+    this.#last = interned;
+    return interned.index;
+  }
+
+  /** One row fewer names it. */
+  release(index: number): void {
+    const interned = this.#byIndex[index]!;
+    interned.rows -= 1;
+    if (interned.rows > 0) return;
+    this.#byName.delete(interned.name);
+    this.#byIndex[index] = undefined;
+    this.#free.push(index);
+  }
+}

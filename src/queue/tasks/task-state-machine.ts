@@ -1,0 +1,319 @@
+/**
+ * ○ What happens to each task the broker knows (the rows themselves: task-table.ts). Says nothing to anyone: it is told what
+ * happened and when, moves rows through the table of life-cycle.ts, and tells one listener what must be written, given out or
+ * taken back. Invariant: a row is in the ready list, or leased by one holder, or neither, as its state says (`audit`).
+ */
+import { assert } from "../../core/assert.ts";
+import type { Random } from "../../core/random.ts";
+import { Dependencies } from "./dependencies.ts";
+import { isEnded, type TaskEvent, type TaskState } from "./life-cycle.ts";
+import { LOST_MAX, TASK_OVERHEAD_BYTES } from "./limits.ts";
+import { backoffMs } from "./task-policy.ts";
+import { StoredRows, type StoredRowsOptions } from "./recovery.ts";
+import {
+  AT,
+  ATTEMPTS,
+  BODY_BYTES,
+  EXPIRES,
+  FLAG_LEASE_WRITTEN,
+  FLAG_NOTES,
+  FLAG_REDRIVEN,
+  FLAG_UNWRITTEN,
+  FLAGS,
+  LOST,
+  NONE,
+  RESULT_BYTES,
+} from "./task-columns.ts";
+import type { QueueSettings, TaskQueue } from "./task-queue.ts";
+
+/** Why a lease was taken back from a worker that did nothing. */
+export type Revocation = "timeout" | "cancelled";
+
+/** What the engine tells. Called in the middle of a change: remember, do not call back. */
+export interface EngineListener {
+  /** The row's state record must be written anew. */
+  changed(row: number): void;
+  /** The task ended; write it, and tell who waits. `result` only when done. */
+  ended(row: number, state: TaskState, result: Uint8Array | undefined): void;
+  /** The holder's lease is over before it said anything. */
+  revoked(row: number, holder: number, why: Revocation): void;
+  /** The row goes away; still readable during the call. */
+  removed(row: number): void;
+  /** What went wrong, to be kept with the task; `attempt` when it was one's. */
+  noted(row: number, error: string, attempt: number | undefined): void;
+  /** There may be something to take. */
+  ready(queue: TaskQueue): void;
+}
+
+export interface EngineOptions extends StoredRowsOptions {
+  readonly listener: EngineListener;
+}
+
+export class Engine extends StoredRows {
+  readonly #listener: EngineListener;
+  readonly #random: Random;
+  readonly #dependencies = new Dependencies(this, {
+    free: (row) => this.scheduleDue(row),
+    never: (row, why, nowMs) => {
+      this.#note(row, why);
+      this.#end(row, this.queueOf(row), "bury", { nowMs });
+    },
+  });
+
+  constructor(options: EngineOptions) {
+    super(options);
+    this.#listener = options.listener;
+    this.#random = options.random;
+  }
+
+  // ---- queues
+
+  /** New settings; a bound that was lifted lets tasks go at once. */
+  configure(queue: TaskQueue, settings: QueueSettings): void {
+    queue.configure(settings);
+    this.gates.openAll(queue);
+  }
+
+  // ---- submission
+
+  /** The submission is on disk: the task lives. */
+  admit(row: number, after: readonly number[], nowMs: number): void {
+    const queue = this.queueOf(row);
+    this.setFlag(row, FLAG_UNWRITTEN, false);
+    queue.added += 1;
+    if (this.state(row) === "ready") {
+      this.scheduleExpiry(row);
+      queue.ready.push(row);
+      this.#listener.ready(queue);
+      return;
+    }
+    this.#await(row, after, nowMs);
+  }
+
+  /** The submission could not be written: as if it had never been. */
+  discard(row: number): void {
+    const queue = this.queueOf(row);
+    this.account(queue, -this.table.u(row, BODY_BYTES) - TASK_OVERHEAD_BYTES);
+    this.schedule.drop(row);
+    this.drop(row);
+  }
+
+  // ---- look-ups
+
+  isWaitingForOthers(row: number): boolean {
+    return this.#dependencies.isWaiting(row);
+  }
+
+  // ---- how a lease ends
+
+  /** The worker did it. */
+  finish(row: number, result: Uint8Array, nowMs: number): void {
+    const queue = this.stopped(row);
+    this.table.setU(row, RESULT_BYTES, result.length);
+    queue.finished += 1;
+    this.#end(row, queue, "finish", { nowMs, result });
+  }
+
+  /** The worker could not. With attempts left the task waits out its backoff; `final` says that no attempt will help. */
+  fail(row: number, error: string, nowMs: number, { final = false }: { final?: boolean } = {}): void {
+    const queue = this.stopped(row);
+    const profile = this.profile(row);
+    const attempts = this.table.u(row, ATTEMPTS) + 1;
+    this.table.setU(row, ATTEMPTS, attempts);
+    queue.failures += 1;
+    this.#note(row, error, attempts);
+    if (final || attempts >= profile.attempts) {
+      this.#end(row, queue, "bury", { nowMs });
+      return;
+    }
+    this.move(row, queue, "retry");
+    this.table.setF(row, AT, nowMs + backoffMs(profile, attempts, this.#random));
+    this.schedule.set(row, Math.min(this.table.f(row, AT), this.table.f(row, EXPIRES)));
+    this.#listener.changed(row);
+  }
+
+  /** The lease ends without an outcome: the worker gave it back, or (`lost`) its connection is gone. */
+  giveBack(row: number, nowMs: number, { lost = false }: { lost?: boolean } = {}): void {
+    const queue = this.stopped(row);
+    if (lost) {
+      const losses = this.table.u(row, LOST) + 1;
+      this.table.setU(row, LOST, losses);
+      if (losses >= LOST_MAX) {
+        this.#note(row, `the connections of ${losses} workers broke while they had this task`);
+        this.#end(row, queue, "bury", { nowMs });
+        return;
+      }
+      this.#listener.changed(row);
+    } else if (this.table.u(row, FLAGS) & FLAG_LEASE_WRITTEN) {
+      this.setFlag(row, FLAG_LEASE_WRITTEN, false);
+      this.#listener.changed(row);
+    }
+    this.move(row, queue, "giveBack");
+    this.scheduleExpiry(row);
+    queue.ready.push(row, { returned: true });
+    this.#listener.ready(queue);
+  }
+
+  // ---- the users' hands
+
+  /** @returns false when the task has ended already */
+  cancel(row: number, nowMs: number): boolean {
+    const state = this.state(row);
+    if (isEnded(state)) return false;
+    const queue = this.queueOf(row);
+    if (state === "leased") {
+      const holder = this.holder(row);
+      this.stopped(row);
+      if (holder !== 0) this.#listener.revoked(row, holder, "cancelled");
+    } else if (state === "ready") queue.ready.remove(row);
+    this.#end(row, queue, "cancel", { nowMs });
+    return true;
+  }
+
+  /** A dead task gets a new life: all attempts anew, no expiry. @returns false when it is not dead */
+  redrive(row: number): boolean {
+    if (this.state(row) !== "dead") return false;
+    const queue = this.queueOf(row);
+    this.letGoEnded(row, "dead");
+    this.move(row, queue, "redrive");
+    this.account(queue, this.cost(row));
+    this.table.setU(row, ATTEMPTS, 0);
+    this.table.setU(row, LOST, 0);
+    this.table.setF(row, EXPIRES, Infinity);
+    this.setFlag(row, FLAG_REDRIVEN, true);
+    this.schedule.drop(row);
+    queue.ready.push(row);
+    this.#listener.changed(row);
+    this.#listener.ready(queue);
+    return true;
+  }
+
+  /** Forgets an ended task. */
+  remove(row: number): void {
+    const state = this.state(row);
+    assert(isEnded(state), "only an ended task is removed");
+    this.letGoEnded(row, state);
+    this.#listener.removed(row);
+    this.schedule.drop(row);
+    this.drop(row);
+  }
+
+  /** The rows of dead tasks, or of the others that have ended; those that ended first come first. */
+  endedRows(state: "dead" | "done" | "cancelled"): IterableIterator<number> {
+    return this.ended.rows(state);
+  }
+
+  // ---- time
+
+  /** When `tick` has something to do, or undefined. */
+  get deadlineMs(): number | undefined {
+    const wakeMs = this.gates.deadlineMs;
+    const rowMs = this.schedule.deadlineMs;
+    return wakeMs === undefined ? rowMs : Math.min(wakeMs, rowMs ?? Infinity);
+  }
+
+  /** Does what has fallen due, at most `steps` of it, so that a million delayed tasks do not stop everything else. */
+  tick(nowMs: number, steps = 1000): void {
+    this.gates.tick(nowMs);
+    for (let step = 0; step < steps; step += 1) {
+      const row = this.schedule.due(nowMs);
+      if (row === NONE) return;
+      this.#due(row, nowMs);
+    }
+  }
+
+  #due(row: number, nowMs: number): void {
+    const queue = this.queueOf(row);
+    const state = this.state(row);
+    switch (state) {
+      case "done":
+      case "dead":
+      case "cancelled":
+        this.remove(row);
+        return;
+      case "leased":
+        if (this.holder(row) === 0) this.giveBack(row, nowMs);
+        else {
+          this.#listener.revoked(row, this.holder(row), "timeout");
+          this.fail(row, `no result within ${this.profile(row).timeoutMs} ms`, nowMs);
+        }
+        return;
+      case "ready":
+      case "delayed":
+      case "failed":
+        if (this.table.f(row, EXPIRES) <= nowMs) {
+          if (state === "ready") queue.ready.remove(row);
+          this.#note(row, "expired before a worker took it");
+          this.#end(row, queue, "expire", { nowMs });
+          return;
+        }
+        this.move(row, queue, "due");
+        this.scheduleExpiry(row);
+        queue.ready.push(row);
+        this.#listener.ready(queue);
+    }
+  }
+
+  // ---- recovery
+
+  /** All tasks of the store have been restored, after the settings: what waits for its time or for others does so from now on. */
+  wake(nowMs: number): void {
+    for (const [id, after] of this.wakeAll(nowMs)) {
+      const row = this.find(id);
+      // One that another's end has ended meanwhile waits no more, and may be forgotten already.
+      if (row !== NONE && this.state(row) === "delayed") this.#await(row, after, nowMs);
+    }
+  }
+
+  // ---- numbers
+
+  stats(): {
+    tasks: number;
+    bytes: number;
+    bytesMax: number;
+    endedBytes: number;
+    deadBytes: number;
+    deadDropped: number;
+    tableBytes: number;
+  } {
+    const { bytes, bytesMax, tableBytes } = this.sums;
+    return {
+      tasks: this.table.count,
+      bytes,
+      bytesMax,
+      endedBytes: this.ended.endedBytes,
+      deadBytes: this.ended.deadBytes,
+      deadDropped: this.ended.deadDropped,
+      tableBytes: tableBytes + this.schedule.bytes,
+    };
+  }
+
+  // ---- helpers
+
+  #note(row: number, error: string, attempt?: number): void {
+    this.setFlag(row, FLAG_NOTES, true);
+    this.#listener.noted(row, error, attempt);
+  }
+
+  #end(row: number, queue: TaskQueue, event: TaskEvent, { nowMs, result }: { nowMs: number; result?: Uint8Array }): void {
+    const { table } = this;
+    const state = this.move(row, queue, event);
+    this.account(queue, -table.u(row, BODY_BYTES) - TASK_OVERHEAD_BYTES);
+    if (state !== "dead") table.setU(row, BODY_BYTES, 0);
+    table.setF(row, AT, nowMs);
+    this.setFlag(row, FLAG_LEASE_WRITTEN, false);
+    this.#listener.ended(row, state, result);
+    this.keepEnded(row, state, nowMs);
+    this.#dependencies.ended(row, state, nowMs);
+    if (!this.#dependencies.telling) this.#bound();
+  }
+
+  /** Keeps ended tasks within their bounds: the oldest go first. */
+  #bound(): void {
+    for (let row = this.ended.surplus(); row !== NONE; row = this.ended.surplus()) this.remove(row);
+  }
+
+  #await(row: number, after: readonly number[], nowMs: number): void {
+    if (this.#dependencies.settle(row, after, nowMs)) this.scheduleExpiry(row);
+  }
+}

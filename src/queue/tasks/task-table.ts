@@ -1,0 +1,366 @@
+/**
+ * ○ The rows of all tasks, found by id, by key and by queue, and the sums over them. Knows what a task is, not what happens next:
+ * no time passes here, nobody is told. Invariants: a row that can be found is counted once in its queue, under the state it
+ * has, and the queues' bytes add up (`audit`).
+ */
+import { assert } from "../../core/assert.ts";
+import { OperationError, UsageError } from "../../core/errors.ts";
+import type { Random } from "../../core/random.ts";
+import { hashKey, type KeyHash } from "./key-hash.ts";
+import { type Group, LaneTable } from "./ready-queue.ts";
+import { mustNext, stateCode, type TaskEvent, type TaskState, TASK_STATES } from "./life-cycle.ts";
+import { GROUPS_MAX, NAME_BYTES_MAX, QUEUE_BYTES_MAX, QUEUES_MAX, TASK_OVERHEAD_BYTES } from "./limits.ts";
+import { type Profile, ProfileTable, type TaskSpec, utf8Bytes } from "./task-policy.ts";
+import type { TaskHead, TaskRecord } from "./task-record.ts";
+import { hashNumber, RowIndex } from "./row-index.ts";
+import {
+  AT,
+  ATTEMPTS,
+  BODY_BYTES,
+  CONSUMER,
+  CREATED,
+  EXPIRES,
+  FLAG_AFTER,
+  FLAG_AWAITED,
+  FLAG_KEY,
+  FLAG_LEASE_WRITTEN,
+  FLAG_REDRIVEN,
+  FLAG_UNWRITTEN,
+  FLAGS,
+  ID,
+  KEY_A,
+  KEY_B,
+  KEY_C,
+  LANE,
+  LOST,
+  NONE,
+  PROFILE,
+  RESULT_BYTES,
+  STATE,
+  TaskTable,
+  TOKEN,
+} from "./task-columns.ts";
+import { TaskQueue } from "./task-queue.ts";
+
+export interface TaskRowsOptions {
+  readonly random: Random;
+  /** The first task's number; greater than any given before a restart. */
+  readonly firstId: number;
+  readonly bytesMax?: number | undefined;
+}
+
+export class TaskRows {
+  readonly table = new TaskTable();
+  readonly #byId = new RowIndex((row) => hashNumber(this.table.f(row, ID)));
+  readonly #byKey = new RowIndex((row) => this.table.u(row, KEY_A));
+  readonly #keySeed: number;
+  #lastHash: { readonly queue: string; readonly key: string; readonly hash: KeyHash };
+  readonly #lanes = new LaneTable();
+  readonly #profiles = new ProfileTable();
+  readonly #queues = new Map<string, TaskQueue>();
+  readonly #bytesMax: number;
+  #id: number;
+  #bytes = 0;
+  #groups = 0;
+
+  constructor({ random, firstId, bytesMax = QUEUE_BYTES_MAX }: TaskRowsOptions) {
+    this.#id = firstId;
+    this.#bytesMax = bytesMax;
+    this.#keySeed = Math.floor(random() * 2 ** 32);
+    this.#lastHash = { queue: "", key: "", hash: hashKey("", "", this.#keySeed) };
+  }
+
+  // ---- queues
+
+  /**
+   * The queue of this name, made when new. Ones that are no longer used make room for it.
+   *
+   * @throws UsageError QUEUE_NAME_INVALID, OperationError QUEUE_TOO_MANY
+   */
+  queue(name: string): TaskQueue {
+    const known = this.#queues.get(name);
+    if (known) return known;
+    if (name === "" || utf8Bytes(name) > NAME_BYTES_MAX) {
+      throw new UsageError("QUEUE_NAME_INVALID", `Cannot name a queue '${name.slice(0, 40)}': 1 to ${NAME_BYTES_MAX} bytes`);
+    }
+    if (this.#queues.size >= QUEUES_MAX) this.#forgetUnused();
+    if (this.#queues.size >= QUEUES_MAX) {
+      throw new OperationError("QUEUE_TOO_MANY", `Cannot open queue '${name}': ${QUEUES_MAX} queues are open already`);
+    }
+    const queue = new TaskQueue(name, this.table, this.#lanes);
+    this.#queues.set(name, queue);
+    return queue;
+  }
+
+  #forgetUnused(): void {
+    for (const queue of this.#queues.values()) if (queue.isUnused) this.#queues.delete(queue.name);
+  }
+
+  findQueue(name: string): TaskQueue | undefined {
+    return this.#queues.get(name);
+  }
+
+  queues(): IterableIterator<TaskQueue> {
+    return this.#queues.values();
+  }
+
+  queueOf(row: number): TaskQueue {
+    return this.groupOf(row).queue.owner;
+  }
+
+  // ---- submission
+
+  /** A task under this key that the queue knows, or 0. It may not be written yet (`isUnwritten`). */
+  findKey(queue: string, key: string): number {
+    const { a, b, c } = this.#hashOf(queue, key);
+    const { table } = this;
+    return this.#byKey.find(a, (row) => table.u(row, KEY_A) === a && table.u(row, KEY_B) === b && table.u(row, KEY_C) === c);
+  }
+
+  /** True when so many bytes in so many tasks would pass a bound. */
+  isFull(queue: TaskQueue, bodyBytes: number, tasks: number): boolean {
+    const bytes = bodyBytes + tasks * TASK_OVERHEAD_BYTES;
+    return this.#bytes + bytes > this.#bytesMax || queue.bytes + bytes > (queue.settings.bytesMax ?? Infinity);
+  }
+
+  /** True when the task could never fit, however empty the queue. */
+  isTooLarge(queue: TaskQueue, bodyBytes: number, tasks: number): boolean {
+    return bodyBytes + tasks * TASK_OVERHEAD_BYTES > Math.min(this.#bytesMax, queue.settings.bytesMax ?? Infinity);
+  }
+
+  /**
+   * A row for a submission that is being written. Its id and its key are taken, its bytes are counted, but nobody gets it before
+   * `admit`. Ask `isFull` and `findKey` first.
+   *
+   * @throws OperationError QUEUE_TOO_MANY when its group would be one too many
+   */
+  reserve(queue: TaskQueue, spec: TaskSpec, bodyBytes: number, nowMs: number): number {
+    const { table } = this;
+    if (this.#groups >= GROUPS_MAX && spec.group !== "" && !queue.ready.group(spec.group)) {
+      throw new OperationError("QUEUE_TOO_MANY", `Cannot open group '${spec.group}': ${GROUPS_MAX} groups have tasks already`);
+    }
+    const row = table.allocate();
+    table.setF(row, ID, this.#id);
+    this.#id += 1;
+    table.setF(row, CREATED, nowMs);
+    table.setF(row, EXPIRES, spec.expiresMs);
+    table.setF(row, AT, spec.dueMs);
+    table.setU(row, FLAGS, FLAG_UNWRITTEN | (spec.after.length > 0 ? FLAG_AFTER : 0));
+    table.setU(row, BODY_BYTES, bodyBytes);
+    table.setU(row, PROFILE, this.#profiles.intern(spec.profile));
+    this.#place(row, queue, spec.group, spec.priority);
+    if (spec.key !== "") this.#insertKey(row, queue.name, spec.key);
+    table.setU(row, STATE, stateCode(spec.dueMs > nowMs || spec.after.length > 0 ? "delayed" : "ready"));
+    this.#byId.insert(row);
+    this.account(queue, bodyBytes + TASK_OVERHEAD_BYTES);
+    queue.counted(this.state(row), 1);
+    return row;
+  }
+
+  isUnwritten(row: number): boolean {
+    return (this.table.u(row, FLAGS) & FLAG_UNWRITTEN) !== 0;
+  }
+
+  // ---- look-ups
+
+  /** The row of a written task, or 0. */
+  find(id: number): number {
+    const { table } = this;
+    const row = this.#byId.find(hashNumber(id), (candidate) => table.f(candidate, ID) === id);
+    return row !== NONE && this.isUnwritten(row) ? NONE : row;
+  }
+
+  /** The leased row whose newest token this is, or 0: the lease is lost. */
+  findLease(id: number, token: number): number {
+    const row = this.find(id);
+    return row !== NONE && this.state(row) === "leased" && this.table.f(row, TOKEN) === token ? row : NONE;
+  }
+
+  /** The last number given to a task. */
+  get lastId(): number {
+    return this.#id - 1;
+  }
+
+  state(row: number): TaskState {
+    return TASK_STATES[this.table.u(row, STATE)]!;
+  }
+
+  profile(row: number): Profile {
+    return this.#profiles.get(this.table.u(row, PROFILE));
+  }
+
+  group(row: number): string {
+    return this.groupOf(row).key;
+  }
+
+  priority(row: number): number {
+    return this.#lanes.get(this.table.u(row, LANE)).priority;
+  }
+
+  /** The number of who has it leased, or 0. */
+  holder(row: number): number {
+    return this.table.u(row, CONSUMER);
+  }
+
+  /** Its group is at a bound. */
+  isParked(row: number): boolean {
+    return this.groupOf(row).parkedUntilMs !== undefined;
+  }
+
+  /** The part of a row that changes, for the store. */
+  record(row: number): TaskRecord {
+    const { table } = this;
+    return {
+      state: this.state(row),
+      flags: table.u(row, FLAGS) & ~(FLAG_UNWRITTEN | FLAG_AWAITED),
+      atMs: table.f(row, AT),
+      token: table.f(row, TOKEN),
+      attempts: table.u(row, ATTEMPTS),
+      lost: table.u(row, LOST),
+      bodyBytes: table.u(row, BODY_BYTES),
+      resultBytes: table.u(row, RESULT_BYTES),
+    };
+  }
+
+  /**
+   * Checks the invariants over all rows; for simulations, since it costs as much as there are tasks.
+   *
+   * @throws AssertionFailed
+   */
+  audit(): void {
+    let bytes = 0;
+    for (const queue of this.#queues.values()) {
+      let ready = 0;
+      for (const group of queue.ready.groups()) {
+        for (const lane of group.lanes) {
+          for (const row of lane.ready.rows()) {
+            ready += 1;
+            assert(this.state(row) === "ready", "a row in a ready list is ready");
+            assert(this.holder(row) === 0, "a ready row has no holder");
+          }
+        }
+      }
+      assert(ready === queue.ready.count, "a queue counts its ready rows");
+      assert(queue.limiter.running === queue.count("leased"), "what runs is what is leased");
+      bytes += queue.bytes;
+    }
+    assert(bytes === this.#bytes, "the queues' bytes add up");
+  }
+
+  /** Bytes of tasks that have not ended, their bound, and bytes of the rows and their indices. */
+  protected get sums(): { bytes: number; bytesMax: number; tableBytes: number } {
+    const tableBytes = this.table.bytes + this.#byId.bytes + this.#byKey.bytes;
+    return { bytes: this.#bytes, bytesMax: this.#bytesMax, tableBytes };
+  }
+
+  // ---- changes of one row
+
+  /** Numbers given from now on are at least as great. */
+  protected countIdsFrom(firstId: number): void {
+    this.#id = Math.max(this.#id, firstId);
+  }
+
+  /** A row for a task read from the store, in the state it is found in after a restart. Its bytes are not counted yet. */
+  protected recall(id: number, head: TaskHead, record: TaskRecord): number {
+    const { table } = this;
+    const queue = this.queue(head.queue);
+    const row = table.allocate();
+    table.setF(row, ID, id);
+    table.setF(row, CREATED, head.createdMs);
+    table.setF(row, EXPIRES, head.expiresMs);
+    table.setU(row, PROFILE, this.#profiles.intern(head.profile));
+    this.#place(row, queue, head.group, head.priority);
+    this.#setRecord(row, record);
+    queue.counted(this.state(row), 1);
+    if (head.key !== "") this.#insertKey(row, head.queue, head.key);
+    this.#byId.insert(row);
+    this.countIdsFrom(id + 1);
+    return row;
+  }
+
+  /** The same for a row that is there: another state of it was read. */
+  protected recallState(row: number, record: TaskRecord): void {
+    const queue = this.queueOf(row);
+    queue.counted(this.state(row), -1);
+    this.#setRecord(row, record);
+    queue.counted(this.state(row), 1);
+  }
+
+  #setRecord(row: number, record: TaskRecord): void {
+    const { table } = this;
+    if (record.flags & FLAG_REDRIVEN) table.setF(row, EXPIRES, Infinity);
+    table.setF(row, AT, record.atMs);
+    table.setF(row, TOKEN, record.token);
+    table.setU(row, FLAGS, record.flags);
+    table.setU(row, ATTEMPTS, record.attempts);
+    table.setU(row, LOST, record.lost);
+    table.setU(row, BODY_BYTES, record.bodyBytes);
+    table.setU(row, RESULT_BYTES, record.resultBytes);
+    const state = record.state === "leased" && !(record.flags & FLAG_LEASE_WRITTEN) ? "ready" : record.state;
+    table.setU(row, STATE, stateCode(state));
+  }
+
+  protected groupOf(row: number): Group {
+    return this.#lanes.get(this.table.u(row, LANE)).group;
+  }
+
+  protected cost(row: number): number {
+    return this.table.u(row, BODY_BYTES) + this.table.u(row, RESULT_BYTES) + TASK_OVERHEAD_BYTES;
+  }
+
+  protected account(queue: TaskQueue, bytes: number): void {
+    this.#bytes += bytes;
+    queue.bytes += bytes;
+  }
+
+  #place(row: number, queue: TaskQueue, group: string, priority: number): void {
+    const groups = queue.ready.groupCount;
+    queue.ready.bind(row, group, priority);
+    this.#groups += queue.ready.groupCount - groups;
+  }
+
+  /** A key is looked up, and then mostly entered. */
+  #hashOf(queue: string, key: string): KeyHash {
+    const last = this.#lastHash;
+    if (last.key === key && last.queue === queue) return last.hash;
+    const hash = hashKey(queue, key, this.#keySeed);
+    this.#lastHash = { queue, key, hash };
+    return hash;
+  }
+
+  #insertKey(row: number, queue: string, key: string): void {
+    const { a, b, c } = this.#hashOf(queue, key);
+    this.table.setU(row, KEY_A, a);
+    this.table.setU(row, KEY_B, b);
+    this.table.setU(row, KEY_C, c);
+    this.setFlag(row, FLAG_KEY, true);
+    this.#byKey.insert(row);
+  }
+
+  protected setFlag(row: number, flag: number, on: boolean): void {
+    const flags = this.table.u(row, FLAGS);
+    this.table.setU(row, FLAGS, on ? flags | flag : flags & ~flag);
+  }
+
+  protected move(row: number, queue: TaskQueue, event: TaskEvent): TaskState {
+    const before = this.state(row);
+    const after = mustNext(before, event);
+    this.table.setU(row, STATE, stateCode(after));
+    queue.counted(before, -1);
+    queue.counted(after, 1);
+    return after;
+  }
+
+  /** Forgets a row that nothing is scheduled for. */
+  protected drop(row: number): void {
+    const queue = this.queueOf(row);
+    queue.counted(this.state(row), -1);
+    this.#byId.remove(row);
+    if (this.table.u(row, FLAGS) & FLAG_KEY) this.#byKey.remove(row);
+    this.#profiles.release(this.table.u(row, PROFILE));
+    const groups = queue.ready.groupCount;
+    queue.ready.unbind(row);
+    this.#groups += queue.ready.groupCount - groups;
+    this.table.release(row);
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * ○ Which queues and groups may start a task now. One that is at its rate is shut until a time, one at its concurrency until one of
+ * its tasks stops; neither is looked at meanwhile. Invariant: whatever is shut until a time has a wake that comes no later.
+ */
+import { Heap } from "../../core/heap.ts";
+import type { Group } from "./ready-queue.ts";
+import { NONE } from "./task-columns.ts";
+import type { TaskQueue } from "./task-queue.ts";
+
+type Wake = { readonly atMs: number; readonly queue: TaskQueue; readonly group: Group | undefined };
+
+export class Gates {
+  readonly #opened: (queue: TaskQueue) => void;
+  readonly #wakes = new Heap<Wake>({ before: (a, b) => a.atMs < b.atMs });
+
+  /** @param opened told when there may be something to take */
+  constructor(opened: (queue: TaskQueue) => void) {
+    this.#opened = opened;
+  }
+
+  /** Takes the ready row whose turn it is and counts it as running; 0 when none may start now. */
+  take(queue: TaskQueue, nowMs: number): number {
+    if (queue.settings.paused) return NONE;
+    if (queue.shutUntilMs !== undefined) return NONE;
+    const opensMs = queue.limiter.opensMs(queue.bounds, nowMs);
+    if (opensMs > nowMs) {
+      queue.shutUntilMs = opensMs;
+      this.#wake(opensMs, queue, undefined);
+      return NONE;
+    }
+    const row = queue.ready.take(queue.groupBounds, nowMs, (group, untilMs) => this.#wake(untilMs, queue, group));
+    if (row !== NONE) queue.limiter.started(queue.bounds);
+    return row;
+  }
+
+  /** Whether `take` would find something. */
+  hasReady(queue: TaskQueue): boolean {
+    return !queue.settings.paused && queue.shutUntilMs === undefined && queue.ready.open;
+  }
+
+  /** A task runs that was not taken here: it ran before the restart. */
+  started(queue: TaskQueue, group: Group): void {
+    group.limiter.started(queue.groupBounds);
+    queue.limiter.started(queue.bounds);
+  }
+
+  /** A running task stopped: who waited for that opens. */
+  stopped(queue: TaskQueue, group: Group): void {
+    group.limiter.stopped();
+    queue.limiter.stopped();
+    if (group.parkedUntilMs === Infinity) {
+      queue.ready.unpark(group);
+      this.#opened(queue);
+    }
+    if (queue.shutUntilMs === Infinity) {
+      queue.shutUntilMs = undefined;
+      this.#opened(queue);
+    }
+  }
+
+  /** The queue's bounds are others now: all opens, and shuts again where it must. */
+  openAll(queue: TaskQueue): void {
+    queue.shutUntilMs = undefined;
+    for (const group of queue.ready.groups()) queue.ready.unpark(group);
+    this.#opened(queue);
+  }
+
+  /** When `tick` has something to open, or undefined. */
+  get deadlineMs(): number | undefined {
+    return this.#wakes.peek()?.atMs;
+  }
+
+  tick(nowMs: number): void {
+    for (let wake = this.#wakes.peek(); wake && wake.atMs <= nowMs; wake = this.#wakes.peek()) {
+      this.#wakes.pop();
+      if (wake.group) wake.queue.ready.unpark(wake.group);
+      else wake.queue.shutUntilMs = undefined;
+      this.#opened(wake.queue);
+    }
+  }
+
+  #wake(atMs: number, queue: TaskQueue, group: Group | undefined): void {
+    if (atMs !== Infinity) this.#wakes.push({ atMs, queue, group });
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * ○ One TCP conversation as seen from beside it: who is the client, what each segment means to TCP, and what its bytes say in the
+ * protocol that they turn out to speak.
+ */
+import { Assembler } from "../tcp/tcp-reassembler.ts";
+import type { Piece } from "../tcp/tcp-reassembler.ts";
+import { LinkDecoder } from "../decode/link-decoder.ts";
+import { MemcachedDecoder } from "../decode/memcached-decoder.ts";
+import { ZmtpDecoder } from "../decode/zmtp-decoder.ts";
+import { MESSAGES_PER_PACKET_MAX } from "../limits.ts";
+import { nameLine } from "../decode/memcached-text.ts";
+import type { Decoder, Message, Protocol, Side } from "../decode/decoded-message.ts";
+import { FLAG } from "../tcp/tcp-segment.ts";
+import type { Segment } from "../tcp/tcp-segment.ts";
+import { TcpAnalysis } from "../tcp/tcp-analysis.ts";
+import type { Mark } from "../tcp/tcp-analysis.ts";
+
+/** Server port → what is spoken there, as far as it is known beforehand. */
+export type Ports = ReadonlyMap<number, Protocol>;
+
+export interface ConversationOptions {
+  readonly ports: Ports;
+  /** Whether texts may show the beginning of bodies. */
+  readonly bodies: boolean;
+}
+
+export interface Seen {
+  readonly side: Side;
+  /** Counted from the direction's first sequence number, as Wireshark does. */
+  readonly sequence: number;
+  readonly acknowledgment: number;
+  readonly marks: readonly Mark[];
+  readonly messages: readonly Message[];
+}
+
+export class Conversation {
+  readonly client: string;
+  readonly server: string;
+  /** The client's initial sequence number, to tell a port used again; undefined when no SYN was seen. */
+  readonly clientSequence: number | undefined;
+  readonly #options: ConversationOptions;
+  readonly #analysis = new TcpAnalysis();
+  readonly #assemblers: Record<Side, Assembler> = { client: new Assembler(), server: new Assembler() };
+  readonly #firstSequence: Record<Side, number | undefined> = { client: undefined, server: undefined };
+  #decoder: Decoder | undefined;
+
+  constructor(first: Segment, options: ConversationOptions) {
+    const fromClient = isFromClient(first, options.ports);
+    this.client = fromClient ? first.from : first.to;
+    this.server = fromClient ? first.to : first.from;
+    this.clientSequence = fromClient && (first.flags & FLAG.syn) !== 0 ? first.sequence : undefined;
+    this.#options = options;
+  }
+
+  segment(segment: Segment, wallNs: bigint): Seen {
+    const side: Side = segment.from === this.client ? "client" : "server";
+    const back: Side = side === "client" ? "server" : "client";
+    const synchronises = (segment.flags & FLAG.syn) !== 0;
+    this.#firstSequence[side] ??= synchronises ? segment.sequence : (segment.sequence - 1) >>> 0;
+    const marks = this.#analysis.segment(side === "client" ? "left" : "right", segment, wallNs);
+    const acknowledges = (segment.flags & FLAG.ack) !== 0;
+    if (acknowledges) this.#firstSequence[back] ??= (segment.acknowledgment - 1) >>> 0;
+    if (synchronises) this.#assemblers[side].start(segment.sequence);
+    const messages = acknowledges ? this.#read(back, this.#assemblers[back].acknowledged(segment.acknowledgment)) : [];
+    if (!isKeepAliveByte(segment, marks)) {
+      messages.push(...this.#read(side, this.#assemblers[side].push(segment.sequence, segment.payload, segment.length)));
+    }
+    return {
+      side,
+      sequence: (segment.sequence - this.#firstSequence[side]) >>> 0,
+      acknowledgment: acknowledges ? (segment.acknowledgment - this.#firstSequence[back]!) >>> 0 : 0,
+      marks,
+      messages: summed(messages),
+    };
+  }
+
+  #read(side: Side, pieces: readonly Piece[]): Message[] {
+    return pieces.flatMap((piece) => {
+      this.#decoder ??= this.#choose(side, piece);
+      return this.#decoder.feed(side, piece);
+    });
+  }
+
+  #choose(side: Side, piece: Piece): Decoder {
+    const known =
+      this.#options.ports.get(portOf(this.server)) ?? (piece instanceof Uint8Array ? sniff(side, piece) : undefined);
+    if (known === "memcached") return new MemcachedDecoder();
+    if (known === "zmtp" || known === "queue") return new ZmtpDecoder();
+    return new LinkDecoder(this.#options); // plain bytes, unless they begin as a session does
+  }
+}
+
+/** Some stacks send one byte of garbage with their probe: it belongs to no stream. */
+function isKeepAliveByte({ length }: Segment, marks: readonly Mark[]): boolean {
+  return length === 1 && marks.includes("keep-alive");
+}
+
+function summed(messages: Message[]): readonly Message[] {
+  if (messages.length <= MESSAGES_PER_PACKET_MAX) return messages;
+  const shown = messages.slice(0, MESSAGES_PER_PACKET_MAX);
+  return [...shown, { protocol: shown[0]!.protocol, text: `… and ${messages.length - shown.length} more messages` }];
+}
+
+/** What the first bytes of a conversation look like. */
+function sniff(side: Side, bytes: Uint8Array): Protocol | undefined {
+  if (bytes[0] === 0xff && (bytes.length < 10 || (bytes[9]! & 1) === 1)) return "zmtp";
+  if (bytes[0] === (side === "client" ? 0x80 : 0x81) && bytes.length >= 24) return "memcached";
+  const end = bytes.indexOf(0x0a);
+  if (end < 0 || side === "server") return undefined;
+  return nameLine(side, bytes.subarray(0, end > 0 && bytes[end - 1] === 0x0d ? end - 1 : end)).unreadable
+    ? undefined
+    : "memcached";
+}
+
+/** Who sent the SYN is the client; without one, who talks to a known port, or from the higher one. */
+function isFromClient({ flags, from, to }: Segment, ports: Ports): boolean {
+  if ((flags & FLAG.syn) !== 0) return (flags & FLAG.ack) === 0;
+  const known = [ports.has(portOf(to)), ports.has(portOf(from))];
+  if (known[0] !== known[1]) return known[0]!;
+  return portOf(from) >= portOf(to);
+}
+
+export function portOf(address: string): number {
+  return Number(address.slice(address.lastIndexOf(":") + 1));
+}

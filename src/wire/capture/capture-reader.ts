@@ -1,0 +1,39 @@
+/** ○ A capture of either kind, told by its first four octets. */
+import { ProtocolError } from "../../core/errors.ts";
+import type { Frame, FrameReader } from "../captured-frame.ts";
+import { PcapReader, isPcap } from "./pcap.ts";
+import { PcapngReader, isPcapng } from "./pcapng.ts";
+
+/** Reads pcap or pcapng, whichever comes. */
+export class CaptureReader implements FrameReader {
+  #reader: FrameReader | undefined;
+  #first: Uint8Array = new Uint8Array(0);
+
+  push(chunk: Uint8Array): void {
+    if (this.#reader) {
+      this.#reader.push(chunk);
+      return;
+    }
+    const first = new Uint8Array(this.#first.length + chunk.length);
+    first.set(this.#first);
+    first.set(chunk, this.#first.length);
+    this.#first = first;
+    if (first.length < 4) return;
+    this.#reader = readerFor(first);
+    this.#reader.push(first);
+  }
+
+  next(): Frame | undefined {
+    return this.#reader?.next();
+  }
+
+  get unfinished(): boolean {
+    return this.#reader?.unfinished ?? true;
+  }
+}
+
+function readerFor(first: Uint8Array): FrameReader {
+  if (isPcap(first)) return new PcapReader();
+  if (isPcapng(first)) return new PcapngReader();
+  throw new ProtocolError("WIRE_CAPTURE_UNREADABLE", "Cannot read capture: it starts as neither a pcap nor a pcapng file does");
+}

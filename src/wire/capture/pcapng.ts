@@ -1,0 +1,243 @@
+/**
+ * ○ pcapng, which Wireshark and dumpcap write: read in either byte order with comments and any clock resolution, written little
+ * endian with nanoseconds. A block is type, total length, body padded to four octets, total length again
+ * (draft-ietf-opsawg-pcapng, section 3.1); blocks of unknown type are passed over, as the draft asks.
+ */
+import { ByteQueue } from "../../core/byte-queue.ts";
+import { ProtocolError } from "../../core/errors.ts";
+import type { Frame, FrameReader } from "../captured-frame.ts";
+import { BLOCK_BYTES_MAX } from "../limits.ts";
+
+const BLOCK = { section: 0x0a0d0d0a, interface: 1, packetOld: 2, simplePacket: 3, enhancedPacket: 6 } as const;
+const BYTE_ORDER_MAGIC = 0x1a2b3c4d;
+const OPTION = { end: 0, comment: 1, interfaceName: 2, application: 4, resolution: 9, offsetSeconds: 14 } as const;
+const FRAME_OVERHEAD_BYTES = 12;
+
+interface Interface {
+  readonly linkType: number;
+  readonly snapshotLength: number;
+  readonly unitsPerSecond: bigint;
+  readonly offsetSeconds: bigint;
+}
+
+/** True when a file that starts with these four octets is pcapng. */
+export function isPcapng(first: Uint8Array): boolean {
+  return first.length >= 4 && viewOf(first).getUint32(0) === BLOCK.section;
+}
+
+export class PcapngReader implements FrameReader {
+  readonly #bytes = new ByteQueue();
+  #littleEndian = true;
+  #started = false;
+  #interfaces: Interface[] = [];
+
+  push(chunk: Uint8Array): void {
+    this.#bytes.push(chunk);
+  }
+
+  next(): Frame | undefined {
+    for (;;) {
+      if (this.#bytes.length < FRAME_OVERHEAD_BYTES) return undefined;
+      const head = viewOf(this.#bytes.peek(FRAME_OVERHEAD_BYTES));
+      if (head.getUint32(0) === BLOCK.section) this.#startSection(head);
+      else if (!this.#started) throw unreadable("it does not start as a pcapng file does");
+      const type = head.getUint32(0, this.#littleEndian);
+      const total = head.getUint32(4, this.#littleEndian);
+      if (total < FRAME_OVERHEAD_BYTES || total % 4 !== 0 || total > BLOCK_BYTES_MAX) {
+        throw unreadable(`a block of type ${type} claims ${total} bytes`);
+      }
+      if (this.#bytes.length < total) return undefined;
+      const block = this.#bytes.take(total);
+      const frame = this.#read(type, block.subarray(8, total - 4));
+      if (frame) return frame;
+    }
+  }
+
+  get unfinished(): boolean {
+    return this.#bytes.length > 0 || !this.#started;
+  }
+
+  #startSection(head: DataView): void {
+    if (head.getUint32(8, true) === BYTE_ORDER_MAGIC) this.#littleEndian = true;
+    else if (head.getUint32(8, false) === BYTE_ORDER_MAGIC) this.#littleEndian = false;
+    else throw unreadable("a section's byte order is neither");
+    this.#started = true;
+    this.#interfaces = [];
+  }
+
+  #read(type: number, body: Uint8Array): Frame | undefined {
+    if (type === BLOCK.interface) {
+      this.#interfaces.push(this.#readInterface(body));
+      return undefined;
+    }
+    if (type === BLOCK.enhancedPacket || type === BLOCK.packetOld) return this.#readPacket(type, body);
+    return type === BLOCK.simplePacket ? this.#readSimplePacket(body) : undefined;
+  }
+
+  #readInterface(body: Uint8Array): Interface {
+    if (body.length < 8) throw unreadable("an interface block is too short");
+    const view = viewOf(body);
+    let unitsPerSecond = 1_000_000n;
+    let offsetSeconds = 0n;
+    for (const [code, value] of this.#options(body.subarray(8))) {
+      if (code === OPTION.resolution && value.length >= 1) unitsPerSecond = resolution(value[0]!);
+      if (code === OPTION.offsetSeconds && value.length >= 8) {
+        offsetSeconds = viewOf(value).getBigInt64(0, this.#littleEndian);
+      }
+    }
+    const snapshotLength = view.getUint32(4, this.#littleEndian) || BLOCK_BYTES_MAX;
+    return { linkType: view.getUint16(0, this.#littleEndian), snapshotLength, unitsPerSecond, offsetSeconds };
+  }
+
+  #readPacket(type: number, body: Uint8Array): Frame {
+    if (body.length < 20) throw unreadable("a packet block is too short");
+    const view = viewOf(body);
+    const index = type === BLOCK.packetOld ? view.getUint16(0, this.#littleEndian) : view.getUint32(0, this.#littleEndian);
+    const from = this.#interface(index);
+    const high = BigInt(view.getUint32(4, this.#littleEndian));
+    const units = (high << 32n) | BigInt(view.getUint32(8, this.#littleEndian));
+    const kept = view.getUint32(12, this.#littleEndian);
+    const end = 20 + kept;
+    if (end > body.length) throw unreadable(`a packet claims ${kept} bytes in a block of ${body.length}`);
+    const comment = this.#options(body.subarray(20 + padded(kept))).find(([code]) => code === OPTION.comment);
+    return {
+      wallNs: (units * 1_000_000_000n) / from.unitsPerSecond + from.offsetSeconds * 1_000_000_000n,
+      bytes: body.subarray(20, end),
+      originalLength: Math.max(kept, view.getUint32(16, this.#littleEndian)),
+      linkType: from.linkType,
+      ...(comment && { comment: new TextDecoder().decode(comment[1]) }),
+    };
+  }
+
+  /** A packet without a time; its length is the snapshot length's or its own, whichever is less. */
+  #readSimplePacket(body: Uint8Array): Frame {
+    if (body.length < 4) throw unreadable("a simple packet block is too short");
+    const { linkType, snapshotLength } = this.#interface(0);
+    const originalLength = viewOf(body).getUint32(0, this.#littleEndian);
+    const kept = Math.min(originalLength, snapshotLength, body.length - 4);
+    return { wallNs: 0n, bytes: body.subarray(4, 4 + kept), originalLength: Math.max(kept, originalLength), linkType };
+  }
+
+  #interface(index: number): Interface {
+    const found = this.#interfaces[index];
+    if (!found) throw unreadable(`a packet names interface ${index} of ${this.#interfaces.length}`);
+    return found;
+  }
+
+  /** Options that can be read; what is cut short ends the list. */
+  #options(bytes: Uint8Array): [number, Uint8Array][] {
+    const view = viewOf(bytes);
+    const found: [number, Uint8Array][] = [];
+    for (let at = 0; at + 4 <= bytes.length;) {
+      const code = view.getUint16(at, this.#littleEndian);
+      const length = view.getUint16(at + 2, this.#littleEndian);
+      if (code === OPTION.end || at + 4 + length > bytes.length) break;
+      found.push([code, bytes.subarray(at + 4, at + 4 + length)]);
+      at += 4 + padded(length);
+    }
+    return found;
+  }
+}
+
+/** Makes the bytes of a pcapng file: `start()` once, then `frame()` for each packet. An interface is declared for each link type. */
+export class PcapngWriter {
+  readonly #interfaces = new Map<number, number>();
+
+  /** The section header: this is pcapng, written by this program. */
+  start(application = "holdfast"): Uint8Array {
+    const head = new Uint8Array(16);
+    const view = viewOf(head);
+    view.setUint32(0, BYTE_ORDER_MAGIC, true);
+    view.setUint16(4, 1, true);
+    view.setBigInt64(8, -1n, true); // the section's length is not known beforehand
+    return block(BLOCK.section, head, options([OPTION.application, utf8(application)]));
+  }
+
+  /** One packet with its comment, preceded by its interface where the link type is new. */
+  frame(frame: Frame): Uint8Array {
+    let index = this.#interfaces.get(frame.linkType);
+    const parts: Uint8Array[] = [];
+    if (index === undefined) {
+      index = this.#interfaces.size;
+      this.#interfaces.set(frame.linkType, index);
+      parts.push(this.#declare(frame.linkType));
+    }
+    const head = new Uint8Array(20 + padded(frame.bytes.length));
+    const view = viewOf(head);
+    view.setUint32(0, index, true);
+    view.setUint32(4, Number(frame.wallNs >> 32n), true);
+    view.setUint32(8, Number(frame.wallNs & 0xffffffffn), true);
+    view.setUint32(12, frame.bytes.length, true);
+    view.setUint32(16, frame.originalLength, true);
+    head.set(frame.bytes, 20);
+    const comment = frame.comment === undefined ? new Uint8Array(0) : options([OPTION.comment, utf8(frame.comment)]);
+    parts.push(block(BLOCK.enhancedPacket, head, comment));
+    return parts.length === 1 ? parts[0]! : joined(parts);
+  }
+
+  #declare(linkType: number): Uint8Array {
+    const head = new Uint8Array(8);
+    viewOf(head).setUint16(0, linkType, true);
+    return block(
+      BLOCK.interface,
+      head,
+      options([OPTION.interfaceName, utf8("holdfast")], [OPTION.resolution, Uint8Array.of(9)]),
+    );
+  }
+}
+
+function block(type: number, head: Uint8Array, optionBytes: Uint8Array): Uint8Array {
+  const total = FRAME_OVERHEAD_BYTES + head.length + optionBytes.length;
+  const bytes = new Uint8Array(total);
+  const view = viewOf(bytes);
+  view.setUint32(0, type, true);
+  view.setUint32(4, total, true);
+  bytes.set(head, 8);
+  bytes.set(optionBytes, 8 + head.length);
+  view.setUint32(total - 4, total, true);
+  return bytes;
+}
+
+function options(...list: [number, Uint8Array][]): Uint8Array {
+  const parts = list.map(([code, value]) => {
+    const bytes = new Uint8Array(4 + padded(value.length));
+    viewOf(bytes).setUint16(0, code, true);
+    viewOf(bytes).setUint16(2, value.length, true);
+    bytes.set(value, 4);
+    return bytes;
+  });
+  return joined([...parts, new Uint8Array(4)]);
+}
+
+/** Units per second of if_tsresol: a power of ten, or of two when the top bit is set. */
+function resolution(octet: number): bigint {
+  const exponent = BigInt(octet & 0x7f);
+  return octet & 0x80 ? 2n ** exponent : 10n ** exponent;
+}
+
+function padded(length: number): number {
+  return (length + 3) & ~3;
+}
+
+/** At most 64 KiB - 1 octets, which is all that an option's length can say. */
+function utf8(text: string): Uint8Array {
+  return new TextEncoder().encode(text).subarray(0, 0xffff);
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
+function unreadable(why: string): ProtocolError {
+  return new ProtocolError("WIRE_CAPTURE_UNREADABLE", `Cannot read capture: ${why}`);
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,19 @@
+/** ○ Bytes of no protocol that Holdfast knows: how many, and the first of them where they are asked for. */
+import type { Piece } from "../tcp/tcp-reassembler.ts";
+import { missing } from "./decoded-message.ts";
+import type { Decoder, Message, Side } from "./decoded-message.ts";
+import { showBytes } from "./show.ts";
+
+export class BytesDecoder implements Decoder {
+  readonly #bodies: boolean;
+
+  constructor({ bodies }: { bodies: boolean }) {
+    this.#bodies = bodies;
+  }
+
+  feed(_side: Side, piece: Piece): Message[] {
+    if (!(piece instanceof Uint8Array)) return [missing("bytes", piece.missing)];
+    const shown = this.#bodies ? `: '${showBytes(piece, 40)}'` : "";
+    return [{ protocol: "bytes", text: `${piece.length} ${piece.length === 1 ? "byte" : "bytes"}${shown}` }];
+  }
+}

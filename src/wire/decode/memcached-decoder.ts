@@ -1,0 +1,71 @@
+/** ○ memcached's protocols, told apart by the first byte as memcached does (`-B auto`): 0x80 and 0x81 are binary, all else is text. */
+import type { Piece } from "../tcp/tcp-reassembler.ts";
+import { Inbox } from "./decoder-buffer.ts";
+import { BINARY_HEADER_BYTES, BINARY_MAGIC, binaryHeader, nameBinary } from "./memcached-binary.ts";
+import { nameLine } from "./memcached-text.ts";
+import { missing, unreadable } from "./decoded-message.ts";
+import type { Decoder, Message, Side } from "./decoded-message.ts";
+
+export class MemcachedDecoder implements Decoder {
+  readonly #inboxes: Record<Side, Inbox> = { client: new Inbox(), server: new Inbox() };
+  readonly #binary: Record<Side, boolean | undefined> = { client: undefined, server: undefined };
+  /** VALUE lines since the last reply ended, to tell a miss. */
+  #hits = 0;
+  /** From a first unreadable line of a side on, until a line can be read again: garbage is named once, not per line. */
+  readonly #lost: Record<Side, boolean> = { client: false, server: false };
+
+  feed(side: Side, piece: Piece): Message[] {
+    const inbox = this.#inboxes[side];
+    if (!(piece instanceof Uint8Array)) {
+      return inbox.missing(piece.missing) ? [] : [missing("memcached", piece.missing)];
+    }
+    inbox.push(piece);
+    const messages: Message[] = [];
+    while (inbox.length > 0) {
+      this.#binary[side] ??= inbox.at(0) === BINARY_MAGIC[side];
+      const before = inbox.length;
+      const message = this.#binary[side] ? this.#nextBinary(side, inbox) : this.#nextText(side, inbox);
+      if (message) messages.push(message);
+      if (inbox.length === before) break;
+    }
+    return messages;
+  }
+
+  #nextText(side: Side, inbox: Inbox): Message | undefined {
+    const line = inbox.line();
+    if (line === undefined) return undefined;
+    const named = line === "endless" ? unreadable("memcached", "a line without an end") : nameLine(side, line);
+    const text = side === "server" ? this.#withOutcome(named.text) : named.text;
+    if ("valueBytes" in named) inbox.skip(named.valueBytes ?? 0);
+    const wasLost = this.#lost[side];
+    this.#lost[side] = named.unreadable === true;
+    if (!named.unreadable) return { protocol: "memcached", text };
+    return wasLost ? undefined : { protocol: "memcached", text, unreadable: true };
+  }
+
+  /** "END" alone is a miss, and so is EN. (END also ends `stats`, whose STAT lines count as found.) */
+  #withOutcome(text: string): string {
+    if (/^(VALUE|STAT|ITEM) /.test(text)) this.#hits += 1;
+    if (text === "EN") return "EN (miss)";
+    if (text !== "END") return text;
+    const missed = this.#hits === 0;
+    this.#hits = 0;
+    return missed ? "END (miss)" : "END";
+  }
+
+  #nextBinary(side: Side, inbox: Inbox): Message | undefined {
+    const header = inbox.peek(BINARY_HEADER_BYTES);
+    if (!header) return undefined;
+    const lengths = header[0] === BINARY_MAGIC[side] ? binaryHeader(header) : undefined;
+    if (!lengths) {
+      inbox.clear();
+      return unreadable("memcached", "no binary header where one should be");
+    }
+    const upToKey = BINARY_HEADER_BYTES + lengths.keyAt + lengths.keyBytes;
+    const head = inbox.take(upToKey);
+    if (!head) return undefined;
+    inbox.skip(lengths.bodyBytes - lengths.keyAt - lengths.keyBytes);
+    const key = head.subarray(BINARY_HEADER_BYTES + lengths.keyAt);
+    return { protocol: "memcached", text: nameBinary(head, lengths, key) };
+  }
+}

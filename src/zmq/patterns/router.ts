@@ -1,0 +1,122 @@
+/**
+ * ○ ROUTER (RFC 28): every message in is preceded by its sender's routing id, every message out names its receiver by one. An id
+ * is the peer's own, or `00` and four octets made up here. Invariant: each id belongs to one pipe at a time.
+ */
+import { Buffer } from "node:buffer";
+import type { Message } from "../../zmtp/message-parts.ts";
+import { FairPattern, type SendResult } from "./pattern.ts";
+import { byteLength, type Pipe } from "./pipe.ts";
+
+export interface RouterSettings {
+  /** Whether a message that cannot be delivered is an error rather than dropped. */
+  readonly mandatory: boolean;
+  /** Whether a new peer takes over an id that is in use. */
+  readonly handover: boolean;
+}
+
+const MADE_UP_BYTES = 5;
+
+export class RouterPattern extends FairPattern {
+  settings: RouterSettings = { mandatory: false, handover: false };
+  readonly #pipes = new Map<string, Pipe>();
+  /** Pipes under a made-up id, by its number: the usual case needs no text as key. */
+  readonly #numbered = new Map<number, Pipe>();
+  #nextNumber: number;
+  readonly #onHandover: (pipe: Pipe) => void;
+
+  /**
+   * @param firstNumber a random 32-bit number: where made-up ids start, so that those of an earlier run are not met again soon
+   * @param onHandover ends a pipe whose id another took over
+   */
+  constructor(firstNumber: number, onHandover: (pipe: Pipe) => void) {
+    super();
+    this.#nextNumber = firstNumber >>> 0;
+    this.#onHandover = onHandover;
+  }
+
+  /** A pipe with an id given at connect can be sent to at once; any other once its peer is known. */
+  override attach(pipe: Pipe): void {
+    if (pipe.routingId !== undefined) this.#enter(pipe, pipe.routingId);
+  }
+
+  override connected(pipe: Pipe): boolean {
+    if (pipe.routingId !== undefined) return true;
+    const announced = pipe.peer!.announcedId;
+    if (announced.length === 0) {
+      this.#enter(pipe, this.#makeUp());
+      return true;
+    }
+    const holder = this.#pipes.get(announced.toString("latin1"));
+    if (holder !== undefined) {
+      if (!this.settings.handover) return false;
+      this.#leave(holder);
+      holder.routingId = undefined;
+      this.#onHandover(holder);
+    }
+    this.#enter(pipe, announced);
+    return true;
+  }
+
+  override detach(pipe: Pipe): void {
+    super.detach(pipe);
+    this.#leave(pipe);
+  }
+
+  override receive(): Message | undefined {
+    const message = this.queue.next();
+    if (message === undefined) return undefined;
+    const id = this.queue.last!.routingId;
+    // Without an id: handed over to another peer, whose messages these are not
+    if (id === undefined) return this.receive();
+    if (message.length === 1) return [id, message[0]!];
+    message.unshift(id);
+    return message;
+  }
+
+  /** Tells the truth whatever `mandatory` says; the socket decides what to do about it. */
+  override send(message: Message): SendResult {
+    const pipe = this.find(message[0]!);
+    if (pipe === undefined) return "EHOSTUNREACH";
+    const body = message.length === 2 ? [message[1]!] : message.slice(1);
+    const bytes = byteLength(body);
+    if (!pipe.hasRoom(bytes)) return "EAGAIN";
+    pipe.push(body, bytes);
+    return "sent";
+  }
+
+  override get drops(): boolean {
+    return !this.settings.mandatory;
+  }
+
+  /** The pipe that has an id. */
+  find(id: Buffer): Pipe | undefined {
+    if (id.length === MADE_UP_BYTES && id[0] === 0) return this.#numbered.get(id.readUInt32BE(1));
+    return this.#pipes.get(id.toString("latin1"));
+  }
+
+  override get hasRoom(): boolean {
+    return true;
+  }
+
+  #makeUp(): Buffer {
+    while (this.#numbered.has(this.#nextNumber)) this.#nextNumber = (this.#nextNumber + 1) >>> 0;
+    const id = Buffer.alloc(MADE_UP_BYTES);
+    id.writeUInt32BE(this.#nextNumber, 1);
+    this.#nextNumber = (this.#nextNumber + 1) >>> 0;
+    return id;
+  }
+
+  #enter(pipe: Pipe, id: Buffer): void {
+    pipe.routingId = id;
+    pipe.routingKey = id.toString("latin1");
+    if (id.length === MADE_UP_BYTES && id[0] === 0) this.#numbered.set(id.readUInt32BE(1), pipe);
+    else this.#pipes.set(pipe.routingKey, pipe);
+  }
+
+  #leave(pipe: Pipe): void {
+    const id = pipe.routingId;
+    if (id === undefined) return;
+    if (id.length === MADE_UP_BYTES && id[0] === 0) this.#numbered.delete(id.readUInt32BE(1));
+    else if (this.#pipes.get(pipe.routingKey) === pipe) this.#pipes.delete(pipe.routingKey);
+  }
+}

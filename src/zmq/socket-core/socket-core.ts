@@ -1,0 +1,271 @@
+/**
+ * ● A socket's middle: its pattern, its pipes, those who wait, and its events. Links and inproc ends tell it what arrives; the
+ * socket's methods ask it to send and receive. Invariant: a pipe is in `#pipes` from attach to detach, and detached once.
+ */
+import { Buffer } from "node:buffer";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Clock } from "../../core/clock.ts";
+import type { Message } from "../../zmtp/message-parts.ts";
+import { zmqError } from "../errors.ts";
+import type { Event, EventKnownPeer } from "./observer.ts";
+import type { Pattern, SendResult } from "../patterns/pattern.ts";
+import { Pipe, type PeerInfo, type PipeBounds, type PipeOwner } from "../patterns/pipe.ts";
+import { Receivers, Senders, type WaitOptions } from "./waiters.ts";
+
+const SENT = Promise.resolve();
+
+/**
+ * 512 sends in a row, as in the `zeromq` package: then `send` waits for the event loop to turn. A loop that awaits each send would
+ * else never let anything be written, and a PUB would drop all that exceeds its high-water mark.
+ */
+const SENDS_PER_TURN = 512;
+const PROBE = Buffer.alloc(0);
+
+export interface HubOptions {
+  readonly pattern: Pattern;
+  readonly clock: Clock;
+  /** Tells an event to the observer, if there is one. */
+  readonly tell: (event: Event) => void;
+  /** ROUTER: the peer that a message is for, as a key. */
+  readonly keyOf?: ((message: Message) => string) | undefined;
+}
+
+export class Hub implements PipeOwner {
+  readonly clock: Clock;
+  readonly tell: (event: Event) => void;
+  readonly #pattern: Pattern;
+  readonly #pipes = new Set<Pipe>();
+  /** Why pipes ended whose last messages are still to be taken. */
+  readonly #reasons = new Map<Pipe, Error | undefined>();
+  /** Bytes left by peers that are gone, as of when they went. */
+  #orphanBytes = 0;
+  readonly #orphans = new Map<Pipe, number>();
+  readonly #receivers: Receivers;
+  readonly #senders: Senders;
+  #serving = false;
+  /** Half the high-water mark where that is less, so that a turn comes before a pipe is full. */
+  #sendsPerTurn = SENDS_PER_TURN;
+  #sentThisTurn = 0;
+  closed = false;
+
+  constructor({ pattern, clock, tell, keyOf }: HubOptions) {
+    this.#pattern = pattern;
+    this.clock = clock;
+    this.tell = tell;
+    this.#receivers = new Receivers(() => pattern.receive());
+    this.#senders = new Senders((message) => this.#attempt(message), keyOf);
+  }
+
+  get pipes(): ReadonlySet<Pipe> {
+    return this.#pipes;
+  }
+
+  get readable(): boolean {
+    return !this.closed && this.#pattern.receiveRefusal === undefined && this.#pattern.hasMessage;
+  }
+
+  get writable(): boolean {
+    return !this.closed && this.#pattern.hasRoom;
+  }
+
+  /** Bytes received from peers that are gone, and not yet taken by the application. */
+  get orphanBytes(): number {
+    return this.#orphanBytes;
+  }
+
+  /** Makes a pipe and gives it to the pattern. */
+  attach(bounds: PipeBounds, routingId?: Buffer): Pipe {
+    const pipe = new Pipe(this, bounds);
+    pipe.routingId = routingId;
+    if (bounds.sendHighWaterMark > 0) {
+      this.#sendsPerTurn = Math.max(1, Math.min(this.#sendsPerTurn, bounds.sendHighWaterMark >> 1));
+    }
+    this.#pipes.add(pipe);
+    this.#pattern.attach(pipe);
+    this.#wakeSenders();
+    return pipe;
+  }
+
+  /** The pipe's peer is through its handshake. @returns false when the pattern has no place for it */
+  connected(pipe: Pipe, peer: PeerInfo, { probe }: { probe: boolean }): boolean {
+    pipe.peer = peer;
+    if (!this.#pattern.connected(pipe)) return false;
+    if (probe) pipe.push([PROBE], 0);
+    this.#wakeSenders();
+    return true;
+  }
+
+  /** The connection broke and is being made again. */
+  disconnected(pipe: Pipe): void {
+    pipe.carrier = undefined;
+    this.#pattern.disconnected(pipe);
+  }
+
+  /** Takes no more for a pipe that is to end; what is queued still goes out. */
+  retire(pipe: Pipe): void {
+    if (pipe.closed) return;
+    pipe.closed = true;
+    this.#pattern.detach(pipe);
+  }
+
+  /** Ends a pipe; what it received can still be taken. */
+  detach(pipe: Pipe, reason: Error | undefined): void {
+    if (!this.#pipes.delete(pipe)) return;
+    this.retire(pipe);
+    pipe.carrier = undefined;
+    pipe.dropOutbound();
+    if (pipe.peer === undefined) return;
+    if (pipe.inbound.length === 0) this.#gone(pipe, reason);
+    else this.#orphan(pipe, reason);
+  }
+
+  incoming(pipe: Pipe, message: Message): void {
+    this.#pattern.incoming(pipe, message);
+  }
+
+  pipeReadable(pipe: Pipe): void {
+    this.#pattern.readable(pipe);
+    if (!this.#receivers.isEmpty) this.#receivers.serve();
+  }
+
+  pipeWritable(pipe: Pipe): void {
+    this.#pattern.writable(pipe);
+    this.#wakeSenders();
+  }
+
+  pipeDrained(pipe: Pipe): void {
+    if (!this.#reasons.has(pipe)) return;
+    const reason = this.#reasons.get(pipe);
+    this.#reasons.delete(pipe);
+    this.#orphanBytes -= this.#orphans.get(pipe) ?? 0;
+    this.#orphans.delete(pipe);
+    this.#gone(pipe, reason);
+  }
+
+  /** @param timeoutMs 0: not at all; -1: for ever */
+  send(message: Message, timeoutMs: number, options: WaitOptions | undefined): Promise<void> {
+    if (this.closed) return Promise.reject(closedError("send"));
+    if (!this.#senders.isBlocked(message)) {
+      const result = this.#attempt(message);
+      if (result === "sent") return this.#sent();
+      if (result !== "EAGAIN") return Promise.reject(result);
+    }
+    return this.#senders.wait(message, { clock: this.clock, timeoutMs, signal: options?.signal });
+  }
+
+  #sent(): Promise<void> {
+    this.#sentThisTurn += 1;
+    if (this.#sentThisTurn < this.#sendsPerTurn) return SENT;
+    this.#sentThisTurn = 0;
+    return nextTurn();
+  }
+
+  /** Sends at once or tells why not; never ahead of those who wait. */
+  trySend(message: Message): SendResult {
+    if (this.closed) throw closedError("send");
+    if (this.#senders.isBlocked(message)) return "EAGAIN";
+    const result = this.#pattern.send(message);
+    if (result === "sent" && !this.#receivers.isEmpty) this.#receivers.serve();
+    return result;
+  }
+
+  /** As `receive`, where that can be answered at once; else undefined, an error too. */
+  receiveNow(batch: number): Message | Message[] | undefined {
+    if (this.closed || this.#pattern.receiveRefusal !== undefined || !this.#receivers.isEmpty) return undefined;
+    const message = this.#pattern.receive();
+    if (message === undefined) return undefined;
+    this.#afterReceive();
+    return batch === 0 ? message : this.#receivers.gather(message, batch);
+  }
+
+  /** @param batch 0: one message; else an array of 1 to `batch` messages */
+  receive<T>(batch: number, timeoutMs: number, options: WaitOptions | undefined): Promise<T> {
+    const ready = this.receiveNow(batch);
+    // Asking for the length tells the compiler that it is an array, so that the promise is not searched for a `then` in it: 30 ns
+    if (ready !== undefined && ready.length > 0) return Promise.resolve(ready as T);
+    const refusal = this.#receiveRefusal();
+    if (refusal) return Promise.reject(refusal);
+    return this.#receivers.wait<T>(batch, { clock: this.clock, timeoutMs, signal: options?.signal });
+  }
+
+  /** The next message, or undefined when there is none for this caller: those who wait come first. */
+  tryReceive(): Message | undefined {
+    const refusal = this.#receiveRefusal();
+    if (refusal) throw refusal;
+    if (!this.#receivers.isEmpty) return undefined;
+    const message = this.#pattern.receive();
+    if (message !== undefined) this.#afterReceive();
+    return message;
+  }
+
+  close(): void {
+    this.closed = true;
+    this.#receivers.close();
+    this.#senders.close();
+  }
+
+  /** REP: a reply that waits may go now. */
+  #afterReceive(): void {
+    if (!this.#senders.isEmpty) this.#wakeSenders();
+  }
+
+  #receiveRefusal(): Error | undefined {
+    if (this.closed) return closedError("receive");
+    const code = this.#pattern.receiveRefusal;
+    if (code === undefined) return undefined;
+    return zmqError(code, `Cannot receive: ${code === "EFSM" ? "it is this socket's turn to send" : "this socket only sends"}`);
+  }
+
+  #attempt(message: Message): "sent" | "EAGAIN" | Error {
+    const result = this.#pattern.send(message);
+    if (result === "sent") {
+      if (!this.#receivers.isEmpty) this.#receivers.serve();
+      return result;
+    }
+    if (this.#pattern.drops && result !== "EFSM") return "sent";
+    switch (result) {
+      case "EAGAIN":
+        return result;
+      case "EHOSTUNREACH":
+        return zmqError("EHOSTUNREACH", `Cannot send: no peer has routing id ${message[0]!.toString("hex")}`);
+      case "EFSM":
+        return zmqError("EFSM", "Cannot send: it is this socket's turn to receive");
+      default:
+        return zmqError("ENOTSUP", "Cannot send: this socket only receives");
+    }
+  }
+
+  /**
+   * Serves those who wait to send once the loop has turned: were it done at once, a program that sends in a loop to a peer that
+   * always has room would never let the loop turn, and hear no more of timers or other connections.
+   */
+  #wakeSenders(): void {
+    if (this.#serving || this.#senders.isEmpty) return;
+    this.#serving = true;
+    setImmediate(() => {
+      this.#serving = false;
+      if (!this.closed) this.#senders.serve();
+    });
+  }
+
+  #orphan(pipe: Pipe, reason: Error | undefined): void {
+    this.#reasons.set(pipe, reason);
+    this.#orphans.set(pipe, pipe.inboundBytes);
+    this.#orphanBytes += pipe.inboundBytes;
+  }
+
+  #gone(pipe: Pipe, reason: Error | undefined): void {
+    this.tell({ type: "peer:gone", ...knownPeer(pipe), ...(reason && { reason }) });
+  }
+}
+
+/** What events tell of a pipe's peer. */
+export function knownPeer(pipe: Pipe): EventKnownPeer {
+  const { address, remoteAddress, announcedId, socketType, userId } = pipe.peer!;
+  const routingId = pipe.routingId ?? (announcedId.length > 0 ? announcedId : undefined);
+  return { address, remoteAddress, socketType, ...(routingId && { routingId }), ...(userId !== undefined && { userId }) };
+}
+
+function closedError(what: string): Error {
+  return zmqError("EBADF", `Cannot ${what}: the socket is closed`);
+}

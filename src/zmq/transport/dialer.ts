@@ -1,0 +1,131 @@
+/**
+ * ● One `connect(endpoint)`: a connection to each address of its name. libzmq takes the first address only; here a name such as a
+ * Kubernetes headless service reaches every instance. The name is looked up again every `RESOLVE_INTERVAL_MS` and before each new
+ * attempt: new addresses are connected to, a vanished one is let go once its connection breaks. Invariant: no two connections
+ * have the same address; until the first look-up one connection has none, and holds what is sent meanwhile.
+ */
+import type { Buffer } from "node:buffer";
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
+import type { Cancel } from "../../core/clock.ts";
+import { Outgoing, type ConnectionContext } from "./connections.ts";
+import { socketPath, type Endpoint } from "./endpoint.ts";
+import { ADDRESSES_MAX, RESOLVE_INTERVAL_MS } from "../limits.ts";
+import type { Target } from "./connecter.ts";
+
+/** A name's addresses of one family. Rejects when it has none. */
+export type Resolve = (host: string, family: 4 | 6) => Promise<readonly string[]>;
+
+export const systemResolve: Resolve = async (host, family) => {
+  const found = await lookup(host, { all: true, family });
+  return found.map(({ address }) => address);
+};
+
+export interface DialOptions {
+  readonly endpoint: Exclude<Endpoint, { transport: "inproc" }>;
+  readonly address: string;
+  readonly routingId: Buffer | undefined;
+  readonly resolve: Resolve;
+  readonly onEnded: () => void;
+}
+
+export class Dialer {
+  readonly #context: ConnectionContext;
+  readonly #options: DialOptions;
+  /** Each connection and the address it has, if any. */
+  readonly #connections = new Map<Outgoing, string | undefined>();
+  #cancelResolve: Cancel | undefined;
+  #closed = false;
+
+  constructor(context: ConnectionContext, options: DialOptions) {
+    this.#context = context;
+    this.#options = options;
+    const { endpoint } = options;
+    if (endpoint.transport === "ipc") {
+      const target = { path: socketPath(endpoint.path) };
+      this.#open(undefined, () => Promise.resolve(target));
+      return;
+    }
+    const { host, port, source } = endpoint;
+    if (isIP(host) !== 0) {
+      this.#open(undefined, () => Promise.resolve({ host, port, source }));
+      return;
+    }
+    this.#openByName(host, undefined);
+    if (this.#fansOut) this.#scheduleResolve(host);
+  }
+
+  close(lingerMs: number): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#cancelResolve?.();
+    if (this.#connections.size === 0) this.#options.onEnded();
+    for (const connection of this.#connections.keys()) connection.close(lingerMs);
+  }
+
+  /** PAIR has one peer; the option may ask for libzmq's way. */
+  get #fansOut(): boolean {
+    return this.#context.settings.connectToAll && this.#context.type !== "PAIR";
+  }
+
+  #openByName(host: string, address: string | undefined): void {
+    const connection = this.#open(address, async () => {
+      const addresses = await this.#resolve(host);
+      const assigned = this.#assign(connection, addresses);
+      if (this.#fansOut) this.#spread(host, addresses);
+      if (assigned === undefined) return undefined;
+      const { port, source } = this.#options.endpoint as Extract<Endpoint, { transport: "tcp" }>;
+      return { host: assigned, port, source } satisfies Target;
+    });
+  }
+
+  /** IPv6 addresses where IPv6 is on and there are any, else IPv4: a machine with both is one peer, not two. */
+  async #resolve(host: string): Promise<readonly string[]> {
+    const { resolve } = this.#options;
+    const found = this.#context.settings.ipv6 ? await resolve(host, 6).catch(() => resolve(host, 4)) : await resolve(host, 4);
+    return [...new Set(found)].slice(0, ADDRESSES_MAX);
+  }
+
+  /** The address that a connection keeps or gets; undefined when others have them all. */
+  #assign(connection: Outgoing, addresses: readonly string[]): string | undefined {
+    if (!this.#fansOut) return addresses[0];
+    const own = this.#connections.get(connection);
+    if (own !== undefined && addresses.includes(own)) return own;
+    const taken = new Set(this.#connections.values());
+    const free = addresses.find((address) => !taken.has(address));
+    if (free !== undefined) this.#connections.set(connection, free);
+    // The last one stays whatever happens, so that the name is tried for ever
+    return free ?? (this.#connections.size === 1 ? addresses[0] : undefined);
+  }
+
+  /** Connects to the addresses that nobody has yet. */
+  #spread(host: string, addresses: readonly string[]): void {
+    if (this.#closed) return;
+    const taken = new Set(this.#connections.values());
+    for (const address of addresses) if (!taken.has(address)) this.#openByName(host, address);
+  }
+
+  #scheduleResolve(host: string): void {
+    const { clock } = this.#context.hub;
+    this.#cancelResolve = clock.at(clock.now() + RESOLVE_INTERVAL_MS, () => {
+      void this.#resolve(host)
+        .then((addresses) => this.#spread(host, addresses))
+        .catch(() => {}) // what is connected stays; the next look-up may succeed
+        .then(() => this.#closed || this.#scheduleResolve(host));
+    });
+  }
+
+  #open(address: string | undefined, target: () => Promise<Target | undefined>): Outgoing {
+    const connection: Outgoing = new Outgoing(this.#context, {
+      target,
+      address: this.#options.address,
+      routingId: this.#options.routingId,
+      onEnded: () => {
+        this.#connections.delete(connection);
+        if (this.#closed && this.#connections.size === 0) this.#options.onEnded();
+      },
+    });
+    this.#connections.set(connection, address);
+    return connection;
+  }
+}

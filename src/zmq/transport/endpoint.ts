@@ -1,0 +1,57 @@
+/** ○ Endpoints: "tcp://host:port", "ipc://path", "ipc://@abstract", "inproc://name" → their parts, and back. */
+import { zmqError } from "../errors.ts";
+
+export type Endpoint =
+  | {
+      readonly transport: "tcp";
+      /** A name, an address without brackets, an interface's name, or "*". */
+      readonly host: string;
+      /** 0: any. */
+      readonly port: number;
+      /** "tcp://source;destination": where to connect from. */
+      readonly source: { readonly host: string; readonly port: number } | undefined;
+    }
+  | { readonly transport: "ipc"; /** "*": any; starting with "@": abstract. */ readonly path: string }
+  | { readonly transport: "inproc"; readonly name: string };
+
+/** @throws UsageError EINVAL, EPROTONOSUPPORT */
+export function parseEndpoint(address: string): Endpoint {
+  const match = /^([a-z]+):\/\/(.+)$/s.exec(address);
+  if (!match) throw invalid(address, "it is not 'transport://address'");
+  const [, transport, rest] = match as unknown as [string, string, string];
+  switch (transport) {
+    case "tcp": {
+      const [destination, source] = rest.includes(";") ? rest.split(";", 2).toReversed() : [rest, undefined];
+      const { host, port } = parseHostPort(address, destination!);
+      return { transport, host, port, source: source === undefined ? undefined : parseHostPort(address, source) };
+    }
+    case "ipc":
+      return { transport, path: rest };
+    case "inproc":
+      return { transport, name: rest };
+    default:
+      throw zmqError("EPROTONOSUPPORT", `Cannot use ${JSON.stringify(address)}: transports are tcp, ipc and inproc`);
+  }
+}
+
+/** The endpoint of an address, as `lastEndpoint` shows it. */
+export function tcpEndpoint(host: string, port: number): string {
+  return host.includes(":") ? `tcp://[${host}]:${port}` : `tcp://${host}:${port}`;
+}
+
+/** What Node calls the path: an abstract one starts with a zero octet. */
+export function socketPath(path: string): string {
+  return path.startsWith("@") ? `\0${path.slice(1)}` : path;
+}
+
+function parseHostPort(address: string, text: string): { host: string; port: number } {
+  const match = /^(?:\[([^\]]+)\]|(.+)):(\d+|\*)$/.exec(text);
+  if (!match) throw invalid(address, "a tcp address is 'host:port'");
+  const port = match[3] === "*" ? 0 : Number(match[3]);
+  if (port > 65_535) throw invalid(address, `port ${port} is above 65535`);
+  return { host: match[1] ?? match[2]!, port };
+}
+
+function invalid(address: string, reason: string): Error {
+  return zmqError("EINVAL", `Cannot use ${JSON.stringify(address)}: ${reason}`);
+}

@@ -1,0 +1,180 @@
+/**
+ * ● inproc: two pipes of this process, each carrying to the other, without a byte copied. A connect may come before its bind: the
+ * pipe waits. The bound is that of both pipes together, as in libzmq.
+ */
+import type { Buffer } from "node:buffer";
+import type { Hub } from "../socket-core/socket-core.ts";
+import { TURN_OPERATIONS } from "../limits.ts";
+import { byteLength, type Carrier, type Pipe } from "../patterns/pipe.ts";
+
+/** Operations between pipes in this turn of the loop; past the bound the next ones wait for the next turn. */
+let operations = 0;
+let turning = false;
+
+function turnIsOver(): boolean {
+  operations += 1;
+  if (!turning) {
+    turning = true;
+    setImmediate(() => {
+      turning = false;
+      operations = 0;
+    });
+  }
+  return operations > TURN_OPERATIONS;
+}
+
+/** One direction: from a pipe's outbound queue to the other's inbound queue. */
+class InprocCarrier implements Carrier {
+  readonly #from: Pipe;
+  readonly #to: Pipe;
+  readonly #toHub: Hub;
+  readonly #endBoth: (reason: Error) => void;
+  #moving = false;
+  #scheduled = false;
+
+  constructor(from: Pipe, to: Pipe, toHub: Hub, endBoth: (reason: Error) => void) {
+    this.#from = from;
+    this.#to = to;
+    this.#toHub = toHub;
+    this.#endBoth = endBoth;
+  }
+
+  wake(): void {
+    if (this.#scheduled) return;
+    if (turnIsOver()) this.#schedule();
+    else this.move(false);
+  }
+
+  resume(): void {
+    this.#to.carrier?.wake();
+  }
+
+  end(reason: Error): void {
+    this.#endBoth(reason);
+  }
+
+  /** Moves what there is room for; all of it when the sending side closes. */
+  move(all: boolean): void {
+    if (this.#moving) return;
+    this.#moving = true;
+    let moved = 0;
+    let bytes = 0;
+    try {
+      while (!this.#to.closed) {
+        if (!all && this.#to.inboundFull) break;
+        const message = this.#from.outbound.shift();
+        if (message === undefined) break;
+        moved += 1;
+        bytes += byteLength(message);
+        this.#toHub.incoming(this.#to, message);
+      }
+    } catch (error) {
+      this.#endBoth(error as Error);
+    }
+    this.#moving = false;
+    if (moved === 0) return;
+    this.#from.settled(moved, bytes);
+    if (this.#to.inbound.length > 0) this.#to.announce();
+  }
+
+  #schedule(): void {
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.move(false);
+    });
+  }
+}
+
+/** One side of a connection within the process. */
+export interface InprocSide {
+  readonly hub: Hub;
+  readonly pipe: Pipe;
+  readonly socketType: string;
+  readonly routingId: Buffer;
+  readonly probe: boolean;
+  /** The connection is over. */
+  readonly ended: (reason: Error | undefined) => void;
+}
+
+/** Two sides joined; `close` ends it from one of them. */
+export class InprocConnection {
+  readonly #carriers: readonly [InprocCarrier, InprocCarrier];
+  readonly #sides: readonly [InprocSide, InprocSide];
+  #closed = false;
+
+  constructor(address: string, a: InprocSide, b: InprocSide) {
+    const end = (reason: Error): void => this.close(reason);
+    this.#sides = [a, b];
+    this.#carriers = [new InprocCarrier(a.pipe, b.pipe, b.hub, end), new InprocCarrier(b.pipe, a.pipe, a.hub, end)];
+    a.pipe.carrier = this.#carriers[0];
+    b.pipe.carrier = this.#carriers[1];
+    const fits = this.#join(address, a, b) && this.#join(address, b, a);
+    if (!fits) {
+      this.close(undefined);
+      return;
+    }
+    this.#carriers[0].wake();
+    this.#carriers[1].wake();
+  }
+
+  /** What was sent is delivered first. */
+  close(reason: Error | undefined): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const carrier of this.#carriers) carrier.move(true);
+    for (const side of this.#sides) side.ended(reason);
+  }
+
+  #join(address: string, own: InprocSide, other: InprocSide): boolean {
+    const info = {
+      address,
+      remoteAddress: address,
+      announcedId: other.routingId,
+      socketType: other.socketType,
+      userId: undefined,
+    };
+    return own.hub.connected(own.pipe, info, { probe: own.probe });
+  }
+}
+
+type Join = (side: InprocSide) => InprocConnection;
+
+/** The inproc names of one context. */
+export class InprocNames {
+  readonly #bound = new Map<string, Join>();
+  readonly #waiting = new Map<string, Set<(join: Join) => void>>();
+
+  /** @returns false when the name is taken */
+  bind(name: string, join: Join): boolean {
+    if (this.#bound.has(name)) return false;
+    this.#bound.set(name, join);
+    const waiting = this.#waiting.get(name);
+    this.#waiting.delete(name);
+    for (const connect of waiting ?? []) connect(join);
+    return true;
+  }
+
+  unbind(name: string): void {
+    this.#bound.delete(name);
+  }
+
+  has(name: string): boolean {
+    return this.#bound.has(name);
+  }
+
+  /** Calls `connect` now or once the name is bound. @returns takes the call back, if it has not come */
+  connect(name: string, connect: (join: Join) => void): () => void {
+    const join = this.#bound.get(name);
+    if (join !== undefined) {
+      connect(join);
+      return () => {};
+    }
+    const waiting = this.#waiting.get(name) ?? new Set();
+    this.#waiting.set(name, waiting.add(connect));
+    return () => {
+      waiting.delete(connect);
+      if (waiting.size === 0) this.#waiting.delete(name);
+    };
+  }
+}

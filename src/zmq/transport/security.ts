@@ -1,0 +1,99 @@
+/** ● Which mechanism a connection speaks, and who decides about its peer. */
+import { Buffer } from "node:buffer";
+import { CurveClient } from "../../zmtp/curve/curve-client.ts";
+import { CurveServer } from "../../zmtp/curve/curve-server.ts";
+import type { Credentials, Mechanism, MechanismName, Verdict } from "../../zmtp/mechanism.ts";
+import { NullMechanism } from "../../zmtp/mechanisms/null.ts";
+import { ownProperties } from "../../zmtp/peer.ts";
+import { PLAIN_TEXT_BYTES_MAX, PlainClient, PlainServer } from "../../zmtp/mechanisms/plain.ts";
+import type { SocketTypeName } from "../../zmtp/socket-type.ts";
+import { decodeZ85, encodeZ85 } from "../../zmtp/curve/z85.ts";
+import { curveMath } from "./curve-math.ts";
+import { zmqError } from "../errors.ts";
+import type { Authenticator, AuthRequest, SocketSettings } from "../socket-core/settings.ts";
+
+/** 32 octets: a CURVE key. */
+const KEY_BYTES = 32;
+
+/** The mechanism that a socket's options ask for. */
+export function mechanismName(settings: SocketSettings): MechanismName {
+  if (settings.curveServer || settings.curveServerKey !== null) return "CURVE";
+  if (settings.plainServer || settings.plainUsername !== null || settings.plainPassword !== null) return "PLAIN";
+  return "NULL";
+}
+
+/** Makes a connection's mechanism; `authenticate`: whether an authenticator will give a verdict on the peer. */
+export type MechanismMaker = (authenticate: boolean) => Mechanism;
+
+/**
+ * Reads and checks the options, once for all connections of an endpoint.
+ *
+ * @throws UsageError EINVAL when a key is missing or wrong, or a text too long
+ */
+export function mechanismMaker(type: SocketTypeName, routingId: Uint8Array, settings: SocketSettings): MechanismMaker {
+  const properties = ownProperties(type, routingId);
+  switch (mechanismName(settings)) {
+    case "NULL":
+      return (authenticate) => new NullMechanism({ properties, authenticate });
+    case "PLAIN": {
+      if (settings.plainServer) return () => new PlainServer({ properties });
+      const username = shortText("plainUsername", settings.plainUsername);
+      const password = shortText("plainPassword", settings.plainPassword);
+      return () => new PlainClient({ username, password, properties });
+    }
+    default: {
+      const secretKey = curveKey("curveSecretKey", settings.curveSecretKey);
+      const keys = { secretKey, publicKey: curveMath.x25519.publicKey(secretKey) };
+      if (settings.curveServer) return (authenticate) => new CurveServer({ keys, math: curveMath, properties, authenticate });
+      const serverKey = curveKey("curveServerKey", settings.curveServerKey);
+      return () => new CurveClient({ serverKey, keys, math: curveMath, properties });
+    }
+  }
+}
+
+/** Asks an authenticator. Never rejects: one that throws has refused with 500. */
+export async function askAuthenticator(authenticator: Authenticator, request: AuthRequest): Promise<Verdict> {
+  try {
+    const answer = await authenticator(request);
+    if (typeof answer === "boolean") return { status: answer ? 200 : 400 };
+    return { status: answer.status ?? 200, ...(answer.userId !== undefined && { userId: answer.userId }) };
+  } catch {
+    return { status: 500 }; // the peer is told nothing of the reason
+  }
+}
+
+/** The credentials as an authenticator sees them. */
+export function authRequest(
+  credentials: Credentials,
+  { domain, remoteAddress, routingId }: { domain: string; remoteAddress: string; routingId: Uint8Array },
+): AuthRequest {
+  const base = { mechanism: credentials.mechanism, domain, address: hostOf(remoteAddress), routingId };
+  switch (credentials.mechanism) {
+    case "NULL":
+      return base;
+    case "PLAIN":
+      return { ...base, username: credentials.username, password: credentials.password };
+    default:
+      return { ...base, publicKey: encodeZ85(credentials.publicKey) };
+  }
+}
+
+/** "tcp://10.0.0.7:51234" → "10.0.0.7". */
+function hostOf(remoteAddress: string): string {
+  const match = /^tcp:\/\/\[?(.*?)\]?:\d+$/.exec(remoteAddress);
+  return match?.[1] ?? remoteAddress;
+}
+
+function curveKey(name: string, value: string | Uint8Array | null): Uint8Array {
+  if (value === null) throw zmqError("EINVAL", `Cannot use CURVE: ${name} is not set`);
+  const key = typeof value === "string" ? decodeZ85(value) : value;
+  if (key.length !== KEY_BYTES) throw zmqError("EINVAL", `Cannot use CURVE: ${name} has ${key.length} octets, not 32`);
+  return key;
+}
+
+function shortText(name: string, value: string | null): string {
+  const text = value ?? "";
+  const bytes = Buffer.byteLength(text);
+  if (bytes > PLAIN_TEXT_BYTES_MAX) throw zmqError("EINVAL", `Cannot use PLAIN: ${name} has ${bytes} octets, at most 255`);
+  return text;
+}

@@ -1,0 +1,102 @@
+/**
+ * ● ZAP (RFC 27): asks the authenticator that a program bound at inproc://zeromq.zap.01 as a Reply or Router. For programs that
+ * come from libzmq; the `authenticate` option says the same with less.
+ */
+import { Buffer } from "node:buffer";
+import type { Clock } from "../../core/clock.ts";
+import type { Verdict } from "../../zmtp/mechanism.ts";
+import type { Message } from "../../zmtp/message-parts.ts";
+import { decodeZ85 } from "../../zmtp/curve/z85.ts";
+import { Hub } from "../socket-core/socket-core.ts";
+import type { InprocConnection, InprocNames } from "./inproc.ts";
+import { DealerPattern } from "../patterns/pattern.ts";
+import type { AuthRequest } from "../socket-core/settings.ts";
+
+export const ZAP_NAME = "zeromq.zap.01";
+const VERSION = "1.0";
+const STATUSES = [200, 300, 400, 500] as const;
+
+/** A handler that answers nothing leaves its askers to the handshake's timeout, which ends them. */
+const BOUNDS = {
+  sendHighWaterMark: 0,
+  receiveHighWaterMark: 0,
+  sendHighWaterBytes: 0,
+  receiveHighWaterBytes: 0,
+  conflate: false,
+};
+
+export class ZapClient {
+  readonly #names: InprocNames;
+  readonly #clock: Clock;
+  readonly #waiting = new Map<string, (verdict: Verdict) => void>();
+  #hub: Hub | undefined;
+  #lastId = 0;
+
+  constructor(names: InprocNames, clock: Clock) {
+    this.#names = names;
+    this.#clock = clock;
+  }
+
+  /** The handler's verdict; 500 when its reply cannot be read or it goes away. */
+  ask(request: AuthRequest): Promise<Verdict> {
+    this.#lastId += 1;
+    const id = String(this.#lastId);
+    const verdict = new Promise<Verdict>((resolve) => this.#waiting.set(id, resolve));
+    this.#connect().trySend(requestParts(id, request));
+    return verdict;
+  }
+
+  #connect(): Hub {
+    if (this.#hub) return this.#hub;
+    const hub = new Hub({ pattern: new DealerPattern(), clock: this.#clock, tell: () => {} });
+    this.#hub = hub;
+    const pipe = hub.attach(BOUNDS);
+    this.#names.connect(ZAP_NAME, (join): InprocConnection =>
+      join({
+        hub,
+        pipe,
+        socketType: "DEALER",
+        routingId: Buffer.alloc(0),
+        probe: false,
+        ended: () => this.#ended(hub),
+      }),
+    );
+    void this.#receiveAll(hub);
+    return hub;
+  }
+
+  async #receiveAll(hub: Hub): Promise<void> {
+    while (!hub.closed) {
+      const reply = await hub.receive<Message>(0, -1, undefined).catch(() => undefined);
+      if (reply !== undefined) this.#answer(reply);
+    }
+  }
+
+  #answer(reply: Message): void {
+    const id = String(reply[2] ?? "");
+    const resolve = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    resolve?.(readReply(reply));
+  }
+
+  #ended(hub: Hub): void {
+    hub.close();
+    this.#hub = undefined;
+    for (const resolve of this.#waiting.values()) resolve({ status: 500 });
+    this.#waiting.clear();
+  }
+}
+
+function requestParts(id: string, request: AuthRequest): Message {
+  const { domain, address, routingId, mechanism, username, password, publicKey } = request;
+  const credentials = mechanism === "PLAIN" ? [username!, password!] : mechanism === "CURVE" ? [decodeZ85(publicKey!)] : [];
+  return ["", VERSION, id, domain, address, routingId, mechanism, ...credentials].map((part) => Buffer.from(part as string));
+}
+
+function readReply(reply: Message): Verdict {
+  const [delimiter, version, , code, , userId] = reply;
+  const status = STATUSES.find((known) => String(known) === String(code));
+  if (delimiter?.length !== 0 || String(version) !== VERSION || status === undefined || reply.length !== 7)
+    return { status: 500 };
+  return { status, userId: String(userId) };
+}

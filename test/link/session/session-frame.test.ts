@@ -1,0 +1,196 @@
+/** The bytes of session mode: every frame in three chunkings, every byte of one changed, the longest and one more. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import fc from "fast-check";
+import { ProtocolError } from "../../../src/core/errors.ts";
+import {
+  byeBody,
+  challengeBody,
+  FAREWELLS,
+  gapBody,
+  helloBody,
+  receiptBody,
+  REFUSALS,
+  refuseBody,
+  welcomeBody,
+} from "../../../src/link/session/body.ts";
+import { encodeFrame, FrameDecoder, HEADER_BYTES } from "../../../src/link/session/session-frame.ts";
+import type { Frame, FrameName } from "../../../src/link/session/session-frame.ts";
+import { CONTROL_BYTES_MAX } from "../../../src/link/limits.ts";
+
+const record = <T>(fields: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> =>
+  fc.record(fields, { noNullPrototype: true }) as fc.Arbitrary<T>;
+const bytes = (length: number): fc.Arbitrary<Uint8Array> => fc.uint8Array({ minLength: length, maxLength: length });
+const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
+const number = fc.maxSafeNat();
+const receipt = record({
+  done: number,
+  rejects: fc
+    .array(fc.tuple(number, fc.string({ unit: "grapheme", maxLength: 40 })), { maxLength: 5 })
+    .map((pairs) => new Map(pairs)),
+});
+const terms = record({ arrived: number, receipt, messageBytesMax: u32, window: u32, windowBytes: u32 });
+
+const CODECS = {
+  CHALLENGE: [challengeBody, record({ nonce: bytes(16), tokenRequired: fc.boolean() })],
+  HELLO: [
+    helloBody,
+    record({
+      nonce: bytes(16),
+      sessionId: bytes(16),
+      resume: fc.boolean(),
+      terms,
+      heartbeatMs: u32,
+      name: fc.string({ maxLength: 60 }),
+      will: fc.option(fc.uint8Array({ maxLength: 300 }), { nil: undefined }),
+      proof: fc.uint8Array({ maxLength: 32 }),
+    }),
+  ],
+  WELCOME: [
+    welcomeBody,
+    record({
+      resumed: fc.boolean(),
+      terms,
+      heartbeatMs: u32,
+      heartbeatTimeoutMs: u32,
+      ttlMs: u32,
+      proof: fc.uint8Array({ maxLength: 32 }),
+    }),
+  ],
+  REFUSE: [refuseBody, record({ word: fc.constantFrom(...REFUSALS), retryAfterMs: u32, text: fc.string({ maxLength: 60 }) })],
+  BYE: [byeBody, record({ word: fc.constantFrom(...FAREWELLS), retryAfterMs: u32, text: fc.string({ maxLength: 60 }) })],
+  ACK: [receiptBody, receipt],
+  GAP: [gapBody, number],
+} as const;
+
+interface AnyCodec {
+  encode(value: unknown): Uint8Array;
+  decode(body: Uint8Array): unknown;
+}
+
+for (const [name, [codec, values]] of Object.entries(CODECS) as unknown as [FrameName, [AnyCodec, fc.Arbitrary<unknown>]][]) {
+  test(`${name} says the same after its way over the wire`, () => {
+    fc.assert(fc.property(values, (value) => assert.deepEqual(codec.decode(codec.encode(value)), value)));
+  });
+
+  test(`${name} with a byte too few or too many is refused, and with any byte changed never breaks more than the protocol`, () => {
+    fc.assert(
+      fc.property(values, fc.integer({ min: 1, max: 255 }), (value, flip) => {
+        const body = codec.encode(value);
+        assert.throws(() => codec.decode(body.subarray(0, -1)), ProtocolError);
+        assert.throws(() => codec.decode(Buffer.concat([body, Buffer.from([0])])), ProtocolError);
+        for (let at = 0; at < body.length; at += 1) {
+          const changed = Uint8Array.from(body);
+          changed[at]! ^= flip;
+          try {
+            codec.decode(changed);
+          } catch (error) {
+            assert.ok(error instanceof ProtocolError, String(error));
+          }
+        }
+      }),
+      { numRuns: 20 },
+    );
+  });
+}
+
+/** All frames of a stream that comes in these chunks. */
+function decode(chunks: readonly Uint8Array[], messageBytesMax = 1_000_000): { name: string; body: string }[] {
+  const decoder = new FrameDecoder({ messageBytesMax });
+  const frames: Frame[] = [];
+  for (const chunk of chunks) {
+    decoder.push(chunk);
+    for (let frame = decoder.next(); frame; frame = decoder.next()) frames.push(frame);
+  }
+  return frames.map(({ name, body }) => ({ name, body: Buffer.from(body).toString("hex") }));
+}
+
+test("frames come out the same, however the stream is cut", () => {
+  const frame = fc.tuple(fc.constantFrom<FrameName>("MESSAGE", "ACK", "PING", "BYE"), fc.uint8Array({ maxLength: 200 }));
+  const cuts = fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1, maxLength: 20 });
+  fc.assert(
+    fc.property(fc.array(frame, { maxLength: 20 }), cuts, (frames, sizes) => {
+      const stream = Buffer.concat(frames.map(([name, body]) => encodeFrame(name, body)));
+      const expected = frames.map(([name, body]) => ({ name, body: Buffer.from(body).toString("hex") }));
+      const chunks: Uint8Array[] = [];
+      for (let at = 0, turn = 0; at < stream.length; turn += 1) {
+        const size = sizes[turn % sizes.length]!;
+        chunks.push(stream.subarray(at, at + size));
+        at += size;
+      }
+      assert.deepEqual(decode([stream]), expected);
+      assert.deepEqual(decode(Array.from(stream, (byte) => Uint8Array.of(byte))), expected);
+      assert.deepEqual(decode(chunks), expected);
+    }),
+  );
+});
+
+test("the longest message allowed is taken, and one byte more is refused at its header", () => {
+  assert.equal(decode([encodeFrame("MESSAGE", new Uint8Array(1000))], 1000).length, 1);
+  assert.throws(() => decode([encodeFrame("MESSAGE", new Uint8Array(1001)).subarray(0, HEADER_BYTES)], 1000), {
+    code: "LINK_FRAME_TOO_LARGE",
+  });
+});
+
+test("the longest control frame allowed is taken, and one byte more is refused at its header", () => {
+  assert.equal(decode([encodeFrame("BYE", new Uint8Array(CONTROL_BYTES_MAX))]).length, 1);
+  assert.throws(() => decode([encodeFrame("BYE", new Uint8Array(CONTROL_BYTES_MAX + 1)).subarray(0, HEADER_BYTES)]), {
+    code: "LINK_FRAME_TOO_LARGE",
+  });
+});
+
+test("a type that the protocol does not have is refused", () => {
+  assert.throws(() => decode([Uint8Array.of(0x7f, 0, 0, 0)]), { code: "LINK_FRAME_UNKNOWN" });
+});
+
+test("the bytes of a session's beginning are as docs/link-protocol.md shows them", () => {
+  const none = { done: 0, rejects: new Map<number, string>() };
+  const terms = { arrived: 0, receipt: none, messageBytesMax: 1_048_576, window: 4096, windowBytes: 4_194_304 };
+  const id = (from: number): Uint8Array => Uint8Array.from({ length: 16 }, (_, index) => from + index);
+  const hex = (name: FrameName, body: Uint8Array): string => Buffer.from(encodeFrame(name, body)).toString("hex");
+  const none32 = new Uint8Array(0);
+  const frames = [
+    hex("CHALLENGE", challengeBody.encode({ nonce: id(0), tokenRequired: false })),
+    hex(
+      "HELLO",
+      helloBody.encode({
+        nonce: id(16),
+        sessionId: id(32),
+        resume: false,
+        terms,
+        heartbeatMs: 30_000,
+        name: "s7",
+        will: undefined,
+        proof: none32,
+      }),
+    ),
+    hex(
+      "WELCOME",
+      welcomeBody.encode({
+        resumed: false,
+        terms,
+        heartbeatMs: 30_000,
+        heartbeatTimeoutMs: 10_000,
+        ttlMs: 600_000,
+        proof: none32,
+      }),
+    ),
+    hex("MESSAGE", Buffer.from("21.5")),
+    hex("ACK", receiptBody.encode({ done: 1, rejects: new Map() })),
+    hex("ACK", receiptBody.encode({ done: 2, rejects: new Map([[2, "no"]]) })),
+    hex("GAP", gapBody.encode(17)),
+    hex("PING", none32),
+    hex("PONG", none32),
+    hex("BYE", byeBody.encode({ word: "drained", retryAfterMs: 1000, text: "" })),
+    hex("REFUSE", refuseBody.encode({ word: "session-unknown", retryAfterMs: 0, text: "" })),
+  ];
+  const page = readFileSync(join(import.meta.dirname, "../../../docs/link-protocol.md"), "utf8");
+  const [, shown] = /```bytes\n([^]*?)```/.exec(page)!;
+  const expected = shown!
+    .trim()
+    .split(/\n(?=\S)/)
+    .map((lines) => lines.replace(/^\w+/, "").replaceAll(/#.*$/gm, "").replaceAll(/\s/g, ""));
+  assert.deepEqual(frames, expected);
+});

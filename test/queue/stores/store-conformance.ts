@@ -1,0 +1,188 @@
+/** What every store promises (src/queue/stores/store.ts), as tests. Each store's test file calls this with its own maker. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Store, StoredTask, StoreOp } from "../../../src/queue/stores/store.ts";
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+export interface StoreMaker {
+  readonly name: string;
+  /** Why its tests cannot run here. */
+  readonly skip?: string | false;
+  /** A store with nothing in it, and a way to make another on the same data when the first is closed. */
+  make(): Promise<{ store: Store; again(): Store; dispose(): Promise<void> }>;
+}
+
+export function storeConformance({ name, skip = false, make }: StoreMaker): void {
+  const fact = (title: string, run: (store: Store, again: () => Store) => Promise<void>): void =>
+    void test(`${name}: ${title}`, { skip }, async () => {
+      const { store, again, dispose } = await make();
+      try {
+        await run(store, again);
+      } finally {
+        await store.close();
+        await dispose();
+      }
+    });
+
+  fact("what was written is there after it is opened again", async (store, again) => {
+    await store.open();
+    await store.write([add(1, "one"), add(2, "two")]);
+    await store.write([{ kind: "state", id: 1, state: bytes("s2") }]);
+    await store.close();
+    const reopened = again();
+    const opening = await reopened.open();
+    assert.equal(opening.lastId, 2);
+    assert.deepEqual(await all(reopened), [
+      { id: 1, head: "h1", state: "s2" },
+      { id: 2, head: "h2", state: "s" },
+    ]);
+    assert.deepEqual(await texts(reopened, [2, 1, 3]), ["two", "one", undefined]);
+    await reopened.close();
+  });
+
+  fact("each opening has a higher epoch", async (store, again) => {
+    const { epoch } = await store.open();
+    await store.close();
+    const reopened = again();
+    assert.ok((await reopened.open()).epoch > epoch);
+    await reopened.close();
+  });
+
+  fact("a result takes the place of the body", async (store) => {
+    await store.open();
+    await store.write([add(1, "body")]);
+    await store.write([{ kind: "end", id: 1, state: bytes("e"), result: bytes("result") }]);
+    assert.deepEqual(await texts(store, [1]), ["result"]);
+  });
+
+  fact("bodies and results of a megabyte come back as they were", async (store) => {
+    await store.open();
+    const [large, larger] = ["x".repeat(1024 ** 2), "y".repeat(2 * 1024 ** 2)];
+    await store.write([add(1, large), add(2, "small")]);
+    assert.deepEqual(await texts(store, [1]), [large]);
+    await store.write([
+      { kind: "end", id: 1, state: bytes("e"), result: bytes("now small") },
+      { kind: "end", id: 2, state: bytes("e"), result: bytes(larger) },
+    ]);
+    assert.deepEqual(await texts(store, [1, 2]), ["now small", larger]);
+  });
+
+  fact("an empty body is a body", async (store) => {
+    await store.open();
+    await store.write([add(1, "")]);
+    assert.deepEqual(await texts(store, [1]), [""]);
+  });
+
+  fact("what is removed is gone, and its number is not given again", async (store, again) => {
+    await store.open();
+    await store.write([add(1, "a"), add(2, "b"), add(3, "c"), add(5, "e")]);
+    await store.write([
+      { kind: "remove", id: 3 },
+      { kind: "remove", id: 2 },
+      { kind: "remove", id: 5 },
+      { kind: "remove", id: 99 },
+    ]);
+    await store.close();
+    const reopened = again();
+    assert.equal((await reopened.open()).lastId, 5);
+    assert.deepEqual(
+      (await all(reopened)).map(({ id }) => id),
+      [1],
+    );
+    await reopened.close();
+  });
+
+  fact("errors are kept in order, the last twenty of them, and go with their task", async (store) => {
+    await store.open();
+    await store.write([add(1, "a")]);
+    const notes = Array.from({ length: 25 }, (_, index) => `error ${index}`);
+    for (const note of notes) await store.write([{ kind: "note", id: 1, note }]);
+    const inspected = await store.inspect(1);
+    assert.deepEqual(inspected!.notes, notes.slice(-20));
+    assert.equal(new TextDecoder().decode(inspected!.head), "h1");
+    await store.write([{ kind: "remove", id: 1 }]);
+    assert.equal(await store.inspect(1), undefined);
+  });
+
+  fact("settings are kept until they are taken away", async (store, again) => {
+    await store.open();
+    await store.write([
+      { kind: "set", name: "a", value: "1" },
+      { kind: "set", name: "b", value: "2" },
+      { kind: "set", name: "a", value: "3" },
+    ]);
+    await store.write([{ kind: "set", name: "b", value: undefined }]);
+    await store.close();
+    const reopened = again();
+    const { settings } = await reopened.open();
+    assert.deepEqual([...settings], [["a", "3"]], "and a store has none of its own among them");
+    await reopened.close();
+  });
+
+  fact("a task that is kept whole is there with its notes, and one that is there already stays as it is", async (store) => {
+    await store.open();
+    const keep = (id: number, body: string): StoreOp => {
+      return { kind: "keep", id, head: bytes(`h${id}`), state: bytes("k"), body: bytes(body), notes: ["first", "second"] };
+    };
+    await store.write([add(1, "one")]);
+    await store.write([keep(1, "other"), keep(7, "seven"), { kind: "note", id: 7, note: "third" }]);
+    assert.deepEqual(await texts(store, [1, 7]), ["one", "seven"]);
+    assert.deepEqual((await store.inspect(1))!.notes, []);
+    assert.deepEqual((await store.inspect(7))!.notes, ["first", "second", "third"]);
+    assert.deepEqual(
+      (await all(store)).map(({ id, state }) => [id, state]),
+      [
+        [1, "s"],
+        [7, "k"],
+      ],
+    );
+  });
+
+  fact("what is said of a task that is not there changes nothing", async (store) => {
+    await store.open();
+    await store.write([
+      { kind: "state", id: 1, state: bytes("s") },
+      { kind: "end", id: 1, state: bytes("s"), result: bytes("r") },
+      { kind: "note", id: 1, note: "n" },
+    ]);
+    assert.equal(await store.inspect(1), undefined);
+    await store.write([add(1, "one")]);
+    assert.deepEqual((await store.inspect(1))!.notes, []);
+  });
+
+  fact("ten thousand tasks come back in the order of their numbers", async (store, again) => {
+    await store.open();
+    const ids = Array.from({ length: 10_000 }, (_, index) => index + 1);
+    await store.write(ids.map((id) => add(id, `body ${id}`)));
+    await store.close();
+    const reopened = again();
+    await reopened.open();
+    assert.deepEqual(
+      (await all(reopened)).map(({ id }) => id),
+      ids,
+    );
+    await reopened.close();
+  });
+
+  fact("closing twice is fine", async (store) => {
+    await store.open();
+    await store.close();
+    await store.close();
+  });
+}
+
+function add(id: number, body: string): StoreOp {
+  return { kind: "add", id, head: bytes(`h${id}`), state: bytes("s"), body: bytes(body) };
+}
+
+async function all(store: Store): Promise<{ id: number; head: string; state: string }[]> {
+  const tasks: StoredTask[] = [];
+  for await (const portion of store.tasks()) tasks.push(...portion);
+  const text = (value: Uint8Array): string => new TextDecoder().decode(value);
+  return tasks.map(({ id, head, state }) => ({ id, head: text(head), state: text(state) }));
+}
+
+async function texts(store: Store, ids: readonly number[]): Promise<(string | undefined)[]> {
+  return (await store.read(ids)).map((body) => body && new TextDecoder().decode(body));
+}

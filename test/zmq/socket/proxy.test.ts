@@ -1,0 +1,100 @@
+/** Proxies: what one socket receives the other sends. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  Context,
+  Dealer,
+  Proxy,
+  Publisher,
+  Pull,
+  Push,
+  Reply,
+  Request,
+  Router,
+  Subscriber,
+  XPublisher,
+  XSubscriber,
+} from "../../../src/zmq/index.ts";
+import { closing, until } from "../../support/zmq.ts";
+
+test("a ROUTER-DEALER proxy carries requests one way and replies the other", async (t) => {
+  const context = new Context();
+  const proxy = new Proxy(new Router({ context }), new Dealer({ context }));
+  await proxy.frontEnd.bind("inproc://front");
+  await proxy.backEnd.bind("inproc://back");
+  const running = proxy.run();
+  const reply = closing(t, new Reply({ context }));
+  reply.connect("inproc://back");
+  const requests = [0, 1, 2].map(() => closing(t, new Request({ context })));
+  for (const [index, request] of requests.entries()) {
+    request.connect("inproc://front");
+    await request.send(`${index}`);
+  }
+  for (let count = 0; count < 3; count += 1) {
+    const [body] = await reply.receive();
+    await reply.send(`re: ${String(body)}`);
+  }
+  for (const [index, request] of requests.entries()) assert.equal(String((await request.receive())[0]), `re: ${index}`);
+  proxy.terminate();
+  await running;
+  assert.ok(proxy.frontEnd.closed && proxy.backEnd.closed);
+});
+
+test("an XSUB-XPUB proxy forwards subscriptions up and messages down", async (t) => {
+  const context = new Context();
+  const proxy = new Proxy(new XSubscriber({ context }), new XPublisher({ context }));
+  await proxy.frontEnd.bind("inproc://up");
+  await proxy.backEnd.bind("inproc://down");
+  const running = proxy.run();
+  const publisher = closing(t, new Publisher({ context }));
+  publisher.connect("inproc://up");
+  const subscriber = closing(t, new Subscriber({ context }));
+  subscriber.connect("inproc://down");
+  subscriber.subscribe("a");
+  let received: Buffer[] | undefined;
+  while (!received) {
+    await publisher.send("b");
+    await publisher.send("a");
+    await new Promise(setImmediate);
+    received = subscriber.tryReceive();
+  }
+  assert.deepEqual(received.map(String), ["a"]);
+  proxy.terminate();
+  await running;
+});
+
+test("a proxy reads no faster than its other side takes, and pauses", async (t) => {
+  const context = new Context();
+  const options = { context, sendHighWaterMark: 1, receiveHighWaterMark: 1 };
+  const proxy = new Proxy(new Pull(options), new Push(options));
+  await proxy.frontEnd.bind("inproc://in");
+  await proxy.backEnd.bind("inproc://out");
+  const running = proxy.run();
+  const push = closing(t, new Push(options));
+  push.connect("inproc://in");
+  let sent = 0;
+  for (let turn = 0; turn < 50; turn += 1) {
+    if (push.trySend(`${sent}`) === "sent") sent += 1;
+    await new Promise(setImmediate);
+  }
+  assert.ok(sent < 6, `${sent} messages are under way with nobody to take them`);
+  const pull = closing(t, new Pull(options));
+  pull.connect("inproc://out");
+  for (let count = 0; count < sent; count += 1) assert.equal(String((await pull.receive())[0]), `${count}`);
+  proxy.pause();
+  await push.send("paused");
+  for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
+  assert.equal(pull.tryReceive(), undefined);
+  proxy.resume();
+  await until(() => pull.readable, "the message after resume");
+  proxy.terminate();
+  await running;
+});
+
+test("a proxy between two sockets that only send, or closed ones, is refused", async () => {
+  const context = new Context();
+  await assert.rejects(new Proxy(new Push({ context }), new Push({ context })).run(), { code: "EINVAL" });
+  const closed = new Pull({ context });
+  await closed.close();
+  await assert.rejects(new Proxy(closed, new Push({ context })).run(), { code: "EBADF" });
+});
