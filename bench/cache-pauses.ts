@@ -10,7 +10,7 @@
  */
 import { setImmediate as turn } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { type DumpReader, Maintenance } from "../src/cache/background/background-scheduler.ts";
+import { type DumpSink, BackgroundScheduler } from "../src/cache/background/background-scheduler.ts";
 import { GLOBAL } from "../src/cache/store/memory.ts";
 import { systemClock } from "../src/core/clock.ts";
 import { between, type Random, seeded } from "../src/core/random.ts";
@@ -71,20 +71,20 @@ function writeKey(bytes: Buffer, at: number, key: number): void {
 class Storm {
   readonly cache: DirectCache;
   readonly time = new OwnTime();
-  readonly maintenance: Maintenance;
+  readonly background: BackgroundScheduler;
   readonly random = seeded(7);
   /** The key of the next set. */
   next = 0;
 
   constructor(megabytes: number) {
     this.cache = new DirectCache({ memoryBytes: megabytes * 1024 ** 2, trackSizes: true });
-    this.maintenance = new Maintenance(this.cache.store, systemClock, undefined, this.time.measure);
-    this.maintenance.start();
+    this.background = new BackgroundScheduler(this.cache.store, systemClock, undefined, this.time.measure);
+    this.background.start();
   }
 
   async blow(sets: number, sizeOf: () => number): Promise<void> {
-    const { cache, maintenance, random } = this;
-    const { store, engine } = cache;
+    const { cache, background, random } = this;
+    const { store, context } = cache;
     const templates = Array.from({ length: 64 }, () => template(random, sizeOf));
     const end = this.next + sets;
     for (let round = 0; this.next < end; round += 1) {
@@ -92,22 +92,22 @@ class Storm {
       for (const at of places) writeKey(bytes, at, (this.next += 1));
       for (const at of gets) writeKey(bytes, at, Math.max(0, this.next - between(random, 0, RECENT)));
       this.time.measure("50 sets and 17 gets", () => void cache.session.consume(bytes, 0, bytes.length));
-      engine.out.reset();
+      context.out.reset();
       if (round % 8 === 0) this.time.measure(CONTROL, compute);
       if (round % (SETS_PER_SECOND / SETS_PER_TURN) === 0) store.now += 1;
-      if (round % 500 === 0) maintenance.reassign(-1, between(random, 1, store.items.slabs.largest));
+      if (round % 500 === 0) background.reassign(-1, between(random, 1, store.items.slabs.largest));
       await turn();
     }
   }
 
   /** Every turn that the answer to a request takes. */
   ask(name: string, request: string): void {
-    const { session, engine } = this.cache;
+    const { session, context } = this.cache;
     const bytes = Buffer.from(request, "latin1");
     let at = 0;
     do {
       this.time.measure(name, () => (at = session.consume(bytes, at, bytes.length)));
-      engine.out.reset();
+      context.out.reset();
     } while (session.blocked);
   }
 
@@ -120,8 +120,8 @@ class Storm {
     while (this.cache.store.memory.globals[GLOBAL.crawlerRunning] !== 0) await turn();
     const awake = setInterval(() => {}, 1000); // the crawler's own timers keep no process alive
     await new Promise<void>((resolve) => {
-      const reader: DumpReader = { closed: false, hold() {}, release: resolve, send: () => true, onceDrained() {} };
-      this.maintenance.crawl("metadump", "all", reader);
+      const reader: DumpSink = { closed: false, hold() {}, release: resolve, send: () => true, onceDrained() {} };
+      this.background.crawl("metadump", "all", reader);
     });
     clearInterval(awake);
   }
@@ -148,7 +148,7 @@ export async function measurePauses({ sets, megabytes }: { sets: number; megabyt
   await storm.blow(sets / 20, small);
   storm.ask("flush_all", "flush_all\r\n");
   await storm.blow(sets / 20, mixed);
-  storm.maintenance.stop();
+  storm.background.stop();
   await turn();
   storm.time.close();
   return storm.time.names.flatMap((name) => findings(storm.time, name));

@@ -4,7 +4,7 @@
  *   node --conditions=holdfast-source bench/queue-memory.ts [--tasks 1000000] [--json]
  *
  * Wanted: under 300 bytes + body a waiting task, a start with a million tasks under 5 s, ten million neither slow nor fatal. The
- * desk and its store run in this process, so that its memory is all there is.
+ * service and its store run in this process, so that its memory is all there is.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,7 +15,7 @@ import { runInNewContext } from "node:vm";
 import { systemClock } from "../src/core/clock.ts";
 import { seeded } from "../src/core/random.ts";
 import type { Delivery } from "../src/queue/service/consumers.ts";
-import { Desk } from "../src/queue/service/task-service.ts";
+import { TaskService } from "../src/queue/service/task-service.ts";
 import { SPEC_DEFAULT } from "../src/queue/tasks/task-policy.ts";
 import { SqliteStore } from "../src/queue/stores/sqlite/sqlite-store.ts";
 import { type Finding, finding, report, type Target } from "./support/report.ts";
@@ -41,18 +41,23 @@ export interface MemoryFigures {
   readonly startMs: number;
 }
 
-async function open(folder: string): Promise<Desk> {
-  const desk = new Desk({ store: new SqliteStore({ folder }), clock: systemClock, random: seeded(1), bytesMax: 2 ** 42 });
-  await desk.open();
-  return desk;
+async function open(folder: string): Promise<TaskService> {
+  const service = new TaskService({
+    store: new SqliteStore({ folder }),
+    clock: systemClock,
+    random: seeded(1),
+    bytesMax: 2 ** 42,
+  });
+  await service.open();
+  return service;
 }
 
-async function add(desk: Desk, queue: string, count: number): Promise<void> {
+async function add(service: TaskService, queue: string, count: number): Promise<void> {
   const bodies = Array.from({ length: BATCH }, () => new Uint8Array(BODY_BYTES));
   let flying: Promise<unknown>[] = [];
   for (let added = 0; added < count; added += BATCH) {
     const { promise, resolve, reject } = Promise.withResolvers();
-    desk.add({ queue, spec: SPEC_DEFAULT, bodies: bodies.slice(0, count - added) }, { added: resolve, refused: reject });
+    service.add({ queue, spec: SPEC_DEFAULT, bodies: bodies.slice(0, count - added) }, { added: resolve, refused: reject });
     flying.push(promise);
     if (flying.length < 8) continue;
     await Promise.all(flying);
@@ -62,20 +67,20 @@ async function add(desk: Desk, queue: string, count: number): Promise<void> {
 }
 
 /** Takes and finishes tasks of a queue, 256 at once. @returns a second */
-async function cycles(desk: Desk, queue: string, count: number): Promise<number> {
+async function cycles(service: TaskService, queue: string, count: number): Promise<number> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const taken: Delivery[] = [];
   let finished = 0;
   const startMs = performance.now();
   const finish = (): void => {
-    for (const delivery of taken.splice(0)) desk.finish(consumer, delivery, delivery.body, settled);
-    desk.flush();
+    for (const delivery of taken.splice(0)) service.finish(consumer, delivery, delivery.body, settled);
+    service.flush();
   };
   const settled = (): void => {
     finished += 1;
     if (finished === count) resolve();
   };
-  const consumer = desk.consume(queue, {
+  const consumer = service.consume(queue, {
     slots: 256,
     port: {
       task: (delivery) => {
@@ -85,10 +90,10 @@ async function cycles(desk: Desk, queue: string, count: number): Promise<number>
       recall: () => {},
     },
   });
-  desk.flush();
+  service.flush();
   await promise;
   const perSecond = (count * 1000) / (performance.now() - startMs);
-  desk.leave(consumer, { lost: false });
+  service.leave(consumer, { lost: false });
   return perSecond;
 }
 
@@ -101,19 +106,19 @@ function memoryHeld(): NodeJS.MemoryUsage {
 export async function measureMemory(tasks: number): Promise<MemoryFigures> {
   const folder = mkdtempSync(join(tmpdir(), "bench-queue-memory-"));
   try {
-    const desk = await open(folder);
+    const service = await open(folder);
     const cycleCount = Math.min(CYCLES, tasks / 2);
-    await add(desk, "warm", cycleCount);
-    const cyclesPerSecondEmpty = await cycles(desk, "warm", cycleCount);
+    await add(service, "warm", cycleCount);
+    const cyclesPerSecondEmpty = await cycles(service, "warm", cycleCount);
     const before = memoryHeld();
-    const tableBefore = desk.stats().tableBytes;
+    const tableBefore = service.stats().tableBytes;
     const startMs = performance.now();
-    await add(desk, "deep", tasks);
+    await add(service, "deep", tasks);
     const addsPerSecond = (tasks * 1000) / (performance.now() - startMs);
     const after = memoryHeld();
-    const tableBytesPerTask = (desk.stats().tableBytes - tableBefore) / tasks;
-    const cyclesPerSecondDeep = await cycles(desk, "deep", cycleCount);
-    await desk.close();
+    const tableBytesPerTask = (service.stats().tableBytes - tableBefore) / tasks;
+    const cyclesPerSecondDeep = await cycles(service, "deep", cycleCount);
+    await service.close();
     const startedMs = performance.now();
     const again = await open(folder);
     const started = performance.now() - startedMs;

@@ -14,7 +14,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { connect } from "@nats-io/transport-node";
 import { queue, worker } from "../src/queue/index.ts";
-import { DOORS } from "../test/queue/support/broker-hosts.ts";
+import { BROKER_HOSTS } from "../test/queue/support/broker-hosts.ts";
 import { NatsServers } from "../test/support/nats.ts";
 import { freePort, HOLDFAST, residentBytes, type Running, startServer } from "./support/process.ts";
 import { type Finding, finding, report } from "./support/report.ts";
@@ -43,7 +43,7 @@ async function clusterFarm(): Promise<Farm> {
     const where = ["--listen", `tcp://${host}:${port}`, "--data", join(folder, host), "--store", nats.url];
     brokers.set(host, await startServer([...HOLDFAST, "queue", "serve", ...where], { host, port }));
   };
-  await Promise.all(DOORS.map(start));
+  await Promise.all(BROKER_HOSTS.map(start));
   // A leader's beats say where it listens.
   const ear = await connect({ servers: nats.hosts });
   let leading = "";
@@ -56,11 +56,11 @@ async function clusterFarm(): Promise<Farm> {
   await sleep(SETTLE_MS / 3);
   let killed = leading;
   return {
-    options: { url: `tcp://brokers.test:${port}`, lookup: async () => DOORS },
+    options: { url: `tcp://brokers.test:${port}`, lookup: async () => BROKER_HOSTS },
     kill: () => kill(brokers.get((killed = leading))!),
     restore: () => start(killed),
     residentBytes() {
-      const followers = DOORS.filter((host) => host !== leading).map((host) => residentBytes(brokers.get(host)!.pid));
+      const followers = BROKER_HOSTS.filter((host) => host !== leading).map((host) => residentBytes(brokers.get(host)!.pid));
       return { leading: residentBytes(brokers.get(leading)!.pid), following: Math.max(...followers) };
     },
     async stop() {

@@ -3,8 +3,8 @@
  * `node bench/wire.ts [--short] [--json]`.
  */
 import { parseArgs } from "node:util";
-import { CaptureReader, PcapngWriter, Wire, lineOf } from "../src/wire/index.ts";
-import type { Frame } from "../src/wire/index.ts";
+import { CaptureReader, PcapngWriter, PacketAnalyzer, lineOf } from "../src/wire/index.ts";
+import type { CapturedFrame } from "../src/wire/index.ts";
 import { type Finding, finding, report } from "./support/report.ts";
 import { SERVER, frame } from "../test/wire/tcp-frames.ts";
 
@@ -16,8 +16,8 @@ export interface WireSpeed {
 }
 
 /** A hundred conversations of gets and their answers, interleaved. */
-function traffic(count: number): Frame[] {
-  const frames: Frame[] = [];
+function traffic(count: number): CapturedFrame[] {
+  const frames: CapturedFrame[] = [];
   for (let index = 0; frames.length < count; index += 1) {
     const client = `10.0.0.2:${40_000 + (index % 100)}`;
     const round = Math.floor(index / 100);
@@ -44,15 +44,15 @@ export function measure(count: number): WireSpeed {
   const file = Buffer.concat([writer.start(), ...frames.map((each) => writer.frame(each))]);
   const ports = new Map([[7000, "memcached"]] as const);
   const understood = cpuSeconds(() => {
-    const wire = new Wire({ ports });
-    for (const each of frames) wire.packet(each);
+    const analyzer = new PacketAnalyzer({ ports });
+    for (const each of frames) analyzer.packet(each);
   });
   const printed = cpuSeconds(() => {
-    const wire = new Wire({ ports });
+    const analyzer = new PacketAnalyzer({ ports });
     const reader = new CaptureReader();
     for (let at = 0; at < file.length; at += 65_536) {
       reader.push(file.subarray(at, at + 65_536));
-      for (let next = reader.next(); next; next = reader.next()) lineOf(wire.packet(next), { startNs: 0n, colour: false });
+      for (let next = reader.next(); next; next = reader.next()) lineOf(analyzer.packet(next), { startNs: 0n, colour: false });
     }
   });
   return { packetsPerCpuSecond: frames.length / understood, linesPerCpuSecond: frames.length / printed };

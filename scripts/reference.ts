@@ -1,20 +1,20 @@
 /**
- * ● Writes docs/reference/: every function, class, option and type of the doors, and every error code, as the sources and their
+ * ● Writes docs/reference/: every function, class, option and type of the entry points, and every error code, as the sources and their
  * docstrings say. Run after a docstring has changed: `npm run reference`. A test fails while they differ, and when an option has no
  * docstring (test/repo/reference.test.ts).
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { API } from "typescript/unstable/sync";
-import { doorPage } from "./reference/entry-point-page.ts";
+import { entryPointPage } from "./reference/entry-point-page.ts";
 import { entriesOf, type Entry } from "./reference/entries.ts";
 import { errorsPage, type Thrower } from "./reference/errors-page.ts";
 
 const root = join(import.meta.dirname, "..");
-const DOORS = ["cache", "queue", "link", "zmq"] as const;
+const ENTRY_POINTS = ["cache", "queue", "link", "zmq"] as const;
 
-/** What the doors' own titles say of them. */
-const TITLES: Readonly<Record<(typeof DOORS)[number], string>> = {
+/** What the entry points' own titles say of them. */
+const TITLES: Readonly<Record<(typeof ENTRY_POINTS)[number], string>> = {
   cache: "the cache's client and server; [how to use it](../cache-client.md)",
   queue: "the broker, queues, workers; [how to use it](../queue.md)",
   link: "connections that last; [how to use it](../link.md)",
@@ -24,7 +24,7 @@ const TITLES: Readonly<Record<(typeof DOORS)[number], string>> = {
 export interface Reference {
   /** Path in the repository → text. */
   readonly files: Readonly<Record<string, string>>;
-  /** Names, options, and members of classes, that no docstring explains, as "door Name.member"; what data holds is told by its name and unit. */
+  /** Names, options, and members of classes, that no docstring explains, as "entry point Name.member"; what data holds is told by its name and unit. */
   readonly unexplained: readonly string[];
 }
 
@@ -37,14 +37,16 @@ export function reference(): Reference {
     const files: Record<string, string> = {};
     const unexplained: string[] = [];
     const throwers: Thrower[] = [];
-    for (const door of DOORS) {
-      const entries = entriesOf(project, root, door);
-      files[`docs/reference/${door}.md`] = doorPage(door, TITLES[door], entries);
-      throwers.push(...entries.flatMap((entry) => throwersOf(door, entry)));
-      unexplained.push(...entries.filter(({ text }) => text === "").map(({ name }) => `${door} ${name}`));
+    for (const entryPoint of ENTRY_POINTS) {
+      const entries = entriesOf(project, root, entryPoint);
+      files[`docs/reference/${entryPoint}.md`] = entryPointPage(entryPoint, TITLES[entryPoint], entries);
+      throwers.push(...entries.flatMap((entry) => throwersOf(entryPoint, entry)));
+      unexplained.push(...entries.filter(({ text }) => text === "").map(({ name }) => `${entryPoint} ${name}`));
       for (const { name, kind, members } of entries)
         if (kind === "class" || /(Options|Settings)$/.test(name))
-          unexplained.push(...members.filter(({ text }) => text === "").map((member) => `${door} ${name}.${member.name}`));
+          unexplained.push(
+            ...members.filter(({ text }) => text === "").map((member) => `${entryPoint} ${name}.${member.name}`),
+          );
     }
     files["docs/reference/errors.md"] = errorsPage(throwers);
     return { files, unexplained };
@@ -54,9 +56,12 @@ export function reference(): Reference {
 }
 
 /** Which codes an entry, or a member of it, says it throws. */
-function throwersOf(door: string, { name, tags, members }: Entry): Thrower[] {
-  const own = tags.filter((tag) => tag.name === "throws").map(({ text }) => ({ door, name, anchor: name, text }));
-  return [...own, ...members.map((member) => ({ door, name: `${name}.${member.name}`, anchor: name, text: member.text }))];
+function throwersOf(entryPoint: string, { name, tags, members }: Entry): Thrower[] {
+  const own = tags.filter((tag) => tag.name === "throws").map(({ text }) => ({ entryPoint, name, anchor: name, text }));
+  return [
+    ...own,
+    ...members.map((member) => ({ entryPoint, name: `${name}.${member.name}`, anchor: name, text: member.text })),
+  ];
 }
 
 if (import.meta.main) {

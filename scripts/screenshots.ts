@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Page } from "playwright-core";
 import { launch, open } from "../test/dashboard/browser.ts";
-import { startFarm } from "../test/dashboard/test-servers.ts";
+import { startTestServers } from "../test/dashboard/test-servers.ts";
 
 const folder = process.argv[2] ?? join(import.meta.dirname, "../docs/images");
 mkdirSync(folder, { recursive: true });
@@ -29,12 +29,12 @@ const VIEWS: Readonly<Record<string, (page: Page) => Promise<void>>> = {
   learn: () => sleep(500),
 };
 
-const farm = await startFarm();
+const servers = await startTestServers();
 const browser = await launch();
 try {
   for (const scheme of ["light", "dark"] as const) {
     for (const [view, prepare] of Object.entries(VIEWS)) {
-      const { page } = await open(browser, `http://${farm.dashboard.address}/#/${view}`, { scheme });
+      const { page } = await open(browser, `http://${servers.dashboard.address}/#/${view}`, { scheme });
       await page.getByRole("status").getByText("live").waitFor();
       await prepare(page);
       await page.screenshot({ path: join(folder, `${view}-${scheme}.png`), fullPage: true });
@@ -43,5 +43,5 @@ try {
   }
 } finally {
   await browser.close();
-  await farm.close();
+  await servers.close();
 }

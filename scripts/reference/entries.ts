@@ -1,4 +1,4 @@
-/** ● What a door exports, asked of TypeScript itself. Its API is called unstable: the version is pinned. */
+/** ● What an entry point exports, asked of TypeScript itself. Its API is called unstable: the version is pinned. */
 import { join } from "node:path";
 import type { Node } from "typescript/unstable/ast";
 import {
@@ -18,7 +18,7 @@ export interface Member {
   readonly text: string;
 }
 
-/** Everything one door shows under one name. */
+/** Everything one entry point shows under one name. */
 export interface Entry {
   readonly name: string;
   readonly kind: "function" | "class" | "interface" | "type" | "constant";
@@ -27,7 +27,7 @@ export interface Entry {
   /** Declarations as they would be written, without bodies. */
   readonly code: readonly string[];
   readonly members: readonly Member[];
-  /** Classes and interfaces of the door that it has further members from. */
+  /** Classes and interfaces of the entry point that it has further members from. */
   readonly from: readonly string[];
 }
 
@@ -38,8 +38,8 @@ export interface Tag {
 }
 
 /** @param root the checkout that the project is of */
-export function entriesOf({ checker, program, emitter }: Project, root: string, door: string): Entry[] {
-  const file = program.getSourceFile(join(root, "src", door, "index.ts"))!;
+export function entriesOf({ checker, program, emitter }: Project, root: string, entryPoint: string): Entry[] {
+  const file = program.getSourceFile(join(root, "src", entryPoint, "index.ts"))!;
   const print = (node: Node): string => emitter.printNode(node).replaceAll(/\s*\n\s*/g, " ");
   const exports = checker.getExportsOfModule(checker.getSymbolAtLocation(file)!);
   const names = new Set(exports.map(({ name }) => name));

@@ -1,11 +1,11 @@
-/** ○ A door's page of the reference, from what TypeScript says of it. */
+/** ○ An entry point's page of the reference, from what TypeScript says of it. */
 import type { Entry } from "./entries.ts";
 
 /**
- * @param title what the door is, and where its use is explained
+ * @param title what the entry point is, and where its use is explained
  * @param entries everything that it exports
  */
-export function doorPage(door: string, title: string, entries: readonly Entry[]): string {
+export function entryPointPage(entryPoint: string, title: string, entries: readonly Entry[]): string {
   const sections: readonly (readonly [string, readonly Entry[]])[] = [
     ["Functions", entries.filter(({ kind }) => kind === "function")],
     ["Classes", entries.filter(({ kind }) => kind === "class")],
@@ -22,8 +22,8 @@ export function doorPage(door: string, title: string, entries: readonly Entry[])
           .map((entry) => section(entry, known))
           .join("\n")}`,
     );
-  const intro = `Everything that \`holdfast/${door}\` exports: ${title}. Made from the sources by \`npm run reference\`. Errors are explained in [errors.md](errors.md).`;
-  return `# holdfast/${door}: reference\n\n${intro}\n\n${parts.join("\n")}`;
+  const intro = `Everything that \`holdfast/${entryPoint}\` exports: ${title}. Made from the sources by \`npm run reference\`. Errors are explained in [errors.md](errors.md).`;
+  return `# holdfast/${entryPoint}: reference\n\n${intro}\n\n${parts.join("\n")}`;
 }
 
 function section({ name, text, tags, code, members, from }: Entry, known: ReadonlySet<string>): string {
@@ -51,7 +51,7 @@ function section({ name, text, tags, code, members, from }: Entry, known: Readon
   return lines.join("\n");
 }
 
-/** Types of the same door become links. */
+/** Types of the same entry point become links. */
 function typeText(type: string, known: ReadonlySet<string>): string {
   const single = /^\w+$/.exec(type)?.[0];
   if (single !== undefined && known.has(single)) return `[\`${single}\`](#${single.toLowerCase()})`;

@@ -5,9 +5,9 @@ import { ERROR_CODES } from "../../src/core/error-codes.ts";
 
 const root = join(import.meta.dirname, "../..");
 
-/** Something of a door that may throw, with what its docstring says. */
+/** Something of an entry point that may throw, with what its docstring says. */
 export interface Thrower {
-  readonly door: string;
+  readonly entryPoint: string;
   /** "CacheClient.get" */
   readonly name: string;
   /** The entry that it is explained under. */
@@ -40,7 +40,7 @@ Every error that leaves Holdfast is a \`HoldfastError\` with a stable \`code\`; 
 A miss is a value (\`undefined\`), never an error. Made from the sources by \`npm run reference\`.
 `;
 
-/** @param throwers what the doors' docstrings say */
+/** @param throwers what the entry points' docstrings say */
 export function errorsPage(throwers: readonly Thrower[]): string {
   const moves = movesByCode();
   const sections = groups().map(({ title, codes: below }) => {
@@ -94,7 +94,7 @@ function movesByCode(): Map<string, Set<Kind>> {
 function codeSection(code: keyof typeof ERROR_CODES, kinds: ReadonlySet<Kind>, throwers: readonly Thrower[]): string {
   const who = [...kinds].sort().map((kind) => `${kind} (${MOVES[kind]})`);
   const named = throwers.filter(({ text }) => new RegExp(`\\b${code}\\b`).test(text));
-  const links = named.map(({ door, name, anchor }) => `[\`${name}\`](${door}.md#${anchor.toLowerCase()})`);
+  const links = named.map(({ entryPoint, name, anchor }) => `[\`${name}\`](${entryPoint}.md#${anchor.toLowerCase()})`);
   const lines = [`### ${code}\n`, `${ERROR_CODES[code]}.\n`];
   if (who.length > 0)
     lines.push(`${who.join(", ")}.${links.length > 0 ? ` Named by ${[...new Set(links)].join(", ")}.` : ""}\n`);

@@ -1,3 +1,3 @@
-/** ● The door `holdfast/cache`. */
+/** ● The entry point `holdfast/cache`. */
 export * from "./client/index.ts";
 export * from "./server/index.ts";

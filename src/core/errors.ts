@@ -1,6 +1,6 @@
 /**
  * ○ Every error that leaves Holdfast. Three kinds tell whose move it is: theirs (ProtocolError: the peer broke the protocol),
- * yours (UsageError: the caller asked for something impossible), the world's (OperationError: timeout, unreachable, full).
+ * yours (UsageError: the caller asked for something impossible), the environment's (OperationError: timeout, unreachable, full).
  * `code` is stable and listed in error-codes.ts; messages may change. A miss is a value, never an error.
  */
 import type { ErrorCode } from "./error-codes.ts";
@@ -23,7 +23,7 @@ export class ProtocolError extends HoldfastError {}
 /** Yours: an argument, an option or an order of calls that cannot work. Never reaches the wire. */
 export class UsageError extends HoldfastError {}
 
-/** The world's: a deadline passed, a peer is gone, a bound is reached, a disk is full. Trying again may help. */
+/** The environment's: a deadline passed, a peer is gone, a bound is reached, a disk is full. Trying again may help. */
 export class OperationError extends HoldfastError {}
 
 /** A bug in Holdfast. See assert.ts. */

@@ -1,4 +1,4 @@
-/** ○ Text of strangers for a terminal. */
+/** ○ Text from untrusted peers for a terminal. */
 
 /** The text with its control characters written as \xNN, so that it cannot steer the terminal of whoever reads it. */
 export function printable(text: string): string {

@@ -1,5 +1,5 @@
 /**
- * ● The door `holdfast/link`: TCP connections that last for days, whose keep-alive is set and verified, whose dead peers are found
+ * ● The entry point `holdfast/link`: TCP connections that last for days, whose keep-alive is set and verified, whose dead peers are found
  * in a stated time.
  */
 export { connect } from "./connect.ts";

@@ -38,7 +38,7 @@ export const BACKOFF_CAP_MS = 30_000;
 /** 10 s: a connection that lasted this long was no failure. Shorter ones count, or a server that accepts and dies is hammered. */
 export const BACKOFF_FORGET_MS = 10_000;
 
-/** 64 KiB: a HELLO with a will of the longest kind, or an ACK that refuses a whole window; also what a stranger may make us hold. */
+/** 64 KiB: a HELLO with a will of the longest kind, or an ACK that refuses a whole window; also what a client may make us hold before it has a session. */
 export const CONTROL_BYTES_MAX = 65_536;
 
 /** 1 MiB: as the cache's values; a sensor's reading or a task fits a thousand times over. */

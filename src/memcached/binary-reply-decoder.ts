@@ -7,7 +7,7 @@ import { Buffer } from "node:buffer";
 import { assert } from "../core/assert.ts";
 import { ProtocolError } from "../core/errors.ts";
 import { BINARY_HEADER_BYTES as HEADER_BYTES, OPCODE, STATUS } from "./binary.ts";
-import { Reply, type ReplyKind } from "./reply.ts";
+import { MemcachedReply, type ReplyKind } from "./reply.ts";
 
 /** getkq: says nothing of a miss. */
 export const GET_KEY_QUIET = 0x0d;
@@ -42,7 +42,7 @@ const SUCCESSES: Readonly<Partial<Record<number, ReplyKind>>> = {
 };
 
 export class BinaryReplyDecoder {
-  readonly #reply = new Reply();
+  readonly #reply = new MemcachedReply();
   readonly #bodyBytesMax: number;
   #chunk: Buffer = EMPTY;
   #length = 0;
@@ -69,7 +69,7 @@ export class BinaryReplyDecoder {
    *
    * @throws ProtocolError CACHE_REPLY_INVALID; the connection's state is lost then
    */
-  next(): Reply | undefined {
+  next(): MemcachedReply | undefined {
     if (this.#packet) return this.#fill();
     const left = this.#length - this.#at;
     if (left === 0) return undefined;
@@ -84,7 +84,7 @@ export class BinaryReplyDecoder {
     return this.#fill();
   }
 
-  #fill(): Reply | undefined {
+  #fill(): MemcachedReply | undefined {
     for (;;) {
       const packet = this.#packet!;
       const copied = this.#chunk.copy(packet, this.#filled, this.#at, this.#length);
@@ -108,7 +108,7 @@ export class BinaryReplyDecoder {
     return length;
   }
 
-  #read(bytes: Buffer, start: number): Reply {
+  #read(bytes: Buffer, start: number): MemcachedReply {
     const opcode = bytes[start + 1]!;
     const keyBytes = bytes.readUInt16BE(start + 2);
     const extrasBytes = bytes[start + 4]!;
@@ -144,7 +144,7 @@ export class BinaryReplyDecoder {
 }
 
 /** Gives the reply a line of its own, where the text protocol would have one. */
-function says(reply: Reply, line: Buffer): void {
+function says(reply: MemcachedReply, line: Buffer): void {
   reply.line = line;
   reply.lineStart = 0;
   reply.lineEnd = line.length;

@@ -15,7 +15,7 @@ export function copyBytes(from: Uint8Array, start: number, count: number, to: Ui
   }
 }
 
-/** The same for short stretches, eight bytes at a time; neither end needs to be aligned. */
+/** The same for short ranges, eight bytes at a time; neither end needs to be aligned. */
 export function copyWords(from: DataView, start: number, count: number, to: DataView, at: number): void {
   let index = 0;
   for (; index + 8 <= count; index += 8) to.setBigUint64(at + index, from.getBigUint64(start + index, true), true);

@@ -8,7 +8,7 @@
 import { Buffer } from "node:buffer";
 import { assert } from "../core/assert.ts";
 import { ProtocolError } from "../core/errors.ts";
-import { Reply, type ReplyKind } from "./reply.ts";
+import { MemcachedReply, type ReplyKind } from "./reply.ts";
 
 /** 64 KiB: the longest line any memcached writes (a `stats` value, a watch event with a key of 750 escaped bytes) is far shorter. */
 const LINE_BYTES_MAX = 64 * 1024;
@@ -58,7 +58,7 @@ const WORD_BY_FINGERPRINT = new Map(
 );
 
 export class ReplyDecoder {
-  readonly #reply = new Reply();
+  readonly #reply = new MemcachedReply();
   readonly #valueBytesMax: number;
   #chunk: Buffer = EMPTY;
   #length = 0;
@@ -88,7 +88,7 @@ export class ReplyDecoder {
    *
    * @throws ProtocolError CACHE_REPLY_INVALID; the connection's state is lost then
    */
-  next(): Reply | undefined {
+  next(): MemcachedReply | undefined {
     if (this.#value) return this.#fill();
     const chunk = this.#chunk;
     const start = this.#at;
@@ -176,7 +176,7 @@ export class ReplyDecoder {
     this.#carried = needed;
   }
 
-  #read(line: Buffer, start: number, lf: number): Reply | undefined {
+  #read(line: Buffer, start: number, lf: number): MemcachedReply | undefined {
     const end = lf > start && line[lf - 1] === CR ? lf - 1 : lf;
     const reply = this.#reply;
     reply.clear();
@@ -207,7 +207,7 @@ export class ReplyDecoder {
   }
 
   /** The value of `size` bytes after the line just read: in place when it has arrived, else begun. */
-  #body(size: number): Reply | undefined {
+  #body(size: number): MemcachedReply | undefined {
     if (size > this.#valueBytesMax) throw invalid(`a value of ${size} bytes, at most ${this.#valueBytesMax} accepted`);
     const reply = this.#reply;
     const chunk = this.#chunk;
@@ -241,7 +241,7 @@ export class ReplyDecoder {
     reply.keyEnd -= start;
   }
 
-  #fill(): Reply | undefined {
+  #fill(): MemcachedReply | undefined {
     const value = this.#value!;
     const copied = this.#chunk.copy(value, this.#filled, this.#at, this.#length);
     this.#filled += copied;
@@ -278,7 +278,7 @@ function isNumber(line: Buffer, start: number, end: number): boolean {
 }
 
 /** Reads `<key> <flags> <bytes>[ <cas>]`; returns the bytes. */
-function readValueLine(reply: Reply): number {
+function readValueLine(reply: MemcachedReply): number {
   const { line, lineEnd } = reply;
   let at = reply.restStart;
   reply.keyStart = at;
@@ -295,7 +295,7 @@ function readValueLine(reply: Reply): number {
 }
 
 /** Reads a meta reply's size (VA only) and flags; returns the size. */
-function readMeta(reply: Reply, sized: boolean): number {
+function readMeta(reply: MemcachedReply, sized: boolean): number {
   const { line, lineEnd } = reply;
   let at = reply.restStart;
   let size = 0;
@@ -313,7 +313,7 @@ function readMeta(reply: Reply, sized: boolean): number {
   return size;
 }
 
-function readMetaFlag(reply: Reply, start: number, end: number): void {
+function readMetaFlag(reply: MemcachedReply, start: number, end: number): void {
   const { line } = reply;
   switch (line[start]) {
     case 0x66: // f

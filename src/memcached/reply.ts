@@ -38,7 +38,7 @@ export type ReplyKind =
 
 const EMPTY = Buffer.alloc(0);
 
-export class Reply {
+export class MemcachedReply {
   kind: ReplyKind = "LINE";
   /** The line without its end; for the binary protocol the packet's key or message. */
   line: Buffer = EMPTY;

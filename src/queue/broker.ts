@@ -1,5 +1,5 @@
 /**
- * ● The broker: a front door (front-end.ts) and what stands behind it: a hall (broker-core.ts) on a store of its own, or its share in a group of
+ * ● The broker: a front end (front-end.ts) and what stands behind it: a broker core (broker-core.ts) on a store of its own, or its share in a group of
  * brokers on NATS (cluster/cluster-node.ts).
  */
 import { randomBytes, randomInt } from "node:crypto";
@@ -10,16 +10,16 @@ import { seeded } from "../core/random.ts";
 import { type Size, sizeBytes } from "../core/units.ts";
 import { nextRun } from "./broker/calendar.ts";
 import type { LocalPort } from "./client/broker-connection.ts";
-import type { DeskStats } from "./service/task-service-stats.ts";
-import { type BrokerSecurity, Front, type PeerSink } from "./broker/front-end.ts";
-import { Hall } from "./broker/broker-core.ts";
+import type { TaskServiceStats } from "./service/task-service-stats.ts";
+import { type BrokerSecurity, FrontEnd, type PeerSink } from "./broker/front-end.ts";
+import { BrokerCore } from "./broker/broker-core.ts";
 import { CARRIED_BYTES_MAX } from "./tasks/limits.ts";
 import { MemoryStore } from "./stores/memory-store.ts";
-import { ClusterMember } from "./cluster/cluster-node.ts";
+import { ClusterNode } from "./cluster/cluster-node.ts";
 import type { ClusterStats } from "./cluster/cluster-stats.ts";
 import { parseNatsUrl } from "./cluster/nats/nats-url.ts";
 import type { Frames } from "./protocols/messages.ts";
-import { Standby, type StandbyOptions } from "./stores/follower-state.ts";
+import { FollowerState, type FollowerStateOptions } from "./stores/follower-state.ts";
 import { SqliteStore, type SyncMode } from "./stores/sqlite/sqlite-store.ts";
 import type { Store } from "./stores/store.ts";
 
@@ -57,7 +57,7 @@ export interface BrokerOptions {
 }
 
 /** A broker's numbers as of now. */
-export interface BrokerStats extends DeskStats {
+export interface BrokerStats extends TaskServiceStats {
   readonly id: string;
   readonly address: string;
   readonly peers: number;
@@ -69,7 +69,7 @@ export interface BrokerStats extends DeskStats {
 const LISTEN_DEFAULT = "tcp://127.0.0.1:5555";
 
 /**
- * A work queue's broker. `await listen()`, then clients and workers of all dialects may come; `await close()` when done.
+ * A work queue's broker. `await listen()`, then clients and workers of all protocols may come; `await close()` when done.
  *
  * @example
  * const broker = new Broker({ listen: "tcp://127.0.0.1:0", data: false });
@@ -80,8 +80,8 @@ const LISTEN_DEFAULT = "tcp://127.0.0.1:5555";
 export class Broker {
   readonly #options: BrokerOptions;
   readonly #clock: Clock;
-  readonly #backstage: Backstage;
-  readonly #front: Front;
+  readonly #backEnd: BackEnd;
+  readonly #frontEnd: FrontEnd;
   #startedMs = 0;
   #closing: Promise<void> | undefined;
 
@@ -89,8 +89,8 @@ export class Broker {
   constructor(options: BrokerOptions = {}) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#front = new Front({ security: options.security, log: (event, facts) => this.#log(event, facts) });
-    this.#backstage = this.#makeBackstage();
+    this.#frontEnd = new FrontEnd({ security: options.security, log: (event, facts) => this.#log(event, facts) });
+    this.#backEnd = this.#makeBackEnd();
   }
 
   /**
@@ -103,8 +103,8 @@ export class Broker {
     this.#startedMs = this.#clock.now();
     const { listen = LISTEN_DEFAULT } = this.#options;
     try {
-      await this.#backstage.open();
-      await this.#front.open(typeof listen === "string" ? [listen] : listen, this.#backstage.sink);
+      await this.#backEnd.open();
+      await this.#frontEnd.open(typeof listen === "string" ? [listen] : listen, this.#backEnd.sink);
     } catch (error) {
       await this.close();
       throw error;
@@ -114,17 +114,17 @@ export class Broker {
 
   /** Where it listens (the last endpoint), with the port that was taken. */
   get address(): string {
-    return this.#front.address;
+    return this.#frontEnd.address;
   }
 
   /** The first part of its tasks' ids: eight hex digits, kept with its data. */
   get id(): string {
-    return this.#backstage.id;
+    return this.#backEnd.id;
   }
 
   /** @internal A client in this process speaks the own protocol without a socket. */
   attach(send: (frames: Frames) => void, closed: () => void): LocalPort {
-    const port = this.#front.attach(send, closed);
+    const port = this.#frontEnd.attach(send, closed);
     if (!port) throw new UsageError("CLOSED", "Cannot use a broker before listen() or after close()");
     return port;
   }
@@ -132,7 +132,7 @@ export class Broker {
   /** Numbers as of now. */
   stats(): BrokerStats {
     const { id, address } = this;
-    return { id, address, upMs: this.#clock.now() - this.#startedMs, ...this.#backstage.stats() };
+    return { id, address, upMs: this.#clock.now() - this.#startedMs, ...this.#backEnd.stats() };
   }
 
   /** Answers what is being written, gives leases back, closes the store and the socket. May be called twice. */
@@ -142,31 +142,31 @@ export class Broker {
   }
 
   async #close(): Promise<void> {
-    await this.#backstage.close();
-    await this.#front.close();
+    await this.#backEnd.close();
+    await this.#frontEnd.close();
     this.#log("queue.closed", {});
   }
 
-  #makeBackstage(): Backstage {
+  #makeBackEnd(): BackEnd {
     const { store, replicas, group } = this.#options;
-    if (typeof store !== "string") return new OwnHall(this.#makeHall(store ?? ownStore(this.#options)));
+    if (typeof store !== "string") return new LocalBackEnd(this.#makeCore(store ?? ownStore(this.#options)));
     const url = parseNatsUrl(store, { group, replicas });
     const { data = "./.holdfast" } = this.#options;
-    return new ClusterMember({
+    return new ClusterNode({
       url,
       folder: data === false ? undefined : join(data, `nats-${url.group}`),
       clock: this.#clock,
       random: seeded(randomInt(2 ** 32)),
-      makeStandby: () => new Standby(this.#engineOptions),
-      makeHall: (term, mayGiveOut) => this.#makeHall(term, mayGiveOut),
+      makeFollowerState: () => new FollowerState(this.#engineOptions),
+      makeCore: (term, mayGiveOut) => this.#makeCore(term, mayGiveOut),
       address: () => this.address,
       log: (event, facts) => this.#log(event, facts),
     });
   }
 
-  #makeHall(store: Store, mayGiveOut?: () => boolean): Hall {
+  #makeCore(store: Store, mayGiveOut?: () => boolean): BrokerCore {
     const { sync, maxBody } = this.#options;
-    return new Hall({
+    return new BrokerCore({
       store,
       clock: this.#clock,
       ...this.#engineOptions,
@@ -179,7 +179,7 @@ export class Broker {
     });
   }
 
-  get #engineOptions(): StandbyOptions {
+  get #engineOptions(): FollowerStateOptions {
     const { maxBytes, resultBytes } = this.#options;
     return {
       random: seeded(randomInt(2 ** 32)),
@@ -193,8 +193,8 @@ export class Broker {
   }
 }
 
-/** What a broker has behind its front door. */
-interface Backstage {
+/** What a broker has behind its front end. */
+interface BackEnd {
   readonly sink: PeerSink;
   readonly id: string;
   open(): Promise<void>;
@@ -202,12 +202,12 @@ interface Backstage {
   close(): Promise<void>;
 }
 
-/** A hall of its own, for as long as the broker lives. */
-class OwnHall implements Backstage {
-  readonly sink: Hall;
+/** A broker core of its own, for as long as the broker lives. */
+class LocalBackEnd implements BackEnd {
+  readonly sink: BrokerCore;
 
-  constructor(hall: Hall) {
-    this.sink = hall;
+  constructor(core: BrokerCore) {
+    this.sink = core;
   }
 
   get id(): string {

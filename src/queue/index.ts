@@ -1,4 +1,4 @@
-/** ● The door `holdfast/queue`: the broker, queues, workers. */
+/** ● The entry point `holdfast/queue`: the broker, queues, workers. */
 export { Broker, type BrokerOptions, type BrokerSecurity, type BrokerStats } from "./broker.ts";
 export { QueueClient, type ClientOptions } from "./client/queue-client.ts";
 export type { ClientSecurity } from "./client/broker-connection.ts";

@@ -3,7 +3,7 @@
 /** Where a mark comes from; shown with every one, because an invented packet must never pass for a seen one. */
 export type Source = "captured" | "tapped" | "kernel counters" | "predicted";
 
-export interface Frame {
+export interface CapturedFrame {
   /** Nanoseconds since 1970-01-01 UTC. */
   readonly wallNs: bigint;
   /** The bytes kept, from the link layer's first on. */
@@ -32,10 +32,10 @@ export const LINK_TYPE = {
 } as const;
 
 /** What reads a capture file piece by piece: `push` bytes, drain with `next`. */
-export interface FrameReader {
+export interface CapturedFrameReader {
   push(chunk: Uint8Array): void;
   /** The next packet, or undefined until more bytes have come. @throws ProtocolError WIRE_CAPTURE_UNREADABLE */
-  next(): Frame | undefined;
+  next(): CapturedFrame | undefined;
   /** True when the bytes ended inside a packet. */
   readonly unfinished: boolean;
 }

@@ -1,10 +1,10 @@
-/** ○ Bounds of the wire, each with the reason for its number. Everything that a stranger's packets could make grow is here. */
+/** ○ Bounds of packet analysis, each with the reason for its number. Everything that a stranger's packets could make grow is here. */
 
 /** 16 MiB: dumpcap writes no block beyond it; a longer one is a broken file, not a packet. */
 export const BLOCK_BYTES_MAX = 16 * 1024 * 1024;
 
 /** 1 MiB held per direction while a hole is open: more than a default receive window, after which the sender must stop. */
-export const HELD_BYTES_MAX = 1024 * 1024;
+export const REASSEMBLY_BYTES_MAX = 1024 * 1024;
 
 /** 16 KiB of one message are looked at; the rest is counted and passed over, so that a 16 MB frame costs no memory. */
 export const LOOKED_AT_BYTES_MAX = 16 * 1024;

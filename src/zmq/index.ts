@@ -1,4 +1,4 @@
-/** ● The door `holdfast/zmq`: ZeroMQ's sockets with the class API of the `zeromq` package. */
+/** ● The entry point `holdfast/zmq`: ZeroMQ's sockets with the class API of the `zeromq` package. */
 export { Context, context, type ContextOptions } from "./socket/context.ts";
 export type { MessageLike } from "./socket/message.ts";
 export { Observer, type Event, type EventOfType, type EventType } from "./socket-core/observer.ts";

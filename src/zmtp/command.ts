@@ -4,7 +4,7 @@
 import { Buffer } from "node:buffer";
 import { ProtocolError } from "../core/errors.ts";
 
-export interface Command {
+export interface ZmtpCommand {
   readonly name: string;
   /** A view of the octets received. */
   readonly data: Uint8Array;
@@ -19,7 +19,7 @@ export function encodeCommand(name: string, data: Uint8Array = Buffer.alloc(0)):
 }
 
 /** @throws ProtocolError ERR_ZMTP_MALFORMED_COMMAND_UNSPECIFIED */
-export function decodeCommand(body: Uint8Array): Command {
+export function decodeCommand(body: Uint8Array): ZmtpCommand {
   const length = body[0] ?? 0;
   if (length === 0 || body.length < 1 + length) {
     throw new ProtocolError(

@@ -23,7 +23,7 @@ const NOTHING = Buffer.alloc(0);
 /** 4 KiB: a longer body in a borrowed chunk gets memory of its own. */
 const SHARED_BYTES_MAX = 4 * 1024;
 
-export class FrameDecoder {
+export class ZmtpFrameDecoder {
   /** Flags of the frame that `next` returned last. */
   flags = 0;
   readonly #oldFraming: boolean;

@@ -21,7 +21,7 @@ export type MechanismName = "NULL" | "PLAIN" | "CURVE";
 export type MechanismStatus = "handshaking" | "authenticating" | "ready" | "refused";
 
 /** What a peer showed, for whoever decides whether it may enter. */
-export type Credentials =
+export type MechanismCredentials =
   | { readonly mechanism: "NULL" }
   | { readonly mechanism: "PLAIN"; readonly username: string; readonly password: string }
   | { readonly mechanism: "CURVE"; readonly publicKey: Uint8Array };
@@ -67,7 +67,7 @@ export interface Mechanism {
   /** What the peer told of itself; complete once `status` is "ready". */
   readonly peerProperties: Properties | undefined;
   /** Set while `status` is "authenticating". */
-  readonly credentials: Credentials | undefined;
+  readonly credentials: MechanismCredentials | undefined;
   /** The user that the verdict named. */
   readonly userId: string | undefined;
   /** Undefined when frames go as they are. */

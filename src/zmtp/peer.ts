@@ -10,13 +10,13 @@ import { assert } from "../core/assert.ts";
 import { ProtocolError } from "../core/errors.ts";
 import { decodeCommand, latin1 } from "./command.ts";
 import type { FrameWriter } from "./frame-writer.ts";
-import { COMMAND, FrameDecoder, MORE } from "./frame.ts";
+import { COMMAND, ZmtpFrameDecoder, MORE } from "./frame.ts";
 import { Greeting, type ZmtpVersion } from "./greeting.ts";
 import { HANDSHAKE_COMMANDS_MAX, HANDSHAKE_COMMAND_BYTES_MAX, PONGS_WAITING_MAX, ROUTING_ID_BYTES_MAX } from "./limits.ts";
 import {
   SEALED_COMMAND,
   SEALED_MORE,
-  type Credentials,
+  type MechanismCredentials,
   type Mechanism,
   type TrafficCipher,
   type Verdict,
@@ -40,7 +40,7 @@ import {
   subscriptionMessage,
 } from "./traffic-command.ts";
 
-export type PeerState = "greeting" | "handshake" | "authenticating" | "traffic" | "refused";
+export type ZmtpState = "greeting" | "handshake" | "authenticating" | "traffic" | "refused";
 
 export interface PeerOptions {
   readonly socketType: SocketTypeName;
@@ -66,7 +66,7 @@ export class Peer {
   readonly #mechanism: Mechanism;
   readonly #greeting: Greeting;
   readonly #messageBytesMax: number;
-  #decoder: FrameDecoder | undefined;
+  #decoder: ZmtpFrameDecoder | undefined;
   #cipher: TrafficCipher | undefined;
   #raw: Uint8Array[] = [];
   #commands: Uint8Array[] = [];
@@ -80,7 +80,7 @@ export class Peer {
   /** From 3.1 on subscriptions go as commands. */
   #subscribesByCommand = false;
 
-  state: PeerState = "greeting";
+  state: ZmtpState = "greeting";
   /** The protocol's version on this connection; set once the greeting is complete. */
   version: ZmtpVersion | undefined;
   /** What the peer told of itself; complete in "traffic". */
@@ -112,7 +112,7 @@ export class Peer {
   }
 
   /** Set while "authenticating". */
-  get credentials(): Credentials | undefined {
+  get credentials(): MechanismCredentials | undefined {
     return this.#mechanism.credentials;
   }
 
@@ -235,7 +235,7 @@ export class Peer {
       );
     }
     this.state = "handshake";
-    this.#decoder = new FrameDecoder({
+    this.#decoder = new ZmtpFrameDecoder({
       oldFraming: this.#oldFraming,
       bodyBytesMax: old ? ROUTING_ID_BYTES_MAX : HANDSHAKE_COMMAND_BYTES_MAX,
     });

@@ -1,4 +1,4 @@
-/** The link view's laboratory on the real kernel: its peer is a real process, its cut cable a real filter on a real socket. */
+/** The link view's lab on the real kernel: its peer is a real process, its cut cable a real filter on a real socket. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";

@@ -9,8 +9,8 @@ import { queue, worker } from "../../src/queue/index.ts";
 import { requires } from "../support/requires.ts";
 import { accessibility, launch, open } from "./browser.ts";
 import type { Opening, Watched } from "./browser.ts";
-import { HOSTILE, startFarm } from "./test-servers.ts";
-import type { Farm } from "./test-servers.ts";
+import { HOSTILE, startTestServers } from "./test-servers.ts";
+import type { TestServers } from "./test-servers.ts";
 
 const needs = requires("chromium");
 const VIEWS = {
@@ -22,19 +22,19 @@ const VIEWS = {
 };
 
 let browser: Browser;
-let farm: Farm;
+let servers: TestServers;
 let url = "";
 
 before(async () => {
   if (needs.skip !== false) return;
-  farm = await startFarm();
-  url = `http://${farm.dashboard.address}/`;
+  servers = await startTestServers();
+  url = `http://${servers.dashboard.address}/`;
   browser = await launch();
 });
 
 after(async () => {
   await browser?.close();
-  await farm?.close();
+  await servers?.close();
 });
 
 /** A view, once what it shows has come. */
@@ -121,11 +121,11 @@ test("all views can be reached and an action done with the keyboard alone", need
 test("numbers on the overview move by themselves when the parts are used", needs, async () => {
   const watched = await openView("overview");
   const items = watched.page
-    .locator("section", { hasText: farm.cache.address })
+    .locator("section", { hasText: servers.cache.address })
     .locator(".stat", { hasText: "Items" })
     .locator("dd");
   const before = Number((await items.textContent())!.replaceAll(",", ""));
-  await farm.client.set("one-more", "value");
+  await servers.client.set("one-more", "value");
   await items.filter({ hasText: String(before + 1) }).waitFor();
   await close(watched);
 });
@@ -155,7 +155,7 @@ test("the cache view shows how many items a second move between the lists", need
     .getByRole("cell", { name: /→ COLD [\d.,]+/ })
     .first()
     .waitFor();
-  await Promise.all(Array.from({ length: 500 }, (_, index) => farm.client.set(`moving:${index}`, "x".repeat(80))));
+  await Promise.all(Array.from({ length: 500 }, (_, index) => servers.client.set(`moving:${index}`, "x".repeat(80))));
   await sinks;
   await close(watched);
 });
@@ -220,7 +220,7 @@ test("a dead task shows its error and is ready again after Retry; ended ones can
 test("a worker shows in the queue view when it joins, and as one that left when it leaves", needs, async () => {
   const watched = await openView("queue");
   const { page } = watched;
-  const joins = queue<string, string>("joins", { broker: farm.broker });
+  const joins = queue<string, string>("joins", { broker: servers.broker });
   const joining = worker(joins, () => Promise.resolve("done"), { signals: [], concurrency: 3 });
   const row = page.getByRole("region", { name: /^Table: .*workers/i }).getByRole("row", { name: /joins/ });
   await row.filter({ hasText: "just joined" }).filter({ hasText: "own" }).waitFor();
@@ -241,7 +241,7 @@ test(
       .click();
     const picture = page.getByRole("img", { name: /^Two lifelines/ });
     await picture.waitFor();
-    await farm.sensor.send(Buffer.from("22.0\n"));
+    await servers.sensor.send(Buffer.from("22.0\n"));
     await page.locator(".event.bytes").first().waitFor();
     await page.getByText("The same in words").click();
     await page

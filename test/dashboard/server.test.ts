@@ -6,7 +6,7 @@ import type { IncomingMessage } from "node:http";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Dashboard } from "../../src/dashboard/index.ts";
-import { Streams } from "../../src/dashboard/server/event-streams.ts";
+import { EventStreams } from "../../src/dashboard/server/event-streams.ts";
 import type { DashboardOptions } from "../../src/dashboard/index.ts";
 
 const opened: Dashboard[] = [];
@@ -192,7 +192,7 @@ test("the stream begins with the numbers of now and goes on once a second", asyn
 });
 
 test("a page that stops reading misses what it could not take, and gets the newest when it reads again", async () => {
-  const streams = new Streams();
+  const streams = new EventStreams();
   const reader = streams.open("snapshot", { number: 0 }).getReader();
   for (let number = 1; number <= 1000; number += 1) streams.send("snapshot", { number });
   const read = async (): Promise<string> => Buffer.from((await reader.read()).value!).toString();

@@ -11,7 +11,7 @@ import type { Queue } from "../../src/queue/index.ts";
 
 const root = join(import.meta.dirname, "../..");
 
-export interface Farm {
+export interface TestServers {
   readonly cache: CacheServer;
   readonly client: CacheClient;
   readonly broker: Broker;
@@ -32,7 +32,7 @@ export function buildPage(): void {
   execFileSync(vite, ["build", "--config", "src/dashboard/web/vite.config.ts", "--logLevel", "warn"], { cwd: root });
 }
 
-export async function startFarm(): Promise<Farm> {
+export async function startTestServers(): Promise<TestServers> {
   buildPage();
   const cache = new CacheServer({ listen: "127.0.0.1:0" });
   await cache.listen();

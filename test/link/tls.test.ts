@@ -47,7 +47,7 @@ test("with client certificates, a session belongs to the certificate that began 
   const [session] = server.sessions;
   assert.match(session!.identity, /^([0-9A-F]{2}:){31}[0-9A-F]{2}$/);
   const resumed = once(client, "open");
-  session!.line!.wire.destroy();
+  session!.connection!.transport.destroy();
   await client.send("two");
   assert.equal((await resumed)[0].resumed, true);
   assert.deepEqual(got, ["one", "two"]);

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { hostsFile, inFarm } from "../support/hosts-namespace.ts";
+import { hostsFile, inHostsNamespace } from "../support/hosts-namespace.ts";
 import { requires } from "../support/requires.ts";
 import { snippetsOf } from "../support/snippets.ts";
 
@@ -25,7 +25,7 @@ test("docs/scale.md's cluster runs as it says", requires("root", "iproute2", "na
   const folder = mkdtempSync(join(tmpdir(), "holdfast-scale-"));
   try {
     const hosts = hostsFile("queue.farm", ["127.0.0.1", "127.0.0.2", "127.0.0.3"]);
-    const farm = inFarm(folder, hosts, ["timeout", "-k", "1", "90", "bash", "-c", scriptOf(markdown)]);
+    const farm = inHostsNamespace(folder, hosts, ["timeout", "-k", "1", "90", "bash", "-c", scriptOf(markdown)]);
     let output = "";
     for (const stream of [farm.stdout!, farm.stderr!])
       stream.setEncoding("utf8").on("data", (text: string) => (output += text));

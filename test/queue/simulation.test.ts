@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Engine, type EngineOptions } from "../../src/queue/tasks/task-state-machine.ts";
+import { TaskStateMachine, type TaskStateMachineOptions } from "../../src/queue/tasks/task-state-machine.ts";
 import { NONE } from "../../src/queue/tasks/task-columns.ts";
 import { simulate } from "./simulation.ts";
 
@@ -25,7 +25,7 @@ test("a thousand seeds of crashes, broken lines, full disks and jumping clocks l
 });
 
 /** Takes results under any lease, not only the newest. */
-class ForgetsTokens extends Engine {
+class ForgetsTokens extends TaskStateMachine {
   override findLease(id: number): number {
     const row = this.find(id);
     return row !== NONE && this.state(row) === "leased" ? row : NONE;
@@ -33,7 +33,7 @@ class ForgetsTokens extends Engine {
 }
 
 /** Loses a task now and then when its worker's connection breaks. */
-class LosesTasks extends Engine {
+class LosesTasks extends TaskStateMachine {
   #count = 0;
 
   override giveBack(row: number, nowMs: number, how: { lost?: boolean } = {}): void {
@@ -53,10 +53,10 @@ for (const [Broken, caughtBy] of VARIANTS) {
     .replace(/([A-Z])/g, " $1")
     .trim()
     .toLowerCase()}`, async () => {
-    const makeEngine = (options: EngineOptions): Engine => new Broken(options);
+    const makeStateMachine = (options: TaskStateMachineOptions): TaskStateMachine => new Broken(options);
     await assert.rejects(
       async () => {
-        for (let seed = 1; seed <= 100; seed += 1) await simulate({ seed, makeEngine });
+        for (let seed = 1; seed <= 100; seed += 1) await simulate({ seed, makeStateMachine });
       },
       { message: caughtBy },
     );

@@ -6,23 +6,23 @@
 import { HoldfastError } from "../../src/core/errors.ts";
 import { ManualClock } from "../../src/core/manual-clock.ts";
 import { between, pick, type Random, seeded } from "../../src/core/random.ts";
-import type { Connection, ConnectionListener } from "../../src/queue/client/broker-connection.ts";
+import type { BrokerConnection, BrokerConnectionListener } from "../../src/queue/client/broker-connection.ts";
 import { CronTable } from "../../src/queue/service/cron.ts";
-import { Desk } from "../../src/queue/service/task-service.ts";
+import { TaskService } from "../../src/queue/service/task-service.ts";
 import type { LeaseRef } from "../../src/queue/service/dispatcher.ts";
-import type { Engine, EngineOptions } from "../../src/queue/tasks/task-state-machine.ts";
+import type { TaskStateMachine, TaskStateMachineOptions } from "../../src/queue/tasks/task-state-machine.ts";
 import { type Queue, queue, type Task } from "../../src/queue/client/queue.ts";
-import { ManyReader } from "../../src/queue/protocols/record-batch.ts";
+import { RecordBatchReader } from "../../src/queue/protocols/record-batch.ts";
 import { type Frames, IdText, readLease, readObject } from "../../src/queue/protocols/messages.ts";
 import type { Store, StoredTask, StoreOp, StoreOpening } from "../../src/queue/stores/store.ts";
 import { decodeState } from "../../src/queue/tasks/task-record.ts";
 import { MemoryStore } from "../../src/queue/stores/memory-store.ts";
-import { Switchboard } from "../../src/queue/broker/protocol-router.ts";
+import { ProtocolRouter } from "../../src/queue/broker/protocol-router.ts";
 import { GiveUp, type Worker, worker } from "../../src/queue/client/worker.ts";
 
 export interface SimulationOptions {
   readonly seed: number;
-  readonly makeEngine?: (options: EngineOptions) => Engine;
+  readonly makeStateMachine?: (options: TaskStateMachineOptions) => TaskStateMachine;
 }
 
 /** What an invariant found broken. */
@@ -54,20 +54,20 @@ interface Platter {
  * nothing is answered any more: the broker that asked is gone.
  */
 class Disk implements Store {
-  readonly #world: World;
+  readonly #simulation: Simulation;
   readonly #platter: Platter;
   #writing: readonly StoreOp[] | undefined;
   #gone = false;
 
-  constructor(world: World, platter: Platter) {
-    this.#world = world;
+  constructor(simulation: Simulation, platter: Platter) {
+    this.#simulation = simulation;
     this.#platter = platter;
   }
 
   /** The power goes. */
   async crash(): Promise<void> {
     this.#gone = true;
-    if (this.#writing && this.#world.random() < 0.5) await this.#keep(this.#writing);
+    if (this.#writing && this.#simulation.random() < 0.5) await this.#keep(this.#writing);
   }
 
   open(): Promise<StoreOpening> {
@@ -80,9 +80,9 @@ class Disk implements Store {
 
   async write(ops: readonly StoreOp[]): Promise<void> {
     this.#writing = ops;
-    await this.#wait(this.#world.chance(0.02) ? 500 : 5);
+    await this.#wait(this.#simulation.chance(0.02) ? 500 : 5);
     this.#writing = undefined;
-    if (this.#world.clock.now() < this.#platter.brokenUntilMs) throw new Error("no space left on device");
+    if (this.#simulation.clock.now() < this.#platter.brokenUntilMs) throw new Error("no space left on device");
     await this.#keep(ops);
   }
 
@@ -105,7 +105,7 @@ class Disk implements Store {
       if (op.kind !== "end") continue;
       const { state } = decodeState(op.state);
       const before = endings.get(op.id);
-      if (before !== undefined) this.#world.fail(new Violation(`task ${op.id} ended as ${before} and again as ${state}`));
+      if (before !== undefined) this.#simulation.fail(new Violation(`task ${op.id} ended as ${before} and again as ${state}`));
       endings.set(op.id, state);
     }
     await kept.write(ops);
@@ -114,66 +114,66 @@ class Disk implements Store {
   async #wait(msMax: number): Promise<void> {
     await new Promise<void>((resolve) => {
       if (this.#gone) return;
-      this.#world.after(this.#world.between(0, msMax), () => {
+      this.#simulation.after(this.#simulation.between(0, msMax), () => {
         if (!this.#gone) resolve();
       });
     });
   }
 }
 
-/** The broker: the real desk and switchboard, on the simulation's disk and clock. */
+/** The broker: the real task service and protocol router, on the simulation's disk and clock. */
 class BrokerBox {
-  readonly #world: World;
-  readonly #makeEngine: ((options: EngineOptions) => Engine) | undefined;
-  desk: Desk | undefined;
-  switchboard: Switchboard | undefined;
+  readonly #simulation: Simulation;
+  readonly #makeEngine: ((options: TaskStateMachineOptions) => TaskStateMachine) | undefined;
+  service: TaskService | undefined;
+  router: ProtocolRouter | undefined;
   #disk: Disk | undefined;
   #cancelTimer = (): void => {};
 
-  constructor(world: World, makeEngine: ((options: EngineOptions) => Engine) | undefined) {
-    this.#world = world;
-    this.#makeEngine = makeEngine;
+  constructor(simulation: Simulation, makeStateMachine: ((options: TaskStateMachineOptions) => TaskStateMachine) | undefined) {
+    this.#simulation = simulation;
+    this.#makeEngine = makeStateMachine;
   }
 
   async start(): Promise<void> {
-    const world = this.#world;
-    this.#disk = new Disk(world, world.platter);
-    const desk: Desk = new Desk({
+    const simulation = this.#simulation;
+    this.#disk = new Disk(simulation, simulation.platter);
+    const service: TaskService = new TaskService({
       store: this.#disk,
-      clock: world.clock,
-      random: world.random,
+      clock: simulation.clock,
+      random: simulation.random,
       bodyCacheBytesMax: 2000,
-      wake: () => this.#arm(desk),
-      ...(this.#makeEngine && { makeEngine: this.#makeEngine }),
+      wake: () => this.#arm(service),
+      ...(this.#makeEngine && { makeStateMachine: this.#makeEngine }),
     });
-    await desk.open();
-    const cron = new CronTable(desk, () => undefined);
-    this.switchboard = new Switchboard({ desk, ids: new IdText("sim"), cron });
-    this.desk = desk;
-    this.#arm(desk);
+    await service.open();
+    const cron = new CronTable(service, () => undefined);
+    this.router = new ProtocolRouter({ service, ids: new IdText("sim"), cron });
+    this.service = service;
+    this.#arm(service);
   }
 
   async crash(): Promise<void> {
     this.#cancelTimer();
-    this.desk = undefined;
-    this.switchboard = undefined;
+    this.service = undefined;
+    this.router = undefined;
     await this.#disk!.crash();
   }
 
-  #arm(desk: Desk): void {
-    if (this.desk !== desk) return;
+  #arm(service: TaskService): void {
+    if (this.service !== service) return;
     this.#cancelTimer();
-    const atMs = desk.deadlineMs;
+    const atMs = service.deadlineMs;
     if (atMs === undefined) return;
-    this.#cancelTimer = this.#world.clock.at(Math.max(atMs, this.#world.clock.now()), () => desk.tick());
+    this.#cancelTimer = this.#simulation.clock.at(Math.max(atMs, this.#simulation.clock.now()), () => service.tick());
   }
 }
 
 /** One connection of a client: it breaks, is made again, delays messages, keeps their order. */
-class Line implements Connection {
+class NetworkLink implements BrokerConnection {
   readonly address = "sim";
-  readonly #world: World;
-  readonly #listener: ConnectionListener;
+  readonly #simulation: Simulation;
+  readonly #listener: BrokerConnectionListener;
   /** Names this connection at the broker; undefined while it is broken. */
   key: string | undefined;
   /** As of a peer that has never heard of many messages in one. */
@@ -182,22 +182,22 @@ class Line implements Connection {
   #lastToBrokerMs = 0;
   #lastToClientMs = 0;
 
-  constructor(world: World, listener: ConnectionListener) {
-    this.#world = world;
+  constructor(simulation: Simulation, listener: BrokerConnectionListener) {
+    this.#simulation = simulation;
     this.#listener = listener;
-    this.#isOld = world.random() < 0.3;
-    world.lines.add(this);
+    this.#isOld = simulation.random() < 0.3;
+    simulation.lines.add(this);
     this.connect();
   }
 
   connect(): void {
-    this.#world.after(this.#world.between(1, 300), () => {
+    this.#simulation.after(this.#simulation.between(1, 300), () => {
       if (this.#closed || this.key !== undefined) return;
-      if (!this.#world.broker.switchboard) {
+      if (!this.#simulation.broker.router) {
         this.connect();
         return;
       }
-      this.key = this.#world.newKey();
+      this.key = this.#simulation.newKey();
       this.#listener.up();
     });
   }
@@ -206,12 +206,12 @@ class Line implements Connection {
     const { key } = this;
     const frames = this.#isOld && said[1]?.toString() === "HELLO" ? said.slice(0, 3) : said;
     if (key === undefined) return false;
-    this.#lastToBrokerMs = this.#world.inOrder(this.#lastToBrokerMs, () => {
-      const { switchboard, desk } = this.#world.broker;
-      if (this.key !== key || !switchboard) return;
-      this.#world.hears(frames);
-      switchboard.receive(key, frames, () => ({ send: (back) => this.#toClient(key, back), close: () => this.break() }));
-      desk!.flush();
+    this.#lastToBrokerMs = this.#simulation.inOrder(this.#lastToBrokerMs, () => {
+      const { router, service } = this.#simulation.broker;
+      if (this.key !== key || !router) return;
+      this.#simulation.hears(frames);
+      router.receive(key, frames, () => ({ send: (back) => this.#toClient(key, back), close: () => this.break() }));
+      service!.flush();
     });
     return true;
   }
@@ -221,12 +221,12 @@ class Line implements Connection {
     const { key } = this;
     if (key === undefined) return;
     this.key = undefined;
-    this.#world.after(this.#world.between(0, 50), () => this.#listener.down());
-    this.#world.after(this.#world.between(0, 2000), () => {
-      this.#world.broker.switchboard?.gone(key);
-      this.#world.broker.desk?.flush();
+    this.#simulation.after(this.#simulation.between(0, 50), () => this.#listener.down());
+    this.#simulation.after(this.#simulation.between(0, 2000), () => {
+      this.#simulation.broker.router?.gone(key);
+      this.#simulation.broker.service?.flush();
     });
-    this.#world.after(60, () => this.connect());
+    this.#simulation.after(60, () => this.connect());
   }
 
   async close(): Promise<void> {
@@ -235,15 +235,15 @@ class Line implements Connection {
   }
 
   #toClient(key: string, said: Frames): void {
-    const frames = this.#isOld && said[1]?.toString() === "WELCOME" ? withoutMany(said) : said;
-    this.#world.saw(frames);
-    this.#lastToClientMs = this.#world.inOrder(this.#lastToClientMs, () => {
+    const frames = this.#isOld && said[1]?.toString() === "WELCOME" ? withoutBatches(said) : said;
+    this.#simulation.saw(frames);
+    this.#lastToClientMs = this.#simulation.inOrder(this.#lastToClientMs, () => {
       if (this.key === key) this.#listener.heard(frames);
     });
   }
 }
 
-function withoutMany(welcome: Frames): Frames {
+function withoutBatches(welcome: Frames): Frames {
   const { many: _, ...about } = readObject(welcome[3]);
   return [...welcome.slice(0, 3), Buffer.from(JSON.stringify(about))];
 }
@@ -253,7 +253,7 @@ function leasesOf(verb: "TASK" | "DONE" | "FAIL" | "KEPT", frames: Frames): read
   const said = frames[1]?.toString();
   if (said === verb) return frames.slice(2, verb === "KEPT" ? undefined : 3).map((frame) => readLease(frame)!);
   if (said !== `${verb}S`) return [];
-  const records = new ManyReader(frames[verb === "TASK" ? 3 : 2]);
+  const records = new RecordBatchReader(frames[verb === "TASK" ? 3 : 2]);
   const leases: LeaseRef[] = [];
   while (records.more) {
     leases.push({ id: records.u64(), token: records.u64() });
@@ -266,12 +266,12 @@ function leasesOf(verb: "TASK" | "DONE" | "FAIL" | "KEPT", frames: Frames): read
   return leases;
 }
 
-class World {
+class Simulation {
   readonly random: Random;
   readonly clock = new ManualClock();
   readonly platter: Platter = { kept: new MemoryStore(), endings: new Map(), brokenUntilMs: 0 };
   readonly broker: BrokerBox;
-  readonly lines = new Set<Line>();
+  readonly lines = new Set<NetworkLink>();
   readonly asked: Asked[] = [];
   /** Task → the newest token that was given out for it. */
   readonly #tokens = new Map<number, number>();
@@ -284,9 +284,9 @@ class World {
   #keys = 0;
   #violation: unknown;
 
-  constructor({ seed, makeEngine }: SimulationOptions) {
+  constructor({ seed, makeStateMachine }: SimulationOptions) {
     this.random = seeded(seed);
-    this.broker = new BrokerBox(this, makeEngine && ((options) => makeEngine(options)));
+    this.broker = new BrokerBox(this, makeStateMachine && ((options) => makeStateMachine(options)));
   }
 
   get faulty(): boolean {
@@ -361,7 +361,7 @@ class World {
       });
       if (this.#violation) throw this.#violation;
       steps += 1;
-      if (steps % 16 === 0) this.broker.desk?.engine.audit();
+      if (steps % 16 === 0) this.broker.service?.stateMachine.audit();
     }
     this.clock.advanceTo(untilMs);
   }
@@ -380,7 +380,7 @@ class World {
   }
 
   async crash(): Promise<void> {
-    if (!this.broker.desk) return;
+    if (!this.broker.service) return;
     for (const line of this.lines) line.break();
     await this.broker.crash();
     // What was given out since and not written down is forgotten with the broker: an older lease may be the newest again.
@@ -394,7 +394,7 @@ class World {
     return queue<string, string>("q", {
       url: "ipc://sim",
       clock: this.clock,
-      connect: (_endpoint, listener) => new Line(this, listener),
+      connect: (_endpoint, listener) => new NetworkLink(this, listener),
     });
   }
 }
@@ -403,28 +403,28 @@ class World {
 export async function simulate(
   options: SimulationOptions,
 ): Promise<{ tasks: number; done: number; dead: number; cancelled: number }> {
-  const world = new World(options);
-  await world.broker.start();
-  for (let index = 0; index < PRODUCERS; index += 1) produce(world);
-  for (let index = 0; index < WORKERS; index += 1) staff(world);
-  world.mischief();
-  await world.run(FAULTS_UNTIL_MS);
-  world.platter.brokenUntilMs = 0;
-  await world.run(SETTLED_BY_MS);
-  return judge(world);
+  const simulation = new Simulation(options);
+  await simulation.broker.start();
+  for (let index = 0; index < PRODUCERS; index += 1) produce(simulation);
+  for (let index = 0; index < WORKERS; index += 1) staff(simulation);
+  simulation.mischief();
+  await simulation.run(FAULTS_UNTIL_MS);
+  simulation.platter.brokenUntilMs = 0;
+  await simulation.run(SETTLED_BY_MS);
+  return judge(simulation);
 }
 
 /** A producer: adds, calls and cancels until faults end; writes down what it was told. */
-function produce(world: World): void {
-  const tasks = world.connectQueue();
+function produce(simulation: Simulation): void {
+  const tasks = simulation.connectQueue();
   const next = (): void => {
-    world.after(world.between(0, 2000), () => {
-      if (!world.faulty) return;
+    simulation.after(simulation.between(0, 2000), () => {
+      if (!simulation.faulty) return;
       // Now and then several in one moment: they travel together.
-      for (let more = world.random() < 0.2 ? 3 : 0; more >= 0; more -= 1) {
-        const asked: Asked = { payload: `${world.asked.length}` };
-        world.asked.push(asked);
-        void ask(world, tasks, asked).catch((error: unknown) => world.fail(error));
+      for (let more = simulation.random() < 0.2 ? 3 : 0; more >= 0; more -= 1) {
+        const asked: Asked = { payload: `${simulation.asked.length}` };
+        simulation.asked.push(asked);
+        void ask(simulation, tasks, asked).catch((error: unknown) => simulation.fail(error));
       }
       next();
     });
@@ -432,19 +432,19 @@ function produce(world: World): void {
   next();
 }
 
-async function ask(world: World, tasks: Queue<string, string>, asked: Asked): Promise<void> {
-  const { random } = world;
+async function ask(simulation: Simulation, tasks: Queue<string, string>, asked: Asked): Promise<void> {
+  const { random } = simulation;
   const group = pick(random, GROUPS);
   const options = {
-    priority: world.between(0, 2),
-    attempts: world.between(1, 4),
+    priority: simulation.between(0, 2),
+    attempts: simulation.between(1, 4),
     // Short ones often: the next attempt begins while words about the last are still on their way.
-    backoff: world.between(0, random() < 0.5 ? 10 : 500),
+    backoff: simulation.between(0, random() < 0.5 ? 10 : 500),
     // Longer than all jumps of the clock together.
     keep: "7d",
     ...(group && { group }),
-    ...(random() < 0.2 && { delay: world.between(1, 2000) }),
-    ...(random() < 0.2 && { attemptTimeout: world.between(10, 200) }),
+    ...(random() < 0.2 && { delay: simulation.between(1, 2000) }),
+    ...(random() < 0.2 && { attemptTimeout: simulation.between(10, 200) }),
     timeout: 100_000,
   };
   try {
@@ -465,28 +465,28 @@ async function ask(world: World, tasks: Queue<string, string>, asked: Asked): Pr
 }
 
 /** A worker that is replaced now and then, in good order or dead on the spot. */
-function staff(world: World): void {
-  const tasks = world.connectQueue();
+function staff(simulation: Simulation): void {
+  const tasks = simulation.connectQueue();
   const hire = (): void => {
-    const running: Worker<string, string> = worker(tasks, (payload) => handle(world, payload), {
-      concurrency: world.between(1, 3),
-      prefetch: world.between(0, 2),
+    const running: Worker<string, string> = worker(tasks, (payload) => handle(simulation, payload), {
+      concurrency: simulation.between(1, 3),
+      prefetch: simulation.between(0, 2),
       signals: [],
       drain: 0,
     });
-    if (!world.faulty) return;
-    world.after(world.between(500, 6000), () => {
-      void running.close().then(hire, (error: unknown) => world.fail(error));
+    if (!simulation.faulty) return;
+    simulation.after(simulation.between(500, 6000), () => {
+      void running.close().then(hire, (error: unknown) => simulation.fail(error));
     });
   };
   hire();
 }
 
-async function handle(world: World, payload: string): Promise<string> {
+async function handle(simulation: Simulation, payload: string): Promise<string> {
   await new Promise<void>((resolve) =>
-    world.after(world.chance(0.1) ? world.between(100, 3000) : world.between(0, 40), resolve),
+    simulation.after(simulation.chance(0.1) ? simulation.between(100, 3000) : simulation.between(0, 40), resolve),
   );
-  if (world.chance(0.15)) throw world.random() < 0.2 ? new GiveUp("hopeless") : new Error("failed");
+  if (simulation.chance(0.15)) throw simulation.random() < 0.2 ? new GiveUp("hopeless") : new Error("failed");
   return `did ${payload}`;
 }
 
@@ -494,11 +494,11 @@ const ENDED = new Set(["QUEUE_TASK_DEAD", "QUEUE_TASK_CANCELLED"]);
 /** Refused, so nothing was promised. */
 const REFUSED = new Set(["QUEUE_STORE_UNAVAILABLE", "QUEUE_FULL"]);
 
-async function judge(world: World): Promise<{ tasks: number; done: number; dead: number; cancelled: number }> {
-  const { engine } = world.broker.desk!;
-  engine.audit();
-  const counts = { tasks: world.asked.length, done: 0, dead: 0, cancelled: 0 };
-  for (const { payload, outcome, task } of world.asked) {
+async function judge(simulation: Simulation): Promise<{ tasks: number; done: number; dead: number; cancelled: number }> {
+  const { stateMachine } = simulation.broker.service!;
+  stateMachine.audit();
+  const counts = { tasks: simulation.asked.length, done: 0, dead: 0, cancelled: 0 };
+  for (const { payload, outcome, task } of simulation.asked) {
     const which = `task ${task?.id ?? "unknown"} with payload ${payload}`;
     if (outcome === undefined) throw new Violation(`${which} was never answered`);
     if (outcome === `did ${payload}`) counts.done += 1;
@@ -509,7 +509,7 @@ async function judge(world: World): Promise<{ tasks: number; done: number; dead:
     }
   }
   for (const state of ["ready", "delayed", "leased", "failed"] as const) {
-    const left = engine.findQueue("q")?.count(state) ?? 0;
+    const left = stateMachine.findQueue("q")?.count(state) ?? 0;
     if (left > 0) throw new Violation(`${left} tasks are still ${state} when all is settled`);
   }
   return counts;

@@ -24,7 +24,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Beyond core/ and its own folder, these reach a part only through its index.ts. */
-const DOORS_ONLY = ["cli", "dashboard"];
+const ENTRY_POINTS_ONLY = ["cli", "dashboard"];
 
 /** What a ○ file must not name: time, chance, timers, the process, the network, the console. */
 const WORLD =
@@ -83,7 +83,7 @@ test("imports go one way only", () => {
 
 test("the command and the dashboard use the parts through their doors only", () => {
   const wrong = sources
-    .filter(({ folder }) => DOORS_ONLY.includes(folder))
+    .filter(({ folder }) => ENTRY_POINTS_ONLY.includes(folder))
     .flatMap((source) =>
       source.imports.flatMap((specifier) => {
         const path = target(source, specifier);
@@ -138,12 +138,12 @@ test("core, memcached and zmtp are pure but for the clock, the tap, the making o
 });
 
 test("index.ts stands only at the doors", () => {
-  const doors = sources.filter(({ path }) => path.endsWith("/index.ts")).map(({ path }) => path);
+  const entryPoints = sources.filter(({ path }) => path.endsWith("/index.ts")).map(({ path }) => path);
   const allowed = ["cache", "cache/client", "cache/server", "dashboard", "link", "queue", "wire", "zmq"].map(
     (folder) => `src/${folder}/index.ts`,
   );
   assert.deepEqual(
-    doors.filter((path) => !allowed.includes(path)),
+    entryPoints.filter((path) => !allowed.includes(path)),
     [],
   );
 });

@@ -1,5 +1,5 @@
 /**
- * What a user's first program looks like: one door after the other, against a running `holdfast up`. package.test.ts compiles it in a
+ * What a user's first program looks like: one entry point after the other, against a running `holdfast up`. package.test.ts compiles it in a
  * folder where nothing but the installed package is, takes its types away, and runs it there.
  * Arguments: the addresses of the cache, the queue and the link server.
  */

@@ -1,5 +1,5 @@
 /**
- * The package as a stranger gets it: packed from a copy of the checkout, installed into an empty folder, its doors imported and its
+ * The package as a stranger gets it: packed from a copy of the checkout, installed into an empty folder, its entry points imported and its
  * command run by the oldest Node that it says it needs and by the newest.
  */
 import assert from "node:assert/strict";
@@ -127,8 +127,10 @@ suite("the package", () => {
       });
       assert.equal((await fetch(`http://${address("dashboard")}/health`)).status, 200);
 
-      const doors = ["cache", "zmq", "queue", "link"].map((door) => `Object.keys(require("holdfast/${door}")).length > 0`);
-      const required = await execute(node, ["--input-type=commonjs", "-p", doors.join(" && ")], { cwd: app });
+      const entryPoints = ["cache", "zmq", "queue", "link"].map(
+        (entryPoint) => `Object.keys(require("holdfast/${entryPoint}")).length > 0`,
+      );
+      const required = await execute(node, ["--input-type=commonjs", "-p", entryPoints.join(" && ")], { cwd: app });
       assert.equal(required.stdout, "true\n");
 
       up.child.kill("SIGTERM");

@@ -17,12 +17,12 @@ suite("the reference", () => {
   });
 
   test("every error code is explained and says whose move it is, and every code that a door names is one", () => {
-    const { "docs/reference/errors.md": errors, ...doors } = files;
+    const { "docs/reference/errors.md": errors, ...entryPoints } = files;
     for (const code of Object.keys(ERROR_CODES)) {
       const section = new RegExp(`^### ${code}\\n\\n[^\\n]+\\.\\n\\n([A-Z]\\w+ \\((yours|theirs|ours|the world's)\\))`, "m");
       assert.match(errors!, section);
     }
-    const named = Object.values(doors).flatMap((text) =>
+    const named = Object.values(entryPoints).flatMap((text) =>
       [...text.matchAll(/errors\.md#(\w+)/g)].map((match) => match[1]!.toUpperCase()),
     );
     assert.deepEqual(

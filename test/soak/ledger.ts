@@ -1,5 +1,5 @@
 /** ○ The soak's books: what was promised, and what became of it. Everything settled is struck off, so that hours fit into memory. */
-import type { Said } from "./player-report.ts";
+import type { PlayerReport } from "./player-report.ts";
 
 /** Messages of one sender: numbers from 1, confirmed ones are below the highest received, none comes twice. */
 class SenderBook {
@@ -32,7 +32,7 @@ export class Ledger {
   readonly open = new Map<string, string>();
   readonly #senders = new Map<string, SenderBook>();
 
-  enter(said: Said): void {
+  enter(said: PlayerReport): void {
     if (said.kind === "wrong") this.wrong.push(said.text);
     else if (said.kind === "count") this.#count(said.what, said.count);
     else if (said.kind === "added") this.#added(said.id, said.body);

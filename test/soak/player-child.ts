@@ -1,5 +1,5 @@
 /**
- * The soak's players on Holdfast's own doors: player-child.ts ROLE SEED PACE ADDRESSES. Each runs until it is killed, or asked to stop
+ * The soak's players on Holdfast's own entry points: player-child.ts ROLE SEED PACE ADDRESSES. Each runs until it is killed, or asked to stop
  * by SIGTERM; what it promises or finds it says on stdout (player-report.ts), what it does not understand on stderr.
  */
 import { randomUUID } from "node:crypto";
@@ -9,7 +9,7 @@ import { between, pick, type Random, seeded } from "../../src/core/random.ts";
 import { connect, listen, type SessionClient } from "../../src/link/index.ts";
 import { bytesCodec, queue, type Queue, worker } from "../../src/queue/index.ts";
 import { proxyTo } from "../link/support/proxy.ts";
-import { KEYS, keyOf, type Said, valueOf } from "./player-report.ts";
+import { KEYS, keyOf, type PlayerReport, valueOf } from "./player-report.ts";
 
 interface Addresses {
   readonly cache: string;
@@ -45,7 +45,7 @@ const ROLES: Readonly<Record<string, (stage: Stage) => Promise<void>>> = {
   page,
 };
 
-function say(said: Said): void {
+function say(said: PlayerReport): void {
   process.stdout.write(`${JSON.stringify(said)}\n`);
 }
 

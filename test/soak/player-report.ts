@@ -1,6 +1,6 @@
 /** ○ What the soak's players tell their conductor: one JSON object a line on stdout, written before the player goes on. */
 
-export type Said =
+export type PlayerReport =
   /** A submission was acknowledged. */
   | { readonly kind: "added"; readonly id: string; readonly body: string }
   /** The sender was told that this message has arrived. */

@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { between, pick, type Random } from "../../src/core/random.ts";
-import type { Said } from "./player-report.ts";
+import type { PlayerReport } from "./player-report.ts";
 
 const root = join(import.meta.dirname, "../..");
 const PYTHON = "/usr/bin/python3";
@@ -30,23 +30,23 @@ export interface Player {
   dismissed: boolean;
 }
 
-export interface CastOptions {
+export interface PlayersOptions {
   readonly random: Random;
   readonly pace: number;
   /** What a player must know of the stage; as JSON for ours. */
   readonly addresses: Readonly<Record<string, string | number>>;
-  readonly heard: (said: Said) => void;
+  readonly heard: (said: PlayerReport) => void;
   /** Something nobody expects: a line on stderr, an end that nobody asked for. */
   readonly surprised: (text: string) => void;
 }
 
-export class Cast {
+export class Players {
   readonly players = new Set<Player>();
   kills = 0;
   freezes = 0;
-  readonly #options: CastOptions;
+  readonly #options: PlayersOptions;
 
-  constructor(options: CastOptions) {
+  constructor(options: PlayersOptions) {
     this.#options = options;
   }
 
@@ -57,7 +57,7 @@ export class Cast {
     const player: Player = { role, child, end: once(child, "close"), spoke: once(lines, "line"), dismissed: false };
     this.players.add(player);
     lines.on("line", (line) => {
-      if (role.by !== "command") this.#options.heard(JSON.parse(line) as Said);
+      if (role.by !== "command") this.#options.heard(JSON.parse(line) as PlayerReport);
     });
     createInterface({ input: child.stderr! }).on("line", (line) => this.#options.surprised(`${role.name}: ${line}`));
     child.once("close", (code, signal) => {

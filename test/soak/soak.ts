@@ -10,10 +10,10 @@ import { CacheClient, text } from "../../src/cache/index.ts";
 import { type Random, seeded } from "../../src/core/random.ts";
 import { bytesCodec, type Queue, queue } from "../../src/queue/index.ts";
 import { Holdfast } from "../support/holdfast.ts";
-import { Cast, type Role } from "./players.ts";
+import { Players, type Role } from "./players.ts";
 import { Ledger } from "./ledger.ts";
 import { type Slope, slopeOf } from "./memory.ts";
-import { KEYS, keyOf, type Said, valueOf } from "./player-report.ts";
+import { KEYS, keyOf, type PlayerReport, valueOf } from "./player-report.ts";
 
 const ROLES: readonly Role[] = [
   { name: "cache", by: "node", players: 1 },
@@ -110,15 +110,15 @@ export async function soak({
   await fill(address("cache"));
 
   const hubReady = Promise.withResolvers<number>();
-  const heard = (said: Said): void => {
+  const heard = (said: PlayerReport): void => {
     if (said.kind === "listening") hubReady.resolve(said.port);
     else ledger.enter(said);
   };
   const surprised = (line: string): void => void ledger.wrong.push(line);
-  const cast = new Cast({ random, pace, addresses: stage, heard, surprised });
-  const hub = cast.hire({ name: "hub", by: "node", players: 1 });
+  const processes = new Players({ random, pace, addresses: stage, heard, surprised });
+  const hub = processes.hire({ name: "hub", by: "node", players: 1 });
   stage["hub"] = await hubReady.promise;
-  for (const role of ROLES) for (let player = 0; player < role.players; player += 1) cast.hire(role);
+  for (const role of ROLES) for (let player = 0; player < role.players; player += 1) processes.hire(role);
 
   const upPid = up.child.pid!;
   const memory = { up: [] as number[], hub: [] as number[] };
@@ -128,18 +128,18 @@ export async function soak({
   const sampling = every(1000, over, () => {
     memory.up.push(residentBytes(upPid));
     memory.hub.push(residentBytes(hub.child.pid!));
-    if (memory.up.length % 60 === 0) log(progress(memory.up, ledger, cast));
+    if (memory.up.length % 60 === 0) log(progress(memory.up, ledger, processes));
   });
   const results = queue<Uint8Array, Uint8Array>("default", { url: address("queue"), codec: bytesCodec });
   const checking = every(1000, over, () => check(results, ledger));
-  await Promise.all([sampling, checking, strikes(cast, random, strikeMs, over)]);
+  await Promise.all([sampling, checking, strikes(processes, random, strikeMs, over)]);
   const seconds = (performance.now() - began) / 1000;
   const cpu = (cpuSeconds(upPid) - cpuBefore) / seconds;
 
-  await cast.dismiss(ASKING);
+  await processes.dismiss(ASKING);
   await rest(`${stage["dashboard"]}`, ledger);
   await check(results, ledger);
-  await cast.dismiss([...ROLES, hub.role].map(({ name }) => name));
+  await processes.dismiss([...ROLES, hub.role].map(({ name }) => name));
   await results.close();
   ledger.close();
   const metrics = await alone(`${stage["dashboard"]}`, ledger);
@@ -155,8 +155,8 @@ export async function soak({
     seed,
     seconds,
     cpu,
-    kills: cast.kills,
-    freezes: cast.freezes,
+    kills: processes.kills,
+    freezes: processes.freezes,
     counts: { ...ledger.counts, "tasks done": finished, "tasks added": added },
     up: { samples: memory.up, slope: slopeOf(memory.up.slice(warm)) },
     hub: { samples: memory.hub, slope: slopeOf(memory.hub.slice(warm)) },
@@ -176,11 +176,11 @@ async function fill(server: string): Promise<void> {
   await client.close();
 }
 
-async function strikes(cast: Cast, random: Random, meanMs: number, over: AbortSignal): Promise<void> {
+async function strikes(processes: Players, random: Random, meanMs: number, over: AbortSignal): Promise<void> {
   while (!over.aborted) {
     const pause = -Math.log(1 - random()) * meanMs;
     await sleep(pause, undefined, { signal: over }).catch(() => {});
-    if (!over.aborted) await cast.strike();
+    if (!over.aborted) await processes.strike();
   }
 }
 
@@ -255,7 +255,7 @@ function cpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / 100; // utime and stime, in the kernel's fixed 1/100 s
 }
 
-function progress(samples: readonly number[], { counts, open, wrong }: Ledger, { kills, freezes }: Cast): string {
+function progress(samples: readonly number[], { counts, open, wrong }: Ledger, { kills, freezes }: Players): string {
   const fields = {
     minutes: samples.length / 60,
     residentMiB: (samples.at(-1)! / 2 ** 20).toFixed(1),

@@ -1,9 +1,9 @@
 /** A cache without a socket: a session over a store whose clock stands still until told to move. */
 import { Buffer } from "node:buffer";
 import { Memory } from "../../src/cache/store/memory.ts";
-import type { Engine, Features, Host, Session } from "../../src/cache/protocol/cache-session.ts";
+import type { SessionContext, Features, ServerControl, CacheSession } from "../../src/cache/protocol/cache-session.ts";
 import { STORE_DEFAULTS, type StoreSettings } from "../../src/cache/store/settings.ts";
-import { Store } from "../../src/cache/store/item-store.ts";
+import { ItemStore } from "../../src/cache/store/item-store.ts";
 import { TextSession } from "../../src/cache/protocol/text/text-session.ts";
 import { ReplyBuffer } from "../../src/memcached/reply-buffer.ts";
 
@@ -11,21 +11,21 @@ import { ReplyBuffer } from "../../src/memcached/reply-buffer.ts";
 const STARTED_SECONDS = 1_767_225_600;
 
 export class DirectCache {
-  readonly store: Store;
-  readonly engine: Engine;
-  session: Session;
+  readonly store: ItemStore;
+  readonly context: SessionContext;
+  session: CacheSession;
 
   constructor(settings: Partial<StoreSettings> = {}, features: Partial<Features> = {}) {
-    this.store = new Store(Memory.create({ ...STORE_DEFAULTS, startedSeconds: STARTED_SECONDS, ...settings }));
+    this.store = new ItemStore(Memory.create({ ...STORE_DEFAULTS, startedSeconds: STARTED_SECONDS, ...settings }));
     this.store.now = 62;
-    this.engine = {
+    this.context = {
       store: this.store,
       out: new ReplyBuffer(),
       host: hostFor(features),
       commandsPerTurn: Number.POSITIVE_INFINITY,
       answersMax: Number.POSITIVE_INFINITY,
     };
-    this.session = new TextSession(this.engine);
+    this.session = new TextSession(this.context);
   }
 
   /** Sends a request whole and returns all replies as text. */
@@ -37,7 +37,7 @@ export class DirectCache {
   feed(pieces: readonly Buffer[]): string {
     let waiting = Buffer.alloc(0);
     let replies = "";
-    const { out } = this.engine;
+    const { out } = this.context;
     for (const piece of pieces) {
       waiting = Buffer.concat([waiting, piece]);
       for (;;) {
@@ -58,7 +58,7 @@ export class DirectCache {
   /** A second client of the same store. */
   reconnect(): void {
     this.session.release();
-    this.session = new TextSession(this.engine);
+    this.session = new TextSession(this.context);
   }
 
   get items(): number {
@@ -66,7 +66,7 @@ export class DirectCache {
   }
 }
 
-function hostFor(features: Partial<Features>): Host {
+function hostFor(features: Partial<Features>): ServerControl {
   return {
     version: "test",
     serverStats: () => [],

@@ -14,7 +14,7 @@ export function hostsFile(name: string, addresses: readonly string[]): string {
 }
 
 /** Starts a command in a folder, where `hosts` is its /etc/hosts: what is written there later is what names are from then on. */
-export function inFarm(folder: string, hosts: string, command: readonly string[]): ChildProcess {
+export function inHostsNamespace(folder: string, hosts: string, command: readonly string[]): ChildProcess {
   const file = join(folder, "hosts");
   writeFileSync(file, hosts);
   const apart = ["-m", "-n", "-p", "-f", "--kill-child", "--mount-proc"];

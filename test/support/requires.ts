@@ -1,6 +1,6 @@
 /**
  * Real peers that a test needs. In CI a missing one is a failure (the test runs and breaks); elsewhere it is a skip that says
- * aloud what to install.
+ * what to install.
  */
 import { execFileSync } from "node:child_process";
 import { codeOf } from "../../src/core/errors.ts";

@@ -1,14 +1,14 @@
-/** Checks every invariant of a store's memory: what each chunk is, and that index, queues and counters say the same of it. */
+/** Checks every invariant of a store's memory: what each chunk is, and that index, LRU lists and counters say the same of it. */
 import assert from "node:assert/strict";
 import * as I from "../../src/cache/store/item.ts";
 import { GLOBAL } from "../../src/cache/store/memory.ts";
 import { isMark } from "../../src/cache/store/lru-lists.ts";
-import type { Store } from "../../src/cache/store/item-store.ts";
+import type { ItemStore } from "../../src/cache/store/item-store.ts";
 
 /** @param held items that uploads hold, unlinked */
-export function checkStore(store: Store, held: ReadonlySet<number> = new Set()): void {
+export function checkStore(store: ItemStore, held: ReadonlySet<number> = new Set()): void {
   const { memory, items } = store;
-  const linked = linkedInQueues(store);
+  const linked = linkedInLruLists(store);
   const found = foundInIndex(store);
   assert.deepEqual([...found].sort(byNumber), [...linked].sort(byNumber), "index and queues hold the same items");
   assert.equal(memory.globals[GLOBAL.currItems], linked.size, "curr_items counts the linked items");
@@ -18,33 +18,33 @@ export function checkStore(store: Store, held: ReadonlySet<number> = new Set()):
   checkChunks(store, new Set([...linked, ...held]));
 }
 
-function linkedInQueues({ memory, items }: Store): Set<number> {
+function linkedInLruLists({ memory, items }: ItemStore): Set<number> {
   const { words } = items;
   const linked = new Set<number>();
-  for (let queue = 0; queue < 256; queue += 1) {
+  for (let lruList = 0; lruList < 256; lruList += 1) {
     let count = 0;
     let bytes = 0;
     let previous = 0;
-    for (let item = memory.heads[queue]!; item !== 0; item = words[item * 2 + I.NEXT]!) {
+    for (let item = memory.heads[lruList]!; item !== 0; item = words[item * 2 + I.NEXT]!) {
       assert.equal(words[item * 2 + I.PREV], previous, "a queue's links agree in both directions");
       previous = item;
       if (isMark(item)) continue;
       const meta = words[item * 2 + I.META]!;
-      assert.equal((meta >>> I.CLASS_SHIFT) & 0xff, queue, "an item names the queue it is in");
+      assert.equal((meta >>> I.CLASS_SHIFT) & 0xff, lruList, "an item names the queue it is in");
       assert.notEqual(meta & I.LINKED, 0, "an item in a queue is linked");
       assert.ok(!linked.has(item), "an item is in one queue only");
       linked.add(item);
       count += 1;
       bytes += items.countedBytes(item);
     }
-    assert.equal(memory.tails[queue], previous, "a queue's tail is its last item");
-    assert.equal(memory.sizes[queue], count, "a queue's size counts its items");
-    assert.equal(memory.sizesBytes[queue], bytes, "a queue's bytes count its items");
+    assert.equal(memory.tails[lruList], previous, "a queue's tail is its last item");
+    assert.equal(memory.sizes[lruList], count, "a queue's size counts its items");
+    assert.equal(memory.sizesBytes[lruList], bytes, "a queue's bytes count its items");
   }
   return linked;
 }
 
-function foundInIndex({ items }: Store): Set<number> {
+function foundInIndex({ items }: ItemStore): Set<number> {
   const found = new Set<number>();
   for (let bucket = 0; bucket < items.index.bucketCount; bucket += 1) {
     for (let item = items.index.first(bucket); item !== 0; item = items.words[item * 2 + I.CHAIN]!) {
@@ -58,7 +58,7 @@ function foundInIndex({ items }: Store): Set<number> {
   return found;
 }
 
-function checkChunks({ memory, items }: Store, owners: ReadonlySet<number>): void {
+function checkChunks({ memory, items }: ItemStore, owners: ReadonlySet<number>): void {
   const { words, slabs } = items;
   const owned = new Set<number>(owners);
   for (const item of owners) {

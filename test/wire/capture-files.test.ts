@@ -2,20 +2,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CaptureReader } from "../../src/wire/capture/capture-reader.ts";
-import type { Frame } from "../../src/wire/captured-frame.ts";
+import type { CapturedFrame } from "../../src/wire/captured-frame.ts";
 import { TappedFrames } from "../../src/wire/capture/tapped-frames.ts";
-import { Wire } from "../../src/wire/analysis/packet-analyzer.ts";
+import { PacketAnalyzer } from "../../src/wire/analysis/packet-analyzer.ts";
 import { frame, pcap, pcapng } from "./tcp-frames.ts";
 
-const FRAMES: readonly Frame[] = [
+const FRAMES: readonly CapturedFrame[] = [
   { ...frame({ payload: "get a\r\n", atMs: 0.001 }), comment: "the first" },
   frame({ payload: "odd", atMs: 1 }),
   { ...frame({ payload: "cut short", atMs: 2 }), originalLength: 1500 },
 ];
 
-function read(file: Uint8Array, chunkBytes = file.length): { frames: Frame[]; unfinished: boolean } {
+function read(file: Uint8Array, chunkBytes = file.length): { frames: CapturedFrame[]; unfinished: boolean } {
   const reader = new CaptureReader();
-  const frames: Frame[] = [];
+  const frames: CapturedFrame[] = [];
   for (let at = 0; at < file.length; at += chunkBytes) {
     reader.push(file.subarray(at, at + chunkBytes));
     for (let next = reader.next(); next; next = reader.next()) frames.push({ ...next, bytes: Buffer.from(next.bytes) });
@@ -40,7 +40,7 @@ test("files that come byte by byte are read as those that come whole", () => {
   for (const file of [pcapng(FRAMES), pcap(FRAMES)]) assert.deepEqual(read(file, 1), read(file));
 });
 
-function withoutComment(frame: Frame): Frame {
+function withoutComment(frame: CapturedFrame): CapturedFrame {
   const { wallNs, bytes, originalLength, linkType } = frame;
   return { wallNs, bytes, originalLength, linkType };
 }
@@ -63,8 +63,8 @@ test("what a server tapped becomes packets with a handshake, one conversation, a
     ...frames.frames({ ...ends, kind: "out", bytes: Buffer.from("END\r\n") }),
     ...frames.frames({ ...ends, kind: "close", reason: "fin" }),
   ];
-  const wire = new Wire();
-  const packets = made.map((each) => wire.packet(each));
+  const analyzer = new PacketAnalyzer();
+  const packets = made.map((each) => analyzer.packet(each));
   assert.deepEqual(
     packets.map(({ tcp, source }) => [source, tcp!.conversation, tcp!.side, tcp!.marks.length, tcp!.messages[0]?.text]),
     [
@@ -80,7 +80,7 @@ test("what a server tapped becomes packets with a handshake, one conversation, a
 
 test("tapped IPv6 addresses, unix sockets and long writes become packets too", () => {
   const frames = new TappedFrames(() => true);
-  const wire = new Wire();
+  const analyzer = new PacketAnalyzer();
   const all = ["[::1]:11211", "unix:/tmp/cache.sock"].flatMap((local) => {
     const ends = { part: "cache", local, remote: "[fe80::1%eth0]:50000", wallMs: 0 } as const;
     return [
@@ -88,7 +88,7 @@ test("tapped IPv6 addresses, unix sockets and long writes become packets too", (
       ...frames.frames({ ...ends, kind: "out", bytes: Buffer.alloc(200_000) }),
     ];
   });
-  const packets = all.map((each) => wire.packet(each));
+  const packets = all.map((each) => analyzer.packet(each));
   assert.ok(packets.every(({ tcp }) => tcp !== undefined));
   assert.equal(packets.filter(({ tcp }) => tcp!.marks.length > 0).length, 0);
   assert.equal(

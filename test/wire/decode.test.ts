@@ -6,12 +6,12 @@ import { byeBody, challengeBody, helloBody, receiptBody, welcomeBody } from "../
 import { encodeFrame } from "../../src/link/session/session-frame.ts";
 import { LinkDecoder } from "../../src/wire/decode/link-decoder.ts";
 import { ZmtpDecoder } from "../../src/wire/decode/zmtp-decoder.ts";
-import type { Decoder, Side } from "../../src/wire/decode/decoded-message.ts";
+import type { ProtocolDecoder, Side } from "../../src/wire/decode/decoded-message.ts";
 
 type Line = readonly [Side, string | Uint8Array];
 
 /** Names of a transcript's messages; the same in every chunking, or the test fails. */
-function names(create: () => Decoder, lines: readonly Line[]): string[] {
+function names(create: () => ProtocolDecoder, lines: readonly Line[]): string[] {
   const chunkings: ((bytes: Uint8Array) => Uint8Array[])[] = [
     (bytes) => [bytes],
     (bytes) => Array.from(bytes, (octet) => Uint8Array.of(octet)),

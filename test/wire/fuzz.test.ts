@@ -4,16 +4,16 @@ import { test } from "node:test";
 import { ProtocolError } from "../../src/core/errors.ts";
 import { between, pick, seeded } from "../../src/core/random.ts";
 import type { Random } from "../../src/core/random.ts";
-import { Assembler } from "../../src/wire/tcp/tcp-reassembler.ts";
+import { TcpReassembler } from "../../src/wire/tcp/tcp-reassembler.ts";
 import { CaptureReader } from "../../src/wire/capture/capture-reader.ts";
 import { MemcachedDecoder } from "../../src/wire/decode/memcached-decoder.ts";
 import { LinkDecoder } from "../../src/wire/decode/link-decoder.ts";
 import { ZmtpDecoder } from "../../src/wire/decode/zmtp-decoder.ts";
 import { jsonOf, lineOf } from "../../src/wire/analysis/packet-text.ts";
-import { CONVERSATIONS_MAX, HELD_BYTES_MAX } from "../../src/wire/limits.ts";
+import { CONVERSATIONS_MAX, REASSEMBLY_BYTES_MAX } from "../../src/wire/limits.ts";
 import { Ladder } from "../../src/wire/analysis/ladder.ts";
 import { showBytes } from "../../src/wire/decode/show.ts";
-import { Wire } from "../../src/wire/analysis/packet-analyzer.ts";
+import { PacketAnalyzer } from "../../src/wire/analysis/packet-analyzer.ts";
 import { SERVER, frame, pcap, pcapng } from "./tcp-frames.ts";
 
 const seed = Number(process.env["SEED"] ?? Math.floor(Math.random() * 2 ** 31));
@@ -67,7 +67,7 @@ test(`decoders say something safe about any bytes (seed ${seed})`, () => {
 
 test(`any frame becomes a packet, with a line, a rung and JSON (seed ${seed})`, () => {
   const random = seeded(seed + 1);
-  const wire = new Wire({ bodies: true });
+  const analyzer = new PacketAnalyzer({ bodies: true });
   const ladder = new Ladder(100);
   for (let round = 0; round < ROUNDS; round += 1) {
     const good = frame({
@@ -83,7 +83,7 @@ test(`any frame becomes a packet, with a line, a rung and JSON (seed ${seed})`, 
       bytes[between(random, 0, Math.min(59, bytes.length - 1))] = between(random, 0, 255);
     const cut = random() < 0.2 ? bytes.subarray(0, between(random, 0, bytes.length)) : bytes;
     const linkType = pick(random, [0, 1, 12, 101, 101, 101, 108, 113, 228, 276, 999]);
-    const packet = wire.packet({ ...good, bytes: cut, linkType, comment: "note \u001B[31m" });
+    const packet = analyzer.packet({ ...good, bytes: cut, linkType, comment: "note \u001B[31m" });
     assert.ok(packet.tcp !== undefined || (packet.unreadable ?? "").length > 0, `seed ${seed}: named or unreadable`);
     assert.doesNotMatch(lineOf(packet, { startNs: 0n, colour: false }), CONTROL, `seed ${seed}`);
     for (const row of ladder.rows(packet)) assert.doesNotMatch(row, CONTROL, `seed ${seed}`);
@@ -126,22 +126,22 @@ test(`bytes shown are short and hold no control character (seed ${seed})`, () =>
 });
 
 test("of ten thousand connections the last 4096 are remembered", () => {
-  const wire = new Wire();
+  const analyzer = new PacketAnalyzer();
   for (let index = 0; index < 10_000; index += 1) {
-    wire.packet(frame({ from: `10.1.${index >> 8}.${index & 255}:40000`, to: SERVER, sequence: 1, payload: "x" }));
+    analyzer.packet(frame({ from: `10.1.${index >> 8}.${index & 255}:40000`, to: SERVER, sequence: 1, payload: "x" }));
   }
-  assert.equal(wire.conversations, CONVERSATIONS_MAX);
+  assert.equal(analyzer.conversations, CONVERSATIONS_MAX);
 });
 
 test("a sender that never fills its hole is held to a bound, in bytes and in segments", () => {
   for (const bytes of [1, 1400]) {
-    const assembler = new Assembler();
+    const assembler = new TcpReassembler();
     assembler.push(0, Uint8Array.of(1), 1);
     let most = 0;
     for (let index = 1; index < 5000; index += 1) {
       assembler.push(index * 2800, new Uint8Array(bytes), bytes);
       most = Math.max(most, assembler.heldBytes);
     }
-    assert.ok(most > HELD_BYTES_MAX / 2 && most <= HELD_BYTES_MAX + 2048, `held ${most} bytes`);
+    assert.ok(most > REASSEMBLY_BYTES_MAX / 2 && most <= REASSEMBLY_BYTES_MAX + 2048, `held ${most} bytes`);
   }
 });

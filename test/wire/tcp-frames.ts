@@ -1,6 +1,6 @@
 /** TCP segments by hand, as raw IPv4 frames, and pcap files of them. */
 import { PcapngWriter } from "../../src/wire/capture/pcapng.ts";
-import type { Frame } from "../../src/wire/captured-frame.ts";
+import type { CapturedFrame } from "../../src/wire/captured-frame.ts";
 
 export interface Made {
   readonly from?: string;
@@ -19,7 +19,7 @@ export const CLIENT = "10.0.0.2:40000";
 export const SERVER = "10.0.0.1:7000";
 
 /** One segment; by default from client to server, an ACK without payload. */
-export function frame(made: Made): Frame {
+export function frame(made: Made): CapturedFrame {
   const [from, to] = [ends(made.from ?? CLIENT), ends(made.to ?? (made.from === SERVER ? CLIENT : SERVER))];
   const payload = typeof made.payload === "string" ? Buffer.from(made.payload, "latin1") : (made.payload ?? new Uint8Array(0));
   const options = made.windowScale === undefined ? [] : [1, 3, 3, made.windowScale];
@@ -48,13 +48,13 @@ export function frame(made: Made): Frame {
 }
 
 /** A pcapng file of frames. */
-export function pcapng(frames: readonly Frame[]): Buffer {
+export function pcapng(frames: readonly CapturedFrame[]): Buffer {
   const writer = new PcapngWriter();
   return Buffer.concat([writer.start(), ...frames.map((each) => writer.frame(each))]);
 }
 
 /** A classic pcap file of frames of one link type, as tcpdump writes it on a big-endian or little-endian machine. */
-export function pcap(frames: readonly Frame[], { nanoseconds = false, bigEndian = false } = {}): Buffer {
+export function pcap(frames: readonly CapturedFrame[], { nanoseconds = false, bigEndian = false } = {}): Buffer {
   const u32 = (...values: number[]): Buffer => {
     const bytes = Buffer.alloc(4 * values.length);
     for (const [index, value] of values.entries()) {

@@ -9,8 +9,8 @@ import { promisify } from "node:util";
 import { between, pick, seeded } from "../../src/core/random.ts";
 import type { Random } from "../../src/core/random.ts";
 import { CaptureReader } from "../../src/wire/capture/capture-reader.ts";
-import type { Frame } from "../../src/wire/captured-frame.ts";
-import { Wire } from "../../src/wire/analysis/packet-analyzer.ts";
+import type { CapturedFrame } from "../../src/wire/captured-frame.ts";
+import { PacketAnalyzer } from "../../src/wire/analysis/packet-analyzer.ts";
 import type { Packet } from "../../src/wire/analysis/packet-analyzer.ts";
 import { requires } from "../support/requires.ts";
 import { CLIENT, SERVER, frame, pcapng } from "./tcp-frames.ts";
@@ -22,9 +22,9 @@ after(() => rmSync(folder, { recursive: true }));
 function packetsOf(bytes: Uint8Array): Packet[] {
   const reader = new CaptureReader();
   reader.push(bytes);
-  const wire = new Wire();
+  const analyzer = new PacketAnalyzer();
   const packets: Packet[] = [];
-  for (let next = reader.next(); next; next = reader.next()) packets.push(wire.packet(next));
+  for (let next = reader.next(); next; next = reader.next()) packets.push(analyzer.packet(next));
   return packets;
 }
 
@@ -97,7 +97,7 @@ test(
 );
 
 /** A conversation whose segments are dropped, doubled, delayed and cut at random, seen by a capture that misses some. */
-function conversation(random: Random, port: number): Frame[] {
+function conversation(random: Random, port: number): CapturedFrame[] {
   const client = CLIENT.replace("40000", String(port));
   const sequences = { client: between(random, 0, 2 ** 32 - 1), server: between(random, 0, 2 ** 32 - 1) };
   let atMs = port * 60_000;

@@ -1,12 +1,12 @@
 /** tshark as the oracle: what it calls each packet of a file, and whether it complains. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import type { Mark } from "../../src/wire/tcp/tcp-analysis.ts";
+import type { TcpMark } from "../../src/wire/tcp/tcp-analysis.ts";
 
 const run = promisify(execFile);
 
 /** Wireshark's field for each of our marks. */
-const FIELDS: Readonly<Record<Mark, string>> = {
+const FIELDS: Readonly<Record<TcpMark, string>> = {
   "keep-alive": "keep_alive",
   "keep-alive-ack": "keep_alive_ack",
   retransmission: "retransmission",
@@ -24,14 +24,14 @@ const FIELDS: Readonly<Record<Mark, string>> = {
 };
 
 export interface Dissected {
-  readonly marks: readonly Mark[];
+  readonly marks: readonly TcpMark[];
   readonly comment: string;
   readonly epoch: string;
 }
 
 /** One entry a packet. Rejects when tshark says anything about the file. */
 export async function dissect(file: string): Promise<Dissected[]> {
-  const marks = Object.keys(FIELDS) as Mark[];
+  const marks = Object.keys(FIELDS) as TcpMark[];
   const wanted = ["frame.time_epoch", "frame.comment", ...marks.map((mark) => `tcp.analysis.${FIELDS[mark]}`)];
   const args = ["-n", "-r", file, "-T", "fields", "-E", "separator=/t", ...wanted.flatMap((field) => ["-e", field])];
   const { stdout, stderr } = await run("tshark", args, { maxBuffer: 64 * 1024 * 1024 });
@@ -46,7 +46,7 @@ export async function dissect(file: string): Promise<Dissected[]> {
 }
 
 /** Wireshark marks fast and spurious retransmissions as retransmissions too. */
-function withoutGeneral(marks: readonly Mark[]): Mark[] {
+function withoutGeneral(marks: readonly TcpMark[]): TcpMark[] {
   const special = marks.includes("fast-retransmission") || marks.includes("spurious-retransmission");
   return marks.filter((mark) => !special || mark !== "retransmission");
 }

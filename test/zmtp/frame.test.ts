@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { FrameWriter, recycle } from "../../src/zmtp/frame-writer.ts";
-import { COMMAND, FrameDecoder, MORE } from "../../src/zmtp/frame.ts";
+import { COMMAND, ZmtpFrameDecoder, MORE } from "../../src/zmtp/frame.ts";
 
 interface Frame {
   readonly flags: number;
@@ -23,7 +23,7 @@ function encode(frames: readonly Frame[], oldFraming: boolean): Buffer {
 }
 
 function decode(chunks: readonly Buffer[], oldFraming: boolean): Frame[] {
-  const decoder = new FrameDecoder({ oldFraming, bodyBytesMax: 1e9 });
+  const decoder = new ZmtpFrameDecoder({ oldFraming, bodyBytesMax: 1e9 });
   const frames: Frame[] = [];
   for (const chunk of chunks) {
     decoder.push(chunk);
@@ -63,7 +63,7 @@ test("bodies out of a borrowed chunk are good after its owner has written to it"
   fc.assert(
     fc.property(fc.array(frame([0, MORE]), { maxLength: 8 }), fc.integer({ min: 1, max: 9000 }), (frames, readBytes) => {
       const octets = encode(frames, false);
-      const decoder = new FrameDecoder({ bodyBytesMax: 1e9 });
+      const decoder = new ZmtpFrameDecoder({ bodyBytesMax: 1e9 });
       const shared = Buffer.alloc(readBytes);
       const decoded: Frame[] = [];
       for (let at = 0; at < octets.length; at += readBytes) {
@@ -87,7 +87,7 @@ test("bodies out of a borrowed chunk are good after its owner has written to it"
 });
 
 test("a chunk that comes when the one before is used up waits behind those that wait already", () => {
-  const decoder = new FrameDecoder({ bodyBytesMax: 100 });
+  const decoder = new ZmtpFrameDecoder({ bodyBytesMax: 100 });
   for (const body of ["a", "b"]) decoder.push(encode([{ flags: 0, body: Buffer.from(body) }], false));
   assert.equal(String(decoder.next()), "a");
   decoder.push(encode([{ flags: 0, body: Buffer.from("c") }], false));
@@ -120,7 +120,7 @@ test("the longest body allowed is taken, one octet more is refused before it is 
     [301, false],
     [2 ** 32 + 5, false],
   ] as const) {
-    const decoder = new FrameDecoder({ bodyBytesMax: 300 });
+    const decoder = new ZmtpFrameDecoder({ bodyBytesMax: 300 });
     header.writeBigUInt64BE(BigInt(length), 1);
     decoder.push(Buffer.from(header));
     if (taken) assert.equal(decoder.next(), undefined);
@@ -129,10 +129,10 @@ test("the longest body allowed is taken, one octet more is refused before it is 
 });
 
 test("a frame that claims 2^63 octets allocates nothing near it, even without a limit", () => {
-  const decoder = new FrameDecoder({ bodyBytesMax: Number.MAX_SAFE_INTEGER });
+  const decoder = new ZmtpFrameDecoder({ bodyBytesMax: Number.MAX_SAFE_INTEGER });
   decoder.push(Buffer.from("027fffffffffffffff", "hex"));
   assert.throws(() => decoder.next(), { code: "ERR_ZMTP_MESSAGE_TOO_LONG" });
-  const patient = new FrameDecoder({ bodyBytesMax: Number.MAX_SAFE_INTEGER });
+  const patient = new ZmtpFrameDecoder({ bodyBytesMax: Number.MAX_SAFE_INTEGER });
   const before = process.memoryUsage().arrayBuffers;
   patient.push(Buffer.from("02000000ffffffffff00", "hex"));
   assert.equal(patient.next(), undefined);
@@ -141,7 +141,7 @@ test("a frame that claims 2^63 octets allocates nothing near it, even without a 
 
 test("a reserved flag bit is a protocol error", () => {
   for (const bit of [0x08, 0x10, 0x20, 0x40, 0x80]) {
-    const decoder = new FrameDecoder({ bodyBytesMax: 100 });
+    const decoder = new ZmtpFrameDecoder({ bodyBytesMax: 100 });
     decoder.push(Buffer.of(bit, 0));
     assert.throws(() => decoder.next(), { code: "ERR_ZMTP_UNSPECIFIED" });
   }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encodeCommand } from "../../src/zmtp/command.ts";
 import { FrameWriter } from "../../src/zmtp/frame-writer.ts";
-import { COMMAND, FrameDecoder, MORE } from "../../src/zmtp/frame.ts";
+import { COMMAND, ZmtpFrameDecoder, MORE } from "../../src/zmtp/frame.ts";
 import { NullMechanism } from "../../src/zmtp/mechanisms/null.ts";
 import type { Message } from "../../src/zmtp/message-parts.ts";
 import { Peer, ownProperties } from "../../src/zmtp/peer.ts";
@@ -27,7 +27,7 @@ function written(peer: Peer, ...messages: Message[]): Buffer {
 
 /** The frames of octets without a greeting. */
 function framesOf(octets: Buffer): { flags: number; body: string }[] {
-  const decoder = new FrameDecoder({ bodyBytesMax: 1e6 });
+  const decoder = new ZmtpFrameDecoder({ bodyBytesMax: 1e6 });
   decoder.push(octets);
   const frames: { flags: number; body: string }[] = [];
   for (let body = decoder.next(); body; body = decoder.next())

@@ -1,20 +1,20 @@
 /**
- * ● When the store's bounded steps run: the maintainer of the queues, the crawler, the page mover with its planner. One timer each,
+ * ● When the store's bounded steps run: the LRU maintainer, the crawler, the slab rebalancer with its planner. One timer each,
  * set only while there is something to do. A turn is as many steps as fit into its time; the lock is taken per step, so that other
  * threads' requests go on in between. Invariant: a turn ends at most one step after `TURN_MS_MAX`.
  */
 import type { Cancel, Clock } from "../../core/clock.ts";
 import { ReplyBuffer } from "../../memcached/reply-buffer.ts";
-import { Automover } from "./slab-automover.ts";
-import type { Connection } from "../server/cache-connection.ts";
-import { BLOCK_SECONDS, CrawlPlan, Crawler, queuesNamed } from "./lru-crawler.ts";
-import type { Lock } from "../store/store-lock.ts";
-import { Maintainer } from "./lru-maintainer.ts";
+import { SlabAutomover } from "./slab-automover.ts";
+import type { CacheConnection } from "../server/cache-connection.ts";
+import { BLOCK_SECONDS, CrawlPlan, LruCrawler, lruListsNamed } from "./lru-crawler.ts";
+import type { StoreLock } from "../store/store-lock.ts";
+import { LruMaintainer } from "./lru-maintainer.ts";
 import { GLOBAL } from "../store/memory.ts";
-import { PageMover, REASSIGN } from "./slab-rebalancer.ts";
+import { SlabRebalancer, REASSIGN } from "./slab-rebalancer.ts";
 import type { CrawlKind } from "../protocol/cache-session.ts";
 import { TUNE } from "../store/settings.ts";
-import type { Store } from "../store/item-store.ts";
+import type { ItemStore } from "../store/item-store.ts";
 
 /** 0.5 ms: a quarter of the pause that a request may meet, so that three tasks due at once stay below it. */
 const TURN_MS_MAX = 0.5;
@@ -29,41 +29,41 @@ const BUSY_PAUSE_MS = 2;
 const SECOND_MS = 1000;
 
 /** What has turns. */
-export type TaskName = "maintain" | "crawl" | "move" | "plan";
+export type BackgroundJob = "maintain" | "crawl" | "move" | "plan";
 
 /** Runs a turn and may look at what it costs. */
-export type TurnWatch = (task: TaskName, turn: () => void) => void;
+export type StepObserver = (job: BackgroundJob, turn: () => void) => void;
 
 /** Who a dump goes to: a connection, which answers nothing else meanwhile. */
-export type DumpReader = Pick<Connection, "closed" | "hold" | "release" | "send" | "onceDrained">;
+export type DumpSink = Pick<CacheConnection, "closed" | "hold" | "release" | "send" | "onceDrained">;
 
-export class Maintenance {
-  readonly #store: Store;
+export class BackgroundScheduler {
+  readonly #store: ItemStore;
   readonly #clock: Clock;
-  readonly #lock: Lock | undefined;
-  readonly #maintainer: Maintainer;
-  readonly #crawler: Crawler;
+  readonly #lock: StoreLock | undefined;
+  readonly #lruMaintainer: LruMaintainer;
+  readonly #crawler: LruCrawler;
   readonly #plan: CrawlPlan;
-  readonly #mover: PageMover;
-  readonly #automover: Automover;
-  readonly #watch: TurnWatch;
-  readonly #timers = new Map<TaskName, Cancel>();
+  readonly #rebalancer: SlabRebalancer;
+  readonly #slabAutomover: SlabAutomover;
+  readonly #watch: StepObserver;
+  readonly #timers = new Map<BackgroundJob, Cancel>();
   readonly #dumpBuffer = new ReplyBuffer();
-  #reader: DumpReader | undefined;
+  #reader: DumpSink | undefined;
   #plannedSecond = -1;
   /** True while the page that moves goes to the pool by the planner's decision. */
   #reclaiming = false;
 
   /** @param watch runs every turn; for who measures them */
-  constructor(store: Store, clock: Clock, lock: Lock | undefined, watch: TurnWatch = (_task, turn) => turn()) {
+  constructor(store: ItemStore, clock: Clock, lock: StoreLock | undefined, watch: StepObserver = (_task, turn) => turn()) {
     this.#store = store;
     this.#clock = clock;
     this.#lock = lock;
-    this.#maintainer = new Maintainer(store.items);
-    this.#crawler = new Crawler(store.items);
+    this.#lruMaintainer = new LruMaintainer(store.items);
+    this.#crawler = new LruCrawler(store.items);
     this.#plan = new CrawlPlan(store.items, this.#crawler);
-    this.#mover = new PageMover(store.items);
-    this.#automover = new Automover(store.items);
+    this.#rebalancer = new SlabRebalancer(store.items);
+    this.#slabAutomover = new SlabAutomover(store.items);
     this.#watch = watch;
   }
 
@@ -80,32 +80,32 @@ export class Maintenance {
 
   /** `slabs reassign` */
   reassign(source: number, target: number): string {
-    const answer = this.#mover.start(source, target, true);
+    const answer = this.#rebalancer.start(source, target, true);
     if (answer === REASSIGN.ok) this.#soon("move", () => this.#move());
     return answer;
   }
 
   /** `lru_crawler crawl`, `metadump`, `mgdump`: the refusal, or undefined once it runs. */
-  crawl(kind: CrawlKind, classes: string, reader: DumpReader): string | undefined {
+  crawl(kind: CrawlKind, classes: string, reader: DumpSink): string | undefined {
     const { globals } = this.#store.memory;
     const hash = classes === "hash";
-    const queues = hash ? [] : queuesNamed(classes);
-    if (queues === undefined) return "BADCLASS invalid class id";
+    const lruLists = hash ? [] : lruListsNamed(classes);
+    if (lruLists === undefined) return "BADCLASS invalid class id";
     if (globals[GLOBAL.crawlerRunning] !== 0) {
       globals[GLOBAL.crawlBlockedUntil] = this.#store.now + BLOCK_SECONDS;
       return "BUSY currently processing crawler request";
     }
     if (kind === "expired") {
       if (hash) return "ERROR an unknown error happened";
-      if (queues.length === 0) return "NOTSTARTED no items to crawl";
-      this.#crawler.start(queues, this.#tune(TUNE.crawlerToCrawl));
+      if (lruLists.length === 0) return "NOTSTARTED no items to crawl";
+      this.#crawler.start(lruLists, this.#tune(TUNE.crawlerToCrawl));
     } else {
       const dump = { kind, out: this.#dumpBuffer };
-      if (!hash && queues.length === 0) return "NOTSTARTED no items to crawl";
+      if (!hash && lruLists.length === 0) return "NOTSTARTED no items to crawl";
       this.#reader = reader;
       reader.hold();
       if (hash) this.#crawler.startHash(dump);
-      else this.#crawler.start(queues, -1, dump);
+      else this.#crawler.start(lruLists, -1, dump);
     }
     this.#after("crawl", 0, () => this.#crawl());
     return undefined;
@@ -115,7 +115,7 @@ export class Maintenance {
     const startMs = this.#clock.now();
     let nextMs = startMs;
     this.#turn(() => {
-      nextMs = this.#maintainer.step(startMs);
+      nextMs = this.#lruMaintainer.step(startMs);
       return nextMs <= startMs;
     });
     if (this.#tune(TUNE.crawlerEnabled) !== 0) this.#planCrawl();
@@ -128,9 +128,9 @@ export class Maintenance {
     if (this.#plannedSecond === now) return;
     this.#plannedSecond = now;
     if (globals[GLOBAL.crawlerRunning] !== 0 || globals[GLOBAL.crawlBlockedUntil]! > now) return;
-    const { queues, limit } = this.#plan.due();
-    if (queues.length === 0) return;
-    this.#locked(() => this.#crawler.start(queues, limit));
+    const { lruLists, limit } = this.#plan.due();
+    if (lruLists.length === 0) return;
+    this.#locked(() => this.#crawler.start(lruLists, limit));
     this.#after("crawl", 0, () => this.#crawl());
   }
 
@@ -164,10 +164,10 @@ export class Maintenance {
   #move(): void {
     let flowing = true;
     this.#turn(() => {
-      flowing = this.#mover.step();
-      return flowing && this.#mover.running;
+      flowing = this.#rebalancer.step();
+      return flowing && this.#rebalancer.running;
     });
-    if (!this.#mover.running) {
+    if (!this.#rebalancer.running) {
       if (this.#reclaiming) this.#planMove();
     } else if (flowing) this.#soon("move", () => this.#move());
     else this.#after("move", BUSY_PAUSE_MS, () => this.#move());
@@ -185,9 +185,9 @@ export class Maintenance {
     if (this.#tune(TUNE.automove) === 0 || globals[GLOBAL.reassignRunning] !== 0) return;
     const starved = globals[GLOBAL.starvedClass]!;
     globals[GLOBAL.starvedClass] = 0;
-    const move = starved === 0 ? this.#automover.decide() : { source: -1, target: starved };
+    const move = starved === 0 ? this.#slabAutomover.decide() : { source: -1, target: starved };
     if (!move) return;
-    if (this.#mover.start(move.source, move.target, starved !== 0) !== REASSIGN.ok) return;
+    if (this.#rebalancer.start(move.source, move.target, starved !== 0) !== REASSIGN.ok) return;
     this.#reclaiming = move.target === 0;
     this.#soon("move", () => this.#move());
   }
@@ -202,23 +202,23 @@ export class Maintenance {
     return this.#store.memory.tune[place]!;
   }
 
-  #after(task: TaskName, ms: number, run: () => void): void {
-    this.#at(task, this.#clock.now() + ms, run);
+  #after(job: BackgroundJob, ms: number, run: () => void): void {
+    this.#at(job, this.#clock.now() + ms, run);
   }
 
-  #at(task: TaskName, deadlineMs: number, run: () => void): void {
-    this.#timers.get(task)?.();
+  #at(job: BackgroundJob, deadlineMs: number, run: () => void): void {
+    this.#timers.get(job)?.();
     this.#timers.set(
-      task,
-      this.#clock.at(deadlineMs, () => this.#watch(task, run)),
+      job,
+      this.#clock.at(deadlineMs, () => this.#watch(job, run)),
     );
   }
 
   /** As soon as requests that have arrived had their turn. */
-  #soon(task: TaskName, run: () => void): void {
-    this.#timers.get(task)?.();
-    const immediate = setImmediate(() => this.#watch(task, run));
-    this.#timers.set(task, () => clearImmediate(immediate));
+  #soon(job: BackgroundJob, run: () => void): void {
+    this.#timers.get(job)?.();
+    const immediate = setImmediate(() => this.#watch(job, run));
+    this.#timers.set(job, () => clearImmediate(immediate));
   }
 
   #locked<T>(run: () => T): T {

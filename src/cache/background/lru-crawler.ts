@@ -1,22 +1,22 @@
 /**
- * ○ Walks queues from the tail, or the whole hash table, item by item in bounded steps: to free what is expired without being
- * asked for it, or to list keys. A mark in each queue keeps the place between steps, whatever happens to the items around it.
- * Invariant: a mark is linked exactly while its queue is being crawled.
+ * ○ Walks LRU lists from the tail, or the whole hash table, item by item in bounded steps: to free what is expired without being
+ * asked for it, or to list keys. A mark in each LRU list keeps the place between steps, whatever happens to the items around it.
+ * Invariant: a mark is linked exactly while its LRU list is being crawled.
  */
 import { encodeKey } from "../../memcached/base64.ts";
 import type { ReplyBuffer } from "../../memcached/reply-buffer.ts";
 import { percentEncode } from "../protocol/log-lines.ts";
 import * as I from "../store/item.ts";
 import type { Items } from "../store/items.ts";
-import { LRU_QUEUES } from "../store/limits.ts";
-import { GLOBAL, QUEUE_STAT } from "../store/memory.ts";
+import { LRU_LISTS } from "../store/limits.ts";
+import { GLOBAL, LRU_STAT } from "../store/memory.ts";
 import { TUNE } from "../store/settings.ts";
 
 /** Minutes ahead in which expiries are counted. */
 const HISTOGRAM_MINUTES = 61;
 
-/** What a crawl for expired items learned of a queue. */
-export interface QueueCensus {
+/** What a crawl for expired items learned of an LRU list. */
+export interface CrawlerStats {
   seen: number;
   neverExpiring: number;
   reclaimed: number;
@@ -34,14 +34,14 @@ export interface Dump {
   readonly out: ReplyBuffer;
 }
 
-export class Crawler {
+export class LruCrawler {
   readonly #items: Items;
-  readonly census: QueueCensus[] = Array.from({ length: LRU_QUEUES }, emptyCensus);
-  readonly #active = new Uint8Array(LRU_QUEUES);
-  /** Items left to look at in each queue; 0 is all. */
-  readonly #remaining = new Float64Array(LRU_QUEUES);
+  readonly crawlerStats: CrawlerStats[] = Array.from({ length: LRU_LISTS }, emptyCrawlerStats);
+  readonly #active = new Uint8Array(LRU_LISTS);
+  /** Items left to look at in each LRU list; 0 is all. */
+  readonly #remaining = new Float64Array(LRU_LISTS);
   #activeCount = 0;
-  /** The queue whose turn it is. */
+  /** The LRU list whose turn it is. */
   #next = 1;
   #dump: Dump | undefined;
   /** The bucket that a walk of the hash table has come to, or -1. */
@@ -51,19 +51,19 @@ export class Crawler {
     this.#items = items;
   }
 
-  /** Starts crawling queues, each for at most `limit` items (0: all; -1: as many as it has now). */
-  start(queues: readonly number[], limit: number, dump?: Dump): void {
+  /** Starts crawling LRU lists, each for at most `limit` items (0: all; -1: as many as it has now). */
+  start(lruLists: readonly number[], limit: number, dump?: Dump): void {
     this.#begin(dump);
-    for (const queue of queues) {
-      if (this.#active[queue] !== 0) continue;
-      this.#active[queue] = 1;
+    for (const lruList of lruLists) {
+      if (this.#active[lruList] !== 0) continue;
+      this.#active[lruList] = 1;
       this.#activeCount += 1;
-      const most = limit < 0 ? this.#items.queues.sizes[queue]! : limit;
-      this.#remaining[queue] = most === 0 ? 0 : most + 1;
-      this.#items.queues.linkMark(queue);
-      const census = emptyCensus();
-      census.startSecond = this.#items.now;
-      this.census[queue] = census;
+      const most = limit < 0 ? this.#items.lruLists.sizes[lruList]! : limit;
+      this.#remaining[lruList] = most === 0 ? 0 : most + 1;
+      this.#items.lruLists.linkMark(lruList);
+      const crawlerStats = emptyCrawlerStats();
+      crawlerStats.startSecond = this.#items.now;
+      this.crawlerStats[lruList] = crawlerStats;
     }
   }
 
@@ -83,11 +83,11 @@ export class Crawler {
     let left = count;
     if (this.#bucket >= 0) left = this.#walkHash(left);
     while (left > 0 && this.#activeCount > 0) {
-      const queue = this.#next;
-      this.#next = queue >= LRU_QUEUES - 1 ? 1 : queue + 1;
-      if (this.#active[queue] === 0) continue;
+      const lruList = this.#next;
+      this.#next = lruList >= LRU_LISTS - 1 ? 1 : lruList + 1;
+      if (this.#active[lruList] === 0) continue;
       left -= 1;
-      this.#advance(queue);
+      this.#advance(lruList);
     }
     if (this.#activeCount > 0 || this.#bucket >= 0) return false;
     this.#finish();
@@ -96,7 +96,7 @@ export class Crawler {
 
   /** Stops everything, for a dump whose reader has gone. */
   abort(): void {
-    for (let queue = 1; queue < LRU_QUEUES; queue += 1) if (this.#active[queue] !== 0) this.#leave(queue);
+    for (let lruList = 1; lruList < LRU_LISTS; lruList += 1) if (this.#active[lruList] !== 0) this.#leave(lruList);
     this.#bucket = -1;
     this.#dump = undefined;
     this.#finish();
@@ -136,56 +136,56 @@ export class Crawler {
     return left;
   }
 
-  #advance(queue: number): void {
+  #advance(lruList: number): void {
     const items = this.#items;
-    const item = items.queues.passMark(queue);
-    if (item !== 0 && this.#remaining[queue]! > 0) {
-      this.#remaining[queue]! -= 1;
-      if (this.#remaining[queue]! < 1) {
-        this.#leave(queue);
+    const item = items.lruLists.passMark(lruList);
+    if (item !== 0 && this.#remaining[lruList]! > 0) {
+      this.#remaining[lruList]! -= 1;
+      if (this.#remaining[lruList]! < 1) {
+        this.#leave(lruList);
         return;
       }
     }
     if (item === 0) {
-      this.#leave(queue);
+      this.#leave(lruList);
       return;
     }
-    items.count(queue, QUEUE_STAT.crawlerItemsChecked);
+    items.count(lruList, LRU_STAT.crawlerItemsChecked);
     if (items.words[item * 2 + I.REFERENCES] !== 1) return;
     if (this.#dump) this.#list(item);
-    else this.#judge(item, queue);
+    else this.#judge(item, lruList);
   }
 
-  #leave(queue: number): void {
-    this.#items.queues.unlinkMark(queue);
-    this.#active[queue] = 0;
+  #leave(lruList: number): void {
+    this.#items.lruLists.unlinkMark(lruList);
+    this.#active[lruList] = 0;
     this.#activeCount -= 1;
-    const census = this.census[queue]!;
-    census.endSecond = this.#items.now;
-    census.complete = true;
+    const crawlerStats = this.crawlerStats[lruList]!;
+    crawlerStats.endSecond = this.#items.now;
+    crawlerStats.complete = true;
   }
 
   /** Frees an expired item, or counts when it will expire. */
-  #judge(item: number, queue: number): void {
+  #judge(item: number, lruList: number): void {
     const items = this.#items;
     const { words } = items;
-    const census = this.census[queue]!;
+    const crawlerStats = this.crawlerStats[lruList]!;
     const expiry = words[item * 2 + I.EXPIRY]!;
     const flushed = items.isFlushed(item);
     if (flushed || (expiry !== 0 && expiry < items.now)) {
-      items.count(queue, QUEUE_STAT.crawlerReclaimed);
-      census.reclaimed += 1;
-      if (!flushed && (words[item * 2 + I.META]! & I.FETCHED) === 0) items.count(queue, QUEUE_STAT.expiredUnfetched);
+      items.count(lruList, LRU_STAT.crawlerReclaimed);
+      crawlerStats.reclaimed += 1;
+      if (!flushed && (words[item * 2 + I.META]! & I.FETCHED) === 0) items.count(lruList, LRU_STAT.expiredUnfetched);
       items.unlink(item);
       return;
     }
-    census.seen += 1;
+    crawlerStats.seen += 1;
     if (expiry === 0) {
-      census.neverExpiring += 1;
+      crawlerStats.neverExpiring += 1;
       return;
     }
     const minute = Math.floor((expiry - items.now) / 60);
-    if (minute < HISTOGRAM_MINUTES - 1) census.perMinute[minute]! += 1;
+    if (minute < HISTOGRAM_MINUTES - 1) crawlerStats.perMinute[minute]! += 1;
   }
 
   #list(item: number): void {
@@ -217,22 +217,22 @@ export class Crawler {
 }
 
 /**
- * The queues that the argument of `lru_crawler` names: "all", or class numbers with commas between.
+ * The LRU lists that the argument of `lru_crawler` names: "all", or class numbers with commas between.
  *
  * @returns undefined when a number is no class
  */
-export function queuesNamed(classes: string): number[] | undefined {
-  if (classes === "all") return Array.from({ length: LRU_QUEUES - 1 }, (_, index) => index + 1);
-  const queues: number[] = [];
+export function lruListsNamed(classes: string): number[] | undefined {
+  if (classes === "all") return Array.from({ length: LRU_LISTS - 1 }, (_, index) => index + 1);
+  const lruLists: number[] = [];
   for (const word of classes.split(",").filter((part) => part !== "")) {
     const slabClass = /^\d+$/.test(word) ? Number(word) : 0;
     if (slabClass < 1 || slabClass > 63) return undefined;
-    queues.push(slabClass | I.TEMP, slabClass | I.HOT, slabClass | I.WARM, slabClass | I.COLD);
+    lruLists.push(slabClass | I.TEMP, slabClass | I.HOT, slabClass | I.WARM, slabClass | I.COLD);
   }
-  return queues;
+  return lruLists;
 }
 
-function emptyCensus(): QueueCensus {
+function emptyCrawlerStats(): CrawlerStats {
   return {
     seen: 0,
     neverExpiring: 0,
@@ -244,54 +244,54 @@ function emptyCensus(): QueueCensus {
   };
 }
 
-/** A crawl planned by itself runs at least once an hour a queue, and a minute later each time it found nothing. */
+/** A crawl planned by itself runs at least once an hour an LRU list, and a minute later each time it found nothing. */
 const WAIT_SECONDS_MAX = 3600;
 /** After a crawl asked for by hand or refused, none starts by itself for a minute. */
 export const BLOCK_SECONDS = 60;
 
-/** Decides, once a second, which queues are worth crawling: where a hundredth of what can expire has. */
+/** Decides, once a second, which LRU lists are worth crawling: where a hundredth of what can expire has. */
 export class CrawlPlan {
-  readonly #crawler: Crawler;
+  readonly #crawler: LruCrawler;
   readonly #items: Items;
-  readonly #nextSecond = new Float64Array(LRU_QUEUES);
-  readonly #waitSeconds = new Float64Array(LRU_QUEUES);
+  readonly #nextSecond = new Float64Array(LRU_LISTS);
+  readonly #waitSeconds = new Float64Array(LRU_LISTS);
 
-  constructor(items: Items, crawler: Crawler) {
+  constructor(items: Items, crawler: LruCrawler) {
     this.#items = items;
     this.#crawler = crawler;
   }
 
-  /** The queues to crawl now, and the most items of one of them. */
-  due(): { queues: number[]; limit: number } {
-    const { now, queues: all } = this.#items;
-    const queues: number[] = [];
+  /** The LRU lists to crawl now, and the most items of one of them. */
+  due(): { lruLists: number[]; limit: number } {
+    const { now, lruLists: all } = this.#items;
+    const lruLists: number[] = [];
     let limit = 0;
-    for (let queue = 1; queue < LRU_QUEUES; queue += 1) {
-      const census = this.#crawler.census[queue]!;
-      if (census.complete) this.#learn(queue, census);
-      if (now <= this.#nextSecond[queue]!) continue;
-      limit = Math.max(limit, all.sizes[queue]!);
-      this.#nextSecond[queue] = now + 5;
-      if (all.sizes[queue]! > 0) queues.push(queue);
+    for (let lruList = 1; lruList < LRU_LISTS; lruList += 1) {
+      const crawlerStats = this.#crawler.crawlerStats[lruList]!;
+      if (crawlerStats.complete) this.#learn(lruList, crawlerStats);
+      if (now <= this.#nextSecond[lruList]!) continue;
+      limit = Math.max(limit, all.sizes[lruList]!);
+      this.#nextSecond[lruList] = now + 5;
+      if (all.sizes[lruList]! > 0) lruLists.push(lruList);
     }
     const most = this.#items.memory.tune[TUNE.crawlerToCrawl]!;
-    return { queues, limit: most !== 0 && most < limit ? most : limit };
+    return { lruLists, limit: most !== 0 && most < limit ? most : limit };
   }
 
-  #learn(queue: number, census: QueueCensus): void {
-    const watermark = Math.floor((census.seen - census.neverExpiring) / 100) + 1;
-    let wait = this.#waitSeconds[queue]!;
+  #learn(lruList: number, crawlerStats: CrawlerStats): void {
+    const watermark = Math.floor((crawlerStats.seen - crawlerStats.neverExpiring) / 100) + 1;
+    let wait = this.#waitSeconds[lruList]!;
     let available = 0;
     for (let minute = 0; minute < 60; minute += 1) {
-      available += census.perMinute[minute]!;
+      available += crawlerStats.perMinute[minute]!;
       if (available <= watermark) continue;
       if (wait < minute * 60) wait += 60;
       else if (wait >= 60) wait -= 60;
       break;
     }
     if (available === 0) wait += 60;
-    this.#waitSeconds[queue] = Math.min(wait, WAIT_SECONDS_MAX);
-    this.#nextSecond[queue] = this.#items.now + this.#waitSeconds[queue]! + 5;
-    census.complete = false;
+    this.#waitSeconds[lruList] = Math.min(wait, WAIT_SECONDS_MAX);
+    this.#nextSecond[lruList] = this.#items.now + this.#waitSeconds[lruList]! + 5;
+    crawlerStats.complete = false;
   }
 }

@@ -1,5 +1,5 @@
 /**
- * ○ Keeps the queues of every class in proportion, as memcached's maintainer thread does: items flow from HOT and WARM to COLD,
+ * ○ Keeps the LRU lists of every class in proportion, as memcached's maintainer thread does: items flow from HOT and WARM to COLD,
  * active ones back to WARM, and what is expired at a tail is freed. Works in bounded steps and says when it wants to be called.
  */
 import * as I from "../store/item.ts";
@@ -12,7 +12,7 @@ import type { PullOptions } from "../store/lru-eviction.ts";
 /** memcached's own bounds on the sleep of its maintainer. */
 const SLEEP_MS_MIN = 1;
 const SLEEP_MS_MAX = 999;
-export class Maintainer {
+export class LruMaintainer {
   readonly #items: Items;
   readonly #dueMs = new Float64Array(SLAB_CLASSES_MAX);
   readonly #waitMs = new Float64Array(SLAB_CLASSES_MAX);
@@ -54,18 +54,18 @@ export class Maintainer {
 
   /** @returns how many items were moved or freed: `most`, or a few more, when there are more */
   #juggle(slabClass: number, most: number): number {
-    const { memory, tails, queues, words, now } = this.#items;
+    const { memory, eviction, lruLists, words, now } = this.#items;
     const { tune, sizesBytes } = memory;
     let moved = 0;
     if (tune[TUNE.tempLru] !== 0) {
-      for (let pulled = -1; pulled !== 0 && moved < most; moved += pulled) pulled = tails.pull(slabClass, I.TEMP);
+      for (let pulled = -1; pulled !== 0 && moved < most; moved += pulled) pulled = eviction.pull(slabClass, I.TEMP);
     }
     const segmented = tune[TUNE.segmented] !== 0;
     let hot: PullOptions = { crawlBlocks: true, totalBytes: 0, maxAge: 0 };
     let warm = hot;
     let cold = hot;
     if (segmented) {
-      const oldest = queues.oldest(slabClass | I.COLD);
+      const oldest = lruLists.oldest(slabClass | I.COLD);
       const coldAge = oldest === 0 ? 0 : now - words[oldest * 2 + I.TIME]!;
       const totalBytes = sizesBytes[slabClass | I.COLD]! + sizesBytes[slabClass | I.HOT]! + sizesBytes[slabClass | I.WARM]!;
       hot = { crawlBlocks: true, totalBytes, maxAge: Math.floor(coldAge * tune[TUNE.hotMaxFactor]!) };
@@ -73,8 +73,8 @@ export class Maintainer {
       cold = { crawlBlocks: true, totalBytes };
     }
     for (let pulled = -1; pulled !== 0 && moved < most; moved += pulled) {
-      pulled = tails.pull(slabClass, I.HOT, hot) || tails.pull(slabClass, I.WARM, warm);
-      if (segmented) pulled += tails.pull(slabClass, I.COLD, cold);
+      pulled = eviction.pull(slabClass, I.HOT, hot) || eviction.pull(slabClass, I.WARM, warm);
+      if (segmented) pulled += eviction.pull(slabClass, I.COLD, cold);
     }
     return moved;
   }

@@ -5,7 +5,7 @@
 import * as I from "../store/item.ts";
 import type { Items } from "../store/items.ts";
 import { SLAB_CLASSES_MAX } from "../store/limits.ts";
-import { GLOBAL, QUEUE_STAT, QUEUE_STATS } from "../store/memory.ts";
+import { GLOBAL, LRU_STAT, LRU_STATS } from "../store/memory.ts";
 import { TUNE } from "../store/settings.ts";
 
 /** More free chunks than this many pages hold: some are to spare. memcached's number. */
@@ -27,7 +27,7 @@ interface ClassState {
   window: Sample[];
 }
 
-export class Automover {
+export class SlabAutomover {
   readonly #items: Items;
   #classes: ClassState[];
   #version: number;
@@ -80,12 +80,12 @@ export class Automover {
   }
 
   #sample(slabClass: number, state: ClassState, evictedNow: number): Sample {
-    const { memory, queues, words, now } = this.#items;
+    const { memory, lruLists, words, now } = this.#items;
     const evicted = this.#evicted(slabClass);
-    const outOfMemory = memory.queueStats[slabClass * QUEUE_STATS + QUEUE_STAT.outOfMemory]!;
+    const outOfMemory = memory.lruStats[slabClass * LRU_STATS + LRU_STAT.outOfMemory]!;
     const pages = memory.classPages[slabClass]!;
     const evictedDelta = evicted - state.evicted;
-    const tail = queues.oldest(slabClass | I.COLD);
+    const tail = lruLists.oldest(slabClass | I.COLD);
     const sample = {
       age: tail === 0 ? 0 : now - words[tail * 2 + I.TIME]!,
       evictedShare: evictedDelta > 0 ? evictedDelta / evictedNow : 0,
@@ -99,7 +99,7 @@ export class Automover {
   }
 
   #evicted(slabClass: number): number {
-    return this.#items.memory.queueStats[(slabClass | I.COLD) * QUEUE_STATS + QUEUE_STAT.evicted]!;
+    return this.#items.memory.lruStats[(slabClass | I.COLD) * LRU_STATS + LRU_STAT.evicted]!;
   }
 
   #fresh(): ClassState[] {

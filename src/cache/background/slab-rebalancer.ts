@@ -29,7 +29,7 @@ export const REASSIGN = {
   same: "SAME src and dst class are identical",
 } as const;
 
-export class PageMover {
+export class SlabRebalancer {
   readonly #items: Items;
   #source = 0;
   #target = 0;
@@ -191,8 +191,8 @@ export class PageMover {
       else return items.slabs.allocate(this.#source);
     }
     for (let tries = 0; this.#mayEvict && room === 0 && tries < EVICTIONS_MAX; tries += 1) {
-      if (items.tails.pull(this.#source, I.COLD, EVICT) <= 0 && items.memory.tune[TUNE.segmented] !== 0) {
-        items.tails.pull(this.#source, I.HOT);
+      if (items.eviction.pull(this.#source, I.COLD, EVICT) <= 0 && items.memory.tune[TUNE.segmented] !== 0) {
+        items.eviction.pull(this.#source, I.HOT);
       }
       room = this.#takeFree();
     }
@@ -210,13 +210,13 @@ export class PageMover {
     }
   }
 
-  /** Moves an item into other memory, in its place in queue and index. */
+  /** Moves an item into other memory, in its place in LRU list and index. */
   #rescue(from: number, to: number): void {
     const items = this.#items;
-    const { words, index, queues, memory } = items;
+    const { words, index, lruLists, memory } = items;
     this.#copy(from, to);
     index.replace(from, to);
-    queues.replace(to);
+    lruLists.replace(to);
     if ((words[to * 2 + I.META]! & I.CHUNKED) !== 0) {
       for (let chunk = words[items.chunkPlace(to)]!; chunk !== 0; chunk = words[chunk * 2 + I.NEXT]!) {
         words[chunk * 2 + I.CHUNK_HEAD] = to;

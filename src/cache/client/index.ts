@@ -1,4 +1,4 @@
-/** ● What the door `holdfast/cache` shows of the client. */
+/** ● The client's half of the entry point `holdfast/cache`. */
 export { CacheClient } from "./api/cache-client.ts";
 export { anyValue, bytes, json, memcachedValue, memjsValue, text, type Codec, type Encoded } from "./operations/codec.ts";
 export { compressed, memcacheClientValue, type CompressionOptions } from "./operations/compressed.ts";

@@ -1,16 +1,16 @@
 /**
- * ○ What a connection speaks, seen from the server: bytes in, replies into the thread's reply buffer. A session is pure state;
+ * ○ The protocol of one connection, seen from the server: bytes in, replies into the thread's reply buffer. A session is pure state;
  * sockets, timers and back-pressure are the server's.
  */
 import type { Buffer } from "node:buffer";
 import type { ReplyBuffer } from "../../memcached/reply-buffer.ts";
 import type { PrefixCount } from "../store/prefix-stats.ts";
-import type { Store } from "../store/item-store.ts";
+import type { ItemStore } from "../store/item-store.ts";
 
 /** memcached's words for why a connection ends. */
-export type EndReason = "error" | "normal" | "idle_timeout" | "shutdown";
+export type CloseReason = "error" | "normal" | "idle_timeout" | "shutdown";
 
-export interface Session {
+export interface CacheSession {
   /**
    * Executes what is whole in `input[start, end)`. The rest is to be offered again, with more behind it.
    *
@@ -19,7 +19,7 @@ export interface Session {
    */
   consume(input: Buffer, start: number, end: number, goesOn?: boolean): number;
   /** Set once the connection shall be closed after its replies are written. */
-  readonly ending: EndReason | undefined;
+  readonly ending: CloseReason | undefined;
   /** True when replies have reached their bound in the middle of a command: call `consume` again once they are written. */
   readonly blocked: boolean;
   /** memcached's word for what the session waits for or does. */
@@ -29,7 +29,7 @@ export interface Session {
 }
 
 /** What the rare commands need from the server around a session. */
-export interface Host {
+export interface ServerControl {
   /** "memcached" version that `version` and `stats` tell. */
   readonly version: string;
   /** `stats` lines that only the server knows, in memcached's names and order. */
@@ -48,7 +48,7 @@ export interface Host {
    * Asks the other threads for their part of an answer. True when there are some: `answer` is called later, and the session is to
    * do nothing before.
    */
-  askOthers<Name extends PartName>(name: Name, answer: (parts: readonly Parts[Name][]) => void): boolean;
+  askOthers<Name extends ThreadStatName>(name: Name, answer: (parts: readonly ThreadStats[Name][]) => void): boolean;
   /** `slabs reassign` */
   reassign(source: number, target: number): string;
   /** `refresh_certs`: the refusal, or undefined when done. */
@@ -61,11 +61,11 @@ export interface Host {
 }
 
 /** What of a server each thread knows a part of. */
-export interface Parts {
+export interface ThreadStats {
   readonly connections: readonly StatLine[];
   readonly prefixes: readonly PrefixCount[];
 }
-export type PartName = keyof Parts;
+export type ThreadStatName = keyof ThreadStats;
 
 export type CrawlKind = "expired" | "metadump" | "mgdump";
 
@@ -86,10 +86,10 @@ export interface Features {
 }
 
 /** What all sessions of a thread share. */
-export interface Engine {
-  readonly store: Store;
+export interface SessionContext {
+  readonly store: ItemStore;
   readonly out: ReplyBuffer;
-  readonly host: Host;
+  readonly host: ServerControl;
   /** `-R`: commands of one connection before others get their turn; infinite when not asked for. */
   readonly commandsPerTurn: number;
   /** Answers that one connection may have waiting; infinite unless `read_buf_mem_limit` bounds them. */

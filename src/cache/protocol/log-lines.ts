@@ -1,5 +1,5 @@
 /** ○ The lines of `watch`, in memcached's form: what happened to an item or a connection, when, and who did it. */
-import type { EndReason } from "./cache-session.ts";
+import type { CloseReason } from "./cache-session.ts";
 import type { StoreLog } from "../store/store-log.ts";
 
 /** A line of a log, with its kind. */
@@ -56,7 +56,7 @@ export function openedLine(at: LogStamp, connection: LoggedConnection): string {
   return line(at, `type=conn_new ${endpoint(connection)} cfd=${connection.id}`);
 }
 
-export function closedLine(at: LogStamp, connection: LoggedConnection, reason: EndReason): string {
+export function closedLine(at: LogStamp, connection: LoggedConnection, reason: CloseReason): string {
   return line(at, `type=conn_close ${endpoint(connection)} reason=${reason} cfd=${connection.id}`);
 }
 

@@ -1,6 +1,6 @@
 /** ○ `stats` and its kinds by name, as lines: what the text and the binary protocol both answer, each in its own form. */
 import { resetCounters } from "../store/counters.ts";
-import type { Engine, StatLine } from "./cache-session.ts";
+import type { SessionContext, StatLine } from "./cache-session.ts";
 import { TUNE } from "../store/settings.ts";
 import { itemStats, itemTotals, sizeStats, slabStats } from "./stats.ts";
 
@@ -8,7 +8,10 @@ import { itemStats, itemTotals, sizeStats, slabStats } from "./stats.ts";
  * @param name what follows `stats`: "", "items", "detail on" …
  * @returns the lines, or undefined for a kind that there is not
  */
-export function statLines({ store, host }: Pick<Engine, "store" | "host">, name: string): readonly StatLine[] | undefined {
+export function statLines(
+  { store, host }: Pick<SessionContext, "store" | "host">,
+  name: string,
+): readonly StatLine[] | undefined {
   if (name === "") return [...host.serverStats(), ...itemTotals(store)];
   if (name.startsWith("settings")) return host.settingsStats();
   if (name.startsWith("conns")) return host.connectionStats();
@@ -31,7 +34,7 @@ export function statLines({ store, host }: Pick<Engine, "store" | "host">, name:
   }
 }
 
-function detail(store: Engine["store"], allowed: boolean, what: string): readonly StatLine[] | undefined {
+function detail(store: SessionContext["store"], allowed: boolean, what: string): readonly StatLine[] | undefined {
   if (!allowed) return undefined;
   if (what.startsWith(" dump")) return [["detailed", store.prefixes.dump()]];
   if (!what.startsWith(" on") && !what.startsWith(" off")) return undefined;

@@ -2,14 +2,14 @@
 import { BY_CLASS, COUNT, CounterTotals } from "../store/counters.ts";
 import * as I from "../store/item.ts";
 import { SLAB_CLASSES_MAX } from "../store/limits.ts";
-import { GLOBAL, type Memory, QUEUE_STAT, QUEUE_STATS, SIZE_STEP_BYTES } from "../store/memory.ts";
+import { GLOBAL, type Memory, LRU_STAT, LRU_STATS, SIZE_STEP_BYTES } from "../store/memory.ts";
 import type { StatLine } from "./cache-session.ts";
 import { TUNE } from "../store/settings.ts";
-import type { Store } from "../store/item-store.ts";
+import type { ItemStore } from "../store/item-store.ts";
 
 const KINDS = [I.HOT, I.WARM, I.COLD, I.TEMP] as const;
 
-/** Why the page mover found a chunk busy, by `GLOBAL.reassignLastBusy`. */
+/** Why the slab rebalancer found a chunk busy, by `GLOBAL.reassignLastBusy`. */
 export const BUSY_STATUS = [
   "none",
   "pass",
@@ -24,7 +24,7 @@ export const BUSY_STATUS = [
 
 function queueStat(memory: Memory, slabClass: number, stat: number): number {
   let sum = 0;
-  for (const kind of KINDS) sum += memory.queueStats[(slabClass | kind) * QUEUE_STATS + stat]!;
+  for (const kind of KINDS) sum += memory.lruStats[(slabClass | kind) * LRU_STATS + stat]!;
   return sum;
 }
 
@@ -65,8 +65,8 @@ export function commandStats(memory: Memory): StatLine[] {
   ];
 }
 
-/** Hash table, page mover and crawler. */
-export function tableStats(store: Store): StatLine[] {
+/** Hash table, slab rebalancer and crawler. */
+export function tableStats(store: ItemStore): StatLine[] {
   const { memory, items } = store;
   const global = (place: number): number => memory.globals[place]!;
   const lines: StatLine[] = [
@@ -96,7 +96,7 @@ export function tableStats(store: Store): StatLine[] {
 }
 
 /** Items and what became of them, the end of `stats`. */
-export function itemTotals({ memory }: Store): StatLine[] {
+export function itemTotals({ memory }: ItemStore): StatLine[] {
   const sum = (stat: number): number => queueStatOfAll(memory, stat);
   const maintained = memory.tune[TUNE.maintainer] !== 0;
   const lines: StatLine[] = [
@@ -104,23 +104,23 @@ export function itemTotals({ memory }: Store): StatLine[] {
     ["curr_items", memory.globals[GLOBAL.currItems]!],
     ["total_items", memory.globals[GLOBAL.totalItems]!],
     ["slab_global_page_pool", memory.globals[GLOBAL.poolPages]!],
-    ["expired_unfetched", sum(QUEUE_STAT.expiredUnfetched)],
-    ["evicted_unfetched", sum(QUEUE_STAT.evictedUnfetched)],
+    ["expired_unfetched", sum(LRU_STAT.expiredUnfetched)],
+    ["evicted_unfetched", sum(LRU_STAT.evictedUnfetched)],
   ];
-  if (maintained) lines.push(["evicted_active", sum(QUEUE_STAT.evictedActive)]);
+  if (maintained) lines.push(["evicted_active", sum(LRU_STAT.evictedActive)]);
   lines.push(
-    ["evictions", sum(QUEUE_STAT.evicted)],
-    ["reclaimed", sum(QUEUE_STAT.reclaimed)],
-    ["crawler_reclaimed", sum(QUEUE_STAT.crawlerReclaimed)],
-    ["crawler_items_checked", sum(QUEUE_STAT.crawlerItemsChecked)],
-    ["lrutail_reflocked", sum(QUEUE_STAT.lruTailReflocked)],
+    ["evictions", sum(LRU_STAT.evicted)],
+    ["reclaimed", sum(LRU_STAT.reclaimed)],
+    ["crawler_reclaimed", sum(LRU_STAT.crawlerReclaimed)],
+    ["crawler_items_checked", sum(LRU_STAT.crawlerItemsChecked)],
+    ["lrutail_reflocked", sum(LRU_STAT.lruTailReflocked)],
   );
   if (maintained) {
     lines.push(
-      ["moves_to_cold", sum(QUEUE_STAT.movesToCold)],
-      ["moves_to_warm", sum(QUEUE_STAT.movesToWarm)],
-      ["moves_within_lru", sum(QUEUE_STAT.movesWithinLru)],
-      ["direct_reclaims", sum(QUEUE_STAT.directReclaims)],
+      ["moves_to_cold", sum(LRU_STAT.movesToCold)],
+      ["moves_to_warm", sum(LRU_STAT.movesToWarm)],
+      ["moves_within_lru", sum(LRU_STAT.movesWithinLru)],
+      ["direct_reclaims", sum(LRU_STAT.directReclaims)],
       ["lru_bumps_dropped", 0],
     );
   }
@@ -128,7 +128,7 @@ export function itemTotals({ memory }: Store): StatLine[] {
 }
 
 /** `stats items` */
-export function itemStats(store: Store): StatLine[] {
+export function itemStats(store: ItemStore): StatLine[] {
   const { memory } = store;
   const totals = new CounterTotals(memory);
   const lines: StatLine[] = [];
@@ -138,13 +138,13 @@ export function itemStats(store: Store): StatLine[] {
   return lines;
 }
 
-function classItemStats(store: Store, slabClass: number, totals: CounterTotals): StatLine[] {
+function classItemStats(store: ItemStore, slabClass: number, totals: CounterTotals): StatLine[] {
   const { memory, items } = store;
   const maintained = memory.tune[TUNE.maintainer] !== 0;
   const size = (kind: number): number => memory.sizes[slabClass | kind]!;
   const stat = (place: number): number => queueStat(memory, slabClass, place);
   const age = (kind: number): number => {
-    const oldest = items.queues.oldest(slabClass | kind);
+    const oldest = items.lruLists.oldest(slabClass | kind);
     return oldest === 0 ? 0 : store.now - items.words[oldest * 2 + I.TIME]!;
   };
   const lines: StatLine[] = [["number", size(I.HOT) + size(I.WARM) + size(I.COLD) + size(I.TEMP)]];
@@ -157,38 +157,38 @@ function classItemStats(store: Store, slabClass: number, totals: CounterTotals):
   lines.push(
     ["age", age(I.COLD)],
     ["mem_requested", requested],
-    ["evicted", stat(QUEUE_STAT.evicted)],
-    ["evicted_nonzero", stat(QUEUE_STAT.evictedNonzero)],
-    ["evicted_time", memory.queueStats[(slabClass | I.COLD) * QUEUE_STATS + QUEUE_STAT.evictedTime]!],
-    ["outofmemory", stat(QUEUE_STAT.outOfMemory)],
-    ["tailrepairs", stat(QUEUE_STAT.tailRepairs)],
-    ["reclaimed", stat(QUEUE_STAT.reclaimed)],
-    ["expired_unfetched", stat(QUEUE_STAT.expiredUnfetched)],
-    ["evicted_unfetched", stat(QUEUE_STAT.evictedUnfetched)],
+    ["evicted", stat(LRU_STAT.evicted)],
+    ["evicted_nonzero", stat(LRU_STAT.evictedNonzero)],
+    ["evicted_time", memory.lruStats[(slabClass | I.COLD) * LRU_STATS + LRU_STAT.evictedTime]!],
+    ["outofmemory", stat(LRU_STAT.outOfMemory)],
+    ["tailrepairs", stat(LRU_STAT.tailRepairs)],
+    ["reclaimed", stat(LRU_STAT.reclaimed)],
+    ["expired_unfetched", stat(LRU_STAT.expiredUnfetched)],
+    ["evicted_unfetched", stat(LRU_STAT.evictedUnfetched)],
   );
-  if (maintained) lines.push(["evicted_active", stat(QUEUE_STAT.evictedActive)]);
+  if (maintained) lines.push(["evicted_active", stat(LRU_STAT.evictedActive)]);
   lines.push(
-    ["crawler_reclaimed", stat(QUEUE_STAT.crawlerReclaimed)],
-    ["crawler_items_checked", stat(QUEUE_STAT.crawlerItemsChecked)],
-    ["lrutail_reflocked", stat(QUEUE_STAT.lruTailReflocked)],
+    ["crawler_reclaimed", stat(LRU_STAT.crawlerReclaimed)],
+    ["crawler_items_checked", stat(LRU_STAT.crawlerItemsChecked)],
+    ["lrutail_reflocked", stat(LRU_STAT.lruTailReflocked)],
   );
   if (maintained) {
     lines.push(
-      ["moves_to_cold", stat(QUEUE_STAT.movesToCold)],
-      ["moves_to_warm", stat(QUEUE_STAT.movesToWarm)],
-      ["moves_within_lru", stat(QUEUE_STAT.movesWithinLru)],
-      ["direct_reclaims", stat(QUEUE_STAT.directReclaims)],
-      ["hits_to_hot", totals.hitsOfQueue(slabClass | I.HOT)],
-      ["hits_to_warm", totals.hitsOfQueue(slabClass | I.WARM)],
-      ["hits_to_cold", totals.hitsOfQueue(slabClass | I.COLD)],
-      ["hits_to_temp", totals.hitsOfQueue(slabClass | I.TEMP)],
+      ["moves_to_cold", stat(LRU_STAT.movesToCold)],
+      ["moves_to_warm", stat(LRU_STAT.movesToWarm)],
+      ["moves_within_lru", stat(LRU_STAT.movesWithinLru)],
+      ["direct_reclaims", stat(LRU_STAT.directReclaims)],
+      ["hits_to_hot", totals.hitsOfLruList(slabClass | I.HOT)],
+      ["hits_to_warm", totals.hitsOfLruList(slabClass | I.WARM)],
+      ["hits_to_cold", totals.hitsOfLruList(slabClass | I.COLD)],
+      ["hits_to_temp", totals.hitsOfLruList(slabClass | I.TEMP)],
     );
   }
   return lines.map(([name, value]) => [`items:${slabClass}:${name}`, value]);
 }
 
 /** `stats slabs` */
-export function slabStats({ memory, items }: Store): StatLine[] {
+export function slabStats({ memory, items }: ItemStore): StatLine[] {
   const totals = new CounterTotals(memory);
   const lines: StatLine[] = [];
   let active = 0;
@@ -223,7 +223,7 @@ export function slabStats({ memory, items }: Store): StatLine[] {
 }
 
 /** `stats sizes` */
-export function sizeStats({ memory }: Store): StatLine[] {
+export function sizeStats({ memory }: ItemStore): StatLine[] {
   if (!memory.sizesHistogram) return [["sizes_status", "disabled"]];
   const lines: StatLine[] = [];
   const { sizesHistogram } = memory;
@@ -237,8 +237,8 @@ export function sizeStats({ memory }: Store): StatLine[] {
 /** 2 MiB: memcached's bound on one dump. */
 const DUMP_BYTES_MAX = 2 * 1024 * 1024;
 
-/** `stats cachedump`: keys of a class's COLD queue, newest first. */
-export function cacheDump(store: Store, slabClass: number, limit: number): string {
+/** `stats cachedump`: keys of a class's COLD LRU list, newest first. */
+export function cacheDump(store: ItemStore, slabClass: number, limit: number): string {
   const { items, memory } = store;
   const { words, bytes } = items;
   let text = "";

@@ -4,7 +4,7 @@
  */
 import { TURN_WORK_MAX } from "../store/limits.ts";
 
-export class Turn {
+export class TurnBudget {
   readonly #commandsMax: number;
   #commands = 0;
   #work = 0;

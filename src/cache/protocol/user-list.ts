@@ -21,7 +21,7 @@ interface Entry {
   readonly password: Uint8Array;
 }
 
-export class Credentials {
+export class UserList {
   #entries: readonly Entry[] = [];
 
   /**

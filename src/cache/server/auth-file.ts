@@ -1,10 +1,10 @@
 /** ● Files of users (`-Y`, and SASL's): read at the start and again when the server is told to reload. */
 import { readFileSync } from "node:fs";
 import { UsageError, messageOf } from "../../core/errors.ts";
-import { Credentials } from "../protocol/user-list.ts";
+import { UserList } from "../protocol/user-list.ts";
 
-export class UsersFile {
-  readonly users = new Credentials();
+export class AuthFile {
+  readonly users = new UserList();
   readonly #path: string;
 
   /** @throws UsageError CACHE_AUTH_FILE_UNREADABLE, CACHE_AUTH_FILE_MALFORMED */

@@ -9,48 +9,52 @@ import { codeOf } from "../../core/errors.ts";
 import { tap, type TapEvent } from "../../core/tap.ts";
 import type { ReplyBuffer } from "../../memcached/reply-buffer.ts";
 import { COUNT, type Counters } from "../store/counters.ts";
-import type { Lock } from "../store/store-lock.ts";
-import type { EndReason, Session } from "../protocol/cache-session.ts";
-import { consumeTraced, type Trace } from "./command-trace.ts";
+import type { StoreLock } from "../store/store-lock.ts";
+import type { CloseReason, CacheSession } from "../protocol/cache-session.ts";
+import { consumeTraced, type CommandTrace } from "./command-trace.ts";
 
 /** What a connection needs of the server and thread it belongs to. */
-export interface ConnectionOwner {
+export interface CacheConnectionOwner {
   readonly out: ReplyBuffer;
   readonly counters: Counters;
   /** Held while a session runs; undefined with one thread. */
-  readonly lock: Lock | undefined;
-  readonly trace: Trace;
+  readonly lock: StoreLock | undefined;
+  readonly trace: CommandTrace;
   readonly protocol: "auto" | "ascii" | "binary";
   readonly now: () => number;
   readonly wallMs: () => number;
   /** Makes the session that the first byte asks for. */
-  readonly open: (firstByte: number, connection: Connection) => Session;
-  readonly closed: (connection: Connection, reason: EndReason) => void;
+  readonly open: (firstByte: number, connection: CacheConnection) => CacheSession;
+  readonly closed: (connection: CacheConnection, reason: CloseReason) => void;
   /** Number of the connection whose commands are being executed, for those who watch. */
   readonly running: { id: number };
 }
 
-export class Connection {
+export class CacheConnection {
   readonly id: number;
   readonly socket: Socket;
   /** "tcp:127.0.0.1:5001" as `stats conns` says it. */
   readonly remote: string;
   readonly local: string;
-  session: Session | undefined;
+  session: CacheSession | undefined;
   /** The store's second of the last command. */
   lastActive: number;
-  readonly #owner: ConnectionOwner;
+  readonly #owner: CacheConnectionOwner;
   #pending: Buffer = Buffer.alloc(0);
   #pendingLength = 0;
   #paused = false;
-  #reason: EndReason = "normal";
+  #reason: CloseReason = "normal";
   #closed = false;
   #held = false;
   /** The client says nothing more; it may still read. */
   #inputEnded = false;
   #whenDrained: (() => void) | undefined;
 
-  constructor(owner: ConnectionOwner, socket: Socket, { id, remote, local }: { id: number; remote: string; local: string }) {
+  constructor(
+    owner: CacheConnectionOwner,
+    socket: Socket,
+    { id, remote, local }: { id: number; remote: string; local: string },
+  ) {
     this.#owner = owner;
     this.socket = socket;
     this.id = id;
@@ -108,7 +112,7 @@ export class Connection {
   }
 
   /** Ends the connection once what was written is out. */
-  end(reason: EndReason): void {
+  end(reason: CloseReason): void {
     this.#reason = reason;
     if (this.#paused) this.socket.destroy();
     else this.socket.end(() => this.socket.destroy());
@@ -136,7 +140,7 @@ export class Connection {
     }
   }
 
-  #runTraced(session: Session, input: Buffer, start: number, end: number): number {
+  #runTraced(session: CacheSession, input: Buffer, start: number, end: number): number {
     const { lock, trace, out } = this.#owner;
     lock?.acquire();
     let traced: ReturnType<typeof consumeTraced>;

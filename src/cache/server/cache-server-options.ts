@@ -28,7 +28,7 @@ export interface CacheServerOptions {
   readonly connectionsFast?: boolean;
   /** Requests of one client before others get their turn. Default 20. */
   readonly requestsPerEvent?: number;
-  /** What connections may speak. Default "auto": the first byte tells. */
+  /** The protocols that connections may use. Default "auto": the first byte tells. */
   readonly protocol?: "auto" | "ascii" | "binary";
   /** Where to listen for datagrams, as "HOST:PORT". Default none. */
   readonly udp?: readonly string[];

@@ -1,21 +1,21 @@
 /**
- * ● The cache server: makes the store, serves it in this thread and as many more as told, keeps its clock, runs its maintenance.
+ * ● The cache server: makes the store, serves it in this thread and as many more as told, keeps its clock, runs its background work.
  * One object serves embedded use, `holdfast cache` and `holdfast up`.
  */
 import { randomInt, randomUUID } from "node:crypto";
 import { parseAddress } from "../../core/address.ts";
 import { type Cancel, type Clock, systemClock } from "../../core/clock.ts";
 import { PORT_DEFAULT } from "../store/limits.ts";
-import { readListenText } from "./listen-address.ts";
-import { Lock } from "../store/store-lock.ts";
+import { parseListenAddress } from "./listen-address.ts";
+import { StoreLock } from "../store/store-lock.ts";
 import { Memory } from "../store/memory.ts";
 import { type CacheServerOptions, storeSettings } from "./cache-server-options.ts";
-import type { Meeting } from "./thread-bus.ts";
+import type { ThreadBusAddress } from "./thread-bus.ts";
 import { loadRestartFile, readRestartMeta, saveRestartFile } from "./restart-file.ts";
-import { Serving } from "./thread-server.ts";
+import { ThreadServer } from "./thread-server.ts";
 import { TUNE } from "../store/settings.ts";
 import { type CacheStats, snapshot } from "./cache-stats.ts";
-import type { ServingThread } from "./server-thread.ts";
+import type { ServerThread } from "./server-thread.ts";
 
 /** memcached's clock starts here, so that "60 seconds ago" is never before the start. */
 const FIRST_SECOND = 62;
@@ -34,8 +34,8 @@ export class CacheServer {
   readonly options: CacheServerOptions;
   readonly #clock: Clock;
   readonly #memory: Memory;
-  readonly #serving: Serving;
-  readonly #threads: ServingThread[] = [];
+  readonly #threadServer: ThreadServer;
+  readonly #threads: ServerThread[] = [];
   readonly #startedMs: number;
   /** The store's second at the start; larger after a warm restart, since its clock goes on. */
   readonly #firstSecond: number;
@@ -65,18 +65,18 @@ export class CacheServer {
     this.#memory = Memory.create(storeSettings(options, startedSeconds, randomInt(2 ** 31)));
     const { tune, atomics } = this.#memory;
     for (const [name, value] of Object.entries(options.tune ?? {})) tune[TUNE[name as keyof typeof TUNE]] = value;
-    this.#serving = new Serving({
+    this.#threadServer = new ThreadServer({
       memory: this.#memory,
       options,
       clock,
       thread: 0,
-      lock: this.#threadCount > 1 ? new Lock(atomics) : undefined,
-      meeting: this.#threadCount > 1 ? this.#meeting(0) : undefined,
+      lock: this.#threadCount > 1 ? new StoreLock(atomics) : undefined,
+      busAddress: this.#threadCount > 1 ? this.#busAddress(0) : undefined,
       askShutdown: (how) => this.#askShutdown(how),
     });
-    this.#serving.store.items.slabs.preallocate();
+    this.#threadServer.store.items.slabs.preallocate();
     this.#tick();
-    if (kept) loadRestartFile(options.memoryFile!, kept, this.#serving.store.items);
+    if (kept) loadRestartFile(options.memoryFile!, kept, this.#threadServer.store.items);
   }
 
   /**
@@ -91,26 +91,28 @@ export class CacheServer {
     try {
       for (const text of typeof wanted === "string" ? [wanted] : wanted) {
         if (shared) await this.#checkFree(text);
-        await this.#serving.listenTo(text, shared);
+        await this.#threadServer.listenTo(text, shared);
       }
       for (const text of this.options.udp ?? []) {
         if (shared) await this.#checkFreeForDatagrams(text);
-        await this.#serving.listenToDatagrams(text, shared);
+        await this.#threadServer.listenToDatagrams(text, shared);
       }
-      const { listens: listen, udpAddresses: udp } = this.#serving;
+      const { listens: listen, udpAddresses: udp } = this.#threadServer;
       for (let thread = 1; thread < this.#threadCount && listen.length + udp.length > 0; thread += 1) {
-        const meeting = this.#meeting(thread);
+        const busAddress = this.#busAddress(thread);
         const { handle } = this.#memory;
         const threads = await import("./server-thread.ts");
-        this.#threads.push(await threads.ServingThread.start({ handle, options: this.options, thread, listen, udp, meeting }));
+        this.#threads.push(
+          await threads.ServerThread.start({ handle, options: this.options, thread, listen, udp, busAddress }),
+        );
       }
     } catch (error) {
       await this.close();
       throw error;
     }
     for (const thread of this.#threads) thread.onShutdown = (how) => this.#askShutdown(how);
-    this.#serving.announce();
-    this.#serving.maintenance.start();
+    this.#threadServer.announce();
+    this.#threadServer.background.start();
   }
 
   /** The first address listened to: "127.0.0.1:11211" or "unix:/path". Empty before `listen`. */
@@ -120,12 +122,12 @@ export class CacheServer {
 
   /** All addresses listened to. */
   get addresses(): readonly string[] {
-    return this.#serving.addresses;
+    return this.#threadServer.addresses;
   }
 
   /** The addresses of datagrams. */
   get udpAddresses(): readonly string[] {
-    return this.#serving.udpAddresses;
+    return this.#threadServer.udpAddresses;
   }
 
   /**
@@ -134,7 +136,7 @@ export class CacheServer {
    * @throws UsageError CACHE_TLS_FILES_INVALID, CACHE_AUTH_FILE_UNREADABLE, CACHE_AUTH_FILE_MALFORMED
    */
   reload(): void {
-    this.#serving.reload();
+    this.#threadServer.reload();
     for (const thread of this.#threads) thread.reload();
   }
 
@@ -156,19 +158,19 @@ export class CacheServer {
     return this.options.threads ?? 1;
   }
 
-  #meeting(thread: number): Meeting {
+  #busAddress(thread: number): ThreadBusAddress {
     return { channel: this.#channel, thread, threads: this.#threadCount };
   }
 
   async #close(): Promise<void> {
     this.#cancelTick();
-    await Promise.all([this.#serving.close(), ...this.#threads.map((thread) => thread.close())]);
-    if (this.options.memoryFile !== undefined) saveRestartFile(this.options.memoryFile, this.#serving.store.items);
+    await Promise.all([this.#threadServer.close(), ...this.#threads.map((thread) => thread.close())]);
+    if (this.options.memoryFile !== undefined) saveRestartFile(this.options.memoryFile, this.#threadServer.store.items);
   }
 
   /** Ports that threads share could be shared with another program, too: refuse one that is taken. */
   async #checkFree(text: string): Promise<void> {
-    const where = readListenText(text).address;
+    const where = parseListenAddress(text).address;
     if (where.startsWith("unix:") || parseAddress(where, "listen", { port: PORT_DEFAULT }).port === 0) return;
     await this.#probe((probe) => probe.listenTo(text, false));
   }
@@ -178,14 +180,14 @@ export class CacheServer {
     await this.#probe((probe) => probe.listenToDatagrams(text, false));
   }
 
-  async #probe(listen: (probe: Serving) => Promise<void>): Promise<void> {
-    const probe = new Serving({
+  async #probe(listen: (probe: ThreadServer) => Promise<void>): Promise<void> {
+    const probe = new ThreadServer({
       memory: this.#memory,
       options: this.options,
       clock: this.#clock,
       thread: 0,
       lock: undefined,
-      meeting: undefined,
+      busAddress: undefined,
       askShutdown: () => {},
     });
     try {
@@ -198,8 +200,8 @@ export class CacheServer {
   /** Moves the store's clock on, once a second. */
   #tick(): void {
     const elapsed = Math.floor((this.#clock.now() - this.#startedMs) / 1000);
-    this.#serving.host.tick(elapsed + this.#firstSecond);
-    this.#serving.closeIdle();
+    this.#threadServer.host.tick(elapsed + this.#firstSecond);
+    this.#threadServer.closeIdle();
     this.#cancelTick = this.#clock.at(this.#startedMs + (elapsed + 1) * 1000, () => this.#tick());
   }
 }

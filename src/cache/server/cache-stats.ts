@@ -1,6 +1,6 @@
 /** ○ The few numbers of a store that a dashboard shows, cheap enough to read many times a second. */
 import { BY_CLASS, COUNT, CounterTotals } from "../store/counters.ts";
-import { GLOBAL, type Memory, QUEUE_STAT, QUEUE_STATS } from "../store/memory.ts";
+import { GLOBAL, type Memory, LRU_STAT, LRU_STATS } from "../store/memory.ts";
 
 /** Numbers of a running server, read in some ten microseconds. */
 export interface CacheStats {
@@ -26,10 +26,10 @@ export function snapshot(memory: Memory, uptimeSeconds: number): CacheStats {
   const totals = new CounterTotals(memory);
   let evictions = 0;
   let expired = totals.of(COUNT.getExpired);
-  for (let queue = 0; queue < memory.heads.length; queue += 1) {
-    evictions += memory.queueStats[queue * QUEUE_STATS + QUEUE_STAT.evicted]!;
-    expired += memory.queueStats[queue * QUEUE_STATS + QUEUE_STAT.reclaimed]!;
-    expired += memory.queueStats[queue * QUEUE_STATS + QUEUE_STAT.crawlerReclaimed]!;
+  for (let lruList = 0; lruList < memory.heads.length; lruList += 1) {
+    evictions += memory.lruStats[lruList * LRU_STATS + LRU_STAT.evicted]!;
+    expired += memory.lruStats[lruList * LRU_STATS + LRU_STAT.reclaimed]!;
+    expired += memory.lruStats[lruList * LRU_STATS + LRU_STAT.crawlerReclaimed]!;
   }
   return {
     items: memory.globals[GLOBAL.currItems]!,

@@ -7,7 +7,7 @@ import { printable } from "../../core/printable.ts";
 import type { ReplyBuffer } from "../../memcached/reply-buffer.ts";
 import { BinarySession } from "../protocol/binary/binary-session.ts";
 import type { Memory } from "../store/memory.ts";
-import type { Session } from "../protocol/cache-session.ts";
+import type { CacheSession } from "../protocol/cache-session.ts";
 import { TUNE } from "../store/settings.ts";
 
 const LF = 0x0a;
@@ -22,13 +22,13 @@ const OPENED = {
 } as const;
 
 /** A connection's session, with the buffer that its replies go to. */
-export interface Traced {
+export interface TracedSession {
   readonly id: number;
-  readonly session: Session;
+  readonly session: CacheSession;
   readonly out: ReplyBuffer;
 }
 
-export class Trace {
+export class CommandTrace {
   readonly #tune: Float64Array;
   readonly #print: ((text: string) => void) | undefined;
 
@@ -69,7 +69,7 @@ export class Trace {
 
 /** `session.consume`, line by line, with what is to be printed about it. */
 export function consumeTraced(
-  { id, session, out }: Traced,
+  { id, session, out }: TracedSession,
   input: Buffer,
   start: number,
   end: number,
@@ -95,7 +95,7 @@ function pad(number: number, width: number): string {
   return String(number).padStart(width);
 }
 
-function going(session: Session): boolean {
+function going(session: CacheSession): boolean {
   return session.ending === undefined && !session.blocked;
 }
 

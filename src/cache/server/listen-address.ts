@@ -1,21 +1,21 @@
 /** ○ An address to listen on, with memcached's prefixes: `notls:`, `btls:` or `mtls:`, `proto[ascii]:` or `proto[binary]:`. */
 import { UsageError } from "../../core/errors.ts";
-import type { Speech } from "./open-session.ts";
+import type { ProtocolConfig } from "./open-session.ts";
 
-export interface ListenText {
+export interface ListenAddress {
   /** "HOST:PORT", "PORT" or "unix:/path". */
   readonly address: string;
   /** `notls` leaves the address without TLS, `mtls` wants a client's certificate; `btls` and nothing are the usual. */
   readonly tls: "notls" | "btls" | "mtls";
-  /** What this address speaks; undefined for what the server speaks. */
-  readonly protocol: Speech["protocol"] | undefined;
+  /** The protocol of this address; undefined for the server's. */
+  readonly protocol: ProtocolConfig["protocol"] | undefined;
 }
 
 /** @throws UsageError CACHE_LISTEN_INVALID for a protocol that there is not */
-export function readListenText(text: string): ListenText {
+export function parseListenAddress(text: string): ListenAddress {
   let address = text;
-  let tls: ListenText["tls"] = "btls";
-  let protocol: ListenText["protocol"];
+  let tls: ListenAddress["tls"] = "btls";
+  let protocol: ListenAddress["protocol"];
   for (let found = PREFIX.exec(address); found; found = PREFIX.exec(address)) {
     const [whole, word, spoken] = found;
     address = address.slice(whole.length);

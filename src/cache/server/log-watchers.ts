@@ -3,7 +3,7 @@
  * counted and told as `skipped=N` once there is room. Nobody watching costs the store one comparison a command.
  */
 import type { Clock } from "../../core/clock.ts";
-import type { Connection } from "./cache-connection.ts";
+import type { CacheConnection } from "./cache-connection.ts";
 import { COUNT } from "../store/counters.ts";
 import {
   closedLine,
@@ -16,16 +16,16 @@ import {
   storeLine,
 } from "../protocol/log-lines.ts";
 import { ATOMIC } from "../store/memory.ts";
-import type { Peers } from "./thread-bus.ts";
-import type { EndReason, Session } from "../protocol/cache-session.ts";
+import type { ThreadBus } from "./thread-bus.ts";
+import type { CloseReason, CacheSession } from "../protocol/cache-session.ts";
 import type { StoreLog } from "../store/store-log.ts";
-import type { Store } from "../store/item-store.ts";
+import type { ItemStore } from "../store/item-store.ts";
 
 /** memcached's WATCHER_LIMIT. */
 const WATCHERS_MAX = 20;
 
 interface Watcher {
-  readonly connection: Connection;
+  readonly connection: CacheConnection;
   readonly kinds: ReadonlySet<string>;
   /** Lines not yet handed to the socket. */
   text: string;
@@ -33,32 +33,32 @@ interface Watcher {
 }
 
 /** What a thread's watchers need to know. */
-export interface WatchersParts {
-  readonly store: Store;
+export interface LogWatchersOptions {
+  readonly store: ItemStore;
   readonly clock: Clock;
   /** Bytes that may wait for one watcher. */
   readonly bufferBytes: number;
   /** Number of the connection whose command is being executed. */
   readonly running: () => number;
   /** The other threads; undefined when there are none. */
-  readonly peers: () => Peers | undefined;
+  readonly bus: () => ThreadBus | undefined;
 }
 
-export class Watchers {
-  readonly #parts: WatchersParts;
+export class LogWatchers {
+  readonly #parts: LogWatchersOptions;
   readonly #watchers = new Set<Watcher>();
-  /** What watchers of other threads want to hear of, by thread. */
+  /** What watchers of other threads subscribe to, by thread. */
   readonly #elsewhere = new Map<number, readonly string[]>();
   /** Lines that other threads' watchers get. */
   #toOthers: LogLine[] = [];
   #flushing = false;
 
-  constructor(parts: WatchersParts) {
+  constructor(parts: LogWatchersOptions) {
     this.#parts = parts;
   }
 
   /** Makes a connection a watcher: from now on it is sent lines, and what it sends is ignored. Returns memcached's refusal, if any. */
-  add(connection: Connection, kinds: readonly string[]): string | undefined {
+  add(connection: CacheConnection, kinds: readonly string[]): string | undefined {
     const { atomics } = this.#parts.store.memory;
     if (atomics[ATOMIC.watchers]! >= WATCHERS_MAX) return "WATCHER_TOO_MANY log watcher limit reached";
     connection.session = new WatchingSession();
@@ -68,11 +68,11 @@ export class Watchers {
     return undefined;
   }
 
-  opened(connection: Connection): void {
+  opened(connection: CacheConnection): void {
     if (this.#wanted("connevents")) this.#tell("connevents", (at) => openedLine(at, connection));
   }
 
-  closed(connection: Connection, reason: EndReason): void {
+  closed(connection: CacheConnection, reason: CloseReason): void {
     for (const watcher of this.#watchers) {
       if (watcher.connection !== connection) continue;
       this.#watchers.delete(watcher);
@@ -82,7 +82,7 @@ export class Watchers {
     if (this.#wanted("connevents")) this.#tell("connevents", (at) => closedLine(at, connection, reason));
   }
 
-  /** Watchers of another thread want to hear of these kinds from now on. */
+  /** LogWatchers of another thread subscribe to these kinds from now on. */
   watchedElsewhere(thread: number, kinds: readonly string[]): void {
     this.#elsewhere.set(thread, kinds);
     this.#listen();
@@ -96,7 +96,7 @@ export class Watchers {
 
   #changed(): void {
     this.#listen();
-    this.#parts.peers()?.watched([...new Set([...this.#watchers].flatMap(({ kinds }) => [...kinds]))]);
+    this.#parts.bus()?.watched([...new Set([...this.#watchers].flatMap(({ kinds }) => [...kinds]))]);
   }
 
   #wanted(kind: string): boolean {
@@ -109,7 +109,7 @@ export class Watchers {
     return false;
   }
 
-  /** Hears of the store exactly what somebody asked for. */
+  /** Has the store log exactly what somebody asked for. */
   #listen(): void {
     const { store, running } = this.#parts;
     const log: StoreLog = {
@@ -168,13 +168,13 @@ export class Watchers {
       watcher.text = "";
     }
     if (this.#toOthers.length === 0) return;
-    this.#parts.peers()?.logged(this.#toOthers);
+    this.#parts.bus()?.logged(this.#toOthers);
     this.#toOthers = [];
   }
 }
 
 /** Passes over whatever a watcher sends, as memcached does. */
-class WatchingSession implements Session {
+class WatchingSession implements CacheSession {
   readonly ending = undefined;
   readonly blocked = false;
   readonly state = "conn_watch";

@@ -1,22 +1,26 @@
-/** ○ Which protocol a connection speaks: what the server allows, and else what its first byte says. */
+/** ○ Which protocol a connection uses: what the server allows, and else what its first byte says. */
 import { BINARY_REQUEST } from "../../memcached/binary.ts";
 import { BinarySession } from "../protocol/binary/binary-session.ts";
-import type { Credentials } from "../protocol/user-list.ts";
+import type { UserList } from "../protocol/user-list.ts";
 import { LoginSession } from "../protocol/text/login-session.ts";
-import type { Engine, Session } from "../protocol/cache-session.ts";
+import type { SessionContext, CacheSession } from "../protocol/cache-session.ts";
 import { TextSession } from "../protocol/text/text-session.ts";
 
-/** What connections may speak, and as whom. */
-export interface Speech {
+/** Which protocols connections may use, and which users may log in. */
+export interface ProtocolConfig {
   readonly protocol: "auto" | "ascii" | "binary";
   /** Text clients must be one of these. */
-  readonly users: Credentials | undefined;
+  readonly users: UserList | undefined;
   /** Binary clients must be one of these (SASL PLAIN). */
-  readonly saslUsers: Credentials | undefined;
+  readonly saslUsers: UserList | undefined;
 }
 
-export function openSession(engine: Engine, { protocol, users, saslUsers }: Speech, firstByte: number): Session {
+export function openSession(
+  context: SessionContext,
+  { protocol, users, saslUsers }: ProtocolConfig,
+  firstByte: number,
+): CacheSession {
   if (protocol === "binary" || (protocol === "auto" && firstByte === BINARY_REQUEST))
-    return new BinarySession(engine, saslUsers);
-  return users ? new LoginSession(engine, users) : new TextSession(engine);
+    return new BinarySession(context, saslUsers);
+  return users ? new LoginSession(context, users) : new TextSession(context);
 }

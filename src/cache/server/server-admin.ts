@@ -2,54 +2,54 @@
 import type { Clock } from "../../core/clock.ts";
 import { UsageError } from "../../core/errors.ts";
 import type { ReplyBuffer } from "../../memcached/reply-buffer.ts";
-import type { Connection } from "./cache-connection.ts";
+import type { CacheConnection } from "./cache-connection.ts";
 import { COUNT, CounterTotals } from "../store/counters.ts";
-import type { Maintenance } from "../background/background-scheduler.ts";
+import type { BackgroundScheduler } from "../background/background-scheduler.ts";
 import { ATOMIC, GLOBAL } from "../store/memory.ts";
 import { type CacheServerOptions, watcherBufferBytes } from "./cache-server-options.ts";
-import type { Peers } from "./thread-bus.ts";
-import type { CrawlKind, Features, Host, PartName, Parts, StatLine } from "../protocol/cache-session.ts";
+import type { ThreadBus } from "./thread-bus.ts";
+import type { CrawlKind, Features, ServerControl, ThreadStatName, ThreadStats, StatLine } from "../protocol/cache-session.ts";
 import { TUNE } from "../store/settings.ts";
 import { commandStats, tableStats } from "../protocol/stats.ts";
-import type { Store } from "../store/item-store.ts";
+import type { ItemStore } from "../store/item-store.ts";
 import { type TlsListeners, tlsSettings } from "./tls-listeners.ts";
-import type { Watchers } from "./log-watchers.ts";
+import type { LogWatchers } from "./log-watchers.ts";
 
 /** The version of memcached whose behaviour this is; clients derive from it what a server can do. */
 const VERSION = "1.6.45";
 
-/** memcached's words for what connections may speak. */
+/** memcached's words for the protocols that connections may use. */
 export const PROTOCOL_WORDS = { auto: "auto-negotiate", ascii: "ascii", binary: "binary" } as const;
 
 /** A session of a datagram has no connection that a dump or a log could go to. */
 const NO_CONNECTION = "ERROR an unknown error happened";
 
-export interface ServerHostParts {
-  readonly store: Store;
+export interface ServerAdminOptions {
+  readonly store: ItemStore;
   /** The thread's reply buffer, empty between two turns. */
   readonly out: ReplyBuffer;
   /** Number of the connection whose command is being executed; 0 for none. */
   readonly running: { readonly id: number };
   /** The other threads; undefined when there are none. */
-  readonly peers: () => Peers | undefined;
+  readonly bus: () => ThreadBus | undefined;
   readonly features: Features;
   readonly options: CacheServerOptions;
   readonly clock: Clock;
-  readonly connections: ReadonlyMap<number, Connection>;
+  readonly connections: ReadonlyMap<number, CacheConnection>;
   readonly addresses: readonly string[];
   readonly udpAddresses: () => readonly string[];
-  readonly maintenance: Maintenance;
-  readonly watchers: Watchers;
+  readonly background: BackgroundScheduler;
+  readonly watchers: LogWatchers;
   readonly tls: TlsListeners | undefined;
   readonly askShutdown: (how: "now" | "graceful") => void;
 }
 
-export class ServerHost implements Host {
+export class ServerAdmin implements ServerControl {
   readonly version = VERSION;
   readonly features: Features;
-  readonly #parts: ServerHostParts;
+  readonly #parts: ServerAdminOptions;
 
-  constructor(parts: ServerHostParts) {
+  constructor(parts: ServerAdminOptions) {
     this.#parts = parts;
     this.features = parts.features;
   }
@@ -214,7 +214,7 @@ export class ServerHost implements Host {
     globals[GLOBAL.totalItemsAtFlush] = -1;
     globals[GLOBAL.totalConnections] = 0;
     globals[GLOBAL.rejectedConnections] = 0;
-    this.#parts.peers()?.resetPrefixes();
+    this.#parts.bus()?.resetPrefixes();
   }
 
   shutdown(graceful: boolean): boolean {
@@ -228,13 +228,13 @@ export class ServerHost implements Host {
     return connection ? this.#parts.watchers.add(connection, kinds) : NO_CONNECTION;
   }
 
-  askOthers<Name extends PartName>(name: Name, answer: (parts: readonly Parts[Name][]) => void): boolean {
+  askOthers<Name extends ThreadStatName>(name: Name, answer: (parts: readonly ThreadStats[Name][]) => void): boolean {
     const { out } = this.#parts;
-    const peers = this.#parts.peers();
+    const bus = this.#parts.bus();
     const connection = this.#executing();
-    if (!peers || !connection) return false;
+    if (!bus || !connection) return false;
     connection.hold();
-    void peers.ask(name).then((parts) => {
+    void bus.ask(name).then((parts) => {
       if (connection.closed) return;
       answer(parts);
       connection.send(out.take());
@@ -245,11 +245,11 @@ export class ServerHost implements Host {
 
   crawl(kind: CrawlKind, classes: string): string | undefined {
     const connection = this.#executing();
-    return connection ? this.#parts.maintenance.crawl(kind, classes, connection) : NO_CONNECTION;
+    return connection ? this.#parts.background.crawl(kind, classes, connection) : NO_CONNECTION;
   }
 
   reassign(source: number, target: number): string {
-    return this.#parts.maintenance.reassign(source, target);
+    return this.#parts.background.reassign(source, target);
   }
 
   refreshCertificates(): string | undefined {
@@ -257,7 +257,7 @@ export class ServerHost implements Host {
     if (!tls) return "ERROR";
     try {
       tls.refresh();
-      this.#parts.peers()?.refreshCertificates();
+      this.#parts.bus()?.refreshCertificates();
       return undefined;
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
@@ -289,7 +289,7 @@ export class ServerHost implements Host {
   }
 
   /** The connection whose command is being executed; undefined for a datagram. */
-  #executing(): Connection | undefined {
+  #executing(): CacheConnection | undefined {
     return this.#parts.connections.get(this.#parts.running.id);
   }
 

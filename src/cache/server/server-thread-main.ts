@@ -1,27 +1,27 @@
-/** ● The program of a further serving thread: opens the store it is handed and serves it until told to close. */
+/** ● The program of a further server thread: opens the store it is handed and serves it until told to close. */
 import { parentPort, workerData } from "node:worker_threads";
 import { present } from "../../core/assert.ts";
 import { systemClock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
-import { Lock } from "../store/store-lock.ts";
+import { StoreLock } from "../store/store-lock.ts";
 import { Memory } from "../store/memory.ts";
-import { Serving } from "./thread-server.ts";
-import type { FromThread, ThreadTask, ToThread } from "./server-thread.ts";
+import { ThreadServer } from "./thread-server.ts";
+import type { FromThread, ServerThreadOptions, ToThread } from "./server-thread.ts";
 
 const SECOND_MS = 1000;
 
-const { handle, options, thread, listen, udp, meeting } = workerData as ThreadTask;
+const { handle, options, thread, listen, udp, busAddress } = workerData as ServerThreadOptions;
 const port = present(parentPort, "this file runs in a worker thread");
 const tell = (message: FromThread): void => port.postMessage(message);
 
 const memory = Memory.open(handle);
-const serving = new Serving({
+const threadServer = new ThreadServer({
   memory,
   options,
   clock: systemClock,
   thread,
-  lock: new Lock(memory.atomics),
-  meeting,
+  lock: new StoreLock(memory.atomics),
+  busAddress,
   askShutdown: (how) => tell({ event: "shutdown", how }),
 });
 
@@ -30,26 +30,26 @@ port.on("message", (message: ToThread) => {
     reload();
     return;
   }
-  void serving.close().then(() => tell({ event: "closed" }));
+  void threadServer.close().then(() => tell({ event: "closed" }));
 });
 
 /** The first thread has read the same files just now: what fails here is told, and this thread goes on with what it had. */
 function reload(): void {
   try {
-    serving.reload();
+    threadServer.reload();
   } catch (error) {
     process.stderr.write(`${messageOf(error)}\n`);
   }
 }
 
 function watchIdle(): void {
-  serving.closeIdle();
+  threadServer.closeIdle();
   systemClock.at(systemClock.now() + SECOND_MS, watchIdle);
 }
 
 try {
-  for (const address of listen) await serving.listenTo(address, true);
-  for (const address of udp) await serving.listenToDatagrams(address, true);
+  for (const address of listen) await threadServer.listenTo(address, true);
+  for (const address of udp) await threadServer.listenToDatagrams(address, true);
   watchIdle();
   tell({ event: "listening" });
 } catch (error) {

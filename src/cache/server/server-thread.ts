@@ -3,10 +3,10 @@ import { Worker } from "node:worker_threads";
 import { OperationError } from "../../core/errors.ts";
 import type { MemoryHandle } from "../store/memory.ts";
 import type { CacheServerOptions } from "./cache-server-options.ts";
-import type { Meeting } from "./thread-bus.ts";
+import type { ThreadBusAddress } from "./thread-bus.ts";
 
 /** What a thread is started with. */
-export interface ThreadTask {
+export interface ServerThreadOptions {
   readonly handle: MemoryHandle;
   readonly options: CacheServerOptions;
   readonly thread: number;
@@ -14,7 +14,7 @@ export interface ThreadTask {
   readonly listen: readonly string[];
   /** The same for datagrams. */
   readonly udp: readonly string[];
-  readonly meeting: Meeting;
+  readonly busAddress: ThreadBusAddress;
 }
 
 /** What a thread tells the first. */
@@ -30,7 +30,7 @@ export type ToThread = "close" | "reload";
 /** The compiled file beside this one once compiled, its source beside the source. */
 const FILE = new URL(import.meta.url.endsWith(".ts") ? "./server-thread-main.ts" : "./server-thread-main.js", import.meta.url);
 
-export class ServingThread {
+export class ServerThread {
   readonly #worker: Worker;
   onShutdown: (how: "now" | "graceful") => void = () => {};
   #closed: () => void = () => {};
@@ -40,9 +40,9 @@ export class ServingThread {
   }
 
   /** Resolves once the thread listens. */
-  static start(task: ThreadTask): Promise<ServingThread> {
+  static start(task: ServerThreadOptions): Promise<ServerThread> {
     const worker = new Worker(FILE, { workerData: task });
-    const thread = new ServingThread(worker);
+    const thread = new ServerThread(worker);
     return new Promise((resolve, reject) => {
       worker.once("error", reject);
       worker.on("message", (message: FromThread) => {

@@ -1,19 +1,19 @@
 /**
  * ● What the threads that serve one store tell each other: the parts of a statistic that each has, what watchers of another thread
- * want to hear and the lines that they get, and commands that reach all. Nobody waits for a thread longer than `ANSWER_MS_MAX`.
+ * subscribed to and the lines that they get, and commands that reach all. Nobody waits for a thread longer than `ANSWER_MS_MAX`.
  */
 import type { BroadcastChannel } from "node:worker_threads";
 import type { Cancel, Clock } from "../../core/clock.ts";
 import type { LogLine } from "../protocol/log-lines.ts";
-import type { PartName, Parts } from "../protocol/cache-session.ts";
+import type { ThreadStatName, ThreadStats } from "../protocol/cache-session.ts";
 
 /** 1 s: a thread answers in the next turn of its loop; one that does not is about to end. */
 const ANSWER_MS_MAX = 1000;
 
-/** What a thread does when another tells it something. */
-export interface PeerActs {
-  part<Name extends PartName>(name: Name): Parts[Name];
-  /** The thread's watchers want to hear of these kinds now. */
+/** What a thread does with the messages of the others. */
+export interface ThreadBusHandler {
+  part<Name extends ThreadStatName>(name: Name): ThreadStats[Name];
+  /** The thread's watchers subscribe to these kinds now. */
   watched(thread: number, kinds: readonly string[]): void;
   logged(lines: readonly LogLine[]): void;
   resetPrefixes(): void;
@@ -21,49 +21,49 @@ export interface PeerActs {
 }
 
 type Message =
-  | { readonly say: "ask"; readonly from: number; readonly question: number; readonly name: PartName }
-  | { readonly say: "answer"; readonly to: number; readonly question: number; readonly part: Parts[PartName] }
-  | { readonly say: "watched"; readonly from: number; readonly kinds: readonly string[] }
-  | { readonly say: "logged"; readonly lines: readonly LogLine[] }
-  | { readonly say: "reset" | "refresh" };
+  | { readonly kind: "ask"; readonly from: number; readonly question: number; readonly name: ThreadStatName }
+  | { readonly kind: "answer"; readonly to: number; readonly question: number; readonly part: ThreadStats[ThreadStatName] }
+  | { readonly kind: "watched"; readonly from: number; readonly kinds: readonly string[] }
+  | { readonly kind: "logged"; readonly lines: readonly LogLine[] }
+  | { readonly kind: "reset" | "refresh" };
 
 interface Question {
-  readonly parts: Parts[PartName][];
+  readonly parts: ThreadStats[ThreadStatName][];
   readonly cancel: Cancel;
   readonly done: () => void;
 }
 
-/** Where the threads of one server meet. */
-export interface Meeting {
+/** The broadcast channel that the threads of one server share, and which of them this is. */
+export interface ThreadBusAddress {
   /** Known to this server alone. */
   readonly channel: string;
   readonly thread: number;
   readonly threads: number;
 }
 
-export class Peers {
-  readonly #meeting: Meeting;
+export class ThreadBus {
+  readonly #busAddress: ThreadBusAddress;
   readonly #clock: Clock;
-  readonly #acts: PeerActs;
+  readonly #handler: ThreadBusHandler;
   readonly #channel: BroadcastChannel;
   readonly #questions = new Map<number, Question>();
   #asked = 0;
 
-  constructor(meeting: Meeting, clock: Clock, acts: PeerActs) {
-    this.#meeting = meeting;
+  constructor(busAddress: ThreadBusAddress, clock: Clock, handler: ThreadBusHandler) {
+    this.#busAddress = busAddress;
     this.#clock = clock;
-    this.#acts = acts;
+    this.#handler = handler;
     const { BroadcastChannel: Channel } = process.getBuiltinModule("node:worker_threads"); // 2 MB that one thread does without
-    this.#channel = new Channel(meeting.channel);
+    this.#channel = new Channel(busAddress.channel);
     this.#channel.unref();
-    this.#channel.onmessage = (event: { readonly data: Message }) => this.#hear(event.data);
+    this.#channel.onmessage = (event: { readonly data: Message }) => this.#receive(event.data);
   }
 
   /** The parts of all other threads; fewer where one does not answer. */
-  ask<Name extends PartName>(name: Name): Promise<readonly Parts[Name][]> {
+  ask<Name extends ThreadStatName>(name: Name): Promise<readonly ThreadStats[Name][]> {
     const question = (this.#asked += 1);
     return new Promise((resolve) => {
-      const parts: Parts[Name][] = [];
+      const parts: ThreadStats[Name][] = [];
       const done = (): void => {
         this.#questions.get(question)?.cancel();
         this.#questions.delete(question);
@@ -71,24 +71,24 @@ export class Peers {
       };
       const cancel = this.#clock.at(this.#clock.now() + ANSWER_MS_MAX, done);
       this.#questions.set(question, { parts, cancel, done });
-      this.#say({ say: "ask", from: this.#meeting.thread, question, name });
+      this.#send({ kind: "ask", from: this.#busAddress.thread, question, name });
     });
   }
 
   watched(kinds: readonly string[]): void {
-    this.#say({ say: "watched", from: this.#meeting.thread, kinds });
+    this.#send({ kind: "watched", from: this.#busAddress.thread, kinds });
   }
 
   logged(lines: readonly LogLine[]): void {
-    this.#say({ say: "logged", lines });
+    this.#send({ kind: "logged", lines });
   }
 
   resetPrefixes(): void {
-    this.#say({ say: "reset" });
+    this.#send({ kind: "reset" });
   }
 
   refreshCertificates(): void {
-    this.#say({ say: "refresh" });
+    this.#send({ kind: "refresh" });
   }
 
   close(): void {
@@ -96,36 +96,36 @@ export class Peers {
     this.#channel.close();
   }
 
-  #say(message: Message): void {
+  #send(message: Message): void {
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- that is a window's, which this is not
     this.#channel.postMessage(message);
   }
 
-  #hear(message: Message): void {
-    switch (message.say) {
+  #receive(message: Message): void {
+    switch (message.kind) {
       case "ask":
-        this.#say({ say: "answer", to: message.from, question: message.question, part: this.#acts.part(message.name) });
+        this.#send({ kind: "answer", to: message.from, question: message.question, part: this.#handler.part(message.name) });
         return;
       case "answer":
-        if (message.to === this.#meeting.thread) this.#answered(message.question, message.part);
+        if (message.to === this.#busAddress.thread) this.#answered(message.question, message.part);
         return;
       case "watched":
-        this.#acts.watched(message.from, message.kinds);
+        this.#handler.watched(message.from, message.kinds);
         return;
       case "logged":
-        this.#acts.logged(message.lines);
+        this.#handler.logged(message.lines);
         return;
       case "reset":
-        this.#acts.resetPrefixes();
+        this.#handler.resetPrefixes();
         return;
       case "refresh":
-        this.#acts.refreshCertificates();
+        this.#handler.refreshCertificates();
     }
   }
 
-  #answered(number: number, part: Parts[PartName]): void {
+  #answered(number: number, part: ThreadStats[ThreadStatName]): void {
     const question = this.#questions.get(number);
     question?.parts.push(part);
-    if (question?.parts.length === this.#meeting.threads - 1) question.done();
+    if (question?.parts.length === this.#busAddress.threads - 1) question.done();
   }
 }

@@ -11,14 +11,14 @@ import { AssertionFailed, OperationError, UsageError, codeOf } from "../../core/
 import { ADOPTS_HANDLES } from "../../core/runtime.ts";
 import { DRAIN_MS_MAX } from "../../core/limits.ts";
 import { ReplyBuffer } from "../../memcached/reply-buffer.ts";
-import { Connection, type ConnectionOwner } from "./cache-connection.ts";
+import { CacheConnection, type CacheConnectionOwner } from "./cache-connection.ts";
 import { COUNT } from "../store/counters.ts";
 import { PORT_DEFAULT, READ_BYTES } from "../store/limits.ts";
-import { readListenText } from "./listen-address.ts";
-import type { Lock } from "../store/store-lock.ts";
-import { Maintenance } from "../background/background-scheduler.ts";
+import { parseListenAddress } from "./listen-address.ts";
+import type { StoreLock } from "../store/store-lock.ts";
+import { BackgroundScheduler } from "../background/background-scheduler.ts";
 import { GLOBAL, type Memory } from "../store/memory.ts";
-import { type Speech, openSession } from "./open-session.ts";
+import { type ProtocolConfig, openSession } from "./open-session.ts";
 import {
   type CacheServerOptions,
   FEATURE_DEFAULTS,
@@ -26,53 +26,53 @@ import {
   idleTimeoutSeconds,
   watcherBufferBytes,
 } from "./cache-server-options.ts";
-import { type Meeting, type PeerActs, Peers } from "./thread-bus.ts";
-import { PROTOCOL_WORDS, ServerHost } from "./server-admin.ts";
-import type { EndReason, Engine, PartName, Parts, Session } from "../protocol/cache-session.ts";
-import { Store } from "../store/item-store.ts";
+import { type ThreadBusAddress, type ThreadBusHandler, ThreadBus } from "./thread-bus.ts";
+import { PROTOCOL_WORDS, ServerAdmin } from "./server-admin.ts";
+import type { CloseReason, SessionContext, ThreadStatName, ThreadStats, CacheSession } from "../protocol/cache-session.ts";
+import { ItemStore } from "../store/item-store.ts";
 import { TlsListeners } from "./tls-listeners.ts";
-import { Trace } from "./command-trace.ts";
+import { CommandTrace } from "./command-trace.ts";
 import { UdpListener } from "./udp-listener.ts";
-import { UsersFile } from "./auth-file.ts";
-import { Watchers } from "./log-watchers.ts";
+import { AuthFile } from "./auth-file.ts";
+import { LogWatchers } from "./log-watchers.ts";
 
-export interface ServingParts {
+export interface ThreadServerOptions {
   readonly memory: Memory;
   readonly options: CacheServerOptions;
   readonly clock: Clock;
   /** 0 for the thread that made the store. */
   readonly thread: number;
-  readonly lock: Lock | undefined;
+  readonly lock: StoreLock | undefined;
   /** Where it meets the other threads; undefined when there are none. */
-  readonly meeting: Meeting | undefined;
+  readonly busAddress: ThreadBusAddress | undefined;
   /** Called when a client asks for shutdown. */
   readonly askShutdown: (how: "now" | "graceful") => void;
 }
 
-export class Serving {
-  readonly store: Store;
-  readonly maintenance: Maintenance;
-  readonly host: ServerHost;
+export class ThreadServer {
+  readonly store: ItemStore;
+  readonly background: BackgroundScheduler;
+  readonly host: ServerAdmin;
   readonly addresses: string[] = [];
   /** The TCP addresses again, with the prefixes that say how to listen on them: what other threads are to listen on. */
   readonly listens: string[] = [];
   readonly #options: CacheServerOptions;
   readonly #clock: Clock;
-  readonly #lock: Lock | undefined;
-  readonly #engine: Engine;
+  readonly #lock: StoreLock | undefined;
+  readonly #context: SessionContext;
   readonly #running: { id: number };
   readonly #tls: TlsListeners | undefined;
-  readonly #owner: ConnectionOwner;
-  readonly #speech: Speech;
-  readonly #trace: Trace;
-  readonly #usersFiles: readonly UsersFile[];
+  readonly #owner: CacheConnectionOwner;
+  readonly #protocolConfig: ProtocolConfig;
+  readonly #trace: CommandTrace;
+  readonly #authFiles: readonly AuthFile[];
   readonly #servers: Server[] = [];
   readonly #udp: UdpListener[] = [];
-  readonly #watchers: Watchers;
-  readonly #peers: Peers | undefined;
-  readonly #connections = new Map<number, Connection>();
+  readonly #watchers: LogWatchers;
+  readonly #bus: ThreadBus | undefined;
+  readonly #connections = new Map<number, CacheConnection>();
   /** Accepted beyond the limit where clients shall wait instead of being refused. */
-  readonly #waiting: [Socket, ConnectionOwner][] = [];
+  readonly #waiting: [Socket, CacheConnectionOwner][] = [];
   readonly #readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
   readonly #connectionsMax: number;
   readonly #idleTimeoutSeconds: number;
@@ -80,46 +80,46 @@ export class Serving {
   #nextId: number;
   #allClosed: (() => void) | undefined;
 
-  constructor({ memory, options, clock, thread, lock, meeting, askShutdown }: ServingParts) {
+  constructor({ memory, options, clock, thread, lock, busAddress, askShutdown }: ThreadServerOptions) {
     this.#options = options;
     this.#clock = clock;
     this.#lock = lock;
-    this.store = new Store(memory, thread);
+    this.store = new ItemStore(memory, thread);
     this.#connectionsMax = options.connections ?? 1024;
     this.#idleTimeoutSeconds = idleTimeoutSeconds(options);
     this.#nextId = CONNECTION_ID_FIRST + thread * CONNECTION_IDS_PER_THREAD;
-    const users = options.authFile === undefined ? undefined : new UsersFile(options.authFile);
-    const saslUsers = options.saslFile === undefined ? undefined : new UsersFile(options.saslFile);
-    this.#usersFiles = [users, saslUsers].filter((file) => file !== undefined);
-    this.#speech = { protocol: options.protocol ?? "auto", users: users?.users, saslUsers: saslUsers?.users };
+    const users = options.authFile === undefined ? undefined : new AuthFile(options.authFile);
+    const saslUsers = options.saslFile === undefined ? undefined : new AuthFile(options.saslFile);
+    this.#authFiles = [users, saslUsers].filter((file) => file !== undefined);
+    this.#protocolConfig = { protocol: options.protocol ?? "auto", users: users?.users, saslUsers: saslUsers?.users };
     this.#tls = options.tls === undefined ? undefined : new TlsListeners(options.tls, clock);
     const out = new ReplyBuffer();
-    this.maintenance = new Maintenance(this.store, clock, lock);
+    this.background = new BackgroundScheduler(this.store, clock, lock);
     const running = { id: 0 };
-    this.#watchers = new Watchers({
+    this.#watchers = new LogWatchers({
       store: this.store,
       clock,
       bufferBytes: watcherBufferBytes(options),
       running: () => running.id,
-      peers: () => this.#peers,
+      bus: () => this.#bus,
     });
-    this.host = new ServerHost({
+    this.host = new ServerAdmin({
       store: this.store,
       out,
       running,
-      peers: () => this.#peers,
+      bus: () => this.#bus,
       features: { ...FEATURE_DEFAULTS, ...options.features },
       options,
       clock,
       connections: this.#connections,
       addresses: this.addresses,
       udpAddresses: () => this.udpAddresses,
-      maintenance: this.maintenance,
+      background: this.background,
       watchers: this.#watchers,
       tls: this.#tls,
       askShutdown,
     });
-    this.#engine = {
+    this.#context = {
       store: this.store,
       out,
       host: this.host,
@@ -127,13 +127,13 @@ export class Serving {
       answersMax: answersMax(options),
     };
     this.#running = running;
-    this.#trace = new Trace(memory.tune, options.traceToStderr ? printToStderr : undefined);
-    this.#owner = this.#ownerFor(this.#speech);
-    if (meeting) this.#peers = new Peers(meeting, clock, this.#peerActs());
+    this.#trace = new CommandTrace(memory.tune, options.traceToStderr ? printToStderr : undefined);
+    this.#owner = this.#ownerFor(this.#protocolConfig);
+    if (busAddress) this.#bus = new ThreadBus(busAddress, clock, this.#busHandler());
   }
 
-  #peerActs(): PeerActs {
-    const parts: { readonly [Name in PartName]: () => Parts[Name] } = {
+  #busHandler(): ThreadBusHandler {
+    const parts: { readonly [Name in ThreadStatName]: () => ThreadStats[Name] } = {
       connections: () => this.host.openConnections(),
       prefixes: () => this.store.prefixes.counts(),
     };
@@ -156,16 +156,16 @@ export class Serving {
     }
   }
 
-  #ownerFor(speech: Speech): ConnectionOwner {
+  #ownerFor(protocolConfig: ProtocolConfig): CacheConnectionOwner {
     return {
-      out: this.#engine.out,
+      out: this.#context.out,
       counters: this.store.counters,
       lock: this.#lock,
       trace: this.#trace,
-      protocol: speech.protocol,
+      protocol: protocolConfig.protocol,
       now: () => this.store.now,
       wallMs: () => this.#clock.wallMs(),
-      open: (firstByte) => openSession(this.#engine, speech, firstByte),
+      open: (firstByte) => openSession(this.#context, protocolConfig, firstByte),
       closed: (connection, reason) => this.#forget(connection, reason),
       running: this.#running,
     };
@@ -178,8 +178,8 @@ export class Serving {
    * @throws OperationError CACHE_LISTEN_FAILED
    */
   async listenTo(text: string, shared: boolean): Promise<void> {
-    const { address: where, tls, protocol } = readListenText(text);
-    const owner = protocol === undefined ? this.#owner : this.#ownerFor({ ...this.#speech, protocol });
+    const { address: where, tls, protocol } = parseListenAddress(text);
+    const owner = protocol === undefined ? this.#owner : this.#ownerFor({ ...this.#protocolConfig, protocol });
     const accept = (socket: Socket): void => this.#accept(socket, owner);
     const backlog = this.#options.backlog ?? 1024;
     if (where.startsWith("unix:")) {
@@ -209,15 +209,15 @@ export class Serving {
    */
   async listenToDatagrams(text: string, shared: boolean): Promise<void> {
     const { out, counters, lock, running } = this.#owner;
-    const open = (firstByte: number): Session => openSession(this.#engine, this.#speech, firstByte);
+    const open = (firstByte: number): CacheSession => openSession(this.#context, this.#protocolConfig, firstByte);
     const id = this.addresses.length + this.#udp.length + 1;
     this.#udp.push(await UdpListener.open(text, shared, { out, counters, lock, running, open, trace: this.#trace, id }));
   }
 
   /** Prints, where that is asked for, what is served and where. */
   announce(): void {
-    const spoken = PROTOCOL_WORDS[this.#speech.protocol];
-    const listening = [...this.addresses.map(() => spoken), ...this.#udp.map(() => "udp")];
+    const protocolWord = PROTOCOL_WORDS[this.#protocolConfig.protocol];
+    const listening = [...this.addresses.map(() => protocolWord), ...this.#udp.map(() => "udp")];
     this.#trace.started(this.store.memory, this.store.items.slabs.largest, listening);
   }
 
@@ -232,7 +232,7 @@ export class Serving {
    */
   reload(): void {
     this.#tls?.refresh();
-    for (const file of this.#usersFiles) file.load();
+    for (const file of this.#authFiles) file.load();
   }
 
   /** Ends connections that have been silent for too long; called about once a second. */
@@ -248,7 +248,7 @@ export class Serving {
 
   /** Stops listening and ends all connections, once they have what was already answered. */
   async close(): Promise<void> {
-    this.maintenance.stop();
+    this.background.stop();
     const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
     for (const address of this.addresses) if (address.startsWith("unix:")) rmSync(address.slice(5), { force: true });
     for (const [socket] of this.#waiting) socket.destroy();
@@ -262,10 +262,10 @@ export class Serving {
       cancel();
     }
     await Promise.all([...closed, ...this.#udp.map((listener) => listener.close())]);
-    this.#peers?.close();
+    this.#bus?.close();
   }
 
-  #accept(accepted: Socket, owner: ConnectionOwner): void {
+  #accept(accepted: Socket, owner: CacheConnectionOwner): void {
     const { globals } = this.store.memory;
     this.#lock?.acquire();
     const full = globals[GLOBAL.connections]! >= this.#connectionsMax;
@@ -283,23 +283,23 @@ export class Serving {
     else this.#refuse(accepted, owner);
   }
 
-  #serve(accepted: Socket, owner: ConnectionOwner): void {
+  #serve(accepted: Socket, owner: CacheConnectionOwner): void {
     const id = this.#nextId;
     this.#nextId += 1;
     const unix = accepted.remoteAddress === undefined;
     const local = unix ? this.#unixAddress() : address(accepted.localAddress!, accepted.localPort!);
     const remote = unix ? local : address(accepted.remoteAddress!, accepted.remotePort!);
-    let connection: Connection | undefined;
+    let connection: CacheConnection | undefined;
     const received = (length: number, bytes: Buffer): boolean => connection!.received(bytes, length);
     const adopt = ADOPTS_HANDLES && !isSecure(accepted);
     const socket = adopt ? withReadBuffer(accepted, this.#readBuffer, received) : withChunks(accepted, received);
-    connection = new Connection(owner, socket, { id, remote, local });
+    connection = new CacheConnection(owner, socket, { id, remote, local });
     this.#connections.set(id, connection);
     this.#watchers.opened(connection);
   }
 
   /** Tells a client that there are too many, or lets it wait as if it had not been accepted yet. */
-  #refuse(accepted: Socket, owner: ConnectionOwner): void {
+  #refuse(accepted: Socket, owner: CacheConnectionOwner): void {
     accepted.on("error", () => accepted.destroy());
     if (this.#options.connectionsFast === false && this.#waiting.length < (this.#options.backlog ?? 1024)) {
       this.#waiting.push([accepted, owner]);
@@ -312,7 +312,7 @@ export class Serving {
     return this.addresses.find((candidate) => candidate.startsWith("unix:")) ?? "unix:";
   }
 
-  #forget(connection: Connection, reason: EndReason): void {
+  #forget(connection: CacheConnection, reason: CloseReason): void {
     const { globals } = this.store.memory;
     this.#watchers.closed(connection, reason);
     this.#connections.delete(connection.id);

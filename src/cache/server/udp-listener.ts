@@ -7,30 +7,30 @@ import type { ReplyBuffer } from "../../memcached/reply-buffer.ts";
 import { COUNT, type Counters } from "../store/counters.ts";
 import { replyDatagrams, requestStart, UDP_REPLY_BYTES_MAX } from "./udp-framing.ts";
 import { PORT_DEFAULT } from "../store/limits.ts";
-import type { Lock } from "../store/store-lock.ts";
-import type { Session } from "../protocol/cache-session.ts";
-import { type Trace, consumeTraced } from "./command-trace.ts";
+import type { StoreLock } from "../store/store-lock.ts";
+import type { CacheSession } from "../protocol/cache-session.ts";
+import { type CommandTrace, consumeTraced } from "./command-trace.ts";
 
-export interface UdpParts {
+export interface UdpListenerOptions {
   /** The thread's reply buffer, empty between two requests. */
   readonly out: ReplyBuffer;
   readonly counters: Counters;
-  readonly lock: Lock | undefined;
-  readonly trace: Trace;
+  readonly lock: StoreLock | undefined;
+  readonly trace: CommandTrace;
   /** The number under which commands are printed: the listening socket's in `stats conns`. */
   readonly id: number;
   /** Number of the connection whose command is being executed: none. */
   readonly running: { id: number };
   /** Makes the session that the first byte asks for. */
-  readonly open: (firstByte: number) => Session;
+  readonly open: (firstByte: number) => CacheSession;
 }
 
 export class UdpListener {
   readonly address: string;
   readonly #socket: Socket;
-  readonly #parts: UdpParts;
+  readonly #parts: UdpListenerOptions;
 
-  private constructor(socket: Socket, parts: UdpParts) {
+  private constructor(socket: Socket, parts: UdpListenerOptions) {
     this.#socket = socket;
     this.#parts = parts;
     const { address, port } = socket.address();
@@ -42,7 +42,7 @@ export class UdpListener {
    * @param shared several threads listen on the address, and the system spreads the clients
    * @throws OperationError CACHE_LISTEN_FAILED
    */
-  static async open(text: string, shared: boolean, parts: UdpParts): Promise<UdpListener> {
+  static async open(text: string, shared: boolean, parts: UdpListenerOptions): Promise<UdpListener> {
     const { host, port } = parseAddress(text, "udp", { port: PORT_DEFAULT });
     const socket = createSocket({ type: host.includes(":") ? "udp6" : "udp4", reusePort: shared });
     try {

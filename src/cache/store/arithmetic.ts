@@ -3,7 +3,7 @@ import { exactU64, readU64, type U64 } from "../../memcached/numbers.ts";
 import { ValueWriter } from "./chunks.ts";
 import { BY_CLASS } from "./counters.ts";
 import * as I from "./item.ts";
-import type { Store } from "./item-store.ts";
+import type { ItemStore } from "./item-store.ts";
 
 /** What became of a `delta`. */
 export const DELTA = { done: 0, notFound: 1, nonNumeric: 2, noMemory: 3, casMismatch: 4 } as const;
@@ -16,13 +16,13 @@ const TWO_64 = 1n << 64n;
 const NUMBER_BYTES_MAX = 20;
 
 export class Arithmetic {
-  readonly #store: Store;
+  readonly #store: ItemStore;
   /** The value that `delta` left behind. */
   readonly number: U64 = { high: 0, low: 0 };
   readonly #writer: ValueWriter;
   readonly #digits = new Uint8Array(NUMBER_BYTES_MAX + 2);
 
-  constructor(store: Store) {
+  constructor(store: ItemStore) {
     this.#store = store;
     this.#writer = new ValueWriter(store.items);
   }

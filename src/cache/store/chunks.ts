@@ -1,6 +1,6 @@
 /**
  * ○ Values in the arena: written as they arrive, read into replies. A value over half a page is a chain of chunks, taken one by
- * one while it arrives, so that a large item needs no stretch of memory in one piece.
+ * one while it arrives, so that a large item needs no contiguous memory.
  */
 import { copyBytes } from "../../memcached/copy.ts";
 import type { ReplyBuffer } from "../../memcached/reply-buffer.ts";

@@ -1,8 +1,8 @@
 /**
- * ○ What `stats` counts per thread, in memcached's names. Each thread adds to its own stretch of shared memory, so that counting
- * needs no lock; readers add the stretches up.
+ * ○ What `stats` counts per thread, in memcached's names. Each thread adds to its own block of shared memory, so that counting
+ * needs no lock; readers add the blocks up.
  */
-import { LRU_QUEUES, SLAB_CLASSES_MAX } from "./limits.ts";
+import { LRU_LISTS, SLAB_CLASSES_MAX } from "./limits.ts";
 import { type Memory, THREADS_MAX, THREAD_COUNTERS } from "./memory.ts";
 
 /** Places of a thread's plain counters. */
@@ -35,7 +35,7 @@ export const COUNT = {
 } as const;
 const PLAIN = 64;
 
-/** Hits by queue, then these by class. */
+/** Hits by LRU list, then these by class. */
 export const BY_CLASS = {
   setCommands: 0,
   touchHits: 1,
@@ -45,8 +45,8 @@ export const BY_CLASS = {
   casHits: 5,
   casBadValue: 6,
 } as const;
-const QUEUE_HITS = PLAIN;
-const CLASS_COUNTERS = QUEUE_HITS + LRU_QUEUES;
+const LRU_LIST_HITS = PLAIN;
+const CLASS_COUNTERS = LRU_LIST_HITS + LRU_LISTS;
 
 /** One thread's counters. */
 export class Counters {
@@ -64,8 +64,8 @@ export class Counters {
     this.values[counter]! += count;
   }
 
-  hit(queue: number): void {
-    this.values[QUEUE_HITS + queue]! += 1;
+  hit(lruList: number): void {
+    this.values[LRU_LIST_HITS + lruList]! += 1;
   }
 
   addOfClass(kind: number, slabClass: number): void {
@@ -88,15 +88,15 @@ export class CounterTotals {
     return this.#sums[counter]!;
   }
 
-  hitsOfQueue(queue: number): number {
-    return this.#sums[QUEUE_HITS + queue]!;
+  hitsOfLruList(lruList: number): number {
+    return this.#sums[LRU_LIST_HITS + lruList]!;
   }
 
-  /** Hits of all four queues of a class, or of all classes. */
+  /** Hits of all four LRU lists of a class, or of all classes. */
   hits(slabClass?: number): number {
     let sum = 0;
-    for (let queue = 0; queue < LRU_QUEUES; queue += 1) {
-      if (slabClass === undefined || queue % SLAB_CLASSES_MAX === slabClass) sum += this.hitsOfQueue(queue);
+    for (let lruList = 0; lruList < LRU_LISTS; lruList += 1) {
+      if (slabClass === undefined || lruList % SLAB_CLASSES_MAX === slabClass) sum += this.hitsOfLruList(lruList);
     }
     return sum;
   }
@@ -115,5 +115,5 @@ export class CounterTotals {
 /** `stats reset`: memcached zeroes what threads counted, and keeps what describes the present. */
 export function resetCounters(memory: Memory): void {
   memory.counters.fill(0);
-  memory.queueStats.fill(0);
+  memory.lruStats.fill(0);
 }

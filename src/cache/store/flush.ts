@@ -42,10 +42,10 @@ function beginEpoch(items: Items): boolean {
 
 /** Frees items of this second, as memcached frees all of them, up to a number; the rest is freed when it is met. */
 function unlinkNewest(items: Items): void {
-  const { words, queues } = items;
+  const { words, lruLists } = items;
   const oldestLive = items.memory.globals[GLOBAL.oldestLive]!;
   let left = FLUSH_ITEMS_MAX;
-  for (const head of queues.heads) {
+  for (const head of lruLists.heads) {
     let item = head;
     while (item !== 0 && left > 0) {
       const next = words[item * 2 + I.NEXT]!;
@@ -61,7 +61,7 @@ function unlinkNewest(items: Items): void {
 
 /** A walk after all, for who flushes and stores sixteen times in one second. */
 function unlinkAll(items: Items): void {
-  for (const head of items.queues.heads) {
+  for (const head of items.lruLists.heads) {
     for (let item = head; item !== 0;) {
       const next = items.words[item * 2 + I.NEXT]!;
       if (!isMark(item)) items.unlink(item);

@@ -1,15 +1,15 @@
 /**
- * ○ Items as records in a file, and back: what a warm restart keeps. Records are in the order of each queue, oldest first, so that
- * linking them one after the other rebuilds the queues. Numbers are little-endian.
+ * ○ Items as records in a file, and back: what a warm restart keeps. Records are in the order of each LRU list, oldest first, so that
+ * linking them one after the other rebuilds the LRU lists. Numbers are little-endian.
  */
 import { Buffer } from "node:buffer";
 import { ReplyBuffer } from "../../memcached/reply-buffer.ts";
 import { ValueWriter, copyValue } from "./chunks.ts";
 import * as I from "./item.ts";
 import type { Items } from "./items.ts";
-import { LRU_QUEUES } from "./limits.ts";
+import { LRU_LISTS } from "./limits.ts";
 
-/** Length, time, expiry, client flags, CAS (two words), flags and queue, key bytes, nothing. */
+/** Length, time, expiry, client flags, CAS (two words), flags and LRU list, key bytes, nothing. */
 const RECORD_BYTES = 28;
 /** Flags that outlive a restart. */
 const KEPT = I.FETCHED | I.ACTIVE | I.TOKEN_SENT | I.STALE | I.BINARY_KEY;
@@ -19,8 +19,8 @@ const BATCH_BYTES = 4 * 1024 * 1024;
 /** All live items as records, in batches of whole records. The batch is reused: write it before asking for the next. */
 export function* itemRecords(items: Items): Generator<Buffer> {
   const out = new ReplyBuffer();
-  for (let queue = 0; queue < LRU_QUEUES; queue += 1) {
-    for (let item = items.queues.oldest(queue); item !== 0; item = items.words[item * 2 + I.PREV]!) {
+  for (let lruList = 0; lruList < LRU_LISTS; lruList += 1) {
+    for (let item = items.lruLists.oldest(lruList); item !== 0; item = items.words[item * 2 + I.PREV]!) {
       if (!isLive(items, item)) continue;
       writeRecord(items, item, out);
       if (out.length < BATCH_BYTES) continue;
@@ -97,8 +97,8 @@ export class RecordReader {
     this.#writer.start(item);
     if (this.#writer.write(bytes, key + keyBytes, length)) {
       const place = item * 2;
-      const queue = ((words[place + I.META]! >>> I.CLASS_SHIFT) & 0x3f) | bytes.readUInt8(at + 26);
-      const meta = (words[place + I.META]! & ~(0xff << I.CLASS_SHIFT)) | (queue << I.CLASS_SHIFT);
+      const lruList = ((words[place + I.META]! >>> I.CLASS_SHIFT) & 0x3f) | bytes.readUInt8(at + 26);
+      const meta = (words[place + I.META]! & ~(0xff << I.CLASS_SHIFT)) | (lruList << I.CLASS_SHIFT);
       words[place + I.META] = meta | bytes.readUInt16LE(at + 24);
       words[place + I.CAS_LOW] = bytes.readUInt32LE(at + 16);
       words[place + I.CAS_HIGH] = bytes.readUInt32LE(at + 20);

@@ -41,7 +41,7 @@ const BYTES_PER_UNIT = 1024;
 
 export const CR_LF = Uint8Array.of(CR, LF);
 
-export class Store {
+export class ItemStore {
   readonly memory: Memory;
   readonly items: Items;
   readonly counters: Counters;
@@ -55,7 +55,7 @@ export class Store {
   readonly #tune: Float64Array;
   #log: StoreLog | undefined;
 
-  /** @param thread which stretch of the counters to add to */
+  /** @param thread which thread's block of counters to add to */
   constructor(memory: Memory, thread = 0) {
     this.memory = memory;
     this.counters = new Counters(memory, thread);
@@ -70,7 +70,7 @@ export class Store {
     return this.#log;
   }
 
-  /** Who hears of every fetch, store, deletion and eviction of this thread; undefined for nobody. */
+  /** Who is told of every fetch, store, deletion and eviction of this thread; undefined for nobody. */
   set log(log: StoreLog | undefined) {
     this.#log = log;
     this.items.log = log;

@@ -16,7 +16,7 @@ export const TIME = 4;
 export const EXPIRY = 5;
 /** Bytes of the value with its CR LF. */
 export const LENGTH = 6;
-/** Flags (16 bits), class and queue (8 bits), key bytes (8 bits). */
+/** Flags (16 bits), class and LRU list (8 bits), key bytes (8 bits). */
 export const META = 7;
 export const CAS_LOW = 8;
 export const CAS_HIGH = 9;
@@ -58,7 +58,7 @@ export const EPOCH_STEP = 0x1000;
 export const CLASS_SHIFT = 16;
 export const KEY_SHIFT = 24;
 
-/** The queue's two bits in the class byte. */
+/** The LRU list's two bits in the class byte. */
 export const HOT = 0;
 export const WARM = 64;
 export const COLD = 128;

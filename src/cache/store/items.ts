@@ -1,6 +1,6 @@
 /**
  * ○ The life of an item: allocated (evicting when there is no room), filled by its uploader, linked under its key, unlinked,
- * freed when nobody holds it any more. Invariant: an item is linked into index and queue together or not at all.
+ * freed when nobody holds it any more. Invariant: an item is linked into index and LRU list together or not at all.
  */
 import type { Buffer } from "node:buffer";
 import { assert } from "../../core/assert.ts";
@@ -8,12 +8,12 @@ import type { Counters } from "./counters.ts";
 import { HashIndex } from "./hash-index.ts";
 import * as I from "./item.ts";
 import { BUMP_INTERVAL_SECONDS } from "./limits.ts";
-import { GLOBAL, type Memory, QUEUE_STAT, QUEUE_STATS, SIZE_STEP_BYTES } from "./memory.ts";
-import { Queues } from "./lru-lists.ts";
+import { GLOBAL, type Memory, LRU_STAT, LRU_STATS, SIZE_STEP_BYTES } from "./memory.ts";
+import { LruLists } from "./lru-lists.ts";
 import { TUNE } from "./settings.ts";
 import { Slabs } from "./slabs.ts";
 import type { StoreLog } from "./store-log.ts";
-import { EVICT, Tails } from "./lru-eviction.ts";
+import { EVICT, LruEviction } from "./lru-eviction.ts";
 
 /** Evictions tried for one allocation; memcached's number. */
 const ALLOCATE_TRIES = 10;
@@ -24,17 +24,17 @@ export class Items {
   readonly bytes: Buffer;
   readonly view: DataView;
   readonly index: HashIndex;
-  readonly queues: Queues;
+  readonly lruLists: LruLists;
   readonly slabs: Slabs;
-  readonly tails: Tails;
+  readonly eviction: LruEviction;
   readonly counters: Counters;
-  /** Who hears of evictions; undefined while nobody does. */
+  /** Who is told of evictions; undefined while nobody does. */
   log: StoreLog | undefined;
   readonly #globals: Float64Array;
   readonly #tune: Float64Array;
   readonly #baseFlags: number;
   readonly #chunkBytesMax: number;
-  /** Hashes whose items eviction and page mover must leave alone: `debugitem lock`. */
+  /** Hashes whose items eviction and slab rebalancer must leave alone: `debugitem lock`. */
   readonly locked = new Set<number>();
 
   constructor(memory: Memory, counters: Counters) {
@@ -44,9 +44,9 @@ export class Items {
     this.view = memory.view;
     this.counters = counters;
     this.index = new HashIndex(memory);
-    this.queues = new Queues(memory);
+    this.lruLists = new LruLists(memory);
     this.slabs = new Slabs(memory);
-    this.tails = new Tails(this);
+    this.eviction = new LruEviction(this);
     this.#globals = memory.globals;
     this.#tune = memory.tune;
     this.#baseFlags = memory.settings.useCas ? I.HAS_CAS : 0;
@@ -87,7 +87,7 @@ export class Items {
     const headClass = chunked ? this.slabs.classOf(I.chunkedHeadBytes(keyBytes, flags)) : slabClass;
     const handle = this.pull(headClass);
     if (handle === 0) {
-      this.count(slabClass, QUEUE_STAT.outOfMemory);
+      this.count(slabClass, LRU_STAT.outOfMemory);
       return 0;
     }
     const words = this.words;
@@ -98,7 +98,10 @@ export class Items {
     words[at + I.EXPIRY] = expiry;
     words[at + I.LENGTH] = length;
     words[at + I.META] =
-      flags | (chunked ? I.CHUNKED : 0) | ((slabClass | this.#firstQueue(expiry)) << I.CLASS_SHIFT) | (keyBytes << I.KEY_SHIFT);
+      flags |
+      (chunked ? I.CHUNKED : 0) |
+      ((slabClass | this.#firstLruList(expiry)) << I.CLASS_SHIFT) |
+      (keyBytes << I.KEY_SHIFT);
     words[at + I.CAS_LOW] = 0;
     words[at + I.CAS_HIGH] = 0;
     words[at + I.CLIENT_FLAGS] = clientFlags;
@@ -135,14 +138,14 @@ export class Items {
     let handle = 0;
     const segmented = this.#tune[TUNE.segmented] !== 0;
     for (; tries < ALLOCATE_TRIES; tries += 1) {
-      if (!segmented) this.tails.pull(slabClass, I.COLD);
+      if (!segmented) this.eviction.pull(slabClass, I.COLD);
       handle = this.slabs.allocate(slabClass);
       if (handle !== 0) break;
-      if (this.tails.pull(slabClass, I.COLD, EVICT) > 0) continue;
+      if (this.eviction.pull(slabClass, I.COLD, EVICT) > 0) continue;
       if (!segmented) break;
-      this.tails.pull(slabClass, I.HOT);
+      this.eviction.pull(slabClass, I.HOT);
     }
-    if (tries > 0) this.count(slabClass, QUEUE_STAT.directReclaims, tries);
+    if (tries > 0) this.count(slabClass, LRU_STAT.directReclaims, tries);
     return handle;
   }
 
@@ -157,7 +160,7 @@ export class Items {
     this.#globals[GLOBAL.currItems]! += 1;
     this.#globals[GLOBAL.totalItems]! += 1;
     this.index.insert(handle, hash);
-    this.queues.link(handle);
+    this.lruLists.link(handle);
     if (this.memory.sizesHistogram) this.#trackSize(handle, 1);
   }
 
@@ -169,7 +172,7 @@ export class Items {
     this.#globals[GLOBAL.currBytes]! -= this.countedBytes(handle);
     this.#globals[GLOBAL.currItems]! -= 1;
     this.index.remove(handle);
-    this.queues.unlink(handle);
+    this.lruLists.unlink(handle);
     if (this.memory.sizesHistogram) this.#trackSize(handle, -1);
     this.release(handle);
   }
@@ -188,7 +191,7 @@ export class Items {
     if (left === 0) this.#free(handle);
   }
 
-  /** Marks an access for the queues: once makes FETCHED, twice ACTIVE, and an active COLD item goes to WARM at once. */
+  /** Marks an access for the LRU lists: once makes FETCHED, twice ACTIVE, and an active COLD item goes to WARM at once. */
   bump(handle: number): void {
     const words = this.words;
     const at = handle * 2;
@@ -206,7 +209,7 @@ export class Items {
     }
   }
 
-  /** Renews an item's last access, and its place where its queue says so. */
+  /** Renews an item's last access, and its place where its LRU list says so. */
   update(handle: number): void {
     const words = this.words;
     const at = handle * 2;
@@ -216,15 +219,15 @@ export class Items {
     if (this.#tune[TUNE.segmented] !== 0) {
       words[at + I.TIME] = now;
       if (((meta >>> I.CLASS_SHIFT) & I.TEMP) !== I.COLD || (meta & I.ACTIVE) === 0) return;
-      this.queues.unlink(handle);
+      this.lruLists.unlink(handle);
       const warm = ((meta >>> I.CLASS_SHIFT) & 0x3f) | I.WARM;
       words[at + I.META] = (meta & ~(0xff << I.CLASS_SHIFT) & ~I.ACTIVE) | (warm << I.CLASS_SHIFT);
-      this.queues.link(handle);
-      this.count(warm, QUEUE_STAT.movesToWarm);
+      this.lruLists.link(handle);
+      this.count(warm, LRU_STAT.movesToWarm);
     } else if (words[at + I.TIME]! < now - BUMP_INTERVAL_SECONDS) {
       words[at + I.TIME] = now;
-      this.queues.unlink(handle);
-      this.queues.link(handle);
+      this.lruLists.unlink(handle);
+      this.lruLists.link(handle);
     }
   }
 
@@ -237,8 +240,8 @@ export class Items {
     return time <= globals[GLOBAL.flushedUpTo]! || (time <= oldestLive && oldestLive <= globals[GLOBAL.now]!);
   }
 
-  count(queue: number, stat: number, by = 1): void {
-    this.memory.queueStats[queue * QUEUE_STATS + stat]! += by;
+  count(lruList: number, stat: number, by = 1): void {
+    this.memory.lruStats[lruList * LRU_STATS + stat]! += by;
   }
 
   /** A view of the item's key. */
@@ -272,7 +275,7 @@ export class Items {
     return clientFlags === 0 ? this.#baseFlags : this.#baseFlags | I.HAS_CLIENT_FLAGS;
   }
 
-  #firstQueue(expiry: number): number {
+  #firstLruList(expiry: number): number {
     const tune = this.#tune;
     if (tune[TUNE.tempLru] !== 0 && (expiry - this.now) >>> 0 <= tune[TUNE.tempTtl]!) return I.TEMP;
     return tune[TUNE.segmented] === 0 ? I.COLD : I.HOT;

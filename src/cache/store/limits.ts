@@ -6,14 +6,14 @@ export const PORT_DEFAULT = 11_211;
 /** memcached's KEY_MAX_LENGTH: the key's length is one byte of the item's header. */
 export const KEY_BYTES_MAX = 250;
 
-/** 1 MiB: memcached's page; classes, eviction counts and the page mover are all counted in it. */
+/** 1 MiB: memcached's page; classes, eviction counts and the slab rebalancer are all counted in it. */
 export const PAGE_BYTES = 1024 * 1024;
 
 /** 64: memcached's MAX_NUMBER_OF_SLAB_CLASSES; a class and its LRU queue share one byte (6 + 2 bits). */
 export const SLAB_CLASSES_MAX = 64;
 
-/** 256: 64 classes with four queues (HOT, WARM, COLD, TEMP) each. */
-export const LRU_QUEUES = 256;
+/** 256: 64 classes with four LRU lists (HOT, WARM, COLD, TEMP) each. */
+export const LRU_LISTS = 256;
 
 /** 2 KiB: memcached closes a connection that sends so much without a line end, unless the line is a `get`. */
 export const LINE_BYTES_MAX = 2048;

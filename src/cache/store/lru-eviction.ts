@@ -1,10 +1,10 @@
 /**
- * ○ The old ends of the queues: what is expired or flushed there is freed, what has outstayed moves on, and the oldest of COLD is
- * evicted when memory is wanted. Eviction and the moves between queues follow memcached's items.c, as its counters tell of them.
+ * ○ The old ends of the LRU lists: what is expired or flushed there is freed, what has outstayed moves on, and the oldest of COLD is
+ * evicted when memory is wanted. Eviction and the moves between LRU lists follow memcached's items.c, as its counters tell of them.
  */
 import * as I from "./item.ts";
 import type { Items } from "./items.ts";
-import { GLOBAL, QUEUE_STAT, QUEUE_STATS } from "./memory.ts";
+import { GLOBAL, LRU_STAT, LRU_STATS } from "./memory.ts";
 import { isMark } from "./lru-lists.ts";
 import { TUNE } from "./settings.ts";
 
@@ -16,14 +16,14 @@ export interface PullOptions {
   readonly evict?: boolean;
   /** Stop at a crawler's mark. */
   readonly crawlBlocks?: boolean;
-  /** Bytes of the whole class, of which a queue may have its share. */
+  /** Bytes of the whole class, of which an LRU list may have its share. */
   readonly totalBytes?: number;
   readonly maxAge?: number;
 }
 export const EVICT: PullOptions = { evict: true };
 const NO_OPTIONS: PullOptions = {};
 
-export class Tails {
+export class LruEviction {
   readonly #items: Items;
 
   constructor(items: Items) {
@@ -31,17 +31,17 @@ export class Tails {
   }
 
   /**
-   * Looks at the tail of a queue: frees what is expired or flushed, moves on what has outstayed, evicts when told to.
+   * Looks at the tail of an LRU list: frees what is expired or flushed, moves on what has outstayed, evicts when told to.
    *
    * @returns how many items were freed or moved
    */
-  pull(slabClass: number, queueKind: number, options: PullOptions = NO_OPTIONS): number {
-    const queue = slabClass | queueKind;
+  pull(slabClass: number, lruSegment: number, options: PullOptions = NO_OPTIONS): number {
+    const lruList = slabClass | lruSegment;
     const items = this.#items;
     const { words } = items;
     let removed = 0;
     let tries = TAIL_TRIES;
-    let handle = items.queues.tails[queue]!;
+    let handle = items.lruLists.tails[lruList]!;
     while (tries > 0 && handle !== 0) {
       const at = handle * 2;
       const before = words[at + I.PREV]!;
@@ -56,98 +56,98 @@ export class Tails {
         continue;
       }
       if (words[at + I.REFERENCES] !== 1) {
-        this.#repairTail(handle, queue);
+        this.#repairTail(handle, lruList);
         handle = before;
         continue;
       }
       const expiry = words[at + I.EXPIRY]!;
       if ((expiry !== 0 && expiry < items.now) || items.isFlushed(handle)) {
-        this.#reclaim(handle, queue);
+        this.#reclaim(handle, lruList);
         removed += 1;
         handle = before;
         continue;
       }
-      return removed + this.#moveOn(handle, queueKind, options);
+      return removed + this.#moveOn(handle, lruSegment, options);
     }
     return removed;
   }
 
   /** Unlinks an expired or flushed item and counts it. */
-  #reclaim(handle: number, queue: number): void {
+  #reclaim(handle: number, lruList: number): void {
     const items = this.#items;
-    items.count(queue, QUEUE_STAT.reclaimed);
-    if ((items.words[handle * 2 + I.META]! & I.FETCHED) === 0) items.count(queue, QUEUE_STAT.expiredUnfetched);
+    items.count(lruList, LRU_STAT.reclaimed);
+    if ((items.words[handle * 2 + I.META]! & I.FETCHED) === 0) items.count(lruList, LRU_STAT.expiredUnfetched);
     items.unlink(handle);
   }
 
   /** What becomes of a live tail item; 1 when it was moved or freed. */
-  #moveOn(handle: number, queueKind: number, options: PullOptions): number {
+  #moveOn(handle: number, lruSegment: number, options: PullOptions): number {
     const items = this.#items;
     const { words } = items;
     const at = handle * 2;
     const meta = words[at + I.META]!;
-    const queue = (meta >>> I.CLASS_SHIFT) & 0xff;
-    if (queueKind === I.TEMP) return 0;
-    if (queueKind === I.COLD) {
+    const lruList = (meta >>> I.CLASS_SHIFT) & 0xff;
+    if (lruSegment === I.TEMP) return 0;
+    if (lruSegment === I.COLD) {
       if (options.evict) {
         if (!items.memory.settings.evictToFree) return 0;
-        this.#evict(handle, queue);
+        this.#evict(handle, lruList);
         return 1;
       }
       if ((meta & I.ACTIVE) === 0 || items.memory.tune[TUNE.segmented] === 0) return 0;
-      items.count(queue, QUEUE_STAT.movesToWarm);
+      items.count(lruList, LRU_STAT.movesToWarm);
       this.#moveTo(handle, I.WARM);
       return 1;
     }
     if ((meta & I.ACTIVE) !== 0) {
-      items.count(queue, queueKind === I.WARM ? QUEUE_STAT.movesWithinLru : QUEUE_STAT.movesToWarm);
+      items.count(lruList, lruSegment === I.WARM ? LRU_STAT.movesWithinLru : LRU_STAT.movesToWarm);
       this.#moveTo(handle, I.WARM);
       return 1;
     }
-    const percent = items.memory.tune[queueKind === I.HOT ? TUNE.hotPercent : TUNE.warmPercent]!;
+    const percent = items.memory.tune[lruSegment === I.HOT ? TUNE.hotPercent : TUNE.warmPercent]!;
     const limit = ((options.totalBytes ?? 0) * percent) / 100;
-    if (items.queues.sizesBytes[queue]! > limit || items.now - words[at + I.TIME]! > (options.maxAge ?? 0)) {
-      items.count(queue, QUEUE_STAT.movesToCold);
+    if (items.lruLists.sizesBytes[lruList]! > limit || items.now - words[at + I.TIME]! > (options.maxAge ?? 0)) {
+      items.count(lruList, LRU_STAT.movesToCold);
       this.#moveTo(handle, I.COLD);
       return 1;
     }
     return 0;
   }
 
-  #moveTo(handle: number, queueKind: number): void {
-    const { words, queues } = this.#items;
+  #moveTo(handle: number, lruSegment: number): void {
+    const { words, lruLists } = this.#items;
     const at = handle * 2;
-    queues.unlink(handle);
+    lruLists.unlink(handle);
     const meta = words[at + I.META]!;
-    const queue = ((meta >>> I.CLASS_SHIFT) & 0x3f) | queueKind;
-    const active = queueKind === I.WARM ? I.ACTIVE : 0;
-    words[at + I.META] = (meta & ~(0xff << I.CLASS_SHIFT) & ~active) | (queue << I.CLASS_SHIFT);
-    queues.link(handle);
+    const lruList = ((meta >>> I.CLASS_SHIFT) & 0x3f) | lruSegment;
+    const active = lruSegment === I.WARM ? I.ACTIVE : 0;
+    words[at + I.META] = (meta & ~(0xff << I.CLASS_SHIFT) & ~active) | (lruList << I.CLASS_SHIFT);
+    lruLists.link(handle);
   }
 
-  #evict(handle: number, queue: number): void {
+  #evict(handle: number, lruList: number): void {
     const items = this.#items;
     const { words } = items;
     const at = handle * 2;
     const meta = words[at + I.META]!;
     const idleSeconds = items.now - words[at + I.TIME]!;
-    items.count(queue, QUEUE_STAT.evicted);
-    items.memory.queueStats[queue * QUEUE_STATS + QUEUE_STAT.evictedTime] = idleSeconds;
-    if (words[at + I.EXPIRY] !== 0) items.count(queue, QUEUE_STAT.evictedNonzero);
-    if ((meta & I.FETCHED) === 0) items.count(queue, QUEUE_STAT.evictedUnfetched);
-    if ((meta & I.ACTIVE) !== 0) items.count(queue, QUEUE_STAT.evictedActive);
+    items.count(lruList, LRU_STAT.evicted);
+    items.memory.lruStats[lruList * LRU_STATS + LRU_STAT.evictedTime] = idleSeconds;
+    if (words[at + I.EXPIRY] !== 0) items.count(lruList, LRU_STAT.evictedNonzero);
+    if ((meta & I.FETCHED) === 0) items.count(lruList, LRU_STAT.evictedUnfetched);
+    if ((meta & I.ACTIVE) !== 0) items.count(lruList, LRU_STAT.evictedActive);
     items.logEviction(handle);
     items.unlink(handle);
-    if (items.memory.tune[TUNE.automove] === 2) items.memory.globals[GLOBAL.starvedClass] = queue & 0x3f;
+    if (items.memory.tune[TUNE.automove] === 2) items.memory.globals[GLOBAL.starvedClass] = lruList & 0x3f;
   }
 
   /** A held tail item: counted, and freed by force when `tail_repair_time` says it was forgotten. */
-  #repairTail(handle: number, queue: number): void {
+  #repairTail(handle: number, lruList: number): void {
     const items = this.#items;
-    items.count(queue, QUEUE_STAT.lruTailReflocked);
+    items.count(lruList, LRU_STAT.lruTailReflocked);
     const after = items.memory.tune[TUNE.tailRepairSeconds]!;
     if (after === 0 || items.words[handle * 2 + I.TIME]! + after >= items.now) return;
-    items.count(queue, QUEUE_STAT.tailRepairs);
+    items.count(lruList, LRU_STAT.tailRepairs);
     items.words[handle * 2 + I.REFERENCES] = 1;
     items.unlink(handle);
   }

@@ -1,10 +1,10 @@
 /**
  * ○ All memory of one store, as views over SharedArrayBuffers: the arena with the items, the hash buckets, and the control block
- * with queue ends, class tables and counters. Threads that are handed the same `MemoryHandle` see one store. Address space is
+ * with LRU list ends, class tables and counters. Threads that are handed the same `MemoryHandle` see one store. Address space is
  * reserved at the start; the machine gives memory only to what is touched.
  */
 import { Buffer } from "node:buffer";
-import { LRU_QUEUES, MEMORY_BYTES_MAX, MEMORY_RESERVE_BYTES_MIN, PAGE_BYTES, SLAB_CLASSES_MAX } from "./limits.ts";
+import { LRU_LISTS, MEMORY_BYTES_MAX, MEMORY_RESERVE_BYTES_MIN, PAGE_BYTES, SLAB_CLASSES_MAX } from "./limits.ts";
 import { type StoreSettings, TUNE_DEFAULTS } from "./settings.ts";
 
 /** What another thread needs to open the same store. */
@@ -81,8 +81,8 @@ export const ATOMIC = {
 } as const;
 const ATOMICS = 4;
 
-/** Per-queue counters in `Memory.queueStats`, at `queue * QUEUE_STATS + QUEUE_STAT.x`. */
-export const QUEUE_STAT = {
+/** Per-LRU list counters in `Memory.lruStats`, at `LRU list * LRU_STATS + LRU_STAT.x`. */
+export const LRU_STAT = {
   evicted: 0,
   evictedNonzero: 1,
   reclaimed: 2,
@@ -100,7 +100,7 @@ export const QUEUE_STAT = {
   directReclaims: 14,
   evictedTime: 15,
 } as const;
-export const QUEUE_STATS = 16;
+export const LRU_STATS = 16;
 
 /** 64: memcached's own bound on `-t` is a warning at 64. */
 export const THREADS_MAX = 64;
@@ -121,10 +121,10 @@ export class Memory {
   readonly tune: Float64Array;
   readonly heads: Uint32Array;
   readonly tails: Uint32Array;
-  /** Items in each queue. */
+  /** Items in each LRU list. */
   readonly sizes: Uint32Array;
   readonly sizesBytes: Float64Array;
-  readonly queueStats: Float64Array;
+  readonly lruStats: Float64Array;
   readonly classBytes: Uint32Array;
   readonly classPerPage: Uint32Array;
   readonly classFree: Uint32Array;
@@ -153,12 +153,12 @@ export class Memory {
     const layout = new Layout(handle.control);
     this.globals = layout.float64(GLOBALS);
     this.tune = layout.float64(GLOBALS);
-    this.sizesBytes = layout.float64(LRU_QUEUES);
-    this.queueStats = layout.float64(LRU_QUEUES * QUEUE_STATS);
+    this.sizesBytes = layout.float64(LRU_LISTS);
+    this.lruStats = layout.float64(LRU_LISTS * LRU_STATS);
     this.counters = layout.float64(THREADS_MAX * THREAD_COUNTERS);
-    this.heads = layout.uint32(LRU_QUEUES);
-    this.tails = layout.uint32(LRU_QUEUES);
-    this.sizes = layout.uint32(LRU_QUEUES);
+    this.heads = layout.uint32(LRU_LISTS);
+    this.tails = layout.uint32(LRU_LISTS);
+    this.sizes = layout.uint32(LRU_LISTS);
     this.classBytes = layout.uint32(SLAB_CLASSES_MAX);
     this.classPerPage = layout.uint32(SLAB_CLASSES_MAX);
     this.classFree = layout.uint32(SLAB_CLASSES_MAX);

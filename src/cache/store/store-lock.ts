@@ -7,7 +7,7 @@ const CONTENDED = 2;
 /** 200 tries, a few microseconds: most batches are over by then, and sleeping costs two system calls. */
 const SPINS = 200;
 
-export class Lock {
+export class StoreLock {
   readonly #cell: Int32Array;
 
   /** @param cell one 32-bit number in shared memory, 0 at first */

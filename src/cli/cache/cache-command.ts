@@ -2,8 +2,8 @@
 import {
   type CacheCommand,
   FlagState,
-  type FlagMet,
-  cutFlags,
+  type ParsedFlag,
+  parseFlags,
   leadingInteger,
   leadingReal,
   positive,
@@ -20,12 +20,12 @@ const NO_SASL_FILE = `ERROR: SASL needs a file of users: set ${SASL_FILE_VARIABL
 /**
  * Reads the command line of `holdfast cache`.
  *
- * @throws FlagRefused with memcached's sentence
+ * @throws FlagError with memcached's sentence
  */
 export function readCacheCommand(argv: readonly string[]): CacheCommand {
   const state = new FlagState();
-  for (const met of cutFlags(argv)) {
-    apply(state, met);
+  for (const parsed of parseFlags(argv)) {
+    apply(state, parsed);
     if (state.act !== "serve") break;
   }
   if (state.act === "serve") finish(state);
@@ -33,7 +33,7 @@ export function readCacheCommand(argv: readonly string[]): CacheCommand {
   return { act, options, daemon, pidFile, user, notes, coreFiles };
 }
 
-function apply(state: FlagState, [flag, value]: FlagMet): void {
+function apply(state: FlagState, [flag, value]: ParsedFlag): void {
   const set = SETTERS[flag];
   if (!set) throw new Error(`flag -${flag} has no setter`);
   set(state, value);

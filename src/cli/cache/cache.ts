@@ -2,7 +2,7 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { CacheServer } from "../../cache/server/index.ts";
 import { HoldfastError, codeOf } from "../../core/errors.ts";
-import { type CacheCommand, FlagRefused } from "./memcached-flags.ts";
+import { type CacheCommand, FlagError } from "./memcached-flags.ts";
 import { readCacheCommand } from "./cache-command.ts";
 import { CACHE_HELP, CACHE_LICENCE } from "./help.ts";
 import { warnIfOpen } from "../shared/open-warning.ts";
@@ -17,7 +17,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   try {
     command = readCacheCommand(argv);
   } catch (error) {
-    if (!(error instanceof FlagRefused)) throw error;
+    if (!(error instanceof FlagError)) throw error;
     process.stderr.write(`${error.message}\n`);
     return 2;
   }

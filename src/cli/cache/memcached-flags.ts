@@ -5,7 +5,7 @@
 import type { CacheServerOptions } from "../../cache/server/index.ts";
 
 /** A command line that memcached refuses, in its words. */
-export class FlagRefused extends Error {}
+export class FlagError extends Error {}
 
 /** What `holdfast cache` is to do. */
 export interface CacheCommand {
@@ -96,38 +96,38 @@ export class FlagState {
 }
 
 /** One flag as met: its short name and its value. */
-export type FlagMet = readonly [flag: string, value: string];
+export type ParsedFlag = readonly [flag: string, value: string];
 
 /**
  * Cuts a command line into flags, as getopt does: `-vvp11211`, `-p 11211`, `--port=11211`.
  *
- * @throws FlagRefused
+ * @throws FlagError
  */
-export function cutFlags(argv: readonly string[]): FlagMet[] {
-  const met: FlagMet[] = [];
+export function parseFlags(argv: readonly string[]): ParsedFlag[] {
+  const parsed: ParsedFlag[] = [];
   for (let index = 0; index < argv.length; index += 1) {
     const word = argv[index]!;
     const next = (): string => {
       index += 1;
-      if (index >= argv.length) throw new FlagRefused(`holdfast cache: option requires an argument -- '${word}'`);
+      if (index >= argv.length) throw new FlagError(`holdfast cache: option requires an argument -- '${word}'`);
       return argv[index]!.trimStart();
     };
     if (word.startsWith("--")) {
       const [name, inline] = splitOnce(word.slice(2), "=");
       const flag = byLong.get(name);
-      if (!flag) throw new FlagRefused(`holdfast cache: unrecognized option '${word}'`);
-      met.push([flag[1], flag[2] ? (inline ?? next()) : ""]);
+      if (!flag) throw new FlagError(`holdfast cache: unrecognized option '${word}'`);
+      parsed.push([flag[1], flag[2] ? (inline ?? next()) : ""]);
     } else if (word.startsWith("-") && word.length > 1) {
       for (let at = 1; at < word.length; at += 1) {
         const flag = byShort.get(word[at]!);
-        if (!flag) throw new FlagRefused(`holdfast cache: invalid option -- '${word[at]}'\nIllegal argument "?"`);
+        if (!flag) throw new FlagError(`holdfast cache: invalid option -- '${word[at]}'\nIllegal argument "?"`);
         const rest = word.slice(at + 1);
-        met.push([flag[1], flag[2] ? (rest === "" ? next() : rest.trimStart()) : ""]);
+        parsed.push([flag[1], flag[2] ? (rest === "" ? next() : rest.trimStart()) : ""]);
         if (flag[2]) break;
       }
     }
   }
-  return met;
+  return parsed;
 }
 
 export function splitOnce(text: string, separator: string): [string, string | undefined] {
@@ -145,7 +145,7 @@ export function leadingReal(text: string): number {
 }
 
 export function refuse(sentence: string): never {
-  throw new FlagRefused(sentence);
+  throw new FlagError(sentence);
 }
 
 /** A positive whole number, or memcached's sentence. */

@@ -24,9 +24,9 @@ interface Flags extends KeepAliveFlags, TlsFlags {
 }
 
 /** What both modes need to talk to people and programs. */
-interface Voice {
+interface Output {
   readonly print: Printers;
-  talk(line: string): void;
+  log(line: string): void;
 }
 
 export async function run(argv: readonly string[]): Promise<number> {
@@ -42,25 +42,25 @@ export async function run(argv: readonly string[]): Promise<number> {
   const options = command.opts<Flags>();
   const { host, port } = parseAddress(command.processedArgs[0] as string, "address", { port: 12_345 });
   const target = { host, port, tls: readTls(options), ...readKeepAliveFlags(options) };
-  const voice: Voice = {
+  const output: Output = {
     print: printers(options.json ? "json" : "raw"),
-    talk: options.json ? () => {} : (line) => void process.stderr.write(`${printable(line)}\n`),
+    log: options.json ? () => {} : (line) => void process.stderr.write(`${printable(line)}\n`),
   };
   const token = options.tokenFile === undefined ? {} : { token: readToken(options.tokenFile) };
   return options.session === undefined
-    ? runBytes({ ...target, reconnect: options.reconnect ?? false }, voice)
-    : runSession(await openSession(target, { name: options.session, ...token }, voice), voice);
+    ? runBytes({ ...target, reconnect: options.reconnect ?? false }, output)
+    : runSession(await openSession(target, { name: options.session, ...token }, output), output);
 }
 
-async function runBytes(target: ConnectOptions, voice: Voice): Promise<number> {
+async function runBytes(target: ConnectOptions, output: Output): Promise<number> {
   const client = await connect(target);
-  client.on("open", (link) => voice.talk(`connected to ${link.peer}`));
-  client.on("bytes", (bytes) => voice.print.bytes(client.link!, bytes));
-  tellEnds(client, voice);
-  if (client.link) voice.talk(`connected to ${client.link.peer}`);
+  client.on("open", (link) => output.log(`connected to ${link.peer}`));
+  client.on("bytes", (bytes) => output.print.bytes(client.link!, bytes));
+  tellEnds(client, output);
+  if (client.link) output.log(`connected to ${client.link.peer}`);
 
   using stop = stopRequest();
-  void sendInput(client, voice);
+  void sendInput(client, output);
   const end = await Promise.race([client.closed, stop.requested.then(() => undefined)]);
   process.stdin.destroy();
   await client.close();
@@ -68,10 +68,10 @@ async function runBytes(target: ConnectOptions, voice: Voice): Promise<number> {
 }
 
 /** Sends stdin as it comes: a terminal hands over whole lines. Waits for each send, so that a slow peer slows stdin down. */
-async function sendInput(client: LinkClient, { talk }: Voice): Promise<void> {
+async function sendInput(client: LinkClient, { log }: Output): Promise<void> {
   for await (const chunk of process.stdin) {
     while (!client.link) await new Promise<void>((resolve) => client.once("open", () => resolve()));
-    await client.send(chunk as Buffer).catch((error: unknown) => talk(messageOf(error)));
+    await client.send(chunk as Buffer).catch((error: unknown) => log(messageOf(error)));
   }
   await client.close();
 }
@@ -79,7 +79,7 @@ async function sendInput(client: LinkClient, { talk }: Voice): Promise<void> {
 function openSession(
   target: ConnectOptions,
   session: { name: string; token?: string },
-  { print }: Voice,
+  { print }: Output,
 ): Promise<SessionClient> {
   const onMessage = (message: Uint8Array): void =>
     print.bytes({ id: 0, peer: session.name }, Buffer.concat([message, Buffer.from("\n")]));
@@ -88,16 +88,16 @@ function openSession(
 }
 
 /** Sends each line as a message. Ends with 1 when one of them was refused or is in doubt. */
-async function runSession(client: SessionClient, voice: Voice): Promise<number> {
-  client.on("open", ({ resumed }) => voice.talk(resumed ? "session resumed" : "session opened"));
+async function runSession(client: SessionClient, output: Output): Promise<number> {
+  client.on("open", ({ resumed }) => output.log(resumed ? "session resumed" : "session opened"));
   client.on("gap", ({ count, side, resent }) => {
-    voice.print.event?.({ event: "gap", side, count, resent });
-    voice.talk(
+    output.print.event?.({ event: "gap", side, count, resent });
+    output.log(
       `gap: ${count} ${side === "own" ? "of this side's messages are in doubt" : "messages of the server will not come"}`,
     );
   });
-  tellEnds(client, voice);
-  if (client.connected) voice.talk("session opened");
+  tellEnds(client, output);
+  if (client.connected) output.log("session opened");
 
   using stop = stopRequest();
   let failures = 0;
@@ -106,8 +106,8 @@ async function runSession(client: SessionClient, voice: Voice): Promise<number> 
     for await (const line of lines) {
       const sent = client.send(line).catch((error: unknown) => {
         failures += 1;
-        voice.print.event?.({ event: "failed", text: line, message: messageOf(error) });
-        voice.talk(messageOf(error));
+        output.print.event?.({ event: "failed", text: line, message: messageOf(error) });
+        output.log(messageOf(error));
       });
       // Reads on only while there is room, so that a server that is away slows stdin down.
       if (client.unconfirmed.messages >= LINES_AHEAD) await sent;
@@ -127,10 +127,10 @@ interface Ending {
   on(event: "waiting", listener: (inMs: number) => void): unknown;
 }
 
-function tellEnds(client: Ending, { print, talk }: Voice): void {
+function tellEnds(client: Ending, { print, log }: Output): void {
   client.on("end", ({ reason, message }) => {
     print.event?.({ event: "end", reason, message });
-    talk(`ended: ${reason}, ${message}`);
+    log(`ended: ${reason}, ${message}`);
   });
-  client.on("waiting", (inMs) => talk(`connecting again in ${showDuration(inMs)}`));
+  client.on("waiting", (inMs) => log(`connecting again in ${showDuration(inMs)}`));
 }

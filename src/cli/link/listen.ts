@@ -12,7 +12,7 @@ import { flags, parse } from "../shared/flags.ts";
 import { keepAliveFlags, readKeepAliveFlags, readTls, readToken, tlsFlags } from "./link-flags.ts";
 import type { KeepAliveFlags, TlsFlags } from "./link-flags.ts";
 import { printers } from "./printers.ts";
-import type { By, Printers } from "./printers.ts";
+import type { PrintUnit, Printers } from "./printers.ts";
 import { listenError } from "../shared/listen-error.ts";
 import { warnIfOpen } from "../shared/open-warning.ts";
 import { stopRequest } from "../shared/stop-request.ts";
@@ -24,12 +24,12 @@ interface Flags extends KeepAliveFlags, TlsFlags {
   readonly json?: boolean;
 }
 
-interface Voice {
+interface Output {
   readonly print: Printers;
-  talk(line: string): void;
+  log(line: string): void;
 }
 
-interface Place extends KeepAliveOptions {
+interface ListenAddress extends KeepAliveOptions {
   readonly host: string;
   readonly port: number;
   readonly tls?: { cert?: Buffer; key?: Buffer; ca?: Buffer; requestCert?: boolean };
@@ -50,27 +50,27 @@ export async function run(argv: readonly string[]): Promise<number> {
   const options = command.opts<Flags>();
   const { host, port } = parseAddress(command.processedArgs[0] as string, "address");
   const tls = readTls(options);
-  const place: Place = {
+  const target: ListenAddress = {
     host,
     port,
     ...readKeepAliveFlags(options),
     ...(typeof tls === "object" && { tls: { ...tls, ...(tls.ca && { requestCert: true }) } }),
   };
-  const voice: Voice = {
+  const output: Output = {
     print: printers(options.json ? "json" : readBy(options.by)),
-    talk: options.json ? () => {} : (line) => void process.stderr.write(`${printable(line)}\n`),
+    log: options.json ? () => {} : (line) => void process.stderr.write(`${printable(line)}\n`),
   };
 
   let server: LinkServer | SessionServer;
   try {
-    server = options.sessions ? await listenSessions(place, options.tokenFile, voice) : await listenBytes(place, voice);
+    server = options.sessions ? await listenSessions(target, options.tokenFile, output) : await listenBytes(target, output);
   } catch (error) {
     throw listenError(error, `listen on ${host}:${port}`, "give another address");
   }
-  const locked = options.tokenFile !== undefined || place.tls?.ca !== undefined;
+  const locked = options.tokenFile !== undefined || target.tls?.ca !== undefined;
   if (!locked) warnIfOpen("link", server.address, options.sessions ? "--token-file" : "--ca");
-  voice.talk(`listening on ${server.address}`);
-  voice.print.event?.({ event: "listening", address: server.address });
+  output.log(`listening on ${server.address}`);
+  output.print.event?.({ event: "listening", address: server.address });
 
   using stop = stopRequest();
   await stop.requested;
@@ -78,25 +78,29 @@ export async function run(argv: readonly string[]): Promise<number> {
   return 0;
 }
 
-async function listenBytes(place: Place, { print, talk }: Voice): Promise<LinkServer> {
-  const server = await listen(place);
+async function listenBytes(target: ListenAddress, { print, log }: Output): Promise<LinkServer> {
+  const server = await listen(target);
   server.on("open", (link, report) => {
     print.event?.({ event: "open", peer: link.peer, keepAlive: report.actual, warnings: report.warnings });
-    for (const line of opened(link, report)) talk(line);
+    for (const line of opened(link, report)) log(line);
   });
   server.on("bytes", (link, bytes) => print.bytes(link, bytes));
   server.on("end", (link, { reason, message }) => {
     print.end(link);
     print.event?.({ event: "end", peer: link.peer, reason, message });
-    talk(`${link.peer} ended: ${reason}, ${message}`);
+    log(`${link.peer} ended: ${reason}, ${message}`);
   });
   return server;
 }
 
-async function listenSessions(place: Place, tokenFile: string | undefined, { print, talk }: Voice): Promise<SessionServer> {
+async function listenSessions(
+  target: ListenAddress,
+  tokenFile: string | undefined,
+  { print, log }: Output,
+): Promise<SessionServer> {
   const LF = Buffer.from("\n");
   const server = await listen({
-    ...place,
+    ...target,
     session: {
       ...(tokenFile !== undefined && { token: readToken(tokenFile) }),
       onMessage: ({ name, number }, message) => print.bytes({ id: number, peer: name }, Buffer.concat([message, LF])),
@@ -104,21 +108,21 @@ async function listenSessions(place: Place, tokenFile: string | undefined, { pri
   });
   server.on("presence", ({ name, peer }, presence, end) => {
     print.event?.({ event: presence, name, peer, reason: end?.reason });
-    talk(
+    log(
       `${name || "(no name)"} ${presence}${peer === undefined ? "" : ` from ${peer}`}${end ? `: ${end.reason}, ${end.message}` : ""}`,
     );
   });
   server.on("gap", ({ name }, { from, to }) => {
     print.event?.({ event: "gap", name, from, to });
-    talk(`${name || "(no name)"} gave up its messages ${from} to ${to}`);
+    log(`${name || "(no name)"} gave up its messages ${from} to ${to}`);
   });
-  server.on("stranger", (peer, { reason, message }) => talk(`${peer} was no session: ${reason}, ${message}`));
+  server.on("stranger", (peer, { reason, message }) => log(`${peer} was no session: ${reason}, ${message}`));
   return server;
 }
 
-const UNITS: readonly By[] = ["raw", "byte", "line", "hex"];
+const UNITS: readonly PrintUnit[] = ["raw", "byte", "line", "hex"];
 
-function readBy(text: string): By {
+function readBy(text: string): PrintUnit {
   const by = UNITS.find((unit) => unit === text);
   if (!by) throw new UsageError("CLI_USAGE", `Cannot print by '${text}': choose ${UNITS.join(", ")}`);
   return by;

@@ -2,7 +2,7 @@
 import type { ByteLink } from "../../link/index.ts";
 
 /** What one printed line holds; "raw" prints the bytes as they are. */
-export type By = "raw" | "byte" | "line" | "hex";
+export type PrintUnit = "raw" | "byte" | "line" | "hex";
 
 export interface Printers {
   bytes(link: Pick<ByteLink, "id" | "peer">, bytes: Buffer): void;
@@ -15,7 +15,7 @@ export interface Printers {
 /** 64 KiB: a line longer than this is printed in parts rather than held in memory. */
 const LINE_BYTES_MAX = 65_536;
 
-export function printers(by: By | "json"): Printers {
+export function printers(by: PrintUnit | "json"): Printers {
   if (by === "json") return json();
   if (by === "line") return lines();
   const format = { raw: (bytes: Buffer) => bytes, byte: bytewise, hex: hexadecimal }[by];

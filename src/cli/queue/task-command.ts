@@ -15,14 +15,14 @@ const KILL_MS = 5000;
 /** 1 s for the last output to arrive, after the command has ended, from what it left behind. */
 const LEFTOVER_MS = 1000;
 
-export interface CommandOutcome {
+export interface TaskCommandOutcome {
   /** The exit code; 128 + its number after a signal. */
   readonly code: number;
   readonly result: Buffer;
   readonly errors: string;
 }
 
-export class RunningCommand {
+export class TaskCommand {
   readonly #file: string;
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
   readonly #result: Buffer[] = [];
@@ -41,7 +41,7 @@ export class RunningCommand {
    *
    * @throws OperationError CLI_USAGE when it cannot be run
    */
-  async run(body: Uint8Array): Promise<CommandOutcome> {
+  async run(body: Uint8Array): Promise<TaskCommandOutcome> {
     const child = this.#child;
     child.stdout.on("data", (chunk: Buffer) => this.#print(chunk));
     child.stderr.on("data", (chunk: Buffer) => {
@@ -76,7 +76,7 @@ export class RunningCommand {
     this.#killTimer ??= setTimeout(() => this.#signal("SIGKILL"), KILL_MS);
   }
 
-  #outcome(code: number, result: Buffer): CommandOutcome {
+  #outcome(code: number, result: Buffer): TaskCommandOutcome {
     return { code, result, errors: this.#errors.toString().trim() };
   }
 

@@ -6,7 +6,7 @@ import { messageOf, OperationError, UsageError } from "../../core/errors.ts";
 import { bytesCodec, GiveUp, queue, type TaskContext, worker } from "../../queue/index.ts";
 import { flags, parse } from "../shared/flags.ts";
 import { type ClientFlags, clientFlags, readCount, withClient } from "./client-flags.ts";
-import { RunningCommand } from "./task-command.ts";
+import { TaskCommand } from "./task-command.ts";
 import { stopRequest } from "../shared/stop-request.ts";
 
 interface Flags extends ClientFlags {
@@ -59,7 +59,7 @@ async function runCommand(
   { body, queue, context }: { body: Uint8Array; queue: string; context: TaskContext },
 ): Promise<Uint8Array> {
   const { id, attempt, signal } = context;
-  const command = new RunningCommand(words, { HOLDFAST_TASK: id, HOLDFAST_ATTEMPT: `${attempt}`, HOLDFAST_QUEUE: queue });
+  const command = new TaskCommand(words, { HOLDFAST_TASK: id, HOLDFAST_ATTEMPT: `${attempt}`, HOLDFAST_QUEUE: queue });
   const stop = (): void => command.stop();
   signal.addEventListener("abort", stop, { once: true });
   const { code, result, errors } = await command.run(body);

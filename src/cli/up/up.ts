@@ -52,14 +52,14 @@ async function up(options: UpFlags): Promise<number> {
 }
 
 async function plan(options: UpFlags): Promise<PartPlan[]> {
-  const doors: { cache?: CacheServer; queue?: Broker; link?: LinkServer } = {};
+  const servers: { cache?: CacheServer; queue?: Broker; link?: LinkServer } = {};
   const plans: PartPlan[] = [];
   if (options.cache !== "off") {
     const address = parseAddress(options.cache, "--cache", { port: 11_211 });
     const start = async (): Promise<CacheServer> => {
-      doors.cache = new CacheServer({ listen: showAddress(address) });
-      await doors.cache.listen();
-      return doors.cache;
+      servers.cache = new CacheServer({ listen: showAddress(address) });
+      await servers.cache.listen();
+      return servers.cache;
     };
     plans.push({ name: "cache", flag: "--cache", wanted: options.cache, start });
   }
@@ -67,21 +67,21 @@ async function plan(options: UpFlags): Promise<PartPlan[]> {
     const data = await dataFolder(options.data);
     const start = async (): Promise<Broker> => {
       const log = options.store === undefined ? {} : { log: say };
-      doors.queue = new Broker({ listen: options.queue, data, ...readGroupFlags(options), ...log });
-      await doors.queue.listen();
-      return doors.queue;
+      servers.queue = new Broker({ listen: options.queue, data, ...readGroupFlags(options), ...log });
+      await servers.queue.listen();
+      return servers.queue;
     };
     plans.push({ name: "queue", flag: "--queue", wanted: options.queue, start });
   }
   if (options.link !== "off") {
     const address = parseAddress(options.link, "--link", { port: 12_345 });
-    const start = async (): Promise<LinkServer> => (doors.link = await listen(address));
+    const start = async (): Promise<LinkServer> => (servers.link = await listen(address));
     plans.push({ name: "link", flag: "--link", wanted: options.link, start });
   }
   if (options.dashboard !== "off") {
     parseAddress(options.dashboard, "--dashboard", { port: 8280 });
     const start = async (): Promise<Dashboard> => {
-      const dashboard = new Dashboard({ listen: options.dashboard, token: options.dashboardToken, ...doors });
+      const dashboard = new Dashboard({ listen: options.dashboard, token: options.dashboardToken, ...servers });
       await dashboard.listen();
       return dashboard;
     };

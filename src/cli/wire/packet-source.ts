@@ -4,27 +4,27 @@
  */
 import { createReadStream } from "node:fs";
 import { OperationError, codeOf, messageOf } from "../../core/errors.ts";
-import { CaptureReader, capture, onKernelNews } from "../../wire/index.ts";
-import type { Capture, Frame, KernelNews } from "../../wire/index.ts";
+import { CaptureReader, capture, onKernelEvents } from "../../wire/index.ts";
+import type { Capture, CapturedFrame, KernelEvent } from "../../wire/index.ts";
 
-export interface Opened {
-  readonly frames: AsyncIterable<Frame>;
+export interface PacketSource {
+  readonly frames: AsyncIterable<CapturedFrame>;
   /** Set where packets are captured. */
   readonly live?: Capture;
 }
 
-export interface Wanted {
+export interface PacketSourceOptions {
   readonly ports: readonly number[];
   readonly interface: string | undefined;
   /** Where a running `holdfast up` has its dashboard. */
   readonly dashboard: string;
   readonly dashboardToken: string | undefined;
   readonly signal: AbortSignal;
-  readonly onNews: (news: KernelNews) => void;
+  readonly onEvent: (news: KernelEvent) => void;
 }
 
 /** @throws OperationError WIRE_CAPTURE_FAILED when nothing at all can be shown */
-export async function openNetwork(wanted: Wanted): Promise<Opened> {
+export async function openNetwork(wanted: PacketSourceOptions): Promise<PacketSource> {
   const { ports, signal } = wanted;
   try {
     const on = wanted.interface === undefined ? {} : { interface: wanted.interface };
@@ -38,9 +38,9 @@ export async function openNetwork(wanted: Wanted): Promise<Opened> {
   }
 }
 
-async function openWithoutCapture(wanted: Wanted, why: OperationError): Promise<Opened> {
+async function openWithoutCapture(wanted: PacketSourceOptions, why: OperationError): Promise<PacketSource> {
   const tapped = await openTap(wanted);
-  const stop = onKernelNews(wanted.ports, wanted.onNews);
+  const stop = onKernelEvents(wanted.ports, wanted.onEvent);
   if (!tapped && !stop) throw why;
   if (stop) wanted.signal.addEventListener("abort", stop, { once: true });
   const shown = [
@@ -51,7 +51,11 @@ async function openWithoutCapture(wanted: Wanted, why: OperationError): Promise<
   return { frames: tapped ?? untilAborted(wanted.signal) };
 }
 
-async function openTap({ dashboard, dashboardToken, signal }: Wanted): Promise<AsyncIterable<Frame> | undefined> {
+async function openTap({
+  dashboard,
+  dashboardToken,
+  signal,
+}: PacketSourceOptions): Promise<AsyncIterable<CapturedFrame> | undefined> {
   const headers = dashboardToken === undefined ? {} : { Authorization: `Bearer ${dashboardToken}` };
   try {
     const response = await fetch(`http://${dashboard}/api/wire.pcapng`, { headers, signal });
@@ -64,7 +68,7 @@ async function openTap({ dashboard, dashboardToken, signal }: Wanted): Promise<A
   return undefined;
 }
 
-async function* tappedFrames(body: AsyncIterable<Uint8Array>): AsyncGenerator<Frame> {
+async function* tappedFrames(body: AsyncIterable<Uint8Array>): AsyncGenerator<CapturedFrame> {
   try {
     for await (const frame of framesIn(body)) yield { ...frame, source: "tapped" };
   } catch (error) {
@@ -74,7 +78,7 @@ async function* tappedFrames(body: AsyncIterable<Uint8Array>): AsyncGenerator<Fr
 }
 
 /** Frames of a pcap or pcapng file; "-" is stdin. */
-export async function* framesOfFile(path: string): AsyncGenerator<Frame> {
+export async function* framesOfFile(path: string): AsyncGenerator<CapturedFrame> {
   const source = path === "-" ? process.stdin : createReadStream(path);
   try {
     yield* framesIn(source as AsyncIterable<Uint8Array>);
@@ -84,7 +88,7 @@ export async function* framesOfFile(path: string): AsyncGenerator<Frame> {
   }
 }
 
-async function* framesIn(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Frame> {
+async function* framesIn(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<CapturedFrame> {
   const reader = new CaptureReader();
   for await (const chunk of chunks) {
     reader.push(chunk);
@@ -94,7 +98,7 @@ async function* framesIn(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Fram
 }
 
 /** No frames, until it is over. */
-async function* untilAborted(signal: AbortSignal): AsyncGenerator<Frame> {
+async function* untilAborted(signal: AbortSignal): AsyncGenerator<CapturedFrame> {
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
   yield* [];
 }

@@ -4,11 +4,11 @@ import { once } from "node:events";
 import type { Writable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { UsageError } from "../../core/errors.ts";
-import { Ladder, PcapngWriter, Wire, jsonOf, lineOf, newsLineOf, summaryOf } from "../../wire/index.ts";
-import type { Frame, KernelNews, Packet, Protocol } from "../../wire/index.ts";
+import { Ladder, PcapngWriter, PacketAnalyzer, jsonOf, lineOf, kernelEventLineOf, summaryOf } from "../../wire/index.ts";
+import type { CapturedFrame, KernelEvent, Packet, Protocol } from "../../wire/index.ts";
 import { flags as flagsOf, parse } from "../shared/flags.ts";
 import { framesOfFile, openNetwork } from "./packet-source.ts";
-import type { Opened } from "./packet-source.ts";
+import type { PacketSource } from "./packet-source.ts";
 
 interface Flags {
   readonly port: string;
@@ -48,14 +48,14 @@ export async function run(argv: readonly string[]): Promise<number> {
   const interrupt = (): void => stop.abort();
   process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
   try {
-    const opened = await open(flags, [...ports.keys()], stop.signal);
-    return await show(opened, flags, ports, stop);
+    const source = await open(flags, [...ports.keys()], stop.signal);
+    return await show(source, flags, ports, stop);
   } finally {
     process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
   }
 }
 
-function open(flags: Flags, ports: readonly number[], signal: AbortSignal): Promise<Opened> | Opened {
+function open(flags: Flags, ports: readonly number[], signal: AbortSignal): Promise<PacketSource> | PacketSource {
   if (flags.read !== undefined) return { frames: framesOfFile(flags.read) };
   return openNetwork({
     ports,
@@ -63,13 +63,13 @@ function open(flags: Flags, ports: readonly number[], signal: AbortSignal): Prom
     interface: flags.interface,
     dashboard: flags.dashboard,
     dashboardToken: flags.dashboardToken,
-    onNews: (news) => flags.write !== "-" && process.stdout.write(`${rowOfNews(news, flags)}\n`),
+    onEvent: (event) => flags.write !== "-" && process.stdout.write(`${rowOfEvent(event, flags)}\n`),
   });
 }
 
 /** What the kernel's table told, between the packets. */
-function rowOfNews(news: KernelNews, flags: Flags): string {
-  return flags.json ? JSON.stringify(news) : newsLineOf(news);
+function rowOfEvent(event: KernelEvent, flags: Flags): string {
+  return flags.json ? JSON.stringify(event) : kernelEventLineOf(event);
 }
 
 /** "11211=cache,7000": port → what is spoken there, where it was said. */
@@ -87,20 +87,20 @@ function portsOf(text: string): Map<number, Protocol | undefined> {
 }
 
 async function show(
-  opened: Opened,
+  source: PacketSource,
   flags: Flags,
   ports: ReadonlyMap<number, Protocol | undefined>,
   stop: AbortController,
 ): Promise<number> {
   const known = new Map([...ports].filter((entry): entry is [number, Protocol] => entry[1] !== undefined));
-  const wire = new Wire({ ports: known, bodies: flags.bodies ?? false });
+  const analyzer = new PacketAnalyzer({ ports: known, bodies: flags.bodies ?? false });
   const file = flags.write === undefined ? undefined : new CaptureFile(flags.write);
   const rows = rowsFor(flags);
   const countMax = flags.count === undefined ? Infinity : Number(flags.count);
   if (!(countMax >= 1)) throw new UsageError("CLI_USAGE", `Cannot read --count: '${flags.count}' is no number of packets`);
   let count = 0;
-  for await (const frame of opened.frames) {
-    const packet = wire.packet(frame);
+  for await (const frame of source.frames) {
+    const packet = analyzer.packet(frame);
     await file?.add(frame, packet);
     if (flags.write !== "-") await writeAll(process.stdout, rows(packet));
     count += 1;
@@ -108,7 +108,7 @@ async function show(
   }
   stop.abort();
   await file?.end();
-  const closing = opened.live?.closing.split("\n").filter((line) => /captured|dropped/i.test(line));
+  const closing = source.live?.closing.split("\n").filter((line) => /captured|dropped/i.test(line));
   process.stderr.write(`${count} packets${closing?.length ? `; ${closing.join("; ")}` : ""}\n`);
   return 0;
 }
@@ -134,7 +134,7 @@ class CaptureFile {
     this.#stream.write(this.#writer.start());
   }
 
-  async add(frame: Frame, packet: Packet): Promise<void> {
+  async add(frame: CapturedFrame, packet: Packet): Promise<void> {
     const { tcp, source } = packet;
     const named = tcp !== undefined && (tcp.marks.length > 0 || tcp.messages.length > 0);
     const notes = [frame.comment, named ? `${summaryOf(packet)} (${source})` : undefined].filter((note) => note !== undefined);

@@ -2,7 +2,7 @@
 import { PREFIXES_SHOWN_MAX } from "../limits.ts";
 
 /** One slab class and its four lists. */
-export interface CacheClass {
+export interface SlabClassStats {
   readonly id: number;
   readonly chunkBytes: number;
   readonly pages: number;
@@ -32,7 +32,7 @@ export interface KeyPrefix {
 }
 
 export interface CacheDetails {
-  readonly classes: readonly CacheClass[];
+  readonly classes: readonly SlabClassStats[];
 }
 
 export interface PrefixShares {

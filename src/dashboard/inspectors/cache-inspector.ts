@@ -16,7 +16,7 @@ const ANSWER_BYTES_MAX = 2 * 1024 * 1024;
 /** 4000 characters of a value are shown. */
 const VALUE_CHARS_MAX = 4000;
 
-export class CacheDesk {
+export class CacheInspector {
   readonly #part: CachePart;
 
   constructor(part: CachePart) {

@@ -5,7 +5,7 @@ import { showBytes } from "../../wire/index.ts";
 import { ASK_MS_MAX, TASKS_PAGE_MAX, WORK_MS_MAX } from "../limits.ts";
 import type { QueuePart } from "../snapshot/monitored-parts.ts";
 
-export class QueueDesk {
+export class QueueInspector {
   readonly #part: QueuePart;
   #client: QueueClient | undefined;
 

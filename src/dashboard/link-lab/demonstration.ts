@@ -11,7 +11,7 @@ import { parseAddress } from "../../core/address.ts";
 import { OperationError, messageOf } from "../../core/errors.ts";
 import { listen } from "../../link/index.ts";
 import type { ByteLink, LinkServer } from "../../link/index.ts";
-import type { PeerAction, PeerState } from "./lab-state.ts";
+import type { DemoPeerAction, DemoPeerState } from "./lab-state.ts";
 
 export interface DemonstrationTimes {
   readonly idleMs: number;
@@ -63,13 +63,13 @@ export class Demonstration {
     createInterface({ input: this.#peer.stdout! }).on("line", (line) => this.#heard(line));
   }
 
-  get peerState(): PeerState {
+  get peerState(): DemoPeerState {
     if (!this.#peer || this.#peer.exitCode !== null || this.#peer.signalCode !== null) return "gone";
     if (this.#cut) return "cut";
     return this.#frozen ? "frozen" : "awake";
   }
 
-  act(action: PeerAction): void {
+  act(action: DemoPeerAction): void {
     const peer = this.#peer!;
     if (action === "kill") peer.kill("SIGKILL");
     else if (action === "freeze" || action === "thaw") {

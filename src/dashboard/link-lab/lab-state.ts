@@ -3,7 +3,7 @@ import type { ConnectionNumbers } from "../snapshot/monitored-parts.ts";
 
 export type LifelineKind = "segment" | "bytes" | "probe" | "answer" | "repeat" | "reset" | "end" | "note";
 
-/** Where a mark comes from, as the wire says it. */
+/** Where a mark comes from, as packet analysis says it. */
 export type MarkSource = "captured" | "tapped" | "kernel counters" | "predicted";
 
 export interface LifelineEvent {
@@ -19,9 +19,9 @@ export interface LifelineEvent {
   readonly unanswered?: number;
 }
 
-export const PEER_ACTIONS = ["freeze", "thaw", "cut", "heal", "kill"] as const;
-export type PeerAction = (typeof PEER_ACTIONS)[number];
-export type PeerState = "awake" | "frozen" | "cut" | "gone";
+export const DEMO_PEER_ACTIONS = ["freeze", "thaw", "cut", "heal", "kill"] as const;
+export type DemoPeerAction = (typeof DEMO_PEER_ACTIONS)[number];
+export type DemoPeerState = "awake" | "frozen" | "cut" | "gone";
 
 export interface LabState {
   readonly kind: "demonstration" | "connection";
@@ -33,7 +33,7 @@ export interface LabState {
   readonly connection: ConnectionNumbers;
   readonly ended: boolean;
   /** Of the demonstration's peer. */
-  readonly peerState: PeerState | undefined;
+  readonly peerState: DemoPeerState | undefined;
   readonly cannotCut: string | undefined;
   readonly events: readonly LifelineEvent[];
 }

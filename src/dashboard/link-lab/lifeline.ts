@@ -4,13 +4,13 @@
  * events and LIFELINE_FRAMES_MAX frames.
  */
 import { KernelMarks, RETRANSMISSIONS, summaryOf } from "../../wire/index.ts";
-import type { Frame, KernelLook, Packet, Source } from "../../wire/index.ts";
+import type { CapturedFrame, KernelSample, Packet, Source } from "../../wire/index.ts";
 import type { LifelineEvent, LifelineKind } from "./lab-state.ts";
 import { LIFELINE_EVENTS_MAX, LIFELINE_FRAMES_MAX } from "../limits.ts";
 
 export class Lifeline {
   readonly #events: LifelineEvent[] = [];
-  readonly #frames = new Map<number, Frame>();
+  readonly #frames = new Map<number, CapturedFrame>();
   readonly #kernel = new KernelMarks();
   #numbers = 0;
   #unanswered = 0;
@@ -21,16 +21,16 @@ export class Lifeline {
   }
 
   /** The frames kept, in order, for a pcapng file. */
-  get frames(): Iterable<Frame> {
+  get frames(): Iterable<CapturedFrame> {
     return this.#frames.values();
   }
 
   /** The frame behind an event. */
-  frame(number: number): Frame | undefined {
+  frame(number: number): CapturedFrame | undefined {
     return this.#frames.get(number);
   }
 
-  packet(frame: Frame, packet: Packet): void {
+  packet(frame: CapturedFrame, packet: Packet): void {
     const { tcp, source, wallNs } = packet;
     if (!tcp) return;
     const kind = kindOf(packet);
@@ -51,7 +51,7 @@ export class Lifeline {
 
   /** @param told whether its marks become events; false where packets are captured, which show the same and better */
   kernel(
-    look: KernelLook,
+    look: KernelSample,
     { nowMs, wallMs, count, told }: { nowMs: number; wallMs: number; count: number; told: boolean },
   ): void {
     for (const { kind, atMs, unanswered } of this.#kernel.look(look, nowMs)) {

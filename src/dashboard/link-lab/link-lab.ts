@@ -1,21 +1,21 @@
-/** ● The link view's laboratory: one connection watched closely, be it one of the server's or the demonstration's own. */
+/** ● The link view's lab: one connection watched closely, be it one of the server's or the demonstration's own. */
 import { parseAddress } from "../../core/address.ts";
 import type { Clock } from "../../core/clock.ts";
 import { UsageError } from "../../core/errors.ts";
 import { PcapngWriter } from "../../wire/index.ts";
-import type { Frame } from "../../wire/index.ts";
+import type { CapturedFrame } from "../../wire/index.ts";
 import { Demonstration } from "./demonstration.ts";
 import type { DemonstrationTimes } from "./demonstration.ts";
-import type { LabState, PeerAction } from "./lab-state.ts";
+import type { LabState, DemoPeerAction } from "./lab-state.ts";
 import { LAB_TELL_MS } from "../limits.ts";
 import type { LinkPart } from "../snapshot/monitored-parts.ts";
-import { Watching } from "./port-monitor.ts";
+import { PortMonitor } from "./port-monitor.ts";
 
 export class LinkLab {
   readonly #clock: Clock;
   readonly #link: LinkPart | undefined;
   readonly #tell: (state: LabState | undefined) => void;
-  #watching: Watching | undefined;
+  #monitor: PortMonitor | undefined;
   #demonstration: Demonstration | undefined;
   #isTelling = false;
   /** Starts and stops come one after the other. */
@@ -38,18 +38,18 @@ export class LinkLab {
 
   /** What the page draws; undefined while nothing is watched. */
   state(): LabState | undefined {
-    const watching = this.#watching;
-    if (!watching?.row) return undefined;
+    const monitor = this.#monitor;
+    if (!monitor?.row) return undefined;
     return {
       kind: this.#demonstration ? "demonstration" : "connection",
       wallMs: this.#clock.wallMs(),
-      packets: watching.captured ? "captured" : "tapped",
-      whyNotCaptured: watching.whyNotCaptured,
-      connection: watching.row,
-      ended: watching.ended,
+      packets: monitor.captured ? "captured" : "tapped",
+      whyNotCaptured: monitor.whyNotCaptured,
+      connection: monitor.row,
+      ended: monitor.ended,
       peerState: this.#demonstration?.peerState,
       cannotCut: this.#demonstration?.cannotCut,
-      events: watching.lifeline.events,
+      events: monitor.lifeline.events,
     };
   }
 
@@ -64,8 +64,8 @@ export class LinkLab {
       const row = server?.stats().connections.find((each) => each.id === id);
       if (!server || !row) throw new UsageError("DASHBOARD_NOT_THERE", `Cannot open connection ${id}: it is not there`);
       await this.#end();
-      this.#watching = await this.#begin(server);
-      this.#watching.follow(row);
+      this.#monitor = await this.#begin(server);
+      this.#monitor.follow(row);
     });
   }
 
@@ -79,14 +79,14 @@ export class LinkLab {
       await this.#end();
       const demonstration = await Demonstration.start(times, (text) => this.#note(text));
       this.#demonstration = demonstration;
-      this.#watching = await this.#begin(demonstration.server);
+      this.#monitor = await this.#begin(demonstration.server);
       await demonstration.connectPeer();
-      this.#watching.follow(demonstration.server.stats().connections[0]!);
+      this.#monitor.follow(demonstration.server.stats().connections[0]!);
     });
   }
 
   /** Does something to the demonstration's peer. */
-  act(action: PeerAction): void {
+  act(action: DemoPeerAction): void {
     this.#running().act(action);
   }
 
@@ -96,13 +96,13 @@ export class LinkLab {
   }
 
   /** The frame behind an event of the page. */
-  frame(number: number): Frame | undefined {
-    return this.#watching?.lifeline.frame(number);
+  frame(number: number): CapturedFrame | undefined {
+    return this.#monitor?.lifeline.frame(number);
   }
 
   /** What was seen so far as a pcapng file; undefined while nothing is watched. */
   pcapng(): Uint8Array<ArrayBuffer> | undefined {
-    const lifeline = this.#watching?.lifeline;
+    const lifeline = this.#monitor?.lifeline;
     if (!lifeline) return undefined;
     const writer = new PcapngWriter();
     const named = new Map(lifeline.events.map(({ number, text, source }) => [lifeline.frame(number), `${text} (${source})`]));
@@ -124,21 +124,21 @@ export class LinkLab {
     return done;
   }
 
-  #begin(server: LinkPart): Promise<Watching> {
+  #begin(server: LinkPart): Promise<PortMonitor> {
     const { port } = parseAddress(server.address, "address");
-    return Watching.begin({ server, port, clock: this.#clock, onChange: () => this.#changed() });
+    return PortMonitor.begin({ server, port, clock: this.#clock, onChange: () => this.#changed() });
   }
 
   async #end(): Promise<void> {
-    this.#watching?.close();
-    this.#watching = undefined;
+    this.#monitor?.close();
+    this.#monitor = undefined;
     const demonstration = this.#demonstration;
     this.#demonstration = undefined;
     await demonstration?.close();
   }
 
   #note(text: string): void {
-    this.#watching?.lifeline.note(text, this.#clock.wallMs(), "tapped");
+    this.#monitor?.lifeline.note(text, this.#clock.wallMs(), "tapped");
     this.#changed();
   }
 

@@ -4,18 +4,18 @@
  */
 import type { Cancel, Clock } from "../../core/clock.ts";
 import { OperationError } from "../../core/errors.ts";
-import { Wire, capture, onTappedFrames } from "../../wire/index.ts";
-import type { Capture, Frame } from "../../wire/index.ts";
+import { PacketAnalyzer, capture, onTappedFrames } from "../../wire/index.ts";
+import type { Capture, CapturedFrame } from "../../wire/index.ts";
 import { Lifeline } from "./lifeline.ts";
 import { LOOK_MS, LOOK_MS_MAX, LOOK_SHARE } from "../limits.ts";
 import type { ConnectionNumbers, LinkPart } from "../snapshot/monitored-parts.ts";
 
-export class Watching {
+export class PortMonitor {
   readonly lifeline = new Lifeline();
   readonly #clock: Clock;
   readonly #server: LinkPart;
   readonly #onChange: () => void;
-  readonly #wire: Wire;
+  readonly #analyzer: PacketAnalyzer;
   readonly #untap: () => void;
   #capture: Capture | undefined;
   /** Why packets are not captured, in words. */
@@ -27,25 +27,25 @@ export class Watching {
   /** How long the look before took; the shorter of two decides, so that one accident does not slow the picture. */
   #tookMs = 0;
 
-  private constructor({ server, port, clock, onChange }: WatchingOptions) {
+  private constructor({ server, port, clock, onChange }: PortMonitorOptions) {
     this.#server = server;
     this.#clock = clock;
     this.#onChange = onChange;
-    this.#wire = new Wire({ ports: new Map([[port, "link"]]), bodies: true });
+    this.#analyzer = new PacketAnalyzer({ ports: new Map([[port, "link"]]), bodies: true });
     this.#untap = onTappedFrames([port], (frame) => this.#tapped(frame));
   }
 
   /** Begins; resolves when whatever passes from now on is seen. */
-  static async begin(options: WatchingOptions): Promise<Watching> {
-    const watching = new Watching(options);
+  static async begin(options: PortMonitorOptions): Promise<PortMonitor> {
+    const monitor = new PortMonitor(options);
     try {
-      watching.#capture = await capture({ ports: [options.port] });
-      void watching.#follow(watching.#capture);
+      monitor.#capture = await capture({ ports: [options.port] });
+      void monitor.#follow(monitor.#capture);
     } catch (error) {
       if (!(error instanceof OperationError)) throw error;
-      watching.whyNotCaptured = error.message;
+      monitor.whyNotCaptured = error.message;
     }
-    return watching;
+    return monitor;
   }
 
   get captured(): boolean {
@@ -78,12 +78,12 @@ export class Watching {
   }
 
   /** Where packets are captured, the tap only tells how the connection ended. */
-  #tapped(frame: Frame): void {
+  #tapped(frame: CapturedFrame): void {
     if (!this.#capture) this.#add(frame);
   }
 
-  #add(frame: Frame): void {
-    const packet = this.#wire.packet(frame);
+  #add(frame: CapturedFrame): void {
+    const packet = this.#analyzer.packet(frame);
     const { tcp } = packet;
     if (!tcp || this.#closed || (this.#row && tcp.client !== this.#row.peer)) return;
     this.lifeline.packet(frame, packet);
@@ -115,7 +115,7 @@ export class Watching {
   }
 }
 
-export interface WatchingOptions {
+export interface PortMonitorOptions {
   readonly server: LinkPart;
   readonly port: number;
   readonly clock: Clock;

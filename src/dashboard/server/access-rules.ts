@@ -17,7 +17,7 @@ export const SAFE_HEADERS: Readonly<Record<string, string>> = {
   "X-Frame-Options": "DENY",
 };
 
-export interface Asked {
+export interface RequestOrigin {
   readonly host: string | undefined;
   readonly origin: string | undefined;
   /** Sec-Fetch-Site, which browsers set and pages cannot. */
@@ -38,7 +38,7 @@ export function isOwnHost(host: string | undefined, { address, anyHost }: { addr
 }
 
 /** True when a request that changes something comes from the page itself, or from a program that is no browser. */
-export function isSameOrigin({ host, origin, fetchSite }: Asked): boolean {
+export function isSameOrigin({ host, origin, fetchSite }: RequestOrigin): boolean {
   if (fetchSite !== undefined && fetchSite !== "same-origin" && fetchSite !== "none") return false;
   return origin === undefined || origin === `http://${host}` || origin === `https://${host}`;
 }

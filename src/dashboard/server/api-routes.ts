@@ -2,17 +2,17 @@
 import { Hono } from "hono";
 import type { Context } from "hono";
 import { HoldfastError, UsageError } from "../../core/errors.ts";
-import type { CacheDesk } from "../inspectors/cache-inspector.ts";
-import { PEER_ACTIONS } from "../link-lab/lab-state.ts";
+import type { CacheInspector } from "../inspectors/cache-inspector.ts";
+import { DEMO_PEER_ACTIONS } from "../link-lab/lab-state.ts";
 import { REQUEST_BYTES_MAX, ROWS_MAX, STORED_CHARS_MAX } from "../limits.ts";
 import type { LinkLab } from "../link-lab/link-lab.ts";
-import type { QueueDesk } from "../inspectors/queue-inspector.ts";
+import type { QueueInspector } from "../inspectors/queue-inspector.ts";
 import { RequestBody } from "./request-body.ts";
 import { tappedStream } from "./tapped-stream.ts";
 
-export interface Desks {
-  readonly cache: CacheDesk | undefined;
-  readonly queue: QueueDesk | undefined;
+export interface Inspectors {
+  readonly cache: CacheInspector | undefined;
+  readonly queue: QueueInspector | undefined;
   readonly lab: LinkLab;
   /** The servers' ports. */
   readonly ports: readonly number[];
@@ -21,14 +21,14 @@ export interface Desks {
 const DAY_MS = 86_400_000;
 
 /** The routes of all views. */
-export function actionsOf(desks: Desks): Hono {
+export function actionsOf(inspectors: Inspectors): Hono {
   const app = new Hono();
-  addCache(app, desks);
-  addStore(app, desks);
-  addQueue(app, desks);
-  addLab(app, desks);
+  addCache(app, inspectors);
+  addStore(app, inspectors);
+  addQueue(app, inspectors);
+  addLab(app, inspectors);
   app.get("/wire.pcapng", (context) => {
-    const stream = tappedStream(desks.ports);
+    const stream = tappedStream(inspectors.ports);
     if (!stream) return context.text("Too many read the wire already.\n", 503);
     return context.body(stream, 200, { "Content-Type": "application/x-pcapng" });
   });
@@ -39,7 +39,7 @@ export function actionsOf(desks: Desks): Hono {
   return app;
 }
 
-function addCache(app: Hono, { cache }: Desks): void {
+function addCache(app: Hono, { cache }: Inspectors): void {
   app.get("/cache", async (context) => context.json(await on(cache, "cache").details()));
   app.get("/cache/prefixes", async (context) => context.json(await on(cache, "cache").prefixes()));
   app.post("/cache/value", async (context) => {
@@ -48,7 +48,7 @@ function addCache(app: Hono, { cache }: Desks): void {
   });
 }
 
-function addStore(app: Hono, { cache }: Desks): void {
+function addStore(app: Hono, { cache }: Inspectors): void {
   app.post("/cache/store", async (context) => {
     const asked = await bodyOf(context);
     const key = asked.text("key", { charsMax: 250 });
@@ -58,7 +58,7 @@ function addStore(app: Hono, { cache }: Desks): void {
   });
 }
 
-function addQueue(app: Hono, { queue }: Desks): void {
+function addQueue(app: Hono, { queue }: Inspectors): void {
   app.get("/queue/tasks", async (context) => {
     const { queue: name, state, after } = context.req.query();
     const asked = { ...(name && { queue: name }), ...(state && { state }), ...(after && { after: Number(after) }) };
@@ -103,7 +103,7 @@ function addQueue(app: Hono, { queue }: Desks): void {
   });
 }
 
-function addLab(app: Hono, { lab }: Desks): void {
+function addLab(app: Hono, { lab }: Inspectors): void {
   app.get("/lab", (context) => context.json({ lab: lab.state() ?? null }));
   app.get("/lab/session.pcapng", (context) => {
     const file = lab.pcapng();
@@ -141,7 +141,7 @@ function addLab(app: Hono, { lab }: Desks): void {
     return context.json({});
   });
   app.post("/lab/act", async (context) => {
-    lab.act((await bodyOf(context)).oneOf("action", PEER_ACTIONS));
+    lab.act((await bodyOf(context)).oneOf("action", DEMO_PEER_ACTIONS));
     return context.json({});
   });
   app.post("/lab/send", async (context) => {
@@ -162,7 +162,7 @@ async function bodyOf(context: Context): Promise<RequestBody> {
   return new RequestBody(json);
 }
 
-function on<Desk>(desk: Desk | undefined, name: string): Desk {
-  if (!desk) throw new UsageError("DASHBOARD_NOT_THERE", `Cannot ask the ${name}: it is off`);
-  return desk;
+function on<Inspector>(inspector: Inspector | undefined, name: string): Inspector {
+  if (!inspector) throw new UsageError("DASHBOARD_NOT_THERE", `Cannot ask the ${name}: it is off`);
+  return inspector;
 }

@@ -7,21 +7,21 @@ import { isLoopback, parseAddress, showAddress } from "../../core/address.ts";
 import { systemClock } from "../../core/clock.ts";
 import type { Clock } from "../../core/clock.ts";
 import { OperationError, UsageError, codeOf, messageOf } from "../../core/errors.ts";
-import type { Desks } from "./api-routes.ts";
-import { CacheDesk } from "../inspectors/cache-inspector.ts";
+import type { Inspectors } from "./api-routes.ts";
+import { CacheInspector } from "../inspectors/cache-inspector.ts";
 import { CLOSE_MS_MAX, LISTEN_DEFAULT, SWEEP_MS, TOKEN_BYTES } from "../limits.ts";
 import { LinkLab } from "../link-lab/link-lab.ts";
 import { metricsOf } from "./metrics.ts";
-import type { Parts } from "../snapshot/monitored-parts.ts";
-import { QueueDesk } from "../inspectors/queue-inspector.ts";
+import type { MonitoredParts } from "../snapshot/monitored-parts.ts";
+import { QueueInspector } from "../inspectors/queue-inspector.ts";
 import { routesOf } from "./routes.ts";
 import { Sampler } from "../snapshot/sampler.ts";
-import { Streams } from "./event-streams.ts";
+import { EventStreams } from "./event-streams.ts";
 
-export interface DashboardOptions extends Parts {
+export interface DashboardOptions extends MonitoredParts {
   /** "HOST:PORT"; port 0 takes any free one. Default 127.0.0.1:8280. */
   readonly listen?: string;
-  /** Asked of everybody who opens the page; needed on other addresses than loopback, where there is no page without it. */
+  /** RequestOrigin of everybody who opens the page; needed on other addresses than loopback, where there is no page without it. */
   readonly token?: string;
   /** For tests: the clock. */
   readonly clock?: Clock;
@@ -42,8 +42,8 @@ const TOKEN_CHARS_MIN = 16;
 export class Dashboard {
   readonly #listen: { readonly host: string; readonly port: number };
   readonly #sampler: Sampler;
-  readonly #streams = new Streams();
-  readonly #desks: Desks;
+  readonly #streams = new EventStreams();
+  readonly #inspectors: Inspectors;
   readonly #server: Server;
   #address = "";
   #closing: Promise<void> | undefined;
@@ -57,14 +57,14 @@ export class Dashboard {
     this.#listen = parseAddress(listen, "the dashboard's address");
     checkToken(this.#listen.host, token);
     this.#sampler = new Sampler({ parts, clock, onSnapshot: (snapshot) => this.#streams.send("snapshot", snapshot) });
-    this.#desks = {
-      cache: parts.cache && new CacheDesk(parts.cache),
-      queue: parts.queue && new QueueDesk(parts.queue),
+    this.#inspectors = {
+      cache: parts.cache && new CacheInspector(parts.cache),
+      queue: parts.queue && new QueueInspector(parts.queue),
       ports: [parts.cache, parts.queue, parts.link].flatMap((part) => (part ? portsOf(part.address) : [])),
       lab: new LinkLab({ link: parts.link, clock, tell: (state) => this.#streams.send("lab", { lab: state ?? null }) }),
     };
     const app = routesOf({
-      desks: this.#desks,
+      inspectors: this.#inspectors,
       address: () => this.#address,
       accessToken: token,
       pageToken: randomBytes(TOKEN_BYTES).toString("base64url"),
@@ -114,7 +114,7 @@ export class Dashboard {
 
   async #shut(): Promise<void> {
     this.#sampler.stop();
-    await Promise.all([this.#desks.lab.stop(), this.#desks.queue?.close()]);
+    await Promise.all([this.#inspectors.lab.stop(), this.#inspectors.queue?.close()]);
     this.#streams.close();
     if (!this.#server.listening) return;
     const stopped = new Promise<void>((resolve) => this.#server.close(() => resolve()));

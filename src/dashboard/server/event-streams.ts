@@ -12,7 +12,7 @@ interface Stream {
 
 const encoder = new TextEncoder();
 
-export class Streams {
+export class EventStreams {
   readonly #open = new Set<Stream>();
 
   get size(): number {

@@ -3,10 +3,10 @@
  * from the parts when they are asked for; nothing is counted twice.
  */
 import { Counter, Gauge, Registry } from "prom-client";
-import type { Parts } from "../snapshot/monitored-parts.ts";
+import type { MonitoredParts } from "../snapshot/monitored-parts.ts";
 
 /** A registry that reads these parts, and the process. */
-export function metricsOf(parts: Parts, { upMs }: { upMs: () => number }): Registry {
+export function metricsOf(parts: MonitoredParts, { upMs }: { upMs: () => number }): Registry {
   const registry = new Registry();
   const gauge = (name: string, help: string, read: () => number): void => {
     const metric: Gauge = new Gauge({ name, help, registers: [registry], collect: () => metric.set(read()) });
@@ -68,7 +68,7 @@ export function metricsOf(parts: Parts, { upMs }: { upMs: () => number }): Regis
 
 function addQueue(
   registry: Registry,
-  queue: NonNullable<Parts["queue"]>,
+  queue: NonNullable<MonitoredParts["queue"]>,
   gauge: (name: string, help: string, read: () => number) => void,
 ): void {
   const queues = (): ReturnType<typeof queue.stats>["queues"] => queue.stats().queues;

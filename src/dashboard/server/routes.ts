@@ -4,52 +4,52 @@ import { Hono } from "hono";
 import type { Context, Next } from "hono";
 import type { Registry } from "prom-client";
 import { actionsOf } from "./api-routes.ts";
-import type { Desks } from "./api-routes.ts";
+import type { Inspectors } from "./api-routes.ts";
 import { NOT_BUILT, pageFile } from "./page-files.ts";
 import { SAFE_HEADERS, cookieOf, isOwnHost, isSameOrigin } from "./access-rules.ts";
 import type { Sampler } from "../snapshot/sampler.ts";
-import type { Streams } from "./event-streams.ts";
+import type { EventStreams } from "./event-streams.ts";
 
-export interface Served {
+export interface RouteDependencies {
   /** "127.0.0.1:8280"; known once listening. */
   readonly address: () => string;
-  /** Asked of every request when set. */
+  /** RequestOrigin of every request when set. */
   readonly accessToken: string | undefined;
-  /** Asked of every request that changes something. */
+  /** RequestOrigin of every request that changes something. */
   readonly pageToken: string;
   readonly sampler: Sampler;
-  readonly streams: Streams;
+  readonly streams: EventStreams;
   readonly metrics: Registry;
   readonly ready: () => boolean;
-  readonly desks: Desks;
+  readonly inspectors: Inspectors;
 }
 
 const COOKIE = "holdfast";
 const WEEK_SECONDS = 7 * 24 * 3600;
 
 /** The whole interface as one handler of requests. */
-export function routesOf(served: Served): Hono {
+export function routesOf(dependencies: RouteDependencies): Hono {
   const app = new Hono();
   app.use(addSafeHeaders);
-  app.use((context, next) => checkHost(served, context, next));
+  app.use((context, next) => checkHost(dependencies, context, next));
   app.get("/health", (context) => context.text("ok\n"));
-  app.get("/ready", (context) => (served.ready() ? context.text("ready\n") : context.text("not ready\n", 503)));
-  app.use((context, next) => checkAccess(served, context, next));
-  app.use("/api/*", (context, next) => checkAction(served, context, next));
+  app.get("/ready", (context) => (dependencies.ready() ? context.text("ready\n") : context.text("not ready\n", 503)));
+  app.use((context, next) => checkAccess(dependencies, context, next));
+  app.use("/api/*", (context, next) => checkAction(dependencies, context, next));
   app.get("/metrics", async (context) =>
-    context.body(await served.metrics.metrics(), 200, { "Content-Type": served.metrics.contentType }),
+    context.body(await dependencies.metrics.metrics(), 200, { "Content-Type": dependencies.metrics.contentType }),
   );
-  app.get("/api/hello", (context) => context.json(helloOf(served)));
-  app.get("/api/live", (context) => live(served, context));
-  app.route("/api", actionsOf(served.desks));
+  app.get("/api/hello", (context) => context.json(helloOf(dependencies)));
+  app.get("/api/live", (context) => live(dependencies, context));
+  app.route("/api", actionsOf(dependencies.inspectors));
   app.get("*", (context) => page(context));
   app.onError((error, context) => context.json({ error: error.message }, 500));
   return app;
 }
 
 /** What a page needs to begin with: its token, what there was, what there is. */
-function helloOf({ pageToken, sampler, desks }: Served): object {
-  return { token: pageToken, columns: sampler.history.columns(), snapshot: sampler.latest, lab: desks.lab.state() };
+function helloOf({ pageToken, sampler, inspectors }: RouteDependencies): object {
+  return { token: pageToken, columns: sampler.history.columns(), snapshot: sampler.latest, lab: inspectors.lab.state() };
 }
 
 async function addSafeHeaders(context: Context, next: Next): Promise<void> {
@@ -58,14 +58,17 @@ async function addSafeHeaders(context: Context, next: Next): Promise<void> {
   if (!context.res.headers.has("Cache-Control")) context.res.headers.set("Cache-Control", "no-store");
 }
 
-async function checkHost(served: Served, context: Context, next: Next): Promise<Response | void> {
-  const own = isOwnHost(context.req.header("host"), { address: served.address(), anyHost: served.accessToken !== undefined });
+async function checkHost(dependencies: RouteDependencies, context: Context, next: Next): Promise<Response | void> {
+  const own = isOwnHost(context.req.header("host"), {
+    address: dependencies.address(),
+    anyHost: dependencies.accessToken !== undefined,
+  });
   if (!own) return context.text("This server does not answer to that name.\n", 421);
   await next();
 }
 
 /** With a token set: a header of programs, a cookie of pages, or once the token in the address, which sets the cookie. */
-async function checkAccess({ accessToken }: Served, context: Context, next: Next): Promise<Response | void> {
+async function checkAccess({ accessToken }: RouteDependencies, context: Context, next: Next): Promise<Response | void> {
   if (accessToken === undefined) return next();
   const asked = context.req.query("token");
   if (asked !== undefined && isSame(asked, accessToken)) {
@@ -83,7 +86,7 @@ async function checkAccess({ accessToken }: Served, context: Context, next: Next
   await next();
 }
 
-async function checkAction({ pageToken }: Served, context: Context, next: Next): Promise<Response | void> {
+async function checkAction({ pageToken }: RouteDependencies, context: Context, next: Next): Promise<Response | void> {
   const { req } = context;
   const asked = { host: req.header("host"), origin: req.header("origin"), fetchSite: req.header("sec-fetch-site") };
   // Another site's page could not read the answer, but it could make us work: a picture whose address is the tapped stream.
@@ -95,7 +98,7 @@ async function checkAction({ pageToken }: Served, context: Context, next: Next):
   await next();
 }
 
-function live({ sampler, streams }: Served, context: Context): Response {
+function live({ sampler, streams }: RouteDependencies, context: Context): Response {
   if (streams.full) return context.text("Too many pages are open.\n", 503);
   const headers = {
     "Content-Type": "text/event-stream; charset=utf-8",

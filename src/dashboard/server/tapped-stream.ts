@@ -3,7 +3,7 @@
  * that falls behind misses packets, and a comment on the next one says how many; the servers never wait for it.
  */
 import { PcapngWriter, onTappedFrames } from "../../wire/index.ts";
-import type { Frame } from "../../wire/index.ts";
+import type { CapturedFrame } from "../../wire/index.ts";
 import { TAPPED_BYTES_MAX, TAPPED_STREAMS_MAX } from "../limits.ts";
 
 let open = 0;
@@ -40,7 +40,7 @@ export function tappedStream(ports: readonly number[]): ReadableStream<Uint8Arra
   );
 }
 
-function noted(frame: Frame, missed: number): Frame {
+function noted(frame: CapturedFrame, missed: number): CapturedFrame {
   return {
     ...frame,
     comment: `${frame.comment ?? ""}\n${missed} packets before this one were left out: they were not read in time`,

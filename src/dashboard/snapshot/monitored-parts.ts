@@ -107,7 +107,7 @@ export interface ConnectionNumbers {
   readonly probesUnanswered: number | undefined;
 }
 
-export interface Parts {
+export interface MonitoredParts {
   readonly cache?: CachePart;
   readonly queue?: QueuePart;
   readonly link?: LinkPart;

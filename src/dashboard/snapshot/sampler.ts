@@ -5,14 +5,14 @@
 import type { Cancel, Clock } from "../../core/clock.ts";
 import { History } from "./history.ts";
 import { LINK_LOOK_MS_MAX, SAMPLE_MS, SAMPLE_SHARE } from "../limits.ts";
-import type { LinkNumbers, Parts } from "./monitored-parts.ts";
+import type { LinkNumbers, MonitoredParts } from "./monitored-parts.ts";
 import { ProblemList } from "./problem-list.ts";
 import { snapshotOf } from "./snapshot.ts";
 import type { Addresses, Sample, Snapshot } from "./snapshot.ts";
 
 export class Sampler {
   readonly history = new History();
-  readonly #parts: Parts;
+  readonly #parts: MonitoredParts;
   readonly #clock: Clock;
   readonly #startedMs: number;
   readonly #problems = new ProblemList();
@@ -24,7 +24,7 @@ export class Sampler {
   #link: { readonly numbers: LinkNumbers; readonly atMs: number; readonly nextMs: number } | undefined;
   #linkBefore: { readonly numbers: LinkNumbers; readonly atMs: number } | undefined;
 
-  constructor({ parts, clock, onSnapshot }: { parts: Parts; clock: Clock; onSnapshot: (snapshot: Snapshot) => void }) {
+  constructor({ parts, clock, onSnapshot }: { parts: MonitoredParts; clock: Clock; onSnapshot: (snapshot: Snapshot) => void }) {
     this.#parts = parts;
     this.#clock = clock;
     this.#startedMs = clock.now();
@@ -98,6 +98,6 @@ function cpuMs(): number {
   return (user + system) / 1000;
 }
 
-function addressesOf({ cache, queue, link }: Parts): Addresses {
+function addressesOf({ cache, queue, link }: MonitoredParts): Addresses {
   return { cache: cache?.address, queue: queue?.address, link: link?.address };
 }

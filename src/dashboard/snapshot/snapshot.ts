@@ -41,12 +41,12 @@ export interface Snapshot {
   readonly cpuShare: number;
   /** Worst first. */
   readonly problems: readonly Problem[];
-  readonly cache: CacheView | undefined;
-  readonly queue: QueueView | undefined;
-  readonly link: LinkView | undefined;
+  readonly cache: CacheSnapshot | undefined;
+  readonly queue: QueueSnapshot | undefined;
+  readonly link: LinkSnapshot | undefined;
 }
 
-export interface CacheView {
+export interface CacheSnapshot {
   readonly address: string;
   readonly items: number;
   readonly bytes: number;
@@ -63,7 +63,7 @@ export interface CacheView {
   readonly totals: Pick<CacheNumbers, "gets" | "hits" | "misses" | "sets" | "deletes" | "evictions" | "expired">;
 }
 
-export interface QueueView {
+export interface QueueSnapshot {
   readonly address: string;
   readonly tasks: number;
   readonly bytes: number;
@@ -94,7 +94,7 @@ export interface QueueRow {
   readonly failuresPerSecond: number;
 }
 
-export interface LinkView {
+export interface LinkSnapshot {
   readonly address: string;
   readonly open: number;
   readonly accepted: number;
@@ -108,7 +108,7 @@ export interface LinkView {
 }
 
 /** The link's numbers when they were read last, and the time before. */
-export interface LinkLook {
+export interface LinkSample {
   readonly numbers: LinkNumbers;
   readonly atMs: number;
   readonly before: { readonly numbers: LinkNumbers; readonly atMs: number } | undefined;
@@ -118,7 +118,7 @@ interface Around {
   readonly addresses: Addresses;
   readonly startedMs: number;
   readonly problems: readonly Problem[];
-  readonly link: LinkLook | undefined;
+  readonly link: LinkSample | undefined;
 }
 
 const STATES = ["delayed", "ready", "leased", "failed", "done", "dead", "cancelled"] as const;
@@ -137,9 +137,9 @@ export function snapshotOf(
     heapBytes: sample.memory.heapBytes,
     cpuShare: before ? rate(sample.cpuMs, before.cpuMs, seconds) / 1000 : 0,
     problems,
-    cache: sample.cache && cacheView(sample.cache, before?.cache, { seconds, address: addresses.cache ?? "" }),
-    queue: sample.queue && queueView(sample.queue, before?.queue, { seconds, address: addresses.queue ?? "" }),
-    link: link && linkView(link, { nowMs: sample.nowMs, address: addresses.link ?? "" }),
+    cache: sample.cache && cacheSnapshot(sample.cache, before?.cache, { seconds, address: addresses.cache ?? "" }),
+    queue: sample.queue && queueSnapshot(sample.queue, before?.queue, { seconds, address: addresses.queue ?? "" }),
+    link: link && linkSnapshot(link, { nowMs: sample.nowMs, address: addresses.link ?? "" }),
   };
 }
 
@@ -148,7 +148,7 @@ interface Since {
   readonly address: string;
 }
 
-function cacheView(now: CacheNumbers, before: CacheNumbers | undefined, { seconds, address }: Since): CacheView {
+function cacheSnapshot(now: CacheNumbers, before: CacheNumbers | undefined, { seconds, address }: Since): CacheSnapshot {
   const per = (key: keyof CacheNumbers): number => rate(now[key], before?.[key], seconds);
   const { items, bytes, limitBytes, connections, gets, hits, misses, sets, deletes, evictions, expired } = now;
   const asked = now.gets - (before?.gets ?? now.gets);
@@ -169,7 +169,7 @@ function cacheView(now: CacheNumbers, before: CacheNumbers | undefined, { second
   };
 }
 
-function queueView(now: BrokerNumbers, before: BrokerNumbers | undefined, { seconds, address }: Since): QueueView {
+function queueSnapshot(now: BrokerNumbers, before: BrokerNumbers | undefined, { seconds, address }: Since): QueueSnapshot {
   const earlier = new Map(before?.queues.map((queue) => [queue.name, queue]));
   const rows = now.queues.map((queue) => queueRow(queue, earlier.get(queue.name), seconds));
   const total = (pick: (row: QueueRow) => number): number => rows.reduce((sum, row) => sum + pick(row), 0);
@@ -207,10 +207,10 @@ function queueRow(now: QueueNumbers, before: QueueNumbers | undefined, seconds: 
   };
 }
 
-function linkView(
-  { numbers: now, atMs, before: last }: LinkLook,
+function linkSnapshot(
+  { numbers: now, atMs, before: last }: LinkSample,
   { nowMs, address }: { nowMs: number; address: string },
-): LinkView {
+): LinkSnapshot {
   const before = last?.numbers;
   const seconds = last ? Math.max(0.001, (atMs - last.atMs) / 1000) : 0;
   const ended: Record<string, number> = {};

@@ -3,7 +3,7 @@ import { messageOf } from "../../core/errors.ts";
 import { REASON_CHARS_MAX } from "../limits.ts";
 
 /** Runs a handler; `settle` is called once, with the reason when the handler refuses. */
-export function handled(handler: () => void | Promise<unknown>, settle: (reject?: string) => void): void {
+export function acknowledge(handler: () => void | Promise<unknown>, settle: (reject?: string) => void): void {
   try {
     const outcome = handler();
     if (outcome === undefined) settle();

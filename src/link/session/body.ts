@@ -64,14 +64,14 @@ export interface Welcome {
   readonly proof: Uint8Array;
 }
 
-export const REFUSALS = ["unauthorised", "session-unknown", "version", "full", "draining"] as const;
-export type Refusal = (typeof REFUSALS)[number];
+export const REFUSE_REASONS = ["unauthorised", "session-unknown", "version", "full", "draining"] as const;
+export type RefuseReason = (typeof REFUSE_REASONS)[number];
 
-export const FAREWELLS = ["closed", "drained", "max-age", "protocol", "taken-over", "heartbeat", "stalled-reader"] as const;
-export type Farewell = (typeof FAREWELLS)[number];
+export const BYE_REASONS = ["closed", "drained", "max-age", "protocol", "taken-over", "heartbeat", "stalled-reader"] as const;
+export type ByeReason = (typeof BYE_REASONS)[number];
 
-/** The last words of a side: REFUSE before, BYE after the welcome. */
-export interface Parting<Word> {
+/** How a side announces the end: REFUSE before the WELCOME, BYE after it. */
+export interface CloseNotice<Word> {
   readonly word: Word;
   /** How long the client shall stay away. */
   readonly retryAfterMs: number;
@@ -146,8 +146,8 @@ export const welcomeBody = {
   },
 };
 
-export const refuseBody = partingBody(REFUSALS, "REFUSE");
-export const byeBody = partingBody(FAREWELLS, "BYE");
+export const refuseBody = closeNoticeBody(REFUSE_REASONS, "REFUSE");
+export const byeBody = closeNoticeBody(BYE_REASONS, "BYE");
 
 export const receiptBody = {
   encode(receipt: Receipt): Uint8Array {
@@ -170,10 +170,10 @@ export const gapBody = {
   },
 };
 
-function partingBody<Word extends string>(
+function closeNoticeBody<Word extends string>(
   words: readonly Word[],
   frame: string,
-): { encode(parting: Parting<Word>): Uint8Array; decode(body: Uint8Array): Parting<Word> } {
+): { encode(notice: CloseNotice<Word>): Uint8Array; decode(body: Uint8Array): CloseNotice<Word> } {
   return {
     encode({ word, retryAfterMs, text }) {
       const writer = new ByteWriter().u8(words.indexOf(word) + 1).u32(retryAfterMs);

@@ -76,7 +76,7 @@ export function gateway(
   };
 }
 
-/** Adds, again and again while the world is in the way; what is wrong with the reading itself is told to its sender. */
+/** Adds, again and again while queue or network fail; what is wrong with the reading itself is told to its sender. */
 async function add(
   queue: ReadingQueue,
   reading: Reading,
@@ -97,7 +97,7 @@ async function add(
 
 /** The session's id is a secret: its hash names it as well. */
 function keyOf(session: ServerSession, number: number): string {
-  return `link-${createHash("sha256").update(session.core.id).digest("hex").slice(0, 24)}-${number}`;
+  return `link-${createHash("sha256").update(session.state.id).digest("hex").slice(0, 24)}-${number}`;
 }
 
 function cacheKey(name: string): string {

@@ -1,20 +1,20 @@
 /**
- * ○ One connection of session mode joined to what carries its bytes: feeds the conversation, writes what it has to say, keeps its
- * deadlines. The wire, the clock and the moment to write are given, so that a simulator can stand in for a network.
+ * ○ One connection of session mode joined to what carries its bytes: feeds the session protocol, writes what it has to say, keeps its
+ * deadlines. The transport, the clock and the moment to write are given, so that a simulator can stand in for a network.
  * Invariant: the owner hears of the end exactly once, and of no event after it.
  */
 import type { Clock } from "../../core/clock.ts";
 import { ProtocolError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
-import type { Farewell } from "./body.ts";
-import type { Conversation, ConversationEvent } from "./session-protocol.ts";
+import type { ByeReason } from "./body.ts";
+import type { SessionProtocol, SessionProtocolEvent } from "./session-protocol.ts";
 import type { Deadlines, Due } from "./deadlines.ts";
 import { endOf } from "../end.ts";
 import type { EndReason, LinkEnd } from "../end.ts";
 import { SOCKET_AHEAD_BYTES } from "../limits.ts";
 
-/** What carries a connection's bytes: a socket, or a simulated one. Tells the line through `received`, `drained` and `lost`. */
-export interface Wire {
+/** What carries a connection's bytes: a socket, or a simulated one. Tells the connection through `received`, `drained` and `lost`. */
+export interface LinkTransport {
   readonly peer: string;
   /** Bytes written that the kernel has not taken. */
   readonly aheadBytes: number;
@@ -30,8 +30,8 @@ export interface Wire {
   destroy(): void;
 }
 
-/** The world as the session's cores see it. */
-export interface World {
+/** What the session's cores are given instead of clock, chance and secrets of their own. */
+export interface Environment {
   readonly clock: Clock;
   readonly random: Random;
   readonly deadlines: Deadlines;
@@ -39,44 +39,47 @@ export interface World {
   secretBytes(count: number): Uint8Array;
   /** HMAC-SHA256 over the parts in order. */
   hmac(key: string, parts: readonly Uint8Array[]): Uint8Array;
-  /** Calls `flush` of the line soon, after what else happens in this turn, so that many sends become one write. */
-  soon(line: Line): void;
+  /** Calls `flush` of the connection soon, after what else happens in this turn, so that many sends become one write. */
+  soon(connection: LinkConnection): void;
 }
 
-export interface LineOwner {
+export interface LinkConnectionOwner {
   readonly stallMs: number;
-  event(line: Line, event: ConversationEvent): void;
-  ended(line: Line, end: LinkEnd): void;
+  event(connection: LinkConnection, event: SessionProtocolEvent): void;
+  ended(connection: LinkConnection, end: LinkEnd): void;
 }
 
-export class Line implements Due {
+export class LinkConnection implements Due {
   position = -1;
   lookAtMs = 0;
-  readonly wire: Wire;
-  readonly conversation: Conversation;
-  readonly #owner: LineOwner;
-  readonly #world: World;
+  readonly transport: LinkTransport;
+  readonly protocol: SessionProtocol;
+  readonly #owner: LinkConnectionOwner;
+  readonly #environment: Environment;
   #end: LinkEnd | undefined;
   /** Why the connection will end, once what is under way is confirmed. */
-  #parting: LinkEnd | undefined;
+  #announcedEnd: LinkEnd | undefined;
   #ended = false;
   #flushing = false;
   #stallAtMs = Infinity;
   #stallMark = 0;
-  /** When to say good-bye, and with which word. */
+  /** When to say BYE, and with which reason. */
   #leaveAtMs = Infinity;
-  #leaveWord: Farewell = "max-age";
+  #leaveWord: ByeReason = "max-age";
 
-  constructor(wire: Wire, { conversation, owner, world }: { conversation: Conversation; owner: LineOwner; world: World }) {
-    this.wire = wire;
-    this.conversation = conversation;
+  constructor(
+    transport: LinkTransport,
+    { protocol, owner, environment }: { protocol: SessionProtocol; owner: LinkConnectionOwner; environment: Environment },
+  ) {
+    this.transport = transport;
+    this.protocol = protocol;
     this.#owner = owner;
-    this.#world = world;
-    world.deadlines.moved(this);
-    if (conversation.writable) this.flushSoon();
+    this.#environment = environment;
+    environment.deadlines.moved(this);
+    if (protocol.writable) this.flushSoon();
   }
 
-  /** True once nothing is taken from the wire any more. */
+  /** True once nothing is taken from the transport any more. */
   get ended(): boolean {
     return this.#ending;
   }
@@ -87,15 +90,15 @@ export class Line implements Due {
 
   get deadlineMs(): number {
     if (this.#ending) return Infinity;
-    return Math.min(this.conversation.deadlineMs, this.#stallAtMs, this.#leaveAtMs);
+    return Math.min(this.protocol.deadlineMs, this.#stallAtMs, this.#leaveAtMs);
   }
 
-  /** The wire brought bytes. */
+  /** The transport brought bytes. */
   received(chunk: Uint8Array): void {
     if (this.#ending) return;
     try {
-      this.conversation.receive(chunk, this.#world.clock.now());
-      for (let event = this.conversation.next(); event; event = this.conversation.next()) {
+      this.protocol.receive(chunk, this.#environment.clock.now());
+      for (let event = this.protocol.next(); event; event = this.protocol.next()) {
         this.#owner.event(this, event);
         if (this.#ending) return;
       }
@@ -103,7 +106,7 @@ export class Line implements Due {
       if (!(error instanceof ProtocolError)) throw error;
       this.fail(endOf("protocol", error), "protocol");
     }
-    if (this.conversation.writable || this.conversation.phase === "left") this.flushSoon();
+    if (this.protocol.writable || this.protocol.phase === "left") this.flushSoon();
   }
 
   /** The kernel took what was written. */
@@ -112,90 +115,91 @@ export class Line implements Due {
     this.flush();
   }
 
-  /** The wire ended: by itself, or as asked. */
+  /** The transport ended: by itself, or as asked. */
   lost(end: LinkEnd): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#world.deadlines.remove(this);
-    this.#owner.ended(this, this.#end ?? (GENTLE.includes(end.reason) ? (this.#parting ?? end) : end));
+    this.#environment.deadlines.remove(this);
+    this.#owner.ended(this, this.#end ?? (CLEAN_ENDS.includes(end.reason) ? (this.#announcedEnd ?? end) : end));
   }
 
   flushSoon(): void {
     if (this.#flushing) return;
     this.#flushing = true;
-    this.#world.soon(this);
+    this.#environment.soon(this);
   }
 
   /** Writes what there is to say, as far as the kernel keeps up. */
   flush(): void {
     this.#flushing = false;
     if (this.#ending) return;
-    while (this.wire.aheadBytes < SOCKET_AHEAD_BYTES) {
-      const parts = this.conversation.pull(SOCKET_AHEAD_BYTES - this.wire.aheadBytes);
+    while (this.transport.aheadBytes < SOCKET_AHEAD_BYTES) {
+      const parts = this.protocol.pull(SOCKET_AHEAD_BYTES - this.transport.aheadBytes);
       if (parts.length === 0) break;
-      this.wire.write(parts);
+      this.transport.write(parts);
     }
-    if (this.conversation.phase === "left" && this.conversation.settled) this.wire.end();
-    if (this.wire.aheadBytes > 0 && this.#stallAtMs === Infinity) this.#watchStall();
-    this.#world.deadlines.moved(this);
+    if (this.protocol.phase === "left" && this.protocol.settled) this.transport.end();
+    if (this.transport.aheadBytes > 0 && this.#stallAtMs === Infinity) this.#watchStall();
+    this.#environment.deadlines.moved(this);
   }
 
-  /** Says good-bye at this time. */
-  leaveAt(atMs: number, word: Farewell): void {
+  /** Says BYE at this time. */
+  leaveAt(atMs: number, word: ByeReason): void {
     if (atMs >= this.#leaveAtMs) return;
     this.#leaveAtMs = atMs;
     this.#leaveWord = word;
-    this.#world.deadlines.moved(this);
+    this.#environment.deadlines.moved(this);
   }
 
-  /** Says good-bye, and ends when all that is under way is confirmed. */
-  leave(word: Farewell, { retryAfterMs = 0, text = "" }: { retryAfterMs?: number; text?: string } = {}): void {
-    this.#parting ??= endOf(word);
+  /** Says BYE, and ends when all that is under way is confirmed. */
+  leave(word: ByeReason, { retryAfterMs = 0, text = "" }: { retryAfterMs?: number; text?: string } = {}): void {
+    this.#announcedEnd ??= endOf(word);
     this.#leaveAtMs = Infinity;
-    this.conversation.leave({ word, retryAfterMs, text }, this.#world.clock.now());
+    this.protocol.leave({ word, retryAfterMs, text }, this.#environment.clock.now());
     this.flush();
   }
 
   /** The client was refused: ends when it has been told. */
   refused(): void {
-    this.#parting = endOf("refused");
+    this.#announcedEnd = endOf("refused");
     this.flush();
   }
 
-  /** The peer said good-bye with this word: that is why the connection ends. */
-  parted(word: Farewell): void {
-    this.#parting = endOf(word);
+  /** The peer said BYE with this reason: that is why the connection ends. */
+  peerLeft(word: ByeReason): void {
+    this.#announcedEnd = endOf(word);
   }
 
   /** Ends the connection now for this reason, with a last word to the peer where it can be said. */
-  fail(end: LinkEnd, word?: Farewell): void {
+  fail(end: LinkEnd, word?: ByeReason): void {
     if (this.#ending) return;
     this.#end = end;
-    if (word && (this.conversation.phase === "open" || this.conversation.phase === "leaving")) {
-      this.conversation.leave({ word, retryAfterMs: 0, text: end.message }, this.#world.clock.now());
-      const parts = this.conversation.pull(0);
-      if (parts.length > 0) this.wire.write(parts);
+    if (word && (this.protocol.phase === "open" || this.protocol.phase === "leaving")) {
+      this.protocol.leave({ word, retryAfterMs: 0, text: end.message }, this.#environment.clock.now());
+      const parts = this.protocol.pull(0);
+      if (parts.length > 0) this.transport.write(parts);
     }
-    this.wire.destroy();
+    this.transport.destroy();
   }
 
   due(nowMs: number): void {
     if (nowMs >= this.#leaveAtMs) return this.leave(this.#leaveWord);
     if (nowMs >= this.#stallAtMs) {
-      if (this.wire.aheadBytes > 0 && this.wire.takenBytes === this.#stallMark) return this.fail(endOf("stalled-reader"));
+      if (this.transport.aheadBytes > 0 && this.transport.takenBytes === this.#stallMark)
+        return this.fail(endOf("stalled-reader"));
       this.#stallAtMs = Infinity;
-      if (this.wire.aheadBytes > 0) this.#watchStall();
+      if (this.transport.aheadBytes > 0) this.#watchStall();
     }
-    const timeout = this.conversation.tick(nowMs);
+    const timeout = this.protocol.tick(nowMs);
     if (timeout) this.fail(endOf(timeout), timeout === "heartbeat" ? "heartbeat" : undefined);
-    else if (this.conversation.writable) this.flush();
+    else if (this.protocol.writable) this.flush();
   }
 
   #watchStall(): void {
-    this.#stallMark = this.wire.takenBytes;
-    this.#stallAtMs = this.#world.clock.now() + this.#owner.stallMs;
+    this.#stallMark = this.transport.takenBytes;
+    this.#stallAtMs = this.#environment.clock.now() + this.#owner.stallMs;
   }
 }
 
-/** Ends of a wire that are no reason of their own when a good-bye was said before. */
-const GENTLE: readonly EndReason[] = ["fin", "closed"];
+/** Ends of a transport that are no reason of their own after a BYE. */
+const CLEAN_ENDS: readonly EndReason[] = ["fin", "closed"];

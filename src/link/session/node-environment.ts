@@ -1,18 +1,18 @@
-/** ● The world of the session cores on Node: its clock, chance, secrets, and the end of a turn. */
+/** ● The environment of the session cores on Node: its clock, chance, secrets, and the end of a turn. */
 import { createHmac, randomBytes } from "node:crypto";
 import type { Clock } from "../../core/clock.ts";
 import { systemClock } from "../../core/clock.ts";
 import type { Random } from "../../core/random.ts";
 import { Deadlines } from "./deadlines.ts";
-import type { Line, World } from "./link-connection.ts";
+import type { LinkConnection, Environment } from "./link-connection.ts";
 
-export function nodeWorld({
+export function nodeEnvironment({
   clock = systemClock,
   random = Math.random,
 }: {
   clock?: Clock | undefined;
   random?: Random | undefined;
-}): World {
+}): Environment {
   return {
     clock,
     random,
@@ -24,10 +24,10 @@ export function nodeWorld({
       return hmac.digest();
     },
     // After the promises that this turn settles, whose continuations may send more: one write for all of it.
-    soon: (line) => process.nextTick(flush, line),
+    soon: (connection) => process.nextTick(flush, connection),
   };
 }
 
-function flush(line: Line): void {
-  line.flush();
+function flush(connection: LinkConnection): void {
+  connection.flush();
 }

@@ -8,7 +8,7 @@ import { OperationError, ProtocolError } from "../../core/errors.ts";
 import type { Receipt } from "./body.ts";
 
 /** A message on its way: its bytes, and who waits for it. */
-export interface Outgoing {
+export interface OutgoingMessage {
   readonly bytes: Uint8Array;
   /** When it is given up; never earlier than that of the message before it. */
   readonly deadlineMs: number;
@@ -21,7 +21,7 @@ const CUT_SLOTS = 1024;
 
 export class Outbox {
   /** Kept messages from slot `#head` on. */
-  #slots: (Outgoing | undefined)[] = [];
+  #slots: (OutgoingMessage | undefined)[] = [];
   #head = 0;
   #oldest = 1;
   #acked = 0;
@@ -56,7 +56,7 @@ export class Outbox {
     return this.#cursor < this.#oldest + this.length;
   }
 
-  push(message: Outgoing): void {
+  push(message: OutgoingMessage): void {
     this.#slots.push(message);
     this.#bytes += message.bytes.length;
   }
@@ -86,7 +86,7 @@ export class Outbox {
    * What to write now, and moves the cursor on: a message; or the number that the next message has, because those before it are
    * gone; or undefined when there is nothing or the peer's window is full.
    */
-  take({ window, windowBytes }: { window: number; windowBytes: number }): Outgoing | number | undefined {
+  take({ window, windowBytes }: { window: number; windowBytes: number }): OutgoingMessage | number | undefined {
     if (!this.pending) return undefined;
     if (this.#cursor < this.#oldest) {
       this.#cursor = this.#oldest;
@@ -157,7 +157,7 @@ export class Outbox {
    */
   refuseLongerThan(bytesMax: number): void {
     const firstUnwritten = this.#head + Math.max(0, this.#everWritten - this.#oldest + 1);
-    const unwritten = this.#slots.slice(firstUnwritten) as Outgoing[];
+    const unwritten = this.#slots.slice(firstUnwritten) as OutgoingMessage[];
     if (!unwritten.some(({ bytes }) => bytes.length > bytesMax)) return;
     this.#slots.length = firstUnwritten;
     for (const message of unwritten) {
@@ -175,9 +175,9 @@ export class Outbox {
    * The peer has forgotten the session. What was never written moves on to the next session, numbered anew; what was written and
    * not done is in doubt: it moves on as well, or the caller gets it to give it up.
    */
-  restart({ keepDoubtful }: { keepDoubtful: boolean }): { readonly count: number; readonly givenUp: Outgoing[] } {
+  restart({ keepDoubtful }: { keepDoubtful: boolean }): { readonly count: number; readonly givenUp: OutgoingMessage[] } {
     const count = Math.min(this.length, Math.max(0, this.#everWritten - this.#oldest + 1));
-    const kept = this.#slots.slice(this.#head) as Outgoing[];
+    const kept = this.#slots.slice(this.#head) as OutgoingMessage[];
     const givenUp = keepDoubtful ? [] : kept.slice(0, count);
     this.#slots = kept.slice(givenUp.length);
     this.#head = 0;
@@ -195,7 +195,7 @@ export class Outbox {
     while (this.length > 0) this.#shift().settle(error);
   }
 
-  #shift(): Outgoing {
+  #shift(): OutgoingMessage {
     assert(this.length > 0, "only kept messages leave the outbox");
     const message = this.#slots[this.#head]!;
     this.#slots[this.#head] = undefined;

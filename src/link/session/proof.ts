@@ -4,19 +4,19 @@
  */
 import type { Challenge, Hello } from "./body.ts";
 import { helloBody } from "./body.ts";
-import type { World } from "./link-connection.ts";
+import type { Environment } from "./link-connection.ts";
 
 const encoder = new TextEncoder();
 
 /** @param body the client's HELLO body for its proof, the session id for the server's */
 export function proofOf(
-  world: Pick<World, "hmac">,
+  environment: Pick<Environment, "hmac">,
   said: { side: "client" | "server"; token: string; challenge: Challenge; hello: Hello; body: Uint8Array },
 ): Uint8Array {
   const { side, token, challenge, hello, body } = said;
   if (side === "client")
-    return world.hmac(token, [encoder.encode("client"), challenge.nonce, helloBody.proven(body, hello.proof.length)]);
-  return world.hmac(token, [encoder.encode("server"), hello.nonce, challenge.nonce, body]);
+    return environment.hmac(token, [encoder.encode("client"), challenge.nonce, helloBody.proven(body, hello.proof.length)]);
+  return environment.hmac(token, [encoder.encode("server"), hello.nonce, challenge.nonce, body]);
 }
 
 /** Compares in time that does not depend on where the bytes differ. */

@@ -1,12 +1,12 @@
 /**
  * ○ A client's session as the server's application sees it: who it is, whether it is there, and how to send to it. What happens to it is
- * the hub's business; this holds its state. Invariant: presence is "gone" exactly when the hub has forgotten it.
+ * the server core's business; this holds its state. Invariant: presence is "gone" exactly when the server core has forgotten it.
  */
-import type { Line } from "./link-connection.ts";
-import type { Session } from "./session-state.ts";
+import type { LinkConnection } from "./link-connection.ts";
+import type { SessionState } from "./session-state.ts";
 
-/** What a session asks of its hub. */
-export interface SessionKeeper {
+/** What a session asks of the server core. */
+export interface ServerSessionOwner {
   wallMs(): number;
   send(session: ServerSession, bytes: Uint8Array): Promise<void>;
   endSession(session: ServerSession): void;
@@ -33,9 +33,9 @@ export class ServerSession {
   /** @internal What the client proved to be: another one cannot resume the session. */
   readonly identity: string;
   /** @internal */
-  readonly core: Session;
+  readonly state: SessionState;
   /** @internal */
-  line: Line | undefined;
+  connection: LinkConnection | undefined;
   /** @internal */
   will: Uint8Array | undefined;
   /** @internal */
@@ -46,21 +46,21 @@ export class ServerSession {
   closing = false;
   #lastSeenMs: number;
   #presence: Presence = "online";
-  readonly #keeper: SessionKeeper;
+  readonly #owner: ServerSessionOwner;
 
   /** @internal */
   constructor(
-    keeper: SessionKeeper,
-    fields: { name: string; number: number; wallMs: number; key: string; identity: string; core: Session },
+    owner: ServerSessionOwner,
+    fields: { name: string; number: number; wallMs: number; key: string; identity: string; state: SessionState },
   ) {
-    this.#keeper = keeper;
+    this.#owner = owner;
     this.name = fields.name;
     this.number = fields.number;
     this.sinceMs = fields.wallMs;
     this.#lastSeenMs = fields.wallMs;
     this.key = fields.key;
     this.identity = fields.identity;
-    this.core = fields.core;
+    this.state = fields.state;
   }
 
   /** Connected, away, or gone for ever. */
@@ -70,17 +70,17 @@ export class ServerSession {
 
   /** "host:port" of the client's connection; undefined while it is away. */
   get peer(): string | undefined {
-    return this.line?.wire.peer;
+    return this.connection?.transport.peer;
   }
 
   /** When a connection of the client was last there, in ms since 1970-01-01 UTC; now, while it is online. */
   get lastSeenMs(): number {
-    return this.#presence === "online" ? this.#keeper.wallMs() : this.#lastSeenMs;
+    return this.#presence === "online" ? this.#owner.wallMs() : this.#lastSeenMs;
   }
 
   /** Round trip of the last heartbeat that was answered on this connection, in ms. */
   get rttMs(): number | undefined {
-    return this.line?.conversation.rttMs;
+    return this.connection?.protocol.rttMs;
   }
 
   /**
@@ -90,27 +90,27 @@ export class ServerSession {
    * @throws OperationError LINK_FULL, LINK_MESSAGE_TOO_LARGE, LINK_REJECTED, LINK_GAP, LINK_ENDED when the session is gone
    */
   send(bytes: Uint8Array | string): Promise<void> {
-    return this.#keeper.send(this, typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes);
+    return this.#owner.send(this, typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes);
   }
 
   /** Ends the session for good; the client is told. */
   close(): void {
-    this.#keeper.endSession(this);
+    this.#owner.endSession(this);
   }
 
   /** @internal */
   seen(presence: Presence): void {
     this.#presence = presence;
-    this.#lastSeenMs = this.#keeper.wallMs();
+    this.#lastSeenMs = this.#owner.wallMs();
   }
 
   /** @internal */
   get deadlineMs(): number {
-    return Math.min(this.willAtMs, this.expiresAtMs, this.core.outbox.oldestDeadlineMs);
+    return Math.min(this.willAtMs, this.expiresAtMs, this.state.outbox.oldestDeadlineMs);
   }
 
   /** @internal */
   due(nowMs: number): void {
-    this.#keeper.sessionDue(this, nowMs);
+    this.#owner.sessionDue(this, nowMs);
   }
 }

@@ -1,27 +1,27 @@
 /**
- * ○ The client's side of session mode: dials, introduces itself, resumes, waits and dials again, until closed. How to dial, the
+ * ○ The client's side of session mode: connects, sends HELLO, resumes, waits and connects again, until closed. How to dial, the
  * clock and chance are given. Invariant: every message that `send` took is settled exactly once: done, refused, or given up with
- * LINK_GAP when it is in doubt; at most one line at a time.
+ * LINK_GAP when it is in doubt; at most one connection at a time.
  */
 import { OperationError, ProtocolError } from "../../core/errors.ts";
 import { showSize } from "../../core/units.ts";
 import type { Backoff } from "../backoff.ts";
 import { NONCE_BYTES, SESSION_ID_BYTES } from "./body.ts";
-import type { Challenge, Hello, Parting, Refusal, Welcome } from "./body.ts";
-import { Conversation } from "./session-protocol.ts";
-import type { ConversationEvent } from "./session-protocol.ts";
+import type { Challenge, Hello, CloseNotice, RefuseReason, Welcome } from "./body.ts";
+import { SessionProtocol } from "./session-protocol.ts";
+import type { SessionProtocolEvent } from "./session-protocol.ts";
 import type { Due } from "./deadlines.ts";
 import { endOf } from "../end.ts";
 import type { LinkEnd } from "../end.ts";
-import { handled } from "./acknowledgement.ts";
+import { acknowledge } from "./acknowledgement.ts";
 import { BACKOFF_BASE_MS } from "../limits.ts";
-import { Line } from "./link-connection.ts";
-import type { LineOwner, Wire, World } from "./link-connection.ts";
+import { LinkConnection } from "./link-connection.ts";
+import type { LinkConnectionOwner, LinkTransport, Environment } from "./link-connection.ts";
 import { proofOf, sameBytes } from "./proof.ts";
-import { Session } from "./session-state.ts";
+import { SessionState } from "./session-state.ts";
 import type { SessionLimits } from "./session-state.ts";
 
-export interface DialerSettings {
+export interface SessionClientSettings {
   readonly limits: SessionLimits;
   readonly outboxMessagesMax: number;
   readonly outboxBytesMax: number;
@@ -49,9 +49,9 @@ export interface Gap {
   readonly resent: boolean;
 }
 
-export interface DialerOwner {
-  /** Makes a connection; calls back once, with a wire joined to the line that `join` makes, or not. */
-  dial(join: (wire: Wire) => Line, failed: (end: LinkEnd) => void): void;
+export interface SessionClientCoreOwner {
+  /** Makes a connection; calls back once, with a transport joined to the connection that `join` makes, or not. */
+  dial(join: (transport: LinkTransport) => LinkConnection, failed: (end: LinkEnd) => void): void;
   opened(how: { readonly resumed: boolean; readonly welcome: Welcome }): void;
   message(bytes: Uint8Array): void | Promise<unknown>;
   /** Messages were lost, or may be: the peer's (numbers that will never come), or ours (in doubt, given up). */
@@ -65,19 +65,19 @@ export interface DialerOwner {
 
 type State = "idle" | "dialing" | "talking" | "open" | "waiting" | "closed";
 
-export class Dialer implements LineOwner, Due {
+export class SessionClientCore implements LinkConnectionOwner, Due {
   position = -1;
   lookAtMs = 0;
   readonly stallMs: number;
-  readonly #settings: DialerSettings;
-  readonly #owner: DialerOwner;
-  readonly #world: World;
+  readonly #settings: SessionClientSettings;
+  readonly #owner: SessionClientCoreOwner;
+  readonly #environment: Environment;
   readonly #backoff: Backoff;
-  readonly #session: Session;
+  readonly #session: SessionState;
   /** The server knows this session's id. */
   #welcomeBefore = false;
   #state: State = "idle";
-  #line: Line | undefined;
+  #connection: LinkConnection | undefined;
   #said: { challenge: Challenge; hello: Hello } | undefined;
   #retryAtMs = Infinity;
   #last: LinkEnd = endOf("closed");
@@ -86,21 +86,24 @@ export class Dialer implements LineOwner, Due {
   /** The server said what trying again will not change. */
   #fatal = false;
 
-  constructor(settings: DialerSettings, { owner, world, backoff }: { owner: DialerOwner; world: World; backoff: Backoff }) {
+  constructor(
+    settings: SessionClientSettings,
+    { owner, environment, backoff }: { owner: SessionClientCoreOwner; environment: Environment; backoff: Backoff },
+  ) {
     this.#settings = settings;
     this.stallMs = settings.stallMs;
     this.#owner = owner;
-    this.#world = world;
+    this.#environment = environment;
     this.#backoff = backoff;
-    this.#session = new Session({ id: world.secretBytes(SESSION_ID_BYTES), limits: settings.limits });
+    this.#session = new SessionState({ id: environment.secretBytes(SESSION_ID_BYTES), limits: settings.limits });
   }
 
   get state(): State {
     return this.#state;
   }
 
-  get line(): Line | undefined {
-    return this.#line;
+  get connection(): LinkConnection | undefined {
+    return this.#connection;
   }
 
   /** The session's id: a secret between client and server. */
@@ -122,7 +125,7 @@ export class Dialer implements LineOwner, Due {
     const { outbox } = this.#session;
     const { outboxMessagesMax, outboxBytesMax, whenFull } = this.#settings;
     if (this.#closing || this.#state === "closed") return refusal("CLOSED", "the client is closed");
-    const most = this.#line?.conversation.peerMessageBytesMax ?? this.#settings.limits.messageBytesMax;
+    const most = this.#connection?.protocol.peerMessageBytesMax ?? this.#settings.limits.messageBytesMax;
     if (bytes.length > most) return refusal("LINK_MESSAGE_TOO_LARGE", `${bytes.length} bytes, at most ${most} allowed`);
     const full = (): boolean => outbox.length >= outboxMessagesMax || outbox.bytes + bytes.length > outboxBytesMax;
     if (full() && (whenFull === "reject" || bytes.length > outboxBytesMax)) {
@@ -134,44 +137,44 @@ export class Dialer implements LineOwner, Due {
     return new Promise((resolve, reject) => {
       outbox.push({
         bytes,
-        deadlineMs: this.#world.clock.now() + this.#settings.keepMs,
+        deadlineMs: this.#environment.clock.now() + this.#settings.keepMs,
         settle: (error) => {
           if (error) reject(error);
           else resolve();
           if (this.#closing) this.#closeIfDone();
         },
       });
-      if (outbox.length === 1) this.#world.deadlines.moved(this);
-      if (this.#state === "open") this.#line!.flushSoon();
+      if (outbox.length === 1) this.#environment.deadlines.moved(this);
+      if (this.#state === "open") this.#connection!.flushSoon();
     });
   }
 
-  /** Sends what is kept, says good-bye and ends; after `withinMs` without. */
+  /** Sends what is kept, says BYE and ends; after `withinMs` without. */
   close(withinMs: number): void {
     if (this.#closing || this.#state === "closed") return;
     this.#closing = true;
-    this.#closeAtMs = this.#world.clock.now() + withinMs;
-    this.#world.deadlines.moved(this);
+    this.#closeAtMs = this.#environment.clock.now() + withinMs;
+    this.#environment.deadlines.moved(this);
     this.#closeIfDone();
   }
 
-  event(line: Line, event: ConversationEvent): void {
+  event(connection: LinkConnection, event: SessionProtocolEvent): void {
     switch (event.kind) {
       case "challenge":
-        return this.#introduce(line, event.challenge);
+        return this.#introduce(connection, event.challenge);
       case "welcome":
-        return this.#welcomed(line, event.welcome);
+        return this.#welcomed(connection, event.welcome);
       case "refused":
-        return this.#refused(line, event.parting);
+        return this.#refused(connection, event.notice);
       case "message":
         return this.#message(event.number, event.bytes);
       case "gap":
         return this.#owner.gap({ side: "peer", count: event.to - event.from + 1, resent: false });
       case "bye": {
-        const { word, retryAfterMs } = event.parting;
-        line.parted(word);
+        const { word, retryAfterMs } = event.notice;
+        connection.peerLeft(word);
         if (word === "drained" || word === "max-age")
-          this.#backoff.dictate(retryAfterMs || this.#world.random() * BACKOFF_BASE_MS);
+          this.#backoff.dictate(retryAfterMs || this.#environment.random() * BACKOFF_BASE_MS);
         if (word === "closed") this.#forgetSession();
         return;
       }
@@ -180,9 +183,9 @@ export class Dialer implements LineOwner, Due {
     }
   }
 
-  ended(line: Line, end: LinkEnd): void {
-    if (line !== this.#line) return;
-    this.#line = undefined;
+  ended(connection: LinkConnection, end: LinkEnd): void {
+    if (connection !== this.#connection) return;
+    this.#connection = undefined;
     this.#said = undefined;
     this.#after(end);
   }
@@ -202,25 +205,25 @@ export class Dialer implements LineOwner, Due {
     this.#retryAtMs = Infinity;
     this.#state = "dialing";
     this.#owner.dial(
-      (wire) => {
-        const conversation = new Conversation({ role: "client", nowMs: this.#world.clock.now() });
-        const line = new Line(wire, { conversation, owner: this, world: this.#world });
-        this.#line = line;
+      (transport) => {
+        const protocol = new SessionProtocol({ role: "client", nowMs: this.#environment.clock.now() });
+        const connection = new LinkConnection(transport, { protocol, owner: this, environment: this.#environment });
+        this.#connection = connection;
         this.#state = "talking";
-        return line;
+        return connection;
       },
       (end) => this.#after(end),
     );
   }
 
-  #introduce(line: Line, challenge: Challenge): void {
+  #introduce(connection: LinkConnection, challenge: Challenge): void {
     const { name, token, will, heartbeatMs } = this.#settings;
     if (challenge.tokenRequired && token === undefined) {
       this.#fatal = true;
-      return line.fail(endOf("refused", new Error("the server wants a token and this client has none")));
+      return connection.fail(endOf("refused", new Error("the server wants a token and this client has none")));
     }
     const hello: Hello = {
-      nonce: this.#world.secretBytes(NONCE_BYTES),
+      nonce: this.#environment.secretBytes(NONCE_BYTES),
       sessionId: this.#session.id,
       resume: this.#welcomeBefore,
       terms: this.#session.terms(),
@@ -230,47 +233,49 @@ export class Dialer implements LineOwner, Due {
       proof: NO_BYTES,
     };
     this.#said = { challenge, hello };
-    line.conversation.hello(hello, (proven) =>
-      token === undefined ? NO_BYTES : this.#world.hmac(token, [new TextEncoder().encode("client"), challenge.nonce, proven]),
+    connection.protocol.hello(hello, (proven) =>
+      token === undefined
+        ? NO_BYTES
+        : this.#environment.hmac(token, [new TextEncoder().encode("client"), challenge.nonce, proven]),
     );
   }
 
-  #welcomed(line: Line, welcome: Welcome): void {
+  #welcomed(connection: LinkConnection, welcome: Welcome): void {
     const { token } = this.#settings;
     const { challenge, hello } = this.#said!;
     if (token !== undefined) {
-      const expected = proofOf(this.#world, { side: "server", token, challenge, hello, body: hello.sessionId });
+      const expected = proofOf(this.#environment, { side: "server", token, challenge, hello, body: hello.sessionId });
       if (!sameBytes(expected, welcome.proof)) {
         throw new ProtocolError("LINK_PROOF_INVALID", "Cannot trust the server: it did not prove that it knows the token");
       }
     }
-    line.conversation.accept(this.#session, welcome);
+    connection.protocol.accept(this.#session, welcome);
     this.#welcomeBefore = true;
     this.#state = "open";
-    this.#backoff.connected(this.#world.clock.now());
+    this.#backoff.connected(this.#environment.clock.now());
     this.#owner.opened({ resumed: welcome.resumed, welcome });
-    line.flushSoon();
+    connection.flushSoon();
   }
 
-  #refused(line: Line, { word, retryAfterMs, text }: Parting<Refusal>): void {
+  #refused(connection: LinkConnection, { word, retryAfterMs, text }: CloseNotice<RefuseReason>): void {
     if (word === "session-unknown") {
       this.#forgetSession();
-      if (line.conversation.phase === "greeting") return this.#introduce(line, this.#said!.challenge);
+      if (connection.protocol.phase === "greeting") return this.#introduce(connection, this.#said!.challenge);
     } else if (word === "draining" || word === "full") {
       if (retryAfterMs > 0) this.#backoff.dictate(retryAfterMs);
     } else {
       this.#fatal = true; // a wrong token or version does not get better by trying again
     }
-    line.fail(endOf(word === "draining" ? "drained" : "refused", new Error(`${word}: ${text}`)));
+    connection.fail(endOf(word === "draining" ? "drained" : "refused", new Error(`${word}: ${text}`)));
   }
 
   #message(number: number, bytes: Uint8Array): void {
     const { inbox } = this.#session;
     const settle = (reject?: string): void => {
       inbox.settle(number, { bytes: bytes.length, reject });
-      if (inbox === this.#session.inbox) this.#line?.flushSoon();
+      if (inbox === this.#session.inbox) this.#connection?.flushSoon();
     };
-    handled(() => this.#owner.message(bytes), settle);
+    acknowledge(() => this.#owner.message(bytes), settle);
   }
 
   /** A connection ended or could not be made. */
@@ -280,17 +285,17 @@ export class Dialer implements LineOwner, Due {
     this.#owner.ended(end);
     const done = this.#closing && this.#session.outbox.length === 0;
     if (done || this.#fatal || !this.#settings.reconnect) return this.#shut();
-    const nowMs = this.#world.clock.now();
+    const nowMs = this.#environment.clock.now();
     const inMs = this.#backoff.next(nowMs);
     this.#retryAtMs = nowMs + inMs;
     this.#owner.waiting(inMs);
-    this.#world.deadlines.moved(this);
+    this.#environment.deadlines.moved(this);
   }
 
   /** The server knows the session no more: what was sent and not confirmed is in doubt, what was never sent moves on. */
   #forgetSession(): void {
     const resend = this.#settings.inDoubt === "resend";
-    const doubtful = this.#session.restart(this.#world.secretBytes(SESSION_ID_BYTES), { keepDoubtful: resend });
+    const doubtful = this.#session.restart(this.#environment.secretBytes(SESSION_ID_BYTES), { keepDoubtful: resend });
     this.#welcomeBefore = false;
     const error = new OperationError(
       "LINK_GAP",
@@ -302,7 +307,7 @@ export class Dialer implements LineOwner, Due {
 
   #closeIfDone(): void {
     if (this.#session.outbox.length > 0 || this.#state === "closed") return;
-    if (this.#state === "open") this.#line!.leave("closed");
+    if (this.#state === "open") this.#connection!.leave("closed");
     else this.#shut();
   }
 
@@ -311,12 +316,12 @@ export class Dialer implements LineOwner, Due {
     this.#state = "closed";
     this.#retryAtMs = Infinity;
     this.#closeAtMs = Infinity;
-    const line = this.#line;
-    this.#line = undefined;
-    line?.fail(endOf("closed"), "closed");
+    const connection = this.#connection;
+    this.#connection = undefined;
+    connection?.fail(endOf("closed"), "closed");
     const why = `Cannot confirm a message: the client was closed (${this.#last.message}); it may or may not have arrived`;
     this.#session.outbox.clear(new OperationError("LINK_ENDED", why));
-    this.#world.deadlines.remove(this);
+    this.#environment.deadlines.remove(this);
     this.#owner.closed(this.#last);
   }
 }

@@ -1,4 +1,4 @@
-/** ● The client of session mode: the dialer on real sockets. */
+/** ● The client of session mode: `SessionClientCore` on real sockets. */
 import { EventEmitter } from "node:events";
 import type { Clock } from "../../core/clock.ts";
 import { OperationError, UsageError } from "../../core/errors.ts";
@@ -11,18 +11,18 @@ import type { BackoffOptions } from "../backoff.ts";
 import { ByteLink } from "../bytes/byte-link.ts";
 import { dialSocket } from "../bytes/dial-socket.ts";
 import type { DialOptions } from "../bytes/dial-socket.ts";
-import { Dialer } from "./session-client-core.ts";
+import { SessionClientCore } from "./session-client-core.ts";
 import type { Gap } from "./session-client-core.ts";
 import { endOfError } from "../end.ts";
 import type { LinkEnd } from "../end.ts";
 import { readKeepAlive } from "../keep-alive/keep-alive.ts";
 import type { KeepAlive, KeepAliveOptions } from "../keep-alive/keep-alive.ts";
 import { NAME_BYTES_MAX, WILL_BYTES_MAX } from "../limits.ts";
-import type { Line, World } from "./link-connection.ts";
-import { nodeWorld } from "./node-environment.ts";
+import type { LinkConnection, Environment } from "./link-connection.ts";
+import { nodeEnvironment } from "./node-environment.ts";
 import { readBounds } from "./session-options.ts";
 import type { SessionBounds } from "./session-options.ts";
-import { SocketWire } from "./socket-transport.ts";
+import { SocketTransport } from "./socket-transport.ts";
 
 /** Options of session mode at the client. */
 export interface SessionClientOptions extends SessionBounds {
@@ -47,7 +47,7 @@ export interface SessionClientOptions extends SessionBounds {
 
 /** Options of `connect` in session mode. */
 export interface SessionConnectOptions extends KeepAliveOptions, DialOptions {
-  /** Session mode, and how; `{}` for its defaults. */
+  /** SessionState mode, and how; `{}` for its defaults. */
   readonly session: SessionClientOptions;
   /** Waiting times between attempts; false ends the client with its first connection. */
   readonly reconnect?: false | BackoffOptions;
@@ -82,8 +82,8 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
   readonly clock: Clock;
   /** The keep-alive values that every connection is set to. */
   readonly keepAlive: KeepAlive;
-  readonly #dialer: Dialer;
-  readonly #world: World;
+  readonly #core: SessionClientCore;
+  readonly #environment: Environment;
   readonly #done = Promise.withResolvers<LinkEnd>();
   /** Between two connections nothing else would keep the process alive. */
   #awake: NodeJS.Timeout | undefined;
@@ -95,12 +95,12 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
   constructor(options: SessionConnectOptions) {
     super();
     this.keepAlive = readKeepAlive(options).values;
-    this.#world = nodeWorld(options);
-    this.clock = this.#world.clock;
+    this.#environment = nodeEnvironment(options);
+    this.clock = this.#environment.clock;
     const { session, reconnect } = options;
     const { name = "", token, will, heartbeat, onMessage, whenFull = "reject", inDoubt = "reject" } = session;
-    const backoff = new Backoff(reconnect === false ? {} : (reconnect ?? {}), this.#world.random);
-    this.#dialer = new Dialer(
+    const backoff = new Backoff(reconnect === false ? {} : (reconnect ?? {}), this.#environment.random);
+    this.#core = new SessionClientCore(
       {
         ...readBounds(session),
         name: bounded("name", name, NAME_BYTES_MAX),
@@ -112,7 +112,7 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
         reconnect: reconnect !== false,
       },
       {
-        world: this.#world,
+        environment: this.#environment,
         backoff,
         owner: {
           dial: (join, failed) => this.#dial(options, join, failed),
@@ -127,7 +127,7 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
     );
     const { signal } = options;
     const abort = (): void => {
-      this.#dialer.close(0);
+      this.#core.close(0);
     };
     signal?.addEventListener("abort", abort, { once: true });
     void this.closed.then(() => signal?.removeEventListener("abort", abort));
@@ -136,22 +136,22 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
   /** @internal */
   start(): void {
     this.#awake = setInterval(() => {}, AWAKE_MS);
-    this.#dialer.start();
+    this.#core.start();
   }
 
   /** True while the server is there and the session open. */
   get connected(): boolean {
-    return this.#dialer.state === "open";
+    return this.#core.state === "open";
   }
 
   /** Round trip of the last heartbeat that was answered on this connection, in ms. */
   get rttMs(): number | undefined {
-    return this.#dialer.line?.conversation.rttMs;
+    return this.#core.connection?.protocol.rttMs;
   }
 
   /** Messages that are not confirmed yet, and their bytes. */
   get unconfirmed(): { readonly messages: number; readonly bytes: number } {
-    return this.#dialer.unsettled;
+    return this.#core.unsettled;
   }
 
   /** Resolves with the last end when the client is done. */
@@ -167,15 +167,15 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
    * @throws OperationError LINK_FULL, LINK_MESSAGE_TOO_LARGE, LINK_REJECTED, LINK_GAP, LINK_ENDED, CLOSED
    */
   send(message: Uint8Array | string): Promise<void> {
-    return this.#dialer.send(typeof message === "string" ? Buffer.from(message) : message);
+    return this.#core.send(typeof message === "string" ? Buffer.from(message) : message);
   }
 
   /**
-   * Waits until everything is confirmed, says good-bye and ends; what is not confirmed after `within` (default 5 s) is given up.
+   * Waits until everything is confirmed, says BYE and ends; what is not confirmed after `within` (default 5 s) is given up.
    * May be called twice.
    */
   async close({ within = DRAIN_MS_MAX }: { within?: Duration } = {}): Promise<void> {
-    this.#dialer.close(durationMs(within, "within"));
+    this.#core.close(durationMs(within, "within"));
     await this.#done.promise;
   }
 
@@ -184,14 +184,18 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
   }
 
   /** @internal */
-  received(line: Line, bytes: Buffer): void {
-    line.received(bytes);
+  received(connection: LinkConnection, bytes: Buffer): void {
+    connection.received(bytes);
   }
 
   /** @internal */
   gone(): void {}
 
-  #dial(options: SessionConnectOptions, join: (wire: SocketWire) => Line, failed: (end: LinkEnd) => void): void {
+  #dial(
+    options: SessionConnectOptions,
+    join: (transport: SocketTransport) => LinkConnection,
+    failed: (end: LinkEnd) => void,
+  ): void {
     this.#dialing = new AbortController();
     dialSocket(options, { clock: this.clock, signal: this.#dialing.signal }).then(
       (socket) => {
@@ -200,10 +204,10 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
           return;
         }
         this.#connections += 1;
-        const wire = new SocketWire(this);
-        wire.link = new ByteLink(socket, { id: this.#connections, owner: wire });
-        wire.link.tune();
-        wire.line = join(wire);
+        const transport = new SocketTransport(this);
+        transport.link = new ByteLink(socket, { id: this.#connections, owner: transport });
+        transport.link.tune();
+        transport.connection = join(transport);
       },
       (error: unknown) => {
         if (!this.#closed) failed(endOfError(error));

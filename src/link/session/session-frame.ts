@@ -21,14 +21,14 @@ export const FRAME = {
 } as const;
 
 /** A key of FRAME: the frame's name in the protocol. */
-export type FrameName = keyof typeof FRAME;
+export type SessionFrameName = keyof typeof FRAME;
 
 export const HEADER_BYTES = 4;
 
-const NAMES = new Map<number, FrameName>(Object.entries(FRAME).map(([name, type]) => [type, name as FrameName]));
+const NAMES = new Map<number, SessionFrameName>(Object.entries(FRAME).map(([name, type]) => [type, name as SessionFrameName]));
 
-export interface Frame {
-  readonly name: FrameName;
+export interface SessionFrame {
+  readonly name: SessionFrameName;
   readonly body: Uint8Array;
 }
 
@@ -38,7 +38,7 @@ const NOTHING = new Uint8Array(0);
  * Invariant: either `#rest` is empty and the next frame starts at `#at` of `#chunk`, or `#rest` holds the beginning of one frame
  * and `#chunk` is used up.
  */
-export class FrameDecoder {
+export class SessionFrameDecoder {
   #chunk: Uint8Array = NOTHING;
   #at = 0;
   #rest: ByteQueue | undefined;
@@ -63,7 +63,7 @@ export class FrameDecoder {
    *
    * @throws ProtocolError LINK_FRAME_UNKNOWN, LINK_FRAME_TOO_LARGE
    */
-  next(): Frame | undefined {
+  next(): SessionFrame | undefined {
     if (this.#rest && !this.#continue(this.#rest)) return undefined;
     const chunk = this.#chunk;
     const at = this.#at;
@@ -105,7 +105,7 @@ export class FrameDecoder {
     return true;
   }
 
-  #check(name: FrameName | undefined, { type, length }: { type: number; length: number }): void {
+  #check(name: SessionFrameName | undefined, { type, length }: { type: number; length: number }): void {
     if (name === undefined) {
       throw new ProtocolError(
         "LINK_FRAME_UNKNOWN",
@@ -128,7 +128,7 @@ export function putHeader(bytes: Uint8Array, at: number, { type, length }: { typ
 }
 
 /** A whole frame in bytes of its own. */
-export function encodeFrame(name: FrameName, body: Uint8Array): Uint8Array {
+export function encodeFrame(name: SessionFrameName, body: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(HEADER_BYTES + body.length);
   putHeader(bytes, 0, { type: FRAME[name], length: body.length });
   bytes.set(body, HEADER_BYTES);

@@ -7,7 +7,7 @@ import { LATE_MS } from "../limits.ts";
 
 export type HeartbeatDue = "nothing" | "ping" | "dead";
 
-export class Heartbeat {
+export class SessionHeartbeat {
   readonly #intervalMs: number;
   readonly #timeoutMs: number;
   /** Silence before a ping. The server waits a little longer, so that as a rule the client's ping serves both. */

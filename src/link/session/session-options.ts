@@ -2,7 +2,7 @@
 import { UsageError } from "../../core/errors.ts";
 import { durationMs, sizeBytes } from "../../core/units.ts";
 import type { Duration, Size } from "../../core/units.ts";
-import type { HubSettings } from "./session-server-core.ts";
+import type { SessionServerSettings } from "./session-server-core.ts";
 import {
   HEARTBEAT_MS,
   HEARTBEAT_MS_MAX,
@@ -70,7 +70,7 @@ export interface SessionServerOptions extends SessionBounds {
 }
 
 /** The server's options with their defaults. */
-export function readSessionServer(options: SessionServerOptions): HubSettings {
+export function readSessionServer(options: SessionServerOptions): SessionServerSettings {
   const duration = (
     name: "keep" | "ttl" | "willDelay" | "stall" | "heartbeat" | "heartbeatMin" | "heartbeatMax",
     byDefault: number,
@@ -93,7 +93,7 @@ export function readSessionServer(options: SessionServerOptions): HubSettings {
 /** Reads what both sides may set. */
 export function readBounds(
   options: SessionBounds,
-): Pick<HubSettings, "limits" | "outboxMessagesMax" | "outboxBytesMax" | "keepMs" | "stallMs"> {
+): Pick<SessionServerSettings, "limits" | "outboxMessagesMax" | "outboxBytesMax" | "keepMs" | "stallMs"> {
   const messageBytesMax = sizeBytes(options.messageMax ?? MESSAGE_BYTES_MAX, "messageMax");
   const window = options.window ?? WINDOW_MESSAGES;
   if (messageBytesMax > MESSAGE_BYTES_LIMIT) {

@@ -13,19 +13,19 @@ import { Buffer } from "node:buffer";
 import { unreachable } from "../../core/assert.ts";
 import { ProtocolError } from "../../core/errors.ts";
 import { byeBody, challengeBody, gapBody, helloBody, receiptBody, refuseBody, welcomeBody } from "./body.ts";
-import type { Challenge, Farewell, Hello, Parting, Refusal, Terms, Welcome } from "./body.ts";
-import { encodeFrame, FRAME, FrameDecoder, HEADER_BYTES, putHeader } from "./session-frame.ts";
-import type { Frame, FrameName } from "./session-frame.ts";
-import { Heartbeat } from "./session-heartbeat.ts";
+import type { Challenge, ByeReason, Hello, CloseNotice, RefuseReason, Terms, Welcome } from "./body.ts";
+import { encodeFrame, FRAME, SessionFrameDecoder, HEADER_BYTES, putHeader } from "./session-frame.ts";
+import type { SessionFrame, SessionFrameName } from "./session-frame.ts";
+import { SessionHeartbeat } from "./session-heartbeat.ts";
 import { CONTROL_BURST, CONTROL_PER_SECOND, COPY_BYTES_MAX, HELLO_MS_MAX, LEAVE_MS_MAX } from "../limits.ts";
-import type { Outgoing } from "./outbox.ts";
-import type { Session } from "./session-state.ts";
+import type { OutgoingMessage } from "./outbox.ts";
+import type { SessionState } from "./session-state.ts";
 
-export type Role = "client" | "server";
+export type SessionRole = "client" | "server";
 type Phase = "greeting" | "deciding" | "open" | "leaving" | "left";
 
 /** Frames that may come, by whose side and when; any other is the peer's error. */
-const MAY_COME: Readonly<Record<Phase, Readonly<Record<Role, readonly FrameName[]>>>> = {
+const MAY_COME: Readonly<Record<Phase, Readonly<Record<SessionRole, readonly SessionFrameName[]>>>> = {
   greeting: { client: ["CHALLENGE", "REFUSE"], server: ["HELLO"] },
   deciding: { client: ["WELCOME", "REFUSE"], server: [] },
   open: {
@@ -39,26 +39,26 @@ const MAY_COME: Readonly<Record<Phase, Readonly<Record<Role, readonly FrameName[
   left: { client: ["ACK", "PING", "PONG", "BYE"], server: ["ACK", "PING", "PONG", "BYE"] },
 };
 
-/** What a conversation tells its owner. */
-export type ConversationEvent =
+/** What the session protocol tells its owner. */
+export type SessionProtocolEvent =
   | { readonly kind: "challenge"; readonly challenge: Challenge }
   | { readonly kind: "hello"; readonly hello: Hello; readonly body: Uint8Array }
   | { readonly kind: "welcome"; readonly welcome: Welcome; readonly body: Uint8Array }
-  | { readonly kind: "refused"; readonly parting: Parting<Refusal> }
+  | { readonly kind: "refused"; readonly notice: CloseNotice<RefuseReason> }
   | { readonly kind: "message"; readonly number: number; readonly bytes: Uint8Array }
   | { readonly kind: "gap"; readonly from: number; readonly to: number }
-  | { readonly kind: "bye"; readonly parting: Parting<Farewell> };
+  | { readonly kind: "bye"; readonly notice: CloseNotice<ByeReason> };
 
 /** Why the owner should end the connection when a deadline passed. */
 export type TimeoutReason = "hello-timeout" | "heartbeat" | "leave-timeout";
 
-export class Conversation {
-  readonly #role: Role;
-  readonly #decoder = new FrameDecoder({ messageBytesMax: 0 });
+export class SessionProtocol {
+  readonly #role: SessionRole;
+  readonly #decoder = new SessionFrameDecoder({ messageBytesMax: 0 });
   #phase: Phase = "greeting";
-  #session: Session | undefined;
+  #session: SessionState | undefined;
   #peer: Pick<Terms, "messageBytesMax" | "window" | "windowBytes"> | undefined;
-  #heartbeat: Heartbeat | undefined;
+  #heartbeat: SessionHeartbeat | undefined;
   #control: Uint8Array[] = [];
   #timeoutMs: number;
   #triedAgain = false;
@@ -128,7 +128,7 @@ export class Conversation {
    *
    * @throws ProtocolError LINK_* when the peer breaks the protocol: the connection is to be ended
    */
-  next(): ConversationEvent | undefined {
+  next(): SessionProtocolEvent | undefined {
     for (;;) {
       const frame = this.#decoder.next();
       if (!frame) return undefined;
@@ -149,13 +149,13 @@ export class Conversation {
   }
 
   /** Server: takes the client in; the session's outbox has been resumed with what the client has. */
-  welcome(session: Session, { hello, welcome }: { hello: Hello; welcome: Welcome }): void {
+  welcome(session: SessionState, { hello, welcome }: { hello: Hello; welcome: Welcome }): void {
     this.#put("WELCOME", welcomeBody.encode(welcome));
     this.#open(session, { terms: hello.terms, welcome });
   }
 
   /** Client: the welcome is the right server's; goes on with the session, resumed or new. */
-  accept(session: Session, welcome: Welcome): void {
+  accept(session: SessionState, welcome: Welcome): void {
     session.outbox.resume(welcome.terms.arrived, welcome.terms.receipt);
     this.#open(session, { terms: welcome.terms, welcome });
   }
@@ -164,18 +164,18 @@ export class Conversation {
    * Server: does not take the client in. A client whose session is unknown may introduce itself once more, with a new one: after a
    * server's restart all of them do, and need no second connection for it.
    *
-   * @returns true when this is the end of the conversation
+   * @returns true when this is the end of the connection
    */
-  refuse(parting: Parting<Refusal>): boolean {
-    this.#put("REFUSE", refuseBody.encode(parting));
-    this.#phase = this.#mayTryAgain(parting.word) ? "greeting" : "left";
+  refuse(notice: CloseNotice<RefuseReason>): boolean {
+    this.#put("REFUSE", refuseBody.encode(notice));
+    this.#phase = this.#mayTryAgain(notice.word) ? "greeting" : "left";
     return this.#phase === "left";
   }
 
-  /** Says good-bye: no message is written any more; what is under way can still be confirmed, for 5 s. */
-  leave(parting: Parting<Farewell>, nowMs: number): void {
+  /** Says BYE: no message is written any more; what is under way can still be confirmed, for 5 s. */
+  leave(notice: CloseNotice<ByeReason>, nowMs: number): void {
     if (this.#phase === "leaving" || this.#phase === "left") return;
-    this.#put("BYE", byeBody.encode(parting));
+    this.#put("BYE", byeBody.encode(notice));
     this.#phase = "leaving";
     this.#timeoutMs = nowMs + LEAVE_MS_MAX;
   }
@@ -196,7 +196,7 @@ export class Conversation {
     const session = this.#session;
     if (session?.inbox.receiptDue) this.#put("ACK", receiptBody.encode(session.inbox.receipt()));
     if (this.#phase !== "open" || !session?.outbox.pending) return this.#takeControl();
-    const batch: Outgoing[] = [];
+    const batch: OutgoingMessage[] = [];
     let bytes = 0;
     while (bytes < bytesMax) {
       const found = session.outbox.take(this.#peer!);
@@ -213,13 +213,13 @@ export class Conversation {
     return [...this.#takeControl(), ...pack(batch)];
   }
 
-  #open(session: Session, { terms, welcome }: { terms: Terms; welcome: Welcome }): void {
+  #open(session: SessionState, { terms, welcome }: { terms: Terms; welcome: Welcome }): void {
     this.#session = session;
     this.#peer = { messageBytesMax: terms.messageBytesMax, window: terms.window, windowBytes: terms.windowBytes };
     this.#decoder.messageBytesMax = session.limits.messageBytesMax;
     session.outbox.refuseLongerThan(terms.messageBytesMax);
     this.#phase = "open";
-    this.#heartbeat = new Heartbeat({
+    this.#heartbeat = new SessionHeartbeat({
       intervalMs: welcome.heartbeatMs,
       timeoutMs: welcome.heartbeatTimeoutMs,
       role: this.#role,
@@ -227,7 +227,7 @@ export class Conversation {
     });
   }
 
-  #take({ name, body }: Frame): ConversationEvent | undefined {
+  #take({ name, body }: SessionFrame): SessionProtocolEvent | undefined {
     switch (name) {
       case "MESSAGE":
         return { kind: "message", number: this.#session!.inbox.take(body.length), bytes: body };
@@ -253,7 +253,7 @@ export class Conversation {
       case "BYE":
         this.#phase = "left";
         this.#timeoutMs = this.#nowMs + LEAVE_MS_MAX;
-        return { kind: "bye", parting: byeBody.decode(body) };
+        return { kind: "bye", notice: byeBody.decode(body) };
       case "CHALLENGE":
         return { kind: "challenge", challenge: challengeBody.decode(body) };
       case "HELLO":
@@ -262,16 +262,16 @@ export class Conversation {
       case "WELCOME":
         return { kind: "welcome", welcome: welcomeBody.decode(body), body };
       case "REFUSE": {
-        const parting = refuseBody.decode(body);
-        this.#phase = this.#mayTryAgain(parting.word) ? "greeting" : "left";
-        return { kind: "refused", parting };
+        const notice = refuseBody.decode(body);
+        this.#phase = this.#mayTryAgain(notice.word) ? "greeting" : "left";
+        return { kind: "refused", notice };
       }
       default:
         return unreachable(name);
     }
   }
 
-  #mayTryAgain(word: Refusal): boolean {
+  #mayTryAgain(word: RefuseReason): boolean {
     const may = word === "session-unknown" && !this.#triedAgain;
     this.#triedAgain = true;
     return may;
@@ -282,7 +282,7 @@ export class Conversation {
     this.#put("PING", NO_BYTES);
   }
 
-  /** Control frames cost: who sends them faster than any use needs is shown the door. */
+  /** Control frames cost: who sends them faster than any use needs is disconnected. */
   #spend(): void {
     const earned = ((this.#nowMs - this.#budgetMs) / 1000) * CONTROL_PER_SECOND;
     this.#budget = Math.min(CONTROL_BURST, this.#budget + earned) - 1;
@@ -291,7 +291,7 @@ export class Conversation {
       throw new ProtocolError("LINK_FLOOD", `Cannot take more than ${CONTROL_BURST} control frames at once`);
   }
 
-  #put(name: FrameName, body: Uint8Array): void {
+  #put(name: SessionFrameName, body: Uint8Array): void {
     this.#control.push(encodeFrame(name, body));
   }
 
@@ -305,7 +305,7 @@ export class Conversation {
 const NO_BYTES = new Uint8Array(0);
 
 /** Messages as MESSAGE frames: short ones copied into one buffer, long ones as they are. */
-function pack(batch: readonly Outgoing[]): Uint8Array[] {
+function pack(batch: readonly OutgoingMessage[]): Uint8Array[] {
   if (batch.length === 0) return [];
   let copied = 0;
   for (const { bytes } of batch) copied += HEADER_BYTES + (bytes.length <= COPY_BYTES_MAX ? bytes.length : 0);

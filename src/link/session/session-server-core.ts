@@ -1,27 +1,27 @@
 /**
- * ○ The server's side of session mode: who may come in, which session goes on, who is present, what is held. Wires, clock and
- * chance are given (World). Invariant: a session has at most one line; a session without one ends after its time to live; the
+ * ○ The server's side of session mode: who may come in, which session goes on, who is present, what is held. Transports, clock and
+ * chance are given (Environment). Invariant: a session has at most one connection; a session without one ends after its time to live; the
  * bytes held for all sessions together are counted in `heldBytes` and stop the reading at `totalBytesMax`.
  */
 import { OperationError } from "../../core/errors.ts";
 import { showSize } from "../../core/units.ts";
 import { NONCE_BYTES } from "./body.ts";
-import type { Challenge, Hello, Refusal } from "./body.ts";
-import { Conversation } from "./session-protocol.ts";
-import type { ConversationEvent } from "./session-protocol.ts";
+import type { Challenge, Hello, RefuseReason } from "./body.ts";
+import { SessionProtocol } from "./session-protocol.ts";
+import type { SessionProtocolEvent } from "./session-protocol.ts";
 import { endOf } from "../end.ts";
 import type { LinkEnd } from "../end.ts";
-import { handled } from "./acknowledgement.ts";
+import { acknowledge } from "./acknowledgement.ts";
 import { AGE_JITTER } from "../limits.ts";
-import { Line } from "./link-connection.ts";
-import type { LineOwner, Wire, World } from "./link-connection.ts";
+import { LinkConnection } from "./link-connection.ts";
+import type { LinkConnectionOwner, LinkTransport, Environment } from "./link-connection.ts";
 import { proofOf, sameBytes } from "./proof.ts";
 import { ServerSession } from "./server-session.ts";
 import type { Presence } from "./server-session.ts";
-import { Session } from "./session-state.ts";
+import { SessionState } from "./session-state.ts";
 import type { SessionLimits } from "./session-state.ts";
 
-export interface HubSettings {
+export interface SessionServerSettings {
   readonly limits: SessionLimits;
   readonly outboxMessagesMax: number;
   readonly outboxBytesMax: number;
@@ -42,9 +42,9 @@ export interface HubSettings {
   readonly tokenRequired: boolean;
 }
 
-export interface HubOwner {
+export interface SessionServerCoreOwner {
   /** The token of a client by its name; undefined refuses it. Called only where tokens are required. */
-  token(name: string, line: Line): string | undefined | Promise<string | undefined>;
+  token(name: string, connection: LinkConnection): string | undefined | Promise<string | undefined>;
   opened(session: ServerSession, how: { readonly resumed: boolean }): void;
   /** A message; the session confirms it when what this returns settles. */
   message(session: ServerSession, bytes: Uint8Array, number: number): void | Promise<unknown>;
@@ -52,30 +52,33 @@ export interface HubOwner {
   presence(session: ServerSession, presence: Presence, end: LinkEnd | undefined): void;
   will(session: ServerSession, will: Uint8Array): void;
   /** A connection ended before it had a session. */
-  strangerEnded(line: Line, end: LinkEnd): void;
+  endedBeforeSession(connection: LinkConnection, end: LinkEnd): void;
 }
 
-export class Hub implements LineOwner {
+export class SessionServerCore implements LinkConnectionOwner {
   readonly stallMs: number;
-  readonly #settings: HubSettings;
-  readonly #owner: HubOwner;
-  readonly #world: World;
+  readonly #settings: SessionServerSettings;
+  readonly #owner: SessionServerCoreOwner;
+  readonly #environment: Environment;
   readonly #sessions = new Map<string, ServerSession>();
-  /** Lines before and after their welcome. */
-  readonly #lines = new Map<
-    Line,
+  /** Connections before and after their WELCOME. */
+  readonly #connections = new Map<
+    LinkConnection,
     { readonly identity: string; readonly challenge: Challenge; session?: ServerSession; waitingBytes: number }
   >();
-  readonly #paused = new Set<Line>();
+  readonly #paused = new Set<LinkConnection>();
   #count = 0;
   #heldBytes = 0;
   #drainUntilMs: number | undefined;
 
-  constructor(settings: HubSettings, { owner, world }: { owner: HubOwner; world: World }) {
+  constructor(
+    settings: SessionServerSettings,
+    { owner, environment }: { owner: SessionServerCoreOwner; environment: Environment },
+  ) {
     this.#settings = settings;
     this.stallMs = settings.stallMs;
     this.#owner = owner;
-    this.#world = world;
+    this.#environment = environment;
   }
 
   get sessions(): Iterable<ServerSession> {
@@ -86,8 +89,8 @@ export class Hub implements LineOwner {
     return this.#sessions.size;
   }
 
-  get lineCount(): number {
-    return this.#lines.size;
+  get connectionCount(): number {
+    return this.#connections.size;
   }
 
   /** Bytes of messages and of frames begun, of all sessions. */
@@ -96,55 +99,55 @@ export class Hub implements LineOwner {
   }
 
   wallMs(): number {
-    return this.#world.clock.wallMs();
+    return this.#environment.clock.wallMs();
   }
 
   /**
    * A new connection.
    *
-   * @param identity what the wire proves about the client (its certificate's fingerprint), or ""
+   * @param identity what the transport proves about the client (its certificate's fingerprint), or ""
    */
-  accept(wire: Wire, identity = ""): Line {
-    const challenge = { nonce: this.#world.secretBytes(NONCE_BYTES), tokenRequired: this.#settings.tokenRequired };
-    const conversation = new Conversation({ role: "server", nowMs: this.#world.clock.now(), challenge });
-    const line = new Line(wire, { conversation, owner: this, world: this.#world });
-    this.#lines.set(line, { identity, challenge, waitingBytes: 0 });
-    if (this.#drainUntilMs !== undefined) this.#refuse(line, "draining", "the server is going down");
-    return line;
+  accept(transport: LinkTransport, identity = ""): LinkConnection {
+    const challenge = { nonce: this.#environment.secretBytes(NONCE_BYTES), tokenRequired: this.#settings.tokenRequired };
+    const protocol = new SessionProtocol({ role: "server", nowMs: this.#environment.clock.now(), challenge });
+    const connection = new LinkConnection(transport, { protocol, owner: this, environment: this.#environment });
+    this.#connections.set(connection, { identity, challenge, waitingBytes: 0 });
+    if (this.#drainUntilMs !== undefined) this.#refuse(connection, "draining", "the server is going down");
+    return connection;
   }
 
-  /** The wire of a line brought bytes. */
-  received(line: Line, chunk: Uint8Array): void {
-    line.received(chunk);
-    const entry = this.#lines.get(line);
+  /** The transport of a connection brought bytes. */
+  received(connection: LinkConnection, chunk: Uint8Array): void {
+    connection.received(chunk);
+    const entry = this.#connections.get(connection);
     if (!entry) return;
-    const { waitingBytes } = line.conversation;
+    const { waitingBytes } = connection.protocol;
     this.#heldBytes += waitingBytes - entry.waitingBytes;
     entry.waitingBytes = waitingBytes;
     if (this.#heldBytes <= this.#settings.totalBytesMax) return;
-    if (waitingBytes > 0) return line.fail(endOf("no-room"));
-    line.wire.pause();
-    this.#paused.add(line);
+    if (waitingBytes > 0) return connection.fail(endOf("no-room"));
+    connection.transport.pause();
+    this.#paused.add(connection);
   }
 
-  /** The session of a line, once it is welcome. */
-  sessionOf(line: Line): ServerSession | undefined {
-    return this.#lines.get(line)?.session;
+  /** The session of a connection, once it has its WELCOME. */
+  sessionOf(connection: LinkConnection): ServerSession | undefined {
+    return this.#connections.get(connection)?.session;
   }
 
-  event(line: Line, event: ConversationEvent): void {
-    const entry = this.#lines.get(line)!;
+  event(connection: LinkConnection, event: SessionProtocolEvent): void {
+    const entry = this.#connections.get(connection)!;
     const { session } = entry;
     switch (event.kind) {
       case "hello":
-        return this.#hello(line, event);
+        return this.#hello(connection, event);
       case "message":
         return this.#message(session!, event.number, event.bytes);
       case "gap":
         return this.#owner.gap(session!, { from: event.from, to: event.to });
       case "bye":
-        line.parted(event.parting.word);
-        if (event.parting.word === "closed") session!.closing = true;
+        connection.peerLeft(event.notice.word);
+        if (event.notice.word === "closed") session!.closing = true;
         return;
       case "challenge":
       case "welcome":
@@ -153,30 +156,30 @@ export class Hub implements LineOwner {
     }
   }
 
-  ended(line: Line, end: LinkEnd): void {
-    const entry = this.#lines.get(line);
+  ended(connection: LinkConnection, end: LinkEnd): void {
+    const entry = this.#connections.get(connection);
     if (!entry) return;
-    this.#lines.delete(line);
-    this.#paused.delete(line);
+    this.#connections.delete(connection);
+    this.#paused.delete(connection);
     this.#release(entry.waitingBytes);
     const { session } = entry;
-    if (!session) return this.#owner.strangerEnded(line, end);
-    if (session.line !== line) return; // the session went on over another connection
-    session.line = undefined;
+    if (!session) return this.#owner.endedBeforeSession(connection, end);
+    if (session.connection !== connection) return; // the session went on over another connection
+    session.connection = undefined;
     session.seen("away");
     this.#owner.presence(session, "away", end);
     if (session.closing) return this.#forget(session, end);
-    const nowMs = this.#world.clock.now();
+    const nowMs = this.#environment.clock.now();
     session.expiresAtMs = nowMs + this.#settings.ttlMs;
     if (session.will && end.reason !== "drained")
       session.willAtMs = Math.min(nowMs + this.#settings.willDelayMs, session.expiresAtMs);
-    this.#world.deadlines.moved(session);
+    this.#environment.deadlines.moved(session);
   }
 
   send(session: ServerSession, bytes: Uint8Array): Promise<void> {
-    const { outbox } = session.core;
+    const { outbox } = session.state;
     const { outboxMessagesMax, outboxBytesMax, totalBytesMax } = this.#settings;
-    const most = session.line?.conversation.peerMessageBytesMax ?? this.#settings.limits.messageBytesMax;
+    const most = session.connection?.protocol.peerMessageBytesMax ?? this.#settings.limits.messageBytesMax;
     if (session.presence === "gone") return refused("LINK_ENDED", "the session is gone");
     if (bytes.length > most) return refused("LINK_MESSAGE_TOO_LARGE", `${bytes.length} bytes, at most ${most} allowed`);
     if (outbox.length >= outboxMessagesMax || outbox.bytes + bytes.length > outboxBytesMax) {
@@ -189,27 +192,27 @@ export class Hub implements LineOwner {
     return new Promise((resolve, reject) => {
       outbox.push({
         bytes,
-        deadlineMs: this.#world.clock.now() + this.#settings.keepMs,
+        deadlineMs: this.#environment.clock.now() + this.#settings.keepMs,
         settle: (error) => {
           this.#release(bytes.length);
           if (error) reject(error);
           else resolve();
         },
       });
-      if (outbox.length === 1) this.#world.deadlines.moved(session);
-      session.line?.flushSoon();
+      if (outbox.length === 1) this.#environment.deadlines.moved(session);
+      session.connection?.flushSoon();
     });
   }
 
   /** Ends a session for good. */
   endSession(session: ServerSession): void {
     session.closing = true;
-    if (session.line) session.line.leave("closed");
+    if (session.connection) session.connection.leave("closed");
     else this.#forget(session, endOf("closed"));
   }
 
   sessionDue(session: ServerSession, nowMs: number): void {
-    session.core.outbox.expire(nowMs);
+    session.state.outbox.expire(nowMs);
     if (nowMs >= session.willAtMs) {
       session.willAtMs = Infinity;
       const { will } = session;
@@ -220,24 +223,24 @@ export class Hub implements LineOwner {
   }
 
   /**
-   * Says good-bye to all lines, evenly over this time and in random order, so that their clients come back evenly somewhere else.
+   * Says BYE on all connections, evenly over this time and in random order, so that their clients come back evenly somewhere else.
    * Newcomers are refused and told when to come back.
    */
   drain(overMs: number): void {
-    const nowMs = this.#world.clock.now();
+    const nowMs = this.#environment.clock.now();
     this.#drainUntilMs = nowMs + overMs;
-    const lines = shuffled([...this.#lines.keys()], this.#world.random);
-    for (const [index, line] of lines.entries()) {
-      const share = (index + this.#world.random()) / lines.length;
-      if (!this.#lines.get(line)!.session) this.#refuse(line, "draining", "the server is going down");
-      else if (overMs === 0) line.leave("drained");
-      else line.leaveAt(nowMs + share * overMs, "drained");
+    const connections = shuffled([...this.#connections.keys()], this.#environment.random);
+    for (const [index, connection] of connections.entries()) {
+      const share = (index + this.#environment.random()) / connections.length;
+      if (!this.#connections.get(connection)!.session) this.#refuse(connection, "draining", "the server is going down");
+      else if (overMs === 0) connection.leave("drained");
+      else connection.leaveAt(nowMs + share * overMs, "drained");
     }
   }
 
-  /** Ends every line at once. */
+  /** Ends every connection at once. */
   destroy(): void {
-    for (const line of this.#lines.keys()) line.fail(endOf("closed"), "closed");
+    for (const connection of this.#connections.keys()) connection.fail(endOf("closed"), "closed");
   }
 
   /** Ends every session: the server is no more. */
@@ -245,83 +248,88 @@ export class Hub implements LineOwner {
     for (const session of this.#sessions.values()) this.#forget(session, endOf("drained"));
   }
 
-  #hello(line: Line, { hello, body }: { hello: Hello; body: Uint8Array }): void {
-    const { identity, challenge } = this.#lines.get(line)!;
-    if (!this.#settings.tokenRequired) return this.#decide(line, hello, { identity, token: undefined });
+  #hello(connection: LinkConnection, { hello, body }: { hello: Hello; body: Uint8Array }): void {
+    const { identity, challenge } = this.#connections.get(connection)!;
+    if (!this.#settings.tokenRequired) return this.#decide(connection, hello, { identity, token: undefined });
     const verify = (token: string | undefined): void => {
-      if (line.ended) return;
+      if (connection.ended) return;
       const proven =
-        token !== undefined && sameBytes(hello.proof, proofOf(this.#world, { side: "client", token, challenge, hello, body }));
-      if (!proven) return this.#refuse(line, "unauthorised", "the token is missing or wrong");
-      const proof = this.#world.hmac(token, [new TextEncoder().encode("identity")]);
-      this.#decide(line, hello, { identity: `${identity} ${hex(proof)}`, token });
+        token !== undefined &&
+        sameBytes(hello.proof, proofOf(this.#environment, { side: "client", token, challenge, hello, body }));
+      if (!proven) return this.#refuse(connection, "unauthorised", "the token is missing or wrong");
+      const proof = this.#environment.hmac(token, [new TextEncoder().encode("identity")]);
+      this.#decide(connection, hello, { identity: `${identity} ${hex(proof)}`, token });
     };
     let token: string | undefined | Promise<string | undefined>;
     try {
-      token = this.#owner.token(hello.name, line);
+      token = this.#owner.token(hello.name, connection);
     } catch {
-      return this.#refuse(line, "unauthorised", "the token could not be looked up");
+      return this.#refuse(connection, "unauthorised", "the token could not be looked up");
     }
     if (!(token instanceof Promise)) return verify(token);
     token
-      .then(verify, () => this.#refuse(line, "unauthorised", "the token could not be looked up"))
-      .catch((error: unknown) => line.fail(endOf("protocol", error), "protocol"));
+      .then(verify, () => this.#refuse(connection, "unauthorised", "the token could not be looked up"))
+      .catch((error: unknown) => connection.fail(endOf("protocol", error), "protocol"));
   }
 
-  #decide(line: Line, hello: Hello, { identity, token }: { identity: string; token: string | undefined }): void {
-    if (this.#drainUntilMs !== undefined) return this.#refuse(line, "draining", "the server is going down");
+  #decide(
+    connection: LinkConnection,
+    hello: Hello,
+    { identity, token }: { identity: string; token: string | undefined },
+  ): void {
+    if (this.#drainUntilMs !== undefined) return this.#refuse(connection, "draining", "the server is going down");
     const wanted = this.#sessions.get(hex(hello.sessionId));
-    // One answer for unknown, expired and somebody else's: a stranger learns nothing from it.
+    // One answer for unknown, expired and somebody else's: an unknown client learns nothing from it.
     if (wanted ? wanted.identity !== identity || wanted.name !== hello.name : hello.resume) {
-      return this.#refuse(line, "session-unknown", "no such session for this client");
+      return this.#refuse(connection, "session-unknown", "no such session for this client");
     }
     if (!wanted && this.#sessions.size >= this.#settings.sessionsMax)
-      return this.#refuse(line, "full", "the server has no room for a session");
+      return this.#refuse(connection, "full", "the server has no room for a session");
     const session = wanted ?? this.#begin(hello, identity);
     // Throws when the client claims what cannot be; nothing has changed by then.
-    session.core.outbox.resume(hello.terms.arrived, hello.terms.receipt);
+    session.state.outbox.resume(hello.terms.arrived, hello.terms.receipt);
     this.#sessions.set(session.key, session);
     this.#takeOver(session);
-    this.#welcome(line, { session, hello, token, resumed: wanted !== undefined });
+    this.#welcome(connection, { session, hello, token, resumed: wanted !== undefined });
   }
 
   #begin(hello: Hello, identity: string): ServerSession {
     const id = hello.sessionId;
     this.#count += 1;
-    const core = new Session({ id, limits: this.#settings.limits });
+    const state = new SessionState({ id, limits: this.#settings.limits });
     return new ServerSession(this, {
       name: hello.name,
       number: this.#count,
       wallMs: this.wallMs(),
       key: hex(id),
       identity,
-      core,
+      state,
     });
   }
 
   /** The old connection of a session that comes back is dead or will be: the client would not have made a new one. */
   #takeOver(session: ServerSession): void {
-    const old = session.line;
-    session.line = undefined;
+    const old = session.connection;
+    session.connection = undefined;
     old?.fail(endOf("taken-over"), "taken-over");
   }
 
   #welcome(
-    line: Line,
+    connection: LinkConnection,
     { session, hello, token, resumed }: { session: ServerSession; hello: Hello; token: string | undefined; resumed: boolean },
   ): void {
     const { heartbeatMsMin, heartbeatMsMax, heartbeatTimeoutShare, ttlMs, maxAgeMs } = this.#settings;
     const heartbeatMs = Math.min(Math.max(hello.heartbeatMs || this.#settings.heartbeatMs, heartbeatMsMin), heartbeatMsMax);
-    const entry = this.#lines.get(line)!;
+    const entry = this.#connections.get(connection)!;
     const proof =
       token === undefined
         ? NO_BYTES
-        : proofOf(this.#world, { side: "server", token, challenge: entry.challenge, hello, body: hello.sessionId });
-    line.conversation.welcome(session.core, {
+        : proofOf(this.#environment, { side: "server", token, challenge: entry.challenge, hello, body: hello.sessionId });
+    connection.protocol.welcome(session.state, {
       hello,
       welcome: {
         resumed,
-        terms: session.core.terms(),
+        terms: session.state.terms(),
         heartbeatMs,
         heartbeatTimeoutMs: Math.ceil(heartbeatMs * heartbeatTimeoutShare),
         ttlMs,
@@ -329,43 +337,43 @@ export class Hub implements LineOwner {
       },
     });
     entry.session = session;
-    session.line = line;
+    session.connection = connection;
     session.will = hello.will;
     session.willAtMs = Infinity;
     session.expiresAtMs = Infinity;
-    const age = maxAgeMs * (1 + AGE_JITTER * (2 * this.#world.random() - 1));
-    if (Number.isFinite(age)) line.leaveAt(this.#world.clock.now() + age, "max-age");
+    const age = maxAgeMs * (1 + AGE_JITTER * (2 * this.#environment.random() - 1));
+    if (Number.isFinite(age)) connection.leaveAt(this.#environment.clock.now() + age, "max-age");
     session.seen("online");
     this.#owner.opened(session, { resumed });
     this.#owner.presence(session, "online", undefined);
-    line.flushSoon();
+    connection.flushSoon();
   }
 
-  #refuse(line: Line, word: Refusal, text: string): void {
-    const left = Math.max(0, (this.#drainUntilMs ?? 0) - this.#world.clock.now());
-    const retryAfterMs = word === "draining" ? Math.ceil(left * (1 + this.#world.random())) : 0;
-    if (line.conversation.refuse({ word, retryAfterMs, text })) line.refused();
-    else line.flushSoon();
+  #refuse(connection: LinkConnection, word: RefuseReason, text: string): void {
+    const left = Math.max(0, (this.#drainUntilMs ?? 0) - this.#environment.clock.now());
+    const retryAfterMs = word === "draining" ? Math.ceil(left * (1 + this.#environment.random())) : 0;
+    if (connection.protocol.refuse({ word, retryAfterMs, text })) connection.refused();
+    else connection.flushSoon();
   }
 
   #message(session: ServerSession, number: number, bytes: Uint8Array): void {
-    const { inbox } = session.core;
+    const { inbox } = session.state;
     this.#heldBytes += bytes.length;
     const settle = (reject?: string): void => {
       inbox.settle(number, { bytes: bytes.length, reject });
       this.#release(bytes.length);
-      session.line?.flushSoon();
+      session.connection?.flushSoon();
     };
-    handled(() => this.#owner.message(session, bytes, number), settle);
+    acknowledge(() => this.#owner.message(session, bytes, number), settle);
   }
 
   #forget(session: ServerSession, end: LinkEnd): void {
     if (!this.#sessions.delete(session.key)) return;
-    this.#world.deadlines.remove(session);
+    this.#environment.deadlines.remove(session);
     session.expiresAtMs = Infinity;
     session.willAtMs = Infinity;
     session.seen("gone");
-    session.core.outbox.clear(
+    session.state.outbox.clear(
       new OperationError("LINK_ENDED", "Cannot deliver a message: the session is gone; it may or may not have arrived"),
     );
     this.#owner.presence(session, "gone", end);
@@ -376,7 +384,7 @@ export class Hub implements LineOwner {
     if (this.#paused.size === 0 || this.#heldBytes > this.#settings.totalBytesMax * RESUME_SHARE) return;
     const paused = [...this.#paused];
     this.#paused.clear();
-    for (const line of paused) line.wire.resume();
+    for (const connection of paused) connection.transport.resume();
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * ● The server of session mode: the hub on real sockets. Messages are handed to `onMessage` once each; what it returns decides when
+ * ● The server of session mode: `SessionServerCore` on real sockets. Messages are handed to `onMessage` once each; what it returns decides when
  * and whether the sender is told that its message is done.
  */
 import { EventEmitter } from "node:events";
@@ -14,21 +14,21 @@ import { ByteLink } from "../bytes/byte-link.ts";
 import type { LinkEnd } from "../end.ts";
 import { gateway } from "./gateway.ts";
 import type { Gateway, GatewayOptions } from "./gateway.ts";
-import { Hub } from "./session-server-core.ts";
-import type { HubOwner } from "./session-server-core.ts";
+import { SessionServerCore } from "./session-server-core.ts";
+import type { SessionServerCoreOwner } from "./session-server-core.ts";
 import type { Presence, ServerSession } from "./server-session.ts";
 import { readKeepAlive } from "../keep-alive/keep-alive.ts";
 import type { KeepAlive, KeepAliveOptions } from "../keep-alive/keep-alive.ts";
 import { LEAVE_MS_MAX } from "../limits.ts";
-import type { Line, World } from "./link-connection.ts";
-import { nodeWorld } from "./node-environment.ts";
+import type { LinkConnection, Environment } from "./link-connection.ts";
+import { nodeEnvironment } from "./node-environment.ts";
 import { readSessionServer } from "./session-options.ts";
 import type { SessionServerOptions } from "./session-options.ts";
-import { SocketWire } from "./socket-transport.ts";
+import { SocketTransport } from "./socket-transport.ts";
 
 /** Options of `listen` in session mode. */
 export interface SessionListenOptions extends KeepAliveOptions, AcceptOptions, GatewayOptions {
-  /** Session mode, and how; `{}` for its defaults. */
+  /** SessionState mode, and how; `{}` for its defaults. */
   readonly session: SessionServerOptions;
   /** For tests: the clock. */
   readonly clock?: Clock;
@@ -49,7 +49,7 @@ export interface SessionServerEvents {
   /** The gateway's cache did not take a value. */
   cacheFailed: [error: unknown];
   /** A connection ended before it became a session: garbage, a wrong token, silence … */
-  stranger: [peer: string, end: LinkEnd];
+  rawClient: [peer: string, end: LinkEnd];
 }
 
 /** A session's numbers. */
@@ -82,17 +82,20 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
   /** The keep-alive values that every connection is set to. */
   readonly keepAlive: KeepAlive;
   readonly #acceptor: Acceptor;
-  readonly #hub: Hub;
-  readonly #world: World;
+  readonly #core: SessionServerCore;
+  readonly #environment: Environment;
   #closing: Promise<void> | undefined;
 
   /** @internal Use `listen`. */
   constructor(options: SessionListenOptions) {
     super();
     this.keepAlive = readKeepAlive(options).values;
-    this.#world = nodeWorld(options);
-    this.clock = this.#world.clock;
-    this.#hub = new Hub(readSessionServer(options.session), { owner: this.#owner(options), world: this.#world });
+    this.#environment = nodeEnvironment(options);
+    this.clock = this.#environment.clock;
+    this.#core = new SessionServerCore(readSessionServer(options.session), {
+      owner: this.#owner(options),
+      environment: this.#environment,
+    });
     this.#acceptor = new Acceptor(options, { adopt: (socket, id) => this.#adopt(socket, id), opened: () => {} });
   }
 
@@ -113,7 +116,7 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
 
   /** All sessions, connected or away. */
   get sessions(): Iterable<ServerSession> {
-    return this.#hub.sessions;
+    return this.#core.sessions;
   }
 
   /** A snapshot: totals, connections with their keep-alive, sessions. */
@@ -126,11 +129,11 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
       sinceMs: session.sinceMs,
       lastSeenMs: session.lastSeenMs,
       rttMs: session.rttMs,
-      received: session.core.inbox.arrived,
-      open: session.core.inbox.open,
-      unconfirmed: session.core.outbox.length,
+      received: session.state.inbox.arrived,
+      open: session.state.inbox.open,
+      unconfirmed: session.state.outbox.length,
     }));
-    return { ...this.#acceptor.stats(), sessions, heldBytes: this.#hub.heldBytes };
+    return { ...this.#acceptor.stats(), sessions, heldBytes: this.#core.heldBytes };
   }
 
   /**
@@ -153,8 +156,8 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
   }
 
   /** @internal */
-  received(line: Line, bytes: Buffer): void {
-    this.#hub.received(line, bytes);
+  received(connection: LinkConnection, bytes: Buffer): void {
+    this.#core.received(connection, bytes);
   }
 
   /** @internal */
@@ -163,13 +166,13 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
   }
 
   #adopt(socket: Socket, id: number): ByteLink {
-    const wire = new SocketWire(this);
-    wire.link = new ByteLink(socket, { id, owner: wire });
-    wire.line = this.#hub.accept(wire, wire.link.certificate);
-    return wire.link;
+    const transport = new SocketTransport(this);
+    transport.link = new ByteLink(socket, { id, owner: transport });
+    transport.connection = this.#core.accept(transport, transport.link.certificate);
+    return transport.link;
   }
 
-  #owner(options: SessionListenOptions): HubOwner {
+  #owner(options: SessionListenOptions): SessionServerCoreOwner {
     const { token, onMessage = () => {} } = options.session;
     const through = options.toQueue || options.toCache ? this.#gateway(options) : undefined;
     return {
@@ -187,12 +190,12 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
         this.emit("presence", session, presence, end);
       },
       will: (session, will) => void this.emit("will", session, will),
-      strangerEnded: (line, end) => void this.emit("stranger", line.wire.peer, end),
+      endedBeforeSession: (connection, end) => void this.emit("stranger", connection.transport.peer, end),
     };
   }
 
   #gateway(options: GatewayOptions): Gateway {
-    const { clock, random } = this.#world;
+    const { clock, random } = this.#environment;
     return gateway(options, { clock, random, cacheFailed: (error) => void this.emit("cacheFailed", error) });
   }
 
@@ -200,13 +203,13 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
     const drained = Promise.withResolvers<void>();
     // While it lasts, newcomers are still accepted: to be told when to come back.
     const cancelStop = this.clock.at(this.clock.now() + overMs, () => drained.resolve());
-    this.#hub.drain(overMs);
-    if (this.#hub.lineCount > 0) await drained.promise;
+    this.#core.drain(overMs);
+    if (this.#core.connectionCount > 0) await drained.promise;
     cancelStop();
     const stopped = this.#acceptor.stop();
-    const cancel = this.clock.at(this.clock.now() + LEAVE_MS_MAX, () => this.#hub.destroy());
+    const cancel = this.clock.at(this.clock.now() + LEAVE_MS_MAX, () => this.#core.destroy());
     await stopped;
     cancel();
-    this.#hub.forgetAll();
+    this.#core.forgetAll();
   }
 }

@@ -10,7 +10,7 @@ export interface SessionLimits {
   readonly windowBytes: number;
 }
 
-export class Session {
+export class SessionState {
   /** 16 unguessable bytes, drawn by the client. */
   id: Uint8Array;
   readonly outbox = new Outbox();

@@ -1,29 +1,29 @@
-/** ● A connection of session mode on a socket: bytes, ends and drained buffers go to the line, what the line writes to the socket. */
+/** ● The transport of session mode on a socket: bytes, ends and drained buffers go to the connection, what the connection writes to the socket. */
 import type { Clock } from "../../core/clock.ts";
 import type { ByteLink, LinkOwner } from "../bytes/byte-link.ts";
 import type { LinkEnd } from "../end.ts";
 import type { KeepAlive } from "../keep-alive/keep-alive.ts";
-import type { Line, Wire } from "./link-connection.ts";
+import type { LinkConnection, LinkTransport } from "./link-connection.ts";
 
-/** Shared by all wires of a server or client. */
-export interface WireHost {
+/** Shared by all transports of a server or client. */
+export interface TransportHost {
   readonly clock: Clock;
   readonly keepAlive: KeepAlive;
   /** Bytes arrived. */
-  received(line: Line, bytes: Buffer): void;
-  /** The socket is gone; the line has been told. */
+  received(connection: LinkConnection, bytes: Buffer): void;
+  /** The socket is gone; the connection has been told. */
   gone(link: ByteLink, end: LinkEnd): void;
 }
 
-export class SocketWire implements Wire, LinkOwner {
-  /** The line counts for itself what it writes ahead. */
+export class SocketTransport implements LinkTransport, LinkOwner {
+  /** The connection counts for itself what it writes ahead. */
   readonly unsentBytesMax = Infinity;
-  /** Set by whoever joins wire and line, in the same turn. */
-  line: Line | undefined;
+  /** Set by whoever joins transport and connection, in the same turn. */
+  connection: LinkConnection | undefined;
   link: ByteLink | undefined;
-  readonly #host: WireHost;
+  readonly #host: TransportHost;
 
-  constructor(host: WireHost) {
+  constructor(host: TransportHost) {
     this.#host = host;
   }
 
@@ -68,15 +68,15 @@ export class SocketWire implements Wire, LinkOwner {
   }
 
   bytes(_link: ByteLink, bytes: Buffer): void {
-    this.#host.received(this.line!, bytes);
+    this.#host.received(this.connection!, bytes);
   }
 
   drained(): void {
-    this.line?.drained();
+    this.connection?.drained();
   }
 
   ended(link: ByteLink, end: LinkEnd): void {
-    this.line?.lost(end);
+    this.connection?.lost(end);
     this.#host.gone(link, end);
   }
 }

@@ -1,18 +1,18 @@
 /**
- * ○ What stands behind the broker's front door: the desk, the switchboard, the calendar and their one timer, on a store. It knows peers
- * by keys and speaks to them through wires that it is given; whether they are connected here or at another broker is not its business.
- * A broker that shares its store with others has a hall only while it leads.
+ * ○ What stands behind the broker's front end: the task service, the protocol router, the calendar and their one timer, on a store. It knows peers
+ * by keys and speaks to them through connections that it is given; whether they are connected here or at another broker is not its business.
+ * A broker that shares its store with others has a broker core only while it leads.
  */
 import type { Cancel, Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
 import { CronTable, type NextRun } from "../service/cron.ts";
-import { Desk, type DeskOptions } from "../service/task-service.ts";
-import type { DeskStats } from "../service/task-service-stats.ts";
-import type { Wire } from "../protocols/protocol-handler.ts";
+import { TaskService, type TaskServiceOptions } from "../service/task-service.ts";
+import type { TaskServiceStats } from "../service/task-service-stats.ts";
+import type { PeerConnection } from "../protocols/protocol-handler.ts";
 import { type Frames, IdText } from "../protocols/messages.ts";
-import { Switchboard } from "./protocol-router.ts";
+import { ProtocolRouter } from "./protocol-router.ts";
 
-export interface HallOptions extends Omit<DeskOptions, "wake"> {
+export interface BrokerCoreOptions extends Omit<TaskServiceOptions, "wake"> {
   readonly nextRun: NextRun;
   /** Makes the first part of task ids, for a store that has none yet: eight hex digits. */
   newId(): string;
@@ -25,12 +25,12 @@ const TICK_MS = 1000;
 /** 60 s: when the wall clock was set forward, the calendar notices within that. */
 const CRON_LOOK_MS = 60_000;
 
-export class Hall {
-  readonly #options: HallOptions;
+export class BrokerCore {
+  readonly #options: BrokerCoreOptions;
   readonly #clock: Clock;
-  readonly #desk: Desk;
+  readonly #service: TaskService;
   readonly #cron: CronTable;
-  #switchboard: Switchboard | undefined;
+  #router: ProtocolRouter | undefined;
   #ids: IdText | undefined;
   #timer: { readonly atMs: number; readonly cancel: Cancel } | undefined;
   #cancelTick: Cancel = () => {};
@@ -38,23 +38,23 @@ export class Hall {
   #closing = false;
   #over = false;
 
-  constructor(options: HallOptions) {
+  constructor(options: BrokerCoreOptions) {
     this.#options = options;
     this.#clock = options.clock;
-    this.#desk = new Desk({ ...options, wake: () => this.#arm() });
-    this.#cron = new CronTable(this.#desk, options.nextRun);
+    this.#service = new TaskService({ ...options, wake: () => this.#arm() });
+    this.#cron = new CronTable(this.#service, options.nextRun);
   }
 
   /** Opens the store and takes up what it holds. Errors are the store's. */
   async open(): Promise<void> {
-    const { settings } = await this.#desk.open();
+    const { settings } = await this.#service.open();
     let id = settings.get(ID_SETTING);
     if (id === undefined) {
       id = this.#options.newId();
-      this.#desk.setting(ID_SETTING, id, () => {});
+      this.#service.setting(ID_SETTING, id, () => {});
     }
     this.#ids = new IdText(id);
-    this.#switchboard = new Switchboard({ desk: this.#desk, ids: this.#ids, cron: this.#cron });
+    this.#router = new ProtocolRouter({ service: this.#service, ids: this.#ids, cron: this.#cron });
     this.#cron.restore(settings);
     this.flush();
     this.#tick();
@@ -66,40 +66,40 @@ export class Hall {
   }
 
   get peerCount(): number {
-    return this.#switchboard?.peerCount ?? 0;
+    return this.#router?.peerCount ?? 0;
   }
 
-  stats(): DeskStats {
-    return this.#desk.stats();
+  stats(): TaskServiceStats {
+    return this.#service.stats();
   }
 
   /** A message of a peer. `flush` once all that are at hand were handed in. @param wire makes the way back, for a new peer */
-  receive(key: string, frames: Frames, wire: () => Wire): void {
+  receive(key: string, frames: Frames, connection: () => PeerConnection): void {
     this.#inBundle = true;
     try {
-      this.#switchboard!.receive(key, frames, wire);
+      this.#router!.receive(key, frames, connection);
     } catch (error) {
       // A bug met by one peer's message must not take the others' broker down; it is loud in the log.
       this.#options.log("queue.error", { error: messageOf(error), stack: error instanceof Error ? error.stack : undefined });
     }
-    if (this.#options.single === true) this.#desk.flush();
+    if (this.#options.single === true) this.#service.flush();
   }
 
   /** The peer is gone; what it held is given back. */
   gone(key: string): void {
-    this.#switchboard?.gone(key);
+    this.#router?.gone(key);
   }
 
   /** Gives out and commits. */
   flush(): void {
     this.#inBundle = false;
-    if (!this.#over) this.#desk.flush();
+    if (!this.#over) this.#service.flush();
   }
 
   /** Answers what is being written and closes the store. */
   async close(): Promise<void> {
     this.#end();
-    await this.#desk.close();
+    await this.#service.close();
   }
 
   /** Another leads: nothing is written, given out or answered any more. */
@@ -116,25 +116,25 @@ export class Hall {
 
   #tick(): void {
     this.#cancelTick = this.#clock.at(this.#clock.now() + TICK_MS, () => {
-      this.#switchboard!.tick(this.#clock.now());
+      this.#router!.tick(this.#clock.now());
       this.flush();
       if (!this.#closing) this.#tick();
     });
   }
 
-  /** Sets the one timer to the desk's or the calendar's next deadline. */
+  /** Sets the one timer to the task service's or the calendar's next deadline. */
   #arm(): void {
     if (this.#inBundle || this.#closing) return;
     const nowMs = this.#clock.now();
-    const deskMs = this.#desk.deadlineMs ?? Infinity;
+    const serviceMs = this.#service.deadlineMs ?? Infinity;
     const cronMs = this.#cron.nextMs === undefined ? Infinity : this.#cron.nextMs - this.#clock.wallMs() + nowMs;
-    const atMs = Math.min(deskMs, cronMs, nowMs + CRON_LOOK_MS);
+    const atMs = Math.min(serviceMs, cronMs, nowMs + CRON_LOOK_MS);
     if (this.#timer && this.#timer.atMs <= atMs && this.#timer.atMs > nowMs) return;
     this.#timer?.cancel();
     const fire = (): void => {
       this.#timer = undefined;
       this.#cron.tick();
-      this.#desk.tick();
+      this.#service.tick();
     };
     this.#timer = { atMs, cancel: this.#clock.at(atMs, fire) };
   }

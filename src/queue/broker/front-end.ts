@@ -1,20 +1,20 @@
 /**
- * ● The broker's front door: one ROUTER socket, and connections from inside the process. It reads messages in bundles, hands them on by
+ * ● The broker's front end: one ROUTER socket, and connections from inside the process. It reads messages in bundles, hands them on by
  * the peer's key, and lets a peer that does not read what it is sent go. What the messages mean is not its business.
  */
 import type { Buffer } from "node:buffer";
 import { OperationError } from "../../core/errors.ts";
 import { type Authenticator, Router } from "../../zmq/index.ts";
 import type { LocalPort } from "../client/broker-connection.ts";
-import type { Wire } from "../protocols/protocol-handler.ts";
+import type { PeerConnection } from "../protocols/protocol-handler.ts";
 import { MESSAGE_BYTES_MAX } from "../tasks/limits.ts";
 import type { Frames } from "../protocols/messages.ts";
 import { showPeer } from "../service/worker-registry.ts";
 
-/** What stands behind the door: a hall, or the way to one. */
+/** What stands behind the front end: a broker core, or the way to one. */
 export interface PeerSink {
   /** A message of a peer; `flush` once all that are at hand were handed in. @param wire makes the way back, for a new peer */
-  receive(key: string, frames: Frames, wire: () => Wire): void;
+  receive(key: string, frames: Frames, connection: () => PeerConnection): void;
   gone(key: string): void;
   flush(): void;
   /** Not yet: nothing more is read from the network before. */
@@ -27,7 +27,7 @@ export type BrokerSecurity =
   /** `clients`: public keys (Z85) that may come in; without it every client that knows the server's public key. */
   | { readonly curve: { readonly publicKey: string; readonly secretKey: string; readonly clients?: readonly string[] } };
 
-export interface FrontOptions {
+export interface FrontEndOptions {
   readonly security?: BrokerSecurity | undefined;
   readonly log: (event: string, facts: Readonly<Record<string, unknown>>) => void;
 }
@@ -39,8 +39,8 @@ const UNREAD_MESSAGES_MAX = 1_000_000;
 /** 64 MiB not read by a peer: four of the largest results. Past it the peer is cut off. */
 const UNREAD_BYTES_MAX = 64 * 1024 ** 2;
 
-export class Front {
-  readonly #options: FrontOptions;
+export class FrontEnd {
+  readonly #options: FrontEndOptions;
   readonly #router: Router;
   #sink: PeerSink | undefined;
   #reading: Promise<void> | undefined;
@@ -48,7 +48,7 @@ export class Front {
   readonly #localClosed = new Map<string, () => void>();
   #flushing = false;
 
-  constructor(options: FrontOptions) {
+  constructor(options: FrontEndOptions) {
     this.#options = options;
     this.#router = new Router({
       mandatory: true,
@@ -80,17 +80,17 @@ export class Front {
     return this.#router.lastEndpoint ?? "";
   }
 
-  /** A client in this process comes in without a socket; undefined when the door is closed. */
+  /** A client in this process comes in without a socket; undefined when the front end is closed. */
   attach(send: (frames: Frames) => void, closed: () => void): LocalPort | undefined {
     const sink = this.#sink;
     if (!sink) return undefined;
     this.#locals += 1;
     const key = `local ${this.#locals}`;
-    const wire: Wire = { peer: key, send, close: closed };
+    const connection: PeerConnection = { peer: key, send, close: closed };
     this.#localClosed.set(key, closed);
     return {
       receive: (frames) => {
-        sink.receive(key, frames, () => wire);
+        sink.receive(key, frames, () => connection);
         this.#flushSoon();
       },
       gone: () => {
@@ -126,7 +126,7 @@ export class Front {
       }
       for (let count = 1; message; count += 1) {
         const id = message[0]!;
-        sink.receive(id.toString("latin1"), message.slice(1), () => this.#wire(sink, id));
+        sink.receive(id.toString("latin1"), message.slice(1), () => this.#connection(sink, id));
         message = count < BUNDLE_MESSAGES_MAX ? router.tryReceive() : undefined;
       }
       sink.flush();
@@ -135,7 +135,7 @@ export class Front {
     }
   }
 
-  #wire(sink: PeerSink, id: Buffer): Wire {
+  #connection(sink: PeerSink, id: Buffer): PeerConnection {
     const router = this.#router;
     return {
       peer: showPeer(id),

@@ -1,19 +1,19 @@
 /**
- * ○ Finds out which dialect a connection speaks from its messages and hands them on. One connection may speak several: a REQ that
+ * ○ Finds out which protocol a connection speaks from its messages and hands them on. One connection may speak several: a REQ that
  * works with `Ready` may also submit tasks. Knows peers by their routing id; who they are and how they are reached is the shell's.
  */
 import { Buffer } from "node:buffer";
 import { unreachable } from "../../core/assert.ts";
 import type { CronTable } from "../service/cron.ts";
-import type { Desk } from "../service/task-service.ts";
-import type { Dialect, Wire } from "../protocols/protocol-handler.ts";
-import { isReady, LectureDialect } from "../protocols/ready-handler.ts";
+import type { TaskService } from "../service/task-service.ts";
+import type { ProtocolHandler, PeerConnection } from "../protocols/protocol-handler.ts";
+import { isReady, ReadyHandler } from "../protocols/ready-handler.ts";
 import { MajordomoClient, majordomoRole, MajordomoWorker } from "../protocols/majordomo-handlers.ts";
-import { OwnDialect } from "../protocols/native/native-handler.ts";
+import { NativeHandler } from "../protocols/native/native-handler.ts";
 import { EMPTY_FRAME, type Frames, type IdText, isProtocol, PROTOCOL, VERB } from "../protocols/messages.ts";
 
-export interface SwitchboardOptions {
-  readonly desk: Desk;
+export interface ProtocolRouterOptions {
+  readonly service: TaskService;
   readonly ids: IdText;
   readonly cron: CronTable;
   /** Requests one connection may have open; default 100,000. */
@@ -24,18 +24,18 @@ export interface SwitchboardOptions {
 const OPEN_MAX = 100_000;
 
 interface Peer {
-  readonly wire: Wire;
-  readonly dialects: Map<string, Dialect>;
-  /** The dialect of the last message, and what its messages begin with: the next is most likely the same. */
-  last: Dialect | undefined;
+  readonly connection: PeerConnection;
+  readonly handlers: Map<string, ProtocolHandler>;
+  /** The protocol of the last message, and what its messages begin with: the next is most likely the same. */
+  last: ProtocolHandler | undefined;
   lastEnveloped: boolean;
 }
 
-export class Switchboard {
-  readonly #options: SwitchboardOptions;
+export class ProtocolRouter {
+  readonly #options: ProtocolRouterOptions;
   readonly #peers = new Map<string, Peer>();
 
-  constructor(options: SwitchboardOptions) {
+  constructor(options: ProtocolRouterOptions) {
     this.#options = options;
   }
 
@@ -50,15 +50,15 @@ export class Switchboard {
    * @param frames the message without the routing id
    * @param wire makes the way back, for a peer not heard before
    */
-  receive(key: string, frames: Frames, wire: () => Wire): void {
+  receive(key: string, frames: Frames, connection: () => PeerConnection): void {
     let peer = this.#peers.get(key);
     if (!peer) {
-      peer = { wire: wire(), dialects: new Map(), last: undefined, lastEnveloped: false };
+      peer = { connection: connection(), handlers: new Map(), last: undefined, lastEnveloped: false };
       this.#peers.set(key, peer);
     }
     const enveloped = frames.length > 0 && frames[0]!.length === 0;
     const message = enveloped ? frames.slice(1) : frames;
-    if (isProtocol(message[0]) && peer.last instanceof OwnDialect && peer.lastEnveloped === enveloped)
+    if (isProtocol(message[0]) && peer.last instanceof NativeHandler && peer.lastEnveloped === enveloped)
       peer.last.receive(message);
     else this.#route(peer, message, enveloped);
   }
@@ -67,11 +67,11 @@ export class Switchboard {
     const peer = this.#peers.get(key);
     if (!peer) return;
     this.#peers.delete(key);
-    for (const dialect of peer.dialects.values()) dialect.gone();
+    for (const handler of peer.handlers.values()) handler.gone();
   }
 
   tick(nowMs: number): void {
-    for (const peer of this.#peers.values()) for (const dialect of peer.dialects.values()) dialect.tick?.(nowMs);
+    for (const peer of this.#peers.values()) for (const handler of peer.handlers.values()) handler.tick?.(nowMs);
   }
 
   /** All peers are gone: the broker closes. Their leases are given back without blame. */
@@ -82,37 +82,37 @@ export class Switchboard {
   #route(peer: Peer, message: Frames, enveloped: boolean): void {
     const kind = kindOf(message);
     if (!kind) {
-      const wire = enveloped ? envelope(peer.wire) : peer.wire;
+      const connection = enveloped ? envelope(peer.connection) : peer.connection;
       const words = ["0", "QUEUE_PROTOCOL", "Cannot read a message that is neither HQ1 nor Ready nor Majordomo"];
-      wire.send([PROTOCOL, VERB.REFUSED, ...words.map((word) => Buffer.from(word))]);
+      connection.send([PROTOCOL, VERB.REFUSED, ...words.map((word) => Buffer.from(word))]);
       return;
     }
     const name = `${kind}${enveloped ? " enveloped" : ""}`;
-    let dialect = peer.dialects.get(name);
-    if (!dialect) {
-      dialect = this.#make(kind, enveloped ? envelope(peer.wire) : peer.wire, enveloped);
-      peer.dialects.set(name, dialect);
+    let handler = peer.handlers.get(name);
+    if (!handler) {
+      handler = this.#make(kind, enveloped ? envelope(peer.connection) : peer.connection, enveloped);
+      peer.handlers.set(name, handler);
     }
-    peer.last = dialect;
+    peer.last = handler;
     peer.lastEnveloped = enveloped;
-    dialect.receive(message);
+    handler.receive(message);
   }
 
-  #make(kind: Kind, wire: Wire, enveloped: boolean): Dialect {
-    const { desk, ids, cron, openMax = OPEN_MAX } = this.#options;
+  #make(kind: Kind, connection: PeerConnection, enveloped: boolean): ProtocolHandler {
+    const { service, ids, cron, openMax = OPEN_MAX } = this.#options;
     switch (kind) {
       case "own":
-        return new OwnDialect(wire, { desk, ids, cron, openMax, oneAnswer: enveloped });
+        return new NativeHandler(connection, { service, ids, cron, openMax, oneAnswer: enveloped });
       case "lecture":
-        return new LectureDialect(desk, wire);
+        return new ReadyHandler(service, connection);
       case "client1":
-        return new MajordomoClient(desk, wire, 1);
+        return new MajordomoClient(service, connection, 1);
       case "client2":
-        return new MajordomoClient(desk, wire, 2);
+        return new MajordomoClient(service, connection, 2);
       case "worker1":
-        return new MajordomoWorker(desk, wire, 1);
+        return new MajordomoWorker(service, connection, 1);
       case "worker2":
-        return new MajordomoWorker(desk, wire, 2);
+        return new MajordomoWorker(service, connection, 2);
       default:
         return unreachable(kind);
     }
@@ -129,14 +129,14 @@ function kindOf(message: Frames): Kind | undefined {
 }
 
 /** Answers a peer that sends an empty frame first (REQ; Majordomo's DEALERs) in kind. */
-function envelope(wire: Wire): Wire {
+function envelope(connection: PeerConnection): PeerConnection {
   return {
-    peer: wire.peer,
-    way: wire.way,
-    get tag() {
-      return wire.tag;
+    peer: connection.peer,
+    route: connection.route,
+    get idempotencyKey() {
+      return connection.idempotencyKey;
     },
-    send: (frames) => wire.send([EMPTY_FRAME, ...frames]),
-    close: (reason) => wire.close(reason),
+    send: (frames) => connection.send([EMPTY_FRAME, ...frames]),
+    close: (reason) => connection.close(reason),
   };
 }

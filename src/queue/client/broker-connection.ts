@@ -7,7 +7,7 @@ import { Dealer } from "../../zmq/index.ts";
 import { MESSAGE_BYTES_MAX } from "../tasks/limits.ts";
 import type { Frames } from "../protocols/messages.ts";
 
-export interface ConnectionListener {
+export interface BrokerConnectionListener {
   up(): void;
   down(): void;
   /** The broker, or whoever listens there, does not let us in. */
@@ -15,7 +15,7 @@ export interface ConnectionListener {
   heard(frames: Frames): void;
 }
 
-export interface Connection {
+export interface BrokerConnection {
   readonly address: string;
   /** @returns false when it is down or the broker does not read: nothing was sent */
   send(frames: Frames): boolean;
@@ -43,13 +43,13 @@ export interface RemoteOptions {
   readonly hasOthers: boolean;
 }
 
-export class RemoteConnection implements Connection {
+export class RemoteConnection implements BrokerConnection {
   readonly address: string;
   readonly #dealer: Dealer;
   readonly #reading: Promise<void>;
   #up = false;
 
-  constructor(address: string, { security, hasOthers }: RemoteOptions, listener: ConnectionListener) {
+  constructor(address: string, { security, hasOthers }: RemoteOptions, listener: BrokerConnectionListener) {
     this.address = address;
     this.#dealer = new Dealer({
       immediate: true,
@@ -86,7 +86,7 @@ export class RemoteConnection implements Connection {
     await this.#reading;
   }
 
-  async #read(listener: ConnectionListener): Promise<void> {
+  async #read(listener: BrokerConnectionListener): Promise<void> {
     for (;;) {
       let frames: Frames | undefined;
       try {
@@ -120,12 +120,12 @@ export interface LocalBroker {
   attach(send: (frames: Frames) => void, closed: () => void): LocalPort;
 }
 
-export class LocalConnection implements Connection {
+export class LocalConnection implements BrokerConnection {
   readonly address: string;
   readonly #port: LocalPort;
   #open = true;
 
-  constructor(broker: LocalBroker, listener: ConnectionListener) {
+  constructor(broker: LocalBroker, listener: BrokerConnectionListener) {
     this.address = broker.address;
     this.#port = broker.attach(
       // Never in the middle of the broker's own doings.

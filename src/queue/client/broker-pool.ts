@@ -7,33 +7,38 @@ import { Buffer } from "node:buffer";
 import { messageOf } from "../../core/errors.ts";
 import { type BrokerUrl, LOOKUP_AGAIN_MS, LOOKUP_MS, lookupAll, parseBrokerUrl } from "./broker-addresses.ts";
 import type { ClientOptions } from "./queue-client.ts";
-import { type Connection, type ConnectionListener, LocalConnection, RemoteConnection } from "./broker-connection.ts";
-import { LinkSender } from "./session-writer.ts";
+import {
+  type BrokerConnection,
+  type BrokerConnectionListener,
+  LocalConnection,
+  RemoteConnection,
+} from "./broker-connection.ts";
+import { SessionWriter } from "./session-writer.ts";
 import { type Frames, readText, type VerbIn, verbOf } from "../protocols/messages.ts";
 
 const URL_DEFAULT = "tcp://127.0.0.1:5555";
 
 /** One broker's connection and what is known of it. */
-export class BrokerLink {
-  readonly connection: Connection;
-  readonly sender = new LinkSender(() => this.connection);
+export class BrokerSession {
+  readonly connection: BrokerConnection;
+  readonly sender = new SessionWriter(() => this.connection);
   isConnected = false;
   /** It can be spoken to: connected, and not known to lead to a leader of the past. */
   isUp = false;
   /** It reads many in one message, when it last said who it is. */
-  readsMany = false;
+  readsBatches = false;
   /** Its id, once it has said WELCOME. */
   broker: string | undefined;
   /** Tasks it had to do, when it last said. */
   load = 0;
   /** In a group of brokers: the leader's term, when it last said who it is; else 0. */
   term = 0;
-  /** Its door only hands on: another of the group leads. */
+  /** Its broker only hands on: another of the group leads. */
   isRelayed = false;
   /** Our requests that it has not answered. */
   unanswered = 0;
 
-  constructor(connect: (link: BrokerLink) => Connection) {
+  constructor(connect: (link: BrokerSession) => BrokerConnection) {
     this.connection = connect(this);
   }
 
@@ -42,28 +47,28 @@ export class BrokerLink {
   }
 }
 
-export interface LinksListener {
+export interface BrokerPoolListener {
   /** It has said who it is: what is owed to it can be sent. */
-  welcome(link: BrokerLink): void;
+  welcome(link: BrokerSession): void;
   /** `link.broker` still says who it was. */
-  down(link: BrokerLink): void;
+  down(link: BrokerSession): void;
   /** Any other word than WELCOME and BEAT. */
-  heard(link: BrokerLink, verb: string | undefined, frames: Frames): void;
+  heard(link: BrokerSession, verb: string | undefined, frames: Frames): void;
   /** Something can be answered by this broker only. */
   needs(broker: string): boolean;
 }
 
-export class BrokerLinks {
+export class BrokerPool {
   readonly #options: ClientOptions;
-  readonly #listener: LinksListener;
+  readonly #listener: BrokerPoolListener;
   readonly #url: BrokerUrl;
-  readonly #links = new Map<string, BrokerLink>();
+  readonly #links = new Map<string, BrokerSession>();
   #lookupTimer: NodeJS.Timeout | undefined;
   #closed = false;
   /** What last kept a connection from being made. */
   #trouble: string | undefined;
 
-  constructor(options: ClientOptions, listener: LinksListener) {
+  constructor(options: ClientOptions, listener: BrokerPoolListener) {
     this.#options = options;
     this.#listener = listener;
     this.#url = parseBrokerUrl(options.broker ? "inproc://broker" : (options.url ?? URL_DEFAULT));
@@ -81,13 +86,13 @@ export class BrokerLinks {
   }
 
   /** Brokers that can be spoken to now. */
-  up(): BrokerLink[] {
+  up(): BrokerSession[] {
     return [...this.#links.values()].filter(({ isUp }) => isUp);
   }
 
-  /** The known broker with the least to do, or this one; undefined when it is not there. Of a group's doors the leader's, if it is up. */
-  find(broker: string | undefined): BrokerLink | undefined {
-    let best: BrokerLink | undefined;
+  /** The known broker with the least to do, or this one; undefined when it is not there. Of a group's brokers the leader's, if it is up. */
+  find(broker: string | undefined): BrokerSession | undefined {
+    let best: BrokerSession | undefined;
     for (const link of this.#links.values()) {
       if (!link.isUp || link.broker === undefined) continue;
       if (broker !== undefined && link.broker !== broker) continue;
@@ -96,7 +101,7 @@ export class BrokerLinks {
     return best?.isRelayed ? (this.#direct(best.broker) ?? best) : best;
   }
 
-  #direct(broker: string | undefined): BrokerLink | undefined {
+  #direct(broker: string | undefined): BrokerSession | undefined {
     for (const link of this.#links.values()) if (link.isUp && link.broker === broker && !link.isRelayed) return link;
     return undefined;
   }
@@ -144,14 +149,14 @@ export class BrokerLinks {
     for (const link of this.#links.values()) if (this.#links.size > 1) link.send("HELLO", HELLO_AGAIN, ABOUT);
   }
 
-  #isNeeded({ broker }: BrokerLink): boolean {
+  #isNeeded({ broker }: BrokerSession): boolean {
     return broker !== undefined && this.#listener.needs(broker);
   }
 
   #connect(endpoint: string, { hasOthers = false } = {}): void {
     const { broker, security, connect } = this.#options;
-    const link = new BrokerLink((self) => {
-      const listener: ConnectionListener = {
+    const link = new BrokerSession((self) => {
+      const listener: BrokerConnectionListener = {
         up: () => {
           self.isConnected = true;
           this.#up(self);
@@ -169,13 +174,13 @@ export class BrokerLinks {
     this.#links.set(endpoint, link);
   }
 
-  #up(link: BrokerLink): void {
+  #up(link: BrokerSession): void {
     link.isUp = true;
     this.#trouble = undefined;
     link.send("HELLO", HELLO, ABOUT);
   }
 
-  #heard(link: BrokerLink, frames: Frames): void {
+  #heard(link: BrokerSession, frames: Frames): void {
     // Said before the connection broke, and read after that: it is void, as all that was.
     if (!link.isConnected) return;
     const verb = verbOf(frames[1]);
@@ -185,16 +190,16 @@ export class BrokerLinks {
     else if (verb !== "BEAT") this.#listener.heard(link, verb, frames);
   }
 
-  /** Behind this door is another leader: as if the connection had broken, without the wait for a new one. */
-  #anew(link: BrokerLink): void {
+  /** Behind this broker is another leader: as if the connection had broken, without the wait for a new one. */
+  #anew(link: BrokerSession): void {
     this.#down(link);
     this.#up(link);
   }
 
-  #welcome(link: BrokerLink, frames: Frames): void {
+  #welcome(link: BrokerSession, frames: Frames): void {
     const { broker, load, many, term = 0, relayed } = JSON.parse(readText(frames[3])) as Welcome;
     link.load = load;
-    link.readsMany = many === 1;
+    link.readsBatches = many === 1;
     if (readText(frames[2]) === HELLO_AGAIN.toString()) return;
     const group = this.up().filter((each) => each.broker === broker);
     // A leader of the past, which has not heard of it yet. It will say ANEW.
@@ -207,7 +212,7 @@ export class BrokerLinks {
     this.#listener.welcome(link);
   }
 
-  #down(link: BrokerLink): void {
+  #down(link: BrokerSession): void {
     link.isUp = false;
     link.unanswered = 0;
     link.sender.drop();

@@ -1,11 +1,11 @@
 /**
- * ○ A worker's post at one broker: the tasks it has from there, and the one link over which they are spoken of. Several links may lead to
+ * ○ A worker's subscription at one broker: the tasks it has from there, and the one link over which they are spoken of. Several links may lead to
  * the same broker; work comes over one of them, and moves to another when that goes down. Invariant: a task stays in `jobs` from
  * its TASK until its outcome is on disk, or it is no longer the worker's.
  */
 import { Buffer } from "node:buffer";
-import type { BrokerLink } from "./broker-pool.ts";
-import { MANY_BODY_BYTES_MAX, ManyReader } from "../protocols/record-batch.ts";
+import type { BrokerSession } from "./broker-pool.ts";
+import { BATCHED_BODY_BYTES_MAX, RecordBatchReader } from "../protocols/record-batch.ts";
 import { EMPTY_FRAME, type Frames, readLease, readNumber, readText, type VerbIn, writeLease } from "../protocols/messages.ts";
 
 /** How an attempt ended. */
@@ -16,7 +16,7 @@ export type Ending =
 
 /** One task that the worker has. */
 export class Job {
-  readonly post: BrokerPost;
+  readonly subscription: BrokerSubscription;
   readonly number: number;
   /** Names the lease: greater than that of any lease before at this broker. */
   readonly token: number;
@@ -29,11 +29,11 @@ export class Job {
   #stopped: Error | undefined;
 
   constructor(
-    post: BrokerPost,
+    subscription: BrokerSubscription,
     lease: { number: number; token: number },
     { attempt, body }: { attempt: number; body: Buffer },
   ) {
-    this.post = post;
+    this.subscription = subscription;
     this.number = lease.number;
     this.token = lease.token;
     this.attempt = attempt;
@@ -41,7 +41,7 @@ export class Job {
   }
 
   get id(): string {
-    return `${this.post.broker}-${this.number}`;
+    return `${this.subscription.broker}-${this.number}`;
   }
 
   /** Made when a handler asks for it: most do not. */
@@ -64,24 +64,24 @@ export class Job {
   }
 
   say(verb: VerbIn, ...rest: Buffer[]): void {
-    this.post.link?.send(verb, writeLease(this.number, this.token), ...rest);
+    this.subscription.link?.send(verb, writeLease(this.number, this.token), ...rest);
   }
 
   /** Says how it ended, over whichever link there is. */
   sayEnding(): void {
-    const { link } = this.post;
+    const { link } = this.subscription;
     const { ending } = this;
     if (!link || !ending) return;
     if (ending.kind === "failed") {
       this.say("FAIL", Buffer.from(ending.error), ...(ending.final ? [Buffer.from("final")] : []));
-    } else if (link.isUp && link.readsMany && ending.result.length <= MANY_BODY_BYTES_MAX) {
+    } else if (link.isUp && link.readsBatches && ending.result.length <= BATCHED_BODY_BYTES_MAX) {
       link.sender.done(this.number, this.token, ending.result);
     } else this.say("DONE", ending.result);
   }
 }
 
-/** What hears of a post's tasks. */
-export interface PostListener {
+/** What hears of a subscription's tasks. */
+export interface BrokerSubscriptionListener {
   taken(job: Job): void;
   /** The outcome is on disk. */
   kept(job: Job): void;
@@ -92,22 +92,22 @@ export interface PostListener {
   stopped(job: Job, why: string): void;
 }
 
-export class BrokerPost {
+export class BrokerSubscription {
   readonly broker: string;
   readonly jobs = new Map<number, Job>();
   readonly #queue: string;
-  readonly #listener: PostListener;
+  readonly #listener: BrokerSubscriptionListener;
   /** Where work comes from; undefined while no link to the broker is up. */
-  link: BrokerLink | undefined;
+  link: BrokerSession | undefined;
 
-  constructor(broker: string, queue: string, listener: PostListener) {
+  constructor(broker: string, queue: string, listener: BrokerSubscriptionListener) {
     this.broker = broker;
     this.#queue = queue;
     this.#listener = listener;
   }
 
   /** Works over this link from now on: what the worker still has is taken up there, and what it has ended is said again. */
-  open(link: BrokerLink): void {
+  open(link: BrokerSession): void {
     this.link = link;
     // One that was told to stop is no longer ours, even while its handler has not ended.
     const held = [...this.jobs.values()].filter((job) => !job.isStopped);
@@ -122,13 +122,13 @@ export class BrokerPost {
         this.#task(frames);
         return;
       case "TASKS":
-        if (readText(frames[2]) === this.#queue) this.#tasks(new ManyReader(frames[3]));
+        if (readText(frames[2]) === this.#queue) this.#tasks(new RecordBatchReader(frames[3]));
         return;
       case "KEPT":
         for (const frame of frames.slice(2)) this.#kept(readLease(frame)?.token);
         return;
       case "KEPTS":
-        this.#kepts(new ManyReader(frames[2]));
+        this.#kepts(new RecordBatchReader(frames[2]));
         return;
       default:
         this.#told(verb, this.jobs.get(readLease(frames[2])?.token ?? -1), readText(frames[3]));
@@ -141,7 +141,7 @@ export class BrokerPost {
     this.#take(lease, readNumber(attempt) ?? 1, body ?? EMPTY_FRAME);
   }
 
-  #tasks(records: ManyReader): void {
+  #tasks(records: RecordBatchReader): void {
     while (records.more) {
       const lease = { id: records.u64(), token: records.u64() };
       const attempt = records.u32();
@@ -156,7 +156,7 @@ export class BrokerPost {
     this.#listener.taken(job);
   }
 
-  #kepts(records: ManyReader): void {
+  #kepts(records: RecordBatchReader): void {
     while (records.more) {
       records.u64();
       this.#kept(records.u64());

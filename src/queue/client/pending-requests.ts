@@ -4,7 +4,7 @@
  */
 import type { HoldfastError } from "../../core/errors.ts";
 import { Heap } from "../../core/heap.ts";
-import type { BrokerLink } from "./broker-pool.ts";
+import type { BrokerSession } from "./broker-pool.ts";
 import type { TaskState } from "../tasks/life-cycle.ts";
 import type { TaskOptions } from "../tasks/task-policy.ts";
 import type { Frames, VerbIn } from "../protocols/messages.ts";
@@ -49,7 +49,7 @@ export interface Question {
 /** A CALL's answer is its last outcome, an ADD's its ids, any other's what followed the request's number. */
 export type Answer = RawOutcome | readonly string[] | Frames;
 
-export class Pending {
+export class PendingRequest {
   readonly number: number;
   readonly question: Question;
   readonly deadlineMs: number;
@@ -57,7 +57,7 @@ export class Pending {
   readonly reject: (error: HoldfastError) => void;
   /** The only broker that can answer: it was sent there, or its task lives there. */
   broker: string | undefined;
-  link: BrokerLink | undefined;
+  link: BrokerSession | undefined;
   /** Ids of a CALL or WATCH whose outcome is not told yet; undefined before ADDED. One is the usual case. */
   open: string | Set<string> | undefined;
   position = -1;
@@ -99,28 +99,28 @@ export class Pending {
   }
 }
 
-export class PendingTable {
-  readonly #byNumber = new Map<number, Pending>();
-  readonly #deadlines = new Heap<Pending>({
+export class PendingRequests {
+  readonly #byNumber = new Map<number, PendingRequest>();
+  readonly #deadlines = new Heap<PendingRequest>({
     before: (a, b) => a.deadlineMs < b.deadlineMs,
     setPosition: (pending, position) => (pending.position = position),
   });
 
-  add(pending: Pending): void {
+  add(pending: PendingRequest): void {
     this.#byNumber.set(pending.number, pending);
     this.#deadlines.push(pending);
   }
 
-  get(number: number): Pending | undefined {
+  get(number: number): PendingRequest | undefined {
     return this.#byNumber.get(number);
   }
 
-  values(): IterableIterator<Pending> {
+  values(): IterableIterator<PendingRequest> {
     return this.#byNumber.values();
   }
 
   /** @returns false when it had settled already */
-  remove(pending: Pending): boolean {
+  remove(pending: PendingRequest): boolean {
     if (!this.#byNumber.delete(pending.number)) return false;
     if (pending.link) pending.link.unanswered -= 1;
     this.#deadlines.remove(pending.position);
@@ -134,7 +134,7 @@ export class PendingTable {
   }
 
   /** The first whose deadline has passed. */
-  late(nowMs: number): Pending | undefined {
+  late(nowMs: number): PendingRequest | undefined {
     const pending = this.#deadlines.peek();
     return pending && pending.deadlineMs <= nowMs ? pending : undefined;
   }

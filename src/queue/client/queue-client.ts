@@ -8,18 +8,18 @@ import { randomBytes } from "node:crypto";
 import { type Cancel, type Clock, systemClock } from "../../core/clock.ts";
 import { ERROR_CODES, type ErrorCode } from "../../core/error-codes.ts";
 import { type HoldfastError, OperationError, ProtocolError, UsageError } from "../../core/errors.ts";
-import { type BrokerLink, BrokerLinks } from "./broker-pool.ts";
+import { type BrokerSession, BrokerPool } from "./broker-pool.ts";
 import type { Lookup } from "./broker-addresses.ts";
 import { mustFit } from "./message-size.ts";
-import type { ClientSecurity, Connection, ConnectionListener, LocalBroker } from "./broker-connection.ts";
+import type { ClientSecurity, BrokerConnection, BrokerConnectionListener, LocalBroker } from "./broker-connection.ts";
 import type { TaskState } from "../tasks/life-cycle.ts";
 import type { TaskOptions } from "../tasks/task-policy.ts";
-import type { ManyHead } from "./session-writer.ts";
-import { MANY_BODY_BYTES_MAX, ManyReader } from "../protocols/record-batch.ts";
+import type { BatchHead } from "./session-writer.ts";
+import { BATCHED_BODY_BYTES_MAX, RecordBatchReader } from "../protocols/record-batch.ts";
 import {
   type Answer,
-  Pending,
-  PendingTable,
+  PendingRequest,
+  PendingRequests,
   type Question,
   type RawOutcome,
   type RawSubmission,
@@ -40,7 +40,7 @@ export interface ClientOptions {
   /** For tests: the clock. */
   readonly clock?: Clock;
   /** @internal Another way to make connections, for simulations. */
-  readonly connect?: (endpoint: string, listener: ConnectionListener) => Connection;
+  readonly connect?: (endpoint: string, listener: BrokerConnectionListener) => BrokerConnection;
 }
 
 export interface WaitOptions {
@@ -51,9 +51,9 @@ export interface WaitOptions {
 
 /** What hears the broker's words to a worker. */
 export interface WorkListener {
-  up(link: BrokerLink): void;
-  down(link: BrokerLink): void;
-  heard(link: BrokerLink, verb: WorkVerb, frames: Frames): void;
+  up(link: BrokerSession): void;
+  down(link: BrokerSession): void;
+  heard(link: BrokerSession, verb: WorkVerb, frames: Frames): void;
 }
 
 export type WorkVerb = "TASK" | "KEPT" | "LOST" | "STOP" | "RECALL" | "TASKS" | "KEPTS";
@@ -61,19 +61,19 @@ export type WorkVerb = "TASK" | "KEPT" | "LOST" | "STOP" | "RECALL" | "TASKS" | 
 /** What the broker says to workers. */
 const WORK_VERBS: ReadonlySet<string> = new Set<WorkVerb>(["TASK", "KEPT", "LOST", "STOP", "RECALL", "TASKS", "KEPTS"]);
 /** 2^32 - 1: the greatest number of a request that a message of many can say. */
-const MANY_REQUEST_MAX = 2 ** 32 - 1;
+const BATCHED_REQUEST_MAX = 2 ** 32 - 1;
 
 /** The way to the brokers that queues and workers share: one connection to each, made again when it breaks. */
 export class QueueClient {
   readonly #options: ClientOptions;
   readonly #clock: Clock;
-  readonly #links: BrokerLinks;
-  readonly #pending = new PendingTable();
+  readonly #links: BrokerPool;
+  readonly #pending = new PendingRequests();
   readonly #workers = new Set<WorkListener>();
   /** Makes the keys under which submissions are sent again: unique to this client. */
   readonly #keyPrefix = `~${randomBytes(9).toString("base64url")}.`;
   /** The last head of submissions sent many at once: the next is most likely the same. */
-  #head: (ManyHead & { readonly json: string }) | undefined;
+  #head: (BatchHead & { readonly json: string }) | undefined;
   #number = 0;
   #timer: { readonly atMs: number; readonly cancel: Cancel } | undefined;
   #closed = false;
@@ -81,7 +81,7 @@ export class QueueClient {
   constructor(options: ClientOptions = {}) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#links = new BrokerLinks(options, {
+    this.#links = new BrokerPool(options, {
       welcome: (link) => this.#welcome(link),
       down: (link) => this.#down(link),
       heard: (link, verb, frames) => this.#heard(link, verb, frames),
@@ -115,12 +115,12 @@ export class QueueClient {
   }
 
   /** Brokers that can be spoken to now. */
-  links(): BrokerLink[] {
+  links(): BrokerSession[] {
     return this.#links.up();
   }
 
   /** @internal The best way to a broker that can be spoken to now. */
-  linkTo(broker: string): BrokerLink | undefined {
+  linkTo(broker: string): BrokerSession | undefined {
     return this.#links.find(broker);
   }
 
@@ -165,7 +165,7 @@ export class QueueClient {
       if (signal?.aborted) throw aborted(signal);
       if (question.submission) mustFit(question.submission.bodies);
       this.#number += 1;
-      const pending = new Pending(this.#number, question, {
+      const pending = new PendingRequest(this.#number, question, {
         deadlineMs: this.#clock.now() + timeoutMs,
         resolve: resolve as (answer: Answer) => void,
         reject,
@@ -177,7 +177,7 @@ export class QueueClient {
     });
   }
 
-  #heed(pending: Pending, signal: AbortSignal): void {
+  #heed(pending: PendingRequest, signal: AbortSignal): void {
     const onAbort = (): void => {
       const { question, broker, open } = pending;
       // It may have ended in this very moment; then there is nothing left to cancel.
@@ -191,7 +191,7 @@ export class QueueClient {
   }
 
   /** Sends it if there is a broker for it; else it stays until one comes up. */
-  #send(pending: Pending): void {
+  #send(pending: PendingRequest): void {
     const link = this.#links.find(pending.broker);
     if (!link || !this.#sendTo(link, pending)) return;
     pending.link = link;
@@ -199,24 +199,24 @@ export class QueueClient {
     link.unanswered += 1;
   }
 
-  #sendTo(link: BrokerLink, pending: Pending): boolean {
+  #sendTo(link: BrokerSession, pending: PendingRequest): boolean {
     const { question, number, open } = pending;
     const { verb, submission, rest } = question;
     const request = Buffer.from(`${number}`, "latin1");
     // A CALL whose tasks are known is no longer a submission: what is missing is their outcomes.
     if (open !== undefined) return link.send("WATCH", request, ...pending.openIds.map((id) => Buffer.from(id)));
     if (!submission) return link.send(verb, request, ...(rest ?? []));
-    if (this.#sendAmongMany(link, pending, submission)) return true;
+    if (this.#sendInBatch(link, pending, submission)) return true;
     const { queue, options, bodies } = submission;
     const key = options.key ?? `${this.#keyPrefix}${number}`;
     return link.send(verb, request, Buffer.from(queue), optionsFrame(options, key), ...bodies.map(asBuffer));
   }
 
   /** One body under a key of ours can go with others. */
-  #sendAmongMany(link: BrokerLink, { number, question }: Pending, { queue, options, bodies }: RawSubmission): boolean {
-    if (!link.readsMany || options.key !== undefined || bodies.length !== 1 || number > MANY_REQUEST_MAX) return false;
+  #sendInBatch(link: BrokerSession, { number, question }: PendingRequest, { queue, options, bodies }: RawSubmission): boolean {
+    if (!link.readsBatches || options.key !== undefined || bodies.length !== 1 || number > BATCHED_REQUEST_MAX) return false;
     const body = bodies[0]!;
-    if (body.length > MANY_BODY_BYTES_MAX) return false;
+    if (body.length > BATCHED_BODY_BYTES_MAX) return false;
     const verb = question.verb === "CALL" ? "CALLS" : "ADDS";
     const json = options === NO_OPTIONS ? "" : JSON.stringify(options);
     if (this.#head?.verb !== verb || this.#head.queue !== queue || this.#head.json !== json) {
@@ -234,12 +234,12 @@ export class QueueClient {
   }
 
   /** What is owed to it is sent. */
-  #welcome(link: BrokerLink): void {
+  #welcome(link: BrokerSession): void {
     for (const pending of this.#pending.values()) if (!pending.link) this.#send(pending);
     for (const worker of this.#workers) worker.up(link);
   }
 
-  #down(link: BrokerLink): void {
+  #down(link: BrokerSession): void {
     for (const pending of this.#pending.values()) {
       if (pending.link !== link) continue;
       pending.link = undefined;
@@ -253,14 +253,14 @@ export class QueueClient {
 
   // ---- answers
 
-  #heard(link: BrokerLink, verb: string | undefined, frames: Frames): void {
-    if (verb === "ADDEDS") this.#addedMany(link, new ManyReader(frames[2]));
-    else if (verb === "ENDEDS") this.#endedMany(link, new ManyReader(frames[2]));
+  #heard(link: BrokerSession, verb: string | undefined, frames: Frames): void {
+    if (verb === "ADDEDS") this.#addedInBatch(link, new RecordBatchReader(frames[2]));
+    else if (verb === "ENDEDS") this.#endedInBatch(link, new RecordBatchReader(frames[2]));
     else if (!verb || !WORK_VERBS.has(verb)) this.#answered(link, verb, frames);
     else for (const worker of this.#workers) worker.heard(link, verb as WorkVerb, frames);
   }
 
-  #addedMany(link: BrokerLink, records: ManyReader): void {
+  #addedInBatch(link: BrokerSession, records: RecordBatchReader): void {
     while (records.more) {
       const pending = this.#pending.get(records.u32());
       const id = `${link.broker}-${records.u64()}`;
@@ -268,7 +268,7 @@ export class QueueClient {
     }
   }
 
-  #endedMany(link: BrokerLink, records: ManyReader): void {
+  #endedInBatch(link: BrokerSession, records: RecordBatchReader): void {
     while (records.more) {
       const pending = this.#pending.get(records.u32());
       const state = records.endState();
@@ -278,7 +278,7 @@ export class QueueClient {
     }
   }
 
-  #answered(link: BrokerLink, verb: string | undefined, frames: Frames): void {
+  #answered(link: BrokerSession, verb: string | undefined, frames: Frames): void {
     const pending = this.#pending.get(Number(readText(frames[2])));
     if (!pending || pending.link !== link) return;
     const { watcher } = pending.question;
@@ -307,23 +307,23 @@ export class QueueClient {
     }
   }
 
-  #added(pending: Pending, ids: readonly string[]): void {
+  #added(pending: PendingRequest, ids: readonly string[]): void {
     pending.question.watcher?.added?.(ids);
     if (pending.question.verb === "CALL") pending.open = ids.length === 1 ? ids[0] : new Set(ids);
     else if (this.#pending.remove(pending)) pending.resolve(ids);
   }
 
-  #ended(pending: Pending, outcome: RawOutcome): void {
+  #ended(pending: PendingRequest, outcome: RawOutcome): void {
     pending.question.watcher?.ended?.(outcome);
     if (pending.closed(outcome.id) && this.#pending.remove(pending)) pending.resolve(outcome);
   }
 
-  #fail(pending: Pending, error: HoldfastError): void {
+  #fail(pending: PendingRequest, error: HoldfastError): void {
     if (this.#pending.remove(pending)) pending.reject(error);
   }
 
   /** Gives it up and tells the broker, so that it does not keep an answer for nobody. */
-  #abandon(pending: Pending, error: HoldfastError): void {
+  #abandon(pending: PendingRequest, error: HoldfastError): void {
     const { verb } = pending.question;
     if (verb === "CALL" || verb === "WATCH") pending.link?.send("UNWATCH", Buffer.from(`${pending.number}`, "latin1"));
     this.#fail(pending, error);
@@ -355,7 +355,7 @@ export class QueueClient {
     this.#arm();
   }
 
-  #late({ question, link, open, broker }: Pending): OperationError {
+  #late({ question, link, open, broker }: PendingRequest): OperationError {
     const what = open === undefined ? `No answer to ${question.verb} came` : "The outcome did not come";
     const why = link ? "before the deadline" : `before the deadline: ${this.#links.whyNot(broker)}`;
     return new OperationError("QUEUE_UNREACHABLE", `${what} ${why}`);

@@ -4,32 +4,32 @@
  * down meanwhile: then it is its owner's to say again.
  */
 import { Buffer } from "node:buffer";
-import type { Connection } from "./broker-connection.ts";
-import { ManyWriter } from "../protocols/record-batch.ts";
+import type { BrokerConnection } from "./broker-connection.ts";
+import { RecordBatchWriter } from "../protocols/record-batch.ts";
 import { type Frames, PROTOCOL, VERB, type VerbIn } from "../protocols/messages.ts";
 
 /** 50 ms until what a broker did not take is offered again: it reads slower than we write, and has a million messages to read. */
 const AGAIN_MS = 50;
 
 /** Which submissions can go in one message. */
-export interface ManyHead {
+export interface BatchHead {
   readonly verb: "ADDS" | "CALLS";
   readonly queue: string;
   /** The options' frame: with a key, which each request's number follows. */
   readonly options: Buffer;
 }
 
-export class LinkSender {
-  readonly #connection: () => Connection;
-  readonly #submissions = new ManyWriter();
-  readonly #results = new ManyWriter();
-  #head: ManyHead | undefined;
+export class SessionWriter {
+  readonly #connection: () => BrokerConnection;
+  readonly #submissions = new RecordBatchWriter();
+  readonly #results = new RecordBatchWriter();
+  #head: BatchHead | undefined;
   /** Messages that the connection did not take. */
   #unsent: Frames[] = [];
   #scheduled = false;
   #retrying = false;
 
-  constructor(connection: () => Connection) {
+  constructor(connection: () => BrokerConnection) {
     this.#connection = connection;
   }
 
@@ -40,7 +40,7 @@ export class LinkSender {
   }
 
   /** A submission of one body; `head` is compared by what it is, so keep it. */
-  submit(head: ManyHead, request: number, body: Uint8Array): void {
+  submit(head: BatchHead, request: number, body: Uint8Array): void {
     if (head !== this.#head && this.#submissions.count > 0) this.flush();
     this.#head = head;
     this.#submissions.submission(request, body);
@@ -70,7 +70,7 @@ export class LinkSender {
     this.#unsent = [];
   }
 
-  #gathered(writer: ManyWriter): void {
+  #gathered(writer: RecordBatchWriter): void {
     if (writer.isFull) this.flush();
     else if (!this.#scheduled) {
       this.#scheduled = true;
@@ -95,6 +95,6 @@ export class LinkSender {
   }
 }
 
-function flushScheduled(sender: LinkSender): void {
+function flushScheduled(sender: SessionWriter): void {
   sender.flushNow();
 }

@@ -6,8 +6,8 @@ import { Buffer } from "node:buffer";
 import { DRAIN_MS_MAX } from "../../core/limits.ts";
 import { messageOf } from "../../core/errors.ts";
 import { type Duration, durationMs } from "../../core/units.ts";
-import type { BrokerLink } from "./broker-pool.ts";
-import { BrokerPost, type Job, type PostListener } from "./broker-subscription.ts";
+import type { BrokerSession } from "./broker-pool.ts";
+import { BrokerSubscription, type Job, type BrokerSubscriptionListener } from "./broker-subscription.ts";
 import { mustFit } from "./message-size.ts";
 import { QueueClient, type WorkVerb } from "./queue-client.ts";
 import type { Frames } from "../protocols/messages.ts";
@@ -49,7 +49,7 @@ export class GiveUp extends Error {
   override readonly name = "GiveUp";
 }
 
-/** 200 ms: when a group's leader changes all its doors say so at about the same time. */
+/** 200 ms: when a group's leader changes all its brokers say so at about the same time. */
 const DIRECT_MS = 200;
 const SIGNALS_DEFAULT: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT"];
 
@@ -62,7 +62,7 @@ export class Worker<P, R> {
   readonly #options: WorkerOptions;
   readonly #concurrency: number;
   readonly #prefetch: number;
-  readonly #posts = new Map<string, BrokerPost>();
+  readonly #subscriptions = new Map<string, BrokerSubscription>();
   readonly #waiting = new Set<Job>();
   readonly #running = new Set<Job>();
   /** Ended, and not yet known to be on disk. */
@@ -107,7 +107,7 @@ export class Worker<P, R> {
 
   async #close(): Promise<void> {
     const { signals = SIGNALS_DEFAULT, drain = DRAIN_MS_MAX } = this.#options;
-    for (const { link } of this.#posts.values()) link?.send("WORK", this.#name, Buffer.from("0"));
+    for (const { link } of this.#subscriptions.values()) link?.send("WORK", this.#name, Buffer.from("0"));
     for (const job of this.#waiting) this.#giveBack(job);
     if (this.#running.size > 0 || this.#unkept.size > 0) {
       const { clock } = this.#client;
@@ -123,7 +123,7 @@ export class Worker<P, R> {
       job.stop(new Error("the worker closes"));
       this.#giveBack(job);
     }
-    for (const { link } of this.#posts.values()) link?.send("BYE");
+    for (const { link } of this.#subscriptions.values()) link?.send("BYE");
     await this.#client.close();
     for (const signal of signals) process.off(signal, this.#onSignal);
   }
@@ -139,51 +139,52 @@ export class Worker<P, R> {
   }
 
   /** A link to a broker is there, perhaps again. It is worked over unless another to the same broker is. */
-  #up(link: BrokerLink): void {
+  #up(link: BrokerSession): void {
     const broker = link.broker!;
-    let post = this.#posts.get(broker);
-    if (!post) this.#posts.set(broker, (post = new BrokerPost(broker, this.#queue.name, this.#listener)));
-    if (post.link === link) this.#open(post, link);
-    else if (post.link === undefined) this.#openSoon(post);
+    let subscription = this.#subscriptions.get(broker);
+    if (!subscription)
+      this.#subscriptions.set(broker, (subscription = new BrokerSubscription(broker, this.#queue.name, this.#listener)));
+    if (subscription.link === link) this.#open(subscription, link);
+    else if (subscription.link === undefined) this.#openSoon(subscription);
   }
 
-  #down(link: BrokerLink): void {
-    const post = this.#posts.get(link.broker ?? "");
-    if (post?.link !== link) return;
-    post.link = undefined;
-    this.#openSoon(post);
+  #down(link: BrokerSession): void {
+    const subscription = this.#subscriptions.get(link.broker ?? "");
+    if (subscription?.link !== link) return;
+    subscription.link = undefined;
+    this.#openSoon(subscription);
   }
 
-  /** A way that another broker's door hands on is taken only when none leads to the broker itself. */
-  #openSoon(post: BrokerPost): void {
-    const link = this.#client.linkTo(post.broker);
+  /** A way that another broker's broker hands on is taken only when none leads to the broker itself. */
+  #openSoon(subscription: BrokerSubscription): void {
+    const link = this.#client.linkTo(subscription.broker);
     if (!link?.isRelayed) {
-      if (link) this.#open(post, link);
+      if (link) this.#open(subscription, link);
       return;
     }
     const { clock } = this.#client;
     clock.at(clock.now() + DIRECT_MS, () => {
-      const best = post.link === undefined ? this.#client.linkTo(post.broker) : undefined;
-      if (best) this.#open(post, best);
+      const best = subscription.link === undefined ? this.#client.linkTo(subscription.broker) : undefined;
+      if (best) this.#open(subscription, best);
     });
   }
 
   /** What this worker still has of the broker is taken up, then more is asked for. */
-  #open(post: BrokerPost, link: BrokerLink): void {
-    post.open(link);
+  #open(subscription: BrokerSubscription, link: BrokerSession): void {
+    subscription.open(link);
     if (this.#closing) return;
     link.send("WORK", this.#name, Buffer.from(`${this.#concurrency}`), Buffer.from(`${this.#prefetch}`));
   }
 
-  #heard(link: BrokerLink, verb: WorkVerb, frames: Frames): void {
-    const post = this.#posts.get(link.broker ?? "");
-    if (post?.link !== link) return;
-    post.hear(verb, frames);
+  #heard(link: BrokerSession, verb: WorkVerb, frames: Frames): void {
+    const subscription = this.#subscriptions.get(link.broker ?? "");
+    if (subscription?.link !== link) return;
+    subscription.hear(verb, frames);
     this.#begin();
     this.#settled();
   }
 
-  readonly #listener: PostListener = {
+  readonly #listener: BrokerSubscriptionListener = {
     taken: (job) => {
       if (this.#closing) this.#giveBack(job);
       else this.#waiting.add(job);
@@ -211,7 +212,7 @@ export class Worker<P, R> {
   /** It is not ours any more. */
   #over(job: Job): void {
     job.state = "over";
-    job.post.jobs.delete(job.token);
+    job.subscription.jobs.delete(job.token);
     this.#waiting.delete(job);
     this.#running.delete(job);
     this.#unkept.delete(job);

@@ -1,5 +1,5 @@
 /** ○ What a broker of a group tells of itself, and what it tells of tasks while another has them. */
-import type { DeskStats } from "../service/task-service-stats.ts";
+import type { TaskServiceStats } from "../service/task-service-stats.ts";
 import type { Role } from "./election.ts";
 
 /** What a broker of a group tells of itself. */
@@ -18,8 +18,8 @@ export interface ClusterStats {
   readonly connected: boolean;
 }
 
-/** The numbers of a desk that is not here. */
-export const NO_DESK: DeskStats = {
+/** The numbers of a task service that is not here. */
+export const NO_SERVICE_STATS: TaskServiceStats = {
   tasks: 0,
   bytes: 0,
   bytesMax: 0,

@@ -6,11 +6,11 @@
  */
 import type { Random } from "../../core/random.ts";
 
-/** 200 ms between a leader's beats: five may be lost before another stands. */
-export const BEAT_MS = 200;
-/** 1 s without a beat: a pause of the leader's for garbage or a large commit is shorter. With the rest it leaves 2 s for everything. */
+/** 200 ms between a leader's heartbeats: five may be lost before another stands. */
+export const GROUP_HEARTBEAT_MS = 200;
+/** 1 s without a heartbeat: a pause of the leader's for garbage or a large commit is shorter. With the rest it leaves 2 s for everything. */
 export const PATIENCE_MS = 1000;
-/** 700 ms: how long a leader goes on without an append that succeeds. Less than PATIENCE_MS by more than a beat. */
+/** 700 ms: how long a leader goes on without an append that succeeds. Less than PATIENCE_MS by more than a heartbeat. */
 export const SURE_MS = 700;
 /** 150 ms: two that stand at once cost nothing but a try. */
 const JITTER_MS = 150;
@@ -34,7 +34,7 @@ export class Election {
   /** The newest term that was heard of. */
   #epoch = 0;
   #standMs: number;
-  #beatMs = Infinity;
+  #heartbeatMs = Infinity;
 
   constructor({ random, nowMs }: ElectionOptions) {
     this.#random = random;
@@ -51,19 +51,19 @@ export class Election {
 
   /** When to ask `due` next. */
   get deadlineMs(): number {
-    if (this.#role === "leading") return this.#beatMs;
+    if (this.#role === "leading") return this.#heartbeatMs;
     return this.#role === "following" ? this.#standMs : Infinity;
   }
 
-  /** What there is to do now. `beat`: say that this leads. `stand`: try to lead, then tell `won` or `lost`. */
+  /** What there is to do now. `heartbeat`: say that this leads. `stand`: try to lead, then tell `won` or `lost`. */
   due(nowMs: number): "beat" | "stand" | undefined {
     if (nowMs < this.deadlineMs) return undefined;
     if (this.#role === "leading") {
-      this.#beatMs = nowMs + BEAT_MS;
+      this.#heartbeatMs = nowMs + GROUP_HEARTBEAT_MS;
       return "beat";
     }
     if (nowMs > this.#standMs + LATE_MS) {
-      // This broker stood still: beats may wait to be heard.
+      // This broker stood still: heartbeats may wait to be heard.
       this.#wait(nowMs);
       return undefined;
     }
@@ -71,7 +71,7 @@ export class Election {
     return "stand";
   }
 
-  /** A leader's beat. @returns false when it is a leader of the past */
+  /** A leader's heartbeat. @returns false when it is a leader of the past */
   heard(epoch: number, nowMs: number): boolean {
     if (epoch < this.#epoch) return false;
     this.#newer(epoch, nowMs);
@@ -98,7 +98,7 @@ export class Election {
   won(epoch: number, nowMs: number): void {
     this.#role = "leading";
     this.#epoch = epoch;
-    this.#beatMs = nowMs;
+    this.#heartbeatMs = nowMs;
   }
 
   /** It could not lead, or no longer does. */

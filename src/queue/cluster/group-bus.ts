@@ -1,17 +1,17 @@
 /**
- * ● What the brokers of a group say to each other beside the log: beats to all, chunks of relayed sessions to one. Core NATS subjects:
+ * ● What the brokers of a group say to each other beside the log: heartbeats to all, chunks of relayed sessions to one. Core NATS subjects:
  * what is lost is lost, and noticed by who needed it.
  */
 import type { Msg } from "@nats-io/transport-node";
 import type { ClusterConnection } from "./nats/cluster-connection.ts";
 import { type Chunk, decodeChunk } from "./relay/relay-codec.ts";
 
-export interface Beat {
+export interface BrokerHeartbeat {
   /** `leading`: I lead. `resigned`: I led and leave. `asking`: I am new, who leads? */
   readonly kind: "leading" | "resigned" | "asking";
   readonly writer: string;
   readonly epoch: number;
-  /** Its hall can be entered. */
+  /** Its broker core can be entered. */
   readonly ready: boolean;
   /** Where the log ends. */
   readonly sequence: number;
@@ -22,11 +22,11 @@ export interface Beat {
 }
 
 export interface BusListener {
-  beat(beat: Beat): void;
-  /** For the hall here. */
-  toHall(chunk: Chunk): void;
-  /** For the door here. */
-  toDoor(chunk: Chunk): void;
+  heartbeat(heartbeat: BrokerHeartbeat): void;
+  /** For the broker core here. */
+  toCore(chunk: Chunk): void;
+  /** For the peer relay here. */
+  toPeerRelay(chunk: Chunk): void;
   trouble(error: unknown): void;
 }
 
@@ -49,20 +49,20 @@ export class GroupBus {
       };
       this.#subscriptions.push(connection.nats.subscribe(`${this.#prefix}.${subject}`, { callback }));
     };
-    hear("beat", (message) => listener.beat(message.json<Beat>()));
-    hear(`hall.${writer}`, (message) => listener.toHall(decodeChunk(message.data)));
-    hear(`door.${writer}`, (message) => listener.toDoor(decodeChunk(message.data)));
+    hear("beat", (message) => listener.heartbeat(message.json<BrokerHeartbeat>()));
+    hear(`hall.${writer}`, (message) => listener.toCore(decodeChunk(message.data)));
+    hear(`door.${writer}`, (message) => listener.toPeerRelay(decodeChunk(message.data)));
   }
 
-  beat(beat: Beat): void {
-    this.#publish("beat", Buffer.from(JSON.stringify(beat)));
+  heartbeat(heartbeat: BrokerHeartbeat): void {
+    this.#publish("beat", Buffer.from(JSON.stringify(heartbeat)));
   }
 
-  toHall(writer: string, chunk: Buffer): void {
+  toCore(writer: string, chunk: Buffer): void {
     this.#publish(`hall.${writer}`, chunk);
   }
 
-  toDoor(writer: string, chunk: Buffer): void {
+  toPeerRelay(writer: string, chunk: Buffer): void {
     this.#publish(`door.${writer}`, chunk);
   }
 

@@ -5,7 +5,7 @@
 import { OperationError } from "../../core/errors.ts";
 import type { Store, StoredTask, StoreOp, StoreOpening } from "../stores/store.ts";
 import { GroupBus } from "./group-bus.ts";
-import type { LeadTerm } from "./log/leader-log.ts";
+import type { LeaderLog } from "./log/leader-log.ts";
 import { type FollowerOptions, LogFollower } from "./log/log-follower.ts";
 
 /** 500 ms: a leader answers at once, and says so unasked each 200 ms. */
@@ -21,7 +21,7 @@ export interface JetstreamStoreOptions extends FollowerOptions {
 export class JetstreamStore implements Store {
   readonly #options: JetstreamStoreOptions;
   #follower: LogFollower | undefined;
-  #term: LeadTerm | undefined;
+  #term: LeaderLog | undefined;
   #closing: Promise<void> | undefined;
   /** Refuses what is being written. */
   #reject: (error: OperationError) => void = () => {};
@@ -58,12 +58,12 @@ export class JetstreamStore implements Store {
   async #isLed({ connection, writer }: LogFollower): Promise<boolean> {
     const heard = Promise.withResolvers<boolean>();
     const bus = new GroupBus(connection, this.#options.url.group, writer, {
-      beat: ({ kind }) => kind === "leading" && heard.resolve(true),
-      toHall: () => {},
-      toDoor: () => {},
+      heartbeat: ({ kind }) => kind === "leading" && heard.resolve(true),
+      toCore: () => {},
+      toPeerRelay: () => {},
       trouble: (error) => heard.reject(error),
     });
-    bus.beat({ kind: "asking", writer, epoch: 0, ready: false, sequence: 0, broker: "", address: "" });
+    bus.heartbeat({ kind: "asking", writer, epoch: 0, ready: false, sequence: 0, broker: "", address: "" });
     const timer = setTimeout(() => heard.resolve(false), LISTEN_MS);
     try {
       return await heard.promise;
@@ -109,7 +109,7 @@ export class JetstreamStore implements Store {
     this.#reject(new OperationError("QUEUE_STORE_LOCKED", "Another took over the log on NATS; this store writes no more"));
   }
 
-  get #open(): LeadTerm {
+  get #open(): LeaderLog {
     if (!this.#term) throw new OperationError("QUEUE_STORE_UNAVAILABLE", "The store is not open");
     return this.#term;
   }

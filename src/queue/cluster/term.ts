@@ -1,26 +1,26 @@
 /**
- * ● One term of this broker's: the hall that is open for as long as it lasts, and the ways into it. Invariant: tasks are given out only
+ * ● One term of this broker's: the broker core that is open for as long as it lasts, and the ways into it. Invariant: tasks are given out only
  * while no other can lead (election.ts), and none once the term is over.
  */
 import type { Clock } from "../../core/clock.ts";
-import type { Hall } from "../broker/broker-core.ts";
+import type { BrokerCore } from "../broker/broker-core.ts";
 import type { Store } from "../stores/store.ts";
-import type { Door } from "./relay/peer-relay.ts";
-import { BEAT_MS, mayGiveOut } from "./election.ts";
-import type { LeadTerm } from "./log/leader-log.ts";
-import { LocalHallPort } from "./relay/local-core-channel.ts";
-import type { RelayHost } from "./relay/relay.ts";
+import type { PeerRelay } from "./relay/peer-relay.ts";
+import { GROUP_HEARTBEAT_MS, mayGiveOut } from "./election.ts";
+import type { LeaderLog } from "./log/leader-log.ts";
+import { LocalCoreChannel } from "./relay/local-core-channel.ts";
+import type { RelayServer } from "./relay/relay.ts";
 
 export interface TermOptions {
   readonly epoch: number;
-  readonly lead: LeadTerm;
+  readonly lead: LeaderLog;
   /** When the term before has surely run out. */
   readonly fromMs: number;
   readonly clock: Clock;
-  readonly door: Door;
-  /** A hall on a store, which gives tasks out only when it may. */
-  makeHall(store: Store, mayGiveOut: () => boolean): Hall;
-  makeHost(hall: Hall): RelayHost;
+  readonly peerRelay: PeerRelay;
+  /** A broker core on a store, which gives tasks out only when it may. */
+  makeCore(store: Store, mayGiveOut: () => boolean): BrokerCore;
+  makeRelayServer(core: BrokerCore): RelayServer;
 }
 
 /** 10 s: a cluster that lost the log's leader has another within 4 to 9 s, and then any broker can write or none. */
@@ -28,13 +28,13 @@ const STUCK_MS = 10_000;
 
 export class Term {
   readonly epoch: number;
-  readonly lead: LeadTerm;
+  readonly lead: LeaderLog;
   readonly fromMs: number;
-  readonly hall: Hall;
-  readonly host: RelayHost;
-  readonly port: LocalHallPort;
+  readonly core: BrokerCore;
+  readonly host: RelayServer;
+  readonly channel: LocalCoreChannel;
   readonly #clock: Clock;
-  /** Its hall is open. */
+  /** Its broker core is open. */
   ready = false;
   #confirming = false;
   /** An append has just come back: for as long as this turn lasts it may give out, however long that took. */
@@ -42,21 +42,21 @@ export class Term {
   #isOver = false;
   readonly #over = Promise.withResolvers<void>();
 
-  constructor({ epoch, lead, fromMs, clock, door, makeHall, makeHost }: TermOptions) {
+  constructor({ epoch, lead, fromMs, clock, peerRelay, makeCore, makeRelayServer }: TermOptions) {
     this.epoch = epoch;
     this.lead = lead;
     this.fromMs = fromMs;
     this.#clock = clock;
-    this.hall = makeHall(lead, () => this.#mayGiveOut());
-    this.host = makeHost(this.hall);
-    this.port = new LocalHallPort(
-      this.hall,
-      door.portOf(() => this.port),
+    this.core = makeCore(lead, () => this.#mayGiveOut());
+    this.host = makeRelayServer(this.core);
+    this.channel = new LocalCoreChannel(
+      this.core,
+      peerRelay.channelOf(() => this.channel),
       epoch,
     );
   }
 
-  /** Resolves when it is over: what its hall still waits for never comes. */
+  /** Resolves when it is over: what its broker core still waits for never comes. */
   get over(): Promise<void> {
     return this.#over.promise;
   }
@@ -75,7 +75,7 @@ export class Term {
   end(why: string): void {
     this.#isOver = true;
     this.lead.end();
-    this.hall.abandon();
+    this.core.abandon();
     this.host.endAll(why);
     this.#over.resolve();
   }
@@ -96,11 +96,11 @@ export class Term {
       () => false,
     );
     // NATS refuses, for want of room perhaps: nothing is given out until it does not.
-    if (!confirmed) await new Promise<void>((resolve) => void this.#clock.at(this.#clock.now() + BEAT_MS, resolve));
+    if (!confirmed) await new Promise<void>((resolve) => void this.#clock.at(this.#clock.now() + GROUP_HEARTBEAT_MS, resolve));
     this.#confirming = false;
     if (this.#isOver) return;
     this.#confirmed = confirmed;
-    this.hall.flush();
+    this.core.flush();
     this.#confirmed = false;
   }
 }

@@ -5,12 +5,12 @@
 import { Buffer } from "node:buffer";
 import { packFrames, unpackFrames } from "./multipart-body.ts";
 import type { Consumer, Delivery } from "../service/consumers.ts";
-import type { Desk } from "../service/task-service.ts";
-import type { Dialect, Wire } from "./protocol-handler.ts";
+import type { TaskService } from "../service/task-service.ts";
+import type { ProtocolHandler, PeerConnection } from "./protocol-handler.ts";
 import type { LeaseRef } from "../service/dispatcher.ts";
 import { type TaskSpec, SPEC_DEFAULT } from "../tasks/task-policy.ts";
 import { EMPTY_FRAME, type Frames, readLease, writeLease } from "./messages.ts";
-import type { Outcome, Watcher } from "../service/outcome-watchers.ts";
+import type { Outcome, OutcomeWatcher } from "../service/outcome-watchers.ts";
 
 const CLIENT_1 = Buffer.from("MDPC01");
 const CLIENT_2 = Buffer.from("MDPC02");
@@ -45,15 +45,15 @@ export function majordomoRole(frame: Buffer | undefined): MajordomoRole | undefi
   return undefined;
 }
 
-export class MajordomoClient implements Dialect {
-  readonly #desk: Desk;
-  readonly #wire: Wire;
+export class MajordomoClient implements ProtocolHandler {
+  readonly #taskService: TaskService;
+  readonly #connection: PeerConnection;
   readonly #version: 1 | 2;
-  readonly #watched = new Map<number, Watcher>();
+  readonly #watched = new Map<number, OutcomeWatcher>();
 
-  constructor(desk: Desk, wire: Wire, version: 1 | 2) {
-    this.#desk = desk;
-    this.#wire = wire;
+  constructor(taskService: TaskService, connection: PeerConnection, version: 1 | 2) {
+    this.#taskService = taskService;
+    this.#connection = connection;
     this.#version = version;
   }
 
@@ -62,7 +62,7 @@ export class MajordomoClient implements Dialect {
     const service = frames[at];
     const known = this.#version === 1 || (frames[1]?.length === 1 && frames[1][0] === CLIENT_REQUEST);
     if (!known || !service || frames.length <= at + 1) {
-      this.#wire.close("a Majordomo request that is none");
+      this.#connection.close("a Majordomo request that is none");
       return;
     }
     const name = service.toString();
@@ -71,15 +71,15 @@ export class MajordomoClient implements Dialect {
       this.#reply(service, CLIENT_FINAL, [Buffer.from(this.#answerMmi(name, body[0]!))]);
       return;
     }
-    const watcher: Watcher = {
+    const watcher: OutcomeWatcher = {
       ended: (outcome) => this.#ended(service, outcome),
       partial: (_id, bytes) => {
         if (this.#version === 2) this.#reply(service, CLIENT_PARTIAL, unpackFrames(bytes));
       },
     };
-    const { tag } = this.#wire;
-    const spec = tag ? { ...REQUEST_SPEC, key: tag } : REQUEST_SPEC;
-    this.#desk.add(
+    const { idempotencyKey } = this.#connection;
+    const spec = idempotencyKey ? { ...REQUEST_SPEC, key: idempotencyKey } : REQUEST_SPEC;
+    this.#taskService.add(
       { queue: name, spec, bodies: [packFrames(body)], watcher },
       {
         added: ([id]) => this.#watched.set(id!, watcher),
@@ -90,7 +90,7 @@ export class MajordomoClient implements Dialect {
   }
 
   gone(): void {
-    for (const [id, watcher] of this.#watched) this.#desk.unwatch(id, watcher);
+    for (const [id, watcher] of this.#watched) this.#taskService.unwatch(id, watcher);
     this.#watched.clear();
   }
 
@@ -100,23 +100,23 @@ export class MajordomoClient implements Dialect {
   }
 
   #reply(service: Buffer, command: Buffer, body: readonly Buffer[]): void {
-    if (this.#version === 1) this.#wire.send([CLIENT_1, service, ...body]);
-    else this.#wire.send([CLIENT_2, command, service, ...body]);
+    if (this.#version === 1) this.#connection.send([CLIENT_1, service, ...body]);
+    else this.#connection.send([CLIENT_2, command, service, ...body]);
   }
 
   #answerMmi(name: string, body: Buffer): string {
     if (name !== "mmi.service") return "501";
-    const queue = this.#desk.engine.findQueue(body.toString());
-    return queue && this.#desk.queueStats(queue).consumers > 0 ? "200" : "404";
+    const queue = this.#taskService.stateMachine.findQueue(body.toString());
+    return queue && this.#taskService.queueStats(queue).consumers > 0 ? "200" : "404";
   }
 }
 
 /** A client that gave up does not come back for its answer under this request: it asks anew. */
-const REQUEST_SPEC: TaskSpec = { ...SPEC_DEFAULT, profile: { ...SPEC_DEFAULT.profile, keepMs: 60_000 } };
+const REQUEST_SPEC: TaskSpec = { ...SPEC_DEFAULT, policy: { ...SPEC_DEFAULT.policy, keepMs: 60_000 } };
 
-export class MajordomoWorker implements Dialect {
-  readonly #desk: Desk;
-  readonly #wire: Wire;
+export class MajordomoWorker implements ProtocolHandler {
+  readonly #taskService: TaskService;
+  readonly #connection: PeerConnection;
   readonly #version: 1 | 2;
   readonly #protocol: Buffer;
   #consumer: Consumer | undefined;
@@ -125,9 +125,9 @@ export class MajordomoWorker implements Dialect {
   /** It was told to stop, and has not said READY since. */
   #dismissed = false;
 
-  constructor(desk: Desk, wire: Wire, version: 1 | 2) {
-    this.#desk = desk;
-    this.#wire = wire;
+  constructor(taskService: TaskService, connection: PeerConnection, version: 1 | 2) {
+    this.#taskService = taskService;
+    this.#connection = connection;
     this.#version = version;
     this.#protocol = version === 1 ? WORKER_1 : WORKER_2;
   }
@@ -178,16 +178,16 @@ export class MajordomoWorker implements Dialect {
   #ready(service: Buffer | undefined): void {
     if (this.#consumer && this.#dismissed) {
       this.#dismissed = false;
-      this.#desk.adjust(this.#consumer, { slots: 1, prefetch: 0 });
+      this.#taskService.adjust(this.#consumer, { slots: 1, prefetch: 0 });
       return;
     }
     if (this.#consumer || !service || service.length === 0) {
       this.#disconnect();
       return;
     }
-    this.#consumer = this.#desk.consume(service.toString(), {
+    this.#consumer = this.#taskService.consume(service.toString(), {
       slots: 1,
-      peer: this.#wire.peer,
+      peer: this.#connection.peer,
       dialect: `majordomo 0.${this.#version}`,
       port: {
         task: (delivery) => this.#request(delivery),
@@ -200,7 +200,7 @@ export class MajordomoWorker implements Dialect {
 
   #dismiss(): void {
     this.#dismissed = true;
-    this.#desk.adjust(this.#consumer!, { slots: 0, prefetch: 0 });
+    this.#taskService.adjust(this.#consumer!, { slots: 0, prefetch: 0 });
     this.#command(COMMANDS[this.#version].disconnect);
   }
 
@@ -217,17 +217,18 @@ export class MajordomoWorker implements Dialect {
     const body = packFrames(frames.slice(4));
     // A lost lease is no fault of the worker's: what it says of it is not heard, and it goes on.
     if (final) this.#finish(this.#consumer, lease, body);
-    else this.#desk.partial(this.#consumer, lease, body);
+    else this.#taskService.partial(this.#consumer, lease, body);
   }
 
   /** A reply from before the broker, or its leader, changed counts if nobody has had the task since. */
   #finish(consumer: Consumer, lease: LeaseRef, body: Buffer): void {
-    if (this.#desk.finish(consumer, lease, body)) return;
-    if (this.#desk.holding(lease) === undefined && this.#desk.resume(consumer, lease)) this.#desk.finish(consumer, lease, body);
+    if (this.#taskService.finish(consumer, lease, body)) return;
+    if (this.#taskService.holding(lease) === undefined && this.#taskService.resume(consumer, lease))
+      this.#taskService.finish(consumer, lease, body);
   }
 
   #command(octet: number, rest: readonly Buffer[] = []): void {
-    this.#wire.send([this.#protocol, Buffer.from([octet]), ...rest]);
+    this.#connection.send([this.#protocol, Buffer.from([octet]), ...rest]);
   }
 
   #disconnect(): void {
@@ -236,7 +237,7 @@ export class MajordomoWorker implements Dialect {
   }
 
   #leave(lost: boolean): void {
-    if (this.#consumer) this.#desk.leave(this.#consumer, { lost });
+    if (this.#consumer) this.#taskService.leave(this.#consumer, { lost });
     this.#consumer = undefined;
   }
 }

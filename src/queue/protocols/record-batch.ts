@@ -8,10 +8,10 @@ import { ProtocolError } from "../../core/errors.ts";
 import type { TaskState } from "../tasks/life-cycle.ts";
 
 /** 16 KiB: larger bodies go in messages of their own, which the socket passes on without a copy. */
-export const MANY_BODY_BYTES_MAX = 16 * 1024;
+export const BATCHED_BODY_BYTES_MAX = 16 * 1024;
 
 /** 64 KiB: a message that has reached this is sent; more in one gains nothing and makes the other end wait. */
-export const MANY_BYTES = 64 * 1024;
+export const BATCH_BYTES = 64 * 1024;
 
 const HIGH = 2 ** 32;
 /** Beside the body, the most that one record takes. */
@@ -22,7 +22,7 @@ const STATES = ["done", "dead", "cancelled", "unknown"] as const satisfies reado
 export type EndState = (typeof STATES)[number];
 
 /** Gathers records until they are taken as one frame. */
-export class ManyWriter {
+export class RecordBatchWriter {
   #bytes: Buffer | undefined;
   #at = 0;
   #count = 0;
@@ -36,7 +36,7 @@ export class ManyWriter {
 
   /** Whether it is time to take what there is. */
   get isFull(): boolean {
-    return this.#at >= MANY_BYTES;
+    return this.#at >= BATCH_BYTES;
   }
 
   /** ADDS, CALLS */
@@ -60,7 +60,7 @@ export class ManyWriter {
   }
 
   /** TASKS */
-  task(id: number, token: number, { attempt, timeoutMs, body }: ManyTask): void {
+  task(id: number, token: number, { attempt, timeoutMs, body }: BatchedTask): void {
     const bytes = this.#room(body.length);
     const at = u64(bytes, u64(bytes, this.#at, id), token);
     this.#body(bytes, u64(bytes, u32(bytes, at, attempt), timeoutMs), body);
@@ -107,14 +107,14 @@ export class ManyWriter {
 }
 
 /** What TASKS says of a task beside its lease; its queue is the message's. */
-export interface ManyTask {
+export interface BatchedTask {
   readonly attempt: number;
   readonly timeoutMs: number;
   readonly body: Uint8Array;
 }
 
 /** Reads records one after the other, field by field in their order. */
-export class ManyReader {
+export class RecordBatchReader {
   readonly #bytes: Buffer;
   #at = 0;
 

@@ -1,37 +1,37 @@
 /** ○ What people do to tasks, past their usual life: cancel, redrive, purge. Each is told once it is on disk. */
 import { type HoldfastError, OperationError } from "../../core/errors.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import type { Engine } from "../tasks/task-state-machine.ts";
+import type { TaskStateMachine } from "../tasks/task-state-machine.ts";
 import type { Journal } from "./journal.ts";
 import { NONE } from "../tasks/task-columns.ts";
 import type { TaskQueue } from "../tasks/task-queue.ts";
-import type { Watchers } from "./outcome-watchers.ts";
+import type { OutcomeWatchers } from "./outcome-watchers.ts";
 
-/** What interventions need of the desk. */
-export interface InterventionsWorld {
-  engine(): Engine;
+/** What admin commands need of the task service. */
+export interface AdminCommandsContext {
+  stateMachine(): TaskStateMachine;
   nowMs(): number;
   readonly journal: Journal;
   readonly dispatcher: Dispatcher;
-  readonly watchers: Watchers;
+  readonly watchers: OutcomeWatchers;
 }
 
-export class Interventions {
-  readonly #world: InterventionsWorld;
+export class AdminCommands {
+  readonly #context: AdminCommandsContext;
 
-  constructor(world: InterventionsWorld) {
-    this.#world = world;
+  constructor(context: AdminCommandsContext) {
+    this.#context = context;
   }
 
   /** @returns why not, or undefined; `settled` is called when it is on disk */
   cancel(id: number, settled: () => void): HoldfastError | undefined {
-    const { dispatcher, journal, nowMs } = this.#world;
-    const engine = this.#world.engine();
-    const row = engine.find(id);
+    const { dispatcher, journal, nowMs } = this.#context;
+    const stateMachine = this.#context.stateMachine();
+    const row = stateMachine.find(id);
     if (row === NONE) return unknownTask();
-    const consumer = dispatcher.consumer(engine.holder(row));
-    if (!engine.cancel(row, nowMs())) {
-      return new OperationError("QUEUE_TASK_STATE", `Cannot cancel: the task is ${engine.state(row)}`);
+    const consumer = dispatcher.consumer(stateMachine.leaseOwner(row));
+    if (!stateMachine.cancel(row, nowMs())) {
+      return new OperationError("QUEUE_TASK_STATE", `Cannot cancel: the task is ${stateMachine.state(row)}`);
     }
     if (consumer) dispatcher.released(consumer, id);
     journal.afterwards(settled);
@@ -40,13 +40,13 @@ export class Interventions {
 
   /** A dead task gets a new life. @returns why not, or undefined */
   redrive(id: number, settled: () => void): HoldfastError | undefined {
-    const { watchers, journal } = this.#world;
-    const engine = this.#world.engine();
-    const row = engine.find(id);
+    const { watchers, journal } = this.#context;
+    const stateMachine = this.#context.stateMachine();
+    const row = stateMachine.find(id);
     if (row === NONE) return unknownTask();
     if (watchers.isSettling(id)) return new OperationError("QUEUE_TASK_STATE", "Cannot redrive: its death is being written");
-    if (!engine.redrive(row)) {
-      return new OperationError("QUEUE_TASK_STATE", `Cannot redrive: the task is ${engine.state(row)}, not dead`);
+    if (!stateMachine.redrive(row)) {
+      return new OperationError("QUEUE_TASK_STATE", `Cannot redrive: the task is ${stateMachine.state(row)}, not dead`);
     }
     journal.afterwards(settled);
     return undefined;
@@ -54,14 +54,14 @@ export class Interventions {
 
   /** Forgets ended tasks of a queue in one state; at most `limit`. @returns how many */
   purge(queue: TaskQueue, state: "dead" | "done" | "cancelled", limit: number, settled: () => void): number {
-    const engine = this.#world.engine();
+    const stateMachine = this.#context.stateMachine();
     const rows: number[] = [];
-    for (const row of engine.endedRows(state)) {
+    for (const row of stateMachine.endedRows(state)) {
       if (rows.length >= limit) break;
-      if (engine.queueOf(row) === queue && engine.state(row) === state) rows.push(row);
+      if (stateMachine.queueOf(row) === queue && stateMachine.state(row) === state) rows.push(row);
     }
-    for (const row of rows) engine.remove(row);
-    this.#world.journal.afterwards(settled);
+    for (const row of rows) stateMachine.remove(row);
+    this.#context.journal.afterwards(settled);
     return rows.length;
   }
 }

@@ -3,9 +3,9 @@
  * attempt (expired, say). Notes from before times were kept are the error alone, and are read as such.
  */
 
-export interface Note {
+export interface AttemptError {
   readonly error: string;
-  /** Engine time in ms; undefined in old notes. */
+  /** TaskStateMachine time in ms; undefined in old notes. */
   readonly atMs: number | undefined;
   /** Which attempt failed, from 1; undefined when it was none, and in old notes. */
   readonly attempt: number | undefined;
@@ -13,11 +13,11 @@ export interface Note {
 
 const TIMED = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)(?:\/(\d+))? /;
 
-export function encodeNote({ error, atMs, attempt }: Note & { readonly atMs: number }): string {
+export function encodeAttemptError({ error, atMs, attempt }: AttemptError & { readonly atMs: number }): string {
   return `${new Date(atMs).toISOString()}${attempt === undefined ? "" : `/${attempt}`} ${error}`;
 }
 
-export function decodeNote(text: string): Note {
+export function decodeAttemptError(text: string): AttemptError {
   const [head, time, attempt] = TIMED.exec(text) ?? [];
   const atMs = time === undefined ? NaN : Date.parse(time);
   if (Number.isNaN(atMs)) return { error: text, atMs: undefined, attempt: undefined };

@@ -3,13 +3,13 @@
  * that it may hold so as not to wait for the next). An idle slot anywhere goes before any prefetch, longest-waiting first; and
  * when an idle slot finds nothing ready, a prefetched task is called back from whoever holds the most.
  */
-import type { Holder } from "../tasks/lease-table.ts";
+import type { LeaseOwner } from "../tasks/lease-table.ts";
 import type { TaskQueue } from "../tasks/task-queue.ts";
 
 /** One worker's subscription to one queue. */
 export class Consumer {
   readonly queue: TaskQueue;
-  readonly holder: Holder;
+  readonly leaseOwner: LeaseOwner;
   readonly port: ConsumerPort;
   /** Its leases are written down, to be taken up again after the broker or the connection was away. */
   readonly resumable: boolean;
@@ -19,10 +19,10 @@ export class Consumer {
   slots: number;
   prefetch: number;
 
-  constructor(queue: TaskQueue, holder: Holder, options: ConsumerOptions) {
+  constructor(queue: TaskQueue, leaseOwner: LeaseOwner, options: ConsumerOptions) {
     const { port, slots, prefetch = 0, resumable = false, peer = "", dialect = "" } = options;
     this.queue = queue;
-    this.holder = holder;
+    this.leaseOwner = leaseOwner;
     this.port = port;
     this.resumable = resumable;
     this.peer = peer;
@@ -32,7 +32,7 @@ export class Consumer {
   }
 
   get held(): number {
-    return this.holder.leases.count;
+    return this.leaseOwner.leases.count;
   }
 }
 

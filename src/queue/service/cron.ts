@@ -6,7 +6,7 @@
  */
 import { Buffer } from "node:buffer";
 import { UsageError } from "../../core/errors.ts";
-import type { Desk } from "./task-service.ts";
+import type { TaskService } from "./task-service.ts";
 import { CRON_CATCH_UP_MAX } from "../tasks/limits.ts";
 import { readSpec, type TaskOptions } from "../tasks/task-policy.ts";
 
@@ -43,12 +43,12 @@ const NOT_YET = { nextMs: undefined, owedMs: undefined };
 const OWED_RETRY_MS = 1000;
 
 export class CronTable {
-  readonly #desk: Desk;
+  readonly #service: TaskService;
   readonly #next: NextRun;
   readonly #entries = new Map<string, Entry>();
 
-  constructor(desk: Desk, next: NextRun) {
-    this.#desk = desk;
+  constructor(service: TaskService, next: NextRun) {
+    this.#service = service;
     this.#next = next;
   }
 
@@ -67,14 +67,14 @@ export class CronTable {
       };
       this.#entries.set(entry.name, entry);
       this.#schedule(entry);
-      if (entry.nextMs !== undefined && entry.nextMs <= this.#desk.wallMs) this.#catchUp(entry);
+      if (entry.nextMs !== undefined && entry.nextMs <= this.#service.wallMs) this.#catchUp(entry);
     }
   }
 
   /** @throws UsageError QUEUE_OPTIONS_INVALID */
   put(name: string, { settings, body }: { settings: Record<string, unknown>; body: Buffer }, settled: () => void): void {
     const cron = this.#check(settings);
-    const entry: Entry = { name, settings: cron, body: Buffer.from(body), lastMs: this.#desk.wallMs, ...NOT_YET };
+    const entry: Entry = { name, settings: cron, body: Buffer.from(body), lastMs: this.#service.wallMs, ...NOT_YET };
     this.#entries.set(name, entry);
     this.#schedule(entry);
     this.#save(entry, settled);
@@ -82,7 +82,7 @@ export class CronTable {
 
   remove(name: string, settled: () => void): void {
     this.#entries.delete(name);
-    this.#desk.setting(CRON_SETTING + name, undefined, settled);
+    this.#service.setting(CRON_SETTING + name, undefined, settled);
   }
 
   list(): readonly object[] {
@@ -100,7 +100,7 @@ export class CronTable {
 
   /** Adds the tasks whose time has come. */
   tick(): void {
-    const { wallMs } = this.#desk;
+    const { wallMs } = this.#service;
     for (const entry of this.#entries.values()) {
       if (entry.nextMs === undefined || entry.nextMs > wallMs) continue;
       const atMs = entry.owedMs ?? entry.nextMs;
@@ -110,7 +110,7 @@ export class CronTable {
   }
 
   #catchUp(entry: Entry): void {
-    const { wallMs } = this.#desk;
+    const { wallMs } = this.#service;
     const missed: number[] = [];
     for (let atMs = entry.nextMs; atMs !== undefined && atMs <= wallMs; atMs = this.#nextAfter(entry, atMs)) {
       missed.push(atMs);
@@ -129,10 +129,10 @@ export class CronTable {
     entry.lastMs = Math.max(entry.lastMs, atMs);
     this.#schedule(entry);
     const { queue, options } = entry.settings;
-    const { nowMs, wallMs } = this.#desk;
+    const { nowMs, wallMs } = this.#service;
     const key = `cron:${entry.name}:${new Date(atMs).toISOString()}`;
     const spec = { ...readSpec(options ?? {}, { nowMs, wallMs, numberOf: () => undefined }), key };
-    this.#desk.add(
+    this.#service.add(
       { queue, spec, bodies: [entry.body] },
       {
         added: () => this.#save(entry, () => {}),
@@ -159,7 +159,11 @@ export class CronTable {
       return;
     }
     const { settings, body, lastMs } = entry;
-    this.#desk.setting(CRON_SETTING + entry.name, JSON.stringify({ settings, body: body.toString("base64"), lastMs }), settled);
+    this.#service.setting(
+      CRON_SETTING + entry.name,
+      JSON.stringify({ settings, body: body.toString("base64"), lastMs }),
+      settled,
+    );
   }
 
   #check(settings: Record<string, unknown>): CronSettings {
@@ -170,7 +174,7 @@ export class CronTable {
     if (missed !== "latest" && missed !== "skip" && missed !== "all") throw invalid("missed", "is 'latest', 'skip' or 'all'");
     if (typeof expression !== "string") throw invalid("expression", "is a cron expression");
     if (timeZone !== undefined && typeof timeZone !== "string") throw invalid("timeZone", "is an IANA name");
-    const { nowMs, wallMs } = this.#desk;
+    const { nowMs, wallMs } = this.#service;
     readSpec((options ?? {}) as TaskOptions, { nowMs, wallMs, numberOf: () => undefined });
     let firstMs: number | undefined;
     try {

@@ -4,11 +4,11 @@
  * stands in its ring where its leases say.
  */
 import type { BodyCache } from "./body-cache.ts";
-import type { CommitQueue } from "./group-commit.ts";
+import type { GroupCommit } from "./group-commit.ts";
 import { Consumer, type ConsumerOptions, ConsumerRing } from "./consumers.ts";
-import type { Engine, Revocation } from "../tasks/task-state-machine.ts";
+import type { TaskStateMachine, Revocation } from "../tasks/task-state-machine.ts";
 import { LEASE_WRITE_MS } from "../tasks/limits.ts";
-import { Roster, type RosterStats } from "./worker-registry.ts";
+import { WorkerRegistry, type WorkerRegistryStats } from "./worker-registry.ts";
 import type { Store } from "../stores/store.ts";
 import { ATTEMPTS, BODY_BYTES, ID, NONE, TOKEN } from "../tasks/task-columns.ts";
 import type { TaskQueue } from "../tasks/task-queue.ts";
@@ -19,12 +19,12 @@ export interface LeaseRef {
   readonly token: number;
 }
 
-/** What the dispatcher needs of the desk. */
-export interface DispatcherWorld {
-  engine(): Engine;
+/** What the dispatcher needs of the task service. */
+export interface DispatcherContext {
+  stateMachine(): TaskStateMachine;
   nowMs(): number;
   readonly store: Store;
-  readonly commits: CommitQueue;
+  readonly commits: GroupCommit;
   readonly bodies: BodyCache;
   /** The row's lease is to be written down. */
   leaseToWrite(row: number): void;
@@ -44,10 +44,10 @@ const EMPTY = new Uint8Array(0);
 const READ_RETRY_MS = 1000;
 
 export class Dispatcher {
-  readonly #world: DispatcherWorld;
+  readonly #context: DispatcherContext;
   readonly #rings = new Map<TaskQueue, ConsumerRing>();
   readonly #consumers = new Map<number, Consumer>();
-  readonly #roster = new Roster();
+  readonly #workers = new WorkerRegistry();
   /** Queues where something may be given out. */
   readonly #dirty = new Set<TaskQueue>();
   /** Queues where something could be given out, were it not for the store. */
@@ -59,18 +59,18 @@ export class Dispatcher {
   readonly #recalled = new Set<number>();
   #readTroubleUntilMs = -Infinity;
 
-  constructor(world: DispatcherWorld) {
-    this.#world = world;
+  constructor(context: DispatcherContext) {
+    this.#context = context;
   }
 
   // ---- consumers
 
   consume(queueName: string, options: ConsumerOptions): Consumer {
-    const engine = this.#world.engine();
-    const queue = engine.queue(queueName);
-    const consumer = new Consumer(queue, engine.addHolder(), options);
-    this.#consumers.set(consumer.holder.index, consumer);
-    this.#roster.joined(consumer, this.#world.nowMs());
+    const stateMachine = this.#context.stateMachine();
+    const queue = stateMachine.queue(queueName);
+    const consumer = new Consumer(queue, stateMachine.addLeaseOwner(), options);
+    this.#consumers.set(consumer.leaseOwner.index, consumer);
+    this.#workers.joined(consumer, this.#context.nowMs());
     let ring = this.#rings.get(queue);
     if (!ring) this.#rings.set(queue, (ring = new ConsumerRing()));
     ring.add(consumer);
@@ -87,24 +87,24 @@ export class Dispatcher {
   }
 
   leave(consumer: Consumer, { lost }: { lost: boolean }): void {
-    const engine = this.#world.engine();
-    const nowMs = this.#world.nowMs();
-    this.#roster.left(consumer, { nowMs, lost });
+    const stateMachine = this.#context.stateMachine();
+    const nowMs = this.#context.nowMs();
+    this.#workers.left(consumer, { nowMs, lost });
     const ring = this.#rings.get(consumer.queue)!;
     ring.remove(consumer);
     consumer.queue.consumers = ring.size;
     if (ring.size === 0) this.#rings.delete(consumer.queue);
-    for (const row of [...consumer.holder.leases.rows()].reverse()) {
-      this.#recalled.delete(engine.table.f(row, ID));
-      engine.giveBack(row, nowMs, { lost });
+    for (const row of [...consumer.leaseOwner.leases.rows()].reverse()) {
+      this.#recalled.delete(stateMachine.table.f(row, ID));
+      stateMachine.giveBack(row, nowMs, { lost });
     }
-    this.#consumers.delete(consumer.holder.index);
-    engine.removeHolder(consumer.holder);
+    this.#consumers.delete(consumer.leaseOwner.index);
+    stateMachine.removeLeaseOwner(consumer.leaseOwner);
   }
 
-  /** The consumer with this holder's number. */
-  consumer(holder: number): Consumer | undefined {
-    return this.#consumers.get(holder);
+  /** The consumer with this lease owner's number. */
+  consumer(leaseOwner: number): Consumer | undefined {
+    return this.#consumers.get(leaseOwner);
   }
 
   /** The consumers of a queue; undefined while it has none. */
@@ -112,37 +112,37 @@ export class Dispatcher {
     return this.#rings.get(queue);
   }
 
-  get roster(): RosterStats {
-    return this.#roster.stats(this.#world.nowMs());
+  get workerStats(): WorkerRegistryStats {
+    return this.#workers.stats(this.#context.nowMs());
   }
 
   // ---- leases
 
   /** The leased row, if this consumer still holds it under this token. */
   heldRow(consumer: Consumer, id: number, token: number): number {
-    const engine = this.#world.engine();
-    const row = engine.findLease(id, token);
-    return row !== NONE && engine.holder(row) === consumer.holder.index ? row : NONE;
+    const stateMachine = this.#context.stateMachine();
+    const row = stateMachine.findLease(id, token);
+    return row !== NONE && stateMachine.leaseOwner(row) === consumer.leaseOwner.index ? row : NONE;
   }
 
   /** Who holds this lease, or undefined: it is lost. */
   holding(lease: LeaseRef): Consumer | undefined {
-    const engine = this.#world.engine();
-    const row = engine.findLease(lease.id, lease.token);
-    return row === NONE ? undefined : this.#consumers.get(engine.holder(row));
+    const stateMachine = this.#context.stateMachine();
+    const row = stateMachine.findLease(lease.id, lease.token);
+    return row === NONE ? undefined : this.#consumers.get(stateMachine.leaseOwner(row));
   }
 
   /** A worker that was cut off is back with a lease from before; true when it holds it again. */
   resume(consumer: Consumer, lease: LeaseRef): boolean {
-    const engine = this.#world.engine();
+    const stateMachine = this.#context.stateMachine();
     const holding = this.holding(lease);
     if (holding === consumer) return true;
     if (holding) {
       // It came back by another way before the first was found broken. The token says that it is the same worker.
-      engine.giveBack(engine.findLease(lease.id, lease.token), this.#world.nowMs());
+      stateMachine.giveBack(stateMachine.findLease(lease.id, lease.token), this.#context.nowMs());
       this.released(holding, lease.id);
     }
-    const resumed = engine.resume(lease.id, lease.token, consumer.holder, this.#world.nowMs());
+    const resumed = stateMachine.resume(lease.id, lease.token, consumer.leaseOwner, this.#context.nowMs());
     if (resumed) this.#rings.get(consumer.queue)!.ranked(consumer);
     return resumed;
   }
@@ -154,10 +154,10 @@ export class Dispatcher {
     this.#dirty.add(consumer.queue);
   }
 
-  /** A lease was taken from its holder, which is told. Its rank is seen to by `gather`: the engine is in the middle of a change. */
-  revoked(row: number, holder: number, why: Revocation): void {
-    const consumer = this.#consumers.get(holder)!;
-    const { table } = this.#world.engine();
+  /** A lease was taken from its lease owner, which is told. Its rank is seen to by `gather`: the engine is in the middle of a change. */
+  revoked(row: number, leaseOwner: number, why: Revocation): void {
+    const consumer = this.#consumers.get(leaseOwner)!;
+    const { table } = this.#context.stateMachine();
     const id = table.f(row, ID);
     consumer.port.revoked(id, table.f(row, TOKEN), why);
     this.#recalled.delete(id);
@@ -170,7 +170,7 @@ export class Dispatcher {
   get deadlineMs(): number {
     let atMs = Infinity;
     if (this.#leases.length > 0) atMs = Math.min(atMs, this.#leases[0]!.atMs);
-    if (this.#readTroubleUntilMs > this.#world.nowMs()) atMs = Math.min(atMs, this.#readTroubleUntilMs);
+    if (this.#readTroubleUntilMs > this.#context.nowMs()) atMs = Math.min(atMs, this.#readTroubleUntilMs);
     return atMs;
   }
 
@@ -195,7 +195,7 @@ export class Dispatcher {
       this.#dirty.add(consumer.queue);
     }
     this.#unranked.clear();
-    if (!this.#world.commits.trouble && this.#readTroubleUntilMs <= this.#world.nowMs()) {
+    if (!this.#context.commits.trouble && this.#readTroubleUntilMs <= this.#context.nowMs()) {
       for (const queue of this.#stalled) this.#dirty.add(queue);
       this.#stalled.clear();
     }
@@ -217,39 +217,39 @@ export class Dispatcher {
   #dispatch(queue: TaskQueue): void {
     const ring = this.#rings.get(queue);
     if (!ring) return;
-    if (this.#world.commits.trouble || this.#readTroubleUntilMs > this.#world.nowMs()) {
+    if (this.#context.commits.trouble || this.#readTroubleUntilMs > this.#context.nowMs()) {
       this.#stalled.add(queue);
       return;
     }
-    const engine = this.#world.engine();
-    const nowMs = this.#world.nowMs();
+    const stateMachine = this.#context.stateMachine();
+    const nowMs = this.#context.nowMs();
     const missing: Missing[] = [];
     for (let consumer = ring.next(); consumer; consumer = ring.next()) {
-      const row = engine.take(queue, consumer.holder, nowMs);
+      const row = stateMachine.take(queue, consumer.leaseOwner, nowMs);
       if (row === NONE) break;
       ring.served(consumer);
-      const id = engine.table.f(row, ID);
-      const token = engine.table.f(row, TOKEN);
-      const body = engine.table.u(row, BODY_BYTES) === 0 ? EMPTY : this.#world.bodies.get(id);
+      const id = stateMachine.table.f(row, ID);
+      const token = stateMachine.table.f(row, TOKEN);
+      const body = stateMachine.table.u(row, BODY_BYTES) === 0 ? EMPTY : this.#context.bodies.get(id);
       if (body) this.#deliver(consumer, row, body);
       else missing.push({ row, id, token, consumer });
     }
     if (missing.length > 0) void this.#readBodies(missing);
-    if (ring.idle && !engine.hasReady(queue)) this.#recall(ring);
+    if (ring.idle && !stateMachine.hasReady(queue)) this.#recall(ring);
   }
 
   #deliver(consumer: Consumer, row: number, body: Uint8Array): void {
-    const engine = this.#world.engine();
-    const { table } = engine;
+    const stateMachine = this.#context.stateMachine();
+    const { table } = stateMachine;
     const id = table.f(row, ID);
     const token = table.f(row, TOKEN);
-    if (consumer.resumable) this.#leases.push({ atMs: this.#world.nowMs() + LEASE_WRITE_MS, id, token });
+    if (consumer.resumable) this.#leases.push({ atMs: this.#context.nowMs() + LEASE_WRITE_MS, id, token });
     consumer.port.task({
       id,
       token,
       queue: consumer.queue.name,
       attempt: table.u(row, ATTEMPTS) + 1,
-      timeoutMs: engine.profile(row).timeoutMs,
+      timeoutMs: stateMachine.policy(row).timeoutMs,
       body,
     });
   }
@@ -257,32 +257,32 @@ export class Dispatcher {
   async #readBodies(missing: readonly Missing[]): Promise<void> {
     let bodies: readonly (Uint8Array | undefined)[] = [];
     try {
-      bodies = await this.#world.store.read(missing.map(({ id }) => id));
+      bodies = await this.#context.store.read(missing.map(({ id }) => id));
     } catch {
       // The disk does not answer: the tasks go back to the front, and nothing is given out for a moment.
-      this.#readTroubleUntilMs = this.#world.nowMs() + READ_RETRY_MS;
+      this.#readTroubleUntilMs = this.#context.nowMs() + READ_RETRY_MS;
     }
-    const engine = this.#world.engine();
-    const nowMs = this.#world.nowMs();
+    const stateMachine = this.#context.stateMachine();
+    const nowMs = this.#context.nowMs();
     missing.forEach(({ row, id, token, consumer }, index) => {
       if (this.heldRow(consumer, id, token) !== row) return;
       const body = bodies[index];
       if (body) this.#deliver(consumer, row, body);
       else {
-        if (this.#readTroubleUntilMs > nowMs) engine.giveBack(row, nowMs);
-        else engine.fail(row, "its body is missing from the store", nowMs, { final: true });
+        if (this.#readTroubleUntilMs > nowMs) stateMachine.giveBack(row, nowMs);
+        else stateMachine.fail(row, "its body is missing from the store", nowMs, { final: true });
         this.released(consumer, id);
       }
     });
-    this.#world.bodiesRead();
+    this.#context.bodiesRead();
   }
 
   /** An idle slot finds nothing ready: one prefetched task is asked back. */
   #recall(ring: ConsumerRing): void {
     const consumer = ring.mostLoaded();
     if (!consumer) return;
-    const { table } = this.#world.engine();
-    const row = consumer.holder.leases.tail;
+    const { table } = this.#context.stateMachine();
+    const row = consumer.leaseOwner.leases.tail;
     const id = table.f(row, ID);
     if (this.#recalled.has(id)) return;
     this.#recalled.add(id);
@@ -290,15 +290,15 @@ export class Dispatcher {
   }
 
   #writeLeases(nowMs: number): void {
-    const engine = this.#world.engine();
+    const stateMachine = this.#context.stateMachine();
     let count = 0;
     for (const { atMs, id, token } of this.#leases) {
       if (atMs > nowMs) break;
       count += 1;
-      const row = engine.findLease(id, token);
+      const row = stateMachine.findLease(id, token);
       if (row === NONE) continue;
-      engine.leaseWritten(row);
-      this.#world.leaseToWrite(row);
+      stateMachine.leaseWritten(row);
+      this.#context.leaseToWrite(row);
     }
     if (count > 0) this.#leases.splice(0, count);
   }

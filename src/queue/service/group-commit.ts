@@ -18,7 +18,7 @@ export interface Commit {
   readonly taken?: () => void;
 }
 
-export interface CommitQueueOptions {
+export interface GroupCommitOptions {
   write(ops: readonly StoreOp[]): Promise<void>;
   readonly clock: Clock;
   /** Told after each batch, when all its `done`s have run. */
@@ -36,7 +36,7 @@ const BATCH_BYTES_MAX = 8 * 1024 ** 2;
 /** 250 ms between tries while the disk is full: soon enough for a person who just made room. */
 const RETRY_MS = 250;
 
-export class CommitQueue {
+export class GroupCommit {
   readonly #write: (ops: readonly StoreOp[]) => Promise<void>;
   readonly #clock: Clock;
   readonly #settled: () => void;
@@ -49,7 +49,7 @@ export class CommitQueue {
   #batches = 0;
   #ops = 0;
 
-  constructor({ write, clock, settled, single = false, patienceMs }: CommitQueueOptions) {
+  constructor({ write, clock, settled, single = false, patienceMs }: GroupCommitOptions) {
     this.#write = write;
     this.#clock = clock;
     this.#settled = settled;
@@ -93,7 +93,7 @@ export class CommitQueue {
       for (const { taken } of batch) taken?.();
       try {
         const ops = batch.length === 1 ? batch[0]!.ops : batch.flatMap((commit) => commit.ops);
-        await this.#patiently(this.#write(ops));
+        await this.#writeUntilPatienceEnds(this.#write(ops));
         this.#trouble = undefined;
         this.#batches += 1;
         this.#ops += ops.length;
@@ -111,7 +111,7 @@ export class CommitQueue {
   }
 
   /** What waits behind a write that takes too long is refused; the write itself goes on. */
-  async #patiently(writing: Promise<void>): Promise<void> {
+  async #writeUntilPatienceEnds(writing: Promise<void>): Promise<void> {
     const patienceMs = this.#patienceMs();
     if (patienceMs === undefined) return writing;
     const cancel = this.#clock.at(this.#clock.now() + patienceMs, () => {

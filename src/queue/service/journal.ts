@@ -2,11 +2,11 @@
  * ○ What has changed since the last commit, in the store's words, and what is to be done once that is on disk. Invariant: a change
  * and what follows from it are one commit, and no delay is on disk without the time that it counts from.
  */
-import type { CommitQueue } from "./group-commit.ts";
-import type { Engine } from "../tasks/task-state-machine.ts";
+import type { GroupCommit } from "./group-commit.ts";
+import type { TaskStateMachine } from "../tasks/task-state-machine.ts";
 import type { TaskState } from "../tasks/life-cycle.ts";
 import { NOTE_BYTES_MAX } from "../tasks/limits.ts";
-import { encodeNote } from "./attempt-error.ts";
+import { encodeAttemptError } from "./attempt-error.ts";
 import { encodeState } from "../tasks/task-record.ts";
 import type { StoreOp } from "../stores/store.ts";
 import { ID } from "../tasks/task-columns.ts";
@@ -17,35 +17,35 @@ export const TIME_SETTING = "time";
 const TIME_NOTE_MS = 1000;
 const EMPTY = new Uint8Array(0);
 
-/** What the journal needs of the desk. */
-export interface JournalWorld {
-  engine(): Engine;
+/** What the journal needs of the task service. */
+export interface JournalContext {
+  stateMachine(): TaskStateMachine;
   nowMs(): number;
-  readonly commits: CommitQueue;
+  readonly commits: GroupCommit;
 }
 
 export class Journal {
-  readonly #world: JournalWorld;
+  readonly #context: JournalContext;
   #ops: StoreOp[] = [];
   #after: (() => void)[] = [];
   #lastNote = { id: 0, note: "" };
   #timeNotedMs = -Infinity;
 
-  constructor(world: JournalWorld) {
-    this.#world = world;
+  constructor(context: JournalContext) {
+    this.#context = context;
   }
 
   /** The row's state record is written anew. */
   changed(row: number): void {
-    const engine = this.#world.engine();
-    this.#ops.push({ kind: "state", id: engine.table.f(row, ID), state: encodeState(engine.record(row)) });
+    const stateMachine = this.#context.stateMachine();
+    this.#ops.push({ kind: "state", id: stateMachine.table.f(row, ID), state: encodeState(stateMachine.record(row)) });
   }
 
   /** The task ended. A dead one keeps its body; of the others the result is kept. */
   ended(row: number, state: TaskState, result: Uint8Array | undefined): void {
-    const engine = this.#world.engine();
-    const id = engine.table.f(row, ID);
-    const record = encodeState(engine.record(row));
+    const stateMachine = this.#context.stateMachine();
+    const id = stateMachine.table.f(row, ID);
+    const record = encodeState(stateMachine.record(row));
     if (state === "dead") this.#ops.push({ kind: "state", id, state: record });
     else this.#ops.push({ kind: "end", id, state: record, result: result ?? EMPTY });
   }
@@ -58,7 +58,7 @@ export class Journal {
   noted(id: number, error: string, attempt: number | undefined): void {
     const note = error.slice(0, NOTE_BYTES_MAX);
     this.#lastNote = { id, note };
-    this.#ops.push({ kind: "note", id, note: encodeNote({ error: note, atMs: this.#world.nowMs(), attempt }) });
+    this.#ops.push({ kind: "note", id, note: encodeAttemptError({ error: note, atMs: this.#context.nowMs(), attempt }) });
   }
 
   /** Why the task that just died did: the engine noted it right before. */
@@ -80,7 +80,7 @@ export class Journal {
     if (this.#ops.length === 0 && this.#after.length === 0) return;
     this.noteTime(this.#ops);
     const after = this.#after;
-    this.#world.commits.submit({
+    this.#context.commits.submit({
       ops: this.#ops,
       refusable: false,
       done: () => {
@@ -93,7 +93,7 @@ export class Journal {
 
   /** With the changes, so that no delay is on disk without the time that it counts from. */
   noteTime(ops: StoreOp[]): void {
-    const nowMs = this.#world.nowMs();
+    const nowMs = this.#context.nowMs();
     if (nowMs - this.#timeNotedMs < TIME_NOTE_MS) return;
     this.#timeNotedMs = nowMs;
     ops.push({ kind: "set", name: TIME_SETTING, value: String(Math.round(nowMs)) });

@@ -12,7 +12,7 @@ export interface Outcome {
   readonly bytes: Uint8Array;
 }
 
-export interface Watcher {
+export interface OutcomeWatcher {
   ended(outcome: Outcome): void;
   /** What the worker says of its progress; the newest replaces the one before. */
   progress?(id: number, bytes: Uint8Array): void;
@@ -21,24 +21,24 @@ export interface Watcher {
 }
 
 /** Mostly one; a set only where there are more. */
-type WatcherOrMore = Watcher | Set<Watcher>;
+type WatcherOrMore = OutcomeWatcher | Set<OutcomeWatcher>;
 
 interface Settling {
   readonly outcome: Outcome;
   watchers: WatcherOrMore | undefined;
 }
 
-export class Watchers {
+export class OutcomeWatchers {
   readonly #live = new Map<number, WatcherOrMore>();
   readonly #settling = new Map<number, Settling>();
 
-  add(id: number, watcher: Watcher): void {
+  add(id: number, watcher: OutcomeWatcher): void {
     const settling = this.#settling.get(id);
     if (settling) settling.watchers = withOne(settling.watchers, watcher);
     else this.#live.set(id, withOne(this.#live.get(id), watcher));
   }
 
-  remove(id: number, watcher: Watcher): void {
+  remove(id: number, watcher: OutcomeWatcher): void {
     const settling = this.#settling.get(id);
     if (settling) settling.watchers = withoutOne(settling.watchers, watcher);
     const left = withoutOne(this.#live.get(id), watcher);
@@ -73,21 +73,21 @@ export class Watchers {
   }
 }
 
-function withOne(watchers: WatcherOrMore | undefined, watcher: Watcher): WatcherOrMore {
+function withOne(watchers: WatcherOrMore | undefined, watcher: OutcomeWatcher): WatcherOrMore {
   if (watchers === undefined || watchers === watcher) return watcher;
   if (watchers instanceof Set) return watchers.add(watcher);
   return new Set([watchers, watcher]);
 }
 
-function withoutOne(watchers: WatcherOrMore | undefined, watcher: Watcher): WatcherOrMore | undefined {
+function withoutOne(watchers: WatcherOrMore | undefined, watcher: OutcomeWatcher): WatcherOrMore | undefined {
   if (!(watchers instanceof Set)) return watchers === watcher ? undefined : watchers;
   watchers.delete(watcher);
   return watchers.size > 0 ? watchers : undefined;
 }
 
-function all(watchers: WatcherOrMore | undefined): Iterable<Watcher> {
+function all(watchers: WatcherOrMore | undefined): Iterable<OutcomeWatcher> {
   if (watchers === undefined) return NOBODY;
   return watchers instanceof Set ? watchers : [watchers];
 }
 
-const NOBODY: readonly Watcher[] = [];
+const NOBODY: readonly OutcomeWatcher[] = [];

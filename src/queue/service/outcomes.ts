@@ -1,18 +1,18 @@
 /**
- * ○ How tasks ended, told to whoever waits for it (outcome-watchers.ts) and not before it is on disk. What ended earlier is read back from
+ * ○ How tasks ended, told to whoever waits for it (outcome-outcome-watchers.ts) and not before it is on disk. What ended earlier is read back from
  * the store.
  */
-import type { Engine } from "../tasks/task-state-machine.ts";
+import type { TaskStateMachine } from "../tasks/task-state-machine.ts";
 import type { Journal } from "./journal.ts";
 import { isEnded, type TaskState } from "../tasks/life-cycle.ts";
-import { decodeNote } from "./attempt-error.ts";
+import { decodeAttemptError } from "./attempt-error.ts";
 import type { Store } from "../stores/store.ts";
 import { ID, NONE } from "../tasks/task-columns.ts";
-import { type Watcher, Watchers } from "./outcome-watchers.ts";
+import { type OutcomeWatcher, OutcomeWatchers } from "./outcome-watchers.ts";
 
-/** What outcomes need of the desk. */
-export interface OutcomesWorld {
-  engine(): Engine;
+/** What outcomes need of the task service. */
+export interface OutcomesContext {
+  stateMachine(): TaskStateMachine;
   readonly store: Store;
   readonly journal: Journal;
   /** An outcome that was read back has been told. */
@@ -23,11 +23,11 @@ const EMPTY = new Uint8Array(0);
 const encoder = new TextEncoder();
 
 export class Outcomes {
-  readonly #world: OutcomesWorld;
-  readonly watchers = new Watchers();
+  readonly #context: OutcomesContext;
+  readonly watchers = new OutcomeWatchers();
 
-  constructor(world: OutcomesWorld) {
-    this.#world = world;
+  constructor(context: OutcomesContext) {
+    this.#context = context;
   }
 
   /**
@@ -35,15 +35,15 @@ export class Outcomes {
    *
    * @returns false when no such task is known
    */
-  watch(id: number, watcher: Watcher): boolean {
+  watch(id: number, watcher: OutcomeWatcher): boolean {
     if (this.watchers.isSettling(id)) {
       this.watchers.add(id, watcher);
       return true;
     }
-    const engine = this.#world.engine();
-    const row = engine.find(id);
+    const stateMachine = this.#context.stateMachine();
+    const row = stateMachine.find(id);
     if (row === NONE) return false;
-    const state = engine.state(row);
+    const state = stateMachine.state(row);
     if (!isEnded(state)) this.watchers.add(id, watcher);
     else void this.#readBack(id, state, watcher);
     return true;
@@ -51,16 +51,16 @@ export class Outcomes {
 
   /** A task ended: that is written, then told. */
   ended(row: number, state: TaskState, result: Uint8Array | undefined): void {
-    const { journal } = this.#world;
-    const id = this.#world.engine().table.f(row, ID);
+    const { journal } = this.#context;
+    const id = this.#context.stateMachine().table.f(row, ID);
     journal.ended(row, state, result);
     const bytes = state === "done" ? result! : state === "dead" ? encoder.encode(journal.noteOf(id)) : EMPTY;
     this.watchers.settle({ id, state, bytes });
     journal.afterwards(() => this.watchers.settled(id));
   }
 
-  async #readBack(id: number, state: TaskState, watcher: Watcher): Promise<void> {
-    const { store, told } = this.#world;
+  async #readBack(id: number, state: TaskState, watcher: OutcomeWatcher): Promise<void> {
+    const { store, told } = this.#context;
     let bytes: Uint8Array = EMPTY;
     try {
       if (state === "done") bytes = (await store.read([id]))[0] ?? EMPTY;
@@ -76,5 +76,5 @@ export class Outcomes {
 
 function lastError(notes: readonly string[] | undefined): string {
   const note = notes?.at(-1);
-  return note === undefined ? "" : decodeNote(note).error;
+  return note === undefined ? "" : decodeAttemptError(note).error;
 }

@@ -4,22 +4,22 @@
  */
 import { HoldfastError, OperationError, UsageError } from "../../core/errors.ts";
 import type { BodyCache } from "./body-cache.ts";
-import type { CommitQueue } from "./group-commit.ts";
-import type { Engine } from "../tasks/task-state-machine.ts";
+import type { GroupCommit } from "./group-commit.ts";
+import type { TaskStateMachine } from "../tasks/task-state-machine.ts";
 import { BATCH_TASKS_MAX, HELD_BYTES_MAX, TASK_OVERHEAD_BYTES } from "../tasks/limits.ts";
 import { keyAt, type TaskSpec } from "../tasks/task-policy.ts";
 import { encodeHead, encodeState } from "../tasks/task-record.ts";
 import type { StoreOp } from "../stores/store.ts";
 import { ID, NONE } from "../tasks/task-columns.ts";
 import type { TaskQueue } from "../tasks/task-queue.ts";
-import type { Watcher, Watchers } from "./outcome-watchers.ts";
+import type { OutcomeWatcher, OutcomeWatchers } from "./outcome-watchers.ts";
 
 export interface Submission {
   readonly queue: string;
   readonly spec: TaskSpec;
   readonly bodies: readonly Uint8Array[];
   /** Stays with each of the tasks until its outcome is told. */
-  readonly watcher?: Watcher | undefined;
+  readonly watcher?: OutcomeWatcher | undefined;
 }
 
 /** The answer to a submission. Exactly one of the two is called, once. */
@@ -56,15 +56,15 @@ const GROUP_BYTES_MAX = 256 * 1024;
 
 const NOBODY_ELSE: readonly SubmissionAnswer[] = [];
 
-/** What submissions need of the desk. */
-export interface SubmissionsWorld {
-  engine(): Engine;
+/** What submissions need of the task service. */
+export interface SubmissionsContext {
+  stateMachine(): TaskStateMachine;
   nowMs(): number;
-  readonly commits: CommitQueue;
-  readonly watchers: Watchers;
+  readonly commits: GroupCommit;
+  readonly watchers: OutcomeWatchers;
   readonly bodies: BodyCache;
   readonly bodyBytesMax: number;
-  watch(id: number, watcher: Watcher): boolean;
+  watch(id: number, watcher: OutcomeWatcher): boolean;
   /** Adds the time to what is written, when it is due. */
   noteTime(ops: StoreOp[]): void;
   /** What was to be written was not, and the time neither. */
@@ -74,7 +74,7 @@ export interface SubmissionsWorld {
 const EMPTY = new Uint8Array(0);
 
 export class Submissions {
-  readonly #world: SubmissionsWorld;
+  readonly #context: SubmissionsContext;
   /** Submissions under a key that are being written: who else waits for them. */
   readonly #unwritten = new Map<number, readonly SubmissionAnswer[]>();
   /** The commit that is gathering. */
@@ -84,8 +84,8 @@ export class Submissions {
   #heldBytes = 0;
   #closed = false;
 
-  constructor(world: SubmissionsWorld) {
-    this.#world = world;
+  constructor(context: SubmissionsContext) {
+    this.#context = context;
   }
 
   /** Takes a submission in: all of its bodies or none. */
@@ -107,13 +107,13 @@ export class Submissions {
 
   #tryAdd(submission: Submission, answer: SubmissionAnswer): HoldfastError | undefined {
     const { spec, bodies } = submission;
-    const engine = this.#world.engine();
+    const stateMachine = this.#context.stateMachine();
     try {
       if (this.#closed) throw closing();
       this.#checkBodies(submission);
-      const queue = engine.queue(submission.queue);
+      const queue = stateMachine.queue(submission.queue);
       if (spec.key !== "") {
-        const row = engine.findKey(queue.name, spec.key);
+        const row = stateMachine.findKey(queue.name, spec.key);
         if (row !== NONE) {
           this.#addAgain(queue, row, submission, answer);
           return undefined;
@@ -135,7 +135,7 @@ export class Submissions {
         `Cannot submit ${bodies.length} bodies at once: 1 to ${BATCH_TASKS_MAX} are allowed`,
       );
     }
-    const bytesMax = this.#world.bodyBytesMax;
+    const bytesMax = this.#context.bodyBytesMax;
     for (const body of bodies) {
       if (body.length > bytesMax) {
         throw new UsageError(
@@ -149,34 +149,34 @@ export class Submissions {
   #checkRoom(queue: TaskQueue, bodies: readonly Uint8Array[]): void {
     let bytes = 0;
     for (const body of bodies) bytes += body.length;
-    const engine = this.#world.engine();
-    if (engine.isTooLarge(queue, bytes, bodies.length)) {
+    const stateMachine = this.#context.stateMachine();
+    if (stateMachine.isTooLarge(queue, bytes, bodies.length)) {
       throw new OperationError("QUEUE_BODY_TOO_LARGE", `Cannot submit ${bytes} bytes: the queue holds less when it is empty`);
     }
-    if (engine.isFull(queue, bytes, bodies.length)) {
+    if (stateMachine.isFull(queue, bytes, bodies.length)) {
       throw new OperationError("QUEUE_FULL", `Cannot submit to queue '${queue.name}': its bound in bytes is reached`);
     }
   }
 
   #reserve(queue: TaskQueue, submission: Submission, answer: SubmissionAnswer): void {
     const { spec, bodies, watcher } = submission;
-    const { commits, watchers, noteTime } = this.#world;
+    const { commits, watchers, noteTime } = this.#context;
     if (commits.trouble) throw commits.trouble;
-    const engine = this.#world.engine();
-    const nowMs = this.#world.nowMs();
+    const stateMachine = this.#context.stateMachine();
+    const nowMs = this.#context.nowMs();
     let group: Group | undefined;
     const rows: number[] = [];
     const ids: number[] = [];
     for (let index = 0; index < bodies.length; index += 1) {
       const body = bodies[index]!;
       const own = index === 0 || spec.key === "" ? spec : { ...spec, key: keyAt(spec.key, index) };
-      const row = engine.reserve(queue, own, body.length, nowMs);
-      const id = engine.table.f(row, ID);
+      const row = stateMachine.reserve(queue, own, body.length, nowMs);
+      const id = stateMachine.table.f(row, ID);
       rows.push(row);
       ids.push(id);
       group ??= this.#openGroup();
       const head = encodeHead({ ...own, queue: queue.name, createdMs: nowMs });
-      group.ops.push({ kind: "add", id, head, state: encodeState(engine.record(row)), body });
+      group.ops.push({ kind: "add", id, head, state: encodeState(stateMachine.record(row)), body });
       group.bytes += body.length;
       if (watcher) watchers.add(id, watcher);
     }
@@ -195,7 +195,7 @@ export class Submissions {
     const open = this.#group;
     if (open && open.ops.length < GROUP_OPS_MAX && open.bytes < GROUP_BYTES_MAX) return open;
     const group: Group = { ops: [], written: [], bytes: 0 };
-    const { commits } = this.#world;
+    const { commits } = this.#context;
     if (!commits.single) this.#group = group;
     commits.submit({
       ops: group.ops,
@@ -204,7 +204,7 @@ export class Submissions {
         if (this.#group === group) this.#group = undefined;
       },
       done: (error) => {
-        if (error) this.#world.timeNotNoted();
+        if (error) this.#context.timeNotNoted();
         for (const written of group.written) {
           if (error) this.#refused(written, error);
           else this.#written(written);
@@ -216,10 +216,10 @@ export class Submissions {
 
   #written({ submission, answer, rows, ids, nowMs }: Written): void {
     const { spec, bodies } = submission;
-    const engine = this.#world.engine();
+    const stateMachine = this.#context.stateMachine();
     for (let index = 0; index < rows.length; index += 1) {
-      this.#world.bodies.put(ids[index]!, bodies[index]!);
-      engine.admit(rows[index]!, spec.after, nowMs);
+      this.#context.bodies.put(ids[index]!, bodies[index]!);
+      stateMachine.admit(rows[index]!, spec.after, nowMs);
     }
     const others = this.#othersOf(spec, rows[0]!);
     answer.added(ids);
@@ -228,10 +228,10 @@ export class Submissions {
 
   #refused({ submission, answer, rows, ids }: Written, error: OperationError): void {
     const { spec, watcher } = submission;
-    const engine = this.#world.engine();
+    const stateMachine = this.#context.stateMachine();
     const others = this.#othersOf(spec, rows[0]!);
-    for (const row of rows) engine.discard(row);
-    if (watcher) for (const id of ids) this.#world.watchers.remove(id, watcher);
+    for (const row of rows) stateMachine.discard(row);
+    if (watcher) for (const id of ids) this.#context.watchers.remove(id, watcher);
     answer.refused(error);
     for (const other of others) other.refused(error);
   }
@@ -246,18 +246,18 @@ export class Submissions {
 
   /** A submission under a key that is known: the tasks of the first are the answer. */
   #addAgain(queue: TaskQueue, row: number, { spec, bodies, watcher }: Submission, answer: SubmissionAnswer): void {
-    const engine = this.#world.engine();
+    const stateMachine = this.#context.stateMachine();
     const added = (ids: readonly number[]): void => {
       answer.added(ids);
       // One that is no longer kept has the number 0, which is no task's.
       if (watcher)
-        for (const id of ids) if (!this.#world.watch(id, watcher)) watcher.ended({ id, state: "unknown", bytes: EMPTY });
+        for (const id of ids) if (!this.#context.watch(id, watcher)) watcher.ended({ id, state: "unknown", bytes: EMPTY });
     };
     const unwritten = this.#unwritten.get(row);
     if (unwritten) this.#unwritten.set(row, [...unwritten, { added, refused: (error) => answer.refused(error) }]);
     else {
-      const rows = bodies.map((_, index) => engine.findKey(queue.name, keyAt(spec.key, index)));
-      added(rows.map((each) => (each === NONE ? 0 : engine.table.f(each, ID))));
+      const rows = bodies.map((_, index) => stateMachine.findKey(queue.name, keyAt(spec.key, index)));
+      added(rows.map((each) => (each === NONE ? 0 : stateMachine.table.f(each, ID))));
     }
   }
 

@@ -1,10 +1,10 @@
 /** ○ What STATS tells of the broker and of each queue: numbers that are kept anyway, put together when somebody asks. */
 import type { ConsumerRing } from "./consumers.ts";
 import type { TaskState } from "../tasks/life-cycle.ts";
-import type { RosterStats } from "./worker-registry.ts";
+import type { WorkerRegistryStats } from "./worker-registry.ts";
 import type { QueueSettings, TaskQueue } from "../tasks/task-queue.ts";
 
-export interface DeskStats extends RosterStats {
+export interface TaskServiceStats extends WorkerRegistryStats {
   readonly tasks: number;
   readonly bytes: number;
   readonly bytesMax: number;

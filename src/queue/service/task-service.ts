@@ -1,34 +1,34 @@
 /**
  * ○ The broker without its sockets: producers hand tasks in, workers take and settle them, watchers wait for outcomes, and
- * nothing is answered before the store has it. Dialects (own protocol, the lecture's, Majordomo) and the in-process API stand at
- * this one desk. Time comes from the clock it is given; the shell calls `tick` at `deadlineMs` and `flush` when it has handed in
+ * nothing is answered before the store has it. Protocols (own protocol, the lecture's, Majordomo) and the in-process API stand at
+ * this one task service. Time comes from the clock it is given; the shell calls `tick` at `deadlineMs` and `flush` when it has handed in
  * all that it had.
  */
 import type { Clock } from "../../core/clock.ts";
 import { UsageError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
 import { BodyCache } from "./body-cache.ts";
-import { CommitQueue } from "./group-commit.ts";
+import { GroupCommit } from "./group-commit.ts";
 import type { Consumer, ConsumerOptions } from "./consumers.ts";
-import { type DeskStats, type QueueStats, queueStats } from "./task-service-stats.ts";
+import { type TaskServiceStats, type QueueStats, queueStats } from "./task-service-stats.ts";
 import { Dispatcher, type LeaseRef } from "./dispatcher.ts";
-import { Engine, type EngineListener, type EngineOptions } from "../tasks/task-state-machine.ts";
-import { Interventions } from "./admin-commands.ts";
+import { TaskStateMachine, type TaskStateMachineListener, type TaskStateMachineOptions } from "../tasks/task-state-machine.ts";
+import { AdminCommands } from "./admin-commands.ts";
 import { Journal, TIME_SETTING } from "./journal.ts";
 import { BODY_BYTES_MAX, BODY_CACHE_BYTES_MAX } from "../tasks/limits.ts";
 import { epochsOf, refuseMoved } from "../stores/move-mark.ts";
-import { decodeNote, type Note } from "./attempt-error.ts";
+import { decodeAttemptError, type AttemptError } from "./attempt-error.ts";
 import { Outcomes } from "./outcomes.ts";
 import { decodeHead, decodeState, type TaskHead } from "../tasks/task-record.ts";
 import type { Store, StoreOpening } from "../stores/store.ts";
-import type { TermOptions } from "../stores/follower-state.ts";
+import type { TakeoverOptions } from "../stores/follower-state.ts";
 import { type Submission, type SubmissionAnswer, Submissions } from "./submissions.ts";
 import { ID, NONE } from "../tasks/task-columns.ts";
 import { type QueueSettings, readSettings, withoutDefaults, type TaskQueue } from "../tasks/task-queue.ts";
 import { type TaskView, viewTask, whyWaiting } from "./task-view.ts";
-import type { Watcher } from "./outcome-watchers.ts";
+import type { OutcomeWatcher } from "./outcome-watchers.ts";
 
-export interface DeskOptions {
+export interface TaskServiceOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly random: Random;
@@ -41,7 +41,7 @@ export interface DeskOptions {
   /** One commit a change. */
   readonly single?: boolean;
   /** Makes the engine; simulations put broken ones here. */
-  readonly makeEngine?: (options: EngineOptions) => Engine;
+  readonly makeStateMachine?: (options: TaskStateMachineOptions) => TaskStateMachine;
   /** Whether tasks may be given out now; when they may again, somebody calls `flush`. Default: always. */
   mayGiveOut?(): boolean;
   /** Told when `deadlineMs` may have changed or there is something to flush. */
@@ -50,47 +50,47 @@ export interface DeskOptions {
 
 const QUEUE_SETTING = "queue:";
 
-export class Desk {
+export class TaskService {
   readonly #store: Store;
   readonly #clock: Clock;
-  readonly #commits: CommitQueue;
+  readonly #commits: GroupCommit;
   readonly #outcomes: Outcomes;
   readonly #bodies: BodyCache;
   readonly #bodyBytesMax: number;
-  readonly #options: DeskOptions;
+  readonly #options: TaskServiceOptions;
   readonly #journal: Journal;
   readonly #dispatcher: Dispatcher;
   readonly #submissions: Submissions;
   /** What people do to tasks. */
-  readonly interventions: Interventions;
+  readonly adminCommands: AdminCommands;
   readonly #settledCallbacks: (() => void)[] = [];
   #closed = false;
-  #engineOrUndefined: Engine | undefined;
-  /** Engine time minus the monotonic clock: engine time is wall time as of the start, and never jumps. */
+  #stateMachineOrUndefined: TaskStateMachine | undefined;
+  /** TaskStateMachine time minus the monotonic clock: engine time is wall time as of the start, and never jumps. */
   #offsetMs = 0;
 
-  constructor(options: DeskOptions) {
+  constructor(options: TaskServiceOptions) {
     this.#options = options;
     this.#store = options.store;
     this.#clock = options.clock;
     this.#bodyBytesMax = options.bodyBytesMax ?? BODY_BYTES_MAX;
     this.#bodies = new BodyCache(options.bodyCacheBytesMax ?? BODY_CACHE_BYTES_MAX);
-    this.#commits = new CommitQueue({
+    this.#commits = new GroupCommit({
       write: (ops) => options.store.write(ops),
       clock: options.clock,
       single: options.single ?? false,
       patienceMs: () => options.store.patienceMs,
       settled: () => this.flush(),
     });
-    this.#journal = new Journal({ engine: () => this.engine, nowMs: () => this.nowMs, commits: this.#commits });
+    this.#journal = new Journal({ stateMachine: () => this.stateMachine, nowMs: () => this.nowMs, commits: this.#commits });
     this.#outcomes = new Outcomes({
-      engine: () => this.engine,
+      stateMachine: () => this.stateMachine,
       store: options.store,
       journal: this.#journal,
       told: () => this.flush(),
     });
     this.#submissions = new Submissions({
-      engine: () => this.engine,
+      stateMachine: () => this.stateMachine,
       nowMs: () => this.nowMs,
       commits: this.#commits,
       watchers: this.#outcomes.watchers,
@@ -101,7 +101,7 @@ export class Desk {
       timeNotNoted: () => this.#journal.timeNotNoted(),
     });
     this.#dispatcher = new Dispatcher({
-      engine: () => this.engine,
+      stateMachine: () => this.stateMachine,
       nowMs: () => this.nowMs,
       store: options.store,
       commits: this.#commits,
@@ -109,8 +109,8 @@ export class Desk {
       leaseToWrite: (row) => this.#journal.changed(row),
       bodiesRead: () => this.flush(),
     });
-    this.interventions = new Interventions({
-      engine: () => this.engine,
+    this.adminCommands = new AdminCommands({
+      stateMachine: () => this.stateMachine,
       nowMs: () => this.nowMs,
       journal: this.#journal,
       dispatcher: this.#dispatcher,
@@ -138,26 +138,32 @@ export class Desk {
     const lastMs = Number(opening.settings.get(TIME_SETTING) ?? 0);
     this.#offsetMs = Math.max(this.#clock.wallMs(), lastMs) - this.#clock.now();
     const term = { listener: this.#listener, firstToken: epochsOf(opening) * 2 ** 32, firstId: opening.lastId + 1 };
-    const engine = opening.standby?.begin(term) ?? this.#makeEngine(term);
-    this.#engineOrUndefined = engine;
+    const stateMachine = opening.standby?.begin(term) ?? this.#makeEngine(term);
+    this.#stateMachineOrUndefined = stateMachine;
     for (const [name, value] of opening.settings) {
       if (!name.startsWith(QUEUE_SETTING)) continue;
-      const queue = engine.queue(name.slice(QUEUE_SETTING.length));
-      engine.configure(queue, readSettings(JSON.parse(value)));
+      const queue = stateMachine.queue(name.slice(QUEUE_SETTING.length));
+      stateMachine.configure(queue, readSettings(JSON.parse(value)));
     }
-    if (!opening.standby) await this.#readTasks(engine);
-    engine.wake(this.nowMs);
+    if (!opening.standby) await this.#readTasks(stateMachine);
+    stateMachine.wake(this.nowMs);
     this.flush();
   }
 
-  #makeEngine(term: TermOptions): Engine {
-    const { random, bytesMax, endedBytesMax, deadBytesMax, makeEngine = (options) => new Engine(options) } = this.#options;
-    return makeEngine({ ...term, random, bytesMax, endedBytesMax, deadBytesMax });
+  #makeEngine(term: TakeoverOptions): TaskStateMachine {
+    const {
+      random,
+      bytesMax,
+      endedBytesMax,
+      deadBytesMax,
+      makeStateMachine = (options) => new TaskStateMachine(options),
+    } = this.#options;
+    return makeStateMachine({ ...term, random, bytesMax, endedBytesMax, deadBytesMax });
   }
 
-  async #readTasks(engine: Engine): Promise<void> {
+  async #readTasks(stateMachine: TaskStateMachine): Promise<void> {
     for await (const portion of this.#store.tasks()) {
-      for (const { id, head, state } of portion) engine.restore(id, decodeHead(head), decodeState(state));
+      for (const { id, head, state } of portion) stateMachine.restore(id, decodeHead(head), decodeState(state));
     }
   }
 
@@ -176,12 +182,12 @@ export class Desk {
     return this.#options.single ?? false;
   }
 
-  get engine(): Engine {
-    if (!this.#engineOrUndefined) throw new UsageError("CLOSED", "The desk is not open");
-    return this.#engineOrUndefined;
+  get stateMachine(): TaskStateMachine {
+    if (!this.#stateMachineOrUndefined) throw new UsageError("CLOSED", "The desk is not open");
+    return this.#stateMachineOrUndefined;
   }
 
-  /** Engine time in ms: wall time as of the start, from then on without jumps. */
+  /** TaskStateMachine time in ms: wall time as of the start, from then on without jumps. */
   get nowMs(): number {
     return this.#clock.now() + this.#offsetMs;
   }
@@ -192,13 +198,13 @@ export class Desk {
 
   /** When `tick` has something to do, in the clock's ms, or undefined. */
   get deadlineMs(): number | undefined {
-    const atMs = Math.min(this.engine.deadlineMs ?? Infinity, this.#dispatcher.deadlineMs);
+    const atMs = Math.min(this.stateMachine.deadlineMs ?? Infinity, this.#dispatcher.deadlineMs);
     return atMs === Infinity ? undefined : atMs - this.#offsetMs;
   }
 
   tick(): void {
     const { nowMs } = this;
-    this.engine.tick(nowMs);
+    this.stateMachine.tick(nowMs);
     this.#dispatcher.tick(nowMs);
     this.flush();
   }
@@ -230,11 +236,11 @@ export class Desk {
    *
    * @returns false when no such task is known
    */
-  watch(id: number, watcher: Watcher): boolean {
+  watch(id: number, watcher: OutcomeWatcher): boolean {
     return this.#outcomes.watch(id, watcher);
   }
 
-  unwatch(id: number, watcher: Watcher): void {
+  unwatch(id: number, watcher: OutcomeWatcher): void {
     this.#outcomes.watchers.remove(id, watcher);
   }
 
@@ -268,7 +274,7 @@ export class Desk {
       const error = `Cannot keep a result of ${result.length} bytes: at most ${this.#bodyBytesMax} are allowed`;
       return this.fail(consumer, lease, { error }, settled);
     }
-    this.engine.finish(row, result, this.nowMs);
+    this.stateMachine.finish(row, result, this.nowMs);
     this.#released(consumer, lease.id, settled);
     return true;
   }
@@ -276,7 +282,7 @@ export class Desk {
   fail(consumer: Consumer, lease: LeaseRef, failure: { error: string; final?: boolean }, settled?: () => void): boolean {
     const row = this.#dispatcher.heldRow(consumer, lease.id, lease.token);
     if (row === NONE) return false;
-    this.engine.fail(row, failure.error, this.nowMs, { final: failure.final ?? false });
+    this.stateMachine.fail(row, failure.error, this.nowMs, { final: failure.final ?? false });
     this.#released(consumer, lease.id, settled);
     return true;
   }
@@ -284,7 +290,7 @@ export class Desk {
   giveBack(consumer: Consumer, lease: LeaseRef): boolean {
     const row = this.#dispatcher.heldRow(consumer, lease.id, lease.token);
     if (row === NONE) return false;
-    this.engine.giveBack(row, this.nowMs);
+    this.stateMachine.giveBack(row, this.nowMs);
     this.#released(consumer, lease.id, undefined);
     return true;
   }
@@ -330,14 +336,14 @@ export class Desk {
 
   /** What is known of a task without asking the store. */
   view(row: number): TaskView {
-    return viewTask(this.engine, row);
+    return viewTask(this.stateMachine, row);
   }
 
   /** Why a task that has not ended does not run, in words; undefined when it does run or has ended. */
   whyWaiting(row: number): string | undefined {
-    const { engine } = this;
-    const queue = engine.queueOf(row);
-    return whyWaiting(engine, row, {
+    const { stateMachine } = this;
+    const queue = stateMachine.queueOf(row);
+    return whyWaiting(stateMachine, row, {
       consumers: this.#dispatcher.ring(queue)?.size ?? 0,
       storeTrouble: this.#commits.trouble?.message,
     });
@@ -345,9 +351,9 @@ export class Desk {
 
   /** @throws UsageError QUEUE_OPTIONS_INVALID */
   configure(queueName: string, settings: QueueSettings, settled: () => void): void {
-    const queue = this.engine.queue(queueName);
+    const queue = this.stateMachine.queue(queueName);
     const merged = withoutDefaults({ ...queue.settings, ...readSettings(settings) });
-    this.engine.configure(queue, merged);
+    this.stateMachine.configure(queue, merged);
     const isDefault = Object.keys(merged).length === 0;
     this.setting(QUEUE_SETTING + queueName, isDefault ? undefined : JSON.stringify(merged), settled);
   }
@@ -358,9 +364,9 @@ export class Desk {
     this.#journal.afterwards(settled);
   }
 
-  async inspect(id: number): Promise<{ head: TaskHead; notes: readonly Note[] } | undefined> {
+  async inspect(id: number): Promise<{ head: TaskHead; notes: readonly AttemptError[] } | undefined> {
     const kept = await this.#store.inspect(id);
-    return kept && { head: decodeHead(kept.head), notes: kept.notes.map(decodeNote) };
+    return kept && { head: decodeHead(kept.head), notes: kept.notes.map(decodeAttemptError) };
   }
 
   async body(id: number): Promise<Uint8Array | undefined> {
@@ -370,20 +376,20 @@ export class Desk {
   /** Tasks that have not ended: what clients compare when they choose among brokers. */
   get load(): number {
     let load = 0;
-    for (const queue of this.engine.queues()) load += queue.ready.count + queue.count("leased");
+    for (const queue of this.stateMachine.queues()) load += queue.ready.count + queue.count("leased");
     return load;
   }
 
-  stats(): DeskStats {
+  stats(): TaskServiceStats {
     const { batches, ops } = this.#commits.stats;
     return {
-      ...this.engine.stats(),
-      ...this.#dispatcher.roster,
+      ...this.stateMachine.stats(),
+      ...this.#dispatcher.workerStats,
       bodyCacheBytes: this.#bodies.bytes,
       commits: batches,
       writes: ops,
       storeTrouble: this.#commits.trouble?.message,
-      queues: [...this.engine.queues()].map((queue) => this.queueStats(queue)),
+      queues: [...this.stateMachine.queues()].map((queue) => this.queueStats(queue)),
     };
   }
 
@@ -393,19 +399,19 @@ export class Desk {
 
   // ---- what the engine tells
 
-  readonly #listener: EngineListener = {
+  readonly #listener: TaskStateMachineListener = {
     changed: (row) => this.#journal.changed(row),
     ended: (row, state, result) => {
       this.#outcomes.ended(row, state, result);
-      this.#bodies.drop(this.engine.table.f(row, ID));
+      this.#bodies.drop(this.stateMachine.table.f(row, ID));
     },
-    revoked: (row, holder, why) => this.#dispatcher.revoked(row, holder, why),
+    revoked: (row, leaseOwner, why) => this.#dispatcher.revoked(row, leaseOwner, why),
     removed: (row) => {
-      const id = this.engine.table.f(row, ID);
+      const id = this.stateMachine.table.f(row, ID);
       this.#bodies.drop(id);
       this.#journal.removed(id);
     },
-    noted: (row, error, attempt) => this.#journal.noted(this.engine.table.f(row, ID), error, attempt),
+    noted: (row, error, attempt) => this.#journal.noted(this.stateMachine.table.f(row, ID), error, attempt),
     ready: (queue) => this.#dispatcher.ready(queue),
   };
 }

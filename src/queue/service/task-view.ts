@@ -1,10 +1,10 @@
 /** ○ Tasks for people to look at: one task, a page of them, and why one waits. */
-import type { Engine } from "../tasks/task-state-machine.ts";
+import type { TaskStateMachine } from "../tasks/task-state-machine.ts";
 import { isEnded, type TaskState } from "../tasks/life-cycle.ts";
-import type { Profile } from "../tasks/task-policy.ts";
+import type { TaskPolicy } from "../tasks/task-policy.ts";
 import { AT, ATTEMPTS, BODY_BYTES, CREATED, EXPIRES, ID, LOST, NONE, RESULT_BYTES } from "../tasks/task-columns.ts";
 
-export interface TaskView extends Profile {
+export interface TaskView extends TaskPolicy {
   readonly number: number;
   readonly queue: string;
   readonly state: TaskState;
@@ -22,15 +22,15 @@ export interface TaskView extends Profile {
   readonly resultBytes: number;
 }
 
-export function viewTask(engine: Engine, row: number): TaskView {
-  const { table } = engine;
+export function viewTask(stateMachine: TaskStateMachine, row: number): TaskView {
+  const { table } = stateMachine;
   const finite = (value: number): number | undefined => (Number.isFinite(value) && value > 0 ? value : undefined);
   return {
     number: table.f(row, ID),
-    queue: engine.queueOf(row).name,
-    state: engine.state(row),
-    priority: engine.priority(row),
-    group: engine.group(row) || undefined,
+    queue: stateMachine.queueOf(row).name,
+    state: stateMachine.state(row),
+    priority: stateMachine.priority(row),
+    group: stateMachine.group(row) || undefined,
     failures: table.u(row, ATTEMPTS),
     lost: table.u(row, LOST),
     createdMs: table.f(row, CREATED),
@@ -38,7 +38,7 @@ export function viewTask(engine: Engine, row: number): TaskView {
     expiresMs: finite(table.f(row, EXPIRES)),
     bodyBytes: table.u(row, BODY_BYTES),
     resultBytes: table.u(row, RESULT_BYTES),
-    ...engine.profile(row),
+    ...stateMachine.policy(row),
   };
 }
 
@@ -55,18 +55,18 @@ export interface PageRequest {
 
 /** Tasks in the order of their numbers. `next` is where to go on, undefined at the end. */
 export function pageOfTasks(
-  engine: Engine,
+  stateMachine: TaskStateMachine,
   { queue, state, after, limit }: PageRequest,
 ): { rows: readonly number[]; next: number | undefined } {
   const rows: number[] = [];
   let number = after;
-  for (let looks = 0; number < engine.lastId; looks += 1) {
+  for (let looks = 0; number < stateMachine.lastId; looks += 1) {
     if (rows.length >= limit || looks >= LOOKS_MAX) return { rows, next: number };
     number += 1;
-    const row = engine.find(number);
+    const row = stateMachine.find(number);
     if (row === NONE) continue;
-    if (queue !== undefined && engine.queueOf(row).name !== queue) continue;
-    if (state !== undefined && engine.state(row) !== state) continue;
+    if (queue !== undefined && stateMachine.queueOf(row).name !== queue) continue;
+    if (state !== undefined && stateMachine.state(row) !== state) continue;
     rows.push(row);
   }
   return { rows, next: undefined };
@@ -74,20 +74,20 @@ export function pageOfTasks(
 
 /** Why a task does not run at present; undefined when it runs or has ended. */
 export function whyWaiting(
-  engine: Engine,
+  stateMachine: TaskStateMachine,
   row: number,
   { consumers, storeTrouble }: { consumers: number; storeTrouble: string | undefined },
 ): string | undefined {
-  const state = engine.state(row);
+  const state = stateMachine.state(row);
   if (state === "leased" || isEnded(state)) return undefined;
-  const queue = engine.queueOf(row);
-  if (engine.isWaitingForOthers(row)) return "it waits for other tasks to be done";
+  const queue = stateMachine.queueOf(row);
+  if (stateMachine.isWaitingForOthers(row)) return "it waits for other tasks to be done";
   if (state === "delayed") return "its time has not come";
   if (state === "failed") return "it waits out the pause after its last failure";
   if (queue.settings.paused) return "its queue is paused";
   if (storeTrouble) return storeTrouble;
   if (consumers === 0) return "no worker works on its queue";
   if (queue.shutUntilMs !== undefined) return "its queue is at its bound of concurrency or rate";
-  if (engine.isParked(row)) return "its group is at its bound of concurrency or rate";
+  if (stateMachine.isParked(row)) return "its group is at its bound of concurrency or rate";
   return "all workers are busy with tasks that go before it";
 }

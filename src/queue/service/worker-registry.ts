@@ -16,7 +16,7 @@ export interface WorkerStats {
   readonly slots: number;
   /** Tasks it holds now, or held when it left. */
   readonly held: number;
-  /** Engine time: wall time as of the broker's start, in ms. */
+  /** TaskStateMachine time: wall time as of the broker's start, in ms. */
   readonly sinceMs: number;
 }
 
@@ -26,14 +26,14 @@ export interface WorkerLeft extends WorkerStats {
   readonly lost: boolean;
 }
 
-export interface RosterStats {
+export interface WorkerRegistryStats {
   /** Newest first. */
   readonly workers: readonly WorkerStats[];
   /** The latest first. */
   readonly workersLeft: readonly WorkerLeft[];
 }
 
-export class Roster {
+export class WorkerRegistry {
   /** In the order of their coming. */
   readonly #here = new Map<Consumer, number>();
   #left: WorkerLeft[] = [];
@@ -51,7 +51,7 @@ export class Roster {
     if (this.#left.length > LEFT_MAX) this.#left.shift();
   }
 
-  stats(nowMs: number): RosterStats {
+  stats(nowMs: number): WorkerRegistryStats {
     const newest = [...this.#here].slice(-WORKERS_LISTED_MAX).reverse();
     this.#left = this.#left.filter(({ leftMs }) => nowMs - leftMs < LEFT_MS);
     return {

@@ -2,17 +2,17 @@
  * ○ The tasks of a store that another broker writes, in an engine that does nothing yet: kept as the store is, change by change, so that
  * whoever takes over need not read a million tasks first. Invariant: once `complete`, it holds what reading the whole store would give.
  */
-import { Engine, type EngineListener, type EngineOptions } from "../tasks/task-state-machine.ts";
+import { TaskStateMachine, type TaskStateMachineListener, type TaskStateMachineOptions } from "../tasks/task-state-machine.ts";
 import { decodeHead, decodeState } from "../tasks/task-record.ts";
 import type { StoredTask, StoreOp } from "./store.ts";
 import { NONE } from "../tasks/task-columns.ts";
 
-export type StandbyOptions = Omit<EngineOptions, "listener" | "firstToken" | "firstId">;
+export type FollowerStateOptions = Omit<TaskStateMachineOptions, "listener" | "firstToken" | "firstId">;
 
 /** What an engine learns when its broker begins to lead. */
-export type TermOptions = Pick<EngineOptions, "listener" | "firstToken" | "firstId">;
+export type TakeoverOptions = Pick<TaskStateMachineOptions, "listener" | "firstToken" | "firstId">;
 
-const NOBODY: EngineListener = {
+const NOBODY: TaskStateMachineListener = {
   changed() {},
   ended() {},
   revoked() {},
@@ -21,14 +21,14 @@ const NOBODY: EngineListener = {
   ready() {},
 };
 
-export class Standby {
-  readonly #engine: Engine;
-  readonly #listener: EngineListener = { ...NOBODY };
+export class FollowerState {
+  readonly #stateMachine: TaskStateMachine;
+  readonly #listener: TaskStateMachineListener = { ...NOBODY };
   /** Changes that came while the store was being read. */
   #behind: (readonly StoreOp[])[] | undefined = [];
 
-  constructor(options: StandbyOptions) {
-    this.#engine = new Engine({ ...options, listener: this.#listener, firstToken: 0, firstId: 1 });
+  constructor(options: FollowerStateOptions) {
+    this.#stateMachine = new TaskStateMachine({ ...options, listener: this.#listener, firstToken: 0, firstId: 1 });
   }
 
   get isComplete(): boolean {
@@ -57,27 +57,27 @@ export class Standby {
   }
 
   /** The engine, from now on its caller's: it listens to it, puts in the settings and wakes it. */
-  begin({ listener, firstToken, firstId }: TermOptions): Engine {
+  begin({ listener, firstToken, firstId }: TakeoverOptions): TaskStateMachine {
     Object.assign(this.#listener, listener);
-    this.#engine.countFrom({ firstToken, firstId });
-    return this.#engine;
+    this.#stateMachine.countFrom({ firstToken, firstId });
+    return this.#stateMachine;
   }
 
   #apply(op: StoreOp): void {
     switch (op.kind) {
       case "add":
-        this.#engine.forget(op.id);
+        this.#stateMachine.forget(op.id);
         this.#restore(op);
         return;
       case "keep":
-        if (this.#engine.find(op.id) === NONE) this.#restore(op);
+        if (this.#stateMachine.find(op.id) === NONE) this.#restore(op);
         return;
       case "state":
       case "end":
-        this.#engine.restate(op.id, decodeState(op.state));
+        this.#stateMachine.restate(op.id, decodeState(op.state));
         return;
       case "remove":
-        this.#engine.forget(op.id);
+        this.#stateMachine.forget(op.id);
         return;
       case "note":
       case "set":
@@ -85,6 +85,6 @@ export class Standby {
   }
 
   #restore({ id, head, state }: StoredTask): void {
-    this.#engine.restore(id, decodeHead(head), decodeState(state));
+    this.#stateMachine.restore(id, decodeHead(head), decodeState(state));
   }
 }

@@ -3,7 +3,7 @@
  * (sqlite-store.ts), a log on NATS JetStream (cluster/jetstream-store.ts). test/queue/stores/store-conformance.ts says what all promise.
  */
 
-import type { Standby } from "./follower-state.ts";
+import type { FollowerState } from "./follower-state.ts";
 
 /** One change. A batch of them is written as a whole or not at all. */
 export type StoreOp =
@@ -50,7 +50,7 @@ export interface StoreOpening {
   readonly lastId: number;
   readonly settings: ReadonlyMap<string, string>;
   /** All of its tasks, read already; then `tasks` need not be asked. */
-  readonly standby?: Standby | undefined;
+  readonly standby?: FollowerState | undefined;
 }
 
 /** Where a broker keeps its tasks: `makeStore` makes one by its address. */

@@ -3,17 +3,17 @@
  * field is its place plus one. Four-way, because ten million rows are then twelve levels deep instead of twenty-four, and each
  * level is a cache miss.
  */
-import { DEADLINE, HEAP, ID, NONE, type TaskTable } from "./task-columns.ts";
+import { DEADLINE, HEAP, ID, NONE, type TaskColumns } from "./task-columns.ts";
 
 const WAYS = 4;
 
-export class Schedule {
-  readonly #table: TaskTable;
+export class DeadlineHeap {
+  readonly #table: TaskColumns;
   #rows = new Uint32Array(1024);
   #keys = new Float64Array(1024);
   #size = 0;
 
-  constructor(table: TaskTable) {
+  constructor(table: TaskColumns) {
     this.#table = table;
   }
 

@@ -2,10 +2,10 @@
  * ○ Tasks that wait for others: each is free once all of those are done, and never once one of them is dead or cancelled. Decides
  * nothing else about a row; what becomes of it is told. Invariant: a chain of tasks that wait for each other is walked, not nested.
  */
-import { Awaiting } from "./dependency-graph.ts";
+import { DependencyGraph } from "./dependency-graph.ts";
 import { isEnded, type TaskState } from "./life-cycle.ts";
 import { FLAG_AFTER, FLAG_AWAITED, FLAGS, ID, NONE } from "./task-columns.ts";
-import type { TaskRows } from "./task-table.ts";
+import type { TaskTable } from "./task-table.ts";
 
 /** What becomes of a row that waited. Called in the middle of a change. */
 export interface DependenciesListener {
@@ -21,14 +21,14 @@ interface Ended {
 }
 
 export class Dependencies {
-  readonly #rows: TaskRows;
+  readonly #rows: TaskTable;
   readonly #listener: DependenciesListener;
-  readonly #awaiting = new Awaiting();
+  readonly #graph = new DependencyGraph();
   /** Ended tasks whose dependents are not told yet. */
   readonly #untold: Ended[] = [];
   #telling = false;
 
-  constructor(rows: TaskRows, listener: DependenciesListener) {
+  constructor(rows: TaskTable, listener: DependenciesListener) {
     this.#rows = rows;
     this.#listener = listener;
   }
@@ -39,7 +39,7 @@ export class Dependencies {
   }
 
   isWaiting(row: number): boolean {
-    return this.#hasFlag(row, FLAG_AFTER) && this.#awaiting.isWaiting(this.#id(row));
+    return this.#hasFlag(row, FLAG_AFTER) && this.#graph.isWaiting(this.#id(row));
   }
 
   /**
@@ -61,14 +61,14 @@ export class Dependencies {
       table.setU(other, FLAGS, table.u(other, FLAGS) | FLAG_AWAITED);
       open.push(id);
     }
-    if (open.length > 0) this.#awaiting.wait(this.#id(row), open);
+    if (open.length > 0) this.#graph.wait(this.#id(row), open);
     else this.#listener.free(row);
     return open.length > 0;
   }
 
   /** A row has ended: it waits no more, and those that wait for it are told. */
   ended(row: number, state: TaskState, nowMs: number): void {
-    if (this.#hasFlag(row, FLAG_AFTER)) this.#awaiting.forget(this.#id(row));
+    if (this.#hasFlag(row, FLAG_AFTER)) this.#graph.forget(this.#id(row));
     if (!this.#hasFlag(row, FLAG_AWAITED)) return;
     this.#untold.push({ id: this.#id(row), state });
     if (this.#telling) return;
@@ -78,8 +78,8 @@ export class Dependencies {
   }
 
   #tell(ended: Ended, nowMs: number): void {
-    if (ended.state === "done") for (const id of this.#awaiting.done(ended.id)) this.#listener.free(this.#rows.find(id));
-    else for (const id of this.#awaiting.failed(ended.id)) this.#listener.never(this.#rows.find(id), why(ended), nowMs);
+    if (ended.state === "done") for (const id of this.#graph.done(ended.id)) this.#listener.free(this.#rows.find(id));
+    else for (const id of this.#graph.failed(ended.id)) this.#listener.never(this.#rows.find(id), why(ended), nowMs);
   }
 
   #id(row: number): number {

@@ -1,6 +1,6 @@
 /** ○ Which tasks wait for which: counts down as tasks end. Holds entries only for tasks that wait or are waited for. */
 
-export class Awaiting {
+export class DependencyGraph {
   /** Task → tasks that wait for it. */
   readonly #dependents = new Map<number, number[]>();
   /** Task → how many it still waits for. */

@@ -4,7 +4,7 @@
  * kept with. Forgets nothing by itself; `surplus` names who must go.
  */
 import { DEAD_BYTES_MAX, ENDED_BYTES_MAX } from "./limits.ts";
-import { NONE, RowList, type TaskTable } from "./task-columns.ts";
+import { NONE, RowList, type TaskColumns } from "./task-columns.ts";
 
 export interface EndedTasksOptions {
   readonly endedBytesMax?: number | undefined;
@@ -20,7 +20,7 @@ export class EndedTasks {
   #deadBytes = 0;
   #deadDropped = 0;
 
-  constructor(table: TaskTable, { endedBytesMax = ENDED_BYTES_MAX, deadBytesMax = DEAD_BYTES_MAX }: EndedTasksOptions) {
+  constructor(table: TaskColumns, { endedBytesMax = ENDED_BYTES_MAX, deadBytesMax = DEAD_BYTES_MAX }: EndedTasksOptions) {
     this.#ended = new RowList(table);
     this.#dead = new RowList(table);
     this.#endedBytesMax = endedBytesMax;

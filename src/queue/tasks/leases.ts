@@ -1,15 +1,15 @@
 /**
- * ○ Tasks given to workers: who holds which, under which fencing token, and until when. Invariant: a row is leased by one holder at
+ * ○ Tasks given to workers: who holds which, under which fencing token, and until when. Invariant: a row is leased by one lease owner at
  * a time, each lease has a greater token than any before it, and what runs is counted against its queue's and group's bounds.
  */
-import { Gates } from "./throttle.ts";
-import { type Holder, Holders } from "./lease-table.ts";
-import { Schedule } from "./deadline-heap.ts";
+import { Throttle } from "./throttle.ts";
+import { type LeaseOwner, LeaseTable } from "./lease-table.ts";
+import { DeadlineHeap } from "./deadline-heap.ts";
 import { AT, FLAG_LEASE_WRITTEN, NONE, TOKEN } from "./task-columns.ts";
 import type { TaskQueue } from "./task-queue.ts";
-import { TaskRows, type TaskRowsOptions } from "./task-table.ts";
+import { TaskTable, type TaskTableOptions } from "./task-table.ts";
 
-export interface LeasedRowsOptions extends TaskRowsOptions {
+export interface LeasesOptions extends TaskTableOptions {
   readonly listener: {
     /** There may be something to take. */
     ready(queue: TaskQueue): void;
@@ -18,17 +18,17 @@ export interface LeasedRowsOptions extends TaskRowsOptions {
   readonly firstToken: number;
 }
 
-export class LeasedRows extends TaskRows {
-  protected readonly schedule = new Schedule(this.table);
-  protected readonly gates: Gates;
-  readonly #holders = new Holders(this.table);
+export class Leases extends TaskTable {
+  protected readonly deadlines = new DeadlineHeap(this.table);
+  protected readonly throttle: Throttle;
+  readonly #leaseOwners = new LeaseTable(this.table);
   #token: number;
   /** No token of this run is as low. */
   #tokenBefore: number;
 
-  constructor(options: LeasedRowsOptions) {
+  constructor(options: LeasesOptions) {
     super(options);
-    this.gates = new Gates((queue) => options.listener.ready(queue));
+    this.throttle = new Throttle((queue) => options.listener.ready(queue));
     this.#token = options.firstToken;
     this.#tokenBefore = options.firstToken;
   }
@@ -40,30 +40,30 @@ export class LeasedRows extends TaskRows {
     this.countIdsFrom(firstId);
   }
 
-  addHolder(): Holder {
-    return this.#holders.add();
+  addLeaseOwner(): LeaseOwner {
+    return this.#leaseOwners.add();
   }
 
-  /** The holder has no leases any more and goes. */
-  removeHolder(holder: Holder): void {
-    this.#holders.remove(holder);
+  /** The lease owner has no leases any more and goes. */
+  removeLeaseOwner(leaseOwner: LeaseOwner): void {
+    this.#leaseOwners.remove(leaseOwner);
   }
 
-  /** Leases the task whose turn it is to the holder. 0 when none may start now. */
-  take(queue: TaskQueue, holder: Holder, nowMs: number): number {
-    const row = this.gates.take(queue, nowMs);
+  /** Leases the task whose turn it is to the lease owner. 0 when none may start now. */
+  take(queue: TaskQueue, leaseOwner: LeaseOwner, nowMs: number): number {
+    const row = this.throttle.take(queue, nowMs);
     if (row === NONE) return NONE;
     this.#token += 1;
     this.table.setF(row, TOKEN, this.#token);
     this.move(row, queue, "lease");
     this.setFlag(row, FLAG_LEASE_WRITTEN, false);
-    this.#hold(row, holder, nowMs);
+    this.#hold(row, leaseOwner, nowMs);
     return row;
   }
 
   /** Whether `take` would find something. */
   hasReady(queue: TaskQueue): boolean {
-    return this.gates.hasReady(queue);
+    return this.throttle.hasReady(queue);
   }
 
   /** The lease is to survive a restart: its worker can resume it. The caller writes the row. */
@@ -72,7 +72,7 @@ export class LeasedRows extends TaskRows {
   }
 
   /** A worker that was cut off has come back with a lease; true when it still holds it. */
-  resume(id: number, token: number, holder: Holder, nowMs: number): boolean {
+  resume(id: number, token: number, leaseOwner: LeaseOwner, nowMs: number): boolean {
     const row = this.find(id);
     if (row === NONE) return false;
     const newest = this.table.f(row, TOKEN);
@@ -83,32 +83,32 @@ export class LeasedRows extends TaskRows {
     const queue = this.queueOf(row);
     if (this.state(row) === "ready") {
       queue.ready.remove(row);
-      this.gates.started(queue, this.groupOf(row));
+      this.throttle.started(queue, this.groupOf(row));
       this.move(row, queue, "lease");
-    } else if (this.state(row) !== "leased" || this.holder(row) !== 0) return false;
-    this.#hold(row, holder, nowMs);
+    } else if (this.state(row) !== "leased" || this.leaseOwner(row) !== 0) return false;
+    this.#hold(row, leaseOwner, nowMs);
     return true;
   }
 
-  /** Beside the rows' invariants those of the holders. */
+  /** Beside the rows' invariants those of the lease owners. */
   override audit(): void {
     super.audit();
-    this.#holders.audit((row) => this.state(row) === "leased");
+    this.#leaseOwners.audit((row) => this.state(row) === "leased");
   }
 
-  /** A leased row leaves its holder and its bounds; the state is the caller's to move. */
+  /** A leased row leaves its lease owner and its bounds; the state is the caller's to move. */
   protected stopped(row: number): TaskQueue {
     const queue = this.queueOf(row);
-    this.#holders.release(row);
-    this.schedule.drop(row);
-    this.gates.stopped(queue, this.groupOf(row));
+    this.#leaseOwners.release(row);
+    this.deadlines.drop(row);
+    this.throttle.stopped(queue, this.groupOf(row));
     return queue;
   }
 
-  #hold(row: number, holder: Holder, nowMs: number): void {
-    this.#holders.hold(row, holder);
-    const { timeoutMs } = this.profile(row);
+  #hold(row: number, leaseOwner: LeaseOwner, nowMs: number): void {
+    this.#leaseOwners.hold(row, leaseOwner);
+    const { timeoutMs } = this.policy(row);
     this.table.setF(row, AT, timeoutMs > 0 ? nowMs + timeoutMs : Infinity);
-    this.schedule.set(row, this.table.f(row, AT));
+    this.deadlines.set(row, this.table.f(row, AT));
   }
 }

@@ -14,7 +14,7 @@ export interface Bounds {
   readonly rate?: Rate | undefined;
 }
 
-export class Limiter {
+export class RateLimiter {
   #running = 0;
   #tokens = 0;
   #filledMs = -Infinity;

@@ -4,23 +4,23 @@
  * nothing until it may run again. Taking and adding cost the same with ten tasks as with ten million.
  */
 import { assert } from "../../core/assert.ts";
-import { type Bounds, Limiter } from "./rate-limiter.ts";
-import { LANE, NONE, RowList, type TaskTable } from "./task-columns.ts";
+import { type Bounds, RateLimiter } from "./rate-limiter.ts";
+import { GROUP_QUEUE, NONE, RowList, type TaskColumns } from "./task-columns.ts";
 import type { TaskQueue } from "./task-queue.ts";
 
 /** The tasks of one group at one priority. Lives while a row names it. */
-export class Lane {
+export class GroupQueue {
   readonly index: number;
   readonly group: Group;
   readonly priority: number;
   readonly ready: RowList;
-  /** Rows, in whatever state, whose LANE field is this lane. */
+  /** Rows, in whatever state, whose GROUP_QUEUE field is this group queue. */
   rows = 0;
   /** Neighbours in the ring of its priority; both undefined = in no ring. */
-  ringNext: Lane | undefined;
-  ringPrevious: Lane | undefined;
+  ringNext: GroupQueue | undefined;
+  ringPrevious: GroupQueue | undefined;
 
-  constructor(index: number, group: Group, priority: number, table: TaskTable) {
+  constructor(index: number, group: Group, priority: number, table: TaskColumns) {
     this.index = index;
     this.group = group;
     this.priority = priority;
@@ -31,8 +31,8 @@ export class Lane {
 export class Group {
   readonly key: string;
   readonly queue: ReadyQueue;
-  readonly limiter = new Limiter();
-  readonly lanes: Lane[] = [];
+  readonly limiter = new RateLimiter();
+  readonly groupQueues: GroupQueue[] = [];
   /** Parked: may start again at this time; Infinity = when one of its tasks stops. Undefined = not parked. */
   parkedUntilMs: number | undefined;
 
@@ -42,45 +42,45 @@ export class Group {
   }
 }
 
-/** Names lanes by small numbers, so that a row needs four bytes to say queue, group and priority. */
-export class LaneTable {
-  readonly #lanes: (Lane | undefined)[] = [undefined];
+/** Names group queues by small numbers, so that a row needs four bytes to say queue, group and priority. */
+export class GroupQueueTable {
+  readonly #groupQueues: (GroupQueue | undefined)[] = [undefined];
   readonly #free: number[] = [];
 
-  get(index: number): Lane {
-    const lane = this.#lanes[index];
-    assert(lane !== undefined, "a row's lane exists");
-    return lane;
+  get(index: number): GroupQueue {
+    const groupQueue = this.#groupQueues[index];
+    assert(groupQueue !== undefined, "a row's lane exists");
+    return groupQueue;
   }
 
-  add(group: Group, priority: number, table: TaskTable): Lane {
-    const index = this.#free.pop() ?? this.#lanes.length;
-    const lane = new Lane(index, group, priority, table);
-    this.#lanes[index] = lane;
-    return lane;
+  add(group: Group, priority: number, table: TaskColumns): GroupQueue {
+    const index = this.#free.pop() ?? this.#groupQueues.length;
+    const groupQueue = new GroupQueue(index, group, priority, table);
+    this.#groupQueues[index] = groupQueue;
+    return groupQueue;
   }
 
-  remove(lane: Lane): void {
-    this.#lanes[lane.index] = undefined;
-    this.#free.push(lane.index);
+  remove(groupQueue: GroupQueue): void {
+    this.#groupQueues[groupQueue.index] = undefined;
+    this.#free.push(groupQueue.index);
   }
 }
 
 export class ReadyQueue {
   readonly owner: TaskQueue;
-  readonly #table: TaskTable;
-  readonly #lanes: LaneTable;
+  readonly #table: TaskColumns;
+  readonly #groupQueues: GroupQueueTable;
   readonly #groups = new Map<string, Group>();
-  /** Per priority the lane whose turn it is. */
-  readonly #turn: (Lane | undefined)[] = new Array<Lane | undefined>(256).fill(undefined);
-  /** Bit p is set while priority p has a lane in its ring. */
+  /** Per priority the group queue whose turn it is. */
+  readonly #turn: (GroupQueue | undefined)[] = new Array<GroupQueue | undefined>(256).fill(undefined);
+  /** Bit p is set while priority p has a group queue in its ring. */
   readonly #levels = new Uint32Array(8);
   #count = 0;
 
-  constructor(owner: TaskQueue, table: TaskTable, lanes: LaneTable) {
+  constructor(owner: TaskQueue, table: TaskColumns, groupQueues: GroupQueueTable) {
     this.owner = owner;
     this.#table = table;
-    this.#lanes = lanes;
+    this.#groupQueues = groupQueues;
   }
 
   /** Ready tasks, those of parked groups included. */
@@ -100,51 +100,51 @@ export class ReadyQueue {
     return this.#groups.get(key);
   }
 
-  /** Binds a row to its lane; the lane and its group come into being when new. */
-  bind(row: number, groupKey: string, priority: number): Lane {
+  /** Binds a row to its group queue; the group queue and its group come into being when new. */
+  bind(row: number, groupKey: string, priority: number): GroupQueue {
     let group = this.#groups.get(groupKey);
     if (!group) {
       group = new Group(groupKey, this);
       this.#groups.set(groupKey, group);
     }
-    let lane = group.lanes.find((candidate) => candidate.priority === priority);
-    if (!lane) {
-      lane = this.#lanes.add(group, priority, this.#table);
-      group.lanes.push(lane);
+    let groupQueue = group.groupQueues.find((candidate) => candidate.priority === priority);
+    if (!groupQueue) {
+      groupQueue = this.#groupQueues.add(group, priority, this.#table);
+      group.groupQueues.push(groupQueue);
     }
-    lane.rows += 1;
-    this.#table.setU(row, LANE, lane.index);
-    return lane;
+    groupQueue.rows += 1;
+    this.#table.setU(row, GROUP_QUEUE, groupQueue.index);
+    return groupQueue;
   }
 
-  /** Forgets a row that is in no list any more; lane and group go with their last row. */
+  /** Forgets a row that is in no list any more; group queue and group go with their last row. */
   unbind(row: number): void {
-    const lane = this.#lanes.get(this.#table.u(row, LANE));
-    lane.rows -= 1;
-    this.#table.setU(row, LANE, 0);
-    if (lane.rows > 0) return;
-    assert(lane.ready.count === 0, "a lane without rows has no ready rows");
-    const { group } = lane;
-    group.lanes.splice(group.lanes.indexOf(lane), 1);
-    this.#lanes.remove(lane);
-    if (group.lanes.length === 0) this.#groups.delete(group.key);
+    const groupQueue = this.#groupQueues.get(this.#table.u(row, GROUP_QUEUE));
+    groupQueue.rows -= 1;
+    this.#table.setU(row, GROUP_QUEUE, 0);
+    if (groupQueue.rows > 0) return;
+    assert(groupQueue.ready.count === 0, "a lane without rows has no ready rows");
+    const { group } = groupQueue;
+    group.groupQueues.splice(group.groupQueues.indexOf(groupQueue), 1);
+    this.#groupQueues.remove(groupQueue);
+    if (group.groupQueues.length === 0) this.#groups.delete(group.key);
   }
 
   /** The row waits for a worker: behind the others, or (`returned`) where its id belongs among the first. */
   push(row: number, { returned = false }: { returned?: boolean } = {}): void {
-    const lane = this.#lanes.get(this.#table.u(row, LANE));
-    if (returned) lane.ready.pushInOrder(row);
-    else lane.ready.pushBack(row);
+    const groupQueue = this.#groupQueues.get(this.#table.u(row, GROUP_QUEUE));
+    if (returned) groupQueue.ready.pushInOrder(row);
+    else groupQueue.ready.pushBack(row);
     this.#count += 1;
-    if (lane.ready.count === 1 && lane.group.parkedUntilMs === undefined) this.#enter(lane);
+    if (groupQueue.ready.count === 1 && groupQueue.group.parkedUntilMs === undefined) this.#enter(groupQueue);
   }
 
   /** The row no longer waits (cancelled, expired). */
   remove(row: number): void {
-    const lane = this.#lanes.get(this.#table.u(row, LANE));
-    lane.ready.remove(row);
+    const groupQueue = this.#groupQueues.get(this.#table.u(row, GROUP_QUEUE));
+    groupQueue.ready.remove(row);
     this.#count -= 1;
-    if (lane.ready.count === 0 && lane.ringNext) this.#leave(lane);
+    if (groupQueue.ready.count === 0 && groupQueue.ringNext) this.#leave(groupQueue);
   }
 
   /**
@@ -155,19 +155,19 @@ export class ReadyQueue {
     for (;;) {
       const priority = this.#highest();
       if (priority < 0) return NONE;
-      const lane = this.#turn[priority]!;
-      const opensMs = lane.group.limiter.opensMs(bounds, nowMs);
+      const groupQueue = this.#turn[priority]!;
+      const opensMs = groupQueue.group.limiter.opensMs(bounds, nowMs);
       if (opensMs > nowMs) {
-        this.#park(lane.group, opensMs);
-        parked(lane.group, opensMs);
+        this.#park(groupQueue.group, opensMs);
+        parked(groupQueue.group, opensMs);
         continue;
       }
-      const row = lane.ready.head;
-      lane.ready.remove(row);
+      const row = groupQueue.ready.head;
+      groupQueue.ready.remove(row);
       this.#count -= 1;
-      lane.group.limiter.started(bounds);
-      if (lane.ready.count === 0) this.#leave(lane);
-      else this.#turn[priority] = lane.ringNext;
+      groupQueue.group.limiter.started(bounds);
+      if (groupQueue.ready.count === 0) this.#leave(groupQueue);
+      else this.#turn[priority] = groupQueue.ringNext;
       return row;
     }
   }
@@ -181,45 +181,45 @@ export class ReadyQueue {
   unpark(group: Group): void {
     if (group.parkedUntilMs === undefined) return;
     group.parkedUntilMs = undefined;
-    for (const lane of group.lanes) if (lane.ready.count > 0) this.#enter(lane);
+    for (const groupQueue of group.groupQueues) if (groupQueue.ready.count > 0) this.#enter(groupQueue);
   }
 
   #park(group: Group, untilMs: number): void {
     group.parkedUntilMs = untilMs;
-    for (const lane of group.lanes) if (lane.ringNext) this.#leave(lane);
+    for (const groupQueue of group.groupQueues) if (groupQueue.ringNext) this.#leave(groupQueue);
   }
 
-  #enter(lane: Lane): void {
-    const turn = this.#turn[lane.priority];
+  #enter(groupQueue: GroupQueue): void {
+    const turn = this.#turn[groupQueue.priority];
     if (turn) {
-      // Before the lane whose turn it is: the newcomer comes last in this round.
-      lane.ringNext = turn;
-      lane.ringPrevious = turn.ringPrevious!;
-      turn.ringPrevious!.ringNext = lane;
-      turn.ringPrevious = lane;
+      // Before the group queue whose turn it is: the newcomer comes last in this round.
+      groupQueue.ringNext = turn;
+      groupQueue.ringPrevious = turn.ringPrevious!;
+      turn.ringPrevious!.ringNext = groupQueue;
+      turn.ringPrevious = groupQueue;
     } else {
-      lane.ringNext = lane;
-      lane.ringPrevious = lane;
-      this.#turn[lane.priority] = lane;
-      this.#levels[lane.priority >>> 5]! |= 1 << (lane.priority & 31);
+      groupQueue.ringNext = groupQueue;
+      groupQueue.ringPrevious = groupQueue;
+      this.#turn[groupQueue.priority] = groupQueue;
+      this.#levels[groupQueue.priority >>> 5]! |= 1 << (groupQueue.priority & 31);
     }
   }
 
-  #leave(lane: Lane): void {
-    const following = lane.ringNext!;
-    if (following === lane) {
-      this.#turn[lane.priority] = undefined;
-      this.#levels[lane.priority >>> 5]! &= ~(1 << (lane.priority & 31));
+  #leave(groupQueue: GroupQueue): void {
+    const following = groupQueue.ringNext!;
+    if (following === groupQueue) {
+      this.#turn[groupQueue.priority] = undefined;
+      this.#levels[groupQueue.priority >>> 5]! &= ~(1 << (groupQueue.priority & 31));
     } else {
-      lane.ringPrevious!.ringNext = following;
-      following.ringPrevious = lane.ringPrevious;
-      if (this.#turn[lane.priority] === lane) this.#turn[lane.priority] = following;
+      groupQueue.ringPrevious!.ringNext = following;
+      following.ringPrevious = groupQueue.ringPrevious;
+      if (this.#turn[groupQueue.priority] === groupQueue) this.#turn[groupQueue.priority] = following;
     }
-    lane.ringNext = undefined;
-    lane.ringPrevious = undefined;
+    groupQueue.ringNext = undefined;
+    groupQueue.ringPrevious = undefined;
   }
 
-  /** The highest priority with a lane in its ring, or -1. */
+  /** The highest priority with a group queue in its ring, or -1. */
   #highest(): number {
     for (let word = 7; word >= 0; word -= 1) {
       const bits = this.#levels[word]!;

@@ -4,22 +4,22 @@
  * row is in its place exactly as a restart would put it there.
  */
 import { EndedTasks, type EndedTasksOptions } from "./ended-tasks.ts";
-import { LeasedRows, type LeasedRowsOptions } from "./leases.ts";
+import { Leases, type LeasesOptions } from "./leases.ts";
 import { isEnded, type TaskState } from "./life-cycle.ts";
 import { DEAD_KEEP_MS, RESUME_MS } from "./limits.ts";
 import type { TaskHead, TaskRecord } from "./task-record.ts";
 import { AT, EXPIRES, ID, NONE } from "./task-columns.ts";
 
-export interface StoredRowsOptions extends LeasedRowsOptions, EndedTasksOptions {}
+export interface RecoveryOptions extends LeasesOptions, EndedTasksOptions {}
 
 const NOTHING: readonly number[] = [];
 
-export class StoredRows extends LeasedRows {
+export class Recovery extends Leases {
   protected readonly ended: EndedTasks;
   /** Leased rows, and delayed ones with the ids of the tasks that they wait for. */
   readonly #asleep = new Map<number, readonly number[]>();
 
-  constructor(options: StoredRowsOptions) {
+  constructor(options: RecoveryOptions) {
     super(options);
     this.ended = new EndedTasks(this.table, options);
   }
@@ -53,8 +53,8 @@ export class StoredRows extends LeasedRows {
     const waiting: (readonly [number, readonly number[]])[] = [];
     for (const [row, after] of this.#asleep) {
       if (this.state(row) === "leased") {
-        this.gates.started(this.queueOf(row), this.groupOf(row));
-        this.schedule.set(row, nowMs + RESUME_MS);
+        this.throttle.started(this.queueOf(row), this.groupOf(row));
+        this.deadlines.set(row, nowMs + RESUME_MS);
       } else waiting.push([this.table.f(row, ID), after]);
     }
     this.#asleep.clear();
@@ -64,10 +64,10 @@ export class StoredRows extends LeasedRows {
   protected keepEnded(row: number, state: TaskState, endedMs: number): void {
     if (state === "dead") {
       this.ended.keepDead(row, this.cost(row));
-      this.schedule.set(row, endedMs + DEAD_KEEP_MS);
+      this.deadlines.set(row, endedMs + DEAD_KEEP_MS);
     } else {
       this.ended.keep(row, this.cost(row));
-      this.schedule.set(row, endedMs + this.profile(row).keepMs);
+      this.deadlines.set(row, endedMs + this.policy(row).keepMs);
     }
   }
 
@@ -77,11 +77,11 @@ export class StoredRows extends LeasedRows {
   }
 
   protected scheduleExpiry(row: number): void {
-    this.schedule.set(row, this.table.f(row, EXPIRES));
+    this.deadlines.set(row, this.table.f(row, EXPIRES));
   }
 
   protected scheduleDue(row: number): void {
-    this.schedule.set(row, Math.min(this.table.f(row, AT), this.table.f(row, EXPIRES)));
+    this.deadlines.set(row, Math.min(this.table.f(row, AT), this.table.f(row, EXPIRES)));
   }
 
   #enter(row: number, after: readonly number[]): void {
@@ -109,6 +109,6 @@ export class StoredRows extends LeasedRows {
       if (state === "ready") queue.ready.remove(row);
       this.#asleep.delete(row);
     }
-    this.schedule.drop(row);
+    this.deadlines.drop(row);
   }
 }

@@ -29,8 +29,8 @@ export const NEXT_ROW = 0;
 export const PREVIOUS_ROW = 1;
 /** Place in the schedule's heap plus one; 0 when not scheduled. */
 export const HEAP = 2;
-export const LANE = 3;
-export const PROFILE = 4;
+export const GROUP_QUEUE = 3;
+export const POLICY = 4;
 export const BODY_BYTES = 5;
 /** leased: the consumer that holds it. */
 export const CONSUMER = 6;
@@ -61,7 +61,7 @@ export const FLAG_REDRIVEN = 32;
 /** Other tasks wait for it. Not written: found out anew when those are read. */
 export const FLAG_AWAITED = 64;
 
-export class TaskTable {
+export class TaskColumns {
   readonly #f64: Float64Array[] = [];
   readonly #u32: Uint32Array[] = [];
   #free = NONE;
@@ -132,12 +132,12 @@ const IN_ORDER_STEPS_MAX = 1000;
 
 /** A doubly linked list of rows through NEXT_ROW and PREVIOUS_ROW. A row is in at most one list. */
 export class RowList {
-  readonly #table: TaskTable;
+  readonly #table: TaskColumns;
   #head = NONE;
   #tail = NONE;
   #count = 0;
 
-  constructor(table: TaskTable) {
+  constructor(table: TaskColumns) {
     this.#table = table;
   }
 

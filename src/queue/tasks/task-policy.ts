@@ -1,5 +1,5 @@
 /**
- * ○ What a task's submission may ask for, and the part of it that most tasks of a queue have in common (their profile), kept
+ * ○ What a task's submission may ask for, and the part of it that most tasks of a queue have in common (their policy), kept
  * once and named by a number in each row.
  */
 import { UsageError } from "../../core/errors.ts";
@@ -48,7 +48,7 @@ export interface TaskOptions {
   readonly whenFull?: "refuse" | "wait";
 }
 
-export interface Profile {
+export interface TaskPolicy {
   readonly attempts: number;
   readonly backoffMs: number;
   readonly backoffMaxMs: number;
@@ -57,7 +57,7 @@ export interface Profile {
   readonly keepMs: number;
 }
 
-export const PROFILE_DEFAULT: Profile = {
+export const POLICY_DEFAULT: TaskPolicy = {
   attempts: ATTEMPTS_DEFAULT,
   backoffMs: BACKOFF_MS_DEFAULT,
   backoffMaxMs: BACKOFF_MS_MAX_DEFAULT,
@@ -78,7 +78,7 @@ export interface TaskSpec {
   readonly expiresMs: number;
   readonly after: readonly number[];
   readonly waitForRoom: boolean;
-  readonly profile: Profile;
+  readonly policy: TaskPolicy;
 }
 
 export const SPEC_DEFAULT: TaskSpec = {
@@ -89,7 +89,7 @@ export const SPEC_DEFAULT: TaskSpec = {
   expiresMs: Infinity,
   after: [],
   waitForRoom: false,
-  profile: PROFILE_DEFAULT,
+  policy: POLICY_DEFAULT,
 };
 
 const KNOWN = new Set(
@@ -128,22 +128,22 @@ export function readSpec(options: TaskOptions, context: SpecContext): TaskSpec {
     expiresMs: expireMs === undefined ? Infinity : nowMs + expireMs,
     after: readAfter(options, context),
     waitForRoom: whenFull === "wait",
-    profile: readProfile(options),
+    policy: readPolicy(options),
   };
 }
 
-function readProfile(options: TaskOptions): Profile {
+function readPolicy(options: TaskOptions): TaskPolicy {
   const attempts = whole(options, "attempts", 1, 65_535);
   const backoffMs = whole(options, "backoffMs", 0, TIME_MS_MAX);
   const backoffMaxMs = whole(options, "backoffMaxMs", 0, TIME_MS_MAX);
   const timeoutMs = whole(options, "timeoutMs", 0, TIME_MS_MAX);
   const keepMs = whole(options, "keepMs", 0, TIME_MS_MAX);
   return {
-    attempts: attempts ?? PROFILE_DEFAULT.attempts,
-    backoffMs: backoffMs ?? PROFILE_DEFAULT.backoffMs,
-    backoffMaxMs: backoffMaxMs ?? PROFILE_DEFAULT.backoffMaxMs,
-    timeoutMs: timeoutMs ?? PROFILE_DEFAULT.timeoutMs,
-    keepMs: keepMs ?? PROFILE_DEFAULT.keepMs,
+    attempts: attempts ?? POLICY_DEFAULT.attempts,
+    backoffMs: backoffMs ?? POLICY_DEFAULT.backoffMs,
+    backoffMaxMs: backoffMaxMs ?? POLICY_DEFAULT.backoffMaxMs,
+    timeoutMs: timeoutMs ?? POLICY_DEFAULT.timeoutMs,
+    keepMs: keepMs ?? POLICY_DEFAULT.keepMs,
   };
 }
 
@@ -198,39 +198,39 @@ function invalid(option: string, reason: string): UsageError {
 }
 
 /** The pause before the next attempt after `attempts` have failed: doubled each time, bounded, its second half by chance. */
-export function backoffMs(profile: Profile, attempts: number, random: Random): number {
-  const fullMs = Math.min(profile.backoffMaxMs, profile.backoffMs * 2 ** Math.min(attempts - 1, 40));
+export function backoffMs(policy: TaskPolicy, attempts: number, random: Random): number {
+  const fullMs = Math.min(policy.backoffMaxMs, policy.backoffMs * 2 ** Math.min(attempts - 1, 40));
   return Math.round(fullMs / 2 + (fullMs / 2) * random());
 }
 
 interface Interned {
-  readonly profile: Profile;
+  readonly policy: TaskPolicy;
   readonly name: string;
   readonly index: number;
   rows: number;
 }
 
-/** Profiles in use, each once. A profile lives while a row names it. */
-export class ProfileTable {
+/** Policies in use, each once. A policy lives while a row names it. */
+export class PolicyTable {
   readonly #byName = new Map<string, Interned>();
   readonly #byIndex: (Interned | undefined)[] = [];
   readonly #free: number[] = [];
   #last: Interned | undefined;
 
-  get(index: number): Profile {
-    return this.#byIndex[index]!.profile;
+  get(index: number): TaskPolicy {
+    return this.#byIndex[index]!.policy;
   }
 
-  /** The profile's number, for one more row. */
-  intern(profile: Profile): number {
-    if (this.#last?.profile === profile && this.#last.rows > 0) {
+  /** The policy's number, for one more row. */
+  intern(policy: TaskPolicy): number {
+    if (this.#last?.policy === policy && this.#last.rows > 0) {
       this.#last.rows += 1;
       return this.#last.index;
     }
-    const name = Object.values(profile).join();
+    const name = Object.values(policy).join();
     let interned = this.#byName.get(name);
     if (!interned) {
-      interned = { profile, name, index: this.#free.pop() ?? this.#byIndex.length, rows: 0 };
+      interned = { policy, name, index: this.#free.pop() ?? this.#byIndex.length, rows: 0 };
       this.#byName.set(name, interned);
       this.#byIndex[interned.index] = interned;
     }

@@ -1,10 +1,10 @@
 /** ○ One named queue: its settings, its ready tasks, its counts. */
 import { UsageError } from "../../core/errors.ts";
-import { type LaneTable, ReadyQueue } from "./ready-queue.ts";
+import { type GroupQueueTable, ReadyQueue } from "./ready-queue.ts";
 import { type TaskState, stateCode, TASK_STATES } from "./life-cycle.ts";
-import { type Bounds, Limiter, type Rate } from "./rate-limiter.ts";
+import { type Bounds, RateLimiter, type Rate } from "./rate-limiter.ts";
 import { TIME_MS_MAX } from "./limits.ts";
-import type { TaskTable } from "./task-columns.ts";
+import type { TaskColumns } from "./task-columns.ts";
 
 /** What can be set for a queue at run time; kept over restarts. */
 export interface QueueSettings {
@@ -25,7 +25,7 @@ export interface QueueSettings {
 export class TaskQueue {
   readonly name: string;
   readonly ready: ReadyQueue;
-  readonly limiter = new Limiter();
+  readonly limiter = new RateLimiter();
   settings: QueueSettings = {};
   bounds: Bounds = {};
   groupBounds: Bounds = {};
@@ -40,9 +40,9 @@ export class TaskQueue {
   consumers = 0;
   readonly #counts = new Array<number>(TASK_STATES.length).fill(0);
 
-  constructor(name: string, table: TaskTable, lanes: LaneTable) {
+  constructor(name: string, table: TaskColumns, groupQueues: GroupQueueTable) {
     this.name = name;
-    this.ready = new ReadyQueue(this, table, lanes);
+    this.ready = new ReadyQueue(this, table, groupQueues);
   }
 
   count(state: TaskState): number {

@@ -5,7 +5,7 @@
 import { Buffer } from "node:buffer";
 import { ProtocolError } from "../../core/errors.ts";
 import { stateCode, stateOf, type TaskState } from "./life-cycle.ts";
-import { type Profile, PROFILE_DEFAULT } from "./task-policy.ts";
+import { type TaskPolicy, POLICY_DEFAULT } from "./task-policy.ts";
 
 export interface TaskHead {
   readonly queue: string;
@@ -15,7 +15,7 @@ export interface TaskHead {
   readonly createdMs: number;
   readonly expiresMs: number;
   readonly after: readonly number[];
-  readonly profile: Profile;
+  readonly policy: TaskPolicy;
 }
 
 export interface TaskRecord {
@@ -32,7 +32,7 @@ export interface TaskRecord {
 const HEAD_VERSION = 1;
 const STATE_VERSION = 1;
 const STATE_BYTES = 32;
-const HAS_PROFILE = 1;
+const HAS_POLICY = 1;
 const HAS_AFTER = 2;
 
 const decoder = new TextDecoder();
@@ -41,14 +41,14 @@ const stateBytes = new Uint8Array(STATE_BYTES);
 const stateView = new DataView(stateBytes.buffer);
 
 /** ```
- * version u8 | parts u8 (1 profile, 2 after) | priority u8 | created f64 | expires f64
- * queue, group, key: each u8 length + UTF-8 | profile: 5 x f64 | after: u16 count + f64 each
+ * version u8 | parts u8 (1 policy, 2 after) | priority u8 | created f64 | expires f64
+ * queue, group, key: each u8 length + UTF-8 | policy: 5 x f64 | after: u16 count + f64 each
  * ``` */
 export function encodeHead(head: TaskHead): Uint8Array {
-  const custom = head.profile !== PROFILE_DEFAULT;
+  const custom = head.policy !== POLICY_DEFAULT;
   const out = new HeadWriter(HEAD_BYTES_FIXED + head.after.length * 8);
   out.u8(HEAD_VERSION);
-  out.u8((custom ? HAS_PROFILE : 0) | (head.after.length > 0 ? HAS_AFTER : 0));
+  out.u8((custom ? HAS_POLICY : 0) | (head.after.length > 0 ? HAS_AFTER : 0));
   out.u8(head.priority);
   out.f64(head.createdMs);
   out.f64(head.expiresMs);
@@ -56,7 +56,7 @@ export function encodeHead(head: TaskHead): Uint8Array {
   out.text(head.group);
   out.text(head.key);
   if (custom) {
-    const { attempts, backoffMs, backoffMaxMs, timeoutMs, keepMs } = head.profile;
+    const { attempts, backoffMs, backoffMaxMs, timeoutMs, keepMs } = head.policy;
     for (const value of [attempts, backoffMs, backoffMaxMs, timeoutMs, keepMs]) out.f64(value);
   }
   if (head.after.length > 0) {
@@ -115,8 +115,8 @@ export function decodeHead(bytes: Uint8Array): TaskHead {
   const queue = reader.text();
   const group = reader.text();
   const key = reader.text();
-  const profile =
-    parts & HAS_PROFILE
+  const policy =
+    parts & HAS_POLICY
       ? {
           attempts: reader.f64(),
           backoffMs: reader.f64(),
@@ -124,10 +124,10 @@ export function decodeHead(bytes: Uint8Array): TaskHead {
           timeoutMs: reader.f64(),
           keepMs: reader.f64(),
         }
-      : PROFILE_DEFAULT;
+      : POLICY_DEFAULT;
   const after = parts & HAS_AFTER ? Array.from({ length: reader.u16() }, () => reader.f64()) : [];
   reader.end();
-  return { queue, group, key, priority, createdMs, expiresMs, after, profile };
+  return { queue, group, key, priority, createdMs, expiresMs, after, policy };
 }
 
 /** `version u8 | state u8 | flags u8 | lost u8 | at f64 | token f64 | attempts u16 | reserved u16 | body bytes u32 | result bytes u32` */

@@ -1,7 +1,7 @@
 /**
  * ○ What happens to each task the broker knows (the rows themselves: task-table.ts). Says nothing to anyone: it is told what
  * happened and when, moves rows through the table of life-cycle.ts, and tells one listener what must be written, given out or
- * taken back. Invariant: a row is in the ready list, or leased by one holder, or neither, as its state says (`audit`).
+ * taken back. Invariant: a row is in the ready list, or leased by one lease owner, or neither, as its state says (`audit`).
  */
 import { assert } from "../../core/assert.ts";
 import type { Random } from "../../core/random.ts";
@@ -9,7 +9,7 @@ import { Dependencies } from "./dependencies.ts";
 import { isEnded, type TaskEvent, type TaskState } from "./life-cycle.ts";
 import { LOST_MAX, TASK_OVERHEAD_BYTES } from "./limits.ts";
 import { backoffMs } from "./task-policy.ts";
-import { StoredRows, type StoredRowsOptions } from "./recovery.ts";
+import { Recovery, type RecoveryOptions } from "./recovery.ts";
 import {
   AT,
   ATTEMPTS,
@@ -30,13 +30,13 @@ import type { QueueSettings, TaskQueue } from "./task-queue.ts";
 export type Revocation = "timeout" | "cancelled";
 
 /** What the engine tells. Called in the middle of a change: remember, do not call back. */
-export interface EngineListener {
+export interface TaskStateMachineListener {
   /** The row's state record must be written anew. */
   changed(row: number): void;
   /** The task ended; write it, and tell who waits. `result` only when done. */
   ended(row: number, state: TaskState, result: Uint8Array | undefined): void;
-  /** The holder's lease is over before it said anything. */
-  revoked(row: number, holder: number, why: Revocation): void;
+  /** The lease owner's lease is over before it said anything. */
+  revoked(row: number, leaseOwner: number, why: Revocation): void;
   /** The row goes away; still readable during the call. */
   removed(row: number): void;
   /** What went wrong, to be kept with the task; `attempt` when it was one's. */
@@ -45,12 +45,12 @@ export interface EngineListener {
   ready(queue: TaskQueue): void;
 }
 
-export interface EngineOptions extends StoredRowsOptions {
-  readonly listener: EngineListener;
+export interface TaskStateMachineOptions extends RecoveryOptions {
+  readonly listener: TaskStateMachineListener;
 }
 
-export class Engine extends StoredRows {
-  readonly #listener: EngineListener;
+export class TaskStateMachine extends Recovery {
+  readonly #listener: TaskStateMachineListener;
   readonly #random: Random;
   readonly #dependencies = new Dependencies(this, {
     free: (row) => this.scheduleDue(row),
@@ -60,7 +60,7 @@ export class Engine extends StoredRows {
     },
   });
 
-  constructor(options: EngineOptions) {
+  constructor(options: TaskStateMachineOptions) {
     super(options);
     this.#listener = options.listener;
     this.#random = options.random;
@@ -71,7 +71,7 @@ export class Engine extends StoredRows {
   /** New settings; a bound that was lifted lets tasks go at once. */
   configure(queue: TaskQueue, settings: QueueSettings): void {
     queue.configure(settings);
-    this.gates.openAll(queue);
+    this.throttle.openAll(queue);
   }
 
   // ---- submission
@@ -94,7 +94,7 @@ export class Engine extends StoredRows {
   discard(row: number): void {
     const queue = this.queueOf(row);
     this.account(queue, -this.table.u(row, BODY_BYTES) - TASK_OVERHEAD_BYTES);
-    this.schedule.drop(row);
+    this.deadlines.drop(row);
     this.drop(row);
   }
 
@@ -117,18 +117,18 @@ export class Engine extends StoredRows {
   /** The worker could not. With attempts left the task waits out its backoff; `final` says that no attempt will help. */
   fail(row: number, error: string, nowMs: number, { final = false }: { final?: boolean } = {}): void {
     const queue = this.stopped(row);
-    const profile = this.profile(row);
+    const policy = this.policy(row);
     const attempts = this.table.u(row, ATTEMPTS) + 1;
     this.table.setU(row, ATTEMPTS, attempts);
     queue.failures += 1;
     this.#note(row, error, attempts);
-    if (final || attempts >= profile.attempts) {
+    if (final || attempts >= policy.attempts) {
       this.#end(row, queue, "bury", { nowMs });
       return;
     }
     this.move(row, queue, "retry");
-    this.table.setF(row, AT, nowMs + backoffMs(profile, attempts, this.#random));
-    this.schedule.set(row, Math.min(this.table.f(row, AT), this.table.f(row, EXPIRES)));
+    this.table.setF(row, AT, nowMs + backoffMs(policy, attempts, this.#random));
+    this.deadlines.set(row, Math.min(this.table.f(row, AT), this.table.f(row, EXPIRES)));
     this.#listener.changed(row);
   }
 
@@ -162,9 +162,9 @@ export class Engine extends StoredRows {
     if (isEnded(state)) return false;
     const queue = this.queueOf(row);
     if (state === "leased") {
-      const holder = this.holder(row);
+      const leaseOwner = this.leaseOwner(row);
       this.stopped(row);
-      if (holder !== 0) this.#listener.revoked(row, holder, "cancelled");
+      if (leaseOwner !== 0) this.#listener.revoked(row, leaseOwner, "cancelled");
     } else if (state === "ready") queue.ready.remove(row);
     this.#end(row, queue, "cancel", { nowMs });
     return true;
@@ -181,7 +181,7 @@ export class Engine extends StoredRows {
     this.table.setU(row, LOST, 0);
     this.table.setF(row, EXPIRES, Infinity);
     this.setFlag(row, FLAG_REDRIVEN, true);
-    this.schedule.drop(row);
+    this.deadlines.drop(row);
     queue.ready.push(row);
     this.#listener.changed(row);
     this.#listener.ready(queue);
@@ -194,7 +194,7 @@ export class Engine extends StoredRows {
     assert(isEnded(state), "only an ended task is removed");
     this.letGoEnded(row, state);
     this.#listener.removed(row);
-    this.schedule.drop(row);
+    this.deadlines.drop(row);
     this.drop(row);
   }
 
@@ -207,16 +207,16 @@ export class Engine extends StoredRows {
 
   /** When `tick` has something to do, or undefined. */
   get deadlineMs(): number | undefined {
-    const wakeMs = this.gates.deadlineMs;
-    const rowMs = this.schedule.deadlineMs;
+    const wakeMs = this.throttle.deadlineMs;
+    const rowMs = this.deadlines.deadlineMs;
     return wakeMs === undefined ? rowMs : Math.min(wakeMs, rowMs ?? Infinity);
   }
 
   /** Does what has fallen due, at most `steps` of it, so that a million delayed tasks do not stop everything else. */
   tick(nowMs: number, steps = 1000): void {
-    this.gates.tick(nowMs);
+    this.throttle.tick(nowMs);
     for (let step = 0; step < steps; step += 1) {
-      const row = this.schedule.due(nowMs);
+      const row = this.deadlines.due(nowMs);
       if (row === NONE) return;
       this.#due(row, nowMs);
     }
@@ -232,10 +232,10 @@ export class Engine extends StoredRows {
         this.remove(row);
         return;
       case "leased":
-        if (this.holder(row) === 0) this.giveBack(row, nowMs);
+        if (this.leaseOwner(row) === 0) this.giveBack(row, nowMs);
         else {
-          this.#listener.revoked(row, this.holder(row), "timeout");
-          this.fail(row, `no result within ${this.profile(row).timeoutMs} ms`, nowMs);
+          this.#listener.revoked(row, this.leaseOwner(row), "timeout");
+          this.fail(row, `no result within ${this.policy(row).timeoutMs} ms`, nowMs);
         }
         return;
       case "ready":
@@ -284,7 +284,7 @@ export class Engine extends StoredRows {
       endedBytes: this.ended.endedBytes,
       deadBytes: this.ended.deadBytes,
       deadDropped: this.ended.deadDropped,
-      tableBytes: tableBytes + this.schedule.bytes,
+      tableBytes: tableBytes + this.deadlines.bytes,
     };
   }
 

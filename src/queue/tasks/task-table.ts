@@ -7,10 +7,10 @@ import { assert } from "../../core/assert.ts";
 import { OperationError, UsageError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
 import { hashKey, type KeyHash } from "./key-hash.ts";
-import { type Group, LaneTable } from "./ready-queue.ts";
+import { type Group, GroupQueueTable } from "./ready-queue.ts";
 import { mustNext, stateCode, type TaskEvent, type TaskState, TASK_STATES } from "./life-cycle.ts";
 import { GROUPS_MAX, NAME_BYTES_MAX, QUEUE_BYTES_MAX, QUEUES_MAX, TASK_OVERHEAD_BYTES } from "./limits.ts";
-import { type Profile, ProfileTable, type TaskSpec, utf8Bytes } from "./task-policy.ts";
+import { type TaskPolicy, PolicyTable, type TaskSpec, utf8Bytes } from "./task-policy.ts";
 import type { TaskHead, TaskRecord } from "./task-record.ts";
 import { hashNumber, RowIndex } from "./row-index.ts";
 import {
@@ -31,39 +31,39 @@ import {
   KEY_A,
   KEY_B,
   KEY_C,
-  LANE,
+  GROUP_QUEUE,
   LOST,
   NONE,
-  PROFILE,
+  POLICY,
   RESULT_BYTES,
   STATE,
-  TaskTable,
+  TaskColumns,
   TOKEN,
 } from "./task-columns.ts";
 import { TaskQueue } from "./task-queue.ts";
 
-export interface TaskRowsOptions {
+export interface TaskTableOptions {
   readonly random: Random;
   /** The first task's number; greater than any given before a restart. */
   readonly firstId: number;
   readonly bytesMax?: number | undefined;
 }
 
-export class TaskRows {
-  readonly table = new TaskTable();
+export class TaskTable {
+  readonly table = new TaskColumns();
   readonly #byId = new RowIndex((row) => hashNumber(this.table.f(row, ID)));
   readonly #byKey = new RowIndex((row) => this.table.u(row, KEY_A));
   readonly #keySeed: number;
   #lastHash: { readonly queue: string; readonly key: string; readonly hash: KeyHash };
-  readonly #lanes = new LaneTable();
-  readonly #profiles = new ProfileTable();
+  readonly #groupQueues = new GroupQueueTable();
+  readonly #policies = new PolicyTable();
   readonly #queues = new Map<string, TaskQueue>();
   readonly #bytesMax: number;
   #id: number;
   #bytes = 0;
   #groups = 0;
 
-  constructor({ random, firstId, bytesMax = QUEUE_BYTES_MAX }: TaskRowsOptions) {
+  constructor({ random, firstId, bytesMax = QUEUE_BYTES_MAX }: TaskTableOptions) {
     this.#id = firstId;
     this.#bytesMax = bytesMax;
     this.#keySeed = Math.floor(random() * 2 ** 32);
@@ -87,7 +87,7 @@ export class TaskRows {
     if (this.#queues.size >= QUEUES_MAX) {
       throw new OperationError("QUEUE_TOO_MANY", `Cannot open queue '${name}': ${QUEUES_MAX} queues are open already`);
     }
-    const queue = new TaskQueue(name, this.table, this.#lanes);
+    const queue = new TaskQueue(name, this.table, this.#groupQueues);
     this.#queues.set(name, queue);
     return queue;
   }
@@ -147,7 +147,7 @@ export class TaskRows {
     table.setF(row, AT, spec.dueMs);
     table.setU(row, FLAGS, FLAG_UNWRITTEN | (spec.after.length > 0 ? FLAG_AFTER : 0));
     table.setU(row, BODY_BYTES, bodyBytes);
-    table.setU(row, PROFILE, this.#profiles.intern(spec.profile));
+    table.setU(row, POLICY, this.#policies.intern(spec.policy));
     this.#place(row, queue, spec.group, spec.priority);
     if (spec.key !== "") this.#insertKey(row, queue.name, spec.key);
     table.setU(row, STATE, stateCode(spec.dueMs > nowMs || spec.after.length > 0 ? "delayed" : "ready"));
@@ -185,8 +185,8 @@ export class TaskRows {
     return TASK_STATES[this.table.u(row, STATE)]!;
   }
 
-  profile(row: number): Profile {
-    return this.#profiles.get(this.table.u(row, PROFILE));
+  policy(row: number): TaskPolicy {
+    return this.#policies.get(this.table.u(row, POLICY));
   }
 
   group(row: number): string {
@@ -194,11 +194,11 @@ export class TaskRows {
   }
 
   priority(row: number): number {
-    return this.#lanes.get(this.table.u(row, LANE)).priority;
+    return this.#groupQueues.get(this.table.u(row, GROUP_QUEUE)).priority;
   }
 
   /** The number of who has it leased, or 0. */
-  holder(row: number): number {
+  leaseOwner(row: number): number {
     return this.table.u(row, CONSUMER);
   }
 
@@ -232,11 +232,11 @@ export class TaskRows {
     for (const queue of this.#queues.values()) {
       let ready = 0;
       for (const group of queue.ready.groups()) {
-        for (const lane of group.lanes) {
-          for (const row of lane.ready.rows()) {
+        for (const groupQueue of group.groupQueues) {
+          for (const row of groupQueue.ready.rows()) {
             ready += 1;
             assert(this.state(row) === "ready", "a row in a ready list is ready");
-            assert(this.holder(row) === 0, "a ready row has no holder");
+            assert(this.leaseOwner(row) === 0, "a ready row has no holder");
           }
         }
       }
@@ -268,7 +268,7 @@ export class TaskRows {
     table.setF(row, ID, id);
     table.setF(row, CREATED, head.createdMs);
     table.setF(row, EXPIRES, head.expiresMs);
-    table.setU(row, PROFILE, this.#profiles.intern(head.profile));
+    table.setU(row, POLICY, this.#policies.intern(head.policy));
     this.#place(row, queue, head.group, head.priority);
     this.#setRecord(row, record);
     queue.counted(this.state(row), 1);
@@ -301,7 +301,7 @@ export class TaskRows {
   }
 
   protected groupOf(row: number): Group {
-    return this.#lanes.get(this.table.u(row, LANE)).group;
+    return this.#groupQueues.get(this.table.u(row, GROUP_QUEUE)).group;
   }
 
   protected cost(row: number): number {
@@ -357,7 +357,7 @@ export class TaskRows {
     queue.counted(this.state(row), -1);
     this.#byId.remove(row);
     if (this.table.u(row, FLAGS) & FLAG_KEY) this.#byKey.remove(row);
-    this.#profiles.release(this.table.u(row, PROFILE));
+    this.#policies.release(this.table.u(row, POLICY));
     const groups = queue.ready.groupCount;
     queue.ready.unbind(row);
     this.#groups += queue.ready.groupCount - groups;

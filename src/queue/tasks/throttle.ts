@@ -9,7 +9,7 @@ import type { TaskQueue } from "./task-queue.ts";
 
 type Wake = { readonly atMs: number; readonly queue: TaskQueue; readonly group: Group | undefined };
 
-export class Gates {
+export class Throttle {
   readonly #opened: (queue: TaskQueue) => void;
   readonly #wakes = new Heap<Wake>({ before: (a, b) => a.atMs < b.atMs });
 

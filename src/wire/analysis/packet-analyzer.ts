@@ -1,15 +1,15 @@
 /**
- * ○ The wire: frames in, packets understood out. Keeps one `Conversation` per connection, at most CONVERSATIONS_MAX, forgetting the
+ * ○ Packet analysis: captured frames in, analysed packets out. Keeps one `TcpConversation` per connection, at most CONVERSATIONS_MAX, forgetting the
  * one silent for longest. Never throws: a frame that cannot be read becomes a packet that says so.
  */
-import { Conversation } from "./tcp-conversation.ts";
-import type { ConversationOptions, Ports } from "./tcp-conversation.ts";
-import type { Frame, Source } from "../captured-frame.ts";
+import { TcpConversation } from "./tcp-conversation.ts";
+import type { TcpConversationOptions, PortProtocols } from "./tcp-conversation.ts";
+import type { CapturedFrame, Source } from "../captured-frame.ts";
 import { CONVERSATIONS_MAX } from "../limits.ts";
-import type { Message, Side } from "../decode/decoded-message.ts";
+import type { DecodedMessage, Side } from "../decode/decoded-message.ts";
 import { FLAG, segmentOf } from "../tcp/tcp-segment.ts";
-import type { Segment } from "../tcp/tcp-segment.ts";
-import type { Mark } from "../tcp/tcp-analysis.ts";
+import type { TcpSegment } from "../tcp/tcp-segment.ts";
+import type { TcpMark } from "../tcp/tcp-analysis.ts";
 
 /** One packet, understood. */
 export interface Packet {
@@ -41,18 +41,18 @@ export interface TcpPacket {
   readonly window: number;
   /** Bytes of payload. */
   readonly length: number;
-  readonly marks: readonly Mark[];
+  readonly marks: readonly TcpMark[];
   /** The messages that this packet completes. */
-  readonly messages: readonly Message[];
+  readonly messages: readonly DecodedMessage[];
 }
 
 interface Known {
   readonly number: number;
-  readonly conversation: Conversation;
+  readonly conversation: TcpConversation;
 }
 
-export class Wire {
-  readonly #options: ConversationOptions;
+export class PacketAnalyzer {
+  readonly #options: TcpConversationOptions;
   /** In the order of last use. */
   readonly #conversations = new Map<string, Known>();
   #packets = 0;
@@ -62,7 +62,7 @@ export class Wire {
    * @param ports what is spoken at which server port; other conversations are told by their first bytes
    * @param bodies whether texts may show the beginning of bodies; off by default
    */
-  constructor({ ports = new Map(), bodies = false }: { ports?: Ports; bodies?: boolean } = {}) {
+  constructor({ ports = new Map(), bodies = false }: { ports?: PortProtocols; bodies?: boolean } = {}) {
     this.#options = { ports, bodies };
   }
 
@@ -72,7 +72,7 @@ export class Wire {
   }
 
   /** Understands the next frame. */
-  packet(frame: Frame): Packet {
+  packet(frame: CapturedFrame): Packet {
     this.#packets += 1;
     const { wallNs, originalLength, comment, source = "captured" } = frame;
     const base = { number: this.#packets, source, wallNs, length: originalLength, ...(comment !== undefined && { comment }) };
@@ -85,13 +85,13 @@ export class Wire {
     return { ...base, tcp: { conversation: known.number, client, server, flags, window, length, ...seen } };
   }
 
-  #known(segment: Segment): Known {
+  #known(segment: TcpSegment): Known {
     const key = segment.from < segment.to ? `${segment.from} ${segment.to}` : `${segment.to} ${segment.from}`;
     let known = this.#conversations.get(key);
     this.#conversations.delete(key);
     if (!known || startsAnew(known.conversation, segment)) {
       this.#numbers += 1;
-      known = { number: this.#numbers, conversation: new Conversation(segment, this.#options) };
+      known = { number: this.#numbers, conversation: new TcpConversation(segment, this.#options) };
     }
     this.#conversations.set(key, known);
     if (this.#conversations.size > CONVERSATIONS_MAX) this.#conversations.delete(this.#conversations.keys().next().value!);
@@ -100,7 +100,7 @@ export class Wire {
 }
 
 /** A SYN with another number between the same two ports is a new connection. */
-function startsAnew(conversation: Conversation, { flags, from, sequence }: Segment): boolean {
+function startsAnew(conversation: TcpConversation, { flags, from, sequence }: TcpSegment): boolean {
   if ((flags & (FLAG.syn | FLAG.ack)) !== FLAG.syn) return false;
   return from !== conversation.client || conversation.clientSequence !== sequence;
 }

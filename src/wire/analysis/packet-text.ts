@@ -1,13 +1,13 @@
 /** ○ A packet as one line for people, with colours for a terminal, and as a plain object for programs. */
-import type { KernelNews } from "../keep-alive/kernel-events.ts";
+import type { KernelEvent } from "../keep-alive/kernel-events.ts";
 import type { Source } from "../captured-frame.ts";
 import { FLAG, showFlags } from "../tcp/tcp-segment.ts";
 import { showText } from "../decode/show.ts";
-import type { Mark } from "../tcp/tcp-analysis.ts";
+import type { TcpMark } from "../tcp/tcp-analysis.ts";
 import type { Packet, TcpPacket } from "./packet-analyzer.ts";
 
 /** What a mark means, in words. */
-export const MARK_TEXT: Readonly<Record<Mark, string>> = {
+export const MARK_TEXT: Readonly<Record<TcpMark, string>> = {
   "keep-alive": "keep-alive probe",
   "keep-alive-ack": "keep-alive answered",
   retransmission: "retransmission",
@@ -27,15 +27,15 @@ export const MARK_TEXT: Readonly<Record<Mark, string>> = {
 /** How urgent a packet is to a reader; decides its colour. */
 export type Tone = "trouble" | "warning" | "life" | "content" | "quiet";
 
-const TROUBLE: readonly Mark[] = [
+const TROUBLE: readonly TcpMark[] = [
   "retransmission",
   "fast-retransmission",
   "spurious-retransmission",
   "zero-window",
   "lost-segment",
 ];
-const WARNING: readonly Mark[] = ["out-of-order", "duplicate-ack", "zero-window-probe", "window-full", "acked-unseen"];
-const LIFE: readonly Mark[] = ["keep-alive", "keep-alive-ack"];
+const WARNING: readonly TcpMark[] = ["out-of-order", "duplicate-ack", "zero-window-probe", "window-full", "acked-unseen"];
+const LIFE: readonly TcpMark[] = ["keep-alive", "keep-alive-ack"];
 
 const COLOURS: Readonly<Record<Tone, string>> = {
   trouble: "\u001B[31m",
@@ -85,7 +85,7 @@ export function lineOf(packet: Packet, { startNs, colour }: LineOptions): string
 }
 
 /** What the kernel's table told, as a line; it has no packet and so no number. */
-export function newsLineOf({ wallMs, source, server, peer, summary }: KernelNews): string {
+export function kernelEventLineOf({ wallMs, source, server, peer, summary }: KernelEvent): string {
   return `      ${new Date(wallMs).toISOString().slice(11, 23)} ${source} ${server} ↔ ${peer}  ${summary}`;
 }
 

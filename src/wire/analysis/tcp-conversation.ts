@@ -1,50 +1,50 @@
 /**
- * ○ One TCP conversation as seen from beside it: who is the client, what each segment means to TCP, and what its bytes say in the
+ * ○ One TCP conversation as an observer sees it: who is the client, what each segment means to TCP, and what its bytes say in the
  * protocol that they turn out to speak.
  */
-import { Assembler } from "../tcp/tcp-reassembler.ts";
+import { TcpReassembler } from "../tcp/tcp-reassembler.ts";
 import type { Piece } from "../tcp/tcp-reassembler.ts";
 import { LinkDecoder } from "../decode/link-decoder.ts";
 import { MemcachedDecoder } from "../decode/memcached-decoder.ts";
 import { ZmtpDecoder } from "../decode/zmtp-decoder.ts";
 import { MESSAGES_PER_PACKET_MAX } from "../limits.ts";
 import { nameLine } from "../decode/memcached-text.ts";
-import type { Decoder, Message, Protocol, Side } from "../decode/decoded-message.ts";
+import type { ProtocolDecoder, DecodedMessage, Protocol, Side } from "../decode/decoded-message.ts";
 import { FLAG } from "../tcp/tcp-segment.ts";
-import type { Segment } from "../tcp/tcp-segment.ts";
+import type { TcpSegment } from "../tcp/tcp-segment.ts";
 import { TcpAnalysis } from "../tcp/tcp-analysis.ts";
-import type { Mark } from "../tcp/tcp-analysis.ts";
+import type { TcpMark } from "../tcp/tcp-analysis.ts";
 
 /** Server port → what is spoken there, as far as it is known beforehand. */
-export type Ports = ReadonlyMap<number, Protocol>;
+export type PortProtocols = ReadonlyMap<number, Protocol>;
 
-export interface ConversationOptions {
-  readonly ports: Ports;
+export interface TcpConversationOptions {
+  readonly ports: PortProtocols;
   /** Whether texts may show the beginning of bodies. */
   readonly bodies: boolean;
 }
 
-export interface Seen {
+export interface AnalyzedSegment {
   readonly side: Side;
   /** Counted from the direction's first sequence number, as Wireshark does. */
   readonly sequence: number;
   readonly acknowledgment: number;
-  readonly marks: readonly Mark[];
-  readonly messages: readonly Message[];
+  readonly marks: readonly TcpMark[];
+  readonly messages: readonly DecodedMessage[];
 }
 
-export class Conversation {
+export class TcpConversation {
   readonly client: string;
   readonly server: string;
   /** The client's initial sequence number, to tell a port used again; undefined when no SYN was seen. */
   readonly clientSequence: number | undefined;
-  readonly #options: ConversationOptions;
+  readonly #options: TcpConversationOptions;
   readonly #analysis = new TcpAnalysis();
-  readonly #assemblers: Record<Side, Assembler> = { client: new Assembler(), server: new Assembler() };
+  readonly #reassemblers: Record<Side, TcpReassembler> = { client: new TcpReassembler(), server: new TcpReassembler() };
   readonly #firstSequence: Record<Side, number | undefined> = { client: undefined, server: undefined };
-  #decoder: Decoder | undefined;
+  #decoder: ProtocolDecoder | undefined;
 
-  constructor(first: Segment, options: ConversationOptions) {
+  constructor(first: TcpSegment, options: TcpConversationOptions) {
     const fromClient = isFromClient(first, options.ports);
     this.client = fromClient ? first.from : first.to;
     this.server = fromClient ? first.to : first.from;
@@ -52,7 +52,7 @@ export class Conversation {
     this.#options = options;
   }
 
-  segment(segment: Segment, wallNs: bigint): Seen {
+  segment(segment: TcpSegment, wallNs: bigint): AnalyzedSegment {
     const side: Side = segment.from === this.client ? "client" : "server";
     const back: Side = side === "client" ? "server" : "client";
     const synchronises = (segment.flags & FLAG.syn) !== 0;
@@ -60,10 +60,10 @@ export class Conversation {
     const marks = this.#analysis.segment(side === "client" ? "left" : "right", segment, wallNs);
     const acknowledges = (segment.flags & FLAG.ack) !== 0;
     if (acknowledges) this.#firstSequence[back] ??= (segment.acknowledgment - 1) >>> 0;
-    if (synchronises) this.#assemblers[side].start(segment.sequence);
-    const messages = acknowledges ? this.#read(back, this.#assemblers[back].acknowledged(segment.acknowledgment)) : [];
+    if (synchronises) this.#reassemblers[side].start(segment.sequence);
+    const messages = acknowledges ? this.#read(back, this.#reassemblers[back].acknowledged(segment.acknowledgment)) : [];
     if (!isKeepAliveByte(segment, marks)) {
-      messages.push(...this.#read(side, this.#assemblers[side].push(segment.sequence, segment.payload, segment.length)));
+      messages.push(...this.#read(side, this.#reassemblers[side].push(segment.sequence, segment.payload, segment.length)));
     }
     return {
       side,
@@ -74,14 +74,14 @@ export class Conversation {
     };
   }
 
-  #read(side: Side, pieces: readonly Piece[]): Message[] {
+  #read(side: Side, pieces: readonly Piece[]): DecodedMessage[] {
     return pieces.flatMap((piece) => {
       this.#decoder ??= this.#choose(side, piece);
       return this.#decoder.feed(side, piece);
     });
   }
 
-  #choose(side: Side, piece: Piece): Decoder {
+  #choose(side: Side, piece: Piece): ProtocolDecoder {
     const known =
       this.#options.ports.get(portOf(this.server)) ?? (piece instanceof Uint8Array ? sniff(side, piece) : undefined);
     if (known === "memcached") return new MemcachedDecoder();
@@ -91,11 +91,11 @@ export class Conversation {
 }
 
 /** Some stacks send one byte of garbage with their probe: it belongs to no stream. */
-function isKeepAliveByte({ length }: Segment, marks: readonly Mark[]): boolean {
+function isKeepAliveByte({ length }: TcpSegment, marks: readonly TcpMark[]): boolean {
   return length === 1 && marks.includes("keep-alive");
 }
 
-function summed(messages: Message[]): readonly Message[] {
+function summed(messages: DecodedMessage[]): readonly DecodedMessage[] {
   if (messages.length <= MESSAGES_PER_PACKET_MAX) return messages;
   const shown = messages.slice(0, MESSAGES_PER_PACKET_MAX);
   return [...shown, { protocol: shown[0]!.protocol, text: `… and ${messages.length - shown.length} more messages` }];
@@ -113,7 +113,7 @@ function sniff(side: Side, bytes: Uint8Array): Protocol | undefined {
 }
 
 /** Who sent the SYN is the client; without one, who talks to a known port, or from the higher one. */
-function isFromClient({ flags, from, to }: Segment, ports: Ports): boolean {
+function isFromClient({ flags, from, to }: TcpSegment, ports: PortProtocols): boolean {
   if ((flags & FLAG.syn) !== 0) return (flags & FLAG.ack) === 0;
   const known = [ports.has(portOf(to)), ports.has(portOf(from))];
   if (known[0] !== known[1]) return known[0]!;

@@ -1,12 +1,12 @@
 /** ○ A capture of either kind, told by its first four octets. */
 import { ProtocolError } from "../../core/errors.ts";
-import type { Frame, FrameReader } from "../captured-frame.ts";
+import type { CapturedFrame, CapturedFrameReader } from "../captured-frame.ts";
 import { PcapReader, isPcap } from "./pcap.ts";
 import { PcapngReader, isPcapng } from "./pcapng.ts";
 
 /** Reads pcap or pcapng, whichever comes. */
-export class CaptureReader implements FrameReader {
-  #reader: FrameReader | undefined;
+export class CaptureReader implements CapturedFrameReader {
+  #reader: CapturedFrameReader | undefined;
   #first: Uint8Array = new Uint8Array(0);
 
   push(chunk: Uint8Array): void {
@@ -23,7 +23,7 @@ export class CaptureReader implements FrameReader {
     this.#reader.push(first);
   }
 
-  next(): Frame | undefined {
+  next(): CapturedFrame | undefined {
     return this.#reader?.next();
   }
 
@@ -32,7 +32,7 @@ export class CaptureReader implements FrameReader {
   }
 }
 
-function readerFor(first: Uint8Array): FrameReader {
+function readerFor(first: Uint8Array): CapturedFrameReader {
   if (isPcap(first)) return new PcapReader();
   if (isPcapng(first)) return new PcapngReader();
   throw new ProtocolError("WIRE_CAPTURE_UNREADABLE", "Cannot read capture: it starts as neither a pcap nor a pcapng file does");

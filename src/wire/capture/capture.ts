@@ -8,7 +8,7 @@ import { once } from "node:events";
 import type { Readable } from "node:stream";
 import { OperationError, codeOf } from "../../core/errors.ts";
 import { CaptureReader } from "./capture-reader.ts";
-import type { Frame } from "../captured-frame.ts";
+import type { CapturedFrame } from "../captured-frame.ts";
 
 export interface CaptureOptions {
   /** Server ports to listen for, at least one. */
@@ -19,7 +19,7 @@ export interface CaptureOptions {
 }
 
 /** A capture under way. */
-export interface Capture extends AsyncIterable<Frame> {
+export interface Capture extends AsyncIterable<CapturedFrame> {
   /** Which tool captures. */
   readonly tool: string;
   /** Stops; the frames captured so far still come. */

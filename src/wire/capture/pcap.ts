@@ -4,7 +4,7 @@
  */
 import { ByteQueue } from "../../core/byte-queue.ts";
 import { ProtocolError } from "../../core/errors.ts";
-import type { Frame, FrameReader } from "../captured-frame.ts";
+import type { CapturedFrame, CapturedFrameReader } from "../captured-frame.ts";
 import { BLOCK_BYTES_MAX } from "../limits.ts";
 
 const HEADER_BYTES = 24;
@@ -17,7 +17,7 @@ export function isPcap(first: Uint8Array): boolean {
   return readMagic(first) !== undefined;
 }
 
-export class PcapReader implements FrameReader {
+export class PcapReader implements CapturedFrameReader {
   readonly #bytes = new ByteQueue();
   #littleEndian = true;
   #nanosecondsPerUnit = 1n;
@@ -28,7 +28,7 @@ export class PcapReader implements FrameReader {
     this.#bytes.push(chunk);
   }
 
-  next(): Frame | undefined {
+  next(): CapturedFrame | undefined {
     if (this.#linkType === undefined && !this.#readHeader()) return undefined;
     if (this.#bytes.length < RECORD_HEADER_BYTES) return undefined;
     const header = viewOf(this.#bytes.peek(RECORD_HEADER_BYTES));

@@ -5,7 +5,7 @@
  */
 import { ByteQueue } from "../../core/byte-queue.ts";
 import { ProtocolError } from "../../core/errors.ts";
-import type { Frame, FrameReader } from "../captured-frame.ts";
+import type { CapturedFrame, CapturedFrameReader } from "../captured-frame.ts";
 import { BLOCK_BYTES_MAX } from "../limits.ts";
 
 const BLOCK = { section: 0x0a0d0d0a, interface: 1, packetOld: 2, simplePacket: 3, enhancedPacket: 6 } as const;
@@ -25,7 +25,7 @@ export function isPcapng(first: Uint8Array): boolean {
   return first.length >= 4 && viewOf(first).getUint32(0) === BLOCK.section;
 }
 
-export class PcapngReader implements FrameReader {
+export class PcapngReader implements CapturedFrameReader {
   readonly #bytes = new ByteQueue();
   #littleEndian = true;
   #started = false;
@@ -35,7 +35,7 @@ export class PcapngReader implements FrameReader {
     this.#bytes.push(chunk);
   }
 
-  next(): Frame | undefined {
+  next(): CapturedFrame | undefined {
     for (;;) {
       if (this.#bytes.length < FRAME_OVERHEAD_BYTES) return undefined;
       const head = viewOf(this.#bytes.peek(FRAME_OVERHEAD_BYTES));
@@ -65,7 +65,7 @@ export class PcapngReader implements FrameReader {
     this.#interfaces = [];
   }
 
-  #read(type: number, body: Uint8Array): Frame | undefined {
+  #read(type: number, body: Uint8Array): CapturedFrame | undefined {
     if (type === BLOCK.interface) {
       this.#interfaces.push(this.#readInterface(body));
       return undefined;
@@ -89,7 +89,7 @@ export class PcapngReader implements FrameReader {
     return { linkType: view.getUint16(0, this.#littleEndian), snapshotLength, unitsPerSecond, offsetSeconds };
   }
 
-  #readPacket(type: number, body: Uint8Array): Frame {
+  #readPacket(type: number, body: Uint8Array): CapturedFrame {
     if (body.length < 20) throw unreadable("a packet block is too short");
     const view = viewOf(body);
     const index = type === BLOCK.packetOld ? view.getUint16(0, this.#littleEndian) : view.getUint32(0, this.#littleEndian);
@@ -110,7 +110,7 @@ export class PcapngReader implements FrameReader {
   }
 
   /** A packet without a time; its length is the snapshot length's or its own, whichever is less. */
-  #readSimplePacket(body: Uint8Array): Frame {
+  #readSimplePacket(body: Uint8Array): CapturedFrame {
     if (body.length < 4) throw unreadable("a simple packet block is too short");
     const { linkType, snapshotLength } = this.#interface(0);
     const originalLength = viewOf(body).getUint32(0, this.#littleEndian);
@@ -154,7 +154,7 @@ export class PcapngWriter {
   }
 
   /** One packet with its comment, preceded by its interface where the link type is new. */
-  frame(frame: Frame): Uint8Array {
+  frame(frame: CapturedFrame): Uint8Array {
     let index = this.#interfaces.get(frame.linkType);
     const parts: Uint8Array[] = [];
     if (index === undefined) {

@@ -1,7 +1,7 @@
 /** ● Listens to the tap of the servers in this process and hands their traffic on as frames. */
 import { tap } from "../../core/tap.ts";
 import type { TapEvent } from "../../core/tap.ts";
-import type { Frame } from "../captured-frame.ts";
+import type { CapturedFrame } from "../captured-frame.ts";
 import { TappedFrames } from "./tapped-frames.ts";
 
 /**
@@ -9,7 +9,7 @@ import { TappedFrames } from "./tapped-frames.ts";
  *
  * @param serverPorts ports that are listened at, to tell who opened a connection
  */
-export function onTappedFrames(serverPorts: readonly number[], onFrame: (frame: Frame) => void): () => void {
+export function onTappedFrames(serverPorts: readonly number[], onFrame: (frame: CapturedFrame) => void): () => void {
   const frames = new TappedFrames((port) => serverPorts.includes(port));
   const listener = (message: unknown): void => {
     for (const frame of frames.frames(message as TapEvent)) onFrame(frame);

@@ -4,7 +4,7 @@
  */
 import type { TapEvent } from "../../core/tap.ts";
 import { LINK_TYPE } from "../captured-frame.ts";
-import type { Frame } from "../captured-frame.ts";
+import type { CapturedFrame } from "../captured-frame.ts";
 import { FLAG } from "../tcp/tcp-segment.ts";
 import { CONVERSATIONS_MAX } from "../limits.ts";
 
@@ -39,7 +39,7 @@ export class TappedFrames {
   }
 
   /** The frames that an event stands for. */
-  frames(event: TapEvent): Frame[] {
+  frames(event: TapEvent): CapturedFrame[] {
     const key = `${event.local} ${event.remote}`;
     const known = this.#connections.get(key);
     const tapped = known ?? this.#open(key, event);
@@ -61,7 +61,7 @@ export class TappedFrames {
     return tapped;
   }
 
-  #handshake(tapped: Tapped, event: TapEvent): Frame[] {
+  #handshake(tapped: Tapped, event: TapEvent): CapturedFrame[] {
     const localOpened = !this.#isServerPort(tapped.local.port) && tapped.local.port > tapped.remote.port;
     return [
       segment(tapped, event, { fromLocal: localOpened, flags: FLAG.syn }),
@@ -102,7 +102,7 @@ interface Made {
   readonly payload?: Uint8Array;
 }
 
-function segment(tapped: Tapped, event: TapEvent, { fromLocal, flags, payload = new Uint8Array(0) }: Made): Frame {
+function segment(tapped: Tapped, event: TapEvent, { fromLocal, flags, payload = new Uint8Array(0) }: Made): CapturedFrame {
   const [from, to] = fromLocal ? [tapped.local, tapped.remote] : [tapped.remote, tapped.local];
   const tcp = new Uint8Array(TCP_HEADER_BYTES + payload.length);
   const view = new DataView(tcp.buffer);

@@ -1,17 +1,17 @@
 /** ○ Bytes of no protocol that Holdfast knows: how many, and the first of them where they are asked for. */
 import type { Piece } from "../tcp/tcp-reassembler.ts";
 import { missing } from "./decoded-message.ts";
-import type { Decoder, Message, Side } from "./decoded-message.ts";
+import type { ProtocolDecoder, DecodedMessage, Side } from "./decoded-message.ts";
 import { showBytes } from "./show.ts";
 
-export class BytesDecoder implements Decoder {
+export class BytesDecoder implements ProtocolDecoder {
   readonly #bodies: boolean;
 
   constructor({ bodies }: { bodies: boolean }) {
     this.#bodies = bodies;
   }
 
-  feed(_side: Side, piece: Piece): Message[] {
+  feed(_side: Side, piece: Piece): DecodedMessage[] {
     if (!(piece instanceof Uint8Array)) return [missing("bytes", piece.missing)];
     const shown = this.#bodies ? `: '${showBytes(piece, 40)}'` : "";
     return [{ protocol: "bytes", text: `${piece.length} ${piece.length === 1 ? "byte" : "bytes"}${shown}` }];

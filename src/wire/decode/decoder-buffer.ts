@@ -5,7 +5,7 @@
 import { ByteQueue } from "../../core/byte-queue.ts";
 import { LINE_BYTES_MAX } from "../limits.ts";
 
-export class Inbox {
+export class DecoderBuffer {
   readonly #bytes = new ByteQueue();
   #toSkip = 0;
 

@@ -4,21 +4,21 @@
  */
 import { byeBody, gapBody, helloBody, receiptBody, refuseBody, welcomeBody } from "../../link/session/body.ts";
 import { FRAME, HEADER_BYTES } from "../../link/session/session-frame.ts";
-import type { FrameName } from "../../link/session/session-frame.ts";
+import type { SessionFrameName } from "../../link/session/session-frame.ts";
 import { showDuration } from "../../core/units.ts";
 import type { Piece } from "../tcp/tcp-reassembler.ts";
 import { BytesDecoder } from "./bytes-decoder.ts";
-import { Inbox } from "./decoder-buffer.ts";
+import { DecoderBuffer } from "./decoder-buffer.ts";
 import { LOOKED_AT_BYTES_MAX } from "../limits.ts";
 import { missing, unreadable } from "./decoded-message.ts";
-import type { Decoder, Message, Side } from "./decoded-message.ts";
+import type { ProtocolDecoder, DecodedMessage, Side } from "./decoded-message.ts";
 import { showText } from "./show.ts";
 
-const NAMES = new Map<number, FrameName>(Object.entries(FRAME).map(([name, type]) => [type, name as FrameName]));
+const NAMES = new Map<number, SessionFrameName>(Object.entries(FRAME).map(([name, type]) => [type, name as SessionFrameName]));
 const MAGIC = "HOLDFAST";
 
-export class LinkDecoder implements Decoder {
-  readonly #inboxes: Record<Side, Inbox> = { client: new Inbox(), server: new Inbox() };
+export class LinkDecoder implements ProtocolDecoder {
+  readonly #buffers: Record<Side, DecoderBuffer> = { client: new DecoderBuffer(), server: new DecoderBuffer() };
   readonly #lost: Record<Side, boolean> = { client: false, server: false };
   readonly #plain: BytesDecoder;
   #mode: "unknown" | "session" | "bytes" = "unknown";
@@ -27,56 +27,56 @@ export class LinkDecoder implements Decoder {
     this.#plain = new BytesDecoder(options);
   }
 
-  feed(side: Side, piece: Piece): Message[] {
+  feed(side: Side, piece: Piece): DecodedMessage[] {
     if (this.#mode === "bytes") return this.#plain.feed(side, piece);
-    const inbox = this.#inboxes[side];
+    const buffer = this.#buffers[side];
     if (!(piece instanceof Uint8Array)) {
-      if (this.#lost[side] || inbox.missing(piece.missing)) return [];
+      if (this.#lost[side] || buffer.missing(piece.missing)) return [];
       this.#lost[side] = true;
       return [missing("link", piece.missing)];
     }
     if (this.#lost[side]) return [];
-    inbox.push(piece);
+    buffer.push(piece);
     if (this.#mode === "unknown") {
-      const session = beginsSession(inbox);
+      const session = beginsSession(buffer);
       if (session === undefined) return [];
       this.#mode = session ? "session" : "bytes";
-      if (!session) return this.#plain.feed(side, inbox.take(inbox.length)!);
+      if (!session) return this.#plain.feed(side, buffer.take(buffer.length)!);
     }
-    return this.#frames(side, inbox);
+    return this.#frames(side, buffer);
   }
 
-  #frames(side: Side, inbox: Inbox): Message[] {
-    const messages: Message[] = [];
+  #frames(side: Side, buffer: DecoderBuffer): DecodedMessage[] {
+    const messages: DecodedMessage[] = [];
     for (;;) {
-      const header = inbox.peek(HEADER_BYTES);
+      const header = buffer.peek(HEADER_BYTES);
       if (!header) return messages;
       const name = NAMES.get(header[0]!);
       if (name === undefined) {
-        inbox.clear();
+        buffer.clear();
         this.#lost[side] = true;
         return [...messages, unreadable("link", `no frame has the type 0x${header[0]!.toString(16)}`)];
       }
       const length = (header[1]! << 16) | (header[2]! << 8) | header[3]!;
       const looked = Math.min(length, LOOKED_AT_BYTES_MAX);
-      const frame = inbox.take(HEADER_BYTES + looked);
+      const frame = buffer.take(HEADER_BYTES + looked);
       if (!frame) return messages;
-      inbox.skip(length - looked);
+      buffer.skip(length - looked);
       messages.push({ protocol: "link", text: nameFrame(name, frame.subarray(HEADER_BYTES), length) });
     }
   }
 }
 
 /** Undefined until enough has come to tell. */
-function beginsSession(inbox: Inbox): boolean | undefined {
-  const first = inbox.at(0);
+function beginsSession(buffer: DecoderBuffer): boolean | undefined {
+  const first = buffer.at(0);
   if (first !== FRAME.CHALLENGE && first !== FRAME.HELLO) return false;
-  const head = inbox.peek(HEADER_BYTES + MAGIC.length);
+  const head = buffer.peek(HEADER_BYTES + MAGIC.length);
   if (!head) return undefined;
   return Array.from(MAGIC).every((char, index) => head[HEADER_BYTES + index] === char.charCodeAt(0));
 }
 
-function nameFrame(name: FrameName, body: Uint8Array, length: number): string {
+function nameFrame(name: SessionFrameName, body: Uint8Array, length: number): string {
   if (body.length < length) return `${name} (${length} B)`;
   try {
     return describe(name, body);
@@ -85,7 +85,7 @@ function nameFrame(name: FrameName, body: Uint8Array, length: number): string {
   }
 }
 
-function describe(name: FrameName, body: Uint8Array): string {
+function describe(name: SessionFrameName, body: Uint8Array): string {
   switch (name) {
     case "HELLO": {
       const { name: who, resume, heartbeatMs } = helloBody.decode(body);

@@ -1,42 +1,42 @@
 /** ○ memcached's protocols, told apart by the first byte as memcached does (`-B auto`): 0x80 and 0x81 are binary, all else is text. */
 import type { Piece } from "../tcp/tcp-reassembler.ts";
-import { Inbox } from "./decoder-buffer.ts";
+import { DecoderBuffer } from "./decoder-buffer.ts";
 import { BINARY_HEADER_BYTES, BINARY_MAGIC, binaryHeader, nameBinary } from "./memcached-binary.ts";
 import { nameLine } from "./memcached-text.ts";
 import { missing, unreadable } from "./decoded-message.ts";
-import type { Decoder, Message, Side } from "./decoded-message.ts";
+import type { ProtocolDecoder, DecodedMessage, Side } from "./decoded-message.ts";
 
-export class MemcachedDecoder implements Decoder {
-  readonly #inboxes: Record<Side, Inbox> = { client: new Inbox(), server: new Inbox() };
+export class MemcachedDecoder implements ProtocolDecoder {
+  readonly #buffers: Record<Side, DecoderBuffer> = { client: new DecoderBuffer(), server: new DecoderBuffer() };
   readonly #binary: Record<Side, boolean | undefined> = { client: undefined, server: undefined };
   /** VALUE lines since the last reply ended, to tell a miss. */
   #hits = 0;
   /** From a first unreadable line of a side on, until a line can be read again: garbage is named once, not per line. */
   readonly #lost: Record<Side, boolean> = { client: false, server: false };
 
-  feed(side: Side, piece: Piece): Message[] {
-    const inbox = this.#inboxes[side];
+  feed(side: Side, piece: Piece): DecodedMessage[] {
+    const buffer = this.#buffers[side];
     if (!(piece instanceof Uint8Array)) {
-      return inbox.missing(piece.missing) ? [] : [missing("memcached", piece.missing)];
+      return buffer.missing(piece.missing) ? [] : [missing("memcached", piece.missing)];
     }
-    inbox.push(piece);
-    const messages: Message[] = [];
-    while (inbox.length > 0) {
-      this.#binary[side] ??= inbox.at(0) === BINARY_MAGIC[side];
-      const before = inbox.length;
-      const message = this.#binary[side] ? this.#nextBinary(side, inbox) : this.#nextText(side, inbox);
+    buffer.push(piece);
+    const messages: DecodedMessage[] = [];
+    while (buffer.length > 0) {
+      this.#binary[side] ??= buffer.at(0) === BINARY_MAGIC[side];
+      const before = buffer.length;
+      const message = this.#binary[side] ? this.#nextBinary(side, buffer) : this.#nextText(side, buffer);
       if (message) messages.push(message);
-      if (inbox.length === before) break;
+      if (buffer.length === before) break;
     }
     return messages;
   }
 
-  #nextText(side: Side, inbox: Inbox): Message | undefined {
-    const line = inbox.line();
+  #nextText(side: Side, buffer: DecoderBuffer): DecodedMessage | undefined {
+    const line = buffer.line();
     if (line === undefined) return undefined;
     const named = line === "endless" ? unreadable("memcached", "a line without an end") : nameLine(side, line);
     const text = side === "server" ? this.#withOutcome(named.text) : named.text;
-    if ("valueBytes" in named) inbox.skip(named.valueBytes ?? 0);
+    if ("valueBytes" in named) buffer.skip(named.valueBytes ?? 0);
     const wasLost = this.#lost[side];
     this.#lost[side] = named.unreadable === true;
     if (!named.unreadable) return { protocol: "memcached", text };
@@ -53,18 +53,18 @@ export class MemcachedDecoder implements Decoder {
     return missed ? "END (miss)" : "END";
   }
 
-  #nextBinary(side: Side, inbox: Inbox): Message | undefined {
-    const header = inbox.peek(BINARY_HEADER_BYTES);
+  #nextBinary(side: Side, buffer: DecoderBuffer): DecodedMessage | undefined {
+    const header = buffer.peek(BINARY_HEADER_BYTES);
     if (!header) return undefined;
     const lengths = header[0] === BINARY_MAGIC[side] ? binaryHeader(header) : undefined;
     if (!lengths) {
-      inbox.clear();
+      buffer.clear();
       return unreadable("memcached", "no binary header where one should be");
     }
     const upToKey = BINARY_HEADER_BYTES + lengths.keyAt + lengths.keyBytes;
-    const head = inbox.take(upToKey);
+    const head = buffer.take(upToKey);
     if (!head) return undefined;
-    inbox.skip(lengths.bodyBytes - lengths.keyAt - lengths.keyBytes);
+    buffer.skip(lengths.bodyBytes - lengths.keyAt - lengths.keyBytes);
     const key = head.subarray(BINARY_HEADER_BYTES + lengths.keyAt);
     return { protocol: "memcached", text: nameBinary(head, lengths, key) };
   }

@@ -1,13 +1,13 @@
 /**
- * ○ Names a ZeroMQ message by the queue's dialects: the lecture's (`Ready`, and single frames), Majordomo 0.1 and 0.2 (RFC 7 and
+ * ○ Names a ZeroMQ message by the queue's protocols: the lecture's (`Ready`, and single frames), Majordomo 0.1 and 0.2 (RFC 7 and
  * 18), and Holdfast's own (docs/queue-protocol.md). What is none of them is an ordinary message, described by its frames.
  */
 import { unreadable } from "./decoded-message.ts";
-import type { Message, Side } from "./decoded-message.ts";
+import type { DecodedMessage, Side } from "./decoded-message.ts";
 import { showBytes } from "./show.ts";
 
 /** One frame of a message: its beginning, and how long it was. */
-export interface Part {
+export interface MessageFrame {
   readonly body: Uint8Array;
   readonly length: number;
 }
@@ -24,12 +24,12 @@ const MAJORDOMO_2: Readonly<Record<number, string>> = {
 const MAJORDOMO_2_CLIENT: Readonly<Record<number, string>> = { 1: "REQUEST", 2: "PARTIAL", 3: "FINAL" };
 
 /** @param count frames in all; `parts` may hold the first of them only */
-export function nameMessage(side: Side, parts: readonly Part[], count: number): Message {
-  const enveloped = parts[0]?.length === 0 ? parts.slice(1) : parts;
+export function nameMessage(side: Side, frames: readonly MessageFrame[], count: number): DecodedMessage {
+  const enveloped = frames[0]?.length === 0 ? frames.slice(1) : frames;
   return (
-    nameOwn(enveloped, enveloped === parts ? count : count - 1) ??
+    nameOwn(enveloped, enveloped === frames ? count : count - 1) ??
     nameMajordomo(side, enveloped) ??
-    nameLecture(side, enveloped, count) ?? { protocol: "zmtp", text: describeParts(parts, count) }
+    nameLecture(side, enveloped, count) ?? { protocol: "zmtp", text: describeFrames(frames, count) }
   );
 }
 
@@ -76,12 +76,12 @@ const OWN_VERBS: Readonly<Record<string, readonly number[]>> = {
 /** Which frames carry a body: its size is told. */
 const OWN_BODIES: Readonly<Record<string, number>> = { ADD: 3, CALL: 3, TASK: 1, DONE: 1, ENDED: 3, PARTIAL: 1, DATA: 1 };
 
-function nameOwn(parts: readonly Part[], count: number): Message | undefined {
-  if (parts[0]?.length !== 3 || textOf(parts[0]) !== "HQ1" || parts[1] === undefined) return undefined;
-  const verb = textOf(parts[1]);
+function nameOwn(frames: readonly MessageFrame[], count: number): DecodedMessage | undefined {
+  if (frames[0]?.length !== 3 || textOf(frames[0]) !== "HQ1" || frames[1] === undefined) return undefined;
+  const verb = textOf(frames[1]);
   const shown = Object.hasOwn(OWN_VERBS, verb) ? OWN_VERBS[verb] : undefined;
   if (!shown) return unreadable("queue", `HQ1 has no verb '${verb}'`);
-  const rest = parts.slice(2);
+  const rest = frames.slice(2);
   const words = shown.flatMap((index) => (rest[index] ? [showBytes(rest[index].body, 40)] : []));
   const bodyAt = OWN_BODIES[verb];
   const body = bodyAt === undefined ? undefined : rest[bodyAt];
@@ -91,34 +91,34 @@ function nameOwn(parts: readonly Part[], count: number): Message | undefined {
 }
 
 /** "Ready" alone asks for a task; "Ready" and a result returns the last one and asks for the next. */
-function nameLecture(side: Side, parts: readonly Part[], count: number): Message | undefined {
-  if (side !== "client" || parts[0]?.length !== 5 || textOf(parts[0]) !== "Ready" || count > 3) return undefined;
-  if (parts.length === 1) return { protocol: "queue", text: "Ready (gives back the task before, asks for the next)" };
-  return { protocol: "queue", text: `Ready with a result (${parts[1]!.length} B), asks for the next task` };
+function nameLecture(side: Side, frames: readonly MessageFrame[], count: number): DecodedMessage | undefined {
+  if (side !== "client" || frames[0]?.length !== 5 || textOf(frames[0]) !== "Ready" || count > 3) return undefined;
+  if (frames.length === 1) return { protocol: "queue", text: "Ready (gives back the task before, asks for the next)" };
+  return { protocol: "queue", text: `Ready with a result (${frames[1]!.length} B), asks for the next task` };
 }
 
-function nameMajordomo(side: Side, parts: readonly Part[]): Message | undefined {
-  const header = parts[0];
+function nameMajordomo(side: Side, frames: readonly MessageFrame[]): DecodedMessage | undefined {
+  const header = frames[0];
   if (header?.length !== 6) return undefined;
   const name = textOf(header);
-  if (name === "MDPC01") return mdp(name, side === "client" ? "request for" : "reply from", parts[1]);
+  if (name === "MDPC01") return mdp(name, side === "client" ? "request for" : "reply from", frames[1]);
   const commands = { MDPW01: MAJORDOMO_1, MDPW02: MAJORDOMO_2, MDPC02: MAJORDOMO_2_CLIENT }[name];
-  const command = commands?.[parts[1]?.body[0] ?? 0];
+  const command = commands?.[frames[1]?.body[0] ?? 0];
   if (command === undefined) return undefined;
-  const named = command === "READY" || name === "MDPC02" ? parts[2] : undefined;
+  const named = command === "READY" || name === "MDPC02" ? frames[2] : undefined;
   return mdp(name, command, named);
 }
 
-function mdp(header: string, command: string, service: Part | undefined): Message {
+function mdp(header: string, command: string, service: MessageFrame | undefined): DecodedMessage {
   return { protocol: "queue", text: `${header} ${command}${service ? ` '${showBytes(service.body)}'` : ""}` };
 }
 
-function describeParts(parts: readonly Part[], count: number): string {
-  const sizes = parts.slice(0, 8).map(({ length }) => `${length}`);
+function describeFrames(frames: readonly MessageFrame[], count: number): string {
+  const sizes = frames.slice(0, 8).map(({ length }) => `${length}`);
   if (count > sizes.length) sizes.push("…");
   return count === 1 ? `message (${sizes[0]} B)` : `message (${count} frames: ${sizes.join(" + ")} B)`;
 }
 
-function textOf({ body }: Part): string {
+function textOf({ body }: MessageFrame): string {
   return showBytes(body);
 }

@@ -1,6 +1,6 @@
 /** ○ Names ZMTP's commands (RFC 37; CURVE's are RFC 26): a length octet, the name, then what the name promises. */
 import { unreadable } from "./decoded-message.ts";
-import type { Message } from "./decoded-message.ts";
+import type { DecodedMessage } from "./decoded-message.ts";
 import { showBytes } from "./show.ts";
 
 /** Name and rest of a command's body; undefined when the name is no word. */
@@ -12,7 +12,7 @@ function splitCommand(body: Uint8Array): { name: string; data: Uint8Array } | un
 }
 
 /** @param length of the body on the wire; `body` may be its beginning only */
-export function nameCommand(body: Uint8Array, length: number): Message {
+export function nameCommand(body: Uint8Array, length: number): DecodedMessage {
   const command = splitCommand(body);
   if (!command) return unreadable("zmtp", "a command without a name");
   return { protocol: "zmtp", text: describe(command.name, command.data, length - 1 - command.name.length) };

@@ -10,7 +10,7 @@ export interface KeepAliveTimes {
   readonly count: number;
 }
 
-export interface Predicted {
+export interface PredictedMark {
   /** On the time line of the arguments. */
   readonly atMs: number;
   readonly kind: "probe" | "answer" | "reset";
@@ -18,7 +18,7 @@ export interface Predicted {
   readonly unanswered: number;
 }
 
-export interface PredictFrom {
+export interface PredictionStart {
   /** When the next probe is due: the kernel's own countdown, or the last segment heard plus `idle`. */
   readonly nextProbeAtMs: number;
   /** Probes already out and unanswered. */
@@ -34,9 +34,9 @@ const MARKS_MAX = 1000;
 /** The marks to come, in order of time. */
 export function predictKeepAlive(
   times: KeepAliveTimes,
-  { nextProbeAtMs, unanswered = 0, answers, untilMs }: PredictFrom,
-): Predicted[] {
-  const marks: Predicted[] = [];
+  { nextProbeAtMs, unanswered = 0, answers, untilMs }: PredictionStart,
+): PredictedMark[] {
+  const marks: PredictedMark[] = [];
   let atMs = nextProbeAtMs;
   let missed = unanswered;
   while (atMs <= untilMs && marks.length < MARKS_MAX) {

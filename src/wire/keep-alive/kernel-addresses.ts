@@ -1,13 +1,13 @@
 /** ○ The kernel's way to write a connection's ends ("0100007F:2BCB 0300007F:9C40"), as addresses that people read. */
 
-export interface KernelEnds {
+export interface KernelAddresses {
   readonly local: string;
   readonly remote: string;
   readonly localPort: number;
 }
 
 /** @param key as link's `endKey` makes it: words of 32 bits in little-endian order, ports in hexadecimal */
-export function addressesOf(key: string): KernelEnds {
+export function addressesOf(key: string): KernelAddresses {
   const [local, remote] = key.split(" ") as [string, string];
   return { local: show(local), remote: show(remote), localPort: portOf(local) };
 }

@@ -10,7 +10,7 @@ import { addressesOf } from "./kernel-addresses.ts";
 import { KernelMarks } from "./kernel-marks.ts";
 
 /** One thing that the kernel's table told. */
-export interface KernelNews {
+export interface KernelEvent {
   readonly source: "kernel counters";
   readonly wallMs: number;
   readonly server: string;
@@ -28,11 +28,11 @@ interface Followed {
 const LOOK_MS = 100;
 
 /**
- * Calls `onNews` with what changes at these server ports, until the returned function is called.
+ * Calls `onEvent` with what changes at these server ports, until the returned function is called.
  *
  * @returns undefined where the system has no such table
  */
-export function onKernelNews(ports: readonly number[], onNews: (news: KernelNews) => void): (() => void) | undefined {
+export function onKernelEvents(ports: readonly number[], onEvent: (event: KernelEvent) => void): (() => void) | undefined {
   if (kernelTimers() === undefined) return undefined;
   const followed = new Map<string, Followed>();
   let looks = 0;
@@ -42,7 +42,7 @@ export function onKernelNews(ports: readonly number[], onNews: (news: KernelNews
     const wallMs = systemClock.wallMs();
     const seen = new Set<string>();
     const tell = ({ server, peer }: Followed, summary: string, atMs = nowMs): void =>
-      onNews({ source: "kernel counters", wallMs: wallMs - (nowMs - atMs), server, peer, summary });
+      onEvent({ source: "kernel counters", wallMs: wallMs - (nowMs - atMs), server, peer, summary });
     for (const [key, timer] of kernelTimers() ?? []) {
       if (!timer.established) continue;
       let known = followed.get(key);
@@ -54,7 +54,7 @@ export function onKernelNews(ports: readonly number[], onNews: (news: KernelNews
         tell(known, looks === 1 ? "was connected already" : "connected");
       }
       seen.add(key);
-      for (const { summary, atMs } of newsOf(known, timer, { nowMs, looks })) tell(known, summary, atMs);
+      for (const { summary, atMs } of eventsOf(known, timer, { nowMs, looks })) tell(known, summary, atMs);
     }
     for (const [key, gone] of followed) {
       if (seen.has(key)) continue;
@@ -68,7 +68,7 @@ export function onKernelNews(ports: readonly number[], onNews: (news: KernelNews
 }
 
 /** The table has no byte counts, so a countdown that starts anew may be a probe or data: it is not told (`bytes` always differs). */
-function newsOf(
+function eventsOf(
   { marks }: Followed,
   { keepAliveInMs, unanswered }: KernelTimer,
   { nowMs, looks }: { nowMs: number; looks: number },

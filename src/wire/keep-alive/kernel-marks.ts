@@ -4,7 +4,7 @@
  */
 
 /** One look at a connection (link's `LinkStats`, or /proc/net/tcp). */
-export interface KernelLook {
+export interface KernelSample {
   /** Undefined while data is in flight, when the kernel runs no keep-alive timer. */
   readonly nextProbeInMs: number | undefined;
   readonly unanswered: number;
@@ -30,7 +30,7 @@ export class KernelMarks {
   #bytesAtArming = 0;
 
   /** The marks since the look before. */
-  look({ nextProbeInMs, unanswered, bytes }: KernelLook, nowMs: number): KernelMark[] {
+  look({ nextProbeInMs, unanswered, bytes }: KernelSample, nowMs: number): KernelMark[] {
     const marks: KernelMark[] = [];
     const deadlineMs = nextProbeInMs === undefined ? undefined : nowMs + nextProbeInMs;
     const first = this.#bytes === undefined;

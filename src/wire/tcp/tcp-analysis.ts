@@ -3,10 +3,10 @@
  * Wireshark documents (User's Guide, "TCP Analysis"), so that both name the same packets. One `TcpAnalysis` per conversation; it
  * remembers per direction what comes next, what was acknowledged last, and what the last segment was; never more.
  */
-import type { Segment } from "./tcp-segment.ts";
+import type { TcpSegment } from "./tcp-segment.ts";
 import { FLAG } from "./tcp-segment.ts";
 
-export type Mark =
+export type TcpMark =
   | "keep-alive"
   | "keep-alive-ack"
   | "retransmission"
@@ -23,7 +23,7 @@ export type Mark =
   | "acked-unseen";
 
 /** The three that mean "sent before". */
-export const RETRANSMISSIONS: readonly Mark[] = ["retransmission", "fast-retransmission", "spurious-retransmission"];
+export const RETRANSMISSIONS: readonly TcpMark[] = ["retransmission", "fast-retransmission", "spurious-retransmission"];
 
 /** 20 ms after the second duplicate ACK a repeated segment is a fast retransmission. */
 const FAST_RETRANSMISSION_NS = 20_000_000n;
@@ -44,7 +44,7 @@ interface Direction {
   duplicateAcks: number;
   /** The highest sequence number up to which no hole is known. */
   continuous: number | undefined;
-  last: readonly Mark[];
+  last: readonly TcpMark[];
 }
 
 export class TcpAnalysis {
@@ -53,7 +53,7 @@ export class TcpAnalysis {
   #firstRoundTripNs: bigint | undefined;
 
   /** @param side which end sent it; the caller keeps to one choice for a conversation's life */
-  segment(side: "left" | "right", segment: Segment, wallNs: bigint): Mark[] {
+  segment(side: "left" | "right", segment: TcpSegment, wallNs: bigint): TcpMark[] {
     const forward = this.#directions[side];
     const reverse = this.#directions[side === "left" ? "right" : "left"];
     this.#measureRoundTrip(segment, wallNs);
@@ -64,14 +64,14 @@ export class TcpAnalysis {
     return marks;
   }
 
-  #measureRoundTrip({ flags }: Segment, wallNs: bigint): void {
+  #measureRoundTrip({ flags }: TcpSegment, wallNs: bigint): void {
     if ((flags & FLAG.syn) !== 0) this.#synNs ??= wallNs;
     else if (this.#synNs !== undefined) this.#firstRoundTripNs ??= wallNs - this.#synNs;
   }
 
-  #marks(segment: Segment, wallNs: bigint, forward: Direction, reverse: Direction): Mark[] {
+  #marks(segment: TcpSegment, wallNs: bigint, forward: Direction, reverse: Direction): TcpMark[] {
     const { flags, length, sequence, window } = segment;
-    const marks: Mark[] = [];
+    const marks: TcpMark[] = [];
     const probe = length === 1 && sequence === forward.next && reverse.window === 0;
     const plain = !probe && (flags & (FLAG.syn | FLAG.fin | FLAG.rst)) === 0;
     if (probe) marks.push("zero-window-probe");
@@ -89,7 +89,7 @@ export class TcpAnalysis {
   }
 
   /** Data, SYN or FIN that does not go beyond what was seen: sent again, or overtaken on the way. */
-  #repetition({ sequence, length }: Segment, wallNs: bigint, forward: Direction, reverse: Direction): Mark | undefined {
+  #repetition({ sequence, length }: TcpSegment, wallNs: bigint, forward: Direction, reverse: Direction): TcpMark | undefined {
     if (forward.next === undefined) return undefined;
     const oneBack = length > 1 && sequence === wrapped(forward.next - 1); // data after an unanswered one-byte probe is new
     const repeats = after(forward.next, sequence) && !oneBack;
@@ -108,9 +108,9 @@ export class TcpAnalysis {
 }
 
 /** What a segment without SYN, FIN and RST says about silence and windows. */
-function plainMarks(segment: Segment, forward: Direction, reverse: Direction): Mark[] {
+function plainMarks(segment: TcpSegment, forward: Direction, reverse: Direction): TcpMark[] {
   const { length, sequence, acknowledgment, window } = segment;
-  const marks: Mark[] = [];
+  const marks: TcpMark[] = [];
   if (forward.next !== undefined && length <= 1 && sequence === wrapped(forward.next - 1)) marks.push("keep-alive");
   if (length > 0 && fillsWindow(segment, reverse)) marks.push("window-full");
   if (length > 0 || sequence !== forward.next) return marks;
@@ -126,13 +126,19 @@ function plainMarks(segment: Segment, forward: Direction, reverse: Direction): M
   return marks;
 }
 
-function fillsWindow({ sequence, length }: Segment, reverse: Direction): boolean {
+function fillsWindow({ sequence, length }: TcpSegment, reverse: Direction): boolean {
   if (reverse.windowScale === undefined || reverse.window === undefined) return false;
   const open = reverse.window * 2 ** Math.max(0, reverse.windowScale);
   return wrapped(sequence + length) === wrapped(reverse.acknowledged + open);
 }
 
-function remember(segment: Segment, wallNs: bigint, forward: Direction, reverse: Direction, marks: readonly Mark[]): void {
+function remember(
+  segment: TcpSegment,
+  wallNs: bigint,
+  forward: Direction,
+  reverse: Direction,
+  marks: readonly TcpMark[],
+): void {
   const { sequence, length, flags, acknowledgment, window } = segment;
   const ends = wrapped(sequence + length + ((flags & (FLAG.syn | FLAG.fin)) !== 0 ? 1 : 0));
   if ((forward.next === undefined || after(ends, forward.next)) && !marks.includes("zero-window-probe")) {

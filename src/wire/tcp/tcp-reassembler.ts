@@ -3,7 +3,7 @@
  * is filled, up to a bound; a hole that will not be filled is reported once as a gap. Starts anywhere, so a capture may begin in the
  * middle of a conversation.
  */
-import { HELD_BYTES_MAX } from "../limits.ts";
+import { REASSEMBLY_BYTES_MAX } from "../limits.ts";
 import { after, wrapped } from "./tcp-analysis.ts";
 
 /** Bytes in order, or the number of bytes that were never seen. */
@@ -17,7 +17,7 @@ interface Held {
   readonly payload: Uint8Array;
 }
 
-export class Assembler {
+export class TcpReassembler {
   #next: number | undefined;
   /** Sorted by sequence number, none overlapping what was handed out. */
   #held: Held[] = [];
@@ -47,7 +47,7 @@ export class Assembler {
     const pieces: Piece[] = [];
     if (after(sequence, this.#next)) {
       this.#hold(sequence, payload);
-      if (this.#heldBytes > HELD_BYTES_MAX) this.#skipHole(pieces);
+      if (this.#heldBytes > REASSEMBLY_BYTES_MAX) this.#skipHole(pieces);
       return pieces;
     }
     this.#take(sequence, payload, length, pieces);

@@ -1,11 +1,11 @@
 /**
- * ○ From a frame to a TCP segment: link layer, IPv4 or IPv6, TCP header with the options that the analysis needs. Never throws:
+ * ○ From a captured frame to a TCP segment: link layer, IPv4 or IPv6, TCP header with the options that the analysis needs. Never throws:
  * what cannot be read says why, in words, as `unreadable`.
  */
-import type { Frame } from "../captured-frame.ts";
+import type { CapturedFrame } from "../captured-frame.ts";
 import { LINK_TYPE } from "../captured-frame.ts";
 
-export interface Segment {
+export interface TcpSegment {
   /** "host:port", IPv6 hosts in brackets. */
   readonly from: string;
   readonly to: string;
@@ -22,7 +22,7 @@ export interface Segment {
 }
 
 /** What a frame holds that is no TCP segment: another protocol, or something broken. */
-export interface NoSegment {
+export interface UnreadableFrame {
   readonly unreadable: string;
 }
 
@@ -32,7 +32,7 @@ const ETHER = { ipv4: 0x0800, vlan: 0x8100, ipv6: 0x86dd, vlanOuter: 0x88a8 } as
 const PROTOCOL = { hopByHop: 0, tcp: 6, udp: 17, routing: 43, fragment: 44, destination: 60 } as const;
 
 /** Reads a frame down to its TCP segment. */
-export function segmentOf(frame: Frame): Segment | NoSegment {
+export function segmentOf(frame: CapturedFrame): TcpSegment | UnreadableFrame {
   const network = networkLayer(frame);
   if (!(network instanceof Uint8Array)) return network;
   const version = (network[0] ?? 0) >> 4;
@@ -40,7 +40,7 @@ export function segmentOf(frame: Frame): Segment | NoSegment {
   return version === 6 ? fromIpv6(network) : { unreadable: `IP version ${version}` };
 }
 
-function networkLayer({ bytes, linkType }: Frame): Uint8Array | NoSegment {
+function networkLayer({ bytes, linkType }: CapturedFrame): Uint8Array | UnreadableFrame {
   switch (linkType) {
     case LINK_TYPE.raw:
     case LINK_TYPE.rawOld:
@@ -61,13 +61,13 @@ function networkLayer({ bytes, linkType }: Frame): Uint8Array | NoSegment {
   }
 }
 
-function afterEtherType(bytes: Uint8Array, typeAt: number): Uint8Array | NoSegment {
+function afterEtherType(bytes: Uint8Array, typeAt: number): Uint8Array | UnreadableFrame {
   if (bytes.length < typeAt + 2) return { unreadable: "cut short in the link layer" };
   return fromEtherType(u16(bytes, typeAt), bytes, typeAt + 2);
 }
 
 /** Steps over at most two VLAN tags (802.1ad). */
-function fromEtherType(type: number, bytes: Uint8Array, start: number, tags = 0): Uint8Array | NoSegment {
+function fromEtherType(type: number, bytes: Uint8Array, start: number, tags = 0): Uint8Array | UnreadableFrame {
   if (type === ETHER.ipv4 || type === ETHER.ipv6) {
     return bytes.length > start ? bytes.subarray(start) : { unreadable: "cut short after the link layer" };
   }
@@ -77,7 +77,7 @@ function fromEtherType(type: number, bytes: Uint8Array, start: number, tags = 0)
   return { unreadable: `ether type 0x${type.toString(16).padStart(4, "0")}` };
 }
 
-function fromIpv4(bytes: Uint8Array): Segment | NoSegment {
+function fromIpv4(bytes: Uint8Array): TcpSegment | UnreadableFrame {
   const headerBytes = (bytes[0]! & 0x0f) * 4;
   if (headerBytes < 20 || bytes.length < headerBytes) return { unreadable: "cut short in the IPv4 header" };
   // A total length of zero is what segmentation offload leaves in packets captured before they are cut up.
@@ -88,7 +88,7 @@ function fromIpv4(bytes: Uint8Array): Segment | NoSegment {
   return fromProtocol(bytes[9]!, bytes.subarray(headerBytes, total), total - headerBytes, hosts);
 }
 
-function fromIpv6(bytes: Uint8Array): Segment | NoSegment {
+function fromIpv6(bytes: Uint8Array): TcpSegment | UnreadableFrame {
   if (bytes.length < 40) return { unreadable: "cut short in the IPv6 header" };
   const total = 40 + (u16(bytes, 4) || bytes.length - 40);
   const hosts = { from: ipv6(bytes, 8), to: ipv6(bytes, 24) };
@@ -109,7 +109,7 @@ interface Hosts {
   readonly to: string;
 }
 
-function fromProtocol(protocol: number, bytes: Uint8Array, length: number, hosts: Hosts): Segment | NoSegment {
+function fromProtocol(protocol: number, bytes: Uint8Array, length: number, hosts: Hosts): TcpSegment | UnreadableFrame {
   if (protocol === PROTOCOL.udp) return { unreadable: "UDP" };
   if (protocol !== PROTOCOL.tcp) return { unreadable: `IP protocol ${protocol}` };
   if (bytes.length < 20) return { unreadable: "cut short in the TCP header" };

@@ -11,7 +11,7 @@ import type { Message } from "../../zmtp/message-parts.ts";
 import { Ring } from "../ring.ts";
 
 /** What carries a pipe's messages: a connection, or the other end inside this process. */
-export interface Carrier {
+export interface PipeTransport {
   /** Something was queued to send. */
   wake(): void;
   /** There is room for more to be received. */
@@ -73,7 +73,7 @@ export class Pipe {
   outboundBytes = 0;
   outboundCount = 0;
   /** Undefined while there is no connection. */
-  carrier: Carrier | undefined;
+  transport: PipeTransport | undefined;
   /** The peer, once its handshake is done; stays when the connection breaks. */
   peer: PeerInfo | undefined;
   /** No more can be sent, ever. */
@@ -117,7 +117,7 @@ export class Pipe {
     this.outbound.push(message);
     this.outboundCount += 1;
     this.outboundBytes += bytes;
-    this.carrier?.wake();
+    this.transport?.wake();
   }
 
   /** Whether it takes no more from the connection. */
@@ -150,7 +150,7 @@ export class Pipe {
     this.inboundBytes -= byteLength(message);
     if (this.#stopped && this.#isLow()) {
       this.#stopped = false;
-      this.carrier?.resume();
+      this.transport?.resume();
     }
     if (this.closed && this.inbound.length === 0) this.#owner.pipeDrained(this);
     return message;

@@ -262,7 +262,7 @@ export class SubscriberPattern extends FairPattern {
 
   /** To every publisher connected now; one that connects later gets all subscriptions then. */
   #sendToAll(message: Message): void {
-    for (const pipe of this.#pipes) if (pipe.carrier !== undefined && pipe.peer !== undefined) push(pipe, message);
+    for (const pipe of this.#pipes) if (pipe.transport !== undefined && pipe.peer !== undefined) push(pipe, message);
   }
 }
 

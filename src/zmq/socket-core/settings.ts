@@ -62,7 +62,7 @@ export interface SocketSettings {
 }
 
 /** The settings as they are now: what a bound or connected endpoint goes on with, whatever is set later. */
-export function snapshot(settings: SocketSettings): SocketSettings {
+export function copySettings(settings: SocketSettings): SocketSettings {
   const frozen: Record<string, unknown> = {};
   for (const name of NAMES) frozen[name] = settings[name];
   return frozen as unknown as SocketSettings;

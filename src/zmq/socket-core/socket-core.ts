@@ -1,5 +1,5 @@
 /**
- * ● A socket's middle: its pattern, its pipes, those who wait, and its events. Links and inproc ends tell it what arrives; the
+ * ● A socket's core: its pattern, its pipes, the calls that wait, and its events. Connections and inproc ends tell it what arrives; the
  * socket's methods ask it to send and receive. Invariant: a pipe is in `#pipes` from attach to detach, and detached once.
  */
 import { Buffer } from "node:buffer";
@@ -10,7 +10,7 @@ import { zmqError } from "../errors.ts";
 import type { Event, EventKnownPeer } from "./observer.ts";
 import type { Pattern, SendResult } from "../patterns/pattern.ts";
 import { Pipe, type PeerInfo, type PipeBounds, type PipeOwner } from "../patterns/pipe.ts";
-import { Receivers, Senders, type WaitOptions } from "./waiters.ts";
+import { ReceiveWaiters, SendWaiters, type WaitOptions } from "./waiters.ts";
 
 const SENT = Promise.resolve();
 
@@ -21,7 +21,7 @@ const SENT = Promise.resolve();
 const SENDS_PER_TURN = 512;
 const PROBE = Buffer.alloc(0);
 
-export interface HubOptions {
+export interface SocketCoreOptions {
   readonly pattern: Pattern;
   readonly clock: Clock;
   /** Tells an event to the observer, if there is one. */
@@ -30,7 +30,7 @@ export interface HubOptions {
   readonly keyOf?: ((message: Message) => string) | undefined;
 }
 
-export class Hub implements PipeOwner {
+export class SocketCore implements PipeOwner {
   readonly clock: Clock;
   readonly tell: (event: Event) => void;
   readonly #pattern: Pattern;
@@ -40,20 +40,20 @@ export class Hub implements PipeOwner {
   /** Bytes left by peers that are gone, as of when they went. */
   #orphanBytes = 0;
   readonly #orphans = new Map<Pipe, number>();
-  readonly #receivers: Receivers;
-  readonly #senders: Senders;
-  #serving = false;
+  readonly #receiveWaiters: ReceiveWaiters;
+  readonly #sendWaiters: SendWaiters;
+  #sendScheduled = false;
   /** Half the high-water mark where that is less, so that a turn comes before a pipe is full. */
   #sendsPerTurn = SENDS_PER_TURN;
   #sentThisTurn = 0;
   closed = false;
 
-  constructor({ pattern, clock, tell, keyOf }: HubOptions) {
+  constructor({ pattern, clock, tell, keyOf }: SocketCoreOptions) {
     this.#pattern = pattern;
     this.clock = clock;
     this.tell = tell;
-    this.#receivers = new Receivers(() => pattern.receive());
-    this.#senders = new Senders((message) => this.#attempt(message), keyOf);
+    this.#receiveWaiters = new ReceiveWaiters(() => pattern.receive());
+    this.#sendWaiters = new SendWaiters((message) => this.#attempt(message), keyOf);
   }
 
   get pipes(): ReadonlySet<Pipe> {
@@ -82,7 +82,7 @@ export class Hub implements PipeOwner {
     }
     this.#pipes.add(pipe);
     this.#pattern.attach(pipe);
-    this.#wakeSenders();
+    this.#wakeSendWaiters();
     return pipe;
   }
 
@@ -91,13 +91,13 @@ export class Hub implements PipeOwner {
     pipe.peer = peer;
     if (!this.#pattern.connected(pipe)) return false;
     if (probe) pipe.push([PROBE], 0);
-    this.#wakeSenders();
+    this.#wakeSendWaiters();
     return true;
   }
 
   /** The connection broke and is being made again. */
   disconnected(pipe: Pipe): void {
-    pipe.carrier = undefined;
+    pipe.transport = undefined;
     this.#pattern.disconnected(pipe);
   }
 
@@ -112,7 +112,7 @@ export class Hub implements PipeOwner {
   detach(pipe: Pipe, reason: Error | undefined): void {
     if (!this.#pipes.delete(pipe)) return;
     this.retire(pipe);
-    pipe.carrier = undefined;
+    pipe.transport = undefined;
     pipe.dropOutbound();
     if (pipe.peer === undefined) return;
     if (pipe.inbound.length === 0) this.#gone(pipe, reason);
@@ -125,12 +125,12 @@ export class Hub implements PipeOwner {
 
   pipeReadable(pipe: Pipe): void {
     this.#pattern.readable(pipe);
-    if (!this.#receivers.isEmpty) this.#receivers.serve();
+    if (!this.#receiveWaiters.isEmpty) this.#receiveWaiters.serve();
   }
 
   pipeWritable(pipe: Pipe): void {
     this.#pattern.writable(pipe);
-    this.#wakeSenders();
+    this.#wakeSendWaiters();
   }
 
   pipeDrained(pipe: Pipe): void {
@@ -145,12 +145,12 @@ export class Hub implements PipeOwner {
   /** @param timeoutMs 0: not at all; -1: for ever */
   send(message: Message, timeoutMs: number, options: WaitOptions | undefined): Promise<void> {
     if (this.closed) return Promise.reject(closedError("send"));
-    if (!this.#senders.isBlocked(message)) {
+    if (!this.#sendWaiters.isBlocked(message)) {
       const result = this.#attempt(message);
       if (result === "sent") return this.#sent();
       if (result !== "EAGAIN") return Promise.reject(result);
     }
-    return this.#senders.wait(message, { clock: this.clock, timeoutMs, signal: options?.signal });
+    return this.#sendWaiters.wait(message, { clock: this.clock, timeoutMs, signal: options?.signal });
   }
 
   #sent(): Promise<void> {
@@ -163,19 +163,19 @@ export class Hub implements PipeOwner {
   /** Sends at once or tells why not; never ahead of those who wait. */
   trySend(message: Message): SendResult {
     if (this.closed) throw closedError("send");
-    if (this.#senders.isBlocked(message)) return "EAGAIN";
+    if (this.#sendWaiters.isBlocked(message)) return "EAGAIN";
     const result = this.#pattern.send(message);
-    if (result === "sent" && !this.#receivers.isEmpty) this.#receivers.serve();
+    if (result === "sent" && !this.#receiveWaiters.isEmpty) this.#receiveWaiters.serve();
     return result;
   }
 
   /** As `receive`, where that can be answered at once; else undefined, an error too. */
   receiveNow(batch: number): Message | Message[] | undefined {
-    if (this.closed || this.#pattern.receiveRefusal !== undefined || !this.#receivers.isEmpty) return undefined;
+    if (this.closed || this.#pattern.receiveRefusal !== undefined || !this.#receiveWaiters.isEmpty) return undefined;
     const message = this.#pattern.receive();
     if (message === undefined) return undefined;
     this.#afterReceive();
-    return batch === 0 ? message : this.#receivers.gather(message, batch);
+    return batch === 0 ? message : this.#receiveWaiters.gather(message, batch);
   }
 
   /** @param batch 0: one message; else an array of 1 to `batch` messages */
@@ -185,14 +185,14 @@ export class Hub implements PipeOwner {
     if (ready !== undefined && ready.length > 0) return Promise.resolve(ready as T);
     const refusal = this.#receiveRefusal();
     if (refusal) return Promise.reject(refusal);
-    return this.#receivers.wait<T>(batch, { clock: this.clock, timeoutMs, signal: options?.signal });
+    return this.#receiveWaiters.wait<T>(batch, { clock: this.clock, timeoutMs, signal: options?.signal });
   }
 
   /** The next message, or undefined when there is none for this caller: those who wait come first. */
   tryReceive(): Message | undefined {
     const refusal = this.#receiveRefusal();
     if (refusal) throw refusal;
-    if (!this.#receivers.isEmpty) return undefined;
+    if (!this.#receiveWaiters.isEmpty) return undefined;
     const message = this.#pattern.receive();
     if (message !== undefined) this.#afterReceive();
     return message;
@@ -200,13 +200,13 @@ export class Hub implements PipeOwner {
 
   close(): void {
     this.closed = true;
-    this.#receivers.close();
-    this.#senders.close();
+    this.#receiveWaiters.close();
+    this.#sendWaiters.close();
   }
 
   /** REP: a reply that waits may go now. */
   #afterReceive(): void {
-    if (!this.#senders.isEmpty) this.#wakeSenders();
+    if (!this.#sendWaiters.isEmpty) this.#wakeSendWaiters();
   }
 
   #receiveRefusal(): Error | undefined {
@@ -219,7 +219,7 @@ export class Hub implements PipeOwner {
   #attempt(message: Message): "sent" | "EAGAIN" | Error {
     const result = this.#pattern.send(message);
     if (result === "sent") {
-      if (!this.#receivers.isEmpty) this.#receivers.serve();
+      if (!this.#receiveWaiters.isEmpty) this.#receiveWaiters.serve();
       return result;
     }
     if (this.#pattern.drops && result !== "EFSM") return "sent";
@@ -239,12 +239,12 @@ export class Hub implements PipeOwner {
    * Serves those who wait to send once the loop has turned: were it done at once, a program that sends in a loop to a peer that
    * always has room would never let the loop turn, and hear no more of timers or other connections.
    */
-  #wakeSenders(): void {
-    if (this.#serving || this.#senders.isEmpty) return;
-    this.#serving = true;
+  #wakeSendWaiters(): void {
+    if (this.#sendScheduled || this.#sendWaiters.isEmpty) return;
+    this.#sendScheduled = true;
     setImmediate(() => {
-      this.#serving = false;
-      if (!this.closed) this.#senders.serve();
+      this.#sendScheduled = false;
+      if (!this.closed) this.#sendWaiters.serve();
     });
   }
 

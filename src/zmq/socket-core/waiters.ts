@@ -59,8 +59,8 @@ class Waiter<T> {
   }
 }
 
-/** A line of waiters; those answered meanwhile are skipped when their turn comes. */
-class Line<W extends Waiter<never>> {
+/** A queue of waiters; those answered meanwhile are skipped when their turn comes. */
+class WaiterQueue<W extends Waiter<never>> {
   readonly #waiters = new Ring<W>();
 
   get isEmpty(): boolean {
@@ -79,7 +79,7 @@ class Line<W extends Waiter<never>> {
     this.#waiters.push(waiter);
   }
 
-  /** All who still wait; the line is empty afterwards. */
+  /** All who still wait; the queue is empty afterwards. */
   takeAll(): W[] {
     const all: W[] = [];
     for (let waiter = this.#waiters.shift(); waiter !== undefined; waiter = this.#waiters.shift()) {
@@ -89,12 +89,12 @@ class Line<W extends Waiter<never>> {
   }
 }
 
-class Receiver extends Waiter<never> {
+class ReceiveWaiter extends Waiter<never> {
   /** 0: one message; else a batch of at most so many. */
   batch = 0;
 }
 
-class Sender extends Waiter<never> {
+class SendWaiter extends Waiter<never> {
   message: Message = [];
 }
 
@@ -106,8 +106,8 @@ export interface WaitContext {
 }
 
 /** Those who wait for messages. `next` gives the next one or undefined. */
-export class Receivers {
-  readonly #line = new Line<Receiver>();
+export class ReceiveWaiters {
+  readonly #queue = new WaiterQueue<ReceiveWaiter>();
   readonly #next: () => Message | undefined;
 
   constructor(next: () => Message | undefined) {
@@ -115,7 +115,7 @@ export class Receivers {
   }
 
   get isEmpty(): boolean {
-    return this.#line.isEmpty;
+    return this.#queue.isEmpty;
   }
 
   /** @param batch 0: resolves with one message; else with an array of 1 to `batch` messages */
@@ -123,19 +123,19 @@ export class Receivers {
     if (signal?.aborted) return Promise.reject(aborted(signal));
     if (timeoutMs === 0) return Promise.reject(timedOut("receive", 0));
     return new Promise<T>((resolve, reject) => {
-      const receiver = new Receiver(resolve as (value: never) => void, reject);
-      receiver.batch = batch;
-      receiver.bound(clock, timeoutMs, signal, "receive");
-      this.#line.push(receiver);
+      const waiter = new ReceiveWaiter(resolve as (value: never) => void, reject);
+      waiter.batch = batch;
+      waiter.bound(clock, timeoutMs, signal, "receive");
+      this.#queue.push(waiter);
     });
   }
 
   /** Hands out what there is. */
   serve(): void {
-    for (let receiver = this.#line.first; receiver !== undefined; receiver = this.#line.first) {
+    for (let waiter = this.#queue.first; waiter !== undefined; waiter = this.#queue.first) {
       const message = this.#next();
       if (message === undefined) return;
-      receiver.resolve((receiver.batch === 0 ? message : this.gather(message, receiver.batch)) as never);
+      waiter.resolve((waiter.batch === 0 ? message : this.gather(message, waiter.batch)) as never);
     }
   }
 
@@ -151,16 +151,16 @@ export class Receivers {
   }
 
   close(): void {
-    for (const receiver of this.#line.takeAll()) receiver.reject(closedWhileWaiting("receive"));
+    for (const waiter of this.#queue.takeAll()) waiter.reject(closedWhileWaiting("receive"));
   }
 }
 
 /**
- * Those who wait for room, in a line for each key: a socket that gives to whoever has room has one line, one that addresses its
- * peers has a line for each of them. `attempt` tries a message: taken, not yet, or an error for its sender.
+ * Those who wait for room, in a queue for each key: a socket that gives to whoever has room has one queue, one that addresses its
+ * peers has a queue for each of them. `attempt` tries a message: taken, not yet, or an error for its sender.
  */
-export class Senders {
-  readonly #lines = new Map<string, Line<Sender>>();
+export class SendWaiters {
+  readonly #queues = new Map<string, WaiterQueue<SendWaiter>>();
   readonly #attempt: (message: Message) => "sent" | "EAGAIN" | Error;
   readonly #keyOf: ((message: Message) => string) | undefined;
 
@@ -171,40 +171,40 @@ export class Senders {
 
   /** Whether nobody waits at all. */
   get isEmpty(): boolean {
-    return this.#lines.size === 0;
+    return this.#queues.size === 0;
   }
 
   /** Whether a message would have to wait behind others. */
   isBlocked(message: Message): boolean {
-    if (this.#lines.size === 0) return false;
-    return this.#lines.get(this.#key(message))?.isEmpty === false;
+    if (this.#queues.size === 0) return false;
+    return this.#queues.get(this.#key(message))?.isEmpty === false;
   }
 
   wait(message: Message, { clock, timeoutMs, signal }: WaitContext): Promise<void> {
     if (signal?.aborted) return Promise.reject(aborted(signal));
     if (timeoutMs === 0) return Promise.reject(timedOut("send", 0));
     return new Promise<void>((resolve, reject) => {
-      const sender = new Sender(resolve as (value: never) => void, reject);
-      sender.message = message;
-      sender.bound(clock, timeoutMs, signal, "send");
+      const waiter = new SendWaiter(resolve as (value: never) => void, reject);
+      waiter.message = message;
+      waiter.bound(clock, timeoutMs, signal, "send");
       const key = this.#key(message);
-      const line = this.#lines.get(key) ?? new Line<Sender>();
-      this.#lines.set(key, line);
-      line.push(sender);
+      const queue = this.#queues.get(key) ?? new WaiterQueue<SendWaiter>();
+      this.#queues.set(key, queue);
+      queue.push(waiter);
     });
   }
 
-  /** Tries those who wait, each line up to its first refusal. */
+  /** Tries those who wait, each queue up to its first refusal. */
   serve(): void {
-    for (const [key, line] of this.#lines) {
-      for (let sender = line.first; sender !== undefined && this.#answer(sender); sender = line.first);
-      if (line.isEmpty) this.#lines.delete(key);
+    for (const [key, queue] of this.#queues) {
+      for (let waiter = queue.first; waiter !== undefined && this.#answer(waiter); waiter = queue.first);
+      if (queue.isEmpty) this.#queues.delete(key);
     }
   }
 
   close(): void {
-    for (const line of this.#lines.values()) for (const sender of line.takeAll()) sender.reject(closedWhileWaiting("send"));
-    this.#lines.clear();
+    for (const queue of this.#queues.values()) for (const waiter of queue.takeAll()) waiter.reject(closedWhileWaiting("send"));
+    this.#queues.clear();
   }
 
   #key(message: Message): string {
@@ -212,11 +212,11 @@ export class Senders {
   }
 
   /** @returns false when it must wait on */
-  #answer(sender: Sender): boolean {
-    const result = this.#attempt(sender.message);
+  #answer(waiter: SendWaiter): boolean {
+    const result = this.#attempt(waiter.message);
     if (result === "EAGAIN") return false;
-    if (result === "sent") sender.resolve(undefined as never);
-    else sender.reject(result);
+    if (result === "sent") waiter.resolve(undefined as never);
+    else waiter.reject(result);
     return true;
   }
 }

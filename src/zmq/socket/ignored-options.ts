@@ -35,12 +35,12 @@ const REFUSED = {
 type Widened<T> = { -readonly [K in keyof T]: T[K] extends number ? number : T[K] extends boolean ? boolean : string | null };
 
 /** Each reads as its default. */
-export type InertOptions = Widened<typeof WITHOUT_EFFECT> & Widened<typeof REFUSED>;
+export type IgnoredOptions = Widened<typeof WITHOUT_EFFECT> & Widened<typeof REFUSED>;
 
 const warned = new Set<string>();
 
 /** Gives a class's instances the options, as accessors that keep nothing. */
-export function addInertOptions(prototype: object): void {
+export function addIgnoredOptions(prototype: object): void {
   for (const [name, value] of Object.entries(WITHOUT_EFFECT)) {
     define(prototype, name, value, (set) => {
       if (set === value || warned.has(name)) return;

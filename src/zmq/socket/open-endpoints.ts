@@ -5,20 +5,20 @@
 import { zmqError } from "../errors.ts";
 
 /** A bound endpoint. */
-export interface Bound {
+export interface BoundEndpoint {
   /** As the caller wrote it; it is found under the one that came of it too. */
   readonly address: string;
   readonly close: (lingerMs: number) => Promise<void> | void;
 }
 
 /** A connected endpoint. */
-export interface Connected {
+export interface ConnectedEndpoint {
   readonly close: (lingerMs: number) => void;
 }
 
 export class OpenEndpoints {
-  readonly #bound = new Map<string, Bound>();
-  readonly #connected = new Map<string, Connected[]>();
+  readonly #bound = new Map<string, BoundEndpoint>();
+  readonly #connected = new Map<string, ConnectedEndpoint[]>();
   readonly #onGone: () => void;
   #openCount = 0;
   #closing = false;
@@ -39,12 +39,12 @@ export class OpenEndpoints {
   }
 
   /** @param shown the address with the port that was taken */
-  bound(shown: string, endpoint: Bound): void {
+  bound(shown: string, endpoint: BoundEndpoint): void {
     this.#bound.set(shown, endpoint);
   }
 
   /** Takes a bound endpoint out. @throws ENOENT when there is none */
-  unbound(address: string): Bound {
+  unbound(address: string): BoundEndpoint {
     for (const [shown, endpoint] of this.#bound) {
       if (shown !== address && endpoint.address !== address) continue;
       this.#bound.delete(shown);
@@ -53,14 +53,14 @@ export class OpenEndpoints {
     throw zmqError("ENOENT", `Cannot unbind ${address}: it is not bound`);
   }
 
-  connected(address: string, endpoint: Connected): void {
+  connected(address: string, endpoint: ConnectedEndpoint): void {
     const list = this.#connected.get(address);
     if (list) list.push(endpoint);
     else this.#connected.set(address, [endpoint]);
   }
 
   /** Takes all endpoints connected to an address out. @throws ENOENT when there are none */
-  disconnected(address: string): readonly Connected[] {
+  disconnected(address: string): readonly ConnectedEndpoint[] {
     const list = this.#connected.get(address);
     if (list === undefined) throw zmqError("ENOENT", `Cannot disconnect ${address}: it is not connected`);
     this.#connected.delete(address);

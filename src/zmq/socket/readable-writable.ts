@@ -16,7 +16,7 @@ export abstract class ReadableSocket extends Socket {
    * @throws EAGAIN after `receiveTimeout` or on close, EFSM on a REQ or REP out of turn, EBADF, ABORTED
    */
   receive(options?: WaitOptions): Promise<Message> {
-    return this.hub.receive<Message>(0, this.receiveTimeout, options);
+    return this.core.receive<Message>(0, this.receiveTimeout, options);
   }
 
   /**
@@ -26,12 +26,12 @@ export abstract class ReadableSocket extends Socket {
    * @throws as `receive`
    */
   receiveBatch(most: number = BATCH_MESSAGES, options?: WaitOptions): Promise<Message[]> {
-    return this.hub.receive<Message[]>(Math.max(1, most), this.receiveTimeout, options);
+    return this.core.receive<Message[]>(Math.max(1, most), this.receiveTimeout, options);
   }
 
   /** The next message if there is one, else undefined. @throws EFSM, EBADF */
   tryReceive(): Message | undefined {
-    return this.hub.tryReceive();
+    return this.core.tryReceive();
   }
 
   /** Messages one by one until the socket is closed. */
@@ -44,11 +44,11 @@ export abstract class ReadableSocket extends Socket {
     return { [Symbol.asyncIterator]: () => this.#iterator<Message[]>(Math.max(1, most)) };
   }
 
-  /** @param batch as of `hub.receive` */
+  /** @param batch as of `core.receive` */
   #iterator<T>(batch: number): AsyncIterator<T, undefined> {
     return {
       next: () => {
-        const ready = this.hub.receiveNow(batch) as T | undefined;
+        const ready = this.core.receiveNow(batch) as T | undefined;
         return ready === undefined ? this.#nextLater<T>(batch) : Promise.resolve({ done: false, value: ready });
       },
     };
@@ -57,7 +57,7 @@ export abstract class ReadableSocket extends Socket {
   async #nextLater<T>(batch: number): Promise<IteratorResult<T, undefined>> {
     if (this.closed) return { done: true, value: undefined };
     try {
-      return { done: false, value: await this.hub.receive<T>(batch, this.receiveTimeout, undefined) };
+      return { done: false, value: await this.core.receive<T>(batch, this.receiveTimeout, undefined) };
     } catch (error) {
       if (this.closed) return { done: true, value: undefined };
       throw error;
@@ -69,12 +69,12 @@ export abstract class ReadableSocket extends Socket {
 export abstract class WritableSocket extends Socket {
   /** As `DuplexSocket.send`. */
   send(message: MessageLike | readonly MessageLike[], options?: WaitOptions): Promise<void> {
-    return this.hub.send(toMessage(message), this.sendTimeout, options);
+    return this.core.send(toMessage(message), this.sendTimeout, options);
   }
 
   /** As `DuplexSocket.trySend`. */
   trySend(message: MessageLike | readonly MessageLike[]): SendResult {
-    return this.hub.trySend(toMessage(message));
+    return this.core.trySend(toMessage(message));
   }
 }
 
@@ -90,7 +90,7 @@ export abstract class DuplexSocket extends ReadableSocket {
    * @throws EAGAIN after `sendTimeout` or on close, EHOSTUNREACH on a mandatory ROUTER, EFSM out of turn, EINVAL, EBADF, ABORTED
    */
   send(message: MessageLike | readonly MessageLike[], options?: WaitOptions): Promise<void> {
-    return this.hub.send(toMessage(message), this.sendTimeout, options);
+    return this.core.send(toMessage(message), this.sendTimeout, options);
   }
 
   /**
@@ -101,6 +101,6 @@ export abstract class DuplexSocket extends ReadableSocket {
    * @throws EINVAL, EBADF
    */
   trySend(message: MessageLike | readonly MessageLike[]): SendResult {
-    return this.hub.trySend(toMessage(message));
+    return this.core.trySend(toMessage(message));
   }
 }

@@ -7,23 +7,23 @@ import { randomBytes } from "node:crypto";
 import type { Random } from "../../core/random.ts";
 import type { Message } from "../../zmtp/message-parts.ts";
 import { SOCKET_TYPES, type SocketTypeName } from "../../zmtp/socket-type.ts";
-import { Incoming, routingIdOf, type ConnectionContext } from "../transport/connections.ts";
+import { AcceptedConnection, routingIdOf, type EndpointContext } from "../transport/connections.ts";
 import { context as defaultContext, type Context } from "./context.ts";
-import { Dialer, systemResolve, type Resolve } from "../transport/dialer.ts";
+import { Dialer, systemResolve, type ResolveHost } from "../transport/dialer.ts";
 import { parseEndpoint, type Endpoint } from "../transport/endpoint.ts";
-import { OpenEndpoints, type Connected } from "./open-endpoints.ts";
+import { OpenEndpoints, type ConnectedEndpoint } from "./open-endpoints.ts";
 import { zmqError } from "../errors.ts";
-import { Hub } from "../socket-core/socket-core.ts";
-import { addInertOptions, type InertOptions } from "./ignored-options.ts";
+import { SocketCore } from "../socket-core/socket-core.ts";
+import { addIgnoredOptions, type IgnoredOptions } from "./ignored-options.ts";
 import { InprocConnection, type InprocSide } from "../transport/inproc.ts";
 import { ORPHANED_PIPES_MAX } from "../limits.ts";
 import { Listener } from "../transport/listener.ts";
 import { Observer } from "../socket-core/observer.ts";
 import { OptionFields } from "./option-fields.ts";
 import type { Pattern } from "../patterns/pattern.ts";
-import type { ReadingStream } from "../transport/onread-stream.ts";
+import type { OnReadStream } from "../transport/onread-stream.ts";
 import { mechanismMaker, mechanismName } from "../transport/security.ts";
-import { snapshot, type Authenticator, type SocketSettings } from "../socket-core/settings.ts";
+import { copySettings, type Authenticator, type SocketSettings } from "../socket-core/settings.ts";
 
 /** Chance for ids and waits; nothing here guards a secret. */
 const systemRandom: Random = () => randomBytes(4).readUInt32LE() / 2 ** 32;
@@ -39,17 +39,17 @@ interface SocketInit {
   readonly keyOf?: (message: Message) => string;
 }
 
-// oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- addInertOptions below makes it true
-export interface Socket extends InertOptions {}
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- addIgnoredOptions below makes it true
+export interface Socket extends IgnoredOptions {}
 
 /** Base of all sockets. Not to be used itself: make one of its subclasses. */
 export abstract class Socket extends OptionFields {
   /** The context that this socket belongs to. */
   readonly context: Context;
   /** @internal */
-  readonly hub: Hub;
+  readonly core: SocketCore;
   /** @internal Looks names up; tests put their own here. */
-  resolve: Resolve = systemResolve;
+  resolve: ResolveHost = systemResolve;
   readonly #type: SocketTypeName;
   readonly #endpoints = new OpenEndpoints(() => this.#gone());
   #observer: Observer | undefined;
@@ -67,7 +67,7 @@ export abstract class Socket extends OptionFields {
     if (!context.blocky) this.linger = 0;
     if (context.maxMessageSize >= 0) this.maxMessageSize = context.maxMessageSize;
     this.#type = type;
-    this.hub = new Hub({ pattern, clock: context.clock, tell: (event) => this.#observer?.tell(event), keyOf });
+    this.core = new SocketCore({ pattern, clock: context.clock, tell: (event) => this.#observer?.tell(event), keyOf });
   }
 
   /** The socket type's number, as in libzmq. */
@@ -88,12 +88,12 @@ export abstract class Socket extends OptionFields {
 
   /** Whether `receive` would have a message at once. */
   get readable(): boolean {
-    return this.hub.readable;
+    return this.core.readable;
   }
 
   /** Whether `send` would take a message at once. */
   get writable(): boolean {
-    return this.hub.writable;
+    return this.core.writable;
   }
 
   /** The endpoint bound or connected last, with the port that was taken for `*` or 0. */
@@ -125,10 +125,10 @@ export abstract class Socket extends OptionFields {
       if (endpoint.transport === "inproc") this.#bindInproc(address, endpoint.name);
       else await this.#listen(address, endpoint);
     } catch (error) {
-      this.hub.tell({ type: "bind:error", address, error: error as Error });
+      this.core.tell({ type: "bind:error", address, error: error as Error });
       throw error;
     }
-    this.hub.tell({ type: "bind", address: this.#lastEndpoint! });
+    this.core.tell({ type: "bind", address: this.#lastEndpoint! });
   }
 
   /**
@@ -141,7 +141,7 @@ export abstract class Socket extends OptionFields {
     const endpoint = parseEndpoint(address);
     if (endpoint.transport !== "inproc") throw zmqError("ENOTSUP", `Cannot bind ${address} at once: await bind() instead`);
     this.#bindInproc(address, endpoint.name);
-    this.hub.tell({ type: "bind", address });
+    this.core.tell({ type: "bind", address });
   }
 
   /** As `unbind`, without waiting for the end. @throws ENOENT, EBADF */
@@ -188,7 +188,7 @@ export abstract class Socket extends OptionFields {
     if (this.#closing) return this.#closing;
     this.#closing = new Promise((resolve) => (this.#resolveClosing = resolve));
     this.#closed = true;
-    this.hub.close();
+    this.core.close();
     this.#endpoints.closeAll(this.linger);
     return this.#closing;
   }
@@ -210,14 +210,14 @@ export abstract class Socket extends OptionFields {
   }
 
   async #listen(address: string, endpoint: Exclude<Endpoint, { transport: "inproc" }>): Promise<void> {
-    const incoming = new Set<Incoming>();
-    const context = this.#connectionContext();
+    const incoming = new Set<AcceptedConnection>();
+    const context = this.#endpointContext();
     let shown = address;
     const listener = await Listener.listen(endpoint, {
       backlog: this.backlog,
       ipv6: this.ipv6,
       accepted: (stream, remoteAddress) => this.#accept(context, stream, { address: shown, remoteAddress, incoming }),
-      failed: (error) => this.hub.tell({ type: "accept:error", address: shown, error }),
+      failed: (error) => this.core.tell({ type: "accept:error", address: shown, error }),
     });
     shown = listener.endpoint;
     if (this.#closed) {
@@ -229,38 +229,42 @@ export abstract class Socket extends OptionFields {
     const close = async (lingerMs: number): Promise<void> => {
       for (const connection of incoming) connection.close(lingerMs);
       await listener.close();
-      this.hub.tell({ type: "close", address: shown });
+      this.core.tell({ type: "close", address: shown });
       this.#endpoints.closedOne();
     };
     this.#endpoints.bound(shown, { address, close });
   }
 
   #accept(
-    context: ConnectionContext,
-    reading: ReadingStream,
-    { address, remoteAddress, incoming }: { address: string; remoteAddress: string; incoming: Set<Incoming> },
+    context: EndpointContext,
+    reading: OnReadStream,
+    { address, remoteAddress, incoming }: { address: string; remoteAddress: string; incoming: Set<AcceptedConnection> },
   ): void {
     if (this.#closed) {
       reading.stream.destroy();
       return;
     }
     const orphanBytesMax = ORPHANED_PIPES_MAX * context.settings.receiveHighWaterBytes;
-    if (orphanBytesMax > 0 && this.hub.orphanBytes > orphanBytesMax) {
+    if (orphanBytesMax > 0 && this.core.orphanBytes > orphanBytesMax) {
       reading.stream.destroy();
-      const error = zmqError("EAGAIN", `Turned a peer away: ${this.hub.orphanBytes} bytes of peers that left are unread`);
-      this.hub.tell({ type: "accept:error", address, remoteAddress, error });
+      const error = zmqError("EAGAIN", `Turned a peer away: ${this.core.orphanBytes} bytes of peers that left are unread`);
+      this.core.tell({ type: "accept:error", address, remoteAddress, error });
       return;
     }
     this.#endpoints.opened();
-    const connection = new Incoming(context, reading, address, remoteAddress, () => {
+    const connection = new AcceptedConnection(context, reading, address, remoteAddress, () => {
       incoming.delete(connection);
       this.#endpoints.closedOne();
     });
     incoming.add(connection);
   }
 
-  #dial(address: string, endpoint: Exclude<Endpoint, { transport: "inproc" }>, routingId: Buffer | undefined): Connected {
-    const context = this.#connectionContext();
+  #dial(
+    address: string,
+    endpoint: Exclude<Endpoint, { transport: "inproc" }>,
+    routingId: Buffer | undefined,
+  ): ConnectedEndpoint {
+    const context = this.#endpointContext();
     this.#endpoints.opened();
     this.context.hold();
     const dialer = new Dialer(context, {
@@ -277,12 +281,12 @@ export abstract class Socket extends OptionFields {
   }
 
   /** @throws UsageError EINVAL when the options for security cannot be used */
-  #connectionContext(): ConnectionContext {
-    const settings = snapshot(this);
+  #endpointContext(): EndpointContext {
+    const settings = copySettings(this);
     return {
       type: this.#type,
       settings,
-      hub: this.hub,
+      core: this.core,
       random: systemRandom,
       makeMechanism: mechanismMaker(this.#type, routingIdOf(settings), settings),
       authenticator: () => settings.authenticate ?? this.#zapAuthenticator(settings),
@@ -317,7 +321,7 @@ export abstract class Socket extends OptionFields {
     this.#endpoints.bound(address, { address, close });
   }
 
-  #connectInproc(_address: string, name: string, routingId: Buffer | undefined): Connected {
+  #connectInproc(_address: string, name: string, routingId: Buffer | undefined): ConnectedEndpoint {
     this.#endpoints.opened();
     let connection: InprocConnection | undefined;
     const side = this.#inprocSide(routingId, () => this.#endpoints.closedOne());
@@ -332,15 +336,15 @@ export abstract class Socket extends OptionFields {
   }
 
   #inprocSide(routingId: Buffer | undefined, onEnded: () => void): InprocSide {
-    const pipe = this.hub.attach(snapshot(this), routingId);
+    const pipe = this.core.attach(copySettings(this), routingId);
     return {
-      hub: this.hub,
+      core: this.core,
       pipe,
       socketType: this.#type,
       routingId: routingIdOf(this),
       probe: this.probeRouter,
       ended: (reason) => {
-        this.hub.detach(pipe, reason);
+        this.core.detach(pipe, reason);
         onEnded();
       },
     };
@@ -358,4 +362,4 @@ export abstract class Socket extends OptionFields {
   }
 }
 
-addInertOptions(Socket.prototype);
+addIgnoredOptions(Socket.prototype);

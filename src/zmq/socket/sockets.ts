@@ -108,7 +108,7 @@ export class Router extends DuplexSocket {
   readonly #pattern: RouterPattern;
 
   constructor(options: SocketOptions<Router> = {}) {
-    const pattern = new RouterPattern(randomUint32(), (pipe) => pipe.carrier?.end(handedOver(pipe)));
+    const pattern = new RouterPattern(randomUint32(), (pipe) => pipe.transport?.end(handedOver(pipe)));
     super({ type: "ROUTER", pattern, context: options.context, keyOf: (message) => message[0]!.toString("latin1") });
     this.#pattern = pattern;
     pattern.settings = this;
@@ -127,9 +127,9 @@ export class Router extends DuplexSocket {
    * @returns false when there is no such peer
    */
   disconnectPeer(routingId: Uint8Array | string, reason: Error): boolean {
-    const carrier = this.#pattern.find(toPart(routingId))?.carrier;
-    carrier?.end(reason);
-    return carrier !== undefined;
+    const transport = this.#pattern.find(toPart(routingId))?.transport;
+    transport?.end(reason);
+    return transport !== undefined;
   }
 
   override connect(address: string, { routingId }: RouterConnectOptions = {}): void {

@@ -8,7 +8,7 @@ import type { Cancel, Clock } from "../../core/clock.ts";
 import { OperationError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
 import type { Event } from "../socket-core/observer.ts";
-import { connectReading, type ReadingStream } from "./onread-stream.ts";
+import { connectOnRead, type OnReadStream } from "./onread-stream.ts";
 
 /** Where to connect to. */
 export type Target =
@@ -19,37 +19,37 @@ export type Target =
       readonly source?: { readonly host: string; readonly port: number } | undefined;
     };
 
-export interface SessionSettings {
+export interface ConnecterSettings {
   readonly reconnectInterval: number;
   readonly reconnectMaxInterval: number;
   readonly connectTimeout: number;
 }
 
-export interface SessionOptions {
+export interface ConnecterOptions {
   /** Where to connect to now; asked before each attempt. Undefined: nowhere any more. May reject: the name has no address now. */
   readonly target: () => Promise<Target | undefined>;
   readonly address: string;
-  readonly settings: SessionSettings;
+  readonly settings: ConnecterSettings;
   readonly clock: Clock;
   readonly random: Random;
   readonly tell: (event: Event) => void;
   /** A stream is connected; the owner calls `lost` when it is over. */
-  readonly connected: (stream: ReadingStream, target: Target) => void;
+  readonly connected: (stream: OnReadStream, target: Target) => void;
   /** There is nothing to connect to any more. */
   readonly gone: () => void;
   /** Whether to try again; asked each time. */
   readonly wanted: () => boolean;
 }
 
-export class Session {
-  readonly #options: SessionOptions;
+export class Connecter {
+  readonly #options: ConnecterOptions;
   #stream: Stream | undefined;
   #cancelRetry: Cancel | undefined;
   #cancelTimeout: Cancel | undefined;
   #intervalMs = 0;
   #closed = false;
 
-  constructor(options: SessionOptions) {
+  constructor(options: ConnecterOptions) {
     this.#options = options;
     void this.#start();
   }
@@ -90,7 +90,7 @@ export class Session {
 
   #connect(target: Target): void {
     const { address, settings, clock, tell, connected } = this.#options;
-    const reading = connectReading(connectOptions(target));
+    const reading = connectOnRead(connectOptions(target));
     const { stream } = reading;
     this.#stream = stream;
     tell({ type: "connect:delay", address });

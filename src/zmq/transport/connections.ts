@@ -1,5 +1,5 @@
 /**
- * ● Connections of a socket: those accepted (`Incoming`), whose pipe lives as long as they, and those made (`Outgoing`), whose pipe
+ * ● Connections of a socket: those accepted (`AcceptedConnection`), whose pipe lives as long as they, and those made (`DialedConnection`), whose pipe
  * outlives them. Both tell the socket's events.
  */
 import { Buffer } from "node:buffer";
@@ -11,20 +11,20 @@ import type { Message } from "../../zmtp/message-parts.ts";
 import { Peer } from "../../zmtp/peer.ts";
 import type { SocketTypeName } from "../../zmtp/socket-type.ts";
 import { tcpEndpoint } from "./endpoint.ts";
-import { type Hub, knownPeer } from "../socket-core/socket-core.ts";
-import { Link, type LinkHost } from "./zmq-connection.ts";
+import { type SocketCore, knownPeer } from "../socket-core/socket-core.ts";
+import { ZmqConnection, type ZmqConnectionHost } from "./zmq-connection.ts";
 import type { Pipe } from "../patterns/pipe.ts";
-import type { ReadingStream } from "./onread-stream.ts";
+import type { OnReadStream } from "./onread-stream.ts";
 import { askAuthenticator, authRequest, type MechanismMaker } from "./security.ts";
-import { Session, type Target } from "./connecter.ts";
+import { Connecter, type Target } from "./connecter.ts";
 import type { Authenticator, SocketSettings } from "../socket-core/settings.ts";
 
 /** What all connections of an endpoint have in common. */
-export interface ConnectionContext {
+export interface EndpointContext {
   readonly type: SocketTypeName;
   /** As they were at bind or connect. */
   readonly settings: SocketSettings;
-  readonly hub: Hub;
+  readonly core: SocketCore;
   readonly random: Random;
   readonly makeMechanism: MechanismMaker;
   /** Who decides on peers, if anyone does: asked for each connection. */
@@ -34,14 +34,14 @@ export interface ConnectionContext {
 /** 2^53-1: what -1, "no limit", is to a decoder. */
 const UNLIMITED_BYTES = Number.MAX_SAFE_INTEGER;
 
-function makeLink(
-  context: ConnectionContext,
-  host: LinkHost,
-  reading: ReadingStream,
+function makeConnection(
+  context: EndpointContext,
+  host: ZmqConnectionHost,
+  reading: OnReadStream,
   address: string,
   remoteAddress: string,
-): Link {
-  const { type, settings, hub, makeMechanism, authenticator } = context;
+): ZmqConnection {
+  const { type, settings, core, makeMechanism, authenticator } = context;
   const authenticated = authenticator() !== null;
   const peer = new Peer({
     socketType: type,
@@ -52,10 +52,10 @@ function makeLink(
   });
   if (settings.tcpKeepalive === 1) keepAlive(reading.stream, settings);
   if (settings.typeOfService > 0) setTypeOfService(reading.stream, settings.typeOfService);
-  return new Link(reading, {
+  return new ZmqConnection(reading, {
     peer,
     host,
-    clock: hub.clock,
+    clock: core.clock,
     address,
     remoteAddress,
     handshakeIntervalMs: settings.handshakeInterval,
@@ -87,46 +87,46 @@ function setTypeOfService(stream: Stream, value: number): void {
   (stream.setTypeOfService as (value: number) => void)(value);
 }
 
-abstract class Host implements LinkHost {
-  protected readonly context: ConnectionContext;
+abstract class ConnectionHost implements ZmqConnectionHost {
+  protected readonly context: EndpointContext;
 
-  constructor(context: ConnectionContext) {
+  constructor(context: EndpointContext) {
     this.context = context;
   }
 
-  authenticate(link: Link): Promise<Verdict> {
+  authenticate(connection: ZmqConnection): Promise<Verdict> {
     const { settings, authenticator } = this.context;
     const authenticate = authenticator();
     if (authenticate === null) return Promise.resolve({ status: 500 });
-    const request = authRequest(link.peer.credentials!, {
+    const request = authRequest(connection.peer.credentials!, {
       domain: settings.zapDomain ?? "",
-      remoteAddress: link.remoteAddress,
+      remoteAddress: connection.remoteAddress,
       routingId: routingIdOf(settings),
     });
     return askAuthenticator(authenticate, request);
   }
 
   incoming(pipe: Pipe, message: Message): void {
-    this.context.hub.incoming(pipe, message);
+    this.context.core.incoming(pipe, message);
   }
 
-  abstract ready(link: Link): Pipe | undefined;
-  abstract ended(link: Link, reason: Error | undefined): void;
+  abstract ready(connection: ZmqConnection): Pipe | undefined;
+  abstract ended(connection: ZmqConnection, reason: Error | undefined): void;
 
-  protected tellHandshake(link: Link, pipe: Pipe): void {
-    const { version, mechanism } = link.peer;
-    this.context.hub.tell({ type: "handshake", version: version!, mechanism, ...knownPeer(pipe) });
+  protected tellHandshake(connection: ZmqConnection, pipe: Pipe): void {
+    const { version, mechanism } = connection.peer;
+    this.context.core.tell({ type: "handshake", version: version!, mechanism, ...knownPeer(pipe) });
   }
 
-  protected tellEnd(link: Link, reason: Error | undefined): void {
-    const { hub } = this.context;
-    const { address, remoteAddress, pipe } = link;
+  protected tellEnd(connection: ZmqConnection, reason: Error | undefined): void {
+    const { core } = this.context;
+    const { address, remoteAddress, pipe } = connection;
     if (pipe === undefined) {
       const error = reason ?? new Error("Peer closed the connection during the handshake");
-      hub.tell({ type: handshakeEnd(error), address, remoteAddress, error });
+      core.tell({ type: handshakeEnd(error), address, remoteAddress, error });
     }
     const known = pipe?.peer ? knownPeer(pipe) : { address, remoteAddress };
-    hub.tell({ type: "disconnect", ...known, ...(reason && { reason }) });
+    core.tell({ type: "disconnect", ...known, ...(reason && { reason }) });
   }
 }
 
@@ -137,42 +137,42 @@ function handshakeEnd(error: Error): "handshake:error:auth" | "handshake:error:p
 }
 
 /** A connection that a peer made to a bound endpoint. */
-export class Incoming extends Host {
-  readonly link: Link;
+export class AcceptedConnection extends ConnectionHost {
+  readonly connection: ZmqConnection;
   readonly #onEnded: () => void;
 
-  constructor(context: ConnectionContext, stream: ReadingStream, address: string, remoteAddress: string, onEnded: () => void) {
+  constructor(context: EndpointContext, stream: OnReadStream, address: string, remoteAddress: string, onEnded: () => void) {
     super(context);
     this.#onEnded = onEnded;
-    context.hub.tell({ type: "accept", address, remoteAddress });
-    this.link = makeLink(context, this, stream, address, remoteAddress);
+    context.core.tell({ type: "accept", address, remoteAddress });
+    this.connection = makeConnection(context, this, stream, address, remoteAddress);
   }
 
-  override ready(link: Link): Pipe | undefined {
-    const { hub, settings } = this.context;
-    const pipe = hub.attach(settings);
-    if (!hub.connected(pipe, link.info, { probe: settings.probeRouter })) {
-      hub.detach(pipe, undefined);
+  override ready(connection: ZmqConnection): Pipe | undefined {
+    const { core, settings } = this.context;
+    const pipe = core.attach(settings);
+    if (!core.connected(pipe, connection.info, { probe: settings.probeRouter })) {
+      core.detach(pipe, undefined);
       return undefined;
     }
-    this.tellHandshake(link, pipe);
+    this.tellHandshake(connection, pipe);
     return pipe;
   }
 
-  override ended(link: Link, reason: Error | undefined): void {
-    this.tellEnd(link, reason);
-    if (link.pipe) this.context.hub.detach(link.pipe, reason);
+  override ended(connection: ZmqConnection, reason: Error | undefined): void {
+    this.tellEnd(connection, reason);
+    if (connection.pipe) this.context.core.detach(connection.pipe, reason);
     this.#onEnded();
   }
 
   close(lingerMs: number): void {
-    if (this.link.pipe) this.context.hub.retire(this.link.pipe);
-    this.link.finish(lingerMs);
+    if (this.connection.pipe) this.context.core.retire(this.connection.pipe);
+    this.connection.finish(lingerMs);
   }
 }
 
-export interface OutgoingOptions {
-  /** As of a session. */
+export interface DialedConnectionOptions {
+  /** As of a connecter. */
   readonly target: () => Promise<Target | undefined>;
   readonly address: string;
   /** ROUTER: the id under which to know the peer. */
@@ -181,27 +181,27 @@ export interface OutgoingOptions {
 }
 
 /** A connection made, and made again. */
-export class Outgoing extends Host {
-  readonly #options: OutgoingOptions;
-  readonly #session: Session;
+export class DialedConnection extends ConnectionHost {
+  readonly #options: DialedConnectionOptions;
+  readonly #connecter: Connecter;
   #pipe: Pipe | undefined;
-  #link: Link | undefined;
+  #connection: ZmqConnection | undefined;
   #closing = false;
   #lingerMs = 0;
   #over = false;
 
-  constructor(context: ConnectionContext, options: OutgoingOptions) {
+  constructor(context: EndpointContext, options: DialedConnectionOptions) {
     super(context);
-    const { hub, settings, random } = context;
+    const { core, settings, random } = context;
     this.#options = options;
-    if (!settings.immediate) this.#pipe = hub.attach(settings, options.routingId);
-    this.#session = new Session({
+    if (!settings.immediate) this.#pipe = core.attach(settings, options.routingId);
+    this.#connecter = new Connecter({
       target: options.target,
       address: options.address,
       settings,
-      clock: hub.clock,
+      clock: core.clock,
       random,
-      tell: hub.tell,
+      tell: core.tell,
       connected: (stream, target) => this.#connected(stream, target),
       gone: () => this.#end(),
       wanted: () => this.#isWanted(),
@@ -210,37 +210,37 @@ export class Outgoing extends Host {
 
   /** Whether a peer is through its handshake. */
   get isUp(): boolean {
-    return this.#link?.pipe !== undefined;
+    return this.#connection?.pipe !== undefined;
   }
 
-  override ready(link: Link): Pipe | undefined {
-    const { hub, settings } = this.context;
-    this.#session.succeeded();
+  override ready(connection: ZmqConnection): Pipe | undefined {
+    const { core, settings } = this.context;
+    this.#connecter.succeeded();
     if (this.#closing && this.#pipe) {
-      this.#pipe.peer ??= link.info;
-      process.nextTick(() => link.finish(this.#lingerMs)); // once the link has its pipe
+      this.#pipe.peer ??= connection.info;
+      process.nextTick(() => connection.finish(this.#lingerMs)); // once the connection has its pipe
       return this.#pipe;
     }
-    this.#pipe ??= hub.attach(settings, this.#options.routingId);
-    if (!hub.connected(this.#pipe, link.info, { probe: settings.probeRouter })) return undefined;
-    this.tellHandshake(link, this.#pipe);
+    this.#pipe ??= core.attach(settings, this.#options.routingId);
+    if (!core.connected(this.#pipe, connection.info, { probe: settings.probeRouter })) return undefined;
+    this.tellHandshake(connection, this.#pipe);
     return this.#pipe;
   }
 
-  override ended(link: Link, reason: Error | undefined): void {
-    const { hub, settings } = this.context;
-    this.tellEnd(link, reason);
-    this.#link = undefined;
+  override ended(connection: ZmqConnection, reason: Error | undefined): void {
+    const { core, settings } = this.context;
+    this.tellEnd(connection, reason);
+    this.#connection = undefined;
     const pipe = this.#pipe;
     if (pipe !== undefined) {
       if (settings.immediate || !this.#isWanted()) {
-        hub.detach(pipe, reason);
+        core.detach(pipe, reason);
         this.#pipe = undefined;
       } else {
-        hub.disconnected(pipe);
+        core.disconnected(pipe);
       }
     }
-    if (this.#isWanted()) this.#session.lost();
+    if (this.#isWanted()) this.#connecter.lost();
     else this.#end();
   }
 
@@ -249,13 +249,13 @@ export class Outgoing extends Host {
     if (this.#closing) return;
     this.#closing = true;
     this.#lingerMs = lingerMs;
-    if (this.#pipe) this.context.hub.retire(this.#pipe);
-    if (this.#link?.pipe !== undefined) {
-      this.#session.close();
-      this.#link.finish(lingerMs);
+    if (this.#pipe) this.context.core.retire(this.#pipe);
+    if (this.#connection?.pipe !== undefined) {
+      this.#connecter.close();
+      this.#connection.finish(lingerMs);
       return;
     }
-    const { clock } = this.context.hub;
+    const { clock } = this.context.core;
     const pending = this.#pipe?.outboundCount ?? 0;
     if (pending === 0 || lingerMs === 0) this.#end();
     else if (lingerMs > 0) clock.at(clock.now() + lingerMs, () => this.#end());
@@ -268,7 +268,7 @@ export class Outgoing extends Host {
     return true;
   }
 
-  #connected(reading: ReadingStream, target: Target): void {
+  #connected(reading: OnReadStream, target: Target): void {
     const { stream } = reading;
     if (this.#over) {
       stream.destroy();
@@ -276,15 +276,15 @@ export class Outgoing extends Host {
     }
     const { address } = this.#options;
     const remote = "path" in target ? address : tcpEndpoint(stream.remoteAddress ?? target.host, target.port);
-    this.#link = makeLink(this.context, this, reading, address, remote);
+    this.#connection = makeConnection(this.context, this, reading, address, remote);
   }
 
   #end(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#session.close();
-    this.#link?.drop();
-    if (this.#pipe) this.context.hub.detach(this.#pipe, undefined);
+    this.#connecter.close();
+    this.#connection?.drop();
+    if (this.#pipe) this.context.core.detach(this.#pipe, undefined);
     this.#pipe = undefined;
     this.#options.onEnded();
   }

@@ -8,36 +8,36 @@ import type { Buffer } from "node:buffer";
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import type { Cancel } from "../../core/clock.ts";
-import { Outgoing, type ConnectionContext } from "./connections.ts";
+import { DialedConnection, type EndpointContext } from "./connections.ts";
 import { socketPath, type Endpoint } from "./endpoint.ts";
 import { ADDRESSES_MAX, RESOLVE_INTERVAL_MS } from "../limits.ts";
 import type { Target } from "./connecter.ts";
 
 /** A name's addresses of one family. Rejects when it has none. */
-export type Resolve = (host: string, family: 4 | 6) => Promise<readonly string[]>;
+export type ResolveHost = (host: string, family: 4 | 6) => Promise<readonly string[]>;
 
-export const systemResolve: Resolve = async (host, family) => {
+export const systemResolve: ResolveHost = async (host, family) => {
   const found = await lookup(host, { all: true, family });
   return found.map(({ address }) => address);
 };
 
-export interface DialOptions {
+export interface DialerOptions {
   readonly endpoint: Exclude<Endpoint, { transport: "inproc" }>;
   readonly address: string;
   readonly routingId: Buffer | undefined;
-  readonly resolve: Resolve;
+  readonly resolve: ResolveHost;
   readonly onEnded: () => void;
 }
 
 export class Dialer {
-  readonly #context: ConnectionContext;
-  readonly #options: DialOptions;
+  readonly #context: EndpointContext;
+  readonly #options: DialerOptions;
   /** Each connection and the address it has, if any. */
-  readonly #connections = new Map<Outgoing, string | undefined>();
+  readonly #connections = new Map<DialedConnection, string | undefined>();
   #cancelResolve: Cancel | undefined;
   #closed = false;
 
-  constructor(context: ConnectionContext, options: DialOptions) {
+  constructor(context: EndpointContext, options: DialerOptions) {
     this.#context = context;
     this.#options = options;
     const { endpoint } = options;
@@ -87,7 +87,7 @@ export class Dialer {
   }
 
   /** The address that a connection keeps or gets; undefined when others have them all. */
-  #assign(connection: Outgoing, addresses: readonly string[]): string | undefined {
+  #assign(connection: DialedConnection, addresses: readonly string[]): string | undefined {
     if (!this.#fansOut) return addresses[0];
     const own = this.#connections.get(connection);
     if (own !== undefined && addresses.includes(own)) return own;
@@ -106,7 +106,7 @@ export class Dialer {
   }
 
   #scheduleResolve(host: string): void {
-    const { clock } = this.#context.hub;
+    const { clock } = this.#context.core;
     this.#cancelResolve = clock.at(clock.now() + RESOLVE_INTERVAL_MS, () => {
       void this.#resolve(host)
         .then((addresses) => this.#spread(host, addresses))
@@ -115,8 +115,8 @@ export class Dialer {
     });
   }
 
-  #open(address: string | undefined, target: () => Promise<Target | undefined>): Outgoing {
-    const connection: Outgoing = new Outgoing(this.#context, {
+  #open(address: string | undefined, target: () => Promise<Target | undefined>): DialedConnection {
+    const connection: DialedConnection = new DialedConnection(this.#context, {
       target,
       address: this.#options.address,
       routingId: this.#options.routingId,

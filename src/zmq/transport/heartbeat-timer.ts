@@ -5,7 +5,7 @@
 import type { Cancel, Clock } from "../../core/clock.ts";
 import { Heartbeat, type HeartbeatOptions } from "../../zmtp/heartbeat.ts";
 
-export interface PulseHost {
+export interface HeartbeatTimerHost {
   /** Time to send a PING that asks the peer to give this side up after `ttlMs` of silence; 0: to ask nothing. */
   ping(ttlMs: number): void;
   /** Nothing came for too long. */
@@ -17,17 +17,17 @@ const LATE_MS = 20;
 /** 50 ms: time to read what arrived meanwhile. */
 const READ_MS = 50;
 
-export class Pulse {
+export class HeartbeatTimer {
   readonly #clock: Clock;
   readonly #options: HeartbeatOptions;
-  readonly #host: PulseHost;
+  readonly #host: HeartbeatTimerHost;
   readonly #heartbeat: Heartbeat;
   #cancel: Cancel | undefined;
   #atMs = Number.POSITIVE_INFINITY;
   /** This process stood still: what the peer said may not have been read yet. */
   #heldUp = false;
 
-  constructor(clock: Clock, options: HeartbeatOptions, host: PulseHost) {
+  constructor(clock: Clock, options: HeartbeatOptions, host: HeartbeatTimerHost) {
     this.#clock = clock;
     this.#options = options;
     this.#host = host;

@@ -3,9 +3,9 @@
  * pipe waits. The bound is that of both pipes together, as in libzmq.
  */
 import type { Buffer } from "node:buffer";
-import type { Hub } from "../socket-core/socket-core.ts";
+import type { SocketCore } from "../socket-core/socket-core.ts";
 import { TURN_OPERATIONS } from "../limits.ts";
-import { byteLength, type Carrier, type Pipe } from "../patterns/pipe.ts";
+import { byteLength, type PipeTransport, type Pipe } from "../patterns/pipe.ts";
 
 /** Operations between pipes in this turn of the loop; past the bound the next ones wait for the next turn. */
 let operations = 0;
@@ -24,18 +24,18 @@ function turnIsOver(): boolean {
 }
 
 /** One direction: from a pipe's outbound queue to the other's inbound queue. */
-class InprocCarrier implements Carrier {
+class InprocTransport implements PipeTransport {
   readonly #from: Pipe;
   readonly #to: Pipe;
-  readonly #toHub: Hub;
+  readonly #toCore: SocketCore;
   readonly #endBoth: (reason: Error) => void;
   #moving = false;
   #scheduled = false;
 
-  constructor(from: Pipe, to: Pipe, toHub: Hub, endBoth: (reason: Error) => void) {
+  constructor(from: Pipe, to: Pipe, toCore: SocketCore, endBoth: (reason: Error) => void) {
     this.#from = from;
     this.#to = to;
-    this.#toHub = toHub;
+    this.#toCore = toCore;
     this.#endBoth = endBoth;
   }
 
@@ -46,7 +46,7 @@ class InprocCarrier implements Carrier {
   }
 
   resume(): void {
-    this.#to.carrier?.wake();
+    this.#to.transport?.wake();
   }
 
   end(reason: Error): void {
@@ -66,7 +66,7 @@ class InprocCarrier implements Carrier {
         if (message === undefined) break;
         moved += 1;
         bytes += byteLength(message);
-        this.#toHub.incoming(this.#to, message);
+        this.#toCore.incoming(this.#to, message);
       }
     } catch (error) {
       this.#endBoth(error as Error);
@@ -88,7 +88,7 @@ class InprocCarrier implements Carrier {
 
 /** One side of a connection within the process. */
 export interface InprocSide {
-  readonly hub: Hub;
+  readonly core: SocketCore;
   readonly pipe: Pipe;
   readonly socketType: string;
   readonly routingId: Buffer;
@@ -99,30 +99,30 @@ export interface InprocSide {
 
 /** Two sides joined; `close` ends it from one of them. */
 export class InprocConnection {
-  readonly #carriers: readonly [InprocCarrier, InprocCarrier];
+  readonly #transports: readonly [InprocTransport, InprocTransport];
   readonly #sides: readonly [InprocSide, InprocSide];
   #closed = false;
 
   constructor(address: string, a: InprocSide, b: InprocSide) {
     const end = (reason: Error): void => this.close(reason);
     this.#sides = [a, b];
-    this.#carriers = [new InprocCarrier(a.pipe, b.pipe, b.hub, end), new InprocCarrier(b.pipe, a.pipe, a.hub, end)];
-    a.pipe.carrier = this.#carriers[0];
-    b.pipe.carrier = this.#carriers[1];
+    this.#transports = [new InprocTransport(a.pipe, b.pipe, b.core, end), new InprocTransport(b.pipe, a.pipe, a.core, end)];
+    a.pipe.transport = this.#transports[0];
+    b.pipe.transport = this.#transports[1];
     const fits = this.#join(address, a, b) && this.#join(address, b, a);
     if (!fits) {
       this.close(undefined);
       return;
     }
-    this.#carriers[0].wake();
-    this.#carriers[1].wake();
+    this.#transports[0].wake();
+    this.#transports[1].wake();
   }
 
   /** What was sent is delivered first. */
   close(reason: Error | undefined): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const carrier of this.#carriers) carrier.move(true);
+    for (const transport of this.#transports) transport.move(true);
     for (const side of this.#sides) side.ended(reason);
   }
 
@@ -134,7 +134,7 @@ export class InprocConnection {
       socketType: other.socketType,
       userId: undefined,
     };
-    return own.hub.connected(own.pipe, info, { probe: own.probe });
+    return own.core.connected(own.pipe, info, { probe: own.probe });
   }
 }
 

@@ -7,13 +7,13 @@ import { join } from "node:path";
 import { codeOf } from "../../core/errors.ts";
 import { socketPath, tcpEndpoint, type Endpoint } from "./endpoint.ts";
 import { fromSystem } from "../errors.ts";
-import { acceptReading, type ReadingStream } from "./onread-stream.ts";
+import { acceptOnRead, type OnReadStream } from "./onread-stream.ts";
 
-export interface ListenOptions {
+export interface ListenerOptions {
   readonly backlog: number;
   readonly ipv6: boolean;
   /** A stream was accepted, from an address such as "tcp://10.0.0.7:51234". */
-  readonly accepted: (stream: ReadingStream, remoteAddress: string) => void;
+  readonly accepted: (stream: OnReadStream, remoteAddress: string) => void;
   readonly failed: (error: Error) => void;
 }
 
@@ -28,7 +28,7 @@ export class Listener {
   }
 
   /** @throws EADDRINUSE, EADDRNOTAVAIL, EACCES, EINVAL */
-  static async listen(endpoint: Exclude<Endpoint, { transport: "inproc" }>, options: ListenOptions): Promise<Listener> {
+  static async listen(endpoint: Exclude<Endpoint, { transport: "inproc" }>, options: ListenerOptions): Promise<Listener> {
     return endpoint.transport === "tcp" ? listenTcp(endpoint, options) : listenIpc(endpoint.path, options);
   }
 
@@ -51,11 +51,11 @@ export class Listener {
 
 async function listenTcp(
   { host, port }: Extract<Endpoint, { transport: "tcp" }>,
-  { backlog, ipv6, accepted, failed }: ListenOptions,
+  { backlog, ipv6, accepted, failed }: ListenerOptions,
 ): Promise<Listener> {
   const server = createServer({ noDelay: true, pauseOnConnect: true }, (stream) => {
     const remoteAddress = tcpEndpoint(plainAddress(stream.remoteAddress ?? "?"), stream.remotePort ?? 0);
-    accepted(acceptReading(stream), remoteAddress);
+    accepted(acceptOnRead(stream), remoteAddress);
   });
   const address = host === "*" ? (ipv6 ? "::" : "0.0.0.0") : interfaceAddress(host, ipv6);
   const isAny = address === "::";
@@ -65,9 +65,9 @@ async function listenTcp(
   return Listener.of(server, tcpEndpoint(isAny ? "::" : bound.address, bound.port));
 }
 
-async function listenIpc(path: string, { backlog, accepted, failed }: ListenOptions): Promise<Listener> {
+async function listenIpc(path: string, { backlog, accepted, failed }: ListenerOptions): Promise<Listener> {
   const named = path === "*" ? join(mkdtempSync(join(tmpdir(), "holdfast-")), "socket") : path;
-  const server = createServer({ pauseOnConnect: true }, (stream) => accepted(acceptReading(stream), `ipc://${named}`));
+  const server = createServer({ pauseOnConnect: true }, (stream) => accepted(acceptOnRead(stream), `ipc://${named}`));
   const options = { path: socketPath(named), backlog };
   try {
     await listening(server, options, `ipc://${named}`);

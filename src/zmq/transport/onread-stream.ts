@@ -16,20 +16,20 @@ const shared = Buffer.allocUnsafeSlow(READ_BYTES);
 export type Sink = (chunk: Buffer, borrowed: boolean) => void;
 
 /** A stream whose octets go to a sink, once it has one. */
-export interface ReadingStream {
+export interface OnReadStream {
   readonly stream: Stream;
   setSink(sink: Sink): void;
 }
 
 /** As `net.connect`. */
-export function connectReading(options: NetConnectOpts): ReadingStream {
+export function connectOnRead(options: NetConnectOpts): OnReadStream {
   const inlet = new Inlet();
   const stream = connect({ ...options, onread: inlet.onread });
   return { stream, setSink: (sink) => (inlet.sink = sink) };
 }
 
 /** For a stream accepted by a server with `pauseOnConnect`. */
-export function acceptReading(accepted: Stream): ReadingStream {
+export function acceptOnRead(accepted: Stream): OnReadStream {
   const held = accepted as Stream & { _handle?: object | null };
   const handle = held._handle;
   if (!handle || !ADOPTS_HANDLES) return plainReading(accepted);
@@ -46,7 +46,7 @@ export function acceptReading(accepted: Stream): ReadingStream {
   };
 }
 
-function plainReading(stream: Stream): ReadingStream {
+function plainReading(stream: Stream): OnReadStream {
   return {
     stream,
     setSink: (sink) => {

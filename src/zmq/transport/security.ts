@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { CurveClient } from "../../zmtp/curve/curve-client.ts";
 import { CurveServer } from "../../zmtp/curve/curve-server.ts";
-import type { Credentials, Mechanism, MechanismName, Verdict } from "../../zmtp/mechanism.ts";
+import type { MechanismCredentials, Mechanism, MechanismName, Verdict } from "../../zmtp/mechanism.ts";
 import { NullMechanism } from "../../zmtp/mechanisms/null.ts";
 import { ownProperties } from "../../zmtp/peer.ts";
 import { PLAIN_TEXT_BYTES_MAX, PlainClient, PlainServer } from "../../zmtp/mechanisms/plain.ts";
@@ -64,7 +64,7 @@ export async function askAuthenticator(authenticator: Authenticator, request: Au
 
 /** The credentials as an authenticator sees them. */
 export function authRequest(
-  credentials: Credentials,
+  credentials: MechanismCredentials,
   { domain, remoteAddress, routingId }: { domain: string; remoteAddress: string; routingId: Uint8Array },
 ): AuthRequest {
   const base = { mechanism: credentials.mechanism, domain, address: hostOf(remoteAddress), routingId };

@@ -7,7 +7,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { Verdict } from "../../zmtp/mechanism.ts";
 import type { Message } from "../../zmtp/message-parts.ts";
 import { decodeZ85 } from "../../zmtp/curve/z85.ts";
-import { Hub } from "../socket-core/socket-core.ts";
+import { SocketCore } from "../socket-core/socket-core.ts";
 import type { InprocConnection, InprocNames } from "./inproc.ts";
 import { DealerPattern } from "../patterns/pattern.ts";
 import type { AuthRequest } from "../socket-core/settings.ts";
@@ -29,7 +29,7 @@ export class ZapClient {
   readonly #names: InprocNames;
   readonly #clock: Clock;
   readonly #waiting = new Map<string, (verdict: Verdict) => void>();
-  #hub: Hub | undefined;
+  #hub: SocketCore | undefined;
   #lastId = 0;
 
   constructor(names: InprocNames, clock: Clock) {
@@ -46,28 +46,28 @@ export class ZapClient {
     return verdict;
   }
 
-  #connect(): Hub {
+  #connect(): SocketCore {
     if (this.#hub) return this.#hub;
-    const hub = new Hub({ pattern: new DealerPattern(), clock: this.#clock, tell: () => {} });
-    this.#hub = hub;
-    const pipe = hub.attach(BOUNDS);
+    const core = new SocketCore({ pattern: new DealerPattern(), clock: this.#clock, tell: () => {} });
+    this.#hub = core;
+    const pipe = core.attach(BOUNDS);
     this.#names.connect(ZAP_NAME, (join): InprocConnection =>
       join({
-        hub,
+        core,
         pipe,
         socketType: "DEALER",
         routingId: Buffer.alloc(0),
         probe: false,
-        ended: () => this.#ended(hub),
+        ended: () => this.#ended(core),
       }),
     );
-    void this.#receiveAll(hub);
-    return hub;
+    void this.#receiveAll(core);
+    return core;
   }
 
-  async #receiveAll(hub: Hub): Promise<void> {
-    while (!hub.closed) {
-      const reply = await hub.receive<Message>(0, -1, undefined).catch(() => undefined);
+  async #receiveAll(core: SocketCore): Promise<void> {
+    while (!core.closed) {
+      const reply = await core.receive<Message>(0, -1, undefined).catch(() => undefined);
       if (reply !== undefined) this.#answer(reply);
     }
   }
@@ -79,8 +79,8 @@ export class ZapClient {
     resolve?.(readReply(reply));
   }
 
-  #ended(hub: Hub): void {
-    hub.close();
+  #ended(core: SocketCore): void {
+    core.close();
     this.#hub = undefined;
     for (const resolve of this.#waiting.values()) resolve({ status: 500 });
     this.#waiting.clear();

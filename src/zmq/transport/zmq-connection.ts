@@ -1,5 +1,5 @@
 /**
- * ● One connection: a byte stream, the protocol's state over it, and the pipe whose messages it carries. Reads stop when the
+ * ● One ZeroMQ connection: a byte stream, the protocol's state over it, and the pipe whose messages it carries. Reads stop when the
  * pipe is full, so that the peer's own writes stop in the end; writes are gathered until the running code has returned, then go
  * out as one. Invariant: at most one write is under way; `ended` is told once, after which nothing more happens.
  */
@@ -13,24 +13,24 @@ import type { HeartbeatOptions } from "../../zmtp/heartbeat.ts";
 import type { Verdict } from "../../zmtp/mechanism.ts";
 import type { Peer } from "../../zmtp/peer.ts";
 import { GOODBYE_MS, WRITE_BYTES } from "../limits.ts";
-import type { ReadingStream } from "./onread-stream.ts";
-import { byteLength, type Carrier, type PeerInfo, type Pipe } from "../patterns/pipe.ts";
-import { Pulse } from "./heartbeat-timer.ts";
+import type { OnReadStream } from "./onread-stream.ts";
+import { byteLength, type PipeTransport, type PeerInfo, type Pipe } from "../patterns/pipe.ts";
+import { HeartbeatTimer } from "./heartbeat-timer.ts";
 
-export interface LinkHost {
+export interface ZmqConnectionHost {
   /** Decides on the peer's credentials. Must not reject. */
-  authenticate(link: Link): Promise<Verdict>;
+  authenticate(connection: ZmqConnection): Promise<Verdict>;
   /** The handshake is done. @returns the pipe to carry, or undefined when there is no place for the peer */
-  ready(link: Link): Pipe | undefined;
+  ready(connection: ZmqConnection): Pipe | undefined;
   /** A message arrived. @throws ProtocolError */
   incoming(pipe: Pipe, message: Buffer[]): void;
   /** The connection is over; `reason` is undefined when the peer closed in good order or this side was told to. */
-  ended(link: Link, reason: Error | undefined): void;
+  ended(connection: ZmqConnection, reason: Error | undefined): void;
 }
 
-export interface LinkOptions {
+export interface ZmqConnectionOptions {
   readonly peer: Peer;
-  readonly host: LinkHost;
+  readonly host: ZmqConnectionHost;
   readonly clock: Clock;
   /** The endpoint, for events. */
   readonly address: string;
@@ -39,18 +39,18 @@ export interface LinkOptions {
   readonly heartbeat: HeartbeatOptions;
 }
 
-export class Link implements Carrier {
+export class ZmqConnection implements PipeTransport {
   readonly peer: Peer;
   readonly address: string;
   readonly remoteAddress: string;
   pipe: Pipe | undefined;
   readonly #stream: Stream;
-  readonly #host: LinkHost;
+  readonly #host: ZmqConnectionHost;
   readonly #clock: Clock;
   readonly #heartbeatOptions: HeartbeatOptions;
   readonly #writer = new FrameWriter();
   /** Undefined until there is a heartbeat to watch, this side's or the peer's. */
-  #pulse: Pulse | undefined;
+  #heartbeatTimer: HeartbeatTimer | undefined;
   #cancelHandshake: Cancel | undefined;
   #cancelGoodbye: Cancel | undefined;
   #writing = false;
@@ -63,7 +63,7 @@ export class Link implements Carrier {
   #closed = false;
   #reason: Error | undefined;
 
-  constructor({ stream, setSink }: ReadingStream, options: LinkOptions) {
+  constructor({ stream, setSink }: OnReadStream, options: ZmqConnectionOptions) {
     this.#stream = stream;
     this.peer = options.peer;
     this.#host = options.host;
@@ -139,7 +139,7 @@ export class Link implements Carrier {
 
   #received(chunk: Buffer, borrowed: boolean): void {
     this.#publish("in", chunk);
-    this.#pulse?.heard();
+    this.#heartbeatTimer?.heard();
     if (this.#finishing) return;
     try {
       this.peer.receive(chunk, borrowed);
@@ -222,8 +222,8 @@ export class Link implements Carrier {
       return false;
     }
     this.pipe = pipe;
-    pipe.carrier = this;
-    if (this.#heartbeatOptions.intervalMs > 0 && this.peer.speaksHeartbeats) this.#takePulse().start();
+    pipe.transport = this;
+    if (this.#heartbeatOptions.intervalMs > 0 && this.peer.speaksHeartbeats) this.#ensureHeartbeatTimer().start();
     this.#flush();
     return true;
   }
@@ -250,7 +250,7 @@ export class Link implements Carrier {
     const { peer, pipe } = this;
     const writer = this.#writer;
     peer.writeControl(writer);
-    if (pipe !== undefined && pipe.carrier === this) {
+    if (pipe !== undefined && pipe.transport === this) {
       const { outbound } = pipe;
       let count = 0;
       let bytes = 0;
@@ -312,13 +312,13 @@ export class Link implements Carrier {
   #pinged(): void {
     const ttlMs = this.peer.pingTtlMs!;
     this.peer.pingTtlMs = undefined;
-    const pulse = this.#takePulse();
-    pulse.pinged(ttlMs);
-    pulse.start(); // it knows PING, whatever version it announced
+    const heartbeatTimer = this.#ensureHeartbeatTimer();
+    heartbeatTimer.pinged(ttlMs);
+    heartbeatTimer.start(); // it knows PING, whatever version it announced
   }
 
-  #takePulse(): Pulse {
-    this.#pulse ??= new Pulse(this.#clock, this.#heartbeatOptions, {
+  #ensureHeartbeatTimer(): HeartbeatTimer {
+    this.#heartbeatTimer ??= new HeartbeatTimer(this.#clock, this.#heartbeatOptions, {
       ping: (ttlMs) => {
         this.peer.ping(ttlMs);
         this.#flush();
@@ -328,13 +328,13 @@ export class Link implements Carrier {
           new OperationError("ERR_ZMTP_HEARTBEAT_TIMEOUT", "Peer gave no sign of life after a PING, or within its own TTL"),
         ),
     });
-    return this.#pulse;
+    return this.#heartbeatTimer;
   }
 
   #over(): void {
     if (this.#closed) return;
     this.#cancelHandshake?.();
-    this.#pulse?.stop();
+    this.#heartbeatTimer?.stop();
     this.#cancelGoodbye?.();
     if (!this.#finishing && this.pipe !== undefined && !this.#reason) this.#pullRest();
     this.#closed = true;
@@ -372,6 +372,6 @@ export class Link implements Carrier {
   }
 }
 
-function flushScheduled(link: Link): void {
-  link.flushNow();
+function flushScheduled(connection: ZmqConnection): void {
+  connection.flushNow();
 }

@@ -37,7 +37,7 @@ const WELCOME_BYTES = 168;
 const INITIATE_BYTES_MIN = 257;
 const READY_BYTES_MIN = 30;
 
-export interface Hello {
+export interface CurveHello {
   /** C', the client's transient public key. */
   readonly transientKey: Uint8Array;
   readonly nonce: Uint8Array;
@@ -48,11 +48,11 @@ export interface Hello {
 /** What the box of HELLO holds. */
 export const HELLO_PLAIN = new Uint8Array(HELLO_SIGNATURE_BYTES);
 
-export function encodeHello({ transientKey, nonce, box }: Hello): Uint8Array {
+export function encodeHello({ transientKey, nonce, box }: CurveHello): Uint8Array {
   return command("HELLO").u8(1).u8(0).bytes(HELLO_PADDING).bytes(transientKey).bytes(nonce).bytes(box).take();
 }
 
-export function decodeHello(octets: Uint8Array): Hello {
+export function decodeHello(octets: Uint8Array): CurveHello {
   const data = dataOf(octets, "HELLO", { exactly: HELLO_BYTES });
   if (data[0] !== 1 || data[1] !== 0) {
     throw malformed("HELLO", `it announces CurveZMQ ${data[0]}.${data[1]}, only 1.0 is known`);
@@ -61,40 +61,40 @@ export function decodeHello(octets: Uint8Array): Hello {
   return { transientKey: transientKey!, nonce: nonce!, box: box! };
 }
 
-export interface Welcome {
+export interface CurveWelcome {
   readonly nonce: Uint8Array;
   /** Box[S' + cookie](S->C'). */
   readonly box: Uint8Array;
 }
 
-export function encodeWelcome({ nonce, box }: Welcome): Uint8Array {
+export function encodeWelcome({ nonce, box }: CurveWelcome): Uint8Array {
   return command("WELCOME").bytes(nonce).bytes(box).take();
 }
 
-export function decodeWelcome(octets: Uint8Array): Welcome {
+export function decodeWelcome(octets: Uint8Array): CurveWelcome {
   const [nonce, box] = split(dataOf(octets, "WELCOME", { exactly: WELCOME_BYTES }), [LONG_NONCE_BYTES]);
   return { nonce: nonce!, box: box! };
 }
 
-export interface Initiate {
+export interface CurveInitiate {
   readonly cookie: Uint8Array;
   readonly nonce: Uint8Array;
   /** Box[C + vouch nonce + vouch + metadata](C'->S'). */
   readonly box: Uint8Array;
 }
 
-export function encodeInitiate({ cookie, nonce, box }: Initiate): Uint8Array {
+export function encodeInitiate({ cookie, nonce, box }: CurveInitiate): Uint8Array {
   return command("INITIATE").bytes(cookie).bytes(nonce).bytes(box).take();
 }
 
-export function decodeInitiate(octets: Uint8Array): Initiate {
+export function decodeInitiate(octets: Uint8Array): CurveInitiate {
   const data = dataOf(octets, "INITIATE", { atLeast: INITIATE_BYTES_MIN });
   const [cookie, nonce, box] = split(data, [COOKIE_BYTES, SHORT_NONCE_BYTES]);
   return { cookie: cookie!, nonce: nonce!, box: box! };
 }
 
 /** What the box of INITIATE holds. */
-export interface InitiatePlain {
+export interface CurveInitiatePlain {
   /** C, the client's long-term public key. */
   readonly publicKey: Uint8Array;
   readonly vouchNonce: Uint8Array;
@@ -102,26 +102,26 @@ export interface InitiatePlain {
   readonly metadata: Uint8Array;
 }
 
-export function encodeInitiatePlain({ publicKey, vouchNonce, vouch, metadata }: InitiatePlain): Uint8Array {
+export function encodeInitiatePlain({ publicKey, vouchNonce, vouch, metadata }: CurveInitiatePlain): Uint8Array {
   return new ByteWriter().bytes(publicKey).bytes(vouchNonce).bytes(vouch).bytes(metadata).take();
 }
 
-export function decodeInitiatePlain(plain: Uint8Array): InitiatePlain {
+export function decodeInitiatePlain(plain: Uint8Array): CurveInitiatePlain {
   const [publicKey, vouchNonce, vouch, metadata] = split(plain, [KEY_BYTES, LONG_NONCE_BYTES, VOUCH_BYTES]);
   return { publicKey: publicKey!, vouchNonce: vouchNonce!, vouch: vouch!, metadata: metadata! };
 }
 
-export interface Ready {
+export interface CurveReady {
   readonly nonce: Uint8Array;
   /** Box[metadata](S'->C'). */
   readonly box: Uint8Array;
 }
 
-export function encodeReady({ nonce, box }: Ready): Uint8Array {
+export function encodeReady({ nonce, box }: CurveReady): Uint8Array {
   return command("READY").bytes(nonce).bytes(box).take();
 }
 
-export function decodeReady(octets: Uint8Array): Ready {
+export function decodeReady(octets: Uint8Array): CurveReady {
   const [nonce, box] = split(dataOf(octets, "READY", { atLeast: READY_BYTES_MIN }), [SHORT_NONCE_BYTES]);
   return { nonce: nonce!, box: box! };
 }

@@ -31,7 +31,7 @@ import {
   split,
   unopened,
 } from "./curve-command.ts";
-import { HandshakeSide, type Credentials, type Mechanism, type MechanismStatus, type Verdict } from "../mechanism.ts";
+import { HandshakeSide, type MechanismCredentials, type Mechanism, type MechanismStatus, type Verdict } from "../mechanism.ts";
 import { decodeProperties, encodeProperties, type OwnProperties, type Properties } from "../properties.ts";
 
 /** The server's first nonce is READY's; WELCOME and the cookie draw theirs at random. */
@@ -62,7 +62,7 @@ export class CurveServer extends HandshakeSide implements Mechanism {
   #trafficKey: Uint8Array | undefined;
   #initiateNonce: Uint8Array | undefined;
   peerProperties: Properties | undefined;
-  credentials: Credentials | undefined;
+  credentials: MechanismCredentials | undefined;
   userId: string | undefined;
   cipher: CurveCipher | undefined;
 

@@ -8,7 +8,7 @@ import { decodeCommand, decodeErrorReason, encodeCommand, encodeError } from "..
 import {
   HandshakeRefused,
   HandshakeSide,
-  type Credentials,
+  type MechanismCredentials,
   type Mechanism,
   type MechanismStatus,
   type Verdict,
@@ -39,7 +39,7 @@ export class NullMechanism extends HandshakeSide implements Mechanism {
     return this.#readySent && this.peerProperties ? "ready" : "handshaking";
   }
 
-  get credentials(): Credentials | undefined {
+  get credentials(): MechanismCredentials | undefined {
     return this.#authenticating ? { mechanism: "NULL" } : undefined;
   }
 

@@ -10,7 +10,7 @@ import { decodeCommand, decodeErrorReason, encodeCommand, encodeError } from "..
 import {
   HandshakeRefused,
   HandshakeSide,
-  type Credentials,
+  type MechanismCredentials,
   type Mechanism,
   type MechanismStatus,
   type Verdict,
@@ -87,7 +87,7 @@ export class PlainServer extends HandshakeSide implements Mechanism {
   readonly cipher = undefined;
   readonly #properties: OwnProperties;
   #state: ServerState = "hello";
-  credentials: Credentials | undefined;
+  credentials: MechanismCredentials | undefined;
   peerProperties: Properties | undefined;
   userId: string | undefined;
 
@@ -139,7 +139,7 @@ export class PlainServer extends HandshakeSide implements Mechanism {
   }
 }
 
-function readHello(data: Uint8Array): Credentials {
+function readHello(data: Uint8Array): MechanismCredentials {
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.length);
   const username = readShortText(bytes, 0);
   const password = readShortText(bytes, username.end);

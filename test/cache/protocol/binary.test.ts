@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BinarySession } from "../../../src/cache/protocol/binary/binary-session.ts";
-import { Credentials } from "../../../src/cache/protocol/user-list.ts";
+import { UserList } from "../../../src/cache/protocol/user-list.ts";
 import { between, pick, type Random, seeded } from "../../../src/core/random.ts";
 import { OPCODE, STATUS } from "../../../src/memcached/binary.ts";
 import { DirectCache } from "../../support/direct-cache.ts";
@@ -24,10 +24,10 @@ const QUIET = { get: 0x09, getk: 0x0d, set: 0x11, add: 0x12, delete: 0x14, incre
 const QUIT = binaryRequest({ opcode: OPCODE.quit });
 
 function binaryCache(users?: string): DirectCache {
-  const credentials = users === undefined ? undefined : new Credentials();
+  const credentials = users === undefined ? undefined : new UserList();
   if (users !== undefined) credentials?.load(Buffer.from(users));
   const cache = new DirectCache();
-  cache.session = new BinarySession(cache.engine, credentials);
+  cache.session = new BinarySession(cache.context, credentials);
   return cache;
 }
 

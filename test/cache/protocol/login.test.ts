@@ -4,17 +4,17 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { Credentials } from "../../../src/cache/protocol/user-list.ts";
+import { UserList } from "../../../src/cache/protocol/user-list.ts";
 import { CacheServer } from "../../../src/cache/index.ts";
 import { LoginSession } from "../../../src/cache/protocol/text/login-session.ts";
 import { DirectCache } from "../../support/direct-cache.ts";
 import { MemcachedClient } from "../../support/memcached-client.ts";
 
 function lockedCache(users = "anna:secret\r\nbert:a b:c\n"): DirectCache {
-  const credentials = new Credentials();
+  const credentials = new UserList();
   credentials.load(Buffer.from(users));
   const cache = new DirectCache();
-  cache.session = new LoginSession(cache.engine, credentials);
+  cache.session = new LoginSession(cache.context, credentials);
   return cache;
 }
 
@@ -57,7 +57,7 @@ test("the password may arrive byte by byte", () => {
 });
 
 test("the first eight users of a file count, and a line without a colon is refused", () => {
-  const credentials = new Credentials();
+  const credentials = new UserList();
   credentials.load(Buffer.from(Array.from({ length: 9 }, (_, index) => `user${index}:p\n`).join("")));
   const check = (user: string): boolean => credentials.check(Buffer.from(user), Buffer.from("p"));
   assert.deepEqual(["user0", "user7", "user8"].map(check), [true, true, false]);

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { mock, test } from "node:test";
 import { CacheServer } from "../../../src/cache/index.ts";
 import { openSession } from "../../../src/cache/server/open-session.ts";
-import type { Session } from "../../../src/cache/protocol/cache-session.ts";
+import type { CacheSession } from "../../../src/cache/protocol/cache-session.ts";
 import { consumeTraced } from "../../../src/cache/server/command-trace.ts";
 import { between, seeded } from "../../../src/core/random.ts";
 import { DirectCache } from "../../support/direct-cache.ts";
@@ -195,23 +195,23 @@ test("what is printed changes no reply, however requests and values are cut", ()
     }
     const plain = new DirectCache();
     const traced = new DirectCache();
-    const { session, engine } = traced;
+    const { session, context } = traced;
     traced.session = Object.create(session, {
       consume: {
         value: (input: Buffer, start: number, end: number) =>
-          consumeTraced({ id: 1, session, out: engine.out }, input, start, end).rest,
+          consumeTraced({ id: 1, session, out: context.out }, input, start, end).rest,
       },
       blocked: { get: () => session.blocked },
-    }) as Session;
+    }) as CacheSession;
     assert.equal(traced.feed(pieces), plain.feed(pieces), `seed ${seed}`);
   }
 });
 
 test("-R bounds a turn while commands are printed, too", () => {
   const cache = new DirectCache();
-  const session = openSession({ ...cache.engine, commandsPerTurn: 3 }, SPEECH, 0x67);
+  const session = openSession({ ...cache.context, commandsPerTurn: 3 }, SPEECH, 0x67);
   const input = Buffer.from("get a\r\n".repeat(10));
-  const { rest } = consumeTraced({ id: 1, session, out: cache.engine.out }, input, 0, input.length);
+  const { rest } = consumeTraced({ id: 1, session, out: cache.context.out }, input, 0, input.length);
   assert.equal(rest, 3 * "get a\r\n".length);
   assert.ok(session.blocked);
 });

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { connect, type ConnectionOptions } from "node:tls";
 import { CacheServer, type CacheServerOptions } from "../../../src/cache/index.ts";
-import { readListenText } from "../../../src/cache/server/listen-address.ts";
+import { parseListenAddress } from "../../../src/cache/server/listen-address.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "holdfast-tls-"));
 
@@ -111,9 +111,9 @@ test("files that are no certificates are refused before the server listens", () 
 });
 
 test("memcached's prefixes of addresses are read", () => {
-  assert.deepEqual(readListenText("notls:proto[ascii]:[::1]:5"), { address: "[::1]:5", tls: "notls", protocol: "ascii" });
-  assert.deepEqual(readListenText("unix:/a:b"), { address: "unix:/a:b", tls: "btls", protocol: undefined });
-  assert.throws(() => readListenText("proto[latin]:1"), { code: "CACHE_LISTEN_INVALID" });
+  assert.deepEqual(parseListenAddress("notls:proto[ascii]:[::1]:5"), { address: "[::1]:5", tls: "notls", protocol: "ascii" });
+  assert.deepEqual(parseListenAddress("unix:/a:b"), { address: "unix:/a:b", tls: "btls", protocol: undefined });
+  assert.throws(() => parseListenAddress("proto[latin]:1"), { code: "CACHE_LISTEN_INVALID" });
 });
 
 test("an address may speak another protocol than the server", async () => {

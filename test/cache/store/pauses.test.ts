@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { measurePauses } from "../../../bench/cache-pauses.ts";
-import { Crawler } from "../../../src/cache/background/lru-crawler.ts";
-import { Maintainer } from "../../../src/cache/background/lru-maintainer.ts";
-import { type DumpReader, Maintenance } from "../../../src/cache/background/background-scheduler.ts";
-import { GLOBAL, QUEUE_STAT, QUEUE_STATS } from "../../../src/cache/store/memory.ts";
-import { PageMover, REASSIGN } from "../../../src/cache/background/slab-rebalancer.ts";
-import type { Store } from "../../../src/cache/store/item-store.ts";
+import { LruCrawler } from "../../../src/cache/background/lru-crawler.ts";
+import { LruMaintainer } from "../../../src/cache/background/lru-maintainer.ts";
+import { type DumpSink, BackgroundScheduler } from "../../../src/cache/background/background-scheduler.ts";
+import { GLOBAL, LRU_STAT, LRU_STATS } from "../../../src/cache/store/memory.ts";
+import { SlabRebalancer, REASSIGN } from "../../../src/cache/background/slab-rebalancer.ts";
+import type { ItemStore } from "../../../src/cache/store/item-store.ts";
 import type { Clock } from "../../../src/core/clock.ts";
 import { DirectCache } from "../../support/direct-cache.ts";
 import { checkStore } from "../../support/store-check.ts";
@@ -20,53 +20,53 @@ function filled(exptime = 0): DirectCache {
   return cache;
 }
 
-function sum(store: Store, ...stats: number[]): number {
+function sum(store: ItemStore, ...stats: number[]): number {
   let total = 0;
-  for (let queue = 0; queue < store.memory.heads.length; queue += 1) {
-    for (const stat of stats) total += store.memory.queueStats[queue * QUEUE_STATS + stat]!;
+  for (let lruList = 0; lruList < store.memory.heads.length; lruList += 1) {
+    for (const stat of stats) total += store.memory.lruStats[lruList * LRU_STATS + stat]!;
   }
   return total;
 }
 
 test("a step of the maintainer moves or frees about a hundred items, and it says when there is more", () => {
   const cache = filled();
-  const maintainer = new Maintainer(cache.store.items);
+  const maintainer = new LruMaintainer(cache.store.items);
   let steps = 0;
   for (let next = 0; next === 0; steps += 1) {
-    const before = sum(cache.store, QUEUE_STAT.movesToCold);
+    const before = sum(cache.store, LRU_STAT.movesToCold);
     next = maintainer.step(0);
-    const moved = sum(cache.store, QUEUE_STAT.movesToCold) - before;
+    const moved = sum(cache.store, LRU_STAT.movesToCold) - before;
     assert.ok(moved <= 105, `${moved} items in one step`);
   }
   assert.ok(steps > 100, `${steps} steps`);
-  assert.ok(sum(cache.store, QUEUE_STAT.movesToCold) > ITEMS / 2);
+  assert.ok(sum(cache.store, LRU_STAT.movesToCold) > ITEMS / 2);
 });
 
 test("a step of the crawler looks at no more items than it was told", () => {
   const cache = filled(1);
   cache.advance(5);
-  const crawler = new Crawler(cache.store.items);
+  const crawler = new LruCrawler(cache.store.items);
   crawler.start(
-    Array.from({ length: 255 }, (_, queue) => queue + 1),
+    Array.from({ length: 255 }, (_, lruList) => lruList + 1),
     0,
   );
   for (let done = false; !done;) {
-    const before = sum(cache.store, QUEUE_STAT.crawlerItemsChecked);
+    const before = sum(cache.store, LRU_STAT.crawlerItemsChecked);
     done = crawler.step(50);
-    const looked = sum(cache.store, QUEUE_STAT.crawlerItemsChecked) - before;
+    const looked = sum(cache.store, LRU_STAT.crawlerItemsChecked) - before;
     assert.ok(looked <= 50, `${looked} items in one step`);
   }
-  assert.equal(sum(cache.store, QUEUE_STAT.crawlerReclaimed), ITEMS);
+  assert.equal(sum(cache.store, LRU_STAT.crawlerReclaimed), ITEMS);
 });
 
 test("a step of the page mover rescues at most 64 items", () => {
   const cache = filled();
   const { items, memory } = cache.store;
-  const mover = new PageMover(items);
-  assert.equal(mover.start(items.slabs.classOf(65), 5, true), REASSIGN.ok);
-  while (mover.running) {
+  const rebalancer = new SlabRebalancer(items);
+  assert.equal(rebalancer.start(items.slabs.classOf(65), 5, true), REASSIGN.ok);
+  while (rebalancer.running) {
     const before = memory.globals[GLOBAL.reassignRescues]!;
-    mover.step();
+    rebalancer.step();
     assert.ok(memory.globals[GLOBAL.reassignRescues]! - before <= 64);
   }
   assert.ok(memory.globals[GLOBAL.reassignRescues]! > 1000);
@@ -85,13 +85,13 @@ test("a turn of the background work ends when its time is over, however much the
       return () => {};
     },
   };
-  const maintenance = new Maintenance(cache.store, clock, undefined);
-  const reader: DumpReader = { closed: false, hold() {}, release() {}, send: () => true, onceDrained() {} };
-  assert.equal(maintenance.crawl("metadump", "all", reader), undefined);
+  const background = new BackgroundScheduler(cache.store, clock, undefined);
+  const reader: DumpSink = { closed: false, hold() {}, release() {}, send: () => true, onceDrained() {} };
+  assert.equal(background.crawl("metadump", "all", reader), undefined);
   for (let turn = 0; turn < 20; turn += 1) {
-    const before = sum(cache.store, QUEUE_STAT.crawlerItemsChecked);
+    const before = sum(cache.store, LRU_STAT.crawlerItemsChecked);
     fire();
-    const looked = sum(cache.store, QUEUE_STAT.crawlerItemsChecked) - before;
+    const looked = sum(cache.store, LRU_STAT.crawlerItemsChecked) - before;
     assert.ok(looked > 0 && looked <= 550, `${looked} items in a turn`); // eleven looks of 0.05 ms, 50 items each
   }
 });
@@ -134,7 +134,7 @@ function mostInATurn(cache: DirectCache, request: string, read: () => number): n
   for (let at = 0; ;) {
     const before = read();
     at = cache.session.consume(bytes, at, bytes.length);
-    cache.engine.out.reset();
+    cache.context.out.reset();
     most = Math.max(most, read() - before);
     if (!cache.session.blocked) return most;
   }
@@ -161,7 +161,7 @@ test("five statistics make a turn, and so do a few appends to a large value", ()
   const cache = new DirectCache();
   const replies = (): number => replied;
   let replied = 0;
-  const { out } = cache.engine;
+  const { out } = cache.context;
   const put = out.put.bind(out);
   out.put = (constant) => {
     replied += 1;

@@ -1,9 +1,9 @@
 /** Random requests against a model of what they mean, with every invariant of the memory checked in between. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Crawler } from "../../../src/cache/background/lru-crawler.ts";
-import { Maintainer } from "../../../src/cache/background/lru-maintainer.ts";
-import { PageMover, REASSIGN } from "../../../src/cache/background/slab-rebalancer.ts";
+import { LruCrawler } from "../../../src/cache/background/lru-crawler.ts";
+import { LruMaintainer } from "../../../src/cache/background/lru-maintainer.ts";
+import { SlabRebalancer, REASSIGN } from "../../../src/cache/background/slab-rebalancer.ts";
 import { type Random, between, pick, seeded } from "../../../src/core/random.ts";
 import { DirectCache } from "../../support/direct-cache.ts";
 import { checkStore } from "../../support/store-check.ts";
@@ -113,9 +113,9 @@ for (const seed of [1, 2, 3]) {
     const cache = new DirectCache({ memoryBytes: 20 * MEGABYTE, itemBytesMax: 2 * MEGABYTE, growthFactor: 2.5 });
     const { items } = cache.store;
     const model = new Model();
-    const mover = new PageMover(items);
-    const crawler = new Crawler(items);
-    const maintainer = new Maintainer(items);
+    const rebalancer = new SlabRebalancer(items);
+    const crawler = new LruCrawler(items);
+    const maintainer = new LruMaintainer(items);
     let crawling = false;
     let moves = 0;
     for (let round = 0; round < 2000; round += 1) {
@@ -127,11 +127,11 @@ for (const seed of [1, 2, 3]) {
         crawler.start([items.slabs.classOf(100), items.slabs.largest, items.slabs.largest | 128], 0);
         crawling = true;
       }
-      if (mover.running) mover.step();
-      else if (mover.start(-1, between(random, 0, items.slabs.largest), true) === REASSIGN.ok) moves += 1;
-      if (round % 200 === 0 && !mover.running) checkStore(cache.store);
+      if (rebalancer.running) rebalancer.step();
+      else if (rebalancer.start(-1, between(random, 0, items.slabs.largest), true) === REASSIGN.ok) moves += 1;
+      if (round % 200 === 0 && !rebalancer.running) checkStore(cache.store);
     }
-    while (mover.running) mover.step();
+    while (rebalancer.running) rebalancer.step();
     checkStore(cache.store);
     assert.ok(moves > 5, `${moves} page moves`);
   });

@@ -1,4 +1,4 @@
-/** What strangers may send to a session server: that connection ends with its reason, the others notice nothing. */
+/** What a raw client may send to a session server: that connection ends with its reason, the others notice nothing. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
@@ -6,11 +6,11 @@ import { helloBody, refuseBody } from "../../../src/link/session/body.ts";
 import { encodeFrame, FRAME, HEADER_BYTES } from "../../../src/link/session/session-frame.ts";
 import { connect, listen } from "../../../src/link/index.ts";
 import type { LinkEnd, SessionClient, SessionServer, SessionServerOptions } from "../../../src/link/index.ts";
-import { HELLO, Stranger } from "../support/raw-client.ts";
-import { virtualDialer, virtualHub } from "../support/virtual-ends.ts";
-import { VirtualNetwork, WirePair } from "../support/virtual-network.ts";
+import { HELLO, RawClient } from "../support/raw-client.ts";
+import { virtualClientCore, virtualServerCore } from "../support/virtual-ends.ts";
+import { VirtualNetwork, TransportPair } from "../support/virtual-network.ts";
 
-/** A server, a well-behaved client of it, and how the next stranger's connection ends. */
+/** A server, a well-behaved client of it, and how the next raw client's connection ends. */
 async function scene(
   t: TestContext,
   session: SessionServerOptions = {},
@@ -40,19 +40,19 @@ for (const [what, bytes] of [
 ] as const) {
   test(`${what} ends that connection as a protocol error`, async (t) => {
     const { server, good, end } = await scene(t);
-    const stranger = new Stranger(server.port);
-    stranger.socket.write(bytes);
+    const rawClient = new RawClient(server.port);
+    rawClient.socket.write(bytes);
     assert.equal((await end).reason, "protocol");
-    await stranger.closed;
+    await rawClient.closed;
     await good.send("undisturbed");
   });
 }
 
 test("a message longer than the server takes ends the connection before its bytes are read", async (t) => {
   const { server, good, end } = await scene(t, { messageMax: 1000 });
-  const stranger = new Stranger(server.port);
-  assert.equal((await stranger.hello()).name, "WELCOME");
-  stranger.socket.write(frame(FRAME.MESSAGE, 1001));
+  const rawClient = new RawClient(server.port);
+  assert.equal((await rawClient.hello()).name, "WELCOME");
+  rawClient.socket.write(frame(FRAME.MESSAGE, 1001));
   const { reason, message } = await end;
   assert.equal(reason, "protocol");
   assert.match(message, /1001 bytes, at most 1000/);
@@ -64,20 +64,20 @@ test("more messages than the window allows end the connection", async (t) => {
     window: 10,
     onMessage: (session) => (session.name === "good" ? undefined : new Promise(() => {})),
   });
-  const stranger = new Stranger(server.port);
-  await stranger.hello();
-  for (let count = 0; count < 11; count += 1) stranger.socket.write(encodeFrame("MESSAGE", new Uint8Array(1)));
+  const rawClient = new RawClient(server.port);
+  await rawClient.hello();
+  for (let count = 0; count < 11; count += 1) rawClient.socket.write(encodeFrame("MESSAGE", new Uint8Array(1)));
   assert.match((await end).message, /more than 10 messages/);
   await good.send("undisturbed");
 });
 
 test("a million tiny control frames end the connection after 64 of them", async (t) => {
   const { server, good, end } = await scene(t);
-  const stranger = new Stranger(server.port);
-  await stranger.hello();
+  const rawClient = new RawClient(server.port);
+  await rawClient.hello();
   const pings = Buffer.alloc(HEADER_BYTES * 250_000);
   for (let at = 0; at < pings.length; at += HEADER_BYTES) pings[at] = FRAME.PING;
-  for (let times = 0; times < 4; times += 1) stranger.socket.write(pings);
+  for (let times = 0; times < 4; times += 1) rawClient.socket.write(pings);
   assert.match((await end).message, /64 control frames/);
   await good.send("undisturbed");
 });
@@ -99,21 +99,21 @@ test("a million tiny messages, one byte each, are taken like any others while an
 
 test("receipts for what was never sent end the connection", async (t) => {
   const { server, end } = await scene(t);
-  const stranger = new Stranger(server.port);
-  await stranger.hello();
-  stranger.socket.write(encodeFrame("ACK", Buffer.from("00000000000000050000", "hex")));
+  const rawClient = new RawClient(server.port);
+  await rawClient.hello();
+  rawClient.socket.write(encodeFrame("ACK", Buffer.from("00000000000000050000", "hex")));
   assert.match((await end).message, /receipt/);
 });
 
 test("a session id that the server does not know is refused: once more with a new one, and then it is over", async (t) => {
   const { server, end } = await scene(t);
-  const stranger = new Stranger(server.port);
+  const rawClient = new RawClient(server.port);
   const forged = { sessionId: new Uint8Array(16).fill(7), resume: true };
-  const answer = await stranger.hello(forged);
+  const answer = await rawClient.hello(forged);
   assert.equal(answer.name, "REFUSE");
   assert.equal(refuseBody.decode(answer.body).word, "session-unknown");
-  stranger.socket.write(encodeFrame("HELLO", helloBody.encode({ ...HELLO, ...forged })));
-  assert.equal((await stranger.next()).name, "REFUSE");
+  rawClient.socket.write(encodeFrame("HELLO", helloBody.encode({ ...HELLO, ...forged })));
+  assert.equal((await rawClient.next()).name, "REFUSE");
   assert.equal((await end).reason, "refused");
 });
 
@@ -122,8 +122,8 @@ test("a session belongs to its name and token: with another token or name it is 
   t.after(() => server.close());
   const owner = await connect({ port: server.port, session: { name: "owner", token: "token of owner" } });
   t.after(() => owner.close());
-  const sessionId = Uint8Array.from([...server.sessions][0]!.core.id);
-  const thief = new Stranger(server.port);
+  const sessionId = Uint8Array.from([...server.sessions][0]!.state.id);
+  const thief = new RawClient(server.port);
   const answer = await thief.hello({ name: "thief", sessionId, resume: true }, "token of thief");
   assert.equal(answer.name, "REFUSE");
   assert.equal(refuseBody.decode(answer.body).word, "session-unknown");
@@ -134,7 +134,7 @@ test("a session belongs to its name and token: with another token or name it is 
 
 test("a recorded hello cannot be played again: its proof is for another connection's nonce", async (t) => {
   const { server, end } = await scene(t, { token: "secret" });
-  const first = new Stranger(server.port);
+  const first = new RawClient(server.port);
   let recorded: Uint8Array | undefined;
   const write = first.socket.write.bind(first.socket);
   first.socket.write = (bytes: Uint8Array) => {
@@ -142,7 +142,7 @@ test("a recorded hello cannot be played again: its proof is for another connecti
     return write(bytes);
   };
   assert.equal((await first.hello({}, "secret")).name, "WELCOME");
-  const replay = new Stranger(server.port);
+  const replay = new RawClient(server.port);
   await replay.next();
   replay.socket.write(recorded!);
   const answer = await replay.next();
@@ -154,19 +154,19 @@ test("a recorded hello cannot be played again: its proof is for another connecti
 
 test("a server that does not know the token is not trusted, even when it lets everybody in", () => {
   const network = new VirtualNetwork(1);
-  const impostor = virtualHub(network, { tokenRequired: true }, { token: () => "a guess" });
+  const impostor = virtualServerCore(network, { tokenRequired: true }, { token: () => "a guess" });
   const ends: string[] = [];
-  const dialer = virtualDialer(
+  const clientCore = virtualClientCore(
     { network, server: () => impostor },
     { token: "secret" },
     { ended: ({ reason }) => ends.push(reason) },
   );
-  dialer.start();
+  clientCore.start();
   network.advance(100, 5);
   assert.deepEqual(ends, ["refused"]);
-  const open = virtualHub(network, { tokenRequired: false });
+  const open = virtualServerCore(network, { tokenRequired: false });
   const messages: string[] = [];
-  const other = virtualDialer(
+  const other = virtualClientCore(
     { network, server: () => open },
     { token: "secret" },
     { ended: ({ message }) => messages.push(message) },
@@ -179,11 +179,11 @@ test("a server that does not know the token is not trusted, even when it lets ev
 test("who says hello one byte at a time is cut off after 10 s", () => {
   const network = new VirtualNetwork(2);
   const ends: string[] = [];
-  const hub = virtualHub(network, {}, { strangerEnded: (_line, { reason }) => ends.push(reason) });
-  const pair = new WirePair(network, 5);
-  const line = hub.accept(pair.server);
-  pair.server.line = line;
-  pair.server.deliver = (chunk) => hub.received(line, chunk);
+  const serverCore = virtualServerCore(network, {}, { endedBeforeSession: (_line, { reason }) => ends.push(reason) });
+  const pair = new TransportPair(network, 5);
+  const connection = serverCore.accept(pair.server);
+  pair.server.connection = connection;
+  pair.server.deliver = (chunk) => serverCore.received(connection, chunk);
   const hello = encodeFrame("HELLO", helloBody.encode(HELLO));
   for (let at = 0; at < 60 && ends.length === 0; at += 1) {
     pair.client.write([hello.subarray(at, at + 1)]);
@@ -195,29 +195,29 @@ test("who says hello one byte at a time is cut off after 10 s", () => {
 
 test("above the total of bytes held, reading stops; it goes on when the application has caught up", async () => {
   const network = new VirtualNetwork(3);
-  const handled: (() => void)[] = [];
-  const hub = virtualHub(
+  const acknowledge: (() => void)[] = [];
+  const serverCore = virtualServerCore(
     network,
     { totalBytesMax: 10_000 },
-    { message: () => new Promise<void>((resolve) => handled.push(resolve)) },
+    { message: () => new Promise<void>((resolve) => acknowledge.push(resolve)) },
   );
-  const dialers = Array.from({ length: 4 }, () => virtualDialer({ network, server: () => hub }));
-  for (const dialer of dialers) dialer.start();
+  const dialers = Array.from({ length: 4 }, () => virtualClientCore({ network, server: () => serverCore }));
+  for (const clientCore of dialers) clientCore.start();
   network.advance(100, 5);
-  const sends = dialers.flatMap((dialer) => Array.from({ length: 50 }, () => dialer.send(new Uint8Array(100))));
+  const sends = dialers.flatMap((clientCore) => Array.from({ length: 50 }, () => clientCore.send(new Uint8Array(100))));
   let most = 0;
   for (
     let round = 0;
-    round < 500 && hub.heldBytes + dialers.reduce((sum, { unsettled }) => sum + unsettled.messages, 0) > 0;
+    round < 500 && serverCore.heldBytes + dialers.reduce((sum, { unsettled }) => sum + unsettled.messages, 0) > 0;
     round += 1
   ) {
     network.advance(10, 5);
-    most = Math.max(most, hub.heldBytes);
-    for (const done of handled.splice(0, 5)) done();
+    most = Math.max(most, serverCore.heldBytes);
+    for (const done of acknowledge.splice(0, 5)) done();
     await new Promise((resolve) => setImmediate(resolve));
   }
   await Promise.all(sends);
-  assert.equal(hub.heldBytes, 0);
+  assert.equal(serverCore.heldBytes, 0);
   // One chunk of each connection may be under way when the bound is reached.
   assert.ok(most <= 10_000 + 4 * 5200, `held ${most} bytes at most`);
 });

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { connect, listen } from "../../../src/link/index.ts";
 import type { LinkEnd } from "../../../src/link/index.ts";
 import { proxyTo } from "../support/proxy.ts";
-import { HELLO, Stranger } from "../support/raw-client.ts";
+import { HELLO, RawClient } from "../support/raw-client.ts";
 
 test("400 clients move to the next server while the old one drains over 4 s, evenly, and no message is in doubt", async (t) => {
   const count = 400;
@@ -62,10 +62,10 @@ test("a session's client that stops reading is ended as stalled-reader after the
   const opened = new Promise<{ send(bytes: Uint8Array): Promise<void> }>((resolve) =>
     server.once("session", (session) => resolve(session)),
   );
-  const stranger = new Stranger(server.port);
+  const rawClient = new RawClient(server.port);
   const large = { ...HELLO.terms, messageBytesMax: 1_048_576, windowBytes: 64 * 1_048_576 };
-  assert.equal((await stranger.hello({ terms: large })).name, "WELCOME");
-  stranger.socket.pause();
+  assert.equal((await rawClient.hello({ terms: large })).name, "WELCOME");
+  rawClient.socket.pause();
   const session = await opened;
   const chunk = new Uint8Array(1_000_000);
   for (let count = 0; count < 30; count += 1) session.send(chunk).catch(() => {});

@@ -69,7 +69,7 @@ test("while the queue is full, readings wait unconfirmed; none is refused or los
   t.after(() => sensor.close());
   let confirmed = 0;
   const sends = ["a", "b", "c"].map((text) => sensor.send(text).then(() => (confirmed += 1)));
-  while ([...server.sessions][0]?.core.inbox.arrived !== 3) await new Promise((resolve) => setImmediate(resolve));
+  while ([...server.sessions][0]?.state.inbox.arrived !== 3) await new Promise((resolve) => setImmediate(resolve));
   assert.equal(confirmed, 0);
   room = true;
   await Promise.all(sends);

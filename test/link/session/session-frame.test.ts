@@ -8,16 +8,16 @@ import { ProtocolError } from "../../../src/core/errors.ts";
 import {
   byeBody,
   challengeBody,
-  FAREWELLS,
+  BYE_REASONS,
   gapBody,
   helloBody,
   receiptBody,
-  REFUSALS,
+  REFUSE_REASONS,
   refuseBody,
   welcomeBody,
 } from "../../../src/link/session/body.ts";
-import { encodeFrame, FrameDecoder, HEADER_BYTES } from "../../../src/link/session/session-frame.ts";
-import type { Frame, FrameName } from "../../../src/link/session/session-frame.ts";
+import { encodeFrame, SessionFrameDecoder, HEADER_BYTES } from "../../../src/link/session/session-frame.ts";
+import type { SessionFrame, SessionFrameName } from "../../../src/link/session/session-frame.ts";
 import { CONTROL_BYTES_MAX } from "../../../src/link/limits.ts";
 
 const record = <T>(fields: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> =>
@@ -59,8 +59,11 @@ const CODECS = {
       proof: fc.uint8Array({ maxLength: 32 }),
     }),
   ],
-  REFUSE: [refuseBody, record({ word: fc.constantFrom(...REFUSALS), retryAfterMs: u32, text: fc.string({ maxLength: 60 }) })],
-  BYE: [byeBody, record({ word: fc.constantFrom(...FAREWELLS), retryAfterMs: u32, text: fc.string({ maxLength: 60 }) })],
+  REFUSE: [
+    refuseBody,
+    record({ word: fc.constantFrom(...REFUSE_REASONS), retryAfterMs: u32, text: fc.string({ maxLength: 60 }) }),
+  ],
+  BYE: [byeBody, record({ word: fc.constantFrom(...BYE_REASONS), retryAfterMs: u32, text: fc.string({ maxLength: 60 }) })],
   ACK: [receiptBody, receipt],
   GAP: [gapBody, number],
 } as const;
@@ -70,7 +73,10 @@ interface AnyCodec {
   decode(body: Uint8Array): unknown;
 }
 
-for (const [name, [codec, values]] of Object.entries(CODECS) as unknown as [FrameName, [AnyCodec, fc.Arbitrary<unknown>]][]) {
+for (const [name, [codec, values]] of Object.entries(CODECS) as unknown as [
+  SessionFrameName,
+  [AnyCodec, fc.Arbitrary<unknown>],
+][]) {
   test(`${name} says the same after its way over the wire`, () => {
     fc.assert(fc.property(values, (value) => assert.deepEqual(codec.decode(codec.encode(value)), value)));
   });
@@ -98,8 +104,8 @@ for (const [name, [codec, values]] of Object.entries(CODECS) as unknown as [Fram
 
 /** All frames of a stream that comes in these chunks. */
 function decode(chunks: readonly Uint8Array[], messageBytesMax = 1_000_000): { name: string; body: string }[] {
-  const decoder = new FrameDecoder({ messageBytesMax });
-  const frames: Frame[] = [];
+  const decoder = new SessionFrameDecoder({ messageBytesMax });
+  const frames: SessionFrame[] = [];
   for (const chunk of chunks) {
     decoder.push(chunk);
     for (let frame = decoder.next(); frame; frame = decoder.next()) frames.push(frame);
@@ -108,7 +114,7 @@ function decode(chunks: readonly Uint8Array[], messageBytesMax = 1_000_000): { n
 }
 
 test("frames come out the same, however the stream is cut", () => {
-  const frame = fc.tuple(fc.constantFrom<FrameName>("MESSAGE", "ACK", "PING", "BYE"), fc.uint8Array({ maxLength: 200 }));
+  const frame = fc.tuple(fc.constantFrom<SessionFrameName>("MESSAGE", "ACK", "PING", "BYE"), fc.uint8Array({ maxLength: 200 }));
   const cuts = fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1, maxLength: 20 });
   fc.assert(
     fc.property(fc.array(frame, { maxLength: 20 }), cuts, (frames, sizes) => {
@@ -149,7 +155,7 @@ test("the bytes of a session's beginning are as docs/link-protocol.md shows them
   const none = { done: 0, rejects: new Map<number, string>() };
   const terms = { arrived: 0, receipt: none, messageBytesMax: 1_048_576, window: 4096, windowBytes: 4_194_304 };
   const id = (from: number): Uint8Array => Uint8Array.from({ length: 16 }, (_, index) => from + index);
-  const hex = (name: FrameName, body: Uint8Array): string => Buffer.from(encodeFrame(name, body)).toString("hex");
+  const hex = (name: SessionFrameName, body: Uint8Array): string => Buffer.from(encodeFrame(name, body)).toString("hex");
   const none32 = new Uint8Array(0);
   const frames = [
     hex("CHALLENGE", challengeBody.encode({ nonce: id(0), tokenRequired: false })),

@@ -1,11 +1,11 @@
-/** Session mode's rules, in simulated time. */
+/** SessionState mode's rules, in simulated time. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { codeOf } from "../../../src/core/errors.ts";
 import type { Presence, ServerSession } from "../../../src/link/session/server-session.ts";
 import { VirtualNetwork } from "../support/virtual-network.ts";
-import type { WirePair } from "../support/virtual-network.ts";
-import { virtualDialer, virtualHub } from "../support/virtual-ends.ts";
+import type { TransportPair } from "../support/virtual-network.ts";
+import { virtualClientCore, virtualServerCore } from "../support/virtual-ends.ts";
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 const bytes = (content: string): Uint8Array => Buffer.from(content);
@@ -14,19 +14,19 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 test("idle sessions ping once an interval, by the client alone, and nobody dies", () => {
   const network = new VirtualNetwork(1);
   const ends: string[] = [];
-  const hub = virtualHub(network, { heartbeatMs: 30_000 });
+  const serverCore = virtualServerCore(network, { heartbeatMs: 30_000 });
   const written = { client: 0, server: 0 };
-  const dialer = virtualDialer(
+  const clientCore = virtualClientCore(
     {
       network,
-      server: () => hub,
+      server: () => serverCore,
       joined: ({ client, server }) => {
-        for (const [side, wire] of [
+        for (const [side, transport] of [
           ["client", client],
           ["server", server],
         ] as const) {
-          const write = wire.write.bind(wire);
-          wire.write = (parts) => {
+          const write = transport.write.bind(transport);
+          transport.write = (parts) => {
             written[side] += 1;
             write(parts);
           };
@@ -36,7 +36,7 @@ test("idle sessions ping once an interval, by the client alone, and nobody dies"
     {},
     { ended: ({ reason }) => ends.push(reason) },
   );
-  dialer.start();
+  clientCore.start();
   network.advance(1000, 5);
   written.client = 0;
   written.server = 0;
@@ -48,21 +48,21 @@ test("idle sessions ping once an interval, by the client alone, and nobody dies"
 
 test("traffic received puts heartbeats off; what is sent does not", () => {
   const network = new VirtualNetwork(2);
-  const hub = virtualHub(network, { heartbeatMs: 1000 });
+  const serverCore = virtualServerCore(network, { heartbeatMs: 1000 });
   const ends: string[] = [];
-  let pair: WirePair | undefined;
-  const dialer = virtualDialer(
-    { network, server: () => hub, joined: (joined) => (pair = joined) },
+  let pair: TransportPair | undefined;
+  const clientCore = virtualClientCore(
+    { network, server: () => serverCore, joined: (joined) => (pair = joined) },
     { reconnect: false },
     { ended: ({ reason }) => ends.push(reason) },
   );
-  dialer.start();
+  clientCore.start();
   network.advance(100, 5);
   // The server's answers vanish, so that the client hears nothing although it sends all the time.
   pair!.server.write = () => {};
   const start = network.clock.now();
   while (ends.length === 0) {
-    dialer.send(bytes("x")).catch(() => {});
+    clientCore.send(bytes("x")).catch(() => {});
     network.advance(50, 5);
   }
   const took = network.clock.now() - start;
@@ -72,24 +72,24 @@ test("traffic received puts heartbeats off; what is sent does not", () => {
 
 test("a heartbeat below the server's least is raised to it, and both sides keep to it", () => {
   const network = new VirtualNetwork(3);
-  const hub = virtualHub(network, { heartbeatMsMin: 5000 });
+  const serverCore = virtualServerCore(network, { heartbeatMsMin: 5000 });
   const intervals: number[] = [];
-  const dialer = virtualDialer(
-    { network, server: () => hub },
+  const clientCore = virtualClientCore(
+    { network, server: () => serverCore },
     { heartbeatMs: 10 },
     { opened: ({ welcome }) => intervals.push(welcome.heartbeatMs) },
   );
-  dialer.start();
+  clientCore.start();
   network.advance(100, 5);
   assert.deepEqual(intervals, [5000]);
 });
 
 test("a process that slept does not take its peers for dead when it wakes", () => {
   const network = new VirtualNetwork(4);
-  const hub = virtualHub(network, { heartbeatMs: 1000 });
+  const serverCore = virtualServerCore(network, { heartbeatMs: 1000 });
   const ends: string[] = [];
-  const dialer = virtualDialer({ network, server: () => hub }, {}, { ended: ({ reason }) => ends.push(reason) });
-  dialer.start();
+  const clientCore = virtualClientCore({ network, server: () => serverCore }, {}, { ended: ({ reason }) => ends.push(reason) });
+  clientCore.start();
   network.advance(100, 5);
   // Time jumps for all, as for a laptop that was closed: no timer fired and no byte was read meanwhile.
   network.clock.jump(3_600_000);
@@ -100,7 +100,7 @@ test("a process that slept does not take its peers for dead when it wakes", () =
 test("presence: online, away with the reason, and gone after the time to live; the will is announced once after its delay", () => {
   const network = new VirtualNetwork(5);
   const told: string[] = [];
-  const hub = virtualHub(
+  const serverCore = virtualServerCore(
     network,
     { ttlMs: 60_000, willDelayMs: 10_000, heartbeatMs: 1000 },
     {
@@ -109,9 +109,9 @@ test("presence: online, away with the reason, and gone after the time to live; t
       will: (session, will) => told.push(`${session.name} will ${text(will)}`),
     },
   );
-  let up: typeof hub | undefined = hub;
-  const dialer = virtualDialer({ network, server: () => up }, { name: "pump", will: bytes("pump lost") });
-  dialer.start();
+  let up: typeof serverCore | undefined = serverCore;
+  const clientCore = virtualClientCore({ network, server: () => up }, { name: "pump", will: bytes("pump lost") });
+  clientCore.start();
   network.advance(100, 5);
   for (const pair of network.pairs) pair.break({ client: 0, server: Infinity });
   network.advance(3000, 5);
@@ -124,17 +124,21 @@ test("presence: online, away with the reason, and gone after the time to live; t
   assert.deepEqual(told.splice(0), ["pump will pump lost"]);
   network.advance(60_000, 50);
   assert.deepEqual(told, ["pump gone closed"]);
-  assert.equal(hub.sessionCount, 0);
+  assert.equal(serverCore.sessionCount, 0);
 });
 
 test("a client that says good-bye is gone at once, and its will is not announced", () => {
   const network = new VirtualNetwork(6);
   const told: string[] = [];
-  const hub = virtualHub(network, {}, { presence: (_session, presence) => told.push(presence), will: () => told.push("will") });
-  const dialer = virtualDialer({ network, server: () => hub }, { will: bytes("lost") });
-  dialer.start();
+  const serverCore = virtualServerCore(
+    network,
+    {},
+    { presence: (_session, presence) => told.push(presence), will: () => told.push("will") },
+  );
+  const clientCore = virtualClientCore({ network, server: () => serverCore }, { will: bytes("lost") });
+  clientCore.start();
   network.advance(100, 5);
-  dialer.close(5000);
+  clientCore.close(5000);
   network.advance(30_000, 50);
   assert.deepEqual(told, ["online", "away", "gone"]);
 });
@@ -143,19 +147,19 @@ test("a session that the server has forgotten is a gap that says so: sent messag
   const network = new VirtualNetwork(7);
   const got: string[] = [];
   const owner = { message: (_session: ServerSession, message: Uint8Array): void => void got.push(text(message)) };
-  let hub: ReturnType<typeof virtualHub> | undefined = virtualHub(network, {}, owner);
+  let serverCore: ReturnType<typeof virtualServerCore> | undefined = virtualServerCore(network, {}, owner);
   const gaps: unknown[] = [];
-  const dialer = virtualDialer({ network, server: () => hub }, {}, { gap: (gap) => gaps.push(gap) });
-  dialer.start();
+  const clientCore = virtualClientCore({ network, server: () => serverCore }, {}, { gap: (gap) => gaps.push(gap) });
+  clientCore.start();
   network.advance(100, 5);
   for (const pair of network.pairs) pair.server.deliver = () => {}; // read by nobody any more: the process dies
-  const doubtful = dialer.send(bytes("sent"));
+  const doubtful = clientCore.send(bytes("sent"));
   network.advance(50, 5);
-  hub = undefined;
+  serverCore = undefined;
   for (const pair of network.pairs) pair.break({ client: 0, server: Infinity });
   network.advance(10, 5);
-  const unsent = dialer.send(bytes("unsent"));
-  hub = virtualHub(network, {}, owner);
+  const unsent = clientCore.send(bytes("unsent"));
+  serverCore = virtualServerCore(network, {}, owner);
   const outcome = doubtful.then(() => "done", codeOf);
   network.advance(5000, 5);
   assert.equal(await outcome, "LINK_GAP");
@@ -168,15 +172,19 @@ test("with inDoubt resend, messages in doubt are sent again in the new session, 
   const network = new VirtualNetwork(8);
   const got: string[] = [];
   const owner = { message: (_session: ServerSession, message: Uint8Array): void => void got.push(text(message)) };
-  let hub = virtualHub(network, {}, owner);
+  let serverCore = virtualServerCore(network, {}, owner);
   const gaps: unknown[] = [];
-  const dialer = virtualDialer({ network, server: () => hub }, { inDoubt: "resend" }, { gap: (gap) => gaps.push(gap) });
-  dialer.start();
+  const clientCore = virtualClientCore(
+    { network, server: () => serverCore },
+    { inDoubt: "resend" },
+    { gap: (gap) => gaps.push(gap) },
+  );
+  clientCore.start();
   network.advance(100, 5);
   for (const pair of network.pairs) pair.client.deliver = () => {}; // delivered, but the confirmation is lost
-  const sent = dialer.send(bytes("once or twice"));
+  const sent = clientCore.send(bytes("once or twice"));
   network.advance(50, 5);
-  hub = virtualHub(network, {}, owner);
+  serverCore = virtualServerCore(network, {}, owner);
   for (const pair of network.pairs) pair.break({ client: 0, server: Infinity });
   network.advance(5000, 5);
   await sent;
@@ -188,7 +196,7 @@ test("when the outbox is full, drop-oldest keeps the newest, and both sides lear
   const network = new VirtualNetwork(9);
   const got: string[] = [];
   const gaps: unknown[] = [];
-  const hub = virtualHub(
+  const serverCore = virtualServerCore(
     network,
     { ttlMs: 1e9 },
     {
@@ -196,18 +204,18 @@ test("when the outbox is full, drop-oldest keeps the newest, and both sides lear
       gap: (_session, lost) => gaps.push(lost),
     },
   );
-  let up: typeof hub | undefined = hub;
-  const dialer = virtualDialer({ network, server: () => up }, { whenFull: "drop-oldest", outboxMessagesMax: 10 });
-  dialer.start();
+  let up: typeof serverCore | undefined = serverCore;
+  const clientCore = virtualClientCore({ network, server: () => up }, { whenFull: "drop-oldest", outboxMessagesMax: 10 });
+  clientCore.start();
   network.advance(100, 5);
-  const first = dialer.send(bytes("0"));
+  const first = clientCore.send(bytes("0"));
   network.advance(50, 5);
   await first;
   up = undefined;
   for (const pair of network.pairs) pair.break({ client: 0, server: 0 });
   network.advance(10, 5);
-  const sends = Array.from({ length: 25 }, (_, index) => dialer.send(bytes(String(index + 1))).then(() => "done", codeOf));
-  up = hub;
+  const sends = Array.from({ length: 25 }, (_, index) => clientCore.send(bytes(String(index + 1))).then(() => "done", codeOf));
+  up = serverCore;
   network.advance(5000, 5);
   assert.deepEqual(await Promise.all(sends), [
     ...new Array<string>(15).fill("LINK_GAP"),
@@ -221,34 +229,38 @@ test("a message taken while the server was away, and longer than it turns out to
   const network = new VirtualNetwork(15);
   const got: number[] = [];
   const limits = { messageBytesMax: 100, window: 10, windowBytes: 1000 };
-  const hub = virtualHub(network, { limits }, { message: (_session, message) => void got.push(message.length) });
+  const serverCore = virtualServerCore(network, { limits }, { message: (_session, message) => void got.push(message.length) });
   const ends: string[] = [];
-  const dialer = virtualDialer({ network, server: () => hub }, {}, { ended: ({ reason }) => ends.push(reason) });
-  const outcomes = [50, 101, 100].map((length) => dialer.send(new Uint8Array(length)).then(() => "done", codeOf));
-  dialer.start();
+  const clientCore = virtualClientCore({ network, server: () => serverCore }, {}, { ended: ({ reason }) => ends.push(reason) });
+  const outcomes = [50, 101, 100].map((length) => clientCore.send(new Uint8Array(length)).then(() => "done", codeOf));
+  clientCore.start();
   network.advance(1000, 5);
   assert.deepEqual(await Promise.all(outcomes), ["done", "LINK_MESSAGE_TOO_LARGE", "done"]);
   assert.deepEqual(got, [50, 100]);
   assert.deepEqual(ends, []);
-  await assert.rejects(dialer.send(new Uint8Array(101)), { code: "LINK_MESSAGE_TOO_LARGE" });
+  await assert.rejects(clientCore.send(new Uint8Array(101)), { code: "LINK_MESSAGE_TOO_LARGE" });
 });
 
 test("when the outbox is full, send rejects with LINK_FULL and takes nothing", async () => {
   const network = new VirtualNetwork(10);
-  const dialer = virtualDialer({ network, server: () => undefined }, { outboxMessagesMax: 2, outboxBytesMax: 100 });
-  dialer.start();
-  void dialer.send(bytes("1")).catch(() => {});
-  void dialer.send(bytes("2")).catch(() => {});
-  await assert.rejects(dialer.send(bytes("3")), { code: "LINK_FULL" });
-  assert.deepEqual(dialer.unsettled, { messages: 2, bytes: 2 });
+  const clientCore = virtualClientCore({ network, server: () => undefined }, { outboxMessagesMax: 2, outboxBytesMax: 100 });
+  clientCore.start();
+  void clientCore.send(bytes("1")).catch(() => {});
+  void clientCore.send(bytes("2")).catch(() => {});
+  await assert.rejects(clientCore.send(bytes("3")), { code: "LINK_FULL" });
+  assert.deepEqual(clientCore.unsettled, { messages: 2, bytes: 2 });
 });
 
 test("a message that nobody confirms is given up when its time is over: send never hangs", async () => {
   const network = new VirtualNetwork(11);
   const gaps: unknown[] = [];
-  const dialer = virtualDialer({ network, server: () => undefined }, { keepMs: 60_000 }, { gap: (gap) => gaps.push(gap) });
-  dialer.start();
-  const outcome = dialer.send(bytes("1")).catch(codeOf);
+  const clientCore = virtualClientCore(
+    { network, server: () => undefined },
+    { keepMs: 60_000 },
+    { gap: (gap) => gaps.push(gap) },
+  );
+  clientCore.start();
+  const outcome = clientCore.send(bytes("1")).catch(codeOf);
   network.advance(60_001, 100);
   assert.equal(await outcome, "LINK_GAP");
   assert.deepEqual(gaps, [{ side: "own", count: 1, resent: false }]);
@@ -258,16 +270,16 @@ test("a connection past its greatest age is made anew, and the session goes on w
   const network = new VirtualNetwork(12);
   const ends: string[] = [];
   const opened: boolean[] = [];
-  const hub = virtualHub(network, { maxAgeMs: 60_000 });
-  const dialer = virtualDialer(
-    { network, server: () => hub },
+  const serverCore = virtualServerCore(network, { maxAgeMs: 60_000 });
+  const clientCore = virtualClientCore(
+    { network, server: () => serverCore },
     {},
     { ended: ({ reason }) => ends.push(reason), opened: ({ resumed }) => opened.push(resumed) },
   );
-  dialer.start();
+  clientCore.start();
   const sends: Promise<void>[] = [];
   for (let second = 0; second < 200; second += 1) {
-    sends.push(dialer.send(bytes("x")));
+    sends.push(clientCore.send(bytes("x")));
     network.advance(1000, 20);
   }
   await Promise.all(sends);
@@ -277,27 +289,27 @@ test("a connection past its greatest age is made anew, and the session goes on w
 
 test("5,000 clients that a drain sends away come back evenly over the drain's time", async () => {
   const network = new VirtualNetwork(13);
-  const old = virtualHub(network);
-  const next = virtualHub(network);
+  const old = virtualServerCore(network);
+  const next = virtualServerCore(network);
   let serving = old;
   const arrivals: number[] = [];
   const count = 5000;
   for (let index = 0; index < count; index += 1) {
-    const dialer = virtualDialer(
+    const clientCore = virtualClientCore(
       { network, server: () => serving, joined: () => arrivals.push(network.clock.now()) },
       { name: String(index) },
     );
-    dialer.start();
+    clientCore.start();
   }
   network.advance(1000, 10);
-  assert.equal(old.lineCount, count);
+  assert.equal(old.connectionCount, count);
   arrivals.length = 0;
   const start = network.clock.now();
   serving = next;
   old.drain(20_000);
   network.advance(22_000, 10);
-  assert.equal(old.lineCount, 0);
-  assert.equal(next.lineCount, count);
+  assert.equal(old.connectionCount, 0);
+  assert.equal(next.connectionCount, count);
   const perSecond = new Array<number>(22).fill(0);
   for (const at of arrivals) perSecond[Math.floor((at - start) / 1000)]! += 1;
   assert.equal(arrivals.length, count, "one connection each, although the next server knows none of the sessions");
@@ -309,26 +321,26 @@ test("5,000 clients that a drain sends away come back evenly over the drain's ti
 
 test("5,000 clients whose server dies come back with full jitter, the busiest tenth of a second far from all of them", () => {
   const network = new VirtualNetwork(14);
-  let hub: ReturnType<typeof virtualHub> | undefined = virtualHub(network);
+  let serverCore: ReturnType<typeof virtualServerCore> | undefined = virtualServerCore(network);
   const arrivals: number[] = [];
   const count = 5000;
   for (let index = 0; index < count; index += 1) {
-    virtualDialer({
+    virtualClientCore({
       network,
-      server: () => hub,
+      server: () => serverCore,
       backoff: { base: 250, cap: 30_000 },
       joined: () => arrivals.push(network.clock.now()),
     }).start();
   }
   network.advance(1000, 10);
   arrivals.length = 0;
-  hub = undefined;
+  serverCore = undefined;
   for (const pair of network.pairs) pair.break({ client: 1, server: Infinity });
   network.advance(10_000, 10);
-  const back = virtualHub(network);
-  hub = back;
+  const back = virtualServerCore(network);
+  serverCore = back;
   network.advance(60_000, 20);
-  assert.equal(back.lineCount, count);
+  assert.equal(back.connectionCount, count);
   const perTenth = new Map<number, number>();
   for (const at of arrivals) perTenth.set(Math.floor(at / 100), (perTenth.get(Math.floor(at / 100)) ?? 0) + 1);
   const busiest = Math.max(...perTenth.values());

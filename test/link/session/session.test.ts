@@ -1,4 +1,4 @@
-/** Session mode on real sockets. */
+/** SessionState mode on real sockets. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect as connectSocket } from "node:net";

@@ -1,16 +1,16 @@
 /**
- * Session mode in a simulated world: cut cables, connections that overtake their predecessors, crashes of either side. Every
+ * SessionState mode in a simulated network: cut cables, connections that overtake their predecessors, crashes of either side. Every
  * message carries its own name, so that loss, doubling and disorder cannot hide.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { codeOf } from "../../../src/core/errors.ts";
 import { between, seeded } from "../../../src/core/random.ts";
-import type { Dialer } from "../../../src/link/session/session-client-core.ts";
-import type { Hub } from "../../../src/link/session/session-server-core.ts";
+import type { SessionClientCore } from "../../../src/link/session/session-client-core.ts";
+import type { SessionServerCore } from "../../../src/link/session/session-server-core.ts";
 import { VirtualNetwork } from "../support/virtual-network.ts";
-import type { WirePair } from "../support/virtual-network.ts";
-import { virtualDialer, virtualHub } from "../support/virtual-ends.ts";
+import type { TransportPair } from "../support/virtual-network.ts";
+import { virtualClientCore, virtualServerCore } from "../support/virtual-ends.ts";
 
 /** "12:345" as eight bytes: who sent it, and which of theirs it is. */
 function label(sender: number, number: number): Uint8Array {
@@ -45,7 +45,7 @@ test(`a million messages over cut connections arrive exactly once and in order (
   const clients = 20;
   const up = Array.from({ length: clients }, () => new Ledger());
   const down = Array.from({ length: clients }, () => new Ledger());
-  const hub: Hub = virtualHub(
+  const serverCore: SessionServerCore = virtualServerCore(
     network,
     { heartbeatMs: 1000, ttlMs: 1e9, keepMs: 1e9 },
     {
@@ -62,13 +62,13 @@ test(`a million messages over cut connections arrive exactly once and in order (
   let resumptions = 0;
   const sessions = new Map<string, { send(bytes: Uint8Array): Promise<void> }>();
   const dialers = up.map((_, index) =>
-    virtualDialer(
-      { network, server: () => hub },
+    virtualClientCore(
+      { network, server: () => serverCore },
       { name: String(index), keepMs: 1e9, heartbeatMs: 1000 },
       { message: (bytes) => void down[index]!.delivered.push(readLabel(bytes).number) },
     ),
   );
-  for (const dialer of dialers) dialer.start();
+  for (const clientCore of dialers) clientCore.start();
 
   let sent = 0;
   while (sent < total) {
@@ -103,29 +103,32 @@ test(`when clients and servers crash, what was confirmed arrived once and the re
   const network = new VirtualNetwork(seed + 7);
   const chance = seeded(seed + 8);
   const ledgers: Ledger[] = [];
-  const pairs = new Set<WirePair>();
-  let hub: Hub | undefined;
+  const pairs = new Set<TransportPair>();
+  let serverCore: SessionServerCore | undefined;
   const startServer = (): void => {
-    hub = virtualHub(network, { heartbeatMs: 1000 }, { message: (_session, bytes) => deliver(bytes) });
+    serverCore = virtualServerCore(network, { heartbeatMs: 1000 }, { message: (_session, bytes) => deliver(bytes) });
   };
   const deliver = (bytes: Uint8Array): void => {
     const { sender, number } = readLabel(bytes);
     ledgers[sender]!.delivered.push(number);
   };
   startServer();
-  const startClient = (): { dialer: Dialer; ledger: Ledger; sender: number } => {
+  const startClient = (): { clientCore: SessionClientCore; ledger: Ledger; sender: number } => {
     const ledger = new Ledger();
     const sender = ledgers.push(ledger) - 1;
-    const dialer = virtualDialer({ network, server: () => hub, joined: (pair) => pairs.add(pair) }, { heartbeatMs: 1000 });
-    dialer.start();
-    return { dialer, ledger, sender };
+    const clientCore = virtualClientCore(
+      { network, server: () => serverCore, joined: (pair) => pairs.add(pair) },
+      { heartbeatMs: 1000 },
+    );
+    clientCore.start();
+    return { clientCore, ledger, sender };
   };
   const clients = Array.from({ length: 10 }, startClient);
   for (let step = 0; step < 6000; step += 1) {
-    const { dialer, ledger, sender } = clients[between(chance, 0, clients.length - 1)]!;
+    const { clientCore, ledger, sender } = clients[between(chance, 0, clients.length - 1)]!;
     for (let count = between(chance, 1, 20); count > 0; count -= 1) {
       ledger.sent += 1;
-      track(ledger, ledger.sent, dialer.send(label(sender, ledger.sent)));
+      track(ledger, ledger.sent, clientCore.send(label(sender, ledger.sent)));
     }
     network.advance(between(chance, 1, 20), 4);
     if (chance() < 0.05) breakOne(network, chance);
@@ -135,13 +138,13 @@ test(`when clients and servers crash, what was confirmed arrived once and the re
         pair.server.vanish();
         pair.break({ client: between(chance, 1, 20), server: Infinity });
       }
-      hub = undefined;
+      serverCore = undefined;
       network.clock.at(network.clock.now() + between(chance, 10, 2000), startServer);
     }
     if (chance() < 0.002) {
       // A client's process dies with what it had not sent.
       const index = between(chance, 0, clients.length - 1);
-      clients[index]!.dialer.close(0);
+      clients[index]!.clientCore.close(0);
       network.advance(1);
       clients[index] = startClient();
     }

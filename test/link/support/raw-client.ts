@@ -4,14 +4,14 @@ import { connect as connectSocket } from "node:net";
 import type { Socket } from "node:net";
 import { challengeBody, helloBody } from "../../../src/link/session/body.ts";
 import type { Hello } from "../../../src/link/session/body.ts";
-import { encodeFrame, FrameDecoder } from "../../../src/link/session/session-frame.ts";
-import type { Frame } from "../../../src/link/session/session-frame.ts";
+import { encodeFrame, SessionFrameDecoder } from "../../../src/link/session/session-frame.ts";
+import type { SessionFrame } from "../../../src/link/session/session-frame.ts";
 
 /** A raw connection that reads frames. */
-export class Stranger {
+export class RawClient {
   readonly socket: Socket;
-  readonly #decoder = new FrameDecoder({ messageBytesMax: 1_000_000 });
-  readonly #frames: Frame[] = [];
+  readonly #decoder = new SessionFrameDecoder({ messageBytesMax: 1_000_000 });
+  readonly #frames: SessionFrame[] = [];
   #wake = (): void => {};
   readonly closed: Promise<void>;
 
@@ -26,13 +26,13 @@ export class Stranger {
     });
   }
 
-  async next(): Promise<Frame> {
+  async next(): Promise<SessionFrame> {
     while (this.#frames.length === 0) await new Promise<void>((resolve) => (this.#wake = resolve));
     return this.#frames.shift()!;
   }
 
   /** Introduces itself; returns the answer. */
-  async hello(hello: Partial<Hello> = {}, token?: string): Promise<Frame> {
+  async hello(hello: Partial<Hello> = {}, token?: string): Promise<SessionFrame> {
     const { nonce } = challengeBody.decode((await this.next()).body);
     const open = helloBody.encode({ ...HELLO, ...hello });
     const proof =

@@ -1,17 +1,17 @@
 /** A server and clients of session mode on a virtual network, with settings that tests change. */
 import { Backoff } from "../../../src/link/backoff.ts";
 import type { BackoffOptions } from "../../../src/link/backoff.ts";
-import { Dialer } from "../../../src/link/session/session-client-core.ts";
-import type { DialerOwner, DialerSettings } from "../../../src/link/session/session-client-core.ts";
+import { SessionClientCore } from "../../../src/link/session/session-client-core.ts";
+import type { SessionClientCoreOwner, SessionClientSettings } from "../../../src/link/session/session-client-core.ts";
 import { endOf } from "../../../src/link/end.ts";
-import { Hub } from "../../../src/link/session/session-server-core.ts";
-import type { HubOwner, HubSettings } from "../../../src/link/session/session-server-core.ts";
-import { WirePair } from "./virtual-network.ts";
+import { SessionServerCore } from "../../../src/link/session/session-server-core.ts";
+import type { SessionServerCoreOwner, SessionServerSettings } from "../../../src/link/session/session-server-core.ts";
+import { TransportPair } from "./virtual-network.ts";
 import type { VirtualNetwork } from "./virtual-network.ts";
 
 const LIMITS = { messageBytesMax: 1_048_576, window: 4096, windowBytes: 4_194_304 };
 
-const HUB: HubSettings = {
+const SERVER_SETTINGS: SessionServerSettings = {
   limits: LIMITS,
   outboxMessagesMax: 65_536,
   outboxBytesMax: 16_777_216,
@@ -29,7 +29,7 @@ const HUB: HubSettings = {
   tokenRequired: false,
 };
 
-const DIALER: DialerSettings = {
+const CLIENT_SETTINGS: SessionClientSettings = {
   limits: LIMITS,
   outboxMessagesMax: 65_536,
   outboxBytesMax: 16_777_216,
@@ -46,45 +46,49 @@ const DIALER: DialerSettings = {
 
 const nothing = (): void => {};
 
-export function virtualHub(network: VirtualNetwork, settings: Partial<HubSettings> = {}, owner: Partial<HubOwner> = {}): Hub {
-  const full: HubOwner = {
+export function virtualServerCore(
+  network: VirtualNetwork,
+  settings: Partial<SessionServerSettings> = {},
+  owner: Partial<SessionServerCoreOwner> = {},
+): SessionServerCore {
+  const full: SessionServerCoreOwner = {
     token: () => undefined,
     opened: nothing,
     message: nothing,
     gap: nothing,
     presence: nothing,
     will: nothing,
-    strangerEnded: nothing,
+    endedBeforeSession: nothing,
     ...owner,
   };
-  return new Hub({ ...HUB, ...settings }, { owner: full, world: network });
+  return new SessionServerCore({ ...SERVER_SETTINGS, ...settings }, { owner: full, environment: network });
 }
 
 export interface Dialing {
   readonly network: VirtualNetwork;
   /** The server that answers now; undefined while there is none. */
-  server(): Hub | undefined;
+  server(): SessionServerCore | undefined;
   readonly latencyMs?: number;
   readonly backoff?: BackoffOptions;
   /** Told of every connection made. */
-  joined?(pair: WirePair): void;
+  joined?(pair: TransportPair): void;
 }
 
-export function virtualDialer(
+export function virtualClientCore(
   { network, server, latencyMs = 5, backoff = { base: 50, cap: 500 }, joined }: Dialing,
-  settings: Partial<DialerSettings> = {},
-  owner: Partial<DialerOwner> = {},
-): Dialer {
-  const full: DialerOwner = {
+  settings: Partial<SessionClientSettings> = {},
+  owner: Partial<SessionClientCoreOwner> = {},
+): SessionClientCore {
+  const full: SessionClientCoreOwner = {
     dial(join, failed) {
       network.clock.at(network.clock.now() + latencyMs, () => {
-        const hub = server();
-        if (!hub) return failed(endOf("unreachable"));
-        const pair = new WirePair(network, latencyMs);
-        pair.client.line = join(pair.client);
-        const line = hub.accept(pair.server);
-        pair.server.line = line;
-        pair.server.deliver = (chunk) => hub.received(line, chunk);
+        const serverCore = server();
+        if (!serverCore) return failed(endOf("unreachable"));
+        const pair = new TransportPair(network, latencyMs);
+        pair.client.connection = join(pair.client);
+        const connection = serverCore.accept(pair.server);
+        pair.server.connection = connection;
+        pair.server.deliver = (chunk) => serverCore.received(connection, chunk);
         joined?.(pair);
       });
     },
@@ -96,5 +100,8 @@ export function virtualDialer(
     closed: nothing,
     ...owner,
   };
-  return new Dialer({ ...DIALER, ...settings }, { owner: full, world: network, backoff: new Backoff(backoff, network.random) });
+  return new SessionClientCore(
+    { ...CLIENT_SETTINGS, ...settings },
+    { owner: full, environment: network, backoff: new Backoff(backoff, network.random) },
+  );
 }

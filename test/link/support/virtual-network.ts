@@ -1,5 +1,5 @@
 /**
- * A network for the session cores, moved by a ManualClock: wires with latency, odd chunks, silent cuts (one side or both notice, or
+ * A network for the session cores, moved by a ManualClock: transports with latency, odd chunks, silent cuts (one side or both notice, or
  * neither), and crashes of either end. Everything random comes from one seed.
  */
 import { createHmac } from "node:crypto";
@@ -10,7 +10,7 @@ import type { Random } from "../../../src/core/random.ts";
 import { Deadlines } from "../../../src/link/session/deadlines.ts";
 import { endOf } from "../../../src/link/end.ts";
 import type { LinkEnd } from "../../../src/link/end.ts";
-import type { Line, Wire, World } from "../../../src/link/session/link-connection.ts";
+import type { LinkConnection, LinkTransport, Environment } from "../../../src/link/session/link-connection.ts";
 
 /** A manual clock on which time can also pass without anything happening, as in a process that is stopped. */
 class SleepingClock extends ManualClock {
@@ -30,12 +30,12 @@ class SleepingClock extends ManualClock {
   }
 }
 
-export class VirtualNetwork implements World {
+export class VirtualNetwork implements Environment {
   readonly clock = new SleepingClock();
   readonly random: Random;
   readonly deadlines = new Deadlines(this.clock);
-  readonly pairs = new Set<WirePair>();
-  readonly #soon: Line[] = [];
+  readonly pairs = new Set<TransportPair>();
+  readonly #soon: LinkConnection[] = [];
 
   constructor(seed: number) {
     this.random = seeded(seed);
@@ -51,13 +51,13 @@ export class VirtualNetwork implements World {
     return new Uint8Array(hmac.digest());
   }
 
-  soon(line: Line): void {
-    this.#soon.push(line);
+  soon(connection: LinkConnection): void {
+    this.#soon.push(connection);
   }
 
   /** Writes what waits for the end of the turn. */
   settle(): void {
-    for (let line = this.#soon.shift(); line; line = this.#soon.shift()) line.flush();
+    for (let connection = this.#soon.shift(); connection; connection = this.#soon.shift()) connection.flush();
   }
 
   /** Moves time on in steps, with turns' ends between. */
@@ -71,23 +71,23 @@ export class VirtualNetwork implements World {
   }
 }
 
-/** Two wires, joined. */
-export class WirePair {
+/** Two transports, joined. */
+export class TransportPair {
   readonly network: VirtualNetwork;
-  readonly client: VirtualWire;
-  readonly server: VirtualWire;
+  readonly client: VirtualTransport;
+  readonly server: VirtualTransport;
   /** Bytes vanish; nobody is told. */
   cut = false;
 
   constructor(network: VirtualNetwork, latencyMs: number) {
     this.network = network;
-    this.client = new VirtualWire(this, { peer: "server", latencyMs });
-    this.server = new VirtualWire(this, { peer: "client", latencyMs });
+    this.client = new VirtualTransport(this, { peer: "server", latencyMs });
+    this.server = new VirtualTransport(this, { peer: "client", latencyMs });
     network.pairs.add(this);
   }
 
-  other(wire: VirtualWire): VirtualWire {
-    return wire === this.client ? this.server : this.client;
+  other(transport: VirtualTransport): VirtualTransport {
+    return transport === this.client ? this.server : this.client;
   }
 
   /** The cable breaks; after `noticeMs` each, the ends are told so, or never (Infinity). */
@@ -104,21 +104,21 @@ export class WirePair {
   }
 }
 
-export class VirtualWire implements Wire {
+export class VirtualTransport implements LinkTransport {
   readonly peer: string;
-  line: Line | undefined;
+  connection: LinkConnection | undefined;
   aheadBytes = 0;
   takenBytes = 0;
-  /** What a reader does with bytes that arrive, in place of the line itself. */
+  /** What a reader does with bytes that arrive, in place of the connection itself. */
   deliver: ((chunk: Uint8Array) => void) | undefined;
-  readonly #pair: WirePair;
+  readonly #pair: TransportPair;
   readonly #latencyMs: number;
   #arrivesMs = 0;
   #gone = false;
   #paused: Uint8Array[] | undefined;
   #ending = false;
 
-  constructor(pair: WirePair, { peer, latencyMs }: { peer: string; latencyMs: number }) {
+  constructor(pair: TransportPair, { peer, latencyMs }: { peer: string; latencyMs: number }) {
     this.#pair = pair;
     this.peer = peer;
     this.#latencyMs = latencyMs;
@@ -162,20 +162,20 @@ export class VirtualWire implements Wire {
     if (this.#gone) return;
     this.#gone = true;
     this.#pair.network.pairs.delete(this.#pair);
-    this.line?.lost(end);
+    this.connection?.lost(end);
   }
 
   /** The process at this end is no more: nothing is heard, nothing said. */
   vanish(): void {
     this.#gone = true;
-    this.line = undefined;
+    this.connection = undefined;
   }
 
   #arrive(chunk: Uint8Array): void {
     if (this.#gone) return;
     if (this.#paused) this.#paused.push(chunk);
     else if (this.deliver) this.deliver(chunk);
-    else this.line?.received(chunk);
+    else this.connection?.received(chunk);
   }
 
   #send(arrive: () => void): void {

@@ -7,13 +7,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Broker, bytesCodec, queue } from "../../../src/queue/index.ts";
 import { LOOKUP_MS } from "../../../src/queue/client/broker-addresses.ts";
 import { hostsFile } from "../../support/hosts-namespace.ts";
-import { DOORS } from "../support/broker-hosts.ts";
+import { BROKER_HOSTS } from "../support/broker-hosts.ts";
 
 const hosts = process.argv[2]!;
 const later = globalThis.setTimeout;
 globalThis.setTimeout = ((run: () => void, ms?: number) => later(run, ms === LOOKUP_MS ? ms / 100 : ms)) as typeof setTimeout;
 
-const brokers = DOORS.map((host) => new Broker({ listen: `tcp://${host}:5555`, data: false }));
+const brokers = BROKER_HOSTS.map((host) => new Broker({ listen: `tcp://${host}:5555`, data: false }));
 for (const broker of brokers) await broker.listen();
 const jobs = queue<Uint8Array, Uint8Array>("jobs", { url: "tcp://brokers.test:5555", codec: bytesCodec });
 
@@ -33,7 +33,7 @@ async function until(holds: (at: number[]) => boolean): Promise<number[]> {
 }
 
 const two = await until(([first, second]) => first! > 0 && second! > 0);
-writeFileSync(hosts, hostsFile("brokers.test", DOORS.slice(1)));
+writeFileSync(hosts, hostsFile("brokers.test", BROKER_HOSTS.slice(1)));
 await brokers[0]!.close();
 // What is sent to a broker that has just gone waits for that broker: it may have it on disk.
 while (jobs.client.links().some(({ broker }) => broker === brokers[0]!.id)) await sleep(10);

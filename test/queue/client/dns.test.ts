@@ -4,9 +4,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { hostsFile, inFarm } from "../../support/hosts-namespace.ts";
+import { hostsFile, inHostsNamespace } from "../../support/hosts-namespace.ts";
 import { requires } from "../../support/requires.ts";
-import { DOORS } from "../support/broker-hosts.ts";
+import { BROKER_HOSTS } from "../support/broker-hosts.ts";
 
 test(
   "a client of one name connects to all of its addresses, follows when they change, and submits to the least busy",
@@ -17,7 +17,7 @@ test(
       const child = join(import.meta.dirname, "dns-child.ts");
       const node = [process.execPath, "--conditions=holdfast-source", "--disable-warning=ExperimentalWarning", child];
       // The system's own look-up, as any name goes.
-      const farm = inFarm(folder, hostsFile("brokers.test", DOORS.slice(0, 2)), [...node, "/etc/hosts"]);
+      const farm = inHostsNamespace(folder, hostsFile("brokers.test", BROKER_HOSTS.slice(0, 2)), [...node, "/etc/hosts"]);
       let [output, errors] = ["", ""];
       farm.stdout!.setEncoding("utf8").on("data", (text: string) => (output += text));
       farm.stderr!.setEncoding("utf8").on("data", (text: string) => (errors += text));

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { seeded } from "../../../src/core/random.ts";
 import { requires } from "../../support/requires.ts";
-import { DOORS } from "../support/broker-hosts.ts";
+import { BROKER_HOSTS } from "../support/broker-hosts.ts";
 import { FaultRig } from "./support/fault-rig.ts";
 
 /** What a team may feel of a broker's loss. */
@@ -43,7 +43,7 @@ test(
     await rig.replaceWorkers();
     await felt("half of the workers killed", sinceMs);
 
-    // Clients that wait at its door notice by their heartbeats, after 10 s of silence.
+    // Clients that wait at its broker notice by their heartbeats, after 10 s of silence.
     sinceMs = performance.now();
     const cut = rig.leading();
     rig.broker(cut).child.kill("SIGSTOP");
@@ -100,7 +100,7 @@ if (minutes > 0) {
 }
 
 async function oneFault(rig: FaultRig, random: () => number): Promise<string> {
-  const broker = random() < 0.6 ? Math.max(0, rig.leading()) : Math.floor(random() * DOORS.length);
+  const broker = random() < 0.6 ? Math.max(0, rig.leading()) : Math.floor(random() * BROKER_HOSTS.length);
   const chance = random();
   if (chance < 0.3) {
     await rig.killBroker(broker);

@@ -6,7 +6,7 @@ import { Election, mayGiveOut, SURE_MS } from "../../../src/queue/cluster/electi
 /** Thrown by an invariant that does not hold. */
 class Violation extends Error {}
 
-const MEMBERS = 3;
+const NODES = 3;
 const FAULTS_UNTIL_MS = 20_000;
 const END_MS = 26_000;
 
@@ -18,12 +18,12 @@ interface Rule {
  * Brokers that elect a leader, under one seed: their clocks run at different rates, they are cut off from NATS, stand still, and are
  * killed and come back. The log is what JetStream's is: an append at the expected place, or none.
  */
-class World {
+class ElectionSimulation {
   readonly random: Random;
   readonly rule: Rule;
   nowMs = 0;
-  readonly log: { epoch: number; member: number }[] = [];
-  readonly members: Member[];
+  readonly log: { epoch: number; node: number }[] = [];
+  readonly nodes: ElectionNode[];
   readonly #events: { atMs: number; order: number; act: () => void }[] = [];
   #order = 0;
   #gaveMs = 0;
@@ -31,7 +31,7 @@ class World {
   constructor(seed: number, rule: Rule) {
     this.random = seeded(seed);
     this.rule = rule;
-    this.members = Array.from({ length: MEMBERS }, (_, index) => new Member(this, index));
+    this.nodes = Array.from({ length: NODES }, (_, index) => new ElectionNode(this, index));
   }
 
   after(ms: number, act: () => void): void {
@@ -44,19 +44,19 @@ class World {
   }
 
   /** The log's answer comes back after a while, or never to one that was cut off. */
-  append(from: Member, expected: number, epoch: number, answer: (written: boolean) => void): void {
+  append(from: ElectionNode, expected: number, epoch: number, answer: (written: boolean) => void): void {
     const { life } = from;
     const deliver = (): void => {
       if (from.isCut) return;
       const fits = this.log.length === expected;
-      if (fits) this.log.push({ epoch, member: from.index });
-      for (const member of this.members) if (fits) this.send(from, member, () => member.read());
+      if (fits) this.log.push({ epoch, node: from.index });
+      for (const node of this.nodes) if (fits) this.send(from, node, () => node.read());
       this.after(between(this.random, 1, 40), () => from.run(life, () => !from.isCut && answer(fits)));
     };
     this.after(between(this.random, 1, 40), deliver);
   }
 
-  send(from: Member, to: Member, act: () => void): void {
+  send(from: ElectionNode, to: ElectionNode, act: () => void): void {
     const { life } = to;
     this.after(between(this.random, 0, 20), () => {
       if (!from.isCut && !to.isCut) to.run(life, act);
@@ -64,7 +64,7 @@ class World {
   }
 
   run(): void {
-    for (const member of this.members) member.start();
+    for (const node of this.nodes) node.start();
     this.mischief();
     while (this.nowMs < END_MS) {
       this.#events.sort((a, b) => a.atMs - b.atMs || a.order - b.order);
@@ -75,14 +75,14 @@ class World {
         act();
       }
       this.nowMs = untilMs;
-      for (const member of this.members) member.tick();
+      for (const node of this.nodes) node.tick();
       this.judge();
     }
     if (this.nowMs - this.#gaveMs > 1000) throw new Violation("nobody leads in the end");
   }
 
   judge(): void {
-    const giving = this.members.filter((member) => member.gives).map(({ index }) => index);
+    const giving = this.nodes.filter((node) => node.gives).map(({ index }) => index);
     if (giving.length > 0) this.#gaveMs = this.nowMs;
     if (giving.length > 1) throw new Violation(`brokers ${giving.join(" and ")} give out at ${this.nowMs}`);
     for (let at = 1; at < this.log.length; at += 1) {
@@ -93,20 +93,20 @@ class World {
   mischief(): void {
     this.after(between(this.random, 100, 2500), () => {
       if (!this.faulty) return;
-      const member = this.members[between(this.random, 0, MEMBERS - 1)]!;
+      const node = this.nodes[between(this.random, 0, NODES - 1)]!;
       const kind = between(this.random, 0, 2);
       const ms = between(this.random, 50, 3000);
-      if (kind === 0) member.cut(ms);
-      else if (kind === 1) member.stallUntilMs = this.nowMs + ms;
-      else member.kill(ms);
+      if (kind === 0) node.cut(ms);
+      else if (kind === 1) node.stallUntilMs = this.nowMs + ms;
+      else node.kill(ms);
       this.mischief();
     });
   }
 }
 
-class Member {
+class ElectionNode {
   readonly index: number;
-  readonly #world: World;
+  readonly #simulation: ElectionSimulation;
   readonly #rate: number;
   #election!: Election;
   #seen = 0;
@@ -122,24 +122,24 @@ class Member {
   /** What came while it stood still. */
   #inbox: (() => void)[] = [];
 
-  constructor(world: World, index: number) {
-    this.#world = world;
+  constructor(simulation: ElectionSimulation, index: number) {
+    this.#simulation = simulation;
     this.index = index;
-    this.#rate = 1 + (world.random() - 0.5) / 500;
+    this.#rate = 1 + (simulation.random() - 0.5) / 500;
   }
 
   get #nowMs(): number {
-    return this.#world.nowMs * this.#rate + this.index * 1000;
+    return this.#simulation.nowMs * this.#rate + this.index * 1000;
   }
 
   get isStalled(): boolean {
-    return this.#world.nowMs < this.stallUntilMs;
+    return this.#simulation.nowMs < this.stallUntilMs;
   }
 
   /** Whether it would hand a task to a worker right now. */
   get gives(): boolean {
     if (this.isDead || this.isStalled || this.#election.role !== "leading") return false;
-    return this.#world.rule.mayGiveOut(this.#nowMs, { fromMs: this.#fromMs, surelyLedMs: this.#sureMs });
+    return this.#simulation.rule.mayGiveOut(this.#nowMs, { fromMs: this.#fromMs, surelyLedMs: this.#sureMs });
   }
 
   start(): void {
@@ -148,20 +148,20 @@ class Member {
     this.#appending = false;
     this.#appends += 1;
     this.#inbox = [];
-    this.#election = new Election({ random: this.#world.random, nowMs: this.#nowMs });
-    this.#seen = this.#world.log.length;
+    this.#election = new Election({ random: this.#simulation.random, nowMs: this.#nowMs });
+    this.#seen = this.#simulation.log.length;
     this.#readMs = this.#nowMs;
   }
 
   kill(ms: number): void {
     if (this.isDead) return;
     this.isDead = true;
-    this.#world.after(ms, () => this.start());
+    this.#simulation.after(ms, () => this.start());
   }
 
   cut(ms: number): void {
     this.isCut = true;
-    this.#world.after(ms, () => {
+    this.#simulation.after(ms, () => {
       this.isCut = false;
       if (this.isDead) return;
       this.#election.connected(this.#nowMs, { first: false });
@@ -183,13 +183,13 @@ class Member {
     if (what === "beat") this.#beat();
     if (what === "stand") this.#stand();
     for (const act of this.#inbox.splice(0)) act();
-    if (this.#election.role !== "leading" || this.#appending || this.#world.random() > 0.1) return;
+    if (this.#election.role !== "leading" || this.#appending || this.#simulation.random() > 0.1) return;
     this.#append(this.#election.epoch, () => {});
   }
 
   read(): void {
     if (this.isCut || this.#election.role !== "following") return;
-    const { log } = this.#world;
+    const { log } = this.#simulation;
     if (this.#seen < log.length) this.#readMs = this.#nowMs;
     this.#seen = log.length;
     const last = log.at(-1);
@@ -198,8 +198,8 @@ class Member {
 
   #beat(): void {
     const { epoch } = this.#election;
-    for (const member of this.#world.members) {
-      if (member !== this) this.#world.send(this, member, () => member.#heard(epoch));
+    for (const node of this.#simulation.nodes) {
+      if (node !== this) this.#simulation.send(this, node, () => node.#heard(epoch));
     }
   }
 
@@ -208,7 +208,7 @@ class Member {
   }
 
   #stand(): void {
-    const epoch = (this.#world.log[this.#seen - 1]?.epoch ?? 0) + 1;
+    const epoch = (this.#simulation.log[this.#seen - 1]?.epoch ?? 0) + 1;
     this.#append(epoch, () => {
       this.#election.won(epoch, this.#nowMs);
       this.#fromMs = this.#readMs + SURE_MS;
@@ -220,7 +220,7 @@ class Member {
     this.#appending = true;
     this.#appends += 1;
     const append = this.#appends;
-    this.#world.append(this, this.#seen, epoch, (written) => {
+    this.#simulation.append(this, this.#seen, epoch, (written) => {
       if (append !== this.#appends) return;
       this.#appending = false;
       if (!written) {
@@ -232,7 +232,7 @@ class Member {
       this.#sureMs = sentMs;
       if (this.#election.role === "standing") won();
     });
-    this.#world.after(1500, () => {
+    this.#simulation.after(1500, () => {
       if (append !== this.#appends || !this.#appending || this.#election.role === "following") return;
       // The answer was lost: with the log at hand it would be found; here the leader gives up, which is the worse case.
       this.#appending = false;
@@ -243,7 +243,7 @@ class Member {
 }
 
 function simulate(seed: number, rule: Rule = { mayGiveOut }): void {
-  new World(seed, rule).run();
+  new ElectionSimulation(seed, rule).run();
 }
 
 const SEEDS = 300;

@@ -53,12 +53,12 @@ test("a leader that stood still and hears a later one steps down at once, with n
   const { writer, replica } = other;
   const nothing = (): void => {};
   const bus = new GroupBus(other.connection, where.group, writer, {
-    beat: nothing,
-    toHall: nothing,
-    toDoor: nothing,
+    heartbeat: nothing,
+    toCore: nothing,
+    toPeerRelay: nothing,
     trouble: nothing,
   });
-  bus.beat({ kind: "leading", writer, epoch: replica.epoch, ready: false, sequence: other.seen, broker: "", address: "" });
+  bus.heartbeat({ kind: "leading", writer, epoch: replica.epoch, ready: false, sequence: other.seen, broker: "", address: "" });
   await until(() => told.includes("queue.leader-lost"));
   assert.equal(broker.stats().cluster!.role, "following");
   bus.close();

@@ -11,7 +11,7 @@ import { queue, worker } from "../../../src/queue/index.ts";
 import { Dealer, Request } from "../../../src/zmq/index.ts";
 import { NatsServers } from "../../support/nats.ts";
 import { requires } from "../../support/requires.ts";
-import { DOORS } from "../support/broker-hosts.ts";
+import { BROKER_HOSTS } from "../support/broker-hosts.ts";
 
 const CLI = [
   "--conditions=holdfast-source",
@@ -45,11 +45,11 @@ class Farm {
   }
 
   get options(): { url: string; lookup: () => Promise<readonly string[]> } {
-    return { url: `tcp://farm.test:${this.port}`, lookup: async () => DOORS };
+    return { url: `tcp://farm.test:${this.port}`, lookup: async () => BROKER_HOSTS };
   }
 
   get followers(): string[] {
-    return DOORS.filter((host) => host !== this.leader);
+    return BROKER_HOSTS.filter((host) => host !== this.leader);
   }
 
   endpoint(host: string): string {
@@ -64,7 +64,7 @@ async function startFarm(t: TestContext): Promise<Farm> {
   t.after(() => {
     for (const child of farm.brokers.values()) child.kill("SIGKILL");
   });
-  await Promise.all(DOORS.map((host) => farm.start(host)));
+  await Promise.all(BROKER_HOSTS.map((host) => farm.start(host)));
   return farm;
 }
 
@@ -83,17 +83,17 @@ test(
       }),
     );
     t.after(() => Promise.all(workers.map((each) => each.close())));
-    const [door, otherDoor] = farm.followers.map((host) => farm.endpoint(host)) as [string, string];
+    const [address, otherAddress] = farm.followers.map((host) => farm.endpoint(host)) as [string, string];
 
-    // The lecture's worker, a Majordomo worker and its client, each at a door that stays.
+    // The lecture's worker, a Majordomo worker and its client, each at a broker that stays.
     const lecture = new Request();
-    lecture.connect(door);
+    lecture.connect(address);
     t.after(() => lecture.close());
     const majordomo = new Dealer({ linger: 0 });
-    majordomo.connect(door);
+    majordomo.connect(address);
     t.after(() => majordomo.close());
     const client = new Request();
-    client.connect(otherDoor);
+    client.connect(otherAddress);
     t.after(() => client.close());
     await lecture.send("Ready");
     await majordomo.send(["", "MDPW01", Buffer.from([1]), "echo"]);
@@ -190,16 +190,16 @@ test(
     const farm = await startFarm(t);
     const jobs = queue<number, string>("jobs", farm.options);
     const workers = [1, 2, 3, 4].map(() => worker(jobs, (n) => `did ${n}`, { signals: [] }));
-    const doors = async (): Promise<string[]> => {
+    const addresses = async (): Promise<string[]> => {
       const [stats] = await jobs.client.ask("STATS", [], { timeoutMs: 5000 });
       const { workers: there } = JSON.parse(stats!.toString()) as { workers: { peer: string }[] };
       return there.map(({ peer }) => (peer.includes(" at ") ? "another's" : "the leader's"));
     };
     const allDirect = async (): Promise<void> => {
-      const isSo = async (): Promise<boolean> => (await doors()).join() === workers.map(() => "the leader's").join();
+      const isSo = async (): Promise<boolean> => (await addresses()).join() === workers.map(() => "the leader's").join();
       for (let tries = 0; tries < 100 && !(await isSo()); tries += 1) await sleep(20);
       assert.deepEqual(
-        await doors(),
+        await addresses(),
         workers.map(() => "the leader's"),
       );
     };

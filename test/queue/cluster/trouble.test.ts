@@ -198,7 +198,7 @@ test(
       results,
       results.map((_, index) => index),
     );
-    // The bodies are garbage now; a round of cleaning makes room.
+    // The bodies are garbage now; a round of compaction makes room.
     const again = async (): Promise<void> => {
       for (let tries = 0; tries < 100; tries += 1) {
         try {

@@ -3,34 +3,34 @@ import { test } from "node:test";
 import { ManualClock } from "../../../src/core/manual-clock.ts";
 import { seeded } from "../../../src/core/random.ts";
 import { CronTable } from "../../../src/queue/service/cron.ts";
-import { Desk } from "../../../src/queue/service/task-service.ts";
+import { TaskService } from "../../../src/queue/service/task-service.ts";
 import { MemoryStore } from "../../../src/queue/stores/memory-store.ts";
 import { IdText } from "../../../src/queue/protocols/messages.ts";
-import { Switchboard } from "../../../src/queue/broker/protocol-router.ts";
+import { ProtocolRouter } from "../../../src/queue/broker/protocol-router.ts";
 
 /** A broker without sockets: messages go in by `say`, what each peer was sent is in `heard`. */
 class Rig {
   readonly clock = new ManualClock();
-  readonly desk = new Desk({ store: new MemoryStore(), clock: this.clock, random: seeded(1) });
-  readonly cron = new CronTable(this.desk, () => undefined);
-  readonly switchboard = new Switchboard({ desk: this.desk, ids: new IdText("b0"), cron: this.cron });
+  readonly service = new TaskService({ store: new MemoryStore(), clock: this.clock, random: seeded(1) });
+  readonly cron = new CronTable(this.service, () => undefined);
+  readonly router = new ProtocolRouter({ service: this.service, ids: new IdText("b0"), cron: this.cron });
   readonly heard = new Map<string, string[]>();
 
   static async open(): Promise<Rig> {
     const rig = new Rig();
-    await rig.desk.open();
+    await rig.service.open();
     return rig;
   }
 
   /** Frames are written with | between them; \1 … are octets. Resolves to what the peer was sent since it last spoke. */
   async say(peer: string, message: string): Promise<void> {
     const frames = message.split("|").map((frame) => Buffer.from(frame, "latin1"));
-    const wire = {
+    const connection = {
       peer,
       send: (sent: readonly Buffer[]) => this.of(peer).push(sent.map((frame) => frame.toString("latin1")).join("|")),
       close: (reason: string) => this.of(peer).push(`closed: ${reason}`),
     };
-    this.switchboard.receive(peer, frames, () => wire);
+    this.router.receive(peer, frames, () => connection);
     await this.settle();
   }
 
@@ -46,14 +46,14 @@ class Rig {
   }
 
   async settle(): Promise<void> {
-    this.desk.flush();
+    this.service.flush();
     for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
   }
 
   async pass(ms: number): Promise<void> {
     this.clock.advance(ms);
-    this.desk.tick();
-    this.switchboard.tick(this.clock.now());
+    this.service.tick();
+    this.router.tick(this.clock.now());
     await this.settle();
   }
 }
@@ -84,7 +84,7 @@ test("a connection that breaks gives the lecture's task back", async () => {
   const rig = await Rig.open();
   await rig.say("p", "HQ1|ADD|1|default||a");
   await rig.say("w", "|Ready");
-  rig.switchboard.gone("w");
+  rig.router.gone("w");
   await rig.say("w2", "|Ready");
   assert.deepEqual(rig.news("w2"), ["|a"]);
 });
@@ -257,16 +257,16 @@ test("workers of every dialect are listed with what they hold, and for a minute 
   await rig.pass(1000);
   await rig.say("majordomo", "MDPW02|\x01|echo");
   const told = (): string[] =>
-    rig.desk.stats().workers.map(({ peer, dialect, queue, held, slots }) => `${peer} ${dialect} ${queue} ${held}/${slots}`);
+    rig.service.stats().workers.map(({ peer, dialect, queue, held, slots }) => `${peer} ${dialect} ${queue} ${held}/${slots}`);
   assert.deepEqual(told(), ["majordomo majordomo 0.2 echo 0/1", "lecture lecture default 0/1", "own own mail 1/2"]);
-  const came = rig.desk.stats().workers.map(({ sinceMs }) => rig.desk.nowMs - sinceMs);
+  const came = rig.service.stats().workers.map(({ sinceMs }) => rig.service.nowMs - sinceMs);
   assert.deepEqual(came, [0, 1000, 2000]);
-  rig.switchboard.gone("own");
+  rig.router.gone("own");
   await rig.pass(1000);
   await rig.say("majordomo", "MDPW02|\x06");
-  const left = rig.desk.stats().workersLeft;
+  const left = rig.service.stats().workersLeft;
   assert.deepEqual(
-    left.map(({ peer, lost, held, leftMs }) => [peer, lost, held, rig.desk.nowMs - leftMs]),
+    left.map(({ peer, lost, held, leftMs }) => [peer, lost, held, rig.service.nowMs - leftMs]),
     [
       ["majordomo", false, 0, 0],
       ["own", true, 1, 1000],
@@ -275,7 +275,7 @@ test("workers of every dialect are listed with what they hold, and for a minute 
   assert.deepEqual(told(), ["lecture lecture default 0/1"]);
   await rig.pass(59_000);
   assert.deepEqual(
-    rig.desk.stats().workersLeft.map(({ peer }) => peer),
+    rig.service.stats().workersLeft.map(({ peer }) => peer),
     ["majordomo"],
   );
 });

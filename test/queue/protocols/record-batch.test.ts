@@ -5,22 +5,22 @@ import { ManualClock } from "../../../src/core/manual-clock.ts";
 import { ProtocolError } from "../../../src/core/errors.ts";
 import { seeded } from "../../../src/core/random.ts";
 import { CronTable } from "../../../src/queue/service/cron.ts";
-import { Desk } from "../../../src/queue/service/task-service.ts";
-import { ManyReader, ManyWriter } from "../../../src/queue/protocols/record-batch.ts";
+import { TaskService } from "../../../src/queue/service/task-service.ts";
+import { RecordBatchReader, RecordBatchWriter } from "../../../src/queue/protocols/record-batch.ts";
 import { MemoryStore } from "../../../src/queue/stores/memory-store.ts";
 import { type Frames, IdText } from "../../../src/queue/protocols/messages.ts";
-import { Switchboard } from "../../../src/queue/broker/protocol-router.ts";
+import { ProtocolRouter } from "../../../src/queue/broker/protocol-router.ts";
 
 /** A broker without sockets. Texts are sent as frames of Latin-1; what a peer was sent is shown with octets that are no text in hex. */
 class Rig {
-  readonly desk = new Desk({ store: new MemoryStore(), clock: new ManualClock(), random: seeded(1) });
-  readonly #cron = new CronTable(this.desk, () => undefined);
-  readonly #switchboard = new Switchboard({ desk: this.desk, ids: new IdText("b0"), cron: this.#cron, openMax: 3 });
+  readonly service = new TaskService({ store: new MemoryStore(), clock: new ManualClock(), random: seeded(1) });
+  readonly #cron = new CronTable(this.service, () => undefined);
+  readonly #router = new ProtocolRouter({ service: this.service, ids: new IdText("b0"), cron: this.#cron, openMax: 3 });
   readonly #heard = new Map<string, string[]>();
 
   static async open(): Promise<Rig> {
     const rig = new Rig();
-    await rig.desk.open();
+    await rig.service.open();
     return rig;
   }
 
@@ -32,12 +32,12 @@ class Rig {
       const frames = [...envelope, "HQ1", ...message].map((frame) =>
         typeof frame === "string" ? Buffer.from(frame, "latin1") : frame,
       );
-      this.#switchboard.receive(peer, frames, () => ({
+      this.#router.receive(peer, frames, () => ({
         send: (sent: Frames) => heard.push(sent.slice(1).map(show).join("|")),
         close: (reason: string) => heard.push(`closed: ${reason}`),
       }));
     }
-    this.desk.flush();
+    this.service.flush();
     for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
   }
 
@@ -93,7 +93,7 @@ test("each of many submissions is under the key of the message and its own numbe
 
 test("of many submissions one that is refused does not hold up the others", async () => {
   const rig = await Rig.open();
-  rig.desk.configure("q", { bytesMax: 300 }, () => {});
+  rig.service.configure("q", { bytesMax: 300 }, () => {});
   const large = `00000002 00000100 ${"78".repeat(256)}`;
   await rig.say("p", ["ADDS", "q", "", hex(`00000001 00000001 61 ${large} 00000003 00000001 62`)]);
   const news = rig.news("p");
@@ -198,10 +198,10 @@ test("what is written as records is read as the same, in any number", () => {
   });
   fc.assert(
     fc.property(fc.array(task, { minLength: 1, maxLength: 60 }), (tasks) => {
-      const writer = new ManyWriter();
+      const writer = new RecordBatchWriter();
       for (const { id, token, ...rest } of tasks) writer.task(id, token, rest);
       assert.equal(writer.count, tasks.length);
-      const reader = new ManyReader(writer.take());
+      const reader = new RecordBatchReader(writer.take());
       for (const { id, token, attempt, timeoutMs, body } of tasks) {
         assert.deepEqual([reader.u64(), reader.u64(), reader.u32(), reader.u64()], [id, token, attempt, timeoutMs]);
         assert.deepEqual(reader.body(), Buffer.from(body));
@@ -215,7 +215,7 @@ test("what is written as records is read as the same, in any number", () => {
 test("no bytes make the reader of records read past its frame", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
-      const reader = new ManyReader(Buffer.from(bytes));
+      const reader = new RecordBatchReader(Buffer.from(bytes));
       try {
         while (reader.more) {
           reader.u64();

@@ -4,40 +4,43 @@ import { ManualClock } from "../../../src/core/manual-clock.ts";
 import { seeded } from "../../../src/core/random.ts";
 import { nextRun } from "../../../src/queue/broker/calendar.ts";
 import { CronTable } from "../../../src/queue/service/cron.ts";
-import { Desk } from "../../../src/queue/service/task-service.ts";
+import { TaskService } from "../../../src/queue/service/task-service.ts";
 import { MemoryStore } from "../../../src/queue/stores/memory-store.ts";
 
 const NOON = Date.parse("2026-03-02T12:00:00Z");
 const HOUR_MS = 3_600_000;
 const EMPTY = Buffer.alloc(0);
 
-async function open(store: MemoryStore, wallMs: number): Promise<{ desk: Desk; cron: CronTable; clock: ManualClock }> {
+async function open(
+  store: MemoryStore,
+  wallMs: number,
+): Promise<{ service: TaskService; cron: CronTable; clock: ManualClock }> {
   const clock = new ManualClock({ wallMs });
-  const desk = new Desk({ store, clock, random: seeded(1) });
-  const { settings } = await desk.open();
-  const cron = new CronTable(desk, nextRun);
+  const service = new TaskService({ store, clock, random: seeded(1) });
+  const { settings } = await service.open();
+  const cron = new CronTable(service, nextRun);
   cron.restore(settings);
-  await settle(desk);
-  return { desk, cron, clock };
+  await settle(service);
+  return { service, cron, clock };
 }
 
-async function settle(desk: Desk): Promise<void> {
-  desk.flush();
+async function settle(service: TaskService): Promise<void> {
+  service.flush();
   for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
 }
 
-const ready = (desk: Desk): number => desk.engine.findQueue("reports")?.count("ready") ?? 0;
+const ready = (service: TaskService): number => service.stateMachine.findQueue("reports")?.count("ready") ?? 0;
 
 test("a task is added each time the calendar says so", async () => {
-  const { desk, cron, clock } = await open(new MemoryStore(), NOON);
+  const { service, cron, clock } = await open(new MemoryStore(), NOON);
   cron.put("hourly", { settings: { expression: "0 * * * *", queue: "reports" }, body: EMPTY }, () => {});
   for (let hour = 0; hour < 3; hour += 1) {
     clock.advance(HOUR_MS);
     cron.tick();
     cron.tick();
-    await settle(desk);
+    await settle(service);
   }
-  assert.equal(ready(desk), 3);
+  assert.equal(ready(service), 3);
 });
 
 test("times of day are those of the schedule's time zone, over the change to summer time", () => {
@@ -58,36 +61,36 @@ for (const [missed, expected] of [
     const store = new MemoryStore();
     const first = await open(store, NOON);
     first.cron.put("hourly", { settings: { expression: "0 * * * *", queue: "reports", missed }, body: EMPTY }, () => {});
-    await settle(first.desk);
-    await first.desk.close();
+    await settle(first.service);
+    await first.service.close();
     const later = await open(store, NOON + 5.5 * HOUR_MS);
-    assert.equal(ready(later.desk), expected);
-    await later.desk.close();
+    assert.equal(ready(later.service), expected);
+    await later.service.close();
     const again = await open(store, NOON + 5.6 * HOUR_MS);
-    assert.equal(ready(again.desk), expected, "and not once more at the next start");
+    assert.equal(ready(again.service), expected, "and not once more at the next start");
   });
 }
 
 test("a run that finds the queue full is owed and made when there is room", async () => {
   const clock = new ManualClock({ wallMs: NOON });
-  const desk = new Desk({ store: new MemoryStore(), clock, random: seeded(1), bytesMax: 300 });
-  await desk.open();
-  const cron = new CronTable(desk, nextRun);
+  const service = new TaskService({ store: new MemoryStore(), clock, random: seeded(1), bytesMax: 300 });
+  await service.open();
+  const cron = new CronTable(service, nextRun);
   cron.put("hourly", { settings: { expression: "0 * * * *", queue: "reports" }, body: Buffer.alloc(100) }, () => {});
   clock.advance(HOUR_MS);
   cron.tick();
-  await settle(desk);
+  await settle(service);
   clock.advance(HOUR_MS);
   cron.tick();
-  await settle(desk);
-  assert.equal(ready(desk), 1);
-  desk.interventions.cancel(1, () => {});
-  await settle(desk);
+  await settle(service);
+  assert.equal(ready(service), 1);
+  service.adminCommands.cancel(1, () => {});
+  await settle(service);
   clock.advance(1000);
   cron.tick();
-  await settle(desk);
-  assert.equal(ready(desk), 1);
-  assert.equal(desk.engine.lastId, 2);
+  await settle(service);
+  assert.equal(ready(service), 1);
+  assert.equal(service.stateMachine.lastId, 2);
 });
 
 test("an expression or a time zone that is none is refused", async () => {
@@ -105,9 +108,9 @@ test("an expression or a time zone that is none is refused", async () => {
 });
 
 test("a schedule whose time never comes is refused", async () => {
-  const { desk, cron } = await open(new MemoryStore(), NOON);
+  const { service, cron } = await open(new MemoryStore(), NOON);
   const never = { expression: "0 0 30 2 *", queue: "reports" };
   assert.throws(() => cron.put("never", { settings: never, body: EMPTY }, () => {}), { code: "QUEUE_OPTIONS_INVALID" });
   assert.deepEqual(cron.list(), []);
-  await desk.close();
+  await service.close();
 });

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { backoffMs, PROFILE_DEFAULT } from "../../../src/queue/tasks/task-policy.ts";
+import { backoffMs, POLICY_DEFAULT } from "../../../src/queue/tasks/task-policy.ts";
 import { bytes, Rig, settle, text } from "./task-service-rig.ts";
 
 test("a task with a time runs at that time and not before", async () => {
   const rig = await Rig.open();
   const worker = rig.worker();
-  await rig.add("at nine", { runAtMs: rig.desk.wallMs + 5000 });
-  await rig.add("in the past", { runAtMs: rig.desk.wallMs - 5000 });
+  await rig.add("at nine", { runAtMs: rig.service.wallMs + 5000 });
+  await rig.add("in the past", { runAtMs: rig.service.wallMs - 5000 });
   await settle();
   assert.deepEqual(worker.bodies, ["in the past"]);
   await worker.finish(0);
@@ -22,21 +22,21 @@ test("the pause after each failure doubles up to its bound, its second half by c
   const chance = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 100 }), chance, (attempts, luck) => {
-      const profile = { ...PROFILE_DEFAULT, backoffMs: 1000, backoffMaxMs: 60_000 };
+      const policy = { ...POLICY_DEFAULT, backoffMs: 1000, backoffMaxMs: 60_000 };
       const fullMs = Math.min(60_000, 1000 * 2 ** (attempts - 1));
-      const pauseMs = backoffMs(profile, attempts, () => luck);
+      const pauseMs = backoffMs(policy, attempts, () => luck);
       assert.ok(pauseMs >= fullMs / 2 && pauseMs <= fullMs, `${pauseMs} of ${fullMs}`);
     }),
   );
   assert.notEqual(
-    backoffMs(PROFILE_DEFAULT, 1, () => 0),
-    backoffMs(PROFILE_DEFAULT, 1, () => 0.9),
+    backoffMs(POLICY_DEFAULT, 1, () => 0),
+    backoffMs(POLICY_DEFAULT, 1, () => 0.9),
   );
 });
 
 test("a group starts no more tasks in a stretch of time than its rate, and others go on meanwhile", async () => {
   const rig = await Rig.open();
-  rig.desk.configure("q", { groupRate: { count: 1, perMs: 1000 } }, () => {});
+  rig.service.configure("q", { groupRate: { count: 1, perMs: 1000 } }, () => {});
   const worker = rig.worker({ slots: 10 });
   for (const body of ["a1", "a2", "a3"]) await rig.add(body, { group: "a" });
   await rig.add("b1", { group: "b" });
@@ -57,8 +57,8 @@ test("an outcome can be read for as long as its task asks, and then no more", as
   await rig.pass(4999);
   assert.equal(text((await rig.outcome(id)).bytes), "result");
   await rig.pass(1);
-  assert.equal(rig.desk.watch(id, { ended: () => assert.fail("it is no longer kept") }), false);
-  assert.equal(rig.desk.stats().tasks, 0);
+  assert.equal(rig.service.watch(id, { ended: () => assert.fail("it is no longer kept") }), false);
+  assert.equal(rig.service.stats().tasks, 0);
 });
 
 test("past the bound on their bytes the results that ended first go, the newest stays", async () => {
@@ -70,9 +70,9 @@ test("past the bound on their bytes the results that ended first go, the newest 
     await settle();
     await worker.finish(index, "r".repeat(300));
   }
-  const known = ids.filter((id) => rig.desk.watch(id, { ended: () => {} }));
+  const known = ids.filter((id) => rig.service.watch(id, { ended: () => {} }));
   assert.deepEqual(known, ids.slice(3));
-  assert.ok(rig.desk.stats().endedBytes <= 1000);
+  assert.ok(rig.service.stats().endedBytes <= 1000);
 });
 
 test("past the bound on their bytes the dead that died first go, and are counted", async () => {
@@ -83,16 +83,16 @@ test("past the bound on their bytes the dead that died first go, and are counted
     await settle();
     await worker.fail(index, "no", true);
   }
-  assert.equal(rig.desk.stats().deadDropped, 3);
-  assert.equal(rig.desk.queueStats(rig.desk.engine.queue("q")).states.dead, 2);
+  assert.equal(rig.service.stats().deadDropped, 3);
+  assert.equal(rig.service.queueStats(rig.service.stateMachine.queue("q")).states.dead, 2);
 });
 
 test("a batch is taken in whole or not at all", async () => {
   const rig = await Rig.open();
-  rig.desk.configure("q", { bytesMax: 500 }, () => {});
+  rig.service.configure("q", { bytesMax: 500 }, () => {});
   await rig.add("first");
   await assert.rejects(rig.addMany(["a", "b", "c"]), { code: "QUEUE_FULL" });
-  assert.equal(rig.desk.engine.queue("q").count("ready"), 1);
+  assert.equal(rig.service.stateMachine.queue("q").count("ready"), 1);
   assert.deepEqual(await rig.addMany(["a", "b"]), [2, 3]);
 });
 
@@ -105,7 +105,7 @@ test("the last twenty errors of a task are kept, each with its attempt", async (
     await worker.fail(attempt - 1, `error ${attempt}`);
     await rig.pass(1);
   }
-  const { notes } = (await rig.desk.inspect(id))!;
+  const { notes } = (await rig.service.inspect(id))!;
   assert.equal(notes.length, 20);
   assert.deepEqual(
     notes.map(({ error, attempt }) => [error, attempt]),
@@ -117,7 +117,7 @@ test("what ended a task without an attempt bears no attempt's number", async () 
   const rig = await Rig.open();
   const id = await rig.add("x", { expireMs: 1000 });
   await rig.pass(1000);
-  const { notes } = (await rig.desk.inspect(id))!;
+  const { notes } = (await rig.service.inspect(id))!;
   assert.deepEqual(
     notes.map(({ error, attempt }) => [error, attempt]),
     [["expired before a worker took it", undefined]],

@@ -1,9 +1,9 @@
-/** A desk on a clock moved by hand, for tests of what the desk does with tasks: no socket, no disk. */
+/** A task service on a clock moved by hand, for tests of what the task service does with tasks: no socket, no disk. */
 import assert from "node:assert/strict";
 import { ManualClock } from "../../../src/core/manual-clock.ts";
 import { seeded } from "../../../src/core/random.ts";
 import type { Consumer, Delivery } from "../../../src/queue/service/consumers.ts";
-import { Desk, type DeskOptions } from "../../../src/queue/service/task-service.ts";
+import { TaskService, type TaskServiceOptions } from "../../../src/queue/service/task-service.ts";
 import { MemoryStore } from "../../../src/queue/stores/memory-store.ts";
 import { readSpec, type TaskOptions } from "../../../src/queue/tasks/task-policy.ts";
 import type { Outcome } from "../../../src/queue/service/outcome-watchers.ts";
@@ -11,20 +11,20 @@ import type { Outcome } from "../../../src/queue/service/outcome-watchers.ts";
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 export const text = (value: Uint8Array): string => new TextDecoder().decode(value);
 
-/** A desk on a clock moved by hand, and short words for what producers and workers do. */
+/** A task service on a clock moved by hand, and short words for what producers and workers do. */
 export class Rig {
   readonly clock = new ManualClock();
   readonly store: MemoryStore;
-  desk: Desk;
+  service: TaskService;
 
-  constructor(store = new MemoryStore(), options: Partial<DeskOptions> = {}) {
+  constructor(store = new MemoryStore(), options: Partial<TaskServiceOptions> = {}) {
     this.store = store;
-    this.desk = new Desk({ store, clock: this.clock, random: seeded(1), ...options });
+    this.service = new TaskService({ store, clock: this.clock, random: seeded(1), ...options });
   }
 
-  static async open(store?: MemoryStore, options?: Partial<DeskOptions>): Promise<Rig> {
+  static async open(store?: MemoryStore, options?: Partial<TaskServiceOptions>): Promise<Rig> {
     const rig = new Rig(store, options);
-    await rig.desk.open();
+    await rig.service.open();
     return rig;
   }
 
@@ -34,32 +34,32 @@ export class Rig {
 
   async addMany(bodies: readonly string[], options: TaskOptions = {}, queue = "q"): Promise<readonly number[]> {
     return new Promise((resolve, reject) => {
-      const spec = readSpec(options, { nowMs: this.desk.nowMs, wallMs: this.desk.wallMs, numberOf: Number });
-      this.desk.add({ queue, spec, bodies: bodies.map(bytes) }, { added: resolve, refused: reject });
+      const spec = readSpec(options, { nowMs: this.service.nowMs, wallMs: this.service.wallMs, numberOf: Number });
+      this.service.add({ queue, spec, bodies: bodies.map(bytes) }, { added: resolve, refused: reject });
     });
   }
 
   worker({ slots = 1, prefetch = 0, queue = "q" } = {}): Worker {
-    const worker = new Worker(this.desk, { slots, prefetch, queue });
-    this.desk.flush();
+    const worker = new Worker(this.service, { slots, prefetch, queue });
+    this.service.flush();
     return worker;
   }
 
   /** Lets time pass, doing what falls due, and lets what was written settle. */
   async pass(ms: number): Promise<void> {
     const endMs = this.clock.now() + ms;
-    for (let nextMs = this.desk.deadlineMs; nextMs !== undefined && nextMs <= endMs; nextMs = this.desk.deadlineMs) {
+    for (let nextMs = this.service.deadlineMs; nextMs !== undefined && nextMs <= endMs; nextMs = this.service.deadlineMs) {
       this.clock.advanceTo(nextMs);
-      this.desk.tick();
+      this.service.tick();
       await settle();
     }
     this.clock.advanceTo(endMs);
-    this.desk.tick();
+    this.service.tick();
     await settle();
   }
 
   outcome(id: number): Promise<Outcome> {
-    return new Promise((resolve) => assert.ok(this.desk.watch(id, { ended: resolve })));
+    return new Promise((resolve) => assert.ok(this.service.watch(id, { ended: resolve })));
   }
 }
 
@@ -72,11 +72,11 @@ export class Worker {
   readonly tasks: Delivery[] = [];
   readonly revoked: string[] = [];
   readonly recalled: number[] = [];
-  readonly #desk: Desk;
+  readonly #service: TaskService;
 
-  constructor(desk: Desk, { slots, prefetch, queue }: { slots: number; prefetch: number; queue: string }) {
-    this.#desk = desk;
-    this.consumer = desk.consume(queue, {
+  constructor(service: TaskService, { slots, prefetch, queue }: { slots: number; prefetch: number; queue: string }) {
+    this.#service = service;
+    this.consumer = service.consume(queue, {
       slots,
       prefetch,
       resumable: true,
@@ -93,22 +93,22 @@ export class Worker {
   }
 
   async finish(index: number, result = ""): Promise<boolean> {
-    const finished = this.#desk.finish(this.consumer, this.tasks[index]!, bytes(result));
-    this.#desk.flush();
+    const finished = this.#service.finish(this.consumer, this.tasks[index]!, bytes(result));
+    this.#service.flush();
     await settle();
     return finished;
   }
 
   async fail(index: number, error: string, final = false): Promise<boolean> {
-    const failed = this.#desk.fail(this.consumer, this.tasks[index]!, { error, final });
-    this.#desk.flush();
+    const failed = this.#service.fail(this.consumer, this.tasks[index]!, { error, final });
+    this.#service.flush();
     await settle();
     return failed;
   }
 
   async leave(lost: boolean): Promise<void> {
-    this.#desk.leave(this.consumer, { lost });
-    this.#desk.flush();
+    this.#service.leave(this.consumer, { lost });
+    this.#service.flush();
     await settle();
   }
 }

@@ -22,7 +22,7 @@ test("a result is kept for who asks later", async () => {
   await worker.finish(0, "r");
   assert.equal(text((await rig.outcome(id)).bytes), "r");
   await rig.pass(10 * 60_000);
-  assert.equal(rig.desk.watch(id, { ended: () => {} }), false);
+  assert.equal(rig.service.watch(id, { ended: () => {} }), false);
 });
 
 test("higher priority goes first, equal ones in the order they came", async () => {
@@ -58,20 +58,20 @@ test("a task that failed comes again after its backoff, then dies with the histo
   await worker.fail(1, "second");
   assert.deepEqual(await outcome, { id, state: "dead", bytes: bytes("second") });
   assert.equal(text((await rig.outcome(id)).bytes), "second", "who asks later is told the same");
-  const { notes } = (await rig.desk.inspect(id))!;
+  const { notes } = (await rig.service.inspect(id))!;
   assert.deepEqual(
     notes.map(({ error }) => error),
     ["first", "second"],
   );
   assert.deepEqual(
-    notes.map(({ atMs }) => rig.desk.nowMs - atMs!),
+    notes.map(({ atMs }) => rig.service.nowMs - atMs!),
     [1000, 0],
   );
   assert.equal(
-    rig.desk.interventions.redrive(id, () => {}),
+    rig.service.adminCommands.redrive(id, () => {}),
     undefined,
   );
-  rig.desk.flush();
+  rig.service.flush();
   await settle();
   assert.equal(worker.tasks.length, 3);
 });
@@ -116,10 +116,10 @@ test("cancel reaches a running worker and frees its slot", async () => {
   await settle();
   const outcome = rig.outcome(id);
   assert.equal(
-    rig.desk.interventions.cancel(id, () => {}),
+    rig.service.adminCommands.cancel(id, () => {}),
     undefined,
   );
-  rig.desk.flush();
+  rig.service.flush();
   assert.deepEqual(worker.revoked, [`${id} cancelled`]);
   assert.equal((await outcome).state, "cancelled");
   assert.deepEqual(worker.bodies, ["a", "b"]);
@@ -145,7 +145,7 @@ test("groups take turns", async () => {
 
 test("a group runs no more tasks at once than its bound", async () => {
   const rig = await Rig.open();
-  rig.desk.configure("q", { groupConcurrency: 1 }, () => {});
+  rig.service.configure("q", { groupConcurrency: 1 }, () => {});
   await rig.addMany(["a1", "a2"], { group: "a" });
   await rig.addMany(["b1", "b2"], { group: "b" });
   const worker = rig.worker({ slots: 9 });
@@ -158,7 +158,7 @@ test("a group runs no more tasks at once than its bound", async () => {
 
 test("a queue starts no more tasks in a stretch of time than its rate", async () => {
   const rig = await Rig.open();
-  rig.desk.configure("q", { rate: { count: 2, perMs: 1000 } }, () => {});
+  rig.service.configure("q", { rate: { count: 2, perMs: 1000 } }, () => {});
   await rig.addMany(["1", "2", "3", "4", "5"]);
   const worker = rig.worker({ slots: 9 });
   assert.equal(worker.tasks.length, 2);
@@ -170,12 +170,12 @@ test("a queue starts no more tasks in a stretch of time than its rate", async ()
 
 test("a paused queue gives nothing out until it is resumed", async () => {
   const rig = await Rig.open();
-  rig.desk.configure("q", { paused: true }, () => {});
+  rig.service.configure("q", { paused: true }, () => {});
   await rig.add("x");
   const worker = rig.worker();
   assert.equal(worker.tasks.length, 0);
-  rig.desk.configure("q", { paused: false }, () => {});
-  rig.desk.flush();
+  rig.service.configure("q", { paused: false }, () => {});
+  rig.service.flush();
   assert.equal(worker.tasks.length, 1);
 });
 
@@ -223,18 +223,18 @@ test("a prefetched task is called back when another worker is idle", async () =>
   assert.deepEqual(greedy.bodies, ["a", "b", "c"]);
   const idle = rig.worker();
   assert.deepEqual(greedy.recalled, [3]);
-  rig.desk.giveBack(greedy.consumer, greedy.tasks[2]!);
-  rig.desk.flush();
+  rig.service.giveBack(greedy.consumer, greedy.tasks[2]!);
+  rig.service.flush();
   assert.deepEqual(idle.bodies, ["c"]);
 });
 
 test("after a restart waiting tasks are there in their order, with priorities, delays, keys and settings", async () => {
   const rig = await Rig.open();
-  rig.desk.configure("q", { concurrency: 5 }, () => {});
+  rig.service.configure("q", { concurrency: 5 }, () => {});
   const id = await rig.add("a", { key: "k" });
   await rig.add("b", { priority: 1 });
   await rig.add("later", { delayMs: 1000 });
-  await rig.desk.close();
+  await rig.service.close();
   const again = await Rig.open(rig.store);
   assert.equal(await again.add("a", { key: "k" }), id);
   const worker = again.worker({ slots: 9 });
@@ -242,7 +242,7 @@ test("after a restart waiting tasks are there in their order, with priorities, d
   assert.deepEqual(worker.bodies, ["b", "a"]);
   await again.pass(1000);
   assert.deepEqual(worker.bodies, ["b", "a", "later"]);
-  assert.equal(again.desk.queueStats(again.desk.engine.queue("q")).settings.concurrency, 5);
+  assert.equal(again.service.queueStats(again.service.stateMachine.queue("q")).settings.concurrency, 5);
 });
 
 test("a lease that lasted a while can be taken up again after a restart; one that another worker has meanwhile is not", async () => {
@@ -250,37 +250,37 @@ test("a lease that lasted a while can be taken up again after a restart; one tha
   await rig.addMany(["a", "b"]);
   const before = rig.worker({ slots: 2 });
   await rig.pass(50);
-  await rig.desk.close();
+  await rig.service.close();
   const again = await Rig.open(rig.store);
-  const worker = new Worker(again.desk, { slots: 2, prefetch: 0, queue: "q" });
-  assert.equal(again.desk.resume(worker.consumer, before.tasks[0]!), true);
-  again.desk.flush();
+  const worker = new Worker(again.service, { slots: 2, prefetch: 0, queue: "q" });
+  assert.equal(again.service.resume(worker.consumer, before.tasks[0]!), true);
+  again.service.flush();
   assert.deepEqual(worker.bodies, []);
   await again.pass(5000);
   assert.deepEqual(worker.bodies, ["b"]);
-  assert.equal(again.desk.finish(worker.consumer, before.tasks[0]!, bytes("r")), true);
-  assert.equal(again.desk.finish(worker.consumer, before.tasks[1]!, bytes("r")), false);
+  assert.equal(again.service.finish(worker.consumer, before.tasks[0]!, bytes("r")), true);
+  assert.equal(again.service.finish(worker.consumer, before.tasks[1]!, bytes("r")), false);
 });
 
 test("a lease too short to be written down is taken up again after a restart, unless another worker has the task", async () => {
   const rig = await Rig.open();
   await rig.addMany(["a", "b"]);
   const before = rig.worker({ slots: 2 });
-  await rig.desk.close();
+  await rig.service.close();
   const again = await Rig.open(rig.store);
   const other = again.worker();
   await settle();
   assert.deepEqual(other.bodies, ["a"]);
-  const back = new Worker(again.desk, { slots: 2, prefetch: 0, queue: "q" });
-  assert.equal(again.desk.resume(back.consumer, before.tasks[0]!), false);
-  assert.equal(again.desk.resume(back.consumer, before.tasks[1]!), true);
-  assert.equal(again.desk.finish(back.consumer, before.tasks[1]!, bytes("r")), true);
+  const back = new Worker(again.service, { slots: 2, prefetch: 0, queue: "q" });
+  assert.equal(again.service.resume(back.consumer, before.tasks[0]!), false);
+  assert.equal(again.service.resume(back.consumer, before.tasks[1]!), true);
+  assert.equal(again.service.finish(back.consumer, before.tasks[1]!, bytes("r")), true);
 });
 
 test("producers that wait for room in one queue do not hold up those of another", async () => {
   const rig = await Rig.open(undefined, { bytesMax: 1000 });
-  rig.desk.configure("small", { bytesMax: 250 }, () => {});
-  rig.desk.configure("other", { bytesMax: 250 }, () => {});
+  rig.service.configure("small", { bytesMax: 250 }, () => {});
+  rig.service.configure("other", { bytesMax: 250 }, () => {});
   const body = "x".repeat(100);
   for (const queue of ["small", "other"]) await rig.add(body, {}, queue);
   const small = rig.add(body, { whenFull: "wait" }, "small");
@@ -294,10 +294,10 @@ test("producers that wait for room in one queue do not hold up those of another"
 test("of more workers than a page holds the newest hundred are listed, and twenty of those that left", async () => {
   const rig = await Rig.open();
   const workers = Array.from({ length: 130 }, (_, index) => rig.worker({ queue: `q${index}` }));
-  const { workers: listed } = rig.desk.stats();
+  const { workers: listed } = rig.service.stats();
   assert.deepEqual([listed.length, listed[0]!.queue, listed.at(-1)!.queue], [100, "q129", "q30"]);
   for (const worker of workers) await worker.leave(false);
-  const { workers: none, workersLeft } = rig.desk.stats();
+  const { workers: none, workersLeft } = rig.service.stats();
   assert.deepEqual([none.length, workersLeft.length, workersLeft[0]!.queue], [0, 20, "q129"]);
 });
 
@@ -313,7 +313,7 @@ test("errors that were noted before times were are still read, without one", asy
   for (const note of ["ENOENT: no such file", "2026-13-45T99:99:99.999Z is no time", ""]) {
     await rig.store.write([{ kind: "note", id, note }]);
   }
-  assert.deepEqual((await rig.desk.inspect(id))!.notes, [
+  assert.deepEqual((await rig.service.inspect(id))!.notes, [
     { error: "ENOENT: no such file", atMs: undefined, attempt: undefined },
     { error: "2026-13-45T99:99:99.999Z is no time", atMs: undefined, attempt: undefined },
     { error: "", atMs: undefined, attempt: undefined },
@@ -322,19 +322,21 @@ test("errors that were noted before times were are still read, without one", asy
 
 test("names of queues are used up by queues in use only: those without task, worker or setting make room for new ones", async () => {
   const rig = await Rig.open();
-  const { engine } = rig.desk;
+  const { stateMachine } = rig.service;
   await rig.add("waits", {}, "has a task");
   rig.worker({ queue: "has a worker" });
-  rig.desk.configure("has a setting", { paused: true }, () => {});
-  rig.desk.configure("set back", { paused: true }, () => {});
-  rig.desk.configure("set back", { paused: false }, () => {});
-  for (let each = 0; each < 20_000; each += 1) engine.queue(`user ${each}`);
+  rig.service.configure("has a setting", { paused: true }, () => {});
+  rig.service.configure("set back", { paused: true }, () => {});
+  rig.service.configure("set back", { paused: false }, () => {});
+  for (let each = 0; each < 20_000; each += 1) stateMachine.queue(`user ${each}`);
   assert.deepEqual(
-    ["has a task", "has a worker", "has a setting", "set back", "user 0"].map((name) => engine.findQueue(name) !== undefined),
+    ["has a task", "has a worker", "has a setting", "set back", "user 0"].map(
+      (name) => stateMachine.findQueue(name) !== undefined,
+    ),
     [true, true, true, false, false],
   );
   const workers = Array.from({ length: 9_997 }, (_, each) => rig.worker({ queue: `in use ${each}` }));
   await assert.rejects(rig.add("one more", {}, "no room"), { code: "QUEUE_TOO_MANY" });
-  rig.desk.leave(workers[0]!.consumer, { lost: false });
+  rig.service.leave(workers[0]!.consumer, { lost: false });
   await rig.add("one more", {}, "room again");
 });

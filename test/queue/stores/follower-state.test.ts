@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { between, pick, type Random, seeded } from "../../../src/core/random.ts";
-import { Engine, type EngineListener } from "../../../src/queue/tasks/task-state-machine.ts";
+import { TaskStateMachine, type TaskStateMachineListener } from "../../../src/queue/tasks/task-state-machine.ts";
 import { TASK_STATES } from "../../../src/queue/tasks/life-cycle.ts";
-import { PROFILE_DEFAULT } from "../../../src/queue/tasks/task-policy.ts";
+import { POLICY_DEFAULT } from "../../../src/queue/tasks/task-policy.ts";
 import { decodeHead, decodeState, encodeHead, encodeState } from "../../../src/queue/tasks/task-record.ts";
-import { Standby } from "../../../src/queue/stores/follower-state.ts";
+import { FollowerState } from "../../../src/queue/stores/follower-state.ts";
 import type { StoredTask, StoreOp } from "../../../src/queue/stores/store.ts";
 import {
   DEADLINE,
@@ -32,7 +32,7 @@ function head(random: Random, id: number, key: string): Uint8Array {
     createdMs: id,
     expiresMs: random() < 0.3 ? NOW_MS + between(random, 1, 1000) : Infinity,
     after: [...new Set(after)],
-    profile: random() < 0.5 ? PROFILE_DEFAULT : { ...PROFILE_DEFAULT, keepMs: 5000, timeoutMs: 30 },
+    policy: random() < 0.5 ? POLICY_DEFAULT : { ...POLICY_DEFAULT, keepMs: 5000, timeoutMs: 30 },
   });
 }
 
@@ -52,7 +52,7 @@ function state(random: Random, headBytes: Uint8Array, before?: Uint8Array): Uint
 }
 
 /** A store that many things happen to, and each thing as it happened. */
-class World {
+class Simulation {
   readonly kept = new Map<number, StoredTask>();
   readonly #random: Random;
   #lastId = 0;
@@ -98,9 +98,9 @@ class World {
 }
 
 /** Remembers what the engine told. */
-function listening(): { listener: EngineListener; told: string[] } {
+function listening(): { listener: TaskStateMachineListener; told: string[] } {
   const told: string[] = [];
-  const listener: EngineListener = {
+  const listener: TaskStateMachineListener = {
     changed: () => told.push("changed"),
     ended: (_row, ended) => told.push(`ended ${ended}`),
     revoked: () => told.push("revoked"),
@@ -112,29 +112,40 @@ function listening(): { listener: EngineListener; told: string[] } {
 }
 
 /** All that the next leader could notice of an engine, and what it told when it was woken. */
-function everything(engine: Engine, ids: readonly number[], told: readonly string[]): unknown {
-  engine.audit();
+function everything(stateMachine: TaskStateMachine, ids: readonly number[], told: readonly string[]): unknown {
+  stateMachine.audit();
   const rows = ids.map((id) => {
-    const row = engine.find(id);
+    const row = stateMachine.find(id);
     if (row === NONE) return [id];
-    const { table } = engine;
-    const place = [engine.queueOf(row).name, engine.group(row), engine.priority(row), engine.isWaitingForOthers(row)];
-    return [id, ...place, table.f(row, EXPIRES), table.f(row, DEADLINE), engine.record(row)];
+    const { table } = stateMachine;
+    const place = [
+      stateMachine.queueOf(row).name,
+      stateMachine.group(row),
+      stateMachine.priority(row),
+      stateMachine.isWaitingForOthers(row),
+    ];
+    return [id, ...place, table.f(row, EXPIRES), table.f(row, DEADLINE), stateMachine.record(row)];
   });
-  const queues = [...engine.queues()].map((queue) => ({
+  const queues = [...stateMachine.queues()].map((queue) => ({
     name: queue.name,
     counts: queue.counts(),
     bytes: queue.bytes,
     running: queue.limiter.running,
     ready: [...queue.ready.groups()]
-      .flatMap((group) => group.lanes.map((lane) => ({ group: group.key, priority: lane.priority, rows: lane.ready.rows() })))
-      .map(({ rows: each, ...lane }) => ({ ...lane, ids: [...each].map((row) => engine.table.f(row, ID)) }))
+      .flatMap((group) =>
+        group.groupQueues.map((groupQueue) => ({
+          group: group.key,
+          priority: groupQueue.priority,
+          rows: groupQueue.ready.rows(),
+        })),
+      )
+      .map(({ rows: each, ...groupQueue }) => ({ ...groupQueue, ids: [...each].map((row) => stateMachine.table.f(row, ID)) }))
       .sort((a, b) => a.group.localeCompare(b.group) || a.priority - b.priority),
   }));
   const ended = (["dead", "done"] as const).map((which) =>
-    [...engine.endedRows(which)].map((row) => engine.table.f(row, ID)).sort((a, b) => a - b),
+    [...stateMachine.endedRows(which)].map((row) => stateMachine.table.f(row, ID)).sort((a, b) => a - b),
   );
-  const { tableBytes: _, ...sums } = engine.stats();
+  const { tableBytes: _, ...sums } = stateMachine.stats();
   return {
     rows,
     queues: queues
@@ -146,36 +157,36 @@ function everything(engine: Engine, ids: readonly number[], told: readonly strin
   };
 }
 
-function readAnew(world: World): { engine: Engine; told: string[] } {
+function readAnew(simulation: Simulation): { stateMachine: TaskStateMachine; told: string[] } {
   const { listener, told } = listening();
-  const engine = new Engine({ ...TERM, listener, random: seeded(1) });
-  for (const { id, head: headBytes, state: stateBytes } of world.inOrder()) {
-    engine.restore(id, decodeHead(headBytes), decodeState(stateBytes));
+  const stateMachine = new TaskStateMachine({ ...TERM, listener, random: seeded(1) });
+  for (const { id, head: headBytes, state: stateBytes } of simulation.inOrder()) {
+    stateMachine.restore(id, decodeHead(headBytes), decodeState(stateBytes));
   }
-  engine.wake(NOW_MS);
-  return { engine, told };
+  stateMachine.wake(NOW_MS);
+  return { stateMachine, told };
 }
 
-function takenOver(standby: Standby): { engine: Engine; told: string[] } {
+function takenOver(standby: FollowerState): { stateMachine: TaskStateMachine; told: string[] } {
   const { listener, told } = listening();
-  const engine = standby.begin({ ...TERM, listener });
-  engine.wake(NOW_MS);
-  return { engine, told };
+  const stateMachine = standby.begin({ ...TERM, listener });
+  stateMachine.wake(NOW_MS);
+  return { stateMachine, told };
 }
 
 test("who stood by knows what who reads the whole store knows, whatever happened meanwhile", () => {
   for (let seed = 1; seed <= 300; seed += 1) {
     const random = seeded(seed);
-    const world = new World(random);
-    world.ops(between(random, 0, 60));
-    const standby = new Standby({ random: seeded(1) });
+    const simulation = new Simulation(random);
+    simulation.ops(between(random, 0, 60));
+    const standby = new FollowerState({ random: seeded(1) });
     // The store is read in portions, each as the store is at that moment, while it goes on changing.
     for (let readTo = 0; ;) {
-      const portion = world
+      const portion = simulation
         .inOrder()
         .filter(({ id }) => id > readTo)
         .slice(0, 7);
-      const changed = world.ops(between(random, 0, 4));
+      const changed = simulation.ops(between(random, 0, 4));
       if (random() < 0.5) {
         standby.take(portion);
         standby.apply(changed);
@@ -187,12 +198,12 @@ test("who stood by knows what who reads the whole store knows, whatever happened
       readTo = portion.at(-1)!.id;
     }
     standby.complete();
-    for (let batch = 0; batch < 20; batch += 1) standby.apply(world.ops(between(random, 0, 8)));
+    for (let batch = 0; batch < 20; batch += 1) standby.apply(simulation.ops(between(random, 0, 8)));
     const ids = Array.from({ length: 400 }, (_, index) => index + 1);
-    const [own, read] = [takenOver(standby), readAnew(world)];
+    const [own, read] = [takenOver(standby), readAnew(simulation)];
     for (const laterMs of [0, 100, 1000, 20_000]) {
-      for (const { engine } of [own, read]) engine.tick(NOW_MS + laterMs);
-      const [is, isToBe] = [own, read].map(({ engine, told }) => everything(engine, ids, told));
+      for (const { stateMachine } of [own, read]) stateMachine.tick(NOW_MS + laterMs);
+      const [is, isToBe] = [own, read].map(({ stateMachine, told }) => everything(stateMachine, ids, told));
       assert.deepEqual(is, isToBe, `seed ${seed}, ${laterMs} ms later`);
     }
   }
@@ -200,13 +211,13 @@ test("who stood by knows what who reads the whole store knows, whatever happened
 
 test("ids and fencing tokens of a new term are above all of before", () => {
   const random = seeded(1);
-  const standby = new Standby({ random });
+  const standby = new FollowerState({ random });
   standby.complete();
   const bytes = head(random, 9000, "");
   const ready = encodeState({ ...decodeState(state(random, bytes)), state: "ready" });
   standby.apply([{ kind: "add", id: 9000, head: bytes, state: ready, body: EMPTY }]);
-  const { engine } = takenOver(standby);
-  assert.equal(engine.lastId, 9000);
-  const row = engine.take(engine.queueOf(engine.find(9000)), engine.addHolder(), NOW_MS);
-  assert.equal(engine.findLease(9000, TERM.firstToken + 1), row);
+  const { stateMachine } = takenOver(standby);
+  assert.equal(stateMachine.lastId, 9000);
+  const row = stateMachine.take(stateMachine.queueOf(stateMachine.find(9000)), stateMachine.addLeaseOwner(), NOW_MS);
+  assert.equal(stateMachine.findLease(9000, TERM.firstToken + 1), row);
 });

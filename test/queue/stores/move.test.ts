@@ -9,7 +9,7 @@ import { Broker, giveUpMove, makeStore, moveQueue, type MoveOptions, queue, work
 import { MemoryStore } from "../../../src/queue/stores/memory-store.ts";
 import { epochsOf, refuseMoved } from "../../../src/queue/stores/move-mark.ts";
 import { encodeHead, encodeState } from "../../../src/queue/tasks/task-record.ts";
-import { PROFILE_DEFAULT } from "../../../src/queue/tasks/task-policy.ts";
+import { POLICY_DEFAULT } from "../../../src/queue/tasks/task-policy.ts";
 import type { Store, StoredTask, StoreOp, StoreOpening } from "../../../src/queue/stores/store.ts";
 import { FLAG_NOTES } from "../../../src/queue/tasks/task-columns.ts";
 import { Holdfast } from "../../support/holdfast.ts";
@@ -33,7 +33,7 @@ function tasks(count: number): StoreOp[] {
     const body = bytes(`body ${id}`);
     const noted = id % 3 === 0;
     const state = encodeState({ ...record, flags: noted ? FLAG_NOTES : 0, bodyBytes: body.length });
-    ops.push({ kind: "add", id, head: encodeHead({ ...head, profile: PROFILE_DEFAULT }), state, body });
+    ops.push({ kind: "add", id, head: encodeHead({ ...head, policy: POLICY_DEFAULT }), state, body });
     if (noted) ops.push({ kind: "note", id, note: `error of ${id}` });
   }
   return [...ops, { kind: "remove", id: count + 1 }, { kind: "remove", id: count + 2 }];

@@ -1,2 +1,2 @@
 /** Where the three brokers of a test listen, all on one port: what a name with three addresses says. */
-export const DOORS: readonly string[] = ["127.0.0.1", "127.0.0.2", "127.0.0.3"];
+export const BROKER_HOSTS: readonly string[] = ["127.0.0.1", "127.0.0.2", "127.0.0.3"];

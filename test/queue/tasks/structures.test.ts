@@ -4,12 +4,12 @@ import fc from "fast-check";
 import { decodeOps, encodeOps } from "../../../src/queue/stores/op-codec.ts";
 import { packFrames, unpackFrames } from "../../../src/queue/protocols/multipart-body.ts";
 import { readLease, writeLease } from "../../../src/queue/protocols/messages.ts";
-import { PROFILE_DEFAULT } from "../../../src/queue/tasks/task-policy.ts";
+import { POLICY_DEFAULT } from "../../../src/queue/tasks/task-policy.ts";
 import { decodeHead, decodeState, encodeHead, encodeState, type TaskHead } from "../../../src/queue/tasks/task-record.ts";
 import { hashNumber, RowIndex } from "../../../src/queue/tasks/row-index.ts";
-import { Schedule } from "../../../src/queue/tasks/deadline-heap.ts";
+import { DeadlineHeap } from "../../../src/queue/tasks/deadline-heap.ts";
 import type { StoreOp } from "../../../src/queue/stores/store.ts";
-import { ID, TaskTable } from "../../../src/queue/tasks/task-columns.ts";
+import { ID, TaskColumns } from "../../../src/queue/tasks/task-columns.ts";
 import { TASK_STATES } from "../../../src/queue/tasks/life-cycle.ts";
 
 const natural = fc.integer({ min: 0, max: 2 ** 40 });
@@ -23,20 +23,20 @@ test("the schedule gives rows out by deadline, whatever was moved or dropped bef
   });
   fc.assert(
     fc.property(fc.array(act, { maxLength: 200 }), (acts) => {
-      const table = new TaskTable();
+      const table = new TaskColumns();
       for (let id = 1; id <= 40; id += 1) table.setF(table.allocate(), ID, id);
-      const schedule = new Schedule(table);
+      const deadlines = new DeadlineHeap(table);
       const model = new Map<number, number>();
       for (const { row, deadlineMs } of acts) {
-        schedule.set(row, deadlineMs);
+        deadlines.set(row, deadlineMs);
         if (deadlineMs === Infinity) model.delete(row);
         else model.set(row, deadlineMs);
       }
       const expected = [...model].sort(([a, x], [b, y]) => x - y || a - b).map(([row]) => row);
       const found: number[] = [];
-      for (let row = schedule.due(1000); row !== 0; row = schedule.due(1000)) {
+      for (let row = deadlines.due(1000); row !== 0; row = deadlines.due(1000)) {
         found.push(row);
-        schedule.drop(row);
+        deadlines.drop(row);
       }
       assert.deepEqual(found, expected);
     }),
@@ -67,8 +67,8 @@ test("the index finds what was inserted and not removed, and nothing else", () =
 });
 
 test("heads and states come back from disk as they were", () => {
-  const profile = fc.oneof(
-    fc.constant(PROFILE_DEFAULT),
+  const policy = fc.oneof(
+    fc.constant(POLICY_DEFAULT),
     fc.record(
       { attempts: natural, backoffMs: natural, backoffMaxMs: natural, timeoutMs: natural, keepMs: natural },
       { noNullPrototype: true },
@@ -83,7 +83,7 @@ test("heads and states come back from disk as they were", () => {
       createdMs: natural,
       expiresMs: fc.oneof(natural, fc.constant(Infinity)),
       after: fc.array(natural, { maxLength: 200 }),
-      profile,
+      policy,
     },
     { noNullPrototype: true },
   );

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Clock } from "../../../src/core/clock.ts";
-import { Pulse } from "../../../src/zmq/transport/heartbeat-timer.ts";
+import { HeartbeatTimer } from "../../../src/zmq/transport/heartbeat-timer.ts";
 
 /** A clock whose timers ring when they are told to: late, when the process stood still. */
 class LateClock implements Clock {
@@ -31,21 +31,21 @@ class LateClock implements Clock {
   }
 }
 
-function start(): { clock: LateClock; pulse: Pulse; told: string[] } {
+function start(): { clock: LateClock; heartbeatTimer: HeartbeatTimer; told: string[] } {
   const clock = new LateClock();
   const told: string[] = [];
   const host = { ping: () => void told.push("ping"), dead: () => void told.push("dead") };
-  const pulse = new Pulse(clock, { intervalMs: 1000, timeoutMs: 2000, ttlMs: 0 }, host);
-  pulse.start();
+  const heartbeatTimer = new HeartbeatTimer(clock, { intervalMs: 1000, timeoutMs: 2000, ttlMs: 0 }, host);
+  heartbeatTimer.start();
   clock.jumpTo(1000);
   assert.deepEqual(told, ["ping"]);
-  return { clock, pulse, told };
+  return { clock, heartbeatTimer, told };
 }
 
 test("a process that stood still longer than a peer may be silent reads what came meanwhile before it gives the peer up", () => {
-  const { clock, pulse, told } = start();
+  const { clock, heartbeatTimer, told } = start();
   clock.jumpTo(9000);
-  pulse.heard();
+  heartbeatTimer.heard();
   for (const nowMs of [9050, 9100, 10_050]) clock.jumpTo(nowMs);
   assert.ok(!told.includes("dead"), told.join());
   assert.ok(told.filter((each) => each === "ping").length > 1, "it goes on pinging");

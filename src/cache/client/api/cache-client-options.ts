@@ -53,7 +53,7 @@ export interface CacheClientOptions {
   readonly tls?: TlsOptions | true;
   /** Who we are, for servers that ask. */
   readonly credentials?: Credentials;
-  /** "text" (the default), or "binary" for servers that speak nothing else; SASL implies it. */
+  /** "text" (the default), or "binary" for servers that support nothing else; SASL implies it. */
   readonly protocol?: "text" | "binary";
   /** Time, for tests. */
   readonly clock?: Clock;

@@ -7,7 +7,7 @@ import { EventEmitter } from "node:events";
 import { systemClock } from "../../../core/clock.ts";
 import { OperationError, UsageError } from "../../../core/errors.ts";
 import { durationMs, sizeBytes, type Duration } from "../../../core/units.ts";
-import { BinaryWire } from "../protocol/binary-protocol.ts";
+import { BinaryProtocol } from "../protocol/binary-protocol.ts";
 import { anyValue, type Codec } from "../operations/codec.ts";
 import { Discovery, type ClusterDiscovery, type DnsDiscovery } from "../pool/discovery.ts";
 import { Dispatch } from "./dispatch.ts";
@@ -19,17 +19,17 @@ import type { Key } from "./key.ts";
 import { Keyspace } from "./keyspace.ts";
 import { invalidation, metaDone } from "./lease.ts";
 import * as limits from "../operations/limits.ts";
-import type { MemberSettings } from "../pool/pool-server.ts";
+import type { PoolServerSettings } from "../pool/pool-server.ts";
 import { readVersioned, type Read, type Versioned } from "../operations/lookup.ts";
 import { type CommandFields } from "../operations/operation.ts";
 import type { CacheClientOptions, CallOptions, StoreOptions } from "./cache-client-options.ts";
 import { NearReads, type NearCacheOptions } from "./near-reads.ts";
 import { Pool } from "../pool/pool.ts";
 import { parseServer } from "../operations/server-address.ts";
-import { TextWire } from "../protocol/text-protocol.ts";
+import { TextProtocol } from "../protocol/text-protocol.ts";
 import { loadTracing } from "./tracing.ts";
 import { ttlMs, type Ttl } from "./ttl.ts";
-import { Watcher } from "../pool/change-stream.ts";
+import { ChangeStream } from "../pool/change-stream.ts";
 
 /** A client of one or many memcached servers. */
 export class CacheClient extends EventEmitter<CacheEvents> {
@@ -37,7 +37,7 @@ export class CacheClient extends EventEmitter<CacheEvents> {
   readonly #fetcher: Fetcher;
   readonly #codec: Codec<unknown>;
   readonly #discovery: Discovery | undefined;
-  readonly #watchers = new Map<string, Watcher>();
+  readonly #watchers = new Map<string, ChangeStream>();
 
   /** @throws UsageError CACHE_OPTION_INVALID, UNIT_INVALID or ADDRESS_INVALID */
   constructor(options: CacheClientOptions = {}) {
@@ -45,16 +45,16 @@ export class CacheClient extends EventEmitter<CacheEvents> {
     const { clock = systemClock, random = Math.random, whenDown } = options;
     const gutter = typeof whenDown === "object" ? whenDown.gutter : undefined;
     const timeoutMs = durationMs(options.timeout ?? limits.TIMEOUT_MS_DEFAULT, "timeout");
-    const member = memberSettingsOf(options, this, timeoutMs);
+    const poolServer = poolServerSettingsOf(options, this, timeoutMs);
     const pool = new Pool({
-      member,
+      poolServer,
       placement: options.placement ?? "ketama",
       whenDown: whenDown === "next" ? "next" : "miss",
       gutter: (gutter?.servers ?? []).map(parseServer),
     });
     const { servers = ["127.0.0.1"] } = options;
     if ("map" in servers) pool.apply(servers.map(parseServer));
-    else this.#discovery = this.#discover(servers, { pool, member, timeoutMs });
+    else this.#discovery = this.#discover(servers, { pool, poolServer, timeoutMs });
     this.#codec = options.codec ?? anyValue;
     this.#dispatch = new Dispatch(
       {
@@ -69,7 +69,7 @@ export class CacheClient extends EventEmitter<CacheEvents> {
       this,
     );
     this.#fetcher = new Fetcher(this.#dispatch, random);
-    if (options.nearCache) this.#keepNear(options.nearCache, member);
+    if (options.nearCache) this.#keepNear(options.nearCache, poolServer);
     void loadTracing();
   }
 
@@ -80,7 +80,7 @@ export class CacheClient extends EventEmitter<CacheEvents> {
 
   /** The servers and how they are: "up", "failing" or "ejected". */
   get servers(): readonly { readonly name: string; readonly state: HealthState; readonly version: string | undefined }[] {
-    return this.#dispatch.pool.members.map(({ server, state, version }) => ({ name: server.name, state, version }));
+    return this.#dispatch.pool.poolServers.map(({ server, state, version }) => ({ name: server.name, state, version }));
   }
 
   /**
@@ -147,9 +147,9 @@ export class CacheClient extends EventEmitter<CacheEvents> {
    * @returns "stored", "exists" (someone else stored meanwhile) or "missing"
    */
   cas(key: Key, value: unknown, cas: bigint, options?: StoreOptions): Promise<CasOutcome> {
-    return this.#dispatch.command("cas", key, options, casOutcome, "missing", (member) => ({
+    return this.#dispatch.command("cas", key, options, casOutcome, "missing", (poolServer) => ({
       ...this.#encode(value),
-      exptime: this.#dispatch.exptime(member, options?.ttl),
+      exptime: this.#dispatch.exptime(poolServer, options?.ttl),
       cas,
     }));
   }
@@ -197,8 +197,8 @@ export class CacheClient extends EventEmitter<CacheEvents> {
 
   /** Gives an item a new time to live. True when there was one. Errors as `set`. */
   touch(key: Key, ttl: Ttl, options?: CallOptions): Promise<boolean> {
-    return this.#dispatch.command("touch", key, options, foundOrNot, false, (member) => ({
-      exptime: this.#dispatch.exptime(member, ttl),
+    return this.#dispatch.command("touch", key, options, foundOrNot, false, (poolServer) => ({
+      exptime: this.#dispatch.exptime(poolServer, ttl),
     }));
   }
 
@@ -253,20 +253,20 @@ export class CacheClient extends EventEmitter<CacheEvents> {
   }
 
   #store(verb: "set" | "add" | "replace", key: Key, value: unknown, options: StoreOptions | undefined): Promise<boolean> {
-    return this.#dispatch.command(verb, key, options, storedOrNot, false, (member) => ({
+    return this.#dispatch.command(verb, key, options, storedOrNot, false, (poolServer) => ({
       ...this.#encode(value),
-      exptime: this.#dispatch.exptime(member, options?.ttl),
+      exptime: this.#dispatch.exptime(poolServer, options?.ttl),
     }));
   }
 
-  #keepNear(options: NearCacheOptions, member: MemberSettings): void {
+  #keepNear(options: NearCacheOptions, poolServer: PoolServerSettings): void {
     const near = new NearReads(this.#dispatch, options);
     this.#dispatch.near = near;
     if (!options.watch) return;
     const follow = (): void => {
-      const servers = this.#dispatch.pool.members.map(({ server }) => server);
+      const servers = this.#dispatch.pool.poolServers.map(({ server }) => server);
       for (const server of servers.filter(({ name }) => !this.#watchers.has(name))) {
-        this.#watchers.set(server.name, new Watcher(server, member, near));
+        this.#watchers.set(server.name, new ChangeStream(server, poolServer, near));
       }
       for (const [name, watcher] of this.#watchers) {
         if (servers.some((server) => server.name === name)) continue;
@@ -280,15 +280,15 @@ export class CacheClient extends EventEmitter<CacheEvents> {
 
   #discover(
     where: DnsDiscovery | ClusterDiscovery,
-    { pool, member, timeoutMs }: { pool: Pool; member: MemberSettings; timeoutMs: number },
+    { pool, poolServer, timeoutMs }: { pool: Pool; poolServer: PoolServerSettings; timeoutMs: number },
   ): Discovery {
-    const { clock, random } = member;
+    const { clock, random } = poolServer;
     const server = "dns" in where ? where.dns : where.cluster;
     return new Discovery(where, {
       clock,
       random,
       timeoutMs,
-      member,
+      poolServer,
       found: (servers) => {
         const { added, removed } = pool.apply(servers);
         if (added.length + removed.length === 0) return;
@@ -304,7 +304,11 @@ export class CacheClient extends EventEmitter<CacheEvents> {
   }
 }
 
-function memberSettingsOf(options: CacheClientOptions, events: EventEmitter<CacheEvents>, timeoutMs: number): MemberSettings {
+function poolServerSettingsOf(
+  options: CacheClientOptions,
+  events: EventEmitter<CacheEvents>,
+  timeoutMs: number,
+): PoolServerSettings {
   const { tls, backoff = {} } = options;
   const binary = options.protocol === "binary" || options.credentials?.by === "sasl";
   const valueBytesMax = sizeBytes(options.valueBytes ?? limits.VALUE_BYTES_MAX, "valueBytes");
@@ -322,7 +326,7 @@ function memberSettingsOf(options: CacheClientOptions, events: EventEmitter<Cach
     connectTimeoutMs: durationMs(options.connectTimeout ?? timeoutMs, "connectTimeout"),
     tls: tls === true ? {} : tls,
     credentials: options.credentials,
-    newWire: () => (binary ? new BinaryWire(valueBytesMax) : new TextWire(valueBytesMax)),
+    newProtocol: () => (binary ? new BinaryProtocol(valueBytesMax) : new TextProtocol(valueBytesMax)),
     textual: !binary,
     onHealth({ server: { name: server } }, state, error) {
       if (state === "ejected") events.emit("ejected", { server, error });

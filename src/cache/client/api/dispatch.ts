@@ -10,14 +10,22 @@ import { durationMs } from "../../../core/units.ts";
 import type { Codec } from "../operations/codec.ts";
 import type { CacheCounts, CacheEvents, CallEvent } from "./events.ts";
 import { wireKey, type Key, type KeyPolicy } from "./key.ts";
-import type { Member } from "../pool/pool-server.ts";
-import { Gathering, Lookup, LookupMany, readValue, unreadable, type Part, type Read } from "../operations/lookup.ts";
+import type { PoolServer } from "../pool/pool-server.ts";
 import {
-  Command,
+  GetManyResult,
+  GetOperation,
+  GetManyOperation,
+  readValue,
+  unreadable,
+  type GetManyPart,
+  type Read,
+} from "../operations/lookup.ts";
+import {
+  CommandOperation,
   type CommandFields,
   type Interpret,
-  type Observer,
-  type Operation,
+  type OperationObserver,
+  type CacheOperation,
   type Time,
   type Verb,
 } from "../operations/operation.ts";
@@ -27,7 +35,7 @@ import type { CallOptions } from "./cache-client-options.ts";
 import type { Pool } from "../pool/pool.ts";
 import { startSpan } from "./tracing.ts";
 import { exptimeOf, exptimeOfMs, ttlMs, type Ttl } from "./ttl.ts";
-import { aborted, within, type Bound } from "./within.ts";
+import { aborted, within, type WaitBound } from "./within.ts";
 
 type CommandVerb = Exclude<Verb, "get" | "gets">;
 
@@ -45,7 +53,7 @@ export interface DispatchSettings {
   readonly starting: Promise<void> | undefined;
 }
 
-export class Dispatch implements Observer {
+export class Dispatch implements OperationObserver {
   readonly pool: Pool;
   readonly clock: Clock;
   readonly events: EventEmitter<CacheEvents>;
@@ -92,7 +100,7 @@ export class Dispatch implements Observer {
     if (this.#starting) return this.#onceStarted(options, (rest) => this.lookup(verb, key, codec, read, rest));
     return new Promise((resolve, reject) => {
       const wire = wireKey(key, this.#settings.keys);
-      const operation = new Lookup(verb, wire, this, this.time(options), codec, read, resolve, reject);
+      const operation = new GetOperation(verb, wire, this, this.time(options), codec, read, resolve, reject);
       this.#submit(this.pool.route(wire), operation, options);
     });
   }
@@ -109,33 +117,36 @@ export class Dispatch implements Observer {
       return this.#onceStarted(options, (rest) => this.lookupMany(verb, kept, codec, read, rest));
     }
     return new Promise((resolve, reject) => {
-      const gathering = new Gathering<K, T>(resolve, reject);
-      const parts = this.#partsOf(keys, gathering);
-      gathering.open = parts.size;
+      const getManyResult = new GetManyResult<K, T>(resolve, reject);
+      const parts = this.#partsOf(keys, getManyResult);
+      getManyResult.open = parts.size;
       if (parts.size === 0) resolve(new Map());
       const time = this.time(options);
-      for (const [member, part] of parts) {
-        this.#submit(member, new LookupMany(verb, part, this, time, codec, read, gathering), options);
+      for (const [poolServer, part] of parts) {
+        this.#submit(poolServer, new GetManyOperation(verb, part, this, time, codec, read, getManyResult), options);
       }
     });
   }
 
   /** The keys by the server that answers for them, each once. */
-  #partsOf<K extends Key, T>(keys: Iterable<K>, gathering: Gathering<K, T>): Map<Member | undefined, Part<K>> {
-    const parts = new Map<Member | undefined, Part<K>>();
-    let latest: Member | undefined;
-    let part: Part<K> | undefined;
+  #partsOf<K extends Key, T>(
+    keys: Iterable<K>,
+    getManyResult: GetManyResult<K, T>,
+  ): Map<PoolServer | undefined, GetManyPart<K>> {
+    const parts = new Map<PoolServer | undefined, GetManyPart<K>>();
+    let latest: PoolServer | undefined;
+    let part: GetManyPart<K> | undefined;
     for (const key of keys) {
       const wire = wireKey(key, this.#settings.keys);
-      if (!gathering.expect(key)) continue;
-      const member = this.pool.route(wire);
-      if (!part || member !== latest) {
-        latest = member;
-        part = parts.get(member);
-        if (!part) parts.set(member, (part = { keys: [], wires: [] }));
+      if (!getManyResult.expect(key)) continue;
+      const poolServer = this.pool.route(wire);
+      if (!part || poolServer !== latest) {
+        latest = poolServer;
+        part = parts.get(poolServer);
+        if (!part) parts.set(poolServer, (part = { keys: [], wireKeys: [] }));
       }
       part.keys.push(key);
-      part.wires.push(wire);
+      part.wireKeys.push(wire);
     }
     return parts;
   }
@@ -150,7 +161,7 @@ export class Dispatch implements Observer {
     options: CallOptions | undefined,
     interpret: Interpret<T>,
     missed: T,
-    fields: (member: Member | undefined) => CommandFields,
+    fields: (poolServer: PoolServer | undefined) => CommandFields,
     effect: "change" | "read" = "change",
   ): Promise<T> {
     if (this.#starting) {
@@ -177,13 +188,23 @@ export class Dispatch implements Observer {
     options: CallOptions | undefined,
     interpret: Interpret<T>,
     missed: T,
-    fields: (member: Member | undefined) => CommandFields,
+    fields: (poolServer: PoolServer | undefined) => CommandFields,
   ): Promise<T> {
     return new Promise((resolve, reject) => {
       const wire = wireKey(key, this.#settings.keys);
-      const member = this.pool.route(wire);
-      const operation = new Command(verb, wire, this, this.time(options), fields(member), interpret, missed, resolve, reject);
-      this.#submit(member, operation, options);
+      const poolServer = this.pool.route(wire);
+      const operation = new CommandOperation(
+        verb,
+        wire,
+        this,
+        this.time(options),
+        fields(poolServer),
+        interpret,
+        missed,
+        resolve,
+        reject,
+      );
+      this.#submit(poolServer, operation, options);
     });
   }
 
@@ -197,19 +218,23 @@ export class Dispatch implements Observer {
   ): Promise<Map<string, T>> {
     if (this.#starting) return this.#onceStarted(options, (rest) => this.everywhere(verb, words, rest, interpret, missed));
     const time = this.time(options);
-    const { members } = this.pool;
+    const { poolServers } = this.pool;
     const answers = await Promise.allSettled(
-      members.map(
-        (member) =>
+      poolServers.map(
+        (poolServer) =>
           new Promise<T>((resolve, reject) => {
-            this.#submit(member, new Command(verb, "", this, time, { words }, interpret(), missed, resolve, reject), options);
+            this.#submit(
+              poolServer,
+              new CommandOperation(verb, "", this, time, { words }, interpret(), missed, resolve, reject),
+              options,
+            );
           }),
       ),
     );
     const results = new Map<string, T>();
     answers.forEach((answer, index) => {
       if (answer.status === "rejected") throw answer.reason;
-      results.set(members[index]!.server.name, answer.value);
+      results.set(poolServers[index]!.server.name, answer.value);
     });
     return results;
   }
@@ -232,14 +257,14 @@ export class Dispatch implements Observer {
   }
 
   /** memcached's exptime for an item on this server: the gutter's are short. @throws UsageError CACHE_TTL_INVALID */
-  exptime(member: Member | undefined, ttl: Ttl | undefined): number {
+  exptime(poolServer: PoolServer | undefined, ttl: Ttl | undefined): number {
     const wallMs = this.clock.wallMs();
-    return member?.gutter ? this.exptimeOfMs(member, ttlMs(ttl, wallMs)) : exptimeOf(ttl, wallMs);
+    return poolServer?.gutter ? this.exptimeOfMs(poolServer, ttlMs(ttl, wallMs)) : exptimeOf(ttl, wallMs);
   }
 
   /** The same for a life in milliseconds; Infinity: no end. */
-  exptimeOfMs(member: Member | undefined, lifeMs: number): number {
-    return exptimeOfMs(member?.gutter ? Math.min(this.#settings.gutterTtlMs, lifeMs) : lifeMs, this.clock.wallMs());
+  exptimeOfMs(poolServer: PoolServer | undefined, lifeMs: number): number {
+    return exptimeOfMs(poolServer?.gutter ? Math.min(this.#settings.gutterTtlMs, lifeMs) : lifeMs, this.clock.wallMs());
   }
 
   /** @throws UsageError UNIT_INVALID */
@@ -257,7 +282,7 @@ export class Dispatch implements Observer {
     this.pool.close(closed());
   }
 
-  failed(operation: Operation, error: HoldfastError): boolean {
+  failed(operation: CacheOperation, error: HoldfastError): boolean {
     this.counts.errors += 1;
     if (this.events.listenerCount("failed") > 0) {
       this.events.emit("failed", { verb: operation.verb, key: operation.key, server: operation.server, error });
@@ -266,7 +291,7 @@ export class Dispatch implements Observer {
     return this.#settings.onError === "miss" && error.code !== "ABORTED";
   }
 
-  settled(operation: Operation): void {
+  settled(operation: CacheOperation): void {
     const { counts } = this;
     counts.calls += 1;
     counts.hits += operation.hits;
@@ -276,7 +301,7 @@ export class Dispatch implements Observer {
   }
 
   /** Resolves when the servers are known, or the bound is reached. @throws OperationError ABORTED */
-  async started(bound: Bound): Promise<void> {
+  async started(bound: WaitBound): Promise<void> {
     if (this.#starting) await within(this.clock, this.#starting, bound, () => (this.#starting = undefined));
   }
 
@@ -287,24 +312,24 @@ export class Dispatch implements Observer {
     return ask({ ...options, timeout: Math.max(0, deadlineMs - this.clock.now()) });
   }
 
-  #submit(member: Member | undefined, operation: Operation, options: CallOptions | undefined): void {
+  #submit(poolServer: PoolServer | undefined, operation: CacheOperation, options: CallOptions | undefined): void {
     operation.span = startSpan(operation);
     if (options?.signal) watch(options.signal, operation);
     if (operation.settled) return;
     if (this.#closed) operation.fail(closed());
-    else if (member) member.submit(operation);
-    else if (this.pool.members.length === 0)
+    else if (poolServer) poolServer.submit(operation);
+    else if (this.pool.poolServers.length === 0)
       operation.fail(new OperationError("CACHE_UNREACHABLE", "No servers are known yet"));
     else operation.missed();
   }
 }
 
-function eventOf(operation: Operation, nowMs: number): CallEvent {
+function eventOf(operation: CacheOperation, nowMs: number): CallEvent {
   const { verb, key, server, outcome, hits, misses } = operation;
   return { verb, key, server, outcome, hits, misses, durationMs: nowMs - operation.startedMs };
 }
 
-function watch(signal: AbortSignal, operation: Operation): void {
+function watch(signal: AbortSignal, operation: CacheOperation): void {
   const abort = (): void => operation.fail(aborted(signal));
   if (signal.aborted) {
     abort();

@@ -1,6 +1,6 @@
 /** ○ What a cache client tells about itself: events, counters, and what it publishes on `diagnostics_channel`. */
 import type { HoldfastError } from "../../../core/errors.ts";
-import type { Outcome, Verb } from "../operations/operation.ts";
+import type { OperationOutcome, Verb } from "../operations/operation.ts";
 
 /** Events of a `CacheClient`, each with one argument. None is named "error": a listener that is missing never ends the process. */
 export interface CacheEvents {
@@ -35,7 +35,7 @@ export interface CallEvent {
   readonly key: string;
   /** The server asked; undefined when none answers for the key. */
   readonly server: string | undefined;
-  readonly outcome: Outcome;
+  readonly outcome: OperationOutcome;
   readonly hits: number;
   readonly misses: number;
   /** From the call to its settling. */

@@ -147,10 +147,10 @@ export class Fetcher {
     const value = await load();
     const { bytes, flags } = codec.encode(value);
     await dispatch
-      .command("set", key, undefined, storedOrNot, false, (member) => ({
+      .command("set", key, undefined, storedOrNot, false, (poolServer) => ({
         body: bytes,
         flags,
-        exptime: dispatch.exptimeOfMs(member, plan.freshMs + plan.staleMs),
+        exptime: dispatch.exptimeOfMs(poolServer, plan.freshMs + plan.staleMs),
       }))
       .catch(ignored);
     return value;
@@ -187,8 +187,8 @@ export class Fetcher {
     }
     const { bytes, flags } = encoded;
     await dispatch
-      .command("meta", key, undefined, metaDone, false, (member) =>
-        leasedStore(wire, { cas, exptime: dispatch.exptimeOfMs(member, plan.freshMs + plan.staleMs), flags, body: bytes }),
+      .command("meta", key, undefined, metaDone, false, (poolServer) =>
+        leasedStore(wire, { cas, exptime: dispatch.exptimeOfMs(poolServer, plan.freshMs + plan.staleMs), flags, body: bytes }),
       )
       .catch(ignored);
     return value;

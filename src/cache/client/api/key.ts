@@ -1,7 +1,7 @@
 /**
  * ● Keys as callers give them → keys as they stand on the wire: 1 to 250 bytes, none of them a space or a control character
  * (memcached, doc/protocol.txt, "Keys"). What does not fit is refused, unless the client was told to hash it or to send it as
- * base64. Touches the world for node:crypto's SHA-256 alone.
+ * base64. Impure only for node:crypto's SHA-256 alone.
  */
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";

@@ -10,7 +10,7 @@ import { casOutcome, foundOrNot, storedOrNot, type CasOutcome } from "./interpre
 import { readVersioned, type Read, type Versioned } from "../operations/lookup.ts";
 import { type CommandFields } from "../operations/operation.ts";
 import type { CallOptions, StoreOptions } from "./cache-client-options.ts";
-import type { Member } from "../pool/pool-server.ts";
+import type { PoolServer } from "../pool/pool-server.ts";
 import type { Ttl } from "./ttl.ts";
 
 type Parameter = string | number | bigint;
@@ -99,8 +99,8 @@ export class Keyspace<T, P extends string> {
   /** Stores if the version is still the one that `gets` told. */
   async cas(parameters: KeyParameters<P>, value: T, cas: bigint, options?: StoreOptions): Promise<CasOutcome> {
     const key = this.key(parameters);
-    return this.#dispatch.command("cas", key, options, casOutcome, "missing", (member) => ({
-      ...this.#fields(member, value, options),
+    return this.#dispatch.command("cas", key, options, casOutcome, "missing", (poolServer) => ({
+      ...this.#fields(poolServer, value, options),
       cas,
     }));
   }
@@ -112,8 +112,8 @@ export class Keyspace<T, P extends string> {
 
   /** Gives a new time to live. True when there was an item. */
   async touch(parameters: KeyParameters<P>, ttl: Ttl, options?: CallOptions): Promise<boolean> {
-    return this.#dispatch.command("touch", this.key(parameters), options, foundOrNot, false, (member) => ({
-      exptime: this.#dispatch.exptime(member, ttl),
+    return this.#dispatch.command("touch", this.key(parameters), options, foundOrNot, false, (poolServer) => ({
+      exptime: this.#dispatch.exptime(poolServer, ttl),
     }));
   }
 
@@ -133,11 +133,13 @@ export class Keyspace<T, P extends string> {
     options: StoreOptions | undefined,
   ): Promise<boolean> {
     const key = this.key(parameters);
-    return this.#dispatch.command(verb, key, options, storedOrNot, false, (member) => this.#fields(member, value, options));
+    return this.#dispatch.command(verb, key, options, storedOrNot, false, (poolServer) =>
+      this.#fields(poolServer, value, options),
+    );
   }
 
-  #fields(member: Member | undefined, value: T, options: StoreOptions | undefined): CommandFields {
+  #fields(poolServer: PoolServer | undefined, value: T, options: StoreOptions | undefined): CommandFields {
     const { bytes, flags } = this.#codec.encode(value);
-    return { body: bytes, flags, exptime: this.#dispatch.exptime(member, options?.ttl) };
+    return { body: bytes, flags, exptime: this.#dispatch.exptime(poolServer, options?.ttl) };
   }
 }

@@ -5,7 +5,7 @@
  * an item deleted or stored meanwhile is not overwritten by what was computed before.
  */
 import type { Buffer } from "node:buffer";
-import type { Reply } from "../../../memcached/reply.ts";
+import type { MemcachedReply } from "../../../memcached/reply.ts";
 import type { Codec } from "../operations/codec.ts";
 import { unexpected } from "../protocol/in-flight.ts";
 import type { CommandFields, Interpret } from "../operations/operation.ts";
@@ -70,7 +70,7 @@ export const versionReply: Interpret<bigint | undefined> = (reply, verb) => {
 };
 
 /** @param keep told of a value that is nobody's to recompute, while its bytes are borrowed */
-export function leasedReply<T>(codec: Codec<T>, keep?: (reply: Reply) => void): Interpret<Leased<T> | undefined> {
+export function leasedReply<T>(codec: Codec<T>, keep?: (reply: MemcachedReply) => void): Interpret<Leased<T> | undefined> {
   return (reply, verb) => {
     switch (reply.kind) {
       case "VA":
@@ -98,7 +98,7 @@ export const metaDone: Interpret<boolean> = (reply, verb) => {
   }
 };
 
-function read<T>(reply: Reply, codec: Codec<T>): Leased<T> {
+function read<T>(reply: MemcachedReply, codec: Codec<T>): Leased<T> {
   const { cas, ttl, won, claimed, stale, flags, valueStart, valueEnd } = reply;
   // The empty item of a lease, told from a stored empty string only while a winner is at work: then both wait for the same.
   const placeholder = valueStart === valueEnd && flags === 0 && (won || claimed);

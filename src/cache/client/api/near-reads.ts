@@ -14,7 +14,7 @@ import { NEAR_BYTES_DEFAULT, NEAR_TTL_MS_DEFAULT, NEAR_WATCHED_TTL_MS_DEFAULT } 
 import { NearCache, type NearItem } from "./near-cache.ts";
 import type { Read } from "../operations/lookup.ts";
 import type { CallOptions } from "./cache-client-options.ts";
-import type { Follower } from "../pool/change-stream.ts";
+import type { ChangeListener } from "../pool/change-stream.ts";
 
 /** A memory of recently read items in the client itself. */
 export interface NearCacheOptions {
@@ -30,7 +30,7 @@ export interface NearCacheOptions {
   readonly watchedTtl?: Duration;
 }
 
-export class NearReads implements Follower {
+export class NearReads implements ChangeListener {
   readonly #dispatch: Dispatch;
   readonly #clock: Clock;
   readonly #cache: NearCache;

@@ -3,7 +3,7 @@
  * of one comparison a call. Names and attributes follow OpenTelemetry's semantic conventions for databases.
  */
 import type * as OpenTelemetry from "@opentelemetry/api";
-import type { Operation, Span } from "../operations/operation.ts";
+import type { CacheOperation, Span } from "../operations/operation.ts";
 
 type Api = typeof OpenTelemetry;
 
@@ -24,7 +24,7 @@ export function loadTracing(): Promise<void> {
 }
 
 /** A span that is a child of the caller's, or undefined when nobody traces. */
-export function startSpan(operation: Operation): Span | undefined {
+export function startSpan(operation: CacheOperation): Span | undefined {
   if (!api || !isTraced(api)) return undefined;
   const { SpanKind, SpanStatusCode, trace } = api;
   const span = trace.getTracer("holdfast/cache").startSpan(operation.verb, {

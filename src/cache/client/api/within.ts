@@ -3,7 +3,7 @@ import type { Clock } from "../../../core/clock.ts";
 import { OperationError } from "../../../core/errors.ts";
 
 /** How long to wait: until a time of the clock, and no longer than the signal lets. */
-export interface Bound {
+export interface WaitBound {
   readonly deadlineMs: number;
   readonly signal: AbortSignal | undefined;
 }
@@ -13,7 +13,7 @@ export interface Bound {
  *
  * @param late a value, or a throw
  */
-export function within<T>(clock: Clock, promise: Promise<T>, { deadlineMs, signal }: Bound, late: () => T): Promise<T> {
+export function within<T>(clock: Clock, promise: Promise<T>, { deadlineMs, signal }: WaitBound, late: () => T): Promise<T> {
   return new Promise((resolve, reject) => {
     const leave = (): void => {
       cancel();

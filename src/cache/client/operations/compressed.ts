@@ -1,5 +1,5 @@
 /**
- * ● Codecs that compress. Touches the world for node:zlib alone. Synchronous, so that a value is decoded where its bytes still
+ * ● Codecs that compress. Impure only for node:zlib alone. Synchronous, so that a value is decoded where its bytes still
  * lie: 100 KB cost about half a millisecond. What another client compressed is told by its flag bit, never by looking at bytes.
  */
 import { Buffer } from "node:buffer";

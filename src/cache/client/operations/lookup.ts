@@ -3,12 +3,12 @@
  * key by key, and settle as every operation does.
  */
 import { OperationError, ProtocolError, messageOf, type HoldfastError } from "../../../core/errors.ts";
-import type { Reply } from "../../../memcached/reply.ts";
+import type { MemcachedReply } from "../../../memcached/reply.ts";
 import type { Codec } from "./codec.ts";
-import { Operation, type Observer, type Time } from "./operation.ts";
+import { CacheOperation, type OperationObserver, type Time } from "./operation.ts";
 
 /** Reads one found item. */
-export type Read<T> = (reply: Reply, codec: Codec<unknown>) => T;
+export type Read<T> = (reply: MemcachedReply, codec: Codec<unknown>) => T;
 
 /** A value and the CAS number it was read with. */
 export interface Versioned<T> {
@@ -32,14 +32,14 @@ export const readValue: Read<unknown> = (reply, codec) => {
 
 export const readVersioned: Read<Versioned<unknown>> = (reply, codec) => ({ value: readValue(reply, codec), cas: reply.cas });
 
-/** Where found and missed keys of a `get` go: `slot` is the taker's own number for the key. */
-export interface Taker extends Operation {
-  hit(slot: number, reply: Reply): void;
+/** Where found and missed keys of a `get` go: `slot` is the sink's own number for the key. */
+export interface ReplySink extends CacheOperation {
+  hit(slot: number, reply: MemcachedReply): void;
   miss(slot: number): void;
 }
 
 /** get and gets of one key. */
-export class Lookup<T> extends Operation implements Taker {
+export class GetOperation<T> extends CacheOperation implements ReplySink {
   readonly #codec: Codec<unknown>;
   readonly #read: Read<T>;
   readonly #resolve: (value: T | undefined) => void;
@@ -48,7 +48,7 @@ export class Lookup<T> extends Operation implements Taker {
   constructor(
     verb: "get" | "gets",
     key: string,
-    observer: Observer,
+    observer: OperationObserver,
     time: Time,
     codec: Codec<unknown>,
     read: Read<T>,
@@ -62,7 +62,7 @@ export class Lookup<T> extends Operation implements Taker {
     this.#reject = reject;
   }
 
-  hit(_slot: number, reply: Reply): void {
+  hit(_slot: number, reply: MemcachedReply): void {
     if (this.settled) return;
     let value: T;
     try {
@@ -101,7 +101,7 @@ const PENDING = Symbol("pending");
  * One getMany call over all its servers: settles when its last part does. Invariant: the map holds every key that was asked for
  * and not missed, in the caller's order, each once.
  */
-export class Gathering<K, T> {
+export class GetManyResult<K, T> {
   readonly values = new Map<K, T | typeof PENDING>();
   /** Parts that have not settled. */
   open = 0;
@@ -137,54 +137,54 @@ export class Gathering<K, T> {
 }
 
 /** The keys of one getMany that live on one server: `wires[slot]` is on the wire what `keys[slot]` is to the caller. */
-export interface Part<K> {
+export interface GetManyPart<K> {
   readonly keys: K[];
-  readonly wires: string[];
+  readonly wireKeys: string[];
 }
 
 /** One server's part of a getMany call. Encoded piece by piece as the socket takes it. */
-export class LookupMany<K, T> extends Operation implements Taker {
-  readonly part: Part<K>;
+export class GetManyOperation<K, T> extends CacheOperation implements ReplySink {
+  readonly part: GetManyPart<K>;
   /** Keys already given to the wire. */
   asked = 0;
   #answered = 0;
   readonly #codec: Codec<unknown>;
   readonly #read: Read<T>;
-  readonly #gathering: Gathering<K, T>;
+  readonly #getManyResult: GetManyResult<K, T>;
 
   constructor(
     verb: "get" | "gets",
-    part: Part<K>,
-    observer: Observer,
+    part: GetManyPart<K>,
+    observer: OperationObserver,
     time: Time,
     codec: Codec<unknown>,
     read: Read<T>,
-    gathering: Gathering<K, T>,
+    getManyResult: GetManyResult<K, T>,
   ) {
     super(verb, "", observer, time);
     this.part = part;
     this.#codec = codec;
     this.#read = read;
-    this.#gathering = gathering;
+    this.#getManyResult = getManyResult;
   }
 
-  hit(slot: number, reply: Reply): void {
+  hit(slot: number, reply: MemcachedReply): void {
     if (this.settled) return;
     let value: T;
     try {
       value = this.#read(reply, this.#codec);
     } catch (error) {
-      this.fail(unreadable(this.part.wires[slot]!, error));
+      this.fail(unreadable(this.part.wireKeys[slot]!, error));
       return;
     }
     this.hits += 1;
-    this.#gathering.values.set(this.part.keys[slot]!, value);
+    this.#getManyResult.values.set(this.part.keys[slot]!, value);
     this.#answer();
   }
 
   miss(slot: number): void {
     if (this.settled) return;
-    this.#gathering.values.delete(this.part.keys[slot]!);
+    this.#getManyResult.values.delete(this.part.keys[slot]!);
     this.#answer();
   }
 
@@ -197,7 +197,7 @@ export class LookupMany<K, T> extends Operation implements Taker {
     this.asked = 0;
     this.#answered = 0;
     this.hits = 0;
-    for (const key of this.part.keys) this.#gathering.values.set(key, PENDING);
+    for (const key of this.part.keys) this.#getManyResult.values.set(key, PENDING);
   }
 
   #answer(): void {
@@ -206,17 +206,17 @@ export class LookupMany<K, T> extends Operation implements Taker {
     if (this.#answered < count) return;
     this.misses = count - this.hits;
     this.outcome = this.misses === 0 ? "hit" : "miss";
-    this.#gathering.partDone();
+    this.#getManyResult.partDone();
     this.finish();
   }
 
   protected giveUp(): void {
-    this.#gathering.miss(this.part.keys);
-    this.#gathering.partDone();
+    this.#getManyResult.miss(this.part.keys);
+    this.#getManyResult.partDone();
   }
 
   protected reject(error: HoldfastError): void {
-    this.#gathering.partDone(error);
+    this.#getManyResult.partDone(error);
   }
 }
 

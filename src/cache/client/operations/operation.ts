@@ -3,24 +3,24 @@
  * a second failure) changes nothing. An operation knows its question and how to read the answer, not how either is written.
  */
 import type { HoldfastError } from "../../../core/errors.ts";
-import type { Reply } from "../../../memcached/reply.ts";
+import type { MemcachedReply } from "../../../memcached/reply.ts";
 
 /** Who is told how calls end: the client's counters, events and error policy. */
-export interface Observer {
+export interface OperationObserver {
   /** True when the failed call shall count as a miss instead. */
-  failed(operation: Operation, error: HoldfastError): boolean;
+  failed(operation: CacheOperation, error: HoldfastError): boolean;
   /** Called once, after `outcome`, `hits` and `misses` are final. */
-  settled(operation: Operation): void;
+  settled(operation: CacheOperation): void;
 }
 
 /** A call's span in a trace: first told of a failure, if there is one, then of the end. */
 export interface Span {
   failed(error: HoldfastError): void;
-  ended(operation: Operation): void;
+  ended(operation: CacheOperation): void;
 }
 
 /** How a call ended: "ok" for what neither hits nor misses. */
-export type Outcome = "hit" | "miss" | "ok" | "error";
+export type OperationOutcome = "hit" | "miss" | "ok" | "error";
 
 /** The questions of memcached, in the classic protocol's words. */
 export type Verb =
@@ -49,15 +49,15 @@ export interface Time {
   readonly deadlineMs: number;
 }
 
-export abstract class Operation {
+export abstract class CacheOperation {
   readonly verb: Verb;
   /** Wire key (key.ts); empty for what concerns the whole server. */
   readonly key: string;
-  readonly observer: Observer;
+  readonly observer: OperationObserver;
   readonly startedMs: number;
   readonly deadlineMs: number;
   settled = false;
-  outcome: Outcome = "ok";
+  outcome: OperationOutcome = "ok";
   hits = 0;
   misses = 0;
   /** The server that was asked; undefined: none answers for the key. */
@@ -71,7 +71,7 @@ export abstract class Operation {
   /** Undone when the operation settles: the listener on the caller's signal. */
   release: (() => void) | undefined = undefined;
 
-  constructor(verb: Verb, key: string, observer: Observer, time: Time) {
+  constructor(verb: Verb, key: string, observer: OperationObserver, time: Time) {
     this.verb = verb;
     this.key = key;
     this.observer = observer;
@@ -128,10 +128,10 @@ export interface CommandFields {
 }
 
 /** Reads a reply of a command: its result, or undefined when more replies follow. Throws what the caller shall get. */
-export type Interpret<T> = (reply: Reply, verb: Verb) => { readonly result: T } | undefined;
+export type Interpret<T> = (reply: MemcachedReply, verb: Verb) => { readonly result: T } | undefined;
 
 /** Everything but get and gets, as the wire sees it: one question, answered in order. */
-export interface Question extends Operation {
+export interface CommandRequest extends CacheOperation {
   readonly fields: CommandFields;
   /**
    * Takes a reply.
@@ -139,11 +139,11 @@ export interface Question extends Operation {
    * @returns true when it was the last one
    * @throws ProtocolError CACHE_REPLY_INVALID when the reply answers another question: the connection has lost its place
    */
-  accept(reply: Reply): boolean;
+  accept(reply: MemcachedReply): boolean;
 }
 
 /** A question with the promise that waits for its answer. */
-export class Command<T> extends Operation implements Question {
+export class CommandOperation<T> extends CacheOperation implements CommandRequest {
   readonly fields: CommandFields;
   readonly #interpret: Interpret<T>;
   readonly #missed: T;
@@ -153,7 +153,7 @@ export class Command<T> extends Operation implements Question {
   constructor(
     verb: Exclude<Verb, "get" | "gets">,
     key: string,
-    observer: Observer,
+    observer: OperationObserver,
     time: Time,
     fields: CommandFields,
     interpret: Interpret<T>,
@@ -170,7 +170,7 @@ export class Command<T> extends Operation implements Question {
     this.#reject = reject;
   }
 
-  accept(reply: Reply): boolean {
+  accept(reply: MemcachedReply): boolean {
     const outcome = this.#interpret(reply, this.verb);
     if (!outcome) return false;
     if (!this.settled) {

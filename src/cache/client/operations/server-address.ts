@@ -9,7 +9,7 @@ export const PORT_DEFAULT = 11_211;
 export type ServerSpec = string | { readonly address: string; readonly weight?: number };
 
 /** A server as the client keeps it. */
-export interface Server {
+export interface ServerAddress {
   /** What names it in events, errors and statistics: "10.0.0.1:11211" or the socket's path. */
   readonly name: string;
   readonly host: string;
@@ -23,7 +23,7 @@ export interface Server {
 }
 
 /** @throws UsageError ADDRESS_INVALID or CACHE_OPTION_INVALID */
-export function parseServer(spec: ServerSpec): Server {
+export function parseServer(spec: ServerSpec): ServerAddress {
   const { address, weight = 1 } = typeof spec === "string" ? { address: spec } : spec;
   if (!(Number.isFinite(weight) && weight > 0)) {
     throw new UsageError("CACHE_OPTION_INVALID", `Cannot use server ${address}: weight ${weight} is no number over 0`);

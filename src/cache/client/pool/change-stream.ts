@@ -6,16 +6,16 @@
 import { Buffer } from "node:buffer";
 import type { Cancel } from "../../../core/clock.ts";
 import { OperationError } from "../../../core/errors.ts";
-import { Connection } from "../protocol/server-connection.ts";
-import { CommandExchange } from "../protocol/in-flight.ts";
+import { ServerConnection } from "../protocol/server-connection.ts";
+import { InFlightCommand } from "../protocol/in-flight.ts";
 import { handshake } from "../protocol/handshake.ts";
 import { Health } from "./health.ts";
-import type { MemberSettings } from "./pool-server.ts";
-import { Command, type Interpret, type Observer } from "../operations/operation.ts";
-import type { Server } from "../operations/server-address.ts";
+import type { PoolServerSettings } from "./pool-server.ts";
+import { CommandOperation, type Interpret, type OperationObserver } from "../operations/operation.ts";
+import type { ServerAddress } from "../operations/server-address.ts";
 import { BASE64_MARK } from "../operations/wire-key.ts";
 
-export interface Follower {
+export interface ChangeListener {
   /** From now on changes are told. */
   following(server: string): void;
   /** @param key the wire key, as far as the log can spell it */
@@ -24,16 +24,16 @@ export interface Follower {
   lost(server: string): void;
 }
 
-export class Watcher {
-  readonly #server: Server;
-  readonly #settings: MemberSettings;
-  readonly #follower: Follower;
+export class ChangeStream {
+  readonly #server: ServerAddress;
+  readonly #settings: PoolServerSettings;
+  readonly #follower: ChangeListener;
   readonly #health: Health;
-  #connection: Connection | undefined = undefined;
+  #connection: ServerConnection | undefined = undefined;
   #cancelRetry: Cancel | undefined = undefined;
   #closed = false;
 
-  constructor(server: Server, settings: MemberSettings, follower: Follower) {
+  constructor(server: ServerAddress, settings: PoolServerSettings, follower: ChangeListener) {
     this.#server = server;
     this.#settings = settings;
     this.#follower = follower;
@@ -49,23 +49,27 @@ export class Watcher {
 
   #connect(): void {
     const { credentials, clock } = this.#settings;
-    const connection: Connection = new Connection({ ...this.#settings, server: this.#server }, this.#settings.newWire(), {
-      // `watch` must stand alone: the server refuses it with other commands behind it in the pipe.
-      opened: () => handshake(connection, credentials, () => this.#ask(connection)),
-      drained() {},
-      heard() {},
-      closed: () => {
-        this.#connection = undefined;
-        this.#follower.lost(this.#server.name);
-        if (this.#closed) return;
-        this.#health.failed(clock.now(), false);
-        this.#cancelRetry = clock.at(this.#health.retryAtMs, () => this.#connect());
+    const connection: ServerConnection = new ServerConnection(
+      { ...this.#settings, server: this.#server },
+      this.#settings.newProtocol(),
+      {
+        // `watch` must stand alone: the server refuses it with other commands behind it in the pipe.
+        opened: () => handshake(connection, credentials, () => this.#ask(connection)),
+        drained() {},
+        heard() {},
+        closed: () => {
+          this.#connection = undefined;
+          this.#follower.lost(this.#server.name);
+          if (this.#closed) return;
+          this.#health.failed(clock.now(), false);
+          this.#cancelRetry = clock.at(this.#health.retryAtMs, () => this.#connect());
+        },
       },
-    });
+    );
     this.#connection = connection;
   }
 
-  #ask(connection: Connection): void {
+  #ask(connection: ServerConnection): void {
     connection.established();
     const { name } = this.#server;
     const interpret: Interpret<boolean> = (reply) => {
@@ -80,7 +84,7 @@ export class Watcher {
       return undefined; // the stream has no end
     };
     const stop = (): void => connection.close(closedError());
-    const command = new Command(
+    const command = new CommandOperation(
       "meta",
       "",
       UNOBSERVED,
@@ -91,12 +95,12 @@ export class Watcher {
       stop,
       stop,
     );
-    connection.send(new CommandExchange(command));
+    connection.send(new InFlightCommand(command));
     connection.flush();
   }
 }
 
-const UNOBSERVED: Observer = { failed: () => false, settled() {} };
+const UNOBSERVED: OperationObserver = { failed: () => false, settled() {} };
 const UNTIMED = { startedMs: 0, deadlineMs: Infinity };
 
 function closedError(): OperationError {

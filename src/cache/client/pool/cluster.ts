@@ -5,13 +5,13 @@
 import { ProtocolError } from "../../../core/errors.ts";
 import { unexpected } from "../protocol/in-flight.ts";
 import type { Interpret } from "../operations/operation.ts";
-import { parseServer, type Server } from "../operations/server-address.ts";
+import { parseServer, type ServerAddress } from "../operations/server-address.ts";
 
 /** A cluster as it described itself. */
 export interface Cluster {
   /** Grows with every change. */
   readonly version: number;
-  readonly servers: readonly Server[];
+  readonly servers: readonly ServerAddress[];
 }
 
 /** The item of engines before 1.4.14, which knew no `config get`. */
@@ -26,14 +26,14 @@ export function parseCluster(text: string): Cluster {
   return { version, servers: entries.map((entry) => parseEntry(entry, text)) };
 }
 
-function parseEntry(entry: string, text: string): Server {
+function parseEntry(entry: string, text: string): ServerAddress {
   const [host = "", ip = "", port = ""] = entry.split("|");
   const name = host || ip;
   if (!name || !/^\d{1,5}$/.test(port)) throw unreadable(text);
   return parseServer(name.includes(":") ? `[${name}]:${port}` : `${name}:${port}`);
 }
 
-/** Reads the replies of `config get cluster` and of the old dialect's `get`; undefined: the server has no such thing. */
+/** Reads the replies of `config get cluster` and of the older command form's `get`; undefined: the server has no such thing. */
 export function clusterReply(): Interpret<Cluster | undefined> {
   let found: string | undefined;
   return (reply, verb) => {

@@ -9,9 +9,9 @@ import type { Random } from "../../../core/random.ts";
 import { durationMs, type Duration } from "../../../core/units.ts";
 import { clusterReply, OLD_CLUSTER_KEY, type Cluster } from "./cluster.ts";
 import { DISCOVERY_MS_DEFAULT } from "../operations/limits.ts";
-import { Member, type MemberSettings } from "./pool-server.ts";
-import { Command, type CommandFields, type Observer } from "../operations/operation.ts";
-import { parseServer, type Server } from "../operations/server-address.ts";
+import { PoolServer, type PoolServerSettings } from "./pool-server.ts";
+import { CommandOperation, type CommandFields, type OperationObserver } from "../operations/operation.ts";
+import { parseServer, type ServerAddress } from "../operations/server-address.ts";
 
 /** All addresses of a host name. */
 export type Resolve = (host: string) => Promise<readonly string[]>;
@@ -26,7 +26,7 @@ export interface DnsDiscovery {
   readonly resolve?: Resolve;
 }
 
-/** Servers that one of them, or a configuration endpoint, names: `config get cluster`, or its older dialect. */
+/** Servers that one of them, or a configuration endpoint, names: `config get cluster`, or its older form. */
 export interface ClusterDiscovery {
   /** "HOST:PORT" of the endpoint to ask. */
   readonly cluster: string;
@@ -38,8 +38,8 @@ export interface DiscoverySettings {
   readonly clock: Clock;
   readonly random: Random;
   readonly timeoutMs: number;
-  readonly member: MemberSettings;
-  readonly found: (servers: readonly Server[]) => void;
+  readonly poolServer: PoolServerSettings;
+  readonly found: (servers: readonly ServerAddress[]) => void;
   readonly failed: (error: HoldfastError) => void;
 }
 
@@ -83,12 +83,12 @@ export class Discovery {
 
 interface Source {
   /** undefined: nothing has changed. */
-  list(): Promise<readonly Server[] | undefined>;
+  list(): Promise<readonly ServerAddress[] | undefined>;
   close(error: HoldfastError): void;
 }
 
 class DnsSource implements Source {
-  readonly #named: Server;
+  readonly #named: ServerAddress;
   readonly #resolve: Resolve;
 
   constructor({ dns, resolve }: DnsDiscovery) {
@@ -96,7 +96,7 @@ class DnsSource implements Source {
     this.#resolve = resolve ?? (async (host) => (await lookup(host, { all: true })).map(({ address }) => address));
   }
 
-  async list(): Promise<readonly Server[]> {
+  async list(): Promise<readonly ServerAddress[]> {
     const { host, port } = this.#named;
     // In one order, whatever the resolver's: placements that go by index must not change with each answer.
     const addresses = [...new Set(await this.#resolve(host))].toSorted();
@@ -110,16 +110,16 @@ class DnsSource implements Source {
 }
 
 class ClusterSource implements Source {
-  readonly #endpoint: Member;
+  readonly #endpoint: PoolServer;
   readonly #settings: DiscoverySettings;
   #version = -1;
 
   constructor({ cluster }: ClusterDiscovery, settings: DiscoverySettings) {
     this.#settings = settings;
-    this.#endpoint = new Member(parseServer(cluster), { ...settings.member, onHealth: () => {} }, false);
+    this.#endpoint = new PoolServer(parseServer(cluster), { ...settings.poolServer, onHealth: () => {} }, false);
   }
 
-  async list(): Promise<readonly Server[] | undefined> {
+  async list(): Promise<readonly ServerAddress[] | undefined> {
     const cluster =
       (await this.#ask("config", { words: "get cluster" })) ?? (await this.#ask("meta", { words: `get ${OLD_CLUSTER_KEY}` }));
     if (!cluster) throw new OperationError("CACHE_REFUSED", `${this.#endpoint.server.name} describes no cluster`);
@@ -137,7 +137,7 @@ class ClusterSource implements Source {
     const startedMs = this.#settings.clock.now();
     const time = { startedMs, deadlineMs: startedMs + this.#settings.timeoutMs };
     return new Promise<Cluster | undefined>((resolve, reject) => {
-      const command = new Command(verb, "", UNOBSERVED, time, fields, clusterReply(), undefined, resolve, reject);
+      const command = new CommandOperation(verb, "", UNOBSERVED, time, fields, clusterReply(), undefined, resolve, reject);
       this.#endpoint.submit(command);
     }).catch((error: HoldfastError) => {
       if (error.code === "CACHE_REFUSED") return undefined;
@@ -146,4 +146,4 @@ class ClusterSource implements Source {
   }
 }
 
-const UNOBSERVED: Observer = { failed: () => false, settled() {} };
+const UNOBSERVED: OperationObserver = { failed: () => false, settled() {} };

@@ -4,7 +4,7 @@
  */
 import { UsageError } from "../../../core/errors.ts";
 import { md5Words } from "./md5.ts";
-import { PORT_DEFAULT, type Server } from "../operations/server-address.ts";
+import { PORT_DEFAULT, type ServerAddress } from "../operations/server-address.ts";
 
 /**
  * - "ketama": the ring of libmemcached's `KETAMA_WEIGHTED` with MD5, which PHP (`OPT_LIBKETAMA_COMPATIBLE`), pylibmc
@@ -29,7 +29,7 @@ export interface Placement {
 }
 
 /** @throws UsageError CACHE_OPTION_INVALID for an unknown rule or no servers */
-export function placementOf(rule: PlacementRule, servers: readonly Server[]): Placement {
+export function placementOf(rule: PlacementRule, servers: readonly ServerAddress[]): Placement {
   if (servers.length === 0) throw new UsageError("CACHE_OPTION_INVALID", "Cannot place keys: no servers given");
   switch (rule) {
     case "ketama":
@@ -59,7 +59,7 @@ class Ketama implements Placement {
   readonly #points: Uint32Array;
   readonly #owners: Uint16Array;
 
-  constructor(servers: readonly Server[]) {
+  constructor(servers: readonly ServerAddress[]) {
     const points = ketamaPoints(servers);
     this.#points = Uint32Array.from(points, ({ at }) => at);
     this.#owners = Uint16Array.from(points, ({ owner }) => owner);
@@ -84,7 +84,7 @@ class Ketama implements Placement {
 }
 
 /** The ring's points in order, each with the server it belongs to by index. */
-export function ketamaPoints(servers: readonly Server[]): { at: number; owner: number }[] {
+export function ketamaPoints(servers: readonly ServerAddress[]): { at: number; owner: number }[] {
   const total = servers.reduce((sum, { weight }) => sum + weight, 0);
   const points: { at: number; owner: number }[] = [];
   servers.forEach((server, owner) => {
@@ -117,7 +117,7 @@ class Rendezvous implements Placement {
   readonly #seeds: Int32Array;
   readonly #weights: readonly number[];
 
-  constructor(servers: readonly Server[]) {
+  constructor(servers: readonly ServerAddress[]) {
     this.#seeds = Int32Array.from(servers, ({ name }) => mix(fnv1a(name)));
     this.#weights = servers.map(({ weight }) => weight);
   }
@@ -143,7 +143,7 @@ class Rendezvous implements Placement {
 class Modulo implements Placement {
   readonly #count: number;
 
-  constructor(servers: readonly Server[]) {
+  constructor(servers: readonly ServerAddress[]) {
     this.#count = servers.length;
   }
 

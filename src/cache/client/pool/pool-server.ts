@@ -9,42 +9,42 @@
 import type { Cancel, Clock } from "../../../core/clock.ts";
 import { OperationError, type HoldfastError } from "../../../core/errors.ts";
 import type { Random } from "../../../core/random.ts";
-import { Connection, type ConnectionSettings } from "../protocol/server-connection.ts";
-import type { Exchange } from "../protocol/in-flight.ts";
+import { ServerConnection, type ServerConnectionSettings } from "../protocol/server-connection.ts";
+import type { InFlightRequest } from "../protocol/in-flight.ts";
 import { Fifo } from "../protocol/fifo.ts";
 import { handshake, type Credentials } from "../protocol/handshake.ts";
 import { Health, type HealthOptions, type HealthState } from "./health.ts";
-import { Lookup, LookupMany } from "../operations/lookup.ts";
-import type { Operation } from "../operations/operation.ts";
-import { Round } from "../protocol/batch-writer.ts";
-import type { Server } from "../operations/server-address.ts";
-import type { Wire } from "../protocol/client-protocol.ts";
+import { GetOperation, GetManyOperation } from "../operations/lookup.ts";
+import type { CacheOperation } from "../operations/operation.ts";
+import { BatchWriter } from "../protocol/batch-writer.ts";
+import type { ServerAddress } from "../operations/server-address.ts";
+import type { ClientProtocol } from "../protocol/client-protocol.ts";
 
-export interface MemberSettings extends Omit<ConnectionSettings, "server"> {
+export interface PoolServerSettings extends Omit<ServerConnectionSettings, "server"> {
   readonly random: Random;
   readonly health: HealthOptions;
   readonly callsMax: number;
   readonly bytesMax: number;
   /** Silence while replies are due after which the connection is given up. */
   readonly stallMs: number;
-  readonly newWire: () => Wire;
+  readonly newProtocol: () => ClientProtocol;
   /** Whether that wire can carry meta commands and `config`. */
   readonly textual: boolean;
   readonly credentials: Credentials | undefined;
   /** Told when the server is ejected ("ejected") and when it is back ("up"). */
-  readonly onHealth: (member: Member, state: HealthState, error?: HoldfastError) => void;
+  readonly onHealth: (poolServer: PoolServer, state: HealthState, error?: HoldfastError) => void;
 }
 
-export class Member {
-  readonly server: Server;
+export class PoolServer {
+  readonly server: ServerAddress;
   /** True for the spare servers that stand in for dead ones. */
   readonly gutter: boolean;
-  readonly #settings: MemberSettings;
+  readonly #settings: PoolServerSettings;
   readonly #clock: Clock;
   readonly #health: Health;
-  readonly #queue = new Fifo<Operation>();
+  readonly #queue = new Fifo<CacheOperation>();
   #queuedBytes = 0;
-  #connection: Connection | undefined = undefined;
+  #connection: ServerConnection | undefined = undefined;
   #ready = false;
   #version: string | undefined = undefined;
   /** Replies that belonged to the greeting. */
@@ -60,7 +60,7 @@ export class Member {
   #cancelProbe: Cancel | undefined = undefined;
   #closed: HoldfastError | undefined = undefined;
 
-  constructor(server: Server, settings: MemberSettings, gutter: boolean) {
+  constructor(server: ServerAddress, settings: PoolServerSettings, gutter: boolean) {
     this.server = server;
     this.gutter = gutter;
     this.#settings = settings;
@@ -82,7 +82,7 @@ export class Member {
     return this.#version;
   }
 
-  /** Whether it speaks the meta protocol as memcached has spoken it since 1.6.10; before the first connection, presumably. */
+  /** Whether it supports the meta protocol as memcached has had it since 1.6.10; before the first connection, presumably. */
   get meta(): boolean {
     if (!this.#settings.textual) return false;
     if (this.#version === undefined) return true;
@@ -96,7 +96,7 @@ export class Member {
   }
 
   /** Takes an operation; it is written at the end of this tick. */
-  submit(operation: Operation): void {
+  submit(operation: CacheOperation): void {
     operation.server = this.server.name;
     const refusal = this.#closed ?? this.#refusal(operation);
     if (refusal) {
@@ -125,7 +125,7 @@ export class Member {
     this.#connection?.close(error);
   }
 
-  #refusal(operation: Operation): OperationError | undefined {
+  #refusal(operation: CacheOperation): OperationError | undefined {
     const { callsMax, bytesMax, textual } = this.#settings;
     const { name } = this.server;
     if (!textual && (operation.verb === "meta" || operation.verb === "config")) {
@@ -158,8 +158,8 @@ export class Member {
       return;
     }
     this.#ready = false;
-    const wire = this.#settings.newWire();
-    const connection: Connection = new Connection({ ...this.#settings, server: this.server }, wire, {
+    const protocol = this.#settings.newProtocol();
+    const connection: ServerConnection = new ServerConnection({ ...this.#settings, server: this.server }, protocol, {
       opened: () => handshake(connection, this.#settings.credentials, (version) => this.#greeted(connection, version)),
       drained: () => this.#scheduleFlush(),
       heard: () => {
@@ -171,14 +171,14 @@ export class Member {
     this.#connection = connection;
   }
 
-  #drainQueue(connection: Connection): void {
-    const round = new Round(connection);
-    while (round.open) {
+  #drainQueue(connection: ServerConnection): void {
+    const batchWriter = new BatchWriter(connection);
+    while (batchWriter.open) {
       const operation = this.#queue.peek();
       if (!operation) break;
-      if (operation.settled || round.ask(operation)) this.#dequeue();
+      if (operation.settled || batchWriter.ask(operation)) this.#dequeue();
     }
-    round.end();
+    batchWriter.end();
   }
 
   #dequeue(): void {
@@ -194,7 +194,7 @@ export class Member {
   #sweep(): void {
     const nowMs = this.#clock.now();
     let nextMs = Infinity;
-    const look = (operation: Operation): void => {
+    const look = (operation: CacheOperation): void => {
       if (operation.settled) return;
       if (operation.deadlineMs > nowMs) nextMs = Math.min(nextMs, operation.deadlineMs);
       else operation.fail(new OperationError("CACHE_TIMEOUT", `No answer from ${this.server.name} in time`));
@@ -206,7 +206,7 @@ export class Member {
     }
     const connection = this.#connection;
     if (connection && connection.pending.length > 0) {
-      for (const exchange of connection.pending) for (const operation of exchange.operations()) look(operation);
+      for (const request of connection.pending) for (const operation of request.operations()) look(operation);
       // Until the greeting is over, the connection's own timer watches it.
       const stalledAtMs = this.#ready ? connection.aliveAtMs + this.#settings.stallMs : Infinity;
       if (stalledAtMs <= nowMs) {
@@ -227,7 +227,7 @@ export class Member {
     });
   }
 
-  #greeted(connection: Connection, version: string): void {
+  #greeted(connection: ServerConnection, version: string): void {
     connection.established();
     this.#version = version;
     this.#ready = true;
@@ -238,20 +238,20 @@ export class Member {
     this.#work();
   }
 
-  #lost(error: HoldfastError, unanswered: readonly Exchange[]): void {
+  #lost(error: HoldfastError, unanswered: readonly InFlightRequest[]): void {
     const served = this.#ready;
     this.#connection = undefined;
     this.#ready = false;
     if (this.#closed) {
-      for (const exchange of unanswered) exchange.fail(error);
+      for (const request of unanswered) request.fail(error);
       return;
     }
     // A connection that served and ends while idle says nothing of the server: the next call simply opens another.
     if (!served || unanswered.length > 0) this.#failed(error, served);
-    const again = served && this.usable ? readsOf(unanswered) : new Set<Operation>();
+    const again = served && this.usable ? readsOf(unanswered) : new Set<CacheOperation>();
     for (const operation of again) operation.retries += 1;
-    for (const exchange of unanswered) {
-      for (const operation of exchange.operations()) if (!again.has(operation)) operation.fail(error);
+    for (const request of unanswered) {
+      for (const operation of request.operations()) if (!again.has(operation)) operation.fail(error);
     }
     if (!served || !this.usable) this.#failQueue(error);
     const rest = this.#queue.drain().filter((operation) => !again.has(operation));
@@ -272,13 +272,13 @@ export class Member {
 }
 
 /** The reads among them that may be asked once more: asking twice changes nothing at the server. */
-function readsOf(exchanges: readonly Exchange[]): ReadonlySet<Operation> {
-  const reads = new Set<Operation>();
-  for (const exchange of exchanges) {
-    for (const operation of exchange.operations()) {
+function readsOf(exchanges: readonly InFlightRequest[]): ReadonlySet<CacheOperation> {
+  const reads = new Set<CacheOperation>();
+  for (const request of exchanges) {
+    for (const operation of request.operations()) {
       if (operation.settled || operation.retries > 0) continue;
-      if (operation instanceof LookupMany) operation.restart();
-      if (operation instanceof Lookup || operation instanceof LookupMany) reads.add(operation);
+      if (operation instanceof GetManyOperation) operation.restart();
+      if (operation instanceof GetOperation || operation instanceof GetManyOperation) reads.add(operation);
     }
   }
   return reads;

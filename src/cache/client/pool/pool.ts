@@ -1,65 +1,67 @@
 /**
  * ● The servers of a client and which of them answers for a key: the ring's choice, or, while that one is ejected, what the
- * client was told to do. Applying a new list keeps the members that stay, with their connections.
+ * client was told to do. Applying a new list keeps the servers that stay, with their connections.
  */
 import type { HoldfastError } from "../../../core/errors.ts";
 import { OperationError } from "../../../core/errors.ts";
-import { Member, type MemberSettings } from "./pool-server.ts";
+import { PoolServer, type PoolServerSettings } from "./pool-server.ts";
 import { placementOf, type IsUsable, type Placement, type PlacementRule } from "./placement.ts";
-import type { Server } from "../operations/server-address.ts";
+import type { ServerAddress } from "../operations/server-address.ts";
 import { placementKey } from "../operations/wire-key.ts";
 
 export interface PoolSettings {
-  readonly member: MemberSettings;
+  readonly poolServer: PoolServerSettings;
   readonly placement: PlacementRule;
   readonly whenDown: "miss" | "next";
   /** Spare servers that stand in for ejected ones; empty: none. */
-  readonly gutter: readonly Server[];
+  readonly gutter: readonly ServerAddress[];
 }
 
 export class Pool {
   readonly #settings: PoolSettings;
-  readonly #gutter: readonly Member[];
+  readonly #gutter: readonly PoolServer[];
   readonly #gutterPlacement: Placement | undefined;
-  #members: readonly Member[] = [];
+  #poolServers: readonly PoolServer[] = [];
   #placement: Placement | undefined = undefined;
-  readonly #isUsable: IsUsable = (index) => this.#members[index]!.usable;
+  readonly #isUsable: IsUsable = (index) => this.#poolServers[index]!.usable;
 
   constructor(settings: PoolSettings) {
     this.#settings = settings;
-    this.#gutter = settings.gutter.map((server) => new Member(server, settings.member, true));
+    this.#gutter = settings.gutter.map((server) => new PoolServer(server, settings.poolServer, true));
     this.#gutterPlacement = settings.gutter.length > 0 ? placementOf(settings.placement, settings.gutter) : undefined;
   }
 
   /** The servers of the ring, without the gutter. */
-  get members(): readonly Member[] {
-    return this.#members;
+  get poolServers(): readonly PoolServer[] {
+    return this.#poolServers;
   }
 
   /** Replaces the list of servers. Those that leave answer what they still owe. */
-  apply(servers: readonly Server[]): { added: readonly Server[]; removed: readonly Server[] } {
-    const old = new Map(this.#members.map((member) => [member.server.name, member]));
+  apply(servers: readonly ServerAddress[]): { added: readonly ServerAddress[]; removed: readonly ServerAddress[] } {
+    const old = new Map(this.#poolServers.map((poolServer) => [poolServer.server.name, poolServer]));
     const added = servers.filter(({ name }) => !old.has(name));
     this.#placement = servers.length > 0 ? placementOf(this.#settings.placement, servers) : undefined;
-    this.#members = servers.map((server) => old.get(server.name) ?? new Member(server, this.#settings.member, false));
+    this.#poolServers = servers.map(
+      (server) => old.get(server.name) ?? new PoolServer(server, this.#settings.poolServer, false),
+    );
     for (const { name } of servers) old.delete(name);
     const removed = [...old.values()];
-    for (const member of removed) {
-      member.retire(new OperationError("CACHE_UNREACHABLE", `${member.server.name} is no longer among the servers`));
+    for (const poolServer of removed) {
+      poolServer.retire(new OperationError("CACHE_UNREACHABLE", `${poolServer.server.name} is no longer among the servers`));
     }
     return { added, removed: removed.map(({ server }) => server) };
   }
 
-  /** The member that answers for a key; undefined: nobody, so that the call counts as a miss. */
-  route(wireKey: string): Member | undefined {
-    const members = this.#members;
-    if (members.length === 1) {
-      const only = members[0]!;
+  /** The server that answers for a key; undefined: nobody, so that the call counts as a miss. */
+  route(wireKey: string): PoolServer | undefined {
+    const poolServers = this.#poolServers;
+    if (poolServers.length === 1) {
+      const only = poolServers[0]!;
       if (only.usable) return only;
     }
     if (!this.#placement) return undefined;
     const key = placementKey(wireKey);
-    const owner = members[this.#placement.pick(key)]!;
+    const owner = poolServers[this.#placement.pick(key)]!;
     if (owner.usable) return owner;
     if (this.#gutterPlacement) {
       const spare = this.#gutterPlacement.pick(key, (index) => this.#gutter[index]!.usable);
@@ -67,10 +69,10 @@ export class Pool {
     }
     if (this.#settings.whenDown === "miss") return undefined;
     const next = this.#placement.pick(key, this.#isUsable);
-    return next < 0 ? undefined : members[next];
+    return next < 0 ? undefined : poolServers[next];
   }
 
   close(error: HoldfastError): void {
-    for (const member of [...this.#members, ...this.#gutter]) member.close(error);
+    for (const poolServer of [...this.#poolServers, ...this.#gutter]) poolServer.close(error);
   }
 }

@@ -1,15 +1,15 @@
 /**
- * ○ Questions → packets of memcached's binary protocol, for servers that ask for SASL and so speak nothing else. The keys of a
+ * ○ Questions → packets of memcached's binary protocol, for servers that ask for SASL and so support nothing else. The keys of a
  * batch go as quiet gets with a noop behind them, whose answer says that there are no more.
  */
 import { Buffer } from "node:buffer";
 import { BINARY_REQUEST, OPCODE } from "../../../memcached/binary.ts";
 import { BinaryReplyDecoder, GET_KEY_QUIET } from "../../../memcached/binary-reply-decoder.ts";
 import { assert } from "../../../core/assert.ts";
-import type { LookupBatch } from "./in-flight.ts";
+import type { InFlightBatch } from "./in-flight.ts";
 import { TTL_RELATIVE_S_MAX } from "../operations/limits.ts";
-import type { Question, Verb } from "../operations/operation.ts";
-import type { Wire } from "./client-protocol.ts";
+import type { CommandRequest, Verb } from "../operations/operation.ts";
+import type { ClientProtocol } from "./client-protocol.ts";
 import { isBase64, placementKey } from "../operations/wire-key.ts";
 import type { WriteBuffer } from "./write-buffer.ts";
 
@@ -41,21 +41,21 @@ interface Packet {
   readonly cas?: bigint;
 }
 
-export class BinaryWire implements Wire {
+export class BinaryProtocol implements ClientProtocol {
   readonly decoder: BinaryReplyDecoder;
 
   constructor(valueBytesMax: number) {
     this.decoder = new BinaryReplyDecoder(valueBytesMax);
   }
 
-  encodeLookup(batch: LookupBatch, out: WriteBuffer): void {
+  encodeGet(batch: InFlightBatch, out: WriteBuffer): void {
     for (const key of batch.keys) write(out, GET_KEY_QUIET, { key: placementKey(key) });
     // A key in base64 is alone in its batch, and comes back as its raw bytes.
     if (isBase64(batch.keys[0]!)) batch.token = placementKey(batch.keys[0]!);
     write(out, OPCODE.noop, {});
   }
 
-  encodeCommand({ verb, key, fields }: Question, out: WriteBuffer): void {
+  encodeCommand({ verb, key, fields }: CommandRequest, out: WriteBuffer): void {
     const opcode = OPCODES[verb];
     assert(opcode !== undefined, "the binary protocol is asked only what it knows");
     const { body, cas, words } = fields;
@@ -68,7 +68,7 @@ export class BinaryWire implements Wire {
   }
 }
 
-function extrasOf(verb: Verb, { flags = 0, exptime = 0, delta = 0n }: Question["fields"]): Uint8Array {
+function extrasOf(verb: Verb, { flags = 0, exptime = 0, delta = 0n }: CommandRequest["fields"]): Uint8Array {
   switch (verb) {
     case "set":
     case "cas":

@@ -1,12 +1,12 @@
 /** ○ How questions become bytes and bytes become replies: one of the two protocols of memcached. */
 import type { Buffer } from "node:buffer";
-import type { Reply } from "../../../memcached/reply.ts";
-import type { LookupBatch } from "./in-flight.ts";
-import type { Question } from "../operations/operation.ts";
+import type { MemcachedReply } from "../../../memcached/reply.ts";
+import type { InFlightBatch } from "./in-flight.ts";
+import type { CommandRequest } from "../operations/operation.ts";
 import type { WriteBuffer } from "./write-buffer.ts";
 
-export interface Wire {
-  readonly decoder: { push(chunk: Buffer, length: number): void; next(): Reply | undefined };
-  encodeLookup(batch: LookupBatch, out: WriteBuffer): void;
-  encodeCommand(command: Question, out: WriteBuffer): void;
+export interface ClientProtocol {
+  readonly decoder: { push(chunk: Buffer, length: number): void; next(): MemcachedReply | undefined };
+  encodeGet(batch: InFlightBatch, out: WriteBuffer): void;
+  encodeCommand(command: CommandRequest, out: WriteBuffer): void;
 }

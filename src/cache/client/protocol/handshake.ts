@@ -3,8 +3,8 @@
  * memcached is at the other end and tells what it can do.
  */
 import { OperationError, type HoldfastError } from "../../../core/errors.ts";
-import { CommandExchange, type Exchange } from "./in-flight.ts";
-import { Command, type CommandFields, type Observer, type Verb } from "../operations/operation.ts";
+import { InFlightCommand, type InFlightRequest } from "./in-flight.ts";
+import { CommandOperation, type CommandFields, type OperationObserver, type Verb } from "../operations/operation.ts";
 
 /** Who the client is. */
 export interface Credentials {
@@ -14,13 +14,13 @@ export interface Credentials {
   readonly by?: "ascii" | "sasl";
 }
 
-interface Line {
-  send(exchange: Exchange): void;
+interface HandshakeConnection {
+  send(request: InFlightRequest): void;
   flush(): void;
   close(error: HoldfastError): void;
 }
 
-const NOBODY: Observer = { failed: () => false, settled() {} };
+const NOBODY: OperationObserver = { failed: () => false, settled() {} };
 /** The connection's own timer watches the greeting. */
 const UNTIMED = { startedMs: 0, deadlineMs: Infinity };
 
@@ -30,7 +30,11 @@ const UNTIMED = { startedMs: 0, deadlineMs: Infinity };
  * @param ready called with the server's version ("" when it keeps it to itself) once all were answered; otherwise the line is
  *   closed: CACHE_AUTH_FAILED, or what the server refused with
  */
-export function handshake(line: Line, credentials: Credentials | undefined, ready: (version: string) => void): void {
+export function handshake(
+  connection: HandshakeConnection,
+  credentials: Credentials | undefined,
+  ready: (version: string) => void,
+): void {
   const ask = (
     verb: Exclude<Verb, "get" | "gets">,
     key: string,
@@ -40,9 +44,11 @@ export function handshake(line: Line, credentials: Credentials | undefined, read
     const interpret = (reply: { kind: string; text: string }) => ({ result: reply.kind === "VERSION" ? reply.text : "" });
     const refused = (error: HoldfastError): void => {
       if (verb === "version" && error.code === "CACHE_REFUSED") answered("");
-      else line.close(verb === "version" ? error : authFailed(error));
+      else connection.close(verb === "version" ? error : authFailed(error));
     };
-    line.send(new CommandExchange(new Command(verb, key, NOBODY, UNTIMED, fields, interpret, "", answered, refused)));
+    connection.send(
+      new InFlightCommand(new CommandOperation(verb, key, NOBODY, UNTIMED, fields, interpret, "", answered, refused)),
+    );
   };
   if (credentials?.by === "sasl") {
     ask("sasl", "PLAIN", { body: `\0${credentials.username}\0${credentials.password}` }, () => {});
@@ -51,7 +57,7 @@ export function handshake(line: Line, credentials: Credentials | undefined, read
     ask("set", "auth", { body: `${credentials.username} ${credentials.password}` }, () => {});
   }
   ask("version", "", {}, ready);
-  line.flush();
+  connection.flush();
 }
 
 function authFailed(cause: HoldfastError): OperationError {

@@ -13,7 +13,7 @@ const KEY_BYTES_FIRST = 16 * 1024;
 /** An eighth of the way to the newest batch's average: a few batches of another size are enough to be believed. */
 const STEP = 1 / 8;
 
-export class Window {
+export class InFlightWindow {
   #keys = 0;
   #keyBytes: number | undefined = undefined;
   #shut = false;

@@ -1,30 +1,30 @@
 /**
  * ○ What stands on the wire and waits for its replies: a batch of keys (one `get` line, or its like), or one command.
- * Replies come back in the order of the exchanges; each tells when it has had its last.
+ * Replies come back in the order of the requests; each tells when it has had its last.
  */
 import { OperationError, ProtocolError, type HoldfastError } from "../../../core/errors.ts";
-import type { Reply } from "../../../memcached/reply.ts";
-import { type Taker } from "../operations/lookup.ts";
-import { type Question, type Operation } from "../operations/operation.ts";
+import type { MemcachedReply } from "../../../memcached/reply.ts";
+import { type ReplySink } from "../operations/lookup.ts";
+import { type CommandRequest, type CacheOperation } from "../operations/operation.ts";
 
-export type Exchange = LookupBatch | CommandExchange;
+export type InFlightRequest = InFlightBatch | InFlightCommand;
 
-/** Keys side by side in a batch that one taker asked for: those from `position` on are its `slot`s from there on. */
-interface Stretch {
-  readonly taker: Taker;
+/** Keys side by side in a batch that one sink asked for: those from `position` on are its `slot`s from there on. */
+interface KeyRange {
+  readonly sink: ReplySink;
   readonly position: number;
   readonly slot: number;
 }
 
 /** Where a key is asked for. */
-export interface Place {
-  readonly batch: LookupBatch;
+export interface KeyPosition {
+  readonly batch: InFlightBatch;
   readonly position: number;
 }
 
-/** One more taker of a key that the batch already asks for. */
-interface Sharer {
-  readonly taker: Taker;
+/** One more sink of a key that the batch already asks for. */
+interface CoalescedWaiter {
+  readonly sink: ReplySink;
   readonly slot: number;
 }
 
@@ -33,49 +33,49 @@ interface Sharer {
  * back tells which were missed before it. A key that was not asked for, or comes back oftener than it was asked for, breaks the
  * connection: that is how no value is ever given to the wrong key.
  */
-export class LookupBatch {
+export class InFlightBatch {
   readonly verb: "get" | "gets";
   readonly keys: string[] = [];
   keyBytes = 0;
-  /** Whether it is on the wire, its keys settled: takers may still join. */
+  /** Whether it is on the wire, its keys settled: sinks may still join. */
   sent = false;
   /** Bytes of the answers so far, their lines included. */
   foundBytes = 0;
   /** What the reply is known by in place of the key: the opaque token of a meta `mg`. */
   token: string | undefined = undefined;
-  /** Calls waiting on this exchange: a getMany counts once, however many of its keys are here. */
+  /** Calls waiting on this request: a getMany counts once, however many of its keys are here. */
   size = 0;
-  readonly #stretches: Stretch[] = [];
-  #latest: Taker | undefined = undefined;
+  readonly #ranges: KeyRange[] = [];
+  #latest: ReplySink | undefined = undefined;
   #positions: Map<string, number> | undefined = undefined;
-  #sharers: Map<number, Sharer[]> | undefined = undefined;
-  /** The first key that has no answer, and the stretch that it is in. */
+  #waiters: Map<number, CoalescedWaiter[]> | undefined = undefined;
+  /** The first key that has no answer, and the range that it is in. */
   #cursor = 0;
-  #stretch = 0;
+  #range = 0;
 
   constructor(verb: "get" | "gets") {
     this.verb = verb;
   }
 
   /**
-   * Asks for a key of a taker, whose keys come one after the other; one that another taker asks for already is asked once.
+   * Asks for a key of a sink, whose keys come one after the other; one that another sink asks for already is asked once.
    *
    * @returns where the key stands
    */
-  add(key: string, taker: Taker, slot: number): number {
-    if (taker !== this.#latest) {
-      this.#latest = taker;
+  add(key: string, sink: ReplySink, slot: number): number {
+    if (sink !== this.#latest) {
+      this.#latest = sink;
       this.size += 1;
     }
     const shared = this.#positionOf(key);
     if (shared !== undefined) {
-      this.#addSharer(shared, { taker, slot });
+      this.#addWaiter(shared, { sink, slot });
       return shared;
     }
     const position = this.keys.length;
-    const last = this.#stretches.at(-1);
-    if (!last || last.taker !== taker || slot - last.slot !== position - last.position) {
-      this.#stretches.push({ taker, position, slot });
+    const last = this.#ranges.at(-1);
+    if (!last || last.sink !== sink || slot - last.slot !== position - last.position) {
+      this.#ranges.push({ sink, position, slot });
     }
     this.keys.push(key);
     this.keyBytes += key.length + 1;
@@ -83,20 +83,20 @@ export class LookupBatch {
   }
 
   /**
-   * Gives the answer to one more taker, whose keys come one after the other.
+   * Gives the answer to one more sink, whose keys come one after the other.
    *
    * @returns by how many calls the batch has grown
    */
-  share(position: number, taker: Taker, slot: number): number {
-    this.#addSharer(position, { taker, slot });
-    if (taker === this.#latest) return 0;
-    this.#latest = taker;
+  share(position: number, sink: ReplySink, slot: number): number {
+    this.#addWaiter(position, { sink, slot });
+    if (sink === this.#latest) return 0;
+    this.#latest = sink;
     this.size += 1;
     return 1;
   }
 
   /** @returns true when the reply was the batch's last */
-  accept(reply: Reply): boolean {
+  accept(reply: MemcachedReply): boolean {
     switch (reply.kind) {
       case "VALUE":
         this.#found(reply);
@@ -115,12 +115,12 @@ export class LookupBatch {
   }
 
   fail(error: HoldfastError): void {
-    for (const taker of this.operations()) taker.fail(error);
+    for (const sink of this.operations()) sink.fail(error);
   }
 
-  *operations(): IterableIterator<Taker> {
-    for (const { taker } of this.#stretches) yield taker;
-    for (const sharers of this.#sharers?.values() ?? []) for (const { taker } of sharers) yield taker;
+  *operations(): IterableIterator<ReplySink> {
+    for (const { sink } of this.#ranges) yield sink;
+    for (const waiters of this.#waiters?.values() ?? []) for (const { sink } of waiters) yield sink;
   }
 
   /** Where the key stands already. A getMany alone in its batch asks for no key twice, and pays for no table. */
@@ -132,14 +132,14 @@ export class LookupBatch {
     return position;
   }
 
-  #addSharer(position: number, sharer: Sharer): void {
-    this.#sharers ??= new Map();
-    const sharers = this.#sharers.get(position);
-    if (sharers) sharers.push(sharer);
-    else this.#sharers.set(position, [sharer]);
+  #addWaiter(position: number, waiter: CoalescedWaiter): void {
+    this.#waiters ??= new Map();
+    const waiters = this.#waiters.get(position);
+    if (waiters) waiters.push(waiter);
+    else this.#waiters.set(position, [waiter]);
   }
 
-  #found(reply: Reply): void {
+  #found(reply: MemcachedReply): void {
     let position = this.#cursor;
     const { keys } = this;
     while (position < keys.length && !reply.keyIs(this.token ?? keys[position]!)) position += 1;
@@ -149,43 +149,43 @@ export class LookupBatch {
     this.#missUpTo(position);
     this.#cursor = position + 1;
     this.foundBytes += reply.valueEnd - reply.valueStart + reply.lineEnd - reply.lineStart;
-    const stretch = this.#stretchAt(position);
-    stretch.taker.hit(stretch.slot + position - stretch.position, reply);
-    for (const { taker, slot } of this.#sharers?.get(position) ?? NOBODY) taker.hit(slot, reply);
+    const range = this.#rangeAt(position);
+    range.sink.hit(range.slot + position - range.position, reply);
+    for (const { sink, slot } of this.#waiters?.get(position) ?? NOBODY) sink.hit(slot, reply);
   }
 
   #missUpTo(end: number): void {
     for (let position = this.#cursor; position < end; position += 1) {
-      const stretch = this.#stretchAt(position);
-      stretch.taker.miss(stretch.slot + position - stretch.position);
-      for (const { taker, slot } of this.#sharers?.get(position) ?? NOBODY) taker.miss(slot);
+      const range = this.#rangeAt(position);
+      range.sink.miss(range.slot + position - range.position);
+      for (const { sink, slot } of this.#waiters?.get(position) ?? NOBODY) sink.miss(slot);
     }
     this.#cursor = end;
   }
 
   /** Positions are asked for in rising order. */
-  #stretchAt(position: number): Stretch {
-    for (let next = this.#stretches[this.#stretch + 1]; next && next.position <= position;) {
-      this.#stretch += 1;
-      next = this.#stretches[this.#stretch + 1];
+  #rangeAt(position: number): KeyRange {
+    for (let next = this.#ranges[this.#range + 1]; next && next.position <= position;) {
+      this.#range += 1;
+      next = this.#ranges[this.#range + 1];
     }
-    return this.#stretches[this.#stretch]!;
+    return this.#ranges[this.#range]!;
   }
 }
 
-const NOBODY: readonly Sharer[] = [];
+const NOBODY: readonly CoalescedWaiter[] = [];
 
 /** One command and its replies. */
-export class CommandExchange {
-  readonly command: Question;
+export class InFlightCommand {
+  readonly command: CommandRequest;
   readonly size = 1;
   sent = false;
 
-  constructor(command: Question) {
+  constructor(command: CommandRequest) {
     this.command = command;
   }
 
-  accept(reply: Reply): boolean {
+  accept(reply: MemcachedReply): boolean {
     const refusal = refusalOf(reply);
     if (!refusal) return this.command.accept(reply);
     this.command.fail(refusal);
@@ -198,13 +198,13 @@ export class CommandExchange {
     this.command.fail(error);
   }
 
-  *operations(): IterableIterator<Operation> {
+  *operations(): IterableIterator<CacheOperation> {
     yield this.command;
   }
 }
 
 /** The server's refusal, or undefined when the reply is none. */
-function refusalOf(reply: Reply): HoldfastError | undefined {
+function refusalOf(reply: MemcachedReply): HoldfastError | undefined {
   switch (reply.kind) {
     case "SERVER_ERROR":
       return new OperationError("CACHE_SERVER_ERROR", `Server cannot answer: ${reply.text}`);
@@ -218,14 +218,14 @@ function refusalOf(reply: Reply): HoldfastError | undefined {
 }
 
 /** The server's refusal. @throws ProtocolError when the reply is none: the connection has lost its place */
-function refused(reply: Reply, verb: string): HoldfastError {
+function refused(reply: MemcachedReply, verb: string): HoldfastError {
   const refusal = refusalOf(reply);
   if (!refusal) throw unexpected(reply, verb);
   return refusal;
 }
 
 /** The reply answers another question than the one asked. */
-export function unexpected(reply: Reply, verb: string): ProtocolError {
+export function unexpected(reply: MemcachedReply, verb: string): ProtocolError {
   return new ProtocolError(
     "CACHE_REPLY_INVALID",
     `Cannot use reply: '${reply.wholeLine.slice(0, 100)}' does not answer ${verb}`,

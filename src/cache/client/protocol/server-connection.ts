@@ -1,5 +1,5 @@
 /**
- * ● One socket to one server: what is written leaves in order, what comes back goes to the exchange that waits first. It opens
+ * ● One socket to one server: what is written leaves in order, what comes back goes to the request that was sent first. It opens
  * once, closes once and never reopens: its owner (pool-server.ts) makes the next. Invariant: after `closed` was told nothing is
  * written and no reply is given out.
  */
@@ -9,17 +9,17 @@ import { connect as connectTls, type ConnectionOptions as TlsOptions } from "nod
 import type { Cancel, Clock } from "../../../core/clock.ts";
 import { HoldfastError, OperationError, ProtocolError, messageOf } from "../../../core/errors.ts";
 import { KEEP_ALIVE_DEFAULT } from "../../../core/limits.ts";
-import { LookupBatch, type Exchange, type Place } from "./in-flight.ts";
+import { InFlightBatch, type InFlightRequest, type KeyPosition } from "./in-flight.ts";
 import { Fifo } from "./fifo.ts";
 import { READ_BYTES } from "../operations/limits.ts";
-import type { Taker } from "../operations/lookup.ts";
-import type { Server } from "../operations/server-address.ts";
-import { Window } from "./in-flight-window.ts";
-import type { Wire } from "./client-protocol.ts";
+import type { ReplySink } from "../operations/lookup.ts";
+import type { ServerAddress } from "../operations/server-address.ts";
+import { InFlightWindow } from "./in-flight-window.ts";
+import type { ClientProtocol } from "./client-protocol.ts";
 import { WriteBuffer } from "./write-buffer.ts";
 
 /** What a connection tells its owner. */
-export interface ConnectionOwner {
+export interface ServerConnectionOwner {
   /** The socket is open: say what must be said first, then send. */
   opened(): void;
   /** The kernel took what was written: more may follow. */
@@ -27,40 +27,40 @@ export interface ConnectionOwner {
   /** Bytes came and all that they answered is settled. */
   heard(): void;
   /** Called once, with what waited for a reply. */
-  closed(error: HoldfastError, unanswered: readonly Exchange[]): void;
+  closed(error: HoldfastError, unanswered: readonly InFlightRequest[]): void;
 }
 
-export interface ConnectionSettings {
-  readonly server: Server;
+export interface ServerConnectionSettings {
+  readonly server: ServerAddress;
   readonly tls: TlsOptions | undefined;
   readonly connectTimeoutMs: number;
   readonly clock: Clock;
 }
 
-export class Connection {
+export class ServerConnection {
   /** Sent and not wholly answered, oldest first. */
-  readonly pending = new Fifo<Exchange>();
+  readonly pending = new Fifo<InFlightRequest>();
   /** Calls in `pending`. */
   pendingCalls = 0;
   /** What is asked for at once. */
-  readonly window = new Window();
-  /** Exchanges answered so far. */
+  readonly window = new InFlightWindow();
+  /** Requests answered so far. */
   answered = 0;
   /** When the last bytes came, or when the first of what waits was sent, if that is later. */
   aliveAtMs = 0;
   readonly #name: string;
   readonly #socket: Socket;
-  readonly #wire: Wire;
+  readonly #protocol: ClientProtocol;
   readonly #out = new WriteBuffer();
-  readonly #owner: ConnectionOwner;
+  readonly #owner: ServerConnectionOwner;
   readonly #clock: Clock;
   readonly #cancelTimeout: Cancel;
   #closed = false;
 
-  constructor(settings: ConnectionSettings, wire: Wire, owner: ConnectionOwner) {
+  constructor(settings: ServerConnectionSettings, protocol: ClientProtocol, owner: ServerConnectionOwner) {
     const { server, clock, connectTimeoutMs } = settings;
     this.#name = server.name;
-    this.#wire = wire;
+    this.#protocol = protocol;
     this.#owner = owner;
     this.#clock = clock;
     this.#socket = settings.tls ? this.#openTls(server, settings.tls) : this.#openPlain(server);
@@ -90,20 +90,20 @@ export class Connection {
   }
 
   /** Puts a question behind the others; `flush` sends it. */
-  send(exchange: Exchange): void {
+  send(request: InFlightRequest): void {
     if (this.pending.length === 0) this.aliveAtMs = this.#clock.now();
-    this.pending.push(exchange);
-    this.pendingCalls += exchange.size;
-    exchange.sent = true;
-    if (exchange instanceof LookupBatch) {
-      this.window.asked(exchange.keys.length);
-      this.#wire.encodeLookup(exchange, this.#out);
-    } else this.#wire.encodeCommand(exchange.command, this.#out);
+    this.pending.push(request);
+    this.pendingCalls += request.size;
+    request.sent = true;
+    if (request instanceof InFlightBatch) {
+      this.window.asked(request.keys.length);
+      this.#protocol.encodeGet(request, this.#out);
+    } else this.#protocol.encodeCommand(request.command, this.#out);
   }
 
-  /** Gives a key's answer to one more taker, whether its batch was sent already or not. */
-  share({ batch, position }: Place, taker: Taker, slot: number): void {
-    const calls = batch.share(position, taker, slot);
+  /** Gives a key's answer to one more sink, whether its batch was sent already or not. */
+  share({ batch, position }: KeyPosition, sink: ReplySink, slot: number): void {
+    const calls = batch.share(position, sink, slot);
     if (batch.sent) this.pendingCalls += calls;
   }
 
@@ -123,7 +123,7 @@ export class Connection {
     this.#owner.closed(error, this.pending.drain());
   }
 
-  #openPlain({ host, port, path }: Server): Socket {
+  #openPlain({ host, port, path }: ServerAddress): Socket {
     const socket = connectTcp({
       ...(path === undefined ? { host, port } : { path }),
       noDelay: true,
@@ -139,7 +139,7 @@ export class Connection {
     return socket;
   }
 
-  #openTls({ host, port, path, tlsName = host }: Server, options: TlsOptions): Socket {
+  #openTls({ host, port, path, tlsName = host }: ServerAddress, options: TlsOptions): Socket {
     const target = path === undefined ? { host, port, servername: isAddress(tlsName) ? "" : tlsName } : { path };
     const socket = connectTls({ ...target, ...options });
     socket.setNoDelay(true);
@@ -159,16 +159,16 @@ export class Connection {
     if (this.#closed) return;
     this.aliveAtMs = this.#clock.now();
     try {
-      const { decoder } = this.#wire;
+      const { decoder } = this.#protocol;
       decoder.push(chunk, length);
       for (let reply = decoder.next(); reply; reply = decoder.next()) {
-        const exchange = this.pending.peek();
-        if (!exchange) throw new ProtocolError("CACHE_REPLY_INVALID", `Cannot use reply: '${reply.kind}' answers no question`);
-        if (exchange.accept(reply)) {
+        const request = this.pending.peek();
+        if (!request) throw new ProtocolError("CACHE_REPLY_INVALID", `Cannot use reply: '${reply.kind}' answers no question`);
+        if (request.accept(reply)) {
           this.pending.shift();
-          this.pendingCalls -= exchange.size;
+          this.pendingCalls -= request.size;
           this.answered += 1;
-          if (exchange instanceof LookupBatch) this.window.answered(exchange.keys.length, exchange.foundBytes);
+          if (request instanceof InFlightBatch) this.window.answered(request.keys.length, request.foundBytes);
         }
         if (this.#closed) return;
       }

@@ -4,9 +4,9 @@
  */
 import { Buffer } from "node:buffer";
 import { ReplyDecoder } from "../../../memcached/reply-decoder.ts";
-import type { LookupBatch } from "./in-flight.ts";
-import type { CommandFields, Question, Verb } from "../operations/operation.ts";
-import type { Wire } from "./client-protocol.ts";
+import type { InFlightBatch } from "./in-flight.ts";
+import type { CommandFields, CommandRequest, Verb } from "../operations/operation.ts";
+import type { ClientProtocol } from "./client-protocol.ts";
 import { isBase64 } from "../operations/wire-key.ts";
 import type { WriteBuffer } from "./write-buffer.ts";
 
@@ -14,7 +14,7 @@ import type { WriteBuffer } from "./write-buffer.ts";
 const META_MODE: Readonly<Partial<Record<Verb, string>>> = { add: "E", replace: "R", append: "A", prepend: "P" };
 
 /** The text and meta protocol on one connection. */
-export class TextWire implements Wire {
+export class TextProtocol implements ClientProtocol {
   readonly decoder: ReplyDecoder;
   #token = 0;
 
@@ -22,7 +22,7 @@ export class TextWire implements Wire {
     this.decoder = new ReplyDecoder(valueBytesMax);
   }
 
-  encodeLookup(batch: LookupBatch, out: WriteBuffer): void {
+  encodeGet(batch: InFlightBatch, out: WriteBuffer): void {
     const { keys, verb } = batch;
     const first = keys[0]!;
     if (isBase64(first)) {
@@ -33,7 +33,7 @@ export class TextWire implements Wire {
     } else out.latin1(`${verb} ${keys.length === 1 ? first : keys.join(" ")}\r\n`);
   }
 
-  encodeCommand(command: Question, out: WriteBuffer): void {
+  encodeCommand(command: CommandRequest, out: WriteBuffer): void {
     const { verb, key, fields } = command;
     if (isBase64(key) && verb !== "meta") encodeMeta(verb, key.slice(1), fields, out);
     else encodeClassic(verb, key, fields, out);

@@ -6,19 +6,19 @@ import { DELTA } from "../../store/arithmetic.ts";
 import type { BinaryReplies } from "./binary-replies.ts";
 import { ValueWriter } from "../../store/chunks.ts";
 import { COUNT } from "../../store/counters.ts";
-import { MODE, RESULT, type Store } from "../../store/item-store.ts";
+import { MODE, RESULT, type ItemStore } from "../../store/item-store.ts";
 
 /** An expiry of all ones tells `incr` not to create what is missing. */
 const DO_NOT_CREATE = 0xffffffff;
 
 export class BinaryArithmetic {
-  readonly #store: Store;
+  readonly #store: ItemStore;
   readonly #replies: BinaryReplies;
   readonly #request: BinaryRequest;
   readonly #writer: ValueWriter;
   readonly #delta: U64 = { high: 0, low: 0 };
 
-  constructor(store: Store, replies: BinaryReplies, request: BinaryRequest) {
+  constructor(store: ItemStore, replies: BinaryReplies, request: BinaryRequest) {
     this.#store = store;
     this.#replies = replies;
     this.#request = request;

@@ -10,15 +10,15 @@ import { BinaryArithmetic } from "./binary-arithmetic.ts";
 import { BinaryReplies } from "./binary-replies.ts";
 import { ValueWriter } from "../../store/chunks.ts";
 import { BY_CLASS, COUNT } from "../../store/counters.ts";
-import type { Credentials } from "../user-list.ts";
+import type { UserList } from "../user-list.ts";
 import * as I from "../../store/item.ts";
 import { BODY_BYTES_MAX, KEY_BYTES_MAX, OUTPUT_BYTES_MAX, RARE_COMMAND_WORK } from "../../store/limits.ts";
 import { SaslLogin } from "./sasl-login.ts";
-import type { EndReason, Engine, Session } from "../cache-session.ts";
+import type { CloseReason, SessionContext, CacheSession } from "../cache-session.ts";
 import { TUNE } from "../../store/settings.ts";
 import { statLines } from "../stat-lines.ts";
-import { CR_LF, MODE, RESULT, type Store } from "../../store/item-store.ts";
-import { Turn } from "../turn-budget.ts";
+import { CR_LF, MODE, RESULT, type ItemStore } from "../../store/item-store.ts";
+import { TurnBudget } from "../turn-budget.ts";
 
 /** Delta, initial value, expiry. */
 const ARITHMETIC_EXTRA_BYTES = 20;
@@ -44,38 +44,38 @@ const MODES: Readonly<Record<number, number>> = {
   [OPCODE.prepend]: MODE.prepend,
 };
 
-export class BinarySession implements Session {
-  readonly #engine: Engine;
-  readonly #store: Store;
+export class BinarySession implements CacheSession {
+  readonly #context: SessionContext;
+  readonly #store: ItemStore;
   readonly #out: ReplyBuffer;
   readonly #writer: ValueWriter;
   readonly #request = new BinaryRequest();
   readonly #replies: BinaryReplies;
   readonly #sasl: SaslLogin;
   readonly #arithmetic: BinaryArithmetic;
-  readonly #turn: Turn;
+  readonly #turn: TurnBudget;
   #state: State = "header";
   /** How the value that is arriving is to be stored. */
   #mode = 0;
   #swallow = 0;
-  ending: EndReason | undefined;
+  ending: CloseReason | undefined;
   blocked = false;
 
   /** @param credentials with which clients must authenticate (SASL PLAIN) before anything else; undefined for none */
-  constructor(engine: Engine, credentials?: Credentials) {
-    this.#engine = engine;
-    this.#store = engine.store;
-    this.#out = engine.out;
-    this.#writer = new ValueWriter(engine.store.items);
-    this.#replies = new BinaryReplies(engine.out, engine.store.items, this.#request);
-    this.#arithmetic = new BinaryArithmetic(engine.store, this.#replies, this.#request);
+  constructor(context: SessionContext, credentials?: UserList) {
+    this.#context = context;
+    this.#store = context.store;
+    this.#out = context.out;
+    this.#writer = new ValueWriter(context.store.items);
+    this.#replies = new BinaryReplies(context.out, context.store.items, this.#request);
+    this.#arithmetic = new BinaryArithmetic(context.store, this.#replies, this.#request);
     this.#sasl = new SaslLogin({
       credentials,
-      counters: engine.store.counters,
+      counters: context.store.counters,
       replies: this.#replies,
       request: this.#request,
     });
-    this.#turn = new Turn(engine.commandsPerTurn);
+    this.#turn = new TurnBudget(context.commandsPerTurn);
   }
 
   get state(): string {
@@ -179,7 +179,7 @@ export class BinarySession implements Session {
       case OPCODE.quit:
         return bare && this.#bare(command);
       case OPCODE.version:
-        if (bare) this.#replies.text(STATUS.ok, this.#engine.host.version);
+        if (bare) this.#replies.text(STATUS.ok, this.#context.host.version);
         return bare;
       case OPCODE.flush:
         if (keyed || valueBytes > 0 || (extraBytes !== 0 && extraBytes !== 4)) return false;
@@ -327,7 +327,7 @@ export class BinarySession implements Session {
   }
 
   #flush(exptime: number): true {
-    if (!this.#engine.host.features.flush) {
+    if (!this.#context.host.features.flush) {
       this.#replies.error(STATUS.authError);
       return true;
     }
@@ -340,8 +340,8 @@ export class BinarySession implements Session {
 
   #stat(name: string): true {
     this.#turn.spend(RARE_COMMAND_WORK);
-    const lines = statLines(this.#engine, name);
-    const { host } = this.#engine;
+    const lines = statLines(this.#context, name);
+    const { host } = this.#context;
     if (lines && name.startsWith("conns")) {
       this.blocked = host.askOthers("connections", (parts) => this.#replies.stats([...lines, ...parts.flat()]));
     } else if (lines && name.startsWith("detail dump")) {

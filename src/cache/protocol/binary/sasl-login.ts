@@ -5,7 +5,7 @@ import type { Buffer } from "node:buffer";
 import { type BinaryRequest, OPCODE, STATUS } from "../../../memcached/binary.ts";
 import type { BinaryReplies } from "./binary-replies.ts";
 import { COUNT, type Counters } from "../../store/counters.ts";
-import type { Credentials } from "../user-list.ts";
+import type { UserList } from "../user-list.ts";
 import { SASL_MECHANISM_BYTES_MAX, SASL_MESSAGE_BYTES_MAX } from "../../store/limits.ts";
 
 /** What a client may send before it has authenticated. */
@@ -13,7 +13,7 @@ const OPEN_COMMANDS: readonly number[] = [OPCODE.saslListMechanisms, OPCODE.sasl
 
 export interface SaslParts {
   /** Whom to let in; undefined when everybody is. */
-  readonly credentials: Credentials | undefined;
+  readonly credentials: UserList | undefined;
   readonly counters: Counters;
   readonly replies: BinaryReplies;
   readonly request: BinaryRequest;

@@ -7,18 +7,18 @@ import { COUNT } from "../../store/counters.ts";
 import * as I from "../../store/item.ts";
 import { MetaReply, STATUS } from "./meta-reply.ts";
 import { R } from "../text-replies.ts";
-import type { Engine } from "../cache-session.ts";
-import { CR_LF, MODE, type Store } from "../../store/item-store.ts";
+import type { SessionContext } from "../cache-session.ts";
+import { CR_LF, MODE, type ItemStore } from "../../store/item-store.ts";
 
 /** Shared by all connections of a thread: read and used within one command. */
 const flags = new MetaFlags();
 
 export class MetaArithmetic {
-  readonly #store: Store;
+  readonly #store: ItemStore;
   readonly #out: ReplyBuffer;
   readonly #reply: MetaReply;
 
-  constructor({ store, out }: Engine) {
+  constructor({ store, out }: SessionContext) {
     this.#store = store;
     this.#out = out;
     this.#reply = new MetaReply(store, out, flags);

@@ -14,8 +14,8 @@ import * as I from "../../store/item.ts";
 import { KEY_BYTES_MAX } from "../../store/limits.ts";
 import { MetaReply, STATUS } from "./meta-reply.ts";
 import { R } from "../text-replies.ts";
-import type { Engine } from "../cache-session.ts";
-import { CR_LF, MODE, RESULT, type Store } from "../../store/item-store.ts";
+import type { SessionContext } from "../cache-session.ts";
+import { CR_LF, MODE, RESULT, type ItemStore } from "../../store/item-store.ts";
 
 /** Shared by all connections of a thread: read and used within one command. */
 const flags = new MetaFlags();
@@ -31,12 +31,12 @@ interface PendingSet {
 }
 
 export class MetaCommands {
-  readonly #store: Store;
+  readonly #store: ItemStore;
   readonly #out: ReplyBuffer;
   readonly #reply: MetaReply;
   #pending: PendingSet | undefined;
 
-  constructor({ store, out }: Engine) {
+  constructor({ store, out }: SessionContext) {
     this.#store = store;
     this.#out = out;
     this.#reply = new MetaReply(store, out, flags);

@@ -7,7 +7,7 @@ import type { MetaFlags } from "../../../memcached/meta-flags.ts";
 import type { ReplyBuffer } from "../../../memcached/reply-buffer.ts";
 import type { Tokens } from "../../../memcached/tokens.ts";
 import * as I from "../../store/item.ts";
-import { CR_LF, type Store } from "../../store/item-store.ts";
+import { CR_LF, type ItemStore } from "../../store/item-store.ts";
 
 const SPACE = 0x20;
 const code = (word: string): Buffer => Buffer.from(word, "latin1");
@@ -25,12 +25,12 @@ export const STATUS = {
 } as const;
 
 export class MetaReply {
-  readonly #store: Store;
+  readonly #store: ItemStore;
   readonly #out: ReplyBuffer;
   readonly #flags: MetaFlags;
 
   /** @param flags those of the command that is being answered */
-  constructor(store: Store, out: ReplyBuffer, flags: MetaFlags) {
+  constructor(store: ItemStore, out: ReplyBuffer, flags: MetaFlags) {
     this.#store = store;
     this.#out = out;
     this.#flags = flags;

@@ -9,9 +9,9 @@ import { COUNT } from "../../store/counters.ts";
 import { KeyBatch } from "./key-batch.ts";
 import { OUTPUT_BYTES_MAX } from "../../store/limits.ts";
 import { R } from "../text-replies.ts";
-import type { Engine } from "../cache-session.ts";
-import type { Store } from "../../store/item-store.ts";
-import type { Turn } from "../turn-budget.ts";
+import type { SessionContext } from "../cache-session.ts";
+import type { ItemStore } from "../../store/item-store.ts";
+import type { TurnBudget } from "../turn-budget.ts";
 import { writeHit } from "./value-reply.ts";
 
 const CR = 0x0d;
@@ -20,10 +20,10 @@ const SPACE = 0x20;
 /** Shared by all connections of a thread: a batch is answered in one go. */
 const keys = new KeyBatch();
 
-export class KeysAnswer {
-  readonly #store: Store;
+export class GetCommand {
+  readonly #store: ItemStore;
   readonly #out: ReplyBuffer;
-  readonly #turn: Turn;
+  readonly #turn: TurnBudget;
   readonly #answersMax: number;
   #withCas = false;
   #touching = false;
@@ -33,7 +33,7 @@ export class KeysAnswer {
   /** True in the middle of a line, between two turns. */
   pending = false;
 
-  constructor({ store, out, answersMax }: Engine, turn: Turn) {
+  constructor({ store, out, answersMax }: SessionContext, turn: TurnBudget) {
     this.#store = store;
     this.#out = out;
     this.#turn = turn;

@@ -6,10 +6,10 @@ import type { Buffer } from "node:buffer";
 import type { ReplyBuffer } from "../../../memcached/reply-buffer.ts";
 import { Tokens } from "../../../memcached/tokens.ts";
 import { COUNT } from "../../store/counters.ts";
-import type { Credentials } from "../user-list.ts";
+import type { UserList } from "../user-list.ts";
 import { LINE_BYTES_MAX, LOGIN_BYTES_MAX } from "../../store/limits.ts";
 import { R } from "../text-replies.ts";
-import type { EndReason, Engine, Session } from "../cache-session.ts";
+import type { CloseReason, SessionContext, CacheSession } from "../cache-session.ts";
 import { TextSession } from "./text-session.ts";
 
 /** memcached's MIN_AUTH_REQ_LEN: a shorter line is no attempt to authenticate, and ends the connection. */
@@ -21,24 +21,24 @@ const SPACE = 0x20;
 
 const tokens = new Tokens();
 
-export class LoginSession implements Session {
+export class LoginSession implements CacheSession {
   readonly #text: TextSession;
   readonly #out: ReplyBuffer;
-  readonly #engine: Engine;
-  readonly #credentials: Credentials;
+  readonly #context: SessionContext;
+  readonly #credentials: UserList;
   #authenticated = false;
   /** Bytes of `user password` and its CR LF that are awaited; 0 while a line is. */
   #awaited = 0;
-  #ending: EndReason | undefined;
+  #ending: CloseReason | undefined;
 
-  constructor(engine: Engine, credentials: Credentials) {
-    this.#engine = engine;
-    this.#out = engine.out;
+  constructor(context: SessionContext, credentials: UserList) {
+    this.#context = context;
+    this.#out = context.out;
     this.#credentials = credentials;
-    this.#text = new TextSession(engine);
+    this.#text = new TextSession(context);
   }
 
-  get ending(): EndReason | undefined {
+  get ending(): CloseReason | undefined {
     return this.#ending ?? this.#text.ending;
   }
 
@@ -90,7 +90,7 @@ export class LoginSession implements Session {
   }
 
   #check(user: Uint8Array, password: Uint8Array): void {
-    const { counters } = this.#engine.store;
+    const { counters } = this.#context.store;
     counters.add(COUNT.authCommands);
     this.#authenticated = this.#credentials.check(user, password);
     if (!this.#authenticated) counters.add(COUNT.authErrors);

@@ -5,12 +5,12 @@ import { VERB, verbAt } from "../../../memcached/verbs.ts";
 import { COUNT } from "../../store/counters.ts";
 import { SLAB_CLASSES_MAX } from "../../store/limits.ts";
 import { R } from "../text-replies.ts";
-import type { Engine, Host, PartName, Parts, Session, StatLine } from "../cache-session.ts";
+import type { SessionContext, ServerControl, ThreadStatName, ThreadStats, CacheSession, StatLine } from "../cache-session.ts";
 import { TUNE } from "../../store/settings.ts";
 import { statLines } from "../stat-lines.ts";
 import { cacheDump } from "../stats.ts";
-import type { Store } from "../../store/item-store.ts";
-import { Tuning } from "./tune-commands.ts";
+import type { ItemStore } from "../../store/item-store.ts";
+import { TuneCommands } from "./tune-commands.ts";
 
 /** memcached's MAX_VERBOSITY_LEVEL. */
 const VERBOSITY_MAX = 2;
@@ -51,26 +51,26 @@ const BEGUN_STATS = ["reset", "settings", "conns"] as const;
 const WHOLE_STATS = ["items", "slabs", "sizes"] as const;
 
 /** An ending session's way to say so. */
-interface EndingSession extends Session {
-  ending: Session["ending"];
+interface EndingSession extends CacheSession {
+  ending: CacheSession["ending"];
   blocked: boolean;
 }
 
-export class Admin {
-  readonly #store: Store;
+export class TextAdminCommands {
+  readonly #store: ItemStore;
   readonly #out: ReplyBuffer;
-  readonly #host: Host;
+  readonly #host: ServerControl;
   readonly #session: EndingSession;
-  readonly #tuning: Tuning;
+  readonly #tuning: TuneCommands;
   /** The item that `debugitem ref` holds. */
   #held = 0;
 
-  constructor({ store, out, host }: Engine, session: EndingSession) {
+  constructor({ store, out, host }: SessionContext, session: EndingSession) {
     this.#store = store;
     this.#out = out;
     this.#host = host;
     this.#session = session;
-    this.#tuning = new Tuning({ store, out, host });
+    this.#tuning = new TuneCommands({ store, out, host });
   }
 
   /** Executes a line whose first word is `verb`, or -1 when it is no verb. */
@@ -300,7 +300,7 @@ export class Admin {
   }
 
   /** Answers at once, or when the other threads have told their part. */
-  #withOthers<Name extends PartName>(name: Name, answer: (parts: readonly Parts[Name][]) => void): void {
+  #withOthers<Name extends ThreadStatName>(name: Name, answer: (parts: readonly ThreadStats[Name][]) => void): void {
     if (this.#host.askOthers(name, answer)) this.#session.blocked = true;
     else answer([]);
   }

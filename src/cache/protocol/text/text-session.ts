@@ -9,19 +9,19 @@ import type { ReplyBuffer } from "../../../memcached/reply-buffer.ts";
 import { Tokens } from "../../../memcached/tokens.ts";
 import { VERB, verbAt } from "../../../memcached/verbs.ts";
 import { DELTA } from "../../store/arithmetic.ts";
-import { Admin } from "./text-admin-commands.ts";
+import { TextAdminCommands } from "./text-admin-commands.ts";
 import { ValueWriter } from "../../store/chunks.ts";
 import { COUNT, BY_CLASS } from "../../store/counters.ts";
 import * as I from "../../store/item.ts";
-import { KeysAnswer } from "./get-command.ts";
+import { GetCommand } from "./get-command.ts";
 import { GET_LINE_BYTES_MAX, KEY_BYTES_MAX, LINE_BYTES_MAX, OUTPUT_BYTES_MAX, RARE_COMMAND_WORK } from "../../store/limits.ts";
 import { MetaArithmetic } from "../meta/meta-arithmetic.ts";
 import { MetaCommands } from "../meta/meta-commands.ts";
 import { R, STORE_REPLIES } from "../text-replies.ts";
-import type { EndReason, Engine, Session } from "../cache-session.ts";
+import type { CloseReason, SessionContext, CacheSession } from "../cache-session.ts";
 import { TUNE } from "../../store/settings.ts";
-import { MODE, type Store } from "../../store/item-store.ts";
-import { Turn } from "../turn-budget.ts";
+import { MODE, type ItemStore } from "../../store/item-store.ts";
+import { TurnBudget } from "../turn-budget.ts";
 
 const LF = 0x0a;
 const CR = 0x0d;
@@ -37,11 +37,11 @@ type State = "command" | "value" | "swallow";
 const tokens = new Tokens();
 const u64: U64 = { high: 0, low: 0 };
 
-export class TextSession implements Session {
-  readonly #store: Store;
+export class TextSession implements CacheSession {
+  readonly #store: ItemStore;
   readonly #out: ReplyBuffer;
   readonly #writer: ValueWriter;
-  readonly #admin: Admin;
+  readonly #admin: TextAdminCommands;
   readonly #meta: MetaCommands;
   readonly #metaArithmetic: MetaArithmetic;
   #state: State = "command";
@@ -53,22 +53,22 @@ export class TextSession implements Session {
   /** What the value that is arriving is for. */
   #mode = 0;
   #noreply = false;
-  readonly #keys: KeysAnswer;
-  readonly #turn: Turn;
+  readonly #keys: GetCommand;
+  readonly #turn: TurnBudget;
   readonly #answersMax: number;
-  ending: EndReason | undefined;
+  ending: CloseReason | undefined;
   blocked = false;
 
-  constructor(engine: Engine) {
-    this.#store = engine.store;
-    this.#out = engine.out;
-    this.#turn = new Turn(engine.commandsPerTurn);
-    this.#keys = new KeysAnswer(engine, this.#turn);
-    this.#answersMax = engine.answersMax;
-    this.#writer = new ValueWriter(engine.store.items);
-    this.#admin = new Admin(engine, this);
-    this.#meta = new MetaCommands(engine);
-    this.#metaArithmetic = new MetaArithmetic(engine);
+  constructor(context: SessionContext) {
+    this.#store = context.store;
+    this.#out = context.out;
+    this.#turn = new TurnBudget(context.commandsPerTurn);
+    this.#keys = new GetCommand(context, this.#turn);
+    this.#answersMax = context.answersMax;
+    this.#writer = new ValueWriter(context.store.items);
+    this.#admin = new TextAdminCommands(context, this);
+    this.#meta = new MetaCommands(context);
+    this.#metaArithmetic = new MetaArithmetic(context);
   }
 
   get state(): string {

@@ -1,17 +1,17 @@
-/** ○ Commands that tune a running store: the proportions of its queues, the moves of its pages. */
+/** ○ Commands that tune a running store: the proportions of its LRU lists, the moves of its pages. */
 import type { ReplyBuffer } from "../../../memcached/reply-buffer.ts";
 import type { Tokens } from "../../../memcached/tokens.ts";
 import { R } from "../text-replies.ts";
-import type { Engine, Host } from "../cache-session.ts";
+import type { SessionContext, ServerControl } from "../cache-session.ts";
 import { TUNE } from "../../store/settings.ts";
-import type { Store } from "../../store/item-store.ts";
+import type { ItemStore } from "../../store/item-store.ts";
 
-export class Tuning {
-  readonly #store: Store;
+export class TuneCommands {
+  readonly #store: ItemStore;
   readonly #out: ReplyBuffer;
-  readonly #host: Host;
+  readonly #host: ServerControl;
 
-  constructor({ store, out, host }: Pick<Engine, "store" | "out" | "host">) {
+  constructor({ store, out, host }: Pick<SessionContext, "store" | "out" | "host">) {
     this.#store = store;
     this.#out = out;
     this.#host = host;

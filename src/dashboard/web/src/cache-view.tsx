@@ -1,15 +1,15 @@
 /** ● The cache: rates, memory by slab class, the lists of the LRU, prefixes, and the ring that decides which server has a key. */
 import { useState } from "preact/hooks";
-import type { CacheClass, CacheDetails, KeyPrefix, PrefixShares } from "../../inspectors/cache-details.ts";
+import type { SlabClassStats, CacheDetails, KeyPrefix, PrefixShares } from "../../inspectors/cache-details.ts";
 import type { Columns } from "../../snapshot/history.ts";
 import type { Snapshot } from "../../snapshot/snapshot.ts";
 import { Chart } from "./chart.tsx";
 import { showCount, showDuration, showRate, showShare, showSize } from "./format.ts";
 import { act, read } from "./live.ts";
-import { type MovingClass, useMoving } from "./lru-moves.ts";
+import { type SlabClassMoves, useLruMoves } from "./lru-moves.ts";
 import { Bar, Card, Fullness, Off, PartCard, useAction, usePolled } from "./components.tsx";
 import { CacheRates } from "./rates.tsx";
-import { Ring } from "./hash-ring.tsx";
+import { HashRing } from "./hash-ring.tsx";
 import { type Column, Table } from "./table.tsx";
 
 const LOOK_MS = 2000;
@@ -45,12 +45,12 @@ export function CacheView({ cache, columns }: { cache: Snapshot["cache"]; column
       <Classes />
       <Prefixes />
       <Value />
-      <Ring address={cache.address} />
+      <HashRing address={cache.address} />
     </div>
   );
 }
 
-const CLASS_COLUMNS: readonly Column<MovingClass>[] = [
+const CLASS_COLUMNS: readonly Column<SlabClassMoves>[] = [
   ["Class", ({ id }) => id],
   ["Chunk", ({ chunkBytes }) => showSize(chunkBytes)],
   ["Pages", ({ pages }) => showCount(pages)],
@@ -64,7 +64,7 @@ const CLASS_COLUMNS: readonly Column<MovingClass>[] = [
 
 function Classes() {
   const { value, failed } = usePolled(() => read<CacheDetails>("/api/cache"), LOOK_MS, "classes");
-  const rows = useMoving(value);
+  const rows = useLruMoves(value);
   return (
     <Card title="Memory by slab class" wide>
       <p class="dim">
@@ -77,7 +77,7 @@ function Classes() {
   );
 }
 
-function ChunksInUse({ row: { id, usedChunks, totalChunks } }: { row: CacheClass }) {
+function ChunksInUse({ row: { id, usedChunks, totalChunks } }: { row: SlabClassStats }) {
   const share = totalChunks > 0 ? usedChunks / totalChunks : 0;
   return (
     <>
@@ -87,7 +87,7 @@ function ChunksInUse({ row: { id, usedChunks, totalChunks } }: { row: CacheClass
 }
 
 /** Items that went from one list to another since the look before, a second. */
-function Moves({ moves }: { moves: MovingClass["moves"] }) {
+function Moves({ moves }: { moves: SlabClassMoves["moves"] }) {
   if (moves === undefined) return "–";
   const { toWarm, toCold, evicted } = moves;
   const said = [
@@ -100,7 +100,7 @@ function Moves({ moves }: { moves: MovingClass["moves"] }) {
 }
 
 /** The four lists as one bar, and in numbers. */
-function Lists({ row: { hot, warm, cold, temp } }: { row: CacheClass }) {
+function Lists({ row: { hot, warm, cold, temp } }: { row: SlabClassStats }) {
   const total = Math.max(1, hot + warm + cold + temp);
   const lists = [
     ["hot", hot],

@@ -4,7 +4,7 @@ import uPlot from "uplot";
 import { showTime } from "./format.ts";
 import { colour, onThemeChange } from "./theme.ts";
 
-export interface Line {
+export interface ChartLine {
   readonly label: string;
   readonly values: readonly (number | null)[];
   /** Name of a colour in the style sheet. */
@@ -15,7 +15,7 @@ interface ChartProps {
   readonly title: string;
   /** Seconds since 1970. */
   readonly time: readonly (number | null)[];
-  readonly lines: readonly Line[];
+  readonly lines: readonly ChartLine[];
   /** How a value is written on the axis and in words. */
   readonly show: (value: number) => string;
   readonly max?: number;

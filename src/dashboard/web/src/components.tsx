@@ -14,7 +14,7 @@ export function Card({ title, children, wide }: { title: string; children: Compo
 }
 
 /** Numbers with their names, and a note where one is needed. */
-export type Stats = readonly (readonly [name: string, value: string, note?: string])[];
+export type NamedValues = readonly (readonly [name: string, value: string, note?: string])[];
 
 /** A card about one part: where it is, its numbers, and what else there is to say. */
 export function PartCard({ title, address, stats, children }: PartCardProps) {
@@ -40,7 +40,7 @@ export function PartCard({ title, address, stats, children }: PartCardProps) {
 interface PartCardProps {
   readonly title: string;
   readonly address: string;
-  readonly stats: Stats;
+  readonly stats: NamedValues;
   readonly children?: ComponentChildren;
 }
 

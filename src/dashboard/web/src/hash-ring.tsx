@@ -11,7 +11,7 @@ const SAMPLE_KEYS = 5000;
 const PLACES = 2 ** 32;
 const RADIUS = 90;
 
-export function Ring({ address }: { address: string }) {
+export function HashRing({ address }: { address: string }) {
   const [servers, setServers] = useState(() => [address, ...EXAMPLES]);
   const [gone, setGone] = useState<string>();
   const [key, setKey] = useState("user:42");

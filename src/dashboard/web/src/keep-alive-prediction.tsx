@@ -3,7 +3,7 @@
  * right at true scale, all of it in grey, since none of it has happened.
  */
 import { predictKeepAlive } from "../../../wire/keep-alive/keep-alive-prediction.ts";
-import type { KeepAliveTimes, Predicted } from "../../../wire/keep-alive/keep-alive-prediction.ts";
+import type { KeepAliveTimes, PredictedMark } from "../../../wire/keep-alive/keep-alive-prediction.ts";
 import { showDuration } from "./format.ts";
 
 const WIDTH = 480;
@@ -13,7 +13,7 @@ const CLIENT_Y = 84;
 const START_X = 56;
 const END_X = 464;
 
-export function Forecast({ times }: { times: KeepAliveTimes }) {
+export function KeepAlivePrediction({ times }: { times: KeepAliveTimes }) {
   const endMs = givenUpMs(times);
   const marks = predictKeepAlive(times, { nextProbeAtMs: times.idleMs, answers: false, untilMs: endMs });
   const xOf = (ms: number): number => START_X + (ms / endMs) * (END_X - START_X);
@@ -42,7 +42,7 @@ export function Forecast({ times }: { times: KeepAliveTimes }) {
   );
 }
 
-function Mark({ mark: { kind, unanswered }, x }: { mark: Predicted; x: number }) {
+function Mark({ mark: { kind, unanswered }, x }: { mark: PredictedMark; x: number }) {
   return (
     <g class={`ghost ${kind}`}>
       <line x1={x} x2={x} y1={SERVER_Y} y2={CLIENT_Y} />
@@ -62,7 +62,7 @@ export function givenUpMs({ idleMs, intervalMs, count }: KeepAliveTimes): number
   return idleMs + intervalMs * count;
 }
 
-function inWords(marks: readonly Predicted[]): string {
+function inWords(marks: readonly PredictedMark[]): string {
   const when = marks.map(({ kind, atMs }) => `${kind === "reset" ? "given up" : "a probe"} after ${showDuration(atMs)}`);
   return `Predicted time line of a peer that falls silent: ${when.join(", ")}`;
 }

@@ -1,11 +1,11 @@
 /**
- * ● Two lifelines with time running down at true scale: the server's left with the fuse of the kernel's keep-alive timer, the
+ * ● Two lifelines with time running down at true scale: the server's left with the countdown of the kernel's keep-alive timer, the
  * client's right; bytes as arrows, probes as hollow ones that stop half-way when nobody answers, and what will come in grey.
  */
 import { useEffect, useState } from "preact/hooks";
 import type { LifelineEvent } from "../../link-lab/lab-state.ts";
 import { predictKeepAlive } from "../../../wire/keep-alive/keep-alive-prediction.ts";
-import type { Predicted } from "../../../wire/keep-alive/keep-alive-prediction.ts";
+import type { PredictedMark } from "../../../wire/keep-alive/keep-alive-prediction.ts";
 import { showDuration } from "./format.ts";
 import type { Lab } from "./live.ts";
 
@@ -43,9 +43,9 @@ export function Lifelines({ lab, choose }: { lab: Lab; choose: (event: LifelineE
         now
       </text>
       {predictedOf(lab, untilMs).map((mark) => (
-        <Ghost key={`${mark.kind} ${mark.atMs}`} mark={mark} y={yOf(mark.atMs)} />
+        <Prediction key={`${mark.kind} ${mark.atMs}`} mark={mark} y={yOf(mark.atMs)} />
       ))}
-      <Fuse lab={lab} now={now} yOf={yOf} />
+      <Countdown lab={lab} now={now} yOf={yOf} />
       {withLabels(events, yOf).map(({ event, labelled }) => (
         <Arrow
           key={event.number}
@@ -87,15 +87,15 @@ function scaleOf({ connection: { keepAlive } }: Lab): number {
   return Math.min(PX_PER_SECOND_MAX, (HEIGHT - NOW_Y) / wholeS);
 }
 
-function predictedOf({ connection, wallMs, ended, peerState }: Lab, untilMs: number): Predicted[] {
+function predictedOf({ connection, wallMs, ended, peerState }: Lab, untilMs: number): PredictedMark[] {
   const { keepAlive, nextProbeInMs, probesUnanswered = 0 } = connection;
   if (ended || !keepAlive?.on || nextProbeInMs === undefined) return [];
   const answers = peerState !== "cut" && probesUnanswered === 0;
   return predictKeepAlive(keepAlive, { nextProbeAtMs: wallMs + nextProbeInMs, unanswered: probesUnanswered, answers, untilMs });
 }
 
-/** The kernel's countdown: as long as what is left of it, burning at now. */
-function Fuse({ lab, now, yOf }: { lab: Lab; now: number; yOf: (wallMs: number) => number }) {
+/** The kernel's countdown: as long as the time that is left, starting at now. */
+function Countdown({ lab, now, yOf }: { lab: Lab; now: number; yOf: (wallMs: number) => number }) {
   const { nextProbeInMs, probesUnanswered = 0, keepAlive } = lab.connection;
   if (lab.ended || nextProbeInMs === undefined) return null;
   const endMs = lab.wallMs + nextProbeInMs;
@@ -168,7 +168,7 @@ function Arrow({ event, missed, y, labelled, count, choose }: ArrowProps) {
       <text x={(SERVER_X + CLIENT_X) / 2} y={y - 6} class="middle">
         {label}
       </text>
-      {lost ? <Notches x={SERVER_X - 20} y={y} filled={missed} count={count} /> : null}
+      {lost ? <ProbeCount x={SERVER_X - 20} y={y} filled={missed} count={count} /> : null}
       <title>{`${text} (${source})`}</title>
     </g>
   );
@@ -189,7 +189,7 @@ function missedWith(
 }
 
 /** 1/3, 2/3, 3/3. */
-function Notches({ x, y, filled, count }: { x: number; y: number; filled: number; count: number }) {
+function ProbeCount({ x, y, filled, count }: { x: number; y: number; filled: number; count: number }) {
   return (
     <text x={x} y={y + 4} class="notches">
       {filled}/{count}
@@ -197,7 +197,7 @@ function Notches({ x, y, filled, count }: { x: number; y: number; filled: number
   );
 }
 
-function Ghost({ mark: { kind, unanswered }, y }: { mark: Predicted; y: number }) {
+function Prediction({ mark: { kind, unanswered }, y }: { mark: PredictedMark; y: number }) {
   if (y < NOW_Y) return null;
   const [start, end] = kind === "answer" ? [CLIENT_X, SERVER_X] : [SERVER_X, CLIENT_X];
   const shift = kind === "answer" ? 6 : 0;

@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import type { ConnectionNumbers } from "../../snapshot/monitored-parts.ts";
 import type { Snapshot } from "../../snapshot/snapshot.ts";
-import { Forecast, givenUpMs } from "./keep-alive-prediction.tsx";
+import { KeepAlivePrediction, givenUpMs } from "./keep-alive-prediction.tsx";
 import { showCount, showDuration, showSize } from "./format.ts";
 import { LabCard } from "./lab.tsx";
 import { act } from "./live.ts";
@@ -129,7 +129,7 @@ function Demonstrate({ lab }: { lab: Lab | undefined }) {
           />
         </label>
       ))}
-      <Forecast times={times} />
+      <KeepAlivePrediction times={times} />
       <p>
         Predicted: a silent peer is found after <b>{showDuration(givenUpMs(times))}</b>; a living one is probed every{" "}
         {showDuration(Math.max(times.idleMs, times.intervalMs))}.

@@ -1,10 +1,10 @@
 /** ○ Charts that stand in more than one view. */
 import type { Columns } from "../../snapshot/history.ts";
-import { Chart, type Line } from "./chart.tsx";
+import { Chart, type ChartLine } from "./chart.tsx";
 import { showRate } from "./format.ts";
 
 /** @param more lines beside gets and sets */
-export function CacheRates({ columns, more = [] }: { columns: Columns; more?: readonly Line[] }) {
+export function CacheRates({ columns, more = [] }: { columns: Columns; more?: readonly ChartLine[] }) {
   return (
     <Chart
       title="Requests"

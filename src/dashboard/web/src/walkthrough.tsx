@@ -1,10 +1,10 @@
-/** ● One walk: a picture, steps of two sentences, and a button in each that does the real thing and tells what came of it. */
+/** ● One walkthrough: a picture, steps of two sentences, and a button in each that does the real thing and tells what came of it. */
 import { useState } from "preact/hooks";
 import type { Snapshot } from "../../snapshot/snapshot.ts";
 import type { Lab } from "./live.ts";
 import { Card, Empty, useAction } from "./components.tsx";
 
-export interface Step {
+export interface WalkthroughStep {
   readonly title: string;
   readonly text: string;
   /** What the button says; left out where there is nothing to do. */
@@ -14,34 +14,34 @@ export interface Step {
   readonly watches?: (snapshot: Snapshot, lab: Lab | undefined) => string;
 }
 
-export interface WalkText {
+export interface WalkthroughText {
   readonly title: string;
   readonly question: string;
   /** Boxes of the picture, from left to right. */
   readonly picture: readonly string[];
-  readonly steps: readonly Step[];
+  readonly steps: readonly WalkthroughStep[];
   readonly view: string;
 }
 
-interface WalkProps {
-  readonly walk: WalkText;
+interface WalkthroughProps {
+  readonly walkthrough: WalkthroughText;
   readonly ready: boolean;
   readonly snapshot: Snapshot;
   readonly lab: Lab | undefined;
 }
 
-export function Walk({ walk, ready, snapshot, lab }: WalkProps) {
+export function Walkthrough({ walkthrough, ready, snapshot, lab }: WalkthroughProps) {
   const [at, setAt] = useState(0);
   const { run, said } = useAction();
-  const step = walk.steps[at]!;
+  const step = walkthrough.steps[at]!;
   return (
-    <Card title={walk.title}>
-      <p>{walk.question}</p>
-      <Picture boxes={walk.picture} lit={at} />
+    <Card title={walkthrough.title}>
+      <p>{walkthrough.question}</p>
+      <Picture boxes={walkthrough.picture} lit={at} />
       {ready ? (
         <>
           <h3>
-            {at + 1} of {walk.steps.length}: {step.title}
+            {at + 1} of {walkthrough.steps.length}: {step.title}
           </h3>
           <p>{step.text}</p>
           {step.does ? (
@@ -53,12 +53,12 @@ export function Walk({ walk, ready, snapshot, lab }: WalkProps) {
           {step.watches ? <p class="watch">{step.watches(snapshot, lab)}</p> : null}
           <p class="actions">
             <button type="button" disabled={at === 0} onClick={() => setAt(at - 1)}>
-              Back<span class="hidden"> in {walk.title}</span>
+              Back<span class="hidden"> in {walkthrough.title}</span>
             </button>
-            <button type="button" disabled={at === walk.steps.length - 1} onClick={() => setAt(at + 1)}>
-              On<span class="hidden"> in {walk.title}</span>
+            <button type="button" disabled={at === walkthrough.steps.length - 1} onClick={() => setAt(at + 1)}>
+              On<span class="hidden"> in {walkthrough.title}</span>
             </button>
-            <a href={`#/${walk.view}`}>See it in the view</a>
+            <a href={`#/${walkthrough.view}`}>See it in the view</a>
           </p>
         </>
       ) : (

@@ -1,12 +1,12 @@
-/** ● The texts of the walks, and what each step does to the running parts. */
+/** ● The texts of the walkthroughs, and what each step does to the running parts. */
 import { showCount, showDuration } from "./format.ts";
 import { act, read } from "./live.ts";
-import type { WalkText } from "./walkthrough.tsx";
+import type { WalkthroughText } from "./walkthrough.tsx";
 
 const LESSON_KEY = "lesson:greeting";
 const LESSON_QUEUE = "lesson";
 
-export const CACHE_WALK: WalkText = {
+export const CACHE_WALKTHROUGH: WalkthroughText = {
   title: "What a cache does",
   question:
     "Reading from a database again and again is slow. A cache keeps what was read, in the memory of many servers, for whoever asks next.",
@@ -45,7 +45,7 @@ export const CACHE_WALK: WalkText = {
   ],
 };
 
-export const QUEUE_WALK: WalkText = {
+export const QUEUE_WALKTHROUGH: WalkthroughText = {
   title: "What a message queue does",
   question:
     "A front end must answer at once, but the work takes long. It puts a task into a queue; workers take tasks when they have time.",
@@ -85,7 +85,7 @@ export const QUEUE_WALK: WalkText = {
   ],
 };
 
-export const LINK_WALK: WalkText = {
+export const LINK_WALKTHROUGH: WalkthroughText = {
   title: "What keep-alive does",
   question:
     "A connection that is silent for hours looks the same whether the other side lives or not. Keep-alive asks, in the kernel, without a byte of payload.",
@@ -141,7 +141,7 @@ async function toLab(action: "freeze" | "thaw" | "cut"): Promise<void> {
   await act("/api/lab/act", { action });
 }
 
-type Watch = NonNullable<WalkText["steps"][number]["watches"]>;
+type Watch = NonNullable<WalkthroughText["steps"][number]["watches"]>;
 
 function probesAnswered(...[, lab]: Parameters<Watch>): string {
   return lab ? `Probes answered: ${lab.events.filter(({ kind }) => kind === "answer").length}` : "";

@@ -1,5 +1,5 @@
 /** ● The workers as they join and leave: those here, the newest first, and those that left within the last minute. */
-import type { QueueView } from "../../snapshot/snapshot.ts";
+import type { QueueSnapshot } from "../../snapshot/snapshot.ts";
 import { showCount, showDuration } from "./format.ts";
 import { Card } from "./components.tsx";
 import { type Column, Table } from "./table.tsx";
@@ -7,9 +7,9 @@ import { type Column, Table } from "./table.tsx";
 /** Who came within the last 30 s is marked: long enough to be seen by somebody who looks up. */
 const JUST_JOINED_MS = 30_000;
 
-type Row = QueueView["workerRows"][number] & Partial<QueueView["workersLeft"][number]>;
+type Row = QueueSnapshot["workerRows"][number] & Partial<QueueSnapshot["workersLeft"][number]>;
 
-export function Workers({ queue, nowMs }: { queue: QueueView; nowMs: number }) {
+export function Workers({ queue, nowMs }: { queue: QueueSnapshot; nowMs: number }) {
   const { workerRows, workersLeft, workers } = queue;
   const hidden = workers - workerRows.length;
   const columns: readonly Column<Row>[] = [
@@ -40,7 +40,7 @@ function State({ row, nowMs }: { row: Row; nowMs: number }) {
   return nowMs - row.sinceMs < JUST_JOINED_MS ? <span class="badge done">just joined</span> : stateOf(row);
 }
 
-function stateOf({ held, slots }: QueueView["workerRows"][number]): string {
+function stateOf({ held, slots }: QueueSnapshot["workerRows"][number]): string {
   if (held > 0) return "at work";
   return slots > 0 ? "idle" : "asks for nothing";
 }

@@ -7,14 +7,14 @@ import { setImmediate as pause } from "node:timers/promises";
 import type { Clock } from "../../../core/clock.ts";
 import { OperationError } from "../../../core/errors.ts";
 import { encodeOps } from "../../stores/op-codec.ts";
-import type { Standby } from "../../stores/follower-state.ts";
+import type { FollowerState } from "../../stores/follower-state.ts";
 import type { Store, StoredTask, StoreOp, StoreOpening } from "../../stores/store.ts";
-import { Cleaning } from "./log-compaction.ts";
+import { LogCompaction } from "./log-compaction.ts";
 import { BATCH, type EntryHead } from "./log-codec.ts";
 import type { LogInfo, QueueLog } from "./log.ts";
 import type { Replica } from "./replica.ts";
 
-export interface LeadTermOptions {
+export interface LeaderLogOptions {
   readonly log: QueueLog;
   readonly replica: Replica;
   readonly clock: Clock;
@@ -24,10 +24,10 @@ export interface LeadTermOptions {
   readonly lastSequence: number;
   /** The log as it was shortly before. */
   readonly info: LogInfo;
-  readonly cleanFloorBytes?: number | undefined;
+  readonly compactionFloorBytes?: number | undefined;
   nextSerial(): number;
   /** All tasks as the replica has them, if they are at hand. */
-  standby(): Promise<Standby | undefined>;
+  standby(): Promise<FollowerState | undefined>;
   /** Another leads. Told once. */
   lost(): void;
   message(text: string): void;
@@ -40,12 +40,12 @@ const PORTION_BYTES = 256 * 1024;
 /** What JetStream keeps of a message beside its bytes: subject, headers and its own record, about this much. */
 const MESSAGE_OVERHEAD_BYTES = 150;
 
-export class LeadTerm implements Store {
+export class LeaderLog implements Store {
   readonly patienceMs = PATIENCE_MS;
-  readonly #options: LeadTermOptions;
+  readonly #options: LeaderLogOptions;
   readonly #log: QueueLog;
   readonly #replica: Replica;
-  readonly #cleaning: Cleaning;
+  readonly #compaction: LogCompaction;
   #lastSequence: number;
   #lastId: number;
   /** When the last append that succeeded was sent, in the clock's ms. */
@@ -57,16 +57,16 @@ export class LeadTerm implements Store {
   #over = false;
   #closing = false;
 
-  constructor(options: LeadTermOptions) {
+  constructor(options: LeaderLogOptions) {
     this.#options = options;
     this.#log = options.log;
     this.#replica = options.replica;
     this.#lastSequence = options.lastSequence;
     this.#lastId = options.replica.lastId;
     this.#surelyLedMs = options.clock.now();
-    const { info, cleanFloorBytes } = options;
-    const floor = cleanFloorBytes === undefined ? {} : { floorBytes: cleanFloorBytes };
-    this.#cleaning = new Cleaning({ bytesMax: info.bytesMax, ...floor }, info.bytes);
+    const { info, compactionFloorBytes } = options;
+    const floor = compactionFloorBytes === undefined ? {} : { floorBytes: compactionFloorBytes };
+    this.#compaction = new LogCompaction({ bytesMax: info.bytesMax, ...floor }, info.bytes);
   }
 
   /** Whether another has taken over. */
@@ -89,7 +89,7 @@ export class LeadTerm implements Store {
   }
 
   get logBytes(): number {
-    return this.#cleaning.logBytes;
+    return this.#compaction.logBytes;
   }
 
   async open(): Promise<StoreOpening> {
@@ -105,12 +105,12 @@ export class LeadTerm implements Store {
   write(ops: readonly StoreOp[]): Promise<void> {
     return this.#inTurn(async () => {
       const liveBytes = bytesOf(ops);
-      if (ops.some(({ kind }) => kind === "add" || kind === "keep") && !this.#cleaning.hasRoom(liveBytes)) {
-        if (this.#cleaning.isDue) this.#startCleaning();
+      if (ops.some(({ kind }) => kind === "add" || kind === "keep") && !this.#compaction.hasRoom(liveBytes)) {
+        if (this.#compaction.isDue) this.#startCompaction();
         throw new OperationError("QUEUE_STORE_FULL", "The queue's log is nearly full; what is left is for results");
       }
       await this.#append(ops, { liveBytes });
-      if (this.#cleaning.isDue) this.#startCleaning();
+      if (this.#compaction.isDue) this.#startCompaction();
     });
   }
 
@@ -172,7 +172,7 @@ export class LeadTerm implements Store {
     this.#lastSequence = appended.sequence;
     if (appended.kind === "refused") throw appended.error;
     this.#surelyLedMs = sentMs;
-    this.#cleaning.wrote({ bytes: payload.length + messages * MESSAGE_OVERHEAD_BYTES, copiedBytes, liveBytes });
+    this.#compaction.wrote({ bytes: payload.length + messages * MESSAGE_OVERHEAD_BYTES, copiedBytes, liveBytes });
     this.#replica.take(appended.sequence, head, ops);
   }
 
@@ -180,28 +180,28 @@ export class LeadTerm implements Store {
     return new Promise(() => {});
   }
 
-  // ---- cleaning
+  // ---- compaction
 
-  #startCleaning(): void {
-    this.#cleaning.begin(this.#lastSequence + 1);
+  #startCompaction(): void {
+    this.#compaction.begin(this.#lastSequence + 1);
     this.#copied = 0;
-    void this.#clean();
+    void this.#compact();
   }
 
   /** Copies portion after portion; between two of them others write. */
-  async #clean(): Promise<void> {
+  async #compact(): Promise<void> {
     const { message } = this.#options;
     try {
       await this.#inTurn(() => this.#append(this.#settings(), {}));
       while (!this.#closing && (await this.#copy())) await pause();
       if (this.#closing || this.#over) return;
-      const sequence = this.#cleaning.end();
+      const sequence = this.#compaction.end();
       await this.#log.purgeBefore(sequence);
-      this.#cleaning.measured((await this.#log.info()).bytes);
-      message(`the log was cleaned up to ${sequence}; it holds ${this.#cleaning.logBytes} bytes`);
+      this.#compaction.measured((await this.#log.info()).bytes);
+      message(`the log was cleaned up to ${sequence}; it holds ${this.#compaction.logBytes} bytes`);
     } catch (error) {
       message(`the log could not be cleaned: ${String(error)}`);
-      if (this.#cleaning.isRunning) this.#cleaning.end();
+      if (this.#compaction.isRunning) this.#compaction.end();
     }
   }
 

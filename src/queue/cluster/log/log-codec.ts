@@ -33,7 +33,7 @@ export interface Entry extends EntryHead {
 }
 
 /** A part's place among the parts of its entry. */
-export interface Part {
+export interface EntryPart {
   readonly index: number;
   readonly count: number;
   readonly bytes: Uint8Array;
@@ -105,7 +105,7 @@ export function decodeEntry(bytes: Uint8Array, { checkSum, place }: { checkSum: 
 }
 
 /** @throws ProtocolError QUEUE_STORE_CORRUPT */
-export function decodePart({ payload }: Entry, place: number): Part {
+export function decodePart({ payload }: Entry, place: number): EntryPart {
   if (payload.length < PART_HEAD_BYTES) throw corrupt(place, "is cut short");
   const view = new DataView(payload.buffer, payload.byteOffset, payload.length);
   const part = { index: view.getUint32(0), count: view.getUint32(4), bytes: payload.subarray(PART_HEAD_BYTES) };
@@ -127,7 +127,7 @@ function corrupt(place: number, what: string): ProtocolError {
  * Puts parts together. A part whose turn it is not ends what was begun: its writer was cut off in the middle, and what it had written
  * of that entry never happened.
  */
-export class PartsInbox {
+export class EntryAssembler {
   #head: EntryHead | undefined;
   #count = 0;
   #parts: Uint8Array[] = [];

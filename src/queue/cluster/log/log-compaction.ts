@@ -7,7 +7,7 @@
  * the log is at most three times what is alive, and the floor.
  */
 
-export interface CleaningOptions {
+export interface LogCompactionOptions {
   /** Garbage that is not worth a round; default 64 MiB. */
   readonly floorBytes?: number;
   /** What the log may hold; Infinity without a bound. */
@@ -21,7 +21,7 @@ const RESERVED_SHARE = 0.1;
 /** With a bound, garbage of this share of it is enough for a round. */
 const GARBAGE_SHARE = 0.2;
 
-export class Cleaning {
+export class LogCompaction {
   readonly #floorBytes: number;
   readonly #bytesMax: number;
   #logBytes: number;
@@ -29,10 +29,10 @@ export class Cleaning {
   #liveBytes: number;
   /** Whether a round has counted what is alive. */
   #counted = false;
-  #round: { readonly firstSequence: number; copiedBytes: number; cameBytes: number } | undefined;
+  #pass: { readonly firstSequence: number; copiedBytes: number; cameBytes: number } | undefined;
 
   /** @param logBytes what is in the log; how much of it is alive is not known before the first round */
-  constructor({ floorBytes = FLOOR_BYTES, bytesMax }: CleaningOptions, logBytes: number) {
+  constructor({ floorBytes = FLOOR_BYTES, bytesMax }: LogCompactionOptions, logBytes: number) {
     this.#floorBytes = floorBytes;
     this.#bytesMax = bytesMax;
     this.#logBytes = logBytes;
@@ -40,7 +40,7 @@ export class Cleaning {
   }
 
   get isRunning(): boolean {
-    return this.#round !== undefined;
+    return this.#pass !== undefined;
   }
 
   get logBytes(): number {
@@ -51,14 +51,14 @@ export class Cleaning {
   wrote({ bytes, copiedBytes, liveBytes }: { bytes: number; copiedBytes: number; liveBytes: number }): void {
     this.#logBytes += bytes;
     this.#liveBytes += liveBytes;
-    if (!this.#round) return;
-    this.#round.copiedBytes += copiedBytes;
-    this.#round.cameBytes += liveBytes;
+    if (!this.#pass) return;
+    this.#pass.copiedBytes += copiedBytes;
+    this.#pass.cameBytes += liveBytes;
   }
 
   /** Whether a round should begin now. */
   get isDue(): boolean {
-    if (this.#round) return false;
+    if (this.#pass) return false;
     if (!this.#counted) return this.#logBytes > Math.min(2 * this.#floorBytes, this.#bytesMax * GARBAGE_SHARE);
     const garbage = this.#logBytes - this.#liveBytes;
     return garbage > Math.min(this.#liveBytes + this.#floorBytes, this.#bytesMax * GARBAGE_SHARE);
@@ -66,13 +66,13 @@ export class Cleaning {
 
   /** @param firstSequence where the round's first entry will stand */
   begin(firstSequence: number): void {
-    this.#round = { firstSequence, copiedBytes: 0, cameBytes: 0 };
+    this.#pass = { firstSequence, copiedBytes: 0, cameBytes: 0 };
   }
 
   /** All is copied. @returns the sequence before which everything may go */
   end(): number {
-    const { firstSequence, copiedBytes, cameBytes } = this.#round!;
-    this.#round = undefined;
+    const { firstSequence, copiedBytes, cameBytes } = this.#pass!;
+    this.#pass = undefined;
     this.#liveBytes = copiedBytes + cameBytes;
     this.#counted = true;
     return firstSequence;

@@ -10,16 +10,16 @@ import { crc32 } from "node:zlib";
 import { type Clock, systemClock } from "../../../core/clock.ts";
 import { messageOf } from "../../../core/errors.ts";
 import type { StoreOp } from "../../stores/store.ts";
-import type { Standby } from "../../stores/follower-state.ts";
+import type { FollowerState } from "../../stores/follower-state.ts";
 import { ClusterConnection } from "../nats/cluster-connection.ts";
-import { LeadTerm } from "./leader-log.ts";
-import { decodeEntry, type EntryHead, LEAD, PartsInbox } from "./log-codec.ts";
+import { LeaderLog } from "./leader-log.ts";
+import { decodeEntry, type EntryHead, LEAD, EntryAssembler } from "./log-codec.ts";
 import { type LogInfo, QueueLog } from "./log.ts";
-import { LogTail } from "./log-reader.ts";
+import { LogReader } from "./log-reader.ts";
 import type { NatsUrl } from "../nats/nats-url.ts";
 import { Replica } from "./replica.ts";
 
-/** 300 ms: less than others wait for a leader's first beat. */
+/** 300 ms: less than others wait for a leader's first heartbeat. */
 const INFO_MS = 300;
 
 export interface FollowerOptions {
@@ -27,9 +27,9 @@ export interface FollowerOptions {
   /** Where the local copy of the log lies; without one it is temporary. */
   readonly folder?: string | undefined;
   readonly clock?: Clock | undefined;
-  readonly cleanFloorBytes?: number | undefined;
+  readonly compactionFloorBytes?: number | undefined;
   /** Keeps all tasks at hand while another leads; without it they are read when this one does. */
-  makeStandby?(): Standby;
+  makeFollowerState?(): FollowerState;
   log?(message: string): void;
 }
 
@@ -48,10 +48,10 @@ export class LogFollower {
   readonly writer: string;
   readonly #options: FollowerOptions;
   readonly #listener: FollowerListener;
-  readonly #parts = new PartsInbox();
-  #tail: LogTail | undefined;
-  #term: LeadTerm | undefined;
-  #standby: Standby | undefined;
+  readonly #parts = new EntryAssembler();
+  #reader: LogReader | undefined;
+  #term: LeaderLog | undefined;
+  #followerState: FollowerState | undefined;
   /** Resolves when the standby is complete, or given up. */
   #standingBy: Promise<void> = Promise.resolve();
   /** Following and leading are begun one after the other: both may wait long for NATS. */
@@ -90,7 +90,7 @@ export class LogFollower {
       const log = new QueueLog(connection, url.group, (message) => options.log?.(message));
       const info = await log.open(url.replicas);
       const follower = new LogFollower({ connection, log, replica, info }, options, listener);
-      written = (ops) => follower.#standby?.apply(ops);
+      written = (ops) => follower.#followerState?.apply(ops);
       return follower;
     } catch (error) {
       await connection?.close();
@@ -120,7 +120,7 @@ export class LogFollower {
   }
 
   async #follow(): Promise<void> {
-    if (this.#tail || this.#term?.isOver === false) return;
+    if (this.#reader || this.#term?.isOver === false) return;
     this.#info = await this.log.info();
     if (this.#closed) return;
     const { created, firstSequence, lastSequence } = this.#info;
@@ -129,7 +129,7 @@ export class LogFollower {
     if (!usable) await this.#beginReplica(created, Math.max(0, firstSequence - 1));
     this.#seen = replica.applied;
     this.#readMs = this.#clock.now();
-    this.#tail = new LogTail(this.connection, this.log, this.#seen + 1, {
+    this.#reader = new LogReader(this.connection, this.log, this.#seen + 1, {
       message: (sequence, bytes) => this.#message(sequence, bytes),
       caughtUp: () => this.#listener.caughtUp?.(),
       trouble: (error) => this.#say(`the log cannot be read: ${messageOf(error)}`),
@@ -137,15 +137,15 @@ export class LogFollower {
   }
 
   /** Keeps all tasks at hand from now on: those that the replica has, and what it writes. Not while this broker leads. */
-  standBy(): void {
-    if (this.#standby) return;
-    const standby = this.#options.makeStandby?.();
-    this.#standby = standby;
+  loadFollowerState(): void {
+    if (this.#followerState) return;
+    const standby = this.#options.makeFollowerState?.();
+    this.#followerState = standby;
     if (standby) this.#standingBy = this.#readInto(standby);
   }
 
-  async #readInto(standby: Standby): Promise<void> {
-    const isGivenUp = (): boolean => this.#closed || standby !== this.#standby;
+  async #readInto(standby: FollowerState): Promise<void> {
+    const isGivenUp = (): boolean => this.#closed || standby !== this.#followerState;
     try {
       for await (const portion of this.replica.tasks()) {
         if (isGivenUp()) return;
@@ -154,37 +154,37 @@ export class LogFollower {
       standby.complete();
     } catch (error) {
       if (isGivenUp()) return;
-      this.#standby = undefined;
+      this.#followerState = undefined;
       this.#say(`the local copy of the log cannot be read: ${messageOf(error)}`);
     }
   }
 
   /** All tasks, for a term that begins; undefined when they are to be read. */
-  async #handOver(): Promise<Standby | undefined> {
+  async #handOver(): Promise<FollowerState | undefined> {
     await this.#standingBy;
     await this.replica.write();
-    const standby = this.#standby;
-    this.#standby = undefined;
+    const standby = this.#followerState;
+    this.#followerState = undefined;
     return standby?.isComplete ? standby : undefined;
   }
 
   /** The replica begins anew, and with it what stands by. */
   async #beginReplica(created: string, applied: number): Promise<void> {
-    const stoodBy = this.#standby !== undefined;
-    this.#standby = undefined;
+    const stoodBy = this.#followerState !== undefined;
+    this.#followerState = undefined;
     await this.replica.begin(created, applied);
-    if (stoodBy) this.standBy();
+    if (stoodBy) this.loadFollowerState();
   }
 
   /** The leader says that the log reaches this far. */
   reaches(sequence: number): void {
-    this.#tail?.reaches(sequence);
+    this.#reader?.reaches(sequence);
   }
 
   async rest(): Promise<void> {
-    const tail = this.#tail;
-    this.#tail = undefined;
-    await tail?.close();
+    const reader = this.#reader;
+    this.#reader = undefined;
+    await reader?.close();
   }
 
   /**
@@ -192,11 +192,11 @@ export class LogFollower {
    *
    * @returns undefined when another has written there: it is to be followed first
    */
-  lead(about: Readonly<Record<string, unknown>>, lost: () => void): Promise<LeadTerm | undefined> {
+  lead(about: Readonly<Record<string, unknown>>, lost: () => void): Promise<LeaderLog | undefined> {
     return this.#inTurn(() => this.#lead(about, lost));
   }
 
-  async #lead(about: Readonly<Record<string, unknown>>, lost: () => void): Promise<LeadTerm | undefined> {
+  async #lead(about: Readonly<Record<string, unknown>>, lost: () => void): Promise<LeaderLog | undefined> {
     await this.rest();
     const { replica, writer } = this;
     const epoch = replica.epoch + 1;
@@ -209,7 +209,7 @@ export class LogFollower {
     const info = this.log.info().catch(() => this.#info);
     this.#info = await Promise.race([info, sleep(INFO_MS, this.#info, { ref: false })]);
     replica.take(appended.sequence, head, []);
-    this.#term = new LeadTerm({
+    this.#term = new LeaderLog({
       log: this.log,
       replica,
       clock: this.#clock,
@@ -217,7 +217,7 @@ export class LogFollower {
       epoch,
       lastSequence: appended.sequence,
       info: this.#info,
-      cleanFloorBytes: this.#options.cleanFloorBytes,
+      compactionFloorBytes: this.#options.compactionFloorBytes,
       nextSerial: () => this.#nextSerial(),
       standby: () => this.#handOver(),
       lost,

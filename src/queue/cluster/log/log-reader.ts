@@ -8,7 +8,7 @@ import type { Msg } from "@nats-io/transport-node";
 import type { ClusterConnection } from "../nats/cluster-connection.ts";
 import type { QueueLog } from "./log.ts";
 
-export interface TailListener {
+export interface LogReaderListener {
   /** May take its time: the next message waits. */
   message(sequence: number, bytes: Uint8Array): Promise<void> | void;
   /** All that was in the log when this was read has been handed on. */
@@ -26,10 +26,10 @@ const RETRY_MS = 200;
 /** 3 s: what was written is handed on within milliseconds, and by a cluster in trouble within a second. */
 const BEHIND_MS = 3000;
 
-export class LogTail {
+export class LogReader {
   readonly #connection: ClusterConnection;
   readonly #log: QueueLog;
-  readonly #listener: TailListener;
+  readonly #listener: LogReaderListener;
   #next: number;
   #heardMs = 0;
   /** When a message was taken last, or the reading began. */
@@ -43,7 +43,7 @@ export class LogTail {
   #work: Promise<void> = Promise.resolve();
   #closed = false;
 
-  constructor(connection: ClusterConnection, log: QueueLog, fromSequence: number, listener: TailListener) {
+  constructor(connection: ClusterConnection, log: QueueLog, fromSequence: number, listener: LogReaderListener) {
     this.#connection = connection;
     this.#log = log;
     this.#next = fromSequence;

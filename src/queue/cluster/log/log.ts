@@ -10,7 +10,7 @@ import { messageOf, OperationError } from "../../../core/errors.ts";
 import type { ClusterConnection } from "../nats/cluster-connection.ts";
 import { decodeEntry, decodePart, encodeEntry, type EntryHead, HEAD_BYTES, PART } from "./log-codec.ts";
 import { isNoRoom, isAnswer, isNotNow, isStreamMissing, isWrongSequence, natsError } from "../nats/nats-errors.ts";
-import { patiently } from "../nats/retry-while-leaderless.ts";
+import { retryWhileLeaderless } from "../nats/retry-while-leaderless.ts";
 
 export interface LogInfo {
   /** When the stream was made: another stream of the same name is another log. */
@@ -83,7 +83,7 @@ export class QueueLog {
         // Of two brokers that make it at once one is answered as if its own were it; and not every server knows of it yet.
         return this.#connection.manager.streams.info(this.stream);
       };
-      return infoOf(await patiently(knownOrMade, (error) => isNotNow(error) || (isMade && isStreamMissing(error))));
+      return infoOf(await retryWhileLeaderless(knownOrMade, (error) => isNotNow(error) || (isMade && isStreamMissing(error))));
     } catch (error) {
       throw natsError(`Cannot open the queue's log, stream ${this.stream}`, error);
     }

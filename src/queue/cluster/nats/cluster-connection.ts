@@ -10,7 +10,7 @@ import type { NatsConnection, Status } from "@nats-io/transport-node";
 import { messageOf, OperationError, UsageError } from "../../../core/errors.ts";
 import { natsError } from "./nats-errors.ts";
 import type { NatsUrl } from "./nats-url.ts";
-import { patiently } from "./retry-while-leaderless.ts";
+import { retryWhileLeaderless } from "./retry-while-leaderless.ts";
 
 /** Not before: JetStream's ways to ask that are used here are as old as that. */
 const SERVER_VERSION_MIN = [2, 9];
@@ -68,7 +68,7 @@ export class ClusterConnection {
     }
     try {
       checkVersion(nats.info?.version ?? "", doing);
-      const manager = await patiently(() => js.jetstreamManager(nats, { timeout: ANSWER_MS }));
+      const manager = await retryWhileLeaderless(() => js.jetstreamManager(nats, { timeout: ANSWER_MS }));
       return new ClusterConnection(nats, js.jetstream(nats, { timeout: ANSWER_MS }), manager);
     } catch (error) {
       await nats.close();

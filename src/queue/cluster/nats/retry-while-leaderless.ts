@@ -11,7 +11,7 @@ const AGAIN_MS = 200;
  *
  * @param isPassing errors that will pass
  */
-export async function patiently<T>(ask: () => Promise<T>, isPassing = isNotNow): Promise<T> {
+export async function retryWhileLeaderless<T>(ask: () => Promise<T>, isPassing = isNotNow): Promise<T> {
   const giveUpMs = performance.now() + GIVE_UP_MS;
   for (;;) {
     try {

@@ -1,52 +1,52 @@
-/** ○ The way from a door to the hall behind it, of the same broker: no network, but as with one nothing of the past comes through. */
-import type { Way, Wire } from "../../protocols/protocol-handler.ts";
+/** ○ The way from a peer relay to the broker core behind it, of the same broker: no network, but as with one nothing of the past comes through. */
+import type { Route, PeerConnection } from "../../protocols/protocol-handler.ts";
 import type { PeerSink } from "../../broker/front-end.ts";
 import type { Frames } from "../../protocols/messages.ts";
-import type { DoorPort, HallPort } from "./peer-relay.ts";
+import type { PeerChannel, CoreChannel } from "./peer-relay.ts";
 
-interface LocalWire extends Wire {
-  tag: string;
+interface LocalPeerConnection extends PeerConnection {
+  idempotencyKey: string;
 }
 
-export class LocalHallPort implements HallPort {
-  readonly #hall: PeerSink;
-  readonly #door: DoorPort;
-  readonly #wires = new Map<string, LocalWire>();
-  readonly #way: Way;
+export class LocalCoreChannel implements CoreChannel {
+  readonly #core: PeerSink;
+  readonly #peerRelay: PeerChannel;
+  readonly #connections = new Map<string, LocalPeerConnection>();
+  readonly #route: Route;
 
-  constructor(hall: PeerSink, door: DoorPort, term: number) {
-    this.#hall = hall;
-    this.#door = door;
-    this.#way = { term, isRelayed: false };
+  constructor(core: PeerSink, peerRelay: PeerChannel, term: number) {
+    this.#core = core;
+    this.#peerRelay = peerRelay;
+    this.#route = { term, isRelayed: false };
   }
 
-  message(key: string, frames: Frames, tag: string): void {
-    let wire = this.#wires.get(key);
-    if (!wire) this.#wires.set(key, (wire = this.#wire(key)));
-    wire.tag = tag;
-    this.#hall.receive(key, frames, () => wire);
+  message(key: string, frames: Frames, idempotencyKey: string): void {
+    let connection = this.#connections.get(key);
+    if (!connection) this.#connections.set(key, (connection = this.#connection(key)));
+    connection.idempotencyKey = idempotencyKey;
+    this.#core.receive(key, frames, () => connection);
   }
 
   gone(key: string): void {
-    this.#wires.delete(key);
-    this.#hall.gone(key);
+    this.#connections.delete(key);
+    this.#core.gone(key);
   }
 
   flush(): void {
-    this.#hall.flush();
+    this.#core.flush();
   }
 
   ready(): undefined {
     return undefined;
   }
 
-  #wire(key: string): LocalWire {
+  #connection(key: string): LocalPeerConnection {
     return {
-      peer: this.#door.peerName(key),
-      tag: "",
-      way: this.#way,
-      send: (frames) => this.#door.said(key, frames),
-      close: (reason) => this.#door.closed(key, reason),
+      peer: this.#peerRelay.peerName(key),
+      idempotencyKey: "",
+      route: this.#route,
+      send: (frames) => this.#peerRelay.said(key, frames),
+      close: (reason) => this.#peerRelay.closed(key, reason),
     };
   }
 }

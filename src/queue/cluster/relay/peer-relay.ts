@@ -1,16 +1,16 @@
 /**
- * ○ A broker's front door in a group: its peers, and the hall that they are led to, which is here while this broker leads and elsewhere
- * while it follows. When the hall changes it makes the peers known to the next one. Invariant: nothing that a hall of the past says
+ * ○ A broker's front end in a group: its peers, and the broker core that they are led to, which is here while this broker leads and elsewhere
+ * while it follows. When the broker core changes it makes the peers known to the next one. Invariant: nothing that a broker core of the past says
  * reaches a peer.
  */
-import type { Wire } from "../../protocols/protocol-handler.ts";
+import type { PeerConnection } from "../../protocols/protocol-handler.ts";
 import type { PeerSink } from "../../broker/front-end.ts";
 import { type Frames, PROTOCOL, VERB } from "../../protocols/messages.ts";
-import { PeerMemory } from "./peer-replay-buffer.ts";
+import { PeerReplayBuffer } from "./peer-replay-buffer.ts";
 
-/** The way to a hall. */
-export interface HallPort {
-  message(key: string, frames: Frames, tag: string): void;
+/** The way to a broker core. */
+export interface CoreChannel {
+  message(key: string, frames: Frames, idempotencyKey: string): void;
   gone(key: string): void;
   flush(): void;
   /** Not yet: it has enough to carry. */
@@ -18,35 +18,35 @@ export interface HallPort {
 }
 
 /** What comes back from it. */
-export interface DoorPort {
+export interface PeerChannel {
   said(key: string, frames: Frames): void;
   closed(key: string, reason: string): void;
   /** Who it is, for people. */
   peerName(key: string): string | undefined;
 }
 
-export interface DoorOptions {
-  /** Makes the tags of this door's submissions: by chance, for no other door may make the same. */
+export interface PeerRelayOptions {
+  /** Makes the idempotency keys of this peer relay's submissions: by chance, for no other peer relay may make the same. */
   readonly name: string;
 }
 
 /** 64 MiB of messages remembered for peers that cannot be told to begin anew; past it the largest is let go when the leader changes. */
-const REMEMBERED_BYTES_MAX = 64 * 1024 ** 2;
+const REPLAY_BYTES_MAX = 64 * 1024 ** 2;
 
-interface DoorPeer {
-  readonly wire: Wire;
-  readonly memory: PeerMemory;
+interface RelayedPeer {
+  readonly connection: PeerConnection;
+  readonly replay: PeerReplayBuffer;
 }
 
-export class Door implements PeerSink {
+export class PeerRelay implements PeerSink {
   readonly #name: string;
-  readonly #peers = new Map<string, DoorPeer>();
-  #hall: HallPort | undefined;
+  readonly #peers = new Map<string, RelayedPeer>();
+  #core: CoreChannel | undefined;
   #arrival = Promise.withResolvers<void>();
-  #tags = 0;
-  #rememberedBytes = 0;
+  #idempotencyKeys = 0;
+  #replayBytes = 0;
 
-  constructor({ name }: DoorOptions) {
+  constructor({ name }: PeerRelayOptions) {
     this.#name = name;
   }
 
@@ -56,86 +56,90 @@ export class Door implements PeerSink {
 
   // ---- from the peers
 
-  receive(key: string, frames: Frames, wire: () => Wire): void {
+  receive(key: string, frames: Frames, connection: () => PeerConnection): void {
     let peer = this.#peers.get(key);
-    if (!peer) this.#peers.set(key, (peer = { wire: wire(), memory: new PeerMemory(() => this.#newTag()) }));
-    const { memory } = peer;
-    const before = memory.bytes;
-    const tag = memory.heard(frames);
-    this.#rememberedBytes += memory.bytes - before;
-    if (tag !== undefined) this.#hall?.message(key, frames, tag);
+    if (!peer)
+      this.#peers.set(
+        key,
+        (peer = { connection: connection(), replay: new PeerReplayBuffer(() => this.#newIdempotencyKey()) }),
+      );
+    const { replay } = peer;
+    const before = replay.bytes;
+    const idempotencyKey = replay.heard(frames);
+    this.#replayBytes += replay.bytes - before;
+    if (idempotencyKey !== undefined) this.#core?.message(key, frames, idempotencyKey);
   }
 
   gone(key: string): void {
     const peer = this.#peers.get(key);
     if (!peer) return;
     this.#peers.delete(key);
-    this.#rememberedBytes -= peer.memory.bytes;
-    this.#hall?.gone(key);
+    this.#replayBytes -= peer.replay.bytes;
+    this.#core?.gone(key);
   }
 
   flush(): void {
-    this.#hall?.flush();
+    this.#core?.flush();
   }
 
-  /** With no hall to go to, or one that has enough to carry, what peers say stays with them. */
+  /** With no broker core to go to, or one that has enough to carry, what peers say stays with them. */
   ready(): Promise<void> | undefined {
-    return this.#hall ? this.#hall.ready() : this.#rememberedBytes > REMEMBERED_BYTES_MAX ? this.#arrival.promise : undefined;
+    return this.#core ? this.#core.ready() : this.#replayBytes > REPLAY_BYTES_MAX ? this.#arrival.promise : undefined;
   }
 
-  // ---- the hall
+  // ---- the broker core
 
   /** There is none for now. */
   leave(): void {
-    if (this.#hall) this.#arrival = Promise.withResolvers();
-    this.#hall = undefined;
-    for (const { memory } of this.#peers.values()) memory.begin();
+    if (this.#core) this.#arrival = Promise.withResolvers();
+    this.#core = undefined;
+    for (const { replay } of this.#peers.values()) replay.begin();
   }
 
-  /** There has been none for a while: those that know other doors of the group go there. They are welcome again with the next hall. */
+  /** There has been none for a while: those that know other brokers of the group go there. They are welcome again with the next broker core. */
   sendAway(): void {
-    if (this.#hall) return;
-    for (const { memory, wire } of this.#peers.values()) if (memory.saidHello) wire.send(ANEW);
+    if (this.#core) return;
+    for (const { replay, connection } of this.#peers.values()) if (replay.saidHello) connection.send(ANEW);
   }
 
-  /** The peers are led to this hall from now on, as if they had just come. */
-  enter(hall: HallPort): void {
-    this.#hall = hall;
-    for (const [key, peer] of this.#peers) this.#introduce(hall, key, peer);
-    hall.flush();
+  /** The peers are led to this broker core from now on, as if they had just come. */
+  enter(core: CoreChannel): void {
+    this.#core = core;
+    for (const [key, peer] of this.#peers) this.#introduce(core, key, peer);
+    core.flush();
     this.#arrival.resolve();
   }
 
-  /** How this hall speaks to the peers: silent once there is another. */
-  portOf(hall: () => HallPort | undefined): DoorPort {
-    const peerOf = (key: string): DoorPeer | undefined =>
-      this.#hall && hall() === this.#hall ? this.#peers.get(key) : undefined;
+  /** How this broker core speaks to the peers: silent once there is another. */
+  channelOf(core: () => CoreChannel | undefined): PeerChannel {
+    const peerOf = (key: string): RelayedPeer | undefined =>
+      this.#core && core() === this.#core ? this.#peers.get(key) : undefined;
     return {
       said: (key, frames) => {
         const peer = peerOf(key);
         if (!peer) return;
-        const { memory } = peer;
-        const before = memory.bytes;
-        memory.said(frames);
-        this.#rememberedBytes += memory.bytes - before;
-        peer.wire.send(frames);
+        const { replay } = peer;
+        const before = replay.bytes;
+        replay.said(frames);
+        this.#replayBytes += replay.bytes - before;
+        peer.connection.send(frames);
       },
-      peerName: (key) => this.#peers.get(key)?.wire.peer,
-      closed: (key, reason) => peerOf(key)?.wire.close(reason),
+      peerName: (key) => this.#peers.get(key)?.connection.peer,
+      closed: (key, reason) => peerOf(key)?.connection.close(reason),
     };
   }
 
-  #introduce(hall: HallPort, key: string, peer: DoorPeer): void {
-    const remembered = peer.memory.begin();
-    if (peer.memory.saidHello) peer.wire.send(ANEW);
-    else if (this.#rememberedBytes > REMEMBERED_BYTES_MAX && peer.memory.bytes > 0) {
-      peer.wire.close("the leader changed, and too much is unanswered to be asked again");
-    } else for (const { frames, tag } of remembered) hall.message(key, frames, tag);
+  #introduce(core: CoreChannel, key: string, peer: RelayedPeer): void {
+    const replayed = peer.replay.begin();
+    if (peer.replay.saidHello) peer.connection.send(ANEW);
+    else if (this.#replayBytes > REPLAY_BYTES_MAX && peer.replay.bytes > 0) {
+      peer.connection.close("the leader changed, and too much is unanswered to be asked again");
+    } else for (const { frames, idempotencyKey } of replayed) core.message(key, frames, idempotencyKey);
   }
 
-  #newTag(): string {
-    this.#tags += 1;
-    return `~${this.#name}.${this.#tags.toString(36)}`;
+  #newIdempotencyKey(): string {
+    this.#idempotencyKeys += 1;
+    return `~${this.#name}.${this.#idempotencyKeys.toString(36)}`;
   }
 }
 

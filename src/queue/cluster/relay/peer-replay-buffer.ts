@@ -1,6 +1,6 @@
 /**
- * ○ What a front door remembers of one peer, to make it known to the next leader. A peer that said HELLO is told ANEW and says all that
- * is needed by itself; of the others the door keeps what is unanswered, and says it again for them: a plain REQ that waits for its next
+ * ○ What a front end remembers of one peer, to make it known to the next leader. A peer that said HELLO is told ANEW and says all that
+ * is needed by itself; of the others the peer relay keeps what is unanswered, and says it again for them: a plain REQ that waits for its next
  * task must not wait for ever because a broker died.
  */
 import { Buffer } from "node:buffer";
@@ -9,10 +9,10 @@ import { majordomoRole } from "../../protocols/majordomo-handlers.ts";
 import { EMPTY_FRAME, type Frames, isProtocol, PROTOCOL, VERB, verbOf } from "../../protocols/messages.ts";
 
 /** A message to be said again. */
-export interface Remembered {
+export interface ReplayedMessage {
   readonly frames: Frames;
   /** The key under which it is one submission, however often it is said; "" when it is none. */
-  readonly tag: string;
+  readonly idempotencyKey: string;
 }
 
 const ANSWERED_BY_ANY: ReadonlySet<string> = new Set(["OK", "REFUSED", "DATA"]);
@@ -26,19 +26,19 @@ const CLIENT_2_FINAL = 3;
 /** Our client's HELLO that only asks how much there is to do: it has not heard yet that it is to begin anew. */
 const HELLO_AGAIN = "again";
 
-export class PeerMemory {
-  readonly #newTag: () => string;
+export class PeerReplayBuffer {
+  readonly #newIdempotencyKey: () => string;
   #saidHello = false;
   #awaitsHello = false;
   /** Where it offered to work: its last word of each kind, in the order they came. */
-  readonly #offers = new Map<string, Remembered>();
-  readonly #requests = new Map<string, Remembered>();
+  readonly #offers = new Map<string, ReplayedMessage>();
+  readonly #requests = new Map<string, ReplayedMessage>();
   #count = 0;
   #bytes = 0;
 
-  /** @param newTag makes a key that no other submission has */
-  constructor(newTag: () => string) {
-    this.#newTag = newTag;
+  /** @param newIdempotencyKey makes a key that no other submission has */
+  constructor(newIdempotencyKey: () => string) {
+    this.#newIdempotencyKey = newIdempotencyKey;
   }
 
   /** Bytes that it keeps. */
@@ -58,7 +58,7 @@ export class PeerMemory {
   /**
    * The peer has said something.
    *
-   * @returns the tag that it goes on with, or undefined: it is not to go on
+   * @returns the idempotency key that it goes on with, or undefined: it is not to go on
    */
   heard(frames: Frames): string | undefined {
     const at = frames.length > 0 && frames[0]!.length === 0 ? 1 : 0;
@@ -77,13 +77,13 @@ export class PeerMemory {
     if (this.#awaitsHello) return undefined;
     if (isReady(first)) {
       // A result that came with it is the old leader's: the task it belongs to is done again when it was not kept.
-      this.#keep(this.#requests, "Ready", { frames: frames.slice(0, at + 1), tag: "" });
+      this.#keep(this.#requests, "Ready", { frames: frames.slice(0, at + 1), idempotencyKey: "" });
       return "";
     }
     return this.#heardMajordomo(frames, at);
   }
 
-  /** The hall has said something to the peer. */
+  /** The broker core has said something to the peer. */
   said(frames: Frames): void {
     if (this.#requests.size === 0 && this.#offers.size === 0) return;
     const at = frames.length > 0 && frames[0]!.length === 0 ? 1 : 0;
@@ -98,19 +98,19 @@ export class PeerMemory {
   }
 
   /** The leader is gone, or another is there: what the peer said HELLO for is void. */
-  begin(): readonly Remembered[] {
+  begin(): readonly ReplayedMessage[] {
     this.#awaitsHello = this.#saidHello;
     return [...this.#offers.values(), ...this.#requests.values()];
   }
 
   #heardOwn(verb: string, frames: Frames, at: number): string {
-    if (verb === "WORK") this.#keep(this.#offers, `work ${text(frames[at + 2])}`, { frames, tag: "" });
+    if (verb === "WORK") this.#keep(this.#offers, `work ${text(frames[at + 2])}`, { frames, idempotencyKey: "" });
     else if (verb === "BYE") this.#forgetAll();
     else if (verb === "UNWATCH") this.#forget(this.#requests, `own ${text(frames[at + 2])}`);
     else if (REQUESTS.has(verb)) {
-      const tag = verb === "ADD" || verb === "CALL" ? this.#newTag() : "";
-      this.#keep(this.#requests, `own ${text(frames[at + 2])}`, { frames, tag });
-      return tag;
+      const idempotencyKey = verb === "ADD" || verb === "CALL" ? this.#newIdempotencyKey() : "";
+      this.#keep(this.#requests, `own ${text(frames[at + 2])}`, { frames, idempotencyKey });
+      return idempotencyKey;
     }
     return "";
   }
@@ -125,12 +125,15 @@ export class PeerMemory {
       this.#forget(this.#requests, name);
     } else if (verb === "ADDED") {
       // Its tasks are known: what is missing is their outcomes.
-      this.#keep(this.#requests, name, { frames: [PROTOCOL, VERB.WATCH, frames[at + 2]!, ...frames.slice(at + 3)], tag: "" });
+      this.#keep(this.#requests, name, {
+        frames: [PROTOCOL, VERB.WATCH, frames[at + 2]!, ...frames.slice(at + 3)],
+        idempotencyKey: "",
+      });
     } else if (verb === "ENDED") {
       const [protocol, watch, number, ...ids] = request.frames;
       const left = ids.filter((id) => !id.equals(frames[3]!));
       if (left.length === 0) this.#forget(this.#requests, name);
-      else this.#keep(this.#requests, name, { frames: [protocol!, watch!, number!, ...left], tag: "" });
+      else this.#keep(this.#requests, name, { frames: [protocol!, watch!, number!, ...left], idempotencyKey: "" });
     }
   }
 
@@ -139,16 +142,16 @@ export class PeerMemory {
     if (role?.role === "worker") {
       const command = frames[at + 1]?.[0];
       const commands = MAJORDOMO[`worker${role.version}`];
-      if (command === commands.ready) this.#keep(this.#offers, "majordomo", { frames, tag: "" });
+      if (command === commands.ready) this.#keep(this.#offers, "majordomo", { frames, idempotencyKey: "" });
       else if (command === commands.disconnect) this.#forget(this.#offers, "majordomo");
       return "";
     }
     if (!role) return "";
-    const tag = this.#newTag();
+    const idempotencyKey = this.#newIdempotencyKey();
     this.#count += 1;
     const service = text(frames[at + (role.version === 1 ? 1 : 2)]);
-    this.#keep(this.#requests, `majordomo ${service} ${this.#count}`, { frames, tag });
-    return tag;
+    this.#keep(this.#requests, `majordomo ${service} ${this.#count}`, { frames, idempotencyKey });
+    return idempotencyKey;
   }
 
   /** Majordomo does not say which request a reply is for: of one service the oldest is taken to be the one. */
@@ -162,15 +165,15 @@ export class PeerMemory {
     }
   }
 
-  #keep(where: Map<string, Remembered>, name: string, remembered: Remembered): void {
+  #keep(where: Map<string, ReplayedMessage>, name: string, replayed: ReplayedMessage): void {
     this.#forget(where, name);
     // The network's buffer is not kept for a few bytes of it.
-    const frames = remembered.frames.map((frame) => (frame.length === 0 ? EMPTY_FRAME : Buffer.from(frame)));
-    where.set(name, { ...remembered, frames });
+    const frames = replayed.frames.map((frame) => (frame.length === 0 ? EMPTY_FRAME : Buffer.from(frame)));
+    where.set(name, { ...replayed, frames });
     this.#bytes += bytesOf(name, frames);
   }
 
-  #forget(where: Map<string, Remembered>, name: string): void {
+  #forget(where: Map<string, ReplayedMessage>, name: string): void {
     const known = where.get(name);
     if (!known) return;
     where.delete(name);

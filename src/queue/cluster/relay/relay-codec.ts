@@ -1,10 +1,10 @@
 /**
- * ○ What a broker's door and the leader's hall say to each other, over NATS subjects that may lose but do not reorder. Two streams of
+ * ○ What a broker's follower and the leader's broker core say to each other, over NATS subjects that may lose but do not reorder. Two streams of
  * items, one each way, cut into numbered chunks; a chunk that is missing ends the session. Integers big-endian.
  *
  * ```
  * chunk: version u8 = 1 | kind u8 | 0 u16 | session u32 | number u32 | taken f64 | sender 16 hex digits | bytes of the stream
- * item:  bytes that follow u32 | kind u8 | key u8 length + bytes | tag u8 length + bytes | frames: u32 length + bytes each
+ * item:  bytes that follow u32 | kind u8 | key u8 length + bytes | idempotency key u8 length + bytes | frames: u32 length + bytes each
  * ```
  */
 import { Buffer } from "node:buffer";
@@ -30,14 +30,14 @@ export interface Chunk {
 
 /** A peer's message, or one to a peer. */
 export const MESSAGE = 1;
-/** The peer is gone; to a door: let the peer go, the frame says why. */
+/** The peer is gone; to a follower: let the peer go, the frame says why. */
 export const GONE = 2;
 
 export interface Item {
   readonly kind: typeof MESSAGE | typeof GONE;
   readonly key: string;
-  /** See Wire.tag. */
-  readonly tag: string;
+  /** See PeerConnection.idempotency key. */
+  readonly idempotencyKey: string;
   readonly frames: Frames;
 }
 
@@ -71,8 +71,8 @@ export function decodeChunk(data: Uint8Array): Chunk {
 }
 
 /** The item as pieces; bodies are not copied. */
-export function encodeItem({ kind, key, tag, frames }: Item): Buffer[] {
-  const nameBytes = 7 + key.length + tag.length;
+export function encodeItem({ kind, key, idempotencyKey, frames }: Item): Buffer[] {
+  const nameBytes = 7 + key.length + idempotencyKey.length;
   const head = Buffer.allocUnsafe(nameBytes);
   let bytes = nameBytes - 4;
   for (const frame of frames) bytes += 4 + frame.length;
@@ -80,8 +80,8 @@ export function encodeItem({ kind, key, tag, frames }: Item): Buffer[] {
   head[4] = kind;
   head[5] = Math.min(key.length, NAME_BYTES_MAX);
   head.write(key, 6, "latin1");
-  head[6 + key.length] = Math.min(tag.length, NAME_BYTES_MAX);
-  head.write(tag, 7 + key.length, "latin1");
+  head[6 + key.length] = Math.min(idempotencyKey.length, NAME_BYTES_MAX);
+  head.write(idempotencyKey, 7 + key.length, "latin1");
   const pieces: Buffer[] = [head];
   for (const frame of frames) {
     const length = Buffer.allocUnsafe(4);
@@ -102,7 +102,12 @@ function decodeItem(bytes: Buffer): Item {
     at = end;
   }
   const kind = bytes[0] === GONE ? GONE : MESSAGE;
-  return { kind, key: bytes.toString("latin1", 2, keyEnd), tag: bytes.toString("latin1", keyEnd + 1, tagEnd), frames };
+  return {
+    kind,
+    key: bytes.toString("latin1", 2, keyEnd),
+    idempotencyKey: bytes.toString("latin1", keyEnd + 1, tagEnd),
+    frames,
+  };
 }
 
 /** Items out of a stream's bytes. Never copies when a whole item lies in one chunk. */

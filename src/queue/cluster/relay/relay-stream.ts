@@ -1,5 +1,5 @@
 /**
- * ○ One end of a session between a door and the leader's hall: items go out in chunks within a window, items come in as long as no chunk
+ * ○ One end of a session between a follower and the leader's broker core: items go out in chunks within a window, items come in as long as no chunk
  * is missing. Invariant: at most WINDOW_BYTES are under way in one direction; what waits for room is counted (`waitingBytes`), and whoever
  * makes it has to stop.
  */
@@ -27,7 +27,7 @@ export interface RelayStreamOptions {
 
 /** 16 MiB under way: what a NATS server keeps for a connection by default is four times that. */
 const WINDOW_BYTES = 16 * 1024 ** 2;
-/** 1 MiB taken and not said: then it is said without waiting for the next beat. */
+/** 1 MiB taken and not said: then it is said without waiting for the next heartbeat. */
 const SAY_BYTES = 1024 ** 2;
 
 export class RelayStream {

@@ -1,14 +1,14 @@
 /**
- * ● Peers of one broker at the hall of another: their messages there, the answers back. `RelayToHall` stands at the follower's door,
- * `RelayHost` at the leader's hall with one session for each door. A session that lost a chunk, or whose other end is silent, is over, on
+ * ● Peers of one broker at the broker core of another: their messages there, the answers back. `RelayClient` stands at the follower's follower,
+ * `RelayServer` at the leader's broker core with one session for each follower. A session that lost a chunk, or whose other end is silent, is over, on
  * both sides; its peers begin anew in the next.
  */
 import { Buffer } from "node:buffer";
-import type { Way, Wire } from "../../protocols/protocol-handler.ts";
+import type { Route, PeerConnection } from "../../protocols/protocol-handler.ts";
 import type { PeerSink } from "../../broker/front-end.ts";
 import type { Frames } from "../../protocols/messages.ts";
 import { showPeer } from "../../service/worker-registry.ts";
-import type { DoorPort, HallPort } from "./peer-relay.ts";
+import type { PeerChannel, CoreChannel } from "./peer-relay.ts";
 import { type Chunk, encodeChunk, GONE, MESSAGE, OPEN, RESET } from "./relay-codec.ts";
 import { RelayStream } from "./relay-stream.ts";
 
@@ -18,23 +18,23 @@ export interface RelayEnd {
   readonly chunkBytesMax: number;
 }
 
-/** 4 MiB that the window did not let out: the door stops reading from its peers. */
+/** 4 MiB that the window did not let out: the follower stops reading from its peers. */
 const WAITING_BYTES_MAX = 4 * 1024 ** 2;
-/** 64 MiB on their way to one door: as much as one peer may leave unread at a door. */
+/** 64 MiB on their way to one follower: as much as one peer may leave unread at a follower. */
 const UNREAD_BYTES_MAX = 64 * 1024 ** 2;
 /** 1.5 s without a word: both ends say something each 200 ms. */
 const SILENT_MS = 1500;
 
-/** How a session goes to its hall. */
-interface RelayWay {
+/** How a session goes to its broker core. */
+interface RelayRoute {
   readonly session: number;
   send(chunk: Buffer): void;
   nowMs(): number;
 }
 
-export class RelayToHall implements HallPort {
+export class RelayClient implements CoreChannel {
   readonly #stream: RelayStream;
-  readonly #port: DoorPort;
+  readonly #channel: PeerChannel;
   readonly #broken: () => void;
   readonly #nowMs: () => number;
   #heardMs: number;
@@ -42,23 +42,23 @@ export class RelayToHall implements HallPort {
 
   /** @param broken the session is over */
   constructor(
-    { sender, chunkBytesMax, session, send, nowMs }: RelayEnd & RelayWay,
-    { port, broken }: { port: DoorPort; broken: () => void },
+    { sender, chunkBytesMax, session, send, nowMs }: RelayEnd & RelayRoute,
+    { channel, broken }: { channel: PeerChannel; broken: () => void },
   ) {
     this.#stream = new RelayStream({ session, sender, chunkBytesMax, send });
-    this.#port = port;
+    this.#channel = channel;
     this.#broken = broken;
     this.#nowMs = nowMs;
     this.#heardMs = nowMs();
     this.#stream.open();
   }
 
-  message(key: string, frames: Frames, tag: string): void {
-    this.#stream.push({ kind: MESSAGE, key, tag, frames });
+  message(key: string, frames: Frames, idempotencyKey: string): void {
+    this.#stream.push({ kind: MESSAGE, key, idempotencyKey, frames });
   }
 
   gone(key: string): void {
-    this.#stream.push({ kind: GONE, key, tag: "", frames: [] });
+    this.#stream.push({ kind: GONE, key, idempotencyKey: "", frames: [] });
   }
 
   flush(): void {
@@ -80,14 +80,14 @@ export class RelayToHall implements HallPort {
       return;
     }
     for (const { kind, key, frames } of items) {
-      if (kind === MESSAGE) this.#port.said(key, frames);
-      else this.#port.closed(key, frames[0]?.toString() ?? "");
+      if (kind === MESSAGE) this.#channel.said(key, frames);
+      else this.#channel.closed(key, frames[0]?.toString() ?? "");
     }
     if (this.#stream.waitingBytes < WAITING_BYTES_MAX) this.#release();
   }
 
-  /** Called with each beat: says that it is there, and ends a session that has no other end. */
-  beat(): void {
+  /** Called with each heartbeat: says that it is there, and ends a session that has no other end. */
+  heartbeat(): void {
     if (this.#nowMs() - this.#heardMs > SILENT_MS) {
       this.#broken();
       return;
@@ -107,76 +107,76 @@ export class RelayToHall implements HallPort {
   }
 }
 
-export interface RelayHostOptions extends RelayEnd {
-  readonly hall: PeerSink;
+export interface RelayServerOptions extends RelayEnd {
+  readonly core: PeerSink;
   /** The leader's. */
   readonly term: number;
-  send(door: string, chunk: Buffer): void;
+  send(follower: string, chunk: Buffer): void;
   nowMs(): number;
   log(event: string, facts: Readonly<Record<string, unknown>>): void;
 }
 
 interface Session {
-  readonly door: string;
+  readonly follower: string;
   readonly stream: RelayStream;
-  readonly wires: Map<string, RelayedWire>;
+  readonly connections: Map<string, RelayedPeerConnection>;
   heardMs: number;
   flushing: boolean;
 }
 
-interface RelayedWire extends Wire {
-  tag: string;
+interface RelayedPeerConnection extends PeerConnection {
+  idempotencyKey: string;
 }
 
-export class RelayHost {
-  readonly #options: RelayHostOptions;
+export class RelayServer {
+  readonly #options: RelayServerOptions;
   readonly #sessions = new Map<string, Session>();
 
-  readonly #way: Way;
+  readonly #route: Route;
 
-  constructor(options: RelayHostOptions) {
+  constructor(options: RelayServerOptions) {
     this.#options = options;
-    this.#way = { term: options.term, isRelayed: true };
+    this.#route = { term: options.term, isRelayed: true };
   }
 
   heard(chunk: Chunk): void {
-    const { sender: door } = chunk;
+    const { sender: follower } = chunk;
     if (chunk.kind === OPEN) this.#open(chunk);
-    const session = this.#sessions.get(door);
+    const session = this.#sessions.get(follower);
     if (chunk.kind === RESET) {
       if (session?.stream.session === chunk.session) this.#end(session, "left");
       return;
     }
     if (!session || session.stream.session !== chunk.session) {
-      this.#reset(door, chunk.session);
+      this.#reset(follower, chunk.session);
       return;
     }
     session.heardMs = this.#options.nowMs();
     const items = session.stream.take(chunk);
     if (!items) {
-      this.#reset(door, chunk.session);
+      this.#reset(follower, chunk.session);
       this.#end(session, "a chunk was lost");
       return;
     }
     if (items.length === 0) return;
-    const { hall } = this.#options;
-    for (const { kind, key, tag, frames } of items) {
-      const name = `${door} ${key}`;
+    const { core } = this.#options;
+    for (const { kind, key, idempotencyKey, frames } of items) {
+      const name = `${follower} ${key}`;
       if (kind === GONE) {
-        session.wires.delete(key);
-        hall.gone(name);
+        session.connections.delete(key);
+        core.gone(name);
         continue;
       }
-      let wire = session.wires.get(key);
-      if (!wire) session.wires.set(key, (wire = this.#wire(session, key)));
-      wire.tag = tag;
-      hall.receive(name, frames, () => wire);
+      let connection = session.connections.get(key);
+      if (!connection) session.connections.set(key, (connection = this.#connection(session, key)));
+      connection.idempotencyKey = idempotencyKey;
+      core.receive(name, frames, () => connection);
     }
-    hall.flush();
+    core.flush();
   }
 
-  /** Called with each beat: says that it is there and what it took, and lets doors go that were silent for too long. */
-  beat(): void {
+  /** Called with each heartbeat: says that it is there and what it took, and lets followers go that were silent for too long. */
+  heartbeat(): void {
     const nowMs = this.#options.nowMs();
     for (const session of this.#sessions.values()) {
       if (nowMs - session.heardMs > SILENT_MS) this.#end(session, `silent for ${SILENT_MS} ms`);
@@ -184,53 +184,53 @@ export class RelayHost {
     }
   }
 
-  /** All doors are cut off: the connection was. They come anew. */
+  /** All followers are cut off: the connection was. They come anew. */
   endAll(why: string): void {
     for (const session of this.#sessions.values()) this.#end(session, why);
   }
 
-  get doors(): number {
+  get followers(): number {
     return this.#sessions.size;
   }
 
-  #open({ sender: door, session: number }: Chunk): void {
-    const before = this.#sessions.get(door);
+  #open({ sender: follower, session: number }: Chunk): void {
+    const before = this.#sessions.get(follower);
     // What lay in a server that stood still comes late.
     if (before && before.stream.session >= number) return;
     if (before) this.#end(before, "comes anew");
     const { sender, chunkBytesMax, send, nowMs } = this.#options;
-    const stream = new RelayStream({ session: number, sender, chunkBytesMax, send: (chunk) => send(door, chunk) });
-    this.#sessions.set(door, { door, stream, wires: new Map(), heardMs: nowMs(), flushing: false });
+    const stream = new RelayStream({ session: number, sender, chunkBytesMax, send: (chunk) => send(follower, chunk) });
+    this.#sessions.set(follower, { follower, stream, connections: new Map(), heardMs: nowMs(), flushing: false });
   }
 
   #end(session: Session, why: string): void {
-    if (this.#sessions.get(session.door) !== session) return;
-    this.#sessions.delete(session.door);
-    const { hall, log } = this.#options;
-    log("queue.door-gone", { door: session.door, peers: session.wires.size, why });
-    for (const key of session.wires.keys()) hall.gone(`${session.door} ${key}`);
-    hall.flush();
+    if (this.#sessions.get(session.follower) !== session) return;
+    this.#sessions.delete(session.follower);
+    const { core, log } = this.#options;
+    log("queue.door-gone", { follower: session.follower, peers: session.connections.size, why });
+    for (const key of session.connections.keys()) core.gone(`${session.follower} ${key}`);
+    core.flush();
   }
 
-  #reset(door: string, session: number): void {
+  #reset(follower: string, session: number): void {
     const { sender, send } = this.#options;
-    send(door, encodeChunk({ kind: RESET, session, number: 0, taken: 0, sender }, []));
+    send(follower, encodeChunk({ kind: RESET, session, number: 0, taken: 0, sender }, []));
   }
 
-  #wire(session: Session, key: string): RelayedWire {
-    const { door, stream } = session;
+  #connection(session: Session, key: string): RelayedPeerConnection {
+    const { follower, stream } = session;
     return {
-      peer: `${key.startsWith("local ") ? key : showPeer(Buffer.from(key, "latin1"))} at ${door.slice(0, 6)}`,
-      tag: "",
-      way: this.#way,
+      peer: `${key.startsWith("local ") ? key : showPeer(Buffer.from(key, "latin1"))} at ${follower.slice(0, 6)}`,
+      idempotencyKey: "",
+      route: this.#route,
       send: (frames) => {
-        stream.push({ kind: MESSAGE, key, tag: "", frames });
+        stream.push({ kind: MESSAGE, key, idempotencyKey: "", frames });
         this.#flushSoon(session);
       },
       close: (reason) => {
-        stream.push({ kind: GONE, key, tag: "", frames: [Buffer.from(reason)] });
-        session.wires.delete(key);
-        this.#options.hall.gone(`${door} ${key}`);
+        stream.push({ kind: GONE, key, idempotencyKey: "", frames: [Buffer.from(reason)] });
+        session.connections.delete(key);
+        this.#options.core.gone(`${follower} ${key}`);
         this.#flushSoon(session);
       },
     };
@@ -242,10 +242,10 @@ export class RelayHost {
     session.flushing = true;
     queueMicrotask(() => {
       session.flushing = false;
-      if (this.#sessions.get(session.door) !== session) return;
+      if (this.#sessions.get(session.follower) !== session) return;
       session.stream.flush();
       if (session.stream.openBytes <= UNREAD_BYTES_MAX) return;
-      this.#reset(session.door, session.stream.session);
+      this.#reset(session.follower, session.stream.session);
       this.#end(session, "it does not read what it is sent");
     });
   }

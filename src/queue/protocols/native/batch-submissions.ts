@@ -4,24 +4,24 @@
  */
 import { Buffer } from "node:buffer";
 import { HoldfastError } from "../../../core/errors.ts";
-import type { Desk } from "../../service/task-service.ts";
-import type { OwnSpeaker } from "./native-writer.ts";
-import type { OwnWatches, Watch } from "./outcome-subscriptions.ts";
-import { ManyReader } from "../record-batch.ts";
+import type { TaskService } from "../../service/task-service.ts";
+import type { NativeWriter } from "./native-writer.ts";
+import type { OutcomeSubscriptions, OutcomeSubscription } from "./outcome-subscriptions.ts";
+import { RecordBatchReader } from "../record-batch.ts";
 import { readKey, type TaskSpec } from "../../tasks/task-policy.ts";
 import { asBuffer, type IdText } from "../messages.ts";
 import type { SubmissionAnswer } from "../../service/submissions.ts";
-import type { Outcome, Watcher } from "../../service/outcome-watchers.ts";
+import type { Outcome, OutcomeWatcher } from "../../service/outcome-watchers.ts";
 
-export interface OwnManyOptions {
-  readonly desk: Desk;
+export interface BatchSubmissionsOptions {
+  readonly service: TaskService;
   readonly ids: IdText;
-  readonly speaker: OwnSpeaker;
-  readonly watches: OwnWatches;
+  readonly writer: NativeWriter;
+  readonly subscriptions: OutcomeSubscriptions;
 }
 
 /** What came in one message. */
-export interface ManySubmissions {
+export interface BatchSubmissions {
   readonly queue: string;
   /** Its key, when it has one, is followed by the request's number. @throws as its reading does */
   readonly spec: () => TaskSpec;
@@ -31,12 +31,12 @@ export interface ManySubmissions {
 }
 
 /** One request of a message of many: its answer and, of CALLS, its watch. */
-class ManyRequest implements SubmissionAnswer, Watcher, Watch {
+class BatchedRequest implements SubmissionAnswer, OutcomeWatcher, OutcomeSubscription {
   readonly key: number;
-  readonly #options: OwnManyOptions;
+  readonly #options: BatchSubmissionsOptions;
   #id: number | undefined;
 
-  constructor(request: number, options: OwnManyOptions) {
+  constructor(request: number, options: BatchSubmissionsOptions) {
     this.key = request;
     this.#options = options;
   }
@@ -47,53 +47,53 @@ class ManyRequest implements SubmissionAnswer, Watcher, Watch {
 
   added([id]: readonly number[]): void {
     this.#id = id!;
-    this.#options.speaker.addedOfMany(this.key, id!);
+    this.#options.writer.addedInBatch(this.key, id!);
   }
 
   refused(error: HoldfastError): void {
-    this.#options.watches.forget(this);
-    refuse(this.#options.speaker, this.key, error);
+    this.#options.subscriptions.forget(this);
+    refuse(this.#options.writer, this.key, error);
   }
 
   ended(outcome: Outcome): void {
-    this.#options.watches.forget(this);
-    this.#options.speaker.endedOfMany(this.key, outcome);
+    this.#options.subscriptions.forget(this);
+    this.#options.writer.endedInBatch(this.key, outcome);
   }
 
   progress(id: number, bytes: Uint8Array): void {
-    const { speaker, ids } = this.#options;
-    speaker.say("PROGRESS", numberFrame(this.key), ids.write(id), asBuffer(bytes));
+    const { writer, ids } = this.#options;
+    writer.say("PROGRESS", numberFrame(this.key), ids.write(id), asBuffer(bytes));
   }
 
   partial(id: number, bytes: Uint8Array): void {
-    const { speaker, ids } = this.#options;
-    speaker.say("PARTIAL", numberFrame(this.key), ids.write(id), asBuffer(bytes));
+    const { writer, ids } = this.#options;
+    writer.say("PARTIAL", numberFrame(this.key), ids.write(id), asBuffer(bytes));
   }
 }
 
 /** @throws ProtocolError QUEUE_PROTOCOL; records before the one that cannot be read count */
-export function submitMany({ queue, spec, records, watched }: ManySubmissions, options: OwnManyOptions): void {
-  const { desk, speaker, watches } = options;
-  const reader = new ManyReader(records);
+export function submitBatch({ queue, spec, records, watched }: BatchSubmissions, options: BatchSubmissionsOptions): void {
+  const { service, writer, subscriptions } = options;
+  const reader = new RecordBatchReader(records);
   let common: TaskSpec | undefined;
   while (reader.more) {
     const number = reader.u32();
     const body = reader.body();
     try {
       common ??= spec();
-      const request = new ManyRequest(number, options);
-      if (watched) watches.enter(request);
+      const request = new BatchedRequest(number, options);
+      if (watched) subscriptions.enter(request);
       const own = common.key === "" ? common : { ...common, key: readKey(`${common.key}${number}`) };
-      desk.add({ queue, spec: own, bodies: [body], watcher: watched ? request : undefined }, request);
+      service.add({ queue, spec: own, bodies: [body], watcher: watched ? request : undefined }, request);
     } catch (error) {
       if (!(error instanceof HoldfastError) || error.code === "ASSERTION_FAILED") throw error;
-      refuse(speaker, number, error);
+      refuse(writer, number, error);
     }
   }
 }
 
-function refuse(speaker: OwnSpeaker, request: number, error: HoldfastError): void {
-  speaker.say("REFUSED", numberFrame(request), Buffer.from(error.code), Buffer.from(error.message));
+function refuse(writer: NativeWriter, request: number, error: HoldfastError): void {
+  writer.say("REFUSED", numberFrame(request), Buffer.from(error.code), Buffer.from(error.message));
 }
 
 function numberFrame(number: number): Buffer {

@@ -1,14 +1,14 @@
 /** ○ The inspecting half of the own protocol: what SHOW, LIST and PURGE answer. */
 import { Buffer } from "node:buffer";
 import { OperationError, UsageError } from "../../../core/errors.ts";
-import type { Desk } from "../../service/task-service.ts";
+import type { TaskService } from "../../service/task-service.ts";
 import { isEnded, TASK_STATES, type TaskState } from "../../tasks/life-cycle.ts";
 import type { IdText } from "../messages.ts";
 import { NONE } from "../../tasks/task-columns.ts";
 import { pageOfTasks, type TaskView } from "../../service/task-view.ts";
 
 export interface InspectContext {
-  readonly desk: Desk;
+  readonly service: TaskService;
   readonly ids: IdText;
 }
 
@@ -23,16 +23,16 @@ function withId({ ids }: InspectContext, { number, ...view }: TaskView): object 
 
 /** All that is known of one task as JSON, and its body, or its result when it is done. */
 export async function show(context: InspectContext, id: number): Promise<readonly Buffer[]> {
-  const { desk, ids } = context;
-  const row = desk.engine.find(id);
-  const kept = row === NONE ? undefined : await desk.inspect(id);
-  const body = kept && (await desk.body(id));
+  const { service, ids } = context;
+  const row = service.stateMachine.find(id);
+  const kept = row === NONE ? undefined : await service.inspect(id);
+  const body = kept && (await service.body(id));
   // Looked up again: time has passed.
-  const now = desk.engine.find(id);
+  const now = service.stateMachine.find(id);
   if (!kept || now === NONE) throw new OperationError("QUEUE_TASK_UNKNOWN", `No task ${ids.text(id)} is known`);
   const { head, notes } = kept;
   const view = {
-    ...withId(context, desk.view(now)),
+    ...withId(context, service.view(now)),
     key: head.key || undefined,
     after: head.after.length > 0 ? head.after.map((other) => ids.text(other)) : undefined,
     errors: notes.map(({ error }) => error),
@@ -40,13 +40,13 @@ export async function show(context: InspectContext, id: number): Promise<readonl
     errorsMs: notes.map(({ atMs }) => atMs ?? null),
     // null: of no attempt (expired, say), or it was noted before attempts were.
     errorsAttempt: notes.map(({ attempt }) => attempt ?? null),
-    waits: desk.whyWaiting(now),
+    waits: service.whyWaiting(now),
   };
   return [Buffer.from(JSON.stringify(view)), Buffer.from(body ?? [])];
 }
 
 export function list(context: InspectContext, request: Record<string, unknown>): object {
-  const { desk } = context;
+  const { service } = context;
   const { queue, state, after, limit = 100 } = request;
   if (queue !== undefined && typeof queue !== "string") throw invalid("queue", "is a name");
   if (state !== undefined && !TASK_STATES.includes(state as TaskState))
@@ -56,24 +56,24 @@ export function list(context: InspectContext, request: Record<string, unknown>):
   }
   const start = after ?? 0;
   if (typeof start !== "number") throw invalid("after", "is the 'next' of the page before");
-  const page = pageOfTasks(desk.engine, { queue, state: state as TaskState | undefined, after: start, limit });
-  return { tasks: page.rows.map((row) => withId(context, desk.view(row))), next: page.next };
+  const page = pageOfTasks(service.stateMachine, { queue, state: state as TaskState | undefined, after: start, limit });
+  return { tasks: page.rows.map((row) => withId(context, service.view(row))), next: page.next };
 }
 
 export function purge(
-  { desk }: InspectContext,
+  { service }: InspectContext,
   { queue, state }: { queue: string; state: string | undefined },
   settled: (removed: number) => void,
 ): void {
   if (!state || !TASK_STATES.includes(state as TaskState) || !isEnded(state as TaskState)) {
     throw invalid("state", "is done, dead or cancelled");
   }
-  const known = desk.engine.findQueue(queue);
+  const known = service.stateMachine.findQueue(queue);
   if (!known) {
     settled(0);
     return;
   }
-  const removed = desk.interventions.purge(known, state as "done" | "dead" | "cancelled", PURGE_TASKS_MAX, () =>
+  const removed = service.adminCommands.purge(known, state as "done" | "dead" | "cancelled", PURGE_TASKS_MAX, () =>
     settled(removed),
   );
 }

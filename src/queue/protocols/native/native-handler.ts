@@ -5,15 +5,15 @@
 import { Buffer } from "node:buffer";
 import { HoldfastError, OperationError, ProtocolError } from "../../../core/errors.ts";
 import type { CronTable } from "../../service/cron.ts";
-import type { Desk } from "../../service/task-service.ts";
-import type { Dialect, Wire } from "../protocol-handler.ts";
+import type { TaskService } from "../../service/task-service.ts";
+import type { ProtocolHandler, PeerConnection } from "../protocol-handler.ts";
 import { type InspectContext, list, purge, show } from "./inspect-commands.ts";
-import { submitMany } from "./batch-submissions.ts";
-import { OwnSpeaker, STATE } from "./native-writer.ts";
-import { OwnWatches } from "./outcome-subscriptions.ts";
-import { OwnWork } from "./worker-commands.ts";
+import { submitBatch } from "./batch-submissions.ts";
+import { NativeWriter, STATE } from "./native-writer.ts";
+import { OutcomeSubscriptions } from "./outcome-subscriptions.ts";
+import { WorkerCommands } from "./worker-commands.ts";
 import { HEARTBEATS_MISSED_MAX, OPTIONS_BYTES_MAX } from "../../tasks/limits.ts";
-import { ManyReader } from "../record-batch.ts";
+import { RecordBatchReader } from "../record-batch.ts";
 import { readKey, readSpec, SPEC_DEFAULT, type TaskOptions, type TaskSpec } from "../../tasks/task-policy.ts";
 import {
   EMPTY_FRAME,
@@ -28,8 +28,8 @@ import {
 } from "../messages.ts";
 import type { SubmissionAnswer } from "../../service/submissions.ts";
 
-export interface OwnDialectOptions {
-  readonly desk: Desk;
+export interface NativeHandlerOptions {
+  readonly service: TaskService;
   readonly ids: IdText;
   readonly cron: CronTable;
   /** The peer is a REQ: exactly one answer to each request, and no work. */
@@ -42,26 +42,26 @@ const NOT_FOR_REQ: ReadonlySet<string> = new Set(
   "WORK DONE FAIL RETURN PROGRESS PARTIAL HOLD BYE UNWATCH ADDS CALLS DONES".split(" "),
 );
 
-export class OwnDialect implements Dialect {
-  readonly #options: OwnDialectOptions;
-  readonly #desk: Desk;
+export class NativeHandler implements ProtocolHandler {
+  readonly #options: NativeHandlerOptions;
+  readonly #service: TaskService;
   readonly #ids: IdText;
-  readonly #wire: Wire;
-  readonly #speaker: OwnSpeaker;
-  readonly #watches: OwnWatches;
-  readonly #work: OwnWork;
+  readonly #connection: PeerConnection;
+  readonly #writer: NativeWriter;
+  readonly #subscriptions: OutcomeSubscriptions;
+  readonly #work: WorkerCommands;
   #heartbeatMs = 0;
   #heardMs: number | undefined;
   #lastOptions: { readonly frame: Buffer; readonly spec: TaskSpec } | undefined;
 
-  constructor(wire: Wire, options: OwnDialectOptions) {
-    this.#wire = wire;
+  constructor(connection: PeerConnection, options: NativeHandlerOptions) {
+    this.#connection = connection;
     this.#options = options;
-    this.#desk = options.desk;
+    this.#service = options.service;
     this.#ids = options.ids;
-    this.#speaker = new OwnSpeaker({ ...options, wire });
-    this.#watches = new OwnWatches({ ...options, speaker: this.#speaker });
-    this.#work = new OwnWork({ ...options, wire, speaker: this.#speaker });
+    this.#writer = new NativeWriter({ ...options, connection });
+    this.#subscriptions = new OutcomeSubscriptions({ ...options, writer: this.#writer });
+    this.#work = new WorkerCommands({ ...options, connection, writer: this.#writer });
   }
 
   receive(frames: Frames): void {
@@ -83,7 +83,7 @@ export class OwnDialect implements Dialect {
 
   gone(): void {
     this.#work.leaveAll({ lost: true });
-    this.#watches.closeAll();
+    this.#subscriptions.closeAll();
   }
 
   tick(nowMs: number): void {
@@ -91,22 +91,22 @@ export class OwnDialect implements Dialect {
     this.#heardMs ??= nowMs;
     if (nowMs - this.#heardMs <= this.#heartbeatMs * HEARTBEATS_MISSED_MAX) return;
     this.#work.leaveAll({ lost: true });
-    this.#wire.close(`no heartbeat for ${HEARTBEATS_MISSED_MAX} x ${this.#heartbeatMs} ms`);
+    this.#connection.close(`no heartbeat for ${HEARTBEATS_MISSED_MAX} x ${this.#heartbeatMs} ms`);
   }
 
   // ---- anyone
 
   hello(frames: Frames): void {
-    const many = !this.#options.oneAnswer && !this.#desk.single;
-    if (frames[3]) this.#speaker.readsMany = many && readObject(frames[3])["many"] === 1;
-    const { way } = this.#wire;
+    const many = !this.#options.oneAnswer && !this.#service.single;
+    if (frames[3]) this.#writer.readsBatches = many && readObject(frames[3])["many"] === 1;
+    const { route } = this.#connection;
     const about = {
       broker: this.#ids.broker,
       version: 1,
-      load: this.#desk.load,
+      load: this.#service.load,
       ...(many && { many: 1 }),
-      ...(way && { term: way.term }),
-      ...(way?.isRelayed && { relayed: 1 }),
+      ...(route && { term: route.term }),
+      ...(route?.isRelayed && { relayed: 1 }),
     };
     this.#say("WELCOME", request(frames), json(about));
   }
@@ -128,7 +128,7 @@ export class OwnDialect implements Dialect {
       added: (ids) => this.#say("ADDED", rid, ...ids.map((id) => this.#ids.write(id))),
       refused: (error) => this.#refuse(rid, error),
     };
-    this.#desk.add({ queue: name(queue), spec: this.#tagged(this.#spec(options)), bodies }, answer);
+    this.#service.add({ queue: name(queue), spec: this.#tagged(this.#spec(options)), bodies }, answer);
   }
 
   call(frames: Frames): void {
@@ -136,52 +136,52 @@ export class OwnDialect implements Dialect {
     const rid = request(frames);
     const { oneAnswer } = this.#options;
     if (oneAnswer && bodies.length > 1) throw new ProtocolError("QUEUE_PROTOCOL", "Cannot CALL with several bodies from a REQ");
-    const watch = this.#watches.open(rid);
+    const watch = this.#subscriptions.open(rid);
     const answer: SubmissionAnswer = {
       added: (ids) => {
         for (const id of ids) watch.open.add(id);
         if (!oneAnswer) this.#say("ADDED", rid, ...ids.map((id) => this.#ids.write(id)));
       },
       refused: (error) => {
-        this.#watches.forget(watch);
+        this.#subscriptions.forget(watch);
         this.#refuse(rid, error);
       },
     };
-    this.#desk.add({ queue: name(queue), spec: this.#tagged(this.#spec(options)), bodies, watcher: watch }, answer);
+    this.#service.add({ queue: name(queue), spec: this.#tagged(this.#spec(options)), bodies, watcher: watch }, answer);
   }
 
   adds(frames: Frames): void {
-    this.#submitMany(frames, false);
+    this.#submitBatch(frames, false);
   }
 
   calls(frames: Frames): void {
-    this.#submitMany(frames, true);
+    this.#submitBatch(frames, true);
   }
 
   watch(frames: Frames): void {
     const rid = request(frames);
     const named = frames.slice(3, this.#options.oneAnswer ? 4 : undefined);
     if (named.length === 0) throw unknownTask();
-    const watch = this.#watches.open(rid);
+    const watch = this.#subscriptions.open(rid);
     const unknown: Buffer[] = [];
     for (const frame of named) {
       const id = this.#ids.read(frame);
       if (id !== undefined) watch.open.add(id);
-      if (id !== undefined && this.#desk.watch(id, watch)) continue;
+      if (id !== undefined && this.#service.watch(id, watch)) continue;
       if (id !== undefined) watch.open.delete(id);
       unknown.push(frame);
     }
-    if (watch.open.size === 0) this.#watches.forget(watch);
+    if (watch.open.size === 0) this.#subscriptions.forget(watch);
     for (const frame of unknown) this.#say("ENDED", rid, frame, STATE.unknown, EMPTY_FRAME);
   }
 
   unwatch(frames: Frames): void {
-    this.#watches.close(request(frames));
+    this.#subscriptions.close(request(frames));
   }
 
   cancel(frames: Frames): void {
     const rid = request(frames);
-    const refusal = this.#desk.interventions.cancel(this.#taskNumber(frames[3]), () => this.#say("OK", rid));
+    const refusal = this.#service.adminCommands.cancel(this.#taskNumber(frames[3]), () => this.#say("OK", rid));
     if (refusal) throw refusal;
   }
 
@@ -198,7 +198,7 @@ export class OwnDialect implements Dialect {
   }
 
   dones(frames: Frames): void {
-    this.#work.dones(new ManyReader(frames[2]));
+    this.#work.dones(new RecordBatchReader(frames[2]));
   }
 
   fail(frames: Frames): void {
@@ -232,18 +232,18 @@ export class OwnDialect implements Dialect {
   }
 
   stats(frames: Frames): void {
-    this.#say("DATA", request(frames), json({ broker: this.#ids.broker, ...this.#desk.stats() }));
+    this.#say("DATA", request(frames), json({ broker: this.#ids.broker, ...this.#service.stats() }));
   }
 
   retry(frames: Frames): void {
     const rid = request(frames);
-    const refusal = this.#desk.interventions.redrive(this.#taskNumber(frames[3]), () => this.#say("OK", rid));
+    const refusal = this.#service.adminCommands.redrive(this.#taskNumber(frames[3]), () => this.#say("OK", rid));
     if (refusal) throw refusal;
   }
 
   set(frames: Frames): void {
     const rid = request(frames);
-    this.#desk.configure(name(frames[3]), readObject(frames[4]), () => this.#say("OK", rid));
+    this.#service.configure(name(frames[3]), readObject(frames[4]), () => this.#say("OK", rid));
   }
 
   purge(frames: Frames): void {
@@ -265,17 +265,17 @@ export class OwnDialect implements Dialect {
   // ---- helpers
 
   get #inspect(): InspectContext {
-    return { desk: this.#desk, ids: this.#ids };
+    return { service: this.#service, ids: this.#ids };
   }
 
   #say(verb: VerbOut, ...rest: Buffer[]): void {
-    this.#speaker.say(verb, ...rest);
+    this.#writer.say(verb, ...rest);
   }
 
-  #submitMany(frames: Frames, watched: boolean): void {
+  #submitBatch(frames: Frames, watched: boolean): void {
     const [, , queue, options, records] = frames;
-    const about = { desk: this.#desk, ids: this.#ids, speaker: this.#speaker, watches: this.#watches };
-    submitMany({ queue: name(queue), spec: () => this.#spec(options), records, watched }, about);
+    const about = { service: this.#service, ids: this.#ids, writer: this.#writer, subscriptions: this.#subscriptions };
+    submitBatch({ queue: name(queue), spec: () => this.#spec(options), records, watched }, about);
   }
 
   #refuse(rid: Buffer, error: HoldfastError): void {
@@ -301,17 +301,17 @@ export class OwnDialect implements Dialect {
     // "=KEY" says {"key":KEY} in less: what every submission of our own client has.
     if (frame[0] === 0x3d) return { ...SPEC_DEFAULT, key: readKey(frame.toString("utf8", 1)) };
     const options = readObject(frame) as TaskOptions;
-    const { nowMs, wallMs } = this.#desk;
+    const { nowMs, wallMs } = this.#service;
     const spec = readSpec(options, { nowMs, wallMs, numberOf: (id) => this.#ids.number(id) });
     if (spec.dueMs === 0 && spec.expiresMs === Infinity && spec.key === "")
       this.#lastOptions = { frame: Buffer.from(frame), spec };
     return spec;
   }
 
-  /** A submission that its front door may have to say again gets the door's key. */
+  /** A submission that its front end may have to say again gets the broker's key. */
   #tagged(spec: TaskSpec): TaskSpec {
-    const { tag } = this.#wire;
-    return tag && spec.key === "" ? { ...spec, key: tag } : spec;
+    const { idempotencyKey } = this.#connection;
+    return idempotencyKey && spec.key === "" ? { ...spec, key: idempotencyKey } : spec;
   }
 
   #taskNumber(frame: Buffer | undefined): number {
@@ -321,7 +321,7 @@ export class OwnDialect implements Dialect {
   }
 }
 
-const HANDLERS: Readonly<Record<VerbIn, (dialect: OwnDialect, frames: Frames) => void>> = {
+const HANDLERS: Readonly<Record<VerbIn, (dialect: NativeHandler, frames: Frames) => void>> = {
   HELLO: (dialect, frames) => dialect.hello(frames),
   BEAT: (dialect) => dialect.beat(),
   BYE: (dialect) => dialect.bye(),

@@ -1,19 +1,19 @@
 /**
  * ○ What the broker says on one connection of the own protocol. To a peer that reads many in one message (`many` in its HELLO), what
- * one flush of the desk has to say of one kind goes out together. Invariant: what is said of one request or one lease goes out in
+ * one flush of the task service has to say of one kind goes out together. Invariant: what is said of one request or one lease goes out in
  * the order in which it was said.
  */
 import { Buffer } from "node:buffer";
 import type { Delivery } from "../../service/consumers.ts";
-import type { Desk } from "../../service/task-service.ts";
-import type { Wire } from "../protocol-handler.ts";
-import { type EndState, MANY_BODY_BYTES_MAX, ManyWriter } from "../record-batch.ts";
+import type { TaskService } from "../../service/task-service.ts";
+import type { PeerConnection } from "../protocol-handler.ts";
+import { type EndState, BATCHED_BODY_BYTES_MAX, RecordBatchWriter } from "../record-batch.ts";
 import { asBuffer, type IdText, PROTOCOL, VERB, type VerbOut, writeLease } from "../messages.ts";
 import type { Outcome } from "../../service/outcome-watchers.ts";
 
-export interface OwnSpeakerOptions {
-  readonly wire: Wire;
-  readonly desk: Desk;
+export interface NativeWriterOptions {
+  readonly connection: PeerConnection;
+  readonly service: TaskService;
   readonly ids: IdText;
 }
 
@@ -25,25 +25,25 @@ export const STATE: Readonly<Record<EndState, Buffer>> = {
   cancelled: Buffer.from("cancelled"),
 };
 
-export class OwnSpeaker {
-  readonly #options: OwnSpeakerOptions;
-  readonly #kept = new ManyWriter();
-  readonly #added = new ManyWriter();
-  readonly #ended = new ManyWriter();
-  readonly #tasks = new ManyWriter();
+export class NativeWriter {
+  readonly #options: NativeWriterOptions;
+  readonly #kept = new RecordBatchWriter();
+  readonly #added = new RecordBatchWriter();
+  readonly #ended = new RecordBatchWriter();
+  readonly #tasks = new RecordBatchWriter();
   #tasksQueue = "";
   #gathering = false;
   /** The peer reads TASKS. */
-  readsMany = false;
+  readsBatches = false;
 
-  constructor(options: OwnSpeakerOptions) {
+  constructor(options: NativeWriterOptions) {
     this.#options = options;
   }
 
   /** One message, behind all that was gathered. */
   say(verb: VerbOut, ...rest: Buffer[]): void {
     this.#flush();
-    this.#options.wire.send([PROTOCOL, VERB[verb], ...rest]);
+    this.#options.connection.send([PROTOCOL, VERB[verb], ...rest]);
   }
 
   /** @param request of a CALL or a WATCH */
@@ -52,7 +52,7 @@ export class OwnSpeaker {
   }
 
   task({ id, token, queue, attempt, timeoutMs, body }: Delivery): void {
-    if (this.readsMany && body.length <= MANY_BODY_BYTES_MAX) {
+    if (this.readsBatches && body.length <= BATCHED_BODY_BYTES_MAX) {
       if (queue !== this.#tasksQueue && this.#tasks.count > 0) this.#flush();
       this.#tasksQueue = queue;
       this.#tasks.task(id, token, { attempt, timeoutMs, body });
@@ -64,14 +64,14 @@ export class OwnSpeaker {
   }
 
   /** @param request of ADDS or CALLS */
-  addedOfMany(request: number, id: number): void {
+  addedInBatch(request: number, id: number): void {
     this.#added.added(request, id);
     this.#gathered(this.#added);
   }
 
   /** @param request of CALLS */
-  endedOfMany(request: number, outcome: Outcome): void {
-    if (outcome.bytes.length > MANY_BODY_BYTES_MAX) {
+  endedInBatch(request: number, outcome: Outcome): void {
+    if (outcome.bytes.length > BATCHED_BODY_BYTES_MAX) {
       this.ended(Buffer.from(`${request}`, "latin1"), outcome);
       return;
     }
@@ -80,16 +80,16 @@ export class OwnSpeaker {
   }
 
   /** @param leases of DONES */
-  keptOfMany(leases: readonly { readonly id: number; readonly token: number }[]): void {
+  keptInBatch(leases: readonly { readonly id: number; readonly token: number }[]): void {
     for (const { id, token } of leases) this.#kept.kept(id, token);
     this.#gathered(this.#kept);
   }
 
-  #gathered(writer: ManyWriter): void {
+  #gathered(writer: RecordBatchWriter): void {
     if (writer.isFull) this.#flush();
     else if (!this.#gathering) {
       this.#gathering = true;
-      this.#options.desk.whenSettled(() => {
+      this.#options.service.whenSettled(() => {
         this.#gathering = false;
         this.#flush();
       });
@@ -105,6 +105,6 @@ export class OwnSpeaker {
   }
 
   #send(verb: VerbOut, ...rest: Buffer[]): void {
-    this.#options.wire.send([PROTOCOL, VERB[verb], ...rest]);
+    this.#options.connection.send([PROTOCOL, VERB[verb], ...rest]);
   }
 }

@@ -4,13 +4,13 @@
  */
 import type { Buffer } from "node:buffer";
 import { OperationError, ProtocolError } from "../../../core/errors.ts";
-import type { Desk } from "../../service/task-service.ts";
-import type { OwnSpeaker } from "./native-writer.ts";
+import type { TaskService } from "../../service/task-service.ts";
+import type { NativeWriter } from "./native-writer.ts";
 import { asBuffer, type IdText, readNumber } from "../messages.ts";
-import type { Watcher } from "../../service/outcome-watchers.ts";
+import type { OutcomeWatcher } from "../../service/outcome-watchers.ts";
 
 /** A request that waits for outcomes. */
-export interface Watch extends Watcher {
+export interface OutcomeSubscription extends OutcomeWatcher {
   /** Its number: as a number when it is one in plain decimal digits, so that messages of one and of many mean the same. */
   readonly key: number | string;
   /** The tasks whose outcomes are not told yet. */
@@ -18,24 +18,24 @@ export interface Watch extends Watcher {
 }
 
 /** A CALL or a WATCH that came alone. */
-export interface SingleWatch extends Watch {
+export interface SingleSubscription extends OutcomeSubscription {
   readonly open: Set<number>;
 }
 
-export interface OwnWatchesOptions {
-  readonly desk: Desk;
+export interface OutcomeSubscriptionsOptions {
+  readonly service: TaskService;
   readonly ids: IdText;
-  readonly speaker: OwnSpeaker;
+  readonly writer: NativeWriter;
   /** The peer gets exactly one answer: no PROGRESS, no PARTIAL. */
   readonly oneAnswer: boolean;
   readonly openMax: number;
 }
 
-export class OwnWatches {
-  readonly #options: OwnWatchesOptions;
-  readonly #watches = new Map<number | string, Watch>();
+export class OutcomeSubscriptions {
+  readonly #options: OutcomeSubscriptionsOptions;
+  readonly #subscriptions = new Map<number | string, OutcomeSubscription>();
 
-  constructor(options: OwnWatchesOptions) {
+  constructor(options: OutcomeSubscriptionsOptions) {
     this.#options = options;
   }
 
@@ -44,58 +44,58 @@ export class OwnWatches {
    *
    * @throws ProtocolError QUEUE_PROTOCOL, OperationError QUEUE_TOO_MANY
    */
-  open(rid: Buffer): SingleWatch {
-    const { oneAnswer, ids, speaker } = this.#options;
+  open(rid: Buffer): SingleSubscription {
+    const { oneAnswer, ids, writer } = this.#options;
     const open = new Set<number>();
-    const watch: SingleWatch = {
+    const watch: SingleSubscription = {
       key: keyOf(rid),
       open,
       ids: () => open,
       ended: (outcome) => {
         open.delete(outcome.id);
         if (open.size === 0) this.forget(watch);
-        speaker.ended(rid, outcome);
+        writer.ended(rid, outcome);
       },
     };
     if (!oneAnswer) {
-      watch.progress = (id, bytes) => speaker.say("PROGRESS", rid, ids.write(id), asBuffer(bytes));
-      watch.partial = (id, bytes) => speaker.say("PARTIAL", rid, ids.write(id), asBuffer(bytes));
+      watch.progress = (id, bytes) => writer.say("PROGRESS", rid, ids.write(id), asBuffer(bytes));
+      watch.partial = (id, bytes) => writer.say("PARTIAL", rid, ids.write(id), asBuffer(bytes));
     }
     this.enter(watch);
     return watch;
   }
 
   /** @throws ProtocolError QUEUE_PROTOCOL, OperationError QUEUE_TOO_MANY */
-  enter(watch: Watch): void {
+  enter(watch: OutcomeSubscription): void {
     const { openMax } = this.#options;
-    if (this.#watches.has(watch.key))
+    if (this.#subscriptions.has(watch.key))
       throw new ProtocolError("QUEUE_PROTOCOL", "Cannot use a request's number again while it is open");
-    if (this.#watches.size >= openMax) {
+    if (this.#subscriptions.size >= openMax) {
       throw new OperationError("QUEUE_TOO_MANY", `Cannot open another request: ${openMax} are open on this connection`);
     }
-    this.#watches.set(watch.key, watch);
+    this.#subscriptions.set(watch.key, watch);
   }
 
   /** Its request is over. */
-  forget(watch: Watch): void {
-    if (this.#watches.get(watch.key) === watch) this.#watches.delete(watch.key);
+  forget(watch: OutcomeSubscription): void {
+    if (this.#subscriptions.get(watch.key) === watch) this.#subscriptions.delete(watch.key);
   }
 
   /** The peer wants to hear no more of the request of this number. */
   close(rid: Buffer): void {
-    const watch = this.#watches.get(keyOf(rid));
+    const watch = this.#subscriptions.get(keyOf(rid));
     if (!watch) return;
     this.#drop(watch);
     this.forget(watch);
   }
 
   closeAll(): void {
-    for (const watch of this.#watches.values()) this.#drop(watch);
-    this.#watches.clear();
+    for (const watch of this.#subscriptions.values()) this.#drop(watch);
+    this.#subscriptions.clear();
   }
 
-  #drop(watch: Watch): void {
-    for (const id of watch.ids()) this.#options.desk.unwatch(id, watch);
+  #drop(watch: OutcomeSubscription): void {
+    for (const id of watch.ids()) this.#options.service.unwatch(id, watch);
   }
 }
 

@@ -5,32 +5,32 @@
 import { Buffer } from "node:buffer";
 import { ProtocolError } from "../../../core/errors.ts";
 import type { Consumer } from "../../service/consumers.ts";
-import type { Desk } from "../../service/task-service.ts";
-import type { Wire } from "../protocol-handler.ts";
-import type { OwnSpeaker } from "./native-writer.ts";
+import type { TaskService } from "../../service/task-service.ts";
+import type { PeerConnection } from "../protocol-handler.ts";
+import type { NativeWriter } from "./native-writer.ts";
 import type { LeaseRef } from "../../service/dispatcher.ts";
 import { SLOTS_MAX } from "../../tasks/limits.ts";
-import type { ManyReader } from "../record-batch.ts";
+import type { RecordBatchReader } from "../record-batch.ts";
 import { EMPTY_FRAME, type Frames, readLease, readNumber, writeLease } from "../messages.ts";
 
-export interface OwnWorkOptions {
-  readonly wire: Wire;
-  readonly desk: Desk;
-  readonly speaker: OwnSpeaker;
+export interface WorkerCommandsOptions {
+  readonly connection: PeerConnection;
+  readonly service: TaskService;
+  readonly writer: NativeWriter;
 }
 
-export class OwnWork {
-  readonly #wire: Wire;
-  readonly #desk: Desk;
-  readonly #speaker: OwnSpeaker;
+export class WorkerCommands {
+  readonly #connection: PeerConnection;
+  readonly #service: TaskService;
+  readonly #writer: NativeWriter;
   readonly #consumers = new Map<string, Consumer>();
   /** Leases whose end was just written: told in one KEPT. */
   #kept: Buffer[] = [];
 
-  constructor({ wire, desk, speaker }: OwnWorkOptions) {
-    this.#wire = wire;
-    this.#desk = desk;
-    this.#speaker = speaker;
+  constructor({ connection, service, writer }: WorkerCommandsOptions) {
+    this.#connection = connection;
+    this.#service = service;
+    this.#writer = writer;
   }
 
   /**
@@ -45,12 +45,12 @@ export class OwnWork {
       throw new ProtocolError("QUEUE_PROTOCOL", `Cannot work: slots and prefetch are numbers, together at most ${SLOTS_MAX}`);
     }
     const known = this.#consumers.get(queue);
-    if (known) this.#desk.adjust(known, { slots, prefetch });
+    if (known) this.#service.adjust(known, { slots, prefetch });
     else this.#consume(queue, slots, prefetch);
   }
 
   done(frames: Frames): void {
-    this.#settle(frames, (consumer, lease, kept) => this.#desk.finish(consumer, lease, frames[3] ?? EMPTY_FRAME, kept));
+    this.#settle(frames, (consumer, lease, kept) => this.#service.finish(consumer, lease, frames[3] ?? EMPTY_FRAME, kept));
   }
 
   /**
@@ -58,54 +58,54 @@ export class OwnWork {
    *
    * @throws ProtocolError QUEUE_PROTOCOL; records before the one that cannot be read count
    */
-  dones(records: ManyReader): void {
+  dones(records: RecordBatchReader): void {
     const kept: LeaseRef[] = [];
-    this.#desk.afterwards(() => this.#speaker.keptOfMany(kept));
+    this.#service.afterwards(() => this.#writer.keptInBatch(kept));
     while (records.more) {
       const lease = { id: records.u64(), token: records.u64() };
       const result = records.body();
-      const consumer = this.#desk.holding(lease);
-      if (consumer && this.#owns(consumer) && this.#desk.finish(consumer, lease, result)) kept.push(lease);
-      else this.#speaker.say("LOST", writeLease(lease.id, lease.token));
+      const consumer = this.#service.holding(lease);
+      if (consumer && this.#owns(consumer) && this.#service.finish(consumer, lease, result)) kept.push(lease);
+      else this.#writer.say("LOST", writeLease(lease.id, lease.token));
     }
   }
 
   fail(frames: Frames): void {
     const failure = { error: frames[3]?.toString() ?? "", final: frames[4]?.toString("latin1") === "final" };
-    this.#settle(frames, (consumer, lease, kept) => this.#desk.fail(consumer, lease, failure, kept));
+    this.#settle(frames, (consumer, lease, kept) => this.#service.fail(consumer, lease, failure, kept));
   }
 
   giveBack(frames: Frames): void {
-    this.#settle(frames, (consumer, lease) => this.#desk.giveBack(consumer, lease));
+    this.#settle(frames, (consumer, lease) => this.#service.giveBack(consumer, lease));
   }
 
   progress(frames: Frames): void {
-    this.#settle(frames, (consumer, lease) => this.#desk.progress(consumer, lease, frames[3] ?? EMPTY_FRAME));
+    this.#settle(frames, (consumer, lease) => this.#service.progress(consumer, lease, frames[3] ?? EMPTY_FRAME));
   }
 
   partial(frames: Frames): void {
-    this.#settle(frames, (consumer, lease) => this.#desk.partial(consumer, lease, frames[3] ?? EMPTY_FRAME));
+    this.#settle(frames, (consumer, lease) => this.#service.partial(consumer, lease, frames[3] ?? EMPTY_FRAME));
   }
 
   /** Takes leases up again that it had before it, or the broker, was away. */
   hold(queue: string, leases: Frames): void {
     const consumer = this.#consumers.get(queue) ?? this.#consume(queue, 0, 0);
     for (const frame of leases) {
-      if (!this.#desk.resume(consumer, readLeaseOrRefuse(frame))) this.#speaker.say("STOP", frame, LOST_REASON);
+      if (!this.#service.resume(consumer, readLeaseOrRefuse(frame))) this.#writer.say("STOP", frame, LOST_REASON);
     }
   }
 
   /** Gives everything back; `lost`: without having said so. */
   leaveAll({ lost }: { lost: boolean }): void {
-    for (const consumer of this.#consumers.values()) this.#desk.leave(consumer, { lost });
+    for (const consumer of this.#consumers.values()) this.#service.leave(consumer, { lost });
     this.#consumers.clear();
   }
 
   #settle(frames: Frames, act: (consumer: Consumer, lease: LeaseRef, kept: () => void) => boolean): void {
     const frame = frames[2]!;
     const lease = readLeaseOrRefuse(frame);
-    const consumer = this.#desk.holding(lease);
-    if (!consumer || !this.#owns(consumer) || !act(consumer, lease, () => this.#keep(frame))) this.#speaker.say("LOST", frame);
+    const consumer = this.#service.holding(lease);
+    if (!consumer || !this.#owns(consumer) || !act(consumer, lease, () => this.#keep(frame))) this.#writer.say("LOST", frame);
   }
 
   #owns(consumer: Consumer): boolean {
@@ -115,24 +115,24 @@ export class OwnWork {
   /** Says KEPT of all that one commit made safe in one message. */
   #keep(frame: Buffer): void {
     if (this.#kept.push(frame) > 1) return;
-    this.#desk.whenSettled(() => {
+    this.#service.whenSettled(() => {
       const kept = this.#kept;
       this.#kept = [];
-      this.#speaker.say("KEPT", ...kept);
+      this.#writer.say("KEPT", ...kept);
     });
   }
 
   #consume(queue: string, slots: number, prefetch: number): Consumer {
-    const consumer = this.#desk.consume(queue, {
+    const consumer = this.#service.consume(queue, {
       slots,
       prefetch,
       resumable: true,
-      peer: this.#wire.peer,
+      peer: this.#connection.peer,
       dialect: "own",
       port: {
-        task: (delivery) => this.#speaker.task(delivery),
-        revoked: (id, token, why) => this.#speaker.say("STOP", writeLease(id, token), Buffer.from(why)),
-        recall: (id, token) => this.#speaker.say("RECALL", writeLease(id, token)),
+        task: (delivery) => this.#writer.task(delivery),
+        revoked: (id, token, why) => this.#writer.say("STOP", writeLease(id, token), Buffer.from(why)),
+        recall: (id, token) => this.#writer.say("RECALL", writeLease(id, token)),
       },
     });
     this.#consumers.set(queue, consumer);

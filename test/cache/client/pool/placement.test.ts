@@ -3,11 +3,11 @@ import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { test } from "node:test";
 import { placementOf, type PlacementRule } from "../../../../src/cache/client/pool/placement.ts";
-import { parseServer, type Server } from "../../../../src/cache/client/operations/server-address.ts";
+import { parseServer, type ServerAddress } from "../../../../src/cache/client/operations/server-address.ts";
 import { between, seeded, type Random } from "../../../../src/core/random.ts";
 import { requires } from "../../../support/requires.ts";
 
-function servers(...weights: readonly number[]): Server[] {
+function servers(...weights: readonly number[]): ServerAddress[] {
   return weights.map((weight, index) => parseServer({ address: `10.0.1.${index + 1}:11211`, weight }));
 }
 
@@ -77,7 +77,7 @@ function randomKey(random: Random): string {
 
 const KEYS = Array.from({ length: 40_000 }, (_, index) => `user:${index}:profile`);
 
-function moved(rule: PlacementRule, before: readonly Server[], after: readonly Server[]): number {
+function moved(rule: PlacementRule, before: readonly ServerAddress[], after: readonly ServerAddress[]): number {
   const old = placementOf(rule, before);
   const now = placementOf(rule, after);
   return KEYS.filter((key) => before[old.pick(key)]!.name !== after[now.pick(key)]!.name).length / KEYS.length;

@@ -2,14 +2,14 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { CacheClient } from "../../../../src/cache/index.ts";
-import { Window } from "../../../../src/cache/client/protocol/in-flight-window.ts";
+import { InFlightWindow } from "../../../../src/cache/client/protocol/in-flight-window.ts";
 import { ManualClock } from "../../../../src/core/manual-clock.ts";
 import { fakeServer, type FakeServer } from "../support/fake-server.ts";
 
 const TURN = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 test("a window shuts at 16 MiB of answers to come, opens when half has come, and always when nothing is outstanding", () => {
-  const window = new Window();
+  const window = new InFlightWindow();
   window.asked(1);
   window.answered(1, 1024 * 1024);
   assert.equal(window.keyBytes, 1024 * 1024, "the first answer is believed");
@@ -28,7 +28,7 @@ test("a window shuts at 16 MiB of answers to come, opens when half has come, and
 });
 
 test("an average follows the answers, and misses make it smaller", () => {
-  const window = new Window();
+  const window = new InFlightWindow();
   window.answered(10, 100_000);
   for (let batch = 0; batch < 40; batch += 1) window.answered(10, 0);
   assert.ok(window.keyBytes < 100, `${window.keyBytes} bytes a key`);

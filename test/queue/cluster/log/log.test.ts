@@ -8,7 +8,7 @@ import { JetstreamStore } from "../../../../src/queue/cluster/jetstream-store.ts
 import { BATCH, encodeEntry, type EntryHead } from "../../../../src/queue/cluster/log/log-codec.ts";
 import { QueueLog } from "../../../../src/queue/cluster/log/log.ts";
 import { LogFollower } from "../../../../src/queue/cluster/log/log-follower.ts";
-import { LogTail } from "../../../../src/queue/cluster/log/log-reader.ts";
+import { LogReader } from "../../../../src/queue/cluster/log/log-reader.ts";
 import { type NatsUrl, parseNatsUrl } from "../../../../src/queue/cluster/nats/nats-url.ts";
 import { encodeOps } from "../../../../src/queue/stores/op-codec.ts";
 import type { Store, StoreOp } from "../../../../src/queue/stores/store.ts";
@@ -112,7 +112,7 @@ test(
   async () => {
     const url = newGroup();
     const floor = 100_000;
-    const store = new JetstreamStore({ url, cleanFloorBytes: floor });
+    const store = new JetstreamStore({ url, compactionFloorBytes: floor });
     await store.open();
     const random = seeded(9);
     const kept = new Map<number, string>();
@@ -164,7 +164,7 @@ test(
 
 test("a follower that was away while the log was cleaned starts anew from what is left", peers, async () => {
   const url = newGroup();
-  const store = new JetstreamStore({ url, cleanFloorBytes: 20_000 });
+  const store = new JetstreamStore({ url, compactionFloorBytes: 20_000 });
   await store.open();
   await store.write([add(1, "kept"), add(2, "removed")]);
   let caughtUp = Promise.withResolvers<void>();
@@ -277,7 +277,7 @@ test("a reader whose consumer says that all is well and hands on nothing is give
   });
   const read = Promise.withResolvers<number>();
   const begunMs = performance.now();
-  const tail = new LogTail(stuck, log, 1, {
+  const tail = new LogReader(stuck, log, 1, {
     message: (sequence) => read.resolve(sequence),
     caughtUp: () => {},
     trouble: (error) => read.reject(error),

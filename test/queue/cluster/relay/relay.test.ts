@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { RelayHost, RelayToHall } from "../../../../src/queue/cluster/relay/relay.ts";
+import { RelayServer, RelayClient } from "../../../../src/queue/cluster/relay/relay.ts";
 import { decodeChunk, type Item, MESSAGE, NOTE } from "../../../../src/queue/cluster/relay/relay-codec.ts";
 import { RelayStream } from "../../../../src/queue/cluster/relay/relay-stream.ts";
 
@@ -15,7 +15,7 @@ function end(sender: string): { stream: RelayStream; out: Buffer[] } {
   };
 }
 
-const item = (key: string, ...frames: Buffer[]): Item => ({ kind: MESSAGE, key, tag: "t", frames });
+const item = (key: string, ...frames: Buffer[]): Item => ({ kind: MESSAGE, key, idempotencyKey: "t", frames });
 
 test("whatever is pushed comes out the same, however it was cut into chunks", () => {
   const frames = fc.array(fc.uint8Array({ maxLength: 500 }), { maxLength: 4 });
@@ -82,31 +82,31 @@ test("no more is under way than the window lets, and it goes on when the other e
 
 interface Farm {
   readonly state: { nowMs: number; cut: boolean };
-  readonly host: RelayHost;
+  readonly host: RelayServer;
   readonly heard: readonly string[];
-  door(session: number): { port: RelayToHall; broken: () => boolean; first: Buffer };
+  follower(session: number): { channel: RelayClient; broken: () => boolean; first: Buffer };
 }
 
-/** A hall that writes down who said what, and doors that reach it; `cut` loses what is said from then on. */
+/** A broker core that writes down who said what, and followers that reach it; `cut` loses what is said from then on. */
 function farm(): Farm {
   const state = { nowMs: 0, cut: false };
   const heard: string[] = [];
-  let newest: RelayToHall | undefined;
+  let newest: RelayClient | undefined;
   const nowMs = (): number => state.nowMs;
-  const hall = {
+  const core = {
     receive: (key: string, frames: readonly Buffer[]) => void heard.push(`${key.split(" ")[1]}: ${frames.join(" ")}`),
     gone: (key: string) => void heard.push(`${key.split(" ")[1]} is gone`),
     flush: () => {},
   };
-  const toDoor = (_: string, chunk: Buffer): void => {
+  const toPeerRelay = (_: string, chunk: Buffer): void => {
     if (!state.cut) newest?.heard(decodeChunk(chunk));
   };
-  const host = new RelayHost({
-    hall,
+  const host = new RelayServer({
+    core,
     term: 1,
     sender: "f".repeat(16),
     chunkBytesMax: CHUNK_BYTES,
-    send: toDoor,
+    send: toPeerRelay,
     nowMs,
     log: () => {},
   });
@@ -114,55 +114,55 @@ function farm(): Farm {
     state,
     host,
     heard,
-    door(session) {
+    follower(session) {
       let isBroken = false;
       const sent: Buffer[] = [];
       const send = (chunk: Buffer): void => {
         sent.push(chunk);
         if (!state.cut) host.heard(decodeChunk(chunk));
       };
-      const door = { said: () => {}, closed: () => {}, peerName: () => undefined };
-      const port = new RelayToHall(
+      const follower = { said: () => {}, closed: () => {}, peerName: () => undefined };
+      const channel = new RelayClient(
         { session, sender: "d".repeat(16), chunkBytesMax: CHUNK_BYTES, send, nowMs },
-        { port: door, broken: () => void (isBroken = true) },
+        { channel: follower, broken: () => void (isBroken = true) },
       );
-      newest = port;
-      return { port, broken: () => isBroken, first: sent[0]! };
+      newest = channel;
+      return { channel, broken: () => isBroken, first: sent[0]! };
     },
   };
 }
 
 test("a session whose other end is silent for 1.5 s is over at both ends, and one that is only quiet is not", () => {
-  const { state, host, heard, door } = farm();
-  const { port, broken } = door(1);
-  port.message("p", [Buffer.from("hello")], "");
-  port.flush();
-  const beats = (count: number): void => {
-    for (let beat = 0; beat < count; beat += 1) {
+  const { state, host, heard, follower } = farm();
+  const { channel, broken } = follower(1);
+  channel.message("p", [Buffer.from("hello")], "");
+  channel.flush();
+  const heartbeats = (count: number): void => {
+    for (let heartbeat = 0; heartbeat < count; heartbeat += 1) {
       state.nowMs += 200;
-      port.beat();
-      host.beat();
+      channel.heartbeat();
+      host.heartbeat();
     }
   };
-  beats(50);
+  heartbeats(50);
   assert.ok(!broken());
   state.cut = true;
-  beats(7);
+  heartbeats(7);
   assert.ok(!broken());
-  beats(2);
+  heartbeats(2);
   assert.ok(broken());
   assert.deepEqual(heard, ["p: hello", "p is gone"]);
 });
 
 test("a session of the past that comes late does not end the one that is", () => {
-  const { host, heard, door } = farm();
-  const { first } = door(1);
-  const { port, broken } = door(2);
-  port.message("p", [Buffer.from("one")], "");
-  port.flush();
+  const { host, heard, follower } = farm();
+  const { first } = follower(1);
+  const { channel, broken } = follower(2);
+  channel.message("p", [Buffer.from("one")], "");
+  channel.flush();
   host.heard(decodeChunk(first));
-  port.message("p", [Buffer.from("two")], "");
-  port.flush();
+  channel.message("p", [Buffer.from("two")], "");
+  channel.flush();
   assert.deepEqual(heard, ["p: one", "p: two"]);
   assert.ok(!broken());
 });

@@ -14,7 +14,7 @@ import { type Queue, queue, type Task } from "../../../../src/queue/index.ts";
 import { freePort } from "../../../../bench/support/process.ts";
 import { Holdfast } from "../../../support/holdfast.ts";
 import { type NatsNode, NatsServers } from "../../../support/nats.ts";
-import { DOORS } from "../../support/broker-hosts.ts";
+import { BROKER_HOSTS } from "../../support/broker-hosts.ts";
 import { leadingEpoch } from "./leading-epoch.ts";
 
 const PRODUCERS = 5;
@@ -66,7 +66,7 @@ export class FaultRig {
     ]);
     const rig = new FaultRig(nats, port, folder);
     try {
-      await Promise.all(DOORS.map((_, index) => rig.startBroker(index)));
+      await Promise.all(BROKER_HOSTS.map((_, index) => rig.startBroker(index)));
       for (const _ of [1, 2]) rig.hire();
       rig.#produce();
       await rig.goesOn(performance.now());
@@ -81,7 +81,7 @@ export class FaultRig {
 
   /** Starts a broker, with what it has of the log, and waits until it listens. */
   async startBroker(index: number): Promise<void> {
-    const where = ["--listen", `tcp://${DOORS[index]}:${this.#port}`, "--data", join(this.#folder, `${index}`)];
+    const where = ["--listen", `tcp://${BROKER_HOSTS[index]}:${this.#port}`, "--data", join(this.#folder, `${index}`)];
     const broker = new Holdfast(["queue", "serve", ...where, "--store", this.nats.url, "--replicas", "3"]);
     this.#brokers.set(index, broker);
     await broker.printed(/^queue /m);
@@ -144,7 +144,7 @@ export class FaultRig {
   #produce(): void {
     this.#load = new AbortController();
     for (let index = 0; index < PRODUCERS; index += 1) {
-      const jobs = queue<number, string>("jobs", { url: `tcp://brokers.test:${this.#port}`, lookup: async () => DOORS });
+      const jobs = queue<number, string>("jobs", { url: `tcp://brokers.test:${this.#port}`, lookup: async () => BROKER_HOSTS });
       this.#queues.push(jobs);
       this.#producing.push(this.#producer(jobs));
     }

@@ -4,10 +4,10 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { queue, worker } from "../../../../src/queue/index.ts";
-import { DOORS } from "../../support/broker-hosts.ts";
+import { BROKER_HOSTS } from "../../support/broker-hosts.ts";
 
 const [port, count] = process.argv.slice(2);
-const jobs = queue<number, string>("jobs", { url: `tcp://brokers.test:${port}`, lookup: async () => DOORS });
+const jobs = queue<number, string>("jobs", { url: `tcp://brokers.test:${port}`, lookup: async () => BROKER_HOSTS });
 for (let index = 0; index < Number(count); index += 1) {
   worker(
     jobs,
