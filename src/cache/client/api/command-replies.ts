@@ -1,64 +1,45 @@
 /**
- * ○ Reads the replies of commands, in the words of the classic and of the meta protocol alike. A reply that does not belong to
- * the question throws: the connection has lost its place.
+ * ○ Reads the replies of commands, in the words of the classic and of the meta protocol alike. A reply that cannot belong to
+ * the command throws: the connection is out of step.
  */
+import type { ReplyKind } from "../../../memcached/reply.ts";
 import { unexpected } from "../protocol/in-flight.ts";
-import type { Interpret } from "../operations/operation.ts";
+import type { ReplyReader } from "../operations/operation.ts";
 
-const YES = { result: true } as const;
-const NO = { result: false } as const;
+/** A reader of replies of which the first word tells all. */
+function byKind<T extends boolean | string>(results: Readonly<Partial<Record<ReplyKind, T>>>): ReplyReader<T> {
+  return (reply, verb) => {
+    const result = results[reply.kind];
+    if (result === undefined) throw unexpected(reply, verb);
+    return { result };
+  };
+}
 
 /** set, add, replace, append, prepend: whether the value was stored. */
-export const storedOrNot: Interpret<boolean> = (reply, verb) => {
-  switch (reply.kind) {
-    case "STORED":
-    case "HD":
-      return YES;
-    case "NOT_STORED":
-    case "NS":
-      return NO;
-    default:
-      throw unexpected(reply, verb);
-  }
-};
+export const storedOrNot = byKind({ STORED: true, HD: true, NOT_STORED: false, NS: false });
 
 /** How a compare-and-store ended: "stored", "exists" (another version is there) or "missing" (nothing is). */
 export type CasOutcome = "stored" | "exists" | "missing";
 
-export const casOutcome: Interpret<CasOutcome> = (reply, verb) => {
-  switch (reply.kind) {
-    case "STORED":
-    case "HD":
-      return { result: "stored" };
-    case "EXISTS":
-    case "EX":
-      return { result: "exists" };
-    case "NOT_FOUND":
-    case "NF":
-      return { result: "missing" };
-    default:
-      throw unexpected(reply, verb);
-  }
-};
+export const casOutcome = byKind<CasOutcome>({
+  STORED: "stored",
+  HD: "stored",
+  EXISTS: "exists",
+  EX: "exists",
+  NOT_FOUND: "missing",
+  NF: "missing",
+});
 
 /** delete and touch: whether the item was there. */
-export const foundOrNot: Interpret<boolean> = (reply, verb) => {
-  switch (reply.kind) {
-    case "DELETED":
-    case "TOUCHED":
-    case "HD":
-      return YES;
-    case "NOT_FOUND":
-    case "NF":
-    case "EN":
-      return NO;
-    default:
-      throw unexpected(reply, verb);
-  }
-};
+export const foundOrNot = byKind({ DELETED: true, TOUCHED: true, HD: true, NOT_FOUND: false, NF: false, EN: false });
+
+/** Stores and deletes of the meta protocol that name a version: false where the item is gone, changed or not stored. */
+export const metaDone = byKind({ HD: true, NF: false, EX: false, NS: false });
+
+export const ok = byKind({ OK: true, RESET: true });
 
 /** incr and decr: the new number, or undefined when there is no item. */
-export const counter: Interpret<bigint | undefined> = (reply, verb) => {
+export const counter: ReplyReader<bigint | undefined> = (reply, verb) => {
   switch (reply.kind) {
     case "NUMBER":
     case "VA":
@@ -71,18 +52,13 @@ export const counter: Interpret<bigint | undefined> = (reply, verb) => {
   }
 };
 
-export const ok: Interpret<boolean> = (reply, verb) => {
-  if (reply.kind === "OK" || reply.kind === "RESET") return YES;
-  throw unexpected(reply, verb);
-};
-
-export const versionText: Interpret<string> = (reply, verb) => {
+export const versionText: ReplyReader<string> = (reply, verb) => {
   if (reply.kind === "VERSION") return { result: reply.text };
   throw unexpected(reply, verb);
 };
 
 /** Collects the lines of `stats`, name → value, until END. */
-export function statistics(): Interpret<ReadonlyMap<string, string>> {
+export function statistics(): ReplyReader<ReadonlyMap<string, string>> {
   const lines = new Map<string, string>();
   return (reply, verb) => {
     switch (reply.kind) {
