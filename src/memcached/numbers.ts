@@ -2,8 +2,8 @@
  * ○ Decimal numbers as memcached reads them from a command: digits only, a minus sign where the type has one, and nothing that
  * overflows the type. 64-bit numbers travel as two 32-bit halves, since they exceed what a number holds exactly.
  */
+import { ZERO } from "../core/ascii.ts";
 
-const ZERO = 0x30;
 const MINUS = 0x2d;
 const TWO_32 = 2 ** 32;
 /** 10 digits: none longer fits 32 bits; one more for the sign. memcached's own bound is 11 and 20. */

@@ -1,4 +1,5 @@
 /** ○ `incr` and `decr`: numbers of 64 bits, kept as decimal digits in an item's value. */
+import { CR, LF, SPACE } from "../../core/ascii.ts";
 import { exactU64, readU64, type U64 } from "../../memcached/numbers.ts";
 import { ValueWriter } from "./chunks.ts";
 import { BY_CLASS } from "./counters.ts";
@@ -8,9 +9,6 @@ import type { ItemStore } from "./item-store.ts";
 /** What became of a `delta`. */
 export const DELTA = { done: 0, notFound: 1, nonNumeric: 2, noMemory: 3, casMismatch: 4 } as const;
 
-const CR = 0x0d;
-const LF = 0x0a;
-const SPACE = 0x20;
 const PLUS = 0x2b;
 const TWO_64 = 1n << 64n;
 const NUMBER_BYTES_MAX = 20;

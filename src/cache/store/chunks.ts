@@ -2,6 +2,7 @@
  * ○ Values in the arena: written as they arrive, read into replies. A value over half a page is a chain of chunks, taken one by
  * one while it arrives, so that a large item needs no contiguous memory.
  */
+import { CR, LF } from "../../core/ascii.ts";
 import { copyBytes } from "../../memcached/copy.ts";
 import type { ReplyBuffer } from "../../memcached/reply-buffer.ts";
 import * as I from "./item.ts";
@@ -69,14 +70,14 @@ export class ValueWriter {
   /** True when what was written ends in CR LF. */
   endsInCrLf(): boolean {
     const { words, bytes } = this.#items;
-    if (!this.#chunked) return bytes[this.#at - 2] === 0x0d && bytes[this.#at - 1] === 0x0a;
+    if (!this.#chunked) return bytes[this.#at - 2] === CR && bytes[this.#at - 1] === LF;
     const used = words[this.#chunk * 2 + I.CHUNK_USED]!;
     const last = this.#chunk * 8 + I.CHUNK_HEADER_BYTES + used - 1;
-    if (bytes[last] !== 0x0a) return false;
-    if (used > 1) return bytes[last - 1] === 0x0d;
+    if (bytes[last] !== LF) return false;
+    if (used > 1) return bytes[last - 1] === CR;
     const before = words[this.#chunk * 2 + I.PREV]!;
     const usedBefore = words[before * 2 + I.CHUNK_USED]!;
-    return bytes[before * 8 + I.CHUNK_HEADER_BYTES + usedBefore - 1] === 0x0d;
+    return bytes[before * 8 + I.CHUNK_HEADER_BYTES + usedBefore - 1] === CR;
   }
 }
 

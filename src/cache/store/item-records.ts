@@ -3,6 +3,7 @@
  * linking them one after the other rebuilds the LRU lists. Numbers are little-endian.
  */
 import { Buffer } from "node:buffer";
+import { EMPTY_BUFFER } from "../../core/buffers.ts";
 import { ReplyBuffer } from "../../memcached/reply-buffer.ts";
 import { ValueWriter, copyValue } from "./chunks.ts";
 import * as I from "./item.ts";
@@ -63,7 +64,7 @@ function writeRecord(items: Items, item: number, out: ReplyBuffer): void {
 export class RecordReader {
   readonly #items: Items;
   readonly #writer: ValueWriter;
-  #waiting: Buffer = Buffer.alloc(0);
+  #waiting = EMPTY_BUFFER;
   /** Items put back. */
   count = 0;
 

@@ -3,6 +3,7 @@
  * time is the store's own second (`now`), so nothing is allocated per request. Each method is one verb's effect on one key, with
  * memcached's counters kept; replies are the caller's business.
  */
+import { CR, LF } from "../../core/ascii.ts";
 import type { U64 } from "../../memcached/numbers.ts";
 import { Arithmetic } from "./arithmetic.ts";
 import { ValueWriter, appendValue } from "./chunks.ts";
@@ -32,9 +33,6 @@ const MODE_WORDS = ["add", "set", "replace", "append", "prepend", "cas", "append
 /** What became of a `store`. */
 export const RESULT = { notStored: 0, stored: 1, exists: 2, notFound: 3 } as const;
 const RESULT_WORDS = ["not_stored", "stored", "exists", "not_found"] as const;
-
-const CR = 0x0d;
-const LF = 0x0a;
 
 /** 1 KiB: copied in well under the time that a key takes to be looked up. */
 const BYTES_PER_UNIT = 1024;

@@ -1,4 +1,5 @@
 /** ● `holdfast queue add` and `holdfast queue call`: a body from the command line or stdin, ids and results to stdout. */
+import { LF } from "../../core/ascii.ts";
 import { bytesCodec, queue } from "../../queue/index.ts";
 import { bodyField, linesOfStdin, readStdin } from "./bodies.ts";
 import { flags, parse } from "../shared/flags.ts";
@@ -10,7 +11,6 @@ interface AddFlags extends ClientFlags, SubmitFlags {
 
 /** Lines of stdin that go in one submission: one commit for each thousand. */
 const LINES_AT_ONCE = 1000;
-const NEWLINE = 0x0a;
 
 export async function add(argv: readonly string[]): Promise<number> {
   const command = clientFlags(submitFlags(flags("queue add", "Submits a task and prints its id once it is on disk")))
@@ -50,7 +50,7 @@ export async function call(argv: readonly string[]): Promise<number> {
     else {
       process.stdout.write(result);
       // A pipe gets the result's very bytes; at a terminal the prompt begins a line of its own.
-      if (process.stdout.isTTY && result.at(-1) !== NEWLINE) process.stdout.write("\n");
+      if (process.stdout.isTTY && result.at(-1) !== LF) process.stdout.write("\n");
     }
     return 0;
   });

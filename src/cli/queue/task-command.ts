@@ -5,6 +5,7 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { constants } from "node:os";
 import type { Readable, Writable } from "node:stream";
+import { EMPTY_BUFFER } from "../../core/buffers.ts";
 import { OperationError } from "../../core/errors.ts";
 import { BODY_BYTES_MAX } from "./bodies.ts";
 
@@ -27,7 +28,7 @@ export class TaskCommand {
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
   readonly #result: Buffer[] = [];
   #resultBytes = 0;
-  #errors: Buffer = Buffer.alloc(0);
+  #errors = EMPTY_BUFFER;
   #killTimer: NodeJS.Timeout | undefined;
 
   constructor([file, ...args]: readonly [string, ...string[]], environment: Readonly<Record<string, string>>) {
@@ -64,7 +65,7 @@ export class TaskCommand {
     try {
       const code = await promise;
       if (this.#resultBytes <= BODY_BYTES_MAX) return this.#outcome(code, Buffer.concat(this.#result));
-      return { code: code || 1, result: Buffer.alloc(0), errors: `${this.#file} printed more than ${BODY_BYTES_MAX} bytes` };
+      return { code: code || 1, result: EMPTY_BUFFER, errors: `${this.#file} printed more than ${BODY_BYTES_MAX} bytes` };
     } finally {
       clearTimeout(this.#killTimer);
     }

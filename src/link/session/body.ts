@@ -3,6 +3,7 @@
  * value; a body with a byte too few or too many, or a number out of range, is a ProtocolError LINK_BODY_INVALID.
  */
 import { ByteWriter } from "../../core/byte-writer.ts";
+import { utf8 } from "../../core/bytes.ts";
 import { ProtocolError } from "../../core/errors.ts";
 import { REASONS_MAX } from "../limits.ts";
 
@@ -105,7 +106,7 @@ export const helloBody = {
       .bytes(hello.sessionId);
     putTerms(writer, hello.terms);
     writer.u32(hello.heartbeatMs);
-    putShort(writer, encodeText(hello.name));
+    putShort(writer, utf8(hello.name));
     if (hello.will) putLong(writer, hello.will);
     putShort(writer, hello.proof);
     return writer.take();
@@ -177,7 +178,7 @@ function closeNoticeBody<Word extends string>(
   return {
     encode({ word, retryAfterMs, text }) {
       const writer = new ByteWriter().u8(words.indexOf(word) + 1).u32(retryAfterMs);
-      putLong(writer, encodeText(text));
+      putLong(writer, utf8(text));
       return writer.take();
     },
     decode(body) {
@@ -208,7 +209,7 @@ function putReceipt(writer: ByteWriter, { done, rejects }: Receipt): void {
   const withReasons = rejects.size <= REASONS_MAX;
   for (const [number, reason] of rejects) {
     writer.u64(BigInt(number));
-    putLong(writer, encodeText(withReasons ? reason : ""));
+    putLong(writer, utf8(withReasons ? reason : ""));
   }
 }
 
@@ -226,12 +227,6 @@ function putShort(writer: ByteWriter, bytes: Uint8Array): void {
 
 function putLong(writer: ByteWriter, bytes: Uint8Array): void {
   writer.u16(bytes.length).bytes(bytes);
-}
-
-const textEncoder = new TextEncoder();
-
-function encodeText(text: string): Uint8Array {
-  return textEncoder.encode(text);
 }
 
 class BodyReader {

@@ -3,6 +3,7 @@
  * each change, so that a change costs 40 bytes. All numbers big-endian.
  */
 import { Buffer } from "node:buffer";
+import { sameBytes } from "../../core/bytes.ts";
 import { ProtocolError } from "../../core/errors.ts";
 import { stateCode, stateOf, type TaskState } from "./life-cycle.ts";
 import { type TaskPolicy, POLICY_DEFAULT } from "./task-policy.ts";
@@ -196,7 +197,7 @@ class Reader {
     const bytes = this.#bytes.subarray(at, at + length);
     const last = lastTexts[this.#texts];
     this.#texts += 1;
-    if (last && same(last.bytes, bytes)) return last.text;
+    if (last && sameBytes(last.bytes, bytes)) return last.text;
     const text = decoder.decode(bytes);
     lastTexts[this.#texts - 1] = { bytes: bytes.slice(), text };
     return text;
@@ -212,12 +213,6 @@ class Reader {
     if (this.#at > this.#bytes.length) throw corrupt("a record cut short");
     return at;
   }
-}
-
-function same(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let index = 0; index < a.length; index += 1) if (a[index] !== b[index]) return false;
-  return true;
 }
 
 function corrupt(what: string): ProtocolError {

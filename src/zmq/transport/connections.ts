@@ -4,6 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import type { Socket as Stream } from "node:net";
+import { EMPTY_BUFFER } from "../../core/buffers.ts";
 import { ProtocolError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
 import { HandshakeRefused, type Verdict } from "../../zmtp/mechanism.ts";
@@ -69,7 +70,7 @@ function makeConnection(
 
 /** The own routing id as octets. */
 export function routingIdOf({ routingId }: SocketSettings): Buffer {
-  return routingId === null ? Buffer.alloc(0) : Buffer.from(routingId as string);
+  return routingId === null ? EMPTY_BUFFER : Buffer.from(routingId as string);
 }
 
 function keepAlive(stream: Stream, settings: SocketSettings): void {

@@ -1,5 +1,6 @@
 /** ● Which mechanism a connection speaks, and who decides about its peer. */
 import { Buffer } from "node:buffer";
+import { KEY_BYTES } from "../../zmtp/curve/curve-box.ts";
 import { CurveClient } from "../../zmtp/curve/curve-client.ts";
 import { CurveServer } from "../../zmtp/curve/curve-server.ts";
 import type { MechanismCredentials, Mechanism, MechanismName, Verdict } from "../../zmtp/mechanism.ts";
@@ -11,9 +12,6 @@ import { decodeZ85, encodeZ85 } from "../../zmtp/curve/z85.ts";
 import { curveMath } from "./curve-math.ts";
 import { zmqError } from "../errors.ts";
 import type { Authenticator, AuthRequest, SocketSettings } from "../socket-core/settings.ts";
-
-/** 32 octets: a CURVE key. */
-const KEY_BYTES = 32;
 
 /** The mechanism that a socket's options ask for. */
 export function mechanismName(settings: SocketSettings): MechanismName {

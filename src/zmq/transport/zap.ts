@@ -3,6 +3,7 @@
  * come from libzmq; the `authenticate` option says the same with less.
  */
 import { Buffer } from "node:buffer";
+import { EMPTY_BUFFER } from "../../core/buffers.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Verdict } from "../../zmtp/mechanism.ts";
 import type { Message } from "../../zmtp/message-parts.ts";
@@ -56,7 +57,7 @@ export class ZapClient {
         core,
         pipe,
         socketType: "DEALER",
-        routingId: Buffer.alloc(0),
+        routingId: EMPTY_BUFFER,
         probe: false,
         ended: () => this.#ended(core),
       }),

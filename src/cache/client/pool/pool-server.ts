@@ -11,7 +11,7 @@ import { OperationError, type HoldfastError } from "../../../core/errors.ts";
 import type { Random } from "../../../core/random.ts";
 import { ServerConnection, type ServerConnectionSettings } from "../protocol/server-connection.ts";
 import type { InFlightRequest } from "../protocol/in-flight.ts";
-import { Fifo } from "../protocol/fifo.ts";
+import { Ring } from "../../../core/ring.ts";
 import { handshake, type Credentials } from "../protocol/handshake.ts";
 import { Health, type HealthOptions, type HealthState } from "./health.ts";
 import { GetOperation, GetManyOperation } from "../operations/get-operation.ts";
@@ -42,7 +42,7 @@ export class PoolServer {
   readonly #settings: PoolServerSettings;
   readonly #clock: Clock;
   readonly #health: Health;
-  readonly #queue = new Fifo<CacheOperation>();
+  readonly #queue = new Ring<CacheOperation>();
   #queuedBytes = 0;
   #connection: ServerConnection | undefined = undefined;
   #ready = false;

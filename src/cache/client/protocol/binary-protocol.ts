@@ -3,6 +3,7 @@
  * batch go as quiet gets followed by a noop, whose reply ends the batch.
  */
 import { Buffer } from "node:buffer";
+import { EMPTY } from "../../../core/bytes.ts";
 import { BINARY_REQUEST, OPCODE } from "../../../memcached/binary.ts";
 import { BinaryReplyDecoder, GET_KEY_QUIET } from "../../../memcached/binary-reply-decoder.ts";
 import { assert } from "../../../core/assert.ts";
@@ -92,7 +93,7 @@ function extrasOf(verb: Verb, { flags = 0, exptime = 0, delta = 0n }: CommandReq
       return extras;
     }
     default:
-      return NOTHING;
+      return EMPTY;
   }
 }
 
@@ -101,9 +102,7 @@ function unsigned(exptime: number): number {
   return exptime < 0 ? TTL_RELATIVE_S_MAX + 1 : exptime;
 }
 
-const NOTHING = new Uint8Array(0);
-
-function write(out: WriteBuffer, opcode: number, { extras = NOTHING, key = "", body = NOTHING, cas = 0n }: Packet): void {
+function write(out: WriteBuffer, opcode: number, { extras = EMPTY, key = "", body = EMPTY, cas = 0n }: Packet): void {
   const bodyBytes = typeof body === "string" ? Buffer.byteLength(body) : body.length;
   out.u8(BINARY_REQUEST);
   out.u8(opcode);

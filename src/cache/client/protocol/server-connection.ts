@@ -10,7 +10,7 @@ import type { Cancel, Clock } from "../../../core/clock.ts";
 import { HoldfastError, OperationError, ProtocolError, messageOf } from "../../../core/errors.ts";
 import { KEEP_ALIVE_DEFAULT } from "../../../core/limits.ts";
 import { InFlightBatch, type InFlightRequest, type KeyPosition } from "./in-flight.ts";
-import { Fifo } from "./fifo.ts";
+import { Ring } from "../../../core/ring.ts";
 import { READ_BYTES } from "../operations/limits.ts";
 import type { ReplySink } from "../operations/get-operation.ts";
 import type { ServerAddress } from "../operations/server-address.ts";
@@ -39,7 +39,7 @@ export interface ServerConnectionSettings {
 
 export class ServerConnection {
   /** In flight, oldest first. */
-  readonly pending = new Fifo<InFlightRequest>();
+  readonly pending = new Ring<InFlightRequest>();
   /** Calls in `pending`. */
   pendingCalls = 0;
   /** Bounds what is in flight. */

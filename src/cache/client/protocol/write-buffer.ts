@@ -3,11 +3,10 @@
  * the memory belongs to the socket; `reuse()` takes it back once the kernel has copied it, which saves an allocation a tick.
  */
 import { Buffer } from "node:buffer";
+import { EMPTY_BUFFER } from "../../../core/buffers.ts";
 
 /** 64 KiB: about 256 small requests; larger ones grow it for their tick only. */
 const CAPACITY_BYTES = 64 * 1024;
-
-const NOTHING = Buffer.alloc(0);
 
 export class WriteBuffer {
   #spare: Buffer | undefined = undefined;
@@ -55,7 +54,7 @@ export class WriteBuffer {
     const taken = this.#bytes.subarray(0, this.length);
     this.length = 0;
     if (this.#bytes.length === CAPACITY_BYTES) this.#spare = this.#bytes;
-    this.#bytes = NOTHING;
+    this.#bytes = EMPTY_BUFFER;
     return taken;
   }
 

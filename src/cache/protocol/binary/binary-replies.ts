@@ -3,6 +3,7 @@
  * or the value of a `get` that hit.
  */
 import { Buffer } from "node:buffer";
+import { EMPTY_BUFFER } from "../../../core/buffers.ts";
 import {
   type BinaryReply,
   type BinaryRequest,
@@ -23,7 +24,6 @@ const FLAGS_BYTES = 4;
 const ERRORS: ReadonlyMap<number, Buffer> = new Map(
   Object.entries(STATUS_TEXT).map(([status, text]) => [Number(status), Buffer.from(text, "latin1")]),
 );
-const EMPTY = Buffer.alloc(0);
 
 export class BinaryReplies {
   readonly #out: ReplyBuffer;
@@ -38,7 +38,7 @@ export class BinaryReplies {
 
   /** Success without a body. @param item whose CAS number is told; 0 for none */
   done(item = 0): void {
-    if (!this.#request.quiet) this.#body(STATUS.ok, EMPTY, item);
+    if (!this.#request.quiet) this.#body(STATUS.ok, EMPTY_BUFFER, item);
   }
 
   error(status: number): void {

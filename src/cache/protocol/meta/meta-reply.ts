@@ -2,6 +2,7 @@
  * ○ What replies of the meta protocol are made of: the single flags with their values, in whatever order a command asks for them.
  */
 import { Buffer } from "node:buffer";
+import { SPACE } from "../../../core/ascii.ts";
 import { encodeKey } from "../../../memcached/base64.ts";
 import type { MetaFlags } from "../../../memcached/meta-flags.ts";
 import type { ReplyBuffer } from "../../../memcached/reply-buffer.ts";
@@ -9,7 +10,6 @@ import type { Tokens } from "../../../memcached/tokens.ts";
 import * as I from "../../store/item.ts";
 import { CR_LF, type ItemStore } from "../../store/item-store.ts";
 
-const SPACE = 0x20;
 const code = (word: string): Buffer => Buffer.from(word, "latin1");
 const NEVER = code("-1");
 const BINARY_MARK = code(" b");

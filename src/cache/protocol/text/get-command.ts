@@ -3,6 +3,7 @@
  * over. Invariant: while `pending`, what comes next in the connection's bytes is the rest of the line, `#left` bytes up to its LF.
  */
 import type { Buffer } from "node:buffer";
+import { CR, SPACE } from "../../../core/ascii.ts";
 import { readI32 } from "../../../memcached/numbers.ts";
 import type { ReplyBuffer } from "../../../memcached/reply-buffer.ts";
 import { COUNT } from "../../store/counters.ts";
@@ -13,9 +14,6 @@ import type { SessionContext } from "../cache-session.ts";
 import type { ItemStore } from "../../store/item-store.ts";
 import type { TurnBudget } from "../turn-budget.ts";
 import { writeHit } from "./value-reply.ts";
-
-const CR = 0x0d;
-const SPACE = 0x20;
 
 /** Shared by all connections of a thread: a batch is answered in one go. */
 const keys = new KeyBatch();

@@ -1,11 +1,11 @@
 /** ○ Some keys of a `get` line, cut out of it together so that what they need can be fetched from memory side by side. */
+import { SPACE } from "../../../core/ascii.ts";
 import { KEY_BYTES_MAX } from "../../store/limits.ts";
 
 /** 16: more than the machine fetches at a time; and a miss costs no more than a few words of bookkeeping. */
 const KEYS_MAX = 16;
 /** What 16 keys and the blanks between them take at most; a line of blanks alone ends a batch, too. */
 const BATCH_BYTES_MAX = KEYS_MAX * (KEY_BYTES_MAX + 1);
-const SPACE = 0x20;
 
 export class KeyBatch {
   readonly starts = new Int32Array(KEYS_MAX);

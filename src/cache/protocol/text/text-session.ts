@@ -4,6 +4,7 @@
  * not whole leaves no trace but `#searched`, so that no byte is searched twice.
  */
 import type { Buffer } from "node:buffer";
+import { CR, LF, SPACE } from "../../../core/ascii.ts";
 import type { U64 } from "../../../memcached/numbers.ts";
 import type { ReplyBuffer } from "../../../memcached/reply-buffer.ts";
 import { Tokens } from "../../../memcached/tokens.ts";
@@ -22,10 +23,6 @@ import type { CloseReason, SessionContext, CacheSession } from "../cache-session
 import { TUNE } from "../../store/settings.ts";
 import { MODE, type ItemStore } from "../../store/item-store.ts";
 import { TurnBudget } from "../turn-budget.ts";
-
-const LF = 0x0a;
-const CR = 0x0d;
-const SPACE = 0x20;
 
 /** 64: most lines end before; beyond, a call into the runtime is faster than a loop. */
 const NEAR_BYTES = 64;

@@ -2,16 +2,13 @@
  * ○ The reply to a hit of `get`: `VALUE key flags bytes [cas]` and the value, copied out of the arena. By far the most frequent
  * thing a cache does, so it is written in one go: room is made once, and the place is a local number.
  */
+import { CR, LF, SPACE, ZERO } from "../../../core/ascii.ts";
 import { WORDWISE_BYTES_MAX, copyWords } from "../../../memcached/copy.ts";
 import { type ReplyBuffer, writeDigits } from "../../../memcached/reply-buffer.ts";
 import { copyValue } from "../../store/chunks.ts";
 import * as I from "../../store/item.ts";
 import type { Items } from "../../store/items.ts";
 
-const SPACE = 0x20;
-const CR = 0x0d;
-const LF = 0x0a;
-const ZERO = 0x30;
 /** "VALU" and "E ", as they lie in memory. */
 const VALU = 0x56414c55;
 const E_SPACE = 0x4520;
