@@ -4,12 +4,14 @@
  */
 import { Buffer } from "node:buffer";
 import type { Socket as Stream } from "node:net";
+import type { Cancel } from "../../core/clock.ts";
 import { ProtocolError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
 import { HandshakeRefused, type Verdict } from "../../zmtp/mechanism.ts";
 import type { Message } from "../../zmtp/message-parts.ts";
 import { Peer } from "../../zmtp/peer.ts";
 import type { SocketTypeName } from "../../zmtp/socket-type.ts";
+import { GOODBYE_MS } from "../limits.ts";
 import { tcpEndpoint } from "./endpoint.ts";
 import { type SocketCore, knownPeer } from "../socket-core/socket-core.ts";
 import { ZmqConnection, type ZmqConnectionHost } from "./zmq-connection.ts";
@@ -187,7 +189,7 @@ export class DialedConnection extends ConnectionHost {
   #pipe: Pipe | undefined;
   #connection: ZmqConnection | undefined;
   #closing = false;
-  #lingerMs = 0;
+  #cancelLinger: Cancel | undefined;
   #over = false;
 
   constructor(context: EndpointContext, options: DialedConnectionOptions) {
@@ -218,7 +220,7 @@ export class DialedConnection extends ConnectionHost {
     this.#connecter.succeeded();
     if (this.#closing && this.#pipe) {
       this.#pipe.peer ??= connection.info;
-      process.nextTick(() => connection.finish(this.#lingerMs)); // once the connection has its pipe
+      process.nextTick(() => connection.finish(-1)); // once the connection has its pipe
       return this.#pipe;
     }
     this.#pipe ??= core.attach(settings, this.#options.routingId);
@@ -244,21 +246,24 @@ export class DialedConnection extends ConnectionHost {
     else this.#end();
   }
 
-  /** Connects no more. What is queued goes out first, if a connection stands or comes within `lingerMs`; -1: however long. */
+  /** Ends. What is queued goes out first, over the connection there is or, should it break, the next, within `lingerMs`; -1: however long. */
   close(lingerMs: number): void {
     if (this.#closing) return;
     this.#closing = true;
-    this.#lingerMs = lingerMs;
     if (this.#pipe) this.context.core.retire(this.#pipe);
-    if (this.#connection?.pipe !== undefined) {
-      this.#connecter.close();
-      this.#connection.finish(lingerMs);
-      return;
-    }
+    const isUp = this.#connection?.pipe !== undefined;
+    if (isUp) this.#connection!.finish(lingerMs);
+    else if (lingerMs === 0 || !this.#isWanted()) return this.#end();
     const { clock } = this.context.core;
-    const pending = this.#pipe?.outboundCount ?? 0;
-    if (pending === 0 || lingerMs === 0) this.#end();
-    else if (lingerMs > 0) clock.at(clock.now() + lingerMs, () => this.#end());
+    const waitMs = isUp ? Math.max(lingerMs, GOODBYE_MS) : lingerMs;
+    if (lingerMs >= 0) this.#cancelLinger = clock.at(clock.now() + waitMs, () => this.#lingerOver());
+  }
+
+  /** What is still queued is dropped. */
+  #lingerOver(): void {
+    this.#pipe?.dropOutbound();
+    if (this.#connection) this.#connection.drop();
+    else this.#end();
   }
 
   /** After `close` it still connects while something is queued that may linger. */
@@ -282,6 +287,7 @@ export class DialedConnection extends ConnectionHost {
   #end(): void {
     if (this.#over) return;
     this.#over = true;
+    this.#cancelLinger?.();
     this.#connecter.close();
     this.#connection?.drop();
     if (this.#pipe) this.context.core.detach(this.#pipe, undefined);
