@@ -48,7 +48,7 @@ export class ZapClient {
 
   #connect(): SocketCore {
     if (this.#core) return this.#core;
-    const core = new SocketCore({ pattern: new DealerPattern(), clock: this.#clock, tell: () => {} });
+    const core = new SocketCore({ pattern: new DealerPattern(), clock: this.#clock, tell: () => {}, onClosed: () => {} });
     this.#core = core;
     const pipe = core.attach(BOUNDS);
     this.#names.connect(ZAP_NAME, (join): InprocConnection =>
@@ -80,7 +80,7 @@ export class ZapClient {
   }
 
   #ended(core: SocketCore): void {
-    core.close();
+    core.close(() => {});
     this.#core = undefined;
     for (const resolve of this.#waiting.values()) resolve({ status: 500 });
     this.#waiting.clear();
