@@ -8,6 +8,7 @@ import { NullMechanism } from "../../zmtp/mechanisms/null.ts";
 import { ownProperties } from "../../zmtp/peer.ts";
 import { PLAIN_TEXT_BYTES_MAX, PlainClient, PlainServer } from "../../zmtp/mechanisms/plain.ts";
 import type { SocketTypeName } from "../../zmtp/socket-type.ts";
+import { KEY_BYTES } from "../../zmtp/curve/curve-box.ts";
 import { decodeZ85, encodeZ85 } from "../../zmtp/curve/z85.ts";
 import { curveMath } from "./curve-math.ts";
 import { zmqError } from "../errors.ts";
@@ -49,9 +50,16 @@ export function mechanismMaker(type: SocketTypeName, routingId: Uint8Array, sett
   }
 }
 
-/** Asks an authenticator. Never rejects: one that throws has refused with 500. */
-export async function askAuthenticator(authenticator: Authenticator, request: AuthRequest): Promise<Verdict> {
+/** Asks an authenticator. Never rejects: one that throws has refused with 500, and so has one that is gone. */
+export async function askAuthenticator(
+  authenticator: Authenticator | null,
+  credentials: MechanismCredentials,
+  { remoteAddress, ...asked }: { domain: string; remoteAddress: string; routingId: Uint8Array },
+): Promise<Verdict> {
+  if (authenticator === null) return { status: 500 };
   try {
+    const { mechanism } = credentials;
+    const request: AuthRequest = { mechanism, ...asked, address: hostOf(remoteAddress), ...shown(credentials) };
     const answer = await authenticator(request);
     if (typeof answer === "boolean") return { status: answer ? 200 : 400 };
     return { status: answer.status ?? 200, ...(answer.userId !== undefined && { userId: answer.userId }) };
@@ -60,19 +68,15 @@ export async function askAuthenticator(authenticator: Authenticator, request: Au
   }
 }
 
-/** The credentials as an authenticator sees them. */
-export function authRequest(
-  credentials: MechanismCredentials,
-  { domain, remoteAddress, routingId }: { domain: string; remoteAddress: string; routingId: Uint8Array },
-): AuthRequest {
-  const base = { mechanism: credentials.mechanism, domain, address: hostOf(remoteAddress), routingId };
+/** What the peer showed, as an authenticator sees it. */
+function shown(credentials: MechanismCredentials): Pick<AuthRequest, "username" | "password" | "publicKey"> {
   switch (credentials.mechanism) {
     case "NULL":
-      return base;
+      return {};
     case "PLAIN":
-      return { ...base, username: credentials.username, password: credentials.password };
+      return { username: credentials.username, password: credentials.password };
     default:
-      return { ...base, publicKey: encodeZ85(credentials.publicKey) };
+      return { publicKey: encodeZ85(credentials.publicKey) };
   }
 }
 

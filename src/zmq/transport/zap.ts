@@ -30,7 +30,7 @@ export class ZapClient {
   readonly #names: InprocNames;
   readonly #clock: Clock;
   readonly #waiting = new Map<string, (verdict: Verdict) => void>();
-  #hub: SocketCore | undefined;
+  #core: SocketCore | undefined;
   #lastId = 0;
 
   constructor(names: InprocNames, clock: Clock) {
@@ -48,9 +48,9 @@ export class ZapClient {
   }
 
   #connect(): SocketCore {
-    if (this.#hub) return this.#hub;
-    const core = new SocketCore({ pattern: new DealerPattern(), clock: this.#clock, tell: () => {} });
-    this.#hub = core;
+    if (this.#core) return this.#core;
+    const core = new SocketCore({ pattern: new DealerPattern(), clock: this.#clock, tell: () => {}, onClosed: () => {} });
+    this.#core = core;
     const pipe = core.attach(BOUNDS);
     this.#names.connect(ZAP_NAME, (join): InprocConnection =>
       join({
@@ -81,8 +81,8 @@ export class ZapClient {
   }
 
   #ended(core: SocketCore): void {
-    core.close();
-    this.#hub = undefined;
+    core.close(() => {});
+    this.#core = undefined;
     for (const resolve of this.#waiting.values()) resolve({ status: 500 });
     this.#waiting.clear();
   }
