@@ -1,5 +1,5 @@
 /**
- * ● Writes what is known of the command from its own --help: docs/cli.md, the man page and the shells' completions. Run after a flag
+ * ● Generates docs/cli.md, the man page and the shells' completions from the command's --help. Run after a flag
  * has changed: `npm run cli-docs`. A test fails while they differ (test/repo/cli-docs.test.ts).
  */
 import { execFile } from "node:child_process";
@@ -49,7 +49,8 @@ async function helpOf(words: readonly string[]): Promise<string> {
 
 /** The rows "  name   summary" of a usage text that lists commands. */
 function listed(help: string): { name: string; summary: string }[] {
-  if (!help.includes(" COMMAND ")) return [];
+  // Only the usage of `holdfast` and `holdfast queue`: `holdfast work … COMMAND` takes a command of the user's.
+  if (!/^Usage: holdfast( \w+)? COMMAND /.test(help)) return [];
   return [...help.matchAll(/^ {2}([a-z]+) {2,}(\S.*)$/gm)].map((match) => ({ name: match[1]!, summary: match[2]! }));
 }
 
@@ -62,7 +63,7 @@ function page(helps: readonly CommandHelp[]): string {
     ({ name, summary, help }) => `## holdfast ${name}\n\n${capital(summary)}.\n\n\`\`\`text\n${help}\n\`\`\`\n`,
   );
   const intro =
-    "# The command\n\nEvery command and flag, as `--help` tells them. Data goes to stdout, talk to stderr; exit codes are 0 done, 1 failed, 2 wrong usage.\n";
+    "# The command\n\nEvery command and flag, as `--help` shows them. Data goes to stdout, messages to stderr; exit codes are 0 done, 1 failed, 2 wrong usage.\n";
   return [intro, ...sections].join("\n");
 }
 

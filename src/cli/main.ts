@@ -6,19 +6,19 @@ import { printable } from "../core/printable.ts";
 import type { CommandEntry } from "./shared/command.ts";
 
 const COMMANDS: readonly CommandEntry[] = [
-  { name: "up", summary: "run all parts and the dashboard", load: () => import("./up/up.ts") },
-  { name: "listen", summary: "long-term connections: print what comes", load: () => import("./link/listen.ts") },
-  { name: "connect", summary: "a long-term connection: send the lines of stdin", load: () => import("./link/connect.ts") },
-  { name: "cache", summary: "run the cache server alone, with memcached's flags", load: () => import("./cache/cache.ts") },
+  { name: "up", summary: "run cache, queue, link server and dashboard in one process", load: () => import("./up/up.ts") },
+  { name: "listen", summary: "accept long-lived TCP connections and print what they send", load: () => import("./link/listen.ts") },
+  { name: "connect", summary: "open a long-lived TCP connection and send the lines of stdin", load: () => import("./link/connect.ts") },
+  { name: "cache", summary: "run only the cache server, with memcached's flags", load: () => import("./cache/cache.ts") },
   {
     name: "queue",
-    summary: "the work queue: run its broker, submit, inspect and mend",
+    summary: "the work queue: run its broker, submit, inspect and manage tasks",
     load: () => import("./queue/queue.ts"),
   },
-  { name: "work", summary: "work on a queue by running a command for each task", load: () => import("./queue/work.ts") },
-  { name: "wire", summary: "show packets, decoded and named", load: () => import("./wire/wire.ts") },
-  { name: "stats", summary: "the numbers of a running server", load: () => import("./stats.ts") },
-  { name: "bench", summary: "put load on a running server and measure it", load: () => import("./bench/bench.ts") },
+  { name: "work", summary: "run a command for each task of a queue", load: () => import("./queue/work.ts") },
+  { name: "wire", summary: "capture and decode packets", load: () => import("./wire/wire.ts") },
+  { name: "stats", summary: "show statistics of a running server", load: () => import("./stats.ts") },
+  { name: "bench", summary: "run a load test against a running server", load: () => import("./bench/bench.ts") },
 ];
 
 async function main(argv: readonly string[]): Promise<number> {

@@ -3,7 +3,7 @@ import { UsageError } from "../../core/errors.ts";
 import type { CommandEntry } from "../shared/command.ts";
 
 const COMMANDS: readonly CommandEntry[] = [
-  { name: "serve", summary: "run the broker alone", load: () => import("./serve.ts") },
+  { name: "serve", summary: "run only the broker", load: () => import("./serve.ts") },
   { name: "add", summary: "submit a task", load: async () => ({ run: (await import("./submit.ts")).add }) },
   {
     name: "call",
@@ -18,29 +18,29 @@ const COMMANDS: readonly CommandEntry[] = [
   { name: "show", summary: "show one task", load: async () => ({ run: (await import("./inspect.ts")).show }) },
   {
     name: "retry",
-    summary: "give dead tasks a new life",
+    summary: "retry dead tasks",
     load: async () => ({ run: (await import("./admin.ts")).retry }),
   },
-  { name: "cancel", summary: "end tasks", load: async () => ({ run: (await import("./admin.ts")).cancel }) },
+  { name: "cancel", summary: "cancel tasks", load: async () => ({ run: (await import("./admin.ts")).cancel }) },
   {
     name: "pause",
-    summary: "give out no task of a queue",
+    summary: "pause a queue",
     load: async () => ({ run: (await import("./admin.ts")).pause }),
   },
   {
     name: "resume",
-    summary: "give out a queue's tasks again",
+    summary: "resume a queue",
     load: async () => ({ run: (await import("./admin.ts")).resume }),
   },
-  { name: "set", summary: "set a queue's bounds", load: async () => ({ run: (await import("./admin.ts")).set }) },
+  { name: "set", summary: "set a queue's limits", load: async () => ({ run: (await import("./admin.ts")).set }) },
   {
     name: "purge",
-    summary: "forget ended tasks of a queue",
+    summary: "delete ended tasks of a queue",
     load: async () => ({ run: (await import("./admin.ts")).purge }),
   },
-  { name: "cron", summary: "tasks by the calendar", load: () => import("./cron.ts") },
-  { name: "move", summary: "take the queue to another store", load: () => import("./move.ts") },
-  { name: "keygen", summary: "make a pair of CURVE keys", load: () => import("./keygen.ts") },
+  { name: "cron", summary: "list, create and remove scheduled tasks (cron)", load: () => import("./cron.ts") },
+  { name: "move", summary: "move the queue to another store", load: () => import("./move.ts") },
+  { name: "keygen", summary: "create a CURVE key pair", load: () => import("./keygen.ts") },
 ];
 
 export async function run(argv: readonly string[]): Promise<number> {

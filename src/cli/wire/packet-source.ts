@@ -47,7 +47,7 @@ async function openWithoutCapture(wanted: PacketSourceOptions, why: OperationErr
     tapped && `the traffic of the servers at ${wanted.dashboard} (tapped)`,
     stop && "the kernel's keep-alive counters",
   ];
-  process.stderr.write(`showing instead: ${shown.filter(Boolean).join(" and ")}; Ctrl-C stops\n`);
+  process.stderr.write(`falling back to: ${shown.filter(Boolean).join(" and ")}; Ctrl-C stops\n`);
   return { frames: tapped ?? untilAborted(wanted.signal) };
 }
 
