@@ -78,6 +78,6 @@ suite("the numbers of a running server", () => {
     assert.deepEqual([none.code, none.stdout], [1, ""]);
     assert.match(none.stderr, /^holdfast: Cannot read statistics from 127\.0\.0\.1:1: .*'holdfast up'.*\n$/);
     const wrong = await new Holdfast(["bench", "disk"]).ended();
-    assert.deepEqual([wrong.code, wrong.stderr], [2, "holdfast: Cannot put load on 'disk': choose cache or queue\n"]);
+    assert.deepEqual([wrong.code, wrong.stderr], [2, "holdfast: Cannot test 'disk': choose cache or queue\n"]);
   });
 });
