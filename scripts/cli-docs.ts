@@ -57,7 +57,7 @@ function page(helps: readonly CommandHelp[]): string {
     ({ name, summary, help }) => `## holdfast ${name}\n\n${capital(summary)}.\n\n\`\`\`text\n${help}\n\`\`\`\n`,
   );
   const intro =
-    "# The command\n\nEvery command and flag, as `--help` tells them. Data goes to stdout, talk to stderr; exit codes are 0 done, 1 failed, 2 wrong usage.\n";
+    "# The command\n\nEvery command and flag, as `--help` shows them. Data goes to stdout, messages to stderr; exit codes are 0 done, 1 failed, 2 wrong usage.\n";
   return [intro, ...sections].join("\n");
 }
 

@@ -22,9 +22,9 @@ export interface CommandGroup {
 
 const QUEUE: CommandGroup = {
   name: "queue",
-  summary: "the work queue: run its broker, submit, inspect and mend",
+  summary: "the work queue: run its broker, submit, inspect and manage tasks",
   commands: [
-    { name: "serve", summary: "run the broker alone", load: async () => (await import("./queue/serve.ts")).run },
+    { name: "serve", summary: "run only the broker", load: async () => (await import("./queue/serve.ts")).run },
     { name: "add", summary: "submit a task", load: async () => (await import("./queue/submit.ts")).add },
     {
       name: "call",
@@ -33,15 +33,19 @@ const QUEUE: CommandGroup = {
     },
     { name: "ls", summary: "list queues, or the tasks of one", load: async () => (await import("./queue/inspect.ts")).ls },
     { name: "show", summary: "show one task", load: async () => (await import("./queue/inspect.ts")).show },
-    { name: "retry", summary: "give dead tasks a new life", load: async () => (await import("./queue/admin.ts")).retry },
-    { name: "cancel", summary: "end tasks", load: async () => (await import("./queue/admin.ts")).cancel },
-    { name: "pause", summary: "give out no task of a queue", load: async () => (await import("./queue/admin.ts")).pause },
-    { name: "resume", summary: "give out a queue's tasks again", load: async () => (await import("./queue/admin.ts")).resume },
-    { name: "set", summary: "set a queue's bounds", load: async () => (await import("./queue/admin.ts")).set },
-    { name: "purge", summary: "forget ended tasks of a queue", load: async () => (await import("./queue/admin.ts")).purge },
-    { name: "cron", summary: "tasks by the calendar", load: async () => (await import("./queue/cron.ts")).run },
-    { name: "move", summary: "take the queue to another store", load: async () => (await import("./queue/move.ts")).run },
-    { name: "keygen", summary: "make a pair of CURVE keys", load: async () => (await import("./queue/keygen.ts")).run },
+    { name: "retry", summary: "retry dead tasks", load: async () => (await import("./queue/admin.ts")).retry },
+    { name: "cancel", summary: "cancel tasks", load: async () => (await import("./queue/admin.ts")).cancel },
+    { name: "pause", summary: "pause a queue", load: async () => (await import("./queue/admin.ts")).pause },
+    { name: "resume", summary: "resume a queue", load: async () => (await import("./queue/admin.ts")).resume },
+    { name: "set", summary: "set a queue's limits", load: async () => (await import("./queue/admin.ts")).set },
+    { name: "purge", summary: "delete ended tasks of a queue", load: async () => (await import("./queue/admin.ts")).purge },
+    {
+      name: "cron",
+      summary: "list, create and remove scheduled tasks (cron)",
+      load: async () => (await import("./queue/cron.ts")).run,
+    },
+    { name: "move", summary: "move the queue to another store", load: async () => (await import("./queue/move.ts")).run },
+    { name: "keygen", summary: "create a CURVE key pair", load: async () => (await import("./queue/keygen.ts")).run },
   ],
 };
 
@@ -49,33 +53,37 @@ export const HOLDFAST: CommandGroup = {
   name: "holdfast",
   summary: "a shared cache, a durable work queue and TCP connections that last",
   commands: [
-    { name: "up", summary: "run all parts and the dashboard", load: async () => (await import("./up/up.ts")).run },
+    {
+      name: "up",
+      summary: "run cache, queue, link server and dashboard in one process",
+      load: async () => (await import("./up/up.ts")).run,
+    },
     {
       name: "listen",
-      summary: "long-term connections: print what comes",
+      summary: "accept long-lived TCP connections and print what they send",
       load: async () => (await import("./link/listen.ts")).run,
     },
     {
       name: "connect",
-      summary: "a long-term connection: send the lines of stdin",
+      summary: "open a long-lived TCP connection and send the lines of stdin",
       load: async () => (await import("./link/connect.ts")).run,
     },
     {
       name: "cache",
-      summary: "run the cache server alone, with memcached's flags",
+      summary: "run only the cache server, with memcached's flags",
       load: async () => (await import("./cache/cache.ts")).run,
     },
     QUEUE,
     {
       name: "work",
-      summary: "work on a queue by running a command for each task",
+      summary: "run a command for each task of a queue",
       load: async () => (await import("./queue/work.ts")).run,
     },
-    { name: "wire", summary: "show packets, decoded and named", load: async () => (await import("./wire/wire.ts")).run },
-    { name: "stats", summary: "the numbers of a running server", load: async () => (await import("./stats.ts")).run },
+    { name: "wire", summary: "capture and decode packets", load: async () => (await import("./wire/wire.ts")).run },
+    { name: "stats", summary: "show statistics of a running server", load: async () => (await import("./stats.ts")).run },
     {
       name: "bench",
-      summary: "put load on a running server and measure it",
+      summary: "run a load test against a running server",
       load: async () => (await import("./bench/bench.ts")).run,
     },
   ],

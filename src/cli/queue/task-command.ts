@@ -1,6 +1,6 @@
 /**
- * ● One run of a command for a task: body on stdin, result from stdout. The command is a process group of its own, so that stopping
- * it reaches what it started. Whatever keeps its stdout open after its end holds the worker for a second, no longer.
+ * ● One run of a command for a task: body on stdin, result from stdout. The command gets its own process group, so that stopping it
+ * also stops the processes that it started. A process that keeps stdout open after the command's end delays the worker by 1 s at most.
  */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { constants } from "node:os";
@@ -9,11 +9,11 @@ import { EMPTY_BUFFER } from "../../core/buffers.ts";
 import { OperationError } from "../../core/errors.ts";
 import { BODY_BYTES_MAX } from "./bodies.ts";
 
-/** 4 KiB of stderr is kept: more than the queue keeps of an error. */
+/** 4 KiB of stderr are kept: more than the queue stores of an error. */
 const ERROR_BYTES_MAX = 4096;
-/** 5 s between SIGTERM and SIGKILL for a command whose task is no longer wanted. */
+/** 5 s between SIGTERM and SIGKILL for a command whose task was cancelled. */
 const KILL_MS = 5000;
-/** 1 s for the last output to arrive, after the command has ended, from what it left behind. */
+/** 1 s after the command's end for output of processes that it left running. */
 const LEFTOVER_MS = 1000;
 
 export interface TaskCommandOutcome {
@@ -48,7 +48,7 @@ export class TaskCommand {
     child.stderr.on("data", (chunk: Buffer) => {
       this.#errors = Buffer.concat([this.#errors, chunk]).subarray(-ERROR_BYTES_MAX);
     });
-    // A command that does not read its stdin is no error.
+    // A command may ignore its stdin.
     child.stdin.on("error", () => {});
     child.stdin.end(body);
     const { promise, resolve, reject } = Promise.withResolvers<number>();
@@ -71,7 +71,7 @@ export class TaskCommand {
     }
   }
 
-  /** Asks it and all that it started to end, and ends them 5 s later. */
+  /** Sends SIGTERM to the process group, and SIGKILL 5 s later. */
   stop(): void {
     this.#signal("SIGTERM");
     this.#killTimer ??= setTimeout(() => this.#signal("SIGKILL"), KILL_MS);

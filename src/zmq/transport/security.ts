@@ -8,7 +8,6 @@ import { NullMechanism } from "../../zmtp/mechanisms/null.ts";
 import { ownProperties } from "../../zmtp/peer.ts";
 import { PLAIN_TEXT_BYTES_MAX, PlainClient, PlainServer } from "../../zmtp/mechanisms/plain.ts";
 import type { SocketTypeName } from "../../zmtp/socket-type.ts";
-import { KEY_BYTES } from "../../zmtp/curve/curve-box.ts";
 import { decodeZ85, encodeZ85 } from "../../zmtp/curve/z85.ts";
 import { curveMath } from "./curve-math.ts";
 import { zmqError } from "../errors.ts";
