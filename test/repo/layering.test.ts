@@ -1,15 +1,13 @@
 /**
- * The direction of imports and the purity of cores (docs/ARCHITECTURE.md), proven for every file of src/. Each file says in its
- * first comment what it is: ○ pure or ● touches the world.
+ * The direction of imports and the purity of cores (docs/ARCHITECTURE.md), proven for every file of src/, the page included. Each file
+ * says in its first comment what it is: ○ pure or ● touches the world.
  */
 import assert from "node:assert/strict";
-import { globSync, readFileSync } from "node:fs";
-import { dirname, join, normalize } from "node:path";
+import { join } from "node:path";
 import { test } from "node:test";
+import { type Import, readSources } from "../../scripts/sources.ts";
 
-const root = join(import.meta.dirname, "../..");
-
-/** Folder → the folders whose files it may import. The right may import the left, never the reverse. */
+/** Part → the parts whose files it may import. The right may import the left, never the reverse. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   core: [],
   memcached: ["core"],
@@ -23,30 +21,36 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cli: ["core", "cache", "zmq", "link", "queue", "wire", "dashboard"],
 };
 
-/** Beyond core/ and its own folder, these reach a part only through its index.ts. */
+/** Beyond core/ and their own folder, these reach a part only through its index.ts. */
 const ENTRY_POINTS_ONLY = ["cli", "dashboard"];
+
+/** The page runs in a browser: it may use any pure file, wherever it lies, but of everything else only types. */
+const PAGE = "src/dashboard/web/";
 
 /** What a ○ file must not name: time, chance, timers, the process, the network, the console. */
 const WORLD =
   /\b(Date\.now|new Date\(\)|performance\.|Math\.random|setTimeout|setInterval|setImmediate|queueMicrotask|process\.|console\.|fetch\(|crypto\.|globalThis\.|Atomics\.wait)/;
 
-interface Source {
-  readonly path: string;
-  readonly folder: string;
-  readonly text: string;
-  readonly pure: boolean;
-  readonly imports: readonly string[];
-}
-
-const sources: readonly Source[] = globSync("src/**/*.ts", { cwd: root })
-  .filter((path) => !path.startsWith("src/dashboard/web/"))
-  .map((path) => {
-    const text = readFileSync(join(root, path), "utf8");
-    const imports = [...text.matchAll(/(?:\bfrom\s+|\bimport\s*\(?\s*)"([^"]+)"/g)].map((match) => match[1]!);
-    return { path, folder: path.split("/")[1]!, text, pure: firstComment(text).startsWith("○"), imports };
-  });
+const sources = readSources(join(import.meta.dirname, "../..")).map((source) => ({
+  ...source,
+  part: partOf(source.path),
+  pure: firstComment(source.text).startsWith("○"),
+}));
+type Source = (typeof sources)[number];
 
 const byPath = new Map(sources.map((source) => [source.path, source]));
+const onServer = sources.filter(({ path }) => !path.startsWith(PAGE));
+
+/** "src/queue/broker/front-end.ts" → "queue" */
+function partOf(path: string): string {
+  return path.split("/")[1]!;
+}
+
+/** What a file belongs to within its part: its folder; a file that lies directly in the part stands for itself. */
+function roomOf(path: string): string {
+  const folders = path.split("/").slice(0, -1);
+  return folders.length === 2 ? path : folders.join("/");
+}
 
 function firstComment(text: string): string {
   const match = /^(?:#![^\n]*\n)?\/\*\*\s*(?:\*\s*)?([\s\S]*?)\*\//.exec(text);
@@ -57,9 +61,13 @@ function withoutComments(text: string): string {
   return text.replaceAll(/\/\*[\s\S]*?\*\//g, "").replaceAll(/(^|\s)\/\/[^\n]*/g, "$1");
 }
 
-/** The imported file's path in the repository, or undefined for a package. */
-function target(source: Source, specifier: string): string | undefined {
-  return specifier.startsWith(".") ? normalize(join(dirname(source.path), specifier)) : undefined;
+/** Imports that break a rule, as sentences. */
+function breaking(of: readonly Source[], isWrong: (source: Source, imported: Import) => boolean): string[] {
+  return of.flatMap((source) =>
+    source.imports
+      .filter((imported) => isWrong(source, imported))
+      .map(({ specifier, path }) => `${source.path} imports ${path ?? specifier}`),
+  );
 }
 
 test("every source file opens with a comment that says ○ (pure) or ● (touches the world)", () => {
@@ -70,52 +78,65 @@ test("every source file opens with a comment that says ○ (pure) or ● (touche
 });
 
 test("imports go one way only", () => {
-  const wrong = sources.flatMap((source) =>
-    source.imports.flatMap((specifier) => {
-      const path = target(source, specifier);
-      const folder = path?.split("/")[1];
-      if (!path?.startsWith("src/") || folder === source.folder) return [];
-      return MAY_IMPORT[source.folder]?.includes(folder!) ? [] : [`${source.path} imports ${path}`];
-    }),
+  const wrong = breaking(onServer, (source, { path }) => {
+    if (!path?.startsWith("src/") || partOf(path) === source.part) return false;
+    return !MAY_IMPORT[source.part]?.includes(partOf(path));
+  });
+  assert.deepEqual(wrong, []);
+});
+
+test("folders of a part import one way: none imports another that leads back to it, types included", () => {
+  const arrows = new Map<string, Set<string>>();
+  for (const { path: from, imports } of sources) {
+    for (const { path: to } of imports) {
+      if (!to || !byPath.has(to) || partOf(to) !== partOf(from) || roomOf(to) === roomOf(from)) continue;
+      arrows.set(roomOf(from), (arrows.get(roomOf(from)) ?? new Set()).add(roomOf(to)));
+    }
+  }
+  const reached = (from: string, seen = new Set<string>()): Set<string> => {
+    for (const to of arrows.get(from) ?? []) if (!seen.has(to)) reached(to, seen.add(to));
+    return seen;
+  };
+  const wrong = [...arrows].flatMap(([from, tos]) =>
+    [...tos].filter((to) => reached(to).has(from)).map((to) => `${from} → ${to} → … → ${from}`),
   );
   assert.deepEqual(wrong, []);
 });
 
-test("the command and the dashboard use the parts through their doors only", () => {
-  const wrong = sources
-    .filter(({ folder }) => ENTRY_POINTS_ONLY.includes(folder))
-    .flatMap((source) =>
-      source.imports.flatMap((specifier) => {
-        const path = target(source, specifier);
-        const folder = path?.split("/")[1];
-        const allowed = !path || folder === "core" || folder === source.folder || path.endsWith("/index.ts");
-        return allowed ? [] : [`${source.path} imports ${path}`];
-      }),
-    );
+test("the command and the dashboard use the parts through their entry points only", () => {
+  const users = onServer.filter(({ part }) => ENTRY_POINTS_ONLY.includes(part));
+  const wrong = breaking(users, ({ part }, { path }) => {
+    if (!path || partOf(path) === "core" || partOf(path) === part) return false;
+    return !path.endsWith("/index.ts");
+  });
+  assert.deepEqual(wrong, []);
+});
+
+test("the page imports its own files, packages, pure files, and types of the dashboard", () => {
+  const page = sources.filter(({ path }) => path.startsWith(PAGE));
+  const wrong = breaking(page, (_, { path, specifier, typeOnly }) => {
+    if (!path) return specifier.startsWith("node:") && !typeOnly;
+    if (path.startsWith(PAGE) || byPath.get(path)?.pure) return false;
+    return !typeOnly || !path.startsWith("src/");
+  });
   assert.deepEqual(wrong, []);
 });
 
 test("no package-internal name is imported: sources use relative paths", () => {
-  const wrong = sources.filter(({ imports }) => imports.some((name) => name.startsWith("holdfast")));
   assert.deepEqual(
-    wrong.map(({ path }) => path),
+    breaking(sources, (_, { specifier }) => specifier.startsWith("holdfast")),
     [],
   );
 });
 
-test("a pure file imports pure files and node:buffer only", () => {
-  const wrong = sources
-    .filter(({ pure }) => pure)
-    .flatMap((source) => {
-      const code = withoutComments(source.text);
-      const typeOnly = [...code.matchAll(/import type [^;]*?from "([^"]+)"/g)].map((match) => match[1]!);
-      return source.imports.flatMap((specifier) => {
-        const path = target(source, specifier);
-        if (specifier === "node:buffer" || specifier.startsWith("@noble/") || typeOnly.includes(specifier)) return [];
-        if (path && byPath.get(path)?.pure) return [];
-        return [`${source.path} imports ${specifier}`];
-      });
-    });
+test("a pure file imports values of pure files and node:buffer only", () => {
+  const wrong = breaking(
+    sources.filter(({ pure }) => pure),
+    (_, { path, specifier, typeOnly }) => {
+      if (typeOnly || specifier === "node:buffer" || specifier.startsWith("@noble/")) return false;
+      return !(path && byPath.get(path)?.pure);
+    },
+  );
   assert.deepEqual(wrong, []);
 });
 
@@ -130,20 +151,18 @@ test("a pure file names no clock, timer, chance, process or console", () => {
 });
 
 test("core, memcached and zmtp are pure but for the clock, the tap, the making of folders and what the runtime can do", () => {
-  const worldly = sources.filter(({ folder, pure }) => ["core", "memcached", "zmtp"].includes(folder) && !pure);
+  const worldly = sources.filter(({ part, pure }) => ["core", "memcached", "zmtp"].includes(part) && !pure);
   assert.deepEqual(
     worldly.map(({ path }) => path),
     ["src/core/clock.ts", "src/core/make-folder.ts", "src/core/socket-handle.ts", "src/core/tap.ts"],
   );
 });
 
-test("index.ts stands only at the doors", () => {
-  const entryPoints = sources.filter(({ path }) => path.endsWith("/index.ts")).map(({ path }) => path);
-  const allowed = ["cache", "cache/client", "cache/server", "dashboard", "link", "queue", "wire", "zmq"].map(
-    (folder) => `src/${folder}/index.ts`,
-  );
+test("index.ts stands only at entry points", () => {
+  const allowed = ["cache", "cache/client", "cache/server", "dashboard", "link", "queue", "wire", "zmq"];
+  const wrong = sources.map(({ path }) => path).filter((path) => path.endsWith("/index.ts"));
   assert.deepEqual(
-    entryPoints.filter((path) => !allowed.includes(path)),
+    wrong.filter((path) => !allowed.includes(path.slice("src/".length, -"/index.ts".length))),
     [],
   );
 });

@@ -43,7 +43,7 @@ export interface ClientOptions {
   readonly connect?: (endpoint: string, listener: BrokerConnectionListener) => BrokerConnection;
 }
 
-export interface WaitOptions {
+export interface RequestOptions {
   /** Milliseconds until it is given up. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
@@ -127,39 +127,39 @@ export class QueueClient {
   // ---- requests
 
   /** Submits. Resolves to the ids when the broker has the tasks on disk. */
-  add(submission: RawSubmission, wait: WaitOptions): Promise<readonly string[]> {
+  add(submission: RawSubmission, wait: RequestOptions): Promise<readonly string[]> {
     return this.#ask({ verb: "ADD", submission, broker: brokerOfAfter(submission.options) }, wait);
   }
 
   /** Submits. Resolves to the outcome, of several tasks the last. When the signal fires a single task is cancelled too. */
-  call(submission: RawSubmission, wait: WaitOptions, watcher?: RequestWatcher): Promise<RawOutcome> {
+  call(submission: RawSubmission, wait: RequestOptions, watcher?: RequestWatcher): Promise<RawOutcome> {
     const { options } = submission;
     return this.#ask({ verb: "CALL", submission, watcher, broker: brokerOfAfter(options), cancels: true }, wait);
   }
 
   /** Waits for the outcome of a task of any broker here. */
-  watch(id: string, watcher: RequestWatcher, wait: WaitOptions): Promise<RawOutcome> {
+  watch(id: string, watcher: RequestWatcher, wait: RequestOptions): Promise<RawOutcome> {
     return this.#ask({ verb: "WATCH", rest: [], watcher, broker: taskBroker(id), open: id }, wait);
   }
 
   /** Ends a task, as `Task.cancel` does. */
-  async cancel(id: string, wait: WaitOptions): Promise<void> {
+  async cancel(id: string, wait: RequestOptions): Promise<void> {
     await this.#ask({ verb: "CANCEL", rest: [Buffer.from(id)], broker: taskBroker(id) }, wait);
   }
 
   /** Any other request; resolves to what follows the request's number in the answer. With an id it goes to that task's broker. */
-  ask(verb: VerbIn, rest: Frames, wait: WaitOptions & { readonly id?: string }): Promise<Frames> {
+  ask(verb: VerbIn, rest: Frames, wait: RequestOptions & { readonly id?: string }): Promise<Frames> {
     return this.#ask({ verb, rest, broker: wait.id === undefined ? undefined : taskBroker(wait.id) }, wait);
   }
 
   /** The same request to every broker that is connected, or to the first that comes. */
-  async askAll(verb: VerbIn, rest: Frames, wait: WaitOptions): Promise<void> {
+  async askAll(verb: VerbIn, rest: Frames, wait: RequestOptions): Promise<void> {
     const brokers = new Set(this.links().flatMap(({ broker }) => (broker === undefined ? [] : [broker])));
     if (brokers.size === 0) await this.#ask({ verb, rest }, wait);
     else await Promise.all(Array.from(brokers, (broker) => this.#ask({ verb, rest, broker }, wait)));
   }
 
-  #ask<T extends Answer>(question: Question, { timeoutMs, signal }: WaitOptions): Promise<T> {
+  #ask<T extends Answer>(question: Question, { timeoutMs, signal }: RequestOptions): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.#closed) throw new UsageError("CLOSED", "Cannot use a client after it was closed");
       if (signal?.aborted) throw aborted(signal);

@@ -1,4 +1,4 @@
-/** ○ The first view: what is wrong, then each part in a card. */
+/** ● The first view: what is wrong, then each part in a card. */
 import type { Columns } from "../../snapshot/history.ts";
 import type { Snapshot } from "../../snapshot/snapshot.ts";
 import { Chart } from "./chart.tsx";

@@ -1,4 +1,4 @@
-/** ○ The table of every view: columns say what a row is, one scrolls by itself when it is too wide. */
+/** ● The table of every view: columns say what a row is, one scrolls by itself when it is too wide. */
 import type { ComponentChildren } from "preact";
 import { Empty } from "./components.tsx";
 
