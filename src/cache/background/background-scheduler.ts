@@ -6,13 +6,11 @@
 import type { Cancel, Clock } from "../../core/clock.ts";
 import { ReplyBuffer } from "../../memcached/reply-buffer.ts";
 import { SlabAutomover } from "./slab-automover.ts";
-import type { CacheConnection } from "../server/cache-connection.ts";
-import { BLOCK_SECONDS, CrawlPlan, LruCrawler, lruListsNamed } from "./lru-crawler.ts";
+import { BLOCK_SECONDS, type CrawlKind, CrawlPlan, LruCrawler, lruListsNamed } from "./lru-crawler.ts";
 import type { StoreLock } from "../store/store-lock.ts";
 import { LruMaintainer } from "./lru-maintainer.ts";
 import { GLOBAL } from "../store/memory.ts";
 import { SlabRebalancer, REASSIGN } from "./slab-rebalancer.ts";
-import type { CrawlKind } from "../protocol/cache-session.ts";
 import { TUNE } from "../store/settings.ts";
 import type { ItemStore } from "../store/item-store.ts";
 
@@ -34,8 +32,16 @@ export type BackgroundJob = "maintain" | "crawl" | "move" | "plan";
 /** Runs a turn and may look at what it costs. */
 export type StepObserver = (job: BackgroundJob, turn: () => void) => void;
 
-/** Who a dump goes to: a connection, which answers nothing else meanwhile. */
-export type DumpSink = Pick<CacheConnection, "closed" | "hold" | "release" | "send" | "onceDrained">;
+/** The connection that a dump is written to. */
+export interface DumpSink {
+  readonly closed: boolean;
+  /** Answers no other command until released. */
+  hold(): void;
+  release(): void;
+  /** False when the client reads too slowly: then `onceDrained` says when to go on. */
+  send(bytes: Uint8Array): boolean;
+  onceDrained(call: () => void): void;
+}
 
 export class BackgroundScheduler {
   readonly #store: ItemStore;

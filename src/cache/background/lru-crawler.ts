@@ -3,9 +3,8 @@
  * asked for it, or to list keys. A mark in each LRU list keeps the place between steps, whatever happens to the items around it.
  * Invariant: a mark is linked exactly while its LRU list is being crawled.
  */
-import { encodeKey } from "../../memcached/base64.ts";
+import { encodeKey, percentEncode } from "../../memcached/key-encoding.ts";
 import type { ReplyBuffer } from "../../memcached/reply-buffer.ts";
-import { percentEncode } from "../protocol/log-lines.ts";
 import * as I from "../store/item.ts";
 import type { Items } from "../store/items.ts";
 import { LRU_LISTS } from "../store/limits.ts";
@@ -28,9 +27,12 @@ export interface CrawlerStats {
   complete: boolean;
 }
 
+/** What a crawl is for: to free expired items, or to list keys in one of two forms. */
+export type CrawlKind = "expired" | "metadump" | "mgdump";
+
 /** Where a dump goes, and what it lists. */
 export interface Dump {
-  readonly kind: "metadump" | "mgdump";
+  readonly kind: Exclude<CrawlKind, "expired">;
   readonly out: ReplyBuffer;
 }
 

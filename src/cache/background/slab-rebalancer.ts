@@ -7,7 +7,6 @@ import * as I from "../store/item.ts";
 import type { Items } from "../store/items.ts";
 import { GLOBAL } from "../store/memory.ts";
 import { TUNE } from "../store/settings.ts";
-import { BUSY_STATUS } from "../protocol/stats.ts";
 import { EVICT } from "../store/lru-eviction.ts";
 
 /** Rounds over a page with held items before these are given up; memcached's number. */
@@ -18,8 +17,18 @@ const EVICTIONS_MAX = 10;
 const CHUNKS_PER_STEP = 64;
 const BYTES_PER_STEP = 64 * 1024;
 
-const BUSY = Object.fromEntries(BUSY_STATUS.map((word, index) => [word, index]));
-
+/** Why the slab rebalancer found a chunk busy, by `GLOBAL.reassignLastBusy`. */
+export const BUSY_STATUS = [
+  "none",
+  "pass",
+  "from_slab",
+  "from_lru",
+  "busy",
+  "busy_uploading",
+  "busy_active",
+  "busy_floating",
+  "locked",
+] as const;
 /** memcached's answers to `slabs reassign`. */
 export const REASSIGN = {
   ok: "OK",
@@ -271,9 +280,9 @@ export class SlabRebalancer {
     this.#busy("busy_active");
   }
 
-  #busy(status: string): void {
+  #busy(status: (typeof BUSY_STATUS)[number]): void {
     this.#busyItems += 1;
-    this.#items.memory.globals[GLOBAL.reassignLastBusy] = BUSY[status]!;
+    this.#items.memory.globals[GLOBAL.reassignLastBusy] = BUSY_STATUS.indexOf(status);
   }
 
   #done(position: number): void {

@@ -1,4 +1,5 @@
 /** ○ The numbers of a store in the names and order of memcached's `stats`, `stats items`, `stats slabs` and `stats sizes`. */
+import { BUSY_STATUS } from "../background/slab-rebalancer.ts";
 import { BY_CLASS, COUNT, CounterTotals } from "../store/counters.ts";
 import * as I from "../store/item.ts";
 import { SLAB_CLASSES_MAX } from "../store/limits.ts";
@@ -8,19 +9,6 @@ import { TUNE } from "../store/settings.ts";
 import type { ItemStore } from "../store/item-store.ts";
 
 const KINDS = [I.HOT, I.WARM, I.COLD, I.TEMP] as const;
-
-/** Why the slab rebalancer found a chunk busy, by `GLOBAL.reassignLastBusy`. */
-export const BUSY_STATUS = [
-  "none",
-  "pass",
-  "from_slab",
-  "from_lru",
-  "busy",
-  "busy_uploading",
-  "busy_active",
-  "busy_floating",
-  "locked",
-] as const;
 
 function queueStat(memory: Memory, slabClass: number, stat: number): number {
   let sum = 0;

@@ -3,7 +3,7 @@
  * and W come last. `ms` has two halves, before and after its value; what the second needs of the first is kept here.
  */
 import type { Buffer } from "node:buffer";
-import { decodeKey } from "../../../memcached/base64.ts";
+import { decodeKey } from "../../../memcached/key-encoding.ts";
 import { MetaFlags } from "../../../memcached/meta-flags.ts";
 import type { U64 } from "../../../memcached/numbers.ts";
 import type { ReplyBuffer } from "../../../memcached/reply-buffer.ts";

@@ -2,7 +2,7 @@
  * ○ What replies of the meta protocol are made of: the single flags with their values, in whatever order a command asks for them.
  */
 import { Buffer } from "node:buffer";
-import { encodeKey } from "../../../memcached/base64.ts";
+import { encodeKey } from "../../../memcached/key-encoding.ts";
 import type { MetaFlags } from "../../../memcached/meta-flags.ts";
 import type { ReplyBuffer } from "../../../memcached/reply-buffer.ts";
 import type { Tokens } from "../../../memcached/tokens.ts";
