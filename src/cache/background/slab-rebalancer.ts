@@ -3,7 +3,7 @@
  * chunks of their class, then hands it over. Works in bounded steps; requests go on between them. Invariant: chunks of the page
  * that are done are on no list and belong to nobody.
  */
-import * as I from "../store/item.ts";
+import * as Item from "../store/item.ts";
 import type { Items } from "../store/items.ts";
 import { GLOBAL } from "../store/memory.ts";
 import { TUNE } from "../store/settings.ts";
@@ -144,28 +144,27 @@ export class SlabRebalancer {
     const items = this.#items;
     const { words, slabs } = items;
     const handle = this.#handleAt(position);
-    const meta = words[handle * 2 + I.META]!;
-    if ((meta & I.SLABBED) !== 0) {
+    if (Item.has(words, handle, Item.SLABBED)) {
       slabs.unlinkFree(handle, this.#source);
       this.#done(position);
       return;
     }
-    const item = (meta & I.CHUNK) === 0 ? handle : words[handle * 2 + I.CHUNK_HEAD]!;
-    if ((words[item * 2 + I.META]! & I.LINKED) === 0) {
+    const item = Item.has(words, handle, Item.CHUNK) ? Item.chunkOwner(words, handle) : handle;
+    if (!Item.has(words, item, Item.LINKED)) {
       this.#busy("busy_floating");
       return;
     }
-    if (items.locked.size > 0 && items.locked.has(words[item * 2 + I.HASH]!)) {
+    if (items.locked.size > 0 && items.locked.has(Item.hash(words, item))) {
       this.#busy("locked");
       return;
     }
     if (this.#expired(item)) {
       items.unlink(item);
-      if ((words[handle * 2 + I.META]! & I.SLABBED) === 0) this.#busy("busy");
+      if (!Item.has(words, handle, Item.SLABBED)) this.#busy("busy");
       else this.#clear(position);
       return;
     }
-    if (words[item * 2 + I.REFERENCES] !== 1) {
+    if (Item.references(words, item) !== 1) {
       this.#rescueHeld(item);
       return;
     }
@@ -174,7 +173,7 @@ export class SlabRebalancer {
       if (room !== 0) slabs.free(room, this.#source); // the eviction that made room freed this very chunk
       return;
     }
-    if (room === 0 || (words[item * 2 + I.META]! & I.LINKED) === 0) {
+    if (room === 0 || !Item.has(words, item, Item.LINKED)) {
       if (room !== 0) slabs.free(room, this.#source);
       else items.memory.globals[GLOBAL.reassignBusyNoMemory]! += 1;
       this.#busy("from_lru");
@@ -186,7 +185,7 @@ export class SlabRebalancer {
   }
 
   #expired(item: number): boolean {
-    const expiry = this.#items.words[item * 2 + I.EXPIRY]!;
+    const expiry = Item.expiry(this.#items.words, item);
     return (expiry !== 0 && expiry < this.#items.now) || this.#items.isFlushed(item);
   }
 
@@ -200,8 +199,8 @@ export class SlabRebalancer {
       else return items.slabs.allocate(this.#source);
     }
     for (let tries = 0; this.#mayEvict && room === 0 && tries < EVICTIONS_MAX; tries += 1) {
-      if (items.eviction.pull(this.#source, I.COLD, EVICT) <= 0 && items.memory.tune[TUNE.segmented] !== 0) {
-        items.eviction.pull(this.#source, I.HOT);
+      if (items.eviction.pull(this.#source, Item.COLD, EVICT) <= 0 && items.memory.tune[TUNE.segmented] !== 0) {
+        items.eviction.pull(this.#source, Item.HOT);
       }
       room = this.#takeFree();
     }
@@ -226,9 +225,9 @@ export class SlabRebalancer {
     this.#copy(from, to);
     index.replace(from, to);
     lruLists.replace(to);
-    if ((words[to * 2 + I.META]! & I.CHUNKED) !== 0) {
-      for (let chunk = words[items.chunkPlace(to)]!; chunk !== 0; chunk = words[chunk * 2 + I.NEXT]!) {
-        words[chunk * 2 + I.CHUNK_HEAD] = to;
+    if (Item.has(words, to, Item.CHUNKED)) {
+      for (let chunk = Item.firstChunk(words, to); chunk !== 0; chunk = Item.next(words, chunk)) {
+        Item.setChunkOwner(words, chunk, to);
       }
     }
     memory.globals[GLOBAL.reassignRescues]! += 1;
@@ -238,11 +237,11 @@ export class SlabRebalancer {
     const items = this.#items;
     const { words } = items;
     this.#copy(from, to);
-    const prev = words[to * 2 + I.PREV]!;
-    const next = words[to * 2 + I.NEXT]!;
-    if (prev !== 0) words[prev * 2 + I.NEXT] = to;
-    else words[items.chunkPlace(words[to * 2 + I.CHUNK_HEAD]!)] = to;
-    if (next !== 0) words[next * 2 + I.PREV] = to;
+    const prev = Item.prev(words, to);
+    const next = Item.next(words, to);
+    if (prev !== 0) Item.setNext(words, prev, to);
+    else Item.setFirstChunk(words, Item.chunkOwner(words, to), to);
+    if (next !== 0) Item.setPrev(words, next, to);
     items.memory.globals[GLOBAL.reassignChunkRescues]! += 1;
   }
 
@@ -256,14 +255,14 @@ export class SlabRebalancer {
   #rescueHeld(item: number): void {
     const items = this.#items;
     const { words, memory } = items;
-    const chunked = (words[item * 2 + I.META]! & I.CHUNKED) !== 0;
+    const chunked = Item.has(words, item, Item.CHUNKED);
     if (!chunked) {
       const room = this.#room();
-      if (room !== 0 && (words[item * 2 + I.META]! & I.LINKED) !== 0) {
+      if (room !== 0 && Item.has(words, item, Item.LINKED)) {
         this.#copy(item, room);
-        words[room * 2 + I.META]! &= ~I.LINKED;
-        words[room * 2 + I.REFERENCES] = 0;
-        const hash = words[item * 2 + I.HASH]!;
+        Item.clearFlags(words, room, Item.LINKED);
+        Item.setReferences(words, room, 0);
+        const hash = Item.hash(words, item);
         items.unlink(item);
         items.link(room, hash);
         memory.globals[GLOBAL.reassignRescues]! += 1;

@@ -1,14 +1,14 @@
 /** ○ The numbers of a store in the names and order of memcached's `stats`, `stats items`, `stats slabs` and `stats sizes`. */
 import { BUSY_STATUS } from "../background/slab-rebalancer.ts";
 import { BY_CLASS, COUNT, CounterTotals } from "../store/counters.ts";
-import * as I from "../store/item.ts";
+import * as Item from "../store/item.ts";
 import { SLAB_CLASSES_MAX } from "../store/limits.ts";
 import { GLOBAL, type Memory, LRU_STAT, LRU_STATS, SIZE_STEP_BYTES } from "../store/memory.ts";
 import type { StatLine } from "./cache-session.ts";
 import { TUNE } from "../store/settings.ts";
 import type { ItemStore } from "../store/item-store.ts";
 
-const KINDS = [I.HOT, I.WARM, I.COLD, I.TEMP] as const;
+const KINDS = [Item.HOT, Item.WARM, Item.COLD, Item.TEMP] as const;
 
 function queueStat(memory: Memory, slabClass: number, stat: number): number {
   let sum = 0;
@@ -133,21 +133,21 @@ function classItemStats(store: ItemStore, slabClass: number, totals: CounterTota
   const stat = (place: number): number => queueStat(memory, slabClass, place);
   const age = (kind: number): number => {
     const oldest = items.lruLists.oldest(slabClass | kind);
-    return oldest === 0 ? 0 : store.now - items.words[oldest * 2 + I.TIME]!;
+    return oldest === 0 ? 0 : store.now - Item.lastAccess(items.words, oldest);
   };
-  const lines: StatLine[] = [["number", size(I.HOT) + size(I.WARM) + size(I.COLD) + size(I.TEMP)]];
+  const lines: StatLine[] = [["number", size(Item.HOT) + size(Item.WARM) + size(Item.COLD) + size(Item.TEMP)]];
   if (maintained) {
-    lines.push(["number_hot", size(I.HOT)], ["number_warm", size(I.WARM)], ["number_cold", size(I.COLD)]);
-    if (memory.tune[TUNE.tempLru] !== 0) lines.push(["number_temp", size(I.TEMP)]);
-    lines.push(["age_hot", age(I.HOT)], ["age_warm", age(I.WARM)]);
+    lines.push(["number_hot", size(Item.HOT)], ["number_warm", size(Item.WARM)], ["number_cold", size(Item.COLD)]);
+    if (memory.tune[TUNE.tempLru] !== 0) lines.push(["number_temp", size(Item.TEMP)]);
+    lines.push(["age_hot", age(Item.HOT)], ["age_warm", age(Item.WARM)]);
   }
   const requested = KINDS.reduce<number>((sum, kind) => sum + memory.sizesBytes[slabClass | kind]!, 0);
   lines.push(
-    ["age", age(I.COLD)],
+    ["age", age(Item.COLD)],
     ["mem_requested", requested],
     ["evicted", stat(LRU_STAT.evicted)],
     ["evicted_nonzero", stat(LRU_STAT.evictedNonzero)],
-    ["evicted_time", memory.lruStats[(slabClass | I.COLD) * LRU_STATS + LRU_STAT.evictedTime]!],
+    ["evicted_time", memory.lruStats[(slabClass | Item.COLD) * LRU_STATS + LRU_STAT.evictedTime]!],
     ["outofmemory", stat(LRU_STAT.outOfMemory)],
     ["tailrepairs", stat(LRU_STAT.tailRepairs)],
     ["reclaimed", stat(LRU_STAT.reclaimed)],
@@ -166,10 +166,10 @@ function classItemStats(store: ItemStore, slabClass: number, totals: CounterTota
       ["moves_to_warm", stat(LRU_STAT.movesToWarm)],
       ["moves_within_lru", stat(LRU_STAT.movesWithinLru)],
       ["direct_reclaims", stat(LRU_STAT.directReclaims)],
-      ["hits_to_hot", totals.hitsOfLruList(slabClass | I.HOT)],
-      ["hits_to_warm", totals.hitsOfLruList(slabClass | I.WARM)],
-      ["hits_to_cold", totals.hitsOfLruList(slabClass | I.COLD)],
-      ["hits_to_temp", totals.hitsOfLruList(slabClass | I.TEMP)],
+      ["hits_to_hot", totals.hitsOfLruList(slabClass | Item.HOT)],
+      ["hits_to_warm", totals.hitsOfLruList(slabClass | Item.WARM)],
+      ["hits_to_cold", totals.hitsOfLruList(slabClass | Item.COLD)],
+      ["hits_to_temp", totals.hitsOfLruList(slabClass | Item.TEMP)],
     );
   }
   return lines.map(([name, value]) => [`items:${slabClass}:${name}`, value]);
@@ -231,15 +231,14 @@ export function cacheDump(store: ItemStore, slabClass: number, limit: number): s
   const { words, bytes } = items;
   let text = "";
   let shown = 0;
-  for (let item = memory.heads[slabClass | I.COLD]!; item !== 0; item = words[item * 2 + I.NEXT]!) {
+  for (let item = memory.heads[slabClass | Item.COLD]!; item !== 0; item = Item.next(words, item)) {
     if (limit !== 0 && shown >= limit) break;
-    const meta = words[item * 2 + I.META]!;
-    const keyBytes = meta >>> I.KEY_SHIFT;
-    if (keyBytes === 0 || (meta & I.BINARY_KEY) !== 0) continue; // a crawler's mark, or a key that is no text
-    const start = item * 8 + I.HEADER_BYTES;
-    const expiry = words[item * 2 + I.EXPIRY]!;
+    const keyBytes = Item.keyBytes(words, item);
+    if (keyBytes === 0 || Item.has(words, item, Item.BINARY_KEY)) continue; // a crawler's mark, or a key that is no text
+    const start = Item.keyStart(item);
+    const expiry = Item.expiry(words, item);
     const until = expiry === 0 ? 0 : expiry + memory.settings.startedSeconds;
-    const line = `ITEM ${bytes.toString("latin1", start, start + keyBytes)} [${words[item * 2 + I.LENGTH]! - 2} b; ${until} s]\r\n`;
+    const line = `ITEM ${bytes.toString("latin1", start, start + keyBytes)} [${Item.length(words, item) - 2} b; ${until} s]\r\n`;
     if (text.length + line.length + 6 > DUMP_BYTES_MAX) break;
     text += line;
     shown += 1;

@@ -2,7 +2,7 @@
 import { exactU64, readU64, type U64 } from "../../memcached/numbers.ts";
 import { ValueWriter } from "./chunks.ts";
 import { BY_CLASS } from "./counters.ts";
-import * as I from "./item.ts";
+import * as Item from "./item.ts";
 import type { ItemStore } from "./item-store.ts";
 
 /** What became of a `delta`. */
@@ -44,19 +44,16 @@ export class Arithmetic {
     const item = store.find(key, start, length, hash);
     store.stored = 0;
     if (item === 0) return DELTA.notFound;
-    const at = item * 2;
-    const valueBytes = words[at + I.LENGTH]! - 2;
-    if (valueBytes <= 0 || (words[at + I.META]! & I.CHUNKED) !== 0) return DELTA.nonNumeric;
-    if (cas && (cas.low !== 0 || cas.high !== 0)) {
-      if (words[at + I.CAS_LOW] !== cas.low || words[at + I.CAS_HIGH] !== cas.high) return DELTA.casMismatch;
-    }
+    const valueBytes = Item.length(words, item) - 2;
+    if (valueBytes <= 0 || Item.has(words, item, Item.CHUNKED)) return DELTA.nonNumeric;
+    if (cas && (cas.low !== 0 || cas.high !== 0) && !Item.hasCas(words, item, cas)) return DELTA.casMismatch;
     if (!this.#readNumber(item, valueBytes)) return DELTA.nonNumeric;
     addTo(this.number, by, increment);
     counters.addOfClass(increment ? BY_CLASS.incrHits : BY_CLASS.decrHits, store.classOf(item));
     const digits = this.#writeDigits();
-    if (digits <= valueBytes && words[at + I.REFERENCES] === 1) {
+    if (digits <= valueBytes && Item.references(words, item) === 1) {
       store.renewCas(item);
-      const to = items.valueStart(item);
+      const to = Item.valueStart(items.words, item);
       for (let index = 0; index < valueBytes; index += 1)
         items.bytes[to + index] = index < digits ? this.#digits[index]! : SPACE;
       items.update(item);
@@ -70,19 +67,18 @@ export class Arithmetic {
     const store = this.#store;
     const { items } = store;
     const { words } = items;
-    const at = item * 2;
-    const keyBytes = words[at + I.META]! >>> I.KEY_SHIFT;
-    words[at + I.REFERENCES]! += 1;
-    const larger = items.allocate(items.bytes, item * 8 + I.HEADER_BYTES, keyBytes, {
-      clientFlags: words[at + I.CLIENT_FLAGS]!,
-      expiry: words[at + I.EXPIRY]!,
+    const keyBytes = Item.keyBytes(words, item);
+    items.hold(item);
+    const larger = items.allocate(items.bytes, Item.keyStart(item), keyBytes, {
+      clientFlags: Item.clientFlags(words, item),
+      expiry: Item.expiry(words, item),
       length: digits + 2,
     });
     if (larger === 0) {
       items.release(item);
       return DELTA.noMemory;
     }
-    words[larger * 2 + I.META]! |= words[at + I.META]! & I.BINARY_KEY;
+    Item.setFlags(words, larger, Item.flags(words, item) & Item.BINARY_KEY);
     this.#digits[digits] = CR;
     this.#digits[digits + 1] = LF;
     this.#writer.start(larger);
@@ -100,7 +96,7 @@ export class Arithmetic {
   #readNumber(item: number, valueBytes: number): boolean {
     const { items } = this.#store;
     const { bytes } = items;
-    let start = items.valueStart(item);
+    let start = Item.valueStart(items.words, item);
     const valueEnd = start + valueBytes;
     while (start < valueEnd && isBlank(bytes[start]!)) start += 1;
     if (bytes[start] === PLUS && start < valueEnd) start += 1;

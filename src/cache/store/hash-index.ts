@@ -3,7 +3,7 @@
  * so that no request ever waits for a table to be doubled. Invariant: an item whose hash is h hangs in bucket h mod 2n, or, where
  * that bucket does not exist yet, in h mod n, n being the power of two below the number of buckets.
  */
-import * as I from "./item.ts";
+import * as Item from "./item.ts";
 import { GLOBAL, type Memory } from "./memory.ts";
 
 export class HashIndex {
@@ -59,11 +59,10 @@ export class HashIndex {
     const wanted = hash >>> 0;
     let handle = this.#buckets[this.#bucketOf(hash)]!;
     while (handle !== 0) {
-      const at = handle * 2;
-      if (words[at + I.HASH] === wanted && words[at + I.META]! >>> I.KEY_SHIFT === length) {
+      if (Item.hash(words, handle) === wanted && Item.keyBytes(words, handle) === length) {
         if (this.#sameKey(handle, bytes, start, length)) return handle;
       }
-      handle = words[at + I.CHAIN]!;
+      handle = Item.chain(words, handle);
     }
     return 0;
   }
@@ -77,7 +76,7 @@ export class HashIndex {
     let touched = 0;
     for (let key = 0; key < count; key += 1) touched += this.#buckets[this.#bucketOf(hashes[key]!)]! & 1;
     for (let key = 0; key < count; key += 1) {
-      touched += words[this.#buckets[this.#bucketOf(hashes[key]!)]! * 2 + I.META]! & 1;
+      touched += Item.flags(words, this.#buckets[this.#bucketOf(hashes[key]!)]!);
     }
     this.touched = touched;
   }
@@ -85,36 +84,36 @@ export class HashIndex {
   insert(handle: number, hash: number): void {
     const words = this.#words;
     const bucket = this.#bucketOf(hash);
-    words[handle * 2 + I.HASH] = hash;
-    words[handle * 2 + I.CHAIN] = this.#buckets[bucket]!;
+    Item.setHash(words, handle, hash);
+    Item.setChain(words, handle, this.#buckets[bucket]!);
     this.#buckets[bucket] = handle;
     if (this.#grows && this.#memory.globals[GLOBAL.currItems]! > this.#memory.globals[GLOBAL.bucketCount]!) this.#split();
   }
 
   remove(handle: number): void {
     const words = this.#words;
-    const bucket = this.#bucketOf(words[handle * 2 + I.HASH]!);
-    const next = words[handle * 2 + I.CHAIN]!;
+    const bucket = this.#bucketOf(Item.hash(words, handle));
+    const next = Item.chain(words, handle);
     let before = this.#buckets[bucket]!;
     if (before === handle) {
       this.#buckets[bucket] = next;
       return;
     }
-    while (words[before * 2 + I.CHAIN] !== handle) before = words[before * 2 + I.CHAIN]!;
-    words[before * 2 + I.CHAIN] = next;
+    while (Item.chain(words, before) !== handle) before = Item.chain(words, before);
+    Item.setChain(words, before, next);
   }
 
   /** Puts a copy of an item in the original's place. */
   replace(from: number, to: number): void {
     const words = this.#words;
-    const bucket = this.#bucketOf(words[from * 2 + I.HASH]!);
+    const bucket = this.#bucketOf(Item.hash(words, from));
     let before = this.#buckets[bucket]!;
     if (before === from) {
       this.#buckets[bucket] = to;
       return;
     }
-    while (words[before * 2 + I.CHAIN] !== from) before = words[before * 2 + I.CHAIN]!;
-    words[before * 2 + I.CHAIN] = to;
+    while (Item.chain(words, before) !== from) before = Item.chain(words, before);
+    Item.setChain(words, before, to);
   }
 
   get bucketCount(): number {
@@ -135,7 +134,7 @@ export class HashIndex {
 
   #sameKey(handle: number, key: Uint8Array, start: number, length: number): boolean {
     const bytes = this.#bytes;
-    const own = handle * 8 + I.HEADER_BYTES;
+    const own = Item.keyStart(handle);
     for (let index = 0; index < length; index += 1) if (bytes[own + index] !== key[start + index]) return false;
     return true;
   }
@@ -153,13 +152,12 @@ export class HashIndex {
     let move = 0;
     let handle = buckets[count - half]!;
     while (handle !== 0) {
-      const at = handle * 2;
-      const next = words[at + I.CHAIN]!;
-      if ((words[at + I.HASH]! & half) === 0) {
-        words[at + I.CHAIN] = stay;
+      const next = Item.chain(words, handle);
+      if ((Item.hash(words, handle) & half) === 0) {
+        Item.setChain(words, handle, stay);
         stay = handle;
       } else {
-        words[at + I.CHAIN] = move;
+        Item.setChain(words, handle, move);
         move = handle;
       }
       handle = next;

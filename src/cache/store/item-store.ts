@@ -8,7 +8,7 @@ import { Arithmetic } from "./arithmetic.ts";
 import { ValueWriter, appendValue } from "./chunks.ts";
 import { COUNT, BY_CLASS, Counters } from "./counters.ts";
 import { flush } from "./flush.ts";
-import * as I from "./item.ts";
+import * as Item from "./item.ts";
 import { Items } from "./items.ts";
 import { RELATIVE_EXPIRY_SECONDS_MAX } from "./limits.ts";
 import { GLOBAL, type Memory } from "./memory.ts";
@@ -38,6 +38,8 @@ const LF = 0x0a;
 
 /** 1 KiB: copied in well under the time that a key takes to be looked up. */
 const BYTES_PER_UNIT = 1024;
+
+const NO_CAS: U64 = { high: 0, low: 0 };
 
 export const CR_LF = Uint8Array.of(CR, LF);
 
@@ -101,7 +103,7 @@ export class ItemStore {
       if (this.#log?.fetched) this.#logFetch(key, start, length, 0, "not_found");
       return 0;
     }
-    const expiry = items.words[item * 2 + I.EXPIRY]!;
+    const expiry = Item.expiry(items.words, item);
     if (items.isFlushed(item)) {
       this.counters.add(COUNT.getFlushed);
       items.unlink(item);
@@ -133,7 +135,7 @@ export class ItemStore {
       return 0;
     }
     this.items.bump(item);
-    counters.hit((this.items.words[item * 2 + I.META]! >>> I.CLASS_SHIFT) & 0xff);
+    counters.hit(Item.lruList(this.items.words, item));
     return item;
   }
 
@@ -147,7 +149,7 @@ export class ItemStore {
       return 0;
     }
     this.items.bump(item);
-    this.items.words[item * 2 + I.EXPIRY] = expiry;
+    Item.setExpiry(this.items.words, item, expiry);
     counters.addOfClass(BY_CLASS.touchHits, this.classOf(item));
     return item;
   }
@@ -173,9 +175,7 @@ export class ItemStore {
 
   /** A CAS number as the two words of an item. */
   setCas(item: number, high: number, low: number): void {
-    const { words } = this.items;
-    words[item * 2 + I.CAS_LOW] = low;
-    words[item * 2 + I.CAS_HIGH] = high;
+    Item.setCas(this.items.words, item, high, low);
   }
 
   /** Gives the item the next CAS number; 0 where CAS is off. */
@@ -199,8 +199,8 @@ export class ItemStore {
     const { items } = this;
     const { words } = items;
     const key = items.bytes;
-    const keyStart = item * 8 + I.HEADER_BYTES;
-    const old = this.find(key, keyStart, words[item * 2 + I.META]! >>> I.KEY_SHIFT, hash);
+    const keyStart = Item.keyStart(item);
+    const old = this.find(key, keyStart, Item.keyBytes(words, item), hash);
     this.stored = item;
     const result = old === 0 ? this.#storeNew(mode) : this.#storeOver(item, old, mode, allowStale);
     const stored = this.stored;
@@ -233,23 +233,20 @@ export class ItemStore {
   #storeOver(item: number, old: number, mode: number, allowStale: boolean): number {
     const { items } = this;
     const { words } = items;
-    const asked = item * 2;
-    const present = old * 2;
-    const none = words[asked + I.CAS_LOW] === 0 && words[asked + I.CAS_HIGH] === 0;
-    const match =
-      words[asked + I.CAS_LOW] === words[present + I.CAS_LOW] && words[asked + I.CAS_HIGH] === words[present + I.CAS_HIGH];
+    const none = Item.hasCas(words, item, NO_CAS);
+    const older = Item.compareCas(words, item, old); // below 0 where the CAS asked for is older than the item's
     switch (mode) {
       case MODE.add:
         items.update(old);
         return RESULT.notStored;
       case MODE.cas:
-        if (!none && match) {
+        if (!none && older === 0) {
           this.counters.addOfClass(BY_CLASS.casHits, this.classOf(old));
           return RESULT.stored;
         }
-        if (!none && allowStale && this.#casBelow(item, old)) {
-          words[asked + I.EXPIRY] = words[present + I.EXPIRY]!;
-          words[asked + I.META]! |= I.STALE | (words[present + I.META]! & I.TOKEN_SENT);
+        if (!none && allowStale && older < 0) {
+          Item.setExpiry(words, item, Item.expiry(words, old));
+          Item.setFlags(words, item, Item.STALE | (Item.flags(words, old) & Item.TOKEN_SENT));
           this.counters.addOfClass(BY_CLASS.casHits, this.classOf(old));
           return RESULT.stored;
         }
@@ -259,7 +256,7 @@ export class ItemStore {
       case MODE.prepend:
       case MODE.appendOrAdd:
       case MODE.prependOrAdd:
-        if (!none && !match) return RESULT.exists;
+        if (!none && older !== 0) return RESULT.exists;
         return this.#join(item, old, mode === MODE.append || mode === MODE.appendOrAdd) ? RESULT.stored : RESULT.notStored;
       default:
         return RESULT.stored;
@@ -273,35 +270,28 @@ export class ItemStore {
     return units;
   }
 
-  #casBelow(item: number, old: number): boolean {
-    const { words } = this.items;
-    const high = words[item * 2 + I.CAS_HIGH]!;
-    const oldHigh = words[old * 2 + I.CAS_HIGH]!;
-    return high < oldHigh || (high === oldHigh && words[item * 2 + I.CAS_LOW]! < words[old * 2 + I.CAS_LOW]!);
-  }
-
   /** Makes a new item, in `stored`, of two values joined; false without memory. */
   #join(item: number, old: number, append: boolean): boolean {
     const { items } = this;
     const { words } = items;
-    const length = words[item * 2 + I.LENGTH]! + words[old * 2 + I.LENGTH]! - 2;
+    const length = Item.length(words, item) + Item.length(words, old) - 2;
     this.#joinedBytes += length;
-    const keyBytes = words[item * 2 + I.META]! >>> I.KEY_SHIFT;
-    words[old * 2 + I.REFERENCES]! += 1; // the allocation may evict; what is copied from must outlive it
-    const joined = items.allocate(items.bytes, item * 8 + I.HEADER_BYTES, keyBytes, {
-      clientFlags: words[old * 2 + I.CLIENT_FLAGS]!,
-      expiry: words[old * 2 + I.EXPIRY]!,
+    const keyBytes = Item.keyBytes(words, item);
+    items.hold(old); // the allocation may evict; what is copied from must outlive it
+    const joined = items.allocate(items.bytes, Item.keyStart(item), keyBytes, {
+      clientFlags: Item.clientFlags(words, old),
+      expiry: Item.expiry(words, old),
       length,
     });
     let whole = false;
     if (joined !== 0) {
-      words[joined * 2 + I.META]! |= words[item * 2 + I.META]! & I.BINARY_KEY;
+      Item.setFlags(words, joined, Item.flags(words, item) & Item.BINARY_KEY);
       this.#writer.start(joined);
       const first = append ? old : item;
       const second = append ? item : old;
       whole =
-        appendValue(items, first, words[first * 2 + I.LENGTH]! - 2, this.#writer) &&
-        appendValue(items, second, words[second * 2 + I.LENGTH]!, this.#writer);
+        appendValue(items, first, Item.length(words, first) - 2, this.#writer) &&
+        appendValue(items, second, Item.length(words, second), this.#writer);
       if (whole) this.stored = joined;
       else items.release(joined);
     }
@@ -319,7 +309,7 @@ export class ItemStore {
   }
 
   classOf(item: number): number {
-    return (this.items.words[item * 2 + I.META]! >>> I.CLASS_SHIFT) & 0x3f;
+    return Item.slabClass(this.items.words, item);
   }
 
   logDelete(item: number, command: "delete" | "md"): void {
@@ -327,7 +317,7 @@ export class ItemStore {
       key: this.items.keyOf(item),
       command,
       slabClass: this.classOf(item),
-      valueBytes: this.items.words[item * 2 + I.LENGTH]!,
+      valueBytes: Item.length(this.items.words, item),
     });
   }
 
@@ -355,7 +345,7 @@ export class ItemStore {
       key: key.subarray(start, start + length),
       status,
       slabClass: item === 0 ? 0 : this.classOf(item),
-      valueBytes: item === 0 ? 0 : this.items.words[item * 2 + I.LENGTH]!,
+      valueBytes: item === 0 ? 0 : Item.length(this.items.words, item),
     });
   }
 
@@ -365,9 +355,9 @@ export class ItemStore {
       key: this.items.keyOf(item),
       status: RESULT_WORDS[result]!,
       command: MODE_WORDS[mode]!,
-      ttlSeconds: words[item * 2 + I.EXPIRY]!,
+      ttlSeconds: Item.expiry(words, item),
       slabClass: this.classOf(item),
-      valueBytes: words[item * 2 + I.LENGTH]!,
+      valueBytes: Item.length(words, item),
     });
   }
 }

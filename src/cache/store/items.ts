@@ -6,7 +6,7 @@ import type { Buffer } from "node:buffer";
 import { assert } from "../../core/assert.ts";
 import type { Counters } from "./counters.ts";
 import { HashIndex } from "./hash-index.ts";
-import * as I from "./item.ts";
+import * as Item from "./item.ts";
 import { BUMP_INTERVAL_SECONDS } from "./limits.ts";
 import { GLOBAL, type Memory, LRU_STAT, LRU_STATS, SIZE_STEP_BYTES } from "./memory.ts";
 import { LruLists } from "./lru-lists.ts";
@@ -49,7 +49,7 @@ export class Items {
     this.eviction = new LruEviction(this);
     this.#globals = memory.globals;
     this.#tune = memory.tune;
-    this.#baseFlags = memory.settings.useCas ? I.HAS_CAS : 0;
+    this.#baseFlags = memory.settings.useCas ? Item.HAS_CAS : 0;
     this.#chunkBytesMax = memory.settings.chunkBytesMax;
   }
 
@@ -65,7 +65,7 @@ export class Items {
 
   /** True when `allocate` could ever succeed for such an item. */
   fits(keyBytes: number, clientFlags: number, length: number): boolean {
-    return this.slabs.classOf(I.itemBytes(keyBytes, length, this.#flagsFor(clientFlags))) !== 0;
+    return this.slabs.classOf(Item.itemBytes(keyBytes, length, this.#flagsFor(clientFlags))) !== 0;
   }
 
   /**
@@ -80,56 +80,34 @@ export class Items {
     { clientFlags, expiry, length }: { clientFlags: number; expiry: number; length: number },
   ): number {
     const flags = this.#flagsFor(clientFlags);
-    const counted = I.itemBytes(keyBytes, length, flags);
+    const counted = Item.itemBytes(keyBytes, length, flags);
     const slabClass = this.slabs.classOf(counted);
     if (slabClass === 0) return 0;
     const chunked = counted > this.#chunkBytesMax;
-    const headClass = chunked ? this.slabs.classOf(I.chunkedHeadBytes(keyBytes, flags)) : slabClass;
+    const headClass = chunked ? this.slabs.classOf(Item.chunkedHeadBytes(keyBytes, flags)) : slabClass;
     const handle = this.pull(headClass);
     if (handle === 0) {
       this.count(slabClass, LRU_STAT.outOfMemory);
       return 0;
     }
     const words = this.words;
-    const at = handle * 2;
-    words[at + I.NEXT] = 0;
-    words[at + I.PREV] = 0;
-    words[at + I.CHAIN] = 0;
-    words[at + I.EXPIRY] = expiry;
-    words[at + I.LENGTH] = length;
-    words[at + I.META] =
-      flags |
-      (chunked ? I.CHUNKED : 0) |
-      ((slabClass | this.#firstLruList(expiry)) << I.CLASS_SHIFT) |
-      (keyBytes << I.KEY_SHIFT);
-    words[at + I.CAS_LOW] = 0;
-    words[at + I.CAS_HIGH] = 0;
-    words[at + I.CLIENT_FLAGS] = clientFlags;
+    Item.setNext(words, handle, 0);
+    Item.setPrev(words, handle, 0);
+    Item.setChain(words, handle, 0);
+    Item.setExpiry(words, handle, expiry);
+    Item.setLength(words, handle, length);
+    const lruList = slabClass | this.#firstSegment(expiry);
+    Item.setMeta(words, handle, { flags: chunked ? flags | Item.CHUNKED : flags, lruList, keyBytes });
+    Item.setCas(words, handle, 0, 0);
+    Item.setClientFlags(words, handle, clientFlags);
     const bytes = this.bytes;
-    const to = handle * 8 + I.HEADER_BYTES;
+    const to = Item.keyStart(handle);
     for (let index = 0; index < keyBytes; index += 1) bytes[to + index] = key[keyStart + index]!;
     if (chunked) {
-      const place = this.chunkPlace(handle);
-      words[place] = 0;
-      words[place + 1] = headClass;
+      Item.setFirstChunk(words, handle, 0);
+      Item.setHeadClass(words, handle, headClass);
     }
     return handle;
-  }
-
-  /** Where a chunked item keeps its first chunk, and after it the class of its head: words behind the key. */
-  chunkPlace(handle: number): number {
-    return handle * 2 + ((I.HEADER_BYTES + (this.words[handle * 2 + I.META]! >>> I.KEY_SHIFT) + 3) >> 2);
-  }
-
-  /** Where the value of an item that is not chunked starts in `bytes`. */
-  valueStart(handle: number): number {
-    return handle * 8 + I.HEADER_BYTES + (this.words[handle * 2 + I.META]! >>> I.KEY_SHIFT);
-  }
-
-  /** What the item counts for. */
-  countedBytes(handle: number): number {
-    const meta = this.words[handle * 2 + I.META]!;
-    return I.itemBytes(meta >>> I.KEY_SHIFT, this.words[handle * 2 + I.LENGTH]!, meta);
   }
 
   /** A chunk of the class, evicting when there is none free. */
@@ -138,12 +116,12 @@ export class Items {
     let handle = 0;
     const segmented = this.#tune[TUNE.segmented] !== 0;
     for (; tries < ALLOCATE_TRIES; tries += 1) {
-      if (!segmented) this.eviction.pull(slabClass, I.COLD);
+      if (!segmented) this.eviction.pull(slabClass, Item.COLD);
       handle = this.slabs.allocate(slabClass);
       if (handle !== 0) break;
-      if (this.eviction.pull(slabClass, I.COLD, EVICT) > 0) continue;
+      if (this.eviction.pull(slabClass, Item.COLD, EVICT) > 0) continue;
       if (!segmented) break;
-      this.eviction.pull(slabClass, I.HOT);
+      this.eviction.pull(slabClass, Item.HOT);
     }
     if (tries > 0) this.count(slabClass, LRU_STAT.directReclaims, tries);
     return handle;
@@ -152,11 +130,11 @@ export class Items {
   /** Puts a filled item under its key, as the newest. */
   link(handle: number, hash: number): void {
     const words = this.words;
-    const at = handle * 2;
-    words[at + I.META] = (words[at + I.META]! & ~I.EPOCH) | I.LINKED | this.#globals[GLOBAL.flushEpoch]!;
-    words[at + I.TIME] = this.now;
-    words[at + I.REFERENCES]! += 1;
-    this.#globals[GLOBAL.currBytes]! += this.countedBytes(handle);
+    Item.clearFlags(words, handle, Item.EPOCH);
+    Item.setFlags(words, handle, Item.LINKED | this.#globals[GLOBAL.flushEpoch]!);
+    Item.setLastAccess(words, handle, this.now);
+    this.hold(handle);
+    this.#globals[GLOBAL.currBytes]! += Item.countedBytes(this.words, handle);
     this.#globals[GLOBAL.currItems]! += 1;
     this.#globals[GLOBAL.totalItems]! += 1;
     this.index.insert(handle, hash);
@@ -166,10 +144,9 @@ export class Items {
 
   unlink(handle: number): void {
     const words = this.words;
-    const at = handle * 2;
-    if ((words[at + I.META]! & I.LINKED) === 0) return;
-    words[at + I.META]! &= ~I.LINKED;
-    this.#globals[GLOBAL.currBytes]! -= this.countedBytes(handle);
+    if (!Item.has(words, handle, Item.LINKED)) return;
+    Item.clearFlags(words, handle, Item.LINKED);
+    this.#globals[GLOBAL.currBytes]! -= Item.countedBytes(this.words, handle);
     this.#globals[GLOBAL.currItems]! -= 1;
     this.index.remove(handle);
     this.lruLists.unlink(handle);
@@ -179,31 +156,28 @@ export class Items {
 
   /** Keeps an item's memory from being used again until it is released. */
   hold(handle: number): void {
-    this.words[handle * 2 + I.REFERENCES]! += 1;
+    Item.setReferences(this.words, handle, Item.references(this.words, handle) + 1);
   }
 
   /** Gives up one hold on an item; the last one frees it. */
   release(handle: number): void {
-    const at = handle * 2;
-    const left = this.words[at + I.REFERENCES]! - 1;
+    const left = Item.references(this.words, handle) - 1;
     assert(left >= 0, "an item is released at most as often as it was held");
-    this.words[at + I.REFERENCES] = left;
+    Item.setReferences(this.words, handle, left);
     if (left === 0) this.#free(handle);
   }
 
   /** Marks an access for the LRU lists: once makes FETCHED, twice ACTIVE, and an active COLD item goes to WARM at once. */
   bump(handle: number): void {
     const words = this.words;
-    const at = handle * 2;
-    const meta = words[at + I.META]!;
     if (this.#tune[TUNE.segmented] === 0) {
-      words[at + I.META] = meta | I.FETCHED;
+      Item.setFlags(words, handle, Item.FETCHED);
       this.update(handle);
-    } else if ((meta & I.ACTIVE) === 0) {
-      if ((meta & I.FETCHED) === 0) {
-        words[at + I.META] = meta | I.FETCHED;
+    } else if (!Item.has(words, handle, Item.ACTIVE)) {
+      if (!Item.has(words, handle, Item.FETCHED)) {
+        Item.setFlags(words, handle, Item.FETCHED);
       } else {
-        words[at + I.META] = meta | I.ACTIVE;
+        Item.setFlags(words, handle, Item.ACTIVE);
         this.update(handle);
       }
     }
@@ -212,20 +186,19 @@ export class Items {
   /** Renews an item's last access, and its place where its LRU list says so. */
   update(handle: number): void {
     const words = this.words;
-    const at = handle * 2;
-    const meta = words[at + I.META]!;
-    if ((meta & I.LINKED) === 0) return;
+    if (!Item.has(words, handle, Item.LINKED)) return;
     const now = this.now;
     if (this.#tune[TUNE.segmented] !== 0) {
-      words[at + I.TIME] = now;
-      if (((meta >>> I.CLASS_SHIFT) & I.TEMP) !== I.COLD || (meta & I.ACTIVE) === 0) return;
+      Item.setLastAccess(words, handle, now);
+      if (Item.segment(words, handle) !== Item.COLD || !Item.has(words, handle, Item.ACTIVE)) return;
       this.lruLists.unlink(handle);
-      const warm = ((meta >>> I.CLASS_SHIFT) & 0x3f) | I.WARM;
-      words[at + I.META] = (meta & ~(0xff << I.CLASS_SHIFT) & ~I.ACTIVE) | (warm << I.CLASS_SHIFT);
+      const warm = Item.slabClass(words, handle) | Item.WARM;
+      Item.setLruList(words, handle, warm);
+      Item.clearFlags(words, handle, Item.ACTIVE);
       this.lruLists.link(handle);
       this.count(warm, LRU_STAT.movesToWarm);
-    } else if (words[at + I.TIME]! < now - BUMP_INTERVAL_SECONDS) {
-      words[at + I.TIME] = now;
+    } else if (Item.lastAccess(words, handle) < now - BUMP_INTERVAL_SECONDS) {
+      Item.setLastAccess(words, handle, now);
       this.lruLists.unlink(handle);
       this.lruLists.link(handle);
     }
@@ -234,8 +207,8 @@ export class Items {
   /** True for what a `flush_all` before it was linked, or one that has come due since, has made invisible. */
   isFlushed(handle: number): boolean {
     const globals = this.#globals;
-    if (((this.words[handle * 2 + I.META]! ^ globals[GLOBAL.flushEpoch]!) & I.EPOCH) !== 0) return true;
-    const time = this.words[handle * 2 + I.TIME]!;
+    if (Item.epoch(this.words, handle) !== globals[GLOBAL.flushEpoch]) return true;
+    const time = Item.lastAccess(this.words, handle);
     const oldestLive = globals[GLOBAL.oldestLive]!;
     return time <= globals[GLOBAL.flushedUpTo]! || (time <= oldestLive && oldestLive <= globals[GLOBAL.now]!);
   }
@@ -246,54 +219,50 @@ export class Items {
 
   /** A view of the item's key. */
   keyOf(handle: number): Uint8Array {
-    const start = handle * 8 + I.HEADER_BYTES;
-    return this.bytes.subarray(start, start + (this.words[handle * 2 + I.META]! >>> I.KEY_SHIFT));
+    const start = Item.keyStart(handle);
+    return this.bytes.subarray(start, start + Item.keyBytes(this.words, handle));
   }
 
   /** Tells who listens that a live item is about to be lost. */
   logEviction(handle: number): void {
     if (!this.log?.evicted) return;
     const words = this.words;
-    const at = handle * 2;
-    const meta = words[at + I.META]!;
-    const expiry = words[at + I.EXPIRY]!;
+    const expiry = Item.expiry(words, handle);
     this.log.evicted({
       key: this.keyOf(handle),
-      fetched: (meta & I.FETCHED) !== 0,
+      fetched: Item.has(words, handle, Item.FETCHED),
       ttlSeconds: expiry === 0 ? -1 : expiry - this.now,
-      idleSeconds: this.now - words[at + I.TIME]!,
-      slabClass: (meta >>> I.CLASS_SHIFT) & 0x3f,
-      valueBytes: words[at + I.LENGTH]!,
+      idleSeconds: this.now - Item.lastAccess(words, handle),
+      slabClass: Item.slabClass(words, handle),
+      valueBytes: Item.length(words, handle),
     });
   }
 
   #trackSize(handle: number, by: 1 | -1): void {
-    this.memory.sizesHistogram![Math.ceil(this.countedBytes(handle) / SIZE_STEP_BYTES)]! += by;
+    this.memory.sizesHistogram![Math.ceil(Item.countedBytes(this.words, handle) / SIZE_STEP_BYTES)]! += by;
   }
 
   #flagsFor(clientFlags: number): number {
-    return clientFlags === 0 ? this.#baseFlags : this.#baseFlags | I.HAS_CLIENT_FLAGS;
+    return clientFlags === 0 ? this.#baseFlags : this.#baseFlags | Item.HAS_CLIENT_FLAGS;
   }
 
-  #firstLruList(expiry: number): number {
+  #firstSegment(expiry: number): number {
     const tune = this.#tune;
-    if (tune[TUNE.tempLru] !== 0 && (expiry - this.now) >>> 0 <= tune[TUNE.tempTtl]!) return I.TEMP;
-    return tune[TUNE.segmented] === 0 ? I.COLD : I.HOT;
+    if (tune[TUNE.tempLru] !== 0 && (expiry - this.now) >>> 0 <= tune[TUNE.tempTtl]!) return Item.TEMP;
+    return tune[TUNE.segmented] === 0 ? Item.COLD : Item.HOT;
   }
 
   #free(handle: number): void {
     const words = this.words;
-    const meta = words[handle * 2 + I.META]!;
-    if ((meta & I.CHUNKED) === 0) {
-      this.slabs.free(handle, (meta >>> I.CLASS_SHIFT) & 0x3f);
+    if (!Item.has(words, handle, Item.CHUNKED)) {
+      this.slabs.free(handle, Item.slabClass(words, handle));
       return;
     }
-    const place = this.chunkPlace(handle);
-    let chunk = words[place]!;
-    this.slabs.free(handle, words[place + 1]!);
+    let chunk = Item.firstChunk(words, handle);
+    this.slabs.free(handle, Item.headClass(words, handle));
     while (chunk !== 0) {
-      const next = words[chunk * 2 + I.NEXT]!;
-      this.slabs.free(chunk, (words[chunk * 2 + I.META]! >>> I.CLASS_SHIFT) & 0x3f);
+      const next = Item.next(words, chunk);
+      this.slabs.free(chunk, Item.slabClass(words, chunk));
       chunk = next;
     }
   }

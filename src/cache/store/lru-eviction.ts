@@ -2,7 +2,7 @@
  * ○ The old ends of the LRU lists: what is expired or flushed there is freed, what has outstayed moves on, and the oldest of COLD is
  * evicted when memory is wanted. Eviction and the moves between LRU lists follow memcached's items.c, as its counters tell of them.
  */
-import * as I from "./item.ts";
+import * as Item from "./item.ts";
 import type { Items } from "./items.ts";
 import { GLOBAL, LRU_STAT, LRU_STATS } from "./memory.ts";
 import { isMark } from "./lru-lists.ts";
@@ -43,24 +43,23 @@ export class LruEviction {
     let tries = TAIL_TRIES;
     let handle = items.lruLists.tails[lruList]!;
     while (tries > 0 && handle !== 0) {
-      const at = handle * 2;
-      const before = words[at + I.PREV]!;
+      const before = Item.prev(words, handle);
       if (isMark(handle)) {
         if (options.crawlBlocks) return removed;
         handle = before;
         continue;
       }
       tries -= 1;
-      if (items.locked.size > 0 && items.locked.has(words[at + I.HASH]!)) {
+      if (items.locked.size > 0 && items.locked.has(Item.hash(words, handle))) {
         handle = before;
         continue;
       }
-      if (words[at + I.REFERENCES] !== 1) {
+      if (Item.references(words, handle) !== 1) {
         this.#repairTail(handle, lruList);
         handle = before;
         continue;
       }
-      const expiry = words[at + I.EXPIRY]!;
+      const expiry = Item.expiry(words, handle);
       if ((expiry !== 0 && expiry < items.now) || items.isFlushed(handle)) {
         this.#reclaim(handle, lruList);
         removed += 1;
@@ -76,7 +75,7 @@ export class LruEviction {
   #reclaim(handle: number, lruList: number): void {
     const items = this.#items;
     items.count(lruList, LRU_STAT.reclaimed);
-    if ((items.words[handle * 2 + I.META]! & I.FETCHED) === 0) items.count(lruList, LRU_STAT.expiredUnfetched);
+    if (!Item.has(items.words, handle, Item.FETCHED)) items.count(lruList, LRU_STAT.expiredUnfetched);
     items.unlink(handle);
   }
 
@@ -84,31 +83,29 @@ export class LruEviction {
   #moveOn(handle: number, lruSegment: number, options: PullOptions): number {
     const items = this.#items;
     const { words } = items;
-    const at = handle * 2;
-    const meta = words[at + I.META]!;
-    const lruList = (meta >>> I.CLASS_SHIFT) & 0xff;
-    if (lruSegment === I.TEMP) return 0;
-    if (lruSegment === I.COLD) {
+    const lruList = Item.lruList(words, handle);
+    if (lruSegment === Item.TEMP) return 0;
+    if (lruSegment === Item.COLD) {
       if (options.evict) {
         if (!items.memory.settings.evictToFree) return 0;
         this.#evict(handle, lruList);
         return 1;
       }
-      if ((meta & I.ACTIVE) === 0 || items.memory.tune[TUNE.segmented] === 0) return 0;
+      if (!Item.has(words, handle, Item.ACTIVE) || items.memory.tune[TUNE.segmented] === 0) return 0;
       items.count(lruList, LRU_STAT.movesToWarm);
-      this.#moveTo(handle, I.WARM);
+      this.#moveTo(handle, Item.WARM);
       return 1;
     }
-    if ((meta & I.ACTIVE) !== 0) {
-      items.count(lruList, lruSegment === I.WARM ? LRU_STAT.movesWithinLru : LRU_STAT.movesToWarm);
-      this.#moveTo(handle, I.WARM);
+    if (Item.has(words, handle, Item.ACTIVE)) {
+      items.count(lruList, lruSegment === Item.WARM ? LRU_STAT.movesWithinLru : LRU_STAT.movesToWarm);
+      this.#moveTo(handle, Item.WARM);
       return 1;
     }
-    const percent = items.memory.tune[lruSegment === I.HOT ? TUNE.hotPercent : TUNE.warmPercent]!;
+    const percent = items.memory.tune[lruSegment === Item.HOT ? TUNE.hotPercent : TUNE.warmPercent]!;
     const limit = ((options.totalBytes ?? 0) * percent) / 100;
-    if (items.lruLists.sizesBytes[lruList]! > limit || items.now - words[at + I.TIME]! > (options.maxAge ?? 0)) {
+    if (items.lruLists.sizesBytes[lruList]! > limit || items.now - Item.lastAccess(words, handle) > (options.maxAge ?? 0)) {
       items.count(lruList, LRU_STAT.movesToCold);
-      this.#moveTo(handle, I.COLD);
+      this.#moveTo(handle, Item.COLD);
       return 1;
     }
     return 0;
@@ -116,26 +113,21 @@ export class LruEviction {
 
   #moveTo(handle: number, lruSegment: number): void {
     const { words, lruLists } = this.#items;
-    const at = handle * 2;
     lruLists.unlink(handle);
-    const meta = words[at + I.META]!;
-    const lruList = ((meta >>> I.CLASS_SHIFT) & 0x3f) | lruSegment;
-    const active = lruSegment === I.WARM ? I.ACTIVE : 0;
-    words[at + I.META] = (meta & ~(0xff << I.CLASS_SHIFT) & ~active) | (lruList << I.CLASS_SHIFT);
+    if (lruSegment === Item.WARM) Item.clearFlags(words, handle, Item.ACTIVE);
+    Item.setLruList(words, handle, Item.slabClass(words, handle) | lruSegment);
     lruLists.link(handle);
   }
 
   #evict(handle: number, lruList: number): void {
     const items = this.#items;
     const { words } = items;
-    const at = handle * 2;
-    const meta = words[at + I.META]!;
-    const idleSeconds = items.now - words[at + I.TIME]!;
+    const idleSeconds = items.now - Item.lastAccess(words, handle);
     items.count(lruList, LRU_STAT.evicted);
     items.memory.lruStats[lruList * LRU_STATS + LRU_STAT.evictedTime] = idleSeconds;
-    if (words[at + I.EXPIRY] !== 0) items.count(lruList, LRU_STAT.evictedNonzero);
-    if ((meta & I.FETCHED) === 0) items.count(lruList, LRU_STAT.evictedUnfetched);
-    if ((meta & I.ACTIVE) !== 0) items.count(lruList, LRU_STAT.evictedActive);
+    if (Item.expiry(words, handle) !== 0) items.count(lruList, LRU_STAT.evictedNonzero);
+    if (!Item.has(words, handle, Item.FETCHED)) items.count(lruList, LRU_STAT.evictedUnfetched);
+    if (Item.has(words, handle, Item.ACTIVE)) items.count(lruList, LRU_STAT.evictedActive);
     items.logEviction(handle);
     items.unlink(handle);
     if (items.memory.tune[TUNE.automove] === 2) items.memory.globals[GLOBAL.starvedClass] = lruList & 0x3f;
@@ -146,9 +138,9 @@ export class LruEviction {
     const items = this.#items;
     items.count(lruList, LRU_STAT.lruTailReflocked);
     const after = items.memory.tune[TUNE.tailRepairSeconds]!;
-    if (after === 0 || items.words[handle * 2 + I.TIME]! + after >= items.now) return;
+    if (after === 0 || Item.lastAccess(items.words, handle) + after >= items.now) return;
     items.count(lruList, LRU_STAT.tailRepairs);
-    items.words[handle * 2 + I.REFERENCES] = 1;
+    Item.setReferences(items.words, handle, 1);
     items.unlink(handle);
   }
 }

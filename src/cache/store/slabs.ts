@@ -4,7 +4,7 @@
  * item; pages taken plus pages in the pool equal `memoryTaken`.
  */
 import { assert } from "../../core/assert.ts";
-import * as I from "./item.ts";
+import * as Item from "./item.ts";
 import { PAGE_BYTES, SLAB_CLASSES_MAX } from "./limits.ts";
 import { GLOBAL, type Memory } from "./memory.ts";
 import type { StoreSettings } from "./settings.ts";
@@ -17,7 +17,7 @@ const HANDLES_PER_PAGE = PAGE_BYTES / ALIGN_BYTES;
 export function slabSizes(settings: StoreSettings): number[] {
   const { growthFactor, chunkBytesMin, chunkBytesMax } = settings;
   const sizes: number[] = [];
-  let size = I.HEADER_BYTES + chunkBytesMin;
+  let size = Item.HEADER_BYTES + chunkBytesMin;
   for (let index = 0; index < SLAB_CLASSES_MAX - 2; index += 1) {
     if (settings.slabSizes) {
       if (index >= settings.slabSizes.length) break;
@@ -80,13 +80,12 @@ export class Slabs {
       handle = memory.classFree[slabClass]!;
     }
     const words = this.#words;
-    const at = handle * 2;
-    const next = words[at + I.NEXT]!;
+    const next = Item.next(words, handle);
     memory.classFree[slabClass] = next;
-    if (next !== 0) words[next * 2 + I.PREV] = 0;
+    if (next !== 0) Item.setPrev(words, next, 0);
     memory.classFreeCount[slabClass]! -= 1;
-    words[at + I.META] = slabClass << I.CLASS_SHIFT;
-    words[at + I.REFERENCES] = 1;
+    Item.setMeta(words, handle, { flags: 0, lruList: slabClass, keyBytes: 0 });
+    Item.setReferences(words, handle, 1);
     return handle;
   }
 
@@ -94,13 +93,12 @@ export class Slabs {
   free(handle: number, slabClass: number): void {
     const memory = this.#memory;
     const words = this.#words;
-    const at = handle * 2;
     const next = memory.classFree[slabClass]!;
-    words[at + I.META] = I.SLABBED | (slabClass << I.CLASS_SHIFT);
-    words[at + I.NEXT] = next;
-    words[at + I.PREV] = 0;
-    words[at + I.REFERENCES] = 0;
-    if (next !== 0) words[next * 2 + I.PREV] = handle;
+    Item.setMeta(words, handle, { flags: Item.SLABBED, lruList: slabClass, keyBytes: 0 });
+    Item.setNext(words, handle, next);
+    Item.setPrev(words, handle, 0);
+    Item.setReferences(words, handle, 0);
+    if (next !== 0) Item.setPrev(words, next, handle);
     memory.classFree[slabClass] = handle;
     memory.classFreeCount[slabClass]! += 1;
   }
@@ -109,10 +107,10 @@ export class Slabs {
   unlinkFree(handle: number, slabClass: number): void {
     const memory = this.#memory;
     const words = this.#words;
-    const next = words[handle * 2 + I.NEXT]!;
-    const prev = words[handle * 2 + I.PREV]!;
-    if (next !== 0) words[next * 2 + I.PREV] = prev;
-    if (prev !== 0) words[prev * 2 + I.NEXT] = next;
+    const next = Item.next(words, handle);
+    const prev = Item.prev(words, handle);
+    if (next !== 0) Item.setPrev(words, next, prev);
+    if (prev !== 0) Item.setNext(words, prev, next);
     else memory.classFree[slabClass] = next;
     memory.classFreeCount[slabClass]! -= 1;
   }

@@ -11,7 +11,7 @@ import { BinaryReplies } from "./binary-replies.ts";
 import { ValueWriter } from "../../store/chunks.ts";
 import { BY_CLASS, COUNT } from "../../store/counters.ts";
 import type { UserList } from "../user-list.ts";
-import * as I from "../../store/item.ts";
+import * as Item from "../../store/item.ts";
 import { BODY_BYTES_MAX, KEY_BYTES_MAX, OUTPUT_BYTES_MAX, RARE_COMMAND_WORK } from "../../store/limits.ts";
 import { SaslLogin } from "./sasl-login.ts";
 import type { CloseReason, SessionContext, CacheSession } from "../cache-session.ts";
@@ -289,7 +289,7 @@ export class BinarySession implements CacheSession {
     }
     writer.item = 0;
     store.counters.addOfClass(BY_CLASS.setCommands, store.classOf(item));
-    const hash = store.hash(store.items.bytes, item * 8 + I.HEADER_BYTES, words[item * 2 + I.META]! >>> I.KEY_SHIFT);
+    const hash = store.hash(store.items.bytes, Item.keyStart(item), Item.keyBytes(words, item));
     const result = store.store(item, this.#mode, hash);
     this.#turn.spend(store.joinedUnits());
     if (result === RESULT.stored) this.#replies.done(store.stored);
@@ -319,7 +319,7 @@ export class BinarySession implements CacheSession {
     }
     const { words } = store.items;
     const item = store.find(input, key, keyBytes, store.hash(input, key, keyBytes));
-    if (item !== 0 && (words[item * 2 + I.CAS_LOW] !== cas.low || words[item * 2 + I.CAS_HIGH] !== cas.high)) {
+    if (item !== 0 && !Item.hasCas(words, item, cas)) {
       this.#replies.error(STATUS.exists);
     } else if (store.delete(input, key, keyBytes)) this.#replies.done();
     else this.#replies.error(STATUS.notFound);

@@ -4,7 +4,7 @@ import type { ReplyBuffer } from "../../../memcached/reply-buffer.ts";
 import type { Tokens } from "../../../memcached/tokens.ts";
 import { DELTA } from "../../store/arithmetic.ts";
 import { COUNT } from "../../store/counters.ts";
-import * as I from "../../store/item.ts";
+import * as Item from "../../store/item.ts";
 import { MetaReply, STATUS } from "./meta-reply.ts";
 import { R } from "../text-replies.ts";
 import type { SessionContext } from "../cache-session.ts";
@@ -78,10 +78,10 @@ export class MetaArithmetic {
       this.#reply.error("SERVER_ERROR Out of memory allocating new item");
       return;
     }
-    const start = items.valueStart(item);
+    const start = Item.valueStart(items.words, item);
     items.bytes.write(digits, start, "latin1");
     items.bytes.set(CR_LF, start + digits.length);
-    if (flags.binary) items.words[item * 2 + I.META]! |= I.BINARY_KEY;
+    if (flags.binary) Item.setFlags(items.words, item, Item.BINARY_KEY);
     store.store(item, MODE.add, hash, flags.hasCasIn ? flags.casIn : undefined);
     items.release(item);
     this.#numberReply(tokens, true);
@@ -105,16 +105,16 @@ export class MetaArithmetic {
       switch (tokens.bytes[tokens.starts[token]!]!) {
         case 0x63: // c
           this.#reply.flag(0x63);
-          out.u64(words[item * 2 + I.CAS_HIGH]!, words[item * 2 + I.CAS_LOW]!);
+          out.u64(Item.casHigh(words, item), Item.casLow(words, item));
           break;
         case 0x74: // t
           this.#reply.ttl(item);
           break;
         case 0x54: // T
-          words[item * 2 + I.EXPIRY] = store.expiry(flags.ttl!);
+          Item.setExpiry(words, item, store.expiry(flags.ttl!));
           break;
         case 0x4e: // N
-          if (created) words[item * 2 + I.EXPIRY] = store.expiry(flags.vivify!);
+          if (created) Item.setExpiry(words, item, store.expiry(flags.vivify!));
           break;
         case 0x4f: // O
           this.#reply.opaque(tokens, token);

@@ -10,7 +10,7 @@ import type { ReplyBuffer } from "../../../memcached/reply-buffer.ts";
 import type { Tokens } from "../../../memcached/tokens.ts";
 import { type ValueWriter, copyValue } from "../../store/chunks.ts";
 import { BY_CLASS, COUNT } from "../../store/counters.ts";
-import * as I from "../../store/item.ts";
+import * as Item from "../../store/item.ts";
 import { KEY_BYTES_MAX } from "../../store/limits.ts";
 import { MetaReply, STATUS } from "./meta-reply.ts";
 import { R } from "../text-replies.ts";
@@ -80,7 +80,7 @@ export class MetaCommands {
       counters.add(COUNT.touchCommands);
       counters.addOfClass(BY_CLASS.touchHits, store.classOf(item));
     } else {
-      counters.hit((items.words[item * 2 + I.META]! >>> I.CLASS_SHIFT) & 0xff);
+      counters.hit(Item.lruList(items.words, item));
       counters.add(COUNT.getCommands);
     }
   }
@@ -90,8 +90,8 @@ export class MetaCommands {
     const store = this.#store;
     const item = store.items.allocate(flags.key, flags.keyStart, flags.keyBytes, { clientFlags: 0, expiry: 0, length: 2 });
     if (item === 0) return 0;
-    store.items.bytes.set(CR_LF, store.items.valueStart(item));
-    if (flags.binary) store.items.words[item * 2 + I.META]! |= I.BINARY_KEY;
+    store.items.bytes.set(CR_LF, Item.valueStart(store.items.words, item));
+    if (flags.binary) Item.setFlags(store.items.words, item, Item.BINARY_KEY);
     if (flags.hasCasIn) store.setCas(item, flags.casIn.high, flags.casIn.low);
     else store.renewCas(item);
     store.items.link(item, hash);
@@ -104,10 +104,9 @@ export class MetaCommands {
     const out = this.#out;
     const store = this.#store;
     const { words } = store.items;
-    const at = item * 2;
-    const same = flags.hasCas && words[at + I.CAS_LOW] === flags.cas.low && words[at + I.CAS_HIGH] === flags.cas.high;
+    const same = flags.hasCas && Item.hasCas(words, item, flags.cas);
     const withValue = flags.value && !same;
-    const length = words[at + I.LENGTH]!;
+    const length = Item.length(words, item);
     if (withValue) {
       out.put(STATUS.va);
       out.number(length - 2);
@@ -120,11 +119,11 @@ export class MetaCommands {
       switch (tokens.bytes[tokens.starts[token]!]!) {
         case 0x54: // T
           touched = true;
-          words[at + I.EXPIRY] = store.expiry(flags.ttl!);
+          Item.setExpiry(words, item, store.expiry(flags.ttl!));
           break;
         case 0x4e: // N
           if (!created) break;
-          words[at + I.EXPIRY] = store.expiry(flags.vivify!);
+          Item.setExpiry(words, item, store.expiry(flags.vivify!));
           won = true;
           break;
         case 0x52: // R
@@ -139,19 +138,19 @@ export class MetaCommands {
           break;
         case 0x63: // c
           this.#reply.flag(0x63);
-          out.u64(words[at + I.CAS_HIGH]!, words[at + I.CAS_LOW]!);
+          out.u64(Item.casHigh(words, item), Item.casLow(words, item));
           break;
         case 0x66: // f
           this.#reply.flag(0x66);
-          out.number(words[at + I.CLIENT_FLAGS]!);
+          out.number(Item.clientFlags(words, item));
           break;
         case 0x6c: // l
           this.#reply.flag(0x6c);
-          out.number(store.now - words[at + I.TIME]!);
+          out.number(store.now - Item.lastAccess(words, item));
           break;
         case 0x68: // h
           this.#reply.flag(0x68);
-          out.number((words[at + I.META]! & I.FETCHED) === 0 ? 0 : 1);
+          out.number(!Item.has(words, item, Item.FETCHED) ? 0 : 1);
           break;
         case 0x4f: // O
           this.#reply.opaque(tokens, token);
@@ -169,8 +168,8 @@ export class MetaCommands {
 
   #recacheWon(item: number, created: boolean): boolean {
     const { words } = this.#store.items;
-    const expiry = words[item * 2 + I.EXPIRY]!;
-    if (created || expiry === 0 || (words[item * 2 + I.META]! & I.TOKEN_SENT) !== 0) return false;
+    const expiry = Item.expiry(words, item);
+    if (created || expiry === 0 || Item.has(words, item, Item.TOKEN_SENT)) return false;
     return expiry < this.#store.expiry(flags.recache!);
   }
 
@@ -202,7 +201,7 @@ export class MetaCommands {
       return length;
     }
     store.setCas(item, flags.cas.high, flags.cas.low);
-    if (flags.binary) store.items.words[item * 2 + I.META]! |= I.BINARY_KEY;
+    if (flags.binary) Item.setFlags(store.items.words, item, Item.BINARY_KEY);
     store.counters.addOfClass(BY_CLASS.setCommands, store.classOf(item));
     const cas = flags.hasCasIn ? { ...flags.casIn } : undefined;
     this.#pending = { mode, quiet: flags.quiet, allowStale: flags.stale && mode === MODE.cas, cas, asked: askedOf(tokens) };
@@ -226,7 +225,7 @@ export class MetaCommands {
     const store = this.#store;
     const { items } = store;
     const { words } = items;
-    const hash = store.hash(items.bytes, item * 8 + I.HEADER_BYTES, words[item * 2 + I.META]! >>> I.KEY_SHIFT);
+    const hash = store.hash(items.bytes, Item.keyStart(item), Item.keyBytes(words, item));
     const result = store.store(item, pending.mode, hash, pending.cas, pending.allowStale);
     if (result === RESULT.stored && pending.quiet) return;
     const out = this.#out;
@@ -238,10 +237,10 @@ export class MetaCommands {
       else if (flag === "c") {
         this.#reply.flag(0x63);
         if (now === 0) out.number(0);
-        else out.u64(words[now * 2 + I.CAS_HIGH]!, words[now * 2 + I.CAS_LOW]!);
+        else out.u64(Item.casHigh(words, now), Item.casLow(words, now));
       } else if (flag === "s") {
         this.#reply.flag(0x73);
-        out.number(words[(now === 0 ? item : now) * 2 + I.LENGTH]! - 2);
+        out.number(Item.length(words, now === 0 ? item : now) - 2);
       } else {
         out.text(` ${flag}`);
       }
@@ -262,8 +261,7 @@ export class MetaCommands {
       this.#reply.shortReply(STATUS.nf, tokens);
       return;
     }
-    const at = item * 2;
-    if (flags.hasCas && (words[at + I.CAS_LOW] !== flags.cas.low || words[at + I.CAS_HIGH] !== flags.cas.high)) {
+    if (flags.hasCas && !Item.hasCas(words, item, flags.cas)) {
       counters.add(COUNT.deleteMisses);
       this.#reply.shortReply(STATUS.ex, tokens);
       return;
@@ -276,8 +274,9 @@ export class MetaCommands {
       }
     }
     if (flags.stale) {
-      if (flags.ttl !== undefined) words[item * 2 + I.EXPIRY] = store.expiry(flags.ttl);
-      words[item * 2 + I.META] = (words[item * 2 + I.META]! | I.STALE) & ~I.TOKEN_SENT;
+      if (flags.ttl !== undefined) Item.setExpiry(words, item, store.expiry(flags.ttl));
+      Item.setFlags(words, item, Item.STALE);
+      Item.clearFlags(words, item, Item.TOKEN_SENT);
       if (flags.hasCasIn) store.setCas(item, flags.casIn.high, flags.casIn.low);
       else store.renewCas(item);
     } else {
@@ -293,15 +292,15 @@ export class MetaCommands {
     const store = this.#store;
     const { items } = store;
     const { words } = items;
-    const cas: U64 = flags.hasCasIn ? flags.casIn : { high: words[old * 2 + I.CAS_HIGH]!, low: words[old * 2 + I.CAS_LOW]! };
+    const cas: U64 = flags.hasCasIn ? flags.casIn : { high: Item.casHigh(words, old), low: Item.casLow(words, old) };
     const item = items.allocate(flags.key, flags.keyStart, flags.keyBytes, {
       clientFlags: flags.clientFlags,
       expiry: store.expiry(flags.ttl ?? 0),
       length: 2,
     });
     if (item === 0) return 0;
-    items.bytes.set(CR_LF, items.valueStart(item));
-    if (flags.binary) words[item * 2 + I.META]! |= I.BINARY_KEY;
+    items.bytes.set(CR_LF, Item.valueStart(items.words, item));
+    if (flags.binary) Item.setFlags(words, item, Item.BINARY_KEY);
     store.store(item, MODE.set, hash, cas);
     items.release(item);
     return item;
@@ -336,15 +335,13 @@ export class MetaCommands {
       return;
     }
     const { words } = store.items;
-    const at = item * 2;
-    const meta = words[at + I.META]!;
-    const expiry = words[at + I.EXPIRY]!;
+    const expiry = Item.expiry(words, item);
     out.text("ME ");
     this.#reply.itemKey(item);
-    out.text(` exp=${expiry === 0 ? -1 : expiry - store.now} la=${store.now - words[at + I.TIME]!} cas=`);
-    out.u64(words[at + I.CAS_HIGH]!, words[at + I.CAS_LOW]!);
-    const fetched = (meta & I.FETCHED) === 0 ? "no" : "yes";
-    out.text(` fetch=${fetched} cls=${store.classOf(item)} size=${store.items.countedBytes(item)}\r\n`);
+    out.text(` exp=${expiry === 0 ? -1 : expiry - store.now} la=${store.now - Item.lastAccess(words, item)} cas=`);
+    out.u64(Item.casHigh(words, item), Item.casLow(words, item));
+    const fetched = Item.has(words, item, Item.FETCHED) ? "yes" : "no";
+    out.text(` fetch=${fetched} cls=${store.classOf(item)} size=${Item.countedBytes(store.items.words, item)}\r\n`);
   }
 
   /** Reads the flags; false, with the error said, when they are wrong. */

@@ -6,7 +6,7 @@ import { encodeKey } from "../../../memcached/key-encoding.ts";
 import type { MetaFlags } from "../../../memcached/meta-flags.ts";
 import type { ReplyBuffer } from "../../../memcached/reply-buffer.ts";
 import type { Tokens } from "../../../memcached/tokens.ts";
-import * as I from "../../store/item.ts";
+import * as Item from "../../store/item.ts";
 import { CR_LF, type ItemStore } from "../../store/item-store.ts";
 
 const SPACE = 0x20;
@@ -59,7 +59,7 @@ export class MetaReply {
 
   ttl(item: number): void {
     this.flag(0x74);
-    const expiry = this.#store.items.words[item * 2 + I.EXPIRY]!;
+    const expiry = Item.expiry(this.#store.items.words, item);
     if (expiry === 0) this.#out.put(NEVER);
     else this.#out.number((expiry - this.#store.now) >>> 0);
   }
@@ -73,15 +73,14 @@ export class MetaReply {
   keyOf(item: number): void {
     this.flag(0x6b);
     this.itemKey(item);
-    if ((this.#store.items.words[item * 2 + I.META]! & I.BINARY_KEY) !== 0) this.#out.put(BINARY_MARK);
+    if (Item.has(this.#store.items.words, item, Item.BINARY_KEY)) this.#out.put(BINARY_MARK);
   }
 
   itemKey(item: number): void {
     const { words, bytes } = this.#store.items;
-    const meta = words[item * 2 + I.META]!;
-    const start = item * 8 + I.HEADER_BYTES;
-    const length = meta >>> I.KEY_SHIFT;
-    if ((meta & I.BINARY_KEY) === 0) this.#out.copy(bytes, start, length);
+    const start = Item.keyStart(item);
+    const length = Item.keyBytes(words, item);
+    if (!Item.has(words, item, Item.BINARY_KEY)) this.#out.copy(bytes, start, length);
     else this.#out.text(encodeKey(bytes, start, start + length));
   }
 
@@ -99,16 +98,15 @@ export class MetaReply {
   /** Z: someone else recomputes; X: stale; W: you recompute. */
   leaseFlags(item: number, wonBefore: boolean): void {
     const { words } = this.#store.items;
-    const meta = words[item * 2 + I.META]!;
-    const sent = (meta & I.TOKEN_SENT) !== 0;
+    const sent = Item.has(words, item, Item.TOKEN_SENT);
     let won = wonBefore;
     if (sent) this.flag(0x5a);
-    if ((meta & I.STALE) !== 0) {
+    if (Item.has(words, item, Item.STALE)) {
       this.flag(0x58);
       if (!sent) won = true;
     }
     if (!won) return;
     this.flag(0x57);
-    words[item * 2 + I.META] = meta | I.TOKEN_SENT;
+    Item.setFlags(words, item, Item.TOKEN_SENT);
   }
 }

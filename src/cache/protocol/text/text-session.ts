@@ -12,7 +12,7 @@ import { DELTA } from "../../store/arithmetic.ts";
 import { TextAdminCommands } from "./text-admin-commands.ts";
 import { ValueWriter } from "../../store/chunks.ts";
 import { COUNT, BY_CLASS } from "../../store/counters.ts";
-import * as I from "../../store/item.ts";
+import * as Item from "../../store/item.ts";
 import { GetCommand } from "./get-command.ts";
 import { GET_LINE_BYTES_MAX, KEY_BYTES_MAX, LINE_BYTES_MAX, OUTPUT_BYTES_MAX, RARE_COMMAND_WORK } from "../../store/limits.ts";
 import { MetaArithmetic } from "../meta/meta-arithmetic.ts";
@@ -323,7 +323,7 @@ export class TextSession implements CacheSession {
       this.#meta.finishSet(item);
     } else {
       const key = store.items.bytes;
-      const hash = store.hash(key, item * 8 + I.HEADER_BYTES, store.items.words[item * 2 + I.META]! >>> I.KEY_SHIFT);
+      const hash = store.hash(key, Item.keyStart(item), Item.keyBytes(store.items.words, item));
       this.#reply(STORE_REPLIES[store.store(item, this.#mode, hash)]!);
     }
     this.#turn.spend(store.joinedUnits());
