@@ -194,7 +194,7 @@ export class LruCrawler {
     const items = this.#items;
     const { words, bytes } = items;
     const expiry = Item.expiry(words, item);
-    if ((expiry !== 0 && expiry < items.now) || items.isFlushed(item)) return;
+    if (items.isExpiredOrFlushed(item)) return;
     const start = Item.keyStart(item);
     const end = start + Item.keyBytes(words, item);
     const { out, kind } = this.#dump!;

@@ -80,14 +80,13 @@ export class SlabAutomover {
   }
 
   #sample(slabClass: number, state: ClassState, evictedNow: number): Sample {
-    const { memory, lruLists, words, now } = this.#items;
+    const { memory } = this.#items;
     const evicted = this.#evicted(slabClass);
     const outOfMemory = memory.lruStats[slabClass * LRU_STATS + LRU_STAT.outOfMemory]!;
     const pages = memory.classPages[slabClass]!;
     const evictedDelta = evicted - state.evicted;
-    const tail = lruLists.oldest(slabClass | Item.COLD);
     const sample = {
-      age: tail === 0 ? 0 : now - Item.lastAccess(words, tail),
+      age: this.#items.oldestAge(slabClass | Item.COLD),
       evictedShare: evictedDelta > 0 ? evictedDelta / evictedNow : 0,
       evicting: evictedDelta > 0,
       dirty: evictedDelta > 0 || outOfMemory > state.outOfMemory || pages > state.pages,

@@ -7,7 +7,7 @@ import * as Item from "../store/item.ts";
 import type { Items } from "../store/items.ts";
 import { GLOBAL } from "../store/memory.ts";
 import { TUNE } from "../store/settings.ts";
-import { EVICT } from "../store/lru-eviction.ts";
+import { EVICT } from "../store/items.ts";
 
 /** Rounds over a page with held items before these are given up; memcached's number. */
 const BUSY_LOOPS_MAX = 5000;
@@ -129,27 +129,27 @@ export class SlabRebalancer {
     return -1;
   }
 
-  #handleAt(position: number): number {
+  #chunkAt(position: number): number {
     const { memory, slabs } = this.#items;
     return slabs.pageStart(this.#page) + (position * memory.classBytes[this.#source]!) / 8;
   }
 
-  #inPage(handle: number): boolean {
+  #inPage(chunk: number): boolean {
     const start = this.#items.slabs.pageStart(this.#page);
-    return handle >= start && handle < start + 131_072;
+    return chunk >= start && chunk < start + 131_072;
   }
 
   /** Frees one chunk of the page, or counts it busy. */
   #clear(position: number): void {
     const items = this.#items;
     const { words, slabs } = items;
-    const handle = this.#handleAt(position);
-    if (Item.has(words, handle, Item.SLABBED)) {
-      slabs.unlinkFree(handle, this.#source);
+    const chunk = this.#chunkAt(position);
+    if (Item.has(words, chunk, Item.SLABBED)) {
+      slabs.unlinkFree(chunk, this.#source);
       this.#done(position);
       return;
     }
-    const item = Item.has(words, handle, Item.CHUNK) ? Item.chunkOwner(words, handle) : handle;
+    const item = Item.has(words, chunk, Item.CHUNK) ? Item.chunkOwner(words, chunk) : chunk;
     if (!Item.has(words, item, Item.LINKED)) {
       this.#busy("busy_floating");
       return;
@@ -158,9 +158,9 @@ export class SlabRebalancer {
       this.#busy("locked");
       return;
     }
-    if (this.#expired(item)) {
+    if (items.isExpiredOrFlushed(item)) {
       items.unlink(item);
-      if (!Item.has(words, handle, Item.SLABBED)) this.#busy("busy");
+      if (!Item.has(words, chunk, Item.SLABBED)) this.#busy("busy");
       else this.#clear(position);
       return;
     }
@@ -179,14 +179,9 @@ export class SlabRebalancer {
       this.#busy("from_lru");
       return;
     }
-    if (item === handle) this.#rescue(handle, room);
-    else this.#rescueChunk(handle, room);
+    if (item === chunk) this.#rescue(chunk, room);
+    else this.#rescueChunk(chunk, room);
     this.#done(position);
-  }
-
-  #expired(item: number): boolean {
-    const expiry = Item.expiry(this.#items.words, item);
-    return (expiry !== 0 && expiry < this.#items.now) || this.#items.isFlushed(item);
   }
 
   /** A free chunk of the class outside the page, or 0. */
@@ -199,8 +194,8 @@ export class SlabRebalancer {
       else return items.slabs.allocate(this.#source);
     }
     for (let tries = 0; this.#mayEvict && room === 0 && tries < EVICTIONS_MAX; tries += 1) {
-      if (items.eviction.pull(this.#source, Item.COLD, EVICT) <= 0 && items.memory.tune[TUNE.segmented] !== 0) {
-        items.eviction.pull(this.#source, Item.HOT);
+      if (items.pullTail(this.#source, Item.COLD, EVICT) <= 0 && items.memory.tune[TUNE.segmented] !== 0) {
+        items.pullTail(this.#source, Item.HOT);
       }
       room = this.#takeFree();
     }
@@ -210,9 +205,9 @@ export class SlabRebalancer {
   #takeFree(): number {
     const { slabs, memory } = this.#items;
     for (;;) {
-      const handle = slabs.allocate(this.#source, false);
-      if (handle === 0 || !this.#inPage(handle)) return handle;
-      const position = ((handle - slabs.pageStart(this.#page)) * 8) / memory.classBytes[this.#source]!;
+      const chunk = slabs.allocate(this.#source, false);
+      if (chunk === 0 || !this.#inPage(chunk)) return chunk;
+      const position = ((chunk - slabs.pageStart(this.#page)) * 8) / memory.classBytes[this.#source]!;
       this.#done(position);
       memory.globals[GLOBAL.reassignInlineReclaim]! += 1;
     }

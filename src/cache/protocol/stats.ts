@@ -1,24 +1,65 @@
-/** ○ The numbers of a store in the names and order of memcached's `stats`, `stats items`, `stats slabs` and `stats sizes`. */
+/**
+ * ○ `stats` and its kinds, as names and values in memcached's order: both protocols answer with them, each in its own form. What
+ * only the server knows (connections, settings) it adds itself.
+ */
 import { BUSY_STATUS } from "../background/slab-rebalancer.ts";
-import { BY_CLASS, COUNT, CounterTotals } from "../store/counters.ts";
+import { BY_CLASS, COUNT, CounterTotals, resetCounters } from "../store/counters.ts";
 import * as Item from "../store/item.ts";
 import { SLAB_CLASSES_MAX } from "../store/limits.ts";
 import { GLOBAL, type Memory, LRU_STAT, LRU_STATS, SIZE_STEP_BYTES } from "../store/memory.ts";
-import type { StatLine } from "./cache-session.ts";
+import type { SessionContext, StatLine } from "./cache-session.ts";
 import { TUNE } from "../store/settings.ts";
 import type { ItemStore } from "../store/item-store.ts";
 
-const KINDS = [Item.HOT, Item.WARM, Item.COLD, Item.TEMP] as const;
+const SEGMENTS = [Item.HOT, Item.WARM, Item.COLD, Item.TEMP] as const;
 
-function queueStat(memory: Memory, slabClass: number, stat: number): number {
+/**
+ * @param name what follows `stats`: "", "items", "detail on" …
+ * @returns the lines, or undefined for a kind that there is not
+ */
+export function statLines(
+  { store, host }: Pick<SessionContext, "store" | "host">,
+  name: string,
+): readonly StatLine[] | undefined {
+  if (name === "") return [...host.serverStats(), ...itemTotals(store)];
+  if (name.startsWith("settings")) return host.settingsStats();
+  if (name.startsWith("conns")) return host.connectionStats();
+  if (name.startsWith("reset")) {
+    resetCounters(store.memory);
+    store.prefixes.clear();
+    host.resetStats();
+    return [];
+  }
+  if (name.startsWith("detail")) return detail(store, host.features.dump, name.slice("detail".length));
+  switch (name) {
+    case "items":
+      return itemStats(store);
+    case "slabs":
+      return slabStats(store);
+    case "sizes":
+      return sizeStats(store);
+    default:
+      return undefined;
+  }
+}
+
+function detail(store: SessionContext["store"], allowed: boolean, what: string): readonly StatLine[] | undefined {
+  if (!allowed) return undefined;
+  if (what.startsWith(" dump")) return [["detailed", store.prefixes.dump()]];
+  if (!what.startsWith(" on") && !what.startsWith(" off")) return undefined;
+  store.memory.tune[TUNE.detail] = what.startsWith(" on") ? 1 : 0;
+  return [];
+}
+
+function lruStat(memory: Memory, slabClass: number, stat: number): number {
   let sum = 0;
-  for (const kind of KINDS) sum += memory.lruStats[(slabClass | kind) * LRU_STATS + stat]!;
+  for (const segment of SEGMENTS) sum += memory.lruStats[(slabClass | segment) * LRU_STATS + stat]!;
   return sum;
 }
 
-function queueStatOfAll(memory: Memory, stat: number): number {
+function lruStatOfAll(memory: Memory, stat: number): number {
   let sum = 0;
-  for (let slabClass = 0; slabClass < SLAB_CLASSES_MAX; slabClass += 1) sum += queueStat(memory, slabClass, stat);
+  for (let slabClass = 0; slabClass < SLAB_CLASSES_MAX; slabClass += 1) sum += lruStat(memory, slabClass, stat);
   return sum;
 }
 
@@ -84,8 +125,8 @@ export function tableStats(store: ItemStore): StatLine[] {
 }
 
 /** Items and what became of them, the end of `stats`. */
-export function itemTotals({ memory }: ItemStore): StatLine[] {
-  const sum = (stat: number): number => queueStatOfAll(memory, stat);
+function itemTotals({ memory }: ItemStore): StatLine[] {
+  const sum = (stat: number): number => lruStatOfAll(memory, stat);
   const maintained = memory.tune[TUNE.maintainer] !== 0;
   const lines: StatLine[] = [
     ["bytes", memory.globals[GLOBAL.currBytes]!],
@@ -116,12 +157,13 @@ export function itemTotals({ memory }: ItemStore): StatLine[] {
 }
 
 /** `stats items` */
-export function itemStats(store: ItemStore): StatLine[] {
+function itemStats(store: ItemStore): StatLine[] {
   const { memory } = store;
   const totals = new CounterTotals(memory);
   const lines: StatLine[] = [];
   for (let slabClass = 1; slabClass < SLAB_CLASSES_MAX; slabClass += 1) {
-    if (KINDS.some((kind) => memory.sizes[slabClass | kind] !== 0)) lines.push(...classItemStats(store, slabClass, totals));
+    if (SEGMENTS.some((segment) => memory.sizes[slabClass | segment] !== 0))
+      lines.push(...classItemStats(store, slabClass, totals));
   }
   return lines;
 }
@@ -129,19 +171,16 @@ export function itemStats(store: ItemStore): StatLine[] {
 function classItemStats(store: ItemStore, slabClass: number, totals: CounterTotals): StatLine[] {
   const { memory, items } = store;
   const maintained = memory.tune[TUNE.maintainer] !== 0;
-  const size = (kind: number): number => memory.sizes[slabClass | kind]!;
-  const stat = (place: number): number => queueStat(memory, slabClass, place);
-  const age = (kind: number): number => {
-    const oldest = items.lruLists.oldest(slabClass | kind);
-    return oldest === 0 ? 0 : store.now - Item.lastAccess(items.words, oldest);
-  };
+  const size = (segment: number): number => memory.sizes[slabClass | segment]!;
+  const stat = (place: number): number => lruStat(memory, slabClass, place);
+  const age = (segment: number): number => items.oldestAge(slabClass | segment);
   const lines: StatLine[] = [["number", size(Item.HOT) + size(Item.WARM) + size(Item.COLD) + size(Item.TEMP)]];
   if (maintained) {
     lines.push(["number_hot", size(Item.HOT)], ["number_warm", size(Item.WARM)], ["number_cold", size(Item.COLD)]);
     if (memory.tune[TUNE.tempLru] !== 0) lines.push(["number_temp", size(Item.TEMP)]);
     lines.push(["age_hot", age(Item.HOT)], ["age_warm", age(Item.WARM)]);
   }
-  const requested = KINDS.reduce<number>((sum, kind) => sum + memory.sizesBytes[slabClass | kind]!, 0);
+  const requested = SEGMENTS.reduce<number>((sum, segment) => sum + memory.sizesBytes[slabClass | segment]!, 0);
   lines.push(
     ["age", age(Item.COLD)],
     ["mem_requested", requested],
@@ -176,7 +215,7 @@ function classItemStats(store: ItemStore, slabClass: number, totals: CounterTota
 }
 
 /** `stats slabs` */
-export function slabStats({ memory, items }: ItemStore): StatLine[] {
+function slabStats({ memory, items }: ItemStore): StatLine[] {
   const totals = new CounterTotals(memory);
   const lines: StatLine[] = [];
   let active = 0;
@@ -211,7 +250,7 @@ export function slabStats({ memory, items }: ItemStore): StatLine[] {
 }
 
 /** `stats sizes` */
-export function sizeStats({ memory }: ItemStore): StatLine[] {
+function sizeStats({ memory }: ItemStore): StatLine[] {
   if (!memory.sizesHistogram) return [["sizes_status", "disabled"]];
   const lines: StatLine[] = [];
   const { sizesHistogram } = memory;

@@ -85,12 +85,12 @@ function appendChunk(items: Items, item: number, last: number, remaining: number
   const { chunkBytesMax } = items.memory.settings;
   let size = Math.min(remaining + Item.CHUNK_HEADER_BYTES, chunkBytesMax);
   let slabClass = slabs.classOf(size);
-  let chunk = items.pull(slabClass);
+  let chunk = items.allocateChunk(slabClass);
   if (chunk === 0) {
     if (size === chunkBytesMax) return 0;
     size = chunkBytesMax; // a tail that fits no small class may still fit where large items can be evicted
     slabClass = slabs.classOf(size);
-    chunk = items.pull(slabClass);
+    chunk = items.allocateChunk(slabClass);
     if (chunk === 0) return 0;
   }
   Item.setMeta(words, chunk, { flags: Item.CHUNK, lruList: slabClass, keyBytes: 0 });

@@ -57,12 +57,12 @@ export class HashIndex {
   find(bytes: Uint8Array, start: number, length: number, hash: number): number {
     const words = this.#words;
     const wanted = hash >>> 0;
-    let handle = this.#buckets[this.#bucketOf(hash)]!;
-    while (handle !== 0) {
-      if (Item.hash(words, handle) === wanted && Item.keyBytes(words, handle) === length) {
-        if (this.#sameKey(handle, bytes, start, length)) return handle;
+    let item = this.#buckets[this.#bucketOf(hash)]!;
+    while (item !== 0) {
+      if (Item.hash(words, item) === wanted && Item.keyBytes(words, item) === length) {
+        if (this.#sameKey(item, bytes, start, length)) return item;
       }
-      handle = Item.chain(words, handle);
+      item = Item.chain(words, item);
     }
     return 0;
   }
@@ -81,25 +81,25 @@ export class HashIndex {
     this.touched = touched;
   }
 
-  insert(handle: number, hash: number): void {
+  insert(item: number, hash: number): void {
     const words = this.#words;
     const bucket = this.#bucketOf(hash);
-    Item.setHash(words, handle, hash);
-    Item.setChain(words, handle, this.#buckets[bucket]!);
-    this.#buckets[bucket] = handle;
+    Item.setHash(words, item, hash);
+    Item.setChain(words, item, this.#buckets[bucket]!);
+    this.#buckets[bucket] = item;
     if (this.#grows && this.#memory.globals[GLOBAL.currItems]! > this.#memory.globals[GLOBAL.bucketCount]!) this.#split();
   }
 
-  remove(handle: number): void {
+  remove(item: number): void {
     const words = this.#words;
-    const bucket = this.#bucketOf(Item.hash(words, handle));
-    const next = Item.chain(words, handle);
+    const bucket = this.#bucketOf(Item.hash(words, item));
+    const next = Item.chain(words, item);
     let before = this.#buckets[bucket]!;
-    if (before === handle) {
+    if (before === item) {
       this.#buckets[bucket] = next;
       return;
     }
-    while (Item.chain(words, before) !== handle) before = Item.chain(words, before);
+    while (Item.chain(words, before) !== item) before = Item.chain(words, before);
     Item.setChain(words, before, next);
   }
 
@@ -132,9 +132,9 @@ export class HashIndex {
     return bucket < globals[GLOBAL.bucketCount]! ? bucket : bucket & (mask >>> 1);
   }
 
-  #sameKey(handle: number, key: Uint8Array, start: number, length: number): boolean {
+  #sameKey(item: number, key: Uint8Array, start: number, length: number): boolean {
     const bytes = this.#bytes;
-    const own = Item.keyStart(handle);
+    const own = Item.keyStart(item);
     for (let index = 0; index < length; index += 1) if (bytes[own + index] !== key[start + index]) return false;
     return true;
   }
@@ -150,17 +150,17 @@ export class HashIndex {
     const half = (mask + 1) / 2;
     let stay = 0;
     let move = 0;
-    let handle = buckets[count - half]!;
-    while (handle !== 0) {
-      const next = Item.chain(words, handle);
-      if ((Item.hash(words, handle) & half) === 0) {
-        Item.setChain(words, handle, stay);
-        stay = handle;
+    let item = buckets[count - half]!;
+    while (item !== 0) {
+      const next = Item.chain(words, item);
+      if ((Item.hash(words, item) & half) === 0) {
+        Item.setChain(words, item, stay);
+        stay = item;
       } else {
-        Item.setChain(words, handle, move);
-        move = handle;
+        Item.setChain(words, item, move);
+        move = item;
       }
-      handle = next;
+      item = next;
     }
     buckets[count - half] = stay;
     buckets[count] = move;

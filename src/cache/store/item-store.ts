@@ -3,8 +3,7 @@
  * time is the store's own second (`now`), so nothing is allocated per request. Each method is one verb's effect on one key, with
  * memcached's counters kept; replies are the caller's business.
  */
-import type { U64 } from "../../memcached/numbers.ts";
-import { Arithmetic } from "./arithmetic.ts";
+import { addU64, exactU64, readU64, type U64 } from "../../memcached/numbers.ts";
 import { ValueWriter, appendValue } from "./chunks.ts";
 import { COUNT, BY_CLASS, Counters } from "./counters.ts";
 import { flush } from "./flush.ts";
@@ -33,8 +32,16 @@ const MODE_WORDS = ["add", "set", "replace", "append", "prepend", "cas", "append
 export const RESULT = { notStored: 0, stored: 1, exists: 2, notFound: 3 } as const;
 const RESULT_WORDS = ["not_stored", "stored", "exists", "not_found"] as const;
 
+/** What became of a `delta`. */
+export const DELTA = { done: 0, notFound: 1, nonNumeric: 2, noMemory: 3, casMismatch: 4 } as const;
+
 const CR = 0x0d;
 const LF = 0x0a;
+const SPACE = 0x20;
+const PLUS = 0x2b;
+
+/** 20: the digits of 2^64 - 1. */
+const NUMBER_BYTES_MAX = 20;
 
 /** 1 KiB: copied in well under the time that a key takes to be looked up. */
 const BYTES_PER_UNIT = 1024;
@@ -48,9 +55,11 @@ export class ItemStore {
   readonly items: Items;
   readonly counters: Counters;
   readonly prefixes: PrefixStats;
-  readonly arithmetic: Arithmetic;
-  /** The item that `store` or arithmetic stored last: for append and prepend another than was given. */
+  /** The item that `store` or `delta` stored last: for append and prepend another than was given. */
   stored = 0;
+  /** The value that `delta` left behind. */
+  readonly number: U64 = { high: 0, low: 0 };
+  readonly #digits = new Uint8Array(NUMBER_BYTES_MAX + 2);
   readonly #writer: ValueWriter;
   /** Bytes of values joined since `joinedUnits` was asked last. */
   #joinedBytes = 0;
@@ -65,7 +74,6 @@ export class ItemStore {
     this.prefixes = new PrefixStats(memory.settings.prefixDelimiter);
     this.#writer = new ValueWriter(this.items);
     this.#tune = memory.tune;
-    this.arithmetic = new Arithmetic(this);
   }
 
   get log(): StoreLog | undefined {
@@ -300,6 +308,92 @@ export class ItemStore {
   }
 
   /**
+   * `incr` and `decr`. The result is in `number`, the item that now holds it in `stored`.
+   *
+   * @param cas do it only when the item's CAS number is this; undefined or 0 for any
+   */
+  delta(
+    key: Uint8Array,
+    start: number,
+    length: number,
+    { increment, by, cas, hash }: { increment: boolean; by: U64; cas?: U64; hash: number },
+  ): number {
+    const { items, counters } = this;
+    const { words } = items;
+    const item = this.find(key, start, length, hash);
+    this.stored = 0;
+    if (item === 0) return DELTA.notFound;
+    const valueBytes = Item.length(words, item) - 2;
+    if (valueBytes <= 0 || Item.has(words, item, Item.CHUNKED)) return DELTA.nonNumeric;
+    if (cas && (cas.low !== 0 || cas.high !== 0) && !Item.hasCas(words, item, cas)) return DELTA.casMismatch;
+    if (!this.#readNumber(item, valueBytes)) return DELTA.nonNumeric;
+    addU64(this.number, by, increment);
+    counters.addOfClass(increment ? BY_CLASS.incrHits : BY_CLASS.decrHits, this.classOf(item));
+    const digits = this.#writeDigits();
+    if (digits <= valueBytes && Item.references(words, item) === 1) {
+      this.renewCas(item);
+      const to = Item.valueStart(items.words, item);
+      for (let index = 0; index < valueBytes; index += 1)
+        items.bytes[to + index] = index < digits ? this.#digits[index]! : SPACE;
+      items.update(item);
+      this.stored = item;
+      return DELTA.done;
+    }
+    return this.#replaceNumber(item, digits, hash);
+  }
+
+  #replaceNumber(item: number, digits: number, hash: number): number {
+    const { items } = this;
+    const { words } = items;
+    const keyBytes = Item.keyBytes(words, item);
+    items.hold(item);
+    const larger = items.allocate(items.bytes, Item.keyStart(item), keyBytes, {
+      clientFlags: Item.clientFlags(words, item),
+      expiry: Item.expiry(words, item),
+      length: digits + 2,
+    });
+    if (larger === 0) {
+      items.release(item);
+      return DELTA.noMemory;
+    }
+    Item.setFlags(words, larger, Item.flags(words, item) & Item.BINARY_KEY);
+    this.#digits[digits] = CR;
+    this.#digits[digits + 1] = LF;
+    this.#writer.start(larger);
+    this.#writer.write(this.#digits, 0, digits + 2);
+    items.unlink(item);
+    items.release(item);
+    this.renewCas(larger);
+    items.link(larger, hash);
+    items.release(larger);
+    this.stored = larger;
+    return DELTA.done;
+  }
+
+  /** A number as C's strtoull finds it: behind blanks and a plus, up to the next blank, NUL or the value's end. */
+  #readNumber(item: number, valueBytes: number): boolean {
+    const { bytes } = this.items;
+    let start = Item.valueStart(this.items.words, item);
+    const valueEnd = start + valueBytes;
+    while (start < valueEnd && isBlank(bytes[start]!)) start += 1;
+    if (bytes[start] === PLUS && start < valueEnd) start += 1;
+    let end = start;
+    while (end < valueEnd && bytes[end] !== 0 && !isBlank(bytes[end]!)) end += 1;
+    return readU64(bytes, start, end, this.number);
+  }
+
+  /** `number` in decimal digits. */
+  digits(): string {
+    return exactU64(this.number.high, this.number.low).toString();
+  }
+
+  #writeDigits(): number {
+    const text = this.digits();
+    for (let index = 0; index < text.length; index += 1) this.#digits[index] = text.charCodeAt(index);
+    return text.length;
+  }
+
+  /**
    * `flush_all`: nothing stored until `delaySeconds` from now is seen after that.
    *
    * @param exptime the delay as written: 0 and negative mean now
@@ -360,4 +454,9 @@ export class ItemStore {
       valueBytes: Item.length(words, item),
     });
   }
+}
+
+/** C's isspace: space, and tab to carriage return. */
+function isBlank(byte: number): boolean {
+  return byte === SPACE || (byte >= 0x09 && byte <= 0x0d);
 }

@@ -25,25 +25,25 @@ export class LruLists {
   }
 
   /** Puts an item at the head of the LRU list that its META names. */
-  link(handle: number): void {
+  link(item: number): void {
     const words = this.#words;
-    const lruList = Item.lruList(words, handle);
+    const lruList = Item.lruList(words, item);
     const head = this.heads[lruList]!;
-    Item.setPrev(words, handle, 0);
-    Item.setNext(words, handle, head);
-    if (head !== 0) Item.setPrev(words, head, handle);
-    this.heads[lruList] = handle;
-    if (this.tails[lruList] === 0) this.tails[lruList] = handle;
+    Item.setPrev(words, item, 0);
+    Item.setNext(words, item, head);
+    if (head !== 0) Item.setPrev(words, head, item);
+    this.heads[lruList] = item;
+    if (this.tails[lruList] === 0) this.tails[lruList] = item;
     this.sizes[lruList]! += 1;
-    this.sizesBytes[lruList]! += Item.countedBytes(words, handle);
+    this.sizesBytes[lruList]! += Item.countedBytes(words, item);
   }
 
-  unlink(handle: number): void {
+  unlink(item: number): void {
     const words = this.#words;
-    const lruList = Item.lruList(words, handle);
-    this.#cut(handle, lruList);
+    const lruList = Item.lruList(words, item);
+    this.#cut(item, lruList);
     this.sizes[lruList]! -= 1;
-    this.sizesBytes[lruList]! -= Item.countedBytes(words, handle);
+    this.sizesBytes[lruList]! -= Item.countedBytes(words, item);
   }
 
   /** Tells an item's neighbours that it has moved to `to`, where its header has been copied. */
@@ -97,10 +97,10 @@ export class LruLists {
     return isMark(tail) ? Item.prev(this.#words, tail) : tail;
   }
 
-  #cut(handle: number, lruList: number): void {
+  #cut(item: number, lruList: number): void {
     const words = this.#words;
-    const next = Item.next(words, handle);
-    const prev = Item.prev(words, handle);
+    const next = Item.next(words, item);
+    const prev = Item.prev(words, item);
     if (next !== 0) Item.setPrev(words, next, prev);
     else this.tails[lruList] = prev;
     if (prev !== 0) Item.setNext(words, prev, next);
@@ -113,6 +113,6 @@ function markOf(lruList: number): number {
 }
 
 /** True for a crawler's mark, which is no item. */
-export function isMark(handle: number): boolean {
-  return handle !== 0 && handle < MARKS_AT + 256 * MARK_HANDLES;
+export function isMark(item: number): boolean {
+  return item !== 0 && item < MARKS_AT + 256 * MARK_HANDLES;
 }

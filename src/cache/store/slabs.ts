@@ -9,7 +9,7 @@ import { PAGE_BYTES, SLAB_CLASSES_MAX } from "./limits.ts";
 import { GLOBAL, type Memory } from "./memory.ts";
 import type { StoreSettings } from "./settings.ts";
 
-/** Chunks start at multiples of 8 bytes: what a handle counts in. */
+/** Chunks start at multiples of 8 bytes: what a chunk counts in. */
 const ALIGN_BYTES = 8;
 const HANDLES_PER_PAGE = PAGE_BYTES / ALIGN_BYTES;
 
@@ -74,48 +74,48 @@ export class Slabs {
   /** A chunk of the class with its flags cleared and one reference, or 0 when there is none and no page for one. */
   allocate(slabClass: number, mayGrow = true): number {
     const memory = this.#memory;
-    let handle = memory.classFree[slabClass]!;
-    if (handle === 0) {
+    let chunk = memory.classFree[slabClass]!;
+    if (chunk === 0) {
       if (!mayGrow || !this.#grow(slabClass)) return 0;
-      handle = memory.classFree[slabClass]!;
+      chunk = memory.classFree[slabClass]!;
     }
     const words = this.#words;
-    const next = Item.next(words, handle);
+    const next = Item.next(words, chunk);
     memory.classFree[slabClass] = next;
     if (next !== 0) Item.setPrev(words, next, 0);
     memory.classFreeCount[slabClass]! -= 1;
-    Item.setMeta(words, handle, { flags: 0, lruList: slabClass, keyBytes: 0 });
-    Item.setReferences(words, handle, 1);
-    return handle;
+    Item.setMeta(words, chunk, { flags: 0, lruList: slabClass, keyBytes: 0 });
+    Item.setReferences(words, chunk, 1);
+    return chunk;
   }
 
   /** Gives a single chunk back to its class. */
-  free(handle: number, slabClass: number): void {
+  free(chunk: number, slabClass: number): void {
     const memory = this.#memory;
     const words = this.#words;
     const next = memory.classFree[slabClass]!;
-    Item.setMeta(words, handle, { flags: Item.SLABBED, lruList: slabClass, keyBytes: 0 });
-    Item.setNext(words, handle, next);
-    Item.setPrev(words, handle, 0);
-    Item.setReferences(words, handle, 0);
-    if (next !== 0) Item.setPrev(words, next, handle);
-    memory.classFree[slabClass] = handle;
+    Item.setMeta(words, chunk, { flags: Item.SLABBED, lruList: slabClass, keyBytes: 0 });
+    Item.setNext(words, chunk, next);
+    Item.setPrev(words, chunk, 0);
+    Item.setReferences(words, chunk, 0);
+    if (next !== 0) Item.setPrev(words, next, chunk);
+    memory.classFree[slabClass] = chunk;
     memory.classFreeCount[slabClass]! += 1;
   }
 
   /** Takes one free chunk out of the middle of its class's list. */
-  unlinkFree(handle: number, slabClass: number): void {
+  unlinkFree(chunk: number, slabClass: number): void {
     const memory = this.#memory;
     const words = this.#words;
-    const next = Item.next(words, handle);
-    const prev = Item.prev(words, handle);
+    const next = Item.next(words, chunk);
+    const prev = Item.prev(words, chunk);
     if (next !== 0) Item.setPrev(words, next, prev);
     if (prev !== 0) Item.setNext(words, prev, next);
     else memory.classFree[slabClass] = next;
     memory.classFreeCount[slabClass]! -= 1;
   }
 
-  /** The first handle of a page. */
+  /** The first chunk of a page. */
   pageStart(page: number): number {
     return page * HANDLES_PER_PAGE;
   }
@@ -172,10 +172,10 @@ export class Slabs {
     memory.classLastPage[slabClass] = page;
     memory.classPages[slabClass]! += 1;
     const step = memory.classBytes[slabClass]! / ALIGN_BYTES;
-    let handle = this.pageStart(page);
+    let chunk = this.pageStart(page);
     for (let count = memory.classPerPage[slabClass]!; count > 0; count -= 1) {
-      this.free(handle, slabClass);
-      handle += step;
+      this.free(chunk, slabClass);
+      chunk += step;
     }
   }
 
