@@ -3,7 +3,7 @@
  * flags a command heeds is the command's business; here only what they say is kept. One object is read into again and again.
  */
 import { EMPTY_BUFFER } from "../core/buffers.ts";
-import { decodeKey } from "./base64.ts";
+import { decodeKey } from "./key-encoding.ts";
 import { readI32, readU32, readU64, type U64 } from "./numbers.ts";
 import type { Tokens } from "./tokens.ts";
 
