@@ -4,6 +4,7 @@
  * `reconnectMaxInterval` when that is set.
  */
 import type { NetConnectOpts, Socket as Stream } from "node:net";
+import { backoffDelayMs } from "../../core/backoff.ts";
 import type { Cancel, Clock } from "../../core/clock.ts";
 import { OperationError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
@@ -46,7 +47,7 @@ export class Connecter {
   #stream: Stream | undefined;
   #cancelRetry: Cancel | undefined;
   #cancelTimeout: Cancel | undefined;
-  #intervalMs = 0;
+  #failures = 0;
   #closed = false;
 
   constructor(options: ConnecterOptions) {
@@ -56,7 +57,7 @@ export class Connecter {
 
   /** A handshake succeeded: the next wait is the shortest again. */
   succeeded(): void {
-    this.#intervalMs = 0;
+    this.#failures = 0;
   }
 
   /** The stream is over: make the next. */
@@ -131,8 +132,8 @@ export class Connecter {
     const { settings, random } = this.#options;
     const { reconnectInterval, reconnectMaxInterval } = settings;
     if (reconnectMaxInterval <= reconnectInterval) return Math.round(reconnectInterval + random() * reconnectInterval);
-    this.#intervalMs = this.#intervalMs === 0 ? reconnectInterval : Math.min(this.#intervalMs * 2, reconnectMaxInterval);
-    return this.#intervalMs;
+    this.#failures += 1;
+    return backoffDelayMs({ minMs: reconnectInterval, maxMs: reconnectMaxInterval, jitter: 0 }, this.#failures, random);
   }
 }
 

@@ -4,6 +4,7 @@
  * waiting for it; a caller gets a value, the loader's error, or its own deadline, never nothing; a cache that does not answer costs the
  * protection, not the value.
  */
+import { backoffDelayMs } from "../../../core/backoff.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { OperationError } from "../../../core/errors.ts";
 import type { Random } from "../../../core/random.ts";
@@ -200,8 +201,8 @@ export class Fetcher {
   }
 
   async #pause(attempt: number): Promise<void> {
-    const span = Math.min(POLL_MS_MAX, POLL_MS_MIN * 2 ** Math.min(attempt, 10));
-    await new Promise<void>((resolve) => this.#clock.at(this.#clock.now() + span / 2 + (this.#random() * span) / 2, resolve));
+    const waitMs = backoffDelayMs({ minMs: POLL_MS_MIN, maxMs: POLL_MS_MAX, jitter: 0.5 }, attempt + 1, this.#random);
+    await new Promise<void>((resolve) => this.#clock.at(this.#clock.now() + waitMs, resolve));
   }
 
   #plan(options: FetchOptions): Plan {
