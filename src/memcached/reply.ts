@@ -2,7 +2,7 @@
  * ○ One reply of a memcached server, as both protocols' decoders hand it out. The decoder owns the only instance and refills it:
  * what a reply holds is borrowed until the next call of `next()`. Whoever keeps bytes copies them.
  */
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import { EMPTY_BUFFER } from "../core/buffers.ts";
 
 /**

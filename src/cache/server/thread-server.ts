@@ -2,11 +2,12 @@
  * ● The part of the server that each thread has its own of: listening sockets, connections, a read and a reply buffer. All threads
  * serve one store; with more than one, whoever touches it holds the lock.
  */
+import { once } from "node:events";
 import { chmodSync, rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { parseAddress, showAddress } from "../../core/address.ts";
 import type { Clock } from "../../core/clock.ts";
-import { AssertionFailed, OperationError, UsageError, codeOf } from "../../core/errors.ts";
+import { AssertionFailed, OperationError, UsageError, codeOf, messageOf } from "../../core/errors.ts";
 import { DRAIN_MS_MAX } from "../../core/limits.ts";
 import { readInto } from "../../core/socket-handle.ts";
 import { ReplyBuffer } from "../../memcached/reply-buffer.ts";
@@ -332,18 +333,15 @@ function printToStderr(text: string): void {
   process.stderr.write(text, "latin1");
 }
 
-function listening(server: Server, where: object, text: string): Promise<void> {
-  return new Promise<void>((resolve, reject) => {
-    const refuse = (error: Error): void => {
-      const reason = codeOf(error) ?? error.message;
-      reject(new OperationError("CACHE_LISTEN_FAILED", `Cannot listen on ${text}: ${reason}`, { cause: error }));
-    };
-    server.once("error", refuse);
-    server.listen(where, () => {
-      server.off("error", refuse);
-      resolve();
+async function listening(server: Server, where: object, text: string): Promise<void> {
+  server.listen(where);
+  try {
+    await once(server, "listening");
+  } catch (error) {
+    throw new OperationError("CACHE_LISTEN_FAILED", `Cannot listen on ${text}: ${codeOf(error) ?? messageOf(error)}`, {
+      cause: error,
     });
-  });
+  }
 }
 
 function address(host: string, port: number): string {

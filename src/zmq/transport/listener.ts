@@ -1,6 +1,7 @@
 /** ● What a bound tcp or ipc endpoint is: a server, and the connections that peers made to it. */
+import { once } from "node:events";
 import { unlink } from "node:fs/promises";
-import { connect, createServer, type AddressInfo, type Server, type Socket as Stream } from "node:net";
+import { connect, createServer, type AddressInfo, type ListenOptions, type Server, type Socket as Stream } from "node:net";
 import { mkdtempSync } from "node:fs";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -117,15 +118,13 @@ async function listenIpc(server: Server, path: string, { backlog }: { backlog: n
   return `ipc://${named}`;
 }
 
-function listening(server: Server, options: Parameters<Server["listen"]>[0], name: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onError = (error: Error): void => reject(fromSystem(error, `Cannot bind ${name}`));
-    server.once("error", onError);
-    server.listen(options as object, () => {
-      server.off("error", onError);
-      resolve();
-    });
-  });
+async function listening(server: Server, options: ListenOptions, name: string): Promise<void> {
+  server.listen(options);
+  try {
+    await once(server, "listening");
+  } catch (error) {
+    throw fromSystem(error, `Cannot bind ${name}`);
+  }
 }
 
 /** A socket file that nobody listens on: what a killed process leaves. libzmq deletes the file in any case, a live one too. */

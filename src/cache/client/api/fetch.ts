@@ -4,6 +4,7 @@
  * waiting for at most one loader a key; each caller gets a value, the loader's error or CACHE_TIMEOUT; while the cache does not
  * answer, loaders may run more often, but values are still given.
  */
+import { backoffDelayMs } from "../../../core/backoff.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { OperationError } from "../../../core/errors.ts";
 import type { Random } from "../../../core/random.ts";
@@ -206,8 +207,8 @@ export class Fetcher {
   }
 
   async #pause(attempt: number): Promise<void> {
-    const span = Math.min(POLL_MS_MAX, POLL_MS_MIN * 2 ** Math.min(attempt, 10));
-    await new Promise<void>((resolve) => this.#clock.at(this.#clock.now() + span / 2 + (this.#random() * span) / 2, resolve));
+    const waitMs = backoffDelayMs({ minMs: POLL_MS_MIN, maxMs: POLL_MS_MAX, jitter: 0.5 }, attempt + 1, this.#random);
+    await new Promise<void>((resolve) => this.#clock.at(this.#clock.now() + waitMs, resolve));
   }
 
   #times(options: FetchOptions): FetchTimes {

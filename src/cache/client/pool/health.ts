@@ -3,6 +3,7 @@
  * attempts to connect has full jitter: uniform in [0, min(longest, shortest × 2^(failures−1))), so that many clients of a
  * server that comes back do not connect at once.
  */
+import { backoffDelayMs } from "../../../core/backoff.ts";
 import type { Random } from "../../../core/random.ts";
 
 export type HealthState = "up" | "failing" | "ejected";
@@ -44,8 +45,8 @@ export class Health {
     this.#failures += 1;
     if (served && this.state === "failing") return;
     const { backoffMsMin, backoffMsMax } = this.#options;
-    const span = Math.min(backoffMsMax, backoffMsMin * 2 ** Math.min(this.#failures - 1, 30));
-    this.retryAtMs = nowMs + this.#random() * span;
+    const policy = { minMs: backoffMsMin, maxMs: backoffMsMax, jitter: 1 };
+    this.retryAtMs = nowMs + backoffDelayMs(policy, this.#failures, this.#random);
   }
 
   /** A handshake succeeded: the server may get requests, and one more failure ejects it again. */
