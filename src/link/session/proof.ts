@@ -4,7 +4,7 @@
  */
 import type { Challenge, Hello } from "./body.ts";
 import { helloBody } from "./body.ts";
-import type { Environment } from "./link-connection.ts";
+import type { Environment } from "./environment.ts";
 
 const encoder = new TextEncoder();
 
