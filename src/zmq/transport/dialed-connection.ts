@@ -7,7 +7,7 @@ import type { Buffer } from "node:buffer";
 import type { NetConnectOpts, Socket as Stream } from "node:net";
 import type { Cancel } from "../../core/clock.ts";
 import { OperationError } from "../../core/errors.ts";
-import { GOODBYE_MS } from "../limits.ts";
+import { CLOSE_MS_MAX } from "../limits.ts";
 import type { Pipe } from "../patterns/pipe.ts";
 import { after, DIALED, type DialedEvent, type DialedState } from "../socket-core/life-cycle.ts";
 import { tcpEndpoint } from "./endpoint.ts";
@@ -86,7 +86,7 @@ export class DialedConnection implements ConnectionOwner {
     const isUp = this.#connection?.pipe !== undefined;
     if (isUp) this.#connection!.finish(lingerMs);
     else if (lingerMs === 0 || !this.#hasQueued) return this.#end();
-    const waitMs = isUp ? Math.max(lingerMs, GOODBYE_MS) : lingerMs;
+    const waitMs = isUp ? Math.max(lingerMs, CLOSE_MS_MAX) : lingerMs;
     if (lingerMs >= 0) this.#cancelLinger = this.#in(waitMs, () => this.#lingerOver());
   }
 

@@ -1,4 +1,4 @@
-/** ● Which mechanism a connection speaks, and who decides about its peer. */
+/** ● Which mechanism a connection uses, and the authenticator's verdict on its peer. */
 import { Buffer } from "node:buffer";
 import { CurveClient } from "../../zmtp/curve/curve-client.ts";
 import { CurveServer } from "../../zmtp/curve/curve-server.ts";
