@@ -1,4 +1,4 @@
-/** ● `connect`: one verb for both modes. */
+/** ● `connect`: one function for both modes. */
 import { OperationError } from "../core/errors.ts";
 import { HOST_DEFAULT } from "../core/limits.ts";
 import { LinkClient } from "./bytes/byte-client.ts";

@@ -17,8 +17,8 @@ export const END_REASONS = {
   "taken-over": "the session came back on another connection",
   protocol: "one side broke the protocol",
   refused: "the server refused the session",
-  "hello-timeout": "the peer did not introduce itself in time",
-  "leave-timeout": "after the good-bye something stayed unconfirmed",
+  "hello-timeout": "the peer did not finish the handshake in time",
+  "leave-timeout": "messages were still unconfirmed some time after BYE",
   "no-room": "the server holds as many bytes as it may",
   failed: "a system call failed",
 } as const satisfies Record<string, string>;

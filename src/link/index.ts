@@ -1,6 +1,6 @@
 /**
- * ● The entry point `holdfast/link`: TCP connections that last for days, whose keep-alive is set and verified, whose dead peers are found
- * in a stated time.
+ * ● The entry point `holdfast/link`: TCP connections that last for days: keep-alive is set and verified, and a dead peer is found
+ * within a stated time.
  */
 export { connect } from "./connect.ts";
 export type { ConnectOptions, LinkClient, LinkClientEvents } from "./bytes/byte-client.ts";

@@ -31,14 +31,17 @@ export const TOTAL_BYTES_MAX = 256 * 1024 * 1024;
 /** 10 s: time for a TCP connection to be made. A SYN is sent at 0, 1, 3 and 7 s: the fourth still has time to be answered. */
 export const CONNECT_MS_MAX = 10_000;
 
-/** 250 ms and 30 s: first retry soon enough to be unnoticed, later ones rare enough that 10,000 clients knock 670 times a second. */
+/** 250 ms and 30 s: first retry soon enough to be unnoticed, later ones rare enough that 10,000 clients try 670 times a second. */
 export const BACKOFF_BASE_MS = 250;
 export const BACKOFF_CAP_MS = 30_000;
 
 /** 10 s: a connection that lasted this long was no failure. Shorter ones count, or a server that accepts and dies is hammered. */
 export const BACKOFF_FORGET_MS = 10_000;
 
-/** 64 KiB: a HELLO with a will of the longest kind, or an ACK that refuses a whole window; also what a client may make us hold before it has a session. */
+/**
+ * 64 KiB: a HELLO with a will of the longest kind, or an ACK that refuses a whole window; also what a client
+ * may make the server hold before it has a session.
+ */
 export const CONTROL_BYTES_MAX = 65_536;
 
 /** 1 MiB: as the cache's values; a sensor's reading or a task fits a thousand times over. */
@@ -102,7 +105,7 @@ export const LEAVE_MS_MAX = 5000;
 /** 35 s: as long as keep-alive's default would take to find a dead peer. */
 export const STALL_MS = 35_000;
 
-/** 16 KiB: longer messages are handed to the socket as they are; copying shorter ones into one buffer is cheaper than a system call's vector. */
+/** 16 KiB: longer messages go to the socket as they are; shorter ones are copied into one buffer, cheaper than a vector of many. */
 export const COPY_BYTES_MAX = 16_384;
 
 /** 256 KiB: bytes handed to the socket ahead of the kernel; the rest waits in the outbox, where it can still be dropped or moved. */

@@ -1,4 +1,4 @@
-/** ● `listen`: one verb for both modes. */
+/** ● `listen`: one function for both modes. */
 import { LinkServer } from "./bytes/byte-server.ts";
 import type { ListenOptions } from "./bytes/byte-server.ts";
 import { SessionServer } from "./session/session-server.ts";

@@ -27,7 +27,7 @@ export const ADDRESSES_MAX = 256;
 export const SOCKETS_MAX = 1023;
 
 /** 1 s: how long a closed connection waits for its peer to read the last octets and close too. */
-export const GOODBYE_MS = 1000;
+export const CLOSE_MS_MAX = 1000;
 
 /** 64 KiB: how much is written at once; a frame larger than this goes alone. */
 export const WRITE_BYTES = 64 * 1024;
@@ -35,7 +35,7 @@ export const WRITE_BYTES = 64 * 1024;
 /** 512 operations between pipes of one process before the event loop turns: as the addon's bound on synchronous operations. */
 export const TURN_OPERATIONS = 512;
 
-/** 1 MiB of topics from one subscriber, 64 octets a topic added for its node: 16,000 topics, past which a peer is up to no good. */
+/** 1 MiB of topics from one subscriber, 64 octets a topic added for its node: 16,000 topics; a peer that subscribes to more is at fault. */
 export const SUBSCRIPTION_BYTES_MAX = 1024 * 1024;
 
 /** 1000 events that nobody reads yet: libzmq's monitor socket has the same bound, from its high-water mark; older ones go first. */
@@ -43,6 +43,6 @@ export const EVENTS_WAITING_MAX = 1000;
 
 /**
  * 4 pipes' worth: once peers that are gone have left so many bytes unread, no more peers are accepted until the application has read
- * on. Else one that connects, fills its pipe and leaves, again and again, would fill the memory. Nothing is lost: peers try again.
+ * them. Else one that connects, fills its pipe and leaves, again and again, would fill the memory. Nothing is lost: peers try again.
  */
 export const ORPHANED_PIPES_MAX = 4;

@@ -1,7 +1,7 @@
 /**
- * ○ Heartbeats (RFC 37, "connection heartbeating"): PING when it is time, the peer dead when nothing at all came for a while
- * after one, and the peer's own demand (the TTL of its PINGs) kept. Any traffic counts as a sign of life. Deadlines go out as a
- * value; whoever holds the clock calls `due` when `deadlineMs` has come.
+ * ○ Heartbeats (RFC 37, "connection heartbeating"): when to send PING; when the peer is dead, because nothing at all came for a
+ * while after one; and the TTL that the peer's own PINGs ask for. Any traffic counts as a sign of life. Deadlines go out as a
+ * value; the owner of the clock calls `due` when `deadlineMs` has come.
  */
 
 export interface HeartbeatOptions {
@@ -9,7 +9,7 @@ export interface HeartbeatOptions {
   readonly intervalMs: number;
   /** How long after a PING the peer may be silent, in ms; -1: as long as the interval. */
   readonly timeoutMs: number;
-  /** What the PINGs ask of the peer: to give us up after so long a silence, in ms; 0: nothing. */
+  /** What the PINGs ask of the peer: to end the connection after so many ms of silence; 0: nothing. */
   readonly ttlMs: number;
 }
 
@@ -25,7 +25,7 @@ export class Heartbeat {
     this.#timeoutMs = timeoutMs < 0 ? intervalMs : timeoutMs;
   }
 
-  /** Starts pinging; for peers that know PING only. Again when called again: nothing. */
+  /** Starts pinging; only for peers that know PING. Called again it does nothing. */
   start(nowMs: number): void {
     if (this.#intervalMs > 0 && this.#pingAtMs === Number.POSITIVE_INFINITY) this.#pingAtMs = nowMs + this.#intervalMs;
   }

@@ -11,10 +11,10 @@ export const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 /** 65,536 parts: an endless MORE of empty frames would otherwise grow without ever reaching the limit in bytes. */
 export const MESSAGE_PARTS_MAX = 65_536;
 
-/** 16 KiB: a command of a handshake is a few hundred octets (CURVE's INITIATE 257 and the metadata); nothing sent sensibly is near. */
+/** 16 KiB: a command of a handshake is a few hundred octets (CURVE's INITIATE 257 and the metadata); no sensible one comes near. */
 export const HANDSHAKE_COMMAND_BYTES_MAX = 16 * 1024;
 
-/** 8: no honest handshake has more than two commands from one side; the rest is a peer that plays for time. */
+/** 8: no honest handshake has more than two commands from one side; a peer that sends more is stalling. */
 export const HANDSHAKE_COMMANDS_MAX = 8;
 
 /** 255 octets: the `Identity` property's limit (RFC 37). */

@@ -1,5 +1,5 @@
 /**
- * ○ What every security mechanism of ZMTP is to the rest: a handshake of commands, then (CURVE only) a cipher for the traffic.
+ * ○ What every security mechanism of ZMTP offers: a handshake of commands, then (CURVE only) a cipher for the traffic.
  * A mechanism is one side of one connection and is never reused. It holds no socket and no clock: `peer.ts` feeds it the commands
  * received and sends those it wants sent. Invariant: after `status` is "ready" or "refused" neither `receive` nor `next` may be
  * called, but for draining `next` once more.
@@ -20,13 +20,13 @@ export type MechanismName = "NULL" | "PLAIN" | "CURVE";
  */
 export type MechanismStatus = "handshaking" | "authenticating" | "ready" | "refused";
 
-/** What a peer showed, for whoever decides whether it may enter. */
+/** What a peer sent to show who it is, for the authenticator. */
 export type MechanismCredentials =
   | { readonly mechanism: "NULL" }
   | { readonly mechanism: "PLAIN"; readonly username: string; readonly password: string }
   | { readonly mechanism: "CURVE"; readonly publicKey: Uint8Array };
 
-/** The answer to credentials, in the words of ZAP (RFC 27): 200 enter, 300 try later, 400 no, 500 the authenticator failed. */
+/** The answer to credentials, in the words of ZAP (RFC 27): 200 let in, 300 try later, 400 refused, 500 the authenticator failed. */
 export interface Verdict {
   readonly status: 200 | 300 | 400 | 500;
   /** Who the peer is; shown with its messages and events. */
@@ -64,7 +64,7 @@ export interface Mechanism {
   /** Whether this side holds the server's role: what the `as-server` octet of the greeting would say. */
   readonly asServer: boolean;
   readonly status: MechanismStatus;
-  /** What the peer told of itself; complete once `status` is "ready". */
+  /** The peer's metadata; complete once `status` is "ready". */
   readonly peerProperties: Properties | undefined;
   /** Set while `status` is "authenticating". */
   readonly credentials: MechanismCredentials | undefined;

@@ -1,4 +1,7 @@
-/** ○ A message of several parts under way. Invariant: `bytes` is the sum of the parts taken; both are bounded, the bytes by the frame decoder. */
+/**
+ * ○ A message of several parts that has not arrived whole. Invariant: `bytes` is the sum of the parts taken; their number is bounded
+ * here, their bytes by the frame decoder.
+ */
 import type { Buffer } from "node:buffer";
 import { ProtocolError } from "../core/errors.ts";
 import { MESSAGE_PARTS_MAX } from "./limits.ts";

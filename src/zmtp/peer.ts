@@ -1,7 +1,7 @@
 /**
  * ○ One connection's whole state: greeting, handshake, traffic. Octets go in (`receive`), messages come out (`next`); what is to
- * be sent is written into a `FrameWriter` when the connection has room for it (`writeControl`, `writeMessage`). It never
- * refuses work silently: anything the protocol forbids is a ProtocolError, and after one the peer is dead.
+ * be sent is written into a `FrameWriter` when the connection has room for it (`writeControl`, `writeMessage`). Anything
+ * that the protocol forbids is a ProtocolError, after which the connection must be ended.
  *
  * Life (`state`): greeting → handshake (→ authenticating → handshake) → traffic, or refused.
  */
@@ -83,7 +83,7 @@ export class Peer {
   state: ZmtpState = "greeting";
   /** The protocol's version on this connection; set once the greeting is complete. */
   version: ZmtpVersion | undefined;
-  /** What the peer told of itself; complete in "traffic". */
+  /** What the peer announced; complete in "traffic". */
   socketType = "";
   routingId: Buffer = EMPTY_BUFFER;
   properties: Properties = new Map();
@@ -212,7 +212,7 @@ export class Peer {
     }
   }
 
-  /** Makes `writeControl` send a PING; `ttlMs` asks the peer to give this side up after so long a silence, 0 asks nothing. */
+  /** Makes `writeControl` send a PING; `ttlMs` asks the peer to end the connection after so much silence, 0 asks nothing. */
   ping(ttlMs: number): void {
     this.#heartbeats.push(encodePing(ttlMs));
   }
@@ -243,7 +243,7 @@ export class Peer {
     if (!old) this.#advance();
   }
 
-  /** A peer older than 3.0 has no mechanism: it comes in where none is asked for. */
+  /** A peer older than 3.0 has no mechanism: it is let in only where none is asked for. */
   #acceptOld(): void {
     if (this.#mechanism.name !== "NULL" || this.#options.authenticated) {
       throw new ProtocolError(

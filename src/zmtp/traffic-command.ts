@@ -23,7 +23,7 @@ export function subscriptionMessage(name: "SUBSCRIBE" | "CANCEL", topic: Uint8Ar
 }
 
 export interface Ping {
-  /** After so long a silence the peer gives this side up, in ms; 0: never. */
+  /** After so many ms of silence the receiver ends the connection; 0: never. */
   readonly ttlMs: number;
   /** To be returned in PONG. */
   readonly context: Uint8Array;

@@ -1,6 +1,6 @@
 /**
- * ● The client of byte mode: one TCP connection at a time to one server, made anew after it ended where asked to.
- * What was sent and not read by the peer when a connection ended is lost: session mode is for those who cannot have that.
+ * ● The client of byte mode: one TCP connection at a time to one server, made again after it ended where asked to.
+ * What was sent and not read by the peer when a connection ended is lost; session mode loses nothing.
  */
 import { EventEmitter } from "node:events";
 import type { Cancel, Clock } from "../../core/clock.ts";
@@ -69,7 +69,7 @@ export class LinkClient extends EventEmitter<LinkClientEvents> {
   #closed = false;
   #finished = false;
   #connecting: AbortController | undefined;
-  /** Keeps the process alive while nothing but a timer of the clock, which does not, leads on. */
+  /** Keeps the process alive while it waits to connect again: timers of the clock do not. */
   #awake: NodeJS.Timeout | undefined;
   readonly #done = Promise.withResolvers<LinkEnd>();
 

@@ -56,8 +56,8 @@ export interface LinkStats {
   readonly probesUnanswered: number | undefined;
 }
 
-/** 1 s: for a last word to a peer that reads; one that does not read needs none. */
-const LAST_WORD_MS = 1000;
+/** 1 s: for a peer that reads to take the last bytes; one that does not read needs none. */
+const LAST_BYTES_MS = 1000;
 
 const LINK = Symbol("link");
 interface LinkSocket extends Socket {
@@ -92,7 +92,7 @@ export class ByteLink {
     socket.on("error", onError);
     socket.on("close", onClose);
     if (owner.drained) socket.on("drain", onDrain);
-    socket._destroy = destroyAfterLastLook;
+    socket._destroy = destroyAfterReading;
     if (tap.hasSubscribers) this.#tell("open");
   }
 
@@ -188,12 +188,12 @@ export class ByteLink {
     this.#socket.destroy();
   }
 
-  /** Ends the connection after a last word that was written, or at once when the peer does not take it. @internal */
+  /** Ends the connection once what was written is sent, or after 1 s when the peer does not take it. @internal */
   destroySoon(): void {
     this.#end ??= endOf("closed");
     if (this.#socket.writableLength === 0) return void this.#socket.destroy();
     this.#socket.destroySoon();
-    this.#owner.clock.at(this.#owner.clock.now() + LAST_WORD_MS, () => this.#socket.destroy());
+    this.#owner.clock.at(this.#owner.clock.now() + LAST_BYTES_MS, () => this.#socket.destroy());
   }
 
   /** The certificate's fingerprint that the peer proved to own, or "". @internal */
@@ -268,14 +268,14 @@ function onEnd(this: Socket): void {
   (this as LinkSocket)[LINK].ending(endOf("fin"));
 }
 
-/** `destroyAfterLastLook` has named the end already; without a listener Node would end the process. */
+/** `destroyAfterReading` has named the end already; without a listener Node would end the process. */
 function onError(): void {}
 
 /**
  * ETIMEDOUT does not say whether probes, retransmitted data or a window that stays closed went unanswered. The kernel still knows
  * until the descriptor is closed, which Node does in `_destroy`: the last moment to ask.
  */
-function destroyAfterLastLook(this: Socket, error: Error | null, done: (error?: Error | null) => void): void {
+function destroyAfterReading(this: Socket, error: Error | null, done: (error?: Error | null) => void): void {
   const link = (this as LinkSocket)[LINK];
   if (error) link.ending(endOfError(error, codeOf(error) === "ETIMEDOUT" ? unansweredOf(this, link) : undefined));
   (Object.getPrototypeOf(this) as Socket)._destroy.call(this, error, done);

@@ -49,7 +49,7 @@ export interface KernelKeepAlive {
   readonly userTimeoutMs: number | undefined;
 }
 
-/** One way to the kernel. Every method takes a file descriptor and returns undefined or false when the call fails. */
+/** Access to the kernel. Every method takes a file descriptor and returns undefined or false when the call fails. */
 export class Kernel {
   readonly name: "ffi" | "koffi";
   readonly #get: Sockopt;
@@ -114,14 +114,14 @@ export class Kernel {
 let found: Kernel | undefined;
 let searched = false;
 
-/** The way to the kernel that this process has, looked for once; undefined when there is none. */
+/** This process's access to the kernel, looked for once; undefined when there is none. */
 export function kernel(): Kernel | undefined {
   if (!searched) found = throughNode() ?? throughKoffi();
   searched = true;
   return found;
 }
 
-/** The way through `node:ffi` (Node 26.1 and later), or undefined. */
+/** Access through `node:ffi` (Node 26.1 and later), or undefined. */
 export function throughNode(): Kernel | undefined {
   const constants = SYSTEMS[process.platform];
   const ffi = constants && process.getBuiltinModule?.("node:ffi");
@@ -133,7 +133,7 @@ export function throughNode(): Kernel | undefined {
   return new Kernel({ name: "ffi", get: get as Sockopt, set: set as Sockopt, constants });
 }
 
-/** The way through the package koffi, or undefined where it is not installed. */
+/** Access through the package koffi, or undefined where it is not installed. */
 export function throughKoffi(): Kernel | undefined {
   const constants = SYSTEMS[process.platform];
   if (!constants) return undefined;

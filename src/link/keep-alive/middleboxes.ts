@@ -1,5 +1,5 @@
 /**
- * ○ What stands between two machines and how long it remembers an idle connection. Numbers are the vendors' defaults; where one can
+ * ○ Devices between two machines and how long they remember an idle connection. Numbers are the vendors' defaults; where one can
  * be configured, pass your own duration to `bound` instead of a name.
  */
 
@@ -15,7 +15,7 @@ export interface Path {
   readonly source: string;
 }
 
-/** Ways between two machines that forget connections on which nothing moves, with what is known of them. */
+/** Middleboxes that forget idle connections, with what is known of each. */
 export const PATHS = {
   "aws-alb": { idleMs: 60_000, payloadOnly: true, onExpiry: "close", source: "AWS, Application Load Balancer attributes" },
   "aws-clb": { idleMs: 60_000, payloadOnly: true, onExpiry: "close", source: "AWS, Classic Load Balancer idle timeout" },

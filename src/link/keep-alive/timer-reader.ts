@@ -1,13 +1,13 @@
 /**
  * ○ Reads from a connection's timer in /proc/net/tcp what TCP_INFO would have said, as far as it shows: probes unanswered, data in
- * flight, and when the peer was heard. The timer is set anew only when it fires: to the interval when a probe went out, else to what is left
- * of the idle time since something was received (tcp_keepalive_timer() in tcp_timer.c).
+ * flight, and when the peer was heard. The timer is set anew only when it fires: to the interval when a probe went out, else to
+ * what is left of the idle time since something was received (tcp_keepalive_timer() in tcp_timer.c).
  */
 import type { KeepAlive } from "./keep-alive.ts";
 import type { KernelTimer } from "./proc-net-text.ts";
 import type { TcpInfo } from "./tcp-info.ts";
 
-/** 100 ms: ticks of the timer wheel on long waits, and the time a look takes. */
+/** 100 ms: ticks of the timer wheel on long waits, and the time that reading takes. */
 const SLACK_MS = 100;
 
 export class TimerReader {

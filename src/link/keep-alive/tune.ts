@@ -31,7 +31,7 @@ export interface TuneReport {
  *
  * @param socket a connected socket; one that is still connecting gets what Node can set in advance, and a "not-connected" warning
  * @param options durations as numbers of ms or text ("5s"); defaults 5 s, 10 s, 3 and "auto"
- * @returns what the kernel has now, by which way, with typed warnings for everything that is not as asked
+ * @returns what the kernel has now, how it was set and read, with typed warnings for everything that is not as asked
  * @throws UsageError LINK_OPTION_INVALID, UNIT_INVALID
  * @example
  * const { actual, warnings } = tune(socket, { idle: "5s", interval: "10s", count: 3 });
@@ -41,7 +41,7 @@ export function tune(socket: Socket, options: KeepAliveOptions = {}): TuneReport
   return applyKeepAlive(socket, { values, warnings, access: kernel() });
 }
 
-/** `tune` with its options read already and the way to the kernel given. */
+/** `tune` with its options read already and the access to the kernel given. */
 export function applyKeepAlive(
   socket: Socket,
   { values, warnings = [], access }: { values: KeepAlive; warnings?: readonly TuneWarning[]; access: Kernel | undefined },

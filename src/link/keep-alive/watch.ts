@@ -39,7 +39,7 @@ export interface Watch extends AsyncIterable<WatchEvent> {
 
 /** Options of `watch`. The keep-alive values are needed only where the kernel cannot be asked for them: without ffi and koffi. */
 export interface WatchOptions extends KeepAliveOptions {
-  /** Time between two looks. Default 250 ms; a call of about 2 µs, but without ffi a read of the kernel's whole table. */
+  /** Time between two samples. Default 250 ms; a call of about 2 µs, but without ffi a read of the kernel's whole table. */
   readonly every?: Duration;
   /** For tests: the clock. */
   readonly clock?: Clock;
@@ -56,7 +56,7 @@ export function watch(socket: Socket, options: WatchOptions = {}): Watch {
   return watchThrough(kernel(), socket, options);
 }
 
-/** `watch` with the way to the kernel given. */
+/** `watch` with the access to the kernel given. */
 export function watchThrough(access: Kernel | undefined, socket: Socket, options: WatchOptions): Watch {
   const { every = WATCH_MS, clock = systemClock } = options;
   const fd = descriptorOf(socket);

@@ -27,7 +27,7 @@ export interface Receipt {
   readonly rejects: ReadonlyMap<number, string>;
 }
 
-/** What a side tells the other when they meet: how far it has come, and what it takes. */
+/** What a side tells the other in HELLO and WELCOME: how far it has come, and what it takes. */
 export interface Terms {
   /** Highest number taken from the wire; the other side goes on after it. */
   readonly arrived: number;
@@ -41,7 +41,7 @@ export interface Terms {
 
 export interface Hello {
   readonly nonce: Uint8Array;
-  /** Drawn by the client, unguessable; it is known to both from the first HELLO on, whether or not the WELCOME arrives. */
+  /** Drawn by the client, unguessable; both know it from the first HELLO on, whether or not the WELCOME arrives. */
   readonly sessionId: Uint8Array;
   /** The client has been welcome to this session before: a server that does not know it must not begin it anew. */
   readonly resume: boolean;
@@ -58,7 +58,7 @@ export interface Hello {
 export interface Welcome {
   readonly resumed: boolean;
   readonly terms: Terms;
-  /** Silence before a heartbeat, and how long it may stay unanswered: the server's word. */
+  /** Silence before a heartbeat, and how long it may stay unanswered: the server decides. */
   readonly heartbeatMs: number;
   readonly heartbeatTimeoutMs: number;
   /** How long the session is kept without a connection. */

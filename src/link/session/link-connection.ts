@@ -3,45 +3,14 @@
  * deadlines. The transport, the clock and the moment to write are given, so that a simulator can stand in for a network.
  * Invariant: the owner hears of the end exactly once, and of no event after it.
  */
-import type { Clock } from "../../core/clock.ts";
 import { ProtocolError } from "../../core/errors.ts";
-import type { Random } from "../../core/random.ts";
 import type { ByeReason } from "./body.ts";
 import type { SessionProtocol, SessionProtocolEvent } from "./session-protocol.ts";
-import type { Deadlines, Due } from "./deadlines.ts";
+import type { Due } from "./deadlines.ts";
+import type { Environment, LinkTransport } from "./environment.ts";
 import { endOf } from "../end.ts";
 import type { EndReason, LinkEnd } from "../end.ts";
 import { SOCKET_AHEAD_BYTES } from "../limits.ts";
-
-/** What carries a connection's bytes: a socket, or a simulated one. Tells the connection through `received`, `drained` and `lost`. */
-export interface LinkTransport {
-  readonly peer: string;
-  /** Bytes written that the kernel has not taken. */
-  readonly aheadBytes: number;
-  /** Bytes that the kernel has taken so far. */
-  readonly takenBytes: number;
-  /** Writes the parts as one; they are never written to again. */
-  write(parts: readonly Uint8Array[]): void;
-  pause(): void;
-  resume(): void;
-  /** Ends after what was written. */
-  end(): void;
-  /** Ends at once. */
-  destroy(): void;
-}
-
-/** What the session's cores are given instead of clock, chance and secrets of their own. */
-export interface Environment {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly deadlines: Deadlines;
-  /** Unguessable bytes. */
-  secretBytes(count: number): Uint8Array;
-  /** HMAC-SHA256 over the parts in order. */
-  hmac(key: string, parts: readonly Uint8Array[]): Uint8Array;
-  /** Calls `flush` of the connection soon, after what else happens in this turn, so that many sends become one write. */
-  soon(connection: LinkConnection): void;
-}
 
 export interface LinkConnectionOwner {
   readonly stallMs: number;
@@ -170,7 +139,7 @@ export class LinkConnection implements Due {
     this.#announcedEnd = endOf(word);
   }
 
-  /** Ends the connection now for this reason, with a last word to the peer where it can be said. */
+  /** Ends the connection now for this reason, after a BYE to the peer where one can be sent. */
   fail(end: LinkEnd, word?: ByeReason): void {
     if (this.#ending) return;
     this.#end = end;

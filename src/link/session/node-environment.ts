@@ -4,7 +4,7 @@ import type { Clock } from "../../core/clock.ts";
 import { systemClock } from "../../core/clock.ts";
 import type { Random } from "../../core/random.ts";
 import { Deadlines } from "./deadlines.ts";
-import type { LinkConnection, Environment } from "./link-connection.ts";
+import type { Environment } from "./environment.ts";
 
 export function nodeEnvironment({
   clock = systemClock,
@@ -28,6 +28,6 @@ export function nodeEnvironment({
   };
 }
 
-function flush(connection: LinkConnection): void {
+function flush(connection: { flush(): void }): void {
   connection.flush();
 }

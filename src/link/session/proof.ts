@@ -5,7 +5,7 @@
 import { utf8 } from "../../core/bytes.ts";
 import type { Challenge, Hello } from "./body.ts";
 import { helloBody } from "./body.ts";
-import type { Environment } from "./link-connection.ts";
+import type { Environment } from "./environment.ts";
 
 /** @param body the client's HELLO body for its proof, the session id for the server's */
 export function proofOf(

@@ -1,6 +1,6 @@
 /**
- * ○ A client's session as the server's application sees it: who it is, whether it is there, and how to send to it. What happens to it is
- * the server core's business; this holds its state. Invariant: presence is "gone" exactly when the server core has forgotten it.
+ * ○ A client's session as the server's application sees it: who it is, whether it is there, and how to send to it. The server core
+ * decides what happens to it; this holds its state. Invariant: presence is "gone" exactly when the server core has forgotten it.
  */
 import { utf8 } from "../../core/bytes.ts";
 import type { LinkConnection } from "./link-connection.ts";

@@ -17,7 +17,8 @@ import type { LinkEnd } from "../end.ts";
 import { acknowledge } from "./acknowledgement.ts";
 import { BACKOFF_BASE_MS } from "../limits.ts";
 import { LinkConnection } from "./link-connection.ts";
-import type { LinkConnectionOwner, LinkTransport, Environment } from "./link-connection.ts";
+import type { LinkConnectionOwner } from "./link-connection.ts";
+import type { LinkTransport, Environment } from "./environment.ts";
 import { proofOf } from "./proof.ts";
 import { SessionState } from "./session-state.ts";
 import type { SessionLimits } from "./session-state.ts";
@@ -64,7 +65,7 @@ export interface SessionClientCoreOwner {
   closed(end: LinkEnd): void;
 }
 
-type State = "idle" | "dialing" | "talking" | "open" | "waiting" | "closed";
+type State = "idle" | "dialing" | "handshaking" | "open" | "waiting" | "closed";
 
 export class SessionClientCore implements LinkConnectionOwner, Due {
   position = -1;
@@ -76,15 +77,15 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
   readonly #backoff: Backoff;
   readonly #session: SessionState;
   /** The server knows this session's id. */
-  #welcomeBefore = false;
+  #serverKnows = false;
   #state: State = "idle";
   #connection: LinkConnection | undefined;
-  #said: { challenge: Challenge; hello: Hello } | undefined;
+  #handshake: { challenge: Challenge; hello: Hello } | undefined;
   #retryAtMs = Infinity;
-  #last: LinkEnd = endOf("closed");
+  #lastEnd: LinkEnd = endOf("closed");
   #closing = false;
   #closeAtMs = Infinity;
-  /** The server said what trying again will not change. */
+  /** The server refused for a reason that trying again does not change. */
   #fatal = false;
 
   constructor(
@@ -162,7 +163,7 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
   event(connection: LinkConnection, event: SessionProtocolEvent): void {
     switch (event.kind) {
       case "challenge":
-        return this.#introduce(connection, event.challenge);
+        return this.#sendHello(connection, event.challenge);
       case "welcome":
         return this.#welcomed(connection, event.welcome);
       case "refused":
@@ -187,7 +188,7 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
   ended(connection: LinkConnection, end: LinkEnd): void {
     if (connection !== this.#connection) return;
     this.#connection = undefined;
-    this.#said = undefined;
+    this.#handshake = undefined;
     this.#after(end);
   }
 
@@ -210,14 +211,14 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
         const protocol = new SessionProtocol({ role: "client", nowMs: this.#environment.clock.now() });
         const connection = new LinkConnection(transport, { protocol, owner: this, environment: this.#environment });
         this.#connection = connection;
-        this.#state = "talking";
+        this.#state = "handshaking";
         return connection;
       },
       (end) => this.#after(end),
     );
   }
 
-  #introduce(connection: LinkConnection, challenge: Challenge): void {
+  #sendHello(connection: LinkConnection, challenge: Challenge): void {
     const { name, token, will, heartbeatMs } = this.#settings;
     if (challenge.tokenRequired && token === undefined) {
       this.#fatal = true;
@@ -226,14 +227,14 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
     const hello: Hello = {
       nonce: this.#environment.secretBytes(NONCE_BYTES),
       sessionId: this.#session.id,
-      resume: this.#welcomeBefore,
+      resume: this.#serverKnows,
       terms: this.#session.terms(),
       heartbeatMs,
       name,
       will,
       proof: EMPTY,
     };
-    this.#said = { challenge, hello };
+    this.#handshake = { challenge, hello };
     connection.protocol.hello(hello, (proven) =>
       token === undefined ? EMPTY : this.#environment.hmac(token, [utf8("client"), challenge.nonce, proven]),
     );
@@ -241,7 +242,7 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
 
   #welcomed(connection: LinkConnection, welcome: Welcome): void {
     const { token } = this.#settings;
-    const { challenge, hello } = this.#said!;
+    const { challenge, hello } = this.#handshake!;
     if (token !== undefined) {
       const expected = proofOf(this.#environment, { side: "server", token, challenge, hello, body: hello.sessionId });
       if (!sameBytes(expected, welcome.proof)) {
@@ -249,7 +250,7 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
       }
     }
     connection.protocol.accept(this.#session, welcome);
-    this.#welcomeBefore = true;
+    this.#serverKnows = true;
     this.#state = "open";
     this.#backoff.connected(this.#environment.clock.now());
     this.#owner.opened({ resumed: welcome.resumed, welcome });
@@ -259,7 +260,7 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
   #refused(connection: LinkConnection, { word, retryAfterMs, text }: CloseNotice<RefuseReason>): void {
     if (word === "session-unknown") {
       this.#forgetSession();
-      if (connection.protocol.phase === "greeting") return this.#introduce(connection, this.#said!.challenge);
+      if (connection.protocol.phase === "greeting") return this.#sendHello(connection, this.#handshake!.challenge);
     } else if (word === "draining" || word === "full") {
       if (retryAfterMs > 0) this.#backoff.dictate(retryAfterMs);
     } else {
@@ -279,7 +280,7 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
 
   /** A connection ended or could not be made. */
   #after(end: LinkEnd): void {
-    this.#last = end;
+    this.#lastEnd = end;
     this.#state = "waiting";
     this.#owner.ended(end);
     const done = this.#closing && this.#session.outbox.length === 0;
@@ -295,7 +296,7 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
   #forgetSession(): void {
     const resend = this.#settings.inDoubt === "resend";
     const doubtful = this.#session.restart(this.#environment.secretBytes(SESSION_ID_BYTES), { keepDoubtful: resend });
-    this.#welcomeBefore = false;
+    this.#serverKnows = false;
     const error = new OperationError(
       "LINK_GAP",
       "Cannot confirm a message: the server has forgotten the session; it may or may not have arrived",
@@ -318,10 +319,10 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
     const connection = this.#connection;
     this.#connection = undefined;
     connection?.fail(endOf("closed"), "closed");
-    const why = `Cannot confirm a message: the client was closed (${this.#last.message}); it may or may not have arrived`;
+    const why = `Cannot confirm a message: the client was closed (${this.#lastEnd.message}); it may or may not have arrived`;
     this.#session.outbox.clear(new OperationError("LINK_ENDED", why));
     this.#environment.deadlines.remove(this);
-    this.#owner.closed(this.#last);
+    this.#owner.closed(this.#lastEnd);
   }
 }
 

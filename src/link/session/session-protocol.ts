@@ -162,7 +162,7 @@ export class SessionProtocol {
   }
 
   /**
-   * Server: does not take the client in. A client whose session is unknown may introduce itself once more, with a new one: after a
+   * Server: does not take the client in. A client whose session is unknown may send HELLO once more, with a new one: after a
    * server's restart all of them do, and need no second connection for it.
    *
    * @returns true when this is the end of the connection

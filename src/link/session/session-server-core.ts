@@ -1,7 +1,7 @@
 /**
  * ○ The server's side of session mode: who may come in, which session goes on, who is present, what is held. Transports, clock and
- * chance are given (Environment). Invariant: a session has at most one connection; a session without one ends after its time to live; the
- * bytes held for all sessions together are counted in `heldBytes` and stop the reading at `totalBytesMax`.
+ * chance are given (Environment). Invariant: a session has at most one connection; one without a connection ends after its time to
+ * live; the bytes held for all sessions together are counted in `heldBytes`, and reading stops at `totalBytesMax`.
  */
 import { EMPTY, hex, sameBytes, utf8 } from "../../core/bytes.ts";
 import { OperationError } from "../../core/errors.ts";
@@ -15,7 +15,8 @@ import type { LinkEnd } from "../end.ts";
 import { acknowledge } from "./acknowledgement.ts";
 import { AGE_JITTER } from "../limits.ts";
 import { LinkConnection } from "./link-connection.ts";
-import type { LinkConnectionOwner, LinkTransport, Environment } from "./link-connection.ts";
+import type { LinkConnectionOwner } from "./link-connection.ts";
+import type { LinkTransport, Environment } from "./environment.ts";
 import { proofOf } from "./proof.ts";
 import { ServerSession } from "./server-session.ts";
 import type { Presence } from "./server-session.ts";

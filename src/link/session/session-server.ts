@@ -1,6 +1,6 @@
 /**
- * ● The server of session mode: `SessionServerCore` on real sockets. Messages are handed to `onMessage` once each; what it returns decides when
- * and whether the sender is told that its message is done.
+ * ● The server of session mode: `SessionServerCore` on real sockets. Messages are handed to `onMessage` once each; what it returns
+ * decides when and whether the sender is told that its message is done.
  */
 import { EventEmitter } from "node:events";
 import type { Socket } from "node:net";
@@ -20,7 +20,8 @@ import type { Presence, ServerSession } from "./server-session.ts";
 import { readKeepAlive } from "../keep-alive/keep-alive.ts";
 import type { KeepAlive, KeepAliveOptions } from "../keep-alive/keep-alive.ts";
 import { LEAVE_MS_MAX } from "../limits.ts";
-import type { LinkConnection, Environment } from "./link-connection.ts";
+import type { LinkConnection } from "./link-connection.ts";
+import type { Environment } from "./environment.ts";
 import { nodeEnvironment } from "./node-environment.ts";
 import { readSessionServer } from "./session-options.ts";
 import type { SessionServerOptions } from "./session-options.ts";
@@ -137,7 +138,7 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
   }
 
   /**
-   * Goes down gently: asks the clients to leave, evenly spread over this time, and takes in no new ones. Each client's last
+   * Shuts down gracefully: asks the clients to leave, evenly spread over this time, and accepts no new ones. Each client's last
    * messages are confirmed before its connection ends, so nothing is in doubt. Resolves when all are gone.
    */
   async drain({ over = 0 }: { over?: Duration } = {}): Promise<void> {

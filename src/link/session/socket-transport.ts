@@ -1,9 +1,10 @@
-/** ● The transport of session mode on a socket: bytes, ends and drained buffers go to the connection, what the connection writes to the socket. */
+/** ● The transport of session mode on a socket: passes bytes, ends and drained buffers to the connection, and its writes to the socket. */
 import type { Clock } from "../../core/clock.ts";
 import type { ByteLink, LinkOwner } from "../bytes/byte-link.ts";
 import type { LinkEnd } from "../end.ts";
 import type { KeepAlive } from "../keep-alive/keep-alive.ts";
-import type { LinkConnection, LinkTransport } from "./link-connection.ts";
+import type { LinkConnection } from "./link-connection.ts";
+import type { LinkTransport } from "./environment.ts";
 
 /** Shared by all transports of a server or client. */
 export interface TransportHost {

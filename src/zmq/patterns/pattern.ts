@@ -1,6 +1,6 @@
 /**
  * ○ What makes a socket type: which pipe a message goes to, which it comes from, and what is put on or taken off on the way. One
- * class a type, told of its pipes' lives; it holds no socket and waits for nothing: "EAGAIN" is an answer.
+ * class a type, called when its pipes come, change and go; it holds no socket and never waits: "EAGAIN" is an answer.
  */
 import type { Message } from "../../zmtp/message-parts.ts";
 import { byteLength, type Pipe } from "./pipe.ts";
@@ -45,7 +45,7 @@ export abstract class Pattern {
     return "ENOTSUP";
   }
 
-  /** Whether what cannot be sent is dropped rather than waited with: ROUTER without `mandatory`. */
+  /** Whether what cannot be sent is dropped instead of waiting: ROUTER without `mandatory`. */
   get drops(): boolean {
     return false;
   }
@@ -60,7 +60,7 @@ export abstract class Pattern {
     return undefined;
   }
 
-  /** Whether `receive` would give a message. It may be true in vain when what is queued will be skipped. */
+  /** Whether `receive` would give a message. It may be true although all that is queued will be skipped. */
   get hasMessage(): boolean {
     return false;
   }

@@ -16,7 +16,7 @@ export interface PipeTransport {
   wake(): void;
   /** There is room for more to be received. */
   resume(): void;
-  /** Ends the connection; the owner hears of it as of any other end. */
+  /** Ends the connection; its owner is called as at any other end. */
   end(reason: Error): void;
 }
 

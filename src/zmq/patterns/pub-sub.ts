@@ -1,7 +1,7 @@
 /**
  * ○ PUB, SUB, XPUB and XSUB (RFC 29): the publisher sends each subscriber what begins with one of its topics. Subscriptions travel
  * upstream as messages, 01 or 00 and the topic. The subscriber counts how often it subscribed to a topic and cancels it upstream
- * once; the publisher keeps a set, so that both libzmq's and this side's subscribers come out right.
+ * once; the publisher keeps a set, so that libzmq's subscribers and these work alike.
  */
 import { Buffer } from "node:buffer";
 import { ProtocolError } from "../../core/errors.ts";
@@ -267,7 +267,7 @@ export class SubscriberPattern extends FairPattern {
   }
 }
 
-/** Subscriptions are never refused: losing one would be silent for ever. Their number is the application's own. */
+/** Subscriptions are never refused: nobody would notice that one was lost. The application decides how many there are. */
 function push(pipe: Pipe, message: Message): void {
   pipe.push(message, byteLength(message));
 }

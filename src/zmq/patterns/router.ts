@@ -73,7 +73,7 @@ export class RouterPattern extends FairPattern {
     return message;
   }
 
-  /** Tells the truth whatever `mandatory` says; the socket decides what to do about it. */
+  /** Reports what happened whatever `mandatory` is; `send` of the core decides whether that is an error. */
   override send(message: Message): SendResult {
     const pipe = this.find(message[0]!);
     if (pipe === undefined) return "EHOSTUNREACH";

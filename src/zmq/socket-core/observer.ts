@@ -1,5 +1,5 @@
 /**
- * ● What happens to a socket's connections, told to whoever asked: `for await (const event of socket.events)`, `receive()`, or
+ * ● Events of a socket's connections: `for await (const event of socket.events)`, `receive()`, or
  * `on(type, listener)`. Events from before `socket.events` was first read are not kept. Listeners are called after the code that
  * caused the event has returned, in order.
  */
@@ -9,7 +9,7 @@ import { EVENTS_WAITING_MAX } from "../limits.ts";
 import { Ring } from "../../core/ring.ts";
 import { zmqError } from "../errors.ts";
 
-/** Which connection. Beyond what the `zeromq` package tells. */
+/** Which connection. More than the `zeromq` package has. */
 export interface EventPeer {
   /** The endpoint as bound or connected. */
   readonly address: string;

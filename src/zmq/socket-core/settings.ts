@@ -7,7 +7,7 @@ import type { Verdict } from "../../zmtp/mechanism.ts";
 import { MESSAGE_BYTES_MAX } from "../../zmtp/limits.ts";
 import { BACKLOG, HANDSHAKE_INTERVAL_MS, HIGH_WATER_BYTES, HIGH_WATER_MARK, RECONNECT_INTERVAL_MS } from "../limits.ts";
 
-/** Who asks to come in, for an authenticator. */
+/** What an authenticator is told of a peer that wants to connect. */
 export interface AuthRequest {
   readonly mechanism: "NULL" | "PLAIN" | "CURVE";
   /** The socket's `zapDomain`. */
@@ -24,7 +24,7 @@ export interface AuthRequest {
 }
 
 /**
- * Decides who may come in: `true` or `{ userId }` lets the peer in, `false` refuses it (400), `{ status: 300 }` asks it to try later.
+ * Decides which peers may connect: `true` or `{ userId }` lets the peer in, `false` refuses it (400), `{ status: 300 }` asks it to try later.
  * One that throws refuses with 500.
  */
 export type Authenticator = (request: AuthRequest) => boolean | Partial<Verdict> | Promise<boolean | Partial<Verdict>>;
@@ -65,7 +65,7 @@ export abstract class OptionFields {
   heartbeatInterval = 0;
   /** Milliseconds of silence after a PING until the peer counts as dead; -1 (default): as `heartbeatInterval`. */
   heartbeatTimeout = -1;
-  /** Milliseconds of silence after which the peer is asked to give us up; 0 (default): it is not. */
+  /** What PINGs ask of the peer: to end the connection after so many ms of silence; 0 (default): nothing. */
   heartbeatTimeToLive = 0;
   /** Bytes that one message may have, all parts together; -1: no limit. Default 64 MiB. Longer ones end their connection. */
   maxMessageSize: number = MESSAGE_BYTES_MAX;
@@ -77,7 +77,7 @@ export abstract class OptionFields {
   connectToAll = true;
   /** TCP keep-alive: 1 on, 0 off, -1 (default): the system's, which is off. */
   tcpKeepalive = -1;
-  /** Probes unanswered until the connection ends; -1 (default): the system's. */
+  /** Unanswered probes after which the connection ends; -1 (default): the system's. */
   tcpKeepaliveCount = -1;
   /** Seconds of silence before the first probe; -1 (default): the system's. */
   tcpKeepaliveIdle = -1;
@@ -85,9 +85,9 @@ export abstract class OptionFields {
   tcpKeepaliveInterval = -1;
   /** PLAIN: this side checks names and passwords. Default false. */
   plainServer = false;
-  /** PLAIN: the name that this side shows; null (default): it is no PLAIN client. */
+  /** PLAIN: the name that this side sends; null (default): it is no PLAIN client. */
   plainUsername: string | null = null;
-  /** PLAIN: the password that this side shows. */
+  /** PLAIN: the password that this side sends. */
   plainPassword: string | null = null;
   /** CURVE: this side has the well-known key. Default false. */
   curveServer = false;
@@ -99,11 +99,11 @@ export abstract class OptionFields {
   curveServerKey: string | Uint8Array | null = null;
   /** What an authenticator is told as the domain. */
   zapDomain: string | null = null;
-  /** Whether to let nobody in while there is no authenticator: CURVE would, and NULL with a domain. Default false. */
+  /** Refuse all peers while there is no authenticator; else CURVE, and NULL with a `zapDomain`, let them in. Default false. */
   zapEnforceDomain = false;
   /** The IP type of service (DSCP) of connections, 0 to 255. Default 0. */
   typeOfService = 0;
-  /** Decides which peers may come in, on the side that checks; null (default): NULL and CURVE let everyone in, PLAIN no one. */
+  /** Decides which peers may connect, on the side that checks; null (default): NULL and CURVE let everyone in, PLAIN no one. */
   authenticate: Authenticator | null = null;
 }
 

@@ -21,7 +21,7 @@ export interface ContextOptions {
   maxMessageSize?: number;
 }
 
-/** The sockets' common ground. There is one by default (`context`); a second one has inproc names of its own. */
+/** What sockets share. There is one by default (`context`); a second one has inproc names of its own. */
 export class Context {
   /** Default of `ipv6` for new sockets. */
   ipv6: boolean;

@@ -1,5 +1,5 @@
 /**
- * ● A proxy: what one socket receives the other sends, both ways where the types allow it. It reads only as fast as the other side
+ * ● A proxy: what one socket receives the other sends, in both directions where the types allow it. It reads only as fast as the other side
  * takes, so that back-pressure passes through. Messages are passed on whole and unchanged.
  */
 import { zmqError } from "../errors.ts";
@@ -24,25 +24,25 @@ export class Proxy<F extends Socket = Socket, B extends Socket = Socket> {
   /**
    * Forwards until `terminate`, or until one of the sockets is closed; then closes both.
    *
-   * @throws EINVAL when no message could pass either way, EBADF when a socket is closed already
+   * @throws EINVAL when no message could pass in either direction, EBADF when a socket is closed already
    */
   async run(): Promise<void> {
     if (this.#running) throw zmqError("EINVAL", "Cannot run proxy: it is running");
     if (this.frontEnd.closed || this.backEnd.closed) throw zmqError("EBADF", "Cannot run proxy: a socket is closed");
-    const ways = [this.#forward(this.frontEnd, this.backEnd), this.#forward(this.backEnd, this.frontEnd)].filter(
-      (way) => way !== undefined,
+    const directions = [this.#forward(this.frontEnd, this.backEnd), this.#forward(this.backEnd, this.frontEnd)].filter(
+      (direction) => direction !== undefined,
     );
-    if (ways.length === 0) throw zmqError("EINVAL", "Cannot run proxy: neither socket receives what the other can send");
+    if (directions.length === 0) throw zmqError("EINVAL", "Cannot run proxy: neither socket receives what the other can send");
     this.#running = true;
     try {
-      await Promise.race(ways);
+      await Promise.race(directions);
     } finally {
       this.terminate();
-      await Promise.allSettled(ways);
+      await Promise.allSettled(directions);
     }
   }
 
-  /** Lets messages wait where they are. */
+  /** Forwards no more until `resume`; messages stay where they are. */
   pause(): void {
     this.#paused ??= new Promise((resolve) => (this.#resume = resolve));
   }
@@ -60,7 +60,7 @@ export class Proxy<F extends Socket = Socket, B extends Socket = Socket> {
     this.resume();
   }
 
-  /** @returns undefined when nothing can pass this way */
+  /** @returns undefined when nothing can pass in this direction */
   #forward(from: Socket, to: Socket): Promise<void> | undefined {
     return from instanceof ReadableSocket && "send" in to ? this.#pass(from, to as SendingSocket) : undefined;
   }

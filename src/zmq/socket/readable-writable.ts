@@ -20,7 +20,7 @@ export abstract class ReadableSocket extends Socket {
   }
 
   /**
-   * Messages that are there, at least one: waits for the first, takes the others along. One promise for many messages.
+   * The messages that have arrived, at least one: waits for the first only. One promise for many messages.
    *
    * @param most default 256
    * @throws as `receive`

@@ -21,7 +21,7 @@ import type { Pattern } from "../patterns/pattern.ts";
 import { mechanismMaker, mechanismName } from "../transport/security.ts";
 import { copySettings, OptionFields, routingIdOf, type Authenticator, type SocketSettings } from "../socket-core/settings.ts";
 
-/** Chance for ids and waits; nothing here guards a secret. */
+/** Chance for ids and waits; no secret depends on it. */
 const systemRandom: Random = () => randomBytes(4).readUInt32LE() / 2 ** 32;
 
 export function randomUint32(): number {
@@ -163,7 +163,7 @@ export abstract class Socket extends OptionFields {
   }
 
   /**
-   * Listens no more at an address, and ends the connections that came in there.
+   * Stops listening at an address and ends the connections accepted there.
    *
    * @throws ENOENT when it is not bound, EBADF
    */
@@ -313,10 +313,10 @@ export abstract class Socket extends OptionFields {
     this.core.opened();
     let connection: InprocConnection | undefined;
     const side = this.#inprocSide(routingId, () => this.core.gone());
-    const takeBack = this.context.names.connect(name, (join) => (connection = join(side)));
+    const withdraw = this.context.names.connect(name, (join) => (connection = join(side)));
     return {
       close: () => {
-        takeBack();
+        withdraw();
         if (connection) connection.close(undefined);
         else side.ended(undefined);
       },

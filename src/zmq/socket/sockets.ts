@@ -35,7 +35,7 @@ function apply(socket: object, options: object): void {
   }
 }
 
-/** Gives messages to its peers in turn; each goes to one of them. Waits while none has room. */
+/** Sends each message to one of its peers, in turn. Waits while none has room. */
 export class Push extends WritableSocket {
   constructor(options: SocketOptions<Push> = {}) {
     super({ type: "PUSH", pattern: new PushPattern(), context: options.context });
@@ -43,7 +43,7 @@ export class Push extends WritableSocket {
   }
 }
 
-/** Takes messages from all its peers in turn. */
+/** Receives from all its peers in turn. */
 export class Pull extends ReadableSocket {
   constructor(options: SocketOptions<Pull> = {}) {
     super({ type: "PULL", pattern: new PullPattern(), context: options.context });
@@ -51,7 +51,7 @@ export class Pull extends ReadableSocket {
   }
 }
 
-/** Talks to one peer and no other. */
+/** Exchanges messages with one peer and no other. */
 export class Pair extends DuplexSocket {
   constructor(options: SocketOptions<Pair> = {}) {
     super({ type: "PAIR", pattern: new PairPattern(), context: options.context });
@@ -59,7 +59,7 @@ export class Pair extends DuplexSocket {
   }
 }
 
-/** Gives messages to its peers in turn and takes theirs in turn. */
+/** Sends to its peers in turn and receives from them in turn. */
 export class Dealer extends DuplexSocket {
   constructor(options: SocketOptions<Dealer> = {}) {
     super({ type: "DEALER", pattern: new DealerPattern(), context: options.context });
@@ -173,7 +173,7 @@ export class Subscriber extends ReadableSocket {
     apply(this, options);
   }
 
-  /** Wants messages that begin with a prefix; without one: all messages. Counted: as many `unsubscribe`s undo it. */
+  /** Subscribes to messages that begin with a prefix; without one, to all. Counted: it takes as many `unsubscribe`s to undo. */
   subscribe(...prefixes: readonly (Uint8Array | string)[]): void {
     for (const prefix of prefixes.length === 0 ? [""] : prefixes) this.#pattern.subscribe(Buffer.from(prefix as string));
   }

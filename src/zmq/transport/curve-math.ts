@@ -1,5 +1,5 @@
 /**
- * ● What CURVE needs of the machine: strong chance and the built-in X25519, which takes 0.1 ms where the pure one takes 1.0 ms
+ * ● What CURVE needs of the machine: strong randomness and the built-in X25519, which takes 0.1 ms where the pure one takes 1.0 ms
  * (a handshake multiplies four times on each side). And key pairs as text, as the `zeromq` package makes them.
  */
 import { Buffer } from "node:buffer";
@@ -25,7 +25,7 @@ const nativeX25519: X25519 = {
   sharedSecret: multiply,
 };
 
-/** CURVE's chance and multiplication from Node's crypto. */
+/** CURVE's randomness and multiplication from Node's crypto. */
 export const curveMath: CurveMath = { randomBytes, x25519: nativeX25519 };
 
 /**

@@ -3,11 +3,12 @@
  * most one stream at a time; once closed none is made. The wait grows as libzmq's: interval + chance × interval, or doubling up to
  * `reconnectMaxInterval` when that is set. Its states: DIALED in socket-core/life-cycle.ts.
  */
+import { backoffDelayMs } from "../../core/backoff.ts";
 import type { Buffer } from "node:buffer";
 import type { NetConnectOpts, Socket as Stream } from "node:net";
 import type { Cancel } from "../../core/clock.ts";
 import { OperationError } from "../../core/errors.ts";
-import { GOODBYE_MS } from "../limits.ts";
+import { CLOSE_MS_MAX } from "../limits.ts";
 import type { Pipe } from "../patterns/pipe.ts";
 import { after, DIALED, type DialedEvent, type DialedState } from "../socket-core/life-cycle.ts";
 import { tcpEndpoint } from "./endpoint.ts";
@@ -43,7 +44,7 @@ export class DialedConnection implements ConnectionOwner {
   /** Of the timeout while connecting, of the next attempt while waiting. */
   #cancelTimer: Cancel | undefined;
   #cancelLinger: Cancel | undefined;
-  #intervalMs = 0;
+  #failures = 0;
 
   constructor(context: EndpointContext, options: DialedConnectionOptions) {
     this.#context = context;
@@ -54,7 +55,7 @@ export class DialedConnection implements ConnectionOwner {
 
   ready(connection: ZmqConnection): Pipe | undefined {
     const { core, settings } = this.#context;
-    this.#intervalMs = 0;
+    this.#failures = 0;
     if (this.#state === "closing" && this.#pipe) {
       this.#pipe.peer ??= connection.info;
       process.nextTick(() => connection.finish(-1)); // once the connection has its pipe
@@ -86,7 +87,7 @@ export class DialedConnection implements ConnectionOwner {
     const isUp = this.#connection?.pipe !== undefined;
     if (isUp) this.#connection!.finish(lingerMs);
     else if (lingerMs === 0 || !this.#hasQueued) return this.#end();
-    const waitMs = isUp ? Math.max(lingerMs, GOODBYE_MS) : lingerMs;
+    const waitMs = isUp ? Math.max(lingerMs, CLOSE_MS_MAX) : lingerMs;
     if (lingerMs >= 0) this.#cancelLinger = this.#in(waitMs, () => this.#lingerOver());
   }
 
@@ -168,8 +169,8 @@ export class DialedConnection implements ConnectionOwner {
     const { settings, random } = this.#context;
     const { reconnectInterval, reconnectMaxInterval } = settings;
     if (reconnectMaxInterval <= reconnectInterval) return Math.round(reconnectInterval + random() * reconnectInterval);
-    this.#intervalMs = this.#intervalMs === 0 ? reconnectInterval : Math.min(this.#intervalMs * 2, reconnectMaxInterval);
-    return this.#intervalMs;
+    this.#failures += 1;
+    return backoffDelayMs({ minMs: reconnectInterval, maxMs: reconnectMaxInterval, jitter: 0 }, this.#failures, random);
   }
 
   #end(): void {

@@ -1,7 +1,7 @@
 /**
  * ● One `connect(endpoint)`: a connection to each address of its name. libzmq takes the first address only; here a name such as a
  * Kubernetes headless service reaches every instance. The name is looked up again every `RESOLVE_INTERVAL_MS` and before each new
- * attempt: new addresses are connected to, a vanished one is let go once its connection breaks. Invariant: no two connections
+ * attempt: new addresses are connected to, one that has vanished is given up once its connection breaks. Invariant: no two connections
  * have the same address; until the first look-up one connection has none, and holds what is sent meanwhile.
  */
 import type { Buffer } from "node:buffer";
@@ -69,7 +69,7 @@ export class Dialer {
     this.#options.onEnded();
   }
 
-  /** PAIR has one peer; the option may ask for libzmq's way. */
+  /** PAIR has one peer; without `connectToAll` the first address is taken, as in libzmq. */
   get #fansOut(): boolean {
     return this.#context.settings.connectToAll && this.#context.type !== "PAIR";
   }

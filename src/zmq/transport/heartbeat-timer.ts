@@ -1,18 +1,18 @@
 /**
- * ● A connection's heartbeat on the clock: PINGs when they are due, and word when the peer is dead. Invariant: at most one timer is
- * set, never later than the heartbeat's deadline; after `stop` nothing is told.
+ * ● A connection's heartbeat on the clock: PINGs when they are due, and a call when the peer is dead. Invariant: at most one timer is
+ * set, never later than the heartbeat's deadline; after `stop` nothing is called.
  */
 import type { Cancel, Clock } from "../../core/clock.ts";
 import { Heartbeat, type HeartbeatOptions } from "../../zmtp/heartbeat.ts";
 
 export interface HeartbeatTimerHost {
-  /** Time to send a PING that asks the peer to give this side up after `ttlMs` of silence; 0: to ask nothing. */
+  /** Time to send a PING that asks the peer to end the connection after `ttlMs` of silence; 0: asks nothing. */
   ping(ttlMs: number): void;
   /** Nothing came for too long. */
   dead(): void;
 }
 
-/** 20 ms: a look that comes later than that was held up by this process, not by the clock. */
+/** 20 ms: a check that comes later than that was delayed by this process, not by the clock. */
 const LATE_MS = 20;
 /** 50 ms: time to read what arrived meanwhile. */
 const READ_MS = 50;
@@ -24,7 +24,7 @@ export class HeartbeatTimer {
   readonly #heartbeat: Heartbeat;
   #cancel: Cancel | undefined;
   #atMs = Number.POSITIVE_INFINITY;
-  /** This process stood still: what the peer said may not have been read yet. */
+  /** This process was busy or stopped: what the peer sent may not have been read yet. */
   #heldUp = false;
 
   constructor(clock: Clock, options: HeartbeatOptions, host: HeartbeatTimerHost) {
@@ -58,16 +58,16 @@ export class HeartbeatTimer {
 
   #arm(): void {
     const { deadlineMs } = this.#heartbeat;
-    if (deadlineMs < this.#atMs) this.#lookAt(deadlineMs); // else an earlier look will do
+    if (deadlineMs < this.#atMs) this.#checkAt(deadlineMs); // else an earlier check will do
   }
 
-  #lookAt(atMs: number): void {
+  #checkAt(atMs: number): void {
     this.#cancel?.();
     this.#atMs = atMs;
-    this.#cancel = this.#clock.at(atMs, () => this.#look());
+    this.#cancel = this.#clock.at(atMs, () => this.#check());
   }
 
-  #look(): void {
+  #check(): void {
     const nowMs = this.#clock.now();
     const isLate = nowMs > this.#atMs + LATE_MS;
     this.#atMs = Number.POSITIVE_INFINITY;
@@ -75,7 +75,7 @@ export class HeartbeatTimer {
     if (due === "dead") {
       if (isLate && !this.#heldUp) {
         this.#heldUp = true;
-        this.#lookAt(nowMs + READ_MS);
+        this.#checkAt(nowMs + READ_MS);
       } else this.#host.dead();
       return;
     }

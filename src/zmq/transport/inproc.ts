@@ -1,5 +1,5 @@
 /**
- * ● inproc: two pipes of this process, each carrying to the other, without a byte copied. A connect may come before its bind: the
+ * ● inproc: two pipes of this process, each of which delivers to the other without copying a byte. A connect may come before its bind: the
  * pipe waits. The bound is that of both pipes together, as in libzmq.
  */
 import type { Buffer } from "node:buffer";
@@ -165,7 +165,7 @@ export class InprocNames {
     return this.#bound.has(name);
   }
 
-  /** Calls `connect` now or once the name is bound. @returns takes the call back, if it has not come */
+  /** Calls `connect` now or once the name is bound. @returns a function that withdraws the call, if it has not come */
   connect(name: string, connect: (join: Join) => void): () => void {
     const join = this.#bound.get(name);
     if (join !== undefined) {

@@ -1,5 +1,5 @@
 /**
- * ● Streams that read into one buffer which all of them share: the octets are looked at before the next read, and what is kept is
+ * ● Streams that read into one buffer which all of them share: the octets are parsed before the next read, and what is kept is
  * copied. That spares an allocation of 64 KiB a read and the collections that follow. Node offers it for connections made, by
  * `onread`; for accepted ones its handle must be given to a new stream, in a way that Node does not document: where that cannot
  * be done, the stream hands over chunks of its own, slower and else the same.
@@ -23,14 +23,14 @@ export interface OnReadStream {
 
 /** As `net.connect`. */
 export function connectOnRead(options: NetConnectOpts): OnReadStream {
-  const inlet = new Inlet();
+  const inlet = new OnRead();
   const stream = connect({ ...options, onread: inlet.onread });
   return { stream, setSink: (sink) => (inlet.sink = sink) };
 }
 
 /** For a stream accepted by a server with `pauseOnConnect`. */
 export function acceptOnRead(accepted: Stream): OnReadStream {
-  const inlet = new Inlet();
+  const inlet = new OnRead();
   const stream = readInto(accepted, inlet.onread);
   if (!stream) return plainReading(accepted);
   return {
@@ -52,7 +52,8 @@ function plainReading(stream: Stream): OnReadStream {
   };
 }
 
-class Inlet {
+/** Node's `onread` option, whose octets go to a sink that comes later. */
+class OnRead {
   sink: Sink | undefined;
   readonly onread = {
     buffer: shared,

@@ -1,4 +1,4 @@
-/** ● Which mechanism a connection speaks, and who decides about its peer. */
+/** ● Which mechanism a connection uses, and the authenticator's verdict on its peer. */
 import { Buffer } from "node:buffer";
 import { KEY_BYTES } from "../../zmtp/curve/curve-box.ts";
 import { CurveClient } from "../../zmtp/curve/curve-client.ts";

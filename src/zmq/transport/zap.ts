@@ -1,6 +1,6 @@
 /**
- * ● ZAP (RFC 27): asks the authenticator that a program bound at inproc://zeromq.zap.01 as a Reply or Router. For programs that
- * come from libzmq; the `authenticate` option says the same with less.
+ * ● ZAP (RFC 27): asks the authenticator that a program bound at inproc://zeromq.zap.01 as a Reply or Router. For programs written for
+ * libzmq; the `authenticate` option does the same with less code.
  */
 import { Buffer } from "node:buffer";
 import { EMPTY_BUFFER } from "../../core/buffers.ts";
@@ -17,7 +17,7 @@ export const ZAP_NAME = "zeromq.zap.01";
 const VERSION = "1.0";
 const STATUSES = [200, 300, 400, 500] as const;
 
-/** A handler that answers nothing leaves its askers to the handshake's timeout, which ends them. */
+/** No bounds: when the handler does not answer, the handshake's timeout ends the connections that wait for it. */
 const BOUNDS = {
   sendHighWaterMark: 0,
   receiveHighWaterMark: 0,

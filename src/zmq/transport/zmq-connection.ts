@@ -1,7 +1,7 @@
 /**
  * ● One ZeroMQ connection: a byte stream, the protocol's state over it, and the pipe whose messages it carries. Reads stop when the
  * pipe is full, so that the peer's own writes stop in the end; writes are gathered until the running code has returned, then go
- * out as one. Invariant: at most one write is under way; `ended` is told once, after which nothing more happens.
+ * out as one. Invariant: at most one write is under way; `ended` is called once, after which nothing more happens.
  */
 import type { Buffer } from "node:buffer";
 import type { Socket as Stream } from "node:net";
@@ -13,7 +13,7 @@ import { FrameWriter, recycle } from "../../zmtp/frame-writer.ts";
 import { HandshakeRefused } from "../../zmtp/mechanism.ts";
 import { Peer } from "../../zmtp/peer.ts";
 import type { SocketTypeName } from "../../zmtp/socket-type.ts";
-import { GOODBYE_MS, WRITE_BYTES } from "../limits.ts";
+import { CLOSE_MS_MAX, WRITE_BYTES } from "../limits.ts";
 import { byteLength, type PipeTransport, type PeerInfo, type Pipe } from "../patterns/pipe.ts";
 import { after, CONNECTION, type ConnectionEvent, type ConnectionState } from "../socket-core/life-cycle.ts";
 import { routingIdOf, type Authenticator, type SocketSettings } from "../socket-core/settings.ts";
@@ -58,7 +58,7 @@ export class ZmqConnection implements PipeTransport {
   /** Undefined until there is a heartbeat to watch, this side's or the peer's. */
   #heartbeatTimer: HeartbeatTimer | undefined;
   #cancelHandshake: Cancel | undefined;
-  #cancelGoodbye: Cancel | undefined;
+  #cancelDestroy: Cancel | undefined;
   #writing = false;
   #scheduled = false;
   #sendingCount = 0;
@@ -146,7 +146,7 @@ export class ZmqConnection implements PipeTransport {
     if (this.#isEnding) return;
     this.#enter("finish");
     if (lingerMs === 0) this.pipe?.dropOutbound();
-    if (lingerMs >= 0) this.#destroyIn(Math.max(lingerMs, GOODBYE_MS));
+    if (lingerMs >= 0) this.#destroyIn(Math.max(lingerMs, CLOSE_MS_MAX));
     this.#stream.resume();
     this.#flush();
   }
@@ -171,7 +171,7 @@ export class ZmqConnection implements PipeTransport {
     this.peer.retain();
   }
 
-  /** The peer broke the protocol. What this side has to say of itself still goes out, so that the peer can tell why too. */
+  /** The peer broke the protocol. What this side's handshake still has to send goes out, so that the peer too can tell why. */
   #fail(error: Error): void {
     this.#reason ??= error;
     this.#enter("finish");
@@ -189,7 +189,7 @@ export class ZmqConnection implements PipeTransport {
     try {
       this.#pullAll(false);
     } catch (error) {
-      // A handshake that ended in the same read is told as such, so that the traffic's fault is not taken for its own
+      // If the handshake ended in the same read its event comes first, so that the error is not reported as the handshake's
       if (this.pipe === undefined && this.peer.state === "traffic") this.#settle();
       this.#fail(error as Error);
     }
@@ -288,7 +288,7 @@ export class ZmqConnection implements PipeTransport {
       this.#sendingBytes = bytes;
     }
     if (writer.length > 0) this.#write();
-    else if (this.#state === "closing") this.#goodbye();
+    else if (this.#state === "closing") this.#endStream();
   }
 
   #write(): void {
@@ -325,15 +325,15 @@ export class ZmqConnection implements PipeTransport {
     this.pipe?.settled(count, bytes);
   }
 
-  /** All is written: say so to the peer, and wait a moment for it to close too, lest unread octets make the system reset. */
-  #goodbye(): void {
+  /** All is written: sends FIN and waits for the peer's; closing at once with octets unread would make the system send RST. */
+  #endStream(): void {
     this.#stream.end();
-    this.#destroyIn(GOODBYE_MS);
+    this.#destroyIn(CLOSE_MS_MAX);
   }
 
   #destroyIn(ms: number): void {
-    this.#cancelGoodbye?.();
-    this.#cancelGoodbye = this.#in(ms, () => this.#stream.destroy());
+    this.#cancelDestroy?.();
+    this.#cancelDestroy = this.#in(ms, () => this.#stream.destroy());
   }
 
   #pinged(): void {
@@ -341,7 +341,7 @@ export class ZmqConnection implements PipeTransport {
     this.peer.pingTtlMs = undefined;
     const heartbeatTimer = this.#ensureHeartbeatTimer();
     heartbeatTimer.pinged(ttlMs);
-    heartbeatTimer.start(); // it knows PING, whatever version it announced
+    heartbeatTimer.start(); // the peer knows PING, whatever version it announced
   }
 
   #ensureHeartbeatTimer(): HeartbeatTimer {
@@ -368,7 +368,7 @@ export class ZmqConnection implements PipeTransport {
     if (this.#state === "closed") return;
     this.#cancelHandshake?.();
     this.#heartbeatTimer?.stop();
-    this.#cancelGoodbye?.();
+    this.#cancelDestroy?.();
     if (this.#state === "up" && !this.#reason) this.#pullRest();
     this.#enter("gone");
     this.#settleSent();

@@ -1,6 +1,6 @@
 /**
  * ○ CURVE's handshake as the client (RFC 26): HELLO → WELCOME → INITIATE → READY. The client knows the server's public key
- * beforehand; its own is shown to that server alone. States go one way; anything out of turn costs the connection.
+ * beforehand; its own is sent to that server alone, encrypted. A command out of order ends the connection.
  */
 import { assert, unreachable } from "../../core/assert.ts";
 import { concat } from "../../core/bytes.ts";
@@ -85,7 +85,7 @@ export class CurveClient extends HandshakeSide implements Mechanism {
     }
   }
 
-  /** A server decides over clients, not the other way round: the client has already checked that the server owns its key. */
+  /** Servers authenticate clients, clients do not authenticate servers: they have checked that the server owns its key. */
   authenticated(): void {
     assert(false, "a CURVE client asks for no verdict");
   }

@@ -1,6 +1,6 @@
 /**
  * ○ CURVE's handshake as the server (RFC 26): HELLO → WELCOME → INITIATE → (verdict) → READY or ERROR. Every client that knows the
- * server's public key gets through HELLO; who it is, its long-term key, comes with INITIATE and is what a verdict is about.
+ * server's public key gets past HELLO; its long-term key, which says who it is and which the verdict is about, comes with INITIATE.
  */
 import { assert, unreachable } from "../../core/assert.ts";
 import { concat, sameBytes } from "../../core/bytes.ts";

@@ -1,5 +1,5 @@
 /**
- * ○ PLAIN (RFC 24): the client says its name and password in the clear. C: HELLO, S: WELCOME (or ERROR), C: INITIATE, S: READY. The
+ * ○ PLAIN (RFC 24): the client sends its name and password in the clear. C: HELLO, S: WELCOME (or ERROR), C: INITIATE, S: READY. The
  * server lets nobody in without a verdict: a mechanism that checks nothing would only look safe.
  */
 import { Buffer } from "node:buffer";

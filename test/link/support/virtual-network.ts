@@ -10,7 +10,8 @@ import type { Random } from "../../../src/core/random.ts";
 import { Deadlines } from "../../../src/link/session/deadlines.ts";
 import { endOf } from "../../../src/link/end.ts";
 import type { LinkEnd } from "../../../src/link/end.ts";
-import type { LinkConnection, LinkTransport, Environment } from "../../../src/link/session/link-connection.ts";
+import type { LinkConnection } from "../../../src/link/session/link-connection.ts";
+import type { LinkTransport, Environment } from "../../../src/link/session/environment.ts";
 
 /** A manual clock on which time can also pass without anything happening, as in a process that is stopped. */
 class SleepingClock extends ManualClock {

@@ -1,0 +1,34 @@
+/** ○ What the cores of session mode are given: transports that carry bytes, a clock, chance and secrets. */
+import type { Clock } from "../../core/clock.ts";
+import type { Random } from "../../core/random.ts";
+import type { Deadlines } from "./deadlines.ts";
+
+/** What carries a connection's bytes: a socket, or a simulated one. Tells the connection through `received`, `drained` and `lost`. */
+export interface LinkTransport {
+  readonly peer: string;
+  /** Bytes written that the kernel has not taken. */
+  readonly aheadBytes: number;
+  /** Bytes that the kernel has taken so far. */
+  readonly takenBytes: number;
+  /** Writes the parts as one; they are never written to again. */
+  write(parts: readonly Uint8Array[]): void;
+  pause(): void;
+  resume(): void;
+  /** Ends after what was written. */
+  end(): void;
+  /** Ends at once. */
+  destroy(): void;
+}
+
+/** What the session's cores are given instead of clock, chance and secrets of their own. */
+export interface Environment {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly deadlines: Deadlines;
+  /** Unguessable bytes. */
+  secretBytes(count: number): Uint8Array;
+  /** HMAC-SHA256 over the parts in order. */
+  hmac(key: string, parts: readonly Uint8Array[]): Uint8Array;
+  /** Calls `flush` of the connection soon, after what else happens in this turn, so that many sends become one write. */
+  soon(connection: { flush(): void }): void;
+}
