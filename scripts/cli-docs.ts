@@ -1,11 +1,13 @@
 /**
- * ● Writes what is known of the command from its own --help: docs/cli.md, the man page and the shells' completions. Run after a flag
- * has changed: `npm run cli-docs`. A test fails while they differ (test/repo/cli-docs.test.ts).
+ * ● Writes what is known of the command, from the table of commands (src/cli/commands.ts) and each command's --help: docs/cli.md, the
+ * man page and the shells' completions. Run after a flag has changed: `npm run cli-docs`. A test fails while they differ
+ * (test/repo/cli-docs.test.ts).
  */
 import { execFile } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
+import { HOLDFAST } from "../src/cli/commands.ts";
 
 const root = join(import.meta.dirname, "..");
 const execute = promisify(execFile);
@@ -20,12 +22,11 @@ interface CommandHelp {
 /** Help texts of all commands and their subcommands, in the order in which the command lists them. */
 export async function commandHelps(): Promise<CommandHelp[]> {
   const found: CommandHelp[] = [];
-  for (const { name, summary } of listed(await helpOf([]))) {
-    const help = await helpOf([name]);
-    const below = listed(help);
-    if (below.length === 0) found.push({ name, summary, help });
-    const helps = await Promise.all(below.map((sub) => helpOf([name, sub.name])));
-    found.push(...below.map((sub, index) => ({ name: `${name} ${sub.name}`, summary: sub.summary, help: helps[index]! })));
+  for (const entry of HOLDFAST.commands) {
+    const named =
+      "commands" in entry ? entry.commands.map((below) => ({ ...below, name: `${entry.name} ${below.name}` })) : [entry];
+    const helps = named.map(async ({ name, summary }) => ({ name, summary, help: await helpOf(name.split(" ")) }));
+    found.push(...(await Promise.all(helps)));
   }
   return found;
 }
@@ -47,12 +48,6 @@ async function helpOf(words: readonly string[]): Promise<string> {
   return stdout.trimEnd();
 }
 
-/** The rows "  name   summary" of a usage text that lists commands. */
-function listed(help: string): { name: string; summary: string }[] {
-  if (!help.includes(" COMMAND ")) return [];
-  return [...help.matchAll(/^ {2}([a-z]+) {2,}(\S.*)$/gm)].map((match) => ({ name: match[1]!, summary: match[2]! }));
-}
-
 function longFlags(help: string): string[] {
   return [...new Set([...help.matchAll(/(?:^|[\s,])(--[a-z][a-z-]*)/gm)].map((match) => match[1]!))].sort();
 }
@@ -62,7 +57,7 @@ function page(helps: readonly CommandHelp[]): string {
     ({ name, summary, help }) => `## holdfast ${name}\n\n${capital(summary)}.\n\n\`\`\`text\n${help}\n\`\`\`\n`,
   );
   const intro =
-    "# The command\n\nEvery command and flag, as `--help` tells them. Data goes to stdout, talk to stderr; exit codes are 0 done, 1 failed, 2 wrong usage.\n";
+    "# The command\n\nEvery command and flag, as `--help` shows them. Data goes to stdout, messages to stderr; exit codes are 0 done, 1 failed, 2 wrong usage.\n";
   return [intro, ...sections].join("\n");
 }
 
@@ -76,7 +71,7 @@ function manual(helps: readonly CommandHelp[]): string {
   const head = [
     '.TH HOLDFAST 1 "" "" "Holdfast"',
     ".SH NAME",
-    "holdfast \\- a shared cache, a durable work queue and TCP connections that last",
+    `holdfast \\- ${HOLDFAST.summary}`,
     ".SH SYNOPSIS",
     ".B holdfast",
     ".I COMMAND",

@@ -1,13 +1,12 @@
 # bash completion for holdfast; source it, or copy it to /usr/share/bash-completion/completions/holdfast
 _holdfast() {
   local current=${COMP_WORDS[COMP_CWORD]} words="" command="${COMP_WORDS[1]}"
-  case "$command" in queue|work) command="$command ${COMP_WORDS[2]}" ;; esac
+  case "$command" in queue) command="$command ${COMP_WORDS[2]}" ;; esac
   if ((COMP_CWORD == 1)); then
     words="up listen connect cache queue work wire stats bench"
   elif ((COMP_CWORD == 2)) && [[ $command == *" "* ]]; then
     case "${COMP_WORDS[1]}" in
     queue) words="serve add call ls show retry cancel pause resume set purge cron move keygen" ;;
-    work) words="queue command" ;;
     esac
   elif [[ $current == -* ]]; then
     case "$command" in
@@ -29,8 +28,7 @@ _holdfast() {
     "queue cron") words="--help --json --key-file --missed --queue --remove --server-key --time-zone --timeout --url --user" ;;
     "queue move") words="--from --give-up --help --json --to" ;;
     "queue keygen") words="--help --json" ;;
-    "work queue") words="--concurrency --drain --help --json --key-file --server-key --timeout --url --user" ;;
-    "work command") words="--concurrency --drain --help --json --key-file --server-key --timeout --url --user" ;;
+    "work") words="--concurrency --drain --help --json --key-file --server-key --timeout --url --user" ;;
     "wire") words="--bodies --color --count --dashboard --dashboard-token --help --interface --json --ladder --no-color --port --read --write" ;;
     "stats") words="--cache --dashboard --dashboard-token --help --json --token" ;;
     "bench") words="--address --duration --gets --help --in-flight --json --size --url" ;;

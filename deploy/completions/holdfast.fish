@@ -1,7 +1,6 @@
 # fish completion for holdfast; copy it to ~/.config/fish/completions
 complete -c holdfast -n __fish_use_subcommand -xa "up listen connect cache queue work wire stats bench"
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and not __fish_seen_subcommand_from serve add call ls show retry cancel pause resume set purge cron move keygen" -xa "serve add call ls show retry cancel pause resume set purge cron move keygen"
-complete -c holdfast -n "__fish_seen_subcommand_from work; and not __fish_seen_subcommand_from queue command" -xa "queue command"
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l dashboard
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l dashboard-token
@@ -210,24 +209,15 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from move" -l to
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from keygen" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from keygen" -l json
-complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from queue" -l concurrency
-complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from queue" -l drain
-complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from queue" -l help
-complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from queue" -l json
-complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from queue" -l key-file
-complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from queue" -l server-key
-complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from queue" -l timeout
-complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from queue" -l url
-complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from queue" -l user
-complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from command" -l concurrency
-complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from command" -l drain
-complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from command" -l help
-complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from command" -l json
-complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from command" -l key-file
-complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from command" -l server-key
-complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from command" -l timeout
-complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from command" -l url
-complete -c holdfast -n "__fish_seen_subcommand_from work; and __fish_seen_subcommand_from command" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from work" -l concurrency
+complete -c holdfast -n "__fish_seen_subcommand_from work" -l drain
+complete -c holdfast -n "__fish_seen_subcommand_from work" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from work" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from work" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from work" -l server-key
+complete -c holdfast -n "__fish_seen_subcommand_from work" -l timeout
+complete -c holdfast -n "__fish_seen_subcommand_from work" -l url
+complete -c holdfast -n "__fish_seen_subcommand_from work" -l user
 complete -c holdfast -n "__fish_seen_subcommand_from wire" -l bodies
 complete -c holdfast -n "__fish_seen_subcommand_from wire" -l color
 complete -c holdfast -n "__fish_seen_subcommand_from wire" -l count

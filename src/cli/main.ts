@@ -3,37 +3,28 @@
 import { readFileSync } from "node:fs";
 import { codeOf, HoldfastError, UsageError } from "../core/errors.ts";
 import { printable } from "../core/printable.ts";
-import type { CommandEntry } from "./shared/command.ts";
-
-const COMMANDS: readonly CommandEntry[] = [
-  { name: "up", summary: "run all parts and the dashboard", load: () => import("./up/up.ts") },
-  { name: "listen", summary: "long-term connections: print what comes", load: () => import("./link/listen.ts") },
-  { name: "connect", summary: "a long-term connection: send the lines of stdin", load: () => import("./link/connect.ts") },
-  { name: "cache", summary: "run the cache server alone, with memcached's flags", load: () => import("./cache/cache.ts") },
-  {
-    name: "queue",
-    summary: "the work queue: run its broker, submit, inspect and mend",
-    load: () => import("./queue/queue.ts"),
-  },
-  { name: "work", summary: "work on a queue by running a command for each task", load: () => import("./queue/work.ts") },
-  { name: "wire", summary: "show packets, decoded and named", load: () => import("./wire/wire.ts") },
-  { name: "stats", summary: "the numbers of a running server", load: () => import("./stats.ts") },
-  { name: "bench", summary: "put load on a running server and measure it", load: () => import("./bench/bench.ts") },
-];
+import { type CommandGroup, HOLDFAST } from "./commands.ts";
 
 async function main(argv: readonly string[]): Promise<number> {
+  const [first] = argv;
+  if (first !== "--version" && first !== "-V") return dispatch(HOLDFAST, argv);
+  process.stdout.write(`holdfast ${packageVersion()}\n`);
+  return 0;
+}
+
+/** @param path the names of the group and of those above it, but for `holdfast` itself */
+async function dispatch(group: CommandGroup, argv: readonly string[], path: readonly string[] = []): Promise<number> {
   const [name, ...rest] = argv;
+  const typed = ["holdfast", ...path].join(" ");
   if (name === undefined || name === "--help" || name === "-h" || name === "help") {
-    process.stdout.write(usage());
+    process.stdout.write(usage(group, typed));
     return name === undefined ? 2 : 0;
   }
-  if (name === "--version" || name === "-V") {
-    process.stdout.write(`holdfast ${packageVersion()}\n`);
-    return 0;
-  }
-  const entry = COMMANDS.find((command) => command.name === name);
-  if (!entry) throw new UsageError("CLI_USAGE", `No command '${name}'; 'holdfast --help' lists them`);
-  const { run } = await entry.load();
+  const entry = group.commands.find((command) => command.name === name);
+  const words = [...path, name];
+  if (!entry) throw new UsageError("CLI_USAGE", `No command '${words.join(" ")}'; '${typed} --help' lists them`);
+  if ("commands" in entry) return dispatch(entry, rest, words);
+  const run = await entry.load();
   return run(rest);
 }
 
@@ -43,16 +34,11 @@ function packageVersion(): string {
   return version;
 }
 
-function usage(): string {
-  const lines = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(12)}${summary}`);
-  return [
-    "Usage: holdfast COMMAND [flags]",
-    "",
-    ...lines,
-    "",
-    "'holdfast COMMAND --help' tells a command's flags, 'holdfast --version' the version.",
-    "",
-  ].join("\n");
+function usage(group: CommandGroup, typed: string): string {
+  const lines = group.commands.map(({ name, summary }) => `  ${name.padEnd(12)}${summary}`);
+  const version = group === HOLDFAST ? ", 'holdfast --version' the version" : "";
+  const foot = `'${typed} COMMAND --help' tells a command's flags${version}.`;
+  return [`Usage: ${typed} COMMAND [flags]`, "", ...lines, "", foot, ""].join("\n");
 }
 
 // That Node calls a module of its own experimental (node:ffi, for socket options) is no news to whoever runs the command.

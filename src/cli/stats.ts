@@ -1,4 +1,4 @@
-/** ● `holdfast stats`: the numbers of a running `holdfast up`, or of any memcached server. */
+/** ● `holdfast stats`: statistics of a running `holdfast up` or of any memcached server. */
 import { CacheClient } from "../cache/index.ts";
 import { parseAddress, showAddress } from "../core/address.ts";
 import { messageOf, OperationError } from "../core/errors.ts";
@@ -13,14 +13,14 @@ interface StatsFlags {
   readonly json?: true;
 }
 
-/** 5 s: a server that does not answer by then is no help at 3 a.m. */
+/** 5 s: a server that needs longer is overloaded, and an operator wants to know that soon. */
 const ANSWER_MS_MAX = 5000;
 
 export async function run(argv: readonly string[]): Promise<number> {
-  const command = flags("stats", "Shows the numbers of a running 'holdfast up', or of any memcached server.")
-    .option("--dashboard <address>", "where its dashboard listens", "127.0.0.1:8280")
-    .option("--token <token>", "what it was started with as --dashboard-token")
-    .option("--cache <address>", "ask this memcached server instead")
+  const command = flags("stats", "Shows statistics of a running 'holdfast up' or of any memcached server.")
+    .option("--dashboard <address>", "address of its dashboard", "127.0.0.1:8280")
+    .option("--token <token>", "its --dashboard-token")
+    .option("--cache <address>", "read statistics of this memcached server instead")
     .option("--json", "print JSON");
   if (!(await parse(command, argv))) return 0;
   const options = command.opts<StatsFlags>();
@@ -45,11 +45,16 @@ async function upStats({ dashboard, token }: StatsFlags): Promise<Numbers> {
     response = await fetch(`http://${address}/api/hello`, { headers, signal: AbortSignal.timeout(ANSWER_MS_MAX) });
   } catch (error) {
     const why = error instanceof Error && error.cause ? messageOf(error.cause) : messageOf(error);
-    throw new OperationError("CLI_NO_ANSWER", `No numbers from ${address}: ${why}; is 'holdfast up' running there?`, {
-      cause: error,
-    });
+    throw new OperationError(
+      "CLI_NO_ANSWER",
+      `Cannot read statistics from ${address}: ${why}; is 'holdfast up' running there?`,
+      {
+        cause: error,
+      },
+    );
   }
-  if (!response.ok) throw new OperationError("CLI_NO_ANSWER", `No numbers from ${address}: ${(await response.text()).trim()}`);
+  if (!response.ok)
+    throw new OperationError("CLI_NO_ANSWER", `Cannot read statistics from ${address}: ${(await response.text()).trim()}`);
   const { snapshot } = (await response.json()) as { snapshot: Snapshot };
   return { json: snapshot, rows: rowsOf(snapshot) };
 }
@@ -97,7 +102,7 @@ function rowsOf({ upMs, residentBytes, problems, cache, queue, link }: Snapshot)
 function clusterRows(cluster: NonNullable<Snapshot["queue"]>["cluster"]): [string, string][] {
   if (!cluster) return [];
   const { group, role, epoch, sequence, lag, leader } = cluster;
-  const part = role === "leading" ? "leading" : `${role}, the leader is ${leader === "" ? "not known" : leader}`;
+  const part = role === "leading" ? "leading" : `${role}, leader ${leader === "" ? "unknown" : leader}`;
   return [[`  group`, `${group}: ${part}; term ${epoch}, log ${sequence}${lag > 0 ? `, ${lag} behind` : ""}`]];
 }
 

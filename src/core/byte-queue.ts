@@ -3,10 +3,9 @@
  * Never copies when what is taken lies in one chunk, which is the usual case; never searches the same byte twice.
  * It does not bound itself: whoever pushes checks `length` against its own limit first.
  */
+import { EMPTY } from "./bytes.ts";
+import { LF } from "./ascii.ts";
 import { assert } from "./assert.ts";
-
-const LF = 0x0a;
-const EMPTY = new Uint8Array(0);
 
 export class ByteQueue {
   readonly #chunks: Uint8Array[] = [];

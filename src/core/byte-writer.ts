@@ -2,11 +2,10 @@
  * ○ A growing buffer for bytes to send. Invariant: 0 <= length <= capacity. `take()` hands the bytes out and starts anew;
  * the writer never touches handed-out bytes again, so they may be given to a socket without a copy.
  */
+import { utf8 } from "./bytes.ts";
 
 /** 1 KiB: a few small replies; doubling from here reaches a 64 KiB socket write in six steps. */
 const CAPACITY_BYTES_MIN = 1024;
-
-const encoder = new TextEncoder();
 
 export class ByteWriter {
   #bytes: Uint8Array;
@@ -50,6 +49,12 @@ export class ByteWriter {
     return this;
   }
 
+  f64(value: number): this {
+    const at = this.reserve(8);
+    this.#view.setFloat64(at, value);
+    return this;
+  }
+
   u64(value: bigint): this {
     const at = this.reserve(8);
     this.#view.setBigUint64(at, value);
@@ -70,7 +75,7 @@ export class ByteWriter {
   }
 
   utf8(text: string): this {
-    return this.bytes(encoder.encode(text));
+    return this.bytes(utf8(text));
   }
 
   /** The bytes written, in network order; the writer is empty afterwards and owns them no more. */

@@ -1,8 +1,8 @@
 /**
- * ○ How long to wait before the next attempt: full jitter, a uniform draw from [0, min(cap, base × 2^failures)], so that clients
- * that lost the same server do not come back together (AWS Architecture Blog, "Exponential Backoff and Jitter").
- * A server may dictate the wait once; a connection that lasted forgets the failures before it.
+ * ○ How long to wait before the next attempt to connect: exponential backoff with full jitter. A server may dictate the wait once; a
+ * connection that lasted forgets the failures before it.
  */
+import { backoffDelayMs, type BackoffPolicy } from "../core/backoff.ts";
 import { durationMs } from "../core/units.ts";
 import type { Duration } from "../core/units.ts";
 import type { Random } from "../core/random.ts";
@@ -17,16 +17,14 @@ export interface BackoffOptions {
 }
 
 export class Backoff {
-  readonly #baseMs: number;
-  readonly #capMs: number;
+  readonly #policy: BackoffPolicy;
   readonly #random: Random;
   #failures = 0;
   #connectedAtMs: number | undefined;
   #dictatedMs: number | undefined;
 
   constructor({ base = BACKOFF_BASE_MS, cap = BACKOFF_CAP_MS }: BackoffOptions, random: Random) {
-    this.#baseMs = durationMs(base, "base");
-    this.#capMs = durationMs(cap, "cap");
+    this.#policy = { minMs: durationMs(base, "base"), maxMs: durationMs(cap, "cap"), jitter: 1 };
     this.#random = random;
   }
 
@@ -42,12 +40,10 @@ export class Backoff {
   /** The wait after an attempt or a connection that ended now. */
   next(nowMs: number): number {
     const lasted = this.#connectedAtMs !== undefined && nowMs - this.#connectedAtMs >= BACKOFF_FORGET_MS;
-    this.#failures = lasted ? 0 : this.#failures;
+    this.#failures = lasted ? 1 : this.#failures + 1;
     this.#connectedAtMs = undefined;
-    const boundMs = Math.min(this.#capMs, this.#baseMs * 2 ** this.#failures);
-    this.#failures = Math.min(this.#failures + 1, 30); // 2^30: far past any cap, far from overflow
     const dictatedMs = this.#dictatedMs;
     this.#dictatedMs = undefined;
-    return dictatedMs ?? this.#random() * boundMs;
+    return dictatedMs ?? backoffDelayMs(this.#policy, this.#failures, this.#random);
   }
 }

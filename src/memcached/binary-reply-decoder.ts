@@ -5,6 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { assert } from "../core/assert.ts";
+import { EMPTY_BUFFER } from "../core/buffers.ts";
 import { ProtocolError } from "../core/errors.ts";
 import { BINARY_HEADER_BYTES as HEADER_BYTES, OPCODE, STATUS } from "./binary.ts";
 import { MemcachedReply, type ReplyKind } from "./reply.ts";
@@ -12,7 +13,6 @@ import { MemcachedReply, type ReplyKind } from "./reply.ts";
 /** getkq: says nothing of a miss. */
 export const GET_KEY_QUIET = 0x0d;
 const RESPONSE_MAGIC = 0x81;
-const EMPTY = Buffer.alloc(0);
 
 /** What a status other than success means for each opcode, where it is not the same for all. */
 const REFUSALS: Readonly<Record<number, Readonly<Partial<Record<number, ReplyKind>>>>> = {
@@ -44,7 +44,7 @@ const SUCCESSES: Readonly<Partial<Record<number, ReplyKind>>> = {
 export class BinaryReplyDecoder {
   readonly #reply = new MemcachedReply();
   readonly #bodyBytesMax: number;
-  #chunk: Buffer = EMPTY;
+  #chunk: Buffer = EMPTY_BUFFER;
   #length = 0;
   #at = 0;
   /** A packet that spans chunks: first its header, then all of it. */

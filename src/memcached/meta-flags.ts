@@ -2,8 +2,8 @@
  * ○ The flags of a meta command, read from its tokens before anything is done: a command with a bad flag has no effect. Which
  * flags a command heeds is the command's business; here only what they say is kept. One object is read into again and again.
  */
-import { Buffer } from "node:buffer";
-import { decodeKey } from "./base64.ts";
+import { EMPTY_BUFFER } from "../core/buffers.ts";
+import { decodeKey } from "./key-encoding.ts";
 import { readI32, readU32, readU64, type U64 } from "./numbers.ts";
 import type { Tokens } from "./tokens.ts";
 
@@ -29,7 +29,7 @@ const ERROR = {
 const PLAIN = new Set(["O", "P", "L", "k", "s", "t", "c", "f"].map((flag) => flag.charCodeAt(0)));
 
 export class MetaFlags {
-  key: Uint8Array = Buffer.alloc(0);
+  key: Uint8Array = EMPTY_BUFFER;
   keyStart = 0;
   keyBytes = 0;
   /** `b`: the key came in base64 and goes out so. */

@@ -2,8 +2,8 @@
  * ○ Decimal numbers as memcached reads them from a command: digits only, a minus sign where the type has one, and nothing that
  * overflows the type. 64-bit numbers travel as two 32-bit halves, since they exceed what a number holds exactly.
  */
+import { ZERO } from "../core/ascii.ts";
 
-const ZERO = 0x30;
 const MINUS = 0x2d;
 const TWO_32 = 2 ** 32;
 /** 10 digits: none longer fits 32 bits; one more for the sign. memcached's own bound is 11 and 20. */
@@ -65,4 +65,21 @@ export function readU64(bytes: Uint8Array, start: number, end: number, into: U64
 /** The number of two halves when a number holds it exactly, else a bigint. */
 export function exactU64(high: number, low: number): number | bigint {
   return high < 2 ** 21 ? high * TWO_32 + low : (BigInt(high) << 32n) | BigInt(low);
+}
+
+/** Changes `value` as `incr` and `decr` do: addition wraps at 64 bits, subtraction stops at 0. */
+export function addU64(value: U64, by: U64, increment: boolean): void {
+  if (value.high < 2 ** 20 && by.high < 2 ** 20) {
+    const left = value.high * TWO_32 + value.low;
+    const right = by.high * TWO_32 + by.low;
+    const sum = increment ? left + right : Math.max(0, left - right);
+    value.low = sum >>> 0;
+    value.high = Math.floor(sum / TWO_32);
+    return;
+  }
+  const left = (BigInt(value.high) << 32n) | BigInt(value.low);
+  const right = (BigInt(by.high) << 32n) | BigInt(by.low);
+  const sum = increment ? (left + right) % (1n << 64n) : left > right ? left - right : 0n;
+  value.low = Number(sum & 0xffffffffn);
+  value.high = Number(sum >> 32n);
 }

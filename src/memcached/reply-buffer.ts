@@ -3,6 +3,7 @@
  * 0 <= length <= bytes.length. Whoever sends it either resets it (all bytes are out) or takes it (the rest is still on its way).
  */
 import { Buffer } from "node:buffer";
+import { ZERO } from "../core/ascii.ts";
 import { copyBytes } from "./copy.ts";
 import { exactU64 } from "./numbers.ts";
 
@@ -12,7 +13,6 @@ const CAPACITY_BYTES = 64 * 1024;
 /** 4 MiB: replies end at 1 MiB and a value, which is seldom larger; a value of a gigabyte must not hold a gigabyte for ever. */
 const KEPT_BYTES_MAX = 4 * 1024 * 1024;
 
-const ZERO = 0x30;
 const MINUS = 0x2d;
 
 export class ReplyBuffer {

@@ -6,19 +6,15 @@
  * A chunk pushed must be drained (`next()` until undefined) before the next is pushed, and may be overwritten after that.
  */
 import { Buffer } from "node:buffer";
+import { CR, LF, NINE, SPACE, ZERO } from "../core/ascii.ts";
 import { assert } from "../core/assert.ts";
+import { EMPTY_BUFFER } from "../core/buffers.ts";
 import { ProtocolError } from "../core/errors.ts";
 import { MemcachedReply, type ReplyKind } from "./reply.ts";
 
 /** 64 KiB: the longest line any memcached writes (a `stats` value, a watch event with a key of 750 escaped bytes) is far shorter. */
 const LINE_BYTES_MAX = 64 * 1024;
 
-const LF = 0x0a;
-const CR = 0x0d;
-const SPACE = 0x20;
-const ZERO = 0x30;
-const NINE = 0x39;
-const EMPTY = Buffer.alloc(0);
 const VALUE = Buffer.from("VALUE ");
 /** More digits than any number that is exact has; none longer is read. */
 const DIGITS_MAX = 15;
@@ -60,7 +56,7 @@ const WORD_BY_FINGERPRINT = new Map(
 export class ReplyDecoder {
   readonly #reply = new MemcachedReply();
   readonly #valueBytesMax: number;
-  #chunk: Buffer = EMPTY;
+  #chunk: Buffer = EMPTY_BUFFER;
   #length = 0;
   #at = 0;
   /** The start of a line whose end has not arrived; or the line of a value that has not arrived whole. */

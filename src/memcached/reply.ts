@@ -2,7 +2,8 @@
  * ○ One reply of a memcached server, as both protocols' decoders hand it out. The decoder owns the only instance and refills it:
  * what a reply holds is borrowed until the next call of `next()`. Whoever keeps bytes copies them.
  */
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
+import { EMPTY_BUFFER } from "../core/buffers.ts";
 
 /**
  * The reply's first word, as the text protocol writes it; the binary protocol's statuses are given the same words.
@@ -36,12 +37,10 @@ export type ReplyKind =
   | "SERVER_ERROR"
   | "LINE";
 
-const EMPTY = Buffer.alloc(0);
-
 export class MemcachedReply {
   kind: ReplyKind = "LINE";
   /** The line without its end; for the binary protocol the packet's key or message. */
-  line: Buffer = EMPTY;
+  line: Buffer = EMPTY_BUFFER;
   lineStart = 0;
   lineEnd = 0;
   /** Where in `line` the key (or the meta protocol's opaque token) stands; empty when the reply names none. */
@@ -61,7 +60,7 @@ export class MemcachedReply {
   stale = false;
   /** Meta Z: another client was already asked to recompute. */
   claimed = false;
-  value: Buffer = EMPTY;
+  value: Buffer = EMPTY_BUFFER;
   valueStart = 0;
   valueEnd = 0;
   /** The value as text, where a reader has made it, and who did: further readers of this reply need not. */
@@ -78,7 +77,7 @@ export class MemcachedReply {
     this.won = false;
     this.stale = false;
     this.claimed = false;
-    this.value = EMPTY;
+    this.value = EMPTY_BUFFER;
     this.decoded = undefined;
     this.decodedBy = undefined;
     this.valueStart = 0;

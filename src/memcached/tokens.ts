@@ -1,15 +1,16 @@
 /** ○ A command line cut at its spaces, as places in the read buffer: nothing is copied and no string is made. */
+import { SPACE } from "../core/ascii.ts";
+import { EMPTY } from "../core/bytes.ts";
 import { readI32, readU32, readU64, type U64 } from "./numbers.ts";
 
 /** 254: memcached's tokenizer stops there too; what follows is left out. */
 const TOKENS_MAX = 254;
-const SPACE = 0x20;
 
 export class Tokens {
   readonly starts = new Int32Array(TOKENS_MAX);
   readonly ends = new Int32Array(TOKENS_MAX);
   count = 0;
-  bytes: Uint8Array = new Uint8Array(0);
+  bytes: Uint8Array = EMPTY;
 
   /** Cuts `bytes[start, end)`, a line without its line end. */
   split(bytes: Uint8Array, start: number, end: number): void {

@@ -7,6 +7,7 @@
  *
  * The source keeps what it had. It refuses a target that has ever held tasks of its own.
  */
+import { EMPTY } from "../core/bytes.ts";
 import { OperationError } from "../core/errors.ts";
 import { EPOCHS_BEFORE_SETTING, epochsOf, MOVE_SETTING, type MoveMark, readMoveMark } from "./stores/move-mark.ts";
 import { decodeState } from "./tasks/task-record.ts";
@@ -48,8 +49,6 @@ const BATCH_BYTES = 4 * 1024 ** 2;
 
 /** Settings that a store starts with: a target may have them and still be empty. Those of the source replace them. */
 const OWN_SETTINGS: ReadonlySet<string> = new Set(["broker", "time", MOVE_SETTING, EPOCHS_BEFORE_SETTING]);
-
-const EMPTY = new Uint8Array(0);
 
 /**
  * Moves, or goes on with a move that was cut off.

@@ -2,6 +2,7 @@
  * ○ Commands: a 1-octet name length, the name, data (RFC 37, "command-body"). What the data means is the reader's business.
  */
 import { Buffer } from "node:buffer";
+import { EMPTY } from "../core/bytes.ts";
 import { ProtocolError } from "../core/errors.ts";
 
 export interface ZmtpCommand {
@@ -10,7 +11,7 @@ export interface ZmtpCommand {
   readonly data: Uint8Array;
 }
 
-export function encodeCommand(name: string, data: Uint8Array = Buffer.alloc(0)): Uint8Array {
+export function encodeCommand(name: string, data: Uint8Array = EMPTY): Uint8Array {
   const body = Buffer.allocUnsafe(1 + name.length + data.length);
   body[0] = name.length;
   body.write(name, 1, "latin1");

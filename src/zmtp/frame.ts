@@ -7,6 +7,7 @@
  * grows with what arrives, never with what a header claims.
  */
 import { Buffer } from "node:buffer";
+import { EMPTY_BUFFER } from "../core/buffers.ts";
 import { ProtocolError } from "../core/errors.ts";
 import { BODY_RESERVED_BYTES_MAX } from "./limits.ts";
 
@@ -18,8 +19,6 @@ const RESERVED = 0xf8;
 const HEADER_BYTES_MAX = 10;
 const SHORT_BYTES_MAX = 255;
 
-const NOTHING = Buffer.alloc(0);
-
 /** 4 KiB: a longer body in a borrowed chunk gets memory of its own. */
 const SHARED_BYTES_MAX = 4 * 1024;
 
@@ -29,7 +28,7 @@ export class ZmtpFrameDecoder {
   readonly #oldFraming: boolean;
   /** The limit on one frame's body; the caller lowers and raises it (handshake, message under way). */
   bodyBytesMax: number;
-  #chunk: Buffer = NOTHING;
+  #chunk: Buffer = EMPTY_BUFFER;
   #at = 0;
   /** Whether somebody else will write to the chunk. */
   #borrowed = false;
@@ -61,7 +60,7 @@ export class ZmtpFrameDecoder {
   retain(): void {
     if (!this.#borrowed) return;
     const { length } = this.#chunk;
-    this.#setChunk(this.#at === length ? NOTHING : copyOf(this.#chunk, this.#at, length), false);
+    this.#setChunk(this.#at === length ? EMPTY_BUFFER : copyOf(this.#chunk, this.#at, length), false);
   }
 
   /** Octets that arrived and belong to no frame returned yet. */
@@ -127,7 +126,7 @@ export class ZmtpFrameDecoder {
 
   #nextChunk(): boolean {
     const next = this.#waiting.shift();
-    this.#setChunk(next ?? NOTHING, false);
+    this.#setChunk(next ?? EMPTY_BUFFER, false);
     return next !== undefined;
   }
 

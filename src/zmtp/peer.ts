@@ -7,6 +7,7 @@
  */
 import { Buffer } from "node:buffer";
 import { assert } from "../core/assert.ts";
+import { EMPTY_BUFFER } from "../core/buffers.ts";
 import { ProtocolError } from "../core/errors.ts";
 import { decodeCommand, latin1 } from "./command.ts";
 import type { FrameWriter } from "./frame-writer.ts";
@@ -52,7 +53,6 @@ export interface PeerOptions {
   readonly messageBytesMax: number;
 }
 
-const EMPTY = Buffer.alloc(0);
 const SUBSCRIBE_ALL = Buffer.of(1);
 
 /** The properties that a handshake's READY or INITIATE carries. */
@@ -85,7 +85,7 @@ export class Peer {
   version: ZmtpVersion | undefined;
   /** What the peer told of itself; complete in "traffic". */
   socketType = "";
-  routingId: Buffer = EMPTY;
+  routingId: Buffer = EMPTY_BUFFER;
   properties: Properties = new Map();
   /** The TTL in ms of the last PING received, 0 when it had none; read and reset by the owner of the heartbeat. */
   pingTtlMs: number | undefined;
@@ -286,7 +286,7 @@ export class Peer {
     this.properties = properties;
     const type = properties.get("socket-type");
     this.#setSocketType(type ? latin1(type, 0, type.length) : "");
-    this.#setRoutingId(properties.get("identity") ?? EMPTY);
+    this.#setRoutingId(properties.get("identity") ?? EMPTY_BUFFER);
     this.#cipher = this.#mechanism.cipher;
     this.#startTraffic();
   }
@@ -311,7 +311,7 @@ export class Peer {
       throw new ProtocolError("ERR_ZMTP_INVALID_METADATA", `Cannot take routing id: ${identity.length} octets, at most 255`);
     }
     // Ids that start with zero are those that a ROUTER makes up: a peer's own is taken as none (RFC 37, RFC 28)
-    this.routingId = identity[0] === 0 ? EMPTY : Buffer.from(identity);
+    this.routingId = identity[0] === 0 ? EMPTY_BUFFER : Buffer.from(identity);
   }
 
   #sealedPart(sealed: Buffer): Message | undefined {

@@ -117,7 +117,7 @@ test("--reconnect comes back when the server does", async (t) => {
   const talk = reader(client.stderr);
   await talk.until(/connected to/);
   first.child.kill("SIGKILL");
-  await talk.until(/connecting again in/);
+  await talk.until(/reconnecting in/);
   const second = start(t, "listen", first.port);
   await reader(second.stderr).until(/listening/);
   await talk.until(/connected to[^]*connected to/);
@@ -129,9 +129,9 @@ test("a server that is not there, a taken port and wrong flags end with their se
   const { port } = await listener(t);
   for (const [args, status, sentence] of [
     [["connect", "127.0.0.1:1"], 1, /Cannot connect to 127\.0\.0\.1:1/],
-    [["listen", port], 1, /another program listens there/],
+    [["listen", port], 1, /another program uses this address/],
     [["listen", "--by", "word"], 2, /choose raw, byte, line, hex/],
-    [["listen", "--count", "many"], 2, /no whole number/],
+    [["listen", "--count", "many"], 2, /not a whole number/],
     [["listen", "--idle", "10h"], 2, /more than the 32767 s/],
     [["connect"], 2, /address/],
   ] as const) {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import fc from "fast-check";
-import { decodeKey, encodeKey } from "../../src/memcached/base64.ts";
+import { decodeKey, encodeKey } from "../../src/memcached/key-encoding.ts";
 import { copyBytes, copyWords } from "../../src/memcached/copy.ts";
 import { MetaFlags } from "../../src/memcached/meta-flags.ts";
 import { exactU64, readI32, readU32, readU64, type U64 } from "../../src/memcached/numbers.ts";

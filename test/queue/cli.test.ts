@@ -104,7 +104,7 @@ test("cron lists what was scheduled, with the time of the next run", async () =>
   assert.equal((await queueCommand("cron", "daily", "--remove")).code, 0);
   assert.equal((await queueCommand("cron")).stdout, "");
   const again = await queueCommand("cron", "daily", "--remove");
-  assert.deepEqual([again.code, again.stderr], [1, "No schedule is called 'daily'\n"]);
+  assert.deepEqual([again.code, again.stderr], [1, "No schedule has the name 'daily'\n"]);
   assert.equal((await queueCommand("cron", "--remove")).code, 2);
 });
 

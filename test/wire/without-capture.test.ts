@@ -56,7 +56,7 @@ test("what a running holdfast reads and writes is shown as tapped, with the kern
   await dashboard.listen();
   const port = cache.address.split(":").at(-1)!;
   const shown = wire("--port", `${port}=cache`, "--dashboard", dashboard.address);
-  await until(() => shown.said().includes("showing instead"), shown.said);
+  await until(() => shown.said().includes("falling back to"), shown.said);
   const client = new CacheClient({ servers: [cache.address] });
   await client.set("greeting", "hello");
   const summaries = (source: string): string[] =>
@@ -85,10 +85,10 @@ test("without a dashboard the kernel's counters alone are shown, and it says so"
   const peer = await connect({ host: "127.0.0.1", port: link.port });
   peer.on("error", () => {});
   const shown = wire("--port", String(link.port), "--dashboard", "127.0.0.1:9");
-  await until(() => shown.lines.length > 0 && shown.said().includes("showing instead"), shown.said);
+  await until(() => shown.lines.length > 0 && shown.said().includes("falling back to"), shown.said);
   assert.match(
     shown.said(),
-    /tcpdump: not installed.*\nno running holdfast at 127\.0\.0\.1:9.*\nshowing instead: the kernel's counters/,
+    /tcpdump: not installed.*\nno dashboard of a running holdfast at 127\.0\.0\.1:9.*\nfalling back to: the kernel's keep-alive counters/,
   );
   assert.equal(shown.lines[0]!["summary"], "was connected already");
   assert.equal(shown.lines[0]!["peer"], link.stats().connections[0]!.peer);

@@ -6,12 +6,11 @@
 import type { Cancel, Clock } from "../../core/clock.ts";
 import { ReplyBuffer } from "../../memcached/reply-buffer.ts";
 import { SlabAutomover } from "./slab-automover.ts";
-import { BLOCK_SECONDS, CrawlPlan, LruCrawler, lruListsNamed } from "./lru-crawler.ts";
+import { BLOCK_SECONDS, type CrawlKind, CrawlPlan, LruCrawler, lruListsNamed } from "./lru-crawler.ts";
 import type { StoreLock } from "../store/store-lock.ts";
 import { LruMaintainer } from "./lru-maintainer.ts";
 import { GLOBAL } from "../store/memory.ts";
 import { SlabRebalancer, REASSIGN } from "./slab-rebalancer.ts";
-import type { CrawlKind } from "../protocol/cache-session.ts";
 import { TUNE } from "../store/settings.ts";
 import type { ItemStore } from "../store/item-store.ts";
 

@@ -3,10 +3,9 @@
  * asked for it, or to list keys. A mark in each LRU list keeps the place between steps, whatever happens to the items around it.
  * Invariant: a mark is linked exactly while its LRU list is being crawled.
  */
-import { encodeKey } from "../../memcached/base64.ts";
+import { encodeKey, percentEncode } from "../../memcached/key-encoding.ts";
 import type { ReplyBuffer } from "../../memcached/reply-buffer.ts";
-import { percentEncode } from "../protocol/log-lines.ts";
-import * as I from "../store/item.ts";
+import * as Item from "../store/item.ts";
 import type { Items } from "../store/items.ts";
 import { LRU_LISTS } from "../store/limits.ts";
 import { GLOBAL, LRU_STAT } from "../store/memory.ts";
@@ -28,9 +27,12 @@ export interface CrawlerStats {
   complete: boolean;
 }
 
+/** What a crawl is for: to free expired items, or to list keys in one of two forms. */
+export type CrawlKind = "expired" | "metadump" | "mgdump";
+
 /** Where a dump goes, and what it lists. */
 export interface Dump {
-  readonly kind: "metadump" | "mgdump";
+  readonly kind: Exclude<CrawlKind, "expired">;
   readonly out: ReplyBuffer;
 }
 
@@ -126,7 +128,7 @@ export class LruCrawler {
         this.#bucket = -1;
         return left;
       }
-      for (let item = index.first(this.#bucket); item !== 0; item = words[item * 2 + I.CHAIN]!) {
+      for (let item = index.first(this.#bucket); item !== 0; item = Item.chain(words, item)) {
         this.#list(item);
         left -= 1;
       }
@@ -151,7 +153,7 @@ export class LruCrawler {
       return;
     }
     items.count(lruList, LRU_STAT.crawlerItemsChecked);
-    if (items.words[item * 2 + I.REFERENCES] !== 1) return;
+    if (Item.references(items.words, item) !== 1) return;
     if (this.#dump) this.#list(item);
     else this.#judge(item, lruList);
   }
@@ -170,12 +172,12 @@ export class LruCrawler {
     const items = this.#items;
     const { words } = items;
     const crawlerStats = this.crawlerStats[lruList]!;
-    const expiry = words[item * 2 + I.EXPIRY]!;
+    const expiry = Item.expiry(words, item);
     const flushed = items.isFlushed(item);
     if (flushed || (expiry !== 0 && expiry < items.now)) {
       items.count(lruList, LRU_STAT.crawlerReclaimed);
       crawlerStats.reclaimed += 1;
-      if (!flushed && (words[item * 2 + I.META]! & I.FETCHED) === 0) items.count(lruList, LRU_STAT.expiredUnfetched);
+      if (!flushed && !Item.has(words, item, Item.FETCHED)) items.count(lruList, LRU_STAT.expiredUnfetched);
       items.unlink(item);
       return;
     }
@@ -191,16 +193,14 @@ export class LruCrawler {
   #list(item: number): void {
     const items = this.#items;
     const { words, bytes } = items;
-    const at = item * 2;
-    const expiry = words[at + I.EXPIRY]!;
-    if ((expiry !== 0 && expiry < items.now) || items.isFlushed(item)) return;
-    const meta = words[at + I.META]!;
-    const start = item * 8 + I.HEADER_BYTES;
-    const end = start + (meta >>> I.KEY_SHIFT);
+    const expiry = Item.expiry(words, item);
+    if (items.isExpiredOrFlushed(item)) return;
+    const start = Item.keyStart(item);
+    const end = start + Item.keyBytes(words, item);
     const { out, kind } = this.#dump!;
     if (kind === "mgdump") {
       out.text("mg ");
-      if ((meta & I.BINARY_KEY) === 0) out.copy(bytes, start, end - start);
+      if (!Item.has(words, item, Item.BINARY_KEY)) out.copy(bytes, start, end - start);
       else out.text(`${encodeKey(bytes, start, end)} b`);
       out.text("\r\n");
       return;
@@ -208,11 +208,13 @@ export class LruCrawler {
     const { startedSeconds } = items.memory.settings;
     out.text("key=");
     out.text(percentEncode(bytes.subarray(start, end)));
-    out.text(` exp=${expiry === 0 ? -1 : expiry + startedSeconds} la=${words[at + I.TIME]! + startedSeconds} cas=`);
-    out.u64(words[at + I.CAS_HIGH]!, words[at + I.CAS_LOW]!);
-    const fetched = (meta & I.FETCHED) === 0 ? "no" : "yes";
-    const slabClass = (meta >>> I.CLASS_SHIFT) & 0x3f;
-    out.text(` fetch=${fetched} cls=${slabClass} size=${items.countedBytes(item)} flags=${words[at + I.CLIENT_FLAGS]!} \n`);
+    out.text(` exp=${expiry === 0 ? -1 : expiry + startedSeconds} la=${Item.lastAccess(words, item) + startedSeconds} cas=`);
+    out.u64(Item.casHigh(words, item), Item.casLow(words, item));
+    const fetched = Item.has(words, item, Item.FETCHED) ? "yes" : "no";
+    const slabClass = Item.slabClass(words, item);
+    out.text(
+      ` fetch=${fetched} cls=${slabClass} size=${Item.countedBytes(items.words, item)} flags=${Item.clientFlags(words, item)} \n`,
+    );
   }
 }
 
@@ -227,7 +229,7 @@ export function lruListsNamed(classes: string): number[] | undefined {
   for (const word of classes.split(",").filter((part) => part !== "")) {
     const slabClass = /^\d+$/.test(word) ? Number(word) : 0;
     if (slabClass < 1 || slabClass > 63) return undefined;
-    lruLists.push(slabClass | I.TEMP, slabClass | I.HOT, slabClass | I.WARM, slabClass | I.COLD);
+    lruLists.push(slabClass | Item.TEMP, slabClass | Item.HOT, slabClass | Item.WARM, slabClass | Item.COLD);
   }
   return lruLists;
 }

@@ -2,12 +2,12 @@
  * ○ Keeps the LRU lists of every class in proportion, as memcached's maintainer thread does: items flow from HOT and WARM to COLD,
  * active ones back to WARM, and what is expired at a tail is freed. Works in bounded steps and says when it wants to be called.
  */
-import * as I from "../store/item.ts";
+import * as Item from "../store/item.ts";
 import type { Items } from "../store/items.ts";
 import { MAINTAINER_ITEMS_PER_STEP, SLAB_CLASSES_MAX } from "../store/limits.ts";
 import { GLOBAL } from "../store/memory.ts";
 import { TUNE } from "../store/settings.ts";
-import type { PullOptions } from "../store/lru-eviction.ts";
+import type { PullOptions } from "../store/items.ts";
 
 /** memcached's own bounds on the sleep of its maintainer. */
 const SLEEP_MS_MIN = 1;
@@ -54,27 +54,27 @@ export class LruMaintainer {
 
   /** @returns how many items were moved or freed: `most`, or a few more, when there are more */
   #juggle(slabClass: number, most: number): number {
-    const { memory, eviction, lruLists, words, now } = this.#items;
-    const { tune, sizesBytes } = memory;
+    const items = this.#items;
+    const { tune, sizesBytes } = items.memory;
     let moved = 0;
     if (tune[TUNE.tempLru] !== 0) {
-      for (let pulled = -1; pulled !== 0 && moved < most; moved += pulled) pulled = eviction.pull(slabClass, I.TEMP);
+      for (let pulled = -1; pulled !== 0 && moved < most; moved += pulled) pulled = items.pullTail(slabClass, Item.TEMP);
     }
     const segmented = tune[TUNE.segmented] !== 0;
     let hot: PullOptions = { crawlBlocks: true, totalBytes: 0, maxAge: 0 };
     let warm = hot;
     let cold = hot;
     if (segmented) {
-      const oldest = lruLists.oldest(slabClass | I.COLD);
-      const coldAge = oldest === 0 ? 0 : now - words[oldest * 2 + I.TIME]!;
-      const totalBytes = sizesBytes[slabClass | I.COLD]! + sizesBytes[slabClass | I.HOT]! + sizesBytes[slabClass | I.WARM]!;
+      const coldAge = items.oldestAge(slabClass | Item.COLD);
+      const totalBytes =
+        sizesBytes[slabClass | Item.COLD]! + sizesBytes[slabClass | Item.HOT]! + sizesBytes[slabClass | Item.WARM]!;
       hot = { crawlBlocks: true, totalBytes, maxAge: Math.floor(coldAge * tune[TUNE.hotMaxFactor]!) };
       warm = { crawlBlocks: true, totalBytes, maxAge: Math.floor(coldAge * tune[TUNE.warmMaxFactor]!) };
       cold = { crawlBlocks: true, totalBytes };
     }
     for (let pulled = -1; pulled !== 0 && moved < most; moved += pulled) {
-      pulled = eviction.pull(slabClass, I.HOT, hot) || eviction.pull(slabClass, I.WARM, warm);
-      if (segmented) pulled += eviction.pull(slabClass, I.COLD, cold);
+      pulled = items.pullTail(slabClass, Item.HOT, hot) || items.pullTail(slabClass, Item.WARM, warm);
+      if (segmented) pulled += items.pullTail(slabClass, Item.COLD, cold);
     }
     return moved;
   }

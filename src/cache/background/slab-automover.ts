@@ -2,7 +2,7 @@
  * ○ Decides once a second whether a page should move: from a class with pages to spare to the pool, or from the class whose items
  * grow oldest to one that evicts young ones. memcached's window and ratio.
  */
-import * as I from "../store/item.ts";
+import * as Item from "../store/item.ts";
 import type { Items } from "../store/items.ts";
 import { SLAB_CLASSES_MAX } from "../store/limits.ts";
 import { GLOBAL, LRU_STAT, LRU_STATS } from "../store/memory.ts";
@@ -80,14 +80,13 @@ export class SlabAutomover {
   }
 
   #sample(slabClass: number, state: ClassState, evictedNow: number): Sample {
-    const { memory, lruLists, words, now } = this.#items;
+    const { memory } = this.#items;
     const evicted = this.#evicted(slabClass);
     const outOfMemory = memory.lruStats[slabClass * LRU_STATS + LRU_STAT.outOfMemory]!;
     const pages = memory.classPages[slabClass]!;
     const evictedDelta = evicted - state.evicted;
-    const tail = lruLists.oldest(slabClass | I.COLD);
     const sample = {
-      age: tail === 0 ? 0 : now - words[tail * 2 + I.TIME]!,
+      age: this.#items.oldestAge(slabClass | Item.COLD),
       evictedShare: evictedDelta > 0 ? evictedDelta / evictedNow : 0,
       evicting: evictedDelta > 0,
       dirty: evictedDelta > 0 || outOfMemory > state.outOfMemory || pages > state.pages,
@@ -99,7 +98,7 @@ export class SlabAutomover {
   }
 
   #evicted(slabClass: number): number {
-    return this.#items.memory.lruStats[(slabClass | I.COLD) * LRU_STATS + LRU_STAT.evicted]!;
+    return this.#items.memory.lruStats[(slabClass | Item.COLD) * LRU_STATS + LRU_STAT.evicted]!;
   }
 
   #fresh(): ClassState[] {

@@ -3,12 +3,11 @@
  * chunks of their class, then hands it over. Works in bounded steps; requests go on between them. Invariant: chunks of the page
  * that are done are on no list and belong to nobody.
  */
-import * as I from "../store/item.ts";
+import * as Item from "../store/item.ts";
 import type { Items } from "../store/items.ts";
 import { GLOBAL } from "../store/memory.ts";
 import { TUNE } from "../store/settings.ts";
-import { BUSY_STATUS } from "../protocol/stats.ts";
-import { EVICT } from "../store/lru-eviction.ts";
+import { EVICT } from "../store/items.ts";
 
 /** Rounds over a page with held items before these are given up; memcached's number. */
 const BUSY_LOOPS_MAX = 5000;
@@ -18,8 +17,18 @@ const EVICTIONS_MAX = 10;
 const CHUNKS_PER_STEP = 64;
 const BYTES_PER_STEP = 64 * 1024;
 
-const BUSY = Object.fromEntries(BUSY_STATUS.map((word, index) => [word, index]));
-
+/** Why the slab rebalancer found a chunk busy, by `GLOBAL.reassignLastBusy`. */
+export const BUSY_STATUS = [
+  "none",
+  "pass",
+  "from_slab",
+  "from_lru",
+  "busy",
+  "busy_uploading",
+  "busy_active",
+  "busy_floating",
+  "locked",
+] as const;
 /** memcached's answers to `slabs reassign`. */
 export const REASSIGN = {
   ok: "OK",
@@ -120,43 +129,42 @@ export class SlabRebalancer {
     return -1;
   }
 
-  #handleAt(position: number): number {
+  #chunkAt(position: number): number {
     const { memory, slabs } = this.#items;
     return slabs.pageStart(this.#page) + (position * memory.classBytes[this.#source]!) / 8;
   }
 
-  #inPage(handle: number): boolean {
+  #inPage(chunk: number): boolean {
     const start = this.#items.slabs.pageStart(this.#page);
-    return handle >= start && handle < start + 131_072;
+    return chunk >= start && chunk < start + 131_072;
   }
 
   /** Frees one chunk of the page, or counts it busy. */
   #clear(position: number): void {
     const items = this.#items;
     const { words, slabs } = items;
-    const handle = this.#handleAt(position);
-    const meta = words[handle * 2 + I.META]!;
-    if ((meta & I.SLABBED) !== 0) {
-      slabs.unlinkFree(handle, this.#source);
+    const chunk = this.#chunkAt(position);
+    if (Item.has(words, chunk, Item.SLABBED)) {
+      slabs.unlinkFree(chunk, this.#source);
       this.#done(position);
       return;
     }
-    const item = (meta & I.CHUNK) === 0 ? handle : words[handle * 2 + I.CHUNK_HEAD]!;
-    if ((words[item * 2 + I.META]! & I.LINKED) === 0) {
+    const item = Item.has(words, chunk, Item.CHUNK) ? Item.chunkOwner(words, chunk) : chunk;
+    if (!Item.has(words, item, Item.LINKED)) {
       this.#busy("busy_floating");
       return;
     }
-    if (items.locked.size > 0 && items.locked.has(words[item * 2 + I.HASH]!)) {
+    if (items.locked.size > 0 && items.locked.has(Item.hash(words, item))) {
       this.#busy("locked");
       return;
     }
-    if (this.#expired(item)) {
+    if (items.isExpiredOrFlushed(item)) {
       items.unlink(item);
-      if ((words[handle * 2 + I.META]! & I.SLABBED) === 0) this.#busy("busy");
+      if (!Item.has(words, chunk, Item.SLABBED)) this.#busy("busy");
       else this.#clear(position);
       return;
     }
-    if (words[item * 2 + I.REFERENCES] !== 1) {
+    if (Item.references(words, item) !== 1) {
       this.#rescueHeld(item);
       return;
     }
@@ -165,20 +173,15 @@ export class SlabRebalancer {
       if (room !== 0) slabs.free(room, this.#source); // the eviction that made room freed this very chunk
       return;
     }
-    if (room === 0 || (words[item * 2 + I.META]! & I.LINKED) === 0) {
+    if (room === 0 || !Item.has(words, item, Item.LINKED)) {
       if (room !== 0) slabs.free(room, this.#source);
       else items.memory.globals[GLOBAL.reassignBusyNoMemory]! += 1;
       this.#busy("from_lru");
       return;
     }
-    if (item === handle) this.#rescue(handle, room);
-    else this.#rescueChunk(handle, room);
+    if (item === chunk) this.#rescue(chunk, room);
+    else this.#rescueChunk(chunk, room);
     this.#done(position);
-  }
-
-  #expired(item: number): boolean {
-    const expiry = this.#items.words[item * 2 + I.EXPIRY]!;
-    return (expiry !== 0 && expiry < this.#items.now) || this.#items.isFlushed(item);
   }
 
   /** A free chunk of the class outside the page, or 0. */
@@ -191,8 +194,8 @@ export class SlabRebalancer {
       else return items.slabs.allocate(this.#source);
     }
     for (let tries = 0; this.#mayEvict && room === 0 && tries < EVICTIONS_MAX; tries += 1) {
-      if (items.eviction.pull(this.#source, I.COLD, EVICT) <= 0 && items.memory.tune[TUNE.segmented] !== 0) {
-        items.eviction.pull(this.#source, I.HOT);
+      if (items.pullTail(this.#source, Item.COLD, EVICT) <= 0 && items.memory.tune[TUNE.segmented] !== 0) {
+        items.pullTail(this.#source, Item.HOT);
       }
       room = this.#takeFree();
     }
@@ -202,9 +205,9 @@ export class SlabRebalancer {
   #takeFree(): number {
     const { slabs, memory } = this.#items;
     for (;;) {
-      const handle = slabs.allocate(this.#source, false);
-      if (handle === 0 || !this.#inPage(handle)) return handle;
-      const position = ((handle - slabs.pageStart(this.#page)) * 8) / memory.classBytes[this.#source]!;
+      const chunk = slabs.allocate(this.#source, false);
+      if (chunk === 0 || !this.#inPage(chunk)) return chunk;
+      const position = ((chunk - slabs.pageStart(this.#page)) * 8) / memory.classBytes[this.#source]!;
       this.#done(position);
       memory.globals[GLOBAL.reassignInlineReclaim]! += 1;
     }
@@ -217,9 +220,9 @@ export class SlabRebalancer {
     this.#copy(from, to);
     index.replace(from, to);
     lruLists.replace(to);
-    if ((words[to * 2 + I.META]! & I.CHUNKED) !== 0) {
-      for (let chunk = words[items.chunkPlace(to)]!; chunk !== 0; chunk = words[chunk * 2 + I.NEXT]!) {
-        words[chunk * 2 + I.CHUNK_HEAD] = to;
+    if (Item.has(words, to, Item.CHUNKED)) {
+      for (let chunk = Item.firstChunk(words, to); chunk !== 0; chunk = Item.next(words, chunk)) {
+        Item.setChunkOwner(words, chunk, to);
       }
     }
     memory.globals[GLOBAL.reassignRescues]! += 1;
@@ -229,11 +232,11 @@ export class SlabRebalancer {
     const items = this.#items;
     const { words } = items;
     this.#copy(from, to);
-    const prev = words[to * 2 + I.PREV]!;
-    const next = words[to * 2 + I.NEXT]!;
-    if (prev !== 0) words[prev * 2 + I.NEXT] = to;
-    else words[items.chunkPlace(words[to * 2 + I.CHUNK_HEAD]!)] = to;
-    if (next !== 0) words[next * 2 + I.PREV] = to;
+    const prev = Item.prev(words, to);
+    const next = Item.next(words, to);
+    if (prev !== 0) Item.setNext(words, prev, to);
+    else Item.setFirstChunk(words, Item.chunkOwner(words, to), to);
+    if (next !== 0) Item.setPrev(words, next, to);
     items.memory.globals[GLOBAL.reassignChunkRescues]! += 1;
   }
 
@@ -247,14 +250,14 @@ export class SlabRebalancer {
   #rescueHeld(item: number): void {
     const items = this.#items;
     const { words, memory } = items;
-    const chunked = (words[item * 2 + I.META]! & I.CHUNKED) !== 0;
+    const chunked = Item.has(words, item, Item.CHUNKED);
     if (!chunked) {
       const room = this.#room();
-      if (room !== 0 && (words[item * 2 + I.META]! & I.LINKED) !== 0) {
+      if (room !== 0 && Item.has(words, item, Item.LINKED)) {
         this.#copy(item, room);
-        words[room * 2 + I.META]! &= ~I.LINKED;
-        words[room * 2 + I.REFERENCES] = 0;
-        const hash = words[item * 2 + I.HASH]!;
+        Item.clearFlags(words, room, Item.LINKED);
+        Item.setReferences(words, room, 0);
+        const hash = Item.hash(words, item);
         items.unlink(item);
         items.link(room, hash);
         memory.globals[GLOBAL.reassignRescues]! += 1;
@@ -271,9 +274,9 @@ export class SlabRebalancer {
     this.#busy("busy_active");
   }
 
-  #busy(status: string): void {
+  #busy(status: (typeof BUSY_STATUS)[number]): void {
     this.#busyItems += 1;
-    this.#items.memory.globals[GLOBAL.reassignLastBusy] = BUSY[status]!;
+    this.#items.memory.globals[GLOBAL.reassignLastBusy] = BUSY_STATUS.indexOf(status);
   }
 
   #done(position: number): void {

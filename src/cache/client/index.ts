@@ -6,12 +6,11 @@ export type { ClusterDiscovery, DnsDiscovery, Resolve } from "./pool/discovery.t
 export type { CacheCounts, CacheEvents, CallEvent } from "./api/events.ts";
 export type { FetchOptions, LoadContext, Loader } from "./api/fetch.ts";
 export type { Credentials } from "./protocol/handshake.ts";
-export type { CasOutcome } from "./api/interpret.ts";
+export type { CasOutcome } from "./api/command-replies.ts";
 export type { Key, KeyPolicy } from "./api/key.ts";
 export type { KeyParameters, Keyspace } from "./api/keyspace.ts";
-export type { NearCacheOptions } from "./api/near-reads.ts";
-export type { Versioned } from "./operations/lookup.ts";
-export type { CacheClientOptions, CallOptions, Gutter, StoreOptions } from "./api/cache-client-options.ts";
+export type { Versioned } from "./operations/get-operation.ts";
+export type { CacheClientOptions, CallOptions, Gutter, NearCacheOptions, StoreOptions } from "./api/cache-client-options.ts";
 export type { PlacementRule } from "./pool/placement.ts";
 export type { ServerSpec } from "./operations/server-address.ts";
 export type { Ttl } from "./api/ttl.ts";

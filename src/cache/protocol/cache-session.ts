@@ -4,6 +4,7 @@
  */
 import type { Buffer } from "node:buffer";
 import type { ReplyBuffer } from "../../memcached/reply-buffer.ts";
+import type { CrawlKind } from "../background/lru-crawler.ts";
 import type { PrefixCount } from "../store/prefix-stats.ts";
 import type { ItemStore } from "../store/item-store.ts";
 
@@ -66,8 +67,6 @@ export interface ThreadStats {
   readonly prefixes: readonly PrefixCount[];
 }
 export type ThreadStatName = keyof ThreadStats;
-
-export type CrawlKind = "expired" | "metadump" | "mgdump";
 
 export type StatLine = readonly [name: string, value: string | number];
 

@@ -1,4 +1,5 @@
 /** ○ The lines of `watch`, in memcached's form: what happened to an item or a connection, when, and who did it. */
+import { percentEncode } from "../../memcached/key-encoding.ts";
 import type { CloseReason } from "./cache-session.ts";
 import type { StoreLog } from "../store/store-log.ts";
 
@@ -75,15 +76,3 @@ function endpoint({ remote }: LoggedConnection): string {
 function sizeOf(valueBytes: number): number {
   return Math.max(0, valueBytes - 2);
 }
-
-/** A key as text: letters, digits and `-._~` as they are, anything else as %XX, so that a line is a line. */
-export function percentEncode(key: Uint8Array): string {
-  let text = "";
-  for (const byte of key) text += PERCENT[byte]!;
-  return text;
-}
-
-const PERCENT: readonly string[] = Array.from({ length: 256 }, (_, byte) => {
-  const character = String.fromCharCode(byte);
-  return /[A-Za-z0-9\-._~]/.test(character) ? character : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
-});

@@ -1,36 +1,65 @@
-/** ○ The numbers of a store in the names and order of memcached's `stats`, `stats items`, `stats slabs` and `stats sizes`. */
-import { BY_CLASS, COUNT, CounterTotals } from "../store/counters.ts";
-import * as I from "../store/item.ts";
+/**
+ * ○ `stats` and its kinds, as names and values in memcached's order: both protocols answer with them, each in its own form. What
+ * only the server knows (connections, settings) it adds itself.
+ */
+import { BUSY_STATUS } from "../background/slab-rebalancer.ts";
+import { BY_CLASS, COUNT, CounterTotals, resetCounters } from "../store/counters.ts";
+import * as Item from "../store/item.ts";
 import { SLAB_CLASSES_MAX } from "../store/limits.ts";
 import { GLOBAL, type Memory, LRU_STAT, LRU_STATS, SIZE_STEP_BYTES } from "../store/memory.ts";
-import type { StatLine } from "./cache-session.ts";
+import type { SessionContext, StatLine } from "./cache-session.ts";
 import { TUNE } from "../store/settings.ts";
 import type { ItemStore } from "../store/item-store.ts";
 
-const KINDS = [I.HOT, I.WARM, I.COLD, I.TEMP] as const;
+const SEGMENTS = [Item.HOT, Item.WARM, Item.COLD, Item.TEMP] as const;
 
-/** Why the slab rebalancer found a chunk busy, by `GLOBAL.reassignLastBusy`. */
-export const BUSY_STATUS = [
-  "none",
-  "pass",
-  "from_slab",
-  "from_lru",
-  "busy",
-  "busy_uploading",
-  "busy_active",
-  "busy_floating",
-  "locked",
-] as const;
+/**
+ * @param name what follows `stats`: "", "items", "detail on" …
+ * @returns the lines, or undefined for a kind that there is not
+ */
+export function statLines(
+  { store, host }: Pick<SessionContext, "store" | "host">,
+  name: string,
+): readonly StatLine[] | undefined {
+  if (name === "") return [...host.serverStats(), ...itemTotals(store)];
+  if (name.startsWith("settings")) return host.settingsStats();
+  if (name.startsWith("conns")) return host.connectionStats();
+  if (name.startsWith("reset")) {
+    resetCounters(store.memory);
+    store.prefixes.clear();
+    host.resetStats();
+    return [];
+  }
+  if (name.startsWith("detail")) return detail(store, host.features.dump, name.slice("detail".length));
+  switch (name) {
+    case "items":
+      return itemStats(store);
+    case "slabs":
+      return slabStats(store);
+    case "sizes":
+      return sizeStats(store);
+    default:
+      return undefined;
+  }
+}
 
-function queueStat(memory: Memory, slabClass: number, stat: number): number {
+function detail(store: SessionContext["store"], allowed: boolean, what: string): readonly StatLine[] | undefined {
+  if (!allowed) return undefined;
+  if (what.startsWith(" dump")) return [["detailed", store.prefixes.dump()]];
+  if (!what.startsWith(" on") && !what.startsWith(" off")) return undefined;
+  store.memory.tune[TUNE.detail] = what.startsWith(" on") ? 1 : 0;
+  return [];
+}
+
+function lruStat(memory: Memory, slabClass: number, stat: number): number {
   let sum = 0;
-  for (const kind of KINDS) sum += memory.lruStats[(slabClass | kind) * LRU_STATS + stat]!;
+  for (const segment of SEGMENTS) sum += memory.lruStats[(slabClass | segment) * LRU_STATS + stat]!;
   return sum;
 }
 
-function queueStatOfAll(memory: Memory, stat: number): number {
+function lruStatOfAll(memory: Memory, stat: number): number {
   let sum = 0;
-  for (let slabClass = 0; slabClass < SLAB_CLASSES_MAX; slabClass += 1) sum += queueStat(memory, slabClass, stat);
+  for (let slabClass = 0; slabClass < SLAB_CLASSES_MAX; slabClass += 1) sum += lruStat(memory, slabClass, stat);
   return sum;
 }
 
@@ -96,8 +125,8 @@ export function tableStats(store: ItemStore): StatLine[] {
 }
 
 /** Items and what became of them, the end of `stats`. */
-export function itemTotals({ memory }: ItemStore): StatLine[] {
-  const sum = (stat: number): number => queueStatOfAll(memory, stat);
+function itemTotals({ memory }: ItemStore): StatLine[] {
+  const sum = (stat: number): number => lruStatOfAll(memory, stat);
   const maintained = memory.tune[TUNE.maintainer] !== 0;
   const lines: StatLine[] = [
     ["bytes", memory.globals[GLOBAL.currBytes]!],
@@ -128,12 +157,13 @@ export function itemTotals({ memory }: ItemStore): StatLine[] {
 }
 
 /** `stats items` */
-export function itemStats(store: ItemStore): StatLine[] {
+function itemStats(store: ItemStore): StatLine[] {
   const { memory } = store;
   const totals = new CounterTotals(memory);
   const lines: StatLine[] = [];
   for (let slabClass = 1; slabClass < SLAB_CLASSES_MAX; slabClass += 1) {
-    if (KINDS.some((kind) => memory.sizes[slabClass | kind] !== 0)) lines.push(...classItemStats(store, slabClass, totals));
+    if (SEGMENTS.some((segment) => memory.sizes[slabClass | segment] !== 0))
+      lines.push(...classItemStats(store, slabClass, totals));
   }
   return lines;
 }
@@ -141,25 +171,22 @@ export function itemStats(store: ItemStore): StatLine[] {
 function classItemStats(store: ItemStore, slabClass: number, totals: CounterTotals): StatLine[] {
   const { memory, items } = store;
   const maintained = memory.tune[TUNE.maintainer] !== 0;
-  const size = (kind: number): number => memory.sizes[slabClass | kind]!;
-  const stat = (place: number): number => queueStat(memory, slabClass, place);
-  const age = (kind: number): number => {
-    const oldest = items.lruLists.oldest(slabClass | kind);
-    return oldest === 0 ? 0 : store.now - items.words[oldest * 2 + I.TIME]!;
-  };
-  const lines: StatLine[] = [["number", size(I.HOT) + size(I.WARM) + size(I.COLD) + size(I.TEMP)]];
+  const size = (segment: number): number => memory.sizes[slabClass | segment]!;
+  const stat = (place: number): number => lruStat(memory, slabClass, place);
+  const age = (segment: number): number => items.oldestAge(slabClass | segment);
+  const lines: StatLine[] = [["number", size(Item.HOT) + size(Item.WARM) + size(Item.COLD) + size(Item.TEMP)]];
   if (maintained) {
-    lines.push(["number_hot", size(I.HOT)], ["number_warm", size(I.WARM)], ["number_cold", size(I.COLD)]);
-    if (memory.tune[TUNE.tempLru] !== 0) lines.push(["number_temp", size(I.TEMP)]);
-    lines.push(["age_hot", age(I.HOT)], ["age_warm", age(I.WARM)]);
+    lines.push(["number_hot", size(Item.HOT)], ["number_warm", size(Item.WARM)], ["number_cold", size(Item.COLD)]);
+    if (memory.tune[TUNE.tempLru] !== 0) lines.push(["number_temp", size(Item.TEMP)]);
+    lines.push(["age_hot", age(Item.HOT)], ["age_warm", age(Item.WARM)]);
   }
-  const requested = KINDS.reduce<number>((sum, kind) => sum + memory.sizesBytes[slabClass | kind]!, 0);
+  const requested = SEGMENTS.reduce<number>((sum, segment) => sum + memory.sizesBytes[slabClass | segment]!, 0);
   lines.push(
-    ["age", age(I.COLD)],
+    ["age", age(Item.COLD)],
     ["mem_requested", requested],
     ["evicted", stat(LRU_STAT.evicted)],
     ["evicted_nonzero", stat(LRU_STAT.evictedNonzero)],
-    ["evicted_time", memory.lruStats[(slabClass | I.COLD) * LRU_STATS + LRU_STAT.evictedTime]!],
+    ["evicted_time", memory.lruStats[(slabClass | Item.COLD) * LRU_STATS + LRU_STAT.evictedTime]!],
     ["outofmemory", stat(LRU_STAT.outOfMemory)],
     ["tailrepairs", stat(LRU_STAT.tailRepairs)],
     ["reclaimed", stat(LRU_STAT.reclaimed)],
@@ -178,17 +205,17 @@ function classItemStats(store: ItemStore, slabClass: number, totals: CounterTota
       ["moves_to_warm", stat(LRU_STAT.movesToWarm)],
       ["moves_within_lru", stat(LRU_STAT.movesWithinLru)],
       ["direct_reclaims", stat(LRU_STAT.directReclaims)],
-      ["hits_to_hot", totals.hitsOfLruList(slabClass | I.HOT)],
-      ["hits_to_warm", totals.hitsOfLruList(slabClass | I.WARM)],
-      ["hits_to_cold", totals.hitsOfLruList(slabClass | I.COLD)],
-      ["hits_to_temp", totals.hitsOfLruList(slabClass | I.TEMP)],
+      ["hits_to_hot", totals.hitsOfLruList(slabClass | Item.HOT)],
+      ["hits_to_warm", totals.hitsOfLruList(slabClass | Item.WARM)],
+      ["hits_to_cold", totals.hitsOfLruList(slabClass | Item.COLD)],
+      ["hits_to_temp", totals.hitsOfLruList(slabClass | Item.TEMP)],
     );
   }
   return lines.map(([name, value]) => [`items:${slabClass}:${name}`, value]);
 }
 
 /** `stats slabs` */
-export function slabStats({ memory, items }: ItemStore): StatLine[] {
+function slabStats({ memory, items }: ItemStore): StatLine[] {
   const totals = new CounterTotals(memory);
   const lines: StatLine[] = [];
   let active = 0;
@@ -223,7 +250,7 @@ export function slabStats({ memory, items }: ItemStore): StatLine[] {
 }
 
 /** `stats sizes` */
-export function sizeStats({ memory }: ItemStore): StatLine[] {
+function sizeStats({ memory }: ItemStore): StatLine[] {
   if (!memory.sizesHistogram) return [["sizes_status", "disabled"]];
   const lines: StatLine[] = [];
   const { sizesHistogram } = memory;
@@ -243,15 +270,14 @@ export function cacheDump(store: ItemStore, slabClass: number, limit: number): s
   const { words, bytes } = items;
   let text = "";
   let shown = 0;
-  for (let item = memory.heads[slabClass | I.COLD]!; item !== 0; item = words[item * 2 + I.NEXT]!) {
+  for (let item = memory.heads[slabClass | Item.COLD]!; item !== 0; item = Item.next(words, item)) {
     if (limit !== 0 && shown >= limit) break;
-    const meta = words[item * 2 + I.META]!;
-    const keyBytes = meta >>> I.KEY_SHIFT;
-    if (keyBytes === 0 || (meta & I.BINARY_KEY) !== 0) continue; // a crawler's mark, or a key that is no text
-    const start = item * 8 + I.HEADER_BYTES;
-    const expiry = words[item * 2 + I.EXPIRY]!;
+    const keyBytes = Item.keyBytes(words, item);
+    if (keyBytes === 0 || Item.has(words, item, Item.BINARY_KEY)) continue; // a crawler's mark, or a key that is no text
+    const start = Item.keyStart(item);
+    const expiry = Item.expiry(words, item);
     const until = expiry === 0 ? 0 : expiry + memory.settings.startedSeconds;
-    const line = `ITEM ${bytes.toString("latin1", start, start + keyBytes)} [${words[item * 2 + I.LENGTH]! - 2} b; ${until} s]\r\n`;
+    const line = `ITEM ${bytes.toString("latin1", start, start + keyBytes)} [${Item.length(words, item) - 2} b; ${until} s]\r\n`;
     if (text.length + line.length + 6 > DUMP_BYTES_MAX) break;
     text += line;
     shown += 1;

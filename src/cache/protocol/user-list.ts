@@ -3,6 +3,8 @@
  * `user:password` each. Comparing takes as long for a wrong password as for the right one.
  */
 import type { Buffer } from "node:buffer";
+import { CR, LF } from "../../core/ascii.ts";
+import { sameBytes } from "../../core/bytes.ts";
 import { UsageError } from "../../core/errors.ts";
 
 /** 8: memcached's MAX_ENTRIES; a handful of services, not a directory of people. */
@@ -11,8 +13,6 @@ const ENTRIES_MAX = 8;
 /** 256: memcached's MAX_ENTRY_LEN, the line end included. */
 const ENTRY_BYTES_MAX = 256;
 
-const LF = 0x0a;
-const CR = 0x0d;
 const COLON = 0x3a;
 const NUL = 0;
 
@@ -71,11 +71,4 @@ function readEntry(line: Uint8Array, number: number): Entry {
     );
   }
   return { user: whole.slice(0, colon), password: whole.slice(colon + 1) };
-}
-
-function sameBytes(expected: Uint8Array, given: Uint8Array): boolean {
-  if (expected.length !== given.length) return false;
-  let difference = 0;
-  for (let index = 0; index < expected.length; index += 1) difference |= expected[index]! ^ given[index]!;
-  return difference === 0;
 }

@@ -5,6 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
+import { EMPTY_BUFFER } from "../../core/buffers.ts";
 import { codeOf } from "../../core/errors.ts";
 import { tap, type TapEvent } from "../../core/tap.ts";
 import type { ReplyBuffer } from "../../memcached/reply-buffer.ts";
@@ -40,7 +41,7 @@ export class CacheConnection {
   /** The store's second of the last command. */
   lastActive: number;
   readonly #owner: CacheConnectionOwner;
-  #pending: Buffer = Buffer.alloc(0);
+  #pending = EMPTY_BUFFER;
   #pendingLength = 0;
   #paused = false;
   #reason: CloseReason = "normal";
@@ -158,7 +159,7 @@ export class CacheConnection {
     if (rest === 0) return;
     this.#pending.copyWithin(0, rest, this.#pendingLength);
     this.#pendingLength -= rest;
-    if (this.#pendingLength === 0) this.#pending = EMPTY;
+    if (this.#pendingLength === 0) this.#pending = EMPTY_BUFFER;
   }
 
   #append(input: Buffer, start: number, end: number): void {
@@ -245,5 +246,3 @@ export class CacheConnection {
     tap.publish(told);
   }
 }
-
-const EMPTY = Buffer.alloc(0);

@@ -3,14 +3,13 @@
  * memcached's form, with the connection's number of `stats conns` in place of its file descriptor. Values are never printed.
  */
 import type { Buffer } from "node:buffer";
+import { LF } from "../../core/ascii.ts";
 import { printable } from "../../core/printable.ts";
 import type { ReplyBuffer } from "../../memcached/reply-buffer.ts";
 import { BinarySession } from "../protocol/binary/binary-session.ts";
 import type { Memory } from "../store/memory.ts";
 import type { CacheSession } from "../protocol/cache-session.ts";
 import { TUNE } from "../store/settings.ts";
-
-const LF = 0x0a;
 
 /** memcached prints clients and commands from this level on. */
 const TRACED_VERBOSITY = 2;

@@ -8,7 +8,8 @@ import type { BackgroundScheduler } from "../background/background-scheduler.ts"
 import { ATOMIC, GLOBAL } from "../store/memory.ts";
 import { type CacheServerOptions, watcherBufferBytes } from "./cache-server-options.ts";
 import type { ThreadBus } from "./thread-bus.ts";
-import type { CrawlKind, Features, ServerControl, ThreadStatName, ThreadStats, StatLine } from "../protocol/cache-session.ts";
+import type { CrawlKind } from "../background/lru-crawler.ts";
+import type { Features, ServerControl, ThreadStatName, ThreadStats, StatLine } from "../protocol/cache-session.ts";
 import { TUNE } from "../store/settings.ts";
 import { commandStats, tableStats } from "../protocol/stats.ts";
 import type { ItemStore } from "../store/item-store.ts";

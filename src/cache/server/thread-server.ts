@@ -2,14 +2,14 @@
  * ● The part of the server that each thread has its own of: listening sockets, connections, a read and a reply buffer. All threads
  * serve one store; with more than one, whoever touches it holds the lock.
  */
+import { once } from "node:events";
 import { chmodSync, rmSync } from "node:fs";
-import { type Server, Socket, createServer } from "node:net";
-import type { TLSSocket } from "node:tls";
+import { createServer, type Server, type Socket } from "node:net";
 import { parseAddress, showAddress } from "../../core/address.ts";
 import type { Clock } from "../../core/clock.ts";
-import { AssertionFailed, OperationError, UsageError, codeOf } from "../../core/errors.ts";
-import { ADOPTS_HANDLES } from "../../core/runtime.ts";
+import { AssertionFailed, OperationError, UsageError, codeOf, messageOf } from "../../core/errors.ts";
 import { DRAIN_MS_MAX } from "../../core/limits.ts";
+import { readInto } from "../../core/socket-handle.ts";
 import { ReplyBuffer } from "../../memcached/reply-buffer.ts";
 import { CacheConnection, type CacheConnectionOwner } from "./cache-connection.ts";
 import { COUNT } from "../store/counters.ts";
@@ -290,9 +290,8 @@ export class ThreadServer {
     const local = unix ? this.#unixAddress() : address(accepted.localAddress!, accepted.localPort!);
     const remote = unix ? local : address(accepted.remoteAddress!, accepted.remotePort!);
     let connection: CacheConnection | undefined;
-    const received = (length: number, bytes: Buffer): boolean => connection!.received(bytes, length);
-    const adopt = ADOPTS_HANDLES && !isSecure(accepted);
-    const socket = adopt ? withReadBuffer(accepted, this.#readBuffer, received) : withChunks(accepted, received);
+    const callback = (length: number, bytes: Uint8Array): boolean => connection!.received(bytes as Buffer, length);
+    const socket = readInto(accepted, { buffer: this.#readBuffer, callback })?.resume() ?? withChunks(accepted, callback);
     connection = new CacheConnection(owner, socket, { id, remote, local });
     this.#connections.set(id, connection);
     this.#watchers.opened(connection);
@@ -334,18 +333,15 @@ function printToStderr(text: string): void {
   process.stderr.write(text, "latin1");
 }
 
-function listening(server: Server, where: object, text: string): Promise<void> {
-  return new Promise<void>((resolve, reject) => {
-    const refuse = (error: Error): void => {
-      const reason = codeOf(error) ?? error.message;
-      reject(new OperationError("CACHE_LISTEN_FAILED", `Cannot listen on ${text}: ${reason}`, { cause: error }));
-    };
-    server.once("error", refuse);
-    server.listen(where, () => {
-      server.off("error", refuse);
-      resolve();
+async function listening(server: Server, where: object, text: string): Promise<void> {
+  server.listen(where);
+  try {
+    await once(server, "listening");
+  } catch (error) {
+    throw new OperationError("CACHE_LISTEN_FAILED", `Cannot listen on ${text}: ${codeOf(error) ?? messageOf(error)}`, {
+      cause: error,
     });
-  });
+  }
 }
 
 function address(host: string, port: number): string {
@@ -354,38 +350,10 @@ function address(host: string, port: number): string {
 
 const PLAIN_SOCKETS = { noDelay: true, pauseOnConnect: true, allowHalfOpen: true } as const;
 
-function isSecure(socket: Socket): socket is TLSSocket {
-  return "encrypted" in socket;
-}
-
 /** A TLS socket has its bytes from the decryption, in chunks of their own; so has every socket where handles cannot be adopted. */
 function withChunks(socket: Socket, callback: (length: number, bytes: Buffer) => boolean): Socket {
   socket.on("data", (chunk: Buffer) => {
     if (!callback(chunk.length, chunk)) socket.pause();
   });
   return socket.resume();
-}
-
-/** Node's own parts of an accepted socket that reading into one shared buffer needs. */
-interface Accepted {
-  _handle: object | null;
-  _server?: unknown;
-  server?: unknown;
-}
-
-/**
- * The same connection as a socket that reads into `buffer`: `net.createServer` has no `onread`, only the constructor of Socket
- * has. A Buffer per chunk would be garbage at every read.
- */
-function withReadBuffer(accepted: Socket, buffer: Buffer, callback: (length: number, bytes: Buffer) => boolean): Socket {
-  const inner = accepted as unknown as Accepted;
-  const handle = inner._handle;
-  inner._handle = null;
-  const onread = { buffer, callback: (length: number, bytes: Uint8Array) => callback(length, bytes as Buffer) };
-  const socket = new Socket({ handle, onread, allowHalfOpen: true, readable: true, writable: true } as object);
-  const outer = socket as unknown as Accepted;
-  outer._server = inner._server;
-  outer.server = inner.server;
-  socket.resume();
-  return socket;
 }

@@ -4,7 +4,7 @@
  */
 import { copyBytes } from "../../memcached/copy.ts";
 import type { ReplyBuffer } from "../../memcached/reply-buffer.ts";
-import * as I from "./item.ts";
+import * as Item from "./item.ts";
 import type { Items } from "./items.ts";
 
 /** Fills one item. Reused from item to item. */
@@ -27,10 +27,10 @@ export class ValueWriter {
   start(item: number): void {
     const { words } = this.#items;
     this.item = item;
-    this.remaining = words[item * 2 + I.LENGTH]!;
-    this.#chunked = (words[item * 2 + I.META]! & I.CHUNKED) !== 0;
+    this.remaining = Item.length(words, item);
+    this.#chunked = Item.has(words, item, Item.CHUNKED);
     this.#chunk = 0;
-    this.#at = this.#chunked ? 0 : this.#items.valueStart(item);
+    this.#at = this.#chunked ? 0 : Item.valueStart(this.#items.words, item);
   }
 
   /** Appends bytes; false when memory for the next chunk is lacking, and then the item is useless. */
@@ -49,16 +49,15 @@ export class ValueWriter {
     let at = start;
     let rest = count;
     while (rest > 0) {
-      if (this.#chunk === 0 || words[this.#chunk * 2 + I.CHUNK_USED] === words[this.#chunk * 2 + I.CHUNK_CAPACITY]) {
+      if (this.#chunk === 0 || Item.chunkUsed(words, this.#chunk) === Item.chunkCapacity(words, this.#chunk)) {
         const next = appendChunk(this.#items, this.item, this.#chunk, this.remaining);
         if (next === 0) return false;
         this.#chunk = next;
       }
-      const chunk = this.#chunk * 2;
-      const used = words[chunk + I.CHUNK_USED]!;
-      const part = Math.min(rest, words[chunk + I.CHUNK_CAPACITY]! - used);
-      copyBytes(from, at, part, bytes, this.#chunk * 8 + I.CHUNK_HEADER_BYTES + used);
-      words[chunk + I.CHUNK_USED] = used + part;
+      const used = Item.chunkUsed(words, this.#chunk);
+      const part = Math.min(rest, Item.chunkCapacity(words, this.#chunk) - used);
+      copyBytes(from, at, part, bytes, Item.chunkStart(this.#chunk) + used);
+      Item.setChunkUsed(words, this.#chunk, used + part);
       at += part;
       rest -= part;
       this.remaining -= part;
@@ -70,13 +69,13 @@ export class ValueWriter {
   endsInCrLf(): boolean {
     const { words, bytes } = this.#items;
     if (!this.#chunked) return bytes[this.#at - 2] === 0x0d && bytes[this.#at - 1] === 0x0a;
-    const used = words[this.#chunk * 2 + I.CHUNK_USED]!;
-    const last = this.#chunk * 8 + I.CHUNK_HEADER_BYTES + used - 1;
+    const used = Item.chunkUsed(words, this.#chunk);
+    const last = Item.chunkStart(this.#chunk) + used - 1;
     if (bytes[last] !== 0x0a) return false;
     if (used > 1) return bytes[last - 1] === 0x0d;
-    const before = words[this.#chunk * 2 + I.PREV]!;
-    const usedBefore = words[before * 2 + I.CHUNK_USED]!;
-    return bytes[before * 8 + I.CHUNK_HEADER_BYTES + usedBefore - 1] === 0x0d;
+    const before = Item.prev(words, this.#chunk);
+    const usedBefore = Item.chunkUsed(words, before);
+    return bytes[Item.chunkStart(before) + usedBefore - 1] === 0x0d;
   }
 }
 
@@ -84,39 +83,38 @@ export class ValueWriter {
 function appendChunk(items: Items, item: number, last: number, remaining: number): number {
   const { words, slabs } = items;
   const { chunkBytesMax } = items.memory.settings;
-  let size = Math.min(remaining + I.CHUNK_HEADER_BYTES, chunkBytesMax);
+  let size = Math.min(remaining + Item.CHUNK_HEADER_BYTES, chunkBytesMax);
   let slabClass = slabs.classOf(size);
-  let chunk = items.pull(slabClass);
+  let chunk = items.allocateChunk(slabClass);
   if (chunk === 0) {
     if (size === chunkBytesMax) return 0;
     size = chunkBytesMax; // a tail that fits no small class may still fit where large items can be evicted
     slabClass = slabs.classOf(size);
-    chunk = items.pull(slabClass);
+    chunk = items.allocateChunk(slabClass);
     if (chunk === 0) return 0;
   }
-  const at = chunk * 2;
-  words[at + I.META] = I.CHUNK | (slabClass << I.CLASS_SHIFT);
-  words[at + I.NEXT] = 0;
-  words[at + I.PREV] = last;
-  words[at + I.CHUNK_HEAD] = item;
-  words[at + I.CHUNK_CAPACITY] = size - I.CHUNK_HEADER_BYTES;
-  words[at + I.CHUNK_USED] = 0;
-  if (last === 0) words[items.chunkPlace(item)] = chunk;
-  else words[last * 2 + I.NEXT] = chunk;
+  Item.setMeta(words, chunk, { flags: Item.CHUNK, lruList: slabClass, keyBytes: 0 });
+  Item.setNext(words, chunk, 0);
+  Item.setPrev(words, chunk, last);
+  Item.setChunkOwner(words, chunk, item);
+  Item.setChunkCapacity(words, chunk, size - Item.CHUNK_HEADER_BYTES);
+  Item.setChunkUsed(words, chunk, 0);
+  if (last === 0) Item.setFirstChunk(words, item, chunk);
+  else Item.setNext(words, last, chunk);
   return chunk;
 }
 
 /** Copies an item's value into a reply: `count` bytes, of which the last two may be its CR LF. */
 export function copyValue(items: Items, item: number, count: number, into: ReplyBuffer): void {
   const { words, bytes } = items;
-  if ((words[item * 2 + I.META]! & I.CHUNKED) === 0) {
-    into.copy(bytes, items.valueStart(item), count);
+  if (!Item.has(words, item, Item.CHUNKED)) {
+    into.copy(bytes, Item.valueStart(items.words, item), count);
     return;
   }
   let rest = count;
-  for (let chunk = words[items.chunkPlace(item)]!; chunk !== 0 && rest > 0; chunk = words[chunk * 2 + I.NEXT]!) {
-    const part = Math.min(rest, words[chunk * 2 + I.CHUNK_USED]!);
-    into.copy(bytes, chunk * 8 + I.CHUNK_HEADER_BYTES, part);
+  for (let chunk = Item.firstChunk(words, item); chunk !== 0 && rest > 0; chunk = Item.next(words, chunk)) {
+    const part = Math.min(rest, Item.chunkUsed(words, chunk));
+    into.copy(bytes, Item.chunkStart(chunk), part);
     rest -= part;
   }
 }
@@ -124,11 +122,11 @@ export function copyValue(items: Items, item: number, count: number, into: Reply
 /** Appends `count` bytes of one item's value to another being written; false when memory is lacking. */
 export function appendValue(items: Items, item: number, count: number, writer: ValueWriter): boolean {
   const { words, bytes } = items;
-  if ((words[item * 2 + I.META]! & I.CHUNKED) === 0) return writer.write(bytes, items.valueStart(item), count);
+  if (!Item.has(words, item, Item.CHUNKED)) return writer.write(bytes, Item.valueStart(items.words, item), count);
   let rest = count;
-  for (let chunk = words[items.chunkPlace(item)]!; chunk !== 0 && rest > 0; chunk = words[chunk * 2 + I.NEXT]!) {
-    const part = Math.min(rest, words[chunk * 2 + I.CHUNK_USED]!);
-    if (!writer.write(bytes, chunk * 8 + I.CHUNK_HEADER_BYTES, part)) return false;
+  for (let chunk = Item.firstChunk(words, item); chunk !== 0 && rest > 0; chunk = Item.next(words, chunk)) {
+    const part = Math.min(rest, Item.chunkUsed(words, chunk));
+    if (!writer.write(bytes, Item.chunkStart(chunk), part)) return false;
     rest -= part;
   }
   return true;

@@ -4,14 +4,14 @@
  * whose bits are not the store's was linked before the last flush, and one that carries the store's bits from sixteen flushes ago
  * was last used at `flushedUpTo` or before.
  */
-import * as I from "./item.ts";
+import * as Item from "./item.ts";
 import type { Items } from "./items.ts";
 import { FLUSH_ITEMS_MAX } from "./limits.ts";
 import { GLOBAL } from "./memory.ts";
 import { isMark } from "./lru-lists.ts";
 
 /** One less than there are counts: the first flush of a second may follow one of the second before. */
-const FLUSHES_PER_SECOND_MAX = I.EPOCH / I.EPOCH_STEP - 1;
+const FLUSHES_PER_SECOND_MAX = Item.EPOCH / Item.EPOCH_STEP - 1;
 
 /**
  * Makes everything that is stored invisible, now or from a second to come on.
@@ -36,7 +36,7 @@ function beginEpoch(items: Items): boolean {
   globals[GLOBAL.flushSecond] = items.now;
   globals[GLOBAL.flushesOfSecond]! += 1;
   globals[GLOBAL.totalItemsAtFlush] = globals[GLOBAL.totalItems]!;
-  globals[GLOBAL.flushEpoch] = (globals[GLOBAL.flushEpoch]! + I.EPOCH_STEP) & I.EPOCH;
+  globals[GLOBAL.flushEpoch] = (globals[GLOBAL.flushEpoch]! + Item.EPOCH_STEP) & Item.EPOCH;
   return true;
 }
 
@@ -48,9 +48,9 @@ function unlinkNewest(items: Items): void {
   for (const head of lruLists.heads) {
     let item = head;
     while (item !== 0 && left > 0) {
-      const next = words[item * 2 + I.NEXT]!;
+      const next = Item.next(words, item);
       if (!isMark(item)) {
-        if (words[item * 2 + I.TIME]! < oldestLive) break;
+        if (Item.lastAccess(words, item) < oldestLive) break;
         items.unlink(item);
         left -= 1;
       }
@@ -63,7 +63,7 @@ function unlinkNewest(items: Items): void {
 function unlinkAll(items: Items): void {
   for (const head of items.lruLists.heads) {
     for (let item = head; item !== 0;) {
-      const next = items.words[item * 2 + I.NEXT]!;
+      const next = Item.next(items.words, item);
       if (!isMark(item)) items.unlink(item);
       item = next;
     }

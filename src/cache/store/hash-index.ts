@@ -3,7 +3,7 @@
  * so that no request ever waits for a table to be doubled. Invariant: an item whose hash is h hangs in bucket h mod 2n, or, where
  * that bucket does not exist yet, in h mod n, n being the power of two below the number of buckets.
  */
-import * as I from "./item.ts";
+import * as Item from "./item.ts";
 import { GLOBAL, type Memory } from "./memory.ts";
 
 export class HashIndex {
@@ -57,13 +57,12 @@ export class HashIndex {
   find(bytes: Uint8Array, start: number, length: number, hash: number): number {
     const words = this.#words;
     const wanted = hash >>> 0;
-    let handle = this.#buckets[this.#bucketOf(hash)]!;
-    while (handle !== 0) {
-      const at = handle * 2;
-      if (words[at + I.HASH] === wanted && words[at + I.META]! >>> I.KEY_SHIFT === length) {
-        if (this.#sameKey(handle, bytes, start, length)) return handle;
+    let item = this.#buckets[this.#bucketOf(hash)]!;
+    while (item !== 0) {
+      if (Item.hash(words, item) === wanted && Item.keyBytes(words, item) === length) {
+        if (this.#sameKey(item, bytes, start, length)) return item;
       }
-      handle = words[at + I.CHAIN]!;
+      item = Item.chain(words, item);
     }
     return 0;
   }
@@ -77,44 +76,44 @@ export class HashIndex {
     let touched = 0;
     for (let key = 0; key < count; key += 1) touched += this.#buckets[this.#bucketOf(hashes[key]!)]! & 1;
     for (let key = 0; key < count; key += 1) {
-      touched += words[this.#buckets[this.#bucketOf(hashes[key]!)]! * 2 + I.META]! & 1;
+      touched += Item.flags(words, this.#buckets[this.#bucketOf(hashes[key]!)]!);
     }
     this.touched = touched;
   }
 
-  insert(handle: number, hash: number): void {
+  insert(item: number, hash: number): void {
     const words = this.#words;
     const bucket = this.#bucketOf(hash);
-    words[handle * 2 + I.HASH] = hash;
-    words[handle * 2 + I.CHAIN] = this.#buckets[bucket]!;
-    this.#buckets[bucket] = handle;
+    Item.setHash(words, item, hash);
+    Item.setChain(words, item, this.#buckets[bucket]!);
+    this.#buckets[bucket] = item;
     if (this.#grows && this.#memory.globals[GLOBAL.currItems]! > this.#memory.globals[GLOBAL.bucketCount]!) this.#split();
   }
 
-  remove(handle: number): void {
+  remove(item: number): void {
     const words = this.#words;
-    const bucket = this.#bucketOf(words[handle * 2 + I.HASH]!);
-    const next = words[handle * 2 + I.CHAIN]!;
+    const bucket = this.#bucketOf(Item.hash(words, item));
+    const next = Item.chain(words, item);
     let before = this.#buckets[bucket]!;
-    if (before === handle) {
+    if (before === item) {
       this.#buckets[bucket] = next;
       return;
     }
-    while (words[before * 2 + I.CHAIN] !== handle) before = words[before * 2 + I.CHAIN]!;
-    words[before * 2 + I.CHAIN] = next;
+    while (Item.chain(words, before) !== item) before = Item.chain(words, before);
+    Item.setChain(words, before, next);
   }
 
   /** Puts a copy of an item in the original's place. */
   replace(from: number, to: number): void {
     const words = this.#words;
-    const bucket = this.#bucketOf(words[from * 2 + I.HASH]!);
+    const bucket = this.#bucketOf(Item.hash(words, from));
     let before = this.#buckets[bucket]!;
     if (before === from) {
       this.#buckets[bucket] = to;
       return;
     }
-    while (words[before * 2 + I.CHAIN] !== from) before = words[before * 2 + I.CHAIN]!;
-    words[before * 2 + I.CHAIN] = to;
+    while (Item.chain(words, before) !== from) before = Item.chain(words, before);
+    Item.setChain(words, before, to);
   }
 
   get bucketCount(): number {
@@ -133,9 +132,9 @@ export class HashIndex {
     return bucket < globals[GLOBAL.bucketCount]! ? bucket : bucket & (mask >>> 1);
   }
 
-  #sameKey(handle: number, key: Uint8Array, start: number, length: number): boolean {
+  #sameKey(item: number, key: Uint8Array, start: number, length: number): boolean {
     const bytes = this.#bytes;
-    const own = handle * 8 + I.HEADER_BYTES;
+    const own = Item.keyStart(item);
     for (let index = 0; index < length; index += 1) if (bytes[own + index] !== key[start + index]) return false;
     return true;
   }
@@ -151,18 +150,17 @@ export class HashIndex {
     const half = (mask + 1) / 2;
     let stay = 0;
     let move = 0;
-    let handle = buckets[count - half]!;
-    while (handle !== 0) {
-      const at = handle * 2;
-      const next = words[at + I.CHAIN]!;
-      if ((words[at + I.HASH]! & half) === 0) {
-        words[at + I.CHAIN] = stay;
-        stay = handle;
+    let item = buckets[count - half]!;
+    while (item !== 0) {
+      const next = Item.chain(words, item);
+      if ((Item.hash(words, item) & half) === 0) {
+        Item.setChain(words, item, stay);
+        stay = item;
       } else {
-        words[at + I.CHAIN] = move;
-        move = handle;
+        Item.setChain(words, item, move);
+        move = item;
       }
-      handle = next;
+      item = next;
     }
     buckets[count - half] = stay;
     buckets[count] = move;

@@ -3,16 +3,17 @@
  * linking them one after the other rebuilds the LRU lists. Numbers are little-endian.
  */
 import { Buffer } from "node:buffer";
+import { EMPTY_BUFFER } from "../../core/buffers.ts";
 import { ReplyBuffer } from "../../memcached/reply-buffer.ts";
 import { ValueWriter, copyValue } from "./chunks.ts";
-import * as I from "./item.ts";
+import * as Item from "./item.ts";
 import type { Items } from "./items.ts";
 import { LRU_LISTS } from "./limits.ts";
 
 /** Length, time, expiry, client flags, CAS (two words), flags and LRU list, key bytes, nothing. */
 const RECORD_BYTES = 28;
 /** Flags that outlive a restart. */
-const KEPT = I.FETCHED | I.ACTIVE | I.TOKEN_SENT | I.STALE | I.BINARY_KEY;
+const KEPT = Item.FETCHED | Item.ACTIVE | Item.TOKEN_SENT | Item.STALE | Item.BINARY_KEY;
 /** 4 MiB: large enough that writing it costs no more per byte than writing all at once. */
 const BATCH_BYTES = 4 * 1024 * 1024;
 
@@ -20,7 +21,7 @@ const BATCH_BYTES = 4 * 1024 * 1024;
 export function* itemRecords(items: Items): Generator<Buffer> {
   const out = new ReplyBuffer();
   for (let lruList = 0; lruList < LRU_LISTS; lruList += 1) {
-    for (let item = items.lruLists.oldest(lruList); item !== 0; item = items.words[item * 2 + I.PREV]!) {
+    for (let item = items.lruLists.oldest(lruList); item !== 0; item = Item.prev(items.words, item)) {
       if (!isLive(items, item)) continue;
       writeRecord(items, item, out);
       if (out.length < BATCH_BYTES) continue;
@@ -32,30 +33,28 @@ export function* itemRecords(items: Items): Generator<Buffer> {
 }
 
 function isLive(items: Items, item: number): boolean {
-  const expiry = items.words[item * 2 + I.EXPIRY]!;
+  const expiry = Item.expiry(items.words, item);
   return (expiry === 0 || expiry > items.now) && !items.isFlushed(item);
 }
 
 function writeRecord(items: Items, item: number, out: ReplyBuffer): void {
   const { words, bytes } = items;
-  const at = item * 2;
-  const meta = words[at + I.META]!;
-  const keyBytes = meta >>> I.KEY_SHIFT;
-  const length = words[at + I.LENGTH]!;
+  const keyBytes = Item.keyBytes(words, item);
+  const length = Item.length(words, item);
   out.ensure(RECORD_BYTES + keyBytes + length);
   const { view } = out;
   const to = out.length;
   view.setUint32(to, length, true);
-  view.setUint32(to + 4, words[at + I.TIME]!, true);
-  view.setUint32(to + 8, words[at + I.EXPIRY]!, true);
-  view.setUint32(to + 12, words[at + I.CLIENT_FLAGS]!, true);
-  view.setUint32(to + 16, words[at + I.CAS_LOW]!, true);
-  view.setUint32(to + 20, words[at + I.CAS_HIGH]!, true);
-  view.setUint16(to + 24, meta & KEPT, true);
-  view.setUint8(to + 26, (meta >>> I.CLASS_SHIFT) & I.TEMP);
+  view.setUint32(to + 4, Item.lastAccess(words, item), true);
+  view.setUint32(to + 8, Item.expiry(words, item), true);
+  view.setUint32(to + 12, Item.clientFlags(words, item), true);
+  view.setUint32(to + 16, Item.casLow(words, item), true);
+  view.setUint32(to + 20, Item.casHigh(words, item), true);
+  view.setUint16(to + 24, Item.flags(words, item) & KEPT, true);
+  view.setUint8(to + 26, Item.segment(words, item));
   view.setUint8(to + 27, keyBytes);
   out.length = to + RECORD_BYTES;
-  out.copy(bytes, item * 8 + I.HEADER_BYTES, keyBytes);
+  out.copy(bytes, Item.keyStart(item), keyBytes);
   copyValue(items, item, length, out);
 }
 
@@ -63,7 +62,7 @@ function writeRecord(items: Items, item: number, out: ReplyBuffer): void {
 export class RecordReader {
   readonly #items: Items;
   readonly #writer: ValueWriter;
-  #waiting: Buffer = Buffer.alloc(0);
+  #waiting = EMPTY_BUFFER;
   /** Items put back. */
   count = 0;
 
@@ -96,14 +95,11 @@ export class RecordReader {
     if (item === 0) return; // a smaller memory or item size than before: what fits is kept
     this.#writer.start(item);
     if (this.#writer.write(bytes, key + keyBytes, length)) {
-      const place = item * 2;
-      const lruList = ((words[place + I.META]! >>> I.CLASS_SHIFT) & 0x3f) | bytes.readUInt8(at + 26);
-      const meta = (words[place + I.META]! & ~(0xff << I.CLASS_SHIFT)) | (lruList << I.CLASS_SHIFT);
-      words[place + I.META] = meta | bytes.readUInt16LE(at + 24);
-      words[place + I.CAS_LOW] = bytes.readUInt32LE(at + 16);
-      words[place + I.CAS_HIGH] = bytes.readUInt32LE(at + 20);
+      Item.setLruList(words, item, Item.slabClass(words, item) | bytes.readUInt8(at + 26));
+      Item.setFlags(words, item, bytes.readUInt16LE(at + 24));
+      Item.setCas(words, item, bytes.readUInt32LE(at + 20), bytes.readUInt32LE(at + 16));
       items.link(item, items.index.hash(bytes, key, keyBytes));
-      words[place + I.TIME] = bytes.readUInt32LE(at + 4);
+      Item.setLastAccess(words, item, bytes.readUInt32LE(at + 4));
       this.count += 1;
     }
     items.release(item);

@@ -3,12 +3,12 @@
  * time is the store's own second (`now`), so nothing is allocated per request. Each method is one verb's effect on one key, with
  * memcached's counters kept; replies are the caller's business.
  */
-import type { U64 } from "../../memcached/numbers.ts";
-import { Arithmetic } from "./arithmetic.ts";
+import { CR, LF, SPACE } from "../../core/ascii.ts";
+import { addU64, exactU64, readU64, type U64 } from "../../memcached/numbers.ts";
 import { ValueWriter, appendValue } from "./chunks.ts";
 import { COUNT, BY_CLASS, Counters } from "./counters.ts";
 import { flush } from "./flush.ts";
-import * as I from "./item.ts";
+import * as Item from "./item.ts";
 import { Items } from "./items.ts";
 import { RELATIVE_EXPIRY_SECONDS_MAX } from "./limits.ts";
 import { GLOBAL, type Memory } from "./memory.ts";
@@ -33,11 +33,18 @@ const MODE_WORDS = ["add", "set", "replace", "append", "prepend", "cas", "append
 export const RESULT = { notStored: 0, stored: 1, exists: 2, notFound: 3 } as const;
 const RESULT_WORDS = ["not_stored", "stored", "exists", "not_found"] as const;
 
-const CR = 0x0d;
-const LF = 0x0a;
+/** What became of a `delta`. */
+export const DELTA = { done: 0, notFound: 1, nonNumeric: 2, noMemory: 3, casMismatch: 4 } as const;
+
+const PLUS = 0x2b;
+
+/** 20: the digits of 2^64 - 1. */
+const NUMBER_BYTES_MAX = 20;
 
 /** 1 KiB: copied in well under the time that a key takes to be looked up. */
 const BYTES_PER_UNIT = 1024;
+
+const NO_CAS: U64 = { high: 0, low: 0 };
 
 export const CR_LF = Uint8Array.of(CR, LF);
 
@@ -46,9 +53,11 @@ export class ItemStore {
   readonly items: Items;
   readonly counters: Counters;
   readonly prefixes: PrefixStats;
-  readonly arithmetic: Arithmetic;
-  /** The item that `store` or arithmetic stored last: for append and prepend another than was given. */
+  /** The item that `store` or `delta` stored last: for append and prepend another than was given. */
   stored = 0;
+  /** The value that `delta` left behind. */
+  readonly number: U64 = { high: 0, low: 0 };
+  readonly #digits = new Uint8Array(NUMBER_BYTES_MAX + 2);
   readonly #writer: ValueWriter;
   /** Bytes of values joined since `joinedUnits` was asked last. */
   #joinedBytes = 0;
@@ -63,7 +72,6 @@ export class ItemStore {
     this.prefixes = new PrefixStats(memory.settings.prefixDelimiter);
     this.#writer = new ValueWriter(this.items);
     this.#tune = memory.tune;
-    this.arithmetic = new Arithmetic(this);
   }
 
   get log(): StoreLog | undefined {
@@ -101,7 +109,7 @@ export class ItemStore {
       if (this.#log?.fetched) this.#logFetch(key, start, length, 0, "not_found");
       return 0;
     }
-    const expiry = items.words[item * 2 + I.EXPIRY]!;
+    const expiry = Item.expiry(items.words, item);
     if (items.isFlushed(item)) {
       this.counters.add(COUNT.getFlushed);
       items.unlink(item);
@@ -133,7 +141,7 @@ export class ItemStore {
       return 0;
     }
     this.items.bump(item);
-    counters.hit((this.items.words[item * 2 + I.META]! >>> I.CLASS_SHIFT) & 0xff);
+    counters.hit(Item.lruList(this.items.words, item));
     return item;
   }
 
@@ -147,7 +155,7 @@ export class ItemStore {
       return 0;
     }
     this.items.bump(item);
-    this.items.words[item * 2 + I.EXPIRY] = expiry;
+    Item.setExpiry(this.items.words, item, expiry);
     counters.addOfClass(BY_CLASS.touchHits, this.classOf(item));
     return item;
   }
@@ -173,9 +181,7 @@ export class ItemStore {
 
   /** A CAS number as the two words of an item. */
   setCas(item: number, high: number, low: number): void {
-    const { words } = this.items;
-    words[item * 2 + I.CAS_LOW] = low;
-    words[item * 2 + I.CAS_HIGH] = high;
+    Item.setCas(this.items.words, item, high, low);
   }
 
   /** Gives the item the next CAS number; 0 where CAS is off. */
@@ -199,8 +205,8 @@ export class ItemStore {
     const { items } = this;
     const { words } = items;
     const key = items.bytes;
-    const keyStart = item * 8 + I.HEADER_BYTES;
-    const old = this.find(key, keyStart, words[item * 2 + I.META]! >>> I.KEY_SHIFT, hash);
+    const keyStart = Item.keyStart(item);
+    const old = this.find(key, keyStart, Item.keyBytes(words, item), hash);
     this.stored = item;
     const result = old === 0 ? this.#storeNew(mode) : this.#storeOver(item, old, mode, allowStale);
     const stored = this.stored;
@@ -233,23 +239,20 @@ export class ItemStore {
   #storeOver(item: number, old: number, mode: number, allowStale: boolean): number {
     const { items } = this;
     const { words } = items;
-    const asked = item * 2;
-    const present = old * 2;
-    const none = words[asked + I.CAS_LOW] === 0 && words[asked + I.CAS_HIGH] === 0;
-    const match =
-      words[asked + I.CAS_LOW] === words[present + I.CAS_LOW] && words[asked + I.CAS_HIGH] === words[present + I.CAS_HIGH];
+    const none = Item.hasCas(words, item, NO_CAS);
+    const older = Item.compareCas(words, item, old); // below 0 where the CAS asked for is older than the item's
     switch (mode) {
       case MODE.add:
         items.update(old);
         return RESULT.notStored;
       case MODE.cas:
-        if (!none && match) {
+        if (!none && older === 0) {
           this.counters.addOfClass(BY_CLASS.casHits, this.classOf(old));
           return RESULT.stored;
         }
-        if (!none && allowStale && this.#casBelow(item, old)) {
-          words[asked + I.EXPIRY] = words[present + I.EXPIRY]!;
-          words[asked + I.META]! |= I.STALE | (words[present + I.META]! & I.TOKEN_SENT);
+        if (!none && allowStale && older < 0) {
+          Item.setExpiry(words, item, Item.expiry(words, old));
+          Item.setFlags(words, item, Item.STALE | (Item.flags(words, old) & Item.TOKEN_SENT));
           this.counters.addOfClass(BY_CLASS.casHits, this.classOf(old));
           return RESULT.stored;
         }
@@ -259,7 +262,7 @@ export class ItemStore {
       case MODE.prepend:
       case MODE.appendOrAdd:
       case MODE.prependOrAdd:
-        if (!none && !match) return RESULT.exists;
+        if (!none && older !== 0) return RESULT.exists;
         return this.#join(item, old, mode === MODE.append || mode === MODE.appendOrAdd) ? RESULT.stored : RESULT.notStored;
       default:
         return RESULT.stored;
@@ -273,40 +276,119 @@ export class ItemStore {
     return units;
   }
 
-  #casBelow(item: number, old: number): boolean {
-    const { words } = this.items;
-    const high = words[item * 2 + I.CAS_HIGH]!;
-    const oldHigh = words[old * 2 + I.CAS_HIGH]!;
-    return high < oldHigh || (high === oldHigh && words[item * 2 + I.CAS_LOW]! < words[old * 2 + I.CAS_LOW]!);
-  }
-
   /** Makes a new item, in `stored`, of two values joined; false without memory. */
   #join(item: number, old: number, append: boolean): boolean {
     const { items } = this;
     const { words } = items;
-    const length = words[item * 2 + I.LENGTH]! + words[old * 2 + I.LENGTH]! - 2;
+    const length = Item.length(words, item) + Item.length(words, old) - 2;
     this.#joinedBytes += length;
-    const keyBytes = words[item * 2 + I.META]! >>> I.KEY_SHIFT;
-    words[old * 2 + I.REFERENCES]! += 1; // the allocation may evict; what is copied from must outlive it
-    const joined = items.allocate(items.bytes, item * 8 + I.HEADER_BYTES, keyBytes, {
-      clientFlags: words[old * 2 + I.CLIENT_FLAGS]!,
-      expiry: words[old * 2 + I.EXPIRY]!,
+    const keyBytes = Item.keyBytes(words, item);
+    items.hold(old); // the allocation may evict; what is copied from must outlive it
+    const joined = items.allocate(items.bytes, Item.keyStart(item), keyBytes, {
+      clientFlags: Item.clientFlags(words, old),
+      expiry: Item.expiry(words, old),
       length,
     });
     let whole = false;
     if (joined !== 0) {
-      words[joined * 2 + I.META]! |= words[item * 2 + I.META]! & I.BINARY_KEY;
+      Item.setFlags(words, joined, Item.flags(words, item) & Item.BINARY_KEY);
       this.#writer.start(joined);
       const first = append ? old : item;
       const second = append ? item : old;
       whole =
-        appendValue(items, first, words[first * 2 + I.LENGTH]! - 2, this.#writer) &&
-        appendValue(items, second, words[second * 2 + I.LENGTH]!, this.#writer);
+        appendValue(items, first, Item.length(words, first) - 2, this.#writer) &&
+        appendValue(items, second, Item.length(words, second), this.#writer);
       if (whole) this.stored = joined;
       else items.release(joined);
     }
     items.release(old);
     return whole;
+  }
+
+  /**
+   * `incr` and `decr`. The result is in `number`, the item that now holds it in `stored`.
+   *
+   * @param cas do it only when the item's CAS number is this; undefined or 0 for any
+   */
+  delta(
+    key: Uint8Array,
+    start: number,
+    length: number,
+    { increment, by, cas, hash }: { increment: boolean; by: U64; cas?: U64; hash: number },
+  ): number {
+    const { items, counters } = this;
+    const { words } = items;
+    const item = this.find(key, start, length, hash);
+    this.stored = 0;
+    if (item === 0) return DELTA.notFound;
+    const valueBytes = Item.length(words, item) - 2;
+    if (valueBytes <= 0 || Item.has(words, item, Item.CHUNKED)) return DELTA.nonNumeric;
+    if (cas && (cas.low !== 0 || cas.high !== 0) && !Item.hasCas(words, item, cas)) return DELTA.casMismatch;
+    if (!this.#readNumber(item, valueBytes)) return DELTA.nonNumeric;
+    addU64(this.number, by, increment);
+    counters.addOfClass(increment ? BY_CLASS.incrHits : BY_CLASS.decrHits, this.classOf(item));
+    const digits = this.#writeDigits();
+    if (digits <= valueBytes && Item.references(words, item) === 1) {
+      this.renewCas(item);
+      const to = Item.valueStart(items.words, item);
+      for (let index = 0; index < valueBytes; index += 1)
+        items.bytes[to + index] = index < digits ? this.#digits[index]! : SPACE;
+      items.update(item);
+      this.stored = item;
+      return DELTA.done;
+    }
+    return this.#replaceNumber(item, digits, hash);
+  }
+
+  #replaceNumber(item: number, digits: number, hash: number): number {
+    const { items } = this;
+    const { words } = items;
+    const keyBytes = Item.keyBytes(words, item);
+    items.hold(item);
+    const larger = items.allocate(items.bytes, Item.keyStart(item), keyBytes, {
+      clientFlags: Item.clientFlags(words, item),
+      expiry: Item.expiry(words, item),
+      length: digits + 2,
+    });
+    if (larger === 0) {
+      items.release(item);
+      return DELTA.noMemory;
+    }
+    Item.setFlags(words, larger, Item.flags(words, item) & Item.BINARY_KEY);
+    this.#digits[digits] = CR;
+    this.#digits[digits + 1] = LF;
+    this.#writer.start(larger);
+    this.#writer.write(this.#digits, 0, digits + 2);
+    items.unlink(item);
+    items.release(item);
+    this.renewCas(larger);
+    items.link(larger, hash);
+    items.release(larger);
+    this.stored = larger;
+    return DELTA.done;
+  }
+
+  /** A number as C's strtoull finds it: behind blanks and a plus, up to the next blank, NUL or the value's end. */
+  #readNumber(item: number, valueBytes: number): boolean {
+    const { bytes } = this.items;
+    let start = Item.valueStart(this.items.words, item);
+    const valueEnd = start + valueBytes;
+    while (start < valueEnd && isBlank(bytes[start]!)) start += 1;
+    if (bytes[start] === PLUS && start < valueEnd) start += 1;
+    let end = start;
+    while (end < valueEnd && bytes[end] !== 0 && !isBlank(bytes[end]!)) end += 1;
+    return readU64(bytes, start, end, this.number);
+  }
+
+  /** `number` in decimal digits. */
+  digits(): string {
+    return exactU64(this.number.high, this.number.low).toString();
+  }
+
+  #writeDigits(): number {
+    const text = this.digits();
+    for (let index = 0; index < text.length; index += 1) this.#digits[index] = text.charCodeAt(index);
+    return text.length;
   }
 
   /**
@@ -319,7 +401,7 @@ export class ItemStore {
   }
 
   classOf(item: number): number {
-    return (this.items.words[item * 2 + I.META]! >>> I.CLASS_SHIFT) & 0x3f;
+    return Item.slabClass(this.items.words, item);
   }
 
   logDelete(item: number, command: "delete" | "md"): void {
@@ -327,7 +409,7 @@ export class ItemStore {
       key: this.items.keyOf(item),
       command,
       slabClass: this.classOf(item),
-      valueBytes: this.items.words[item * 2 + I.LENGTH]!,
+      valueBytes: Item.length(this.items.words, item),
     });
   }
 
@@ -355,7 +437,7 @@ export class ItemStore {
       key: key.subarray(start, start + length),
       status,
       slabClass: item === 0 ? 0 : this.classOf(item),
-      valueBytes: item === 0 ? 0 : this.items.words[item * 2 + I.LENGTH]!,
+      valueBytes: item === 0 ? 0 : Item.length(this.items.words, item),
     });
   }
 
@@ -365,9 +447,14 @@ export class ItemStore {
       key: this.items.keyOf(item),
       status: RESULT_WORDS[result]!,
       command: MODE_WORDS[mode]!,
-      ttlSeconds: words[item * 2 + I.EXPIRY]!,
+      ttlSeconds: Item.expiry(words, item),
       slabClass: this.classOf(item),
-      valueBytes: words[item * 2 + I.LENGTH]!,
+      valueBytes: Item.length(words, item),
     });
   }
+}
+
+/** C's isspace: space, and tab to carriage return. */
+function isBlank(byte: number): boolean {
+  return byte === SPACE || (byte >= 0x09 && byte <= 0x0d);
 }

@@ -1,22 +1,38 @@
 /**
- * ○ The life of an item: allocated (evicting when there is no room), filled by its uploader, linked under its key, unlinked,
- * freed when nobody holds it any more. Invariant: an item is linked into index and LRU list together or not at all.
+ * ○ The life of an item: allocated (evicting when there is no room), filled by its uploader, linked under its key, moved between the
+ * segments of its class's LRU, unlinked, and freed when nobody holds it any more. Eviction and the moves follow memcached's items.c,
+ * as `stats items` counts them. Invariant: an item is linked into hash index and LRU list together or not at all.
  */
 import type { Buffer } from "node:buffer";
 import { assert } from "../../core/assert.ts";
 import type { Counters } from "./counters.ts";
 import { HashIndex } from "./hash-index.ts";
-import * as I from "./item.ts";
+import * as Item from "./item.ts";
 import { BUMP_INTERVAL_SECONDS } from "./limits.ts";
 import { GLOBAL, type Memory, LRU_STAT, LRU_STATS, SIZE_STEP_BYTES } from "./memory.ts";
-import { LruLists } from "./lru-lists.ts";
+import { LruLists, isMark } from "./lru-lists.ts";
 import { TUNE } from "./settings.ts";
 import { Slabs } from "./slabs.ts";
 import type { StoreLog } from "./store-log.ts";
-import { EVICT, LruEviction } from "./lru-eviction.ts";
 
 /** Evictions tried for one allocation; memcached's number. */
 const ALLOCATE_TRIES = 10;
+
+/** Items looked at from the tail of an LRU list; those that somebody holds are passed over. memcached's number. */
+const TAIL_TRIES = 5;
+
+export interface PullOptions {
+  /** Free the oldest COLD item even if it is alive. */
+  readonly evict?: boolean;
+  /** Stop at a crawler's mark. */
+  readonly crawlBlocks?: boolean;
+  /** Bytes of the whole class: what is beyond HOT's and WARM's share of them moves to COLD. */
+  readonly totalBytes?: number;
+  /** So does what was not read for longer than this, in seconds. */
+  readonly maxAge?: number;
+}
+export const EVICT: PullOptions = { evict: true };
+const NO_OPTIONS: PullOptions = {};
 
 export class Items {
   readonly memory: Memory;
@@ -26,9 +42,8 @@ export class Items {
   readonly index: HashIndex;
   readonly lruLists: LruLists;
   readonly slabs: Slabs;
-  readonly eviction: LruEviction;
   readonly counters: Counters;
-  /** Who is told of evictions; undefined while nobody does. */
+  /** Where evictions are reported; undefined while nobody watches. */
   log: StoreLog | undefined;
   readonly #globals: Float64Array;
   readonly #tune: Float64Array;
@@ -46,10 +61,9 @@ export class Items {
     this.index = new HashIndex(memory);
     this.lruLists = new LruLists(memory);
     this.slabs = new Slabs(memory);
-    this.eviction = new LruEviction(this);
     this.#globals = memory.globals;
     this.#tune = memory.tune;
-    this.#baseFlags = memory.settings.useCas ? I.HAS_CAS : 0;
+    this.#baseFlags = memory.settings.useCas ? Item.HAS_CAS : 0;
     this.#chunkBytesMax = memory.settings.chunkBytesMax;
   }
 
@@ -65,7 +79,7 @@ export class Items {
 
   /** True when `allocate` could ever succeed for such an item. */
   fits(keyBytes: number, clientFlags: number, length: number): boolean {
-    return this.slabs.classOf(I.itemBytes(keyBytes, length, this.#flagsFor(clientFlags))) !== 0;
+    return this.slabs.classOf(Item.itemBytes(keyBytes, length, this.#flagsFor(clientFlags))) !== 0;
   }
 
   /**
@@ -80,164 +94,144 @@ export class Items {
     { clientFlags, expiry, length }: { clientFlags: number; expiry: number; length: number },
   ): number {
     const flags = this.#flagsFor(clientFlags);
-    const counted = I.itemBytes(keyBytes, length, flags);
+    const counted = Item.itemBytes(keyBytes, length, flags);
     const slabClass = this.slabs.classOf(counted);
     if (slabClass === 0) return 0;
     const chunked = counted > this.#chunkBytesMax;
-    const headClass = chunked ? this.slabs.classOf(I.chunkedHeadBytes(keyBytes, flags)) : slabClass;
-    const handle = this.pull(headClass);
-    if (handle === 0) {
+    const headClass = chunked ? this.slabs.classOf(Item.chunkedHeadBytes(keyBytes, flags)) : slabClass;
+    const item = this.allocateChunk(headClass);
+    if (item === 0) {
       this.count(slabClass, LRU_STAT.outOfMemory);
       return 0;
     }
     const words = this.words;
-    const at = handle * 2;
-    words[at + I.NEXT] = 0;
-    words[at + I.PREV] = 0;
-    words[at + I.CHAIN] = 0;
-    words[at + I.EXPIRY] = expiry;
-    words[at + I.LENGTH] = length;
-    words[at + I.META] =
-      flags |
-      (chunked ? I.CHUNKED : 0) |
-      ((slabClass | this.#firstLruList(expiry)) << I.CLASS_SHIFT) |
-      (keyBytes << I.KEY_SHIFT);
-    words[at + I.CAS_LOW] = 0;
-    words[at + I.CAS_HIGH] = 0;
-    words[at + I.CLIENT_FLAGS] = clientFlags;
+    Item.setNext(words, item, 0);
+    Item.setPrev(words, item, 0);
+    Item.setChain(words, item, 0);
+    Item.setExpiry(words, item, expiry);
+    Item.setLength(words, item, length);
+    const lruList = slabClass | this.#firstSegment(expiry);
+    Item.setMeta(words, item, { flags: chunked ? flags | Item.CHUNKED : flags, lruList, keyBytes });
+    Item.setCas(words, item, 0, 0);
+    Item.setClientFlags(words, item, clientFlags);
     const bytes = this.bytes;
-    const to = handle * 8 + I.HEADER_BYTES;
+    const to = Item.keyStart(item);
     for (let index = 0; index < keyBytes; index += 1) bytes[to + index] = key[keyStart + index]!;
     if (chunked) {
-      const place = this.chunkPlace(handle);
-      words[place] = 0;
-      words[place + 1] = headClass;
+      Item.setFirstChunk(words, item, 0);
+      Item.setHeadClass(words, item, headClass);
     }
-    return handle;
-  }
-
-  /** Where a chunked item keeps its first chunk, and after it the class of its head: words behind the key. */
-  chunkPlace(handle: number): number {
-    return handle * 2 + ((I.HEADER_BYTES + (this.words[handle * 2 + I.META]! >>> I.KEY_SHIFT) + 3) >> 2);
-  }
-
-  /** Where the value of an item that is not chunked starts in `bytes`. */
-  valueStart(handle: number): number {
-    return handle * 8 + I.HEADER_BYTES + (this.words[handle * 2 + I.META]! >>> I.KEY_SHIFT);
-  }
-
-  /** What the item counts for. */
-  countedBytes(handle: number): number {
-    const meta = this.words[handle * 2 + I.META]!;
-    return I.itemBytes(meta >>> I.KEY_SHIFT, this.words[handle * 2 + I.LENGTH]!, meta);
+    return item;
   }
 
   /** A chunk of the class, evicting when there is none free. */
-  pull(slabClass: number): number {
+  allocateChunk(slabClass: number): number {
     let tries = 0;
-    let handle = 0;
+    let item = 0;
     const segmented = this.#tune[TUNE.segmented] !== 0;
     for (; tries < ALLOCATE_TRIES; tries += 1) {
-      if (!segmented) this.eviction.pull(slabClass, I.COLD);
-      handle = this.slabs.allocate(slabClass);
-      if (handle !== 0) break;
-      if (this.eviction.pull(slabClass, I.COLD, EVICT) > 0) continue;
+      if (!segmented) this.pullTail(slabClass, Item.COLD);
+      item = this.slabs.allocate(slabClass);
+      if (item !== 0) break;
+      if (this.pullTail(slabClass, Item.COLD, EVICT) > 0) continue;
       if (!segmented) break;
-      this.eviction.pull(slabClass, I.HOT);
+      this.pullTail(slabClass, Item.HOT);
     }
     if (tries > 0) this.count(slabClass, LRU_STAT.directReclaims, tries);
-    return handle;
+    return item;
   }
 
   /** Puts a filled item under its key, as the newest. */
-  link(handle: number, hash: number): void {
+  link(item: number, hash: number): void {
     const words = this.words;
-    const at = handle * 2;
-    words[at + I.META] = (words[at + I.META]! & ~I.EPOCH) | I.LINKED | this.#globals[GLOBAL.flushEpoch]!;
-    words[at + I.TIME] = this.now;
-    words[at + I.REFERENCES]! += 1;
-    this.#globals[GLOBAL.currBytes]! += this.countedBytes(handle);
+    Item.clearFlags(words, item, Item.EPOCH);
+    Item.setFlags(words, item, Item.LINKED | this.#globals[GLOBAL.flushEpoch]!);
+    Item.setLastAccess(words, item, this.now);
+    this.hold(item);
+    this.#globals[GLOBAL.currBytes]! += Item.countedBytes(this.words, item);
     this.#globals[GLOBAL.currItems]! += 1;
     this.#globals[GLOBAL.totalItems]! += 1;
-    this.index.insert(handle, hash);
-    this.lruLists.link(handle);
-    if (this.memory.sizesHistogram) this.#trackSize(handle, 1);
+    this.index.insert(item, hash);
+    this.lruLists.link(item);
+    if (this.memory.sizesHistogram) this.#trackSize(item, 1);
   }
 
-  unlink(handle: number): void {
+  unlink(item: number): void {
     const words = this.words;
-    const at = handle * 2;
-    if ((words[at + I.META]! & I.LINKED) === 0) return;
-    words[at + I.META]! &= ~I.LINKED;
-    this.#globals[GLOBAL.currBytes]! -= this.countedBytes(handle);
+    if (!Item.has(words, item, Item.LINKED)) return;
+    Item.clearFlags(words, item, Item.LINKED);
+    this.#globals[GLOBAL.currBytes]! -= Item.countedBytes(this.words, item);
     this.#globals[GLOBAL.currItems]! -= 1;
-    this.index.remove(handle);
-    this.lruLists.unlink(handle);
-    if (this.memory.sizesHistogram) this.#trackSize(handle, -1);
-    this.release(handle);
+    this.index.remove(item);
+    this.lruLists.unlink(item);
+    if (this.memory.sizesHistogram) this.#trackSize(item, -1);
+    this.release(item);
   }
 
   /** Keeps an item's memory from being used again until it is released. */
-  hold(handle: number): void {
-    this.words[handle * 2 + I.REFERENCES]! += 1;
+  hold(item: number): void {
+    Item.setReferences(this.words, item, Item.references(this.words, item) + 1);
   }
 
   /** Gives up one hold on an item; the last one frees it. */
-  release(handle: number): void {
-    const at = handle * 2;
-    const left = this.words[at + I.REFERENCES]! - 1;
+  release(item: number): void {
+    const left = Item.references(this.words, item) - 1;
     assert(left >= 0, "an item is released at most as often as it was held");
-    this.words[at + I.REFERENCES] = left;
-    if (left === 0) this.#free(handle);
+    Item.setReferences(this.words, item, left);
+    if (left === 0) this.#free(item);
   }
 
   /** Marks an access for the LRU lists: once makes FETCHED, twice ACTIVE, and an active COLD item goes to WARM at once. */
-  bump(handle: number): void {
+  bump(item: number): void {
     const words = this.words;
-    const at = handle * 2;
-    const meta = words[at + I.META]!;
     if (this.#tune[TUNE.segmented] === 0) {
-      words[at + I.META] = meta | I.FETCHED;
-      this.update(handle);
-    } else if ((meta & I.ACTIVE) === 0) {
-      if ((meta & I.FETCHED) === 0) {
-        words[at + I.META] = meta | I.FETCHED;
+      Item.setFlags(words, item, Item.FETCHED);
+      this.update(item);
+    } else if (!Item.has(words, item, Item.ACTIVE)) {
+      if (!Item.has(words, item, Item.FETCHED)) {
+        Item.setFlags(words, item, Item.FETCHED);
       } else {
-        words[at + I.META] = meta | I.ACTIVE;
-        this.update(handle);
+        Item.setFlags(words, item, Item.ACTIVE);
+        this.update(item);
       }
     }
   }
 
   /** Renews an item's last access, and its place where its LRU list says so. */
-  update(handle: number): void {
+  update(item: number): void {
     const words = this.words;
-    const at = handle * 2;
-    const meta = words[at + I.META]!;
-    if ((meta & I.LINKED) === 0) return;
+    if (!Item.has(words, item, Item.LINKED)) return;
     const now = this.now;
     if (this.#tune[TUNE.segmented] !== 0) {
-      words[at + I.TIME] = now;
-      if (((meta >>> I.CLASS_SHIFT) & I.TEMP) !== I.COLD || (meta & I.ACTIVE) === 0) return;
-      this.lruLists.unlink(handle);
-      const warm = ((meta >>> I.CLASS_SHIFT) & 0x3f) | I.WARM;
-      words[at + I.META] = (meta & ~(0xff << I.CLASS_SHIFT) & ~I.ACTIVE) | (warm << I.CLASS_SHIFT);
-      this.lruLists.link(handle);
-      this.count(warm, LRU_STAT.movesToWarm);
-    } else if (words[at + I.TIME]! < now - BUMP_INTERVAL_SECONDS) {
-      words[at + I.TIME] = now;
-      this.lruLists.unlink(handle);
-      this.lruLists.link(handle);
+      Item.setLastAccess(words, item, now);
+      if (Item.segment(words, item) !== Item.COLD || !Item.has(words, item, Item.ACTIVE)) return;
+      this.#moveTo(item, Item.WARM);
+      this.count(Item.lruList(words, item), LRU_STAT.movesToWarm);
+    } else if (Item.lastAccess(words, item) < now - BUMP_INTERVAL_SECONDS) {
+      Item.setLastAccess(words, item, now);
+      this.lruLists.unlink(item);
+      this.lruLists.link(item);
     }
   }
 
   /** True for what a `flush_all` before it was linked, or one that has come due since, has made invisible. */
-  isFlushed(handle: number): boolean {
+  isFlushed(item: number): boolean {
     const globals = this.#globals;
-    if (((this.words[handle * 2 + I.META]! ^ globals[GLOBAL.flushEpoch]!) & I.EPOCH) !== 0) return true;
-    const time = this.words[handle * 2 + I.TIME]!;
+    if (Item.epoch(this.words, item) !== globals[GLOBAL.flushEpoch]) return true;
+    const time = Item.lastAccess(this.words, item);
     const oldestLive = globals[GLOBAL.oldestLive]!;
     return time <= globals[GLOBAL.flushedUpTo]! || (time <= oldestLive && oldestLive <= globals[GLOBAL.now]!);
+  }
+
+  isExpiredOrFlushed(item: number): boolean {
+    const expiry = Item.expiry(this.words, item);
+    return (expiry !== 0 && expiry < this.now) || this.isFlushed(item);
+  }
+
+  /** Seconds since the oldest item of an LRU list was read or stored; 0 when the list is empty. */
+  oldestAge(lruList: number): number {
+    const oldest = this.lruLists.oldest(lruList);
+    return oldest === 0 ? 0 : this.now - Item.lastAccess(this.words, oldest);
   }
 
   count(lruList: number, stat: number, by = 1): void {
@@ -245,55 +239,149 @@ export class Items {
   }
 
   /** A view of the item's key. */
-  keyOf(handle: number): Uint8Array {
-    const start = handle * 8 + I.HEADER_BYTES;
-    return this.bytes.subarray(start, start + (this.words[handle * 2 + I.META]! >>> I.KEY_SHIFT));
+  keyOf(item: number): Uint8Array {
+    const start = Item.keyStart(item);
+    return this.bytes.subarray(start, start + Item.keyBytes(this.words, item));
   }
 
-  /** Tells who listens that a live item is about to be lost. */
-  logEviction(handle: number): void {
+  /** Reports to `watch evictions` that a live item is about to be lost. */
+  logEviction(item: number): void {
     if (!this.log?.evicted) return;
     const words = this.words;
-    const at = handle * 2;
-    const meta = words[at + I.META]!;
-    const expiry = words[at + I.EXPIRY]!;
+    const expiry = Item.expiry(words, item);
     this.log.evicted({
-      key: this.keyOf(handle),
-      fetched: (meta & I.FETCHED) !== 0,
+      key: this.keyOf(item),
+      fetched: Item.has(words, item, Item.FETCHED),
       ttlSeconds: expiry === 0 ? -1 : expiry - this.now,
-      idleSeconds: this.now - words[at + I.TIME]!,
-      slabClass: (meta >>> I.CLASS_SHIFT) & 0x3f,
-      valueBytes: words[at + I.LENGTH]!,
+      idleSeconds: this.now - Item.lastAccess(words, item),
+      slabClass: Item.slabClass(words, item),
+      valueBytes: Item.length(words, item),
     });
   }
 
-  #trackSize(handle: number, by: 1 | -1): void {
-    this.memory.sizesHistogram![Math.ceil(this.countedBytes(handle) / SIZE_STEP_BYTES)]! += by;
+  /**
+   * Looks at the tail of an LRU list: frees items that are expired or flushed, moves the first one that is alive to the segment
+   * where it belongs by now, or evicts it when told to.
+   *
+   * @returns how many items were freed or moved
+   */
+  pullTail(slabClass: number, segment: number, options: PullOptions = NO_OPTIONS): number {
+    const lruList = slabClass | segment;
+    const { words, locked } = this;
+    let removed = 0;
+    let tries = TAIL_TRIES;
+    let before = 0;
+    for (let item = this.lruLists.tails[lruList]!; item !== 0 && tries > 0; item = before) {
+      before = Item.prev(words, item);
+      if (isMark(item)) {
+        if (options.crawlBlocks) break;
+        continue;
+      }
+      tries -= 1;
+      if (locked.size > 0 && locked.has(Item.hash(words, item))) continue;
+      if (Item.references(words, item) !== 1) this.#repairTail(item, lruList);
+      else if (this.isExpiredOrFlushed(item)) {
+        this.#reclaim(item, lruList);
+        removed += 1;
+      } else return removed + this.#moveOn(item, segment, options);
+    }
+    return removed;
+  }
+
+  /** Unlinks an expired or flushed item and counts it. */
+  #reclaim(item: number, lruList: number): void {
+    this.count(lruList, LRU_STAT.reclaimed);
+    if (!Item.has(this.words, item, Item.FETCHED)) this.count(lruList, LRU_STAT.expiredUnfetched);
+    this.unlink(item);
+  }
+
+  /** Moves or evicts a live item at the tail; 1 when it did, 0 when the item stays. */
+  #moveOn(item: number, segment: number, options: PullOptions): number {
+    const { words } = this;
+    const lruList = Item.lruList(words, item);
+    if (segment === Item.TEMP) return 0;
+    if (segment === Item.COLD) {
+      if (options.evict) {
+        if (!this.memory.settings.evictToFree) return 0;
+        this.#evict(item, lruList);
+        return 1;
+      }
+      if (!Item.has(words, item, Item.ACTIVE) || this.#tune[TUNE.segmented] === 0) return 0;
+      this.count(lruList, LRU_STAT.movesToWarm);
+      this.#moveTo(item, Item.WARM);
+      return 1;
+    }
+    if (Item.has(words, item, Item.ACTIVE)) {
+      this.count(lruList, segment === Item.WARM ? LRU_STAT.movesWithinLru : LRU_STAT.movesToWarm);
+      this.#moveTo(item, Item.WARM);
+      return 1;
+    }
+    const percent = this.#tune[segment === Item.HOT ? TUNE.hotPercent : TUNE.warmPercent]!;
+    const limit = ((options.totalBytes ?? 0) * percent) / 100;
+    if (this.lruLists.sizesBytes[lruList]! > limit || this.now - Item.lastAccess(words, item) > (options.maxAge ?? 0)) {
+      this.count(lruList, LRU_STAT.movesToCold);
+      this.#moveTo(item, Item.COLD);
+      return 1;
+    }
+    return 0;
+  }
+
+  #moveTo(item: number, segment: number): void {
+    const { words, lruLists } = this;
+    lruLists.unlink(item);
+    if (segment === Item.WARM) Item.clearFlags(words, item, Item.ACTIVE);
+    Item.setLruList(words, item, Item.slabClass(words, item) | segment);
+    lruLists.link(item);
+  }
+
+  #evict(item: number, lruList: number): void {
+    const { words } = this;
+    const idleSeconds = this.now - Item.lastAccess(words, item);
+    this.count(lruList, LRU_STAT.evicted);
+    this.memory.lruStats[lruList * LRU_STATS + LRU_STAT.evictedTime] = idleSeconds;
+    if (Item.expiry(words, item) !== 0) this.count(lruList, LRU_STAT.evictedNonzero);
+    if (!Item.has(words, item, Item.FETCHED)) this.count(lruList, LRU_STAT.evictedUnfetched);
+    if (Item.has(words, item, Item.ACTIVE)) this.count(lruList, LRU_STAT.evictedActive);
+    this.logEviction(item);
+    this.unlink(item);
+    if (this.#tune[TUNE.automove] === 2) this.memory.globals[GLOBAL.starvedClass] = lruList & 0x3f;
+  }
+
+  /** Counts a held item at the tail, and frees it by force where `tail_repair_time` says that its holder has forgotten it. */
+  #repairTail(item: number, lruList: number): void {
+    this.count(lruList, LRU_STAT.lruTailReflocked);
+    const after = this.#tune[TUNE.tailRepairSeconds]!;
+    if (after === 0 || Item.lastAccess(this.words, item) + after >= this.now) return;
+    this.count(lruList, LRU_STAT.tailRepairs);
+    Item.setReferences(this.words, item, 1);
+    this.unlink(item);
+  }
+
+  #trackSize(item: number, by: 1 | -1): void {
+    this.memory.sizesHistogram![Math.ceil(Item.countedBytes(this.words, item) / SIZE_STEP_BYTES)]! += by;
   }
 
   #flagsFor(clientFlags: number): number {
-    return clientFlags === 0 ? this.#baseFlags : this.#baseFlags | I.HAS_CLIENT_FLAGS;
+    return clientFlags === 0 ? this.#baseFlags : this.#baseFlags | Item.HAS_CLIENT_FLAGS;
   }
 
-  #firstLruList(expiry: number): number {
+  #firstSegment(expiry: number): number {
     const tune = this.#tune;
-    if (tune[TUNE.tempLru] !== 0 && (expiry - this.now) >>> 0 <= tune[TUNE.tempTtl]!) return I.TEMP;
-    return tune[TUNE.segmented] === 0 ? I.COLD : I.HOT;
+    if (tune[TUNE.tempLru] !== 0 && (expiry - this.now) >>> 0 <= tune[TUNE.tempTtl]!) return Item.TEMP;
+    return tune[TUNE.segmented] === 0 ? Item.COLD : Item.HOT;
   }
 
-  #free(handle: number): void {
+  #free(item: number): void {
     const words = this.words;
-    const meta = words[handle * 2 + I.META]!;
-    if ((meta & I.CHUNKED) === 0) {
-      this.slabs.free(handle, (meta >>> I.CLASS_SHIFT) & 0x3f);
+    if (!Item.has(words, item, Item.CHUNKED)) {
+      this.slabs.free(item, Item.slabClass(words, item));
       return;
     }
-    const place = this.chunkPlace(handle);
-    let chunk = words[place]!;
-    this.slabs.free(handle, words[place + 1]!);
+    let chunk = Item.firstChunk(words, item);
+    this.slabs.free(item, Item.headClass(words, item));
     while (chunk !== 0) {
-      const next = words[chunk * 2 + I.NEXT]!;
-      this.slabs.free(chunk, (words[chunk * 2 + I.META]! >>> I.CLASS_SHIFT) & 0x3f);
+      const next = Item.next(words, chunk);
+      this.slabs.free(chunk, Item.slabClass(words, chunk));
       chunk = next;
     }
   }

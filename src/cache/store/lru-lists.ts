@@ -2,12 +2,12 @@
  * ○ The LRU lists: 64 classes with HOT, WARM, COLD and TEMP each, doubly linked through the items. The head is the newest.
  * Invariant: `sizes` and `sizesBytes` count exactly the items linked, crawler marks excepted.
  */
-import * as I from "./item.ts";
+import * as Item from "./item.ts";
 import type { Memory } from "./memory.ts";
 
 /** Handles of the marks that a crawler leaves in an LRU list to find its place again: in the arena's first, unused page. */
 const MARKS_AT = 512;
-const MARK_HANDLES = I.HEADER_BYTES / 8;
+const MARK_HANDLES = Item.HEADER_BYTES / 8;
 
 export class LruLists {
   readonly #words: Uint32Array;
@@ -25,40 +25,36 @@ export class LruLists {
   }
 
   /** Puts an item at the head of the LRU list that its META names. */
-  link(handle: number): void {
+  link(item: number): void {
     const words = this.#words;
-    const at = handle * 2;
-    const meta = words[at + I.META]!;
-    const lruList = (meta >>> I.CLASS_SHIFT) & 0xff;
+    const lruList = Item.lruList(words, item);
     const head = this.heads[lruList]!;
-    words[at + I.PREV] = 0;
-    words[at + I.NEXT] = head;
-    if (head !== 0) words[head * 2 + I.PREV] = handle;
-    this.heads[lruList] = handle;
-    if (this.tails[lruList] === 0) this.tails[lruList] = handle;
+    Item.setPrev(words, item, 0);
+    Item.setNext(words, item, head);
+    if (head !== 0) Item.setPrev(words, head, item);
+    this.heads[lruList] = item;
+    if (this.tails[lruList] === 0) this.tails[lruList] = item;
     this.sizes[lruList]! += 1;
-    this.sizesBytes[lruList]! += I.itemBytes(meta >>> I.KEY_SHIFT, words[at + I.LENGTH]!, meta);
+    this.sizesBytes[lruList]! += Item.countedBytes(words, item);
   }
 
-  unlink(handle: number): void {
+  unlink(item: number): void {
     const words = this.#words;
-    const at = handle * 2;
-    const meta = words[at + I.META]!;
-    const lruList = (meta >>> I.CLASS_SHIFT) & 0xff;
-    this.#cut(handle, lruList);
+    const lruList = Item.lruList(words, item);
+    this.#cut(item, lruList);
     this.sizes[lruList]! -= 1;
-    this.sizesBytes[lruList]! -= I.itemBytes(meta >>> I.KEY_SHIFT, words[at + I.LENGTH]!, meta);
+    this.sizesBytes[lruList]! -= Item.countedBytes(words, item);
   }
 
   /** Tells an item's neighbours that it has moved to `to`, where its header has been copied. */
   replace(to: number): void {
     const words = this.#words;
-    const lruList = (words[to * 2 + I.META]! >>> I.CLASS_SHIFT) & 0xff;
-    const next = words[to * 2 + I.NEXT]!;
-    const prev = words[to * 2 + I.PREV]!;
-    if (next !== 0) words[next * 2 + I.PREV] = to;
+    const lruList = Item.lruList(words, to);
+    const next = Item.next(words, to);
+    const prev = Item.prev(words, to);
+    if (next !== 0) Item.setPrev(words, next, to);
     else this.tails[lruList] = to;
-    if (prev !== 0) words[prev * 2 + I.NEXT] = to;
+    if (prev !== 0) Item.setNext(words, prev, to);
     else this.heads[lruList] = to;
   }
 
@@ -66,12 +62,11 @@ export class LruLists {
   linkMark(lruList: number): void {
     const words = this.#words;
     const mark = markOf(lruList);
-    const at = mark * 2;
     const tail = this.tails[lruList]!;
-    words[at + I.META] = (lruList << I.CLASS_SHIFT) | I.LINKED;
-    words[at + I.NEXT] = 0;
-    words[at + I.PREV] = tail;
-    if (tail !== 0) words[tail * 2 + I.NEXT] = mark;
+    Item.setMeta(words, mark, { flags: Item.LINKED, lruList, keyBytes: 0 });
+    Item.setNext(words, mark, 0);
+    Item.setPrev(words, mark, tail);
+    if (tail !== 0) Item.setNext(words, tail, mark);
     else this.heads[lruList] = mark;
     this.tails[lruList] = mark;
   }
@@ -84,14 +79,14 @@ export class LruLists {
   passMark(lruList: number): number {
     const words = this.#words;
     const mark = markOf(lruList);
-    const item = words[mark * 2 + I.PREV]!;
+    const item = Item.prev(words, mark);
     if (item === 0) return 0;
     this.#cut(mark, lruList);
-    const before = words[item * 2 + I.PREV]!;
-    words[mark * 2 + I.PREV] = before;
-    words[mark * 2 + I.NEXT] = item;
-    words[item * 2 + I.PREV] = mark;
-    if (before !== 0) words[before * 2 + I.NEXT] = mark;
+    const before = Item.prev(words, item);
+    Item.setPrev(words, mark, before);
+    Item.setNext(words, mark, item);
+    Item.setPrev(words, item, mark);
+    if (before !== 0) Item.setNext(words, before, mark);
     else this.heads[lruList] = mark;
     return item;
   }
@@ -99,16 +94,16 @@ export class LruLists {
   /** The oldest item of an LRU list, crawler marks passed over; 0 when empty. */
   oldest(lruList: number): number {
     const tail = this.tails[lruList]!;
-    return isMark(tail) ? this.#words[tail * 2 + I.PREV]! : tail;
+    return isMark(tail) ? Item.prev(this.#words, tail) : tail;
   }
 
-  #cut(handle: number, lruList: number): void {
+  #cut(item: number, lruList: number): void {
     const words = this.#words;
-    const next = words[handle * 2 + I.NEXT]!;
-    const prev = words[handle * 2 + I.PREV]!;
-    if (next !== 0) words[next * 2 + I.PREV] = prev;
+    const next = Item.next(words, item);
+    const prev = Item.prev(words, item);
+    if (next !== 0) Item.setPrev(words, next, prev);
     else this.tails[lruList] = prev;
-    if (prev !== 0) words[prev * 2 + I.NEXT] = next;
+    if (prev !== 0) Item.setNext(words, prev, next);
     else this.heads[lruList] = next;
   }
 }
@@ -118,6 +113,6 @@ function markOf(lruList: number): number {
 }
 
 /** True for a crawler's mark, which is no item. */
-export function isMark(handle: number): boolean {
-  return handle !== 0 && handle < MARKS_AT + 256 * MARK_HANDLES;
+export function isMark(item: number): boolean {
+  return item !== 0 && item < MARKS_AT + 256 * MARK_HANDLES;
 }

@@ -4,12 +4,12 @@
  * item; pages taken plus pages in the pool equal `memoryTaken`.
  */
 import { assert } from "../../core/assert.ts";
-import * as I from "./item.ts";
+import * as Item from "./item.ts";
 import { PAGE_BYTES, SLAB_CLASSES_MAX } from "./limits.ts";
 import { GLOBAL, type Memory } from "./memory.ts";
 import type { StoreSettings } from "./settings.ts";
 
-/** Chunks start at multiples of 8 bytes: what a handle counts in. */
+/** Chunks start at multiples of 8 bytes: what a chunk counts in. */
 const ALIGN_BYTES = 8;
 const HANDLES_PER_PAGE = PAGE_BYTES / ALIGN_BYTES;
 
@@ -17,7 +17,7 @@ const HANDLES_PER_PAGE = PAGE_BYTES / ALIGN_BYTES;
 export function slabSizes(settings: StoreSettings): number[] {
   const { growthFactor, chunkBytesMin, chunkBytesMax } = settings;
   const sizes: number[] = [];
-  let size = I.HEADER_BYTES + chunkBytesMin;
+  let size = Item.HEADER_BYTES + chunkBytesMin;
   for (let index = 0; index < SLAB_CLASSES_MAX - 2; index += 1) {
     if (settings.slabSizes) {
       if (index >= settings.slabSizes.length) break;
@@ -74,50 +74,48 @@ export class Slabs {
   /** A chunk of the class with its flags cleared and one reference, or 0 when there is none and no page for one. */
   allocate(slabClass: number, mayGrow = true): number {
     const memory = this.#memory;
-    let handle = memory.classFree[slabClass]!;
-    if (handle === 0) {
+    let chunk = memory.classFree[slabClass]!;
+    if (chunk === 0) {
       if (!mayGrow || !this.#grow(slabClass)) return 0;
-      handle = memory.classFree[slabClass]!;
+      chunk = memory.classFree[slabClass]!;
     }
     const words = this.#words;
-    const at = handle * 2;
-    const next = words[at + I.NEXT]!;
+    const next = Item.next(words, chunk);
     memory.classFree[slabClass] = next;
-    if (next !== 0) words[next * 2 + I.PREV] = 0;
+    if (next !== 0) Item.setPrev(words, next, 0);
     memory.classFreeCount[slabClass]! -= 1;
-    words[at + I.META] = slabClass << I.CLASS_SHIFT;
-    words[at + I.REFERENCES] = 1;
-    return handle;
+    Item.setMeta(words, chunk, { flags: 0, lruList: slabClass, keyBytes: 0 });
+    Item.setReferences(words, chunk, 1);
+    return chunk;
   }
 
   /** Gives a single chunk back to its class. */
-  free(handle: number, slabClass: number): void {
+  free(chunk: number, slabClass: number): void {
     const memory = this.#memory;
     const words = this.#words;
-    const at = handle * 2;
     const next = memory.classFree[slabClass]!;
-    words[at + I.META] = I.SLABBED | (slabClass << I.CLASS_SHIFT);
-    words[at + I.NEXT] = next;
-    words[at + I.PREV] = 0;
-    words[at + I.REFERENCES] = 0;
-    if (next !== 0) words[next * 2 + I.PREV] = handle;
-    memory.classFree[slabClass] = handle;
+    Item.setMeta(words, chunk, { flags: Item.SLABBED, lruList: slabClass, keyBytes: 0 });
+    Item.setNext(words, chunk, next);
+    Item.setPrev(words, chunk, 0);
+    Item.setReferences(words, chunk, 0);
+    if (next !== 0) Item.setPrev(words, next, chunk);
+    memory.classFree[slabClass] = chunk;
     memory.classFreeCount[slabClass]! += 1;
   }
 
   /** Takes one free chunk out of the middle of its class's list. */
-  unlinkFree(handle: number, slabClass: number): void {
+  unlinkFree(chunk: number, slabClass: number): void {
     const memory = this.#memory;
     const words = this.#words;
-    const next = words[handle * 2 + I.NEXT]!;
-    const prev = words[handle * 2 + I.PREV]!;
-    if (next !== 0) words[next * 2 + I.PREV] = prev;
-    if (prev !== 0) words[prev * 2 + I.NEXT] = next;
+    const next = Item.next(words, chunk);
+    const prev = Item.prev(words, chunk);
+    if (next !== 0) Item.setPrev(words, next, prev);
+    if (prev !== 0) Item.setNext(words, prev, next);
     else memory.classFree[slabClass] = next;
     memory.classFreeCount[slabClass]! -= 1;
   }
 
-  /** The first handle of a page. */
+  /** The first chunk of a page. */
   pageStart(page: number): number {
     return page * HANDLES_PER_PAGE;
   }
@@ -174,10 +172,10 @@ export class Slabs {
     memory.classLastPage[slabClass] = page;
     memory.classPages[slabClass]! += 1;
     const step = memory.classBytes[slabClass]! / ALIGN_BYTES;
-    let handle = this.pageStart(page);
+    let chunk = this.pageStart(page);
     for (let count = memory.classPerPage[slabClass]!; count > 0; count -= 1) {
-      this.free(handle, slabClass);
-      handle += step;
+      this.free(chunk, slabClass);
+      chunk += step;
     }
   }
 

@@ -1,6 +1,6 @@
 /**
- * ● `holdfast bench cache|queue`: puts load on a running server and says how many operations a second it did and how long they
- * took. It measures client, server and network together; comparisons with rivals are in the repository's bench/.
+ * ● `holdfast bench cache|queue`: a load test against a running server that reports throughput and latency. It measures client,
+ * server and network together; comparisons with other programs are in the repository's bench/.
  */
 import { randomBytes } from "node:crypto";
 import { CacheClient, bytes } from "../../cache/index.ts";
@@ -20,7 +20,7 @@ interface BenchFlags {
   readonly json?: true;
 }
 
-/** 10,000 keys: more than fit a CPU's cache with 100-byte values, few enough to be stored in a blink. */
+/** 10,000 keys: more than a CPU's cache holds with 100-byte values, and stored in a fraction of a second. */
 const KEYS = 10_000;
 
 /** 256 sets at once while the keys are being stored. */
@@ -29,21 +29,21 @@ const FILL_BATCH = 256;
 export async function run(argv: readonly string[]): Promise<number> {
   const command = flags(
     "bench",
-    "Puts load on a running server and measures it: 'cache' (gets and sets) or 'queue' (call: add, take, done, result).",
+    "Runs a load test against a running server: 'cache' (gets and sets) or 'queue' (tasks from submission to result).",
   )
     .argument("<part>", "cache or queue")
     .option("--address <address>", "the cache (default 127.0.0.1:11211)")
     .option("--url <url>", "the queue's broker", "tcp://127.0.0.1:5555")
     .option("--duration <duration>", "how long to measure", "5s")
-    .option("--in-flight <count>", "operations under way at once", "64")
-    .option("--size <size>", "bytes of a value or task", "100")
-    .option("--gets <share>", "share of gets among the cache's operations, 0 to 1", "0.9")
+    .option("--in-flight <count>", "concurrent operations", "64")
+    .option("--size <size>", "size of a value or task body", "100")
+    .option("--gets <share>", "fraction of gets among the cache's operations, 0 to 1", "0.9")
     .option("--json", "print the result as JSON");
   if (!(await parse(command, argv))) return 0;
   const options = command.opts<BenchFlags>();
   const part = command.processedArgs[0] as string;
   const bench = { cache: benchCache, queue: benchQueue }[part];
-  if (!bench) throw new UsageError("CLI_USAGE", `Cannot put load on '${part}': choose cache or queue`);
+  if (!bench) throw new UsageError("CLI_USAGE", `Cannot test '${part}': choose cache or queue`);
   const report = await bench(options);
   process.stdout.write(options.json ? `${JSON.stringify({ part, ...report })}\n` : shown(report));
   return report.errors === 0 ? 0 : 1;
@@ -51,7 +51,8 @@ export async function run(argv: readonly string[]): Promise<number> {
 
 async function benchCache(options: BenchFlags): Promise<LoadReport> {
   const share = Number(options.gets);
-  if (!(share >= 0 && share <= 1)) throw new UsageError("CLI_USAGE", `Cannot use --gets ${options.gets}: a share is 0 to 1`);
+  if (!(share >= 0 && share <= 1))
+    throw new UsageError("CLI_USAGE", `Cannot use --gets ${options.gets}: it must be from 0 to 1`);
   const value = randomBytes(sizeBytes(options.size, "--size"));
   const client = new CacheClient({ servers: [options.address ?? "127.0.0.1:11211"], codec: bytes });
   const keys = Array.from({ length: KEYS }, (_, index) => `holdfast-bench:${index}`);
@@ -84,14 +85,14 @@ async function benchQueue(options: BenchFlags): Promise<LoadReport> {
 function loadOf({ duration, inFlight }: BenchFlags): Load {
   const count = Number(inFlight);
   if (!Number.isInteger(count) || count < 1)
-    throw new UsageError("CLI_USAGE", `Cannot use --in-flight ${inFlight}: a whole number from 1 on`);
+    throw new UsageError("CLI_USAGE", `Cannot use --in-flight ${inFlight}: it must be a whole number of at least 1`);
   return new Load({ durationMs: durationMs(duration, "--duration"), inFlight: count });
 }
 
 function shown({ operations, seconds, perSecond, p50Ms, p99Ms, p999Ms, errors }: LoadReport): string {
   const lines = [
     `${operations} operations in ${seconds.toFixed(1)} s: ${perSecond.toFixed(0)}/s`,
-    `half within ${p50Ms.toFixed(2)} ms, 99 % within ${p99Ms.toFixed(2)} ms, 99.9 % within ${p999Ms.toFixed(2)} ms`,
+    `latency: p50 ${p50Ms.toFixed(2)} ms, p99 ${p99Ms.toFixed(2)} ms, p99.9 ${p999Ms.toFixed(2)} ms`,
   ];
   if (errors > 0) lines.push(`${errors} failed`);
   return `${lines.join("\n")}\n`;

@@ -1,6 +1,6 @@
 /**
- * ● A load: a number of operations kept under way for a time, each timed, with a progress bar on a terminal. Latencies go into
- * buckets of 2 % width, so that a long run takes no more memory than a short one.
+ * ● A load test: keeps a number of operations in flight for a time and measures each, with a progress bar on a terminal. Latencies go
+ * into buckets of 2 % width, so that memory does not grow with the duration.
  */
 import { systemClock } from "../../core/clock.ts";
 
@@ -59,7 +59,7 @@ export class Load {
         await operation();
         this.#operations += 1;
       } catch {
-        this.#errors += 1; // a load does not end for one of them; the report tells their number
+        this.#errors += 1; // counted in the report; the test goes on
       }
       const doneMs = systemClock.now();
       this.#count(doneMs - nowMs);

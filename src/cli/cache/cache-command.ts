@@ -15,7 +15,7 @@ const PAGE_BYTES = 1024 * 1024;
 const PORT_DEFAULT = 11_211;
 /** memcached's own variable for a file of users where it is built without a SASL database. */
 const SASL_FILE_VARIABLE = "MEMCACHED_SASL_PWDB";
-const NO_SASL_FILE = `ERROR: SASL needs a file of users: set ${SASL_FILE_VARIABLE} to one with a line 'user:password' each.`;
+const NO_SASL_FILE = `ERROR: SASL needs a user file: set ${SASL_FILE_VARIABLE} to a file with lines 'user:password'.`;
 
 /**
  * Reads the command line of `holdfast cache`.

@@ -7,9 +7,9 @@ import { readCacheCommand } from "./cache-command.ts";
 import { CACHE_HELP, CACHE_LICENCE } from "./help.ts";
 import { warnIfOpen } from "../shared/open-warning.ts";
 
-/** Tells a background child that it is one: it must not go to the background again. */
+/** Set in the environment of the background process, so that it does not start another. */
 const DAEMON_VARIABLE = "HOLDFAST_CACHE_DAEMON";
-/** memcached writes the ports it chose into the file that this names. */
+/** memcached writes the ports in use to the file that this variable names. */
 const PORT_FILE_VARIABLE = "MEMCACHED_PORT_FILENAME";
 
 export async function run(argv: readonly string[]): Promise<number> {
@@ -29,7 +29,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   return command.daemon && process.env[DAEMON_VARIABLE] === undefined ? goToBackground(argv) : serve(command);
 }
 
-/** What the flags that serve nothing print. */
+/** The output of the flags that start no server. */
 const TEXTS: Readonly<Partial<Record<CacheCommand["act"], string>>> = {
   help: CACHE_HELP,
   licence: CACHE_LICENCE,
@@ -37,7 +37,7 @@ const TEXTS: Readonly<Partial<Record<CacheCommand["act"], string>>> = {
 };
 
 async function serve({ options, pidFile, user, notes, coreFiles }: CacheCommand): Promise<number> {
-  process.stderr.on("error", () => {}); // whoever read the log may be gone: that must not end the server
+  process.stderr.on("error", () => {}); // a closed log reader must not end the server
   for (const note of notes) process.stderr.write(`${note}\n`);
   if (coreFiles && !(await allowCoreFiles())) return 1;
   let server: CacheServer;
@@ -65,7 +65,7 @@ async function serve({ options, pidFile, user, notes, coreFiles }: CacheCommand)
   return 0;
 }
 
-/** Node cannot set limits of its process; Linux's `prlimit` can set another's. False, with memcached's sentence said, where it cannot. */
+/** Node cannot set its own resource limits; Linux's `prlimit` can. False, after memcached's message, where that fails. */
 async function allowCoreFiles(): Promise<boolean> {
   const { spawnSync } = await import("node:child_process");
   const { pid } = process;
@@ -76,27 +76,27 @@ async function allowCoreFiles(): Promise<boolean> {
   return false;
 }
 
-/** As far as one who is not root may go. */
+/** The hard limit, which a user other than root can set. */
 function hardCoreLimit(): string {
   try {
     return /^Max core file size\s+\S+\s+(\S+)/m.exec(readFileSync("/proc/self/limits", "latin1"))?.[1] ?? "0";
   } catch {
-    return "0"; // not Linux: then there is no prlimit either, and that is what is told
+    return "0"; // not Linux: prlimit is missing too, which the caller reports
   }
 }
 
 /** Resolves when a signal, or the `shutdown` command, has closed the server. */
 async function stopped(server: CacheServer): Promise<void> {
-  const asked = new Promise<void>((resolve) => {
+  const requested = new Promise<void>((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT", "SIGUSR1"] as const) process.on(signal, () => resolve());
     process.on("SIGHUP", () => reload(server));
     void server.shutdownAsked.then(() => resolve());
   });
-  await asked;
+  await requested;
   await server.close();
 }
 
-/** On an error the server goes on with what it had. */
+/** After an error the server keeps its current files. */
 function reload(server: CacheServer): void {
   try {
     server.reload();
@@ -108,7 +108,7 @@ function reload(server: CacheServer): void {
 
 /** Starts the same command as a background process and returns when it listens. */
 async function goToBackground(argv: readonly string[]): Promise<number> {
-  const { spawn } = await import("node:child_process"); // 3 MB that a server in the foreground does without
+  const { spawn } = await import("node:child_process"); // loaded only here: it costs 3 MB
   const child = spawn(process.execPath, [...process.execArgv, process.argv[1]!, "cache", ...argv], {
     detached: true,
     env: { ...process.env, [DAEMON_VARIABLE]: "1" },

@@ -1,8 +1,8 @@
-/** ● What `holdfast cache --help` says. */
+/** ● The text of `holdfast cache --help`. */
 
-export const CACHE_HELP = `holdfast cache: a cache server that speaks memcached's protocols, with memcached's own flags.
+export const CACHE_HELP = `holdfast cache: a cache server for memcached's protocols, with memcached's flags.
 
--p, --port=<num>          TCP port to listen on (default: 11211; -1: any free one; 0: off)
+-p, --port=<num>          TCP port to listen on (default: 11211; -1: any free port; 0: off)
 -U, --udp-port=<num>      UDP port to listen on (default: 0, off)
 -s, --unix-socket=<file>  UNIX socket to listen on (disables network support)
 -a, --unix-mask=<mask>    access mask for the UNIX socket, in octal (default: 700)
@@ -14,17 +14,17 @@ export const CACHE_HELP = `holdfast cache: a cache server that speaks memcached'
 -m, --memory-limit=<num>  item memory in megabytes (default: 64)
 -M, --disable-evictions   return an error on memory exhausted instead of evicting
 -c, --conn-limit=<num>    max simultaneous connections (default: 1024)
--v, --verbose             verbose; -vv more so, -vvv still more
+-v, --verbose             verbose; -vv: more, -vvv: most
 -h, --help                print this help and exit
 -i, --license             print the licence and exit
 -V, --version             print the version and exit
 -P, --pidfile=<file>      save the process id in <file>, only used with -d
 -f, --slab-growth-factor=<num> chunk size growth factor (default: 1.25)
 -n, --slab-min-size=<bytes> min space used for key+value+flags (default: 48)
--L, --enable-largepages   take one page of every class at the start
+-L, --enable-largepages   preallocate one page for each slab class
 -D, --delimiter=<char>    delimiter between key prefixes and IDs, for stats detail (default: ":")
 -t, --threads=<num>       number of threads (default: 1)
--R, --max-reqs-per-event  requests of one client before others get their turn (default: 20)
+-R, --max-reqs-per-event  maximum requests of one client per event (default: 20)
 -C, --disable-cas         disable use of CAS
 -b, --listen-backlog=<num> set the backlog queue limit (default: 1024)
 -B, --protocol=<name>     protocol - one of ascii, binary, or auto (default: auto)
@@ -34,11 +34,11 @@ export const CACHE_HELP = `holdfast cache: a cache server that speaks memcached'
 -X, --disable-dumping     disable stats cachedump and lru_crawler metadump
 -W, --disable-watch       disable watch commands (live logging)
 -Y, --auth-file=<file>    (EXPERIMENTAL in memcached) users and passwords of the text protocol
--e, --memory-file=<file>  keep items over a restart in this file
+-e, --memory-file=<file>  keep items across a restart in this file
 -Z, --enable-ssl          enable TLS
-    --cluster=<nodes>     nodes that "config get cluster" tells, as host|ip|port,host|ip|port
+    --cluster=<nodes>     nodes that "config get cluster" returns, as host|ip|port,host|ip|port
 -o, --extended            comma-separated list of extended options:
-   - maxconns_fast, no_maxconns_fast: tell clients beyond the limit so, or let them wait
+   - maxconns_fast, no_maxconns_fast: over the connection limit, answer with an error, or let clients wait
    - hashpower, no_hashexpand, hash_algorithm
    - tail_repair_time, lru_crawler, no_lru_crawler, lru_crawler_sleep, lru_crawler_tocrawl
    - lru_maintainer, no_lru_maintainer, hot_lru_pct, warm_lru_pct, hot_max_factor, warm_max_factor, temporary_ttl

@@ -1,6 +1,6 @@
 /**
- * ● `holdfast connect HOST:PORT`: sends the lines of stdin as they come and prints what comes back. Ends with 0 at stdin's end, at
- * SIGINT and SIGTERM, and when the server closes; with 1 when the connection breaks otherwise and `--reconnect` is off.
+ * ● `holdfast connect HOST:PORT`: sends the lines of stdin and prints what it receives. Exits with 0 at stdin's end, at SIGINT and
+ * SIGTERM, and when the server closes; with 1 when the connection breaks otherwise and `--reconnect` is off.
  */
 import { createInterface } from "node:readline";
 import { parseAddress } from "../../core/address.ts";
@@ -30,12 +30,12 @@ interface Output {
 }
 
 export async function run(argv: readonly string[]): Promise<number> {
-  const command = flags("connect", "Makes a long-term connection; sends the lines of stdin, prints what comes");
+  const command = flags("connect", "Opens a long-lived TCP connection; sends the lines of stdin and prints what it receives");
   tlsFlags(keepAliveFlags(command))
     .argument("<address>", "HOST:PORT to connect to")
-    .option("--reconnect", "connect again whenever the connection ends")
-    .option("--session <id>", "speak session mode under this name: every line is confirmed, and sent again after a reconnect")
-    .option("--token-file <path>", "the token that the server asks sessions for")
+    .option("--reconnect", "reconnect whenever the connection ends")
+    .option("--session <id>", "use session mode with this name: each line is acknowledged, and sent again after a reconnect")
+    .option("--token-file <path>", "file with the token that the server requires of sessions")
     .option("--tls", "use TLS")
     .option("--json", "print every event as one line of JSON");
   if (!(await parse(command, argv))) return 0;
@@ -67,7 +67,7 @@ async function runBytes(target: ConnectOptions, output: Output): Promise<number>
   return end === undefined || end.reason === "fin" || end.reason === "closed" ? 0 : 1;
 }
 
-/** Sends stdin as it comes: a terminal hands over whole lines. Waits for each send, so that a slow peer slows stdin down. */
+/** Sends stdin as it is read. Waits for each send, so that a slow peer slows down reading. */
 async function sendInput(client: LinkClient, { log }: Output): Promise<void> {
   for await (const chunk of process.stdin) {
     while (!client.link) await new Promise<void>((resolve) => client.once("open", () => resolve()));
@@ -87,14 +87,12 @@ function openSession(
   return connect({ ...rest, session: { ...session, onMessage } });
 }
 
-/** Sends each line as a message. Ends with 1 when one of them was refused or is in doubt. */
+/** Sends each line as a message. Exit code 1 when one of them was rejected or may not have arrived. */
 async function runSession(client: SessionClient, output: Output): Promise<number> {
   client.on("open", ({ resumed }) => output.log(resumed ? "session resumed" : "session opened"));
   client.on("gap", ({ count, side, resent }) => {
     output.print.event?.({ event: "gap", side, count, resent });
-    output.log(
-      `gap: ${count} ${side === "own" ? "of this side's messages are in doubt" : "messages of the server will not come"}`,
-    );
+    output.log(`gap: ${count} ${side === "own" ? "of our messages may not have arrived" : "messages of the server are lost"}`);
   });
   tellEnds(client, output);
   if (client.connected) output.log("session opened");
@@ -109,7 +107,7 @@ async function runSession(client: SessionClient, output: Output): Promise<number
         output.print.event?.({ event: "failed", text: line, message: messageOf(error) });
         output.log(messageOf(error));
       });
-      // Reads on only while there is room, so that a server that is away slows stdin down.
+      // Stops reading while too many lines are unacknowledged: backpressure on stdin while the server is unreachable.
       if (client.unconfirmed.messages >= LINES_AHEAD) await sent;
     }
   };
@@ -119,7 +117,7 @@ async function runSession(client: SessionClient, output: Output): Promise<number
   return failures === 0 ? 0 : 1;
 }
 
-/** 10,000 lines: far below what the client keeps. */
+/** 10,000 lines: far below the client's own limit. */
 const LINES_AHEAD = 10_000;
 
 interface Ending {
@@ -132,5 +130,5 @@ function tellEnds(client: Ending, { print, log }: Output): void {
     print.event?.({ event: "end", reason, message });
     log(`ended: ${reason}, ${message}`);
   });
-  client.on("waiting", (inMs) => log(`connecting again in ${showDuration(inMs)}`));
+  client.on("waiting", (inMs) => log(`reconnecting in ${showDuration(inMs)}`));
 }

@@ -1,6 +1,6 @@
 /**
- * ● `holdfast listen [[HOST:]PORT]`: accepts connections, prints what comes to stdout and each connection's life to stderr. Ends at
- * SIGINT or SIGTERM with 0.
+ * ● `holdfast listen [[HOST:]PORT]`: accepts connections, prints what it receives to stdout and each connection's events to stderr.
+ * Exits with 0 at SIGINT or SIGTERM.
  */
 import { parseAddress } from "../../core/address.ts";
 import { UsageError } from "../../core/errors.ts";
@@ -36,15 +36,12 @@ interface ListenAddress extends KeepAliveOptions {
 }
 
 export async function run(argv: readonly string[]): Promise<number> {
-  const command = flags("listen", "Accepts long-term connections and prints what comes over them");
+  const command = flags("listen", "Accepts long-lived TCP connections and prints what it receives");
   tlsFlags(keepAliveFlags(command))
     .argument("[address]", "[HOST:]PORT to listen on", "127.0.0.1:12345")
-    .option("--by <unit>", "print as it comes (raw), or one byte, line or chunk in hex a line: raw, byte, line, hex", "raw")
-    .option(
-      "--sessions",
-      "speak session mode (holdfast connect --session): every message is printed once, on a line of its own",
-    )
-    .option("--token-file <path>", "the token that sessions must know")
+    .option("--by <unit>", "output format: raw bytes, one byte per line, whole lines, or hex: raw, byte, line, hex", "raw")
+    .option("--sessions", "use session mode (holdfast connect --session): each message is printed once, on its own line")
+    .option("--token-file <path>", "file with the token that sessions must present")
     .option("--json", "print every event as one line of JSON");
   if (!(await parse(command, argv))) return 0;
   const options = command.opts<Flags>();
@@ -114,9 +111,9 @@ async function listenSessions(
   });
   server.on("gap", ({ name }, { from, to }) => {
     print.event?.({ event: "gap", name, from, to });
-    log(`${name || "(no name)"} gave up its messages ${from} to ${to}`);
+    log(`${name || "(no name)"} dropped its messages ${from} to ${to}`);
   });
-  server.on("stranger", (peer, { reason, message }) => log(`${peer} was no session: ${reason}, ${message}`));
+  server.on("stranger", (peer, { reason, message }) => log(`${peer} did not open a session: ${reason}, ${message}`));
   return server;
 }
 
@@ -128,13 +125,13 @@ function readBy(text: string): PrintUnit {
   return by;
 }
 
-/** What a person wants to know when a connection comes: what is armed, and when its death would be noticed. */
+/** Lines about a new connection: its keep-alive settings, and how soon a dead peer is detected. */
 function opened(link: ByteLink, { actual, asked, warnings }: TuneReport): string[] {
   const { idleMs, intervalMs, count } = { ...asked, ...actual };
-  const found = showDuration(bound({ idle: idleMs, interval: intervalMs, count }).silentPeerMs);
+  const detected = showDuration(bound({ idle: idleMs, interval: intervalMs, count }).silentPeerMs);
   const times = `${showDuration(idleMs)}/${showDuration(intervalMs)}/${count}`;
   return [
-    `${link.peer} connected, armed ${times} → dead peer found in ${found}`,
+    `${link.peer} connected, keep-alive ${times}, dead peer detected within ${detected}`,
     ...warnings.map(({ message }) => `  ${message}`),
   ];
 }

@@ -1,18 +1,18 @@
-/** ● How `holdfast listen` and `holdfast connect` print bytes on stdout: raw, one byte a line, whole lines, hex, or JSON events. */
+/** ● How `holdfast listen` and `holdfast connect` print bytes on stdout: raw, one byte per line, whole lines, hex, or JSON events. */
 import type { ByteLink } from "../../link/index.ts";
 
-/** What one printed line holds; "raw" prints the bytes as they are. */
+/** The unit of one output line; "raw" prints the bytes unchanged. */
 export type PrintUnit = "raw" | "byte" | "line" | "hex";
 
 export interface Printers {
   bytes(link: Pick<ByteLink, "id" | "peer">, bytes: Buffer): void;
-  /** The link ended: prints what was held back for a whole line. */
+  /** The link ended: prints the incomplete last line. */
   end(link: Pick<ByteLink, "id" | "peer">): void;
-  /** Only in JSON: prints what is no bytes. */
+  /** Only in JSON: prints an event other than received bytes. */
   event?(event: Readonly<Record<string, unknown>>): void;
 }
 
-/** 64 KiB: a line longer than this is printed in parts rather than held in memory. */
+/** 64 KiB: a longer line is printed in parts, so that it is not kept in memory. */
 const LINE_BYTES_MAX = 65_536;
 
 export function printers(by: PrintUnit | "json"): Printers {
@@ -62,7 +62,7 @@ function lines(): Printers {
   };
 }
 
-/** One byte a line: printable ASCII as it is, others as \xNN. */
+/** One byte per line: printable ASCII unchanged, others as \xNN. */
 function bytewise(bytes: Buffer): string {
   let text = "";
   for (const byte of bytes) {

@@ -6,14 +6,14 @@ import { flags, parse } from "../shared/flags.ts";
 import { type ClientFlags, clientFlags, readCount, withClient } from "./client-flags.ts";
 
 export async function retry(argv: readonly string[]): Promise<number> {
-  const command = clientFlags(flags("queue retry", "Gives dead tasks a new life, with all their attempts"))
+  const command = clientFlags(flags("queue retry", "Retries dead tasks, with their full number of attempts"))
     .argument("[ids...]", "the tasks' ids")
     .option("--queue <queue>", "all dead tasks of this queue");
   if (!(await parse(command, argv))) return 0;
   const options = command.opts<ClientFlags & { queue?: string }>();
   const [named] = command.processedArgs as [string[]];
   if (named.length === 0 && options.queue === undefined)
-    throw new UsageError("CLI_USAGE", "Name tasks, or a queue with --queue");
+    throw new UsageError("CLI_USAGE", "Give task ids, or a queue with --queue");
   return withClient(options, async (client, timeoutMs) => {
     const ids = options.queue === undefined ? named : [...named, ...(await deadTasks(client, options.queue, timeoutMs))];
     for (const id of ids) {
@@ -38,7 +38,7 @@ async function deadTasks(client: QueueClient, queue: string, timeoutMs: number):
 }
 
 export async function cancel(argv: readonly string[]): Promise<number> {
-  const command = clientFlags(flags("queue cancel", "Ends tasks; running handlers are told")).argument(
+  const command = clientFlags(flags("queue cancel", "Cancels tasks; running handlers receive an abort signal")).argument(
     "<ids...>",
     "the tasks' ids",
   );
@@ -58,7 +58,8 @@ export const pause = (argv: readonly string[]): Promise<number> => configure(arg
 export const resume = (argv: readonly string[]): Promise<number> => configure(argv, "resume", { paused: false });
 
 async function configure(argv: readonly string[], name: "pause" | "resume", settings: QueueSettings): Promise<number> {
-  const does = name === "pause" ? "Gives out no task of a queue until it is resumed" : "Gives out a paused queue's tasks again";
+  const does =
+    name === "pause" ? "Pauses delivery of a queue's tasks until it is resumed" : "Resumes delivery of a paused queue's tasks";
   const command = clientFlags(flags(`queue ${name}`, does)).argument("<queue>", "the queue's name");
   if (!(await parse(command, argv))) return 0;
   return send(command.opts<ClientFlags>(), command.processedArgs[0] as string, settings);
@@ -73,13 +74,13 @@ interface SetFlags extends ClientFlags {
 }
 
 export async function set(argv: readonly string[]): Promise<number> {
-  const command = clientFlags(flags("queue set", "Sets a queue's bounds; they hold until they are set anew, over restarts"))
+  const command = clientFlags(flags("queue set", "Sets a queue's limits; they persist across restarts"))
     .argument("<queue>", "the queue's name")
     .option("--max-bytes <size>", "bytes of waiting tasks")
     .option("--concurrency <n>", "tasks running at once, or 'off'")
-    .option("--rate <n/duration>", "tasks started in a stretch of time, such as 100/1s, or 'off'")
+    .option("--rate <n/duration>", "tasks started per time interval, such as 100/1s, or 'off'")
     .option("--group-concurrency <n>", "tasks of one group running at once, or 'off'")
-    .option("--group-rate <n/duration>", "tasks of one group started in a stretch of time, or 'off'");
+    .option("--group-rate <n/duration>", "tasks of one group started per time interval, or 'off'");
   if (!(await parse(command, argv))) return 0;
   const { maxBytes, concurrency, rate, groupConcurrency, groupRate, ...options } = command.opts<SetFlags>();
   const settings: QueueSettings = {
@@ -112,7 +113,7 @@ function rateOrOff(text: string, flag: string): { count: number; perMs: number }
 }
 
 export async function purge(argv: readonly string[]): Promise<number> {
-  const command = clientFlags(flags("queue purge", "Forgets ended tasks of a queue"))
+  const command = clientFlags(flags("queue purge", "Deletes ended tasks of a queue"))
     .argument("<queue>", "the queue's name")
     .option("--state <state>", "dead, done or cancelled", "dead");
   if (!(await parse(command, argv))) return 0;

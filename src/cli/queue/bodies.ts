@@ -1,8 +1,8 @@
-/** ● Bodies and results at the command's edge: stdin into bodies, within a bound, and bytes into the fields of a JSON line. */
+/** ● Task bodies and results of the command: reads stdin up to a limit, and puts bytes into the fields of a JSON line. */
 import { isUtf8 } from "node:buffer";
 import { UsageError } from "../../core/errors.ts";
 
-/** 64 MiB: beyond what any broker takes (128 MiB a message, 16 MiB a body by default), and no danger to this process. */
+/** 64 MiB: four times the broker's default limit of a body, and little enough to hold in memory. */
 export const BODY_BYTES_MAX = 64 * 1024 * 1024;
 
 /**
@@ -21,7 +21,7 @@ export async function readStdin(): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** The lines of stdin as they come, up to `count` at a time; those that have come are not kept waiting for more. */
+/** The lines of stdin as they arrive, up to `count` at a time; does not wait to fill a batch. */
 export async function* linesOfStdin(count: number): AsyncGenerator<Buffer[]> {
   let rest: Buffer[] = [];
   let restLength = 0;
@@ -42,7 +42,7 @@ export async function* linesOfStdin(count: number): AsyncGenerator<Buffer[]> {
   if (restLength > 0) yield [Buffer.concat(rest)];
 }
 
-/** The bytes as `NAME`, a text; where they are none, as `NAMEBase64`, so that nothing is lost. */
+/** The bytes as text in `NAME`; bytes that are not UTF-8 in `NAMEBase64`. */
 export function bodyField(name: "body" | "result", bytes: Uint8Array): Readonly<Record<string, string>> {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   return isUtf8(bytes) ? { [name]: buffer.toString() } : { [`${name}Base64`]: buffer.toString("base64") };

@@ -1,4 +1,4 @@
-/** ● Flags that all `holdfast queue` commands which talk to a broker share: where it is, who we are, how long to wait. */
+/** ● Flags shared by all commands that connect to a broker: its address, authentication, time limit; and those of a submission. */
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { OperationError, UsageError, messageOf } from "../../core/errors.ts";
@@ -20,7 +20,7 @@ export function clientFlags(command: Command, { timeout = "10s" }: { timeout?: s
     .option("--user <name>", "PLAIN: the user name; the password is read from HOLDFAST_PASSWORD")
     .option("--server-key <key>", "CURVE: the broker's public key (Z85)")
     .option("--key-file <file>", "CURVE: this client's keys, as 'holdfast queue keygen' writes them")
-    .option("--timeout <duration>", "give up after", timeout)
+    .option("--timeout <duration>", "time limit of the command", timeout)
     .option("--json", "print JSON");
 }
 
@@ -42,11 +42,11 @@ export function readKeys(file: string): { publicKey: string; secretKey: string }
   const publicKey = /^public (\S{40})$/m.exec(text)?.[1];
   const secretKey = /^secret (\S{40})$/m.exec(text)?.[1];
   if (!publicKey || !secretKey)
-    throw new UsageError("CLI_USAGE", `Cannot read the keys in ${file}: it needs lines 'public …' and 'secret …'`);
+    throw new UsageError("CLI_USAGE", `Cannot read the keys in ${file}: the lines 'public …' and 'secret …' are missing`);
   return { publicKey, secretKey };
 }
 
-/** Opens a client, runs, closes it whatever comes. */
+/** Runs with a client, and closes it in any case. */
 export async function withClient<T>(
   flags: ClientFlags,
   run: (client: QueueClient, timeoutMs: number) => Promise<T>,
@@ -77,18 +77,18 @@ export interface SubmitFlags {
 
 export function submitFlags(command: Command): Command {
   return command
-    .option("--priority <n>", "0 (default) to 255; higher goes first")
-    .option("--delay <duration>", "not before this long from now")
-    .option("--run-at <time>", "not before this time (ISO 8601)")
-    .option("--attempts <n>", "attempts before the task is dead (default 5)")
-    .option("--backoff <duration>", "pause before the second attempt, doubled each time (default 1s)")
-    .option("--attempt-timeout <duration>", "one attempt may run this long")
-    .option("--expire <duration>", "dead if no worker took it within this time")
-    .option("--keep <duration>", "how long the outcome can be read (default 10m)")
-    .option("--key <key>", "idempotency key: the same key is the same task")
-    .option("--group <group>", "tasks of a group share its bounds, and groups take turns")
-    .option("--after <id...>", "tasks that must be done first")
-    .option("--wait", "wait for room when the queue is full");
+    .option("--priority <n>", "0 to 255, higher first (default 0)")
+    .option("--delay <duration>", "delay before the first attempt")
+    .option("--run-at <time>", "earliest start of the first attempt (ISO 8601)")
+    .option("--attempts <n>", "failed attempts after which the task is dead (default 5)")
+    .option("--backoff <duration>", "wait before the second attempt, doubled for each further one (default 1s)")
+    .option("--attempt-timeout <duration>", "timeout of one attempt")
+    .option("--expire <duration>", "expires if no worker takes it within this time")
+    .option("--keep <duration>", "how long the result is kept (default 10m)")
+    .option("--key <key>", "idempotency key: a task with a known key is not added again")
+    .option("--group <group>", "tasks of a group share its limits; groups are served round robin")
+    .option("--after <id...>", "tasks that must complete first")
+    .option("--wait", "when the queue is full, wait instead of failing");
 }
 
 export function readSubmitFlags(flags: SubmitFlags): AddOptions {

@@ -1,4 +1,4 @@
-/** ● `holdfast queue cron`: lists, makes and removes tasks by the calendar. */
+/** ● `holdfast queue cron`: lists, creates and removes cron schedules. */
 import { UsageError } from "../../core/errors.ts";
 import { printable } from "../../core/printable.ts";
 import { flags, parse } from "../shared/flags.ts";
@@ -12,13 +12,15 @@ interface Flags extends ClientFlags {
 }
 
 export async function run(argv: readonly string[]): Promise<number> {
-  const command = clientFlags(flags("queue cron", "Lists the schedules; with a name and an expression makes one"))
+  const command = clientFlags(
+    flags("queue cron", "Lists the cron schedules; with a name and an expression creates or replaces one"),
+  )
     .argument("[name]", "the schedule's name")
     .argument("[expression]", "minute hour day month weekday, such as '0 8 * * 1-5'")
     .argument("[body]", "the body of its tasks")
-    .option("--queue <queue>", "the queue that gets the tasks")
+    .option("--queue <queue>", "the queue to which the tasks are added")
     .option("--time-zone <zone>", "an IANA name such as Europe/Berlin (default UTC)")
-    .option("--missed <rule>", "runs missed while the broker was away: latest, skip or all", "latest")
+    .option("--missed <rule>", "what to do with runs missed while the broker was down: latest, skip or all", "latest")
     .option("--remove", "remove the schedule");
   if (!(await parse(command, argv))) return 0;
   const options = command.opts<Flags>();
@@ -35,7 +37,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     }
     if (options.remove) {
       if (!(await list()).some((entry) => entry.name === name)) {
-        process.stderr.write(`No schedule is called '${printable(name)}'\n`);
+        process.stderr.write(`No schedule has the name '${printable(name)}'\n`);
         return 1;
       }
       await client.ask("CRON", [Buffer.from(name)], { timeoutMs });

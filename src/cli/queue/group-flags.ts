@@ -1,4 +1,4 @@
-/** ● Flags of commands that run a broker: where the tasks are kept when not on this machine, and with which other brokers. */
+/** ● Flags of commands that run a broker: the shared store, and the group of brokers that use it. */
 import type { Command } from "commander";
 import type { BrokerOptions } from "../../queue/index.ts";
 import { readCount } from "./client-flags.ts";
@@ -11,9 +11,12 @@ export interface GroupFlags {
 
 export function groupFlags(command: Command): Command {
   return command
-    .option("--store <url>", "keep tasks on NATS JetStream: nats://HOST:4222[,HOST…]; all brokers there are one queue")
-    .option("--replicas <n>", "with --store: copies of the tasks when their stream is made (default 1; 3 survive a server)")
-    .option("--group <name>", 'with --store: which brokers belong together (default "queue")');
+    .option("--store <url>", "store tasks in NATS JetStream: nats://HOST:4222[,HOST…]; its brokers form one group")
+    .option(
+      "--replicas <n>",
+      "with --store: replicas of the stream when it is created (default 1; 3 survive the loss of a server)",
+    )
+    .option("--group <name>", 'with --store: name of the group of brokers (default "queue")');
 }
 
 export function readGroupFlags({ store, replicas, group }: GroupFlags): BrokerOptions {

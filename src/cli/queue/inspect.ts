@@ -22,11 +22,11 @@ interface TaskLine {
   readonly bodyBytes: number;
 }
 
-/** The broker's page size at most. */
+/** The largest page that a broker answers. */
 const PAGE_TASKS = 1000;
 
 export async function ls(argv: readonly string[]): Promise<number> {
-  const command = clientFlags(flags("queue ls", "Lists the queues with their counts, or the tasks of one"))
+  const command = clientFlags(flags("queue ls", "Lists the queues with their task counts, or the tasks of one queue"))
     .argument("[queue]", "list this queue's tasks")
     .option("--state <state>", "only delayed, ready, leased, failed, done, dead or cancelled")
     .option("--limit <n>", "at most this many tasks", "100");
@@ -115,7 +115,7 @@ function readable(name: string, value: unknown): string {
 }
 
 function showFailed(atMs: number | null): string {
-  return atMs === null ? "not known" : new Date(atMs).toISOString();
+  return atMs === null ? "unknown" : new Date(atMs).toISOString();
 }
 
 async function askJson<T>(client: QueueClient, verb: "STATS" | "LIST", request: unknown, timeoutMs: number): Promise<T> {

@@ -1,11 +1,11 @@
-/** ● `holdfast queue keygen`: a pair of CURVE keys, for a broker or a client. */
+/** ● `holdfast queue keygen`: a CURVE key pair for a broker or a client. */
 import { curveKeyPair } from "../../zmq/index.ts";
 import { flags, parse } from "../shared/flags.ts";
 
 export async function run(argv: readonly string[]): Promise<number> {
   const command = flags(
     "queue keygen",
-    "Makes a pair of CURVE keys; keep the output in a file that only its owner can read",
+    "Creates a CURVE key pair; keep the output in a file that only its owner can read",
   ).option("--json", "print JSON");
   if (!(await parse(command, argv))) return 0;
   const { publicKey, secretKey } = curveKeyPair();

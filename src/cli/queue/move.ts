@@ -1,4 +1,4 @@
-/** ● `holdfast queue move`: takes a queue from one store to another, and goes on where it was cut off. */
+/** ● `holdfast queue move`: moves a queue from one store to another, and continues an interrupted move. */
 import { randomBytes } from "node:crypto";
 import { UsageError } from "../../core/errors.ts";
 import { giveUpMove, makeStore, type MoveEnd, moveQueue, type MoveOptions, withoutPassword } from "../../queue/index.ts";
@@ -17,28 +17,28 @@ const PROGRESS_MS = 1000;
 export async function run(argv: readonly string[]): Promise<number> {
   const command = flags(
     "queue move",
-    "Takes a queue from one store to another while no broker uses them; run again after a cut, it goes on",
+    "Moves a queue from one store to another while no broker uses them; run again, it continues an interrupted move",
   )
-    .requiredOption("--from <store>", "the store it is in: sqlite:FOLDER or nats://HOST:4222[,HOST…]")
-    .option("--to <store>", "an empty store, likewise; nats://…?replicas=3&group=NAME makes its stream so")
-    .option("--give-up", "let the queue be used where it was: an unfinished move is given up")
+    .requiredOption("--from <store>", "the current store: sqlite:FOLDER or nats://HOST:4222[,HOST…]")
+    .option("--to <store>", "the new store, empty; nats://…?replicas=3&group=NAME creates its stream with these settings")
+    .option("--give-up", "abandon an unfinished move and use the queue where it was")
     .option("--json", "print JSON");
   if (!(await parse(command, argv))) return 0;
   const options = command.opts<Flags>();
   const from = end(options.from, "--from");
   if (options.giveUp) {
     if (options.to !== undefined)
-      throw new UsageError("CLI_USAGE", "--give-up needs no --to: what was copied stays there, unused");
+      throw new UsageError("CLI_USAGE", "--give-up takes no --to; tasks already copied stay in the other store, unused");
     await giveUpMove(from);
     process.stderr.write(`${from.name} can be used again\n`);
     return 0;
   }
-  if (options.to === undefined) throw new UsageError("CLI_USAGE", "Say where to: --to STORE");
+  if (options.to === undefined) throw new UsageError("CLI_USAGE", "--to STORE is missing");
   if (options.to === options.from) throw new UsageError("CLI_USAGE", "--from and --to are the same store");
   const to = end(options.to, "--to");
-  const moved = await moveQueue({ from, to, newId: randomBytes(8).toString("hex"), progress: told(options) });
+  const moved = await moveQueue({ from, to, newId: randomBytes(8).toString("hex"), progress: progressTo(options) });
   if (options.json) process.stdout.write(`${JSON.stringify({ from: from.name, to: to.name, ...moved })}\n`);
-  else if (moved.already) process.stdout.write(`${from.name} was moved to ${to.name} before\n`);
+  else if (moved.already) process.stdout.write(`${from.name} was already moved to ${to.name}\n`);
   else {
     const { tasks, settings } = moved;
     process.stdout.write(`moved ${tasks} tasks and ${settings} settings from ${from.name} to ${to.name}\n`);
@@ -47,15 +47,15 @@ export async function run(argv: readonly string[]): Promise<number> {
 }
 
 function end(url: string, flag: string): MoveEnd {
-  if (url.startsWith("memory:")) throw new UsageError("CLI_USAGE", `${flag} ${url}: what is in memory is this process's alone`);
+  if (url.startsWith("memory:")) throw new UsageError("CLI_USAGE", `${flag} ${url}: a memory store cannot be moved`);
   const make = (): ReturnType<typeof makeStore> =>
     makeStore(url, { log: (message) => void process.stderr.write(`${message}\n`) });
-  // Tells at once what is wrong with an address.
+  // An invalid address fails here, before anything is copied.
   make();
   return { make, name: withoutPassword(url) };
 }
 
-function told({ json }: Flags): NonNullable<MoveOptions["progress"]> {
+function progressTo({ json }: Flags): NonNullable<MoveOptions["progress"]> {
   let lastMs = performance.now();
   return (tasks, number, lastNumber) => {
     const nowMs = performance.now();

@@ -29,22 +29,22 @@ export async function run(argv: readonly string[]): Promise<number> {
     .option("--listen <endpoint...>", "tcp://HOST:PORT or ipc://PATH", ["tcp://127.0.0.1:5555"])
     .option(
       "--data <folder>",
-      "where tasks are kept, with --store a copy of them; 'memory' keeps them in memory only",
+      "folder of the tasks (with --store: of a local copy); 'memory' keeps them in memory only",
       "./.holdfast",
     )
     .option(
       "--sync <mode>",
-      "when the disk must have what is answered: group, always, interval (lose up to 1 s) or none",
+      "when a write is flushed to disk: group or always (before the answer), interval (may lose 1 s) or none",
       "group",
     )
-    .option("--max-bytes <size>", "bytes of tasks that have not ended (default 4g)")
-    .option("--result-bytes <size>", "bytes of results kept (default 64m)")
+    .option("--max-bytes <size>", "limit in bytes of tasks that have not ended (default 4g)")
+    .option("--result-bytes <size>", "limit in bytes of stored results (default 64m)")
     .option("--max-body <size>", "the largest body or result (default 16m)")
-    .option("--plain-users <file>", "PLAIN: who may come in, a line NAME:PASSWORD each")
+    .option("--plain-users <file>", "PLAIN: allowed users, one NAME:PASSWORD per line")
     .option("--curve-keys <file>", "CURVE: the broker's keys, as 'holdfast queue keygen' writes them")
     .option(
       "--curve-clients <file>",
-      "CURVE: public keys that may come in, one a line (default: all that know the broker's key)",
+      "CURVE: allowed client public keys, one per line (default: any client with the broker's key)",
     )
     .option("--json", "print events as JSON");
   if (!(await parse(command, argv))) return 0;
@@ -85,11 +85,11 @@ function brokerOptions(options: Flags): BrokerOptions {
 
 function readSecurity({ plainUsers, curveKeys, curveClients }: Flags): BrokerSecurity | undefined {
   if (plainUsers !== undefined && curveKeys !== undefined)
-    throw new UsageError("CLI_USAGE", "Choose --plain-users or --curve-keys");
+    throw new UsageError("CLI_USAGE", "Use --plain-users or --curve-keys, not both");
   if (plainUsers !== undefined) {
     const users = lines(plainUsers).map((line) => {
       const colon = line.indexOf(":");
-      if (colon < 1) throw new UsageError("CLI_USAGE", `Cannot read ${plainUsers}: a line is NAME:PASSWORD`);
+      if (colon < 1) throw new UsageError("CLI_USAGE", `Cannot read ${plainUsers}: each line must be NAME:PASSWORD`);
       return [line.slice(0, colon), line.slice(colon + 1)] as const;
     });
     return { plain: Object.fromEntries(users) };
@@ -112,7 +112,7 @@ function lines(file: string): string[] {
   }
 }
 
-/** Nothing that others can reach is open without a word in the log. */
+/** Logs a warning for an endpoint that other machines can reach without authentication. */
 function warnOpen(endpoint: string, say: (event: string, facts: Readonly<Record<string, unknown>>) => void): void {
   const warning = openWarning("queue", endpoint, "--curve-keys");
   if (warning !== undefined) say("queue.open", { endpoint, warning });

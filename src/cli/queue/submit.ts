@@ -1,4 +1,5 @@
 /** ● `holdfast queue add` and `holdfast queue call`: a body from the command line or stdin, ids and results to stdout. */
+import { LF } from "../../core/ascii.ts";
 import { bytesCodec, queue } from "../../queue/index.ts";
 import { bodyField, linesOfStdin, readStdin } from "./bodies.ts";
 import { flags, parse } from "../shared/flags.ts";
@@ -8,15 +9,14 @@ interface AddFlags extends ClientFlags, SubmitFlags {
   readonly lines?: boolean;
 }
 
-/** Lines of stdin that go in one submission: one commit for each thousand. */
+/** Lines of stdin in one submission: one commit for each thousand. */
 const LINES_AT_ONCE = 1000;
-const NEWLINE = 0x0a;
 
 export async function add(argv: readonly string[]): Promise<number> {
-  const command = clientFlags(submitFlags(flags("queue add", "Submits a task and prints its id once it is on disk")))
+  const command = clientFlags(submitFlags(flags("queue add", "Submits a task and prints its id once it is stored")))
     .argument("<queue>", "the queue's name")
-    .argument("[body]", "the body; '-' or nothing: stdin")
-    .option("--lines", "every line of stdin is a task");
+    .argument("[body]", "the body; '-' or omitted: read stdin")
+    .option("--lines", "submit one task for each line of stdin");
   if (!(await parse(command, argv))) return 0;
   const options = command.opts<AddFlags>();
   const [name, body] = command.processedArgs as [string, string | undefined];
@@ -39,7 +39,7 @@ export async function call(argv: readonly string[]): Promise<number> {
     timeout: "10m",
   })
     .argument("<queue>", "the queue's name")
-    .argument("[body]", "the body; '-' or nothing: stdin");
+    .argument("[body]", "the body; '-' or omitted: read stdin");
   if (!(await parse(command, argv))) return 0;
   const options = command.opts<AddFlags>();
   const [name, body] = command.processedArgs as [string, string | undefined];
@@ -49,8 +49,8 @@ export async function call(argv: readonly string[]): Promise<number> {
     if (options.json) process.stdout.write(`${JSON.stringify(bodyField("result", result))}\n`);
     else {
       process.stdout.write(result);
-      // A pipe gets the result's very bytes; at a terminal the prompt begins a line of its own.
-      if (process.stdout.isTTY && result.at(-1) !== NEWLINE) process.stdout.write("\n");
+      // A pipe gets exactly the result's bytes; on a terminal the prompt must start on a new line.
+      if (process.stdout.isTTY && result.at(-1) !== LF) process.stdout.write("\n");
     }
     return 0;
   });

@@ -1,18 +1,19 @@
 /**
- * ● One run of a command for a task: body on stdin, result from stdout. The command is a process group of its own, so that stopping
- * it reaches what it started. Whatever keeps its stdout open after its end holds the worker for a second, no longer.
+ * ● One run of a command for a task: body on stdin, result from stdout. The command gets its own process group, so that stopping it
+ * also stops the processes that it started. A process that keeps stdout open after the command's end delays the worker by 1 s at most.
  */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { constants } from "node:os";
 import type { Readable, Writable } from "node:stream";
+import { EMPTY_BUFFER } from "../../core/buffers.ts";
 import { OperationError } from "../../core/errors.ts";
 import { BODY_BYTES_MAX } from "./bodies.ts";
 
-/** 4 KiB of stderr is kept: more than the queue keeps of an error. */
+/** 4 KiB of stderr are kept: more than the queue stores of an error. */
 const ERROR_BYTES_MAX = 4096;
-/** 5 s between SIGTERM and SIGKILL for a command whose task is no longer wanted. */
+/** 5 s between SIGTERM and SIGKILL for a command whose task was cancelled. */
 const KILL_MS = 5000;
-/** 1 s for the last output to arrive, after the command has ended, from what it left behind. */
+/** 1 s after the command's end for output of processes that it left running. */
 const LEFTOVER_MS = 1000;
 
 export interface TaskCommandOutcome {
@@ -27,7 +28,7 @@ export class TaskCommand {
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
   readonly #result: Buffer[] = [];
   #resultBytes = 0;
-  #errors: Buffer = Buffer.alloc(0);
+  #errors = EMPTY_BUFFER;
   #killTimer: NodeJS.Timeout | undefined;
 
   constructor([file, ...args]: readonly [string, ...string[]], environment: Readonly<Record<string, string>>) {
@@ -47,7 +48,7 @@ export class TaskCommand {
     child.stderr.on("data", (chunk: Buffer) => {
       this.#errors = Buffer.concat([this.#errors, chunk]).subarray(-ERROR_BYTES_MAX);
     });
-    // A command that does not read its stdin is no error.
+    // A command may ignore its stdin.
     child.stdin.on("error", () => {});
     child.stdin.end(body);
     const { promise, resolve, reject } = Promise.withResolvers<number>();
@@ -64,13 +65,13 @@ export class TaskCommand {
     try {
       const code = await promise;
       if (this.#resultBytes <= BODY_BYTES_MAX) return this.#outcome(code, Buffer.concat(this.#result));
-      return { code: code || 1, result: Buffer.alloc(0), errors: `${this.#file} printed more than ${BODY_BYTES_MAX} bytes` };
+      return { code: code || 1, result: EMPTY_BUFFER, errors: `${this.#file} printed more than ${BODY_BYTES_MAX} bytes` };
     } finally {
       clearTimeout(this.#killTimer);
     }
   }
 
-  /** Asks it and all that it started to end, and ends them 5 s later. */
+  /** Sends SIGTERM to the process group, and SIGKILL 5 s later. */
   stop(): void {
     this.#signal("SIGTERM");
     this.#killTimer ??= setTimeout(() => this.#signal("SIGKILL"), KILL_MS);

@@ -1,6 +1,6 @@
 /**
- * ● `holdfast work QUEUE -- CMD …`: a worker in any language. Each task runs CMD anew: its body on stdin, its result from stdout;
- * exit code 0 is done, 65 (bad data) dead at once, anything else a failed attempt whose error is the end of stderr.
+ * ● `holdfast work QUEUE -- CMD …`: a worker in any language. Runs CMD once per task: body on stdin, result from stdout. Exit code 0
+ * completes the task, 65 (bad data) makes it dead at once, any other fails the attempt; its error is the end of stderr.
  */
 import { messageOf, OperationError, UsageError } from "../../core/errors.ts";
 import { bytesCodec, GiveUp, queue, type TaskContext, worker } from "../../queue/index.ts";
@@ -14,21 +14,21 @@ interface Flags extends ClientFlags {
   readonly drain: string;
 }
 
-/** sysexits.h EX_DATAERR: the input was wrong; trying again will not help. */
+/** sysexits.h EX_DATAERR: the input is invalid, so a retry cannot succeed. */
 const EXIT_DATA_ERROR = 65;
 
 export async function run(argv: readonly string[]): Promise<number> {
-  const command = clientFlags(flags("work", "Works on a queue by running a command for each task"))
-    .usage("[options] QUEUE -- COMMAND [words...]")
+  const command = clientFlags(flags("work", "Runs a command for each task of a queue"))
+    .usage("[options] QUEUE -- COMMAND [arguments...]")
     .argument("<queue>", "the queue's name")
-    .argument("<command...>", "the command and its words, after --")
-    .option("--concurrency <n>", "commands at once", "1")
+    .argument("<command...>", "the command and its arguments, after --")
+    .option("--concurrency <n>", "commands that run at once", "1")
     .option("--drain <duration>", "at SIGTERM, wait this long for running commands", "5s");
   if (!(await parse(command, argv))) return 0;
   const options = command.opts<Flags>();
   const [name, words] = command.processedArgs as [string, [string, ...string[]]];
   const concurrency = readCount(options.concurrency, "--concurrency");
-  if (concurrency < 1) throw new UsageError("CLI_USAGE", "--concurrency is at least 1");
+  if (concurrency < 1) throw new UsageError("CLI_USAGE", "--concurrency must be at least 1");
   return withClient(options, async (client) => {
     const tasks = queue<Uint8Array, Uint8Array>(name, { client, codec: bytesCodec });
     const { promise: broken, reject: breakDown } = Promise.withResolvers<never>();
@@ -53,7 +53,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   });
 }
 
-/** @throws OperationError when the command cannot be run at all: that is no fault of the task's */
+/** @throws OperationError when the command cannot be started, which is not the task's fault */
 async function runCommand(
   words: readonly [string, ...string[]],
   { body, queue, context }: { body: Uint8Array; queue: string; context: TaskContext },

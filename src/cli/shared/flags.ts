@@ -1,11 +1,11 @@
 /**
- * ● What the commands built on commander share: a command that throws UsageError (exit 2) where commander would exit by itself,
- * and writes its help to stdout.
+ * ● Shared by the commands built on commander: wrong usage throws UsageError (exit 2) where commander would exit by itself, and help
+ * goes to stdout.
  */
 import { Command, CommanderError } from "commander";
 import { UsageError } from "../../core/errors.ts";
 
-/** A commander command named as people type it: `flags("up", "runs all parts")`. */
+/** A commander command with the name as typed: `flags("up", "runs all parts")`. */
 export function flags(name: string, description: string): Command {
   return new Command(`holdfast ${name}`)
     .description(description)
@@ -17,7 +17,7 @@ export function flags(name: string, description: string): Command {
 /**
  * Parses the words after the command's name.
  *
- * @returns true when the command should run; false when it has answered already (--help)
+ * @returns true when the command should run; false after --help was printed
  * @throws UsageError CLI_USAGE with commander's sentence
  */
 export async function parse(command: Command, argv: readonly string[]): Promise<boolean> {

@@ -1,17 +1,16 @@
-/** ● Nothing is open beyond this machine without a warning (SECURITY.md): said once, when a part without a lock on it listens. */
+/** ● Warns once when a server without authentication listens on a non-loopback address (SECURITY.md). */
 import { isLoopback, parseAddress } from "../../core/address.ts";
 
 /**
- * What to warn of when others than this machine can reach a part's address; else undefined. Sockets in the file system are nobody
- * else's.
+ * The warning for a server whose address other machines can reach; else undefined. Unix sockets are local.
  *
- * @param remedy the flag that puts a lock on it
+ * @param remedy the flag that turns authentication on
  */
 export function openWarning(name: string, address: string, remedy?: string): string | undefined {
   if (/^(ipc:\/\/|inproc:\/\/|unix:)/.test(address)) return undefined;
   const { host } = parseAddress(address.replace(/^tcp:\/\//, ""), name);
   if (isLoopback(host)) return undefined;
-  return `whoever reaches ${address} may use the ${name}${remedy === undefined ? "" : `; see ${remedy}`}`;
+  return `the ${name} at ${address} accepts clients from the network without authentication${remedy === undefined ? "" : `; see ${remedy}`}`;
 }
 
 /** Warns on stderr. */

@@ -1,7 +1,4 @@
-/**
- * ● Ending well: the first SIGTERM or SIGINT asks to stop, a second ends the process at once with the shell's exit code for it
- * (128 + the signal's number).
- */
+/** ● Graceful shutdown: the first SIGTERM or SIGINT requests it, a second exits at once with 128 + the signal's number. */
 import { constants } from "node:os";
 
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
@@ -9,16 +6,16 @@ const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 export interface StopRequest {
   /** Resolves with the signal's name at the first signal. */
   readonly requested: Promise<NodeJS.Signals>;
-  /** Gives the signals back to whoever had them. */
+  /** Removes the signal handlers. */
   [Symbol.dispose](): void;
 }
 
 export function stopRequest(): StopRequest {
   const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>();
-  let asked = false;
+  let isRequested = false;
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (asked) process.exit(128 + constants.signals[signal]);
-    asked = true;
+    if (isRequested) process.exit(128 + constants.signals[signal]);
+    isRequested = true;
     resolve(signal);
   };
   for (const signal of SIGNALS) process.on(signal, onSignal);

@@ -1,4 +1,4 @@
-/** ● The folder that --data names: made when it is not there, tried by writing to it, so that a full or read-only disk is told at start. */
+/** ● The folder of --data: created if missing and tried with a write, so that a full or read-only disk is reported at start. */
 import { access, constants, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { messageOf, OperationError } from "../../core/errors.ts";

@@ -1,23 +1,23 @@
 /**
- * ● Parts that one process runs together. Invariant: either all of them listen, or none is left behind; they end in the reverse
- * of the order they started in, so that the page goes first and the queue outlives whoever uses it.
+ * ● The servers that one process runs together. Invariant: either all of them listen or none is left open. They close in reverse
+ * order of their start: the dashboard first, the queue after the servers that use it.
  */
 import { listenError } from "../shared/listen-error.ts";
 
-/** A server of ours, as the command sees it. */
+/** A running server. */
 export interface Part {
   readonly address: string;
   close(): Promise<void>;
 }
 
 export interface PartPlan {
-  /** The part's name in the ready line: "cache". */
+  /** Its name in the start-up line: "cache". */
   readonly name: string;
-  /** The flag that moves it elsewhere: "--cache". */
+  /** The flag that sets its address: "--cache". */
   readonly flag: string;
-  /** Where it should listen, as the user gave it. */
+  /** Its address as the user gave it. */
   readonly wanted: string;
-  /** Starts it. Called in order, each after the one before listens. */
+  /** Starts it. Called in order, each after the previous one listens. */
   start(): Promise<Part>;
 }
 
@@ -28,8 +28,8 @@ export interface RunningPart extends Part {
 /**
  * Starts all parts, or none.
  *
- * @param ready told of each part as soon as it listens
- * @throws OperationError CLI_ADDRESS_IN_USE, CLI_ADDRESS_UNUSABLE with the flag to change; other errors of a part as they are
+ * @param ready called for each part once all of them listen
+ * @throws OperationError CLI_ADDRESS_IN_USE, CLI_ADDRESS_UNUSABLE with the flag to change; other errors of a part unchanged
  */
 export async function startAll(plans: readonly PartPlan[], ready: (part: RunningPart) => void): Promise<RunningPart[]> {
   const running: RunningPart[] = [];
@@ -46,7 +46,7 @@ export async function startAll(plans: readonly PartPlan[], ready: (part: Running
   return running;
 }
 
-/** Closes the parts, last started first. A part that fails to close does not keep the others open. */
+/** Closes the parts, last started first. An error of one part does not keep the others open. */
 export async function closeAll(running: readonly RunningPart[]): Promise<void> {
   const failures: unknown[] = [];
   for (const part of running.toReversed()) {

@@ -1,5 +1,5 @@
 /**
- * ● `holdfast up`: cache, queue, link and dashboard in one process. Prints a line for each when all of them listen; the first
+ * ● `holdfast up`: cache, queue, link server and dashboard in one process. Prints a line for each once all of them listen; the first
  * SIGTERM or SIGINT drains and exits 0 within 5 s, a second exits at once.
  */
 import { CacheServer } from "../../cache/index.ts";
@@ -32,9 +32,9 @@ export async function run(argv: readonly string[]): Promise<number> {
     .option("--queue <url>", "where the queue listens, or 'off'", "tcp://127.0.0.1:5555")
     .option("--link <address>", "where the link server listens, or 'off'", "127.0.0.1:12345")
     .option("--dashboard <address>", "where the dashboard listens, or 'off'", "127.0.0.1:8280")
-    .option("--dashboard-token <token>", "what the dashboard asks for; needed beyond this machine")
-    .option("--data <folder>", "where the queue keeps its tasks", "./.holdfast")
-    .option("--json", "print the ready lines as JSON");
+    .option("--dashboard-token <token>", "access token of the dashboard; required on a non-loopback address")
+    .option("--data <folder>", "folder in which the queue stores its tasks", "./.holdfast")
+    .option("--json", "print the start-up lines as JSON");
   if (!(await parse(command, argv))) return 0;
   return up(command.opts<UpFlags>());
 }
@@ -45,7 +45,7 @@ async function up(options: UpFlags): Promise<number> {
   if (plans.length === 0)
     throw new UsageError("CLI_USAGE", "Nothing to run: --cache, --queue, --link and --dashboard are all 'off'");
   const running = await startAll(plans, (part) => process.stdout.write(readyLine(part, options.json === true)));
-  // The dashboard does not start beyond this machine without a token.
+  // The dashboard requires a token on a non-loopback address.
   for (const { name, address } of running) if (name !== "dashboard") warnIfOpen(name, address);
   await stop.requested;
   return drain(running);
@@ -101,10 +101,10 @@ function readyLine({ name, address }: RunningPart, json: boolean): string {
   return `${name.padEnd(10)}listening on ${name === "dashboard" ? `http://${address}` : address}\n`;
 }
 
-/** Closes everything; what has not ended by the deadline is cut off. */
+/** Closes everything; at the deadline the process exits, which closes the connections that are left. */
 async function drain(running: readonly RunningPart[]): Promise<number> {
   const deadline = setTimeout(() => {
-    process.stderr.write("holdfast: some connections did not end in time and were cut\n");
+    process.stderr.write("holdfast: shutdown deadline reached; remaining connections were closed\n");
     process.exit(0);
   }, DRAIN_MS_MAX - 500);
   try {

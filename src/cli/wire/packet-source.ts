@@ -1,6 +1,6 @@
 /**
- * ● Where `holdfast wire` has its packets from: a file; the network, where capturing is permitted; else the tap of a running
- * `holdfast up` and the kernel's table of connections, which together show all but the probes that were answered.
+ * ● The packet source of `holdfast wire`: a file; the network, where capturing is permitted; else the tap of a running `holdfast up`
+ * and the kernel's connection table, which together show everything except answered keep-alive probes.
  */
 import { createReadStream } from "node:fs";
 import { OperationError, codeOf, messageOf } from "../../core/errors.ts";
@@ -9,27 +9,27 @@ import type { Capture, CapturedFrame, KernelEvent } from "../../wire/index.ts";
 
 export interface PacketSource {
   readonly frames: AsyncIterable<CapturedFrame>;
-  /** Set where packets are captured. */
+  /** Set while packets are captured. */
   readonly live?: Capture;
 }
 
 export interface PacketSourceOptions {
   readonly ports: readonly number[];
   readonly interface: string | undefined;
-  /** Where a running `holdfast up` has its dashboard. */
+  /** The dashboard's address of a running `holdfast up`. */
   readonly dashboard: string;
   readonly dashboardToken: string | undefined;
   readonly signal: AbortSignal;
-  readonly onEvent: (news: KernelEvent) => void;
+  readonly onEvent: (event: KernelEvent) => void;
 }
 
-/** @throws OperationError WIRE_CAPTURE_FAILED when nothing at all can be shown */
+/** @throws OperationError WIRE_CAPTURE_FAILED when neither packets, tap nor kernel table are available */
 export async function openNetwork(wanted: PacketSourceOptions): Promise<PacketSource> {
   const { ports, signal } = wanted;
   try {
     const on = wanted.interface === undefined ? {} : { interface: wanted.interface };
     const live = await capture({ ports, signal, ...on });
-    process.stderr.write(`capturing with ${live.tool} on port ${ports.join(", ")}; Ctrl-C ends\n`);
+    process.stderr.write(`capturing with ${live.tool} on port ${ports.join(", ")}; Ctrl-C stops\n`);
     return { frames: live, live };
   } catch (error) {
     if (!(error instanceof OperationError)) throw error;
@@ -44,10 +44,10 @@ async function openWithoutCapture(wanted: PacketSourceOptions, why: OperationErr
   if (!tapped && !stop) throw why;
   if (stop) wanted.signal.addEventListener("abort", stop, { once: true });
   const shown = [
-    tapped && `what the servers behind ${wanted.dashboard} read and write (tapped)`,
-    stop && "the kernel's counters",
+    tapped && `the traffic of the servers at ${wanted.dashboard} (tapped)`,
+    stop && "the kernel's keep-alive counters",
   ];
-  process.stderr.write(`showing instead: ${shown.filter(Boolean).join(", and ")}; Ctrl-C ends\n`);
+  process.stderr.write(`falling back to: ${shown.filter(Boolean).join(" and ")}; Ctrl-C stops\n`);
   return { frames: tapped ?? untilAborted(wanted.signal) };
 }
 
@@ -60,10 +60,12 @@ async function openTap({
   try {
     const response = await fetch(`http://${dashboard}/api/wire.pcapng`, { headers, signal });
     if (response.ok && response.body) return tappedFrames(response.body);
-    process.stderr.write(`the dashboard at ${dashboard} answers ${response.status}\n`);
+    process.stderr.write(`the dashboard at ${dashboard} answered ${response.status}\n`);
   } catch (error) {
     if (signal.aborted) return undefined;
-    process.stderr.write(`no running holdfast at ${dashboard} (${messageOf((error as Error).cause ?? error)})\n`);
+    process.stderr.write(
+      `no dashboard of a running holdfast at ${dashboard} (${messageOf((error as Error).cause ?? error)})\n`,
+    );
   }
   return undefined;
 }
@@ -94,10 +96,10 @@ async function* framesIn(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Capt
     reader.push(chunk);
     for (let frame = reader.next(); frame; frame = reader.next()) yield frame;
   }
-  if (reader.unfinished) process.stderr.write("holdfast wire: it ends inside a packet\n");
+  if (reader.unfinished) process.stderr.write("holdfast wire: the capture ends inside a packet\n");
 }
 
-/** No frames, until it is over. */
+/** No frames; ends at the signal. */
 async function* untilAborted(signal: AbortSignal): AsyncGenerator<CapturedFrame> {
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
   yield* [];

@@ -1,4 +1,4 @@
-/** ● `holdfast wire`: the packets of cache, queue and link, decoded and named, one a line; or read from and written to files for Wireshark. */
+/** ● `holdfast wire`: captures and decodes packets of cache, queue and link, one per line; reads and writes files for Wireshark. */
 import { createWriteStream } from "node:fs";
 import { once } from "node:events";
 import type { Writable } from "node:stream";
@@ -28,19 +28,22 @@ const PARTS: Readonly<Record<string, Protocol>> = { cache: "memcached", queue: "
 const PORTS_DEFAULT = "11211=cache,5555=queue,12345=link";
 
 export async function run(argv: readonly string[]): Promise<number> {
-  const command = flagsOf("wire", "Shows the packets of the parts, decoded and named. Data on stdout, talk on stderr.")
-    .option("-p, --port <ports>", "server ports, each with the part behind it where it is known", PORTS_DEFAULT)
+  const command = flagsOf(
+    "wire",
+    "Captures and decodes the packets of cache, queue and link. Packets go to stdout, messages to stderr.",
+  )
+    .option("-p, --port <ports>", "server ports, with =cache, =queue or =link where the part is known", PORTS_DEFAULT)
     .option("-i, --interface <name>", "network interface (default: any)")
     .option("-r, --read <file>", "read a pcap or pcapng file instead of the network; - is stdin")
-    .option("-w, --write <file>", "write pcapng with a comment on each named packet, for Wireshark; - is stdout")
-    .option("-c, --count <packets>", "stop after so many packets")
-    .option("--ladder", "draw connections as ladders: two lifelines, time running down")
+    .option("-w, --write <file>", "write pcapng for Wireshark, with a comment on each decoded packet; - is stdout")
+    .option("-c, --count <packets>", "stop after this many packets")
+    .option("--ladder", "draw connections as ladder diagrams: two lifelines, time runs downward")
     .option("--bodies", "show the beginning of message bodies")
-    .option("--json", "one JSON object a packet")
-    .option("--dashboard <address>", "a running dashboard to ask where capturing is not permitted", "127.0.0.1:8280")
-    .option("--dashboard-token <token>", "what that dashboard asks for")
-    .option("--color", "colours even where stdout is no terminal")
-    .option("--no-color", "no colours");
+    .option("--json", "print one JSON object per packet")
+    .option("--dashboard <address>", "dashboard to read packets from where capturing is not permitted", "127.0.0.1:8280")
+    .option("--dashboard-token <token>", "its --dashboard-token")
+    .option("--color", "use colours even if stdout is not a terminal")
+    .option("--no-color", "use no colours");
   if (!(await parse(command, argv))) return 0;
   const flags = command.opts<Flags>();
   const ports = portsOf(flags.port);
@@ -67,12 +70,12 @@ function open(flags: Flags, ports: readonly number[], signal: AbortSignal): Prom
   });
 }
 
-/** What the kernel's table told, between the packets. */
+/** An event of the kernel's connection table, printed between the packets. */
 function rowOfEvent(event: KernelEvent, flags: Flags): string {
   return flags.json ? JSON.stringify(event) : kernelEventLineOf(event);
 }
 
-/** "11211=cache,7000": port → what is spoken there, where it was said. */
+/** "11211=cache,7000": port → its protocol, if given. */
 function portsOf(text: string): Map<number, Protocol | undefined> {
   return new Map(
     text.split(",").map((word) => {
@@ -97,7 +100,7 @@ async function show(
   const file = flags.write === undefined ? undefined : new CaptureFile(flags.write);
   const rows = rowsFor(flags);
   const countMax = flags.count === undefined ? Infinity : Number(flags.count);
-  if (!(countMax >= 1)) throw new UsageError("CLI_USAGE", `Cannot read --count: '${flags.count}' is no number of packets`);
+  if (!(countMax >= 1)) throw new UsageError("CLI_USAGE", `Cannot read --count: '${flags.count}' is not a number of packets`);
   let count = 0;
   for await (const frame of source.frames) {
     const packet = analyzer.packet(frame);
@@ -124,7 +127,7 @@ function rowsFor(flags: Flags): (packet: Packet) => readonly string[] {
   return (packet) => [lineOf(packet, { startNs: (startNs ??= packet.wallNs), colour })];
 }
 
-/** A pcapng file under way; each named packet carries its name as a comment. */
+/** Writes a pcapng file; each decoded packet carries its summary as a comment. */
 class CaptureFile {
   readonly #writer = new PcapngWriter();
   readonly #stream: Writable;

@@ -1,4 +1,5 @@
 /** ● What the queue view asks of the broker, over the queue's own protocol: pages of tasks, one task, and the actions. */
+import { EMPTY_BUFFER } from "../../core/buffers.ts";
 import { Broker, QueueClient, bytesCodec, queue, worker } from "../../queue/index.ts";
 import type { Codec } from "../../queue/index.ts";
 import { showBytes } from "../../wire/index.ts";
@@ -65,7 +66,7 @@ export class QueueInspector {
       lesson,
       (body, { id }) => {
         done.resolve({ task: id, body: showBytes(Buffer.from(body)) });
-        return Promise.resolve(Buffer.alloc(0));
+        return Promise.resolve(EMPTY_BUFFER);
       },
       { signals: [] },
     );

@@ -8,6 +8,7 @@ import { connect } from "node:net";
 import type { Socket } from "node:net";
 import { createInterface } from "node:readline";
 import { messageOf } from "../../core/errors.ts";
+import { descriptorOf } from "../../core/socket-handle.ts";
 
 const [host, port] = process.argv.slice(2);
 /** include/uapi/asm-generic/socket.h */
@@ -48,13 +49,12 @@ function setFilter(on: Socket, filter: Buffer | undefined): void {
   if (!ffi) throw new Error("it needs Linux and node:ffi (Node 26.1 or later)");
   const library = new ffi.DynamicLibrary(null);
   const setsockopt = library.getFunction("setsockopt", { arguments: ["i32", "i32", "i32", "pointer", "u32"], return: "i32" });
-  const { fd } = (on as unknown as { _handle: { fd: number } })._handle;
   program = Buffer.alloc(16); // struct sock_fprog: u16 length, then the pointer to the instructions
   if (filter) {
     program.writeUInt16LE(filter.length / 8, 0);
     program.writeBigUInt64LE(ffi.getRawPointer(filter), 8);
   }
   const option = filter ? SO_ATTACH_FILTER : SO_DETACH_FILTER;
-  const answer = setsockopt(fd, SOL_SOCKET, option, program, filter ? program.length : 4);
+  const answer = setsockopt(descriptorOf(on)!, SOL_SOCKET, option, program, filter ? program.length : 4);
   if (answer !== 0) throw new Error("the kernel refused");
 }

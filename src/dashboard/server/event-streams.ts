@@ -2,6 +2,7 @@
  * ● Server-sent events to the pages that are open. A page that does not read gets the newest snapshot when it reads again and none
  * of those between: at most one event waits for a page, so a stopped browser costs nothing.
  */
+import { utf8 } from "../../core/bytes.ts";
 import { STREAMS_MAX } from "../limits.ts";
 
 interface Stream {
@@ -9,8 +10,6 @@ interface Stream {
   /** Missed while the page was not reading; sent when it reads again. */
   late: Uint8Array | undefined;
 }
-
-const encoder = new TextEncoder();
 
 export class EventStreams {
   readonly #open = new Set<Stream>();
@@ -62,5 +61,5 @@ export class EventStreams {
 }
 
 function encode(name: string, data: unknown): Uint8Array {
-  return encoder.encode(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
+  return utf8(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
 }

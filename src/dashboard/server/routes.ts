@@ -1,8 +1,8 @@
 /** ● The dashboard's HTTP interface, behind the rules of access-rules.ts. */
-import { timingSafeEqual } from "node:crypto";
 import { Hono } from "hono";
 import type { Context, Next } from "hono";
 import type { Registry } from "prom-client";
+import { sameBytes } from "../../core/bytes.ts";
 import { actionsOf } from "./api-routes.ts";
 import type { Inspectors } from "./api-routes.ts";
 import { NOT_BUILT, pageFile } from "./page-files.ts";
@@ -120,6 +120,5 @@ async function page(context: Context): Promise<Response> {
 
 /** Compares in a time that does not tell where the two differ. */
 function isSame(given: string, wanted: string): boolean {
-  const [a, b] = [Buffer.from(given), Buffer.from(wanted)];
-  return a.length === b.length && timingSafeEqual(a, b);
+  return sameBytes(Buffer.from(given), Buffer.from(wanted));
 }

@@ -2,6 +2,7 @@
  * ● Accepts TCP or TLS connections for a server of either mode: bounded in number, each with keep-alive set and read back before
  * its first byte is handed on, all of them counted.
  */
+import { once } from "node:events";
 import { createServer } from "node:net";
 import type { AddressInfo, Server, Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
@@ -68,13 +69,8 @@ export class Acceptor {
   }
 
   async start({ port = PORT_DEFAULT, host = HOST_DEFAULT }: AcceptOptions): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen({ port, host, backlog: BACKLOG }, () => {
-        this.#server.off("error", reject);
-        resolve();
-      });
-    });
+    this.#server.listen({ port, host, backlog: BACKLOG });
+    await once(this.#server, "listening");
     // An accept that fails (out of descriptors) costs that one connection, never the server.
     this.#server.on("error", () => this.#count("failed"));
   }

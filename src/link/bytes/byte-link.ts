@@ -6,12 +6,13 @@ import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { Clock } from "../../core/clock.ts";
 import { codeOf, OperationError } from "../../core/errors.ts";
+import { descriptorOf, takenBytes } from "../../core/socket-handle.ts";
 import { showSize } from "../../core/units.ts";
 import { tap } from "../../core/tap.ts";
 import type { TapEvent } from "../../core/tap.ts";
 import { endOf, endOfError } from "../end.ts";
 import type { EndReason, LinkEnd, Unanswered } from "../end.ts";
-import { descriptorOf, kernel } from "../keep-alive/kernel.ts";
+import { kernel } from "../keep-alive/kernel.ts";
 import type { KernelKeepAlive } from "../keep-alive/kernel.ts";
 import type { KeepAlive } from "../keep-alive/keep-alive.ts";
 import { endKey } from "../keep-alive/proc-net-text.ts";
@@ -140,8 +141,7 @@ export class ByteLink {
 
   /** Bytes that the kernel has taken so far. @internal */
   get takenBytes(): number {
-    const handle = (this.#socket as { _handle?: { bytesWritten?: number; writeQueueSize?: number } | null })._handle;
-    return (handle?.bytesWritten ?? 0) - (handle?.writeQueueSize ?? 0);
+    return takenBytes(this.#socket);
   }
 
   /** Writes the parts as one, without asking whether there is room. @internal */

@@ -4,7 +4,6 @@
  * It refuses to guess: on systems whose constants are not listed here there is no kernel access.
  */
 import { createRequire } from "node:module";
-import type { Socket } from "node:net";
 import { codeOf } from "../../core/errors.ts";
 
 /** Numbers of one system for getsockopt and setsockopt. */
@@ -150,14 +149,4 @@ export function throughKoffi(): Kernel | undefined {
     if (codeOf(error) === "MODULE_NOT_FOUND") return undefined;
     throw error;
   }
-}
-
-/**
- * The file descriptor of a net or TLS socket or server, or undefined before it has one, after it closed, and on Windows.
- * `_handle` is no documented property; it has been there since Node 0.10, and a test notices should it go.
- */
-export function descriptorOf(socket: Pick<Socket, "destroyed"> | object): number | undefined {
-  const handle = (socket as { _handle?: { fd?: number } | null })._handle;
-  const fd = handle?.fd;
-  return typeof fd === "number" && fd >= 0 ? fd : undefined;
 }

@@ -3,7 +3,8 @@
  * kernel as asked, or a warning says which part is not. Nothing is ever ignored in silence.
  */
 import type { Socket } from "node:net";
-import { descriptorOf, kernel } from "./kernel.ts";
+import { descriptorOf } from "../../core/socket-handle.ts";
+import { kernel } from "./kernel.ts";
 import type { Kernel } from "./kernel.ts";
 import { readKeepAlive } from "./keep-alive.ts";
 import type { KeepAlive, KeepAliveOptions, TuneWarning } from "./keep-alive.ts";

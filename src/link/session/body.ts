@@ -2,7 +2,9 @@
  * ○ Bodies of the control frames of session mode: values ↔ bytes (docs/link-protocol.md). Invariant: `decode(encode(value))` is the
  * value; a body with a byte too few or too many, or a number out of range, is a ProtocolError LINK_BODY_INVALID.
  */
+import { ByteReader } from "../../core/byte-reader.ts";
 import { ByteWriter } from "../../core/byte-writer.ts";
+import { utf8 } from "../../core/bytes.ts";
 import { ProtocolError } from "../../core/errors.ts";
 import { REASONS_MAX } from "../limits.ts";
 
@@ -105,7 +107,7 @@ export const helloBody = {
       .bytes(hello.sessionId);
     putTerms(writer, hello.terms);
     writer.u32(hello.heartbeatMs);
-    putShort(writer, encodeText(hello.name));
+    putShort(writer, utf8(hello.name));
     if (hello.will) putLong(writer, hello.will);
     putShort(writer, hello.proof);
     return writer.take();
@@ -166,7 +168,7 @@ export const gapBody = {
   encode: (next: number): Uint8Array => new ByteWriter().u64(BigInt(next)).take(),
   decode(body: Uint8Array): number {
     const reader = new BodyReader(body, "GAP");
-    return reader.end(reader.number());
+    return reader.end(reader.u64());
   },
 };
 
@@ -177,7 +179,7 @@ function closeNoticeBody<Word extends string>(
   return {
     encode({ word, retryAfterMs, text }) {
       const writer = new ByteWriter().u8(words.indexOf(word) + 1).u32(retryAfterMs);
-      putLong(writer, encodeText(text));
+      putLong(writer, utf8(text));
       return writer.take();
     },
     decode(body) {
@@ -198,7 +200,7 @@ function putTerms(writer: ByteWriter, { arrived, receipt, messageBytesMax, windo
 }
 
 function takeTerms(reader: BodyReader): Terms {
-  const arrived = reader.number();
+  const arrived = reader.u64();
   const receipt = takeReceipt(reader);
   return { arrived, receipt, messageBytesMax: reader.u32(), window: reader.u32(), windowBytes: reader.u32() };
 }
@@ -208,15 +210,15 @@ function putReceipt(writer: ByteWriter, { done, rejects }: Receipt): void {
   const withReasons = rejects.size <= REASONS_MAX;
   for (const [number, reason] of rejects) {
     writer.u64(BigInt(number));
-    putLong(writer, encodeText(withReasons ? reason : ""));
+    putLong(writer, utf8(withReasons ? reason : ""));
   }
 }
 
 function takeReceipt(reader: BodyReader): Receipt {
-  const done = reader.number();
+  const done = reader.u64();
   const count = reader.u16();
   const rejects = new Map<number, string>();
-  for (let index = 0; index < count; index += 1) rejects.set(reader.number(), reader.text(reader.u16()));
+  for (let index = 0; index < count; index += 1) rejects.set(reader.u64(), reader.text(reader.u16()));
   return { done, rejects };
 }
 
@@ -228,45 +230,16 @@ function putLong(writer: ByteWriter, bytes: Uint8Array): void {
   writer.u16(bytes.length).bytes(bytes);
 }
 
-const textEncoder = new TextEncoder();
-
-function encodeText(text: string): Uint8Array {
-  return textEncoder.encode(text);
-}
-
-class BodyReader {
-  readonly #body: Uint8Array;
-  readonly #view: DataView;
+class BodyReader extends ByteReader {
   readonly #frame: string;
-  #at = 0;
 
   constructor(body: Uint8Array, frame: string) {
-    this.#body = body;
-    this.#view = new DataView(body.buffer, body.byteOffset, body.byteLength);
+    super(body);
     this.#frame = frame;
   }
 
-  u8(): number {
-    return this.#view.getUint8(this.#advance(1));
-  }
-
-  u16(): number {
-    return this.#view.getUint16(this.#advance(2));
-  }
-
-  u32(): number {
-    return this.#view.getUint32(this.#advance(4));
-  }
-
-  number(): number {
-    const value = Number(this.#view.getBigUint64(this.#advance(8)));
-    if (!Number.isSafeInteger(value)) throw this.invalid("a number past 2^53");
-    return value;
-  }
-
   bytes(count: number): Uint8Array {
-    const at = this.#advance(count);
-    return new Uint8Array(this.#body.subarray(at, at + count)); // a copy, so that it does not keep the whole chunk alive
+    return new Uint8Array(this.view(count)); // a copy, so that it does not keep the whole chunk alive
   }
 
   text(count: number): string {
@@ -279,28 +252,18 @@ class BodyReader {
   }
 
   magic(): void {
-    const at = this.#advance(MAGIC.length);
-    for (let index = 0; index < MAGIC.length; index += 1) {
-      if (this.#body[at + index] !== MAGIC.charCodeAt(index)) throw this.invalid(`no '${MAGIC}' at its start`);
-    }
+    if (String.fromCharCode(...this.view(MAGIC.length)) !== MAGIC) throw this.invalid(`no '${MAGIC}' at its start`);
     const version = this.u8();
     if (version !== VERSION) throw this.invalid(`version ${version}, not ${VERSION}`);
   }
 
   /** The value, when nothing is left over. */
   end<T>(value: T): T {
-    if (this.#at !== this.#body.length) throw this.invalid(`${this.#body.length - this.#at} bytes too many`);
+    if (this.left > 0) throw this.invalid(`${this.left} bytes too many`);
     return value;
   }
 
-  invalid(what: string): ProtocolError {
+  override invalid(what: string): ProtocolError {
     return new ProtocolError("LINK_BODY_INVALID", `Cannot read ${this.#frame}: it has ${what}`);
-  }
-
-  #advance(count: number): number {
-    const at = this.#at;
-    if (at + count > this.#body.length) throw this.invalid("bytes missing");
-    this.#at = at + count;
-    return at;
   }
 }

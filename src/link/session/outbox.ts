@@ -5,6 +5,7 @@
  */
 import { assert } from "../../core/assert.ts";
 import { OperationError, ProtocolError } from "../../core/errors.ts";
+import { Ring } from "../../core/ring.ts";
 import type { Receipt } from "./body.ts";
 
 /** A message on its way: its bytes, and who waits for it. */
@@ -16,13 +17,8 @@ export interface OutgoingMessage {
   settle(error?: OperationError): void;
 }
 
-/** Slots that are skipped before the array is cut, so that cutting is rare and a long queue is not copied for every receipt. */
-const CUT_SLOTS = 1024;
-
 export class Outbox {
-  /** Kept messages from slot `#head` on. */
-  #slots: (OutgoingMessage | undefined)[] = [];
-  #head = 0;
+  readonly #kept = new Ring<OutgoingMessage>();
   #oldest = 1;
   #acked = 0;
   #cursor = 1;
@@ -33,7 +29,7 @@ export class Outbox {
 
   /** Messages kept. */
   get length(): number {
-    return this.#slots.length - this.#head;
+    return this.#kept.length;
   }
 
   /** Bytes kept. */
@@ -57,13 +53,13 @@ export class Outbox {
   }
 
   push(message: OutgoingMessage): void {
-    this.#slots.push(message);
+    this.#kept.push(message);
     this.#bytes += message.bytes.length;
   }
 
   /** When the oldest message is to be given up; Infinity when there is none. */
   get oldestDeadlineMs(): number {
-    return this.#slots[this.#head]?.deadlineMs ?? Infinity;
+    return this.#kept.peek()?.deadlineMs ?? Infinity;
   }
 
   /** Gives up the oldest message; its sender learns why, and whether it may have arrived. */
@@ -93,7 +89,7 @@ export class Outbox {
       this.#everWritten = Math.max(this.#everWritten, this.#oldest - 1);
       return this.#oldest;
     }
-    const message = this.#slots[this.#head + this.#cursor - this.#oldest]!;
+    const message = this.#kept.at(this.#cursor - this.#oldest)!;
     if (this.inFlight >= window) return undefined;
     // One message is always let through, or one that is larger than the window would wait for ever.
     if (this.#flightBytes > 0 && this.#flightBytes + message.bytes.length > windowBytes) return undefined;
@@ -147,7 +143,7 @@ export class Outbox {
     this.#flightBytes = 0;
     const last = Math.min(this.#cursor, this.#oldest + this.length);
     for (let number = this.#oldest; number < last; number += 1) {
-      this.#flightBytes += this.#slots[this.#head + number - this.#oldest]!.bytes.length;
+      this.#flightBytes += this.#kept.at(number - this.#oldest)!.bytes.length;
     }
   }
 
@@ -156,13 +152,10 @@ export class Outbox {
    * the reconnect end it again. The numbers of those behind move up; nobody has seen them yet.
    */
   refuseLongerThan(bytesMax: number): void {
-    const firstUnwritten = this.#head + Math.max(0, this.#everWritten - this.#oldest + 1);
-    const unwritten = this.#slots.slice(firstUnwritten) as OutgoingMessage[];
-    if (!unwritten.some(({ bytes }) => bytes.length > bytesMax)) return;
-    this.#slots.length = firstUnwritten;
-    for (const message of unwritten) {
-      if (message.bytes.length <= bytesMax) {
-        this.#slots.push(message);
+    const written = Math.max(0, this.#everWritten - this.#oldest + 1);
+    for (const [index, message] of this.#kept.drain().entries()) {
+      if (index < written || message.bytes.length <= bytesMax) {
+        this.#kept.push(message);
         continue;
       }
       this.#bytes -= message.bytes.length;
@@ -177,16 +170,15 @@ export class Outbox {
    */
   restart({ keepDoubtful }: { keepDoubtful: boolean }): { readonly count: number; readonly givenUp: OutgoingMessage[] } {
     const count = Math.min(this.length, Math.max(0, this.#everWritten - this.#oldest + 1));
-    const kept = this.#slots.slice(this.#head) as OutgoingMessage[];
-    const givenUp = keepDoubtful ? [] : kept.slice(0, count);
-    this.#slots = kept.slice(givenUp.length);
-    this.#head = 0;
+    const kept = this.#kept.drain();
+    const givenUp = keepDoubtful ? [] : kept.splice(0, count);
+    for (const message of kept) this.#kept.push(message);
     this.#oldest = 1;
     this.#acked = 0;
     this.#cursor = 1;
     this.#everWritten = 0;
     this.#flightBytes = 0;
-    this.#bytes = this.#slots.reduce((sum, message) => sum + message!.bytes.length, 0);
+    this.#bytes = kept.reduce((sum, message) => sum + message.bytes.length, 0);
     return { count, givenUp };
   }
 
@@ -196,19 +188,10 @@ export class Outbox {
   }
 
   #shift(): OutgoingMessage {
-    assert(this.length > 0, "only kept messages leave the outbox");
-    const message = this.#slots[this.#head]!;
-    this.#slots[this.#head] = undefined;
-    this.#head += 1;
+    const message = this.#kept.shift();
+    assert(message !== undefined, "only kept messages leave the outbox");
     this.#oldest += 1;
     this.#bytes -= message.bytes.length;
-    if (this.#head === this.#slots.length) {
-      this.#slots.length = 0;
-      this.#head = 0;
-    } else if (this.#head >= CUT_SLOTS && this.#head * 2 >= this.#slots.length) {
-      this.#slots = this.#slots.slice(this.#head);
-      this.#head = 0;
-    }
     return message;
   }
 }

@@ -2,11 +2,10 @@
  * ○ Proofs that a side knows the token: HMAC-SHA256 over the other side's nonce and what is said, so that the token itself never
  * crosses the wire and no proof can be played again (docs/link-protocol.md, "Proofs").
  */
+import { utf8 } from "../../core/bytes.ts";
 import type { Challenge, Hello } from "./body.ts";
 import { helloBody } from "./body.ts";
 import type { Environment } from "./link-connection.ts";
-
-const encoder = new TextEncoder();
 
 /** @param body the client's HELLO body for its proof, the session id for the server's */
 export function proofOf(
@@ -15,14 +14,6 @@ export function proofOf(
 ): Uint8Array {
   const { side, token, challenge, hello, body } = said;
   if (side === "client")
-    return environment.hmac(token, [encoder.encode("client"), challenge.nonce, helloBody.proven(body, hello.proof.length)]);
-  return environment.hmac(token, [encoder.encode("server"), hello.nonce, challenge.nonce, body]);
-}
-
-/** Compares in time that does not depend on where the bytes differ. */
-export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  let difference = 0;
-  for (let index = 0; index < a.length; index += 1) difference |= a[index]! ^ b[index]!;
-  return difference === 0;
+    return environment.hmac(token, [utf8("client"), challenge.nonce, helloBody.proven(body, hello.proof.length)]);
+  return environment.hmac(token, [utf8("server"), hello.nonce, challenge.nonce, body]);
 }

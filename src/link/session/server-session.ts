@@ -2,6 +2,7 @@
  * ○ A client's session as the server's application sees it: who it is, whether it is there, and how to send to it. What happens to it is
  * the server core's business; this holds its state. Invariant: presence is "gone" exactly when the server core has forgotten it.
  */
+import { utf8 } from "../../core/bytes.ts";
 import type { LinkConnection } from "./link-connection.ts";
 import type { SessionState } from "./session-state.ts";
 
@@ -90,7 +91,7 @@ export class ServerSession {
    * @throws OperationError LINK_FULL, LINK_MESSAGE_TOO_LARGE, LINK_REJECTED, LINK_GAP, LINK_ENDED when the session is gone
    */
   send(bytes: Uint8Array | string): Promise<void> {
-    return this.#owner.send(this, typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes);
+    return this.#owner.send(this, typeof bytes === "string" ? utf8(bytes) : bytes);
   }
 
   /** Ends the session for good; the client is told. */

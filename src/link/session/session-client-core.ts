@@ -3,6 +3,7 @@
  * clock and chance are given. Invariant: every message that `send` took is settled exactly once: done, refused, or given up with
  * LINK_GAP when it is in doubt; at most one connection at a time.
  */
+import { EMPTY, sameBytes, utf8 } from "../../core/bytes.ts";
 import { OperationError, ProtocolError } from "../../core/errors.ts";
 import { showSize } from "../../core/units.ts";
 import type { Backoff } from "../backoff.ts";
@@ -17,7 +18,7 @@ import { acknowledge } from "./acknowledgement.ts";
 import { BACKOFF_BASE_MS } from "../limits.ts";
 import { LinkConnection } from "./link-connection.ts";
 import type { LinkConnectionOwner, LinkTransport, Environment } from "./link-connection.ts";
-import { proofOf, sameBytes } from "./proof.ts";
+import { proofOf } from "./proof.ts";
 import { SessionState } from "./session-state.ts";
 import type { SessionLimits } from "./session-state.ts";
 
@@ -230,13 +231,11 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
       heartbeatMs,
       name,
       will,
-      proof: NO_BYTES,
+      proof: EMPTY,
     };
     this.#said = { challenge, hello };
     connection.protocol.hello(hello, (proven) =>
-      token === undefined
-        ? NO_BYTES
-        : this.#environment.hmac(token, [new TextEncoder().encode("client"), challenge.nonce, proven]),
+      token === undefined ? EMPTY : this.#environment.hmac(token, [utf8("client"), challenge.nonce, proven]),
     );
   }
 
@@ -325,8 +324,6 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
     this.#owner.closed(this.#last);
   }
 }
-
-const NO_BYTES = new Uint8Array(0);
 
 function refusal(code: "CLOSED" | "LINK_FULL" | "LINK_MESSAGE_TOO_LARGE", why: string): Promise<never> {
   return Promise.reject(new OperationError(code, `Cannot send a message: ${why}`));

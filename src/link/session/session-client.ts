@@ -47,7 +47,7 @@ export interface SessionClientOptions extends SessionBounds {
 
 /** Options of `connect` in session mode. */
 export interface SessionConnectOptions extends KeepAliveOptions, DialOptions {
-  /** SessionState mode, and how; `{}` for its defaults. */
+  /** Session mode, and how; `{}` for its defaults. */
   readonly session: SessionClientOptions;
   /** Waiting times between attempts; false ends the client with its first connection. */
   readonly reconnect?: false | BackoffOptions;

@@ -4,6 +4,7 @@
  * Refuses every body longer than its type may have before a byte of it is kept.
  */
 import { ByteQueue } from "../../core/byte-queue.ts";
+import { EMPTY } from "../../core/bytes.ts";
 import { ProtocolError } from "../../core/errors.ts";
 import { CONTROL_BYTES_MAX } from "../limits.ts";
 
@@ -32,14 +33,12 @@ export interface SessionFrame {
   readonly body: Uint8Array;
 }
 
-const NOTHING = new Uint8Array(0);
-
 /**
  * Invariant: either `#rest` is empty and the next frame starts at `#at` of `#chunk`, or `#rest` holds the beginning of one frame
  * and `#chunk` is used up.
  */
 export class SessionFrameDecoder {
-  #chunk: Uint8Array = NOTHING;
+  #chunk: Uint8Array = EMPTY;
   #at = 0;
   #rest: ByteQueue | undefined;
   /** Longest MESSAGE that is taken. */
@@ -82,7 +81,7 @@ export class SessionFrameDecoder {
       this.#rest = new ByteQueue();
       this.#rest.push(chunk.subarray(at));
     }
-    this.#chunk = NOTHING;
+    this.#chunk = EMPTY;
     this.#at = 0;
     return undefined;
   }

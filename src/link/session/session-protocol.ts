@@ -11,6 +11,7 @@
  */
 import { Buffer } from "node:buffer";
 import { unreachable } from "../../core/assert.ts";
+import { EMPTY } from "../../core/bytes.ts";
 import { ProtocolError } from "../../core/errors.ts";
 import { byeBody, challengeBody, gapBody, helloBody, receiptBody, refuseBody, welcomeBody } from "./body.ts";
 import type { Challenge, ByeReason, Hello, CloseNotice, RefuseReason, Terms, Welcome } from "./body.ts";
@@ -142,7 +143,7 @@ export class SessionProtocol {
 
   /** Client: answers the challenge. `prove` is given what the proof is computed over. */
   hello(hello: Omit<Hello, "proof">, prove: (proven: Uint8Array) => Uint8Array): void {
-    const open = helloBody.encode({ ...hello, proof: NO_BYTES });
+    const open = helloBody.encode({ ...hello, proof: EMPTY });
     const proof = prove(helloBody.proven(open, 0));
     this.#put("HELLO", proof.length === 0 ? open : helloBody.encode({ ...hello, proof }));
     this.#phase = "deciding";
@@ -240,7 +241,7 @@ export class SessionProtocol {
       case "PING":
         this.#spend();
         if (body.length > 0) throw new ProtocolError("LINK_BODY_INVALID", `Cannot read PING: ${body.length} bytes, not 0`);
-        this.#put("PONG", NO_BYTES);
+        this.#put("PONG", EMPTY);
         return undefined;
       case "PONG":
         this.#spend();
@@ -279,7 +280,7 @@ export class SessionProtocol {
 
   #ping(nowMs: number): void {
     this.#pingedMs = nowMs;
-    this.#put("PING", NO_BYTES);
+    this.#put("PING", EMPTY);
   }
 
   /** Control frames cost: who sends them faster than any use needs is disconnected. */
@@ -301,8 +302,6 @@ export class SessionProtocol {
     return control;
   }
 }
-
-const NO_BYTES = new Uint8Array(0);
 
 /** Messages as MESSAGE frames: short ones copied into one buffer, long ones as they are. */
 function pack(batch: readonly OutgoingMessage[]): Uint8Array[] {

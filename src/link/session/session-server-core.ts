@@ -3,6 +3,7 @@
  * chance are given (Environment). Invariant: a session has at most one connection; a session without one ends after its time to live; the
  * bytes held for all sessions together are counted in `heldBytes` and stop the reading at `totalBytesMax`.
  */
+import { EMPTY, hex, sameBytes, utf8 } from "../../core/bytes.ts";
 import { OperationError } from "../../core/errors.ts";
 import { showSize } from "../../core/units.ts";
 import { NONCE_BYTES } from "./body.ts";
@@ -15,7 +16,7 @@ import { acknowledge } from "./acknowledgement.ts";
 import { AGE_JITTER } from "../limits.ts";
 import { LinkConnection } from "./link-connection.ts";
 import type { LinkConnectionOwner, LinkTransport, Environment } from "./link-connection.ts";
-import { proofOf, sameBytes } from "./proof.ts";
+import { proofOf } from "./proof.ts";
 import { ServerSession } from "./server-session.ts";
 import type { Presence } from "./server-session.ts";
 import { SessionState } from "./session-state.ts";
@@ -257,7 +258,7 @@ export class SessionServerCore implements LinkConnectionOwner {
         token !== undefined &&
         sameBytes(hello.proof, proofOf(this.#environment, { side: "client", token, challenge, hello, body }));
       if (!proven) return this.#refuse(connection, "unauthorised", "the token is missing or wrong");
-      const proof = this.#environment.hmac(token, [new TextEncoder().encode("identity")]);
+      const proof = this.#environment.hmac(token, [utf8("identity")]);
       this.#decide(connection, hello, { identity: `${identity} ${hex(proof)}`, token });
     };
     let token: string | undefined | Promise<string | undefined>;
@@ -323,7 +324,7 @@ export class SessionServerCore implements LinkConnectionOwner {
     const entry = this.#connections.get(connection)!;
     const proof =
       token === undefined
-        ? NO_BYTES
+        ? EMPTY
         : proofOf(this.#environment, { side: "server", token, challenge: entry.challenge, hello, body: hello.sessionId });
     connection.protocol.welcome(session.state, {
       hello,
@@ -390,16 +391,9 @@ export class SessionServerCore implements LinkConnectionOwner {
 
 /** 7/8: reading starts again with some room, not for one chunk. */
 const RESUME_SHARE = 7 / 8;
-const NO_BYTES = new Uint8Array(0);
 
 function refused(code: "LINK_ENDED" | "LINK_FULL" | "LINK_MESSAGE_TOO_LARGE", why: string): Promise<never> {
   return Promise.reject(new OperationError(code, `Cannot send a message: ${why}`));
-}
-
-function hex(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += byte.toString(16).padStart(2, "0");
-  return text;
 }
 
 function shuffled<T>(items: T[], random: () => number): T[] {

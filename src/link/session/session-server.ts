@@ -28,7 +28,7 @@ import { SocketTransport } from "./socket-transport.ts";
 
 /** Options of `listen` in session mode. */
 export interface SessionListenOptions extends KeepAliveOptions, AcceptOptions, GatewayOptions {
-  /** SessionState mode, and how; `{}` for its defaults. */
+  /** Session mode, and how; `{}` for its defaults. */
   readonly session: SessionServerOptions;
   /** For tests: the clock. */
   readonly clock?: Clock;
@@ -49,7 +49,7 @@ export interface SessionServerEvents {
   /** The gateway's cache did not take a value. */
   cacheFailed: [error: unknown];
   /** A connection ended before it became a session: garbage, a wrong token, silence … */
-  rawClient: [peer: string, end: LinkEnd];
+  stranger: [peer: string, end: LinkEnd];
 }
 
 /** A session's numbers. */

@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { OperationError } from "../../core/errors.ts";
+import { Ring } from "../../core/ring.ts";
 import { type Duration, durationMs } from "../../core/units.ts";
 import { type ClientOptions, NO_OPTIONS, QueueClient } from "./queue-client.ts";
 import { type Codec, jsonCodec, Payload, textOf } from "./payload.ts";
@@ -189,7 +190,7 @@ export class Queue<P = unknown, R = unknown> {
 
   /** @internal Values that come while the task has not ended. */
   async *told(id: string, kind: "progress" | "partial", wait: WaitFor): AsyncIterableIterator<unknown> {
-    const values: unknown[] = [];
+    const values = new Ring<unknown>();
     let wake = (): void => {};
     let ended = false;
     const hear = (_id: string, bytes: Uint8Array): void => {

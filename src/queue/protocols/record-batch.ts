@@ -4,6 +4,7 @@
  * Reading hands out views into the frame and never reads past its end.
  */
 import { Buffer } from "node:buffer";
+import { ByteReader } from "../../core/byte-reader.ts";
 import { ProtocolError } from "../../core/errors.ts";
 import type { TaskState } from "../tasks/life-cycle.ts";
 
@@ -114,43 +115,21 @@ export interface BatchedTask {
 }
 
 /** Reads records one after the other, field by field in their order. */
-export class RecordBatchReader {
-  readonly #bytes: Buffer;
-  #at = 0;
-
+export class RecordBatchReader extends ByteReader<Buffer> {
   /** @throws ProtocolError QUEUE_PROTOCOL when there is no frame */
   constructor(bytes: Buffer | undefined) {
     if (!bytes) throw malformed();
-    this.#bytes = bytes;
+    super(bytes);
   }
 
   /** Whether another record begins. */
   get more(): boolean {
-    return this.#at < this.#bytes.length;
-  }
-
-  u8(): number {
-    const at = this.#skip(1);
-    return this.#bytes[at]!;
-  }
-
-  u32(): number {
-    const at = this.#skip(4);
-    return readU32(this.#bytes, at);
-  }
-
-  u64(): number {
-    const at = this.#skip(8);
-    const value = readU32(this.#bytes, at) * HIGH + readU32(this.#bytes, at + 4);
-    if (value > Number.MAX_SAFE_INTEGER) throw malformed();
-    return value;
+    return this.left > 0;
   }
 
   /** Length, then bytes: a view into the frame. */
   body(): Buffer {
-    const length = this.u32();
-    const at = this.#skip(length);
-    return this.#bytes.subarray(at, at + length);
+    return this.view(this.u32());
   }
 
   endState(): EndState {
@@ -159,20 +138,13 @@ export class RecordBatchReader {
     return state;
   }
 
-  #skip(count: number): number {
-    const at = this.#at;
-    this.#at = at + count;
-    if (this.#at > this.#bytes.length) throw malformed();
-    return at;
+  protected override invalid(): ProtocolError {
+    return malformed();
   }
 }
 
 function malformed(): ProtocolError {
   return new ProtocolError("QUEUE_PROTOCOL", "Cannot read a frame of many: a record in it is cut short or out of range");
-}
-
-function readU32(bytes: Uint8Array, at: number): number {
-  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
 }
 
 function u32(bytes: Uint8Array, at: number, value: number): number {

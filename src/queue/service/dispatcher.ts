@@ -3,6 +3,7 @@
  * last written down. Gives out nothing while the store is in trouble. Invariant: when `giveOut` runs after `gather`, each consumer
  * stands in its ring where its leases say.
  */
+import { EMPTY } from "../../core/bytes.ts";
 import type { BodyCache } from "./body-cache.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import { Consumer, type ConsumerOptions, ConsumerRing } from "./consumers.ts";
@@ -39,7 +40,6 @@ interface Missing {
   readonly consumer: Consumer;
 }
 
-const EMPTY = new Uint8Array(0);
 /** 1 s after a body could not be read, it is tried again. */
 const READ_RETRY_MS = 1000;
 

@@ -2,6 +2,7 @@
  * ○ What has changed since the last commit, in the store's words, and what is to be done once that is on disk. Invariant: a change
  * and what follows from it are one commit, and no delay is on disk without the time that it counts from.
  */
+import { EMPTY } from "../../core/bytes.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import type { TaskStateMachine } from "../tasks/task-state-machine.ts";
 import type { TaskState } from "../tasks/life-cycle.ts";
@@ -15,7 +16,6 @@ import { ID } from "../tasks/task-columns.ts";
 export const TIME_SETTING = "time";
 /** 1 s between notes of what time it is: a clock set back over a restart makes delays longer by no more than that. */
 const TIME_NOTE_MS = 1000;
-const EMPTY = new Uint8Array(0);
 
 /** What the journal needs of the task service. */
 export interface JournalContext {

@@ -2,6 +2,7 @@
  * ○ How tasks ended, told to whoever waits for it (outcome-outcome-watchers.ts) and not before it is on disk. What ended earlier is read back from
  * the store.
  */
+import { EMPTY, utf8 } from "../../core/bytes.ts";
 import type { TaskStateMachine } from "../tasks/task-state-machine.ts";
 import type { Journal } from "./journal.ts";
 import { isEnded, type TaskState } from "../tasks/life-cycle.ts";
@@ -18,9 +19,6 @@ export interface OutcomesContext {
   /** An outcome that was read back has been told. */
   told(): void;
 }
-
-const EMPTY = new Uint8Array(0);
-const encoder = new TextEncoder();
 
 export class Outcomes {
   readonly #context: OutcomesContext;
@@ -54,7 +52,7 @@ export class Outcomes {
     const { journal } = this.#context;
     const id = this.#context.stateMachine().table.f(row, ID);
     journal.ended(row, state, result);
-    const bytes = state === "done" ? result! : state === "dead" ? encoder.encode(journal.noteOf(id)) : EMPTY;
+    const bytes = state === "done" ? result! : state === "dead" ? utf8(journal.noteOf(id)) : EMPTY;
     this.watchers.settle({ id, state, bytes });
     journal.afterwards(() => this.watchers.settled(id));
   }
@@ -64,7 +62,7 @@ export class Outcomes {
     let bytes: Uint8Array = EMPTY;
     try {
       if (state === "done") bytes = (await store.read([id]))[0] ?? EMPTY;
-      if (state === "dead") bytes = encoder.encode(lastError((await store.inspect(id))?.notes));
+      if (state === "dead") bytes = utf8(lastError((await store.inspect(id))?.notes));
     } catch {
       // The disk does not answer now. The waiter asks again as after a broken connection.
       return;

@@ -2,6 +2,7 @@
  * ○ Submissions on their way in: checked, given ids, written, and only then let go. One under a key that is known is answered with
  * the task that has it; one that finds its queue full is refused or waits, as it chose.
  */
+import { EMPTY } from "../../core/bytes.ts";
 import { HoldfastError, OperationError, UsageError } from "../../core/errors.ts";
 import type { BodyCache } from "./body-cache.ts";
 import type { GroupCommit } from "./group-commit.ts";
@@ -70,8 +71,6 @@ export interface SubmissionsContext {
   /** What was to be written was not, and the time neither. */
   timeNotNoted(): void;
 }
-
-const EMPTY = new Uint8Array(0);
 
 export class Submissions {
   readonly #context: SubmissionsContext;

@@ -2,6 +2,7 @@
  * ○ Which workers are here and which left lately, for those who watch. Remembers no more than LEFT_MAX of the latter, and lists no
  * more than WORKERS_LISTED_MAX of the former, the newest, however many there are.
  */
+import { hex } from "../../core/bytes.ts";
 import type { Consumer } from "./consumers.ts";
 import { LEFT_MAX, LEFT_MS, WORKERS_LISTED_MAX } from "../tasks/limits.ts";
 
@@ -68,5 +69,5 @@ function described({ peer, dialect, queue, slots, held }: Consumer, sinceMs: num
 /** A routing id as people can read it. */
 export function showPeer(id: Uint8Array): string {
   const printable = id.length > 0 && id.every((byte) => byte > 0x20 && byte < 0x7f);
-  return printable ? String.fromCharCode(...id) : Array.from(id, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return printable ? String.fromCharCode(...id) : hex(id);
 }

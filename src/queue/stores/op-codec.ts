@@ -4,15 +4,13 @@
  */
 import { assert } from "../../core/assert.ts";
 import { ByteWriter } from "../../core/byte-writer.ts";
+import { utf8 } from "../../core/bytes.ts";
 import type { StoredTask, StoreOp } from "./store.ts";
 
 const KINDS = ["add", "state", "end", "remove", "note", "set", "unset", "keep"] as const;
 const [ADD, STATE, END, REMOVE, NOTE, SET, UNSET, KEEP] = [0, 1, 2, 3, 4, 5, 6, 7];
 
-const encoder = new TextEncoder();
 const decoder = new TextDecoder();
-const scratch = new DataView(new ArrayBuffer(8));
-const scratchBytes = new Uint8Array(scratch.buffer);
 
 let lastBytes = 0;
 
@@ -27,39 +25,35 @@ export function encodeOps(ops: readonly StoreOp[]): Uint8Array {
 function encodeOp(writer: ByteWriter, op: StoreOp): void {
   switch (op.kind) {
     case "add":
-      f64(writer.u8(ADD!), op.id);
-      blob(writer, op.head);
-      blob(writer, op.state);
-      blob(writer, op.body);
-      return;
     case "keep":
-      f64(writer.u8(KEEP!), op.id);
+      writer.u8(op.kind === "add" ? ADD! : KEEP!).f64(op.id);
       blob(writer, op.head);
       blob(writer, op.state);
       blob(writer, op.body);
+      if (op.kind === "add") return;
       writer.u32(op.notes.length);
-      for (const note of op.notes) blob(writer, encoder.encode(note));
+      for (const note of op.notes) blob(writer, utf8(note));
       return;
     case "state":
-      f64(writer.u8(STATE!), op.id);
+      writer.u8(STATE!).f64(op.id);
       blob(writer, op.state);
       return;
     case "end":
-      f64(writer.u8(END!), op.id);
+      writer.u8(END!).f64(op.id);
       blob(writer, op.state);
       blob(writer, op.result);
       return;
     case "remove":
-      f64(writer.u8(REMOVE!), op.id);
+      writer.u8(REMOVE!).f64(op.id);
       return;
     case "note":
-      f64(writer.u8(NOTE!), op.id);
-      blob(writer, encoder.encode(op.note));
+      writer.u8(NOTE!).f64(op.id);
+      blob(writer, utf8(op.note));
       return;
     case "set":
       writer.u8(op.value === undefined ? UNSET! : SET!);
-      blob(writer, encoder.encode(op.name));
-      if (op.value !== undefined) blob(writer, encoder.encode(op.value));
+      blob(writer, utf8(op.name));
+      if (op.value !== undefined) blob(writer, utf8(op.value));
   }
 }
 
@@ -99,8 +93,7 @@ export class PortionWriter {
   readonly #writer = new ByteWriter(PORTION_BYTES);
 
   add({ id, head, state }: StoredTask, headSum: number, stateSum: number): void {
-    f64(this.#writer, id);
-    this.#writer.u32(headSum).u32(stateSum);
+    this.#writer.f64(id).u32(headSum).u32(stateSum);
     blob(this.#writer, head);
     blob(this.#writer, state);
   }
@@ -130,11 +123,6 @@ export function decodePortion(bytes: Uint8Array, check: (blob: Uint8Array, sum: 
     at = stateEnd;
   }
   return tasks;
-}
-
-function f64(writer: ByteWriter, value: number): void {
-  scratch.setFloat64(0, value);
-  writer.bytes(scratchBytes);
 }
 
 function blob(writer: ByteWriter, value: Uint8Array): void {

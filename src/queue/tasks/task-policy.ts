@@ -2,6 +2,8 @@
  * ○ What a task's submission may ask for, and the part of it that most tasks of a queue have in common (their policy), kept
  * once and named by a number in each row.
  */
+import { backoffDelayMs } from "../../core/backoff.ts";
+import { utf8 } from "../../core/bytes.ts";
 import { UsageError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
 import {
@@ -173,7 +175,7 @@ function name(options: TaskOptions, option: "key" | "group"): string {
   const value = options[option];
   if (value === undefined) return "";
   // Three bytes a UTF-16 unit at most: only a long name is worth measuring.
-  const fits = typeof value === "string" && (value.length * 3 <= NAME_BYTES_MAX || utf8Bytes(value) <= NAME_BYTES_MAX);
+  const fits = typeof value === "string" && (value.length * 3 <= NAME_BYTES_MAX || utf8(value).length <= NAME_BYTES_MAX);
   if (!fits || value === "") throw invalid(option, `is text of 1 to ${NAME_BYTES_MAX} bytes`);
   return value;
 }
@@ -188,19 +190,13 @@ export function keyAt(key: string, index: number): string {
   return key === "" || index === 0 ? key : `${key}/${index}`;
 }
 
-/** Bytes of a text in UTF-8. */
-export function utf8Bytes(text: string): number {
-  return new TextEncoder().encode(text).length;
-}
-
 function invalid(option: string, reason: string): UsageError {
   return new UsageError("QUEUE_OPTIONS_INVALID", `Cannot submit: option '${option}' ${reason}`);
 }
 
 /** The pause before the next attempt after `attempts` have failed: doubled each time, bounded, its second half by chance. */
 export function backoffMs(policy: TaskPolicy, attempts: number, random: Random): number {
-  const fullMs = Math.min(policy.backoffMaxMs, policy.backoffMs * 2 ** Math.min(attempts - 1, 40));
-  return Math.round(fullMs / 2 + (fullMs / 2) * random());
+  return Math.round(backoffDelayMs({ minMs: policy.backoffMs, maxMs: policy.backoffMaxMs, jitter: 0.5 }, attempts, random));
 }
 
 interface Interned {

@@ -3,6 +3,8 @@
  * each change, so that a change costs 40 bytes. All numbers big-endian.
  */
 import { Buffer } from "node:buffer";
+import { ByteReader } from "../../core/byte-reader.ts";
+import { sameBytes } from "../../core/bytes.ts";
 import { ProtocolError } from "../../core/errors.ts";
 import { stateCode, stateOf, type TaskState } from "./life-cycle.ts";
 import { type TaskPolicy, POLICY_DEFAULT } from "./task-policy.ts";
@@ -106,7 +108,7 @@ class HeadWriter {
 
 /** @throws ProtocolError QUEUE_STORE_CORRUPT when the bytes are no head that this version wrote */
 export function decodeHead(bytes: Uint8Array): TaskHead {
-  const reader = new Reader(bytes);
+  const reader = new HeadReader(bytes);
   if (reader.u8() !== HEAD_VERSION) throw corrupt("head of an unknown version");
   const parts = reader.u8();
   const priority = reader.u8();
@@ -166,58 +168,28 @@ export function decodeState(bytes: Uint8Array): TaskRecord {
 /** Texts of the last heads read: a million tasks of one queue share one string. */
 const lastTexts: { bytes: Uint8Array; text: string }[] = [];
 
-class Reader {
-  readonly #bytes: Uint8Array;
-  readonly #view: DataView;
-  #at = 0;
+class HeadReader extends ByteReader {
   #texts = 0;
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  }
-
-  u8(): number {
-    return this.#view.getUint8(this.#take(1));
-  }
-
-  u16(): number {
-    return this.#view.getUint16(this.#take(2));
-  }
-
-  f64(): number {
-    return this.#view.getFloat64(this.#take(8));
-  }
 
   text(): string {
     const length = this.u8();
-    const at = this.#take(length);
     if (length === 0) return "";
-    const bytes = this.#bytes.subarray(at, at + length);
+    const bytes = this.view(length);
     const last = lastTexts[this.#texts];
     this.#texts += 1;
-    if (last && same(last.bytes, bytes)) return last.text;
+    if (last && sameBytes(last.bytes, bytes)) return last.text;
     const text = decoder.decode(bytes);
     lastTexts[this.#texts - 1] = { bytes: bytes.slice(), text };
     return text;
   }
 
   end(): void {
-    if (this.#at !== this.#bytes.length) throw corrupt("a record with bytes left over");
+    if (this.left > 0) throw corrupt("a record with bytes left over");
   }
 
-  #take(count: number): number {
-    const at = this.#at;
-    this.#at += count;
-    if (this.#at > this.#bytes.length) throw corrupt("a record cut short");
-    return at;
+  protected override invalid(): ProtocolError {
+    return corrupt("a record cut short");
   }
-}
-
-function same(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let index = 0; index < a.length; index += 1) if (a[index] !== b[index]) return false;
-  return true;
 }
 
 function corrupt(what: string): ProtocolError {

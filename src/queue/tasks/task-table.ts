@@ -4,13 +4,14 @@
  * has, and the queues' bytes add up (`audit`).
  */
 import { assert } from "../../core/assert.ts";
+import { utf8 } from "../../core/bytes.ts";
 import { OperationError, UsageError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
 import { hashKey, type KeyHash } from "./key-hash.ts";
 import { type Group, GroupQueueTable } from "./ready-queue.ts";
 import { mustNext, stateCode, type TaskEvent, type TaskState, TASK_STATES } from "./life-cycle.ts";
 import { GROUPS_MAX, NAME_BYTES_MAX, QUEUE_BYTES_MAX, QUEUES_MAX, TASK_OVERHEAD_BYTES } from "./limits.ts";
-import { type TaskPolicy, PolicyTable, type TaskSpec, utf8Bytes } from "./task-policy.ts";
+import { type TaskPolicy, PolicyTable, type TaskSpec } from "./task-policy.ts";
 import type { TaskHead, TaskRecord } from "./task-record.ts";
 import { hashNumber, RowIndex } from "./row-index.ts";
 import {
@@ -80,7 +81,7 @@ export class TaskTable {
   queue(name: string): TaskQueue {
     const known = this.#queues.get(name);
     if (known) return known;
-    if (name === "" || utf8Bytes(name) > NAME_BYTES_MAX) {
+    if (name === "" || utf8(name).length > NAME_BYTES_MAX) {
       throw new UsageError("QUEUE_NAME_INVALID", `Cannot name a queue '${name.slice(0, 40)}': 1 to ${NAME_BYTES_MAX} bytes`);
     }
     if (this.#queues.size >= QUEUES_MAX) this.#forgetUnused();

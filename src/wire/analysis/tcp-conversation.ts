@@ -2,6 +2,7 @@
  * ○ One TCP conversation as an observer sees it: who is the client, what each segment means to TCP, and what its bytes say in the
  * protocol that they turn out to speak.
  */
+import { CR, LF } from "../../core/ascii.ts";
 import { TcpReassembler } from "../tcp/tcp-reassembler.ts";
 import type { Piece } from "../tcp/tcp-reassembler.ts";
 import { LinkDecoder } from "../decode/link-decoder.ts";
@@ -105,9 +106,9 @@ function summed(messages: DecodedMessage[]): readonly DecodedMessage[] {
 function sniff(side: Side, bytes: Uint8Array): Protocol | undefined {
   if (bytes[0] === 0xff && (bytes.length < 10 || (bytes[9]! & 1) === 1)) return "zmtp";
   if (bytes[0] === (side === "client" ? 0x80 : 0x81) && bytes.length >= 24) return "memcached";
-  const end = bytes.indexOf(0x0a);
+  const end = bytes.indexOf(LF);
   if (end < 0 || side === "server") return undefined;
-  return nameLine(side, bytes.subarray(0, end > 0 && bytes[end - 1] === 0x0d ? end - 1 : end)).unreadable
+  return nameLine(side, bytes.subarray(0, end > 0 && bytes[end - 1] === CR ? end - 1 : end)).unreadable
     ? undefined
     : "memcached";
 }

@@ -1,4 +1,5 @@
 /** ○ A capture of either kind, told by its first four octets. */
+import { concat, EMPTY } from "../../core/bytes.ts";
 import { ProtocolError } from "../../core/errors.ts";
 import type { CapturedFrame, CapturedFrameReader } from "../captured-frame.ts";
 import { PcapReader, isPcap } from "./pcap.ts";
@@ -7,16 +8,14 @@ import { PcapngReader, isPcapng } from "./pcapng.ts";
 /** Reads pcap or pcapng, whichever comes. */
 export class CaptureReader implements CapturedFrameReader {
   #reader: CapturedFrameReader | undefined;
-  #first: Uint8Array = new Uint8Array(0);
+  #first: Uint8Array = EMPTY;
 
   push(chunk: Uint8Array): void {
     if (this.#reader) {
       this.#reader.push(chunk);
       return;
     }
-    const first = new Uint8Array(this.#first.length + chunk.length);
-    first.set(this.#first);
-    first.set(chunk, this.#first.length);
+    const first = concat(this.#first, chunk);
     this.#first = first;
     if (first.length < 4) return;
     this.#reader = readerFor(first);

@@ -4,6 +4,7 @@
  * (draft-ietf-opsawg-pcapng, section 3.1); blocks of unknown type are passed over, as the draft asks.
  */
 import { ByteQueue } from "../../core/byte-queue.ts";
+import { concat, EMPTY, utf8 } from "../../core/bytes.ts";
 import { ProtocolError } from "../../core/errors.ts";
 import type { CapturedFrame, CapturedFrameReader } from "../captured-frame.ts";
 import { BLOCK_BYTES_MAX } from "../limits.ts";
@@ -150,7 +151,7 @@ export class PcapngWriter {
     view.setUint32(0, BYTE_ORDER_MAGIC, true);
     view.setUint16(4, 1, true);
     view.setBigInt64(8, -1n, true); // the section's length is not known beforehand
-    return block(BLOCK.section, head, options([OPTION.application, utf8(application)]));
+    return block(BLOCK.section, head, options([OPTION.application, optionText(application)]));
   }
 
   /** One packet with its comment, preceded by its interface where the link type is new. */
@@ -170,9 +171,9 @@ export class PcapngWriter {
     view.setUint32(12, frame.bytes.length, true);
     view.setUint32(16, frame.originalLength, true);
     head.set(frame.bytes, 20);
-    const comment = frame.comment === undefined ? new Uint8Array(0) : options([OPTION.comment, utf8(frame.comment)]);
+    const comment = frame.comment === undefined ? EMPTY : options([OPTION.comment, optionText(frame.comment)]);
     parts.push(block(BLOCK.enhancedPacket, head, comment));
-    return parts.length === 1 ? parts[0]! : joined(parts);
+    return parts.length === 1 ? parts[0]! : concat(...parts);
   }
 
   #declare(linkType: number): Uint8Array {
@@ -181,7 +182,7 @@ export class PcapngWriter {
     return block(
       BLOCK.interface,
       head,
-      options([OPTION.interfaceName, utf8("holdfast")], [OPTION.resolution, Uint8Array.of(9)]),
+      options([OPTION.interfaceName, optionText("holdfast")], [OPTION.resolution, Uint8Array.of(9)]),
     );
   }
 }
@@ -206,7 +207,7 @@ function options(...list: [number, Uint8Array][]): Uint8Array {
     bytes.set(value, 4);
     return bytes;
   });
-  return joined([...parts, new Uint8Array(4)]);
+  return concat(...parts, new Uint8Array(4));
 }
 
 /** Units per second of if_tsresol: a power of ten, or of two when the top bit is set. */
@@ -220,18 +221,8 @@ function padded(length: number): number {
 }
 
 /** At most 64 KiB - 1 octets, which is all that an option's length can say. */
-function utf8(text: string): Uint8Array {
-  return new TextEncoder().encode(text).subarray(0, 0xffff);
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
+function optionText(text: string): Uint8Array {
+  return utf8(text).subarray(0, 0xffff);
 }
 
 function unreadable(why: string): ProtocolError {

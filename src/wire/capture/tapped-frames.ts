@@ -2,6 +2,7 @@
  * ○ What our own servers saw on their sockets, as packets: bytes and times are real, the TCP headers around them are made up, and
  * every packet's source and comment say so. So the same analysis, ladder and pcapng file serve where capturing is not permitted.
  */
+import { EMPTY } from "../../core/bytes.ts";
 import type { TapEvent } from "../../core/tap.ts";
 import { LINK_TYPE } from "../captured-frame.ts";
 import type { CapturedFrame } from "../captured-frame.ts";
@@ -50,7 +51,7 @@ export class TappedFrames {
       return [...opening, segment(tapped, event, { fromLocal: endedHere(event), flags: endFlags(event) })];
     }
     const made = { fromLocal: event.kind === "out", flags: FLAG.psh | FLAG.ack };
-    const payloads = parts(event.bytes ?? new Uint8Array(0));
+    const payloads = parts(event.bytes ?? EMPTY);
     return [...opening, ...payloads.map((payload) => segment(tapped, event, { ...made, payload }))];
   }
 
@@ -102,7 +103,7 @@ interface Made {
   readonly payload?: Uint8Array;
 }
 
-function segment(tapped: Tapped, event: TapEvent, { fromLocal, flags, payload = new Uint8Array(0) }: Made): CapturedFrame {
+function segment(tapped: Tapped, event: TapEvent, { fromLocal, flags, payload = EMPTY }: Made): CapturedFrame {
   const [from, to] = fromLocal ? [tapped.local, tapped.remote] : [tapped.remote, tapped.local];
   const tcp = new Uint8Array(TCP_HEADER_BYTES + payload.length);
   const view = new DataView(tcp.buffer);

@@ -2,6 +2,7 @@
  * ○ Bytes of one direction waiting for a decoder, which can pass over more of them than have come. Invariant: bytes passed over are
  * never kept, so a 16 MB value costs nothing.
  */
+import { CR } from "../../core/ascii.ts";
 import { ByteQueue } from "../../core/byte-queue.ts";
 import { LINE_BYTES_MAX } from "../limits.ts";
 
@@ -64,7 +65,7 @@ export class DecoderBuffer {
       return "endless";
     }
     const line = this.#bytes.take(end + 1);
-    return line.subarray(0, end > 0 && line[end - 1] === 0x0d ? end - 1 : end);
+    return line.subarray(0, end > 0 && line[end - 1] === CR ? end - 1 : end);
   }
 
   clear(): void {

@@ -2,6 +2,7 @@
  * ○ Strangers' bytes as text that is safe to print: control characters, escape sequences, bidirectional overrides and what is no
  * UTF-8 become \xNN or \u{…}, so that a key can neither repaint a terminal nor pass for another.
  */
+import { utf8 } from "../../core/bytes.ts";
 import { SHOWN_CHARS_MAX } from "../limits.ts";
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -22,7 +23,7 @@ export function showBytes(bytes: Uint8Array, charsMax = SHOWN_CHARS_MAX): string
 
 /** A string, made safe in the same way. */
 export function showText(text: string, charsMax = SHOWN_CHARS_MAX): string {
-  return showBytes(new TextEncoder().encode(text), charsMax);
+  return showBytes(utf8(text), charsMax);
 }
 
 function isPlain(octet: number): boolean {

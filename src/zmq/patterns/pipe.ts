@@ -8,7 +8,7 @@
  */
 import type { Buffer } from "node:buffer";
 import type { Message } from "../../zmtp/message-parts.ts";
-import { Ring } from "../ring.ts";
+import { Ring } from "../../core/ring.ts";
 
 /** What carries a pipe's messages: a connection, or the other end inside this process. */
 export interface PipeTransport {

@@ -5,6 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { ProtocolError } from "../../core/errors.ts";
+import { Ring } from "../../core/ring.ts";
 import type { Message } from "../../zmtp/message-parts.ts";
 import { isSubscription } from "../../zmtp/traffic-command.ts";
 import { SUBSCRIPTION_BYTES_MAX } from "../limits.ts";
@@ -47,7 +48,7 @@ export class PublisherPattern extends FairPattern {
   readonly #tree = new TopicTree<Pipe>();
   readonly #subscribers = new Map<Pipe, Subscriber>();
   /** Unsubscriptions of subscribers that are gone. */
-  #notices: Message[] = [];
+  readonly #notices = new Ring<Message>();
   /** Manual mode: the pipe whose (un)subscription the application received last. */
   #lastPipe: Pipe | undefined;
   /** Counts the messages sent; a pipe that has the number has been matched by this one. */

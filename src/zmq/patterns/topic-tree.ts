@@ -4,6 +4,7 @@
  * than two children; labels of siblings differ in their first octet.
  */
 import { Buffer } from "node:buffer";
+import { EMPTY_BUFFER } from "../../core/buffers.ts";
 
 interface Node<T> {
   /** The octets on the way from the parent to here. */
@@ -13,7 +14,7 @@ interface Node<T> {
 }
 
 export class TopicTree<T> {
-  readonly #root: Node<T> = { label: Buffer.alloc(0), values: undefined, children: undefined };
+  readonly #root: Node<T> = { label: EMPTY_BUFFER, values: undefined, children: undefined };
 
   /** @returns how many have the topic now; 0 when this one had it already */
   add(topic: Uint8Array, value: T): number {

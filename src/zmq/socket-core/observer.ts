@@ -6,7 +6,7 @@
 import { EventEmitter } from "node:events";
 import type { Buffer } from "node:buffer";
 import { EVENTS_WAITING_MAX } from "../limits.ts";
-import { Ring } from "../ring.ts";
+import { Ring } from "../../core/ring.ts";
 import { zmqError } from "../errors.ts";
 
 /** Which connection. Beyond what the `zeromq` package tells. */
@@ -103,9 +103,7 @@ export class Observer {
     if (this.#closed) return;
     this.tell({ type: "end" });
     this.#closed = true;
-    for (let waiter = this.#waiters.shift(); waiter; waiter = this.#waiters.shift()) {
-      waiter.reject(zmqError("EAGAIN", "Cannot receive event: the observer was closed"));
-    }
+    for (const { reject } of this.#waiters.drain()) reject(zmqError("EAGAIN", "Cannot receive event: the observer was closed"));
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Event, undefined> {

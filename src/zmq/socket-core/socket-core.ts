@@ -1,12 +1,14 @@
 /**
- * ● A socket's core: its pattern, its pipes, the calls that wait, and its events. Connections and inproc ends tell it what arrives; the
- * socket's methods ask it to send and receive. Invariant: a pipe is in `#pipes` from attach to detach, and detached once.
+ * ● A socket's core: its state, its pattern, its pipes, the calls that wait, and its events. Connections and inproc ends tell it what
+ * arrives; the socket's methods ask it to send and receive. Invariants: a pipe is in `#pipes` from attach to detach, and detached
+ * once; it is closed, and `onClosed` called, when after `close` the last of what was `opened` is gone.
  */
 import { Buffer } from "node:buffer";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Clock } from "../../core/clock.ts";
 import type { Message } from "../../zmtp/message-parts.ts";
 import { zmqError } from "../errors.ts";
+import { after, SOCKET, type SocketState } from "./life-cycle.ts";
 import type { Event, EventKnownPeer } from "./observer.ts";
 import type { Pattern, SendResult } from "../patterns/pattern.ts";
 import { Pipe, type PeerInfo, type PipeBounds, type PipeOwner } from "../patterns/pipe.ts";
@@ -28,6 +30,7 @@ export interface SocketCoreOptions {
   readonly tell: (event: Event) => void;
   /** ROUTER: the peer that a message is for, as a key. */
   readonly keyOf?: ((message: Message) => string) | undefined;
+  readonly onClosed: () => void;
 }
 
 export class SocketCore implements PipeOwner {
@@ -46,9 +49,13 @@ export class SocketCore implements PipeOwner {
   /** Half the high-water mark where that is less, so that a turn comes before a pipe is full. */
   #sendsPerTurn = SENDS_PER_TURN;
   #sentThisTurn = 0;
-  closed = false;
+  readonly #onClosed: () => void;
+  #state: SocketState = "open";
+  /** Endpoints and connections that are open. */
+  #openCount = 0;
 
-  constructor({ pattern, clock, tell, keyOf }: SocketCoreOptions) {
+  constructor({ pattern, clock, tell, keyOf, onClosed }: SocketCoreOptions) {
+    this.#onClosed = onClosed;
     this.#pattern = pattern;
     this.clock = clock;
     this.tell = tell;
@@ -56,8 +63,9 @@ export class SocketCore implements PipeOwner {
     this.#sendWaiters = new SendWaiters((message) => this.#attempt(message), keyOf);
   }
 
-  get pipes(): ReadonlySet<Pipe> {
-    return this.#pipes;
+  /** Whether `close` was called. */
+  get closed(): boolean {
+    return this.#state !== "open";
   }
 
   get readable(): boolean {
@@ -115,7 +123,7 @@ export class SocketCore implements PipeOwner {
     pipe.transport = undefined;
     pipe.dropOutbound();
     if (pipe.peer === undefined) return;
-    if (pipe.inbound.length === 0) this.#gone(pipe, reason);
+    if (pipe.inbound.length === 0) this.#peerGone(pipe, reason);
     else this.#orphan(pipe, reason);
   }
 
@@ -139,7 +147,7 @@ export class SocketCore implements PipeOwner {
     this.#reasons.delete(pipe);
     this.#orphanBytes -= this.#orphans.get(pipe) ?? 0;
     this.#orphans.delete(pipe);
-    this.#gone(pipe, reason);
+    this.#peerGone(pipe, reason);
   }
 
   /** @param timeoutMs 0: not at all; -1: for ever */
@@ -198,10 +206,26 @@ export class SocketCore implements PipeOwner {
     return message;
   }
 
-  close(): void {
-    this.closed = true;
+  /** One endpoint or connection more is open; `gone` follows. */
+  opened(): void {
+    this.#openCount += 1;
+  }
+
+  gone(): void {
+    this.#openCount -= 1;
+    if (this.#state !== "closing" || this.#openCount > 0) return;
+    this.#state = after(SOCKET, this.#state, "gone");
+    this.#onClosed();
+  }
+
+  /** @param closeEndpoints ends what is open, each of which tells so by `gone` */
+  close(closeEndpoints: () => void): void {
+    this.#state = after(SOCKET, this.#state, "close");
     this.#receiveWaiters.close();
     this.#sendWaiters.close();
+    this.opened(); // so that the end is told once, after all of them
+    closeEndpoints();
+    this.gone();
   }
 
   /** REP: a reply that waits may go now. */
@@ -254,7 +278,7 @@ export class SocketCore implements PipeOwner {
     this.#orphanBytes += pipe.inboundBytes;
   }
 
-  #gone(pipe: Pipe, reason: Error | undefined): void {
+  #peerGone(pipe: Pipe, reason: Error | undefined): void {
     this.tell({ type: "peer:gone", ...knownPeer(pipe), ...(reason && { reason }) });
   }
 }

@@ -6,7 +6,7 @@ import type { Cancel, Clock } from "../../core/clock.ts";
 import { OperationError } from "../../core/errors.ts";
 import type { Message } from "../../zmtp/message-parts.ts";
 import { zmqError } from "../errors.ts";
-import { Ring } from "../ring.ts";
+import { Ring } from "../../core/ring.ts";
 
 /** What every call that may wait takes. */
 export interface WaitOptions {
@@ -81,11 +81,7 @@ class WaiterQueue<W extends Waiter<never>> {
 
   /** All who still wait; the queue is empty afterwards. */
   takeAll(): W[] {
-    const all: W[] = [];
-    for (let waiter = this.#waiters.shift(); waiter !== undefined; waiter = this.#waiters.shift()) {
-      if (!waiter.settled) all.push(waiter);
-    }
-    return all;
+    return this.#waiters.drain().filter(({ settled }) => !settled);
   }
 }
 

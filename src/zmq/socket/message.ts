@@ -1,5 +1,6 @@
 /** ○ What callers may send → the parts of a message, without a copy where they are bytes already. */
 import { Buffer } from "node:buffer";
+import { EMPTY_BUFFER } from "../../core/buffers.ts";
 import { UsageError } from "../../core/errors.ts";
 import type { Message } from "../../zmtp/message-parts.ts";
 
@@ -20,7 +21,7 @@ export function toMessage(message: MessageLike | readonly MessageLike[]): Messag
 export function toPart(part: MessageLike): Buffer {
   if (typeof part === "string") return Buffer.from(part);
   if (Buffer.isBuffer(part)) return part;
-  if (part === null) return Buffer.alloc(0);
+  if (part === null) return EMPTY_BUFFER;
   if (typeof part === "number") return Buffer.from(String(part));
   if (ArrayBuffer.isView(part)) return Buffer.from(part.buffer, part.byteOffset, part.byteLength);
   if (part instanceof ArrayBuffer || part instanceof SharedArrayBuffer) return Buffer.from(part);

@@ -7,23 +7,19 @@ import { randomBytes } from "node:crypto";
 import type { Random } from "../../core/random.ts";
 import type { Message } from "../../zmtp/message-parts.ts";
 import { SOCKET_TYPES, type SocketTypeName } from "../../zmtp/socket-type.ts";
-import { AcceptedConnection, routingIdOf, type EndpointContext } from "../transport/connections.ts";
+import type { EndpointContext } from "../transport/zmq-connection.ts";
 import { context as defaultContext, type Context } from "./context.ts";
 import { Dialer, systemResolve, type ResolveHost } from "../transport/dialer.ts";
 import { parseEndpoint, type Endpoint } from "../transport/endpoint.ts";
-import { OpenEndpoints, type ConnectedEndpoint } from "./open-endpoints.ts";
 import { zmqError } from "../errors.ts";
 import { SocketCore } from "../socket-core/socket-core.ts";
 import { addIgnoredOptions, type IgnoredOptions } from "./ignored-options.ts";
 import { InprocConnection, type InprocSide } from "../transport/inproc.ts";
-import { ORPHANED_PIPES_MAX } from "../limits.ts";
 import { Listener } from "../transport/listener.ts";
 import { Observer } from "../socket-core/observer.ts";
-import { OptionFields } from "./option-fields.ts";
 import type { Pattern } from "../patterns/pattern.ts";
-import type { OnReadStream } from "../transport/onread-stream.ts";
 import { mechanismMaker, mechanismName } from "../transport/security.ts";
-import { copySettings, type Authenticator, type SocketSettings } from "../socket-core/settings.ts";
+import { copySettings, OptionFields, routingIdOf, type Authenticator, type SocketSettings } from "../socket-core/settings.ts";
 
 /** Chance for ids and waits; nothing here guards a secret. */
 const systemRandom: Random = () => randomBytes(4).readUInt32LE() / 2 ** 32;
@@ -39,6 +35,16 @@ interface SocketInit {
   readonly keyOf?: (message: Message) => string;
 }
 
+interface BoundEndpoint {
+  /** The address as the caller wrote it; the endpoint is found under this one too. */
+  readonly asked: string;
+  readonly close: (lingerMs: number) => Promise<void> | void;
+}
+
+interface ConnectedEndpoint {
+  close(lingerMs: number): void;
+}
+
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- addIgnoredOptions below makes it true
 export interface Socket extends IgnoredOptions {}
 
@@ -51,12 +57,12 @@ export abstract class Socket extends OptionFields {
   /** @internal Looks names up; tests put their own here. */
   resolve: ResolveHost = systemResolve;
   readonly #type: SocketTypeName;
-  readonly #endpoints = new OpenEndpoints(() => this.#gone());
+  /** Bound endpoints by the address with the port that was taken. */
+  readonly #bound = new Map<string, BoundEndpoint>();
+  readonly #connected = new Map<string, ConnectedEndpoint[]>();
+  readonly #closed = Promise.withResolvers<void>();
   #observer: Observer | undefined;
   #lastEndpoint: string | null = null;
-  #closed = false;
-  #closing: Promise<void> | undefined;
-  #resolveClosing: (() => void) | undefined;
 
   /** @internal */
   protected constructor({ type, pattern, context = defaultContext, keyOf }: SocketInit) {
@@ -67,7 +73,13 @@ export abstract class Socket extends OptionFields {
     if (!context.blocky) this.linger = 0;
     if (context.maxMessageSize >= 0) this.maxMessageSize = context.maxMessageSize;
     this.#type = type;
-    this.core = new SocketCore({ pattern, clock: context.clock, tell: (event) => this.#observer?.tell(event), keyOf });
+    this.core = new SocketCore({
+      pattern,
+      clock: context.clock,
+      tell: (event) => this.#observer?.tell(event),
+      keyOf,
+      onClosed: () => this.#onClosed(),
+    });
   }
 
   /** The socket type's number, as in libzmq. */
@@ -83,7 +95,7 @@ export abstract class Socket extends OptionFields {
 
   /** Whether `close` was called. */
   get closed(): boolean {
-    return this.#closed;
+    return this.core.closed;
   }
 
   /** Whether `receive` would have a message at once. */
@@ -147,7 +159,7 @@ export abstract class Socket extends OptionFields {
   /** As `unbind`, without waiting for the end. @throws ENOENT, EBADF */
   unbindSync(address: string): void {
     this.#assertOpen("unbind");
-    void this.#endpoints.unbound(address).close(this.linger);
+    void this.#unbound(address).close(this.linger);
   }
 
   /**
@@ -157,7 +169,7 @@ export abstract class Socket extends OptionFields {
    */
   async unbind(address: string): Promise<void> {
     this.#assertOpen("unbind");
-    await this.#endpoints.unbound(address).close(this.linger);
+    await this.#unbound(address).close(this.linger);
   }
 
   /**
@@ -176,7 +188,10 @@ export abstract class Socket extends OptionFields {
    */
   disconnect(address: string): void {
     this.#assertOpen("disconnect");
-    for (const { close } of this.#endpoints.disconnected(address)) close(this.linger);
+    const endpoints = this.#connected.get(address);
+    if (endpoints === undefined) throw zmqError("ENOENT", `Cannot disconnect ${address}: it is not connected`);
+    this.#connected.delete(address);
+    for (const endpoint of endpoints) endpoint.close(this.linger);
   }
 
   /**
@@ -185,12 +200,8 @@ export abstract class Socket extends OptionFields {
    * @returns when the last connection is gone; need not be awaited
    */
   close(): Promise<void> {
-    if (this.#closing) return this.#closing;
-    this.#closing = new Promise((resolve) => (this.#resolveClosing = resolve));
-    this.#closed = true;
-    this.core.close();
-    this.#endpoints.closeAll(this.linger);
-    return this.#closing;
+    if (!this.closed) this.core.close(() => this.#closeEndpoints());
+    return this.#closed.promise;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -204,59 +215,37 @@ export abstract class Socket extends OptionFields {
     this.#lastEndpoint = address;
     const connected =
       endpoint.transport === "inproc"
-        ? this.#connectInproc(address, endpoint.name, routingId)
+        ? this.#connectInproc(endpoint.name, routingId)
         : this.#dial(address, endpoint, routingId);
-    this.#endpoints.connected(address, connected);
+    this.#connected.set(address, [...(this.#connected.get(address) ?? []), connected]);
   }
 
-  async #listen(address: string, endpoint: Exclude<Endpoint, { transport: "inproc" }>): Promise<void> {
-    const incoming = new Set<AcceptedConnection>();
-    const context = this.#endpointContext();
-    let shown = address;
-    const listener = await Listener.listen(endpoint, {
-      backlog: this.backlog,
-      ipv6: this.ipv6,
-      accepted: (stream, remoteAddress) => this.#accept(context, stream, { address: shown, remoteAddress, incoming }),
-      failed: (error) => this.core.tell({ type: "accept:error", address: shown, error }),
-    });
-    shown = listener.endpoint;
-    if (this.#closed) {
-      await listener.close();
-      throw zmqError("EBADF", `Cannot bind ${address}: the socket was closed meanwhile`);
-    }
-    this.#lastEndpoint = shown;
-    this.#endpoints.opened();
-    const close = async (lingerMs: number): Promise<void> => {
-      for (const connection of incoming) connection.close(lingerMs);
-      await listener.close();
-      this.core.tell({ type: "close", address: shown });
-      this.#endpoints.closedOne();
-    };
-    this.#endpoints.bound(shown, { address, close });
+  #closeEndpoints(): void {
+    for (const endpoint of this.#bound.values()) void endpoint.close(this.linger);
+    for (const endpoint of [...this.#connected.values()].flat()) endpoint.close(this.linger);
+    this.#bound.clear();
+    this.#connected.clear();
   }
 
-  #accept(
-    context: EndpointContext,
-    reading: OnReadStream,
-    { address, remoteAddress, incoming }: { address: string; remoteAddress: string; incoming: Set<AcceptedConnection> },
-  ): void {
-    if (this.#closed) {
-      reading.stream.destroy();
-      return;
+  /** Takes a bound endpoint out. @throws ENOENT when there is none */
+  #unbound(asked: string): BoundEndpoint {
+    for (const [address, endpoint] of this.#bound) {
+      if (address !== asked && endpoint.asked !== asked) continue;
+      this.#bound.delete(address);
+      return endpoint;
     }
-    const orphanBytesMax = ORPHANED_PIPES_MAX * context.settings.receiveHighWaterBytes;
-    if (orphanBytesMax > 0 && this.core.orphanBytes > orphanBytesMax) {
-      reading.stream.destroy();
-      const error = zmqError("EAGAIN", `Turned a peer away: ${this.core.orphanBytes} bytes of peers that left are unread`);
-      this.core.tell({ type: "accept:error", address, remoteAddress, error });
-      return;
+    throw zmqError("ENOENT", `Cannot unbind ${asked}: it is not bound`);
+  }
+
+  async #listen(asked: string, endpoint: Exclude<Endpoint, { transport: "inproc" }>): Promise<void> {
+    const listener = await Listener.listen(endpoint, this.#endpointContext());
+    const { address } = listener;
+    if (this.closed) {
+      await listener.close(0);
+      throw zmqError("EBADF", `Cannot bind ${asked}: the socket was closed meanwhile`);
     }
-    this.#endpoints.opened();
-    const connection = new AcceptedConnection(context, reading, address, remoteAddress, () => {
-      incoming.delete(connection);
-      this.#endpoints.closedOne();
-    });
-    incoming.add(connection);
+    this.#lastEndpoint = address;
+    this.#bound.set(address, { asked, close: (lingerMs) => listener.close(lingerMs) });
   }
 
   #dial(
@@ -265,19 +254,18 @@ export abstract class Socket extends OptionFields {
     routingId: Buffer | undefined,
   ): ConnectedEndpoint {
     const context = this.#endpointContext();
-    this.#endpoints.opened();
+    this.core.opened();
     this.context.hold();
-    const dialer = new Dialer(context, {
+    return new Dialer(context, {
       endpoint,
       address,
       routingId,
       resolve: (host, family) => this.resolve(host, family),
       onEnded: () => {
         this.context.release();
-        this.#endpoints.closedOne();
+        this.core.gone();
       },
     });
-    return { close: (lingerMs) => dialer.close(lingerMs) };
   }
 
   /** @throws UsageError EINVAL when the options for security cannot be used */
@@ -312,19 +300,19 @@ export abstract class Socket extends OptionFields {
     };
     this.#lastEndpoint = address;
     if (!this.context.names.bind(name, join)) throw zmqError("EADDRINUSE", `Cannot bind ${address}: the name is taken`);
-    this.#endpoints.opened();
+    this.core.opened();
     const close = (): void => {
       this.context.names.unbind(name);
       for (const connection of connections) connection.close(undefined);
-      this.#endpoints.closedOne();
+      this.core.gone();
     };
-    this.#endpoints.bound(address, { address, close });
+    this.#bound.set(address, { asked: address, close });
   }
 
-  #connectInproc(_address: string, name: string, routingId: Buffer | undefined): ConnectedEndpoint {
-    this.#endpoints.opened();
+  #connectInproc(name: string, routingId: Buffer | undefined): ConnectedEndpoint {
+    this.core.opened();
     let connection: InprocConnection | undefined;
-    const side = this.#inprocSide(routingId, () => this.#endpoints.closedOne());
+    const side = this.#inprocSide(routingId, () => this.core.gone());
     const takeBack = this.context.names.connect(name, (join) => (connection = join(side)));
     return {
       close: () => {
@@ -350,15 +338,14 @@ export abstract class Socket extends OptionFields {
     };
   }
 
-  /** After `close`: the last endpoint or connection is gone. */
-  #gone(): void {
+  #onClosed(): void {
     this.context.leave();
     this.#observer?.close();
-    this.#resolveClosing!();
+    this.#closed.resolve();
   }
 
   #assertOpen(what: string): void {
-    if (this.#closed) throw zmqError("EBADF", `Cannot ${what}: the socket is closed`);
+    if (this.closed) throw zmqError("EBADF", `Cannot ${what}: the socket is closed`);
   }
 }
 

@@ -17,7 +17,7 @@ import { DuplexSocket, ReadableSocket, WritableSocket } from "./readable-writabl
 import { randomUint32 } from "./socket.ts";
 
 type Writables<S> = {
-  [K in keyof S as K extends "resolve" | "hub" ? never : S[K] extends (...args: never[]) => unknown ? never : K]?: S[K];
+  [K in keyof S as K extends "resolve" | "core" ? never : S[K] extends (...args: never[]) => unknown ? never : K]?: S[K];
 };
 
 /** Options to a constructor: any of the socket's properties, and its context. */

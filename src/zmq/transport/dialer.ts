@@ -8,10 +8,11 @@ import type { Buffer } from "node:buffer";
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import type { Cancel } from "../../core/clock.ts";
-import { DialedConnection, type EndpointContext } from "./connections.ts";
-import { socketPath, type Endpoint } from "./endpoint.ts";
 import { ADDRESSES_MAX, RESOLVE_INTERVAL_MS } from "../limits.ts";
-import type { Target } from "./connecter.ts";
+import { after, SOCKET, type SocketState } from "../socket-core/life-cycle.ts";
+import { DialedConnection, type Target } from "./dialed-connection.ts";
+import { socketPath, type Endpoint } from "./endpoint.ts";
+import type { EndpointContext } from "./zmq-connection.ts";
 
 /** A name's addresses of one family. Rejects when it has none. */
 export type ResolveHost = (host: string, family: 4 | 6) => Promise<readonly string[]>;
@@ -35,7 +36,7 @@ export class Dialer {
   /** Each connection and the address it has, if any. */
   readonly #connections = new Map<DialedConnection, string | undefined>();
   #cancelResolve: Cancel | undefined;
-  #closed = false;
+  #state: SocketState = "open";
 
   constructor(context: EndpointContext, options: DialerOptions) {
     this.#context = context;
@@ -56,11 +57,16 @@ export class Dialer {
   }
 
   close(lingerMs: number): void {
-    if (this.#closed) return;
-    this.#closed = true;
+    this.#state = after(SOCKET, this.#state, "close");
     this.#cancelResolve?.();
-    if (this.#connections.size === 0) this.#options.onEnded();
     for (const connection of this.#connections.keys()) connection.close(lingerMs);
+    this.#endIfEmpty();
+  }
+
+  #endIfEmpty(): void {
+    if (this.#state !== "closing" || this.#connections.size > 0) return;
+    this.#state = after(SOCKET, this.#state, "gone");
+    this.#options.onEnded();
   }
 
   /** PAIR has one peer; the option may ask for libzmq's way. */
@@ -100,7 +106,7 @@ export class Dialer {
 
   /** Connects to the addresses that nobody has yet. */
   #spread(host: string, addresses: readonly string[]): void {
-    if (this.#closed) return;
+    if (this.#state !== "open") return;
     const taken = new Set(this.#connections.values());
     for (const address of addresses) if (!taken.has(address)) this.#openByName(host, address);
   }
@@ -111,7 +117,7 @@ export class Dialer {
       void this.#resolve(host)
         .then((addresses) => this.#spread(host, addresses))
         .catch(() => {}) // what is connected stays; the next look-up may succeed
-        .then(() => this.#closed || this.#scheduleResolve(host));
+        .then(() => this.#state !== "open" || this.#scheduleResolve(host));
     });
   }
 
@@ -122,7 +128,7 @@ export class Dialer {
       routingId: this.#options.routingId,
       onEnded: () => {
         this.#connections.delete(connection);
-        if (this.#closed && this.#connections.size === 0) this.#options.onEnded();
+        this.#endIfEmpty();
       },
     });
     this.#connections.set(connection, address);

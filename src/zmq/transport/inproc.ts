@@ -5,6 +5,7 @@
 import type { Buffer } from "node:buffer";
 import type { SocketCore } from "../socket-core/socket-core.ts";
 import { TURN_OPERATIONS } from "../limits.ts";
+import { after, SOCKET, type SocketState } from "../socket-core/life-cycle.ts";
 import { byteLength, type PipeTransport, type Pipe } from "../patterns/pipe.ts";
 
 /** Operations between pipes in this turn of the loop; past the bound the next ones wait for the next turn. */
@@ -101,7 +102,7 @@ export interface InprocSide {
 export class InprocConnection {
   readonly #transports: readonly [InprocTransport, InprocTransport];
   readonly #sides: readonly [InprocSide, InprocSide];
-  #closed = false;
+  #state: SocketState = "open";
 
   constructor(address: string, a: InprocSide, b: InprocSide) {
     const end = (reason: Error): void => this.close(reason);
@@ -120,10 +121,11 @@ export class InprocConnection {
 
   /** What was sent is delivered first. */
   close(reason: Error | undefined): void {
-    if (this.#closed) return;
-    this.#closed = true;
+    if (this.#state !== "open") return;
+    this.#state = after(SOCKET, this.#state, "close");
     for (const transport of this.#transports) transport.move(true);
     for (const side of this.#sides) side.ended(reason);
+    this.#state = after(SOCKET, this.#state, "gone");
   }
 
   #join(address: string, own: InprocSide, other: InprocSide): boolean {

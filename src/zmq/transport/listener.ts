@@ -1,73 +1,112 @@
-/** ● What a bound tcp or ipc endpoint is: a server whose connections are handed on as streams. */
+/** ● What a bound tcp or ipc endpoint is: a server, and the connections that peers made to it. */
+import { once } from "node:events";
 import { unlink } from "node:fs/promises";
-import { connect, createServer, type AddressInfo, type Server } from "node:net";
+import { connect, createServer, type AddressInfo, type ListenOptions, type Server, type Socket as Stream } from "node:net";
 import { mkdtempSync } from "node:fs";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { codeOf } from "../../core/errors.ts";
 import { socketPath, tcpEndpoint, type Endpoint } from "./endpoint.ts";
-import { fromSystem } from "../errors.ts";
-import { acceptOnRead, type OnReadStream } from "./onread-stream.ts";
+import { fromSystem, zmqError } from "../errors.ts";
+import { ORPHANED_PIPES_MAX } from "../limits.ts";
+import { acceptOnRead } from "./onread-stream.ts";
+import type { Pipe } from "../patterns/pipe.ts";
+import { ZmqConnection, type ConnectionOwner, type EndpointContext } from "./zmq-connection.ts";
 
-export interface ListenerOptions {
-  readonly backlog: number;
-  readonly ipv6: boolean;
-  /** A stream was accepted, from an address such as "tcp://10.0.0.7:51234". */
-  readonly accepted: (stream: OnReadStream, remoteAddress: string) => void;
-  readonly failed: (error: Error) => void;
-}
-
-export class Listener {
+export class Listener implements ConnectionOwner {
   readonly #server: Server;
+  readonly #context: EndpointContext;
+  readonly #connections = new Set<ZmqConnection>();
   /** The endpoint as really bound: with the port that was taken for `*`. */
-  readonly endpoint: string;
+  readonly address: string;
 
-  private constructor(server: Server, endpoint: string) {
+  private constructor(context: EndpointContext, server: Server, address: string) {
+    this.#context = context;
     this.#server = server;
-    this.endpoint = endpoint;
+    this.address = address;
+    context.core.opened();
+    server.on("connection", (stream) => this.#accept(stream));
+    server.on("error", (error) => context.core.tell({ type: "accept:error", address, error }));
   }
 
   /** @throws EADDRINUSE, EADDRNOTAVAIL, EACCES, EINVAL */
-  static async listen(endpoint: Exclude<Endpoint, { transport: "inproc" }>, options: ListenerOptions): Promise<Listener> {
-    return endpoint.transport === "tcp" ? listenTcp(endpoint, options) : listenIpc(endpoint.path, options);
+  static async listen(endpoint: Exclude<Endpoint, { transport: "inproc" }>, context: EndpointContext): Promise<Listener> {
+    const isTcp = endpoint.transport === "tcp";
+    const server = createServer({ noDelay: isTcp, pauseOnConnect: true });
+    const address = isTcp
+      ? await listenTcp(server, endpoint, context.settings)
+      : await listenIpc(server, endpoint.path, context.settings);
+    return new Listener(context, server, address);
   }
 
-  /** @internal */
-  static of(server: Server, endpoint: string): Listener {
-    return new Listener(server, endpoint);
-  }
-
-  /** Accepts no more; resolves when the address is free again. Connections accepted stay. */
-  close(): Promise<void> {
-    return new Promise((resolve) => {
+  /** Accepts no more and ends the connections; resolves when the address is free again. */
+  async close(lingerMs: number): Promise<void> {
+    const { core } = this.#context;
+    for (const connection of this.#connections) {
+      if (connection.pipe) core.retire(connection.pipe);
+      connection.finish(lingerMs);
+    }
+    await new Promise<void>((resolve) => {
       this.#server.once("listening", () => resolve());
       this.#server.unref();
       this.#server.close(() => resolve());
       // close() calls back only when all connections are gone too; the address itself is free at once
       setImmediate(resolve);
     });
+    core.tell({ type: "close", address: this.address });
+    core.gone();
+  }
+
+  ready(connection: ZmqConnection): Pipe | undefined {
+    const { core, settings } = this.#context;
+    const pipe = core.attach(settings);
+    if (core.connected(pipe, connection.info, { probe: settings.probeRouter })) return pipe;
+    core.detach(pipe, undefined);
+    return undefined;
+  }
+
+  ended(reason: Error | undefined, connection: ZmqConnection): void {
+    const { core } = this.#context;
+    if (connection.pipe) core.detach(connection.pipe, reason);
+    this.#connections.delete(connection);
+    core.gone();
+  }
+
+  #accept(stream: Stream): void {
+    const { core, settings } = this.#context;
+    const { address } = this;
+    const { remoteAddress: host, remotePort = 0 } = stream;
+    const isTcp = address.startsWith("tcp:");
+    const remoteAddress = isTcp ? tcpEndpoint(plainAddress(host ?? "?"), remotePort) : address;
+    const orphanBytesMax = ORPHANED_PIPES_MAX * settings.receiveHighWaterBytes;
+    if (core.closed) {
+      stream.destroy();
+    } else if (orphanBytesMax > 0 && core.orphanBytes > orphanBytesMax) {
+      stream.destroy();
+      const error = zmqError("EAGAIN", `Turned a peer away: ${core.orphanBytes} bytes of peers that left are unread`);
+      core.tell({ type: "accept:error", address, remoteAddress, error });
+    } else {
+      core.opened();
+      core.tell({ type: "accept", address, remoteAddress });
+      const options = { context: this.#context, owner: this, address, remoteAddress };
+      this.#connections.add(new ZmqConnection(acceptOnRead(stream), options));
+    }
   }
 }
 
 async function listenTcp(
-  { host, port }: Extract<Endpoint, { transport: "tcp" }>,
-  { backlog, ipv6, accepted, failed }: ListenerOptions,
-): Promise<Listener> {
-  const server = createServer({ noDelay: true, pauseOnConnect: true }, (stream) => {
-    const remoteAddress = tcpEndpoint(plainAddress(stream.remoteAddress ?? "?"), stream.remotePort ?? 0);
-    accepted(acceptOnRead(stream), remoteAddress);
-  });
+  server: Server,
+  { host, port }: { host: string; port: number },
+  { backlog, ipv6 }: { backlog: number; ipv6: boolean },
+): Promise<string> {
   const address = host === "*" ? (ipv6 ? "::" : "0.0.0.0") : interfaceAddress(host, ipv6);
-  const isAny = address === "::";
   await listening(server, { host: address, port, backlog, ipv6Only: false, exclusive: true }, `tcp://${host}:${port}`);
-  server.on("error", failed);
   const bound = server.address() as AddressInfo;
-  return Listener.of(server, tcpEndpoint(isAny ? "::" : bound.address, bound.port));
+  return tcpEndpoint(address === "::" ? "::" : bound.address, bound.port);
 }
 
-async function listenIpc(path: string, { backlog, accepted, failed }: ListenerOptions): Promise<Listener> {
+async function listenIpc(server: Server, path: string, { backlog }: { backlog: number }): Promise<string> {
   const named = path === "*" ? join(mkdtempSync(join(tmpdir(), "holdfast-")), "socket") : path;
-  const server = createServer({ pauseOnConnect: true }, (stream) => accepted(acceptOnRead(stream), `ipc://${named}`));
   const options = { path: socketPath(named), backlog };
   try {
     await listening(server, options, `ipc://${named}`);
@@ -76,19 +115,16 @@ async function listenIpc(path: string, { backlog, accepted, failed }: ListenerOp
     await unlink(named);
     await listening(server, options, `ipc://${named}`);
   }
-  server.on("error", failed);
-  return Listener.of(server, `ipc://${named}`);
+  return `ipc://${named}`;
 }
 
-function listening(server: Server, options: Parameters<Server["listen"]>[0], name: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onError = (error: Error): void => reject(fromSystem(error, `Cannot bind ${name}`));
-    server.once("error", onError);
-    server.listen(options as object, () => {
-      server.off("error", onError);
-      resolve();
-    });
-  });
+async function listening(server: Server, options: ListenOptions, name: string): Promise<void> {
+  server.listen(options);
+  try {
+    await once(server, "listening");
+  } catch (error) {
+    throw fromSystem(error, `Cannot bind ${name}`);
+  }
 }
 
 /** A socket file that nobody listens on: what a killed process leaves. libzmq deletes the file in any case, a live one too. */

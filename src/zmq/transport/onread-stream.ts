@@ -4,8 +4,8 @@
  * `onread`; for accepted ones its handle must be given to a new stream, in a way that Node does not document: where that cannot
  * be done, the stream hands over chunks of its own, slower and else the same.
  */
-import { ADOPTS_HANDLES } from "../../core/runtime.ts";
-import { Socket as Stream, connect, type NetConnectOpts } from "node:net";
+import { connect, type NetConnectOpts, type Socket as Stream } from "node:net";
+import { readInto } from "../../core/socket-handle.ts";
 
 /** 64 KiB: what Node itself reads at most; 128 and 256 KiB were no faster, and a kept message would keep more alive. */
 const READ_BYTES = 64 * 1024;
@@ -30,13 +30,9 @@ export function connectOnRead(options: NetConnectOpts): OnReadStream {
 
 /** For a stream accepted by a server with `pauseOnConnect`. */
 export function acceptOnRead(accepted: Stream): OnReadStream {
-  const held = accepted as Stream & { _handle?: object | null };
-  const handle = held._handle;
-  if (!handle || !ADOPTS_HANDLES) return plainReading(accepted);
   const inlet = new Inlet();
-  held._handle = null; // the new stream's from now on
-  const stream = new Stream({ handle, onread: inlet.onread, pauseOnCreate: true } as ConstructorParameters<typeof Stream>[0]);
-  accepted.destroy();
+  const stream = readInto(accepted, inlet.onread);
+  if (!stream) return plainReading(accepted);
   return {
     stream,
     setSink: (sink) => {

@@ -1,5 +1,6 @@
 /** ● Which mechanism a connection speaks, and who decides about its peer. */
 import { Buffer } from "node:buffer";
+import { KEY_BYTES } from "../../zmtp/curve/curve-box.ts";
 import { CurveClient } from "../../zmtp/curve/curve-client.ts";
 import { CurveServer } from "../../zmtp/curve/curve-server.ts";
 import type { MechanismCredentials, Mechanism, MechanismName, Verdict } from "../../zmtp/mechanism.ts";
@@ -11,9 +12,6 @@ import { decodeZ85, encodeZ85 } from "../../zmtp/curve/z85.ts";
 import { curveMath } from "./curve-math.ts";
 import { zmqError } from "../errors.ts";
 import type { Authenticator, AuthRequest, SocketSettings } from "../socket-core/settings.ts";
-
-/** 32 octets: a CURVE key. */
-const KEY_BYTES = 32;
 
 /** The mechanism that a socket's options ask for. */
 export function mechanismName(settings: SocketSettings): MechanismName {
@@ -51,9 +49,16 @@ export function mechanismMaker(type: SocketTypeName, routingId: Uint8Array, sett
   }
 }
 
-/** Asks an authenticator. Never rejects: one that throws has refused with 500. */
-export async function askAuthenticator(authenticator: Authenticator, request: AuthRequest): Promise<Verdict> {
+/** Asks an authenticator. Never rejects: one that throws has refused with 500, and so has one that is gone. */
+export async function askAuthenticator(
+  authenticator: Authenticator | null,
+  credentials: MechanismCredentials,
+  { remoteAddress, ...asked }: { domain: string; remoteAddress: string; routingId: Uint8Array },
+): Promise<Verdict> {
+  if (authenticator === null) return { status: 500 };
   try {
+    const { mechanism } = credentials;
+    const request: AuthRequest = { mechanism, ...asked, address: hostOf(remoteAddress), ...shown(credentials) };
     const answer = await authenticator(request);
     if (typeof answer === "boolean") return { status: answer ? 200 : 400 };
     return { status: answer.status ?? 200, ...(answer.userId !== undefined && { userId: answer.userId }) };
@@ -62,19 +67,15 @@ export async function askAuthenticator(authenticator: Authenticator, request: Au
   }
 }
 
-/** The credentials as an authenticator sees them. */
-export function authRequest(
-  credentials: MechanismCredentials,
-  { domain, remoteAddress, routingId }: { domain: string; remoteAddress: string; routingId: Uint8Array },
-): AuthRequest {
-  const base = { mechanism: credentials.mechanism, domain, address: hostOf(remoteAddress), routingId };
+/** What the peer showed, as an authenticator sees it. */
+function shown(credentials: MechanismCredentials): Pick<AuthRequest, "username" | "password" | "publicKey"> {
   switch (credentials.mechanism) {
     case "NULL":
-      return base;
+      return {};
     case "PLAIN":
-      return { ...base, username: credentials.username, password: credentials.password };
+      return { username: credentials.username, password: credentials.password };
     default:
-      return { ...base, publicKey: encodeZ85(credentials.publicKey) };
+      return { publicKey: encodeZ85(credentials.publicKey) };
   }
 }
 

@@ -3,6 +3,7 @@
  * come from libzmq; the `authenticate` option says the same with less.
  */
 import { Buffer } from "node:buffer";
+import { EMPTY_BUFFER } from "../../core/buffers.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Verdict } from "../../zmtp/mechanism.ts";
 import type { Message } from "../../zmtp/message-parts.ts";
@@ -29,7 +30,7 @@ export class ZapClient {
   readonly #names: InprocNames;
   readonly #clock: Clock;
   readonly #waiting = new Map<string, (verdict: Verdict) => void>();
-  #hub: SocketCore | undefined;
+  #core: SocketCore | undefined;
   #lastId = 0;
 
   constructor(names: InprocNames, clock: Clock) {
@@ -47,16 +48,16 @@ export class ZapClient {
   }
 
   #connect(): SocketCore {
-    if (this.#hub) return this.#hub;
-    const core = new SocketCore({ pattern: new DealerPattern(), clock: this.#clock, tell: () => {} });
-    this.#hub = core;
+    if (this.#core) return this.#core;
+    const core = new SocketCore({ pattern: new DealerPattern(), clock: this.#clock, tell: () => {}, onClosed: () => {} });
+    this.#core = core;
     const pipe = core.attach(BOUNDS);
     this.#names.connect(ZAP_NAME, (join): InprocConnection =>
       join({
         core,
         pipe,
         socketType: "DEALER",
-        routingId: Buffer.alloc(0),
+        routingId: EMPTY_BUFFER,
         probe: false,
         ended: () => this.#ended(core),
       }),
@@ -80,8 +81,8 @@ export class ZapClient {
   }
 
   #ended(core: SocketCore): void {
-    core.close();
-    this.#hub = undefined;
+    core.close(() => {});
+    this.#core = undefined;
     for (const resolve of this.#waiting.values()) resolve({ status: 500 });
     this.#waiting.clear();
   }

@@ -5,39 +5,45 @@
  */
 import type { Buffer } from "node:buffer";
 import type { Socket as Stream } from "node:net";
-import type { Cancel, Clock } from "../../core/clock.ts";
-import { OperationError } from "../../core/errors.ts";
+import type { Cancel } from "../../core/clock.ts";
+import { OperationError, ProtocolError } from "../../core/errors.ts";
+import type { Random } from "../../core/random.ts";
 import { tap, type TapEvent } from "../../core/tap.ts";
 import { FrameWriter, recycle } from "../../zmtp/frame-writer.ts";
-import type { HeartbeatOptions } from "../../zmtp/heartbeat.ts";
-import type { Verdict } from "../../zmtp/mechanism.ts";
-import type { Peer } from "../../zmtp/peer.ts";
+import { HandshakeRefused } from "../../zmtp/mechanism.ts";
+import { Peer } from "../../zmtp/peer.ts";
+import type { SocketTypeName } from "../../zmtp/socket-type.ts";
 import { GOODBYE_MS, WRITE_BYTES } from "../limits.ts";
-import type { OnReadStream } from "./onread-stream.ts";
 import { byteLength, type PipeTransport, type PeerInfo, type Pipe } from "../patterns/pipe.ts";
+import { after, CONNECTION, type ConnectionEvent, type ConnectionState } from "../socket-core/life-cycle.ts";
+import { routingIdOf, type Authenticator, type SocketSettings } from "../socket-core/settings.ts";
+import { type SocketCore, knownPeer } from "../socket-core/socket-core.ts";
 import { HeartbeatTimer } from "./heartbeat-timer.ts";
+import type { OnReadStream } from "./onread-stream.ts";
+import { askAuthenticator, type MechanismMaker } from "./security.ts";
 
-export interface ZmqConnectionHost {
-  /** Decides on the peer's credentials. Must not reject. */
-  authenticate(connection: ZmqConnection): Promise<Verdict>;
+/** What all connections of an endpoint have in common. */
+export interface EndpointContext {
+  readonly type: SocketTypeName;
+  /** As they were at bind or connect. */
+  readonly settings: SocketSettings;
+  readonly core: SocketCore;
+  readonly random: Random;
+  readonly makeMechanism: MechanismMaker;
+  /** Who decides on peers, if anyone does: asked for each connection. */
+  readonly authenticator: () => Authenticator | null;
+}
+
+/** Who made or accepted a connection, and owns its pipe. */
+export interface ConnectionOwner {
   /** The handshake is done. @returns the pipe to carry, or undefined when there is no place for the peer */
   ready(connection: ZmqConnection): Pipe | undefined;
-  /** A message arrived. @throws ProtocolError */
-  incoming(pipe: Pipe, message: Buffer[]): void;
   /** The connection is over; `reason` is undefined when the peer closed in good order or this side was told to. */
-  ended(connection: ZmqConnection, reason: Error | undefined): void;
+  ended(reason: Error | undefined, connection: ZmqConnection): void;
 }
 
-export interface ZmqConnectionOptions {
-  readonly peer: Peer;
-  readonly host: ZmqConnectionHost;
-  readonly clock: Clock;
-  /** The endpoint, for events. */
-  readonly address: string;
-  readonly remoteAddress: string;
-  readonly handshakeIntervalMs: number;
-  readonly heartbeat: HeartbeatOptions;
-}
+/** 2^53-1: what -1, "no limit", is to a decoder. */
+const UNLIMITED_BYTES = Number.MAX_SAFE_INTEGER;
 
 export class ZmqConnection implements PipeTransport {
   readonly peer: Peer;
@@ -45,10 +51,10 @@ export class ZmqConnection implements PipeTransport {
   readonly remoteAddress: string;
   pipe: Pipe | undefined;
   readonly #stream: Stream;
-  readonly #host: ZmqConnectionHost;
-  readonly #clock: Clock;
-  readonly #heartbeatOptions: HeartbeatOptions;
+  readonly #context: EndpointContext;
+  readonly #owner: ConnectionOwner;
   readonly #writer = new FrameWriter();
+  #state: ConnectionState = "handshaking";
   /** Undefined until there is a heartbeat to watch, this side's or the peer's. */
   #heartbeatTimer: HeartbeatTimer | undefined;
   #cancelHandshake: Cancel | undefined;
@@ -59,26 +65,43 @@ export class ZmqConnection implements PipeTransport {
   #sendingBytes = 0;
   #batches: readonly Buffer[] = [];
   #pulling = false;
-  #finishing = false;
-  #closed = false;
+  /** Why the connection ends; the first cause counts. */
   #reason: Error | undefined;
 
-  constructor({ stream, setSink }: OnReadStream, options: ZmqConnectionOptions) {
+  constructor(
+    { stream, setSink }: OnReadStream,
+    {
+      context,
+      owner,
+      address,
+      remoteAddress,
+    }: Pick<ZmqConnection, "address" | "remoteAddress"> & {
+      readonly context: EndpointContext;
+      readonly owner: ConnectionOwner;
+    },
+  ) {
+    const { type, settings, makeMechanism, authenticator } = context;
+    const { handshakeInterval, maxMessageSize } = settings;
+    const authenticated = authenticator() !== null;
+    this.peer = new Peer({
+      socketType: type,
+      routingId: routingIdOf(settings),
+      mechanism: makeMechanism(authenticated),
+      authenticated,
+      messageBytesMax: maxMessageSize < 0 ? UNLIMITED_BYTES : maxMessageSize,
+    });
     this.#stream = stream;
-    this.peer = options.peer;
-    this.#host = options.host;
-    this.#clock = options.clock;
-    this.address = options.address;
-    this.remoteAddress = options.remoteAddress;
-    this.#heartbeatOptions = options.heartbeat;
+    this.#context = context;
+    this.#owner = owner;
+    this.address = address;
+    this.remoteAddress = remoteAddress;
+    setSocketOptions(stream, settings);
     stream.on("error", (error) => (this.#reason ??= error));
     stream.on("close", () => this.#over());
-    if (options.handshakeIntervalMs > 0) {
-      this.#cancelHandshake = this.#clock.at(this.#clock.now() + options.handshakeIntervalMs, () => {
-        this.end(
-          new OperationError("ERR_ZMTP_HANDSHAKE_TIMEOUT", `Peer did not shake hands within ${options.handshakeIntervalMs} ms`),
-        );
-      });
+    if (handshakeInterval > 0) {
+      this.#cancelHandshake = this.#in(handshakeInterval, () =>
+        this.end(new OperationError("ERR_ZMTP_HANDSHAKE_TIMEOUT", `Peer did not shake hands within ${handshakeInterval} ms`)),
+      );
     }
     this.#publish("open");
     setSink((chunk, borrowed) => this.#received(chunk, borrowed));
@@ -103,7 +126,7 @@ export class ZmqConnection implements PipeTransport {
   }
 
   resume(): void {
-    if (this.#closed || this.#finishing) return;
+    if (this.#isEnding) return;
     if (this.#stream.isPaused()) this.#stream.resume();
     process.nextTick(() => this.#pull());
   }
@@ -120,13 +143,10 @@ export class ZmqConnection implements PipeTransport {
 
   /** Writes what is queued, then closes; `lingerMs` is how long that may take, -1 for ever. */
   finish(lingerMs: number): void {
-    if (this.#finishing || this.#closed) return;
-    this.#finishing = true;
+    if (this.#isEnding) return;
+    this.#enter("finish");
     if (lingerMs === 0) this.pipe?.dropOutbound();
-    if (lingerMs >= 0) {
-      const waitMs = Math.max(lingerMs, GOODBYE_MS);
-      this.#cancelGoodbye = this.#clock.at(this.#clock.now() + waitMs, () => this.#stream.destroy());
-    }
+    if (lingerMs >= 0) this.#destroyIn(Math.max(lingerMs, GOODBYE_MS));
     this.#stream.resume();
     this.#flush();
   }
@@ -140,7 +160,7 @@ export class ZmqConnection implements PipeTransport {
   #received(chunk: Buffer, borrowed: boolean): void {
     this.#publish("in", chunk);
     this.#heartbeatTimer?.heard();
-    if (this.#finishing) return;
+    if (this.#isEnding) return;
     try {
       this.peer.receive(chunk, borrowed);
     } catch (error) {
@@ -154,7 +174,7 @@ export class ZmqConnection implements PipeTransport {
   /** The peer broke the protocol. What this side has to say of itself still goes out, so that the peer can tell why too. */
   #fail(error: Error): void {
     this.#reason ??= error;
-    this.#finishing = true;
+    this.#enter("finish");
     if (!this.#writing) {
       this.peer.writeControl(this.#writer);
       if (this.#writer.length > 0) this.#write();
@@ -164,7 +184,7 @@ export class ZmqConnection implements PipeTransport {
 
   /** Takes messages out of what has arrived until there is none, or no room. */
   #pull(): void {
-    if (this.#pulling || this.#closed) return;
+    if (this.#pulling || this.#isEnding) return;
     this.#pulling = true;
     try {
       this.#pullAll(false);
@@ -186,7 +206,7 @@ export class ZmqConnection implements PipeTransport {
       const message = peer.next();
       if (this.pipe === undefined && !this.#settle()) return;
       if (message === undefined) break;
-      this.#host.incoming(this.pipe!, message);
+      this.#context.core.incoming(this.pipe!, message);
     }
     if (peer.pingTtlMs !== undefined) this.#pinged();
     if (peer.hasControl) this.#flush();
@@ -204,7 +224,8 @@ export class ZmqConnection implements PipeTransport {
         void this.#authenticate();
         return false;
       case "refused":
-        this.#refuse();
+        this.#reason ??= new OperationError("ERR_ZMTP_REFUSED", "The authenticator refused the peer");
+        this.finish(0);
         return false;
       default:
         this.#flush();
@@ -214,39 +235,41 @@ export class ZmqConnection implements PipeTransport {
 
   #begin(): boolean {
     this.#cancelHandshake?.();
-    const pipe = this.#host.ready(this);
+    const pipe = this.#owner.ready(this);
     if (pipe === undefined) {
       this.end(
         new OperationError("ERR_ZMTP_REFUSED", "No place for this peer: its routing id is taken, or a PAIR has its one peer"),
       );
       return false;
     }
+    this.#enter("ready");
     this.pipe = pipe;
     pipe.transport = this;
-    if (this.#heartbeatOptions.intervalMs > 0 && this.peer.speaksHeartbeats) this.#ensureHeartbeatTimer().start();
+    const { version, mechanism, speaksHeartbeats } = this.peer;
+    const { core, settings } = this.#context;
+    core.tell({ type: "handshake", version: version!, mechanism, ...knownPeer(pipe) });
+    if (settings.heartbeatInterval > 0 && speaksHeartbeats) this.#ensureHeartbeatTimer().start();
     this.#flush();
     return true;
   }
 
   async #authenticate(): Promise<void> {
+    const { settings, authenticator } = this.#context;
     this.#stream.pause();
-    const verdict = await this.#host.authenticate(this);
-    if (this.#closed || this.peer.state !== "authenticating") return;
+    const verdict = await askAuthenticator(authenticator(), this.peer.credentials!, {
+      domain: settings.zapDomain ?? "",
+      remoteAddress: this.remoteAddress,
+      routingId: routingIdOf(settings),
+    });
+    if (this.#isEnding || this.peer.state !== "authenticating") return;
     this.peer.authenticated(verdict);
     this.#stream.resume();
     this.#pull();
   }
 
-  #refuse(): void {
-    this.#reason ??= new OperationError("ERR_ZMTP_REFUSED", "The authenticator refused the peer");
-    this.#flush();
-    this.#stream.end();
-    this.#cancelGoodbye = this.#clock.at(this.#clock.now() + GOODBYE_MS, () => this.#stream.destroy());
-  }
-
   /** Writes a batch: what the protocol wants to say, then messages. */
   #flush(): void {
-    if (this.#writing || this.#closed || this.#stream.writableEnded) return;
+    if (this.#writing || this.#state === "closed" || this.#stream.writableEnded) return;
     const { peer, pipe } = this;
     const writer = this.#writer;
     peer.writeControl(writer);
@@ -265,7 +288,7 @@ export class ZmqConnection implements PipeTransport {
       this.#sendingBytes = bytes;
     }
     if (writer.length > 0) this.#write();
-    else if (this.#finishing) this.#goodbye();
+    else if (this.#state === "closing") this.#goodbye();
   }
 
   #write(): void {
@@ -305,8 +328,12 @@ export class ZmqConnection implements PipeTransport {
   /** All is written: say so to the peer, and wait a moment for it to close too, lest unread octets make the system reset. */
   #goodbye(): void {
     this.#stream.end();
+    this.#destroyIn(GOODBYE_MS);
+  }
+
+  #destroyIn(ms: number): void {
     this.#cancelGoodbye?.();
-    this.#cancelGoodbye = this.#clock.at(this.#clock.now() + GOODBYE_MS, () => this.#stream.destroy());
+    this.#cancelGoodbye = this.#in(ms, () => this.#stream.destroy());
   }
 
   #pinged(): void {
@@ -318,30 +345,49 @@ export class ZmqConnection implements PipeTransport {
   }
 
   #ensureHeartbeatTimer(): HeartbeatTimer {
-    this.#heartbeatTimer ??= new HeartbeatTimer(this.#clock, this.#heartbeatOptions, {
-      ping: (ttlMs) => {
-        this.peer.ping(ttlMs);
-        this.#flush();
+    const { core, settings } = this.#context;
+    const { heartbeatInterval: intervalMs, heartbeatTimeout: timeoutMs, heartbeatTimeToLive: ttlMs } = settings;
+    this.#heartbeatTimer ??= new HeartbeatTimer(
+      core.clock,
+      { intervalMs, timeoutMs, ttlMs },
+      {
+        ping: (ttlMs) => {
+          this.peer.ping(ttlMs);
+          this.#flush();
+        },
+        dead: () =>
+          this.end(
+            new OperationError("ERR_ZMTP_HEARTBEAT_TIMEOUT", "Peer gave no sign of life after a PING, or within its own TTL"),
+          ),
       },
-      dead: () =>
-        this.end(
-          new OperationError("ERR_ZMTP_HEARTBEAT_TIMEOUT", "Peer gave no sign of life after a PING, or within its own TTL"),
-        ),
-    });
+    );
     return this.#heartbeatTimer;
   }
 
   #over(): void {
-    if (this.#closed) return;
+    if (this.#state === "closed") return;
     this.#cancelHandshake?.();
     this.#heartbeatTimer?.stop();
     this.#cancelGoodbye?.();
-    if (!this.#finishing && this.pipe !== undefined && !this.#reason) this.#pullRest();
-    this.#closed = true;
+    if (this.#state === "up" && !this.#reason) this.#pullRest();
+    this.#enter("gone");
     this.#settleSent();
     if (this.pipe !== undefined && this.pipe.inbound.length > 0) this.pipe.announce();
     this.#publish("close");
-    this.#host.ended(this, this.#reason);
+    this.#tellEnd();
+    this.#owner.ended(this.#reason, this);
+  }
+
+  #tellEnd(): void {
+    const { core } = this.#context;
+    const { address, remoteAddress, pipe } = this;
+    const reason = this.#reason;
+    if (pipe === undefined) {
+      const error = reason ?? new Error("Peer closed the connection during the handshake");
+      core.tell({ type: handshakeEnd(error), address, remoteAddress, error });
+    }
+    const known = pipe?.peer ? knownPeer(pipe) : { address, remoteAddress };
+    core.tell({ type: "disconnect", ...known, ...(reason && { reason }) });
   }
 
   /** What arrived before the end is received, even beyond the pipe's bound: at most two reads' worth. */
@@ -353,6 +399,19 @@ export class ZmqConnection implements PipeTransport {
     }
   }
 
+  get #isEnding(): boolean {
+    return this.#state === "closing" || this.#state === "closed";
+  }
+
+  #enter(event: ConnectionEvent): void {
+    this.#state = after(CONNECTION, this.#state, event);
+  }
+
+  #in(ms: number, fire: () => void): Cancel {
+    const { clock } = this.#context.core;
+    return clock.at(clock.now() + ms, fire);
+  }
+
   #publish(kind: TapEvent["kind"], bytes?: Uint8Array): void {
     if (!tap.hasSubscribers) return;
     const { localAddress, localPort } = this.#stream;
@@ -362,13 +421,32 @@ export class ZmqConnection implements PipeTransport {
       kind,
       local,
       remote: this.remoteAddress.replace("tcp://", ""),
-      wallMs: this.#clock.wallMs(),
+      wallMs: this.#context.core.clock.wallMs(),
     } as const;
     tap.publish({
       ...event,
       ...(bytes && { bytes }),
       ...(kind === "close" && this.#reason && { reason: this.#reason.message }),
     } satisfies TapEvent);
+  }
+}
+
+function handshakeEnd(error: Error): "handshake:error:auth" | "handshake:error:protocol" | "handshake:error:other" {
+  if (error instanceof HandshakeRefused) return "handshake:error:auth";
+  if ("code" in error && error.code === "ERR_ZMTP_REFUSED") return "handshake:error:auth";
+  return error instanceof ProtocolError ? "handshake:error:protocol" : "handshake:error:other";
+}
+
+function setSocketOptions(stream: Stream, settings: SocketSettings): void {
+  if (settings.tcpKeepalive === 1) {
+    const { tcpKeepaliveIdle, tcpKeepaliveInterval, tcpKeepaliveCount } = settings; // seconds, as in the options of TCP
+    const idleMs = tcpKeepaliveIdle > 0 ? tcpKeepaliveIdle * 1000 : 0;
+    if (tcpKeepaliveInterval <= 0 && tcpKeepaliveCount <= 0) stream.setKeepAlive(true, idleMs);
+    else stream.setKeepAlive(true, idleMs, Math.max(1, tcpKeepaliveInterval) * 1000, Math.max(1, tcpKeepaliveCount));
+  }
+  // Node 26 can, Node 24 cannot; on ipc it means nothing
+  if (settings.typeOfService > 0 && "setTypeOfService" in stream && stream.remoteAddress !== undefined) {
+    (stream.setTypeOfService as (value: number) => void)(settings.typeOfService);
   }
 }
 

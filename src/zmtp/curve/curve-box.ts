@@ -3,8 +3,8 @@
  * @noble's audited primitives. Knows nonces as CurveZMQ writes them (a text prefix and 8 or 16 octets), but no command.
  */
 import { hsalsa, xsalsa20poly1305 } from "@noble/ciphers/salsa.js";
-import { concatBytes, equalBytes } from "@noble/ciphers/utils.js";
 import { x25519 as noble } from "@noble/curves/ed25519.js";
+import { utf8 } from "../../core/bytes.ts";
 import { ProtocolError } from "../../core/errors.ts";
 
 /** Octets of a key, public, secret or shared. */
@@ -48,7 +48,7 @@ export function newKeys({ randomBytes, x25519 }: CurveMath): CurveKeys {
 }
 
 /** "expand 32-byte k": Salsa20's constant, as words. */
-const SIGMA = words(new TextEncoder().encode("expand 32-byte k"));
+const SIGMA = words(utf8("expand 32-byte k"));
 
 /**
  * The key that two key pairs share: NaCl's `beforenm`. Computed once a connection, used for every box of it.
@@ -93,16 +93,6 @@ export function nonceOf(prefix: string, rest: Uint8Array): Uint8Array {
   for (let index = 0; index < prefix.length; index += 1) nonce[index] = prefix.charCodeAt(index);
   nonce.set(rest, prefix.length);
   return nonce;
-}
-
-/** Whether two octet strings are the same, in a time that does not tell where they differ. */
-export function sameOctets(one: Uint8Array, other: Uint8Array): boolean {
-  return equalBytes(one, other);
-}
-
-/** Octet strings, one after the other. */
-export function concat(...parts: readonly Uint8Array[]): Uint8Array {
-  return concatBytes(...parts);
 }
 
 /** A copy as little-endian words, as Salsa20 reads its input; the copy aligns it (and `slice` of a Buffer would be none). */

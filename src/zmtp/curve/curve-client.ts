@@ -3,7 +3,8 @@
  * beforehand; its own is shown to that server alone. States go one way; anything out of turn costs the connection.
  */
 import { assert, unreachable } from "../../core/assert.ts";
-import { concat, type CurveKeys, type CurveMath, KEY_BYTES, newKeys, nonceOf, open, seal, sharedKey } from "./curve-box.ts";
+import { concat } from "../../core/bytes.ts";
+import { type CurveKeys, type CurveMath, KEY_BYTES, newKeys, nonceOf, open, seal, sharedKey } from "./curve-box.ts";
 import { CurveCipher } from "./curve-cipher.ts";
 import {
   decodeReady,

@@ -3,20 +3,10 @@
  * server's public key gets through HELLO; who it is, its long-term key, comes with INITIATE and is what a verdict is about.
  */
 import { assert, unreachable } from "../../core/assert.ts";
+import { concat, sameBytes } from "../../core/bytes.ts";
 import { ProtocolError } from "../../core/errors.ts";
 import { encodeError } from "../command.ts";
-import {
-  concat,
-  type CurveKeys,
-  type CurveMath,
-  KEY_BYTES,
-  newKeys,
-  nonceOf,
-  open,
-  sameOctets,
-  seal,
-  sharedKey,
-} from "./curve-box.ts";
+import { type CurveKeys, type CurveMath, KEY_BYTES, newKeys, nonceOf, open, seal, sharedKey } from "./curve-box.ts";
 import { CurveCipher } from "./curve-cipher.ts";
 import {
   decodeHello,
@@ -133,7 +123,7 @@ export class CurveServer extends HandshakeSide implements Mechanism {
     const { math, keys } = this.#options;
     const welcomeKey = sharedKey(math.x25519, keys.secretKey, clientTransientKey);
     const zeros = open(welcomeKey, nonceOf(NONCE_PREFIX.hello, helloNonce), signature);
-    if (!zeros || !sameOctets(zeros, HELLO_PLAIN)) throw unopened("HELLO", "the client expects a server with another key");
+    if (!zeros || !sameBytes(zeros, HELLO_PLAIN)) throw unopened("HELLO", "the client expects a server with another key");
 
     const transient = newKeys(math);
     const cookieKey = math.randomBytes(KEY_BYTES);
@@ -157,7 +147,7 @@ export class CurveServer extends HandshakeSide implements Mechanism {
     const { math, keys } = this.#options;
     const [cookieNonce, cookieBox] = split(cookie, [LONG_NONCE_BYTES]);
     const remembered = open(cookieKey, nonceOf(NONCE_PREFIX.cookie, cookieNonce!), cookieBox!);
-    if (!remembered || !sameOctets(remembered, concat(clientTransientKey, transient.secretKey))) {
+    if (!remembered || !sameBytes(remembered, concat(clientTransientKey, transient.secretKey))) {
       throw unopened("INITIATE", "its cookie is not the one that WELCOME gave");
     }
     this.#trafficKey = sharedKey(math.x25519, transient.secretKey, clientTransientKey);
@@ -167,7 +157,7 @@ export class CurveServer extends HandshakeSide implements Mechanism {
     const { publicKey, vouchNonce, vouch, metadata } = decodeInitiatePlain(plain);
     const vouchKey = sharedKey(math.x25519, transient.secretKey, publicKey);
     const vouched = open(vouchKey, nonceOf(NONCE_PREFIX.vouch, vouchNonce), vouch);
-    if (!vouched || !sameOctets(vouched, concat(clientTransientKey, keys.publicKey))) {
+    if (!vouched || !sameBytes(vouched, concat(clientTransientKey, keys.publicKey))) {
       throw unopened("INITIATE", "the client's long-term key does not vouch for its transient key");
     }
     this.peerProperties = decodeProperties(metadata);

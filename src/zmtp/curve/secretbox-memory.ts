@@ -6,7 +6,7 @@
  */
 
 /** Octets of Salsa20's first block that are no keystream: the Poly1305 key. */
-export const KEY_BYTES = 32;
+export const POLY1305_KEY_BYTES = 32;
 
 /** Four blocks of Salsa20. */
 export const STRIDE_BYTES = 256;
@@ -15,7 +15,7 @@ export const STRIDE_BYTES = 256;
 export const PIECE_BYTES_MAX = 12 * 1024;
 
 /** The first piece of a box is shorter, for the Poly1305 key. */
-export const FIRST_PIECE_BYTES_MAX = PIECE_BYTES_MAX - KEY_BYTES;
+export const FIRST_PIECE_BYTES_MAX = PIECE_BYTES_MAX - POLY1305_KEY_BYTES;
 
 /** Salsa20's input block: constants, key, nonce and counter, as sixteen words. */
 export const INPUT = 0;

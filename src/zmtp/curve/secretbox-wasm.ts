@@ -4,7 +4,7 @@
  */
 import { absorb, absorbPairs, finish, key } from "./poly1305-wasm.ts";
 import { salsa } from "./salsa20-wasm.ts";
-import { COUNTER, KEY_BYTES, MEMORY_BYTES, PIECE } from "./secretbox-memory.ts";
+import { COUNTER, POLY1305_KEY_BYTES, MEMORY_BYTES, PIECE } from "./secretbox-memory.ts";
 import { assemble, call, i32, ifElse, v128, WasmFunction, when, ZERO } from "./wasm.ts";
 
 const PAGE_BYTES = 65_536;
@@ -36,12 +36,12 @@ function process(): WasmFunction {
   const end = f.parameter("i32");
   const last = f.parameter("i32");
   const zeros = v128.const(Array.from({ length: 16 }, () => 0));
-  const keyBytes = i32.const(KEY_BYTES);
+  const keyBytes = i32.const(POLY1305_KEY_BYTES);
   f.body = [
     ifElse(i32.load(ZERO, COUNTER), call(SALSA, i32.const(PIECE), to.get, end.get), [
-      v128.store(ZERO, zeros, PIECE - KEY_BYTES),
-      v128.store(ZERO, zeros, PIECE - KEY_BYTES + 16),
-      call(SALSA, i32.const(PIECE - KEY_BYTES), i32.sub(to.get, keyBytes), end.get),
+      v128.store(ZERO, zeros, PIECE - POLY1305_KEY_BYTES),
+      v128.store(ZERO, zeros, PIECE - POLY1305_KEY_BYTES + 16),
+      call(SALSA, i32.const(PIECE - POLY1305_KEY_BYTES), i32.sub(to.get, keyBytes), end.get),
       call(KEY, i32.sub(to.get, keyBytes)),
     ]),
     call(ABSORB, i32.const(PIECE), end.get),

@@ -9,7 +9,17 @@
 import { poly1305 } from "@noble/ciphers/_poly1305.js";
 import { salsa20 } from "@noble/ciphers/salsa.js";
 import { subkey } from "./curve-box.ts";
-import { COUNTER, FIRST_PIECE_BYTES_MAX, INPUT, NONCE, OPENED, PIECE, PIECE_BYTES_MAX, TAG } from "./secretbox-memory.ts";
+import {
+  COUNTER,
+  FIRST_PIECE_BYTES_MAX,
+  INPUT,
+  NONCE,
+  OPENED,
+  PIECE,
+  PIECE_BYTES_MAX,
+  POLY1305_KEY_BYTES,
+  TAG,
+} from "./secretbox-memory.ts";
 import { type SecretboxExports, secretboxModule } from "./secretbox-wasm.ts";
 import { instantiate } from "./wasm.ts";
 
@@ -143,29 +153,26 @@ class PlainSecretbox implements Secretbox {
   }
 
   seal(nonceHigh: number, nonceLow: number, first: number, part: Uint8Array, target: Uint8Array, at: number): void {
-    const text = new Uint8Array(KEYSTREAM_SPENT + 1 + part.length);
-    text[KEYSTREAM_SPENT] = first;
-    text.set(part, KEYSTREAM_SPENT + 1);
+    const text = new Uint8Array(POLY1305_KEY_BYTES + 1 + part.length);
+    text[POLY1305_KEY_BYTES] = first;
+    text.set(part, POLY1305_KEY_BYTES + 1);
     salsa20(this.#key, nonceOctets(nonceHigh, nonceLow), text, text);
-    const ciphertext = text.subarray(KEYSTREAM_SPENT);
-    target.set(poly1305(ciphertext, text.subarray(0, KEYSTREAM_SPENT)), at);
+    const ciphertext = text.subarray(POLY1305_KEY_BYTES);
+    target.set(poly1305(ciphertext, text.subarray(0, POLY1305_KEY_BYTES)), at);
     target.set(ciphertext, at + TAG_BYTES);
   }
 
   open(nonceHigh: number, nonceLow: number, octets: Uint8Array, at: number): boolean {
     const ciphertext = octets.subarray(at + TAG_BYTES);
-    const text = new Uint8Array(KEYSTREAM_SPENT + ciphertext.length);
-    text.set(ciphertext, KEYSTREAM_SPENT);
+    const text = new Uint8Array(POLY1305_KEY_BYTES + ciphertext.length);
+    text.set(ciphertext, POLY1305_KEY_BYTES);
     salsa20(this.#key, nonceOctets(nonceHigh, nonceLow), text, text);
-    const tag = poly1305(ciphertext, text.subarray(0, KEYSTREAM_SPENT));
+    const tag = poly1305(ciphertext, text.subarray(0, POLY1305_KEY_BYTES));
     if (!sameTag(tag, 0, octets, at)) return false;
-    ciphertext.set(text.subarray(KEYSTREAM_SPENT));
+    ciphertext.set(text.subarray(POLY1305_KEY_BYTES));
     return true;
   }
 }
-
-/** Octets of keystream that make the Poly1305 key. */
-const KEYSTREAM_SPENT = 32;
 
 function nonceOctets(high: number, low: number): Uint8Array {
   const octets = new Uint8Array(8);

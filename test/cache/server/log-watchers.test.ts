@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { createConnection, type Socket } from "node:net";
 import { test } from "node:test";
 import { CacheServer } from "../../../src/cache/index.ts";
-import { percentEncode } from "../../../src/cache/protocol/log-lines.ts";
+import { percentEncode } from "../../../src/memcached/key-encoding.ts";
 
 async function withServer(
   options: { watcherBuffer?: number },

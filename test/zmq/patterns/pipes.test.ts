@@ -132,6 +132,43 @@ test("close sends what is queued first (linger -1), within linger, or not at all
   await done;
 });
 
+test("close ends with linger when the peer does not read", async (t) => {
+  const clock = new ManualClock();
+  const context = new Context({}, clock);
+  const pull = closing(t, new Pull({ receiveHighWaterMark: 1 }));
+  await pull.bind("tcp://127.0.0.1:*");
+  const push = new Push({ context, linger: 5000, sendHighWaterMark: 0 });
+  const shaken = nextEvent(push, "handshake");
+  push.connect(pull.lastEndpoint!);
+  await shaken;
+  for (let count = 0; count < 32; count += 1) push.trySend(Buffer.alloc(1024 * 1024));
+  let closed = false;
+  const done = push.close().then(() => (closed = true));
+  clock.advance(4999);
+  await settle();
+  assert.equal(closed, false);
+  clock.advance(1);
+  await done;
+});
+
+test("what is unsent at close goes to the peer's successor when the connection breaks", async (t) => {
+  const pull = new Pull({ receiveHighWaterMark: 1, linger: 0 });
+  await pull.bind("tcp://127.0.0.1:*");
+  const address = pull.lastEndpoint!;
+  const push = closing(t, new Push({ sendHighWaterMark: 0, reconnectInterval: 10 }));
+  const shaken = nextEvent(push, "handshake");
+  push.connect(address);
+  await shaken;
+  for (let count = 0; count < 32; count += 1) push.trySend(Buffer.alloc(1024 * 1024));
+  push.trySend("last");
+  const done = push.close();
+  await pull.close();
+  const successor = closing(t, new Pull({ receiveTimeout: 20_000 }));
+  await successor.bind(address);
+  for await (const [message] of successor) if (message!.length === 4) break;
+  await done;
+});
+
 test("a conflating socket keeps the last message only", async (t) => {
   const context = new Context();
   const pull = closing(t, new Pull({ context, conflate: true }));

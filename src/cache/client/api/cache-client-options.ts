@@ -1,4 +1,4 @@
-/** ○ What a cache client can be told, and what it does when it is told nothing. */
+/** ○ The options of a cache client and of its calls, with their defaults. */
 import type { ConnectionOptions as TlsOptions } from "node:tls";
 import type { Clock } from "../../../core/clock.ts";
 import type { Random } from "../../../core/random.ts";
@@ -7,7 +7,6 @@ import type { Codec } from "../operations/codec.ts";
 import type { ClusterDiscovery, DnsDiscovery } from "../pool/discovery.ts";
 import type { Credentials } from "../protocol/handshake.ts";
 import type { KeyPolicy } from "./key.ts";
-import type { NearCacheOptions } from "./near-reads.ts";
 import type { PlacementRule } from "../pool/placement.ts";
 import type { ServerSpec } from "../operations/server-address.ts";
 import type { Ttl } from "./ttl.ts";
@@ -17,6 +16,20 @@ export interface Gutter {
   readonly servers: readonly ServerSpec[];
   /** The longest an item lives there; default "10s": stale soon after its server is back. */
   readonly ttl?: Ttl;
+}
+
+/** A memory of recently read items in the client itself. */
+export interface NearCacheOptions {
+  /** What it may take, keys and bookkeeping counted; default "8m". */
+  readonly bytes?: Size;
+  /** How long an item is given out without asking its server; default "1s". */
+  readonly ttl?: Duration;
+  /** When that time is over, ask for the item's version rather than for its value; needs memcached >= 1.6.10. */
+  readonly validate?: boolean;
+  /** Follow the servers' change streams (`watch`), so that changes by others are known at once; default false. */
+  readonly watch?: boolean;
+  /** As `ttl`, while the server's stream is followed; it does not mention touch and flush_all. Default "1m". */
+  readonly watchedTtl?: Duration;
 }
 
 /** Options of a `CacheClient`. */
@@ -31,7 +44,7 @@ export interface CacheClientOptions {
   readonly connectTimeout?: Duration;
   /** What a failed call does: "throw" rejects (the default), "miss" gives what a miss gives. Wrong usage always rejects. */
   readonly onError?: "throw" | "miss";
-  /** Who answers for an ejected server: nobody, so that every call misses (the default), the next server, or a gutter. */
+  /** What serves the keys of an ejected server: nothing, so that calls miss (the default), the next server, or a gutter. */
   readonly whenDown?: "miss" | "next" | { readonly gutter: Gutter };
   /** Failures in a row that eject a server; default 3. */
   readonly ejectAfterFailures?: number;
@@ -43,7 +56,7 @@ export interface CacheClientOptions {
   readonly queueBytes?: Size;
   /** The largest value accepted from a server; default "64m". */
   readonly valueBytes?: Size;
-  /** What becomes of keys that memcached's text protocol cannot carry; default "refuse". */
+  /** What to do with keys that memcached's text protocol cannot carry; default "refuse". */
   readonly keys?: KeyPolicy;
   /** How values become bytes; default `anyValue`. */
   readonly codec?: Codec<unknown>;
@@ -51,7 +64,7 @@ export interface CacheClientOptions {
   readonly nearCache?: NearCacheOptions;
   /** TLS as `node:tls` takes it; true for its defaults. Default off. */
   readonly tls?: TlsOptions | true;
-  /** Who we are, for servers that ask. */
+  /** The login, for servers that require one. */
   readonly credentials?: Credentials;
   /** "text" (the default), or "binary" for servers that support nothing else; SASL implies it. */
   readonly protocol?: "text" | "binary";
@@ -61,7 +74,7 @@ export interface CacheClientOptions {
   readonly random?: Random;
 }
 
-/** What one call may be told. */
+/** Options of one call. */
 export interface CallOptions {
   /** How long this call may take; default: the client's. */
   readonly timeout?: Duration;
@@ -69,7 +82,7 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What a storing call may be told. */
+/** Options of a call that stores. */
 export interface StoreOptions extends CallOptions {
   /** How long the item lives; default: until it is evicted. */
   readonly ttl?: Ttl;

@@ -1,7 +1,7 @@
 /**
  * ● The cache client: one memory across many servers. Each call goes to the server that holds its key, over one pipelined
- * connection a server; all that is asked in one tick leaves in one write. Invariant: every call settles exactly once, by its
- * deadline or its signal. It stores nothing on servers that it was not asked to, and reads no value for a key that is not its own.
+ * connection a server; all requests of one tick leave in one write. Invariant: every call settles exactly once, by its
+ * deadline or its signal. It stores nothing that it was not told to store, and never gives the value of another key.
  */
 import { EventEmitter } from "node:events";
 import { systemClock } from "../../../core/clock.ts";
@@ -13,17 +13,16 @@ import { Discovery, type ClusterDiscovery, type DnsDiscovery } from "../pool/dis
 import { Dispatch } from "./dispatch.ts";
 import type { CacheCounts, CacheEvents } from "./events.ts";
 import { Fetcher, type FetchOptions, type Loader } from "./fetch.ts";
-import { casOutcome, counter, foundOrNot, ok, statistics, storedOrNot, versionText, type CasOutcome } from "./interpret.ts";
+import { counter, metaDone, ok, statistics, storedOrNot, versionText, type CasOutcome } from "./command-replies.ts";
 import type { HealthState } from "../pool/health.ts";
 import type { Key } from "./key.ts";
 import { Keyspace } from "./keyspace.ts";
-import { invalidation, metaDone } from "./lease.ts";
+import { invalidation } from "./lease.ts";
 import * as limits from "../operations/limits.ts";
 import type { PoolServerSettings } from "../pool/pool-server.ts";
-import { readVersioned, type Read, type Versioned } from "../operations/lookup.ts";
-import { type CommandFields } from "../operations/operation.ts";
-import type { CacheClientOptions, CallOptions, StoreOptions } from "./cache-client-options.ts";
-import { NearReads, type NearCacheOptions } from "./near-reads.ts";
+import { readVersioned, type ValueReader, type Versioned } from "../operations/get-operation.ts";
+import type { CacheClientOptions, CallOptions, NearCacheOptions, StoreOptions } from "./cache-client-options.ts";
+import { NearReads } from "./near-reads.ts";
 import { Pool } from "../pool/pool.ts";
 import { parseServer } from "../operations/server-address.ts";
 import { TextProtocol } from "../protocol/text-protocol.ts";
@@ -37,7 +36,7 @@ export class CacheClient extends EventEmitter<CacheEvents> {
   readonly #fetcher: Fetcher;
   readonly #codec: Codec<unknown>;
   readonly #discovery: Discovery | undefined;
-  readonly #watchers = new Map<string, ChangeStream>();
+  readonly #changeStreams = new Map<string, ChangeStream>();
 
   /** @throws UsageError CACHE_OPTION_INVALID, UNIT_INVALID or ADDRESS_INVALID */
   constructor(options: CacheClientOptions = {}) {
@@ -95,7 +94,7 @@ export class CacheClient extends EventEmitter<CacheEvents> {
 
   /** The value of a key with its CAS number, for `cas`. Errors as `get`. */
   gets<T = unknown>(key: Key, options?: CallOptions): Promise<Versioned<T> | undefined> {
-    return this.#dispatch.lookup("gets", key, this.#codec, readVersioned as Read<Versioned<T>>, options);
+    return this.#dispatch.lookup("gets", key, this.#codec, readVersioned as ValueReader<Versioned<T>>, options);
   }
 
   /**
@@ -108,7 +107,7 @@ export class CacheClient extends EventEmitter<CacheEvents> {
 
   /** As `getMany`, each value with its CAS number. */
   getsMany<T = unknown, K extends Key = string>(keys: Iterable<K>, options?: CallOptions): Promise<Map<K, Versioned<T>>> {
-    return this.#dispatch.lookupMany("gets", keys, this.#codec, readVersioned as Read<Versioned<T>>, options);
+    return this.#dispatch.lookupMany("gets", keys, this.#codec, readVersioned as ValueReader<Versioned<T>>, options);
   }
 
   /**
@@ -118,17 +117,17 @@ export class CacheClient extends EventEmitter<CacheEvents> {
    * @throws UsageError CACHE_KEY_INVALID, CACHE_TTL_INVALID, CACHE_VALUE_INVALID; else as `get`
    */
   set(key: Key, value: unknown, options?: StoreOptions): Promise<boolean> {
-    return this.#store("set", key, value, options);
+    return this.#dispatch.store("set", key, value, this.#codec, options);
   }
 
   /** Stores a value where there is none. False when there is one. Errors as `set`. */
   add(key: Key, value: unknown, options?: StoreOptions): Promise<boolean> {
-    return this.#store("add", key, value, options);
+    return this.#dispatch.store("add", key, value, this.#codec, options);
   }
 
   /** Stores a value where there is one. False when there is none. Errors as `set`. */
   replace(key: Key, value: unknown, options?: StoreOptions): Promise<boolean> {
-    return this.#store("replace", key, value, options);
+    return this.#dispatch.store("replace", key, value, this.#codec, options);
   }
 
   /** Puts text or bytes behind the value that is there. False when there is none. Errors as `set`. */
@@ -147,11 +146,7 @@ export class CacheClient extends EventEmitter<CacheEvents> {
    * @returns "stored", "exists" (someone else stored meanwhile) or "missing"
    */
   cas(key: Key, value: unknown, cas: bigint, options?: StoreOptions): Promise<CasOutcome> {
-    return this.#dispatch.command("cas", key, options, casOutcome, "missing", (poolServer) => ({
-      ...this.#encode(value),
-      exptime: this.#dispatch.exptime(poolServer, options?.ttl),
-      cas,
-    }));
+    return this.#dispatch.cas(key, value, cas, this.#codec, options);
   }
 
   /**
@@ -174,9 +169,9 @@ export class CacheClient extends EventEmitter<CacheEvents> {
    */
   async invalidate(key: Key, options: CallOptions & { readonly stale?: Duration } = {}): Promise<boolean> {
     const leftS = options.stale === undefined ? undefined : Math.max(1, Math.ceil(durationMs(options.stale, "stale") / 1000));
-    const wire = this.#dispatch.wireKey(key);
+    const wireKey = this.#dispatch.toWireKey(key);
     return this.#dispatch.command("meta", key, options, metaDone, false, () =>
-      invalidation(wire, leftS === undefined ? {} : { leftS }),
+      invalidation(wireKey, leftS === undefined ? {} : { leftS }),
     );
   }
 
@@ -192,14 +187,12 @@ export class CacheClient extends EventEmitter<CacheEvents> {
 
   /** Deletes an item. True when there was one. Errors as `get`. */
   delete(key: Key, options?: CallOptions): Promise<boolean> {
-    return this.#dispatch.command("delete", key, options, foundOrNot, false, () => ({}));
+    return this.#dispatch.delete(key, options);
   }
 
   /** Gives an item a new time to live. True when there was one. Errors as `set`. */
   touch(key: Key, ttl: Ttl, options?: CallOptions): Promise<boolean> {
-    return this.#dispatch.command("touch", key, options, foundOrNot, false, (poolServer) => ({
-      exptime: this.#dispatch.exptime(poolServer, ttl),
-    }));
+    return this.#dispatch.touch(key, ttl, options);
   }
 
   /**
@@ -245,18 +238,11 @@ export class CacheClient extends EventEmitter<CacheEvents> {
   async close(): Promise<void> {
     this.#discovery?.close(new OperationError("CLOSED", "The cache client was closed"));
     this.#dispatch.close();
-    for (const watcher of this.#watchers.values()) watcher.close();
+    for (const stream of this.#changeStreams.values()) stream.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
-  }
-
-  #store(verb: "set" | "add" | "replace", key: Key, value: unknown, options: StoreOptions | undefined): Promise<boolean> {
-    return this.#dispatch.command(verb, key, options, storedOrNot, false, (poolServer) => ({
-      ...this.#encode(value),
-      exptime: this.#dispatch.exptime(poolServer, options?.ttl),
-    }));
   }
 
   #keepNear(options: NearCacheOptions, poolServer: PoolServerSettings): void {
@@ -265,13 +251,13 @@ export class CacheClient extends EventEmitter<CacheEvents> {
     if (!options.watch) return;
     const follow = (): void => {
       const servers = this.#dispatch.pool.poolServers.map(({ server }) => server);
-      for (const server of servers.filter(({ name }) => !this.#watchers.has(name))) {
-        this.#watchers.set(server.name, new ChangeStream(server, poolServer, near));
+      for (const server of servers.filter(({ name }) => !this.#changeStreams.has(name))) {
+        this.#changeStreams.set(server.name, new ChangeStream(server, poolServer, near));
       }
-      for (const [name, watcher] of this.#watchers) {
+      for (const [name, stream] of this.#changeStreams) {
         if (servers.some((server) => server.name === name)) continue;
-        watcher.close();
-        this.#watchers.delete(name);
+        stream.close();
+        this.#changeStreams.delete(name);
       }
     };
     follow();
@@ -296,11 +282,6 @@ export class CacheClient extends EventEmitter<CacheEvents> {
       },
       failed: (error) => this.emit("failed", { verb: "config", key: "", server, error }),
     });
-  }
-
-  #encode(value: unknown): CommandFields {
-    const { bytes, flags } = this.#codec.encode(value);
-    return { body: bytes, flags };
   }
 }
 

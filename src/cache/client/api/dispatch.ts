@@ -1,6 +1,6 @@
 /**
- * ● From a question to its answer: finds the server, makes the operation, hands it over, and tells counters, events and
- * subscribers how it ended. Everything that asks servers goes through here: the client's verbs, typed keyspaces, `fetch`.
+ * ● From a call to its result: finds the server, makes the operation, hands it over, and tells counters, events and
+ * subscribers how it ended. All requests of callers go through here: the client's verbs, typed keyspaces, `fetch`.
  */
 import { channel } from "node:diagnostics_channel";
 import type { EventEmitter } from "node:events";
@@ -9,7 +9,7 @@ import { OperationError, type HoldfastError } from "../../../core/errors.ts";
 import { durationMs } from "../../../core/units.ts";
 import type { Codec } from "../operations/codec.ts";
 import type { CacheCounts, CacheEvents, CallEvent } from "./events.ts";
-import { wireKey, type Key, type KeyPolicy } from "./key.ts";
+import { toWireKey, type Key, type KeyPolicy } from "./key.ts";
 import type { PoolServer } from "../pool/pool-server.ts";
 import {
   GetManyResult,
@@ -17,25 +17,26 @@ import {
   GetManyOperation,
   readValue,
   unreadable,
-  type GetManyPart,
-  type Read,
-} from "../operations/lookup.ts";
+  type ServerKeys,
+  type ValueReader,
+} from "../operations/get-operation.ts";
 import {
   CommandOperation,
   type CommandFields,
-  type Interpret,
-  type OperationObserver,
+  type ReplyReader,
+  type OperationOwner,
   type CacheOperation,
-  type Time,
+  type CallTimes,
   type Verb,
 } from "../operations/operation.ts";
 import type { NearItem } from "./near-cache.ts";
 import type { NearReads } from "./near-reads.ts";
-import type { CallOptions } from "./cache-client-options.ts";
+import type { CallOptions, StoreOptions } from "./cache-client-options.ts";
+import { casOutcome, foundOrNot, storedOrNot, type CasOutcome } from "./command-replies.ts";
 import type { Pool } from "../pool/pool.ts";
 import { startSpan } from "./tracing.ts";
 import { exptimeOf, exptimeOfMs, ttlMs, type Ttl } from "./ttl.ts";
-import { aborted, within, type WaitBound } from "./within.ts";
+import { aborted, within, type WaitLimit } from "./within.ts";
 
 type CommandVerb = Exclude<Verb, "get" | "gets">;
 
@@ -53,7 +54,7 @@ export interface DispatchSettings {
   readonly starting: Promise<void> | undefined;
 }
 
-export class Dispatch implements OperationObserver {
+export class Dispatch implements OperationOwner {
   readonly pool: Pool;
   readonly clock: Clock;
   readonly events: EventEmitter<CacheEvents>;
@@ -61,7 +62,7 @@ export class Dispatch implements OperationObserver {
   /** The near cache, where there is one. */
   near: NearReads | undefined = undefined;
   readonly #settings: DispatchSettings;
-  /** Calls wait for it as long as they may. */
+  /** Calls wait for it, by their own deadlines. */
   #starting: Promise<void> | undefined;
   #closed = false;
 
@@ -74,34 +75,34 @@ export class Dispatch implements OperationObserver {
   }
 
   /** The key on the wire. @throws UsageError CACHE_KEY_INVALID */
-  wireKey(key: Key): string {
-    return wireKey(key, this.#settings.keys);
+  toWireKey(key: Key): string {
+    return toWireKey(key, this.#settings.keys);
   }
 
   /** The value of a key, from the near cache or its server. */
   get<T>(key: Key, codec: Codec<unknown>, options: CallOptions | undefined): Promise<T | undefined> {
     if (this.near) return this.near.get(key, codec, options);
-    return this.lookup("get", key, codec, readValue as Read<T>, options);
+    return this.lookup("get", key, codec, readValue as ValueReader<T>, options);
   }
 
   /** The values of many keys, from the near cache or their servers. */
   getMany<T, K extends Key>(keys: Iterable<K>, codec: Codec<unknown>, options: CallOptions | undefined): Promise<Map<K, T>> {
     if (this.near) return this.near.getMany(keys, codec, options);
-    return this.lookupMany("get", keys, codec, readValue as Read<T>, options);
+    return this.lookupMany("get", keys, codec, readValue as ValueReader<T>, options);
   }
 
   lookup<T>(
     verb: "get" | "gets",
     key: Key,
     codec: Codec<unknown>,
-    read: Read<T>,
+    read: ValueReader<T>,
     options: CallOptions | undefined,
   ): Promise<T | undefined> {
     if (this.#starting) return this.#onceStarted(options, (rest) => this.lookup(verb, key, codec, read, rest));
     return new Promise((resolve, reject) => {
-      const wire = wireKey(key, this.#settings.keys);
-      const operation = new GetOperation(verb, wire, this, this.time(options), codec, read, resolve, reject);
-      this.#submit(this.pool.route(wire), operation, options);
+      const wireKey = this.toWireKey(key);
+      const operation = new GetOperation(verb, wireKey, this, this.#times(options), codec, read, resolve, reject);
+      this.#submit(this.pool.route(wireKey), operation, options);
     });
   }
 
@@ -109,7 +110,7 @@ export class Dispatch implements OperationObserver {
     verb: "get" | "gets",
     keys: Iterable<K>,
     codec: Codec<unknown>,
-    read: Read<T>,
+    read: ValueReader<T>,
     options: CallOptions | undefined,
   ): Promise<Map<K, T>> {
     if (this.#starting) {
@@ -117,120 +118,127 @@ export class Dispatch implements OperationObserver {
       return this.#onceStarted(options, (rest) => this.lookupMany(verb, kept, codec, read, rest));
     }
     return new Promise((resolve, reject) => {
-      const getManyResult = new GetManyResult<K, T>(resolve, reject);
-      const parts = this.#partsOf(keys, getManyResult);
-      getManyResult.open = parts.size;
-      if (parts.size === 0) resolve(new Map());
-      const time = this.time(options);
-      for (const [poolServer, part] of parts) {
-        this.#submit(poolServer, new GetManyOperation(verb, part, this, time, codec, read, getManyResult), options);
+      const result = new GetManyResult<K, T>(resolve, reject);
+      const byServer = this.#byServer(keys, result);
+      result.open = byServer.size;
+      if (byServer.size === 0) resolve(new Map());
+      const times = this.#times(options);
+      for (const [poolServer, serverKeys] of byServer) {
+        this.#submit(poolServer, new GetManyOperation(verb, serverKeys, this, times, codec, read, result), options);
       }
     });
   }
 
   /** The keys by the server that answers for them, each once. */
-  #partsOf<K extends Key, T>(
-    keys: Iterable<K>,
-    getManyResult: GetManyResult<K, T>,
-  ): Map<PoolServer | undefined, GetManyPart<K>> {
-    const parts = new Map<PoolServer | undefined, GetManyPart<K>>();
+  #byServer<K extends Key, T>(keys: Iterable<K>, result: GetManyResult<K, T>): Map<PoolServer | undefined, ServerKeys<K>> {
+    const byServer = new Map<PoolServer | undefined, ServerKeys<K>>();
     let latest: PoolServer | undefined;
-    let part: GetManyPart<K> | undefined;
+    let serverKeys: ServerKeys<K> | undefined;
     for (const key of keys) {
-      const wire = wireKey(key, this.#settings.keys);
-      if (!getManyResult.expect(key)) continue;
-      const poolServer = this.pool.route(wire);
-      if (!part || poolServer !== latest) {
+      const wireKey = this.toWireKey(key);
+      if (!result.expect(key)) continue;
+      const poolServer = this.pool.route(wireKey);
+      if (!serverKeys || poolServer !== latest) {
         latest = poolServer;
-        part = parts.get(poolServer);
-        if (!part) parts.set(poolServer, (part = { keys: [], wireKeys: [] }));
+        serverKeys = byServer.get(poolServer);
+        if (!serverKeys) byServer.set(poolServer, (serverKeys = { keys: [], wireKeys: [] }));
       }
-      part.keys.push(key);
-      part.wireKeys.push(wire);
+      serverKeys.keys.push(key);
+      serverKeys.wireKeys.push(wireKey);
     }
-    return parts;
+    return byServer;
+  }
+
+  /** set, add and replace: whether the value was stored. */
+  store(
+    verb: "set" | "add" | "replace",
+    key: Key,
+    value: unknown,
+    codec: Codec<unknown>,
+    options: StoreOptions | undefined,
+  ): Promise<boolean> {
+    return this.command(verb, key, options, storedOrNot, false, this.#stored(value, codec, options));
+  }
+
+  cas(key: Key, value: unknown, cas: bigint, codec: Codec<unknown>, options: StoreOptions | undefined): Promise<CasOutcome> {
+    const stored = this.#stored(value, codec, options);
+    return this.command("cas", key, options, casOutcome, "missing", (poolServer) => ({ ...stored(poolServer), cas }));
+  }
+
+  delete(key: Key, options: CallOptions | undefined): Promise<boolean> {
+    return this.command("delete", key, options, foundOrNot, false, () => ({}));
+  }
+
+  touch(key: Key, ttl: Ttl, options: CallOptions | undefined): Promise<boolean> {
+    return this.command("touch", key, options, foundOrNot, false, (poolServer) => ({
+      exptime: this.#exptime(poolServer, ttl),
+    }));
+  }
+
+  /** What a storing command sends. */
+  #stored(value: unknown, codec: Codec<unknown>, options: StoreOptions | undefined) {
+    return (poolServer: PoolServer | undefined): CommandFields => {
+      const { bytes, flags } = codec.encode(value);
+      return { body: bytes, flags, exptime: this.#exptime(poolServer, options?.ttl) };
+    };
   }
 
   /**
-   * @param fields what the command says, known once its server is: the gutter shortens times to live
+   * @param fields what the command sends; depends on its server, because the gutter shortens times to live
    * @param effect "change" when the item may be another afterwards, so that the near cache forgets it
    */
   command<T>(
     verb: CommandVerb,
     key: Key,
     options: CallOptions | undefined,
-    interpret: Interpret<T>,
+    read: ReplyReader<T>,
     missed: T,
     fields: (poolServer: PoolServer | undefined) => CommandFields,
     effect: "change" | "read" = "change",
   ): Promise<T> {
     if (this.#starting) {
-      return this.#onceStarted(options, (rest) => this.command(verb, key, rest, interpret, missed, fields, effect));
+      return this.#onceStarted(options, (rest) => this.command(verb, key, rest, read, missed, fields, effect));
     }
-    const ask = (): Promise<T> => this.#ask(verb, key, options, interpret, missed, fields);
-    return this.near && effect === "change" ? this.#change(key, this.near, ask) : ask();
+    const send = (): Promise<T> =>
+      new Promise((resolve, reject) => {
+        const wireKey = this.toWireKey(key);
+        const poolServer = this.pool.route(wireKey);
+        const times = this.#times(options);
+        const sent = fields(poolServer);
+        const operation = new CommandOperation(verb, wireKey, this, times, sent, read, missed, resolve, reject);
+        this.#submit(poolServer, operation, options);
+      });
+    return this.near && effect === "change" ? this.#change(key, this.near, send) : send();
   }
 
-  /** The near cache forgets the item when the change is asked for, and again when it is answered: reads may come between. */
-  async #change<T>(key: Key, near: NearReads, ask: () => Promise<T>): Promise<T> {
-    const wire = this.wireKey(key);
-    near.changed(wire);
+  /** The near cache drops the item before the change is sent and again after its reply: reads may come between. */
+  async #change<T>(key: Key, near: NearReads, send: () => Promise<T>): Promise<T> {
+    const wireKey = this.toWireKey(key);
+    near.changed(wireKey);
     try {
-      return await ask();
+      return await send();
     } finally {
-      near.changed(wire);
+      near.changed(wireKey);
     }
   }
 
-  #ask<T>(
-    verb: CommandVerb,
-    key: Key,
-    options: CallOptions | undefined,
-    interpret: Interpret<T>,
-    missed: T,
-    fields: (poolServer: PoolServer | undefined) => CommandFields,
-  ): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const wire = wireKey(key, this.#settings.keys);
-      const poolServer = this.pool.route(wire);
-      const operation = new CommandOperation(
-        verb,
-        wire,
-        this,
-        this.time(options),
-        fields(poolServer),
-        interpret,
-        missed,
-        resolve,
-        reject,
-      );
-      this.#submit(poolServer, operation, options);
-    });
-  }
-
-  /** Asks every server; rejects with the first failure once all have settled. */
+  /** Sends a command to every server; rejects with the first failure once all have settled. */
   async everywhere<T>(
     verb: CommandVerb,
     words: string,
     options: CallOptions | undefined,
-    interpret: () => Interpret<T>,
+    reader: () => ReplyReader<T>,
     missed: T,
   ): Promise<Map<string, T>> {
-    if (this.#starting) return this.#onceStarted(options, (rest) => this.everywhere(verb, words, rest, interpret, missed));
-    const time = this.time(options);
+    if (this.#starting) return this.#onceStarted(options, (rest) => this.everywhere(verb, words, rest, reader, missed));
+    const times = this.#times(options);
     const { poolServers } = this.pool;
-    const answers = await Promise.allSettled(
-      poolServers.map(
-        (poolServer) =>
-          new Promise<T>((resolve, reject) => {
-            this.#submit(
-              poolServer,
-              new CommandOperation(verb, "", this, time, { words }, interpret(), missed, resolve, reject),
-              options,
-            );
-          }),
-      ),
-    );
+    const send = (poolServer: PoolServer): Promise<T> =>
+      new Promise((resolve, reject) => {
+        const operation = new CommandOperation(verb, "", this, times, { words }, reader(), missed, resolve, reject);
+        this.#submit(poolServer, operation, options);
+      });
+    const answers = await Promise.allSettled(poolServers.map(send));
     const results = new Map<string, T>();
     answers.forEach((answer, index) => {
       if (answer.status === "rejected") throw answer.reason;
@@ -239,14 +247,14 @@ export class Dispatch implements OperationObserver {
     return results;
   }
 
-  /** What the near cache keeps, decoded; where the codec cannot, the error, or a miss as the client was told. */
-  decode(wire: string, { bytes, flags }: NearItem, codec: Codec<unknown>): unknown {
+  /** What the near cache keeps, decoded; where the codec fails, its error, or a miss with `onError: "miss"`. */
+  decode(wireKey: string, { bytes, flags }: NearItem, codec: Codec<unknown>): unknown {
     try {
       return codec.decode(bytes, flags);
     } catch (error) {
       this.counts.errors += 1;
       if (this.#settings.onError === "miss") return undefined;
-      throw unreadable(wire, error);
+      throw unreadable(wireKey, error);
     }
   }
 
@@ -257,7 +265,7 @@ export class Dispatch implements OperationObserver {
   }
 
   /** memcached's exptime for an item on this server: the gutter's are short. @throws UsageError CACHE_TTL_INVALID */
-  exptime(poolServer: PoolServer | undefined, ttl: Ttl | undefined): number {
+  #exptime(poolServer: PoolServer | undefined, ttl: Ttl | undefined): number {
     const wallMs = this.clock.wallMs();
     return poolServer?.gutter ? this.exptimeOfMs(poolServer, ttlMs(ttl, wallMs)) : exptimeOf(ttl, wallMs);
   }
@@ -268,7 +276,7 @@ export class Dispatch implements OperationObserver {
   }
 
   /** @throws UsageError UNIT_INVALID */
-  time(options: CallOptions | undefined): Time {
+  #times(options: CallOptions | undefined): CallTimes {
     const startedMs = this.clock.now();
     const timeout = options?.timeout;
     return {
@@ -300,16 +308,16 @@ export class Dispatch implements OperationObserver {
     operation.span?.ended(operation);
   }
 
-  /** Resolves when the servers are known, or the bound is reached. @throws OperationError ABORTED */
-  async started(bound: WaitBound): Promise<void> {
-    if (this.#starting) await within(this.clock, this.#starting, bound, () => (this.#starting = undefined));
+  /** Resolves when the servers are known, or the limit is reached. @throws OperationError ABORTED */
+  async started(limit: WaitLimit): Promise<void> {
+    if (this.#starting) await within(this.clock, this.#starting, limit, () => (this.#starting = undefined));
   }
 
-  /** Asks when the servers are known, or when the call's time is over: then it fails as a call without servers does. */
-  async #onceStarted<T>(options: CallOptions | undefined, ask: (rest: CallOptions) => Promise<T>): Promise<T> {
-    const { deadlineMs } = this.time(options);
+  /** Makes the call when the servers are known, or when its time is over: then it fails as a call without servers does. */
+  async #onceStarted<T>(options: CallOptions | undefined, call: (rest: CallOptions) => Promise<T>): Promise<T> {
+    const { deadlineMs } = this.#times(options);
     await this.started({ deadlineMs, signal: options?.signal });
-    return ask({ ...options, timeout: Math.max(0, deadlineMs - this.clock.now()) });
+    return call({ ...options, timeout: Math.max(0, deadlineMs - this.clock.now()) });
   }
 
   #submit(poolServer: PoolServer | undefined, operation: CacheOperation, options: CallOptions | undefined): void {

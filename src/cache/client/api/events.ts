@@ -1,10 +1,10 @@
-/** ○ What a cache client tells about itself: events, counters, and what it publishes on `diagnostics_channel`. */
+/** ○ The cache client's events, its counters, and what it publishes on `diagnostics_channel`. */
 import type { HoldfastError } from "../../../core/errors.ts";
 import type { OperationOutcome, Verb } from "../operations/operation.ts";
 
-/** Events of a `CacheClient`, each with one argument. None is named "error": a listener that is missing never ends the process. */
+/** Events of a `CacheClient`, each with one argument. None is named "error", which without a listener would end the process. */
 export interface CacheEvents {
-  /** A server failed too often in a row and is asked no more; `whenDown` says who answers for it meanwhile. */
+  /** A server failed too often in a row and gets no more requests; `whenDown` says what happens to its keys meanwhile. */
   ejected: [{ readonly server: string; readonly error: HoldfastError | undefined }];
   /** An ejected server answers again and has its keys back. */
   restored: [{ readonly server: string }];
@@ -20,7 +20,7 @@ export interface CacheCounts {
   hits: number;
   /** Those of them that the near cache answered. */
   nearHits: number;
-  /** Keys not found, or not asked for because their server is ejected. */
+  /** Keys not found, or not requested because their server is ejected. */
   misses: number;
   /** Calls settled; a getMany counts once for each server it asks. */
   calls: number;

@@ -1,28 +1,29 @@
 /**
- * ● `fetch`: a value from the cache, or computed once for everybody who waits for it. In a process, callers of one key share one
- * flight; between processes, memcached's leases choose one winner. Invariants: at most one loader a key and process has anybody
- * waiting for it; a caller gets a value, the loader's error, or its own deadline, never nothing; a cache that does not answer costs the
- * protection, not the value.
+ * ● `fetch`: a value from the cache, or computed once for all callers that wait for it. Within a process, callers of one key share
+ * one flight (as in Go's singleflight); between processes, memcached's leases choose one winner. Invariants: a process has callers
+ * waiting for at most one loader a key; each caller gets a value, the loader's error or CACHE_TIMEOUT; while the cache does not
+ * answer, loaders may run more often, but values are still given.
  */
+import { backoffDelayMs } from "../../../core/backoff.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { OperationError } from "../../../core/errors.ts";
 import type { Random } from "../../../core/random.ts";
 import { durationMs, type Duration } from "../../../core/units.ts";
 import type { Codec, Encoded } from "../operations/codec.ts";
 import type { Dispatch } from "./dispatch.ts";
-import { storedOrNot } from "./interpret.ts";
+import { metaDone, storedOrNot } from "./command-replies.ts";
 import type { Key } from "./key.ts";
-import { decoded, invalidation, leaseDropped, leasedRead, leasedReply, leasedStore, metaDone, type Leased } from "./lease.ts";
+import { decoded, invalidation, leaseDropped, leasedRead, leasedReply, leasedStore, type LeasedItem } from "./lease.ts";
 import { FETCH_TIMEOUT_MS_DEFAULT, LEASE_MS_DEFAULT, POLL_MS_MAX, POLL_MS_MIN } from "../operations/limits.ts";
 import type { NearItem } from "./near-cache.ts";
 import { readRaw } from "./near-reads.ts";
-import { readValue, type Read } from "../operations/lookup.ts";
+import { readValue, type ValueReader } from "../operations/get-operation.ts";
 import { type CommandFields } from "../operations/operation.ts";
 import type { CallOptions } from "./cache-client-options.ts";
 import { ttlMs, type Ttl } from "./ttl.ts";
 import { aborted, within } from "./within.ts";
 
-/** What a fetch may be told. */
+/** Options of a fetch. */
 export interface FetchOptions extends CallOptions {
   /** How long the value counts as fresh; default: without end. */
   readonly ttl?: Ttl;
@@ -30,13 +31,13 @@ export interface FetchOptions extends CallOptions {
   readonly stale?: Duration;
   /** How long before its end a value is computed anew, by one caller, in the background; default never. */
   readonly early?: Duration;
-  /** How long others wait for the one who computes before they do it themselves; default 10 s. */
+  /** How long other callers wait for the one that computes before they compute themselves; default 10 s. */
   readonly lease?: Duration;
   /** How long the whole may take, the loader included; default 30 s. */
   readonly timeout?: Duration;
 }
 
-/** What a loader is told: the flight's signal, aborted when nobody waits any more or the time is over. */
+/** What a loader is given: a signal that aborts when no caller waits any more. */
 export interface LoadContext {
   readonly signal: AbortSignal;
 }
@@ -44,9 +45,8 @@ export interface LoadContext {
 /** Computes a value that is not in the cache. */
 export type Loader<T> = (context: LoadContext) => T | Promise<T>;
 
-/** Times in seconds as memcached counts them, and in ms as we do. */
-interface Plan {
-  readonly ttl: Ttl | undefined;
+/** The times of one fetch, in ms. */
+interface FetchTimes {
   readonly freshMs: number;
   readonly staleMs: number;
   readonly earlyMs: number;
@@ -56,19 +56,21 @@ interface Plan {
 
 type Found<T> = { readonly value: T } | undefined;
 
-/** What a flight needs to know. */
-interface Course<T> {
-  readonly wire: string;
+/** What a flight works with: that of the caller who began it. */
+interface FlightContext<T> {
+  readonly wireKey: string;
   readonly key: Key;
   readonly codec: Codec<T>;
   readonly load: () => Promise<T>;
-  readonly plan: Plan;
+  readonly times: FetchTimes;
   readonly signal: AbortSignal;
 }
 
+/** One read or computation that callers of a key share. */
 interface Flight<T> {
   readonly result: Promise<T>;
   readonly abort: AbortController;
+  /** Callers. */
   waiting: number;
 }
 
@@ -85,64 +87,62 @@ export class Fetcher {
   }
 
   async fetch<T>(key: Key, codec: Codec<T>, loader: Loader<T>, options: FetchOptions = {}): Promise<T> {
-    const wire = this.#dispatch.wireKey(key);
-    const plan = this.#plan(options);
+    const wireKey = this.#dispatch.toWireKey(key);
+    const times = this.#times(options);
     if (options.signal?.aborted) throw aborted(options.signal);
-    const near = this.#dispatch.near?.fresh(wire);
+    const near = this.#dispatch.near?.fresh(wireKey);
     if (near) {
       const found = decoded(codec, near.bytes, near.flags);
       if (found) return found.value;
     }
-    const flight = (this.#flights.get(wire) as Flight<T> | undefined) ?? this.#takeOff(wire, key, codec, loader, plan);
+    const flight = (this.#flights.get(wireKey) as Flight<T> | undefined) ?? this.#begin(wireKey, key, codec, loader, times);
     flight.waiting += 1;
     try {
-      return await within(this.#clock, flight.result, { deadlineMs: plan.deadlineMs, signal: options.signal }, late);
+      return await within(this.#clock, flight.result, { deadlineMs: times.deadlineMs, signal: options.signal }, late);
     } finally {
       flight.waiting -= 1;
-      if (flight.waiting === 0) this.#land(wire, flight);
+      if (flight.waiting === 0) this.#end(wireKey, flight);
     }
   }
 
-  #takeOff<T>(wire: string, key: Key, codec: Codec<T>, loader: Loader<T>, plan: Plan): Flight<T> {
+  #begin<T>(wireKey: string, key: Key, codec: Codec<T>, loader: Loader<T>, times: FetchTimes): Flight<T> {
     const abort = new AbortController();
     const load = async (): Promise<T> => loader({ signal: abort.signal });
-    const result = this.#fly({ wire, key, codec, load, plan, signal: abort.signal });
+    const result = this.#run({ wireKey, key, codec, load, times, signal: abort.signal });
     const flight: Flight<T> = { result, abort, waiting: 0 };
-    this.#flights.set(wire, flight);
+    this.#flights.set(wireKey, flight);
     return flight;
   }
 
-  /** Nobody waits any more: a loader still at work is told so, and the next caller does not join it. */
-  #land(wire: string, flight: Flight<unknown>): void {
-    if (this.#flights.get(wire) === flight) this.#flights.delete(wire);
+  /** No caller waits any more: a loader still at work is told to stop, and the next caller begins a flight of its own. */
+  #end(wireKey: string, flight: Flight<unknown>): void {
+    if (this.#flights.get(wireKey) === flight) this.#flights.delete(wireKey);
     flight.abort.abort(new OperationError("ABORTED", "Nobody waits for the value any more"));
   }
 
-  async #fly<T>(course: Course<T>): Promise<T> {
-    await this.#dispatch.started({ deadlineMs: course.plan.deadlineMs, signal: undefined });
-    if (!this.#dispatch.pool.route(course.wire)?.meta) return this.#flyPlain(course);
-    const { plan, load, signal } = course;
-    const waitUntilMs = this.#clock.now() + plan.leaseMs;
+  async #run<T>(context: FlightContext<T>): Promise<T> {
+    const { wireKey, times, load, signal } = context;
+    await this.#dispatch.started({ deadlineMs: times.deadlineMs, signal: undefined });
+    if (!this.#dispatch.pool.route(wireKey)?.meta) return this.#runWithoutLease(context);
+    const waitUntilMs = this.#clock.now() + times.leaseMs;
     for (let attempt = 0; ; attempt += 1) {
-      const leased = await this.#read(course);
-      if (!leased) return load(); // no answer: the cache protects nobody now, but the value is had
+      const leased = await this.#read(context);
+      if (!leased) return load(); // the cache does not answer: the value is computed without a lease
       const { found, won, claimed, cas, leftS = Infinity } = leased;
-      if (found && won && leftS * 1000 > plan.staleMs && !leased.stale) {
-        this.#refresh(course, leased);
+      if (found && won && leftS * 1000 > times.staleMs && !leased.stale) {
+        this.#refresh(context, leased);
         return found.value;
       }
       if (found && !won) return found.value;
-      if (won || !claimed || this.#clock.now() >= waitUntilMs || signal.aborted) return this.#recompute(course, cas, found);
+      if (won || !claimed || this.#clock.now() >= waitUntilMs || signal.aborted) return this.#recompute(context, cas, found);
       await this.#pause(attempt);
     }
   }
 
-  /** For servers without the meta protocol: one loader a process, nothing between processes. */
-  async #flyPlain<T>({ key, codec, load, plan }: Course<T>): Promise<T> {
+  /** For servers without the meta protocol: one loader a process, no lease between processes. */
+  async #runWithoutLease<T>({ key, codec, load, times }: FlightContext<T>): Promise<T> {
     const dispatch = this.#dispatch;
-    const found = await dispatch
-      .lookup("get", key, codec as Codec<unknown>, readFound as Read<{ value: T }>, undefined)
-      .catch(ignored);
+    const found = await dispatch.lookup("get", key, codec, readFound as ValueReader<{ value: T }>, undefined).catch(ignored);
     if (found) return found.value;
     const value = await load();
     const { bytes, flags } = codec.encode(value);
@@ -150,28 +150,28 @@ export class Fetcher {
       .command("set", key, undefined, storedOrNot, false, (poolServer) => ({
         body: bytes,
         flags,
-        exptime: dispatch.exptimeOfMs(poolServer, plan.freshMs + plan.staleMs),
+        exptime: dispatch.exptimeOfMs(poolServer, times.freshMs + times.staleMs),
       }))
       .catch(ignored);
     return value;
   }
 
-  async #read<T>({ wire, key, codec, plan }: Course<T>): Promise<Leased<T> | undefined> {
-    const recacheS = plan.freshMs === Infinity ? 0 : Math.ceil((plan.staleMs + plan.earlyMs) / 1000);
-    const leaseS = Math.max(1, Math.ceil(plan.leaseMs / 1000));
+  async #read<T>({ wireKey, key, codec, times }: FlightContext<T>): Promise<LeasedItem<T> | undefined> {
+    const recacheS = times.freshMs === Infinity ? 0 : Math.ceil((times.staleMs + times.earlyMs) / 1000);
+    const leaseS = Math.max(1, Math.ceil(times.leaseMs / 1000));
     let kept: NearItem | undefined;
-    const filled = this.#dispatch.near?.filling(wire);
-    const question = (): CommandFields => leasedRead(wire, { leaseS, recacheS });
-    const reply = leasedReply(codec, filled && ((found) => (kept = readRaw(found, codec as Codec<unknown>))));
+    const filled = this.#dispatch.near?.filling(wireKey);
+    const request = (): CommandFields => leasedRead(wireKey, { leaseS, recacheS });
+    const reply = leasedReply(codec, filled && ((found) => (kept = readRaw(found, codec))));
     try {
-      return await this.#dispatch.command("meta", key, undefined, reply, undefined, question, "read").catch(ignored);
+      return await this.#dispatch.command("meta", key, undefined, reply, undefined, request, "read").catch(ignored);
     } finally {
       filled?.(kept);
     }
   }
 
-  /** Computes and stores. When the loader fails, an old value is better than none, and the lease goes to the next reader. */
-  async #recompute<T>({ wire, key, codec, load, plan }: Course<T>, cas: bigint, old: Found<T>): Promise<T> {
+  /** Computes and stores. When the loader fails, an old value is given if there is one, and the lease goes to the next reader. */
+  async #recompute<T>({ wireKey, key, codec, load, times }: FlightContext<T>, cas: bigint, old: Found<T>): Promise<T> {
     const dispatch = this.#dispatch;
     let value: T;
     let encoded: Encoded;
@@ -180,7 +180,9 @@ export class Fetcher {
       encoded = codec.encode(value);
     } catch (error) {
       await dispatch
-        .command("meta", key, undefined, metaDone, false, () => (old ? invalidation(wire, { cas }) : leaseDropped(wire, cas)))
+        .command("meta", key, undefined, metaDone, false, () =>
+          old ? invalidation(wireKey, { cas }) : leaseDropped(wireKey, cas),
+        )
         .catch(ignored);
       if (old) return old.value;
       throw error;
@@ -188,27 +190,31 @@ export class Fetcher {
     const { bytes, flags } = encoded;
     await dispatch
       .command("meta", key, undefined, metaDone, false, (poolServer) =>
-        leasedStore(wire, { cas, exptime: dispatch.exptimeOfMs(poolServer, plan.freshMs + plan.staleMs), flags, body: bytes }),
+        leasedStore(wireKey, {
+          cas,
+          exptime: dispatch.exptimeOfMs(poolServer, times.freshMs + times.staleMs),
+          flags,
+          body: bytes,
+        }),
       )
       .catch(ignored);
     return value;
   }
 
-  /** Computes in the background a value that is still fresh. A failure is told as an event; the next reader tries again. */
-  #refresh<T>(course: Course<T>, { cas, found }: Leased<T>): void {
-    this.#recompute(course, cas, found).catch(ignored);
+  /** Recomputes in the background while the value is still fresh. After a failure the next reader tries again. */
+  #refresh<T>(context: FlightContext<T>, { cas, found }: LeasedItem<T>): void {
+    this.#recompute(context, cas, found).catch(ignored);
   }
 
   async #pause(attempt: number): Promise<void> {
-    const span = Math.min(POLL_MS_MAX, POLL_MS_MIN * 2 ** Math.min(attempt, 10));
-    await new Promise<void>((resolve) => this.#clock.at(this.#clock.now() + span / 2 + (this.#random() * span) / 2, resolve));
+    const waitMs = backoffDelayMs({ minMs: POLL_MS_MIN, maxMs: POLL_MS_MAX, jitter: 0.5 }, attempt + 1, this.#random);
+    await new Promise<void>((resolve) => this.#clock.at(this.#clock.now() + waitMs, resolve));
   }
 
-  #plan(options: FetchOptions): Plan {
+  #times(options: FetchOptions): FetchTimes {
     const ms = (value: Duration | undefined, otherwise: number, name: string): number =>
       value === undefined ? otherwise : durationMs(value, name);
     return {
-      ttl: options.ttl,
       freshMs: ttlMs(options.ttl, this.#clock.wallMs()),
       staleMs: ms(options.stale, 0, "stale"),
       earlyMs: ms(options.early, 0, "early"),
@@ -218,9 +224,9 @@ export class Fetcher {
   }
 }
 
-const readFound: Read<{ value: unknown }> = (reply, codec) => ({ value: readValue(reply, codec) });
+const readFound: ValueReader<{ value: unknown }> = (reply, codec) => ({ value: readValue(reply, codec) });
 
-/** The dispatch has counted the failure and told its listeners; here it means that the cache gives nothing. */
+/** The dispatch has counted and reported the failure; here it counts as a miss. */
 function ignored(): undefined {
   return undefined;
 }

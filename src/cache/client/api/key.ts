@@ -1,5 +1,5 @@
 /**
- * ● Keys as callers give them → keys as they stand on the wire: 1 to 250 bytes, none of them a space or a control character
+ * ● Keys as callers give them → keys as they are sent: 1 to 250 bytes, none of them a space or a control character
  * (memcached, doc/protocol.txt, "Keys"). What does not fit is refused, unless the client was told to hash it or to send it as
  * base64. Impure only for node:crypto's SHA-256 alone.
  */
@@ -24,7 +24,7 @@ export type KeyPolicy = "refuse" | "hash" | "base64";
  *
  * @throws UsageError CACHE_KEY_INVALID
  */
-export function wireKey(key: Key, policy: KeyPolicy): string {
+export function toWireKey(key: Key, policy: KeyPolicy): string {
   if (typeof key === "string") {
     const length = key.length;
     let index = length <= KEY_BYTES_MAX ? 0 : length;

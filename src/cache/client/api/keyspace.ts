@@ -1,16 +1,14 @@
 /**
- * ● Typed families of items: a key template and a codec, so that what is read is what was stored. Invariant: two different sets of
- * parameters never give one key, because each parameter is percent-encoded.
+ * ● Typed families of items: a key template and a codec, so that values are read with the type they were stored with. Invariant:
+ * different parameters never give the same key, because each is percent-encoded.
  */
 import { UsageError } from "../../../core/errors.ts";
 import type { Codec } from "../operations/codec.ts";
 import type { Dispatch } from "./dispatch.ts";
 import type { Fetcher, FetchOptions, Loader } from "./fetch.ts";
-import { casOutcome, foundOrNot, storedOrNot, type CasOutcome } from "./interpret.ts";
-import { readVersioned, type Read, type Versioned } from "../operations/lookup.ts";
-import { type CommandFields } from "../operations/operation.ts";
+import type { CasOutcome } from "./command-replies.ts";
+import { readVersioned, type ValueReader, type Versioned } from "../operations/get-operation.ts";
 import type { CallOptions, StoreOptions } from "./cache-client-options.ts";
-import type { PoolServer } from "../pool/pool-server.ts";
 import type { Ttl } from "./ttl.ts";
 
 type Parameter = string | number | bigint;
@@ -65,81 +63,60 @@ export class Keyspace<T, P extends string> {
 
   /** The value; undefined when there is none. */
   async get(parameters: KeyParameters<P>, options?: CallOptions): Promise<T | undefined> {
-    return this.#dispatch.get(this.key(parameters), this.#anyCodec, options);
+    return this.#dispatch.get(this.key(parameters), this.#codec, options);
   }
 
   /** The value with its version, for `cas`. */
   async gets(parameters: KeyParameters<P>, options?: CallOptions): Promise<Versioned<T> | undefined> {
-    return this.#dispatch.lookup("gets", this.key(parameters), this.#anyCodec, readVersioned as Read<Versioned<T>>, options);
+    return this.#dispatch.lookup(
+      "gets",
+      this.key(parameters),
+      this.#codec,
+      readVersioned as ValueReader<Versioned<T>>,
+      options,
+    );
   }
 
   /** The values found, by the parameters as they were given. */
   async getMany<K extends KeyParameters<P>>(all: Iterable<K>, options?: CallOptions): Promise<Map<K, T>> {
     const byKey = new Map<string, K>();
     for (const parameters of all) byKey.set(this.key(parameters), parameters);
-    const found = await this.#dispatch.getMany<T, string>(byKey.keys(), this.#anyCodec, options);
+    const found = await this.#dispatch.getMany<T, string>(byKey.keys(), this.#codec, options);
     return new Map([...found].map(([key, value]) => [byKey.get(key)!, value]));
   }
 
   /** Stores, whatever was there. */
   async set(parameters: KeyParameters<P>, value: T, options?: StoreOptions): Promise<boolean> {
-    return this.#store("set", parameters, value, options);
+    return this.#dispatch.store("set", this.key(parameters), value, this.#codec, options);
   }
 
   /** Stores where nothing is; false where something is. */
   async add(parameters: KeyParameters<P>, value: T, options?: StoreOptions): Promise<boolean> {
-    return this.#store("add", parameters, value, options);
+    return this.#dispatch.store("add", this.key(parameters), value, this.#codec, options);
   }
 
   /** Stores where something is; false where nothing is. */
   async replace(parameters: KeyParameters<P>, value: T, options?: StoreOptions): Promise<boolean> {
-    return this.#store("replace", parameters, value, options);
+    return this.#dispatch.store("replace", this.key(parameters), value, this.#codec, options);
   }
 
   /** Stores if the version is still the one that `gets` told. */
   async cas(parameters: KeyParameters<P>, value: T, cas: bigint, options?: StoreOptions): Promise<CasOutcome> {
-    const key = this.key(parameters);
-    return this.#dispatch.command("cas", key, options, casOutcome, "missing", (poolServer) => ({
-      ...this.#fields(poolServer, value, options),
-      cas,
-    }));
+    return this.#dispatch.cas(this.key(parameters), value, cas, this.#codec, options);
   }
 
   /** Deletes. True when there was an item. */
   async delete(parameters: KeyParameters<P>, options?: CallOptions): Promise<boolean> {
-    return this.#dispatch.command("delete", this.key(parameters), options, foundOrNot, false, () => ({}));
+    return this.#dispatch.delete(this.key(parameters), options);
   }
 
   /** Gives a new time to live. True when there was an item. */
   async touch(parameters: KeyParameters<P>, ttl: Ttl, options?: CallOptions): Promise<boolean> {
-    return this.#dispatch.command("touch", this.key(parameters), options, foundOrNot, false, (poolServer) => ({
-      exptime: this.#dispatch.exptime(poolServer, ttl),
-    }));
+    return this.#dispatch.touch(this.key(parameters), ttl, options);
   }
 
   /** The value, or what the loader gives where there is none: loaded once for all who ask at once, then stored. */
   async fetch(parameters: KeyParameters<P>, loader: Loader<T>, options?: FetchOptions): Promise<T> {
     return this.#fetcher.fetch(this.key(parameters), this.#codec, loader, options);
-  }
-
-  get #anyCodec(): Codec<unknown> {
-    return this.#codec as Codec<unknown>;
-  }
-
-  #store(
-    verb: "set" | "add" | "replace",
-    parameters: KeyParameters<P>,
-    value: T,
-    options: StoreOptions | undefined,
-  ): Promise<boolean> {
-    const key = this.key(parameters);
-    return this.#dispatch.command(verb, key, options, storedOrNot, false, (poolServer) =>
-      this.#fields(poolServer, value, options),
-    );
-  }
-
-  #fields(poolServer: PoolServer | undefined, value: T, options: StoreOptions | undefined): CommandFields {
-    const { bytes, flags } = this.#codec.encode(value);
-    return { body: bytes, flags, exptime: this.#dispatch.exptime(poolServer, options?.ttl) };
   }
 }

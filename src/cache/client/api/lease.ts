@@ -1,22 +1,22 @@
 /**
  * ○ Leases in memcached's meta protocol (doc/protocol.txt, "Stampeding herd"): `mg … N R` reads an item and, when it is missing or
- * about to end, tells exactly one reader to recompute it (W); the others learn that someone does (Z). A missing item is put
- * there empty, for as long as the lease lasts. Invariant: what a winner stores goes through the CAS number it won with, so that
- * an item deleted or stored meanwhile is not overwritten by what was computed before.
+ * about to expire, tells exactly one reader to recompute it (W); the others are told that one does (Z). In place of a missing
+ * item the server stores an empty placeholder for as long as the lease lasts. Invariant: a winner stores with the CAS number it
+ * won with, so that what it computed does not overwrite a later store or delete.
  */
 import type { Buffer } from "node:buffer";
 import type { MemcachedReply } from "../../../memcached/reply.ts";
 import type { Codec } from "../operations/codec.ts";
 import { unexpected } from "../protocol/in-flight.ts";
-import type { CommandFields, Interpret } from "../operations/operation.ts";
+import type { CommandFields, ReplyReader } from "../operations/operation.ts";
 import { isBase64 } from "../operations/wire-key.ts";
 
-/** What a leased read found. */
-export interface Leased<T> {
+/** The reply to a leased read. */
+export interface LeasedItem<T> {
   /** The value; undefined when there is none yet or the codec cannot read it. */
   readonly found: { readonly value: T } | undefined;
   readonly cas: bigint;
-  /** Seconds left; undefined when the item has no end. */
+  /** Seconds until it expires; undefined: never. */
   readonly leftS: number | undefined;
   /** This reader alone shall recompute. */
   readonly won: boolean;
@@ -41,7 +41,7 @@ export function leasedStore(
   return { words: `ms ${key}`, tail: `${base64} C${cas} F${flags} T${exptime}`, body };
 }
 
-/** Gives a lease up: an item that is still empty goes, so that the next reader wins. */
+/** Gives a lease up: deletes its placeholder, so that the next reader wins. */
 export function leaseDropped(wireKey: string, cas: bigint): CommandFields {
   return { words: `md ${metaKey(wireKey)} C${cas}` };
 }
@@ -52,13 +52,13 @@ export function invalidation(wireKey: string, { cas, leftS }: { cas?: bigint; le
   return { words: `md ${metaKey(wireKey)} I${only}${leftS === undefined ? "" : ` T${leftS}`}` };
 }
 
-/** Asks for an item's version alone. */
-export function versionQuestion(wireKey: string): CommandFields {
+/** Reads an item's version alone. */
+export function versionRequest(wireKey: string): CommandFields {
   return { words: `mg ${metaKey(wireKey)} c` };
 }
 
 /** The version, or undefined when there is no item. */
-export const versionReply: Interpret<bigint | undefined> = (reply, verb) => {
+export const versionReply: ReplyReader<bigint | undefined> = (reply, verb) => {
   switch (reply.kind) {
     case "HD":
       return { result: reply.cas };
@@ -69,8 +69,11 @@ export const versionReply: Interpret<bigint | undefined> = (reply, verb) => {
   }
 };
 
-/** @param keep told of a value that is nobody's to recompute, while its bytes are borrowed */
-export function leasedReply<T>(codec: Codec<T>, keep?: (reply: MemcachedReply) => void): Interpret<Leased<T> | undefined> {
+/** @param keep called with a value that is not to be recomputed; its bytes are borrowed */
+export function leasedReply<T>(
+  codec: Codec<T>,
+  keep?: (reply: MemcachedReply) => void,
+): ReplyReader<LeasedItem<T> | undefined> {
   return (reply, verb) => {
     switch (reply.kind) {
       case "VA":
@@ -84,23 +87,9 @@ export function leasedReply<T>(codec: Codec<T>, keep?: (reply: MemcachedReply) =
   };
 }
 
-/** "HD" done, "NF" gone, "EX" changed meanwhile, "NS" not stored. */
-export const metaDone: Interpret<boolean> = (reply, verb) => {
-  switch (reply.kind) {
-    case "HD":
-      return { result: true };
-    case "NF":
-    case "EX":
-    case "NS":
-      return { result: false };
-    default:
-      throw unexpected(reply, verb);
-  }
-};
-
-function read<T>(reply: MemcachedReply, codec: Codec<T>): Leased<T> {
+function read<T>(reply: MemcachedReply, codec: Codec<T>): LeasedItem<T> {
   const { cas, ttl, won, claimed, stale, flags, valueStart, valueEnd } = reply;
-  // The empty item of a lease, told from a stored empty string only while a winner is at work: then both wait for the same.
+  // A lease's placeholder looks like a stored empty string; only while a reader holds the lease (W or Z) is it taken for one.
   const placeholder = valueStart === valueEnd && flags === 0 && (won || claimed);
   return {
     found: placeholder ? undefined : decoded(codec, reply.valueBytes, flags),
@@ -112,7 +101,7 @@ function read<T>(reply: MemcachedReply, codec: Codec<T>): Leased<T> {
   };
 }
 
-/** The value, or undefined when the codec cannot read it: written by another version of the caller, it counts as not there. */
+/** The value; undefined when the codec cannot read it: what another version of the caller wrote counts as a miss. */
 export function decoded<T>(codec: Codec<T>, bytes: Buffer, flags: number): { value: T } | undefined {
   try {
     return { value: codec.decode(bytes, flags) };

@@ -1,7 +1,7 @@
 /**
- * ○ A small memory of recently read items, in the process itself: least recently used first to go, bounded in bytes. Invariants:
- * 0 <= bytes <= bytesMax; an item read before its key was changed is never kept after the change was known (a fill that was under
- * way is dropped). It keeps bytes, not objects, so that no caller sees what another did to a value.
+ * ○ Recently read items in the memory of this process, least recently used evicted first, bounded in bytes. Invariants:
+ * 0 <= bytes <= bytesMax; a read that began before a change of its key was known is not kept after it. Bytes are kept, not
+ * objects, so that no caller sees what another did to a value.
  */
 import { Buffer } from "node:buffer";
 
@@ -22,7 +22,7 @@ interface Entry extends NearItem {
 /** 150: what V8 keeps of a Map entry, the entry object and its Buffer, beside key and value. */
 const ENTRY_BYTES = 150;
 
-/** An eighth: one large item must not push all others out. */
+/** An eighth: one large item must not evict all others. */
 const ITEM_SHARE = 8;
 
 export class NearCache {
@@ -55,7 +55,7 @@ export class NearCache {
     return entry;
   }
 
-  /** The item though it is no longer fresh: to be asked about by its version. */
+  /** The item even if it is no longer fresh: its version can be compared with the server's. */
   old(key: string): NearItem | undefined {
     return this.#entries.get(key);
   }
@@ -66,7 +66,7 @@ export class NearCache {
     if (entry?.cas === cas) entry.freshUntilMs = freshUntilMs;
   }
 
-  /** A read begins: changes of the key from now on overtake it. `filled` must follow. */
+  /** A read begins: after a change of the key from now on, what it finds is not kept. `filled` must follow. */
   filling(key: string): void {
     this.#fills.set(key, (this.#fills.get(key) ?? 0) + 1);
   }
@@ -84,13 +84,13 @@ export class NearCache {
     else if (!overtaken) this.#put(key, item, freshUntilMs);
   }
 
-  /** The item is or may be another now. */
+  /** The item may have changed. */
   changed(key: string): void {
     if (this.#fills.has(key)) this.#overtaken.add(key);
     this.#remove(key);
   }
 
-  /** Any item of this server may be another now. */
+  /** Any item of this server may have changed. */
   serverLost(server: string): void {
     for (const [key, entry] of this.#entries) if (entry.server === server) this.#remove(key);
     for (const key of this.#fills.keys()) this.#overtaken.add(key);

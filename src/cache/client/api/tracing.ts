@@ -17,13 +17,13 @@ export function loadTracing(): Promise<void> {
       api = found;
     },
     () => {
-      api = undefined; // not installed: nobody asked for spans
+      api = undefined; // not installed
     },
   );
   return loading;
 }
 
-/** A span that is a child of the caller's, or undefined when nobody traces. */
+/** A span that is a child of the caller's, or undefined when nothing is traced. */
 export function startSpan(operation: CacheOperation): Span | undefined {
   if (!api || !isTraced(api)) return undefined;
   const { SpanKind, SpanStatusCode, trace } = api;
@@ -45,14 +45,14 @@ export function startSpan(operation: CacheOperation): Span | undefined {
 }
 
 /** What the API hands out until a provider is registered; its spans record nothing. */
-let nobody: OpenTelemetry.TracerProvider | undefined;
+let noopProvider: OpenTelemetry.TracerProvider | undefined;
 
 function isTraced({ trace, ProxyTracerProvider }: Api): boolean {
   const provider = trace.getTracerProvider();
   if (!(provider instanceof ProxyTracerProvider)) return true;
   const delegate = provider.getDelegate();
-  if (delegate === nobody) return false;
+  if (delegate === noopProvider) return false;
   if (delegate.constructor.name !== "NoopTracerProvider") return true;
-  nobody = delegate;
+  noopProvider = delegate;
   return false;
 }

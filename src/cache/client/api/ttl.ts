@@ -1,6 +1,6 @@
 /**
- * ○ Times to live as people write them → memcached's exptime. memcached reads 0 as "never", up to 30 days as seconds from now,
- * anything larger as seconds since 1970, and whole seconds only. What would silently become something else is refused.
+ * ○ Times to live as callers give them → memcached's exptime. memcached reads 0 as "never", up to 30 days as seconds from now,
+ * anything larger as seconds since 1970, and whole seconds only. What it would take for another time is refused.
  */
 import { UsageError } from "../../../core/errors.ts";
 import { durationMs } from "../../../core/units.ts";
@@ -9,7 +9,7 @@ import { TTL_RELATIVE_S_MAX } from "../operations/limits.ts";
 /** How long an item lives: "5m" (ms, s, m, h or d), a number of seconds up to 30 days, or a Date. 0 and leaving it out: no end. */
 export type Ttl = string | number | Date;
 
-/** 2000-01-01: no Date before it is meant as one; `new Date(60)` is. */
+/** 2000-01-01: an earlier Date is a mistake, such as `new Date(60)` for 60 s. */
 const DATE_MS_MIN = 946_684_800_000;
 
 /**

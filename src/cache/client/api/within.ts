@@ -1,9 +1,9 @@
-/** ○ Waiting with a bound. */
+/** ○ Waits for a promise no longer than until a deadline or an abort. */
 import type { Clock } from "../../../core/clock.ts";
 import { OperationError } from "../../../core/errors.ts";
 
-/** How long to wait: until a time of the clock, and no longer than the signal lets. */
-export interface WaitBound {
+/** How long to wait: until this time of the clock, or until the signal aborts. */
+export interface WaitLimit {
   readonly deadlineMs: number;
   readonly signal: AbortSignal | undefined;
 }
@@ -13,7 +13,7 @@ export interface WaitBound {
  *
  * @param late a value, or a throw
  */
-export function within<T>(clock: Clock, promise: Promise<T>, { deadlineMs, signal }: WaitBound, late: () => T): Promise<T> {
+export function within<T>(clock: Clock, promise: Promise<T>, { deadlineMs, signal }: WaitLimit, late: () => T): Promise<T> {
   return new Promise((resolve, reject) => {
     const leave = (): void => {
       cancel();

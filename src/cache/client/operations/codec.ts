@@ -1,12 +1,12 @@
 /**
- * ○ Values ↔ bytes and flags. memcached keeps 32 bits of flags beside each item, which clients use to remember what the bytes
- * were, each in its own way: here are ours, and those of the packages that teams come from.
+ * ○ Values ↔ bytes and flags. memcached keeps 32 bits of flags with each item; clients note in them what the bytes are, each in
+ * its own way: here are ours, and those of other packages for Node.
  */
 import { Buffer } from "node:buffer";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { ProtocolError, UsageError, messageOf } from "../../../core/errors.ts";
 
-/** What a value becomes on the wire. */
+/** A value as it is sent. */
 export interface Encoded {
   /** Text is sent as UTF-8. */
   readonly bytes: string | Uint8Array;

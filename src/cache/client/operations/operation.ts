@@ -1,17 +1,20 @@
 /**
  * ○ One call of a caller, from asking to settling. Invariant: it settles exactly once; whatever comes afterwards (a late reply,
- * a second failure) changes nothing. An operation knows its question and how to read the answer, not how either is written.
+ * a second failure) changes nothing. An operation knows its request and how to read the reply, not how either is encoded.
  */
 import type { HoldfastError } from "../../../core/errors.ts";
 import type { MemcachedReply } from "../../../memcached/reply.ts";
 
-/** Who is told how calls end: the client's counters, events and error policy. */
-export interface OperationObserver {
+/** Who is told how operations end, and decides what a failure means: the client's counters, events and error policy. */
+export interface OperationOwner {
   /** True when the failed call shall count as a miss instead. */
   failed(operation: CacheOperation, error: HoldfastError): boolean;
   /** Called once, after `outcome`, `hits` and `misses` are final. */
   settled(operation: CacheOperation): void;
 }
+
+/** The owner of the client's own requests (handshake, discovery, change stream): none are counted, failures reject. */
+export const UNCOUNTED: OperationOwner = { failed: () => false, settled() {} };
 
 /** A call's span in a trace: first told of a failure, if there is one, then of the end. */
 export interface Span {
@@ -22,7 +25,7 @@ export interface Span {
 /** How a call ended: "ok" for what neither hits nor misses. */
 export type OperationOutcome = "hit" | "miss" | "ok" | "error";
 
-/** The questions of memcached, in the classic protocol's words. */
+/** The commands of memcached, in the classic protocol's words. */
 export type Verb =
   | "get"
   | "gets"
@@ -44,16 +47,19 @@ export type Verb =
   | "config";
 
 /** When a call began and when it must have settled, by the clock's `now()`. */
-export interface Time {
+export interface CallTimes {
   readonly startedMs: number;
   readonly deadlineMs: number;
 }
+
+/** For requests whose time limit another timer keeps. */
+export const NO_DEADLINE: CallTimes = { startedMs: 0, deadlineMs: Infinity };
 
 export abstract class CacheOperation {
   readonly verb: Verb;
   /** Wire key (key.ts); empty for what concerns the whole server. */
   readonly key: string;
-  readonly observer: OperationObserver;
+  readonly owner: OperationOwner;
   readonly startedMs: number;
   readonly deadlineMs: number;
   settled = false;
@@ -70,21 +76,23 @@ export abstract class CacheOperation {
   span: Span | undefined = undefined;
   /** Undone when the operation settles: the listener on the caller's signal. */
   release: (() => void) | undefined = undefined;
+  readonly #reject: (error: HoldfastError) => void;
 
-  constructor(verb: Verb, key: string, observer: OperationObserver, time: Time) {
+  constructor(verb: Verb, key: string, owner: OperationOwner, times: CallTimes, reject: (error: HoldfastError) => void) {
     this.verb = verb;
     this.key = key;
-    this.observer = observer;
-    this.startedMs = time.startedMs;
-    this.deadlineMs = time.deadlineMs;
+    this.owner = owner;
+    this.startedMs = times.startedMs;
+    this.deadlineMs = times.deadlineMs;
+    this.#reject = reject;
   }
 
   /** Settles as failed: rejects, or gives the miss value where the client was told to. Nothing when already settled. */
   fail(error: HoldfastError): void {
     if (this.settled) return;
     this.outcome = "error";
-    if (this.observer.failed(this, error)) this.giveUp();
-    else this.reject(error);
+    if (this.owner.failed(this, error)) this.giveUp();
+    else this.#reject(error);
     this.finish();
   }
 
@@ -104,13 +112,12 @@ export abstract class CacheOperation {
 
   /** Settles the caller's promise with what a miss gives. */
   protected abstract giveUp(): void;
-  protected abstract reject(error: HoldfastError): void;
 
   protected finish(): void {
     this.settled = true;
     this.release?.();
     this.release = undefined;
-    this.observer.settled(this);
+    this.owner.settled(this);
   }
 }
 
@@ -128,50 +135,48 @@ export interface CommandFields {
 }
 
 /** Reads a reply of a command: its result, or undefined when more replies follow. Throws what the caller shall get. */
-export type Interpret<T> = (reply: MemcachedReply, verb: Verb) => { readonly result: T } | undefined;
+export type ReplyReader<T> = (reply: MemcachedReply, verb: Verb) => { readonly result: T } | undefined;
 
-/** Everything but get and gets, as the wire sees it: one question, answered in order. */
+/** Every command but get and gets, as the protocols see it. */
 export interface CommandRequest extends CacheOperation {
   readonly fields: CommandFields;
   /**
    * Takes a reply.
    *
    * @returns true when it was the last one
-   * @throws ProtocolError CACHE_REPLY_INVALID when the reply answers another question: the connection has lost its place
+   * @throws ProtocolError CACHE_REPLY_INVALID when the reply cannot belong to this command: the connection is out of step
    */
   accept(reply: MemcachedReply): boolean;
 }
 
-/** A question with the promise that waits for its answer. */
+/** A command with the promise that waits for its reply. */
 export class CommandOperation<T> extends CacheOperation implements CommandRequest {
   readonly fields: CommandFields;
-  readonly #interpret: Interpret<T>;
+  readonly #read: ReplyReader<T>;
   readonly #missed: T;
   readonly #resolve: (value: T) => void;
-  readonly #reject: (error: HoldfastError) => void;
 
   constructor(
     verb: Exclude<Verb, "get" | "gets">,
     key: string,
-    observer: OperationObserver,
-    time: Time,
+    owner: OperationOwner,
+    times: CallTimes,
     fields: CommandFields,
-    interpret: Interpret<T>,
+    read: ReplyReader<T>,
     missed: T,
     resolve: (value: T) => void,
     reject: (error: HoldfastError) => void,
   ) {
-    super(verb, key, observer, time);
+    super(verb, key, owner, times, reject);
     this.fields = fields;
     this.bodyBytes = fields.body?.length ?? 0;
-    this.#interpret = interpret;
+    this.#read = read;
     this.#missed = missed;
     this.#resolve = resolve;
-    this.#reject = reject;
   }
 
   accept(reply: MemcachedReply): boolean {
-    const outcome = this.#interpret(reply, this.verb);
+    const outcome = this.#read(reply, this.verb);
     if (!outcome) return false;
     if (!this.settled) {
       this.#resolve(outcome.result);
@@ -182,9 +187,5 @@ export class CommandOperation<T> extends CacheOperation implements CommandReques
 
   protected giveUp(): void {
     this.#resolve(this.#missed);
-  }
-
-  protected reject(error: HoldfastError): void {
-    this.#reject(error);
   }
 }

@@ -1,4 +1,4 @@
-/** ○ Servers as people write them. */
+/** ○ Addresses of servers, as options give them. */
 import { UsageError } from "../../../core/errors.ts";
 import { parseAddress, showAddress } from "../../../core/address.ts";
 
@@ -10,7 +10,7 @@ export type ServerSpec = string | { readonly address: string; readonly weight?: 
 
 /** A server as the client keeps it. */
 export interface ServerAddress {
-  /** What names it in events, errors and statistics: "10.0.0.1:11211" or the socket's path. */
+  /** Its name in events, errors and statistics: "10.0.0.1:11211" or the socket's path. */
   readonly name: string;
   readonly host: string;
   /** 0 for a unix socket. */
@@ -18,7 +18,7 @@ export interface ServerAddress {
   /** The unix socket's path. */
   readonly path: string | undefined;
   readonly weight: number;
-  /** The name that its certificate must bear, where it was found by another than `host`. */
+  /** The name that its certificate must have, where that is not `host`. */
   readonly tlsName?: string;
 }
 

@@ -1,6 +1,6 @@
 /**
- * ○ Keys as they stand on the wire: text of one byte a character. A key that must go as base64 through the meta protocol is
- * its base64 behind a mark, so that one string says both.
+ * ○ Wire keys: keys as they are sent, one byte a character. A key that must go as base64 through the meta protocol is its base64
+ * behind a mark, so that one string says both.
  */
 import { Buffer } from "node:buffer";
 

@@ -1,7 +1,7 @@
 /**
- * ● Follows the change stream of one server: memcached's `watch mutations deletions`, on a connection of its own. Tells which
- * keys changed, and when it can no longer tell. Invariant: between `following` and `lost` every store and delete that the server
- * logged was told. The stream does not mention incr, decr, touch and flush_all; whoever follows it bounds what it keeps by time.
+ * ● Follows the change stream of one server: memcached's `watch mutations deletions`, on a connection of its own. Tells its
+ * listener which keys changed, and when changes may have been missed. Invariant: between `following` and `lost` the listener was
+ * told of every store and delete that the server logged. The stream does not mention incr, decr, touch and flush_all.
  */
 import { Buffer } from "node:buffer";
 import type { Cancel } from "../../../core/clock.ts";
@@ -11,14 +11,14 @@ import { InFlightCommand } from "../protocol/in-flight.ts";
 import { handshake } from "../protocol/handshake.ts";
 import { Health } from "./health.ts";
 import type { PoolServerSettings } from "./pool-server.ts";
-import { CommandOperation, type Interpret, type OperationObserver } from "../operations/operation.ts";
+import { CommandOperation, NO_DEADLINE, UNCOUNTED, type ReplyReader } from "../operations/operation.ts";
 import type { ServerAddress } from "../operations/server-address.ts";
 import { BASE64_MARK } from "../operations/wire-key.ts";
 
 export interface ChangeListener {
-  /** From now on changes are told. */
+  /** From now on every change is told. */
   following(server: string): void;
-  /** @param key the wire key, as far as the log can spell it */
+  /** @param key the wire key */
   changed(key: string): void;
   /** Changes may have been missed. */
   lost(server: string): void;
@@ -27,16 +27,16 @@ export interface ChangeListener {
 export class ChangeStream {
   readonly #server: ServerAddress;
   readonly #settings: PoolServerSettings;
-  readonly #follower: ChangeListener;
+  readonly #listener: ChangeListener;
   readonly #health: Health;
   #connection: ServerConnection | undefined = undefined;
   #cancelRetry: Cancel | undefined = undefined;
   #closed = false;
 
-  constructor(server: ServerAddress, settings: PoolServerSettings, follower: ChangeListener) {
+  constructor(server: ServerAddress, settings: PoolServerSettings, listener: ChangeListener) {
     this.#server = server;
     this.#settings = settings;
-    this.#follower = follower;
+    this.#listener = listener;
     this.#health = new Health(settings.health, settings.random);
     this.#connect();
   }
@@ -53,13 +53,13 @@ export class ChangeStream {
       { ...this.#settings, server: this.#server },
       this.#settings.newProtocol(),
       {
-        // `watch` must stand alone: the server refuses it with other commands behind it in the pipe.
-        opened: () => handshake(connection, credentials, () => this.#ask(connection)),
+        // The server refuses a `watch` with other commands behind it, so it is sent after the handshake.
+        opened: () => handshake(connection, credentials, () => this.#watch(connection)),
         drained() {},
         heard() {},
         closed: () => {
           this.#connection = undefined;
-          this.#follower.lost(this.#server.name);
+          this.#listener.lost(this.#server.name);
           if (this.#closed) return;
           this.#health.failed(clock.now(), false);
           this.#cancelRetry = clock.at(this.#health.retryAtMs, () => this.#connect());
@@ -69,45 +69,33 @@ export class ChangeStream {
     this.#connection = connection;
   }
 
-  #ask(connection: ServerConnection): void {
+  #watch(connection: ServerConnection): void {
     connection.established();
     const { name } = this.#server;
-    const interpret: Interpret<boolean> = (reply) => {
+    const read: ReplyReader<boolean> = (reply) => {
       if (reply.kind === "OK") {
         this.#health.answered();
-        this.#follower.following(name);
+        this.#listener.following(name);
       } else {
         const key = changedKey(reply.wholeLine);
-        if (key !== undefined) this.#follower.changed(key);
-        else if (reply.wholeLine.startsWith("skipped=")) this.#follower.lost(name);
+        if (key !== undefined) this.#listener.changed(key);
+        else if (reply.wholeLine.startsWith("skipped=")) this.#listener.lost(name);
       }
       return undefined; // the stream has no end
     };
     const stop = (): void => connection.close(closedError());
-    const command = new CommandOperation(
-      "meta",
-      "",
-      UNOBSERVED,
-      UNTIMED,
-      { words: "watch mutations deletions" },
-      interpret,
-      false,
-      stop,
-      stop,
-    );
+    const fields = { words: "watch mutations deletions" };
+    const command = new CommandOperation("meta", "", UNCOUNTED, NO_DEADLINE, fields, read, false, stop, stop);
     connection.send(new InFlightCommand(command));
     connection.flush();
   }
 }
 
-const UNOBSERVED: OperationObserver = { failed: () => false, settled() {} };
-const UNTIMED = { startedMs: 0, deadlineMs: Infinity };
-
 function closedError(): OperationError {
   return new OperationError("CLOSED", "The change stream was closed");
 }
 
-/** The key of a line that tells of a store or a delete, as it stands on the wire; undefined for other lines. */
+/** The wire key in a line that tells of a store or a delete; undefined for other lines. */
 export function changedKey(line: string): string | undefined {
   const match = /\btype=(?:item_store|deleted)\b.*?\bkey=(\S+)/.exec(line);
   if (!match) return undefined;

@@ -1,16 +1,16 @@
 /**
- * ● Where the list of servers comes from when it is not written down: a DNS name with many addresses, or a cluster that describes
- * itself. Asks at the start and again and again; a failure or an empty answer keeps the last good list.
+ * ● Finds the list of servers: by a DNS name with many addresses, or from a cluster that describes itself. Asks at the start and
+ * then at intervals; after a failure or an empty answer the last good list stays.
  */
 import { lookup } from "node:dns/promises";
 import type { Cancel, Clock } from "../../../core/clock.ts";
 import { OperationError, HoldfastError, messageOf } from "../../../core/errors.ts";
 import type { Random } from "../../../core/random.ts";
 import { durationMs, type Duration } from "../../../core/units.ts";
-import { clusterReply, OLD_CLUSTER_KEY, type Cluster } from "./cluster.ts";
+import { clusterConfigReply, OLD_CLUSTER_KEY, type ClusterConfig } from "./cluster-config.ts";
 import { DISCOVERY_MS_DEFAULT } from "../operations/limits.ts";
 import { PoolServer, type PoolServerSettings } from "./pool-server.ts";
-import { CommandOperation, type CommandFields, type OperationObserver } from "../operations/operation.ts";
+import { CommandOperation, UNCOUNTED, type CommandFields } from "../operations/operation.ts";
 import { parseServer, type ServerAddress } from "../operations/server-address.ts";
 
 /** All addresses of a host name. */
@@ -26,7 +26,7 @@ export interface DnsDiscovery {
   readonly resolve?: Resolve;
 }
 
-/** Servers that one of them, or a configuration endpoint, names: `config get cluster`, or its older form. */
+/** Servers listed by one of them or by a configuration endpoint: `config get cluster`, or its older form. */
 export interface ClusterDiscovery {
   /** "HOST:PORT" of the endpoint to ask. */
   readonly cluster: string;
@@ -57,7 +57,7 @@ export class Discovery {
     this.#source = "dns" in where ? new DnsSource(where) : new ClusterSource(where, settings);
   }
 
-  /** Asks once, and from then on by itself. Resolves when the first answer, or failure, is in. */
+  /** Asks now and from then on at intervals. Resolves with the first answer or failure. */
   async start(): Promise<void> {
     const { clock, random, found, failed } = this.#settings;
     try {
@@ -70,7 +70,7 @@ export class Discovery {
       );
     }
     if (this.#closed) return;
-    // Up to a tenth earlier, so that a farm started at once does not ask at once for ever.
+    // Up to a tenth earlier, so that clients started together do not go on asking together.
     this.#cancel = clock.at(clock.now() + this.#everyMs * (1 - random() / 10), () => void this.start());
   }
 
@@ -98,7 +98,7 @@ class DnsSource implements Source {
 
   async list(): Promise<readonly ServerAddress[]> {
     const { host, port } = this.#named;
-    // In one order, whatever the resolver's: placements that go by index must not change with each answer.
+    // Sorted, because resolvers rotate the order and some placements go by index.
     const addresses = [...new Set(await this.#resolve(host))].toSorted();
     return addresses.map((address) => ({
       ...parseServer(address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`),
@@ -132,12 +132,22 @@ class ClusterSource implements Source {
     this.#endpoint.close(error);
   }
 
-  /** What the endpoint says, or undefined when it does not know the question. */
-  #ask(verb: "config" | "meta", fields: CommandFields): Promise<Cluster | undefined> {
+  /** The endpoint's answer, or undefined when it does not know the command. */
+  #ask(verb: "config" | "meta", fields: CommandFields): Promise<ClusterConfig | undefined> {
     const startedMs = this.#settings.clock.now();
-    const time = { startedMs, deadlineMs: startedMs + this.#settings.timeoutMs };
-    return new Promise<Cluster | undefined>((resolve, reject) => {
-      const command = new CommandOperation(verb, "", UNOBSERVED, time, fields, clusterReply(), undefined, resolve, reject);
+    const times = { startedMs, deadlineMs: startedMs + this.#settings.timeoutMs };
+    return new Promise<ClusterConfig | undefined>((resolve, reject) => {
+      const command = new CommandOperation(
+        verb,
+        "",
+        UNCOUNTED,
+        times,
+        fields,
+        clusterConfigReply(),
+        undefined,
+        resolve,
+        reject,
+      );
       this.#endpoint.submit(command);
     }).catch((error: HoldfastError) => {
       if (error.code === "CACHE_REFUSED") return undefined;
@@ -145,5 +155,3 @@ class ClusterSource implements Source {
     });
   }
 }
-
-const UNOBSERVED: OperationObserver = { failed: () => false, settled() {} };

@@ -1,8 +1,9 @@
 /**
- * ○ Whether a server is worth asking. `failures` in a row eject it; a reply brings it back. Between attempts to connect lies a
- * wait with full jitter: uniform in [0, min(longest, shortest × 2^(failures−1))), so that many clients of a server that comes
- * back do not knock at once.
+ * ○ Whether a server may get requests. `ejectAfterFailures` failures in a row eject it; a reply restores it. The wait between
+ * attempts to connect has full jitter: uniform in [0, min(longest, shortest × 2^(failures−1))), so that many clients of a
+ * server that comes back do not connect at once.
  */
+import { backoffDelayMs } from "../../../core/backoff.ts";
 import type { Random } from "../../../core/random.ts";
 
 export type HealthState = "up" | "failing" | "ejected";
@@ -36,7 +37,7 @@ export class Health {
   }
 
   /**
-   * The server did not connect, did not answer, or broke off.
+   * The server could not be reached, did not answer, or closed the connection.
    *
    * @param served true when it had answered on the connection that failed: the next attempt may follow at once
    */
@@ -44,17 +45,17 @@ export class Health {
     this.#failures += 1;
     if (served && this.state === "failing") return;
     const { backoffMsMin, backoffMsMax } = this.#options;
-    const span = Math.min(backoffMsMax, backoffMsMin * 2 ** Math.min(this.#failures - 1, 30));
-    this.retryAtMs = nowMs + this.#random() * span;
+    const policy = { minMs: backoffMsMin, maxMs: backoffMsMax, jitter: 1 };
+    this.retryAtMs = nowMs + backoffDelayMs(policy, this.#failures, this.#random);
   }
 
-  /** The server greets again: it may be asked, and one more failure ejects it again. */
-  greeted(): void {
+  /** A handshake succeeded: the server may get requests, and one more failure ejects it again. */
+  connected(): void {
     this.#failures = Math.min(this.#failures, this.#options.ejectAfterFailures - 1);
     this.retryAtMs = -Infinity;
   }
 
-  /** The server answered a question. */
+  /** The server answered a request. */
   answered(): void {
     this.#failures = 0;
     this.retryAtMs = -Infinity;

@@ -14,12 +14,12 @@ import { PORT_DEFAULT, type ServerAddress } from "../operations/server-address.t
  */
 export type PlacementRule = "ketama" | "rendezvous" | "modulo";
 
-/** True for a server, by its index, that may be asked. */
+/** True for a server, by its index, that may get requests. */
 export type IsUsable = (index: number) => boolean;
 
 export interface Placement {
   /**
-   * The index of the server that holds the key, or of the one to ask instead.
+   * The index of the server that holds the key, or of the one that stands in for it.
    *
    * @param key one byte a character
    * @param isUsable servers to pass over; left out: none

@@ -1,20 +1,20 @@
 /**
  * ● One server of the pool: its queue, its connection and the next one, its deadlines and its health. Invariants: every operation
- * handed to `submit` settles, by its deadline or (a few ms later) when the timer that watches it fires; at most `callsMax`
- * operations and `bytesMax` bytes of values wait; nothing waits without a socket that is open or opening.
+ * handed to `submit` settles, by its deadline or (a few ms later) when the timer for it fires; at most `callsMax` operations and
+ * `bytesMax` bytes of values wait; nothing waits unless a socket is open or opening.
  *
- * Deadlines have no timer each: one timer stands at the earliest of them, and a sweep settles what is due. An operation whose
- * deadline passes leaves its place on the wire behind, so that its late reply goes nowhere.
+ * Deadlines have no timer each: one timer is set to the earliest of them, and a sweep settles all that are due. An operation that
+ * timed out stays among the requests in flight, so that its late reply is matched to it and dropped.
  */
 import type { Cancel, Clock } from "../../../core/clock.ts";
 import { OperationError, type HoldfastError } from "../../../core/errors.ts";
 import type { Random } from "../../../core/random.ts";
 import { ServerConnection, type ServerConnectionSettings } from "../protocol/server-connection.ts";
 import type { InFlightRequest } from "../protocol/in-flight.ts";
-import { Fifo } from "../protocol/fifo.ts";
+import { Ring } from "../../../core/ring.ts";
 import { handshake, type Credentials } from "../protocol/handshake.ts";
 import { Health, type HealthOptions, type HealthState } from "./health.ts";
-import { GetOperation, GetManyOperation } from "../operations/lookup.ts";
+import { GetOperation, GetManyOperation } from "../operations/get-operation.ts";
 import type { CacheOperation } from "../operations/operation.ts";
 import { BatchWriter } from "../protocol/batch-writer.ts";
 import type { ServerAddress } from "../operations/server-address.ts";
@@ -25,13 +25,13 @@ export interface PoolServerSettings extends Omit<ServerConnectionSettings, "serv
   readonly health: HealthOptions;
   readonly callsMax: number;
   readonly bytesMax: number;
-  /** Silence while replies are due after which the connection is given up. */
+  /** A connection that is silent for so long while requests are in flight is closed. */
   readonly stallMs: number;
   readonly newProtocol: () => ClientProtocol;
-  /** Whether that wire can carry meta commands and `config`. */
+  /** Whether that is the text protocol, which alone has meta commands and `config`. */
   readonly textual: boolean;
   readonly credentials: Credentials | undefined;
-  /** Told when the server is ejected ("ejected") and when it is back ("up"). */
+  /** Called when the server is ejected ("ejected") and when it is restored ("up"). */
   readonly onHealth: (poolServer: PoolServer, state: HealthState, error?: HoldfastError) => void;
 }
 
@@ -42,13 +42,13 @@ export class PoolServer {
   readonly #settings: PoolServerSettings;
   readonly #clock: Clock;
   readonly #health: Health;
-  readonly #queue = new Fifo<CacheOperation>();
+  readonly #queue = new Ring<CacheOperation>();
   #queuedBytes = 0;
   #connection: ServerConnection | undefined = undefined;
   #ready = false;
   #version: string | undefined = undefined;
-  /** Replies that belonged to the greeting. */
-  #greetings = 0;
+  /** Replies that belonged to the handshake. */
+  #handshakeReplies = 0;
   #lastError: HoldfastError | undefined = undefined;
   #flushDue = false;
   readonly #flush = (): void => {
@@ -82,7 +82,7 @@ export class PoolServer {
     return this.#version;
   }
 
-  /** Whether it supports the meta protocol as memcached has had it since 1.6.10; before the first connection, presumably. */
+  /** Whether it supports the meta protocol of memcached 1.6.10; true before the first connection. */
   get meta(): boolean {
     if (!this.#settings.textual) return false;
     if (this.#version === undefined) return true;
@@ -90,12 +90,12 @@ export class PoolServer {
     return major > 1 || (major === 1 && (minor > 6 || (minor === 6 && patch >= 10)));
   }
 
-  /** Calls queued or on the wire. */
+  /** Calls queued or in flight. */
   get waiting(): number {
     return this.#queue.length + (this.#connection?.pendingCalls ?? 0);
   }
 
-  /** Takes an operation; it is written at the end of this tick. */
+  /** Queues an operation; it is sent at the end of this tick. */
   submit(operation: CacheOperation): void {
     operation.server = this.server.name;
     const refusal = this.#closed ?? this.#refusal(operation);
@@ -109,7 +109,7 @@ export class PoolServer {
     this.#scheduleFlush();
   }
 
-  /** Leaves the pool: what waits may still be answered, in the time that a call has. */
+  /** Leaves the pool: what waits may still be answered, within a call's timeout. */
   retire(error: HoldfastError): void {
     if (this.waiting === 0) this.close(error);
     else this.#clock.at(this.#clock.now() + this.#settings.stallMs, () => this.close(error));
@@ -149,7 +149,7 @@ export class PoolServer {
     else if (this.#ready) this.#drainQueue(this.#connection);
   }
 
-  /** Opens a connection, unless the wait after a failure is not over: then what is queued fails now rather than later. */
+  /** Opens a connection. During the wait after a failure it fails what is queued instead: no call waits for the next attempt. */
   #connect(): void {
     const { name } = this.server;
     if (this.#clock.now() < this.#health.retryAtMs) {
@@ -160,11 +160,11 @@ export class PoolServer {
     this.#ready = false;
     const protocol = this.#settings.newProtocol();
     const connection: ServerConnection = new ServerConnection({ ...this.#settings, server: this.server }, protocol, {
-      opened: () => handshake(connection, this.#settings.credentials, (version) => this.#greeted(connection, version)),
+      opened: () => handshake(connection, this.#settings.credentials, (version) => this.#established(connection, version)),
       drained: () => this.#scheduleFlush(),
       heard: () => {
         if (this.#queue.length > 0 && connection.window.open) this.#scheduleFlush();
-        if (this.#health.failures > 0 && this.#ready && connection.answered > this.#greetings) this.#health.answered();
+        if (this.#health.failures > 0 && this.#ready && connection.answered > this.#handshakeReplies) this.#health.answered();
       },
       closed: (error, unanswered) => this.#lost(error, unanswered),
     });
@@ -176,7 +176,7 @@ export class PoolServer {
     while (batchWriter.open) {
       const operation = this.#queue.peek();
       if (!operation) break;
-      if (operation.settled || batchWriter.ask(operation)) this.#dequeue();
+      if (operation.settled || batchWriter.write(operation)) this.#dequeue();
     }
     batchWriter.end();
   }
@@ -190,24 +190,24 @@ export class PoolServer {
     for (const operation of this.#queue.drain()) operation.fail(error);
   }
 
-  /** Settles what is due, and stands the timer at what is due next. */
+  /** Fails the operations whose deadline has passed, and sets the timer to the next deadline. */
   #sweep(): void {
     const nowMs = this.#clock.now();
     let nextMs = Infinity;
-    const look = (operation: CacheOperation): void => {
+    const check = (operation: CacheOperation): void => {
       if (operation.settled) return;
       if (operation.deadlineMs > nowMs) nextMs = Math.min(nextMs, operation.deadlineMs);
       else operation.fail(new OperationError("CACHE_TIMEOUT", `No answer from ${this.server.name} in time`));
     };
     for (const operation of this.#queue.drain()) {
-      look(operation);
+      check(operation);
       if (operation.settled) this.#queuedBytes -= operation.bodyBytes;
       else this.#queue.push(operation);
     }
     const connection = this.#connection;
     if (connection && connection.pending.length > 0) {
-      for (const request of connection.pending) for (const operation of request.operations()) look(operation);
-      // Until the greeting is over, the connection's own timer watches it.
+      for (const request of connection.pending) for (const operation of request.operations()) check(operation);
+      // During the handshake the connection's own timer decides.
       const stalledAtMs = this.#ready ? connection.aliveAtMs + this.#settings.stallMs : Infinity;
       if (stalledAtMs <= nowMs) {
         const message = `${this.server.name} has not answered for ${this.#settings.stallMs} ms`;
@@ -227,13 +227,13 @@ export class PoolServer {
     });
   }
 
-  #greeted(connection: ServerConnection, version: string): void {
+  #established(connection: ServerConnection, version: string): void {
     connection.established();
     this.#version = version;
     this.#ready = true;
-    this.#greetings = connection.answered + 1;
+    this.#handshakeReplies = connection.answered + 1;
     const wasEjected = !this.usable;
-    this.#health.greeted();
+    this.#health.connected();
     if (wasEjected) this.#settings.onHealth(this, "up");
     this.#work();
   }
@@ -246,7 +246,7 @@ export class PoolServer {
       for (const request of unanswered) request.fail(error);
       return;
     }
-    // A connection that served and ends while idle says nothing of the server: the next call simply opens another.
+    // A connection that served and ends while idle is no sign of failure: the next call opens another.
     if (!served || unanswered.length > 0) this.#failed(error, served);
     const again = served && this.usable ? readsOf(unanswered) : new Set<CacheOperation>();
     for (const operation of again) operation.retries += 1;
@@ -271,10 +271,10 @@ export class PoolServer {
   }
 }
 
-/** The reads among them that may be asked once more: asking twice changes nothing at the server. */
-function readsOf(exchanges: readonly InFlightRequest[]): ReadonlySet<CacheOperation> {
+/** The reads among them that may be sent once more, because a read changes nothing at the server. */
+function readsOf(unanswered: readonly InFlightRequest[]): ReadonlySet<CacheOperation> {
   const reads = new Set<CacheOperation>();
-  for (const request of exchanges) {
+  for (const request of unanswered) {
     for (const operation of request.operations()) {
       if (operation.settled || operation.retries > 0) continue;
       if (operation instanceof GetManyOperation) operation.restart();

@@ -1,6 +1,6 @@
 /**
- * ● The servers of a client and which of them answers for a key: the ring's choice, or, while that one is ejected, what the
- * client was told to do. Applying a new list keeps the servers that stay, with their connections.
+ * ● The servers of a client and which of them answers for a key: the one that the placement gives, or, while that one is ejected,
+ * what `whenDown` says. A new list of servers keeps those that stay, with their connections.
  */
 import type { HoldfastError } from "../../../core/errors.ts";
 import { OperationError } from "../../../core/errors.ts";
@@ -31,12 +31,12 @@ export class Pool {
     this.#gutterPlacement = settings.gutter.length > 0 ? placementOf(settings.placement, settings.gutter) : undefined;
   }
 
-  /** The servers of the ring, without the gutter. */
+  /** The servers, without the gutter. */
   get poolServers(): readonly PoolServer[] {
     return this.#poolServers;
   }
 
-  /** Replaces the list of servers. Those that leave answer what they still owe. */
+  /** Replaces the list of servers. Requests at servers that leave may still be answered. */
   apply(servers: readonly ServerAddress[]): { added: readonly ServerAddress[]; removed: readonly ServerAddress[] } {
     const old = new Map(this.#poolServers.map((poolServer) => [poolServer.server.name, poolServer]));
     const added = servers.filter(({ name }) => !old.has(name));
@@ -52,7 +52,7 @@ export class Pool {
     return { added, removed: removed.map(({ server }) => server) };
   }
 
-  /** The server that answers for a key; undefined: nobody, so that the call counts as a miss. */
+  /** The server that answers for a key; undefined: none, so that the call counts as a miss. */
   route(wireKey: string): PoolServer | undefined {
     const poolServers = this.#poolServers;
     if (poolServers.length === 1) {

@@ -1,15 +1,15 @@
 /**
- * ● Writes a batch of requests: what waits in a server's queue is put on its connection, gets side by side in lines, each key that several
- * calls want once. Invariant: questions leave in the order of the queue, so that a get behind a set sees what was set.
+ * ● Writes the requests that wait in a server's queue to its connection: keys of many gets in one line, a key that several calls
+ * want only once. Invariant: requests leave in the order of the queue, so that a get behind a set sees what was set.
  */
 import type { ServerConnection } from "./server-connection.ts";
 import { InFlightCommand, InFlightBatch, type KeyPosition } from "./in-flight.ts";
 import { KEYS_PER_LINE_MAX, LINE_BYTES_MAX, SOCKET_BYTES_HIGH } from "../operations/limits.ts";
-import { GetOperation, GetManyOperation, type ReplySink } from "../operations/lookup.ts";
+import { GetOperation, GetManyOperation, type ReplySink } from "../operations/get-operation.ts";
 import type { CacheOperation, CommandRequest } from "../operations/operation.ts";
 import { isBase64 } from "../operations/wire-key.ts";
 
-/** 64 KiB: written before the rest of a long queue is encoded, so that the server works meanwhile. */
+/** 64 KiB: written before the rest of a long queue is encoded, so that the server can begin. */
 const FLUSH_BYTES = 64 * 1024;
 
 /** 1 KiB a value: below, fetching a key twice costs less than remembering where each is asked for (0.1 us a key). */
@@ -17,7 +17,7 @@ const SHARED_BYTES_MIN = 1024;
 
 export class BatchWriter {
   readonly #connection: ServerConnection;
-  /** Where the keys of this batch are asked for, since the last command, which may change what they hold. */
+  /** Where each key has been requested since the last command, which may have changed its value. */
   readonly #keyPositions: Map<string, KeyPosition> | undefined;
   #batch: InFlightBatch | undefined = undefined;
 
@@ -26,35 +26,35 @@ export class BatchWriter {
     this.#keyPositions = connection.window.keyBytes >= SHARED_BYTES_MIN ? new Map() : undefined;
   }
 
-  /** Whether more may be asked now. */
+  /** Whether more may be written now. */
   get open(): boolean {
     return this.#connection.backlogBytes < SOCKET_BYTES_HIGH && this.#connection.window.open;
   }
 
   /**
-   * Asks an operation's question, or the next key of it.
+   * Writes an operation's request, or the next key of it.
    *
-   * @returns true when it is wholly asked
+   * @returns true when all of it is written
    */
-  ask(operation: CacheOperation): boolean {
+  write(operation: CacheOperation): boolean {
     if (operation instanceof GetManyOperation) {
-      const { wireKeys } = operation.part;
-      this.#askKey(operation, wireKeys[operation.asked]!, operation.asked);
+      const { wireKeys } = operation;
+      this.#writeKey(operation, wireKeys[operation.asked]!, operation.asked);
       operation.asked += 1;
       return operation.asked === wireKeys.length;
     }
-    if (operation instanceof GetOperation) this.#askKey(operation, operation.key, 0);
-    else this.#askCommand(operation as CommandRequest);
+    if (operation instanceof GetOperation) this.#writeKey(operation, operation.key, 0);
+    else this.#writeCommand(operation as CommandRequest);
     return true;
   }
 
-  /** All that was asked leaves. */
+  /** Sends what has been written. */
   end(): void {
     this.#sendBatch();
     this.#connection.flush();
   }
 
-  #askKey(sink: ReplySink, key: string, slot: number): void {
+  #writeKey(sink: ReplySink, key: string, slot: number): void {
     const verb = sink.verb as "get" | "gets";
     const keyPositions = verb === "get" ? this.#keyPositions : undefined;
     const keyPosition = keyPositions?.get(key);
@@ -62,7 +62,7 @@ export class BatchWriter {
       this.#connection.share(keyPosition, sink, slot);
       return;
     }
-    // A key in base64 has a line of its own.
+    // A key in base64 goes as a meta command, one a line.
     const single = isBase64(key);
     if (this.#batch && (single || !hasRoom(this.#batch, verb))) this.#sendBatch();
     const batch = (this.#batch ??= new InFlightBatch(verb));
@@ -71,7 +71,7 @@ export class BatchWriter {
     if (single) this.#sendBatch();
   }
 
-  #askCommand(command: CommandRequest): void {
+  #writeCommand(command: CommandRequest): void {
     this.#sendBatch();
     this.#keyPositions?.clear();
     this.#connection.send(new InFlightCommand(command));

@@ -1,8 +1,9 @@
 /**
- * ○ Questions → packets of memcached's binary protocol, for servers that ask for SASL and so support nothing else. The keys of a
- * batch go as quiet gets with a noop behind them, whose answer says that there are no more.
+ * ○ Requests → packets of memcached's binary protocol, for servers that require SASL and so support nothing else. The keys of a
+ * batch go as quiet gets followed by a noop, whose reply ends the batch.
  */
 import { Buffer } from "node:buffer";
+import { EMPTY } from "../../../core/bytes.ts";
 import { BINARY_REQUEST, OPCODE } from "../../../memcached/binary.ts";
 import { BinaryReplyDecoder, GET_KEY_QUIET } from "../../../memcached/binary-reply-decoder.ts";
 import { assert } from "../../../core/assert.ts";
@@ -57,7 +58,7 @@ export class BinaryProtocol implements ClientProtocol {
 
   encodeCommand({ verb, key, fields }: CommandRequest, out: WriteBuffer): void {
     const opcode = OPCODES[verb];
-    assert(opcode !== undefined, "the binary protocol is asked only what it knows");
+    assert(opcode !== undefined, "refused before: the binary protocol has no such command");
     const { body, cas, words } = fields;
     write(out, opcode, {
       extras: extrasOf(verb, fields),
@@ -92,18 +93,16 @@ function extrasOf(verb: Verb, { flags = 0, exptime = 0, delta = 0n }: CommandReq
       return extras;
     }
     default:
-      return NOTHING;
+      return EMPTY;
   }
 }
 
-/** What the text protocol says with -1, already expired, is here a date of 1970. */
+/** Already expired: -1 in the text protocol, a date in 1970 here. */
 function unsigned(exptime: number): number {
   return exptime < 0 ? TTL_RELATIVE_S_MAX + 1 : exptime;
 }
 
-const NOTHING = new Uint8Array(0);
-
-function write(out: WriteBuffer, opcode: number, { extras = NOTHING, key = "", body = NOTHING, cas = 0n }: Packet): void {
+function write(out: WriteBuffer, opcode: number, { extras = EMPTY, key = "", body = EMPTY, cas = 0n }: Packet): void {
   const bodyBytes = typeof body === "string" ? Buffer.byteLength(body) : body.length;
   out.u8(BINARY_REQUEST);
   out.u8(opcode);

@@ -1,4 +1,4 @@
-/** ○ How questions become bytes and bytes become replies: one of the two protocols of memcached. */
+/** ○ Encodes requests and decodes replies: the text and the binary protocol of memcached implement it. */
 import type { Buffer } from "node:buffer";
 import type { MemcachedReply } from "../../../memcached/reply.ts";
 import type { InFlightBatch } from "./in-flight.ts";

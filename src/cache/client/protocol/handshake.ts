@@ -1,12 +1,13 @@
 /**
- * ○ What is said first on a connection: who we are, where a server wants to know, and `version`, whose answer proves that a
- * memcached is at the other end and tells what it can do.
+ * ○ The first requests on a connection: the login, where there are credentials, and `version`, whose reply proves that the peer
+ * is a memcached server and tells what it supports.
  */
 import { OperationError, type HoldfastError } from "../../../core/errors.ts";
-import { InFlightCommand, type InFlightRequest } from "./in-flight.ts";
-import { CommandOperation, type CommandFields, type OperationObserver, type Verb } from "../operations/operation.ts";
+import { InFlightCommand } from "./in-flight.ts";
+import { CommandOperation, NO_DEADLINE, UNCOUNTED, type CommandFields, type Verb } from "../operations/operation.ts";
+import type { ServerConnection } from "./server-connection.ts";
 
-/** Who the client is. */
+/** The client's user and password. */
 export interface Credentials {
   readonly username: string;
   readonly password: string;
@@ -14,49 +15,39 @@ export interface Credentials {
   readonly by?: "ascii" | "sasl";
 }
 
-interface HandshakeConnection {
-  send(request: InFlightRequest): void;
-  flush(): void;
-  close(error: HoldfastError): void;
-}
-
-const NOBODY: OperationObserver = { failed: () => false, settled() {} };
-/** The connection's own timer watches the greeting. */
-const UNTIMED = { startedMs: 0, deadlineMs: Infinity };
-
 /**
- * Sends the first questions.
+ * Sends them; the connection's connect timeout covers their replies.
  *
- * @param ready called with the server's version ("" when it keeps it to itself) once all were answered; otherwise the line is
- *   closed: CACHE_AUTH_FAILED, or what the server refused with
+ * @param ready called with the server's version ("" when it does not tell) once all succeeded; otherwise the connection is
+ *   closed with CACHE_AUTH_FAILED or the server's refusal
  */
 export function handshake(
-  connection: HandshakeConnection,
+  connection: ServerConnection,
   credentials: Credentials | undefined,
   ready: (version: string) => void,
 ): void {
-  const ask = (
+  const send = (
     verb: Exclude<Verb, "get" | "gets">,
     key: string,
     fields: CommandFields,
     answered: (text: string) => void,
   ): void => {
-    const interpret = (reply: { kind: string; text: string }) => ({ result: reply.kind === "VERSION" ? reply.text : "" });
+    const read = (reply: { kind: string; text: string }) => ({ result: reply.kind === "VERSION" ? reply.text : "" });
     const refused = (error: HoldfastError): void => {
       if (verb === "version" && error.code === "CACHE_REFUSED") answered("");
       else connection.close(verb === "version" ? error : authFailed(error));
     };
     connection.send(
-      new InFlightCommand(new CommandOperation(verb, key, NOBODY, UNTIMED, fields, interpret, "", answered, refused)),
+      new InFlightCommand(new CommandOperation(verb, key, UNCOUNTED, NO_DEADLINE, fields, read, "", answered, refused)),
     );
   };
   if (credentials?.by === "sasl") {
-    ask("sasl", "PLAIN", { body: `\0${credentials.username}\0${credentials.password}` }, () => {});
+    send("sasl", "PLAIN", { body: `\0${credentials.username}\0${credentials.password}` }, () => {});
   } else if (credentials) {
     // memcached -Y: the first command is a set whose value is "user password" (doc/protocol.txt, "Authentication").
-    ask("set", "auth", { body: `${credentials.username} ${credentials.password}` }, () => {});
+    send("set", "auth", { body: `${credentials.username} ${credentials.password}` }, () => {});
   }
-  ask("version", "", {}, ready);
+  send("version", "", {}, ready);
   connection.flush();
 }
 

@@ -1,16 +1,16 @@
 /**
- * ○ How much is asked of one server at once, in bytes of answers. What is beyond waits in the client's queue, where another call
- * that wants the same key can still join it, and where a deadline costs nobody a transfer. How long an answer will be is not
- * known: the keys outstanding count as the average of those answered lately. Invariant: open whenever nothing is outstanding.
+ * ○ How much is requested from one server at once, in bytes of replies. The rest waits in the client's queue, where another call
+ * that wants the same key can still join it, and where a call that times out wastes no transfer. The size of a reply is not known
+ * beforehand: each outstanding key counts as the average of recent ones. Invariant: open whenever nothing is outstanding.
  */
 
-/** 16 MiB: some milliseconds of any network's bandwidth and more than sockets buffer, so that no server waits for questions. */
+/** 16 MiB: some milliseconds of any network's bandwidth and more than sockets buffer, so that no server is idle. */
 const BYTES_MAX = 16 * 1024 * 1024;
 
-/** 16 KiB a key, until the first answers say more: a thousand keys at once. */
+/** 16 KiB a key until the first replies have come: a thousand keys at once. */
 const KEY_BYTES_FIRST = 16 * 1024;
 
-/** An eighth of the way to the newest batch's average: a few batches of another size are enough to be believed. */
+/** An eighth of the way to the newest batch's average: follows a change of size within a few batches. */
 const STEP = 1 / 8;
 
 export class InFlightWindow {
@@ -18,7 +18,7 @@ export class InFlightWindow {
   #keyBytes: number | undefined = undefined;
   #shut = false;
 
-  /** Average bytes of an answer lately; misses count. */
+  /** Average bytes of recent replies, misses included. */
   get keyBytes(): number {
     return this.#keyBytes ?? KEY_BYTES_FIRST;
   }
@@ -32,7 +32,7 @@ export class InFlightWindow {
     this.#keyBytes = this.#keyBytes === undefined ? bytes / keys : this.#keyBytes + (bytes / keys - this.#keyBytes) * STEP;
   }
 
-  /** Once shut it opens when half is answered: what is asked then is asked in large pieces, in which calls share keys. */
+  /** Once shut it opens when half is answered: then many requests are written together, and calls can share keys. */
   get open(): boolean {
     const bytes = this.#keys * this.keyBytes;
     this.#shut = bytes > (this.#shut ? BYTES_MAX / 2 : BYTES_MAX);

@@ -1,55 +1,55 @@
 /**
- * ○ What stands on the wire and waits for its replies: a batch of keys (one `get` line, or its like), or one command.
- * Replies come back in the order of the requests; each tells when it has had its last.
+ * ○ Requests that were sent and wait for their replies: a batch of keys (one `get` line or its binary equivalent), or one command.
+ * Replies come in the order of the requests; each request tells which reply is its last.
  */
 import { OperationError, ProtocolError, type HoldfastError } from "../../../core/errors.ts";
 import type { MemcachedReply } from "../../../memcached/reply.ts";
-import { type ReplySink } from "../operations/lookup.ts";
-import { type CommandRequest, type CacheOperation } from "../operations/operation.ts";
+import type { ReplySink } from "../operations/get-operation.ts";
+import type { CacheOperation, CommandRequest } from "../operations/operation.ts";
 
 export type InFlightRequest = InFlightBatch | InFlightCommand;
 
-/** Keys side by side in a batch that one sink asked for: those from `position` on are its `slot`s from there on. */
+/** Consecutive keys of one sink in a batch: the key at `position` is the sink's `slot`, the next one its next. */
 interface KeyRange {
   readonly sink: ReplySink;
   readonly position: number;
   readonly slot: number;
 }
 
-/** Where a key is asked for. */
+/** Where a key has been requested. */
 export interface KeyPosition {
   readonly batch: InFlightBatch;
   readonly position: number;
 }
 
-/** One more sink of a key that the batch already asks for. */
+/** One more sink for a key that the batch already requests. */
 interface CoalescedWaiter {
   readonly sink: ReplySink;
   readonly slot: number;
 }
 
 /**
- * Keys asked for together. memcached answers found keys in the order asked and leaves out the others, so that a key that comes
- * back tells which were missed before it. A key that was not asked for, or comes back oftener than it was asked for, breaks the
- * connection: that is how no value is ever given to the wrong key.
+ * Keys requested together. memcached answers the found keys in the order of the request and leaves out the others, so that each
+ * value also tells which keys before it were missed. A value for a key that was not requested, or one too many, closes the
+ * connection: so no value is ever given to the wrong key.
  */
 export class InFlightBatch {
   readonly verb: "get" | "gets";
   readonly keys: string[] = [];
   keyBytes = 0;
-  /** Whether it is on the wire, its keys settled: sinks may still join. */
+  /** Whether it was sent. Further sinks may still join its keys. */
   sent = false;
   /** Bytes of the answers so far, their lines included. */
   foundBytes = 0;
-  /** What the reply is known by in place of the key: the opaque token of a meta `mg`. */
+  /** What the reply carries in place of the key: the opaque token of a meta `mg`. */
   token: string | undefined = undefined;
-  /** Calls waiting on this request: a getMany counts once, however many of its keys are here. */
+  /** Calls waiting for this request: a getMany counts once, however many of its keys are here. */
   size = 0;
   readonly #ranges: KeyRange[] = [];
   #latest: ReplySink | undefined = undefined;
   #positions: Map<string, number> | undefined = undefined;
   #waiters: Map<number, CoalescedWaiter[]> | undefined = undefined;
-  /** The first key that has no answer, and the range that it is in. */
+  /** The first key without a reply, and its range. */
   #cursor = 0;
   #range = 0;
 
@@ -58,9 +58,9 @@ export class InFlightBatch {
   }
 
   /**
-   * Asks for a key of a sink, whose keys come one after the other; one that another sink asks for already is asked once.
+   * Adds a key for a sink, whose keys come one after the other; one that another sink has requested already is not added again.
    *
-   * @returns where the key stands
+   * @returns the key's position
    */
   add(key: string, sink: ReplySink, slot: number): number {
     if (sink !== this.#latest) {
@@ -83,7 +83,7 @@ export class InFlightBatch {
   }
 
   /**
-   * Gives the answer to one more sink, whose keys come one after the other.
+   * Adds a sink for a key that is requested already; a sink's keys come one after the other.
    *
    * @returns by how many calls the batch has grown
    */
@@ -123,7 +123,7 @@ export class InFlightBatch {
     for (const waiters of this.#waiters?.values() ?? []) for (const { sink } of waiters) yield sink;
   }
 
-  /** Where the key stands already. A getMany alone in its batch asks for no key twice, and pays for no table. */
+  /** The key's position if it is requested already. The keys of a single getMany are distinct, so it needs no table. */
   #positionOf(key: string): number | undefined {
     if (this.size <= 1) return undefined;
     this.#positions ??= new Map(this.keys.map((each, index) => [each, index]));
@@ -151,19 +151,19 @@ export class InFlightBatch {
     this.foundBytes += reply.valueEnd - reply.valueStart + reply.lineEnd - reply.lineStart;
     const range = this.#rangeAt(position);
     range.sink.hit(range.slot + position - range.position, reply);
-    for (const { sink, slot } of this.#waiters?.get(position) ?? NOBODY) sink.hit(slot, reply);
+    for (const { sink, slot } of this.#waiters?.get(position) ?? NO_WAITERS) sink.hit(slot, reply);
   }
 
   #missUpTo(end: number): void {
     for (let position = this.#cursor; position < end; position += 1) {
       const range = this.#rangeAt(position);
       range.sink.miss(range.slot + position - range.position);
-      for (const { sink, slot } of this.#waiters?.get(position) ?? NOBODY) sink.miss(slot);
+      for (const { sink, slot } of this.#waiters?.get(position) ?? NO_WAITERS) sink.miss(slot);
     }
     this.#cursor = end;
   }
 
-  /** Positions are asked for in rising order. */
+  /** Called with rising positions. */
   #rangeAt(position: number): KeyRange {
     for (let next = this.#ranges[this.#range + 1]; next && next.position <= position;) {
       this.#range += 1;
@@ -173,7 +173,7 @@ export class InFlightBatch {
   }
 }
 
-const NOBODY: readonly CoalescedWaiter[] = [];
+const NO_WAITERS: readonly CoalescedWaiter[] = [];
 
 /** One command and its replies. */
 export class InFlightCommand {
@@ -189,7 +189,7 @@ export class InFlightCommand {
     const refusal = refusalOf(reply);
     if (!refusal) return this.command.accept(reply);
     this.command.fail(refusal);
-    // The server may have taken the value's bytes for commands: what follows on this connection means nothing.
+    // The server may have read the value's bytes as commands: no later reply on this connection can be trusted.
     if (this.command.fields.body !== undefined && reply.kind !== "SERVER_ERROR") throw refusal;
     return true;
   }
@@ -217,14 +217,14 @@ function refusalOf(reply: MemcachedReply): HoldfastError | undefined {
   }
 }
 
-/** The server's refusal. @throws ProtocolError when the reply is none: the connection has lost its place */
+/** The server's refusal. @throws ProtocolError when the reply is none: the connection is out of step */
 function refused(reply: MemcachedReply, verb: string): HoldfastError {
   const refusal = refusalOf(reply);
   if (!refusal) throw unexpected(reply, verb);
   return refusal;
 }
 
-/** The reply answers another question than the one asked. */
+/** The reply cannot belong to the request. */
 export function unexpected(reply: MemcachedReply, verb: string): ProtocolError {
   return new ProtocolError(
     "CACHE_REPLY_INVALID",

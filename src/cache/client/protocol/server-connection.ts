@@ -1,18 +1,18 @@
 /**
- * ● One socket to one server: what is written leaves in order, what comes back goes to the request that was sent first. It opens
- * once, closes once and never reopens: its owner (pool-server.ts) makes the next. Invariant: after `closed` was told nothing is
- * written and no reply is given out.
+ * ● One socket to one server: requests leave in order, each reply goes to the oldest request in flight. A connection opens once,
+ * closes once and never reopens: its owner (pool-server.ts) makes the next. Invariant: after `closed` nothing is written and no
+ * reply is given out.
  */
 import { Buffer } from "node:buffer";
-import { connect as connectTcp, type Socket } from "node:net";
+import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions as TlsOptions } from "node:tls";
 import type { Cancel, Clock } from "../../../core/clock.ts";
 import { HoldfastError, OperationError, ProtocolError, messageOf } from "../../../core/errors.ts";
 import { KEEP_ALIVE_DEFAULT } from "../../../core/limits.ts";
 import { InFlightBatch, type InFlightRequest, type KeyPosition } from "./in-flight.ts";
-import { Fifo } from "./fifo.ts";
+import { Ring } from "../../../core/ring.ts";
 import { READ_BYTES } from "../operations/limits.ts";
-import type { ReplySink } from "../operations/lookup.ts";
+import type { ReplySink } from "../operations/get-operation.ts";
 import type { ServerAddress } from "../operations/server-address.ts";
 import { InFlightWindow } from "./in-flight-window.ts";
 import type { ClientProtocol } from "./client-protocol.ts";
@@ -20,13 +20,13 @@ import { WriteBuffer } from "./write-buffer.ts";
 
 /** What a connection tells its owner. */
 export interface ServerConnectionOwner {
-  /** The socket is open: say what must be said first, then send. */
+  /** The socket is open: the handshake may begin. */
   opened(): void;
-  /** The kernel took what was written: more may follow. */
+  /** The kernel has taken what was written: more may follow. */
   drained(): void;
-  /** Bytes came and all that they answered is settled. */
+  /** Bytes came, and the requests that they answer are settled. */
   heard(): void;
-  /** Called once, with what waited for a reply. */
+  /** Called once, with the requests that were still in flight. */
   closed(error: HoldfastError, unanswered: readonly InFlightRequest[]): void;
 }
 
@@ -38,15 +38,15 @@ export interface ServerConnectionSettings {
 }
 
 export class ServerConnection {
-  /** Sent and not wholly answered, oldest first. */
-  readonly pending = new Fifo<InFlightRequest>();
+  /** In flight, oldest first. */
+  readonly pending = new Ring<InFlightRequest>();
   /** Calls in `pending`. */
   pendingCalls = 0;
-  /** What is asked for at once. */
+  /** Bounds what is in flight. */
   readonly window = new InFlightWindow();
   /** Requests answered so far. */
   answered = 0;
-  /** When the last bytes came, or when the first of what waits was sent, if that is later. */
+  /** When the last bytes came, or when the oldest request in flight was sent, if that is later. */
   aliveAtMs = 0;
   readonly #name: string;
   readonly #socket: Socket;
@@ -84,12 +84,12 @@ export class ServerConnection {
     return this.#out.length;
   }
 
-  /** The peer said what it must say first: from here on only its silence counts. */
+  /** The handshake is done: the connect timeout ends. */
   established(): void {
     this.#cancelTimeout();
   }
 
-  /** Puts a question behind the others; `flush` sends it. */
+  /** Encodes a request behind the others; `flush` sends them. */
   send(request: InFlightRequest): void {
     if (this.pending.length === 0) this.aliveAtMs = this.#clock.now();
     this.pending.push(request);
@@ -101,7 +101,7 @@ export class ServerConnection {
     } else this.#protocol.encodeCommand(request.command, this.#out);
   }
 
-  /** Gives a key's answer to one more sink, whether its batch was sent already or not. */
+  /** Gives a key's reply to one more sink, whether its batch was sent already or not. */
   share({ batch, position }: KeyPosition, sink: ReplySink, slot: number): void {
     const calls = batch.share(position, sink, slot);
     if (batch.sent) this.pendingCalls += calls;
@@ -114,7 +114,7 @@ export class ServerConnection {
     if (this.#socket.writableLength === 0) this.#out.reuse();
   }
 
-  /** Ends the connection; what waits for a reply is handed to the owner with this error. */
+  /** Ends the connection; the requests in flight are handed to the owner with this error. */
   close(error: HoldfastError): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -140,7 +140,7 @@ export class ServerConnection {
   }
 
   #openTls({ host, port, path, tlsName = host }: ServerAddress, options: TlsOptions): Socket {
-    const target = path === undefined ? { host, port, servername: isAddress(tlsName) ? "" : tlsName } : { path };
+    const target = path === undefined ? { host, port, servername: isIP(tlsName) ? "" : tlsName } : { path };
     const socket = connectTls({ ...target, ...options });
     socket.setNoDelay(true);
     socket.once("secureConnect", () => this.#opened());
@@ -183,8 +183,4 @@ export class ServerConnection {
     const message = `Connection to ${this.#name} ${cause ? `failed: ${messageOf(cause)}` : "was closed by the server"}`;
     this.close(new OperationError("CACHE_UNREACHABLE", message, { cause }));
   }
-}
-
-function isAddress(host: string): boolean {
-  return /^[\d.]+$/.test(host) || host.includes(":");
 }

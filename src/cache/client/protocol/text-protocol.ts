@@ -1,6 +1,6 @@
 /**
- * ○ Questions → bytes of memcached's text protocol: the classic commands, which every server of the last twenty years knows, and
- * the meta commands for keys that must go as base64 and for what only they can ask.
+ * ○ Requests → bytes of memcached's text protocol: the classic commands, which every server of the last twenty years supports, and
+ * the meta commands for keys that must go as base64 and for what only they can express.
  */
 import { Buffer } from "node:buffer";
 import { ReplyDecoder } from "../../../memcached/reply-decoder.ts";
@@ -26,7 +26,7 @@ export class TextProtocol implements ClientProtocol {
     const { keys, verb } = batch;
     const first = keys[0]!;
     if (isBase64(first)) {
-      // Known by a token, not by its key: memcached 1.6.18 gives an appended item's binary key back unencoded.
+      // The reply is matched by a token, not by the key: memcached 1.6.18 returns an appended item's binary key unencoded.
       this.#token = (this.#token + 1) % 2 ** 31;
       batch.token = String(this.#token);
       out.latin1(`mg ${first.slice(1)} b f v${verb === "gets" ? " c" : ""} O${batch.token}\r\n`);

@@ -1,14 +1,12 @@
 /**
- * ○ Where one tick's requests are written side by side, to leave in one socket write. Invariant: 0 <= length <= capacity.
- * After `take()` the bytes belong to the socket; `reuse()` gives them back once the kernel has them, which is the usual case
- * and saves an allocation a tick.
+ * ○ Collects the requests of one tick, so that they leave in one socket write. Invariant: 0 <= length <= capacity. After `take()`
+ * the memory belongs to the socket; `reuse()` takes it back once the kernel has copied it, which saves an allocation a tick.
  */
 import { Buffer } from "node:buffer";
+import { EMPTY_BUFFER } from "../../../core/buffers.ts";
 
 /** 64 KiB: about 256 small requests; larger ones grow it for their tick only. */
 const CAPACITY_BYTES = 64 * 1024;
-
-const NOTHING = Buffer.alloc(0);
 
 export class WriteBuffer {
   #spare: Buffer | undefined = undefined;
@@ -51,16 +49,16 @@ export class WriteBuffer {
     this.#bytes.writeBigUInt64BE(value, at);
   }
 
-  /** The bytes written; the writer is empty afterwards. */
+  /** The bytes written; the buffer is empty afterwards. */
   take(): Buffer {
     const taken = this.#bytes.subarray(0, this.length);
     this.length = 0;
     if (this.#bytes.length === CAPACITY_BYTES) this.#spare = this.#bytes;
-    this.#bytes = NOTHING;
+    this.#bytes = EMPTY_BUFFER;
     return taken;
   }
 
-  /** The bytes last taken are in the kernel: write over them. */
+  /** The kernel has the bytes last taken: their memory may be written again. */
   reuse(): void {
     if (this.#spare && this.length === 0) this.#bytes = this.#spare;
     this.#spare = undefined;

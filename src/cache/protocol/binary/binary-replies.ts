@@ -3,6 +3,7 @@
  * or the value of a `get` that hit.
  */
 import { Buffer } from "node:buffer";
+import { EMPTY_BUFFER } from "../../../core/buffers.ts";
 import {
   type BinaryReply,
   type BinaryRequest,
@@ -13,7 +14,7 @@ import {
 } from "../../../memcached/binary.ts";
 import type { ReplyBuffer } from "../../../memcached/reply-buffer.ts";
 import { copyValue } from "../../store/chunks.ts";
-import * as I from "../../store/item.ts";
+import * as Item from "../../store/item.ts";
 import type { Items } from "../../store/items.ts";
 import type { StatLine } from "../cache-session.ts";
 
@@ -23,7 +24,6 @@ const FLAGS_BYTES = 4;
 const ERRORS: ReadonlyMap<number, Buffer> = new Map(
   Object.entries(STATUS_TEXT).map(([status, text]) => [Number(status), Buffer.from(text, "latin1")]),
 );
-const EMPTY = Buffer.alloc(0);
 
 export class BinaryReplies {
   readonly #out: ReplyBuffer;
@@ -38,7 +38,7 @@ export class BinaryReplies {
 
   /** Success without a body. @param item whose CAS number is told; 0 for none */
   done(item = 0): void {
-    if (!this.#request.quiet) this.#body(STATUS.ok, EMPTY, item);
+    if (!this.#request.quiet) this.#body(STATUS.ok, EMPTY_BUFFER, item);
   }
 
   error(status: number): void {
@@ -61,12 +61,12 @@ export class BinaryReplies {
   /** An item: its flags, and its key and value where asked for. */
   item(item: number, { key, value }: { key: boolean; value: boolean }): void {
     const { words, bytes } = this.#items;
-    const keyBytes = key ? words[item * 2 + I.META]! >>> I.KEY_SHIFT : 0;
-    const valueBytes = value ? words[item * 2 + I.LENGTH]! - 2 : 0;
+    const keyBytes = key ? Item.keyBytes(words, item) : 0;
+    const valueBytes = value ? Item.length(words, item) - 2 : 0;
     const bodyBytes = FLAGS_BYTES + keyBytes + valueBytes;
     this.#header({ ...this.#casOf(item), status: STATUS.ok, extraBytes: FLAGS_BYTES, keyBytes, bodyBytes });
-    writeBinaryU32(this.#out, words[item * 2 + I.CLIENT_FLAGS]!);
-    this.#out.copy(bytes, item * 8 + I.HEADER_BYTES, keyBytes);
+    writeBinaryU32(this.#out, Item.clientFlags(words, item));
+    this.#out.copy(bytes, Item.keyStart(item), keyBytes);
     if (value) copyValue(this.#items, item, valueBytes, this.#out);
   }
 
@@ -96,7 +96,7 @@ export class BinaryReplies {
 
   #casOf(item: number): Pick<BinaryReply, "casHigh" | "casLow"> {
     const { words } = this.#items;
-    return item === 0 ? NO_CAS : { casHigh: words[item * 2 + I.CAS_HIGH]!, casLow: words[item * 2 + I.CAS_LOW]! };
+    return item === 0 ? NO_CAS : { casHigh: Item.casHigh(words, item), casLow: Item.casLow(words, item) };
   }
 
   #header(reply: BinaryReply): void {

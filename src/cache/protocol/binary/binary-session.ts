@@ -3,25 +3,27 @@
  * into their items. Invariant: at most one item is held (`#writer.item`), and only while its value is arriving. A request whose
  * lengths contradict each other ends the connection after its error reply, since no later byte could be trusted.
  */
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
 import { BINARY_HEADER_BYTES, BinaryRequest, OPCODE, readU32BigEndian, STATUS } from "../../../memcached/binary.ts";
 import type { ReplyBuffer } from "../../../memcached/reply-buffer.ts";
-import { BinaryArithmetic } from "./binary-arithmetic.ts";
 import { BinaryReplies } from "./binary-replies.ts";
 import { ValueWriter } from "../../store/chunks.ts";
 import { BY_CLASS, COUNT } from "../../store/counters.ts";
 import type { UserList } from "../user-list.ts";
-import * as I from "../../store/item.ts";
+import * as Item from "../../store/item.ts";
 import { BODY_BYTES_MAX, KEY_BYTES_MAX, OUTPUT_BYTES_MAX, RARE_COMMAND_WORK } from "../../store/limits.ts";
 import { SaslLogin } from "./sasl-login.ts";
 import type { CloseReason, SessionContext, CacheSession } from "../cache-session.ts";
 import { TUNE } from "../../store/settings.ts";
-import { statLines } from "../stat-lines.ts";
-import { CR_LF, MODE, RESULT, type ItemStore } from "../../store/item-store.ts";
+import { CR_LF, DELTA, MODE, RESULT, type ItemStore } from "../../store/item-store.ts";
+import { statLines } from "../stats.ts";
 import { TurnBudget } from "../turn-budget.ts";
 
 /** Delta, initial value, expiry. */
 const ARITHMETIC_EXTRA_BYTES = 20;
+
+/** An expiry of all ones tells `incr` and `decr` not to create what is missing. */
+const DO_NOT_CREATE = 0xffffffff;
 
 /** Client flags, expiry. */
 const UPDATE_EXTRA_BYTES = 8;
@@ -52,7 +54,6 @@ export class BinarySession implements CacheSession {
   readonly #request = new BinaryRequest();
   readonly #replies: BinaryReplies;
   readonly #sasl: SaslLogin;
-  readonly #arithmetic: BinaryArithmetic;
   readonly #turn: TurnBudget;
   #state: State = "header";
   /** How the value that is arriving is to be stored. */
@@ -68,7 +69,6 @@ export class BinarySession implements CacheSession {
     this.#out = context.out;
     this.#writer = new ValueWriter(context.store.items);
     this.#replies = new BinaryReplies(context.out, context.store.items, this.#request);
-    this.#arithmetic = new BinaryArithmetic(context.store, this.#replies, this.#request);
     this.#sasl = new SaslLogin({
       credentials,
       counters: context.store.counters,
@@ -172,9 +172,7 @@ export class BinarySession implements CacheSession {
         return extraBytes === 0 && keyed && valueBytes === 0 && this.#delete(input, key);
       case OPCODE.increment:
       case OPCODE.decrement:
-        return (
-          extraBytes === ARITHMETIC_EXTRA_BYTES && keyed && valueBytes === 0 && this.#arithmetic.execute(input, extras, key)
-        );
+        return extraBytes === ARITHMETIC_EXTRA_BYTES && keyed && valueBytes === 0 && this.#arithmetic(input, extras, key);
       case OPCODE.noop:
       case OPCODE.quit:
         return bare && this.#bare(command);
@@ -289,7 +287,7 @@ export class BinarySession implements CacheSession {
     }
     writer.item = 0;
     store.counters.addOfClass(BY_CLASS.setCommands, store.classOf(item));
-    const hash = store.hash(store.items.bytes, item * 8 + I.HEADER_BYTES, words[item * 2 + I.META]! >>> I.KEY_SHIFT);
+    const hash = store.hash(store.items.bytes, Item.keyStart(item), Item.keyBytes(words, item));
     const result = store.store(item, this.#mode, hash);
     this.#turn.spend(store.joinedUnits());
     if (result === RESULT.stored) this.#replies.done(store.stored);
@@ -319,11 +317,67 @@ export class BinarySession implements CacheSession {
     }
     const { words } = store.items;
     const item = store.find(input, key, keyBytes, store.hash(input, key, keyBytes));
-    if (item !== 0 && (words[item * 2 + I.CAS_LOW] !== cas.low || words[item * 2 + I.CAS_HIGH] !== cas.high)) {
+    if (item !== 0 && !Item.hasCas(words, item, cas)) {
       this.#replies.error(STATUS.exists);
     } else if (store.delete(input, key, keyBytes)) this.#replies.done();
     else this.#replies.error(STATUS.notFound);
     return true;
+  }
+
+  #arithmetic(input: Buffer, extras: number, key: number): true {
+    const store = this.#store;
+    const { command, keyBytes, cas } = this.#request;
+    const increment = command === OPCODE.increment;
+    const by = { high: readU32BigEndian(input, extras), low: readU32BigEndian(input, extras + 4) };
+    const hash = store.hash(input, key, keyBytes);
+    switch (store.delta(input, key, keyBytes, { increment, by, cas, hash })) {
+      case DELTA.done:
+        this.#replies.number(store.number.high, store.number.low, store.stored);
+        break;
+      case DELTA.notFound:
+        this.#create(input, extras + 8, key);
+        break;
+      case DELTA.nonNumeric:
+        this.#replies.error(STATUS.nonNumeric);
+        break;
+      case DELTA.casMismatch:
+        this.#replies.error(STATUS.exists);
+        break;
+      default:
+        this.#replies.text(STATUS.outOfMemory, "Out of memory incrementing value");
+    }
+    return true;
+  }
+
+  /** `incr` and `decr` of what is missing: stores the initial value, unless the expiry forbids it. */
+  #create(input: Buffer, initial: number, key: number): void {
+    const store = this.#store;
+    const { command, keyBytes } = this.#request;
+    const exptime = readU32BigEndian(input, initial + 8);
+    if (exptime === DO_NOT_CREATE) {
+      store.counters.add(command === OPCODE.increment ? COUNT.incrMisses : COUNT.decrMisses);
+      this.#replies.error(STATUS.notFound);
+      return;
+    }
+    store.number.high = readU32BigEndian(input, initial);
+    store.number.low = readU32BigEndian(input, initial + 4);
+    const digits = Buffer.from(`${store.digits()}\r\n`, "latin1");
+    const item = store.items.allocate(input, key, keyBytes, {
+      clientFlags: 0,
+      expiry: store.expiry(exptime),
+      length: digits.length,
+    });
+    if (item === 0) {
+      this.#replies.text(STATUS.outOfMemory, "Out of memory allocating new item");
+      return;
+    }
+    store.items.bytes.set(digits, Item.valueStart(store.items.words, item));
+    if (store.store(item, MODE.add, store.hash(input, key, keyBytes)) === RESULT.stored) {
+      this.#replies.number(store.number.high, store.number.low, store.stored);
+    } else {
+      this.#replies.error(STATUS.notStored);
+    }
+    store.items.release(item);
   }
 
   #flush(exptime: number): true {

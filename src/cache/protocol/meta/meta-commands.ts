@@ -1,21 +1,35 @@
 /**
- * ○ The meta protocol: mg, ms, md, me (ma is in meta-arithmetic.ts). Replies are built in the order in which the flags were given, as memcached does; Z, X
- * and W come last. `ms` has two halves, before and after its value; what the second needs of the first is kept here.
+ * ○ The meta protocol: mg, ms, md, ma, me. Flags are answered in the order in which they were given, as memcached does; Z, X and W
+ * come last. `ms` has two halves, before and after its value; what the second needs of the first is kept here.
  */
-import type { Buffer } from "node:buffer";
-import { decodeKey } from "../../../memcached/base64.ts";
+import { SPACE } from "../../../core/ascii.ts";
+import { Buffer } from "node:buffer";
+import { decodeKey, encodeKey } from "../../../memcached/key-encoding.ts";
 import { MetaFlags } from "../../../memcached/meta-flags.ts";
 import type { U64 } from "../../../memcached/numbers.ts";
 import type { ReplyBuffer } from "../../../memcached/reply-buffer.ts";
 import type { Tokens } from "../../../memcached/tokens.ts";
 import { type ValueWriter, copyValue } from "../../store/chunks.ts";
 import { BY_CLASS, COUNT } from "../../store/counters.ts";
-import * as I from "../../store/item.ts";
+import * as Item from "../../store/item.ts";
 import { KEY_BYTES_MAX } from "../../store/limits.ts";
-import { MetaReply, STATUS } from "./meta-reply.ts";
 import { R } from "../text-replies.ts";
 import type { SessionContext } from "../cache-session.ts";
-import { CR_LF, MODE, RESULT, type ItemStore } from "../../store/item-store.ts";
+import { CR_LF, DELTA, MODE, RESULT, type ItemStore } from "../../store/item-store.ts";
+
+const code = (word: string): Buffer => Buffer.from(word, "latin1");
+const NEVER = code("-1");
+const BINARY_MARK = code(" b");
+
+/** The status codes that begin a reply. */
+const STATUS = {
+  hd: code("HD"),
+  va: code("VA "),
+  en: code("EN"),
+  ex: code("EX"),
+  nf: code("NF"),
+  ns: code("NS"),
+} as const;
 
 /** Shared by all connections of a thread: read and used within one command. */
 const flags = new MetaFlags();
@@ -33,13 +47,11 @@ interface PendingSet {
 export class MetaCommands {
   readonly #store: ItemStore;
   readonly #out: ReplyBuffer;
-  readonly #reply: MetaReply;
   #pending: PendingSet | undefined;
 
   constructor({ store, out }: SessionContext) {
     this.#store = store;
     this.#out = out;
-    this.#reply = new MetaReply(store, out, flags);
   }
 
   /** True while the value of an `ms` is arriving. */
@@ -71,7 +83,7 @@ export class MetaCommands {
     if (item === 0) {
       counters.add(COUNT.getCommands);
       counters.add(COUNT.getMisses);
-      if (!flags.quiet) this.#reply.shortReply(STATUS.en, tokens);
+      if (!flags.quiet) this.#shortReply(STATUS.en, tokens);
       return;
     }
     const touched = this.#hitReply(tokens, item, created);
@@ -80,7 +92,7 @@ export class MetaCommands {
       counters.add(COUNT.touchCommands);
       counters.addOfClass(BY_CLASS.touchHits, store.classOf(item));
     } else {
-      counters.hit((items.words[item * 2 + I.META]! >>> I.CLASS_SHIFT) & 0xff);
+      counters.hit(Item.lruList(items.words, item));
       counters.add(COUNT.getCommands);
     }
   }
@@ -90,8 +102,8 @@ export class MetaCommands {
     const store = this.#store;
     const item = store.items.allocate(flags.key, flags.keyStart, flags.keyBytes, { clientFlags: 0, expiry: 0, length: 2 });
     if (item === 0) return 0;
-    store.items.bytes.set(CR_LF, store.items.valueStart(item));
-    if (flags.binary) store.items.words[item * 2 + I.META]! |= I.BINARY_KEY;
+    store.items.bytes.set(CR_LF, Item.valueStart(store.items.words, item));
+    if (flags.binary) Item.setFlags(store.items.words, item, Item.BINARY_KEY);
     if (flags.hasCasIn) store.setCas(item, flags.casIn.high, flags.casIn.low);
     else store.renewCas(item);
     store.items.link(item, hash);
@@ -104,10 +116,9 @@ export class MetaCommands {
     const out = this.#out;
     const store = this.#store;
     const { words } = store.items;
-    const at = item * 2;
-    const same = flags.hasCas && words[at + I.CAS_LOW] === flags.cas.low && words[at + I.CAS_HIGH] === flags.cas.high;
+    const same = flags.hasCas && Item.hasCas(words, item, flags.cas);
     const withValue = flags.value && !same;
-    const length = words[at + I.LENGTH]!;
+    const length = Item.length(words, item);
     if (withValue) {
       out.put(STATUS.va);
       out.number(length - 2);
@@ -120,48 +131,48 @@ export class MetaCommands {
       switch (tokens.bytes[tokens.starts[token]!]!) {
         case 0x54: // T
           touched = true;
-          words[at + I.EXPIRY] = store.expiry(flags.ttl!);
+          Item.setExpiry(words, item, store.expiry(flags.ttl!));
           break;
         case 0x4e: // N
           if (!created) break;
-          words[at + I.EXPIRY] = store.expiry(flags.vivify!);
+          Item.setExpiry(words, item, store.expiry(flags.vivify!));
           won = true;
           break;
         case 0x52: // R
           won ||= this.#recacheWon(item, created);
           break;
         case 0x73: // s
-          this.#reply.flag(0x73);
+          this.#flag(0x73);
           out.number(length - 2);
           break;
         case 0x74: // t
-          this.#reply.ttl(item);
+          this.#ttl(item);
           break;
         case 0x63: // c
-          this.#reply.flag(0x63);
-          out.u64(words[at + I.CAS_HIGH]!, words[at + I.CAS_LOW]!);
+          this.#flag(0x63);
+          out.u64(Item.casHigh(words, item), Item.casLow(words, item));
           break;
         case 0x66: // f
-          this.#reply.flag(0x66);
-          out.number(words[at + I.CLIENT_FLAGS]!);
+          this.#flag(0x66);
+          out.number(Item.clientFlags(words, item));
           break;
         case 0x6c: // l
-          this.#reply.flag(0x6c);
-          out.number(store.now - words[at + I.TIME]!);
+          this.#flag(0x6c);
+          out.number(store.now - Item.lastAccess(words, item));
           break;
         case 0x68: // h
-          this.#reply.flag(0x68);
-          out.number((words[at + I.META]! & I.FETCHED) === 0 ? 0 : 1);
+          this.#flag(0x68);
+          out.number(!Item.has(words, item, Item.FETCHED) ? 0 : 1);
           break;
         case 0x4f: // O
-          this.#reply.opaque(tokens, token);
+          this.#opaque(tokens, token);
           break;
         case 0x6b: // k
-          this.#reply.keyOf(item);
+          this.#keyOf(item);
           break;
       }
     }
-    this.#reply.leaseFlags(item, won);
+    this.#leaseFlags(item, won);
     out.put(CR_LF);
     if (withValue) copyValue(store.items, item, length, out);
     return touched;
@@ -169,8 +180,8 @@ export class MetaCommands {
 
   #recacheWon(item: number, created: boolean): boolean {
     const { words } = this.#store.items;
-    const expiry = words[item * 2 + I.EXPIRY]!;
-    if (created || expiry === 0 || (words[item * 2 + I.META]! & I.TOKEN_SENT) !== 0) return false;
+    const expiry = Item.expiry(words, item);
+    if (created || expiry === 0 || Item.has(words, item, Item.TOKEN_SENT)) return false;
     return expiry < this.#store.expiry(flags.recache!);
   }
 
@@ -189,7 +200,7 @@ export class MetaCommands {
     if (!this.#read(tokens, 3)) return length;
     const mode = setMode();
     if (mode < 0) {
-      this.#reply.error("CLIENT_ERROR invalid mode for ms M token");
+      this.#error("CLIENT_ERROR invalid mode for ms M token");
       return length;
     }
     const store = this.#store;
@@ -202,7 +213,7 @@ export class MetaCommands {
       return length;
     }
     store.setCas(item, flags.cas.high, flags.cas.low);
-    if (flags.binary) store.items.words[item * 2 + I.META]! |= I.BINARY_KEY;
+    if (flags.binary) Item.setFlags(store.items.words, item, Item.BINARY_KEY);
     store.counters.addOfClass(BY_CLASS.setCommands, store.classOf(item));
     const cas = flags.hasCasIn ? { ...flags.casIn } : undefined;
     this.#pending = { mode, quiet: flags.quiet, allowStale: flags.stale && mode === MODE.cas, cas, asked: askedOf(tokens) };
@@ -226,7 +237,7 @@ export class MetaCommands {
     const store = this.#store;
     const { items } = store;
     const { words } = items;
-    const hash = store.hash(items.bytes, item * 8 + I.HEADER_BYTES, words[item * 2 + I.META]! >>> I.KEY_SHIFT);
+    const hash = store.hash(items.bytes, Item.keyStart(item), Item.keyBytes(words, item));
     const result = store.store(item, pending.mode, hash, pending.cas, pending.allowStale);
     if (result === RESULT.stored && pending.quiet) return;
     const out = this.#out;
@@ -234,14 +245,14 @@ export class MetaCommands {
     const { stored } = store;
     const now = result === RESULT.stored ? stored : 0;
     for (const flag of pending.asked) {
-      if (flag === "k") this.#reply.keyOf(item);
+      if (flag === "k") this.#keyOf(item);
       else if (flag === "c") {
-        this.#reply.flag(0x63);
+        this.#flag(0x63);
         if (now === 0) out.number(0);
-        else out.u64(words[now * 2 + I.CAS_HIGH]!, words[now * 2 + I.CAS_LOW]!);
+        else out.u64(Item.casHigh(words, now), Item.casLow(words, now));
       } else if (flag === "s") {
-        this.#reply.flag(0x73);
-        out.number(words[(now === 0 ? item : now) * 2 + I.LENGTH]! - 2);
+        this.#flag(0x73);
+        out.number(Item.length(words, now === 0 ? item : now) - 2);
       } else {
         out.text(` ${flag}`);
       }
@@ -259,13 +270,12 @@ export class MetaCommands {
     let item = store.find(flags.key, flags.keyStart, flags.keyBytes, hash);
     if (item === 0) {
       counters.add(COUNT.deleteMisses);
-      this.#reply.shortReply(STATUS.nf, tokens);
+      this.#shortReply(STATUS.nf, tokens);
       return;
     }
-    const at = item * 2;
-    if (flags.hasCas && (words[at + I.CAS_LOW] !== flags.cas.low || words[at + I.CAS_HIGH] !== flags.cas.high)) {
+    if (flags.hasCas && !Item.hasCas(words, item, flags.cas)) {
       counters.add(COUNT.deleteMisses);
-      this.#reply.shortReply(STATUS.ex, tokens);
+      this.#shortReply(STATUS.ex, tokens);
       return;
     }
     if (flags.removeValue) {
@@ -276,8 +286,9 @@ export class MetaCommands {
       }
     }
     if (flags.stale) {
-      if (flags.ttl !== undefined) words[item * 2 + I.EXPIRY] = store.expiry(flags.ttl);
-      words[item * 2 + I.META] = (words[item * 2 + I.META]! | I.STALE) & ~I.TOKEN_SENT;
+      if (flags.ttl !== undefined) Item.setExpiry(words, item, store.expiry(flags.ttl));
+      Item.setFlags(words, item, Item.STALE);
+      Item.clearFlags(words, item, Item.TOKEN_SENT);
       if (flags.hasCasIn) store.setCas(item, flags.casIn.high, flags.casIn.low);
       else store.renewCas(item);
     } else {
@@ -285,7 +296,7 @@ export class MetaCommands {
       store.logDelete(item, "md");
       if (!flags.removeValue) items.unlink(item);
     }
-    if (!flags.quiet) this.#reply.shortReply(STATUS.hd, tokens);
+    if (!flags.quiet) this.#shortReply(STATUS.hd, tokens);
   }
 
   /** Puts an empty item in an item's place, for `x`; 0 without memory. */
@@ -293,15 +304,15 @@ export class MetaCommands {
     const store = this.#store;
     const { items } = store;
     const { words } = items;
-    const cas: U64 = flags.hasCasIn ? flags.casIn : { high: words[old * 2 + I.CAS_HIGH]!, low: words[old * 2 + I.CAS_LOW]! };
+    const cas: U64 = flags.hasCasIn ? flags.casIn : { high: Item.casHigh(words, old), low: Item.casLow(words, old) };
     const item = items.allocate(flags.key, flags.keyStart, flags.keyBytes, {
       clientFlags: flags.clientFlags,
       expiry: store.expiry(flags.ttl ?? 0),
       length: 2,
     });
     if (item === 0) return 0;
-    items.bytes.set(CR_LF, items.valueStart(item));
-    if (flags.binary) words[item * 2 + I.META]! |= I.BINARY_KEY;
+    items.bytes.set(CR_LF, Item.valueStart(items.words, item));
+    if (flags.binary) Item.setFlags(words, item, Item.BINARY_KEY);
     store.store(item, MODE.set, hash, cas);
     items.release(item);
     return item;
@@ -336,23 +347,203 @@ export class MetaCommands {
       return;
     }
     const { words } = store.items;
-    const at = item * 2;
-    const meta = words[at + I.META]!;
-    const expiry = words[at + I.EXPIRY]!;
+    const expiry = Item.expiry(words, item);
     out.text("ME ");
-    this.#reply.itemKey(item);
-    out.text(` exp=${expiry === 0 ? -1 : expiry - store.now} la=${store.now - words[at + I.TIME]!} cas=`);
-    out.u64(words[at + I.CAS_HIGH]!, words[at + I.CAS_LOW]!);
-    const fetched = (meta & I.FETCHED) === 0 ? "no" : "yes";
-    out.text(` fetch=${fetched} cls=${store.classOf(item)} size=${store.items.countedBytes(item)}\r\n`);
+    this.#itemKey(item);
+    out.text(` exp=${expiry === 0 ? -1 : expiry - store.now} la=${store.now - Item.lastAccess(words, item)} cas=`);
+    out.u64(Item.casHigh(words, item), Item.casLow(words, item));
+    const fetched = Item.has(words, item, Item.FETCHED) ? "yes" : "no";
+    out.text(` fetch=${fetched} cls=${store.classOf(item)} size=${Item.countedBytes(store.items.words, item)}\r\n`);
+  }
+
+  /** `ma` */
+  arithmetic(tokens: Tokens): void {
+    if (tokens.count < 2) {
+      this.#out.put(R.badFormat);
+      return;
+    }
+    if (flags.read(tokens, 2) !== undefined) {
+      this.#error("CLIENT_ERROR invalid or duplicate flag");
+      return;
+    }
+    const increment = deltaMode();
+    if (increment === undefined) {
+      this.#error("CLIENT_ERROR invalid mode for ma M token");
+      return;
+    }
+    const store = this.#store;
+    const hash = store.hash(flags.key, flags.keyStart, flags.keyBytes);
+    const wanted = { increment, by: flags.delta, cas: flags.cas, hash };
+    switch (store.delta(flags.key, flags.keyStart, flags.keyBytes, wanted)) {
+      case DELTA.done:
+        if (flags.hasCasIn) store.setCas(store.stored, flags.casIn.high, flags.casIn.low);
+        this.#numberReply(tokens, false);
+        return;
+      case DELTA.nonNumeric:
+        this.#out.put(R.nonNumeric);
+        return;
+      case DELTA.noMemory:
+        this.#out.put(R.noMemory);
+        return;
+      case DELTA.casMismatch:
+        this.#shortReply(STATUS.ex, tokens);
+        return;
+      default:
+        this.#numberMissing(tokens, increment, hash);
+    }
+  }
+
+  #numberMissing(tokens: Tokens, increment: boolean, hash: number): void {
+    const store = this.#store;
+    if (flags.vivify === undefined) {
+      store.counters.add(increment ? COUNT.incrMisses : COUNT.decrMisses);
+      this.#shortReply(STATUS.nf, tokens);
+      return;
+    }
+    const { items } = store;
+    store.number.high = flags.initial.high;
+    store.number.low = flags.initial.low;
+    const digits = store.digits();
+    const wanted = { clientFlags: 0, expiry: 0, length: digits.length + 2 };
+    const item = items.allocate(flags.key, flags.keyStart, flags.keyBytes, wanted);
+    if (item === 0) {
+      this.#error("SERVER_ERROR Out of memory allocating new item");
+      return;
+    }
+    const start = Item.valueStart(items.words, item);
+    items.bytes.write(digits, start, "latin1");
+    items.bytes.set(CR_LF, start + digits.length);
+    if (flags.binary) Item.setFlags(items.words, item, Item.BINARY_KEY);
+    store.store(item, MODE.add, hash, flags.hasCasIn ? flags.casIn : undefined);
+    items.release(item);
+    this.#numberReply(tokens, true);
+  }
+
+  /** The reply of an `ma` that worked, after applying T or N. */
+  #numberReply(tokens: Tokens, created: boolean): void {
+    const out = this.#out;
+    const store = this.#store;
+    const { words } = store.items;
+    const item = store.stored;
+    const digits = store.digits();
+    const start = out.length;
+    if (flags.value) {
+      out.put(STATUS.va);
+      out.number(digits.length);
+    } else {
+      out.put(STATUS.hd);
+    }
+    for (let token = 2; token < tokens.count; token += 1) {
+      switch (tokens.bytes[tokens.starts[token]!]!) {
+        case 0x63: // c
+          this.#flag(0x63);
+          out.u64(Item.casHigh(words, item), Item.casLow(words, item));
+          break;
+        case 0x74: // t
+          this.#ttl(item);
+          break;
+        case 0x54: // T
+          Item.setExpiry(words, item, store.expiry(flags.ttl!));
+          break;
+        case 0x4e: // N
+          if (created) Item.setExpiry(words, item, store.expiry(flags.vivify!));
+          break;
+        case 0x4f: // O
+          this.#opaque(tokens, token);
+          break;
+        case 0x6b: // k
+          this.#askedKey();
+          break;
+      }
+    }
+    if (flags.value) {
+      out.put(CR_LF);
+      out.text(digits);
+    }
+    out.put(CR_LF);
+    if (flags.quiet) out.length = start;
   }
 
   /** Reads the flags; false, with the error said, when they are wrong. */
   #read(tokens: Tokens, first: number): boolean {
     const error = tokens.count < 2 ? "CLIENT_ERROR bad command line format" : flags.read(tokens, first);
     if (error === undefined) return true;
-    this.#reply.error(error);
+    this.#error(error);
     return false;
+  }
+
+  #error(line: string): void {
+    this.#out.text(`${line}\r\n`);
+  }
+
+  /** A status with only the opaque and the key to echo. */
+  #shortReply(status: Buffer, tokens: Tokens): void {
+    const out = this.#out;
+    out.put(status);
+    for (let token = 2; token < tokens.count; token += 1) {
+      const letter = tokens.bytes[tokens.starts[token]!];
+      if (letter === 0x4f) this.#opaque(tokens, token);
+      else if (letter === 0x6b) this.#askedKey();
+    }
+    out.put(CR_LF);
+  }
+
+  #flag(letter: number): void {
+    this.#out.byte(SPACE);
+    this.#out.byte(letter);
+  }
+
+  #ttl(item: number): void {
+    this.#flag(0x74);
+    const expiry = Item.expiry(this.#store.items.words, item);
+    if (expiry === 0) this.#out.put(NEVER);
+    else this.#out.number((expiry - this.#store.now) >>> 0);
+  }
+
+  #opaque(tokens: Tokens, token: number): void {
+    this.#out.byte(SPACE);
+    this.#out.copy(tokens.bytes, tokens.starts[token]!, tokens.lengthOf(token));
+  }
+
+  /** `k` with the item's key, in base64 when it came so. */
+  #keyOf(item: number): void {
+    this.#flag(0x6b);
+    this.#itemKey(item);
+    if (Item.has(this.#store.items.words, item, Item.BINARY_KEY)) this.#out.put(BINARY_MARK);
+  }
+
+  #itemKey(item: number): void {
+    const { words, bytes } = this.#store.items;
+    const start = Item.keyStart(item);
+    const length = Item.keyBytes(words, item);
+    if (!Item.has(words, item, Item.BINARY_KEY)) this.#out.copy(bytes, start, length);
+    else this.#out.text(encodeKey(bytes, start, start + length));
+  }
+
+  /** `k` with the key of the request. */
+  #askedKey(): void {
+    this.#flag(0x6b);
+    if (!flags.binary) {
+      this.#out.copy(flags.key, flags.keyStart, flags.keyBytes);
+      return;
+    }
+    this.#out.text(encodeKey(flags.key as Buffer, 0, flags.keyBytes));
+    this.#out.put(BINARY_MARK);
+  }
+
+  /** Z: someone else recomputes; X: stale; W: you recompute. */
+  #leaseFlags(item: number, wonBefore: boolean): void {
+    const { words } = this.#store.items;
+    const sent = Item.has(words, item, Item.TOKEN_SENT);
+    let won = wonBefore;
+    if (sent) this.#flag(0x5a);
+    if (Item.has(words, item, Item.STALE)) {
+      this.#flag(0x58);
+      if (!sent) won = true;
+    }
+    if (!won) return;
+    this.#flag(0x57);
+    Item.setFlags(words, item, Item.TOKEN_SENT);
   }
 }
 
@@ -396,4 +587,19 @@ function askedOf(tokens: Tokens): string[] {
     else if (letter === 0x73) asked.push("s");
   }
   return asked;
+}
+
+/** `ma`'s direction from M: true up, false down, undefined when M is neither. */
+function deltaMode(): boolean | undefined {
+  switch (flags.mode) {
+    case 0:
+    case 0x49: // I
+    case 0x2b: // +
+      return true;
+    case 0x44: // D
+    case 0x2d: // -
+      return false;
+    default:
+      return undefined;
+  }
 }

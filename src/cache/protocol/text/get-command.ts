@@ -2,20 +2,56 @@
  * ○ The answer to `get`, `gets`, `gat` and `gats`: keys of one line, looked up a batch at a time until the line ends or the turn is
  * over. Invariant: while `pending`, what comes next in the connection's bytes is the rest of the line, `#left` bytes up to its LF.
  */
+import { CR, SPACE } from "../../../core/ascii.ts";
 import type { Buffer } from "node:buffer";
 import { readI32 } from "../../../memcached/numbers.ts";
 import type { ReplyBuffer } from "../../../memcached/reply-buffer.ts";
 import { COUNT } from "../../store/counters.ts";
-import { KeyBatch } from "./key-batch.ts";
-import { OUTPUT_BYTES_MAX } from "../../store/limits.ts";
+import { KEY_BYTES_MAX, OUTPUT_BYTES_MAX } from "../../store/limits.ts";
 import { R } from "../text-replies.ts";
 import type { SessionContext } from "../cache-session.ts";
 import type { ItemStore } from "../../store/item-store.ts";
 import type { TurnBudget } from "../turn-budget.ts";
 import { writeHit } from "./value-reply.ts";
 
-const CR = 0x0d;
-const SPACE = 0x20;
+/** 16: more than the machine fetches at a time; and a miss costs no more than a few words of bookkeeping. */
+const KEYS_MAX = 16;
+/** What 16 keys and the blanks between them take at most; a line of blanks alone ends a batch, too. */
+const BATCH_BYTES_MAX = KEYS_MAX * (KEY_BYTES_MAX + 1);
+
+/** Some keys of a line, cut out of it together so that what they need can be fetched from memory side by side. */
+class KeyBatch {
+  readonly starts = new Int32Array(KEYS_MAX);
+  readonly lengths = new Int32Array(KEYS_MAX);
+  readonly hashes = new Int32Array(KEYS_MAX);
+  count = 0;
+  /** One of them exceeds the longest key. */
+  tooLong = false;
+
+  /** Cuts keys from `at` on; returns where the next one starts, or the line's end. */
+  cut(bytes: Uint8Array, start: number, lineEnd: number): number {
+    const { starts, lengths } = this;
+    let count = 0;
+    let at = start;
+    this.tooLong = false;
+    const end = Math.min(lineEnd, start + BATCH_BYTES_MAX);
+    while (at < end && count < KEYS_MAX) {
+      let keyEnd = at;
+      const farthest = Math.min(lineEnd, at + KEY_BYTES_MAX + 1);
+      while (keyEnd < farthest && bytes[keyEnd] !== SPACE) keyEnd += 1;
+      starts[count] = at;
+      lengths[count] = keyEnd - at;
+      if (keyEnd - at > KEY_BYTES_MAX) {
+        this.tooLong = true;
+        break;
+      }
+      if (keyEnd > at) count += 1;
+      at = keyEnd + 1;
+    }
+    this.count = count;
+    return Math.min(at, lineEnd);
+  }
+}
 
 /** Shared by all connections of a thread: a batch is answered in one go. */
 const keys = new KeyBatch();

@@ -3,6 +3,7 @@
  * is executed; after that the text protocol goes on with the next byte, and this file costs one call a read.
  */
 import type { Buffer } from "node:buffer";
+import { CR, LF, SPACE } from "../../../core/ascii.ts";
 import type { ReplyBuffer } from "../../../memcached/reply-buffer.ts";
 import { Tokens } from "../../../memcached/tokens.ts";
 import { COUNT } from "../../store/counters.ts";
@@ -14,10 +15,6 @@ import { TextSession } from "./text-session.ts";
 
 /** memcached's MIN_AUTH_REQ_LEN: a shorter line is no attempt to authenticate, and ends the connection. */
 const LINE_BYTES_MIN = 3;
-
-const LF = 0x0a;
-const CR = 0x0d;
-const SPACE = 0x20;
 
 const tokens = new Tokens();
 

@@ -7,10 +7,8 @@ import { SLAB_CLASSES_MAX } from "../../store/limits.ts";
 import { R } from "../text-replies.ts";
 import type { SessionContext, ServerControl, ThreadStatName, ThreadStats, CacheSession, StatLine } from "../cache-session.ts";
 import { TUNE } from "../../store/settings.ts";
-import { statLines } from "../stat-lines.ts";
-import { cacheDump } from "../stats.ts";
+import { cacheDump, statLines } from "../stats.ts";
 import type { ItemStore } from "../../store/item-store.ts";
-import { TuneCommands } from "./tune-commands.ts";
 
 /** memcached's MAX_VERBOSITY_LEVEL. */
 const VERBOSITY_MAX = 2;
@@ -61,7 +59,6 @@ export class TextAdminCommands {
   readonly #out: ReplyBuffer;
   readonly #host: ServerControl;
   readonly #session: EndingSession;
-  readonly #tuning: TuneCommands;
   /** The item that `debugitem ref` holds. */
   #held = 0;
 
@@ -70,7 +67,6 @@ export class TextAdminCommands {
     this.#out = out;
     this.#host = host;
     this.#session = session;
-    this.#tuning = new TuneCommands({ store, out, host });
   }
 
   /** Executes a line whose first word is `verb`, or -1 when it is no verb. */
@@ -103,10 +99,10 @@ export class TextAdminCommands {
         this.#memoryLimit(tokens);
         break;
       case VERB.lru:
-        this.#tuning.lru(tokens);
+        this.#lru(tokens);
         break;
       case VERB.slabs:
-        this.#tuning.slabs(tokens);
+        this.#slabs(tokens);
         break;
       case VERB.lru_crawler:
         this.#crawler(tokens);
@@ -224,6 +220,100 @@ export class TextAdminCommands {
       if (refusal === undefined) this.#session.blocked = true;
       else this.#line(refusal);
     }
+  }
+
+  /** `lru tune`, `lru mode`, `lru temp_ttl` */
+  #lru(tokens: Tokens): void {
+    const { tune } = this.#store.memory;
+    const maintained = tune[TUNE.maintainer] !== 0;
+    if (tokens.begins(1, "tune") && tokens.count >= 6) {
+      this.#lruTune(tokens);
+    } else if (tokens.begins(1, "mode") && tokens.count >= 3 && maintained) {
+      const flat = tokens.begins(2, "flat");
+      if (flat || tokens.begins(2, "segmented")) {
+        tune[TUNE.segmented] = flat ? 0 : 1;
+        this.#out.put(R.ok);
+      } else {
+        this.#out.put(R.error);
+      }
+    } else if (tokens.begins(1, "temp_ttl") && tokens.count >= 3 && maintained) {
+      const ttl = tokens.i32(2);
+      if (Number.isNaN(ttl)) {
+        this.#out.put(R.error);
+        return;
+      }
+      tune[TUNE.tempLru] = ttl < 0 ? 0 : 1;
+      if (ttl >= 0) tune[TUNE.tempTtl] = ttl;
+      this.#out.put(R.ok);
+    } else {
+      this.#out.put(R.error);
+    }
+  }
+
+  #lruTune(tokens: Tokens): void {
+    const { tune } = this.#store.memory;
+    const hot = tokens.u32(2);
+    const warm = tokens.u32(3);
+    const hotFactor = real(tokens.text(4));
+    const warmFactor = real(tokens.text(5));
+    if (hot < 0 || warm < 0 || Number.isNaN(hotFactor) || Number.isNaN(warmFactor)) this.#out.put(R.error);
+    else if (hot + warm > 80) this.#line("ERROR hot and warm pcts must not exceed 80");
+    else if (warmFactor <= 0 || hotFactor <= 0) this.#line("ERROR hot/warm age factors must be greater than 0");
+    else {
+      tune[TUNE.hotPercent] = hot;
+      tune[TUNE.warmPercent] = warm;
+      tune[TUNE.hotMaxFactor] = hotFactor;
+      tune[TUNE.warmMaxFactor] = warmFactor;
+      this.#out.put(R.ok);
+    }
+  }
+
+  /** `slabs reassign`, `slabs automove` */
+  #slabs(tokens: Tokens): void {
+    if (tokens.count === 4 && tokens.begins(1, "reassign")) {
+      const source = tokens.i32(2);
+      const target = tokens.i32(3);
+      if (!this.#store.memory.settings.slabReassign) this.#line("CLIENT_ERROR slab reassignment disabled");
+      else if (Number.isNaN(source) || Number.isNaN(target)) this.#out.put(R.badFormat);
+      else this.#line(this.#host.reassign(source, target));
+    } else if (tokens.count >= 3 && tokens.begins(1, "automove")) {
+      this.#automove(tokens);
+    } else {
+      this.#out.put(R.error);
+    }
+  }
+
+  #automove(tokens: Tokens): void {
+    const { tune } = this.#store.memory;
+    if (tokens.begins(2, "ratio") || tokens.begins(2, "freeratio")) {
+      const ratio = real(tokens.text(3));
+      if (Number.isNaN(ratio)) {
+        this.#out.put(R.error);
+        return;
+      }
+      tune[tokens.begins(2, "ratio") ? TUNE.automoveRatio : TUNE.automoveFreeRatio] = ratio;
+      tune[TUNE.automoveVersion]! += 1;
+    } else if (tokens.begins(2, "window")) {
+      const seconds = tokens.u32(3);
+      if (seconds < 0) {
+        this.#out.put(R.badFormat);
+        return;
+      }
+      if (seconds < 3 || seconds > 1800) {
+        this.#line("CLIENT_ERROR automove window too low or too high");
+        return;
+      }
+      tune[TUNE.automoveWindow] = seconds;
+      tune[TUNE.automoveVersion]! += 1;
+    } else {
+      const level = tokens.u32(2);
+      if (level < 0 || level > 2) {
+        this.#out.put(level < 0 ? R.badFormat : R.error);
+        return;
+      }
+      tune[TUNE.automove] = level;
+    }
+    this.#out.put(R.ok);
   }
 
   #shutdown(tokens: Tokens): void {
@@ -361,4 +451,9 @@ export class TextAdminCommands {
     }
     this.#out.put(R.ok);
   }
+}
+
+/** A number as C's strtod reads it; NaN when it is none. */
+function real(text: string): number {
+  return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
 }

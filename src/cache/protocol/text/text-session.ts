@@ -4,28 +4,24 @@
  * not whole leaves no trace but `#searched`, so that no byte is searched twice.
  */
 import type { Buffer } from "node:buffer";
+import { CR, LF, SPACE } from "../../../core/ascii.ts";
 import type { U64 } from "../../../memcached/numbers.ts";
 import type { ReplyBuffer } from "../../../memcached/reply-buffer.ts";
 import { Tokens } from "../../../memcached/tokens.ts";
 import { VERB, verbAt } from "../../../memcached/verbs.ts";
-import { DELTA } from "../../store/arithmetic.ts";
+
 import { TextAdminCommands } from "./text-admin-commands.ts";
 import { ValueWriter } from "../../store/chunks.ts";
 import { COUNT, BY_CLASS } from "../../store/counters.ts";
-import * as I from "../../store/item.ts";
+import * as Item from "../../store/item.ts";
 import { GetCommand } from "./get-command.ts";
 import { GET_LINE_BYTES_MAX, KEY_BYTES_MAX, LINE_BYTES_MAX, OUTPUT_BYTES_MAX, RARE_COMMAND_WORK } from "../../store/limits.ts";
-import { MetaArithmetic } from "../meta/meta-arithmetic.ts";
 import { MetaCommands } from "../meta/meta-commands.ts";
 import { R, STORE_REPLIES } from "../text-replies.ts";
 import type { CloseReason, SessionContext, CacheSession } from "../cache-session.ts";
 import { TUNE } from "../../store/settings.ts";
-import { MODE, type ItemStore } from "../../store/item-store.ts";
+import { DELTA, MODE, type ItemStore } from "../../store/item-store.ts";
 import { TurnBudget } from "../turn-budget.ts";
-
-const LF = 0x0a;
-const CR = 0x0d;
-const SPACE = 0x20;
 
 /** 64: most lines end before; beyond, a call into the runtime is faster than a loop. */
 const NEAR_BYTES = 64;
@@ -43,7 +39,6 @@ export class TextSession implements CacheSession {
   readonly #writer: ValueWriter;
   readonly #admin: TextAdminCommands;
   readonly #meta: MetaCommands;
-  readonly #metaArithmetic: MetaArithmetic;
   #state: State = "command";
   /** True while a rare command is executed, for those that look at connections. */
   #executing = false;
@@ -68,7 +63,6 @@ export class TextSession implements CacheSession {
     this.#writer = new ValueWriter(context.store.items);
     this.#admin = new TextAdminCommands(context, this);
     this.#meta = new MetaCommands(context);
-    this.#metaArithmetic = new MetaArithmetic(context);
   }
 
   get state(): string {
@@ -212,7 +206,7 @@ export class TextSession implements CacheSession {
         this.#meta.delete(tokens);
         break;
       case VERB.ma:
-        this.#metaArithmetic.execute(tokens);
+        this.#meta.arithmetic(tokens);
         break;
       case VERB.me:
         this.#meta.debug(tokens);
@@ -323,7 +317,7 @@ export class TextSession implements CacheSession {
       this.#meta.finishSet(item);
     } else {
       const key = store.items.bytes;
-      const hash = store.hash(key, item * 8 + I.HEADER_BYTES, store.items.words[item * 2 + I.META]! >>> I.KEY_SHIFT);
+      const hash = store.hash(key, Item.keyStart(item), Item.keyBytes(store.items.words, item));
       this.#reply(STORE_REPLIES[store.store(item, this.#mode, hash)]!);
     }
     this.#turn.spend(store.joinedUnits());
@@ -363,11 +357,11 @@ export class TextSession implements CacheSession {
     const key = tokens.bytes;
     const start = tokens.starts[1]!;
     const length = tokens.lengthOf(1);
-    const outcome = store.arithmetic.delta(key, start, length, { increment, by: u64, hash: store.hash(key, start, length) });
+    const outcome = store.delta(key, start, length, { increment, by: u64, hash: store.hash(key, start, length) });
     switch (outcome) {
       case DELTA.done:
         if (this.#noreply) return;
-        this.#out.u64(store.arithmetic.number.high, store.arithmetic.number.low);
+        this.#out.u64(store.number.high, store.number.low);
         this.#out.byte(CR);
         this.#out.byte(LF);
         return;

@@ -2,16 +2,13 @@
  * ○ The reply to a hit of `get`: `VALUE key flags bytes [cas]` and the value, copied out of the arena. By far the most frequent
  * thing a cache does, so it is written in one go: room is made once, and the place is a local number.
  */
+import { CR, LF, SPACE, ZERO } from "../../../core/ascii.ts";
 import { WORDWISE_BYTES_MAX, copyWords } from "../../../memcached/copy.ts";
 import { type ReplyBuffer, writeDigits } from "../../../memcached/reply-buffer.ts";
 import { copyValue } from "../../store/chunks.ts";
-import * as I from "../../store/item.ts";
+import * as Item from "../../store/item.ts";
 import type { Items } from "../../store/items.ts";
 
-const SPACE = 0x20;
-const CR = 0x0d;
-const LF = 0x0a;
-const ZERO = 0x30;
 /** "VALU" and "E ", as they lie in memory. */
 const VALU = 0x56414c55;
 const E_SPACE = 0x4520;
@@ -20,11 +17,9 @@ const LINE_BYTES = 80;
 
 export function writeHit(out: ReplyBuffer, items: Items, item: number, withCas: boolean): void {
   const { words } = items;
-  const at = item * 2;
-  const meta = words[at + I.META]!;
-  const keyBytes = meta >>> I.KEY_SHIFT;
-  const length = words[at + I.LENGTH]!;
-  const keyStart = item * 8 + I.HEADER_BYTES;
+  const keyBytes = Item.keyBytes(words, item);
+  const length = Item.length(words, item);
+  const keyStart = Item.keyStart(item);
   out.ensure(keyBytes + length + LINE_BYTES);
   const { bytes, view } = out;
   let place = out.length;
@@ -34,7 +29,7 @@ export function writeHit(out: ReplyBuffer, items: Items, item: number, withCas: 
   copyWords(items.view, keyStart, keyBytes, view, place);
   place += keyBytes;
   bytes[place] = SPACE;
-  const clientFlags = words[at + I.CLIENT_FLAGS]!;
+  const clientFlags = Item.clientFlags(words, item);
   if (clientFlags === 0) {
     bytes[place + 1] = ZERO;
     place += 2;
@@ -48,13 +43,13 @@ export function writeHit(out: ReplyBuffer, items: Items, item: number, withCas: 
   if (withCas) {
     bytes[place] = SPACE;
     out.length = place + 1;
-    out.u64(words[at + I.CAS_HIGH]!, words[at + I.CAS_LOW]!);
+    out.u64(Item.casHigh(words, item), Item.casLow(words, item));
     place = out.length;
   }
   bytes[place] = CR;
   bytes[place + 1] = LF;
   place += 2;
-  if (length <= WORDWISE_BYTES_MAX && (meta & I.CHUNKED) === 0) {
+  if (length <= WORDWISE_BYTES_MAX && !Item.has(words, item, Item.CHUNKED)) {
     copyWords(items.view, keyStart + keyBytes, length, view, place);
     out.length = place + length;
   } else {

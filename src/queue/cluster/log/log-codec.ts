@@ -7,6 +7,7 @@
  * lead (1): JSON | batch (2): changes as in op-codec.ts | part (3): index u32, count u32, bytes of the changes
  * ```
  */
+import { hex } from "../../../core/bytes.ts";
 import { ProtocolError } from "../../../core/errors.ts";
 
 export const LEAD = 1;
@@ -111,12 +112,6 @@ export function decodePart({ payload }: Entry, place: number): EntryPart {
   const part = { index: view.getUint32(0), count: view.getUint32(4), bytes: payload.subarray(PART_HEAD_BYTES) };
   if (part.index >= part.count) throw corrupt(place, "is a part that cannot be");
   return part;
-}
-
-function hex(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += byte.toString(16).padStart(2, "0");
-  return text;
 }
 
 function corrupt(place: number, what: string): ProtocolError {

@@ -10,6 +10,7 @@ import { crc32 } from "node:zlib";
 import type { ErrorCode } from "../../../core/error-codes.ts";
 import { type HoldfastError, messageOf, OperationError, ProtocolError } from "../../../core/errors.ts";
 import { makeFolder } from "../../../core/make-folder.ts";
+import { Ring } from "../../../core/ring.ts";
 import { decodeOps, decodePortion, encodeOps } from "../op-codec.ts";
 import type { Store, StoredTask, StoreOp, StoreOpening } from "../store.ts";
 import { checkLog } from "./wal-check.ts";
@@ -74,7 +75,7 @@ interface Waiting {
 
 export class SqliteStore implements Store {
   readonly #options: SqliteStoreOptions;
-  readonly #waiting: Waiting[] = [];
+  readonly #waiting = new Ring<Waiting>();
   #thread: Worker | undefined;
   #closing: Promise<void> | undefined;
 
@@ -174,6 +175,6 @@ export class SqliteStore implements Store {
 
   #lost(reason: string): void {
     this.#thread = undefined;
-    for (const { reject } of this.#waiting.splice(0)) reject(new OperationError("QUEUE_STORE_UNAVAILABLE", reason));
+    for (const { reject } of this.#waiting.drain()) reject(new OperationError("QUEUE_STORE_UNAVAILABLE", reason));
   }
 }

@@ -7,7 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { CacheClient, type CacheClientOptions } from "../../../../src/cache/index.ts";
 import { requires } from "../../../support/requires.ts";
 import { fakeServer } from "../support/fake-server.ts";
-import { freePort, PEERS } from "../support/test-servers.ts";
+import { freePort, TEST_SERVERS } from "../support/test-servers.ts";
 
 interface Deferred<T> {
   readonly promise: Promise<T>;
@@ -33,7 +33,7 @@ async function client(t: TestContext, server: string, options: CacheClientOption
   return cache;
 }
 
-for (const [peer, { needs: packages, start }] of Object.entries(PEERS)) {
+for (const [peer, { needs: packages, start }] of Object.entries(TEST_SERVERS)) {
   const needs = requires(...packages);
 
   test(`200 callers in each of 4 processes cost one loader call (${peer})`, needs, async (t) => {

@@ -6,7 +6,7 @@ import { changedKey } from "../../../../src/cache/client/pool/change-stream.ts";
 import { CacheClient, json, text } from "../../../../src/cache/index.ts";
 import { ManualClock } from "../../../../src/core/manual-clock.ts";
 import { requires } from "../../../support/requires.ts";
-import { holdfast, PEERS } from "../support/test-servers.ts";
+import { holdfast, TEST_SERVERS } from "../support/test-servers.ts";
 
 function item(text: string, cas = 1n): { bytes: Buffer; flags: number; cas: bigint; server: string } {
   return { bytes: Buffer.from(text), flags: 0, cas, server: "s" };
@@ -90,7 +90,7 @@ test("a change stream's lines name the key, percent-encoded or not", () => {
   assert.equal(changedKey("skipped=4"), undefined);
 });
 
-for (const [peer, { needs, start }] of Object.entries(PEERS)) {
+for (const [peer, { needs, start }] of Object.entries(TEST_SERVERS)) {
   test(
     `reads are answered from the process for the ttl, and its own writes are seen at once (${peer})`,
     requires(...needs),

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { CacheClient } from "../../../../src/cache/index.ts";
 import { requires } from "../../../support/requires.ts";
-import { holdfast, memcachedOnSocket, PEERS, temporary } from "../support/test-servers.ts";
+import { holdfast, memcachedOnSocket, TEST_SERVERS, temporary } from "../support/test-servers.ts";
 
 interface Case {
   readonly fact: string;
@@ -192,7 +192,7 @@ const CASES: readonly Case[] = [
 ];
 
 const ALL = {
-  ...PEERS,
+  ...TEST_SERVERS,
   "Debian's memcached on a unix socket": { needs: ["memcached"], start: memcachedOnSocket },
   "Holdfast's server on a unix socket": {
     needs: [],

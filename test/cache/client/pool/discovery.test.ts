@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CacheClient } from "../../../../src/cache/index.ts";
-import { parseCluster } from "../../../../src/cache/client/pool/cluster.ts";
+import { parseClusterConfig } from "../../../../src/cache/client/pool/cluster-config.ts";
 import { ManualClock } from "../../../../src/core/manual-clock.ts";
 import { fakeServer, type Answer } from "../support/fake-server.ts";
 import { holdfast } from "../support/test-servers.ts";
@@ -152,7 +152,7 @@ test("a server that describes no cluster fails its callers with a sentence", asy
 });
 
 test("cluster descriptions are read as AWS and Google write them", () => {
-  const read = (text: string): string[] => parseCluster(text).servers.map(({ name }) => name);
+  const read = (text: string): string[] => parseClusterConfig(text).servers.map(({ name }) => name);
   assert.deepEqual(read("12\nnode1.cache.amazonaws.com|10.0.0.1|11211 node2.cache.amazonaws.com|10.0.0.2|11211\n"), [
     "node1.cache.amazonaws.com:11211",
     "node2.cache.amazonaws.com:11211",
@@ -162,6 +162,6 @@ test("cluster descriptions are read as AWS and Google write them", () => {
   assert.deepEqual(read("3\n|10.128.0.5|11211\r\n"), ["10.128.0.5:11211"]);
   assert.deepEqual(read("3\nfd00::1|fd00::1|11212\n"), ["[fd00::1]:11212"]);
   for (const text of ["", "x\nh|i|1\n", "1\n\n", "1\nhost\n", "1\nh|i|port\n", "1\n||1\n"]) {
-    assert.throws(() => parseCluster(text), { code: "CACHE_REPLY_INVALID" }, JSON.stringify(text));
+    assert.throws(() => parseClusterConfig(text), { code: "CACHE_REPLY_INVALID" }, JSON.stringify(text));
   }
 });

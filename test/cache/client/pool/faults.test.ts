@@ -7,7 +7,7 @@ import { seeded, type Random } from "../../../../src/core/random.ts";
 import { requires } from "../../../support/requires.ts";
 import { CheckedLoad, type Checked } from "../support/checker.ts";
 import { heapBytes } from "../support/heap.ts";
-import { freePort, holdfast, memcached, memcachedAt, PEERS, stop } from "../support/test-servers.ts";
+import { freePort, holdfast, memcached, memcachedAt, TEST_SERVERS, stop } from "../support/test-servers.ts";
 import { roughProxy } from "../support/rough-proxy.ts";
 
 const TIMEOUT_MS = 300;
@@ -83,7 +83,7 @@ test(
   },
 );
 
-for (const [peer, { needs: packages, start }] of Object.entries(PEERS)) {
+for (const [peer, { needs: packages, start }] of Object.entries(TEST_SERVERS)) {
   test(
     `connections cut in the middle of replies, and replies in pieces: no value is wrong (${peer})`,
     requires(...packages),

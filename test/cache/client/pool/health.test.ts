@@ -19,7 +19,7 @@ test("three failures in a row eject a server, two and an answer do not", () => {
 test("a server that greets again is asked again, and one more failure ejects it at once", () => {
   const health = new Health(OPTIONS, () => 0.5);
   for (let failure = 0; failure < 9; failure += 1) health.failed(0, false);
-  health.greeted();
+  health.connected();
   assert.equal(health.state, "failing");
   assert.equal(health.retryAtMs, -Infinity);
   health.failed(0, true);

@@ -11,7 +11,7 @@ import { between, seeded } from "../../../../src/core/random.ts";
 import { requires } from "../../../support/requires.ts";
 import { CheckedLoad } from "../support/checker.ts";
 import { heapBytes } from "../support/heap.ts";
-import { memcached, memcachedAt, stop, type ForeignPeer } from "../support/test-servers.ts";
+import { memcached, memcachedAt, stop, type ForeignServer } from "../support/test-servers.ts";
 import { roughProxy } from "../support/rough-proxy.ts";
 
 const LONG = process.env["HOLDFAST_LONG"] !== undefined;
@@ -27,7 +27,7 @@ test(
     const seed = Math.floor(Math.random() * 1e9);
     t.diagnostic(`seed ${seed}`);
     const random = seeded(seed);
-    const peers: ForeignPeer[] = await Promise.all(Array.from({ length: 5 }, () => memcached(t)));
+    const peers: ForeignServer[] = await Promise.all(Array.from({ length: 5 }, () => memcached(t)));
     const rough = { cut: 0.001, split: 0.2 };
     const servers = await Promise.all(peers.map(({ address }) => roughProxy(t, address, rough, random)));
     const cache = new CacheClient({ servers, timeout: TIMEOUT_MS, backoff: { max: "200ms" } });

@@ -10,25 +10,27 @@ import { setTimeout as delay } from "node:timers/promises";
 import { CacheServer, type CacheServerOptions } from "../../../../src/cache/index.ts";
 
 /** A running server. */
-export interface Peer {
+export interface TestServer {
   /** "127.0.0.1:PORT", or the path of its unix socket. */
   readonly address: string;
 }
 
 /** One in a process of its own, which can be killed. */
-export interface ForeignPeer extends Peer {
+export interface ForeignServer extends TestServer {
   readonly port: number;
   readonly process: ChildProcess;
 }
 
 /** Every server that the client must serve alike, by name, with the Debian package it needs. */
-export const PEERS: Readonly<Record<string, { readonly needs: readonly string[]; start(t: TestContext): Promise<Peer> }>> = {
+export const TEST_SERVERS: Readonly<
+  Record<string, { readonly needs: readonly string[]; start(t: TestContext): Promise<TestServer> }>
+> = {
   "Debian's memcached": { needs: ["memcached"], start: (t) => memcached(t) },
   "Holdfast's server": { needs: [], start: (t) => holdfast(t) },
 };
 
 /** Our own server, in this process. */
-export async function holdfast(t: TestContext, options: CacheServerOptions = {}): Promise<Peer> {
+export async function holdfast(t: TestContext, options: CacheServerOptions = {}): Promise<TestServer> {
   const server = new CacheServer({ listen: "127.0.0.1:0", ...options });
   await server.listen();
   t.after(() => void server.close()); // resolves once its clients are gone, which close after it
@@ -36,17 +38,17 @@ export async function holdfast(t: TestContext, options: CacheServerOptions = {})
 }
 
 /** Debian's memcached on a port of its own. */
-export async function memcached(t: TestContext, ...flags: string[]): Promise<ForeignPeer> {
+export async function memcached(t: TestContext, ...flags: string[]): Promise<ForeignServer> {
   return memcachedAt(t, await freePort(), ...flags);
 }
 
 /** Debian's memcached on a port of its own, with variables in its environment. */
-export async function memcachedWith(t: TestContext, variables: NodeJS.ProcessEnv, ...flags: string[]): Promise<ForeignPeer> {
+export async function memcachedWith(t: TestContext, variables: NodeJS.ProcessEnv, ...flags: string[]): Promise<ForeignServer> {
   return launch(t, await freePort(), variables, flags);
 }
 
 /** Debian's memcached on a port that was free a moment ago, as when it is started again. */
-export async function memcachedAt(t: TestContext, port: number, ...flags: string[]): Promise<ForeignPeer> {
+export async function memcachedAt(t: TestContext, port: number, ...flags: string[]): Promise<ForeignServer> {
   return launch(t, port, {}, flags);
 }
 
@@ -55,7 +57,7 @@ async function launch(
   port: number,
   variables: NodeJS.ProcessEnv,
   flags: readonly string[],
-): Promise<ForeignPeer> {
+): Promise<ForeignServer> {
   const child = spawn("memcached", ["-u", "root", "-l", "127.0.0.1", "-p", String(port), "-U", "0", ...flags], {
     stdio: "ignore",
     env: { ...process.env, ...variables },
@@ -66,7 +68,7 @@ async function launch(
 }
 
 /** Debian's memcached on a unix socket. */
-export async function memcachedOnSocket(t: TestContext): Promise<ForeignPeer> {
+export async function memcachedOnSocket(t: TestContext): Promise<ForeignServer> {
   const path = join(temporary(t), "memcached.sock");
   const child = spawn("memcached", ["-u", "root", "-s", path], { stdio: "ignore" });
   t.after(() => stop(child));

@@ -1,9 +1,10 @@
 /**
- * ○ A first-in, first-out queue in a circular array. Invariant: the array's size is a power of two, `length` items lie from
- * `#head` on. It grows by doubling and shrinks when it has run empty, so that one burst does not hold memory for ever.
+ * ○ A first-in, first-out queue in a circular array: neither end ever moves the rest, and a queue that is filled and emptied call by
+ * call allocates nothing. Invariant: the array's size is a power of two; the `length` items lie from `#head` on, all other slots
+ * are undefined. It grows by doubling and shrinks when it has run empty, so that one burst does not hold memory for ever.
  */
 
-/** 16: a pipe at rest costs this many slots. */
+/** 16: a queue at rest costs this many slots. */
 const SIZE_MIN = 16;
 /** 4096: an emptied ring of at most this size keeps its array; most bursts stay below. */
 const SIZE_KEPT = 4096;
@@ -39,7 +40,19 @@ export class Ring<T> {
   }
 
   peek(): T | undefined {
-    return this.length === 0 ? undefined : this.#items[this.#head];
+    return this.#items[this.#head];
+  }
+
+  /** The item that `index` others are before. */
+  at(index: number): T | undefined {
+    return index < this.length ? this.#items[(this.#head + index) & this.#mask] : undefined;
+  }
+
+  /** Removes and returns all, oldest first. */
+  drain(): T[] {
+    const items = [...this];
+    this.clear();
+    return items;
   }
 
   clear(): void {
@@ -47,6 +60,10 @@ export class Ring<T> {
     this.#mask = SIZE_MIN - 1;
     this.#head = 0;
     this.length = 0;
+  }
+
+  *[Symbol.iterator](): IterableIterator<T> {
+    for (let index = 0; index < this.length; index += 1) yield this.#items[(this.#head + index) & this.#mask] as T;
   }
 
   #grow(): void {

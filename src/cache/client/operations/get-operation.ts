@@ -1,14 +1,14 @@
 /**
- * ○ The reads of a caller: get and gets of one key, and the keys of a getMany that live on one server. They take what is found
- * key by key, and settle as every operation does.
+ * ○ The reads of a caller: get and gets of one key, and the keys of a getMany that live on one server. Replies come key by key;
+ * an operation settles with the last of its keys.
  */
 import { OperationError, ProtocolError, messageOf, type HoldfastError } from "../../../core/errors.ts";
 import type { MemcachedReply } from "../../../memcached/reply.ts";
 import type { Codec } from "./codec.ts";
-import { CacheOperation, type OperationObserver, type Time } from "./operation.ts";
+import { CacheOperation, type OperationOwner, type CallTimes } from "./operation.ts";
 
 /** Reads one found item. */
-export type Read<T> = (reply: MemcachedReply, codec: Codec<unknown>) => T;
+export type ValueReader<T> = (reply: MemcachedReply, codec: Codec<unknown>) => T;
 
 /** A value and the CAS number it was read with. */
 export interface Versioned<T> {
@@ -17,8 +17,8 @@ export interface Versioned<T> {
   readonly cas: bigint;
 }
 
-/** Text is decoded once for all who take a reply, as nobody can change it. */
-export const readValue: Read<unknown> = (reply, codec) => {
+/** Text is decoded once for all calls that share a reply: strings cannot be changed. */
+export const readValue: ValueReader<unknown> = (reply, codec) => {
   if (reply.decoded !== undefined && reply.decodedBy === codec) return reply.decoded;
   const value = codec.decodePart
     ? codec.decodePart(reply.value, reply.valueStart, reply.valueEnd, reply.flags)
@@ -30,9 +30,12 @@ export const readValue: Read<unknown> = (reply, codec) => {
   return value;
 };
 
-export const readVersioned: Read<Versioned<unknown>> = (reply, codec) => ({ value: readValue(reply, codec), cas: reply.cas });
+export const readVersioned: ValueReader<Versioned<unknown>> = (reply, codec) => ({
+  value: readValue(reply, codec),
+  cas: reply.cas,
+});
 
-/** Where found and missed keys of a `get` go: `slot` is the sink's own number for the key. */
+/** Receives the found and the missed keys of a `get`: `slot` is the sink's own number for the key. */
 export interface ReplySink extends CacheOperation {
   hit(slot: number, reply: MemcachedReply): void;
   miss(slot: number): void;
@@ -41,25 +44,23 @@ export interface ReplySink extends CacheOperation {
 /** get and gets of one key. */
 export class GetOperation<T> extends CacheOperation implements ReplySink {
   readonly #codec: Codec<unknown>;
-  readonly #read: Read<T>;
+  readonly #read: ValueReader<T>;
   readonly #resolve: (value: T | undefined) => void;
-  readonly #reject: (error: HoldfastError) => void;
 
   constructor(
     verb: "get" | "gets",
     key: string,
-    observer: OperationObserver,
-    time: Time,
+    owner: OperationOwner,
+    times: CallTimes,
     codec: Codec<unknown>,
-    read: Read<T>,
+    read: ValueReader<T>,
     resolve: (value: T | undefined) => void,
     reject: (error: HoldfastError) => void,
   ) {
-    super(verb, key, observer, time);
+    super(verb, key, owner, times, reject);
     this.#codec = codec;
     this.#read = read;
     this.#resolve = resolve;
-    this.#reject = reject;
   }
 
   hit(_slot: number, reply: MemcachedReply): void {
@@ -88,22 +89,18 @@ export class GetOperation<T> extends CacheOperation implements ReplySink {
   protected giveUp(): void {
     this.#resolve(undefined);
   }
-
-  protected reject(error: HoldfastError): void {
-    this.#reject(error);
-  }
 }
 
 /** Stands in a getMany's map for a key whose answer has not come. Never seen by callers. */
 const PENDING = Symbol("pending");
 
 /**
- * One getMany call over all its servers: settles when its last part does. Invariant: the map holds every key that was asked for
+ * One getMany call over all its servers: settles when the last of them has. Invariant: the map holds every key that was asked for
  * and not missed, in the caller's order, each once.
  */
 export class GetManyResult<K, T> {
   readonly values = new Map<K, T | typeof PENDING>();
-  /** Parts that have not settled. */
+  /** Servers that have not settled. */
   open = 0;
   #failure: HoldfastError | undefined = undefined;
   readonly #resolve: (values: Map<K, T>) => void;
@@ -122,12 +119,12 @@ export class GetManyResult<K, T> {
     return values.size > before;
   }
 
-  /** What a part that fails leaves unanswered is missed. */
+  /** Keys that a failed server left without an answer count as missed. */
   miss(keys: readonly K[]): void {
     for (const key of keys) if (this.values.get(key) === PENDING) this.values.delete(key);
   }
 
-  partDone(error?: HoldfastError): void {
+  serverDone(error?: HoldfastError): void {
     this.#failure ??= error;
     this.open -= 1;
     if (this.open > 0) return;
@@ -136,33 +133,35 @@ export class GetManyResult<K, T> {
   }
 }
 
-/** The keys of one getMany that live on one server: `wires[slot]` is on the wire what `keys[slot]` is to the caller. */
-export interface GetManyPart<K> {
+/** The keys of one getMany that live on one server: `wireKeys[slot]` is on the wire what `keys[slot]` is to the caller. */
+export interface ServerKeys<K> {
   readonly keys: K[];
   readonly wireKeys: string[];
 }
 
-/** One server's part of a getMany call. Encoded piece by piece as the socket takes it. */
+/** What a getMany asks of one server. Encoded key by key as the socket takes it. */
 export class GetManyOperation<K, T> extends CacheOperation implements ReplySink {
-  readonly part: GetManyPart<K>;
-  /** Keys already given to the wire. */
+  readonly keys: readonly K[];
+  readonly wireKeys: readonly string[];
+  /** Keys written to the connection so far. */
   asked = 0;
   #answered = 0;
   readonly #codec: Codec<unknown>;
-  readonly #read: Read<T>;
+  readonly #read: ValueReader<T>;
   readonly #getManyResult: GetManyResult<K, T>;
 
   constructor(
     verb: "get" | "gets",
-    part: GetManyPart<K>,
-    observer: OperationObserver,
-    time: Time,
+    { keys, wireKeys }: ServerKeys<K>,
+    owner: OperationOwner,
+    times: CallTimes,
     codec: Codec<unknown>,
-    read: Read<T>,
+    read: ValueReader<T>,
     getManyResult: GetManyResult<K, T>,
   ) {
-    super(verb, "", observer, time);
-    this.part = part;
+    super(verb, "", owner, times, (error) => getManyResult.serverDone(error));
+    this.keys = keys;
+    this.wireKeys = wireKeys;
     this.#codec = codec;
     this.#read = read;
     this.#getManyResult = getManyResult;
@@ -174,22 +173,22 @@ export class GetManyOperation<K, T> extends CacheOperation implements ReplySink 
     try {
       value = this.#read(reply, this.#codec);
     } catch (error) {
-      this.fail(unreadable(this.part.wireKeys[slot]!, error));
+      this.fail(unreadable(this.wireKeys[slot]!, error));
       return;
     }
     this.hits += 1;
-    this.#getManyResult.values.set(this.part.keys[slot]!, value);
+    this.#getManyResult.values.set(this.keys[slot]!, value);
     this.#answer();
   }
 
   miss(slot: number): void {
     if (this.settled) return;
-    this.#getManyResult.values.delete(this.part.keys[slot]!);
+    this.#getManyResult.values.delete(this.keys[slot]!);
     this.#answer();
   }
 
   protected override get keyCount(): number {
-    return this.part.keys.length;
+    return this.keys.length;
   }
 
   /** Starts over on a new connection: what was asked is asked again. */
@@ -197,30 +196,26 @@ export class GetManyOperation<K, T> extends CacheOperation implements ReplySink 
     this.asked = 0;
     this.#answered = 0;
     this.hits = 0;
-    for (const key of this.part.keys) this.#getManyResult.values.set(key, PENDING);
+    for (const key of this.keys) this.#getManyResult.values.set(key, PENDING);
   }
 
   #answer(): void {
     this.#answered += 1;
-    const count = this.part.keys.length;
+    const count = this.keys.length;
     if (this.#answered < count) return;
     this.misses = count - this.hits;
     this.outcome = this.misses === 0 ? "hit" : "miss";
-    this.#getManyResult.partDone();
+    this.#getManyResult.serverDone();
     this.finish();
   }
 
   protected giveUp(): void {
-    this.#getManyResult.miss(this.part.keys);
-    this.#getManyResult.partDone();
-  }
-
-  protected reject(error: HoldfastError): void {
-    this.#getManyResult.partDone(error);
+    this.#getManyResult.miss(this.keys);
+    this.#getManyResult.serverDone();
   }
 }
 
-/** What the codec's complaint about a value read becomes. */
+/** The error of a value that the codec cannot read. */
 export function unreadable(key: string, cause: unknown): HoldfastError {
   if (cause instanceof ProtocolError || cause instanceof OperationError) return cause;
   return new ProtocolError("CACHE_VALUE_UNREADABLE", `Cannot read value of '${key}': ${messageOf(cause)}`, { cause });

@@ -1,14 +1,14 @@
 /**
- * ○ The cluster's description that AWS ElastiCache, Google Memorystore and Holdfast give: a version, and a line of
+ * ○ The configuration of a cluster as AWS ElastiCache, Google Memorystore and Holdfast give it: a version, and a line of
  * "HOST|IP|PORT" entries. The IP may be missing; hosts may begin with digits.
  */
 import { ProtocolError } from "../../../core/errors.ts";
 import { unexpected } from "../protocol/in-flight.ts";
-import type { Interpret } from "../operations/operation.ts";
+import type { ReplyReader } from "../operations/operation.ts";
 import { parseServer, type ServerAddress } from "../operations/server-address.ts";
 
-/** A cluster as it described itself. */
-export interface Cluster {
+/** The servers of a cluster. */
+export interface ClusterConfig {
   /** Grows with every change. */
   readonly version: number;
   readonly servers: readonly ServerAddress[];
@@ -18,7 +18,7 @@ export interface Cluster {
 export const OLD_CLUSTER_KEY = "AmazonElastiCache:cluster";
 
 /** @throws ProtocolError CACHE_REPLY_INVALID */
-export function parseCluster(text: string): Cluster {
+export function parseClusterConfig(text: string): ClusterConfig {
   const [first = "", second = ""] = text.split("\n");
   const version = Number(first.trim());
   const entries = second.trim().split(/\s+/).filter(Boolean);
@@ -33,8 +33,8 @@ function parseEntry(entry: string, text: string): ServerAddress {
   return parseServer(name.includes(":") ? `[${name}]:${port}` : `${name}:${port}`);
 }
 
-/** Reads the replies of `config get cluster` and of the older command form's `get`; undefined: the server has no such thing. */
-export function clusterReply(): Interpret<Cluster | undefined> {
+/** Reads the replies of `config get cluster` and of the older `get`; undefined: the server has no such configuration. */
+export function clusterConfigReply(): ReplyReader<ClusterConfig | undefined> {
   let found: string | undefined;
   return (reply, verb) => {
     switch (reply.kind) {
@@ -43,7 +43,7 @@ export function clusterReply(): Interpret<Cluster | undefined> {
         found = reply.valueBytes.toString("latin1");
         return undefined;
       case "END":
-        return { result: found === undefined ? undefined : parseCluster(found) };
+        return { result: found === undefined ? undefined : parseClusterConfig(found) };
       default:
         throw unexpected(reply, verb);
     }
