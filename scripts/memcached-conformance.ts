@@ -19,7 +19,7 @@ interface Row {
 async function rowOf(suite: Suite, file: string): Promise<Row> {
   const reason = notApplicable(file);
   if (reason !== undefined) return { file, result: `does not apply: ${reason}` };
-  const { outcome, assertions, output } = await runFile(suite, file, environment(file));
+  const { outcome, assertions, output } = await runFile(suite, file, { env: environment(file) });
   return { file, result: describe({ outcome, assertions, output }), ...(outcome === "fails" && { output }) };
 }
 

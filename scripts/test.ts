@@ -8,6 +8,7 @@ import { once } from "node:events";
 import { globSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { codeOf } from "../src/core/errors.ts";
 
 /** 10 min: the slowest test (the conformance files of another project) takes 4; a hang must not hold a build for ever. */
 const TEST_MS_MAX = 600_000;
@@ -38,9 +39,22 @@ function run(paths: readonly string[], stdout: "inherit" | "pipe"): Run {
     "--test",
     `--test-timeout=${TEST_MS_MAX}`,
   ];
-  const child = spawn(process.execPath, [...node, ...flags, ...paths], { cwd: root, stdio: ["inherit", stdout, "inherit"] });
+  const stdio = ["inherit", stdout, "inherit"] as const;
+  // A process group of its own: what a failed test has left running ends with it.
+  const child = spawn(process.execPath, [...node, ...flags, ...paths], { cwd: root, stdio: [...stdio], detached: true });
+  const signal = (name: NodeJS.Signals): void => {
+    try {
+      process.kill(-child.pid!, name);
+    } catch (error) {
+      if (codeOf(error) !== "ESRCH") throw error; // Nothing is left.
+    }
+  };
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, signal);
   return {
-    code: once(child, "close").then(([code]) => (code as number | null) ?? 1),
+    code: once(child, "exit").then(([code]) => {
+      signal("SIGKILL");
+      return (code as number | null) ?? 1;
+    }),
     output: child.stdout ? text(child.stdout) : Promise.resolve(""),
   };
 }

@@ -5,6 +5,7 @@ import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { suite, test } from "node:test";
+import { ownNamespace } from "../support/namespace.ts";
 import { requires } from "../support/requires.ts";
 import { snippetsOf, type SnippetResult } from "../support/snippets.ts";
 
@@ -18,7 +19,7 @@ suite("every snippet of the documents runs and prints what it claims", () => {
   for (const document of documents) {
     const markdown = readFileSync(join(root, document), "utf8");
     if (snippetsOf(markdown).length === 0 || OWN_TEST.test(markdown)) continue;
-    test(document, requires("root", "iproute2", "python3-zmq", "python3-pymemcache"), () => {
+    test(document, requires("namespace", "iproute2", "python3-zmq", "python3-pymemcache"), () => {
       const folder = mkdtempSync(join(tmpdir(), "holdfast-docs-"));
       try {
         const report = join(folder, "report.json");
@@ -30,7 +31,8 @@ suite("every snippet of the documents runs and prints what it claims", () => {
           join(root, document),
           report,
         ];
-        const { status, stderr } = spawnSync("unshare", ["-n", "sh", "-c", run.join(" ")], { cwd: root, encoding: "utf8" });
+        const [unshare, ...flags] = ownNamespace()!;
+        const { status, stderr } = spawnSync(unshare!, [...flags, "sh", "-c", run.join(" ")], { cwd: root, encoding: "utf8" });
         assert.equal(status, 0, stderr);
         const results = JSON.parse(readFileSync(report, "utf8")) as SnippetResult[];
         assert.deepEqual(

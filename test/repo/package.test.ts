@@ -25,7 +25,7 @@ const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as
 /** What a packed file may be; anything else got in by mistake. */
 const WANTED = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md)$/,
-  /^dist\/[a-z-]+(\/(client|nats|serve))?\/[a-z\d-]+(\.js|\.d\.ts)$/,
+  /^dist\/([a-z-]+\/)+[a-z\d-]+(\.js|\.d\.ts)$/,
   /^dist\/dashboard\/web\/(index\.html|[\w./-]+\.(js|css|svg))$/,
   /^docs\/[\w/-]+\.(md|svg)$/,
   /^deploy\/(holdfast\.(1|service)|completions\/(_holdfast|holdfast\.(bash|fish)))$/,
@@ -61,7 +61,7 @@ suite("the package", () => {
   });
   after(() => rmSync(folder, { recursive: true, force: true }));
 
-  test("it is under 1 MB and holds nothing but compiled code, types of the doors, documents and files to deploy", () => {
+  test("it is under 1 MB and holds nothing but compiled code, types of the entry points, documents and files to deploy", () => {
     assert.ok(packed.size < PACKED_BYTES_MAX, `${packed.size} bytes`);
     const paths = packed.files.map(({ path }) => path);
     assert.deepEqual(
@@ -92,7 +92,7 @@ suite("the package", () => {
     );
   });
 
-  test("each door's types resolve in a user's program, with both module resolutions and without skipLibCheck", async () => {
+  test("each entry point's types resolve in a user's program, with both module resolutions and without skipLibCheck", async () => {
     cpSync(join(import.meta.dirname, "package-trial.ts"), inFolder("app/trial.ts"));
     const tsc = join(root, "node_modules/.bin/tsc");
     const strict = ["--strict", "--noEmit", "--target", "es2024", "--types", "node", "--skipLibCheck", "false"];
@@ -108,7 +108,7 @@ suite("the package", () => {
   });
 
   for (const version of [oldest(manifest.engines.node), manifest.devDependencies["node"]!]) {
-    test(`on Node ${version} each door can be imported and required, and the command serves them until SIGTERM`, async () => {
+    test(`on Node ${version} each entry point can be imported and required, and the command serves them until SIGTERM`, async () => {
       const app = inFolder("app");
       const node = version === process.versions.node ? process.execPath : await fetchNode(version, inFolder(`node-${version}`));
       assert.equal((await execute(node, ["--version"])).stdout, `v${version}\n`);

@@ -12,11 +12,11 @@ suite("the reference", () => {
     for (const [path, text] of Object.entries(files)) assert.equal(kept(path), text, path);
   });
 
-  test("every option and member of the doors is explained", () => {
+  test("every option and member of the entry points is explained", () => {
     assert.deepEqual(unexplained, []);
   });
 
-  test("every error code is explained and says whose move it is, and every code that a door names is one", () => {
+  test("every error code is explained and says who must act, and every code that an entry point names is one", () => {
     const { "docs/reference/errors.md": errors, ...entryPoints } = files;
     for (const code of Object.keys(ERROR_CODES)) {
       const section = new RegExp(`^### ${code}\\n\\n[^\\n]+\\.\\n\\n([A-Z]\\w+ \\((yours|theirs|ours|the world's)\\))`, "m");

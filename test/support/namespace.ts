@@ -1,5 +1,8 @@
-/** A network namespace of the test's own, with loopback up: default ports are free in it, whatever else runs on the machine. Needs root. */
-import { execFileSync, spawn, type ChildProcess, type SpawnOptions } from "node:child_process";
+/**
+ * Network namespaces of a test's own: default ports are free in them, whatever else runs on the machine. `Namespace` stays between
+ * commands and needs root; `ownNamespace` is for one command, and works for others where the kernel lets users make namespaces.
+ */
+import { execFileSync, spawn, spawnSync, type ChildProcess, type SpawnOptions } from "node:child_process";
 
 let counter = 0;
 
@@ -33,4 +36,28 @@ export class Namespace {
   [Symbol.dispose](): void {
     execFileSync("ip", ["netns", "del", this.name]);
   }
+}
+
+/** As PID 1's children, all that a command started ends with it. */
+const APART = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
+
+let own: readonly string[] | undefined | "unknown" = "unknown";
+
+/**
+ * The words before a command that give it a network (loopback still down) and processes of its own.
+ *
+ * @returns undefined where this user may not make namespaces
+ */
+export function ownNamespace(): readonly string[] | undefined {
+  const ways = [
+    ["unshare", ...APART],
+    ["unshare", "--user", "--map-root-user", ...APART],
+  ];
+  if (own === "unknown")
+    own = ways.find(([command, ...flags]) => succeeds(command!, ...flags, "ip", "link", "set", "lo", "up"));
+  return own;
+}
+
+function succeeds(command: string, ...args: string[]): boolean {
+  return spawnSync(command, args, { stdio: "ignore" }).status === 0;
 }

@@ -26,6 +26,8 @@ const PROBES: Readonly<Record<string, readonly [string, ...string[]]>> = {
   tshark: ["tshark", "--version"],
   chromium: ["/usr/bin/chromium", "--version"],
   root: ["sh", "-c", "test $(id -u) = 0"],
+  /** Root, or a kernel that lets users make namespaces: see `ownNamespace`. */
+  namespace: ["sh", "-c", "unshare -n true || unshare -Urn true"],
 };
 
 /**

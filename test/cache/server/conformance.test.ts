@@ -3,11 +3,14 @@
  * their 1.6.45 form, which `scripts/memcached-conformance.ts` runs.
  */
 import assert from "node:assert/strict";
-import { rmSync } from "node:fs";
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
 import { requires } from "../../support/requires.ts";
-import { debianSource, makeSuite, notApplicable, runFile } from "../support/memcached-suite.ts";
+import { until } from "../../support/zmq.ts";
+import { ownNamespace } from "../../support/namespace.ts";
+import { debianSource, makeSuite, needsPort, notApplicable, runFile } from "../support/memcached-suite.ts";
 
 /** Files whose 1.6.18 form memcached 1.6.45 fails too, because behaviour changed in between: they count in their 1.6.45 form. */
 const CHANGED_SINCE = new Set(
@@ -42,11 +45,49 @@ if (skip) {
     });
 
     for (const file of files) {
-      test(`${file} passes`, async () => {
+      const skip =
+        ownNamespace() === undefined && needsPort(theirs, file) && "needs root or user namespaces, for a port 11211 of its own";
+      test(`${file} passes`, { skip }, async () => {
         const { outcome, assertions, output } = await runFile(theirs, file);
         assert.equal(outcome, "passes", output.slice(-4000));
         assert.ok(assertions > 0, `${file} asserts something`);
       });
+    }
+  });
+}
+
+for (const [where, namespace] of [
+  ["a namespace", ownNamespace()],
+  ["a process group", []],
+] as const) {
+  const { skip } = requires("perl");
+  test(
+    `a file that fails leaves nothing running: ${where}`,
+    { skip: skip || (namespace ? false : "needs namespaces") },
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), "holdfast-conformance-"));
+      const seconds = `98765.${process.pid}`;
+      mkdirSync(join(folder, "t"));
+      const perl = `if (fork() == 0) { close(STDOUT); close(STDERR); exec("sleep", "${seconds}"); }\nprint "1..1\\nnot ok 1\\n"; exit 1;\n`;
+      writeFileSync(join(folder, "t/leaves.t"), perl);
+      try {
+        const { outcome, assertions } = await runFile({ folder, files: ["leaves.t"] }, "leaves.t", { namespace });
+        assert.deepEqual({ outcome, assertions }, { outcome: "fails", assertions: 1 });
+        await until(() => !isThere(seconds), `the end of sleep ${seconds}`);
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+      }
+    },
+  );
+}
+
+/** Whether a process has this word on its command line. */
+function isThere(word: string): boolean {
+  return globSync("/proc/[0-9]*/cmdline").some((path) => {
+    try {
+      return readFileSync(path, "latin1").split("\0").includes(word);
+    } catch {
+      return false; // It has ended meanwhile.
     }
   });
 }

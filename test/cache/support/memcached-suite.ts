@@ -1,13 +1,17 @@
 /**
  * memcached's own test files (t/*.t, in Perl), run against `holdfast cache`. They launch a binary beside them by name, so a shim of
- * that name is made in a scratch folder when they run; nothing of theirs is kept. A file is run alone in a network namespace where
- * that is permitted, because several want port 11211, and the files run side by side.
+ * that name is made in a scratch folder when they run; nothing of theirs is kept. A file is run alone in a namespace where that is
+ * permitted, because several want port 11211, and the files run side by side. Whatever a file leaves running ends with it.
  */
-import { execFile, execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, cpSync, globSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { text } from "node:stream/consumers";
 import { COMPILE_CACHE, HOLDFAST } from "../../../bench/support/process.ts";
+import { codeOf } from "../../../src/core/errors.ts";
+import { ownNamespace } from "../../support/namespace.ts";
 
 /** 240 s: the longest file takes a tenth of that on a machine with nothing else to do. */
 const FILE_MS_MAX = 240_000;
@@ -18,7 +22,10 @@ const NOT_APPLICABLE: readonly (readonly [RegExp, string])[] = [
   [/extstore/, "extstore, memcached's store on flash"],
   [/^misbehave\.t$/, "privileges dropped through seccomp, in builds made for it"],
   [/^(issue_140|issue_260|refhang|slabhang)\.t$/, "skipped by its own first line, for memcached too"],
-  [/^binary-sasl\.t$/, "Cyrus SASL's own database of passwords; SASL PLAIN has tests here (test/cache/binary.test.ts)"],
+  [
+    /^binary-sasl\.t$/,
+    "Cyrus SASL's own database of passwords; SASL PLAIN has tests here (test/cache/protocol/binary.test.ts)",
+  ],
   [/^(line-lengths|whitespace)\.t$/, "the style of memcached's source files"],
 ];
 
@@ -72,20 +79,56 @@ function script(path: string, body: string): void {
   chmodSync(path, 0o755);
 }
 
-/** Runs one file with prove. */
-export function runFile({ folder }: Suite, file: string, env: Readonly<Record<string, string>> = {}): Promise<FileResult> {
-  const prove = `exec prove --nocolor --verbose 't/${file}' 2>&1`;
-  const [command, args] = isolated() ? ["unshare", ["-n", "sh", "-c", `ip link set lo up; ${prove}`]] : ["sh", ["-c", prove]];
-  const options = { cwd: folder, env: { ...process.env, ...env }, timeout: FILE_MS_MAX, maxBuffer: 256 * 1024 ** 2 };
-  return new Promise((resolve) => {
-    execFile(command as string, args as string[], options, (error, output) => {
-      resolve({ outcome: outcomeOf(error, output), ...summarise(output) });
-    });
-  });
+/** Whether a file can only run where memcached's own port is free: in a namespace, unless nothing else runs on this machine. */
+export function needsPort({ folder }: Suite, file: string): boolean {
+  return /\b11211\b/.test(readFileSync(join(folder, "t", file), "utf8")) || file === "issue_67.t";
 }
 
-function outcomeOf(error: Error | null, output: string): Outcome {
-  if (error) return "fails";
+interface FileOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** Words before the command that give it a namespace of its own. */
+  readonly namespace?: readonly string[] | undefined;
+}
+
+/** Runs one file with prove. */
+export async function runFile(
+  { folder }: Suite,
+  file: string,
+  { env = {}, namespace = ownNamespace() }: FileOptions = {},
+): Promise<FileResult> {
+  const [command, ...args] = [
+    ...(namespace ?? []),
+    "sh",
+    "-c",
+    `ip link set lo up 2>&1; prove --nocolor --verbose 't/${file}' 2>&1`,
+  ];
+  // Without a namespace whose processes end with its first one: a process group.
+  const detached = (namespace ?? []).length === 0;
+  const stdio = ["ignore", "pipe", "ignore"] as const;
+  const child = spawn(command!, args, { cwd: folder, env: { ...process.env, ...env }, stdio: [...stdio], detached });
+  const kill = (): void => {
+    if (!detached) child.kill("SIGKILL");
+    else if (isRunning(-child.pid!)) process.kill(-child.pid!, "SIGKILL");
+  };
+  const late = setTimeout(kill, FILE_MS_MAX);
+  const output = text(child.stdout!);
+  const [code] = (await once(child, "exit")) as [number | null];
+  clearTimeout(late);
+  kill();
+  return { outcome: outcomeOf(code, await output), ...summarise(await output) };
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    if (codeOf(error) === "ESRCH") return false;
+    throw error;
+  }
+}
+
+function outcomeOf(code: number | null, output: string): Outcome {
+  if (code !== 0) return "fails";
   return /^Result: NOTESTS/m.test(output) ? "skips itself" : "passes";
 }
 
@@ -95,23 +138,6 @@ function summarise(output: string): Omit<FileResult, "outcome"> {
     assertions: lines.filter((line) => /^(not )?ok \d+/.test(line)).length,
     output: lines.filter((line) => !/^ok \d+/.test(line)).join("\n"),
   };
-}
-
-let namespaces: boolean | undefined;
-
-function isolated(): boolean {
-  namespaces ??= succeeds("unshare", "-n", "ip", "link", "set", "lo", "up");
-  return namespaces;
-}
-
-function succeeds(command: string, ...args: string[]): boolean {
-  try {
-    execFileSync(command, args, { stdio: "ignore" });
-    return true;
-  } catch (error) {
-    if (error instanceof Error) return false;
-    throw error;
-  }
 }
 
 /**
