@@ -62,10 +62,7 @@ suite("the numbers of a running server", () => {
 
   test("bench queue takes tasks through a worker and back", async () => {
     const printed = await holdfast("bench", "queue", "--url", addresses["queue"]!, "--duration", "300ms", "--in-flight", "8");
-    assert.match(
-      printed,
-      /^\d+ operations in 0\.\d s: \d+\/s\nlatency: p50 [\d.]+ ms, p99 [\d.]+ ms, p99\.9 [\d.]+ ms\n$/,
-    );
+    assert.match(printed, /^\d+ operations in 0\.\d s: \d+\/s\nlatency: p50 [\d.]+ ms, p99 [\d.]+ ms, p99\.9 [\d.]+ ms\n$/);
   });
 
   test("stats show the parts of a running holdfast up", async () => {

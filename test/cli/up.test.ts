@@ -107,14 +107,23 @@ suite("holdfast up", () => {
     await holdfast.printed(/^dashboard/m);
     await holdfast.printed(/warning.*\n/, "stderr");
     await holdfast.stop();
-    assert.match(holdfast.stderr, /^holdfast: warning: the cache at 0\.0\.0\.0:\d+ accepts clients from the network without authentication\n$/);
+    assert.match(
+      holdfast.stderr,
+      /^holdfast: warning: the cache at 0\.0\.0\.0:\d+ accepts clients from the network without authentication\n$/,
+    );
   });
 
   test("each part alone warns too when it is open beyond this machine, and says which flag locks it", async () => {
     const folderOf = join(folder, "open");
     for (const [words, warning] of [
-      [["cache", "-l", "0.0.0.0", "-p", "-1"], /^holdfast: warning: the cache at 0\.0\.0\.0:\d+ accepts clients from the network without authentication$/m],
-      [["listen", "0.0.0.0:0", "--json"], /^holdfast: warning: the link at 0\.0\.0\.0:\d+ accepts clients from the network without authentication; see --ca$/m],
+      [
+        ["cache", "-l", "0.0.0.0", "-p", "-1"],
+        /^holdfast: warning: the cache at 0\.0\.0\.0:\d+ accepts clients from the network without authentication$/m,
+      ],
+      [
+        ["listen", "0.0.0.0:0", "--json"],
+        /^holdfast: warning: the link at 0\.0\.0\.0:\d+ accepts clients from the network without authentication; see --ca$/m,
+      ],
       [
         ["queue", "serve", "--listen", "tcp://0.0.0.0:0", "--data", folderOf],
         /queue\.open .*warning=the queue at tcp:\/\/0\.0\.0\.0:0 accepts clients from the network without authentication; see --curve-keys/,
