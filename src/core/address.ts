@@ -23,7 +23,7 @@ export function parseAddress(text: string, name: string, defaults: { host?: stri
   if (defaults.port !== undefined && /^[^:[\]\s]+$/.test(text)) return { host: text, port: defaults.port };
   throw new UsageError(
     "ADDRESS_INVALID",
-    `Cannot read ${name}: '${text}' is no address; write HOST:PORT, such as 127.0.0.1:8080`,
+    `Cannot read ${name}: '${text}' is not an address; write HOST:PORT, such as 127.0.0.1:8080`,
   );
 }
 

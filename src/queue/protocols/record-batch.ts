@@ -168,7 +168,7 @@ export class RecordBatchReader {
 }
 
 function malformed(): ProtocolError {
-  return new ProtocolError("QUEUE_PROTOCOL", "Cannot read a frame of many: a record in it is cut short or out of range");
+  return new ProtocolError("QUEUE_PROTOCOL", "Cannot read a batch frame: a record is truncated or out of range");
 }
 
 function readU32(bytes: Uint8Array, at: number): number {

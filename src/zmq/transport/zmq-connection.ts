@@ -76,7 +76,10 @@ export class ZmqConnection implements PipeTransport {
     if (options.handshakeIntervalMs > 0) {
       this.#cancelHandshake = this.#clock.at(this.#clock.now() + options.handshakeIntervalMs, () => {
         this.end(
-          new OperationError("ERR_ZMTP_HANDSHAKE_TIMEOUT", `Peer did not shake hands within ${options.handshakeIntervalMs} ms`),
+          new OperationError(
+            "ERR_ZMTP_HANDSHAKE_TIMEOUT",
+            `The peer did not complete the handshake within ${options.handshakeIntervalMs} ms`,
+          ),
         );
       });
     }
@@ -217,7 +220,7 @@ export class ZmqConnection implements PipeTransport {
     const pipe = this.#host.ready(this);
     if (pipe === undefined) {
       this.end(
-        new OperationError("ERR_ZMTP_REFUSED", "No place for this peer: its routing id is taken, or a PAIR has its one peer"),
+        new OperationError("ERR_ZMTP_REFUSED", "Peer rejected: its routing id is in use, or this PAIR already has a peer"),
       );
       return false;
     }
@@ -324,9 +327,7 @@ export class ZmqConnection implements PipeTransport {
         this.#flush();
       },
       dead: () =>
-        this.end(
-          new OperationError("ERR_ZMTP_HEARTBEAT_TIMEOUT", "Peer gave no sign of life after a PING, or within its own TTL"),
-        ),
+        this.end(new OperationError("ERR_ZMTP_HEARTBEAT_TIMEOUT", "The peer sent nothing after a PING, or within its own TTL")),
     });
     return this.#heartbeatTimer;
   }

@@ -115,7 +115,7 @@ export class Fetcher {
   /** Nobody waits any more: a loader still at work is told so, and the next caller does not join it. */
   #land(wire: string, flight: Flight<unknown>): void {
     if (this.#flights.get(wire) === flight) this.#flights.delete(wire);
-    flight.abort.abort(new OperationError("ABORTED", "Nobody waits for the value any more"));
+    flight.abort.abort(new OperationError("ABORTED", "No caller waits for the value any more"));
   }
 
   async #fly<T>(course: Course<T>): Promise<T> {
@@ -226,5 +226,5 @@ function ignored(): undefined {
 }
 
 function late(): never {
-  throw new OperationError("CACHE_TIMEOUT", "No value in time");
+  throw new OperationError("CACHE_TIMEOUT", "No value before the deadline");
 }
