@@ -188,7 +188,7 @@ test(
     const said = await page.getByText(/^Task .* was stored\.$/).textContent();
     const id = /^Task (\S+)/.exec(said!)![1]!;
     await page.getByRole("button", { name: id, exact: true }).click();
-    await page.getByText("Waiting because: no worker works on its queue.").waitFor();
+    await page.getByText("Waiting because: no worker is connected to its queue.").waitFor();
     assert.equal(await page.getByText(HOSTILE).count(), 0);
     await button(page, /^Show body/).click();
     await page.getByText(`<b>${HOSTILE}</b>`).waitFor();
