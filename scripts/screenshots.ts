@@ -18,12 +18,12 @@ const VIEWS: Readonly<Record<string, (page: Page) => Promise<void>>> = {
   cache: (page) => page.getByText("Slab classes").waitFor(),
   queue: (page) => page.getByText("Tasks, oldest first").waitFor(),
   link: async (page) => {
-    await page.getByLabel("Silence before the first probe").fill("2");
-    await page.getByLabel("Between probes").fill("2");
+    await page.getByLabel("Idle time before the first probe").fill("2");
+    await page.getByLabel("Interval between probes").fill("2");
     await page.getByRole("button", { name: /Start/ }).click();
     await page.getByRole("button", { name: "Send from the server" }).click();
     await sleep(5500);
-    await page.getByRole("button", { name: "Cut the cable" }).click();
+    await page.getByRole("button", { name: "Cut the network" }).click();
     await sleep(5500);
   },
   learn: () => sleep(500),
@@ -35,7 +35,7 @@ try {
   for (const scheme of ["light", "dark"] as const) {
     for (const [view, prepare] of Object.entries(VIEWS)) {
       const { page } = await open(browser, `http://${servers.dashboard.address}/#/${view}`, { scheme });
-      await page.getByRole("status").getByText("live").waitFor();
+      await page.getByRole("status").getByText("connected", { exact: true }).waitFor();
       await prepare(page);
       await page.screenshot({ path: join(folder, `${view}-${scheme}.png`), fullPage: true });
       await page.context().close();

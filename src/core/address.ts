@@ -23,13 +23,19 @@ export function parseAddress(text: string, name: string, defaults: { host?: stri
   if (defaults.port !== undefined && /^[^:[\]\s]+$/.test(text)) return { host: text, port: defaults.port };
   throw new UsageError(
     "ADDRESS_INVALID",
-    `Cannot read ${name}: '${text}' is no address; write HOST:PORT, such as 127.0.0.1:8080`,
+    `Cannot read ${name}: '${text}' is not an address; write HOST:PORT, such as 127.0.0.1:8080`,
   );
 }
 
 /** "127.0.0.1:8080"; IPv6 hosts in brackets. */
 export function showAddress({ host, port }: Address): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** The port at the end of "127.0.0.1:11211" or "tcp://[::1]:5555"; undefined for an address without one. */
+export function portOf(address: string): number | undefined {
+  const port = /:(\d+)$/.exec(address)?.[1];
+  return port === undefined ? undefined : Number(port);
 }
 
 /** True for addresses that only this machine can reach. */

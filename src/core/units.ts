@@ -28,7 +28,7 @@ export function durationMs(value: Duration, name = "duration"): number {
   }
   throw new UsageError(
     "UNIT_INVALID",
-    `Cannot read ${name}: ${show(value)} is no duration; write '250ms', '5s', '10m', '2h' or '7d'`,
+    `Cannot read ${name}: ${show(value)} is not a duration; write '250ms', '5s', '10m', '2h' or '7d'`,
   );
 }
 
@@ -45,7 +45,7 @@ export function sizeBytes(value: Size, name = "size"): number {
     const match = /^(\d+(?:\.\d+)?)([kmgt]?)(?:i?b)?$/.exec(value.trim().toLowerCase());
     if (match) return Math.floor(Number(match[1]) * SIZE_BYTES[match[2]!]!);
   }
-  throw new UsageError("UNIT_INVALID", `Cannot read ${name}: ${show(value)} is no size; write '512', '64k', '64m' or '1g'`);
+  throw new UsageError("UNIT_INVALID", `Cannot read ${name}: ${show(value)} is not a size; write '512', '64k', '64m' or '1g'`);
 }
 
 /** A duration for people: "250 ms", "5 s", "1 min 30 s", "2 h 11 min". At most two units. */

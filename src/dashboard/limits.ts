@@ -1,16 +1,16 @@
 /** ○ Defaults and bounds of the dashboard, each with the reason for its number. */
 
-/** Where the page is: loopback, a port that none of memcached, ZeroMQ's examples and the lecture uses. */
+/** Loopback, and a port that neither memcached nor ZeroMQ's examples use. */
 export const LISTEN_DEFAULT = "127.0.0.1:8280";
 
-/** 1 s between two looks at the parts: a person sees no finer change, and rates over a second mean something. */
+/** 1 s between two samples of the parts: long enough for meaningful rates, short enough for a live page. */
 export const SAMPLE_MS = 1000;
 
-/** A look at the links may take 1/50 of the time: one that costs 60 ms of CPU (a machine with 10,000 connections) comes every 3 s. */
+/** Sampling the links may take 1/50 of the time: a sample of 60 ms of CPU (10,000 connections) is taken every 3 s. */
 export const SAMPLE_SHARE = 1 / 50;
 
-/** 10 s between two looks at the links at most, whatever they cost: a dead peer must not stay hidden for longer. */
-export const LINK_LOOK_MS_MAX = 10_000;
+/** At most 10 s between two samples of the links, so that a dead peer is shown within that time. */
+export const LINK_SAMPLE_MS_MAX = 10_000;
 
 /** 300 points of history: five minutes at one a second, 30 KB when sent to a page that opens. */
 export const HISTORY_POINTS_MAX = 300;
@@ -24,50 +24,50 @@ export const ROWS_MAX = 100;
 /** 1 MiB of a request's body: the largest task that can be added by hand. */
 export const REQUEST_BYTES_MAX = 1024 * 1024;
 
-/** 256 bits: what stands between another site and the actions. */
+/** 256 bits: the token that protects the actions against requests of other sites. */
 export const TOKEN_BYTES = 32;
 
-/** 5 s for requests under way when the dashboard closes; streams are ended at once. */
+/** 5 s for running requests when the dashboard closes; streams end at once. */
 export const CLOSE_MS_MAX = 5000;
 
-/** 20 ms between two looks for connections that have become idle while the dashboard closes. */
+/** 20 ms between two checks for idle connections while the dashboard closes. */
 export const SWEEP_MS = 20;
 
-/** 100 ms between two looks at the one connection that is watched closely: the eye sees no finer countdown. */
-export const LOOK_MS = 100;
+/** 100 ms between two polls of the watched connection: a smooth countdown. */
+export const WATCH_MS = 100;
 
-/** 1 s between two close looks at most: a keep-alive of 1 s is still told probe by probe. */
-export const LOOK_MS_MAX = 1000;
+/** At most 1 s between two polls of the watched connection, so that a keep-alive of 1 s is still shown probe by probe. */
+export const WATCH_MS_MAX = 1000;
 
-/** A close look may take 1/20 of the time: with 10,000 connections in the kernel's table it takes 20 ms, so it comes every 0.4 s. */
-export const LOOK_SHARE = 1 / 20;
+/** Polling may take 1/20 of the time: with 10,000 connections in the kernel's table a poll takes 20 ms and runs every 0.4 s. */
+export const WATCH_SHARE = 1 / 20;
 
-/** 200 ms between two tellings of the watched connection: five pictures a second, whatever passes. */
-export const LAB_TELL_MS = 200;
+/** 200 ms between two updates of the watched connection: five a second under any traffic. */
+export const LAB_UPDATE_MS = 200;
 
-/** 400 marks on a lifeline: more than two minutes of a busy connection fit no screen. */
+/** 400 events on a lifeline: more do not fit on a screen. */
 export const LIFELINE_EVENTS_MAX = 400;
 
-/** 4000 packets kept for the pcapng file: the demonstration's are 66 bytes, a full segment's 64 KiB, so 256 MiB at the very worst. */
+/** 4000 packets kept for the pcapng file: 66 bytes each in the demonstration, 64 KiB for a full segment, so 256 MiB at most. */
 export const LIFELINE_FRAMES_MAX = 4000;
 
-/** 5 s for the parts to answer what the page asks: a disk's worst flush; then the page says so. */
-export const ASK_MS_MAX = 5000;
+/** 5 s for an answer of a part, as long as a slow disk flush; then the page shows an error. */
+export const REQUEST_MS_MAX = 5000;
 
 /** 50 tasks a page: a screen or two. */
 export const TASKS_PAGE_MAX = 50;
 
-/** 12 prefixes shown: what a person compares at a glance. */
+/** 12 prefixes shown: few enough to compare. */
 export const PREFIXES_SHOWN_MAX = 12;
 
-/** 3 s that the page's stand-in worker waits for a task: if none came by then, none is there. */
+/** 3 s that the Learn page's worker waits for a task. */
 export const WORK_MS_MAX = 3000;
 
-/** 10,000 characters stored by hand from the page. */
+/** 10,000 characters of a value stored from the page. */
 export const STORED_CHARS_MAX = 10_000;
 
-/** 4 MiB of tapped packets wait for a reader; what comes beyond is left out and counted. */
+/** 4 MiB of tapped packets are buffered for a reader; further ones are dropped and counted. */
 export const TAPPED_BYTES_MAX = 4 * 1024 * 1024;
 
-/** 4 readers of the tapped stream: each costs the servers about as much as serving the traffic does. */
+/** 4 readers of the tapped stream: each costs the servers about as much as serving the traffic. */
 export const TAPPED_STREAMS_MAX = 4;

@@ -24,7 +24,7 @@ import type { SessionConnectOptions } from "./session/session-client.ts";
 export function connect(options: SessionConnectOptions): Promise<SessionClient>;
 export function connect(options?: ConnectOptions): Promise<LinkClient>;
 export async function connect(options: ConnectOptions | SessionConnectOptions = {}): Promise<LinkClient | SessionClient> {
-  if (options.signal?.aborted) throw new OperationError("ABORTED", "Cannot connect: the signal has fired already");
+  if (options.signal?.aborted) throw new OperationError("ABORTED", "Cannot connect: the signal is already aborted");
   return "session" in options ? connectSession(options) : connectBytes(options);
 }
 

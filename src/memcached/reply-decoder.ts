@@ -360,7 +360,7 @@ function readNumber(line: Buffer, start: number, end: number): number {
 
 function readCas(line: Buffer, start: number, end: number): bigint {
   if (end - start < 16) return BigInt(readNumber(line, start, end));
-  if (!isNumber(line, start, end)) throw invalid("a CAS that is no number");
+  if (!isNumber(line, start, end)) throw invalid("a CAS that is not a number");
   return BigInt(line.toString("latin1", start, end));
 }
 

@@ -238,7 +238,7 @@ function readMaxBody(maxBody: Size): number {
   if (bytes > CARRIED_BYTES_MAX)
     throw new UsageError(
       "QUEUE_OPTIONS_INVALID",
-      `Cannot take bodies of ${bytes} bytes: a message carries ${CARRIED_BYTES_MAX}`,
+      `Cannot allow bodies of ${bytes} bytes: a message holds at most ${CARRIED_BYTES_MAX}`,
     );
   return bytes;
 }

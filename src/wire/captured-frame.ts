@@ -1,20 +1,21 @@
-/** ○ A packet as a capture hands it over, before anything in it is understood. */
+/** ○ A captured frame, not decoded yet. */
+import { ProtocolError } from "../core/errors.ts";
 
-/** Where a mark comes from; shown with every one, because an invented packet must never pass for a seen one. */
+/** The source of a packet or event; always shown, so that a synthetic packet is never mistaken for a captured one. */
 export type Source = "captured" | "tapped" | "kernel counters" | "predicted";
 
 export interface CapturedFrame {
   /** Nanoseconds since 1970-01-01 UTC. */
   readonly wallNs: bigint;
-  /** The bytes kept, from the link layer's first on. */
+  /** The captured bytes, starting with the link layer. */
   readonly bytes: Uint8Array;
-  /** How many there were on the wire; more than `bytes` holds when the capture was cut short. */
+  /** Length on the network; more than `bytes` holds if the capture was truncated. */
   readonly originalLength: number;
   /** Link type by libpcap's numbers, see LINK_TYPE. */
   readonly linkType: number;
-  /** "captured" when left out. */
+  /** Default "captured". */
   readonly source?: Source;
-  /** What somebody noted about this packet (pcapng's opt_comment). */
+  /** The packet's comment (pcapng's opt_comment). */
   readonly comment?: string;
 }
 
@@ -31,11 +32,20 @@ export const LINK_TYPE = {
   sll2: 276,
 } as const;
 
-/** What reads a capture file piece by piece: `push` bytes, drain with `next`. */
+/** Reads a capture file incrementally: `push` bytes, drain with `next`. */
 export interface CapturedFrameReader {
   push(chunk: Uint8Array): void;
-  /** The next packet, or undefined until more bytes have come. @throws ProtocolError WIRE_CAPTURE_UNREADABLE */
+  /** The next frame, or undefined until more bytes arrive. @throws ProtocolError WIRE_CAPTURE_UNREADABLE */
   next(): CapturedFrame | undefined;
-  /** True when the bytes ended inside a packet. */
+  /** True if the bytes end inside a packet. */
   readonly unfinished: boolean;
+}
+
+/** The error of a capture file that cannot be read. */
+export function captureUnreadable(reason: string): ProtocolError {
+  return new ProtocolError("WIRE_CAPTURE_UNREADABLE", `Cannot read capture: ${reason}`);
+}
+
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

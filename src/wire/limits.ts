@@ -1,22 +1,22 @@
-/** ○ Bounds of packet analysis, each with the reason for its number. Everything that a stranger's packets could make grow is here. */
+/** ○ Limits of packet analysis, each with the reason for its number: everything that untrusted packets could make grow. */
 
-/** 16 MiB: dumpcap writes no block beyond it; a longer one is a broken file, not a packet. */
+/** 16 MiB: dumpcap writes no longer block; a longer one means a damaged file. */
 export const BLOCK_BYTES_MAX = 16 * 1024 * 1024;
 
-/** 1 MiB held per direction while a hole is open: more than a default receive window, after which the sender must stop. */
+/** 1 MiB buffered per direction while bytes are missing: more than a default receive window, after which the sender must stop. */
 export const REASSEMBLY_BYTES_MAX = 1024 * 1024;
 
-/** 16 KiB of one message are looked at; the rest is counted and passed over, so that a 16 MB frame costs no memory. */
-export const LOOKED_AT_BYTES_MAX = 16 * 1024;
+/** 16 KiB of one message are decoded; the rest is counted and skipped, so that a 16 MB frame costs no memory. */
+export const DECODED_BYTES_MAX = 16 * 1024;
 
-/** 8 KiB of a line without an end: memcached itself gives up at 2048 (a multi-get may be longer, and is named by its first keys). */
+/** 8 KiB of a line without an end: memcached itself refuses at 2048 (a multi-get may be longer, and shows its first keys). */
 export const LINE_BYTES_MAX = 8 * 1024;
 
-/** 4096 conversations at once; the one silent for longest is forgotten first. About 2 KiB each when idle, so 8 MiB in all. */
+/** 4096 conversations at once; the one idle for longest is dropped first. About 2 KiB each when idle, so 8 MiB in all. */
 export const CONVERSATIONS_MAX = 4096;
 
-/** 64 messages named per packet: a 64 KiB segment can hold 9,000 `get a` lines; the rest is summed up in one. */
+/** 64 messages shown per packet: a 64 KiB segment can hold 9,000 `get a` lines; the others are counted. */
 export const MESSAGES_PER_PACKET_MAX = 64;
 
-/** 80 characters of a key or a body: one line of a terminal holds it with its verb. */
+/** 80 characters of a key or a body: fits on one terminal line with its command. */
 export const SHOWN_CHARS_MAX = 80;

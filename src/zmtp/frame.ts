@@ -173,7 +173,7 @@ export class ZmtpFrameDecoder {
     if (this.#bodyLength > this.bodyBytesMax) {
       throw new ProtocolError(
         "ERR_ZMTP_MESSAGE_TOO_LONG",
-        `Cannot take frame: ${this.#bodyLength} octets, at most ${this.bodyBytesMax} allowed here`,
+        `Frame too long: ${this.#bodyLength} octets, at most ${this.bodyBytesMax} allowed here`,
       );
     }
   }

@@ -34,7 +34,7 @@ export class MessageParts {
     }
     this.bytes += part.length;
     if (parts.length >= MESSAGE_PARTS_MAX) {
-      throw new ProtocolError("ERR_ZMTP_MESSAGE_TOO_LONG", `Cannot take message: more than ${MESSAGE_PARTS_MAX} parts`);
+      throw new ProtocolError("ERR_ZMTP_MESSAGE_TOO_LONG", `Message too long: more than ${MESSAGE_PARTS_MAX} parts`);
     }
     return undefined;
   }

@@ -231,7 +231,7 @@ export class Peer {
     else if (this.#greeting.mechanism !== this.#mechanism.name) {
       throw new ProtocolError(
         "ERR_ZMTP_MECHANISM_MISMATCH",
-        `Cannot shake hands: peer is set to ${show(this.#greeting.mechanism)}, this side to ${this.#mechanism.name}`,
+        `Security mechanisms differ: the peer uses ${show(this.#greeting.mechanism)}, this side ${this.#mechanism.name}`,
       );
     }
     this.state = "handshake";
@@ -248,7 +248,7 @@ export class Peer {
     if (this.#mechanism.name !== "NULL" || this.#options.authenticated) {
       throw new ProtocolError(
         "ERR_ZMTP_MECHANISM_MISMATCH",
-        `Cannot let in a ZMTP ${this.version} peer: it cannot authenticate, and this side asks for it`,
+        `Cannot accept a ZMTP ${this.version} peer: it cannot authenticate, which this side requires`,
       );
     }
     const octet = this.#greeting.socketTypeOctet;
@@ -300,7 +300,7 @@ export class Peer {
     if (!talksTo(this.#options.socketType, type)) {
       throw new ProtocolError(
         "ERR_ZMTP_INVALID_METADATA",
-        `Cannot talk: peer's socket type is ${show(type)}, this side is ${this.#options.socketType}`,
+        `Incompatible socket types: the peer is ${show(type)}, this side is ${this.#options.socketType}`,
       );
     }
     this.socketType = type;
@@ -308,7 +308,7 @@ export class Peer {
 
   #setRoutingId(identity: Uint8Array): void {
     if (identity.length > ROUTING_ID_BYTES_MAX) {
-      throw new ProtocolError("ERR_ZMTP_INVALID_METADATA", `Cannot take routing id: ${identity.length} octets, at most 255`);
+      throw new ProtocolError("ERR_ZMTP_INVALID_METADATA", `Cannot accept routing id: ${identity.length} octets, at most 255`);
     }
     // Ids that start with zero are those that a ROUTER makes up: a peer's own is taken as none (RFC 37, RFC 28)
     this.routingId = identity[0] === 0 ? EMPTY_BUFFER : Buffer.from(identity);
@@ -360,7 +360,7 @@ export class Peer {
 }
 
 function unexpected(what: string): ProtocolError {
-  return new ProtocolError("ERR_ZMTP_UNEXPECTED_COMMAND", `Cannot go on: peer sent ${what}`);
+  return new ProtocolError("ERR_ZMTP_UNEXPECTED_COMMAND", `Protocol violation: the peer sent ${what}`);
 }
 
 function show(text: string | undefined): string {

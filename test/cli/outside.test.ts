@@ -111,7 +111,7 @@ suite("the command from outside", { concurrency: 3 }, () => {
   test("what is no task's id, and a task of another broker, are told for what they are", async () => {
     const environment = { URL: broker.address };
     const none = await shell(`"$HF" queue show nope --url "$URL"`, environment);
-    assert.deepEqual([none.code, none.stderr], [2, "holdfast: 'nope' is no task's id; an id is BROKER-NUMBER\n"]);
+    assert.deepEqual([none.code, none.stderr], [2, "holdfast: 'nope' is not a task id; an id has the form BROKER-NUMBER\n"]);
     const other = await shell(`"$HF" queue show elsewhere-1 --timeout 3s --url "$URL"`, environment);
     assert.equal(other.code, 1);
     assert.match(other.stderr, /leads to broker \w+, not to 'elsewhere'/);
@@ -126,7 +126,7 @@ suite("the command from outside", { concurrency: 3 }, () => {
   test("a broker that wants other credentials is told by the deadline, with the reason", async () => {
     const { code, stderr } = await shell(`"$HF" queue ls --user ada --timeout 3s --url "$URL"`, { URL: broker.address });
     assert.equal(code, 1);
-    assert.match(stderr, /is connected \(Cannot shake hands: peer is set to "NULL", this side to PLAIN\)\n$/);
+    assert.match(stderr, /is connected \(Security mechanisms differ: the peer uses "NULL", this side PLAIN\)\n$/);
   });
 
   test("--curve-clients without --curve-keys does not start an open broker", async () => {

@@ -13,7 +13,7 @@ const opened: LinkLab[] = [];
 after(() => Promise.all(opened.map((lab) => lab.stop())));
 
 function labOf(link?: Awaited<ReturnType<typeof listen>>): LinkLab {
-  const lab = new LinkLab({ link, clock: systemClock, tell: () => {} });
+  const lab = new LinkLab({ link, clock: systemClock, send: () => {} });
   opened.push(lab);
   return lab;
 }

@@ -14,10 +14,10 @@ import type { TestServers } from "./test-servers.ts";
 
 const needs = requires("chromium");
 const VIEWS = {
-  overview: "All is well|What is wrong",
+  overview: "No problems|Problems",
   cache: "Slab classes",
   queue: "Tasks, oldest first",
-  link: "Try it",
+  link: "Keep-alive demonstration",
   learn: "What a cache does",
 };
 
@@ -91,7 +91,7 @@ test("the colours can be chosen against the system's, and the choice is remember
   const dark = await background();
   assert.notEqual(dark, light);
   await watched.page.reload();
-  await watched.page.getByText("live").waitFor();
+  await watched.page.getByText("connected", { exact: true }).waitFor();
   assert.equal(await background(), dark);
   await close(watched);
 });
@@ -100,7 +100,7 @@ test("all views can be reached and an action done with the keyboard alone", need
   const watched = await openView("overview");
   const { page } = watched;
   await page.keyboard.press("Tab");
-  assert.equal(await page.evaluate<string>("document.activeElement.textContent.trim()"), "Skip to the content");
+  assert.equal(await page.evaluate<string>("document.activeElement.textContent.trim()"), "Skip to content");
   await page.keyboard.press("Enter");
   assert.equal(await page.evaluate<string>("document.activeElement.id"), "main");
   await page.keyboard.press("Shift+Tab");
@@ -132,7 +132,7 @@ test("numbers on the overview move by themselves when the parts are used", needs
 
 test("a dead task is told as a problem on the overview", needs, async () => {
   const watched = await openView("overview");
-  await watched.page.getByText("1 task of emails failed for good").waitFor();
+  await watched.page.getByText("emails has 1 dead task").waitFor();
   await close(watched);
 });
 
@@ -142,7 +142,7 @@ test("a hostile key shows as text: among the prefixes, and its value only when a
   await page.getByText(HOSTILE, { exact: true }).waitFor();
   assert.equal(await page.getByText("<script>alert(1)</script>").count(), 0);
   await page.getByLabel("Key", { exact: true }).fill(`${HOSTILE}1`);
-  await button(page, "Show its value").click();
+  await button(page, "Show value").click();
   await page.getByText("<script>alert(1)</script>").waitFor();
   assert.equal(await page.locator("img").count(), 0);
   await close(watched);
@@ -164,15 +164,15 @@ test("the cache view shows slab classes and lists, and the ring where a key land
   const watched = await openView("cache");
   const { page } = watched;
   assert.ok((await page.getByRole("row").count()) > 5);
-  await page.getByLabel("Type a key").fill("user:7");
-  const landed = await page.getByText(/^It lands on /).textContent();
-  const server = landed!.replace("It lands on ", "").replace(/\.$/, "");
-  await button(page, `Take away ${server}`).click();
+  await page.getByLabel("Key to assign").fill("user:7");
+  const landed = await page.getByText(/^Assigned to /).textContent();
+  const server = landed!.replace("Assigned to ", "").replace(/\.$/, "");
+  await button(page, `Remove ${server}`).click();
   await page.getByText(/of the keys have moved/).waitFor();
-  const now = await page.getByText(/^It lands on /).textContent();
+  const now = await page.getByText(/^Assigned to /).textContent();
   assert.notEqual(now, landed);
-  await button(page, `Bring back ${server}`).click();
-  assert.equal(await page.getByText(/^It lands on /).textContent(), landed);
+  await button(page, `Add again ${server}`).click();
+  assert.equal(await page.getByText(/^Assigned to /).textContent(), landed);
   await close(watched);
 });
 
@@ -184,13 +184,13 @@ test(
     const { page } = watched;
     await page.getByLabel("Queue", { exact: true }).fill("by-hand");
     await page.getByLabel("Body").fill(`<b>${HOSTILE}</b>`);
-    await button(page, "Add it").click();
-    const said = await page.getByText(/^Task .* is on disk\.$/).textContent();
+    await button(page, "Add task").click();
+    const said = await page.getByText(/^Task .* was stored\.$/).textContent();
     const id = /^Task (\S+)/.exec(said!)![1]!;
     await page.getByRole("button", { name: id, exact: true }).click();
-    await page.getByText("It waits: no worker works on its queue.").waitFor();
+    await page.getByText("Waiting because: no worker is connected to its queue.").waitFor();
     assert.equal(await page.getByText(HOSTILE).count(), 0);
-    await button(page, /^Show its body/).click();
+    await button(page, /^Show body/).click();
     await page.getByText(`<b>${HOSTILE}</b>`).waitFor();
     await button(page, `Cancel task ${id}`).first().click();
     await page.locator(".badge.cancelled").first().waitFor();
@@ -212,8 +212,8 @@ test("a dead task shows its error and is ready again after Retry; ended ones can
     .click();
   await page.getByText(/attempt 1 failed/).waitFor();
   await page.getByLabel("State").selectOption("done");
-  await button(page, "Remove all done").click();
-  await page.getByText(/tasks removed/).waitFor();
+  await button(page, "Delete all done").click();
+  await page.getByText(/tasks deleted/).waitFor();
   await close(watched);
 });
 
@@ -223,9 +223,9 @@ test("a worker shows in the queue view when it joins, and as one that left when 
   const joins = queue<string, string>("joins", { broker: servers.broker });
   const joining = worker(joins, () => Promise.resolve("done"), { signals: [], concurrency: 3 });
   const row = page.getByRole("region", { name: /^Table: .*workers/i }).getByRole("row", { name: /joins/ });
-  await row.filter({ hasText: "just joined" }).filter({ hasText: "own" }).waitFor();
+  await row.filter({ hasText: "new" }).filter({ hasText: "own" }).waitFor();
   await joining.close();
-  await row.filter({ hasText: /left \d+ m?s ago/ }).waitFor();
+  await row.filter({ hasText: /disconnected \d+ m?s ago/ }).waitFor();
   await joins.close();
   await close(watched);
 });
@@ -243,7 +243,7 @@ test(
     await picture.waitFor();
     await servers.sensor.send(Buffer.from("22.0\n"));
     await page.locator(".event.bytes").first().waitFor();
-    await page.getByText("The same in words").click();
+    await page.getByText("Event list").click();
     await page
       .getByRole("listitem")
       .filter({ hasText: /5 bytes/ })
@@ -270,20 +270,20 @@ test("the sliders redraw the predicted time line at true scale before anything i
   const drawn = (): Promise<number[]> =>
     page.evaluate<number[]>(`(() => {
       const x = (of, name) => Number(document.querySelector(of).getAttribute(name));
-      const [from, to] = [x(".forecast .life", "x1"), x(".forecast .life", "x2")];
-      const lines = [...document.querySelectorAll(".forecast .ghost line")];
+      const [from, to] = [x(".prediction .life", "x1"), x(".prediction .life", "x2")];
+      const lines = [...document.querySelectorAll(".prediction .predicted line")];
       return lines.map((line) => Math.round((Number(line.getAttribute("x1")) - from) / (to - from) * 100) / 100);
     })()`);
-  await slide("Silence before", "2");
-  await slide("Between probes", "1");
+  await slide("Idle time before", "2");
+  await slide("Interval between probes", "1");
   await slide("Unanswered probes", "2");
   await page
-    .getByRole("img", { name: "a probe after 2 s, a probe after 3 s, given up after 4 s" })
-    .getByText("given up after 4 s")
+    .getByRole("img", { name: "a probe after 2 s, a probe after 3 s, closed after 4 s" })
+    .getByText("closed after 4 s")
     .waitFor();
   assert.deepEqual(await drawn(), [0.5, 0.75, 1]);
-  await slide("Between probes", "4");
-  await page.getByRole("img", { name: "given up after 10 s" }).waitFor();
+  await slide("Interval between probes", "4");
+  await page.getByRole("img", { name: "closed after 10 s" }).waitFor();
   assert.deepEqual(await drawn(), [0.2, 0.6, 1]);
   assert.equal(await page.getByRole("img", { name: /^Two lifelines/ }).count(), 0);
   await close(watched);
@@ -296,22 +296,22 @@ test(
     const watched = await openView("link");
     const { page } = watched;
     for (const [label, value] of [
-      ["Silence before", "1"],
-      ["Between probes", "1"],
+      ["Idle time before", "1"],
+      ["Interval between probes", "1"],
       ["Unanswered probes", "2"],
     ] as const) {
       await page.getByLabel(label).fill(value);
     }
-    await page.getByText("a silent peer is found after 3 s").waitFor();
+    await page.getByText("a peer that does not answer is detected after 3 s").waitFor();
     await button(page, "Start the demonstration").click();
     await button(page, "Send from the client").click();
     await page.locator(".event.bytes").first().waitFor();
-    assert.ok((await page.locator(".lifelines .ghost").count()) > 0, "what will come is drawn in grey");
-    await button(page, "Freeze the peer").click();
+    assert.ok((await page.locator(".lifelines .predicted").count()) > 0, "what will come is drawn in grey");
+    await button(page, "Suspend the peer process (SIGSTOP)").click();
     await page.locator(".event.answer").first().waitFor();
-    await button(page, "Let the peer go on").click();
-    await button(page, "Cut the cable").click();
-    await page.locator(".notches", { hasText: "2/2" }).first().waitFor();
+    await button(page, "Resume the peer process").click();
+    await button(page, "Cut the network").click();
+    await page.locator(".probe-count", { hasText: "2/2" }).first().waitFor();
     await page.getByText("The connection has ended.").waitFor();
     await close(watched);
   },
@@ -320,18 +320,18 @@ test(
 test("the walks drive the running parts: a miss, a set, a hit; a task and its worker", needs, async () => {
   const watched = await openView("learn");
   const { page } = watched;
-  await button(page, "Ask for a key that is not there").click();
+  await button(page, "Get a key that is not stored").click();
   await page.getByText("lesson:never-stored: a miss.").waitFor();
-  await button(page, "On in What a cache does").click();
+  await button(page, "Next in What a cache does").click();
   await button(page, "Store a greeting for 60 seconds").click();
   await page.getByText("lesson:greeting is stored.").waitFor();
-  await button(page, "On in What a cache does").click();
-  await button(page, "Ask for the greeting").click();
+  await button(page, "Next in What a cache does").click();
+  await button(page, "Get the greeting").click();
   await page.getByText("lesson:greeting: a hit, “hello”.").waitFor();
   await button(page, "Add a task").click();
-  await page.getByText(/^Task .* is on disk\.$/).waitFor();
-  await button(page, "On in What a message queue does").click();
-  await button(page, "Be the worker for one task").click();
+  await page.getByText(/^Task .* was stored\.$/).waitFor();
+  await button(page, "Next in What a message queue does").click();
+  await button(page, "Process one task").click();
   await page.getByText(/^Task .* \(“hello”\) is done\.$/).waitFor();
   await close(watched);
 });
@@ -343,12 +343,12 @@ test("the page says so when the server is gone, and goes on when it is back", ne
   await first.listen();
   const { address } = first;
   const { page } = await open(browser, `http://${address}/`);
-  await page.getByRole("status").getByText("live").waitFor();
+  await page.getByRole("status").getByText("connected", { exact: true }).waitFor();
   await first.close();
   await page.getByRole("status").getByText("not connected").waitFor();
   const second = new Dashboard({ listen: address, cache });
   await second.listen();
-  await page.getByRole("status").getByText("live").waitFor();
+  await page.getByRole("status").getByText("connected", { exact: true }).waitFor();
   await second.close();
   await cache.close();
 });

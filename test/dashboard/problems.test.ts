@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ProblemList } from "../../src/dashboard/snapshot/problem-list.ts";
 import type { BrokerNumbers, CacheNumbers, LinkNumbers, QueueNumbers } from "../../src/dashboard/snapshot/monitored-parts.ts";
-import type { Sample } from "../../src/dashboard/snapshot/snapshot.ts";
+import type { Sample } from "../../src/dashboard/snapshot/monitored-parts.ts";
 
 const STATES = { delayed: 0, ready: 0, leased: 0, failed: 0, done: 0, dead: 0, cancelled: 0 };
 const QUEUE: QueueNumbers = {
@@ -67,7 +67,7 @@ function toldAfter(seconds: number, given: Given | ((second: number) => Given)):
 test("a paused queue with idle workers is told after a minute, with how long", () => {
   const queue = { states: { ...STATES, ready: 7 }, consumers: 3, settings: { paused: true } };
   assert.deepEqual(toldAfter(59, { queue }), []);
-  assert.deepEqual(toldAfter(300, { queue }), ["3 workers alive but idle for 5 min: queue emails is paused"]);
+  assert.deepEqual(toldAfter(300, { queue }), ["3 workers connected but idle for 5 min: queue emails is paused"]);
 });
 
 test("tasks that wait without any worker are told", () => {
@@ -89,7 +89,7 @@ test("a store that takes no writes comes first and at once", () => {
   const told = toldAfter(0, { broker: { storeTrouble: "the disk is full" }, queue: { states: { ...STATES, dead: 1 } } });
   assert.deepEqual(told, [
     "New tasks are refused: the disk is full",
-    "1 task of emails failed for good: read their errors, then retry or remove them",
+    "emails has 1 dead task: read the errors, then retry or purge",
   ]);
 });
 
@@ -101,7 +101,7 @@ test("a queue nine tenths full is told before producers are refused", () => {
 test("evictions are told once they go on for ten seconds, and no longer than they do", () => {
   const evicting = (second: number): Given => ({ cache: { evictions: second * 100 } });
   assert.deepEqual(toldAfter(9, evicting), []);
-  assert.match(toldAfter(20, evicting)[0]!, /64 MiB is too small for what is stored/);
+  assert.match(toldAfter(20, evicting)[0]!, /memory limit of 64 MiB is too small/);
   assert.deepEqual(
     toldAfter(20, (second) => evicting(Math.min(second, 15))),
     [],

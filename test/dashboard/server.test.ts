@@ -218,5 +218,5 @@ test("closing ends open streams at once and can be asked for twice", async () =>
 test("a port that is taken is refused with a sentence", async () => {
   const first = await start();
   const second = new Dashboard({ listen: first.address });
-  await assert.rejects(second.listen(), { code: "DASHBOARD_LISTEN_FAILED", message: /taken by another program/ });
+  await assert.rejects(second.listen(), { code: "DASHBOARD_LISTEN_FAILED", message: /another program uses the port/ });
 });

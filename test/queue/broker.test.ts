@@ -300,7 +300,7 @@ test("what no message can carry is refused at once, whether task, tasks or resul
   await assert.rejects(big.call(Uint8Array.of(0), { attempts: 1 }), { code, message: /Cannot send 134217728 bytes/ });
   await assert.rejects(big.call(Uint8Array.of(1), { attempts: 1 }), {
     code,
-    message: /Cannot keep a result of 16777217 bytes/,
+    message: /Cannot store a result of 16777217 bytes/,
   });
   assert.equal((await big.call(Uint8Array.of(2))).length, 1);
   await working.close();

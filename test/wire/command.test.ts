@@ -56,7 +56,7 @@ test("--ladder draws two lifelines, hollow arrows for probes, and silence as emp
   assert.match(stdout, /│─── memcached get a ─+▶│/);
   assert.match(stdout, /│◁╌+ keep-alive probe ╌╌╌│/);
   assert.match(stdout, /│╌╌╌ keep-alive answered ╌+▷│/);
-  assert.match(stdout, /5 s of silence/);
+  assert.match(stdout, /5 s idle/);
   assert.ok(
     stdout.split("\n").every((row) => Array.from(row).length <= 80),
     "fits 80 columns",

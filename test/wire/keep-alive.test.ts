@@ -30,31 +30,31 @@ test("a prediction goes on from probes already out", () => {
 
 test("the kernel's countdown starting anew without a byte means a probe was sent and answered", () => {
   const marks = new KernelMarks();
-  assert.deepEqual(marks.look({ nextProbeInMs: 5000, unanswered: 0, bytes: 10 }, 0).map(brief), ["0 armed"]);
+  assert.deepEqual(marks.update({ nextProbeInMs: 5000, unanswered: 0, bytes: 10 }, 0).map(brief), ["0 armed"]);
   for (let now = 100; now < 5000; now += 100)
-    assert.deepEqual(marks.look({ nextProbeInMs: 5000 - now, unanswered: 0, bytes: 10 }, now), []);
-  assert.deepEqual(marks.look({ nextProbeInMs: 9950, unanswered: 0, bytes: 10 }, 5050).map(brief), ["5 probe", "5 answer"]);
+    assert.deepEqual(marks.update({ nextProbeInMs: 5000 - now, unanswered: 0, bytes: 10 }, now), []);
+  assert.deepEqual(marks.update({ nextProbeInMs: 9950, unanswered: 0, bytes: 10 }, 5050).map(brief), ["5 probe", "5 answer"]);
 });
 
 test("a countdown that starts anew after a byte was exchanged is no probe", () => {
   const marks = new KernelMarks();
-  marks.look({ nextProbeInMs: 5000, unanswered: 0, bytes: 10 }, 0);
-  marks.look({ nextProbeInMs: 2000, unanswered: 0, bytes: 11 }, 3000);
-  assert.deepEqual(marks.look({ nextProbeInMs: 2950, unanswered: 0, bytes: 11 }, 5050), []);
-  assert.deepEqual(marks.look({ nextProbeInMs: 9950, unanswered: 0, bytes: 11 }, 8050).map(brief), ["8 probe", "8 answer"]);
+  marks.update({ nextProbeInMs: 5000, unanswered: 0, bytes: 10 }, 0);
+  marks.update({ nextProbeInMs: 2000, unanswered: 0, bytes: 11 }, 3000);
+  assert.deepEqual(marks.update({ nextProbeInMs: 2950, unanswered: 0, bytes: 11 }, 5050), []);
+  assert.deepEqual(marks.update({ nextProbeInMs: 9950, unanswered: 0, bytes: 11 }, 8050).map(brief), ["8 probe", "8 answer"]);
 });
 
 test("unanswered probes are counted, and an answer after them is told", () => {
   const marks = new KernelMarks();
-  marks.look({ nextProbeInMs: 100, unanswered: 0, bytes: 0 }, 0);
-  assert.deepEqual(marks.look({ nextProbeInMs: 950, unanswered: 1, bytes: 0 }, 150).map(brief), ["0.1 probe 1"]);
-  assert.deepEqual(marks.look({ nextProbeInMs: 980, unanswered: 2, bytes: 0 }, 1150).map(brief), ["1.1 probe 2"]);
-  assert.deepEqual(marks.look({ nextProbeInMs: 900, unanswered: 0, bytes: 0 }, 1300).map(brief), ["1.3 answer"]);
+  marks.update({ nextProbeInMs: 100, unanswered: 0, bytes: 0 }, 0);
+  assert.deepEqual(marks.update({ nextProbeInMs: 950, unanswered: 1, bytes: 0 }, 150).map(brief), ["0.1 probe 1"]);
+  assert.deepEqual(marks.update({ nextProbeInMs: 980, unanswered: 2, bytes: 0 }, 1150).map(brief), ["1.1 probe 2"]);
+  assert.deepEqual(marks.update({ nextProbeInMs: 900, unanswered: 0, bytes: 0 }, 1300).map(brief), ["1.3 answer"]);
 });
 
 test("data in flight suspends keep-alive, and that is told", () => {
   const marks = new KernelMarks();
-  marks.look({ nextProbeInMs: 5000, unanswered: 0, bytes: 0 }, 0);
-  assert.deepEqual(marks.look({ nextProbeInMs: undefined, unanswered: 0, bytes: 5 }, 100).map(brief), ["0.1 suspended"]);
-  assert.deepEqual(marks.look({ nextProbeInMs: 4900, unanswered: 0, bytes: 5 }, 300).map(brief), ["0.3 armed"]);
+  marks.update({ nextProbeInMs: 5000, unanswered: 0, bytes: 0 }, 0);
+  assert.deepEqual(marks.update({ nextProbeInMs: undefined, unanswered: 0, bytes: 5 }, 100).map(brief), ["0.1 suspended"]);
+  assert.deepEqual(marks.update({ nextProbeInMs: 4900, unanswered: 0, bytes: 5 }, 300).map(brief), ["0.3 armed"]);
 });

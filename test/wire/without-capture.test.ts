@@ -71,7 +71,7 @@ test("what a running holdfast reads and writes is shown as tapped, with the kern
   );
   await client.close();
   await until(
-    () => summaries("kernel counters").includes("is gone"),
+    () => summaries("kernel counters").includes("disconnected"),
     () => JSON.stringify(shown.lines),
   );
   assert.deepEqual(summaries("captured"), []);
@@ -90,7 +90,7 @@ test("without a dashboard the kernel's counters alone are shown, and it says so"
     shown.said(),
     /tcpdump: not installed.*\nno dashboard of a running holdfast at 127\.0\.0\.1:9.*\nfalling back to: the kernel's keep-alive counters/,
   );
-  assert.equal(shown.lines[0]!["summary"], "was connected already");
+  assert.equal(shown.lines[0]!["summary"], "already connected");
   assert.equal(shown.lines[0]!["peer"], link.stats().connections[0]!.peer);
   assert.equal(await shown.stop(), 0);
   await peer.close();

@@ -83,7 +83,7 @@ export class CacheServer {
    * Starts listening. With several threads all listen on each TCP address and the system spreads the connections; a unix socket
    * is the first thread's.
    *
-   * @throws OperationError CACHE_LISTEN_FAILED; the cause tells what the system said
+   * @throws OperationError CACHE_LISTEN_FAILED; the cause has the system's error
    */
   async listen(): Promise<void> {
     const wanted = this.options.listen ?? `127.0.0.1:${PORT_DEFAULT}`;

@@ -22,7 +22,11 @@ export function parseListenAddress(text: string): ListenAddress {
     if (word === "notls" || word === "btls" || word === "mtls") tls = word;
     else if (spoken === "ascii" || spoken === "binary") protocol = spoken;
     else if (spoken === "negotiating") protocol = "auto";
-    else throw new UsageError("CACHE_LISTEN_INVALID", `Cannot listen on ${text}: the protocol is ascii, binary or negotiating`);
+    else
+      throw new UsageError(
+        "CACHE_LISTEN_INVALID",
+        `Cannot listen on ${text}: the protocol must be ascii, binary or negotiating`,
+      );
   }
   return { address, tls, protocol };
 }

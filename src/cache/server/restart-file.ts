@@ -51,7 +51,7 @@ export function readRestartMeta(file: string): RestartMeta | undefined {
     const meta = JSON.parse(readFileSync(path, "utf8")) as RestartMeta;
     if (meta.format === FORMAT) return meta;
   } catch (error) {
-    throw new OperationError("CACHE_RESTART_FILE_INVALID", `Cannot read ${path}: no metadata of a warm restart`, {
+    throw new OperationError("CACHE_RESTART_FILE_INVALID", `Cannot read ${path}: no warm-restart metadata`, {
       cause: error,
     });
   }

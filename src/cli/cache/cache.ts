@@ -1,6 +1,7 @@
 /** ● `holdfast cache`: the cache server alone. Serves until SIGTERM or SIGINT, then drains and exits 0. */
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { CacheServer } from "../../cache/server/index.ts";
+import { portOf } from "../../core/address.ts";
 import { HoldfastError, codeOf } from "../../core/errors.ts";
 import { type CacheCommand, FlagError } from "./memcached-flags.ts";
 import { readCacheCommand } from "./cache-command.ts";
@@ -149,8 +150,4 @@ function writePorts(server: CacheServer): void {
   ];
   writeFileSync(`${file}.lck`, lines.join(""));
   renameSync(`${file}.lck`, file);
-}
-
-function portOf(address: string): string {
-  return address.slice(address.lastIndexOf(":") + 1);
 }

@@ -1,4 +1,4 @@
-/** ○ Makes the cache view out of what memcached's own statistics say: slab classes with their lists, and keys by prefix. */
+/** ○ Parses memcached's statistics for the cache view: slab classes with their LRU lists, and keys by prefix. */
 import { PREFIXES_SHOWN_MAX } from "../limits.ts";
 
 /** One slab class and its four lists. */
@@ -13,7 +13,7 @@ export interface SlabClassStats {
   readonly cold: number;
   readonly temp: number;
   readonly evicted: number;
-  /** Seconds since the item evicted last had been used. */
+  /** Seconds between the last use of the item evicted last and its eviction. */
   readonly evictedAgeSeconds: number;
   readonly reclaimed: number;
   /** Seconds since the oldest item of the class was used. */
@@ -36,7 +36,7 @@ export interface CacheDetails {
 }
 
 export interface PrefixShares {
-  /** Keys looked at; fewer than all when there are many. */
+  /** Keys scanned; fewer than all when there are many. */
   readonly looked: number;
   readonly prefixes: readonly KeyPrefix[];
 }
@@ -77,7 +77,7 @@ export function detailsOf(slabs: readonly string[], items: readonly string[]): C
   return { classes: classes.filter(({ pages, usedChunks }) => pages > 0 || usedChunks > 0) };
 }
 
-/** Adds up the lines of `lru_crawler metadump`: `key=… exp=… … size=…`. */
+/** Sums up the lines of `lru_crawler metadump`: `key=… exp=… … size=…`. */
 export function prefixesOf(lines: readonly string[]): PrefixShares {
   const found = new Map<string, { keys: number; bytes: number }>();
   let looked = 0;
@@ -100,7 +100,7 @@ function prefixOf(key: string): string {
   return colon < 0 ? key : key.slice(0, colon + 1);
 }
 
-/** Keys stand URI-encoded in the dump; one that is no UTF-8 stays as it is. */
+/** Keys are URI-encoded in the dump; a key that is not UTF-8 stays encoded. */
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text);

@@ -1,9 +1,9 @@
-/** ● What the queue view asks of the broker, over the queue's own protocol: pages of tasks, one task, and the actions. */
+/** ● The queue view's requests to the broker, in the queue's protocol: pages of tasks, one task, and the actions. */
 import { EMPTY_BUFFER } from "../../core/buffers.ts";
 import { Broker, QueueClient, bytesCodec, queue, worker } from "../../queue/index.ts";
 import type { Codec } from "../../queue/index.ts";
 import { showBytes } from "../../wire/index.ts";
-import { ASK_MS_MAX, TASKS_PAGE_MAX, WORK_MS_MAX } from "../limits.ts";
+import { REQUEST_MS_MAX, TASKS_PAGE_MAX, WORK_MS_MAX } from "../limits.ts";
 import type { QueuePart } from "../snapshot/monitored-parts.ts";
 
 export class QueueInspector {
@@ -15,11 +15,11 @@ export class QueueInspector {
   }
 
   /** A page of tasks, newest numbers last: `{ tasks, next }`. */
-  list(asked: { queue?: string; state?: string; after?: number }): Promise<unknown> {
-    return this.#json("LIST", { ...asked, limit: TASKS_PAGE_MAX });
+  list(filter: { queue?: string; state?: string; after?: number }): Promise<unknown> {
+    return this.#json("LIST", { ...filter, limit: TASKS_PAGE_MAX });
   }
 
-  /** When the oldest task that waits in each queue was added, in ms since 1970; null where none waits. */
+  /** When the oldest waiting task of each queue was added, in ms since 1970; null without one. */
   async oldest(queues: readonly string[]): Promise<Record<string, number | null>> {
     const found: [string, number | null][] = [];
     for (const queue of queues) {
@@ -29,9 +29,9 @@ export class QueueInspector {
     return Object.fromEntries(found);
   }
 
-  /** One task: what is known of it, and its body (or result) when asked for. */
+  /** One task: its properties, and its body (or result) if requested. */
   async show(id: string, { body }: { body: boolean }): Promise<{ task: unknown; body: string | undefined; bodyBytes: number }> {
-    const [json, bytes] = await this.#ask("SHOW", [Buffer.from(id)], id);
+    const [json, bytes] = await this.#request("SHOW", [Buffer.from(id)], id);
     return {
       task: JSON.parse(json?.toString() ?? "{}"),
       body: body && bytes ? bytes.toString("utf8") : undefined,
@@ -39,30 +39,30 @@ export class QueueInspector {
     };
   }
 
-  /** Adds a task; resolves to its id when it is on disk. */
+  /** Adds a task; resolves to its id once it is stored. */
   async add({ queue, body, delayMs }: { queue: string; body: string; delayMs: number }): Promise<{ id: string }> {
     const options = delayMs > 0 ? { delayMs } : {};
-    const [id] = await this.#open().add({ queue, options, bodies: [Buffer.from(body)] }, { timeoutMs: ASK_MS_MAX });
+    const [id] = await this.#open().add({ queue, options, bodies: [Buffer.from(body)] }, { timeoutMs: REQUEST_MS_MAX });
     return { id: id ?? "" };
   }
 
   async retry(id: string): Promise<void> {
-    await this.#ask("RETRY", [Buffer.from(id)], id);
+    await this.#request("RETRY", [Buffer.from(id)], id);
   }
 
   async cancel(id: string): Promise<void> {
-    await this.#open().cancel(id, { timeoutMs: ASK_MS_MAX });
+    await this.#open().cancel(id, { timeoutMs: REQUEST_MS_MAX });
   }
 
   async pause(queue: string, paused: boolean): Promise<void> {
-    await this.#ask("SET", [Buffer.from(queue), Buffer.from(JSON.stringify({ paused }))]);
+    await this.#request("SET", [Buffer.from(queue), Buffer.from(JSON.stringify({ paused }))]);
   }
 
-  /** Stands in as a worker for one task; resolves when its outcome is on disk, or to undefined when no task came. */
+  /** Processes one task; resolves once its result is stored, or to undefined if no task arrived. */
   async workOnce(name: string): Promise<{ task: string; body: string } | undefined> {
     const lesson = queue<Buffer, Buffer>(name, { client: this.#open(), codec: bytesCodec as Codec<unknown> });
     const done = Promise.withResolvers<{ task: string; body: string } | undefined>();
-    const standIn = worker(
+    const oneTask = worker(
       lesson,
       (body, { id }) => {
         done.resolve({ task: id, body: showBytes(Buffer.from(body)) });
@@ -73,13 +73,13 @@ export class QueueInspector {
     const timer = setTimeout(() => done.resolve(undefined), WORK_MS_MAX);
     const outcome = await done.promise;
     clearTimeout(timer);
-    await standIn.close();
+    await oneTask.close();
     return outcome;
   }
 
-  /** Forgets the ended tasks of one state. */
+  /** Deletes the ended tasks of one state. */
   async purge(queue: string, state: "done" | "dead" | "cancelled"): Promise<unknown> {
-    const [json] = await this.#ask("PURGE", [Buffer.from(queue), Buffer.from(state)]);
+    const [json] = await this.#request("PURGE", [Buffer.from(queue), Buffer.from(state)]);
     return JSON.parse(json?.toString() ?? "{}");
   }
 
@@ -87,16 +87,16 @@ export class QueueInspector {
     await this.#client?.close();
   }
 
-  async #json(verb: "LIST", asked: object): Promise<unknown> {
-    const [json] = await this.#ask(verb, [Buffer.from(JSON.stringify(asked))]);
+  async #json(verb: "LIST", filter: object): Promise<unknown> {
+    const [json] = await this.#request(verb, [Buffer.from(JSON.stringify(filter))]);
     return JSON.parse(json?.toString() ?? "{}");
   }
 
-  #ask(verb: "LIST" | "SHOW" | "RETRY" | "SET" | "PURGE", rest: Buffer[], id?: string): Promise<readonly Buffer[]> {
-    return this.#open().ask(verb, rest, { timeoutMs: ASK_MS_MAX, ...(id !== undefined && { id }) });
+  #request(verb: "LIST" | "SHOW" | "RETRY" | "SET" | "PURGE", rest: Buffer[], id?: string): Promise<readonly Buffer[]> {
+    return this.#open().ask(verb, rest, { timeoutMs: REQUEST_MS_MAX, ...(id !== undefined && { id }) });
   }
 
-  /** Within the process where the broker is ours, else over the network. */
+  /** In-process for a broker of this process, else over the network. */
   #open(): QueueClient {
     return (this.#client ??= new QueueClient(
       this.#part instanceof Broker ? { broker: this.#part } : { url: this.#part.address },

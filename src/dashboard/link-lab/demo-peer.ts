@@ -1,8 +1,8 @@
 /**
- * ● The demonstration's peer, a process of its own so that it can be frozen (SIGSTOP): connects to HOST PORT and obeys lines on
- * stdin: "send TEXT", "cut", "heal". Cutting hangs a filter that drops everything on its own socket (SO_ATTACH_FILTER): its kernel
- * then hears nothing from the other side, as if the cable were out, without root and without touching any route. Says "ready", then
- * "cut", "healed" or "cannot cut: …" on stdout.
+ * ● The demonstration's peer, a separate process so that it can be suspended (SIGSTOP): connects to HOST PORT and reads commands from
+ * stdin: "send TEXT", "cut", "heal". "cut" attaches a socket filter that drops all packets (SO_ATTACH_FILTER): the kernel then
+ * receives nothing from the other side, as if the network were cut, without root and without a change of routes. Prints "ready",
+ * then "cut", "healed" or "cannot cut: …".
  */
 import { connect } from "node:net";
 import type { Socket } from "node:net";
@@ -30,7 +30,7 @@ createInterface({ input: process.stdin })
     else if (line === "cut") attempt("cut", () => setFilter(socket, DROP_ALL));
     else if (line === "heal") attempt("healed", () => setFilter(socket, undefined));
   })
-  .on("close", () => socket.destroy()); // whoever started this is gone
+  .on("close", () => socket.destroy()); // the parent process has ended
 
 function attempt(done: string, action: () => void): void {
   try {
@@ -56,5 +56,5 @@ function setFilter(on: Socket, filter: Buffer | undefined): void {
   }
   const option = filter ? SO_ATTACH_FILTER : SO_DETACH_FILTER;
   const answer = setsockopt(descriptorOf(on)!, SOL_SOCKET, option, program, filter ? program.length : 4);
-  if (answer !== 0) throw new Error("the kernel refused");
+  if (answer !== 0) throw new Error("the kernel refused the socket filter");
 }

@@ -1,6 +1,6 @@
 /**
- * ● A connection to play with: a link server with the keep-alive that was chosen, and a peer in a process of its own (demo-peer.ts)
- * that can be frozen, cut off, healed and killed. Nothing is simulated: both kernels' sides are real.
+ * ● The keep-alive demonstration: a link server with the chosen keep-alive settings, and a peer process (demo-peer.ts) that can be
+ * suspended, cut off from the network, reconnected and killed. Nothing is simulated.
  */
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
@@ -11,13 +11,8 @@ import { parseAddress } from "../../core/address.ts";
 import { OperationError, messageOf } from "../../core/errors.ts";
 import { listen } from "../../link/index.ts";
 import type { ByteLink, LinkServer } from "../../link/index.ts";
+import type { KeepAliveTimes } from "../../wire/index.ts";
 import type { DemoPeerAction, DemoPeerState } from "./lab-state.ts";
-
-export interface DemonstrationTimes {
-  readonly idleMs: number;
-  readonly intervalMs: number;
-  readonly count: number;
-}
 
 const PEER = join(import.meta.dirname, import.meta.filename.endsWith(".ts") ? "demo-peer.ts" : "demo-peer.js");
 
@@ -28,7 +23,7 @@ export class Demonstration {
   #link: ByteLink | undefined;
   #frozen = false;
   #cut = false;
-  /** Why the cable cannot be cut here, in words. */
+  /** Why the network cannot be cut on this machine. */
   cannotCut: string | undefined;
 
   private constructor(server: LinkServer, onNote: (text: string) => void) {
@@ -37,10 +32,7 @@ export class Demonstration {
   }
 
   /** Starts the server; `connectPeer` comes next, so that a capture can begin in between. */
-  static async start(
-    { idleMs, intervalMs, count }: DemonstrationTimes,
-    onNote: (text: string) => void,
-  ): Promise<Demonstration> {
+  static async start({ idleMs, intervalMs, count }: KeepAliveTimes, onNote: (text: string) => void): Promise<Demonstration> {
     const server = await listen({ port: 0, idle: idleMs, interval: intervalMs, count });
     return new Demonstration(server, onNote);
   }
@@ -51,7 +43,7 @@ export class Demonstration {
     const args = ["--disable-warning=ExperimentalWarning", PEER, host, String(port)];
     this.#peer = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "ignore"] });
     const opened = once(this.server, "open") as Promise<[ByteLink, unknown]>;
-    const failed = once(this.#peer, "exit").then(() => Promise.reject(new Error("its process ended")));
+    const failed = once(this.#peer, "exit").then(() => Promise.reject(new Error("its process has ended")));
     try {
       [this.#link] = await Promise.race([opened, failed]);
     } catch (error) {
@@ -59,7 +51,7 @@ export class Demonstration {
         cause: error,
       });
     }
-    failed.catch(() => this.#onNote("the peer's process is gone"));
+    failed.catch(() => this.#onNote("the peer process has ended"));
     createInterface({ input: this.#peer.stdout! }).on("line", (line) => this.#heard(line));
   }
 
@@ -75,7 +67,7 @@ export class Demonstration {
     else if (action === "freeze" || action === "thaw") {
       this.#frozen = action === "freeze";
       peer.kill(this.#frozen ? "SIGSTOP" : "SIGCONT");
-      this.#onNote(this.#frozen ? "the peer's process is stopped; its kernel goes on answering" : "the peer's process goes on");
+      this.#onNote(this.#frozen ? "the peer process is suspended; its kernel still answers" : "the peer process was resumed");
     } else peer.stdin!.write(`${action}\n`);
   }
 
@@ -94,10 +86,10 @@ export class Demonstration {
   #heard(line: string): void {
     if (line === "cut" || line === "healed") {
       this.#cut = line === "cut";
-      this.#onNote(this.#cut ? "the cable is cut: the peer hears nothing any more" : "the cable is mended");
+      this.#onNote(this.#cut ? "the network is cut: no packet reaches the peer" : "the network is restored");
     } else if (line.startsWith("cannot cut: ")) {
       this.cannotCut = line.slice("cannot cut: ".length);
-      this.#onNote(`the cable cannot be cut here: ${this.cannotCut}`);
+      this.#onNote(`the network cannot be cut on this machine: ${this.cannotCut}`);
     }
   }
 }

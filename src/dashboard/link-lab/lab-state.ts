@@ -1,21 +1,18 @@
-/** ○ What the page is told of the connection that is watched closely. */
+/** ○ The watched connection as the page gets it. */
 import type { ConnectionNumbers } from "../snapshot/monitored-parts.ts";
 
 export type LifelineKind = "segment" | "bytes" | "probe" | "answer" | "repeat" | "reset" | "end" | "note";
 
-/** Where a mark comes from, as packet analysis says it. */
-export type MarkSource = "captured" | "tapped" | "kernel counters" | "predicted";
-
 export interface LifelineEvent {
-  /** Counts from 1; the packet behind it is asked for by this number. */
+  /** Counts from 1; its packet is requested by this number. */
   readonly number: number;
   readonly wallMs: number;
-  /** Who sent it; "none" for what no packet carried. */
+  /** The sender; "none" for an event without a packet. */
   readonly from: "server" | "client" | "none";
   readonly kind: LifelineKind;
-  readonly source: MarkSource;
+  readonly source: "captured" | "tapped" | "kernel counters" | "predicted";
   readonly text: string;
-  /** Probes unanswered with this one. */
+  /** Unanswered probes up to this one. */
   readonly unanswered?: number;
 }
 
@@ -27,12 +24,12 @@ export interface LabState {
   readonly kind: "demonstration" | "connection";
   readonly wallMs: number;
   readonly packets: "captured" | "tapped";
-  /** Why they are not captured. */
+  /** Why packets are not captured. */
   readonly whyNotCaptured: string | undefined;
-  /** The connection's numbers as they were last. */
+  /** The connection's latest statistics. */
   readonly connection: ConnectionNumbers;
   readonly ended: boolean;
-  /** Of the demonstration's peer. */
+  /** State of the demonstration's peer. */
   readonly peerState: DemoPeerState | undefined;
   readonly cannotCut: string | undefined;
   readonly events: readonly LifelineEvent[];

@@ -1,9 +1,9 @@
 /**
- * ● One connection as the page draws it: what passed in both directions, each mark with its time and its source. Packets come
- * captured or tapped, keep-alive also from the kernel's counters where no packet can be seen. Keeps the last LIFELINE_EVENTS_MAX
- * events and LIFELINE_FRAMES_MAX frames.
+ * ● The events of one connection as the page draws them, each with its time and source. Packets are captured or tapped; where packets
+ * cannot be captured, keep-alive events come from the kernel's counters. Keeps the last LIFELINE_EVENTS_MAX events and
+ * LIFELINE_FRAMES_MAX frames.
  */
-import { KernelMarks, RETRANSMISSIONS, summaryOf } from "../../wire/index.ts";
+import { KernelMarks, RETRANSMISSIONS, TCP_FLAG, summaryOf } from "../../wire/index.ts";
 import type { CapturedFrame, KernelSample, Packet, Source } from "../../wire/index.ts";
 import type { LifelineEvent, LifelineKind } from "./lab-state.ts";
 import { LIFELINE_EVENTS_MAX, LIFELINE_FRAMES_MAX } from "../limits.ts";
@@ -49,20 +49,20 @@ export class Lifeline {
     if (this.#frames.size > LIFELINE_FRAMES_MAX) this.#frames.delete(this.#frames.keys().next().value!);
   }
 
-  /** @param told whether its marks become events; false where packets are captured, which show the same and better */
+  /** @param recorded whether its marks become events; false while packets are captured, which show the same more exactly */
   kernel(
-    look: KernelSample,
-    { nowMs, wallMs, count, told }: { nowMs: number; wallMs: number; count: number; told: boolean },
+    sample: KernelSample,
+    { nowMs, wallMs, count, recorded }: { nowMs: number; wallMs: number; count: number; recorded: boolean },
   ): void {
-    for (const { kind, atMs, unanswered } of this.#kernel.look(look, nowMs)) {
-      if (!told) continue;
+    for (const { kind, atMs, unanswered } of this.#kernel.update(sample, nowMs)) {
+      if (!recorded) continue;
       const at = { wallMs: wallMs - (nowMs - atMs), source: "kernel counters" } as const;
       if (kind === "probe") {
         const text = unanswered > 0 ? `keep-alive probe, ${unanswered} of ${count} unanswered` : "keep-alive probe";
         this.#add({ ...at, from: "server", kind, text, unanswered });
       } else if (kind === "answer") this.#add({ ...at, from: "client", kind, text: "keep-alive answered" });
       else if (kind === "suspended")
-        this.note("data in flight: keep-alive stands still until it is acknowledged", at.wallMs, at.source);
+        this.note("data is unacknowledged: the keep-alive timer is suspended", at.wallMs, at.source);
     }
   }
 
@@ -82,15 +82,14 @@ export class Lifeline {
   }
 }
 
-/** Plain acknowledgements are not drawn: they say nothing that the arrow before them does not. */
+/** Plain acknowledgements are not drawn: they add nothing to the arrow before them. */
 function kindOf({ tcp }: Packet): LifelineKind | undefined {
   if (!tcp) return undefined;
   const { marks, flags, length } = tcp;
-  const [fin, syn, rst] = [1, 2, 4];
-  if ((flags & rst!) !== 0) return "reset";
+  if ((flags & TCP_FLAG.rst) !== 0) return "reset";
   if (marks.includes("keep-alive")) return "probe";
   if (marks.includes("keep-alive-ack")) return "answer";
   if (marks.some((mark) => RETRANSMISSIONS.includes(mark))) return "repeat";
   if (length > 0) return "bytes";
-  return (flags & (fin! | syn!)) !== 0 ? "segment" : undefined;
+  return (flags & (TCP_FLAG.fin | TCP_FLAG.syn)) !== 0 ? "segment" : undefined;
 }

@@ -1,42 +1,41 @@
-/** ● The link view's lab: one connection watched closely, be it one of the server's or the demonstration's own. */
+/** ● The link view's lab: one watched connection, either of the link server or of the demonstration. */
 import { parseAddress } from "../../core/address.ts";
 import type { Clock } from "../../core/clock.ts";
 import { UsageError } from "../../core/errors.ts";
 import { PcapngWriter } from "../../wire/index.ts";
-import type { CapturedFrame } from "../../wire/index.ts";
+import type { CapturedFrame, KeepAliveTimes } from "../../wire/index.ts";
 import { Demonstration } from "./demonstration.ts";
-import type { DemonstrationTimes } from "./demonstration.ts";
 import type { LabState, DemoPeerAction } from "./lab-state.ts";
-import { LAB_TELL_MS } from "../limits.ts";
+import { LAB_UPDATE_MS } from "../limits.ts";
 import type { LinkPart } from "../snapshot/monitored-parts.ts";
 import { PortMonitor } from "./port-monitor.ts";
 
 export class LinkLab {
   readonly #clock: Clock;
   readonly #link: LinkPart | undefined;
-  readonly #tell: (state: LabState | undefined) => void;
+  readonly #send: (state: LabState | undefined) => void;
   #monitor: PortMonitor | undefined;
   #demonstration: Demonstration | undefined;
-  #isTelling = false;
-  /** Starts and stops come one after the other. */
+  #sendDue = false;
+  /** Starts and stops run one after the other. */
   #busy: Promise<void> = Promise.resolve();
 
-  /** @param tell hears of changes, at most five times a second */
+  /** @param send called with the new state after changes, at most five times a second */
   constructor({
     link,
     clock,
-    tell,
+    send,
   }: {
     link: LinkPart | undefined;
     clock: Clock;
-    tell: (state: LabState | undefined) => void;
+    send: (state: LabState | undefined) => void;
   }) {
     this.#link = link;
     this.#clock = clock;
-    this.#tell = tell;
+    this.#send = send;
   }
 
-  /** What the page draws; undefined while nothing is watched. */
+  /** The state for the page; undefined while no connection is watched. */
   state(): LabState | undefined {
     const monitor = this.#monitor;
     if (!monitor?.row) return undefined;
@@ -54,7 +53,7 @@ export class LinkLab {
   }
 
   /**
-   * Opens a connection of the link server.
+   * Watches a connection of the link server.
    *
    * @throws UsageError DASHBOARD_NOT_THERE
    */
@@ -62,9 +61,9 @@ export class LinkLab {
     return this.#inTurn(async () => {
       const server = this.#link;
       const row = server?.stats().connections.find((each) => each.id === id);
-      if (!server || !row) throw new UsageError("DASHBOARD_NOT_THERE", `Cannot open connection ${id}: it is not there`);
+      if (!server || !row) throw new UsageError("DASHBOARD_NOT_THERE", `Cannot watch connection ${id}: no such connection`);
       await this.#end();
-      this.#monitor = await this.#begin(server);
+      this.#monitor = await this.#startMonitor(server);
       this.#monitor.follow(row);
     });
   }
@@ -74,18 +73,18 @@ export class LinkLab {
    *
    * @throws OperationError DASHBOARD_DEMONSTRATION_FAILED
    */
-  demonstrate(times: DemonstrationTimes): Promise<void> {
+  demonstrate(times: KeepAliveTimes): Promise<void> {
     return this.#inTurn(async () => {
       await this.#end();
       const demonstration = await Demonstration.start(times, (text) => this.#note(text));
       this.#demonstration = demonstration;
-      this.#monitor = await this.#begin(demonstration.server);
+      this.#monitor = await this.#startMonitor(demonstration.server);
       await demonstration.connectPeer();
       this.#monitor.follow(demonstration.server.stats().connections[0]!);
     });
   }
 
-  /** Does something to the demonstration's peer. */
+  /** Suspends, resumes, cuts off, reconnects or kills the demonstration's peer. */
   act(action: DemoPeerAction): void {
     this.#running().act(action);
   }
@@ -100,7 +99,7 @@ export class LinkLab {
     return this.#monitor?.lifeline.frame(number);
   }
 
-  /** What was seen so far as a pcapng file; undefined while nothing is watched. */
+  /** The recorded packets as a pcapng file; undefined while no connection is watched. */
   pcapng(): Uint8Array<ArrayBuffer> | undefined {
     const lifeline = this.#monitor?.lifeline;
     if (!lifeline) return undefined;
@@ -113,20 +112,20 @@ export class LinkLab {
     return Buffer.concat([writer.start(), ...blocks]);
   }
 
-  /** Ends the demonstration, and the watching of whatever is watched. */
+  /** Ends the demonstration and stops watching. */
   stop(): Promise<void> {
     return this.#inTurn(() => this.#end());
   }
 
   #inTurn(action: () => Promise<void>): Promise<void> {
     const done = this.#busy.then(action).finally(() => this.#changed());
-    this.#busy = done.catch(() => undefined); // the caller hears of it; the next one starts anyway
+    this.#busy = done.catch(() => undefined); // the caller gets the error; the next action runs anyway
     return done;
   }
 
-  #begin(server: LinkPart): Promise<PortMonitor> {
+  #startMonitor(server: LinkPart): Promise<PortMonitor> {
     const { port } = parseAddress(server.address, "address");
-    return PortMonitor.begin({ server, port, clock: this.#clock, onChange: () => this.#changed() });
+    return PortMonitor.start({ server, port, clock: this.#clock, onChange: () => this.#changed() });
   }
 
   async #end(): Promise<void> {
@@ -142,18 +141,19 @@ export class LinkLab {
     this.#changed();
   }
 
-  /** Gathers what changes within a fifth of a second into one telling. */
+  /** Sends the changes of LAB_UPDATE_MS together. */
   #changed(): void {
-    if (this.#isTelling) return;
-    this.#isTelling = true;
-    this.#clock.at(this.#clock.now() + LAB_TELL_MS, () => {
-      this.#isTelling = false;
-      this.#tell(this.state());
+    if (this.#sendDue) return;
+    this.#sendDue = true;
+    this.#clock.at(this.#clock.now() + LAB_UPDATE_MS, () => {
+      this.#sendDue = false;
+      this.#send(this.state());
     });
   }
 
   #running(): Demonstration {
-    if (!this.#demonstration) throw new UsageError("DASHBOARD_NOT_THERE", "Cannot act on the peer: no demonstration runs");
+    if (!this.#demonstration)
+      throw new UsageError("DASHBOARD_NOT_THERE", "Cannot act on the peer: no demonstration is running");
     return this.#demonstration;
   }
 }

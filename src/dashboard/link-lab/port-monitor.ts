@@ -1,13 +1,13 @@
 /**
- * ● Watches one server's port closely for the page: packets captured where that is permitted, else tapped in our own server, and the
- * kernel's keep-alive counters of one connection ten times a second.
+ * ● Watches one server port for the page: packets captured where that is permitted, else tapped in the server, and the kernel's
+ * keep-alive counters of one connection ten times a second.
  */
 import type { Cancel, Clock } from "../../core/clock.ts";
 import { OperationError } from "../../core/errors.ts";
 import { PacketAnalyzer, capture, onTappedFrames } from "../../wire/index.ts";
 import type { Capture, CapturedFrame } from "../../wire/index.ts";
 import { Lifeline } from "./lifeline.ts";
-import { LOOK_MS, LOOK_MS_MAX, LOOK_SHARE } from "../limits.ts";
+import { WATCH_MS, WATCH_MS_MAX, WATCH_SHARE } from "../limits.ts";
 import type { ConnectionNumbers, LinkPart } from "../snapshot/monitored-parts.ts";
 
 export class PortMonitor {
@@ -18,13 +18,13 @@ export class PortMonitor {
   readonly #analyzer: PacketAnalyzer;
   readonly #untap: () => void;
   #capture: Capture | undefined;
-  /** Why packets are not captured, in words. */
+  /** Why packets are not captured. */
   whyNotCaptured: string | undefined;
   #row: ConnectionNumbers | undefined;
   #ended = false;
   #cancel: Cancel | undefined;
   #closed = false;
-  /** How long the look before took; the shorter of two decides, so that one accident does not slow the picture. */
+  /** How long the previous poll took; the shorter of two decides, so that a single slow poll changes nothing. */
   #tookMs = 0;
 
   private constructor({ server, port, clock, onChange }: PortMonitorOptions) {
@@ -35,8 +35,8 @@ export class PortMonitor {
     this.#untap = onTappedFrames([port], (frame) => this.#tapped(frame));
   }
 
-  /** Begins; resolves when whatever passes from now on is seen. */
-  static async begin(options: PortMonitorOptions): Promise<PortMonitor> {
+  /** Starts; resolves once all further packets are seen. */
+  static async start(options: PortMonitorOptions): Promise<PortMonitor> {
     const monitor = new PortMonitor(options);
     try {
       monitor.#capture = await capture({ ports: [options.port] });
@@ -63,7 +63,7 @@ export class PortMonitor {
   /** From now on follows this connection and no other. */
   follow(row: ConnectionNumbers): void {
     this.#row = row;
-    this.#look();
+    this.#poll();
   }
 
   close(): void {
@@ -77,7 +77,7 @@ export class PortMonitor {
     for await (const frame of frames) this.#add(frame);
   }
 
-  /** Where packets are captured, the tap only tells how the connection ended. */
+  /** Tapped frames are used only while packets are not captured. */
   #tapped(frame: CapturedFrame): void {
     if (!this.#capture) this.#add(frame);
   }
@@ -90,28 +90,28 @@ export class PortMonitor {
     this.#onChange();
   }
 
-  #look(): void {
+  #poll(): void {
     if (this.#closed || this.#ended) return;
-    const began = this.#clock.now();
+    const startMs = this.#clock.now();
     const row = this.#server.stats().connections.find(({ id }) => id === this.#row!.id);
     const wallMs = this.#clock.wallMs();
     if (row) {
       this.#row = row;
-      const look = {
+      const sample = {
         nextProbeInMs: row.nextProbeInMs,
         unanswered: row.probesUnanswered ?? 0,
         bytes: row.bytesIn + row.bytesOut,
       };
-      this.lifeline.kernel(look, { nowMs: began, wallMs, count: row.keepAlive?.count ?? 0, told: !this.#capture });
+      this.lifeline.kernel(sample, { nowMs: startMs, wallMs, count: row.keepAlive?.count ?? 0, recorded: !this.#capture });
     } else {
       this.#ended = true;
       this.lifeline.end("the connection has ended", wallMs, "kernel counters");
     }
     this.#onChange();
-    const tookMs = this.#clock.now() - began;
-    const waitMs = Math.min(LOOK_MS_MAX, Math.max(LOOK_MS, Math.min(tookMs, this.#tookMs) / LOOK_SHARE));
+    const tookMs = this.#clock.now() - startMs;
+    const waitMs = Math.min(WATCH_MS_MAX, Math.max(WATCH_MS, Math.min(tookMs, this.#tookMs) / WATCH_SHARE));
     this.#tookMs = tookMs;
-    this.#cancel = this.#clock.at(began + waitMs, () => this.#look());
+    this.#cancel = this.#clock.at(startMs + waitMs, () => this.#poll());
   }
 }
 

@@ -1,11 +1,11 @@
 /**
- * ○ Who may ask what. A page of another site can make a browser send requests here, so: the Host header must be one that this
- * server is reached by (against DNS rebinding), what changes something needs the page's own token and the same origin, nothing is
- * shared across origins, and the content policy lets the page run only what came with it.
+ * ○ Access rules. A page of another site can make a browser send requests here, so: the Host header must name this server (against
+ * DNS rebinding), an action needs the page's token and the same origin (against cross-site request forgery), nothing is shared across
+ * origins, and the content security policy allows only the page's own files.
  */
 import { parseAddress, showAddress } from "../../core/address.ts";
 
-/** Headers of every answer. */
+/** Headers of every response. */
 export const SAFE_HEADERS: Readonly<Record<string, string>> = {
   "Content-Security-Policy":
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; " +
@@ -27,7 +27,7 @@ export interface RequestOrigin {
 /**
  * True when the Host header names this server: the address listened at, or a loopback name with its port.
  *
- * @param anyHost on other addresses than loopback names are not known beforehand; there the token guards every request
+ * @param anyHost accept any name: on a non-loopback address the names are unknown, and a token protects every request
  */
 export function isOwnHost(host: string | undefined, { address, anyHost }: { address: string; anyHost: boolean }): boolean {
   if (host === undefined) return false;
@@ -37,13 +37,13 @@ export function isOwnHost(host: string | undefined, { address, anyHost }: { addr
   return own.includes(host.toLowerCase());
 }
 
-/** True when a request that changes something comes from the page itself, or from a program that is no browser. */
+/** True when an action comes from the page itself, or from a program that is not a browser. */
 export function isSameOrigin({ host, origin, fetchSite }: RequestOrigin): boolean {
   if (fetchSite !== undefined && fetchSite !== "same-origin" && fetchSite !== "none") return false;
   return origin === undefined || origin === `http://${host}` || origin === `https://${host}`;
 }
 
-/** The cookie's value by name, from a Cookie header. */
+/** The value of a cookie in a Cookie header. */
 export function cookieOf(header: string | undefined, name: string): string | undefined {
   for (const pair of header?.split(";") ?? []) {
     const [key, value] = pair.trim().split("=", 2);

@@ -1,4 +1,4 @@
-/** ● What the views ask for and do, under /api. Values (task bodies, cache values, packets' bytes) only leave when asked for one by one. */
+/** ● The views' data and actions, under /api. Task bodies, cache values and packet bytes are sent only one by one, on request. */
 import { Hono } from "hono";
 import type { Context } from "hono";
 import { HoldfastError, UsageError } from "../../core/errors.ts";
@@ -24,12 +24,11 @@ const DAY_MS = 86_400_000;
 export function actionsOf(inspectors: Inspectors): Hono {
   const app = new Hono();
   addCache(app, inspectors);
-  addStore(app, inspectors);
   addQueue(app, inspectors);
   addLab(app, inspectors);
   app.get("/wire.pcapng", (context) => {
     const stream = tappedStream(inspectors.ports);
-    if (!stream) return context.text("Too many read the wire already.\n", 503);
+    if (!stream) return context.text("Too many packet streams are open.\n", 503);
     return context.body(stream, 200, { "Content-Type": "application/x-pcapng" });
   });
   app.onError((error, context) => {
@@ -46,14 +45,11 @@ function addCache(app: Hono, { cache }: Inspectors): void {
     const key = (await bodyOf(context)).text("key", { charsMax: 250 });
     return context.json((await on(cache, "cache").value(key)) ?? { missing: true });
   });
-}
-
-function addStore(app: Hono, { cache }: Inspectors): void {
   app.post("/cache/store", async (context) => {
-    const asked = await bodyOf(context);
-    const key = asked.text("key", { charsMax: 250 });
-    const value = asked.text("value", { charsMax: STORED_CHARS_MAX, optional: true });
-    await on(cache, "cache").store(key, value, asked.whole("seconds", { min: 0, max: DAY_MS / 1000 }));
+    const body = await bodyOf(context);
+    const key = body.text("key", { charsMax: 250 });
+    const value = body.text("value", { charsMax: STORED_CHARS_MAX, optional: true });
+    await on(cache, "cache").store(key, value, body.whole("seconds", { min: 0, max: DAY_MS / 1000 }));
     return context.json({});
   });
 }
@@ -61,8 +57,8 @@ function addStore(app: Hono, { cache }: Inspectors): void {
 function addQueue(app: Hono, { queue }: Inspectors): void {
   app.get("/queue/tasks", async (context) => {
     const { queue: name, state, after } = context.req.query();
-    const asked = { ...(name && { queue: name }), ...(state && { state }), ...(after && { after: Number(after) }) };
-    return context.json((await on(queue, "queue").list(asked)) as object);
+    const filter = { ...(name && { queue: name }), ...(state && { state }), ...(after && { after: Number(after) }) };
+    return context.json((await on(queue, "queue").list(filter)) as object);
   });
   app.get("/queue/oldest", async (context) => {
     const names = context.req.queries("queue") ?? [];
@@ -73,11 +69,11 @@ function addQueue(app: Hono, { queue }: Inspectors): void {
     return context.json(await on(queue, "queue").show(id, { body: body === "1" }));
   });
   app.post("/queue/add", async (context) => {
-    const asked = await bodyOf(context);
+    const body = await bodyOf(context);
     const task = {
-      queue: asked.text("queue", { charsMax: 255 }),
-      body: asked.text("body", { charsMax: REQUEST_BYTES_MAX, optional: true }),
-      delayMs: asked.whole("delayMs", { min: 0, max: DAY_MS }),
+      queue: body.text("queue", { charsMax: 255 }),
+      body: body.text("body", { charsMax: REQUEST_BYTES_MAX, optional: true }),
+      delayMs: body.whole("delayMs", { min: 0, max: DAY_MS }),
     };
     return context.json(await on(queue, "queue").add(task));
   });
@@ -88,7 +84,7 @@ function addQueue(app: Hono, { queue }: Inspectors): void {
   });
   app.post("/queue/work", async (context) => {
     const outcome = await on(queue, "queue").workOnce((await bodyOf(context)).text("queue", { charsMax: 255 }));
-    if (!outcome) throw new UsageError("DASHBOARD_NOT_THERE", "No task waits: add one first");
+    if (!outcome) throw new UsageError("DASHBOARD_NOT_THERE", "No waiting task: add one first");
     return context.json(outcome);
   });
   app.post("/queue/:action{pause|resume}", async (context) => {
@@ -97,9 +93,9 @@ function addQueue(app: Hono, { queue }: Inspectors): void {
     return context.json({});
   });
   app.post("/queue/purge", async (context) => {
-    const asked = await bodyOf(context);
-    const state = asked.oneOf("state", ["done", "dead", "cancelled"]);
-    return context.json((await on(queue, "queue").purge(asked.text("queue", { charsMax: 255 }), state)) as object);
+    const body = await bodyOf(context);
+    const state = body.oneOf("state", ["done", "dead", "cancelled"]);
+    return context.json((await on(queue, "queue").purge(body.text("queue", { charsMax: 255 }), state)) as object);
   });
 }
 
@@ -107,7 +103,7 @@ function addLab(app: Hono, { lab }: Inspectors): void {
   app.get("/lab", (context) => context.json({ lab: lab.state() ?? null }));
   app.get("/lab/session.pcapng", (context) => {
     const file = lab.pcapng();
-    if (!file) return context.json({ error: "Nothing is watched" }, 404);
+    if (!file) return context.json({ error: "No connection is being watched" }, 404);
     const headers = {
       "Content-Type": "application/x-pcapng",
       "Content-Disposition": 'attachment; filename="holdfast-link.pcapng"',
@@ -116,7 +112,7 @@ function addLab(app: Hono, { lab }: Inspectors): void {
   });
   app.get("/lab/packet", (context) => {
     const frame = lab.frame(Number(context.req.query("number")));
-    if (!frame) return context.json({ error: "This packet is not kept any more" }, 404);
+    if (!frame) return context.json({ error: "This packet is no longer stored" }, 404);
     const { bytes, originalLength, linkType, comment } = frame;
     return context.json({
       hex: Buffer.from(bytes.subarray(0, 256)).toString("hex"),
@@ -126,10 +122,10 @@ function addLab(app: Hono, { lab }: Inspectors): void {
     });
   });
   app.post("/lab/demonstrate", async (context) => {
-    const asked = await bodyOf(context);
-    const idleMs = asked.whole("idleMs", { min: 1000, max: DAY_MS });
-    const intervalMs = asked.whole("intervalMs", { min: 1000, max: DAY_MS });
-    await lab.demonstrate({ idleMs, intervalMs, count: asked.whole("count", { min: 1, max: 100 }) });
+    const body = await bodyOf(context);
+    const idleMs = body.whole("idleMs", { min: 1000, max: DAY_MS });
+    const intervalMs = body.whole("intervalMs", { min: 1000, max: DAY_MS });
+    await lab.demonstrate({ idleMs, intervalMs, count: body.whole("count", { min: 1, max: 100 }) });
     return context.json({});
   });
   app.post("/lab/watch", async (context) => {
@@ -145,8 +141,8 @@ function addLab(app: Hono, { lab }: Inspectors): void {
     return context.json({});
   });
   app.post("/lab/send", async (context) => {
-    const asked = await bodyOf(context);
-    await lab.send(asked.oneOf("from", ["server", "client"]), asked.text("text", { charsMax: 1000 }));
+    const body = await bodyOf(context);
+    await lab.send(body.oneOf("from", ["server", "client"]), body.text("text", { charsMax: 1000 }));
     return context.json({});
   });
 }
@@ -155,7 +151,7 @@ async function bodyOf(context: Context): Promise<RequestBody> {
   if (Number(context.req.header("content-length") ?? Infinity) > REQUEST_BYTES_MAX * 2) {
     throw new UsageError(
       "DASHBOARD_REQUEST_INVALID",
-      `Cannot read the request: it has no length, or more than ${REQUEST_BYTES_MAX} bytes`,
+      `Cannot read the request: it has no Content-Length, or more than ${REQUEST_BYTES_MAX} bytes`,
     );
   }
   const json: unknown = await context.req.json().catch(() => undefined);
@@ -163,6 +159,6 @@ async function bodyOf(context: Context): Promise<RequestBody> {
 }
 
 function on<Inspector>(inspector: Inspector | undefined, name: string): Inspector {
-  if (!inspector) throw new UsageError("DASHBOARD_NOT_THERE", `Cannot ask the ${name}: it is off`);
+  if (!inspector) throw new UsageError("DASHBOARD_NOT_THERE", `The ${name} is not running`);
   return inspector;
 }

@@ -1,9 +1,9 @@
-/** ● The dashboard: one HTTP server beside the parts, which it reads and never slows. */
+/** ● The dashboard: an HTTP server that reads the statistics of the parts in its process. */
 import { randomBytes } from "node:crypto";
 import { createAdaptorServer } from "@hono/node-server";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { isLoopback, parseAddress, showAddress } from "../../core/address.ts";
+import { isLoopback, parseAddress, portOf, showAddress } from "../../core/address.ts";
 import { systemClock } from "../../core/clock.ts";
 import type { Clock } from "../../core/clock.ts";
 import { OperationError, UsageError, codeOf, messageOf } from "../../core/errors.ts";
@@ -21,13 +21,13 @@ import { EventStreams } from "./event-streams.ts";
 export interface DashboardOptions extends MonitoredParts {
   /** "HOST:PORT"; port 0 takes any free one. Default 127.0.0.1:8280. */
   readonly listen?: string;
-  /** RequestOrigin of everybody who opens the page; needed on other addresses than loopback, where there is no page without it. */
+  /** Access token for the page; required on a non-loopback address. */
   readonly token?: string;
-  /** For tests: the clock. */
+  /** The clock; set by tests. */
   readonly clock?: Clock;
 }
 
-/** 16 characters: a word from a dictionary is no secret. */
+/** 16 characters: too long to guess. */
 const TOKEN_CHARS_MIN = 16;
 
 /**
@@ -49,7 +49,7 @@ export class Dashboard {
   #closing: Promise<void> | undefined;
 
   /**
-   * Reads the options; listens to nothing yet.
+   * Reads the options; does not listen yet.
    *
    * @throws UsageError DASHBOARD_TOKEN_REQUIRED on another address than loopback without a token of at least 16 characters
    */
@@ -60,8 +60,8 @@ export class Dashboard {
     this.#inspectors = {
       cache: parts.cache && new CacheInspector(parts.cache),
       queue: parts.queue && new QueueInspector(parts.queue),
-      ports: [parts.cache, parts.queue, parts.link].flatMap((part) => (part ? portsOf(part.address) : [])),
-      lab: new LinkLab({ link: parts.link, clock, tell: (state) => this.#streams.send("lab", { lab: state ?? null }) }),
+      ports: [parts.cache, parts.queue, parts.link].flatMap((part) => (part && portOf(part.address)) ?? []),
+      lab: new LinkLab({ link: parts.link, clock, send: (state) => this.#streams.send("lab", { lab: state ?? null }) }),
     };
     const app = routesOf({
       inspectors: this.#inspectors,
@@ -77,9 +77,9 @@ export class Dashboard {
   }
 
   /**
-   * Starts listening and looking.
+   * Starts listening and sampling.
    *
-   * @throws OperationError DASHBOARD_LISTEN_FAILED; the cause tells what the system said
+   * @throws OperationError DASHBOARD_LISTEN_FAILED; the cause has the system's error
    */
   async listen(): Promise<void> {
     const { host, port } = this.#listen;
@@ -87,7 +87,7 @@ export class Dashboard {
       this.#server.once("error", reject);
       this.#server.listen({ host, port }, resolve);
     }).catch((error: unknown) => {
-      const why = codeOf(error) === "EADDRINUSE" ? "the port is taken by another program" : messageOf(error);
+      const why = codeOf(error) === "EADDRINUSE" ? "another program uses the port" : messageOf(error);
       throw new OperationError("DASHBOARD_LISTEN_FAILED", `Cannot listen at ${showAddress(this.#listen)}: ${why}`, {
         cause: error,
       });
@@ -118,19 +118,13 @@ export class Dashboard {
     this.#streams.close();
     if (!this.#server.listening) return;
     const stopped = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    // A browser keeps its connection open after a stream has ended on it: it is idle a moment later, not now.
+    // A browser keeps its connection open after a stream has ended; it becomes idle only later.
     const sweep = setInterval(() => this.#server.closeIdleConnections(), SWEEP_MS);
     const timer = setTimeout(() => this.#server.closeAllConnections(), CLOSE_MS_MAX);
     await stopped;
     clearInterval(sweep);
     clearTimeout(timer);
   }
-}
-
-/** The port of "127.0.0.1:11211" or "tcp://127.0.0.1:5555"; none of a unix socket. */
-function portsOf(address: string): number[] {
-  const port = /:(\d+)$/.exec(address)?.[1];
-  return port === undefined ? [] : [Number(port)];
 }
 
 function checkToken(host: string, token: string | undefined): void {
@@ -141,9 +135,6 @@ function checkToken(host: string, token: string | undefined): void {
     );
   }
   if (token === undefined && !isLoopback(host)) {
-    throw new UsageError(
-      "DASHBOARD_TOKEN_REQUIRED",
-      `Cannot show the dashboard at ${host} to everybody: give --dashboard-token as well`,
-    );
+    throw new UsageError("DASHBOARD_TOKEN_REQUIRED", `The dashboard at ${host} needs an access token: give --dashboard-token`);
   }
 }

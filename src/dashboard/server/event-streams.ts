@@ -1,13 +1,13 @@
 /**
- * ● Server-sent events to the pages that are open. A page that does not read gets the newest snapshot when it reads again and none
- * of those between: at most one event waits for a page, so a stopped browser costs nothing.
+ * ● Server-sent events for the open pages. At most one event is buffered per page: a page that does not read gets the newest one when it
+ * reads again, so a stalled browser costs no memory.
  */
 import { utf8 } from "../../core/bytes.ts";
 import { STREAMS_MAX } from "../limits.ts";
 
 interface Stream {
   readonly controller: ReadableStreamDefaultController<Uint8Array>;
-  /** Missed while the page was not reading; sent when it reads again. */
+  /** The newest event while the page is not reading; sent when it reads again. */
   late: Uint8Array | undefined;
 }
 
@@ -22,7 +22,7 @@ export class EventStreams {
     return this.#open.size >= STREAMS_MAX;
   }
 
-  /** A new page's stream, beginning with an event of its own. */
+  /** A new page's stream, starting with this event. */
   open(name: string, data: unknown): ReadableStream<Uint8Array> {
     let stream: Stream;
     return new ReadableStream<Uint8Array>(
@@ -43,7 +43,7 @@ export class EventStreams {
     );
   }
 
-  /** Sends an event to all pages. Encoded once, whatever their number. */
+  /** Sends an event to all pages; it is encoded once. */
   send(name: string, data: unknown): void {
     if (this.#open.size === 0) return;
     const event = encode(name, data);

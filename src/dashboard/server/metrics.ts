@@ -1,11 +1,11 @@
 /**
- * ● /metrics for Prometheus. The names are part of the interface: they are never renamed, and a test lists them. All numbers are read
- * from the parts when they are asked for; nothing is counted twice.
+ * ● /metrics for Prometheus. The names are part of the public interface: never renamed, and listed by a test. Values are read from the
+ * parts at each scrape.
  */
 import { Counter, Gauge, Registry } from "prom-client";
 import type { MonitoredParts } from "../snapshot/monitored-parts.ts";
 
-/** A registry that reads these parts, and the process. */
+/** A registry of the metrics of these parts and of the process. */
 export function metricsOf(parts: MonitoredParts, { upMs }: { upMs: () => number }): Registry {
   const registry = new Registry();
   const gauge = (name: string, help: string, read: () => number): void => {
@@ -32,15 +32,15 @@ export function metricsOf(parts: MonitoredParts, { upMs }: { upMs: () => number 
   if (cache) {
     const stats = (): ReturnType<typeof cache.stats> => cache.stats();
     gauge("holdfast_cache_items", "Items stored", () => stats().items);
-    gauge("holdfast_cache_bytes", "Bytes that the items count for", () => stats().bytes);
-    gauge("holdfast_cache_limit_bytes", "Most bytes that items may count for", () => stats().limitBytes);
+    gauge("holdfast_cache_bytes", "Memory used by items in bytes", () => stats().bytes);
+    gauge("holdfast_cache_limit_bytes", "Memory limit for items in bytes", () => stats().limitBytes);
     gauge("holdfast_cache_connections", "Open connections", () => stats().connections);
-    counter("holdfast_cache_gets_total", "Keys asked for", () => stats().gets);
-    counter("holdfast_cache_hits_total", "Keys asked for and found", () => stats().hits);
-    counter("holdfast_cache_misses_total", "Keys asked for and not found", () => stats().misses);
+    counter("holdfast_cache_gets_total", "Keys requested", () => stats().gets);
+    counter("holdfast_cache_hits_total", "Keys requested and found", () => stats().hits);
+    counter("holdfast_cache_misses_total", "Keys requested and not found", () => stats().misses);
     counter("holdfast_cache_sets_total", "Values stored", () => stats().sets);
     counter("holdfast_cache_deletes_total", "Keys deleted", () => stats().deletes);
-    counter("holdfast_cache_evictions_total", "Items thrown out before they expired", () => stats().evictions);
+    counter("holdfast_cache_evictions_total", "Items evicted before they expired", () => stats().evictions);
     counter("holdfast_cache_expired_total", "Expired items reclaimed", () => stats().expired);
     counter("holdfast_cache_read_bytes_total", "Bytes read from clients", () => stats().bytesRead);
     counter("holdfast_cache_written_bytes_total", "Bytes written to clients", () => stats().bytesWritten);
@@ -73,9 +73,9 @@ function addQueue(
 ): void {
   const queues = (): ReturnType<typeof queue.stats>["queues"] => queue.stats().queues;
   gauge("holdfast_queue_bytes", "Bytes of tasks that have not ended", () => queue.stats().bytes);
-  gauge("holdfast_queue_limit_bytes", "Most bytes of tasks that have not ended", () => queue.stats().bytesMax);
+  gauge("holdfast_queue_limit_bytes", "Limit in bytes of tasks that have not ended", () => queue.stats().bytesMax);
   gauge("holdfast_queue_peers", "Connected clients and workers", () => queue.stats().peers);
-  gauge("holdfast_queue_store_ok", "1 when the store takes writes, else 0", () =>
+  gauge("holdfast_queue_store_ok", "1 while the store accepts writes, else 0", () =>
     queue.stats().storeTrouble === undefined ? 1 : 0,
   );
   if (queue.stats().cluster) {
@@ -84,10 +84,10 @@ function addQueue(
     );
     gauge(
       "holdfast_queue_log_sequence",
-      "Where this broker's copy of the group's log ends",
+      "Last sequence number in this broker's copy of the group's log",
       () => queue.stats().cluster?.sequence ?? 0,
     );
-    gauge("holdfast_queue_log_lag", "Entries of the log that the leader is ahead", () => queue.stats().cluster?.lag ?? 0);
+    gauge("holdfast_queue_log_lag", "Log entries that this broker is behind the leader", () => queue.stats().cluster?.lag ?? 0);
   }
   labelled(registry, {
     name: "holdfast_queue_tasks",

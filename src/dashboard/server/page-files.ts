@@ -1,5 +1,5 @@
 /**
- * ● The page's files, read from the built folder when asked for. In a checkout that is dist/dashboard/web, built by `npm ci` and
+ * ● The page's files, read from the build folder on request. In a checkout that is dist/dashboard/web, built by `npm ci` and
  * `npm run build`; in the installed package the folder `web` beside this one.
  */
 import { readFile } from "node:fs/promises";
@@ -21,22 +21,22 @@ const TYPES: Readonly<Record<string, string>> = {
 export interface PageFile {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly type: string;
-  /** Files under assets/ carry a hash of their content in their names. */
-  readonly forever: boolean;
+  /** True under assets/, where names contain a hash of the content. */
+  readonly immutable: boolean;
 }
 
-/** The file at a path of the page, or undefined when there is none. */
+/** The file of a path, or undefined. */
 export async function pageFile(path: string): Promise<PageFile | undefined> {
   const file = normalize(join(FOLDER, path === "/" ? "index.html" : path));
   const type = TYPES[extname(file)];
   if (!file.startsWith(FOLDER + sep) || type === undefined) return undefined;
   try {
-    return { bytes: await readFile(file), type, forever: path.startsWith("/assets/") };
+    return { bytes: await readFile(file), type, immutable: path.startsWith("/assets/") };
   } catch (error) {
     if (["ENOENT", "ENOTDIR", "EISDIR"].includes(codeOf(error) ?? "")) return undefined;
     throw error;
   }
 }
 
-/** What stands in the page's place when it was not built. */
+/** The response while the page is not built. */
 export const NOT_BUILT = "The dashboard's page is not built. Run 'npm run build' in the checkout, then reload.\n";

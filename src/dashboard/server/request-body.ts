@@ -1,12 +1,12 @@
-/** ○ What a page may ask for, read strictly: each value by name, with its bounds; anything else is refused with a sentence. */
+/** ○ A JSON request body, validated: each value is read by name and checked against its limits. */
 import { UsageError } from "../../core/errors.ts";
 
 export class RequestBody {
   readonly #values: Readonly<Record<string, unknown>>;
 
-  /** @throws UsageError DASHBOARD_REQUEST_INVALID when it is no JSON object */
+  /** @throws UsageError DASHBOARD_REQUEST_INVALID when it is not a JSON object */
   constructor(json: unknown) {
-    if (typeof json !== "object" || json === null || Array.isArray(json)) throw invalid("it is no JSON object");
+    if (typeof json !== "object" || json === null || Array.isArray(json)) throw invalid("it is not a JSON object");
     this.#values = json as Record<string, unknown>;
   }
 
@@ -14,7 +14,7 @@ export class RequestBody {
     const value = this.#values[name];
     if (value === undefined && optional) return "";
     if (typeof value !== "string" || value.length > charsMax || (!optional && value === "")) {
-      throw invalid(`${name} is not a text of 1 to ${charsMax} characters`);
+      throw invalid(`${name} must be a text of 1 to ${charsMax} characters`);
     }
     return value;
   }
@@ -22,18 +22,18 @@ export class RequestBody {
   whole(name: string, { min, max }: { min: number; max: number }): number {
     const value = this.#values[name];
     if (typeof value !== "number" || !Number.isSafeInteger(value) || value < min || value > max) {
-      throw invalid(`${name} is not a whole number from ${min} to ${max}`);
+      throw invalid(`${name} must be a whole number from ${min} to ${max}`);
     }
     return value;
   }
 
   oneOf<Word extends string>(name: string, words: readonly Word[]): Word {
     const found = words.find((word) => word === this.#values[name]);
-    if (found === undefined) throw invalid(`${name} is none of ${words.join(", ")}`);
+    if (found === undefined) throw invalid(`${name} must be one of ${words.join(", ")}`);
     return found;
   }
 }
 
 function invalid(why: string): UsageError {
-  return new UsageError("DASHBOARD_REQUEST_INVALID", `Cannot do what was asked: ${why}`);
+  return new UsageError("DASHBOARD_REQUEST_INVALID", `Invalid request: ${why}`);
 }

@@ -1,4 +1,4 @@
-/** ● The dashboard's HTTP interface, behind the rules of access-rules.ts. */
+/** ● The dashboard's HTTP routes, protected by access-rules.ts. */
 import { Hono } from "hono";
 import type { Context, Next } from "hono";
 import type { Registry } from "prom-client";
@@ -13,9 +13,9 @@ import type { EventStreams } from "./event-streams.ts";
 export interface RouteDependencies {
   /** "127.0.0.1:8280"; known once listening. */
   readonly address: () => string;
-  /** RequestOrigin of every request when set. */
+  /** Required of every request if set. */
   readonly accessToken: string | undefined;
-  /** RequestOrigin of every request that changes something. */
+  /** Required of every action; the page gets it from /api/hello. */
   readonly pageToken: string;
   readonly sampler: Sampler;
   readonly streams: EventStreams;
@@ -27,7 +27,7 @@ export interface RouteDependencies {
 const COOKIE = "holdfast";
 const WEEK_SECONDS = 7 * 24 * 3600;
 
-/** The whole interface as one handler of requests. */
+/** All routes as one request handler. */
 export function routesOf(dependencies: RouteDependencies): Hono {
   const app = new Hono();
   app.use(addSafeHeaders);
@@ -47,7 +47,7 @@ export function routesOf(dependencies: RouteDependencies): Hono {
   return app;
 }
 
-/** What a page needs to begin with: its token, what there was, what there is. */
+/** A page's initial data: its token, the history and the current state. */
 function helloOf({ pageToken, sampler, inspectors }: RouteDependencies): object {
   return { token: pageToken, columns: sampler.history.columns(), snapshot: sampler.latest, lab: inspectors.lab.state() };
 }
@@ -63,11 +63,11 @@ async function checkHost(dependencies: RouteDependencies, context: Context, next
     address: dependencies.address(),
     anyHost: dependencies.accessToken !== undefined,
   });
-  if (!own) return context.text("This server does not answer to that name.\n", 421);
+  if (!own) return context.text("Unknown Host header.\n", 421);
   await next();
 }
 
-/** With a token set: a header of programs, a cookie of pages, or once the token in the address, which sets the cookie. */
+/** Checks the access token: an Authorization header, a cookie, or `?token=` in the URL, which sets the cookie. */
 async function checkAccess({ accessToken }: RouteDependencies, context: Context, next: Next): Promise<Response | void> {
   if (accessToken === undefined) return next();
   const asked = context.req.query("token");
@@ -89,11 +89,11 @@ async function checkAccess({ accessToken }: RouteDependencies, context: Context,
 async function checkAction({ pageToken }: RouteDependencies, context: Context, next: Next): Promise<Response | void> {
   const { req } = context;
   const asked = { host: req.header("host"), origin: req.header("origin"), fetchSite: req.header("sec-fetch-site") };
-  // Another site's page could not read the answer, but it could make us work: a picture whose address is the tapped stream.
+  // Another site's page cannot read the answer, but it could cause load, for example with an image whose URL is the tapped stream.
   if (req.method === "GET" && isSameOrigin(asked)) return next();
   const token = req.header("x-holdfast-token");
   if (!isSameOrigin(asked) || token === undefined || !isSame(token, pageToken)) {
-    return context.json({ error: "This request did not come from the dashboard's own page; reload it and try again" }, 403);
+    return context.json({ error: "This request did not come from the dashboard's page; reload the page and try again" }, 403);
   }
   await next();
 }
@@ -112,13 +112,13 @@ async function page(context: Context): Promise<Response> {
   const { path } = context.req;
   const file = await pageFile(path);
   if (file) {
-    const caching = file.forever ? "public, max-age=31536000, immutable" : "no-cache";
+    const caching = file.immutable ? "public, max-age=31536000, immutable" : "no-cache";
     return context.body(file.bytes, 200, { "Content-Type": file.type, "Cache-Control": caching });
   }
-  return path === "/" ? context.text(NOT_BUILT, 503) : context.text("There is no such page.\n", 404);
+  return path === "/" ? context.text(NOT_BUILT, 503) : context.text("Page not found.\n", 404);
 }
 
-/** Compares in a time that does not tell where the two differ. */
+/** Compares in constant time. */
 function isSame(given: string, wanted: string): boolean {
   return sameBytes(Buffer.from(given), Buffer.from(wanted));
 }

@@ -1,6 +1,6 @@
 /**
- * ● What the servers of this process read and write, as a pcapng stream for `holdfast wire` where capturing is not permitted. A reader
- * that falls behind misses packets, and a comment on the next one says how many; the servers never wait for it.
+ * ● The traffic of the servers in this process as a pcapng stream, for `holdfast wire` where capturing is not permitted. Packets are
+ * dropped for a slow reader, and a comment on the next packet says how many; the servers never wait.
  */
 import { PcapngWriter, onTappedFrames } from "../../wire/index.ts";
 import type { CapturedFrame } from "../../wire/index.ts";
@@ -9,26 +9,26 @@ import { TAPPED_BYTES_MAX, TAPPED_STREAMS_MAX } from "../limits.ts";
 let open = 0;
 
 /**
- * @param ports the servers' ports, to tell who opened a connection
- * @returns undefined when as many are open as the servers can bear
+ * @param ports the servers' ports, to know which side is the client
+ * @returns undefined when TAPPED_STREAMS_MAX are open
  */
 export function tappedStream(ports: readonly number[]): ReadableStream<Uint8Array> | undefined {
   if (open >= TAPPED_STREAMS_MAX) return undefined;
   open += 1;
   const writer = new PcapngWriter();
   let untap = (): void => {};
-  let missed = 0;
+  let dropped = 0;
   return new ReadableStream<Uint8Array>(
     {
       start(controller) {
         controller.enqueue(writer.start());
         untap = onTappedFrames(ports, (frame) => {
           if ((controller.desiredSize ?? 0) <= 0) {
-            missed += 1;
+            dropped += 1;
             return;
           }
-          controller.enqueue(writer.frame(missed > 0 ? noted(frame, missed) : frame));
-          missed = 0;
+          controller.enqueue(writer.frame(dropped > 0 ? withComment(frame, dropped) : frame));
+          dropped = 0;
         });
       },
       cancel: () => {
@@ -40,9 +40,9 @@ export function tappedStream(ports: readonly number[]): ReadableStream<Uint8Arra
   );
 }
 
-function noted(frame: CapturedFrame, missed: number): CapturedFrame {
+function withComment(frame: CapturedFrame, dropped: number): CapturedFrame {
   return {
     ...frame,
-    comment: `${frame.comment ?? ""}\n${missed} packets before this one were left out: they were not read in time`,
+    comment: `${frame.comment ?? ""}\n${dropped} packets before this one were dropped: the reader was too slow`,
   };
 }

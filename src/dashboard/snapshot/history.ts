@@ -1,8 +1,8 @@
-/** ○ The last minutes as columns for the charts: one array a series, oldest first, all of one length. */
+/** ○ The last minutes as columns for the charts: one array per series, oldest first, all of the same length. */
 import { HISTORY_POINTS_MAX } from "../limits.ts";
 import type { Snapshot } from "./snapshot.ts";
 
-/** Series name → what it is at a snapshot; undefined where the part is off or nothing was asked. */
+/** Series name → its value of a snapshot; undefined while the part is not running or has no value. */
 const SERIES = {
   time: ({ wallMs }: Snapshot) => wallMs / 1000,
   cacheGets: ({ cache }: Snapshot) => cache?.getsPerSecond,
@@ -21,13 +21,13 @@ const SERIES = {
 
 export type SeriesName = keyof typeof SERIES;
 
-/** null where there is no value, which is what the charts leave out. */
+/** null without a value: a gap in the chart. */
 export type Columns = Readonly<Record<SeriesName, readonly (number | null)[]>>;
 
 export class History {
   readonly #columns: Map<SeriesName, (number | null)[]>;
 
-  /** @param past what another history held, to go on from it */
+  /** @param past columns of another history to continue */
   constructor(past?: Columns) {
     this.#columns = new Map((Object.keys(SERIES) as SeriesName[]).map((name) => [name, [...(past?.[name] ?? [])]]));
   }
@@ -39,7 +39,7 @@ export class History {
     }
   }
 
-  /** The columns as they are now; they change with the next `add`. */
+  /** The current columns; they change with the next `add`. */
   columns(): Columns {
     return Object.fromEntries(this.#columns) as unknown as Columns;
   }

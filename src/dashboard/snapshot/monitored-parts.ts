@@ -1,6 +1,6 @@
 /**
- * ○ What the dashboard reads of the parts: the little of their `stats()` that it shows. CacheServer, Broker and the link servers fit;
- * so does anything else that counts the same.
+ * ○ The statistics that the dashboard reads from the parts' `stats()`. CacheServer, Broker and the link servers have these types; so may
+ * any other object with the same counters.
  */
 
 export interface CachePart {
@@ -34,13 +34,13 @@ export interface BrokerNumbers {
   readonly bytes: number;
   readonly bytesMax: number;
   readonly peers: number;
-  /** What keeps the store from writing, in words. */
+  /** Why the store cannot write. */
   readonly storeTrouble: string | undefined;
   readonly queues: readonly QueueNumbers[];
-  /** Those here, newest first, and those that left lately, the latest first; some hundred at most. */
+  /** Connected workers, newest first, and recently disconnected ones, latest first; a few hundred at most. */
   readonly workers: readonly WorkerNumbers[];
   readonly workersLeft: readonly (WorkerNumbers & { readonly leftMs: number; readonly lost: boolean })[];
-  /** A broker of a group: its part in it. While it follows, the numbers above are the leader's to tell. */
+  /** Set for a broker of a group: its role. While it follows, only the leader has the statistics above. */
   readonly cluster?: ClusterNumbers;
 }
 
@@ -111,4 +111,17 @@ export interface MonitoredParts {
   readonly cache?: CachePart;
   readonly queue?: QueuePart;
   readonly link?: LinkPart;
+}
+
+/** The parts' statistics at one moment; undefined for a part that is not running. */
+export interface Sample {
+  /** Monotonic. */
+  readonly nowMs: number;
+  readonly wallMs: number;
+  readonly cache: CacheNumbers | undefined;
+  readonly queue: BrokerNumbers | undefined;
+  readonly link: LinkNumbers | undefined;
+  readonly memory: { readonly residentBytes: number; readonly heapBytes: number };
+  /** Total CPU time of the process. */
+  readonly cpuMs: number;
 }

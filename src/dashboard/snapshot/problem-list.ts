@@ -1,12 +1,12 @@
 /**
- * ○ What is wrong, in plain words, for somebody woken at 3 a.m.: what happens, where, and what to do. Conditions that come and go
- * within seconds are not told; those that last are, with how long.
+ * ○ Problems that an operator must act on: what happens, where, and what to do. A condition is reported only after it has lasted for
+ * some time, with its duration.
  */
 import { showDuration, showSize } from "../../core/units.ts";
-import type { Sample } from "./snapshot.ts";
+import type { Sample } from "./monitored-parts.ts";
 
 export interface Problem {
-  /** The same condition has the same key while it lasts. */
+  /** Identifies the condition while it lasts. */
   readonly key: string;
   readonly level: "bad" | "warning";
   readonly part: "cache" | "queue" | "link";
@@ -18,19 +18,19 @@ interface Condition {
   readonly key: string;
   readonly level: Problem["level"];
   readonly part: Problem["part"];
-  /** Told only after it has lasted so long. */
+  /** Reported only after it has lasted this long. */
   readonly afterMs: number;
   text(lastedMs: number): string;
 }
 
-/** 60 s: a queue may wait that long for a deployment; ten missed looks are no accident. */
+/** 60 s: during a deployment a queue may wait this long. */
 const QUEUE_STUCK_MS = 60_000;
-/** 10 s of evictions in every look: the working set does not fit. */
+/** 10 s with evictions in every sample: the working set does not fit into memory. */
 const EVICTING_MS = 10_000;
-/** Nine tenths: what is left is gone within a burst. */
+/** 90 %: a burst can fill the rest. */
 const FULL_SHARE = 0.9;
 
-/** Remembers since when each condition holds. */
+/** Keeps the start time of each condition. */
 export class ProblemList {
   readonly #since = new Map<string, number>();
 
@@ -40,13 +40,13 @@ export class ProblemList {
     const conditions = [...cacheConditions(sample, before), ...queueConditions(sample, before), ...linkConditions(sample)];
     const holding = new Set(conditions.map(({ key }) => key));
     for (const key of this.#since.keys()) if (!holding.has(key)) this.#since.delete(key);
-    const told = conditions.flatMap(({ key, level, part, afterMs, text }) => {
+    const problems = conditions.flatMap(({ key, level, part, afterMs, text }) => {
       const since = this.#since.get(key) ?? nowMs;
       this.#since.set(key, since);
       const lastedMs = nowMs - since;
       return lastedMs < afterMs ? [] : [{ key, level, part, text: text(lastedMs), sinceMs: sample.wallMs - lastedMs }];
     });
-    return told.sort((a, b) => Number(a.level === "warning") - Number(b.level === "warning") || a.sinceMs - b.sinceMs);
+    return problems.sort((a, b) => Number(a.level === "warning") - Number(b.level === "warning") || a.sinceMs - b.sinceMs);
   }
 }
 
@@ -59,7 +59,7 @@ function* cacheConditions({ cache }: Sample, before: Sample | undefined): Genera
     part: "cache",
     afterMs: EVICTING_MS,
     text: (ms) =>
-      `The cache has been throwing out items that had not expired for ${showDuration(ms)}: ${showSize(cache.limitBytes)} is too small for what is stored`,
+      `The cache has been evicting unexpired items for ${showDuration(ms)}: its memory limit of ${showSize(cache.limitBytes)} is too small`,
   };
 }
 
@@ -70,7 +70,7 @@ function* queueConditions({ queue }: Sample, before: Sample | undefined): Genera
     yield { key: "queue:store", level: "bad", part: "queue", afterMs: 0, text: () => `New tasks are refused: ${storeTrouble}` };
   }
   if (bytes > bytesMax * FULL_SHARE) {
-    const text = `The queue holds ${showSize(bytes)} of at most ${showSize(bytesMax)}: soon producers will have to wait or be refused`;
+    const text = `The queue holds ${showSize(bytes)} of at most ${showSize(bytesMax)}: when it is full, producers wait or are refused`;
     yield { key: "queue:full", level: bytes >= bytesMax ? "bad" : "warning", part: "queue", afterMs: 0, text: () => text };
   }
   const earlier = new Map(before?.queue?.queues.map((each) => [each.name, each]));
@@ -87,7 +87,7 @@ function* queueConditions({ queue }: Sample, before: Sample | undefined): Genera
       );
     }
     if (states.dead > 0) {
-      const text = `${tasks(states.dead)} of ${name} failed for good: read their errors, then retry or remove them`;
+      const text = `${name} has ${states.dead} dead ${states.dead === 1 ? "task" : "tasks"}: read the errors, then retry or purge`;
       yield { key: `queue:dead:${name}`, level: "warning", part: "queue", afterMs: 0, text: () => text };
     }
   }
@@ -98,7 +98,7 @@ function stuck(name: string, text: (ms: number) => string): Condition {
 }
 
 function pausedText(name: string, consumers: number, ms: number): string {
-  const who = consumers === 0 ? "No worker is connected" : `${workers(consumers)} alive but idle for ${showDuration(ms)}`;
+  const who = consumers === 0 ? "No worker is connected" : `${workers(consumers)} connected but idle for ${showDuration(ms)}`;
   return `${who}: queue ${name} is paused`;
 }
 
@@ -111,7 +111,7 @@ function* linkConditions({ link }: Sample): Generator<Condition> {
   const text =
     silent.length === 1
       ? `${first.peer} does not answer: ${missed}`
-      : `${silent.length} peers do not answer; ${first.peer} is nearest its end: ${missed}`;
+      : `${silent.length} peers do not answer; ${first.peer} will be closed first: ${missed}`;
   yield { key: "link:silent", level: "warning", part: "link", afterMs: 0, text: () => text };
 }
 

@@ -1,14 +1,14 @@
 /**
- * ● Looks at the parts once a second and remembers: rates, history, problems. The look at the links, which takes long where the
- * machine has many connections, is repeated less often, so that watching takes about a fiftieth of the servers' time.
+ * ● Samples the parts once a second and derives rates, history and problems. The links are sampled less often on a machine with many
+ * connections, where a sample is expensive, so that monitoring takes about a fiftieth of the CPU time.
  */
 import type { Cancel, Clock } from "../../core/clock.ts";
 import { History } from "./history.ts";
-import { LINK_LOOK_MS_MAX, SAMPLE_MS, SAMPLE_SHARE } from "../limits.ts";
-import type { LinkNumbers, MonitoredParts } from "./monitored-parts.ts";
+import { LINK_SAMPLE_MS_MAX, SAMPLE_MS, SAMPLE_SHARE } from "../limits.ts";
+import type { LinkNumbers, MonitoredParts, Sample } from "./monitored-parts.ts";
 import { ProblemList } from "./problem-list.ts";
 import { snapshotOf } from "./snapshot.ts";
-import type { Addresses, Sample, Snapshot } from "./snapshot.ts";
+import type { Addresses, Snapshot } from "./snapshot.ts";
 
 export class Sampler {
   readonly history = new History();
@@ -20,7 +20,7 @@ export class Sampler {
   #before: Sample | undefined;
   #latest: Snapshot;
   #cancel: Cancel | undefined;
-  /** The link's numbers, which cost a reading of the kernel's whole table of connections, and when they are read again. */
+  /** The links' latest statistics, and when they are read again: reading costs a scan of the kernel's connection table. */
   #link: { readonly numbers: LinkNumbers; readonly atMs: number; readonly nextMs: number } | undefined;
   #linkBefore: { readonly numbers: LinkNumbers; readonly atMs: number } | undefined;
 
@@ -29,7 +29,7 @@ export class Sampler {
     this.#clock = clock;
     this.#startedMs = clock.now();
     this.#onSnapshot = onSnapshot;
-    this.#latest = this.#look();
+    this.#latest = this.#takeSnapshot();
   }
 
   get latest(): Snapshot {
@@ -41,18 +41,18 @@ export class Sampler {
   }
 
   start(): void {
-    const began = this.#clock.now();
-    this.#latest = this.#look();
+    const startMs = this.#clock.now();
+    this.#latest = this.#takeSnapshot();
     this.history.add(this.#latest);
     this.#onSnapshot(this.#latest);
-    this.#cancel = this.#clock.at(began + SAMPLE_MS, () => this.start());
+    this.#cancel = this.#clock.at(startMs + SAMPLE_MS, () => this.start());
   }
 
   stop(): void {
     this.#cancel?.();
   }
 
-  #look(): Snapshot {
+  #takeSnapshot(): Snapshot {
     const sample = this.#sample();
     const problems = this.#problems.update(sample, this.#before);
     const addresses = addressesOf(this.#parts);
@@ -62,24 +62,24 @@ export class Sampler {
     return snapshot;
   }
 
-  /** The link is looked at less often the more it costs; between two looks its numbers stay. */
-  #lookAtLink(): void {
+  /** Reads the links' statistics when they are due: the more a read costs, the less often. */
+  #sampleLink(): void {
     const now = this.#clock.now();
     if (!this.#parts.link || (this.#link && now < this.#link.nextMs)) return;
-    const began = cpuMs();
+    const beforeMs = cpuMs();
     const numbers = this.#parts.link.stats();
-    const costMs = cpuMs() - began;
+    const costMs = cpuMs() - beforeMs;
     this.#linkBefore = this.#link;
     this.#link = {
       numbers,
       atMs: now,
-      nextMs: now + Math.max(SAMPLE_MS * 0.9, Math.min(costMs / SAMPLE_SHARE, LINK_LOOK_MS_MAX)),
+      nextMs: now + Math.max(SAMPLE_MS * 0.9, Math.min(costMs / SAMPLE_SHARE, LINK_SAMPLE_MS_MAX)),
     };
   }
 
   #sample(): Sample {
     const { cache, queue } = this.#parts;
-    this.#lookAtLink();
+    this.#sampleLink();
     const { rss, heapUsed } = process.memoryUsage();
     return {
       nowMs: this.#clock.now(),

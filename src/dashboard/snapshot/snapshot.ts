@@ -1,6 +1,6 @@
 /**
- * ○ What the page shows, once a second: the parts' numbers, rates since the last look, and what is wrong in plain words. Everything
- * is summed up here, so that 10,000 connections are one short list and a few totals on the wire.
+ * ○ What the page shows, once a second: the parts' statistics, rates since the last sample, and problems. Totals and short lists only, so
+ * that 10,000 connections make a small message.
  */
 import { ROWS_MAX } from "../limits.ts";
 import type {
@@ -9,22 +9,10 @@ import type {
   ConnectionNumbers,
   LinkNumbers,
   QueueNumbers,
+  Sample,
   TaskStates,
 } from "./monitored-parts.ts";
 import type { Problem } from "./problem-list.ts";
-
-/** The parts' numbers at one moment; a part that is off is undefined. */
-export interface Sample {
-  /** Monotonic. */
-  readonly nowMs: number;
-  readonly wallMs: number;
-  readonly cache: CacheNumbers | undefined;
-  readonly queue: BrokerNumbers | undefined;
-  readonly link: LinkNumbers | undefined;
-  readonly memory: { readonly residentBytes: number; readonly heapBytes: number };
-  /** CPU time of the process so far. */
-  readonly cpuMs: number;
-}
 
 export interface Addresses {
   readonly cache: string | undefined;
@@ -37,7 +25,7 @@ export interface Snapshot {
   readonly upMs: number;
   readonly residentBytes: number;
   readonly heapBytes: number;
-  /** Of one core, since the look before. */
+  /** Of one core, since the last sample. */
   readonly cpuShare: number;
   /** Worst first. */
   readonly problems: readonly Problem[];
@@ -52,7 +40,7 @@ export interface CacheSnapshot {
   readonly bytes: number;
   readonly limitBytes: number;
   readonly connections: number;
-  /** Hits of the gets since the look before; undefined when there was none. */
+  /** Hits divided by gets since the last sample; undefined without a get. */
   readonly hitRatio: number | undefined;
   readonly getsPerSecond: number;
   readonly setsPerSecond: number;
@@ -103,18 +91,18 @@ export interface LinkSnapshot {
   readonly bytesOutPerSecond: number;
   /** Connections with at least one unanswered probe. */
   readonly silent: number;
-  /** Those with unanswered probes first, then those to be probed next; ROWS_MAX at most. */
+  /** At most ROWS_MAX: those with unanswered probes first, then by the time of the next probe. */
   readonly connections: readonly ConnectionNumbers[];
 }
 
-/** The link's numbers when they were read last, and the time before. */
+/** The links' latest statistics, and those before. */
 export interface LinkSample {
   readonly numbers: LinkNumbers;
   readonly atMs: number;
   readonly before: { readonly numbers: LinkNumbers; readonly atMs: number } | undefined;
 }
 
-interface Around {
+interface SnapshotContext {
   readonly addresses: Addresses;
   readonly startedMs: number;
   readonly problems: readonly Problem[];
@@ -127,7 +115,7 @@ const STATES = ["delayed", "ready", "leased", "failed", "done", "dead", "cancell
 export function snapshotOf(
   sample: Sample,
   before: Sample | undefined,
-  { addresses, startedMs, problems, link }: Around,
+  { addresses, startedMs, problems, link }: SnapshotContext,
 ): Snapshot {
   const seconds = before ? Math.max(0.001, (sample.nowMs - before.nowMs) / 1000) : 0;
   return {
@@ -143,22 +131,22 @@ export function snapshotOf(
   };
 }
 
-interface Since {
+interface RateOptions {
   readonly seconds: number;
   readonly address: string;
 }
 
-function cacheSnapshot(now: CacheNumbers, before: CacheNumbers | undefined, { seconds, address }: Since): CacheSnapshot {
+function cacheSnapshot(now: CacheNumbers, before: CacheNumbers | undefined, { seconds, address }: RateOptions): CacheSnapshot {
   const per = (key: keyof CacheNumbers): number => rate(now[key], before?.[key], seconds);
   const { items, bytes, limitBytes, connections, gets, hits, misses, sets, deletes, evictions, expired } = now;
-  const asked = now.gets - (before?.gets ?? now.gets);
+  const newGets = now.gets - (before?.gets ?? now.gets);
   return {
     address,
     items,
     bytes,
     limitBytes,
     connections,
-    hitRatio: asked > 0 && before ? (hits - before.hits) / asked : undefined,
+    hitRatio: newGets > 0 && before ? (hits - before.hits) / newGets : undefined,
     getsPerSecond: per("gets"),
     setsPerSecond: per("sets"),
     deletesPerSecond: per("deletes"),
@@ -169,7 +157,11 @@ function cacheSnapshot(now: CacheNumbers, before: CacheNumbers | undefined, { se
   };
 }
 
-function queueSnapshot(now: BrokerNumbers, before: BrokerNumbers | undefined, { seconds, address }: Since): QueueSnapshot {
+function queueSnapshot(
+  now: BrokerNumbers,
+  before: BrokerNumbers | undefined,
+  { seconds, address }: RateOptions,
+): QueueSnapshot {
   const earlier = new Map(before?.queues.map((queue) => [queue.name, queue]));
   const rows = now.queues.map((queue) => queueRow(queue, earlier.get(queue.name), seconds));
   const total = (pick: (row: QueueRow) => number): number => rows.reduce((sum, row) => sum + pick(row), 0);
@@ -227,7 +219,7 @@ function linkSnapshot(
   };
 }
 
-/** A countdown goes on while it is not looked at. */
+/** Continues the countdown to the next probe between two samples. */
 function aged(row: ConnectionNumbers, ms: number): ConnectionNumbers {
   return ms === 0 || row.nextProbeInMs === undefined ? row : { ...row, nextProbeInMs: Math.max(0, row.nextProbeInMs - ms) };
 }

@@ -126,7 +126,7 @@ export class ByteLink {
     if (this.#end || !this.#socket.writable) throw this.#gone();
     const unsentBytes = this.#socket.writableLength;
     if (unsentBytes + bytes.length > this.#owner.unsentBytesMax) {
-      throw new OperationError("LINK_FULL", `Cannot send: ${showSize(unsentBytes)} wait for ${this.peer} already`);
+      throw new OperationError("LINK_FULL", `Cannot send: ${showSize(unsentBytes)} are already queued for ${this.peer}`);
     }
     if (tap.hasSubscribers) this.#tell("out", { bytes });
     await new Promise<void>((resolve, reject) => {

@@ -102,9 +102,7 @@ function warningsOf(path: Duration, has: { liveProbeEveryMs: number; payloadEver
     const message = `${limit} and does not count keep-alive probes: set a heartbeat below that`;
     return [{ code: "path-needs-payload", path: name, message }];
   }
-  return [
-    { code: "path-forgets", path: name, message: `${limit}; the first sign of life comes after ${showDuration(silence)}` },
-  ];
+  return [{ code: "path-forgets", path: name, message: `${limit}; the first traffic comes after ${showDuration(silence)}` }];
 }
 
 function pathOf(path: Duration): Pick<Path, "idleMs" | "payloadOnly" | "onExpiry"> {
@@ -113,6 +111,8 @@ function pathOf(path: Duration): Pick<Path, "idleMs" | "payloadOnly" | "onExpiry
     return { idleMs: durationMs(path, "path"), payloadOnly: false, onExpiry: "silence" };
   } catch (cause) {
     const known = Object.keys(PATHS).join(", ");
-    throw new UsageError("LINK_OPTION_INVALID", `Cannot read path: '${path}' is no duration and none of ${known}`, { cause });
+    throw new UsageError("LINK_OPTION_INVALID", `Cannot read path: '${path}' is neither a duration nor one of ${known}`, {
+      cause,
+    });
   }
 }

@@ -60,7 +60,7 @@ export function readKeepAlive(options: KeepAliveOptions = {}): { values: KeepAli
     if (seconds > KEEP_ALIVE_SECONDS_MAX) {
       throw new UsageError(
         "LINK_OPTION_INVALID",
-        `Cannot set ${name}: ${showDuration(askedMs)} is more than the ${KEEP_ALIVE_SECONDS_MAX} s that kernels take`,
+        `Cannot set ${name}: ${showDuration(askedMs)} is more than the ${KEEP_ALIVE_SECONDS_MAX} s that kernels accept`,
       );
     }
     if (seconds * 1000 !== askedMs) {
@@ -75,7 +75,7 @@ export function readKeepAlive(options: KeepAliveOptions = {}): { values: KeepAli
   if (!Number.isInteger(count) || count < 1 || count > KEEP_ALIVE_COUNT_MAX) {
     throw new UsageError(
       "LINK_OPTION_INVALID",
-      `Cannot set count: ${count} is no whole number from 1 to ${KEEP_ALIVE_COUNT_MAX}`,
+      `Cannot set count: ${count} is not a whole number from 1 to ${KEEP_ALIVE_COUNT_MAX}`,
     );
   }
   const userTimeoutMs = userTimeout(options.userTimeout ?? "auto", { idleMs, intervalMs, count });

@@ -72,7 +72,7 @@ export function watchThrough(access: Kernel | undefined, socket: Socket, options
     return new KernelWatch(socket, { everyMs, clock, tracker: new ProbeTracker(keepAlive), look });
   }
   if (!kernelTimer(socket)) {
-    throw new OperationError("LINK_WATCH_UNSUPPORTED", "Cannot watch keep-alive here: it needs Linux");
+    throw new OperationError("LINK_WATCH_UNSUPPORTED", "Cannot watch keep-alive on this machine: it needs Linux");
   }
   const { values } = readKeepAlive(options);
   const reader = new TimerReader(values, everyMs);

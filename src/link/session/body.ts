@@ -247,7 +247,7 @@ class BodyReader extends ByteReader {
       return textDecoder.decode(this.bytes(count));
     } catch (cause) {
       if (cause instanceof ProtocolError) throw cause;
-      throw this.invalid("text that is no UTF-8");
+      throw this.invalid("text that is not UTF-8");
     }
   }
 

@@ -53,7 +53,7 @@ export class Inbox {
       const allowed = `${this.#window} messages and ${this.#windowBytes} bytes`;
       throw new ProtocolError(
         "LINK_WINDOW_EXCEEDED",
-        `Cannot take message ${this.#arrived + 1}: more than ${allowed} are not done`,
+        `Window exceeded at message ${this.#arrived + 1}: more than ${allowed} are unacknowledged`,
       );
     }
     this.#arrived += 1;

@@ -68,7 +68,7 @@ export class Outbox {
     const message = this.#shift();
     if (number < this.#cursor) this.#flightBytes -= message.bytes.length;
     const doubt = number <= this.#everWritten ? "it may or may not have arrived" : "it was never sent";
-    message.settle(new OperationError("LINK_GAP", `Cannot keep a message any longer: ${why}; ${doubt}`));
+    message.settle(new OperationError("LINK_GAP", `Message dropped: ${why}; ${doubt}`));
   }
 
   /** Gives up what is past its deadline; returns how many. */
@@ -108,7 +108,7 @@ export class Outbox {
     if (done > this.#everWritten || done < this.#acked) {
       throw new ProtocolError(
         "LINK_ACK_INVALID",
-        `Cannot take a receipt: ${done} is not in ${this.#acked} … ${this.#everWritten}`,
+        `Invalid acknowledgement: ${done} is not in ${this.#acked} … ${this.#everWritten}`,
       );
     }
     while (this.#oldest <= done) {
@@ -119,7 +119,9 @@ export class Outbox {
       const reason = rejects.size > 0 ? rejects.get(number) : undefined;
       if (reason === undefined) message.settle();
       else
-        message.settle(new OperationError("LINK_REJECTED", `Cannot deliver a message: the peer's application says: ${reason}`));
+        message.settle(
+          new OperationError("LINK_REJECTED", `Cannot deliver a message: the peer's application refused it: ${reason}`),
+        );
     }
     this.#acked = done;
     this.#cursor = Math.max(this.#cursor, done + 1);

@@ -134,7 +134,7 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
       return refusal("LINK_FULL", `${outbox.length} messages and ${showSize(outbox.bytes)} are not confirmed yet`);
     }
     let dropped = 0;
-    for (; full(); dropped += 1) outbox.dropOldest("newer ones took its place");
+    for (; full(); dropped += 1) outbox.dropOldest("replaced by newer messages");
     if (dropped > 0) this.#owner.gap({ side: "own", count: dropped, resent: false });
     return new Promise((resolve, reject) => {
       outbox.push({
@@ -222,7 +222,7 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
     const { name, token, will, heartbeatMs } = this.#settings;
     if (challenge.tokenRequired && token === undefined) {
       this.#fatal = true;
-      return connection.fail(endOf("refused", new Error("the server wants a token and this client has none")));
+      return connection.fail(endOf("refused", new Error("the server requires a token and this client has none")));
     }
     const hello: Hello = {
       nonce: this.#environment.secretBytes(NONCE_BYTES),
@@ -246,7 +246,7 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
     if (token !== undefined) {
       const expected = proofOf(this.#environment, { side: "server", token, challenge, hello, body: hello.sessionId });
       if (!sameBytes(expected, welcome.proof)) {
-        throw new ProtocolError("LINK_PROOF_INVALID", "Cannot trust the server: it did not prove that it knows the token");
+        throw new ProtocolError("LINK_PROOF_INVALID", "Server authentication failed: it did not prove that it knows the token");
       }
     }
     connection.protocol.accept(this.#session, welcome);
@@ -299,7 +299,7 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
     this.#serverKnows = false;
     const error = new OperationError(
       "LINK_GAP",
-      "Cannot confirm a message: the server has forgotten the session; it may or may not have arrived",
+      "No acknowledgement: the server has forgotten the session; it may or may not have arrived",
     );
     if (doubtful.count > 0) this.#owner.gap({ side: "own", count: doubtful.count, resent: resend });
     for (const message of doubtful.givenUp) message.settle(error);
@@ -319,7 +319,7 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
     const connection = this.#connection;
     this.#connection = undefined;
     connection?.fail(endOf("closed"), "closed");
-    const why = `Cannot confirm a message: the client was closed (${this.#lastEnd.message}); it may or may not have arrived`;
+    const why = `No acknowledgement: the client was closed (${this.#lastEnd.message}); it may or may not have arrived`;
     this.#session.outbox.clear(new OperationError("LINK_ENDED", why));
     this.#environment.deadlines.remove(this);
     this.#owner.closed(this.#lastEnd);

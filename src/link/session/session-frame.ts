@@ -108,7 +108,7 @@ export class SessionFrameDecoder {
     if (name === undefined) {
       throw new ProtocolError(
         "LINK_FRAME_UNKNOWN",
-        `Cannot read a frame: 0x${type.toString(16)} is no type of the link protocol`,
+        `Cannot read a frame: 0x${type.toString(16)} is not a frame type of the link protocol`,
       );
     }
     const max = name === "MESSAGE" ? this.messageBytesMax : CONTROL_BYTES_MAX;

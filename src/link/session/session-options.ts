@@ -103,7 +103,10 @@ export function readBounds(
     );
   }
   if (!Number.isInteger(window) || window < 1 || window > WINDOW_MESSAGES) {
-    throw new UsageError("LINK_OPTION_INVALID", `Cannot set window: ${window} is no whole number from 1 to ${WINDOW_MESSAGES}`);
+    throw new UsageError(
+      "LINK_OPTION_INVALID",
+      `Cannot set window: ${window} is not a whole number from 1 to ${WINDOW_MESSAGES}`,
+    );
   }
   return {
     limits: { messageBytesMax, window, windowBytes: sizeBytes(options.windowMax ?? WINDOW_BYTES, "windowMax") },

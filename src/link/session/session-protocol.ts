@@ -134,7 +134,7 @@ export class SessionProtocol {
       const frame = this.#decoder.next();
       if (!frame) return undefined;
       if (!MAY_COME[this.#phase][this.#role].includes(frame.name)) {
-        throw new ProtocolError("LINK_FRAME_UNEXPECTED", `Cannot take ${frame.name} here: the ${this.#role} is ${this.#phase}`);
+        throw new ProtocolError("LINK_FRAME_UNEXPECTED", `Unexpected ${frame.name}: the ${this.#role} is ${this.#phase}`);
       }
       const event = this.#take(frame);
       if (event) return event;
@@ -288,8 +288,7 @@ export class SessionProtocol {
     const earned = ((this.#nowMs - this.#budgetMs) / 1000) * CONTROL_PER_SECOND;
     this.#budget = Math.min(CONTROL_BURST, this.#budget + earned) - 1;
     this.#budgetMs = this.#nowMs;
-    if (this.#budget < 0)
-      throw new ProtocolError("LINK_FLOOD", `Cannot take more than ${CONTROL_BURST} control frames at once`);
+    if (this.#budget < 0) throw new ProtocolError("LINK_FLOOD", `More than ${CONTROL_BURST} control frames in one burst`);
   }
 
   #put(name: SessionFrameName, body: Uint8Array): void {

@@ -182,13 +182,13 @@ export class SessionServerCore implements LinkConnectionOwner {
     const { outbox } = session.state;
     const { outboxMessagesMax, outboxBytesMax, totalBytesMax } = this.#settings;
     const most = session.connection?.protocol.peerMessageBytesMax ?? this.#settings.limits.messageBytesMax;
-    if (session.presence === "gone") return refused("LINK_ENDED", "the session is gone");
+    if (session.presence === "gone") return refused("LINK_ENDED", "the session has ended");
     if (bytes.length > most) return refused("LINK_MESSAGE_TOO_LARGE", `${bytes.length} bytes, at most ${most} allowed`);
     if (outbox.length >= outboxMessagesMax || outbox.bytes + bytes.length > outboxBytesMax) {
-      return refused("LINK_FULL", `${outbox.length} messages and ${showSize(outbox.bytes)} wait for the client already`);
+      return refused("LINK_FULL", `${outbox.length} messages and ${showSize(outbox.bytes)} are already queued for the client`);
     }
     if (this.#heldBytes + bytes.length > totalBytesMax) {
-      return refused("LINK_FULL", `${showSize(this.#heldBytes)} wait for all clients together`);
+      return refused("LINK_FULL", `${showSize(this.#heldBytes)} are already queued for all clients`);
     }
     this.#heldBytes += bytes.length;
     return new Promise((resolve, reject) => {
@@ -376,7 +376,7 @@ export class SessionServerCore implements LinkConnectionOwner {
     session.willAtMs = Infinity;
     session.seen("gone");
     session.state.outbox.clear(
-      new OperationError("LINK_ENDED", "Cannot deliver a message: the session is gone; it may or may not have arrived"),
+      new OperationError("LINK_ENDED", "Cannot deliver a message: the session has ended; it may or may not have arrived"),
     );
     this.#owner.presence(session, "gone", end);
   }

@@ -356,7 +356,7 @@ export class QueueClient {
   }
 
   #late({ question, link, open, broker }: PendingRequest): OperationError {
-    const what = open === undefined ? `No answer to ${question.verb} came` : "The outcome did not come";
+    const what = open === undefined ? `No answer to ${question.verb}` : "No result";
     const why = link ? "before the deadline" : `before the deadline: ${this.#links.whyNot(broker)}`;
     return new OperationError("QUEUE_UNREACHABLE", `${what} ${why}`);
   }
@@ -384,7 +384,7 @@ function brokerOfAfter({ after }: TaskOptions): string | undefined {
 /** @throws UsageError QUEUE_OPTIONS_INVALID for what no broker can have given as an id: no answer would ever come */
 function taskBroker(id: string): string {
   if (!/^[^\s]+-[1-9]\d*$/.test(id))
-    throw new UsageError("QUEUE_OPTIONS_INVALID", `'${id}' is no task's id; an id is BROKER-NUMBER`);
+    throw new UsageError("QUEUE_OPTIONS_INVALID", `'${id}' is not a task id; an id has the form BROKER-NUMBER`);
   return brokerOf(id);
 }
 
@@ -398,5 +398,5 @@ function errorOf(code: string, message: string): HoldfastError {
 }
 
 function aborted(signal: AbortSignal): OperationError {
-  return new OperationError("ABORTED", "The caller gave up waiting", { cause: signal.reason });
+  return new OperationError("ABORTED", "The caller aborted the operation", { cause: signal.reason });
 }

@@ -106,7 +106,9 @@ export class JetstreamStore implements Store {
 
   /** What is being written was not: another has written in its place. */
   #lost(): void {
-    this.#reject(new OperationError("QUEUE_STORE_LOCKED", "Another took over the log on NATS; this store writes no more"));
+    this.#reject(
+      new OperationError("QUEUE_STORE_LOCKED", "Another broker took over the log on NATS; this store no longer writes"),
+    );
   }
 
   get #open(): LeaderLog {

@@ -144,7 +144,7 @@ export class RecordBatchReader extends ByteReader<Buffer> {
 }
 
 function malformed(): ProtocolError {
-  return new ProtocolError("QUEUE_PROTOCOL", "Cannot read a frame of many: a record in it is cut short or out of range");
+  return new ProtocolError("QUEUE_PROTOCOL", "Cannot read a batch frame: a record is truncated or out of range");
 }
 
 function u32(bytes: Uint8Array, at: number, value: number): number {

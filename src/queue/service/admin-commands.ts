@@ -44,9 +44,10 @@ export class AdminCommands {
     const stateMachine = this.#context.stateMachine();
     const row = stateMachine.find(id);
     if (row === NONE) return unknownTask();
-    if (watchers.isSettling(id)) return new OperationError("QUEUE_TASK_STATE", "Cannot redrive: its death is being written");
+    if (watchers.isSettling(id))
+      return new OperationError("QUEUE_TASK_STATE", "Cannot retry: the task's state is still being written");
     if (!stateMachine.redrive(row)) {
-      return new OperationError("QUEUE_TASK_STATE", `Cannot redrive: the task is ${stateMachine.state(row)}, not dead`);
+      return new OperationError("QUEUE_TASK_STATE", `Cannot retry: the task is ${stateMachine.state(row)}, not dead`);
     }
     journal.afterwards(settled);
     return undefined;
@@ -67,5 +68,5 @@ export class AdminCommands {
 }
 
 function unknownTask(): OperationError {
-  return new OperationError("QUEUE_TASK_UNKNOWN", "No such task is known, or its outcome is no longer kept");
+  return new OperationError("QUEUE_TASK_UNKNOWN", "Unknown task, or its result is no longer stored");
 }

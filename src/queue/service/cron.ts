@@ -182,7 +182,8 @@ export class CronTable {
     } catch (error) {
       throw new UsageError("QUEUE_OPTIONS_INVALID", `Cannot schedule '${expression}': ${String(error)}`, { cause: error });
     }
-    if (firstMs === undefined) throw new UsageError("QUEUE_OPTIONS_INVALID", `Cannot schedule '${expression}': it never comes`);
+    if (firstMs === undefined)
+      throw new UsageError("QUEUE_OPTIONS_INVALID", `Cannot schedule '${expression}': it has no next run`);
     const optional = { ...(timeZone === undefined ? {} : { timeZone }), ...(options === undefined ? {} : { options }) };
     return { expression, queue, missed, ...optional } as CronSettings;
   }

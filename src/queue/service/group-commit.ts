@@ -115,7 +115,7 @@ export class GroupCommit {
     const patienceMs = this.#patienceMs();
     if (patienceMs === undefined) return writing;
     const cancel = this.#clock.at(this.#clock.now() + patienceMs, () => {
-      this.#refuse([], new OperationError("QUEUE_STORE_UNAVAILABLE", `no answer for ${patienceMs} ms`));
+      this.#refuse([], new OperationError("QUEUE_STORE_UNAVAILABLE", `no answer within ${patienceMs} ms`));
       this.#settled();
     });
     try {

@@ -150,10 +150,10 @@ export class Submissions {
     for (const body of bodies) bytes += body.length;
     const stateMachine = this.#context.stateMachine();
     if (stateMachine.isTooLarge(queue, bytes, bodies.length)) {
-      throw new OperationError("QUEUE_BODY_TOO_LARGE", `Cannot submit ${bytes} bytes: the queue holds less when it is empty`);
+      throw new OperationError("QUEUE_BODY_TOO_LARGE", `Cannot submit ${bytes} bytes: more than the queue's limit`);
     }
     if (stateMachine.isFull(queue, bytes, bodies.length)) {
-      throw new OperationError("QUEUE_FULL", `Cannot submit to queue '${queue.name}': its bound in bytes is reached`);
+      throw new OperationError("QUEUE_FULL", `Cannot submit to queue '${queue.name}': its limit in bytes is reached`);
     }
   }
 

@@ -183,7 +183,7 @@ export class TaskService {
   }
 
   get stateMachine(): TaskStateMachine {
-    if (!this.#stateMachineOrUndefined) throw new UsageError("CLOSED", "The desk is not open");
+    if (!this.#stateMachineOrUndefined) throw new UsageError("CLOSED", "The task service is not open");
     return this.#stateMachineOrUndefined;
   }
 
@@ -271,7 +271,7 @@ export class TaskService {
     const row = this.#dispatcher.heldRow(consumer, lease.id, lease.token);
     if (row === NONE) return false;
     if (result.length > this.#bodyBytesMax) {
-      const error = `Cannot keep a result of ${result.length} bytes: at most ${this.#bodyBytesMax} are allowed`;
+      const error = `Cannot store a result of ${result.length} bytes: at most ${this.#bodyBytesMax} are allowed`;
       return this.fail(consumer, lease, { error }, settled);
     }
     this.stateMachine.finish(row, result, this.nowMs);

@@ -81,13 +81,13 @@ export function whyWaiting(
   const state = stateMachine.state(row);
   if (state === "leased" || isEnded(state)) return undefined;
   const queue = stateMachine.queueOf(row);
-  if (stateMachine.isWaitingForOthers(row)) return "it waits for other tasks to be done";
-  if (state === "delayed") return "its time has not come";
-  if (state === "failed") return "it waits out the pause after its last failure";
+  if (stateMachine.isWaitingForOthers(row)) return "other tasks must complete first";
+  if (state === "delayed") return "its scheduled time has not been reached";
+  if (state === "failed") return "it waits for its next retry";
   if (queue.settings.paused) return "its queue is paused";
   if (storeTrouble) return storeTrouble;
-  if (consumers === 0) return "no worker works on its queue";
-  if (queue.shutUntilMs !== undefined) return "its queue is at its bound of concurrency or rate";
-  if (stateMachine.isParked(row)) return "its group is at its bound of concurrency or rate";
-  return "all workers are busy with tasks that go before it";
+  if (consumers === 0) return "no worker is connected to its queue";
+  if (queue.shutUntilMs !== undefined) return "the concurrency or rate limit of its queue is reached";
+  if (stateMachine.isParked(row)) return "the concurrency or rate limit of its group is reached";
+  return "all workers are busy with earlier tasks";
 }

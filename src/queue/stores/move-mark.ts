@@ -46,8 +46,8 @@ export function refuseMoved(settings: ReadonlyMap<string, string>): void {
   const mark = readMoveMark(settings);
   if (!mark || mark.state === "arrived") return;
   const sentences = {
-    leaving: `a move to ${mark.other} is not finished: run 'holdfast queue move' again, or give it up with --give-up`,
-    left: `it was moved to ${mark.other}; what is here is what was there then`,
+    leaving: `a move to ${mark.other} is not finished: run 'holdfast queue move' again, or abandon it with --give-up`,
+    left: `it was moved to ${mark.other}, and this is an old copy`,
     arriving: `a move from ${mark.other} into it is not finished: run 'holdfast queue move' again`,
   };
   throw new OperationError("QUEUE_STORE_MOVED", `Cannot use this store: ${sentences[mark.state]}`);

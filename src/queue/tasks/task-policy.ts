@@ -121,7 +121,7 @@ export function readSpec(options: TaskOptions, context: SpecContext): TaskSpec {
   const waitMs = Math.max(delayMs ?? 0, runAtMs === undefined ? 0 : runAtMs - wallMs);
   const { whenFull } = options;
   if (whenFull !== undefined && whenFull !== "wait" && whenFull !== "refuse")
-    throw invalid("whenFull", "is 'wait' or 'refuse'");
+    throw invalid("whenFull", "must be 'wait' or 'refuse'");
   return {
     priority,
     group: name(options, "group"),
@@ -156,7 +156,7 @@ function readAfter(options: TaskOptions, { numberOf }: SpecContext): readonly nu
   const numbers = new Set<number>();
   for (const id of after) {
     const number = typeof id === "string" ? numberOf(id) : undefined;
-    if (number === undefined) throw invalid("after", `holds '${String(id)}', which is no task of this broker`);
+    if (number === undefined) throw invalid("after", `holds '${String(id)}', which is not a task of this broker`);
     numbers.add(number);
   }
   return [...numbers];

@@ -1,15 +1,15 @@
 /**
- * ○ Packets as a ladder: two lifelines, the client's on the left, an arrow for each packet, hollow for keep-alive probes and their
- * answers, and silence as empty space, so that its length can be seen.
+ * ○ Packets as a ladder diagram: two lifelines, the client on the left, an arrow for each packet (hollow for keep-alive probes and their
+ * answers), and empty rows for idle time.
  */
 import { showDuration } from "../../core/units.ts";
 import { summaryOf } from "./packet-text.ts";
 import type { Packet, TcpPacket } from "./packet-analyzer.ts";
 
-/** Columns between the lifelines, where the terminal does not tell: fits 80 with the time before it. */
+/** Columns between the lifelines if the terminal width is unknown: fits 80 columns with the time. */
 const INNER_COLUMNS_DEFAULT = 62;
-/** A second of silence is one empty row, as far as this; longer is said in words. */
-const SILENT_ROWS_MAX = 12;
+/** One empty row per idle second, up to this number. */
+const IDLE_ROWS_MAX = 12;
 const TIME_COLUMNS = 12;
 
 interface Lifeline {
@@ -27,14 +27,14 @@ export class Ladder {
     this.#inner = Math.max(32, columns > 0 ? columns - TIME_COLUMNS - 6 : INNER_COLUMNS_DEFAULT);
   }
 
-  /** The rows that a packet adds. */
+  /** The rows of a packet. */
   rows(packet: Packet): string[] {
     const { tcp, wallNs } = packet;
     if (!tcp) return [];
     this.#startNs ??= wallNs;
     const lifeline = this.#lifelines.get(tcp.conversation);
     const rows = this.#shown === tcp.conversation ? [] : this.#heading(tcp, packet);
-    if (lifeline && this.#shown === tcp.conversation) rows.push(...this.#silence(wallNs - lifeline.lastNs));
+    if (lifeline && this.#shown === tcp.conversation) rows.push(...this.#idleRows(wallNs - lifeline.lastNs));
     rows.push(`${this.#time(wallNs)} │${this.#arrow(packet, tcp)}│`);
     this.#lifelines.set(tcp.conversation, { lastNs: wallNs });
     this.#shown = tcp.conversation;
@@ -47,14 +47,14 @@ export class Ladder {
     return ["", `${indent}connection ${conversation}, ${source}`, `${indent}${client}${" ".repeat(gap)}${server}`];
   }
 
-  #silence(ns: bigint): string[] {
+  #idleRows(ns: bigint): string[] {
     const milliseconds = Number(ns / 1_000_000n);
-    const rows = Math.min(SILENT_ROWS_MAX, Math.floor(milliseconds / 1000));
+    const rows = Math.min(IDLE_ROWS_MAX, Math.floor(milliseconds / 1000));
     const blank = `${" ".repeat(TIME_COLUMNS)} │${" ".repeat(this.#inner)}│`;
     if (rows < 1) return [];
-    const words = `${showDuration(milliseconds)} of silence`;
-    const said = `${" ".repeat(TIME_COLUMNS)} │${centred(words, this.#inner)}│`;
-    return Array.from({ length: rows }, (_, row) => (row === Math.floor(rows / 2) ? said : blank));
+    const text = `${showDuration(milliseconds)} idle`;
+    const labelled = `${" ".repeat(TIME_COLUMNS)} │${centred(text, this.#inner)}│`;
+    return Array.from({ length: rows }, (_, row) => (row === Math.floor(rows / 2) ? labelled : blank));
   }
 
   #arrow(packet: Packet, tcp: TcpPacket): string {
@@ -62,10 +62,10 @@ export class Ladder {
     const line = hollow ? "╌" : "─";
     const label = ` ${clipped(summaryOf(packet), this.#inner - 8)} `;
     const rest = this.#inner - 1 - Array.from(label).length;
-    const near = line.repeat(Math.min(3, rest));
-    const far = line.repeat(Math.max(0, rest - near.length));
-    if (tcp.side === "client") return `${near}${label}${far}${hollow ? "▷" : "▶"}`;
-    return `${hollow ? "◁" : "◀"}${far}${label}${near}`;
+    const start = line.repeat(Math.min(3, rest));
+    const end = line.repeat(Math.max(0, rest - start.length));
+    if (tcp.side === "client") return `${start}${label}${end}${hollow ? "▷" : "▶"}`;
+    return `${hollow ? "◁" : "◀"}${end}${label}${start}`;
   }
 
   #time(wallNs: bigint): string {

@@ -1,28 +1,28 @@
 /**
- * ○ Packet analysis: captured frames in, analysed packets out. Keeps one `TcpConversation` per connection, at most CONVERSATIONS_MAX, forgetting the
- * one silent for longest. Never throws: a frame that cannot be read becomes a packet that says so.
+ * ○ Packet analysis: captured frames in, analysed packets out. Keeps one `TcpConversation` per connection, at most CONVERSATIONS_MAX,
+ * and drops the one idle for longest. Never throws: an unreadable frame becomes a packet with the reason.
  */
 import { TcpConversation } from "./tcp-conversation.ts";
 import type { TcpConversationOptions, PortProtocols } from "./tcp-conversation.ts";
 import type { CapturedFrame, Source } from "../captured-frame.ts";
 import { CONVERSATIONS_MAX } from "../limits.ts";
 import type { DecodedMessage, Side } from "../decode/decoded-message.ts";
-import { FLAG, segmentOf } from "../tcp/tcp-segment.ts";
+import { TCP_FLAG, segmentOf } from "../tcp/tcp-segment.ts";
 import type { TcpSegment } from "../tcp/tcp-segment.ts";
 import type { TcpMark } from "../tcp/tcp-analysis.ts";
 
-/** One packet, understood. */
+/** One analysed packet. */
 export interface Packet {
   /** Counts from 1, as Wireshark numbers the same file. */
   readonly number: number;
   readonly source: Source;
   /** Nanoseconds since 1970-01-01 UTC. */
   readonly wallNs: bigint;
-  /** Bytes on the wire, link layer included. */
+  /** Length on the network in bytes, link layer included. */
   readonly length: number;
-  /** What somebody noted in the file. */
+  /** The comment in the capture file. */
   readonly comment?: string;
-  /** Undefined for what is no TCP segment; then `unreadable` says what it is. */
+  /** Undefined for a frame without a TCP segment; then `unreadable` has the reason. */
   readonly tcp?: TcpPacket;
   readonly unreadable?: string;
 }
@@ -32,7 +32,7 @@ export interface TcpPacket {
   readonly conversation: number;
   readonly client: string;
   readonly server: string;
-  /** Who sent it. */
+  /** The sender. */
   readonly side: Side;
   readonly flags: number;
   /** Relative to the first one seen in its direction. */
@@ -46,7 +46,7 @@ export interface TcpPacket {
   readonly messages: readonly DecodedMessage[];
 }
 
-interface Known {
+interface NumberedConversation {
   readonly number: number;
   readonly conversation: TcpConversation;
 }
@@ -54,24 +54,24 @@ interface Known {
 export class PacketAnalyzer {
   readonly #options: TcpConversationOptions;
   /** In the order of last use. */
-  readonly #conversations = new Map<string, Known>();
+  readonly #conversations = new Map<string, NumberedConversation>();
   #packets = 0;
   #numbers = 0;
 
   /**
-   * @param ports what is spoken at which server port; other conversations are told by their first bytes
+   * @param ports protocols by server port; the protocol of other conversations is detected from their first bytes
    * @param bodies whether texts may show the beginning of bodies; off by default
    */
   constructor({ ports = new Map(), bodies = false }: { ports?: PortProtocols; bodies?: boolean } = {}) {
     this.#options = { ports, bodies };
   }
 
-  /** Connections remembered now. */
+  /** Number of tracked connections. */
   get conversations(): number {
     return this.#conversations.size;
   }
 
-  /** Understands the next frame. */
+  /** Analyses the next frame. */
   packet(frame: CapturedFrame): Packet {
     this.#packets += 1;
     const { wallNs, originalLength, comment, source = "captured" } = frame;
@@ -79,17 +79,17 @@ export class PacketAnalyzer {
     const segment = segmentOf(frame);
     if ("unreadable" in segment) return { ...base, unreadable: segment.unreadable };
     const known = this.#known(segment);
-    const seen = known.conversation.segment(segment, wallNs);
+    const analyzed = known.conversation.segment(segment, wallNs);
     const { client, server } = known.conversation;
     const { flags, window, length } = segment;
-    return { ...base, tcp: { conversation: known.number, client, server, flags, window, length, ...seen } };
+    return { ...base, tcp: { conversation: known.number, client, server, flags, window, length, ...analyzed } };
   }
 
-  #known(segment: TcpSegment): Known {
+  #known(segment: TcpSegment): NumberedConversation {
     const key = segment.from < segment.to ? `${segment.from} ${segment.to}` : `${segment.to} ${segment.from}`;
     let known = this.#conversations.get(key);
     this.#conversations.delete(key);
-    if (!known || startsAnew(known.conversation, segment)) {
+    if (!known || isNewConnection(known.conversation, segment)) {
       this.#numbers += 1;
       known = { number: this.#numbers, conversation: new TcpConversation(segment, this.#options) };
     }
@@ -99,8 +99,8 @@ export class PacketAnalyzer {
   }
 }
 
-/** A SYN with another number between the same two ports is a new connection. */
-function startsAnew(conversation: TcpConversation, { flags, from, sequence }: TcpSegment): boolean {
-  if ((flags & (FLAG.syn | FLAG.ack)) !== FLAG.syn) return false;
+/** A SYN with another sequence number between the same two ports is a new connection. */
+function isNewConnection(conversation: TcpConversation, { flags, from, sequence }: TcpSegment): boolean {
+  if ((flags & (TCP_FLAG.syn | TCP_FLAG.ack)) !== TCP_FLAG.syn) return false;
   return from !== conversation.client || conversation.clientSequence !== sequence;
 }

@@ -1,30 +1,30 @@
-/** ○ A packet as one line for people, with colours for a terminal, and as a plain object for programs. */
+/** ○ A packet as one line of text, with colours for a terminal, and as a plain object for programs. */
 import type { KernelEvent } from "../keep-alive/kernel-events.ts";
 import type { Source } from "../captured-frame.ts";
-import { FLAG, showFlags } from "../tcp/tcp-segment.ts";
+import { TCP_FLAG, showFlags } from "../tcp/tcp-segment.ts";
 import { showText } from "../decode/show.ts";
 import type { TcpMark } from "../tcp/tcp-analysis.ts";
 import type { Packet, TcpPacket } from "./packet-analyzer.ts";
 
-/** What a mark means, in words. */
+/** The text of each mark. */
 export const MARK_TEXT: Readonly<Record<TcpMark, string>> = {
   "keep-alive": "keep-alive probe",
   "keep-alive-ack": "keep-alive answered",
   retransmission: "retransmission",
   "fast-retransmission": "fast retransmission",
-  "spurious-retransmission": "retransmission of what was acknowledged",
+  "spurious-retransmission": "spurious retransmission: already acknowledged",
   "out-of-order": "out of order",
-  "lost-segment": "a segment before this one was not seen",
+  "lost-segment": "previous segment not captured",
   "duplicate-ack": "duplicate ACK",
-  "zero-window": "zero window: reads no more",
+  "zero-window": "zero window: the receiver's buffer is full",
   "zero-window-probe": "zero-window probe",
   "zero-window-probe-ack": "zero-window probe answered",
   "window-update": "window update",
   "window-full": "window full",
-  "acked-unseen": "acknowledges what was not seen",
+  "acked-unseen": "acknowledges unseen segment",
 };
 
-/** How urgent a packet is to a reader; decides its colour. */
+/** The severity of a packet, which selects its colour. */
 export type Tone = "trouble" | "warning" | "life" | "content" | "quiet";
 
 const TROUBLE: readonly TcpMark[] = [
@@ -48,24 +48,24 @@ const PLAIN = "\u001B[0m";
 
 /** The tone of a TCP packet. */
 export function toneOf({ flags, marks, messages }: TcpPacket): Tone {
-  if ((flags & FLAG.rst) !== 0 || marks.some((mark) => TROUBLE.includes(mark))) return "trouble";
+  if ((flags & TCP_FLAG.rst) !== 0 || marks.some((mark) => TROUBLE.includes(mark))) return "trouble";
   if (messages.some((message) => message.unreadable)) return "trouble";
   if (marks.some((mark) => WARNING.includes(mark))) return "warning";
   if (marks.some((mark) => LIFE.includes(mark))) return "life";
-  return messages.length > 0 || (flags & (FLAG.syn | FLAG.fin)) !== 0 ? "content" : "quiet";
+  return messages.length > 0 || (flags & (TCP_FLAG.syn | TCP_FLAG.fin)) !== 0 ? "content" : "quiet";
 }
 
-/** What a packet is, in words: marks first, then messages, then plain TCP. */
+/** A packet as text: marks first, then messages, then plain TCP. */
 export function summaryOf(packet: Packet): string {
   const { tcp } = packet;
   if (!tcp) return `unreadable: ${packet.unreadable}`;
-  const words = tcp.marks.map((mark) => MARK_TEXT[mark]);
-  if ((tcp.flags & (FLAG.syn | FLAG.fin | FLAG.rst)) !== 0) words.unshift(showFlags(tcp.flags));
-  const said = tcp.messages.map(({ protocol, text }) => (protocol === "bytes" ? text : `${protocol} ${text}`));
-  if (said.length > 0) words.push(said.join(" · "));
-  else if (tcp.length > 0 && tcp.marks.length === 0) words.push(`part of a message (${tcp.length} B)`);
-  if (words.length === 0) words.push(showFlags(tcp.flags) || "no flags");
-  return words.join(", ");
+  const texts = tcp.marks.map((mark) => MARK_TEXT[mark]);
+  if ((tcp.flags & (TCP_FLAG.syn | TCP_FLAG.fin | TCP_FLAG.rst)) !== 0) texts.unshift(showFlags(tcp.flags));
+  const messages = tcp.messages.map(({ protocol, text }) => (protocol === "bytes" ? text : `${protocol} ${text}`));
+  if (messages.length > 0) texts.push(messages.join(" · "));
+  else if (tcp.length > 0 && tcp.marks.length === 0) texts.push(`part of a message (${tcp.length} B)`);
+  if (texts.length === 0) texts.push(showFlags(tcp.flags) || "no flags");
+  return texts.join(", ");
 }
 
 export interface LineOptions {
@@ -74,7 +74,7 @@ export interface LineOptions {
   readonly colour: boolean;
 }
 
-/** One packet, one line, without the line's end. */
+/** One packet as one line, without its line end. */
 export function lineOf(packet: Packet, { startNs, colour }: LineOptions): string {
   const { tcp, number, source, wallNs, comment } = packet;
   const ends = tcp ? (tcp.side === "client" ? `${tcp.client} → ${tcp.server}` : `${tcp.server} → ${tcp.client}`) : "";
@@ -84,12 +84,12 @@ export function lineOf(packet: Packet, { startNs, colour }: LineOptions): string
   return colour ? `${head}  ${COLOURS[tcp ? toneOf(tcp) : "quiet"]}${summary}${PLAIN}${note}` : `${head}  ${summary}${note}`;
 }
 
-/** What the kernel's table told, as a line; it has no packet and so no number. */
+/** A kernel event as one line; it has no packet and so no number. */
 export function kernelEventLineOf({ wallMs, source, server, peer, summary }: KernelEvent): string {
   return `      ${new Date(wallMs).toISOString().slice(11, 23)} ${source} ${server} ↔ ${peer}  ${summary}`;
 }
 
-/** A packet for `--json` and for the page. Times are strings where a number would lose nanoseconds. */
+/** A packet for `--json` and for the page. */
 export interface PacketJson {
   readonly number: number;
   readonly source: Source;

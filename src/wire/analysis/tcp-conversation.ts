@@ -1,8 +1,9 @@
 /**
- * ○ One TCP conversation as an observer sees it: who is the client, what each segment means to TCP, and what its bytes say in the
- * protocol that they turn out to speak.
+ * ○ One TCP conversation: which side is the client, the TCP analysis of each segment, and its payload decoded by the protocol that was
+ * configured or detected.
  */
 import { CR, LF } from "../../core/ascii.ts";
+import { portOf } from "../../core/address.ts";
 import { TcpReassembler } from "../tcp/tcp-reassembler.ts";
 import type { Piece } from "../tcp/tcp-reassembler.ts";
 import { LinkDecoder } from "../decode/link-decoder.ts";
@@ -11,23 +12,23 @@ import { ZmtpDecoder } from "../decode/zmtp-decoder.ts";
 import { MESSAGES_PER_PACKET_MAX } from "../limits.ts";
 import { nameLine } from "../decode/memcached-text.ts";
 import type { ProtocolDecoder, DecodedMessage, Protocol, Side } from "../decode/decoded-message.ts";
-import { FLAG } from "../tcp/tcp-segment.ts";
+import { TCP_FLAG } from "../tcp/tcp-segment.ts";
 import type { TcpSegment } from "../tcp/tcp-segment.ts";
 import { TcpAnalysis } from "../tcp/tcp-analysis.ts";
 import type { TcpMark } from "../tcp/tcp-analysis.ts";
 
-/** Server port → what is spoken there, as far as it is known beforehand. */
+/** Server port → its protocol, where it is known. */
 export type PortProtocols = ReadonlyMap<number, Protocol>;
 
 export interface TcpConversationOptions {
   readonly ports: PortProtocols;
-  /** Whether texts may show the beginning of bodies. */
+  /** Whether texts show the beginning of bodies. */
   readonly bodies: boolean;
 }
 
 export interface AnalyzedSegment {
   readonly side: Side;
-  /** Counted from the direction's first sequence number, as Wireshark does. */
+  /** Relative to the first sequence number of this direction, as in Wireshark. */
   readonly sequence: number;
   readonly acknowledgment: number;
   readonly marks: readonly TcpMark[];
@@ -37,7 +38,7 @@ export interface AnalyzedSegment {
 export class TcpConversation {
   readonly client: string;
   readonly server: string;
-  /** The client's initial sequence number, to tell a port used again; undefined when no SYN was seen. */
+  /** The client's initial sequence number, to detect a reused port; undefined without a captured SYN. */
   readonly clientSequence: number | undefined;
   readonly #options: TcpConversationOptions;
   readonly #analysis = new TcpAnalysis();
@@ -49,17 +50,17 @@ export class TcpConversation {
     const fromClient = isFromClient(first, options.ports);
     this.client = fromClient ? first.from : first.to;
     this.server = fromClient ? first.to : first.from;
-    this.clientSequence = fromClient && (first.flags & FLAG.syn) !== 0 ? first.sequence : undefined;
+    this.clientSequence = fromClient && (first.flags & TCP_FLAG.syn) !== 0 ? first.sequence : undefined;
     this.#options = options;
   }
 
   segment(segment: TcpSegment, wallNs: bigint): AnalyzedSegment {
     const side: Side = segment.from === this.client ? "client" : "server";
     const back: Side = side === "client" ? "server" : "client";
-    const synchronises = (segment.flags & FLAG.syn) !== 0;
+    const synchronises = (segment.flags & TCP_FLAG.syn) !== 0;
     this.#firstSequence[side] ??= synchronises ? segment.sequence : (segment.sequence - 1) >>> 0;
     const marks = this.#analysis.segment(side === "client" ? "left" : "right", segment, wallNs);
-    const acknowledges = (segment.flags & FLAG.ack) !== 0;
+    const acknowledges = (segment.flags & TCP_FLAG.ack) !== 0;
     if (acknowledges) this.#firstSequence[back] ??= (segment.acknowledgment - 1) >>> 0;
     if (synchronises) this.#reassemblers[side].start(segment.sequence);
     const messages = acknowledges ? this.#read(back, this.#reassemblers[back].acknowledged(segment.acknowledgment)) : [];
@@ -71,7 +72,7 @@ export class TcpConversation {
       sequence: (segment.sequence - this.#firstSequence[side]) >>> 0,
       acknowledgment: acknowledges ? (segment.acknowledgment - this.#firstSequence[back]!) >>> 0 : 0,
       marks,
-      messages: summed(messages),
+      messages: limited(messages),
     };
   }
 
@@ -84,26 +85,26 @@ export class TcpConversation {
 
   #choose(side: Side, piece: Piece): ProtocolDecoder {
     const known =
-      this.#options.ports.get(portOf(this.server)) ?? (piece instanceof Uint8Array ? sniff(side, piece) : undefined);
+      this.#options.ports.get(portOf(this.server)!) ?? (piece instanceof Uint8Array ? detect(side, piece) : undefined);
     if (known === "memcached") return new MemcachedDecoder();
     if (known === "zmtp" || known === "queue") return new ZmtpDecoder();
-    return new LinkDecoder(this.#options); // plain bytes, unless they begin as a session does
+    return new LinkDecoder(this.#options); // plain bytes, unless they start like a session
   }
 }
 
-/** Some stacks send one byte of garbage with their probe: it belongs to no stream. */
+/** Some TCP stacks send one arbitrary byte with a probe; it is not part of the stream. */
 function isKeepAliveByte({ length }: TcpSegment, marks: readonly TcpMark[]): boolean {
   return length === 1 && marks.includes("keep-alive");
 }
 
-function summed(messages: DecodedMessage[]): readonly DecodedMessage[] {
+function limited(messages: DecodedMessage[]): readonly DecodedMessage[] {
   if (messages.length <= MESSAGES_PER_PACKET_MAX) return messages;
   const shown = messages.slice(0, MESSAGES_PER_PACKET_MAX);
   return [...shown, { protocol: shown[0]!.protocol, text: `… and ${messages.length - shown.length} more messages` }];
 }
 
-/** What the first bytes of a conversation look like. */
-function sniff(side: Side, bytes: Uint8Array): Protocol | undefined {
+/** Detects the protocol from the first bytes of a conversation. */
+function detect(side: Side, bytes: Uint8Array): Protocol | undefined {
   if (bytes[0] === 0xff && (bytes.length < 10 || (bytes[9]! & 1) === 1)) return "zmtp";
   if (bytes[0] === (side === "client" ? 0x80 : 0x81) && bytes.length >= 24) return "memcached";
   const end = bytes.indexOf(LF);
@@ -113,14 +114,10 @@ function sniff(side: Side, bytes: Uint8Array): Protocol | undefined {
     : "memcached";
 }
 
-/** Who sent the SYN is the client; without one, who talks to a known port, or from the higher one. */
+/** The sender of the SYN is the client; without a SYN, the side that uses a known server port as its peer, or the higher port. */
 function isFromClient({ flags, from, to }: TcpSegment, ports: PortProtocols): boolean {
-  if ((flags & FLAG.syn) !== 0) return (flags & FLAG.ack) === 0;
-  const known = [ports.has(portOf(to)), ports.has(portOf(from))];
+  if ((flags & TCP_FLAG.syn) !== 0) return (flags & TCP_FLAG.ack) === 0;
+  const known = [ports.has(portOf(to)!), ports.has(portOf(from)!)];
   if (known[0] !== known[1]) return known[0]!;
-  return portOf(from) >= portOf(to);
-}
-
-export function portOf(address: string): number {
-  return Number(address.slice(address.lastIndexOf(":") + 1));
+  return portOf(from)! >= portOf(to)!;
 }

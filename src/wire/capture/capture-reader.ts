@@ -1,11 +1,9 @@
-/** ○ A capture of either kind, told by its first four octets. */
+/** ○ Reads pcap or pcapng, detected from the first four octets. */
 import { concat, EMPTY } from "../../core/bytes.ts";
-import { ProtocolError } from "../../core/errors.ts";
-import type { CapturedFrame, CapturedFrameReader } from "../captured-frame.ts";
+import { captureUnreadable, type CapturedFrame, type CapturedFrameReader } from "../captured-frame.ts";
 import { PcapReader, isPcap } from "./pcap.ts";
 import { PcapngReader, isPcapng } from "./pcapng.ts";
 
-/** Reads pcap or pcapng, whichever comes. */
 export class CaptureReader implements CapturedFrameReader {
   #reader: CapturedFrameReader | undefined;
   #first: Uint8Array = EMPTY;
@@ -34,5 +32,5 @@ export class CaptureReader implements CapturedFrameReader {
 function readerFor(first: Uint8Array): CapturedFrameReader {
   if (isPcap(first)) return new PcapReader();
   if (isPcapng(first)) return new PcapngReader();
-  throw new ProtocolError("WIRE_CAPTURE_UNREADABLE", "Cannot read capture: it starts as neither a pcap nor a pcapng file does");
+  throw captureUnreadable("it starts neither like a pcap nor like a pcapng file");
 }

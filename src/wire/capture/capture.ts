@@ -1,6 +1,6 @@
 /**
- * ● Packets of this machine, from tcpdump or, where that is missing, dumpcap. They need the permission to capture (root, or
- * CAP_NET_RAW on the tool); without it `capture` says so and the caller falls back to the tap and the kernel's counters.
+ * ● Captures packets of this machine with tcpdump or, where that is missing, dumpcap. Capturing needs root, or CAP_NET_RAW on the tool;
+ * without it `capture` throws, and the caller falls back to the tap and the kernel's counters.
  */
 import { spawn } from "node:child_process";
 import type { ChildProcessByStdio } from "node:child_process";
@@ -11,35 +11,35 @@ import { CaptureReader } from "./capture-reader.ts";
 import type { CapturedFrame } from "../captured-frame.ts";
 
 export interface CaptureOptions {
-  /** Server ports to listen for, at least one. */
+  /** Server ports to capture, at least one. */
   readonly ports: readonly number[];
   /** Network interface; default "any" on Linux, "lo0" elsewhere. */
   readonly interface?: string;
   readonly signal?: AbortSignal;
 }
 
-/** A capture under way. */
+/** A running capture. */
 export interface Capture extends AsyncIterable<CapturedFrame> {
-  /** Which tool captures. */
+  /** The tool that captures. */
   readonly tool: string;
-  /** Stops; the frames captured so far still come. */
+  /** Stops; frames captured so far are still delivered. */
   stop(): void;
-  /** What the tool said at its end: counts of packets captured and dropped. */
+  /** The tool's final output: counts of packets captured and dropped. */
   readonly closing: string;
 }
 
 type Tool = ChildProcessByStdio<null, Readable, Readable>;
 
-/** 4 MiB of kernel buffer: a second of 10,000 packets of the memcached kind, should this process be busy. */
+/** 4 MiB of kernel buffer: 10,000 small packets, should this process be busy for a second. */
 const KERNEL_BUFFER_KIB = 4096;
 
-/** 5 s until the tool says that it listens; it takes about 50 ms. */
+/** 5 s until the tool has started; usually 50 ms. */
 const START_MS_MAX = 5000;
 
 /**
- * Starts capturing. Resolves when the tool listens, so that what is sent next is seen.
+ * Starts capturing. Resolves once all further packets are captured.
  *
- * @throws OperationError WIRE_CAPTURE_FAILED when no tool is there or it may not capture
+ * @throws OperationError WIRE_CAPTURE_FAILED when no tool is installed or it is not permitted to capture
  */
 export async function capture({ ports, interface: on, signal }: CaptureOptions): Promise<Capture> {
   const filter = ports.map((port) => `tcp port ${port}`).join(" or ");
@@ -48,15 +48,15 @@ export async function capture({ ports, interface: on, signal }: CaptureOptions):
     ["tcpdump", ["-i", device, "-n", "-U", "--immediate-mode", "-B", `${KERNEL_BUFFER_KIB}`, "-s", "0", "-w", "-", filter]],
     ["dumpcap", ["-i", device, "-q", "-w", "-", "-f", filter]],
   ];
-  const refusals: string[] = [];
+  const reasons: string[] = [];
   for (const [name, args] of tools) {
     const child = spawn(name, args, { stdio: ["ignore", "pipe", "pipe"] });
     const stderr = collect(child);
-    const refusal = await listening(child, stderr);
-    if (refusal === undefined) return running(name, child, stderr, signal);
-    refusals.push(`${name}: ${refusal}`);
+    const reason = await started(child, stderr);
+    if (reason === undefined) return running(name, child, stderr, signal);
+    reasons.push(`${name}: ${reason}`);
   }
-  throw new OperationError("WIRE_CAPTURE_FAILED", `Cannot capture packets: ${refusals.join("; ")}`);
+  throw new OperationError("WIRE_CAPTURE_FAILED", `Cannot capture packets: ${reasons.join("; ")}`);
 }
 
 function collect(child: Tool): { text: string } {
@@ -65,8 +65,8 @@ function collect(child: Tool): { text: string } {
   return stderr;
 }
 
-/** Undefined once the tool listens; else why it does not. */
-async function listening(child: Tool, stderr: { text: string }): Promise<string | undefined> {
+/** Undefined once the tool captures; else the reason why it does not. */
+async function started(child: Tool, stderr: { text: string }): Promise<string | undefined> {
   const settled = Promise.withResolvers<string | undefined>();
   const timer = setTimeout(() => settled.resolve("it did not start in time"), START_MS_MAX);
   child.stderr.on("data", () => {
@@ -74,11 +74,11 @@ async function listening(child: Tool, stderr: { text: string }): Promise<string 
     if (/listening on|File: /i.test(stderr.text)) settled.resolve(undefined);
   });
   child.once("error", (error) => settled.resolve(codeOf(error) === "ENOENT" ? "not installed" : error.message));
-  child.once("close", () => settled.resolve(stderr.text.trim().replaceAll("\n", " ") || "it ended at once"));
-  const refusal = await settled.promise;
+  child.once("close", () => settled.resolve(stderr.text.trim().replaceAll("\n", " ") || "it exited immediately"));
+  const reason = await settled.promise;
   clearTimeout(timer);
-  if (refusal !== undefined) child.kill();
-  return refusal;
+  if (reason !== undefined) child.kill();
+  return reason;
 }
 
 function running(tool: string, child: Tool, stderr: { text: string }, signal?: AbortSignal): Capture {

@@ -3,8 +3,7 @@
  * Layout: 24 octets of header (magic, version 2.4, snapshot length, link type), then 16 octets before each packet.
  */
 import { ByteQueue } from "../../core/byte-queue.ts";
-import { ProtocolError } from "../../core/errors.ts";
-import type { CapturedFrame, CapturedFrameReader } from "../captured-frame.ts";
+import { captureUnreadable, viewOf, type CapturedFrame, type CapturedFrameReader } from "../captured-frame.ts";
 import { BLOCK_BYTES_MAX } from "../limits.ts";
 
 const HEADER_BYTES = 24;
@@ -12,7 +11,7 @@ const RECORD_HEADER_BYTES = 16;
 const MAGIC_MICROSECONDS = 0xa1b2c3d4;
 const MAGIC_NANOSECONDS = 0xa1b23c4d;
 
-/** True when a file that starts with these four octets is a classic pcap file. */
+/** True if these four octets start a classic pcap file. */
 export function isPcap(first: Uint8Array): boolean {
   return readMagic(first) !== undefined;
 }
@@ -21,7 +20,7 @@ export class PcapReader implements CapturedFrameReader {
   readonly #bytes = new ByteQueue();
   #littleEndian = true;
   #nanosecondsPerUnit = 1n;
-  /** Undefined until the file's header has come. */
+  /** Undefined until the file header is complete. */
   #linkType: number | undefined;
 
   push(chunk: Uint8Array): void {
@@ -34,7 +33,7 @@ export class PcapReader implements CapturedFrameReader {
     const header = viewOf(this.#bytes.peek(RECORD_HEADER_BYTES));
     const kept = header.getUint32(8, this.#littleEndian);
     if (kept > BLOCK_BYTES_MAX) {
-      throw new ProtocolError("WIRE_CAPTURE_UNREADABLE", `Cannot read packet: its header claims ${kept} bytes`);
+      throw captureUnreadable(`a packet header claims ${kept} bytes`);
     }
     if (this.#bytes.length < RECORD_HEADER_BYTES + kept) return undefined;
     const seconds = BigInt(header.getUint32(0, this.#littleEndian));
@@ -57,8 +56,7 @@ export class PcapReader implements CapturedFrameReader {
     if (this.#bytes.length < HEADER_BYTES) return false;
     const header = this.#bytes.take(HEADER_BYTES);
     const magic = readMagic(header);
-    if (!magic)
-      throw new ProtocolError("WIRE_CAPTURE_UNREADABLE", "Cannot read capture: it does not start as a pcap file does");
+    if (!magic) throw captureUnreadable("it does not start like a pcap file");
     this.#littleEndian = magic.littleEndian;
     this.#nanosecondsPerUnit = magic.nanosecondsPerUnit;
     // The upper octets carry the length of a frame check sequence; the type is the lower sixteen bits.
@@ -75,8 +73,4 @@ function readMagic(first: Uint8Array): { littleEndian: boolean; nanosecondsPerUn
     if (magic === MAGIC_NANOSECONDS) return { littleEndian, nanosecondsPerUnit: 1n };
   }
   return undefined;
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

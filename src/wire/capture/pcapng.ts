@@ -1,12 +1,11 @@
 /**
  * ○ pcapng, which Wireshark and dumpcap write: read in either byte order with comments and any clock resolution, written little
  * endian with nanoseconds. A block is type, total length, body padded to four octets, total length again
- * (draft-ietf-opsawg-pcapng, section 3.1); blocks of unknown type are passed over, as the draft asks.
+ * (draft-ietf-opsawg-pcapng, section 3.1); blocks of unknown type are skipped, as the draft requires.
  */
 import { ByteQueue } from "../../core/byte-queue.ts";
 import { concat, EMPTY, utf8 } from "../../core/bytes.ts";
-import { ProtocolError } from "../../core/errors.ts";
-import type { CapturedFrame, CapturedFrameReader } from "../captured-frame.ts";
+import { captureUnreadable, viewOf, type CapturedFrame, type CapturedFrameReader } from "../captured-frame.ts";
 import { BLOCK_BYTES_MAX } from "../limits.ts";
 
 const BLOCK = { section: 0x0a0d0d0a, interface: 1, packetOld: 2, simplePacket: 3, enhancedPacket: 6 } as const;
@@ -21,7 +20,7 @@ interface Interface {
   readonly offsetSeconds: bigint;
 }
 
-/** True when a file that starts with these four octets is pcapng. */
+/** True if these four octets start a pcapng file. */
 export function isPcapng(first: Uint8Array): boolean {
   return first.length >= 4 && viewOf(first).getUint32(0) === BLOCK.section;
 }
@@ -41,11 +40,11 @@ export class PcapngReader implements CapturedFrameReader {
       if (this.#bytes.length < FRAME_OVERHEAD_BYTES) return undefined;
       const head = viewOf(this.#bytes.peek(FRAME_OVERHEAD_BYTES));
       if (head.getUint32(0) === BLOCK.section) this.#startSection(head);
-      else if (!this.#started) throw unreadable("it does not start as a pcapng file does");
+      else if (!this.#started) throw captureUnreadable("it does not start like a pcapng file");
       const type = head.getUint32(0, this.#littleEndian);
       const total = head.getUint32(4, this.#littleEndian);
       if (total < FRAME_OVERHEAD_BYTES || total % 4 !== 0 || total > BLOCK_BYTES_MAX) {
-        throw unreadable(`a block of type ${type} claims ${total} bytes`);
+        throw captureUnreadable(`a block of type ${type} claims ${total} bytes`);
       }
       if (this.#bytes.length < total) return undefined;
       const block = this.#bytes.take(total);
@@ -61,7 +60,7 @@ export class PcapngReader implements CapturedFrameReader {
   #startSection(head: DataView): void {
     if (head.getUint32(8, true) === BYTE_ORDER_MAGIC) this.#littleEndian = true;
     else if (head.getUint32(8, false) === BYTE_ORDER_MAGIC) this.#littleEndian = false;
-    else throw unreadable("a section's byte order is neither");
+    else throw captureUnreadable("the byte order of a section is invalid");
     this.#started = true;
     this.#interfaces = [];
   }
@@ -76,7 +75,7 @@ export class PcapngReader implements CapturedFrameReader {
   }
 
   #readInterface(body: Uint8Array): Interface {
-    if (body.length < 8) throw unreadable("an interface block is too short");
+    if (body.length < 8) throw captureUnreadable("an interface block is too short");
     const view = viewOf(body);
     let unitsPerSecond = 1_000_000n;
     let offsetSeconds = 0n;
@@ -91,7 +90,7 @@ export class PcapngReader implements CapturedFrameReader {
   }
 
   #readPacket(type: number, body: Uint8Array): CapturedFrame {
-    if (body.length < 20) throw unreadable("a packet block is too short");
+    if (body.length < 20) throw captureUnreadable("a packet block is too short");
     const view = viewOf(body);
     const index = type === BLOCK.packetOld ? view.getUint16(0, this.#littleEndian) : view.getUint32(0, this.#littleEndian);
     const from = this.#interface(index);
@@ -99,7 +98,7 @@ export class PcapngReader implements CapturedFrameReader {
     const units = (high << 32n) | BigInt(view.getUint32(8, this.#littleEndian));
     const kept = view.getUint32(12, this.#littleEndian);
     const end = 20 + kept;
-    if (end > body.length) throw unreadable(`a packet claims ${kept} bytes in a block of ${body.length}`);
+    if (end > body.length) throw captureUnreadable(`a packet claims ${kept} bytes in a block of ${body.length}`);
     const comment = this.#options(body.subarray(20 + padded(kept))).find(([code]) => code === OPTION.comment);
     return {
       wallNs: (units * 1_000_000_000n) / from.unitsPerSecond + from.offsetSeconds * 1_000_000_000n,
@@ -110,9 +109,9 @@ export class PcapngReader implements CapturedFrameReader {
     };
   }
 
-  /** A packet without a time; its length is the snapshot length's or its own, whichever is less. */
+  /** A packet without a timestamp; its length is the lesser of the snapshot length and the packet's own. */
   #readSimplePacket(body: Uint8Array): CapturedFrame {
-    if (body.length < 4) throw unreadable("a simple packet block is too short");
+    if (body.length < 4) throw captureUnreadable("a simple packet block is too short");
     const { linkType, snapshotLength } = this.#interface(0);
     const originalLength = viewOf(body).getUint32(0, this.#littleEndian);
     const kept = Math.min(originalLength, snapshotLength, body.length - 4);
@@ -121,11 +120,11 @@ export class PcapngReader implements CapturedFrameReader {
 
   #interface(index: number): Interface {
     const found = this.#interfaces[index];
-    if (!found) throw unreadable(`a packet names interface ${index} of ${this.#interfaces.length}`);
+    if (!found) throw captureUnreadable(`a packet names interface ${index} of ${this.#interfaces.length}`);
     return found;
   }
 
-  /** Options that can be read; what is cut short ends the list. */
+  /** The readable options; a truncated one ends the list. */
   #options(bytes: Uint8Array): [number, Uint8Array][] {
     const view = viewOf(bytes);
     const found: [number, Uint8Array][] = [];
@@ -140,21 +139,21 @@ export class PcapngReader implements CapturedFrameReader {
   }
 }
 
-/** Makes the bytes of a pcapng file: `start()` once, then `frame()` for each packet. An interface is declared for each link type. */
+/** Writes a pcapng file: `start()` once, then `frame()` for each packet. Declares one interface per link type. */
 export class PcapngWriter {
   readonly #interfaces = new Map<number, number>();
 
-  /** The section header: this is pcapng, written by this program. */
+  /** The section header block. */
   start(application = "holdfast"): Uint8Array {
     const head = new Uint8Array(16);
     const view = viewOf(head);
     view.setUint32(0, BYTE_ORDER_MAGIC, true);
     view.setUint16(4, 1, true);
-    view.setBigInt64(8, -1n, true); // the section's length is not known beforehand
+    view.setBigInt64(8, -1n, true); // section length unspecified
     return block(BLOCK.section, head, options([OPTION.application, optionText(application)]));
   }
 
-  /** One packet with its comment, preceded by its interface where the link type is new. */
+  /** One packet with its comment, preceded by an interface block for a new link type. */
   frame(frame: CapturedFrame): Uint8Array {
     let index = this.#interfaces.get(frame.linkType);
     const parts: Uint8Array[] = [];
@@ -220,15 +219,7 @@ function padded(length: number): number {
   return (length + 3) & ~3;
 }
 
-/** At most 64 KiB - 1 octets, which is all that an option's length can say. */
+/** At most 64 KiB - 1 octets, the maximum length of an option. */
 function optionText(text: string): Uint8Array {
   return utf8(text).subarray(0, 0xffff);
-}
-
-function unreadable(why: string): ProtocolError {
-  return new ProtocolError("WIRE_CAPTURE_UNREADABLE", `Cannot read capture: ${why}`);
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -1,13 +1,13 @@
-/** ● Listens to the tap of the servers in this process and hands their traffic on as frames. */
+/** ● The traffic of the servers in this process, from their tap, as frames. */
 import { tap } from "../../core/tap.ts";
 import type { TapEvent } from "../../core/tap.ts";
 import type { CapturedFrame } from "../captured-frame.ts";
 import { TappedFrames } from "./tapped-frames.ts";
 
 /**
- * Calls `onFrame` with what the servers of this process read and write, until the returned function is called.
+ * Calls `onFrame` with the traffic of the servers in this process, until the returned function is called.
  *
- * @param serverPorts ports that are listened at, to tell who opened a connection
+ * @param serverPorts listening ports, to know which side is the client
  */
 export function onTappedFrames(serverPorts: readonly number[], onFrame: (frame: CapturedFrame) => void): () => void {
   const frames = new TappedFrames((port) => serverPorts.includes(port));

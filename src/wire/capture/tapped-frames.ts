@@ -1,15 +1,15 @@
 /**
- * ○ What our own servers saw on their sockets, as packets: bytes and times are real, the TCP headers around them are made up, and
- * every packet's source and comment say so. So the same analysis, ladder and pcapng file serve where capturing is not permitted.
+ * ○ Frames made of the bytes that our own servers read and write: payload and times are real, IP and TCP headers are synthetic, which
+ * each frame's source and comment say. Analysis, ladder diagram and pcapng thus work where capturing is not permitted.
  */
 import { EMPTY } from "../../core/bytes.ts";
 import type { TapEvent } from "../../core/tap.ts";
-import { LINK_TYPE } from "../captured-frame.ts";
+import { LINK_TYPE, viewOf } from "../captured-frame.ts";
 import type { CapturedFrame } from "../captured-frame.ts";
-import { FLAG } from "../tcp/tcp-segment.ts";
+import { TCP_FLAG } from "../tcp/tcp-segment.ts";
 import { CONVERSATIONS_MAX } from "../limits.ts";
 
-/** What fits an IP packet with its headers, in whole kilobytes. */
+/** Fits into an IP packet with its headers, in whole KiB. */
 const PAYLOAD_BYTES_MAX = 60 * 1024;
 const IPV4_HEADER_BYTES = 20;
 const IPV6_HEADER_BYTES = 40;
@@ -28,18 +28,18 @@ interface Tapped {
   remoteSequence: number;
 }
 
-/** Turns tap events into frames, one set of sequence numbers a connection. */
+/** Turns tap events into frames, with sequence numbers per connection. */
 export class TappedFrames {
   readonly #connections = new Map<string, Tapped>();
   readonly #isServerPort: (port: number) => boolean;
   #named = 0;
 
-  /** @param isServerPort tells who opened a connection: the other end */
+  /** @param isServerPort true for a listening port: the other end is the client */
   constructor(isServerPort: (port: number) => boolean) {
     this.#isServerPort = isServerPort;
   }
 
-  /** The frames that an event stands for. */
+  /** The frames of an event. */
   frames(event: TapEvent): CapturedFrame[] {
     const key = `${event.local} ${event.remote}`;
     const known = this.#connections.get(key);
@@ -50,9 +50,9 @@ export class TappedFrames {
       this.#connections.delete(key);
       return [...opening, segment(tapped, event, { fromLocal: endedHere(event), flags: endFlags(event) })];
     }
-    const made = { fromLocal: event.kind === "out", flags: FLAG.psh | FLAG.ack };
+    const fields = { fromLocal: event.kind === "out", flags: TCP_FLAG.psh | TCP_FLAG.ack };
     const payloads = parts(event.bytes ?? EMPTY);
-    return [...opening, ...payloads.map((payload) => segment(tapped, event, { ...made, payload }))];
+    return [...opening, ...payloads.map((payload) => segment(tapped, event, { ...fields, payload }))];
   }
 
   #open(key: string, { local, remote }: TapEvent): Tapped {
@@ -65,13 +65,13 @@ export class TappedFrames {
   #handshake(tapped: Tapped, event: TapEvent): CapturedFrame[] {
     const localOpened = !this.#isServerPort(tapped.local.port) && tapped.local.port > tapped.remote.port;
     return [
-      segment(tapped, event, { fromLocal: localOpened, flags: FLAG.syn }),
-      segment(tapped, event, { fromLocal: !localOpened, flags: FLAG.syn | FLAG.ack }),
-      segment(tapped, event, { fromLocal: localOpened, flags: FLAG.ack }),
+      segment(tapped, event, { fromLocal: localOpened, flags: TCP_FLAG.syn }),
+      segment(tapped, event, { fromLocal: !localOpened, flags: TCP_FLAG.syn | TCP_FLAG.ack }),
+      segment(tapped, event, { fromLocal: localOpened, flags: TCP_FLAG.ack }),
     ];
   }
 
-  /** An address that is none (a unix socket) gets one of 0.0.0.0/8, which stands for nothing on any network. */
+  /** A unix socket has no address; it gets one of 0.0.0.0/8, which no network uses. */
   #end(address: string): End {
     const colon = address.lastIndexOf(":");
     const host = colon < 0 ? undefined : hostOctets(address.slice(0, colon));
@@ -81,14 +81,14 @@ export class TappedFrames {
   }
 }
 
-/** A reason that says the peer ended it is the peer's FIN or RST; all others are ours. */
+/** Whether the local end closed the connection: not if the reason is the peer's FIN or RST. */
 function endedHere({ reason }: TapEvent): boolean {
   return reason !== "fin" && reason !== "rst";
 }
 
 function endFlags({ reason }: TapEvent): number {
   const abrupt = reason === "rst" || reason?.endsWith("timeout") === true || reason === "heartbeat";
-  return abrupt ? FLAG.rst | FLAG.ack : FLAG.fin | FLAG.ack;
+  return abrupt ? TCP_FLAG.rst | TCP_FLAG.ack : TCP_FLAG.fin | TCP_FLAG.ack;
 }
 
 function parts(bytes: Uint8Array): Uint8Array[] {
@@ -97,25 +97,25 @@ function parts(bytes: Uint8Array): Uint8Array[] {
   return cut;
 }
 
-interface Made {
+interface SegmentFields {
   readonly fromLocal: boolean;
   readonly flags: number;
   readonly payload?: Uint8Array;
 }
 
-function segment(tapped: Tapped, event: TapEvent, { fromLocal, flags, payload = EMPTY }: Made): CapturedFrame {
+function segment(tapped: Tapped, event: TapEvent, { fromLocal, flags, payload = EMPTY }: SegmentFields): CapturedFrame {
   const [from, to] = fromLocal ? [tapped.local, tapped.remote] : [tapped.remote, tapped.local];
   const tcp = new Uint8Array(TCP_HEADER_BYTES + payload.length);
-  const view = new DataView(tcp.buffer);
+  const view = viewOf(tcp);
   view.setUint16(0, from.port);
   view.setUint16(2, to.port);
   view.setUint32(4, fromLocal ? tapped.localSequence : tapped.remoteSequence);
-  view.setUint32(8, (flags & FLAG.ack) === 0 ? 0 : fromLocal ? tapped.remoteSequence : tapped.localSequence);
+  view.setUint32(8, (flags & TCP_FLAG.ack) === 0 ? 0 : fromLocal ? tapped.remoteSequence : tapped.localSequence);
   view.setUint8(12, (TCP_HEADER_BYTES / 4) << 4);
   view.setUint8(13, flags);
   view.setUint16(14, 0xffff);
   tcp.set(payload, TCP_HEADER_BYTES);
-  const advanced = payload.length + ((flags & (FLAG.syn | FLAG.fin)) !== 0 ? 1 : 0);
+  const advanced = payload.length + ((flags & (TCP_FLAG.syn | TCP_FLAG.fin)) !== 0 ? 1 : 0);
   if (fromLocal) tapped.localSequence = (tapped.localSequence + advanced) >>> 0;
   else tapped.remoteSequence = (tapped.remoteSequence + advanced) >>> 0;
   const bytes = from.host.length === 4 && to.host.length === 4 ? inIpv4(from, to, tcp) : inIpv6(from, to, tcp);
@@ -126,13 +126,13 @@ function segment(tapped: Tapped, event: TapEvent, { fromLocal, flags, payload = 
     originalLength: bytes.length,
     linkType: LINK_TYPE.raw,
     source: "tapped",
-    comment: `tapped in the ${event.part} server: bytes and time are real, the headers are made up${reason}`,
+    comment: `tapped in the ${event.part} server: payload and time are real, IP and TCP headers are synthetic${reason}`,
   };
 }
 
 function inIpv4(from: End, to: End, tcp: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(IPV4_HEADER_BYTES + tcp.length);
-  const view = new DataView(bytes.buffer);
+  const view = viewOf(bytes);
   view.setUint8(0, 0x45);
   view.setUint16(2, bytes.length);
   view.setUint16(6, 0x4000);
@@ -148,7 +148,7 @@ function inIpv4(from: End, to: End, tcp: Uint8Array): Uint8Array {
 
 function inIpv6(from: End, to: End, tcp: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(IPV6_HEADER_BYTES + tcp.length);
-  const view = new DataView(bytes.buffer);
+  const view = viewOf(bytes);
   view.setUint8(0, 0x60);
   view.setUint16(4, tcp.length);
   view.setUint8(6, 6);

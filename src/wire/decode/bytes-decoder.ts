@@ -1,4 +1,4 @@
-/** ○ Bytes of no protocol that Holdfast knows: how many, and the first of them where they are asked for. */
+/** ○ Bytes of an unknown protocol: their number and, on request, the first of them. */
 import type { Piece } from "../tcp/tcp-reassembler.ts";
 import { missing } from "./decoded-message.ts";
 import type { ProtocolDecoder, DecodedMessage, Side } from "./decoded-message.ts";

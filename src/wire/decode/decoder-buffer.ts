@@ -1,6 +1,6 @@
 /**
- * ○ Bytes of one direction waiting for a decoder, which can pass over more of them than have come. Invariant: bytes passed over are
- * never kept, so a 16 MB value costs nothing.
+ * ○ Received bytes of one direction that a decoder has not consumed. It can skip more bytes than have arrived. Invariant: skipped bytes
+ * are never stored, so a 16 MB value costs no memory.
  */
 import { CR } from "../../core/ascii.ts";
 import { ByteQueue } from "../../core/byte-queue.ts";
@@ -10,12 +10,12 @@ export class DecoderBuffer {
   readonly #bytes = new ByteQueue();
   #toSkip = 0;
 
-  /** Bytes that can be read now. */
+  /** Bytes available. */
   get length(): number {
     return this.#bytes.length;
   }
 
-  /** True while bytes asked to be passed over are still to come. */
+  /** True while bytes to be skipped have not arrived. */
   get skipping(): boolean {
     return this.#toSkip > 0;
   }
@@ -26,7 +26,7 @@ export class DecoderBuffer {
     this.#bytes.push(bytes.subarray(skipped));
   }
 
-  /** Bytes that were never seen: they count towards those to be passed over. True when that covers them, so nothing is lost. */
+  /** Bytes missing from the capture. True if all of them were to be skipped, so that nothing is lost. */
   missing(count: number): boolean {
     if (this.#bytes.length === 0 && count <= this.#toSkip) {
       this.#toSkip -= count;
@@ -36,7 +36,7 @@ export class DecoderBuffer {
     return false;
   }
 
-  /** Passes over the next `count` bytes, whether they have come or not. */
+  /** Skips the next `count` bytes, whether they have arrived or not. */
   skip(count: number): void {
     const now = Math.min(count, this.#bytes.length);
     this.#bytes.skip(now);
@@ -47,7 +47,7 @@ export class DecoderBuffer {
     return this.#bytes.at(index);
   }
 
-  /** The next `count` bytes, left in place; undefined until they have come. */
+  /** The next `count` bytes, not consumed; undefined until they have arrived. */
   peek(count: number): Uint8Array | undefined {
     return this.#bytes.length < count ? undefined : this.#bytes.peek(count);
   }
@@ -56,7 +56,7 @@ export class DecoderBuffer {
     return this.#bytes.length < count ? undefined : this.#bytes.take(count);
   }
 
-  /** A line without its CR LF or LF; "endless" (and all dropped) when too much has come without one; undefined until it has. */
+  /** A line without its CR LF or LF; undefined until it is complete; "endless", and all dropped, beyond LINE_BYTES_MAX. */
   line(): Uint8Array | "endless" | undefined {
     const end = this.#bytes.indexOfLf();
     if (end < 0) {

@@ -1,6 +1,6 @@
 /**
- * ○ A link's connection: session mode's frames (docs/link-protocol.md) where it begins as one, else byte mode's plain bytes. The
- * server speaks first in session mode, with CHALLENGE and the word HOLDFAST.
+ * ○ A link connection: frames of session mode (docs/link-protocol.md) if it starts with one, else plain bytes. In session mode the server
+ * sends first, CHALLENGE with the magic HOLDFAST.
  */
 import { byeBody, gapBody, helloBody, receiptBody, refuseBody, welcomeBody } from "../../link/session/body.ts";
 import { FRAME, HEADER_BYTES } from "../../link/session/session-frame.ts";
@@ -9,7 +9,7 @@ import { showDuration } from "../../core/units.ts";
 import type { Piece } from "../tcp/tcp-reassembler.ts";
 import { BytesDecoder } from "./bytes-decoder.ts";
 import { DecoderBuffer } from "./decoder-buffer.ts";
-import { LOOKED_AT_BYTES_MAX } from "../limits.ts";
+import { DECODED_BYTES_MAX } from "../limits.ts";
 import { missing, unreadable } from "./decoded-message.ts";
 import type { ProtocolDecoder, DecodedMessage, Side } from "./decoded-message.ts";
 import { showText } from "./show.ts";
@@ -55,19 +55,19 @@ export class LinkDecoder implements ProtocolDecoder {
       if (name === undefined) {
         buffer.clear();
         this.#lost[side] = true;
-        return [...messages, unreadable("link", `no frame has the type 0x${header[0]!.toString(16)}`)];
+        return [...messages, unreadable("link", `unknown frame type 0x${header[0]!.toString(16)}`)];
       }
       const length = (header[1]! << 16) | (header[2]! << 8) | header[3]!;
-      const looked = Math.min(length, LOOKED_AT_BYTES_MAX);
-      const frame = buffer.take(HEADER_BYTES + looked);
+      const decoded = Math.min(length, DECODED_BYTES_MAX);
+      const frame = buffer.take(HEADER_BYTES + decoded);
       if (!frame) return messages;
-      buffer.skip(length - looked);
+      buffer.skip(length - decoded);
       messages.push({ protocol: "link", text: nameFrame(name, frame.subarray(HEADER_BYTES), length) });
     }
   }
 }
 
-/** Undefined until enough has come to tell. */
+/** Undefined until enough bytes have arrived. */
 function beginsSession(buffer: DecoderBuffer): boolean | undefined {
   const first = buffer.at(0);
   if (first !== FRAME.CHALLENGE && first !== FRAME.HELLO) return false;
@@ -81,19 +81,19 @@ function nameFrame(name: SessionFrameName, body: Uint8Array, length: number): st
   try {
     return describe(name, body);
   } catch {
-    return `${name} (${length} B that cannot be read)`; // the bodies' own decoders throw on what breaks the protocol
+    return `${name} (${length} B, unreadable)`; // the body decoders throw on a protocol violation
   }
 }
 
 function describe(name: SessionFrameName, body: Uint8Array): string {
   switch (name) {
     case "HELLO": {
-      const { name: who, resume, heartbeatMs } = helloBody.decode(body);
-      return `HELLO from '${showText(who)}', ${resume ? "resumes its session" : "new session"}, heartbeat ${showDuration(heartbeatMs)}`;
+      const { name: session, resume, heartbeatMs } = helloBody.decode(body);
+      return `HELLO from '${showText(session)}', ${resume ? "resumes its session" : "new session"}, heartbeat ${showDuration(heartbeatMs)}`;
     }
     case "WELCOME": {
       const { resumed, heartbeatMs, ttlMs } = welcomeBody.decode(body);
-      return `WELCOME, ${resumed ? "resumed" : "new"}, heartbeat ${showDuration(heartbeatMs)}, kept for ${showDuration(ttlMs)}`;
+      return `WELCOME, ${resumed ? "resumed" : "new"}, heartbeat ${showDuration(heartbeatMs)}, session kept for ${showDuration(ttlMs)}`;
     }
     case "REFUSE":
       return parting(name, refuseBody.decode(body));
@@ -102,7 +102,7 @@ function describe(name: SessionFrameName, body: Uint8Array): string {
     case "ACK":
       return `ACK up to ${receiptBody.decode(body).done}`;
     case "GAP":
-      return `GAP: messages before ${gapBody.decode(body)} will not come`;
+      return `GAP: messages before ${gapBody.decode(body)} are lost`;
     case "PING":
       return "PING (heartbeat)";
     case "PONG":
@@ -113,6 +113,6 @@ function describe(name: SessionFrameName, body: Uint8Array): string {
 }
 
 function parting(name: string, { word, retryAfterMs, text }: { word: string; retryAfterMs: number; text: string }): string {
-  const retry = retryAfterMs > 0 ? `, come back in ${showDuration(retryAfterMs)}` : "";
+  const retry = retryAfterMs > 0 ? `, retry after ${showDuration(retryAfterMs)}` : "";
   return `${name} ${word}${retry}${text === "" ? "" : `: '${showText(text)}'`}`;
 }

@@ -1,10 +1,10 @@
-/** ○ Names a message of memcached's binary protocol: a header of 24 octets, then extras, key and value (protocol_binary.h). */
+/** ○ Describes a message of memcached's binary protocol: a header of 24 octets, then extras, key and value (protocol_binary.h). */
+import { BINARY_HEADER_BYTES } from "../../memcached/binary.ts";
 import { showBytes } from "./show.ts";
 
-export const BINARY_HEADER_BYTES = 24;
 export const BINARY_MAGIC = { client: 0x80, server: 0x81 } as const;
 
-/** By opcode; a gap is an opcode that memcached does not have. */
+/** By opcode; undefined for an opcode that memcached does not have. */
 const OPCODES: readonly (string | undefined)[] = [
   ..."get set add replace delete incr decr quit flush getq noop version getk getkq append prepend".split(" "),
   ..."stat setq addq replaceq deleteq incrq decrq quitq flushq appendq prependq verbosity touch gat gatq".split(" "),
@@ -25,7 +25,7 @@ const STATUSES: Readonly<Record<number, string>> = {
   5: "not stored",
   6: "not a number",
   0x20: "authentication failed",
-  0x21: "authentication goes on",
+  0x21: "authentication continues",
   0x81: "unknown command",
   0x82: "out of memory",
 };
@@ -36,7 +36,7 @@ export interface BinaryHeader {
   readonly bodyBytes: number;
 }
 
-/** Where key and value lie; undefined when the lengths contradict each other or the opcode does not exist. */
+/** Positions of key and value; undefined for inconsistent lengths or an unknown opcode. */
 export function binaryHeader(header: Uint8Array): BinaryHeader | undefined {
   const view = new DataView(header.buffer, header.byteOffset, BINARY_HEADER_BYTES);
   const keyBytes = view.getUint16(2);
@@ -46,7 +46,7 @@ export function binaryHeader(header: Uint8Array): BinaryHeader | undefined {
   return { keyAt: extrasBytes, keyBytes, bodyBytes };
 }
 
-/** @param key the key's bytes, empty where the message has none */
+/** @param key the key's bytes, empty for a message without a key */
 export function nameBinary(header: Uint8Array, { bodyBytes, keyAt, keyBytes }: BinaryHeader, key: Uint8Array): string {
   const name = OPCODES[header[1]!]!;
   const valueBytes = bodyBytes - keyAt - keyBytes;

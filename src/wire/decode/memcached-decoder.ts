@@ -1,7 +1,8 @@
-/** ○ memcached's protocols, told apart by the first byte as memcached does (`-B auto`): 0x80 and 0x81 are binary, all else is text. */
+/** ○ memcached's protocols, detected by the first byte as memcached does (`-B auto`): 0x80 and 0x81 are binary, all else is text. */
+import { BINARY_HEADER_BYTES } from "../../memcached/binary.ts";
 import type { Piece } from "../tcp/tcp-reassembler.ts";
 import { DecoderBuffer } from "./decoder-buffer.ts";
-import { BINARY_HEADER_BYTES, BINARY_MAGIC, binaryHeader, nameBinary } from "./memcached-binary.ts";
+import { BINARY_MAGIC, binaryHeader, nameBinary } from "./memcached-binary.ts";
 import { nameLine } from "./memcached-text.ts";
 import { missing, unreadable } from "./decoded-message.ts";
 import type { ProtocolDecoder, DecodedMessage, Side } from "./decoded-message.ts";
@@ -9,9 +10,9 @@ import type { ProtocolDecoder, DecodedMessage, Side } from "./decoded-message.ts
 export class MemcachedDecoder implements ProtocolDecoder {
   readonly #buffers: Record<Side, DecoderBuffer> = { client: new DecoderBuffer(), server: new DecoderBuffer() };
   readonly #binary: Record<Side, boolean | undefined> = { client: undefined, server: undefined };
-  /** VALUE lines since the last reply ended, to tell a miss. */
+  /** VALUE lines since the last reply ended, to detect a miss. */
   #hits = 0;
-  /** From a first unreadable line of a side on, until a line can be read again: garbage is named once, not per line. */
+  /** True from the first unreadable line of a side until a readable one: reported once, not per line. */
   readonly #lost: Record<Side, boolean> = { client: false, server: false };
 
   feed(side: Side, piece: Piece): DecodedMessage[] {
@@ -34,7 +35,7 @@ export class MemcachedDecoder implements ProtocolDecoder {
   #nextText(side: Side, buffer: DecoderBuffer): DecodedMessage | undefined {
     const line = buffer.line();
     if (line === undefined) return undefined;
-    const named = line === "endless" ? unreadable("memcached", "a line without an end") : nameLine(side, line);
+    const named = line === "endless" ? unreadable("memcached", "line too long") : nameLine(side, line);
     const text = side === "server" ? this.#withOutcome(named.text) : named.text;
     if ("valueBytes" in named) buffer.skip(named.valueBytes ?? 0);
     const wasLost = this.#lost[side];
@@ -59,7 +60,7 @@ export class MemcachedDecoder implements ProtocolDecoder {
     const lengths = header[0] === BINARY_MAGIC[side] ? binaryHeader(header) : undefined;
     if (!lengths) {
       buffer.clear();
-      return unreadable("memcached", "no binary header where one should be");
+      return unreadable("memcached", "binary header expected");
     }
     const upToKey = BINARY_HEADER_BYTES + lengths.keyAt + lengths.keyBytes;
     const head = buffer.take(upToKey);

@@ -1,4 +1,4 @@
-/** ○ Names one line of memcached's classic text and meta protocol (doc/protocol.txt): what it says and how many bytes of value follow. */
+/** ○ Describes one line of memcached's text and meta protocol (doc/protocol.txt): its text, and how many bytes of value follow. */
 import { Buffer } from "node:buffer";
 import type { Side } from "./decoded-message.ts";
 import { SHOWN_CHARS_MAX } from "../limits.ts";
@@ -6,18 +6,18 @@ import { showBytes } from "./show.ts";
 
 export interface NamedLine {
   readonly text: string;
-  /** Bytes of the value behind the line, with its CR LF. */
+  /** Bytes of the value after the line, with its CR LF. */
   readonly valueBytes?: number;
   readonly unreadable?: true;
 }
 
-/** Beyond 1 GiB memcached has no item (`-I` allows at most half of that): such a length is garbage. */
+/** Beyond 1 GiB memcached has no item (`-I` allows at most half of that): such a length is invalid. */
 const VALUE_BYTES_MAX = 2 ** 30;
 
-/** Keys of one multi-get that are shown by name. */
+/** Keys shown of one multi-get. */
 const KEYS_SHOWN_MAX = 4;
 
-/** Printable ASCII: shown as it is. */
+/** Printable ASCII, shown unchanged. */
 const PLAIN = /^[ -~]*$/;
 
 type Words = readonly string[];
@@ -66,7 +66,7 @@ const REPLIES: Readonly<Record<string, (words: Words) => NamedLine>> = {
   CONFIG: value(3),
 };
 
-/** Replies that are named by their own words. */
+/** Replies shown as they are. */
 const REPLY_WORDS = new Set(
   (
     "END STORED NOT_STORED EXISTS NOT_FOUND DELETED TOUCHED OK RESET VERSION STAT ITEM BUSY BADCLASS NOSPARE NOTFULL UNSAFE " +
@@ -74,7 +74,7 @@ const REPLY_WORDS = new Set(
   ).split(" "),
 );
 
-/** Names a line of one side. */
+/** Describes a line of one side. */
 export function nameLine(side: Side, line: Uint8Array): NamedLine {
   const text = latin1(line);
   const words = text.split(" ").filter((word) => word !== "");
@@ -85,7 +85,7 @@ export function nameLine(side: Side, line: Uint8Array): NamedLine {
   return garbage(line);
 }
 
-/** A number is the answer of incr and decr; `key=` and `ts=` start the lines of a crawl and of a watcher. */
+/** A number answers incr and decr; `key=` and `ts=` start the lines of lru_crawler and watch. */
 function isReply(verb: string): boolean {
   return REPLY_WORDS.has(verb) || /^\d+$/.test(verb) || verb.startsWith("key=") || verb.startsWith("ts=");
 }
@@ -93,7 +93,7 @@ function isReply(verb: string): boolean {
 function retrieval(firstKey: number): (words: Words) => NamedLine {
   return (words) => {
     const keys = words.slice(firstKey);
-    if (keys.length === 0) return broken(words);
+    if (keys.length === 0) return incomplete(words);
     const more = keys.length > KEYS_SHOWN_MAX ? ` … (${keys.length} keys)` : "";
     return { text: `${[words[0]!, ...keys.slice(0, KEYS_SHOWN_MAX).map(show)].join(" ")}${more}` };
   };
@@ -102,7 +102,7 @@ function retrieval(firstKey: number): (words: Words) => NamedLine {
 function storage(words: Words): NamedLine {
   const [verb, key, flags, expiry, length] = words;
   const bytes = lengthOf(length);
-  if (key === undefined || bytes === undefined) return broken(words);
+  if (key === undefined || bytes === undefined) return incomplete(words);
   const facts = [`${bytes} B`];
   if (expiry !== "0") facts.push(`expires ${show(expiry!)}`);
   if (flags !== "0") facts.push(`flags ${show(flags!)}`);
@@ -113,7 +113,7 @@ function storage(words: Words): NamedLine {
 
 function metaSet(words: Words): NamedLine {
   const bytes = lengthOf(words[2]);
-  if (bytes === undefined) return broken(words);
+  if (bytes === undefined) return incomplete(words);
   return {
     text: `${["ms", ...words.slice(1, 2).map(show)].join(" ")} (${facts(bytes, words.slice(3))})`,
     valueBytes: bytes + 2,
@@ -121,13 +121,13 @@ function metaSet(words: Words): NamedLine {
 }
 
 function meta(words: Words): NamedLine {
-  if (words.length < 2) return broken(words);
+  if (words.length < 2) return incomplete(words);
   const flags = words.slice(2).map(show);
   return { text: `${words[0]} ${show(words[1]!)}${flags.length > 0 ? ` (flags ${flags.join(" ")})` : ""}` };
 }
 
 function keyed(words: Words): NamedLine {
-  return words.length < 2 ? broken(words) : plain(words);
+  return words.length < 2 ? incomplete(words) : plain(words);
 }
 
 function plain(words: Words): NamedLine {
@@ -138,7 +138,7 @@ function plain(words: Words): NamedLine {
 function value(lengthAt: number): (words: Words) => NamedLine {
   return (words) => {
     const bytes = lengthOf(words[lengthAt]);
-    if (bytes === undefined) return broken(words);
+    if (bytes === undefined) return incomplete(words);
     const text =
       words[0] === "VA" ? `VA (hit, ${facts(bytes, words.slice(2))})` : `${words[0]} ${show(words[1]!)} (hit, ${bytes} B)`;
     return { text, valueBytes: bytes + 2 };
@@ -154,15 +154,15 @@ function lengthOf(word: string | undefined): number | undefined {
   return Number(word) <= VALUE_BYTES_MAX ? Number(word) : undefined;
 }
 
-function broken(words: Words): NamedLine {
-  return { text: `unreadable: ${words[0]} without what belongs to it`, unreadable: true };
+function incomplete(words: Words): NamedLine {
+  return { text: `unreadable: incomplete command ${words[0]}`, unreadable: true };
 }
 
 function garbage(line: Uint8Array): NamedLine {
   return { text: `unreadable: '${showBytes(line, 32)}'`, unreadable: true };
 }
 
-/** Words were split as Latin-1, one character a byte; shown as the UTF-8 that they may be. */
+/** Words were split as Latin-1, one character per byte; shown as UTF-8 where they are. */
 function show(word: string): string {
   if (word.length <= SHOWN_CHARS_MAX && PLAIN.test(word)) return word;
   const bytes = Uint8Array.from(word, (char) => char.charCodeAt(0));

@@ -1,12 +1,12 @@
 /**
- * ○ Names a ZeroMQ message by the queue's protocols: the lecture's (`Ready`, and single frames), Majordomo 0.1 and 0.2 (RFC 7 and
- * 18), and Holdfast's own (docs/queue-protocol.md). What is none of them is an ordinary message, described by its frames.
+ * ○ Describes a ZeroMQ message by the queue's protocols: the lecture's (`Ready`, and single frames), Majordomo 0.1 and 0.2 (RFC 7 and
+ * 18), and HQ1 (docs/queue-protocol.md). Any other message is described by its frames.
  */
 import { unreadable } from "./decoded-message.ts";
 import type { DecodedMessage, Side } from "./decoded-message.ts";
 import { showBytes } from "./show.ts";
 
-/** One frame of a message: its beginning, and how long it was. */
+/** One frame of a message: its beginning, and its whole length. */
 export interface MessageFrame {
   readonly body: Uint8Array;
   readonly length: number;
@@ -23,21 +23,21 @@ const MAJORDOMO_2: Readonly<Record<number, string>> = {
 };
 const MAJORDOMO_2_CLIENT: Readonly<Record<number, string>> = { 1: "REQUEST", 2: "PARTIAL", 3: "FINAL" };
 
-/** @param count frames in all; `parts` may hold the first of them only */
+/** @param count number of frames; `frames` may hold only the first of them */
 export function nameMessage(side: Side, frames: readonly MessageFrame[], count: number): DecodedMessage {
   const enveloped = frames[0]?.length === 0 ? frames.slice(1) : frames;
   return (
-    nameOwn(enveloped, enveloped === frames ? count : count - 1) ??
+    nameHq1(enveloped, enveloped === frames ? count : count - 1) ??
     nameMajordomo(side, enveloped) ??
     nameLecture(side, enveloped, count) ?? { protocol: "zmtp", text: describeFrames(frames, count) }
   );
 }
 
 /**
- * Verbs of HQ1 → which of the frames behind the verb are shown, by index: names, ids, leases and states, never bodies. A verb that is
- * not listed is none.
+ * Verbs of HQ1 → indices of the frames after the verb that are shown: names, ids, leases and states, never bodies. A verb that is not
+ * listed does not exist.
  */
-const OWN_VERBS: Readonly<Record<string, readonly number[]>> = {
+const HQ1_VERBS: Readonly<Record<string, readonly number[]>> = {
   HELLO: [],
   WELCOME: [],
   BEAT: [],
@@ -73,28 +73,28 @@ const OWN_VERBS: Readonly<Record<string, readonly number[]>> = {
   DATA: [],
 };
 
-/** Which frames carry a body: its size is told. */
-const OWN_BODIES: Readonly<Record<string, number>> = { ADD: 3, CALL: 3, TASK: 1, DONE: 1, ENDED: 3, PARTIAL: 1, DATA: 1 };
+/** The index of the frame with the body, whose size is shown. */
+const HQ1_BODIES: Readonly<Record<string, number>> = { ADD: 3, CALL: 3, TASK: 1, DONE: 1, ENDED: 3, PARTIAL: 1, DATA: 1 };
 
-function nameOwn(frames: readonly MessageFrame[], count: number): DecodedMessage | undefined {
+function nameHq1(frames: readonly MessageFrame[], count: number): DecodedMessage | undefined {
   if (frames[0]?.length !== 3 || textOf(frames[0]) !== "HQ1" || frames[1] === undefined) return undefined;
   const verb = textOf(frames[1]);
-  const shown = Object.hasOwn(OWN_VERBS, verb) ? OWN_VERBS[verb] : undefined;
-  if (!shown) return unreadable("queue", `HQ1 has no verb '${verb}'`);
+  const shown = Object.hasOwn(HQ1_VERBS, verb) ? HQ1_VERBS[verb] : undefined;
+  if (!shown) return unreadable("queue", `unknown HQ1 verb '${verb}'`);
   const rest = frames.slice(2);
   const words = shown.flatMap((index) => (rest[index] ? [showBytes(rest[index].body, 40)] : []));
-  const bodyAt = OWN_BODIES[verb];
+  const bodyAt = HQ1_BODIES[verb];
   const body = bodyAt === undefined ? undefined : rest[bodyAt];
   const bodies =
     (verb === "ADD" || verb === "CALL") && count > 6 ? [`(${count - 5} tasks)`] : body ? [`(${body.length} B)`] : [];
   return { protocol: "queue", text: ["HQ1", verb, ...words, ...bodies].join(" ") };
 }
 
-/** "Ready" alone asks for a task; "Ready" and a result returns the last one and asks for the next. */
+/** "Ready" alone requests a task; "Ready" with a result completes the previous task and requests the next. */
 function nameLecture(side: Side, frames: readonly MessageFrame[], count: number): DecodedMessage | undefined {
   if (side !== "client" || frames[0]?.length !== 5 || textOf(frames[0]) !== "Ready" || count > 3) return undefined;
-  if (frames.length === 1) return { protocol: "queue", text: "Ready (gives back the task before, asks for the next)" };
-  return { protocol: "queue", text: `Ready with a result (${frames[1]!.length} B), asks for the next task` };
+  if (frames.length === 1) return { protocol: "queue", text: "Ready (returns the previous task, requests the next)" };
+  return { protocol: "queue", text: `Ready with a result (${frames[1]!.length} B), requests the next task` };
 }
 
 function nameMajordomo(side: Side, frames: readonly MessageFrame[]): DecodedMessage | undefined {

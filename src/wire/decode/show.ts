@@ -1,18 +1,18 @@
 /**
- * ○ Strangers' bytes as text that is safe to print: control characters, escape sequences, bidirectional overrides and what is no
- * UTF-8 become \xNN or \u{…}, so that a key can neither repaint a terminal nor pass for another.
+ * ○ Untrusted bytes as text that is safe to print: control characters, escape sequences, bidirectional overrides and invalid UTF-8 become
+ * \xNN or \u{…}, so that a key can neither change the terminal nor imitate another key.
  */
 import { utf8 } from "../../core/bytes.ts";
 import { SHOWN_CHARS_MAX } from "../limits.ts";
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Control, format (bidi, zero width), surrogate, private and unassigned characters, and all spaces but the plain one. */
+/** Control, format (bidi, zero width), surrogate, private and unassigned characters, and all spaces except U+0020. */
 const HIDDEN = /[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu;
 
-/** At most `charsMax` characters of the bytes, with "…" and the rest's length where there is more. */
+/** At most `charsMax` characters of the bytes, with "…" and the total length if there are more. */
 export function showBytes(bytes: Uint8Array, charsMax = SHOWN_CHARS_MAX): string {
-  if (bytes.length <= charsMax && bytes.every(isPlain)) return String.fromCharCode(...bytes); // nearly always: 1.5 times the packets a second
+  if (bytes.length <= charsMax && bytes.every(isPlain)) return String.fromCharCode(...bytes); // the usual case: 1.5 times as many packets per second
   const head = bytes.subarray(0, charsMax * 4);
   const text = asUtf8(withoutPartialCharacter(head, bytes.length));
   const shown =
@@ -21,7 +21,7 @@ export function showBytes(bytes: Uint8Array, charsMax = SHOWN_CHARS_MAX): string
   return `${shown.slice(0, charsMax).join("")}… (${bytes.length} B)`;
 }
 
-/** A string, made safe in the same way. */
+/** A string, escaped in the same way. */
 export function showText(text: string, charsMax = SHOWN_CHARS_MAX): string {
   return showBytes(utf8(text), charsMax);
 }
@@ -38,7 +38,7 @@ function asUtf8(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** When `head` was cut from something longer, the cut may lie inside a character: drop its first octets. */
+/** Drops the octets of a character that the cut of `head` has split. */
 function withoutPartialCharacter(head: Uint8Array, total: number): Uint8Array {
   if (head.length === total) return head;
   let end = head.length;

@@ -1,9 +1,9 @@
-/** ○ Names ZMTP's commands (RFC 37; CURVE's are RFC 26): a length octet, the name, then what the name promises. */
+/** ○ Describes ZMTP commands (RFC 37; CURVE: RFC 26): a length octet, the name, then its data. */
 import { unreadable } from "./decoded-message.ts";
 import type { DecodedMessage } from "./decoded-message.ts";
 import { showBytes } from "./show.ts";
 
-/** Name and rest of a command's body; undefined when the name is no word. */
+/** Name and data of a command; undefined for an invalid name. */
 function splitCommand(body: Uint8Array): { name: string; data: Uint8Array } | undefined {
   const length = body[0] ?? 0;
   if (length === 0 || length >= body.length + 1) return undefined;
@@ -11,7 +11,7 @@ function splitCommand(body: Uint8Array): { name: string; data: Uint8Array } | un
   return /^[A-Z][A-Z0-9-]*$/i.test(name) ? { name: name.toUpperCase(), data: body.subarray(1 + length) } : undefined;
 }
 
-/** @param length of the body on the wire; `body` may be its beginning only */
+/** @param length of the whole body; `body` may be only its beginning */
 export function nameCommand(body: Uint8Array, length: number): DecodedMessage {
   const command = splitCommand(body);
   if (!command) return unreadable("zmtp", "a command without a name");
@@ -49,7 +49,7 @@ function describeProperties(data: Uint8Array): string {
   return shown.length > 0 ? ` (${shown.join(", ")})` : "";
 }
 
-/** The socket type that a READY or INITIATE announces in clear. */
+/** The socket type in an unencrypted READY or INITIATE. */
 export function socketTypeOf(body: Uint8Array): string | undefined {
   const command = splitCommand(body);
   if (command?.name !== "READY" && command?.name !== "INITIATE") return undefined;
@@ -57,7 +57,7 @@ export function socketTypeOf(body: Uint8Array): string | undefined {
   return value && showBytes(value);
 }
 
-/** Octet of name length, name, four octets of value length, value; ends where that stops making sense. */
+/** One octet of name length, the name, four octets of value length, the value; stops at the first invalid property. */
 function propertiesOf(data: Uint8Array): [string, Uint8Array][] {
   const found: [string, Uint8Array][] = [];
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);

@@ -1,11 +1,11 @@
 /**
- * ○ ZMTP 1.0 to 3.1 as a bystander reads it (RFC 13, 15, 23, 37): greetings, commands, and messages whose frames are handed to the
- * queue's protocols. Unlike src/zmtp, which is one end of a connection and may refuse, it follows both directions, starts anywhere,
- * and goes on after what it does not understand.
+ * ○ Decodes captured ZMTP 1.0 to 3.1 (RFC 13, 15, 23, 37): greetings, commands, and messages, which the queue's protocols describe.
+ * Unlike src/zmtp, which is one end of a connection and may refuse, it follows both directions, starts anywhere, and continues after
+ * bytes that it cannot decode.
  */
 import type { Piece } from "../tcp/tcp-reassembler.ts";
 import { DecoderBuffer } from "./decoder-buffer.ts";
-import { LOOKED_AT_BYTES_MAX } from "../limits.ts";
+import { DECODED_BYTES_MAX } from "../limits.ts";
 import { missing, unreadable } from "./decoded-message.ts";
 import type { ProtocolDecoder, DecodedMessage, Side } from "./decoded-message.ts";
 import { nameMessage } from "./queue-protocols.ts";
@@ -15,10 +15,10 @@ import { nameCommand, socketTypeOf } from "./zmtp-command.ts";
 
 const GREETING_BYTES = 64;
 const SIGNATURE_BYTES = 10;
-const FLAG = { more: 1, long: 2, command: 4, reserved: 0xf8 } as const;
-/** Frames of one message that are kept to be named; a message of more is counted. */
+const ZMTP_FLAG = { more: 1, long: 2, command: 4, reserved: 0xf8 } as const;
+/** Frames kept of one message; further ones are only counted. */
 const FRAMES_MAX = 32;
-/** ZMTP 2.0 names socket types by number (RFC 15). */
+/** Socket types by their number in ZMTP 2.0 (RFC 15). */
 const SOCKET_TYPES = ["PAIR", "PUB", "SUB", "REQ", "REP", "DEALER", "ROUTER", "PULL", "PUSH"];
 
 type Framing = "greeting" | "new" | "old" | "lost";
@@ -26,7 +26,7 @@ type Framing = "greeting" | "new" | "old" | "lost";
 class Direction {
   readonly buffer = new DecoderBuffer();
   framing: Framing = "greeting";
-  /** Octet 10 of the greeting, once it has come. */
+  /** Octet 10 of the greeting, once it has arrived. */
   major: number | undefined;
   socketType = "";
   frames: MessageFrame[] = [];
@@ -53,7 +53,7 @@ export class ZmtpDecoder implements ProtocolDecoder {
     return messages;
   }
 
-  /** Inside a long body bytes may be missing; anywhere else the frames cannot be found again. */
+  /** Bytes may be missing inside a long body; anywhere else the frame boundaries are lost. */
   #missing(direction: Direction, count: number): DecodedMessage[] {
     if (direction.framing === "lost" || direction.buffer.missing(count)) return [];
     direction.framing = "lost";
@@ -67,7 +67,8 @@ export class ZmtpDecoder implements ProtocolDecoder {
 
   #greeting(direction: Direction, peer: Direction): DecodedMessage | undefined {
     const { buffer } = direction;
-    if (buffer.at(0) !== 0xff) return buffer.at(0) <= FLAG.command + FLAG.long ? this.#midway(direction) : lose(direction);
+    if (buffer.at(0) !== 0xff)
+      return buffer.at(0) <= ZMTP_FLAG.command + ZMTP_FLAG.long ? this.#midway(direction) : lose(direction);
     if (peer.framing === "old") return old(direction);
     if (buffer.length < SIGNATURE_BYTES) return undefined;
     if ((buffer.at(9) & 1) === 0) return old(direction);
@@ -78,7 +79,7 @@ export class ZmtpDecoder implements ProtocolDecoder {
     return version < 3 ? greeting2(direction) : greeting3(direction);
   }
 
-  /** No greeting was seen: its octets look like a frame's header, so the capture began later. 1.0 peers look the same. */
+  /** No greeting: the octets look like a frame header, so the capture started later. ZMTP 1.0 looks the same. */
   #midway(direction: Direction): DecodedMessage | undefined {
     const { buffer } = direction;
     if (buffer.at(0) === 1 && buffer.length < 2) return undefined;
@@ -91,16 +92,16 @@ export class ZmtpDecoder implements ProtocolDecoder {
     const header = direction.framing === "old" ? oldHeader(direction.buffer) : newHeader(direction.buffer);
     if (header === undefined) return undefined;
     if (header === "broken") return lose(direction);
-    const looked = Math.min(header.length, LOOKED_AT_BYTES_MAX);
-    if (direction.buffer.length < header.bytes + looked) return undefined;
+    const decoded = Math.min(header.length, DECODED_BYTES_MAX);
+    if (direction.buffer.length < header.bytes + decoded) return undefined;
     direction.buffer.skip(header.bytes);
-    const body = direction.buffer.take(looked)!;
-    direction.buffer.skip(header.length - looked);
-    if ((header.flags & FLAG.command) !== 0 && direction.framing === "new") {
+    const body = direction.buffer.take(decoded)!;
+    direction.buffer.skip(header.length - decoded);
+    if ((header.flags & ZMTP_FLAG.command) !== 0 && direction.framing === "new") {
       direction.socketType = socketTypeOf(body) ?? direction.socketType;
       return nameCommand(body, header.length);
     }
-    return this.#messageFrame(side, direction, { body, length: header.length }, (header.flags & FLAG.more) !== 0);
+    return this.#messageFrame(side, direction, { body, length: header.length }, (header.flags & ZMTP_FLAG.more) !== 0);
   }
 
   #messageFrame(side: Side, direction: Direction, frame: MessageFrame, more: boolean): DecodedMessage | undefined {
@@ -149,7 +150,7 @@ function lose(direction: Direction): DecodedMessage {
   const first = direction.buffer.at(0).toString(16).padStart(2, "0");
   direction.buffer.clear();
   direction.framing = "lost";
-  return unreadable("zmtp", `no frame where one should be, first octet 0x${first}`);
+  return unreadable("zmtp", `frame expected, first octet 0x${first}`);
 }
 
 interface Header {
@@ -160,22 +161,26 @@ interface Header {
 
 function newHeader(buffer: DecoderBuffer): Header | "broken" | undefined {
   const flags = buffer.at(0);
-  if ((flags & FLAG.reserved) !== 0 || (flags & (FLAG.command | FLAG.more)) === (FLAG.command | FLAG.more)) return "broken";
-  if ((flags & FLAG.long) === 0) {
+  if (
+    (flags & ZMTP_FLAG.reserved) !== 0 ||
+    (flags & (ZMTP_FLAG.command | ZMTP_FLAG.more)) === (ZMTP_FLAG.command | ZMTP_FLAG.more)
+  )
+    return "broken";
+  if ((flags & ZMTP_FLAG.long) === 0) {
     return buffer.length < 2 ? undefined : { bytes: 2, flags, length: buffer.at(1) };
   }
   const length = length8(buffer, 1);
   return typeof length === "number" ? { bytes: 9, flags, length } : length;
 }
 
-/** ZMTP 1.0: one octet of length, or 0xFF and eight; the length counts the flags octet behind it. */
+/** ZMTP 1.0: one octet of length, or 0xFF and eight; the length includes the flags octet after it. */
 function oldHeader(buffer: DecoderBuffer): Header | "broken" | undefined {
   const long = buffer.at(0) === 0xff;
   const counted = long ? length8(buffer, 1) : buffer.at(0);
   if (typeof counted !== "number") return counted;
   const bytes = long ? 10 : 2;
   if (counted === 0) return "broken";
-  return buffer.length < bytes ? undefined : { bytes, flags: buffer.at(bytes - 1) & FLAG.more, length: counted - 1 };
+  return buffer.length < bytes ? undefined : { bytes, flags: buffer.at(bytes - 1) & ZMTP_FLAG.more, length: counted - 1 };
 }
 
 function length8(buffer: DecoderBuffer, at: number): number | "broken" | undefined {

@@ -1,7 +1,7 @@
 /**
- * ○ What keep-alive will do, computed beforehand: when the next probes go out, and when a peer that stays silent is given up. The
- * kernel's rule (net/ipv4/tcp_timer.c): the first probe after `idle` of silence; a probe that is answered is followed by the next
- * after `interval`, or after `idle` where that is longer; `count` unanswered ones and one more interval end the connection.
+ * ○ Predicts keep-alive: when the next probes are sent, and when the connection to a peer that does not answer is closed. The kernel's
+ * rule (net/ipv4/tcp_timer.c): the first probe after `idle` without traffic; after an answered probe the next one follows
+ * after `interval`, or after `idle` where that is longer; after `count` unanswered probes and one more interval the connection is closed.
  */
 
 export interface KeepAliveTimes {
@@ -11,17 +11,17 @@ export interface KeepAliveTimes {
 }
 
 export interface PredictedMark {
-  /** On the time line of the arguments. */
+  /** On the same clock as the arguments. */
   readonly atMs: number;
   readonly kind: "probe" | "answer" | "reset";
-  /** Probes unanswered with this one, when the peer is silent; 0 when it answers. */
+  /** Unanswered probes up to this one; 0 if the peer answers. */
   readonly unanswered: number;
 }
 
 export interface PredictionStart {
-  /** When the next probe is due: the kernel's own countdown, or the last segment heard plus `idle`. */
+  /** When the next probe is due: the kernel's countdown, or the last received segment plus `idle`. */
   readonly nextProbeAtMs: number;
-  /** Probes already out and unanswered. */
+  /** Probes already sent and unanswered. */
   readonly unanswered?: number;
   /** Whether the peer will answer. */
   readonly answers: boolean;
@@ -31,7 +31,7 @@ export interface PredictionStart {
 
 const MARKS_MAX = 1000;
 
-/** The marks to come, in order of time. */
+/** The predicted marks in order of time. */
 export function predictKeepAlive(
   times: KeepAliveTimes,
   { nextProbeAtMs, unanswered = 0, answers, untilMs }: PredictionStart,

@@ -1,36 +1,36 @@
 /**
- * ○ What the kernel's counters tell of one connection's keep-alive, looked at again and again: each probe that went out, whether it
- * was answered, and how many were not. No packet is seen; the marks say so with their source.
+ * ○ Derives keep-alive events of one connection from repeated readings of the kernel's counters: probes sent, answered and unanswered.
+ * No packet is seen, which the source of the marks says.
  */
 
-/** One look at a connection (link's `LinkStats`, or /proc/net/tcp). */
+/** One reading of a connection's counters (link's `LinkStats`, or /proc/net/tcp). */
 export interface KernelSample {
-  /** Undefined while data is in flight, when the kernel runs no keep-alive timer. */
+  /** Undefined while data is unacknowledged and the keep-alive timer is suspended. */
   readonly nextProbeInMs: number | undefined;
   readonly unanswered: number;
-  /** Anything that changes when payload passes in either direction. */
+  /** A counter that changes with payload in either direction. */
   readonly bytes: number;
 }
 
 export interface KernelMark {
   readonly kind: "probe" | "answer" | "suspended" | "armed";
   readonly atMs: number;
-  /** Probes out and unanswered, with this one. */
+  /** Unanswered probes up to this one. */
   readonly unanswered: number;
 }
 
-/** A timer that fires is looked at late by one look and the kernel's own slack: a new deadline this far behind the old one is new. */
+/** A poll interval and the kernel's timer slack: a deadline that moved by more is a new one. */
 const REARMED_MS = 150;
 
 export class KernelMarks {
   #unanswered = 0;
   #deadlineMs: number | undefined;
   #bytes: number | undefined;
-  /** Bytes when the running countdown began: unchanged when it ends means that a probe went out. */
+  /** `bytes` at the start of the current countdown: unchanged at its end means that a probe was sent. */
   #bytesAtArming = 0;
 
-  /** The marks since the look before. */
-  look({ nextProbeInMs, unanswered, bytes }: KernelSample, nowMs: number): KernelMark[] {
+  /** The marks since the previous reading. */
+  update({ nextProbeInMs, unanswered, bytes }: KernelSample, nowMs: number): KernelMark[] {
     const marks: KernelMark[] = [];
     const deadlineMs = nextProbeInMs === undefined ? undefined : nowMs + nextProbeInMs;
     const first = this.#bytes === undefined;

@@ -1,10 +1,10 @@
 /**
- * ○ What a TCP segment means in its conversation: keep-alive probe and its answer, retransmission, zero window … by the rules that
- * Wireshark documents (User's Guide, "TCP Analysis"), so that both name the same packets. One `TcpAnalysis` per conversation; it
- * remembers per direction what comes next, what was acknowledged last, and what the last segment was; never more.
+ * ○ TCP analysis of the segments of one conversation: keep-alive probe and answer, retransmission, zero window … by Wireshark's rules
+ * (User's Guide, "TCP Analysis"), so that both mark the same packets. The state per direction has a fixed size: the next sequence
+ * number, the last acknowledgement, and the marks of the last segment.
  */
 import type { TcpSegment } from "./tcp-segment.ts";
-import { FLAG } from "./tcp-segment.ts";
+import { TCP_FLAG } from "./tcp-segment.ts";
 
 export type TcpMark =
   | "keep-alive"
@@ -22,27 +22,27 @@ export type TcpMark =
   | "window-full"
   | "acked-unseen";
 
-/** The three that mean "sent before". */
+/** The three kinds of retransmission. */
 export const RETRANSMISSIONS: readonly TcpMark[] = ["retransmission", "fast-retransmission", "spurious-retransmission"];
 
-/** 20 ms after the second duplicate ACK a repeated segment is a fast retransmission. */
+/** Up to 20 ms after the second duplicate ACK a repeated segment is a fast retransmission. */
 const FAST_RETRANSMISSION_NS = 20_000_000n;
 
-/** 3 ms behind the highest segment, where no round trip was measured, is late arrival and not repetition. */
+/** Without a measured round trip: up to 3 ms after the highest segment it is out of order, not a retransmission. */
 const OUT_OF_ORDER_NS = 3_000_000n;
 
 interface Direction {
-  /** Highest sequence number sent so far, plus one; undefined until something was seen. */
+  /** Highest sequence number sent so far, plus one; undefined before the first segment. */
   next: number | undefined;
   nextNs: bigint;
-  /** As it stood in the last header; 0 before the first. */
+  /** From the last header; 0 before the first. */
   acknowledged: number;
   acknowledgedNs: bigint;
   window: number | undefined;
-  /** From this side's SYN; undefined when the handshake was not seen, -1 when it offered no scaling. */
+  /** From this side's SYN; undefined without a captured handshake, -1 if it offered no scaling. */
   windowScale: number | undefined;
   duplicateAcks: number;
-  /** The highest sequence number up to which no hole is known. */
+  /** The highest sequence number without a gap before it. */
   continuous: number | undefined;
   last: readonly TcpMark[];
 }
@@ -52,12 +52,12 @@ export class TcpAnalysis {
   #synNs: bigint | undefined;
   #firstRoundTripNs: bigint | undefined;
 
-  /** @param side which end sent it; the caller keeps to one choice for a conversation's life */
+  /** @param side the sender; the same end must be the same side throughout the conversation */
   segment(side: "left" | "right", segment: TcpSegment, wallNs: bigint): TcpMark[] {
     const forward = this.#directions[side];
     const reverse = this.#directions[side === "left" ? "right" : "left"];
     this.#measureRoundTrip(segment, wallNs);
-    if ((segment.flags & FLAG.syn) !== 0) forward.windowScale = segment.windowScale ?? -1;
+    if ((segment.flags & TCP_FLAG.syn) !== 0) forward.windowScale = segment.windowScale ?? -1;
 
     const marks = this.#marks(segment, wallNs, forward, reverse);
     remember(segment, wallNs, forward, reverse, marks);
@@ -65,7 +65,7 @@ export class TcpAnalysis {
   }
 
   #measureRoundTrip({ flags }: TcpSegment, wallNs: bigint): void {
-    if ((flags & FLAG.syn) !== 0) this.#synNs ??= wallNs;
+    if ((flags & TCP_FLAG.syn) !== 0) this.#synNs ??= wallNs;
     else if (this.#synNs !== undefined) this.#firstRoundTripNs ??= wallNs - this.#synNs;
   }
 
@@ -73,22 +73,22 @@ export class TcpAnalysis {
     const { flags, length, sequence, window } = segment;
     const marks: TcpMark[] = [];
     const probe = length === 1 && sequence === forward.next && reverse.window === 0;
-    const plain = !probe && (flags & (FLAG.syn | FLAG.fin | FLAG.rst)) === 0;
+    const plain = !probe && (flags & (TCP_FLAG.syn | TCP_FLAG.fin | TCP_FLAG.rst)) === 0;
     if (probe) marks.push("zero-window-probe");
     if (plain && window === 0) marks.push("zero-window");
-    if (forward.next !== undefined && (flags & FLAG.rst) === 0 && after(sequence, forward.next)) marks.push("lost-segment");
+    if (forward.next !== undefined && (flags & TCP_FLAG.rst) === 0 && after(sequence, forward.next)) marks.push("lost-segment");
     if (plain) marks.push(...plainMarks(segment, forward, reverse));
-    if (reverse.continuous !== undefined && (flags & FLAG.ack) !== 0 && after(segment.acknowledgment, reverse.continuous)) {
+    if (reverse.continuous !== undefined && (flags & TCP_FLAG.ack) !== 0 && after(segment.acknowledgment, reverse.continuous)) {
       marks.push("acked-unseen");
     }
-    if ((length > 0 || (flags & (FLAG.syn | FLAG.fin)) !== 0) && !marks.includes("keep-alive")) {
+    if ((length > 0 || (flags & (TCP_FLAG.syn | TCP_FLAG.fin)) !== 0) && !marks.includes("keep-alive")) {
       const repeated = this.#repetition(segment, wallNs, forward, reverse);
       if (repeated) marks.push(repeated);
     }
     return marks;
   }
 
-  /** Data, SYN or FIN that does not go beyond what was seen: sent again, or overtaken on the way. */
+  /** Data, SYN or FIN that does not go beyond the highest sequence number: retransmitted or out of order. */
   #repetition({ sequence, length }: TcpSegment, wallNs: bigint, forward: Direction, reverse: Direction): TcpMark | undefined {
     if (forward.next === undefined) return undefined;
     const oneBack = length > 1 && sequence === wrapped(forward.next - 1); // data after an unanswered one-byte probe is new
@@ -107,7 +107,7 @@ export class TcpAnalysis {
   }
 }
 
-/** What a segment without SYN, FIN and RST says about silence and windows. */
+/** Keep-alive and window marks of a segment without SYN, FIN and RST. */
 function plainMarks(segment: TcpSegment, forward: Direction, reverse: Direction): TcpMark[] {
   const { length, sequence, acknowledgment, window } = segment;
   const marks: TcpMark[] = [];
@@ -140,12 +140,12 @@ function remember(
   marks: readonly TcpMark[],
 ): void {
   const { sequence, length, flags, acknowledgment, window } = segment;
-  const ends = wrapped(sequence + length + ((flags & (FLAG.syn | FLAG.fin)) !== 0 ? 1 : 0));
+  const ends = wrapped(sequence + length + ((flags & (TCP_FLAG.syn | TCP_FLAG.fin)) !== 0 ? 1 : 0));
   if ((forward.next === undefined || after(ends, forward.next)) && !marks.includes("zero-window-probe")) {
     forward.next = ends;
     forward.nextNs = wallNs;
   }
-  if (marks.includes("acked-unseen")) reverse.continuous = acknowledgment; // said once
+  if (marks.includes("acked-unseen")) reverse.continuous = acknowledgment; // reported once
   if ((forward.continuous === undefined || sequence === forward.continuous) && !marks.includes("zero-window-probe")) {
     forward.continuous = forward.next;
   }
@@ -171,7 +171,7 @@ function unseen(): Direction {
   };
 }
 
-/** True when `a` comes after `b` in TCP's circle of 2^32 sequence numbers. */
+/** True if `a` comes after `b`, modulo 2^32 (RFC 9293, 3.4). */
 export function after(a: number, b: number): boolean {
   return ((a - b) | 0) > 0;
 }

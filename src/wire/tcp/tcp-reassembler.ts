@@ -1,15 +1,14 @@
 /**
- * ○ One direction of a TCP conversation put back in order: repeated bytes are dropped, early ones held until the hole before them
- * is filled, up to a bound; a hole that will not be filled is reported once as a gap. Starts anywhere, so a capture may begin in the
- * middle of a conversation.
+ * ○ Reassembles one direction of a TCP conversation: drops repeated bytes, buffers out-of-order segments up to a limit until the gap
+ * before them is filled, and reports a gap that will not be filled once. May start in the middle of a conversation.
  */
 import { REASSEMBLY_BYTES_MAX } from "../limits.ts";
 import { after, wrapped } from "./tcp-analysis.ts";
 
-/** Bytes in order, or the number of bytes that were never seen. */
+/** Bytes in order, or the number of missing bytes. */
 export type Piece = Uint8Array | { readonly missing: number };
 
-/** What one held segment costs besides its bytes: a million segments of one byte must not pass for a megabyte. */
+/** Memory of a buffered segment besides its bytes: a million one-byte segments must not count as 1 MB. */
 const HELD_OVERHEAD_BYTES = 512;
 
 interface Held {
@@ -19,16 +18,16 @@ interface Held {
 
 export class TcpReassembler {
   #next: number | undefined;
-  /** Sorted by sequence number, none overlapping what was handed out. */
+  /** Sorted by sequence number, all after the bytes returned so far. */
   #held: Held[] = [];
   #heldBytes = 0;
 
-  /** Bytes held back behind a hole, each segment with its overhead. */
+  /** Bytes buffered after a gap, with the overhead of each segment. */
   get heldBytes(): number {
     return this.#heldBytes;
   }
 
-  /** The connection starts here: the SYN's own number takes one place. */
+  /** The connection starts here: SYN takes one sequence number. */
   start(sequence: number): void {
     this.#next = wrapped(sequence + 1);
     this.#held = [];
@@ -38,8 +37,8 @@ export class TcpReassembler {
   /**
    * Takes a segment's payload.
    *
-   * @param length as it was on the wire; more than `payload` holds when the capture was cut short
-   * @returns what can be read now, in order
+   * @param length on the network; more than `payload` holds if the capture was truncated
+   * @returns the bytes that are now in order
    */
   push(sequence: number, payload: Uint8Array, length: number): Piece[] {
     if (length === 0) return [];
@@ -47,7 +46,7 @@ export class TcpReassembler {
     const pieces: Piece[] = [];
     if (after(sequence, this.#next)) {
       this.#hold(sequence, payload);
-      if (this.#heldBytes > REASSEMBLY_BYTES_MAX) this.#skipHole(pieces);
+      if (this.#heldBytes > REASSEMBLY_BYTES_MAX) this.#skipGap(pieces);
       return pieces;
     }
     this.#take(sequence, payload, length, pieces);
@@ -55,11 +54,11 @@ export class TcpReassembler {
     return pieces;
   }
 
-  /** The other side acknowledged up to here, so that what is missing before it was only unseen, and never comes. */
+  /** The other side acknowledged up to here: missing bytes before it were not captured and will not follow. */
   acknowledged(sequence: number): Piece[] {
     const pieces: Piece[] = [];
     const first = this.#held[0];
-    if (first && this.#next !== undefined && !after(first.sequence, sequence)) this.#skipHole(pieces);
+    if (first && this.#next !== undefined && !after(first.sequence, sequence)) this.#skipGap(pieces);
     return pieces;
   }
 
@@ -80,7 +79,7 @@ export class TcpReassembler {
     this.#heldBytes += payload.length + HELD_OVERHEAD_BYTES;
   }
 
-  #skipHole(pieces: Piece[]): void {
+  #skipGap(pieces: Piece[]): void {
     const first = this.#held[0]!;
     pieces.push({ missing: wrapped(first.sequence - this.#next!) });
     this.#next = first.sequence;

@@ -1,6 +1,6 @@
 /**
- * ○ From a captured frame to a TCP segment: link layer, IPv4 or IPv6, TCP header with the options that the analysis needs. Never throws:
- * what cannot be read says why, in words, as `unreadable`.
+ * ○ Parses a captured frame down to its TCP segment: link layer, IPv4 or IPv6, TCP header with the options that the analysis needs. Never
+ * throws: the result of an unreadable frame has the reason.
  */
 import type { CapturedFrame } from "../captured-frame.ts";
 import { LINK_TYPE } from "../captured-frame.ts";
@@ -12,21 +12,21 @@ export interface TcpSegment {
   readonly sequence: number;
   readonly acknowledgment: number;
   readonly flags: number;
-  /** As it stands in the header, not yet scaled. */
+  /** From the header, not scaled. */
   readonly window: number;
   /** Shift count of the window scale option; only SYN segments carry one. */
   readonly windowScale?: number;
-  /** The payload as captured; `length` says how long it was. */
+  /** The captured payload; `length` is its full length. */
   readonly payload: Uint8Array;
   readonly length: number;
 }
 
-/** What a frame holds that is no TCP segment: another protocol, or something broken. */
+/** A frame without a readable TCP segment: another protocol, or damaged. */
 export interface UnreadableFrame {
   readonly unreadable: string;
 }
 
-export const FLAG = { fin: 1, syn: 2, rst: 4, psh: 8, ack: 16 } as const;
+export const TCP_FLAG = { fin: 1, syn: 2, rst: 4, psh: 8, ack: 16 } as const;
 
 const ETHER = { ipv4: 0x0800, vlan: 0x8100, ipv6: 0x86dd, vlanOuter: 0x88a8 } as const;
 const PROTOCOL = { hopByHop: 0, tcp: 6, udp: 17, routing: 43, fragment: 44, destination: 60 } as const;
@@ -52,24 +52,24 @@ function networkLayer({ bytes, linkType }: CapturedFrame): Uint8Array | Unreadab
     case LINK_TYPE.sll:
       return afterEtherType(bytes, 14);
     case LINK_TYPE.sll2:
-      return bytes.length < 20 ? { unreadable: "cut short in the link layer" } : fromEtherType(u16(bytes, 0), bytes, 20);
+      return bytes.length < 20 ? { unreadable: "truncated in the link layer" } : fromEtherType(u16(bytes, 0), bytes, 20);
     case LINK_TYPE.null:
     case LINK_TYPE.loop:
-      return bytes.length > 4 ? bytes.subarray(4) : { unreadable: "cut short in the link layer" };
+      return bytes.length > 4 ? bytes.subarray(4) : { unreadable: "truncated in the link layer" };
     default:
       return { unreadable: `link type ${linkType}` };
   }
 }
 
 function afterEtherType(bytes: Uint8Array, typeAt: number): Uint8Array | UnreadableFrame {
-  if (bytes.length < typeAt + 2) return { unreadable: "cut short in the link layer" };
+  if (bytes.length < typeAt + 2) return { unreadable: "truncated in the link layer" };
   return fromEtherType(u16(bytes, typeAt), bytes, typeAt + 2);
 }
 
-/** Steps over at most two VLAN tags (802.1ad). */
+/** Skips at most two VLAN tags (802.1ad). */
 function fromEtherType(type: number, bytes: Uint8Array, start: number, tags = 0): Uint8Array | UnreadableFrame {
   if (type === ETHER.ipv4 || type === ETHER.ipv6) {
-    return bytes.length > start ? bytes.subarray(start) : { unreadable: "cut short after the link layer" };
+    return bytes.length > start ? bytes.subarray(start) : { unreadable: "truncated after the link layer" };
   }
   if ((type === ETHER.vlan || type === ETHER.vlanOuter) && tags < 2 && bytes.length >= start + 4) {
     return fromEtherType(u16(bytes, start + 2), bytes, start + 4, tags + 1);
@@ -79,8 +79,8 @@ function fromEtherType(type: number, bytes: Uint8Array, start: number, tags = 0)
 
 function fromIpv4(bytes: Uint8Array): TcpSegment | UnreadableFrame {
   const headerBytes = (bytes[0]! & 0x0f) * 4;
-  if (headerBytes < 20 || bytes.length < headerBytes) return { unreadable: "cut short in the IPv4 header" };
-  // A total length of zero is what segmentation offload leaves in packets captured before they are cut up.
+  if (headerBytes < 20 || bytes.length < headerBytes) return { unreadable: "truncated in the IPv4 header" };
+  // Segmentation offload leaves a total length of zero in packets captured before they are split.
   const total = u16(bytes, 2) || bytes.length;
   if (total < headerBytes) return { unreadable: `IPv4 length ${total}` };
   if ((u16(bytes, 6) & 0x3fff) !== 0) return { unreadable: "IPv4 fragment" };
@@ -89,18 +89,18 @@ function fromIpv4(bytes: Uint8Array): TcpSegment | UnreadableFrame {
 }
 
 function fromIpv6(bytes: Uint8Array): TcpSegment | UnreadableFrame {
-  if (bytes.length < 40) return { unreadable: "cut short in the IPv6 header" };
+  if (bytes.length < 40) return { unreadable: "truncated in the IPv6 header" };
   const total = 40 + (u16(bytes, 4) || bytes.length - 40);
   const hosts = { from: ipv6(bytes, 8), to: ipv6(bytes, 24) };
   let protocol = bytes[6]!;
   let at = 40;
   while (protocol === PROTOCOL.hopByHop || protocol === PROTOCOL.routing || protocol === PROTOCOL.destination) {
-    if (at + 2 > bytes.length) return { unreadable: "cut short in the IPv6 options" };
+    if (at + 2 > bytes.length) return { unreadable: "truncated in the IPv6 options" };
     protocol = bytes[at]!;
     at += (bytes[at + 1]! + 1) * 8;
   }
   if (protocol === PROTOCOL.fragment) return { unreadable: "IPv6 fragment" };
-  if (at > total || at > bytes.length) return { unreadable: "cut short in the IPv6 options" };
+  if (at > total || at > bytes.length) return { unreadable: "truncated in the IPv6 options" };
   return fromProtocol(protocol, bytes.subarray(at, total), total - at, hosts);
 }
 
@@ -112,7 +112,7 @@ interface Hosts {
 function fromProtocol(protocol: number, bytes: Uint8Array, length: number, hosts: Hosts): TcpSegment | UnreadableFrame {
   if (protocol === PROTOCOL.udp) return { unreadable: "UDP" };
   if (protocol !== PROTOCOL.tcp) return { unreadable: `IP protocol ${protocol}` };
-  if (bytes.length < 20) return { unreadable: "cut short in the TCP header" };
+  if (bytes.length < 20) return { unreadable: "truncated in the TCP header" };
   const headerBytes = (bytes[12]! >> 4) * 4;
   if (headerBytes < 20 || headerBytes > length) return { unreadable: `TCP header of ${headerBytes} bytes` };
   const windowScale = readWindowScale(bytes.subarray(20, headerBytes));
@@ -146,14 +146,14 @@ function readWindowScale(options: Uint8Array): number | undefined {
   return undefined;
 }
 
-/** The flags' names as tcpdump and Wireshark spell them: "SYN ACK". */
+/** The names of the flags: "SYN ACK". */
 export function showFlags(flags: number): string {
   const names = [
-    [FLAG.syn, "SYN"],
-    [FLAG.fin, "FIN"],
-    [FLAG.rst, "RST"],
-    [FLAG.psh, "PSH"],
-    [FLAG.ack, "ACK"],
+    [TCP_FLAG.syn, "SYN"],
+    [TCP_FLAG.fin, "FIN"],
+    [TCP_FLAG.rst, "RST"],
+    [TCP_FLAG.psh, "PSH"],
+    [TCP_FLAG.ack, "ACK"],
   ] as const;
   return names
     .filter(([bit]) => (flags & bit) !== 0)

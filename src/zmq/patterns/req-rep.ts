@@ -39,7 +39,7 @@ export class RequestPattern extends DealerPattern {
   override incoming(pipe: Pipe, message: Message): void {
     const delimiterAt = message[0]!.length === REQUEST_ID_BYTES ? 1 : 0;
     if (message[delimiterAt]?.length !== 0 || message.length < delimiterAt + 2) {
-      throw new ProtocolError("ERR_ZMTP_UNSPECIFIED", "Cannot take reply: it has no empty delimiter before its body");
+      throw new ProtocolError("ERR_ZMTP_UNSPECIFIED", "Invalid reply: no empty delimiter before its body");
     }
     pipe.deliver(message);
   }

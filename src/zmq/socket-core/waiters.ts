@@ -22,7 +22,7 @@ class Waiter<T> {
   #cancelTimer: Cancel | undefined;
   #signal: AbortSignal | undefined;
   readonly #onAbort = (): void => {
-    this.reject(new OperationError("ABORTED", "Gave up waiting: the AbortSignal fired", { cause: this.#signal?.reason }));
+    this.reject(new OperationError("ABORTED", "Aborted while waiting: the AbortSignal fired", { cause: this.#signal?.reason }));
   };
 
   constructor(resolve: (value: T) => void, reject: (error: Error) => void) {
@@ -227,5 +227,5 @@ function closedWhileWaiting(what: string): Error {
 }
 
 function aborted(signal: AbortSignal): Error {
-  return new OperationError("ABORTED", "Did not wait: the AbortSignal had fired", { cause: signal.reason });
+  return new OperationError("ABORTED", "Aborted before waiting: the AbortSignal had fired", { cause: signal.reason });
 }

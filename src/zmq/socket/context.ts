@@ -67,7 +67,7 @@ export class Context {
   /** @internal A socket was made. @throws OperationError EMFILE */
   enter(): void {
     if (this.#open >= this.maxSockets)
-      throw zmqError("EMFILE", `Cannot make socket: ${this.maxSockets} are open, the most allowed`);
+      throw zmqError("EMFILE", `Cannot create socket: the limit of ${this.maxSockets} open sockets is reached`);
     this.#open += 1;
   }
 

@@ -151,7 +151,8 @@ export abstract class Socket extends OptionFields {
   bindSync(address: string): void {
     this.#assertOpen("bind");
     const endpoint = parseEndpoint(address);
-    if (endpoint.transport !== "inproc") throw zmqError("ENOTSUP", `Cannot bind ${address} at once: await bind() instead`);
+    if (endpoint.transport !== "inproc")
+      throw zmqError("ENOTSUP", `Cannot bind ${address} synchronously: await bind() instead`);
     this.#bindInproc(address, endpoint.name);
     this.core.tell({ type: "bind", address });
   }

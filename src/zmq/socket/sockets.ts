@@ -233,6 +233,6 @@ export class XSubscriber extends DuplexSocket {
 function handedOver({ routingKey }: Pipe): Error {
   return new OperationError(
     "EHOSTUNREACH",
-    `Another peer took over the routing id ${Buffer.from(routingKey, "latin1").toString("hex")}`,
+    `Another peer has taken over the routing id ${Buffer.from(routingKey, "latin1").toString("hex")}`,
   );
 }

@@ -100,7 +100,12 @@ export class ZmqConnection implements PipeTransport {
     stream.on("close", () => this.#over());
     if (handshakeInterval > 0) {
       this.#cancelHandshake = this.#in(handshakeInterval, () =>
-        this.end(new OperationError("ERR_ZMTP_HANDSHAKE_TIMEOUT", `Peer did not shake hands within ${handshakeInterval} ms`)),
+        this.end(
+          new OperationError(
+            "ERR_ZMTP_HANDSHAKE_TIMEOUT",
+            `The peer did not complete the handshake within ${handshakeInterval} ms`,
+          ),
+        ),
       );
     }
     this.#publish("open");
@@ -238,7 +243,7 @@ export class ZmqConnection implements PipeTransport {
     const pipe = this.#owner.ready(this);
     if (pipe === undefined) {
       this.end(
-        new OperationError("ERR_ZMTP_REFUSED", "No place for this peer: its routing id is taken, or a PAIR has its one peer"),
+        new OperationError("ERR_ZMTP_REFUSED", "Peer rejected: its routing id is in use, or this PAIR already has a peer"),
       );
       return false;
     }

@@ -81,7 +81,7 @@ export class CurveCipher implements TrafficCipher {
     if (!this.#receiving.open(high, low, body, BOX_AT)) {
       throw new ProtocolError(
         "ERR_ZMTP_CRYPTOGRAPHIC",
-        "Cannot open MESSAGE: it was changed on the way or sealed with other keys",
+        "Cannot decrypt MESSAGE: it was modified in transit or encrypted with other keys",
       );
     }
     return body[FLAGS_AT]!;
@@ -91,7 +91,7 @@ export class CurveCipher implements TrafficCipher {
     if (high < this.#receivedHigh || (high === this.#receivedHigh && low <= this.#receivedLow)) {
       throw new ProtocolError(
         "ERR_ZMTP_INVALID_SEQUENCE",
-        "Cannot accept MESSAGE: its nonce is not above the one before; a replay",
+        "Cannot accept MESSAGE: its nonce does not increase, so it may be a replay",
       );
     }
     this.#receivedHigh = high;

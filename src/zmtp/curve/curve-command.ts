@@ -144,7 +144,7 @@ export function nonceOctets(count: number): Uint8Array {
 
 /** A box of the handshake that does not open. */
 export function unopened(name: string, why: string): ProtocolError {
-  return new ProtocolError("ERR_ZMTP_CRYPTOGRAPHIC", `Cannot open ${name}: ${why}`);
+  return new ProtocolError("ERR_ZMTP_CRYPTOGRAPHIC", `Cannot decrypt ${name}: ${why}`);
 }
 
 type Handshake = "HELLO" | "WELCOME" | "INITIATE" | "READY";
@@ -160,7 +160,7 @@ function dataOf(octets: Uint8Array, expected: Handshake, length: { exactly: numb
   if (name !== expected) {
     throw new ProtocolError(
       "ERR_ZMTP_UNEXPECTED_COMMAND",
-      `Cannot go on with the CURVE handshake: ${JSON.stringify(name)} came where ${expected} must`,
+      `CURVE handshake failed: ${JSON.stringify(name)} received, ${expected} expected`,
     );
   }
   const fits = "exactly" in length ? octets.length === length.exactly : octets.length >= length.atLeast;

@@ -16,7 +16,7 @@ for (let digit = 0; digit < ALPHABET.length; digit += 1) DIGITS[ALPHABET.charCod
  * @throws UsageError ZMQ_Z85_INVALID when their number is no multiple of 4
  */
 export function encodeZ85(bytes: Uint8Array): string {
-  if (bytes.length % 4 !== 0) throw invalid(`${bytes.length} bytes are no multiple of 4`);
+  if (bytes.length % 4 !== 0) throw invalid(`${bytes.length} bytes are not a multiple of 4`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   let text = "";
   for (let at = 0; at < bytes.length; at += 4) {
@@ -32,7 +32,7 @@ export function encodeZ85(bytes: Uint8Array): string {
  * @throws UsageError ZMQ_Z85_INVALID when its length is no multiple of 5 or a group of five is no number below 2^32
  */
 export function decodeZ85(text: string): Uint8Array {
-  if (text.length % 5 !== 0) throw invalid(`${text.length} characters are no multiple of 5`);
+  if (text.length % 5 !== 0) throw invalid(`${text.length} characters are not a multiple of 5`);
   const bytes = new Uint8Array((text.length / 5) * 4);
   const view = new DataView(bytes.buffer);
   for (let group = 0; group < text.length / 5; group += 1) {

@@ -53,7 +53,7 @@ export class NullMechanism extends HandshakeSide implements Mechanism {
     const { name, data } = decodeCommand(command);
     if (name === "ERROR") throw new HandshakeRefused(decodeErrorReason(data));
     if (name !== "READY" || this.peerProperties) {
-      throw new ProtocolError("ERR_ZMTP_UNEXPECTED_COMMAND", `Cannot go on with the NULL handshake: ${name} is not expected`);
+      throw new ProtocolError("ERR_ZMTP_UNEXPECTED_COMMAND", `NULL handshake failed: ${name} is not expected`);
     }
     this.peerProperties = decodeProperties(data);
   }

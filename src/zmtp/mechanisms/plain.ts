@@ -143,7 +143,7 @@ function readHello(data: Uint8Array): MechanismCredentials {
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.length);
   const username = readShortText(bytes, 0);
   const password = readShortText(bytes, username.end);
-  if (password.end !== bytes.length) throw malformed("ERR_ZMTP_MALFORMED_COMMAND_HELLO", "HELLO goes on behind the password");
+  if (password.end !== bytes.length) throw malformed("ERR_ZMTP_MALFORMED_COMMAND_HELLO", "HELLO has bytes after the password");
   return { mechanism: "PLAIN", username: username.text, password: password.text };
 }
 
@@ -160,7 +160,7 @@ function shortText(text: string): Buffer {
 }
 
 function malformed(code: ErrorCode, reason: string): ProtocolError {
-  return new ProtocolError(code, `Cannot go on with the PLAIN handshake: ${reason}`);
+  return new ProtocolError(code, `PLAIN handshake failed: ${reason}`);
 }
 
 function unexpected(name: string, state: string): ProtocolError {

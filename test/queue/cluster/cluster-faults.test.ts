@@ -91,7 +91,7 @@ if (minutes > 0) {
       await sleep(random() * 2000);
     }
     assert.deepEqual(await rig.balance(), []);
-    t.diagnostic(`${rig.said(/it is asked to let another lead/g)} times a nats-server that led the log took nothing`);
+    t.diagnostic(`${rig.said(/; requesting another leader/g)} times a nats-server that led the log took nothing`);
     t.diagnostic(
       `${rig.ledger.length} added, ${rig.calls.length} called, ${rig.repeated().length} begun again over ${faults} faults`,
     );

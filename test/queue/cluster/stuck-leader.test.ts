@@ -46,6 +46,6 @@ test(
     t.diagnostic(`written after ${tookMs.toFixed(0)} ms`);
     assert.ok(tookMs < 20_000, `${tookMs} ms`);
     assert.notEqual((await log.info()).leader, leader);
-    assert.match(told[0]!, new RegExp(`^nats-server ${leader}, which leads the log, takes nothing`));
+    assert.match(told[0]!, new RegExp(`^nats-server ${leader}, the leader of the log, accepts no messages`));
   },
 );

@@ -32,7 +32,7 @@ test("an address of NATS that cannot be read is refused before anything is touch
   const refused = (store: string, message: RegExp): void =>
     assert.throws(() => new Broker({ store }), { name: "UsageError", code: "QUEUE_OPTIONS_INVALID", message });
   refused("redis://host", /write nats:\/\/HOST:4222/);
-  refused("nats://u:secret@host:99999", /^Cannot use the store nats:\/\/…@host:99999: 'host:99999' is no HOST:PORT/);
+  refused("nats://u:secret@host:99999", /^Cannot use the store nats:\/\/…@host:99999: 'host:99999' is not HOST:PORT/);
   refused("nats://host?replicas=9", /replicas are 1 to 5/);
   refused("nats://host?group=a.b", /a group's name has/);
   refused("nats://host?sync=always", /'sync' is not known/);
@@ -52,10 +52,10 @@ test(
     await fails(
       servers.urlFor(bound),
       "QUEUE_STORE_DENIED",
-      /the NATS user may not publish to '\$JS\.API\.STREAM\.CREATE\.HOLDFAST_queue'/,
+      /the NATS user is not permitted to publish to '\$JS\.API\.STREAM\.CREATE\.HOLDFAST_queue'/,
     );
     await fails("nats://127.0.0.1:1", "QUEUE_STORE_UNAVAILABLE", /Cannot use the NATS servers 127\.0\.0\.1:1/);
-    await fails(`${servers.url}?replicas=3`, "QUEUE_STORE_UNAVAILABLE", /not enough NATS servers for the replicas/);
+    await fails(`${servers.url}?replicas=3`, "QUEUE_STORE_UNAVAILABLE", /not enough NATS servers for the requested replicas/);
     const plain = await start(t, { jetstream: false });
     await fails(plain.url, "QUEUE_STORE_UNAVAILABLE", /JetStream does not answer; nats-server has it with -js/);
   },
@@ -156,7 +156,7 @@ test(
     await assert.rejects(jobs.add("refused", { timeout: "30s" }), { code: "QUEUE_STORE_UNAVAILABLE" });
     await assert.rejects(jobs.add("refused at once", { timeout: 500 }), { code: "QUEUE_STORE_UNAVAILABLE" });
     assert.equal(front.stats().cluster!.connected, false);
-    assert.match(front.stats().storeTrouble!, /no answer for 2000 ms/);
+    assert.match(front.stats().storeTrouble!, /no answer within 2000 ms/);
     servers.nodes[0]!.start();
     assert.equal(await early, "did before");
     assert.equal(await jobs.call("after", { timeout: "20s" }), "did after");
@@ -189,7 +189,7 @@ test(
     };
     await assert.rejects(fill(), {
       code: "QUEUE_STORE_UNAVAILABLE",
-      message: /log is nearly full; what is left is for results/,
+      message: /log is nearly full; the remaining space is reserved for results/,
     });
     assert.ok(accepted.length > 20, `${accepted.length} were accepted`);
     const runner = worker(jobs, (text) => Number(text.slice(body.length)), { signals: [], concurrency: 4 });

@@ -225,7 +225,7 @@ test("LIST, SHOW, SET, PURGE and RETRY inspect and mend", async () => {
   await rig.say("p", 'HQ1|ADD|1|q|{"attempts":1}|a|b');
   await rig.say("p", "HQ1|SHOW|2|b0-1");
   const shown = JSON.parse(rig.news("p")[1]!.split("|")[3]!) as Record<string, unknown>;
-  assert.deepEqual([shown["id"], shown["state"], shown["waits"]], ["b0-1", "ready", "no worker works on its queue"]);
+  assert.deepEqual([shown["id"], shown["state"], shown["waits"]], ["b0-1", "ready", "no worker is connected to its queue"]);
   await rig.say("p", 'HQ1|SET|3|q|{"paused":true}');
   await rig.say("w", "HQ1|WORK|q|1");
   assert.deepEqual(rig.news("w"), []);

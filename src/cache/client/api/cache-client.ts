@@ -319,5 +319,8 @@ function poolServerSettingsOf(
 function deltaOf(delta: bigint | number): bigint {
   if (typeof delta === "bigint" ? delta >= 0n && delta < 2n ** 64n : Number.isSafeInteger(delta) && delta >= 0)
     return BigInt(delta);
-  throw new UsageError("CACHE_VALUE_INVALID", `Cannot count by ${delta}: a whole number from 0 to 2^64-1 is needed`);
+  throw new UsageError(
+    "CACHE_VALUE_INVALID",
+    `Cannot increment or decrement by ${delta}: it must be a whole number from 0 to 2^64-1`,
+  );
 }

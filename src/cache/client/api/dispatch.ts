@@ -327,7 +327,7 @@ export class Dispatch implements OperationOwner {
     if (this.#closed) operation.fail(closed());
     else if (poolServer) poolServer.submit(operation);
     else if (this.pool.poolServers.length === 0)
-      operation.fail(new OperationError("CACHE_UNREACHABLE", "No servers are known yet"));
+      operation.fail(new OperationError("CACHE_UNREACHABLE", "The servers are not known yet"));
     else operation.missed();
   }
 }

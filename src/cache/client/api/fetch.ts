@@ -117,7 +117,7 @@ export class Fetcher {
   /** No caller waits any more: a loader still at work is told to stop, and the next caller begins a flight of its own. */
   #end(wireKey: string, flight: Flight<unknown>): void {
     if (this.#flights.get(wireKey) === flight) this.#flights.delete(wireKey);
-    flight.abort.abort(new OperationError("ABORTED", "Nobody waits for the value any more"));
+    flight.abort.abort(new OperationError("ABORTED", "No caller waits for the value any more"));
   }
 
   async #run<T>(context: FlightContext<T>): Promise<T> {
@@ -232,5 +232,5 @@ function ignored(): undefined {
 }
 
 function late(): never {
-  throw new OperationError("CACHE_TIMEOUT", "No value in time");
+  throw new OperationError("CACHE_TIMEOUT", "No value before the deadline");
 }

@@ -43,7 +43,7 @@ export class Keyspace<T, P extends string> {
     const names = this.#parts.filter((_, index) => index % 2 === 1);
     const unclosed = this.#parts.some((part, index) => index % 2 === 0 && /[{}]/.test(part));
     if (unclosed || new Set(names).size < names.length) {
-      throw new UsageError("CACHE_OPTION_INVALID", `Cannot define '${template}': braces do not match, or a name stands twice`);
+      throw new UsageError("CACHE_OPTION_INVALID", `Cannot define '${template}': unbalanced braces, or a duplicate name`);
     }
   }
 

@@ -41,7 +41,7 @@ export function ttlMs(ttl: Ttl | undefined, wallMs: number): number {
 
 function ofSeconds(seconds: number): number {
   if (Number.isInteger(seconds) && seconds >= 0 && seconds <= TTL_RELATIVE_S_MAX) return seconds;
-  if (!Number.isFinite(seconds) || seconds < 0) throw refused(String(seconds), "it is no number of seconds from now");
+  if (!Number.isFinite(seconds) || seconds < 0) throw refused(String(seconds), "it is not a number of seconds from now");
   if (seconds > TTL_RELATIVE_S_MAX) {
     throw refused(
       String(seconds),
@@ -60,9 +60,8 @@ function ofDuration(text: string, wallMs: number): number {
 
 function ofDate(date: Date, wallMs: number): number {
   const ms = date.getTime();
-  if (Number.isNaN(ms)) throw refused("Invalid Date", "it is no date");
-  if (ms < DATE_MS_MIN)
-    throw refused(date.toISOString(), "a Date before the year 2000 is a number of milliseconds taken for a date");
+  if (Number.isNaN(ms)) throw refused("Invalid Date", "it is not a date");
+  if (ms < DATE_MS_MIN) throw refused(date.toISOString(), "a Date before the year 2000 is probably a duration in milliseconds");
   if (ms <= wallMs) return -1; // already over: the item is stored as expired, which deletes it
   return Math.ceil(ms / 1000);
 }

@@ -113,7 +113,7 @@ export function json<T>(schema?: StandardSchemaV1<unknown, T>): Codec<T> {
 function check<T>(schema: StandardSchemaV1<unknown, T>, value: unknown, refuse: (why: string) => Error): T {
   const result = schema["~standard"].validate(value);
   if (result instanceof Promise)
-    throw new UsageError("CACHE_VALUE_INVALID", "Cannot check value: the schema answers later, not at once");
+    throw new UsageError("CACHE_VALUE_INVALID", "Cannot check value: the schema validates asynchronously");
   if (!result.issues) return result.value;
   throw refuse(result.issues.map(({ message }) => message).join("; "));
 }
@@ -125,6 +125,7 @@ function toJson(value: unknown): string {
   } catch (error) {
     throw new UsageError("CACHE_VALUE_INVALID", `Cannot store value: ${messageOf(error)}`, { cause: error });
   }
-  if (encoded === undefined) throw new UsageError("CACHE_VALUE_INVALID", `Cannot store value: ${typeof value} has no JSON`);
+  if (encoded === undefined)
+    throw new UsageError("CACHE_VALUE_INVALID", `Cannot store value: ${typeof value} cannot be represented in JSON`);
   return encoded;
 }

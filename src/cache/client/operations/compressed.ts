@@ -36,7 +36,7 @@ export function compressed<T>(codec: Codec<T>, options: CompressionOptions = {})
   const { method = "zstd", level } = options;
   const overBytes = sizeBytes(options.over ?? OVER_BYTES_DEFAULT, "over");
   if (method !== "zstd" && method !== "deflate") {
-    throw new UsageError("CACHE_OPTION_INVALID", `Cannot compress by '${String(method)}': zstd or deflate`);
+    throw new UsageError("CACHE_OPTION_INVALID", `Cannot compress with '${String(method)}': use zstd or deflate`);
   }
   const shrink =
     method === "zstd"

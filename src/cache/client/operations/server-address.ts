@@ -26,7 +26,7 @@ export interface ServerAddress {
 export function parseServer(spec: ServerSpec): ServerAddress {
   const { address, weight = 1 } = typeof spec === "string" ? { address: spec } : spec;
   if (!(Number.isFinite(weight) && weight > 0)) {
-    throw new UsageError("CACHE_OPTION_INVALID", `Cannot use server ${address}: weight ${weight} is no number over 0`);
+    throw new UsageError("CACHE_OPTION_INVALID", `Cannot use server ${address}: weight ${weight} is not a number above 0`);
   }
   const path = /^(?:unix:)?(\/.*)$/.exec(address)?.[1];
   if (path !== undefined) return { name: path, host: path, port: 0, path, weight };

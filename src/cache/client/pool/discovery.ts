@@ -122,7 +122,7 @@ class ClusterSource implements Source {
   async list(): Promise<readonly ServerAddress[] | undefined> {
     const cluster =
       (await this.#ask("config", { words: "get cluster" })) ?? (await this.#ask("meta", { words: `get ${OLD_CLUSTER_KEY}` }));
-    if (!cluster) throw new OperationError("CACHE_REFUSED", `${this.#endpoint.server.name} describes no cluster`);
+    if (!cluster) throw new OperationError("CACHE_REFUSED", `${this.#endpoint.server.name} returned no cluster configuration`);
     if (cluster.version === this.#version) return undefined;
     this.#version = cluster.version;
     return cluster.servers;

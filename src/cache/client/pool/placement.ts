@@ -41,7 +41,7 @@ export function placementOf(rule: PlacementRule, servers: readonly ServerAddress
     default:
       throw new UsageError(
         "CACHE_OPTION_INVALID",
-        `Cannot place keys: no rule '${String(rule)}'; ketama, rendezvous or modulo`,
+        `Cannot place keys: unknown rule '${String(rule)}'; use ketama, rendezvous or modulo`,
       );
   }
 }

@@ -129,12 +129,12 @@ export class PoolServer {
     const { callsMax, bytesMax, textual } = this.#settings;
     const { name } = this.server;
     if (!textual && (operation.verb === "meta" || operation.verb === "config")) {
-      return new OperationError("CACHE_REFUSED", `Cannot ask ${name}: the binary protocol has no such command`);
+      return new OperationError("CACHE_REFUSED", `Cannot send to ${name}: the binary protocol has no such command`);
     }
     if (this.waiting >= callsMax)
-      return new OperationError("CACHE_QUEUE_FULL", `Cannot ask ${name}: ${callsMax} calls wait already`);
+      return new OperationError("CACHE_QUEUE_FULL", `Cannot send to ${name}: ${callsMax} calls are already queued`);
     if (this.#queuedBytes + operation.bodyBytes <= bytesMax) return undefined;
-    return new OperationError("CACHE_QUEUE_FULL", `Cannot ask ${name}: over ${bytesMax} bytes would wait`);
+    return new OperationError("CACHE_QUEUE_FULL", `Cannot send to ${name}: more than ${bytesMax} bytes would be queued`);
   }
 
   #scheduleFlush(): void {
@@ -153,7 +153,7 @@ export class PoolServer {
   #connect(): void {
     const { name } = this.server;
     if (this.#clock.now() < this.#health.retryAtMs) {
-      const message = `Cannot ask ${name}: it failed and is tried again shortly`;
+      const message = `Cannot send to ${name}: it failed, and the next attempt to connect follows shortly`;
       this.#failQueue(new OperationError("CACHE_UNREACHABLE", message, { cause: this.#lastError }));
       return;
     }
@@ -197,7 +197,7 @@ export class PoolServer {
     const check = (operation: CacheOperation): void => {
       if (operation.settled) return;
       if (operation.deadlineMs > nowMs) nextMs = Math.min(nextMs, operation.deadlineMs);
-      else operation.fail(new OperationError("CACHE_TIMEOUT", `No answer from ${this.server.name} in time`));
+      else operation.fail(new OperationError("CACHE_TIMEOUT", `No answer from ${this.server.name} before the deadline`));
     };
     for (const operation of this.#queue.drain()) {
       check(operation);

@@ -47,7 +47,7 @@ export class Pool {
     for (const { name } of servers) old.delete(name);
     const removed = [...old.values()];
     for (const poolServer of removed) {
-      poolServer.retire(new OperationError("CACHE_UNREACHABLE", `${poolServer.server.name} is no longer among the servers`));
+      poolServer.retire(new OperationError("CACHE_UNREACHABLE", `${poolServer.server.name} was removed from the pool`));
     }
     return { added, removed: removed.map(({ server }) => server) };
   }

@@ -144,7 +144,7 @@ export class InFlightBatch {
     const { keys } = this;
     while (position < keys.length && !reply.keyIs(this.token ?? keys[position]!)) position += 1;
     if (position === keys.length) {
-      throw new ProtocolError("CACHE_REPLY_INVALID", "Cannot use reply: a value for a key that was not asked for");
+      throw new ProtocolError("CACHE_REPLY_INVALID", "Invalid reply: a value for a key that was not requested");
     }
     this.#missUpTo(position);
     this.#cursor = position + 1;
@@ -207,9 +207,9 @@ export class InFlightCommand {
 function refusalOf(reply: MemcachedReply): HoldfastError | undefined {
   switch (reply.kind) {
     case "SERVER_ERROR":
-      return new OperationError("CACHE_SERVER_ERROR", `Server cannot answer: ${reply.text}`);
+      return new OperationError("CACHE_SERVER_ERROR", `Server error: ${reply.text}`);
     case "CLIENT_ERROR":
-      return new OperationError("CACHE_REFUSED", `Server refuses: ${reply.text}`);
+      return new OperationError("CACHE_REFUSED", `Server refused the command: ${reply.text}`);
     case "ERROR":
       return new OperationError("CACHE_REFUSED", `Server does not know the command${reply.text && `: ${reply.text}`}`);
     default:
@@ -226,8 +226,5 @@ function refused(reply: MemcachedReply, verb: string): HoldfastError {
 
 /** The reply cannot belong to the request. */
 export function unexpected(reply: MemcachedReply, verb: string): ProtocolError {
-  return new ProtocolError(
-    "CACHE_REPLY_INVALID",
-    `Cannot use reply: '${reply.wholeLine.slice(0, 100)}' does not answer ${verb}`,
-  );
+  return new ProtocolError("CACHE_REPLY_INVALID", `Invalid reply: '${reply.wholeLine.slice(0, 100)}' does not answer ${verb}`);
 }

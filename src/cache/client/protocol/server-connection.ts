@@ -163,7 +163,7 @@ export class ServerConnection {
       decoder.push(chunk, length);
       for (let reply = decoder.next(); reply; reply = decoder.next()) {
         const request = this.pending.peek();
-        if (!request) throw new ProtocolError("CACHE_REPLY_INVALID", `Cannot use reply: '${reply.kind}' answers no question`);
+        if (!request) throw new ProtocolError("CACHE_REPLY_INVALID", `Invalid reply: '${reply.kind}' without a request`);
         if (request.accept(reply)) {
           this.pending.shift();
           this.pendingCalls -= request.size;

@@ -1,4 +1,4 @@
-/** ● The page's frame: header, navigation by the address's fragment, and the view that is chosen. */
+/** ● The page's frame: header, navigation by the URL's fragment, and the chosen view. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { CacheView } from "./cache-view.tsx";
 import { showDuration } from "./format.ts";
@@ -25,7 +25,7 @@ export function App() {
   return (
     <>
       <a class="skip" href="#main" onClick={(event) => focusOn(event, main.current)}>
-        Skip to the content
+        Skip to content
       </a>
       <header>
         <h1>Holdfast</h1>
@@ -37,7 +37,7 @@ export function App() {
           ))}
         </nav>
         <p class={live.connected ? "state on" : "state off"} role="status">
-          {live.connected ? "live" : "not connected; trying again"}
+          {live.connected ? "connected" : "not connected; retrying"}
         </p>
         {live.snapshot ? <p class="dim">up {showDuration(live.snapshot.upMs)}</p> : null}
         <ThemeChoice />
@@ -51,7 +51,7 @@ export function App() {
 
 function View({ name, live }: { name: ViewName; live: Live }) {
   const { snapshot, columns } = live;
-  if (!snapshot || !columns) return <p class="empty">Waiting for the first numbers.</p>;
+  if (!snapshot || !columns) return <p class="empty">Loading statistics.</p>;
   switch (name) {
     case "overview":
       return <Overview snapshot={snapshot} columns={columns} />;
@@ -97,7 +97,7 @@ function ThemeChoice() {
     <label class="theme">
       Colours{" "}
       <select value={theme} onChange={choose}>
-        <option value="auto">as the system</option>
+        <option value="auto">system default</option>
         <option value="light">light</option>
         <option value="dark">dark</option>
       </select>

@@ -1,4 +1,4 @@
-/** ● The cache: rates, memory by slab class, the lists of the LRU, prefixes, and the ring that decides which server has a key. */
+/** ● The cache: throughput, memory by slab class, LRU lists, key prefixes, and the hash ring that assigns keys to servers. */
 import { useState } from "preact/hooks";
 import type { SlabClassStats, CacheDetails, KeyPrefix, PrefixShares } from "../../inspectors/cache-details.ts";
 import type { Columns } from "../../snapshot/history.ts";
@@ -7,15 +7,15 @@ import { Chart } from "./chart.tsx";
 import { showCount, showDuration, showRate, showShare, showSize } from "./format.ts";
 import { act, read } from "./live.ts";
 import { type SlabClassMoves, useLruMoves } from "./lru-moves.ts";
-import { Bar, Card, Fullness, Off, PartCard, useAction, usePolled } from "./components.tsx";
+import { Bar, Card, MemoryUsage, NotRunning, PartCard, useAction, usePolled } from "./components.tsx";
 import { CacheRates } from "./rates.tsx";
 import { HashRing } from "./hash-ring.tsx";
 import { type Column, Table } from "./table.tsx";
 
-const LOOK_MS = 2000;
+const POLL_MS = 2000;
 
 export function CacheView({ cache, columns }: { cache: Snapshot["cache"]; columns: Columns }) {
-  if (!cache) return <Off name="Cache" flag="--cache" />;
+  if (!cache) return <NotRunning name="Cache" flag="--cache" />;
   return (
     <div class="grid">
       <PartCard
@@ -26,13 +26,13 @@ export function CacheView({ cache, columns }: { cache: Snapshot["cache"]; column
           ["Hit ratio", showShare(cache.hitRatio), "in the last second"],
           ["Evictions", showRate(cache.evictionsPerSecond)],
           ["Connections", showCount(cache.connections)],
-          ["Gets so far", showCount(cache.totals.gets)],
-          ["Misses so far", showCount(cache.totals.misses)],
+          ["Gets", showCount(cache.totals.gets)],
+          ["Misses", showCount(cache.totals.misses)],
         ]}
       >
-        <Fullness bytes={cache.bytes} bytesMax={cache.limitBytes} part="cache" />
+        <MemoryUsage bytes={cache.bytes} bytesMax={cache.limitBytes} part="cache" />
       </PartCard>
-      <Card title="Rates">
+      <Card title="Throughput">
         <CacheRates columns={columns} more={[{ label: "evictions", values: columns.cacheEvictions, colour: "bad" }]} />
         <Chart
           title="Hit ratio"
@@ -56,23 +56,23 @@ const CLASS_COLUMNS: readonly Column<SlabClassMoves>[] = [
   ["Pages", ({ pages }) => showCount(pages)],
   ["Chunks in use", (row) => <ChunksInUse row={row} />],
   ["HOT · WARM · COLD · TEMP", (row) => <Lists row={row} />],
-  ["Moves a second", ({ moves }) => <Moves moves={moves} />],
+  ["Moves per second", ({ moves }) => <Moves moves={moves} />],
   ["Evicted", ({ evicted }) => showCount(evicted)],
-  ["Oldest", ({ oldestAgeSeconds }) => showDuration(oldestAgeSeconds * 1000)],
+  ["Oldest item", ({ oldestAgeSeconds }) => showDuration(oldestAgeSeconds * 1000)],
   ["Evicted at age", ({ evicted, evictedAgeSeconds }) => (evicted > 0 ? showDuration(evictedAgeSeconds * 1000) : "–")],
 ];
 
 function Classes() {
-  const { value, failed } = usePolled(() => read<CacheDetails>("/api/cache"), LOOK_MS, "classes");
+  const { value, failed } = usePolled(() => read<CacheDetails>("/api/cache"), POLL_MS, "classes");
   const rows = useLruMoves(value);
   return (
     <Card title="Memory by slab class" wide>
       <p class="dim">
-        An item lies in the class whose chunks it just fits. New items enter HOT; those used again live in WARM; the rest sink
-        through COLD and are evicted from its end.
+        Each item is stored in the smallest slab class whose chunks hold it. New items enter HOT; items read again move to WARM;
+        the others move to COLD, and eviction removes items from the tail of COLD.
       </p>
       {failed ? <p class="bad">{failed}</p> : null}
-      <Table caption="Slab classes" columns={CLASS_COLUMNS} rows={rows} keyOf={({ id }) => id} empty="Nothing is stored yet." />
+      <Table caption="Slab classes" columns={CLASS_COLUMNS} rows={rows} keyOf={({ id }) => id} empty="The cache is empty." />
     </Card>
   );
 }
@@ -86,20 +86,20 @@ function ChunksInUse({ row: { id, usedChunks, totalChunks } }: { row: SlabClassS
   );
 }
 
-/** Items that went from one list to another since the look before, a second. */
+/** Items that moved between the lists, per second since the last poll. */
 function Moves({ moves }: { moves: SlabClassMoves["moves"] }) {
   if (moves === undefined) return "–";
   const { toWarm, toCold, evicted } = moves;
-  const said = [
+  const counts = [
     ["→ WARM", toWarm],
     ["→ COLD", toCold],
-    ["→ out", evicted],
+    ["evicted", evicted],
   ] as const;
-  const moving = said.filter(([, perSecond]) => perSecond > 0);
+  const moving = counts.filter(([, perSecond]) => perSecond > 0);
   return moving.length === 0 ? "none" : moving.map(([where, perSecond]) => `${where} ${showRate(perSecond)}`).join(", ");
 }
 
-/** The four lists as one bar, and in numbers. */
+/** The four lists as one bar, and as numbers. */
 function Lists({ row: { hot, warm, cold, temp } }: { row: SlabClassStats }) {
   const total = Math.max(1, hot + warm + cold + temp);
   const lists = [
@@ -142,14 +142,14 @@ function Prefixes() {
     <Card title="Key prefixes">
       {failed ? <p class="bad">{failed}</p> : null}
       <Table
-        caption={`By bytes, of ${showCount(value?.looked ?? 0)} keys looked at`}
+        caption={`By bytes, of ${showCount(value?.looked ?? 0)} keys scanned`}
         columns={columns}
         rows={value?.prefixes}
         keyOf={({ prefix }) => prefix}
-        empty="No key is stored yet."
+        empty="The cache is empty."
       />
       <button type="button" onClick={again}>
-        Look again
+        Refresh
       </button>
     </Card>
   );
@@ -159,7 +159,7 @@ function Value() {
   const [key, setKey] = useState("");
   const [shown, setShown] = useState<string>();
   const { run, said } = useAction();
-  const look = (event: Event): void => {
+  const lookUp = (event: Event): void => {
     event.preventDefault();
     run(async () => {
       const answer = await act<{ text?: string; bytes?: number }>("/api/cache/value", { key });
@@ -168,12 +168,12 @@ function Value() {
     });
   };
   return (
-    <Card title="One value">
-      <form onSubmit={look}>
+    <Card title="Look up a key">
+      <form onSubmit={lookUp}>
         <label>
           Key <input value={key} onInput={(event) => setKey(event.currentTarget.value)} maxLength={250} required />
         </label>
-        <button type="submit">Show its value</button>
+        <button type="submit">Show value</button>
       </form>
       {said}
       {shown === undefined ? null : (

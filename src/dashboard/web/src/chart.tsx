@@ -1,4 +1,4 @@
-/** ● A chart of the last minutes: uPlot on a canvas, with its newest values in words for those who cannot see it. */
+/** ● A chart of the last minutes: uPlot on a canvas, with its newest values as text for screen readers. */
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import { showTime } from "./format.ts";
@@ -7,7 +7,7 @@ import { colour, onThemeChange } from "./theme.ts";
 export interface ChartLine {
   readonly label: string;
   readonly values: readonly (number | null)[];
-  /** Name of a colour in the style sheet. */
+  /** Name of a colour of the style sheet. */
   readonly colour: string;
 }
 
@@ -16,7 +16,7 @@ interface ChartProps {
   /** Seconds since 1970. */
   readonly time: readonly (number | null)[];
   readonly lines: readonly ChartLine[];
-  /** How a value is written on the axis and in words. */
+  /** Formats a value for the axis and for the text. */
   readonly show: (value: number) => string;
   readonly max?: number;
 }

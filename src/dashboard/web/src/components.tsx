@@ -1,4 +1,4 @@
-/** ● Small pieces that every view is made of. */
+/** ● Components that every view uses. */
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { showSize } from "./format.ts";
@@ -13,10 +13,10 @@ export function Card({ title, children, wide }: { title: string; children: Compo
   );
 }
 
-/** Numbers with their names, and a note where one is needed. */
+/** Named values, each with an optional note. */
 export type NamedValues = readonly (readonly [name: string, value: string, note?: string])[];
 
-/** A card about one part: where it is, its numbers, and what else there is to say. */
+/** A card about one part: its address, its statistics, and more content. */
 export function PartCard({ title, address, stats, children }: PartCardProps) {
   return (
     <Card title={title}>
@@ -44,28 +44,28 @@ interface PartCardProps {
   readonly children?: ComponentChildren;
 }
 
-/** Says that there is nothing, and how to change that. */
+/** Text in place of missing content. */
 export function Empty({ children }: { children: ComponentChildren }) {
   return <p class="empty">{children}</p>;
 }
 
-export function Off({ name, flag }: { name: string; flag: string }) {
+export function NotRunning({ name, flag }: { name: string; flag: string }) {
   return (
     <Card title={name}>
       <Empty>
-        This part is off. Start it with <code>holdfast up {flag}</code>.
+        Not running. Start it with <code>holdfast up {flag}</code>.
       </Empty>
     </Card>
   );
 }
 
-/** A share of a whole as a bar, with its words. */
+/** A fraction as a bar, with its label. */
 export function Bar({ share, label }: { share: number; label: string }) {
   return <meter min={0} max={1} value={Math.min(1, share)} aria-label={label} />;
 }
 
-/** How full a part's memory is. */
-export function Fullness({ bytes, bytesMax, part }: { bytes: number; bytesMax: number; part: string }) {
+/** How much of a part's memory is in use. */
+export function MemoryUsage({ bytes, bytesMax, part }: { bytes: number; bytesMax: number; part: string }) {
   return (
     <>
       <p>
@@ -76,7 +76,7 @@ export function Fullness({ bytes, bytesMax, part }: { bytes: number; bytesMax: n
   );
 }
 
-/** Runs an action, and says how it went. */
+/** Runs an action and shows its result or error. */
 export function useAction(): { run: (action: () => Promise<string | void>) => void; said: ComponentChildren } {
   const [said, setSaid] = useState<{ text: string; bad: boolean }>();
   const run = (action: () => Promise<string | void>): void => {
@@ -94,7 +94,7 @@ export function useAction(): { run: (action: () => Promise<string | void>) => vo
   };
 }
 
-/** Asks again every so often while the view is shown; undefined until the first answer. */
+/** Polls while the view is shown; the value is undefined until the first answer. */
 export function usePolled<T>(
   ask: () => Promise<T>,
   everyMs: number,
@@ -106,7 +106,7 @@ export function usePolled<T>(
   useEffect(() => {
     let over = false;
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const look = async (): Promise<void> => {
+    const poll = async (): Promise<void> => {
       try {
         const answer = await ask();
         if (over) return;
@@ -115,9 +115,9 @@ export function usePolled<T>(
       } catch (error) {
         if (!over) setFailed(error instanceof Error ? error.message : String(error));
       }
-      if (!over) timer = setTimeout(() => void look(), everyMs);
+      if (!over) timer = setTimeout(() => void poll(), everyMs);
     };
-    void look();
+    void poll();
     return () => {
       over = true;
       clearTimeout(timer);

@@ -1,4 +1,4 @@
-/** ○ Numbers as people read them. */
+/** ○ Number formats. */
 export { showDuration, showSize } from "../../../core/units.ts";
 
 const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });

@@ -1,4 +1,4 @@
-/** ● The ring: servers on a circle, where a key lands, and which keys move when a server goes. Computed by the client's own placement. */
+/** ● The hash ring: the servers' points, the server of a key, and the keys that move when a server is removed, by the client's code. */
 import { useMemo, useState } from "preact/hooks";
 import { ketamaHash, ketamaPoints, placementOf } from "../../../cache/client/pool/placement.ts";
 import { parseServer } from "../../../cache/client/operations/server-address.ts";
@@ -13,29 +13,29 @@ const RADIUS = 90;
 
 export function HashRing({ address }: { address: string }) {
   const [servers, setServers] = useState(() => [address, ...EXAMPLES]);
-  const [gone, setGone] = useState<string>();
+  const [removed, setRemoved] = useState<string>();
   const [key, setKey] = useState("user:42");
-  const there = useMemo(() => servers.filter((server) => server !== gone), [servers, gone]);
-  const points = useMemo(() => ketamaPoints(there.map(parseServer)), [there]);
-  const { shares, moved } = useMemo(() => compare(servers, there), [servers, there]);
-  const owner = key === "" ? undefined : there[placementOf("ketama", there.map(parseServer)).pick(key)];
+  const present = useMemo(() => servers.filter((server) => server !== removed), [servers, removed]);
+  const points = useMemo(() => ketamaPoints(present.map(parseServer)), [present]);
+  const { shares, moved } = useMemo(() => compare(servers, present), [servers, present]);
+  const owner = key === "" ? undefined : present[placementOf("ketama", present.map(parseServer)).pick(key)];
   const colourOf = (server: string): string => `s${servers.indexOf(server) % 6}`;
   const add = (): void => setServers([...servers, `10.0.0.${servers.length + 1}:11211`]);
   return (
-    <Card title="The ring" wide>
+    <Card title="Hash ring" wide>
       <p class="dim">
-        The client decides which server has a key: both are hashed onto one circle, and a key belongs to the next server's point
-        clockwise (ketama, as libmemcached has it). Take a server away, and only its keys move.
+        The client chooses the server of a key: servers and keys are hashed onto one circle, and a key is assigned to the next
+        server point clockwise (ketama, compatible with libmemcached). Removing a server moves only its own keys.
       </p>
       <div class="ring">
         <svg
           viewBox="-110 -110 220 220"
           role="img"
-          aria-label={`A circle with the points of ${there.length} servers; ${key} lands on ${owner ?? "none"}`}
+          aria-label={`Hash ring with the points of ${present.length} servers; ${key} is assigned to ${owner ?? "none"}`}
         >
           <circle r={RADIUS} class="circle" />
           {points.map(({ at, owner: index }) => (
-            <line key={at} class={`point ${colourOf(there[index]!)}`} {...tick(at / PLACES, RADIUS - 6, RADIUS + 6)} />
+            <line key={at} class={`point ${colourOf(present[index]!)}`} {...tick(at / PLACES, RADIUS - 6, RADIUS + 6)} />
           ))}
           {owner === undefined ? null : (
             <circle class={`key ${colourOf(owner)}`} r={7} {...centre(ketamaHash(key) / PLACES, RADIUS)} />
@@ -43,30 +43,30 @@ export function HashRing({ address }: { address: string }) {
         </svg>
         <div>
           <label>
-            Type a key <input value={key} maxLength={250} onInput={(event) => setKey(event.currentTarget.value)} />
+            Key to assign <input value={key} maxLength={250} onInput={(event) => setKey(event.currentTarget.value)} />
           </label>
-          <p role="status">{owner === undefined ? "Type a key to see where it lands." : `It lands on ${owner}.`}</p>
+          <p role="status">{owner === undefined ? "Enter a key to see its server." : `Assigned to ${owner}.`}</p>
           <ul class="servers">
             {servers.map((server) => (
               <li key={server}>
                 <i class={`swatch ${colourOf(server)}`} aria-hidden="true" /> <code>{server}</code>{" "}
-                {server === gone ? "is away" : `has ${showShare(shares[there.indexOf(server)])}`}{" "}
+                {server === removed ? "removed" : `has ${showShare(shares[present.indexOf(server)])}`}{" "}
                 <button
                   type="button"
-                  onClick={() => setGone(server === gone ? undefined : server)}
-                  disabled={gone !== undefined && server !== gone}
+                  onClick={() => setRemoved(server === removed ? undefined : server)}
+                  disabled={removed !== undefined && server !== removed}
                 >
-                  {server === gone ? "Bring back" : "Take away"}
+                  {server === removed ? "Add again" : "Remove"}
                   <span class="hidden"> {server}</span>
                 </button>
               </li>
             ))}
           </ul>
           <button type="button" onClick={add} disabled={servers.length >= SERVERS_MAX}>
-            Add a server
+            Add server
           </button>
-          {gone === undefined ? null : (
-            <p>{showShare(moved)} of the keys have moved, all of them from the server that is away.</p>
+          {removed === undefined ? null : (
+            <p>{showShare(moved)} of the keys have moved, all of them from the removed server.</p>
           )}
         </div>
       </div>
@@ -74,15 +74,15 @@ export function HashRing({ address }: { address: string }) {
   );
 }
 
-/** Shares of the servers that are there, and of keys that lie elsewhere than with all of them. */
-function compare(all: readonly string[], there: readonly string[]): { shares: number[]; moved: number } {
-  const [before, now] = [placementOf("ketama", all.map(parseServer)), placementOf("ketama", there.map(parseServer))];
-  const counts = there.map(() => 0);
+/** The fraction of keys on each present server, and the fraction assigned differently than with all servers. */
+function compare(all: readonly string[], present: readonly string[]): { shares: number[]; moved: number } {
+  const [before, now] = [placementOf("ketama", all.map(parseServer)), placementOf("ketama", present.map(parseServer))];
+  const counts = present.map(() => 0);
   let moved = 0;
   for (let index = 0; index < SAMPLE_KEYS; index += 1) {
     const owner = now.pick(`sample:${index}`);
     counts[owner]! += 1;
-    if (there[owner] !== all[before.pick(`sample:${index}`)]) moved += 1;
+    if (present[owner] !== all[before.pick(`sample:${index}`)]) moved += 1;
   }
   return { shares: counts.map((count) => count / SAMPLE_KEYS), moved: moved / SAMPLE_KEYS };
 }

@@ -1,7 +1,4 @@
-/**
- * ○ What keep-alive would do with a peer that falls silent, drawn from the times alone before anything is sent: time runs to the
- * right at true scale, all of it in grey, since none of it has happened.
- */
+/** ○ Predicted keep-alive of a peer that stops answering, drawn from the settings alone: time runs to the right, true to scale. */
 import { predictKeepAlive } from "../../../wire/keep-alive/keep-alive-prediction.ts";
 import type { KeepAliveTimes, PredictedMark } from "../../../wire/keep-alive/keep-alive-prediction.ts";
 import { showDuration } from "./format.ts";
@@ -14,12 +11,12 @@ const START_X = 56;
 const END_X = 464;
 
 export function KeepAlivePrediction({ times }: { times: KeepAliveTimes }) {
-  const endMs = givenUpMs(times);
+  const endMs = detectionMs(times);
   const marks = predictKeepAlive(times, { nextProbeAtMs: times.idleMs, answers: false, untilMs: endMs });
   const xOf = (ms: number): number => START_X + (ms / endMs) * (END_X - START_X);
   const firstX = xOf(times.idleMs);
   return (
-    <svg class="forecast" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={inWords(marks)}>
+    <svg class="prediction" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={asText(marks)}>
       <text x={4} y={SERVER_Y + 4}>
         server
       </text>
@@ -28,12 +25,12 @@ export function KeepAlivePrediction({ times }: { times: KeepAliveTimes }) {
       </text>
       <line class="life" x1={START_X} x2={END_X} y1={SERVER_Y} y2={SERVER_Y} />
       <line class="life" x1={START_X} x2={END_X} y1={CLIENT_Y} y2={CLIENT_Y} />
-      <circle class="heard" cx={START_X} cy={SERVER_Y} r={4} />
+      <circle class="received" cx={START_X} cy={SERVER_Y} r={4} />
       {marks.map((mark) => (
         <Mark key={mark.atMs} mark={mark} x={xOf(mark.atMs)} />
       ))}
       <text class="end" x={END_X} y={12}>
-        given up after {showDuration(endMs)}
+        closed after {showDuration(endMs)}
       </text>
       <text class={firstX > WIDTH / 2 ? "end" : undefined} x={firstX} y={HEIGHT - 6}>
         first probe after {showDuration(times.idleMs)}
@@ -44,7 +41,7 @@ export function KeepAlivePrediction({ times }: { times: KeepAliveTimes }) {
 
 function Mark({ mark: { kind, unanswered }, x }: { mark: PredictedMark; x: number }) {
   return (
-    <g class={`ghost ${kind}`}>
+    <g class={`predicted ${kind}`}>
       <line x1={x} x2={x} y1={SERVER_Y} y2={CLIENT_Y} />
       {kind === "reset" ? (
         <path d={`M${x - 5} ${SERVER_Y - 5}l10 10m0-10l-10 10`} />
@@ -57,12 +54,12 @@ function Mark({ mark: { kind, unanswered }, x }: { mark: PredictedMark; x: numbe
   );
 }
 
-/** From the last byte heard of a peer to the reset. */
-export function givenUpMs({ idleMs, intervalMs, count }: KeepAliveTimes): number {
+/** From the last byte received of a peer to the reset. */
+export function detectionMs({ idleMs, intervalMs, count }: KeepAliveTimes): number {
   return idleMs + intervalMs * count;
 }
 
-function inWords(marks: readonly PredictedMark[]): string {
-  const when = marks.map(({ kind, atMs }) => `${kind === "reset" ? "given up" : "a probe"} after ${showDuration(atMs)}`);
-  return `Predicted time line of a peer that falls silent: ${when.join(", ")}`;
+function asText(marks: readonly PredictedMark[]): string {
+  const when = marks.map(({ kind, atMs }) => `${kind === "reset" ? "closed" : "a probe"} after ${showDuration(atMs)}`);
+  return `Predicted timeline of a peer that stops answering: ${when.join(", ")}`;
 }

@@ -1,4 +1,4 @@
-/** ● The watched connection: what it is, what can be done to it, its two lifelines, and the same in words. */
+/** ● The watched connection: its addresses, actions on the peer, its two lifelines, and the list of events. */
 import { useState } from "preact/hooks";
 import type { LifelineEvent } from "../../link-lab/lab-state.ts";
 import { showTime } from "./format.ts";
@@ -11,15 +11,15 @@ export function LabCard({ lab }: { lab: Lab }) {
   const { connection, kind, packets, whyNotCaptured } = lab;
   const [chosen, setChosen] = useState<LifelineEvent>();
   return (
-    <Card title={kind === "demonstration" ? "The demonstration" : `The connection of ${connection.peer}`} wide>
+    <Card title={kind === "demonstration" ? "Demonstration" : `Connection of ${connection.peer}`} wide>
       <p class="address">
         server {connection.local} · client {connection.peer}
       </p>
       <p class="dim">
         {packets === "captured"
           ? "Packets are captured from the network. "
-          : `Packets cannot be captured here (${whyNotCaptured ?? "no permission"}): bytes are tapped in the server, probes read off the kernel's counters. `}
-        Grey is predicted.
+          : `Packets cannot be captured (${whyNotCaptured ?? "no permission"}): payload is recorded inside the server process, and probes are derived from the kernel's counters. `}
+        Predicted packets are drawn in grey.
       </p>
       {kind === "demonstration" ? <Actions lab={lab} /> : null}
       <p role="status">{stateOf(lab)}</p>
@@ -32,7 +32,7 @@ export function LabCard({ lab }: { lab: Lab }) {
         for Wireshark
       </p>
       <details>
-        <summary>The same in words</summary>
+        <summary>Event list</summary>
         <ol class="life" reversed>
           {lab.events.toReversed().map((event) => (
             <li key={event.number} class={event.kind === "reset" || event.kind === "end" ? "bad" : ""}>
@@ -48,9 +48,9 @@ export function LabCard({ lab }: { lab: Lab }) {
 function stateOf({ connection, ended, peerState }: Lab): string {
   const { nextProbeInMs, probesUnanswered = 0, keepAlive } = connection;
   if (ended) return "The connection has ended.";
-  const peer = peerState === "frozen" ? "The peer's process is frozen. " : peerState === "cut" ? "The cable is cut. " : "";
+  const peer = peerState === "frozen" ? "The peer process is suspended. " : peerState === "cut" ? "The network is cut. " : "";
   const missed = probesUnanswered > 0 ? `${probesUnanswered} of ${keepAlive?.count ?? "?"} probes are unanswered. ` : "";
-  return `${peer}${missed}${nextProbeInMs === undefined ? "Data is in flight: keep-alive stands still." : "The fuse burns."}`;
+  return `${peer}${missed}${nextProbeInMs === undefined ? "Data is unacknowledged: the keep-alive timer is suspended." : "Waiting for the next keep-alive probe."}`;
 }
 
 function whoOf({ from }: LifelineEvent): string {
@@ -61,9 +61,9 @@ function Actions({ lab: { peerState, cannotCut, ended } }: { lab: Lab }) {
   const { run, said } = useAction();
   const [text, setText] = useState("hello");
   const over = ended || peerState === "gone";
-  const button = (action: string, words: string) => (
+  const button = (action: string, label: string) => (
     <button type="button" disabled={over} onClick={() => run(() => act("/api/lab/act", { action }))}>
-      {words}
+      {label}
     </button>
   );
   const send = (from: "server" | "client") => (
@@ -73,15 +73,17 @@ function Actions({ lab: { peerState, cannotCut, ended } }: { lab: Lab }) {
   );
   return (
     <div class="actions">
-      {peerState === "frozen" ? button("thaw", "Let the peer go on") : button("freeze", "Freeze the peer")}
-      {peerState === "cut" ? button("heal", "Mend the cable") : button("cut", "Cut the cable")}
-      {button("kill", "Kill the peer")}
+      {peerState === "frozen"
+        ? button("thaw", "Resume the peer process")
+        : button("freeze", "Suspend the peer process (SIGSTOP)")}
+      {peerState === "cut" ? button("heal", "Restore the network") : button("cut", "Cut the network")}
+      {button("kill", "Kill the peer process")}
       <label>
         Text <input value={text} maxLength={200} onInput={(event) => setText(event.currentTarget.value)} />
       </label>
       {send("server")}
       {send("client")}
-      {cannotCut === undefined ? null : <p class="bad">The cable cannot be cut here: {cannotCut}.</p>}
+      {cannotCut === undefined ? null : <p class="bad">The network cannot be cut on this machine: {cannotCut}.</p>}
       {said}
     </div>
   );
@@ -101,12 +103,12 @@ function PacketBytes({ event }: { event: LifelineEvent }) {
         <time>{showTime(event.wallMs)}</time> {whoOf(event)} {event.text} <small>({event.source})</small>{" "}
         {event.source === "captured" || event.source === "tapped" ? (
           <button type="button" onClick={look}>
-            Show its bytes
+            Show bytes
           </button>
         ) : null}
       </p>
       {shown?.number === event.number ? (
-        <pre tabIndex={0} aria-label="Bytes of the packet">
+        <pre tabIndex={0} aria-label="Packet bytes">
           {shown.hex.replaceAll(/(..)/g, "$1 ").replaceAll(/(.{48})/g, "$1\n")}
         </pre>
       ) : null}

@@ -1,6 +1,6 @@
 /**
- * ● Two lifelines with time running down at true scale: the server's left with the countdown of the kernel's keep-alive timer, the
- * client's right; bytes as arrows, probes as hollow ones that stop half-way when nobody answers, and what will come in grey.
+ * ● Two lifelines, time running down, true to scale: the server on the left with the countdown of the kernel's keep-alive timer, the
+ * client on the right. Payload as arrows, probes as hollow arrows (half-length while unanswered), predicted packets in grey.
  */
 import { useEffect, useState } from "preact/hooks";
 import type { LifelineEvent } from "../../link-lab/lab-state.ts";
@@ -13,12 +13,12 @@ const WIDTH = 640;
 const SERVER_X = 150;
 const CLIENT_X = 490;
 const HEIGHT = 520;
-/** The line of now, from above. */
+/** The position of the current time. */
 const NOW_Y = 340;
 const PX_PER_SECOND_MAX = 28;
-/** Where the lifelines begin, below their names; older events have passed. */
+/** The start of the lifelines, below their names; older events are not drawn. */
 const LIFE_Y = 30;
-/** Events nearer to each other than this get one line of text. */
+/** Events closer together than this share one label. */
 const TEXT_PX_MIN = 13;
 
 export function Lifelines({ lab, choose }: { lab: Lab; choose: (event: LifelineEvent) => void }) {
@@ -28,7 +28,7 @@ export function Lifelines({ lab, choose }: { lab: Lab; choose: (event: LifelineE
   const events = lab.events.filter(({ wallMs }) => yOf(wallMs) > LIFE_Y);
   const untilMs = now + ((HEIGHT - NOW_Y) / scale) * 1000;
   return (
-    <svg class="lifelines" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={inWords(lab, now)}>
+    <svg class="lifelines" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={asText(lab, now)}>
       <text x={SERVER_X} y={14} class="name">
         server
       </text>
@@ -61,7 +61,7 @@ export function Lifelines({ lab, choose }: { lab: Lab; choose: (event: LifelineE
   );
 }
 
-/** The server's time of now, carried on by the page's own clock between two tellings; it stands still when all has ended. */
+/** The server's current time, continued by the page's clock between two updates; fixed once the connection has ended. */
 function useNow(lab: Lab): number {
   const [now, setNow] = useState(lab.wallMs);
   useEffect(() => {
@@ -71,7 +71,7 @@ function useNow(lab: Lab): number {
     }
     let frame = 0;
     const step = (): void => {
-      setNow(lab.wallMs + performance.now() - lab.cameMs);
+      setNow(lab.wallMs + performance.now() - lab.receivedMs);
       frame = requestAnimationFrame(step);
     };
     frame = requestAnimationFrame(step);
@@ -80,7 +80,7 @@ function useNow(lab: Lab): number {
   return now;
 }
 
-/** So that the whole way to being given up fits below now, but never so large that a second fills the picture. */
+/** The time until the next two probes fits below now; one second has at most PX_PER_SECOND_MAX pixels. */
 function scaleOf({ connection: { keepAlive } }: Lab): number {
   if (!keepAlive) return PX_PER_SECOND_MAX;
   const wholeS = (Math.max(keepAlive.idleMs, keepAlive.intervalMs) * 1.2) / 1000;
@@ -94,7 +94,7 @@ function predictedOf({ connection, wallMs, ended, peerState }: Lab, untilMs: num
   return predictKeepAlive(keepAlive, { nextProbeAtMs: wallMs + nextProbeInMs, unanswered: probesUnanswered, answers, untilMs });
 }
 
-/** The kernel's countdown: as long as the time that is left, starting at now. */
+/** The kernel's countdown: its length is the time left, from now. */
 function Countdown({ lab, now, yOf }: { lab: Lab; now: number; yOf: (wallMs: number) => number }) {
   const { nextProbeInMs, probesUnanswered = 0, keepAlive } = lab.connection;
   if (lab.ended || nextProbeInMs === undefined) return null;
@@ -102,7 +102,7 @@ function Countdown({ lab, now, yOf }: { lab: Lab; now: number; yOf: (wallMs: num
   const leftMs = Math.max(0, endMs - now);
   const count = keepAlive?.count ?? 1;
   return (
-    <g class={probesUnanswered > 0 ? "fuse bad" : "fuse"}>
+    <g class={probesUnanswered > 0 ? "countdown bad" : "countdown"}>
       <line x1={SERVER_X} x2={SERVER_X} y1={NOW_Y} y2={Math.min(HEIGHT, yOf(endMs))} />
       <circle cx={SERVER_X} cy={NOW_Y} r={5} />
       <text x={SERVER_X - 12} y={NOW_Y + 16}>
@@ -129,7 +129,7 @@ function Ticks({ now, scale }: { now: number; scale: number }) {
         </g>
       ))}
       <text x={4} y={HEIGHT - 6}>
-        a mark is {everyS} s
+        one mark = {everyS} s
       </text>
     </g>
   );
@@ -137,7 +137,7 @@ function Ticks({ now, scale }: { now: number; scale: number }) {
 
 interface ArrowProps {
   readonly event: LifelineEvent;
-  /** Probes unanswered with this one; 0 when it was answered. */
+  /** Unanswered probes up to this one; 0 if it was answered. */
   readonly missed: number;
   readonly y: number;
   readonly labelled: boolean;
@@ -174,10 +174,10 @@ function Arrow({ event, missed, y, labelled, count, choose }: ArrowProps) {
   );
 }
 
-/** An answer comes within a round trip; before that much time has passed nobody knows. */
+/** Longer than a usual round trip: until then a probe does not count as unanswered. */
 const ANSWER_MS = 300;
 
-/** How many probes are unanswered with this one: none when anything came back before the next. */
+/** The number of unanswered probes up to this one: 0 if anything came back before the next. */
 function missedWith(
   { kind, number, unanswered = 0, wallMs }: LifelineEvent,
   events: readonly LifelineEvent[],
@@ -191,7 +191,7 @@ function missedWith(
 /** 1/3, 2/3, 3/3. */
 function ProbeCount({ x, y, filled, count }: { x: number; y: number; filled: number; count: number }) {
   return (
-    <text x={x} y={y + 4} class="notches">
+    <text x={x} y={y + 4} class="probe-count">
       {filled}/{count}
     </text>
   );
@@ -201,20 +201,20 @@ function Prediction({ mark: { kind, unanswered }, y }: { mark: PredictedMark; y:
   if (y < NOW_Y) return null;
   const [start, end] = kind === "answer" ? [CLIENT_X, SERVER_X] : [SERVER_X, CLIENT_X];
   const shift = kind === "answer" ? 6 : 0;
-  const words = kind === "reset" ? "given up: RST" : unanswered > 0 ? `probe ${unanswered}` : kind;
+  const label = kind === "reset" ? "closed: RST" : unanswered > 0 ? `probe ${unanswered}` : kind;
   return (
-    <g class="ghost">
+    <g class="predicted">
       <line x1={start} x2={end} y1={y + shift} y2={y + shift} />
       {kind === "answer" ? null : (
         <text x={(SERVER_X + CLIENT_X) / 2} y={y - 6} class="middle">
-          {words}
+          {label}
         </text>
       )}
     </g>
   );
 }
 
-/** Of events that lie on each other only the first is labelled, so that no text lies on another. */
+/** Of overlapping events only the first is labelled. */
 function withLabels(
   events: readonly LifelineEvent[],
   yOf: (wallMs: number) => number,
@@ -228,7 +228,7 @@ function withLabels(
   });
 }
 
-function inWords({ connection, ended, events }: Lab, now: number): string {
+function asText({ connection, ended, events }: Lab, now: number): string {
   const { nextProbeInMs, probesUnanswered = 0 } = connection;
   const last = events.at(-1);
   const state = ended ? "ended" : `next probe ${nextProbeInMs === undefined ? "not due" : `in ${showDuration(nextProbeInMs)}`}`;

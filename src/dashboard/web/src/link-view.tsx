@@ -1,19 +1,19 @@
-/** ● The links: every connection with its countdown, and one opened as two lifelines. */
+/** ● The links: all connections with their countdown to the next probe, and one of them as two lifelines. */
 import { useState } from "preact/hooks";
 import type { ConnectionNumbers } from "../../snapshot/monitored-parts.ts";
 import type { Snapshot } from "../../snapshot/snapshot.ts";
-import { KeepAlivePrediction, givenUpMs } from "./keep-alive-prediction.tsx";
+import { KeepAlivePrediction, detectionMs } from "./keep-alive-prediction.tsx";
 import { showCount, showDuration, showSize } from "./format.ts";
 import { LabCard } from "./lab.tsx";
 import { act } from "./live.ts";
 import type { Lab } from "./live.ts";
-import { Card, Off, PartCard, useAction } from "./components.tsx";
+import { Card, NotRunning, PartCard, useAction } from "./components.tsx";
 import { type Column, Table } from "./table.tsx";
 
 export function LinkView({ link, lab }: { link: Snapshot["link"]; lab: Lab | undefined }) {
   return (
     <div class="grid">
-      {link ? <Now link={link} /> : <Off name="Link" flag="--link" />}
+      {link ? <Now link={link} /> : <NotRunning name="Link" flag="--link" />}
       <Demonstrate lab={lab} />
       {lab ? <LabCard lab={lab} /> : null}
       {link ? (
@@ -84,7 +84,11 @@ function Connections({ link, opened }: { link: NonNullable<Snapshot["link"]>; op
   return (
     <Card title="Connections" wide>
       <Table
-        caption={hidden > 0 ? `The ${connections.length} nearest their next probe; ${showCount(hidden)} more` : "Connections"}
+        caption={
+          hidden > 0
+            ? `The ${connections.length} connections whose next probe is due first; ${showCount(hidden)} more`
+            : "Connections"
+        }
         columns={columns}
         rows={connections}
         keyOf={({ id }) => id}
@@ -101,9 +105,9 @@ function Connections({ link, opened }: { link: NonNullable<Snapshot["link"]>; op
 }
 
 const SLIDERS = [
-  { name: "idle", label: "Silence before the first probe", min: 1, max: 30, unit: "s" },
-  { name: "interval", label: "Between probes", min: 1, max: 30, unit: "s" },
-  { name: "count", label: "Unanswered probes until it is given up", min: 1, max: 9, unit: "" },
+  { name: "idle", label: "Idle time before the first probe", min: 1, max: 30, unit: "s" },
+  { name: "interval", label: "Interval between probes", min: 1, max: 30, unit: "s" },
+  { name: "count", label: "Unanswered probes before the connection is closed", min: 1, max: 9, unit: "" },
 ] as const;
 
 function Demonstrate({ lab }: { lab: Lab | undefined }) {
@@ -112,10 +116,10 @@ function Demonstrate({ lab }: { lab: Lab | undefined }) {
   const times = { idleMs: chosen.idle * 1000, intervalMs: chosen.interval * 1000, count: chosen.count };
   const start = (): void => run(() => act("/api/lab/demonstrate", times));
   return (
-    <Card title="Try it">
+    <Card title="Keep-alive demonstration">
       <p class="dim">
-        A real connection of its own, to a peer that you can freeze, cut off and mend. These are the kernel's timers, not a
-        film.
+        Opens a real connection to a peer process that you can suspend, disconnect and reconnect. The timers are the kernel's
+        own; nothing is simulated.
       </p>
       {SLIDERS.map(({ name, label, min, max, unit }) => (
         <label key={name} class="slider">
@@ -131,11 +135,11 @@ function Demonstrate({ lab }: { lab: Lab | undefined }) {
       ))}
       <KeepAlivePrediction times={times} />
       <p>
-        Predicted: a silent peer is found after <b>{showDuration(givenUpMs(times))}</b>; a living one is probed every{" "}
-        {showDuration(Math.max(times.idleMs, times.intervalMs))}.
+        Predicted: a peer that does not answer is detected after <b>{showDuration(detectionMs(times))}</b>; a peer that answers
+        is probed every {showDuration(Math.max(times.idleMs, times.intervalMs))}.
       </p>
       <button type="button" onClick={start}>
-        {lab?.kind === "demonstration" ? "Start anew" : "Start the demonstration"}
+        {lab?.kind === "demonstration" ? "Restart the demonstration" : "Start the demonstration"}
       </button>
       {lab ? (
         <button type="button" onClick={() => run(() => act("/api/lab/stop"))}>

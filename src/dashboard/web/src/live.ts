@@ -1,4 +1,4 @@
-/** ● The page's memory: the newest snapshot, the last minutes for the charts, and whether the server is there. Filled by one stream. */
+/** ● The page's state: the newest snapshot, the chart history, and whether the server is connected. Updated by one event stream. */
 import { useEffect, useState } from "preact/hooks";
 import { History } from "../../snapshot/history.ts";
 import type { Columns } from "../../snapshot/history.ts";
@@ -9,13 +9,13 @@ export interface Live {
   readonly connected: boolean;
   readonly snapshot: Snapshot | undefined;
   readonly columns: Columns | undefined;
-  /** The connection that is watched closely. */
+  /** The watched connection. */
   readonly lab: Lab | undefined;
 }
 
 export interface Lab extends LabState {
-  /** The page's own time when this came, to count down from between two tellings. */
-  readonly cameMs: number;
+  /** The page's own time at which this was received, for the countdown between two updates. */
+  readonly receivedMs: number;
 }
 
 const RETRY_MS = 2000;
@@ -25,7 +25,7 @@ let token = "";
 let history = new History();
 const listeners = new Set<() => void>();
 
-/** The page's state, drawn again whenever it changes. */
+/** The page's state; redraws whenever it changes. */
 export function useLive(): Live {
   const [, redraw] = useState({});
   useEffect(() => {
@@ -36,7 +36,7 @@ export function useLive(): Live {
   return state;
 }
 
-/** Begins to listen, and begins again whenever the server went away. */
+/** Connects, and reconnects whenever the stream ends. */
 export async function startLive(): Promise<void> {
   try {
     const hello = await fetch("/api/hello");
@@ -71,7 +71,7 @@ function follow(): void {
 }
 
 function labOf(state: LabState | undefined): Lab | undefined {
-  return state && { ...state, cameMs: performance.now() };
+  return state && { ...state, receivedMs: performance.now() };
 }
 
 function change(part: Partial<Live>): void {
@@ -79,7 +79,7 @@ function change(part: Partial<Live>): void {
   for (const listener of listeners) listener();
 }
 
-/** Asks the server to do something; the answer's data, or its sentence as an error. */
+/** Sends an action to the server. Returns the answer's data, or throws its error message. */
 export async function act<T>(path: string, body: unknown = {}): Promise<T> {
   const headers = { "Content-Type": "application/json", "X-Holdfast-Token": token };
   const response = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
@@ -88,7 +88,7 @@ export async function act<T>(path: string, body: unknown = {}): Promise<T> {
   return answer;
 }
 
-/** Reads something of the server. */
+/** Reads data from the server. */
 export async function read<T>(path: string): Promise<T> {
   const response = await fetch(path);
   const answer = (await response.json()) as T & { error?: string };

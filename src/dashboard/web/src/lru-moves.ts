@@ -1,20 +1,20 @@
-/** ● How items move between the lists of the LRU: what the server has counted between two looks, so that watching costs nothing. */
+/** ● How many items move between the LRU lists: the difference between two polls of the server's own counters. */
 import { useRef } from "preact/hooks";
 import type { SlabClassStats, CacheDetails } from "../../inspectors/cache-details.ts";
 
-/** A slab class, and how many of its items moved a second since the look before; undefined at the first. */
+/** A slab class, and how many of its items moved per second since the last poll; undefined at the first. */
 export interface SlabClassMoves extends SlabClassStats {
   readonly moves: { readonly toWarm: number; readonly toCold: number; readonly evicted: number } | undefined;
 }
 
-interface Look {
+interface Poll {
   readonly details: CacheDetails;
   readonly atMs: number;
   readonly classes: readonly SlabClassMoves[];
 }
 
 export function useLruMoves(details: CacheDetails | undefined): readonly SlabClassMoves[] | undefined {
-  const last = useRef<Look>(undefined);
+  const last = useRef<Poll>(undefined);
   if (details !== undefined && details !== last.current?.details) {
     const atMs = performance.now();
     last.current = { details, atMs, classes: movesSince(last.current, details, atMs) };
@@ -22,7 +22,7 @@ export function useLruMoves(details: CacheDetails | undefined): readonly SlabCla
   return last.current?.classes;
 }
 
-function movesSince(before: Look | undefined, { classes }: CacheDetails, atMs: number): SlabClassMoves[] {
+function movesSince(before: Poll | undefined, { classes }: CacheDetails, atMs: number): SlabClassMoves[] {
   return classes.map((now) => {
     const then = before?.classes.find(({ id }) => id === now.id);
     if (before === undefined || then === undefined) return { ...now, moves: undefined };

@@ -1,9 +1,9 @@
-/** ● The first view: what is wrong, then each part in a card. */
+/** ● The first view: the problems, then a card for each part. */
 import type { Columns } from "../../snapshot/history.ts";
 import type { Snapshot } from "../../snapshot/snapshot.ts";
 import { Chart } from "./chart.tsx";
 import { showCount, showDuration, showShare, showSize } from "./format.ts";
-import { Fullness, Off, PartCard } from "./components.tsx";
+import { MemoryUsage, NotRunning, PartCard } from "./components.tsx";
 import { CacheRates, QueueRates } from "./rates.tsx";
 
 export function Overview({ snapshot, columns }: { snapshot: Snapshot; columns: Columns }) {
@@ -21,8 +21,8 @@ export function Overview({ snapshot, columns }: { snapshot: Snapshot; columns: C
 function Problems({ snapshot: { problems, wallMs } }: { snapshot: Snapshot }) {
   return (
     <section class="card wide problems" aria-labelledby="problems" aria-live="polite">
-      <h2 id="problems">{problems.length === 0 ? "All is well" : "What is wrong"}</h2>
-      {problems.length === 0 ? <p>No problem is known in any part.</p> : null}
+      <h2 id="problems">{problems.length === 0 ? "No problems" : "Problems"}</h2>
+      {problems.length === 0 ? <p>No problems detected in the cache, queue or link server.</p> : null}
       <ul>
         {problems.map(({ key, level, part, text, sinceMs }) => (
           <li key={key} class={level}>
@@ -35,7 +35,7 @@ function Problems({ snapshot: { problems, wallMs } }: { snapshot: Snapshot }) {
 }
 
 function CacheCard({ cache, columns }: { cache: Snapshot["cache"]; columns: Columns }) {
-  if (!cache) return <Off name="Cache" flag="--cache" />;
+  if (!cache) return <NotRunning name="Cache" flag="--cache" />;
   return (
     <PartCard
       title="Cache"
@@ -46,14 +46,14 @@ function CacheCard({ cache, columns }: { cache: Snapshot["cache"]; columns: Colu
         ["Connections", showCount(cache.connections)],
       ]}
     >
-      <Fullness bytes={cache.bytes} bytesMax={cache.limitBytes} part="cache" />
+      <MemoryUsage bytes={cache.bytes} bytesMax={cache.limitBytes} part="cache" />
       <CacheRates columns={columns} />
     </PartCard>
   );
 }
 
 function QueueCard({ queue, columns }: { queue: Snapshot["queue"]; columns: Columns }) {
-  if (!queue) return <Off name="Queue" flag="--queue" />;
+  if (!queue) return <NotRunning name="Queue" flag="--queue" />;
   return (
     <PartCard
       title="Queue"
@@ -65,14 +65,14 @@ function QueueCard({ queue, columns }: { queue: Snapshot["queue"]; columns: Colu
         ["Dead", showCount(queue.states.dead)],
       ]}
     >
-      <Fullness bytes={queue.bytes} bytesMax={queue.bytesMax} part="queue" />
+      <MemoryUsage bytes={queue.bytes} bytesMax={queue.bytesMax} part="queue" />
       <QueueRates columns={columns} />
     </PartCard>
   );
 }
 
 function LinkCard({ link, columns }: { link: Snapshot["link"]; columns: Columns }) {
-  if (!link) return <Off name="Link" flag="--link" />;
+  if (!link) return <NotRunning name="Link" flag="--link" />;
   return (
     <PartCard
       title="Link"
@@ -102,7 +102,7 @@ function ProcessCard({ snapshot, columns }: { snapshot: Snapshot; columns: Colum
       stats={[
         ["Resident memory", showSize(snapshot.residentBytes)],
         ["Heap", showSize(snapshot.heapBytes)],
-        ["CPU", showShare(snapshot.cpuShare), "of a core"],
+        ["CPU", showShare(snapshot.cpuShare), "of one core"],
       ]}
     >
       <Chart

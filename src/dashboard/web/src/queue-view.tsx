@@ -1,30 +1,30 @@
-/** ● The queue: queues with depth and workers, tasks and their lives, dead letters, and the actions. */
+/** ● The queue: queues with depth and workers, tasks and their history, dead tasks, and the actions. */
 import { useState } from "preact/hooks";
 import type { Columns } from "../../snapshot/history.ts";
 import type { QueueRow, Snapshot } from "../../snapshot/snapshot.ts";
 import { Chart } from "./chart.tsx";
 import { showCount, showDuration, showRate } from "./format.ts";
 import { act, read } from "./live.ts";
-import { Card, Fullness, Off, PartCard, useAction, usePolled } from "./components.tsx";
+import { Card, MemoryUsage, NotRunning, PartCard, useAction, usePolled } from "./components.tsx";
 import { QueueRates } from "./rates.tsx";
 import { type Column, Table } from "./table.tsx";
 import { Tasks } from "./tasks.tsx";
 import { Workers } from "./workers.tsx";
 
-/** The age of the oldest is asked for the first 20 queues, every 3 s: each costs the broker a look through its tasks. */
+/** The age of the oldest waiting task is polled for the first 20 queues, every 3 s: each costs the broker a list request. */
 const OLDEST_MAX = 20;
 const OLDEST_MS = 3000;
 
 interface QueueViewProps {
   readonly queue: Snapshot["queue"];
-  /** When it was so, by the server's clock. */
+  /** The time of this state by the server's clock. */
   readonly wallMs: number;
   readonly columns: Columns;
 }
 
 export function QueueView({ queue, wallMs, columns }: QueueViewProps) {
   const [chosen, setChosen] = useState<string>();
-  if (!queue) return <Off name="Queue" flag="--queue" />;
+  if (!queue) return <NotRunning name="Queue" flag="--queue" />;
   const name = chosen ?? queue.queues[0]?.name;
   return (
     <div class="grid">
@@ -40,9 +40,9 @@ export function QueueView({ queue, wallMs, columns }: QueueViewProps) {
           ["Peers", showCount(queue.peers)],
         ]}
       >
-        <Fullness bytes={queue.bytes} bytesMax={queue.bytesMax} part="queue" />
+        <MemoryUsage bytes={queue.bytes} bytesMax={queue.bytesMax} part="queue" />
       </PartCard>
-      <Card title="Rates">
+      <Card title="Throughput">
         <QueueRates columns={columns} />
         <Chart
           title="Waiting"
@@ -97,7 +97,7 @@ function Queues({ queues, total, chosen, choose }: QueuesProps) {
     ],
     ["Added", ({ addedPerSecond }) => showRate(addedPerSecond)],
     ["Done", ({ finishedPerSecond }) => showRate(finishedPerSecond)],
-    ["Oldest waits", ({ name }) => showOldest(name)],
+    ["Oldest waiting", ({ name }) => showOldest(name)],
     ["Actions", (row) => <PauseButton row={row} pause={pause} />],
   ];
   return (
@@ -108,7 +108,7 @@ function Queues({ queues, total, chosen, choose }: QueuesProps) {
         rows={queues}
         keyOf={({ name }) => name}
         toneOf={({ name }) => (name === chosen ? "chosen" : undefined)}
-        empty="There is no queue yet: the first task makes one. Add one below."
+        empty="No queues yet. A queue is created when its first task is added."
       />
       {said}
     </Card>
@@ -149,7 +149,7 @@ function AddTask({ queue, onAdded }: { queue: string; onAdded: (name: string) =>
         delayMs: Math.round(Number(delayS) * 1000),
       });
       onAdded(name);
-      return `Task ${id} is on disk.`;
+      return `Task ${id} was stored.`;
     });
   };
   return (
@@ -162,11 +162,11 @@ function AddTask({ queue, onAdded }: { queue: string; onAdded: (name: string) =>
           Body <textarea rows={3} value={body} onInput={(event) => setBody(event.currentTarget.value)} />
         </label>
         <label>
-          Not before{" "}
+          Delay{" "}
           <input type="number" min={0} max={86_400} value={delayS} onInput={(event) => setDelayS(event.currentTarget.value)} />{" "}
-          seconds from now
+          seconds
         </label>
-        <button type="submit">Add it</button>
+        <button type="submit">Add task</button>
       </form>
       {said}
     </Card>

@@ -1,4 +1,4 @@
-/** ● Charts that stand in more than one view. */
+/** ● Throughput charts that more than one view shows. */
 import type { Columns } from "../../snapshot/history.ts";
 import { Chart, type ChartLine } from "./chart.tsx";
 import { showRate } from "./format.ts";

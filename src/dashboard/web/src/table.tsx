@@ -1,19 +1,19 @@
-/** ● The table of every view: columns say what a row is, one scrolls by itself when it is too wide. */
+/** ● The table of every view, described by its columns; a table that is too wide scrolls. */
 import type { ComponentChildren } from "preact";
 import { Empty } from "./components.tsx";
 
-/** A column: its head, what it shows of a row, and which rows it shows as bad. The first column is the row's own head. */
+/** A column: its header, its cell of a row, and which rows are marked as bad. The first column is the row header. */
 export type Column<Row> = readonly [head: string, cell: (row: Row) => ComponentChildren, isBad?: (row: Row) => boolean];
 
 interface TableProps<Row> {
   readonly caption: string;
   readonly columns: readonly Column<Row>[];
-  /** Undefined: not known yet. */
+  /** Undefined: not loaded yet. */
   readonly rows: readonly Row[] | undefined;
   readonly keyOf: (row: Row) => string | number;
   /** "chosen" or "gone". */
   readonly toneOf?: (row: Row) => string | undefined;
-  /** What to say when there are no rows. */
+  /** The text when there are no rows. */
   readonly empty: ComponentChildren;
 }
 

@@ -1,4 +1,4 @@
-/** ● The tasks of one queue, page by page, and one task's whole life. */
+/** ● The tasks of one queue, page by page, and the history of one task. */
 import { useState } from "preact/hooks";
 import { showCount, showDuration, showSize, showTime } from "./format.ts";
 import { act, read } from "./live.ts";
@@ -6,7 +6,7 @@ import { Card, useAction, usePolled } from "./components.tsx";
 import { type Column, Table } from "./table.tsx";
 
 const STATES = ["all", "ready", "delayed", "failed", "leased", "dead", "done", "cancelled"] as const;
-const LOOK_MS = 2000;
+const POLL_MS = 2000;
 
 interface Task {
   readonly id: string;
@@ -28,9 +28,9 @@ interface TaskDetail {
     readonly key?: string;
     readonly after?: readonly string[];
     readonly errors?: readonly string[];
-    /** When each came; null where that was not noted. */
+    /** The time of each error; null where it was not recorded. */
     readonly errorsMs?: readonly (number | null)[];
-    /** Which attempt failed; null: none did, as when the task expired. */
+    /** The attempt that failed; null if none did, for example when the task expired. */
     readonly errorsAttempt?: readonly (number | null)[];
     readonly waits?: string;
   };
@@ -48,13 +48,13 @@ export function Tasks({ queue }: { queue: string }) {
   const [after, setAfter] = useState(0);
   const [open, setOpen] = useState<string>();
   const query = new URLSearchParams({ queue, ...(state !== "all" && { state }), ...(after > 0 && { after: String(after) }) });
-  const { value, failed, again } = usePolled(() => read<Page>(`/api/queue/tasks?${query}`), LOOK_MS, query.toString());
+  const { value, failed, again } = usePolled(() => read<Page>(`/api/queue/tasks?${query}`), POLL_MS, query.toString());
   const { run, said } = useAction();
   const purge = (): void =>
     run(async () => {
       const { removed } = await act<{ removed: number }>("/api/queue/purge", { queue, state });
       again();
-      return `${removed} tasks removed.`;
+      return `${removed} tasks deleted.`;
     });
   const choose = (next: (typeof STATES)[number]): void => {
     setState(next);
@@ -90,7 +90,7 @@ export function Tasks({ queue }: { queue: string }) {
         </label>
         {state === "dead" || state === "done" || state === "cancelled" ? (
           <button type="button" onClick={purge}>
-            Remove all {state}
+            Delete all {state}
           </button>
         ) : null}
         {failed ? <p class="bad">{failed}</p> : null}
@@ -100,7 +100,7 @@ export function Tasks({ queue }: { queue: string }) {
           rows={value?.tasks}
           keyOf={({ id }) => id}
           toneOf={({ id }) => (id === open ? "chosen" : undefined)}
-          empty={`No task here${state === "all" ? "" : ` is ${state}`}.`}
+          empty={state === "all" ? "No tasks." : `No ${state} tasks.`}
         />
         {value?.next === undefined ? null : (
           <button type="button" onClick={() => setAfter(value.next!)}>
@@ -145,7 +145,7 @@ function TaskActions({ task: { id, state }, changed }: { task: Task; changed: ()
 }
 
 function TaskCard({ id, changed }: { id: string; changed: () => void }) {
-  const { value, failed } = usePolled(() => read<TaskDetail>(`/api/queue/task?id=${encodeURIComponent(id)}`), LOOK_MS, id);
+  const { value, failed } = usePolled(() => read<TaskDetail>(`/api/queue/task?id=${encodeURIComponent(id)}`), POLL_MS, id);
   const [body, setBody] = useState<string>();
   const { run, said } = useAction();
   const show = (): void =>
@@ -157,12 +157,12 @@ function TaskCard({ id, changed }: { id: string; changed: () => void }) {
         <>
           <p>
             <span class={`badge ${value.task.state}`}>{value.task.state}</span>{" "}
-            {value.task.waits ? `It waits: ${value.task.waits}.` : null}
+            {value.task.waits ? `Waiting because: ${value.task.waits}.` : null}
           </p>
-          <Life task={value.task} />
+          <TaskHistory task={value.task} />
           {value.bodyBytes > 0 ? (
             <button type="button" onClick={show}>
-              Show its {value.task.state === "done" ? "result" : "body"} ({showSize(value.bodyBytes)})
+              Show {value.task.state === "done" ? "result" : "body"} ({showSize(value.bodyBytes)})
             </button>
           ) : null}
           {body === undefined ? null : (
@@ -178,8 +178,8 @@ function TaskCard({ id, changed }: { id: string; changed: () => void }) {
   );
 }
 
-/** What happened to a task, in order, with the time between. */
-function Life({ task }: { task: TaskDetail["task"] }) {
+/** The events of a task in order, with the time between them. */
+function TaskHistory({ task }: { task: TaskDetail["task"] }) {
   const steps = [
     { atMs: task.createdMs, text: "added", tone: "" },
     ...(task.errors ?? []).map((text, index) => ({
@@ -209,7 +209,7 @@ function Life({ task }: { task: TaskDetail["task"] }) {
 }
 
 function whatAt(state: string): string {
-  if (state === "leased") return "its attempt runs out of time";
+  if (state === "leased") return "attempt timeout";
   if (state === "delayed" || state === "failed") return "due";
   return state;
 }

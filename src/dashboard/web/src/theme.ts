@@ -1,4 +1,4 @@
-/** ● Light or dark: as the system has it, or as chosen here and remembered. */
+/** ● Light or dark colours: the system default, or the choice stored in the browser. */
 
 export type Theme = "auto" | "light" | "dark";
 
@@ -16,7 +16,7 @@ export function chooseTheme(theme: Theme): void {
   apply();
 }
 
-/** Calls when the colours change, so that canvases are drawn anew. */
+/** Calls the listener when the colours change, so that canvases are redrawn. */
 export function onThemeChange(listener: () => void): () => void {
   listeners.add(listener);
   return () => void listeners.delete(listener);
@@ -34,7 +34,7 @@ function apply(): void {
   for (const listener of listeners) listener();
 }
 
-/** A colour of the style sheet, as it is now. */
+/** The current value of a colour of the style sheet. */
 export function colour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }

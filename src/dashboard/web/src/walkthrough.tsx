@@ -1,4 +1,4 @@
-/** ● One walkthrough: a picture, steps of two sentences, and a button in each that does the real thing and tells what came of it. */
+/** ● One walkthrough: a picture, and steps whose button acts on the running servers and shows the result. */
 import { useState } from "preact/hooks";
 import type { Snapshot } from "../../snapshot/snapshot.ts";
 import type { Lab } from "./live.ts";
@@ -7,10 +7,10 @@ import { Card, Empty, useAction } from "./components.tsx";
 export interface WalkthroughStep {
   readonly title: string;
   readonly text: string;
-  /** What the button says; left out where there is nothing to do. */
+  /** The label of the button; omitted in a step without an action. */
   readonly button?: string;
   readonly does?: () => Promise<string>;
-  /** What the running thing says now. */
+  /** The current state of the running server. */
   readonly watches?: (snapshot: Snapshot, lab: Lab | undefined) => string;
 }
 
@@ -56,13 +56,13 @@ export function Walkthrough({ walkthrough, ready, snapshot, lab }: WalkthroughPr
               Back<span class="hidden"> in {walkthrough.title}</span>
             </button>
             <button type="button" disabled={at === walkthrough.steps.length - 1} onClick={() => setAt(at + 1)}>
-              On<span class="hidden"> in {walkthrough.title}</span>
+              Next<span class="hidden"> in {walkthrough.title}</span>
             </button>
-            <a href={`#/${walkthrough.view}`}>See it in the view</a>
+            <a href={`#/${walkthrough.view}`}>Open the view</a>
           </p>
         </>
       ) : (
-        <Empty>This part is off.</Empty>
+        <Empty>Not running.</Empty>
       )}
     </Card>
   );

@@ -1,4 +1,4 @@
-/** ● The texts of the walkthroughs, and what each step does to the running parts. */
+/** ● The texts of the walkthroughs, and the action of each step on the running servers. */
 import { showCount, showDuration } from "./format.ts";
 import { act, read } from "./live.ts";
 import type { WalkthroughText } from "./walkthrough.tsx";
@@ -9,38 +9,38 @@ const LESSON_QUEUE = "lesson";
 export const CACHE_WALKTHROUGH: WalkthroughText = {
   title: "What a cache does",
   question:
-    "Reading from a database again and again is slow. A cache keeps what was read, in the memory of many servers, for whoever asks next.",
+    "Reading the same data from a database again and again is slow. A cache keeps it in memory, shared by all servers of the application.",
   picture: ["application", "cache", "database"],
   view: "cache",
   steps: [
     {
       title: "a miss",
-      text: "The application asks the cache first. What was never stored, or has expired, is a miss: it must go to the database.",
-      button: "Ask for a key that is not there",
+      text: "The application reads from the cache first. A key that was never stored, or has expired, is a miss: the application must read from the database.",
+      button: "Get a key that is not stored",
       does: () => ask("lesson:never-stored"),
-      watches: ({ cache }) => `Misses so far: ${showCount(cache?.totals.misses ?? 0)}`,
+      watches: ({ cache }) => `Misses: ${showCount(cache?.totals.misses ?? 0)}`,
     },
     {
       title: "a set",
-      text: "What the database said is stored under its key, with a time after which it is forgotten.",
+      text: "The application stores the result of the database query under its key, with a time to live after which it expires.",
       button: "Store a greeting for 60 seconds",
       does: async () => {
         await act("/api/cache/store", { key: LESSON_KEY, value: "hello", seconds: 60 });
         return `${LESSON_KEY} is stored.`;
       },
-      watches: ({ cache }) => `Items now: ${showCount(cache?.items ?? 0)}, sets so far: ${showCount(cache?.totals.sets ?? 0)}`,
+      watches: ({ cache }) => `Items: ${showCount(cache?.items ?? 0)}, sets: ${showCount(cache?.totals.sets ?? 0)}`,
     },
     {
       title: "a hit",
-      text: "Whoever asks next, from any server, gets it from memory. The share of such answers is the hit ratio: the number to watch.",
-      button: "Ask for the greeting",
+      text: "The next get of this key, from any server, is answered from memory. The fraction of gets that are hits is the hit ratio, the most important number of a cache.",
+      button: "Get the greeting",
       does: () => ask(LESSON_KEY),
-      watches: ({ cache }) => `Hits so far: ${showCount(cache?.totals.hits ?? 0)}`,
+      watches: ({ cache }) => `Hits: ${showCount(cache?.totals.hits ?? 0)}`,
     },
     {
-      title: "full",
-      text: "Memory ends. Then what was not used for longest is thrown out: an eviction. Many of them mean that the cache is too small.",
-      watches: ({ cache }) => `Evictions so far: ${showCount(cache?.totals.evictions ?? 0)}`,
+      title: "an eviction",
+      text: "Memory is limited. When it is full, the least recently used item is evicted. Many evictions mean that the cache is too small.",
+      watches: ({ cache }) => `Evictions: ${showCount(cache?.totals.evictions ?? 0)}`,
     },
   ],
 };
@@ -48,22 +48,22 @@ export const CACHE_WALKTHROUGH: WalkthroughText = {
 export const QUEUE_WALKTHROUGH: WalkthroughText = {
   title: "What a message queue does",
   question:
-    "A front end must answer at once, but the work takes long. It puts a task into a queue; workers take tasks when they have time.",
+    "A front end must answer immediately, but the work takes long. It adds a task to a queue; workers fetch tasks when they are idle.",
   picture: ["front end", "queue", "worker"],
   view: "queue",
   steps: [
     {
       title: "a task is added",
-      text: "The front end is answered when the task is on disk. From then on it is not lost, whatever breaks.",
+      text: "The front end gets its answer once the task is on disk. After that it survives a crash of the broker.",
       button: "Add a task",
       does: async () =>
-        `Task ${(await act<{ id: string }>("/api/queue/add", { queue: LESSON_QUEUE, body: "hello", delayMs: 0 })).id} is on disk.`,
+        `Task ${(await act<{ id: string }>("/api/queue/add", { queue: LESSON_QUEUE, body: "hello", delayMs: 0 })).id} was stored.`,
       watches: ({ queue }) => `Waiting in ${LESSON_QUEUE}: ${showCount(lesson(queue)?.states.ready ?? 0)}`,
     },
     {
       title: "a worker takes it",
-      text: "Workers come and go at any time. Each takes one task, does it, and says so; a task of a worker that dies goes to another.",
-      button: "Be the worker for one task",
+      text: "Workers connect and disconnect at any time. A worker takes a task, processes it and acknowledges it; if the worker dies, another one gets the task.",
+      button: "Process one task",
       does: async () => {
         const { task, body } = await act<{ task: string; body: string }>("/api/queue/work", { queue: LESSON_QUEUE });
         return `Task ${task} (“${body}”) is done.`;
@@ -72,12 +72,12 @@ export const QUEUE_WALKTHROUGH: WalkthroughText = {
     },
     {
       title: "why a task waits",
-      text: "A task that waits can say why: no worker, a pause, a bound, or simply others before it.",
-      button: "Ask the oldest task",
+      text: "A waiting task shows why it waits: no worker, a paused queue, a limit, or other tasks before it.",
+      button: "Show why the oldest task waits",
       does: async () => {
         const { tasks } = await read<{ tasks: { id: string }[] }>(`/api/queue/tasks?queue=${LESSON_QUEUE}&state=ready`);
         const first = tasks[0];
-        if (!first) return "No task waits; add one first.";
+        if (!first) return "No waiting task; add one first.";
         const { task } = await read<{ task: { waits?: string } }>(`/api/queue/task?id=${encodeURIComponent(first.id)}`);
         return `Task ${first.id}: ${task.waits ?? "it does not wait"}.`;
       },
@@ -88,45 +88,45 @@ export const QUEUE_WALKTHROUGH: WalkthroughText = {
 export const LINK_WALKTHROUGH: WalkthroughText = {
   title: "What keep-alive does",
   question:
-    "A connection that is silent for hours looks the same whether the other side lives or not. Keep-alive asks, in the kernel, without a byte of payload.",
-  picture: ["server", "cable", "client"],
+    "An idle connection looks the same whether the peer is alive or not. TCP keep-alive lets the kernel check the connection without sending payload.",
+  picture: ["server", "network", "client"],
   view: "link",
   steps: [
     {
-      title: "silence, then a probe",
-      text: "After some silence the kernel sends an empty packet with an old number; the other kernel must answer. Applications see nothing of it.",
+      title: "idle time, then a probe",
+      text: "After the idle time the kernel sends an empty segment with an old sequence number, which the peer's kernel must acknowledge. The applications do not notice.",
       button: "Connect, with probes after 2 s",
       does: async () => {
         await act("/api/lab/demonstrate", { idleMs: 2000, intervalMs: 2000, count: 3 });
-        return "Connected. Wait two seconds.";
+        return "Connected. The first probe is sent after 2 s.";
       },
       watches: probesAnswered,
     },
     {
-      title: "a frozen process",
-      text: "Stop the peer's process: its kernel still answers every probe. That TCP is alive does not mean that the application is.",
-      button: "Freeze the peer",
+      title: "a suspended process",
+      text: "Suspend the peer process: its kernel still answers every probe. A live TCP connection does not prove that the application works.",
+      button: "Suspend the peer process",
       does: async () => {
         await toLab("freeze");
-        return "Frozen. The probes are answered all the same.";
+        return "Suspended. Its kernel still answers the probes.";
       },
       watches: probesAnswered,
     },
     {
-      title: "a cut cable",
-      text: "Now nothing arrives any more. After the agreed number of unanswered probes the kernel gives the connection up.",
-      button: "Let it go on, and cut the cable",
+      title: "a cut network",
+      text: "Now no packet arrives. After the configured number of unanswered probes the kernel closes the connection.",
+      button: "Resume the peer and cut the network",
       does: async () => {
         await toLab("thaw");
         await toLab("cut");
-        return "Cut.";
+        return "The network is cut.";
       },
       watches: (_snapshot, lab) => {
         if (!lab) return "";
         const { probesUnanswered = 0, nextProbeInMs } = lab.connection;
         return lab.ended
-          ? "The connection was given up."
-          : `${probesUnanswered} unanswered, next in ${showDuration(nextProbeInMs ?? 0)}`;
+          ? "The connection was closed."
+          : `${probesUnanswered} unanswered, next probe in ${showDuration(nextProbeInMs ?? 0)}`;
       },
     },
   ],

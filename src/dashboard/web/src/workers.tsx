@@ -1,11 +1,11 @@
-/** ● The workers as they join and leave: those here, the newest first, and those that left within the last minute. */
+/** ● The workers: the connected ones, newest first, and those that disconnected within the last minute. */
 import type { QueueSnapshot } from "../../snapshot/snapshot.ts";
 import { showCount, showDuration } from "./format.ts";
 import { Card } from "./components.tsx";
 import { type Column, Table } from "./table.tsx";
 
-/** Who came within the last 30 s is marked: long enough to be seen by somebody who looks up. */
-const JUST_JOINED_MS = 30_000;
+/** A worker that connected within the last 30 s is marked as new. */
+const NEW_MS = 30_000;
 
 type Row = QueueSnapshot["workerRows"][number] & Partial<QueueSnapshot["workersLeft"][number]>;
 
@@ -29,15 +29,15 @@ export function Workers({ queue, nowMs }: { queue: QueueSnapshot; nowMs: number 
         rows={[...workersLeft, ...workerRows]}
         keyOf={({ peer, queue, sinceMs, leftMs = 0 }) => `${peer} ${queue} ${sinceMs} ${leftMs}`}
         toneOf={({ leftMs }) => (leftMs === undefined ? undefined : "gone")}
-        empty="No worker is connected: tasks wait until one joins."
+        empty="No worker is connected: tasks wait until a worker connects."
       />
     </Card>
   );
 }
 
 function State({ row, nowMs }: { row: Row; nowMs: number }) {
-  if (row.leftMs !== undefined) return `${row.lost ? "lost" : "left"} ${showAge(nowMs - row.leftMs)} ago`;
-  return nowMs - row.sinceMs < JUST_JOINED_MS ? <span class="badge done">just joined</span> : stateOf(row);
+  if (row.leftMs !== undefined) return `${row.lost ? "connection lost" : "disconnected"} ${showAge(nowMs - row.leftMs)} ago`;
+  return nowMs - row.sinceMs < NEW_MS ? <span class="badge done">new</span> : stateOf(row);
 }
 
 function stateOf({ held, slots }: QueueSnapshot["workerRows"][number]): string {

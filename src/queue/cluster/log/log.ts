@@ -200,8 +200,8 @@ export class QueueLog {
     if (leader !== this.#doubted.leader) this.#doubted = { leader, sinceMs: nowMs };
     if (leader === "" || nowMs - this.#doubted.sinceMs < DOUBT_MS) return;
     this.#doubted = { leader, sinceMs: nowMs };
-    this.#told(`nats-server ${leader}, which leads the log, takes nothing; it is asked to let another lead`);
-    void this.#askForAnother().catch((error: unknown) => this.#told(`it could not be asked: ${messageOf(error)}`));
+    this.#told(`nats-server ${leader}, the leader of the log, accepts no messages; requesting another leader`);
+    void this.#askForAnother().catch((error: unknown) => this.#told(`requesting another leader failed: ${messageOf(error)}`));
   }
 
   /** docs.nats.io, JetStream wire API: the only answers are success and an error. */

@@ -68,7 +68,7 @@ export class Replica {
       await this.#openStore();
     } catch (error) {
       if (codeOf(error) !== "QUEUE_STORE_CORRUPT") throw error;
-      this.#options.log?.("the local copy of the log is damaged and is made anew");
+      this.#options.log?.("the local copy of the log is damaged and is rebuilt");
       this.#remove();
       await this.#openStore();
     }

@@ -60,7 +60,7 @@ export function natsError(doing: string, error: unknown): HoldfastError {
     const verb = permission.operation === "publish" ? "publish to" : "subscribe to";
     return make(
       "QUEUE_STORE_DENIED",
-      `the NATS user may not ${verb} '${permission.subject}'; docs/scale.md lists what it needs`,
+      `the NATS user is not permitted to ${verb} '${permission.subject}'; docs/scale.md lists what it needs`,
     );
   }
   if (named(error, "AuthorizationError"))
@@ -75,7 +75,7 @@ export function natsError(doing: string, error: unknown): HoldfastError {
     );
   }
   if (code !== undefined && NO_REPLICAS.has(code)) {
-    return make("QUEUE_STORE_UNAVAILABLE", `not enough NATS servers for the replicas asked for (${messageOf(error)})`);
+    return make("QUEUE_STORE_UNAVAILABLE", `not enough NATS servers for the requested replicas (${messageOf(error)})`);
   }
   if (isSilence(error)) return make("QUEUE_STORE_UNAVAILABLE", "no answer from NATS in time");
   return make("QUEUE_STORE_UNAVAILABLE", messageOf(error));

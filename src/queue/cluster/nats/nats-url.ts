@@ -58,7 +58,7 @@ export function parseNatsUrl(url: string, defaults: NatsUrlDefaults = {}): NatsU
 
 function server(host: string, url: string): string {
   const [, name, port] = /^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]+)(?::(\d{1,5}))?$/.exec(host) ?? [];
-  if (name === undefined || Number(port ?? PORT_DEFAULT) > 65_535) throw invalid(url, `'${host}' is no HOST:PORT`);
+  if (name === undefined || Number(port ?? PORT_DEFAULT) > 65_535) throw invalid(url, `'${host}' is not HOST:PORT`);
   return `${name}:${port ?? PORT_DEFAULT}`;
 }
 

@@ -133,7 +133,7 @@ export class PeerRelay implements PeerSink {
     const replayed = peer.replay.begin();
     if (peer.replay.saidHello) peer.connection.send(ANEW);
     else if (this.#replayBytes > REPLAY_BYTES_MAX && peer.replay.bytes > 0) {
-      peer.connection.close("the leader changed, and too much is unanswered to be asked again");
+      peer.connection.close("the leader changed, and too many requests are unanswered to repeat them");
     } else for (const { frames, idempotencyKey } of replayed) core.message(key, frames, idempotencyKey);
   }
 

@@ -137,5 +137,8 @@ export class ItemReader {
 }
 
 function unreadable(what: string): ProtocolError {
-  return new ProtocolError("QUEUE_PROTOCOL", `Cannot read ${what} of another broker of the group: is it of another version?`);
+  return new ProtocolError(
+    "QUEUE_PROTOCOL",
+    `Cannot read ${what} from another broker of the group: does it run another version?`,
+  );
 }

@@ -197,7 +197,7 @@ export class RelayServer {
     const before = this.#sessions.get(follower);
     // What lay in a server that stood still comes late.
     if (before && before.stream.session >= number) return;
-    if (before) this.#end(before, "comes anew");
+    if (before) this.#end(before, "reconnected");
     const { sender, chunkBytesMax, send, nowMs } = this.#options;
     const stream = new RelayStream({ session: number, sender, chunkBytesMax, send: (chunk) => send(follower, chunk) });
     this.#sessions.set(follower, { follower, stream, connections: new Map(), heardMs: nowMs(), flushing: false });

@@ -135,7 +135,8 @@ export class NativeHandler implements ProtocolHandler {
     const [, , , queue, options, ...bodies] = frames;
     const rid = request(frames);
     const { oneAnswer } = this.#options;
-    if (oneAnswer && bodies.length > 1) throw new ProtocolError("QUEUE_PROTOCOL", "Cannot CALL with several bodies from a REQ");
+    if (oneAnswer && bodies.length > 1)
+      throw new ProtocolError("QUEUE_PROTOCOL", "Cannot CALL with several bodies from a REQ socket");
     const watch = this.#subscriptions.open(rid);
     const answer: SubmissionAnswer = {
       added: (ids) => {
@@ -352,7 +353,7 @@ const HANDLERS: Readonly<Record<VerbIn, (dialect: NativeHandler, frames: Frames)
 function request(frames: Frames): Buffer {
   const rid = frames[2];
   if (!rid || rid.length === 0 || rid.length > REQUEST_BYTES_MAX) {
-    throw new ProtocolError("QUEUE_PROTOCOL", `Cannot answer: a request's number has 1 to ${REQUEST_BYTES_MAX} bytes`);
+    throw new ProtocolError("QUEUE_PROTOCOL", `Invalid request number: it must have 1 to ${REQUEST_BYTES_MAX} bytes`);
   }
   return rid;
 }
@@ -370,5 +371,5 @@ function show8(frame: Buffer | undefined): string {
 }
 
 function unknownTask(): OperationError {
-  return new OperationError("QUEUE_TASK_UNKNOWN", "No such task is known, or its outcome is no longer kept");
+  return new OperationError("QUEUE_TASK_UNKNOWN", "Unknown task, or its result is no longer stored");
 }

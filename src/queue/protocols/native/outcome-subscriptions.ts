@@ -68,8 +68,7 @@ export class OutcomeSubscriptions {
   /** @throws ProtocolError QUEUE_PROTOCOL, OperationError QUEUE_TOO_MANY */
   enter(watch: OutcomeSubscription): void {
     const { openMax } = this.#options;
-    if (this.#subscriptions.has(watch.key))
-      throw new ProtocolError("QUEUE_PROTOCOL", "Cannot use a request's number again while it is open");
+    if (this.#subscriptions.has(watch.key)) throw new ProtocolError("QUEUE_PROTOCOL", "The request number is already in use");
     if (this.#subscriptions.size >= openMax) {
       throw new OperationError("QUEUE_TOO_MANY", `Cannot open another request: ${openMax} are open on this connection`);
     }

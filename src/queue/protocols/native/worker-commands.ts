@@ -42,7 +42,10 @@ export class WorkerCommands {
     const slots = readNumber(slotsFrame);
     const prefetch = prefetchFrame?.length ? readNumber(prefetchFrame) : 0;
     if (slots === undefined || prefetch === undefined || slots + prefetch > SLOTS_MAX) {
-      throw new ProtocolError("QUEUE_PROTOCOL", `Cannot work: slots and prefetch are numbers, together at most ${SLOTS_MAX}`);
+      throw new ProtocolError(
+        "QUEUE_PROTOCOL",
+        `Invalid WORK: slots and prefetch must be numbers, together at most ${SLOTS_MAX}`,
+      );
     }
     const known = this.#consumers.get(queue);
     if (known) this.#service.adjust(known, { slots, prefetch });
@@ -144,6 +147,6 @@ const LOST_REASON = Buffer.from("lost");
 
 function readLeaseOrRefuse(frame: Buffer | undefined): LeaseRef {
   const lease = readLease(frame);
-  if (!lease) throw new ProtocolError("QUEUE_PROTOCOL", "Cannot read a lease: it is sent back as it came with TASK");
+  if (!lease) throw new ProtocolError("QUEUE_PROTOCOL", "Invalid lease: it must be returned as received with TASK");
   return lease;
 }

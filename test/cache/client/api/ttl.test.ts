@@ -38,9 +38,9 @@ test("what memcached cannot count is refused with a sentence: fractions, less th
   for (const [ttl, sentence] of [
     [0.5, /whole seconds/],
     [1.5, /whole seconds/],
-    [-1, /no number of seconds/],
-    [NaN, /no number of seconds/],
-    [Infinity, /no number of seconds/],
+    [-1, /not a number of seconds/],
+    [NaN, /not a number of seconds/],
+    [Infinity, /not a number of seconds/],
     ["500ms", /shortest is '1s'/],
     [new Date(60), /before the year 2000/],
     [new Date(NaN), /no date/],

@@ -148,7 +148,7 @@ test("a server that describes no cluster fails its callers with a sentence", asy
   const told: string[] = [];
   cache.on("failed", ({ error }) => told.push(error.message));
   await assert.rejects(cache.get("a"), { code: "CACHE_UNREACHABLE" });
-  assert.match(told[0]!, /describes no cluster/);
+  assert.match(told[0]!, /returned no cluster configuration/);
 });
 
 test("cluster descriptions are read as AWS and Google write them", () => {

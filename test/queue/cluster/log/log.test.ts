@@ -50,7 +50,7 @@ test("of two stores on one log the second to open is heard, and the first is ref
   await first.write([add(1, "one")]);
   const second = new JetstreamStore({ url });
   await second.open();
-  const late = { code: "QUEUE_STORE_LOCKED", message: /Another took over/ };
+  const late = { code: "QUEUE_STORE_LOCKED", message: /Another broker took over/ };
   await assert.rejects(first.write([add(2, "two, from a leader of the past")]), late);
   await assert.rejects(first.write([add(3, "three")]), late);
   await second.write([add(2, "two")]);
