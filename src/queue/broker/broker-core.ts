@@ -7,7 +7,7 @@ import type { Cancel, Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
 import { CronTable, type NextRun } from "../service/cron.ts";
 import { TaskService, type TaskServiceOptions } from "../service/task-service.ts";
-import type { TaskServiceStats } from "../service/task-service-stats.ts";
+import type { TaskServiceStats } from "../service/task-service.ts";
 import type { PeerConnection } from "../protocols/protocol-handler.ts";
 import { type Frames, IdText } from "../protocols/messages.ts";
 import { ProtocolRouter } from "./protocol-router.ts";

@@ -7,7 +7,7 @@ import { OperationError } from "../../core/errors.ts";
 import { type Authenticator, Router } from "../../zmq/index.ts";
 import type { LocalPort } from "../client/broker-connection.ts";
 import type { PeerConnection } from "../protocols/protocol-handler.ts";
-import { MESSAGE_BYTES_MAX } from "../tasks/limits.ts";
+import { MESSAGE_BYTES_MAX } from "../limits.ts";
 import type { Frames } from "../protocols/messages.ts";
 import { showPeer } from "../service/worker-registry.ts";
 

@@ -4,7 +4,7 @@
  */
 import type { Buffer } from "node:buffer";
 import { Dealer } from "../../zmq/index.ts";
-import { MESSAGE_BYTES_MAX } from "../tasks/limits.ts";
+import { MESSAGE_BYTES_MAX } from "../limits.ts";
 import type { Frames } from "../protocols/messages.ts";
 
 export interface BrokerConnectionListener {

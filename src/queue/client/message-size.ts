@@ -1,6 +1,6 @@
 /** ○ What one message can carry. A message beyond that would end its connection, be sent again after it, and end the next. */
 import { OperationError } from "../../core/errors.ts";
-import { CARRIED_BYTES_MAX } from "../tasks/limits.ts";
+import { CARRIED_BYTES_MAX } from "../limits.ts";
 
 /** @throws OperationError QUEUE_BODY_TOO_LARGE when these do not go into one message, whatever the broker allows */
 export function mustFit(bodies: readonly Uint8Array[]): void {

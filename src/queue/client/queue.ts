@@ -7,7 +7,7 @@ import { type ClientOptions, NO_OPTIONS, QueueClient } from "./queue-client.ts";
 import { type Codec, jsonCodec, Payload, textOf } from "./payload.ts";
 import type { RawOutcome, RawSubmission } from "./pending-requests.ts";
 import type { TaskOptions as WireOptions } from "../tasks/task-policy.ts";
-import type { QueueSettings } from "../tasks/task-queue.ts";
+import type { QueueSettings } from "../tasks/queue-settings.ts";
 
 /** 10 s: a broker that restarts is back by then. */
 const SUBMIT_TIMEOUT_MS = 10_000;

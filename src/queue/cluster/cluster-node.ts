@@ -5,7 +5,7 @@
 import { type Cancel, type Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
-import type { TaskServiceStats } from "../service/task-service-stats.ts";
+import type { TaskServiceStats } from "../service/task-service.ts";
 import { type BrokerCore, ID_SETTING } from "../broker/broker-core.ts";
 import type { FollowerState } from "../stores/follower-state.ts";
 import type { Store } from "../stores/store.ts";

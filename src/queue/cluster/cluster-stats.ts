@@ -1,5 +1,5 @@
 /** ○ What a broker of a group tells of itself, and what it tells of tasks while another has them. */
-import type { TaskServiceStats } from "../service/task-service-stats.ts";
+import type { TaskServiceStats } from "../service/task-service.ts";
 import type { Role } from "./election.ts";
 
 /** What a broker of a group tells of itself. */

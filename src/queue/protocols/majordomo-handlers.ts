@@ -10,7 +10,7 @@ import type { ProtocolHandler, PeerConnection } from "./protocol-handler.ts";
 import type { LeaseRef } from "../service/dispatcher.ts";
 import { type TaskSpec, SPEC_DEFAULT } from "../tasks/task-policy.ts";
 import { EMPTY_FRAME, type Frames, readLease, writeLease } from "./messages.ts";
-import type { Outcome, OutcomeWatcher } from "../service/outcome-watchers.ts";
+import type { Outcome, OutcomeWatcher } from "../service/outcomes.ts";
 
 const CLIENT_1 = Buffer.from("MDPC01");
 const CLIENT_2 = Buffer.from("MDPC02");

@@ -3,7 +3,7 @@
  * that it may hold so as not to wait for the next). An idle slot anywhere goes before any prefetch, longest-waiting first; and
  * when an idle slot finds nothing ready, a prefetched task is called back from whoever holds the most.
  */
-import type { LeaseOwner } from "../tasks/lease-table.ts";
+import type { LeaseOwner } from "../tasks/leases.ts";
 import type { TaskQueue } from "../tasks/task-queue.ts";
 
 /** One worker's subscription to one queue. */

@@ -7,7 +7,7 @@
 import { Buffer } from "node:buffer";
 import { UsageError } from "../../core/errors.ts";
 import type { TaskService } from "./task-service.ts";
-import { CRON_CATCH_UP_MAX } from "../tasks/limits.ts";
+import { CRON_CATCH_UP_MAX } from "../limits.ts";
 import { readSpec, type TaskOptions } from "../tasks/task-policy.ts";
 
 /** The first time after `afterMs` that matches, in wall ms; undefined = never again. Throws when the expression is no good. */

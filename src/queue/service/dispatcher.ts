@@ -3,33 +3,19 @@
  * last written down. Gives out nothing while the store is in trouble. Invariant: when `giveOut` runs after `gather`, each consumer
  * stands in its ring where its leases say.
  */
-import type { BodyCache } from "./body-cache.ts";
-import type { GroupCommit } from "./group-commit.ts";
+import type { Journal } from "./journal.ts";
+import type { ServiceContext } from "./service-context.ts";
 import { Consumer, type ConsumerOptions, ConsumerRing } from "./consumers.ts";
-import type { TaskStateMachine, Revocation } from "../tasks/task-state-machine.ts";
-import { LEASE_WRITE_MS } from "../tasks/limits.ts";
+import type { Revocation } from "../tasks/task-state-machine.ts";
+import { LEASE_WRITE_MS } from "../limits.ts";
 import { WorkerRegistry, type WorkerRegistryStats } from "./worker-registry.ts";
-import type { Store } from "../stores/store.ts";
 import { ATTEMPTS, BODY_BYTES, ID, NONE, TOKEN } from "../tasks/task-columns.ts";
 import type { TaskQueue } from "../tasks/task-queue.ts";
 
-/** What a worker names when it speaks of a task it holds. */
+/** What a worker names when it speaks of a task that it has. */
 export interface LeaseRef {
   readonly id: number;
   readonly token: number;
-}
-
-/** What the dispatcher needs of the task service. */
-export interface DispatcherContext {
-  stateMachine(): TaskStateMachine;
-  nowMs(): number;
-  readonly store: Store;
-  readonly commits: GroupCommit;
-  readonly bodies: BodyCache;
-  /** The row's lease is to be written down. */
-  leaseToWrite(row: number): void;
-  /** Bodies that the cache had not have come, or will not: tasks were given out or given back. */
-  bodiesRead(): void;
 }
 
 interface Missing {
@@ -44,7 +30,8 @@ const EMPTY = new Uint8Array(0);
 const READ_RETRY_MS = 1000;
 
 export class Dispatcher {
-  readonly #context: DispatcherContext;
+  readonly #context: ServiceContext;
+  readonly #journal: Journal;
   readonly #rings = new Map<TaskQueue, ConsumerRing>();
   readonly #consumers = new Map<number, Consumer>();
   readonly #workers = new WorkerRegistry();
@@ -59,8 +46,9 @@ export class Dispatcher {
   readonly #recalled = new Set<number>();
   #readTroubleUntilMs = -Infinity;
 
-  constructor(context: DispatcherContext) {
+  constructor(context: ServiceContext, journal: Journal) {
     this.#context = context;
+    this.#journal = journal;
   }
 
   // ---- consumers
@@ -274,7 +262,7 @@ export class Dispatcher {
         this.released(consumer, id);
       }
     });
-    this.#context.bodiesRead();
+    this.#context.flush();
   }
 
   /** An idle slot finds nothing ready: one prefetched task is asked back. */
@@ -298,7 +286,7 @@ export class Dispatcher {
       const row = stateMachine.findLease(id, token);
       if (row === NONE) continue;
       stateMachine.leaseWritten(row);
-      this.#context.leaseToWrite(row);
+      this.#journal.changed(row);
     }
     if (count > 0) this.#leases.splice(0, count);
   }

@@ -87,7 +87,7 @@ export function whyWaiting(
   if (queue.settings.paused) return "its queue is paused";
   if (storeTrouble) return storeTrouble;
   if (consumers === 0) return "no worker works on its queue";
-  if (queue.shutUntilMs !== undefined) return "its queue is at its bound of concurrency or rate";
+  if (queue.closedUntilMs !== undefined) return "its queue is at its bound of concurrency or rate";
   if (stateMachine.isParked(row)) return "its group is at its bound of concurrency or rate";
   return "all workers are busy with tasks that go before it";
 }

@@ -3,7 +3,7 @@
  * more than WORKERS_LISTED_MAX of the former, the newest, however many there are.
  */
 import type { Consumer } from "./consumers.ts";
-import { LEFT_MAX, LEFT_MS, WORKERS_LISTED_MAX } from "../tasks/limits.ts";
+import { LEFT_MAX, LEFT_MS, WORKERS_LISTED_MAX } from "../limits.ts";
 
 /** One worker of one queue; a peer that works on several queues is one in each. */
 export interface WorkerStats {

@@ -1,9 +1,8 @@
 /**
  * ○ Where tasks are kept: what any store must be able to do. Three kinds exist: memory (memory-store.ts), SQLite
- * (sqlite-store.ts), a log on NATS JetStream (cluster/jetstream-store.ts). test/queue/stores/store-conformance.ts says what all promise.
+ * (sqlite/sqlite-store.ts), a log on NATS JetStream (cluster/jetstream-store.ts). test/queue/stores/store-conformance.ts says what all promise.
  */
-
-import type { FollowerState } from "./follower-state.ts";
+import type { TaskStateMachine, TaskStateMachineOptions } from "../tasks/task-state-machine.ts";
 
 /** One change. A batch of them is written as a whole or not at all. */
 export type StoreOp =
@@ -50,7 +49,15 @@ export interface StoreOpening {
   readonly lastId: number;
   readonly settings: ReadonlyMap<string, string>;
   /** All of its tasks, read already; then `tasks` need not be asked. */
-  readonly standby?: FollowerState | undefined;
+  readonly standby?: Standby | undefined;
+}
+
+/** What a state machine learns when its broker begins to lead. */
+export type TakeoverOptions = Pick<TaskStateMachineOptions, "listener" | "firstToken" | "firstId">;
+
+export interface Standby {
+  /** The state machine with all tasks, from now on the caller's: it tells this listener, and waits for the settings and `wake`. */
+  begin(takeover: TakeoverOptions): TaskStateMachine;
 }
 
 /** Where a broker keeps its tasks: `makeStore` makes one by its address. */

@@ -6,7 +6,7 @@
 import { EndedTasks, type EndedTasksOptions } from "./ended-tasks.ts";
 import { Leases, type LeasesOptions } from "./leases.ts";
 import { isEnded, type TaskState } from "./life-cycle.ts";
-import { DEAD_KEEP_MS, RESUME_MS } from "./limits.ts";
+import { DEAD_KEEP_MS, RESUME_MS } from "../limits.ts";
 import type { TaskHead, TaskRecord } from "./task-record.ts";
 import { AT, EXPIRES, ID, NONE } from "./task-columns.ts";
 

@@ -51,7 +51,7 @@ const U32_FIELDS = 15;
 export const FLAG_UNWRITTEN = 1;
 export const FLAG_KEY = 2;
 /** Errors of earlier attempts lie in the store. */
-export const FLAG_NOTES = 4;
+export const FLAG_ERRORS = 4;
 /** Its newest lease is written down, so that it can be resumed after a restart. */
 export const FLAG_LEASE_WRITTEN = 8;
 /** It waits, or waited, for other tasks. */

@@ -13,7 +13,7 @@ import {
   NAME_BYTES_MAX,
   PRIORITY_MAX,
   TIME_MS_MAX,
-} from "./limits.ts";
+} from "../limits.ts";
 
 /** Options of a submission as they travel: whole milliseconds, ids as text. Everything may be left out. */
 export interface TaskOptions {

@@ -7,7 +7,7 @@ import { assert } from "../../core/assert.ts";
 import type { Random } from "../../core/random.ts";
 import { Dependencies } from "./dependencies.ts";
 import { isEnded, type TaskEvent, type TaskState } from "./life-cycle.ts";
-import { LOST_MAX, TASK_OVERHEAD_BYTES } from "./limits.ts";
+import { LOST_MAX, TASK_OVERHEAD_BYTES } from "../limits.ts";
 import { backoffMs } from "./task-policy.ts";
 import { Recovery, type RecoveryOptions } from "./recovery.ts";
 import {
@@ -16,7 +16,7 @@ import {
   BODY_BYTES,
   EXPIRES,
   FLAG_LEASE_WRITTEN,
-  FLAG_NOTES,
+  FLAG_ERRORS,
   FLAG_REDRIVEN,
   FLAG_UNWRITTEN,
   FLAGS,
@@ -24,7 +24,8 @@ import {
   NONE,
   RESULT_BYTES,
 } from "./task-columns.ts";
-import type { QueueSettings, TaskQueue } from "./task-queue.ts";
+import type { QueueSettings } from "./queue-settings.ts";
+import type { TaskQueue } from "./task-queue.ts";
 
 /** Why a lease was taken back from a worker that did nothing. */
 export type Revocation = "timeout" | "cancelled";
@@ -40,7 +41,7 @@ export interface TaskStateMachineListener {
   /** The row goes away; still readable during the call. */
   removed(row: number): void;
   /** What went wrong, to be kept with the task; `attempt` when it was one's. */
-  noted(row: number, error: string, attempt: number | undefined): void;
+  errorRecorded(row: number, error: string, attempt: number | undefined): void;
   /** There may be something to take. */
   ready(queue: TaskQueue): void;
 }
@@ -55,7 +56,7 @@ export class TaskStateMachine extends Recovery {
   readonly #dependencies = new Dependencies(this, {
     free: (row) => this.scheduleDue(row),
     never: (row, why, nowMs) => {
-      this.#note(row, why);
+      this.#recordError(row, why);
       this.#end(row, this.queueOf(row), "bury", { nowMs });
     },
   });
@@ -121,7 +122,7 @@ export class TaskStateMachine extends Recovery {
     const attempts = this.table.u(row, ATTEMPTS) + 1;
     this.table.setU(row, ATTEMPTS, attempts);
     queue.failures += 1;
-    this.#note(row, error, attempts);
+    this.#recordError(row, error, attempts);
     if (final || attempts >= policy.attempts) {
       this.#end(row, queue, "bury", { nowMs });
       return;
@@ -139,7 +140,7 @@ export class TaskStateMachine extends Recovery {
       const losses = this.table.u(row, LOST) + 1;
       this.table.setU(row, LOST, losses);
       if (losses >= LOST_MAX) {
-        this.#note(row, `the connections of ${losses} workers broke while they had this task`);
+        this.#recordError(row, `the connections of ${losses} workers broke while they had this task`);
         this.#end(row, queue, "bury", { nowMs });
         return;
       }
@@ -243,7 +244,7 @@ export class TaskStateMachine extends Recovery {
       case "failed":
         if (this.table.f(row, EXPIRES) <= nowMs) {
           if (state === "ready") queue.ready.remove(row);
-          this.#note(row, "expired before a worker took it");
+          this.#recordError(row, "expired before a worker took it");
           this.#end(row, queue, "expire", { nowMs });
           return;
         }
@@ -290,9 +291,9 @@ export class TaskStateMachine extends Recovery {
 
   // ---- helpers
 
-  #note(row: number, error: string, attempt?: number): void {
-    this.setFlag(row, FLAG_NOTES, true);
-    this.#listener.noted(row, error, attempt);
+  #recordError(row: number, error: string, attempt?: number): void {
+    this.setFlag(row, FLAG_ERRORS, true);
+    this.#listener.errorRecorded(row, error, attempt);
   }
 
   #end(row: number, queue: TaskQueue, event: TaskEvent, { nowMs, result }: { nowMs: number; result?: Uint8Array }): void {

@@ -7,9 +7,9 @@ import { assert } from "../../core/assert.ts";
 import { OperationError, UsageError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
 import { hashKey, type KeyHash } from "./key-hash.ts";
-import { type Group, GroupQueueTable } from "./ready-queue.ts";
+import { type Group, GroupQueueTable, TaskQueue } from "./task-queue.ts";
 import { mustNext, stateCode, type TaskEvent, type TaskState, TASK_STATES } from "./life-cycle.ts";
-import { GROUPS_MAX, NAME_BYTES_MAX, QUEUE_BYTES_MAX, QUEUES_MAX, TASK_OVERHEAD_BYTES } from "./limits.ts";
+import { GROUPS_MAX, NAME_BYTES_MAX, QUEUE_BYTES_MAX, QUEUES_MAX, TASK_OVERHEAD_BYTES } from "../limits.ts";
 import { type TaskPolicy, PolicyTable, type TaskSpec, utf8Bytes } from "./task-policy.ts";
 import type { TaskHead, TaskRecord } from "./task-record.ts";
 import { hashNumber, RowIndex } from "./row-index.ts";
@@ -40,7 +40,6 @@ import {
   TaskColumns,
   TOKEN,
 } from "./task-columns.ts";
-import { TaskQueue } from "./task-queue.ts";
 
 export interface TaskTableOptions {
   readonly random: Random;

@@ -58,13 +58,13 @@ test("a task that failed comes again after its backoff, then dies with the histo
   await worker.fail(1, "second");
   assert.deepEqual(await outcome, { id, state: "dead", bytes: bytes("second") });
   assert.equal(text((await rig.outcome(id)).bytes), "second", "who asks later is told the same");
-  const { notes } = (await rig.service.inspect(id))!;
+  const { errors } = (await rig.service.inspect(id))!;
   assert.deepEqual(
-    notes.map(({ error }) => error),
+    errors.map(({ error }) => error),
     ["first", "second"],
   );
   assert.deepEqual(
-    notes.map(({ atMs }) => rig.service.nowMs - atMs!),
+    errors.map(({ atMs }) => rig.service.nowMs - atMs!),
     [1000, 0],
   );
   assert.equal(
@@ -313,7 +313,7 @@ test("errors that were noted before times were are still read, without one", asy
   for (const note of ["ENOENT: no such file", "2026-13-45T99:99:99.999Z is no time", ""]) {
     await rig.store.write([{ kind: "note", id, note }]);
   }
-  assert.deepEqual((await rig.service.inspect(id))!.notes, [
+  assert.deepEqual((await rig.service.inspect(id))!.errors, [
     { error: "ENOENT: no such file", atMs: undefined, attempt: undefined },
     { error: "2026-13-45T99:99:99.999Z is no time", atMs: undefined, attempt: undefined },
     { error: "", atMs: undefined, attempt: undefined },

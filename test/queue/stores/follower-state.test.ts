@@ -105,7 +105,7 @@ function listening(): { listener: TaskStateMachineListener; told: string[] } {
     ended: (_row, ended) => told.push(`ended ${ended}`),
     revoked: () => told.push("revoked"),
     removed: () => told.push("removed"),
-    noted: (_row, error) => told.push(error),
+    errorRecorded: (_row, error) => told.push(error),
     ready: (queue) => told.push(`ready ${queue.name}`),
   };
   return { listener, told };

@@ -11,7 +11,7 @@ import { RecordBatchReader } from "../record-batch.ts";
 import { readKey, type TaskSpec } from "../../tasks/task-policy.ts";
 import { asBuffer, type IdText } from "../messages.ts";
 import type { SubmissionAnswer } from "../../service/submissions.ts";
-import type { Outcome, OutcomeWatcher } from "../../service/outcome-watchers.ts";
+import type { Outcome, OutcomeWatcher } from "../../service/outcomes.ts";
 
 export interface BatchSubmissionsOptions {
   readonly service: TaskService;

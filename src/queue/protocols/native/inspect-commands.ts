@@ -30,16 +30,16 @@ export async function show(context: InspectContext, id: number): Promise<readonl
   // Looked up again: time has passed.
   const now = service.stateMachine.find(id);
   if (!kept || now === NONE) throw new OperationError("QUEUE_TASK_UNKNOWN", `No task ${ids.text(id)} is known`);
-  const { head, notes } = kept;
+  const { head, errors } = kept;
   const view = {
     ...withId(context, service.view(now)),
     key: head.key || undefined,
     after: head.after.length > 0 ? head.after.map((other) => ids.text(other)) : undefined,
-    errors: notes.map(({ error }) => error),
-    // null: not known, it was noted before times were.
-    errorsMs: notes.map(({ atMs }) => atMs ?? null),
-    // null: of no attempt (expired, say), or it was noted before attempts were.
-    errorsAttempt: notes.map(({ attempt }) => attempt ?? null),
+    errors: errors.map(({ error }) => error),
+    // null: not known; it was kept before times were.
+    errorsMs: errors.map(({ atMs }) => atMs ?? null),
+    // null: of no attempt (expired, say), or kept before attempts were.
+    errorsAttempt: errors.map(({ attempt }) => attempt ?? null),
     waits: service.whyWaiting(now),
   };
   return [Buffer.from(JSON.stringify(view)), Buffer.from(body ?? [])];

@@ -12,7 +12,7 @@ import { submitBatch } from "./batch-submissions.ts";
 import { NativeWriter, STATE } from "./native-writer.ts";
 import { OutcomeSubscriptions } from "./outcome-subscriptions.ts";
 import { WorkerCommands } from "./worker-commands.ts";
-import { HEARTBEATS_MISSED_MAX, OPTIONS_BYTES_MAX } from "../../tasks/limits.ts";
+import { HEARTBEATS_MISSED_MAX, OPTIONS_BYTES_MAX } from "../../limits.ts";
 import { RecordBatchReader } from "../record-batch.ts";
 import { readKey, readSpec, SPEC_DEFAULT, type TaskOptions, type TaskSpec } from "../../tasks/task-policy.ts";
 import {

@@ -9,7 +9,7 @@ import type { TaskService } from "../../service/task-service.ts";
 import type { PeerConnection } from "../protocol-handler.ts";
 import { type EndState, BATCHED_BODY_BYTES_MAX, RecordBatchWriter } from "../record-batch.ts";
 import { asBuffer, type IdText, PROTOCOL, VERB, type VerbOut, writeLease } from "../messages.ts";
-import type { Outcome } from "../../service/outcome-watchers.ts";
+import type { Outcome } from "../../service/outcomes.ts";
 
 export interface NativeWriterOptions {
   readonly connection: PeerConnection;

@@ -7,7 +7,7 @@ import { OperationError, ProtocolError } from "../../../core/errors.ts";
 import type { TaskService } from "../../service/task-service.ts";
 import type { NativeWriter } from "./native-writer.ts";
 import { asBuffer, type IdText, readNumber } from "../messages.ts";
-import type { OutcomeWatcher } from "../../service/outcome-watchers.ts";
+import type { OutcomeWatcher } from "../../service/outcomes.ts";
 
 /** A request that waits for outcomes. */
 export interface OutcomeSubscription extends OutcomeWatcher {

@@ -9,7 +9,7 @@ import type { TaskService } from "../../service/task-service.ts";
 import type { PeerConnection } from "../protocol-handler.ts";
 import type { NativeWriter } from "./native-writer.ts";
 import type { LeaseRef } from "../../service/dispatcher.ts";
-import { SLOTS_MAX } from "../../tasks/limits.ts";
+import { SLOTS_MAX } from "../../limits.ts";
 import type { RecordBatchReader } from "../record-batch.ts";
 import { EMPTY_FRAME, type Frames, readLease, readNumber, writeLease } from "../messages.ts";
 

@@ -7,7 +7,7 @@ import { closeSync, fdatasync, openSync, statSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import { crc32 } from "node:zlib";
 import { HoldfastError, messageOf, OperationError, ProtocolError } from "../../../core/errors.ts";
-import { NOTES_MAX } from "../../tasks/limits.ts";
+import { ERRORS_MAX } from "../../limits.ts";
 import { decodeOps, encodeOps, PortionWriter } from "../op-codec.ts";
 import type { Fault, ThreadAnswer, ThreadData, ThreadRequest } from "./sqlite-store.ts";
 import type { StoreOp, StoreOpening } from "../store.ts";
@@ -237,7 +237,7 @@ class Database {
       "DELETE FROM note WHERE task = ? AND number <= (SELECT max(number) FROM note WHERE task = ?) - ?",
       id,
       id,
-      NOTES_MAX,
+      ERRORS_MAX,
     );
     this.#hasNotes = true;
   }

@@ -73,8 +73,8 @@ export const LEASE_WRITE_MS = 20;
 export const HEARTBEATS_MISSED_MAX = 3;
 
 /** 1 KiB of each attempt's error is kept, the last 20 of them: enough for message and the top of a stack. */
-export const NOTE_BYTES_MAX = 1024;
-export const NOTES_MAX = 20;
+export const ERROR_BYTES_MAX = 1024;
+export const ERRORS_MAX = 20;
 
 /** 64 KiB for options, settings and inspection requests: all are a handful of fields. */
 export const OPTIONS_BYTES_MAX = 64 * 1024;
