@@ -9,7 +9,7 @@ import { UsageError } from "../core/errors.ts";
 import { seeded } from "../core/random.ts";
 import { type Size, sizeBytes } from "../core/units.ts";
 import { nextRun } from "./service/calendar.ts";
-import type { LocalPort } from "./client/broker-connection.ts";
+import type { LocalPort } from "./protocols/protocol-handler.ts";
 import type { TaskServiceStats } from "./service/task-service.ts";
 import { type BrokerSecurity, FrontEnd, type PeerSink } from "./broker/front-end.ts";
 import { BrokerCore } from "./broker/broker-core.ts";

@@ -1,6 +1,7 @@
 /** ● The entry point `holdfast/queue`: the broker, queues, workers. */
 export { Broker, type BrokerOptions, type BrokerSecurity, type BrokerStats } from "./broker.ts";
-export { QueueClient, type ClientOptions } from "./client/queue-client.ts";
+export { QueueClient } from "./client/queue-client.ts";
+export type { ClientOptions } from "./client/broker-pool.ts";
 export type { ClientSecurity } from "./client/broker-connection.ts";
 export { giveUpMove, type MoveEnd, type Moved, type MoveOptions, moveQueue } from "./stores/move.ts";
 export { bytesCodec, type Codec, jsonCodec } from "./client/payload.ts";

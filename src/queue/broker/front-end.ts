@@ -5,11 +5,9 @@
 import type { Buffer } from "node:buffer";
 import { OperationError } from "../../core/errors.ts";
 import { type Authenticator, Router } from "../../zmq/index.ts";
-import type { LocalPort } from "../client/broker-connection.ts";
-import type { PeerConnection } from "../protocols/protocol-handler.ts";
+import { type LocalPort, type PeerConnection, showPeer } from "../protocols/protocol-handler.ts";
 import { MESSAGE_BYTES_MAX } from "../limits.ts";
 import type { Frames } from "../protocols/messages.ts";
-import { showPeer } from "../service/worker-registry.ts";
 
 /** What stands behind the front end: a broker core, or the way to one. */
 export interface PeerSink {

@@ -64,9 +64,3 @@ export class WorkerRegistry {
 function described({ peer, dialect, queue, slots, held }: Consumer, sinceMs: number): WorkerStats {
   return { peer, dialect, queue: queue.name, slots, held, sinceMs };
 }
-
-/** A routing id as people can read it. */
-export function showPeer(id: Uint8Array): string {
-  const printable = id.length > 0 && id.every((byte) => byte > 0x20 && byte < 0x7f);
-  return printable ? String.fromCharCode(...id) : Array.from(id, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}

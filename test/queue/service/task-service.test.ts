@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { showPeer } from "../../../src/queue/service/worker-registry.ts";
+import { showPeer } from "../../../src/queue/protocols/protocol-handler.ts";
 import { bytes, Rig, settle, text, Worker } from "./task-service-rig.ts";
 
 test("a task goes to a worker and its result to who waits", async () => {

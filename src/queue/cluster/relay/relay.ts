@@ -4,10 +4,9 @@
  * both sides; its peers begin anew in the next.
  */
 import { Buffer } from "node:buffer";
-import type { Route, PeerConnection } from "../../protocols/protocol-handler.ts";
+import { type PeerConnection, type Route, showPeer } from "../../protocols/protocol-handler.ts";
 import type { PeerSink } from "../../broker/front-end.ts";
 import type { Frames } from "../../protocols/messages.ts";
-import { showPeer } from "../../service/worker-registry.ts";
 import type { PeerChannel, CoreChannel } from "./peer-relay.ts";
 import { type Chunk, encodeChunk, GONE, MESSAGE, OPEN, RESET } from "./relay-codec.ts";
 import { RelayStream } from "./relay-stream.ts";
