@@ -91,7 +91,8 @@ export class BrokerPool {
   }
 
   #direct(broker: string | undefined): BrokerSession | undefined {
-    for (const session of this.#sessions.values()) if (session.isUp && session.broker === broker && !session.isRelayed) return session;
+    for (const session of this.#sessions.values())
+      if (session.isUp && session.broker === broker && !session.isRelayed) return session;
     return undefined;
   }
 

@@ -195,7 +195,11 @@ export class QueueClient {
   }
 
   /** One body under a key made here can go with others. */
-  #sendInBatch(session: BrokerSession, { number, question }: PendingRequest, { queue, options, bodies }: RawSubmission): boolean {
+  #sendInBatch(
+    session: BrokerSession,
+    { number, question }: PendingRequest,
+    { queue, options, bodies }: RawSubmission,
+  ): boolean {
     if (!session.readsBatches || options.key !== undefined || bodies.length !== 1 || number > BATCHED_REQUEST_MAX) return false;
     const body = bodies[0]!;
     if (body.length > BATCHED_BODY_BYTES_MAX) return false;

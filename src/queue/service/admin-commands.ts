@@ -1,4 +1,4 @@
-/** ○ What people do to tasks, past their usual life: cancel, redrive, purge. Each is told once it is on disk. */
+/** ○ What operators do to tasks: cancel, redrive, purge. Each is answered once it is on disk. */
 import { type HoldfastError, OperationError } from "../../core/errors.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { ServiceContext } from "./service-context.ts";
@@ -34,7 +34,7 @@ export class AdminCommands {
     return undefined;
   }
 
-  /** A dead task gets a new life. @returns why not, or undefined */
+  /** Makes a dead task ready again. @returns why not, or undefined */
   redrive(id: number, settled: () => void): HoldfastError | undefined {
     const stateMachine = this.#context.stateMachine();
     const row = stateMachine.find(id);

@@ -1,7 +1,7 @@
 /**
- * ○ Who works on what: gives tasks out to the consumers of their queue, takes leases back from those who leave, and has leases that
- * last written down. Gives out nothing while the store is in trouble. Invariant: when `giveOut` runs after `gather`, each consumer
- * stands in its ring where its leases say.
+ * ○ Who works on what: gives tasks out to the consumers of their queue, takes leases back from those that leave, and has long leases
+ * written down. Gives out nothing while the store is in trouble. Invariant: when `giveOut` runs after `gather`, each consumer has the
+ * place in its ring that its leases give it.
  */
 import type { Journal } from "./journal.ts";
 import type { ServiceContext } from "./service-context.ts";
@@ -39,7 +39,7 @@ export class Dispatcher {
   readonly #dirty = new Set<TaskQueue>();
   /** Queues where something could be given out, were it not for the store. */
   readonly #stalled = new Set<TaskQueue>();
-  /** Consumers whose leases changed in the middle of something. */
+  /** Consumers whose leases changed and that are not ranked again yet. */
   readonly #unranked = new Set<Consumer>();
   /** Leases that are written down when they have lasted a while: [when, id, token]. */
   #leases: { readonly atMs: number; readonly id: number; readonly token: number }[] = [];
@@ -106,27 +106,27 @@ export class Dispatcher {
 
   // ---- leases
 
-  /** The leased row, if this consumer still holds it under this token. */
+  /** The leased row, if this consumer still has it under this token. */
   heldRow(consumer: Consumer, id: number, token: number): number {
     const stateMachine = this.#context.stateMachine();
     const row = stateMachine.findLease(id, token);
     return row !== NONE && stateMachine.leaseOwner(row) === consumer.leaseOwner.index ? row : NONE;
   }
 
-  /** Who holds this lease, or undefined: it is lost. */
+  /** Who has this lease; undefined: it is lost. */
   holding(lease: LeaseRef): Consumer | undefined {
     const stateMachine = this.#context.stateMachine();
     const row = stateMachine.findLease(lease.id, lease.token);
     return row === NONE ? undefined : this.#consumers.get(stateMachine.leaseOwner(row));
   }
 
-  /** A worker that was cut off is back with a lease from before; true when it holds it again. */
+  /** A worker that was cut off is back with a lease from before; true when it has it again. */
   resume(consumer: Consumer, lease: LeaseRef): boolean {
     const stateMachine = this.#context.stateMachine();
     const holding = this.holding(lease);
     if (holding === consumer) return true;
     if (holding) {
-      // It came back by another way before the first was found broken. The token says that it is the same worker.
+      // It came back over another connection before the first was found broken. The token says that it is the same worker.
       stateMachine.giveBack(stateMachine.findLease(lease.id, lease.token), this.#context.nowMs());
       this.released(holding, lease.id);
     }
@@ -135,14 +135,14 @@ export class Dispatcher {
     return resumed;
   }
 
-  /** The consumer holds this task no more. */
+  /** The consumer no longer has this task. */
   released(consumer: Consumer, id: number): void {
     this.#recalled.delete(id);
     this.#rings.get(consumer.queue)?.ranked(consumer);
     this.#dirty.add(consumer.queue);
   }
 
-  /** A lease was taken from its lease owner, which is told. Its rank is seen to by `gather`: the engine is in the middle of a change. */
+  /** A lease was taken from its owner, which is told. `gather` ranks it later: the state machine is in the middle of a change. */
   revoked(row: number, leaseOwner: number, why: Revocation): void {
     const consumer = this.#consumers.get(leaseOwner)!;
     const { table } = this.#context.stateMachine();
@@ -154,7 +154,7 @@ export class Dispatcher {
 
   // ---- time
 
-  /** When `tick` has something to do, in engine time, or Infinity. */
+  /** When `tick` has something to do, in queue time, or Infinity. */
   get deadlineMs(): number {
     let atMs = Infinity;
     if (this.#leases.length > 0) atMs = Math.min(atMs, this.#leases[0]!.atMs);
@@ -176,7 +176,7 @@ export class Dispatcher {
     this.#dirty.add(queue);
   }
 
-  /** Sees whose turn has changed and where something may be given out again. */
+  /** Ranks the consumers whose leases changed, and finds where something may be given out again. */
   gather(): void {
     for (const consumer of this.#unranked) {
       this.#rings.get(consumer.queue)!.ranked(consumer);

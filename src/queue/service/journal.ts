@@ -1,5 +1,5 @@
 /**
- * ○ What has changed since the last commit, in the store's words, and what is to be done once that is on disk. Invariant: a change
+ * ○ What has changed since the last commit, as changes of the store, and what is to be done once that is on disk. Invariant: a change
  * and what follows from it are one commit, and no delay is on disk without the time that it counts from.
  */
 import type { ServiceContext } from "./service-context.ts";
@@ -46,7 +46,7 @@ export class Journal {
     this.#ops.push({ kind: "remove", id });
   }
 
-  /** What went wrong, with the time; `attempt` when it was one's. */
+  /** What went wrong, with the time; `attempt` when an attempt failed. */
   addError(id: number, text: string, attempt: number | undefined): void {
     const error = text.slice(0, ERROR_BYTES_MAX);
     this.#lastError = { id, error };

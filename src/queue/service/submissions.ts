@@ -1,5 +1,5 @@
 /**
- * ○ Submissions on their way in: checked, given ids, written, and only then let go. One under a key that is known is answered with
+ * ○ Submissions on their way in: checked, given ids, written, and only then given out. One under a key that is known is answered with
  * the task that has it; one that finds its queue full is refused or waits, as it chose.
  */
 import { HoldfastError, OperationError, UsageError } from "../../core/errors.ts";

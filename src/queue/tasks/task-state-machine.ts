@@ -1,7 +1,7 @@
 /**
- * ○ What happens to each task the broker knows (the rows themselves: task-table.ts). Says nothing to anyone: it is told what
- * happened and when, moves rows through the table of life-cycle.ts, and tells one listener what must be written, given out or
- * taken back. Invariant: a row is in the ready list, or leased by one lease owner, or neither, as its state says (`audit`).
+ * ○ What happens to each task the broker knows (the rows themselves: task-table.ts). It is told what happened and when, moves rows
+ * through the table of life-cycle.ts, and tells one listener what must be written, given out or taken back. Invariant: a row is in
+ * the ready list, or leased by one owner, or neither, as its state says (`audit`).
  */
 import { assert } from "../../core/assert.ts";
 import type { Random } from "../../core/random.ts";
@@ -27,20 +27,20 @@ import {
 import type { QueueSettings } from "./queue-settings.ts";
 import type { TaskQueue } from "./task-queue.ts";
 
-/** Why a lease was taken back from a worker that did nothing. */
+/** Why a lease was taken back from its worker. */
 export type Revocation = "timeout" | "cancelled";
 
-/** What the engine tells. Called in the middle of a change: remember, do not call back. */
+/** What the state machine tells. Called in the middle of a change: remember, do not call back. */
 export interface TaskStateMachineListener {
   /** The row's state record must be written anew. */
   changed(row: number): void;
-  /** The task ended; write it, and tell who waits. `result` only when done. */
+  /** The task ended; write it, and tell its watchers. `result` only when done. */
   ended(row: number, state: TaskState, result: Uint8Array | undefined): void;
-  /** The lease owner's lease is over before it said anything. */
+  /** The lease is over before its owner ended it. */
   revoked(row: number, leaseOwner: number, why: Revocation): void;
-  /** The row goes away; still readable during the call. */
+  /** The row is removed; still readable during the call. */
   removed(row: number): void;
-  /** What went wrong, to be kept with the task; `attempt` when it was one's. */
+  /** What went wrong, to be kept with the task; `attempt` when an attempt failed. */
   errorRecorded(row: number, error: string, attempt: number | undefined): void;
   /** There may be something to take. */
   ready(queue: TaskQueue): void;
@@ -77,7 +77,7 @@ export class TaskStateMachine extends Recovery {
 
   // ---- submission
 
-  /** The submission is on disk: the task lives. */
+  /** The submission is on disk: the task may be given out. */
   admit(row: number, after: readonly number[], nowMs: number): void {
     const queue = this.queueOf(row);
     this.setFlag(row, FLAG_UNWRITTEN, false);
@@ -107,7 +107,7 @@ export class TaskStateMachine extends Recovery {
 
   // ---- how a lease ends
 
-  /** The worker did it. */
+  /** The worker has finished it. */
   finish(row: number, result: Uint8Array, nowMs: number): void {
     const queue = this.stopped(row);
     this.table.setU(row, RESULT_BYTES, result.length);
@@ -115,7 +115,7 @@ export class TaskStateMachine extends Recovery {
     this.#end(row, queue, "finish", { nowMs, result });
   }
 
-  /** The worker could not. With attempts left the task waits out its backoff; `final` says that no attempt will help. */
+  /** The attempt failed. With attempts left the task waits out its backoff; `final` says that no attempt will help. */
   fail(row: number, error: string, nowMs: number, { final = false }: { final?: boolean } = {}): void {
     const queue = this.stopped(row);
     const policy = this.policy(row);
@@ -155,7 +155,7 @@ export class TaskStateMachine extends Recovery {
     this.#listener.ready(queue);
   }
 
-  // ---- the users' hands
+  // ---- admin commands
 
   /** @returns false when the task has ended already */
   cancel(row: number, nowMs: number): boolean {
@@ -171,7 +171,7 @@ export class TaskStateMachine extends Recovery {
     return true;
   }
 
-  /** A dead task gets a new life: all attempts anew, no expiry. @returns false when it is not dead */
+  /** A dead task is made ready again: with all its attempts, without expiry. @returns false when it is not dead */
   redrive(row: number): boolean {
     if (this.state(row) !== "dead") return false;
     const queue = this.queueOf(row);
@@ -213,7 +213,7 @@ export class TaskStateMachine extends Recovery {
     return wakeMs === undefined ? rowMs : Math.min(wakeMs, rowMs ?? Infinity);
   }
 
-  /** Does what has fallen due, at most `steps` of it, so that a million delayed tasks do not stop everything else. */
+  /** Does what is due, at most `steps` of it, so that a million delayed tasks do not stop everything else. */
   tick(nowMs: number, steps = 1000): void {
     this.throttle.tick(nowMs);
     for (let step = 0; step < steps; step += 1) {

@@ -1,6 +1,6 @@
 /**
- * ○ Which queues and groups may start a task now. One that is at its rate is shut until a time, one at its concurrency until one of
- * its tasks stops; neither is looked at meanwhile. Invariant: whatever is shut until a time has a wake that comes no later.
+ * ○ Which queues and groups may start a task now. One at its rate is closed until a time, one at its concurrency until one of its tasks
+ * stops; neither is looked at meanwhile. Invariant: what is closed until a time has a timer entry that is due no later.
  */
 import { Heap } from "../../core/heap.ts";
 import { NONE } from "./task-columns.ts";
@@ -43,7 +43,7 @@ export class Throttle {
     queue.limiter.started(queue.bounds);
   }
 
-  /** A running task stopped: who waited for that opens. */
+  /** A running task stopped: a queue or group that waited for that opens. */
   stopped(queue: TaskQueue, group: Group): void {
     group.limiter.stopped();
     queue.limiter.stopped();
@@ -57,7 +57,7 @@ export class Throttle {
     }
   }
 
-  /** The queue's bounds are others now: all opens, and shuts again where it must. */
+  /** The queue's bounds have changed: all opens, and closes again where it must. */
   openAll(queue: TaskQueue): void {
     queue.closedUntilMs = undefined;
     for (const group of queue.ready.groups()) queue.ready.unpark(group);

@@ -1,4 +1,4 @@
-/** ○ The inspecting half of the own protocol: what SHOW, LIST and PURGE answer. */
+/** ○ What SHOW, LIST and PURGE of the native protocol answer. */
 import { Buffer } from "node:buffer";
 import { OperationError, UsageError } from "../../../core/errors.ts";
 import type { TaskService } from "../../service/task-service.ts";
