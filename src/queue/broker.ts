@@ -148,7 +148,7 @@ export class Broker {
 
   #makeBackEnd(): BackEnd {
     const { store, replicas, group } = this.#options;
-    if (typeof store !== "string") return new LocalBackEnd(this.#makeCore(store ?? ownStore(this.#options)));
+    if (typeof store !== "string") return localBackEnd(this.#makeCore(store ?? ownStore(this.#options)));
     const url = parseNatsUrl(store, { group, replicas });
     const { data = "./.holdfast" } = this.#options;
     return new ClusterNode({
@@ -202,28 +202,16 @@ interface BackEnd {
 }
 
 /** A broker core of its own, for as long as the broker lives. */
-class LocalBackEnd implements BackEnd {
-  readonly sink: BrokerCore;
-
-  constructor(core: BrokerCore) {
-    this.sink = core;
-  }
-
-  get id(): string {
-    return this.sink.id;
-  }
-
-  open(): Promise<void> {
-    return this.sink.open();
-  }
-
-  stats(): Omit<BrokerStats, "id" | "address" | "upMs"> {
-    return { peers: this.sink.peerCount, ...this.sink.stats() };
-  }
-
-  close(): Promise<void> {
-    return this.sink.close();
-  }
+function localBackEnd(core: BrokerCore): BackEnd {
+  return {
+    sink: core,
+    get id() {
+      return core.id;
+    },
+    open: () => core.open(),
+    stats: () => ({ peers: core.peerCount, ...core.stats() }),
+    close: () => core.close(),
+  };
 }
 
 function ownStore({ data = "./.holdfast", sync = "group", log }: BrokerOptions): Store {

@@ -99,15 +99,10 @@ export class FrontEnd {
     };
   }
 
-  /** Closes the connections from inside the process. */
-  closeLocals(): void {
+  async close(): Promise<void> {
     this.#sink = undefined;
     for (const closed of this.#localClosed.values()) closed();
     this.#localClosed.clear();
-  }
-
-  async close(): Promise<void> {
-    this.closeLocals();
     void this.#router.close();
     await this.#reading;
   }

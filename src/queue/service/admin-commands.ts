@@ -62,6 +62,6 @@ export class AdminCommands {
   }
 }
 
-function unknownTask(): OperationError {
+export function unknownTask(): OperationError {
   return new OperationError("QUEUE_TASK_UNKNOWN", "No such task is known, or its outcome is no longer kept");
 }

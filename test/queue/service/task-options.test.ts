@@ -113,7 +113,7 @@ test("the last twenty errors of a task are kept, each with its attempt", async (
   );
 });
 
-test("what ended a task without an attempt bears no attempt's number", async () => {
+test("an error that is not of an attempt has no attempt number", async () => {
   const rig = await Rig.open();
   const id = await rig.add("x", { expireMs: 1000 });
   await rig.pass(1000);

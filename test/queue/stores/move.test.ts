@@ -24,7 +24,7 @@ function between(from: Store, to: Store, newId = "move-1"): MoveOptions {
   return { from: { make: () => from, name: "sqlite:here" }, to: { make: () => to, name: "sqlite:there" }, newId };
 }
 
-/** Waiting tasks, three to a note; the last two numbers are of tasks that are gone. */
+/** Waiting tasks, every third with an error; the last two numbers are of tasks that are gone. */
 function tasks(count: number): StoreOp[] {
   const head = { queue: "q", group: "", key: "", priority: 3, createdMs: 1, expiresMs: Infinity, after: [] };
   const record = { state: "ready", atMs: 0, token: 0, attempts: 1, lost: 0, resultBytes: 0 } as const;

@@ -4,10 +4,11 @@
  */
 import { Buffer } from "node:buffer";
 import { HoldfastError, OperationError, ProtocolError } from "../../../core/errors.ts";
+import { unknownTask } from "../../service/admin-commands.ts";
 import type { CronTable } from "../../service/cron.ts";
 import type { TaskService } from "../../service/task-service.ts";
 import type { ProtocolHandler, PeerConnection } from "../protocol-handler.ts";
-import { type InspectContext, list, purge, show } from "./inspect-commands.ts";
+import { list, purge, show } from "./inspect-commands.ts";
 import { submitBatch } from "./batch-submissions.ts";
 import { NativeWriter, STATE } from "./native-writer.ts";
 import { OutcomeSubscriptions } from "./outcome-subscriptions.ts";
@@ -225,11 +226,11 @@ export class NativeHandler implements ProtocolHandler {
   // ---- inspection
 
   show(frames: Frames): void {
-    this.#later(frames, show(this.#inspect, this.#taskNumber(frames[3])));
+    this.#later(frames, show(this.#service, this.#ids, this.#taskNumber(frames[3])));
   }
 
   list(frames: Frames): void {
-    this.#say("DATA", request(frames), json(list(this.#inspect, readObject(frames[3]))));
+    this.#say("DATA", request(frames), json(list(this.#service, this.#ids, readObject(frames[3]))));
   }
 
   stats(frames: Frames): void {
@@ -249,7 +250,7 @@ export class NativeHandler implements ProtocolHandler {
 
   purge(frames: Frames): void {
     const rid = request(frames);
-    purge(this.#inspect, { queue: readText(frames[3]), state: frames[4]?.toString("latin1") }, (removed) =>
+    purge(this.#service, { queue: readText(frames[3]), state: frames[4]?.toString("latin1") }, (removed) =>
       this.#say("DATA", rid, json({ removed })),
     );
   }
@@ -265,10 +266,6 @@ export class NativeHandler implements ProtocolHandler {
   }
 
   // ---- helpers
-
-  get #inspect(): InspectContext {
-    return { service: this.#service, ids: this.#ids };
-  }
 
   #say(verb: VerbOut, ...rest: Buffer[]): void {
     this.#writer.say(verb, ...rest);
@@ -365,8 +362,4 @@ function json(value: unknown): Buffer {
 
 function show8(frame: Buffer | undefined): string {
   return frame ? `'${frame.subarray(0, 8).toString("latin1")}'` : "a message without a verb";
-}
-
-function unknownTask(): OperationError {
-  return new OperationError("QUEUE_TASK_UNKNOWN", "No such task is known, or its outcome is no longer kept");
 }
