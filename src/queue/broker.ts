@@ -1,6 +1,6 @@
 /**
- * ● The broker: a front end (front-end.ts) and what stands behind it: a broker core (broker-core.ts) on a store of its own, or its share in a group of
- * brokers on NATS (cluster/cluster-node.ts).
+ * ● The broker: a front end (broker/front-end.ts) and its back end, which is a broker core (broker/broker-core.ts) on a store of its own
+ * or a node in a group of brokers on NATS (cluster/cluster-node.ts).
  */
 import { randomBytes, randomInt } from "node:crypto";
 import { type Clock, systemClock } from "../core/clock.ts";
@@ -8,15 +8,14 @@ import { join } from "node:path";
 import { UsageError } from "../core/errors.ts";
 import { seeded } from "../core/random.ts";
 import { type Size, sizeBytes } from "../core/units.ts";
-import { nextRun } from "./broker/calendar.ts";
-import type { LocalPort } from "./client/broker-connection.ts";
-import type { TaskServiceStats } from "./service/task-service-stats.ts";
+import { nextRun } from "./service/calendar.ts";
+import type { LocalPort } from "./protocols/protocol-handler.ts";
+import type { TaskServiceStats } from "./service/task-service.ts";
 import { type BrokerSecurity, FrontEnd, type PeerSink } from "./broker/front-end.ts";
 import { BrokerCore } from "./broker/broker-core.ts";
-import { CARRIED_BYTES_MAX } from "./tasks/limits.ts";
+import { CARRIED_BYTES_MAX } from "./limits.ts";
 import { MemoryStore } from "./stores/memory-store.ts";
-import { ClusterNode } from "./cluster/cluster-node.ts";
-import type { ClusterStats } from "./cluster/cluster-stats.ts";
+import { ClusterNode, type ClusterStats } from "./cluster/cluster-node.ts";
 import { parseNatsUrl } from "./cluster/nats/nats-url.ts";
 import type { Frames } from "./protocols/messages.ts";
 import { FollowerState, type FollowerStateOptions } from "./stores/follower-state.ts";
@@ -94,7 +93,7 @@ export class Broker {
   }
 
   /**
-   * Opens the store, takes up what it holds and listens.
+   * Opens the store, continues with what it holds and listens.
    *
    * @throws ProtocolError QUEUE_STORE_CORRUPT, OperationError QUEUE_STORE_LOCKED, QUEUE_STORE_UNAVAILABLE, QUEUE_STORE_DENIED,
    * QUEUE_STORE_FULL, or the socket's error
@@ -122,7 +121,7 @@ export class Broker {
     return this.#backEnd.id;
   }
 
-  /** @internal A client in this process speaks the own protocol without a socket. */
+  /** @internal A client in this process speaks the native protocol without a socket. */
   attach(send: (frames: Frames) => void, closed: () => void): LocalPort {
     const port = this.#frontEnd.attach(send, closed);
     if (!port) throw new UsageError("CLOSED", "Cannot use a broker before listen() or after close()");
@@ -149,7 +148,7 @@ export class Broker {
 
   #makeBackEnd(): BackEnd {
     const { store, replicas, group } = this.#options;
-    if (typeof store !== "string") return new LocalBackEnd(this.#makeCore(store ?? ownStore(this.#options)));
+    if (typeof store !== "string") return localBackEnd(this.#makeCore(store ?? ownStore(this.#options)));
     const url = parseNatsUrl(store, { group, replicas });
     const { data = "./.holdfast" } = this.#options;
     return new ClusterNode({
@@ -157,7 +156,7 @@ export class Broker {
       folder: data === false ? undefined : join(data, `nats-${url.group}`),
       clock: this.#clock,
       random: seeded(randomInt(2 ** 32)),
-      makeFollowerState: () => new FollowerState(this.#engineOptions),
+      makeFollowerState: () => new FollowerState(this.#stateMachineOptions),
       makeCore: (term, mayGiveOut) => this.#makeCore(term, mayGiveOut),
       address: () => this.address,
       log: (event, facts) => this.#log(event, facts),
@@ -169,7 +168,7 @@ export class Broker {
     return new BrokerCore({
       store,
       clock: this.#clock,
-      ...this.#engineOptions,
+      ...this.#stateMachineOptions,
       single: sync === "always",
       newId: () => randomBytes(4).toString("hex"),
       nextRun,
@@ -179,7 +178,7 @@ export class Broker {
     });
   }
 
-  get #engineOptions(): FollowerStateOptions {
+  get #stateMachineOptions(): FollowerStateOptions {
     const { maxBytes, resultBytes } = this.#options;
     return {
       random: seeded(randomInt(2 ** 32)),
@@ -193,7 +192,7 @@ export class Broker {
   }
 }
 
-/** What a broker has behind its front end. */
+/** Where the front end sends messages. */
 interface BackEnd {
   readonly sink: PeerSink;
   readonly id: string;
@@ -203,28 +202,16 @@ interface BackEnd {
 }
 
 /** A broker core of its own, for as long as the broker lives. */
-class LocalBackEnd implements BackEnd {
-  readonly sink: BrokerCore;
-
-  constructor(core: BrokerCore) {
-    this.sink = core;
-  }
-
-  get id(): string {
-    return this.sink.id;
-  }
-
-  open(): Promise<void> {
-    return this.sink.open();
-  }
-
-  stats(): Omit<BrokerStats, "id" | "address" | "upMs"> {
-    return { peers: this.sink.peerCount, ...this.sink.stats() };
-  }
-
-  close(): Promise<void> {
-    return this.sink.close();
-  }
+function localBackEnd(core: BrokerCore): BackEnd {
+  return {
+    sink: core,
+    get id() {
+      return core.id;
+    },
+    open: () => core.open(),
+    stats: () => ({ peers: core.peerCount, ...core.stats() }),
+    close: () => core.close(),
+  };
 }
 
 function ownStore({ data = "./.holdfast", sync = "group", log }: BrokerOptions): Store {

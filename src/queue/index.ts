@@ -1,13 +1,14 @@
 /** ● The entry point `holdfast/queue`: the broker, queues, workers. */
 export { Broker, type BrokerOptions, type BrokerSecurity, type BrokerStats } from "./broker.ts";
-export { QueueClient, type ClientOptions } from "./client/queue-client.ts";
+export { QueueClient } from "./client/queue-client.ts";
+export type { ClientOptions } from "./client/broker-pool.ts";
 export type { ClientSecurity } from "./client/broker-connection.ts";
-export { giveUpMove, type MoveEnd, type Moved, type MoveOptions, moveQueue } from "./move.ts";
+export { giveUpMove, type MoveEnd, type Moved, type MoveOptions, moveQueue } from "./stores/move.ts";
 export { bytesCodec, type Codec, jsonCodec } from "./client/payload.ts";
 export { type AddOptions, Queue, queue, type QueueOptions, Task, type WaitFor } from "./client/queue.ts";
 export type { SyncMode } from "./stores/sqlite/sqlite-store.ts";
 export type { Store } from "./stores/store.ts";
 export { makeStore, type StoreUrlOptions } from "./store-url.ts";
 export { withoutPassword } from "./cluster/nats/nats-url.ts";
-export type { QueueSettings } from "./tasks/task-queue.ts";
+export type { QueueSettings } from "./tasks/queue-settings.ts";
 export { GiveUp, type Handler, type TaskContext, Worker, worker, type WorkerOptions } from "./client/worker.ts";

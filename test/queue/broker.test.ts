@@ -56,7 +56,7 @@ test("small and large bodies, in one turn and mixed, get their own results", asy
   await echoer.close();
 });
 
-test("with sync 'always' nothing travels many in one message, and calls work as ever", async (t) => {
+test("with sync 'always' nothing is sent in batches, and calls work as before", async (t) => {
   const broker = await open(t, { data: await folder(t), sync: "always" });
   const sums = queue<number[], number>("sums", { url: broker.address });
   t.after(() => sums.close());
@@ -180,7 +180,7 @@ test("aborting a call cancels the task and fires the handler's signal", async (t
   await endless.close();
 });
 
-test("progress and partial results reach who watches", async (t) => {
+test("progress and partial results reach the watcher", async (t) => {
   const broker = await open(t);
   const jobs = queue<string, string>("jobs", { url: broker.address });
   t.after(() => jobs.close());
@@ -225,7 +225,7 @@ test("a worker that closes gives back what it has not begun", async (t) => {
   await heir.close();
 });
 
-test("clients and workers connect to all brokers behind one name, and results find home", async (t) => {
+test("clients and workers connect to all brokers behind one name, and results come back", async (t) => {
   const first = await open(t);
   const port = first.address.split(":").at(-1)!;
   const second = await open(t, { listen: `tcp://127.0.0.2:${port}` });
@@ -246,7 +246,7 @@ test("clients and workers connect to all brokers behind one name, and results fi
   await doubler.close();
 });
 
-test("a peer that does not read what it is sent is cut, and the others notice nothing", async (t) => {
+test("a peer that does not read what it is sent is disconnected, and no other is affected", async (t) => {
   const cuts: unknown[] = [];
   const broker = await open(t, { log: (event, facts) => event === "queue.peer-cut" && cuts.push(facts["reason"]) });
   const echo = queue<Uint8Array, Uint8Array>("echo", { broker, codec: bytesCodec });

@@ -29,7 +29,7 @@ test("the protocol's page names every code that a broker refuses with, and no ot
     "service/cron",
     "tasks/task-table",
     "tasks/task-policy",
-    "tasks/task-queue",
+    "tasks/queue-settings",
     "protocols/native/native-handler",
     "protocols/native/outcome-subscriptions",
     "protocols/native/worker-commands",

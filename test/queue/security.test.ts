@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { Broker, queue } from "../../src/queue/index.ts";
 import { curveKeyPair } from "../../src/zmq/index.ts";
 
-test("a broker with PLAIN lets in who knows the password, and nobody else", async (t) => {
+test("a broker with PLAIN accepts clients with the password only", async (t) => {
   const broker = new Broker({ listen: "tcp://127.0.0.1:0", data: false, security: { plain: { ada: "secret" } } });
   await broker.listen();
   t.after(() => broker.close());
@@ -16,7 +16,7 @@ test("a broker with PLAIN lets in who knows the password, and nobody else", asyn
   await assert.rejects(open.add("x", { timeout: 300 }), { code: "QUEUE_UNREACHABLE" });
 });
 
-test("a broker with CURVE lets in the clients whose keys it knows", async (t) => {
+test("a broker with CURVE accepts the clients whose keys it knows", async (t) => {
   const [server, friend, stranger] = [curveKeyPair(), curveKeyPair(), curveKeyPair()];
   const broker = new Broker({
     listen: "tcp://127.0.0.1:0",

@@ -49,7 +49,7 @@ const VARIANTS = [
 ] as const;
 
 for (const [Broken, caughtBy] of VARIANTS) {
-  test(`the simulation catches an engine that ${Broken.name
+  test(`the simulation catches a state machine that ${Broken.name
     .replace(/([A-Z])/g, " $1")
     .trim()
     .toLowerCase()}`, async () => {

@@ -1,13 +1,13 @@
 /**
- * ○ What stands behind the broker's front end: the task service, the protocol router, the calendar and their one timer, on a store. It knows peers
- * by keys and speaks to them through connections that it is given; whether they are connected here or at another broker is not its business.
- * A broker that shares its store with others has a broker core only while it leads.
+ * ○ The broker without sockets: the task service, the protocol router, the cron table and their one timer, on a store. It knows peers by
+ * keys and answers them through connections that it is given; whether they are connected here or to another broker of a group makes no
+ * difference. A broker that shares its store with others has a core only while it leads.
  */
 import type { Cancel, Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
 import { CronTable, type NextRun } from "../service/cron.ts";
 import { TaskService, type TaskServiceOptions } from "../service/task-service.ts";
-import type { TaskServiceStats } from "../service/task-service-stats.ts";
+import type { TaskServiceStats } from "../service/task-service.ts";
 import type { PeerConnection } from "../protocols/protocol-handler.ts";
 import { type Frames, IdText } from "../protocols/messages.ts";
 import { ProtocolRouter } from "./protocol-router.ts";
@@ -22,7 +22,7 @@ export interface BrokerCoreOptions extends Omit<TaskServiceOptions, "wake"> {
 /** The setting that holds the first part of task ids. */
 export const ID_SETTING = "broker";
 const TICK_MS = 1000;
-/** 60 s: when the wall clock was set forward, the calendar notices within that. */
+/** 60 s: when the wall clock was set forward, cron notices within that. */
 const CRON_LOOK_MS = 60_000;
 
 export class BrokerCore {
@@ -45,7 +45,7 @@ export class BrokerCore {
     this.#cron = new CronTable(this.#service, options.nextRun);
   }
 
-  /** Opens the store and takes up what it holds. Errors are the store's. */
+  /** Opens the store and continues with what it holds. Errors are the store's. */
   async open(): Promise<void> {
     const { settings } = await this.#service.open();
     let id = settings.get(ID_SETTING);
@@ -73,19 +73,19 @@ export class BrokerCore {
     return this.#service.stats();
   }
 
-  /** A message of a peer. `flush` once all that are at hand were handed in. @param wire makes the way back, for a new peer */
+  /** A message of a peer. `flush` once all that are at hand were handed in. @param connection makes the way back, for a new peer */
   receive(key: string, frames: Frames, connection: () => PeerConnection): void {
     this.#inBundle = true;
     try {
       this.#router!.receive(key, frames, connection);
     } catch (error) {
-      // A bug met by one peer's message must not take the others' broker down; it is loud in the log.
+      // A bug that one peer's message finds must not end the broker for all others; it is logged.
       this.#options.log("queue.error", { error: messageOf(error), stack: error instanceof Error ? error.stack : undefined });
     }
     if (this.#options.single === true) this.#service.flush();
   }
 
-  /** The peer is gone; what it held is given back. */
+  /** The peer is gone; what it had is given back. */
   gone(key: string): void {
     this.#router?.gone(key);
   }
@@ -122,7 +122,7 @@ export class BrokerCore {
     });
   }
 
-  /** Sets the one timer to the task service's or the calendar's next deadline. */
+  /** Sets the one timer to the task service's or the cron table's next deadline. */
   #arm(): void {
     if (this.#inBundle || this.#closing) return;
     const nowMs = this.#clock.now();

@@ -1,27 +1,25 @@
 /**
- * ● The broker's front end: one ROUTER socket, and connections from inside the process. It reads messages in bundles, hands them on by
- * the peer's key, and lets a peer that does not read what it is sent go. What the messages mean is not its business.
+ * ● The broker's front end: one ROUTER socket, and connections from inside the process. It reads messages in bundles, passes them on
+ * with the peer's key, and disconnects a peer that does not read what it is sent. It knows nothing of what messages mean.
  */
 import type { Buffer } from "node:buffer";
 import { OperationError } from "../../core/errors.ts";
 import { type Authenticator, Router } from "../../zmq/index.ts";
-import type { LocalPort } from "../client/broker-connection.ts";
-import type { PeerConnection } from "../protocols/protocol-handler.ts";
-import { MESSAGE_BYTES_MAX } from "../tasks/limits.ts";
+import { type LocalPort, type PeerConnection, showPeer } from "../protocols/protocol-handler.ts";
+import { MESSAGE_BYTES_MAX } from "../limits.ts";
 import type { Frames } from "../protocols/messages.ts";
-import { showPeer } from "../service/worker-registry.ts";
 
-/** What stands behind the front end: a broker core, or the way to one. */
+/** Where the front end sends messages: a broker core, or the relay to one. */
 export interface PeerSink {
-  /** A message of a peer; `flush` once all that are at hand were handed in. @param wire makes the way back, for a new peer */
+  /** A message of a peer; `flush` once all that are at hand were handed in. @param connection makes the way back, for a new peer */
   receive(key: string, frames: Frames, connection: () => PeerConnection): void;
   gone(key: string): void;
   flush(): void;
-  /** Not yet: nothing more is read from the network before. */
+  /** Resolves when it can take more, and nothing is read from the network before; undefined: now. */
   ready?(): Promise<void> | undefined;
 }
 
-/** Whom a broker lets in: with names and passwords (unencrypted), or with keys. */
+/** Which clients a broker accepts: by names and passwords (unencrypted), or by keys. */
 export type BrokerSecurity =
   | { readonly plain: Readonly<Record<string, string>> }
   /** `clients`: public keys (Z85) that may come in; without it every client that knows the server's public key. */
@@ -32,7 +30,7 @@ export interface FrontEndOptions {
   readonly log: (event: string, facts: Readonly<Record<string, unknown>>) => void;
 }
 
-/** 512 messages between two turns of the event loop: under 10 ms, so that timers and new connections get theirs. */
+/** 512 messages between two turns of the event loop: under 10 ms, so that timers and new connections get their turn. */
 const BUNDLE_MESSAGES_MAX = 512;
 /** 1,000,000 messages not read by a peer: results of one addMany after the other; the bytes are bounded by the next. */
 const UNREAD_MESSAGES_MAX = 1_000_000;
@@ -101,15 +99,10 @@ export class FrontEnd {
     };
   }
 
-  /** Tells those inside the process that it is over. */
-  closeLocals(): void {
+  async close(): Promise<void> {
     this.#sink = undefined;
     for (const closed of this.#localClosed.values()) closed();
     this.#localClosed.clear();
-  }
-
-  async close(): Promise<void> {
-    this.closeLocals();
     void this.#router.close();
     await this.#reading;
   }

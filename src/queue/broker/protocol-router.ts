@@ -1,6 +1,6 @@
 /**
- * ○ Finds out which protocol a connection speaks from its messages and hands them on. One connection may speak several: a REQ that
- * works with `Ready` may also submit tasks. Knows peers by their routing id; who they are and how they are reached is the shell's.
+ * ○ Finds out from its messages which protocol a connection speaks, and passes them to that protocol's handler. One connection may
+ * speak several: a REQ that works with `Ready` may also submit tasks. Knows peers by keys only.
  */
 import { Buffer } from "node:buffer";
 import { unreachable } from "../../core/assert.ts";
@@ -48,7 +48,7 @@ export class ProtocolRouter {
    *
    * @param key names the peer: its routing id as text
    * @param frames the message without the routing id
-   * @param wire makes the way back, for a peer not heard before
+   * @param connection makes the way back, for a peer not heard before
    */
   receive(key: string, frames: Frames, connection: () => PeerConnection): void {
     let peer = this.#peers.get(key);
@@ -74,11 +74,6 @@ export class ProtocolRouter {
     for (const peer of this.#peers.values()) for (const handler of peer.handlers.values()) handler.tick?.(nowMs);
   }
 
-  /** All peers are gone: the broker closes. Their leases are given back without blame. */
-  clear(): void {
-    for (const key of this.#peers.keys()) this.gone(key);
-  }
-
   #route(peer: Peer, message: Frames, enveloped: boolean): void {
     const kind = kindOf(message);
     if (!kind) {
@@ -101,9 +96,9 @@ export class ProtocolRouter {
   #make(kind: Kind, connection: PeerConnection, enveloped: boolean): ProtocolHandler {
     const { service, ids, cron, openMax = OPEN_MAX } = this.#options;
     switch (kind) {
-      case "own":
+      case "native":
         return new NativeHandler(connection, { service, ids, cron, openMax, oneAnswer: enveloped });
-      case "lecture":
+      case "ready":
         return new ReadyHandler(service, connection);
       case "client1":
         return new MajordomoClient(service, connection, 1);
@@ -119,11 +114,11 @@ export class ProtocolRouter {
   }
 }
 
-type Kind = "own" | "lecture" | "client1" | "client2" | "worker1" | "worker2";
+type Kind = "native" | "ready" | "client1" | "client2" | "worker1" | "worker2";
 
 function kindOf(message: Frames): Kind | undefined {
-  if (isProtocol(message[0])) return "own";
-  if (isReady(message[0])) return "lecture";
+  if (isProtocol(message[0])) return "native";
+  if (isReady(message[0])) return "ready";
   const majordomo = majordomoRole(message[0]);
   return majordomo && `${majordomo.role}${majordomo.version}`;
 }

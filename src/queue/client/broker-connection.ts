@@ -1,16 +1,17 @@
 /**
- * ● A client's way to one broker: over the network (a DEALER), or to a broker in the same process. Either is up or down; what was
- * sent when it went down is the client's to send again. Invariant: `up` and `down` are told alternately, `up` first.
+ * ● A client's connection to one broker: over the network (a DEALER), or to a broker in the same process. Either is up or down; what
+ * was sent when it went down is the client's to send again. Invariant: `up` and `down` are told alternately, `up` first.
  */
 import type { Buffer } from "node:buffer";
 import { Dealer } from "../../zmq/index.ts";
-import { MESSAGE_BYTES_MAX } from "../tasks/limits.ts";
+import { MESSAGE_BYTES_MAX } from "../limits.ts";
 import type { Frames } from "../protocols/messages.ts";
+import type { LocalPort } from "../protocols/protocol-handler.ts";
 
 export interface BrokerConnectionListener {
   up(): void;
   down(): void;
-  /** The broker, or whoever listens there, does not let us in. */
+  /** The broker, or whatever listens there, refuses this client. */
   refused?(why: string): void;
   heard(frames: Frames): void;
 }
@@ -22,7 +23,7 @@ export interface BrokerConnection {
   close(): Promise<void>;
 }
 
-/** How to prove who one is; as set at the broker. */
+/** How a client proves who it is; as set at the broker. */
 export type ClientSecurity =
   | { readonly plain: { readonly username: string; readonly password: string } }
   | { readonly curve: { readonly serverKey: string; readonly publicKey: string; readonly secretKey: string } };
@@ -107,12 +108,6 @@ function dealerSecurity(security: ClientSecurity | undefined): Readonly<Record<s
   return { curveServerKey: serverKey, curvePublicKey: publicKey, curveSecretKey: secretKey };
 }
 
-/** The broker's end of a connection inside the process. */
-export interface LocalPort {
-  receive(frames: Frames): void;
-  gone(): void;
-}
-
 /** Something in this process that takes connections: a Broker. */
 export interface LocalBroker {
   readonly address: string;
@@ -128,7 +123,7 @@ export class LocalConnection implements BrokerConnection {
   constructor(broker: LocalBroker, listener: BrokerConnectionListener) {
     this.address = broker.address;
     this.#port = broker.attach(
-      // Never in the middle of the broker's own doings.
+      // Never while the broker is in the middle of something.
       (frames) => queueMicrotask(() => this.#open && listener.heard(frames)),
       () => {
         if (!this.#open) return;

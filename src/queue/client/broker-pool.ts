@@ -1,60 +1,49 @@
 /**
- * ● Connections to the brokers behind one URL: one to each address that the URL's host has, looked up again and again. Says who has
- * come up and gone down; a broker is known once it has said WELCOME. Invariant: a link whose address is gone stays while it is up or
- * somebody still needs its broker.
+ * ● Sessions with the brokers behind one URL: one for each address that the URL's host has, looked up again and again. Tells which
+ * came up and went down; a broker is known once it has said WELCOME. Invariant: a session whose address is gone stays while it is up
+ * or a request still needs its broker.
  */
 import { Buffer } from "node:buffer";
+import type { Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
-import { type BrokerUrl, LOOKUP_AGAIN_MS, LOOKUP_MS, lookupAll, parseBrokerUrl } from "./broker-addresses.ts";
-import type { ClientOptions } from "./queue-client.ts";
+import { type BrokerUrl, type Lookup, LOOKUP_AGAIN_MS, LOOKUP_MS, lookupAll, parseBrokerUrl } from "./broker-addresses.ts";
 import {
   type BrokerConnection,
   type BrokerConnectionListener,
+  type ClientSecurity,
+  type LocalBroker,
   LocalConnection,
   RemoteConnection,
 } from "./broker-connection.ts";
-import { SessionWriter } from "./session-writer.ts";
-import { type Frames, readText, type VerbIn, verbOf } from "../protocols/messages.ts";
+import { BrokerSession } from "./broker-session.ts";
+import { type Frames, readText, verbOf } from "../protocols/messages.ts";
 
 const URL_DEFAULT = "tcp://127.0.0.1:5555";
 
-/** One broker's connection and what is known of it. */
-export class BrokerSession {
-  readonly connection: BrokerConnection;
-  readonly sender = new SessionWriter(() => this.connection);
-  isConnected = false;
-  /** It can be spoken to: connected, and not known to lead to a leader of the past. */
-  isUp = false;
-  /** It reads many in one message, when it last said who it is. */
-  readsBatches = false;
-  /** Its id, once it has said WELCOME. */
-  broker: string | undefined;
-  /** Tasks it had to do, when it last said. */
-  load = 0;
-  /** In a group of brokers: the leader's term, when it last said who it is; else 0. */
-  term = 0;
-  /** Its broker only hands on: another of the group leads. */
-  isRelayed = false;
-  /** Our requests that it has not answered. */
-  unanswered = 0;
-
-  constructor(connect: (link: BrokerSession) => BrokerConnection) {
-    this.connection = connect(this);
-  }
-
-  send(verb: VerbIn, ...rest: Buffer[]): boolean {
-    return this.isUp && this.sender.send(verb, rest);
-  }
+/** How brokers are reached. */
+export interface ClientOptions {
+  /** `tcp://HOST:PORT` or `ipc://PATH`; a host with several addresses means several brokers. Default `tcp://127.0.0.1:5555`. */
+  readonly url?: string;
+  /** A broker in this process, instead of a URL. */
+  readonly broker?: LocalBroker;
+  /** PLAIN or CURVE, as the broker asks for it; default none. */
+  readonly security?: ClientSecurity;
+  /** Looks up the URL's host; default: the system's. */
+  readonly lookup?: Lookup;
+  /** For tests: the clock. */
+  readonly clock?: Clock;
+  /** @internal Another way to make connections, for simulations. */
+  readonly connect?: (endpoint: string, listener: BrokerConnectionListener) => BrokerConnection;
 }
 
 export interface BrokerPoolListener {
-  /** It has said who it is: what is owed to it can be sent. */
-  welcome(link: BrokerSession): void;
-  /** `link.broker` still says who it was. */
-  down(link: BrokerSession): void;
-  /** Any other word than WELCOME and BEAT. */
-  heard(link: BrokerSession, verb: string | undefined, frames: Frames): void;
-  /** Something can be answered by this broker only. */
+  /** It has said who it is: what waits for it can be sent. */
+  welcome(session: BrokerSession): void;
+  /** `session.broker` still says who it was. */
+  down(session: BrokerSession): void;
+  /** Any other message than WELCOME, BEAT and ANEW. */
+  heard(session: BrokerSession, verb: string | undefined, frames: Frames): void;
+  /** Whether some request can be answered by this broker only. */
   needs(broker: string): boolean;
 }
 
@@ -62,7 +51,7 @@ export class BrokerPool {
   readonly #options: ClientOptions;
   readonly #listener: BrokerPoolListener;
   readonly #url: BrokerUrl;
-  readonly #links = new Map<string, BrokerSession>();
+  readonly #sessions = new Map<string, BrokerSession>();
   #lookupTimer: NodeJS.Timeout | undefined;
   #closed = false;
   /** What last kept a connection from being made. */
@@ -79,30 +68,31 @@ export class BrokerPool {
 
   /** Why nothing can be asked of this broker, or of any: for the sentence of an error. */
   whyNot(broker: string | undefined): string {
-    const here = this.up().flatMap((link) => link.broker ?? []);
+    const here = this.up().flatMap((session) => session.broker ?? []);
     if (broker !== undefined && here.length > 0)
       return `${this.#url.url} leads to broker ${here.join(", ")}, not to '${broker}'`;
     return `no broker of ${this.#url.url} is connected${this.#trouble === undefined ? "" : ` (${this.#trouble})`}`;
   }
 
-  /** Brokers that can be spoken to now. */
+  /** The sessions over which requests can be sent now. */
   up(): BrokerSession[] {
-    return [...this.#links.values()].filter(({ isUp }) => isUp);
+    return [...this.#sessions.values()].filter(({ isUp }) => isUp);
   }
 
-  /** The known broker with the least to do, or this one; undefined when it is not there. Of a group's brokers the leader's, if it is up. */
+  /** The known broker with the least to do, or this one; undefined when it is not up. In a group of brokers the leader, if it is up. */
   find(broker: string | undefined): BrokerSession | undefined {
     let best: BrokerSession | undefined;
-    for (const link of this.#links.values()) {
-      if (!link.isUp || link.broker === undefined) continue;
-      if (broker !== undefined && link.broker !== broker) continue;
-      if (!best || link.unanswered + link.load < best.unanswered + best.load) best = link;
+    for (const session of this.#sessions.values()) {
+      if (!session.isUp || session.broker === undefined) continue;
+      if (broker !== undefined && session.broker !== broker) continue;
+      if (!best || session.unanswered + session.load < best.unanswered + best.load) best = session;
     }
     return best?.isRelayed ? (this.#direct(best.broker) ?? best) : best;
   }
 
   #direct(broker: string | undefined): BrokerSession | undefined {
-    for (const link of this.#links.values()) if (link.isUp && link.broker === broker && !link.isRelayed) return link;
+    for (const session of this.#sessions.values())
+      if (session.isUp && session.broker === broker && !session.isRelayed) return session;
     return undefined;
   }
 
@@ -114,14 +104,14 @@ export class BrokerPool {
 
   async close(): Promise<void> {
     this.stop();
-    await Promise.all([...this.#links.values()].map(({ connection }) => connection.close()));
-    this.#links.clear();
+    await Promise.all([...this.#sessions.values()].map(({ connection }) => connection.close()));
+    this.#sessions.clear();
   }
 
   async #keepLookingUp(): Promise<void> {
     await this.#lookUp();
     if (this.#closed) return;
-    const isLost = this.#links.size === 0;
+    const isLost = this.#sessions.size === 0;
     this.#lookupTimer = setTimeout(() => void this.#keepLookingUp(), isLost ? LOOKUP_AGAIN_MS : LOOKUP_MS);
     // Connections keep the process alive until they are closed; with none this must, or what is asked would never settle.
     if (!isLost) this.#lookupTimer.unref();
@@ -140,13 +130,13 @@ export class BrokerPool {
     if (this.#closed) return;
     const endpoints = new Set(addresses.map((address) => this.#url.endpoint(address)));
     for (const endpoint of endpoints)
-      if (!this.#links.has(endpoint)) this.#connect(endpoint, { hasOthers: endpoints.size > 1 });
-    for (const [endpoint, link] of this.#links) {
-      if (endpoints.has(endpoint) || link.isUp || this.#isNeeded(link)) continue;
-      this.#links.delete(endpoint);
-      void link.connection.close();
+      if (!this.#sessions.has(endpoint)) this.#connect(endpoint, { hasOthers: endpoints.size > 1 });
+    for (const [endpoint, session] of this.#sessions) {
+      if (endpoints.has(endpoint) || session.isUp || this.#isNeeded(session)) continue;
+      this.#sessions.delete(endpoint);
+      void session.connection.close();
     }
-    for (const link of this.#links.values()) if (this.#links.size > 1) link.send("HELLO", HELLO_AGAIN, ABOUT);
+    for (const session of this.#sessions.values()) if (this.#sessions.size > 1) session.send("HELLO", HELLO_AGAIN, ABOUT);
   }
 
   #isNeeded({ broker }: BrokerSession): boolean {
@@ -155,7 +145,7 @@ export class BrokerPool {
 
   #connect(endpoint: string, { hasOthers = false } = {}): void {
     const { broker, security, connect } = this.#options;
-    const link = new BrokerSession((self) => {
+    const session = new BrokerSession((self) => {
       const listener: BrokerConnectionListener = {
         up: () => {
           self.isConnected = true;
@@ -171,53 +161,53 @@ export class BrokerPool {
       if (connect) return connect(endpoint, listener);
       return broker ? new LocalConnection(broker, listener) : new RemoteConnection(endpoint, { security, hasOthers }, listener);
     });
-    this.#links.set(endpoint, link);
+    this.#sessions.set(endpoint, session);
   }
 
-  #up(link: BrokerSession): void {
-    link.isUp = true;
+  #up(session: BrokerSession): void {
+    session.isUp = true;
     this.#trouble = undefined;
-    link.send("HELLO", HELLO, ABOUT);
+    session.send("HELLO", HELLO, ABOUT);
   }
 
-  #heard(link: BrokerSession, frames: Frames): void {
-    // Said before the connection broke, and read after that: it is void, as all that was.
-    if (!link.isConnected) return;
+  #heard(session: BrokerSession, frames: Frames): void {
+    // Sent before the connection broke and read after that: void, like everything sent on it.
+    if (!session.isConnected) return;
     const verb = verbOf(frames[1]);
-    if (verb === "ANEW") this.#anew(link);
-    else if (!link.isUp) return;
-    else if (verb === "WELCOME") this.#welcome(link, frames);
-    else if (verb !== "BEAT") this.#listener.heard(link, verb, frames);
+    if (verb === "ANEW") this.#anew(session);
+    else if (!session.isUp) return;
+    else if (verb === "WELCOME") this.#welcome(session, frames);
+    else if (verb !== "BEAT") this.#listener.heard(session, verb, frames);
   }
 
-  /** Behind this broker is another leader: as if the connection had broken, without the wait for a new one. */
-  #anew(link: BrokerSession): void {
-    this.#down(link);
-    this.#up(link);
+  /** Another broker of the group leads: as if the connection had broken, without the wait for a new one. */
+  #anew(session: BrokerSession): void {
+    this.#down(session);
+    this.#up(session);
   }
 
-  #welcome(link: BrokerSession, frames: Frames): void {
+  #welcome(session: BrokerSession, frames: Frames): void {
     const { broker, load, many, term = 0, relayed } = JSON.parse(readText(frames[3])) as Welcome;
-    link.load = load;
-    link.readsBatches = many === 1;
+    session.load = load;
+    session.readsBatches = many === 1;
     if (readText(frames[2]) === HELLO_AGAIN.toString()) return;
     const group = this.up().filter((each) => each.broker === broker);
     // A leader of the past, which has not heard of it yet. It will say ANEW.
     if (group.some((each) => each.term > term)) return;
-    link.broker = broker;
-    link.term = term;
-    link.isRelayed = relayed === 1;
-    // What was asked of a leader of the past it may never answer: its machine may be gone without a word.
+    session.broker = broker;
+    session.term = term;
+    session.isRelayed = relayed === 1;
+    // A leader of the past may never answer what it was asked: its machine may be gone without closing the connection.
     for (const each of group) if (each.term < term) this.#down(each);
-    this.#listener.welcome(link);
+    this.#listener.welcome(session);
   }
 
-  #down(link: BrokerSession): void {
-    link.isUp = false;
-    link.unanswered = 0;
-    link.sender.drop();
-    this.#listener.down(link);
-    link.broker = undefined;
+  #down(session: BrokerSession): void {
+    session.isUp = false;
+    session.unanswered = 0;
+    session.drop();
+    this.#listener.down(session);
+    session.broker = undefined;
   }
 }
 

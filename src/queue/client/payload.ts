@@ -4,7 +4,8 @@
  */
 import { Buffer } from "node:buffer";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import { messageOf, UsageError } from "../../core/errors.ts";
+import { messageOf, OperationError, UsageError } from "../../core/errors.ts";
+import { CARRIED_BYTES_MAX } from "../limits.ts";
 
 /** Turns values into bytes and back. */
 export interface Codec<T> {
@@ -73,5 +74,21 @@ export class Payload<T> {
       return at ? `${at}: ${message}` : message;
     });
     throw new UsageError("QUEUE_PAYLOAD_INVALID", `Cannot use ${this.#what}: ${issues.join("; ")}`);
+  }
+}
+
+/**
+ * A message that is too long would end its connection, be sent again after it, and end the next.
+ *
+ * @throws OperationError QUEUE_BODY_TOO_LARGE when these do not go into one message, whatever the broker allows
+ */
+export function mustFit(bodies: readonly Uint8Array[]): void {
+  let bytes = 0;
+  for (const body of bodies) bytes += body.length;
+  if (bytes > CARRIED_BYTES_MAX) {
+    throw new OperationError(
+      "QUEUE_BODY_TOO_LARGE",
+      `Cannot send ${bytes} bytes at once: at most ${CARRIED_BYTES_MAX} are allowed`,
+    );
   }
 }

@@ -4,7 +4,7 @@
  */
 import type { HoldfastError } from "../../core/errors.ts";
 import { Heap } from "../../core/heap.ts";
-import type { BrokerSession } from "./broker-pool.ts";
+import type { BrokerSession } from "./broker-session.ts";
 import type { TaskState } from "../tasks/life-cycle.ts";
 import type { TaskOptions } from "../tasks/task-policy.ts";
 import type { Frames, VerbIn } from "../protocols/messages.ts";
@@ -57,7 +57,7 @@ export class PendingRequest {
   readonly reject: (error: HoldfastError) => void;
   /** The only broker that can answer: it was sent there, or its task lives there. */
   broker: string | undefined;
-  link: BrokerSession | undefined;
+  session: BrokerSession | undefined;
   /** Ids of a CALL or WATCH whose outcome is not told yet; undefined before ADDED. One is the usual case. */
   open: string | Set<string> | undefined;
   position = -1;
@@ -79,7 +79,6 @@ export class PendingRequest {
     this.resolve = settle.resolve;
     this.reject = settle.reject;
     this.broker = question.broker;
-    this.link = undefined;
     this.open = question.open;
   }
 
@@ -122,7 +121,7 @@ export class PendingRequests {
   /** @returns false when it had settled already */
   remove(pending: PendingRequest): boolean {
     if (!this.#byNumber.delete(pending.number)) return false;
-    if (pending.link) pending.link.unanswered -= 1;
+    if (pending.session) pending.session.unanswered -= 1;
     this.#deadlines.remove(pending.position);
     pending.forget?.();
     return true;

@@ -1,20 +1,18 @@
 /**
  * ● A client's requests to the brokers behind one URL (the connections: broker-pool.ts), and their answers. Each request settles
  * exactly once, by its deadline at the latest. One that was sent when its broker went away is sent again to the same broker,
- * under the same key, so that it is done once; one that was not sent goes to whichever broker is there.
+ * under the same key, so that it is done once; one that was not sent goes to any broker that is up.
  */
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 import { type Cancel, type Clock, systemClock } from "../../core/clock.ts";
 import { ERROR_CODES, type ErrorCode } from "../../core/error-codes.ts";
 import { type HoldfastError, OperationError, ProtocolError, UsageError } from "../../core/errors.ts";
-import { type BrokerSession, BrokerPool } from "./broker-pool.ts";
-import type { Lookup } from "./broker-addresses.ts";
-import { mustFit } from "./message-size.ts";
-import type { ClientSecurity, BrokerConnection, BrokerConnectionListener, LocalBroker } from "./broker-connection.ts";
+import { BrokerPool, type ClientOptions } from "./broker-pool.ts";
+import type { BatchHead, BrokerSession } from "./broker-session.ts";
+import { mustFit } from "./payload.ts";
 import type { TaskState } from "../tasks/life-cycle.ts";
 import type { TaskOptions } from "../tasks/task-policy.ts";
-import type { BatchHead } from "./session-writer.ts";
 import { BATCHED_BODY_BYTES_MAX, RecordBatchReader } from "../protocols/record-batch.ts";
 import {
   type Answer,
@@ -27,52 +25,36 @@ import {
 } from "./pending-requests.ts";
 import { asBuffer, brokerOf, EMPTY_FRAME, type Frames, readText, type VerbIn } from "../protocols/messages.ts";
 
-/** How brokers are reached. */
-export interface ClientOptions {
-  /** `tcp://HOST:PORT` or `ipc://PATH`; a host with several addresses means several brokers. Default `tcp://127.0.0.1:5555`. */
-  readonly url?: string;
-  /** A broker in this process, instead of a URL. */
-  readonly broker?: LocalBroker;
-  /** PLAIN or CURVE, as the broker asks for it; default none. */
-  readonly security?: ClientSecurity;
-  /** Looks up the URL's host; default: the system's. */
-  readonly lookup?: Lookup;
-  /** For tests: the clock. */
-  readonly clock?: Clock;
-  /** @internal Another way to make connections, for simulations. */
-  readonly connect?: (endpoint: string, listener: BrokerConnectionListener) => BrokerConnection;
-}
-
 export interface RequestOptions {
   /** Milliseconds until it is given up. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What hears the broker's words to a worker. */
+/** What receives the broker's messages to workers. */
 export interface WorkListener {
-  up(link: BrokerSession): void;
-  down(link: BrokerSession): void;
-  heard(link: BrokerSession, verb: WorkVerb, frames: Frames): void;
+  up(session: BrokerSession): void;
+  down(session: BrokerSession): void;
+  heard(session: BrokerSession, verb: WorkVerb, frames: Frames): void;
 }
 
 export type WorkVerb = "TASK" | "KEPT" | "LOST" | "STOP" | "RECALL" | "TASKS" | "KEPTS";
 
 /** What the broker says to workers. */
 const WORK_VERBS: ReadonlySet<string> = new Set<WorkVerb>(["TASK", "KEPT", "LOST", "STOP", "RECALL", "TASKS", "KEPTS"]);
-/** 2^32 - 1: the greatest number of a request that a message of many can say. */
+/** 2^32 - 1: the greatest request number that a batch can carry. */
 const BATCHED_REQUEST_MAX = 2 ** 32 - 1;
 
-/** The way to the brokers that queues and workers share: one connection to each, made again when it breaks. */
+/** The connections to the brokers that queues share: one to each, made again when it breaks. */
 export class QueueClient {
   readonly #options: ClientOptions;
   readonly #clock: Clock;
-  readonly #links: BrokerPool;
+  readonly #pool: BrokerPool;
   readonly #pending = new PendingRequests();
   readonly #workers = new Set<WorkListener>();
   /** Makes the keys under which submissions are sent again: unique to this client. */
   readonly #keyPrefix = `~${randomBytes(9).toString("base64url")}.`;
-  /** The last head of submissions sent many at once: the next is most likely the same. */
+  /** The head of the last batch of submissions: the next is most likely the same. */
   #head: (BatchHead & { readonly json: string }) | undefined;
   #number = 0;
   #timer: { readonly atMs: number; readonly cancel: Cancel } | undefined;
@@ -81,15 +63,15 @@ export class QueueClient {
   constructor(options: ClientOptions = {}) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#links = new BrokerPool(options, {
-      welcome: (link) => this.#welcome(link),
-      down: (link) => this.#down(link),
-      heard: (link, verb, frames) => this.#heard(link, verb, frames),
+    this.#pool = new BrokerPool(options, {
+      welcome: (session) => this.#welcome(session),
+      down: (session) => this.#down(session),
+      heard: (session, verb, frames) => this.#heard(session, verb, frames),
       needs: (broker) => this.#needs(broker),
     });
   }
 
-  /** @internal As it was made. */
+  /** @internal As they were given. */
   get options(): ClientOptions {
     return this.#options;
   }
@@ -108,20 +90,20 @@ export class QueueClient {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#links.stop();
+    this.#pool.stop();
     this.#timer?.cancel();
     for (const pending of this.#pending.values()) this.#fail(pending, new OperationError("CLOSED", "The client was closed"));
-    await this.#links.close();
+    await this.#pool.close();
   }
 
-  /** Brokers that can be spoken to now. */
+  /** The sessions over which requests can be sent now. */
   links(): BrokerSession[] {
-    return this.#links.up();
+    return this.#pool.up();
   }
 
-  /** @internal The best way to a broker that can be spoken to now. */
-  linkTo(broker: string): BrokerSession | undefined {
-    return this.#links.find(broker);
+  /** @internal The best session with a broker, of those that are up. */
+  sessionTo(broker: string): BrokerSession | undefined {
+    return this.#pool.find(broker);
   }
 
   // ---- requests
@@ -192,29 +174,33 @@ export class QueueClient {
 
   /** Sends it if there is a broker for it; else it stays until one comes up. */
   #send(pending: PendingRequest): void {
-    const link = this.#links.find(pending.broker);
-    if (!link || !this.#sendTo(link, pending)) return;
-    pending.link = link;
-    pending.broker ??= link.broker;
-    link.unanswered += 1;
+    const session = this.#pool.find(pending.broker);
+    if (!session || !this.#sendTo(session, pending)) return;
+    pending.session = session;
+    pending.broker ??= session.broker;
+    session.unanswered += 1;
   }
 
-  #sendTo(link: BrokerSession, pending: PendingRequest): boolean {
+  #sendTo(session: BrokerSession, pending: PendingRequest): boolean {
     const { question, number, open } = pending;
     const { verb, submission, rest } = question;
     const request = Buffer.from(`${number}`, "latin1");
     // A CALL whose tasks are known is no longer a submission: what is missing is their outcomes.
-    if (open !== undefined) return link.send("WATCH", request, ...pending.openIds.map((id) => Buffer.from(id)));
-    if (!submission) return link.send(verb, request, ...(rest ?? []));
-    if (this.#sendInBatch(link, pending, submission)) return true;
+    if (open !== undefined) return session.send("WATCH", request, ...pending.openIds.map((id) => Buffer.from(id)));
+    if (!submission) return session.send(verb, request, ...(rest ?? []));
+    if (this.#sendInBatch(session, pending, submission)) return true;
     const { queue, options, bodies } = submission;
     const key = options.key ?? `${this.#keyPrefix}${number}`;
-    return link.send(verb, request, Buffer.from(queue), optionsFrame(options, key), ...bodies.map(asBuffer));
+    return session.send(verb, request, Buffer.from(queue), optionsFrame(options, key), ...bodies.map(asBuffer));
   }
 
-  /** One body under a key of ours can go with others. */
-  #sendInBatch(link: BrokerSession, { number, question }: PendingRequest, { queue, options, bodies }: RawSubmission): boolean {
-    if (!link.readsBatches || options.key !== undefined || bodies.length !== 1 || number > BATCHED_REQUEST_MAX) return false;
+  /** One body under a key made here can go with others. */
+  #sendInBatch(
+    session: BrokerSession,
+    { number, question }: PendingRequest,
+    { queue, options, bodies }: RawSubmission,
+  ): boolean {
+    if (!session.readsBatches || options.key !== undefined || bodies.length !== 1 || number > BATCHED_REQUEST_MAX) return false;
     const body = bodies[0]!;
     if (body.length > BATCHED_BODY_BYTES_MAX) return false;
     const verb = question.verb === "CALL" ? "CALLS" : "ADDS";
@@ -222,7 +208,7 @@ export class QueueClient {
     if (this.#head?.verb !== verb || this.#head.queue !== queue || this.#head.json !== json) {
       this.#head = { verb, queue, json, options: optionsFrame(options, this.#keyPrefix) };
     }
-    link.sender.submit(this.#head, number, body);
+    session.submit(this.#head, number, body);
     return true;
   }
 
@@ -233,54 +219,54 @@ export class QueueClient {
     return false;
   }
 
-  /** What is owed to it is sent. */
-  #welcome(link: BrokerSession): void {
-    for (const pending of this.#pending.values()) if (!pending.link) this.#send(pending);
-    for (const worker of this.#workers) worker.up(link);
+  /** What waits for it is sent. */
+  #welcome(session: BrokerSession): void {
+    for (const pending of this.#pending.values()) if (!pending.session) this.#send(pending);
+    for (const worker of this.#workers) worker.up(session);
   }
 
-  #down(link: BrokerSession): void {
+  #down(session: BrokerSession): void {
     for (const pending of this.#pending.values()) {
-      if (pending.link !== link) continue;
-      pending.link = undefined;
+      if (pending.session !== session) continue;
+      pending.session = undefined;
       // A question that changes nothing may be asked of another.
       if (READ_ONLY.has(pending.question.verb)) pending.broker = undefined;
-      // Another link may lead to the same broker.
+      // Another session may lead to the same broker.
       this.#send(pending);
     }
-    for (const worker of this.#workers) worker.down(link);
+    for (const worker of this.#workers) worker.down(session);
   }
 
   // ---- answers
 
-  #heard(link: BrokerSession, verb: string | undefined, frames: Frames): void {
-    if (verb === "ADDEDS") this.#addedInBatch(link, new RecordBatchReader(frames[2]));
-    else if (verb === "ENDEDS") this.#endedInBatch(link, new RecordBatchReader(frames[2]));
-    else if (!verb || !WORK_VERBS.has(verb)) this.#answered(link, verb, frames);
-    else for (const worker of this.#workers) worker.heard(link, verb as WorkVerb, frames);
+  #heard(session: BrokerSession, verb: string | undefined, frames: Frames): void {
+    if (verb === "ADDEDS") this.#addedInBatch(session, new RecordBatchReader(frames[2]));
+    else if (verb === "ENDEDS") this.#endedInBatch(session, new RecordBatchReader(frames[2]));
+    else if (!verb || !WORK_VERBS.has(verb)) this.#answered(session, verb, frames);
+    else for (const worker of this.#workers) worker.heard(session, verb as WorkVerb, frames);
   }
 
-  #addedInBatch(link: BrokerSession, records: RecordBatchReader): void {
+  #addedInBatch(session: BrokerSession, records: RecordBatchReader): void {
     while (records.more) {
       const pending = this.#pending.get(records.u32());
-      const id = `${link.broker}-${records.u64()}`;
-      if (pending?.link === link) this.#added(pending, [id]);
+      const id = `${session.broker}-${records.u64()}`;
+      if (pending?.session === session) this.#added(pending, [id]);
     }
   }
 
-  #endedInBatch(link: BrokerSession, records: RecordBatchReader): void {
+  #endedInBatch(session: BrokerSession, records: RecordBatchReader): void {
     while (records.more) {
       const pending = this.#pending.get(records.u32());
       const state = records.endState();
       const bytes = records.body();
-      if (pending?.link === link)
+      if (pending?.session === session)
         this.#ended(pending, { id: typeof pending.open === "string" ? pending.open : "", state, bytes });
     }
   }
 
-  #answered(link: BrokerSession, verb: string | undefined, frames: Frames): void {
+  #answered(session: BrokerSession, verb: string | undefined, frames: Frames): void {
     const pending = this.#pending.get(Number(readText(frames[2])));
-    if (!pending || pending.link !== link) return;
+    if (!pending || pending.session !== session) return;
     const { watcher } = pending.question;
     switch (verb) {
       case "ADDED":
@@ -322,10 +308,10 @@ export class QueueClient {
     if (this.#pending.remove(pending)) pending.reject(error);
   }
 
-  /** Gives it up and tells the broker, so that it does not keep an answer for nobody. */
+  /** Gives it up and tells the broker, which then keeps no answer for it. */
   #abandon(pending: PendingRequest, error: HoldfastError): void {
     const { verb } = pending.question;
-    if (verb === "CALL" || verb === "WATCH") pending.link?.send("UNWATCH", Buffer.from(`${pending.number}`, "latin1"));
+    if (verb === "CALL" || verb === "WATCH") pending.session?.send("UNWATCH", Buffer.from(`${pending.number}`, "latin1"));
     this.#fail(pending, error);
   }
 
@@ -334,7 +320,7 @@ export class QueueClient {
   /** @internal */
   addWorker(worker: WorkListener): void {
     this.#workers.add(worker);
-    for (const link of this.links()) if (link.broker !== undefined) worker.up(link);
+    for (const session of this.links()) if (session.broker !== undefined) worker.up(session);
   }
 
   // ---- helpers
@@ -355,9 +341,9 @@ export class QueueClient {
     this.#arm();
   }
 
-  #late({ question, link, open, broker }: PendingRequest): OperationError {
+  #late({ question, session, open, broker }: PendingRequest): OperationError {
     const what = open === undefined ? `No answer to ${question.verb}` : "No result";
-    const why = link ? "before the deadline" : `before the deadline: ${this.#links.whyNot(broker)}`;
+    const why = session ? "before the deadline" : `before the deadline: ${this.#pool.whyNot(broker)}`;
     return new OperationError("QUEUE_UNREACHABLE", `${what} ${why}`);
   }
 }
@@ -367,7 +353,7 @@ const READ_ONLY: ReadonlySet<string> = new Set(["LIST", "STATS"]);
 /** 10 s: for cancelling what nobody waits for any more. */
 const CANCEL_TIMEOUT_MS = 10_000;
 
-/** Options of a submission that asks for nothing: one object, so that it is known by what it is. */
+/** Options of a submission that asks for nothing: one object, recognised by identity. */
 export const NO_OPTIONS: TaskOptions = {};
 
 /** Options on the wire. Without a key of the caller's a submission gets one of ours: sent again, it is still one task. */
@@ -388,7 +374,7 @@ function taskBroker(id: string): string {
   return brokerOf(id);
 }
 
-/** Codes that are the caller's fault; the others are the world's. */
+/** Codes that are the caller's fault; all others are not. */
 const USAGE_CODES: ReadonlySet<string> = new Set(["QUEUE_OPTIONS_INVALID", "QUEUE_NAME_INVALID"]);
 
 function errorOf(code: string, message: string): HoldfastError {

@@ -4,11 +4,12 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { OperationError } from "../../core/errors.ts";
 import { Ring } from "../../core/ring.ts";
 import { type Duration, durationMs } from "../../core/units.ts";
-import { type ClientOptions, NO_OPTIONS, QueueClient } from "./queue-client.ts";
+import type { ClientOptions } from "./broker-pool.ts";
+import { NO_OPTIONS, QueueClient } from "./queue-client.ts";
 import { type Codec, jsonCodec, Payload, textOf } from "./payload.ts";
 import type { RawOutcome, RawSubmission } from "./pending-requests.ts";
 import type { TaskOptions as WireOptions } from "../tasks/task-policy.ts";
-import type { QueueSettings } from "../tasks/task-queue.ts";
+import type { QueueSettings } from "../tasks/queue-settings.ts";
 
 /** 10 s: a broker that restarts is back by then. */
 const SUBMIT_TIMEOUT_MS = 10_000;
@@ -173,7 +174,7 @@ export class Queue<P = unknown, R = unknown> {
     await this.client.askAll("SET", frames, waitOptions(wait, SUBMIT_TIMEOUT_MS));
   }
 
-  /** Lets go of the brokers, unless the client is shared. What is pending is rejected with CLOSED. */
+  /** Closes the connections, unless the client is shared. What is pending is rejected with CLOSED. */
   async close(): Promise<void> {
     if (this.#ownsClient) await this.client.close();
   }

@@ -1,16 +1,27 @@
 /**
- * ● A worker: takes tasks of one queue from every broker behind its URL and hands them to a function. Invariant: at most
- * `concurrency` handlers run at once; what was taken and not begun is given back when asked, and when the worker closes.
+ * ● A worker: takes tasks of one queue from every broker behind its URL and hands them to a function. Several sessions may lead to
+ * the same broker; work comes over one of them, and moves to another when that goes down. Invariant: at most `concurrency` handlers
+ * run at once; what was taken and not begun is given back when asked, and when the worker closes; a task stays in its broker's
+ * `tasks` from its TASK until its outcome is on disk, or it is no longer the worker's.
  */
 import { Buffer } from "node:buffer";
 import { DRAIN_MS_MAX } from "../../core/limits.ts";
 import { messageOf } from "../../core/errors.ts";
 import { type Duration, durationMs } from "../../core/units.ts";
-import type { BrokerSession } from "./broker-pool.ts";
-import { BrokerSubscription, type Job, type BrokerSubscriptionListener } from "./broker-subscription.ts";
-import { mustFit } from "./message-size.ts";
+import type { BrokerSession } from "./broker-session.ts";
+import { mustFit } from "./payload.ts";
 import { QueueClient, type WorkVerb } from "./queue-client.ts";
-import type { Frames } from "../protocols/messages.ts";
+import { BATCHED_BODY_BYTES_MAX, RecordBatchReader } from "../protocols/record-batch.ts";
+import {
+  asBuffer,
+  EMPTY_FRAME,
+  type Frames,
+  readLease,
+  readNumber,
+  readText,
+  type VerbIn,
+  writeLease,
+} from "../protocols/messages.ts";
 import type { Queue } from "./queue.ts";
 
 /** What a handler is told beside the payload. */
@@ -20,9 +31,9 @@ export interface TaskContext {
   readonly attempt: number;
   /** Fires when the task is cancelled, runs out of time, is another worker's by now, or the worker closes without waiting. */
   readonly signal: AbortSignal;
-  /** Tells whoever watches how far it is; the newest replaces the one before. */
+  /** Tells those who watch the task how far it is; the newest replaces the one before. */
   progress(value: unknown): void;
-  /** Sends a part of the result to whoever watches. */
+  /** Sends a part of the result to those who watch the task. */
   partial(value: unknown): void;
 }
 
@@ -49,6 +60,86 @@ export class GiveUp extends Error {
   override readonly name = "GiveUp";
 }
 
+/** How an attempt ended. `final`: no further attempt will help. */
+type Ending =
+  | { readonly kind: "done"; readonly result: Buffer }
+  | { readonly kind: "failed"; readonly error: string; readonly final: boolean };
+
+/** What the worker has from one broker. */
+interface Subscription {
+  readonly broker: string;
+  /** By their tokens, which are greater than that of any lease before at this broker. */
+  readonly tasks: Map<number, LeasedTask>;
+  /** Where work comes from; undefined while no session with the broker is up. */
+  session: BrokerSession | undefined;
+}
+
+/** One task that the worker has. */
+class LeasedTask {
+  readonly subscription: Subscription;
+  readonly token: number;
+  readonly attempt: number;
+  readonly body: Buffer;
+  /** running: its handler runs. ended: the broker was told, and has not said that it is on disk. over: it is no longer this worker's. */
+  state: "waiting" | "running" | "ended" | "over" = "waiting";
+  ending: Ending | undefined;
+  readonly #number: number;
+  #abort: AbortController | undefined;
+  #stopped: Error | undefined;
+
+  constructor(subscription: Subscription, { id, token }: { id: number; token: number }, attempt: number, body: Buffer) {
+    this.subscription = subscription;
+    this.#number = id;
+    this.token = token;
+    this.attempt = attempt;
+    this.body = body;
+  }
+
+  get id(): string {
+    return `${this.subscription.broker}-${this.#number}`;
+  }
+
+  /** The lease as a frame. */
+  get lease(): Buffer {
+    return writeLease(this.#number, this.token);
+  }
+
+  /** Made when a handler asks for it: most do not. */
+  get signal(): AbortSignal {
+    if (!this.#abort) {
+      this.#abort = new AbortController();
+      if (this.#stopped) this.#abort.abort(this.#stopped);
+    }
+    return this.#abort.signal;
+  }
+
+  /** Whether its handler was told to stop: nothing it says counts any more. */
+  get isStopped(): boolean {
+    return this.#stopped !== undefined;
+  }
+
+  stop(reason: Error): void {
+    this.#stopped ??= reason;
+    this.#abort?.abort(reason);
+  }
+
+  send(verb: VerbIn, ...rest: Buffer[]): void {
+    this.subscription.session?.send(verb, this.lease, ...rest);
+  }
+
+  /** Tells the broker how it ended, over the session of the moment. */
+  sendEnding(): void {
+    const { session } = this.subscription;
+    const { ending } = this;
+    if (!session || !ending) return;
+    if (ending.kind === "failed") {
+      this.send("FAIL", Buffer.from(ending.error), ...(ending.final ? [Buffer.from("final")] : []));
+    } else if (session.isUp && session.readsBatches && ending.result.length <= BATCHED_BODY_BYTES_MAX) {
+      session.done(this.#number, this.token, ending.result);
+    } else this.send("DONE", ending.result);
+  }
+}
+
 /** 200 ms: when a group's leader changes all its brokers say so at about the same time. */
 const DIRECT_MS = 200;
 const SIGNALS_DEFAULT: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT"];
@@ -56,17 +147,17 @@ const SIGNALS_DEFAULT: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT"];
 /** Takes a queue's tasks. Made by `worker()`. */
 export class Worker<P, R> {
   readonly #queue: Queue<P, R>;
-  /** Its own: what is on its way to a worker that closes goes back with its connection, not to another worker's. */
+  /** Its own: the tasks on their way to a worker that closes are given back when its connections close. */
   readonly #client: QueueClient;
   readonly #handler: Handler<P, R>;
   readonly #options: WorkerOptions;
   readonly #concurrency: number;
   readonly #prefetch: number;
-  readonly #subscriptions = new Map<string, BrokerSubscription>();
-  readonly #waiting = new Set<Job>();
-  readonly #running = new Set<Job>();
+  readonly #subscriptions = new Map<string, Subscription>();
+  readonly #waiting = new Set<LeasedTask>();
+  readonly #running = new Set<LeasedTask>();
   /** Ended, and not yet known to be on disk. */
-  readonly #unkept = new Set<Job>();
+  readonly #unkept = new Set<LeasedTask>();
   readonly #onSignal = (signal: NodeJS.Signals): void => void this.#end(signal);
   #closing: Promise<void> | undefined;
   #idle: (() => void) | undefined;
@@ -81,9 +172,9 @@ export class Worker<P, R> {
     for (const signal of options.signals ?? SIGNALS_DEFAULT) process.once(signal, this.#onSignal);
     this.#client = new QueueClient(queue.client.options);
     this.#client.addWorker({
-      up: (link) => this.#up(link),
-      down: (link) => this.#down(link),
-      heard: (link, verb, frames) => this.#heard(link, verb, frames),
+      up: (session) => this.#up(session),
+      down: (session) => this.#down(session),
+      heard: (session, verb, frames) => this.#heard(session, verb, frames),
     });
   }
 
@@ -107,8 +198,8 @@ export class Worker<P, R> {
 
   async #close(): Promise<void> {
     const { signals = SIGNALS_DEFAULT, drain = DRAIN_MS_MAX } = this.#options;
-    for (const { link } of this.#subscriptions.values()) link?.send("WORK", this.#name, Buffer.from("0"));
-    for (const job of this.#waiting) this.#giveBack(job);
+    for (const { session } of this.#subscriptions.values()) session?.send("WORK", this.#name, Buffer.from("0"));
+    for (const task of this.#waiting) this.#giveBack(task);
     if (this.#running.size > 0 || this.#unkept.size > 0) {
       const { clock } = this.#client;
       await new Promise<void>((resolve) => {
@@ -119,16 +210,16 @@ export class Worker<P, R> {
         };
       });
     }
-    for (const job of this.#running) {
-      job.stop(new Error("the worker closes"));
-      this.#giveBack(job);
+    for (const task of this.#running) {
+      task.stop(new Error("the worker closes"));
+      this.#giveBack(task);
     }
-    for (const { link } of this.#subscriptions.values()) link?.send("BYE");
+    for (const { session } of this.#subscriptions.values()) session?.send("BYE");
     await this.#client.close();
     for (const signal of signals) process.off(signal, this.#onSignal);
   }
 
-  /** A signal of the system: closes, then lets the signal do what it would have done. */
+  /** A signal from outside the process: closes, then lets the signal do what it would have done. */
   async #end(signal: NodeJS.Signals): Promise<void> {
     await this.close();
     process.kill(process.pid, signal);
@@ -138,136 +229,186 @@ export class Worker<P, R> {
     return Buffer.from(this.#queue.name);
   }
 
-  /** A link to a broker is there, perhaps again. It is worked over unless another to the same broker is. */
-  #up(link: BrokerSession): void {
-    const broker = link.broker!;
+  /** A session with a broker is up, perhaps again. Work comes over it unless it comes over another with the same broker. */
+  #up(session: BrokerSession): void {
+    const broker = session.broker!;
     let subscription = this.#subscriptions.get(broker);
-    if (!subscription)
-      this.#subscriptions.set(broker, (subscription = new BrokerSubscription(broker, this.#queue.name, this.#listener)));
-    if (subscription.link === link) this.#open(subscription, link);
-    else if (subscription.link === undefined) this.#openSoon(subscription);
+    if (!subscription) this.#subscriptions.set(broker, (subscription = { broker, tasks: new Map(), session: undefined }));
+    if (subscription.session === session) this.#open(subscription, session);
+    else if (subscription.session === undefined) this.#openSoon(subscription);
   }
 
-  #down(link: BrokerSession): void {
-    const subscription = this.#subscriptions.get(link.broker ?? "");
-    if (subscription?.link !== link) return;
-    subscription.link = undefined;
+  #down(session: BrokerSession): void {
+    const subscription = this.#subscriptions.get(session.broker ?? "");
+    if (subscription?.session !== session) return;
+    subscription.session = undefined;
     this.#openSoon(subscription);
   }
 
-  /** A way that another broker's broker hands on is taken only when none leads to the broker itself. */
-  #openSoon(subscription: BrokerSubscription): void {
-    const link = this.#client.linkTo(subscription.broker);
-    if (!link?.isRelayed) {
-      if (link) this.#open(subscription, link);
+  /** A session that another broker relays is used only when none leads to the broker itself. */
+  #openSoon(subscription: Subscription): void {
+    const session = this.#client.sessionTo(subscription.broker);
+    if (!session?.isRelayed) {
+      if (session) this.#open(subscription, session);
       return;
     }
     const { clock } = this.#client;
     clock.at(clock.now() + DIRECT_MS, () => {
-      const best = subscription.link === undefined ? this.#client.linkTo(subscription.broker) : undefined;
+      const best = subscription.session === undefined ? this.#client.sessionTo(subscription.broker) : undefined;
       if (best) this.#open(subscription, best);
     });
   }
 
-  /** What this worker still has of the broker is taken up, then more is asked for. */
-  #open(subscription: BrokerSubscription, link: BrokerSession): void {
-    subscription.open(link);
+  /** The leases that this worker still has of the broker are resumed and what has ended is said again; then more is asked for. */
+  #open(subscription: Subscription, session: BrokerSession): void {
+    subscription.session = session;
+    // A task that was told to stop is no longer this worker's, even while its handler has not ended.
+    const held = [...subscription.tasks.values()].filter((task) => !task.isStopped);
+    if (held.length > 0) session.send("HOLD", this.#name, ...held.map(({ lease }) => lease));
+    for (const task of held) if (task.state === "ended") task.sendEnding();
     if (this.#closing) return;
-    link.send("WORK", this.#name, Buffer.from(`${this.#concurrency}`), Buffer.from(`${this.#prefetch}`));
+    session.send("WORK", this.#name, Buffer.from(`${this.#concurrency}`), Buffer.from(`${this.#prefetch}`));
   }
 
-  #heard(link: BrokerSession, verb: WorkVerb, frames: Frames): void {
-    const subscription = this.#subscriptions.get(link.broker ?? "");
-    if (subscription?.link !== link) return;
-    subscription.hear(verb, frames);
+  #heard(session: BrokerSession, verb: WorkVerb, frames: Frames): void {
+    const subscription = this.#subscriptions.get(session.broker ?? "");
+    if (subscription?.session !== session) return;
+    this.#message(subscription, verb, frames);
     this.#begin();
     this.#settled();
   }
 
-  readonly #listener: BrokerSubscriptionListener = {
-    taken: (job) => {
-      if (this.#closing) this.#giveBack(job);
-      else this.#waiting.add(job);
-    },
-    kept: (job) => this.#over(job),
-    lost: (job) => {
-      if (job.state !== "ended") return;
-      this.#over(job);
-      this.#options.onError?.(new Error("the result came too late: the lease was lost"), job);
-    },
-    recalled: (job) => {
-      if (job.state === "waiting") this.#giveBack(job);
-    },
-    stopped: (job, why) => {
-      job.stop(new Error(why));
-      if (job.state !== "running") this.#over(job);
-    },
-  };
-
-  #giveBack(job: Job): void {
-    job.say("RETURN");
-    this.#over(job);
+  #message(subscription: Subscription, verb: WorkVerb, frames: Frames): void {
+    switch (verb) {
+      case "TASK":
+        this.#task(subscription, frames);
+        return;
+      case "TASKS":
+        if (readText(frames[2]) === this.#queue.name) this.#tasks(subscription, new RecordBatchReader(frames[3]));
+        return;
+      case "KEPT":
+        for (const frame of frames.slice(2)) this.#kept(subscription, readLease(frame)?.token);
+        return;
+      case "KEPTS":
+        for (const records = new RecordBatchReader(frames[2]); records.more;) {
+          records.u64();
+          this.#kept(subscription, records.u64());
+        }
+        return;
+      default: {
+        const task = subscription.tasks.get(readLease(frames[2])?.token ?? -1);
+        if (task) this.#told(verb, task, readText(frames[3]));
+      }
+    }
   }
 
-  /** It is not ours any more. */
-  #over(job: Job): void {
-    job.state = "over";
-    job.subscription.jobs.delete(job.token);
-    this.#waiting.delete(job);
-    this.#running.delete(job);
-    this.#unkept.delete(job);
+  #task(subscription: Subscription, [, , leaseFrame, body, queue, attempt]: Frames): void {
+    const lease = readLease(leaseFrame);
+    if (!lease || readText(queue) !== this.#queue.name) return;
+    this.#take(new LeasedTask(subscription, lease, readNumber(attempt) ?? 1, body ?? EMPTY_FRAME));
+  }
+
+  #tasks(subscription: Subscription, records: RecordBatchReader): void {
+    while (records.more) {
+      const lease = { id: records.u64(), token: records.u64() };
+      const attempt = records.u32();
+      records.u64();
+      this.#take(new LeasedTask(subscription, lease, attempt, records.body()));
+    }
+  }
+
+  #take(task: LeasedTask): void {
+    task.subscription.tasks.set(task.token, task);
+    if (this.#closing) this.#giveBack(task);
+    else this.#waiting.add(task);
+  }
+
+  /** The outcome is on disk. */
+  #kept({ tasks }: Subscription, token: number | undefined): void {
+    const task = tasks.get(token ?? -1);
+    if (task?.state === "ended") this.#over(task);
+  }
+
+  #told(verb: "LOST" | "RECALL" | "STOP", task: LeasedTask, why: string): void {
+    switch (verb) {
+      case "LOST":
+        if (task.state !== "ended") return;
+        this.#over(task);
+        this.#options.onError?.(new Error("the result came too late: the lease was lost"), task);
+        return;
+      case "RECALL":
+        if (task.state === "waiting") this.#giveBack(task);
+        return;
+      case "STOP":
+        task.stop(new Error(why || "stopped"));
+        if (task.state !== "running") this.#over(task);
+    }
+  }
+
+  #giveBack(task: LeasedTask): void {
+    task.send("RETURN");
+    this.#over(task);
+  }
+
+  /** It is not this worker's any more. */
+  #over(task: LeasedTask): void {
+    task.state = "over";
+    task.subscription.tasks.delete(task.token);
+    this.#waiting.delete(task);
+    this.#running.delete(task);
+    this.#unkept.delete(task);
   }
 
   #begin(): void {
-    for (const job of this.#waiting) {
+    for (const task of this.#waiting) {
       if (this.#running.size >= this.#concurrency) return;
-      this.#waiting.delete(job);
-      job.state = "running";
-      this.#running.add(job);
-      void this.#run(job);
+      this.#waiting.delete(task);
+      task.state = "running";
+      this.#running.add(task);
+      void this.#run(task);
     }
   }
 
-  async #run(job: Job): Promise<void> {
+  async #run(task: LeasedTask): Promise<void> {
     const { payload, results } = this.#queue;
     try {
-      const value = payload.direct ? payload.decodeNow(job.body) : await payload.decode(job.body);
-      const result = await this.#handler(value, this.#context(job));
+      const value = payload.direct ? payload.decodeNow(task.body) : await payload.decode(task.body);
+      const result = await this.#handler(value, this.#context(task));
       const bytes = asBuffer(results.direct ? results.encodeNow(result) : await results.encode(result));
       mustFit([bytes]);
-      job.ending = { kind: "done", result: bytes };
+      task.ending = { kind: "done", result: bytes };
     } catch (error) {
-      this.#options.onError?.(error, job);
-      job.ending = { kind: "failed", error: describe(error), final: error instanceof GiveUp };
+      this.#options.onError?.(error, task);
+      task.ending = { kind: "failed", error: describe(error), final: error instanceof GiveUp };
     }
-    this.#ended(job);
+    this.#ended(task);
     this.#begin();
     this.#settled();
   }
 
-  #ended(job: Job): void {
+  #ended(task: LeasedTask): void {
     // Given back meanwhile: nothing is left to say.
-    if (!this.#running.delete(job)) return;
-    if (job.isStopped) {
-      this.#over(job);
+    if (!this.#running.delete(task)) return;
+    if (task.isStopped) {
+      this.#over(task);
       return;
     }
-    job.state = "ended";
-    this.#unkept.add(job);
-    job.sayEnding();
+    task.state = "ended";
+    this.#unkept.add(task);
+    task.sendEnding();
   }
 
-  #context(job: Job): TaskContext {
+  #context(task: LeasedTask): TaskContext {
     const tell = (verb: "PROGRESS" | "PARTIAL", said: unknown): void => {
       const bytes = asBuffer(this.#queue.encodeAny(said));
       mustFit([bytes]);
-      job.say(verb, bytes);
+      task.send(verb, bytes);
     };
     return {
-      id: job.id,
-      attempt: job.attempt,
+      id: task.id,
+      attempt: task.attempt,
       get signal() {
-        return job.signal;
+        return task.signal;
       },
       progress: (said) => tell("PROGRESS", said),
       partial: (said) => tell("PARTIAL", said),
@@ -294,8 +435,4 @@ export function worker<P, R>(queue: Queue<P, R>, handler: Handler<P, R>, options
 function describe(error: unknown): string {
   if (!(error instanceof Error) || !error.stack) return messageOf(error);
   return error.stack.startsWith(error.name) ? error.stack : `${error.message}\n${error.stack}`;
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }

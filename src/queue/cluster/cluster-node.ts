@@ -1,19 +1,18 @@
 /**
- * ● One broker of a group: follows the log and leads its peers to the leader's broker core, or leads and has the broker core here. Which of both is
- * decided by the election and the log. Invariant: a broker core is open only during a term of this broker's.
+ * ● One broker of a group: follows the log and relays its peers to the leader's broker core, or leads and has the broker core itself.
+ * Which of both is decided by the election and the log. Invariant: a broker core is open only during a term of this broker.
  */
 import { type Cancel, type Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
-import type { TaskServiceStats } from "../service/task-service-stats.ts";
+import type { TaskServiceStats } from "../service/task-service.ts";
 import { type BrokerCore, ID_SETTING } from "../broker/broker-core.ts";
 import type { FollowerState } from "../stores/follower-state.ts";
 import type { Store } from "../stores/store.ts";
 import type { ConnectionEvent } from "./nats/cluster-connection.ts";
-import { type ClusterStats, NO_SERVICE_STATS } from "./cluster-stats.ts";
 import { PeerRelay } from "./relay/peer-relay.ts";
 import { durability } from "./nats/durability.ts";
-import { GROUP_HEARTBEAT_MS, Election, SURE_MS } from "./election.ts";
+import { GROUP_HEARTBEAT_MS, Election, type Role, SURE_MS } from "./election.ts";
 import { type BrokerHeartbeat, GroupBus } from "./group-bus.ts";
 import type { LeaderLog } from "./log/leader-log.ts";
 import { LogFollower } from "./log/log-follower.ts";
@@ -30,11 +29,27 @@ export interface ClusterNodeOptions {
   readonly random: Random;
   /** Holds all tasks while another leads, as the broker core's store will give them. */
   makeFollowerState(): FollowerState;
-  /** A broker core on a store, which gives tasks out only when it may. */
+  /** A broker core on a store; it gives tasks out only while `mayGiveOut`. */
   makeCore(store: Store, mayGiveOut: () => boolean): BrokerCore;
-  /** Where clients find this broker, for people. */
+  /** Where clients connect to this broker, for people. */
   address(): string;
   log(event: string, facts: Readonly<Record<string, unknown>>): void;
+}
+
+/** A broker's part in its group. */
+export interface ClusterStats {
+  readonly group: string;
+  readonly role: Role;
+  /** Of the term that is known. */
+  readonly epoch: number;
+  /** Where this broker's copy of the log ends. */
+  readonly sequence: number;
+  /** Entries that the leader was ahead at its last heartbeat. */
+  readonly lag: number;
+  /** The leader's address; "" when none is known. */
+  readonly leader: string;
+  readonly server: string;
+  readonly connected: boolean;
 }
 
 interface Relay {
@@ -43,12 +58,30 @@ interface Relay {
   readonly channel: RelayClient;
 }
 
-/** 1 KiB of a message's allowance is for NATS' own. */
+/** The numbers of tasks while another broker leads. */
+const NO_SERVICE_STATS: TaskServiceStats = {
+  tasks: 0,
+  bytes: 0,
+  bytesMax: 0,
+  endedBytes: 0,
+  deadBytes: 0,
+  deadDropped: 0,
+  tableBytes: 0,
+  bodyCacheBytes: 0,
+  commits: 0,
+  writes: 0,
+  storeTrouble: undefined,
+  queues: [],
+  workers: [],
+  workersLeft: [],
+};
+
+/** 1 KiB of the longest message that NATS takes is left for headers. */
 const HEADER_BYTES = 1024;
 const CHUNK_BYTES_MAX = 512 * 1024;
-/** 500 ms until a log that could not be read is tried again. */
+/** 500 ms before reading the log is tried again. */
 const READ_AGAIN_MS = 500;
-/** 2 s without a broker core: a takeover is over by then, and peers are better served at another peer relay, if there is one. */
+/** 2 s without a broker core: a takeover takes less, and peers are better served by another broker, if there is one. */
 const SEND_AWAY_MS = 2000;
 
 export class ClusterNode {
@@ -76,7 +109,7 @@ export class ClusterNode {
     this.#election = new Election({ random: options.random, nowMs: this.#clock.now() });
   }
 
-  /** Joins the group; resolves when peers can be led to a broker core. Errors are those of LogFollower.open. */
+  /** Joins the group; resolves when peers can be connected to a broker core. Errors are those of LogFollower.open. */
   async open(): Promise<void> {
     const { url, folder, clock, log, makeFollowerState } = this.#options;
     const follower = await LogFollower.open(
@@ -88,8 +121,8 @@ export class ClusterNode {
     follower.connection.listen((event) => this.#connected(event));
     this.#bus = new GroupBus(follower.connection, url.group, follower.writer, {
       heartbeat: (heartbeat) => this.#heard(heartbeat),
-      // A broker core that is not open yet knows no session: it is asked again.
-      toCore: (chunk) => this.#term?.ready && this.#term.host.heard(chunk),
+      // While its broker core is not open yet, a leader ignores sessions: the followers ask again.
+      toCore: (chunk) => this.#term?.ready && this.#term.relayServer.heard(chunk),
       toPeerRelay: (chunk) => {
         if (chunk.sender === this.#relay?.leader) this.#relay.channel.heard(chunk);
       },
@@ -112,7 +145,7 @@ export class ClusterNode {
     return this.#peerRelay;
   }
 
-  /** The broker core's numbers, while it is here, and of all its peers. */
+  /** The broker core's numbers while this broker leads, and those of this broker itself. */
   stats(): TaskServiceStats & { peers: number; cluster: ClusterStats } {
     const core = this.#term?.ready ? this.#term.core : undefined;
     const cluster = this.#clusterStats();
@@ -129,7 +162,7 @@ export class ClusterNode {
 
   #clusterStats(): ClusterStats {
     const follower = this.#follower;
-    const sequence = this.#term?.lead.lastSequence ?? follower?.seen ?? 0;
+    const sequence = this.#term?.log.lastSequence ?? follower?.seen ?? 0;
     return {
       group: this.#options.url.group,
       role: this.#election.role,
@@ -142,7 +175,7 @@ export class ClusterNode {
     };
   }
 
-  /** Leaves the group; a leader finishes what it was asked, so that the next can lead at once. */
+  /** Leaves the group; a leader first finishes what it was asked, so that the next can lead at once. */
   async close(): Promise<void> {
     if (this.#closing) return;
     this.#closing = true;
@@ -170,36 +203,37 @@ export class ClusterNode {
     if (this.#closing || atMs === Infinity) return;
     this.#cancelTimer = this.#clock.at(atMs, () => {
       const what = this.#election.due(this.#clock.now());
-      if (what === "beat" && !this.#term?.isStuck) this.#bus!.heartbeat(this.#heartbeatOf("leading"));
+      if (what === "heartbeat" && !this.#term?.isStuck) this.#bus!.heartbeat(this.#heartbeatOf("leading"));
       if (what === "stand") void this.#stand();
       this.#arm();
     });
   }
 
   async #stand(): Promise<void> {
-    const { log, address } = this.#options;
     const follower = this.#follower!;
     try {
       const before = follower.replica.leader;
-      const lead = await follower.lead({ address: address() }, () => this.#term?.lead === lead && this.#lost());
-      if (lead && !this.#closing) {
-        await this.#begin(lead, before);
+      const about = { address: this.#options.address() };
+      const log = await follower.lead(about, () => this.#term?.log === log && this.#lost());
+      if (log && !this.#closing) {
+        await this.#begin(log, before);
         return;
       }
     } catch (error) {
-      log("queue.group", { message: messageOf(error) });
+      this.#options.log("queue.group", { message: messageOf(error) });
     }
     if (!this.#closing) await this.#follow();
   }
 
-  async #begin(lead: LeaderLog, before: string): Promise<void> {
-    const { makeCore, log, url } = this.#options;
+  /** @param before who led last */
+  async #begin(log: LeaderLog, before: string): Promise<void> {
+    const { makeCore, url } = this.#options;
     const follower = this.#follower!;
     const nowMs = this.#clock.now();
     this.#election.won(follower.replica.epoch, nowMs);
     this.#dropRelay({ tell: false });
     this.#leaveCore();
-    // One that has left in good order gives out no more, and the very first leader of a log succeeds nobody.
+    // A leader that resigned gives out no more, and the very first leader of a log has none before it.
     const free = follower.replica.epoch === 1 || (this.#leader?.kind === "resigned" && this.#leader.writer === before);
     const fromMs = free ? nowMs : follower.readMs + SURE_MS;
     const { epoch } = follower.replica;
@@ -211,17 +245,17 @@ export class ClusterNode {
         chunkBytesMax: this.#chunkBytesMax,
         send: (peerRelay, chunk) => this.#bus!.toPeerRelay(peerRelay, chunk),
         nowMs: () => this.#clock.now(),
-        log,
+        log: this.#options.log,
       });
-    const term = new Term({ epoch, lead, fromMs, clock: this.#clock, peerRelay: this.#peerRelay, makeCore, makeRelayServer });
+    const term = new Term({ epoch, log, fromMs, clock: this.#clock, peerRelay: this.#peerRelay, makeCore, makeRelayServer });
     this.#term = term;
     this.#arm();
     try {
       await term.core.open();
     } catch (error) {
-      // Lost meanwhile: then it follows already.
+      // The term was lost meanwhile: this broker follows already.
       if (this.#term !== term) return;
-      this.#endTerm("its hall could not be opened");
+      this.#endTerm("its broker core could not be opened");
       throw error;
     }
     if (this.#term !== term || this.#closing) return;
@@ -230,10 +264,10 @@ export class ClusterNode {
     this.#peerRelay.enter(term.channel);
     this.#clock.at(fromMs, () => term.core.flush());
     this.#entered.resolve();
-    log("queue.leading", { group: url.group, epoch: this.#election.epoch, sequence: lead.lastSequence });
+    this.#options.log("queue.leading", { group: url.group, epoch: this.#election.epoch, sequence: log.lastSequence });
   }
 
-  /** Another has written "I lead" after this one. */
+  /** Another broker has written "I lead" after this one. */
   #lost(): void {
     this.#options.log("queue.leader-lost", { group: this.#options.url.group, epoch: this.#election.epoch });
     this.#endTerm("another leads");
@@ -247,7 +281,7 @@ export class ClusterNode {
     this.#leaveCore();
   }
 
-  /** The peers have no broker core for now; when that lasts, they are told to look elsewhere. */
+  /** There is no broker core for the peers now; when that lasts, they are told to try another broker. */
   #leaveCore(): void {
     this.#peerRelay.leave();
     this.#cancelSendAway();
@@ -263,7 +297,7 @@ export class ClusterNode {
     await this.#readLog();
   }
 
-  /** While another leads, too: whoever has not read the log cannot lead when that is needed. */
+  /** Also while another leads: only a broker that has read the log can lead when it is needed. */
   async #readLog(): Promise<void> {
     try {
       await this.#follower!.follow();
@@ -293,7 +327,7 @@ export class ClusterNode {
       return;
     }
     if (this.#term) {
-      // A later term: this one stood still. The next append says so, but its peers must not wait until there is one, or for ever.
+      // A later term: this broker stood still. Its next append would find out, but its peers must not wait for that.
       if (heartbeat.epoch <= this.#term.epoch) return;
       if (this.#term.isStuck) this.#lost();
       else this.#term.confirm();
@@ -307,7 +341,7 @@ export class ClusterNode {
     else if (this.#relay?.leader !== heartbeat.writer) this.#enter(heartbeat.writer);
   }
 
-  /** Peers go to the leader's broker core. */
+  /** Relays the peers to the leader's broker core. */
   #enter(leader: string): void {
     this.#dropRelay({ tell: false });
     this.#sessions += 1;
@@ -327,13 +361,13 @@ export class ClusterNode {
     );
     this.#relay = { leader, session, channel };
     this.#peerRelay.enter(channel);
-    // Not before: a leader that reads its own tasks must not wait for others that read theirs.
+    // Not before: the leader must not wait for its tasks because others read theirs.
     this.#follower!.loadFollowerState();
     this.#entered.resolve();
     this.#options.log("queue.following", { group: this.#options.url.group, leader: this.#leader?.address });
   }
 
-  /** The next heartbeat of a leader that is ready begins a new session. @param tell the broker core is to forget the peers at once */
+  /** The next heartbeat of a leader that is ready begins a new session. @param tell the leader is told to forget the peers at once */
   #dropRelay({ tell }: { tell: boolean }): void {
     const relay = this.#relay;
     if (!relay) return;
@@ -350,9 +384,9 @@ export class ClusterNode {
     if (event.kind === "error") log("queue.nats", { error: messageOf(event.error) });
     else log(event.kind === "up" ? "queue.nats-up" : "queue.nats-down", { server: event.server });
     if (this.#closing || event.kind === "error") return;
-    // What was said meanwhile is lost, in both directions.
+    // What was sent meanwhile is lost, in both directions.
     this.#dropRelay({ tell: false });
-    this.#term?.host.endAll("this broker was cut off from NATS");
+    this.#term?.relayServer.endAll("this broker was cut off from NATS");
     if (event.kind === "up") {
       this.#election.connected(this.#clock.now(), { first: false });
       this.#arm();
@@ -362,7 +396,7 @@ export class ClusterNode {
   #heartbeats(): void {
     this.#cancelHeartbeat = this.#clock.at(this.#clock.now() + GROUP_HEARTBEAT_MS, () => {
       this.#relay?.channel.heartbeat();
-      this.#term?.host.heartbeat();
+      this.#term?.relayServer.heartbeat();
       if (!this.#closing) this.#heartbeats();
     });
   }
@@ -373,7 +407,7 @@ export class ClusterNode {
       writer: this.#follower!.writer,
       epoch: this.#election.epoch,
       ready: this.#term?.ready ?? false,
-      sequence: this.#term?.lead.lastSequence ?? this.#follower!.seen,
+      sequence: this.#term?.log.lastSequence ?? this.#follower!.seen,
       broker: this.id,
       address: this.#options.address(),
     };

@@ -1,22 +1,22 @@
 /**
- * ○ Who leads a group of brokers that share a log. A pure machine: it is told the time and what was heard, and says what to do and when
- * to ask again. The log decides (only one can write "I lead" at its end); this decides when to try, and how long a leader may be sure of
- * itself. Invariant: at no time may two give out tasks. A leader may for SURE_MS after it sent an append that succeeded. Its successor has
+ * ○ Who leads a group of brokers that share a log. A pure machine: it is given the time and what was heard, and answers what to do and
+ * when to ask again. The log decides (only one can write "I lead" at its end); this decides when to try, and for how long a leader may
+ * be sure that it leads. Invariant: at no time may two give out tasks. A leader may for SURE_MS after it sent an append that succeeded. Its successor has
  * read all of those before it wrote its own, so it waits until SURE_MS after it read the last: after a death that time is over already.
  */
 import type { Random } from "../../core/random.ts";
 
-/** 200 ms between a leader's heartbeats: five may be lost before another stands. */
+/** 200 ms between a leader's heartbeats: five may be lost before another broker tries to lead. */
 export const GROUP_HEARTBEAT_MS = 200;
-/** 1 s without a heartbeat: a pause of the leader's for garbage or a large commit is shorter. With the rest it leaves 2 s for everything. */
+/** 1 s without a heartbeat: a pause of the leader's for garbage or a large commit is shorter. With the other times a takeover then takes 2 s at most. */
 export const PATIENCE_MS = 1000;
 /** 700 ms: how long a leader goes on without an append that succeeds. Less than PATIENCE_MS by more than a heartbeat. */
 export const SURE_MS = 700;
-/** 150 ms: two that stand at once cost nothing but a try. */
+/** 150 ms: two that try at once cost no more than a failed try. */
 const JITTER_MS = 150;
 /** 400 ms at the start: a leader answers the question who leads at once. */
 const FIRST_MS = 400;
-/** 300 ms: who wakes up that late was not listening, and does not know whether the leader was silent. */
+/** 300 ms: a broker that wakes up that late was not listening, and does not know whether the leader was silent. */
 const LATE_MS = 300;
 /** 30 ms after a leader has left in good order. */
 const RESIGNED_MS = 30;
@@ -55,15 +55,15 @@ export class Election {
     return this.#role === "following" ? this.#standMs : Infinity;
   }
 
-  /** What there is to do now. `heartbeat`: say that this leads. `stand`: try to lead, then tell `won` or `lost`. */
-  due(nowMs: number): "beat" | "stand" | undefined {
+  /** What there is to do now. `heartbeat`: send one, this broker leads. `stand`: try to lead, then call `won` or `lost`. */
+  due(nowMs: number): "heartbeat" | "stand" | undefined {
     if (nowMs < this.deadlineMs) return undefined;
     if (this.#role === "leading") {
       this.#heartbeatMs = nowMs + GROUP_HEARTBEAT_MS;
-      return "beat";
+      return "heartbeat";
     }
     if (nowMs > this.#standMs + LATE_MS) {
-      // This broker stood still: heartbeats may wait to be heard.
+      // This broker stood still: heartbeats may wait to be read.
       this.#wait(nowMs);
       return undefined;
     }
@@ -89,7 +89,7 @@ export class Election {
     this.#standMs = nowMs + this.#random() * RESIGNED_MS;
   }
 
-  /** This broker is connected, for the first time or again: it has not heard anybody for want of a connection. */
+  /** This broker is connected, for the first time or again: until now it could hear nobody. */
   connected(nowMs: number, { first }: { first: boolean }): void {
     if (first) this.#standMs = nowMs + FIRST_MS + this.#random() * JITTER_MS;
     else this.#wait(nowMs);

@@ -1,6 +1,7 @@
 /**
- * ● What the brokers of a group say to each other beside the log: heartbeats to all, chunks of relayed sessions to one. Core NATS subjects:
- * what is lost is lost, and noticed by who needed it.
+ * ● What the brokers of a group send to each other beside the log: heartbeats to all, chunks of relay sessions to one. Core NATS
+ * subjects: what is lost is not sent again, and the receiver notices. `hall` (the leader's core) and `door` (a follower) are subjects
+ * that brokers of older versions know.
  */
 import type { Msg } from "@nats-io/transport-node";
 import type { ClusterConnection } from "./nats/cluster-connection.ts";
@@ -11,7 +12,7 @@ export interface BrokerHeartbeat {
   readonly kind: "leading" | "resigned" | "asking";
   readonly writer: string;
   readonly epoch: number;
-  /** Its broker core can be entered. */
+  /** Its broker core is open. */
   readonly ready: boolean;
   /** Where the log ends. */
   readonly sequence: number;
@@ -66,7 +67,7 @@ export class GroupBus {
     this.#publish(`door.${writer}`, chunk);
   }
 
-  /** What was said has left. */
+  /** Resolves when what was published has been sent. */
   async flush(): Promise<void> {
     if (this.#connection.isUp) await this.#connection.nats.flush();
   }
@@ -76,7 +77,7 @@ export class GroupBus {
   }
 
   #publish(subject: string, bytes: Buffer): void {
-    // While no server is there it would be kept, and be said when it is no longer true.
+    // While no server is connected it would be kept, and be sent when it is no longer true.
     if (this.#connection.isUp) this.#connection.nats.publish(`${this.#prefix}.${subject}`, bytes);
   }
 }

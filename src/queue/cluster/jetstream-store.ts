@@ -1,6 +1,6 @@
 /**
- * ● The log on NATS as a store for one broker, or for moving tasks: opening it takes the lead. Brokers that share a log take turns by
- * themselves (cluster-node.ts) and use the same pieces.
+ * ● The log on NATS as a store for one broker, or for moving tasks: opening it takes the lead. Brokers that share a log elect a leader
+ * (cluster-node.ts) and use the same parts.
  */
 import { OperationError } from "../../core/errors.ts";
 import type { Store, StoredTask, StoreOp, StoreOpening } from "../stores/store.ts";
@@ -8,9 +8,9 @@ import { GroupBus } from "./group-bus.ts";
 import type { LeaderLog } from "./log/leader-log.ts";
 import { type FollowerOptions, LogFollower } from "./log/log-follower.ts";
 
-/** 500 ms: a leader answers at once, and says so unasked each 200 ms. */
+/** 500 ms: a leader answers at once, and sends a heartbeat each 200 ms. */
 const LISTEN_MS = 500;
-/** Another may write between the reading and the leading; one that does so this often leads, and goes on leading. */
+/** Another may write between the reading and the leading; one that does so this often is a leader that stays. */
 const TRIES = 5;
 
 export interface JetstreamStoreOptions extends FollowerOptions {
@@ -54,7 +54,7 @@ export class JetstreamStore implements Store {
     throw new OperationError("QUEUE_STORE_LOCKED", "Cannot take the log on NATS: a broker leads it");
   }
 
-  /** Asks who leads, and hears whether somebody does. */
+  /** Asks who leads, and waits for an answer. */
   async #isLed({ connection, writer }: LogFollower): Promise<boolean> {
     const heard = Promise.withResolvers<boolean>();
     const bus = new GroupBus(connection, this.#options.url.group, writer, {

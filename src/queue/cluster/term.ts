@@ -1,24 +1,23 @@
 /**
- * ● One term of this broker's: the broker core that is open for as long as it lasts, and the ways into it. Invariant: tasks are given out only
- * while no other can lead (election.ts), and none once the term is over.
+ * ● One term of this broker as the leader: the broker core that is open for as long as it lasts, and the channels into it. Invariant:
+ * tasks are given out only while no other can lead (election.ts), and none once the term is over.
  */
 import type { Clock } from "../../core/clock.ts";
 import type { BrokerCore } from "../broker/broker-core.ts";
 import type { Store } from "../stores/store.ts";
-import type { PeerRelay } from "./relay/peer-relay.ts";
 import { GROUP_HEARTBEAT_MS, mayGiveOut } from "./election.ts";
 import type { LeaderLog } from "./log/leader-log.ts";
-import { LocalCoreChannel } from "./relay/local-core-channel.ts";
+import { LocalCoreChannel, type PeerRelay } from "./relay/peer-relay.ts";
 import type { RelayServer } from "./relay/relay.ts";
 
 export interface TermOptions {
   readonly epoch: number;
-  readonly lead: LeaderLog;
-  /** When the term before has surely run out. */
+  readonly log: LeaderLog;
+  /** When the term before has certainly run out. */
   readonly fromMs: number;
   readonly clock: Clock;
   readonly peerRelay: PeerRelay;
-  /** A broker core on a store, which gives tasks out only when it may. */
+  /** A broker core on a store; it gives tasks out only while `mayGiveOut`. */
   makeCore(store: Store, mayGiveOut: () => boolean): BrokerCore;
   makeRelayServer(core: BrokerCore): RelayServer;
 }
@@ -28,27 +27,27 @@ const STUCK_MS = 10_000;
 
 export class Term {
   readonly epoch: number;
-  readonly lead: LeaderLog;
+  readonly log: LeaderLog;
   readonly fromMs: number;
   readonly core: BrokerCore;
-  readonly host: RelayServer;
+  readonly relayServer: RelayServer;
   readonly channel: LocalCoreChannel;
   readonly #clock: Clock;
   /** Its broker core is open. */
   ready = false;
   #confirming = false;
-  /** An append has just come back: for as long as this turn lasts it may give out, however long that took. */
+  /** An append has just succeeded: during this turn of the event loop tasks may be given out, however long the append took. */
   #confirmed = false;
   #isOver = false;
   readonly #over = Promise.withResolvers<void>();
 
-  constructor({ epoch, lead, fromMs, clock, peerRelay, makeCore, makeRelayServer }: TermOptions) {
+  constructor({ epoch, log, fromMs, clock, peerRelay, makeCore, makeRelayServer }: TermOptions) {
     this.epoch = epoch;
-    this.lead = lead;
+    this.log = log;
     this.fromMs = fromMs;
     this.#clock = clock;
-    this.core = makeCore(lead, () => this.#mayGiveOut());
-    this.host = makeRelayServer(this.core);
+    this.core = makeCore(log, () => this.#mayGiveOut());
+    this.relayServer = makeRelayServer(this.core);
     this.channel = new LocalCoreChannel(
       this.core,
       peerRelay.channelOf(() => this.channel),
@@ -56,17 +55,17 @@ export class Term {
     );
   }
 
-  /** Resolves when it is over: what its broker core still waits for never comes. */
+  /** Resolves when the term is over: what its broker core still waits for never comes. */
   get over(): Promise<void> {
     return this.#over.promise;
   }
 
-  /** What it appends has no outcome. It may be this broker's way to the log that is broken, and others should try theirs. */
+  /** Its append has no outcome. Only this broker's connection to the log may be broken, so others should try. */
   get isStuck(): boolean {
-    return this.#clock.now() - this.lead.unansweredMs > STUCK_MS;
+    return this.#clock.now() - this.log.unansweredMs > STUCK_MS;
   }
 
-  /** Makes sure that this still leads, and gives out what there is; when another does, the term is over. */
+  /** Makes sure that this broker still leads, then gives out what there is; when another leads, the term is over. */
   confirm(): void {
     if (!this.#confirming) void this.#confirm();
   }
@@ -74,9 +73,9 @@ export class Term {
   /** As after a crash: nothing more is written, given out or answered. */
   end(why: string): void {
     this.#isOver = true;
-    this.lead.end();
+    this.log.end();
     this.core.abandon();
-    this.host.endAll(why);
+    this.relayServer.endAll(why);
     this.#over.resolve();
   }
 
@@ -84,18 +83,18 @@ export class Term {
     const { fromMs } = this;
     const nowMs = this.#clock.now();
     if (this.#isOver || nowMs < fromMs) return false;
-    if (this.#confirmed || mayGiveOut(nowMs, { fromMs, surelyLedMs: this.lead.surelyLedMs })) return true;
+    if (this.#confirmed || mayGiveOut(nowMs, { fromMs, surelyLedMs: this.log.surelyLedMs })) return true;
     this.confirm();
     return false;
   }
 
   async #confirm(): Promise<void> {
     this.#confirming = true;
-    const confirmed = await this.lead.confirm().then(
+    const confirmed = await this.log.confirm().then(
       () => true,
       () => false,
     );
-    // NATS refuses, for want of room perhaps: nothing is given out until it does not.
+    // NATS refuses, perhaps because it is full: nothing is given out until it accepts.
     if (!confirmed) await new Promise<void>((resolve) => void this.#clock.at(this.#clock.now() + GROUP_HEARTBEAT_MS, resolve));
     this.#confirming = false;
     if (this.#isOver) return;

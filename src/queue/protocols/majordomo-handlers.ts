@@ -10,7 +10,7 @@ import type { ProtocolHandler, PeerConnection } from "./protocol-handler.ts";
 import type { LeaseRef } from "../service/dispatcher.ts";
 import { type TaskSpec, SPEC_DEFAULT } from "../tasks/task-policy.ts";
 import { EMPTY_FRAME, type Frames, readLease, writeLease } from "./messages.ts";
-import type { Outcome, OutcomeWatcher } from "../service/outcome-watchers.ts";
+import type { Outcome, OutcomeWatcher } from "../service/outcomes.ts";
 
 const CLIENT_1 = Buffer.from("MDPC01");
 const CLIENT_2 = Buffer.from("MDPC02");
@@ -46,76 +46,76 @@ export function majordomoRole(frame: Buffer | undefined): MajordomoRole | undefi
 }
 
 export class MajordomoClient implements ProtocolHandler {
-  readonly #taskService: TaskService;
+  readonly #service: TaskService;
   readonly #connection: PeerConnection;
   readonly #version: 1 | 2;
   readonly #watched = new Map<number, OutcomeWatcher>();
 
-  constructor(taskService: TaskService, connection: PeerConnection, version: 1 | 2) {
-    this.#taskService = taskService;
+  constructor(service: TaskService, connection: PeerConnection, version: 1 | 2) {
+    this.#service = service;
     this.#connection = connection;
     this.#version = version;
   }
 
   receive(frames: Frames): void {
     const at = this.#version === 1 ? 1 : 2;
-    const service = frames[at];
+    const serviceName = frames[at];
     const known = this.#version === 1 || (frames[1]?.length === 1 && frames[1][0] === CLIENT_REQUEST);
-    if (!known || !service || frames.length <= at + 1) {
+    if (!known || !serviceName || frames.length <= at + 1) {
       this.#connection.close("a Majordomo request that is none");
       return;
     }
-    const name = service.toString();
+    const queue = serviceName.toString();
     const body = frames.slice(at + 1);
-    if (name.startsWith(MMI_PREFIX)) {
-      this.#reply(service, CLIENT_FINAL, [Buffer.from(this.#answerMmi(name, body[0]!))]);
+    if (queue.startsWith(MMI_PREFIX)) {
+      this.#reply(serviceName, CLIENT_FINAL, [Buffer.from(this.#answerMmi(queue, body[0]!))]);
       return;
     }
     const watcher: OutcomeWatcher = {
-      ended: (outcome) => this.#ended(service, outcome),
+      ended: (outcome) => this.#ended(serviceName, outcome),
       partial: (_id, bytes) => {
-        if (this.#version === 2) this.#reply(service, CLIENT_PARTIAL, unpackFrames(bytes));
+        if (this.#version === 2) this.#reply(serviceName, CLIENT_PARTIAL, unpackFrames(bytes));
       },
     };
     const { idempotencyKey } = this.#connection;
     const spec = idempotencyKey ? { ...REQUEST_SPEC, key: idempotencyKey } : REQUEST_SPEC;
-    this.#taskService.add(
-      { queue: name, spec, bodies: [packFrames(body)], watcher },
+    this.#service.add(
+      { queue, spec, bodies: [packFrames(body)], watcher },
       {
         added: ([id]) => this.#watched.set(id!, watcher),
-        // Majordomo has no word for a refusal: silence makes the client try again, which is what the refused should do.
+        // Majordomo has no message for a refusal: without an answer the client tries again, which is right.
         refused: () => {},
       },
     );
   }
 
   gone(): void {
-    for (const [id, watcher] of this.#watched) this.#taskService.unwatch(id, watcher);
+    for (const [id, watcher] of this.#watched) this.#service.unwatch(id, watcher);
     this.#watched.clear();
   }
 
-  #ended(service: Buffer, { id, state, bytes }: Outcome): void {
+  #ended(serviceName: Buffer, { id, state, bytes }: Outcome): void {
     this.#watched.delete(id);
-    if (state === "done") this.#reply(service, CLIENT_FINAL, unpackFrames(bytes));
+    if (state === "done") this.#reply(serviceName, CLIENT_FINAL, unpackFrames(bytes));
   }
 
-  #reply(service: Buffer, command: Buffer, body: readonly Buffer[]): void {
-    if (this.#version === 1) this.#connection.send([CLIENT_1, service, ...body]);
-    else this.#connection.send([CLIENT_2, command, service, ...body]);
+  #reply(serviceName: Buffer, command: Buffer, body: readonly Buffer[]): void {
+    if (this.#version === 1) this.#connection.send([CLIENT_1, serviceName, ...body]);
+    else this.#connection.send([CLIENT_2, command, serviceName, ...body]);
   }
 
   #answerMmi(name: string, body: Buffer): string {
     if (name !== "mmi.service") return "501";
-    const queue = this.#taskService.stateMachine.findQueue(body.toString());
-    return queue && this.#taskService.queueStats(queue).consumers > 0 ? "200" : "404";
+    const queue = this.#service.stateMachine.findQueue(body.toString());
+    return queue && this.#service.queueStats(queue).consumers > 0 ? "200" : "404";
   }
 }
 
-/** A client that gave up does not come back for its answer under this request: it asks anew. */
+/** Results are kept for 60 s only: a client that gave up sends a new request, and does not ask for the old one's answer. */
 const REQUEST_SPEC: TaskSpec = { ...SPEC_DEFAULT, policy: { ...SPEC_DEFAULT.policy, keepMs: 60_000 } };
 
 export class MajordomoWorker implements ProtocolHandler {
-  readonly #taskService: TaskService;
+  readonly #service: TaskService;
   readonly #connection: PeerConnection;
   readonly #version: 1 | 2;
   readonly #protocol: Buffer;
@@ -125,8 +125,8 @@ export class MajordomoWorker implements ProtocolHandler {
   /** It was told to stop, and has not said READY since. */
   #dismissed = false;
 
-  constructor(taskService: TaskService, connection: PeerConnection, version: 1 | 2) {
-    this.#taskService = taskService;
+  constructor(service: TaskService, connection: PeerConnection, version: 1 | 2) {
+    this.#service = service;
     this.#connection = connection;
     this.#version = version;
     this.#protocol = version === 1 ? WORKER_1 : WORKER_2;
@@ -145,7 +145,7 @@ export class MajordomoWorker implements ProtocolHandler {
         this.#reply(command === commands.final, frames);
         return;
       case commands.heartbeat:
-        // Heartbeats of a worker that this broker does not know: it was restarted. DISCONNECT makes the worker begin anew.
+        // A worker that this broker does not know: the broker was restarted. DISCONNECT makes the worker begin anew.
         if (!this.#consumer) this.#disconnect();
         return;
       case commands.disconnect:
@@ -164,7 +164,7 @@ export class MajordomoWorker implements ProtocolHandler {
     if (!this.#consumer) return;
     this.#heardMs ??= nowMs;
     this.#spokeMs ??= nowMs;
-    // A worker at work is silent in most implementations: its connection and the task's timeout watch over it instead.
+    // Most implementations send nothing while they work: the connection and the task's timeout find a dead worker then.
     if (this.#consumer.held === 0 && nowMs - this.#heardMs > HEARTBEAT_MS * LIVENESS) {
       this.#disconnect();
       return;
@@ -175,20 +175,20 @@ export class MajordomoWorker implements ProtocolHandler {
     }
   }
 
-  #ready(service: Buffer | undefined): void {
+  #ready(serviceName: Buffer | undefined): void {
     if (this.#consumer && this.#dismissed) {
       this.#dismissed = false;
-      this.#taskService.adjust(this.#consumer, { slots: 1, prefetch: 0 });
+      this.#service.adjust(this.#consumer, { slots: 1, prefetch: 0 });
       return;
     }
-    if (this.#consumer || !service || service.length === 0) {
+    if (this.#consumer || !serviceName || serviceName.length === 0) {
       this.#disconnect();
       return;
     }
-    this.#consumer = this.#taskService.consume(service.toString(), {
+    this.#consumer = this.#service.consume(serviceName.toString(), {
       slots: 1,
       peer: this.#connection.peer,
-      dialect: `majordomo 0.${this.#version}`,
+      protocol: `majordomo 0.${this.#version}`,
       port: {
         task: (delivery) => this.#request(delivery),
         // The one way to tell a Majordomo worker that what it does is no longer wanted.
@@ -200,7 +200,7 @@ export class MajordomoWorker implements ProtocolHandler {
 
   #dismiss(): void {
     this.#dismissed = true;
-    this.#taskService.adjust(this.#consumer!, { slots: 0, prefetch: 0 });
+    this.#service.adjust(this.#consumer!, { slots: 0, prefetch: 0 });
     this.#command(COMMANDS[this.#version].disconnect);
   }
 
@@ -215,16 +215,16 @@ export class MajordomoWorker implements ProtocolHandler {
       return;
     }
     const body = packFrames(frames.slice(4));
-    // A lost lease is no fault of the worker's: what it says of it is not heard, and it goes on.
+    // A lost lease is not the worker's fault: its reply is ignored, and it goes on.
     if (final) this.#finish(this.#consumer, lease, body);
-    else this.#taskService.partial(this.#consumer, lease, body);
+    else this.#service.partial(this.#consumer, lease, body);
   }
 
   /** A reply from before the broker, or its leader, changed counts if nobody has had the task since. */
   #finish(consumer: Consumer, lease: LeaseRef, body: Buffer): void {
-    if (this.#taskService.finish(consumer, lease, body)) return;
-    if (this.#taskService.holding(lease) === undefined && this.#taskService.resume(consumer, lease))
-      this.#taskService.finish(consumer, lease, body);
+    if (this.#service.finish(consumer, lease, body)) return;
+    if (this.#service.holding(lease) === undefined && this.#service.resume(consumer, lease))
+      this.#service.finish(consumer, lease, body);
   }
 
   #command(octet: number, rest: readonly Buffer[] = []): void {
@@ -237,7 +237,7 @@ export class MajordomoWorker implements ProtocolHandler {
   }
 
   #leave(lost: boolean): void {
-    if (this.#consumer) this.#taskService.leave(this.#consumer, { lost });
+    if (this.#consumer) this.#service.leave(this.#consumer, { lost });
     this.#consumer = undefined;
   }
 }

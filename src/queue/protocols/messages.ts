@@ -1,6 +1,5 @@
 /**
- * ○ The words of the broker's own protocol and how its frames are read and written. The whole of it, byte by byte, stands in
- * docs/queue-protocol.md. A message is a list of frames: `HQ1`, a verb, then what the verb needs; numbers are decimal text.
+ * ○ The verbs of the native protocol, HQ1, and how its frames are read and written. docs/queue-protocol.md has all of it, byte by byte. A message is a list of frames: `HQ1`, a verb, then what the verb needs; numbers are decimal text.
  */
 import { Buffer } from "node:buffer";
 import { ProtocolError } from "../../core/errors.ts";
@@ -41,7 +40,7 @@ const VERBS_IN = [
   "CRON",
 ] as const;
 
-/** Verbs that the broker understands. */
+/** Verbs that the broker reads. */
 export type VerbIn = (typeof VERBS_IN)[number];
 
 const VERBS_OUT = [
@@ -67,7 +66,7 @@ const VERBS_OUT = [
   "KEPTS",
 ] as const;
 
-/** Verbs that the broker says. */
+/** Verbs that the broker sends. */
 export type VerbOut = (typeof VERBS_OUT)[number];
 
 /** Every verb's frame, made once. */
@@ -95,7 +94,7 @@ export function verbOf(frame: Buffer | undefined): VerbIn | VerbOut | undefined 
   return KNOWN.has(verb) ? (verb as VerbIn | VerbOut) : undefined;
 }
 
-/** The number that a frame says in decimal digits, or undefined. */
+/** A frame's number in decimal digits, or undefined. */
 export function readNumber(frame: Uint8Array | undefined, start = 0, end = frame?.length ?? 0): number | undefined {
   if (!frame || end <= start || end - start > 16) return undefined;
   let value = 0;

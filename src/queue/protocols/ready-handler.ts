@@ -30,10 +30,10 @@ export class ReadyHandler implements ProtocolHandler {
     this.#consumer = service.consume(READY_PROTOCOL_QUEUE, {
       slots: 0,
       peer: connection.peer,
-      dialect: "lecture",
+      protocol: "lecture",
       port: {
         task: (delivery) => this.#task(delivery),
-        // A REQ that is at work cannot be spoken to. Its next Ready finds the lease lost, and it gets another task.
+        // A REQ that works cannot be sent anything. Its next Ready finds the lease lost, and it gets another task.
         revoked: () => (this.#lease = undefined),
         recall: () => {},
       },

@@ -1,6 +1,6 @@
 /**
- * ○ Many messages of one kind as one: records behind each other in one frame, so that a task in a busy queue costs neither frames nor
- * text of its own. The layouts stand in docs/queue-protocol.md. Integers are big-endian; a number of 64 bits is at most 2^53 - 1.
+ * ○ Many messages of one kind as one: records one after the other in one frame, so that a task in a busy queue costs neither frames nor
+ * text of its own. docs/queue-protocol.md has the layouts. Integers are big-endian; a number of 64 bits is at most 2^53 - 1.
  * Reading hands out views into the frame and never reads past its end.
  */
 import { Buffer } from "node:buffer";
@@ -18,7 +18,7 @@ const HIGH = 2 ** 32;
 /** Beside the body, the most that one record takes. */
 const RECORD_BYTES_MAX = 32;
 
-/** How ENDEDS says a state. */
+/** The states in ENDEDS, by their numbers. */
 const STATES = ["done", "dead", "cancelled", "unknown"] as const satisfies readonly (TaskState | "unknown")[];
 export type EndState = (typeof STATES)[number];
 
@@ -35,7 +35,7 @@ export class RecordBatchWriter {
     return this.#count;
   }
 
-  /** Whether it is time to take what there is. */
+  /** Whether it is time to `take`. */
   get isFull(): boolean {
     return this.#at >= BATCH_BYTES;
   }
@@ -107,7 +107,7 @@ export class RecordBatchWriter {
   }
 }
 
-/** What TASKS says of a task beside its lease; its queue is the message's. */
+/** A task in TASKS, beside its lease; its queue is the message's. */
 export interface BatchedTask {
   readonly attempt: number;
   readonly timeoutMs: number;

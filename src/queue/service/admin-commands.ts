@@ -1,55 +1,50 @@
-/** ○ What people do to tasks, past their usual life: cancel, redrive, purge. Each is told once it is on disk. */
+/** ○ What operators do to tasks: cancel, redrive, purge. Each is answered once it is on disk. */
 import { type HoldfastError, OperationError } from "../../core/errors.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import type { TaskStateMachine } from "../tasks/task-state-machine.ts";
+import type { ServiceContext } from "./service-context.ts";
 import type { Journal } from "./journal.ts";
 import { NONE } from "../tasks/task-columns.ts";
 import type { TaskQueue } from "../tasks/task-queue.ts";
-import type { OutcomeWatchers } from "./outcome-watchers.ts";
-
-/** What admin commands need of the task service. */
-export interface AdminCommandsContext {
-  stateMachine(): TaskStateMachine;
-  nowMs(): number;
-  readonly journal: Journal;
-  readonly dispatcher: Dispatcher;
-  readonly watchers: OutcomeWatchers;
-}
+import type { Outcomes } from "./outcomes.ts";
 
 export class AdminCommands {
-  readonly #context: AdminCommandsContext;
+  readonly #context: ServiceContext;
+  readonly #journal: Journal;
+  readonly #dispatcher: Dispatcher;
+  readonly #outcomes: Outcomes;
 
-  constructor(context: AdminCommandsContext) {
+  constructor(context: ServiceContext, parts: { journal: Journal; dispatcher: Dispatcher; outcomes: Outcomes }) {
     this.#context = context;
+    this.#journal = parts.journal;
+    this.#dispatcher = parts.dispatcher;
+    this.#outcomes = parts.outcomes;
   }
 
   /** @returns why not, or undefined; `settled` is called when it is on disk */
   cancel(id: number, settled: () => void): HoldfastError | undefined {
-    const { dispatcher, journal, nowMs } = this.#context;
     const stateMachine = this.#context.stateMachine();
     const row = stateMachine.find(id);
     if (row === NONE) return unknownTask();
-    const consumer = dispatcher.consumer(stateMachine.leaseOwner(row));
-    if (!stateMachine.cancel(row, nowMs())) {
+    const consumer = this.#dispatcher.consumer(stateMachine.leaseOwner(row));
+    if (!stateMachine.cancel(row, this.#context.nowMs())) {
       return new OperationError("QUEUE_TASK_STATE", `Cannot cancel: the task is ${stateMachine.state(row)}`);
     }
-    if (consumer) dispatcher.released(consumer, id);
-    journal.afterwards(settled);
+    if (consumer) this.#dispatcher.released(consumer, id);
+    this.#journal.afterwards(settled);
     return undefined;
   }
 
-  /** A dead task gets a new life. @returns why not, or undefined */
+  /** Makes a dead task ready again. @returns why not, or undefined */
   redrive(id: number, settled: () => void): HoldfastError | undefined {
-    const { watchers, journal } = this.#context;
     const stateMachine = this.#context.stateMachine();
     const row = stateMachine.find(id);
     if (row === NONE) return unknownTask();
-    if (watchers.isSettling(id))
+    if (this.#outcomes.isSettling(id))
       return new OperationError("QUEUE_TASK_STATE", "Cannot retry: the task's state is still being written");
     if (!stateMachine.redrive(row)) {
       return new OperationError("QUEUE_TASK_STATE", `Cannot retry: the task is ${stateMachine.state(row)}, not dead`);
     }
-    journal.afterwards(settled);
+    this.#journal.afterwards(settled);
     return undefined;
   }
 
@@ -62,11 +57,11 @@ export class AdminCommands {
       if (stateMachine.queueOf(row) === queue && stateMachine.state(row) === state) rows.push(row);
     }
     for (const row of rows) stateMachine.remove(row);
-    this.#context.journal.afterwards(settled);
+    this.#journal.afterwards(settled);
     return rows.length;
   }
 }
 
-function unknownTask(): OperationError {
+export function unknownTask(): OperationError {
   return new OperationError("QUEUE_TASK_UNKNOWN", "Unknown task, or its result is no longer stored");
 }

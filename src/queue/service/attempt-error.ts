@@ -1,13 +1,13 @@
 /**
  * ○ What the store keeps of what went wrong with a task: `TIME/ATTEMPT ERROR`, the time in ISO 8601. Without `/ATTEMPT` it is of no
- * attempt (expired, say). Notes from before times were kept are the error alone, and are read as such.
+ * attempt (expired, say). What was kept before times were is the error alone, and is read as such.
  */
 
 export interface AttemptError {
   readonly error: string;
-  /** TaskStateMachine time in ms; undefined in old notes. */
+  /** Queue time in ms; undefined where it was not kept. */
   readonly atMs: number | undefined;
-  /** Which attempt failed, from 1; undefined when it was none, and in old notes. */
+  /** Which attempt failed, from 1; undefined when it was none, or not kept. */
   readonly attempt: number | undefined;
 }
 

@@ -1,9 +1,9 @@
 /**
  * ○ Who wants tasks of which queue, and whose turn it is. A consumer has `slots` (tasks it works on at once) and `prefetch` (more
- * that it may hold so as not to wait for the next). An idle slot anywhere goes before any prefetch, longest-waiting first; and
- * when an idle slot finds nothing ready, a prefetched task is called back from whoever holds the most.
+ * that it may have so as not to wait for the next). An idle slot anywhere goes before any prefetch, longest-waiting first; and
+ * when an idle slot finds nothing ready, a prefetched task is recalled from the consumer that has the most.
  */
-import type { LeaseOwner } from "../tasks/lease-table.ts";
+import type { LeaseOwner } from "../tasks/leases.ts";
 import type { TaskQueue } from "../tasks/task-queue.ts";
 
 /** One worker's subscription to one queue. */
@@ -11,22 +11,22 @@ export class Consumer {
   readonly queue: TaskQueue;
   readonly leaseOwner: LeaseOwner;
   readonly port: ConsumerPort;
-  /** Its leases are written down, to be taken up again after the broker or the connection was away. */
+  /** Its leases are written down, to be resumed after the broker or the connection was away. */
   readonly resumable: boolean;
-  /** Who it is and what it speaks, for those who watch. */
+  /** Its name and its protocol, for STATS. */
   readonly peer: string;
-  readonly dialect: string;
+  readonly protocol: string;
   slots: number;
   prefetch: number;
 
   constructor(queue: TaskQueue, leaseOwner: LeaseOwner, options: ConsumerOptions) {
-    const { port, slots, prefetch = 0, resumable = false, peer = "", dialect = "" } = options;
+    const { port, slots, prefetch = 0, resumable = false, peer = "", protocol = "" } = options;
     this.queue = queue;
     this.leaseOwner = leaseOwner;
     this.port = port;
     this.resumable = resumable;
     this.peer = peer;
-    this.dialect = dialect;
+    this.protocol = protocol;
     this.slots = slots;
     this.prefetch = prefetch;
   }
@@ -48,7 +48,7 @@ export interface Delivery {
   readonly body: Uint8Array;
 }
 
-/** How a consumer is told. */
+/** How the worker of a consumer is told. */
 export interface ConsumerPort {
   task(delivery: Delivery): void;
   /** Stop: the lease is over (timeout, cancelled). */
@@ -63,7 +63,7 @@ export interface ConsumerOptions {
   readonly prefetch?: number;
   readonly resumable?: boolean;
   readonly peer?: string | undefined;
-  readonly dialect?: string;
+  readonly protocol?: string;
 }
 
 export class ConsumerRing {
@@ -112,14 +112,14 @@ export class ConsumerRing {
     return undefined;
   }
 
-  /** It got one: behind the others. */
+  /** It got a task: behind the others. */
   served(consumer: Consumer): void {
     this.#idle.delete(consumer);
     this.#spare.delete(consumer);
     this.ranked(consumer);
   }
 
-  /** Who holds the most beyond its slots, or undefined when nobody does. */
+  /** The one that has the most tasks beyond its slots, or undefined. */
   mostLoaded(): Consumer | undefined {
     let most: Consumer | undefined;
     for (const consumer of this.#over) {

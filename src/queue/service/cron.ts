@@ -1,13 +1,13 @@
 /**
- * ○ Tasks by the calendar. The calendar itself is handed in (`next`), so that this file is told what time it is and computes
- * nothing of time zones. The rule for runs that were missed while the broker was away: `latest` (default) makes up for all of
+ * ○ Tasks by the calendar. The calendar itself is an argument (`next`, calendar.ts), so that this file knows nothing of time zones.
+ * The rule for runs that were missed while the broker was away: `latest` (default) makes up for all of
  * them with one task, `skip` with none, `all` with one each (the latest hundred). Each run has an idempotency key made of its
- * name and its time: a crash between adding the task and noting that it was added makes no second task.
+ * name and its time: a crash between adding the task and writing that it was added makes no second task.
  */
 import { Buffer } from "node:buffer";
 import { UsageError } from "../../core/errors.ts";
 import type { TaskService } from "./task-service.ts";
-import { CRON_CATCH_UP_MAX } from "../tasks/limits.ts";
+import { CRON_CATCH_UP_MAX } from "../limits.ts";
 import { readSpec, type TaskOptions } from "../tasks/task-policy.ts";
 
 /** The first time after `afterMs` that matches, in wall ms; undefined = never again. Throws when the expression is no good. */
@@ -52,7 +52,7 @@ export class CronTable {
     this.#next = next;
   }
 
-  /** Takes up the schedules of the store, and makes up for missed runs by each one's rule. */
+  /** Continues with the schedules of the store, and makes up for missed runs by each one's rule. */
   restore(settings: ReadonlyMap<string, string>): void {
     for (const [name, value] of settings) {
       if (!name.startsWith(CRON_SETTING)) continue;

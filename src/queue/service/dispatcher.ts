@@ -1,36 +1,22 @@
 /**
- * ○ Who works on what: gives tasks out to the consumers of their queue, takes leases back from those who leave, and has leases that
- * last written down. Gives out nothing while the store is in trouble. Invariant: when `giveOut` runs after `gather`, each consumer
- * stands in its ring where its leases say.
+ * ○ Who works on what: gives tasks out to the consumers of their queue, takes leases back from those that leave, and has long leases
+ * written down. Gives out nothing while the store is in trouble. Invariant: when `giveOut` runs after `gather`, each consumer has the
+ * place in its ring that its leases give it.
  */
 import { EMPTY } from "../../core/bytes.ts";
-import type { BodyCache } from "./body-cache.ts";
-import type { GroupCommit } from "./group-commit.ts";
+import type { Journal } from "./journal.ts";
+import type { ServiceContext } from "./service-context.ts";
 import { Consumer, type ConsumerOptions, ConsumerRing } from "./consumers.ts";
-import type { TaskStateMachine, Revocation } from "../tasks/task-state-machine.ts";
-import { LEASE_WRITE_MS } from "../tasks/limits.ts";
+import type { Revocation } from "../tasks/task-state-machine.ts";
+import { LEASE_WRITE_MS } from "../limits.ts";
 import { WorkerRegistry, type WorkerRegistryStats } from "./worker-registry.ts";
-import type { Store } from "../stores/store.ts";
 import { ATTEMPTS, BODY_BYTES, ID, NONE, TOKEN } from "../tasks/task-columns.ts";
 import type { TaskQueue } from "../tasks/task-queue.ts";
 
-/** What a worker names when it speaks of a task it holds. */
+/** What a worker names when it speaks of a task that it has. */
 export interface LeaseRef {
   readonly id: number;
   readonly token: number;
-}
-
-/** What the dispatcher needs of the task service. */
-export interface DispatcherContext {
-  stateMachine(): TaskStateMachine;
-  nowMs(): number;
-  readonly store: Store;
-  readonly commits: GroupCommit;
-  readonly bodies: BodyCache;
-  /** The row's lease is to be written down. */
-  leaseToWrite(row: number): void;
-  /** Bodies that the cache had not have come, or will not: tasks were given out or given back. */
-  bodiesRead(): void;
 }
 
 interface Missing {
@@ -44,7 +30,8 @@ interface Missing {
 const READ_RETRY_MS = 1000;
 
 export class Dispatcher {
-  readonly #context: DispatcherContext;
+  readonly #context: ServiceContext;
+  readonly #journal: Journal;
   readonly #rings = new Map<TaskQueue, ConsumerRing>();
   readonly #consumers = new Map<number, Consumer>();
   readonly #workers = new WorkerRegistry();
@@ -52,15 +39,16 @@ export class Dispatcher {
   readonly #dirty = new Set<TaskQueue>();
   /** Queues where something could be given out, were it not for the store. */
   readonly #stalled = new Set<TaskQueue>();
-  /** Consumers whose leases changed in the middle of something. */
+  /** Consumers whose leases changed and that are not ranked again yet. */
   readonly #unranked = new Set<Consumer>();
   /** Leases that are written down when they have lasted a while: [when, id, token]. */
   #leases: { readonly atMs: number; readonly id: number; readonly token: number }[] = [];
   readonly #recalled = new Set<number>();
   #readTroubleUntilMs = -Infinity;
 
-  constructor(context: DispatcherContext) {
+  constructor(context: ServiceContext, journal: Journal) {
     this.#context = context;
+    this.#journal = journal;
   }
 
   // ---- consumers
@@ -118,27 +106,27 @@ export class Dispatcher {
 
   // ---- leases
 
-  /** The leased row, if this consumer still holds it under this token. */
+  /** The leased row, if this consumer still has it under this token. */
   heldRow(consumer: Consumer, id: number, token: number): number {
     const stateMachine = this.#context.stateMachine();
     const row = stateMachine.findLease(id, token);
     return row !== NONE && stateMachine.leaseOwner(row) === consumer.leaseOwner.index ? row : NONE;
   }
 
-  /** Who holds this lease, or undefined: it is lost. */
+  /** Who has this lease; undefined: it is lost. */
   holding(lease: LeaseRef): Consumer | undefined {
     const stateMachine = this.#context.stateMachine();
     const row = stateMachine.findLease(lease.id, lease.token);
     return row === NONE ? undefined : this.#consumers.get(stateMachine.leaseOwner(row));
   }
 
-  /** A worker that was cut off is back with a lease from before; true when it holds it again. */
+  /** A worker that was cut off is back with a lease from before; true when it has it again. */
   resume(consumer: Consumer, lease: LeaseRef): boolean {
     const stateMachine = this.#context.stateMachine();
     const holding = this.holding(lease);
     if (holding === consumer) return true;
     if (holding) {
-      // It came back by another way before the first was found broken. The token says that it is the same worker.
+      // It came back over another connection before the first was found broken. The token says that it is the same worker.
       stateMachine.giveBack(stateMachine.findLease(lease.id, lease.token), this.#context.nowMs());
       this.released(holding, lease.id);
     }
@@ -147,14 +135,14 @@ export class Dispatcher {
     return resumed;
   }
 
-  /** The consumer holds this task no more. */
+  /** The consumer no longer has this task. */
   released(consumer: Consumer, id: number): void {
     this.#recalled.delete(id);
     this.#rings.get(consumer.queue)?.ranked(consumer);
     this.#dirty.add(consumer.queue);
   }
 
-  /** A lease was taken from its lease owner, which is told. Its rank is seen to by `gather`: the engine is in the middle of a change. */
+  /** A lease was taken from its owner, which is told. `gather` ranks it later: the state machine is in the middle of a change. */
   revoked(row: number, leaseOwner: number, why: Revocation): void {
     const consumer = this.#consumers.get(leaseOwner)!;
     const { table } = this.#context.stateMachine();
@@ -166,7 +154,7 @@ export class Dispatcher {
 
   // ---- time
 
-  /** When `tick` has something to do, in engine time, or Infinity. */
+  /** When `tick` has something to do, in queue time, or Infinity. */
   get deadlineMs(): number {
     let atMs = Infinity;
     if (this.#leases.length > 0) atMs = Math.min(atMs, this.#leases[0]!.atMs);
@@ -188,7 +176,7 @@ export class Dispatcher {
     this.#dirty.add(queue);
   }
 
-  /** Sees whose turn has changed and where something may be given out again. */
+  /** Ranks the consumers whose leases changed, and finds where something may be given out again. */
   gather(): void {
     for (const consumer of this.#unranked) {
       this.#rings.get(consumer.queue)!.ranked(consumer);
@@ -274,7 +262,7 @@ export class Dispatcher {
         this.released(consumer, id);
       }
     });
-    this.#context.bodiesRead();
+    this.#context.flush();
   }
 
   /** An idle slot finds nothing ready: one prefetched task is asked back. */
@@ -298,7 +286,7 @@ export class Dispatcher {
       const row = stateMachine.findLease(id, token);
       if (row === NONE) continue;
       stateMachine.leaseWritten(row);
-      this.#context.leaseToWrite(row);
+      this.#journal.changed(row);
     }
     if (count > 0) this.#leases.splice(0, count);
   }

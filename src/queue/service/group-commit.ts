@@ -12,16 +12,16 @@ export interface Commit {
   readonly ops: readonly StoreOp[];
   /** Refused instead of tried again when the store cannot write. */
   readonly refusable: boolean;
-  /** Told once: written, or (refusable ones only) why not. */
+  /** Called once: written, or (refusable ones only) why not. */
   readonly done: (error?: OperationError) => void;
-  /** Told when it is about to be written or refused: no changes can be added to it any more. */
+  /** Called when it is about to be written or refused: no changes can be added to it any more. */
   readonly taken?: () => void;
 }
 
 export interface GroupCommitOptions {
   write(ops: readonly StoreOp[]): Promise<void>;
   readonly clock: Clock;
-  /** Told after each batch, when all its `done`s have run. */
+  /** Called after each batch, when all its `done`s have run. */
   settled(): void;
   /** One commit a batch instead of as many as are there. */
   readonly single?: boolean;

@@ -1,37 +1,29 @@
 /**
- * ○ What has changed since the last commit, in the store's words, and what is to be done once that is on disk. Invariant: a change
+ * ○ What has changed since the last commit, as changes of the store, and what is to be done once that is on disk. Invariant: a change
  * and what follows from it are one commit, and no delay is on disk without the time that it counts from.
  */
 import { EMPTY } from "../../core/bytes.ts";
-import type { GroupCommit } from "./group-commit.ts";
-import type { TaskStateMachine } from "../tasks/task-state-machine.ts";
+import type { ServiceContext } from "./service-context.ts";
 import type { TaskState } from "../tasks/life-cycle.ts";
-import { NOTE_BYTES_MAX } from "../tasks/limits.ts";
+import { ERROR_BYTES_MAX } from "../limits.ts";
 import { encodeAttemptError } from "./attempt-error.ts";
 import { encodeState } from "../tasks/task-record.ts";
 import type { StoreOp } from "../stores/store.ts";
 import { ID } from "../tasks/task-columns.ts";
 
-/** The setting that holds engine time. */
+/** The setting that holds queue time. */
 export const TIME_SETTING = "time";
-/** 1 s between notes of what time it is: a clock set back over a restart makes delays longer by no more than that. */
-const TIME_NOTE_MS = 1000;
-
-/** What the journal needs of the task service. */
-export interface JournalContext {
-  stateMachine(): TaskStateMachine;
-  nowMs(): number;
-  readonly commits: GroupCommit;
-}
+/** 1 s between writes of the time: a clock set back over a restart makes delays longer by no more than that. */
+const TIME_WRITE_MS = 1000;
 
 export class Journal {
-  readonly #context: JournalContext;
+  readonly #context: ServiceContext;
   #ops: StoreOp[] = [];
   #after: (() => void)[] = [];
-  #lastNote = { id: 0, note: "" };
-  #timeNotedMs = -Infinity;
+  #lastError = { id: 0, error: "" };
+  #timeWrittenMs = -Infinity;
 
-  constructor(context: JournalContext) {
+  constructor(context: ServiceContext) {
     this.#context = context;
   }
 
@@ -54,16 +46,16 @@ export class Journal {
     this.#ops.push({ kind: "remove", id });
   }
 
-  /** What went wrong, with the time; `attempt` when it was one's. */
-  noted(id: number, error: string, attempt: number | undefined): void {
-    const note = error.slice(0, NOTE_BYTES_MAX);
-    this.#lastNote = { id, note };
-    this.#ops.push({ kind: "note", id, note: encodeAttemptError({ error: note, atMs: this.#context.nowMs(), attempt }) });
+  /** What went wrong, with the time; `attempt` when an attempt failed. */
+  addError(id: number, text: string, attempt: number | undefined): void {
+    const error = text.slice(0, ERROR_BYTES_MAX);
+    this.#lastError = { id, error };
+    this.#ops.push({ kind: "note", id, note: encodeAttemptError({ error, atMs: this.#context.nowMs(), attempt }) });
   }
 
-  /** Why the task that just died did: the engine noted it right before. */
-  noteOf(id: number): string {
-    return this.#lastNote.id === id ? this.#lastNote.note : "";
+  /** Why the task that just died did: its error was added right before. */
+  errorOf(id: number): string {
+    return this.#lastError.id === id ? this.#lastError.error : "";
   }
 
   set(name: string, value: string | undefined): void {
@@ -78,7 +70,7 @@ export class Journal {
   /** Hands it all over to be committed. */
   submit(): void {
     if (this.#ops.length === 0 && this.#after.length === 0) return;
-    this.noteTime(this.#ops);
+    this.addTime(this.#ops);
     const after = this.#after;
     this.#context.commits.submit({
       ops: this.#ops,
@@ -92,15 +84,15 @@ export class Journal {
   }
 
   /** With the changes, so that no delay is on disk without the time that it counts from. */
-  noteTime(ops: StoreOp[]): void {
+  addTime(ops: StoreOp[]): void {
     const nowMs = this.#context.nowMs();
-    if (nowMs - this.#timeNotedMs < TIME_NOTE_MS) return;
-    this.#timeNotedMs = nowMs;
+    if (nowMs - this.#timeWrittenMs < TIME_WRITE_MS) return;
+    this.#timeWrittenMs = nowMs;
     ops.push({ kind: "set", name: TIME_SETTING, value: String(Math.round(nowMs)) });
   }
 
-  /** What was to be written was not, and the time neither. */
-  timeNotNoted(): void {
-    this.#timeNotedMs = -Infinity;
+  /** What was to be written was not, and neither was the time. */
+  timeNotWritten(): void {
+    this.#timeWrittenMs = -Infinity;
   }
 }

@@ -1,31 +1,48 @@
 /**
- * ○ How tasks ended, told to whoever waits for it (outcome-outcome-watchers.ts) and not before it is on disk. What ended earlier is read back from
- * the store.
+ * ○ How tasks ended, told to whoever waits for it. An outcome is told only when it is on disk; between its end and that moment the
+ * task is `settling`, and whoever asks then waits with the others instead of reading what is not yet written. What ended earlier is
+ * read back from the store.
  */
 import { EMPTY, utf8 } from "../../core/bytes.ts";
-import type { TaskStateMachine } from "../tasks/task-state-machine.ts";
+import type { ServiceContext } from "./service-context.ts";
 import type { Journal } from "./journal.ts";
 import { isEnded, type TaskState } from "../tasks/life-cycle.ts";
 import { decodeAttemptError } from "./attempt-error.ts";
-import type { Store } from "../stores/store.ts";
 import { ID, NONE } from "../tasks/task-columns.ts";
-import { type OutcomeWatcher, OutcomeWatchers } from "./outcome-watchers.ts";
 
-/** What outcomes need of the task service. */
-export interface OutcomesContext {
-  stateMachine(): TaskStateMachine;
-  readonly store: Store;
-  readonly journal: Journal;
-  /** An outcome that was read back has been told. */
-  told(): void;
+export interface Outcome {
+  readonly id: number;
+  /** done, dead or cancelled; unknown: its outcome is no longer kept. */
+  readonly state: TaskState | "unknown";
+  /** done: the result. dead: the last error, as text. cancelled: nothing. */
+  readonly bytes: Uint8Array;
+}
+
+export interface OutcomeWatcher {
+  ended(outcome: Outcome): void;
+  /** What the worker says of its progress; the newest replaces the one before. */
+  progress?(id: number, bytes: Uint8Array): void;
+  /** A part of the result, in order; all attempts' parts come. */
+  partial?(id: number, bytes: Uint8Array): void;
+}
+
+/** Mostly one; a set only where there are more. */
+type WatcherOrMore = OutcomeWatcher | Set<OutcomeWatcher>;
+
+interface Settling {
+  readonly outcome: Outcome;
+  watchers: WatcherOrMore | undefined;
 }
 
 export class Outcomes {
-  readonly #context: OutcomesContext;
-  readonly watchers = new OutcomeWatchers();
+  readonly #context: ServiceContext;
+  readonly #journal: Journal;
+  readonly #live = new Map<number, WatcherOrMore>();
+  readonly #settling = new Map<number, Settling>();
 
-  constructor(context: OutcomesContext) {
+  constructor(context: ServiceContext, journal: Journal) {
     this.#context = context;
+    this.#journal = journal;
   }
 
   /**
@@ -34,31 +51,66 @@ export class Outcomes {
    * @returns false when no such task is known
    */
   watch(id: number, watcher: OutcomeWatcher): boolean {
-    if (this.watchers.isSettling(id)) {
-      this.watchers.add(id, watcher);
+    if (this.isSettling(id)) {
+      this.add(id, watcher);
       return true;
     }
     const stateMachine = this.#context.stateMachine();
     const row = stateMachine.find(id);
     if (row === NONE) return false;
     const state = stateMachine.state(row);
-    if (!isEnded(state)) this.watchers.add(id, watcher);
+    if (!isEnded(state)) this.add(id, watcher);
     else void this.#readBack(id, state, watcher);
     return true;
   }
 
+  /** For a task that is known not to have been told yet. */
+  add(id: number, watcher: OutcomeWatcher): void {
+    const settling = this.#settling.get(id);
+    if (settling) settling.watchers = withOne(settling.watchers, watcher);
+    else this.#live.set(id, withOne(this.#live.get(id), watcher));
+  }
+
+  remove(id: number, watcher: OutcomeWatcher): void {
+    const settling = this.#settling.get(id);
+    if (settling) settling.watchers = withoutOne(settling.watchers, watcher);
+    const left = withoutOne(this.#live.get(id), watcher);
+    if (left) this.#live.set(id, left);
+    else this.#live.delete(id);
+  }
+
+  isSettling(id: number): boolean {
+    return this.#settling.has(id);
+  }
+
+  progress(id: number, bytes: Uint8Array): void {
+    for (const watcher of all(this.#live.get(id))) watcher.progress?.(id, bytes);
+  }
+
+  partial(id: number, bytes: Uint8Array): void {
+    for (const watcher of all(this.#live.get(id))) watcher.partial?.(id, bytes);
+  }
+
   /** A task ended: that is written, then told. */
   ended(row: number, state: TaskState, result: Uint8Array | undefined): void {
-    const { journal } = this.#context;
     const id = this.#context.stateMachine().table.f(row, ID);
-    journal.ended(row, state, result);
-    const bytes = state === "done" ? result! : state === "dead" ? utf8(journal.noteOf(id)) : EMPTY;
-    this.watchers.settle({ id, state, bytes });
-    journal.afterwards(() => this.watchers.settled(id));
+    this.#journal.ended(row, state, result);
+    const bytes = state === "done" ? result! : state === "dead" ? utf8(this.#journal.errorOf(id)) : EMPTY;
+    this.#settling.set(id, { outcome: { id, state, bytes }, watchers: this.#live.get(id) });
+    this.#live.delete(id);
+    this.#journal.afterwards(() => this.#settled(id));
+  }
+
+  /** The outcome is on disk. */
+  #settled(id: number): void {
+    const settling = this.#settling.get(id);
+    if (!settling) return;
+    this.#settling.delete(id);
+    for (const watcher of all(settling.watchers)) watcher.ended(settling.outcome);
   }
 
   async #readBack(id: number, state: TaskState, watcher: OutcomeWatcher): Promise<void> {
-    const { store, told } = this.#context;
+    const { store, flush } = this.#context;
     let bytes: Uint8Array = EMPTY;
     try {
       if (state === "done") bytes = (await store.read([id]))[0] ?? EMPTY;
@@ -68,11 +120,30 @@ export class Outcomes {
       return;
     }
     watcher.ended({ id, state, bytes });
-    told();
+    flush();
   }
 }
 
-function lastError(notes: readonly string[] | undefined): string {
-  const note = notes?.at(-1);
-  return note === undefined ? "" : decodeAttemptError(note).error;
+function lastError(texts: readonly string[] | undefined): string {
+  const text = texts?.at(-1);
+  return text === undefined ? "" : decodeAttemptError(text).error;
 }
+
+function withOne(watchers: WatcherOrMore | undefined, watcher: OutcomeWatcher): WatcherOrMore {
+  if (watchers === undefined || watchers === watcher) return watcher;
+  if (watchers instanceof Set) return watchers.add(watcher);
+  return new Set([watchers, watcher]);
+}
+
+function withoutOne(watchers: WatcherOrMore | undefined, watcher: OutcomeWatcher): WatcherOrMore | undefined {
+  if (!(watchers instanceof Set)) return watchers === watcher ? undefined : watchers;
+  watchers.delete(watcher);
+  return watchers.size > 0 ? watchers : undefined;
+}
+
+function all(watchers: WatcherOrMore | undefined): Iterable<OutcomeWatcher> {
+  if (watchers === undefined) return NOBODY;
+  return watchers instanceof Set ? watchers : [watchers];
+}
+
+const NOBODY: readonly OutcomeWatcher[] = [];

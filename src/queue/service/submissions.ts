@@ -1,19 +1,18 @@
 /**
- * ○ Submissions on their way in: checked, given ids, written, and only then let go. One under a key that is known is answered with
+ * ○ Submissions on their way in: checked, given ids, written, and only then given out. One under a key that is known is answered with
  * the task that has it; one that finds its queue full is refused or waits, as it chose.
  */
 import { EMPTY } from "../../core/bytes.ts";
 import { HoldfastError, OperationError, UsageError } from "../../core/errors.ts";
-import type { BodyCache } from "./body-cache.ts";
-import type { GroupCommit } from "./group-commit.ts";
-import type { TaskStateMachine } from "../tasks/task-state-machine.ts";
-import { BATCH_TASKS_MAX, HELD_BYTES_MAX, TASK_OVERHEAD_BYTES } from "../tasks/limits.ts";
+import type { Journal } from "./journal.ts";
+import type { ServiceContext } from "./service-context.ts";
+import { BATCH_TASKS_MAX, HELD_BYTES_MAX, TASK_OVERHEAD_BYTES } from "../limits.ts";
 import { keyAt, type TaskSpec } from "../tasks/task-policy.ts";
 import { encodeHead, encodeState } from "../tasks/task-record.ts";
 import type { StoreOp } from "../stores/store.ts";
 import { ID, NONE } from "../tasks/task-columns.ts";
 import type { TaskQueue } from "../tasks/task-queue.ts";
-import type { OutcomeWatcher, OutcomeWatchers } from "./outcome-watchers.ts";
+import type { Outcomes, OutcomeWatcher } from "./outcomes.ts";
 
 export interface Submission {
   readonly queue: string;
@@ -57,23 +56,11 @@ const GROUP_BYTES_MAX = 256 * 1024;
 
 const NOBODY_ELSE: readonly SubmissionAnswer[] = [];
 
-/** What submissions need of the task service. */
-export interface SubmissionsContext {
-  stateMachine(): TaskStateMachine;
-  nowMs(): number;
-  readonly commits: GroupCommit;
-  readonly watchers: OutcomeWatchers;
-  readonly bodies: BodyCache;
-  readonly bodyBytesMax: number;
-  watch(id: number, watcher: OutcomeWatcher): boolean;
-  /** Adds the time to what is written, when it is due. */
-  noteTime(ops: StoreOp[]): void;
-  /** What was to be written was not, and the time neither. */
-  timeNotNoted(): void;
-}
-
 export class Submissions {
-  readonly #context: SubmissionsContext;
+  readonly #context: ServiceContext;
+  readonly #journal: Journal;
+  readonly #outcomes: Outcomes;
+  readonly #bodyBytesMax: number;
   /** Submissions under a key that are being written: who else waits for them. */
   readonly #unwritten = new Map<number, readonly SubmissionAnswer[]>();
   /** The commit that is gathering. */
@@ -83,8 +70,11 @@ export class Submissions {
   #heldBytes = 0;
   #closed = false;
 
-  constructor(context: SubmissionsContext) {
+  constructor(context: ServiceContext, parts: { journal: Journal; outcomes: Outcomes; bodyBytesMax: number }) {
     this.#context = context;
+    this.#journal = parts.journal;
+    this.#outcomes = parts.outcomes;
+    this.#bodyBytesMax = parts.bodyBytesMax;
   }
 
   /** Takes a submission in: all of its bodies or none. */
@@ -134,7 +124,7 @@ export class Submissions {
         `Cannot submit ${bodies.length} bodies at once: 1 to ${BATCH_TASKS_MAX} are allowed`,
       );
     }
-    const bytesMax = this.#context.bodyBytesMax;
+    const bytesMax = this.#bodyBytesMax;
     for (const body of bodies) {
       if (body.length > bytesMax) {
         throw new UsageError(
@@ -159,7 +149,7 @@ export class Submissions {
 
   #reserve(queue: TaskQueue, submission: Submission, answer: SubmissionAnswer): void {
     const { spec, bodies, watcher } = submission;
-    const { commits, watchers, noteTime } = this.#context;
+    const { commits } = this.#context;
     if (commits.trouble) throw commits.trouble;
     const stateMachine = this.#context.stateMachine();
     const nowMs = this.#context.nowMs();
@@ -177,9 +167,9 @@ export class Submissions {
       const head = encodeHead({ ...own, queue: queue.name, createdMs: nowMs });
       group.ops.push({ kind: "add", id, head, state: encodeState(stateMachine.record(row)), body });
       group.bytes += body.length;
-      if (watcher) watchers.add(id, watcher);
+      if (watcher) this.#outcomes.add(id, watcher);
     }
-    noteTime(group!.ops);
+    this.#journal.addTime(group!.ops);
     if (spec.key !== "") this.#unwritten.set(rows[0]!, NOBODY_ELSE);
     group!.written.push({ submission, answer, rows, ids, nowMs });
   }
@@ -203,7 +193,7 @@ export class Submissions {
         if (this.#group === group) this.#group = undefined;
       },
       done: (error) => {
-        if (error) this.#context.timeNotNoted();
+        if (error) this.#journal.timeNotWritten();
         for (const written of group.written) {
           if (error) this.#refused(written, error);
           else this.#written(written);
@@ -230,7 +220,7 @@ export class Submissions {
     const stateMachine = this.#context.stateMachine();
     const others = this.#othersOf(spec, rows[0]!);
     for (const row of rows) stateMachine.discard(row);
-    if (watcher) for (const id of ids) this.#context.watchers.remove(id, watcher);
+    if (watcher) for (const id of ids) this.#outcomes.remove(id, watcher);
     answer.refused(error);
     for (const other of others) other.refused(error);
   }
@@ -250,7 +240,7 @@ export class Submissions {
       answer.added(ids);
       // One that is no longer kept has the number 0, which is no task's.
       if (watcher)
-        for (const id of ids) if (!this.#context.watch(id, watcher)) watcher.ended({ id, state: "unknown", bytes: EMPTY });
+        for (const id of ids) if (!this.#outcomes.watch(id, watcher)) watcher.ended({ id, state: "unknown", bytes: EMPTY });
     };
     const unwritten = this.#unwritten.get(row);
     if (unwritten) this.#unwritten.set(row, [...unwritten, { added, refused: (error) => answer.refused(error) }]);

@@ -1,8 +1,7 @@
 /**
- * ○ The broker without its sockets: producers hand tasks in, workers take and settle them, watchers wait for outcomes, and
- * nothing is answered before the store has it. Protocols (own protocol, the lecture's, Majordomo) and the in-process API stand at
- * this one task service. Time comes from the clock it is given; the shell calls `tick` at `deadlineMs` and `flush` when it has handed in
- * all that it had.
+ * ○ The one service that all protocols of the broker call: producers submit tasks, workers take and settle them, watchers wait for
+ * outcomes, and nothing is answered before the store has it. Time comes from the clock it is given; the caller calls `tick` at
+ * `deadlineMs`, and `flush` when it has handed in all that it had.
  */
 import type { Clock } from "../../core/clock.ts";
 import { UsageError } from "../../core/errors.ts";
@@ -10,23 +9,25 @@ import type { Random } from "../../core/random.ts";
 import { BodyCache } from "./body-cache.ts";
 import { GroupCommit } from "./group-commit.ts";
 import type { Consumer, ConsumerOptions } from "./consumers.ts";
-import { type TaskServiceStats, type QueueStats, queueStats } from "./task-service-stats.ts";
 import { Dispatcher, type LeaseRef } from "./dispatcher.ts";
 import { TaskStateMachine, type TaskStateMachineListener, type TaskStateMachineOptions } from "../tasks/task-state-machine.ts";
 import { AdminCommands } from "./admin-commands.ts";
 import { Journal, TIME_SETTING } from "./journal.ts";
-import { BODY_BYTES_MAX, BODY_CACHE_BYTES_MAX } from "../tasks/limits.ts";
-import { epochsOf, refuseMoved } from "../stores/move-mark.ts";
+import { BODY_BYTES_MAX, BODY_CACHE_BYTES_MAX } from "../limits.ts";
+import { epochsOf, refuseMoved } from "../stores/move.ts";
 import { decodeAttemptError, type AttemptError } from "./attempt-error.ts";
-import { Outcomes } from "./outcomes.ts";
+import { Outcomes, type OutcomeWatcher } from "./outcomes.ts";
+import type { ServiceContext } from "./service-context.ts";
 import { decodeHead, decodeState, type TaskHead } from "../tasks/task-record.ts";
-import type { Store, StoreOpening } from "../stores/store.ts";
-import type { TakeoverOptions } from "../stores/follower-state.ts";
+import type { Store, StoreOpening, TakeoverOptions } from "../stores/store.ts";
+
 import { type Submission, type SubmissionAnswer, Submissions } from "./submissions.ts";
 import { ID, NONE } from "../tasks/task-columns.ts";
-import { type QueueSettings, readSettings, withoutDefaults, type TaskQueue } from "../tasks/task-queue.ts";
+import { type QueueSettings, readSettings, withoutDefaults } from "../tasks/queue-settings.ts";
+import type { TaskQueue } from "../tasks/task-queue.ts";
 import { type TaskView, viewTask, whyWaiting } from "./task-view.ts";
-import type { OutcomeWatcher } from "./outcome-watchers.ts";
+import type { TaskState } from "../tasks/life-cycle.ts";
+import type { WorkerRegistryStats } from "./worker-registry.ts";
 
 export interface TaskServiceOptions {
   readonly store: Store;
@@ -40,12 +41,44 @@ export interface TaskServiceOptions {
   readonly bodyBytesMax?: number;
   /** One commit a change. */
   readonly single?: boolean;
-  /** Makes the engine; simulations put broken ones here. */
+  /** Makes the state machine; simulations give broken ones. */
   readonly makeStateMachine?: (options: TaskStateMachineOptions) => TaskStateMachine;
-  /** Whether tasks may be given out now; when they may again, somebody calls `flush`. Default: always. */
+  /** Whether tasks may be given out now; once they may again, the caller calls `flush`. Default: always. */
   mayGiveOut?(): boolean;
   /** Told when `deadlineMs` may have changed or there is something to flush. */
   wake?(): void;
+}
+
+/** What STATS tells of the broker: numbers that are kept anyway, put together when somebody asks. */
+export interface TaskServiceStats extends WorkerRegistryStats {
+  readonly tasks: number;
+  readonly bytes: number;
+  readonly bytesMax: number;
+  readonly endedBytes: number;
+  readonly deadBytes: number;
+  /** Dead tasks dropped because the bound on their bytes was reached. */
+  readonly deadDropped: number;
+  /** Bytes of rows and indices outside the heap. */
+  readonly tableBytes: number;
+  readonly bodyCacheBytes: number;
+  readonly commits: number;
+  readonly writes: number;
+  readonly storeTrouble: string | undefined;
+  readonly queues: readonly QueueStats[];
+}
+
+export interface QueueStats {
+  readonly name: string;
+  readonly states: Readonly<Record<TaskState, number>>;
+  readonly bytes: number;
+  readonly consumers: number;
+  readonly slots: number;
+  /** Since the broker started. */
+  readonly added: number;
+  readonly finished: number;
+  /** Attempts that failed. */
+  readonly failures: number;
+  readonly settings: QueueSettings;
 }
 
 const QUEUE_SETTING = "queue:";
@@ -61,12 +94,11 @@ export class TaskService {
   readonly #journal: Journal;
   readonly #dispatcher: Dispatcher;
   readonly #submissions: Submissions;
-  /** What people do to tasks. */
   readonly adminCommands: AdminCommands;
   readonly #settledCallbacks: (() => void)[] = [];
   #closed = false;
   #stateMachineOrUndefined: TaskStateMachine | undefined;
-  /** TaskStateMachine time minus the monotonic clock: engine time is wall time as of the start, and never jumps. */
+  /** Queue time minus the monotonic clock. */
   #offsetMs = 0;
 
   constructor(options: TaskServiceOptions) {
@@ -82,50 +114,32 @@ export class TaskService {
       patienceMs: () => options.store.patienceMs,
       settled: () => this.flush(),
     });
-    this.#journal = new Journal({ stateMachine: () => this.stateMachine, nowMs: () => this.nowMs, commits: this.#commits });
-    this.#outcomes = new Outcomes({
-      stateMachine: () => this.stateMachine,
-      store: options.store,
-      journal: this.#journal,
-      told: () => this.flush(),
-    });
-    this.#submissions = new Submissions({
-      stateMachine: () => this.stateMachine,
-      nowMs: () => this.nowMs,
-      commits: this.#commits,
-      watchers: this.#outcomes.watchers,
-      bodies: this.#bodies,
-      bodyBytesMax: this.#bodyBytesMax,
-      watch: (id, watcher) => this.watch(id, watcher),
-      noteTime: (ops) => this.#journal.noteTime(ops),
-      timeNotNoted: () => this.#journal.timeNotNoted(),
-    });
-    this.#dispatcher = new Dispatcher({
+    const context: ServiceContext = {
       stateMachine: () => this.stateMachine,
       nowMs: () => this.nowMs,
       store: options.store,
       commits: this.#commits,
       bodies: this.#bodies,
-      leaseToWrite: (row) => this.#journal.changed(row),
-      bodiesRead: () => this.flush(),
-    });
-    this.adminCommands = new AdminCommands({
-      stateMachine: () => this.stateMachine,
-      nowMs: () => this.nowMs,
-      journal: this.#journal,
-      dispatcher: this.#dispatcher,
-      watchers: this.#outcomes.watchers,
-    });
+      flush: () => this.flush(),
+    };
+    const journal = new Journal(context);
+    const outcomes = new Outcomes(context, journal);
+    const dispatcher = new Dispatcher(context, journal);
+    this.#journal = journal;
+    this.#outcomes = outcomes;
+    this.#dispatcher = dispatcher;
+    this.#submissions = new Submissions(context, { journal, outcomes, bodyBytesMax: this.#bodyBytesMax });
+    this.adminCommands = new AdminCommands(context, { journal, dispatcher, outcomes });
   }
 
   // ---- life
 
-  /** Opens the store and takes up what was left. Errors are the store's, and QUEUE_STORE_MOVED. */
+  /** Opens the store and continues with what it holds. Errors are the store's, and QUEUE_STORE_MOVED. */
   async open(): Promise<StoreOpening> {
     const opening = await this.#store.open();
     try {
       refuseMoved(opening.settings);
-      await this.#takeUp(opening);
+      await this.#recover(opening);
     } catch (error) {
       await this.#store.close();
       throw error;
@@ -133,12 +147,12 @@ export class TaskService {
     return opening;
   }
 
-  async #takeUp(opening: StoreOpening): Promise<void> {
-    // When the wall clock was set back meanwhile, engine time goes on from where it was: delays must not grow by that.
+  async #recover(opening: StoreOpening): Promise<void> {
+    // When the wall clock was set back meanwhile, queue time goes on from where it was: delays must not grow by that.
     const lastMs = Number(opening.settings.get(TIME_SETTING) ?? 0);
     this.#offsetMs = Math.max(this.#clock.wallMs(), lastMs) - this.#clock.now();
     const term = { listener: this.#listener, firstToken: epochsOf(opening) * 2 ** 32, firstId: opening.lastId + 1 };
-    const stateMachine = opening.standby?.begin(term) ?? this.#makeEngine(term);
+    const stateMachine = opening.standby?.begin(term) ?? this.#makeStateMachine(term);
     this.#stateMachineOrUndefined = stateMachine;
     for (const [name, value] of opening.settings) {
       if (!name.startsWith(QUEUE_SETTING)) continue;
@@ -150,7 +164,7 @@ export class TaskService {
     this.flush();
   }
 
-  #makeEngine(term: TakeoverOptions): TaskStateMachine {
+  #makeStateMachine(term: TakeoverOptions): TaskStateMachine {
     const {
       random,
       bytesMax,
@@ -167,7 +181,7 @@ export class TaskService {
     }
   }
 
-  /** Writes what there is to write and lets go of the store. What workers hold stays leased on disk or ready. */
+  /** Writes what there is to write and closes the store. What workers have stays leased on disk or ready. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -183,11 +197,11 @@ export class TaskService {
   }
 
   get stateMachine(): TaskStateMachine {
-    if (!this.#stateMachineOrUndefined) throw new UsageError("CLOSED", "The task service is not open");
+    if (!this.#stateMachineOrUndefined) throw new UsageError("CLOSED", "The broker is not open");
     return this.#stateMachineOrUndefined;
   }
 
-  /** TaskStateMachine time in ms: wall time as of the start, from then on without jumps. */
+  /** Queue time in ms: wall time as of the start, from then on without jumps. */
   get nowMs(): number {
     return this.#clock.now() + this.#offsetMs;
   }
@@ -241,7 +255,7 @@ export class TaskService {
   }
 
   unwatch(id: number, watcher: OutcomeWatcher): void {
-    this.#outcomes.watchers.remove(id, watcher);
+    this.#outcomes.remove(id, watcher);
   }
 
   // ---- workers
@@ -256,14 +270,14 @@ export class TaskService {
     this.#dispatcher.adjust(consumer, { slots, prefetch });
   }
 
-  /** The worker leaves; what it holds is given back, as lost when its connection broke. */
+  /** The worker leaves; what it has is given back, as lost when its connection broke. */
   leave(consumer: Consumer, { lost }: { lost: boolean }): void {
     this.#dispatcher.leave(consumer, { lost });
   }
 
   /**
-   * A worker's result. Told to whom waits once it is on disk; then `settled` is called. One that is larger than a body may be is
-   * a failed attempt.
+   * A worker's result. Watchers are told once it is on disk; then `settled` is called. A result larger than a body may be is a
+   * failed attempt.
    *
    * @returns false when the lease is lost: the result is refused
    */
@@ -297,22 +311,22 @@ export class TaskService {
 
   progress(consumer: Consumer, lease: LeaseRef, bytes: Uint8Array): boolean {
     if (this.#dispatcher.heldRow(consumer, lease.id, lease.token) === NONE) return false;
-    this.#outcomes.watchers.progress(lease.id, bytes);
+    this.#outcomes.progress(lease.id, bytes);
     return true;
   }
 
   partial(consumer: Consumer, lease: LeaseRef, bytes: Uint8Array): boolean {
     if (this.#dispatcher.heldRow(consumer, lease.id, lease.token) === NONE) return false;
-    this.#outcomes.watchers.partial(lease.id, bytes);
+    this.#outcomes.partial(lease.id, bytes);
     return true;
   }
 
-  /** A worker that was cut off is back with a lease from before; true when it holds it again. */
+  /** A worker that was cut off is back with a lease from before; true when it has it again. */
   resume(consumer: Consumer, lease: LeaseRef): boolean {
     return this.#dispatcher.resume(consumer, lease);
   }
 
-  /** Who holds this lease, or undefined: it is lost. */
+  /** Who has this lease; undefined: it is lost. */
   holding(lease: LeaseRef): Consumer | undefined {
     return this.#dispatcher.holding(lease);
   }
@@ -322,7 +336,7 @@ export class TaskService {
     this.#journal.afterwards(callback);
   }
 
-  /** Calls once, soon, when all outcomes of the batch that was just written have been told: to say many things in one message. */
+  /** Calls once, soon, when all outcomes of the batch that was just written have been told: to put many answers in one message. */
   whenSettled(callback: () => void): void {
     this.#settledCallbacks.push(callback);
   }
@@ -332,7 +346,7 @@ export class TaskService {
     if (settled) this.#journal.afterwards(settled);
   }
 
-  // ---- settings and sight
+  // ---- settings and inspection
 
   /** What is known of a task without asking the store. */
   view(row: number): TaskView {
@@ -364,9 +378,9 @@ export class TaskService {
     this.#journal.afterwards(settled);
   }
 
-  async inspect(id: number): Promise<{ head: TaskHead; notes: readonly AttemptError[] } | undefined> {
+  async inspect(id: number): Promise<{ head: TaskHead; errors: readonly AttemptError[] } | undefined> {
     const kept = await this.#store.inspect(id);
-    return kept && { head: decodeHead(kept.head), notes: kept.notes.map(decodeAttemptError) };
+    return kept && { head: decodeHead(kept.head), errors: kept.notes.map(decodeAttemptError) };
   }
 
   async body(id: number): Promise<Uint8Array | undefined> {
@@ -394,10 +408,22 @@ export class TaskService {
   }
 
   queueStats(queue: TaskQueue): QueueStats {
-    return queueStats(queue, this.#dispatcher.ring(queue));
+    const { name, bytes, added, finished, failures, settings } = queue;
+    const ring = this.#dispatcher.ring(queue);
+    return {
+      name,
+      states: queue.counts(),
+      bytes,
+      consumers: ring?.size ?? 0,
+      slots: ring?.slots ?? 0,
+      added,
+      finished,
+      failures,
+      settings,
+    };
   }
 
-  // ---- what the engine tells
+  // ---- what the state machine tells
 
   readonly #listener: TaskStateMachineListener = {
     changed: (row) => this.#journal.changed(row),
@@ -411,7 +437,7 @@ export class TaskService {
       this.#bodies.drop(id);
       this.#journal.removed(id);
     },
-    noted: (row, error, attempt) => this.#journal.noted(this.stateMachine.table.f(row, ID), error, attempt),
+    errorRecorded: (row, error, attempt) => this.#journal.addError(this.stateMachine.table.f(row, ID), error, attempt),
     ready: (queue) => this.#dispatcher.ready(queue),
   };
 }

@@ -87,7 +87,7 @@ export function whyWaiting(
   if (queue.settings.paused) return "its queue is paused";
   if (storeTrouble) return storeTrouble;
   if (consumers === 0) return "no worker is connected to its queue";
-  if (queue.shutUntilMs !== undefined) return "the concurrency or rate limit of its queue is reached";
+  if (queue.closedUntilMs !== undefined) return "the concurrency or rate limit of its queue is reached";
   if (stateMachine.isParked(row)) return "the concurrency or rate limit of its group is reached";
   return "all workers are busy with earlier tasks";
 }

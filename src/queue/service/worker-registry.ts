@@ -1,29 +1,28 @@
 /**
- * ○ Which workers are here and which left lately, for those who watch. Remembers no more than LEFT_MAX of the latter, and lists no
- * more than WORKERS_LISTED_MAX of the former, the newest, however many there are.
+ * ○ Which workers are here and which left lately, for STATS. Remembers no more than LEFT_MAX of the latter, and lists no more than
+ * WORKERS_LISTED_MAX of the former, the newest, however many there are.
  */
-import { hex } from "../../core/bytes.ts";
 import type { Consumer } from "./consumers.ts";
-import { LEFT_MAX, LEFT_MS, WORKERS_LISTED_MAX } from "../tasks/limits.ts";
+import { LEFT_MAX, LEFT_MS, WORKERS_LISTED_MAX } from "../limits.ts";
 
 /** One worker of one queue; a peer that works on several queues is one in each. */
 export interface WorkerStats {
   /** Its routing id: as text where it is printable, else in hex; `local N` for a client in the broker's process. */
   readonly peer: string;
-  /** What it speaks: "own", "lecture", "majordomo 0.1", "majordomo 0.2". */
+  /** Its protocol: "own" is the native one, "lecture" `Ready`; "majordomo 0.1", "majordomo 0.2". */
   readonly dialect: string;
   readonly queue: string;
   /** Tasks it works on at once. */
   readonly slots: number;
   /** Tasks it holds now, or held when it left. */
   readonly held: number;
-  /** TaskStateMachine time: wall time as of the broker's start, in ms. */
+  /** Queue time: wall time as of the broker's start, in ms. */
   readonly sinceMs: number;
 }
 
 export interface WorkerLeft extends WorkerStats {
   readonly leftMs: number;
-  /** Its connection broke or it fell silent; false when it said goodbye. */
+  /** Its connection broke or it fell silent; false when it left in good order. */
   readonly lost: boolean;
 }
 
@@ -43,7 +42,7 @@ export class WorkerRegistry {
     this.#here.set(consumer, nowMs);
   }
 
-  /** To be told before what it holds is given back. */
+  /** Call it before what the worker has is given back. */
   left(consumer: Consumer, { nowMs, lost }: { nowMs: number; lost: boolean }): void {
     const sinceMs = this.#here.get(consumer);
     if (sinceMs === undefined) return;
@@ -62,12 +61,6 @@ export class WorkerRegistry {
   }
 }
 
-function described({ peer, dialect, queue, slots, held }: Consumer, sinceMs: number): WorkerStats {
-  return { peer, dialect, queue: queue.name, slots, held, sinceMs };
-}
-
-/** A routing id as people can read it. */
-export function showPeer(id: Uint8Array): string {
-  const printable = id.length > 0 && id.every((byte) => byte > 0x20 && byte < 0x7f);
-  return printable ? String.fromCharCode(...id) : hex(id);
+function described({ peer, protocol, queue, slots, held }: Consumer, sinceMs: number): WorkerStats {
+  return { peer, dialect: protocol, queue: queue.name, slots, held, sinceMs };
 }

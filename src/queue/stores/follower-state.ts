@@ -1,27 +1,25 @@
 /**
- * ○ The tasks of a store that another broker writes, in an engine that does nothing yet: kept as the store is, change by change, so that
- * whoever takes over need not read a million tasks first. Invariant: once `complete`, it holds what reading the whole store would give.
+ * ○ The tasks of a store that another broker writes, in a state machine that does nothing yet: kept as the store is, change by change,
+ * so that the broker that takes over need not read a million tasks first. Invariant: once `complete`, it holds what reading the whole
+ * store would give.
  */
 import { TaskStateMachine, type TaskStateMachineListener, type TaskStateMachineOptions } from "../tasks/task-state-machine.ts";
 import { decodeHead, decodeState } from "../tasks/task-record.ts";
-import type { StoredTask, StoreOp } from "./store.ts";
+import type { Standby, StoredTask, StoreOp, TakeoverOptions } from "./store.ts";
 import { NONE } from "../tasks/task-columns.ts";
 
 export type FollowerStateOptions = Omit<TaskStateMachineOptions, "listener" | "firstToken" | "firstId">;
-
-/** What an engine learns when its broker begins to lead. */
-export type TakeoverOptions = Pick<TaskStateMachineOptions, "listener" | "firstToken" | "firstId">;
 
 const NOBODY: TaskStateMachineListener = {
   changed() {},
   ended() {},
   revoked() {},
   removed() {},
-  noted() {},
+  errorRecorded() {},
   ready() {},
 };
 
-export class FollowerState {
+export class FollowerState implements Standby {
   readonly #stateMachine: TaskStateMachine;
   readonly #listener: TaskStateMachineListener = { ...NOBODY };
   /** Changes that came while the store was being read. */
@@ -40,7 +38,7 @@ export class FollowerState {
     for (const task of tasks) this.#restore(task);
   }
 
-  /** All tasks were taken. What was read may be older or newer than each change that came meanwhile; the last ones have the last word. */
+  /** All tasks were taken. What was read may be older or newer than each change that came meanwhile; applied now, the changes win. */
   complete(): void {
     const behind = this.#behind ?? [];
     this.#behind = undefined;
@@ -56,7 +54,6 @@ export class FollowerState {
     for (const op of ops) this.#apply(op);
   }
 
-  /** The engine, from now on its caller's: it listens to it, puts in the settings and wakes it. */
   begin({ listener, firstToken, firstId }: TakeoverOptions): TaskStateMachine {
     Object.assign(this.#listener, listener);
     this.#stateMachine.countFrom({ firstToken, firstId });

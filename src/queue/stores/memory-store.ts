@@ -2,7 +2,7 @@
  * ○ A store without a disk: for tests, and for `--sync none` without a data folder. Keeps what it holds over `close` and `open`
  * of the same object, as a disk would.
  */
-import { NOTES_MAX } from "../tasks/limits.ts";
+import { ERRORS_MAX } from "../limits.ts";
 import type { Store, StoredTask, StoreOp, StoreOpening } from "./store.ts";
 
 interface Kept {
@@ -83,7 +83,7 @@ export class MemoryStore implements Store {
         this.#tasks.delete(op.id);
         return;
       case "note":
-        this.#change(op.id, (kept) => (kept.notes = [...kept.notes, op.note].slice(-NOTES_MAX)));
+        this.#change(op.id, (kept) => (kept.notes = [...kept.notes, op.note].slice(-ERRORS_MAX)));
         return;
       case "set":
         if (op.value === undefined) this.#settings.delete(op.name);

@@ -1,6 +1,6 @@
 /**
- * ○ A batch of store changes as one buffer: for the store's thread, without a copy, and for the log on NATS (cluster/log/log-codec.ts), which
- * gives it a version and a checksum. Integers big-endian, ids as f64.
+ * ○ A batch of store changes as one buffer: for the store's thread, without a copy, and for the log on NATS
+ * (cluster/log/log-codec.ts), which gives it a version and a checksum. Integers big-endian, ids as f64.
  */
 import { assert } from "../../core/assert.ts";
 import { ByteWriter } from "../../core/byte-writer.ts";

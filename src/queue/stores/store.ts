@@ -1,9 +1,8 @@
 /**
  * ○ Where tasks are kept: what any store must be able to do. Three kinds exist: memory (memory-store.ts), SQLite
- * (sqlite-store.ts), a log on NATS JetStream (cluster/jetstream-store.ts). test/queue/stores/store-conformance.ts says what all promise.
+ * (sqlite/sqlite-store.ts), a log on NATS JetStream (cluster/jetstream-store.ts). test/queue/stores/store-conformance.ts says what all promise.
  */
-
-import type { FollowerState } from "./follower-state.ts";
+import type { TaskStateMachine, TaskStateMachineOptions } from "../tasks/task-state-machine.ts";
 
 /** One change. A batch of them is written as a whole or not at all. */
 export type StoreOp =
@@ -15,7 +14,7 @@ export type StoreOp =
       readonly state: Uint8Array;
       readonly body: Uint8Array;
     }
-  /** A whole task with its notes, ended or not; changes nothing when it is there already. Moves tasks from store to store. */
+  /** A whole task with its errors, ended or not; changes nothing when it is there already. Moves tasks from store to store. */
   | {
       readonly kind: "keep";
       readonly id: number;
@@ -29,9 +28,9 @@ export type StoreOp =
   | { readonly kind: "state"; readonly id: number; readonly state: Uint8Array }
   /** It ended: its state anew, and its result in the place of its body. */
   | { readonly kind: "end"; readonly id: number; readonly state: Uint8Array; readonly result: Uint8Array }
-  /** It goes, with body, result and notes. Harmless when it is not there. */
+  /** Removed, with body, result and errors. Harmless when it is not there. */
   | { readonly kind: "remove"; readonly id: number }
-  /** One more line in the list of its errors. Harmless when it is not there. */
+  /** One more of its errors (attempt-error.ts). Harmless when it is not there. */
   | { readonly kind: "note"; readonly id: number; readonly note: string }
   /** A setting; undefined takes it away. */
   | { readonly kind: "set"; readonly name: string; readonly value: string | undefined };
@@ -50,7 +49,15 @@ export interface StoreOpening {
   readonly lastId: number;
   readonly settings: ReadonlyMap<string, string>;
   /** All of its tasks, read already; then `tasks` need not be asked. */
-  readonly standby?: FollowerState | undefined;
+  readonly standby?: Standby | undefined;
+}
+
+/** What a state machine learns when its broker begins to lead. */
+export type TakeoverOptions = Pick<TaskStateMachineOptions, "listener" | "firstToken" | "firstId">;
+
+export interface Standby {
+  /** The state machine with all tasks, from now on the caller's: it tells this listener, and waits for the settings and `wake`. */
+  begin(takeover: TakeoverOptions): TaskStateMachine;
 }
 
 /** Where a broker keeps its tasks: `makeStore` makes one by its address. */
@@ -78,6 +85,6 @@ export interface Store {
   read(ids: readonly number[]): Promise<readonly (Uint8Array | undefined)[]>;
   /** A task's head and the errors of its attempts, oldest first; undefined when it is not kept. */
   inspect(id: number): Promise<{ readonly head: Uint8Array; readonly notes: readonly string[] } | undefined>;
-  /** Waits for what is being written and lets go. May be called twice. */
+  /** Waits for what is being written and closes. May be called twice. */
   close(): Promise<void>;
 }

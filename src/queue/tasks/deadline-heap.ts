@@ -35,7 +35,7 @@ export class DeadlineHeap {
     return this.#size > 0 && this.#keys[0]! <= nowMs ? this.#rows[0]! : NONE;
   }
 
-  /** Schedules the row, or moves it. Infinity takes it out. */
+  /** Schedules the row, or changes its deadline. Infinity takes it out. */
   set(row: number, deadlineMs: number): void {
     if (deadlineMs === Infinity) {
       this.drop(row);

@@ -1,8 +1,8 @@
 /**
  * ○ Tasks that wait for others: each is free once all of those are done, and never once one of them is dead or cancelled. Decides
- * nothing else about a row; what becomes of it is told. Invariant: a chain of tasks that wait for each other is walked, not nested.
+ * nothing else about a row: a listener is told what becomes of it. Holds entries only for tasks that wait or are waited for.
+ * Invariant: a chain of tasks that wait for each other is walked in a loop, not by recursion.
  */
-import { DependencyGraph } from "./dependency-graph.ts";
 import { isEnded, type TaskState } from "./life-cycle.ts";
 import { FLAG_AFTER, FLAG_AWAITED, FLAGS, ID, NONE } from "./task-columns.ts";
 import type { TaskTable } from "./task-table.ts";
@@ -23,7 +23,10 @@ interface Ended {
 export class Dependencies {
   readonly #rows: TaskTable;
   readonly #listener: DependenciesListener;
-  readonly #graph = new DependencyGraph();
+  /** Task → tasks that wait for it. */
+  readonly #dependents = new Map<number, number[]>();
+  /** Task → how many it still waits for. */
+  readonly #open = new Map<number, number>();
   /** Ended tasks whose dependents are not told yet. */
   readonly #untold: Ended[] = [];
   #telling = false;
@@ -39,7 +42,7 @@ export class Dependencies {
   }
 
   isWaiting(row: number): boolean {
-    return this.#hasFlag(row, FLAG_AFTER) && this.#graph.isWaiting(this.#id(row));
+    return this.#hasFlag(row, FLAG_AFTER) && this.#open.has(this.#id(row));
   }
 
   /**
@@ -61,14 +64,17 @@ export class Dependencies {
       table.setU(other, FLAGS, table.u(other, FLAGS) | FLAG_AWAITED);
       open.push(id);
     }
-    if (open.length > 0) this.#graph.wait(this.#id(row), open);
-    else this.#listener.free(row);
-    return open.length > 0;
+    if (open.length === 0) {
+      this.#listener.free(row);
+      return false;
+    }
+    this.#wait(this.#id(row), open);
+    return true;
   }
 
   /** A row has ended: it waits no more, and those that wait for it are told. */
   ended(row: number, state: TaskState, nowMs: number): void {
-    if (this.#hasFlag(row, FLAG_AFTER)) this.#graph.forget(this.#id(row));
+    if (this.#hasFlag(row, FLAG_AFTER)) this.#open.delete(this.#id(row));
     if (!this.#hasFlag(row, FLAG_AWAITED)) return;
     this.#untold.push({ id: this.#id(row), state });
     if (this.#telling) return;
@@ -77,9 +83,30 @@ export class Dependencies {
     this.#telling = false;
   }
 
+  #wait(id: number, others: readonly number[]): void {
+    this.#open.set(id, others.length);
+    for (const other of others) {
+      const dependents = this.#dependents.get(other);
+      if (dependents) dependents.push(id);
+      else this.#dependents.set(other, [id]);
+    }
+  }
+
   #tell(ended: Ended, nowMs: number): void {
-    if (ended.state === "done") for (const id of this.#graph.done(ended.id)) this.#listener.free(this.#rows.find(id));
-    else for (const id of this.#graph.failed(ended.id)) this.#listener.never(this.#rows.find(id), why(ended), nowMs);
+    const dependents = this.#dependents.get(ended.id) ?? [];
+    this.#dependents.delete(ended.id);
+    for (const id of dependents) {
+      const open = this.#open.get(id);
+      // It waits no more: it was cancelled, or expired.
+      if (open === undefined) continue;
+      if (ended.state === "done" && open > 1) {
+        this.#open.set(id, open - 1);
+        continue;
+      }
+      this.#open.delete(id);
+      if (ended.state === "done") this.#listener.free(this.#rows.find(id));
+      else this.#listener.never(this.#rows.find(id), why(ended), nowMs);
+    }
   }
 
   #id(row: number): number {

@@ -3,7 +3,7 @@
  * others, because somebody may want them back. Invariant: a row is in the list of its state, and counted with the bytes it was
  * kept with. Forgets nothing by itself; `surplus` names who must go.
  */
-import { DEAD_BYTES_MAX, ENDED_BYTES_MAX } from "./limits.ts";
+import { DEAD_BYTES_MAX, ENDED_BYTES_MAX } from "../limits.ts";
 import { NONE, RowList, type TaskColumns } from "./task-columns.ts";
 
 export interface EndedTasksOptions {

@@ -12,7 +12,7 @@ export interface KeyHash {
 
 const encoder = new TextEncoder();
 
-/** Hashes `queue` NUL `key`. The result object is made anew: it lives for one look-up. */
+/** Hashes `queue` NUL `key`. A new object each time: it is used for one look-up. */
 export function hashKey(queue: string, key: string, seed: number): KeyHash {
   const text = `${queue}\0${key}`;
   let a = seed | 0;

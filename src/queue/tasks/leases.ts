@@ -1,13 +1,20 @@
 /**
- * ○ Tasks given to workers: who holds which, under which fencing token, and until when. Invariant: a row is leased by one lease owner at
- * a time, each lease has a greater token than any before it, and what runs is counted against its queue's and group's bounds.
+ * ○ Tasks given to workers: who has which, under which fencing token, and until when. Invariant: a row is leased by one owner at a
+ * time and is in that owner's list only (`audit`), each lease has a greater token than any before it, and what runs is counted
+ * against its queue's and group's bounds.
  */
+import { assert } from "../../core/assert.ts";
 import { Throttle } from "./throttle.ts";
-import { type LeaseOwner, LeaseTable } from "./lease-table.ts";
 import { DeadlineHeap } from "./deadline-heap.ts";
-import { AT, FLAG_LEASE_WRITTEN, NONE, TOKEN } from "./task-columns.ts";
+import { AT, CONSUMER, FLAG_LEASE_WRITTEN, NONE, RowList, TOKEN } from "./task-columns.ts";
 import type { TaskQueue } from "./task-queue.ts";
 import { TaskTable, type TaskTableOptions } from "./task-table.ts";
+
+/** Who has leases: a small number, so that a row needs four bytes to name its owner, and the rows. */
+export interface LeaseOwner {
+  readonly index: number;
+  readonly leases: RowList;
+}
 
 export interface LeasesOptions extends TaskTableOptions {
   readonly listener: {
@@ -21,7 +28,9 @@ export interface LeasesOptions extends TaskTableOptions {
 export class Leases extends TaskTable {
   protected readonly deadlines = new DeadlineHeap(this.table);
   protected readonly throttle: Throttle;
-  readonly #leaseOwners = new LeaseTable(this.table);
+  /** By their numbers; 0 is nobody's. */
+  readonly #owners: (LeaseOwner | undefined)[] = [undefined];
+  readonly #freeNumbers: number[] = [];
   #token: number;
   /** No token of this run is as low. */
   #tokenBefore: number;
@@ -41,23 +50,28 @@ export class Leases extends TaskTable {
   }
 
   addLeaseOwner(): LeaseOwner {
-    return this.#leaseOwners.add();
+    const index = this.#freeNumbers.pop() ?? this.#owners.length;
+    const owner: LeaseOwner = { index, leases: new RowList(this.table) };
+    this.#owners[index] = owner;
+    return owner;
   }
 
-  /** The lease owner has no leases any more and goes. */
-  removeLeaseOwner(leaseOwner: LeaseOwner): void {
-    this.#leaseOwners.remove(leaseOwner);
+  /** The owner has no leases any more and leaves. */
+  removeLeaseOwner(owner: LeaseOwner): void {
+    assert(owner.leases.count === 0, "an owner that leaves has given its leases back");
+    this.#owners[owner.index] = undefined;
+    this.#freeNumbers.push(owner.index);
   }
 
-  /** Leases the task whose turn it is to the lease owner. 0 when none may start now. */
-  take(queue: TaskQueue, leaseOwner: LeaseOwner, nowMs: number): number {
+  /** Leases the task whose turn it is to the owner. 0 when none may start now. */
+  take(queue: TaskQueue, owner: LeaseOwner, nowMs: number): number {
     const row = this.throttle.take(queue, nowMs);
     if (row === NONE) return NONE;
     this.#token += 1;
     this.table.setF(row, TOKEN, this.#token);
     this.move(row, queue, "lease");
     this.setFlag(row, FLAG_LEASE_WRITTEN, false);
-    this.#hold(row, leaseOwner, nowMs);
+    this.#lease(row, owner, nowMs);
     return row;
   }
 
@@ -71,12 +85,12 @@ export class Leases extends TaskTable {
     this.setFlag(row, FLAG_LEASE_WRITTEN, true);
   }
 
-  /** A worker that was cut off has come back with a lease; true when it still holds it. */
-  resume(id: number, token: number, leaseOwner: LeaseOwner, nowMs: number): boolean {
+  /** A worker that was cut off has come back with a lease; true when the lease is still its own. */
+  resume(id: number, token: number, owner: LeaseOwner, nowMs: number): boolean {
     const row = this.find(id);
     if (row === NONE) return false;
     const newest = this.table.f(row, TOKEN);
-    // A lease of before the restart that was too short to be written down, and nobody had the task since: it is taken at its word.
+    // A lease of before the restart that was too short to be written down, and nobody had the task since: the worker is believed.
     const unwritten = token > newest && token <= this.#tokenBefore && this.state(row) === "ready";
     if (token !== newest && !unwritten) return false;
     this.table.setF(row, TOKEN, token);
@@ -86,27 +100,34 @@ export class Leases extends TaskTable {
       this.throttle.started(queue, this.groupOf(row));
       this.move(row, queue, "lease");
     } else if (this.state(row) !== "leased" || this.leaseOwner(row) !== 0) return false;
-    this.#hold(row, leaseOwner, nowMs);
+    this.#lease(row, owner, nowMs);
     return true;
   }
 
-  /** Beside the rows' invariants those of the lease owners. */
+  /** Beside the rows' invariants those of the owners. */
   override audit(): void {
     super.audit();
-    this.#leaseOwners.audit((row) => this.state(row) === "leased");
+    for (const owner of this.#owners) {
+      for (const row of owner?.leases.rows() ?? []) {
+        assert(this.state(row) === "leased", "a row in an owner's list is leased");
+        assert(this.leaseOwner(row) === owner!.index, "a leased row names its owner");
+      }
+    }
   }
 
-  /** A leased row leaves its lease owner and its bounds; the state is the caller's to move. */
+  /** A leased row leaves its owner, if it has one (after a restart none has it yet), and its bounds; the caller changes its state. */
   protected stopped(row: number): TaskQueue {
     const queue = this.queueOf(row);
-    this.#leaseOwners.release(row);
+    this.#owners[this.leaseOwner(row)]?.leases.remove(row);
+    this.table.setU(row, CONSUMER, 0);
     this.deadlines.drop(row);
     this.throttle.stopped(queue, this.groupOf(row));
     return queue;
   }
 
-  #hold(row: number, leaseOwner: LeaseOwner, nowMs: number): void {
-    this.#leaseOwners.hold(row, leaseOwner);
+  #lease(row: number, owner: LeaseOwner, nowMs: number): void {
+    this.table.setU(row, CONSUMER, owner.index);
+    owner.leases.pushBack(row);
     const { timeoutMs } = this.policy(row);
     this.table.setF(row, AT, timeoutMs > 0 ? nowMs + timeoutMs : Infinity);
     this.deadlines.set(row, this.table.f(row, AT));

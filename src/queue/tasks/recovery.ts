@@ -1,12 +1,12 @@
 /**
- * ○ Rows taken from a store: each in the place that its state gives it, put there, moved and taken out again while nobody works with
- * them. What needs to know the time or the others, leases of before and tasks that wait for tasks, sleeps until `wake`. Invariant: a
- * row is in its place exactly as a restart would put it there.
+ * ○ Rows read from a store: each is put where its state says, changed and taken out again, before anybody works with them. What needs
+ * the time or other rows (leases from before, tasks that wait for tasks) is kept aside until `wake`. Invariant: each row is where a
+ * restart would put it.
  */
 import { EndedTasks, type EndedTasksOptions } from "./ended-tasks.ts";
 import { Leases, type LeasesOptions } from "./leases.ts";
 import { isEnded, type TaskState } from "./life-cycle.ts";
-import { DEAD_KEEP_MS, RESUME_MS } from "./limits.ts";
+import { DEAD_KEEP_MS, RESUME_MS } from "../limits.ts";
 import type { TaskHead, TaskRecord } from "./task-record.ts";
 import { AT, EXPIRES, ID, NONE } from "./task-columns.ts";
 
@@ -30,7 +30,7 @@ export class Recovery extends Leases {
     this.#enter(row, head.after);
   }
 
-  /** The store has another state of a task. Harmless when it is not known. */
+  /** The store has a new state of a task. Harmless when the task is not known. */
   restate(id: number, record: TaskRecord): void {
     const row = this.find(id);
     if (row === NONE) return;
@@ -40,7 +40,7 @@ export class Recovery extends Leases {
     this.#enter(row, after);
   }
 
-  /** The store has it no more. Harmless when it is not known. */
+  /** The store no longer has the task. Harmless when it is not known. */
   forget(id: number): void {
     const row = this.find(id);
     if (row === NONE) return;
@@ -48,7 +48,7 @@ export class Recovery extends Leases {
     this.drop(row);
   }
 
-  /** Leases of before may be resumed for a while. @returns the ids of tasks that wait for others, and of those */
+  /** Leases from before may be resumed for a while. @returns tasks that wait for others, each with the ids of those */
   protected wakeAll(nowMs: number): readonly (readonly [id: number, after: readonly number[]])[] {
     const waiting: (readonly [number, readonly number[]])[] = [];
     for (const [row, after] of this.#asleep) {

@@ -1,7 +1,7 @@
 /**
  * ○ Finds rows by a hash: open addressing in typed arrays, 8 bytes a slot (hash, row), outside the JavaScript heap. The hash stands
  * beside the row so that a row is looked at only when it is likely the one: rows lie far apart, and each look is a cache miss.
- * Split into shards that grow one by one, so that ten million entries never stop the world to be moved. What makes two rows equal
+ * Split into shards that grow one by one, so that ten million entries are never moved in one pause. What makes two rows equal
  * is the caller's business.
  */
 

@@ -14,7 +14,7 @@ export const NONE = 0;
 
 // Float64 fields.
 export const ID = 0;
-/** When the schedule looks at the row again, in engine ms. */
+/** When the row is due, in queue time. */
 export const DEADLINE = 1;
 /** The newest fencing token given for this task. */
 export const TOKEN = 2;
@@ -27,12 +27,12 @@ const F64_FIELDS = 6;
 // Uint32 fields.
 export const NEXT_ROW = 0;
 export const PREVIOUS_ROW = 1;
-/** Place in the schedule's heap plus one; 0 when not scheduled. */
+/** Place in the heap of deadlines plus one; 0 when not scheduled. */
 export const HEAP = 2;
 export const GROUP_QUEUE = 3;
 export const POLICY = 4;
 export const BODY_BYTES = 5;
-/** leased: the consumer that holds it. */
+/** leased: the number of its owner. */
 export const CONSUMER = 6;
 export const STATE = 7;
 export const ATTEMPTS = 8;
@@ -51,14 +51,14 @@ const U32_FIELDS = 15;
 export const FLAG_UNWRITTEN = 1;
 export const FLAG_KEY = 2;
 /** Errors of earlier attempts lie in the store. */
-export const FLAG_NOTES = 4;
+export const FLAG_ERRORS = 4;
 /** Its newest lease is written down, so that it can be resumed after a restart. */
 export const FLAG_LEASE_WRITTEN = 8;
 /** It waits, or waited, for other tasks. */
 export const FLAG_AFTER = 16;
-/** It was dead and got a new life: its expiry no longer counts. */
+/** It was dead and was redriven: its expiry no longer counts. */
 export const FLAG_REDRIVEN = 32;
-/** Other tasks wait for it. Not written: found out anew when those are read. */
+/** Other tasks wait for it. Not written: found out again when those are read. */
 export const FLAG_AWAITED = 64;
 
 export class TaskColumns {

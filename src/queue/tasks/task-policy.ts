@@ -15,7 +15,7 @@ import {
   NAME_BYTES_MAX,
   PRIORITY_MAX,
   TIME_MS_MAX,
-} from "./limits.ts";
+} from "../limits.ts";
 
 /** Options of a submission as they travel: whole milliseconds, ids as text. Everything may be left out. */
 export interface TaskOptions {
@@ -67,7 +67,7 @@ export const POLICY_DEFAULT: TaskPolicy = {
   keepMs: KEEP_MS_DEFAULT,
 };
 
-/** A submission, checked. Times in engine ms. */
+/** A submission, checked. Times in queue time. */
 export interface TaskSpec {
   readonly priority: number;
   /** "" = no group. */
@@ -98,7 +98,7 @@ const KNOWN = new Set(
   "priority delayMs runAtMs attempts backoffMs backoffMaxMs timeoutMs expireMs keepMs key group after whenFull".split(" "),
 );
 
-/** What reading options needs to know of its surroundings. */
+/** What reading options needs to know. */
 export interface SpecContext {
   readonly nowMs: number;
   readonly wallMs: number;
@@ -206,7 +206,7 @@ interface Interned {
   rows: number;
 }
 
-/** Policies in use, each once. A policy lives while a row names it. */
+/** The policies in use, each once. A policy is kept while a row names it. */
 export class PolicyTable {
   readonly #byName = new Map<string, Interned>();
   readonly #byIndex: (Interned | undefined)[] = [];

@@ -1,26 +1,14 @@
-/** ○ One named queue: its settings, its ready tasks, its counts. */
-import { UsageError } from "../../core/errors.ts";
-import { type GroupQueueTable, ReadyQueue } from "./ready-queue.ts";
+/**
+ * ○ One named queue (`TaskQueue`) and its tasks that wait for a worker (`ReadyQueue`), in the order in which they are given out:
+ * highest priority first; within a priority the groups take turns; within a group first come, first served. A group at its bound
+ * of concurrency or rate is parked and costs nothing until it may run again. Taking and adding cost the same with ten tasks as with
+ * ten million.
+ */
+import { assert } from "../../core/assert.ts";
 import { type TaskState, stateCode, TASK_STATES } from "./life-cycle.ts";
-import { type Bounds, RateLimiter, type Rate } from "./rate-limiter.ts";
-import { TIME_MS_MAX } from "./limits.ts";
-import type { TaskColumns } from "./task-columns.ts";
-
-/** What can be set for a queue at run time; kept over restarts. */
-export interface QueueSettings {
-  /** No task is given out while true. */
-  readonly paused?: boolean;
-  /** Bytes of waiting tasks (bodies + 128 each); default: the broker's bound. */
-  readonly bytesMax?: number;
-  /** Tasks running at once; null or left out = no bound. */
-  readonly concurrency?: number | null;
-  /** Tasks started in a stretch of time. */
-  readonly rate?: Rate | null;
-  /** Tasks of one group at a worker at once. */
-  readonly groupConcurrency?: number | null;
-  /** Tasks of one group started in a stretch of time. */
-  readonly groupRate?: Rate | null;
-}
+import type { QueueSettings } from "./queue-settings.ts";
+import { type Bounds, RateLimiter } from "./rate-limiter.ts";
+import { GROUP_QUEUE, NONE, RowList, type TaskColumns } from "./task-columns.ts";
 
 export class TaskQueue {
   readonly name: string;
@@ -29,14 +17,14 @@ export class TaskQueue {
   settings: QueueSettings = {};
   bounds: Bounds = {};
   groupBounds: Bounds = {};
-  /** Set while the queue's own rate keeps it shut. */
-  shutUntilMs: number | undefined;
+  /** Closed by its own bounds until this time; Infinity = until one of its tasks stops. Undefined = open. */
+  closedUntilMs: number | undefined;
   /** Bytes of tasks that have not ended. */
   bytes = 0;
   added = 0;
   finished = 0;
   failures = 0;
-  /** Who takes tasks from it now. */
+  /** How many workers take tasks from it now. */
   consumers = 0;
   readonly #counts = new Array<number>(TASK_STATES.length).fill(0);
 
@@ -73,45 +61,223 @@ export class TaskQueue {
   }
 }
 
-/** Without what says the default, so that a queue set back to it can be forgotten. */
-export function withoutDefaults(settings: QueueSettings): QueueSettings {
-  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== null && value !== false));
-}
+/** The tasks of one group at one priority. Lives while a row names it. */
+export class GroupQueue {
+  readonly index: number;
+  readonly group: Group;
+  readonly priority: number;
+  readonly ready: RowList;
+  /** Rows, in whatever state, whose GROUP_QUEUE field is this group queue. */
+  rows = 0;
+  /** Neighbours in the ring of its priority; both undefined = in no ring. */
+  ringNext: GroupQueue | undefined;
+  ringPrevious: GroupQueue | undefined;
 
-const CHECKS: Readonly<Record<keyof QueueSettings, (value: unknown) => boolean>> = {
-  paused: (value) => typeof value === "boolean",
-  bytesMax: (value) => isCount(value, 1),
-  concurrency: (value) => value === null || isCount(value, 1),
-  rate: isRate,
-  groupConcurrency: (value) => value === null || isCount(value, 1),
-  groupRate: isRate,
-};
-
-/**
- * Checks settings that came from outside.
- *
- * @throws UsageError QUEUE_OPTIONS_INVALID
- */
-export function readSettings(value: unknown): QueueSettings {
-  if (typeof value !== "object" || value === null) throw invalid("settings", "are an object");
-  for (const [name, setting] of Object.entries(value)) {
-    if (!Object.hasOwn(CHECKS, name)) throw invalid(name, "is unknown");
-    if (!CHECKS[name as keyof QueueSettings](setting)) throw invalid(name, "is out of range");
+  constructor(index: number, group: Group, priority: number, table: TaskColumns) {
+    this.index = index;
+    this.group = group;
+    this.priority = priority;
+    this.ready = new RowList(table);
   }
-  return value;
 }
 
-function isCount(value: unknown, low: number): boolean {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= low;
+export class Group {
+  readonly key: string;
+  readonly queue: ReadyQueue;
+  readonly limiter = new RateLimiter();
+  readonly groupQueues: GroupQueue[] = [];
+  /** Parked: may start again at this time; Infinity = when one of its tasks stops. Undefined = not parked. */
+  parkedUntilMs: number | undefined;
+
+  constructor(key: string, queue: ReadyQueue) {
+    this.key = key;
+    this.queue = queue;
+  }
 }
 
-function isRate(value: unknown): boolean {
-  if (value === null) return true;
-  if (typeof value !== "object" || value === undefined) return false;
-  const { count, perMs } = value as Partial<Rate>;
-  return isCount(count, 1) && isCount(perMs, 1) && perMs! <= TIME_MS_MAX && Object.keys(value).length === 2;
+/** Names group queues by small numbers, so that a row needs four bytes to say queue, group and priority. */
+export class GroupQueueTable {
+  readonly #groupQueues: (GroupQueue | undefined)[] = [undefined];
+  readonly #free: number[] = [];
+
+  get(index: number): GroupQueue {
+    const groupQueue = this.#groupQueues[index];
+    assert(groupQueue !== undefined, "a row's group queue exists");
+    return groupQueue;
+  }
+
+  add(group: Group, priority: number, table: TaskColumns): GroupQueue {
+    const index = this.#free.pop() ?? this.#groupQueues.length;
+    const groupQueue = new GroupQueue(index, group, priority, table);
+    this.#groupQueues[index] = groupQueue;
+    return groupQueue;
+  }
+
+  remove(groupQueue: GroupQueue): void {
+    this.#groupQueues[groupQueue.index] = undefined;
+    this.#free.push(groupQueue.index);
+  }
 }
 
-function invalid(name: string, reason: string): UsageError {
-  return new UsageError("QUEUE_OPTIONS_INVALID", `Cannot set: '${name}' ${reason}`);
+export class ReadyQueue {
+  readonly owner: TaskQueue;
+  readonly #table: TaskColumns;
+  readonly #groupQueues: GroupQueueTable;
+  readonly #groups = new Map<string, Group>();
+  /** Per priority the group queue whose turn it is. */
+  readonly #turn: (GroupQueue | undefined)[] = new Array<GroupQueue | undefined>(256).fill(undefined);
+  /** Bit p is set while priority p has a group queue in its ring. */
+  readonly #levels = new Uint32Array(8);
+  #count = 0;
+
+  constructor(owner: TaskQueue, table: TaskColumns, groupQueues: GroupQueueTable) {
+    this.owner = owner;
+    this.#table = table;
+    this.#groupQueues = groupQueues;
+  }
+
+  /** Ready tasks, those of parked groups included. */
+  get count(): number {
+    return this.#count;
+  }
+
+  get groupCount(): number {
+    return this.#groups.size;
+  }
+
+  groups(): IterableIterator<Group> {
+    return this.#groups.values();
+  }
+
+  group(key: string): Group | undefined {
+    return this.#groups.get(key);
+  }
+
+  /** Binds a row to its group queue; the group queue and its group come into being when new. */
+  bind(row: number, groupKey: string, priority: number): GroupQueue {
+    let group = this.#groups.get(groupKey);
+    if (!group) {
+      group = new Group(groupKey, this);
+      this.#groups.set(groupKey, group);
+    }
+    let groupQueue = group.groupQueues.find((candidate) => candidate.priority === priority);
+    if (!groupQueue) {
+      groupQueue = this.#groupQueues.add(group, priority, this.#table);
+      group.groupQueues.push(groupQueue);
+    }
+    groupQueue.rows += 1;
+    this.#table.setU(row, GROUP_QUEUE, groupQueue.index);
+    return groupQueue;
+  }
+
+  /** Forgets a row that is in no list any more; group queue and group go with their last row. */
+  unbind(row: number): void {
+    const groupQueue = this.#groupQueues.get(this.#table.u(row, GROUP_QUEUE));
+    groupQueue.rows -= 1;
+    this.#table.setU(row, GROUP_QUEUE, 0);
+    if (groupQueue.rows > 0) return;
+    assert(groupQueue.ready.count === 0, "a group queue without rows has no ready rows");
+    const { group } = groupQueue;
+    group.groupQueues.splice(group.groupQueues.indexOf(groupQueue), 1);
+    this.#groupQueues.remove(groupQueue);
+    if (group.groupQueues.length === 0) this.#groups.delete(group.key);
+  }
+
+  /** The row waits for a worker: behind the others, or (`returned`) where its id belongs among the first. */
+  push(row: number, { returned = false }: { returned?: boolean } = {}): void {
+    const groupQueue = this.#groupQueues.get(this.#table.u(row, GROUP_QUEUE));
+    if (returned) groupQueue.ready.pushInOrder(row);
+    else groupQueue.ready.pushBack(row);
+    this.#count += 1;
+    if (groupQueue.ready.count === 1 && groupQueue.group.parkedUntilMs === undefined) this.#enter(groupQueue);
+  }
+
+  /** The row no longer waits (cancelled, expired). */
+  remove(row: number): void {
+    const groupQueue = this.#groupQueues.get(this.#table.u(row, GROUP_QUEUE));
+    groupQueue.ready.remove(row);
+    this.#count -= 1;
+    if (groupQueue.ready.count === 0 && groupQueue.ringNext) this.#leave(groupQueue);
+  }
+
+  /**
+   * Takes the row whose turn it is, counts it as running in its group, and gives the turn to the next group. 0 when none may
+   * start; groups found to be at a bound are parked, and `parked` is told until when.
+   */
+  take(bounds: Bounds, nowMs: number, parked: (group: Group, untilMs: number) => void): number {
+    for (;;) {
+      const priority = this.#highest();
+      if (priority < 0) return NONE;
+      const groupQueue = this.#turn[priority]!;
+      const opensMs = groupQueue.group.limiter.opensMs(bounds, nowMs);
+      if (opensMs > nowMs) {
+        this.#park(groupQueue.group, opensMs);
+        parked(groupQueue.group, opensMs);
+        continue;
+      }
+      const row = groupQueue.ready.head;
+      groupQueue.ready.remove(row);
+      this.#count -= 1;
+      groupQueue.group.limiter.started(bounds);
+      if (groupQueue.ready.count === 0) this.#leave(groupQueue);
+      else this.#turn[priority] = groupQueue.ringNext;
+      return row;
+    }
+  }
+
+  /** Whether `take` could find a row, were no bound reached meanwhile. */
+  get open(): boolean {
+    return this.#highest() >= 0;
+  }
+
+  /** The group may start tasks again (as far as it knows: `take` looks anew). */
+  unpark(group: Group): void {
+    if (group.parkedUntilMs === undefined) return;
+    group.parkedUntilMs = undefined;
+    for (const groupQueue of group.groupQueues) if (groupQueue.ready.count > 0) this.#enter(groupQueue);
+  }
+
+  #park(group: Group, untilMs: number): void {
+    group.parkedUntilMs = untilMs;
+    for (const groupQueue of group.groupQueues) if (groupQueue.ringNext) this.#leave(groupQueue);
+  }
+
+  #enter(groupQueue: GroupQueue): void {
+    const turn = this.#turn[groupQueue.priority];
+    if (turn) {
+      // Before the group queue whose turn it is: the newcomer comes last in this round.
+      groupQueue.ringNext = turn;
+      groupQueue.ringPrevious = turn.ringPrevious!;
+      turn.ringPrevious!.ringNext = groupQueue;
+      turn.ringPrevious = groupQueue;
+    } else {
+      groupQueue.ringNext = groupQueue;
+      groupQueue.ringPrevious = groupQueue;
+      this.#turn[groupQueue.priority] = groupQueue;
+      this.#levels[groupQueue.priority >>> 5]! |= 1 << (groupQueue.priority & 31);
+    }
+  }
+
+  #leave(groupQueue: GroupQueue): void {
+    const following = groupQueue.ringNext!;
+    if (following === groupQueue) {
+      this.#turn[groupQueue.priority] = undefined;
+      this.#levels[groupQueue.priority >>> 5]! &= ~(1 << (groupQueue.priority & 31));
+    } else {
+      groupQueue.ringPrevious!.ringNext = following;
+      following.ringPrevious = groupQueue.ringPrevious;
+      if (this.#turn[groupQueue.priority] === groupQueue) this.#turn[groupQueue.priority] = following;
+    }
+    groupQueue.ringNext = undefined;
+    groupQueue.ringPrevious = undefined;
+  }
+
+  /** The highest priority with a group queue in its ring, or -1. */
+  #highest(): number {
+    for (let word = 7; word >= 0; word -= 1) {
+      const bits = this.#levels[word]!;
+      if (bits !== 0) return word * 32 + 31 - Math.clz32(bits);
+    }
+    return -1;
+  }
 }

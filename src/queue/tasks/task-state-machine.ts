@@ -1,13 +1,13 @@
 /**
- * ○ What happens to each task the broker knows (the rows themselves: task-table.ts). Says nothing to anyone: it is told what
- * happened and when, moves rows through the table of life-cycle.ts, and tells one listener what must be written, given out or
- * taken back. Invariant: a row is in the ready list, or leased by one lease owner, or neither, as its state says (`audit`).
+ * ○ What happens to each task the broker knows (the rows themselves: task-table.ts). It is told what happened and when, moves rows
+ * through the table of life-cycle.ts, and tells one listener what must be written, given out or taken back. Invariant: a row is in
+ * the ready list, or leased by one owner, or neither, as its state says (`audit`).
  */
 import { assert } from "../../core/assert.ts";
 import type { Random } from "../../core/random.ts";
 import { Dependencies } from "./dependencies.ts";
 import { isEnded, type TaskEvent, type TaskState } from "./life-cycle.ts";
-import { LOST_MAX, TASK_OVERHEAD_BYTES } from "./limits.ts";
+import { LOST_MAX, TASK_OVERHEAD_BYTES } from "../limits.ts";
 import { backoffMs } from "./task-policy.ts";
 import { Recovery, type RecoveryOptions } from "./recovery.ts";
 import {
@@ -16,7 +16,7 @@ import {
   BODY_BYTES,
   EXPIRES,
   FLAG_LEASE_WRITTEN,
-  FLAG_NOTES,
+  FLAG_ERRORS,
   FLAG_REDRIVEN,
   FLAG_UNWRITTEN,
   FLAGS,
@@ -24,23 +24,24 @@ import {
   NONE,
   RESULT_BYTES,
 } from "./task-columns.ts";
-import type { QueueSettings, TaskQueue } from "./task-queue.ts";
+import type { QueueSettings } from "./queue-settings.ts";
+import type { TaskQueue } from "./task-queue.ts";
 
-/** Why a lease was taken back from a worker that did nothing. */
+/** Why a lease was taken back from its worker. */
 export type Revocation = "timeout" | "cancelled";
 
-/** What the engine tells. Called in the middle of a change: remember, do not call back. */
+/** What the state machine tells. Called in the middle of a change: remember, do not call back. */
 export interface TaskStateMachineListener {
   /** The row's state record must be written anew. */
   changed(row: number): void;
-  /** The task ended; write it, and tell who waits. `result` only when done. */
+  /** The task ended; write it, and tell its watchers. `result` only when done. */
   ended(row: number, state: TaskState, result: Uint8Array | undefined): void;
-  /** The lease owner's lease is over before it said anything. */
+  /** The lease is over before its owner ended it. */
   revoked(row: number, leaseOwner: number, why: Revocation): void;
-  /** The row goes away; still readable during the call. */
+  /** The row is removed; still readable during the call. */
   removed(row: number): void;
-  /** What went wrong, to be kept with the task; `attempt` when it was one's. */
-  noted(row: number, error: string, attempt: number | undefined): void;
+  /** What went wrong, to be kept with the task; `attempt` when an attempt failed. */
+  errorRecorded(row: number, error: string, attempt: number | undefined): void;
   /** There may be something to take. */
   ready(queue: TaskQueue): void;
 }
@@ -55,7 +56,7 @@ export class TaskStateMachine extends Recovery {
   readonly #dependencies = new Dependencies(this, {
     free: (row) => this.scheduleDue(row),
     never: (row, why, nowMs) => {
-      this.#note(row, why);
+      this.#recordError(row, why);
       this.#end(row, this.queueOf(row), "bury", { nowMs });
     },
   });
@@ -76,7 +77,7 @@ export class TaskStateMachine extends Recovery {
 
   // ---- submission
 
-  /** The submission is on disk: the task lives. */
+  /** The submission is on disk: the task may be given out. */
   admit(row: number, after: readonly number[], nowMs: number): void {
     const queue = this.queueOf(row);
     this.setFlag(row, FLAG_UNWRITTEN, false);
@@ -106,7 +107,7 @@ export class TaskStateMachine extends Recovery {
 
   // ---- how a lease ends
 
-  /** The worker did it. */
+  /** The worker has finished it. */
   finish(row: number, result: Uint8Array, nowMs: number): void {
     const queue = this.stopped(row);
     this.table.setU(row, RESULT_BYTES, result.length);
@@ -114,14 +115,14 @@ export class TaskStateMachine extends Recovery {
     this.#end(row, queue, "finish", { nowMs, result });
   }
 
-  /** The worker could not. With attempts left the task waits out its backoff; `final` says that no attempt will help. */
+  /** The attempt failed. With attempts left the task waits out its backoff; `final` says that no attempt will help. */
   fail(row: number, error: string, nowMs: number, { final = false }: { final?: boolean } = {}): void {
     const queue = this.stopped(row);
     const policy = this.policy(row);
     const attempts = this.table.u(row, ATTEMPTS) + 1;
     this.table.setU(row, ATTEMPTS, attempts);
     queue.failures += 1;
-    this.#note(row, error, attempts);
+    this.#recordError(row, error, attempts);
     if (final || attempts >= policy.attempts) {
       this.#end(row, queue, "bury", { nowMs });
       return;
@@ -139,7 +140,7 @@ export class TaskStateMachine extends Recovery {
       const losses = this.table.u(row, LOST) + 1;
       this.table.setU(row, LOST, losses);
       if (losses >= LOST_MAX) {
-        this.#note(row, `the connections of ${losses} workers broke while they had this task`);
+        this.#recordError(row, `the connections of ${losses} workers broke while they had this task`);
         this.#end(row, queue, "bury", { nowMs });
         return;
       }
@@ -154,7 +155,7 @@ export class TaskStateMachine extends Recovery {
     this.#listener.ready(queue);
   }
 
-  // ---- the users' hands
+  // ---- admin commands
 
   /** @returns false when the task has ended already */
   cancel(row: number, nowMs: number): boolean {
@@ -170,7 +171,7 @@ export class TaskStateMachine extends Recovery {
     return true;
   }
 
-  /** A dead task gets a new life: all attempts anew, no expiry. @returns false when it is not dead */
+  /** A dead task is made ready again: with all its attempts, without expiry. @returns false when it is not dead */
   redrive(row: number): boolean {
     if (this.state(row) !== "dead") return false;
     const queue = this.queueOf(row);
@@ -212,7 +213,7 @@ export class TaskStateMachine extends Recovery {
     return wakeMs === undefined ? rowMs : Math.min(wakeMs, rowMs ?? Infinity);
   }
 
-  /** Does what has fallen due, at most `steps` of it, so that a million delayed tasks do not stop everything else. */
+  /** Does what is due, at most `steps` of it, so that a million delayed tasks do not stop everything else. */
   tick(nowMs: number, steps = 1000): void {
     this.throttle.tick(nowMs);
     for (let step = 0; step < steps; step += 1) {
@@ -243,7 +244,7 @@ export class TaskStateMachine extends Recovery {
       case "failed":
         if (this.table.f(row, EXPIRES) <= nowMs) {
           if (state === "ready") queue.ready.remove(row);
-          this.#note(row, "expired before a worker took it");
+          this.#recordError(row, "expired before a worker took it");
           this.#end(row, queue, "expire", { nowMs });
           return;
         }
@@ -290,9 +291,9 @@ export class TaskStateMachine extends Recovery {
 
   // ---- helpers
 
-  #note(row: number, error: string, attempt?: number): void {
-    this.setFlag(row, FLAG_NOTES, true);
-    this.#listener.noted(row, error, attempt);
+  #recordError(row: number, error: string, attempt?: number): void {
+    this.setFlag(row, FLAG_ERRORS, true);
+    this.#listener.errorRecorded(row, error, attempt);
   }
 
   #end(row: number, queue: TaskQueue, event: TaskEvent, { nowMs, result }: { nowMs: number; result?: Uint8Array }): void {

@@ -1,6 +1,5 @@
 /**
- * ○ The rows of all tasks, found by id, by key and by queue, and the sums over them. Knows what a task is, not what happens next:
- * no time passes here, nobody is told. Invariants: a row that can be found is counted once in its queue, under the state it
+ * ○ The rows of all tasks, found by id, by key and by queue, and the sums over them. Knows what a task is, not what happens next. Invariants: a row that can be found is counted once in its queue, under the state it
  * has, and the queues' bytes add up (`audit`).
  */
 import { assert } from "../../core/assert.ts";
@@ -8,9 +7,9 @@ import { utf8 } from "../../core/bytes.ts";
 import { OperationError, UsageError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
 import { hashKey, type KeyHash } from "./key-hash.ts";
-import { type Group, GroupQueueTable } from "./ready-queue.ts";
+import { type Group, GroupQueueTable, TaskQueue } from "./task-queue.ts";
 import { mustNext, stateCode, type TaskEvent, type TaskState, TASK_STATES } from "./life-cycle.ts";
-import { GROUPS_MAX, NAME_BYTES_MAX, QUEUE_BYTES_MAX, QUEUES_MAX, TASK_OVERHEAD_BYTES } from "./limits.ts";
+import { GROUPS_MAX, NAME_BYTES_MAX, QUEUE_BYTES_MAX, QUEUES_MAX, TASK_OVERHEAD_BYTES } from "../limits.ts";
 import { type TaskPolicy, PolicyTable, type TaskSpec } from "./task-policy.ts";
 import type { TaskHead, TaskRecord } from "./task-record.ts";
 import { hashNumber, RowIndex } from "./row-index.ts";
@@ -41,7 +40,6 @@ import {
   TaskColumns,
   TOKEN,
 } from "./task-columns.ts";
-import { TaskQueue } from "./task-queue.ts";
 
 export interface TaskTableOptions {
   readonly random: Random;
@@ -133,7 +131,7 @@ export class TaskTable {
   }
 
   /**
-   * A row for a submission that is being written. Its id and its key are taken, its bytes are counted, but nobody gets it before
+   * A row for a submission that is being written. Its id and its key are taken, its bytes are counted, but it is given out only after
    * `admit`. Ask `isFull` and `findKey` first.
    *
    * @throws OperationError QUEUE_TOO_MANY when its group would be one too many
@@ -204,7 +202,7 @@ export class TaskTable {
     return this.#groupQueues.get(this.table.u(row, GROUP_QUEUE)).priority;
   }
 
-  /** The number of who has it leased, or 0. */
+  /** The number of the owner of its lease, or 0. */
   leaseOwner(row: number): number {
     return this.table.u(row, CONSUMER);
   }
@@ -243,7 +241,7 @@ export class TaskTable {
           for (const row of groupQueue.ready.rows()) {
             ready += 1;
             assert(this.state(row) === "ready", "a row in a ready list is ready");
-            assert(this.leaseOwner(row) === 0, "a ready row has no holder");
+            assert(this.leaseOwner(row) === 0, "a ready row has no owner");
           }
         }
       }
@@ -326,7 +324,7 @@ export class TaskTable {
     this.#groups += queue.ready.groupCount - groups;
   }
 
-  /** A key is looked up, and then mostly entered. */
+  /** A key is looked up, and then mostly inserted: the last hash is kept. */
   #hashOf(queue: string, key: string): KeyHash {
     const last = this.#lastHash;
     if (last.key === key && last.queue === queue) return last.hash;

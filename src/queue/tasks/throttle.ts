@@ -1,11 +1,10 @@
 /**
- * ○ Which queues and groups may start a task now. One that is at its rate is shut until a time, one at its concurrency until one of
- * its tasks stops; neither is looked at meanwhile. Invariant: whatever is shut until a time has a wake that comes no later.
+ * ○ Which queues and groups may start a task now. One at its rate is closed until a time, one at its concurrency until one of its tasks
+ * stops; neither is looked at meanwhile. Invariant: what is closed until a time has a timer entry that is due no later.
  */
 import { Heap } from "../../core/heap.ts";
-import type { Group } from "./ready-queue.ts";
 import { NONE } from "./task-columns.ts";
-import type { TaskQueue } from "./task-queue.ts";
+import type { Group, TaskQueue } from "./task-queue.ts";
 
 type Wake = { readonly atMs: number; readonly queue: TaskQueue; readonly group: Group | undefined };
 
@@ -21,10 +20,10 @@ export class Throttle {
   /** Takes the ready row whose turn it is and counts it as running; 0 when none may start now. */
   take(queue: TaskQueue, nowMs: number): number {
     if (queue.settings.paused) return NONE;
-    if (queue.shutUntilMs !== undefined) return NONE;
+    if (queue.closedUntilMs !== undefined) return NONE;
     const opensMs = queue.limiter.opensMs(queue.bounds, nowMs);
     if (opensMs > nowMs) {
-      queue.shutUntilMs = opensMs;
+      queue.closedUntilMs = opensMs;
       this.#wake(opensMs, queue, undefined);
       return NONE;
     }
@@ -35,7 +34,7 @@ export class Throttle {
 
   /** Whether `take` would find something. */
   hasReady(queue: TaskQueue): boolean {
-    return !queue.settings.paused && queue.shutUntilMs === undefined && queue.ready.open;
+    return !queue.settings.paused && queue.closedUntilMs === undefined && queue.ready.open;
   }
 
   /** A task runs that was not taken here: it ran before the restart. */
@@ -44,7 +43,7 @@ export class Throttle {
     queue.limiter.started(queue.bounds);
   }
 
-  /** A running task stopped: who waited for that opens. */
+  /** A running task stopped: a queue or group that waited for that opens. */
   stopped(queue: TaskQueue, group: Group): void {
     group.limiter.stopped();
     queue.limiter.stopped();
@@ -52,15 +51,15 @@ export class Throttle {
       queue.ready.unpark(group);
       this.#opened(queue);
     }
-    if (queue.shutUntilMs === Infinity) {
-      queue.shutUntilMs = undefined;
+    if (queue.closedUntilMs === Infinity) {
+      queue.closedUntilMs = undefined;
       this.#opened(queue);
     }
   }
 
-  /** The queue's bounds are others now: all opens, and shuts again where it must. */
+  /** The queue's bounds have changed: all opens, and closes again where it must. */
   openAll(queue: TaskQueue): void {
-    queue.shutUntilMs = undefined;
+    queue.closedUntilMs = undefined;
     for (const group of queue.ready.groups()) queue.ready.unpark(group);
     this.#opened(queue);
   }
@@ -74,7 +73,7 @@ export class Throttle {
     for (let wake = this.#wakes.peek(); wake && wake.atMs <= nowMs; wake = this.#wakes.peek()) {
       this.#wakes.pop();
       if (wake.group) wake.queue.ready.unpark(wake.group);
-      else wake.queue.shutUntilMs = undefined;
+      else wake.queue.closedUntilMs = undefined;
       this.#opened(wake.queue);
     }
   }

@@ -180,7 +180,7 @@ class ElectionNode {
     if (this.isDead || this.isStalled) return;
     // Timers first, as they may be: what waits in sockets comes after.
     const what = this.#election.due(this.#nowMs);
-    if (what === "beat") this.#beat();
+    if (what === "heartbeat") this.#beat();
     if (what === "stand") this.#stand();
     for (const act of this.#inbox.splice(0)) act();
     if (this.#election.role !== "leading" || this.#appending || this.#simulation.random() > 0.1) return;
@@ -272,7 +272,7 @@ test("the simulation catches a leader that does not wait for the one before to h
   assert.ok(caught);
 });
 
-test("the simulation catches a leader that trusts itself for longer than its standbys wait", () => {
+test("the simulation catches a leader that trusts itself for longer than its followers wait", () => {
   const stubborn: Rule = { mayGiveOut: (nowMs, { fromMs, surelyLedMs }) => nowMs >= fromMs && nowMs < surelyLedMs + 3000 };
   const caught = Array.from({ length: SEEDS }, (_, index) => index + 1).some((seed) => {
     try {

@@ -184,7 +184,7 @@ test(
 );
 
 test(
-  "clients and workers use the leader's own door, and leave one that stands still as soon as another leads",
+  "clients and workers use the leader's own address, and leave a leader that stands still as soon as another leads",
   requires("nats-server"),
   async (t) => {
     const farm = await startFarm(t);

@@ -80,7 +80,7 @@ test("the next Ready acknowledges the task before, and returns its result with a
   assert.deepEqual(rig.news("w"), ["|a", "|b"]);
 });
 
-test("a connection that breaks gives the lecture's task back", async () => {
+test("a Ready connection that breaks gives its task back", async () => {
   const rig = await Rig.open();
   await rig.say("p", "HQ1|ADD|1|default||a");
   await rig.say("w", "|Ready");
@@ -177,7 +177,7 @@ test("an idle Majordomo worker that is silent is disconnected; a busy one is not
   assert.ok(!rig.news("w").includes("|MDPW01|\x05"));
 });
 
-test("Majordomo, lecture and own protocol share one queue", async () => {
+test("Majordomo, Ready and the native protocol share one queue", async () => {
   const rig = await Rig.open();
   await rig.say("c", "|MDPC01|default|from majordomo");
   await rig.say("w", "|Ready");
@@ -220,7 +220,7 @@ test("garbage is answered with what is wrong and harms nobody", async () => {
   assert.match(rig.news("p")[0]!, /^HQ1\|REFUSED\|1\|QUEUE_OPTIONS_INVALID\|.*priority/);
 });
 
-test("LIST, SHOW, SET, PURGE and RETRY inspect and mend", async () => {
+test("LIST and SHOW inspect; SET, PURGE and RETRY change", async () => {
   const rig = await Rig.open();
   await rig.say("p", 'HQ1|ADD|1|q|{"attempts":1}|a|b');
   await rig.say("p", "HQ1|SHOW|2|b0-1");
@@ -248,7 +248,7 @@ test("LIST, SHOW, SET, PURGE and RETRY inspect and mend", async () => {
   assert.deepEqual(rig.news("p"), ['HQ1|DATA|7|{"removed":1}']);
 });
 
-test("workers of every dialect are listed with what they hold, and for a minute after they left", async () => {
+test("workers of every protocol are listed with what they have, and for a minute after they left", async () => {
   const rig = await Rig.open();
   await rig.say("own", "HQ1|WORK|mail|2");
   await rig.say("own", "HQ1|ADD|1|mail||letter");

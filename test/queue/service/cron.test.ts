@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ManualClock } from "../../../src/core/manual-clock.ts";
 import { seeded } from "../../../src/core/random.ts";
-import { nextRun } from "../../../src/queue/broker/calendar.ts";
+import { nextRun } from "../../../src/queue/service/calendar.ts";
 import { CronTable } from "../../../src/queue/service/cron.ts";
 import { TaskService } from "../../../src/queue/service/task-service.ts";
 import { MemoryStore } from "../../../src/queue/stores/memory-store.ts";

@@ -105,21 +105,21 @@ test("the last twenty errors of a task are kept, each with its attempt", async (
     await worker.fail(attempt - 1, `error ${attempt}`);
     await rig.pass(1);
   }
-  const { notes } = (await rig.service.inspect(id))!;
-  assert.equal(notes.length, 20);
+  const { errors } = (await rig.service.inspect(id))!;
+  assert.equal(errors.length, 20);
   assert.deepEqual(
-    notes.map(({ error, attempt }) => [error, attempt]),
+    errors.map(({ error, attempt }) => [error, attempt]),
     Array.from({ length: 20 }, (_, index) => [`error ${index + 6}`, index + 6]),
   );
 });
 
-test("what ended a task without an attempt bears no attempt's number", async () => {
+test("an error that is not of an attempt has no attempt number", async () => {
   const rig = await Rig.open();
   const id = await rig.add("x", { expireMs: 1000 });
   await rig.pass(1000);
-  const { notes } = (await rig.service.inspect(id))!;
+  const { errors } = (await rig.service.inspect(id))!;
   assert.deepEqual(
-    notes.map(({ error, attempt }) => [error, attempt]),
+    errors.map(({ error, attempt }) => [error, attempt]),
     [["expired before a worker took it", undefined]],
   );
 });

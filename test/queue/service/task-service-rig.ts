@@ -6,7 +6,7 @@ import type { Consumer, Delivery } from "../../../src/queue/service/consumers.ts
 import { TaskService, type TaskServiceOptions } from "../../../src/queue/service/task-service.ts";
 import { MemoryStore } from "../../../src/queue/stores/memory-store.ts";
 import { readSpec, type TaskOptions } from "../../../src/queue/tasks/task-policy.ts";
-import type { Outcome } from "../../../src/queue/service/outcome-watchers.ts";
+import type { Outcome } from "../../../src/queue/service/outcomes.ts";
 
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 export const text = (value: Uint8Array): string => new TextDecoder().decode(value);

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { showPeer } from "../../../src/queue/service/worker-registry.ts";
+import { showPeer } from "../../../src/queue/protocols/protocol-handler.ts";
 import { bytes, Rig, settle, text, Worker } from "./task-service-rig.ts";
 
-test("a task goes to a worker and its result to who waits", async () => {
+test("a task goes to a worker and its result to its watcher", async () => {
   const rig = await Rig.open();
   const worker = rig.worker();
   const id = await rig.add("hello");
@@ -14,7 +14,7 @@ test("a task goes to a worker and its result to who waits", async () => {
   assert.deepEqual(await outcome, { id, state: "done", bytes: bytes("done well") });
 });
 
-test("a result is kept for who asks later", async () => {
+test("a result can be read later", async () => {
   const rig = await Rig.open();
   const worker = rig.worker();
   const id = await rig.add("x");
@@ -58,13 +58,13 @@ test("a task that failed comes again after its backoff, then dies with the histo
   await worker.fail(1, "second");
   assert.deepEqual(await outcome, { id, state: "dead", bytes: bytes("second") });
   assert.equal(text((await rig.outcome(id)).bytes), "second", "who asks later is told the same");
-  const { notes } = (await rig.service.inspect(id))!;
+  const { errors } = (await rig.service.inspect(id))!;
   assert.deepEqual(
-    notes.map(({ error }) => error),
+    errors.map(({ error }) => error),
     ["first", "second"],
   );
   assert.deepEqual(
-    notes.map(({ atMs }) => rig.service.nowMs - atMs!),
+    errors.map(({ atMs }) => rig.service.nowMs - atMs!),
     [1000, 0],
   );
   assert.equal(
@@ -85,7 +85,7 @@ test("a dead connection gives its tasks back in their order, ahead of the others
   assert.deepEqual(rig.worker({ slots: 4 }).bodies, ["a", "b", "c", "d"]);
 });
 
-test("a zombie's late result is refused", async () => {
+test("a result that comes after its lease has ended is refused", async () => {
   const rig = await Rig.open();
   const zombie = rig.worker();
   await rig.add("x");
@@ -216,7 +216,7 @@ test("a full queue refuses, or lets the producer wait for room", async () => {
   assert.equal(await waiting, 2);
 });
 
-test("a prefetched task is called back when another worker is idle", async () => {
+test("a prefetched task is recalled when another worker is idle", async () => {
   const rig = await Rig.open();
   await rig.addMany(["a", "b", "c"]);
   const greedy = rig.worker({ slots: 1, prefetch: 2 });
@@ -307,13 +307,13 @@ test("a routing id is shown as text where it can be read, else in hex", () => {
   assert.equal(showPeer(bytes("two words")), "74776f20776f726473");
 });
 
-test("errors that were noted before times were are still read, without one", async () => {
+test("errors that were kept before times were are still read, without a time", async () => {
   const rig = await Rig.open();
   const id = await rig.add("x");
-  for (const note of ["ENOENT: no such file", "2026-13-45T99:99:99.999Z is no time", ""]) {
-    await rig.store.write([{ kind: "note", id, note }]);
+  for (const text of ["ENOENT: no such file", "2026-13-45T99:99:99.999Z is no time", ""]) {
+    await rig.store.write([{ kind: "note", id, note: text }]);
   }
-  assert.deepEqual((await rig.service.inspect(id))!.notes, [
+  assert.deepEqual((await rig.service.inspect(id))!.errors, [
     { error: "ENOENT: no such file", atMs: undefined, attempt: undefined },
     { error: "2026-13-45T99:99:99.999Z is no time", atMs: undefined, attempt: undefined },
     { error: "", atMs: undefined, attempt: undefined },

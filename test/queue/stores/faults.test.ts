@@ -177,7 +177,7 @@ test("a log that is damaged in its middle is reported; one that is torn at its e
   await assert.rejects(new SqliteStore({ folder: copy }).open(), { code: "QUEUE_STORE_CORRUPT", message: /log is damaged/ });
 });
 
-test("a folder that cannot be made is told in a sentence", async (t) => {
+test("a folder that cannot be made is an error that says so", async (t) => {
   const data = await folder(t);
   writeFileSync(join(data, "file"), "");
   await assert.rejects(new SqliteStore({ folder: join(data, "file", "sub") }).open(), {
@@ -204,7 +204,7 @@ test("when its files are removed beneath it a broker acknowledges nothing more, 
   await assert.rejects(jobs.add("into another's"), { code });
 });
 
-test("who reads all tasks of a store lets timers run between two portions", async (t) => {
+test("reading all tasks of a store lets timers run between two portions", async (t) => {
   const store = new SqliteStore({ folder: await folder(t), sync: "none" });
   t.after(() => store.close());
   await store.open();

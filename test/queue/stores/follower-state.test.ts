@@ -97,7 +97,7 @@ class Simulation {
   }
 }
 
-/** Remembers what the engine told. */
+/** Remembers what the state machine told. */
 function listening(): { listener: TaskStateMachineListener; told: string[] } {
   const told: string[] = [];
   const listener: TaskStateMachineListener = {
@@ -105,13 +105,13 @@ function listening(): { listener: TaskStateMachineListener; told: string[] } {
     ended: (_row, ended) => told.push(`ended ${ended}`),
     revoked: () => told.push("revoked"),
     removed: () => told.push("removed"),
-    noted: (_row, error) => told.push(error),
+    errorRecorded: (_row, error) => told.push(error),
     ready: (queue) => told.push(`ready ${queue.name}`),
   };
   return { listener, told };
 }
 
-/** All that the next leader could notice of an engine, and what it told when it was woken. */
+/** All that the next leader could notice of a state machine, and what it told when it was woken. */
 function everything(stateMachine: TaskStateMachine, ids: readonly number[], told: readonly string[]): unknown {
   stateMachine.audit();
   const rows = ids.map((id) => {
@@ -174,7 +174,7 @@ function takenOver(standby: FollowerState): { stateMachine: TaskStateMachine; to
   return { stateMachine, told };
 }
 
-test("who stood by knows what who reads the whole store knows, whatever happened meanwhile", () => {
+test("a follower state equals what reading the whole store gives, whatever happened meanwhile", () => {
   for (let seed = 1; seed <= 300; seed += 1) {
     const random = seeded(seed);
     const simulation = new Simulation(random);
@@ -209,7 +209,7 @@ test("who stood by knows what who reads the whole store knows, whatever happened
   }
 });
 
-test("ids and fencing tokens of a new term are above all of before", () => {
+test("ids and fencing tokens of a new term are greater than all before", () => {
   const random = seeded(1);
   const standby = new FollowerState({ random });
   standby.complete();

@@ -7,11 +7,11 @@ import { test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Broker, giveUpMove, makeStore, moveQueue, type MoveOptions, queue, worker } from "../../../src/queue/index.ts";
 import { MemoryStore } from "../../../src/queue/stores/memory-store.ts";
-import { epochsOf, refuseMoved } from "../../../src/queue/stores/move-mark.ts";
+import { epochsOf, refuseMoved } from "../../../src/queue/stores/move.ts";
 import { encodeHead, encodeState } from "../../../src/queue/tasks/task-record.ts";
 import { POLICY_DEFAULT } from "../../../src/queue/tasks/task-policy.ts";
 import type { Store, StoredTask, StoreOp, StoreOpening } from "../../../src/queue/stores/store.ts";
-import { FLAG_NOTES } from "../../../src/queue/tasks/task-columns.ts";
+import { FLAG_ERRORS } from "../../../src/queue/tasks/task-columns.ts";
 import { Holdfast } from "../../support/holdfast.ts";
 import { NatsServers } from "../../support/nats.ts";
 import { requires } from "../../support/requires.ts";
@@ -24,7 +24,7 @@ function between(from: Store, to: Store, newId = "move-1"): MoveOptions {
   return { from: { make: () => from, name: "sqlite:here" }, to: { make: () => to, name: "sqlite:there" }, newId };
 }
 
-/** Waiting tasks, three to a note; the last two numbers are of tasks that are gone. */
+/** Waiting tasks, every third with an error; the last two numbers are of tasks that are gone. */
 function tasks(count: number): StoreOp[] {
   const head = { queue: "q", group: "", key: "", priority: 3, createdMs: 1, expiresMs: Infinity, after: [] };
   const record = { state: "ready", atMs: 0, token: 0, attempts: 1, lost: 0, resultBytes: 0 } as const;
@@ -32,7 +32,7 @@ function tasks(count: number): StoreOp[] {
   for (let id = 1; id <= count + 2; id += 1) {
     const body = bytes(`body ${id}`);
     const noted = id % 3 === 0;
-    const state = encodeState({ ...record, flags: noted ? FLAG_NOTES : 0, bodyBytes: body.length });
+    const state = encodeState({ ...record, flags: noted ? FLAG_ERRORS : 0, bodyBytes: body.length });
     ops.push({ kind: "add", id, head: encodeHead({ ...head, policy: POLICY_DEFAULT }), state, body });
     if (noted) ops.push({ kind: "note", id, note: `error of ${id}` });
   }

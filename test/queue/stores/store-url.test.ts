@@ -4,7 +4,7 @@ import { MemoryStore } from "../../../src/queue/stores/memory-store.ts";
 import { SqliteStore } from "../../../src/queue/stores/sqlite/sqlite-store.ts";
 import { makeStore } from "../../../src/queue/store-url.ts";
 
-test("a store's address names its kind, and what kinds there are is told when it does not", () => {
+test("a store's address names its kind; the error for another lists the kinds", () => {
   assert.ok(makeStore("memory:") instanceof MemoryStore);
   assert.ok(makeStore("sqlite:./.holdfast") instanceof SqliteStore);
   const refused = (url: string, message: RegExp): void =>

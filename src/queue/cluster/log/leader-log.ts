@@ -26,7 +26,7 @@ export interface LeaderLogOptions {
   readonly info: LogInfo;
   readonly compactionFloorBytes?: number | undefined;
   nextSerial(): number;
-  /** All tasks as the replica has them, if they are at hand. */
+  /** All tasks as the replica has them, if they are in memory. */
   standby(): Promise<FollowerState | undefined>;
   /** Another leads. Told once. */
   lost(): void;
@@ -130,7 +130,7 @@ export class LeaderLog implements Store {
     return this.#inTurn(() => this.#append([], {}));
   }
 
-  /** Another leads, that is known: whatever becomes of the append in hand, it is the follower's to read. */
+  /** It is known that another leads: the outcome of the append under way is read from the log by the follower. */
   end(): void {
     this.#over = true;
   }
@@ -201,9 +201,9 @@ export class LeaderLog implements Store {
       const sequence = this.#compaction.end();
       await this.#log.purgeBefore(sequence);
       this.#compaction.measured((await this.#log.info()).bytes);
-      message(`the log was cleaned up to ${sequence}; it holds ${this.#compaction.logBytes} bytes`);
+      message(`the log was compacted up to ${sequence}; it holds ${this.#compaction.logBytes} bytes`);
     } catch (error) {
-      message(`the log could not be cleaned: ${String(error)}`);
+      message(`the log could not be compacted: ${String(error)}`);
       if (this.#compaction.isRunning) this.#compaction.end();
     }
   }

@@ -7,7 +7,7 @@
  * lead (1): JSON | batch (2): changes as in op-codec.ts | part (3): index u32, count u32, bytes of the changes
  * ```
  */
-import { hex } from "../../../core/bytes.ts";
+import { Buffer } from "node:buffer";
 import { ProtocolError } from "../../../core/errors.ts";
 
 export const LEAD = 1;
@@ -22,7 +22,7 @@ export interface EntryHead {
   readonly epoch: number;
   /** Counts this writer's entries: tells which of them a message is. All parts of an entry have the same. */
   readonly serial: number;
-  /** Who wrote it: 16 hex digits, by chance, anew with each start. */
+  /** Who wrote it: 16 random hex digits, new with each start. */
   readonly writer: string;
   /** The largest task number ever given, this entry included. */
   readonly lastId: number;
@@ -73,7 +73,7 @@ function message(head: EntryHead, pieces: readonly Uint8Array[], checkSum: Check
   view.setUint8(1, head.kind);
   view.setUint32(8, head.epoch);
   view.setUint32(12, head.serial);
-  for (let at = 0; at < 8; at += 1) bytes[16 + at] = Number.parseInt(head.writer.slice(at * 2, at * 2 + 2), 16);
+  bytes.set(Buffer.from(head.writer, "hex"), 16);
   view.setFloat64(24, head.lastId);
   let at = HEAD_BYTES;
   for (const piece of pieces) {
@@ -99,7 +99,7 @@ export function decodeEntry(bytes: Uint8Array, { checkSum, place }: { checkSum: 
     kind,
     epoch: view.getUint32(8),
     serial: view.getUint32(12),
-    writer: hex(bytes.subarray(16, 24)),
+    writer: Buffer.from(bytes.subarray(16, 24)).toString("hex"),
     lastId: view.getFloat64(24),
     payload: bytes.subarray(HEAD_BYTES),
   };

@@ -29,7 +29,7 @@ export class LogCompaction {
   #liveBytes: number;
   /** Whether a round has counted what is alive. */
   #counted = false;
-  #pass: { readonly firstSequence: number; copiedBytes: number; cameBytes: number } | undefined;
+  #round: { readonly firstSequence: number; copiedBytes: number; cameBytes: number } | undefined;
 
   /** @param logBytes what is in the log; how much of it is alive is not known before the first round */
   constructor({ floorBytes = FLOOR_BYTES, bytesMax }: LogCompactionOptions, logBytes: number) {
@@ -40,7 +40,7 @@ export class LogCompaction {
   }
 
   get isRunning(): boolean {
-    return this.#pass !== undefined;
+    return this.#round !== undefined;
   }
 
   get logBytes(): number {
@@ -51,14 +51,14 @@ export class LogCompaction {
   wrote({ bytes, copiedBytes, liveBytes }: { bytes: number; copiedBytes: number; liveBytes: number }): void {
     this.#logBytes += bytes;
     this.#liveBytes += liveBytes;
-    if (!this.#pass) return;
-    this.#pass.copiedBytes += copiedBytes;
-    this.#pass.cameBytes += liveBytes;
+    if (!this.#round) return;
+    this.#round.copiedBytes += copiedBytes;
+    this.#round.cameBytes += liveBytes;
   }
 
   /** Whether a round should begin now. */
   get isDue(): boolean {
-    if (this.#pass) return false;
+    if (this.#round) return false;
     if (!this.#counted) return this.#logBytes > Math.min(2 * this.#floorBytes, this.#bytesMax * GARBAGE_SHARE);
     const garbage = this.#logBytes - this.#liveBytes;
     return garbage > Math.min(this.#liveBytes + this.#floorBytes, this.#bytesMax * GARBAGE_SHARE);
@@ -66,13 +66,13 @@ export class LogCompaction {
 
   /** @param firstSequence where the round's first entry will stand */
   begin(firstSequence: number): void {
-    this.#pass = { firstSequence, copiedBytes: 0, cameBytes: 0 };
+    this.#round = { firstSequence, copiedBytes: 0, cameBytes: 0 };
   }
 
   /** All is copied. @returns the sequence before which everything may go */
   end(): number {
-    const { firstSequence, copiedBytes, cameBytes } = this.#pass!;
-    this.#pass = undefined;
+    const { firstSequence, copiedBytes, cameBytes } = this.#round!;
+    this.#round = undefined;
     this.#liveBytes = copiedBytes + cameBytes;
     this.#counted = true;
     return firstSequence;

@@ -1,7 +1,7 @@
 /**
- * ● One broker's share in the log: the connection, the log, the replica, and the tail that keeps the replica at the log's end while
- * another leads. `lead` ends the following and begins a term; `follow` takes it up again. Invariant: one tail reads at most, and none
- * while this broker leads: what is appended is in the replica already.
+ * ● One broker's use of the log: the connection, the log, the replica, and the reader that keeps the replica at the log's end while
+ * another leads. `lead` ends the following and begins a term; `follow` resumes it. Invariant: at most one reader reads, and none while
+ * this broker leads: what it appends is in the replica already.
  */
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
@@ -28,7 +28,7 @@ export interface FollowerOptions {
   readonly folder?: string | undefined;
   readonly clock?: Clock | undefined;
   readonly compactionFloorBytes?: number | undefined;
-  /** Keeps all tasks at hand while another leads; without it they are read when this one does. */
+  /** Makes the state that holds all tasks in memory while another leads; without it they are read when this broker begins to lead. */
   makeFollowerState?(): FollowerState;
   log?(message: string): void;
 }
@@ -52,8 +52,8 @@ export class LogFollower {
   #reader: LogReader | undefined;
   #term: LeaderLog | undefined;
   #followerState: FollowerState | undefined;
-  /** Resolves when the standby is complete, or given up. */
-  #standingBy: Promise<void> = Promise.resolve();
+  /** Resolves when the follower state is complete, or given up. */
+  #loading: Promise<void> = Promise.resolve();
   /** Following and leading are begun one after the other: both may wait long for NATS. */
   #turn: Promise<unknown> = Promise.resolve();
   #closed = false;
@@ -136,22 +136,22 @@ export class LogFollower {
     });
   }
 
-  /** Keeps all tasks at hand from now on: those that the replica has, and what it writes. Not while this broker leads. */
+  /** Holds all tasks in memory from now on: those that the replica has, and what it writes. Not while this broker leads. */
   loadFollowerState(): void {
     if (this.#followerState) return;
-    const standby = this.#options.makeFollowerState?.();
-    this.#followerState = standby;
-    if (standby) this.#standingBy = this.#readInto(standby);
+    const followerState = this.#options.makeFollowerState?.();
+    this.#followerState = followerState;
+    if (followerState) this.#loading = this.#readInto(followerState);
   }
 
-  async #readInto(standby: FollowerState): Promise<void> {
-    const isGivenUp = (): boolean => this.#closed || standby !== this.#followerState;
+  async #readInto(followerState: FollowerState): Promise<void> {
+    const isGivenUp = (): boolean => this.#closed || followerState !== this.#followerState;
     try {
       for await (const portion of this.replica.tasks()) {
         if (isGivenUp()) return;
-        standby.take(portion);
+        followerState.take(portion);
       }
-      standby.complete();
+      followerState.complete();
     } catch (error) {
       if (isGivenUp()) return;
       this.#followerState = undefined;
@@ -161,19 +161,19 @@ export class LogFollower {
 
   /** All tasks, for a term that begins; undefined when they are to be read. */
   async #handOver(): Promise<FollowerState | undefined> {
-    await this.#standingBy;
+    await this.#loading;
     await this.replica.write();
-    const standby = this.#followerState;
+    const followerState = this.#followerState;
     this.#followerState = undefined;
-    return standby?.isComplete ? standby : undefined;
+    return followerState?.isComplete ? followerState : undefined;
   }
 
-  /** The replica begins anew, and with it what stands by. */
+  /** The replica begins anew, and with it the follower state. */
   async #beginReplica(created: string, applied: number): Promise<void> {
-    const stoodBy = this.#followerState !== undefined;
+    const hadFollowerState = this.#followerState !== undefined;
     this.#followerState = undefined;
     await this.replica.begin(created, applied);
-    if (stoodBy) this.loadFollowerState();
+    if (hadFollowerState) this.loadFollowerState();
   }
 
   /** The leader says that the log reaches this far. */
@@ -205,7 +205,7 @@ export class LogFollower {
     if (appended.kind === "refused") throw appended.error;
     if (appended.kind === "fenced") return undefined;
     this.#seen = appended.sequence;
-    // Its size is wanted soon, but others stand when nothing is heard of this one.
+    // The log's size is wanted soon, but others try to lead when they hear no heartbeat from this broker.
     const info = this.log.info().catch(() => this.#info);
     this.#info = await Promise.race([info, sleep(INFO_MS, this.#info, { ref: false })]);
     replica.take(appended.sequence, head, []);
@@ -241,9 +241,9 @@ export class LogFollower {
   }
 
   async #message(sequence: number, bytes: Uint8Array): Promise<void> {
-    // Handed on again: it was taken, but there was no room behind it.
+    // Delivered again: it was taken, but there was no room for the next.
     if (sequence <= this.#seen) return this.replica.room();
-    // What is missing was purged while this was away: what is left of the log says all that there is.
+    // What is missing was purged while this broker was away: the rest of the log holds everything that is alive.
     if (sequence > this.#seen + 1) await this.#beginReplica(this.#info.created, sequence - 1);
     const entry = this.#parts.push(decodeEntry(bytes, { checkSum: crc32, place: sequence }), sequence);
     this.#seen = sequence;

@@ -1,6 +1,6 @@
 /**
  * ● Reads the queue's log from a sequence on, and goes on as it grows: an ordered push consumer that is made anew when it falls silent
- * or skips. Invariant: messages are handed on one after the other in the order of their sequences; a gap is one that the log itself
+ * or skips. Invariant: messages are delivered one after the other in the order of their sequences; a gap is one that the log itself
  * has, since its beginning was purged. Bounded by the server's flow control: the next are sent when these were taken.
  */
 import { randomBytes } from "node:crypto";
@@ -11,19 +11,19 @@ import type { QueueLog } from "./log.ts";
 export interface LogReaderListener {
   /** May take its time: the next message waits. */
   message(sequence: number, bytes: Uint8Array): Promise<void> | void;
-  /** All that was in the log when this was read has been handed on. */
+  /** All that was in the log when this was read has been delivered. */
   caughtUp(): void;
   trouble(error: unknown): void;
 }
 
 const MS = 1_000_000;
-/** 500 ms between signs of life: a consumer whose server died is replaced within three of them. */
+/** 500 ms between heartbeats of the server: a consumer whose server died is replaced within three of them. */
 const HEARTBEAT_MS = 500;
 const SILENT_MS = 3 * HEARTBEAT_MS;
 /** 30 s: the server forgets a consumer that nobody listens to. */
 const FORGET_MS = 30_000;
 const RETRY_MS = 200;
-/** 3 s: what was written is handed on within milliseconds, and by a cluster in trouble within a second. */
+/** 3 s: what was written is delivered within milliseconds, and by a cluster in trouble within a second. */
 const BEHIND_MS = 3000;
 
 export class LogReader {
@@ -52,8 +52,8 @@ export class LogReader {
   }
 
   /**
-   * The log is known to reach this far. A consumer on a nats-server that applies nothing more (log.ts) goes on giving signs of life, and
-   * hands on nothing: another is made, most likely on another server.
+   * The log is known to reach this far. A consumer on a nats-server that applies nothing more (log.ts) goes on sending heartbeats and
+   * delivers nothing: another is made, most likely on another server.
    */
   reaches(sequence: number): void {
     const nowMs = performance.now();
@@ -76,7 +76,7 @@ export class LogReader {
     const subject = `_INBOX.${randomBytes(12).toString("hex")}`;
     this.#consumed = 0;
     try {
-      // What was handed over and not yet taken decides where to begin.
+      // What was delivered and is not yet taken decides where to begin.
       await this.#work;
       if (this.#closed || generation !== this.#generation) return;
       this.#heardMs = performance.now();

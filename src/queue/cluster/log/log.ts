@@ -33,13 +33,13 @@ export type Appended =
   /** NATS refused; `sequence` is where the log ends for this writer now: parts of the entry may be in it. */
   | { readonly kind: "refused"; readonly error: OperationError; readonly sequence: number };
 
-/** 1.5 s for an acknowledgement; then it is looked whether the message is there. */
+/** 1.5 s for an acknowledgement; then the log is asked whether the message is there. */
 const ACK_MS = 1500;
 /** 100 ms between tries while the outcome is not known. */
 const RETRY_MS = 100;
 /** 512 KiB at most in a message, whatever the server takes: four of them in flight instead of one long one. */
 const MESSAGE_BYTES_MAX = 512 * 1024;
-/** 1 KiB of a message's allowance is for headers. */
+/** 1 KiB of the longest message that NATS takes is left for headers. */
 const HEADER_BYTES = 1024;
 
 /** 4 s in which a stream's leader answers and takes no entry. One that was just elected takes them at once. */
@@ -52,15 +52,15 @@ export class QueueLog {
   readonly stream: string;
   readonly subject: string;
   readonly #connection: ClusterConnection;
-  readonly #told: (message: string) => void;
+  readonly #tell: (message: string) => void;
   /** The stream's leader that answers and takes nothing, since when in performance.now()'s ms. */
   #doubted = NOBODY;
   #closed = false;
 
-  /** @param told hears what people should know */
-  constructor(connection: ClusterConnection, group: string, told: (message: string) => void = () => {}) {
+  /** @param tell is called with what operators should know */
+  constructor(connection: ClusterConnection, group: string, tell: (message: string) => void = () => {}) {
     this.#connection = connection;
-    this.#told = told;
+    this.#tell = tell;
     this.stream = `HOLDFAST_${group}`;
     this.subject = `holdfast.${group}.log`;
   }
@@ -200,8 +200,8 @@ export class QueueLog {
     if (leader !== this.#doubted.leader) this.#doubted = { leader, sinceMs: nowMs };
     if (leader === "" || nowMs - this.#doubted.sinceMs < DOUBT_MS) return;
     this.#doubted = { leader, sinceMs: nowMs };
-    this.#told(`nats-server ${leader}, the leader of the log, accepts no messages; requesting another leader`);
-    void this.#askForAnother().catch((error: unknown) => this.#told(`requesting another leader failed: ${messageOf(error)}`));
+    this.#tell(`nats-server ${leader}, the leader of the log, accepts no messages; requesting another leader`);
+    void this.#askForAnother().catch((error: unknown) => this.#tell(`requesting another leader failed: ${messageOf(error)}`));
   }
 
   /** docs.nats.io, JetStream wire API: the only answers are success and an error. */

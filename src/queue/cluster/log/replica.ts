@@ -1,7 +1,7 @@
 /**
  * ● What the log says, applied entry by entry to a store on this machine. It is a copy and nothing depends on it: damaged, of another
- * log, or too far behind, it is thrown away and made anew from the log. Invariant: what is written is written
- * together with the place in the log that it goes up to.
+ * log, or too far behind, it is thrown away and made anew from the log. Invariant: what is written is written together with the place
+ * in the log that it goes up to.
  */
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -18,7 +18,7 @@ export interface ReplicaOptions {
   /** Where it lies; without one it is in a temporary folder and goes with the process. */
   readonly folder?: string | undefined;
   log?(message: string): void;
-  /** Told in order what the local store has written. */
+  /** Called in order with what the local store has written. */
   written?(ops: readonly StoreOp[]): void;
 }
 
@@ -113,12 +113,12 @@ export class Replica {
     this.#place = { ...NOWHERE, created, applied };
   }
 
-  /** Takes in a whole entry that ends at this sequence. */
+  /** Applies a whole entry that ends at this sequence. */
   apply(sequence: number, entry: Entry): void {
     this.take(sequence, entry, entry.kind === BATCH ? decodeOps(entry.payload) : []);
   }
 
-  /** The same when its changes are at hand. Written soon, and before anything is read. */
+  /** The same when its changes are decoded already. Written soon, and before anything is read. */
   take(sequence: number, { kind, epoch, lastId, writer }: EntryHead, ops: Iterable<StoreOp>): void {
     const before = this.#place;
     this.#place = {

@@ -12,7 +12,7 @@ import { natsError } from "./nats-errors.ts";
 import type { NatsUrl } from "./nats-url.ts";
 import { retryWhileLeaderless } from "./retry-while-leaderless.ts";
 
-/** Not before: JetStream's ways to ask that are used here are as old as that. */
+/** The first version with all the JetStream requests that are used here. */
 const SERVER_VERSION_MIN = [2, 9];
 /** 5 s for one try: a server that does not take the connection by then is passed over for the next. */
 const CONNECT_MS = 5000;
@@ -89,7 +89,7 @@ export class ClusterConnection {
     return this.nats.info?.max_payload ?? 1024 ** 2;
   }
 
-  /** @returns ends the listening */
+  /** @returns a function that ends the listening */
   listen(listener: (event: ConnectionEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

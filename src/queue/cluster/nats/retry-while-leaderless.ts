@@ -1,4 +1,4 @@
-/** ● Questions to JetStream that can wait until its cluster has a leader. */
+/** ● Requests to JetStream that can wait until its cluster has a leader. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { isNotNow } from "./nats-errors.ts";
 

@@ -1,23 +1,23 @@
 /**
- * ○ A broker's front end in a group: its peers, and the broker core that they are led to, which is here while this broker leads and elsewhere
- * while it follows. When the broker core changes it makes the peers known to the next one. Invariant: nothing that a broker core of the past says
- * reaches a peer.
+ * ○ Stands between the front end of a broker in a group and the broker core, which is in the same process while this broker leads
+ * (`LocalCoreChannel`) and at another broker while it follows (relay.ts). When the core changes, it makes the peers known to the next
+ * one. Invariant: nothing that a broker core of the past sends reaches a peer.
  */
-import type { PeerConnection } from "../../protocols/protocol-handler.ts";
+import type { PeerConnection, Route } from "../../protocols/protocol-handler.ts";
 import type { PeerSink } from "../../broker/front-end.ts";
 import { type Frames, PROTOCOL, VERB } from "../../protocols/messages.ts";
 import { PeerReplayBuffer } from "./peer-replay-buffer.ts";
 
-/** The way to a broker core. */
+/** Carries the peers' messages to a broker core. */
 export interface CoreChannel {
   message(key: string, frames: Frames, idempotencyKey: string): void;
   gone(key: string): void;
   flush(): void;
-  /** Not yet: it has enough to carry. */
+  /** Resolves when it can take more; undefined: now. */
   ready(): Promise<void> | undefined;
 }
 
-/** What comes back from it. */
+/** Carries the broker core's messages back to the peers. */
 export interface PeerChannel {
   said(key: string, frames: Frames): void;
   closed(key: string, reason: string): void;
@@ -26,11 +26,11 @@ export interface PeerChannel {
 }
 
 export interface PeerRelayOptions {
-  /** Makes the idempotency keys of this peer relay's submissions: by chance, for no other peer relay may make the same. */
+  /** Begins the idempotency keys of this broker's submissions: random, for no other broker may make the same. */
   readonly name: string;
 }
 
-/** 64 MiB of messages remembered for peers that cannot be told to begin anew; past it the largest is let go when the leader changes. */
+/** 64 MiB of messages remembered for peers that cannot be told to begin anew; past it such peers are closed when the leader changes. */
 const REPLAY_BYTES_MAX = 64 * 1024 ** 2;
 
 interface RelayedPeer {
@@ -82,7 +82,7 @@ export class PeerRelay implements PeerSink {
     this.#core?.flush();
   }
 
-  /** With no broker core to go to, or one that has enough to carry, what peers say stays with them. */
+  /** Without a broker core, or with a channel that is full, nothing more is read from the peers. */
   ready(): Promise<void> | undefined {
     return this.#core ? this.#core.ready() : this.#replayBytes > REPLAY_BYTES_MAX ? this.#arrival.promise : undefined;
   }
@@ -96,13 +96,13 @@ export class PeerRelay implements PeerSink {
     for (const { replay } of this.#peers.values()) replay.begin();
   }
 
-  /** There has been none for a while: those that know other brokers of the group go there. They are welcome again with the next broker core. */
+  /** There has been none for a while: peers that know other brokers of the group are told to go there. */
   sendAway(): void {
     if (this.#core) return;
     for (const { replay, connection } of this.#peers.values()) if (replay.saidHello) connection.send(ANEW);
   }
 
-  /** The peers are led to this broker core from now on, as if they had just come. */
+  /** The peers are connected to this broker core from now on, as if they had just come. */
   enter(core: CoreChannel): void {
     this.#core = core;
     for (const [key, peer] of this.#peers) this.#introduce(core, key, peer);
@@ -110,7 +110,7 @@ export class PeerRelay implements PeerSink {
     this.#arrival.resolve();
   }
 
-  /** How this broker core speaks to the peers: silent once there is another. */
+  /** How this broker core sends to the peers; without effect once there is another. */
   channelOf(core: () => CoreChannel | undefined): PeerChannel {
     const peerOf = (key: string): RelayedPeer | undefined =>
       this.#core && core() === this.#core ? this.#peers.get(key) : undefined;
@@ -144,3 +144,52 @@ export class PeerRelay implements PeerSink {
 }
 
 const ANEW: Frames = [PROTOCOL, VERB.ANEW];
+
+/** The idempotency key is that of the message being handled. */
+export interface RelayedPeerConnection extends PeerConnection {
+  idempotencyKey: string;
+}
+
+/** To the broker core in the same process: no network, but as with one nothing reaches the peers after the term. */
+export class LocalCoreChannel implements CoreChannel {
+  readonly #core: PeerSink;
+  readonly #peerRelay: PeerChannel;
+  readonly #connections = new Map<string, RelayedPeerConnection>();
+  readonly #route: Route;
+
+  constructor(core: PeerSink, peerRelay: PeerChannel, term: number) {
+    this.#core = core;
+    this.#peerRelay = peerRelay;
+    this.#route = { term, isRelayed: false };
+  }
+
+  message(key: string, frames: Frames, idempotencyKey: string): void {
+    let connection = this.#connections.get(key);
+    if (!connection) this.#connections.set(key, (connection = this.#connection(key)));
+    connection.idempotencyKey = idempotencyKey;
+    this.#core.receive(key, frames, () => connection);
+  }
+
+  gone(key: string): void {
+    this.#connections.delete(key);
+    this.#core.gone(key);
+  }
+
+  flush(): void {
+    this.#core.flush();
+  }
+
+  ready(): undefined {
+    return undefined;
+  }
+
+  #connection(key: string): RelayedPeerConnection {
+    return {
+      peer: this.#peerRelay.peerName(key),
+      idempotencyKey: "",
+      route: this.#route,
+      send: (frames) => this.#peerRelay.said(key, frames),
+      close: (reason) => this.#peerRelay.closed(key, reason),
+    };
+  }
+}

@@ -1,17 +1,17 @@
 /**
- * ○ What a front end remembers of one peer, to make it known to the next leader. A peer that said HELLO is told ANEW and says all that
- * is needed by itself; of the others the peer relay keeps what is unanswered, and says it again for them: a plain REQ that waits for its next
- * task must not wait for ever because a broker died.
+ * ○ What a broker remembers of one peer, to make it known to the next leader. A peer that said HELLO is told ANEW and repeats by itself
+ * what is needed; of the others what is unanswered is kept here and sent again for them: a plain REQ that waits for its next task must
+ * not wait for ever because a broker died.
  */
 import { Buffer } from "node:buffer";
 import { isReady } from "../../protocols/ready-handler.ts";
 import { majordomoRole } from "../../protocols/majordomo-handlers.ts";
 import { EMPTY_FRAME, type Frames, isProtocol, PROTOCOL, VERB, verbOf } from "../../protocols/messages.ts";
 
-/** A message to be said again. */
+/** A message to be sent again. */
 export interface ReplayedMessage {
   readonly frames: Frames;
-  /** The key under which it is one submission, however often it is said; "" when it is none. */
+  /** The key under which it is one submission, however often it is sent; "" when it is none. */
   readonly idempotencyKey: string;
 }
 
@@ -23,14 +23,14 @@ const MAJORDOMO = {
   worker2: { ready: 1, disconnect: 6 },
 } as const;
 const CLIENT_2_FINAL = 3;
-/** Our client's HELLO that only asks how much there is to do: it has not heard yet that it is to begin anew. */
+/** The request of a HELLO that only asks for the load: that client has not been told yet to begin anew. */
 const HELLO_AGAIN = "again";
 
 export class PeerReplayBuffer {
   readonly #newIdempotencyKey: () => string;
   #saidHello = false;
   #awaitsHello = false;
-  /** Where it offered to work: its last word of each kind, in the order they came. */
+  /** Where it offered to work: its last message of each kind, in the order they came. */
   readonly #offers = new Map<string, ReplayedMessage>();
   readonly #requests = new Map<string, ReplayedMessage>();
   #count = 0;
@@ -46,7 +46,7 @@ export class PeerReplayBuffer {
     return this.#bytes;
   }
 
-  /** What it says goes nowhere until it has said HELLO again. */
+  /** Its messages are dropped until it has said HELLO again. */
   get awaitsHello(): boolean {
     return this.#awaitsHello;
   }
@@ -56,9 +56,9 @@ export class PeerReplayBuffer {
   }
 
   /**
-   * The peer has said something.
+   * A message from the peer.
    *
-   * @returns the idempotency key that it goes on with, or undefined: it is not to go on
+   * @returns the idempotency key to pass it on with, or undefined: it is not to be passed on
    */
   heard(frames: Frames): string | undefined {
     const at = frames.length > 0 && frames[0]!.length === 0 ? 1 : 0;
@@ -72,7 +72,7 @@ export class PeerReplayBuffer {
         return "";
       }
       if (this.#saidHello) return this.#awaitsHello ? undefined : "";
-      return verb === undefined ? "" : this.#heardOwn(verb, frames, at);
+      return verb === undefined ? "" : this.#heardNative(verb, frames, at);
     }
     if (this.#awaitsHello) return undefined;
     if (isReady(first)) {
@@ -83,12 +83,12 @@ export class PeerReplayBuffer {
     return this.#heardMajordomo(frames, at);
   }
 
-  /** The broker core has said something to the peer. */
+  /** A message from the broker core to the peer. */
   said(frames: Frames): void {
     if (this.#requests.size === 0 && this.#offers.size === 0) return;
     const at = frames.length > 0 && frames[0]!.length === 0 ? 1 : 0;
     const first = frames[at];
-    if (isProtocol(first)) this.#saidOwn(frames, at);
+    if (isProtocol(first)) this.#saidNative(frames, at);
     else {
       const role = majordomoRole(first);
       if (!role) this.#forget(this.#requests, "Ready");
@@ -97,27 +97,27 @@ export class PeerReplayBuffer {
     }
   }
 
-  /** The leader is gone, or another is there: what the peer said HELLO for is void. */
+  /** The leader is gone, or there is another: a peer that said HELLO has to say it again. */
   begin(): readonly ReplayedMessage[] {
     this.#awaitsHello = this.#saidHello;
     return [...this.#offers.values(), ...this.#requests.values()];
   }
 
-  #heardOwn(verb: string, frames: Frames, at: number): string {
+  #heardNative(verb: string, frames: Frames, at: number): string {
     if (verb === "WORK") this.#keep(this.#offers, `work ${text(frames[at + 2])}`, { frames, idempotencyKey: "" });
     else if (verb === "BYE") this.#forgetAll();
-    else if (verb === "UNWATCH") this.#forget(this.#requests, `own ${text(frames[at + 2])}`);
+    else if (verb === "UNWATCH") this.#forget(this.#requests, `native ${text(frames[at + 2])}`);
     else if (REQUESTS.has(verb)) {
       const idempotencyKey = verb === "ADD" || verb === "CALL" ? this.#newIdempotencyKey() : "";
-      this.#keep(this.#requests, `own ${text(frames[at + 2])}`, { frames, idempotencyKey });
+      this.#keep(this.#requests, `native ${text(frames[at + 2])}`, { frames, idempotencyKey });
       return idempotencyKey;
     }
     return "";
   }
 
-  #saidOwn(frames: Frames, at: number): void {
+  #saidNative(frames: Frames, at: number): void {
     const verb = verbOf(frames[at + 1]);
-    const name = `own ${text(frames[at + 2])}`;
+    const name = `native ${text(frames[at + 2])}`;
     const request = this.#requests.get(name);
     if (!verb || !request) return;
     const asked = verbOf(request.frames[at + 1]);

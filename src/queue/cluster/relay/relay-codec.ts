@@ -1,5 +1,5 @@
 /**
- * ○ What a broker's follower and the leader's broker core say to each other, over NATS subjects that may lose but do not reorder. Two streams of
+ * ○ The messages between a follower and the leader's broker core, over NATS subjects that may lose but do not reorder. Two streams of
  * items, one each way, cut into numbered chunks; a chunk that is missing ends the session. Integers big-endian.
  *
  * ```
@@ -13,8 +13,8 @@ import type { Frames } from "../../protocols/messages.ts";
 
 export const OPEN = 1;
 export const DATA = 2;
-/** No bytes: says what was taken, and which number comes next, so that a lost last chunk is noticed. */
-export const NOTE = 3;
+/** Acknowledges: no bytes, but what was taken and which number comes next, so that a lost last chunk is noticed. */
+export const ACK = 3;
 /** The session is not known here, or a chunk is missing. */
 export const RESET = 4;
 
@@ -30,13 +30,13 @@ export interface Chunk {
 
 /** A peer's message, or one to a peer. */
 export const MESSAGE = 1;
-/** The peer is gone; to a follower: let the peer go, the frame says why. */
+/** The peer is gone; to a follower: close the peer, the frame says why. */
 export const GONE = 2;
 
 export interface Item {
   readonly kind: typeof MESSAGE | typeof GONE;
   readonly key: string;
-  /** See PeerConnection.idempotency key. */
+  /** See `PeerConnection.idempotencyKey`. */
   readonly idempotencyKey: string;
   readonly frames: Frames;
 }
@@ -93,9 +93,9 @@ export function encodeItem({ kind, key, idempotencyKey, frames }: Item): Buffer[
 
 function decodeItem(bytes: Buffer): Item {
   const keyEnd = 2 + bytes[1]!;
-  const tagEnd = keyEnd + 1 + bytes[keyEnd]!;
+  const idempotencyKeyEnd = keyEnd + 1 + bytes[keyEnd]!;
   const frames: Buffer[] = [];
-  for (let at = tagEnd; at < bytes.length;) {
+  for (let at = idempotencyKeyEnd; at < bytes.length;) {
     const end = at + 4 + bytes.readUInt32BE(at);
     if (end > bytes.length) throw unreadable("an item");
     frames.push(bytes.subarray(at + 4, end));
@@ -105,7 +105,7 @@ function decodeItem(bytes: Buffer): Item {
   return {
     kind,
     key: bytes.toString("latin1", 2, keyEnd),
-    idempotencyKey: bytes.toString("latin1", keyEnd + 1, tagEnd),
+    idempotencyKey: bytes.toString("latin1", keyEnd + 1, idempotencyKeyEnd),
     frames,
   };
 }

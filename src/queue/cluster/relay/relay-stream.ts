@@ -1,7 +1,7 @@
 /**
- * ○ One end of a session between a follower and the leader's broker core: items go out in chunks within a window, items come in as long as no chunk
- * is missing. Invariant: at most WINDOW_BYTES are under way in one direction; what waits for room is counted (`waitingBytes`), and whoever
- * makes it has to stop.
+ * ○ One end of a session between a follower and the leader's broker core: items go out in chunks within a window, items come in as
+ * long as no chunk is missing. Invariant: at most WINDOW_BYTES are under way in one direction; what waits for room is counted
+ * (`waitingBytes`), and the caller must stop producing when it is too much.
  */
 import type { Buffer } from "node:buffer";
 import {
@@ -12,7 +12,7 @@ import {
   encodeItem,
   type Item,
   ItemReader,
-  NOTE,
+  ACK,
   OPEN,
 } from "./relay-codec.ts";
 
@@ -27,8 +27,8 @@ export interface RelayStreamOptions {
 
 /** 16 MiB under way: what a NATS server keeps for a connection by default is four times that. */
 const WINDOW_BYTES = 16 * 1024 ** 2;
-/** 1 MiB taken and not said: then it is said without waiting for the next heartbeat. */
-const SAY_BYTES = 1024 ** 2;
+/** 1 MiB taken and not acknowledged: it is, without waiting for the next heartbeat. */
+const ACK_BYTES = 1024 ** 2;
 
 export class RelayStream {
   readonly #options: RelayStreamOptions;
@@ -40,7 +40,7 @@ export class RelayStream {
   #takenByOther = 0;
   #heardNumber = 0;
   #takenBytes = 0;
-  #saidBytes = 0;
+  #acknowledgedBytes = 0;
 
   constructor(options: RelayStreamOptions) {
     this.#options = options;
@@ -55,7 +55,7 @@ export class RelayStream {
     return this.#waitingBytes;
   }
 
-  /** Bytes that this end has sent or holds and the other has not said it took. */
+  /** Bytes that wait here or were sent, and that the other end has not acknowledged. */
   get openBytes(): number {
     return this.#waitingBytes + this.#sentBytes - this.#takenByOther;
   }
@@ -91,20 +91,20 @@ export class RelayStream {
       this.#takenByOther = chunk.taken;
       this.flush();
     }
-    if (chunk.kind === NOTE) return chunk.number === this.#heardNumber ? [] : undefined;
+    if (chunk.kind === ACK) return chunk.number === this.#heardNumber ? [] : undefined;
     if (chunk.number !== this.#heardNumber) return undefined;
     this.#heardNumber += 1;
     this.#reader.push(chunk.bytes);
     const items: Item[] = [];
     for (let item = this.#reader.next(); item; item = this.#reader.next()) items.push(item);
     this.#takenBytes += chunk.bytes.length;
-    if (this.#takenBytes - this.#saidBytes >= SAY_BYTES) this.note();
+    if (this.#takenBytes - this.#acknowledgedBytes >= ACK_BYTES) this.acknowledge();
     return items;
   }
 
-  /** Says that it is there, what it took, and which number comes next. */
-  note(): void {
-    this.#send(NOTE, []);
+  /** A sign of life: what was taken, and which number comes next. */
+  acknowledge(): void {
+    this.#send(ACK, []);
   }
 
   #sendSome(bytesMax: number): void {
@@ -132,8 +132,8 @@ export class RelayStream {
 
   #send(kind: number, pieces: readonly Buffer[]): void {
     const { session, sender } = this.#options;
-    this.#saidBytes = this.#takenBytes;
+    this.#acknowledgedBytes = this.#takenBytes;
     this.#options.send(encodeChunk({ kind, session, number: this.#sentNumber, taken: this.#takenBytes, sender }, pieces));
-    if (kind !== NOTE) this.#sentNumber += 1;
+    if (kind !== ACK) this.#sentNumber += 1;
   }
 }

@@ -1,14 +1,13 @@
 /**
- * ● Peers of one broker at the broker core of another: their messages there, the answers back. `RelayClient` stands at the follower's follower,
- * `RelayServer` at the leader's broker core with one session for each follower. A session that lost a chunk, or whose other end is silent, is over, on
- * both sides; its peers begin anew in the next.
+ * ● Peers of one broker at the broker core of another: their messages go there, the answers come back. `RelayClient` is the follower's
+ * end, `RelayServer` the leader's, with one session for each follower. A session that lost a chunk, or whose other end is silent, is
+ * over on both sides; its peers begin anew in the next.
  */
 import { Buffer } from "node:buffer";
-import type { Route, PeerConnection } from "../../protocols/protocol-handler.ts";
+import { type Route, showPeer } from "../../protocols/protocol-handler.ts";
 import type { PeerSink } from "../../broker/front-end.ts";
 import type { Frames } from "../../protocols/messages.ts";
-import { showPeer } from "../../service/worker-registry.ts";
-import type { PeerChannel, CoreChannel } from "./peer-relay.ts";
+import type { CoreChannel, PeerChannel, RelayedPeerConnection } from "./peer-relay.ts";
 import { type Chunk, encodeChunk, GONE, MESSAGE, OPEN, RESET } from "./relay-codec.ts";
 import { RelayStream } from "./relay-stream.ts";
 
@@ -20,12 +19,12 @@ export interface RelayEnd {
 
 /** 4 MiB that the window did not let out: the follower stops reading from its peers. */
 const WAITING_BYTES_MAX = 4 * 1024 ** 2;
-/** 64 MiB on their way to one follower: as much as one peer may leave unread at a follower. */
+/** 64 MiB on their way to one follower: as much as one peer may leave unread at a broker. */
 const UNREAD_BYTES_MAX = 64 * 1024 ** 2;
-/** 1.5 s without a word: both ends say something each 200 ms. */
+/** 1.5 s without a chunk: both ends send one each 200 ms. */
 const SILENT_MS = 1500;
 
-/** How a session goes to its broker core. */
+/** The follower's way to the leader. */
 interface RelayRoute {
   readonly session: number;
   send(chunk: Buffer): void;
@@ -86,17 +85,17 @@ export class RelayClient implements CoreChannel {
     if (this.#stream.waitingBytes < WAITING_BYTES_MAX) this.#release();
   }
 
-  /** Called with each heartbeat: says that it is there, and ends a session that has no other end. */
+  /** Called with each heartbeat: gives a sign of life, and ends a session whose other end is silent. */
   heartbeat(): void {
     if (this.#nowMs() - this.#heardMs > SILENT_MS) {
       this.#broken();
       return;
     }
     this.#stream.flush();
-    this.#stream.note();
+    this.#stream.acknowledge();
   }
 
-  /** The session is over: whoever waits for room waits for nothing. */
+  /** The session is over: nobody needs to wait for room any more. */
   end(): void {
     this.#release();
   }
@@ -124,14 +123,9 @@ interface Session {
   flushing: boolean;
 }
 
-interface RelayedPeerConnection extends PeerConnection {
-  idempotencyKey: string;
-}
-
 export class RelayServer {
   readonly #options: RelayServerOptions;
   readonly #sessions = new Map<string, Session>();
-
   readonly #route: Route;
 
   constructor(options: RelayServerOptions) {
@@ -175,16 +169,16 @@ export class RelayServer {
     core.flush();
   }
 
-  /** Called with each heartbeat: says that it is there and what it took, and lets followers go that were silent for too long. */
+  /** Called with each heartbeat: gives a sign of life, and ends the sessions of followers that were silent for too long. */
   heartbeat(): void {
     const nowMs = this.#options.nowMs();
     for (const session of this.#sessions.values()) {
       if (nowMs - session.heardMs > SILENT_MS) this.#end(session, `silent for ${SILENT_MS} ms`);
-      else session.stream.note();
+      else session.stream.acknowledge();
     }
   }
 
-  /** All followers are cut off: the connection was. They come anew. */
+  /** All sessions are over; the followers begin new ones. */
   endAll(why: string): void {
     for (const session of this.#sessions.values()) this.#end(session, why);
   }
@@ -195,7 +189,7 @@ export class RelayServer {
 
   #open({ sender: follower, session: number }: Chunk): void {
     const before = this.#sessions.get(follower);
-    // What lay in a server that stood still comes late.
+    // A chunk that a server which stood still delivers late.
     if (before && before.stream.session >= number) return;
     if (before) this.#end(before, "reconnected");
     const { sender, chunkBytesMax, send, nowMs } = this.#options;
@@ -207,7 +201,7 @@ export class RelayServer {
     if (this.#sessions.get(session.follower) !== session) return;
     this.#sessions.delete(session.follower);
     const { core, log } = this.#options;
-    log("queue.door-gone", { follower: session.follower, peers: session.connections.size, why });
+    log("queue.follower-gone", { follower: session.follower, peers: session.connections.size, why });
     for (const key of session.connections.keys()) core.gone(`${session.follower} ${key}`);
     core.flush();
   }
@@ -236,7 +230,7 @@ export class RelayServer {
     };
   }
 
-  /** What one turn says goes out together. */
+  /** What is sent in one turn of the event loop goes out together. */
   #flushSoon(session: Session): void {
     if (session.flushing) return;
     session.flushing = true;

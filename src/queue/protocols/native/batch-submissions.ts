@@ -1,6 +1,6 @@
 /**
- * ○ ADDS and CALLS of the own protocol: many submissions in one message. Each is a request of its own, with its own answer, as if it
- * had come alone; only what is said goes out together.
+ * ○ ADDS and CALLS: many submissions in one message. Each is a request with its own answer, as if it had come alone; only the answers
+ * go out together.
  */
 import { Buffer } from "node:buffer";
 import { HoldfastError } from "../../../core/errors.ts";
@@ -11,7 +11,7 @@ import { RecordBatchReader } from "../record-batch.ts";
 import { readKey, type TaskSpec } from "../../tasks/task-policy.ts";
 import { asBuffer, type IdText } from "../messages.ts";
 import type { SubmissionAnswer } from "../../service/submissions.ts";
-import type { Outcome, OutcomeWatcher } from "../../service/outcome-watchers.ts";
+import type { Outcome, OutcomeWatcher } from "../../service/outcomes.ts";
 
 export interface BatchSubmissionsOptions {
   readonly service: TaskService;
@@ -30,7 +30,7 @@ export interface BatchSubmissions {
   readonly watched: boolean;
 }
 
-/** One request of a message of many: its answer and, of CALLS, its watch. */
+/** One request of a batch: its answer and, of CALLS, its subscription to the outcome. */
 class BatchedRequest implements SubmissionAnswer, OutcomeWatcher, OutcomeSubscription {
   readonly key: number;
   readonly #options: BatchSubmissionsOptions;

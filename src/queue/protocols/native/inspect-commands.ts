@@ -1,4 +1,4 @@
-/** ○ The inspecting half of the own protocol: what SHOW, LIST and PURGE answer. */
+/** ○ What SHOW, LIST and PURGE of the native protocol answer. */
 import { Buffer } from "node:buffer";
 import { OperationError, UsageError } from "../../../core/errors.ts";
 import type { TaskService } from "../../service/task-service.ts";
@@ -7,46 +7,39 @@ import type { IdText } from "../messages.ts";
 import { NONE } from "../../tasks/task-columns.ts";
 import { pageOfTasks, type TaskView } from "../../service/task-view.ts";
 
-export interface InspectContext {
-  readonly service: TaskService;
-  readonly ids: IdText;
-}
-
 /** 1000 tasks a page: 300 KB of JSON. */
 const PAGE_TASKS_MAX = 1000;
 /** 100,000 tasks in one purge: one commit of about half a second. */
 const PURGE_TASKS_MAX = 100_000;
 
-function withId({ ids }: InspectContext, { number, ...view }: TaskView): object {
+function withId(ids: IdText, { number, ...view }: TaskView): object {
   return { id: ids.text(number), ...view };
 }
 
 /** All that is known of one task as JSON, and its body, or its result when it is done. */
-export async function show(context: InspectContext, id: number): Promise<readonly Buffer[]> {
-  const { service, ids } = context;
+export async function show(service: TaskService, ids: IdText, id: number): Promise<readonly Buffer[]> {
   const row = service.stateMachine.find(id);
   const kept = row === NONE ? undefined : await service.inspect(id);
   const body = kept && (await service.body(id));
   // Looked up again: time has passed.
   const now = service.stateMachine.find(id);
   if (!kept || now === NONE) throw new OperationError("QUEUE_TASK_UNKNOWN", `No task ${ids.text(id)} is known`);
-  const { head, notes } = kept;
+  const { head, errors } = kept;
   const view = {
-    ...withId(context, service.view(now)),
+    ...withId(ids, service.view(now)),
     key: head.key || undefined,
     after: head.after.length > 0 ? head.after.map((other) => ids.text(other)) : undefined,
-    errors: notes.map(({ error }) => error),
-    // null: not known, it was noted before times were.
-    errorsMs: notes.map(({ atMs }) => atMs ?? null),
-    // null: of no attempt (expired, say), or it was noted before attempts were.
-    errorsAttempt: notes.map(({ attempt }) => attempt ?? null),
+    errors: errors.map(({ error }) => error),
+    // null: not known; it was kept before times were.
+    errorsMs: errors.map(({ atMs }) => atMs ?? null),
+    // null: of no attempt (expired, say), or kept before attempts were.
+    errorsAttempt: errors.map(({ attempt }) => attempt ?? null),
     waits: service.whyWaiting(now),
   };
   return [Buffer.from(JSON.stringify(view)), Buffer.from(body ?? [])];
 }
 
-export function list(context: InspectContext, request: Record<string, unknown>): object {
-  const { service } = context;
+export function list(service: TaskService, ids: IdText, request: Record<string, unknown>): object {
   const { queue, state, after, limit = 100 } = request;
   if (queue !== undefined && typeof queue !== "string") throw invalid("queue", "is a name");
   if (state !== undefined && !TASK_STATES.includes(state as TaskState))
@@ -57,11 +50,11 @@ export function list(context: InspectContext, request: Record<string, unknown>):
   const start = after ?? 0;
   if (typeof start !== "number") throw invalid("after", "is the 'next' of the page before");
   const page = pageOfTasks(service.stateMachine, { queue, state: state as TaskState | undefined, after: start, limit });
-  return { tasks: page.rows.map((row) => withId(context, service.view(row))), next: page.next };
+  return { tasks: page.rows.map((row) => withId(ids, service.view(row))), next: page.next };
 }
 
 export function purge(
-  { service }: InspectContext,
+  service: TaskService,
   { queue, state }: { queue: string; state: string | undefined },
   settled: (removed: number) => void,
 ): void {

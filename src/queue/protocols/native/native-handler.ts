@@ -1,18 +1,19 @@
 /**
- * ○ The broker's own protocol on one connection (docs/queue-protocol.md). A connection may be producer, watcher and worker at
- * once. What it may not be is silent about a request: each gets its answer, or the connection ends.
+ * ○ The native protocol, HQ1, on one connection (docs/queue-protocol.md). A connection may be producer, watcher and worker at once.
+ * Invariant: each request gets its answer, or the connection ends.
  */
 import { Buffer } from "node:buffer";
 import { HoldfastError, OperationError, ProtocolError } from "../../../core/errors.ts";
+import { unknownTask } from "../../service/admin-commands.ts";
 import type { CronTable } from "../../service/cron.ts";
 import type { TaskService } from "../../service/task-service.ts";
 import type { ProtocolHandler, PeerConnection } from "../protocol-handler.ts";
-import { type InspectContext, list, purge, show } from "./inspect-commands.ts";
+import { list, purge, show } from "./inspect-commands.ts";
 import { submitBatch } from "./batch-submissions.ts";
 import { NativeWriter, STATE } from "./native-writer.ts";
 import { OutcomeSubscriptions } from "./outcome-subscriptions.ts";
 import { WorkerCommands } from "./worker-commands.ts";
-import { HEARTBEATS_MISSED_MAX, OPTIONS_BYTES_MAX } from "../../tasks/limits.ts";
+import { HEARTBEATS_MISSED_MAX, OPTIONS_BYTES_MAX } from "../../limits.ts";
 import { RecordBatchReader } from "../record-batch.ts";
 import { readKey, readSpec, SPEC_DEFAULT, type TaskOptions, type TaskSpec } from "../../tasks/task-policy.ts";
 import {
@@ -21,6 +22,7 @@ import {
   type IdText,
   readNumber,
   readObject,
+  readText,
   REQUEST_BYTES_MAX,
   type VerbIn,
   type VerbOut,
@@ -34,7 +36,7 @@ export interface NativeHandlerOptions {
   readonly cron: CronTable;
   /** The peer is a REQ: exactly one answer to each request, and no work. */
   readonly oneAnswer: boolean;
-  /** Requests that the peer has open count against this. */
+  /** How many requests the peer may have open. */
   readonly openMax: number;
 }
 
@@ -76,7 +78,7 @@ export class NativeHandler implements ProtocolHandler {
     } catch (error) {
       if (!(error instanceof HoldfastError) || error.code === "ASSERTION_FAILED") throw error;
       const rid = frames[2];
-      // Where no request's number stands, the error is about the message.
+      // Without a request's number the error is about the message.
       this.#refuse(rid && rid.length <= REQUEST_BYTES_MAX ? rid : EMPTY_FRAME, error);
     }
   }
@@ -128,7 +130,7 @@ export class NativeHandler implements ProtocolHandler {
       added: (ids) => this.#say("ADDED", rid, ...ids.map((id) => this.#ids.write(id))),
       refused: (error) => this.#refuse(rid, error),
     };
-    this.#service.add({ queue: name(queue), spec: this.#tagged(this.#spec(options)), bodies }, answer);
+    this.#service.add({ queue: readText(queue), spec: this.#withKey(this.#spec(options)), bodies }, answer);
   }
 
   call(frames: Frames): void {
@@ -148,7 +150,7 @@ export class NativeHandler implements ProtocolHandler {
         this.#refuse(rid, error);
       },
     };
-    this.#service.add({ queue: name(queue), spec: this.#tagged(this.#spec(options)), bodies, watcher: watch }, answer);
+    this.#service.add({ queue: readText(queue), spec: this.#withKey(this.#spec(options)), bodies, watcher: watch }, answer);
   }
 
   adds(frames: Frames): void {
@@ -190,7 +192,7 @@ export class NativeHandler implements ProtocolHandler {
 
   work(frames: Frames): void {
     const heartbeatMs = frames[5]?.length ? readNumber(frames[5]) : undefined;
-    this.#work.offer(name(frames[2]), frames.slice(3));
+    this.#work.offer(readText(frames[2]), frames.slice(3));
     if (heartbeatMs !== undefined) this.#heartbeatMs = heartbeatMs;
   }
 
@@ -219,17 +221,17 @@ export class NativeHandler implements ProtocolHandler {
   }
 
   hold(frames: Frames): void {
-    this.#work.hold(name(frames[2]), frames.slice(3));
+    this.#work.hold(readText(frames[2]), frames.slice(3));
   }
 
   // ---- inspection
 
   show(frames: Frames): void {
-    this.#later(frames, show(this.#inspect, this.#taskNumber(frames[3])));
+    this.#later(frames, show(this.#service, this.#ids, this.#taskNumber(frames[3])));
   }
 
   list(frames: Frames): void {
-    this.#say("DATA", request(frames), json(list(this.#inspect, readObject(frames[3]))));
+    this.#say("DATA", request(frames), json(list(this.#service, this.#ids, readObject(frames[3]))));
   }
 
   stats(frames: Frames): void {
@@ -244,12 +246,12 @@ export class NativeHandler implements ProtocolHandler {
 
   set(frames: Frames): void {
     const rid = request(frames);
-    this.#service.configure(name(frames[3]), readObject(frames[4]), () => this.#say("OK", rid));
+    this.#service.configure(readText(frames[3]), readObject(frames[4]), () => this.#say("OK", rid));
   }
 
   purge(frames: Frames): void {
     const rid = request(frames);
-    purge(this.#inspect, { queue: name(frames[3]), state: frames[4]?.toString("latin1") }, (removed) =>
+    purge(this.#service, { queue: readText(frames[3]), state: frames[4]?.toString("latin1") }, (removed) =>
       this.#say("DATA", rid, json({ removed })),
     );
   }
@@ -259,15 +261,12 @@ export class NativeHandler implements ProtocolHandler {
     const [, , , cronName, settings, body] = frames;
     const { cron } = this.#options;
     if (!cronName) this.#say("DATA", rid, json(cron.list()));
-    else if (!settings || settings.length === 0) cron.remove(name(cronName), () => this.#say("OK", rid));
-    else cron.put(name(cronName), { settings: readObject(settings), body: body ?? EMPTY_FRAME }, () => this.#say("OK", rid));
+    else if (!settings || settings.length === 0) cron.remove(readText(cronName), () => this.#say("OK", rid));
+    else
+      cron.put(readText(cronName), { settings: readObject(settings), body: body ?? EMPTY_FRAME }, () => this.#say("OK", rid));
   }
 
   // ---- helpers
-
-  get #inspect(): InspectContext {
-    return { service: this.#service, ids: this.#ids };
-  }
 
   #say(verb: VerbOut, ...rest: Buffer[]): void {
     this.#writer.say(verb, ...rest);
@@ -276,7 +275,7 @@ export class NativeHandler implements ProtocolHandler {
   #submitBatch(frames: Frames, watched: boolean): void {
     const [, , queue, options, records] = frames;
     const about = { service: this.#service, ids: this.#ids, writer: this.#writer, subscriptions: this.#subscriptions };
-    submitBatch({ queue: name(queue), spec: () => this.#spec(options), records, watched }, about);
+    submitBatch({ queue: readText(queue), spec: () => this.#spec(options), records, watched }, about);
   }
 
   #refuse(rid: Buffer, error: HoldfastError): void {
@@ -294,12 +293,12 @@ export class NativeHandler implements ProtocolHandler {
     );
   }
 
-  /** Options in a row are mostly the same bytes: those without times in them are read once. */
+  /** Successive options are mostly the same bytes: those without times in them are read once. */
   #spec(frame: Buffer | undefined): TaskSpec {
     if (!frame || frame.length === 0) return SPEC_DEFAULT;
     if (this.#lastOptions && this.#lastOptions.frame.equals(frame)) return this.#lastOptions.spec;
     if (frame.length > OPTIONS_BYTES_MAX) throw new ProtocolError("QUEUE_PROTOCOL", "Cannot read options of more than 64 KiB");
-    // "=KEY" says {"key":KEY} in less: what every submission of our own client has.
+    // "=KEY" is short for {"key":KEY}: what every submission of our client has.
     if (frame[0] === 0x3d) return { ...SPEC_DEFAULT, key: readKey(frame.toString("utf8", 1)) };
     const options = readObject(frame) as TaskOptions;
     const { nowMs, wallMs } = this.#service;
@@ -309,8 +308,8 @@ export class NativeHandler implements ProtocolHandler {
     return spec;
   }
 
-  /** A submission that its front end may have to say again gets the broker's key. */
-  #tagged(spec: TaskSpec): TaskSpec {
+  /** A submission that a broker of the group may have to send again gets that broker's key. */
+  #withKey(spec: TaskSpec): TaskSpec {
     const { idempotencyKey } = this.#connection;
     return idempotencyKey && spec.key === "" ? { ...spec, key: idempotencyKey } : spec;
   }
@@ -322,32 +321,32 @@ export class NativeHandler implements ProtocolHandler {
   }
 }
 
-const HANDLERS: Readonly<Record<VerbIn, (dialect: NativeHandler, frames: Frames) => void>> = {
-  HELLO: (dialect, frames) => dialect.hello(frames),
-  BEAT: (dialect) => dialect.beat(),
-  BYE: (dialect) => dialect.bye(),
-  ADD: (dialect, frames) => dialect.add(frames),
-  CALL: (dialect, frames) => dialect.call(frames),
-  WATCH: (dialect, frames) => dialect.watch(frames),
-  UNWATCH: (dialect, frames) => dialect.unwatch(frames),
-  CANCEL: (dialect, frames) => dialect.cancel(frames),
-  WORK: (dialect, frames) => dialect.work(frames),
-  ADDS: (dialect, frames) => dialect.adds(frames),
-  CALLS: (dialect, frames) => dialect.calls(frames),
-  DONE: (dialect, frames) => dialect.done(frames),
-  DONES: (dialect, frames) => dialect.dones(frames),
-  FAIL: (dialect, frames) => dialect.fail(frames),
-  RETURN: (dialect, frames) => dialect.giveBack(frames),
-  PROGRESS: (dialect, frames) => dialect.progress(frames),
-  PARTIAL: (dialect, frames) => dialect.partial(frames),
-  HOLD: (dialect, frames) => dialect.hold(frames),
-  SHOW: (dialect, frames) => dialect.show(frames),
-  LIST: (dialect, frames) => dialect.list(frames),
-  STATS: (dialect, frames) => dialect.stats(frames),
-  RETRY: (dialect, frames) => dialect.retry(frames),
-  SET: (dialect, frames) => dialect.set(frames),
-  PURGE: (dialect, frames) => dialect.purge(frames),
-  CRON: (dialect, frames) => dialect.cron(frames),
+const HANDLERS: Readonly<Record<VerbIn, (handler: NativeHandler, frames: Frames) => void>> = {
+  HELLO: (handler, frames) => handler.hello(frames),
+  BEAT: (handler) => handler.beat(),
+  BYE: (handler) => handler.bye(),
+  ADD: (handler, frames) => handler.add(frames),
+  CALL: (handler, frames) => handler.call(frames),
+  WATCH: (handler, frames) => handler.watch(frames),
+  UNWATCH: (handler, frames) => handler.unwatch(frames),
+  CANCEL: (handler, frames) => handler.cancel(frames),
+  WORK: (handler, frames) => handler.work(frames),
+  ADDS: (handler, frames) => handler.adds(frames),
+  CALLS: (handler, frames) => handler.calls(frames),
+  DONE: (handler, frames) => handler.done(frames),
+  DONES: (handler, frames) => handler.dones(frames),
+  FAIL: (handler, frames) => handler.fail(frames),
+  RETURN: (handler, frames) => handler.giveBack(frames),
+  PROGRESS: (handler, frames) => handler.progress(frames),
+  PARTIAL: (handler, frames) => handler.partial(frames),
+  HOLD: (handler, frames) => handler.hold(frames),
+  SHOW: (handler, frames) => handler.show(frames),
+  LIST: (handler, frames) => handler.list(frames),
+  STATS: (handler, frames) => handler.stats(frames),
+  RETRY: (handler, frames) => handler.retry(frames),
+  SET: (handler, frames) => handler.set(frames),
+  PURGE: (handler, frames) => handler.purge(frames),
+  CRON: (handler, frames) => handler.cron(frames),
 };
 
 function request(frames: Frames): Buffer {
@@ -358,18 +357,10 @@ function request(frames: Frames): Buffer {
   return rid;
 }
 
-function name(frame: Buffer | undefined): string {
-  return frame ? frame.toString() : "";
-}
-
 function json(value: unknown): Buffer {
   return Buffer.from(JSON.stringify(value));
 }
 
 function show8(frame: Buffer | undefined): string {
   return frame ? `'${frame.subarray(0, 8).toString("latin1")}'` : "a message without a verb";
-}
-
-function unknownTask(): OperationError {
-  return new OperationError("QUEUE_TASK_UNKNOWN", "Unknown task, or its result is no longer stored");
 }

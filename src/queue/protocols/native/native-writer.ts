@@ -1,7 +1,7 @@
 /**
- * ○ What the broker says on one connection of the own protocol. To a peer that reads many in one message (`many` in its HELLO), what
- * one flush of the task service has to say of one kind goes out together. Invariant: what is said of one request or one lease goes out in
- * the order in which it was said.
+ * ○ What the broker sends on one connection of the native protocol. To a peer that reads batches (`many` in its HELLO), the messages of
+ * one kind from one flush of the task service go out together. Invariant: messages about one request or one lease go out in the order
+ * in which they were made.
  */
 import { Buffer } from "node:buffer";
 import type { Delivery } from "../../service/consumers.ts";
@@ -9,7 +9,7 @@ import type { TaskService } from "../../service/task-service.ts";
 import type { PeerConnection } from "../protocol-handler.ts";
 import { type EndState, BATCHED_BODY_BYTES_MAX, RecordBatchWriter } from "../record-batch.ts";
 import { asBuffer, type IdText, PROTOCOL, VERB, type VerbOut, writeLease } from "../messages.ts";
-import type { Outcome } from "../../service/outcome-watchers.ts";
+import type { Outcome } from "../../service/outcomes.ts";
 
 export interface NativeWriterOptions {
   readonly connection: PeerConnection;
@@ -17,7 +17,7 @@ export interface NativeWriterOptions {
   readonly ids: IdText;
 }
 
-/** How ENDED says a state. */
+/** The states in ENDED. */
 export const STATE: Readonly<Record<EndState, Buffer>> = {
   unknown: Buffer.from("unknown"),
   done: Buffer.from("done"),
@@ -33,7 +33,7 @@ export class NativeWriter {
   readonly #tasks = new RecordBatchWriter();
   #tasksQueue = "";
   #gathering = false;
-  /** The peer reads TASKS. */
+  /** The peer reads batches. */
   readsBatches = false;
 
   constructor(options: NativeWriterOptions) {

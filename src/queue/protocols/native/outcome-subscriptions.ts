@@ -7,11 +7,11 @@ import { OperationError, ProtocolError } from "../../../core/errors.ts";
 import type { TaskService } from "../../service/task-service.ts";
 import type { NativeWriter } from "./native-writer.ts";
 import { asBuffer, type IdText, readNumber } from "../messages.ts";
-import type { OutcomeWatcher } from "../../service/outcome-watchers.ts";
+import type { OutcomeWatcher } from "../../service/outcomes.ts";
 
 /** A request that waits for outcomes. */
 export interface OutcomeSubscription extends OutcomeWatcher {
-  /** Its number: as a number when it is one in plain decimal digits, so that messages of one and of many mean the same. */
+  /** Its number: as a number when it is one in plain decimal digits, so that it is the same alone and in a batch. */
   readonly key: number | string;
   /** The tasks whose outcomes are not told yet. */
   ids(): Iterable<number>;
@@ -40,61 +40,62 @@ export class OutcomeSubscriptions {
   }
 
   /**
-   * A watch for the request of this number.
+   * A subscription for the request of this number.
    *
    * @throws ProtocolError QUEUE_PROTOCOL, OperationError QUEUE_TOO_MANY
    */
   open(rid: Buffer): SingleSubscription {
     const { oneAnswer, ids, writer } = this.#options;
     const open = new Set<number>();
-    const watch: SingleSubscription = {
+    const subscription: SingleSubscription = {
       key: keyOf(rid),
       open,
       ids: () => open,
       ended: (outcome) => {
         open.delete(outcome.id);
-        if (open.size === 0) this.forget(watch);
+        if (open.size === 0) this.forget(subscription);
         writer.ended(rid, outcome);
       },
     };
     if (!oneAnswer) {
-      watch.progress = (id, bytes) => writer.say("PROGRESS", rid, ids.write(id), asBuffer(bytes));
-      watch.partial = (id, bytes) => writer.say("PARTIAL", rid, ids.write(id), asBuffer(bytes));
+      subscription.progress = (id, bytes) => writer.say("PROGRESS", rid, ids.write(id), asBuffer(bytes));
+      subscription.partial = (id, bytes) => writer.say("PARTIAL", rid, ids.write(id), asBuffer(bytes));
     }
-    this.enter(watch);
-    return watch;
+    this.enter(subscription);
+    return subscription;
   }
 
   /** @throws ProtocolError QUEUE_PROTOCOL, OperationError QUEUE_TOO_MANY */
-  enter(watch: OutcomeSubscription): void {
+  enter(subscription: OutcomeSubscription): void {
     const { openMax } = this.#options;
-    if (this.#subscriptions.has(watch.key)) throw new ProtocolError("QUEUE_PROTOCOL", "The request number is already in use");
+    if (this.#subscriptions.has(subscription.key))
+      throw new ProtocolError("QUEUE_PROTOCOL", "The request number is already in use");
     if (this.#subscriptions.size >= openMax) {
       throw new OperationError("QUEUE_TOO_MANY", `Cannot open another request: ${openMax} are open on this connection`);
     }
-    this.#subscriptions.set(watch.key, watch);
+    this.#subscriptions.set(subscription.key, subscription);
   }
 
   /** Its request is over. */
-  forget(watch: OutcomeSubscription): void {
-    if (this.#subscriptions.get(watch.key) === watch) this.#subscriptions.delete(watch.key);
+  forget(subscription: OutcomeSubscription): void {
+    if (this.#subscriptions.get(subscription.key) === subscription) this.#subscriptions.delete(subscription.key);
   }
 
   /** The peer wants to hear no more of the request of this number. */
   close(rid: Buffer): void {
-    const watch = this.#subscriptions.get(keyOf(rid));
-    if (!watch) return;
-    this.#drop(watch);
-    this.forget(watch);
+    const subscription = this.#subscriptions.get(keyOf(rid));
+    if (!subscription) return;
+    this.#drop(subscription);
+    this.forget(subscription);
   }
 
   closeAll(): void {
-    for (const watch of this.#subscriptions.values()) this.#drop(watch);
+    for (const subscription of this.#subscriptions.values()) this.#drop(subscription);
     this.#subscriptions.clear();
   }
 
-  #drop(watch: OutcomeSubscription): void {
-    for (const id of watch.ids()) this.#options.service.unwatch(id, watch);
+  #drop(subscription: OutcomeSubscription): void {
+    for (const id of subscription.ids()) this.#options.service.unwatch(id, subscription);
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * ○ The working half of the own protocol: a connection's subscriptions to queues, the tasks it is given and what it says of them.
- * Invariant: whatever a worker says of a lease that is not its own (any more) is answered LOST and changes nothing.
+ * ○ The worker's half of the native protocol: a connection's consumers, the tasks it is given and what it says of them. Invariant:
+ * whatever a worker says of a lease that is not its own (any more) is answered LOST and changes nothing.
  */
 import { Buffer } from "node:buffer";
 import { ProtocolError } from "../../../core/errors.ts";
@@ -9,7 +9,7 @@ import type { TaskService } from "../../service/task-service.ts";
 import type { PeerConnection } from "../protocol-handler.ts";
 import type { NativeWriter } from "./native-writer.ts";
 import type { LeaseRef } from "../../service/dispatcher.ts";
-import { SLOTS_MAX } from "../../tasks/limits.ts";
+import { SLOTS_MAX } from "../../limits.ts";
 import type { RecordBatchReader } from "../record-batch.ts";
 import { EMPTY_FRAME, type Frames, readLease, readNumber, writeLease } from "../messages.ts";
 
@@ -24,7 +24,7 @@ export class WorkerCommands {
   readonly #service: TaskService;
   readonly #writer: NativeWriter;
   readonly #consumers = new Map<string, Consumer>();
-  /** Leases whose end was just written: told in one KEPT. */
+  /** Leases whose end was just written: sent in one KEPT. */
   #kept: Buffer[] = [];
 
   constructor({ connection, service, writer }: WorkerCommandsOptions) {
@@ -90,7 +90,7 @@ export class WorkerCommands {
     this.#settle(frames, (consumer, lease) => this.#service.partial(consumer, lease, frames[3] ?? EMPTY_FRAME));
   }
 
-  /** Takes leases up again that it had before it, or the broker, was away. */
+  /** Resumes leases that it had before it, or the broker, was away. */
   hold(queue: string, leases: Frames): void {
     const consumer = this.#consumers.get(queue) ?? this.#consume(queue, 0, 0);
     for (const frame of leases) {
@@ -98,7 +98,7 @@ export class WorkerCommands {
     }
   }
 
-  /** Gives everything back; `lost`: without having said so. */
+  /** Gives everything back; `lost`: the worker is gone without BYE. */
   leaveAll({ lost }: { lost: boolean }): void {
     for (const consumer of this.#consumers.values()) this.#service.leave(consumer, { lost });
     this.#consumers.clear();
@@ -115,7 +115,7 @@ export class WorkerCommands {
     return this.#consumers.get(consumer.queue.name) === consumer;
   }
 
-  /** Says KEPT of all that one commit made safe in one message. */
+  /** One KEPT for all that one commit wrote. */
   #keep(frame: Buffer): void {
     if (this.#kept.push(frame) > 1) return;
     this.#service.whenSettled(() => {
@@ -131,7 +131,7 @@ export class WorkerCommands {
       prefetch,
       resumable: true,
       peer: this.#connection.peer,
-      dialect: "own",
+      protocol: "own",
       port: {
         task: (delivery) => this.#writer.task(delivery),
         revoked: (id, token, why) => this.#writer.say("STOP", writeLease(id, token), Buffer.from(why)),

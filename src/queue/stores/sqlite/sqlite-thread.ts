@@ -1,13 +1,13 @@
 /**
- * ● The store's thread: owns the SQLite file, so that waiting for the disk holds up nobody but the next batch. Speaks with
- * sqlite-store.ts in messages that are answered one by one, in order.
+ * ● The store's thread: owns the SQLite file, so that only the next batch waits for the disk. It answers
+ * the messages of sqlite-store.ts one by one, in order.
  */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { closeSync, fdatasync, openSync, statSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import { crc32 } from "node:zlib";
 import { HoldfastError, messageOf, OperationError, ProtocolError } from "../../../core/errors.ts";
-import { NOTES_MAX } from "../../tasks/limits.ts";
+import { ERRORS_MAX } from "../../limits.ts";
 import { decodeOps, encodeOps, PortionWriter } from "../op-codec.ts";
 import type { Fault, ThreadAnswer, ThreadData, ThreadRequest } from "./sqlite-store.ts";
 import type { StoreOp, StoreOpening } from "../store.ts";
@@ -119,7 +119,7 @@ class Database {
     }
   }
 
-  /** What is written into a file that has lost its name ends with this process: to acknowledge it would be a lie. 4 us a commit. */
+  /** What is written into a file that has lost its name is gone with this process, so it is not acknowledged. 4 us a commit. */
   #mustBeInPlace(): void {
     const gone = FILES.find((name, index) => inodeOf(name) !== this.#inodes[index]);
     if (gone !== undefined) throw new OperationError("QUEUE_STORE_UNAVAILABLE", `${gone} was removed or replaced while in use`);
@@ -130,7 +130,7 @@ class Database {
     try {
       this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     } catch (error) {
-      post({ kind: "log", message: messageOf(error) });
+      reply({ kind: "log", message: messageOf(error) });
     }
   }
 
@@ -202,7 +202,7 @@ class Database {
         return;
       }
       case "note":
-        this.#note(op.id, op.note);
+        this.#addError(op.id, op.note);
         return;
       case "set":
         if (op.value === undefined) this.#run("DELETE FROM setting WHERE name = ?", op.name);
@@ -214,7 +214,7 @@ class Database {
     if (op.id > this.#lastId) this.#lastId = op.id;
     if (this.#get("SELECT 1 FROM task WHERE id = ?", op.id) !== undefined) return;
     this.#run(ADD, ...this.#addRow(op));
-    for (const note of op.notes) this.#note(op.id, note);
+    for (const note of op.notes) this.#addError(op.id, note);
   }
 
   #addRow({ id, head, state, body }: Extract<StoreOp, { kind: "add" | "keep" }>): (number | Uint8Array | null)[] {
@@ -229,7 +229,7 @@ class Database {
     return null;
   }
 
-  #note(id: number, note: string): void {
+  #addError(id: number, note: string): void {
     const sql = `INSERT INTO note SELECT id, coalesce((SELECT max(number) FROM note WHERE task = id), 0) + 1, ?
       FROM task WHERE id = ?`;
     this.#run(sql, note, id);
@@ -237,7 +237,7 @@ class Database {
       "DELETE FROM note WHERE task = ? AND number <= (SELECT max(number) FROM note WHERE task = ?) - ?",
       id,
       id,
-      NOTES_MAX,
+      ERRORS_MAX,
     );
     this.#hasNotes = true;
   }
@@ -261,7 +261,7 @@ class Database {
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
     } catch (error) {
       // SQLite has rolled back by itself after some errors; anything else shows again with the next BEGIN.
-      post({ kind: "log", message: messageOf(error) });
+      reply({ kind: "log", message: messageOf(error) });
     }
   }
 
@@ -274,7 +274,7 @@ class Database {
       this.#syncFd ??= openSync(`${file}-wal`, "r+");
       fdatasync(this.#syncFd, (error) => {
         syncing = false;
-        if (error) post({ kind: "log", message: error.message });
+        if (error) reply({ kind: "log", message: error.message });
       });
     }, everyMs);
   }
@@ -340,7 +340,7 @@ function translate(error: unknown): HoldfastError {
   return new OperationError("QUEUE_STORE_UNAVAILABLE", `${file}: ${messageOf(error)}`);
 }
 
-function post(answer: ThreadAnswer, transfer: ArrayBuffer[] = []): void {
+function reply(answer: ThreadAnswer, transfer: ArrayBuffer[] = []): void {
   parentPort!.postMessage(answer, transfer);
 }
 
@@ -371,10 +371,10 @@ function answer(request: ThreadRequest): unknown {
 parentPort!.on("message", (request: ThreadRequest) => {
   try {
     const value = answer(request);
-    post({ kind: "answer", value }, value instanceof Uint8Array ? [value.buffer as ArrayBuffer] : []);
+    reply({ kind: "answer", value }, value instanceof Uint8Array ? [value.buffer as ArrayBuffer] : []);
   } catch (error) {
     const { code, message } = translate(error);
-    post({ kind: "failure", code, message });
+    reply({ kind: "failure", code, message });
   }
   if (request.kind === "close") parentPort!.close();
 });

@@ -43,7 +43,7 @@ async function idsOf(store: Store): Promise<number[]> {
   return ids;
 }
 
-test("of two stores on one log the second to open is heard, and the first is refused from then on", peers, async () => {
+test("of two stores on one log the second to open writes, and the first is refused from then on", peers, async () => {
   const url = newGroup();
   const first = new JetstreamStore({ url });
   await first.open();
@@ -162,7 +162,7 @@ test(
   },
 );
 
-test("a follower that was away while the log was cleaned starts anew from what is left", peers, async () => {
+test("a follower that was away while the log was compacted starts anew from what is left", peers, async () => {
   const url = newGroup();
   const store = new JetstreamStore({ url, compactionFloorBytes: 20_000 });
   await store.open();
@@ -256,7 +256,7 @@ test("how long an append has no outcome is known, for a leader that cannot write
   await follower.close();
 });
 
-test("a reader whose consumer says that all is well and hands on nothing is given another", peers, async (t) => {
+test("a reader whose consumer sends heartbeats and delivers nothing makes another", peers, async (t) => {
   const url = newGroup();
   const connection = await ClusterConnection.open(url, "test");
   t.after(() => connection.close());

@@ -59,7 +59,7 @@ test("a peer that said HELLO is told ANEW by the next leader, and is not heard b
   assert.deepEqual(second.heard, ["HQ1|HELLO|hello", "HQ1|HOLD|q|1.1"]);
 });
 
-test("a REQ that waits for its next task is asked for again, and no more once it has it", () => {
+test("a Ready without an answer is sent again to the next leader, and not once it has its task", () => {
   const { peerRelay, says, sent, enter } = simulation();
   const first = enter();
   says("|Ready|result of the task before");
@@ -73,13 +73,13 @@ test("a REQ that waits for its next task is asked for again, and no more once it
   assert.deepEqual(enter().heard, []);
 });
 
-test("what a peer said while nobody led reaches the next leader", () => {
+test("what a peer sent while nobody led reaches the next leader", () => {
   const { says, enter } = simulation();
   says("|Ready");
   assert.deepEqual(enter().heard, ["|Ready"]);
 });
 
-test("a Majordomo worker's READY and a client's unanswered requests are said again, the requests under the same key", () => {
+test("a Majordomo worker's READY and a client's unanswered requests are sent again, the requests under the same key", () => {
   const { peerRelay, says, enter } = simulation();
   const first = enter();
   says("|MDPW01|\x01|echo");
@@ -97,7 +97,7 @@ test("a Majordomo worker's READY and a client's unanswered requests are said aga
   assert.deepEqual(enter().heard, []);
 });
 
-test("a client without HELLO: its WORK is said again; of a CALL whose tasks are known only their outcomes are asked for", () => {
+test("of a client without HELLO its WORK is sent again, and of a CALL whose tasks are known only a WATCH", () => {
   const { peerRelay, says, enter } = simulation();
   const first = enter();
   says("HQ1|WORK|q|1");
@@ -128,7 +128,7 @@ test("a peer that is gone is forgotten", () => {
   assert.equal(peerRelay.peerCount, 0);
 });
 
-test("with no hall for a while, those that know other doors are told to begin anew, and again when there is one", () => {
+test("without a leader for a while, peers that said HELLO are told ANEW, and again when there is a leader", () => {
   const { peerRelay, says, sent, enter } = simulation();
   enter();
   says("HQ1|HELLO|hello");
@@ -144,7 +144,7 @@ test("with no hall for a while, those that know other doors are told to begin an
   assert.deepEqual(heard, ["HQ1|HELLO|hello"]);
 });
 
-test("a client that only asks how much there is to do has not heard that it is to begin anew", () => {
+test("a HELLO that only asks for the load does not count as the new HELLO", () => {
   const { peerRelay, says, enter } = simulation();
   enter();
   says("HQ1|HELLO|hello");
@@ -158,7 +158,7 @@ test("a client that only asks how much there is to do has not heard that it is t
   assert.deepEqual(heard, ["HQ1|HELLO|hello", "HQ1|HELLO|again"]);
 });
 
-test("a door that is left again while it has no hall goes on with those that wait for the next", async () => {
+test("a relay that loses its leader again still lets its peers wait for the next", async () => {
   const { peerRelay, says, enter } = simulation();
   says(`|MDPC01|echo|${"x".repeat(65 * 1024 ** 2)}`);
   const waiting = peerRelay.ready();

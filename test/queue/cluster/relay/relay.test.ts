@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { RelayServer, RelayClient } from "../../../../src/queue/cluster/relay/relay.ts";
-import { decodeChunk, type Item, MESSAGE, NOTE } from "../../../../src/queue/cluster/relay/relay-codec.ts";
+import { decodeChunk, type Item, MESSAGE, ACK } from "../../../../src/queue/cluster/relay/relay-codec.ts";
 import { RelayStream } from "../../../../src/queue/cluster/relay/relay-stream.ts";
 
 const CHUNK_BYTES = 200;
@@ -48,10 +48,10 @@ test("a chunk that is missing ends the session, also when it was the last", () =
   }
   assert.equal(b.stream.take(decodeChunk(a.out[0]!))!.length, 1);
   assert.equal(b.stream.take(decodeChunk(a.out[2]!)), undefined);
-  a.stream.note();
-  const note = decodeChunk(a.out[3]!);
-  assert.equal(note.kind, NOTE);
-  assert.equal(b.stream.take(note), undefined, "two chunks were never seen");
+  a.stream.acknowledge();
+  const ack = decodeChunk(a.out[3]!);
+  assert.equal(ack.kind, ACK);
+  assert.equal(b.stream.take(ack), undefined, "two chunks were never seen");
 });
 
 test("no more is under way than the window lets, and it goes on when the other end has taken some", () => {
@@ -73,7 +73,7 @@ test("no more is under way than the window lets, and it goes on when the other e
   for (let at = 0; at < sent.length; at += 1) {
     taken += b.stream.take(decodeChunk(sent[at]!))!.length;
     for (const chunk of b.out.splice(0)) a.take(decodeChunk(chunk));
-    b.stream.note();
+    b.stream.acknowledge();
     for (const chunk of b.out.splice(0)) a.take(decodeChunk(chunk));
   }
   assert.equal(taken, 40);

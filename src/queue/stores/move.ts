@@ -1,18 +1,66 @@
 /**
- * ○ Takes a whole queue from one store to another: tasks with ids, bodies, results and errors, settings, schedules. It can be cut off at
+ * ○ Moves a whole queue from one store to another: tasks with ids, bodies, results and errors, settings, schedules. It can be cut off at
  * any point and run again; nothing is lost or doubled, because tasks are written in the order of their numbers, whole batches at a time,
- * and marks in both stores (move-mark.ts) keep brokers away until everything is where it belongs:
+ * and marks in both stores keep brokers away until everything is where it belongs:
  *
  *     source leaving → target arriving → tasks, settings → source left → target arrived
  *
- * The source keeps what it had. It refuses a target that has ever held tasks of its own.
+ * The source keeps what it had. A target that has ever held tasks of its own is refused. Invariant: of the two stores of a move at most
+ * one can be opened by a broker; while the move is under way, neither.
  */
-import { EMPTY } from "../core/bytes.ts";
-import { OperationError } from "../core/errors.ts";
-import { EPOCHS_BEFORE_SETTING, epochsOf, MOVE_SETTING, type MoveMark, readMoveMark } from "./stores/move-mark.ts";
-import { decodeState } from "./tasks/task-record.ts";
-import type { Store, StoredTask, StoreOp, StoreOpening } from "./stores/store.ts";
-import { FLAG_NOTES } from "./tasks/task-columns.ts";
+import { EMPTY } from "../../core/bytes.ts";
+import { OperationError } from "../../core/errors.ts";
+import { decodeState } from "../tasks/task-record.ts";
+import type { Store, StoredTask, StoreOp, StoreOpening } from "./store.ts";
+import { FLAG_ERRORS } from "../tasks/task-columns.ts";
+
+/** The setting that holds the mark. */
+export const MOVE_SETTING = "move";
+
+/** The setting that holds how many times the stores were opened in which the queue was before. */
+export const EPOCHS_BEFORE_SETTING = "epochs before";
+
+/** How many times the queue was opened, in this store and those before: grows with each, so that leases outlive no move. */
+export function epochsOf({ epoch, settings }: StoreOpening): number {
+  return epoch + Number(settings.get(EPOCHS_BEFORE_SETTING) ?? 0);
+}
+
+/**
+ * - `leaving`: the source, from before the first task is copied until all are
+ * - `left`: the source, from then on
+ * - `arriving`: the target, until all has arrived
+ * - `arrived`: the target, from then on; it is a store as any other
+ */
+type MoveState = "leaving" | "left" | "arriving" | "arrived";
+
+interface MoveMark {
+  readonly state: MoveState;
+  /** Names the move: the same in both stores. */
+  readonly id: string;
+  /** The other store, as it may be shown. */
+  readonly other: string;
+}
+
+function readMoveMark(settings: ReadonlyMap<string, string>): MoveMark | undefined {
+  const text = settings.get(MOVE_SETTING);
+  return text === undefined ? undefined : (JSON.parse(text) as MoveMark);
+}
+
+/**
+ * What a broker asks of the settings of the store it opened.
+ *
+ * @throws OperationError QUEUE_STORE_MOVED when its tasks are, or will be, another store's
+ */
+export function refuseMoved(settings: ReadonlyMap<string, string>): void {
+  const mark = readMoveMark(settings);
+  if (!mark || mark.state === "arrived") return;
+  const sentences = {
+    leaving: `a move to ${mark.other} is not finished: run 'holdfast queue move' again, or abandon it with --give-up`,
+    left: `it was moved to ${mark.other}, and this is an old copy`,
+    arriving: `a move from ${mark.other} into it is not finished: run 'holdfast queue move' again`,
+  };
+  throw new OperationError("QUEUE_STORE_MOVED", `Cannot use this store: ${sentences[mark.state]}`);
+}
 
 /** One of the two stores of a move. */
 export interface MoveEnd {
@@ -116,7 +164,7 @@ async function leave(
     if (mine && there?.id === mine.id) return { mark: there.state === "arrived" ? there : mine, arrival };
     if (mine?.state === "left") throw refused(`${from.name} was moved to ${mine.other}`);
     if (mine && mine.other !== to.name) {
-      throw refused(`a move of ${from.name} to ${mine.other} is not finished: finish it, or give it up with --give-up`);
+      throw refused(`a move of ${from.name} to ${mine.other} is not finished: finish it, or abandon it with --give-up`);
     }
     refuseFull(to, arrival, there);
     const mark: MoveMark = mine ?? { state: "leaving", id: newId, other: to.name };
@@ -171,7 +219,7 @@ async function copies(source: Store, tasks: readonly StoredTask[]): Promise<Stor
   const bodies = await source.read(tasks.map(({ id }) => id));
   return Promise.all(
     tasks.map(async ({ id, head, state }, index): Promise<StoreOp> => {
-      const noted = (decodeState(state).flags & FLAG_NOTES) !== 0;
+      const noted = (decodeState(state).flags & FLAG_ERRORS) !== 0;
       const notes = noted ? ((await source.inspect(id))?.notes ?? []) : [];
       return { kind: "keep", id, head, state, body: bodies[index] ?? EMPTY, notes };
     }),

@@ -60,7 +60,7 @@ export const KEEP_MS_DEFAULT = 10 * 60_000;
 /** 14 days: dead tasks outlive a holiday. */
 export const DEAD_KEEP_MS = 14 * 24 * 3_600_000;
 
-/** A task that took ten workers' connections with it is itself the suspect, and is buried. */
+/** A task during which ten workers' connections broke is itself suspected, and is buried. */
 export const LOST_MAX = 10;
 
 /** 5 s: after a restart, workers that still hold leases come back within a few reconnect intervals; then their tasks are ready. */
@@ -72,9 +72,9 @@ export const LEASE_WRITE_MS = 20;
 /** Three heartbeats missed mean gone: one may be late, two unlucky. */
 export const HEARTBEATS_MISSED_MAX = 3;
 
-/** 1 KiB of each attempt's error is kept, the last 20 of them: enough for message and the top of a stack. */
-export const NOTE_BYTES_MAX = 1024;
-export const NOTES_MAX = 20;
+/** 1 KiB of each attempt's error is kept, of the last 20 of them: enough for message and the top of a stack. */
+export const ERROR_BYTES_MAX = 1024;
+export const ERRORS_MAX = 20;
 
 /** 64 KiB for options, settings and inspection requests: all are a handful of fields. */
 export const OPTIONS_BYTES_MAX = 64 * 1024;
@@ -82,10 +82,10 @@ export const OPTIONS_BYTES_MAX = 64 * 1024;
 /** Missed cron runs made up for with `missed: "all"`: a day of minutes is too many, an hour and a half is bearable. */
 export const CRON_CATCH_UP_MAX = 100;
 
-/** 100 workers listed to those who watch, the newest; the counts are of all. */
+/** 100 workers listed in STATS, the newest; the counts are of all. */
 export const WORKERS_LISTED_MAX = 100;
 
-/** 20 workers that left, for a minute: who looks up at an alarm still sees who went. */
+/** 20 workers that left, for a minute: an operator who reads an alarm still sees which left. */
 export const LEFT_MAX = 20;
 export const LEFT_MS = 60_000;
 

@@ -1,0 +1,17 @@
+/** ○ What all parts of the task service need of it; task-service.ts makes it. */
+import type { BodyCache } from "./body-cache.ts";
+import type { GroupCommit } from "./group-commit.ts";
+import type { Store } from "../stores/store.ts";
+import type { TaskStateMachine } from "../tasks/task-state-machine.ts";
+
+export interface ServiceContext {
+  /** @throws UsageError CLOSED before the store is open */
+  stateMachine(): TaskStateMachine;
+  /** Queue time (`TaskService.nowMs`). */
+  nowMs(): number;
+  readonly store: Store;
+  readonly commits: GroupCommit;
+  readonly bodies: BodyCache;
+  /** Gives out what can be given out and hands the store what has changed. */
+  flush(): void;
+}
