@@ -1,9 +1,11 @@
 /** ● What the queue view asks of the broker, over the queue's own protocol: pages of tasks, one task, and the actions. */
-import { Broker, QueueClient, bytesCodec, queue, worker } from "../../queue/index.ts";
+import { Broker, QueueClient, bytesCodec, listTasks, purgeTasks, queue, showTask, worker } from "../../queue/index.ts";
 import type { Codec } from "../../queue/index.ts";
 import { showBytes } from "../../wire/index.ts";
 import { ASK_MS_MAX, TASKS_PAGE_MAX, WORK_MS_MAX } from "../limits.ts";
 import type { QueuePart } from "../snapshot/monitored-parts.ts";
+
+const WAIT = { timeoutMs: ASK_MS_MAX };
 
 export class QueueInspector {
   readonly #part: QueuePart;
@@ -15,14 +17,14 @@ export class QueueInspector {
 
   /** A page of tasks, newest numbers last: `{ tasks, next }`. */
   list(asked: { queue?: string; state?: string; after?: number }): Promise<unknown> {
-    return this.#json("LIST", { ...asked, limit: TASKS_PAGE_MAX });
+    return listTasks(this.#open(), { ...asked, limit: TASKS_PAGE_MAX }, ASK_MS_MAX);
   }
 
   /** When the oldest task that waits in each queue was added, in ms since 1970; null where none waits. */
   async oldest(queues: readonly string[]): Promise<Record<string, number | null>> {
     const found: [string, number | null][] = [];
     for (const queue of queues) {
-      const { tasks } = (await this.#json("LIST", { queue, state: "ready", limit: 1 })) as { tasks: { createdMs: number }[] };
+      const { tasks } = await listTasks(this.#open(), { queue, state: "waiting", limit: 1 }, ASK_MS_MAX);
       found.push([queue, tasks[0]?.createdMs ?? null]);
     }
     return Object.fromEntries(found);
@@ -30,31 +32,27 @@ export class QueueInspector {
 
   /** One task: what is known of it, and its body (or result) when asked for. */
   async show(id: string, { body }: { body: boolean }): Promise<{ task: unknown; body: string | undefined; bodyBytes: number }> {
-    const [json, bytes] = await this.#ask("SHOW", [Buffer.from(id)], id);
-    return {
-      task: JSON.parse(json?.toString() ?? "{}"),
-      body: body && bytes ? bytes.toString("utf8") : undefined,
-      bodyBytes: bytes?.length ?? 0,
-    };
+    const { task, body: bytes } = await showTask(this.#open(), id, ASK_MS_MAX);
+    return { task, body: body ? bytes.toString("utf8") : undefined, bodyBytes: bytes.length };
   }
 
   /** Adds a task; resolves to its id when it is on disk. */
   async add({ queue, body, delayMs }: { queue: string; body: string; delayMs: number }): Promise<{ id: string }> {
     const options = delayMs > 0 ? { delayMs } : {};
-    const [id] = await this.#open().add({ queue, options, bodies: [Buffer.from(body)] }, { timeoutMs: ASK_MS_MAX });
+    const [id] = await this.#open().add({ queue, options, bodies: [Buffer.from(body)] }, WAIT);
     return { id: id ?? "" };
   }
 
   async retry(id: string): Promise<void> {
-    await this.#ask("RETRY", [Buffer.from(id)], id);
+    await this.#open().ask("RETRY", [Buffer.from(id)], { ...WAIT, id });
   }
 
   async cancel(id: string): Promise<void> {
-    await this.#open().cancel(id, { timeoutMs: ASK_MS_MAX });
+    await this.#open().cancel(id, WAIT);
   }
 
   async pause(queue: string, paused: boolean): Promise<void> {
-    await this.#ask("SET", [Buffer.from(queue), Buffer.from(JSON.stringify({ paused }))]);
+    await this.#open().ask("SET", [Buffer.from(queue), Buffer.from(JSON.stringify({ paused }))], WAIT);
   }
 
   /** Stands in as a worker for one task; resolves when its outcome is on disk, or to undefined when no task came. */
@@ -77,22 +75,12 @@ export class QueueInspector {
   }
 
   /** Forgets the ended tasks of one state. */
-  async purge(queue: string, state: "done" | "dead" | "cancelled"): Promise<unknown> {
-    const [json] = await this.#ask("PURGE", [Buffer.from(queue), Buffer.from(state)]);
-    return JSON.parse(json?.toString() ?? "{}");
+  purge(queue: string, state: string): Promise<{ removed: number }> {
+    return purgeTasks(this.#open(), { queue, state }, ASK_MS_MAX);
   }
 
   async close(): Promise<void> {
     await this.#client?.close();
-  }
-
-  async #json(verb: "LIST", asked: object): Promise<unknown> {
-    const [json] = await this.#ask(verb, [Buffer.from(JSON.stringify(asked))]);
-    return JSON.parse(json?.toString() ?? "{}");
-  }
-
-  #ask(verb: "LIST" | "SHOW" | "RETRY" | "SET" | "PURGE", rest: Buffer[], id?: string): Promise<readonly Buffer[]> {
-    return this.#open().ask(verb, rest, { timeoutMs: ASK_MS_MAX, ...(id !== undefined && { id }) });
   }
 
   /** Within the process where the broker is ours, else over the network. */

@@ -3,13 +3,14 @@
  * is summed up here, so that 10,000 connections are one short list and a few totals on the wire.
  */
 import { ROWS_MAX } from "../limits.ts";
-import type {
-  BrokerNumbers,
-  CacheNumbers,
-  ConnectionNumbers,
-  LinkNumbers,
-  QueueNumbers,
-  TaskStates,
+import {
+  type BrokerNumbers,
+  type CacheNumbers,
+  type ConnectionNumbers,
+  type LinkNumbers,
+  type QueueNumbers,
+  TASK_STATES,
+  type TaskStates,
 } from "./monitored-parts.ts";
 import type { Problem } from "./problem-list.ts";
 
@@ -121,8 +122,6 @@ interface Around {
   readonly link: LinkSample | undefined;
 }
 
-const STATES = ["delayed", "ready", "leased", "failed", "done", "dead", "cancelled"] as const;
-
 /** Builds what the page shows from two samples; without an earlier one all rates are 0. */
 export function snapshotOf(
   sample: Sample,
@@ -173,8 +172,11 @@ function queueSnapshot(now: BrokerNumbers, before: BrokerNumbers | undefined, { 
   const earlier = new Map(before?.queues.map((queue) => [queue.name, queue]));
   const rows = now.queues.map((queue) => queueRow(queue, earlier.get(queue.name), seconds));
   const total = (pick: (row: QueueRow) => number): number => rows.reduce((sum, row) => sum + pick(row), 0);
-  const states = Object.fromEntries(STATES.map((state) => [state, total((row) => row.states[state])])) as unknown as TaskStates;
-  const depth = ({ states: { ready, delayed, leased, dead } }: QueueRow): number => ready + delayed + leased + dead;
+  const states = Object.fromEntries(
+    TASK_STATES.map((state) => [state, total((row) => row.states[state])]),
+  ) as unknown as TaskStates;
+  const depth = ({ states }: QueueRow): number =>
+    states.waiting + states.delayed + states.blocked + states.active + states.dead;
   return {
     address,
     tasks: now.tasks,

@@ -12,7 +12,7 @@ import { type BrokerSession, BrokerPool } from "./broker-pool.ts";
 import type { Lookup } from "./broker-addresses.ts";
 import { mustFit } from "./message-size.ts";
 import type { ClientSecurity, BrokerConnection, BrokerConnectionListener, LocalBroker } from "./broker-connection.ts";
-import type { TaskState } from "../tasks/life-cycle.ts";
+import { endedOfWire } from "../tasks/state-words.ts";
 import type { TaskOptions } from "../tasks/task-policy.ts";
 import type { BatchHead } from "./session-writer.ts";
 import { BATCHED_BODY_BYTES_MAX, RecordBatchReader } from "../protocols/record-batch.ts";
@@ -289,7 +289,7 @@ export class QueueClient {
       case "ENDED":
         this.#ended(pending, {
           id: readText(frames[3]),
-          state: readText(frames[4]) as TaskState,
+          state: endedOfWire(readText(frames[4])),
           bytes: frames[5] ?? EMPTY_FRAME,
         });
         return;

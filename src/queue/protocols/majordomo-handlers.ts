@@ -96,7 +96,7 @@ export class MajordomoClient implements ProtocolHandler {
 
   #ended(service: Buffer, { id, state, bytes }: Outcome): void {
     this.#watched.delete(id);
-    if (state === "done") this.#reply(service, CLIENT_FINAL, unpackFrames(bytes));
+    if (state === "completed") this.#reply(service, CLIENT_FINAL, unpackFrames(bytes));
   }
 
   #reply(service: Buffer, command: Buffer, body: readonly Buffer[]): void {

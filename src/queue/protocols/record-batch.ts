@@ -5,7 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { ProtocolError } from "../../core/errors.ts";
-import type { TaskState } from "../tasks/life-cycle.ts";
+import type { OutcomeState } from "../tasks/life-cycle.ts";
 
 /** 16 KiB: larger bodies go in messages of their own, which the socket passes on without a copy. */
 export const BATCHED_BODY_BYTES_MAX = 16 * 1024;
@@ -17,9 +17,8 @@ const HIGH = 2 ** 32;
 /** Beside the body, the most that one record takes. */
 const RECORD_BYTES_MAX = 32;
 
-/** How ENDEDS says a state. */
-const STATES = ["done", "dead", "cancelled", "unknown"] as const satisfies readonly (TaskState | "unknown")[];
-export type EndState = (typeof STATES)[number];
+/** How tasks end, in the order of the numbers by which ENDEDS says it. */
+const OUTCOMES: readonly OutcomeState[] = ["completed", "dead", "cancelled", "unknown"];
 
 /** Gathers records until they are taken as one frame. */
 export class RecordBatchWriter {
@@ -52,10 +51,10 @@ export class RecordBatchWriter {
   }
 
   /** ENDEDS */
-  ended(request: number, state: EndState, body: Uint8Array): void {
+  ended(request: number, state: OutcomeState, body: Uint8Array): void {
     const bytes = this.#room(body.length);
     const at = u32(bytes, this.#at, request);
-    bytes[at] = STATES.indexOf(state);
+    bytes[at] = OUTCOMES.indexOf(state);
     this.#body(bytes, at + 1, body);
   }
 
@@ -153,8 +152,8 @@ export class RecordBatchReader {
     return this.#bytes.subarray(at, at + length);
   }
 
-  endState(): EndState {
-    const state = STATES[this.u8()];
+  endState(): OutcomeState {
+    const state = OUTCOMES[this.u8()];
     if (!state) throw malformed();
     return state;
   }

@@ -2,13 +2,12 @@
  * ○ Who waits for a task's outcome. An outcome is told only when it is on disk; between its end and that moment the task is
  * `settling`, and whoever asks then waits with the others instead of reading what is not yet written.
  */
-import type { TaskState } from "../tasks/life-cycle.ts";
+import type { OutcomeState } from "../tasks/life-cycle.ts";
 
 export interface Outcome {
   readonly id: number;
-  /** done, dead or cancelled; unknown: its outcome is no longer kept. */
-  readonly state: TaskState | "unknown";
-  /** done: the result. dead: the last error, as text. cancelled: nothing. */
+  readonly state: OutcomeState;
+  /** completed: the result. dead: the last error, as text. cancelled: nothing. */
   readonly bytes: Uint8Array;
 }
 

@@ -4,7 +4,7 @@
  */
 import type { TaskStateMachine } from "../tasks/task-state-machine.ts";
 import type { Journal } from "./journal.ts";
-import { isEnded, type TaskState } from "../tasks/life-cycle.ts";
+import { type EndedState, isEnded } from "../tasks/life-cycle.ts";
 import { decodeAttemptError } from "./attempt-error.ts";
 import type { Store } from "../stores/store.ts";
 import { ID, NONE } from "../tasks/task-columns.ts";
@@ -50,20 +50,20 @@ export class Outcomes {
   }
 
   /** A task ended: that is written, then told. */
-  ended(row: number, state: TaskState, result: Uint8Array | undefined): void {
+  ended(row: number, state: EndedState, result: Uint8Array | undefined): void {
     const { journal } = this.#context;
     const id = this.#context.stateMachine().table.f(row, ID);
     journal.ended(row, state, result);
-    const bytes = state === "done" ? result! : state === "dead" ? encoder.encode(journal.noteOf(id)) : EMPTY;
+    const bytes = state === "completed" ? result! : state === "dead" ? encoder.encode(journal.noteOf(id)) : EMPTY;
     this.watchers.settle({ id, state, bytes });
     journal.afterwards(() => this.watchers.settled(id));
   }
 
-  async #readBack(id: number, state: TaskState, watcher: OutcomeWatcher): Promise<void> {
+  async #readBack(id: number, state: EndedState, watcher: OutcomeWatcher): Promise<void> {
     const { store, told } = this.#context;
     let bytes: Uint8Array = EMPTY;
     try {
-      if (state === "done") bytes = (await store.read([id]))[0] ?? EMPTY;
+      if (state === "completed") bytes = (await store.read([id]))[0] ?? EMPTY;
       if (state === "dead") bytes = encoder.encode(lastError((await store.inspect(id))?.notes));
     } catch {
       // The disk does not answer now. The waiter asks again as after a broken connection.

@@ -1,6 +1,6 @@
 /** ○ What STATS tells of the broker and of each queue: numbers that are kept anyway, put together when somebody asks. */
 import type { ConsumerRing } from "./consumers.ts";
-import type { TaskState } from "../tasks/life-cycle.ts";
+import type { StateCounts } from "../tasks/state-words.ts";
 import type { WorkerRegistryStats } from "./worker-registry.ts";
 import type { QueueSettings, TaskQueue } from "../tasks/task-queue.ts";
 
@@ -23,7 +23,8 @@ export interface TaskServiceStats extends WorkerRegistryStats {
 
 export interface QueueStats {
   readonly name: string;
-  readonly states: Readonly<Record<TaskState, number>>;
+  /** Tasks in each state. */
+  readonly states: StateCounts;
   readonly bytes: number;
   readonly consumers: number;
   readonly slots: number;

@@ -376,7 +376,7 @@ export class TaskService {
   /** Tasks that have not ended: what clients compare when they choose among brokers. */
   get load(): number {
     let load = 0;
-    for (const queue of this.stateMachine.queues()) load += queue.ready.count + queue.count("leased");
+    for (const queue of this.stateMachine.queues()) load += queue.ready.count + queue.count("active");
     return load;
   }
 

@@ -16,11 +16,7 @@ export class DependencyGraph {
     }
   }
 
-  isWaiting(id: number): boolean {
-    return this.#open.has(id);
-  }
-
-  /** `id` is done: the tasks that now wait for none. */
+  /** `id` is completed: the tasks that now wait for none. */
   done(id: number): readonly number[] {
     const free = this.#take(id).filter((dependent) => {
       const open = this.#open.get(dependent);
@@ -32,7 +28,7 @@ export class DependencyGraph {
     return free;
   }
 
-  /** `id` will never be done: the tasks that waited for it, which then never can. */
+  /** `id` will never be completed: the tasks that waited for it, which then never can. */
   failed(id: number): readonly number[] {
     return this.#take(id).filter((dependent) => this.#open.delete(dependent));
   }

@@ -1,5 +1,5 @@
 /**
- * ○ Tasks given to workers: who holds which, under which fencing token, and until when. Invariant: a row is leased by one lease owner at
+ * ○ Tasks given to workers: who holds which, under which fencing token, and until when. Invariant: a row is active under one lease owner at
  * a time, each lease has a greater token than any before it, and what runs is counted against its queue's and group's bounds.
  */
 import { Throttle } from "./throttle.ts";
@@ -77,15 +77,15 @@ export class Leases extends TaskTable {
     if (row === NONE) return false;
     const newest = this.table.f(row, TOKEN);
     // A lease of before the restart that was too short to be written down, and nobody had the task since: it is taken at its word.
-    const unwritten = token > newest && token <= this.#tokenBefore && this.state(row) === "ready";
+    const unwritten = token > newest && token <= this.#tokenBefore && this.state(row) === "waiting";
     if (token !== newest && !unwritten) return false;
     this.table.setF(row, TOKEN, token);
     const queue = this.queueOf(row);
-    if (this.state(row) === "ready") {
+    if (this.state(row) === "waiting") {
       queue.ready.remove(row);
       this.throttle.started(queue, this.groupOf(row));
       this.move(row, queue, "lease");
-    } else if (this.state(row) !== "leased" || this.leaseOwner(row) !== 0) return false;
+    } else if (this.state(row) !== "active" || this.leaseOwner(row) !== 0) return false;
     this.#hold(row, leaseOwner, nowMs);
     return true;
   }
@@ -93,10 +93,10 @@ export class Leases extends TaskTable {
   /** Beside the rows' invariants those of the lease owners. */
   override audit(): void {
     super.audit();
-    this.#leaseOwners.audit((row) => this.state(row) === "leased");
+    this.#leaseOwners.audit((row) => this.state(row) === "active");
   }
 
-  /** A leased row leaves its lease owner and its bounds; the state is the caller's to move. */
+  /** An active row leaves its lease owner and its bounds; the state is the caller's to move. */
   protected stopped(row: number): TaskQueue {
     const queue = this.queueOf(row);
     this.#leaseOwners.release(row);

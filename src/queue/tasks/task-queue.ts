@@ -2,6 +2,7 @@
 import { UsageError } from "../../core/errors.ts";
 import { type GroupQueueTable, ReadyQueue } from "./ready-queue.ts";
 import { type TaskState, stateCode, TASK_STATES } from "./life-cycle.ts";
+import type { StateCounts } from "./state-words.ts";
 import { type Bounds, RateLimiter, type Rate } from "./rate-limiter.ts";
 import { TIME_MS_MAX } from "./limits.ts";
 import type { TaskColumns } from "./task-columns.ts";
@@ -62,8 +63,8 @@ export class TaskQueue {
   }
 
   /** Tasks in each state. */
-  counts(): Record<TaskState, number> {
-    return Object.fromEntries(TASK_STATES.map((state) => [state, this.count(state)])) as Record<TaskState, number>;
+  counts(): StateCounts {
+    return Object.fromEntries(TASK_STATES.map((state) => [state, this.count(state)])) as StateCounts;
   }
 
   configure(settings: QueueSettings): void {

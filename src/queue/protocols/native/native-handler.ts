@@ -7,7 +7,7 @@ import { HoldfastError, OperationError, ProtocolError } from "../../../core/erro
 import type { CronTable } from "../../service/cron.ts";
 import type { TaskService } from "../../service/task-service.ts";
 import type { ProtocolHandler, PeerConnection } from "../protocol-handler.ts";
-import { type InspectContext, list, purge, show } from "./inspect-commands.ts";
+import { type InspectContext, list, purge, show, stats } from "./inspect-commands.ts";
 import { submitBatch } from "./batch-submissions.ts";
 import { NativeWriter, STATE } from "./native-writer.ts";
 import { OutcomeSubscriptions } from "./outcome-subscriptions.ts";
@@ -232,7 +232,7 @@ export class NativeHandler implements ProtocolHandler {
   }
 
   stats(frames: Frames): void {
-    this.#say("DATA", request(frames), json({ broker: this.#ids.broker, ...this.#service.stats() }));
+    this.#say("DATA", request(frames), json(stats(this.#inspect)));
   }
 
   retry(frames: Frames): void {
