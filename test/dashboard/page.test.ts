@@ -198,7 +198,7 @@ test(
   },
 );
 
-test("a dead task shows its error and is ready again after Retry; ended ones can be removed", needs, async () => {
+test("a dead task shows its error and is waiting again after Retry; ended ones can be removed", needs, async () => {
   const watched = await openView("queue");
   const { page } = watched;
   await page.getByRole("button", { name: "emails", exact: true }).click();
@@ -211,8 +211,8 @@ test("a dead task shows its error and is ready again after Retry; ended ones can
     .first()
     .click();
   await page.getByText(/attempt 1 failed/).waitFor();
-  await page.getByLabel("State").selectOption("done");
-  await button(page, "Remove all done").click();
+  await page.getByLabel("State").selectOption("completed");
+  await button(page, "Remove all completed").click();
   await page.getByText(/tasks removed/).waitFor();
   await close(watched);
 });

@@ -92,7 +92,7 @@ test("a batch is taken in whole or not at all", async () => {
   rig.service.configure("q", { bytesMax: 500 }, () => {});
   await rig.add("first");
   await assert.rejects(rig.addMany(["a", "b", "c"]), { code: "QUEUE_FULL" });
-  assert.equal(rig.service.stateMachine.queue("q").count("ready"), 1);
+  assert.equal(rig.service.stateMachine.queue("q").count("waiting"), 1);
   assert.deepEqual(await rig.addMany(["a", "b"]), [2, 3]);
 });
 
@@ -133,5 +133,5 @@ test("the same key with the same result: who asks again under a key gets what wa
   assert.equal(await rig.add("x", { key: "order 7" }), id);
   await settle();
   assert.equal(worker.tasks.length, 1);
-  assert.deepEqual(await rig.outcome(id), { id, state: "done", bytes: bytes("shipped") });
+  assert.deepEqual(await rig.outcome(id), { id, state: "completed", bytes: bytes("shipped") });
 });
