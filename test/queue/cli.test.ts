@@ -57,6 +57,23 @@ test("add prints an id; show, ls, cancel and purge know it", async () => {
   assert.match((await queueCommand("purge", "clerk", "--state", "cancelled")).stdout, /removed 1/);
 });
 
+test("--state takes the word of 0.1 for a state too, and says on stderr that it is deprecated", async () => {
+  const id = (await queueCommand("add", "named", "x")).stdout.trim();
+  const old = await queueCommand("ls", "named", "--state", "ready", "--json");
+  assert.equal((JSON.parse(old.stdout) as { state: string }).state, "waiting");
+  assert.equal(old.stderr, "The state 'ready' is called 'waiting' now; the old word is deprecated\n");
+  assert.deepEqual(await queueCommand("ls", "named", "--state", "blocked", "--json"), { code: 0, stdout: "", stderr: "" });
+  assert.equal((await queueCommand("ls", "named", "--state", "nonsense")).code, 2);
+  assert.equal((await queueCommand("purge", "named", "--state", "waiting")).code, 2);
+  const after = await queueCommand("add", "named", "y", "--after", id);
+  const blocked = await queueCommand("ls", "named", "--state", "blocked");
+  assert.match(blocked.stdout, new RegExp(`${after.stdout.trim()} +blocked`));
+  assert.match(
+    (await queueCommand("ls")).stdout,
+    /WAITING +DELAYED +BLOCKED +ACTIVE +RETRYING +DEAD +COMPLETED[^]*named +1 +0 +1 /,
+  );
+});
+
 test("work runs a command for each task: its stdout is the result, its exit code the verdict", async (t) => {
   const shell = `read word; case "$word" in bad) echo "cannot $word" >&2; exit 65;; *) printf '%s %s' "$word" "$HOLDFAST_ATTEMPT";; esac`;
   const worker = start(t, "work", "words", "--url", broker.address, "--", "sh", "-c", shell);
