@@ -42,7 +42,7 @@ export async function listTasks(
   const state = word === undefined ? undefined : stateNamed(word);
   const states = state && { state: wireState(state), ...(wireState(state) === "delayed" && { blocked: state === "blocked" }) };
   const request = Buffer.from(JSON.stringify({ ...asked, ...states }));
-  const page = readJson<{ tasks: OnWire[]; next?: number }>(await client.ask("LIST", [request], { timeoutMs }));
+  const page = readJson(await client.ask("LIST", [request], { timeoutMs })) as { tasks: OnWire[]; next?: number };
   const tasks = page.tasks.map(named);
   // A broker of version 0.1 does not tell blocked from delayed.
   return { ...page, tasks: state ? tasks.filter((task) => task.state === state) : tasks };
@@ -51,13 +51,13 @@ export async function listTasks(
 /** @internal All that is known of a task, and its body, or its result when it is completed. */
 export async function showTask(client: QueueClient, id: string, timeoutMs: number): Promise<{ task: TaskInfo; body: Buffer }> {
   const answer = await client.ask("SHOW", [Buffer.from(id)], { timeoutMs, id });
-  return { task: named(readJson<OnWire>(answer)), body: answer[1] ?? Buffer.alloc(0) };
+  return { task: named(readJson(answer) as OnWire), body: answer[1] ?? Buffer.alloc(0) };
 }
 
 /** @internal The queues of a broker, with their counts. */
 export async function queueStats(client: QueueClient, timeoutMs: number): Promise<QueueStats[]> {
   type Counted = Omit<QueueStats, "states"> & { readonly states: Record<WireState, number>; readonly blocked?: number };
-  const { queues } = readJson<{ queues: Counted[] }>(await client.ask("STATS", [], { timeoutMs }));
+  const { queues } = readJson(await client.ask("STATS", [], { timeoutMs })) as { queues: Counted[] };
   return queues.map(({ blocked, ...queue }) => ({ ...queue, states: countsOfWire(queue.states, blocked) }));
 }
 
@@ -70,15 +70,16 @@ export async function purgeTasks(
   const state = stateNamed(word);
   if (!isEnded(state))
     throw new UsageError("QUEUE_OPTIONS_INVALID", `Cannot purge tasks that are ${state}: they have not ended`);
-  return readJson(await client.ask("PURGE", [Buffer.from(queue), Buffer.from(wireState(state))], { timeoutMs }));
+  const answer = await client.ask("PURGE", [Buffer.from(queue), Buffer.from(wireState(state))], { timeoutMs });
+  return readJson(answer) as { removed: number };
 }
 
 function named({ blocked = false, ...task }: OnWire): TaskInfo {
   return { ...task, state: statesOfWire(task.state, blocked)[0]! };
 }
 
-function readJson<T>([json]: readonly Buffer[]): T {
-  return JSON.parse(json?.toString() ?? "{}") as T;
+function readJson([json]: readonly Buffer[]): unknown {
+  return JSON.parse(json?.toString() ?? "{}");
 }
 
 const oldWordsTold = new Set<string>();
