@@ -332,7 +332,7 @@ test("the walks drive the running parts: a miss, a set, a hit; a task and its wo
   await page.getByText(/^Task .* is on disk\.$/).waitFor();
   await button(page, "On in What a message queue does").click();
   await button(page, "Be the worker for one task").click();
-  await page.getByText(/^Task .* \(“hello”\) is done\.$/).waitFor();
+  await page.getByText(/^Task .* \(“hello”\) is completed\.$/).waitFor();
   await close(watched);
 });
 
