@@ -41,10 +41,13 @@ export interface Tag {
 export function entriesOf({ checker, program, emitter }: Project, root: string, entryPoint: string): Entry[] {
   const file = program.getSourceFile(join(root, "src", entryPoint, "index.ts"))!;
   const print = (node: Node): string => emitter.printNode(node).replaceAll(/\s*\n\s*/g, " ");
-  const exports = checker.getExportsOfModule(checker.getSymbolAtLocation(file)!);
+  const target = (symbol: Symbol): Symbol => (symbol.flags & SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol);
+  const exports = checker
+    .getExportsOfModule(checker.getSymbolAtLocation(file)!)
+    .filter((exported) => !isInternal(target(exported), checker));
   const names = new Set(exports.map(({ name }) => name));
   return exports.map((exported) => {
-    const symbol = exported.flags & SymbolFlags.Alias ? checker.getAliasedSymbol(exported) : exported;
+    const symbol = target(exported);
     const { name } = exported;
     const about = { name, text: symbol.getDocumentationComment(checker), tags: tagsOf(symbol, checker), members: [], from: [] };
     if (symbol.flags & SymbolFlags.Function)
@@ -87,7 +90,7 @@ function membersOf(symbol: Symbol, { bases, checker, print, within }: Reading): 
     const path = member.declarations[0]?.path;
     // Not what the language or Node gives every class, nor options that can be set and do nothing: docs/zmq.md names those.
     if (!path?.startsWith(within) || path.endsWith("/ignored-options.ts") || member.name.startsWith("__")) return false;
-    return !inherited.has(place(member)) && !tagsOf(member, checker).some(({ name }) => name === "internal");
+    return !inherited.has(place(member)) && !isInternal(member, checker);
   };
   return properties(symbol)
     .filter(isShown)
@@ -101,6 +104,10 @@ function membersOf(symbol: Symbol, { bases, checker, print, within }: Reading): 
         text: text.filter((part) => part !== "").join(" "),
       };
     });
+}
+
+function isInternal(symbol: Symbol, checker: Checker): boolean {
+  return tagsOf(symbol, checker).some(({ name }) => name === "internal");
 }
 
 /** As written, where it is. */

@@ -4,6 +4,10 @@ export { QueueClient } from "./client/queue-client.ts";
 export type { ClientOptions } from "./client/broker-pool.ts";
 export type { ClientSecurity } from "./client/broker-connection.ts";
 export { giveUpMove, type MoveEnd, type Moved, type MoveOptions, moveQueue } from "./stores/move.ts";
+/** @internal For the command and the page. */
+export { listTasks, purgeTasks, queueStats, showTask, type TaskInfo } from "./client/inspect-tasks.ts";
+/** @internal */
+export { wireCounts } from "./tasks/state-words.ts";
 export { bytesCodec, type Codec, jsonCodec } from "./client/payload.ts";
 export { type AddOptions, Queue, queue, type QueueOptions, Task, type WaitFor } from "./client/queue.ts";
 export type { SyncMode } from "./stores/sqlite/sqlite-store.ts";

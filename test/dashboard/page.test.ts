@@ -198,7 +198,7 @@ test(
   },
 );
 
-test("a dead task shows its error and is ready again after Retry; ended ones can be removed", needs, async () => {
+test("a dead task shows its error and is waiting again after Retry; ended ones can be removed", needs, async () => {
   const watched = await openView("queue");
   const { page } = watched;
   await page.getByRole("button", { name: "emails", exact: true }).click();
@@ -211,8 +211,8 @@ test("a dead task shows its error and is ready again after Retry; ended ones can
     .first()
     .click();
   await page.getByText(/attempt 1 failed/).waitFor();
-  await page.getByLabel("State").selectOption("done");
-  await button(page, "Delete all done").click();
+  await page.getByLabel("State").selectOption("completed");
+  await button(page, "Delete all completed").click();
   await page.getByText(/tasks deleted/).waitFor();
   await close(watched);
 });
@@ -332,7 +332,7 @@ test("the walks drive the running parts: a miss, a set, a hit; a task and its wo
   await page.getByText(/^Task .* was stored\.$/).waitFor();
   await button(page, "Next in What a message queue does").click();
   await button(page, "Process one task").click();
-  await page.getByText(/^Task .* \(“hello”\) is done\.$/).waitFor();
+  await page.getByText(/^Task .* \(“hello”\) is completed\.$/).waitFor();
   await close(watched);
 });
 

@@ -5,7 +5,7 @@ import { ProblemList } from "../../src/dashboard/snapshot/problem-list.ts";
 import type { BrokerNumbers, CacheNumbers, LinkNumbers, QueueNumbers } from "../../src/dashboard/snapshot/monitored-parts.ts";
 import type { Sample } from "../../src/dashboard/snapshot/monitored-parts.ts";
 
-const STATES = { delayed: 0, ready: 0, leased: 0, failed: 0, done: 0, dead: 0, cancelled: 0 };
+const STATES = { waiting: 0, delayed: 0, blocked: 0, active: 0, retrying: 0, completed: 0, dead: 0, cancelled: 0 };
 const QUEUE: QueueNumbers = {
   name: "emails",
   states: STATES,
@@ -65,19 +65,19 @@ function toldAfter(seconds: number, given: Given | ((second: number) => Given)):
 }
 
 test("a paused queue with idle workers is told after a minute, with how long", () => {
-  const queue = { states: { ...STATES, ready: 7 }, consumers: 3, settings: { paused: true } };
+  const queue = { states: { ...STATES, waiting: 7 }, consumers: 3, settings: { paused: true } };
   assert.deepEqual(toldAfter(59, { queue }), []);
   assert.deepEqual(toldAfter(300, { queue }), ["3 workers connected but idle for 5 min: queue emails is paused"]);
 });
 
 test("tasks that wait without any worker are told", () => {
-  assert.deepEqual(toldAfter(120, { queue: { states: { ...STATES, ready: 2 } } }), [
+  assert.deepEqual(toldAfter(120, { queue: { states: { ...STATES, waiting: 2 } } }), [
     "2 tasks have waited 2 min in emails: no worker is connected",
   ]);
 });
 
 test("workers that finish nothing while tasks wait are told; those that finish are not", () => {
-  const stuck = { states: { ...STATES, ready: 5, leased: 1 }, consumers: 1 };
+  const stuck = { states: { ...STATES, waiting: 5, active: 1 }, consumers: 1 };
   assert.deepEqual(toldAfter(61, { queue: stuck }), ["emails has finished nothing for 1 min: 1 worker busy, 5 tasks wait"]);
   assert.deepEqual(
     toldAfter(61, (second) => ({ queue: { ...stuck, finished: second } })),

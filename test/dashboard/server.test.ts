@@ -173,6 +173,24 @@ test("/metrics tells stable names with the parts' numbers", async () => {
   );
 });
 
+test("/metrics counts tasks by the states' names, and under the old name by the words of 0.1", async () => {
+  const states = { waiting: 1, delayed: 2, blocked: 3, active: 4, retrying: 5, completed: 6, dead: 7, cancelled: 8 };
+  const row = { name: "q", states, bytes: 0, consumers: 0, slots: 0, added: 0, finished: 0, failures: 0, settings: {} };
+  const numbers = { tasks: 0, bytes: 0, bytesMax: 1, peers: 0, storeTrouble: undefined, workers: [], workersLeft: [] };
+  const queue = { address: "tcp://127.0.0.1:5555", stats: () => ({ ...numbers, queues: [row] }) };
+  const { body } = await ask(await start({ queue }), "/metrics");
+  const counted = (metric: string): Record<string, number> =>
+    Object.fromEntries(
+      [...body.matchAll(new RegExp(`^${metric}\\{queue="q",state="(\\w+)"\\} (\\d+)$`, "gm"))].map(([, state, count]) => [
+        state!,
+        Number(count),
+      ]),
+    );
+  assert.deepEqual(counted("holdfast_queue_tasks_by_state"), states);
+  const old = { ready: 1, delayed: 5, leased: 4, failed: 5, done: 6, dead: 7, cancelled: 8 };
+  assert.deepEqual(counted("holdfast_queue_tasks"), old);
+});
+
 test("the stream begins with the numbers of now and goes on once a second", async () => {
   const dashboard = await start({ cache });
   const text = await new Promise<string>((resolve) => {

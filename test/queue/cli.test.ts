@@ -50,11 +50,28 @@ test("add prints an id; show, ls, cancel and purge know it", async () => {
   const shown = await queueCommand("show", id, "--json");
   const task = JSON.parse(shown.stdout) as Record<string, unknown>;
   assert.deepEqual([task["id"], task["priority"], task["group"], task["body"]], [id, 3, "tenant", "a letter"]);
-  assert.match((await queueCommand("ls", "clerk")).stdout, new RegExp(`${id} +ready +3 +tenant`));
-  assert.match((await queueCommand("ls")).stdout, /QUEUE +READY[^]*clerk +1/);
+  assert.match((await queueCommand("ls", "clerk")).stdout, new RegExp(`${id} +waiting +3 +tenant`));
+  assert.match((await queueCommand("ls")).stdout, /QUEUE +WAITING[^]*clerk +1/);
   assert.equal((await queueCommand("cancel", id)).code, 0);
   assert.equal((await queueCommand("cancel", id)).code, 1);
   assert.match((await queueCommand("purge", "clerk", "--state", "cancelled")).stdout, /removed 1/);
+});
+
+test("--state takes the word of 0.1 for a state too, and says on stderr that it is deprecated", async () => {
+  const id = (await queueCommand("add", "named", "x")).stdout.trim();
+  const old = await queueCommand("ls", "named", "--state", "ready", "--json");
+  assert.equal((JSON.parse(old.stdout) as { state: string }).state, "waiting");
+  assert.equal(old.stderr, "The state 'ready' is called 'waiting' now; the old word is deprecated\n");
+  assert.deepEqual(await queueCommand("ls", "named", "--state", "blocked", "--json"), { code: 0, stdout: "", stderr: "" });
+  assert.equal((await queueCommand("ls", "named", "--state", "nonsense")).code, 2);
+  assert.equal((await queueCommand("purge", "named", "--state", "waiting")).code, 2);
+  const after = await queueCommand("add", "named", "y", "--after", id);
+  const blocked = await queueCommand("ls", "named", "--state", "blocked");
+  assert.match(blocked.stdout, new RegExp(`${after.stdout.trim()} +blocked`));
+  assert.match(
+    (await queueCommand("ls")).stdout,
+    /WAITING +DELAYED +BLOCKED +ACTIVE +RETRYING +DEAD +COMPLETED[^]*named +1 +0 +1 /,
+  );
 });
 
 test("work runs a command for each task: its stdout is the result, its exit code the verdict", async (t) => {
@@ -88,7 +105,7 @@ test("pause, resume, set and retry mend a queue", async (t) => {
     await new Promise((resolve) => setTimeout(resolve, 10));
   assert.equal(await ended(worker), 0);
   assert.match((await queueCommand("retry", "--queue", "mend")).stdout, /retried/);
-  assert.match((await queueCommand("ls", "mend", "--state", "ready")).stdout, /ready/);
+  assert.match((await queueCommand("ls", "mend", "--state", "waiting")).stdout, /waiting/);
 });
 
 test("cron lists what was scheduled, with the time of the next run", async () => {
@@ -120,7 +137,7 @@ test("serve prints its address, keeps tasks over a restart, and ends with 0 at S
   assert.equal(refused, 1, "a second broker on the same folder is refused");
   assert.equal(await ended(first), 0);
   const again = start(t, ...words);
-  assert.match((await holdfast("queue", "ls", "q", "--url", await address(again))).stdout, /ready/);
+  assert.match((await holdfast("queue", "ls", "q", "--url", await address(again))).stdout, /waiting/);
   assert.equal(await ended(again), 0);
 });
 

@@ -6,7 +6,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { lifeCyclePicture } from "../../src/queue/tasks/life-cycle.ts";
+import { lifeCyclePicture, TASK_STATES } from "../../src/queue/tasks/life-cycle.ts";
+import { storedNumber, wireState } from "../../src/queue/tasks/state-words.ts";
 import { Broker } from "../../src/queue/index.ts";
 import { requires } from "../support/requires.ts";
 
@@ -18,6 +19,15 @@ function snippets(language: string): string[] {
 
 test("the picture of a task's life in the protocol's page is the table's", () => {
   assert.equal(snippets("mermaid")[0]!.trim(), lifeCyclePicture());
+});
+
+test("the protocol's page says how each state is written in messages and in stored rows", () => {
+  const rows = [...page.matchAll(/^\| `(\w+)` +\| [^|]+ \| `(\w+)` +\| (\d) +\|$/gm)].map((match) => match.slice(1));
+  const written = TASK_STATES.map((state) => {
+    const stored = state === "blocked" ? "delayed" : state;
+    return [state, wireState(state), `${storedNumber(stored)}`];
+  });
+  assert.deepEqual(rows, written);
 });
 
 test("the protocol's page names every code that a broker refuses with, and no other", () => {

@@ -28,7 +28,7 @@ test("a thousand seeds of crashes, broken lines, full disks and jumping clocks l
 class ForgetsTokens extends TaskStateMachine {
   override findLease(id: number): number {
     const row = this.find(id);
-    return row !== NONE && this.state(row) === "leased" ? row : NONE;
+    return row !== NONE && this.state(row) === "active" ? row : NONE;
   }
 }
 

@@ -508,7 +508,7 @@ async function judge(simulation: Simulation): Promise<{ tasks: number; done: num
       throw new Violation(`${which} ended with ${outcome}`);
     }
   }
-  for (const state of ["ready", "delayed", "leased", "failed"] as const) {
+  for (const state of ["waiting", "delayed", "blocked", "active", "retrying"] as const) {
     const left = stateMachine.findQueue("q")?.count(state) ?? 0;
     if (left > 0) throw new Violation(`${left} tasks are still ${state} when all is settled`);
   }

@@ -1,7 +1,7 @@
 /** ● `holdfast queue retry`, `cancel`, `pause`, `resume`, `set` and `purge`. */
 import { UsageError } from "../../core/errors.ts";
 import { durationMs, sizeBytes } from "../../core/units.ts";
-import type { QueueClient, QueueSettings } from "../../queue/index.ts";
+import { listTasks, purgeTasks, type QueueClient, type QueueSettings } from "../../queue/index.ts";
 import { flags, parse } from "../shared/flags.ts";
 import { type ClientFlags, clientFlags, readCount, withClient } from "./client-flags.ts";
 
@@ -28,9 +28,7 @@ async function deadTasks(client: QueueClient, queue: string, timeoutMs: number):
   const ids: string[] = [];
   let after: number | undefined;
   do {
-    const request = Buffer.from(JSON.stringify({ queue, state: "dead", limit: 1000, after }));
-    const [answer] = await client.ask("LIST", [request], { timeoutMs });
-    const page = JSON.parse(answer!.toString()) as { tasks: { id: string }[]; next?: number };
+    const page = await listTasks(client, { queue, state: "dead", limit: 1000, after }, timeoutMs);
     ids.push(...page.tasks.map(({ id }) => id));
     after = page.next;
   } while (after !== undefined);
@@ -115,13 +113,12 @@ function rateOrOff(text: string, flag: string): { count: number; perMs: number }
 export async function purge(argv: readonly string[]): Promise<number> {
   const command = clientFlags(flags("queue purge", "Deletes ended tasks of a queue"))
     .argument("<queue>", "the queue's name")
-    .option("--state <state>", "dead, done or cancelled", "dead");
+    .option("--state <state>", "dead, completed or cancelled", "dead");
   if (!(await parse(command, argv))) return 0;
   const options = command.opts<ClientFlags & { state: string }>();
   const [queue] = command.processedArgs as [string];
   return withClient(options, async (client, timeoutMs) => {
-    const [answer] = await client.ask("PURGE", [Buffer.from(queue), Buffer.from(options.state)], { timeoutMs });
-    print(options, JSON.parse(answer!.toString()) as object);
+    print(options, await purgeTasks(client, { queue, state: options.state }, timeoutMs));
     return 0;
   });
 }

@@ -1,7 +1,7 @@
 /** ● `holdfast queue ls` and `holdfast queue show`. */
 import { printable } from "../../core/printable.ts";
 import { showDuration, showSize } from "../../core/units.ts";
-import type { BrokerStats, QueueClient } from "../../queue/index.ts";
+import { listTasks, type QueueClient, queueStats, showTask, type TaskInfo } from "../../queue/index.ts";
 import { bodyField } from "./bodies.ts";
 import { flags, parse } from "../shared/flags.ts";
 import { type ClientFlags, clientFlags, readCount, withClient } from "./client-flags.ts";
@@ -11,47 +11,41 @@ interface ListFlags extends ClientFlags {
   readonly limit: string;
 }
 
-interface TaskLine {
-  readonly id: string;
-  readonly queue: string;
-  readonly state: string;
-  readonly priority: number;
-  readonly group?: string;
-  readonly failures: number;
-  readonly createdMs: number;
-  readonly bodyBytes: number;
-}
-
 /** The largest page that a broker answers. */
 const PAGE_TASKS = 1000;
 
 export async function ls(argv: readonly string[]): Promise<number> {
   const command = clientFlags(flags("queue ls", "Lists the queues with their task counts, or the tasks of one queue"))
     .argument("[queue]", "list this queue's tasks")
-    .option("--state <state>", "only delayed, ready, leased, failed, done, dead or cancelled")
+    .option("--state <state>", "only waiting, delayed, blocked, active, retrying, completed, dead or cancelled")
     .option("--limit <n>", "at most this many tasks", "100");
   if (!(await parse(command, argv))) return 0;
   const options = command.opts<ListFlags>();
   const [name] = command.processedArgs as [string | undefined];
   return withClient(options, async (client, timeoutMs) => {
-    if (name === undefined)
-      printQueues(await askJson<BrokerStats>(client, "STATS", undefined, timeoutMs), options.json ?? false);
+    if (name === undefined) printQueues(await queueStats(client, timeoutMs), options.json ?? false);
     else await printTasks(client, name, options, timeoutMs);
     return 0;
   });
 }
 
-function printQueues({ queues }: BrokerStats, json: boolean): void {
+type QueueLine = Awaited<ReturnType<typeof queueStats>>[number];
+
+/** `completed` comes last: it is no work that is left. */
+const COUNTED = ["waiting", "delayed", "blocked", "active", "retrying", "dead", "completed"] as const;
+
+function printQueues(queues: readonly QueueLine[], json: boolean): void {
   if (json) {
     for (const queue of queues) process.stdout.write(`${JSON.stringify(queue)}\n`);
     return;
   }
   const rows = queues.map(({ name, states, consumers, bytes, settings }) => [
     settings.paused ? `${name} (paused)` : name,
-    ...[states.ready, states.delayed, states.leased, states.failed, states.done, states.dead, consumers].map(String),
+    ...COUNTED.map((state) => `${states[state]}`),
+    `${consumers}`,
     showSize(bytes),
   ]);
-  printTable([["QUEUE", "READY", "DELAYED", "RUNNING", "FAILED", "DONE", "DEAD", "WORKERS", "BYTES"], ...rows]);
+  printTable([["QUEUE", ...COUNTED.map((state) => state.toUpperCase()), "WORKERS", "BYTES"], ...rows]);
 }
 
 async function printTasks(
@@ -64,8 +58,7 @@ async function printTasks(
   let after: number | undefined;
   const rows: string[][] = [["ID", "STATE", "PRIORITY", "GROUP", "FAILURES", "AGE", "BYTES"]];
   do {
-    const request = { queue, state, after, limit: Math.min(left, PAGE_TASKS) };
-    const page = await askJson<{ tasks: TaskLine[]; next?: number }>(client, "LIST", request, timeoutMs);
+    const page = await listTasks(client, { queue, state, after, limit: Math.min(left, PAGE_TASKS) }, timeoutMs);
     for (const task of page.tasks) {
       if (json) process.stdout.write(`${JSON.stringify(task)}\n`);
       else rows.push(taskRow(task));
@@ -76,10 +69,10 @@ async function printTasks(
   if (!json) printTable(rows);
 }
 
-function taskRow({ id, state, priority, group, failures, createdMs, bodyBytes }: TaskLine): string[] {
+function taskRow({ id, state, reason, priority, group, failures, createdMs, bodyBytes }: TaskInfo): string[] {
   return [
     id,
-    state,
+    reason ? `${state} (${reason})` : state,
     `${priority}`,
     group ?? "",
     `${failures}`,
@@ -96,12 +89,11 @@ export async function show(argv: readonly string[]): Promise<number> {
   const options = command.opts<ClientFlags>();
   const [id] = command.processedArgs as [string];
   return withClient(options, async (client, timeoutMs) => {
-    const [about, body] = await client.ask("SHOW", [Buffer.from(id)], { timeoutMs, id });
-    const task = JSON.parse(about!.toString()) as Record<string, unknown>;
-    if (options.json) process.stdout.write(`${JSON.stringify({ ...task, ...(body && bodyField("body", body)) })}\n`);
+    const { task, body } = await showTask(client, id, timeoutMs);
+    if (options.json) process.stdout.write(`${JSON.stringify({ ...task, ...bodyField("body", body) })}\n`);
     else {
       for (const [name, value] of Object.entries(task)) process.stdout.write(`${name.padEnd(14)}${readable(name, value)}\n`);
-      process.stdout.write(`${(task["state"] === "done" ? "result" : "body").padEnd(14)}${body?.toString() ?? ""}\n`);
+      process.stdout.write(`${(task.state === "completed" ? "result" : "body").padEnd(14)}${body.toString()}\n`);
     }
     return 0;
   });
@@ -116,11 +108,6 @@ function readable(name: string, value: unknown): string {
 
 function showFailed(atMs: number | null): string {
   return atMs === null ? "unknown" : new Date(atMs).toISOString();
-}
-
-async function askJson<T>(client: QueueClient, verb: "STATS" | "LIST", request: unknown, timeoutMs: number): Promise<T> {
-  const [answer] = await client.ask(verb, request === undefined ? [] : [Buffer.from(JSON.stringify(request))], { timeoutMs });
-  return JSON.parse(answer!.toString()) as T;
 }
 
 function printTable(rows: readonly (readonly string[])[]): void {

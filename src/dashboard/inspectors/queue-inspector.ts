@@ -1,6 +1,6 @@
 /** ● The queue view's requests to the broker, in the queue's protocol: pages of tasks, one task, and the actions. */
 import { EMPTY_BUFFER } from "../../core/buffers.ts";
-import { Broker, QueueClient, bytesCodec, queue, worker } from "../../queue/index.ts";
+import { Broker, QueueClient, bytesCodec, listTasks, purgeTasks, queue, showTask, worker } from "../../queue/index.ts";
 import type { Codec } from "../../queue/index.ts";
 import { showBytes } from "../../wire/index.ts";
 import { REQUEST_MS_MAX, TASKS_PAGE_MAX, WORK_MS_MAX } from "../limits.ts";
@@ -16,14 +16,14 @@ export class QueueInspector {
 
   /** A page of tasks, newest numbers last: `{ tasks, next }`. */
   list(filter: { queue?: string; state?: string; after?: number }): Promise<unknown> {
-    return this.#json("LIST", { ...filter, limit: TASKS_PAGE_MAX });
+    return listTasks(this.#open(), { ...filter, limit: TASKS_PAGE_MAX }, REQUEST_MS_MAX);
   }
 
   /** When the oldest waiting task of each queue was added, in ms since 1970; null without one. */
   async oldest(queues: readonly string[]): Promise<Record<string, number | null>> {
     const found: [string, number | null][] = [];
     for (const queue of queues) {
-      const { tasks } = (await this.#json("LIST", { queue, state: "ready", limit: 1 })) as { tasks: { createdMs: number }[] };
+      const { tasks } = await listTasks(this.#open(), { queue, state: "waiting", limit: 1 }, REQUEST_MS_MAX);
       found.push([queue, tasks[0]?.createdMs ?? null]);
     }
     return Object.fromEntries(found);
@@ -31,12 +31,8 @@ export class QueueInspector {
 
   /** One task: its properties, and its body (or result) if requested. */
   async show(id: string, { body }: { body: boolean }): Promise<{ task: unknown; body: string | undefined; bodyBytes: number }> {
-    const [json, bytes] = await this.#request("SHOW", [Buffer.from(id)], id);
-    return {
-      task: JSON.parse(json?.toString() ?? "{}"),
-      body: body && bytes ? bytes.toString("utf8") : undefined,
-      bodyBytes: bytes?.length ?? 0,
-    };
+    const { task, body: bytes } = await showTask(this.#open(), id, REQUEST_MS_MAX);
+    return { task, body: body ? bytes.toString("utf8") : undefined, bodyBytes: bytes.length };
   }
 
   /** Adds a task; resolves to its id once it is stored. */
@@ -47,7 +43,7 @@ export class QueueInspector {
   }
 
   async retry(id: string): Promise<void> {
-    await this.#request("RETRY", [Buffer.from(id)], id);
+    await this.#open().ask("RETRY", [Buffer.from(id)], { timeoutMs: REQUEST_MS_MAX, id });
   }
 
   async cancel(id: string): Promise<void> {
@@ -55,7 +51,7 @@ export class QueueInspector {
   }
 
   async pause(queue: string, paused: boolean): Promise<void> {
-    await this.#request("SET", [Buffer.from(queue), Buffer.from(JSON.stringify({ paused }))]);
+    await this.#open().ask("SET", [Buffer.from(queue), Buffer.from(JSON.stringify({ paused }))], { timeoutMs: REQUEST_MS_MAX });
   }
 
   /** Processes one task; resolves once its result is stored, or to undefined if no task arrived. */
@@ -78,22 +74,12 @@ export class QueueInspector {
   }
 
   /** Deletes the ended tasks of one state. */
-  async purge(queue: string, state: "done" | "dead" | "cancelled"): Promise<unknown> {
-    const [json] = await this.#request("PURGE", [Buffer.from(queue), Buffer.from(state)]);
-    return JSON.parse(json?.toString() ?? "{}");
+  purge(queue: string, state: string): Promise<{ removed: number }> {
+    return purgeTasks(this.#open(), { queue, state }, REQUEST_MS_MAX);
   }
 
   async close(): Promise<void> {
     await this.#client?.close();
-  }
-
-  async #json(verb: "LIST", filter: object): Promise<unknown> {
-    const [json] = await this.#request(verb, [Buffer.from(JSON.stringify(filter))]);
-    return JSON.parse(json?.toString() ?? "{}");
-  }
-
-  #request(verb: "LIST" | "SHOW" | "RETRY" | "SET" | "PURGE", rest: Buffer[], id?: string): Promise<readonly Buffer[]> {
-    return this.#open().ask(verb, rest, { timeoutMs: REQUEST_MS_MAX, ...(id !== undefined && { id }) });
   }
 
   /** In-process for a broker of this process, else over the network. */

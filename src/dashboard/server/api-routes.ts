@@ -94,8 +94,8 @@ function addQueue(app: Hono, { queue }: Inspectors): void {
   });
   app.post("/queue/purge", async (context) => {
     const body = await bodyOf(context);
-    const state = body.oneOf("state", ["done", "dead", "cancelled"]);
-    return context.json((await on(queue, "queue").purge(body.text("queue", { charsMax: 255 }), state)) as object);
+    const state = body.text("state", { charsMax: 20 });
+    return context.json(await on(queue, "queue").purge(body.text("queue", { charsMax: 255 }), state));
   });
 }
 

@@ -3,6 +3,7 @@
  * parts at each scrape.
  */
 import { Counter, Gauge, Registry } from "prom-client";
+import { wireCounts } from "../../queue/index.ts";
 import type { MonitoredParts } from "../snapshot/monitored-parts.ts";
 
 /** A registry of the metrics of these parts and of the process. */
@@ -91,11 +92,17 @@ function addQueue(
   }
   labelled(registry, {
     name: "holdfast_queue_tasks",
+    help: "Tasks by queue and state, in the words of version 0.1: see holdfast_queue_tasks_by_state",
+    labels: ["queue", "state"],
+    kind: Gauge,
+    read: () => queues().flatMap(({ name, states }) => byState(name, wireCounts(states))),
+  });
+  labelled(registry, {
+    name: "holdfast_queue_tasks_by_state",
     help: "Tasks by queue and state",
     labels: ["queue", "state"],
     kind: Gauge,
-    read: () =>
-      queues().flatMap(({ name, states }) => Object.entries(states).map(([state, count]) => [{ queue: name, state }, count])),
+    read: () => queues().flatMap(({ name, states }) => byState(name, states)),
   });
   labelled(registry, {
     name: "holdfast_queue_workers",
@@ -112,6 +119,10 @@ function addQueue(
     const read = (): [Record<string, string>, number][] => queues().map((each) => [{ queue: each.name }, each[key]]);
     labelled(registry, { name: metric, help, labels: ["queue"], kind: Counter, read });
   }
+}
+
+function byState(queue: string, counts: object): [Record<string, string>, number][] {
+  return Object.entries(counts).map(([state, count]: [string, number]) => [{ queue, state }, count]);
 }
 
 interface Labelled {

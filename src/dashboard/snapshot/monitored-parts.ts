@@ -65,7 +65,10 @@ export interface WorkerNumbers {
   readonly sinceMs: number;
 }
 
-export type TaskStates = Readonly<Record<"delayed" | "ready" | "leased" | "failed" | "done" | "dead" | "cancelled", number>>;
+export const TASK_STATES = ["waiting", "delayed", "blocked", "active", "retrying", "completed", "dead", "cancelled"] as const;
+
+/** Tasks in each state. */
+export type TaskStates = Readonly<Record<(typeof TASK_STATES)[number], number>>;
 
 export interface QueueNumbers {
   readonly name: string;

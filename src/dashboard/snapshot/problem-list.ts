@@ -77,13 +77,14 @@ function* queueConditions({ queue }: Sample, before: Sample | undefined): Genera
   for (const { name, states, consumers, settings, finished, failures } of queue.queues) {
     const past = earlier.get(name);
     const still = past !== undefined && past.finished === finished && past.failures === failures;
-    if (states.ready > 0 && settings.paused) yield stuck(name, (ms) => pausedText(name, consumers, ms));
-    else if (states.ready > 0 && consumers === 0) {
-      yield stuck(name, (ms) => `${tasks(states.ready)} have waited ${showDuration(ms)} in ${name}: no worker is connected`);
-    } else if (states.ready > 0 && still && states.leased > 0) {
+    if (states.waiting > 0 && settings.paused) yield stuck(name, (ms) => pausedText(name, consumers, ms));
+    else if (states.waiting > 0 && consumers === 0) {
+      yield stuck(name, (ms) => `${tasks(states.waiting)} have waited ${showDuration(ms)} in ${name}: no worker is connected`);
+    } else if (states.waiting > 0 && still && states.active > 0) {
       yield stuck(
         name,
-        (ms) => `${name} has finished nothing for ${showDuration(ms)}: ${workers(consumers)} busy, ${tasks(states.ready)} wait`,
+        (ms) =>
+          `${name} has finished nothing for ${showDuration(ms)}: ${workers(consumers)} busy, ${tasks(states.waiting)} wait`,
       );
     }
     if (states.dead > 0) {

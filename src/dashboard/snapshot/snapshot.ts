@@ -3,14 +3,15 @@
  * that 10,000 connections make a small message.
  */
 import { ROWS_MAX } from "../limits.ts";
-import type {
-  BrokerNumbers,
-  CacheNumbers,
-  ConnectionNumbers,
-  LinkNumbers,
-  QueueNumbers,
-  Sample,
-  TaskStates,
+import {
+  type BrokerNumbers,
+  type CacheNumbers,
+  type ConnectionNumbers,
+  type LinkNumbers,
+  type QueueNumbers,
+  type Sample,
+  TASK_STATES,
+  type TaskStates,
 } from "./monitored-parts.ts";
 import type { Problem } from "./problem-list.ts";
 
@@ -109,8 +110,6 @@ interface SnapshotContext {
   readonly link: LinkSample | undefined;
 }
 
-const STATES = ["delayed", "ready", "leased", "failed", "done", "dead", "cancelled"] as const;
-
 /** Builds what the page shows from two samples; without an earlier one all rates are 0. */
 export function snapshotOf(
   sample: Sample,
@@ -165,8 +164,11 @@ function queueSnapshot(
   const earlier = new Map(before?.queues.map((queue) => [queue.name, queue]));
   const rows = now.queues.map((queue) => queueRow(queue, earlier.get(queue.name), seconds));
   const total = (pick: (row: QueueRow) => number): number => rows.reduce((sum, row) => sum + pick(row), 0);
-  const states = Object.fromEntries(STATES.map((state) => [state, total((row) => row.states[state])])) as unknown as TaskStates;
-  const depth = ({ states: { ready, delayed, leased, dead } }: QueueRow): number => ready + delayed + leased + dead;
+  const states = Object.fromEntries(
+    TASK_STATES.map((state) => [state, total((row) => row.states[state])]),
+  ) as unknown as TaskStates;
+  const depth = ({ states }: QueueRow): number =>
+    states.waiting + states.delayed + states.blocked + states.active + states.dead;
   return {
     address,
     tasks: now.tasks,

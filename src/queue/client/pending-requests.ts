@@ -5,14 +5,14 @@
 import type { HoldfastError } from "../../core/errors.ts";
 import { Heap } from "../../core/heap.ts";
 import type { BrokerSession } from "./broker-session.ts";
-import type { TaskState } from "../tasks/life-cycle.ts";
+import type { OutcomeState } from "../tasks/life-cycle.ts";
 import type { TaskOptions } from "../tasks/task-policy.ts";
 import type { Frames, VerbIn } from "../protocols/messages.ts";
 
 /** How a task ended, as bytes. */
 export interface RawOutcome {
   readonly id: string;
-  readonly state: TaskState | "unknown";
+  readonly state: OutcomeState;
   readonly bytes: Uint8Array;
 }
 

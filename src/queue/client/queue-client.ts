@@ -11,7 +11,7 @@ import { type HoldfastError, OperationError, ProtocolError, UsageError } from ".
 import { BrokerPool, type ClientOptions } from "./broker-pool.ts";
 import type { BatchHead, BrokerSession } from "./broker-session.ts";
 import { mustFit } from "./payload.ts";
-import type { TaskState } from "../tasks/life-cycle.ts";
+import { endedOfWire } from "../tasks/state-words.ts";
 import type { TaskOptions } from "../tasks/task-policy.ts";
 import { BATCHED_BODY_BYTES_MAX, RecordBatchReader } from "../protocols/record-batch.ts";
 import {
@@ -275,7 +275,7 @@ export class QueueClient {
       case "ENDED":
         this.#ended(pending, {
           id: readText(frames[3]),
-          state: readText(frames[4]) as TaskState,
+          state: endedOfWire(readText(frames[4])),
           bytes: frames[5] ?? EMPTY_FRAME,
         });
         return;

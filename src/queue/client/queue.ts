@@ -226,7 +226,7 @@ export class Queue<P = unknown, R = unknown> {
   }
 
   #resultFrom({ id, state, bytes }: RawOutcome): R | Promise<R> {
-    if (state === "done") return this.results.direct ? this.results.decodeNow(bytes) : this.results.decode(bytes);
+    if (state === "completed") return this.results.direct ? this.results.decodeNow(bytes) : this.results.decode(bytes);
     if (state === "dead") throw new OperationError("QUEUE_TASK_DEAD", textOf(bytes) || `Task ${id} is dead`);
     if (state === "cancelled") throw new OperationError("QUEUE_TASK_CANCELLED", `Task ${id} was cancelled`);
     throw new OperationError("QUEUE_TASK_UNKNOWN", `Task ${id} is unknown, or its result is no longer stored`);

@@ -96,7 +96,7 @@ export class MajordomoClient implements ProtocolHandler {
 
   #ended(serviceName: Buffer, { id, state, bytes }: Outcome): void {
     this.#watched.delete(id);
-    if (state === "done") this.#reply(serviceName, CLIENT_FINAL, unpackFrames(bytes));
+    if (state === "completed") this.#reply(serviceName, CLIENT_FINAL, unpackFrames(bytes));
   }
 
   #reply(serviceName: Buffer, command: Buffer, body: readonly Buffer[]): void {

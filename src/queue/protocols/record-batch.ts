@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 import { ByteReader } from "../../core/byte-reader.ts";
 import { ProtocolError } from "../../core/errors.ts";
-import type { TaskState } from "../tasks/life-cycle.ts";
+import type { OutcomeState } from "../tasks/life-cycle.ts";
 
 /** 16 KiB: larger bodies go in messages of their own, which the socket passes on without a copy. */
 export const BATCHED_BODY_BYTES_MAX = 16 * 1024;
@@ -18,9 +18,8 @@ const HIGH = 2 ** 32;
 /** Beside the body, the most that one record takes. */
 const RECORD_BYTES_MAX = 32;
 
-/** The states in ENDEDS, by their numbers. */
-const STATES = ["done", "dead", "cancelled", "unknown"] as const satisfies readonly (TaskState | "unknown")[];
-export type EndState = (typeof STATES)[number];
+/** How tasks end, in the order of the numbers by which ENDEDS says it. */
+const OUTCOMES: readonly OutcomeState[] = ["completed", "dead", "cancelled", "unknown"];
 
 /** Gathers records until they are taken as one frame. */
 export class RecordBatchWriter {
@@ -53,10 +52,10 @@ export class RecordBatchWriter {
   }
 
   /** ENDEDS */
-  ended(request: number, state: EndState, body: Uint8Array): void {
+  ended(request: number, state: OutcomeState, body: Uint8Array): void {
     const bytes = this.#room(body.length);
     const at = u32(bytes, this.#at, request);
-    bytes[at] = STATES.indexOf(state);
+    bytes[at] = OUTCOMES.indexOf(state);
     this.#body(bytes, at + 1, body);
   }
 
@@ -132,8 +131,8 @@ export class RecordBatchReader extends ByteReader<Buffer> {
     return this.view(this.u32());
   }
 
-  endState(): EndState {
-    const state = STATES[this.u8()];
+  endState(): OutcomeState {
+    const state = OUTCOMES[this.u8()];
     if (!state) throw malformed();
     return state;
   }

@@ -3,6 +3,7 @@ import { type HoldfastError, OperationError } from "../../core/errors.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { ServiceContext } from "./service-context.ts";
 import type { Journal } from "./journal.ts";
+import type { EndedState } from "../tasks/life-cycle.ts";
 import { NONE } from "../tasks/task-columns.ts";
 import type { TaskQueue } from "../tasks/task-queue.ts";
 import type { Outcomes } from "./outcomes.ts";
@@ -49,7 +50,7 @@ export class AdminCommands {
   }
 
   /** Forgets ended tasks of a queue in one state; at most `limit`. @returns how many */
-  purge(queue: TaskQueue, state: "dead" | "done" | "cancelled", limit: number, settled: () => void): number {
+  purge(queue: TaskQueue, state: EndedState, limit: number, settled: () => void): number {
     const stateMachine = this.#context.stateMachine();
     const rows: number[] = [];
     for (const row of stateMachine.endedRows(state)) {

@@ -4,7 +4,7 @@
  */
 import { EMPTY } from "../../core/bytes.ts";
 import type { ServiceContext } from "./service-context.ts";
-import type { TaskState } from "../tasks/life-cycle.ts";
+import type { EndedState } from "../tasks/life-cycle.ts";
 import { ERROR_BYTES_MAX } from "../limits.ts";
 import { encodeAttemptError } from "./attempt-error.ts";
 import { encodeState } from "../tasks/task-record.ts";
@@ -34,7 +34,7 @@ export class Journal {
   }
 
   /** The task ended. A dead one keeps its body; of the others the result is kept. */
-  ended(row: number, state: TaskState, result: Uint8Array | undefined): void {
+  ended(row: number, state: EndedState, result: Uint8Array | undefined): void {
     const stateMachine = this.#context.stateMachine();
     const id = stateMachine.table.f(row, ID);
     const record = encodeState(stateMachine.record(row));

@@ -6,15 +6,14 @@
 import { EMPTY, utf8 } from "../../core/bytes.ts";
 import type { ServiceContext } from "./service-context.ts";
 import type { Journal } from "./journal.ts";
-import { isEnded, type TaskState } from "../tasks/life-cycle.ts";
+import { type EndedState, isEnded, type OutcomeState } from "../tasks/life-cycle.ts";
 import { decodeAttemptError } from "./attempt-error.ts";
 import { ID, NONE } from "../tasks/task-columns.ts";
 
 export interface Outcome {
   readonly id: number;
-  /** done, dead or cancelled; unknown: its outcome is no longer kept. */
-  readonly state: TaskState | "unknown";
-  /** done: the result. dead: the last error, as text. cancelled: nothing. */
+  readonly state: OutcomeState;
+  /** completed: the result. dead: the last error, as text. cancelled: nothing. */
   readonly bytes: Uint8Array;
 }
 
@@ -92,10 +91,10 @@ export class Outcomes {
   }
 
   /** A task ended: that is written, then told. */
-  ended(row: number, state: TaskState, result: Uint8Array | undefined): void {
+  ended(row: number, state: EndedState, result: Uint8Array | undefined): void {
     const id = this.#context.stateMachine().table.f(row, ID);
     this.#journal.ended(row, state, result);
-    const bytes = state === "done" ? result! : state === "dead" ? utf8(this.#journal.errorOf(id)) : EMPTY;
+    const bytes = state === "completed" ? result! : state === "dead" ? utf8(this.#journal.errorOf(id)) : EMPTY;
     this.#settling.set(id, { outcome: { id, state, bytes }, watchers: this.#live.get(id) });
     this.#live.delete(id);
     this.#journal.afterwards(() => this.#settled(id));
@@ -109,11 +108,11 @@ export class Outcomes {
     for (const watcher of all(settling.watchers)) watcher.ended(settling.outcome);
   }
 
-  async #readBack(id: number, state: TaskState, watcher: OutcomeWatcher): Promise<void> {
+  async #readBack(id: number, state: EndedState, watcher: OutcomeWatcher): Promise<void> {
     const { store, flush } = this.#context;
     let bytes: Uint8Array = EMPTY;
     try {
-      if (state === "done") bytes = (await store.read([id]))[0] ?? EMPTY;
+      if (state === "completed") bytes = (await store.read([id]))[0] ?? EMPTY;
       if (state === "dead") bytes = utf8(lastError((await store.inspect(id))?.notes));
     } catch {
       // The disk does not answer now. The waiter asks again as after a broken connection.

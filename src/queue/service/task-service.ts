@@ -26,7 +26,7 @@ import { ID, NONE } from "../tasks/task-columns.ts";
 import { type QueueSettings, readSettings, withoutDefaults } from "../tasks/queue-settings.ts";
 import type { TaskQueue } from "../tasks/task-queue.ts";
 import { type TaskView, viewTask, whyWaiting } from "./task-view.ts";
-import type { TaskState } from "../tasks/life-cycle.ts";
+import type { StateCounts } from "../tasks/state-words.ts";
 import type { WorkerRegistryStats } from "./worker-registry.ts";
 
 export interface TaskServiceOptions {
@@ -69,7 +69,8 @@ export interface TaskServiceStats extends WorkerRegistryStats {
 
 export interface QueueStats {
   readonly name: string;
-  readonly states: Readonly<Record<TaskState, number>>;
+  /** Tasks in each state. */
+  readonly states: StateCounts;
   readonly bytes: number;
   readonly consumers: number;
   readonly slots: number;
@@ -390,7 +391,7 @@ export class TaskService {
   /** Tasks that have not ended: what clients compare when they choose among brokers. */
   get load(): number {
     let load = 0;
-    for (const queue of this.stateMachine.queues()) load += queue.ready.count + queue.count("leased");
+    for (const queue of this.stateMachine.queues()) load += queue.ready.count + queue.count("active");
     return load;
   }
 

@@ -1,13 +1,16 @@
 /** ○ Tasks for people to look at: one task, a page of them, and why one waits. */
 import type { TaskStateMachine } from "../tasks/task-state-machine.ts";
-import { isEnded, type TaskState } from "../tasks/life-cycle.ts";
+import { type DeadReason, isEnded, type TaskState } from "../tasks/life-cycle.ts";
+import { LOST_MAX } from "../limits.ts";
 import type { TaskPolicy } from "../tasks/task-policy.ts";
-import { AT, ATTEMPTS, BODY_BYTES, CREATED, EXPIRES, ID, LOST, NONE, RESULT_BYTES } from "../tasks/task-columns.ts";
+import { AT, ATTEMPTS, BODY_BYTES, CREATED, EXPIRES, ID, LOST, NONE, RESULT_BYTES, TOKEN } from "../tasks/task-columns.ts";
 
 export interface TaskView extends TaskPolicy {
   readonly number: number;
   readonly queue: string;
   readonly state: TaskState;
+  /** Of a dead task. */
+  readonly reason: DeadReason | undefined;
   readonly priority: number;
   readonly group: string | undefined;
   /** Attempts that failed. */
@@ -15,7 +18,7 @@ export interface TaskView extends TaskPolicy {
   /** Workers whose connection broke while they had it. */
   readonly lost: number;
   readonly createdMs: number;
-  /** delayed, failed: when it is due; leased: when its attempt runs out of time; ended: when it ended. */
+  /** delayed, blocked, retrying: when it is due; active: when its attempt runs out of time; ended: when it ended. */
   readonly atMs: number | undefined;
   readonly expiresMs: number | undefined;
   readonly bodyBytes: number;
@@ -29,6 +32,7 @@ export function viewTask(stateMachine: TaskStateMachine, row: number): TaskView 
     number: table.f(row, ID),
     queue: stateMachine.queueOf(row).name,
     state: stateMachine.state(row),
+    reason: stateMachine.state(row) === "dead" ? deadReason(stateMachine, row) : undefined,
     priority: stateMachine.priority(row),
     group: stateMachine.group(row) || undefined,
     failures: table.u(row, ATTEMPTS),
@@ -42,12 +46,21 @@ export function viewTask(stateMachine: TaskStateMachine, row: number): TaskView 
   };
 }
 
+/** The row does not say why its task died, so this is concluded from what it says. A handler that gave up counts as `attempts`. */
+function deadReason(stateMachine: TaskStateMachine, row: number): DeadReason {
+  const { table } = stateMachine;
+  if (table.u(row, LOST) >= LOST_MAX) return "lost";
+  if (table.u(row, ATTEMPTS) >= stateMachine.policy(row).attempts) return "attempts";
+  if (table.f(row, EXPIRES) <= table.f(row, AT)) return "expired";
+  return table.f(row, TOKEN) === 0 ? "parent" : "attempts";
+}
+
 /** 100,000 numbers looked at for one page: about 20 ms; a page of a sparse list may be short, and the next starts where it ended. */
 const LOOKS_MAX = 100_000;
 
 export interface PageRequest {
   readonly queue?: string | undefined;
-  readonly state?: TaskState | undefined;
+  readonly states?: readonly TaskState[] | undefined;
   /** Start after this number; default 0. */
   readonly after: number;
   readonly limit: number;
@@ -56,7 +69,7 @@ export interface PageRequest {
 /** Tasks in the order of their numbers. `next` is where to go on, undefined at the end. */
 export function pageOfTasks(
   stateMachine: TaskStateMachine,
-  { queue, state, after, limit }: PageRequest,
+  { queue, states, after, limit }: PageRequest,
 ): { rows: readonly number[]; next: number | undefined } {
   const rows: number[] = [];
   let number = after;
@@ -66,7 +79,7 @@ export function pageOfTasks(
     const row = stateMachine.find(number);
     if (row === NONE) continue;
     if (queue !== undefined && stateMachine.queueOf(row).name !== queue) continue;
-    if (state !== undefined && stateMachine.state(row) !== state) continue;
+    if (states && !states.includes(stateMachine.state(row))) continue;
     rows.push(row);
   }
   return { rows, next: undefined };
@@ -79,11 +92,11 @@ export function whyWaiting(
   { consumers, storeTrouble }: { consumers: number; storeTrouble: string | undefined },
 ): string | undefined {
   const state = stateMachine.state(row);
-  if (state === "leased" || isEnded(state)) return undefined;
+  if (state === "active" || isEnded(state)) return undefined;
   const queue = stateMachine.queueOf(row);
-  if (stateMachine.isWaitingForOthers(row)) return "other tasks must complete first";
+  if (state === "blocked") return "other tasks must complete first";
   if (state === "delayed") return "its scheduled time has not been reached";
-  if (state === "failed") return "it waits for its next retry";
+  if (state === "retrying") return "it waits for its next retry";
   if (queue.settings.paused) return "its queue is paused";
   if (storeTrouble) return storeTrouble;
   if (consumers === 0) return "no worker is connected to its queue";

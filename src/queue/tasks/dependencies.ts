@@ -1,5 +1,5 @@
 /**
- * ○ Tasks that wait for others: each is free once all of those are done, and never once one of them is dead or cancelled. Decides
+ * ○ Tasks that wait for others: each is free once all of those are completed, and never once one of them is dead or cancelled. Decides
  * nothing else about a row: a listener is told what becomes of it. Holds entries only for tasks that wait or are waited for.
  * Invariant: a chain of tasks that wait for each other is walked in a loop, not by recursion.
  */
@@ -11,7 +11,7 @@ import type { TaskTable } from "./task-table.ts";
 export interface DependenciesListener {
   /** It waits for nobody (more): it runs when its time comes. */
   free(row: number): void;
-  /** What it waits for will never be done. */
+  /** What it waits for will never be completed. */
   never(row: number, why: string, nowMs: number): void;
 }
 
@@ -41,12 +41,8 @@ export class Dependencies {
     return this.#telling;
   }
 
-  isWaiting(row: number): boolean {
-    return this.#hasFlag(row, FLAG_AFTER) && this.#open.has(this.#id(row));
-  }
-
   /**
-   * A delayed task looks at what it waits for: those not known any more were done and forgotten.
+   * A blocked task looks at what it waits for: those not known any more were completed and forgotten.
    *
    * @returns whether it waits; when not, the listener has been told what becomes of it
    */
@@ -54,8 +50,8 @@ export class Dependencies {
     const open: number[] = [];
     for (const id of after) {
       const other = this.#rows.find(id);
-      const state = other === NONE ? "done" : this.#rows.state(other);
-      if (state === "done") continue;
+      const state = other === NONE ? "completed" : this.#rows.state(other);
+      if (state === "completed") continue;
       if (isEnded(state)) {
         this.#listener.never(row, why({ id, state }), nowMs);
         return false;
@@ -99,12 +95,12 @@ export class Dependencies {
       const open = this.#open.get(id);
       // It waits no more: it was cancelled, or expired.
       if (open === undefined) continue;
-      if (ended.state === "done" && open > 1) {
+      if (ended.state === "completed" && open > 1) {
         this.#open.set(id, open - 1);
         continue;
       }
       this.#open.delete(id);
-      if (ended.state === "done") this.#listener.free(this.#rows.find(id));
+      if (ended.state === "completed") this.#listener.free(this.#rows.find(id));
       else this.#listener.never(this.#rows.find(id), why(ended), nowMs);
     }
   }

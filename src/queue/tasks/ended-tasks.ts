@@ -3,6 +3,7 @@
  * others, because somebody may want them back. Invariant: a row is in the list of its state, and counted with the bytes it was
  * kept with. Forgets nothing by itself; `surplus` names who must go.
  */
+import type { EndedState } from "./life-cycle.ts";
 import { DEAD_BYTES_MAX, ENDED_BYTES_MAX } from "../limits.ts";
 import { NONE, RowList, type TaskColumns } from "./task-columns.ts";
 
@@ -50,7 +51,7 @@ export class EndedTasks {
     this.#deadBytes -= bytes;
   }
 
-  /** Done or cancelled. */
+  /** Completed or cancelled. */
   keep(row: number, bytes: number): void {
     this.#ended.pushBack(row);
     this.#endedBytes += bytes;
@@ -72,7 +73,7 @@ export class EndedTasks {
   }
 
   /** The rows of dead tasks, or of the others that have ended; those that ended first come first. */
-  rows(state: "dead" | "done" | "cancelled"): IterableIterator<number> {
+  rows(state: EndedState): IterableIterator<number> {
     return (state === "dead" ? this.#dead : this.#ended).rows();
   }
 }

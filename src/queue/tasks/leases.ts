@@ -1,5 +1,5 @@
 /**
- * ○ Tasks given to workers: who has which, under which fencing token, and until when. Invariant: a row is leased by one owner at a
+ * ○ Tasks given to workers: who has which, under which fencing token, and until when. Invariant: a row is active under one owner at a
  * time and is in that owner's list only (`audit`), each lease has a greater token than any before it, and what runs is counted
  * against its queue's and group's bounds.
  */
@@ -91,15 +91,15 @@ export class Leases extends TaskTable {
     if (row === NONE) return false;
     const newest = this.table.f(row, TOKEN);
     // A lease of before the restart that was too short to be written down, and nobody had the task since: the worker is believed.
-    const unwritten = token > newest && token <= this.#tokenBefore && this.state(row) === "ready";
+    const unwritten = token > newest && token <= this.#tokenBefore && this.state(row) === "waiting";
     if (token !== newest && !unwritten) return false;
     this.table.setF(row, TOKEN, token);
     const queue = this.queueOf(row);
-    if (this.state(row) === "ready") {
+    if (this.state(row) === "waiting") {
       queue.ready.remove(row);
       this.throttle.started(queue, this.groupOf(row));
       this.move(row, queue, "lease");
-    } else if (this.state(row) !== "leased" || this.leaseOwner(row) !== 0) return false;
+    } else if (this.state(row) !== "active" || this.leaseOwner(row) !== 0) return false;
     this.#lease(row, owner, nowMs);
     return true;
   }
@@ -109,13 +109,13 @@ export class Leases extends TaskTable {
     super.audit();
     for (const owner of this.#owners) {
       for (const row of owner?.leases.rows() ?? []) {
-        assert(this.state(row) === "leased", "a row in an owner's list is leased");
-        assert(this.leaseOwner(row) === owner!.index, "a leased row names its owner");
+        assert(this.state(row) === "active", "a row in an owner's list is active");
+        assert(this.leaseOwner(row) === owner!.index, "an active row names its owner");
       }
     }
   }
 
-  /** A leased row leaves its owner, if it has one (after a restart none has it yet), and its bounds; the caller changes its state. */
+  /** An active row leaves its owner, if it has one (after a restart none has it yet), and its bounds; the caller changes its state. */
   protected stopped(row: number): TaskQueue {
     const queue = this.queueOf(row);
     this.#owners[this.leaseOwner(row)]?.leases.remove(row);

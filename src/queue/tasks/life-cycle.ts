@@ -1,56 +1,72 @@
 /**
  * ○ The life of a task: one table of states and events. What the table does not list cannot happen; the picture in
- * docs/queue-protocol.md is drawn from it (`lifeCyclePicture`) and a test compares the two.
+ * docs/queue-protocol.md is drawn from it (`lifeCyclePicture`) and a test compares the two. How the states are written on disk and
+ * on the wire: state-words.ts.
  */
 import { assert } from "../../core/assert.ts";
 
-/** The states, in the order of the numbers that stand for them on disk. Never reorder: append. */
-export const TASK_STATES = ["delayed", "ready", "leased", "failed", "done", "dead", "cancelled"] as const;
+/** The states, in the order in which they are shown. */
+export const TASK_STATES = ["waiting", "delayed", "blocked", "active", "retrying", "completed", "dead", "cancelled"] as const;
 
 /**
- * - `delayed`: waits for its time or for other tasks
- * - `ready`: waits for a worker
- * - `leased`: a worker has it
- * - `failed`: its last attempt failed; waits out its backoff
- * - `done`, `dead` (out of attempts, or expired), `cancelled`: ended; kept for a while so that the outcome can be read
+ * - `waiting`: for a worker
+ * - `delayed`: its time has not come
+ * - `blocked`: a task named in its `after` has not ended
+ * - `active`: a worker has it, under a lease
+ * - `retrying`: its last attempt failed; the next one comes after the backoff
+ * - `completed`, `dead` (why: `DeadReason`), `cancelled`: ended; kept for a while so that the outcome can be read
  */
 export type TaskState = (typeof TASK_STATES)[number];
 
+export type EndedState = "completed" | "dead" | "cancelled";
+
+/** How a task ended; `unknown`: no such task is known, or its outcome is no longer kept. */
+export type OutcomeState = EndedState | "unknown";
+
+/**
+ * Why a task is dead:
+ * - `attempts`: its last attempt failed, or its handler said that no attempt will help
+ * - `expired`: no worker took it in time
+ * - `lost`: the connections of too many workers broke while they had it
+ * - `damaged`: what the store keeps of it cannot be read; reserved, no broker says it yet
+ * - `parent`: a task named in its `after` is dead or cancelled
+ */
+export type DeadReason = "attempts" | "expired" | "lost" | "damaged" | "parent";
+
 /** What can happen to a task. */
-export type TaskEvent = "due" | "lease" | "finish" | "retry" | "giveBack" | "bury" | "cancel" | "expire" | "redrive";
+export type TaskEvent =
+  | "due"
+  | "unblock"
+  | "lease"
+  | "finish"
+  | "retry"
+  | "giveBack"
+  | "bury"
+  | "cancel"
+  | "expire"
+  | "redrive";
 
 export const NEXT: Readonly<Record<TaskState, Partial<Record<TaskEvent, TaskState>>>> = {
-  delayed: { due: "ready", cancel: "cancelled", expire: "dead", bury: "dead" },
-  ready: { lease: "leased", cancel: "cancelled", expire: "dead" },
-  leased: { finish: "done", retry: "failed", giveBack: "ready", bury: "dead", cancel: "cancelled" },
-  failed: { due: "ready", cancel: "cancelled", expire: "dead" },
-  done: {},
-  dead: { redrive: "ready" },
+  waiting: { lease: "active", cancel: "cancelled", expire: "dead" },
+  delayed: { due: "waiting", cancel: "cancelled", expire: "dead" },
+  blocked: { unblock: "delayed", cancel: "cancelled", expire: "dead", bury: "dead" },
+  active: { finish: "completed", retry: "retrying", giveBack: "waiting", bury: "dead", cancel: "cancelled" },
+  retrying: { due: "waiting", cancel: "cancelled", expire: "dead" },
+  completed: {},
+  dead: { redrive: "waiting" },
   cancelled: {},
 };
 
-const CODE_OF: Readonly<Record<TaskState, number>> = {
-  delayed: 0,
-  ready: 1,
-  leased: 2,
-  failed: 3,
-  done: 4,
-  dead: 5,
-  cancelled: 6,
-};
+const CODE_OF = Object.fromEntries(TASK_STATES.map((state, code) => [state, code])) as Record<TaskState, number>;
 
-/** The number that stands for a state in rows and on disk. */
+/** The number that stands for a state in memory: its place in TASK_STATES. */
 export function stateCode(state: TaskState): number {
   return CODE_OF[state];
 }
 
-export function stateOf(code: number): TaskState | undefined {
-  return TASK_STATES[code];
-}
-
 /** True when nothing more happens to a task by itself. */
-export function isEnded(state: TaskState): boolean {
-  return state === "done" || state === "dead" || state === "cancelled";
+export function isEnded(state: TaskState): state is EndedState {
+  return state === "completed" || state === "dead" || state === "cancelled";
 }
 
 /** The state after an event that the caller knows to be legal. */
@@ -62,7 +78,12 @@ export function mustNext(state: TaskState, event: TaskEvent): TaskState {
 
 /** The table as a Mermaid state diagram. */
 export function lifeCyclePicture(): string {
-  const lines = ["stateDiagram-v2", "  [*] --> delayed: add (later, or after others)", "  [*] --> ready: add"];
+  const lines = [
+    "stateDiagram-v2",
+    "  [*] --> waiting: add",
+    "  [*] --> delayed: add (later)",
+    "  [*] --> blocked: add (after others)",
+  ];
   for (const state of TASK_STATES) {
     for (const [event, after] of Object.entries(NEXT[state])) lines.push(`  ${state} --> ${after}: ${event}`);
   }

@@ -16,7 +16,7 @@ const NOTHING: readonly number[] = [];
 
 export class Recovery extends Leases {
   protected readonly ended: EndedTasks;
-  /** Leased rows, and delayed ones with the ids of the tasks that they wait for. */
+  /** Active rows, and blocked ones with the ids of the tasks that they wait for. */
   readonly #asleep = new Map<number, readonly number[]>();
 
   constructor(options: RecoveryOptions) {
@@ -52,7 +52,7 @@ export class Recovery extends Leases {
   protected wakeAll(nowMs: number): readonly (readonly [id: number, after: readonly number[]])[] {
     const waiting: (readonly [number, readonly number[]])[] = [];
     for (const [row, after] of this.#asleep) {
-      if (this.state(row) === "leased") {
+      if (this.state(row) === "active") {
         this.throttle.started(this.queueOf(row), this.groupOf(row));
         this.deadlines.set(row, nowMs + RESUME_MS);
       } else waiting.push([this.table.f(row, ID), after]);
@@ -92,11 +92,11 @@ export class Recovery extends Leases {
     }
     const queue = this.queueOf(row);
     this.account(queue, this.cost(row));
-    if (state === "ready") {
+    if (state === "waiting") {
       this.scheduleExpiry(row);
       queue.ready.push(row, { returned: true });
-    } else if (state === "leased") this.#asleep.set(row, NOTHING);
-    else if (state === "delayed" && after.length > 0) this.#asleep.set(row, after);
+    } else if (state === "active") this.#asleep.set(row, NOTHING);
+    else if (state === "blocked") this.#asleep.set(row, after);
     else this.scheduleDue(row);
   }
 
@@ -106,7 +106,7 @@ export class Recovery extends Leases {
     else {
       const queue = this.queueOf(row);
       this.account(queue, -this.cost(row));
-      if (state === "ready") queue.ready.remove(row);
+      if (state === "waiting") queue.ready.remove(row);
       this.#asleep.delete(row);
     }
     this.deadlines.drop(row);

@@ -18,7 +18,7 @@ export const ID = 0;
 export const DEADLINE = 1;
 /** The newest fencing token given for this task. */
 export const TOKEN = 2;
-/** delayed, failed: when it is due. leased: when the attempt runs out of time. ended: when it ended. */
+/** delayed, blocked, retrying: when it is due. active: when the attempt runs out of time. ended: when it ended. */
 export const AT = 3;
 export const CREATED = 4;
 export const EXPIRES = 5;
@@ -32,7 +32,7 @@ export const HEAP = 2;
 export const GROUP_QUEUE = 3;
 export const POLICY = 4;
 export const BODY_BYTES = 5;
-/** leased: the number of its owner. */
+/** active: the number of its owner. */
 export const CONSUMER = 6;
 export const STATE = 7;
 export const ATTEMPTS = 8;

@@ -6,6 +6,7 @@
  */
 import { assert } from "../../core/assert.ts";
 import { type TaskState, stateCode, TASK_STATES } from "./life-cycle.ts";
+import type { StateCounts } from "./state-words.ts";
 import type { QueueSettings } from "./queue-settings.ts";
 import { type Bounds, RateLimiter } from "./rate-limiter.ts";
 import { GROUP_QUEUE, NONE, RowList, type TaskColumns } from "./task-columns.ts";
@@ -50,8 +51,8 @@ export class TaskQueue {
   }
 
   /** Tasks in each state. */
-  counts(): Record<TaskState, number> {
-    return Object.fromEntries(TASK_STATES.map((state) => [state, this.count(state)])) as Record<TaskState, number>;
+  counts(): StateCounts {
+    return Object.fromEntries(TASK_STATES.map((state) => [state, this.count(state)])) as StateCounts;
   }
 
   configure(settings: QueueSettings): void {

@@ -6,7 +6,7 @@ import { Buffer } from "node:buffer";
 import { ByteReader } from "../../core/byte-reader.ts";
 import { sameBytes } from "../../core/bytes.ts";
 import { ProtocolError } from "../../core/errors.ts";
-import { stateCode, stateOf, type TaskState } from "./life-cycle.ts";
+import { storedNumber, type StoredState, storedState } from "./state-words.ts";
 import { type TaskPolicy, POLICY_DEFAULT } from "./task-policy.ts";
 
 export interface TaskHead {
@@ -21,7 +21,7 @@ export interface TaskHead {
 }
 
 export interface TaskRecord {
-  readonly state: TaskState;
+  readonly state: StoredState;
   readonly flags: number;
   readonly atMs: number;
   readonly token: number;
@@ -136,7 +136,7 @@ export function decodeHead(bytes: Uint8Array): TaskHead {
 export function encodeState(record: TaskRecord): Uint8Array {
   const view = stateView;
   view.setUint8(0, STATE_VERSION);
-  view.setUint8(1, stateCode(record.state));
+  view.setUint8(1, storedNumber(record.state));
   view.setUint8(2, record.flags);
   view.setUint8(3, record.lost);
   view.setFloat64(4, record.atMs);
@@ -151,7 +151,7 @@ export function encodeState(record: TaskRecord): Uint8Array {
 export function decodeState(bytes: Uint8Array): TaskRecord {
   if (bytes.length !== STATE_BYTES || bytes[0] !== STATE_VERSION) throw corrupt("state of an unknown version or length");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const state = stateOf(view.getUint8(1));
+  const state = storedState(view.getUint8(1));
   if (!state) throw corrupt("unknown state");
   return {
     state,

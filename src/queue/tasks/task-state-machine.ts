@@ -1,12 +1,12 @@
 /**
  * ○ What happens to each task the broker knows (the rows themselves: task-table.ts). It is told what happened and when, moves rows
  * through the table of life-cycle.ts, and tells one listener what must be written, given out or taken back. Invariant: a row is in
- * the ready list, or leased by one owner, or neither, as its state says (`audit`).
+ * the ready list, or active under one owner, or neither, as its state says (`audit`).
  */
 import { assert } from "../../core/assert.ts";
 import type { Random } from "../../core/random.ts";
 import { Dependencies } from "./dependencies.ts";
-import { isEnded, type TaskEvent, type TaskState } from "./life-cycle.ts";
+import { type EndedState, isEnded, type TaskEvent } from "./life-cycle.ts";
 import { LOST_MAX, TASK_OVERHEAD_BYTES } from "../limits.ts";
 import { backoffMs } from "./task-policy.ts";
 import { Recovery, type RecoveryOptions } from "./recovery.ts";
@@ -34,8 +34,8 @@ export type Revocation = "timeout" | "cancelled";
 export interface TaskStateMachineListener {
   /** The row's state record must be written anew. */
   changed(row: number): void;
-  /** The task ended; write it, and tell its watchers. `result` only when done. */
-  ended(row: number, state: TaskState, result: Uint8Array | undefined): void;
+  /** The task ended; write it, and tell its watchers. `result` only when completed. */
+  ended(row: number, state: EndedState, result: Uint8Array | undefined): void;
   /** The lease is over before its owner ended it. */
   revoked(row: number, leaseOwner: number, why: Revocation): void;
   /** The row is removed; still readable during the call. */
@@ -54,7 +54,10 @@ export class TaskStateMachine extends Recovery {
   readonly #listener: TaskStateMachineListener;
   readonly #random: Random;
   readonly #dependencies = new Dependencies(this, {
-    free: (row) => this.scheduleDue(row),
+    free: (row) => {
+      this.move(row, this.queueOf(row), "unblock");
+      this.scheduleDue(row);
+    },
     never: (row, why, nowMs) => {
       this.#recordError(row, why);
       this.#end(row, this.queueOf(row), "bury", { nowMs });
@@ -82,13 +85,13 @@ export class TaskStateMachine extends Recovery {
     const queue = this.queueOf(row);
     this.setFlag(row, FLAG_UNWRITTEN, false);
     queue.added += 1;
-    if (this.state(row) === "ready") {
+    const state = this.state(row);
+    if (state === "waiting") {
       this.scheduleExpiry(row);
       queue.ready.push(row);
       this.#listener.ready(queue);
-      return;
-    }
-    this.#await(row, after, nowMs);
+    } else if (state === "blocked") this.#await(row, after, nowMs);
+    else this.scheduleDue(row);
   }
 
   /** The submission could not be written: as if it had never been. */
@@ -97,12 +100,6 @@ export class TaskStateMachine extends Recovery {
     this.account(queue, -this.table.u(row, BODY_BYTES) - TASK_OVERHEAD_BYTES);
     this.deadlines.drop(row);
     this.drop(row);
-  }
-
-  // ---- look-ups
-
-  isWaitingForOthers(row: number): boolean {
-    return this.#dependencies.isWaiting(row);
   }
 
   // ---- how a lease ends
@@ -162,11 +159,11 @@ export class TaskStateMachine extends Recovery {
     const state = this.state(row);
     if (isEnded(state)) return false;
     const queue = this.queueOf(row);
-    if (state === "leased") {
+    if (state === "active") {
       const leaseOwner = this.leaseOwner(row);
       this.stopped(row);
       if (leaseOwner !== 0) this.#listener.revoked(row, leaseOwner, "cancelled");
-    } else if (state === "ready") queue.ready.remove(row);
+    } else if (state === "waiting") queue.ready.remove(row);
     this.#end(row, queue, "cancel", { nowMs });
     return true;
   }
@@ -200,7 +197,7 @@ export class TaskStateMachine extends Recovery {
   }
 
   /** The rows of dead tasks, or of the others that have ended; those that ended first come first. */
-  endedRows(state: "dead" | "done" | "cancelled"): IterableIterator<number> {
+  endedRows(state: EndedState): IterableIterator<number> {
     return this.ended.rows(state);
   }
 
@@ -227,23 +224,24 @@ export class TaskStateMachine extends Recovery {
     const queue = this.queueOf(row);
     const state = this.state(row);
     switch (state) {
-      case "done":
+      case "completed":
       case "dead":
       case "cancelled":
         this.remove(row);
         return;
-      case "leased":
+      case "active":
         if (this.leaseOwner(row) === 0) this.giveBack(row, nowMs);
         else {
           this.#listener.revoked(row, this.leaseOwner(row), "timeout");
           this.fail(row, `no result within ${this.policy(row).timeoutMs} ms`, nowMs);
         }
         return;
-      case "ready":
+      case "waiting":
       case "delayed":
-      case "failed":
+      case "blocked":
+      case "retrying":
         if (this.table.f(row, EXPIRES) <= nowMs) {
-          if (state === "ready") queue.ready.remove(row);
+          if (state === "waiting") queue.ready.remove(row);
           this.#recordError(row, "expired before a worker took it");
           this.#end(row, queue, "expire", { nowMs });
           return;
@@ -262,7 +260,7 @@ export class TaskStateMachine extends Recovery {
     for (const [id, after] of this.wakeAll(nowMs)) {
       const row = this.find(id);
       // One that another's end has ended meanwhile waits no more, and may be forgotten already.
-      if (row !== NONE && this.state(row) === "delayed") this.#await(row, after, nowMs);
+      if (row !== NONE && this.state(row) === "blocked") this.#await(row, after, nowMs);
     }
   }
 
@@ -298,7 +296,7 @@ export class TaskStateMachine extends Recovery {
 
   #end(row: number, queue: TaskQueue, event: TaskEvent, { nowMs, result }: { nowMs: number; result?: Uint8Array }): void {
     const { table } = this;
-    const state = this.move(row, queue, event);
+    const state = this.move(row, queue, event) as EndedState;
     this.account(queue, -table.u(row, BODY_BYTES) - TASK_OVERHEAD_BYTES);
     if (state !== "dead") table.setU(row, BODY_BYTES, 0);
     table.setF(row, AT, nowMs);

@@ -155,7 +155,7 @@ export class TaskTable {
     table.setU(row, POLICY, this.#policies.intern(spec.policy));
     this.#place(row, queue, spec.group, spec.priority);
     if (spec.key !== "") this.#insertKey(row, queue.name, spec.key);
-    table.setU(row, STATE, stateCode(spec.dueMs > nowMs || spec.after.length > 0 ? "delayed" : "ready"));
+    table.setU(row, STATE, stateCode(spec.after.length > 0 ? "blocked" : spec.dueMs > nowMs ? "delayed" : "waiting"));
     this.#byId.insert(row);
     this.account(queue, bodyBytes + TASK_OVERHEAD_BYTES);
     queue.counted(this.state(row), 1);
@@ -175,10 +175,10 @@ export class TaskTable {
     return row !== NONE && this.isUnwritten(row) ? NONE : row;
   }
 
-  /** The leased row whose newest token this is, or 0: the lease is lost. */
+  /** The active row whose newest token this is, or 0: the lease is lost. */
   findLease(id: number, token: number): number {
     const row = this.find(id);
-    return row !== NONE && this.state(row) === "leased" && this.table.f(row, TOKEN) === token ? row : NONE;
+    return row !== NONE && this.state(row) === "active" && this.table.f(row, TOKEN) === token ? row : NONE;
   }
 
   /** The last number given to a task. */
@@ -215,8 +215,9 @@ export class TaskTable {
   /** The part of a row that changes, for the store. */
   record(row: number): TaskRecord {
     const { table } = this;
+    const state = this.state(row);
     return {
-      state: this.state(row),
+      state: state === "blocked" ? "delayed" : state,
       flags: table.u(row, FLAGS) & ~(FLAG_UNWRITTEN | FLAG_AWAITED),
       atMs: table.f(row, AT),
       token: table.f(row, TOKEN),
@@ -240,13 +241,13 @@ export class TaskTable {
         for (const groupQueue of group.groupQueues) {
           for (const row of groupQueue.ready.rows()) {
             ready += 1;
-            assert(this.state(row) === "ready", "a row in a ready list is ready");
-            assert(this.leaseOwner(row) === 0, "a ready row has no owner");
+            assert(this.state(row) === "waiting", "a row in a ready list is waiting");
+            assert(this.leaseOwner(row) === 0, "a waiting row has no owner");
           }
         }
       }
-      assert(ready === queue.ready.count, "a queue counts its ready rows");
-      assert(queue.limiter.running === queue.count("leased"), "what runs is what is leased");
+      assert(ready === queue.ready.count, "a queue counts its waiting rows");
+      assert(queue.limiter.running === queue.count("active"), "what runs is what is active");
       bytes += queue.bytes;
     }
     assert(bytes === this.#bytes, "the queues' bytes add up");
@@ -301,8 +302,7 @@ export class TaskTable {
     table.setU(row, LOST, record.lost);
     table.setU(row, BODY_BYTES, record.bodyBytes);
     table.setU(row, RESULT_BYTES, record.resultBytes);
-    const state = record.state === "leased" && !(record.flags & FLAG_LEASE_WRITTEN) ? "ready" : record.state;
-    table.setU(row, STATE, stateCode(state));
+    table.setU(row, STATE, stateCode(restoredState(record)));
   }
 
   protected groupOf(row: number): Group {
@@ -368,4 +368,10 @@ export class TaskTable {
     this.#groups += queue.ready.groupCount - groups;
     this.table.release(row);
   }
+}
+
+/** A lease that was not written down is over. What waited for others is blocked until it has looked at them anew. */
+function restoredState({ state, flags }: TaskRecord): TaskState {
+  if (state === "active" && !(flags & FLAG_LEASE_WRITTEN)) return "waiting";
+  return state === "delayed" && flags & FLAG_AFTER ? "blocked" : state;
 }

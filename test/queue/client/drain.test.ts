@@ -52,7 +52,7 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     assert.equal(await first, "did first");
     assert.deepEqual(lines, ["ended first"]);
     const { states } = broker.stats().queues.find(({ name }) => name === "slow")!;
-    assert.deepEqual([states.ready, states.leased, states.done], [1, 0, 1], second.id);
+    assert.deepEqual([states.waiting, states.active, states.completed], [1, 0, 1], second.id);
   });
 }
 
@@ -64,5 +64,5 @@ test("a worker whose handler outlasts the drain fires its signal, gives its task
   const [code, by] = (await once(child, "exit")) as [number | null, string | null];
   assert.deepEqual([code, by], [null, "SIGTERM"]);
   const { states } = broker.stats().queues.find(({ name }) => name === "slow")!;
-  assert.deepEqual([states.ready, states.leased], [1, 0]);
+  assert.deepEqual([states.waiting, states.active], [1, 0]);
 });

@@ -29,7 +29,7 @@ async function settle(service: TaskService): Promise<void> {
   for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
 }
 
-const ready = (service: TaskService): number => service.stateMachine.findQueue("reports")?.count("ready") ?? 0;
+const ready = (service: TaskService): number => service.stateMachine.findQueue("reports")?.count("waiting") ?? 0;
 
 test("a task is added each time the calendar says so", async () => {
   const { service, cron, clock } = await open(new MemoryStore(), NOON);

@@ -92,7 +92,7 @@ test("a batch is taken in whole or not at all", async () => {
   rig.service.configure("q", { bytesMax: 500 }, () => {});
   await rig.add("first");
   await assert.rejects(rig.addMany(["a", "b", "c"]), { code: "QUEUE_FULL" });
-  assert.equal(rig.service.stateMachine.queue("q").count("ready"), 1);
+  assert.equal(rig.service.stateMachine.queue("q").count("waiting"), 1);
   assert.deepEqual(await rig.addMany(["a", "b"]), [2, 3]);
 });
 
@@ -133,5 +133,41 @@ test("the same key with the same result: who asks again under a key gets what wa
   assert.equal(await rig.add("x", { key: "order 7" }), id);
   await settle();
   assert.equal(worker.tasks.length, 1);
-  assert.deepEqual(await rig.outcome(id), { id, state: "done", bytes: bytes("shipped") });
+  assert.deepEqual(await rig.outcome(id), { id, state: "completed", bytes: bytes("shipped") });
+});
+
+test("a dead task says why it is dead", async () => {
+  const rig = await Rig.open();
+  const reason = (id: number): string | undefined => rig.service.view(rig.service.stateMachine.find(id)).reason;
+  const worker = rig.worker();
+  const [failed, gaveUp] = [await rig.add("x", { attempts: 1 }), await rig.add("x")];
+  const child = await rig.add("x", { after: [`${gaveUp}`] });
+  assert.equal(rig.service.view(rig.service.stateMachine.find(child)).state, "blocked");
+  await worker.fail(0, "no");
+  await worker.fail(1, "no", true);
+  assert.deepEqual([failed, gaveUp, child].map(reason), ["attempts", "attempts", "parent"]);
+  const [expired, returned] = [
+    await rig.add("x", { expireMs: 1000 }, "other"),
+    await rig.add("x", { expireMs: 1000 }, "returned"),
+  ];
+  await rig.worker({ queue: "returned" }).leave(false);
+  await rig.pass(1000);
+  assert.deepEqual([expired, returned].map(reason), ["expired", "expired"]);
+  const suspect = await rig.add("x", {}, "lossy");
+  for (let loss = 0; loss < 10; loss += 1) await rig.worker({ queue: "lossy" }).leave(true);
+  assert.equal(reason(suspect), "lost");
+});
+
+test("a task is blocked until what it waits for has ended, then delayed until its time", async () => {
+  const rig = await Rig.open();
+  const worker = rig.worker();
+  const parent = await rig.add("x");
+  const child = await rig.add("x", { after: [`${parent}`], delayMs: 1000 });
+  const state = (): string => rig.service.view(rig.service.stateMachine.find(child)).state;
+  const seen = [state()];
+  await settle();
+  await worker.finish(0);
+  seen.push(state());
+  await rig.pass(1000);
+  assert.deepEqual([...seen, state()], ["blocked", "delayed", "active"]);
 });

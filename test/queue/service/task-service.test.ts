@@ -11,7 +11,7 @@ test("a task goes to a worker and its result to its watcher", async () => {
   await settle();
   assert.deepEqual(worker.bodies, ["hello"]);
   await worker.finish(0, "done well");
-  assert.deepEqual(await outcome, { id, state: "done", bytes: bytes("done well") });
+  assert.deepEqual(await outcome, { id, state: "completed", bytes: bytes("done well") });
 });
 
 test("a result can be read later", async () => {

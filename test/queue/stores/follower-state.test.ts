@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { between, pick, type Random, seeded } from "../../../src/core/random.ts";
 import { TaskStateMachine, type TaskStateMachineListener } from "../../../src/queue/tasks/task-state-machine.ts";
-import { TASK_STATES } from "../../../src/queue/tasks/life-cycle.ts";
+import { STORED_STATES } from "../../../src/queue/tasks/state-words.ts";
 import { POLICY_DEFAULT } from "../../../src/queue/tasks/task-policy.ts";
 import { decodeHead, decodeState, encodeHead, encodeState } from "../../../src/queue/tasks/task-record.ts";
 import { FollowerState } from "../../../src/queue/stores/follower-state.ts";
@@ -39,8 +39,8 @@ function head(random: Random, id: number, key: string): Uint8Array {
 function state(random: Random, headBytes: Uint8Array, before?: Uint8Array): Uint8Array {
   const { key, after } = decodeHead(headBytes);
   const was = before ? decodeState(before) : { state: "delayed", flags: 0 };
-  // What was ready once is not delayed again, and what was redriven has been so for ever.
-  const next = pick(random, was.state === "delayed" ? TASK_STATES : TASK_STATES.filter((each) => each !== "delayed"));
+  // What was waiting once is not delayed again, and what was redriven has been so for ever.
+  const next = pick(random, was.state === "delayed" ? STORED_STATES : STORED_STATES.filter((each) => each !== "delayed"));
   const flags =
     (key === "" ? 0 : FLAG_KEY) |
     (after.length > 0 ? FLAG_AFTER : 0) |
@@ -122,7 +122,7 @@ function everything(stateMachine: TaskStateMachine, ids: readonly number[], told
       stateMachine.queueOf(row).name,
       stateMachine.group(row),
       stateMachine.priority(row),
-      stateMachine.isWaitingForOthers(row),
+      stateMachine.state(row),
     ];
     return [id, ...place, table.f(row, EXPIRES), table.f(row, DEADLINE), stateMachine.record(row)];
   });
@@ -142,7 +142,7 @@ function everything(stateMachine: TaskStateMachine, ids: readonly number[], told
       .map(({ rows: each, ...groupQueue }) => ({ ...groupQueue, ids: [...each].map((row) => stateMachine.table.f(row, ID)) }))
       .sort((a, b) => a.group.localeCompare(b.group) || a.priority - b.priority),
   }));
-  const ended = (["dead", "done"] as const).map((which) =>
+  const ended = (["dead", "completed"] as const).map((which) =>
     [...stateMachine.endedRows(which)].map((row) => stateMachine.table.f(row, ID)).sort((a, b) => a - b),
   );
   const { tableBytes: _, ...sums } = stateMachine.stats();
@@ -214,8 +214,8 @@ test("ids and fencing tokens of a new term are greater than all before", () => {
   const standby = new FollowerState({ random });
   standby.complete();
   const bytes = head(random, 9000, "");
-  const ready = encodeState({ ...decodeState(state(random, bytes)), state: "ready" });
-  standby.apply([{ kind: "add", id: 9000, head: bytes, state: ready, body: EMPTY }]);
+  const waiting = encodeState({ ...decodeState(state(random, bytes)), state: "waiting" });
+  standby.apply([{ kind: "add", id: 9000, head: bytes, state: waiting, body: EMPTY }]);
   const { stateMachine } = takenOver(standby);
   assert.equal(stateMachine.lastId, 9000);
   const row = stateMachine.take(stateMachine.queueOf(stateMachine.find(9000)), stateMachine.addLeaseOwner(), NOW_MS);

@@ -27,7 +27,7 @@ function between(from: Store, to: Store, newId = "move-1"): MoveOptions {
 /** Waiting tasks, every third with an error; the last two numbers are of tasks that are gone. */
 function tasks(count: number): StoreOp[] {
   const head = { queue: "q", group: "", key: "", priority: 3, createdMs: 1, expiresMs: Infinity, after: [] };
-  const record = { state: "ready", atMs: 0, token: 0, attempts: 1, lost: 0, resultBytes: 0 } as const;
+  const record = { state: "waiting", atMs: 0, token: 0, attempts: 1, lost: 0, resultBytes: 0 } as const;
   const ops: StoreOp[] = [];
   for (let id = 1; id <= count + 2; id += 1) {
     const body = bytes(`body ${id}`);

@@ -10,7 +10,7 @@ import { hashNumber, RowIndex } from "../../../src/queue/tasks/row-index.ts";
 import { DeadlineHeap } from "../../../src/queue/tasks/deadline-heap.ts";
 import type { StoreOp } from "../../../src/queue/stores/store.ts";
 import { ID, TaskColumns } from "../../../src/queue/tasks/task-columns.ts";
-import { TASK_STATES } from "../../../src/queue/tasks/life-cycle.ts";
+import { STORED_STATES } from "../../../src/queue/tasks/state-words.ts";
 
 const natural = fc.integer({ min: 0, max: 2 ** 40 });
 const bytes = fc.uint8Array({ maxLength: 300 });
@@ -90,7 +90,7 @@ test("heads and states come back from disk as they were", () => {
   fc.assert(fc.property(head, (value: TaskHead) => assert.deepEqual(decodeHead(encodeHead(value)), value)));
   const state = fc.record(
     {
-      state: fc.constantFrom(...TASK_STATES),
+      state: fc.constantFrom(...STORED_STATES),
       flags: fc.integer({ min: 0, max: 255 }),
       atMs: fc.oneof(natural, fc.constant(Infinity)),
       token: natural,

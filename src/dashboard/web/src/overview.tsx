@@ -59,8 +59,8 @@ function QueueCard({ queue, columns }: { queue: Snapshot["queue"]; columns: Colu
       title="Queue"
       address={queue.address}
       stats={[
-        ["Waiting", showCount(queue.states.ready)],
-        ["In work", showCount(queue.states.leased)],
+        ["Waiting", showCount(queue.states.waiting)],
+        ["Active", showCount(queue.states.active)],
         ["Workers", showCount(queue.workers)],
         ["Dead", showCount(queue.states.dead)],
       ]}

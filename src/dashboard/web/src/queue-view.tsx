@@ -32,9 +32,11 @@ export function QueueView({ queue, wallMs, columns }: QueueViewProps) {
         title="Now"
         address={queue.address}
         stats={[
-          ["Waiting", showCount(queue.states.ready)],
-          ["Later", showCount(queue.states.delayed + queue.states.failed), "delayed or pausing"],
-          ["In work", showCount(queue.states.leased)],
+          ["Waiting", showCount(queue.states.waiting)],
+          ["Delayed", showCount(queue.states.delayed)],
+          ["Blocked", showCount(queue.states.blocked)],
+          ["Active", showCount(queue.states.active)],
+          ["Retrying", showCount(queue.states.retrying)],
           ["Dead", showCount(queue.states.dead)],
           ["Workers", showCount(queue.workers)],
           ["Peers", showCount(queue.peers)],
@@ -47,7 +49,7 @@ export function QueueView({ queue, wallMs, columns }: QueueViewProps) {
         <Chart
           title="Waiting"
           time={columns.time}
-          lines={[{ label: "waiting", values: columns.queueReady, colour: "three" }]}
+          lines={[{ label: "waiting", values: columns.queueWaiting, colour: "three" }]}
           show={showCount}
         />
       </Card>
@@ -83,20 +85,22 @@ function Queues({ queues, total, chosen, choose }: QueuesProps) {
     run(() => act(`/api/queue/${paused ? "resume" : "pause"}`, { queue: name }));
   const columns: readonly Column<QueueRow>[] = [
     ["Queue", (row) => <QueueName row={row} isChosen={row.name === chosen} choose={choose} />],
-    ["Waiting", ({ states }) => showCount(states.ready)],
-    ["Later", ({ states }) => showCount(states.delayed + states.failed)],
-    ["In work", ({ states }) => showCount(states.leased)],
+    ["Waiting", ({ states }) => showCount(states.waiting)],
+    ["Delayed", ({ states }) => showCount(states.delayed)],
+    ["Blocked", ({ states }) => showCount(states.blocked)],
+    ["Active", ({ states }) => showCount(states.active)],
+    ["Retrying", ({ states }) => showCount(states.retrying)],
     ["Dead", ({ states }) => showCount(states.dead), ({ states }) => states.dead > 0],
     [
       "Workers",
       ({ workers, slots }) => (
         <>
-          {workers} <small>{slots === workers ? "" : `(${slots} places)`}</small>
+          {workers} <small>{slots === workers ? "" : `(concurrency ${slots})`}</small>
         </>
       ),
     ],
     ["Added", ({ addedPerSecond }) => showRate(addedPerSecond)],
-    ["Done", ({ finishedPerSecond }) => showRate(finishedPerSecond)],
+    ["Completed", ({ finishedPerSecond }) => showRate(finishedPerSecond)],
     ["Oldest waiting", ({ name }) => showOldest(name)],
     ["Actions", (row) => <PauseButton row={row} pause={pause} />],
   ];

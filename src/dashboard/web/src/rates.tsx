@@ -26,7 +26,7 @@ export function QueueRates({ columns }: { columns: Columns }) {
       time={columns.time}
       lines={[
         { label: "added", values: columns.queueAdded, colour: "one" },
-        { label: "done", values: columns.queueFinished, colour: "two" },
+        { label: "completed", values: columns.queueFinished, colour: "two" },
       ]}
       show={showRate}
     />

@@ -1,16 +1,19 @@
 /** ● The tasks of one queue, page by page, and the history of one task. */
 import { useState } from "preact/hooks";
+import { isEnded, TASK_STATES, type TaskState } from "../../../queue/tasks/life-cycle.ts";
 import { showCount, showDuration, showSize, showTime } from "./format.ts";
 import { act, read } from "./live.ts";
 import { Card, useAction, usePolled } from "./components.tsx";
 import { type Column, Table } from "./table.tsx";
 
-const STATES = ["all", "ready", "delayed", "failed", "leased", "dead", "done", "cancelled"] as const;
+const STATES = ["all", ...TASK_STATES] as const;
 const POLL_MS = 2000;
 
 interface Task {
   readonly id: string;
-  readonly state: string;
+  readonly state: TaskState;
+  /** Why a dead task is dead. */
+  readonly reason?: string;
   readonly queue: string;
   readonly priority: number;
   readonly failures: number;
@@ -69,7 +72,7 @@ export function Tasks({ queue }: { queue: string }) {
         </button>
       ),
     ],
-    ["State", ({ state }) => <span class={`badge ${state}`}>{state}</span>],
+    ["State", (task) => <StateBadge task={task} />],
     ["Added", ({ createdMs }) => showTime(createdMs)],
     ["Failures", ({ failures }) => showCount(failures)],
     ["Body", ({ bodyBytes }) => showSize(bodyBytes)],
@@ -88,7 +91,7 @@ export function Tasks({ queue }: { queue: string }) {
             ))}
           </select>
         </label>
-        {state === "dead" || state === "done" || state === "cancelled" ? (
+        {state !== "all" && isEnded(state) ? (
           <button type="button" onClick={purge}>
             Delete all {state}
           </button>
@@ -119,9 +122,12 @@ export function Tasks({ queue }: { queue: string }) {
   );
 }
 
+function StateBadge({ task: { state, reason } }: { task: Task }) {
+  return <span class={`badge ${state}`}>{reason ? `${state} (${reason})` : state}</span>;
+}
+
 function TaskActions({ task: { id, state }, changed }: { task: Task; changed: () => void }) {
   const { run, said } = useAction();
-  const ended = state === "done" || state === "dead" || state === "cancelled";
   const call = (action: "retry" | "cancel"): void =>
     run(async () => {
       await act(`/api/queue/task/${action}`, { id });
@@ -134,7 +140,7 @@ function TaskActions({ task: { id, state }, changed }: { task: Task; changed: ()
           Retry
         </button>
       ) : null}
-      {ended ? null : (
+      {isEnded(state) ? null : (
         <button type="button" onClick={() => call("cancel")} aria-label={`Cancel task ${id}`}>
           Cancel
         </button>
@@ -156,13 +162,12 @@ function TaskCard({ id, changed }: { id: string; changed: () => void }) {
       {value ? (
         <>
           <p>
-            <span class={`badge ${value.task.state}`}>{value.task.state}</span>{" "}
-            {value.task.waits ? `Waiting because: ${value.task.waits}.` : null}
+            <StateBadge task={value.task} /> {value.task.waits ? `Waiting because: ${value.task.waits}.` : null}
           </p>
           <TaskHistory task={value.task} />
           {value.bodyBytes > 0 ? (
             <button type="button" onClick={show}>
-              Show {value.task.state === "done" ? "result" : "body"} ({showSize(value.bodyBytes)})
+              Show {value.task.state === "completed" ? "result" : "body"} ({showSize(value.bodyBytes)})
             </button>
           ) : null}
           {body === undefined ? null : (
@@ -208,8 +213,8 @@ function TaskHistory({ task }: { task: TaskDetail["task"] }) {
   );
 }
 
-function whatAt(state: string): string {
-  if (state === "leased") return "attempt timeout";
-  if (state === "delayed" || state === "failed") return "due";
+function whatAt(state: TaskState): string {
+  if (state === "active") return "attempt timeout";
+  if (state === "delayed" || state === "blocked" || state === "retrying") return "due";
   return state;
 }

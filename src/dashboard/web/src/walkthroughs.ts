@@ -58,7 +58,7 @@ export const QUEUE_WALKTHROUGH: WalkthroughText = {
       button: "Add a task",
       does: async () =>
         `Task ${(await act<{ id: string }>("/api/queue/add", { queue: LESSON_QUEUE, body: "hello", delayMs: 0 })).id} was stored.`,
-      watches: ({ queue }) => `Waiting in ${LESSON_QUEUE}: ${showCount(lesson(queue)?.states.ready ?? 0)}`,
+      watches: ({ queue }) => `Waiting in ${LESSON_QUEUE}: ${showCount(lesson(queue)?.states.waiting ?? 0)}`,
     },
     {
       title: "a worker takes it",
@@ -66,16 +66,17 @@ export const QUEUE_WALKTHROUGH: WalkthroughText = {
       button: "Process one task",
       does: async () => {
         const { task, body } = await act<{ task: string; body: string }>("/api/queue/work", { queue: LESSON_QUEUE });
-        return `Task ${task} (“${body}”) is done.`;
+        return `Task ${task} (“${body}”) is completed.`;
       },
-      watches: ({ queue }) => `Done in ${LESSON_QUEUE} since the start: ${showCount(lesson(queue)?.states.done ?? 0)}`,
+      watches: ({ queue }) =>
+        `Completed in ${LESSON_QUEUE} since the start: ${showCount(lesson(queue)?.states.completed ?? 0)}`,
     },
     {
       title: "why a task waits",
       text: "A waiting task shows why it waits: no worker, a paused queue, a limit, or other tasks before it.",
       button: "Show why the oldest task waits",
       does: async () => {
-        const { tasks } = await read<{ tasks: { id: string }[] }>(`/api/queue/tasks?queue=${LESSON_QUEUE}&state=ready`);
+        const { tasks } = await read<{ tasks: { id: string }[] }>(`/api/queue/tasks?queue=${LESSON_QUEUE}&state=waiting`);
         const first = tasks[0];
         if (!first) return "No waiting task; add one first.";
         const { task } = await read<{ task: { waits?: string } }>(`/api/queue/task?id=${encodeURIComponent(first.id)}`);

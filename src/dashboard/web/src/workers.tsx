@@ -15,10 +15,10 @@ export function Workers({ queue, nowMs }: { queue: QueueSnapshot; nowMs: number 
   const columns: readonly Column<Row>[] = [
     ["Worker", ({ peer }) => peer],
     ["Queue", (row) => row.queue],
-    ["Speaks", ({ dialect }) => dialect],
-    ["In work", ({ held }) => showCount(held)],
-    ["Places", ({ slots }) => showCount(slots)],
-    ["Here for", ({ sinceMs, leftMs = nowMs }) => showAge(leftMs - sinceMs)],
+    ["Protocol", ({ dialect }) => dialect],
+    ["Active", ({ held }) => showCount(held)],
+    ["Concurrency", ({ slots }) => showCount(slots)],
+    ["Connected for", ({ sinceMs, leftMs = nowMs }) => showAge(leftMs - sinceMs)],
     ["State", (row) => <State row={row} nowMs={nowMs} />, ({ lost }) => lost === true],
   ];
   return (
@@ -37,12 +37,12 @@ export function Workers({ queue, nowMs }: { queue: QueueSnapshot; nowMs: number 
 
 function State({ row, nowMs }: { row: Row; nowMs: number }) {
   if (row.leftMs !== undefined) return `${row.lost ? "connection lost" : "disconnected"} ${showAge(nowMs - row.leftMs)} ago`;
-  return nowMs - row.sinceMs < NEW_MS ? <span class="badge done">new</span> : stateOf(row);
+  return nowMs - row.sinceMs < NEW_MS ? <span class="badge joined">new</span> : stateOf(row);
 }
 
 function stateOf({ held, slots }: QueueSnapshot["workerRows"][number]): string {
-  if (held > 0) return "at work";
-  return slots > 0 ? "idle" : "asks for nothing";
+  if (held > 0) return "active";
+  return slots > 0 ? "idle" : "not requesting tasks";
 }
 
 function showAge(ms: number): string {

@@ -1,8 +1,9 @@
-/** ○ What SHOW, LIST and PURGE of the native protocol answer. */
+/** ○ What STATS, SHOW, LIST and PURGE of the native protocol answer. States are in the words of the wire. */
 import { Buffer } from "node:buffer";
 import { OperationError, UsageError } from "../../../core/errors.ts";
 import type { TaskService } from "../../service/task-service.ts";
-import { isEnded, TASK_STATES, type TaskState } from "../../tasks/life-cycle.ts";
+import { isEnded } from "../../tasks/life-cycle.ts";
+import { STORED_STATES, statesOfWire, wireCounts, wireState } from "../../tasks/state-words.ts";
 import type { IdText } from "../messages.ts";
 import { NONE } from "../../tasks/task-columns.ts";
 import { pageOfTasks, type TaskView } from "../../service/task-view.ts";
@@ -12,11 +13,18 @@ const PAGE_TASKS_MAX = 1000;
 /** 100,000 tasks in one purge: one commit of about half a second. */
 const PURGE_TASKS_MAX = 100_000;
 
-function withId(ids: IdText, { number, ...view }: TaskView): object {
-  return { id: ids.text(number), ...view };
+function onWire(ids: IdText, { number, ...view }: TaskView): object {
+  const blocked = view.state === "blocked" ? true : undefined;
+  return { id: ids.text(number), ...view, state: wireState(view.state), blocked };
 }
 
-/** All that is known of one task as JSON, and its body, or its result when it is done. */
+export function stats(service: TaskService, ids: IdText): object {
+  const { queues, ...numbers } = service.stats();
+  const onWire = queues.map((queue) => ({ ...queue, states: wireCounts(queue.states), blocked: queue.states.blocked }));
+  return { broker: ids.broker, ...numbers, queues: onWire };
+}
+
+/** All that is known of one task as JSON, and its body, or its result when it is completed. */
 export async function show(service: TaskService, ids: IdText, id: number): Promise<readonly Buffer[]> {
   const row = service.stateMachine.find(id);
   const kept = row === NONE ? undefined : await service.inspect(id);
@@ -26,7 +34,7 @@ export async function show(service: TaskService, ids: IdText, id: number): Promi
   if (!kept || now === NONE) throw new OperationError("QUEUE_TASK_UNKNOWN", `No task ${ids.text(id)} is known`);
   const { head, errors } = kept;
   const view = {
-    ...withId(ids, service.view(now)),
+    ...onWire(ids, service.view(now)),
     key: head.key || undefined,
     after: head.after.length > 0 ? head.after.map((other) => ids.text(other)) : undefined,
     errors: errors.map(({ error }) => error),
@@ -40,17 +48,17 @@ export async function show(service: TaskService, ids: IdText, id: number): Promi
 }
 
 export function list(service: TaskService, ids: IdText, request: Record<string, unknown>): object {
-  const { queue, state, after, limit = 100 } = request;
+  const { queue, state, blocked, after, limit = 100 } = request;
   if (queue !== undefined && typeof queue !== "string") throw invalid("queue", "is a name");
-  if (state !== undefined && !TASK_STATES.includes(state as TaskState))
-    throw invalid("state", `is one of ${TASK_STATES.join(", ")}`);
+  const states = state === undefined ? undefined : statesOfWire(state, blocked);
+  if (states?.length === 0) throw invalid("state", `is one of ${STORED_STATES.map(wireState).join(", ")}`);
   if (typeof limit !== "number" || !(limit >= 1 && limit <= PAGE_TASKS_MAX)) {
     throw invalid("limit", `is a number from 1 to ${PAGE_TASKS_MAX}`);
   }
   const start = after ?? 0;
   if (typeof start !== "number") throw invalid("after", "is the 'next' of the page before");
-  const page = pageOfTasks(service.stateMachine, { queue, state: state as TaskState | undefined, after: start, limit });
-  return { tasks: page.rows.map((row) => withId(ids, service.view(row))), next: page.next };
+  const page = pageOfTasks(service.stateMachine, { queue, states, after: start, limit });
+  return { tasks: page.rows.map((row) => onWire(ids, service.view(row))), next: page.next };
 }
 
 export function purge(
@@ -58,17 +66,14 @@ export function purge(
   { queue, state }: { queue: string; state: string | undefined },
   settled: (removed: number) => void,
 ): void {
-  if (!state || !TASK_STATES.includes(state as TaskState) || !isEnded(state as TaskState)) {
-    throw invalid("state", "is done, dead or cancelled");
-  }
+  const [ended] = statesOfWire(state);
+  if (!ended || !isEnded(ended)) throw invalid("state", "is done, dead or cancelled");
   const known = service.stateMachine.findQueue(queue);
   if (!known) {
     settled(0);
     return;
   }
-  const removed = service.adminCommands.purge(known, state as "done" | "dead" | "cancelled", PURGE_TASKS_MAX, () =>
-    settled(removed),
-  );
+  const removed = service.adminCommands.purge(known, ended, PURGE_TASKS_MAX, () => settled(removed));
 }
 
 function invalid(option: string, reason: string): UsageError {

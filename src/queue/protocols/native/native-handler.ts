@@ -8,7 +8,7 @@ import { unknownTask } from "../../service/admin-commands.ts";
 import type { CronTable } from "../../service/cron.ts";
 import type { TaskService } from "../../service/task-service.ts";
 import type { ProtocolHandler, PeerConnection } from "../protocol-handler.ts";
-import { list, purge, show } from "./inspect-commands.ts";
+import { list, purge, show, stats } from "./inspect-commands.ts";
 import { submitBatch } from "./batch-submissions.ts";
 import { NativeWriter, STATE } from "./native-writer.ts";
 import { OutcomeSubscriptions } from "./outcome-subscriptions.ts";
@@ -235,7 +235,7 @@ export class NativeHandler implements ProtocolHandler {
   }
 
   stats(frames: Frames): void {
-    this.#say("DATA", request(frames), json({ broker: this.#ids.broker, ...this.#service.stats() }));
+    this.#say("DATA", request(frames), json(stats(this.#service, this.#ids)));
   }
 
   retry(frames: Frames): void {

@@ -7,9 +7,11 @@ import { Buffer } from "node:buffer";
 import type { Delivery } from "../../service/consumers.ts";
 import type { TaskService } from "../../service/task-service.ts";
 import type { PeerConnection } from "../protocol-handler.ts";
-import { type EndState, BATCHED_BODY_BYTES_MAX, RecordBatchWriter } from "../record-batch.ts";
+import { BATCHED_BODY_BYTES_MAX, RecordBatchWriter } from "../record-batch.ts";
 import { asBuffer, type IdText, PROTOCOL, VERB, type VerbOut, writeLease } from "../messages.ts";
 import type { Outcome } from "../../service/outcomes.ts";
+import type { OutcomeState } from "../../tasks/life-cycle.ts";
+import { wireState } from "../../tasks/state-words.ts";
 
 export interface NativeWriterOptions {
   readonly connection: PeerConnection;
@@ -17,12 +19,12 @@ export interface NativeWriterOptions {
   readonly ids: IdText;
 }
 
-/** The states in ENDED. */
-export const STATE: Readonly<Record<EndState, Buffer>> = {
+/** How ENDED says a state. */
+export const STATE: Readonly<Record<OutcomeState, Buffer>> = {
   unknown: Buffer.from("unknown"),
-  done: Buffer.from("done"),
-  dead: Buffer.from("dead"),
-  cancelled: Buffer.from("cancelled"),
+  completed: Buffer.from(wireState("completed")),
+  dead: Buffer.from(wireState("dead")),
+  cancelled: Buffer.from(wireState("cancelled")),
 };
 
 export class NativeWriter {
@@ -48,7 +50,7 @@ export class NativeWriter {
 
   /** @param request of a CALL or a WATCH */
   ended(request: Buffer, { id, state, bytes }: Outcome): void {
-    this.say("ENDED", request, this.#options.ids.write(id), STATE[state as EndState], asBuffer(bytes));
+    this.say("ENDED", request, this.#options.ids.write(id), STATE[state], asBuffer(bytes));
   }
 
   task({ id, token, queue, attempt, timeoutMs, body }: Delivery): void {
@@ -75,7 +77,7 @@ export class NativeWriter {
       this.ended(Buffer.from(`${request}`, "latin1"), outcome);
       return;
     }
-    this.#ended.ended(request, outcome.state as EndState, outcome.bytes);
+    this.#ended.ended(request, outcome.state, outcome.bytes);
     this.#gathered(this.#ended);
   }
 
