@@ -45,6 +45,7 @@ test("each row of 'To change X, open Y' names symbols that are in the files it l
     const files = linked(open).filter((path) => /^(src\/|package\.json)/.test(path));
     const names = [...symbols.matchAll(/`([^`]+)`/g)].map((match) => match[1]!);
     assert.ok(files.length > 0 && names.length > 0, `"${change}" links a file and names a symbol`);
+    for (const path of linked(open)) assert.ok(existsSync(join(root, path)), `"${change}": there is no ${path}`);
     const isIn = (path: string, name: string): boolean => new RegExp(`\\b${name}\\b`).test(read(path));
     for (const name of names)
       assert.ok(
