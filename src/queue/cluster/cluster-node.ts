@@ -9,7 +9,7 @@ import type { TaskServiceStats } from "../service/task-service.ts";
 import { type BrokerCore, ID_SETTING } from "../broker/broker-core.ts";
 import type { FollowerState } from "../stores/follower-state.ts";
 import type { Store } from "../stores/store.ts";
-import type { ConnectionEvent } from "./nats/cluster-connection.ts";
+import type { NatsConnectionEvent } from "./nats/cluster-connection.ts";
 import { PeerRelay } from "./relay/peer-relay.ts";
 import { durability } from "./nats/durability.ts";
 import { GROUP_HEARTBEAT_MS, Election, type Role, SURE_MS } from "./election.ts";
@@ -379,7 +379,7 @@ export class ClusterNode {
     this.#bus!.toCore(relay.leader, encodeChunk({ kind: RESET, session: relay.session, number: 0, taken: 0, sender }, []));
   }
 
-  #connected(event: ConnectionEvent): void {
+  #connected(event: NatsConnectionEvent): void {
     const { log } = this.#options;
     if (event.kind === "error") log("queue.nats", { error: messageOf(event.error) });
     else log(event.kind === "up" ? "queue.nats-up" : "queue.nats-down", { server: event.server });

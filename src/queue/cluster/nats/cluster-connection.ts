@@ -23,7 +23,7 @@ const PING_MS = 2000;
 /** 4 s for an answer of JetStream's: a cluster that elects a leader answers later, and is asked again. */
 const ANSWER_MS = 4000;
 
-export type ConnectionEvent =
+export type NatsConnectionEvent =
   | { readonly kind: "up" | "down"; readonly server: string }
   /** What the server said without being asked: mostly that something is forbidden. */
   | { readonly kind: "error"; readonly error: unknown };
@@ -32,7 +32,7 @@ export class ClusterConnection {
   readonly nats: NatsConnection;
   readonly jetstream: JetStreamClient;
   readonly manager: JetStreamManager;
-  readonly #listeners = new Set<(event: ConnectionEvent) => void>();
+  readonly #listeners = new Set<(event: NatsConnectionEvent) => void>();
   #up = true;
 
   private constructor(nats: NatsConnection, jetstream: JetStreamClient, manager: JetStreamManager) {
@@ -90,7 +90,7 @@ export class ClusterConnection {
   }
 
   /** @returns a function that ends the listening */
-  listen(listener: (event: ConnectionEvent) => void): () => void {
+  listen(listener: (event: NatsConnectionEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -110,7 +110,7 @@ export class ClusterConnection {
     } else if (status.type === "error") this.#tell({ kind: "error", error: status.error });
   }
 
-  #tell(event: ConnectionEvent): void {
+  #tell(event: NatsConnectionEvent): void {
     for (const listener of this.#listeners) listener(event);
   }
 }
