@@ -21,7 +21,7 @@ export class DirectCache {
     this.context = {
       store: this.store,
       out: new ReplyBuffer(),
-      host: hostFor(features),
+      server: serverFor(features),
       commandsPerTurn: Number.POSITIVE_INFINITY,
       answersMax: Number.POSITIVE_INFINITY,
     };
@@ -66,7 +66,7 @@ export class DirectCache {
   }
 }
 
-function hostFor(features: Partial<Features>): ServerControl {
+function serverFor(features: Partial<Features>): ServerControl {
   return {
     version: "test",
     serverStats: () => [],

@@ -88,7 +88,7 @@ export interface Features {
 export interface SessionContext {
   readonly store: ItemStore;
   readonly out: ReplyBuffer;
-  readonly host: ServerControl;
+  readonly server: ServerControl;
   /** `-R`: commands of one connection before others get their turn; infinite when not asked for. */
   readonly commandsPerTurn: number;
   /** Answers that one connection may have waiting; infinite unless `read_buf_mem_limit` bounds them. */

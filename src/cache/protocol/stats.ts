@@ -18,19 +18,19 @@ const SEGMENTS = [Item.HOT, Item.WARM, Item.COLD, Item.TEMP] as const;
  * @returns the lines, or undefined for a kind that there is not
  */
 export function statLines(
-  { store, host }: Pick<SessionContext, "store" | "host">,
+  { store, server }: Pick<SessionContext, "store" | "server">,
   name: string,
 ): readonly StatLine[] | undefined {
-  if (name === "") return [...host.serverStats(), ...itemTotals(store)];
-  if (name.startsWith("settings")) return host.settingsStats();
-  if (name.startsWith("conns")) return host.connectionStats();
+  if (name === "") return [...server.serverStats(), ...itemTotals(store)];
+  if (name.startsWith("settings")) return server.settingsStats();
+  if (name.startsWith("conns")) return server.connectionStats();
   if (name.startsWith("reset")) {
     resetCounters(store.memory);
     store.prefixes.clear();
-    host.resetStats();
+    server.resetStats();
     return [];
   }
-  if (name.startsWith("detail")) return detail(store, host.features.dump, name.slice("detail".length));
+  if (name.startsWith("detail")) return detail(store, server.features.dump, name.slice("detail".length));
   switch (name) {
     case "items":
       return itemStats(store);

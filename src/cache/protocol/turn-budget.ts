@@ -2,7 +2,7 @@
  * ○ How much one connection may do before the others get their turn, in units of work: a command or a key looked up is one. Counts
  * instead of measuring time, so that a turn's bound is the same on every machine and no command reads a clock.
  */
-import { TURN_WORK_MAX } from "../store/limits.ts";
+import { TURN_WORK_MAX } from "./limits.ts";
 
 export class TurnBudget {
   readonly #commandsMax: number;

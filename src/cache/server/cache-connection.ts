@@ -8,27 +8,18 @@ import type { Socket } from "node:net";
 import { EMPTY_BUFFER } from "../../core/buffers.ts";
 import { codeOf } from "../../core/errors.ts";
 import { tap, type TapEvent } from "../../core/tap.ts";
-import type { ReplyBuffer } from "../../memcached/reply-buffer.ts";
-import { COUNT, type Counters } from "../store/counters.ts";
-import type { StoreLock } from "../store/store-lock.ts";
+import { COUNT } from "../store/counters.ts";
 import type { CloseReason, CacheSession } from "../protocol/cache-session.ts";
-import { consumeTraced, type CommandTrace } from "./command-trace.ts";
+import { consumeTraced } from "./command-trace.ts";
+import type { ThreadContext } from "./thread-context.ts";
 
-/** What a connection needs of the server and thread it belongs to. */
+/** Where a connection's client came in. */
 export interface CacheConnectionOwner {
-  readonly out: ReplyBuffer;
-  readonly counters: Counters;
-  /** Held while a session runs; undefined with one thread. */
-  readonly lock: StoreLock | undefined;
-  readonly trace: CommandTrace;
+  readonly thread: ThreadContext;
   readonly protocol: "auto" | "ascii" | "binary";
-  readonly now: () => number;
-  readonly wallMs: () => number;
   /** Makes the session that the first byte asks for. */
-  readonly open: (firstByte: number, connection: CacheConnection) => CacheSession;
+  readonly open: (firstByte: number) => CacheSession;
   readonly closed: (connection: CacheConnection, reason: CloseReason) => void;
-  /** Number of the connection whose commands are being executed, for those who watch. */
-  readonly running: { id: number };
 }
 
 export class CacheConnection {
@@ -41,7 +32,8 @@ export class CacheConnection {
   /** The store's second of the last command. */
   lastActive: number;
   readonly #owner: CacheConnectionOwner;
-  #pending = EMPTY_BUFFER;
+  readonly #thread: ThreadContext;
+  #pending: Buffer = Buffer.alloc(0);
   #pendingLength = 0;
   #paused = false;
   #reason: CloseReason = "normal";
@@ -57,17 +49,18 @@ export class CacheConnection {
     { id, remote, local }: { id: number; remote: string; local: string },
   ) {
     this.#owner = owner;
+    this.#thread = owner.thread;
     this.socket = socket;
     this.id = id;
     this.remote = remote;
     this.local = local;
-    this.lastActive = owner.now();
+    this.lastActive = owner.thread.store.now;
     socket.on("drain", () => this.#drained());
     socket.on("error", (error) => this.#failed(error));
     socket.on("end", () => this.#heardLast());
     socket.on("close", () => this.#wasClosed());
     if (tap.hasSubscribers) this.#tell("open");
-    if (owner.trace.on) owner.trace.opened(id, owner.protocol);
+    if (owner.thread.trace.on) owner.thread.trace.opened(id, owner.protocol);
   }
 
   /** memcached's word for what the connection is doing. */
@@ -99,8 +92,7 @@ export class CacheConnection {
   /** Bytes have arrived; false stops reading until the client has read its replies. */
   received(input: Buffer, length: number): boolean {
     if (this.#closed) return false;
-    const { counters } = this.#owner;
-    counters.addMany(COUNT.bytesRead, length);
+    this.#thread.store.counters.addMany(COUNT.bytesRead, length);
     if (tap.hasSubscribers) this.#tell("in", input.subarray(0, length));
     if (this.#pendingLength > 0) {
       this.#append(input, 0, length);
@@ -121,16 +113,16 @@ export class CacheConnection {
 
   /** Sends bytes that are no reply to a command, such as a watcher's log; false when the client reads too slowly. */
   send(bytes: Uint8Array): boolean {
-    this.#owner.counters.addMany(COUNT.bytesWritten, bytes.length);
+    this.#thread.store.counters.addMany(COUNT.bytesWritten, bytes.length);
     if (tap.hasSubscribers) this.#tell("out", bytes);
     return this.socket.write(bytes);
   }
 
   #run(input: Buffer, start: number, end: number): number {
-    const { lock, trace } = this.#owner;
-    this.lastActive = this.#owner.now();
-    this.#owner.running.id = this.id;
-    this.session ??= this.#owner.open(input[start]!, this);
+    const { lock, trace } = this.#thread;
+    this.lastActive = this.#thread.store.now;
+    this.#thread.executingId = this.id;
+    this.session ??= this.#owner.open(input[start]!);
     if (trace.on) return this.#runTraced(this.session, input, start, end);
     if (!lock) return this.session.consume(input, start, end);
     lock.acquire();
@@ -142,7 +134,7 @@ export class CacheConnection {
   }
 
   #runTraced(session: CacheSession, input: Buffer, start: number, end: number): number {
-    const { lock, trace, out } = this.#owner;
+    const { lock, trace, out } = this.#thread;
     lock?.acquire();
     let traced: ReturnType<typeof consumeTraced>;
     try {
@@ -175,12 +167,12 @@ export class CacheConnection {
 
   /** Writes the replies; true when reading may go on. */
   #flush(): boolean {
-    const { out, counters } = this.#owner;
+    const { out, store } = this.#thread;
     const { socket, session } = this;
     let flowing = true;
     if (out.length > 0) {
       const replies = out.bytes.subarray(0, out.length);
-      counters.addMany(COUNT.bytesWritten, out.length);
+      store.counters.addMany(COUNT.bytesWritten, out.length);
       if (tap.hasSubscribers) this.#tell("out", replies);
       flowing = socket.write(replies);
       if (socket.writableLength === 0) out.reset();
@@ -231,17 +223,17 @@ export class CacheConnection {
     if (this.#closed) return;
     this.#closed = true;
     this.#whenDrained?.();
-    const { lock } = this.#owner;
+    const { lock, trace } = this.#thread;
     lock?.acquire();
     this.session?.release();
     lock?.release();
     if (tap.hasSubscribers) this.#tell("close");
-    if (this.#owner.trace.on) this.#owner.trace.closed(this.id);
+    if (trace.on) trace.closed(this.id);
     this.#owner.closed(this, this.#reason);
   }
 
   #tell(kind: TapEvent["kind"], bytes?: Uint8Array): void {
-    const event = { part: "cache" as const, kind, local: this.local, remote: this.remote, wallMs: this.#owner.wallMs() };
+    const event = { part: "cache" as const, kind, local: this.local, remote: this.remote, wallMs: this.#thread.clock.wallMs() };
     const told: TapEvent = bytes ? { ...event, bytes } : kind === "close" ? { ...event, reason: this.#reason } : event;
     tap.publish(told);
   }

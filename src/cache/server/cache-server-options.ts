@@ -1,7 +1,8 @@
 /** ○ What a CacheServer is told, with its defaults, and how it becomes settings of the store. */
 import { UsageError } from "../../core/errors.ts";
 import { type Duration, type Size, durationMs, sizeBytes } from "../../core/units.ts";
-import { ANSWER_BYTES, MEMORY_BYTES_MAX, PAGE_BYTES } from "../store/limits.ts";
+import { ANSWER_BYTES } from "../protocol/limits.ts";
+import { MEMORY_BYTES_MAX, PAGE_BYTES } from "../store/limits.ts";
 import type { Features } from "../protocol/cache-session.ts";
 import { STORE_DEFAULTS, type StoreSettings, type TUNE } from "../store/settings.ts";
 

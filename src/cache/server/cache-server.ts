@@ -5,7 +5,7 @@
 import { randomInt, randomUUID } from "node:crypto";
 import { parseAddress } from "../../core/address.ts";
 import { type Cancel, type Clock, systemClock } from "../../core/clock.ts";
-import { PORT_DEFAULT } from "../store/limits.ts";
+import { PORT_DEFAULT } from "./limits.ts";
 import { parseListenAddress } from "./listen-address.ts";
 import { StoreLock } from "../store/store-lock.ts";
 import { Memory } from "../store/memory.ts";
@@ -200,7 +200,7 @@ export class CacheServer {
   /** Moves the store's clock on, once a second. */
   #tick(): void {
     const elapsed = Math.floor((this.#clock.now() - this.#startedMs) / 1000);
-    this.#threadServer.host.tick(elapsed + this.#firstSecond);
+    this.#threadServer.admin.tick(elapsed + this.#firstSecond);
     this.#threadServer.closeIdle();
     this.#cancelTick = this.#clock.at(this.#startedMs + (elapsed + 1) * 1000, () => this.#tick());
   }

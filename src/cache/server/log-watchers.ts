@@ -2,7 +2,6 @@
  * ● Clients that `watch`: each gets the lines of the kinds it asked for, and a bounded buffer of its own; what does not fit is
  * counted and told as `skipped=N` once there is room. Nobody watching costs the store one comparison a command.
  */
-import type { Clock } from "../../core/clock.ts";
 import type { CacheConnection } from "./cache-connection.ts";
 import { COUNT } from "../store/counters.ts";
 import {
@@ -16,10 +15,10 @@ import {
   storeLine,
 } from "../protocol/log-lines.ts";
 import { ATOMIC } from "../store/memory.ts";
-import type { ThreadBus } from "./thread-bus.ts";
+import { watcherBufferBytes } from "./cache-server-options.ts";
+import type { ThreadContext } from "./thread-context.ts";
 import type { CloseReason, CacheSession } from "../protocol/cache-session.ts";
 import type { StoreLog } from "../store/store-log.ts";
-import type { ItemStore } from "../store/item-store.ts";
 
 /** memcached's WATCHER_LIMIT. */
 const WATCHERS_MAX = 20;
@@ -32,20 +31,9 @@ interface Watcher {
   skipped: number;
 }
 
-/** What a thread's watchers need to know. */
-export interface LogWatchersOptions {
-  readonly store: ItemStore;
-  readonly clock: Clock;
-  /** Bytes that may wait for one watcher. */
-  readonly bufferBytes: number;
-  /** Number of the connection whose command is being executed. */
-  readonly running: () => number;
-  /** The other threads; undefined when there are none. */
-  readonly bus: () => ThreadBus | undefined;
-}
-
 export class LogWatchers {
-  readonly #parts: LogWatchersOptions;
+  readonly #thread: ThreadContext;
+  readonly #bufferBytes: number;
   readonly #watchers = new Set<Watcher>();
   /** What watchers of other threads subscribe to, by thread. */
   readonly #elsewhere = new Map<number, readonly string[]>();
@@ -53,13 +41,14 @@ export class LogWatchers {
   #toOthers: LogLine[] = [];
   #flushing = false;
 
-  constructor(parts: LogWatchersOptions) {
-    this.#parts = parts;
+  constructor(thread: ThreadContext) {
+    this.#thread = thread;
+    this.#bufferBytes = watcherBufferBytes(thread.options);
   }
 
   /** Makes a connection a watcher: from now on it is sent lines, and what it sends is ignored. Returns memcached's refusal, if any. */
   add(connection: CacheConnection, kinds: readonly string[]): string | undefined {
-    const { atomics } = this.#parts.store.memory;
+    const { atomics } = this.#thread.store.memory;
     if (atomics[ATOMIC.watchers]! >= WATCHERS_MAX) return "WATCHER_TOO_MANY log watcher limit reached";
     connection.session = new WatchingSession();
     Atomics.add(atomics, ATOMIC.watchers, 1);
@@ -76,7 +65,7 @@ export class LogWatchers {
     for (const watcher of this.#watchers) {
       if (watcher.connection !== connection) continue;
       this.#watchers.delete(watcher);
-      Atomics.sub(this.#parts.store.memory.atomics, ATOMIC.watchers, 1);
+      Atomics.sub(this.#thread.store.memory.atomics, ATOMIC.watchers, 1);
       this.#changed();
     }
     if (this.#wanted("connevents")) this.#tell("connevents", (at) => closedLine(at, connection, reason));
@@ -96,7 +85,7 @@ export class LogWatchers {
 
   #changed(): void {
     this.#listen();
-    this.#parts.bus()?.watched([...new Set([...this.#watchers].flatMap(({ kinds }) => [...kinds]))]);
+    this.#thread.bus?.watched([...new Set([...this.#watchers].flatMap(({ kinds }) => [...kinds]))]);
   }
 
   #wanted(kind: string): boolean {
@@ -111,15 +100,16 @@ export class LogWatchers {
 
   /** Has the store log exactly what somebody asked for. */
   #listen(): void {
-    const { store, running } = this.#parts;
+    const thread = this.#thread;
+    const { store } = thread;
     const log: StoreLog = {
       ...(this.#wanted("fetchers") && {
-        fetched: (event) => this.#tell("fetchers", (at) => fetchLine(at, event, running())),
+        fetched: (event) => this.#tell("fetchers", (at) => fetchLine(at, event, thread.executingId)),
       }),
       ...(this.#wanted("mutations") && {
         stored: (event) => {
           const ttlSeconds = event.ttlSeconds === 0 ? 0 : event.ttlSeconds - store.now; // the store tells when it expires
-          this.#tell("mutations", (at) => storeLine(at, event, { ttlSeconds, id: running() }));
+          this.#tell("mutations", (at) => storeLine(at, event, { ttlSeconds, id: thread.executingId }));
         },
       }),
       ...(this.#wanted("evictions") && { evicted: (event) => this.#tell("evictions", (at) => evictionLine(at, event)) }),
@@ -129,7 +119,7 @@ export class LogWatchers {
   }
 
   #tell(kind: string, make: (at: LogStamp) => string): void {
-    const { store, clock } = this.#parts;
+    const { store, clock } = this.#thread;
     store.counters.add(COUNT.logWritten);
     const line = make({ wallMs: clock.wallMs(), id: Atomics.add(store.memory.atomics, ATOMIC.logLines, 1) + 1 });
     this.#hand(kind, line);
@@ -150,14 +140,14 @@ export class LogWatchers {
   #append(watcher: Watcher, line: string): void {
     const waiting = watcher.text.length + watcher.connection.socket.writableLength;
     const note = watcher.skipped > 0 ? `skipped=${watcher.skipped}\n` : "";
-    if (waiting + note.length + line.length > this.#parts.bufferBytes) {
+    if (waiting + note.length + line.length > this.#bufferBytes) {
       watcher.skipped += 1;
-      this.#parts.store.counters.add(COUNT.logSkipped);
+      this.#thread.store.counters.add(COUNT.logSkipped);
       return;
     }
     watcher.text += note + line;
     watcher.skipped = 0;
-    this.#parts.store.counters.add(COUNT.logSent);
+    this.#thread.store.counters.add(COUNT.logSent);
   }
 
   #flush(): void {
@@ -168,7 +158,7 @@ export class LogWatchers {
       watcher.text = "";
     }
     if (this.#toOthers.length === 0) return;
-    this.#parts.bus()?.logged(this.#toOthers);
+    this.#thread.bus?.logged(this.#toOthers);
     this.#toOthers = [];
   }
 }

@@ -1,18 +1,15 @@
 /** ● What the rare commands ask of the server: its own statistics, its clock, dumps, page moves. */
-import type { Clock } from "../../core/clock.ts";
 import { UsageError } from "../../core/errors.ts";
-import type { ReplyBuffer } from "../../memcached/reply-buffer.ts";
 import type { CacheConnection } from "./cache-connection.ts";
 import { COUNT, CounterTotals } from "../store/counters.ts";
 import type { BackgroundScheduler } from "../background/background-scheduler.ts";
 import { ATOMIC, GLOBAL } from "../store/memory.ts";
-import { type CacheServerOptions, watcherBufferBytes } from "./cache-server-options.ts";
-import type { ThreadBus } from "./thread-bus.ts";
+import { FEATURE_DEFAULTS, watcherBufferBytes } from "./cache-server-options.ts";
+import type { ThreadContext } from "./thread-context.ts";
 import type { CrawlKind } from "../background/lru-crawler.ts";
 import type { Features, ServerControl, ThreadStatName, ThreadStats, StatLine } from "../protocol/cache-session.ts";
 import { TUNE } from "../store/settings.ts";
 import { commandStats, tableStats } from "../protocol/stats.ts";
-import type { ItemStore } from "../store/item-store.ts";
 import { type TlsListeners, tlsSettings } from "./tls-listeners.ts";
 import type { LogWatchers } from "./log-watchers.ts";
 
@@ -25,17 +22,8 @@ export const PROTOCOL_WORDS = { auto: "auto-negotiate", ascii: "ascii", binary: 
 /** A session of a datagram has no connection that a dump or a log could go to. */
 const NO_CONNECTION = "ERROR an unknown error happened";
 
-export interface ServerAdminOptions {
-  readonly store: ItemStore;
-  /** The thread's reply buffer, empty between two turns. */
-  readonly out: ReplyBuffer;
-  /** Number of the connection whose command is being executed; 0 for none. */
-  readonly running: { readonly id: number };
-  /** The other threads; undefined when there are none. */
-  readonly bus: () => ThreadBus | undefined;
-  readonly features: Features;
-  readonly options: CacheServerOptions;
-  readonly clock: Clock;
+/** The thread's parts that commands look at or steer. */
+export interface ServerAdminParts {
   readonly connections: ReadonlyMap<number, CacheConnection>;
   readonly addresses: readonly string[];
   readonly udpAddresses: () => readonly string[];
@@ -48,22 +36,24 @@ export interface ServerAdminOptions {
 export class ServerAdmin implements ServerControl {
   readonly version = VERSION;
   readonly features: Features;
-  readonly #parts: ServerAdminOptions;
+  readonly #thread: ThreadContext;
+  readonly #parts: ServerAdminParts;
 
-  constructor(parts: ServerAdminOptions) {
+  constructor(thread: ThreadContext, parts: ServerAdminParts) {
+    this.#thread = thread;
     this.#parts = parts;
-    this.features = parts.features;
+    this.features = { ...FEATURE_DEFAULTS, ...thread.options.features };
   }
 
   /** Sets the store's clock, as moved by `debugtime`. */
   tick(second: number): void {
-    const { store } = this.#parts;
+    const { store } = this.#thread;
     const { globals } = store.memory;
     if (globals[GLOBAL.clockPaused] === 0) store.now = second + globals[GLOBAL.debugTimeDelta]!;
   }
 
   serverStats(): readonly StatLine[] {
-    const { store, options, clock, connections } = this.#parts;
+    const { store, options, clock } = this.#thread;
     const { memory } = store;
     const totals = new CounterTotals(memory);
     const global = (place: number): number => memory.globals[place]!;
@@ -82,7 +72,7 @@ export class ServerAdmin implements ServerControl {
       ["curr_connections", global(GLOBAL.connections)],
       ["total_connections", global(GLOBAL.totalConnections)],
       ["rejected_connections", global(GLOBAL.rejectedConnections)],
-      ["connection_structures", connections.size],
+      ["connection_structures", this.#parts.connections.size],
       ["response_obj_oom", totals.of(COUNT.responseOom)],
       ["response_obj_count", 1],
       ["response_obj_bytes", 65_536],
@@ -115,7 +105,7 @@ export class ServerAdmin implements ServerControl {
 
   settingsStats(): readonly StatLine[] {
     const { features } = this;
-    const { store, options, udpAddresses } = this.#parts;
+    const { store, options } = this.#thread;
     const { settings, tune } = store.memory;
     const yes = (on: boolean): string => (on ? "yes" : "no");
     const tuned = (place: number): number => tune[place]!;
@@ -123,7 +113,7 @@ export class ServerAdmin implements ServerControl {
       ["maxbytes", store.memory.globals[GLOBAL.memoryLimit]!],
       ["maxconns", options.connections ?? 1024],
       ["tcpport", this.#tcpPort()],
-      ["udpport", portOf(udpAddresses()[0])],
+      ["udpport", portOf(this.#parts.udpAddresses()[0])],
       ["inter", "NULL"],
       ["verbosity", tuned(TUNE.verbosity)],
       ["oldest", store.memory.globals[GLOBAL.oldestLive]!],
@@ -182,7 +172,8 @@ export class ServerAdmin implements ServerControl {
 
   connectionStats(): readonly StatLine[] {
     const lines: StatLine[] = [];
-    const { store, addresses, udpAddresses } = this.#parts;
+    const { store } = this.#thread;
+    const { addresses, udpAddresses } = this.#parts;
     const listening = [...addresses.map(withScheme), ...udpAddresses().map((address) => `udp:${address}`)];
     for (const [index, address] of listening.entries()) {
       lines.push(
@@ -196,7 +187,7 @@ export class ServerAdmin implements ServerControl {
 
   /** The clients of this thread. */
   openConnections(): readonly StatLine[] {
-    const { store } = this.#parts;
+    const { store } = this.#thread;
     const lines: StatLine[] = [];
     for (const { id, remote, local, state, lastActive } of this.#parts.connections.values()) {
       lines.push(
@@ -210,12 +201,12 @@ export class ServerAdmin implements ServerControl {
   }
 
   resetStats(): void {
-    const { globals } = this.#parts.store.memory;
+    const { globals } = this.#thread.store.memory;
     globals[GLOBAL.totalItems] = 0;
     globals[GLOBAL.totalItemsAtFlush] = -1;
     globals[GLOBAL.totalConnections] = 0;
     globals[GLOBAL.rejectedConnections] = 0;
-    this.#parts.bus()?.resetPrefixes();
+    this.#thread.bus?.resetPrefixes();
   }
 
   shutdown(graceful: boolean): boolean {
@@ -230,8 +221,7 @@ export class ServerAdmin implements ServerControl {
   }
 
   askOthers<Name extends ThreadStatName>(name: Name, answer: (parts: readonly ThreadStats[Name][]) => void): boolean {
-    const { out } = this.#parts;
-    const bus = this.#parts.bus();
+    const { out, bus } = this.#thread;
     const connection = this.#executing();
     if (!bus || !connection) return false;
     connection.hold();
@@ -258,7 +248,7 @@ export class ServerAdmin implements ServerControl {
     if (!tls) return "ERROR";
     try {
       tls.refresh();
-      this.#parts.bus()?.refreshCertificates();
+      this.#thread.bus?.refreshCertificates();
       return undefined;
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
@@ -267,12 +257,12 @@ export class ServerAdmin implements ServerControl {
   }
 
   clusterConfig(): string | undefined {
-    const { cluster } = this.#parts.options;
+    const { cluster } = this.#thread.options;
     return cluster ? `1\n${cluster.join(" ")}\n` : undefined;
   }
 
   debugTime(change: number | "pause" | "resume"): void {
-    const { store } = this.#parts;
+    const { store } = this.#thread;
     const { globals } = store.memory;
     if (typeof change === "string") {
       globals[GLOBAL.clockPaused] = change === "pause" ? 1 : 0;
@@ -291,7 +281,7 @@ export class ServerAdmin implements ServerControl {
 
   /** The connection whose command is being executed; undefined for a datagram. */
   #executing(): CacheConnection | undefined {
-    return this.#parts.connections.get(this.#parts.running.id);
+    return this.#parts.connections.get(this.#thread.executingId);
   }
 
   #tcpPort(): number {

@@ -13,25 +13,20 @@ import { readInto } from "../../core/socket-handle.ts";
 import { ReplyBuffer } from "../../memcached/reply-buffer.ts";
 import { CacheConnection, type CacheConnectionOwner } from "./cache-connection.ts";
 import { COUNT } from "../store/counters.ts";
-import { PORT_DEFAULT, READ_BYTES } from "../store/limits.ts";
+import { PORT_DEFAULT, READ_BYTES } from "./limits.ts";
 import { parseListenAddress } from "./listen-address.ts";
 import type { StoreLock } from "../store/store-lock.ts";
 import { BackgroundScheduler } from "../background/background-scheduler.ts";
 import { GLOBAL, type Memory } from "../store/memory.ts";
 import { type ProtocolConfig, openSession } from "./open-session.ts";
-import {
-  type CacheServerOptions,
-  FEATURE_DEFAULTS,
-  answersMax,
-  idleTimeoutSeconds,
-  watcherBufferBytes,
-} from "./cache-server-options.ts";
+import { type CacheServerOptions, answersMax, idleTimeoutSeconds } from "./cache-server-options.ts";
 import { type ThreadBusAddress, type ThreadBusHandler, ThreadBus } from "./thread-bus.ts";
 import { PROTOCOL_WORDS, ServerAdmin } from "./server-admin.ts";
-import type { CloseReason, SessionContext, ThreadStatName, ThreadStats, CacheSession } from "../protocol/cache-session.ts";
+import type { CloseReason, SessionContext, ThreadStatName, ThreadStats } from "../protocol/cache-session.ts";
 import { ItemStore } from "../store/item-store.ts";
 import { TlsListeners } from "./tls-listeners.ts";
 import { CommandTrace } from "./command-trace.ts";
+import type { ThreadContext } from "./thread-context.ts";
 import { UdpListener } from "./udp-listener.ts";
 import { AuthFile } from "./auth-file.ts";
 import { LogWatchers } from "./log-watchers.ts";
@@ -52,24 +47,19 @@ export interface ThreadServerOptions {
 export class ThreadServer {
   readonly store: ItemStore;
   readonly background: BackgroundScheduler;
-  readonly host: ServerAdmin;
+  readonly admin: ServerAdmin;
   readonly addresses: string[] = [];
   /** The TCP addresses again, with the prefixes that say how to listen on them: what other threads are to listen on. */
   readonly listens: string[] = [];
-  readonly #options: CacheServerOptions;
-  readonly #clock: Clock;
-  readonly #lock: StoreLock | undefined;
+  readonly #thread: ThreadContext;
   readonly #context: SessionContext;
-  readonly #running: { id: number };
   readonly #tls: TlsListeners | undefined;
   readonly #owner: CacheConnectionOwner;
   readonly #protocolConfig: ProtocolConfig;
-  readonly #trace: CommandTrace;
   readonly #authFiles: readonly AuthFile[];
   readonly #servers: Server[] = [];
   readonly #udp: UdpListener[] = [];
   readonly #watchers: LogWatchers;
-  readonly #bus: ThreadBus | undefined;
   readonly #connections = new Map<number, CacheConnection>();
   /** Accepted beyond the limit where clients shall wait instead of being refused. */
   readonly #waiting: [Socket, CacheConnectionOwner][] = [];
@@ -81,10 +71,10 @@ export class ThreadServer {
   #allClosed: (() => void) | undefined;
 
   constructor({ memory, options, clock, thread, lock, busAddress, askShutdown }: ThreadServerOptions) {
-    this.#options = options;
-    this.#clock = clock;
-    this.#lock = lock;
     this.store = new ItemStore(memory, thread);
+    const trace = new CommandTrace(memory.tune, options.traceToStderr ? printToStderr : undefined);
+    const out = new ReplyBuffer();
+    this.#thread = { store: this.store, options, clock, lock, out, trace, executingId: 0, bus: undefined };
     this.#connectionsMax = options.connections ?? 1024;
     this.#idleTimeoutSeconds = idleTimeoutSeconds(options);
     this.#nextId = CONNECTION_ID_FIRST + thread * CONNECTION_IDS_PER_THREAD;
@@ -93,24 +83,9 @@ export class ThreadServer {
     this.#authFiles = [users, saslUsers].filter((file) => file !== undefined);
     this.#protocolConfig = { protocol: options.protocol ?? "auto", users: users?.users, saslUsers: saslUsers?.users };
     this.#tls = options.tls === undefined ? undefined : new TlsListeners(options.tls, clock);
-    const out = new ReplyBuffer();
     this.background = new BackgroundScheduler(this.store, clock, lock);
-    const running = { id: 0 };
-    this.#watchers = new LogWatchers({
-      store: this.store,
-      clock,
-      bufferBytes: watcherBufferBytes(options),
-      running: () => running.id,
-      bus: () => this.#bus,
-    });
-    this.host = new ServerAdmin({
-      store: this.store,
-      out,
-      running,
-      bus: () => this.#bus,
-      features: { ...FEATURE_DEFAULTS, ...options.features },
-      options,
-      clock,
+    this.#watchers = new LogWatchers(this.#thread);
+    this.admin = new ServerAdmin(this.#thread, {
       connections: this.#connections,
       addresses: this.addresses,
       udpAddresses: () => this.udpAddresses,
@@ -122,19 +97,17 @@ export class ThreadServer {
     this.#context = {
       store: this.store,
       out,
-      host: this.host,
+      server: this.admin,
       commandsPerTurn: options.requestsPerEvent ?? Number.POSITIVE_INFINITY,
       answersMax: answersMax(options),
     };
-    this.#running = running;
-    this.#trace = new CommandTrace(memory.tune, options.traceToStderr ? printToStderr : undefined);
     this.#owner = this.#ownerFor(this.#protocolConfig);
-    if (busAddress) this.#bus = new ThreadBus(busAddress, clock, this.#busHandler());
+    if (busAddress) this.#thread.bus = new ThreadBus(busAddress, clock, this.#busHandler());
   }
 
   #busHandler(): ThreadBusHandler {
     const parts: { readonly [Name in ThreadStatName]: () => ThreadStats[Name] } = {
-      connections: () => this.host.openConnections(),
+      connections: () => this.admin.openConnections(),
       prefixes: () => this.store.prefixes.counts(),
     };
     return {
@@ -158,16 +131,10 @@ export class ThreadServer {
 
   #ownerFor(protocolConfig: ProtocolConfig): CacheConnectionOwner {
     return {
-      out: this.#context.out,
-      counters: this.store.counters,
-      lock: this.#lock,
-      trace: this.#trace,
+      thread: this.#thread,
       protocol: protocolConfig.protocol,
-      now: () => this.store.now,
-      wallMs: () => this.#clock.wallMs(),
       open: (firstByte) => openSession(this.#context, protocolConfig, firstByte),
       closed: (connection, reason) => this.#forget(connection, reason),
-      running: this.#running,
     };
   }
 
@@ -181,13 +148,13 @@ export class ThreadServer {
     const { address: where, tls, protocol } = parseListenAddress(text);
     const owner = protocol === undefined ? this.#owner : this.#ownerFor({ ...this.#protocolConfig, protocol });
     const accept = (socket: Socket): void => this.#accept(socket, owner);
-    const backlog = this.#options.backlog ?? 1024;
+    const backlog = this.#thread.options.backlog ?? 1024;
     if (where.startsWith("unix:")) {
       const server = createServer(PLAIN_SOCKETS, accept);
       const path = where.slice("unix:".length);
       rmSync(path, { force: true });
       await listening(server, { path, backlog }, text);
-      chmodSync(path, this.#options.socketMode ?? 0o700);
+      chmodSync(path, this.#thread.options.socketMode ?? 0o700);
       this.addresses.push(where);
       this.#servers.push(server);
       return;
@@ -208,17 +175,15 @@ export class ThreadServer {
    * @throws OperationError CACHE_LISTEN_FAILED
    */
   async listenToDatagrams(text: string, shared: boolean): Promise<void> {
-    const { out, counters, lock, running } = this.#owner;
-    const open = (firstByte: number): CacheSession => openSession(this.#context, this.#protocolConfig, firstByte);
     const id = this.addresses.length + this.#udp.length + 1;
-    this.#udp.push(await UdpListener.open(text, shared, { out, counters, lock, running, open, trace: this.#trace, id }));
+    this.#udp.push(await UdpListener.open(text, shared, { thread: this.#thread, open: this.#owner.open, id }));
   }
 
   /** Prints, where that is asked for, what is served and where. */
   announce(): void {
     const protocolWord = PROTOCOL_WORDS[this.#protocolConfig.protocol];
     const listening = [...this.addresses.map(() => protocolWord), ...this.#udp.map(() => "udp")];
-    this.#trace.started(this.store.memory, this.store.items.slabs.largest, listening);
+    this.#thread.trace.started(this.store.memory, this.store.items.slabs.largest, listening);
   }
 
   get udpAddresses(): readonly string[] {
@@ -254,7 +219,7 @@ export class ThreadServer {
     for (const [socket] of this.#waiting) socket.destroy();
     if (this.#connections.size > 0) {
       const allClosed = new Promise<void>((resolve) => (this.#allClosed = resolve));
-      const cancel = this.#clock.at(this.#clock.now() + DRAIN_MS_MAX, () => {
+      const cancel = this.#thread.clock.at(this.#thread.clock.now() + DRAIN_MS_MAX, () => {
         for (const connection of this.#connections.values()) connection.socket.destroy();
       });
       for (const connection of this.#connections.values()) connection.end("shutdown");
@@ -262,23 +227,23 @@ export class ThreadServer {
       cancel();
     }
     await Promise.all([...closed, ...this.#udp.map((listener) => listener.close())]);
-    this.#bus?.close();
+    this.#thread.bus?.close();
   }
 
   #accept(accepted: Socket, owner: CacheConnectionOwner): void {
     const { globals } = this.store.memory;
-    this.#lock?.acquire();
+    this.#thread.lock?.acquire();
     const full = globals[GLOBAL.connections]! >= this.#connectionsMax;
     if (!full) {
       globals[GLOBAL.connections]! += 1;
       globals[GLOBAL.totalConnections]! += 1;
-    } else if (this.#options.connectionsFast === false) {
+    } else if (this.#thread.options.connectionsFast === false) {
       if (globals[GLOBAL.accepting] !== 0) globals[GLOBAL.listenDisabled]! += 1;
       globals[GLOBAL.accepting] = 0;
     } else {
       globals[GLOBAL.rejectedConnections]! += 1;
     }
-    this.#lock?.release();
+    this.#thread.lock?.release();
     if (!full) this.#serve(accepted, owner);
     else this.#refuse(accepted, owner);
   }
@@ -300,7 +265,7 @@ export class ThreadServer {
   /** Tells a client that there are too many, or lets it wait as if it had not been accepted yet. */
   #refuse(accepted: Socket, owner: CacheConnectionOwner): void {
     accepted.on("error", () => accepted.destroy());
-    if (this.#options.connectionsFast === false && this.#waiting.length < (this.#options.backlog ?? 1024)) {
+    if (this.#thread.options.connectionsFast === false && this.#waiting.length < (this.#thread.options.backlog ?? 1024)) {
       this.#waiting.push([accepted, owner]);
     } else {
       accepted.end("ERROR Too many open connections\r\n", () => accepted.destroy());
@@ -315,9 +280,9 @@ export class ThreadServer {
     const { globals } = this.store.memory;
     this.#watchers.closed(connection, reason);
     this.#connections.delete(connection.id);
-    this.#lock?.acquire();
+    this.#thread.lock?.acquire();
     globals[GLOBAL.connections]! -= 1;
-    this.#lock?.release();
+    this.#thread.lock?.release();
     if (this.#connections.size === 0) this.#allClosed?.();
     const next = this.#waiting.shift();
     if (this.#waiting.length === 0) globals[GLOBAL.accepting] = 1;

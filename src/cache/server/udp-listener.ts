@@ -3,24 +3,17 @@ import { type RemoteInfo, type Socket, createSocket } from "node:dgram";
 import { once } from "node:events";
 import { parseAddress, showAddress } from "../../core/address.ts";
 import { OperationError, messageOf } from "../../core/errors.ts";
-import type { ReplyBuffer } from "../../memcached/reply-buffer.ts";
-import { COUNT, type Counters } from "../store/counters.ts";
+import { COUNT } from "../store/counters.ts";
 import { replyDatagrams, requestStart, UDP_REPLY_BYTES_MAX } from "./udp-framing.ts";
-import { PORT_DEFAULT } from "../store/limits.ts";
-import type { StoreLock } from "../store/store-lock.ts";
+import { PORT_DEFAULT } from "./limits.ts";
 import type { CacheSession } from "../protocol/cache-session.ts";
-import { type CommandTrace, consumeTraced } from "./command-trace.ts";
+import { consumeTraced } from "./command-trace.ts";
+import type { ThreadContext } from "./thread-context.ts";
 
 export interface UdpListenerOptions {
-  /** The thread's reply buffer, empty between two requests. */
-  readonly out: ReplyBuffer;
-  readonly counters: Counters;
-  readonly lock: StoreLock | undefined;
-  readonly trace: CommandTrace;
+  readonly thread: ThreadContext;
   /** The number under which commands are printed: the listening socket's in `stats conns`. */
   readonly id: number;
-  /** Number of the connection whose command is being executed: none. */
-  readonly running: { id: number };
   /** Makes the session that the first byte asks for. */
   readonly open: (firstByte: number) => CacheSession;
 }
@@ -28,11 +21,11 @@ export interface UdpListenerOptions {
 export class UdpListener {
   readonly address: string;
   readonly #socket: Socket;
-  readonly #parts: UdpListenerOptions;
+  readonly #options: UdpListenerOptions;
 
-  private constructor(socket: Socket, parts: UdpListenerOptions) {
+  private constructor(socket: Socket, options: UdpListenerOptions) {
     this.#socket = socket;
-    this.#parts = parts;
+    this.#options = options;
     const { address, port } = socket.address();
     this.address = showAddress({ host: address, port });
     socket.on("message", (request, from) => this.#answer(request, from));
@@ -42,7 +35,7 @@ export class UdpListener {
    * @param shared several threads listen on the address, and the system spreads the clients
    * @throws OperationError CACHE_LISTEN_FAILED
    */
-  static async open(text: string, shared: boolean, parts: UdpListenerOptions): Promise<UdpListener> {
+  static async open(text: string, shared: boolean, options: UdpListenerOptions): Promise<UdpListener> {
     const { host, port } = parseAddress(text, "udp", { port: PORT_DEFAULT });
     const socket = createSocket({ type: host.includes(":") ? "udp6" : "udp4", reusePort: shared });
     try {
@@ -52,7 +45,7 @@ export class UdpListener {
       socket.close();
       throw new OperationError("CACHE_LISTEN_FAILED", `Cannot listen on ${text} (UDP): ${messageOf(error)}`, { cause: error });
     }
-    return new UdpListener(socket, parts);
+    return new UdpListener(socket, options);
   }
 
   close(): Promise<void> {
@@ -60,14 +53,14 @@ export class UdpListener {
   }
 
   #answer(request: Buffer, { address, port }: RemoteInfo): void {
-    const { out, counters } = this.#parts;
+    const { out, store } = this.#options.thread;
     const start = requestStart(request);
-    counters.addMany(COUNT.bytesRead, request.length);
+    store.counters.addMany(COUNT.bytesRead, request.length);
     if (start === undefined) return;
     this.#execute(request, start);
     const reply = out.bytes.subarray(0, out.length);
     for (const datagram of replyDatagrams(request, reply)) {
-      counters.addMany(COUNT.bytesWritten, datagram.length);
+      store.counters.addMany(COUNT.bytesWritten, datagram.length);
       this.#socket.send(datagram, port, address);
     }
     out.reset();
@@ -75,8 +68,9 @@ export class UdpListener {
 
   /** Executes what is whole in the datagram; a reply that fits no number of datagrams is not sent. */
   #execute(request: Buffer, start: number): void {
-    const { out, lock, open, running, trace, id } = this.#parts;
-    running.id = 0;
+    const { thread, open, id } = this.#options;
+    const { out, lock, trace } = thread;
+    thread.executingId = 0;
     const session = open(request[start]!);
     let lines = "";
     const consume = (at: number): number => {

@@ -11,7 +11,8 @@ import { ValueWriter } from "../../store/chunks.ts";
 import { BY_CLASS, COUNT } from "../../store/counters.ts";
 import type { UserList } from "../user-list.ts";
 import * as Item from "../../store/item.ts";
-import { BODY_BYTES_MAX, KEY_BYTES_MAX, OUTPUT_BYTES_MAX, RARE_COMMAND_WORK } from "../../store/limits.ts";
+import { KEY_BYTES_MAX } from "../../store/limits.ts";
+import { BODY_BYTES_MAX, OUTPUT_BYTES_MAX, RARE_COMMAND_WORK } from "../limits.ts";
 import { SaslLogin } from "./sasl-login.ts";
 import type { CloseReason, SessionContext, CacheSession } from "../cache-session.ts";
 import { TUNE } from "../../store/settings.ts";
@@ -177,7 +178,7 @@ export class BinarySession implements CacheSession {
       case OPCODE.quit:
         return bare && this.#bare(command);
       case OPCODE.version:
-        if (bare) this.#replies.text(STATUS.ok, this.#context.host.version);
+        if (bare) this.#replies.text(STATUS.ok, this.#context.server.version);
         return bare;
       case OPCODE.flush:
         if (keyed || valueBytes > 0 || (extraBytes !== 0 && extraBytes !== 4)) return false;
@@ -381,7 +382,7 @@ export class BinarySession implements CacheSession {
   }
 
   #flush(exptime: number): true {
-    if (!this.#context.host.features.flush) {
+    if (!this.#context.server.features.flush) {
       this.#replies.error(STATUS.authError);
       return true;
     }
@@ -395,11 +396,11 @@ export class BinarySession implements CacheSession {
   #stat(name: string): true {
     this.#turn.spend(RARE_COMMAND_WORK);
     const lines = statLines(this.#context, name);
-    const { host } = this.#context;
+    const { server } = this.#context;
     if (lines && name.startsWith("conns")) {
-      this.blocked = host.askOthers("connections", (parts) => this.#replies.stats([...lines, ...parts.flat()]));
+      this.blocked = server.askOthers("connections", (parts) => this.#replies.stats([...lines, ...parts.flat()]));
     } else if (lines && name.startsWith("detail dump")) {
-      this.blocked = host.askOthers("prefixes", (parts) => {
+      this.blocked = server.askOthers("prefixes", (parts) => {
         this.#replies.stats([["detailed", this.#store.prefixes.dump(parts)]]);
       });
     }

@@ -6,7 +6,7 @@ import { type BinaryRequest, OPCODE, STATUS } from "../../../memcached/binary.ts
 import type { BinaryReplies } from "./binary-replies.ts";
 import { COUNT, type Counters } from "../../store/counters.ts";
 import type { UserList } from "../user-list.ts";
-import { SASL_MECHANISM_BYTES_MAX, SASL_MESSAGE_BYTES_MAX } from "../../store/limits.ts";
+import { SASL_MECHANISM_BYTES_MAX, SASL_MESSAGE_BYTES_MAX } from "../limits.ts";
 
 /** What a client may send before it has authenticated. */
 const OPEN_COMMANDS: readonly number[] = [OPCODE.saslListMechanisms, OPCODE.saslAuth, OPCODE.saslStep, OPCODE.version];

@@ -8,7 +8,7 @@ import type { ReplyBuffer } from "../../../memcached/reply-buffer.ts";
 import { Tokens } from "../../../memcached/tokens.ts";
 import { COUNT } from "../../store/counters.ts";
 import type { UserList } from "../user-list.ts";
-import { LINE_BYTES_MAX, LOGIN_BYTES_MAX } from "../../store/limits.ts";
+import { LINE_BYTES_MAX, LOGIN_BYTES_MAX } from "../limits.ts";
 import { R } from "../text-replies.ts";
 import type { CloseReason, SessionContext, CacheSession } from "../cache-session.ts";
 import { TextSession } from "./text-session.ts";

@@ -57,15 +57,15 @@ interface EndingSession extends CacheSession {
 export class TextAdminCommands {
   readonly #store: ItemStore;
   readonly #out: ReplyBuffer;
-  readonly #host: ServerControl;
+  readonly #server: ServerControl;
   readonly #session: EndingSession;
   /** The item that `debugitem ref` holds. */
   #held = 0;
 
-  constructor({ store, out, host }: SessionContext, session: EndingSession) {
+  constructor({ store, out, server }: SessionContext, session: EndingSession) {
     this.#store = store;
     this.#out = out;
-    this.#host = host;
+    this.#server = server;
     this.#session = session;
   }
 
@@ -74,7 +74,7 @@ export class TextAdminCommands {
     const found = verb >= 0 || tokens.count === 0 ? verb : this.#anywhere(tokens);
     switch (found) {
       case VERB.version:
-        this.#line(`VERSION ${this.#host.version}`);
+        this.#line(`VERSION ${this.#server.version}`);
         return;
       case VERB.stats:
         this.#stats(tokens);
@@ -111,11 +111,11 @@ export class TextAdminCommands {
         this.#shutdown(tokens);
         break;
       case VERB.refresh_certs:
-        this.#line(this.#host.refreshCertificates() ?? "OK");
+        this.#line(this.#server.refreshCertificates() ?? "OK");
         break;
       case VERB.debugtime:
       case VERB.debugitem:
-        if (!this.#host.features.debug) this.#out.put(R.error);
+        if (!this.#server.features.debug) this.#out.put(R.error);
         else if (found === VERB.debugtime) this.#debugTime(tokens);
         else this.#debugItem(tokens);
         break;
@@ -148,7 +148,7 @@ export class TextAdminCommands {
 
   #flushAll(tokens: Tokens, noreply: boolean): void {
     this.#store.counters.add(COUNT.flushCommands);
-    if (!this.#host.features.flush) {
+    if (!this.#server.features.flush) {
       this.#out.put(R.flushNotAllowed);
       return;
     }
@@ -187,7 +187,7 @@ export class TextAdminCommands {
     const { tune } = this.#store.memory;
     if (tokens.count === 3 && tokens.begins(1, "crawl")) {
       if (tune[TUNE.crawlerEnabled] === 0) this.#line("CLIENT_ERROR lru crawler disabled");
-      else this.#line(this.#host.crawl("expired", tokens.text(2)) ?? "OK");
+      else this.#line(this.#server.crawl("expired", tokens.text(2)) ?? "OK");
     } else if (tokens.count === 3 && (tokens.begins(1, "metadump") || tokens.begins(1, "mgdump"))) {
       this.#dump(tokens);
     } else if (tokens.count === 3 && tokens.begins(1, "tocrawl")) {
@@ -213,10 +213,10 @@ export class TextAdminCommands {
   #dump(tokens: Tokens): void {
     const kind = tokens.begins(1, "metadump") ? "metadump" : "mgdump";
     if (this.#store.memory.tune[TUNE.crawlerEnabled] === 0) this.#line("CLIENT_ERROR lru crawler disabled");
-    else if (!this.#host.features.dump) this.#line(`ERROR ${kind === "metadump" ? "metadump" : "key dump"} not allowed`);
+    else if (!this.#server.features.dump) this.#line(`ERROR ${kind === "metadump" ? "metadump" : "key dump"} not allowed`);
     else if (this.#out.length > 0) this.#line(`ERROR cannot pipeline other commands before ${kind}`);
     else {
-      const refusal = this.#host.crawl(kind, tokens.text(2));
+      const refusal = this.#server.crawl(kind, tokens.text(2));
       if (refusal === undefined) this.#session.blocked = true;
       else this.#line(refusal);
     }
@@ -275,7 +275,7 @@ export class TextAdminCommands {
       const target = tokens.i32(3);
       if (!this.#store.memory.settings.slabReassign) this.#line("CLIENT_ERROR slab reassignment disabled");
       else if (Number.isNaN(source) || Number.isNaN(target)) this.#out.put(R.badFormat);
-      else this.#line(this.#host.reassign(source, target));
+      else this.#line(this.#server.reassign(source, target));
     } else if (tokens.count >= 3 && tokens.begins(1, "automove")) {
       this.#automove(tokens);
     } else {
@@ -318,8 +318,8 @@ export class TextAdminCommands {
 
   #shutdown(tokens: Tokens): void {
     if (tokens.count > 2 || (tokens.count === 2 && !tokens.begins(1, "graceful"))) {
-      this.#line(this.#host.features.shutdown ? "CLIENT_ERROR invalid shutdown mode" : "SERVER_ERROR: shutdown not enabled");
-    } else if (this.#host.shutdown(tokens.count === 2)) {
+      this.#line(this.#server.features.shutdown ? "CLIENT_ERROR invalid shutdown mode" : "SERVER_ERROR: shutdown not enabled");
+    } else if (this.#server.shutdown(tokens.count === 2)) {
       this.#session.ending = "shutdown";
     } else {
       this.#line("SERVER_ERROR: shutdown not enabled");
@@ -327,7 +327,7 @@ export class TextAdminCommands {
   }
 
   #watch(tokens: Tokens): void {
-    if (!this.#host.features.watch) {
+    if (!this.#server.features.watch) {
       this.#line("CLIENT_ERROR watch commands not allowed");
       return;
     }
@@ -344,13 +344,13 @@ export class TextAdminCommands {
       }
       kinds.push(kind);
     }
-    const refusal = this.#host.watch(kinds.length === 0 ? ["fetchers"] : kinds);
+    const refusal = this.#server.watch(kinds.length === 0 ? ["fetchers"] : kinds);
     this.#line(refusal ?? "OK");
   }
 
   /** `config get cluster`, as ElastiCache answers it. */
   #config(tokens: Tokens): void {
-    const answer = tokens.is(1, "get") && tokens.is(2, "cluster") ? this.#host.clusterConfig() : undefined;
+    const answer = tokens.is(1, "get") && tokens.is(2, "cluster") ? this.#server.clusterConfig() : undefined;
     if (answer === undefined) this.#out.put(R.error);
     else this.#out.text(`CONFIG cluster 0 ${answer.length}\r\n${answer}\r\nEND\r\n`);
   }
@@ -368,7 +368,7 @@ export class TextAdminCommands {
       tokens.count === 1
         ? ""
         : (BEGUN_STATS.find((word) => tokens.begins(1, word)) ?? WHOLE_STATS.find((word) => tokens.is(1, word)));
-    const lines = name === undefined ? undefined : statLines({ store: this.#store, host: this.#host }, name);
+    const lines = name === undefined ? undefined : statLines({ store: this.#store, server: this.#server }, name);
     if (name === "conns") {
       this.#withOthers("connections", (parts) => this.lines([...lines!, ...parts.flat()]));
       return;
@@ -380,7 +380,7 @@ export class TextAdminCommands {
 
   #statsDetail(tokens: Tokens): void {
     const { tune } = this.#store.memory;
-    if (!this.#host.features.dump) this.#line("CLIENT_ERROR stats detail not allowed");
+    if (!this.#server.features.dump) this.#line("CLIENT_ERROR stats detail not allowed");
     else if (tokens.begins(2, "on") || tokens.begins(2, "off")) {
       tune[TUNE.detail] = tokens.begins(2, "on") ? 1 : 0;
       this.#out.put(R.ok);
@@ -391,14 +391,14 @@ export class TextAdminCommands {
 
   /** Answers at once, or when the other threads have told their part. */
   #withOthers<Name extends ThreadStatName>(name: Name, answer: (parts: readonly ThreadStats[Name][]) => void): void {
-    if (this.#host.askOthers(name, answer)) this.#session.blocked = true;
+    if (this.#server.askOthers(name, answer)) this.#session.blocked = true;
     else answer([]);
   }
 
   #cacheDump(tokens: Tokens): void {
     const slabClass = tokens.u32(2);
     const limit = tokens.u32(3);
-    if (!this.#host.features.dump) this.#line("CLIENT_ERROR stats cachedump not allowed");
+    if (!this.#server.features.dump) this.#line("CLIENT_ERROR stats cachedump not allowed");
     else if (tokens.count < 4) this.#out.put(R.badLine);
     else if (slabClass < 0 || limit < 0) this.#out.put(R.badFormat);
     else if (slabClass >= SLAB_CLASSES_MAX) this.#line("CLIENT_ERROR Illegal slab id");
@@ -407,12 +407,12 @@ export class TextAdminCommands {
 
   #debugTime(tokens: Tokens): void {
     const seconds = tokens.i32(1);
-    if (tokens.is(1, "p")) this.#host.debugTime("pause");
-    else if (tokens.is(1, "r")) this.#host.debugTime("resume");
+    if (tokens.is(1, "p")) this.#server.debugTime("pause");
+    else if (tokens.is(1, "r")) this.#server.debugTime("resume");
     else if (Number.isNaN(seconds)) {
       this.#out.put(R.error);
       return;
-    } else this.#host.debugTime(seconds);
+    } else this.#server.debugTime(seconds);
     this.#out.put(R.ok);
   }
 
