@@ -47,11 +47,11 @@ export const DIALED: Table<DialedState, DialedEvent> = {
   closed: {},
 };
 
-export type ConnectionState = "handshaking" | "up" | "closing" | "closed";
+export type ZmqConnectionState = "handshaking" | "up" | "closing" | "closed";
 
-export type ConnectionEvent = "ready" | "finish" | "gone";
+export type ZmqConnectionEvent = "ready" | "finish" | "gone";
 
-export const CONNECTION: Table<ConnectionState, ConnectionEvent> = {
+export const CONNECTION: Table<ZmqConnectionState, ZmqConnectionEvent> = {
   handshaking: { ready: "up", finish: "closing", gone: "closed" },
   up: { finish: "closing", gone: "closed" },
   closing: { gone: "closed" },

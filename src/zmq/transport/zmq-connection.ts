@@ -15,7 +15,7 @@ import { Peer } from "../../zmtp/peer.ts";
 import type { SocketTypeName } from "../../zmtp/socket-type.ts";
 import { CLOSE_MS_MAX, WRITE_BYTES } from "../limits.ts";
 import { byteLength, type PipeTransport, type PeerInfo, type Pipe } from "../patterns/pipe.ts";
-import { after, CONNECTION, type ConnectionEvent, type ConnectionState } from "../socket-core/life-cycle.ts";
+import { after, CONNECTION, type ZmqConnectionEvent, type ZmqConnectionState } from "../socket-core/life-cycle.ts";
 import { routingIdOf, type Authenticator, type SocketSettings } from "../socket-core/settings.ts";
 import { type SocketCore, knownPeer } from "../socket-core/socket-core.ts";
 import { HeartbeatTimer } from "./heartbeat-timer.ts";
@@ -54,7 +54,7 @@ export class ZmqConnection implements PipeTransport {
   readonly #context: EndpointContext;
   readonly #owner: ConnectionOwner;
   readonly #writer = new FrameWriter();
-  #state: ConnectionState = "handshaking";
+  #state: ZmqConnectionState = "handshaking";
   /** Undefined until there is a heartbeat to watch, this side's or the peer's. */
   #heartbeatTimer: HeartbeatTimer | undefined;
   #cancelHandshake: Cancel | undefined;
@@ -408,7 +408,7 @@ export class ZmqConnection implements PipeTransport {
     return this.#state === "closing" || this.#state === "closed";
   }
 
-  #enter(event: ConnectionEvent): void {
+  #enter(event: ZmqConnectionEvent): void {
     this.#state = after(CONNECTION, this.#state, event);
   }
 
