@@ -167,7 +167,7 @@ export class TaskService {
     }
   }
 
-  /** Writes what there is to write and lets go of the store. What workers hold stays leased on disk or ready. */
+  /** Writes what there is to write and lets go of the store. What workers hold stays active on disk or waiting. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;

@@ -1,5 +1,5 @@
 /**
- * ○ Who holds which leased rows. LeaseTable have small numbers, so that a row needs four bytes to name its own. Invariant: a row is in
+ * ○ Who holds which active rows. LeaseTable have small numbers, so that a row needs four bytes to name its own. Invariant: a row is in
  * the list of the lease owner whose number it bears, and in no other (`audit`).
  */
 import { assert } from "../../core/assert.ts";

@@ -1,4 +1,4 @@
-/** ○ One named queue: its settings, its ready tasks, its counts. */
+/** ○ One named queue: its settings, its waiting tasks, its counts. */
 import { UsageError } from "../../core/errors.ts";
 import { type GroupQueueTable, ReadyQueue } from "./ready-queue.ts";
 import { type TaskState, stateCode, TASK_STATES } from "./life-cycle.ts";
