@@ -63,7 +63,7 @@ export const DEAD_KEEP_MS = 14 * 24 * 3_600_000;
 /** A task during which ten workers' connections broke is itself suspected, and is buried. */
 export const LOST_MAX = 10;
 
-/** 5 s: after a restart, workers that still hold leases come back within a few reconnect intervals; then their tasks are ready. */
+/** 5 s: after a restart, workers that still hold leases come back within a few reconnect intervals; then their tasks are waiting. */
 export const RESUME_MS = 5000;
 
 /** 20 ms: a lease is written down only when the task takes longer than that; a shorter one costs no write. */

@@ -33,7 +33,7 @@ export class CacheConnection {
   lastActive: number;
   readonly #owner: CacheConnectionOwner;
   readonly #thread: ThreadContext;
-  #pending: Buffer = Buffer.alloc(0);
+  #pending: Buffer = EMPTY_BUFFER;
   #pendingLength = 0;
   #paused = false;
   #reason: CloseReason = "normal";

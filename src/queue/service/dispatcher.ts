@@ -106,7 +106,7 @@ export class Dispatcher {
 
   // ---- leases
 
-  /** The leased row, if this consumer still has it under this token. */
+  /** The active row, if this consumer still has it under this token. */
   heldRow(consumer: Consumer, id: number, token: number): number {
     const stateMachine = this.#context.stateMachine();
     const row = stateMachine.findLease(id, token);

@@ -182,7 +182,7 @@ export class TaskService {
     }
   }
 
-  /** Writes what there is to write and closes the store. What workers have stays leased on disk or ready. */
+  /** Writes what there is to write and closes the store. What workers have stays active on disk, or waiting. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
