@@ -7,14 +7,10 @@ import type { CommandEntry } from "./shared/command.ts";
 
 const COMMANDS: readonly CommandEntry[] = [
   { name: "up", summary: "run cache, queue, link server and dashboard in one process", load: () => import("./up/up.ts") },
-  {
-    name: "listen",
-    summary: "accept long-lived TCP connections and print what they send",
-    load: () => import("./link/listen.ts"),
-  },
+  { name: "listen", summary: "accept long-lived connections, print what they send", load: () => import("./link/listen.ts") },
   {
     name: "connect",
-    summary: "open a long-lived TCP connection and send the lines of stdin",
+    summary: "open a long-lived connection, send the lines of stdin",
     load: () => import("./link/connect.ts"),
   },
   { name: "cache", summary: "run only the cache server, with memcached's flags", load: () => import("./cache/cache.ts") },

@@ -3,7 +3,7 @@ import { UsageError } from "../../core/errors.ts";
 import { durationMs, sizeBytes } from "../../core/units.ts";
 import type { QueueClient, QueueSettings } from "../../queue/index.ts";
 import { flags, parse } from "../shared/flags.ts";
-import { type ClientFlags, clientFlags, readCount, withClient } from "./client-flags.ts";
+import { askJson, type ClientFlags, clientFlags, readCount, withClient } from "./client-flags.ts";
 
 export async function retry(argv: readonly string[]): Promise<number> {
   const command = clientFlags(flags("queue retry", "Retries dead tasks, with their full number of attempts"))
@@ -28,9 +28,8 @@ async function deadTasks(client: QueueClient, queue: string, timeoutMs: number):
   const ids: string[] = [];
   let after: number | undefined;
   do {
-    const request = Buffer.from(JSON.stringify({ queue, state: "dead", limit: 1000, after }));
-    const [answer] = await client.ask("LIST", [request], { timeoutMs });
-    const page = JSON.parse(answer!.toString()) as { tasks: { id: string }[]; next?: number };
+    const frames = [JSON.stringify({ queue, state: "dead", limit: 1000, after })];
+    const page = await askJson<{ tasks: { id: string }[]; next?: number }>(client, "LIST", { frames, timeoutMs });
     ids.push(...page.tasks.map(({ id }) => id));
     after = page.next;
   } while (after !== undefined);
@@ -120,8 +119,7 @@ export async function purge(argv: readonly string[]): Promise<number> {
   const options = command.opts<ClientFlags & { state: string }>();
   const [queue] = command.processedArgs as [string];
   return withClient(options, async (client, timeoutMs) => {
-    const [answer] = await client.ask("PURGE", [Buffer.from(queue), Buffer.from(options.state)], { timeoutMs });
-    print(options, JSON.parse(answer!.toString()) as object);
+    print(options, await askJson<object>(client, "PURGE", { frames: [queue, options.state], timeoutMs }));
     return 0;
   });
 }

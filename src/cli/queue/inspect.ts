@@ -4,7 +4,7 @@ import { showDuration, showSize } from "../../core/units.ts";
 import type { BrokerStats, QueueClient } from "../../queue/index.ts";
 import { bodyField } from "./bodies.ts";
 import { flags, parse } from "../shared/flags.ts";
-import { type ClientFlags, clientFlags, readCount, withClient } from "./client-flags.ts";
+import { askJson, type ClientFlags, clientFlags, readCount, withClient } from "./client-flags.ts";
 
 interface ListFlags extends ClientFlags {
   readonly state?: string;
@@ -34,8 +34,7 @@ export async function ls(argv: readonly string[]): Promise<number> {
   const options = command.opts<ListFlags>();
   const [name] = command.processedArgs as [string | undefined];
   return withClient(options, async (client, timeoutMs) => {
-    if (name === undefined)
-      printQueues(await askJson<BrokerStats>(client, "STATS", undefined, timeoutMs), options.json ?? false);
+    if (name === undefined) printQueues(await askJson<BrokerStats>(client, "STATS", { timeoutMs }), options.json ?? false);
     else await printTasks(client, name, options, timeoutMs);
     return 0;
   });
@@ -64,8 +63,8 @@ async function printTasks(
   let after: number | undefined;
   const rows: string[][] = [["ID", "STATE", "PRIORITY", "GROUP", "FAILURES", "AGE", "BYTES"]];
   do {
-    const request = { queue, state, after, limit: Math.min(left, PAGE_TASKS) };
-    const page = await askJson<{ tasks: TaskLine[]; next?: number }>(client, "LIST", request, timeoutMs);
+    const frames = [JSON.stringify({ queue, state, after, limit: Math.min(left, PAGE_TASKS) })];
+    const page = await askJson<{ tasks: TaskLine[]; next?: number }>(client, "LIST", { frames, timeoutMs });
     for (const task of page.tasks) {
       if (json) process.stdout.write(`${JSON.stringify(task)}\n`);
       else rows.push(taskRow(task));
@@ -116,11 +115,6 @@ function readable(name: string, value: unknown): string {
 
 function showFailed(atMs: number | null): string {
   return atMs === null ? "unknown" : new Date(atMs).toISOString();
-}
-
-async function askJson<T>(client: QueueClient, verb: "STATS" | "LIST", request: unknown, timeoutMs: number): Promise<T> {
-  const [answer] = await client.ask(verb, request === undefined ? [] : [Buffer.from(JSON.stringify(request))], { timeoutMs });
-  return JSON.parse(answer!.toString()) as T;
 }
 
 function printTable(rows: readonly (readonly string[])[]): void {

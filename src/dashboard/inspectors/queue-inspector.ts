@@ -1,6 +1,5 @@
 /** ● The queue view's requests to the broker, in the queue's protocol: pages of tasks, one task, and the actions. */
-import { Broker, QueueClient, bytesCodec, queue, worker } from "../../queue/index.ts";
-import type { Codec } from "../../queue/index.ts";
+import { Broker, QueueClient, bytesCodec, queue, worker, type Codec } from "../../queue/index.ts";
 import { showBytes } from "../../wire/index.ts";
 import { REQUEST_MS_MAX, TASKS_PAGE_MAX, WORK_MS_MAX } from "../limits.ts";
 import type { QueuePart } from "../snapshot/monitored-parts.ts";

@@ -1,6 +1,6 @@
 /**
- * ○ Received bytes of one direction that a decoder has not consumed. It can skip more bytes than have arrived. Invariant: skipped bytes
- * are never stored, so a 16 MB value costs no memory.
+ * ○ Received bytes of one direction that a decoder has not consumed. It can skip more bytes than have arrived. Invariant: skipped
+ * bytes are never stored, so a 16 MB value costs no memory.
  */
 import { ByteQueue } from "../../core/byte-queue.ts";
 import { LINE_BYTES_MAX } from "../limits.ts";
