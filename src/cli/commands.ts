@@ -60,12 +60,12 @@ export const HOLDFAST: CommandGroup = {
     },
     {
       name: "listen",
-      summary: "accept long-lived TCP connections and print what they send",
+      summary: "accept long-lived connections, print what they send",
       load: async () => (await import("./link/listen.ts")).run,
     },
     {
       name: "connect",
-      summary: "open a long-lived TCP connection and send the lines of stdin",
+      summary: "open a long-lived connection, send the lines of stdin",
       load: async () => (await import("./link/connect.ts")).run,
     },
     {

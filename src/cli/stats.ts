@@ -45,16 +45,12 @@ async function upStats({ dashboard, token }: StatsFlags): Promise<Numbers> {
     response = await fetch(`http://${address}/api/hello`, { headers, signal: AbortSignal.timeout(ANSWER_MS_MAX) });
   } catch (error) {
     const why = error instanceof Error && error.cause ? messageOf(error.cause) : messageOf(error);
-    throw new OperationError(
-      "CLI_NO_ANSWER",
-      `Cannot read statistics from ${address}: ${why}; is 'holdfast up' running there?`,
-      {
-        cause: error,
-      },
-    );
+    throw new OperationError("CLI_NO_ANSWER", `No statistics from ${address}: ${why}; is 'holdfast up' running there?`, {
+      cause: error,
+    });
   }
   if (!response.ok)
-    throw new OperationError("CLI_NO_ANSWER", `Cannot read statistics from ${address}: ${(await response.text()).trim()}`);
+    throw new OperationError("CLI_NO_ANSWER", `No statistics from ${address}: ${(await response.text()).trim()}`);
   const { snapshot } = (await response.json()) as { snapshot: Snapshot };
   return { json: snapshot, rows: rowsOf(snapshot) };
 }

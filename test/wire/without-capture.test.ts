@@ -88,7 +88,7 @@ test("without a dashboard the kernel's counters alone are shown, and it says so"
   await until(() => shown.lines.length > 0 && shown.said().includes("falling back to"), shown.said);
   assert.match(
     shown.said(),
-    /tcpdump: not installed.*\nno dashboard of a running holdfast at 127\.0\.0\.1:9.*\nfalling back to: the kernel's keep-alive counters/,
+    /tcpdump: not installed.*\nno holdfast dashboard at 127\.0\.0\.1:9.*\nfalling back to: the kernel's keep-alive counters/,
   );
   assert.equal(shown.lines[0]!["summary"], "already connected");
   assert.equal(shown.lines[0]!["peer"], link.stats().connections[0]!.peer);

@@ -23,10 +23,7 @@ export function parseListenAddress(text: string): ListenAddress {
     else if (spoken === "ascii" || spoken === "binary") protocol = spoken;
     else if (spoken === "negotiating") protocol = "auto";
     else
-      throw new UsageError(
-        "CACHE_LISTEN_INVALID",
-        `Cannot listen on ${text}: the protocol must be ascii, binary or negotiating`,
-      );
+      throw new UsageError("CACHE_LISTEN_INVALID", `Cannot listen on ${text}: protocol must be ascii, binary or negotiating`);
   }
   return { address, tls, protocol };
 }

@@ -1,6 +1,6 @@
 /**
- * ● A load test: keeps a number of operations in flight for a time and measures each, with a progress bar on a terminal. Latencies go
- * into buckets of 2 % width, so that memory does not grow with the duration.
+ * ● A load test: keeps a number of operations in flight for a time and measures each, with a progress bar on a terminal. Latencies
+ * go into buckets of 2 % width, so that memory does not grow with the duration.
  */
 import { systemClock } from "../../core/clock.ts";
 

@@ -3,8 +3,7 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { CacheServer } from "../../cache/server/index.ts";
 import { portOf } from "../../core/address.ts";
 import { HoldfastError, codeOf } from "../../core/errors.ts";
-import { type CacheCommand, FlagError } from "./memcached-flags.ts";
-import { readCacheCommand } from "./cache-command.ts";
+import { type CacheCommand, FlagError, readCacheCommand } from "./memcached-options.ts";
 import { CACHE_HELP, CACHE_LICENCE } from "./help.ts";
 import { warnIfOpen } from "../shared/open-warning.ts";
 

@@ -5,15 +5,19 @@
 import { createInterface } from "node:readline";
 import { parseAddress } from "../../core/address.ts";
 import { messageOf } from "../../core/errors.ts";
-import { printable } from "../../core/printable.ts";
 import { showDuration } from "../../core/units.ts";
-import { connect } from "../../link/index.ts";
-import type { ConnectOptions, LinkClient, LinkEnd, SessionClient } from "../../link/index.ts";
+import { connect, type ConnectOptions, type LinkClient, type LinkEnd, type SessionClient } from "../../link/index.ts";
 import { flags, parse } from "../shared/flags.ts";
-import { keepAliveFlags, readKeepAliveFlags, readTls, readToken, tlsFlags } from "./link-flags.ts";
-import type { KeepAliveFlags, TlsFlags } from "./link-flags.ts";
-import { printers } from "./printers.ts";
-import type { Printers } from "./printers.ts";
+import {
+  keepAliveFlags,
+  readKeepAliveFlags,
+  readTls,
+  readToken,
+  tlsFlags,
+  type KeepAliveFlags,
+  type TlsFlags,
+} from "./link-flags.ts";
+import { terminalOutput, type TerminalOutput } from "./printers.ts";
 import { stopRequest } from "../shared/stop-request.ts";
 
 interface Flags extends KeepAliveFlags, TlsFlags {
@@ -21,12 +25,6 @@ interface Flags extends KeepAliveFlags, TlsFlags {
   readonly session?: string;
   readonly tokenFile?: string;
   readonly json?: boolean;
-}
-
-/** What both modes need to talk to people and programs. */
-interface Output {
-  readonly print: Printers;
-  log(line: string): void;
 }
 
 export async function run(argv: readonly string[]): Promise<number> {
@@ -42,17 +40,14 @@ export async function run(argv: readonly string[]): Promise<number> {
   const options = command.opts<Flags>();
   const { host, port } = parseAddress(command.processedArgs[0] as string, "address", { port: 12_345 });
   const target = { host, port, tls: readTls(options), ...readKeepAliveFlags(options) };
-  const output: Output = {
-    print: printers(options.json ? "json" : "raw"),
-    log: options.json ? () => {} : (line) => void process.stderr.write(`${printable(line)}\n`),
-  };
+  const output = terminalOutput(options.json);
   const token = options.tokenFile === undefined ? {} : { token: readToken(options.tokenFile) };
   return options.session === undefined
     ? runBytes({ ...target, reconnect: options.reconnect ?? false }, output)
     : runSession(await openSession(target, { name: options.session, ...token }, output), output);
 }
 
-async function runBytes(target: ConnectOptions, output: Output): Promise<number> {
+async function runBytes(target: ConnectOptions, output: TerminalOutput): Promise<number> {
   const client = await connect(target);
   client.on("open", (link) => output.log(`connected to ${link.peer}`));
   client.on("bytes", (bytes) => output.print.bytes(client.link!, bytes));
@@ -68,7 +63,7 @@ async function runBytes(target: ConnectOptions, output: Output): Promise<number>
 }
 
 /** Sends stdin as it is read. Waits for each send, so that a slow peer slows down reading. */
-async function sendInput(client: LinkClient, { log }: Output): Promise<void> {
+async function sendInput(client: LinkClient, { log }: TerminalOutput): Promise<void> {
   for await (const chunk of process.stdin) {
     while (!client.link) await new Promise<void>((resolve) => client.once("open", () => resolve()));
     await client.send(chunk as Buffer).catch((error: unknown) => log(messageOf(error)));
@@ -79,7 +74,7 @@ async function sendInput(client: LinkClient, { log }: Output): Promise<void> {
 function openSession(
   target: ConnectOptions,
   session: { name: string; token?: string },
-  { print }: Output,
+  { print }: TerminalOutput,
 ): Promise<SessionClient> {
   const onMessage = (message: Uint8Array): void =>
     print.bytes({ id: 0, peer: session.name }, Buffer.concat([message, Buffer.from("\n")]));
@@ -88,7 +83,7 @@ function openSession(
 }
 
 /** Sends each line as a message. Exit code 1 when one of them was rejected or may not have arrived. */
-async function runSession(client: SessionClient, output: Output): Promise<number> {
+async function runSession(client: SessionClient, output: TerminalOutput): Promise<number> {
   client.on("open", ({ resumed }) => output.log(resumed ? "session resumed" : "session opened"));
   client.on("gap", ({ count, side, resent }) => {
     output.print.event?.({ event: "gap", side, count, resent });
@@ -125,7 +120,7 @@ interface Ending {
   on(event: "waiting", listener: (inMs: number) => void): unknown;
 }
 
-function tellEnds(client: Ending, { print, log }: Output): void {
+function tellEnds(client: Ending, { print, log }: TerminalOutput): void {
   client.on("end", ({ reason, message }) => {
     print.event?.({ event: "end", reason, message });
     log(`ended: ${reason}, ${message}`);

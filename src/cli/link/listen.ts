@@ -4,15 +4,27 @@
  */
 import { parseAddress } from "../../core/address.ts";
 import { UsageError } from "../../core/errors.ts";
-import { printable } from "../../core/printable.ts";
 import { showDuration } from "../../core/units.ts";
-import { bound, listen } from "../../link/index.ts";
-import type { ByteLink, KeepAliveOptions, LinkServer, SessionServer, TuneReport } from "../../link/index.ts";
+import {
+  bound,
+  listen,
+  type ByteLink,
+  type KeepAliveOptions,
+  type LinkServer,
+  type SessionServer,
+  type TuneReport,
+} from "../../link/index.ts";
 import { flags, parse } from "../shared/flags.ts";
-import { keepAliveFlags, readKeepAliveFlags, readTls, readToken, tlsFlags } from "./link-flags.ts";
-import type { KeepAliveFlags, TlsFlags } from "./link-flags.ts";
-import { printers } from "./printers.ts";
-import type { PrintUnit, Printers } from "./printers.ts";
+import {
+  keepAliveFlags,
+  readKeepAliveFlags,
+  readTls,
+  readToken,
+  tlsFlags,
+  type KeepAliveFlags,
+  type TlsFlags,
+} from "./link-flags.ts";
+import { terminalOutput, type PrintUnit, type TerminalOutput } from "./printers.ts";
 import { listenError } from "../shared/listen-error.ts";
 import { warnIfOpen } from "../shared/open-warning.ts";
 import { stopRequest } from "../shared/stop-request.ts";
@@ -22,11 +34,6 @@ interface Flags extends KeepAliveFlags, TlsFlags {
   readonly sessions?: boolean;
   readonly tokenFile?: string;
   readonly json?: boolean;
-}
-
-interface Output {
-  readonly print: Printers;
-  log(line: string): void;
 }
 
 interface ListenAddress extends KeepAliveOptions {
@@ -53,10 +60,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     ...readKeepAliveFlags(options),
     ...(typeof tls === "object" && { tls: { ...tls, ...(tls.ca && { requestCert: true }) } }),
   };
-  const output: Output = {
-    print: printers(options.json ? "json" : readBy(options.by)),
-    log: options.json ? () => {} : (line) => void process.stderr.write(`${printable(line)}\n`),
-  };
+  const output = terminalOutput(options.json, options.json ? "raw" : readBy(options.by));
 
   let server: LinkServer | SessionServer;
   try {
@@ -75,7 +79,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   return 0;
 }
 
-async function listenBytes(target: ListenAddress, { print, log }: Output): Promise<LinkServer> {
+async function listenBytes(target: ListenAddress, { print, log }: TerminalOutput): Promise<LinkServer> {
   const server = await listen(target);
   server.on("open", (link, report) => {
     print.event?.({ event: "open", peer: link.peer, keepAlive: report.actual, warnings: report.warnings });
@@ -93,7 +97,7 @@ async function listenBytes(target: ListenAddress, { print, log }: Output): Promi
 async function listenSessions(
   target: ListenAddress,
   tokenFile: string | undefined,
-  { print, log }: Output,
+  { print, log }: TerminalOutput,
 ): Promise<SessionServer> {
   const LF = Buffer.from("\n");
   const server = await listen({

@@ -1,4 +1,5 @@
 /** ● How `holdfast listen` and `holdfast connect` print bytes on stdout: raw, one byte per line, whole lines, hex, or JSON events. */
+import { printable } from "../../core/printable.ts";
 import type { ByteLink } from "../../link/index.ts";
 
 /** The unit of one output line; "raw" prints the bytes unchanged. */
@@ -15,7 +16,22 @@ export interface Printers {
 /** 64 KiB: a longer line is printed in parts, so that it is not kept in memory. */
 const LINE_BYTES_MAX = 65_536;
 
-export function printers(by: PrintUnit | "json"): Printers {
+/** The output of `listen` and `connect`. */
+export interface TerminalOutput {
+  /** Received data and events, on stdout. */
+  readonly print: Printers;
+  /** Messages, on stderr; none with --json. */
+  log(line: string): void;
+}
+
+export function terminalOutput(json: boolean | undefined, unit: PrintUnit = "raw"): TerminalOutput {
+  return {
+    print: printers(json ? "json" : unit),
+    log: json ? () => {} : (line) => void process.stderr.write(`${printable(line)}\n`),
+  };
+}
+
+function printers(by: PrintUnit | "json"): Printers {
   if (by === "json") return json();
   if (by === "line") return lines();
   const format = { raw: (bytes: Buffer) => bytes, byte: bytewise, hex: hexadecimal }[by];

@@ -2,7 +2,7 @@
 import { UsageError } from "../../core/errors.ts";
 import { printable } from "../../core/printable.ts";
 import { flags, parse } from "../shared/flags.ts";
-import { type ClientFlags, clientFlags, withClient } from "./client-flags.ts";
+import { askJson, type ClientFlags, clientFlags, withClient } from "./client-flags.ts";
 
 interface Flags extends ClientFlags {
   readonly queue?: string;
@@ -27,10 +27,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const [name, expression, body] = command.processedArgs as [string?, string?, string?];
   if (options.remove && name === undefined) throw new UsageError("CLI_USAGE", "--remove needs the schedule's name");
   return withClient(options, async (client, timeoutMs) => {
-    const list = async (): Promise<{ readonly name: string }[]> => {
-      const [answer] = await client.ask("CRON", [], { timeoutMs });
-      return JSON.parse(answer!.toString()) as { name: string }[];
-    };
+    const list = (): Promise<{ readonly name: string }[]> => askJson(client, "CRON", { timeoutMs });
     if (name === undefined) {
       for (const entry of await list()) process.stdout.write(`${JSON.stringify(entry)}\n`);
       return 0;

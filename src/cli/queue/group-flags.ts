@@ -12,10 +12,7 @@ export interface GroupFlags {
 export function groupFlags(command: Command): Command {
   return command
     .option("--store <url>", "store tasks in NATS JetStream: nats://HOST:4222[,HOST…]; its brokers form one group")
-    .option(
-      "--replicas <n>",
-      "with --store: replicas of the stream when it is created (default 1; 3 survive the loss of a server)",
-    )
+    .option("--replicas <n>", "with --store: replicas of a new stream (default 1; 3 survive the loss of a server)")
     .option("--group <name>", 'with --store: name of the group of brokers (default "queue")');
 }
 

@@ -4,6 +4,7 @@ import { messageOf, OperationError, UsageError } from "../../core/errors.ts";
 import { Broker, type BrokerOptions, type BrokerSecurity, type SyncMode } from "../../queue/index.ts";
 import { flags, parse } from "../shared/flags.ts";
 import { type GroupFlags, groupFlags, readGroupFlags } from "./group-flags.ts";
+import { eventLog, type EventLog } from "../shared/event-log.ts";
 import { listenError } from "../shared/listen-error.ts";
 import { openWarning } from "../shared/open-warning.ts";
 import { readKeys } from "./client-flags.ts";
@@ -49,13 +50,10 @@ export async function run(argv: readonly string[]): Promise<number> {
     .option("--json", "print events as JSON");
   if (!(await parse(command, argv))) return 0;
   const options = command.opts<Flags>();
-  const say = (event: string, facts: Readonly<Record<string, unknown>>): void => {
-    const words = Object.entries(facts).map(([name, value]) => `${name}=${String(value)}`);
-    process.stderr.write(options.json ? `${JSON.stringify({ event, ...facts })}\n` : `${[event, ...words].join(" ")}\n`);
-  };
+  const log = eventLog({ json: options.json === true });
   const security = readSecurity(options);
-  if (!security) for (const endpoint of options.listen) warnOpen(endpoint, say);
-  const broker = new Broker({ ...brokerOptions(options), log: say, ...(security && { security }) });
+  if (!security) for (const endpoint of options.listen) warnOpen(endpoint, log);
+  const broker = new Broker({ ...brokerOptions(options), log, ...(security && { security }) });
   using stop = stopRequest();
   try {
     await broker.listen();
@@ -113,7 +111,7 @@ function lines(file: string): string[] {
 }
 
 /** Logs a warning for an endpoint that other machines can reach without authentication. */
-function warnOpen(endpoint: string, say: (event: string, facts: Readonly<Record<string, unknown>>) => void): void {
+function warnOpen(endpoint: string, log: EventLog): void {
   const warning = openWarning("queue", endpoint, "--curve-keys");
-  if (warning !== undefined) say("queue.open", { endpoint, warning });
+  if (warning !== undefined) log("queue.open", { endpoint, warning });
 }

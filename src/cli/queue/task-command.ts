@@ -1,6 +1,7 @@
 /**
  * ● One run of a command for a task: body on stdin, result from stdout. The command gets its own process group, so that stopping it
- * also stops the processes that it started. A process that keeps stdout open after the command's end delays the worker by 1 s at most.
+ * also stops the processes that it started. A process that keeps stdout open after the command's end delays the worker by 1 s at
+ * most.
  */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { constants } from "node:os";

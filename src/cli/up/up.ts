@@ -10,6 +10,7 @@ import { Dashboard } from "../../dashboard/index.ts";
 import { listen, type LinkServer } from "../../link/index.ts";
 import { Broker } from "../../queue/index.ts";
 import { dataFolder } from "./data-folder.ts";
+import { eventLog } from "../shared/event-log.ts";
 import { flags, parse } from "../shared/flags.ts";
 import { type GroupFlags, groupFlags, readGroupFlags } from "../queue/group-flags.ts";
 import { warnIfOpen } from "../shared/open-warning.ts";
@@ -66,7 +67,7 @@ async function plan(options: UpFlags): Promise<PartPlan[]> {
   if (options.queue !== "off") {
     const data = await dataFolder(options.data);
     const start = async (): Promise<Broker> => {
-      const log = options.store === undefined ? {} : { log: say };
+      const log = options.store === undefined ? {} : { log: eventLog() };
       servers.queue = new Broker({ listen: options.queue, data, ...readGroupFlags(options), ...log });
       await servers.queue.listen();
       return servers.queue;
@@ -88,12 +89,6 @@ async function plan(options: UpFlags): Promise<PartPlan[]> {
     plans.push({ name: "dashboard", flag: "--dashboard", wanted: options.dashboard, start });
   }
   return plans;
-}
-
-/** What a broker of a group tells: who leads, what NATS is doing. */
-function say(event: string, facts: Readonly<Record<string, unknown>>): void {
-  const words = Object.entries(facts).map(([name, value]) => `${name}=${String(value)}`);
-  process.stderr.write(`${[event, ...words].join(" ")}\n`);
 }
 
 function readyLine({ name, address }: RunningPart, json: boolean): string {

@@ -63,9 +63,7 @@ async function openTap({
     process.stderr.write(`the dashboard at ${dashboard} answered ${response.status}\n`);
   } catch (error) {
     if (signal.aborted) return undefined;
-    process.stderr.write(
-      `no dashboard of a running holdfast at ${dashboard} (${messageOf((error as Error).cause ?? error)})\n`,
-    );
+    process.stderr.write(`no holdfast dashboard at ${dashboard} (${messageOf((error as Error).cause ?? error)})\n`);
   }
   return undefined;
 }

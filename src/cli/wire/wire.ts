@@ -7,8 +7,7 @@ import { UsageError } from "../../core/errors.ts";
 import { Ladder, PcapngWriter, PacketAnalyzer, jsonOf, lineOf, kernelEventLineOf, summaryOf } from "../../wire/index.ts";
 import type { CapturedFrame, KernelEvent, Packet, Protocol } from "../../wire/index.ts";
 import { flags as flagsOf, parse } from "../shared/flags.ts";
-import { framesOfFile, openNetwork } from "./packet-source.ts";
-import type { PacketSource } from "./packet-source.ts";
+import { framesOfFile, openNetwork, type PacketSource } from "./packet-source.ts";
 
 interface Flags {
   readonly port: string;
@@ -28,10 +27,7 @@ const PARTS: Readonly<Record<string, Protocol>> = { cache: "memcached", queue: "
 const PORTS_DEFAULT = "11211=cache,5555=queue,12345=link";
 
 export async function run(argv: readonly string[]): Promise<number> {
-  const command = flagsOf(
-    "wire",
-    "Captures and decodes the packets of cache, queue and link. Packets go to stdout, messages to stderr.",
-  )
+  const command = flagsOf("wire", "Captures and decodes packets of cache, queue and link to stdout; messages go to stderr.")
     .option("-p, --port <ports>", "server ports, with =cache, =queue or =link where the part is known", PORTS_DEFAULT)
     .option("-i, --interface <name>", "network interface (default: any)")
     .option("-r, --read <file>", "read a pcap or pcapng file instead of the network; - is stdin")

@@ -6,8 +6,7 @@ import { connect } from "node:net";
 import { parseAddress } from "../../core/address.ts";
 import { OperationError, UsageError, messageOf } from "../../core/errors.ts";
 import { showBytes } from "../../wire/index.ts";
-import { detailsOf, prefixesOf } from "./cache-details.ts";
-import type { CacheDetails, PrefixShares } from "./cache-details.ts";
+import { detailsOf, prefixesOf, type CacheDetails, type PrefixShares } from "./cache-details.ts";
 import { REQUEST_MS_MAX } from "../limits.ts";
 import type { CachePart } from "../snapshot/monitored-parts.ts";
 

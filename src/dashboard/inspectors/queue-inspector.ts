@@ -1,7 +1,16 @@
 /** ● The queue view's requests to the broker, in the queue's protocol: pages of tasks, one task, and the actions. */
 import { EMPTY_BUFFER } from "../../core/buffers.ts";
-import { Broker, QueueClient, bytesCodec, listTasks, purgeTasks, queue, showTask, worker } from "../../queue/index.ts";
-import type { Codec } from "../../queue/index.ts";
+import {
+  Broker,
+  QueueClient,
+  bytesCodec,
+  listTasks,
+  purgeTasks,
+  queue,
+  showTask,
+  worker,
+  type Codec,
+} from "../../queue/index.ts";
 import { showBytes } from "../../wire/index.ts";
 import { REQUEST_MS_MAX, TASKS_PAGE_MAX, WORK_MS_MAX } from "../limits.ts";
 import type { QueuePart } from "../snapshot/monitored-parts.ts";

@@ -1,11 +1,10 @@
 /**
- * ● The demonstration's peer, a separate process so that it can be suspended (SIGSTOP): connects to HOST PORT and reads commands from
- * stdin: "send TEXT", "cut", "heal". "cut" attaches a socket filter that drops all packets (SO_ATTACH_FILTER): the kernel then
+ * ● The demonstration's peer, a separate process so that it can be suspended (SIGSTOP): connects to HOST PORT and reads commands
+ * from stdin: "send TEXT", "cut", "heal". "cut" attaches a socket filter that drops all packets (SO_ATTACH_FILTER): the kernel then
  * receives nothing from the other side, as if the network were cut, without root and without a change of routes. Prints "ready",
  * then "cut", "healed" or "cannot cut: …".
  */
-import { connect } from "node:net";
-import type { Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 import { createInterface } from "node:readline";
 import { messageOf } from "../../core/errors.ts";
 import { descriptorOf } from "../../core/socket-handle.ts";

@@ -2,15 +2,13 @@
  * ● The keep-alive demonstration: a link server with the chosen keep-alive settings, and a peer process (demo-peer.ts) that can be
  * suspended, cut off from the network, reconnected and killed. Nothing is simulated.
  */
-import { spawn } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { parseAddress } from "../../core/address.ts";
 import { OperationError, messageOf } from "../../core/errors.ts";
-import { listen } from "../../link/index.ts";
-import type { ByteLink, LinkServer } from "../../link/index.ts";
+import { listen, type ByteLink, type LinkServer } from "../../link/index.ts";
 import type { KeepAliveTimes } from "../../wire/index.ts";
 import type { DemoPeerAction, DemoPeerState } from "./lab-state.ts";
 

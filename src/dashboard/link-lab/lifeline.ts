@@ -1,6 +1,6 @@
 /**
- * ● The events of one connection as the page draws them, each with its time and source. Packets are captured or tapped; where packets
- * cannot be captured, keep-alive events come from the kernel's counters. Keeps the last LIFELINE_EVENTS_MAX events and
+ * ● The events of one connection as the page draws them, each with its time and source. Packets are captured or tapped; where
+ * packets cannot be captured, keep-alive events come from the kernel's counters. Keeps the last LIFELINE_EVENTS_MAX events and
  * LIFELINE_FRAMES_MAX frames.
  */
 import { KernelMarks, RETRANSMISSIONS, TCP_FLAG, summaryOf } from "../../wire/index.ts";

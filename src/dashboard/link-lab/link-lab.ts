@@ -2,8 +2,7 @@
 import { parseAddress } from "../../core/address.ts";
 import type { Clock } from "../../core/clock.ts";
 import { UsageError } from "../../core/errors.ts";
-import { PcapngWriter } from "../../wire/index.ts";
-import type { CapturedFrame, KeepAliveTimes } from "../../wire/index.ts";
+import { PcapngWriter, type CapturedFrame, type KeepAliveTimes } from "../../wire/index.ts";
 import { Demonstration } from "./demonstration.ts";
 import type { LabState, DemoPeerAction } from "./lab-state.ts";
 import { LAB_UPDATE_MS } from "../limits.ts";

@@ -4,8 +4,7 @@
  */
 import type { Cancel, Clock } from "../../core/clock.ts";
 import { OperationError } from "../../core/errors.ts";
-import { PacketAnalyzer, capture, onTappedFrames } from "../../wire/index.ts";
-import type { Capture, CapturedFrame } from "../../wire/index.ts";
+import { PacketAnalyzer, capture, onTappedFrames, type Capture, type CapturedFrame } from "../../wire/index.ts";
 import { Lifeline } from "./lifeline.ts";
 import { WATCH_MS, WATCH_MS_MAX, WATCH_SHARE } from "../limits.ts";
 import type { ConnectionNumbers, LinkPart } from "../snapshot/monitored-parts.ts";

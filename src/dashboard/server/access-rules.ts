@@ -1,7 +1,7 @@
 /**
  * ○ Access rules. A page of another site can make a browser send requests here, so: the Host header must name this server (against
- * DNS rebinding), an action needs the page's token and the same origin (against cross-site request forgery), nothing is shared across
- * origins, and the content security policy allows only the page's own files.
+ * DNS rebinding), an action needs the page's token and the same origin (against cross-site request forgery), nothing is shared
+ * across origins, and the content security policy allows only the page's own files.
  */
 import { parseAddress, showAddress } from "../../core/address.ts";
 

@@ -1,6 +1,5 @@
 /** ● The views' data and actions, under /api. Task bodies, cache values and packet bytes are sent only one by one, on request. */
-import { Hono } from "hono";
-import type { Context } from "hono";
+import { Hono, type Context } from "hono";
 import { HoldfastError, UsageError } from "../../core/errors.ts";
 import type { CacheInspector } from "../inspectors/cache-inspector.ts";
 import { DEMO_PEER_ACTIONS } from "../link-lab/lab-state.ts";

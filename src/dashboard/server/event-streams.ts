@@ -1,6 +1,6 @@
 /**
- * ● Server-sent events for the open pages. At most one event is buffered per page: a page that does not read gets the newest one when it
- * reads again, so a stalled browser costs no memory.
+ * ● Server-sent events for the open pages. At most one event is buffered per page: a page that does not read gets the newest one
+ * when it reads again, so a stalled browser costs no memory.
  */
 import { utf8 } from "../../core/bytes.ts";
 import { STREAMS_MAX } from "../limits.ts";

@@ -1,6 +1,6 @@
 /**
- * ● /metrics for Prometheus. The names are part of the public interface: never renamed, and listed by a test. Values are read from the
- * parts at each scrape.
+ * ● /metrics for Prometheus. The names are part of the public interface: never renamed, and listed by a test. Values are read from
+ * the parts at each scrape.
  */
 import { Counter, Gauge, Registry } from "prom-client";
 import { wireCounts } from "../../queue/index.ts";

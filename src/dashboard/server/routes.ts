@@ -1,10 +1,8 @@
 /** ● The dashboard's HTTP routes, protected by access-rules.ts. */
-import { Hono } from "hono";
-import type { Context, Next } from "hono";
+import { Hono, type Context, type Next } from "hono";
 import type { Registry } from "prom-client";
 import { sameBytes } from "../../core/bytes.ts";
-import { actionsOf } from "./api-routes.ts";
-import type { Inspectors } from "./api-routes.ts";
+import { actionsOf, type Inspectors } from "./api-routes.ts";
 import { NOT_BUILT, pageFile } from "./page-files.ts";
 import { SAFE_HEADERS, cookieOf, isOwnHost, isSameOrigin } from "./access-rules.ts";
 import type { Sampler } from "../snapshot/sampler.ts";

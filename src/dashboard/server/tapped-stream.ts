@@ -2,8 +2,7 @@
  * ● The traffic of the servers in this process as a pcapng stream, for `holdfast wire` where capturing is not permitted. Packets are
  * dropped for a slow reader, and a comment on the next packet says how many; the servers never wait.
  */
-import { PcapngWriter, onTappedFrames } from "../../wire/index.ts";
-import type { CapturedFrame } from "../../wire/index.ts";
+import { PcapngWriter, onTappedFrames, type CapturedFrame } from "../../wire/index.ts";
 import { TAPPED_BYTES_MAX, TAPPED_STREAMS_MAX } from "../limits.ts";
 
 let open = 0;

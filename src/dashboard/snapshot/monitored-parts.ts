@@ -1,6 +1,6 @@
 /**
- * ○ The statistics that the dashboard reads from the parts' `stats()`. CacheServer, Broker and the link servers have these types; so may
- * any other object with the same counters.
+ * ○ The statistics that the dashboard reads from the parts' `stats()`. CacheServer, Broker and the link servers have these types; so
+ * may any other object with the same counters.
  */
 
 export interface CachePart {

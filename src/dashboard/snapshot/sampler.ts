@@ -7,8 +7,7 @@ import { History } from "./history.ts";
 import { LINK_SAMPLE_MS_MAX, SAMPLE_MS, SAMPLE_SHARE } from "../limits.ts";
 import type { LinkNumbers, MonitoredParts, Sample } from "./monitored-parts.ts";
 import { ProblemList } from "./problem-list.ts";
-import { snapshotOf } from "./snapshot.ts";
-import type { Addresses, Snapshot } from "./snapshot.ts";
+import { snapshotOf, type Addresses, type Snapshot } from "./snapshot.ts";
 
 export class Sampler {
   readonly history = new History();

@@ -1,6 +1,6 @@
 /**
- * ○ What the page shows, once a second: the parts' statistics, rates since the last sample, and problems. Totals and short lists only, so
- * that 10,000 connections make a small message.
+ * ○ What the page shows, once a second: the parts' statistics, rates since the last sample, and problems. Totals and short lists
+ * only, so that 10,000 connections make a small message.
  */
 import { ROWS_MAX } from "../limits.ts";
 import {

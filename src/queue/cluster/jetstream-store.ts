@@ -106,9 +106,7 @@ export class JetstreamStore implements Store {
 
   /** What is being written was not: another has written in its place. */
   #lost(): void {
-    this.#reject(
-      new OperationError("QUEUE_STORE_LOCKED", "Another broker took over the log on NATS; this store no longer writes"),
-    );
+    this.#reject(new OperationError("QUEUE_STORE_LOCKED", "Another broker took over the log on NATS; writing has stopped"));
   }
 
   get #open(): LeaderLog {

@@ -82,12 +82,12 @@ export class TaskTable {
     if (name === "" || utf8(name).length > NAME_BYTES_MAX) {
       throw new UsageError(
         "QUEUE_NAME_INVALID",
-        `Cannot use the queue name '${name.slice(0, 40)}': it must have 1 to ${NAME_BYTES_MAX} bytes`,
+        `Cannot create queue '${name.slice(0, 40)}': its name must have 1 to ${NAME_BYTES_MAX} bytes`,
       );
     }
     if (this.#queues.size >= QUEUES_MAX) this.#forgetUnused();
     if (this.#queues.size >= QUEUES_MAX) {
-      throw new OperationError("QUEUE_TOO_MANY", `Cannot create queue '${name}': the limit of ${QUEUES_MAX} queues is reached`);
+      throw new OperationError("QUEUE_TOO_MANY", `Cannot create queue '${name}': limit of ${QUEUES_MAX} queues reached`);
     }
     const queue = new TaskQueue(name, this.table, this.#groupQueues);
     this.#queues.set(name, queue);
@@ -139,10 +139,7 @@ export class TaskTable {
   reserve(queue: TaskQueue, spec: TaskSpec, bodyBytes: number, nowMs: number): number {
     const { table } = this;
     if (this.#groups >= GROUPS_MAX && spec.group !== "" && !queue.ready.group(spec.group)) {
-      throw new OperationError(
-        "QUEUE_TOO_MANY",
-        `Cannot create group '${spec.group}': the limit of ${GROUPS_MAX} groups is reached`,
-      );
+      throw new OperationError("QUEUE_TOO_MANY", `Cannot create group '${spec.group}': limit of ${GROUPS_MAX} groups reached`);
     }
     const row = table.allocate();
     table.setF(row, ID, this.#id);

@@ -1,6 +1,6 @@
 /**
- * ○ Packets as a ladder diagram: two lifelines, the client on the left, an arrow for each packet (hollow for keep-alive probes and their
- * answers), and empty rows for idle time.
+ * ○ Packets as a ladder diagram: two lifelines, the client on the left, an arrow for each packet (hollow for keep-alive probes and
+ * their answers), and empty rows for idle time.
  */
 import { showDuration } from "../../core/units.ts";
 import { summaryOf } from "./packet-text.ts";

@@ -1,14 +1,12 @@
 /**
- * ○ Packet analysis: captured frames in, analysed packets out. Keeps one `TcpConversation` per connection, at most CONVERSATIONS_MAX,
- * and drops the one idle for longest. Never throws: an unreadable frame becomes a packet with the reason.
+ * ○ Packet analysis: captured frames in, analysed packets out. Keeps one `TcpConversation` per connection, at most
+ * CONVERSATIONS_MAX, and drops the one idle for longest. Never throws: an unreadable frame becomes a packet with the reason.
  */
-import { TcpConversation } from "./tcp-conversation.ts";
-import type { TcpConversationOptions, PortProtocols } from "./tcp-conversation.ts";
+import { TcpConversation, type TcpConversationOptions, type PortProtocols } from "./tcp-conversation.ts";
 import type { CapturedFrame, Source } from "../captured-frame.ts";
 import { CONVERSATIONS_MAX } from "../limits.ts";
 import type { DecodedMessage, Side } from "../decode/decoded-message.ts";
-import { TCP_FLAG, segmentOf } from "../tcp/tcp-segment.ts";
-import type { TcpSegment } from "../tcp/tcp-segment.ts";
+import { TCP_FLAG, segmentOf, type TcpSegment } from "../tcp/tcp-segment.ts";
 import type { TcpMark } from "../tcp/tcp-analysis.ts";
 
 /** One analysed packet. */

@@ -1,21 +1,18 @@
 /**
- * ○ One TCP conversation: which side is the client, the TCP analysis of each segment, and its payload decoded by the protocol that was
- * configured or detected.
+ * ○ One TCP conversation: which side is the client, the TCP analysis of each segment, and its payload decoded by the protocol that
+ * was configured or detected.
  */
 import { CR, LF } from "../../core/ascii.ts";
 import { portOf } from "../../core/address.ts";
-import { TcpReassembler } from "../tcp/tcp-reassembler.ts";
-import type { Piece } from "../tcp/tcp-reassembler.ts";
+import { TcpReassembler, type Piece } from "../tcp/tcp-reassembler.ts";
 import { LinkDecoder } from "../decode/link-decoder.ts";
 import { MemcachedDecoder } from "../decode/memcached-decoder.ts";
 import { ZmtpDecoder } from "../decode/zmtp-decoder.ts";
 import { MESSAGES_PER_PACKET_MAX } from "../limits.ts";
 import { nameLine } from "../decode/memcached-text.ts";
 import type { ProtocolDecoder, DecodedMessage, Protocol, Side } from "../decode/decoded-message.ts";
-import { TCP_FLAG } from "../tcp/tcp-segment.ts";
-import type { TcpSegment } from "../tcp/tcp-segment.ts";
-import { TcpAnalysis } from "../tcp/tcp-analysis.ts";
-import type { TcpMark } from "../tcp/tcp-analysis.ts";
+import { TCP_FLAG, type TcpSegment } from "../tcp/tcp-segment.ts";
+import { TcpAnalysis, type TcpMark } from "../tcp/tcp-analysis.ts";
 
 /** Server port → its protocol, where it is known. */
 export type PortProtocols = ReadonlyMap<number, Protocol>;

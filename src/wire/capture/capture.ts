@@ -1,9 +1,8 @@
 /**
- * ● Captures packets of this machine with tcpdump or, where that is missing, dumpcap. Capturing needs root, or CAP_NET_RAW on the tool;
- * without it `capture` throws, and the caller falls back to the tap and the kernel's counters.
+ * ● Captures packets of this machine with tcpdump or, where that is missing, dumpcap. Capturing needs root, or CAP_NET_RAW on the
+ * tool; without it `capture` throws, and the caller falls back to the tap and the kernel's counters.
  */
-import { spawn } from "node:child_process";
-import type { ChildProcessByStdio } from "node:child_process";
+import { spawn, type ChildProcessByStdio } from "node:child_process";
 import { once } from "node:events";
 import type { Readable } from "node:stream";
 import { OperationError, codeOf } from "../../core/errors.ts";

@@ -1,6 +1,5 @@
 /** ● The traffic of the servers in this process, from their tap, as frames. */
-import { tap } from "../../core/tap.ts";
-import type { TapEvent } from "../../core/tap.ts";
+import { tap, type TapEvent } from "../../core/tap.ts";
 import type { CapturedFrame } from "../captured-frame.ts";
 import { TappedFrames } from "./tapped-frames.ts";
 

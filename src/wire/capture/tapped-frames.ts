@@ -1,11 +1,10 @@
 /**
- * ○ Frames made of the bytes that our own servers read and write: payload and times are real, IP and TCP headers are synthetic, which
- * each frame's source and comment say. Analysis, ladder diagram and pcapng thus work where capturing is not permitted.
+ * ○ Frames made of the bytes that our own servers read and write: payload and times are real, IP and TCP headers are synthetic,
+ * which each frame's source and comment say. Analysis, ladder diagram and pcapng thus work where capturing is not permitted.
  */
 import { EMPTY } from "../../core/bytes.ts";
 import type { TapEvent } from "../../core/tap.ts";
-import { LINK_TYPE, viewOf } from "../captured-frame.ts";
-import type { CapturedFrame } from "../captured-frame.ts";
+import { LINK_TYPE, viewOf, type CapturedFrame } from "../captured-frame.ts";
 import { TCP_FLAG } from "../tcp/tcp-segment.ts";
 import { CONVERSATIONS_MAX } from "../limits.ts";
 

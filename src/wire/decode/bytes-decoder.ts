@@ -1,7 +1,6 @@
 /** ○ Bytes of an unknown protocol: their number and, on request, the first of them. */
 import type { Piece } from "../tcp/tcp-reassembler.ts";
-import { missing } from "./decoded-message.ts";
-import type { ProtocolDecoder, DecodedMessage, Side } from "./decoded-message.ts";
+import { missing, type ProtocolDecoder, type DecodedMessage, type Side } from "./decoded-message.ts";
 import { showBytes } from "./show.ts";
 
 export class BytesDecoder implements ProtocolDecoder {

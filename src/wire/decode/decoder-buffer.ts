@@ -1,6 +1,6 @@
 /**
- * ○ Received bytes of one direction that a decoder has not consumed. It can skip more bytes than have arrived. Invariant: skipped bytes
- * are never stored, so a 16 MB value costs no memory.
+ * ○ Received bytes of one direction that a decoder has not consumed. It can skip more bytes than have arrived. Invariant: skipped
+ * bytes are never stored, so a 16 MB value costs no memory.
  */
 import { CR } from "../../core/ascii.ts";
 import { ByteQueue } from "../../core/byte-queue.ts";

@@ -1,17 +1,15 @@
 /**
- * ○ A link connection: frames of session mode (docs/link-protocol.md) if it starts with one, else plain bytes. In session mode the server
- * sends first, CHALLENGE with the magic HOLDFAST.
+ * ○ A link connection: frames of session mode (docs/link-protocol.md) if it starts with one, else plain bytes. In session mode the
+ * server sends first, CHALLENGE with the magic HOLDFAST.
  */
 import { byeBody, gapBody, helloBody, receiptBody, refuseBody, welcomeBody } from "../../link/session/body.ts";
-import { FRAME, HEADER_BYTES } from "../../link/session/session-frame.ts";
-import type { SessionFrameName } from "../../link/session/session-frame.ts";
+import { FRAME, HEADER_BYTES, type SessionFrameName } from "../../link/session/session-frame.ts";
 import { showDuration } from "../../core/units.ts";
 import type { Piece } from "../tcp/tcp-reassembler.ts";
 import { BytesDecoder } from "./bytes-decoder.ts";
 import { DecoderBuffer } from "./decoder-buffer.ts";
 import { DECODED_BYTES_MAX } from "../limits.ts";
-import { missing, unreadable } from "./decoded-message.ts";
-import type { ProtocolDecoder, DecodedMessage, Side } from "./decoded-message.ts";
+import { missing, unreadable, type ProtocolDecoder, type DecodedMessage, type Side } from "./decoded-message.ts";
 import { showText } from "./show.ts";
 
 const NAMES = new Map<number, SessionFrameName>(Object.entries(FRAME).map(([name, type]) => [type, name as SessionFrameName]));

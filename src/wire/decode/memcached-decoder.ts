@@ -4,8 +4,7 @@ import type { Piece } from "../tcp/tcp-reassembler.ts";
 import { DecoderBuffer } from "./decoder-buffer.ts";
 import { BINARY_MAGIC, binaryHeader, nameBinary } from "./memcached-binary.ts";
 import { nameLine } from "./memcached-text.ts";
-import { missing, unreadable } from "./decoded-message.ts";
-import type { ProtocolDecoder, DecodedMessage, Side } from "./decoded-message.ts";
+import { missing, unreadable, type ProtocolDecoder, type DecodedMessage, type Side } from "./decoded-message.ts";
 
 export class MemcachedDecoder implements ProtocolDecoder {
   readonly #buffers: Record<Side, DecoderBuffer> = { client: new DecoderBuffer(), server: new DecoderBuffer() };

@@ -1,9 +1,8 @@
 /**
- * ○ Describes a ZeroMQ message by the queue's protocols: the lecture's (`Ready`, and single frames), Majordomo 0.1 and 0.2 (RFC 7 and
- * 18), and HQ1 (docs/queue-protocol.md). Any other message is described by its frames.
+ * ○ Describes a ZeroMQ message by the queue's protocols: the lecture's (`Ready`, and single frames), Majordomo 0.1 and 0.2 (RFC 7
+ * and 18), and HQ1 (docs/queue-protocol.md). Any other message is described by its frames.
  */
-import { unreadable } from "./decoded-message.ts";
-import type { DecodedMessage, Side } from "./decoded-message.ts";
+import { unreadable, type DecodedMessage, type Side } from "./decoded-message.ts";
 import { showBytes } from "./show.ts";
 
 /** One frame of a message: its beginning, and its whole length. */
@@ -34,8 +33,8 @@ export function nameMessage(side: Side, frames: readonly MessageFrame[], count: 
 }
 
 /**
- * Verbs of HQ1 → indices of the frames after the verb that are shown: names, ids, leases and states, never bodies. A verb that is not
- * listed does not exist.
+ * Verbs of HQ1 → indices of the frames after the verb that are shown: names, ids, leases and states, never bodies. A verb that is
+ * not listed does not exist.
  */
 const HQ1_VERBS: Readonly<Record<string, readonly number[]>> = {
   HELLO: [],

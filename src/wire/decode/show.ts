@@ -1,6 +1,6 @@
 /**
- * ○ Untrusted bytes as text that is safe to print: control characters, escape sequences, bidirectional overrides and invalid UTF-8 become
- * \xNN or \u{…}, so that a key can neither change the terminal nor imitate another key.
+ * ○ Untrusted bytes as text that is safe to print: control characters, escape sequences, bidirectional overrides and invalid UTF-8
+ * become \xNN or \u{…}, so that a key can neither change the terminal nor imitate another key.
  */
 import { utf8 } from "../../core/bytes.ts";
 import { SHOWN_CHARS_MAX } from "../limits.ts";

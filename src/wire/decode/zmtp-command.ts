@@ -1,6 +1,5 @@
 /** ○ Describes ZMTP commands (RFC 37; CURVE: RFC 26): a length octet, the name, then its data. */
-import { unreadable } from "./decoded-message.ts";
-import type { DecodedMessage } from "./decoded-message.ts";
+import { unreadable, type DecodedMessage } from "./decoded-message.ts";
 import { showBytes } from "./show.ts";
 
 /** Name and data of a command; undefined for an invalid name. */

@@ -6,10 +6,8 @@
 import type { Piece } from "../tcp/tcp-reassembler.ts";
 import { DecoderBuffer } from "./decoder-buffer.ts";
 import { DECODED_BYTES_MAX } from "../limits.ts";
-import { missing, unreadable } from "./decoded-message.ts";
-import type { ProtocolDecoder, DecodedMessage, Side } from "./decoded-message.ts";
-import { nameMessage } from "./queue-protocols.ts";
-import type { MessageFrame } from "./queue-protocols.ts";
+import { missing, unreadable, type ProtocolDecoder, type DecodedMessage, type Side } from "./decoded-message.ts";
+import { nameMessage, type MessageFrame } from "./queue-protocols.ts";
 import { showBytes } from "./show.ts";
 import { nameCommand, socketTypeOf } from "./zmtp-command.ts";
 

@@ -1,7 +1,8 @@
 /**
- * ○ Predicts keep-alive: when the next probes are sent, and when the connection to a peer that does not answer is closed. The kernel's
- * rule (net/ipv4/tcp_timer.c): the first probe after `idle` without traffic; after an answered probe the next one follows
- * after `interval`, or after `idle` where that is longer; after `count` unanswered probes and one more interval the connection is closed.
+ * ○ Predicts keep-alive: when the next probes are sent, and when the connection to a peer that does not answer is closed. The
+ * kernel's rule (net/ipv4/tcp_timer.c): the first probe after `idle` without traffic; after an answered probe the next one follows
+ * after `interval`, or after `idle` where that is longer; after `count` unanswered probes and one more interval the connection is
+ * closed.
  */
 
 export interface KeepAliveTimes {

@@ -1,6 +1,6 @@
 /**
- * ● The kernel's connection table (/proc/net/tcp, Linux), polled ten times a second: connects and disconnects, unanswered probes, and
- * keep-alive timers suspended by unacknowledged data. Any user may read it; it shows neither payload nor answered probes.
+ * ● The kernel's connection table (/proc/net/tcp, Linux), polled ten times a second: connects and disconnects, unanswered probes,
+ * and keep-alive timers suspended by unacknowledged data. Any user may read it; it shows neither payload nor answered probes.
  */
 import { kernelTimers } from "../../link/keep-alive/proc-net.ts";
 import type { KernelTimer } from "../../link/keep-alive/proc-net-text.ts";

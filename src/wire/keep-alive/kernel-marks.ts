@@ -1,6 +1,6 @@
 /**
- * ○ Derives keep-alive events of one connection from repeated readings of the kernel's counters: probes sent, answered and unanswered.
- * No packet is seen, which the source of the marks says.
+ * ○ Derives keep-alive events of one connection from repeated readings of the kernel's counters: probes sent, answered and
+ * unanswered. No packet is seen, which the source of the marks says.
  */
 
 /** One reading of a connection's counters (link's `LinkStats`, or /proc/net/tcp). */

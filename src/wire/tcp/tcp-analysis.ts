@@ -1,10 +1,9 @@
 /**
- * ○ TCP analysis of the segments of one conversation: keep-alive probe and answer, retransmission, zero window … by Wireshark's rules
- * (User's Guide, "TCP Analysis"), so that both mark the same packets. The state per direction has a fixed size: the next sequence
- * number, the last acknowledgement, and the marks of the last segment.
+ * ○ TCP analysis of the segments of one conversation: keep-alive probe and answer, retransmission, zero window … by Wireshark's
+ * rules (User's Guide, "TCP Analysis"), so that both mark the same packets. The state per direction has a fixed size: the next
+ * sequence number, the last acknowledgement, and the marks of the last segment.
  */
-import type { TcpSegment } from "./tcp-segment.ts";
-import { TCP_FLAG } from "./tcp-segment.ts";
+import { type TcpSegment, TCP_FLAG } from "./tcp-segment.ts";
 
 export type TcpMark =
   | "keep-alive"

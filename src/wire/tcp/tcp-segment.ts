@@ -1,9 +1,8 @@
 /**
- * ○ Parses a captured frame down to its TCP segment: link layer, IPv4 or IPv6, TCP header with the options that the analysis needs. Never
- * throws: the result of an unreadable frame has the reason.
+ * ○ Parses a captured frame down to its TCP segment: link layer, IPv4 or IPv6, TCP header with the options that the analysis needs.
+ * Never throws: the result of an unreadable frame has the reason.
  */
-import type { CapturedFrame } from "../captured-frame.ts";
-import { LINK_TYPE } from "../captured-frame.ts";
+import { type CapturedFrame, LINK_TYPE } from "../captured-frame.ts";
 
 export interface TcpSegment {
   /** "host:port", IPv6 hosts in brackets. */

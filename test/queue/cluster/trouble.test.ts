@@ -189,7 +189,7 @@ test(
     };
     await assert.rejects(fill(), {
       code: "QUEUE_STORE_UNAVAILABLE",
-      message: /log is nearly full; the remaining space is reserved for results/,
+      message: /log is nearly full; the rest is reserved for results/,
     });
     assert.ok(accepted.length > 20, `${accepted.length} were accepted`);
     const runner = worker(jobs, (text) => Number(text.slice(body.length)), { signals: [], concurrency: 4 });

@@ -319,8 +319,5 @@ function poolServerSettingsOf(
 function deltaOf(delta: bigint | number): bigint {
   if (typeof delta === "bigint" ? delta >= 0n && delta < 2n ** 64n : Number.isSafeInteger(delta) && delta >= 0)
     return BigInt(delta);
-  throw new UsageError(
-    "CACHE_VALUE_INVALID",
-    `Cannot increment or decrement by ${delta}: it must be a whole number from 0 to 2^64-1`,
-  );
+  throw new UsageError("CACHE_VALUE_INVALID", `Cannot add ${delta}: it must be a whole number from 0 to 2^64-1`);
 }

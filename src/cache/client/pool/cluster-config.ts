@@ -53,6 +53,6 @@ export function clusterConfigReply(): ReplyReader<ClusterConfig | undefined> {
 function unreadable(text: string): ProtocolError {
   return new ProtocolError(
     "CACHE_REPLY_INVALID",
-    `Cannot read cluster: '${text.slice(0, 100)}' is not a version and a list of servers`,
+    `Cannot read cluster: '${text.slice(0, 100)}' is not a cluster configuration`,
   );
 }

@@ -4,12 +4,10 @@ import { CacheView } from "./cache-view.tsx";
 import { showDuration } from "./format.ts";
 import { LearnView } from "./learn-view.tsx";
 import { LinkView } from "./link-view.tsx";
-import { startLive, useLive } from "./live.ts";
-import type { Live } from "./live.ts";
+import { startLive, useLive, type Live } from "./live.ts";
 import { Overview } from "./overview.tsx";
 import { QueueView } from "./queue-view.tsx";
-import { chooseTheme, themeNow } from "./theme.ts";
-import type { Theme } from "./theme.ts";
+import { chooseTheme, themeNow, type Theme } from "./theme.ts";
 
 const VIEWS = { overview: "Overview", cache: "Cache", queue: "Queue", link: "Link", learn: "Learn" } as const;
 type ViewName = keyof typeof VIEWS;

@@ -1,4 +1,6 @@
-/** ● The hash ring: the servers' points, the server of a key, and the keys that move when a server is removed, by the client's code. */
+/**
+ * ● The hash ring: the servers' points, the server of a key, and the keys that move when a server is removed, by the client's code.
+ */
 import { useMemo, useState } from "preact/hooks";
 import { ketamaHash, ketamaPoints, placementOf } from "../../../cache/client/pool/placement.ts";
 import { parseServer } from "../../../cache/client/operations/server-address.ts";

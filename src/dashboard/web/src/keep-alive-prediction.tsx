@@ -1,6 +1,5 @@
 /** ○ Predicted keep-alive of a peer that stops answering, drawn from the settings alone: time runs to the right, true to scale. */
-import { predictKeepAlive } from "../../../wire/keep-alive/keep-alive-prediction.ts";
-import type { KeepAliveTimes, PredictedMark } from "../../../wire/keep-alive/keep-alive-prediction.ts";
+import { predictKeepAlive, type KeepAliveTimes, type PredictedMark } from "../../../wire/keep-alive/keep-alive-prediction.ts";
 import { showDuration } from "./format.ts";
 
 const WIDTH = 480;

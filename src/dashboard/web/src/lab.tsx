@@ -3,8 +3,7 @@ import { useState } from "preact/hooks";
 import type { LifelineEvent } from "../../link-lab/lab-state.ts";
 import { showTime } from "./format.ts";
 import { Lifelines } from "./lifelines.tsx";
-import { act, read } from "./live.ts";
-import type { Lab } from "./live.ts";
+import { act, read, type Lab } from "./live.ts";
 import { Card, useAction } from "./components.tsx";
 
 export function LabCard({ lab }: { lab: Lab }) {

@@ -4,8 +4,7 @@
  */
 import { useEffect, useState } from "preact/hooks";
 import type { LifelineEvent } from "../../link-lab/lab-state.ts";
-import { predictKeepAlive } from "../../../wire/keep-alive/keep-alive-prediction.ts";
-import type { PredictedMark } from "../../../wire/keep-alive/keep-alive-prediction.ts";
+import { predictKeepAlive, type PredictedMark } from "../../../wire/keep-alive/keep-alive-prediction.ts";
 import { showDuration } from "./format.ts";
 import type { Lab } from "./live.ts";
 

@@ -5,8 +5,7 @@ import type { Snapshot } from "../../snapshot/snapshot.ts";
 import { KeepAlivePrediction, detectionMs } from "./keep-alive-prediction.tsx";
 import { showCount, showDuration, showSize } from "./format.ts";
 import { LabCard } from "./lab.tsx";
-import { act } from "./live.ts";
-import type { Lab } from "./live.ts";
+import { act, type Lab } from "./live.ts";
 import { Card, NotRunning, PartCard, useAction } from "./components.tsx";
 import { type Column, Table } from "./table.tsx";
 

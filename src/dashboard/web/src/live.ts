@@ -1,7 +1,6 @@
 /** ● The page's state: the newest snapshot, the chart history, and whether the server is connected. Updated by one event stream. */
 import { useEffect, useState } from "preact/hooks";
-import { History } from "../../snapshot/history.ts";
-import type { Columns } from "../../snapshot/history.ts";
+import { History, type Columns } from "../../snapshot/history.ts";
 import type { LabState } from "../../link-lab/lab-state.ts";
 import type { Snapshot } from "../../snapshot/snapshot.ts";
 

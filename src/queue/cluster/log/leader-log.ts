@@ -107,10 +107,7 @@ export class LeaderLog implements Store {
       const liveBytes = bytesOf(ops);
       if (ops.some(({ kind }) => kind === "add" || kind === "keep") && !this.#compaction.hasRoom(liveBytes)) {
         if (this.#compaction.isDue) this.#startCompaction();
-        throw new OperationError(
-          "QUEUE_STORE_FULL",
-          "The queue's log is nearly full; the remaining space is reserved for results",
-        );
+        throw new OperationError("QUEUE_STORE_FULL", "The queue's log is nearly full; the rest is reserved for results");
       }
       await this.#append(ops, { liveBytes });
       if (this.#compaction.isDue) this.#startCompaction();

@@ -137,8 +137,5 @@ export class ItemReader {
 }
 
 function unreadable(what: string): ProtocolError {
-  return new ProtocolError(
-    "QUEUE_PROTOCOL",
-    `Cannot read ${what} from another broker of the group: does it run another version?`,
-  );
+  return new ProtocolError("QUEUE_PROTOCOL", `Cannot read ${what} from another broker of the group; check its version`);
 }

@@ -42,10 +42,7 @@ export class WorkerCommands {
     const slots = readNumber(slotsFrame);
     const prefetch = prefetchFrame?.length ? readNumber(prefetchFrame) : 0;
     if (slots === undefined || prefetch === undefined || slots + prefetch > SLOTS_MAX) {
-      throw new ProtocolError(
-        "QUEUE_PROTOCOL",
-        `Invalid WORK: slots and prefetch must be numbers, together at most ${SLOTS_MAX}`,
-      );
+      throw new ProtocolError("QUEUE_PROTOCOL", `Invalid WORK: slots and prefetch must be numbers of at most ${SLOTS_MAX}`);
     }
     const known = this.#consumers.get(queue);
     if (known) this.#service.adjust(known, { slots, prefetch });

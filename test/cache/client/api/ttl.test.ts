@@ -43,7 +43,7 @@ test("what memcached cannot count is refused with a sentence: fractions, less th
     [Infinity, /not a number of seconds/],
     ["500ms", /shortest is '1s'/],
     [new Date(60), /before the year 2000/],
-    [new Date(NaN), /no date/],
+    [new Date(NaN), /not a date/],
   ] as const) {
     assert.throws(() => exptimeOf(ttl, WALL_MS), { code: "CACHE_TTL_INVALID", message: sentence }, String(ttl));
   }
