@@ -137,7 +137,7 @@ suite("the command from outside", { concurrency: 3 }, () => {
   test("add --lines submits lines as they come, though the pipe stays open", async () => {
     const line = `(printf 'one\\ntwo\\nthr'; sleep 1; printf 'ee'; sleep 3) | "$HF" queue add typed --lines --url "$URL" & sleep 2.5; "$HF" queue ls typed --url "$URL"; kill $!; wait`;
     const { stdout } = await shell(line, { URL: broker.address });
-    assert.match(stdout, /-\d+ +ready[^\n]* 3 B\n[^\n]*-\d+ +ready[^\n]* 3 B\n/);
+    assert.match(stdout, /-\d+ +waiting[^\n]* 3 B\n[^\n]*-\d+ +waiting[^\n]* 3 B\n/);
   });
 
   test("a command that prints without end fails its task, and the worker goes on", { timeout: 30_000 }, async () => {
