@@ -20,7 +20,7 @@ const VIEWS: Readonly<Record<string, (page: Page) => Promise<void>>> = {
   link: async (page) => {
     await page.getByLabel("Idle time before the first probe").fill("2");
     await page.getByLabel("Interval between probes").fill("2");
-    await page.getByRole("button", { name: /Start/ }).click();
+    await page.getByRole("button", { name: /start the demonstration/i }).click();
     await page.getByRole("button", { name: "Send from the server" }).click();
     await sleep(5500);
     await page.getByRole("button", { name: "Cut the network" }).click();

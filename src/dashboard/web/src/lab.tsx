@@ -49,7 +49,7 @@ function stateOf({ connection, ended, peerState }: Lab): string {
   if (ended) return "The connection has ended.";
   const peer = peerState === "frozen" ? "The peer process is suspended. " : peerState === "cut" ? "The network is cut. " : "";
   const missed = probesUnanswered > 0 ? `${probesUnanswered} of ${keepAlive?.count ?? "?"} probes are unanswered. ` : "";
-  return `${peer}${missed}${nextProbeInMs === undefined ? "Data is unacknowledged: the keep-alive timer is suspended." : "Waiting for the next keep-alive probe."}`;
+  return `${peer}${missed}${nextProbeInMs === undefined ? "Data is unacknowledged: the keep-alive timer is suspended." : probesUnanswered >= (keepAlive?.count ?? Infinity) ? "The connection will be closed." : "Waiting for the next keep-alive probe."}`;
 }
 
 function whoOf({ from }: LifelineEvent): string {
