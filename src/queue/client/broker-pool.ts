@@ -79,7 +79,7 @@ export class BrokerPool {
     return [...this.#sessions.values()].filter(({ isUp }) => isUp);
   }
 
-  /** The known broker with the least to do, or this one; undefined when it is not up. In a group of brokers the leader, if it is up. */
+  /** The known broker with the least to do, or this one; undefined when it is not up. Of a group the leader, if it is up. */
   find(broker: string | undefined): BrokerSession | undefined {
     let best: BrokerSession | undefined;
     for (const session of this.#sessions.values()) {

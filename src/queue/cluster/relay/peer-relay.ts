@@ -30,7 +30,7 @@ export interface PeerRelayOptions {
   readonly name: string;
 }
 
-/** 64 MiB of messages remembered for peers that cannot be told to begin anew; past it such peers are closed when the leader changes. */
+/** 64 MiB remembered for peers that cannot be told to begin anew; past it such peers are closed when the leader changes. */
 const REPLAY_BYTES_MAX = 64 * 1024 ** 2;
 
 interface RelayedPeer {
