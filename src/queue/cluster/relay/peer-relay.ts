@@ -1,7 +1,7 @@
 /**
  * ○ Stands between the front end of a broker in a group and the broker core, which is in the same process while this broker leads
- * (`LocalCoreChannel`) and at another broker while it follows (relay.ts). When the core changes, it makes the peers known to the next
- * one. Invariant: nothing that a broker core of the past sends reaches a peer.
+ * (`LocalCoreChannel`) and at another broker while it follows (relay.ts). When the core changes, it makes the peers known to the
+ * next one. Invariant: nothing that a broker core of the past sends reaches a peer.
  */
 import type { PeerConnection, Route } from "../../protocols/protocol-handler.ts";
 import type { PeerSink } from "../../broker/front-end.ts";
