@@ -1,6 +1,6 @@
 /**
- * ● The broker: a front end (broker/front-end.ts) and its back end, which is a broker core (broker/broker-core.ts) on a store of its own
- * or a node in a group of brokers on NATS (cluster/cluster-node.ts).
+ * ● The broker: a front end (broker/front-end.ts) and its back end, which is a broker core (broker/broker-core.ts) on a store of
+ * its own or a node in a group of brokers on NATS (cluster/cluster-node.ts).
  */
 import { randomBytes, randomInt } from "node:crypto";
 import { type Clock, systemClock } from "../core/clock.ts";

@@ -1,7 +1,7 @@
 /**
- * ○ The broker without sockets: the task service, the protocol router, the cron table and their one timer, on a store. It knows peers by
- * keys and answers them through connections that it is given; whether they are connected here or to another broker of a group makes no
- * difference. A broker that shares its store with others has a core only while it leads.
+ * ○ The broker without sockets: the task service, the protocol router, the cron table and their one timer, on a store. It knows
+ * peers by keys and answers them through connections that it is given; whether they are connected here or to another broker of a
+ * group makes no difference. A broker that shares its store with others has a core only while it leads.
  */
 import type { Cancel, Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";

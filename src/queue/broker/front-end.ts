@@ -1,6 +1,6 @@
 /**
- * ● The broker's front end: one ROUTER socket, and connections from inside the process. It reads messages in bundles, passes them on
- * with the peer's key, and disconnects a peer that does not read what it is sent. It knows nothing of what messages mean.
+ * ● The broker's front end: one ROUTER socket, and connections from inside the process. It reads messages in bundles, passes them
+ * on with the peer's key, and disconnects a peer that does not read what it is sent. It knows nothing of what messages mean.
  */
 import type { Buffer } from "node:buffer";
 import { OperationError } from "../../core/errors.ts";

@@ -1,6 +1,6 @@
 /**
- * ● A client's connection to one broker: over the network (a DEALER), or to a broker in the same process. Either is up or down; what
- * was sent when it went down is the client's to send again. Invariant: `up` and `down` are told alternately, `up` first.
+ * ● A client's connection to one broker: over the network (a DEALER), or to a broker in the same process. Either is up or down;
+ * what was sent when it went down is the client's to send again. Invariant: `up` and `down` are told alternately, `up` first.
  */
 import type { Buffer } from "node:buffer";
 import { Dealer } from "../../zmq/index.ts";

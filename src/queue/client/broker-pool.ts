@@ -1,7 +1,7 @@
 /**
- * ● Sessions with the brokers behind one URL: one for each address that the URL's host has, looked up again and again. Tells which
- * came up and went down; a broker is known once it has said WELCOME. Invariant: a session whose address is gone stays while it is up
- * or a request still needs its broker.
+ * ● Sessions with the brokers behind one URL: one for each address that the URL's host has, looked up again and again. Tells
+ * which came up and went down; a broker is known once it has said WELCOME. Invariant: a session whose address is gone stays while
+ * it is up or a request still needs its broker.
  */
 import { Buffer } from "node:buffer";
 import type { Clock } from "../../core/clock.ts";
@@ -79,7 +79,7 @@ export class BrokerPool {
     return [...this.#sessions.values()].filter(({ isUp }) => isUp);
   }
 
-  /** The known broker with the least to do, or this one; undefined when it is not up. In a group of brokers the leader, if it is up. */
+  /** The known broker with the least to do, or this one; undefined when it is not up. Of a group the leader, if it is up. */
   find(broker: string | undefined): BrokerSession | undefined {
     let best: BrokerSession | undefined;
     for (const session of this.#sessions.values()) {

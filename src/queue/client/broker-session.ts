@@ -55,7 +55,7 @@ export class BrokerSession {
     return this.#unsent.length === 0 && this.connection.send([PROTOCOL, VERB[verb], ...rest]);
   }
 
-  /** A submission of one body, to a broker that reads batches. One head object for all that can go together: it is compared by identity. */
+  /** A submission of one body, to a broker that reads batches. `head` is compared by identity: use one for all that can go together. */
   submit(head: BatchHead, request: number, body: Uint8Array): void {
     if (head !== this.#head && this.#submissions.count > 0) this.#flush();
     this.#head = head;

@@ -1,6 +1,6 @@
 /**
- * ○ A client's requests that have no answer yet. Invariant: each settles exactly once, by its deadline at the latest; what is in the
- * table is in the heap of deadlines too.
+ * ○ A client's requests that have no answer yet. Invariant: each settles exactly once, by its deadline at the latest; what is in
+ * the table is in the heap of deadlines too.
  */
 import type { HoldfastError } from "../../core/errors.ts";
 import { Heap } from "../../core/heap.ts";

@@ -80,7 +80,7 @@ class LeasedTask {
   readonly token: number;
   readonly attempt: number;
   readonly body: Buffer;
-  /** running: its handler runs. ended: the broker was told, and has not said that it is on disk. over: it is no longer this worker's. */
+  /** running: its handler runs. ended: the broker was told, and has not confirmed it. over: it is no longer this worker's. */
   state: "waiting" | "running" | "ended" | "over" = "waiting";
   ending: Ending | undefined;
   readonly #number: number;

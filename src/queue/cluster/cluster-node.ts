@@ -1,6 +1,7 @@
 /**
- * ● One broker of a group: follows the log and relays its peers to the leader's broker core, or leads and has the broker core itself.
- * Which of both is decided by the election and the log. Invariant: a broker core is open only during a term of this broker.
+ * ● One broker of a group: follows the log and relays its peers to the leader's broker core, or leads and has the broker core
+ * itself. Which of both is decided by the election and the log. Invariant: a broker core is open only during a term of this
+ * broker.
  */
 import { type Cancel, type Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";

@@ -1,8 +1,9 @@
 /**
- * ○ Who leads a group of brokers that share a log. A pure machine: it is given the time and what was heard, and answers what to do and
- * when to ask again. The log decides (only one can write "I lead" at its end); this decides when to try, and for how long a leader may
- * be sure that it leads. Invariant: at no time may two give out tasks. A leader may for SURE_MS after it sent an append that succeeded. Its successor has
- * read all of those before it wrote its own, so it waits until SURE_MS after it read the last: after a death that time is over already.
+ * ○ Who leads a group of brokers that share a log. A pure machine: it is given the time and what was heard, and answers what to
+ * do and when to ask again. The log decides (only one can write "I lead" at its end); this decides when to try, and for how long
+ * a leader may be sure that it leads. Invariant: at no time may two give out tasks. A leader may for SURE_MS after it sent an
+ * append that succeeded. Its successor has read all of those before it wrote its own, so it waits until SURE_MS after it read the
+ * last: after a death that time is over already.
  */
 import type { Random } from "../../core/random.ts";
 

@@ -1,7 +1,7 @@
 /**
  * ● What the brokers of a group send to each other beside the log: heartbeats to all, chunks of relay sessions to one. Core NATS
- * subjects: what is lost is not sent again, and the receiver notices. `hall` (the leader's core) and `door` (a follower) are subjects
- * that brokers of older versions know.
+ * subjects: what is lost is not sent again, and the receiver notices. `hall` (the leader's core) and `door` (a follower) are
+ * subjects that brokers of older versions know.
  */
 import type { Msg } from "@nats-io/transport-node";
 import type { ClusterConnection } from "./nats/cluster-connection.ts";

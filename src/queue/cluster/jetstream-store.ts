@@ -1,6 +1,6 @@
 /**
- * ● The log on NATS as a store for one broker, or for moving tasks: opening it takes the lead. Brokers that share a log elect a leader
- * (cluster-node.ts) and use the same parts.
+ * ● The log on NATS as a store for one broker, or for moving tasks: opening it takes the lead. Brokers that share a log elect a
+ * leader (cluster-node.ts) and use the same parts.
  */
 import { OperationError } from "../../core/errors.ts";
 import type { Store, StoredTask, StoreOp, StoreOpening } from "../stores/store.ts";

@@ -1,6 +1,6 @@
 /**
- * ● One term of this broker as the leader: the broker core that is open for as long as it lasts, and the channels into it. Invariant:
- * tasks are given out only while no other can lead (election.ts), and none once the term is over.
+ * ● One term of this broker as the leader: the broker core that is open for as long as it lasts, and the channels into it.
+ * Invariant: tasks are given out only while no other can lead (election.ts), and none once the term is over.
  */
 import type { Clock } from "../../core/clock.ts";
 import type { BrokerCore } from "../broker/broker-core.ts";

@@ -1,5 +1,6 @@
 /**
- * ○ The verbs of the native protocol, HQ1, and how its frames are read and written. docs/queue-protocol.md has all of it, byte by byte. A message is a list of frames: `HQ1`, a verb, then what the verb needs; numbers are decimal text.
+ * ○ The verbs of the native protocol, HQ1, and how its frames are read and written. docs/queue-protocol.md has all of it, byte by
+ * byte. A message is a list of frames: `HQ1`, a verb, then what the verb needs; numbers are decimal text.
  */
 import { Buffer } from "node:buffer";
 import { ProtocolError } from "../../core/errors.ts";

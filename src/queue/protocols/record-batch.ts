@@ -1,7 +1,7 @@
 /**
- * ○ Many messages of one kind as one: records one after the other in one frame, so that a task in a busy queue costs neither frames nor
- * text of its own. docs/queue-protocol.md has the layouts. Integers are big-endian; a number of 64 bits is at most 2^53 - 1.
- * Reading hands out views into the frame and never reads past its end.
+ * ○ Many messages of one kind as one: records one after the other in one frame, so that a task in a busy queue costs neither
+ * frames nor text of its own. docs/queue-protocol.md has the layouts. Integers are big-endian; a number of 64 bits is at most
+ * 2^53 - 1. Reading hands out views into the frame and never reads past its end.
  */
 import { Buffer } from "node:buffer";
 import { ByteReader } from "../../core/byte-reader.ts";

@@ -1,7 +1,7 @@
 /**
- * ○ Who works on what: gives tasks out to the consumers of their queue, takes leases back from those that leave, and has long leases
- * written down. Gives out nothing while the store is in trouble. Invariant: when `giveOut` runs after `gather`, each consumer has the
- * place in its ring that its leases give it.
+ * ○ Who works on what: gives tasks out to the consumers of their queue, takes leases back from those that leave, and has long
+ * leases written down. Gives out nothing while the store is in trouble. Invariant: when `giveOut` runs after `gather`, each
+ * consumer has the place in its ring that its leases give it.
  */
 import { EMPTY } from "../../core/bytes.ts";
 import type { Journal } from "./journal.ts";

@@ -1,6 +1,6 @@
 /**
- * ○ What has changed since the last commit, as changes of the store, and what is to be done once that is on disk. Invariant: a change
- * and what follows from it are one commit, and no delay is on disk without the time that it counts from.
+ * ○ What has changed since the last commit, as changes of the store, and what is to be done once that is on disk. Invariant: a
+ * change and what follows from it are one commit, and no delay is on disk without the time that it counts from.
  */
 import { EMPTY } from "../../core/bytes.ts";
 import type { ServiceContext } from "./service-context.ts";

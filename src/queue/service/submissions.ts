@@ -1,6 +1,6 @@
 /**
- * ○ Submissions on their way in: checked, given ids, written, and only then given out. One under a key that is known is answered with
- * the task that has it; one that finds its queue full is refused or waits, as it chose.
+ * ○ Submissions on their way in: checked, given ids, written, and only then given out. One under a key that is known is answered
+ * with the task that has it; one that finds its queue full is refused or waits, as it chose.
  */
 import { EMPTY } from "../../core/bytes.ts";
 import { HoldfastError, OperationError, UsageError } from "../../core/errors.ts";

@@ -1,7 +1,7 @@
 /**
- * ○ The tasks of a store that another broker writes, in a state machine that does nothing yet: kept as the store is, change by change,
- * so that the broker that takes over need not read a million tasks first. Invariant: once `complete`, it holds what reading the whole
- * store would give.
+ * ○ The tasks of a store that another broker writes, in a state machine that does nothing yet: kept as the store is, change by
+ * change, so that the broker that takes over need not read a million tasks first. Invariant: once `complete`, it holds what
+ * reading the whole store would give.
  */
 import { TaskStateMachine, type TaskStateMachineListener, type TaskStateMachineOptions } from "../tasks/task-state-machine.ts";
 import { decodeHead, decodeState } from "../tasks/task-record.ts";

@@ -5,8 +5,8 @@
  *
  *     source leaving → target arriving → tasks, settings → source left → target arrived
  *
- * The source keeps what it had. A target that has ever held tasks of its own is refused. Invariant: of the two stores of a move at most
- * one can be opened by a broker; while the move is under way, neither.
+ * The source keeps what it had. A target that has ever held tasks of its own is refused. Invariant: of the two stores of a
+ * move at most one can be opened by a broker; while the move is under way, neither.
  */
 import { EMPTY } from "../../core/bytes.ts";
 import { OperationError } from "../../core/errors.ts";

@@ -1,6 +1,7 @@
 /**
  * ○ Where tasks are kept: what any store must be able to do. Three kinds exist: memory (memory-store.ts), SQLite
- * (sqlite/sqlite-store.ts), a log on NATS JetStream (cluster/jetstream-store.ts). test/queue/stores/store-conformance.ts says what all promise.
+ * (sqlite/sqlite-store.ts), a log on NATS JetStream (cluster/jetstream-store.ts). test/queue/stores/store-conformance.ts tries what
+ * all promise.
  */
 import type { TaskStateMachine, TaskStateMachineOptions } from "../tasks/task-state-machine.ts";
 

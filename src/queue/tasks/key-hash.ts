@@ -1,7 +1,7 @@
 /**
  * ○ A 96-bit hash of an idempotency key within its queue, seeded by the broker. Two different keys get the same hash once in
- * 10^14 pairs at ten million keys, so the text itself need not be kept in memory. Four multiply-rotate accumulators, in the manner of
- * MurmurHash3 for 32-bit machines.
+ * 10^14 pairs at ten million keys, so the text itself need not be kept in memory. Four multiply-rotate accumulators, in the
+ * manner of MurmurHash3 for 32-bit machines.
  */
 
 export interface KeyHash {

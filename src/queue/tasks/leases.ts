@@ -115,10 +115,11 @@ export class Leases extends TaskTable {
     }
   }
 
-  /** An active row leaves its owner, if it has one (after a restart none has it yet), and its bounds; the caller changes its state. */
+  /** An active row leaves its owner (after a restart it has none yet) and its bounds; the caller changes its state. */
   protected stopped(row: number): TaskQueue {
     const queue = this.queueOf(row);
-    this.#owners[this.leaseOwner(row)]?.leases.remove(row);
+    const owner = this.leaseOwner(row);
+    if (owner !== 0) this.#owners[owner]!.leases.remove(row);
     this.table.setU(row, CONSUMER, 0);
     this.deadlines.drop(row);
     this.throttle.stopped(queue, this.groupOf(row));

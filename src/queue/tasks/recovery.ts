@@ -1,7 +1,7 @@
 /**
- * ○ Rows read from a store: each is put where its state says, changed and taken out again, before anybody works with them. What needs
- * the time or other rows (leases from before, tasks that wait for tasks) is kept aside until `wake`. Invariant: each row is where a
- * restart would put it.
+ * ○ Rows read from a store: each is put where its state says, changed and taken out again, before anybody works with them. What
+ * needs the time or other rows (leases from before, tasks that wait for tasks) is kept aside until `wake`. Invariant: each row is
+ * where a restart would put it.
  */
 import { EndedTasks, type EndedTasksOptions } from "./ended-tasks.ts";
 import { Leases, type LeasesOptions } from "./leases.ts";

@@ -1,6 +1,7 @@
 /**
- * ○ The rows of all tasks, found by id, by key and by queue, and the sums over them. Knows what a task is, not what happens next. Invariants: a row that can be found is counted once in its queue, under the state it
- * has, and the queues' bytes add up (`audit`).
+ * ○ The rows of all tasks, found by id, by key and by queue, and the sums over them. Knows what a task is, not what happens next.
+ * Invariants: a row that can be found is counted once in its queue, under the state it has, and the queues' bytes add up
+ * (`audit`).
  */
 import { assert } from "../../core/assert.ts";
 import { utf8 } from "../../core/bytes.ts";

@@ -1,6 +1,6 @@
 /**
- * ○ Which queues and groups may start a task now. One at its rate is closed until a time, one at its concurrency until one of its tasks
- * stops; neither is looked at meanwhile. Invariant: what is closed until a time has a timer entry that is due no later.
+ * ○ Which queues and groups may start a task now. One at its rate is closed until a time, one at its concurrency until one of its
+ * tasks stops; neither is looked at meanwhile. Invariant: what is closed until a time has a timer entry that is due no later.
  */
 import { Heap } from "../../core/heap.ts";
 import { NONE } from "./task-columns.ts";

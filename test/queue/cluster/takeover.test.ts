@@ -69,7 +69,7 @@ async function startFarm(t: TestContext): Promise<Farm> {
 }
 
 test(
-  "kill -9 of the leading broker: no acknowledged task is lost, and workers and callers of all dialects go on at the others",
+  "kill -9 of the leading broker: no acknowledged task is lost, and workers and callers of all protocols go on at the others",
   requires("nats-server"),
   async (t) => {
     const farm = await startFarm(t);

@@ -1,7 +1,7 @@
 /**
- * ● One term of leadership as a store: what is written is appended to the log right behind what this leader knows to be its end. Once
- * another has written there the term is over: nothing that was asked is answered any more, as after a crash. Invariant: an entry is in
- * the replica after it is in the log, and in the same order.
+ * ● One term of leadership as a store: what is written is appended to the log right behind what this leader knows to be its end.
+ * Once another has written there the term is over: nothing that was asked is answered any more, as after a crash. Invariant: an
+ * entry is in the replica after it is in the log, and in the same order.
  */
 import { setImmediate as pause } from "node:timers/promises";
 import type { Clock } from "../../../core/clock.ts";

@@ -1,10 +1,11 @@
 /**
- * ○ Keeps the log's size within bounds: from time to time all that is alive is written again at its end, a portion with each batch, and
- * then everything before is forgotten. Decides when a round begins and whether a new task may still come in; what is written is the
- * caller's. Invariant: outside of a round and in it, every task that is kept has a whole record in the log that will not be purged.
+ * ○ Keeps the log's size within bounds: from time to time all that is alive is written again at its end, a portion with each
+ * batch, and then everything before is forgotten. Decides when a round begins and whether a new task may still come in; what is
+ * written is the caller's. Invariant: outside of a round and in it, every task that is kept has a whole record in the log that
+ * will not be purged.
  *
- * A round costs as many bytes as are alive, and begins when the garbage is as much and a floor: at most every byte is written twice, and
- * the log is at most three times what is alive, and the floor.
+ * A round costs as many bytes as are alive, and begins when the garbage is as much and a floor: at most every byte is written
+ * twice, and the log is at most three times what is alive, and the floor.
  */
 
 export interface LogCompactionOptions {

@@ -1,7 +1,7 @@
 /**
- * ● One broker's use of the log: the connection, the log, the replica, and the reader that keeps the replica at the log's end while
- * another leads. `lead` ends the following and begins a term; `follow` resumes it. Invariant: at most one reader reads, and none while
- * this broker leads: what it appends is in the replica already.
+ * ● One broker's use of the log: the connection, the log, the replica, and the reader that keeps the replica at the log's end
+ * while another leads. `lead` ends the following and begins a term; `follow` resumes it. Invariant: at most one reader reads, and
+ * none while this broker leads: what it appends is in the replica already.
  */
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";

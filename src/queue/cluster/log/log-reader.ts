@@ -1,7 +1,7 @@
 /**
- * ● Reads the queue's log from a sequence on, and goes on as it grows: an ordered push consumer that is made anew when it falls silent
- * or skips. Invariant: messages are delivered one after the other in the order of their sequences; a gap is one that the log itself
- * has, since its beginning was purged. Bounded by the server's flow control: the next are sent when these were taken.
+ * ● Reads the queue's log from a sequence on, and goes on as it grows: an ordered push consumer that is made anew when it falls
+ * silent or skips. Invariant: messages are delivered one after the other in the order of their sequences; a gap is one that the
+ * log itself has, since its beginning was purged. Bounded by the server's flow control: the next are sent when these were taken.
  */
 import { randomBytes } from "node:crypto";
 import type { Msg } from "@nats-io/transport-node";

@@ -1,7 +1,7 @@
 /**
- * ● The queue's log: one JetStream stream with one subject. Entries are appended where the writer believes the log to end, and nowhere
- * else: that is the fence between leaders. Invariant: `append` says "written" or "fenced" only when it knows; as long as it does not, it
- * asks and tries again.
+ * ● The queue's log: one JetStream stream with one subject. Entries are appended where the writer believes the log to end, and
+ * nowhere else: that is the fence between leaders. Invariant: `append` says "written" or "fenced" only when it knows; as long as
+ * it does not, it asks and tries again.
  */
 import type { StreamInfo } from "@nats-io/jetstream";
 import { setTimeout as sleep } from "node:timers/promises";

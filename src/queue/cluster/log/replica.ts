@@ -1,7 +1,7 @@
 /**
- * ● What the log says, applied entry by entry to a store on this machine. It is a copy and nothing depends on it: damaged, of another
- * log, or too far behind, it is thrown away and made anew from the log. Invariant: what is written is written together with the place
- * in the log that it goes up to.
+ * ● What the log says, applied entry by entry to a store on this machine. It is a copy and nothing depends on it: damaged, of
+ * another log, or too far behind, it is thrown away and made anew from the log. Invariant: what is written is written together
+ * with the place in the log that it goes up to.
  */
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

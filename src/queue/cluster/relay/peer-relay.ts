@@ -1,7 +1,7 @@
 /**
  * ○ Stands between the front end of a broker in a group and the broker core, which is in the same process while this broker leads
- * (`LocalCoreChannel`) and at another broker while it follows (relay.ts). When the core changes, it makes the peers known to the next
- * one. Invariant: nothing that a broker core of the past sends reaches a peer.
+ * (`LocalCoreChannel`) and at another broker while it follows (relay.ts). When the core changes, it makes the peers known to the
+ * next one. Invariant: nothing that a broker core of the past sends reaches a peer.
  */
 import type { PeerConnection, Route } from "../../protocols/protocol-handler.ts";
 import type { PeerSink } from "../../broker/front-end.ts";
@@ -30,7 +30,7 @@ export interface PeerRelayOptions {
   readonly name: string;
 }
 
-/** 64 MiB of messages remembered for peers that cannot be told to begin anew; past it such peers are closed when the leader changes. */
+/** 64 MiB remembered for peers that cannot be told to begin anew; past it such peers are closed when the leader changes. */
 const REPLAY_BYTES_MAX = 64 * 1024 ** 2;
 
 interface RelayedPeer {

@@ -1,7 +1,7 @@
 /**
- * ○ What a broker remembers of one peer, to make it known to the next leader. A peer that said HELLO is told ANEW and repeats by itself
- * what is needed; of the others what is unanswered is kept here and sent again for them: a plain REQ that waits for its next task must
- * not wait for ever because a broker died.
+ * ○ What a broker remembers of one peer, to make it known to the next leader. A peer that said HELLO is told ANEW and repeats by
+ * itself what is needed; of the others what is unanswered is kept here and sent again for them: a plain REQ that waits for its
+ * next task must not wait for ever because a broker died.
  */
 import { Buffer } from "node:buffer";
 import { isReady } from "../../protocols/ready-handler.ts";

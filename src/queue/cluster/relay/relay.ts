@@ -1,7 +1,7 @@
 /**
- * ● Peers of one broker at the broker core of another: their messages go there, the answers come back. `RelayClient` is the follower's
- * end, `RelayServer` the leader's, with one session for each follower. A session that lost a chunk, or whose other end is silent, is
- * over on both sides; its peers begin anew in the next.
+ * ● Peers of one broker at the broker core of another: their messages go there, the answers come back. `RelayClient` is the
+ * follower's end, `RelayServer` the leader's, with one session for each follower. A session that lost a chunk, or whose other end
+ * is silent, is over on both sides; its peers begin anew in the next.
  */
 import { Buffer } from "node:buffer";
 import { type Route, showPeer } from "../../protocols/protocol-handler.ts";

@@ -1,6 +1,6 @@
 /**
- * ○ ADDS and CALLS: many submissions in one message. Each is a request with its own answer, as if it had come alone; only the answers
- * go out together.
+ * ○ ADDS and CALLS: many submissions in one message. Each is a request with its own answer, as if it had come alone; only the
+ * answers go out together.
  */
 import { Buffer } from "node:buffer";
 import { HoldfastError } from "../../../core/errors.ts";

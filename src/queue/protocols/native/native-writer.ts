@@ -1,7 +1,7 @@
 /**
- * ○ What the broker sends on one connection of the native protocol. To a peer that reads batches (`many` in its HELLO), the messages of
- * one kind from one flush of the task service go out together. Invariant: messages about one request or one lease go out in the order
- * in which they were made.
+ * ○ What the broker sends on one connection of the native protocol. To a peer that reads batches (`many` in its HELLO), the
+ * messages of one kind from one flush of the task service go out together. Invariant: messages about one request or one lease go
+ * out in the order in which they were made.
  */
 import { Buffer } from "node:buffer";
 import type { Delivery } from "../../service/consumers.ts";

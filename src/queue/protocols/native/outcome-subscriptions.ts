@@ -1,6 +1,6 @@
 /**
- * ○ The requests of one connection that wait for outcomes: a CALL or a WATCH is open until the last of its tasks has ended. Invariant:
- * no more than `openMax` are open, each under a number of its own.
+ * ○ The requests of one connection that wait for outcomes: a CALL or a WATCH is open until the last of its tasks has ended.
+ * Invariant: no more than `openMax` are open, each under a number of its own.
  */
 import type { Buffer } from "node:buffer";
 import { OperationError, ProtocolError } from "../../../core/errors.ts";
