@@ -7,7 +7,7 @@ import type { ReplyBuffer } from "./reply-buffer.ts";
 
 export const BINARY_HEADER_BYTES = 24;
 
-/** First byte of a request: also how `-B auto` tells the protocol. */
+/** First byte of a request: `-B auto` recognizes the protocol by it. */
 export const BINARY_REQUEST = 0x80;
 const BINARY_REPLY = 0x81;
 
@@ -35,8 +35,8 @@ export const OPCODE = {
   gatk: 0x23,
 } as const;
 
-/** Quiet opcode → the one that it is quiet about. */
-const LOUD: Readonly<Record<number, number>> = {
+/** Quiet opcode → the same command that is not quiet. */
+const NOT_QUIET: Readonly<Record<number, number>> = {
   0x09: OPCODE.get,
   0x0d: OPCODE.getk,
   0x11: OPCODE.set,
@@ -52,7 +52,7 @@ const LOUD: Readonly<Record<number, number>> = {
   0x1e: OPCODE.gat,
   0x24: OPCODE.gatk,
 };
-const COMMANDS = Uint8Array.from({ length: 256 }, (_, opcode) => LOUD[opcode] ?? opcode);
+const COMMANDS = Uint8Array.from({ length: 256 }, (_, opcode) => NOT_QUIET[opcode] ?? opcode);
 
 export const STATUS = {
   ok: 0x00,
@@ -85,7 +85,7 @@ export const STATUS_TEXT: Readonly<Record<number, string>> = {
 export class BinaryRequest {
   /** As it was sent, and goes back in the reply. */
   opcode = 0;
-  /** The opcode without its quietness: one of `OPCODE`, or unknown. */
+  /** The opcode of the same command that is not quiet: one of `OPCODE`, or unknown. */
   command = 0;
   quiet = false;
   keyBytes = 0;

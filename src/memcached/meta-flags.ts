@@ -1,6 +1,6 @@
 /**
  * ○ The flags of a meta command, read from its tokens before anything is done: a command with a bad flag has no effect. Which
- * flags a command heeds is the command's business; here only what they say is kept. One object is read into again and again.
+ * flags a command uses is up to the command; here they are only read. One object is used again and again.
  */
 import { EMPTY_BUFFER } from "../core/buffers.ts";
 import { decodeKey } from "./key-encoding.ts";

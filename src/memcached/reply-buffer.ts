@@ -1,6 +1,6 @@
 /**
  * ○ Replies being written: one growing buffer, filled byte by byte without a string or a view per reply. Invariant:
- * 0 <= length <= bytes.length. Whoever sends it either resets it (all bytes are out) or takes it (the rest is still on its way).
+ * 0 <= length <= bytes.length. The sender either resets it (all bytes are out) or takes it (the rest is still on its way).
  */
 import { Buffer } from "node:buffer";
 import { ZERO } from "../core/ascii.ts";

@@ -46,7 +46,7 @@ const WORDS: readonly ReplyKind[] = [
   "SERVER_ERROR",
 ];
 
-/** Length and first two letters tell all words apart; the letters are compared afterwards. */
+/** Length and first two letters differ for all words; the letters are compared afterwards. */
 const fingerprint = (first: number, second: number, length: number): number => (length << 16) | (first << 8) | second;
 
 const WORD_BY_FINGERPRINT = new Map(

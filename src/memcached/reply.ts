@@ -1,6 +1,6 @@
 /**
  * ○ One reply of a memcached server, as both protocols' decoders hand it out. The decoder owns the only instance and refills it:
- * what a reply holds is borrowed until the next call of `next()`. Whoever keeps bytes copies them.
+ * what a reply holds is borrowed until the next call of `next()`. To keep bytes, copy them.
  */
 import type { Buffer } from "node:buffer";
 import { EMPTY_BUFFER } from "../core/buffers.ts";
@@ -52,7 +52,7 @@ export class MemcachedReply {
   flags = 0;
   /** The item's CAS number; 0n when the reply gives none. */
   cas = 0n;
-  /** Seconds the item has left (meta flag t); -1 never ends, undefined not told. */
+  /** Seconds the item has left (meta flag t); -1 never ends, undefined when the reply does not say. */
   ttl: number | undefined = undefined;
   /** Meta W: this client alone is asked to recompute. */
   won = false;

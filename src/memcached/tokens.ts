@@ -69,7 +69,7 @@ export class Tokens {
     return token < this.count && readU64(this.bytes, this.starts[token]!, this.ends[token]!, into);
   }
 
-  /** The token as text, for rare commands. */
+  /** The token as text, for commands that are rare enough for strings. */
   text(token: number): string {
     if (token >= this.count) return "";
     let text = "";

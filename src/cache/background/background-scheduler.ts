@@ -1,6 +1,6 @@
 /**
- * ● When the store's bounded steps run: the LRU maintainer, the crawler, the slab rebalancer with its planner. One timer each,
- * set only while there is something to do. A turn is as many steps as fit into its time; the lock is taken per step, so that other
+ * ● Runs the store's background work by timers: LRU maintainer, crawler, slab rebalancer and automover. One timer each, set only
+ * while there is something to do. A turn is as many steps as fit into its time; the lock is taken per step, so that other
  * threads' requests go on in between. Invariant: a turn ends at most one step after `TURN_MS_MAX`.
  */
 import type { Cancel, Clock } from "../../core/clock.ts";
@@ -14,22 +14,22 @@ import { SlabRebalancer, REASSIGN } from "./slab-rebalancer.ts";
 import { TUNE } from "../store/settings.ts";
 import type { ItemStore } from "../store/item-store.ts";
 
-/** 0.5 ms: a quarter of the pause that a request may meet, so that three tasks due at once stay below it. */
+/** 0.5 ms: a quarter of the pause that a request may meet, so that three jobs due at once stay below it. */
 const TURN_MS_MAX = 0.5;
 /** 50: about 0.1 ms where each item must come from memory and becomes a line of a dump. */
 const CRAWL_ITEMS_PER_STEP = 50;
 /** 1000: what memcached's crawler looks at between two sleeps. */
 const CRAWL_ITEMS_PER_TURN = 1000;
-/** Between two turns of one task others get theirs; a timer cannot wait for less. */
+/** Between two turns of one job others get theirs; a timer cannot wait for less. */
 const TURN_PAUSE_MS = 1;
 /** A page with held items is tried again after this; memcached waits up to 5 ms. */
 const BUSY_PAUSE_MS = 2;
 const SECOND_MS = 1000;
 
-/** What has turns. */
+/** The kinds of background work. */
 export type BackgroundJob = "maintain" | "crawl" | "move" | "plan";
 
-/** Runs a turn and may look at what it costs. */
+/** Runs a turn and may measure it. */
 export type StepObserver = (job: BackgroundJob, turn: () => void) => void;
 
 /** The connection that a dump is written to. */
@@ -49,31 +49,31 @@ export class BackgroundScheduler {
   readonly #lock: StoreLock | undefined;
   readonly #lruMaintainer: LruMaintainer;
   readonly #crawler: LruCrawler;
-  readonly #plan: CrawlPlan;
+  readonly #crawlPlan: CrawlPlan;
   readonly #rebalancer: SlabRebalancer;
   readonly #slabAutomover: SlabAutomover;
-  readonly #watch: StepObserver;
+  readonly #observe: StepObserver;
   readonly #timers = new Map<BackgroundJob, Cancel>();
   readonly #dumpBuffer = new ReplyBuffer();
-  #reader: DumpSink | undefined;
-  #plannedSecond = -1;
-  /** True while the page that moves goes to the pool by the planner's decision. */
+  #sink: DumpSink | undefined;
+  #crawlPlannedSecond = -1;
+  /** True while a page moves to the pool because the automover decided so. */
   #reclaiming = false;
 
-  /** @param watch runs every turn; for who measures them */
-  constructor(store: ItemStore, clock: Clock, lock: StoreLock | undefined, watch: StepObserver = (_task, turn) => turn()) {
+  /** @param observe runs every turn; for those who measure turns */
+  constructor(store: ItemStore, clock: Clock, lock: StoreLock | undefined, observe: StepObserver = (_job, turn) => turn()) {
     this.#store = store;
     this.#clock = clock;
     this.#lock = lock;
     this.#lruMaintainer = new LruMaintainer(store.items);
     this.#crawler = new LruCrawler(store.items);
-    this.#plan = new CrawlPlan(store.items, this.#crawler);
+    this.#crawlPlan = new CrawlPlan(store.items, this.#crawler);
     this.#rebalancer = new SlabRebalancer(store.items);
     this.#slabAutomover = new SlabAutomover(store.items);
-    this.#watch = watch;
+    this.#observe = observe;
   }
 
-  /** Starts what runs by itself: in one thread only. */
+  /** Starts the work that nobody has to ask for. Called in one thread only. */
   start(): void {
     if (this.#tune(TUNE.maintainer) !== 0) this.#maintain();
     if (this.#store.memory.settings.slabReassign) this.#planMoves();
@@ -92,7 +92,7 @@ export class BackgroundScheduler {
   }
 
   /** `lru_crawler crawl`, `metadump`, `mgdump`: the refusal, or undefined once it runs. */
-  crawl(kind: CrawlKind, classes: string, reader: DumpSink): string | undefined {
+  crawl(kind: CrawlKind, classes: string, sink: DumpSink): string | undefined {
     const { globals } = this.#store.memory;
     const hash = classes === "hash";
     const lruLists = hash ? [] : lruListsNamed(classes);
@@ -108,8 +108,8 @@ export class BackgroundScheduler {
     } else {
       const dump = { kind, out: this.#dumpBuffer };
       if (!hash && lruLists.length === 0) return "NOTSTARTED no items to crawl";
-      this.#reader = reader;
-      reader.hold();
+      this.#sink = sink;
+      sink.hold();
       if (hash) this.#crawler.startHash(dump);
       else this.#crawler.start(lruLists, -1, dump);
     }
@@ -131,18 +131,18 @@ export class BackgroundScheduler {
   #planCrawl(): void {
     const { globals } = this.#store.memory;
     const { now } = this.#store;
-    if (this.#plannedSecond === now) return;
-    this.#plannedSecond = now;
+    if (this.#crawlPlannedSecond === now) return;
+    this.#crawlPlannedSecond = now;
     if (globals[GLOBAL.crawlerRunning] !== 0 || globals[GLOBAL.crawlBlockedUntil]! > now) return;
-    const { lruLists, limit } = this.#plan.due();
+    const { lruLists, limit } = this.#crawlPlan.due();
     if (lruLists.length === 0) return;
     this.#locked(() => this.#crawler.start(lruLists, limit));
     this.#after("crawl", 0, () => this.#crawl());
   }
 
   #crawl(): void {
-    const reader = this.#reader;
-    if (reader?.closed) {
+    const sink = this.#sink;
+    if (sink?.closed) {
       this.#locked(() => this.#crawler.abort());
       this.#endDump();
       return;
@@ -155,16 +155,16 @@ export class BackgroundScheduler {
       return !done && items < CRAWL_ITEMS_PER_TURN;
     });
     let flowing = true;
-    if (reader && this.#dumpBuffer.length > 0) flowing = reader.send(this.#dumpBuffer.take());
+    if (sink && this.#dumpBuffer.length > 0) flowing = sink.send(this.#dumpBuffer.take());
     const pauseMs = Math.max(TURN_PAUSE_MS, this.#tune(TUNE.crawlerSleepUs) / 1000);
     if (done) this.#endDump();
     else if (flowing) this.#after("crawl", pauseMs, () => this.#crawl());
-    else reader!.onceDrained(() => this.#after("crawl", 0, () => this.#crawl()));
+    else sink!.onceDrained(() => this.#after("crawl", 0, () => this.#crawl()));
   }
 
   #endDump(): void {
-    this.#reader?.release();
-    this.#reader = undefined;
+    this.#sink?.release();
+    this.#sink = undefined;
   }
 
   #move(): void {
@@ -198,7 +198,7 @@ export class BackgroundScheduler {
     this.#soon("move", () => this.#move());
   }
 
-  /** Repeats a step, each under the lock, while it says that there is more and the time is not over. */
+  /** Repeats a step, each time under the lock, while it returns true and the turn's time is not over. */
   #turn(step: () => boolean): void {
     const endMs = this.#clock.now() + TURN_MS_MAX;
     while (this.#locked(step) && this.#clock.now() < endMs);
@@ -216,14 +216,14 @@ export class BackgroundScheduler {
     this.#timers.get(job)?.();
     this.#timers.set(
       job,
-      this.#clock.at(deadlineMs, () => this.#watch(job, run)),
+      this.#clock.at(deadlineMs, () => this.#observe(job, run)),
     );
   }
 
-  /** As soon as requests that have arrived had their turn. */
+  /** Runs as soon as the requests that have already arrived are answered. */
   #soon(job: BackgroundJob, run: () => void): void {
     this.#timers.get(job)?.();
-    const immediate = setImmediate(() => this.#watch(job, run));
+    const immediate = setImmediate(() => this.#observe(job, run));
     this.#timers.set(job, () => clearImmediate(immediate));
   }
 

@@ -1,6 +1,6 @@
 /**
- * ○ Walks LRU lists from the tail, or the whole hash table, item by item in bounded steps: to free what is expired without being
- * asked for it, or to list keys. A mark in each LRU list keeps the place between steps, whatever happens to the items around it.
+ * ○ Walks LRU lists from the tail, or the whole hash table, item by item in bounded steps: to free expired items that nobody
+ * asks for, or to list keys. A mark in each LRU list keeps the place between steps, whatever happens to the items around it.
  * Invariant: a mark is linked exactly while its LRU list is being crawled.
  */
 import { encodeKey, percentEncode } from "../../memcached/key-encoding.ts";
@@ -23,7 +23,7 @@ export interface CrawlerStats {
   readonly perMinute: Float64Array;
   startSecond: number;
   endSecond: number;
-  /** Not yet looked at by whoever plans the next crawl. */
+  /** The crawl has ended and `CrawlPlan` has not used its result yet. */
   complete: boolean;
 }
 
@@ -46,7 +46,7 @@ export class LruCrawler {
   /** The LRU list whose turn it is. */
   #next = 1;
   #dump: Dump | undefined;
-  /** The bucket that a walk of the hash table has come to, or -1. */
+  /** The next bucket of a walk over the hash table, or -1. */
   #bucket = -1;
 
   constructor(items: Items) {
@@ -96,7 +96,7 @@ export class LruCrawler {
     return true;
   }
 
-  /** Stops everything, for a dump whose reader has gone. */
+  /** Stops everything: the client that asked for the dump has disconnected. */
   abort(): void {
     for (let lruList = 1; lruList < LRU_LISTS; lruList += 1) if (this.#active[lruList] !== 0) this.#leave(lruList);
     this.#bucket = -1;
@@ -251,7 +251,7 @@ const WAIT_SECONDS_MAX = 3600;
 /** After a crawl asked for by hand or refused, none starts by itself for a minute. */
 export const BLOCK_SECONDS = 60;
 
-/** Decides, once a second, which LRU lists are worth crawling: where a hundredth of what can expire has. */
+/** Decides, once a second, which LRU lists are worth crawling: those where a hundredth of the items that can expire has expired. */
 export class CrawlPlan {
   readonly #crawler: LruCrawler;
   readonly #items: Items;

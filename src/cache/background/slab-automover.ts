@@ -5,10 +5,10 @@
 import * as Item from "../store/item.ts";
 import type { Items } from "../store/items.ts";
 import { SLAB_CLASSES_MAX } from "../store/limits.ts";
-import { GLOBAL, LRU_STAT, LRU_STATS } from "../store/memory.ts";
+import { GLOBAL, LRU_STAT } from "../store/memory.ts";
 import { TUNE } from "../store/settings.ts";
 
-/** More free chunks than this many pages hold: some are to spare. memcached's number. */
+/** A class with more free chunks than this many pages hold can give a page away. memcached's number. */
 const FREE_PAGES_MIN = 2.5;
 /** A class with fewer pages gives none. memcached's number. */
 const SOURCE_PAGES_MIN = 2;
@@ -82,7 +82,7 @@ export class SlabAutomover {
   #sample(slabClass: number, state: ClassState, evictedNow: number): Sample {
     const { memory } = this.#items;
     const evicted = this.#evicted(slabClass);
-    const outOfMemory = memory.lruStats[slabClass * LRU_STATS + LRU_STAT.outOfMemory]!;
+    const outOfMemory = memory.lruStat(slabClass, LRU_STAT.outOfMemory);
     const pages = memory.classPages[slabClass]!;
     const evictedDelta = evicted - state.evicted;
     const sample = {
@@ -98,7 +98,7 @@ export class SlabAutomover {
   }
 
   #evicted(slabClass: number): number {
-    return this.#items.memory.lruStats[(slabClass | Item.COLD) * LRU_STATS + LRU_STAT.evicted]!;
+    return this.#items.memory.lruStat(slabClass | Item.COLD, LRU_STAT.evicted);
   }
 
   #fresh(): ClassState[] {

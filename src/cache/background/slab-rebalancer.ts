@@ -13,7 +13,7 @@ import { EVICT } from "../store/items.ts";
 const BUSY_LOOPS_MAX = 5000;
 /** Evictions tried for one rescue; memcached's number. */
 const EVICTIONS_MAX = 10;
-/** Per step: chunks looked at and bytes copied, under 0.1 ms but for a chunk of half a page; whoever calls goes on while its time lasts. */
+/** Per step: chunks looked at and bytes copied, under 0.1 ms except for a chunk of half a page; the caller repeats the step. */
 const CHUNKS_PER_STEP = 64;
 const BYTES_PER_STEP = 64 * 1024;
 
@@ -246,7 +246,7 @@ export class SlabRebalancer {
     this.#copied += bytes;
   }
 
-  /** An item that someone else holds: its content moves on under its key; the held memory follows when it is let go. */
+  /** An item that someone else holds: a copy takes its place under its key; the held memory is freed when it is released. */
   #rescueHeld(item: number): void {
     const items = this.#items;
     const { words, memory } = items;

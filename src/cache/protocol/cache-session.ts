@@ -19,7 +19,7 @@ export interface CacheSession {
    * @returns where the rest starts
    */
   consume(input: Buffer, start: number, end: number, goesOn?: boolean): number;
-  /** Set once the connection shall be closed after its replies are written. */
+  /** Set when the connection is to be closed once its replies are written. */
   readonly ending: CloseReason | undefined;
   /** True when replies have reached their bound in the middle of a command: call `consume` again once they are written. */
   readonly blocked: boolean;
@@ -29,9 +29,9 @@ export interface CacheSession {
   release(): void;
 }
 
-/** What the rare commands need from the server around a session. */
+/** What the administration commands need from the server around a session. */
 export interface ServerControl {
-  /** "memcached" version that `version` and `stats` tell. */
+  /** The version of memcached that `version` and `stats` name. */
   readonly version: string;
   /** `stats` lines that only the server knows, in memcached's names and order. */
   serverStats(): readonly StatLine[];
@@ -54,14 +54,14 @@ export interface ServerControl {
   reassign(source: number, target: number): string;
   /** `refresh_certs`: the refusal, or undefined when done. */
   refreshCertificates(): string | undefined;
-  /** The answer to `config get cluster`, or undefined when this server was not told of a cluster. */
+  /** The answer to `config get cluster`, or undefined when this server has no cluster configured. */
   clusterConfig(): string | undefined;
   /** `debugtime`: moves the store's clock by seconds, or pauses it. */
   debugTime(change: number | "pause" | "resume"): void;
   readonly features: Features;
 }
 
-/** What of a server each thread knows a part of. */
+/** Statistics of which each thread has only its own part. */
 export interface ThreadStats {
   readonly connections: readonly StatLine[];
   readonly prefixes: readonly PrefixCount[];

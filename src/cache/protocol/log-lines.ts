@@ -6,7 +6,7 @@ import type { StoreLog } from "../store/store-log.ts";
 /** A line of a log, with its kind. */
 export type LogLine = readonly [kind: string, line: string];
 
-/** What stands in front of every line. */
+/** The beginning of every line. */
 export interface LogStamp {
   /** Milliseconds since 1970-01-01 UTC, whole or not. */
   readonly wallMs: number;
@@ -14,10 +14,10 @@ export interface LogStamp {
   readonly id: number;
 }
 
-/** Number of the connection whose command it was, as `stats conns` tells it. */
+/** Number of the connection whose command it was, as in `stats conns`. */
 type ConnectionId = number;
 
-/** One connection's two facts that its lines tell. */
+/** What the lines of a connection name. */
 export interface LoggedConnection {
   readonly id: ConnectionId;
   /** The client: "127.0.0.1:5001", "[::1]:5001", "unix:/path". */

@@ -6,7 +6,7 @@ import { BUSY_STATUS } from "../background/slab-rebalancer.ts";
 import { BY_CLASS, COUNT, CounterTotals, resetCounters } from "../store/counters.ts";
 import * as Item from "../store/item.ts";
 import { SLAB_CLASSES_MAX } from "../store/limits.ts";
-import { GLOBAL, type Memory, LRU_STAT, LRU_STATS, SIZE_STEP_BYTES } from "../store/memory.ts";
+import { GLOBAL, type Memory, LRU_STAT, SIZE_STEP_BYTES } from "../store/memory.ts";
 import type { SessionContext, StatLine } from "./cache-session.ts";
 import { TUNE } from "../store/settings.ts";
 import type { ItemStore } from "../store/item-store.ts";
@@ -15,7 +15,7 @@ const SEGMENTS = [Item.HOT, Item.WARM, Item.COLD, Item.TEMP] as const;
 
 /**
  * @param name what follows `stats`: "", "items", "detail on" …
- * @returns the lines, or undefined for a kind that there is not
+ * @returns the lines, or undefined when there is no such kind
  */
 export function statLines(
   { store, server }: Pick<SessionContext, "store" | "server">,
@@ -53,7 +53,7 @@ function detail(store: SessionContext["store"], allowed: boolean, what: string):
 
 function lruStat(memory: Memory, slabClass: number, stat: number): number {
   let sum = 0;
-  for (const segment of SEGMENTS) sum += memory.lruStats[(slabClass | segment) * LRU_STATS + stat]!;
+  for (const segment of SEGMENTS) sum += memory.lruStat(slabClass | segment, stat);
   return sum;
 }
 
@@ -63,7 +63,7 @@ function lruStatOfAll(memory: Memory, stat: number): number {
   return sum;
 }
 
-/** What stands between the connection numbers and `limit_maxbytes`: commands, hits, misses. */
+/** The part of `stats` between the connections and `limit_maxbytes`: commands, hits, misses. */
 export function commandStats(memory: Memory): StatLine[] {
   const totals = new CounterTotals(memory);
   return [
@@ -186,7 +186,7 @@ function classItemStats(store: ItemStore, slabClass: number, totals: CounterTota
     ["mem_requested", requested],
     ["evicted", stat(LRU_STAT.evicted)],
     ["evicted_nonzero", stat(LRU_STAT.evictedNonzero)],
-    ["evicted_time", memory.lruStats[(slabClass | Item.COLD) * LRU_STATS + LRU_STAT.evictedTime]!],
+    ["evicted_time", memory.lruStat(slabClass | Item.COLD, LRU_STAT.evictedTime)],
     ["outofmemory", stat(LRU_STAT.outOfMemory)],
     ["tailrepairs", stat(LRU_STAT.tailRepairs)],
     ["reclaimed", stat(LRU_STAT.reclaimed)],
@@ -273,7 +273,7 @@ export function cacheDump(store: ItemStore, slabClass: number, limit: number): s
   for (let item = memory.heads[slabClass | Item.COLD]!; item !== 0; item = Item.next(words, item)) {
     if (limit !== 0 && shown >= limit) break;
     const keyBytes = Item.keyBytes(words, item);
-    if (keyBytes === 0 || Item.has(words, item, Item.BINARY_KEY)) continue; // a crawler's mark, or a key that is no text
+    if (keyBytes === 0 || Item.has(words, item, Item.BINARY_KEY)) continue; // a crawler's mark, or a binary key
     const start = Item.keyStart(item);
     const expiry = Item.expiry(words, item);
     const until = expiry === 0 ? 0 : expiry + memory.settings.startedSeconds;

@@ -1,4 +1,4 @@
-/** ● Files of users (`-Y`, and SASL's): read at the start and again when the server is told to reload. */
+/** ● Files of users (`-Y`, and SASL's): read at the start and again by `reload()`. */
 import { readFileSync } from "node:fs";
 import { UsageError, messageOf } from "../../core/errors.ts";
 import { UserList } from "../protocol/user-list.ts";

@@ -1,6 +1,6 @@
 /**
  * ● One client's socket: reads into the thread's shared buffer, hands the bytes to the session, writes all replies of one read at
- * once. A client that does not read its replies is not read from either until it does. Invariant: `#pending` holds exactly the
+ * once. While a client does not read its replies, nothing more is read from it. Invariant: `#pending` holds exactly the
  * bytes received that the session has not consumed.
  */
 import { Buffer } from "node:buffer";
@@ -39,7 +39,7 @@ export class CacheConnection {
   #reason: CloseReason = "normal";
   #closed = false;
   #held = false;
-  /** The client says nothing more; it may still read. */
+  /** The client sends nothing more; it may still read. */
   #inputEnded = false;
   #whenDrained: (() => void) | undefined;
 
@@ -57,7 +57,7 @@ export class CacheConnection {
     this.lastActive = owner.thread.store.now;
     socket.on("drain", () => this.#drained());
     socket.on("error", (error) => this.#failed(error));
-    socket.on("end", () => this.#heardLast());
+    socket.on("end", () => this.#inputWasEnded());
     socket.on("close", () => this.#wasClosed());
     if (tap.hasSubscribers) this.#tell("open");
     if (owner.thread.trace.on) owner.thread.trace.opened(id, owner.protocol);
@@ -84,7 +84,7 @@ export class CacheConnection {
     setImmediate(() => this.#drained());
   }
 
-  /** Calls once the client has read what was sent, or is gone. */
+  /** Calls back once the client has read what was sent, or has disconnected. */
   onceDrained(call: () => void): void {
     this.#whenDrained = call;
   }
@@ -209,8 +209,8 @@ export class CacheConnection {
     else this.socket.resume();
   }
 
-  /** Node tells of the end when everything before it was read, Bun also while nothing is being read. */
-  #heardLast(): void {
+  /** Node emits the end when everything before it was read, Bun also while reading is paused. */
+  #inputWasEnded(): void {
     this.#inputEnded = true;
     if (!this.#paused) this.socket.end();
   }

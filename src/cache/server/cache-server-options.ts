@@ -1,4 +1,4 @@
-/** ○ What a CacheServer is told, with its defaults, and how it becomes settings of the store. */
+/** ○ The options of a CacheServer with their defaults, and how they become settings of the store. */
 import { UsageError } from "../../core/errors.ts";
 import { type Duration, type Size, durationMs, sizeBytes } from "../../core/units.ts";
 import { ANSWER_BYTES } from "../protocol/limits.ts";

@@ -1,5 +1,5 @@
 /**
- * ● The cache server: makes the store, serves it in this thread and as many more as told, keeps its clock, runs its background work.
+ * ● The cache server: makes the store, serves it in this thread and in further ones, keeps its clock, runs its background work.
  * One object serves embedded use, `holdfast cache` and `holdfast up`.
  */
 import { randomInt, randomUUID } from "node:crypto";

@@ -1,6 +1,6 @@
 /** ○ The few numbers of a store that a dashboard shows, cheap enough to read many times a second. */
 import { BY_CLASS, COUNT, CounterTotals } from "../store/counters.ts";
-import { GLOBAL, type Memory, LRU_STAT, LRU_STATS } from "../store/memory.ts";
+import { GLOBAL, type Memory, LRU_STAT } from "../store/memory.ts";
 
 /** Numbers of a running server, read in some ten microseconds. */
 export interface CacheStats {
@@ -27,9 +27,9 @@ export function snapshot(memory: Memory, uptimeSeconds: number): CacheStats {
   let evictions = 0;
   let expired = totals.of(COUNT.getExpired);
   for (let lruList = 0; lruList < memory.heads.length; lruList += 1) {
-    evictions += memory.lruStats[lruList * LRU_STATS + LRU_STAT.evicted]!;
-    expired += memory.lruStats[lruList * LRU_STATS + LRU_STAT.reclaimed]!;
-    expired += memory.lruStats[lruList * LRU_STATS + LRU_STAT.crawlerReclaimed]!;
+    evictions += memory.lruStat(lruList, LRU_STAT.evicted);
+    expired += memory.lruStat(lruList, LRU_STAT.reclaimed);
+    expired += memory.lruStat(lruList, LRU_STAT.crawlerReclaimed);
   }
   return {
     items: memory.globals[GLOBAL.currItems]!,

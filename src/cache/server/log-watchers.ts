@@ -1,6 +1,6 @@
 /**
  * ● Clients that `watch`: each gets the lines of the kinds it asked for, and a bounded buffer of its own; what does not fit is
- * counted and told as `skipped=N` once there is room. Nobody watching costs the store one comparison a command.
+ * counted and reported as `skipped=N` once there is room. While nobody watches the store pays one comparison a command.
  */
 import type { CacheConnection } from "./cache-connection.ts";
 import { COUNT } from "../store/counters.ts";
@@ -38,7 +38,7 @@ export class LogWatchers {
   /** What watchers of other threads subscribe to, by thread. */
   readonly #elsewhere = new Map<number, readonly string[]>();
   /** Lines that other threads' watchers get. */
-  #toOthers: LogLine[] = [];
+  #forOtherThreads: LogLine[] = [];
   #flushing = false;
 
   constructor(thread: ThreadContext) {
@@ -71,7 +71,7 @@ export class LogWatchers {
     if (this.#wanted("connevents")) this.#tell("connevents", (at) => closedLine(at, connection, reason));
   }
 
-  /** LogWatchers of another thread subscribe to these kinds from now on. */
+  /** Watchers of another thread subscribe to these kinds from now on. */
   watchedElsewhere(thread: number, kinds: readonly string[]): void {
     this.#elsewhere.set(thread, kinds);
     this.#listen();
@@ -98,7 +98,7 @@ export class LogWatchers {
     return false;
   }
 
-  /** Has the store log exactly what somebody asked for. */
+  /** Makes the store report exactly the kinds that somebody subscribed to. */
   #listen(): void {
     const thread = this.#thread;
     const { store } = thread;
@@ -108,7 +108,7 @@ export class LogWatchers {
       }),
       ...(this.#wanted("mutations") && {
         stored: (event) => {
-          const ttlSeconds = event.ttlSeconds === 0 ? 0 : event.ttlSeconds - store.now; // the store tells when it expires
+          const ttlSeconds = event.ttlSeconds === 0 ? 0 : event.ttlSeconds - store.now; // the event holds the second of expiry
           this.#tell("mutations", (at) => storeLine(at, event, { ttlSeconds, id: thread.executingId }));
         },
       }),
@@ -123,7 +123,7 @@ export class LogWatchers {
     store.counters.add(COUNT.logWritten);
     const line = make({ wallMs: clock.wallMs(), id: Atomics.add(store.memory.atomics, ATOMIC.logLines, 1) + 1 });
     this.#hand(kind, line);
-    if (this.#wantedElsewhere(kind)) this.#toOthers.push([kind, line]); // at most what one turn of the loop makes
+    if (this.#wantedElsewhere(kind)) this.#forOtherThreads.push([kind, line]); // at most what one turn of the loop makes
     this.#flushSoon();
   }
 
@@ -157,13 +157,13 @@ export class LogWatchers {
       watcher.connection.send(Buffer.from(watcher.text, "latin1"));
       watcher.text = "";
     }
-    if (this.#toOthers.length === 0) return;
-    this.#thread.bus?.logged(this.#toOthers);
-    this.#toOthers = [];
+    if (this.#forOtherThreads.length === 0) return;
+    this.#thread.bus?.logged(this.#forOtherThreads);
+    this.#forOtherThreads = [];
   }
 }
 
-/** Passes over whatever a watcher sends, as memcached does. */
+/** Ignores whatever a watcher sends, as memcached does. */
 class WatchingSession implements CacheSession {
   readonly ending = undefined;
   readonly blocked = false;

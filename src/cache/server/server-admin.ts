@@ -1,4 +1,4 @@
-/** ● What the rare commands ask of the server: its own statistics, its clock, dumps, page moves. */
+/** ● Executes the administration commands that concern the server: its statistics, clock, dumps, page moves, certificates. */
 import { UsageError } from "../../core/errors.ts";
 import type { CacheConnection } from "./cache-connection.ts";
 import { COUNT, CounterTotals } from "../store/counters.ts";
@@ -22,7 +22,7 @@ export const PROTOCOL_WORDS = { auto: "auto-negotiate", ascii: "ascii", binary: 
 /** A session of a datagram has no connection that a dump or a log could go to. */
 const NO_CONNECTION = "ERROR an unknown error happened";
 
-/** The thread's parts that commands look at or steer. */
+/** The thread's parts that the commands read or change. */
 export interface ServerAdminParts {
   readonly connections: ReadonlyMap<number, CacheConnection>;
   readonly addresses: readonly string[];

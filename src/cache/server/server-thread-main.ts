@@ -1,4 +1,4 @@
-/** ● The program of a further server thread: opens the store it is handed and serves it until told to close. */
+/** ● The program of a further server thread: opens the store and serves it until it gets "close". */
 import { parentPort, workerData } from "node:worker_threads";
 import { present } from "../../core/assert.ts";
 import { systemClock } from "../../core/clock.ts";
@@ -33,7 +33,7 @@ port.on("message", (message: ToThread) => {
   void threadServer.close().then(() => tell({ event: "closed" }));
 });
 
-/** The first thread has read the same files just now: what fails here is told, and this thread goes on with what it had. */
+/** The first thread has just read the same files. An error here is logged, and what is in use stays. */
 function reload(): void {
   try {
     threadServer.reload();

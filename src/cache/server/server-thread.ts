@@ -1,4 +1,4 @@
-/** ● Further threads that serve the store of the first: how they are started, told to close, and what they tell. */
+/** ● Further threads that serve the store of the first: how they are started and closed, and their messages. */
 import { Worker } from "node:worker_threads";
 import { OperationError } from "../../core/errors.ts";
 import type { MemoryHandle } from "../store/memory.ts";
@@ -17,14 +17,14 @@ export interface ServerThreadOptions {
   readonly busAddress: ThreadBusAddress;
 }
 
-/** What a thread tells the first. */
+/** Messages to the first thread. */
 export type FromThread =
   | { readonly event: "listening" }
   | { readonly event: "failed"; readonly message: string }
   | { readonly event: "shutdown"; readonly how: "now" | "graceful" }
   | { readonly event: "closed" };
 
-/** What the first tells a thread. */
+/** Messages of the first thread. */
 export type ToThread = "close" | "reload";
 
 /** The compiled file beside this one once compiled, its source beside the source. */

@@ -1,13 +1,13 @@
 /**
- * ● What the threads that serve one store tell each other: the parts of a statistic that each has, what watchers of another thread
- * subscribed to and the lines that they get, and commands that reach all. Nobody waits for a thread longer than `ANSWER_MS_MAX`.
+ * ● Messages between the threads that serve one store: the part of a statistic that each has, what watchers of another thread
+ * subscribed to and the lines that they get, and commands that reach all. An answer is waited for no longer than `ANSWER_MS_MAX`.
  */
 import type { BroadcastChannel } from "node:worker_threads";
 import type { Cancel, Clock } from "../../core/clock.ts";
 import type { LogLine } from "../protocol/log-lines.ts";
 import type { ThreadStatName, ThreadStats } from "../protocol/cache-session.ts";
 
-/** 1 s: a thread answers in the next turn of its loop; one that does not is about to end. */
+/** 1 s: a thread answers in the next turn of its event loop; one that does not is closing. */
 const ANSWER_MS_MAX = 1000;
 
 /** What a thread does with the messages of the others. */

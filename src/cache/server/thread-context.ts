@@ -16,7 +16,7 @@ export interface ThreadContext {
   /** The reply buffer of all sessions, empty between two turns. */
   readonly out: ReplyBuffer;
   readonly trace: CommandTrace;
-  /** Number of the connection whose commands are being executed, as `stats conns` tells it; 0 for a datagram. */
+  /** Number of the connection whose commands are being executed, as in `stats conns`; 0 for a datagram. */
   executingId: number;
   /** The other threads; undefined when there are none. */
   bus: ThreadBus | undefined;

@@ -1,6 +1,6 @@
 /**
  * ● The part of the server that each thread has its own of: listening sockets, connections, a read and a reply buffer. All threads
- * serve one store; with more than one, whoever touches it holds the lock.
+ * serve one store; with more than one thread, each access holds the lock.
  */
 import { once } from "node:events";
 import { chmodSync, rmSync } from "node:fs";
@@ -61,12 +61,12 @@ export class ThreadServer {
   readonly #udp: UdpListener[] = [];
   readonly #watchers: LogWatchers;
   readonly #connections = new Map<number, CacheConnection>();
-  /** Accepted beyond the limit where clients shall wait instead of being refused. */
+  /** Clients beyond the limit that wait instead of being refused. */
   readonly #waiting: [Socket, CacheConnectionOwner][] = [];
   readonly #readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
   readonly #connectionsMax: number;
   readonly #idleTimeoutSeconds: number;
-  /** Numbers of connections, as `stats conns` tells them; the first ones are the listening sockets'. */
+  /** The next connection's number in `stats conns`; the lowest numbers are those of the listening sockets. */
   #nextId: number;
   #allClosed: (() => void) | undefined;
 
@@ -115,12 +115,12 @@ export class ThreadServer {
       watched: (thread, kinds) => this.#watchers.watchedElsewhere(thread, kinds),
       logged: (lines) => this.#watchers.logged(lines),
       resetPrefixes: () => this.store.prefixes.clear(),
-      refreshCertificates: () => this.#refreshToo(),
+      refreshCertificates: () => this.#refreshCertificates(),
     };
   }
 
-  /** The thread that was asked has read the same files just now: what fails here is told, and this thread goes on with what it had. */
-  #refreshToo(): void {
+  /** The thread that got the command has just read the same files. An error here is logged, and the certificates in use stay. */
+  #refreshCertificates(): void {
     try {
       this.#tls?.refresh();
     } catch (error) {
@@ -179,7 +179,7 @@ export class ThreadServer {
     this.#udp.push(await UdpListener.open(text, shared, { thread: this.#thread, open: this.#owner.open, id }));
   }
 
-  /** Prints, where that is asked for, what is served and where. */
+  /** Prints slab classes and addresses where `-vv` asks for it. */
   announce(): void {
     const protocolWord = PROTOCOL_WORDS[this.#protocolConfig.protocol];
     const listening = [...this.addresses.map(() => protocolWord), ...this.#udp.map(() => "udp")];
@@ -262,7 +262,7 @@ export class ThreadServer {
     this.#watchers.opened(connection);
   }
 
-  /** Tells a client that there are too many, or lets it wait as if it had not been accepted yet. */
+  /** Answers that there are too many connections, or lets the client wait as if it were not accepted yet. */
   #refuse(accepted: Socket, owner: CacheConnectionOwner): void {
     accepted.on("error", () => accepted.destroy());
     if (this.#thread.options.connectionsFast === false && this.#waiting.length < (this.#thread.options.backlog ?? 1024)) {
@@ -315,7 +315,7 @@ function address(host: string, port: number): string {
 
 const PLAIN_SOCKETS = { noDelay: true, pauseOnConnect: true, allowHalfOpen: true } as const;
 
-/** A TLS socket has its bytes from the decryption, in chunks of their own; so has every socket where handles cannot be adopted. */
+/** TLS sockets deliver decrypted bytes in buffers of their own; so do all sockets where a handle cannot be adopted. */
 function withChunks(socket: Socket, callback: (length: number, bytes: Buffer) => boolean): Socket {
   socket.on("data", (chunk: Buffer) => {
     if (!callback(chunk.length, chunk)) socket.pause();

@@ -102,7 +102,7 @@ export class TlsListeners {
   }
 }
 
-/** What `stats settings` tells of TLS, in memcached's names. */
+/** TLS in `stats settings`, in memcached's names. */
 export function tlsSettings(files: TlsFiles | undefined): StatLine[] {
   if (!files) return [];
   return [
@@ -120,7 +120,7 @@ export function tlsSettings(files: TlsFiles | undefined): StatLine[] {
   ];
 }
 
-/** 16 KiB: memcached's default, told and not used: Node cuts records itself. */
+/** 16 KiB: memcached's default. Only reported: Node cuts records itself. */
 const WRITE_BUFFER_BYTES = 16 * 1024;
 
 function readContext(files: TlsFiles): SecureContextOptions {

@@ -33,7 +33,7 @@ export class ValueWriter {
     this.#at = this.#chunked ? 0 : Item.valueStart(this.#items.words, item);
   }
 
-  /** Appends bytes; false when memory for the next chunk is lacking, and then the item is useless. */
+  /** Appends bytes; false when there is no memory for the next chunk: then the item cannot be completed. */
   write(from: Uint8Array, start: number, count: number): boolean {
     if (!this.#chunked) {
       copyBytes(from, start, count, this.#items.bytes, this.#at);
@@ -79,7 +79,7 @@ export class ValueWriter {
   }
 }
 
-/** Hangs one more chunk behind `last` (0: the first) for what remains of the value; 0 when there is no memory. */
+/** Appends a chunk behind `last` (0: as the first one) for the rest of the value; returns it, or 0 when there is no memory. */
 function appendChunk(items: Items, item: number, last: number, remaining: number): number {
   const { words, slabs } = items;
   const { chunkBytesMax } = items.memory.settings;
@@ -93,7 +93,7 @@ function appendChunk(items: Items, item: number, last: number, remaining: number
     chunk = items.allocateChunk(slabClass);
     if (chunk === 0) return 0;
   }
-  Item.setMeta(words, chunk, { flags: Item.CHUNK, lruList: slabClass, keyBytes: 0 });
+  Item.setMeta(words, chunk, Item.CHUNK, slabClass, 0);
   Item.setNext(words, chunk, 0);
   Item.setPrev(words, chunk, last);
   Item.setChunkOwner(words, chunk, item);
@@ -119,7 +119,7 @@ export function copyValue(items: Items, item: number, count: number, into: Reply
   }
 }
 
-/** Appends `count` bytes of one item's value to another being written; false when memory is lacking. */
+/** Appends `count` bytes of one item's value to another one; false when there is no memory. */
 export function appendValue(items: Items, item: number, count: number, writer: ValueWriter): boolean {
   const { words, bytes } = items;
   if (!Item.has(words, item, Item.CHUNKED)) return writer.write(bytes, Item.valueStart(items.words, item), count);

@@ -14,7 +14,7 @@ import { isMark } from "./lru-lists.ts";
 const FLUSHES_PER_SECOND_MAX = Item.EPOCH / Item.EPOCH_STEP - 1;
 
 /**
- * Makes everything that is stored invisible, now or from a second to come on.
+ * Makes everything that is stored invisible, now or from a later second on.
  *
  * @param fromSecond the store's second from which nothing stored before it is seen; `items.now` for at once
  */
@@ -27,7 +27,7 @@ export function flush(items: Items, fromSecond: number): void {
   else unlinkAll(items);
 }
 
-/** From now on items carry another count; false when this second has used up all of them. */
+/** Items linked from now on carry the next count; false when all counts were used in this second. */
 function beginEpoch(items: Items): boolean {
   const { globals } = items.memory;
   if (globals[GLOBAL.totalItemsAtFlush] === globals[GLOBAL.totalItems]) return true; // nothing was linked since the last flush
@@ -40,7 +40,7 @@ function beginEpoch(items: Items): boolean {
   return true;
 }
 
-/** Frees items of this second, as memcached frees all of them, up to a number; the rest is freed when it is met. */
+/** Frees items of this second, as memcached frees all of them, but at most `FLUSH_ITEMS_MAX`; the others are freed when they are met. */
 function unlinkNewest(items: Items): void {
   const { words, lruLists } = items;
   const oldestLive = items.memory.globals[GLOBAL.oldestLive]!;
@@ -59,7 +59,7 @@ function unlinkNewest(items: Items): void {
   }
 }
 
-/** A walk after all, for who flushes and stores sixteen times in one second. */
+/** Walks over all items: only when a client flushes and stores sixteen times in one second. */
 function unlinkAll(items: Items): void {
   for (const head of items.lruLists.heads) {
     for (let item = head; item !== 0;) {

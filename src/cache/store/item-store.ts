@@ -1,6 +1,6 @@
 /**
- * ○ The cache: what the protocols' verbs do to items, apart from any protocol. Keys are places in a buffer, items are handles,
- * time is the store's own second (`now`), so nothing is allocated per request. Each method is one verb's effect on one key, with
+ * ○ The cache: what the protocols' verbs do to items, apart from any protocol. A key is a place in a buffer, an item is a
+ * number (item.ts), time is the store's own second (`now`), so nothing is allocated per request. Each method is one verb's effect on one key, with
  * memcached's counters kept; replies are the caller's business.
  */
 import { CR, LF, SPACE } from "../../core/ascii.ts";
@@ -78,7 +78,7 @@ export class ItemStore {
     return this.#log;
   }
 
-  /** Who is told of every fetch, store, deletion and eviction of this thread; undefined for nobody. */
+  /** Where every fetch, store, deletion and eviction of this thread is reported; undefined while nobody watches. */
   set log(log: StoreLog | undefined) {
     this.#log = log;
     this.items.log = log;
@@ -197,7 +197,7 @@ export class ItemStore {
   /**
    * Puts a filled item under its key as the mode says. The item's CAS words carry the CAS number that was asked for (0: none).
    *
-   * @param cas the number the stored item shall have; undefined for the next one
+   * @param cas the number that the stored item gets; undefined for the next one
    * @param allowStale store, marked stale, even when the CAS asked for is older than the item's
    * @returns RESULT; `stored` is the item now linked
    */
@@ -283,7 +283,7 @@ export class ItemStore {
     const length = Item.length(words, item) + Item.length(words, old) - 2;
     this.#joinedBytes += length;
     const keyBytes = Item.keyBytes(words, item);
-    items.hold(old); // the allocation may evict; what is copied from must outlive it
+    items.hold(old); // the allocation may evict; the item that is copied from must not be freed by it
     const joined = items.allocate(items.bytes, Item.keyStart(item), keyBytes, {
       clientFlags: Item.clientFlags(words, old),
       expiry: Item.expiry(words, old),
@@ -413,7 +413,7 @@ export class ItemStore {
     });
   }
 
-  /** Tells who listens of a store that never got an item. */
+  /** Reports a store for which no item could be made. */
   logRefusal(key: Uint8Array, start: number, length: number, mode: number, status: "too_large" | "no_memory"): void {
     const command = MODE_WORDS[mode]!;
     this.#log?.stored?.({

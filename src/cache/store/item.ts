@@ -91,10 +91,9 @@ export const has = (words: Words, item: number, flag: number): boolean => (words
 export const setFlags = (words: Words, item: number, set: number): number => (words[item * 2 + 7]! |= set);
 export const clearFlags = (words: Words, item: number, clear: number): number => (words[item * 2 + 7]! &= ~clear);
 
-/** Sets flags, LRU list and key length together. */
-export function setMeta(words: Words, item: number, meta: { flags: number; lruList: number; keyBytes: number }): void {
-  words[item * 2 + 7] = meta.flags | (meta.lruList << 16) | (meta.keyBytes << 24);
-}
+/** Sets flags, LRU list (of a chunk: its slab class) and bytes of the key, in place of what was there. */
+export const setMeta = (words: Words, item: number, set: number, list: number, ofKey: number): number =>
+  (words[item * 2 + 7] = set | (list << 16) | (ofKey << 24));
 
 /** The CAS number in two halves. */
 export const casLow = (words: Words, item: number): number => words[item * 2 + 8]!;

@@ -111,7 +111,7 @@ export class Items {
     Item.setExpiry(words, item, expiry);
     Item.setLength(words, item, length);
     const lruList = slabClass | this.#firstSegment(expiry);
-    Item.setMeta(words, item, { flags: chunked ? flags | Item.CHUNKED : flags, lruList, keyBytes });
+    Item.setMeta(words, item, chunked ? flags | Item.CHUNKED : flags, lruList, keyBytes);
     Item.setCas(words, item, 0, 0);
     Item.setClientFlags(words, item, clientFlags);
     const bytes = this.bytes;
@@ -261,7 +261,7 @@ export class Items {
 
   /**
    * Looks at the tail of an LRU list: frees items that are expired or flushed, moves the first one that is alive to the segment
-   * where it belongs by now, or evicts it when told to.
+   * where it belongs by now, or evicts it when that is asked for.
    *
    * @returns how many items were freed or moved
    */

@@ -6,7 +6,7 @@ export const KEY_BYTES_MAX = 250;
 /** 1 MiB: memcached's page; classes, eviction counts and the slab rebalancer are all counted in it. */
 export const PAGE_BYTES = 1024 * 1024;
 
-/** 64: memcached's MAX_NUMBER_OF_SLAB_CLASSES; a class and its LRU queue share one byte (6 + 2 bits). */
+/** 64: memcached's MAX_NUMBER_OF_SLAB_CLASSES; a class and its LRU segment share one byte (6 + 2 bits). */
 export const SLAB_CLASSES_MAX = 64;
 
 /** 256: 64 classes with four LRU lists (HOT, WARM, COLD, TEMP) each. */

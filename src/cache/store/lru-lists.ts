@@ -1,13 +1,13 @@
 /**
  * ○ The LRU lists: 64 classes with HOT, WARM, COLD and TEMP each, doubly linked through the items. The head is the newest.
- * Invariant: `sizes` and `sizesBytes` count exactly the items linked, crawler marks excepted.
+ * Invariant: `sizes` and `sizesBytes` count exactly the items linked, without crawler marks.
  */
 import * as Item from "./item.ts";
 import type { Memory } from "./memory.ts";
 
-/** Handles of the marks that a crawler leaves in an LRU list to find its place again: in the arena's first, unused page. */
-const MARKS_AT = 512;
-const MARK_HANDLES = Item.HEADER_BYTES / 8;
+/** The marks with which a crawler finds its place in an LRU list again: headers in the arena's first page, which holds no items. */
+const FIRST_MARK = 512;
+const MARK_STEP = Item.HEADER_BYTES / 8;
 
 export class LruLists {
   readonly #words: Uint32Array;
@@ -24,7 +24,7 @@ export class LruLists {
     this.sizesBytes = memory.sizesBytes;
   }
 
-  /** Puts an item at the head of the LRU list that its META names. */
+  /** Puts an item at the head of the LRU list that its header names. */
   link(item: number): void {
     const words = this.#words;
     const lruList = Item.lruList(words, item);
@@ -46,7 +46,7 @@ export class LruLists {
     this.sizesBytes[lruList]! -= Item.countedBytes(words, item);
   }
 
-  /** Tells an item's neighbours that it has moved to `to`, where its header has been copied. */
+  /** Links an item's neighbours to `to`, where the item has been copied. */
   replace(to: number): void {
     const words = this.#words;
     const lruList = Item.lruList(words, to);
@@ -63,7 +63,7 @@ export class LruLists {
     const words = this.#words;
     const mark = markOf(lruList);
     const tail = this.tails[lruList]!;
-    Item.setMeta(words, mark, { flags: Item.LINKED, lruList, keyBytes: 0 });
+    Item.setMeta(words, mark, Item.LINKED, lruList, 0);
     Item.setNext(words, mark, 0);
     Item.setPrev(words, mark, tail);
     if (tail !== 0) Item.setNext(words, tail, mark);
@@ -91,7 +91,7 @@ export class LruLists {
     return item;
   }
 
-  /** The oldest item of an LRU list, crawler marks passed over; 0 when empty. */
+  /** The oldest item of an LRU list, not counting a crawler's mark; 0 when empty. */
   oldest(lruList: number): number {
     const tail = this.tails[lruList]!;
     return isMark(tail) ? Item.prev(this.#words, tail) : tail;
@@ -109,10 +109,10 @@ export class LruLists {
 }
 
 function markOf(lruList: number): number {
-  return MARKS_AT + lruList * MARK_HANDLES;
+  return FIRST_MARK + lruList * MARK_STEP;
 }
 
 /** True for a crawler's mark, which is no item. */
 export function isMark(item: number): boolean {
-  return item !== 0 && item < MARKS_AT + 256 * MARK_HANDLES;
+  return item !== 0 && item < FIRST_MARK + 256 * MARK_STEP;
 }

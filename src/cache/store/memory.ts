@@ -1,6 +1,6 @@
 /**
  * ○ All memory of one store, as views over SharedArrayBuffers: the arena with the items, the hash buckets, and the control block
- * with LRU list ends, class tables and counters. Threads that are handed the same `MemoryHandle` see one store. Address space is
+ * with LRU list ends, class tables and counters. Threads that get the same `MemoryHandle` see one store. Address space is
  * reserved at the start; the machine gives memory only to what is touched.
  */
 import { Buffer } from "node:buffer";
@@ -189,6 +189,11 @@ export class Memory {
     memory.globals[GLOBAL.bucketCount] = 2 ** settings.hashPower;
     memory.globals[GLOBAL.bucketMask] = 2 ** settings.hashPower * 2 - 1;
     return memory;
+  }
+
+  /** One of `LRU_STAT`, of one LRU list. */
+  lruStat(lruList: number, stat: number): number {
+    return this.lruStats[lruList * LRU_STATS + stat]!;
   }
 
   /** The store of another thread. */

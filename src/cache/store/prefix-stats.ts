@@ -7,7 +7,7 @@ interface Prefix {
   deletes: number;
 }
 
-/** One prefix's numbers, as threads tell each other. */
+/** One prefix's numbers, as threads send them to each other. */
 export type PrefixCount = readonly [name: string, counts: Readonly<Prefix>];
 
 const decoder = new TextDecoder("latin1");

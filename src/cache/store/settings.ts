@@ -1,5 +1,5 @@
 /**
- * ○ What a store is told when it is made, and the numbers of it that a running server may change (`lru tune`, `slabs automove`,
+ * ○ The settings that a store is made with, and the numbers that a running server may change (`lru tune`, `slabs automove`,
  * `cache_memlimit` …). The latter live in shared memory, so that all threads see a change.
  */
 import { PAGE_BYTES } from "./limits.ts";

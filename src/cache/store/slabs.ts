@@ -9,9 +9,9 @@ import { PAGE_BYTES, SLAB_CLASSES_MAX } from "./limits.ts";
 import { GLOBAL, type Memory } from "./memory.ts";
 import type { StoreSettings } from "./settings.ts";
 
-/** Chunks start at multiples of 8 bytes: what a chunk counts in. */
+/** Chunks start at multiples of 8 bytes, the unit in which items are numbered. */
 const ALIGN_BYTES = 8;
-const HANDLES_PER_PAGE = PAGE_BYTES / ALIGN_BYTES;
+const STEPS_PER_PAGE = PAGE_BYTES / ALIGN_BYTES;
 
 /** The chunk size of each class from 1 on. */
 export function slabSizes(settings: StoreSettings): number[] {
@@ -51,7 +51,7 @@ export class Slabs {
     }
   }
 
-  /** For a new store only: takes one page of every class when told to at the start. */
+  /** For a new store only: takes one page of every class where `-L` asks for it. */
   preallocate(): void {
     if (!this.#memory.settings.preallocate) return;
     for (let slabClass = 1; slabClass <= this.largest; slabClass += 1) this.#grow(slabClass);
@@ -84,7 +84,7 @@ export class Slabs {
     memory.classFree[slabClass] = next;
     if (next !== 0) Item.setPrev(words, next, 0);
     memory.classFreeCount[slabClass]! -= 1;
-    Item.setMeta(words, chunk, { flags: 0, lruList: slabClass, keyBytes: 0 });
+    Item.setMeta(words, chunk, 0, slabClass, 0);
     Item.setReferences(words, chunk, 1);
     return chunk;
   }
@@ -94,7 +94,7 @@ export class Slabs {
     const memory = this.#memory;
     const words = this.#words;
     const next = memory.classFree[slabClass]!;
-    Item.setMeta(words, chunk, { flags: Item.SLABBED, lruList: slabClass, keyBytes: 0 });
+    Item.setMeta(words, chunk, Item.SLABBED, slabClass, 0);
     Item.setNext(words, chunk, next);
     Item.setPrev(words, chunk, 0);
     Item.setReferences(words, chunk, 0);
@@ -117,7 +117,7 @@ export class Slabs {
 
   /** The first chunk of a page. */
   pageStart(page: number): number {
-    return page * HANDLES_PER_PAGE;
+    return page * STEPS_PER_PAGE;
   }
 
   /** Moves the oldest page of a class, already emptied, to another class or (class 0) to the pool; over the limit it is given up. */

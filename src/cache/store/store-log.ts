@@ -1,4 +1,4 @@
-/** ○ What a store tells about single items, to those who asked for it (`watch`). Nobody listening costs one comparison a call. */
+/** ○ The events of single items that a store reports for `watch`. While nobody watches they cost one comparison a call. */
 
 /** memcached's words for what became of a fetch. */
 export type FetchStatus = "not_found" | "found" | "flushed" | "expired";

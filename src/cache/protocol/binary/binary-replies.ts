@@ -36,7 +36,7 @@ export class BinaryReplies {
     this.#request = request;
   }
 
-  /** Success without a body. @param item whose CAS number is told; 0 for none */
+  /** Success without a body. @param item whose CAS number the reply carries; 0 for none */
   done(item = 0): void {
     if (!this.#request.quiet) this.#body(STATUS.ok, EMPTY_BUFFER, item);
   }

@@ -23,7 +23,7 @@ import { TurnBudget } from "../turn-budget.ts";
 /** Delta, initial value, expiry. */
 const ARITHMETIC_EXTRA_BYTES = 20;
 
-/** An expiry of all ones tells `incr` and `decr` not to create what is missing. */
+/** The expiry with which `incr` and `decr` do not create a missing item. */
 const DO_NOT_CREATE = 0xffffffff;
 
 /** Client flags, expiry. */
@@ -249,7 +249,7 @@ export class BinarySession implements CacheSession {
       if (fits) this.#replies.text(STATUS.outOfMemory, "Out of memory allocating item");
       else this.#replies.error(STATUS.tooLarge);
       store.logRefusal(input, key, keyBytes, this.#mode, fits ? "no_memory" : "too_large");
-      if (this.#mode === MODE.set) store.drop(input, key, keyBytes); // what could not be replaced must not be read any more
+      if (this.#mode === MODE.set) store.drop(input, key, keyBytes); // the old value must not be read any more
       this.#skip(valueBytes);
       return true;
     }

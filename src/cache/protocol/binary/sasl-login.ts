@@ -1,5 +1,5 @@
 /**
- * ○ How a binary connection says who it is (`-S`): SASL PLAIN, RFC 4616, in one message, or asked for first and sent as a second step.
+ * ○ Login of a binary connection (`-S`): SASL PLAIN, RFC 4616, in one message or in two steps.
  */
 import type { Buffer } from "node:buffer";
 import { type BinaryRequest, OPCODE, STATUS } from "../../../memcached/binary.ts";
@@ -12,7 +12,7 @@ import { SASL_MECHANISM_BYTES_MAX, SASL_MESSAGE_BYTES_MAX } from "../limits.ts";
 const OPEN_COMMANDS: readonly number[] = [OPCODE.saslListMechanisms, OPCODE.saslAuth, OPCODE.saslStep, OPCODE.version];
 
 export interface SaslParts {
-  /** Whom to let in; undefined when everybody is. */
+  /** The users that may log in; undefined when nobody has to. */
   readonly credentials: UserList | undefined;
   readonly counters: Counters;
   readonly replies: BinaryReplies;
@@ -22,10 +22,10 @@ export interface SaslParts {
 export class SaslLogin {
   readonly #parts: SaslParts;
   #authenticated: boolean;
-  /** The mechanism that the client named is the one there is. */
+  /** The client named PLAIN, the only mechanism. */
   #plain = false;
-  /** The client was told to go on with a second step. */
-  #invited = false;
+  /** The client was asked for a second step. */
+  #secondStep = false;
 
   constructor(parts: SaslParts) {
     this.#parts = parts;
@@ -42,7 +42,7 @@ export class SaslLogin {
     else replies.error(STATUS.unknownCommand);
   }
 
-  /** Reads the mechanism's name, the request's key; false, with the refusal said, when the message behind it is not wanted. */
+  /** Reads the mechanism's name, the request's key; false, with the refusal as the reply, when its message is to be skipped. */
   begin(input: Buffer, key: number): boolean {
     const { credentials, replies, request } = this.#parts;
     const { keyBytes, valueBytes } = request;
@@ -58,14 +58,14 @@ export class SaslLogin {
   /** Takes the whole message. */
   finish(message: Buffer): void {
     const { credentials, counters, replies, request } = this.#parts;
-    const invited = request.command === OPCODE.saslStep ? this.#invited : this.#plain;
-    this.#invited = invited && message.length === 0;
-    if (this.#invited) {
+    const expected = request.command === OPCODE.saslStep ? this.#secondStep : this.#plain;
+    this.#secondStep = expected && message.length === 0;
+    if (this.#secondStep) {
       replies.text(STATUS.authContinue, "");
       return;
     }
     counters.add(COUNT.authCommands);
-    if (invited && credentials?.checkPlain(message)) {
+    if (expected && credentials?.checkPlain(message)) {
       this.#authenticated = true;
       replies.text(STATUS.ok, "Authenticated");
     } else {

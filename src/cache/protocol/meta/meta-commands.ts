@@ -464,7 +464,7 @@ export class MetaCommands {
     if (flags.quiet) out.length = start;
   }
 
-  /** Reads the flags; false, with the error said, when they are wrong. */
+  /** Reads the flags; false, with the error as the reply, when they are wrong. */
   #read(tokens: Tokens, first: number): boolean {
     const error = tokens.count < 2 ? "CLIENT_ERROR bad command line format" : flags.read(tokens, first);
     if (error === undefined) return true;
@@ -547,7 +547,7 @@ export class MetaCommands {
   }
 }
 
-/** `ms`'s mode from M, N and C; -1 when M is none. */
+/** `ms`'s mode from M, N and C; -1 when M names no mode. */
 function setMode(): number {
   const vivifies = flags.vivify !== undefined;
   let mode: number;

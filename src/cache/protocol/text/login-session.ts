@@ -13,7 +13,7 @@ import { R } from "../text-replies.ts";
 import type { CloseReason, SessionContext, CacheSession } from "../cache-session.ts";
 import { TextSession } from "./text-session.ts";
 
-/** memcached's MIN_AUTH_REQ_LEN: a shorter line is no attempt to authenticate, and ends the connection. */
+/** memcached's MIN_AUTH_REQ_LEN: a shorter line is not read as a login, and ends the connection. */
 const LINE_BYTES_MIN = 3;
 
 const tokens = new Tokens();

@@ -1,4 +1,4 @@
-/** ○ The rare commands of the text protocol: they look at the server or steer it. Replies are built as strings here. */
+/** ○ The administration commands of the text protocol: statistics, tuning, dumps, shutdown. Rare, so replies are built as strings. */
 import type { ReplyBuffer } from "../../../memcached/reply-buffer.ts";
 import type { Tokens } from "../../../memcached/tokens.ts";
 import { VERB, verbAt } from "../../../memcached/verbs.ts";
@@ -48,8 +48,8 @@ const WATCH_KINDS = [
 const BEGUN_STATS = ["reset", "settings", "conns"] as const;
 const WHOLE_STATS = ["items", "slabs", "sizes"] as const;
 
-/** An ending session's way to say so. */
-interface EndingSession extends CacheSession {
+/** The session whose commands are executed, which they can end or block. */
+interface EndableSession extends CacheSession {
   ending: CacheSession["ending"];
   blocked: boolean;
 }
@@ -58,11 +58,11 @@ export class TextAdminCommands {
   readonly #store: ItemStore;
   readonly #out: ReplyBuffer;
   readonly #server: ServerControl;
-  readonly #session: EndingSession;
+  readonly #session: EndableSession;
   /** The item that `debugitem ref` holds. */
   #held = 0;
 
-  constructor({ store, out, server }: SessionContext, session: EndingSession) {
+  constructor({ store, out, server }: SessionContext, session: EndableSession) {
     this.#store = store;
     this.#out = out;
     this.#server = server;
@@ -125,7 +125,7 @@ export class TextAdminCommands {
     if (noreply) this.#out.length = start;
   }
 
-  /** Tells name and value, one a line, then END. */
+  /** Writes a STAT line for each name and value, then END. */
   lines(lines: readonly StatLine[]): void {
     for (const [name, value] of lines) this.#out.text(`STAT ${name} ${value}\r\n`);
     this.#out.put(R.end);
@@ -140,7 +140,7 @@ export class TextAdminCommands {
     return ANYWHERE.includes(verb) ? verb : -1;
   }
 
-  /** A browser or a scanner: no answer is worth sending. */
+  /** A request of a browser or a scanner ends the connection without an answer. */
   #unknown(tokens: Tokens): void {
     if (tokens.count > 1 && tokens.text(tokens.count - 1).startsWith("HTTP/")) this.#session.ending = "error";
     else this.#out.put(R.error);
@@ -389,7 +389,7 @@ export class TextAdminCommands {
     } else this.#line("CLIENT_ERROR usage: stats detail on|off|dump");
   }
 
-  /** Answers at once, or when the other threads have told their part. */
+  /** Answers at once, or once the other threads have sent their part. */
   #withOthers<Name extends ThreadStatName>(name: Name, answer: (parts: readonly ThreadStats[Name][]) => void): void {
     if (this.#server.askOthers(name, answer)) this.#session.blocked = true;
     else answer([]);
@@ -416,7 +416,7 @@ export class TextAdminCommands {
     this.#out.put(R.ok);
   }
 
-  /** `debugitem ref KEY` holds an item as a slow reader would; `unref KEY` or `unref reffed` lets it go. */
+  /** `debugitem ref KEY` holds an item as a slow reader would; `unref KEY` or `unref reffed` releases it. */
   #debugItem(tokens: Tokens): void {
     const store = this.#store;
     const { items } = store;

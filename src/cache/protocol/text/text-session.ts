@@ -41,7 +41,7 @@ export class TextSession implements CacheSession {
   readonly #admin: TextAdminCommands;
   readonly #meta: MetaCommands;
   #state: State = "command";
-  /** True while a rare command is executed, for those that look at connections. */
+  /** True while an administration command is executed: `stats conns` shows it. */
   #executing = false;
   /** Bytes of the waiting line known to hold no LF. */
   #searched = 0;
@@ -49,7 +49,7 @@ export class TextSession implements CacheSession {
   /** What the value that is arriving is for. */
   #mode = 0;
   #noreply = false;
-  readonly #keys: GetCommand;
+  readonly #getCommand: GetCommand;
   readonly #turn: TurnBudget;
   readonly #answersMax: number;
   ending: CloseReason | undefined;
@@ -59,7 +59,7 @@ export class TextSession implements CacheSession {
     this.#store = context.store;
     this.#out = context.out;
     this.#turn = new TurnBudget(context.commandsPerTurn);
-    this.#keys = new GetCommand(context, this.#turn);
+    this.#getCommand = new GetCommand(context, this.#turn);
     this.#answersMax = context.answersMax;
     this.#writer = new ValueWriter(context.store.items);
     this.#admin = new TextAdminCommands(context, this);
@@ -68,7 +68,7 @@ export class TextSession implements CacheSession {
 
   get state(): string {
     if (this.#executing) return "conn_parse_cmd";
-    if (this.#keys.pending) return "conn_mwrite";
+    if (this.#getCommand.pending) return "conn_mwrite";
     return this.#state === "value" ? "conn_nread" : this.#state === "swallow" ? "conn_swallow" : "conn_read";
   }
 
@@ -83,7 +83,7 @@ export class TextSession implements CacheSession {
     this.blocked = false;
     if (!goesOn) this.#turn.begin();
     while (at < end && this.ending === undefined && !this.blocked) {
-      if (this.#keys.pending) at = this.#keys.resume(input, at);
+      if (this.#getCommand.pending) at = this.#getCommand.resume(input, at);
       else if (this.#state === "command") {
         const lf = this.#findLf(input, at, end);
         if (lf < 0) {
@@ -102,12 +102,12 @@ export class TextSession implements CacheSession {
         at += part;
         if (this.#swallow === 0) this.#state = "command";
       }
-      if (this.#keys.pending || this.#out.length > OUTPUT_BYTES_MAX) this.blocked = true;
+      if (this.#getCommand.pending || this.#out.length > OUTPUT_BYTES_MAX) this.blocked = true;
     }
     return at;
   }
 
-  /** False when others have their turn first, or when more answers wait than one connection may have. */
+  /** False when it is the turn of others, or when more replies wait than one connection may have. */
   #mayExecute(): boolean {
     if (!this.#turn.command()) {
       this.#store.counters.add(COUNT.connYields);
@@ -133,7 +133,7 @@ export class TextSession implements CacheSession {
     return found < end ? found : -1;
   }
 
-  /** No LF for long: a `get` of many keys may go on, anything else ends the connection without a word, as in memcached. */
+  /** No LF for long: a `get` of many keys may go on, anything else ends the connection without a reply, as in memcached. */
   #checkLongLine(input: Buffer, at: number, end: number): void {
     let word = at;
     while (input[word] === SPACE && word < end - 6) word += 1;
@@ -150,7 +150,7 @@ export class TextSession implements CacheSession {
       return next;
     }
     if (input[at] === 0x67 && input[at + 1] === 0x65 && input[at + 2] === 0x74 && input[at + 3] === SPACE) {
-      return this.#keys.get(input, at + 4, lf, false);
+      return this.#getCommand.get(input, at + 4, lf, false);
     }
     const lineEnd = input[lf - 1] === CR ? lf - 1 : lf;
     let wordEnd = at;
@@ -159,10 +159,10 @@ export class TextSession implements CacheSession {
     switch (verb) {
       case VERB.get:
       case VERB.gets:
-        return this.#keys.get(input, wordEnd, lf, verb === VERB.gets);
+        return this.#getCommand.get(input, wordEnd, lf, verb === VERB.gets);
       case VERB.gat:
       case VERB.gats:
-        return this.#keys.touch(input, wordEnd, lf, verb === VERB.gats);
+        return this.#getCommand.touch(input, wordEnd, lf, verb === VERB.gats);
       case VERB.mn:
         this.#out.put(R.mn);
         return next;
@@ -224,7 +224,7 @@ export class TextSession implements CacheSession {
     return next;
   }
 
-  /** `set` and its kin: makes the item and goes on to receive the value, or refuses and swallows it. */
+  /** `set`, `add`, `replace`, `append`, `prepend`, `cas`: makes the item and goes on to receive the value, or refuses and swallows it. */
   #update(mode: number): void {
     const store = this.#store;
     const valueBytes = tokens.count < 5 ? Number.NaN : tokens.i32(4);
@@ -262,7 +262,7 @@ export class TextSession implements CacheSession {
     store.counters.add(fits ? COUNT.storeNoMemory : COUNT.storeTooLarge);
     store.logRefusal(tokens.bytes, keyStart, keyBytes, this.#mode, fits ? "no_memory" : "too_large");
     this.#refuse(fits ? R.noMemoryStoring : R.tooLarge, wanted.length);
-    // What could not be replaced must not be read any more.
+    // The old value must not be read any more.
     if (this.#mode === MODE.set) store.drop(tokens.bytes, keyStart, keyBytes);
     return 0;
   }
@@ -378,7 +378,7 @@ export class TextSession implements CacheSession {
     }
   }
 
-  /** False, with the error said, when words are missing or the key is too long. */
+  /** False, with the error as the reply, when words are missing or the key is too long. */
   #keyed(words: number): boolean {
     if (tokens.count < words) {
       this.#out.put(R.badFormat);
