@@ -14,7 +14,7 @@ import type { ThreadBusAddress } from "./thread-bus.ts";
 import { loadRestartFile, readRestartMeta, saveRestartFile } from "./restart-file.ts";
 import { ThreadServer } from "./thread-server.ts";
 import { TUNE } from "../store/settings.ts";
-import { type CacheStats, snapshot } from "./cache-stats.ts";
+import { type CacheStats, snapshot } from "./cache-snapshot.ts";
 import type { ServerThread } from "./server-thread.ts";
 
 /** memcached's clock starts here, so that "60 seconds ago" is never before the start. */

@@ -88,5 +88,25 @@ export const TUNE = {
   maintainer: 18,
 } as const;
 
-/** memcached's defaults of `TUNE`, in its order. */
-export const TUNE_DEFAULTS: readonly number[] = [20, 40, 0.2, 2, 1, 0, 61, 1, 0.8, 10, 0.01, 0, 100, 0, 1, 0, 0, 0, 1];
+/** memcached's defaults of `TUNE`. */
+export const TUNE_DEFAULTS: Readonly<Record<keyof typeof TUNE, number>> = {
+  hotPercent: 20,
+  warmPercent: 40,
+  hotMaxFactor: 0.2,
+  warmMaxFactor: 2,
+  segmented: 1,
+  tempLru: 0,
+  tempTtl: 61,
+  automove: 1,
+  automoveRatio: 0.8,
+  automoveWindow: 10,
+  automoveFreeRatio: 0.01,
+  automoveVersion: 0,
+  crawlerSleepUs: 100,
+  crawlerToCrawl: 0,
+  crawlerEnabled: 1,
+  verbosity: 0,
+  detail: 0,
+  tailRepairSeconds: 0,
+  maintainer: 1,
+};
