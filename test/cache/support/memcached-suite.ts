@@ -84,6 +84,9 @@ export function needsPort({ folder }: Suite, file: string): boolean {
   return /\b11211\b/.test(readFileSync(join(folder, "t", file), "utf8")) || file === "issue_67.t";
 }
 
+/** Their tests write /tmp/ports.PID: files that run side by side, each with process numbers of its own, must not meet there. */
+let firstPid = 1000;
+
 interface FileOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Words before the command that give it a namespace of its own. */
@@ -100,7 +103,7 @@ export async function runFile(
     ...(namespace ?? []),
     "sh",
     "-c",
-    `ip link set lo up 2>&1; prove --nocolor --verbose 't/${file}' 2>&1`,
+    `${namespace?.length ? `ip link set lo up; echo ${(firstPid += 500)} > /proc/sys/kernel/ns_last_pid; ` : ""}prove --nocolor --verbose 't/${file}' 2>&1`,
   ];
   // Without a namespace whose processes end with its first one: a process group.
   const detached = (namespace ?? []).length === 0;
