@@ -19,7 +19,7 @@ export const ERROR_CODES = {
   // cache client
   CACHE_KEY_INVALID:
     "A key is empty, over 250 bytes, or has a space or control character; the option `keys` can hash or encode it",
-  CACHE_TTL_INVALID: "memcached would interpret this time to live differently; the message says why and what to write",
+  CACHE_TTL_INVALID: "The time to live would mean something else to memcached; the message says why and what to write",
   CACHE_VALUE_INVALID: "A value cannot be stored: the codec or the schema refuses it",
   CACHE_OPTION_INVALID: "An option of the cache client cannot be used; the message names it",
   CACHE_TIMEOUT: "No answer by the call's deadline; a storing call may have been done all the same",
