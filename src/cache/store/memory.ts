@@ -5,7 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { LRU_LISTS, MEMORY_BYTES_MAX, MEMORY_RESERVE_BYTES_MIN, PAGE_BYTES, SLAB_CLASSES_MAX } from "./limits.ts";
-import { type StoreSettings, TUNE, TUNE_DEFAULTS } from "./settings.ts";
+import { type StoreSettings, TUNE_DEFAULTS } from "./settings.ts";
 
 /** What another thread needs to open the same store. */
 export interface MemoryHandle {
@@ -180,7 +180,7 @@ export class Memory {
     const steps = Math.floor(settings.itemBytesMax / SIZE_STEP_BYTES) + 1;
     const sizes = settings.trackSizes ? new SharedArrayBuffer(steps * 4) : undefined;
     const memory = new Memory({ settings, arena, buckets, control, sizes });
-    for (const [name, place] of Object.entries(TUNE)) memory.tune[place] = TUNE_DEFAULTS[name as keyof typeof TUNE];
+    memory.tune.set(Object.values(TUNE_DEFAULTS));
     memory.globals[GLOBAL.memoryLimit] = settings.memoryBytes;
     memory.globals[GLOBAL.memoryTaken] = settings.initialMallocBytes;
     memory.globals[GLOBAL.casId] = 1;

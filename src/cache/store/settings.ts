@@ -65,31 +65,8 @@ export const STORE_DEFAULTS: StoreSettings = {
   prefixDelimiter: ":",
 };
 
-/** Places of the changeable numbers in shared memory. */
-export const TUNE = {
-  hotPercent: 0,
-  warmPercent: 1,
-  hotMaxFactor: 2,
-  warmMaxFactor: 3,
-  segmented: 4,
-  tempLru: 5,
-  tempTtl: 6,
-  automove: 7,
-  automoveRatio: 8,
-  automoveWindow: 9,
-  automoveFreeRatio: 10,
-  automoveVersion: 11,
-  crawlerSleepUs: 12,
-  crawlerToCrawl: 13,
-  crawlerEnabled: 14,
-  verbosity: 15,
-  detail: 16,
-  tailRepairSeconds: 17,
-  maintainer: 18,
-} as const;
-
-/** memcached's defaults of `TUNE`. */
-export const TUNE_DEFAULTS: Readonly<Record<keyof typeof TUNE, number>> = {
+/** The numbers that a running server may change, with memcached's defaults. */
+export const TUNE_DEFAULTS = {
   hotPercent: 20,
   warmPercent: 40,
   hotMaxFactor: 0.2,
@@ -109,4 +86,9 @@ export const TUNE_DEFAULTS: Readonly<Record<keyof typeof TUNE, number>> = {
   detail: 0,
   tailRepairSeconds: 0,
   maintainer: 1,
-};
+} as const;
+
+/** Their places in shared memory. */
+export const TUNE = Object.fromEntries(Object.keys(TUNE_DEFAULTS).map((name, place) => [name, place])) as Readonly<
+  Record<keyof typeof TUNE_DEFAULTS, number>
+>;
