@@ -108,7 +108,7 @@ export class Outbox {
     if (done > this.#everWritten || done < this.#acked) {
       throw new ProtocolError(
         "LINK_ACK_INVALID",
-        `Invalid acknowledgement: ${done} is not in ${this.#acked} … ${this.#everWritten}`,
+        `Invalid receipt: ${done} is not in ${this.#acked} … ${this.#everWritten}`,
       );
     }
     while (this.#oldest <= done) {
