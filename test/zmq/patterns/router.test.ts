@@ -82,7 +82,7 @@ test("with handover the new peer takes the id over and the old connection ends",
   second.connect(router.lastEndpoint!);
   await second.send("second");
   assert.deepEqual(text(await router.receive()), ["w", "second"]);
-  assert.match((await ended).reason!.message, /took over/);
+  assert.match((await ended).reason!.message, /has taken over the routing id/);
   assert.equal(router.trySend(["w", "to the second"]), "sent");
   assert.deepEqual(text(await second.receive()), ["to the second"]);
 });
