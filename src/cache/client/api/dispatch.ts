@@ -5,9 +5,9 @@
 import { channel } from "node:diagnostics_channel";
 import type { EventEmitter } from "node:events";
 import type { Clock } from "../../../core/clock.ts";
-import { OperationError, type HoldfastError } from "../../../core/errors.ts";
+import { OperationError, UsageError, type HoldfastError } from "../../../core/errors.ts";
 import { durationMs } from "../../../core/units.ts";
-import type { Codec } from "../operations/codec.ts";
+import { checked, type Codec } from "../operations/codec.ts";
 import type { CacheCounts, CacheEvents, CallEvent } from "./events.ts";
 import { toWireKey, type Key, type KeyPolicy } from "./key.ts";
 import type { PoolServer } from "../pool/pool-server.ts";
@@ -162,7 +162,17 @@ export class Dispatch implements OperationOwner {
 
   cas(key: Key, value: unknown, cas: bigint, codec: Codec<unknown>, options: StoreOptions | undefined): Promise<CasOutcome> {
     const stored = this.#stored(value, codec, options);
-    return this.command("cas", key, options, casOutcome, "missing", (poolServer) => ({ ...stored(poolServer), cas }));
+    return this.command("cas", key, options, casOutcome, "missing", (poolServer) => ({ ...stored(poolServer), cas: version(cas) }));
+  }
+
+  /** append and prepend: whether there was an item. */
+  join(
+    verb: "append" | "prepend",
+    key: Key,
+    more: string | Uint8Array,
+    options: CallOptions | undefined,
+  ): Promise<boolean> {
+    return this.command(verb, key, options, storedOrNot, false, () => ({ body: checked({ bytes: more, flags: 0 }).bytes }));
   }
 
   delete(key: Key, options: CallOptions | undefined): Promise<boolean> {
@@ -170,15 +180,16 @@ export class Dispatch implements OperationOwner {
   }
 
   touch(key: Key, ttl: Ttl, options: CallOptions | undefined): Promise<boolean> {
-    return this.command("touch", key, options, foundOrNot, false, (poolServer) => ({
-      exptime: this.#exptime(poolServer, ttl),
-    }));
+    return this.command("touch", key, options, foundOrNot, false, (poolServer) => {
+      if (ttl === undefined) throw new UsageError("CACHE_TTL_INVALID", "Cannot touch without a ttl; 0 means no end");
+      return { exptime: this.#exptime(poolServer, ttl) };
+    });
   }
 
   /** What a storing command sends. */
   #stored(value: unknown, codec: Codec<unknown>, options: StoreOptions | undefined) {
     return (poolServer: PoolServer | undefined): CommandFields => {
-      const { bytes, flags } = codec.encode(value);
+      const { bytes, flags } = checked(codec.encode(value));
       return { body: bytes, flags, exptime: this.#exptime(poolServer, options?.ttl) };
     };
   }
@@ -275,10 +286,11 @@ export class Dispatch implements OperationOwner {
     return exptimeOfMs(poolServer?.gutter ? Math.min(this.#settings.gutterTtlMs, lifeMs) : lifeMs, this.clock.wallMs());
   }
 
-  /** @throws UsageError UNIT_INVALID */
+  /** @throws UsageError UNIT_INVALID, CACHE_OPTION_INVALID */
   #times(options: CallOptions | undefined): CallTimes {
     const startedMs = this.clock.now();
     const timeout = options?.timeout;
+    checkSignal(options?.signal);
     return {
       startedMs,
       deadlineMs: startedMs + (timeout === undefined ? this.#settings.timeoutMs : durationMs(timeout, "timeout")),
@@ -335,6 +347,18 @@ export class Dispatch implements OperationOwner {
 function eventOf(operation: CacheOperation, nowMs: number): CallEvent {
   const { verb, key, server, outcome, hits, misses } = operation;
   return { verb, key, server, outcome, hits, misses, durationMs: nowMs - operation.startedMs };
+}
+
+/** @throws UsageError CACHE_OPTION_INVALID */
+export function checkSignal(signal: AbortSignal | undefined): void {
+  if (signal === undefined || typeof (signal as Partial<AbortSignal> | null)?.addEventListener === "function") return;
+  throw new UsageError("CACHE_OPTION_INVALID", "Cannot use signal: it must be an AbortSignal");
+}
+
+/** @throws UsageError CACHE_VALUE_INVALID */
+function version(cas: bigint): bigint {
+  if (typeof cas === "bigint" && cas >= 0n && cas < 2n ** 64n) return cas;
+  throw new UsageError("CACHE_VALUE_INVALID", "Cannot compare: cas must be the bigint that gets gave");
 }
 
 function watch(signal: AbortSignal, operation: CacheOperation): void {

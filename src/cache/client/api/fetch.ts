@@ -8,9 +8,9 @@ import { backoffDelayMs } from "../../../core/backoff.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { OperationError } from "../../../core/errors.ts";
 import type { Random } from "../../../core/random.ts";
-import { durationMs, type Duration } from "../../../core/units.ts";
-import type { Codec, Encoded } from "../operations/codec.ts";
-import type { Dispatch } from "./dispatch.ts";
+import type { Duration } from "../../../core/units.ts";
+import { checked, type Codec, type Encoded } from "../operations/codec.ts";
+import { checkSignal, type Dispatch } from "./dispatch.ts";
 import { metaDone, storedOrNot } from "./command-replies.ts";
 import type { Key } from "./key.ts";
 import { decoded, invalidation, leaseDropped, leasedRead, leasedReply, leasedStore, type LeasedItem } from "./lease.ts";
@@ -20,7 +20,7 @@ import { readRaw } from "./near-reads.ts";
 import { readValue, type ValueReader } from "../operations/get-operation.ts";
 import { type CommandFields } from "../operations/operation.ts";
 import type { CallOptions } from "./cache-client-options.ts";
-import { ttlMs, type Ttl } from "./ttl.ts";
+import { boundedMs, exptimeOfMs, ttlMs, type Ttl } from "./ttl.ts";
 import { aborted, within } from "./within.ts";
 
 /** Options of a fetch. */
@@ -145,7 +145,7 @@ export class Fetcher {
     const found = await dispatch.lookup("get", key, codec, readFound as ValueReader<{ value: T }>, undefined).catch(ignored);
     if (found) return found.value;
     const value = await load();
-    const { bytes, flags } = codec.encode(value);
+    const { bytes, flags } = checked(codec.encode(value));
     await dispatch
       .command("set", key, undefined, storedOrNot, false, (poolServer) => ({
         body: bytes,
@@ -177,7 +177,7 @@ export class Fetcher {
     let encoded: Encoded;
     try {
       value = await load();
-      encoded = codec.encode(value);
+      encoded = checked(codec.encode(value));
     } catch (error) {
       await dispatch
         .command("meta", key, undefined, metaDone, false, () =>
@@ -213,10 +213,15 @@ export class Fetcher {
 
   #times(options: FetchOptions): FetchTimes {
     const ms = (value: Duration | undefined, otherwise: number, name: string): number =>
-      value === undefined ? otherwise : durationMs(value, name);
+      value === undefined ? otherwise : boundedMs(value, name);
+    const wallMs = this.#clock.wallMs();
+    const freshMs = ttlMs(options.ttl, wallMs);
+    const staleMs = ms(options.stale, 0, "stale");
+    exptimeOfMs(freshMs + staleMs, wallMs); // refused before a loader runs whose value could not be stored
+    checkSignal(options.signal);
     return {
-      freshMs: ttlMs(options.ttl, this.#clock.wallMs()),
-      staleMs: ms(options.stale, 0, "stale"),
+      freshMs,
+      staleMs,
       earlyMs: ms(options.early, 0, "early"),
       leaseMs: ms(options.lease, LEASE_MS_DEFAULT, "lease"),
       deadlineMs: this.#clock.now() + ms(options.timeout, FETCH_TIMEOUT_MS_DEFAULT, "timeout"),
