@@ -22,11 +22,13 @@ import {
 } from "../operations/get-operation.ts";
 import {
   CommandOperation,
+  UNCOUNTED,
   type CommandFields,
   type ReplyReader,
   type OperationOwner,
   type CacheOperation,
   type CallTimes,
+  type ReadVerb,
   type Verb,
 } from "../operations/operation.ts";
 import type { NearItem } from "./near-cache.ts";
@@ -38,7 +40,7 @@ import { startSpan } from "./tracing.ts";
 import { exptimeOf, exptimeOfMs, ttlMs, type Ttl } from "./ttl.ts";
 import { aborted, within, type WaitLimit } from "./within.ts";
 
-type CommandVerb = Exclude<Verb, "get" | "gets">;
+type CommandVerb = Exclude<Verb, ReadVerb>;
 
 /** Publishes a `CallEvent` for every call that settled; costs one property read while nobody listens. */
 const calls = channel("holdfast:cache:call");
@@ -92,7 +94,7 @@ export class Dispatch implements OperationOwner {
   }
 
   lookup<T>(
-    verb: "get" | "gets",
+    verb: ReadVerb,
     key: Key,
     codec: Codec<unknown>,
     read: ValueReader<T>,
@@ -107,7 +109,7 @@ export class Dispatch implements OperationOwner {
   }
 
   lookupMany<T, K extends Key>(
-    verb: "get" | "gets",
+    verb: ReadVerb,
     keys: Iterable<K>,
     codec: Codec<unknown>,
     read: ValueReader<T>,
@@ -222,6 +224,16 @@ export class Dispatch implements OperationOwner {
     return this.near && effect === "change" ? this.#change(key, this.near, send) : send();
   }
 
+  /** The client's own errand at the server of a key: in no counter, no event. */
+  commandAt<T>(wireKey: string, read: ReplyReader<T>, missed: T, fields: () => CommandFields): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const poolServer = this.pool.route(wireKey);
+      const operation = new CommandOperation("meta", wireKey, UNCOUNTED, this.#times({}), fields(), read, missed, resolve, reject);
+      if (poolServer) poolServer.submit(operation);
+      else operation.missed();
+    });
+  }
+
   /** The near cache drops the item before the change is sent and again after its reply: reads may come between. */
   async #change<T>(key: Key, near: NearReads, send: () => Promise<T>): Promise<T> {
     const wireKey = this.toWireKey(key);
@@ -259,7 +271,7 @@ export class Dispatch implements OperationOwner {
   }
 
   /** What the near cache keeps, decoded; where the codec fails, its error, or a miss with `onError: "miss"`. */
-  decode(wireKey: string, { bytes, flags }: NearItem, codec: Codec<unknown>): unknown {
+  decode(wireKey: string, { bytes, flags }: Pick<NearItem, "bytes" | "flags">, codec: Codec<unknown>): unknown {
     try {
       return codec.decode(bytes, flags);
     } catch (error) {

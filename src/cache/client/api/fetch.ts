@@ -15,8 +15,7 @@ import { metaDone, storedOrNot } from "./command-replies.ts";
 import type { Key } from "./key.ts";
 import { decoded, invalidation, leaseDropped, leasedRead, leasedReply, leasedStore, type LeasedItem } from "./lease.ts";
 import { FETCH_TIMEOUT_MS_DEFAULT, LEASE_MS_DEFAULT, POLL_MS_MAX, POLL_MS_MIN } from "../operations/limits.ts";
-import type { NearItem } from "./near-cache.ts";
-import { readRaw } from "./near-reads.ts";
+import { readRaw, type RawItem } from "./near-reads.ts";
 import { readValue, type ValueReader } from "../operations/get-operation.ts";
 import { type CommandFields } from "../operations/operation.ts";
 import type { CallOptions } from "./cache-client-options.ts";
@@ -159,8 +158,10 @@ export class Fetcher {
   async #read<T>({ wireKey, key, codec, times }: FlightContext<T>): Promise<LeasedItem<T> | undefined> {
     const recacheS = times.freshMs === Infinity ? 0 : Math.ceil((times.staleMs + times.earlyMs) / 1000);
     const leaseS = Math.max(1, Math.ceil(times.leaseMs / 1000));
-    let kept: NearItem | undefined;
-    const filled = this.#dispatch.near?.filling(wireKey);
+    let kept: RawItem | undefined;
+    // A value that is soon to be computed anew must be read from its server, which chooses who does.
+    const aheadMs = recacheS === 0 ? 0 : recacheS * 1000;
+    const filled = this.#dispatch.near?.filling(wireKey, aheadMs);
     const request = (): CommandFields => leasedRead(wireKey, { leaseS, recacheS });
     const reply = leasedReply(codec, filled && ((found) => (kept = readRaw(found, codec))));
     try {

@@ -52,16 +52,24 @@ export function invalidation(wireKey: string, { cas, leftS }: { cas?: bigint; le
   return { words: `md ${metaKey(wireKey)} I${only}${leftS === undefined ? "" : ` T${leftS}`}` };
 }
 
-/** Reads an item's version alone. */
+/** Reads an item's version and end alone. */
 export function versionRequest(wireKey: string): CommandFields {
-  return { words: `mg ${metaKey(wireKey)} c` };
+  return { words: `mg ${metaKey(wireKey)} c t` };
+}
+
+/** An item's version and end. */
+export interface ItemVersion {
+  readonly cas: bigint;
+  /** Seconds left; -1 without end. */
+  readonly leftS: number | undefined;
+  readonly won: boolean;
 }
 
 /** The version, or undefined when there is no item. */
-export const versionReply: ReplyReader<bigint | undefined> = (reply, verb) => {
+export const versionReply: ReplyReader<ItemVersion | undefined> = (reply, verb) => {
   switch (reply.kind) {
     case "HD":
-      return { result: reply.cas };
+      return { result: { cas: reply.cas, leftS: reply.ttl, won: reply.won } };
     case "EN":
       return { result: undefined };
     default:

@@ -4,7 +4,7 @@
  */
 import { OperationError, type HoldfastError } from "../../../core/errors.ts";
 import { InFlightCommand } from "./in-flight.ts";
-import { CommandOperation, NO_DEADLINE, UNCOUNTED, type CommandFields, type Verb } from "../operations/operation.ts";
+import { CommandOperation, NO_DEADLINE, UNCOUNTED, type CommandFields, type ReadVerb, type Verb } from "../operations/operation.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
 /** The client's user and password. */
@@ -27,7 +27,7 @@ export function handshake(
   ready: (version: string) => void,
 ): void {
   const send = (
-    verb: Exclude<Verb, "get" | "gets">,
+    verb: Exclude<Verb, ReadVerb>,
     key: string,
     fields: CommandFields,
     answered: (text: string) => void,

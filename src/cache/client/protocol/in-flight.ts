@@ -5,7 +5,7 @@
 import { OperationError, ProtocolError, type HoldfastError } from "../../../core/errors.ts";
 import type { MemcachedReply } from "../../../memcached/reply.ts";
 import type { ReplySink } from "../operations/get-operation.ts";
-import type { CacheOperation, CommandRequest } from "../operations/operation.ts";
+import type { CacheOperation, CommandRequest, ReadVerb } from "../operations/operation.ts";
 
 export type InFlightRequest = InFlightBatch | InFlightCommand;
 
@@ -34,7 +34,7 @@ interface CoalescedWaiter {
  * connection: so no value is ever given to the wrong key.
  */
 export class InFlightBatch {
-  readonly verb: "get" | "gets";
+  readonly verb: ReadVerb;
   readonly keys: string[] = [];
   keyBytes = 0;
   /** Whether it was sent. Further sinks may still join its keys. */
@@ -53,7 +53,7 @@ export class InFlightBatch {
   #cursor = 0;
   #range = 0;
 
-  constructor(verb: "get" | "gets") {
+  constructor(verb: ReadVerb) {
     this.verb = verb;
   }
 
@@ -103,9 +103,10 @@ export class InFlightBatch {
         return false;
       case "VA":
         this.#found(reply);
-        return true;
+        return this.verb !== "mg";
       case "END":
       case "EN":
+      case "MN":
         this.#missUpTo(this.keys.length);
         return true;
       default:
@@ -142,7 +143,7 @@ export class InFlightBatch {
   #found(reply: MemcachedReply): void {
     let position = this.#cursor;
     const { keys } = this;
-    while (position < keys.length && !reply.keyIs(this.token ?? keys[position]!)) position += 1;
+    while (position < keys.length && !reply.keyIs(this.#nameOf(position))) position += 1;
     if (position === keys.length) {
       throw new ProtocolError("CACHE_REPLY_INVALID", "Invalid reply: a value for a key that was not requested");
     }
@@ -152,6 +153,11 @@ export class InFlightBatch {
     const range = this.#rangeAt(position);
     range.sink.hit(range.slot + position - range.position, reply);
     for (const { sink, slot } of this.#waiters?.get(position) ?? NO_WAITERS) sink.hit(slot, reply);
+  }
+
+  /** What the reply to a key names it by: in a batch of `mg` its position, else the token, or the key itself. */
+  #nameOf(position: number): string {
+    return this.verb === "mg" ? String(position) : (this.token ?? this.keys[position]!);
   }
 
   #missUpTo(end: number): void {
