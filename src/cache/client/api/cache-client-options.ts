@@ -100,7 +100,8 @@ export function checkOptions(options: CacheClientOptions): void {
   }
   for (const name of ["ejectAfterFailures", "queueCalls"] as const) {
     const count = options[name];
-    if (count !== undefined && !(Number.isSafeInteger(count) && count > 0)) throw invalid(name, count, "a whole number above 0");
+    if (count !== undefined && !(Number.isSafeInteger(count) && count > 0))
+      throw invalid(name, count, "a whole number above 0");
   }
   const { whenDown } = options;
   const isGutter = typeof whenDown === "object" && Array.isArray((whenDown as { gutter?: Gutter } | null)?.gutter?.servers);

@@ -34,7 +34,8 @@ import {
 import type { NearItem } from "./near-cache.ts";
 import type { NearReads } from "./near-reads.ts";
 import type { CallOptions, StoreOptions } from "./cache-client-options.ts";
-import { casOutcome, foundOrNot, storedOrNot, type CasOutcome } from "./command-replies.ts";
+import { casOutcome, foundOrNot, metaDone, storedOrNot, type CasOutcome } from "./command-replies.ts";
+import { invalidation, leasedStore, versionReply, versionRequest, type ItemVersion } from "./lease.ts";
 import type { Pool } from "../pool/pool.ts";
 import { startSpan } from "./tracing.ts";
 import { exptimeOf, exptimeOfMs, ttlMs, type Ttl } from "./ttl.ts";
@@ -159,22 +160,63 @@ export class Dispatch implements OperationOwner {
     codec: Codec<unknown>,
     options: StoreOptions | undefined,
   ): Promise<boolean> {
-    return this.command(verb, key, options, storedOrNot, false, this.#stored(value, codec, options));
+    const stored = this.#stored(value, codec, options);
+    if (verb === "replace") return this.#whereItemIs(verb, key, options, stored);
+    const done = this.command(verb, key, options, storedOrNot, false, stored);
+    return verb === "add" ? this.#orOverPlaceholder(done, key, options, stored) : done;
   }
 
   cas(key: Key, value: unknown, cas: bigint, codec: Codec<unknown>, options: StoreOptions | undefined): Promise<CasOutcome> {
     const stored = this.#stored(value, codec, options);
-    return this.command("cas", key, options, casOutcome, "missing", (poolServer) => ({ ...stored(poolServer), cas: version(cas) }));
+    return this.command("cas", key, options, casOutcome, "missing", (poolServer) => ({
+      ...stored(poolServer),
+      cas: version(cas),
+    }));
   }
 
   /** append and prepend: whether there was an item. */
-  join(
-    verb: "append" | "prepend",
+  join(verb: "append" | "prepend", key: Key, more: string | Uint8Array, options: CallOptions | undefined): Promise<boolean> {
+    return this.#whereItemIs(verb, key, options, () => ({ body: checked({ bytes: more, flags: 0 }).bytes }));
+  }
+
+  /** A placeholder is no item: replace, append and prepend look first, since the server would take it for one. */
+  async #whereItemIs(
+    verb: "replace" | "append" | "prepend",
     key: Key,
-    more: string | Uint8Array,
     options: CallOptions | undefined,
+    fields: (poolServer: PoolServer | undefined) => CommandFields,
   ): Promise<boolean> {
-    return this.command(verb, key, options, storedOrNot, false, () => ({ body: checked({ bytes: more, flags: 0 }).bytes }));
+    const held = await this.#placeholderAt(key);
+    return held ? false : this.command(verb, key, options, storedOrNot, false, fields);
+  }
+
+  /** An add that met a placeholder stores in its place; the lease's holder then stores nothing. */
+  async #orOverPlaceholder(
+    added: Promise<boolean>,
+    key: Key,
+    options: CallOptions | undefined,
+    stored: (poolServer: PoolServer | undefined) => CommandFields,
+  ): Promise<boolean> {
+    if (await added) return true;
+    const held = await this.#placeholderAt(key);
+    if (!held) return false;
+    return this.command("meta", key, options, metaDone, false, (poolServer) => {
+      const { body = "", flags = 0, exptime = 0 } = stored(poolServer);
+      return leasedStore(this.toWireKey(key), { cas: held.cas, exptime, flags, body });
+    });
+  }
+
+  /** The placeholder under the key, if one is; undefined also where that cannot be told (no meta commands, no answer). */
+  async #placeholderAt(key: Key): Promise<ItemVersion | undefined> {
+    const wireKey = this.toWireKey(key);
+    await this.#starting;
+    if (!this.pool.route(wireKey)?.meta) return undefined;
+    const found = await this.commandAt(wireKey, versionReply, undefined, () => versionRequest(wireKey)).catch(() => undefined);
+    if (found?.won && !found.held) {
+      // Looking has taken the turn of whoever shall compute an invalidated item: it is given back.
+      await this.commandAt(wireKey, metaDone, false, () => invalidation(wireKey, { cas: found.cas })).catch(() => false);
+    }
+    return found?.held ? found : undefined;
   }
 
   delete(key: Key, options: CallOptions | undefined): Promise<boolean> {
@@ -228,7 +270,17 @@ export class Dispatch implements OperationOwner {
   commandAt<T>(wireKey: string, read: ReplyReader<T>, missed: T, fields: () => CommandFields): Promise<T> {
     return new Promise((resolve, reject) => {
       const poolServer = this.pool.route(wireKey);
-      const operation = new CommandOperation("meta", wireKey, UNCOUNTED, this.#times({}), fields(), read, missed, resolve, reject);
+      const operation = new CommandOperation(
+        "meta",
+        wireKey,
+        UNCOUNTED,
+        this.#times({}),
+        fields(),
+        read,
+        missed,
+        resolve,
+        reject,
+      );
       if (poolServer) poolServer.submit(operation);
       else operation.missed();
     });

@@ -22,7 +22,10 @@ export function exptimeOf(ttl: Ttl | undefined, wallMs: number): number {
   if (typeof ttl === "number") return ofSeconds(ttl);
   if (typeof ttl === "string") return ofDuration(ttl, wallMs);
   if (ttl instanceof Date) return ofDate(ttl, wallMs);
-  throw refused(ttl === null ? "null" : `of type ${typeof ttl}`, "it must be text such as '5m', a number of seconds, or a Date");
+  throw refused(
+    ttl === null ? "null" : `of type ${typeof ttl}`,
+    "it must be text such as '5m', a number of seconds, or a Date",
+  );
 }
 
 /**

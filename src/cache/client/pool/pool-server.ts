@@ -203,7 +203,10 @@ export class PoolServer {
     const check = (operation: CacheOperation): void => {
       if (operation.settled) return;
       if (operation.deadlineMs > nowMs) nextMs = Math.min(nextMs, operation.deadlineMs);
-      else operation.fail(new OperationError("CACHE_TIMEOUT", `No answer from ${name} before the deadline${held(nowMs, operation)}`));
+      else
+        operation.fail(
+          new OperationError("CACHE_TIMEOUT", `No answer from ${name} before the deadline${held(nowMs, operation)}`),
+        );
     };
     for (const operation of this.#queue.drain()) {
       check(operation);
@@ -281,7 +284,8 @@ export class PoolServer {
     const again = served && this.usable ? readsOf(unanswered) : new Set<CacheOperation>();
     for (const operation of again) operation.retries += 1;
     for (const request of unanswered) {
-      for (const operation of request.operations()) if (!again.has(operation)) operation.fail(isRefusal ? cutOff(error) : error);
+      for (const operation of request.operations())
+        if (!again.has(operation)) operation.fail(isRefusal ? cutOff(error) : error);
     }
     if (!served || !this.usable) this.#failQueue(error);
     const rest = this.#queue.drain().filter((operation) => !again.has(operation));
@@ -309,9 +313,13 @@ function held(nowMs: number, { deadlineMs }: CacheOperation): string {
 
 /** What follows a refused value on its connection is not the refusal's fault. */
 function cutOff(cause: HoldfastError): OperationError {
-  return new OperationError("CACHE_UNREACHABLE", "Connection was closed, because the server refused a command before this one", {
-    cause,
-  });
+  return new OperationError(
+    "CACHE_UNREACHABLE",
+    "Connection was closed, because the server refused a command before this one",
+    {
+      cause,
+    },
+  );
 }
 
 /** The reads among them that may be sent once more, because a read changes nothing at the server. */

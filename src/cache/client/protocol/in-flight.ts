@@ -4,6 +4,7 @@
  */
 import { OperationError, ProtocolError, type HoldfastError } from "../../../core/errors.ts";
 import type { MemcachedReply } from "../../../memcached/reply.ts";
+import { LEASE_FLAGS } from "../operations/codec.ts";
 import type { ReplySink } from "../operations/get-operation.ts";
 import type { CacheOperation, CommandRequest, ReadVerb } from "../operations/operation.ts";
 
@@ -151,6 +152,12 @@ export class InFlightBatch {
     this.#cursor = position + 1;
     this.foundBytes += reply.valueEnd - reply.valueStart + reply.lineEnd - reply.lineStart;
     const range = this.#rangeAt(position);
+    if (reply.flags === LEASE_FLAGS) {
+      // A lease's placeholder: there is no value yet.
+      range.sink.miss(range.slot + position - range.position);
+      for (const { sink, slot } of this.#waiters?.get(position) ?? NO_WAITERS) sink.miss(slot);
+      return;
+    }
     range.sink.hit(range.slot + position - range.position, reply);
     for (const { sink, slot } of this.#waiters?.get(position) ?? NO_WAITERS) sink.hit(slot, reply);
   }

@@ -114,7 +114,11 @@ for (const policy of ["refuse", "hash", "base64"] satisfies KeyPolicy[]) {
       }
     };
     const long = "x".repeat(300);
-    const keys = fc.oneof(fc.string(), fc.string({ unit: "binary" }), fc.constantFrom(long, "\ud800", "\ud801", "\ufffd", sent(long) ?? ""));
+    const keys = fc.oneof(
+      fc.string(),
+      fc.string({ unit: "binary" }),
+      fc.constantFrom(long, "\ud800", "\ud801", "\ufffd", sent(long) ?? ""),
+    );
     fc.assert(
       fc.property(keys, keys, (one, other) => {
         const [first, second] = [sent(one), sent(other)];
