@@ -13,6 +13,11 @@ export interface Clock {
   wallMs(): number;
   /** Calls once when `now()` has reached the deadline; at once (but not before returning) when it already has. */
   at(deadlineMs: number, fire: () => void): Cancel;
+  /**
+   * Calls once when the input that has already arrived at this process's sockets is read. Node runs timers before it reads: after
+   * a turn that held the event loop, answers that came in time lie unread while the timers of their deadlines fire.
+   */
+  afterInput(call: () => void): Cancel;
 }
 
 /** 2^31-1 ms: Node fires longer timeouts at once. Longer deadlines are reached in steps. */
@@ -36,5 +41,10 @@ export const systemClock: Clock = {
     };
     arm(deadlineMs - performance.now());
     return () => clearTimeout(timer);
+  },
+  // libuv's check phase, which follows its poll phase.
+  afterInput(call) {
+    const immediate = setImmediate(call);
+    return () => clearImmediate(immediate);
   },
 };

@@ -16,6 +16,8 @@ export class ManualClock implements Clock {
   #nowMs: number;
   #wallOffsetMs: number;
   #order = 0;
+  /** What waits for input, while there is some unread. */
+  #unread: Set<() => void> | undefined = undefined;
   readonly #timers = new Heap<Timer>({
     before: (a, b) => a.deadlineMs < b.deadlineMs || (a.deadlineMs === b.deadlineMs && a.order < b.order),
     setPosition: (timer, position) => (timer.position = position),
@@ -41,6 +43,26 @@ export class ManualClock implements Clock {
     this.#timers.push(timer);
     return () => {
       if (timer.position >= 0) this.#timers.remove(timer.position);
+    };
+  }
+
+  /** Nothing lies unread while a test moves the clock, unless `holdInput` says so. */
+  afterInput(call: () => void): Cancel {
+    if (!this.#unread) {
+      call();
+      return () => {};
+    }
+    const calls = this.#unread;
+    calls.add(call);
+    return () => void calls.delete(call);
+  }
+
+  /** From now on input is unread: what waits for it is called when the function returned is. */
+  holdInput(): () => void {
+    const calls = (this.#unread ??= new Set());
+    return () => {
+      this.#unread = undefined;
+      for (const call of calls) call();
     };
   }
 

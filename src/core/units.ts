@@ -22,7 +22,7 @@ const SIZE_BYTES: Readonly<Record<string, number>> = { "": 1, k: 1024, m: 1024 *
 export function durationMs(value: Duration, name = "duration"): number {
   if (typeof value === "number") {
     if (Number.isFinite(value) && value >= 0) return value;
-  } else {
+  } else if (typeof value === "string") {
     const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(value.trim());
     if (match) return Number(match[1]) * DURATION_MS[match[2] ?? "ms"]!;
   }
@@ -41,7 +41,7 @@ export function durationMs(value: Duration, name = "duration"): number {
 export function sizeBytes(value: Size, name = "size"): number {
   if (typeof value === "number") {
     if (Number.isSafeInteger(value) && value >= 0) return value;
-  } else {
+  } else if (typeof value === "string") {
     const match = /^(\d+(?:\.\d+)?)([kmgt]?)(?:i?b)?$/.exec(value.trim().toLowerCase());
     if (match) return Math.floor(Number(match[1]) * SIZE_BYTES[match[2]!]!);
   }
@@ -77,6 +77,7 @@ export function showSize(bytes: number): string {
   return `${Math.round(value * 10) / 10} ${units[unit]}`;
 }
 
-function show(value: number | string): string {
-  return typeof value === "string" ? `'${value}'` : String(value);
+function show(value: unknown): string {
+  if (typeof value === "string") return `'${value}'`;
+  return typeof value === "number" || value === null ? String(value) : `a value of type ${typeof value}`;
 }

@@ -5,12 +5,15 @@
 import { ZERO } from "../core/ascii.ts";
 
 const MINUS = 0x2d;
+const PLUS = 0x2b;
 const TWO_32 = 2 ** 32;
 /** 10 digits: none longer fits 32 bits; one more for the sign. memcached's own bound is 11 and 20. */
 const DIGITS_32_MAX = 11;
 const DIGITS_64_MAX = 20;
 /** Up to 15 digits are exact in a number. */
 const DIGITS_EXACT_MAX = 15;
+/** Numbers of more than 32 bits are cut down in here. */
+const wide: U64 = { high: 0, low: 0 };
 
 /** An unsigned 32-bit number, or -1 when the token is none. */
 export function readU32(bytes: Uint8Array, start: number, end: number): number {
@@ -31,6 +34,27 @@ export function readI32(bytes: Uint8Array, start: number, end: number): number {
   const value = readU32(bytes, negative ? start + 1 : start, end);
   if (value < 0 || value > (negative ? 2 ** 31 : 2 ** 31 - 1)) return Number.NaN;
   return negative ? 0 - value : value;
+}
+
+/** The lower 32 bits of an unsigned 64-bit number, as memcached keeps them of flags; -1 when the token is none. */
+export function readWrappedU32(bytes: Uint8Array, start: number, end: number): number {
+  const value = readU32(bytes, start, end);
+  if (value >= 0) return value;
+  return readU64(bytes, bytes[start] === PLUS ? start + 1 : start, end, wide) ? wide.low : -1;
+}
+
+/**
+ * The lower 32 bits of a signed 64-bit number, as memcached keeps them of times; NaN when the token is none.
+ */
+export function readWrappedI32(bytes: Uint8Array, start: number, end: number): number {
+  const value = readI32(bytes, start, end);
+  if (!Number.isNaN(value)) return value;
+  const negative = bytes[start] === MINUS && end > start;
+  const signed = negative || (bytes[start] === PLUS && end > start);
+  if (!readU64(bytes, signed ? start + 1 : start, end, wide)) return Number.NaN;
+  const isLeast = negative && wide.high === 2 ** 31 && wide.low === 0;
+  if (wide.high >= 2 ** 31 && !isLeast) return Number.NaN;
+  return (negative ? -wide.low : wide.low) | 0;
 }
 
 /** A 64-bit number in two halves. */

@@ -1,7 +1,7 @@
 /** ○ A command line cut at its spaces, as places in the read buffer: nothing is copied and no string is made. */
 import { SPACE } from "../core/ascii.ts";
 import { EMPTY } from "../core/bytes.ts";
-import { readI32, readU32, readU64, type U64 } from "./numbers.ts";
+import { readI32, readU32, readU64, readWrappedI32, readWrappedU32, type U64 } from "./numbers.ts";
 
 /** 254: memcached's tokenizer stops there too; what follows is left out. */
 const TOKENS_MAX = 254;
@@ -63,6 +63,16 @@ export class Tokens {
   /** NaN when missing or no signed 32-bit number. */
   i32(token: number): number {
     return token < this.count ? readI32(this.bytes, this.starts[token]!, this.ends[token]!) : Number.NaN;
+  }
+
+  /** The lower 32 bits of an unsigned 64-bit number; -1 when missing or none. */
+  wrappedU32(token: number): number {
+    return token < this.count ? readWrappedU32(this.bytes, this.starts[token]!, this.ends[token]!) : -1;
+  }
+
+  /** The lower 32 bits of a signed 64-bit number; NaN when missing or none. */
+  wrappedI32(token: number): number {
+    return token < this.count ? readWrappedI32(this.bytes, this.starts[token]!, this.ends[token]!) : Number.NaN;
   }
 
   u64(token: number, into: U64): boolean {

@@ -72,3 +72,21 @@ test("plain text to a TLS server is counted as refused, and the server goes on",
   const client = await connect({ port: server.port, tls: { ca } });
   await client.close();
 });
+
+for (const session of [undefined, {}] as const) {
+  test(
+    `a client that never finishes its TLS handshake does not hold up close() in ${session ? "session" : "byte"} mode`,
+    { skip },
+    async () => {
+      const server = session
+        ? await listen({ port: 0, tls: certificates!.server, session: { onMessage() {} } })
+        : await listen({ port: 0, tls: certificates!.server });
+      const stranger = connectSocket(server.port).on("error", () => {});
+      await once(stranger, "connect");
+      stranger.write(Buffer.from([0x16, 0x03, 0x01]));
+      const began = performance.now();
+      await Promise.all([server.close(), new Promise((resolve) => stranger.once("close", resolve))]);
+      assert.ok(performance.now() - began < 2000);
+    },
+  );
+}

@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { decodeKey, encodeKey } from "../../src/memcached/key-encoding.ts";
 import { copyBytes, copyWords } from "../../src/memcached/copy.ts";
 import { MetaFlags } from "../../src/memcached/meta-flags.ts";
-import { exactU64, readI32, readU32, readU64, type U64 } from "../../src/memcached/numbers.ts";
+import { exactU64, readI32, readU32, readU64, readWrappedI32, readWrappedU32, type U64 } from "../../src/memcached/numbers.ts";
 import { ReplyBuffer } from "../../src/memcached/reply-buffer.ts";
 import { Tokens } from "../../src/memcached/tokens.ts";
 import { VERB, verbAt } from "../../src/memcached/verbs.ts";
@@ -41,6 +41,19 @@ test("a 32-bit number is read exactly, and nothing else as one", () => {
   fc.assert(fc.property(fc.integer({ min: 0, max: 2 ** 32 - 1 }), (value) => assert.equal(u32(String(value)), value)));
   for (const text of ["", "-1", "+1", "1 ", "1a", "a", "4294967296", "99999999999", "000000000001", "1.0"]) {
     assert.equal(u32(text), -1, text);
+  }
+});
+
+test("flags and times of a classic set keep the lower 32 bits of a 64-bit number, and nothing else is one", () => {
+  const u32 = (text: string): number => readWrappedU32(bytes(text), 0, text.length);
+  const i32 = (text: string): number => readWrappedI32(bytes(text), 0, text.length);
+  const unsigned = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
+  const signed = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
+  fc.assert(fc.property(unsigned, (value) => assert.equal(u32(String(value)), Number(BigInt.asUintN(32, value)))));
+  fc.assert(fc.property(signed, (value) => assert.equal(i32(String(value)), Number(BigInt.asIntN(32, value)))));
+  for (const text of ["", "-1", "1a", "18446744073709551616"]) assert.equal(u32(text), -1, text);
+  for (const text of ["", "-", "+", "--1", "1a", "9223372036854775808", "-9223372036854775809"]) {
+    assert.ok(Number.isNaN(i32(text)), text);
   }
 });
 

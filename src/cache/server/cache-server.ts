@@ -164,8 +164,11 @@ export class CacheServer {
 
   async #close(): Promise<void> {
     this.#cancelTick();
-    await Promise.all([this.#threadServer.close(), ...this.#threads.map((thread) => thread.close())]);
-    if (this.options.memoryFile !== undefined) saveRestartFile(this.options.memoryFile, this.#threadServer.store.items);
+    try {
+      await Promise.all([this.#threadServer.close(), ...this.#threads.map((thread) => thread.close())]);
+    } finally {
+      if (this.options.memoryFile !== undefined) saveRestartFile(this.options.memoryFile, this.#threadServer.store.items);
+    }
   }
 
   /** Ports that threads share could be shared with another program, too: refuse one that is taken. */

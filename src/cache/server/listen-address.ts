@@ -1,5 +1,7 @@
 /** ○ An address to listen on, with memcached's prefixes: `notls:`, `btls:` or `mtls:`, `proto[ascii]:` or `proto[binary]:`. */
+import { parseAddress } from "../../core/address.ts";
 import { UsageError } from "../../core/errors.ts";
+import { PORT_DEFAULT } from "./limits.ts";
 import type { ProtocolConfig } from "./open-session.ts";
 
 export interface ListenAddress {
@@ -27,5 +29,16 @@ export function parseListenAddress(text: string): ListenAddress {
   }
   return { address, tls, protocol };
 }
+
+/** The ports that IPv4 addresses among these have: an IPv6 address of the same port must leave IPv4 to them. */
+export function ipv4Ports(texts: string | readonly string[] = []): ReadonlySet<number> {
+  const addresses = [texts].flat().map((text) => parseListenAddress(text).address);
+  const named = addresses
+    .filter((address) => !address.startsWith("unix:"))
+    .map((address) => parseAddress(address, "listen", { port: PORT_DEFAULT }));
+  return new Set(named.filter(({ host }) => IPV4.test(host)).map(({ port }) => port));
+}
+
+const IPV4 = /^\d+\.\d+\.\d+\.\d+$/;
 
 const PREFIX = /^(notls|btls|mtls|proto\[(\w+)\]):/;

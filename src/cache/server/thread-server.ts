@@ -14,7 +14,7 @@ import { ReplyBuffer } from "../../memcached/reply-buffer.ts";
 import { CacheConnection, type CacheConnectionOwner } from "./cache-connection.ts";
 import { COUNT } from "../store/counters.ts";
 import { PORT_DEFAULT, READ_BYTES } from "./limits.ts";
-import { parseListenAddress } from "./listen-address.ts";
+import { ipv4Ports, parseListenAddress } from "./listen-address.ts";
 import type { StoreLock } from "../store/store-lock.ts";
 import { BackgroundScheduler } from "../background/background-scheduler.ts";
 import { GLOBAL, type Memory } from "../store/memory.ts";
@@ -63,6 +63,8 @@ export class ThreadServer {
   readonly #connections = new Map<number, CacheConnection>();
   /** Clients beyond the limit that wait instead of being refused. */
   readonly #waiting: [Socket, CacheConnectionOwner][] = [];
+  /** Clients beyond the limit that are being told so. */
+  readonly #refused = new Set<Socket>();
   readonly #readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
   readonly #connectionsMax: number;
   readonly #idleTimeoutSeconds: number;
@@ -162,7 +164,8 @@ export class ThreadServer {
     const secure = tls === "notls" ? undefined : this.#tls;
     const server = secure ? secure.createServer(tls === "mtls", accept) : createServer(PLAIN_SOCKETS, accept);
     const { host, port } = parseAddress(where, "listen", { port: PORT_DEFAULT });
-    await listening(server, { host, port, backlog, reusePort: shared }, text);
+    const ipv6Only = ipv4Ports(this.#thread.options.listen).has(port);
+    await listening(server, { host, port, backlog, reusePort: shared, ipv6Only }, text);
     const bound = server.address();
     if (bound === null || typeof bound === "string") throw new AssertionFailed("a TCP server has an address");
     this.addresses.push(showAddress({ host: bound.address, port: bound.port }));
@@ -215,8 +218,10 @@ export class ThreadServer {
   async close(): Promise<void> {
     this.background.stop();
     const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
-    for (const address of this.addresses) if (address.startsWith("unix:")) rmSync(address.slice(5), { force: true });
+    for (const address of this.addresses) if (address.startsWith("unix:")) removeSocket(address.slice("unix:".length));
     for (const [socket] of this.#waiting) socket.destroy();
+    for (const socket of this.#refused) socket.destroy();
+    this.#tls?.endHandshakes();
     if (this.#connections.size > 0) {
       const allClosed = new Promise<void>((resolve) => (this.#allClosed = resolve));
       const cancel = this.#thread.clock.at(this.#thread.clock.now() + DRAIN_MS_MAX, () => {
@@ -268,6 +273,8 @@ export class ThreadServer {
     if (this.#thread.options.connectionsFast === false && this.#waiting.length < (this.#thread.options.backlog ?? 1024)) {
       this.#waiting.push([accepted, owner]);
     } else {
+      this.#refused.add(accepted);
+      accepted.once("close", () => this.#refused.delete(accepted));
       accepted.end("ERROR Too many open connections\r\n", () => accepted.destroy());
     }
   }
@@ -306,6 +313,15 @@ async function listening(server: Server, where: object, text: string): Promise<v
     throw new OperationError("CACHE_LISTEN_FAILED", `Cannot listen on ${text}: ${codeOf(error) ?? messageOf(error)}`, {
       cause: error,
     });
+  }
+}
+
+/** The user that `-u` names may not remove what root has made: the file stays then, and the next start replaces it. */
+function removeSocket(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch (error) {
+    if (codeOf(error) !== "EACCES" && codeOf(error) !== "EPERM") throw error;
   }
 }
 

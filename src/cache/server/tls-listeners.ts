@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import type { SecureContextOptions, Server, TlsOptions, TLSSocket } from "node:tls";
 import type { Clock } from "../../core/clock.ts";
 import { UsageError, codeOf, messageOf } from "../../core/errors.ts";
+import { PendingHandshakes } from "../../core/pending-handshakes.ts";
 import type { TlsFiles } from "./cache-server-options.ts";
 import type { StatLine } from "../protocol/cache-session.ts";
 
@@ -30,6 +31,7 @@ export class TlsListeners {
   readonly #files: TlsFiles;
   readonly #clock: Clock;
   readonly #servers: Server[] = [];
+  readonly #handshakes: PendingHandshakes[] = [];
   readonly #sessions = new Map<string, Buffer>();
   #newSessions = 0;
   #handshakeErrors = 0;
@@ -68,7 +70,13 @@ export class TlsListeners {
     });
     if (this.#files.sessionCache) this.#keepSessions(server);
     this.#servers.push(server);
+    this.#handshakes.push(new PendingHandshakes(server));
     return server;
+  }
+
+  /** The servers stop: a client that has not finished its handshake is cut off. */
+  endHandshakes(): void {
+    for (const handshakes of this.#handshakes) handshakes.destroy();
   }
 
   /** Reads the files again, for the connections to come. @throws UsageError CACHE_TLS_FILES_INVALID; then all stays as it was */

@@ -6,6 +6,7 @@ import { OperationError, messageOf } from "../../core/errors.ts";
 import { COUNT } from "../store/counters.ts";
 import { replyDatagrams, requestStart, UDP_REPLY_BYTES_MAX } from "./udp-framing.ts";
 import { PORT_DEFAULT } from "./limits.ts";
+import { ipv4Ports } from "./listen-address.ts";
 import type { CacheSession } from "../protocol/cache-session.ts";
 import { consumeTraced } from "./command-trace.ts";
 import type { ThreadContext } from "./thread-context.ts";
@@ -37,7 +38,9 @@ export class UdpListener {
    */
   static async open(text: string, shared: boolean, options: UdpListenerOptions): Promise<UdpListener> {
     const { host, port } = parseAddress(text, "udp", { port: PORT_DEFAULT });
-    const socket = createSocket({ type: host.includes(":") ? "udp6" : "udp4", reusePort: shared });
+    const type = host.includes(":") ? "udp6" : "udp4";
+    const ipv6Only = type === "udp6" && ipv4Ports(options.thread.options.udp).has(port);
+    const socket = createSocket({ type, reusePort: shared, ipv6Only });
     try {
       socket.bind(port, host);
       await once(socket, "listening");

@@ -86,12 +86,14 @@ function appendChunk(items: Items, item: number, last: number, remaining: number
   let size = Math.min(remaining + Item.CHUNK_HEADER_BYTES, chunkBytesMax);
   let slabClass = slabs.classOf(size);
   let chunk = items.allocateChunk(slabClass);
-  if (chunk === 0) {
-    if (size === chunkBytesMax) return 0;
+  if (chunk === 0 && size < chunkBytesMax) {
     size = chunkBytesMax; // a tail that fits no small class may still fit where large items can be evicted
     slabClass = slabs.classOf(size);
     chunk = items.allocateChunk(slabClass);
-    if (chunk === 0) return 0;
+  }
+  if (chunk === 0) {
+    items.starve(slabClass);
+    return 0;
   }
   Item.setMeta(words, chunk, Item.CHUNK, slabClass, 0);
   Item.setNext(words, chunk, 0);

@@ -102,6 +102,7 @@ export class Items {
     const item = this.allocateChunk(headClass);
     if (item === 0) {
       this.count(slabClass, LRU_STAT.outOfMemory);
+      this.starve(headClass);
       return 0;
     }
     const words = this.words;
@@ -139,6 +140,14 @@ export class Items {
     }
     if (tries > 0) this.count(slabClass, LRU_STAT.directReclaims, tries);
     return item;
+  }
+
+  /**
+   * Nothing can be stored in this class, which has nothing to evict: its chunks are parts of larger items, which other LRU lists
+   * hold. Only a page more helps, and the automover fetches it within a second. memcached refuses such a size for good (#1248).
+   */
+  starve(slabClass: number): void {
+    if (this.memory.settings.evictToFree) this.#globals[GLOBAL.starvedClass] = slabClass;
   }
 
   /** Puts a filled item under its key, as the newest. */

@@ -1,13 +1,20 @@
 /**
  * ○ The LRU lists: 64 classes with HOT, WARM, COLD and TEMP each, doubly linked through the items. The head is the newest.
- * Invariant: `sizes` and `sizesBytes` count exactly the items linked, without crawler marks.
+ * Invariant: `sizes` and `sizesBytes` count exactly the items linked, without crawler marks. Each link asserts that its neighbours
+ * agree: a list that is linked wrongly ends the process with a message instead of a loop without end.
  */
+import { assert } from "../../core/assert.ts";
 import * as Item from "./item.ts";
 import type { Memory } from "./memory.ts";
 
 /** The marks with which a crawler finds its place in an LRU list again: headers in the arena's first page, which holds no items. */
 const FIRST_MARK = 512;
 const MARK_STEP = Item.HEADER_BYTES / 8;
+
+/** The invariants in words. */
+const HEAD = "the head of an LRU list is its newest item, with none before it";
+const TAIL = "the tail of an LRU list is its oldest item, with none behind it";
+const NEIGHBOURS = "neighbours in an LRU list name each other";
 
 export class LruLists {
   readonly #words: Uint32Array;
@@ -29,6 +36,7 @@ export class LruLists {
     const words = this.#words;
     const lruList = Item.lruList(words, item);
     const head = this.heads[lruList]!;
+    assert(head === 0 || Item.prev(words, head) === 0, HEAD);
     Item.setPrev(words, item, 0);
     Item.setNext(words, item, head);
     if (head !== 0) Item.setPrev(words, head, item);
@@ -52,6 +60,8 @@ export class LruLists {
     const lruList = Item.lruList(words, to);
     const next = Item.next(words, to);
     const prev = Item.prev(words, to);
+    assert(next !== 0 || this.tails[lruList] !== 0, TAIL);
+    assert(prev !== 0 || this.heads[lruList] !== 0, HEAD);
     if (next !== 0) Item.setPrev(words, next, to);
     else this.tails[lruList] = to;
     if (prev !== 0) Item.setNext(words, prev, to);
@@ -63,6 +73,7 @@ export class LruLists {
     const words = this.#words;
     const mark = markOf(lruList);
     const tail = this.tails[lruList]!;
+    assert(tail === 0 || Item.next(words, tail) === 0, TAIL);
     Item.setMeta(words, mark, Item.LINKED, lruList, 0);
     Item.setNext(words, mark, 0);
     Item.setPrev(words, mark, tail);
@@ -101,6 +112,8 @@ export class LruLists {
     const words = this.#words;
     const next = Item.next(words, item);
     const prev = Item.prev(words, item);
+    assert((next === 0 ? this.tails[lruList]! : Item.prev(words, next)) === item, next === 0 ? TAIL : NEIGHBOURS);
+    assert((prev === 0 ? this.heads[lruList]! : Item.next(words, prev)) === item, prev === 0 ? HEAD : NEIGHBOURS);
     if (next !== 0) Item.setPrev(words, next, prev);
     else this.tails[lruList] = prev;
     if (prev !== 0) Item.setNext(words, prev, next);

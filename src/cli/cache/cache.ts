@@ -1,5 +1,5 @@
 /** ● `holdfast cache`: the cache server alone. Serves until SIGTERM or SIGINT, then drains and exits 0. */
-import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { CacheServer } from "../../cache/server/index.ts";
 import { portOf } from "../../core/address.ts";
 import { HoldfastError, codeOf } from "../../core/errors.ts";
@@ -40,9 +40,16 @@ async function serve({ options, pidFile, user, notes, coreFiles }: CacheCommand)
   process.stderr.on("error", () => {}); // a closed log reader must not end the server
   for (const note of notes) process.stderr.write(`${note}\n`);
   if (coreFiles && !(await allowCoreFiles())) return 1;
+  const identity = user === undefined || process.getuid?.() !== 0 ? undefined : await identityOf(user);
+  if (identity === "unknown") {
+    process.stderr.write(`can't find the user ${user} to switch to\n`);
+    return EXIT_NO_USER;
+  }
   let server: CacheServer;
+  let stopped: Promise<void>;
   try {
     server = new CacheServer(options);
+    stopped = stopRequested(server); // before it listens: a signal right after that finds its handler
     await server.listen();
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error;
@@ -52,7 +59,11 @@ async function serve({ options, pidFile, user, notes, coreFiles }: CacheCommand)
   if (options.authFile === undefined && options.saslFile === undefined) {
     for (const address of new Set([...server.addresses, ...server.udpAddresses])) warnIfOpen("cache", address);
   }
-  if (user !== undefined && !becomeUser(user)) return 1;
+  if (identity && !become(identity, server)) {
+    process.stderr.write(`failed to assume identity of user ${user}\n`);
+    await server.close();
+    return EXIT_SYSTEM;
+  }
   writePorts(server);
   const daemon = process.env[DAEMON_VARIABLE] !== undefined;
   if (pidFile !== undefined && daemon) writeFileSync(pidFile, `${process.pid}\n`);
@@ -60,7 +71,8 @@ async function serve({ options, pidFile, user, notes, coreFiles }: CacheCommand)
     process.send?.("listening");
     process.disconnect?.();
   }
-  await stopped(server);
+  await stopped;
+  await server.close();
   if (pidFile !== undefined && daemon) rmSync(pidFile, { force: true });
   return 0;
 }
@@ -85,15 +97,13 @@ function hardCoreLimit(): string {
   }
 }
 
-/** Resolves when a signal, or the `shutdown` command, has closed the server. */
-async function stopped(server: CacheServer): Promise<void> {
-  const requested = new Promise<void>((resolve) => {
+/** Resolves when a signal, or the `shutdown` command, asks for the end. */
+function stopRequested(server: CacheServer): Promise<void> {
+  process.on("SIGHUP", () => reload(server));
+  return new Promise<void>((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT", "SIGUSR1"] as const) process.on(signal, () => resolve());
-    process.on("SIGHUP", () => reload(server));
     void server.shutdownAsked.then(() => resolve());
   });
-  await requested;
-  await server.close();
 }
 
 /** After an error the server keeps its current files. */
@@ -124,18 +134,43 @@ async function goToBackground(argv: readonly string[]): Promise<number> {
   });
 }
 
-function becomeUser(name: string): boolean {
-  if (process.getuid?.() !== 0) return true;
+/** memcached's exit codes (sysexits.h). */
+const EXIT_NO_USER = 67;
+const EXIT_SYSTEM = 71;
+
+/** A user's numbers. */
+interface Identity {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** The user's numbers from /etc/passwd, or, for users of other sources, from `id`. A user's group need not have the user's name. */
+async function identityOf(name: string): Promise<Identity | "unknown"> {
+  const line = readFileSync("/etc/passwd", "utf8")
+    .split("\n")
+    .find((text) => text.startsWith(`${name}:`));
+  if (line !== undefined) {
+    const [, , uid, gid] = line.split(":");
+    return { uid: Number(uid), gid: Number(gid) };
+  }
+  const { spawnSync } = await import("node:child_process");
+  const [uid, gid] = ["-u", "-g"].map((flag) => {
+    const { status, stdout } = spawnSync("id", [flag, "--", name], { encoding: "utf8" });
+    return status === 0 ? Number(stdout) : Number.NaN;
+  });
+  return Number.isNaN(uid) || Number.isNaN(gid) ? "unknown" : { uid: uid!, gid: gid! };
+}
+
+/** Gives up root for this user, for good; a unix socket becomes the user's. False where the system refuses. */
+function become({ uid, gid }: Identity, { addresses }: CacheServer): boolean {
   try {
+    for (const address of addresses) if (address.startsWith("unix:")) chownSync(address.slice("unix:".length), uid, gid);
     process.setgroups?.([]);
-    process.setgid?.(name);
-    process.setuid?.(name);
-    return true;
+    process.setgid?.(gid);
+    process.setuid?.(uid);
+    return process.getuid?.() === uid && process.geteuid?.() === uid;
   } catch (error) {
-    const unknown = codeOf(error) === "ERR_UNKNOWN_CREDENTIAL";
-    process.stderr.write(
-      unknown ? `can't find the user ${name} to switch to\n` : `failed to assume identity of user ${name}\n`,
-    );
+    if (codeOf(error) === undefined) throw error;
     return false;
   }
 }

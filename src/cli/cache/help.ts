@@ -1,6 +1,7 @@
 /** ● The text of `holdfast cache --help`. */
 
-export const CACHE_HELP = `holdfast cache: a cache server for memcached's protocols, with memcached's flags.
+export const CACHE_HELP = `memcached 1.6.45
+holdfast cache: a cache server for memcached's protocols, with memcached's flags.
 
 -p, --port=<num>          TCP port to listen on (default: 11211; -1: any free port; 0: off)
 -U, --udp-port=<num>      UDP port to listen on (default: 0, off)

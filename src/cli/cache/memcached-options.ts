@@ -3,6 +3,7 @@
  * starts memcached can start this. Parses the arguments into options of a CacheServer; starts nothing.
  */
 import type { CacheServerOptions } from "../../cache/server/index.ts";
+import { showAddress } from "../../core/address.ts";
 
 const PAGE_BYTES = 1024 * 1024;
 const PORT_DEFAULT = 11_211;
@@ -448,24 +449,29 @@ function addresses(state: FlagState): string[] {
   const port = state.port ?? PORT_DEFAULT;
   if (port === 0) return [];
   const hosts = state.hosts.length === 0 ? ["127.0.0.1"] : [...new Set(state.hosts)];
-  return hosts.map((host) => withPort(host, Math.max(port, 0)));
+  return hosts.map((text) => {
+    const { prefix, host, port: own } = readHost(text);
+    return `${prefix}${showAddress({ host, port: own ?? Math.max(port, 0) })}`;
+  });
 }
 
 /** The hosts of `-l` without prefixes and ports, each once: datagrams have one port, and no TLS. */
 function udpAddresses(state: FlagState): string[] {
-  const bare = state.hosts.map((host) => PREFIXED_HOST.exec(host)![2]!.replace(/:\d+$/, ""));
-  const hosts = bare.length === 0 ? ["127.0.0.1"] : [...new Set(bare)];
-  return hosts.map((host) => withPort(host, Math.max(state.udpPort, 0)));
+  const hosts = state.hosts.length === 0 ? ["127.0.0.1"] : [...new Set(state.hosts.map((text) => readHost(text).host))];
+  return hosts.map((host) => showAddress({ host, port: Math.max(state.udpPort, 0) }));
 }
 
 const PREFIXED_HOST = /^((?:(?:notls|mtls|btls|proto\[\w+\]|tag[^:]*):)*)(.*)$/;
 
-/** Prefixes of `-l` such as `notls:` and `proto[ascii]:` stay in front; the server reads them. */
-function withPort(host: string, port: number): string {
-  const [, prefix, bare] = PREFIXED_HOST.exec(host)!;
-  if (/^\[.*\]:\d+$|^[^:[\]]*:\d+$/.test(bare!)) return host;
-  const address = bare!.includes(":") && !bare!.startsWith("[") ? `[${bare}]` : bare!;
-  return `${prefix}${address === "*" ? "0.0.0.0" : address}:${port}`;
+/**
+ * One host of `-l`: "HOST", "HOST:PORT", "[::1]", "[::1]:PORT" or "::1", which has no port of its own. Prefixes such as `notls:` and
+ * `proto[ascii]:` stay in front; the server reads them.
+ */
+function readHost(text: string): { prefix: string; host: string; port: number | undefined } {
+  const [, prefix, bare] = PREFIXED_HOST.exec(text)!;
+  const [, inBrackets, name, port] = /^(?:\[(.*)\]|([^:[\]]*))(?::(\d+))?$/.exec(bare!) ?? [];
+  const host = inBrackets ?? name ?? bare!;
+  return { prefix: prefix!, host: host === "*" ? "0.0.0.0" : host, port: port === undefined ? undefined : Number(port) };
 }
 
 function splitOnce(text: string, separator: string): [string, string | undefined] {

@@ -62,6 +62,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   };
   const output = terminalOutput(options.json, options.json ? "raw" : readBy(options.by));
 
+  using stop = stopRequest();
   let server: LinkServer | SessionServer;
   try {
     server = options.sessions ? await listenSessions(target, options.tokenFile, output) : await listenBytes(target, output);
@@ -73,7 +74,6 @@ export async function run(argv: readonly string[]): Promise<number> {
   output.log(`listening on ${server.address}`);
   output.print.event?.({ event: "listening", address: server.address });
 
-  using stop = stopRequest();
   await stop.requested;
   await server.close();
   return 0;

@@ -1,4 +1,7 @@
-/** ● Graceful shutdown: the first SIGTERM or SIGINT requests it, a second exits at once with 128 + the signal's number. */
+/**
+ * ● Graceful shutdown: the first SIGTERM or SIGINT requests it, a second exits at once with 128 + the signal's number. Made before
+ * a command listens or connects, so that a signal right after that finds its handler.
+ */
 import { constants } from "node:os";
 
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;

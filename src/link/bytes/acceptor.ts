@@ -9,6 +9,7 @@ import { createServer as createTlsServer } from "node:tls";
 import type { TlsOptions } from "node:tls";
 import { showAddress } from "../../core/address.ts";
 import { HOST_DEFAULT } from "../../core/limits.ts";
+import { PendingHandshakes } from "../../core/pending-handshakes.ts";
 import type { ByteLink, LinkStats } from "./byte-link.ts";
 import type { EndReason, LinkEnd } from "../end.ts";
 import { BACKLOG, CONNECTIONS_MAX, HELLO_MS_MAX, PORT_DEFAULT, STATS_ASKED_MAX } from "../limits.ts";
@@ -42,6 +43,7 @@ export interface LinkServerStats {
 
 export class Acceptor {
   readonly #server: Server;
+  readonly #handshakes: PendingHandshakes | undefined;
   readonly #adopt: (socket: Socket, id: number) => ByteLink;
   readonly #opened: (link: ByteLink, report: TuneReport) => void;
   readonly #links = new Set<ByteLink>();
@@ -63,6 +65,7 @@ export class Acceptor {
     this.#server = tls
       ? createTlsServer({ handshakeTimeout: HELLO_MS_MAX, ...tls, noDelay: true }, accept)
       : createServer({ noDelay: true }, accept);
+    this.#handshakes = tls ? new PendingHandshakes(this.#server) : undefined;
     this.#server.maxConnections = connectionsMax;
     this.#server.on("drop", () => this.#count("too-many"));
     this.#server.on("tlsClientError", () => this.#count("refused"));
@@ -96,8 +99,9 @@ export class Acceptor {
     this.#count(reason);
   }
 
-  /** Accepts no more; resolves when every connection is gone. */
+  /** Accepts no more, and cuts off who has not finished a TLS handshake; resolves when every connection is gone. */
   stop(): Promise<void> {
+    this.#handshakes?.destroy();
     return new Promise((resolve) => this.#server.close(() => resolve()));
   }
 

@@ -84,6 +84,7 @@ test("a turn of the background work ends when its time is over, however much the
       fire = call;
       return () => {};
     },
+    afterInput: () => () => {},
   };
   const background = new BackgroundScheduler(cache.store, clock, undefined);
   const reader: DumpSink = { closed: false, hold() {}, release() {}, send: () => true, onceDrained() {} };

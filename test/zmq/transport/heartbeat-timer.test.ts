@@ -16,6 +16,11 @@ class LateClock implements Clock {
     return this.nowMs;
   }
 
+  afterInput(call: () => void): () => void {
+    call();
+    return () => {};
+  }
+
   at(atMs: number, fire: () => void): () => void {
     const timer = { atMs, fire };
     this.#timers.push(timer);

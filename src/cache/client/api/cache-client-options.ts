@@ -1,6 +1,7 @@
 /** ○ The options of a cache client and of its calls, with their defaults. */
 import type { ConnectionOptions as TlsOptions } from "node:tls";
 import type { Clock } from "../../../core/clock.ts";
+import { UsageError } from "../../../core/errors.ts";
 import type { Random } from "../../../core/random.ts";
 import type { Duration, Size } from "../../../core/units.ts";
 import type { Codec } from "../operations/codec.ts";
@@ -86,4 +87,29 @@ export interface CallOptions {
 export interface StoreOptions extends CallOptions {
   /** How long the item lives; default: until it is evicted. */
   readonly ttl?: Ttl;
+}
+
+/** The words that options take. */
+const CHOICES = { onError: ["throw", "miss"], keys: ["refuse", "hash", "base64"], protocol: ["text", "binary"] } as const;
+
+/** @throws UsageError CACHE_OPTION_INVALID for a word that there is not, or a number that is no count */
+export function checkOptions(options: CacheClientOptions): void {
+  for (const [name, words] of Object.entries(CHOICES)) {
+    const word = options[name as keyof typeof CHOICES];
+    if (word !== undefined && !words.some((each) => each === word)) throw invalid(name, word, words.join(" or "));
+  }
+  for (const name of ["ejectAfterFailures", "queueCalls"] as const) {
+    const count = options[name];
+    if (count !== undefined && !(Number.isSafeInteger(count) && count > 0))
+      throw invalid(name, count, "a whole number above 0");
+  }
+  const { whenDown } = options;
+  const isGutter = typeof whenDown === "object" && Array.isArray((whenDown as { gutter?: Gutter } | null)?.gutter?.servers);
+  if (whenDown !== undefined && whenDown !== "miss" && whenDown !== "next" && !isGutter) {
+    throw invalid("whenDown", whenDown, "miss, next or { gutter: { servers } }");
+  }
+}
+
+function invalid(name: string, value: unknown, wanted: string): UsageError {
+  return new UsageError("CACHE_OPTION_INVALID", `Cannot use ${name} ${String(value)}: it must be ${wanted}`);
 }

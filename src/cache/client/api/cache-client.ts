@@ -13,7 +13,7 @@ import { Discovery, type ClusterDiscovery, type DnsDiscovery } from "../pool/dis
 import { Dispatch } from "./dispatch.ts";
 import type { CacheCounts, CacheEvents } from "./events.ts";
 import { Fetcher, type FetchOptions, type Loader } from "./fetch.ts";
-import { counter, metaDone, ok, statistics, storedOrNot, versionText, type CasOutcome } from "./command-replies.ts";
+import { counter, metaDone, ok, statistics, versionText, type CasOutcome } from "./command-replies.ts";
 import type { HealthState } from "../pool/health.ts";
 import type { Key } from "./key.ts";
 import { Keyspace } from "./keyspace.ts";
@@ -21,13 +21,19 @@ import { invalidation } from "./lease.ts";
 import * as limits from "../operations/limits.ts";
 import type { PoolServerSettings } from "../pool/pool-server.ts";
 import { readVersioned, type ValueReader, type Versioned } from "../operations/get-operation.ts";
-import type { CacheClientOptions, CallOptions, NearCacheOptions, StoreOptions } from "./cache-client-options.ts";
+import {
+  checkOptions,
+  type CacheClientOptions,
+  type CallOptions,
+  type NearCacheOptions,
+  type StoreOptions,
+} from "./cache-client-options.ts";
 import { NearReads } from "./near-reads.ts";
 import { Pool } from "../pool/pool.ts";
 import { parseServer } from "../operations/server-address.ts";
 import { TextProtocol } from "../protocol/text-protocol.ts";
 import { loadTracing } from "./tracing.ts";
-import { ttlMs, type Ttl } from "./ttl.ts";
+import { leaseSeconds, ttlMs, type Ttl } from "./ttl.ts";
 import { ChangeStream } from "../pool/change-stream.ts";
 
 /** A client of one or many memcached servers. */
@@ -41,6 +47,7 @@ export class CacheClient extends EventEmitter<CacheEvents> {
   /** @throws UsageError CACHE_OPTION_INVALID, UNIT_INVALID or ADDRESS_INVALID */
   constructor(options: CacheClientOptions = {}) {
     super();
+    checkOptions(options);
     const { clock = systemClock, random = Math.random, whenDown } = options;
     const gutter = typeof whenDown === "object" ? whenDown.gutter : undefined;
     const timeoutMs = durationMs(options.timeout ?? limits.TIMEOUT_MS_DEFAULT, "timeout");
@@ -132,12 +139,12 @@ export class CacheClient extends EventEmitter<CacheEvents> {
 
   /** Puts text or bytes behind the value that is there. False when there is none. Errors as `set`. */
   append(key: Key, more: string | Uint8Array, options?: CallOptions): Promise<boolean> {
-    return this.#dispatch.command("append", key, options, storedOrNot, false, () => ({ body: more }));
+    return this.#dispatch.join("append", key, more, options);
   }
 
   /** Puts text or bytes before the value that is there. False when there is none. Errors as `set`. */
   prepend(key: Key, more: string | Uint8Array, options?: CallOptions): Promise<boolean> {
-    return this.#dispatch.command("prepend", key, options, storedOrNot, false, () => ({ body: more }));
+    return this.#dispatch.join("prepend", key, more, options);
   }
 
   /**
@@ -168,7 +175,7 @@ export class CacheClient extends EventEmitter<CacheEvents> {
    * @throws OperationError CACHE_REFUSED on servers without the meta protocol; else as `get`
    */
   async invalidate(key: Key, options: CallOptions & { readonly stale?: Duration } = {}): Promise<boolean> {
-    const leftS = options.stale === undefined ? undefined : Math.max(1, Math.ceil(durationMs(options.stale, "stale") / 1000));
+    const leftS = options.stale === undefined ? undefined : leaseSeconds(options.stale, "stale");
     const wireKey = this.#dispatch.toWireKey(key);
     return this.#dispatch.command("meta", key, options, metaDone, false, () =>
       invalidation(wireKey, leftS === undefined ? {} : { leftS }),
@@ -319,5 +326,5 @@ function poolServerSettingsOf(
 function deltaOf(delta: bigint | number): bigint {
   if (typeof delta === "bigint" ? delta >= 0n && delta < 2n ** 64n : Number.isSafeInteger(delta) && delta >= 0)
     return BigInt(delta);
-  throw new UsageError("CACHE_VALUE_INVALID", `Cannot add ${delta}: it must be a whole number from 0 to 2^64-1`);
+  throw new UsageError("CACHE_VALUE_INVALID", `Cannot add ${String(delta)}: it must be a whole number from 0 to 2^64-1`);
 }

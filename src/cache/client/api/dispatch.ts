@@ -5,9 +5,9 @@
 import { channel } from "node:diagnostics_channel";
 import type { EventEmitter } from "node:events";
 import type { Clock } from "../../../core/clock.ts";
-import { OperationError, type HoldfastError } from "../../../core/errors.ts";
+import { OperationError, UsageError, type HoldfastError } from "../../../core/errors.ts";
 import { durationMs } from "../../../core/units.ts";
-import type { Codec } from "../operations/codec.ts";
+import { checked, type Codec } from "../operations/codec.ts";
 import type { CacheCounts, CacheEvents, CallEvent } from "./events.ts";
 import { toWireKey, type Key, type KeyPolicy } from "./key.ts";
 import type { PoolServer } from "../pool/pool-server.ts";
@@ -22,23 +22,26 @@ import {
 } from "../operations/get-operation.ts";
 import {
   CommandOperation,
+  UNCOUNTED,
   type CommandFields,
   type ReplyReader,
   type OperationOwner,
   type CacheOperation,
   type CallTimes,
+  type ReadVerb,
   type Verb,
 } from "../operations/operation.ts";
 import type { NearItem } from "./near-cache.ts";
 import type { NearReads } from "./near-reads.ts";
 import type { CallOptions, StoreOptions } from "./cache-client-options.ts";
-import { casOutcome, foundOrNot, storedOrNot, type CasOutcome } from "./command-replies.ts";
+import { casOutcome, foundOrNot, metaDone, storedOrNot, type CasOutcome } from "./command-replies.ts";
+import { invalidation, leasedStore, versionReply, versionRequest, type ItemVersion } from "./lease.ts";
 import type { Pool } from "../pool/pool.ts";
 import { startSpan } from "./tracing.ts";
 import { exptimeOf, exptimeOfMs, ttlMs, type Ttl } from "./ttl.ts";
 import { aborted, within, type WaitLimit } from "./within.ts";
 
-type CommandVerb = Exclude<Verb, "get" | "gets">;
+type CommandVerb = Exclude<Verb, ReadVerb>;
 
 /** Publishes a `CallEvent` for every call that settled; costs one property read while nobody listens. */
 const calls = channel("holdfast:cache:call");
@@ -92,7 +95,7 @@ export class Dispatch implements OperationOwner {
   }
 
   lookup<T>(
-    verb: "get" | "gets",
+    verb: ReadVerb,
     key: Key,
     codec: Codec<unknown>,
     read: ValueReader<T>,
@@ -107,7 +110,7 @@ export class Dispatch implements OperationOwner {
   }
 
   lookupMany<T, K extends Key>(
-    verb: "get" | "gets",
+    verb: ReadVerb,
     keys: Iterable<K>,
     codec: Codec<unknown>,
     read: ValueReader<T>,
@@ -157,12 +160,63 @@ export class Dispatch implements OperationOwner {
     codec: Codec<unknown>,
     options: StoreOptions | undefined,
   ): Promise<boolean> {
-    return this.command(verb, key, options, storedOrNot, false, this.#stored(value, codec, options));
+    const stored = this.#stored(value, codec, options);
+    if (verb === "replace") return this.#whereItemIs(verb, key, options, stored);
+    const done = this.command(verb, key, options, storedOrNot, false, stored);
+    return verb === "add" ? this.#orOverPlaceholder(done, key, options, stored) : done;
   }
 
   cas(key: Key, value: unknown, cas: bigint, codec: Codec<unknown>, options: StoreOptions | undefined): Promise<CasOutcome> {
     const stored = this.#stored(value, codec, options);
-    return this.command("cas", key, options, casOutcome, "missing", (poolServer) => ({ ...stored(poolServer), cas }));
+    return this.command("cas", key, options, casOutcome, "missing", (poolServer) => ({
+      ...stored(poolServer),
+      cas: version(cas),
+    }));
+  }
+
+  /** append and prepend: whether there was an item. */
+  join(verb: "append" | "prepend", key: Key, more: string | Uint8Array, options: CallOptions | undefined): Promise<boolean> {
+    return this.#whereItemIs(verb, key, options, () => ({ body: checked({ bytes: more, flags: 0 }).bytes }));
+  }
+
+  /** A placeholder is no item: replace, append and prepend look first, since the server would take it for one. */
+  async #whereItemIs(
+    verb: "replace" | "append" | "prepend",
+    key: Key,
+    options: CallOptions | undefined,
+    fields: (poolServer: PoolServer | undefined) => CommandFields,
+  ): Promise<boolean> {
+    const held = await this.#placeholderAt(key);
+    return held ? false : this.command(verb, key, options, storedOrNot, false, fields);
+  }
+
+  /** An add that met a placeholder stores in its place; the lease's holder then stores nothing. */
+  async #orOverPlaceholder(
+    added: Promise<boolean>,
+    key: Key,
+    options: CallOptions | undefined,
+    stored: (poolServer: PoolServer | undefined) => CommandFields,
+  ): Promise<boolean> {
+    if (await added) return true;
+    const held = await this.#placeholderAt(key);
+    if (!held) return false;
+    return this.command("meta", key, options, metaDone, false, (poolServer) => {
+      const { body = "", flags = 0, exptime = 0 } = stored(poolServer);
+      return leasedStore(this.toWireKey(key), { cas: held.cas, exptime, flags, body });
+    });
+  }
+
+  /** The placeholder under the key, if one is; undefined also where that cannot be told (no meta commands, no answer). */
+  async #placeholderAt(key: Key): Promise<ItemVersion | undefined> {
+    const wireKey = this.toWireKey(key);
+    await this.#starting;
+    if (!this.pool.route(wireKey)?.meta) return undefined;
+    const found = await this.commandAt(wireKey, versionReply, undefined, () => versionRequest(wireKey)).catch(() => undefined);
+    if (found?.won && !found.held) {
+      // Looking has taken the turn of whoever shall compute an invalidated item: it is given back.
+      await this.commandAt(wireKey, metaDone, false, () => invalidation(wireKey, { cas: found.cas })).catch(() => false);
+    }
+    return found?.held ? found : undefined;
   }
 
   delete(key: Key, options: CallOptions | undefined): Promise<boolean> {
@@ -170,15 +224,16 @@ export class Dispatch implements OperationOwner {
   }
 
   touch(key: Key, ttl: Ttl, options: CallOptions | undefined): Promise<boolean> {
-    return this.command("touch", key, options, foundOrNot, false, (poolServer) => ({
-      exptime: this.#exptime(poolServer, ttl),
-    }));
+    return this.command("touch", key, options, foundOrNot, false, (poolServer) => {
+      if (ttl === undefined) throw new UsageError("CACHE_TTL_INVALID", "Cannot touch without a ttl; 0 means no end");
+      return { exptime: this.#exptime(poolServer, ttl) };
+    });
   }
 
   /** What a storing command sends. */
   #stored(value: unknown, codec: Codec<unknown>, options: StoreOptions | undefined) {
     return (poolServer: PoolServer | undefined): CommandFields => {
-      const { bytes, flags } = codec.encode(value);
+      const { bytes, flags } = checked(codec.encode(value));
       return { body: bytes, flags, exptime: this.#exptime(poolServer, options?.ttl) };
     };
   }
@@ -209,6 +264,26 @@ export class Dispatch implements OperationOwner {
         this.#submit(poolServer, operation, options);
       });
     return this.near && effect === "change" ? this.#change(key, this.near, send) : send();
+  }
+
+  /** The client's own errand at the server of a key: in no counter, no event. */
+  commandAt<T>(wireKey: string, read: ReplyReader<T>, missed: T, fields: () => CommandFields): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const poolServer = this.pool.route(wireKey);
+      const operation = new CommandOperation(
+        "meta",
+        wireKey,
+        UNCOUNTED,
+        this.#times({}),
+        fields(),
+        read,
+        missed,
+        resolve,
+        reject,
+      );
+      if (poolServer) poolServer.submit(operation);
+      else operation.missed();
+    });
   }
 
   /** The near cache drops the item before the change is sent and again after its reply: reads may come between. */
@@ -248,7 +323,7 @@ export class Dispatch implements OperationOwner {
   }
 
   /** What the near cache keeps, decoded; where the codec fails, its error, or a miss with `onError: "miss"`. */
-  decode(wireKey: string, { bytes, flags }: NearItem, codec: Codec<unknown>): unknown {
+  decode(wireKey: string, { bytes, flags }: Pick<NearItem, "bytes" | "flags">, codec: Codec<unknown>): unknown {
     try {
       return codec.decode(bytes, flags);
     } catch (error) {
@@ -275,10 +350,11 @@ export class Dispatch implements OperationOwner {
     return exptimeOfMs(poolServer?.gutter ? Math.min(this.#settings.gutterTtlMs, lifeMs) : lifeMs, this.clock.wallMs());
   }
 
-  /** @throws UsageError UNIT_INVALID */
+  /** @throws UsageError UNIT_INVALID, CACHE_OPTION_INVALID */
   #times(options: CallOptions | undefined): CallTimes {
     const startedMs = this.clock.now();
     const timeout = options?.timeout;
+    checkSignal(options?.signal);
     return {
       startedMs,
       deadlineMs: startedMs + (timeout === undefined ? this.#settings.timeoutMs : durationMs(timeout, "timeout")),
@@ -335,6 +411,18 @@ export class Dispatch implements OperationOwner {
 function eventOf(operation: CacheOperation, nowMs: number): CallEvent {
   const { verb, key, server, outcome, hits, misses } = operation;
   return { verb, key, server, outcome, hits, misses, durationMs: nowMs - operation.startedMs };
+}
+
+/** @throws UsageError CACHE_OPTION_INVALID */
+export function checkSignal(signal: AbortSignal | undefined): void {
+  if (signal === undefined || typeof (signal as Partial<AbortSignal> | null)?.addEventListener === "function") return;
+  throw new UsageError("CACHE_OPTION_INVALID", "Cannot use signal: it must be an AbortSignal");
+}
+
+/** @throws UsageError CACHE_VALUE_INVALID */
+function version(cas: bigint): bigint {
+  if (typeof cas === "bigint" && cas >= 0n && cas < 2n ** 64n) return cas;
+  throw new UsageError("CACHE_VALUE_INVALID", "Cannot compare: cas must be the bigint that gets gave");
 }
 
 function watch(signal: AbortSignal, operation: CacheOperation): void {

@@ -5,22 +5,32 @@
  * answer, loaders may run more often, but values are still given.
  */
 import { backoffDelayMs } from "../../../core/backoff.ts";
-import type { Clock } from "../../../core/clock.ts";
+import type { Cancel, Clock } from "../../../core/clock.ts";
 import { OperationError } from "../../../core/errors.ts";
 import type { Random } from "../../../core/random.ts";
-import { durationMs, type Duration } from "../../../core/units.ts";
-import type { Codec, Encoded } from "../operations/codec.ts";
-import type { Dispatch } from "./dispatch.ts";
+import type { Duration } from "../../../core/units.ts";
+import { checked, type Codec, type Encoded } from "../operations/codec.ts";
+import { checkSignal, type Dispatch } from "./dispatch.ts";
 import { metaDone, storedOrNot } from "./command-replies.ts";
 import type { Key } from "./key.ts";
-import { decoded, invalidation, leaseDropped, leasedRead, leasedReply, leasedStore, type LeasedItem } from "./lease.ts";
+import {
+  decoded,
+  invalidation,
+  leaseDropped,
+  leasedRead,
+  leasedReply,
+  leasedStore,
+  placed,
+  placeholder,
+  type LeasedItem,
+} from "./lease.ts";
 import { FETCH_TIMEOUT_MS_DEFAULT, LEASE_MS_DEFAULT, POLL_MS_MAX, POLL_MS_MIN } from "../operations/limits.ts";
-import type { NearItem } from "./near-cache.ts";
-import { readRaw } from "./near-reads.ts";
+import { readRaw, type RawItem } from "./near-reads.ts";
 import { readValue, type ValueReader } from "../operations/get-operation.ts";
 import { type CommandFields } from "../operations/operation.ts";
 import type { CallOptions } from "./cache-client-options.ts";
-import { ttlMs, type Ttl } from "./ttl.ts";
+import type { PoolServer } from "../pool/pool-server.ts";
+import { boundedMs, exptimeOfMs, ttlMs, type Ttl } from "./ttl.ts";
 import { aborted, within } from "./within.ts";
 
 /** Options of a fetch. */
@@ -128,13 +138,19 @@ export class Fetcher {
     for (let attempt = 0; ; attempt += 1) {
       const leased = await this.#read(context);
       if (!leased) return load(); // the cache does not answer: the value is computed without a lease
-      const { found, won, claimed, cas, leftS = Infinity } = leased;
+      const { found, won, claimed, held, cas, leftS = Infinity } = leased;
       if (found && won && leftS * 1000 > times.staleMs && !leased.stale) {
         this.#refresh(context, leased);
         return found.value;
       }
       if (found && !won) return found.value;
-      if (won || !claimed || this.#clock.now() >= waitUntilMs || signal.aborted) return this.#recompute(context, cas, found);
+      if (won || (cas !== 0n && !claimed && !held)) return this.#recompute(context, notRenewed(cas), found);
+      if (cas === 0n) {
+        const lease = await this.#take(context);
+        if (lease === undefined) return load();
+        if (lease) return this.#recompute(context, lease, undefined);
+      }
+      if (this.#clock.now() >= waitUntilMs || signal.aborted) return this.#recompute(context, notRenewed(cas), found);
       await this.#pause(attempt);
     }
   }
@@ -145,7 +161,7 @@ export class Fetcher {
     const found = await dispatch.lookup("get", key, codec, readFound as ValueReader<{ value: T }>, undefined).catch(ignored);
     if (found) return found.value;
     const value = await load();
-    const { bytes, flags } = codec.encode(value);
+    const { bytes, flags } = checked(codec.encode(value));
     await dispatch
       .command("set", key, undefined, storedOrNot, false, (poolServer) => ({
         body: bytes,
@@ -158,10 +174,11 @@ export class Fetcher {
 
   async #read<T>({ wireKey, key, codec, times }: FlightContext<T>): Promise<LeasedItem<T> | undefined> {
     const recacheS = times.freshMs === Infinity ? 0 : Math.ceil((times.staleMs + times.earlyMs) / 1000);
-    const leaseS = Math.max(1, Math.ceil(times.leaseMs / 1000));
-    let kept: NearItem | undefined;
-    const filled = this.#dispatch.near?.filling(wireKey);
-    const request = (): CommandFields => leasedRead(wireKey, { leaseS, recacheS });
+    let kept: RawItem | undefined;
+    // A value that is soon to be computed anew must be read from its server, which chooses who does.
+    const aheadMs = recacheS === 0 ? 0 : recacheS * 1000;
+    const filled = this.#dispatch.near?.filling(wireKey, aheadMs);
+    const request = (): CommandFields => leasedRead(wireKey, { recacheS });
     const reply = leasedReply(codec, filled && ((found) => (kept = readRaw(found, codec))));
     try {
       return await this.#dispatch.command("meta", key, undefined, reply, undefined, request, "read").catch(ignored);
@@ -170,40 +187,45 @@ export class Fetcher {
     }
   }
 
+  /** Tries to become the one who computes: the lease, false where another is, undefined where the cache does not answer. */
+  async #take<T>({ wireKey, key, signal }: FlightContext<T>): Promise<Lease | false | undefined> {
+    const token = Math.floor(this.#random() * 2 ** 48).toString(36) + "-lease";
+    const put = (cas?: bigint): Promise<bigint | undefined> =>
+      this.#dispatch.command("meta", key, undefined, placed, 0n, () => placeholder(wireKey, token, cas), "read").catch(ignored);
+    const cas = await put();
+    if (cas === undefined) return undefined;
+    return cas === 0n ? false : new RenewedLease(this.#clock, cas, put, signal);
+  }
+
   /** Computes and stores. When the loader fails, an old value is given if there is one, and the lease goes to the next reader. */
-  async #recompute<T>({ wireKey, key, codec, load, times }: FlightContext<T>, cas: bigint, old: Found<T>): Promise<T> {
+  async #recompute<T>({ wireKey, key, codec, load, times }: FlightContext<T>, lease: Lease, old: Found<T>): Promise<T> {
     const dispatch = this.#dispatch;
+    const send = (fields: (cas: bigint, poolServer: PoolServer | undefined) => CommandFields): Promise<unknown> =>
+      lease.end().then((cas) => {
+        if (cas === 0n) return undefined; // lost: a later store or delete counts
+        return dispatch.command("meta", key, undefined, metaDone, false, (poolServer) => fields(cas, poolServer));
+      });
     let value: T;
     let encoded: Encoded;
     try {
       value = await load();
-      encoded = codec.encode(value);
+      encoded = checked(codec.encode(value));
     } catch (error) {
-      await dispatch
-        .command("meta", key, undefined, metaDone, false, () =>
-          old ? invalidation(wireKey, { cas }) : leaseDropped(wireKey, cas),
-        )
-        .catch(ignored);
+      await send((cas) => (old ? invalidation(wireKey, { cas }) : leaseDropped(wireKey, cas))).catch(ignored);
       if (old) return old.value;
       throw error;
     }
     const { bytes, flags } = encoded;
-    await dispatch
-      .command("meta", key, undefined, metaDone, false, (poolServer) =>
-        leasedStore(wireKey, {
-          cas,
-          exptime: dispatch.exptimeOfMs(poolServer, times.freshMs + times.staleMs),
-          flags,
-          body: bytes,
-        }),
-      )
-      .catch(ignored);
+    await send((cas, poolServer) => {
+      const exptime = dispatch.exptimeOfMs(poolServer, times.freshMs + times.staleMs);
+      return leasedStore(wireKey, { cas, exptime, flags, body: bytes });
+    }).catch(() => send((cas) => leaseDropped(wireKey, cas)).catch(ignored));
     return value;
   }
 
   /** Recomputes in the background while the value is still fresh. After a failure the next reader tries again. */
   #refresh<T>(context: FlightContext<T>, { cas, found }: LeasedItem<T>): void {
-    this.#recompute(context, cas, found).catch(ignored);
+    this.#recompute(context, notRenewed(cas), found).catch(ignored);
   }
 
   async #pause(attempt: number): Promise<void> {
@@ -213,14 +235,68 @@ export class Fetcher {
 
   #times(options: FetchOptions): FetchTimes {
     const ms = (value: Duration | undefined, otherwise: number, name: string): number =>
-      value === undefined ? otherwise : durationMs(value, name);
+      value === undefined ? otherwise : boundedMs(value, name);
+    const wallMs = this.#clock.wallMs();
+    const freshMs = ttlMs(options.ttl, wallMs);
+    const staleMs = ms(options.stale, 0, "stale");
+    exptimeOfMs(freshMs + staleMs, wallMs); // refused before a loader runs whose value could not be stored
+    checkSignal(options.signal);
     return {
-      freshMs: ttlMs(options.ttl, this.#clock.wallMs()),
-      staleMs: ms(options.stale, 0, "stale"),
+      freshMs,
+      staleMs,
       earlyMs: ms(options.early, 0, "early"),
       leaseMs: ms(options.lease, LEASE_MS_DEFAULT, "lease"),
       deadlineMs: this.#clock.now() + ms(options.timeout, FETCH_TIMEOUT_MS_DEFAULT, "timeout"),
     };
+  }
+}
+
+/** The right to store what was computed. */
+interface Lease {
+  /** The version to store over; 0n when the lease was lost. */
+  end(): Promise<bigint>;
+}
+
+/** Of an item that is there: its version. */
+function notRenewed(cas: bigint): Lease {
+  return { end: () => Promise.resolve(cas) };
+}
+
+/** 1 s: half of a placeholder's life. */
+const RENEW_MS = 1000;
+
+/** Of a placeholder, which is renewed until the loader has ended, or no caller waits any more. */
+class RenewedLease implements Lease {
+  readonly #clock: Clock;
+  readonly #put: (cas: bigint) => Promise<bigint | undefined>;
+  #cas: bigint;
+  #renewal: Promise<void> = Promise.resolve();
+  #cancel: Cancel = () => {};
+  #ended = false;
+
+  constructor(clock: Clock, cas: bigint, put: (cas: bigint) => Promise<bigint | undefined>, signal: AbortSignal) {
+    this.#clock = clock;
+    this.#cas = cas;
+    this.#put = put;
+    signal.addEventListener("abort", () => void this.end(), { once: true });
+    this.#renewLater();
+  }
+
+  async end(): Promise<bigint> {
+    this.#ended = true;
+    this.#cancel();
+    await this.#renewal;
+    return this.#cas;
+  }
+
+  #renewLater(): void {
+    if (this.#ended) return;
+    this.#cancel = this.#clock.at(this.#clock.now() + RENEW_MS, () => {
+      this.#renewal = this.#put(this.#cas).then((cas = 0n) => {
+        this.#cas = cas;
+        if (cas !== 0n) this.#renewLater();
+      });
+    });
   }
 }
 

@@ -33,20 +33,35 @@ export function toWireKey(key: Key, policy: KeyPolicy): string {
       if (code <= 0x20 || code >= 0x7f) break;
       index += 1;
     }
-    if (index === length && length > 0 && length <= KEY_BYTES_MAX) return key;
+    if (index === length && length > 0 && length <= KEY_BYTES_MAX) {
+      return policy === "hash" && HASHED.test(key) ? hashed(Buffer.from(key)) : key;
+    }
+    // Buffer.from would write U+FFFD for each half of a pair, and so make one key of many.
+    if (!key.isWellFormed()) throw invalid("a key with half of a surrogate pair, which has no bytes in UTF-8");
+    return unusualKey(Buffer.from(key), policy);
   }
-  return unusualKey(
-    typeof key === "string" ? Buffer.from(key) : Buffer.from(key.buffer, key.byteOffset, key.byteLength),
-    policy,
-  );
+  if (!((key as unknown) instanceof Uint8Array)) {
+    throw invalid(`a key of type ${key === null ? "null" : typeof key}: it must be text or a Uint8Array`);
+  }
+  return unusualKey(Buffer.from(key.buffer, key.byteOffset, key.byteLength), policy);
+}
+
+/** What the policy "hash" makes. A key that looks so already is hashed itself: no two keys are sent alike. */
+const HASHED = /^sha256:[\w-]{43}$/;
+
+function hashed(bytes: Buffer): string {
+  return `sha256:${hash("sha256", bytes, "base64url")}`;
 }
 
 function unusualKey(bytes: Buffer, policy: KeyPolicy): string {
   if (bytes.length === 0) throw invalid("an empty key");
   const long = bytes.length > KEY_BYTES_MAX;
   const forbidden = bytes.findIndex((byte) => byte <= 0x20 || byte === 0x7f);
-  if (!long && forbidden < 0) return bytes.toString("latin1");
-  if (policy === "hash") return `sha256:${hash("sha256", bytes, "base64url")}`;
+  if (!long && forbidden < 0) {
+    const plain = bytes.toString("latin1");
+    return policy === "hash" && HASHED.test(plain) ? hashed(bytes) : plain;
+  }
+  if (policy === "hash") return hashed(bytes);
   if (policy === "base64") {
     const encoded = bytes.toString("base64");
     if (encoded.length > KEY_BYTES_MAX) throw invalid(`a key of ${bytes.length} bytes, at most 186 fit as base64`);

@@ -52,9 +52,14 @@ export class Keyspace<T, P extends string> {
     const parts = this.#parts;
     let key = parts[0]!;
     for (let index = 1; index < parts.length; index += 2) {
-      const value = typeof parameters === "object" ? (parameters as Record<string, Parameter>)[parts[index]!] : parameters;
+      const isObject = typeof parameters === "object" && parameters !== null;
+      const value: unknown = isObject ? (parameters as Record<string, Parameter>)[parts[index]!] : parameters;
       if (value === undefined || value === "") {
         throw new UsageError("CACHE_KEY_INVALID", `Cannot make key '${this.template}': no ${parts[index]} given`);
+      }
+      if (!isParameter(value)) {
+        const message = `Cannot make key '${this.template}': ${parts[index]} must be whole text, a finite number or a bigint`;
+        throw new UsageError("CACHE_KEY_INVALID", message);
       }
       key += encodeURIComponent(String(value)) + parts[index + 1]!;
     }
@@ -119,4 +124,10 @@ export class Keyspace<T, P extends string> {
   async fetch(parameters: KeyParameters<P>, loader: Loader<T>, options?: FetchOptions): Promise<T> {
     return this.#fetcher.fetch(this.key(parameters), this.#codec, loader, options);
   }
+}
+
+/** Objects would all give one key, and half of a surrogate pair has no bytes. */
+function isParameter(value: unknown): value is Parameter {
+  if (typeof value === "string") return value.isWellFormed();
+  return typeof value === "number" ? Number.isFinite(value) : typeof value === "bigint";
 }

@@ -1,12 +1,13 @@
 /**
- * ○ Leases in memcached's meta protocol (doc/protocol.txt, "Stampeding herd"): `mg … N R` reads an item and, when it is missing or
- * about to expire, tells exactly one reader to recompute it (W); the others are told that one does (Z). In place of a missing
- * item the server stores an empty placeholder for as long as the lease lasts. Invariant: a winner stores with the CAS number it
- * won with, so that what it computed does not overwrite a later store or delete.
+ * ○ Leases: one reader of a missing item computes it, the others wait. The winner is who adds a placeholder under the key, with flags
+ * of its own (`LEASE_FLAGS`) and two seconds to live, and renews it each second while its loader runs; reads take it for a miss. For
+ * an item that is there and is to be computed anew, memcached's meta protocol chooses the winner (W), tells the others (Z), and gives
+ * the old value meanwhile. Invariant: a winner stores with the CAS number it has, so that what it computed does not overwrite a
+ * later store or delete.
  */
 import type { Buffer } from "node:buffer";
 import type { MemcachedReply } from "../../../memcached/reply.ts";
-import type { Codec } from "../operations/codec.ts";
+import { LEASE_FLAGS, type Codec } from "../operations/codec.ts";
 import { unexpected } from "../protocol/in-flight.ts";
 import type { CommandFields, ReplyReader } from "../operations/operation.ts";
 import { isBase64 } from "../operations/wire-key.ts";
@@ -22,15 +23,40 @@ export interface LeasedItem<T> {
   readonly won: boolean;
   /** Another reader recomputes. */
   readonly claimed: boolean;
+  /** It is a placeholder: another reader computes. */
+  readonly held: boolean;
   /** The item was invalidated (`md I`): what is found is out of date. */
   readonly stale: boolean;
 }
 
-/** `leaseS`: how long others wait for the winner; `recacheS`: an item with less time left than this has a winner chosen too. */
-export function leasedRead(wireKey: string, { leaseS, recacheS }: { leaseS: number; recacheS: number }): CommandFields {
-  const recache = recacheS > 0 ? ` R${recacheS}` : "";
-  return { words: `mg ${metaKey(wireKey)} v f c t N${leaseS}${recache}` };
+/** 2 s: memcached's clock ticks whole seconds, so that a dead winner costs others no more than this, and a renewal a second is in time. */
+const PLACEHOLDER_S = 2;
+
+/** `recacheS`: of an item with less time left than this a winner is chosen. */
+export function leasedRead(wireKey: string, { recacheS }: { recacheS: number }): CommandFields {
+  return { words: `mg ${metaKey(wireKey)} v f c t${recacheS > 0 ? ` R${recacheS}` : ""}` };
 }
+
+/** Puts a placeholder where nothing is (no `cas`), or renews it. */
+export function placeholder(wireKey: string, token: string, cas?: bigint): CommandFields {
+  const [key, base64] = keyAndMark(wireKey);
+  const where = cas === undefined ? "ME" : `C${cas}`;
+  return { words: `ms ${key}`, tail: `${base64} ${where} T${PLACEHOLDER_S} F${LEASE_FLAGS} c`, body: token };
+}
+
+/** The placeholder's version; 0n where it was not put. */
+export const placed: ReplyReader<bigint> = (reply, verb) => {
+  switch (reply.kind) {
+    case "HD":
+      return { result: reply.cas };
+    case "NS":
+    case "EX":
+    case "NF":
+      return { result: 0n };
+    default:
+      throw unexpected(reply, verb);
+  }
+};
 
 /** Stores what the winner computed, if the item is still the one that was won. */
 export function leasedStore(
@@ -52,16 +78,25 @@ export function invalidation(wireKey: string, { cas, leftS }: { cas?: bigint; le
   return { words: `md ${metaKey(wireKey)} I${only}${leftS === undefined ? "" : ` T${leftS}`}` };
 }
 
-/** Reads an item's version alone. */
+/** Reads an item's version and end alone. */
 export function versionRequest(wireKey: string): CommandFields {
-  return { words: `mg ${metaKey(wireKey)} c` };
+  return { words: `mg ${metaKey(wireKey)} c t f` };
+}
+
+/** An item's version and end. */
+export interface ItemVersion {
+  readonly cas: bigint;
+  /** Seconds left; -1 without end. */
+  readonly leftS: number | undefined;
+  readonly won: boolean;
+  readonly held: boolean;
 }
 
 /** The version, or undefined when there is no item. */
-export const versionReply: ReplyReader<bigint | undefined> = (reply, verb) => {
+export const versionReply: ReplyReader<ItemVersion | undefined> = (reply, verb) => {
   switch (reply.kind) {
     case "HD":
-      return { result: reply.cas };
+      return { result: { cas: reply.cas, leftS: reply.ttl, won: reply.won, held: reply.flags === LEASE_FLAGS } };
     case "EN":
       return { result: undefined };
     default:
@@ -69,7 +104,9 @@ export const versionReply: ReplyReader<bigint | undefined> = (reply, verb) => {
   }
 };
 
-/** @param keep called with a value that is not to be recomputed; its bytes are borrowed */
+const NOTHING = { found: undefined, cas: 0n, leftS: undefined, won: false, claimed: false, held: false, stale: false } as const;
+
+/** @param keep called with an item that is there; its bytes are borrowed */
 export function leasedReply<T>(
   codec: Codec<T>,
   keep?: (reply: MemcachedReply) => void,
@@ -77,10 +114,10 @@ export function leasedReply<T>(
   return (reply, verb) => {
     switch (reply.kind) {
       case "VA":
-        if (!reply.won && !reply.claimed && !reply.stale) keep?.(reply);
+        if (reply.flags !== LEASE_FLAGS) keep?.(reply);
         return { result: read(reply, codec) };
       case "EN":
-        return { result: undefined };
+        return { result: NOTHING };
       default:
         throw unexpected(reply, verb);
     }
@@ -88,15 +125,15 @@ export function leasedReply<T>(
 }
 
 function read<T>(reply: MemcachedReply, codec: Codec<T>): LeasedItem<T> {
-  const { cas, ttl, won, claimed, stale, flags, valueStart, valueEnd } = reply;
-  // A lease's placeholder looks like a stored empty string; only while a reader holds the lease (W or Z) is it taken for one.
-  const placeholder = valueStart === valueEnd && flags === 0 && (won || claimed);
+  const { cas, ttl, won, claimed, stale, flags } = reply;
+  const held = flags === LEASE_FLAGS;
   return {
-    found: placeholder ? undefined : decoded(codec, reply.valueBytes, flags),
+    found: held ? undefined : decoded(codec, reply.valueBytes, flags),
     cas,
     leftS: ttl === undefined || ttl < 0 ? undefined : ttl,
     won,
     claimed,
+    held,
     stale,
   };
 }

@@ -1,7 +1,8 @@
 /**
  * ○ Recently read items in the memory of this process, least recently used evicted first, bounded in bytes. Invariants:
- * 0 <= bytes <= bytesMax; a read that began before a change of its key was known is not kept after it. Bytes are kept, not
- * objects, so that no caller sees what another did to a value.
+ * 0 <= bytes <= bytesMax; a read that began before a change of its key was known is not kept after it; an item is not given out
+ * when its own life is over, nor when another server answers for its key. Bytes are kept, not objects, so that no caller sees what
+ * another did to a value.
  */
 import { Buffer } from "node:buffer";
 
@@ -11,10 +12,11 @@ export interface NearItem {
   readonly flags: number;
   /** The version read; 0n where it was not asked for. */
   readonly cas: bigint;
+  /** The server that gave it. */
+  readonly server: string;
 }
 
 interface Entry extends NearItem {
-  readonly server: string;
   readonly costBytes: number;
   freshUntilMs: number;
 }
@@ -72,7 +74,7 @@ export class NearCache {
   }
 
   /** The read has ended, with an item or none. */
-  filled(key: string, item: (NearItem & { readonly server: string }) | undefined, freshUntilMs: number): void {
+  filled(key: string, item: NearItem | undefined, freshUntilMs: number): void {
     const left = this.#fills.get(key)! - 1;
     const overtaken = this.#overtaken.has(key);
     if (left > 0) this.#fills.set(key, left);
@@ -96,13 +98,18 @@ export class NearCache {
     for (const key of this.#fills.keys()) this.#overtaken.add(key);
   }
 
+  /** Keys may have moved to other servers, whose items are others: what does not lie where its key leads now is forgotten. */
+  routesChanged(serverOf: (key: string) => string | undefined): void {
+    for (const [key, entry] of this.#entries) if (serverOf(key) !== entry.server) this.#remove(key);
+  }
+
   clear(): void {
     for (const key of this.#fills.keys()) this.#overtaken.add(key);
     this.#entries.clear();
     this.#bytes = 0;
   }
 
-  #put(key: string, { bytes, flags, cas, server }: NearItem & { readonly server: string }, freshUntilMs: number): void {
+  #put(key: string, { bytes, flags, cas, server }: NearItem, freshUntilMs: number): void {
     this.#remove(key);
     const costBytes = key.length + bytes.length + ENTRY_BYTES;
     if (costBytes > this.#bytesMax / ITEM_SHARE) return;

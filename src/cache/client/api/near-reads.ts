@@ -1,7 +1,7 @@
 /**
  * ● Reads that look into the near cache first, and keep there what they find. An item is given out without asking its server for
- * `ttl`, or for `watchedTtl` while the server's change stream is followed; after that it is read anew, or, with `validate`,
- * first only its version.
+ * `ttl`, or for `watchedTtl` while the server's change stream is followed, and never beyond its own end; after that it is read anew,
+ * or, with `validate`, first only its version. A server without meta commands does not tell an item's end: nothing of it is kept.
  */
 import { Buffer } from "node:buffer";
 import type { Clock } from "../../../core/clock.ts";
@@ -9,7 +9,8 @@ import { durationMs, sizeBytes } from "../../../core/units.ts";
 import type { Codec } from "../operations/codec.ts";
 import type { Dispatch } from "./dispatch.ts";
 import type { Key } from "./key.ts";
-import { versionReply, versionRequest } from "./lease.ts";
+import { metaDone } from "./command-replies.ts";
+import { invalidation, versionReply, versionRequest } from "./lease.ts";
 import { NEAR_BYTES_DEFAULT, NEAR_TTL_MS_DEFAULT, NEAR_WATCHED_TTL_MS_DEFAULT } from "../operations/limits.ts";
 import { NearCache, type NearItem } from "./near-cache.ts";
 import type { CommandFields } from "../operations/operation.ts";
@@ -25,6 +26,7 @@ export class NearReads implements ChangeListener {
   readonly #watchedTtlMs: number;
   readonly #validate: boolean;
   readonly #followed = new Set<string>();
+  #routesVersion = 0;
 
   /** @throws UsageError UNIT_INVALID */
   constructor(dispatch: Dispatch, options: NearCacheOptions) {
@@ -38,6 +40,11 @@ export class NearReads implements ChangeListener {
 
   /** A fresh item by its wireKey key. */
   fresh(wireKey: string): NearItem | undefined {
+    const { pool } = this.#dispatch;
+    if (pool.routesVersion !== this.#routesVersion) {
+      this.#routesVersion = pool.routesVersion;
+      this.#cache.routesChanged((key) => this.#serverOf(key));
+    }
     const item = this.#cache.fresh(wireKey, this.#clock.now());
     if (item) this.#dispatch.countNear(1);
     return item;
@@ -55,7 +62,7 @@ export class NearReads implements ChangeListener {
     options: CallOptions | undefined,
   ): Promise<Map<K, T>> {
     const values = new Map<K, T>();
-    const take = (key: K, wireKey: string, item: NearItem): void => {
+    const take = (key: K, wireKey: string, item: RawItem | NearItem): void => {
       const value = this.#dispatch.decode(wireKey, item, codec);
       if (value !== undefined) values.set(key, value as T);
     };
@@ -67,21 +74,37 @@ export class NearReads implements ChangeListener {
       else rest.set(wireKey, key);
     }
     if (rest.size === 0) return values;
-    for (const wireKey of rest.keys()) this.#cache.filling(wireKey);
-    let found = new Map<K, NearItem>();
+    const fills = new Map([...rest.keys()].map((wireKey) => [wireKey, this.filling(wireKey)]));
+    let found = new Map<K, RawItem>();
     try {
-      found = await this.#dispatch.lookupMany("gets", rest.values(), RAW, readRaw, options);
+      const verb = rest.keys().every((wireKey) => this.#hasMeta(wireKey)) ? "mg" : "gets";
+      found = await this.#dispatch.lookupMany(verb, rest.values(), RAW, readRaw, options);
     } finally {
-      for (const [wireKey, key] of rest) this.#keep(wireKey, found.get(key));
+      for (const [wireKey, key] of rest) fills.get(wireKey)!(found.get(key));
     }
     for (const [wireKey, key] of rest) if (found.has(key)) take(key, wireKey, found.get(key)!);
     return values;
   }
 
-  /** `fetch` reads the item itself; the function returned must be called with what it found. */
-  filling(wireKey: string): (item: NearItem | undefined) => void {
+  /**
+   * A read begins, at the server that answers for the key now. The function returned must be called with what it found: that is
+   * kept for no longer than the item lives. Its seconds are counted from before the request, by a server whose clock ticks whole
+   * seconds: n left are more than n - 1.
+   *
+   * @param aheadMs how long before its end it must be read from its server again
+   */
+  filling(wireKey: string, aheadMs = 0): (item: RawItem | undefined) => void {
     this.#cache.filling(wireKey);
-    return (item) => this.#keep(wireKey, item);
+    const askedMs = this.#clock.now();
+    const server = this.#serverOf(wireKey);
+    return (item) => {
+      if (item?.won) this.#giveBack(wireKey, item);
+      // No change stream tells of incr and decr, so counters are never kept; nor is what another shall replace.
+      const lifeMs = item === undefined || item.won || item.old || isCounter(item.bytes) ? 0 : lifeMsOf(item.leftS);
+      const keptMs = lifeMs - aheadMs;
+      const isKept = server !== undefined && server === this.#serverOf(wireKey) && keptMs > 0;
+      this.#cache.filled(wireKey, isKept ? { ...item!, server } : undefined, this.#freshUntilMs(askedMs, keptMs, server));
+    };
   }
 
   /** This client changes the item (called before and after), or its server told of a change. */
@@ -102,38 +125,53 @@ export class NearReads implements ChangeListener {
     if (this.#followed.delete(server)) this.#cache.serverLost(server);
   }
 
-  async #ask(wireKey: string, key: Key, options: CallOptions | undefined): Promise<NearItem | undefined> {
+  async #ask(wireKey: string, key: Key, options: CallOptions | undefined): Promise<RawItem | NearItem | undefined> {
     const old = this.#validate ? this.#cache.old(wireKey) : undefined;
-    if (old && old.cas !== 0n && this.#dispatch.pool.route(wireKey)?.meta) {
+    if (old && old.cas !== 0n && old.server === this.#serverOf(wireKey) && this.#hasMeta(wireKey)) {
+      const askedMs = this.#clock.now();
       const request = (): CommandFields => versionRequest(wireKey);
-      const cas = await this.#dispatch.command("meta", key, options, versionReply, undefined, request, "read");
-      if (cas === old.cas) {
-        this.#cache.renew(wireKey, cas, this.#freshUntilMs(wireKey));
+      const now = await this.#dispatch.command("meta", key, options, versionReply, undefined, request, "read");
+      if (now?.won) this.#giveBack(wireKey, now);
+      if (now?.cas === old.cas) {
+        this.#cache.renew(wireKey, now.cas, this.#freshUntilMs(askedMs, lifeMsOf(now.leftS), old.server));
         this.#dispatch.countNear(1);
         return old;
       }
     }
-    this.#cache.filling(wireKey);
-    let item: NearItem | undefined;
+    const filled = this.filling(wireKey);
+    let item: RawItem | undefined;
     try {
-      item = await this.#dispatch.lookup("gets", key, RAW, readRaw, options);
+      item = await this.#dispatch.lookup(this.#hasMeta(wireKey) ? "mg" : "gets", key, RAW, readRaw, options);
     } finally {
-      this.#keep(wireKey, item);
+      filled(item);
     }
     return item;
   }
 
-  #keep(wireKey: string, item: NearItem | undefined): void {
-    const server = this.#dispatch.pool.route(wireKey)?.server.name ?? "";
-    // No change stream tells of incr and decr, so counters are never kept.
-    const kept = item && !isCounter(item.bytes) ? { ...item, server } : undefined;
-    this.#cache.filled(wireKey, kept, this.#freshUntilMs(wireKey));
+  /** An item that was invalidated chooses the first who reads it to compute it anew. A plain read does not: the next one shall. */
+  #giveBack(wireKey: string, { cas }: { readonly cas: bigint }): void {
+    const request = (): CommandFields => invalidation(wireKey, { cas });
+    this.#dispatch.commandAt(wireKey, metaDone, false, request).catch(() => {}); // else the lease ends by itself
   }
 
-  #freshUntilMs(wireKey: string): number {
-    const server = this.#dispatch.pool.route(wireKey)?.server.name ?? "";
-    return this.#clock.now() + (this.#followed.has(server) ? this.#watchedTtlMs : this.#ttlMs);
+  #serverOf(wireKey: string): string | undefined {
+    return this.#dispatch.pool.route(wireKey)?.server.name;
   }
+
+  #hasMeta(wireKey: string): boolean {
+    return this.#dispatch.pool.route(wireKey)?.meta === true;
+  }
+
+  #freshUntilMs(askedMs: number, lifeMs: number, server: string | undefined): number {
+    const ttlMs = server !== undefined && this.#followed.has(server) ? this.#watchedTtlMs : this.#ttlMs;
+    return askedMs + Math.min(ttlMs, lifeMs);
+  }
+}
+
+/** Milliseconds that an item surely lives, by the seconds it is said to have left; 0 where nothing was said. */
+function lifeMsOf(leftS: number | undefined): number {
+  if (leftS === undefined) return 0;
+  return leftS < 0 ? Infinity : Math.max(0, leftS - 1) * 1000;
 }
 
 /** A decimal number that memcached could count with; `decr` pads it with spaces. */
@@ -143,9 +181,25 @@ function isCounter(bytes: Buffer): boolean {
 
 const RAW: Codec<unknown> = { encode: () => ({ bytes: "", flags: 0 }), decode: (bytes) => bytes };
 
+/** An item undecoded, as its server gave it. */
+export interface RawItem {
+  readonly bytes: Buffer;
+  readonly flags: number;
+  readonly cas: bigint;
+  /** Seconds left; -1 without end, undefined where the server was not asked. */
+  readonly leftS: number | undefined;
+  /** The server asks this reader to compute it anew. */
+  readonly won: boolean;
+  /** It was invalidated, or another computes it anew. */
+  readonly old: boolean;
+}
+
 /** The item undecoded, in bytes of its own. */
-export const readRaw: ValueReader<NearItem> = (reply) => ({
+export const readRaw: ValueReader<RawItem> = (reply) => ({
   bytes: Buffer.from(reply.valueBytes),
   flags: reply.flags,
   cas: reply.cas,
+  leftS: reply.ttl,
+  won: reply.won,
+  old: reply.stale || reply.claimed,
 });

@@ -3,8 +3,8 @@
  * anything larger as seconds since 1970, and whole seconds only. What it would take for another time is refused.
  */
 import { UsageError } from "../../../core/errors.ts";
-import { durationMs } from "../../../core/units.ts";
-import { TTL_RELATIVE_S_MAX } from "../operations/limits.ts";
+import { durationMs, type Duration } from "../../../core/units.ts";
+import { EXPTIME_MAX, TTL_RELATIVE_S_MAX } from "../operations/limits.ts";
 
 /** How long an item lives: "5m" (ms, s, m, h or d), a number of seconds up to 30 days, or a Date. 0 and leaving it out: no end. */
 export type Ttl = string | number | Date;
@@ -20,15 +20,24 @@ const DATE_MS_MIN = 946_684_800_000;
 export function exptimeOf(ttl: Ttl | undefined, wallMs: number): number {
   if (ttl === undefined) return 0;
   if (typeof ttl === "number") return ofSeconds(ttl);
-  return ttl instanceof Date ? ofDate(ttl, wallMs) : ofDuration(ttl, wallMs);
+  if (typeof ttl === "string") return ofDuration(ttl, wallMs);
+  if (ttl instanceof Date) return ofDate(ttl, wallMs);
+  throw refused(
+    ttl === null ? "null" : `of type ${typeof ttl}`,
+    "it must be text such as '5m', a number of seconds, or a Date",
+  );
 }
 
-/** memcached's exptime for a life of `ms` milliseconds from now, rounded up to whole seconds; Infinity: no end. */
+/**
+ * memcached's exptime for a life of `ms` milliseconds from now, rounded up to whole seconds; Infinity: no end.
+ *
+ * @throws UsageError CACHE_TTL_INVALID beyond 2038
+ */
 export function exptimeOfMs(ms: number, wallMs: number): number {
   if (ms === Infinity) return 0;
   if (ms <= 0) return -1;
   const seconds = Math.ceil(ms / 1000);
-  return seconds <= TTL_RELATIVE_S_MAX ? seconds : Math.ceil((wallMs + ms) / 1000);
+  return seconds <= TTL_RELATIVE_S_MAX ? seconds : dateOf(wallMs + ms);
 }
 
 /** Milliseconds a ttl lasts from now on; Infinity without end. */
@@ -37,6 +46,22 @@ export function ttlMs(ttl: Ttl | undefined, wallMs: number): number {
   if (exptime === 0) return Infinity;
   if (exptime < 0) return 0;
   return exptime > TTL_RELATIVE_S_MAX ? Math.max(0, exptime * 1000 - wallMs) : exptime * 1000;
+}
+
+/**
+ * A length of time that memcached counts itself, in whole seconds: at least 1.
+ *
+ * @throws UsageError UNIT_INVALID for none, or beyond 2^31-1 s
+ */
+export function leaseSeconds(value: Duration, name: string): number {
+  return Math.max(1, Math.ceil(boundedMs(value, name) / 1000));
+}
+
+/** Milliseconds of a duration. @throws UsageError UNIT_INVALID for none, or beyond 2^31-1 s */
+export function boundedMs(value: Duration, name: string): number {
+  const ms = durationMs(value, name);
+  if (ms <= EXPTIME_MAX * 1000) return ms;
+  throw new UsageError("UNIT_INVALID", `Cannot use ${name}: memcached counts at most ${EXPTIME_MAX} s`);
 }
 
 function ofSeconds(seconds: number): number {
@@ -63,8 +88,16 @@ function ofDate(date: Date, wallMs: number): number {
   if (Number.isNaN(ms)) throw refused("Invalid Date", "it is not a date");
   if (ms < DATE_MS_MIN) throw refused(date.toISOString(), "a Date before the year 2000 is probably a duration in milliseconds");
   if (ms <= wallMs) return -1; // already over: the item is stored as expired, which deletes it
-  return Math.ceil(ms / 1000);
+  return dateOf(ms);
 }
+
+function dateOf(ms: number): number {
+  const seconds = Math.ceil(ms / 1000);
+  if (seconds <= EXPTIME_MAX) return seconds;
+  throw refused(`that ends after ${LAST_DATE}`, "memcached keeps no later date; leave ttl out for an item without end");
+}
+
+const LAST_DATE = new Date(EXPTIME_MAX * 1000).toISOString();
 
 function refused(shown: string, reason: string): UsageError {
   return new UsageError("CACHE_TTL_INVALID", `Cannot use ttl ${shown}: ${reason}`);

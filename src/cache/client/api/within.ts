@@ -24,9 +24,11 @@ export function within<T>(clock: Clock, promise: Promise<T>, { deadlineMs, signa
       reject(error);
     };
     const abort = (): void => fail(aborted(signal!));
-    const cancel = clock.at(deadlineMs, () => {
-      leave();
-      new Promise<T>((settle) => settle(late())).then(resolve, reject);
+    let cancel = clock.at(deadlineMs, () => {
+      cancel = clock.afterInput(() => {
+        leave();
+        new Promise<T>((settle) => settle(late())).then(resolve, reject);
+      });
     });
     if (signal?.aborted) {
       abort();

@@ -23,6 +23,30 @@ export interface Codec<T> {
   decodePart?(bytes: Buffer, start: number, end: number, flags: number): T;
 }
 
+/**
+ * What a codec gave, checked: text that UTF-8 can carry or bytes, and flags of 32 bits that mean no lease.
+ *
+ * @throws UsageError CACHE_VALUE_INVALID
+ */
+export function checked(encoded: Encoded): Encoded {
+  const { bytes, flags } = encoded;
+  if (typeof bytes === "string") {
+    if (!bytes.isWellFormed()) throw notStorable("text with half of a surrogate pair, which has no bytes in UTF-8");
+  } else if (!((bytes as unknown) instanceof Uint8Array)) {
+    throw notStorable(`a value of type ${bytes === null ? "null" : typeof bytes}: it must be text or a Uint8Array`);
+  }
+  if (flags >>> 0 !== flags) throw notStorable(`flags ${flags}: they must be a whole number from 0 to 2^32-1`);
+  if (flags === LEASE_FLAGS) throw notStorable(`flags ${flags}, which mark the placeholder of a lease`);
+  return encoded;
+}
+
+function notStorable(what: string): UsageError {
+  return new UsageError("CACHE_VALUE_INVALID", `Cannot store ${what}`);
+}
+
+/** "LEAS" in ASCII: the flags of the placeholder that stands for a value while it is computed (lease.ts). No codec may use them. */
+export const LEASE_FLAGS = 0x4c454153;
+
 const JSON_FLAG = 2;
 const BYTES_FLAG = 4;
 const NUMBER_FLAG = 8;

@@ -5,7 +5,7 @@
 import { OperationError, ProtocolError, messageOf, type HoldfastError } from "../../../core/errors.ts";
 import type { MemcachedReply } from "../../../memcached/reply.ts";
 import type { Codec } from "./codec.ts";
-import { CacheOperation, type OperationOwner, type CallTimes } from "./operation.ts";
+import { CacheOperation, type OperationOwner, type CallTimes, type ReadVerb } from "./operation.ts";
 
 /** Reads one found item. */
 export type ValueReader<T> = (reply: MemcachedReply, codec: Codec<unknown>) => T;
@@ -48,7 +48,7 @@ export class GetOperation<T> extends CacheOperation implements ReplySink {
   readonly #resolve: (value: T | undefined) => void;
 
   constructor(
-    verb: "get" | "gets",
+    verb: ReadVerb,
     key: string,
     owner: OperationOwner,
     times: CallTimes,
@@ -151,7 +151,7 @@ export class GetManyOperation<K, T> extends CacheOperation implements ReplySink 
   readonly #getManyResult: GetManyResult<K, T>;
 
   constructor(
-    verb: "get" | "gets",
+    verb: ReadVerb,
     { keys, wireKeys }: ServerKeys<K>,
     owner: OperationOwner,
     times: CallTimes,

@@ -42,6 +42,12 @@ export const BACKOFF_MS_MIN = 50;
 /** 10 s: a server that came back is found within this time, at the cost of six attempts a minute. */
 export const BACKOFF_MS_MAX = 10_000;
 
+/**
+ * 2^31 - 1: memcached's times are signed 32-bit seconds, so that the last date is 2038-01-19. It keeps the lower 32 bits of more, and
+ * takes most of those for a time that is over.
+ */
+export const EXPTIME_MAX = 2 ** 31 - 1;
+
 /** 30 s: what a slow query may take; a loader that takes longer needs its own timeout. */
 export const FETCH_TIMEOUT_MS_DEFAULT = 30_000;
 

@@ -25,10 +25,14 @@ export interface Span {
 /** How a call ended: "ok" for what neither hits nor misses. */
 export type OperationOutcome = "hit" | "miss" | "ok" | "error";
 
+/** What reads: the classic words, or `mg`, which alone tells how long an item has left. */
+export type ReadVerb = "get" | "gets" | "mg";
+
 /** The commands of memcached, in the classic protocol's words. */
 export type Verb =
   | "get"
   | "gets"
+  | "mg"
   | "set"
   | "add"
   | "replace"
@@ -157,7 +161,7 @@ export class CommandOperation<T> extends CacheOperation implements CommandReques
   readonly #resolve: (value: T) => void;
 
   constructor(
-    verb: Exclude<Verb, "get" | "gets">,
+    verb: Exclude<Verb, ReadVerb>,
     key: string,
     owner: OperationOwner,
     times: CallTimes,

@@ -79,7 +79,10 @@ export class ChangeStream {
       } else {
         const key = changedKey(reply.wholeLine);
         if (key !== undefined) this.#listener.changed(key);
-        else if (reply.wholeLine.startsWith("skipped=")) this.#listener.lost(name);
+        else if (reply.wholeLine.startsWith("skipped=")) {
+          this.#listener.lost(name);
+          this.#listener.following(name); // what comes from now on is told again
+        }
       }
       return undefined; // the stream has no end
     };

@@ -20,6 +20,12 @@ import { BatchWriter } from "../protocol/batch-writer.ts";
 import type { ServerAddress } from "../operations/server-address.ts";
 import type { ClientProtocol } from "../protocol/client-protocol.ts";
 
+/** 50 ms: a server that goes on sending as it is read from needs far less for its next bytes. */
+const QUIET_MS_MAX = 50;
+
+/** 100 ms: a healthy event loop turns in far less. */
+const HELD_MS_MIN = 100;
+
 export interface PoolServerSettings extends Omit<ServerConnectionSettings, "server"> {
   readonly random: Random;
   readonly health: HealthOptions;
@@ -112,7 +118,7 @@ export class PoolServer {
   /** Leaves the pool: what waits may still be answered, within a call's timeout. */
   retire(error: HoldfastError): void {
     if (this.waiting === 0) this.close(error);
-    else this.#clock.at(this.#clock.now() + this.#settings.stallMs, () => this.close(error));
+    else this.#clock.at(this.#clock.now() + this.#settings.stallMs, () => this.#clock.afterInput(() => this.close(error)));
   }
 
   /** Settles everything with the error and stays closed. */
@@ -190,14 +196,17 @@ export class PoolServer {
     for (const operation of this.#queue.drain()) operation.fail(error);
   }
 
-  /** Fails the operations whose deadline has passed, and sets the timer to the next deadline. */
-  #sweep(): void {
-    const nowMs = this.#clock.now();
+  /** Fails the operations whose deadline had passed at `nowMs`, and sets the timer to the next deadline. */
+  #sweep(nowMs: number): void {
+    const { name } = this.server;
     let nextMs = Infinity;
     const check = (operation: CacheOperation): void => {
       if (operation.settled) return;
       if (operation.deadlineMs > nowMs) nextMs = Math.min(nextMs, operation.deadlineMs);
-      else operation.fail(new OperationError("CACHE_TIMEOUT", `No answer from ${this.server.name} before the deadline`));
+      else
+        operation.fail(
+          new OperationError("CACHE_TIMEOUT", `No answer from ${name} before the deadline${held(nowMs, operation)}`),
+        );
     };
     for (const operation of this.#queue.drain()) {
       check(operation);
@@ -220,10 +229,32 @@ export class PoolServer {
   #sweepAt(deadlineMs: number): void {
     this.#cancelSweep?.();
     this.#sweepAtMs = deadlineMs;
-    this.#cancelSweep = this.#clock.at(deadlineMs, () => {
+    this.#wakeAt(deadlineMs, -Infinity);
+  }
+
+  /** @param untilMs how long answers may go on arriving; a timer that fires late gives them as long again */
+  #wakeAt(dueMs: number, untilMs: number): void {
+    this.#cancelSweep = this.#clock.at(dueMs, () => {
+      const nowMs = this.#clock.now();
+      const heldMs = nowMs - dueMs;
+      this.#sweepAfterInput(nowMs, heldMs < HELD_MS_MIN ? untilMs : nowMs + heldMs);
+    });
+  }
+
+  /**
+   * Answers that had arrived by `nowMs` are read before anything is called late. One that is longer than the socket's buffers arrives
+   * only as it is read: while more comes, it has as much time as the event loop was held.
+   */
+  #sweepAfterInput(nowMs: number, untilMs: number): void {
+    this.#cancelSweep = this.#clock.afterInput(() => {
+      const heardMs = this.#connection?.aliveAtMs ?? -Infinity;
+      if (nowMs < untilMs && nowMs - heardMs < QUIET_MS_MAX) {
+        this.#wakeAt(nowMs + 1, untilMs);
+        return;
+      }
       this.#sweepAtMs = Infinity;
       this.#cancelSweep = undefined;
-      this.#sweep();
+      this.#sweep(nowMs);
     });
   }
 
@@ -246,12 +277,15 @@ export class PoolServer {
       for (const request of unanswered) request.fail(error);
       return;
     }
-    // A connection that served and ends while idle is no sign of failure: the next call opens another.
-    if (!served || unanswered.length > 0) this.#failed(error, served);
+    // A connection that served and ends while idle is no sign of failure: the next call opens another. Nor is a refusal, which is an
+    // answer: only the bytes behind it cannot be trusted.
+    const isRefusal = served && error.code === "CACHE_REFUSED";
+    if (!served || (unanswered.length > 0 && !isRefusal)) this.#failed(error, served);
     const again = served && this.usable ? readsOf(unanswered) : new Set<CacheOperation>();
     for (const operation of again) operation.retries += 1;
     for (const request of unanswered) {
-      for (const operation of request.operations()) if (!again.has(operation)) operation.fail(error);
+      for (const operation of request.operations())
+        if (!again.has(operation)) operation.fail(isRefusal ? cutOff(error) : error);
     }
     if (!served || !this.usable) this.#failQueue(error);
     const rest = this.#queue.drain().filter((operation) => !again.has(operation));
@@ -269,6 +303,23 @@ export class PoolServer {
       if (!this.#closed && !this.#connection) this.#connect();
     });
   }
+}
+
+/** For the error's sentence: how late it was noticed, where the program left the event loop no turn. */
+function held(nowMs: number, { deadlineMs }: CacheOperation): string {
+  const lateMs = Math.round(nowMs - deadlineMs);
+  return lateMs < HELD_MS_MIN ? "" : `; the event loop was held, so that this was noticed ${lateMs} ms late`;
+}
+
+/** What follows a refused value on its connection is not the refusal's fault. */
+function cutOff(cause: HoldfastError): OperationError {
+  return new OperationError(
+    "CACHE_UNREACHABLE",
+    "Connection was closed, because the server refused a command before this one",
+    {
+      cause,
+    },
+  );
 }
 
 /** The reads among them that may be sent once more, because a read changes nothing at the server. */

@@ -23,11 +23,18 @@ export class Pool {
   readonly #gutterPlacement: Placement | undefined;
   #poolServers: readonly PoolServer[] = [];
   #placement: Placement | undefined = undefined;
+  /** Grows whenever keys may have another server than before. */
+  routesVersion = 0;
   readonly #isUsable: IsUsable = (index) => this.#poolServers[index]!.usable;
 
   constructor(settings: PoolSettings) {
-    this.#settings = settings;
-    this.#gutter = settings.gutter.map((server) => new PoolServer(server, settings.poolServer, true));
+    const { poolServer } = settings;
+    const onHealth: PoolServerSettings["onHealth"] = (...told) => {
+      this.routesVersion += 1;
+      poolServer.onHealth(...told);
+    };
+    this.#settings = { ...settings, poolServer: { ...poolServer, onHealth } };
+    this.#gutter = settings.gutter.map((server) => new PoolServer(server, this.#settings.poolServer, true));
     this.#gutterPlacement = settings.gutter.length > 0 ? placementOf(settings.placement, settings.gutter) : undefined;
   }
 
@@ -38,6 +45,7 @@ export class Pool {
 
   /** Replaces the list of servers. Requests at servers that leave may still be answered. */
   apply(servers: readonly ServerAddress[]): { added: readonly ServerAddress[]; removed: readonly ServerAddress[] } {
+    this.routesVersion += 1;
     const old = new Map(this.#poolServers.map((poolServer) => [poolServer.server.name, poolServer]));
     const added = servers.filter(({ name }) => !old.has(name));
     this.#placement = servers.length > 0 ? placementOf(this.#settings.placement, servers) : undefined;

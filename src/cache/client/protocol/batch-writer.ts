@@ -6,7 +6,7 @@ import type { ServerConnection } from "./server-connection.ts";
 import { InFlightCommand, InFlightBatch, type KeyPosition } from "./in-flight.ts";
 import { KEYS_PER_LINE_MAX, LINE_BYTES_MAX, SOCKET_BYTES_HIGH } from "../operations/limits.ts";
 import { GetOperation, GetManyOperation, type ReplySink } from "../operations/get-operation.ts";
-import type { CacheOperation, CommandRequest } from "../operations/operation.ts";
+import type { CacheOperation, CommandRequest, ReadVerb } from "../operations/operation.ts";
 import { isBase64 } from "../operations/wire-key.ts";
 
 /** 64 KiB: written before the rest of a long queue is encoded, so that the server can begin. */
@@ -55,7 +55,7 @@ export class BatchWriter {
   }
 
   #writeKey(sink: ReplySink, key: string, slot: number): void {
-    const verb = sink.verb as "get" | "gets";
+    const verb = sink.verb as ReadVerb;
     const keyPositions = verb === "get" ? this.#keyPositions : undefined;
     const keyPosition = keyPositions?.get(key);
     if (keyPosition) {
@@ -63,7 +63,7 @@ export class BatchWriter {
       return;
     }
     // A key in base64 goes as a meta command, one a line.
-    const single = isBase64(key);
+    const single = verb !== "mg" && isBase64(key);
     if (this.#batch && (single || !hasRoom(this.#batch, verb))) this.#sendBatch();
     const batch = (this.#batch ??= new InFlightBatch(verb));
     const position = batch.add(key, sink, slot);
@@ -89,6 +89,6 @@ export class BatchWriter {
   }
 }
 
-function hasRoom({ verb, keys, keyBytes }: InFlightBatch, wanted: "get" | "gets"): boolean {
+function hasRoom({ verb, keys, keyBytes }: InFlightBatch, wanted: ReadVerb): boolean {
   return verb === wanted && keys.length < KEYS_PER_LINE_MAX && keyBytes < LINE_BYTES_MAX;
 }

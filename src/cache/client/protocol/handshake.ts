@@ -4,7 +4,14 @@
  */
 import { OperationError, type HoldfastError } from "../../../core/errors.ts";
 import { InFlightCommand } from "./in-flight.ts";
-import { CommandOperation, NO_DEADLINE, UNCOUNTED, type CommandFields, type Verb } from "../operations/operation.ts";
+import {
+  CommandOperation,
+  NO_DEADLINE,
+  UNCOUNTED,
+  type CommandFields,
+  type ReadVerb,
+  type Verb,
+} from "../operations/operation.ts";
 import type { ServerConnection } from "./server-connection.ts";
 
 /** The client's user and password. */
@@ -26,12 +33,7 @@ export function handshake(
   credentials: Credentials | undefined,
   ready: (version: string) => void,
 ): void {
-  const send = (
-    verb: Exclude<Verb, "get" | "gets">,
-    key: string,
-    fields: CommandFields,
-    answered: (text: string) => void,
-  ): void => {
+  const send = (verb: Exclude<Verb, ReadVerb>, key: string, fields: CommandFields, answered: (text: string) => void): void => {
     const read = (reply: { kind: string; text: string }) => ({ result: reply.kind === "VERSION" ? reply.text : "" });
     const refused = (error: HoldfastError): void => {
       if (verb === "version" && error.code === "CACHE_REFUSED") answered("");

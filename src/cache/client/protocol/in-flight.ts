@@ -4,8 +4,9 @@
  */
 import { OperationError, ProtocolError, type HoldfastError } from "../../../core/errors.ts";
 import type { MemcachedReply } from "../../../memcached/reply.ts";
+import { LEASE_FLAGS } from "../operations/codec.ts";
 import type { ReplySink } from "../operations/get-operation.ts";
-import type { CacheOperation, CommandRequest } from "../operations/operation.ts";
+import type { CacheOperation, CommandRequest, ReadVerb } from "../operations/operation.ts";
 
 export type InFlightRequest = InFlightBatch | InFlightCommand;
 
@@ -34,7 +35,7 @@ interface CoalescedWaiter {
  * connection: so no value is ever given to the wrong key.
  */
 export class InFlightBatch {
-  readonly verb: "get" | "gets";
+  readonly verb: ReadVerb;
   readonly keys: string[] = [];
   keyBytes = 0;
   /** Whether it was sent. Further sinks may still join its keys. */
@@ -53,7 +54,7 @@ export class InFlightBatch {
   #cursor = 0;
   #range = 0;
 
-  constructor(verb: "get" | "gets") {
+  constructor(verb: ReadVerb) {
     this.verb = verb;
   }
 
@@ -103,9 +104,10 @@ export class InFlightBatch {
         return false;
       case "VA":
         this.#found(reply);
-        return true;
+        return this.verb !== "mg";
       case "END":
       case "EN":
+      case "MN":
         this.#missUpTo(this.keys.length);
         return true;
       default:
@@ -142,7 +144,7 @@ export class InFlightBatch {
   #found(reply: MemcachedReply): void {
     let position = this.#cursor;
     const { keys } = this;
-    while (position < keys.length && !reply.keyIs(this.token ?? keys[position]!)) position += 1;
+    while (position < keys.length && !reply.keyIs(this.#nameOf(position))) position += 1;
     if (position === keys.length) {
       throw new ProtocolError("CACHE_REPLY_INVALID", "Invalid reply: a value for a key that was not requested");
     }
@@ -150,8 +152,19 @@ export class InFlightBatch {
     this.#cursor = position + 1;
     this.foundBytes += reply.valueEnd - reply.valueStart + reply.lineEnd - reply.lineStart;
     const range = this.#rangeAt(position);
+    if (reply.flags === LEASE_FLAGS) {
+      // A lease's placeholder: there is no value yet.
+      range.sink.miss(range.slot + position - range.position);
+      for (const { sink, slot } of this.#waiters?.get(position) ?? NO_WAITERS) sink.miss(slot);
+      return;
+    }
     range.sink.hit(range.slot + position - range.position, reply);
     for (const { sink, slot } of this.#waiters?.get(position) ?? NO_WAITERS) sink.hit(slot, reply);
+  }
+
+  /** What the reply to a key names it by: in a batch of `mg` its position, else the token, or the key itself. */
+  #nameOf(position: number): string {
+    return this.verb === "mg" ? String(position) : (this.token ?? this.keys[position]!);
   }
 
   #missUpTo(end: number): void {

@@ -54,7 +54,7 @@ export class ServerConnection {
   readonly #out = new WriteBuffer();
   readonly #owner: ServerConnectionOwner;
   readonly #clock: Clock;
-  readonly #cancelTimeout: Cancel;
+  #cancelTimeout: Cancel = () => {};
   #closed = false;
 
   constructor(settings: ServerConnectionSettings, protocol: ClientProtocol, owner: ServerConnectionOwner) {
@@ -64,9 +64,7 @@ export class ServerConnection {
     this.#owner = owner;
     this.#clock = clock;
     this.#socket = settings.tls ? this.#openTls(server, settings.tls) : this.#openPlain(server);
-    this.#cancelTimeout = clock.at(clock.now() + connectTimeoutMs, () =>
-      this.close(new OperationError("CACHE_TIMEOUT", `Cannot connect to ${server.name}: no answer in ${connectTimeoutMs} ms`)),
-    );
+    this.#limitHandshake(connectTimeoutMs);
     this.#socket.on("drain", () => {
       if (!this.#closed) this.#owner.drained();
     });
@@ -87,6 +85,20 @@ export class ServerConnection {
   /** The handshake is done: the connect timeout ends. */
   established(): void {
     this.#cancelTimeout();
+  }
+
+  /**
+   * Gives the connection up when nothing of it came in time. What did come while the event loop was held is read first, and gives
+   * the rest of the handshake its time.
+   */
+  #limitHandshake(timeoutMs: number): void {
+    this.#cancelTimeout = this.#clock.at(this.#clock.now() + timeoutMs, () => {
+      const { connecting, bytesRead } = this.#socket;
+      this.#cancelTimeout = this.#clock.afterInput(() => {
+        if (this.#socket.connecting !== connecting || this.#socket.bytesRead !== bytesRead) this.#limitHandshake(timeoutMs);
+        else this.close(new OperationError("CACHE_TIMEOUT", `Cannot connect to ${this.#name}: no answer in ${timeoutMs} ms`));
+      });
+    });
   }
 
   /** Encodes a request behind the others; `flush` sends them. */

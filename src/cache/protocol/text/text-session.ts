@@ -235,8 +235,8 @@ export class TextSession implements CacheSession {
     this.#noreply = tokens.is(tokens.count - 1, "noreply");
     this.#mode = mode;
     const keyBytes = tokens.lengthOf(1);
-    const clientFlags = tokens.u32(2);
-    const exptime = tokens.i32(3);
+    const clientFlags = tokens.wrappedU32(2);
+    const exptime = tokens.wrappedI32(3); // these two alone memcached reads by strtol and strtoul
     u64.low = 0;
     u64.high = 0;
     if (keyBytes > KEY_BYTES_MAX || clientFlags < 0 || Number.isNaN(exptime) || (mode === MODE.cas && !tokens.u64(5, u64))) {

@@ -176,8 +176,12 @@ for (const [peer, { needs: packages, start }] of Object.entries(TEST_SERVERS)) {
   test(`what was deleted while a loader ran is not stored from before the deletion (${peer})`, needs, async (t) => {
     const cache = await client(t, (await start(t)).address);
     const computing = deferred<string>();
-    const fetched = cache.fetch("k", () => computing.promise);
-    await cache.get("k");
+    const begun = deferred<true>();
+    const fetched = cache.fetch("k", () => {
+      begun.resolve(true);
+      return computing.promise;
+    });
+    await begun.promise; // the lease is taken
     await cache.delete("k");
     computing.resolve("from before");
     assert.equal(await fetched, "from before");

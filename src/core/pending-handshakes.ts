@@ -1,0 +1,29 @@
+/**
+ * ● The sockets of a TLS server whose handshake is not over. They are nobody's connection yet, and `server.close()` waits for them:
+ * whoever stops the server ends them here, so that no stranger can hold the stop up.
+ */
+import type { Server, Socket } from "node:net";
+
+export class PendingHandshakes {
+  readonly #sockets = new Map<string, Socket>();
+
+  constructor(server: Server) {
+    server.on("connection", (socket: Socket) => {
+      const peer = peerOf(socket);
+      this.#sockets.set(peer, socket);
+      socket.once("close", () => {
+        if (this.#sockets.get(peer) === socket) this.#sockets.delete(peer);
+      });
+    });
+    server.on("secureConnection", (socket: Socket) => void this.#sockets.delete(peerOf(socket)));
+  }
+
+  destroy(): void {
+    for (const socket of this.#sockets.values()) socket.destroy();
+  }
+}
+
+/** A TLS socket hides the one below it; the peer's address names both. */
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
+}
