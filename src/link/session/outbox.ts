@@ -106,10 +106,7 @@ export class Outbox {
    */
   receipt({ done, rejects }: Receipt): void {
     if (done > this.#everWritten || done < this.#acked) {
-      throw new ProtocolError(
-        "LINK_ACK_INVALID",
-        `Invalid receipt: ${done} is not in ${this.#acked} … ${this.#everWritten}`,
-      );
+      throw new ProtocolError("LINK_ACK_INVALID", `Invalid receipt: ${done} is not in ${this.#acked} … ${this.#everWritten}`);
     }
     while (this.#oldest <= done) {
       const number = this.#oldest;

@@ -4,7 +4,6 @@
  * group makes no difference. A broker that shares its store with others has a core only while it leads.
  */
 import type { Cancel, Clock } from "../../core/clock.ts";
-import { messageOf } from "../../core/errors.ts";
 import { CronTable, type NextRun } from "../service/cron.ts";
 import { TaskService, type TaskServiceOptions } from "../service/task-service.ts";
 import type { TaskServiceStats } from "../service/task-service.ts";
@@ -76,12 +75,7 @@ export class BrokerCore {
   /** A message of a peer. `flush` once all that are at hand were handed in. @param connection makes the way back, for a new peer */
   receive(key: string, frames: Frames, connection: () => PeerConnection): void {
     this.#inBundle = true;
-    try {
-      this.#router!.receive(key, frames, connection);
-    } catch (error) {
-      // A bug that one peer's message finds must not end the broker for all others; it is logged.
-      this.#options.log("queue.error", { error: messageOf(error), stack: error instanceof Error ? error.stack : undefined });
-    }
+    this.#router!.receive(key, frames, connection);
     if (this.#options.single === true) this.#service.flush();
   }
 
@@ -133,7 +127,7 @@ export class BrokerCore {
     this.#timer?.cancel();
     const fire = (): void => {
       this.#timer = undefined;
-      this.#cron.tick();
+      this.#service.guard.run(() => this.#cron.tick());
       this.#service.tick();
     };
     this.#timer = { atMs, cancel: this.#clock.at(atMs, fire) };

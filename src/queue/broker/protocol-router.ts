@@ -1,6 +1,7 @@
 /**
  * ○ Finds out from its messages which protocol a connection speaks, and passes them to that protocol's handler. One connection may
- * speak several: a REQ that works with `Ready` may also submit tasks. Knows peers by keys only.
+ * speak several: a REQ that works with `Ready` may also submit tasks. Knows peers by keys only. An error that nobody expected in
+ * what one peer sent is logged and ends that peer's connection; nothing is sent to a peer that is gone.
  */
 import { Buffer } from "node:buffer";
 import { unreachable } from "../../core/assert.ts";
@@ -25,6 +26,7 @@ const OPEN_MAX = 100_000;
 
 interface Peer {
   readonly connection: PeerConnection;
+  isGone: boolean;
   readonly handlers: Map<string, ProtocolHandler>;
   /** The protocol of the last message, and what its messages begin with: the next is most likely the same. */
   last: ProtocolHandler | undefined;
@@ -53,9 +55,24 @@ export class ProtocolRouter {
   receive(key: string, frames: Frames, connection: () => PeerConnection): void {
     let peer = this.#peers.get(key);
     if (!peer) {
-      peer = { connection: connection(), handlers: new Map(), last: undefined, lastEnveloped: false };
+      const made: Peer = {
+        connection: this.#guarded(key, connection(), () => made.isGone),
+        isGone: false,
+        handlers: new Map(),
+        last: undefined,
+        lastEnveloped: false,
+      };
+      peer = made;
       this.#peers.set(key, peer);
     }
+    try {
+      this.#receive(peer, frames);
+    } catch (error) {
+      this.#options.service.guard.report(error, { owner: peer.connection });
+    }
+  }
+
+  #receive(peer: Peer, frames: Frames): void {
     const enveloped = frames.length > 0 && frames[0]!.length === 0;
     const message = enveloped ? frames.slice(1) : frames;
     if (isProtocol(message[0]) && peer.last instanceof NativeHandler && peer.lastEnveloped === enveloped)
@@ -67,11 +84,38 @@ export class ProtocolRouter {
     const peer = this.#peers.get(key);
     if (!peer) return;
     this.#peers.delete(key);
-    for (const handler of peer.handlers.values()) handler.gone();
+    peer.isGone = true;
+    const { guard } = this.#options.service;
+    for (const handler of peer.handlers.values()) guard.run(() => handler.gone());
   }
 
   tick(nowMs: number): void {
-    for (const peer of this.#peers.values()) for (const handler of peer.handlers.values()) handler.tick?.(nowMs);
+    const { guard } = this.#options.service;
+    for (const { connection, handlers } of this.#peers.values()) {
+      for (const handler of handlers.values()) guard.run(() => handler.tick?.(nowMs), connection);
+    }
+  }
+
+  /** The way back to a peer, for as long as it is there. Closing it is the same as the peer's going. */
+  #guarded(key: string, connection: PeerConnection, isGone: () => boolean): PeerConnection {
+    return {
+      peer: connection.peer,
+      route: connection.route,
+      get idempotencyKey() {
+        return connection.idempotencyKey;
+      },
+      send: (frames) => {
+        if (!isGone()) connection.send(frames);
+      },
+      close: (reason) => {
+        if (isGone()) return;
+        try {
+          connection.close(reason);
+        } finally {
+          this.gone(key);
+        }
+      },
+    };
   }
 
   #route(peer: Peer, message: Frames, enveloped: boolean): void {

@@ -50,6 +50,7 @@ export class MajordomoClient implements ProtocolHandler {
   readonly #connection: PeerConnection;
   readonly #version: 1 | 2;
   readonly #watched = new Map<number, OutcomeWatcher>();
+  #gone = false;
 
   constructor(service: TaskService, connection: PeerConnection, version: 1 | 2) {
     this.#service = service;
@@ -72,6 +73,7 @@ export class MajordomoClient implements ProtocolHandler {
       return;
     }
     const watcher: OutcomeWatcher = {
+      owner: this.#connection,
       ended: (outcome) => this.#ended(serviceName, outcome),
       partial: (_id, bytes) => {
         if (this.#version === 2) this.#reply(serviceName, CLIENT_PARTIAL, unpackFrames(bytes));
@@ -82,7 +84,11 @@ export class MajordomoClient implements ProtocolHandler {
     this.#service.add(
       { queue, spec, bodies: [packFrames(body)], watcher },
       {
-        added: ([id]) => this.#watched.set(id!, watcher),
+        owner: this.#connection,
+        added: ([id]) => {
+          if (this.#gone) this.#service.unwatch(id!, watcher);
+          else this.#watched.set(id!, watcher);
+        },
         // Majordomo has no message for a refusal: without an answer the client tries again, which is right.
         refused: () => {},
       },
@@ -90,6 +96,7 @@ export class MajordomoClient implements ProtocolHandler {
   }
 
   gone(): void {
+    this.#gone = true;
     for (const [id, watcher] of this.#watched) this.#service.unwatch(id, watcher);
     this.#watched.clear();
   }
@@ -190,6 +197,7 @@ export class MajordomoWorker implements ProtocolHandler {
       peer: this.#connection.peer,
       protocol: `majordomo 0.${this.#version}`,
       port: {
+        owner: this.#connection,
         task: (delivery) => this.#request(delivery),
         // The one way to tell a Majordomo worker that what it does is no longer wanted.
         revoked: () => this.#dismiss(),
@@ -199,8 +207,9 @@ export class MajordomoWorker implements ProtocolHandler {
   }
 
   #dismiss(): void {
+    if (!this.#consumer) return;
     this.#dismissed = true;
-    this.#service.adjust(this.#consumer!, { slots: 0, prefetch: 0 });
+    this.#service.adjust(this.#consumer, { slots: 0, prefetch: 0 });
     this.#command(COMMANDS[this.#version].disconnect);
   }
 

@@ -32,6 +32,7 @@ export class ReadyHandler implements ProtocolHandler {
       peer: connection.peer,
       protocol: "lecture",
       port: {
+        owner: connection,
         task: (delivery) => this.#task(delivery),
         // A REQ that works cannot be sent anything. Its next Ready finds the lease lost, and it gets another task.
         revoked: () => (this.#lease = undefined),

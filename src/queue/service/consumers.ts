@@ -4,6 +4,7 @@
  * when an idle slot finds nothing ready, a prefetched task is recalled from the consumer that has the most.
  */
 import type { LeaseOwner } from "../tasks/leases.ts";
+import type { Owner } from "./guard.ts";
 import type { TaskQueue } from "../tasks/task-queue.ts";
 
 /** One worker's subscription to one queue. */
@@ -50,6 +51,8 @@ export interface Delivery {
 
 /** How the worker of a consumer is told. */
 export interface ConsumerPort {
+  /** Its connection. */
+  readonly owner?: Owner;
   task(delivery: Delivery): void;
   /** Stop: the lease is over (timeout, cancelled). */
   revoked(id: number, token: number, why: "timeout" | "cancelled"): void;

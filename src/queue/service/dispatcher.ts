@@ -1,12 +1,13 @@
 /**
  * ○ Who works on what: gives tasks out to the consumers of their queue, takes leases back from those that leave, and has long
- * leases written down. Gives out nothing while the store is in trouble. Invariant: when `giveOut` runs after `gather`, each
+ * leases written down. Gives out nothing while the store is in trouble. What is asked for a consumer that has left does nothing.
+ * Invariant: when `giveOut` runs after `gather`, each
  * consumer has the place in its ring that its leases give it.
  */
 import { EMPTY } from "../../core/bytes.ts";
 import type { Journal } from "./journal.ts";
 import type { ServiceContext } from "./service-context.ts";
-import { Consumer, type ConsumerOptions, ConsumerRing } from "./consumers.ts";
+import { Consumer, type ConsumerOptions, ConsumerRing, type Delivery } from "./consumers.ts";
 import type { Revocation } from "../tasks/task-state-machine.ts";
 import { LEASE_WRITE_MS } from "../limits.ts";
 import { WorkerRegistry, type WorkerRegistryStats } from "./worker-registry.ts";
@@ -26,6 +27,12 @@ interface Missing {
   readonly consumer: Consumer;
 }
 
+/** A consumer that is to be told that it no longer has a lease. */
+interface Revoked extends LeaseRef {
+  readonly consumer: Consumer;
+  readonly why: Revocation;
+}
+
 /** 1 s after a body could not be read, it is tried again. */
 const READ_RETRY_MS = 1000;
 
@@ -41,6 +48,8 @@ export class Dispatcher {
   readonly #stalled = new Set<TaskQueue>();
   /** Consumers whose leases changed and that are not ranked again yet. */
   readonly #unranked = new Set<Consumer>();
+  /** Leases taken from their owners, who are not told yet. */
+  #revoked: Revoked[] = [];
   /** Leases that are written down when they have lasted a while: [when, id, token]. */
   #leases: { readonly atMs: number; readonly id: number; readonly token: number }[] = [];
   readonly #recalled = new Set<number>();
@@ -68,13 +77,14 @@ export class Dispatcher {
   }
 
   adjust(consumer: Consumer, { slots, prefetch }: { slots: number; prefetch: number }): void {
+    if (!this.#isHere(consumer)) return;
     consumer.slots = slots;
     consumer.prefetch = prefetch;
-    this.#rings.get(consumer.queue)!.ranked(consumer);
-    this.#dirty.add(consumer.queue);
+    this.#ranked(consumer);
   }
 
   leave(consumer: Consumer, { lost }: { lost: boolean }): void {
+    if (!this.#isHere(consumer)) return;
     const stateMachine = this.#context.stateMachine();
     const nowMs = this.#context.nowMs();
     this.#workers.left(consumer, { nowMs, lost });
@@ -110,7 +120,7 @@ export class Dispatcher {
   heldRow(consumer: Consumer, id: number, token: number): number {
     const stateMachine = this.#context.stateMachine();
     const row = stateMachine.findLease(id, token);
-    return row !== NONE && stateMachine.leaseOwner(row) === consumer.leaseOwner.index ? row : NONE;
+    return row !== NONE && this.#consumers.get(stateMachine.leaseOwner(row)) === consumer ? row : NONE;
   }
 
   /** Who has this lease; undefined: it is lost. */
@@ -122,6 +132,7 @@ export class Dispatcher {
 
   /** A worker that was cut off is back with a lease from before; true when it has it again. */
   resume(consumer: Consumer, lease: LeaseRef): boolean {
+    if (!this.#isHere(consumer)) return false;
     const stateMachine = this.#context.stateMachine();
     const holding = this.holding(lease);
     if (holding === consumer) return true;
@@ -131,25 +142,40 @@ export class Dispatcher {
       this.released(holding, lease.id);
     }
     const resumed = stateMachine.resume(lease.id, lease.token, consumer.leaseOwner, this.#context.nowMs());
-    if (resumed) this.#rings.get(consumer.queue)!.ranked(consumer);
+    if (resumed) this.#ranked(consumer);
     return resumed;
   }
 
   /** The consumer no longer has this task. */
   released(consumer: Consumer, id: number): void {
     this.#recalled.delete(id);
+    this.#ranked(consumer);
+  }
+
+  /** A lease was taken from its owner. `gather` tells and ranks it later: the state machine is in the middle of a change. */
+  revoked(row: number, leaseOwner: number, why: Revocation): void {
+    const { table } = this.#context.stateMachine();
+    const id = table.f(row, ID);
+    this.#recalled.delete(id);
+    const consumer = this.#consumers.get(leaseOwner);
+    if (!consumer) return;
+    this.#revoked.push({ consumer, id, token: table.f(row, TOKEN), why });
+    this.#unranked.add(consumer);
+  }
+
+  #isHere(consumer: Consumer): boolean {
+    return this.#consumers.get(consumer.leaseOwner.index) === consumer;
+  }
+
+  /** Its slots or leases have changed: puts it where it now belongs, and looks whether it can be given something. */
+  #ranked(consumer: Consumer): void {
     this.#rings.get(consumer.queue)?.ranked(consumer);
     this.#dirty.add(consumer.queue);
   }
 
-  /** A lease was taken from its owner, which is told. `gather` ranks it later: the state machine is in the middle of a change. */
-  revoked(row: number, leaseOwner: number, why: Revocation): void {
-    const consumer = this.#consumers.get(leaseOwner)!;
-    const { table } = this.#context.stateMachine();
-    const id = table.f(row, ID);
-    consumer.port.revoked(id, table.f(row, TOKEN), why);
-    this.#recalled.delete(id);
-    this.#unranked.add(consumer);
+  /** Calls a consumer back, if it has not left; it may leave during the call. */
+  #tell(consumer: Consumer, id: number, callback: () => void): void {
+    if (this.#isHere(consumer)) this.#context.guard.run(callback, consumer.port.owner, id);
   }
 
   // ---- time
@@ -176,12 +202,12 @@ export class Dispatcher {
     this.#dirty.add(queue);
   }
 
-  /** Ranks the consumers whose leases changed, and finds where something may be given out again. */
+  /** Tells and ranks the consumers whose leases were taken, and finds where something may be given out again. */
   gather(): void {
-    for (const consumer of this.#unranked) {
-      this.#rings.get(consumer.queue)!.ranked(consumer);
-      this.#dirty.add(consumer.queue);
+    for (const { consumer, id, token, why } of this.#revoked.splice(0)) {
+      this.#tell(consumer, id, () => consumer.port.revoked(id, token, why));
     }
+    for (const consumer of this.#unranked) this.#ranked(consumer);
     this.#unranked.clear();
     if (!this.#context.commits.trouble && this.#readTroubleUntilMs <= this.#context.nowMs()) {
       for (const queue of this.#stalled) this.#dirty.add(queue);
@@ -198,7 +224,7 @@ export class Dispatcher {
   giveOut(): void {
     for (const queue of this.#dirty) {
       this.#dirty.delete(queue);
-      this.#dispatch(queue);
+      this.#context.guard.run(() => this.#dispatch(queue));
     }
   }
 
@@ -232,14 +258,15 @@ export class Dispatcher {
     const id = table.f(row, ID);
     const token = table.f(row, TOKEN);
     if (consumer.resumable) this.#leases.push({ atMs: this.#context.nowMs() + LEASE_WRITE_MS, id, token });
-    consumer.port.task({
+    const delivery: Delivery = {
       id,
       token,
       queue: consumer.queue.name,
       attempt: table.u(row, ATTEMPTS) + 1,
       timeoutMs: stateMachine.policy(row).timeoutMs,
       body,
-    });
+    };
+    this.#tell(consumer, id, () => consumer.port.task(delivery));
   }
 
   async #readBodies(missing: readonly Missing[]): Promise<void> {
@@ -274,7 +301,8 @@ export class Dispatcher {
     const id = table.f(row, ID);
     if (this.#recalled.has(id)) return;
     this.#recalled.add(id);
-    consumer.port.recall(id, table.f(row, TOKEN));
+    const token = table.f(row, TOKEN);
+    this.#tell(consumer, id, () => consumer.port.recall(id, token));
   }
 
   #writeLeases(nowMs: number): void {

@@ -1,11 +1,13 @@
 /**
  * ○ Group commit: one batch is being written while the next gathers, so that a slow disk makes batches larger and not answers
  * slower one after the other. What cannot be written is of two kinds: new tasks are refused, for their producers can keep them;
- * everything else (results, acknowledgements) is kept here in order and tried again until the disk takes it.
+ * everything else (results, acknowledgements) is kept here in order and tried again until the disk takes it. Invariant: what
+ * follows from a commit cannot fail it, nor what follows from another.
  */
 import type { Clock } from "../../core/clock.ts";
 import { messageOf, OperationError } from "../../core/errors.ts";
 import type { StoreOp } from "../stores/store.ts";
+import type { Guard } from "./guard.ts";
 
 export interface Commit {
   /** May grow until `taken` is told. */
@@ -21,6 +23,7 @@ export interface Commit {
 export interface GroupCommitOptions {
   write(ops: readonly StoreOp[]): Promise<void>;
   readonly clock: Clock;
+  readonly guard: Guard;
   /** Called after each batch, when all its `done`s have run. */
   settled(): void;
   /** One commit a batch instead of as many as are there. */
@@ -39,6 +42,7 @@ const RETRY_MS = 250;
 export class GroupCommit {
   readonly #write: (ops: readonly StoreOp[]) => Promise<void>;
   readonly #clock: Clock;
+  readonly #guard: Guard;
   readonly #settled: () => void;
   readonly #single: boolean;
   readonly #patienceMs: () => number | undefined;
@@ -49,10 +53,11 @@ export class GroupCommit {
   #batches = 0;
   #ops = 0;
 
-  constructor({ write, clock, settled, single = false, patienceMs }: GroupCommitOptions) {
+  constructor({ write, clock, guard, settled, single = false, patienceMs }: GroupCommitOptions) {
     this.#write = write;
     this.#clock = clock;
-    this.#settled = settled;
+    this.#guard = guard;
+    this.#settled = () => guard.run(settled);
     this.#single = single;
     this.#patienceMs = patienceMs ?? (() => undefined);
   }
@@ -73,7 +78,7 @@ export class GroupCommit {
 
   submit(commit: Commit): void {
     if (this.#trouble && commit.refusable) {
-      commit.done(this.#trouble);
+      this.#done([commit], this.#trouble);
       return;
     }
     this.#waiting.push(commit);
@@ -90,20 +95,20 @@ export class GroupCommit {
     await Promise.resolve();
     while (this.#waiting.length > 0) {
       const batch = this.#next();
-      for (const { taken } of batch) taken?.();
+      this.#take(batch);
+      const ops = batch.length === 1 ? batch[0]!.ops : batch.flatMap((commit) => commit.ops);
       try {
-        const ops = batch.length === 1 ? batch[0]!.ops : batch.flatMap((commit) => commit.ops);
         await this.#writeUntilPatienceEnds(this.#write(ops));
-        this.#trouble = undefined;
-        this.#batches += 1;
-        this.#ops += ops.length;
-        for (const { done } of batch) done();
       } catch (error) {
         this.#refuse(batch, error);
         this.#settled();
         if (this.#waiting.length > 0) await this.#pause();
         continue;
       }
+      this.#trouble = undefined;
+      this.#batches += 1;
+      this.#ops += ops.length;
+      this.#done(batch);
       this.#settled();
     }
     this.#writing = undefined;
@@ -149,12 +154,23 @@ export class GroupCommit {
       cause: error,
     });
     this.#trouble = trouble;
-    for (const { taken } of this.#waiting) taken?.();
+    this.#take(this.#waiting);
     const all = [...batch, ...this.#waiting];
     this.#waiting = all.filter((commit) => !commit.refusable);
     // With nothing to try again, an empty batch finds out when the store can write again.
     if (this.#waiting.length === 0 && batch.length > 0) this.#waiting.push({ ops: [], refusable: false, done: () => {} });
-    for (const commit of all) if (commit.refusable) commit.done(trouble);
+    this.#done(
+      all.filter((commit) => commit.refusable),
+      trouble,
+    );
+  }
+
+  #take(commits: readonly Commit[]): void {
+    for (const { taken } of commits) if (taken) this.#guard.run(taken);
+  }
+
+  #done(commits: readonly Commit[], error?: OperationError): void {
+    for (const { done } of commits) this.#guard.run(() => done(error));
   }
 
   async #pause(): Promise<void> {

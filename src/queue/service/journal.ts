@@ -3,6 +3,7 @@
  * change and what follows from it are one commit, and no delay is on disk without the time that it counts from.
  */
 import { EMPTY } from "../../core/bytes.ts";
+import type { Owner } from "./guard.ts";
 import type { ServiceContext } from "./service-context.ts";
 import type { EndedState } from "../tasks/life-cycle.ts";
 import { ERROR_BYTES_MAX } from "../limits.ts";
@@ -16,10 +17,15 @@ export const TIME_SETTING = "time";
 /** 1 s between writes of the time: a clock set back over a restart makes delays longer by no more than that. */
 const TIME_WRITE_MS = 1000;
 
+interface Following {
+  readonly callback: () => void;
+  readonly owner: Owner | undefined;
+}
+
 export class Journal {
   readonly #context: ServiceContext;
   #ops: StoreOp[] = [];
-  #after: (() => void)[] = [];
+  #after: Following[] = [];
   #lastError = { id: 0, error: "" };
   #timeWrittenMs = -Infinity;
 
@@ -62,9 +68,9 @@ export class Journal {
     this.#ops.push({ kind: "set", name, value });
   }
 
-  /** Called once all that was written before is on disk. */
-  afterwards(callback: () => void): void {
-    this.#after.push(callback);
+  /** Called once all that was written before is on disk. @param owner whose callback it is */
+  afterwards(callback: () => void, owner?: Owner): void {
+    this.#after.push({ callback, owner });
   }
 
   /** Hands it all over to be committed. */
@@ -72,11 +78,12 @@ export class Journal {
     if (this.#ops.length === 0 && this.#after.length === 0) return;
     this.addTime(this.#ops);
     const after = this.#after;
-    this.#context.commits.submit({
+    const { commits, guard } = this.#context;
+    commits.submit({
       ops: this.#ops,
       refusable: false,
       done: () => {
-        for (const callback of after) callback();
+        for (const { callback, owner } of after) guard.run(callback, owner);
       },
     });
     this.#ops = [];

@@ -4,6 +4,7 @@
  * read back from the store.
  */
 import { EMPTY, utf8 } from "../../core/bytes.ts";
+import type { Owner } from "./guard.ts";
 import type { ServiceContext } from "./service-context.ts";
 import type { Journal } from "./journal.ts";
 import { type EndedState, isEnded, type OutcomeState } from "../tasks/life-cycle.ts";
@@ -18,6 +19,8 @@ export interface Outcome {
 }
 
 export interface OutcomeWatcher {
+  /** The connection of the peer that watches. */
+  readonly owner?: Owner | undefined;
   ended(outcome: Outcome): void;
   /** What the worker says of its progress; the newest replaces the one before. */
   progress?(id: number, bytes: Uint8Array): void;
@@ -83,11 +86,13 @@ export class Outcomes {
   }
 
   progress(id: number, bytes: Uint8Array): void {
-    for (const watcher of all(this.#live.get(id))) watcher.progress?.(id, bytes);
+    const { guard } = this.#context;
+    for (const watcher of all(this.#live.get(id))) guard.run(() => watcher.progress?.(id, bytes), watcher.owner, id);
   }
 
   partial(id: number, bytes: Uint8Array): void {
-    for (const watcher of all(this.#live.get(id))) watcher.partial?.(id, bytes);
+    const { guard } = this.#context;
+    for (const watcher of all(this.#live.get(id))) guard.run(() => watcher.partial?.(id, bytes), watcher.owner, id);
   }
 
   /** A task ended: that is written, then told. */
@@ -105,7 +110,12 @@ export class Outcomes {
     const settling = this.#settling.get(id);
     if (!settling) return;
     this.#settling.delete(id);
-    for (const watcher of all(settling.watchers)) watcher.ended(settling.outcome);
+    for (const watcher of all(settling.watchers)) this.tell(watcher, settling.outcome);
+  }
+
+  /** Tells one watcher. */
+  tell(watcher: OutcomeWatcher, outcome: Outcome): void {
+    this.#context.guard.run(() => watcher.ended(outcome), watcher.owner, outcome.id);
   }
 
   async #readBack(id: number, state: EndedState, watcher: OutcomeWatcher): Promise<void> {
@@ -118,7 +128,7 @@ export class Outcomes {
       // The disk does not answer now. The waiter asks again as after a broken connection.
       return;
     }
-    watcher.ended({ id, state, bytes });
+    this.tell(watcher, { id, state, bytes });
     flush();
   }
 }

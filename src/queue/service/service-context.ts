@@ -1,6 +1,7 @@
 /** ○ What all parts of the task service need of it; task-service.ts makes it. */
 import type { BodyCache } from "./body-cache.ts";
 import type { GroupCommit } from "./group-commit.ts";
+import type { Guard } from "./guard.ts";
 import type { Store } from "../stores/store.ts";
 import type { TaskStateMachine } from "../tasks/task-state-machine.ts";
 
@@ -11,6 +12,8 @@ export interface ServiceContext {
   nowMs(): number;
   readonly store: Store;
   readonly commits: GroupCommit;
+  /** Through it goes every callback to a peer, which may have left. */
+  readonly guard: Guard;
   readonly bodies: BodyCache;
   /** Gives out what can be given out and hands the store what has changed. */
   flush(): void;

@@ -4,6 +4,7 @@
  */
 import { EMPTY } from "../../core/bytes.ts";
 import { HoldfastError, OperationError, UsageError } from "../../core/errors.ts";
+import type { Owner } from "./guard.ts";
 import type { Journal } from "./journal.ts";
 import type { ServiceContext } from "./service-context.ts";
 import { BATCH_TASKS_MAX, HELD_BYTES_MAX, TASK_OVERHEAD_BYTES } from "../limits.ts";
@@ -24,6 +25,8 @@ export interface Submission {
 
 /** The answer to a submission. Exactly one of the two is called, once. */
 export interface SubmissionAnswer {
+  /** The connection of the peer that submitted it. */
+  readonly owner?: Owner | undefined;
   /** On disk. Tasks known under the same key already are answered with their own ids. */
   added(ids: readonly number[]): void;
   refused(error: HoldfastError): void;
@@ -82,12 +85,12 @@ export class Submissions {
     const refusal = this.#tryAdd(submission, answer);
     if (!refusal) return;
     if (refusal.code !== "QUEUE_FULL" || !submission.spec.waitForRoom) {
-      answer.refused(refusal);
+      this.#refuse(answer, refusal);
       return;
     }
     const bytes = submission.bodies.reduce((sum, body) => sum + body.length, TASK_OVERHEAD_BYTES);
     if (this.#heldBytes + bytes > HELD_BYTES_MAX) {
-      answer.refused(refusal);
+      this.#refuse(answer, refusal);
       return;
     }
     this.#heldBytes += bytes;
@@ -195,8 +198,8 @@ export class Submissions {
       done: (error) => {
         if (error) this.#journal.timeNotWritten();
         for (const written of group.written) {
-          if (error) this.#refused(written, error);
-          else this.#written(written);
+          const { owner } = written.answer;
+          this.#context.guard.run(() => (error ? this.#refused(written, error) : this.#written(written)), owner);
         }
       },
     });
@@ -211,8 +214,8 @@ export class Submissions {
       stateMachine.admit(rows[index]!, spec.after, nowMs);
     }
     const others = this.#othersOf(spec, rows[0]!);
-    answer.added(ids);
-    for (const other of others) other.added(ids);
+    this.#added(answer, ids);
+    for (const other of others) this.#added(other, ids);
   }
 
   #refused({ submission, answer, rows, ids }: Written, error: OperationError): void {
@@ -221,8 +224,16 @@ export class Submissions {
     const others = this.#othersOf(spec, rows[0]!);
     for (const row of rows) stateMachine.discard(row);
     if (watcher) for (const id of ids) this.#outcomes.remove(id, watcher);
-    answer.refused(error);
-    for (const other of others) other.refused(error);
+    this.#refuse(answer, error);
+    for (const other of others) this.#refuse(other, error);
+  }
+
+  #added(answer: SubmissionAnswer, ids: readonly number[]): void {
+    this.#context.guard.run(() => answer.added(ids), answer.owner, ids[0]);
+  }
+
+  #refuse(answer: SubmissionAnswer, error: HoldfastError): void {
+    this.#context.guard.run(() => answer.refused(error), answer.owner);
   }
 
   /** Who else asked under the key meanwhile. */
@@ -236,14 +247,16 @@ export class Submissions {
   /** A submission under a key that is known: the tasks of the first are the answer. */
   #addAgain(queue: TaskQueue, row: number, { spec, bodies, watcher }: Submission, answer: SubmissionAnswer): void {
     const stateMachine = this.#context.stateMachine();
+    const { owner } = answer;
     const added = (ids: readonly number[]): void => {
-      answer.added(ids);
+      this.#added(answer, ids);
       // One that is no longer kept has the number 0, which is no task's.
       if (watcher)
-        for (const id of ids) if (!this.#outcomes.watch(id, watcher)) watcher.ended({ id, state: "unknown", bytes: EMPTY });
+        for (const id of ids)
+          if (!this.#outcomes.watch(id, watcher)) this.#outcomes.tell(watcher, { id, state: "unknown", bytes: EMPTY });
     };
     const unwritten = this.#unwritten.get(row);
-    if (unwritten) this.#unwritten.set(row, [...unwritten, { added, refused: (error) => answer.refused(error) }]);
+    if (unwritten) this.#unwritten.set(row, [...unwritten, { owner, added, refused: (error) => answer.refused(error) }]);
     else {
       const rows = bodies.map((_, index) => stateMachine.findKey(queue.name, keyAt(spec.key, index)));
       added(rows.map((each) => (each === NONE ? 0 : stateMachine.table.f(each, ID))));
@@ -256,13 +269,14 @@ export class Submissions {
     const full = new Set<string>();
     this.#held = this.#held.filter(({ submission, answer, bytes }) => {
       if (full.has(submission.queue)) return true;
-      const refusal = this.#tryAdd(submission, answer);
+      let refusal: HoldfastError | undefined;
+      this.#context.guard.run(() => (refusal = this.#tryAdd(submission, answer)), answer.owner);
       if (refusal?.code === "QUEUE_FULL") {
         full.add(submission.queue);
         return true;
       }
       this.#heldBytes -= bytes;
-      if (refusal) answer.refused(refusal);
+      if (refusal) this.#refuse(answer, refusal);
       return false;
     });
   }
@@ -270,7 +284,7 @@ export class Submissions {
   /** Refuses what waits, and all that comes. */
   close(): void {
     this.#closed = true;
-    for (const { answer } of this.#held.splice(0)) answer.refused(closing());
+    for (const { answer } of this.#held.splice(0)) this.#refuse(answer, closing());
   }
 }
 

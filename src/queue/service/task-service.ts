@@ -8,6 +8,7 @@ import { UsageError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
 import { BodyCache } from "./body-cache.ts";
 import { GroupCommit } from "./group-commit.ts";
+import { Guard, type Log, type Owner } from "./guard.ts";
 import type { Consumer, ConsumerOptions } from "./consumers.ts";
 import { Dispatcher, type LeaseRef } from "./dispatcher.ts";
 import { TaskStateMachine, type TaskStateMachineListener, type TaskStateMachineOptions } from "../tasks/task-state-machine.ts";
@@ -43,6 +44,8 @@ export interface TaskServiceOptions {
   readonly single?: boolean;
   /** Makes the state machine; simulations give broken ones. */
   readonly makeStateMachine?: (options: TaskStateMachineOptions) => TaskStateMachine;
+  /** Told of errors that nobody expected: `queue.program-error`, with the stack and, where known, peer and task. */
+  readonly log?: Log;
   /** Whether tasks may be given out now; once they may again, the caller calls `flush`. Default: always. */
   mayGiveOut?(): boolean;
   /** Told when `deadlineMs` may have changed or there is something to flush. */
@@ -88,6 +91,7 @@ export class TaskService {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #commits: GroupCommit;
+  readonly guard: Guard;
   readonly #outcomes: Outcomes;
   readonly #bodies: BodyCache;
   readonly #bodyBytesMax: number;
@@ -96,7 +100,7 @@ export class TaskService {
   readonly #dispatcher: Dispatcher;
   readonly #submissions: Submissions;
   readonly adminCommands: AdminCommands;
-  readonly #settledCallbacks: (() => void)[] = [];
+  #settledCallbacks: { readonly callback: () => void; readonly owner: Owner | undefined }[] = [];
   #closed = false;
   #stateMachineOrUndefined: TaskStateMachine | undefined;
   /** Queue time minus the monotonic clock. */
@@ -108,7 +112,9 @@ export class TaskService {
     this.#clock = options.clock;
     this.#bodyBytesMax = options.bodyBytesMax ?? BODY_BYTES_MAX;
     this.#bodies = new BodyCache(options.bodyCacheBytesMax ?? BODY_CACHE_BYTES_MAX);
+    this.guard = new Guard(options.log);
     this.#commits = new GroupCommit({
+      guard: this.guard,
       write: (ops) => options.store.write(ops),
       clock: options.clock,
       single: options.single ?? false,
@@ -120,6 +126,7 @@ export class TaskService {
       nowMs: () => this.nowMs,
       store: options.store,
       commits: this.#commits,
+      guard: this.guard,
       bodies: this.#bodies,
       flush: () => this.flush(),
     };
@@ -231,7 +238,9 @@ export class TaskService {
       this.#submissions.admitHeld();
       if (this.#dispatcher.hasWork && (this.#options.mayGiveOut?.() ?? true)) this.#dispatcher.giveOut();
     }
-    for (const callback of this.#settledCallbacks.splice(0)) callback();
+    const settled = this.#settledCallbacks;
+    this.#settledCallbacks = [];
+    for (const { callback, owner } of settled) this.guard.run(callback, owner);
     this.#submissions.seal();
     this.#journal.submit();
     this.#options.wake?.();
@@ -333,18 +342,18 @@ export class TaskService {
   }
 
   /** Calls once all that has changed until now is on disk. */
-  afterwards(callback: () => void): void {
-    this.#journal.afterwards(callback);
+  afterwards(callback: () => void, owner?: Owner): void {
+    this.#journal.afterwards(callback, owner);
   }
 
   /** Calls once, soon, when all outcomes of the batch that was just written have been told: to put many answers in one message. */
-  whenSettled(callback: () => void): void {
-    this.#settledCallbacks.push(callback);
+  whenSettled(callback: () => void, owner?: Owner): void {
+    this.#settledCallbacks.push({ callback, owner });
   }
 
   #released(consumer: Consumer, id: number, settled: (() => void) | undefined): void {
     this.#dispatcher.released(consumer, id);
-    if (settled) this.#journal.afterwards(settled);
+    if (settled) this.#journal.afterwards(settled, consumer.port.owner);
   }
 
   // ---- settings and inspection
@@ -440,5 +449,6 @@ export class TaskService {
     },
     errorRecorded: (row, error, attempt) => this.#journal.addError(this.stateMachine.table.f(row, ID), error, attempt),
     ready: (queue) => this.#dispatcher.ready(queue),
+    broken: (row, error) => this.guard.report(error, { task: this.stateMachine.table.f(row, ID) }),
   };
 }

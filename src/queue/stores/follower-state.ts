@@ -17,6 +17,7 @@ const NOBODY: TaskStateMachineListener = {
   removed() {},
   errorRecorded() {},
   ready() {},
+  broken() {},
 };
 
 export class FollowerState implements Standby {

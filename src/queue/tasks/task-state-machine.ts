@@ -44,6 +44,8 @@ export interface TaskStateMachineListener {
   errorRecorded(row: number, error: string, attempt: number | undefined): void;
   /** There may be something to take. */
   ready(queue: TaskQueue): void;
+  /** What fell due for the row met an error that nobody expected; it is not tried again before a restart. */
+  broken(row: number, error: unknown): void;
 }
 
 export interface TaskStateMachineOptions extends RecoveryOptions {
@@ -216,7 +218,12 @@ export class TaskStateMachine extends Recovery {
     for (let step = 0; step < steps; step += 1) {
       const row = this.deadlines.due(nowMs);
       if (row === NONE) return;
-      this.#due(row, nowMs);
+      try {
+        this.#due(row, nowMs);
+      } catch (error) {
+        this.deadlines.drop(row);
+        this.#listener.broken(row, error);
+      }
     }
   }
 

@@ -173,7 +173,16 @@ export class LeaderLog implements Store {
     if (appended.kind === "refused") throw appended.error;
     this.#surelyLedMs = sentMs;
     this.#compaction.wrote({ bytes: payload.length + messages * MESSAGE_OVERHEAD_BYTES, copiedBytes, liveBytes });
-    this.#replica.take(appended.sequence, head, ops);
+    this.#taken(appended.sequence, head, ops);
+  }
+
+  /** It is in the log: whatever is wrong with this broker's copy, it is written, and must not be appended again. */
+  #taken(sequence: number, head: EntryHead, ops: readonly StoreOp[]): void {
+    try {
+      this.#replica.take(sequence, head, ops);
+    } catch (error) {
+      this.#options.message(`program error: the local copy did not take entry ${sequence}: ${stackOf(error)}`);
+    }
   }
 
   #never(): Promise<never> {
@@ -221,6 +230,10 @@ export class LeaderLog implements Store {
   #settings(): StoreOp[] {
     return [...this.#replica.settings].map(([name, value]): StoreOp => ({ kind: "set", name, value }));
   }
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
 function bytesOf(ops: readonly StoreOp[]): number {

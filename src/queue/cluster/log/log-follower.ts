@@ -90,7 +90,15 @@ export class LogFollower {
       const log = new QueueLog(connection, url.group, (message) => options.log?.(message));
       const info = await log.open(url.replicas);
       const follower = new LogFollower({ connection, log, replica, info }, options, listener);
-      written = (ops) => follower.#followerState?.apply(ops);
+      written = (ops) => {
+        try {
+          follower.#followerState?.apply(ops);
+        } catch (error) {
+          // It no longer says what the store says: a takeover reads the store instead.
+          follower.#followerState = undefined;
+          throw error;
+        }
+      };
       return follower;
     } catch (error) {
       await connection?.close();

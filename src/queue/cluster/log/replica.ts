@@ -156,7 +156,7 @@ export class Replica {
       .then(() => {
         this.#unwritten = undefined;
         this.#written = place.applied;
-        this.#options.written?.(ops);
+        this.#told(ops);
       })
       .finally(() => (this.#writing = undefined));
     await this.#writing;
@@ -192,6 +192,16 @@ export class Replica {
 
   get #open(): SqliteStore {
     return this.#store!;
+  }
+
+  /** It is written: whatever those who are told do with it cannot fail that. */
+  #told(ops: readonly StoreOp[]): void {
+    const { written, log } = this.#options;
+    try {
+      written?.(ops);
+    } catch (error) {
+      log?.(`program error after the local copy was written: ${error instanceof Error ? error.stack : String(error)}`);
+    }
   }
 
   #writeSoon(): void {

@@ -4,7 +4,9 @@
  */
 import { Buffer } from "node:buffer";
 import { HoldfastError } from "../../../core/errors.ts";
+import type { Owner } from "../../service/guard.ts";
 import type { TaskService } from "../../service/task-service.ts";
+import type { PeerConnection } from "../protocol-handler.ts";
 import type { NativeWriter } from "./native-writer.ts";
 import type { OutcomeSubscriptions, OutcomeSubscription } from "./outcome-subscriptions.ts";
 import { RecordBatchReader } from "../record-batch.ts";
@@ -14,6 +16,7 @@ import type { SubmissionAnswer } from "../../service/submissions.ts";
 import type { Outcome, OutcomeWatcher } from "../../service/outcomes.ts";
 
 export interface BatchSubmissionsOptions {
+  readonly connection: PeerConnection;
   readonly service: TaskService;
   readonly ids: IdText;
   readonly writer: NativeWriter;
@@ -41,12 +44,18 @@ class BatchedRequest implements SubmissionAnswer, OutcomeWatcher, OutcomeSubscri
     this.#options = options;
   }
 
+  get owner(): Owner {
+    return this.#options.connection;
+  }
+
   ids(): readonly number[] {
     return this.#id === undefined ? [] : [this.#id];
   }
 
   added([id]: readonly number[]): void {
     this.#id = id!;
+    const { service, subscriptions } = this.#options;
+    if (!subscriptions.isOpen) service.unwatch(id!, this);
     this.#options.writer.addedInBatch(this.key, id!);
   }
 

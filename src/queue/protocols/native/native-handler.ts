@@ -3,7 +3,7 @@
  * Invariant: each request gets its answer, or the connection ends.
  */
 import { Buffer } from "node:buffer";
-import { HoldfastError, OperationError, ProtocolError } from "../../../core/errors.ts";
+import { HoldfastError, ProtocolError } from "../../../core/errors.ts";
 import { unknownTask } from "../../service/admin-commands.ts";
 import type { CronTable } from "../../service/cron.ts";
 import type { TaskService } from "../../service/task-service.ts";
@@ -62,7 +62,7 @@ export class NativeHandler implements ProtocolHandler {
     this.#service = options.service;
     this.#ids = options.ids;
     this.#writer = new NativeWriter({ ...options, connection });
-    this.#subscriptions = new OutcomeSubscriptions({ ...options, writer: this.#writer });
+    this.#subscriptions = new OutcomeSubscriptions({ ...options, connection, writer: this.#writer });
     this.#work = new WorkerCommands({ ...options, connection, writer: this.#writer });
   }
 
@@ -127,6 +127,7 @@ export class NativeHandler implements ProtocolHandler {
     const [, , , queue, options, ...bodies] = frames;
     const rid = request(frames);
     const answer: SubmissionAnswer = {
+      owner: this.#connection,
       added: (ids) => this.#say("ADDED", rid, ...ids.map((id) => this.#ids.write(id))),
       refused: (error) => this.#refuse(rid, error),
     };
@@ -141,8 +142,12 @@ export class NativeHandler implements ProtocolHandler {
       throw new ProtocolError("QUEUE_PROTOCOL", "Cannot CALL with several bodies from a REQ socket");
     const watch = this.#subscriptions.open(rid);
     const answer: SubmissionAnswer = {
+      owner: this.#connection,
       added: (ids) => {
-        for (const id of ids) watch.open.add(id);
+        for (const id of ids) {
+          if (this.#subscriptions.isOpen) watch.open.add(id);
+          else this.#service.unwatch(id, watch);
+        }
         if (!oneAnswer) this.#say("ADDED", rid, ...ids.map((id) => this.#ids.write(id)));
       },
       refused: (error) => {
@@ -274,8 +279,16 @@ export class NativeHandler implements ProtocolHandler {
 
   #submitBatch(frames: Frames, watched: boolean): void {
     const [, , queue, options, records] = frames;
-    const about = { service: this.#service, ids: this.#ids, writer: this.#writer, subscriptions: this.#subscriptions };
-    submitBatch({ queue: readText(queue), spec: () => this.#spec(options), records, watched }, about);
+    submitBatch(
+      { queue: readText(queue), spec: () => this.#spec(options), records, watched },
+      {
+        connection: this.#connection,
+        service: this.#service,
+        ids: this.#ids,
+        writer: this.#writer,
+        subscriptions: this.#subscriptions,
+      },
+    );
   }
 
   #refuse(rid: Buffer, error: HoldfastError): void {
@@ -284,11 +297,14 @@ export class NativeHandler implements ProtocolHandler {
 
   #later(frames: Frames, answer: Promise<readonly Buffer[]>): void {
     const rid = request(frames);
+    const { guard } = this.#service;
+    const owner = this.#connection;
     answer.then(
-      (rest) => this.#say("DATA", rid, ...rest),
+      (rest) => guard.run(() => this.#say("DATA", rid, ...rest), owner),
       (error: unknown) => {
-        const known = error instanceof HoldfastError ? error : new OperationError("QUEUE_STORE_UNAVAILABLE", String(error));
-        this.#refuse(rid, known);
+        if (error instanceof HoldfastError && error.code !== "ASSERTION_FAILED")
+          guard.run(() => this.#refuse(rid, error), owner);
+        else guard.report(error, { owner });
       },
     );
   }

@@ -91,10 +91,11 @@ export class NativeWriter {
     if (writer.isFull) this.#flush();
     else if (!this.#gathering) {
       this.#gathering = true;
-      this.#options.service.whenSettled(() => {
+      const { service, connection } = this.#options;
+      service.whenSettled(() => {
         this.#gathering = false;
         this.#flush();
-      });
+      }, connection);
     }
   }
 

@@ -5,6 +5,7 @@
 import type { Buffer } from "node:buffer";
 import { OperationError, ProtocolError } from "../../../core/errors.ts";
 import type { TaskService } from "../../service/task-service.ts";
+import type { PeerConnection } from "../protocol-handler.ts";
 import type { NativeWriter } from "./native-writer.ts";
 import { asBuffer, type IdText, readNumber } from "../messages.ts";
 import type { OutcomeWatcher } from "../../service/outcomes.ts";
@@ -23,6 +24,7 @@ export interface SingleSubscription extends OutcomeSubscription {
 }
 
 export interface OutcomeSubscriptionsOptions {
+  readonly connection: PeerConnection;
   readonly service: TaskService;
   readonly ids: IdText;
   readonly writer: NativeWriter;
@@ -34,9 +36,15 @@ export interface OutcomeSubscriptionsOptions {
 export class OutcomeSubscriptions {
   readonly #options: OutcomeSubscriptionsOptions;
   readonly #subscriptions = new Map<number | string, OutcomeSubscription>();
+  #isOpen = true;
 
   constructor(options: OutcomeSubscriptionsOptions) {
     this.#options = options;
+  }
+
+  /** The connection is there: false once it is gone. */
+  get isOpen(): boolean {
+    return this.#isOpen;
   }
 
   /**
@@ -45,9 +53,10 @@ export class OutcomeSubscriptions {
    * @throws ProtocolError QUEUE_PROTOCOL, OperationError QUEUE_TOO_MANY
    */
   open(rid: Buffer): SingleSubscription {
-    const { oneAnswer, ids, writer } = this.#options;
+    const { oneAnswer, ids, writer, connection } = this.#options;
     const open = new Set<number>();
     const subscription: SingleSubscription = {
+      owner: connection,
       key: keyOf(rid),
       open,
       ids: () => open,
@@ -90,6 +99,7 @@ export class OutcomeSubscriptions {
   }
 
   closeAll(): void {
+    this.#isOpen = false;
     for (const subscription of this.#subscriptions.values()) this.#drop(subscription);
     this.#subscriptions.clear();
   }

@@ -60,7 +60,7 @@ export class WorkerCommands {
    */
   dones(records: RecordBatchReader): void {
     const kept: LeaseRef[] = [];
-    this.#service.afterwards(() => this.#writer.keptInBatch(kept));
+    this.#service.afterwards(() => this.#writer.keptInBatch(kept), this.#connection);
     while (records.more) {
       const lease = { id: records.u64(), token: records.u64() };
       const result = records.body();
@@ -119,7 +119,7 @@ export class WorkerCommands {
       const kept = this.#kept;
       this.#kept = [];
       this.#writer.say("KEPT", ...kept);
-    });
+    }, this.#connection);
   }
 
   #consume(queue: string, slots: number, prefetch: number): Consumer {
@@ -130,6 +130,7 @@ export class WorkerCommands {
       peer: this.#connection.peer,
       protocol: "own",
       port: {
+        owner: this.#connection,
         task: (delivery) => this.#writer.task(delivery),
         revoked: (id, token, why) => this.#writer.say("STOP", writeLease(id, token), Buffer.from(why)),
         recall: (id, token) => this.#writer.say("RECALL", writeLease(id, token)),
