@@ -56,7 +56,8 @@ async function server(
   };
 }
 
-export const holdfast: Start = async () => {
+/** A broker of ours with a folder of its own. */
+export async function startBroker(): Promise<{ url: string; pid: number; stop(): Promise<void> }> {
   const { port, pid, stop } = await server("holdfast", (folder, at) => [
     ...HOLDFAST,
     "queue",
@@ -66,7 +67,12 @@ export const holdfast: Start = async () => {
     "--data",
     folder,
   ]);
-  return withWorker({ url: `tcp://127.0.0.1:${port}` }, { pids: [pid], stop });
+  return { url: `tcp://127.0.0.1:${port}`, pid, stop };
+}
+
+export const holdfast: Start = async () => {
+  const { url, pid, stop } = await startBroker();
+  return withWorker({ url }, { pids: [pid], stop });
 };
 
 /** A queue of ours at running brokers, with a worker on it. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bench } from "../../bench/queue.ts";
+import { benchBadMembers } from "../../bench/queue-bad-members.ts";
 import { measureMemory } from "../../bench/queue-memory.ts";
 import { requires } from "../support/requires.ts";
 
@@ -15,4 +16,13 @@ test("a waiting task takes under 200 bytes of rows and indices outside the heap"
   assert.ok(tableBytesPerTask < 200, `${tableBytesPerTask} bytes in the table`);
   // Cached bodies have their views in the heap, 64 MiB of them at most.
   assert.ok(tableBytesPerTask + heapBytesPerTask < 300, `${tableBytesPerTask} + ${heapBytesPerTask} bytes`);
+});
+
+test("the bench of bad members measures the calls of healthy queues beside one of each kind", async () => {
+  const [p99, p50] = await benchBadMembers({ queues: 5, rate: 50, seconds: 0.5, rounds: 1 });
+  for (const found of [p99!, p50!]) {
+    assert.deepEqual(Object.keys(found.figures), ["with bad members", "without"]);
+    for (const { median } of Object.values(found.figures))
+      assert.ok(median > 0 && median < 10_000, `${found.name}: ${median} ms`);
+  }
 });
