@@ -53,6 +53,14 @@ export function deletionLine(at: LogStamp, { key, command, slabClass, valueBytes
   return line(at, `type=deleted key=${percentEncode(key)} cmd=${command} clsid=${slabClass} size=${sizeOf(valueBytes)}`);
 }
 
+export function changeLine(at: LogStamp, { key, command }: EventOf<"changed">): string {
+  return line(at, `type=item_change key=${percentEncode(key)} cmd=${command}`);
+}
+
+export function flushLine(at: LogStamp): string {
+  return line(at, "type=flush_all");
+}
+
 export function openedLine(at: LogStamp, connection: LoggedConnection): string {
   return line(at, `type=conn_new ${endpoint(connection)} cfd=${connection.id}`);
 }

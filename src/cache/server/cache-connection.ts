@@ -77,6 +77,10 @@ export class CacheConnection {
     this.#held = true;
   }
 
+  get held(): boolean {
+    return this.#held;
+  }
+
   /** Ends `hold` and goes on with the commands received meanwhile. */
   release(): void {
     this.#held = false;

@@ -5,10 +5,12 @@
 import type { CacheConnection } from "./cache-connection.ts";
 import { COUNT } from "../store/counters.ts";
 import {
+  changeLine,
   closedLine,
   deletionLine,
   evictionLine,
   fetchLine,
+  flushLine,
   type LogLine,
   type LogStamp,
   openedLine,
@@ -114,6 +116,10 @@ export class LogWatchers {
       }),
       ...(this.#wanted("evictions") && { evicted: (event) => this.#tell("evictions", (at) => evictionLine(at, event)) }),
       ...(this.#wanted("deletions") && { deleted: (event) => this.#tell("deletions", (at) => deletionLine(at, event)) }),
+      ...(this.#wanted("changes") && {
+        changed: (event) => this.#tell("changes", (at) => changeLine(at, event)),
+        flushed: () => this.#tell("changes", flushLine),
+      }),
     };
     store.log = Object.keys(log).length === 0 ? undefined : log;
   }
@@ -138,6 +144,7 @@ export class LogWatchers {
   }
 
   #append(watcher: Watcher, line: string): void {
+    if (watcher.connection.held) return; // it has not been told OK yet
     const waiting = watcher.text.length + watcher.connection.socket.writableLength;
     const note = watcher.skipped > 0 ? `skipped=${watcher.skipped}\n` : "";
     if (waiting + note.length + line.length > this.#bufferBytes) {

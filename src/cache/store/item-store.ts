@@ -14,7 +14,7 @@ import { RELATIVE_EXPIRY_SECONDS_MAX } from "./limits.ts";
 import { GLOBAL, type Memory } from "./memory.ts";
 import { PrefixStats } from "./prefix-stats.ts";
 import { TUNE } from "./settings.ts";
-import type { StoreLog } from "./store-log.ts";
+import type { ChangeCommand, StoreLog } from "./store-log.ts";
 
 /** How `store` treats what is there already. */
 export const MODE = {
@@ -89,7 +89,11 @@ export class ItemStore {
   }
 
   set now(seconds: number) {
-    this.memory.globals[GLOBAL.now] = seconds;
+    const { globals } = this.memory;
+    const before = globals[GLOBAL.now]!;
+    globals[GLOBAL.now] = seconds;
+    const flushSecond = globals[GLOBAL.oldestLive]!;
+    if (before < flushSecond && flushSecond <= seconds) this.#log?.flushed?.();
   }
 
   /** The store's second of an expiry as a client writes it: 0 never, negative already, up to 30 days from now, else a date. */
@@ -155,9 +159,26 @@ export class ItemStore {
       return 0;
     }
     this.items.bump(item);
-    Item.setExpiry(this.items.words, item, expiry);
+    this.setExpiry(item, expiry, "touch");
     counters.addOfClass(BY_CLASS.touchHits, this.classOf(item));
     return item;
+  }
+
+  /** Gives an item another end. */
+  setExpiry(item: number, expiry: number, command: ChangeCommand): void {
+    Item.setExpiry(this.items.words, item, expiry);
+    this.#logChange(item, command);
+  }
+
+  /** `md I`: the next reader computes it anew, and until then it is given as out of date. */
+  invalidate(item: number, { expiry, cas }: { expiry: number | undefined; cas: U64 | undefined }): void {
+    const { words } = this.items;
+    if (expiry !== undefined) Item.setExpiry(words, item, expiry);
+    Item.setFlags(words, item, Item.STALE);
+    Item.clearFlags(words, item, Item.TOKEN_SENT);
+    if (cas) this.setCas(item, cas.high, cas.low);
+    else this.renewCas(item);
+    this.#logChange(item, "md");
   }
 
   delete(key: Uint8Array, start: number, length: number): boolean {
@@ -335,9 +356,12 @@ export class ItemStore {
         items.bytes[to + index] = index < digits ? this.#digits[index]! : SPACE;
       items.update(item);
       this.stored = item;
+      this.#logChange(item, increment ? "incr" : "decr");
       return DELTA.done;
     }
-    return this.#replaceNumber(item, digits, hash);
+    const outcome = this.#replaceNumber(item, digits, hash);
+    if (outcome === DELTA.done) this.#logChange(this.stored, increment ? "incr" : "decr");
+    return outcome;
   }
 
   #replaceNumber(item: number, digits: number, hash: number): number {
@@ -398,6 +422,7 @@ export class ItemStore {
    */
   flushAll(exptime: number): void {
     flush(this.items, exptime > 0 ? this.expiry(exptime) : this.now);
+    if (this.memory.globals[GLOBAL.oldestLive]! <= this.now) this.#log?.flushed?.();
   }
 
   classOf(item: number): number {
@@ -424,6 +449,10 @@ export class ItemStore {
       slabClass: 0,
       valueBytes: 0,
     });
+  }
+
+  #logChange(item: number, command: ChangeCommand): void {
+    if (this.#log?.changed) this.#log.changed({ key: this.items.keyOf(item), command });
   }
 
   #logFetch(

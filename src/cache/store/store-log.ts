@@ -36,4 +36,11 @@ export interface StoreLog {
     readonly slabClass: number;
     readonly valueBytes: number;
   }): void;
+  /** An item changed in another way than by a store or a deletion: memcached has no line for it. */
+  changed?(event: { readonly key: Uint8Array; readonly command: ChangeCommand }): void;
+  /** From this second on everything is flushed that was stored before. */
+  flushed?(): void;
 }
+
+/** What changes an item in its place: another time to live, another number, marked as out of date. */
+export type ChangeCommand = "touch" | "mg" | "md" | "incr" | "decr";

@@ -132,3 +132,14 @@ test("shutdown asked of any thread reaches the owner", async () => {
   await client.ask("shutdown\r\n");
   assert.equal(await server.shutdownAsked, "now");
 });
+
+test("a watcher is told all that happens after its OK, in whichever thread", { timeout: 20_000 }, async () => {
+  for (let round = 0; round < 40; round += 1) {
+    const watcher = await MemcachedClient.connect(server.address);
+    assert.equal(await watcher.ask("watch mutations\r\n"), "OK\r\n");
+    const line = watcher.ask("", new RegExp(`key=round${round} `));
+    await clients[round % CLIENTS]!.ask(`set round${round} 0 0 1\r\nx\r\n`);
+    await line;
+    watcher.close();
+  }
+});

@@ -29,7 +29,10 @@ export interface NearCacheOptions {
   readonly validate?: boolean;
   /** Follow the servers' change streams (`watch`), so that changes by others are known at once; default false. */
   readonly watch?: boolean;
-  /** As `ttl`, while the server's stream is followed; it does not mention touch and flush_all. Default "1m". */
+  /**
+   * As `ttl`, while the server's stream is followed. Holdfast's tells every change; memcached's tells stores and deletes alone, not incr,
+   * decr, touch, invalidate and flush_all. Default "1m" of Holdfast's servers, `ttl` of memcached's.
+   */
   readonly watchedTtl?: Duration;
 }
 

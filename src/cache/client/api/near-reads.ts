@@ -24,8 +24,11 @@ export class NearReads implements ChangeListener {
   readonly #cache: NearCache;
   readonly #ttlMs: number;
   readonly #watchedTtlMs: number;
+  /** As `#watchedTtlMs`, of servers whose stream tells stores and deletes alone. */
+  readonly #partlyWatchedTtlMs: number;
   readonly #validate: boolean;
-  readonly #followed = new Set<string>();
+  /** Servers whose stream is followed, and whether it tells every change. */
+  readonly #followed = new Map<string, boolean>();
   #routesVersion = 0;
 
   /** @throws UsageError UNIT_INVALID */
@@ -34,7 +37,9 @@ export class NearReads implements ChangeListener {
     this.#clock = dispatch.clock;
     this.#cache = new NearCache(sizeBytes(options.bytes ?? NEAR_BYTES_DEFAULT, "nearCache.bytes"));
     this.#ttlMs = durationMs(options.ttl ?? NEAR_TTL_MS_DEFAULT, "nearCache.ttl");
-    this.#watchedTtlMs = durationMs(options.watchedTtl ?? NEAR_WATCHED_TTL_MS_DEFAULT, "nearCache.watchedTtl");
+    const { watchedTtl } = options;
+    this.#watchedTtlMs = durationMs(watchedTtl ?? NEAR_WATCHED_TTL_MS_DEFAULT, "nearCache.watchedTtl");
+    this.#partlyWatchedTtlMs = watchedTtl === undefined ? this.#ttlMs : this.#watchedTtlMs;
     this.#validate = options.validate ?? false;
   }
 
@@ -99,8 +104,7 @@ export class NearReads implements ChangeListener {
     const server = this.#serverOf(wireKey);
     return (item) => {
       if (item?.won) this.#giveBack(wireKey, item);
-      // No change stream tells of incr and decr, so counters are never kept; nor is what another shall replace.
-      const lifeMs = item === undefined || item.won || item.old || isCounter(item.bytes) ? 0 : lifeMsOf(item.leftS);
+      const lifeMs = item && this.#mayKeep(item, server) ? lifeMsOf(item.leftS) : 0;
       const keptMs = lifeMs - aheadMs;
       const isKept = server !== undefined && server === this.#serverOf(wireKey) && keptMs > 0;
       this.#cache.filled(wireKey, isKept ? { ...item!, server } : undefined, this.#freshUntilMs(askedMs, keptMs, server));
@@ -116,9 +120,13 @@ export class NearReads implements ChangeListener {
     this.#cache.clear();
   }
 
-  following(server: string): void {
+  following(server: string, everyChange: boolean): void {
     this.#cache.serverLost(server); // what was read before the stream began may have changed before it began
-    this.#followed.add(server);
+    this.#followed.set(server, everyChange);
+  }
+
+  flushed(server: string): void {
+    this.#cache.serverLost(server);
   }
 
   lost(server: string): void {
@@ -148,6 +156,11 @@ export class NearReads implements ChangeListener {
     return item;
   }
 
+  /** Not what another shall replace; and counters only where the stream tells of incr and decr. */
+  #mayKeep({ won, old, bytes }: RawItem, server: string | undefined): boolean {
+    return !won && !old && ((server !== undefined && this.#followed.get(server) === true) || !isCounter(bytes));
+  }
+
   /** An item that was invalidated chooses the first who reads it to compute it anew. A plain read does not: the next one shall. */
   #giveBack(wireKey: string, { cas }: { readonly cas: bigint }): void {
     const request = (): CommandFields => invalidation(wireKey, { cas });
@@ -163,8 +176,9 @@ export class NearReads implements ChangeListener {
   }
 
   #freshUntilMs(askedMs: number, lifeMs: number, server: string | undefined): number {
-    const ttlMs = server !== undefined && this.#followed.has(server) ? this.#watchedTtlMs : this.#ttlMs;
-    return askedMs + Math.min(ttlMs, lifeMs);
+    const everyChange = server === undefined ? undefined : this.#followed.get(server);
+    const watchedTtlMs = everyChange ? this.#watchedTtlMs : this.#partlyWatchedTtlMs;
+    return askedMs + Math.min(everyChange === undefined ? this.#ttlMs : watchedTtlMs, lifeMs);
   }
 }
 

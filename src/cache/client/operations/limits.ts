@@ -67,5 +67,5 @@ export const NEAR_BYTES_DEFAULT = 8 * 1024 * 1024;
 /** 1 s: takes nearly all reads of a hot key off the network, and nobody sees anything older. */
 export const NEAR_TTL_MS_DEFAULT = 1000;
 
-/** 1 min: changes are told by the stream; this bounds what it does not tell (touch, flush_all). */
+/** 1 min: changes are told by the stream; this bounds what a fault of it would cost. */
 export const NEAR_WATCHED_TTL_MS_DEFAULT = 60_000;

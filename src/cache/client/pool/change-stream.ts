@@ -1,11 +1,11 @@
 /**
- * ● Follows the change stream of one server: memcached's `watch mutations deletions`, on a connection of its own. Tells its
- * listener which keys changed, and when changes may have been missed. Invariant: between `following` and `lost` the listener was
- * told of every store and delete that the server logged. The stream does not mention incr, decr, touch and flush_all.
+ * ● Follows the change stream of one server: memcached's `watch mutations deletions`, on a connection of its own, and Holdfast's
+ * `changes` where the server has it: incr, decr, touch, `md I` and flush_all. Tells its listener which keys changed, and when
+ * changes may have been missed. Invariant: between `following` and `lost` the listener was told of every change that the server logged.
  */
 import { Buffer } from "node:buffer";
 import type { Cancel } from "../../../core/clock.ts";
-import { OperationError } from "../../../core/errors.ts";
+import { OperationError, type HoldfastError } from "../../../core/errors.ts";
 import { ServerConnection } from "../protocol/server-connection.ts";
 import { InFlightCommand } from "../protocol/in-flight.ts";
 import { handshake } from "../protocol/handshake.ts";
@@ -16,10 +16,12 @@ import type { ServerAddress } from "../operations/server-address.ts";
 import { BASE64_MARK } from "../operations/wire-key.ts";
 
 export interface ChangeListener {
-  /** From now on every change is told. */
-  following(server: string): void;
+  /** From now on every store and delete is told; if `everyChange`, also what else changes items. */
+  following(server: string, everyChange: boolean): void;
   /** @param key the wire key */
   changed(key: string): void;
+  /** Everything on it was flushed. */
+  flushed(server: string): void;
   /** Changes may have been missed. */
   lost(server: string): void;
 }
@@ -54,7 +56,11 @@ export class ChangeStream {
       this.#settings.newProtocol(),
       {
         // The server refuses a `watch` with other commands behind it, so it is sent after the handshake.
-        opened: () => handshake(connection, credentials, () => this.#watch(connection)),
+        opened: () =>
+          handshake(connection, credentials, () => {
+            connection.established();
+            this.#watch(connection, true);
+          }),
         drained() {},
         heard() {},
         closed: () => {
@@ -69,26 +75,31 @@ export class ChangeStream {
     this.#connection = connection;
   }
 
-  #watch(connection: ServerConnection): void {
-    connection.established();
+  /** @param everyChange ask for `changes` too; memcached, which does not know them, is asked again without */
+  #watch(connection: ServerConnection, everyChange: boolean): void {
     const { name } = this.#server;
     const read: ReplyReader<boolean> = (reply) => {
       if (reply.kind === "OK") {
         this.#health.answered();
-        this.#listener.following(name);
+        this.#listener.following(name, everyChange);
       } else {
         const key = changedKey(reply.wholeLine);
         if (key !== undefined) this.#listener.changed(key);
+        else if (/\btype=flush_all\b/.test(reply.wholeLine)) this.#listener.flushed(name);
         else if (reply.wholeLine.startsWith("skipped=")) {
           this.#listener.lost(name);
-          this.#listener.following(name); // what comes from now on is told again
+          this.#listener.following(name, everyChange); // what comes from now on is told again
         }
       }
       return undefined; // the stream has no end
     };
     const stop = (): void => connection.close(closedError());
-    const fields = { words: "watch mutations deletions" };
-    const command = new CommandOperation("meta", "", UNCOUNTED, NO_DEADLINE, fields, read, false, stop, stop);
+    const refused = (error: HoldfastError): void => {
+      if (everyChange && error.code === "CACHE_REFUSED") this.#watch(connection, false);
+      else stop();
+    };
+    const fields = { words: `watch mutations deletions${everyChange ? " changes" : ""}` };
+    const command = new CommandOperation("meta", "", UNCOUNTED, NO_DEADLINE, fields, read, false, stop, refused);
     connection.send(new InFlightCommand(command));
     connection.flush();
   }
@@ -98,9 +109,9 @@ function closedError(): OperationError {
   return new OperationError("CLOSED", "The change stream was closed");
 }
 
-/** The wire key in a line that tells of a store or a delete; undefined for other lines. */
+/** The wire key in a line that tells of a change of one item; undefined for other lines. */
 export function changedKey(line: string): string | undefined {
-  const match = /\btype=(?:item_store|deleted)\b.*?\bkey=(\S+)/.exec(line);
+  const match = /\btype=(?:item_store|deleted|item_change)\b.*?\bkey=(\S+)/.exec(line);
   if (!match) return undefined;
   const bytes = Buffer.from(
     match[1]!.replaceAll(/%([\dA-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16))),

@@ -131,7 +131,7 @@ export class MetaCommands {
       switch (tokens.bytes[tokens.starts[token]!]!) {
         case 0x54: // T
           touched = true;
-          Item.setExpiry(words, item, store.expiry(flags.ttl!));
+          store.setExpiry(item, store.expiry(flags.ttl!), "mg");
           break;
         case 0x4e: // N
           if (!created) break;
@@ -286,11 +286,10 @@ export class MetaCommands {
       }
     }
     if (flags.stale) {
-      if (flags.ttl !== undefined) Item.setExpiry(words, item, store.expiry(flags.ttl));
-      Item.setFlags(words, item, Item.STALE);
-      Item.clearFlags(words, item, Item.TOKEN_SENT);
-      if (flags.hasCasIn) store.setCas(item, flags.casIn.high, flags.casIn.low);
-      else store.renewCas(item);
+      store.invalidate(item, {
+        expiry: flags.ttl === undefined ? undefined : store.expiry(flags.ttl),
+        cas: flags.hasCasIn ? flags.casIn : undefined,
+      });
     } else {
       counters.addOfClass(BY_CLASS.deleteHits, store.classOf(item));
       store.logDelete(item, "md");

@@ -42,6 +42,7 @@ const WATCH_KINDS = [
   "proxyevents",
   "proxyuser",
   "deletions",
+  "changes", // our own: what changes an item without a store or a deletion, and flush_all
 ] as const;
 
 /** Kinds of `stats` that any beginning of the word names, as in memcached; and those that only the whole word does. */
@@ -345,7 +346,8 @@ export class TextAdminCommands {
       kinds.push(kind);
     }
     const refusal = this.#server.watch(kinds.length === 0 ? ["fetchers"] : kinds);
-    this.#line(refusal ?? "OK");
+    if (refusal !== undefined) this.#line(refusal);
+    else this.#withOthers("connections", () => this.#line("OK")); // which have heard of the watcher once they answer
   }
 
   /** `config get cluster`, as ElastiCache answers it. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { connect, type Socket } from "node:net";
 import { test } from "node:test";
 import fc from "fast-check";
 import { NearCache } from "../../../../src/cache/client/api/near-cache.ts";
@@ -6,6 +7,7 @@ import { changedKey } from "../../../../src/cache/client/pool/change-stream.ts";
 import { CacheClient, json, text } from "../../../../src/cache/index.ts";
 import { ManualClock } from "../../../../src/core/manual-clock.ts";
 import { requires } from "../../../support/requires.ts";
+import { fakeServer } from "../support/fake-server.ts";
 import { holdfast, TEST_SERVERS } from "../support/test-servers.ts";
 
 function item(text: string, cas = 1n): { bytes: Buffer; flags: number; cas: bigint; server: string } {
@@ -171,21 +173,99 @@ test("with Holdfast's server, the change stream drops what others changed, withi
   const { address } = await holdfast(t);
   await using cache = new CacheClient({ servers: [address], nearCache: { watch: true, ttl: "1m" } });
   await using other = new CacheClient({ servers: [address] });
-  const until = async (holds: () => Promise<boolean>): Promise<void> => {
-    const giveUp = performance.now() + 5000;
-    while (!(await holds())) {
-      assert.ok(performance.now() < giveUp, "it never came to pass");
-      await new Promise(setImmediate);
-    }
-  };
   await other.set("k", "old");
   assert.equal(await cache.get("k"), "old");
   await other.set("k", "new");
   await until(async () => (await cache.get("k")) === "new");
   await other.delete("k");
   await until(async () => (await cache.get("k")) === undefined);
-  await other.set("n", 1);
-  await cache.get("n");
-  await other.incr("n");
-  assert.equal(await cache.get("n"), 2, "counters are never kept: no stream tells of incr");
 });
+
+for (const threads of [1, 2]) {
+  test(`touch, invalidate, incr, decr, gat and flush_all of others are told by the stream too (${threads} threads)`, async (t) => {
+    const { address } = await holdfast(t, { threads });
+    await using cache = new CacheClient({ servers: [address], nearCache: { watch: true } });
+    const others = Array.from({ length: threads * 2 }, () => new CacheClient({ servers: [address] }));
+    t.after(() => Promise.all(others.map((other) => other.close())));
+    await cache.get("warm");
+    for (const other of others) {
+      await other.set("n", 10);
+      await until(async () => (await cache.get("n")) === 10 && (await isNear(cache, "n")));
+      await other.incr("n");
+      await until(async () => (await cache.get("n")) === 11);
+      await other.incr("n", 1000);
+      await until(async () => (await cache.get("n")) === 1011);
+      await other.decr("n");
+      await until(async () => (await cache.get("n")) === 1010);
+
+      for (const end of [
+        (): Promise<unknown> => other.flush(),
+        (): Promise<unknown> => other.touch("k", new Date(946_684_800_001)),
+      ]) {
+        await other.set("k", "v");
+        await until(() => isNear(cache, "k"));
+        await end();
+        await until(async () => (await cache.get("k")) === undefined);
+      }
+
+      await other.set("k", "old");
+      await until(() => isNear(cache, "k"));
+      await other.invalidate("k");
+      await until(async () => !(await isNear(cache, "k")));
+    }
+  });
+}
+
+test("a flush_all for later is told when its time has come", async (t) => {
+  const { address } = await holdfast(t);
+  await using cache = new CacheClient({ servers: [address], nearCache: { watch: true } });
+  await cache.set("k", "v");
+  const [host, port] = address.split(":") as [string, string];
+  const socket = connect({ host, port: Number(port) });
+  socket.end("flush_all 2\r\n");
+  await until(() => isNear(cache, "k"));
+  await until(async () => (await cache.get("k")) === undefined);
+});
+
+test("of memcached, whose stream tells stores and deletes alone, nothing is kept for longer than without it", async (t) => {
+  let value = "old";
+  const watchers: Socket[] = [];
+  const server = await fakeServer(t, (line, socket) => {
+    const opaque = /^mg \S+ .*(O\d+)/.exec(line)?.[1];
+    if (line.endsWith(" changes")) return "ERROR\r\n"; // as memcached 1.6.45
+    if (line.startsWith("mn")) return "MN\r\n";
+    if (opaque !== undefined) return `VA ${value.length} f0 c1 t-1 ${opaque}\r\n${value}\r\n`;
+    if (line === "watch mutations deletions") watchers.push(socket);
+    return "OK\r\n";
+  });
+  const clock = new ManualClock();
+  await using cache = new CacheClient({ servers: [server.address], clock, nearCache: { watch: true } });
+  await cache.get("k");
+  await until(async () => watchers.length === 1);
+  await until(() => isNear(cache, "k"));
+  value = "new";
+  watchers[0]!.write("ts=1.2 gid=1 type=item_store key=k status=stored cmd=set ttl=0 clsid=1 cfd=3 size=3\n");
+  await until(async () => (await cache.get("k")) === "new");
+  await until(() => isNear(cache, "k"));
+  value = "flushed, which nobody tells";
+  clock.advance(1000);
+  assert.equal(await cache.get("k"), value);
+  value = "1";
+  clock.advance(1000);
+  assert.equal(await isNear(cache, "k"), false);
+  assert.equal(await isNear(cache, "k"), false, "counters are not kept: it does not tell of incr");
+});
+
+async function isNear(cache: CacheClient, key: string): Promise<boolean> {
+  const { nearHits } = cache.counts;
+  await cache.get(key);
+  return cache.counts.nearHits > nearHits;
+}
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  const giveUp = performance.now() + 5000;
+  while (!(await holds())) {
+    assert.ok(performance.now() < giveUp, "it never came to pass");
+    await new Promise(setImmediate);
+  }
+}
