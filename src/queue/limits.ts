@@ -91,3 +91,6 @@ export const LEFT_MS = 60_000;
 
 /** Year 2255 in ms: what a time field may say at most (also keeps sums of times safe integers). */
 export const TIME_MS_MAX = 9_000_000_000_000;
+
+/** 100,000 tasks in one purge: one commit of about half a second. A client asks again while so many go. */
+export const PURGE_TASKS_MAX = 100_000;

@@ -28,16 +28,6 @@ export class QueueInspector {
     return listTasks(this.#open(), { ...filter, limit: TASKS_PAGE_MAX }, REQUEST_MS_MAX);
   }
 
-  /** When the oldest waiting task of each queue was added, in ms since 1970; null without one. */
-  async oldest(queues: readonly string[]): Promise<Record<string, number | null>> {
-    const found: [string, number | null][] = [];
-    for (const queue of queues) {
-      const { tasks } = await listTasks(this.#open(), { queue, state: "waiting", limit: 1 }, REQUEST_MS_MAX);
-      found.push([queue, tasks[0]?.createdMs ?? null]);
-    }
-    return Object.fromEntries(found);
-  }
-
   /** One task: its properties, and its body (or result) if requested. */
   async show(id: string, { body }: { body: boolean }): Promise<{ task: unknown; body: string | undefined; bodyBytes: number }> {
     const { task, body: bytes } = await showTask(this.#open(), id, REQUEST_MS_MAX);

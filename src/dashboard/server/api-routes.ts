@@ -3,7 +3,7 @@ import { Hono, type Context } from "hono";
 import { HoldfastError, UsageError } from "../../core/errors.ts";
 import type { CacheInspector } from "../inspectors/cache-inspector.ts";
 import { DEMO_PEER_ACTIONS } from "../link-lab/lab-state.ts";
-import { REQUEST_BYTES_MAX, ROWS_MAX, STORED_CHARS_MAX } from "../limits.ts";
+import { REQUEST_BYTES_MAX, STORED_CHARS_MAX } from "../limits.ts";
 import type { LinkLab } from "../link-lab/link-lab.ts";
 import type { QueueInspector } from "../inspectors/queue-inspector.ts";
 import { RequestBody } from "./request-body.ts";
@@ -58,10 +58,6 @@ function addQueue(app: Hono, { queue }: Inspectors): void {
     const { queue: name, state, after } = context.req.query();
     const filter = { ...(name && { queue: name }), ...(state && { state }), ...(after && { after: Number(after) }) };
     return context.json((await on(queue, "queue").list(filter)) as object);
-  });
-  app.get("/queue/oldest", async (context) => {
-    const names = context.req.queries("queue") ?? [];
-    return context.json(await on(queue, "queue").oldest(names.slice(0, ROWS_MAX)));
   });
   app.get("/queue/task", async (context) => {
     const { id = "", body } = context.req.query();

@@ -80,6 +80,8 @@ export interface QueueNumbers {
   readonly finished: number;
   readonly failures: number;
   readonly settings: { readonly paused?: boolean | undefined };
+  /** Since when the task that has waited longest waits, in ms since 1970; undefined while none waits. */
+  readonly waitingSinceMs?: number | undefined;
 }
 
 export interface LinkPart {

@@ -78,6 +78,8 @@ export interface QueueRow {
   readonly workers: number;
   readonly slots: number;
   readonly paused: boolean;
+  /** Since when the task that has waited longest waits. */
+  readonly waitingSinceMs: number | undefined;
   readonly addedPerSecond: number;
   readonly finishedPerSecond: number;
   readonly failuresPerSecond: number;
@@ -195,6 +197,7 @@ function queueRow(now: QueueNumbers, before: QueueNumbers | undefined, seconds: 
     workers: now.consumers,
     slots: now.slots,
     paused: now.settings.paused === true,
+    waitingSinceMs: now.waitingSinceMs,
     addedPerSecond: rate(now.added, before?.added, seconds),
     finishedPerSecond: rate(now.finished, before?.finished, seconds),
     failuresPerSecond: rate(now.failures, before?.failures, seconds),

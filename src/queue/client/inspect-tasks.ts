@@ -4,6 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import { UsageError } from "../../core/errors.ts";
+import { PURGE_TASKS_MAX } from "../limits.ts";
 import type { QueueStats } from "../service/task-service.ts";
 import { type DeadReason, isEnded, TASK_STATES, type TaskState } from "../tasks/life-cycle.ts";
 import { countsOfWire, readState, statesOfWire, type WireState, wireState } from "../tasks/state-words.ts";
@@ -61,7 +62,7 @@ export async function queueStats(client: QueueClient, timeoutMs: number): Promis
   return queues.map(({ blocked, ...queue }) => ({ ...queue, states: countsOfWire(queue.states, blocked) }));
 }
 
-/** @internal Forgets the tasks of a queue that have ended in one state. */
+/** @internal Forgets the tasks of a queue that have ended in one state, however many. */
 export async function purgeTasks(
   client: QueueClient,
   { queue, state: word }: { queue: string; state: string },
@@ -70,8 +71,12 @@ export async function purgeTasks(
   const state = stateNamed(word);
   if (!isEnded(state))
     throw new UsageError("QUEUE_OPTIONS_INVALID", `Cannot purge tasks that are ${state}: they have not ended`);
-  const answer = await client.ask("PURGE", [Buffer.from(queue), Buffer.from(wireState(state))], { timeoutMs });
-  return readJson(answer) as { removed: number };
+  const request = [Buffer.from(queue), Buffer.from(wireState(state))];
+  for (let removed = 0; ;) {
+    const answer = readJson(await client.ask("PURGE", request, { timeoutMs })) as { removed: number };
+    removed += answer.removed;
+    if (answer.removed < PURGE_TASKS_MAX) return { removed };
+  }
 }
 
 function named({ blocked = false, ...task }: OnWire): TaskInfo {

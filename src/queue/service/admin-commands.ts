@@ -42,7 +42,7 @@ export class AdminCommands {
     if (row === NONE) return unknownTask();
     if (this.#outcomes.isSettling(id))
       return new OperationError("QUEUE_TASK_STATE", "Cannot retry: the task's state is still being written");
-    if (!stateMachine.redrive(row)) {
+    if (!stateMachine.redrive(row, this.#context.nowMs())) {
       return new OperationError("QUEUE_TASK_STATE", `Cannot retry: the task is ${stateMachine.state(row)}, not dead`);
     }
     this.#journal.afterwards(settled);
@@ -53,8 +53,9 @@ export class AdminCommands {
   purge(queue: TaskQueue, state: EndedState, limit: number, settled: () => void): number {
     const stateMachine = this.#context.stateMachine();
     const rows: number[] = [];
+    const most = Math.min(limit, queue.count(state));
     for (const row of stateMachine.endedRows(state)) {
-      if (rows.length >= limit) break;
+      if (rows.length >= most) break;
       if (stateMachine.queueOf(row) === queue && stateMachine.state(row) === state) rows.push(row);
     }
     for (const row of rows) stateMachine.remove(row);

@@ -26,6 +26,7 @@ import { type Submission, type SubmissionAnswer, Submissions } from "./submissio
 import { ID, NONE } from "../tasks/task-columns.ts";
 import { type QueueSettings, readSettings, withoutDefaults } from "../tasks/queue-settings.ts";
 import type { TaskQueue } from "../tasks/task-queue.ts";
+import { type ScanRequest, TaskScan } from "./task-scan.ts";
 import { type TaskView, viewTask, whyWaiting } from "./task-view.ts";
 import type { StateCounts } from "../tasks/state-words.ts";
 import type { WorkerRegistryStats } from "./worker-registry.ts";
@@ -83,6 +84,8 @@ export interface QueueStats {
   /** Attempts that failed. */
   readonly failures: number;
   readonly settings: QueueSettings;
+  /** Since when the task that has waited longest waits, in ms since 1970; undefined while none waits. */
+  readonly waitingSinceMs?: number | undefined;
 }
 
 const QUEUE_SETTING = "queue:";
@@ -373,6 +376,17 @@ export class TaskService {
     });
   }
 
+  /**
+   * A page of tasks, complete whatever has been. Messages are read between the slices of the search.
+   *
+   * @param show called with the rows at once when they are known, as they are gone a moment later
+   */
+  async list<Shown>(request: ScanRequest, show: (page: ReturnType<TaskScan["page"]>) => Shown): Promise<Shown> {
+    const scan = new TaskScan(this.stateMachine, request);
+    while (scan.look()) await new Promise<void>((resolve) => this.#clock.afterInput(resolve));
+    return show(scan.page());
+  }
+
   /** @throws UsageError QUEUE_OPTIONS_INVALID */
   configure(queueName: string, settings: QueueSettings, settled: () => void): void {
     const queue = this.stateMachine.queue(queueName);
@@ -430,6 +444,7 @@ export class TaskService {
       finished,
       failures,
       settings,
+      waitingSinceMs: queue.ready.waitingSinceMs(),
     };
   }
 

@@ -1,9 +1,9 @@
-/** ○ Tasks for people to look at: one task, a page of them, and why one waits. */
+/** ○ A task for people to look at, and why it waits. */
 import type { TaskStateMachine } from "../tasks/task-state-machine.ts";
 import { type DeadReason, isEnded, type TaskState } from "../tasks/life-cycle.ts";
 import { LOST_MAX } from "../limits.ts";
 import type { TaskPolicy } from "../tasks/task-policy.ts";
-import { AT, ATTEMPTS, BODY_BYTES, CREATED, EXPIRES, ID, LOST, NONE, RESULT_BYTES, TOKEN } from "../tasks/task-columns.ts";
+import { AT, ATTEMPTS, BODY_BYTES, CREATED, EXPIRES, ID, LOST, RESULT_BYTES, TOKEN } from "../tasks/task-columns.ts";
 
 export interface TaskView extends TaskPolicy {
   readonly number: number;
@@ -18,7 +18,7 @@ export interface TaskView extends TaskPolicy {
   /** Workers whose connection broke while they had it. */
   readonly lost: number;
   readonly createdMs: number;
-  /** delayed, blocked, retrying: when it is due; active: when its attempt runs out of time; ended: when it ended. */
+  /** delayed, blocked, retrying: when it is due; waiting: since when, unless from the beginning; active: when its attempt runs out of time; ended: when it ended. */
   readonly atMs: number | undefined;
   readonly expiresMs: number | undefined;
   readonly bodyBytes: number;
@@ -53,36 +53,6 @@ function deadReason(stateMachine: TaskStateMachine, row: number): DeadReason {
   if (table.u(row, ATTEMPTS) >= stateMachine.policy(row).attempts) return "attempts";
   if (table.f(row, EXPIRES) <= table.f(row, AT)) return "expired";
   return table.f(row, TOKEN) === 0 ? "parent" : "attempts";
-}
-
-/** 100,000 numbers looked at for one page: about 20 ms; a page of a sparse list may be short, and the next starts where it ended. */
-const LOOKS_MAX = 100_000;
-
-export interface PageRequest {
-  readonly queue?: string | undefined;
-  readonly states?: readonly TaskState[] | undefined;
-  /** Start after this number; default 0. */
-  readonly after: number;
-  readonly limit: number;
-}
-
-/** Tasks in the order of their numbers. `next` is where to go on, undefined at the end. */
-export function pageOfTasks(
-  stateMachine: TaskStateMachine,
-  { queue, states, after, limit }: PageRequest,
-): { rows: readonly number[]; next: number | undefined } {
-  const rows: number[] = [];
-  let number = after;
-  for (let looks = 0; number < stateMachine.lastId; looks += 1) {
-    if (rows.length >= limit || looks >= LOOKS_MAX) return { rows, next: number };
-    number += 1;
-    const row = stateMachine.find(number);
-    if (row === NONE) continue;
-    if (queue !== undefined && stateMachine.queueOf(row).name !== queue) continue;
-    if (states && !states.includes(stateMachine.state(row))) continue;
-    rows.push(row);
-  }
-  return { rows, next: undefined };
 }
 
 /** Why a task does not run at present; undefined when it runs or has ended. */

@@ -18,7 +18,10 @@ export const ID = 0;
 export const DEADLINE = 1;
 /** The newest fencing token given for this task. */
 export const TOKEN = 2;
-/** delayed, blocked, retrying: when it is due. active: when the attempt runs out of time. ended: when it ended. */
+/**
+ * delayed, blocked, retrying: when it is due. waiting: since when, where it did not wait from the beginning. active: when the attempt
+ * runs out of time. ended: when it ended.
+ */
 export const AT = 3;
 export const CREATED = 4;
 export const EXPIRES = 5;
@@ -71,6 +74,11 @@ export class TaskColumns {
   /** Rows in use. */
   get count(): number {
     return this.#count;
+  }
+
+  /** All rows in use are below it. Those below it that are not in use have ID 0. */
+  get end(): number {
+    return this.#used;
   }
 
   /** Bytes of all pages. */

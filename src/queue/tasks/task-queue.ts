@@ -9,7 +9,7 @@ import { type TaskState, stateCode, TASK_STATES } from "./life-cycle.ts";
 import type { StateCounts } from "./state-words.ts";
 import type { QueueSettings } from "./queue-settings.ts";
 import { type Bounds, RateLimiter } from "./rate-limiter.ts";
-import { GROUP_QUEUE, NONE, RowList, type TaskColumns } from "./task-columns.ts";
+import { AT, CREATED, GROUP_QUEUE, NONE, RowList, type TaskColumns } from "./task-columns.ts";
 
 export class TaskQueue {
   readonly name: string;
@@ -144,6 +144,18 @@ export class ReadyQueue {
 
   get groupCount(): number {
     return this.#groups.size;
+  }
+
+  /** Since when the row that has waited longest waits; undefined without one. Costs as much as there are groups. */
+  waitingSinceMs(): number | undefined {
+    let sinceMs = Infinity;
+    for (const { groupQueues } of this.#groups.values()) {
+      for (const { ready } of groupQueues) {
+        if (ready.count === 0) continue;
+        sinceMs = Math.min(sinceMs, Math.max(this.#table.f(ready.head, CREATED), this.#table.f(ready.head, AT)));
+      }
+    }
+    return sinceMs === Infinity ? undefined : sinceMs;
   }
 
   groups(): IterableIterator<Group> {

@@ -149,6 +149,8 @@ export class TaskStateMachine extends Recovery {
       this.#listener.changed(row);
     }
     this.move(row, queue, "giveBack");
+    // It keeps its place, and so its age.
+    this.table.setF(row, AT, 0);
     this.scheduleExpiry(row);
     queue.ready.push(row, { returned: true });
     this.#listener.ready(queue);
@@ -171,7 +173,7 @@ export class TaskStateMachine extends Recovery {
   }
 
   /** A dead task is made ready again: with all its attempts, without expiry. @returns false when it is not dead */
-  redrive(row: number): boolean {
+  redrive(row: number, nowMs: number): boolean {
     if (this.state(row) !== "dead") return false;
     const queue = this.queueOf(row);
     this.letGoEnded(row, "dead");
@@ -181,6 +183,7 @@ export class TaskStateMachine extends Recovery {
     this.table.setU(row, LOST, 0);
     this.table.setF(row, EXPIRES, Infinity);
     this.setFlag(row, FLAG_REDRIVEN, true);
+    this.table.setF(row, AT, nowMs);
     this.deadlines.drop(row);
     queue.ready.push(row);
     this.#listener.changed(row);
@@ -254,6 +257,7 @@ export class TaskStateMachine extends Recovery {
           return;
         }
         this.move(row, queue, "due");
+        this.table.setF(row, AT, nowMs);
         this.scheduleExpiry(row);
         queue.ready.push(row);
         this.#listener.ready(queue);

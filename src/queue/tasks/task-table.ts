@@ -293,14 +293,16 @@ export class TaskTable {
   #setRecord(row: number, record: TaskRecord): void {
     const { table } = this;
     if (record.flags & FLAG_REDRIVEN) table.setF(row, EXPIRES, Infinity);
-    table.setF(row, AT, record.atMs);
+    const state = restoredState(record);
+    // What was active waits again, as if it had from the beginning: its attempt's end says nothing any more.
+    table.setF(row, AT, state === "waiting" && record.state === "active" ? 0 : record.atMs);
     table.setF(row, TOKEN, record.token);
     table.setU(row, FLAGS, record.flags);
     table.setU(row, ATTEMPTS, record.attempts);
     table.setU(row, LOST, record.lost);
     table.setU(row, BODY_BYTES, record.bodyBytes);
     table.setU(row, RESULT_BYTES, record.resultBytes);
-    table.setU(row, STATE, stateCode(restoredState(record)));
+    table.setU(row, STATE, stateCode(state));
   }
 
   protected groupOf(row: number): Group {

@@ -94,6 +94,9 @@ export function useAction(): { run: (action: () => Promise<string | void>) => vo
   };
 }
 
+/** The answers may take 1/20 of the time: one that takes the broker half a second is asked for every 10 s. */
+const POLL_SHARE = 1 / 20;
+
 /** Polls while the view is shown; the value is undefined until the first answer. */
 export function usePolled<T>(
   ask: () => Promise<T>,
@@ -107,6 +110,7 @@ export function usePolled<T>(
     let over = false;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const poll = async (): Promise<void> => {
+      const startMs = performance.now();
       try {
         const answer = await ask();
         if (over) return;
@@ -115,7 +119,7 @@ export function usePolled<T>(
       } catch (error) {
         if (!over) setFailed(error instanceof Error ? error.message : String(error));
       }
-      if (!over) timer = setTimeout(() => void poll(), everyMs);
+      if (!over) timer = setTimeout(() => void poll(), Math.max(everyMs, (performance.now() - startMs) / POLL_SHARE));
     };
     void poll();
     return () => {

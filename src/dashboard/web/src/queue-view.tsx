@@ -4,16 +4,12 @@ import type { Columns } from "../../snapshot/history.ts";
 import type { QueueRow, Snapshot } from "../../snapshot/snapshot.ts";
 import { Chart } from "./chart.tsx";
 import { showCount, showDuration, showRate } from "./format.ts";
-import { act, read } from "./live.ts";
-import { Card, MemoryUsage, NotRunning, PartCard, useAction, usePolled } from "./components.tsx";
+import { act } from "./live.ts";
+import { Card, MemoryUsage, NotRunning, PartCard, useAction } from "./components.tsx";
 import { QueueRates } from "./rates.tsx";
 import { type Column, Table } from "./table.tsx";
 import { Tasks } from "./tasks.tsx";
 import { Workers } from "./workers.tsx";
-
-/** The age of the oldest waiting task is polled for the first 20 queues, every 3 s: each costs the broker a list request. */
-const OLDEST_MAX = 20;
-const OLDEST_MS = 3000;
 
 interface QueueViewProps {
   readonly queue: Snapshot["queue"];
@@ -53,7 +49,7 @@ export function QueueView({ queue, wallMs, columns }: QueueViewProps) {
           show={showCount}
         />
       </Card>
-      <Queues queues={queue.queues} total={queue.queueCount} chosen={name} choose={setChosen} />
+      <Queues queues={queue.queues} total={queue.queueCount} chosen={name} choose={setChosen} nowMs={wallMs} />
       <Workers queue={queue} nowMs={wallMs} />
       <AddTask queue={name ?? "default"} onAdded={setChosen} />
       {name === undefined ? null : <Tasks key={name} queue={name} />}
@@ -66,21 +62,12 @@ interface QueuesProps {
   readonly total: number;
   readonly chosen: string | undefined;
   readonly choose: (name: string) => void;
+  /** The time of these numbers by the server's clock. */
+  readonly nowMs: number;
 }
 
-function Queues({ queues, total, chosen, choose }: QueuesProps) {
+function Queues({ queues, total, chosen, choose, nowMs }: QueuesProps) {
   const { run, said } = useAction();
-  const names = queues.slice(0, OLDEST_MAX).map(({ name }) => name);
-  const query = names.map((name) => `queue=${encodeURIComponent(name)}`).join("&");
-  const { value: oldest } = usePolled(
-    () => read<Record<string, number | null>>(`/api/queue/oldest?${query}`),
-    OLDEST_MS,
-    query,
-  );
-  const showOldest = (name: string): string => {
-    const sinceMs = oldest?.[name];
-    return sinceMs === undefined || sinceMs === null ? "–" : showDuration(Math.max(0, Date.now() - sinceMs));
-  };
   const pause = ({ name, paused }: QueueRow): void =>
     run(() => act(`/api/queue/${paused ? "resume" : "pause"}`, { queue: name }));
   const columns: readonly Column<QueueRow>[] = [
@@ -101,7 +88,10 @@ function Queues({ queues, total, chosen, choose }: QueuesProps) {
     ],
     ["Added", ({ addedPerSecond }) => showRate(addedPerSecond)],
     ["Completed", ({ finishedPerSecond }) => showRate(finishedPerSecond)],
-    ["Oldest waiting", ({ name }) => showOldest(name)],
+    [
+      "Oldest waits",
+      ({ waitingSinceMs }) => (waitingSinceMs === undefined ? "–" : showDuration(Math.max(0, nowMs - waitingSinceMs))),
+    ],
     ["Actions", (row) => <PauseButton row={row} pause={pause} />],
   ];
   return (

@@ -5,13 +5,12 @@ import type { TaskService } from "../../service/task-service.ts";
 import { isEnded } from "../../tasks/life-cycle.ts";
 import { STORED_STATES, statesOfWire, wireCounts, wireState } from "../../tasks/state-words.ts";
 import type { IdText } from "../messages.ts";
+import { PURGE_TASKS_MAX } from "../../limits.ts";
 import { NONE } from "../../tasks/task-columns.ts";
-import { pageOfTasks, type TaskView } from "../../service/task-view.ts";
+import type { TaskView } from "../../service/task-view.ts";
 
 /** 1000 tasks a page: 300 KB of JSON. */
 const PAGE_TASKS_MAX = 1000;
-/** 100,000 tasks in one purge: one commit of about half a second. */
-const PURGE_TASKS_MAX = 100_000;
 
 function onWire(ids: IdText, { number, ...view }: TaskView): object {
   const blocked = view.state === "blocked" ? true : undefined;
@@ -47,7 +46,8 @@ export async function show(service: TaskService, ids: IdText, id: number): Promi
   return [Buffer.from(JSON.stringify(view)), Buffer.from(body ?? [])];
 }
 
-export function list(service: TaskService, ids: IdText, request: Record<string, unknown>): object {
+/** Throws at once what is wrong with the request. */
+export function list(service: TaskService, ids: IdText, request: Record<string, unknown>): Promise<readonly Buffer[]> {
   const { queue, state, blocked, after, limit = 100 } = request;
   if (queue !== undefined && typeof queue !== "string") throw invalid("queue", "is a name");
   const states = state === undefined ? undefined : statesOfWire(state, blocked);
@@ -57,8 +57,10 @@ export function list(service: TaskService, ids: IdText, request: Record<string, 
   }
   const start = after ?? 0;
   if (typeof start !== "number") throw invalid("after", "is the 'next' of the page before");
-  const page = pageOfTasks(service.stateMachine, { queue, states, after: start, limit });
-  return { tasks: page.rows.map((row) => onWire(ids, service.view(row))), next: page.next };
+  return service.list({ queue, states, after: start, limit }, ({ rows, next }) => {
+    const tasks = rows.map((row) => onWire(ids, service.view(row)));
+    return [Buffer.from(JSON.stringify({ tasks, next }))];
+  });
 }
 
 export function purge(

@@ -236,7 +236,7 @@ export class NativeHandler implements ProtocolHandler {
   }
 
   list(frames: Frames): void {
-    this.#say("DATA", request(frames), json(list(this.#service, this.#ids, readObject(frames[3]))));
+    this.#later(frames, list(this.#service, this.#ids, readObject(frames[3])));
   }
 
   stats(frames: Frames): void {
