@@ -63,6 +63,12 @@ export const DEAD_KEEP_MS = 14 * 24 * 3_600_000;
 /** A task during which ten workers' connections broke is itself suspected, and is buried. */
 export const LOST_MAX = 10;
 
+/**
+ * After 2 such losses a task is a suspect and runs alone: one loss is what each restart of a worker brings, and with two the tasks
+ * that were merely beside it have lost no more than a fifth of what they may.
+ */
+export const SUSPECT_LOSSES = 2;
+
 /** 5 s: after a restart, workers that still hold leases come back within a few reconnect intervals; then their tasks are waiting. */
 export const RESUME_MS = 5000;
 

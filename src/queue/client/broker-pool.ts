@@ -4,6 +4,7 @@
  * it is up or a request still needs its broker.
  */
 import { Buffer } from "node:buffer";
+import { randomUUID } from "node:crypto";
 import type { Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
 import { type BrokerUrl, type Lookup, LOOKUP_AGAIN_MS, LOOKUP_MS, lookupAll, parseBrokerUrl } from "./broker-addresses.ts";
@@ -187,9 +188,10 @@ export class BrokerPool {
   }
 
   #welcome(session: BrokerSession, frames: Frames): void {
-    const { broker, load, many, term = 0, relayed } = JSON.parse(readText(frames[3])) as Welcome;
+    const { broker, load, many, begun, term = 0, relayed } = JSON.parse(readText(frames[3])) as Welcome;
     session.load = load;
     session.readsBatches = many === 1;
+    session.readsBegun = begun === 1;
     if (readText(frames[2]) === HELLO_AGAIN.toString()) return;
     const group = this.up().filter((each) => each.broker === broker);
     // A leader of the past, which has not heard of it yet. It will say ANEW.
@@ -216,11 +218,12 @@ interface Welcome {
   readonly broker: string;
   readonly load: number;
   readonly many?: number;
+  readonly begun?: number;
   readonly term?: number;
   readonly relayed?: number;
 }
 
 const HELLO = Buffer.from("hello");
 const HELLO_AGAIN = Buffer.from("again");
-/** We read many in one message. */
-const ABOUT = Buffer.from('{"many":1}');
+/** We read many in one message, and workers say what they have begun; all workers of this process are lost together. */
+const ABOUT = Buffer.from(JSON.stringify({ many: 1, begun: 1, process: randomUUID() }));

@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 import type { BrokerConnection } from "./broker-connection.ts";
 import { RecordBatchWriter } from "../protocols/record-batch.ts";
-import { type Frames, PROTOCOL, VERB, type VerbIn } from "../protocols/messages.ts";
+import { type Frames, PROTOCOL, VERB, type VerbIn, writeLease } from "../protocols/messages.ts";
 
 /** 50 ms until what a broker did not take is offered again: it reads slower than we write, and has a million messages to read. */
 const AGAIN_MS = 50;
@@ -26,6 +26,8 @@ export class BrokerSession {
   isUp = false;
   /** It reads many in one message, by its last WELCOME. */
   readsBatches = false;
+  /** It wants to be told which tasks have begun, by its last WELCOME. */
+  readsBegun = false;
   /** Its id, once it has said WELCOME. */
   broker: string | undefined;
   /** Tasks it had to do, by its last WELCOME. */
@@ -37,6 +39,7 @@ export class BrokerSession {
   /** Our requests that it has not answered. */
   unanswered = 0;
   readonly #submissions = new RecordBatchWriter();
+  readonly #begun = new RecordBatchWriter();
   readonly #results = new RecordBatchWriter();
   #head: BatchHead | undefined;
   /** Messages that the connection did not take. */
@@ -61,6 +64,17 @@ export class BrokerSession {
     this.#head = head;
     this.#submissions.submission(request, body);
     this.#gathered(this.#submissions);
+  }
+
+  /** Work on these tasks begins now: on its way before this turn of the event loop ends. */
+  begun(leases: readonly { readonly id: number; readonly token: number }[]): void {
+    if (!this.readsBegun) return;
+    if (!this.readsBatches) {
+      this.send("BEGUN", ...leases.map(({ id, token }) => writeLease(id, token)));
+      return;
+    }
+    for (const { id, token } of leases) this.#begun.lease(id, token);
+    this.send("BEGUNS", this.#begun.take());
   }
 
   /** A task's result, to a broker that reads batches. */

@@ -83,25 +83,26 @@ class LeasedTask {
   /** running: its handler runs. ended: the broker was told, and has not confirmed it. over: it is no longer this worker's. */
   state: "waiting" | "running" | "ended" | "over" = "waiting";
   ending: Ending | undefined;
-  readonly #number: number;
+  /** The task's number at its broker. */
+  readonly number: number;
   #abort: AbortController | undefined;
   #stopped: Error | undefined;
 
   constructor(subscription: Subscription, { id, token }: { id: number; token: number }, attempt: number, body: Buffer) {
     this.subscription = subscription;
-    this.#number = id;
+    this.number = id;
     this.token = token;
     this.attempt = attempt;
     this.body = body;
   }
 
   get id(): string {
-    return `${this.subscription.broker}-${this.#number}`;
+    return `${this.subscription.broker}-${this.number}`;
   }
 
   /** The lease as a frame. */
   get lease(): Buffer {
-    return writeLease(this.#number, this.token);
+    return writeLease(this.number, this.token);
   }
 
   /** Made when a handler asks for it: most do not. */
@@ -135,7 +136,7 @@ class LeasedTask {
     if (ending.kind === "failed") {
       this.send("FAIL", Buffer.from(ending.error), ...(ending.final ? [Buffer.from("final")] : []));
     } else if (session.isUp && session.readsBatches && ending.result.length <= BATCHED_BODY_BYTES_MAX) {
-      session.done(this.#number, this.token, ending.result);
+      session.done(this.number, this.token, ending.result);
     } else this.send("DONE", ending.result);
   }
 }
@@ -159,6 +160,7 @@ export class Worker<P, R> {
   /** Ended, and not yet known to be on disk. */
   readonly #unkept = new Set<LeasedTask>();
   readonly #onSignal = (signal: NodeJS.Signals): void => void this.#end(signal);
+  #beginning = false;
   #closing: Promise<void> | undefined;
   #idle: (() => void) | undefined;
 
@@ -265,6 +267,7 @@ export class Worker<P, R> {
     // A task that was told to stop is no longer this worker's, even while its handler has not ended.
     const held = [...subscription.tasks.values()].filter((task) => !task.isStopped);
     if (held.length > 0) session.send("HOLD", this.#name, ...held.map(({ lease }) => lease));
+    sayBegun(held.filter(({ state }) => state !== "waiting"));
     for (const task of held) if (task.state === "ended") task.sendEnding();
     if (this.#closing) return;
     session.send("WORK", this.#name, Buffer.from(`${this.#concurrency}`), Buffer.from(`${this.#prefetch}`));
@@ -274,7 +277,7 @@ export class Worker<P, R> {
     const subscription = this.#subscriptions.get(session.broker ?? "");
     if (subscription?.session !== session) return;
     this.#message(subscription, verb, frames);
-    this.#begin();
+    this.#beginSoon();
     this.#settled();
   }
 
@@ -359,14 +362,34 @@ export class Worker<P, R> {
     this.#unkept.delete(task);
   }
 
+  /** Once for all that came or ended in this turn of the event loop. */
+  #beginSoon(): void {
+    if (this.#beginning || this.#waiting.size === 0) return;
+    this.#beginning = true;
+    process.nextTick(() => {
+      this.#beginning = false;
+      this.#begin();
+    });
+  }
+
+  /**
+   * Takes up what there is room for. The handlers are called when the brokers' sockets have been told: a task that kills the process
+   * at once must be known to have begun.
+   */
   #begin(): void {
+    const begun: LeasedTask[] = [];
     for (const task of this.#waiting) {
-      if (this.#running.size >= this.#concurrency) return;
+      if (this.#running.size >= this.#concurrency) break;
       this.#waiting.delete(task);
       task.state = "running";
       this.#running.add(task);
-      void this.#run(task);
+      begun.push(task);
     }
+    if (begun.length === 0) return;
+    sayBegun(begun);
+    process.nextTick(() => {
+      for (const task of begun) if (this.#running.has(task)) void this.#run(task);
+    });
   }
 
   async #run(task: LeasedTask): Promise<void> {
@@ -382,7 +405,7 @@ export class Worker<P, R> {
       task.ending = { kind: "failed", error: describe(error), final: error instanceof GiveUp };
     }
     this.#ended(task);
-    this.#begin();
+    this.#beginSoon();
     this.#settled();
   }
 
@@ -429,6 +452,12 @@ export class Worker<P, R> {
  */
 export function worker<P, R>(queue: Queue<P, R>, handler: Handler<P, R>, options: WorkerOptions = {}): Worker<P, R> {
   return new Worker(queue, handler, options);
+}
+
+/** Tells each broker which of its tasks have begun. */
+function sayBegun(tasks: readonly LeasedTask[]): void {
+  const bySubscription = Map.groupBy(tasks, ({ subscription }) => subscription);
+  for (const [{ session }, begun] of bySubscription) session?.begun(begun.map(({ number: id, token }) => ({ id, token })));
 }
 
 /** The error as it is kept with the task: its message, then where it came from. */

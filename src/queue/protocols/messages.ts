@@ -21,6 +21,7 @@ const VERBS_IN = [
   "CANCEL",
   // workers
   "WORK",
+  "BEGUN",
   "DONE",
   "FAIL",
   "RETURN",
@@ -30,6 +31,7 @@ const VERBS_IN = [
   // many at once
   "ADDS",
   "CALLS",
+  "BEGUNS",
   "DONES",
   // inspection
   "SHOW",

@@ -72,8 +72,8 @@ export class RecordBatchWriter {
     this.#body(bytes, u64(bytes, u64(bytes, this.#at, id), token), result);
   }
 
-  /** KEPTS */
-  kept(id: number, token: number): void {
+  /** BEGUNS, KEPTS */
+  lease(id: number, token: number): void {
     const bytes = this.#room(0);
     this.#at = u64(bytes, u64(bytes, this.#at, id), token);
   }

@@ -1,15 +1,41 @@
 /**
  * ○ Who wants tasks of which queue, and whose turn it is. A consumer has `slots` (tasks it works on at once) and `prefetch` (more
  * that it may have so as not to wait for the next). An idle slot anywhere goes before any prefetch, longest-waiting first; and
- * when an idle slot finds nothing ready, a prefetched task is recalled from the consumer that has the most.
+ * when an idle slot finds nothing ready, a prefetched task is recalled from the consumer that has the most. A consumer that is
+ * reserved for suspects gets nothing else, and neither do the others of its process: what kills a process kills all that runs in it.
  */
 import type { LeaseOwner } from "../tasks/leases.ts";
 import type { Owner } from "./guard.ts";
 import type { TaskQueue } from "../tasks/task-queue.ts";
 
+/** A process with consumers: they die together. */
+export class WorkerProcess {
+  /** Whatever names it; undefined when it is known by its one consumer alone. */
+  readonly name: unknown;
+  readonly consumers = new Set<Consumer>();
+  /** The one that is reserved for suspects. */
+  reserved: Consumer | undefined;
+
+  constructor(name: unknown) {
+    this.name = name;
+  }
+
+  get isIdle(): boolean {
+    for (const { held } of this.consumers) if (held > 0) return false;
+    return true;
+  }
+
+  get held(): number {
+    let held = 0;
+    for (const consumer of this.consumers) held += consumer.held;
+    return held;
+  }
+}
+
 /** One worker's subscription to one queue. */
 export class Consumer {
   readonly queue: TaskQueue;
+  readonly host: WorkerProcess;
   readonly leaseOwner: LeaseOwner;
   readonly port: ConsumerPort;
   /** Its leases are written down, to be resumed after the broker or the connection was away. */
@@ -17,12 +43,17 @@ export class Consumer {
   /** Its name and its protocol, for STATS. */
   readonly peer: string;
   readonly protocol: string;
-  slots: number;
+  /** It says of each task that it has begun. Of another one the oldest tasks, as many as it works on at once, count as begun. */
+  readonly saysBegun: boolean;
+  #slots = 0;
+  #slotsMost = 1;
   prefetch: number;
 
-  constructor(queue: TaskQueue, leaseOwner: LeaseOwner, options: ConsumerOptions) {
-    const { port, slots, prefetch = 0, resumable = false, peer = "", protocol = "" } = options;
+  constructor(queue: TaskQueue, leaseOwner: LeaseOwner, host: WorkerProcess, options: ConsumerOptions) {
+    const { port, slots, prefetch = 0, resumable = false, peer = "", protocol = "", saysBegun = false } = options;
     this.queue = queue;
+    this.host = host;
+    this.saysBegun = saysBegun;
     this.leaseOwner = leaseOwner;
     this.port = port;
     this.resumable = resumable;
@@ -30,6 +61,20 @@ export class Consumer {
     this.protocol = protocol;
     this.slots = slots;
     this.prefetch = prefetch;
+  }
+
+  get slots(): number {
+    return this.#slots;
+  }
+
+  set slots(slots: number) {
+    this.#slots = slots;
+    this.#slotsMost = Math.max(slots, this.#slotsMost);
+  }
+
+  /** The most that it may have begun of what it has. */
+  get slotsMost(): number {
+    return this.#slotsMost;
   }
 
   get held(): number {
@@ -67,6 +112,9 @@ export interface ConsumerOptions {
   readonly resumable?: boolean;
   readonly peer?: string | undefined;
   readonly protocol?: string;
+  readonly saysBegun?: boolean;
+  /** Its process, by whatever names it; left out: one of its own. */
+  readonly host?: unknown;
 }
 
 export class ConsumerRing {
@@ -103,8 +151,9 @@ export class ConsumerRing {
   ranked(consumer: Consumer): void {
     if (!this.#all.has(consumer)) return;
     const { held, slots, prefetch } = consumer;
-    put(this.#idle, consumer, held < slots);
-    put(this.#spare, consumer, held >= slots && held < slots + prefetch);
+    const isOpen = consumer.host.reserved === undefined;
+    put(this.#idle, consumer, isOpen && held < slots);
+    put(this.#spare, consumer, isOpen && held >= slots && held < slots + prefetch);
     put(this.#over, consumer, held > slots);
   }
 
@@ -120,6 +169,16 @@ export class ConsumerRing {
     this.#idle.delete(consumer);
     this.#spare.delete(consumer);
     this.ranked(consumer);
+  }
+
+  /** Whose process has the least to do, of those that take tasks and are not reserved; or undefined. */
+  leastLoaded(): Consumer | undefined {
+    let least: Consumer | undefined;
+    for (const consumer of this.#all) {
+      if (consumer.slots === 0 || consumer.host.reserved) continue;
+      if (!least || consumer.host.held < least.host.held) least = consumer;
+    }
+    return least;
   }
 
   /** The one that has the most tasks beyond its slots, or undefined. */

@@ -7,12 +7,13 @@
 import { EMPTY } from "../../core/bytes.ts";
 import type { Journal } from "./journal.ts";
 import type { ServiceContext } from "./service-context.ts";
-import { Consumer, type ConsumerOptions, ConsumerRing, type Delivery } from "./consumers.ts";
+import { Consumer, type ConsumerOptions, ConsumerRing, type Delivery, WorkerProcess } from "./consumers.ts";
+import { Suspects } from "./suspects.ts";
 import type { Revocation } from "../tasks/task-state-machine.ts";
 import { LEASE_WRITE_MS } from "../limits.ts";
 import { WorkerRegistry, type WorkerRegistryStats } from "./worker-registry.ts";
 import { ATTEMPTS, BODY_BYTES, ID, NONE, TOKEN } from "../tasks/task-columns.ts";
-import type { TaskQueue } from "../tasks/task-queue.ts";
+import type { TaskQueue, ReadyKind } from "../tasks/task-queue.ts";
 
 /** What a worker names when it speaks of a task that it has. */
 export interface LeaseRef {
@@ -42,6 +43,9 @@ export class Dispatcher {
   readonly #rings = new Map<TaskQueue, ConsumerRing>();
   readonly #consumers = new Map<number, Consumer>();
   readonly #workers = new WorkerRegistry();
+  /** By whatever names them; those of one consumer only are not here. */
+  readonly #hosts = new Map<unknown, WorkerProcess>();
+  readonly #suspects = new Suspects((consumer) => this.#ranked(consumer));
   /** Queues where something may be given out. */
   readonly #dirty = new Set<TaskQueue>();
   /** Queues where something could be given out, were it not for the store. */
@@ -65,7 +69,8 @@ export class Dispatcher {
   consume(queueName: string, options: ConsumerOptions): Consumer {
     const stateMachine = this.#context.stateMachine();
     const queue = stateMachine.queue(queueName);
-    const consumer = new Consumer(queue, stateMachine.addLeaseOwner(), options);
+    const consumer = new Consumer(queue, stateMachine.addLeaseOwner(), this.#host(options.host), options);
+    consumer.host.consumers.add(consumer);
     this.#consumers.set(consumer.leaseOwner.index, consumer);
     this.#workers.joined(consumer, this.#context.nowMs());
     let ring = this.#rings.get(queue);
@@ -92,12 +97,36 @@ export class Dispatcher {
     ring.remove(consumer);
     consumer.queue.consumers = ring.size;
     if (ring.size === 0) this.#rings.delete(consumer.queue);
-    for (const row of [...consumer.leaseOwner.leases.rows()].reverse()) {
+    const rows = [...consumer.leaseOwner.leases.rows()];
+    for (let place = rows.length - 1; place >= 0; place -= 1) {
+      const row = rows[place]!;
       this.#recalled.delete(stateMachine.table.f(row, ID));
-      stateMachine.giveBack(row, nowMs, { lost });
+      const hasBegun = consumer.saysBegun ? stateMachine.hasBegun(row) : place < consumer.slotsMost;
+      stateMachine.giveBack(row, nowMs, { lost: lost && hasBegun });
     }
     this.#consumers.delete(consumer.leaseOwner.index);
     stateMachine.removeLeaseOwner(consumer.leaseOwner);
+    this.#leaveHost(consumer);
+  }
+
+  #host(name: unknown): WorkerProcess {
+    const host = this.#hosts.get(name) ?? new WorkerProcess(name);
+    if (name !== undefined) this.#hosts.set(name, host);
+    return host;
+  }
+
+  #leaveHost(consumer: Consumer): void {
+    const { host } = consumer;
+    host.consumers.delete(consumer);
+    this.#suspects.release(consumer);
+    if (host.consumers.size === 0) this.#hosts.delete(host.name);
+    else if (host.reserved) this.#dirty.add(host.reserved.queue);
+  }
+
+  /** The worker says that work on a task has begun. */
+  begun(consumer: Consumer, lease: LeaseRef): void {
+    const row = this.heldRow(consumer, lease.id, lease.token);
+    if (row !== NONE) this.#context.stateMachine().begun(row);
   }
 
   /** The consumer with this lease owner's number. */
@@ -141,9 +170,10 @@ export class Dispatcher {
       stateMachine.giveBack(stateMachine.findLease(lease.id, lease.token), this.#context.nowMs());
       this.released(holding, lease.id);
     }
-    const resumed = stateMachine.resume(lease.id, lease.token, consumer.leaseOwner, this.#context.nowMs());
-    if (resumed) this.#ranked(consumer);
-    return resumed;
+    if (!stateMachine.resume(lease.id, lease.token, consumer.leaseOwner, this.#context.nowMs())) return false;
+    if (stateMachine.isSuspect(stateMachine.findLease(lease.id, lease.token))) this.#suspects.resumed(consumer);
+    this.#ranked(consumer);
+    return true;
   }
 
   /** The consumer no longer has this task. */
@@ -171,6 +201,8 @@ export class Dispatcher {
   #ranked(consumer: Consumer): void {
     this.#rings.get(consumer.queue)?.ranked(consumer);
     this.#dirty.add(consumer.queue);
+    const { reserved } = consumer.host;
+    if (reserved) this.#dirty.add(reserved.queue);
   }
 
   /** Calls a consumer back, if it has not left; it may leave during the call. */
@@ -238,16 +270,22 @@ export class Dispatcher {
     const stateMachine = this.#context.stateMachine();
     const nowMs = this.#context.nowMs();
     const missing: Missing[] = [];
-    for (let consumer = ring.next(); consumer; consumer = ring.next()) {
-      const row = stateMachine.take(queue, consumer.leaseOwner, nowMs);
-      if (row === NONE) break;
+    const give = (consumer: Consumer, which: ReadyKind): boolean => {
+      const row = stateMachine.take(queue, consumer.leaseOwner, nowMs, which);
+      if (row === NONE) return false;
       ring.served(consumer);
       const id = stateMachine.table.f(row, ID);
       const token = stateMachine.table.f(row, TOKEN);
       const body = stateMachine.table.u(row, BODY_BYTES) === 0 ? EMPTY : this.#context.bodies.get(id);
       if (body) this.#deliver(consumer, row, body);
       else missing.push({ row, id, token, consumer });
-    }
+      return true;
+    };
+    this.#suspects.dispatch(queue, ring, {
+      wait: () => stateMachine.hasReady(queue, "suspects"),
+      give: (consumer) => give(consumer, "suspects"),
+    });
+    for (let consumer = ring.next(); consumer && give(consumer, "others"); consumer = ring.next());
     if (missing.length > 0) void this.#readBodies(missing);
     if (ring.idle && !stateMachine.hasReady(queue)) this.#recall(ring);
   }

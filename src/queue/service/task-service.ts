@@ -322,6 +322,11 @@ export class TaskService {
     return true;
   }
 
+  /** Work on it has begun: when the worker is lost, this counts against the task. Of a lost lease it says nothing. */
+  begun(consumer: Consumer, lease: LeaseRef): void {
+    this.#dispatcher.begun(consumer, lease);
+  }
+
   progress(consumer: Consumer, lease: LeaseRef, bytes: Uint8Array): boolean {
     if (this.#dispatcher.heldRow(consumer, lease.id, lease.token) === NONE) return false;
     this.#outcomes.progress(lease.id, bytes);

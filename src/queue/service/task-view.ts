@@ -71,6 +71,7 @@ export function whyWaiting(
   if (storeTrouble) return storeTrouble;
   if (consumers === 0) return "no worker is connected to its queue";
   if (queue.closedUntilMs !== undefined) return "the concurrency or rate limit of its queue is reached";
+  if (stateMachine.isSuspect(row)) return "workers were lost while they had it: it waits for one that has nothing else";
   if (stateMachine.isParked(row)) return "the concurrency or rate limit of its group is reached";
   return "all workers are busy with earlier tasks";
 }

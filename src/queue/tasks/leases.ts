@@ -6,8 +6,8 @@
 import { assert } from "../../core/assert.ts";
 import { Throttle } from "./throttle.ts";
 import { DeadlineHeap } from "./deadline-heap.ts";
-import { AT, CONSUMER, FLAG_LEASE_WRITTEN, NONE, RowList, TOKEN } from "./task-columns.ts";
-import type { TaskQueue } from "./task-queue.ts";
+import { AT, CONSUMER, FLAG_BEGUN, FLAG_LEASE_WRITTEN, FLAGS, NONE, RowList, TOKEN } from "./task-columns.ts";
+import type { TaskQueue, ReadyKind } from "./task-queue.ts";
 import { TaskTable, type TaskTableOptions } from "./task-table.ts";
 
 /** Who has leases: a small number, so that a row needs four bytes to name its owner, and the rows. */
@@ -64,8 +64,8 @@ export class Leases extends TaskTable {
   }
 
   /** Leases the task whose turn it is to the owner. 0 when none may start now. */
-  take(queue: TaskQueue, owner: LeaseOwner, nowMs: number): number {
-    const row = this.throttle.take(queue, nowMs);
+  take(queue: TaskQueue, owner: LeaseOwner, nowMs: number, which: ReadyKind = "others"): number {
+    const row = this.throttle.take(queue, which, nowMs);
     if (row === NONE) return NONE;
     this.#token += 1;
     this.table.setF(row, TOKEN, this.#token);
@@ -76,8 +76,17 @@ export class Leases extends TaskTable {
   }
 
   /** Whether `take` would find something. */
-  hasReady(queue: TaskQueue): boolean {
-    return this.throttle.hasReady(queue);
+  hasReady(queue: TaskQueue, which: ReadyKind = "others"): boolean {
+    return this.throttle.hasReady(queue, which);
+  }
+
+  /** The owner of the lease said that work on it has begun. */
+  begun(row: number): void {
+    this.setFlag(row, FLAG_BEGUN, true);
+  }
+
+  hasBegun(row: number): boolean {
+    return (this.table.u(row, FLAGS) & FLAG_BEGUN) !== 0;
   }
 
   /** The lease is to survive a restart: its worker can resume it. The caller writes the row. */
@@ -121,6 +130,7 @@ export class Leases extends TaskTable {
     const owner = this.leaseOwner(row);
     if (owner !== 0) this.#owners[owner]!.leases.remove(row);
     this.table.setU(row, CONSUMER, 0);
+    this.setFlag(row, FLAG_BEGUN, false);
     this.deadlines.drop(row);
     this.throttle.stopped(queue, this.groupOf(row));
     return queue;

@@ -63,6 +63,10 @@ export const FLAG_AFTER = 16;
 export const FLAG_REDRIVEN = 32;
 /** Other tasks wait for it. Not written: found out again when those are read. */
 export const FLAG_AWAITED = 64;
+/** active: its worker said that it has begun. Not written. */
+export const FLAG_BEGUN = 256;
+/** What is written of FLAGS. */
+export const FLAGS_WRITTEN = FLAG_KEY | FLAG_ERRORS | FLAG_LEASE_WRITTEN | FLAG_AFTER | FLAG_REDRIVEN;
 
 export class TaskColumns {
   readonly #f64: Float64Array[] = [];

@@ -1,8 +1,8 @@
 /**
  * ○ One named queue (`TaskQueue`) and its tasks that wait for a worker (`ReadyQueue`), in the order in which they are given out:
  * highest priority first; within a priority the groups take turns; within a group first come, first served. A group at its bound
- * of concurrency or rate is parked and costs nothing until it may run again. Taking and adding cost the same with ten tasks as with
- * ten million.
+ * of concurrency or rate is parked and costs nothing until it may run again. Tasks that are suspected to kill their workers wait
+ * apart, in the same order. Taking and adding cost the same with ten tasks as with ten million.
  */
 import { assert } from "../../core/assert.ts";
 import { type TaskState, stateCode, TASK_STATES } from "./life-cycle.ts";
@@ -10,6 +10,9 @@ import type { StateCounts } from "./state-words.ts";
 import type { QueueSettings } from "./queue-settings.ts";
 import { type Bounds, RateLimiter } from "./rate-limiter.ts";
 import { AT, CREATED, GROUP_QUEUE, NONE, RowList, type TaskColumns } from "./task-columns.ts";
+
+/** Suspects (SUSPECT_LOSSES) are taken apart from all other tasks. */
+export type ReadyKind = "suspects" | "others";
 
 export class TaskQueue {
   readonly name: string;
@@ -62,11 +65,17 @@ export class TaskQueue {
   }
 }
 
-/** The tasks of one group at one priority. Lives while a row names it. */
+/** Levels of a ready queue: its priorities, and above them those of its suspects. */
+const SUSPECT_LEVEL = 256;
+/** Words of 32 levels each. */
+const SUSPECT_WORD = SUSPECT_LEVEL / 32;
+
+/** The tasks of one group at one priority, suspects apart from the others. Lives while a row names it. */
 export class GroupQueue {
   readonly index: number;
   readonly group: Group;
-  readonly priority: number;
+  /** Its priority; that of suspects plus SUSPECT_LEVEL. */
+  readonly level: number;
   readonly ready: RowList;
   /** Rows, in whatever state, whose GROUP_QUEUE field is this group queue. */
   rows = 0;
@@ -74,11 +83,19 @@ export class GroupQueue {
   ringNext: GroupQueue | undefined;
   ringPrevious: GroupQueue | undefined;
 
-  constructor(index: number, group: Group, priority: number, table: TaskColumns) {
+  constructor(index: number, group: Group, level: number, table: TaskColumns) {
     this.index = index;
     this.group = group;
-    this.priority = priority;
+    this.level = level;
     this.ready = new RowList(table);
+  }
+
+  get priority(): number {
+    return this.level % SUSPECT_LEVEL;
+  }
+
+  get isOfSuspects(): boolean {
+    return this.level >= SUSPECT_LEVEL;
   }
 }
 
@@ -107,9 +124,9 @@ export class GroupQueueTable {
     return groupQueue;
   }
 
-  add(group: Group, priority: number, table: TaskColumns): GroupQueue {
+  add(group: Group, level: number, table: TaskColumns): GroupQueue {
     const index = this.#free.pop() ?? this.#groupQueues.length;
-    const groupQueue = new GroupQueue(index, group, priority, table);
+    const groupQueue = new GroupQueue(index, group, level, table);
     this.#groupQueues[index] = groupQueue;
     return groupQueue;
   }
@@ -125,10 +142,10 @@ export class ReadyQueue {
   readonly #table: TaskColumns;
   readonly #groupQueues: GroupQueueTable;
   readonly #groups = new Map<string, Group>();
-  /** Per priority the group queue whose turn it is. */
-  readonly #turn: (GroupQueue | undefined)[] = new Array<GroupQueue | undefined>(256).fill(undefined);
-  /** Bit p is set while priority p has a group queue in its ring. */
-  readonly #levels = new Uint32Array(8);
+  /** Per level the group queue whose turn it is. */
+  readonly #turn: (GroupQueue | undefined)[] = [];
+  /** Bit n is set while level n has a group queue in its ring. */
+  readonly #levels = new Uint32Array(2 * SUSPECT_WORD);
   #count = 0;
 
   constructor(owner: TaskQueue, table: TaskColumns, groupQueues: GroupQueueTable) {
@@ -167,15 +184,16 @@ export class ReadyQueue {
   }
 
   /** Binds a row to its group queue; the group queue and its group come into being when new. */
-  bind(row: number, groupKey: string, priority: number): GroupQueue {
+  bind(row: number, groupKey: string, { priority, isSuspect }: { priority: number; isSuspect: boolean }): GroupQueue {
     let group = this.#groups.get(groupKey);
     if (!group) {
       group = new Group(groupKey, this);
       this.#groups.set(groupKey, group);
     }
-    let groupQueue = group.groupQueues.find((candidate) => candidate.priority === priority);
+    const level = isSuspect ? priority + SUSPECT_LEVEL : priority;
+    let groupQueue = group.groupQueues.find((candidate) => candidate.level === level);
     if (!groupQueue) {
-      groupQueue = this.#groupQueues.add(group, priority, this.#table);
+      groupQueue = this.#groupQueues.add(group, level, this.#table);
       group.groupQueues.push(groupQueue);
     }
     groupQueue.rows += 1;
@@ -186,8 +204,20 @@ export class ReadyQueue {
   /** Forgets a row that is in no list any more; group queue and group go with their last row. */
   unbind(row: number): void {
     const groupQueue = this.#groupQueues.get(this.#table.u(row, GROUP_QUEUE));
-    groupQueue.rows -= 1;
     this.#table.setU(row, GROUP_QUEUE, 0);
+    this.#unbound(groupQueue);
+  }
+
+  /** A row that is in no list belongs to the suspects from now on, or no longer. */
+  rebind(row: number, isSuspect: boolean): void {
+    const before = this.#groupQueues.get(this.#table.u(row, GROUP_QUEUE));
+    if (before.isOfSuspects === isSuspect) return;
+    this.bind(row, before.group.key, { priority: before.priority, isSuspect });
+    this.#unbound(before);
+  }
+
+  #unbound(groupQueue: GroupQueue): void {
+    groupQueue.rows -= 1;
     if (groupQueue.rows > 0) return;
     assert(groupQueue.ready.count === 0, "a group queue without rows has no ready rows");
     const { group } = groupQueue;
@@ -214,14 +244,14 @@ export class ReadyQueue {
   }
 
   /**
-   * Takes the row whose turn it is, counts it as running in its group, and gives the turn to the next group. 0 when none may
-   * start; groups found to be at a bound are parked, and `parked` is told until when.
+   * Takes the row whose turn it is, of the suspects or of the others, counts it as running in its group, and gives the turn to the
+   * next group. 0 when none may start; groups found to be at a bound are parked, and `parked` is told until when.
    */
-  take(bounds: Bounds, nowMs: number, parked: (group: Group, untilMs: number) => void): number {
+  take(which: ReadyKind, bounds: Bounds, nowMs: number, parked: (group: Group, untilMs: number) => void): number {
     for (;;) {
-      const priority = this.#highest();
-      if (priority < 0) return NONE;
-      const groupQueue = this.#turn[priority]!;
+      const level = this.#highest(which);
+      if (level < 0) return NONE;
+      const groupQueue = this.#turn[level]!;
       const opensMs = groupQueue.group.limiter.opensMs(bounds, nowMs);
       if (opensMs > nowMs) {
         this.#park(groupQueue.group, opensMs);
@@ -233,14 +263,14 @@ export class ReadyQueue {
       this.#count -= 1;
       groupQueue.group.limiter.started(bounds);
       if (groupQueue.ready.count === 0) this.#leave(groupQueue);
-      else this.#turn[priority] = groupQueue.ringNext;
+      else this.#turn[level] = groupQueue.ringNext;
       return row;
     }
   }
 
   /** Whether `take` could find a row, were no bound reached meanwhile. */
-  get open(): boolean {
-    return this.#highest() >= 0;
+  isOpen(which: ReadyKind): boolean {
+    return this.#highest(which) >= 0;
   }
 
   /** The group may start tasks again (as far as it knows: `take` looks anew). */
@@ -256,7 +286,8 @@ export class ReadyQueue {
   }
 
   #enter(groupQueue: GroupQueue): void {
-    const turn = this.#turn[groupQueue.priority];
+    const { level } = groupQueue;
+    const turn = this.#turn[level];
     if (turn) {
       // Before the group queue whose turn it is: the newcomer comes last in this round.
       groupQueue.ringNext = turn;
@@ -266,28 +297,30 @@ export class ReadyQueue {
     } else {
       groupQueue.ringNext = groupQueue;
       groupQueue.ringPrevious = groupQueue;
-      this.#turn[groupQueue.priority] = groupQueue;
-      this.#levels[groupQueue.priority >>> 5]! |= 1 << (groupQueue.priority & 31);
+      this.#turn[level] = groupQueue;
+      this.#levels[level >>> 5]! |= 1 << (level & 31);
     }
   }
 
   #leave(groupQueue: GroupQueue): void {
+    const { level } = groupQueue;
     const following = groupQueue.ringNext!;
     if (following === groupQueue) {
-      this.#turn[groupQueue.priority] = undefined;
-      this.#levels[groupQueue.priority >>> 5]! &= ~(1 << (groupQueue.priority & 31));
+      this.#turn[level] = undefined;
+      this.#levels[level >>> 5]! &= ~(1 << (level & 31));
     } else {
       groupQueue.ringPrevious!.ringNext = following;
       following.ringPrevious = groupQueue.ringPrevious;
-      if (this.#turn[groupQueue.priority] === groupQueue) this.#turn[groupQueue.priority] = following;
+      if (this.#turn[level] === groupQueue) this.#turn[level] = following;
     }
     groupQueue.ringNext = undefined;
     groupQueue.ringPrevious = undefined;
   }
 
-  /** The highest priority with a group queue in its ring, or -1. */
-  #highest(): number {
-    for (let word = 7; word >= 0; word -= 1) {
+  /** The highest level of these with a group queue in its ring, or -1. */
+  #highest(which: ReadyKind): number {
+    const first = which === "suspects" ? SUSPECT_WORD : 0;
+    for (let word = first + SUSPECT_WORD - 1; word >= first; word -= 1) {
       const bits = this.#levels[word]!;
       if (bits !== 0) return word * 32 + 31 - Math.clz32(bits);
     }

@@ -132,12 +132,12 @@ export class TaskStateMachine extends Recovery {
     this.#listener.changed(row);
   }
 
-  /** The lease ends without an outcome: the worker gave it back, or (`lost`) its connection is gone. */
+  /** The lease ends without an outcome: the worker gave it back, or (`lost`) is gone, which counts against what it had begun. */
   giveBack(row: number, nowMs: number, { lost = false }: { lost?: boolean } = {}): void {
     const queue = this.stopped(row);
     if (lost) {
       const losses = this.table.u(row, LOST) + 1;
-      this.table.setU(row, LOST, losses);
+      this.setLost(row, losses);
       if (losses >= LOST_MAX) {
         this.#recordError(row, `the connections of ${losses} workers broke while they had this task`);
         this.#end(row, queue, "bury", { nowMs });
@@ -167,7 +167,7 @@ export class TaskStateMachine extends Recovery {
       const leaseOwner = this.leaseOwner(row);
       this.stopped(row);
       if (leaseOwner !== 0) this.#listener.revoked(row, leaseOwner, "cancelled");
-    } else if (state === "waiting") queue.ready.remove(row);
+    } else if (state === "waiting") this.#unready(row, queue);
     this.#end(row, queue, "cancel", { nowMs });
     return true;
   }
@@ -180,7 +180,7 @@ export class TaskStateMachine extends Recovery {
     this.move(row, queue, "redrive");
     this.account(queue, this.cost(row));
     this.table.setU(row, ATTEMPTS, 0);
-    this.table.setU(row, LOST, 0);
+    this.setLost(row, 0);
     this.table.setF(row, EXPIRES, Infinity);
     this.setFlag(row, FLAG_REDRIVEN, true);
     this.table.setF(row, AT, nowMs);
@@ -251,7 +251,7 @@ export class TaskStateMachine extends Recovery {
       case "blocked":
       case "retrying":
         if (this.table.f(row, EXPIRES) <= nowMs) {
-          if (state === "waiting") queue.ready.remove(row);
+          if (state === "waiting") this.#unready(row, queue);
           this.#recordError(row, "expired before a worker took it");
           this.#end(row, queue, "expire", { nowMs });
           return;
@@ -299,6 +299,12 @@ export class TaskStateMachine extends Recovery {
   }
 
   // ---- helpers
+
+  /** It waits no more. A worker that was kept free for it is to be told. */
+  #unready(row: number, queue: TaskQueue): void {
+    queue.ready.remove(row);
+    if (this.isSuspect(row)) this.#listener.ready(queue);
+  }
 
   #recordError(row: number, error: string, attempt?: number): void {
     this.setFlag(row, FLAG_ERRORS, true);

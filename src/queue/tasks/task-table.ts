@@ -10,7 +10,7 @@ import type { Random } from "../../core/random.ts";
 import { hashKey, type KeyHash } from "./key-hash.ts";
 import { type Group, GroupQueueTable, TaskQueue } from "./task-queue.ts";
 import { mustNext, stateCode, type TaskEvent, type TaskState, TASK_STATES } from "./life-cycle.ts";
-import { GROUPS_MAX, NAME_BYTES_MAX, QUEUE_BYTES_MAX, QUEUES_MAX, TASK_OVERHEAD_BYTES } from "../limits.ts";
+import { GROUPS_MAX, NAME_BYTES_MAX, QUEUE_BYTES_MAX, QUEUES_MAX, SUSPECT_LOSSES, TASK_OVERHEAD_BYTES } from "../limits.ts";
 import { type TaskPolicy, PolicyTable, type TaskSpec } from "./task-policy.ts";
 import type { TaskHead, TaskRecord } from "./task-record.ts";
 import { hashNumber, RowIndex } from "./row-index.ts";
@@ -22,12 +22,12 @@ import {
   CREATED,
   EXPIRES,
   FLAG_AFTER,
-  FLAG_AWAITED,
   FLAG_KEY,
   FLAG_LEASE_WRITTEN,
   FLAG_REDRIVEN,
   FLAG_UNWRITTEN,
   FLAGS,
+  FLAGS_WRITTEN,
   ID,
   KEY_A,
   KEY_B,
@@ -151,7 +151,7 @@ export class TaskTable {
     table.setU(row, FLAGS, FLAG_UNWRITTEN | (spec.after.length > 0 ? FLAG_AFTER : 0));
     table.setU(row, BODY_BYTES, bodyBytes);
     table.setU(row, POLICY, this.#policies.intern(spec.policy));
-    this.#place(row, queue, spec.group, spec.priority);
+    this.#place(row, queue, spec);
     if (spec.key !== "") this.#insertKey(row, queue.name, spec.key);
     table.setU(row, STATE, stateCode(spec.after.length > 0 ? "blocked" : spec.dueMs > nowMs ? "delayed" : "waiting"));
     this.#byId.insert(row);
@@ -205,6 +205,11 @@ export class TaskTable {
     return this.table.u(row, CONSUMER);
   }
 
+  /** So many workers were lost while they had it that nothing else may run beside it. */
+  isSuspect(row: number): boolean {
+    return this.table.u(row, LOST) >= SUSPECT_LOSSES;
+  }
+
   /** Its group is at a bound. */
   isParked(row: number): boolean {
     return this.groupOf(row).parkedUntilMs !== undefined;
@@ -216,7 +221,7 @@ export class TaskTable {
     const state = this.state(row);
     return {
       state: state === "blocked" ? "delayed" : state,
-      flags: table.u(row, FLAGS) & ~(FLAG_UNWRITTEN | FLAG_AWAITED),
+      flags: table.u(row, FLAGS) & FLAGS_WRITTEN,
       atMs: table.f(row, AT),
       token: table.f(row, TOKEN),
       attempts: table.u(row, ATTEMPTS),
@@ -241,6 +246,7 @@ export class TaskTable {
             ready += 1;
             assert(this.state(row) === "waiting", "a row in a ready list is waiting");
             assert(this.leaseOwner(row) === 0, "a waiting row has no owner");
+            assert(groupQueue.isOfSuspects === this.isSuspect(row), "suspects wait apart from the others");
           }
         }
       }
@@ -273,8 +279,8 @@ export class TaskTable {
     table.setF(row, CREATED, head.createdMs);
     table.setF(row, EXPIRES, head.expiresMs);
     table.setU(row, POLICY, this.#policies.intern(head.policy));
-    this.#place(row, queue, head.group, head.priority);
     this.#setRecord(row, record);
+    this.#place(row, queue, head);
     queue.counted(this.state(row), 1);
     if (head.key !== "") this.#insertKey(row, head.queue, head.key);
     this.#byId.insert(row);
@@ -287,6 +293,7 @@ export class TaskTable {
     const queue = this.queueOf(row);
     queue.counted(this.state(row), -1);
     this.#setRecord(row, record);
+    this.setLost(row, record.lost);
     queue.counted(this.state(row), 1);
   }
 
@@ -318,9 +325,15 @@ export class TaskTable {
     queue.bytes += bytes;
   }
 
-  #place(row: number, queue: TaskQueue, group: string, priority: number): void {
+  /** How many workers were lost while they had the row, which is in no list: suspects wait apart from the others. */
+  protected setLost(row: number, losses: number): void {
+    this.table.setU(row, LOST, losses);
+    this.queueOf(row).ready.rebind(row, this.isSuspect(row));
+  }
+
+  #place(row: number, queue: TaskQueue, { group, priority }: { readonly group: string; readonly priority: number }): void {
     const groups = queue.ready.groupCount;
-    queue.ready.bind(row, group, priority);
+    queue.ready.bind(row, group, { priority, isSuspect: this.isSuspect(row) });
     this.#groups += queue.ready.groupCount - groups;
   }
 

@@ -1,10 +1,10 @@
 /**
- * ○ Which queues and groups may start a task now. One at its rate is closed until a time, one at its concurrency until one of its
+ * ○ ReadyKind queues and groups may start a task now. One at its rate is closed until a time, one at its concurrency until one of its
  * tasks stops; neither is looked at meanwhile. Invariant: what is closed until a time has a timer entry that is due no later.
  */
 import { Heap } from "../../core/heap.ts";
 import { NONE } from "./task-columns.ts";
-import type { Group, TaskQueue } from "./task-queue.ts";
+import type { Group, TaskQueue, ReadyKind } from "./task-queue.ts";
 
 type Wake = { readonly atMs: number; readonly queue: TaskQueue; readonly group: Group | undefined };
 
@@ -18,7 +18,7 @@ export class Throttle {
   }
 
   /** Takes the ready row whose turn it is and counts it as running; 0 when none may start now. */
-  take(queue: TaskQueue, nowMs: number): number {
+  take(queue: TaskQueue, which: ReadyKind, nowMs: number): number {
     if (queue.settings.paused) return NONE;
     if (queue.closedUntilMs !== undefined) return NONE;
     const opensMs = queue.limiter.opensMs(queue.bounds, nowMs);
@@ -27,14 +27,14 @@ export class Throttle {
       this.#wake(opensMs, queue, undefined);
       return NONE;
     }
-    const row = queue.ready.take(queue.groupBounds, nowMs, (group, untilMs) => this.#wake(untilMs, queue, group));
+    const row = queue.ready.take(which, queue.groupBounds, nowMs, (group, untilMs) => this.#wake(untilMs, queue, group));
     if (row !== NONE) queue.limiter.started(queue.bounds);
     return row;
   }
 
   /** Whether `take` would find something. */
-  hasReady(queue: TaskQueue): boolean {
-    return !queue.settings.paused && queue.closedUntilMs === undefined && queue.ready.open;
+  hasReady(queue: TaskQueue, which: ReadyKind): boolean {
+    return queue.ready.isOpen(which) && !queue.settings.paused && queue.closedUntilMs === undefined;
   }
 
   /** A task runs that was not taken here: it ran before the restart. */

@@ -51,6 +51,7 @@ const HQ1_VERBS: Readonly<Record<string, readonly number[]>> = {
   OK: [],
   REFUSED: [1],
   WORK: [0, 1],
+  BEGUN: [0],
   TASK: [2, 5],
   DONE: [0],
   FAIL: [0, 1],
@@ -70,6 +71,14 @@ const HQ1_VERBS: Readonly<Record<string, readonly number[]>> = {
   PURGE: [1, 2],
   CRON: [1],
   DATA: [],
+  ADDS: [0],
+  CALLS: [0],
+  BEGUNS: [],
+  DONES: [],
+  ADDEDS: [],
+  ENDEDS: [],
+  TASKS: [0],
+  KEPTS: [],
 };
 
 /** The index of the frame with the body, whose size is shown. */

@@ -41,6 +41,11 @@ class Rig {
     for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
   }
 
+  gone(peer: string): void {
+    this.#router.gone(peer);
+    this.service.flush();
+  }
+
   news(peer: string): string[] {
     return this.#of(peer).splice(0);
   }
@@ -67,7 +72,7 @@ const TOKEN = "0000000100000001";
 test("many submissions, tasks, results and outcomes travel in one message each, byte by byte as documented", async () => {
   const rig = await Rig.open();
   await rig.say("p", ["HELLO", "h", '{"many":1}']);
-  assert.deepEqual(rig.news("p"), ['WELCOME|h|{"broker":"b0","version":1,"load":0,"many":1}']);
+  assert.deepEqual(rig.news("p"), ['WELCOME|h|{"broker":"b0","version":1,"load":0,"many":1,"begun":1}']);
   await rig.say("w", ["HELLO", "h", '{"many":1}'], ["WORK", "mail", "2"]);
   rig.news("w");
   await rig.say("p", ["CALLS", "mail", "=k", hex("00000007 00000001 61  00000008 00000002 6263")]);
@@ -147,6 +152,49 @@ test("another worker's lease among many results is refused", async () => {
   await rig.say("p", ["ADD", "1", "q", "", "a"]);
   await rig.say("thief", ["WORK", "other", "1"], ["DONES", hex(`0000000000000001 ${TOKEN} 00000001 41`)]);
   assert.deepEqual(rig.news("thief"), ["LOST|1.4294967297"]);
+});
+
+test("a worker that says which of its tasks have begun, one by one or among many, is charged for those when it is lost", async () => {
+  const rig = await Rig.open();
+  await rig.say("p", ["ADD", "1", "q", "", "a", "b", "c", "d"]);
+  await rig.say("w", ["HELLO", "h", '{"begun":1}'], ["WORK", "q", "4"]);
+  const token = /^TASK\|1\.(\d+)/m.exec(rig.news("w").join("\n"))![1]!;
+  const first = Number(token);
+  const u64 = (value: number): Buffer => {
+    const eight = Buffer.alloc(8);
+    eight.writeBigUInt64BE(BigInt(value));
+    return eight;
+  };
+  await rig.say("w", ["BEGUN", `1.${first}`], ["BEGUNS", Buffer.concat([u64(3), u64(first + 2)])]);
+  // What is not its own changes nothing and has no answer.
+  await rig.say("w", ["BEGUN", `2.${first}`, "9.9"]);
+  await rig.say("other", ["BEGUN", `4.${first + 3}`]);
+  assert.deepEqual([rig.news("w"), rig.news("other")], [[], []]);
+  await rig.say("w", ["BEGUN", "nonsense"], ["BEGUNS", "cut"]);
+  assert.ok(rig.news("w").every((message) => message.includes("QUEUE_PROTOCOL")));
+  rig.gone("w");
+  assert.deepEqual(
+    [1, 2, 3, 4].map((id) => rig.service.view(rig.service.stateMachine.find(id)).lost),
+    [1, 0, 1, 0],
+  );
+});
+
+test("workers of one process by what their HELLO says are kept free together for a suspect", async () => {
+  const rig = await Rig.open();
+  await rig.say("p", ["ADD", "1", "q", "", "poison"]);
+  for (let loss = 0; loss < 2; loss += 1) {
+    await rig.say(`w${loss}`, ["WORK", "q", "1"]);
+    rig.gone(`w${loss}`);
+  }
+  const hello = ["HELLO", "h", '{"process":"one"}'];
+  await rig.say("a", hello, ["WORK", "q", "1"]);
+  await rig.say("b", hello, ["WORK", "other", "1"]);
+  await rig.say("c", ["HELLO", "h", '{"process":7}'], ["WORK", "other", "1"]);
+  await rig.say("p", ["ADD", "2", "other", "", "x", "y"]);
+  assert.deepEqual(
+    ["a", "b", "c"].map((peer) => rig.news(peer).filter((message) => message.startsWith("TASK")).length),
+    [1, 0, 1],
+  );
 });
 
 test("a peer that has not said that it reads many gets each task and each acknowledgement as before", async () => {

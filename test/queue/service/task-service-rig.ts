@@ -39,8 +39,8 @@ export class Rig {
     });
   }
 
-  worker({ slots = 1, prefetch = 0, queue = "q" } = {}): Worker {
-    const worker = new Worker(this.service, { slots, prefetch, queue });
+  worker({ slots = 1, prefetch = 0, queue = "q", ...rest }: Partial<WorkerRigOptions> = {}): Worker {
+    const worker = new Worker(this.service, { slots, prefetch, queue, ...rest });
     this.service.flush();
     return worker;
   }
@@ -67,6 +67,14 @@ export async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
 }
 
+interface WorkerRigOptions {
+  readonly slots: number;
+  readonly prefetch: number;
+  readonly queue: string;
+  readonly saysBegun?: boolean;
+  readonly host?: unknown;
+}
+
 export class Worker {
   readonly consumer: Consumer;
   readonly tasks: Delivery[] = [];
@@ -74,11 +82,10 @@ export class Worker {
   readonly recalled: number[] = [];
   readonly #service: TaskService;
 
-  constructor(service: TaskService, { slots, prefetch, queue }: { slots: number; prefetch: number; queue: string }) {
+  constructor(service: TaskService, { queue, ...options }: WorkerRigOptions) {
     this.#service = service;
     this.consumer = service.consume(queue, {
-      slots,
-      prefetch,
+      ...options,
       resumable: true,
       port: {
         task: (delivery) => this.tasks.push(delivery),
@@ -90,6 +97,11 @@ export class Worker {
 
   get bodies(): string[] {
     return this.tasks.map(({ body }) => text(body));
+  }
+
+  /** Work on these has begun, by their places in `tasks`. */
+  begin(...indices: readonly number[]): void {
+    for (const index of indices) this.#service.begun(this.consumer, this.tasks[index]!);
   }
 
   async finish(index: number, result = ""): Promise<boolean> {

@@ -136,12 +136,12 @@ function everything(stateMachine: TaskStateMachine, ids: readonly number[], told
       .flatMap((group) =>
         group.groupQueues.map((groupQueue) => ({
           group: group.key,
-          priority: groupQueue.priority,
+          level: groupQueue.level,
           rows: groupQueue.ready.rows(),
         })),
       )
       .map(({ rows: each, ...groupQueue }) => ({ ...groupQueue, ids: [...each].map((row) => stateMachine.table.f(row, ID)) }))
-      .sort((a, b) => a.group.localeCompare(b.group) || a.priority - b.priority),
+      .sort((a, b) => a.group.localeCompare(b.group) || a.level - b.level),
   }));
   const ended = (["dead", "completed"] as const).map((which) =>
     [...stateMachine.endedRows(which)].map((row) => stateMachine.table.f(row, ID)).sort((a, b) => a - b),

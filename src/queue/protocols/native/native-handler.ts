@@ -41,7 +41,7 @@ export interface NativeHandlerOptions {
 }
 
 const NOT_FOR_REQ: ReadonlySet<string> = new Set(
-  "WORK DONE FAIL RETURN PROGRESS PARTIAL HOLD BYE UNWATCH ADDS CALLS DONES".split(" "),
+  "WORK BEGUN DONE FAIL RETURN PROGRESS PARTIAL HOLD BYE UNWATCH ADDS CALLS BEGUNS DONES".split(" "),
 );
 
 export class NativeHandler implements ProtocolHandler {
@@ -100,13 +100,18 @@ export class NativeHandler implements ProtocolHandler {
 
   hello(frames: Frames): void {
     const many = !this.#options.oneAnswer && !this.#service.single;
-    if (frames[3]) this.#writer.readsBatches = many && readObject(frames[3])["many"] === 1;
+    if (frames[3]) {
+      const peer = readObject(frames[3]);
+      this.#writer.readsBatches = many && peer["many"] === 1;
+      this.#work.introduced({ saysBegun: peer["begun"] === 1, host: peer["process"] });
+    }
     const { route } = this.#connection;
     const about = {
       broker: this.#ids.broker,
       version: 1,
       load: this.#service.load,
       ...(many && { many: 1 }),
+      ...(!this.#options.oneAnswer && { begun: 1 }),
       ...(route && { term: route.term }),
       ...(route?.isRelayed && { relayed: 1 }),
     };
@@ -199,6 +204,14 @@ export class NativeHandler implements ProtocolHandler {
     const heartbeatMs = frames[5]?.length ? readNumber(frames[5]) : undefined;
     this.#work.offer(readText(frames[2]), frames.slice(3));
     if (heartbeatMs !== undefined) this.#heartbeatMs = heartbeatMs;
+  }
+
+  begun(frames: Frames): void {
+    this.#work.begun(frames);
+  }
+
+  beguns(frames: Frames): void {
+    this.#work.beguns(new RecordBatchReader(frames[2]));
   }
 
   done(frames: Frames): void {
@@ -349,6 +362,8 @@ const HANDLERS: Readonly<Record<VerbIn, (handler: NativeHandler, frames: Frames)
   WORK: (handler, frames) => handler.work(frames),
   ADDS: (handler, frames) => handler.adds(frames),
   CALLS: (handler, frames) => handler.calls(frames),
+  BEGUN: (handler, frames) => handler.begun(frames),
+  BEGUNS: (handler, frames) => handler.beguns(frames),
   DONE: (handler, frames) => handler.done(frames),
   DONES: (handler, frames) => handler.dones(frames),
   FAIL: (handler, frames) => handler.fail(frames),

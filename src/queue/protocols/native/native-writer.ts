@@ -83,7 +83,7 @@ export class NativeWriter {
 
   /** @param leases of DONES */
   keptInBatch(leases: readonly { readonly id: number; readonly token: number }[]): void {
-    for (const { id, token } of leases) this.#kept.kept(id, token);
+    for (const { id, token } of leases) this.#kept.lease(id, token);
     this.#gathered(this.#kept);
   }
 

@@ -24,6 +24,9 @@ export class WorkerCommands {
   readonly #service: TaskService;
   readonly #writer: NativeWriter;
   readonly #consumers = new Map<string, Consumer>();
+  #saysBegun = false;
+  /** What names its process: by default its connection. */
+  #host: unknown = this;
   /** Leases whose end was just written: sent in one KEPT. */
   #kept: Buffer[] = [];
 
@@ -31,6 +34,13 @@ export class WorkerCommands {
     this.#connection = connection;
     this.#service = service;
     this.#writer = writer;
+  }
+
+  /** What its HELLO said: whether it says which tasks have begun, and the name of its process. Counts for offers from now on. */
+  introduced({ saysBegun, host }: { saysBegun: boolean; host: unknown }): void {
+    this.#saysBegun = saysBegun;
+    const isName = typeof host === "string" && host !== "" && host.length <= PROCESS_NAME_CHARACTERS_MAX;
+    this.#host = isName ? host : this;
   }
 
   /**
@@ -47,6 +57,25 @@ export class WorkerCommands {
     const known = this.#consumers.get(queue);
     if (known) this.#service.adjust(known, { slots, prefetch });
     else this.#consume(queue, slots, prefetch);
+  }
+
+  /**
+   * Work on these has begun. What it says of leases that are not its own changes nothing and has no answer.
+   *
+   * @throws ProtocolError QUEUE_PROTOCOL; leases before the one that cannot be read count
+   */
+  begun(frames: Frames): void {
+    for (const frame of frames.slice(2)) this.#begun(readLeaseOrRefuse(frame));
+  }
+
+  /** @throws ProtocolError QUEUE_PROTOCOL; records before the one that cannot be read count */
+  beguns(records: RecordBatchReader): void {
+    while (records.more) this.#begun({ id: records.u64(), token: records.u64() });
+  }
+
+  #begun(lease: LeaseRef): void {
+    const consumer = this.#service.holding(lease);
+    if (consumer && this.#owns(consumer)) this.#service.begun(consumer, lease);
   }
 
   done(frames: Frames): void {
@@ -129,6 +158,8 @@ export class WorkerCommands {
       resumable: true,
       peer: this.#connection.peer,
       protocol: "own",
+      saysBegun: this.#saysBegun,
+      host: this.#host,
       port: {
         owner: this.#connection,
         task: (delivery) => this.#writer.task(delivery),
@@ -141,6 +172,8 @@ export class WorkerCommands {
   }
 }
 
+/** 64 characters: a UUID has 36. */
+const PROCESS_NAME_CHARACTERS_MAX = 64;
 const LOST_REASON = Buffer.from("lost");
 
 function readLeaseOrRefuse(frame: Buffer | undefined): LeaseRef {
