@@ -5,7 +5,7 @@
  */
 import { EventEmitter } from "node:events";
 import { systemClock } from "../../../core/clock.ts";
-import { OperationError, UsageError } from "../../../core/errors.ts";
+import { OperationError } from "../../../core/errors.ts";
 import { durationMs, sizeBytes, type Duration } from "../../../core/units.ts";
 import { BinaryProtocol } from "../protocol/binary-protocol.ts";
 import { anyValue, type Codec } from "../operations/codec.ts";
@@ -13,11 +13,10 @@ import { Discovery, type ClusterDiscovery, type DnsDiscovery } from "../pool/dis
 import { Dispatch } from "./dispatch.ts";
 import type { CacheCounts, CacheEvents } from "./events.ts";
 import { Fetcher, type FetchOptions, type Loader } from "./fetch.ts";
-import { counter, metaDone, ok, statistics, versionText, type CasOutcome } from "./command-replies.ts";
+import { ok, statistics, versionText, type CasOutcome } from "./command-replies.ts";
 import type { HealthState } from "../pool/health.ts";
 import type { Key } from "./key.ts";
 import { Keyspace } from "./keyspace.ts";
-import { invalidation } from "./lease.ts";
 import * as limits from "../operations/limits.ts";
 import type { PoolServerSettings } from "../pool/pool-server.ts";
 import { readVersioned, type ValueReader, type Versioned } from "../operations/get-operation.ts";
@@ -34,11 +33,13 @@ import { parseServer } from "../operations/server-address.ts";
 import { TextProtocol } from "../protocol/text-protocol.ts";
 import { loadTracing } from "./tracing.ts";
 import { leaseSeconds, ttlMs, type Ttl } from "./ttl.ts";
+import { Writes } from "./writes.ts";
 import { ChangeStream } from "../pool/change-stream.ts";
 
 /** A client of one or many memcached servers. */
 export class CacheClient extends EventEmitter<CacheEvents> {
   readonly #dispatch: Dispatch;
+  readonly #writes: Writes;
   readonly #fetcher: Fetcher;
   readonly #codec: Codec<unknown>;
   readonly #discovery: Discovery | undefined;
@@ -74,6 +75,7 @@ export class CacheClient extends EventEmitter<CacheEvents> {
       },
       this,
     );
+    this.#writes = new Writes(this.#dispatch);
     this.#fetcher = new Fetcher(this.#dispatch, random);
     if (options.nearCache) this.#keepNear(options.nearCache, poolServer);
     void loadTracing();
@@ -124,27 +126,27 @@ export class CacheClient extends EventEmitter<CacheEvents> {
    * @throws UsageError CACHE_KEY_INVALID, CACHE_TTL_INVALID, CACHE_VALUE_INVALID; else as `get`
    */
   set(key: Key, value: unknown, options?: StoreOptions): Promise<boolean> {
-    return this.#dispatch.store("set", key, value, this.#codec, options);
+    return this.#writes.store("set", key, value, this.#codec, options);
   }
 
   /** Stores a value where there is none. False when there is one. Errors as `set`. */
   add(key: Key, value: unknown, options?: StoreOptions): Promise<boolean> {
-    return this.#dispatch.store("add", key, value, this.#codec, options);
+    return this.#writes.store("add", key, value, this.#codec, options);
   }
 
   /** Stores a value where there is one. False when there is none. Errors as `set`. */
   replace(key: Key, value: unknown, options?: StoreOptions): Promise<boolean> {
-    return this.#dispatch.store("replace", key, value, this.#codec, options);
+    return this.#writes.store("replace", key, value, this.#codec, options);
   }
 
   /** Puts text or bytes behind the value that is there. False when there is none. Errors as `set`. */
   append(key: Key, more: string | Uint8Array, options?: CallOptions): Promise<boolean> {
-    return this.#dispatch.join("append", key, more, options);
+    return this.#writes.join("append", key, more, options);
   }
 
   /** Puts text or bytes before the value that is there. False when there is none. Errors as `set`. */
   prepend(key: Key, more: string | Uint8Array, options?: CallOptions): Promise<boolean> {
-    return this.#dispatch.join("prepend", key, more, options);
+    return this.#writes.join("prepend", key, more, options);
   }
 
   /**
@@ -153,7 +155,7 @@ export class CacheClient extends EventEmitter<CacheEvents> {
    * @returns "stored", "exists" (someone else stored meanwhile) or "missing"
    */
   cas(key: Key, value: unknown, cas: bigint, options?: StoreOptions): Promise<CasOutcome> {
-    return this.#dispatch.cas(key, value, cas, this.#codec, options);
+    return this.#writes.cas(key, value, cas, this.#codec, options);
   }
 
   /**
@@ -176,10 +178,7 @@ export class CacheClient extends EventEmitter<CacheEvents> {
    */
   async invalidate(key: Key, options: CallOptions & { readonly stale?: Duration } = {}): Promise<boolean> {
     const leftS = options.stale === undefined ? undefined : leaseSeconds(options.stale, "stale");
-    const wireKey = this.#dispatch.toWireKey(key);
-    return this.#dispatch.command("meta", key, options, metaDone, false, () =>
-      invalidation(wireKey, leftS === undefined ? {} : { leftS }),
-    );
+    return this.#writes.invalidate(key, leftS, options);
   }
 
   /**
@@ -189,17 +188,17 @@ export class CacheClient extends EventEmitter<CacheEvents> {
    * @throws UsageError CACHE_OPTION_INVALID when a brace is not closed or a name stands twice
    */
   define<T, const P extends string = string>(template: P, codec: Codec<T>): Keyspace<T, P> {
-    return new Keyspace(this.#dispatch, this.#fetcher, template, codec);
+    return new Keyspace({ dispatch: this.#dispatch, writes: this.#writes, fetcher: this.#fetcher }, template, codec);
   }
 
   /** Deletes an item. True when there was one. Errors as `get`. */
   delete(key: Key, options?: CallOptions): Promise<boolean> {
-    return this.#dispatch.delete(key, options);
+    return this.#writes.delete(key, options);
   }
 
   /** Gives an item a new time to live. True when there was one. Errors as `set`. */
   touch(key: Key, ttl: Ttl, options?: CallOptions): Promise<boolean> {
-    return this.#dispatch.touch(key, ttl, options);
+    return this.#writes.touch(key, ttl, options);
   }
 
   /**
@@ -210,12 +209,12 @@ export class CacheClient extends EventEmitter<CacheEvents> {
    * @throws OperationError CACHE_REFUSED when the value is no number; else as `get`
    */
   incr(key: Key, delta: bigint | number = 1n, options?: CallOptions): Promise<bigint | undefined> {
-    return this.#dispatch.command("incr", key, options, counter, undefined, () => ({ delta: deltaOf(delta) }));
+    return this.#writes.count("incr", key, delta, options);
   }
 
   /** Subtracts from a counter, which stops at 0. As `incr`. */
   decr(key: Key, delta: bigint | number = 1n, options?: CallOptions): Promise<bigint | undefined> {
-    return this.#dispatch.command("decr", key, options, counter, undefined, () => ({ delta: deltaOf(delta) }));
+    return this.#writes.count("decr", key, delta, options);
   }
 
   /** Empties every server. Rejects when one could not be asked, after all were. */
@@ -321,10 +320,4 @@ function poolServerSettingsOf(
       else events.emit("restored", { server });
     },
   };
-}
-
-function deltaOf(delta: bigint | number): bigint {
-  if (typeof delta === "bigint" ? delta >= 0n && delta < 2n ** 64n : Number.isSafeInteger(delta) && delta >= 0)
-    return BigInt(delta);
-  throw new UsageError("CACHE_VALUE_INVALID", `Cannot add ${String(delta)}: it must be a whole number from 0 to 2^64-1`);
 }

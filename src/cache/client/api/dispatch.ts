@@ -1,13 +1,13 @@
 /**
  * ● From a call to its result: finds the server, makes the operation, hands it over, and tells counters, events and
- * subscribers how it ended. All requests of callers go through here: the client's verbs, typed keyspaces, `fetch`.
+ * subscribers how it ended. All requests of callers go through here: reads, the verbs that write (writes.ts), `fetch`.
  */
 import { channel } from "node:diagnostics_channel";
 import type { EventEmitter } from "node:events";
 import type { Clock } from "../../../core/clock.ts";
 import { OperationError, UsageError, type HoldfastError } from "../../../core/errors.ts";
 import { durationMs } from "../../../core/units.ts";
-import { checked, type Codec } from "../operations/codec.ts";
+import type { Codec } from "../operations/codec.ts";
 import type { CacheCounts, CacheEvents, CallEvent } from "./events.ts";
 import { toWireKey, type Key, type KeyPolicy } from "./key.ts";
 import type { PoolServer } from "../pool/pool-server.ts";
@@ -33,9 +33,7 @@ import {
 } from "../operations/operation.ts";
 import type { NearItem } from "./near-cache.ts";
 import type { NearReads } from "./near-reads.ts";
-import type { CallOptions, StoreOptions } from "./cache-client-options.ts";
-import { casOutcome, foundOrNot, metaDone, storedOrNot, type CasOutcome } from "./command-replies.ts";
-import { invalidation, leasedStore, versionReply, versionRequest, type ItemVersion } from "./lease.ts";
+import type { CallOptions } from "./cache-client-options.ts";
 import type { Pool } from "../pool/pool.ts";
 import { startSpan } from "./tracing.ts";
 import { exptimeOf, exptimeOfMs, ttlMs, type Ttl } from "./ttl.ts";
@@ -152,92 +150,6 @@ export class Dispatch implements OperationOwner {
     return byServer;
   }
 
-  /** set, add and replace: whether the value was stored. */
-  store(
-    verb: "set" | "add" | "replace",
-    key: Key,
-    value: unknown,
-    codec: Codec<unknown>,
-    options: StoreOptions | undefined,
-  ): Promise<boolean> {
-    const stored = this.#stored(value, codec, options);
-    if (verb === "replace") return this.#whereItemIs(verb, key, options, stored);
-    const done = this.command(verb, key, options, storedOrNot, false, stored);
-    return verb === "add" ? this.#orOverPlaceholder(done, key, options, stored) : done;
-  }
-
-  cas(key: Key, value: unknown, cas: bigint, codec: Codec<unknown>, options: StoreOptions | undefined): Promise<CasOutcome> {
-    const stored = this.#stored(value, codec, options);
-    return this.command("cas", key, options, casOutcome, "missing", (poolServer) => ({
-      ...stored(poolServer),
-      cas: version(cas),
-    }));
-  }
-
-  /** append and prepend: whether there was an item. */
-  join(verb: "append" | "prepend", key: Key, more: string | Uint8Array, options: CallOptions | undefined): Promise<boolean> {
-    return this.#whereItemIs(verb, key, options, () => ({ body: checked({ bytes: more, flags: 0 }).bytes }));
-  }
-
-  /** A placeholder is no item: replace, append and prepend look first, since the server would take it for one. */
-  async #whereItemIs(
-    verb: "replace" | "append" | "prepend",
-    key: Key,
-    options: CallOptions | undefined,
-    fields: (poolServer: PoolServer | undefined) => CommandFields,
-  ): Promise<boolean> {
-    const held = await this.#placeholderAt(key);
-    return held ? false : this.command(verb, key, options, storedOrNot, false, fields);
-  }
-
-  /** An add that met a placeholder stores in its place; the lease's holder then stores nothing. */
-  async #orOverPlaceholder(
-    added: Promise<boolean>,
-    key: Key,
-    options: CallOptions | undefined,
-    stored: (poolServer: PoolServer | undefined) => CommandFields,
-  ): Promise<boolean> {
-    if (await added) return true;
-    const held = await this.#placeholderAt(key);
-    if (!held) return false;
-    return this.command("meta", key, options, metaDone, false, (poolServer) => {
-      const { body = "", flags = 0, exptime = 0 } = stored(poolServer);
-      return leasedStore(this.toWireKey(key), { cas: held.cas, exptime, flags, body });
-    });
-  }
-
-  /** The placeholder under the key, if one is; undefined also where that cannot be told (no meta commands, no answer). */
-  async #placeholderAt(key: Key): Promise<ItemVersion | undefined> {
-    const wireKey = this.toWireKey(key);
-    await this.#starting;
-    if (!this.pool.route(wireKey)?.meta) return undefined;
-    const found = await this.commandAt(wireKey, versionReply, undefined, () => versionRequest(wireKey)).catch(() => undefined);
-    if (found?.won && !found.held) {
-      // Looking has taken the turn of whoever shall compute an invalidated item: it is given back.
-      await this.commandAt(wireKey, metaDone, false, () => invalidation(wireKey, { cas: found.cas })).catch(() => false);
-    }
-    return found?.held ? found : undefined;
-  }
-
-  delete(key: Key, options: CallOptions | undefined): Promise<boolean> {
-    return this.command("delete", key, options, foundOrNot, false, () => ({}));
-  }
-
-  touch(key: Key, ttl: Ttl, options: CallOptions | undefined): Promise<boolean> {
-    return this.command("touch", key, options, foundOrNot, false, (poolServer) => {
-      if (ttl === undefined) throw new UsageError("CACHE_TTL_INVALID", "Cannot touch without a ttl; 0 means no end");
-      return { exptime: this.#exptime(poolServer, ttl) };
-    });
-  }
-
-  /** What a storing command sends. */
-  #stored(value: unknown, codec: Codec<unknown>, options: StoreOptions | undefined) {
-    return (poolServer: PoolServer | undefined): CommandFields => {
-      const { bytes, flags } = checked(codec.encode(value));
-      return { body: bytes, flags, exptime: this.#exptime(poolServer, options?.ttl) };
-    };
-  }
-
   /**
    * @param fields what the command sends; depends on its server, because the gutter shortens times to live
    * @param effect "change" when the item may be another afterwards, so that the near cache forgets it
@@ -266,22 +178,24 @@ export class Dispatch implements OperationOwner {
     return this.near && effect === "change" ? this.#change(key, this.near, send) : send();
   }
 
-  /** The client's own errand at the server of a key: in no counter, no event. */
-  commandAt<T>(wireKey: string, read: ReplyReader<T>, missed: T, fields: () => CommandFields): Promise<T> {
+  /** The client's own errand at the server of a key, in a meta command: in no counter, no event. Missed where the server has none. */
+  errand<T>(
+    wireKey: string,
+    read: ReplyReader<T>,
+    missed: T,
+    fields: CommandFields,
+    options: CallOptions | undefined,
+  ): Promise<T> {
+    if (this.#starting) {
+      return this.#onceStarted(options, (rest) => this.errand(wireKey, read, missed, fields, rest));
+    }
     return new Promise((resolve, reject) => {
       const poolServer = this.pool.route(wireKey);
-      const operation = new CommandOperation(
-        "meta",
-        wireKey,
-        UNCOUNTED,
-        this.#times({}),
-        fields(),
-        read,
-        missed,
-        resolve,
-        reject,
-      );
-      if (poolServer) poolServer.submit(operation);
+      const times = this.#times(options);
+      const operation = new CommandOperation("meta", wireKey, UNCOUNTED, times, fields, read, missed, resolve, reject);
+      if (options?.signal) watch(options.signal, operation);
+      if (operation.settled) return;
+      if (poolServer?.meta) poolServer.submit(operation);
       else operation.missed();
     });
   }
@@ -340,7 +254,7 @@ export class Dispatch implements OperationOwner {
   }
 
   /** memcached's exptime for an item on this server: the gutter's are short. @throws UsageError CACHE_TTL_INVALID */
-  #exptime(poolServer: PoolServer | undefined, ttl: Ttl | undefined): number {
+  exptime(poolServer: PoolServer | undefined, ttl: Ttl | undefined): number {
     const wallMs = this.clock.wallMs();
     return poolServer?.gutter ? this.exptimeOfMs(poolServer, ttlMs(ttl, wallMs)) : exptimeOf(ttl, wallMs);
   }
@@ -392,8 +306,15 @@ export class Dispatch implements OperationOwner {
   /** Makes the call when the servers are known, or when its time is over: then it fails as a call without servers does. */
   async #onceStarted<T>(options: CallOptions | undefined, call: (rest: CallOptions) => Promise<T>): Promise<T> {
     const { deadlineMs } = this.#times(options);
+    const later = this.later(options);
     await this.started({ deadlineMs, signal: options?.signal });
-    return call({ ...options, timeout: Math.max(0, deadlineMs - this.clock.now()) });
+    return call(later());
+  }
+
+  /** For a call of several requests: its options with the time that it has left when asked. */
+  later(options: CallOptions | undefined): () => CallOptions {
+    const { deadlineMs } = this.#times(options);
+    return () => ({ ...options, timeout: Math.max(0, deadlineMs - this.clock.now()) });
   }
 
   #submit(poolServer: PoolServer | undefined, operation: CacheOperation, options: CallOptions | undefined): void {
@@ -417,12 +338,6 @@ function eventOf(operation: CacheOperation, nowMs: number): CallEvent {
 export function checkSignal(signal: AbortSignal | undefined): void {
   if (signal === undefined || typeof (signal as Partial<AbortSignal> | null)?.addEventListener === "function") return;
   throw new UsageError("CACHE_OPTION_INVALID", "Cannot use signal: it must be an AbortSignal");
-}
-
-/** @throws UsageError CACHE_VALUE_INVALID */
-function version(cas: bigint): bigint {
-  if (typeof cas === "bigint" && cas >= 0n && cas < 2n ** 64n) return cas;
-  throw new UsageError("CACHE_VALUE_INVALID", "Cannot compare: cas must be the bigint that gets gave");
 }
 
 function watch(signal: AbortSignal, operation: CacheOperation): void {

@@ -22,6 +22,8 @@ import {
   leasedStore,
   placed,
   placeholder,
+  PLACEHOLDER_MS,
+  SeenClaims,
   type LeasedItem,
 } from "./lease.ts";
 import { FETCH_TIMEOUT_MS_DEFAULT, LEASE_MS_DEFAULT, POLL_MS_MAX, POLL_MS_MIN } from "../operations/limits.ts";
@@ -89,6 +91,7 @@ export class Fetcher {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #flights = new Map<string, Flight<unknown>>();
+  readonly #claims = new SeenClaims();
 
   constructor(dispatch: Dispatch, random: Random) {
     this.#dispatch = dispatch;
@@ -136,23 +139,36 @@ export class Fetcher {
     if (!this.#dispatch.pool.route(wireKey)?.meta) return this.#runWithoutLease(context);
     const waitUntilMs = this.#clock.now() + times.leaseMs;
     for (let attempt = 0; ; attempt += 1) {
+      const askedMs = this.#clock.now();
       const leased = await this.#read(context);
       if (!leased) return load(); // the cache does not answer: the value is computed without a lease
-      const { found, won, claimed, held, cas, leftS = Infinity } = leased;
-      if (found && won && leftS * 1000 > times.staleMs && !leased.stale) {
+      const { found, claimed, held, stale, cas, leftS = Infinity } = leased;
+      const standingMs = this.#standingMs(context, leased, askedMs);
+      const taken = claimed && standingMs >= times.leaseMs;
+      if (taken) this.#claims.ended(wireKey);
+      const won = taken || (leased.won && !held);
+      if (found && won && leftS * 1000 > times.staleMs && !stale) {
         this.#refresh(context, leased);
         return found.value;
       }
       if (found && !won) return found.value;
       if (won || (cas !== 0n && !claimed && !held)) return this.#recompute(context, notRenewed(cas), found);
-      if (cas === 0n) {
-        const lease = await this.#take(context);
+      // A placeholder that was invalidated has lost its holder's version.
+      if (cas === 0n || (held && (stale || standingMs >= PLACEHOLDER_MS))) {
+        const lease = await this.#take(context, cas === 0n ? undefined : cas);
         if (lease === undefined) return load();
         if (lease) return this.#recompute(context, lease, undefined);
       }
       if (this.#clock.now() >= waitUntilMs || signal.aborted) return this.#recompute(context, notRenewed(cas), found);
       await this.#pause(attempt);
     }
+  }
+
+  /** How long another has held or claimed the item without a sign of life. */
+  #standingMs<T>({ wireKey }: FlightContext<T>, { held, claimed, cas }: LeasedItem<T>, askedMs: number): number {
+    if (held || claimed) return this.#claims.standingMs(wireKey, cas, { askedMs, nowMs: this.#clock.now() });
+    this.#claims.ended(wireKey);
+    return 0;
   }
 
   /** For servers without the meta protocol: one loader a process, no lease between processes. */
@@ -187,12 +203,16 @@ export class Fetcher {
     }
   }
 
-  /** Tries to become the one who computes: the lease, false where another is, undefined where the cache does not answer. */
-  async #take<T>({ wireKey, key, signal }: FlightContext<T>): Promise<Lease | false | undefined> {
+  /**
+   * Tries to become the one who computes: the lease, false where another is, undefined where the cache does not answer.
+   *
+   * @param over the version of the placeholder to take over; left out: nothing is there
+   */
+  async #take<T>({ wireKey, key, signal }: FlightContext<T>, over: bigint | undefined): Promise<Lease | false | undefined> {
     const token = Math.floor(this.#random() * 2 ** 48).toString(36) + "-lease";
     const put = (cas?: bigint): Promise<bigint | undefined> =>
       this.#dispatch.command("meta", key, undefined, placed, 0n, () => placeholder(wireKey, token, cas), "read").catch(ignored);
-    const cas = await put();
+    const cas = await put(over);
     if (cas === undefined) return undefined;
     return cas === 0n ? false : new RenewedLease(this.#clock, cas, put, signal);
   }

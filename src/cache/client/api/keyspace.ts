@@ -10,6 +10,7 @@ import type { CasOutcome } from "./command-replies.ts";
 import { readVersioned, type ValueReader, type Versioned } from "../operations/get-operation.ts";
 import type { CallOptions, StoreOptions } from "./cache-client-options.ts";
 import type { Ttl } from "./ttl.ts";
+import type { Writes } from "./writes.ts";
 
 type Parameter = string | number | bigint;
 
@@ -23,20 +24,29 @@ export type KeyParameters<P extends string> =
   | { readonly [Name in Names<P>]: Parameter }
   | (IsOne<Names<P>> extends true ? Parameter : never);
 
+/** The parts of the client that a family works through. */
+export interface KeyspaceClient {
+  readonly dispatch: Dispatch;
+  readonly writes: Writes;
+  readonly fetcher: Fetcher;
+}
+
 /** A typed family of items of a `CacheClient`; see `CacheClient.define`. Methods are those of the client, and fail as they do. */
 export class Keyspace<T, P extends string> {
   /** As given to `define`. */
   readonly template: P;
   readonly #dispatch: Dispatch;
+  readonly #writes: Writes;
   readonly #fetcher: Fetcher;
   readonly #codec: Codec<T>;
   /** Text and names in turn: "user:", "id", "". */
   readonly #parts: readonly string[];
 
   /** @internal */
-  constructor(dispatch: Dispatch, fetcher: Fetcher, template: P, codec: Codec<T>) {
+  constructor({ dispatch, writes, fetcher }: KeyspaceClient, template: P, codec: Codec<T>) {
     this.template = template;
     this.#dispatch = dispatch;
+    this.#writes = writes;
     this.#fetcher = fetcher;
     this.#codec = codec;
     this.#parts = template.split(/\{(\w+)\}/);
@@ -92,32 +102,32 @@ export class Keyspace<T, P extends string> {
 
   /** Stores, whatever was there. */
   async set(parameters: KeyParameters<P>, value: T, options?: StoreOptions): Promise<boolean> {
-    return this.#dispatch.store("set", this.key(parameters), value, this.#codec, options);
+    return this.#writes.store("set", this.key(parameters), value, this.#codec, options);
   }
 
   /** Stores where nothing is; false where something is. */
   async add(parameters: KeyParameters<P>, value: T, options?: StoreOptions): Promise<boolean> {
-    return this.#dispatch.store("add", this.key(parameters), value, this.#codec, options);
+    return this.#writes.store("add", this.key(parameters), value, this.#codec, options);
   }
 
   /** Stores where something is; false where nothing is. */
   async replace(parameters: KeyParameters<P>, value: T, options?: StoreOptions): Promise<boolean> {
-    return this.#dispatch.store("replace", this.key(parameters), value, this.#codec, options);
+    return this.#writes.store("replace", this.key(parameters), value, this.#codec, options);
   }
 
   /** Stores if the version is still the one that `gets` told. */
   async cas(parameters: KeyParameters<P>, value: T, cas: bigint, options?: StoreOptions): Promise<CasOutcome> {
-    return this.#dispatch.cas(this.key(parameters), value, cas, this.#codec, options);
+    return this.#writes.cas(this.key(parameters), value, cas, this.#codec, options);
   }
 
   /** Deletes. True when there was an item. */
   async delete(parameters: KeyParameters<P>, options?: CallOptions): Promise<boolean> {
-    return this.#dispatch.delete(this.key(parameters), options);
+    return this.#writes.delete(this.key(parameters), options);
   }
 
   /** Gives a new time to live. True when there was an item. */
   async touch(parameters: KeyParameters<P>, ttl: Ttl, options?: CallOptions): Promise<boolean> {
-    return this.#dispatch.touch(this.key(parameters), ttl, options);
+    return this.#writes.touch(this.key(parameters), ttl, options);
   }
 
   /** The value, or what the loader gives where there is none: loaded once for all who ask at once, then stored. */

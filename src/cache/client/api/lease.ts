@@ -2,7 +2,8 @@
  * ○ Leases: one reader of a missing item computes it, the others wait. The winner is who adds a placeholder under the key, with flags
  * of its own (`LEASE_FLAGS`) and two seconds to live, and renews it each second while its loader runs; reads take it for a miss. For
  * an item that is there and is to be computed anew, memcached's meta protocol chooses the winner (W), tells the others (Z), and gives
- * the old value meanwhile. Invariant: a winner stores with the CAS number it has, so that what it computed does not overwrite a
+ * the old value meanwhile. A claim whose version stands still for too long is its winner's no more, whatever its time to live says:
+ * anybody's `touch` may have changed that. Invariant: a winner stores with the CAS number it has, so that what it computed does not overwrite a
  * later store or delete.
  */
 import type { Buffer } from "node:buffer";
@@ -31,6 +32,7 @@ export interface LeasedItem<T> {
 
 /** 2 s: memcached's clock ticks whole seconds, so that a dead winner costs others no more than this, and a renewal a second is in time. */
 const PLACEHOLDER_S = 2;
+export const PLACEHOLDER_MS = PLACEHOLDER_S * 1000;
 
 /** `recacheS`: of an item with less time left than this a winner is chosen. */
 export function leasedRead(wireKey: string, { recacheS }: { recacheS: number }): CommandFields {
@@ -42,6 +44,33 @@ export function placeholder(wireKey: string, token: string, cas?: bigint): Comma
   const [key, base64] = keyAndMark(wireKey);
   const where = cas === undefined ? "ME" : `C${cas}`;
   return { words: `ms ${key}`, tail: `${base64} ${where} T${PLACEHOLDER_S} F${LEASE_FLAGS} c`, body: token };
+}
+
+/** 1,024 keys that others compute, as seen by one process; of the one that is forgotten a dead winner is noticed later. */
+const CLAIMS_MAX = 1024;
+
+/** What others have claimed, as long as it is seen unchanged. */
+export class SeenClaims {
+  readonly #seen = new Map<string, { readonly cas: bigint; readonly sinceMs: number }>();
+
+  /**
+   * How long the claim has surely stood unchanged.
+   *
+   * @param askedMs when the reply that shows it was asked for
+   */
+  standingMs(wireKey: string, cas: bigint, { askedMs, nowMs }: { askedMs: number; nowMs: number }): number {
+    const seen = this.#seen.get(wireKey);
+    if (seen?.cas === cas) return Math.max(0, askedMs - seen.sinceMs);
+    this.#seen.delete(wireKey);
+    this.#seen.set(wireKey, { cas, sinceMs: nowMs });
+    if (this.#seen.size > CLAIMS_MAX) this.#seen.delete(this.#seen.keys().next().value!);
+    return 0;
+  }
+
+  /** Nobody computes it. */
+  ended(wireKey: string): void {
+    this.#seen.delete(wireKey);
+  }
 }
 
 /** The placeholder's version; 0n where it was not put. */

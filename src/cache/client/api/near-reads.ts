@@ -163,8 +163,7 @@ export class NearReads implements ChangeListener {
 
   /** An item that was invalidated chooses the first who reads it to compute it anew. A plain read does not: the next one shall. */
   #giveBack(wireKey: string, { cas }: { readonly cas: bigint }): void {
-    const request = (): CommandFields => invalidation(wireKey, { cas });
-    this.#dispatch.commandAt(wireKey, metaDone, false, request).catch(() => {}); // else the lease ends by itself
+    this.#dispatch.errand(wireKey, metaDone, false, invalidation(wireKey, { cas }), undefined).catch(() => {}); // else the lease ends by itself
   }
 
   #serverOf(wireKey: string): string | undefined {

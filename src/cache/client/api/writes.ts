@@ -1,0 +1,167 @@
+/**
+ * ● The verbs that change items. A placeholder (lease.ts) is no item to any of them: where the server would take it for one, they look
+ * for it, in the same write where that suffices.
+ */
+import { UsageError, codeOf } from "../../../core/errors.ts";
+import { checked, type Codec } from "../operations/codec.ts";
+import type { CommandFields } from "../operations/operation.ts";
+import type { PoolServer } from "../pool/pool-server.ts";
+import type { CallOptions, StoreOptions } from "./cache-client-options.ts";
+import { casOutcome, counter, foundOrNot, metaDone, storedOrNot, type CasOutcome } from "./command-replies.ts";
+import type { Dispatch } from "./dispatch.ts";
+import type { Key } from "./key.ts";
+import { invalidation, leaseDropped, leasedStore, versionReply, versionRequest, type ItemVersion } from "./lease.ts";
+import type { Ttl } from "./ttl.ts";
+
+/** What a command sends; depends on its server, because the gutter shortens times to live. */
+type FieldsAt = (poolServer: PoolServer | undefined) => CommandFields;
+
+export class Writes {
+  readonly #dispatch: Dispatch;
+
+  constructor(dispatch: Dispatch) {
+    this.#dispatch = dispatch;
+  }
+
+  /** set, add and replace: whether the value was stored. */
+  store(
+    verb: "set" | "add" | "replace",
+    key: Key,
+    value: unknown,
+    codec: Codec<unknown>,
+    options: StoreOptions | undefined,
+  ): Promise<boolean> {
+    const stored = this.#stored(value, codec, options);
+    if (verb === "set") return this.#dispatch.command(verb, key, options, storedOrNot, false, stored);
+    return verb === "add" ? this.#add(key, options, stored) : this.#whereItemIs(verb, key, options, stored);
+  }
+
+  async cas(
+    key: Key,
+    value: unknown,
+    cas: bigint,
+    codec: Codec<unknown>,
+    options: StoreOptions | undefined,
+  ): Promise<CasOutcome> {
+    const later = this.#dispatch.later(options);
+    const stored = this.#stored(value, codec, options);
+    const outcome = await this.#dispatch.command("cas", key, options, casOutcome, "missing", (poolServer) => ({
+      ...stored(poolServer),
+      cas: version(cas),
+    }));
+    return outcome === "exists" && (await this.#placeholderAt(key, later())) ? "missing" : outcome;
+  }
+
+  /** append and prepend: whether there was an item. */
+  join(verb: "append" | "prepend", key: Key, more: string | Uint8Array, options: CallOptions | undefined): Promise<boolean> {
+    return this.#whereItemIs(verb, key, options, () => ({ body: checked({ bytes: more, flags: 0 }).bytes }));
+  }
+
+  /** incr and decr: the new number, or undefined when there is no item. */
+  async count(
+    verb: "incr" | "decr",
+    key: Key,
+    delta: bigint | number,
+    options: CallOptions | undefined,
+  ): Promise<bigint | undefined> {
+    const later = this.#dispatch.later(options);
+    try {
+      return await this.#dispatch.command(verb, key, options, counter, undefined, () => ({ delta: deltaOf(delta) }));
+    } catch (error) {
+      // A placeholder is no number, and so is refused.
+      if (codeOf(error) === "CACHE_REFUSED" && (await this.#placeholderAt(key, later()))) return undefined;
+      throw error;
+    }
+  }
+
+  /** Deletes also a placeholder: what its holder computes is from before, and is not stored. */
+  async delete(key: Key, options: CallOptions | undefined): Promise<boolean> {
+    const held = this.#placeholderAt(key, options);
+    const found = await this.#dispatch.command("delete", key, options, foundOrNot, false, () => ({}));
+    return found && !(await held);
+  }
+
+  /** Where a placeholder is, its holder soon sets its end again, or another takes it over. */
+  async touch(key: Key, ttl: Ttl, options: CallOptions | undefined): Promise<boolean> {
+    const held = this.#placeholderAt(key, options);
+    const found = await this.#dispatch.command("touch", key, options, foundOrNot, false, (poolServer) => {
+      if (ttl === undefined) throw new UsageError("CACHE_TTL_INVALID", "Cannot touch without a ttl; 0 means no end");
+      return { exptime: this.#dispatch.exptime(poolServer, ttl) };
+    });
+    return found && !(await held);
+  }
+
+  /** Marks an item as out of date, to be given for `leftS` seconds at most. A placeholder goes, as by `delete`. */
+  async invalidate(key: Key, leftS: number | undefined, options: CallOptions | undefined): Promise<boolean> {
+    const later = this.#dispatch.later(options);
+    const wireKey = this.#dispatch.toWireKey(key);
+    const held = await this.#placeholderAt(key, options);
+    const fields = held ? leaseDropped(wireKey, held.cas) : invalidation(wireKey, leftS === undefined ? {} : { leftS });
+    const found = await this.#dispatch.command("meta", key, later(), metaDone, false, () => fields);
+    return found && !held;
+  }
+
+  /** replace, append and prepend look first, since the server would take a placeholder for an item. */
+  async #whereItemIs(
+    verb: "replace" | "append" | "prepend",
+    key: Key,
+    options: CallOptions | undefined,
+    fields: FieldsAt,
+  ): Promise<boolean> {
+    const later = this.#dispatch.later(options);
+    const held = await this.#placeholderAt(key, options);
+    return held ? false : this.#dispatch.command(verb, key, later(), storedOrNot, false, fields);
+  }
+
+  /** An add that meets a placeholder stores in its place; the lease's holder then stores nothing. */
+  async #add(key: Key, options: CallOptions | undefined, stored: FieldsAt): Promise<boolean> {
+    const later = this.#dispatch.later(options);
+    if (await this.#dispatch.command("add", key, options, storedOrNot, false, stored)) return true;
+    const held = await this.#placeholderAt(key, later());
+    if (!held) return false;
+    return this.#dispatch.command("meta", key, later(), metaDone, false, (poolServer) => {
+      const { body = "", flags = 0, exptime = 0 } = stored(poolServer);
+      return leasedStore(this.#dispatch.toWireKey(key), { cas: held.cas, exptime, flags, body });
+    });
+  }
+
+  /**
+   * The placeholder under the key, if one is; undefined also where that cannot be told: no meta commands, no answer, no such key. What
+   * is called right behind it goes out in the same write, after it.
+   */
+  async #placeholderAt(key: Key, options: CallOptions | undefined): Promise<ItemVersion | undefined> {
+    const dispatch = this.#dispatch;
+    try {
+      const wireKey = dispatch.toWireKey(key);
+      const found = await dispatch.errand(wireKey, versionReply, undefined, versionRequest(wireKey), options);
+      if (found?.won && !found.held) {
+        // Looking has taken the turn of whoever shall compute an invalidated item: it is given back.
+        await dispatch.errand(wireKey, metaDone, false, invalidation(wireKey, { cas: found.cas }), options);
+      }
+      return found?.held ? found : undefined;
+    } catch {
+      return undefined; // the command itself fails alike, and tells its caller
+    }
+  }
+
+  /** What a storing command sends. */
+  #stored(value: unknown, codec: Codec<unknown>, options: StoreOptions | undefined): FieldsAt {
+    return (poolServer) => {
+      const { bytes, flags } = checked(codec.encode(value));
+      return { body: bytes, flags, exptime: this.#dispatch.exptime(poolServer, options?.ttl) };
+    };
+  }
+}
+
+/** @throws UsageError CACHE_VALUE_INVALID */
+function deltaOf(delta: bigint | number): bigint {
+  if (typeof delta === "bigint" ? delta >= 0n && delta < 2n ** 64n : Number.isSafeInteger(delta) && delta >= 0)
+    return BigInt(delta);
+  throw new UsageError("CACHE_VALUE_INVALID", `Cannot add ${String(delta)}: it must be a whole number from 0 to 2^64-1`);
+}
+
+/** @throws UsageError CACHE_VALUE_INVALID */
+function version(cas: bigint): bigint {
+  if (typeof cas === "bigint" && cas >= 0n && cas < 2n ** 64n) return cas;
+  throw new UsageError("CACHE_VALUE_INVALID", "Cannot compare: cas must be the bigint that gets gave");
+}
