@@ -1,5 +1,6 @@
 /**
- * ● Writes what is known of the command, from the table of commands (src/cli/commands.ts) and each command's --help: docs/cli.md, the
+ * ● Writes what is known of the command, from the table of commands (src/cli/commands.ts), each command's --help and the settings of
+ * the parts (src/settings/parts.ts): docs/cli.md, docs/settings.md, the
  * man page and the shells' completions. Run after a flag has changed: `npm run cli-docs`. A test fails while they differ
  * (test/repo/cli-docs.test.ts).
  */
@@ -8,6 +9,8 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { HOLDFAST } from "../src/cli/commands.ts";
+import { PARTS } from "../src/settings/parts.ts";
+import { namedSettings } from "../src/settings/table.ts";
 
 const root = join(import.meta.dirname, "..");
 const execute = promisify(execFile);
@@ -35,6 +38,7 @@ export async function commandHelps(): Promise<CommandHelp[]> {
 export function filesOf(helps: readonly CommandHelp[]): Record<string, string> {
   return {
     "docs/cli.md": page(helps),
+    "docs/settings.md": settingsPage(),
     "deploy/holdfast.1": manual(helps),
     "deploy/completions/holdfast.bash": bash(helps),
     "deploy/completions/_holdfast": zsh(helps),
@@ -60,6 +64,39 @@ function page(helps: readonly CommandHelp[]): string {
     "# The command\n\nEvery command and flag, as `--help` shows them. Data goes to stdout, messages to stderr; exit codes are 0 done, 1 failed, 2 wrong usage.\n";
   return [intro, ...sections].join("\n");
 }
+
+function settingsPage(): string {
+  const sections = PARTS.map((table) => {
+    const alone = new Map(RUN_ALONE.has(table.part) ? namedSettings(table, true).map(({ key, flag }) => [key, flag]) : []);
+    const rows = namedSettings(table, false).map(({ key, name, flag, variable, setting: { text, default: usual } }) => {
+      const own = alone.get(key);
+      const flags = own === undefined || own === "" || own === flag ? `\`--${flag}\`` : `\`--${flag}\` (alone \`--${own}\`)`;
+      return `| \`${name}\` | ${flags} | \`${variable}\` | ${usual === undefined ? "" : `\`${usual}\``} | ${capital(text)} |`;
+    });
+    const head = "| in a file | flag of `holdfast up` | environment | default | what it is |\n| --- | --- | --- | --- | --- |";
+    return `## ${capital(table.part)}\n\n${head}\n${rows.join("\n")}\n`;
+  });
+  return [SETTINGS_INTRO, ...sections].join("\n");
+}
+
+/** Parts with a command of their own that has these flags: `queue serve`, `listen`. */
+const RUN_ALONE: ReadonlySet<string> = new Set(["queue", "link"]);
+
+const SETTINGS_INTRO = `# Settings
+
+A flag comes before the environment, that before the file of \`--config\` or \`HOLDFAST_CONFIG\`, that before the default.
+\`holdfast config show\` says what each setting comes to and who says so, \`holdfast config check FILE\` whether a file is right,
+\`holdfast config schema\` prints the JSON Schema of such files for an editor.
+
+\`\`\`json
+{ "cache": { "memory": "256m" }, "queue": { "listen": ["tcp://127.0.0.1:5555", "ipc:///run/holdfast"], "sync": "group" } }
+\`\`\`
+
+Where one part runs alone (\`holdfast queue serve\`, \`holdfast listen\`) the flags do not name it: \`--max-bytes\`. \`holdfast cache\` takes
+memcached's own flags only. A secret may also lie in a file, whose first line it is (\`--dashboard-token-file\`,
+\`HOLDFAST_DASHBOARD_TOKEN_FILE\`, \`dashboard.tokenFile\`), or be a systemd credential named as in a file (\`LoadCredential=dashboard.token:PATH\`):
+the list of processes shows neither.
+`;
 
 function manual(helps: readonly CommandHelp[]): string {
   const roff = (text: string): string =>

@@ -1,20 +1,21 @@
 # bash completion for holdfast; source it, or copy it to /usr/share/bash-completion/completions/holdfast
 _holdfast() {
   local current=${COMP_WORDS[COMP_CWORD]} words="" command="${COMP_WORDS[1]}"
-  case "$command" in queue) command="$command ${COMP_WORDS[2]}" ;; esac
+  case "$command" in queue|config) command="$command ${COMP_WORDS[2]}" ;; esac
   if ((COMP_CWORD == 1)); then
-    words="up listen connect cache queue work wire stats bench"
+    words="up listen connect cache queue work config wire stats bench"
   elif ((COMP_CWORD == 2)) && [[ $command == *" "* ]]; then
     case "${COMP_WORDS[1]}" in
     queue) words="serve add call ls show retry cancel pause resume set purge cron move keygen" ;;
+    config) words="show check schema" ;;
     esac
   elif [[ $current == -* ]]; then
     case "$command" in
-    "up") words="--cache --dashboard --dashboard-token --data --group --help --json --link --queue --replicas --store" ;;
-    "listen") words="--by --ca --cert --count --help --idle --interval --json --key --session --sessions --token-file --user-timeout" ;;
+    "up") words="--cache --cache-auth-file --cache-connections --cache-idle-timeout --cache-item-size --cache-memory --cache-memory-file --cache-sasl-file --cache-threads --cache-tls-ca --cache-tls-cert --cache-tls-key --config --dashboard --dashboard-token --dashboard-token-file --data --group --help --json --link --link-ca --link-cert --link-count --link-idle --link-interval --link-key --link-user-timeout --queue --queue-curve-clients --queue-curve-keys --queue-max-body --queue-max-bytes --queue-plain-users --queue-result-bytes --queue-sync --replicas --store" ;;
+    "listen") words="--by --ca --cert --config --count --help --idle --interval --json --key --session --sessions --token-file --user-timeout" ;;
     "connect") words="--ca --cert --count --help --idle --interval --json --key --reconnect --session --tls --token-file --user-timeout" ;;
     "cache") words="--auth-file --cluster --conn-limit --daemon --delimiter --disable-cas --disable-dumping --disable-evictions --disable-flush-all --disable-watch --enable-largepages --enable-sasl --enable-shutdown --enable-ssl --extended --help --license --listen --listen-backlog --max-item-size --max-reqs-per-event --memory-file --memory-limit --pidfile --port --protocol --slab-growth-factor --slab-min-size --threads --udp-port --unix-mask --unix-socket --user --verbose --version" ;;
-    "queue serve") words="--curve-clients --curve-keys --data --group --help --json --listen --max-body --max-bytes --plain-users --replicas --result-bytes --store --sync" ;;
+    "queue serve") words="--config --curve-clients --curve-keys --data --group --help --json --listen --max-body --max-bytes --plain-users --replicas --result-bytes --store --sync" ;;
     "queue add") words="--after --attempt-timeout --attempts --backoff --delay --expire --group --help --json --keep --key --key-file --lines --priority --run-at --server-key --timeout --url --user --wait" ;;
     "queue call") words="--after --attempt-timeout --attempts --backoff --delay --expire --group --help --json --keep --key --key-file --priority --run-at --server-key --timeout --url --user --wait" ;;
     "queue ls") words="--help --json --key-file --limit --server-key --state --timeout --url --user" ;;
@@ -29,6 +30,9 @@ _holdfast() {
     "queue move") words="--from --give-up --help --json --to" ;;
     "queue keygen") words="--help --json" ;;
     "work") words="--concurrency --drain --help --json --key-file --server-key --timeout --url --user" ;;
+    "config show") words="--cache --cache-auth-file --cache-connections --cache-idle-timeout --cache-item-size --cache-memory --cache-memory-file --cache-sasl-file --cache-threads --cache-tls-ca --cache-tls-cert --cache-tls-key --config --dashboard --dashboard-token --dashboard-token-file --data --group --help --json --link --link-ca --link-cert --link-count --link-idle --link-interval --link-key --link-user-timeout --queue --queue-curve-clients --queue-curve-keys --queue-max-body --queue-max-bytes --queue-plain-users --queue-result-bytes --queue-sync --replicas --store" ;;
+    "config check") words="--help" ;;
+    "config schema") words="--help" ;;
     "wire") words="--bodies --color --count --dashboard --dashboard-token --help --interface --json --ladder --no-color --port --read --write" ;;
     "stats") words="--cache --dashboard --dashboard-token --help --json --token" ;;
     "bench") words="--address --duration --gets --help --in-flight --json --size --url" ;;

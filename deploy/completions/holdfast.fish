@@ -1,20 +1,49 @@
 # fish completion for holdfast; copy it to ~/.config/fish/completions
-complete -c holdfast -n __fish_use_subcommand -xa "up listen connect cache queue work wire stats bench"
+complete -c holdfast -n __fish_use_subcommand -xa "up listen connect cache queue work config wire stats bench"
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and not __fish_seen_subcommand_from serve add call ls show retry cancel pause resume set purge cron move keygen" -xa "serve add call ls show retry cancel pause resume set purge cron move keygen"
+complete -c holdfast -n "__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from show check schema" -xa "show check schema"
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache-auth-file
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache-connections
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache-idle-timeout
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache-item-size
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache-memory
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache-memory-file
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache-sasl-file
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache-threads
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache-tls-ca
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache-tls-cert
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache-tls-key
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l config
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l dashboard
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l dashboard-token
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l dashboard-token-file
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l data
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l group
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l json
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l link
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-ca
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-cert
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-count
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-idle
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-interval
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-key
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-user-timeout
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue-curve-clients
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue-curve-keys
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue-max-body
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue-max-bytes
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue-plain-users
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue-result-bytes
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue-sync
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l replicas
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l store
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l by
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l ca
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l cert
+complete -c holdfast -n "__fish_seen_subcommand_from listen" -l config
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l count
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l idle
@@ -73,6 +102,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from cache" -l unix-socket
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l user
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l verbose
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l version
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l config
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l curve-clients
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l curve-keys
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l data
@@ -218,6 +248,46 @@ complete -c holdfast -n "__fish_seen_subcommand_from work" -l server-key
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l timeout
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l url
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l cache
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l cache-auth-file
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l cache-connections
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l cache-idle-timeout
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l cache-item-size
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l cache-memory
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l cache-memory-file
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l cache-sasl-file
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l cache-threads
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l cache-tls-ca
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l cache-tls-cert
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l cache-tls-key
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l config
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l dashboard
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l dashboard-token
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l dashboard-token-file
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l data
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l group
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l link
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l link-ca
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l link-cert
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l link-count
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l link-idle
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l link-interval
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l link-key
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l link-user-timeout
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l queue
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l queue-curve-clients
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l queue-curve-keys
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l queue-max-body
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l queue-max-bytes
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l queue-plain-users
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l queue-result-bytes
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l queue-sync
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l replicas
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l store
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from check" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from schema" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from wire" -l bodies
 complete -c holdfast -n "__fish_seen_subcommand_from wire" -l color
 complete -c holdfast -n "__fish_seen_subcommand_from wire" -l count

@@ -49,6 +49,24 @@ const QUEUE: CommandGroup = {
   ],
 };
 
+const CONFIG: CommandGroup = {
+  name: "config",
+  summary: "show and check settings",
+  commands: [
+    {
+      name: "show",
+      summary: "show all settings and where each comes from",
+      load: async () => (await import("./config/config.ts")).show,
+    },
+    { name: "check", summary: "check a settings file", load: async () => (await import("./config/config.ts")).check },
+    {
+      name: "schema",
+      summary: "print the JSON Schema of settings files",
+      load: async () => (await import("./config/config.ts")).schema,
+    },
+  ],
+};
+
 export const HOLDFAST: CommandGroup = {
   name: "holdfast",
   summary: "a shared cache, a durable work queue and TCP connections that last",
@@ -79,6 +97,7 @@ export const HOLDFAST: CommandGroup = {
       summary: "run a command for each task of a queue",
       load: async () => (await import("./queue/work.ts")).run,
     },
+    CONFIG,
     { name: "wire", summary: "capture and decode packets", load: async () => (await import("./wire/wire.ts")).run },
     { name: "stats", summary: "show statistics of a running server", load: async () => (await import("./stats.ts")).run },
     {

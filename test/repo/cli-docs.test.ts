@@ -18,6 +18,6 @@ test("bash completes commands, subcommands and flags", () => {
   };
   assert.deepEqual(complete("holdfast", "li"), ["listen"]);
   assert.deepEqual(complete("holdfast", "queue", "re"), ["retry", "resume"]);
-  assert.deepEqual(complete("holdfast", "up", "--dash"), ["--dashboard", "--dashboard-token"]);
+  assert.deepEqual(complete("holdfast", "up", "--dash"), ["--dashboard", "--dashboard-token", "--dashboard-token-file"]);
   assert.deepEqual(complete("holdfast", "queue", "add", "--prio"), ["--priority"]);
 });

@@ -2,64 +2,45 @@
  * ● `holdfast listen [[HOST:]PORT]`: accepts connections, prints what it receives to stdout and each connection's events to stderr.
  * Exits with 0 at SIGINT or SIGTERM.
  */
-import { parseAddress } from "../../core/address.ts";
+import { type Address, parseAddress } from "../../core/address.ts";
 import { UsageError } from "../../core/errors.ts";
 import { showDuration } from "../../core/units.ts";
-import {
-  bound,
-  listen,
-  type ByteLink,
-  type KeepAliveOptions,
-  type LinkServer,
-  type SessionServer,
-  type TuneReport,
-} from "../../link/index.ts";
+import { bound, listen, type ByteLink, type LinkServer, type SessionServer, type TuneReport } from "../../link/index.ts";
 import { flags, parse } from "../shared/flags.ts";
-import {
-  keepAliveFlags,
-  readKeepAliveFlags,
-  readTls,
-  readToken,
-  tlsFlags,
-  type KeepAliveFlags,
-  type TlsFlags,
-} from "./link-flags.ts";
+import { LINK } from "../../settings/parts.ts";
+import { type LinkListenOptions, linkOptions } from "../shared/part-options.ts";
+import { readSettings, settingFlags } from "../shared/setting-flags.ts";
+import { readToken } from "./link-flags.ts";
 import { terminalOutput, type PrintUnit, type TerminalOutput } from "./printers.ts";
 import { listenError } from "../shared/listen-error.ts";
 import { warnIfOpen } from "../shared/open-warning.ts";
 import { stopRequest } from "../shared/stop-request.ts";
 
-interface Flags extends KeepAliveFlags, TlsFlags {
+interface Flags {
   readonly by: string;
   readonly sessions?: boolean;
   readonly tokenFile?: string;
   readonly json?: boolean;
 }
 
-interface ListenAddress extends KeepAliveOptions {
-  readonly host: string;
-  readonly port: number;
-  readonly tls?: { cert?: Buffer; key?: Buffer; ca?: Buffer; requestCert?: boolean };
-}
+type ListenAddress = Address & LinkListenOptions;
+
+const SETTINGS = { tables: [LINK], alone: true } as const;
 
 export async function run(argv: readonly string[]): Promise<number> {
   const command = flags("listen", "Accepts long-lived TCP connections and prints what it receives");
-  tlsFlags(keepAliveFlags(command))
-    .argument("[address]", "[HOST:]PORT to listen on", "127.0.0.1:12345")
+  settingFlags(command, SETTINGS)
+    .argument("[address]", '[HOST:]PORT to listen on (default: "127.0.0.1:12345")')
     .option("--by <unit>", "output format: raw bytes, one byte per line, whole lines, or hex: raw, byte, line, hex", "raw")
     .option("--sessions", "use session mode (holdfast connect --session): each message is printed once, on its own line")
     .option("--token-file <path>", "file with the token that sessions must present")
     .option("--json", "print every event as one line of JSON");
   if (!(await parse(command, argv))) return 0;
   const options = command.opts<Flags>();
-  const { host, port } = parseAddress(command.processedArgs[0] as string, "address");
-  const tls = readTls(options);
-  const target: ListenAddress = {
-    host,
-    port,
-    ...readKeepAliveFlags(options),
-    ...(typeof tls === "object" && { tls: { ...tls, ...(tls.ca && { requestCert: true }) } }),
-  };
+  const word = command.processedArgs[0] as string | undefined;
+  const { link } = readSettings(command, SETTINGS, word === undefined ? {} : { "": [word] });
+  const { host, port } = parseAddress(link.listen, "address");
+  const target: ListenAddress = { host, port, ...linkOptions(link) };
   const output = terminalOutput(options.json, options.json ? "raw" : readBy(options.by));
 
   using stop = stopRequest();

@@ -1,8 +1,8 @@
 /** ● Flags shared by all commands that connect to a broker: its address, authentication, time limit; and those of a submission. */
-import { readFileSync } from "node:fs";
 import type { Command } from "commander";
-import { OperationError, UsageError, messageOf } from "../../core/errors.ts";
+import { UsageError } from "../../core/errors.ts";
 import { durationMs } from "../../core/units.ts";
+import { readKeys } from "../shared/key-file.ts";
 import { type AddOptions, type ClientSecurity, QueueClient } from "../../queue/index.ts";
 
 export interface ClientFlags {
@@ -29,21 +29,6 @@ export function clientSecurity({ user, serverKey, keyFile }: ClientFlags): Clien
   if (serverKey === undefined) return undefined;
   if (keyFile === undefined) throw new UsageError("CLI_USAGE", "--server-key needs --key-file with this client's keys");
   return { curve: { serverKey, ...readKeys(keyFile) } };
-}
-
-/** Two lines, `public KEY` and `secret KEY`, as `holdfast queue keygen` writes them. */
-export function readKeys(file: string): { publicKey: string; secretKey: string } {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (error) {
-    throw new OperationError("CLI_USAGE", `Cannot read the keys in ${file}: ${messageOf(error)}`, { cause: error });
-  }
-  const publicKey = /^public (\S{40})$/m.exec(text)?.[1];
-  const secretKey = /^secret (\S{40})$/m.exec(text)?.[1];
-  if (!publicKey || !secretKey)
-    throw new UsageError("CLI_USAGE", `Cannot read the keys in ${file}: the lines 'public …' and 'secret …' are missing`);
-  return { publicKey, secretKey };
 }
 
 /** Runs with a client, and closes it in any case. */

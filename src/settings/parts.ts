@@ -1,0 +1,97 @@
+/** ○ The settings of all parts. What a value means is the part's own business: see the options of `Broker`, `CacheServer`, `listen`. */
+import { choice, count, duration, list, named, secret, size } from "./kinds.ts";
+import type { Settings, Table } from "./table.ts";
+
+/** Keeps the kinds of a table's settings for TypeScript. */
+function table<const P extends string, const S extends Settings>(part: P, settings: S): Table<S, P> {
+  return { part, settings };
+}
+
+export const QUEUE = table("queue", {
+  listen: {
+    kind: list("endpoint"),
+    text: "where the queue listens, tcp://HOST:PORT or ipc://PATH",
+    default: "tcp://127.0.0.1:5555",
+    together: "queue",
+  },
+  data: {
+    kind: named("folder"),
+    text: "folder in which the queue stores its tasks (with --store: a copy of them); 'memory' keeps them in memory only",
+    default: "./.holdfast",
+    together: "data",
+  },
+  sync: {
+    kind: choice("mode", ["always", "group", "interval", "none"]),
+    text: "when a write is flushed to disk: group or always (before the answer), interval (may lose 1 s) or none",
+    default: "group",
+  },
+  maxBytes: { kind: size, text: "limit in bytes of tasks that have not ended", default: "4g" },
+  resultBytes: { kind: size, text: "limit in bytes of stored results", default: "64m" },
+  maxBody: { kind: size, text: "the largest body or result", default: "16m" },
+  plainUsers: { kind: named("file"), text: "PLAIN: the queue's users, one NAME:PASSWORD per line" },
+  curveKeys: { kind: named("file"), text: "CURVE: the broker's keys, as 'holdfast queue keygen' writes them" },
+  curveClients: {
+    kind: named("file"),
+    text: "CURVE: allowed client public keys, one per line (default: any client with the broker's key)",
+  },
+  store: {
+    kind: named("url"),
+    text: "store tasks in NATS JetStream: nats://HOST:4222[,HOST…]; its brokers form one group",
+    together: "store",
+  },
+  replicas: {
+    kind: count,
+    text: "with --store: replicas of a new stream (default 1; 3 survive the loss of a server)",
+    together: "replicas",
+  },
+  group: { kind: named("name"), text: 'with --store: name of the group of brokers (default "queue")', together: "group" },
+});
+
+export const CACHE = table("cache", {
+  listen: {
+    kind: list("address"),
+    text: "where the cache listens, HOST:PORT or unix:/PATH",
+    default: "127.0.0.1:11211",
+    together: "cache",
+  },
+  memory: { kind: size, text: "memory for items", default: "64m" },
+  itemSize: { kind: size, text: "the largest item", default: "1m" },
+  threads: { kind: count, text: "threads that share the store and the port", default: "1" },
+  connections: { kind: count, text: "clients at once", default: "1024" },
+  idleTimeout: { kind: duration, text: "closes a connection after so long without a command; 0: never", default: "0s" },
+  authFile: { kind: named("file"), text: "users of the text protocol, one user:password per line" },
+  saslFile: { kind: named("file"), text: "users of the binary protocol, one user:password per line" },
+  memoryFile: { kind: named("file"), text: "keeps the items over a restart" },
+  tlsCert: { kind: named("file"), text: "the cache's certificate with its chain (PEM); turns TLS on" },
+  tlsKey: { kind: named("file"), text: "private key of that certificate (PEM)" },
+  tlsCa: { kind: named("file"), text: "certificates that clients must have one from (PEM)" },
+});
+
+export const LINK = table("link", {
+  listen: {
+    kind: named("address"),
+    text: "where the link server listens, [HOST:]PORT",
+    default: "127.0.0.1:12345",
+    together: "link",
+    alone: "",
+  },
+  idle: { kind: duration, text: "idle time before the first keep-alive probe", default: "5s" },
+  interval: { kind: duration, text: "time between probes", default: "10s" },
+  count: { kind: count, text: "unanswered probes after which the connection is closed", default: "3" },
+  userTimeout: {
+    kind: named("duration"),
+    text: "how long sent data may stay unacknowledged: a duration, 'auto' or 'off'",
+    default: "auto",
+  },
+  cert: { kind: named("file"), text: "certificate of the link server (PEM); turns TLS on" },
+  key: { kind: named("file"), text: "private key of that certificate (PEM)" },
+  ca: { kind: named("file"), text: "certificates that peers must have one from (PEM)" },
+});
+
+const DASHBOARD = table("dashboard", {
+  listen: { kind: named("address"), text: "where the dashboard listens", default: "127.0.0.1:8280", together: "dashboard" },
+  token: { kind: secret, text: "access token of the dashboard; required on a non-loopback address" },
+});
+
+/** The parts of `holdfast up`, in the order in which they start. */
+export const PARTS = [CACHE, QUEUE, LINK, DASHBOARD] as const;
