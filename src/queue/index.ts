@@ -5,7 +5,9 @@ export type { ClientOptions } from "./client/broker-pool.ts";
 export type { ClientSecurity } from "./client/broker-connection.ts";
 export { giveUpMove, type MoveEnd, type Moved, type MoveOptions, moveQueue } from "./stores/move.ts";
 /** @internal For the command and the page. */
-export { listTasks, purgeTasks, queueStats, showTask, type TaskInfo } from "./client/inspect-tasks.ts";
+export { listSchedules, listTasks, purgeTasks, queueStats, showTask } from "./client/inspect-tasks.ts";
+/** @internal */
+export type { TaskInfo } from "./protocols/broker-answers.ts";
 /** @internal */
 export { wireCounts } from "./tasks/state-words.ts";
 export { bytesCodec, type Codec, jsonCodec } from "./client/payload.ts";

@@ -230,6 +230,11 @@ class NetworkLink implements BrokerConnection {
     this.#simulation.after(60, () => this.connect());
   }
 
+  reset(): void {
+    this.#simulation.fail(new Violation("a client found fault with what the broker said"));
+    this.break();
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.break();

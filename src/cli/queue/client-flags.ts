@@ -45,20 +45,6 @@ export async function withClient<T>(
   }
 }
 
-/** Sends a request whose answer is one JSON frame. */
-export async function askJson<T>(
-  client: QueueClient,
-  verb: "STATS" | "LIST" | "CRON" | "PURGE",
-  { frames = [], timeoutMs }: { frames?: readonly string[]; timeoutMs: number },
-): Promise<T> {
-  const [answer] = await client.ask(
-    verb,
-    frames.map((frame) => Buffer.from(frame)),
-    { timeoutMs },
-  );
-  return JSON.parse(answer!.toString()) as T;
-}
-
 export interface SubmitFlags {
   readonly priority?: string;
   readonly delay?: string;

@@ -2,7 +2,8 @@
 import { UsageError } from "../../core/errors.ts";
 import { printable } from "../../core/printable.ts";
 import { flags, parse } from "../shared/flags.ts";
-import { askJson, type ClientFlags, clientFlags, withClient } from "./client-flags.ts";
+import { listSchedules } from "../../queue/index.ts";
+import { type ClientFlags, clientFlags, withClient } from "./client-flags.ts";
 
 interface Flags extends ClientFlags {
   readonly queue?: string;
@@ -27,13 +28,12 @@ export async function run(argv: readonly string[]): Promise<number> {
   const [name, expression, body] = command.processedArgs as [string?, string?, string?];
   if (options.remove && name === undefined) throw new UsageError("CLI_USAGE", "--remove needs the schedule's name");
   return withClient(options, async (client, timeoutMs) => {
-    const list = (): Promise<{ readonly name: string }[]> => askJson(client, "CRON", { timeoutMs });
     if (name === undefined) {
-      for (const entry of await list()) process.stdout.write(`${JSON.stringify(entry)}\n`);
+      for (const entry of await listSchedules(client, timeoutMs)) process.stdout.write(`${JSON.stringify(entry)}\n`);
       return 0;
     }
     if (options.remove) {
-      if (!(await list()).some((entry) => entry.name === name)) {
+      if (!(await listSchedules(client, timeoutMs)).some((entry) => entry.name === name)) {
         process.stderr.write(`No schedule has the name '${printable(name)}'\n`);
         return 1;
       }

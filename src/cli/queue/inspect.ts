@@ -92,7 +92,8 @@ export async function show(argv: readonly string[]): Promise<number> {
     const { task, body } = await showTask(client, id, timeoutMs);
     if (options.json) process.stdout.write(`${JSON.stringify({ ...task, ...bodyField("body", body) })}\n`);
     else {
-      for (const [name, value] of Object.entries(task)) process.stdout.write(`${name.padEnd(14)}${readable(name, value)}\n`);
+      for (const [name, value] of Object.entries(task))
+        process.stdout.write(`${printable(name).padEnd(14)}${readable(name, value)}\n`);
       process.stdout.write(`${(task.state === "completed" ? "result" : "body").padEnd(14)}${body.toString()}\n`);
     }
     return 0;
@@ -102,8 +103,12 @@ export async function show(argv: readonly string[]): Promise<number> {
 function readable(name: string, value: unknown): string {
   if (["createdMs", "atMs", "expiresMs"].includes(name)) return new Date(Number(value)).toISOString();
   if (name === "errorsMs") return readable("errors", (value as (number | null)[]).map(showFailed));
-  if (Array.isArray(value)) return value.map((line) => printable(String(line).split("\n")[0]!)).join("\n".padEnd(15));
-  return printable(String(value));
+  if (Array.isArray(value)) return value.map((line) => printable(text(line).split("\n")[0]!)).join("\n".padEnd(15));
+  return printable(text(value));
+}
+
+function text(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 function showFailed(atMs: number | null): string {

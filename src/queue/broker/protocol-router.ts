@@ -5,6 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { unreachable } from "../../core/assert.ts";
+import { HoldfastError } from "../../core/errors.ts";
 import type { CronTable } from "../service/cron.ts";
 import type { TaskService } from "../service/task-service.ts";
 import type { ProtocolHandler, PeerConnection } from "../protocols/protocol-handler.ts";
@@ -68,7 +69,9 @@ export class ProtocolRouter {
     try {
       this.#receive(peer, frames);
     } catch (error) {
-      this.#options.service.guard.report(error, { owner: peer.connection });
+      // The peer's own fault, in a protocol that has no word for a refusal.
+      if (error instanceof HoldfastError && error.code !== "ASSERTION_FAILED") peer.connection.close(error.message);
+      else this.#options.service.guard.report(error, { owner: peer.connection });
     }
   }
 

@@ -3,6 +3,8 @@
  * what was sent when it went down is the client's to send again. Invariant: `up` and `down` are told alternately, `up` first.
  */
 import type { Buffer } from "node:buffer";
+import { backoffDelayMs } from "../../core/backoff.ts";
+import { codeOf } from "../../core/errors.ts";
 import { Dealer } from "../../zmq/index.ts";
 import { MESSAGE_BYTES_MAX } from "../limits.ts";
 import type { Frames } from "../protocols/messages.ts";
@@ -20,6 +22,8 @@ export interface BrokerConnection {
   readonly address: string;
   /** @returns false when it is down or the broker does not read: nothing was sent */
   send(frames: Frames): boolean;
+  /** Ends the connection for a fault of the broker's and makes it again, each time later. `down` is told at once. */
+  reset(): void;
   close(): Promise<void>;
 }
 
@@ -35,6 +39,8 @@ const HEARTBEAT_AMONG_OTHERS = { heartbeatInterval: 1500, heartbeatTimeout: 2000
 const RECONNECT_MS = 100;
 /** 1 s: a broker that restarts is found within that. */
 const RECONNECT_MS_MAX = 1000;
+/** 10 s without a fault: the next one is answered as the first. */
+const FAULTLESS_MS = 10_000;
 /** As much may wait for one broker as it will take from us at once. */
 const UNSENT_MESSAGES_MAX = 1_000_000;
 
@@ -44,15 +50,68 @@ export interface RemoteOptions {
   readonly hasOthers: boolean;
 }
 
+/** When to connect again after a fault. */
+class FaultBackoff {
+  #faults = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** Keeps the process alive until then: what was asked must settle. */
+  again(connect: () => void): void {
+    this.stop();
+    this.#faults += 1;
+    const waitMs = backoffDelayMs({ minMs: RECONNECT_MS, maxMs: RECONNECT_MS_MAX, jitter: 0 }, this.#faults, () => 0);
+    this.#timer = setTimeout(() => {
+      this.#timer = setTimeout(() => (this.#faults = 0), FAULTLESS_MS).unref();
+      connect();
+    }, waitMs);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
 export class RemoteConnection implements BrokerConnection {
   readonly address: string;
-  readonly #dealer: Dealer;
-  readonly #reading: Promise<void>;
+  readonly #options: RemoteOptions;
+  readonly #listener: BrokerConnectionListener;
+  readonly #backoff = new FaultBackoff();
+  /** Another one after each fault. */
+  #dealer: Dealer;
+  #reading: Promise<void>;
   #up = false;
 
-  constructor(address: string, { security, hasOthers }: RemoteOptions, listener: BrokerConnectionListener) {
+  constructor(address: string, options: RemoteOptions, listener: BrokerConnectionListener) {
     this.address = address;
-    this.#dealer = new Dealer({
+    this.#options = options;
+    this.#listener = listener;
+    this.#dealer = this.#connect();
+    this.#reading = this.#read(this.#dealer);
+  }
+
+  send(frames: Frames): boolean {
+    return this.#up && this.#dealer.trySend(frames as Buffer[]) === "sent";
+  }
+
+  reset(): void {
+    this.#dealer.linger = 0;
+    void this.#dealer.close();
+    this.#down();
+    this.#backoff.again(() => {
+      this.#dealer = this.#connect();
+      this.#reading = this.#read(this.#dealer);
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#backoff.stop();
+    void this.#dealer.close();
+    await this.#reading;
+  }
+
+  #connect(): Dealer {
+    const { security, hasOthers } = this.#options;
+    const dealer = new Dealer({
       immediate: true,
       linger: 1000,
       ...(hasOthers ? HEARTBEAT_AMONG_OTHERS : HEARTBEAT_ALONE),
@@ -62,41 +121,39 @@ export class RemoteConnection implements BrokerConnection {
       maxMessageSize: MESSAGE_BYTES_MAX,
       ...dealerSecurity(security),
     });
-    this.#dealer.events.on("handshake", () => {
-      if (this.#up) return;
+    dealer.events.on("handshake", () => {
+      if (this.#up || dealer.closed) return;
       this.#up = true;
-      listener.up();
+      this.#listener.up();
     });
-    this.#dealer.events.on("disconnect", () => {
-      if (!this.#up) return;
-      this.#up = false;
-      listener.down();
+    dealer.events.on("disconnect", () => {
+      if (!dealer.closed) this.#down();
     });
     for (const type of ["handshake:error:auth", "handshake:error:protocol"] as const)
-      this.#dealer.events.on(type, ({ error }) => listener.refused?.(error.message));
-    this.#dealer.connect(address);
-    this.#reading = this.#read(listener);
+      dealer.events.on(type, ({ error }) => this.#listener.refused?.(error.message));
+    dealer.connect(this.address);
+    return dealer;
   }
 
-  send(frames: Frames): boolean {
-    return this.#up && this.#dealer.trySend(frames as Buffer[]) === "sent";
+  #down(): void {
+    if (!this.#up) return;
+    this.#up = false;
+    this.#listener.down();
   }
 
-  async close(): Promise<void> {
-    void this.#dealer.close();
-    await this.#reading;
-  }
-
-  async #read(listener: BrokerConnectionListener): Promise<void> {
+  async #read(dealer: Dealer): Promise<void> {
     for (;;) {
       let frames: Frames | undefined;
       try {
-        frames = await this.#dealer.receive();
+        frames = await dealer.receive();
       } catch (error) {
-        if (this.#dealer.closed) return;
+        if (dealer.closed) return;
         throw error;
       }
-      for (; frames; frames = this.#dealer.tryReceive()) listener.heard(frames);
+      while (frames && !dealer.closed) {
+        this.#listener.heard(frames);
+        frames = dealer.closed ? undefined : dealer.tryReceive();
+      }
     }
   }
 }
@@ -117,30 +174,64 @@ export interface LocalBroker {
 
 export class LocalConnection implements BrokerConnection {
   readonly address: string;
-  readonly #port: LocalPort;
-  #open = true;
+  readonly #broker: LocalBroker;
+  readonly #listener: BrokerConnectionListener;
+  readonly #backoff = new FaultBackoff();
+  #port: LocalPort | undefined;
 
   constructor(broker: LocalBroker, listener: BrokerConnectionListener) {
     this.address = broker.address;
-    this.#port = broker.attach(
-      // Never while the broker is in the middle of something.
-      (frames) => queueMicrotask(() => this.#open && listener.heard(frames)),
-      () => {
-        if (!this.#open) return;
-        this.#open = false;
-        listener.down();
-      },
-    );
-    queueMicrotask(() => listener.up());
+    this.#broker = broker;
+    this.#listener = listener;
+    this.#attach();
   }
 
   send(frames: Frames): boolean {
-    if (this.#open) this.#port.receive(frames);
-    return this.#open;
+    this.#port?.receive(frames);
+    return this.#port !== undefined;
+  }
+
+  reset(): void {
+    this.#leave();
+    this.#listener.down();
+    this.#attachAgain();
   }
 
   async close(): Promise<void> {
-    if (this.#open) this.#port.gone();
-    this.#open = false;
+    this.#backoff.stop();
+    this.#leave();
+  }
+
+  /** @throws UsageError CLOSED */
+  #attach(): void {
+    const port = this.#broker.attach(
+      // Never while the broker is in the middle of something.
+      (frames) => queueMicrotask(() => this.#port === port && this.#listener.heard(frames)),
+      () => {
+        if (this.#port !== port) return;
+        this.#port = undefined;
+        this.#listener.down();
+        this.#attachAgain();
+      },
+    );
+    this.#port = port;
+    queueMicrotask(() => this.#port === port && this.#listener.up());
+  }
+
+  #attachAgain(): void {
+    this.#backoff.again(() => {
+      try {
+        this.#attach();
+      } catch (error) {
+        // The broker was closed: there is nothing to come back to.
+        if (codeOf(error) !== "CLOSED") throw error;
+      }
+    });
+  }
+
+  #leave(): void {
+    const port = this.#port;
+    this.#port = undefined;
+    port?.gone();
   }
 }

@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
 import type { Clock } from "../../core/clock.ts";
-import { messageOf } from "../../core/errors.ts";
+import { messageOf, ProtocolError } from "../../core/errors.ts";
 import { type BrokerUrl, type Lookup, LOOKUP_AGAIN_MS, LOOKUP_MS, lookupAll, parseBrokerUrl } from "./broker-addresses.ts";
 import {
   type BrokerConnection,
@@ -17,7 +17,8 @@ import {
   RemoteConnection,
 } from "./broker-connection.ts";
 import { BrokerSession } from "./broker-session.ts";
-import { type Frames, readText, verbOf } from "../protocols/messages.ts";
+import { type AboutConnection, type BrokerMessage, readBrokerMessage, type Welcome } from "../protocols/broker-messages.ts";
+import type { Frames } from "../protocols/messages.ts";
 
 const URL_DEFAULT = "tcp://127.0.0.1:5555";
 
@@ -31,19 +32,24 @@ export interface ClientOptions {
   readonly security?: ClientSecurity;
   /** Looks up the URL's host; default: the system's. */
   readonly lookup?: Lookup;
+  /** Told of a broker that says what its protocol does not allow: event name and facts. */
+  readonly log?: (event: string, facts: Readonly<Record<string, unknown>>) => void;
   /** For tests: the clock. */
   readonly clock?: Clock;
   /** @internal Another way to make connections, for simulations. */
   readonly connect?: (endpoint: string, listener: BrokerConnectionListener) => BrokerConnection;
 }
 
+/** Any message but those about the connection itself. */
+export type PoolMessage = Exclude<BrokerMessage, Welcome | AboutConnection>;
+
 export interface BrokerPoolListener {
   /** It has said who it is: what waits for it can be sent. */
   welcome(session: BrokerSession): void;
   /** `session.broker` still says who it was. */
   down(session: BrokerSession): void;
-  /** Any other message than WELCOME, BEAT and ANEW. */
-  heard(session: BrokerSession, verb: string | undefined, frames: Frames): void;
+  /** @throws ProtocolError for one that this broker cannot mean */
+  heard(session: BrokerSession, message: PoolMessage): void;
   /** Whether some request can be answered by this broker only. */
   needs(broker: string): boolean;
 }
@@ -171,14 +177,32 @@ export class BrokerPool {
     session.send("HELLO", HELLO, ABOUT);
   }
 
+  /** The edge: whatever a broker says costs its connection at most. */
   #heard(session: BrokerSession, frames: Frames): void {
     // Sent before the connection broke and read after that: void, like everything sent on it.
     if (!session.isConnected) return;
-    const verb = verbOf(frames[1]);
-    if (verb === "ANEW") this.#anew(session);
-    else if (!session.isUp) return;
-    else if (verb === "WELCOME") this.#welcome(session, frames);
-    else if (verb !== "BEAT") this.#listener.heard(session, verb, frames);
+    try {
+      this.#message(session, readBrokerMessage(frames));
+    } catch (error) {
+      this.#trouble = messageOf(error);
+      const event = error instanceof ProtocolError ? "queue.broker-invalid" : "queue.program-error";
+      this.#options.log?.(event, { address: session.connection.address, broker: session.broker, error });
+      session.connection.reset();
+    }
+  }
+
+  #message(session: BrokerSession, message: BrokerMessage): void {
+    if (message.verb !== "ANEW" && !session.isUp) return;
+    switch (message.verb) {
+      case "ANEW":
+        return this.#anew(session);
+      case "WELCOME":
+        return this.#welcome(session, message);
+      case "BEAT":
+        return;
+      default:
+        this.#listener.heard(session, message);
+    }
   }
 
   /** Another broker of the group leads: as if the connection had broken, without the wait for a new one. */
@@ -187,18 +211,20 @@ export class BrokerPool {
     this.#up(session);
   }
 
-  #welcome(session: BrokerSession, frames: Frames): void {
-    const { broker, load, many, begun, term = 0, relayed } = JSON.parse(readText(frames[3])) as Welcome;
-    session.load = load;
-    session.readsBatches = many === 1;
-    session.readsBegun = begun === 1;
-    if (readText(frames[2]) === HELLO_AGAIN.toString()) return;
+  #welcome(session: BrokerSession, welcome: Welcome): void {
+    const { broker, term } = welcome;
+    if (session.broker !== undefined && session.broker !== broker)
+      throw new ProtocolError("QUEUE_PROTOCOL", `The broker calls itself '${broker}', and was '${session.broker}'`);
+    session.load = welcome.load;
+    session.readsBatches = welcome.readsBatches;
+    session.readsBegun = welcome.readsBegun;
+    if (welcome.request === HELLO_AGAIN.toString()) return;
     const group = this.up().filter((each) => each.broker === broker);
     // A leader of the past, which has not heard of it yet. It will say ANEW.
     if (group.some((each) => each.term > term)) return;
     session.broker = broker;
     session.term = term;
-    session.isRelayed = relayed === 1;
+    session.isRelayed = welcome.isRelayed;
     // A leader of the past may never answer what it was asked: its machine may be gone without closing the connection.
     for (const each of group) if (each.term < term) this.#down(each);
     this.#listener.welcome(session);
@@ -211,16 +237,6 @@ export class BrokerPool {
     this.#listener.down(session);
     session.broker = undefined;
   }
-}
-
-/** The JSON of WELCOME; docs/queue-protocol.md. */
-interface Welcome {
-  readonly broker: string;
-  readonly load: number;
-  readonly many?: number;
-  readonly begun?: number;
-  readonly term?: number;
-  readonly relayed?: number;
 }
 
 const HELLO = Buffer.from("hello");

@@ -6,23 +6,20 @@ import { Buffer } from "node:buffer";
 import { UsageError } from "../../core/errors.ts";
 import { PURGE_TASKS_MAX } from "../limits.ts";
 import type { QueueStats } from "../service/task-service.ts";
-import { type DeadReason, isEnded, TASK_STATES, type TaskState } from "../tasks/life-cycle.ts";
-import { countsOfWire, readState, statesOfWire, type WireState, wireState } from "../tasks/state-words.ts";
+import { isEnded, TASK_STATES, type TaskState } from "../tasks/life-cycle.ts";
+import { readState, wireState } from "../tasks/state-words.ts";
+import {
+  readPurged,
+  readQueueStats,
+  readSchedules,
+  readShown,
+  readTaskPage,
+  type Schedule,
+  type TaskInfo,
+  type TaskPage,
+} from "../protocols/broker-answers.ts";
+import type { Frames } from "../protocols/messages.ts";
 import type { QueueClient } from "./queue-client.ts";
-
-/** @internal What is known of a task. */
-export interface TaskInfo {
-  readonly id: string;
-  readonly queue: string;
-  readonly state: TaskState;
-  /** Of a dead task; brokers of version 0.1 do not say it. */
-  readonly reason?: DeadReason;
-  readonly priority: number;
-  readonly group?: string;
-  readonly failures: number;
-  readonly createdMs: number;
-  readonly bodyBytes: number;
-}
 
 interface ListRequest {
   readonly queue?: string | undefined;
@@ -32,34 +29,35 @@ interface ListRequest {
   readonly limit: number;
 }
 
-type OnWire = Omit<TaskInfo, "state"> & { readonly state: WireState; readonly blocked?: boolean };
-
 /** @internal A page of tasks, in the order of their numbers. Not at the end while there is `next`, however few tasks the page has. */
 export async function listTasks(
   client: QueueClient,
   { state: word, ...asked }: ListRequest,
   timeoutMs: number,
-): Promise<{ tasks: TaskInfo[]; next?: number }> {
+): Promise<TaskPage> {
   const state = word === undefined ? undefined : stateNamed(word);
   const states = state && { state: wireState(state), ...(wireState(state) === "delayed" && { blocked: state === "blocked" }) };
-  const request = Buffer.from(JSON.stringify({ ...asked, ...states }));
-  const page = readJson(await client.ask("LIST", [request], { timeoutMs })) as { tasks: OnWire[]; next?: number };
-  const tasks = page.tasks.map(named);
+  const rest = [Buffer.from(JSON.stringify({ ...asked, ...states }))];
+  const read = (answer: Frames): TaskPage => readTaskPage(answer, asked.after);
+  const page = await client.askFor({ verb: "LIST", rest, read }, { timeoutMs });
   // A broker of version 0.1 does not tell blocked from delayed.
-  return { ...page, tasks: state ? tasks.filter((task) => task.state === state) : tasks };
+  return { ...page, tasks: state ? page.tasks.filter((task) => task.state === state) : page.tasks };
 }
 
 /** @internal All that is known of a task, and its body, or its result when it is completed. */
 export async function showTask(client: QueueClient, id: string, timeoutMs: number): Promise<{ task: TaskInfo; body: Buffer }> {
-  const answer = await client.ask("SHOW", [Buffer.from(id)], { timeoutMs, id });
-  return { task: named(readJson(answer) as OnWire), body: answer[1] ?? Buffer.alloc(0) };
+  const { task, body } = await client.askFor({ verb: "SHOW", rest: [Buffer.from(id)], read: readShown }, { timeoutMs, id });
+  return { task, body: body ?? Buffer.alloc(0) };
 }
 
 /** @internal The queues of a broker, with their counts. */
-export async function queueStats(client: QueueClient, timeoutMs: number): Promise<QueueStats[]> {
-  type Counted = Omit<QueueStats, "states"> & { readonly states: Record<WireState, number>; readonly blocked?: number };
-  const { queues } = readJson(await client.ask("STATS", [], { timeoutMs })) as { queues: Counted[] };
-  return queues.map(({ blocked, ...queue }) => ({ ...queue, states: countsOfWire(queue.states, blocked) }));
+export function queueStats(client: QueueClient, timeoutMs: number): Promise<QueueStats[]> {
+  return client.askFor({ verb: "STATS", rest: [], read: readQueueStats }, { timeoutMs });
+}
+
+/** @internal The schedules of a broker. */
+export function listSchedules(client: QueueClient, timeoutMs: number): Promise<readonly Schedule[]> {
+  return client.askFor({ verb: "CRON", rest: [], read: readSchedules }, { timeoutMs });
 }
 
 /** @internal Forgets the tasks of a queue that have ended in one state, however many. */
@@ -71,20 +69,12 @@ export async function purgeTasks(
   const state = stateNamed(word);
   if (!isEnded(state))
     throw new UsageError("QUEUE_OPTIONS_INVALID", `Cannot purge tasks that are ${state}: they have not ended`);
-  const request = [Buffer.from(queue), Buffer.from(wireState(state))];
+  const rest = [Buffer.from(queue), Buffer.from(wireState(state))];
   for (let removed = 0; ;) {
-    const answer = readJson(await client.ask("PURGE", request, { timeoutMs })) as { removed: number };
+    const answer = await client.askFor({ verb: "PURGE", rest, read: readPurged }, { timeoutMs });
     removed += answer.removed;
     if (answer.removed < PURGE_TASKS_MAX) return { removed };
   }
-}
-
-function named({ blocked = false, ...task }: OnWire): TaskInfo {
-  return { ...task, state: statesOfWire(task.state, blocked)[0]! };
-}
-
-function readJson([json]: readonly Buffer[]): unknown {
-  return JSON.parse(json?.toString() ?? "{}");
 }
 
 const oldWordsTold = new Set<string>();

@@ -38,6 +38,8 @@ export interface Question {
   readonly rest?: Frames;
   readonly submission?: RawSubmission;
   readonly watcher?: RequestWatcher | undefined;
+  /** Makes the answer of what follows the request's number in OK or DATA. @throws ProtocolError */
+  readonly read?: (answer: Frames) => unknown;
   /** The only broker that can answer. */
   readonly broker?: string | undefined;
   /** The task that is watched. */
@@ -46,14 +48,12 @@ export interface Question {
   readonly cancels?: boolean;
 }
 
-/** A CALL's answer is its last outcome, an ADD's its ids, any other's what followed the request's number. */
-export type Answer = RawOutcome | readonly string[] | Frames;
-
 export class PendingRequest {
   readonly number: number;
   readonly question: Question;
   readonly deadlineMs: number;
-  readonly resolve: (answer: Answer) => void;
+  /** A CALL's or WATCH's answer is its last outcome, an ADD's its ids, any other's what its question reads. */
+  readonly resolve: (answer: unknown) => void;
   readonly reject: (error: HoldfastError) => void;
   /** The only broker that can answer: it was sent there, or its task lives there. */
   broker: string | undefined;
@@ -69,7 +69,8 @@ export class PendingRequest {
     question: Question,
     settle: {
       readonly deadlineMs: number;
-      readonly resolve: (answer: Answer) => void;
+      /** A CALL's or WATCH's answer is its last outcome, an ADD's its ids, any other's what its question reads. */
+      readonly resolve: (answer: unknown) => void;
       readonly reject: (error: HoldfastError) => void;
     },
   ) {
@@ -86,6 +87,11 @@ export class PendingRequest {
     const { open } = this;
     if (open === undefined) return [];
     return typeof open === "string" ? [open] : [...open];
+  }
+
+  /** Whether the outcome of this task is still to be told. */
+  isOpen(id: string): boolean {
+    return typeof this.open === "object" ? this.open.has(id) : this.open === id;
   }
 
   /** @returns whether none is left open */

@@ -8,14 +8,13 @@ import { randomBytes } from "node:crypto";
 import { type Cancel, type Clock, systemClock } from "../../core/clock.ts";
 import { ERROR_CODES, type ErrorCode } from "../../core/error-codes.ts";
 import { type HoldfastError, OperationError, ProtocolError, UsageError } from "../../core/errors.ts";
-import { BrokerPool, type ClientOptions } from "./broker-pool.ts";
+import { BrokerPool, type ClientOptions, type PoolMessage } from "./broker-pool.ts";
 import type { BatchHead, BrokerSession } from "./broker-session.ts";
 import { mustFit } from "./payload.ts";
-import { endedOfWire } from "../tasks/state-words.ts";
 import type { TaskOptions } from "../tasks/task-policy.ts";
-import { BATCHED_BODY_BYTES_MAX, RecordBatchReader } from "../protocols/record-batch.ts";
+import type { AnswerMessage, WorkMessage } from "../protocols/broker-messages.ts";
+import { BATCHED_BODY_BYTES_MAX, type RecordBatchReader } from "../protocols/record-batch.ts";
 import {
-  type Answer,
   PendingRequest,
   PendingRequests,
   type Question,
@@ -23,7 +22,7 @@ import {
   type RawSubmission,
   type RequestWatcher,
 } from "./pending-requests.ts";
-import { asBuffer, brokerOf, EMPTY_FRAME, type Frames, readText, type VerbIn } from "../protocols/messages.ts";
+import { asBuffer, brokerOf, type Frames, isTaskId, type VerbIn } from "../protocols/messages.ts";
 
 export interface RequestOptions {
   /** Milliseconds until it is given up. */
@@ -35,13 +34,9 @@ export interface RequestOptions {
 export interface WorkListener {
   up(session: BrokerSession): void;
   down(session: BrokerSession): void;
-  heard(session: BrokerSession, verb: WorkVerb, frames: Frames): void;
+  heard(session: BrokerSession, message: WorkMessage): void;
 }
 
-export type WorkVerb = "TASK" | "KEPT" | "LOST" | "STOP" | "RECALL" | "TASKS" | "KEPTS";
-
-/** What the broker says to workers. */
-const WORK_VERBS: ReadonlySet<string> = new Set<WorkVerb>(["TASK", "KEPT", "LOST", "STOP", "RECALL", "TASKS", "KEPTS"]);
 /** 2^32 - 1: the greatest request number that a batch can carry. */
 const BATCHED_REQUEST_MAX = 2 ** 32 - 1;
 
@@ -66,7 +61,7 @@ export class QueueClient {
     this.#pool = new BrokerPool(options, {
       welcome: (session) => this.#welcome(session),
       down: (session) => this.#down(session),
-      heard: (session, verb, frames) => this.#heard(session, verb, frames),
+      heard: (session, message) => this.#heard(session, message),
       needs: (broker) => this.#needs(broker),
     });
   }
@@ -131,7 +126,15 @@ export class QueueClient {
 
   /** Any other request; resolves to what follows the request's number in the answer. With an id it goes to that task's broker. */
   ask(verb: VerbIn, rest: Frames, wait: RequestOptions & { readonly id?: string }): Promise<Frames> {
-    return this.#ask({ verb, rest, broker: wait.id === undefined ? undefined : taskBroker(wait.id) }, wait);
+    return this.askFor({ verb, rest, read: (answer) => answer }, wait);
+  }
+
+  /** @internal As `ask`; resolves to what `read` makes of the answer. */
+  askFor<T>(
+    { verb, rest, read }: { readonly verb: VerbIn; readonly rest: Frames; readonly read: (answer: Frames) => T },
+    wait: RequestOptions & { readonly id?: string },
+  ): Promise<T> {
+    return this.#ask({ verb, rest, read, broker: wait.id === undefined ? undefined : taskBroker(wait.id) }, wait);
   }
 
   /** The same request to every broker that is connected, or to the first that comes. */
@@ -141,7 +144,7 @@ export class QueueClient {
     else await Promise.all(Array.from(brokers, (broker) => this.#ask({ verb, rest, broker }, wait)));
   }
 
-  #ask<T extends Answer>(question: Question, { timeoutMs, signal }: RequestOptions): Promise<T> {
+  #ask<T>(question: Question, { timeoutMs, signal }: RequestOptions): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.#closed) throw new UsageError("CLOSED", "Cannot use a client after it was closed");
       if (signal?.aborted) throw aborted(signal);
@@ -149,7 +152,7 @@ export class QueueClient {
       this.#number += 1;
       const pending = new PendingRequest(this.#number, question, {
         deadlineMs: this.#clock.now() + timeoutMs,
-        resolve: resolve as (answer: Answer) => void,
+        resolve: resolve as (answer: unknown) => void,
         reject,
       });
       if (signal) this.#heed(pending, signal);
@@ -239,67 +242,105 @@ export class QueueClient {
 
   // ---- answers
 
-  #heard(session: BrokerSession, verb: string | undefined, frames: Frames): void {
-    if (verb === "ADDEDS") this.#addedInBatch(session, new RecordBatchReader(frames[2]));
-    else if (verb === "ENDEDS") this.#endedInBatch(session, new RecordBatchReader(frames[2]));
-    else if (!verb || !WORK_VERBS.has(verb)) this.#answered(session, verb, frames);
-    else for (const worker of this.#workers) worker.heard(session, verb as WorkVerb, frames);
+  #heard(session: BrokerSession, message: PoolMessage): void {
+    switch (message.verb) {
+      case "ADDEDS":
+        return this.#addedInBatch(session, message.records);
+      case "ENDEDS":
+        return this.#endedInBatch(session, message.records);
+      case "ADDED":
+      case "ENDED":
+      case "PROGRESS":
+      case "PARTIAL":
+      case "OK":
+      case "DATA":
+      case "REFUSED":
+        return this.#answered(session, message);
+      default:
+        for (const worker of this.#workers) worker.heard(session, message);
+    }
   }
 
   #addedInBatch(session: BrokerSession, records: RecordBatchReader): void {
     while (records.more) {
-      const pending = this.#pending.get(records.u32());
+      const pending = this.#pendingOf(session, records.u32(), "ADDED");
       const id = `${session.broker}-${records.u64()}`;
-      if (pending?.session === session) this.#added(pending, [id]);
+      if (pending) this.#added(pending, [id]);
     }
   }
 
   #endedInBatch(session: BrokerSession, records: RecordBatchReader): void {
     while (records.more) {
-      const pending = this.#pending.get(records.u32());
+      const pending = this.#pendingOf(session, records.u32(), "ENDED");
       const state = records.endState();
       const bytes = records.body();
-      if (pending?.session === session)
-        this.#ended(pending, { id: typeof pending.open === "string" ? pending.open : "", state, bytes });
+      if (pending) this.#ended(pending, { id: typeof pending.open === "string" ? pending.open : "", state, bytes });
     }
   }
 
-  #answered(session: BrokerSession, verb: string | undefined, frames: Frames): void {
-    const pending = this.#pending.get(Number(readText(frames[2])));
-    if (!pending || pending.session !== session) return;
+  /** The request of this number; undefined when it is over, or was sent to another. */
+  #pendingOf(session: BrokerSession, request: number | undefined, verb: AnswerMessage["verb"]): PendingRequest | undefined {
+    const pending = request === undefined ? undefined : this.#pending.get(request);
+    if (!pending || pending.session !== session) return undefined;
+    if (verb !== "REFUSED" && !(ANSWERS[pending.question.verb] ?? OTHER_ANSWERS).includes(verb))
+      throw new ProtocolError("QUEUE_PROTOCOL", `The broker answered ${verb} to ${pending.question.verb}`);
+    return pending;
+  }
+
+  #answered(session: BrokerSession, message: AnswerMessage): void {
+    const pending = this.#pendingOf(session, message.request, message.verb);
+    if (!pending) return;
     const { watcher } = pending.question;
-    switch (verb) {
+    switch (message.verb) {
       case "ADDED":
-        this.#added(pending, frames.slice(3).map(readText));
+        this.#added(pending, message.ids);
         return;
       case "ENDED":
-        this.#ended(pending, {
-          id: readText(frames[3]),
-          state: endedOfWire(readText(frames[4])),
-          bytes: frames[5] ?? EMPTY_FRAME,
-        });
+        this.#ended(pending, message);
         return;
       case "PROGRESS":
-        watcher?.progress?.(readText(frames[3]), frames[4] ?? EMPTY_FRAME);
+        watcher?.progress?.(message.id, message.bytes);
         return;
       case "PARTIAL":
-        watcher?.partial?.(readText(frames[3]), frames[4] ?? EMPTY_FRAME);
+        watcher?.partial?.(message.id, message.bytes);
         return;
       case "REFUSED":
-        this.#fail(pending, errorOf(readText(frames[3]), readText(frames[4])));
+        this.#fail(pending, errorOf(message.code, message.message));
         return;
       default:
-        if (this.#pending.remove(pending)) pending.resolve(frames.slice(3));
+        this.#read(pending, message.rest);
     }
+  }
+
+  /** An answer that cannot be read is told to who asked, and costs the connection. */
+  #read(pending: PendingRequest, rest: Frames): void {
+    let answer: unknown;
+    try {
+      answer = pending.question.read?.(rest);
+    } catch (error) {
+      if (error instanceof ProtocolError) this.#fail(pending, error);
+      throw error;
+    }
+    if (this.#pending.remove(pending)) pending.resolve(answer);
   }
 
   #added(pending: PendingRequest, ids: readonly string[]): void {
+    if (ids.length !== pending.question.submission?.bodies.length)
+      throw new ProtocolError(
+        "QUEUE_PROTOCOL",
+        `The broker answered ${ids.length} ids to a submission of another number of bodies`,
+      );
     pending.question.watcher?.added?.(ids);
     if (pending.question.verb === "CALL") pending.open = ids.length === 1 ? ids[0] : new Set(ids);
     else if (this.#pending.remove(pending)) pending.resolve(ids);
   }
 
   #ended(pending: PendingRequest, outcome: RawOutcome): void {
+    if (!pending.isOpen(outcome.id))
+      throw new ProtocolError(
+        "QUEUE_PROTOCOL",
+        `The broker told the end of ${outcome.id || "a task"}, which was not asked for`,
+      );
     pending.question.watcher?.ended?.(outcome);
     if (pending.closed(outcome.id) && this.#pending.remove(pending)) pending.resolve(outcome);
   }
@@ -348,6 +389,14 @@ export class QueueClient {
   }
 }
 
+/** What a broker may answer, beside REFUSED. */
+const ANSWERS: Readonly<Partial<Record<VerbIn, readonly AnswerMessage["verb"][]>>> = {
+  ADD: ["ADDED"],
+  CALL: ["ADDED", "ENDED", "PROGRESS", "PARTIAL"],
+  WATCH: ["ENDED", "PROGRESS", "PARTIAL"],
+};
+const OTHER_ANSWERS: readonly AnswerMessage["verb"][] = ["OK", "DATA"];
+
 const READ_ONLY: ReadonlySet<string> = new Set(["LIST", "STATS"]);
 
 /** 10 s: for cancelling what nobody waits for any more. */
@@ -369,7 +418,7 @@ function brokerOfAfter({ after }: TaskOptions): string | undefined {
 
 /** @throws UsageError QUEUE_OPTIONS_INVALID for what no broker can have given as an id: no answer would ever come */
 function taskBroker(id: string): string {
-  if (!/^[^\s]+-[1-9]\d*$/.test(id))
+  if (!isTaskId(id))
     throw new UsageError("QUEUE_OPTIONS_INVALID", `'${id}' is not a task id; an id has the form BROKER-NUMBER`);
   return brokerOf(id);
 }

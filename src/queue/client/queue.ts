@@ -87,12 +87,17 @@ export class Task<R = unknown> {
     return this.#queue.resultOf(this.id, wait);
   }
 
-  /** What the worker says of its progress, newest last, until the task has ended. */
+  /**
+   * What the worker says of its progress, newest last, until the task has ended.
+   *
+   * @throws UsageError QUEUE_PAYLOAD_INVALID for what the queue's codec cannot read; the task goes on; errors of `result` but
+   * QUEUE_TASK_DEAD and QUEUE_TASK_CANCELLED
+   */
   progress(wait: WaitFor = {}): AsyncIterableIterator<unknown> {
     return this.#queue.told(this.id, "progress", wait);
   }
 
-  /** Parts of the result as they come, until the task has ended. */
+  /** Parts of the result as they come, until the task has ended. Errors as of `progress`. */
   partials(wait: WaitFor = {}): AsyncIterableIterator<unknown> {
     return this.#queue.told(this.id, "partial", wait);
   }
@@ -118,6 +123,7 @@ export class Queue<P = unknown, R = unknown> {
   /** @internal */
   readonly results: Payload<R>;
   readonly #codec: Codec<unknown>;
+  readonly #said: Payload<unknown>;
   readonly #ownsClient: boolean;
 
   /** @internal */
@@ -127,6 +133,7 @@ export class Queue<P = unknown, R = unknown> {
     this.#ownsClient = options.client === undefined;
     this.#codec = options.codec ?? jsonCodec;
     this.payload = new Payload("payload", this.#codec as Codec<P>, options.payload);
+    this.#said = new Payload("what the worker said", this.#codec, undefined);
     this.results = new Payload("result", this.#codec as Codec<R>, options.result);
   }
 
@@ -191,11 +198,12 @@ export class Queue<P = unknown, R = unknown> {
 
   /** @internal Values that come while the task has not ended. */
   async *told(id: string, kind: "progress" | "partial", wait: WaitFor): AsyncIterableIterator<unknown> {
-    const values = new Ring<unknown>();
+    // Decoded when they are asked for: bytes that are none of this codec's are an error of whoever reads them.
+    const values = new Ring<Uint8Array>();
     let wake = (): void => {};
     let ended = false;
     const hear = (_id: string, bytes: Uint8Array): void => {
-      values.push(this.#codec.decode(bytes));
+      values.push(bytes);
       wake();
     };
     const stop = new AbortController();
@@ -210,7 +218,7 @@ export class Queue<P = unknown, R = unknown> {
       });
     try {
       for (;;) {
-        if (values.length > 0) yield values.shift();
+        if (values.length > 0) yield this.#said.decodeNow(values.shift()!);
         else if (ended) break;
         else await new Promise<void>((resolve) => (wake = resolve));
       }

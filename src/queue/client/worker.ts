@@ -6,22 +6,14 @@
  */
 import { Buffer } from "node:buffer";
 import { DRAIN_MS_MAX } from "../../core/limits.ts";
-import { messageOf } from "../../core/errors.ts";
+import { messageOf, ProtocolError } from "../../core/errors.ts";
 import { type Duration, durationMs } from "../../core/units.ts";
 import type { BrokerSession } from "./broker-session.ts";
 import { mustFit } from "./payload.ts";
-import { QueueClient, type WorkVerb } from "./queue-client.ts";
-import { BATCHED_BODY_BYTES_MAX, RecordBatchReader } from "../protocols/record-batch.ts";
-import {
-  asBuffer,
-  EMPTY_FRAME,
-  type Frames,
-  readLease,
-  readNumber,
-  readText,
-  type VerbIn,
-  writeLease,
-} from "../protocols/messages.ts";
+import { QueueClient } from "./queue-client.ts";
+import type { WorkMessage } from "../protocols/broker-messages.ts";
+import { BATCHED_BODY_BYTES_MAX, type RecordBatchReader } from "../protocols/record-batch.ts";
+import { asBuffer, type VerbIn, writeLease } from "../protocols/messages.ts";
 import type { Queue } from "./queue.ts";
 
 /** What a handler is told beside the payload. */
@@ -176,7 +168,7 @@ export class Worker<P, R> {
     this.#client.addWorker({
       up: (session) => this.#up(session),
       down: (session) => this.#down(session),
-      heard: (session, verb, frames) => this.#heard(session, verb, frames),
+      heard: (session, message) => this.#heard(session, message),
     });
   }
 
@@ -273,42 +265,51 @@ export class Worker<P, R> {
     session.send("WORK", this.#name, Buffer.from(`${this.#concurrency}`), Buffer.from(`${this.#prefetch}`));
   }
 
-  #heard(session: BrokerSession, verb: WorkVerb, frames: Frames): void {
+  #heard(session: BrokerSession, message: WorkMessage): void {
     const subscription = this.#subscriptions.get(session.broker ?? "");
     if (subscription?.session !== session) return;
-    this.#message(subscription, verb, frames);
-    this.#beginSoon();
-    this.#settled();
+    try {
+      this.#message(subscription, message);
+    } finally {
+      // Of a batch that is cut off, what came before counts.
+      this.#beginSoon();
+      this.#settled();
+    }
   }
 
-  #message(subscription: Subscription, verb: WorkVerb, frames: Frames): void {
-    switch (verb) {
+  /** @throws ProtocolError QUEUE_PROTOCOL */
+  #message(subscription: Subscription, message: WorkMessage): void {
+    switch (message.verb) {
       case "TASK":
-        this.#task(subscription, frames);
+        this.#mustBeOurs(message.queue);
+        this.#take(new LeasedTask(subscription, message.lease, message.attempt, message.body));
         return;
       case "TASKS":
-        if (readText(frames[2]) === this.#queue.name) this.#tasks(subscription, new RecordBatchReader(frames[3]));
+        this.#mustBeOurs(message.queue);
+        this.#tasks(subscription, message.records);
         return;
       case "KEPT":
-        for (const frame of frames.slice(2)) this.#kept(subscription, readLease(frame)?.token);
+        for (const { token } of message.leases) this.#kept(subscription, token);
         return;
       case "KEPTS":
-        for (const records = new RecordBatchReader(frames[2]); records.more;) {
-          records.u64();
-          this.#kept(subscription, records.u64());
+        while (message.records.more) {
+          message.records.u64();
+          this.#kept(subscription, message.records.u64());
         }
         return;
       default: {
-        const task = subscription.tasks.get(readLease(frames[2])?.token ?? -1);
-        if (task) this.#told(verb, task, readText(frames[3]));
+        const task = subscription.tasks.get(message.lease.token);
+        if (task) this.#told(message.verb, task, message.why);
       }
     }
   }
 
-  #task(subscription: Subscription, [, , leaseFrame, body, queue, attempt]: Frames): void {
-    const lease = readLease(leaseFrame);
-    if (!lease || readText(queue) !== this.#queue.name) return;
-    this.#take(new LeasedTask(subscription, lease, readNumber(attempt) ?? 1, body ?? EMPTY_FRAME));
+  #mustBeOurs(queue: string): void {
+    if (queue !== this.#queue.name)
+      throw new ProtocolError(
+        "QUEUE_PROTOCOL",
+        `The broker gave a task of queue '${queue}' to a worker of '${this.#queue.name}'`,
+      );
   }
 
   #tasks(subscription: Subscription, records: RecordBatchReader): void {
@@ -327,8 +328,8 @@ export class Worker<P, R> {
   }
 
   /** The outcome is on disk. */
-  #kept({ tasks }: Subscription, token: number | undefined): void {
-    const task = tasks.get(token ?? -1);
+  #kept({ tasks }: Subscription, token: number): void {
+    const task = tasks.get(token);
     if (task?.state === "ended") this.#over(task);
   }
 

@@ -5,7 +5,8 @@
  */
 import type { Msg } from "@nats-io/transport-node";
 import type { ClusterConnection } from "./nats/cluster-connection.ts";
-import { type Chunk, decodeChunk } from "./relay/relay-codec.ts";
+import { readObject } from "../protocols/messages.ts";
+import { type Chunk, decodeChunk, unreadable } from "./relay/relay-codec.ts";
 
 export interface BrokerHeartbeat {
   /** `leading`: I lead. `resigned`: I led and leave. `asking`: I am new, who leads? */
@@ -20,6 +21,27 @@ export interface BrokerHeartbeat {
   readonly broker: string;
   /** Where it listens for clients; for people. */
   readonly address: string;
+}
+
+/** @throws ProtocolError QUEUE_PROTOCOL */
+export function readHeartbeat(bytes: Uint8Array): BrokerHeartbeat {
+  const said = readObject(Buffer.from(bytes));
+  const { kind, writer, epoch, ready, sequence, broker, address } = said;
+  const isHeartbeat =
+    (kind === "leading" || kind === "resigned" || kind === "asking") &&
+    typeof writer === "string" &&
+    /^[0-9a-f]{16}$/.test(writer) &&
+    isCount(epoch) &&
+    isCount(sequence) &&
+    typeof ready === "boolean" &&
+    typeof broker === "string" &&
+    typeof address === "string";
+  if (!isHeartbeat) throw unreadable("a heartbeat");
+  return { kind, writer, epoch, ready, sequence, broker, address };
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 export interface BusListener {
@@ -50,7 +72,7 @@ export class GroupBus {
       };
       this.#subscriptions.push(connection.nats.subscribe(`${this.#prefix}.${subject}`, { callback }));
     };
-    hear("beat", (message) => listener.heartbeat(message.json<BrokerHeartbeat>()));
+    hear("beat", (message) => listener.heartbeat(readHeartbeat(message.data)));
     hear(`hall.${writer}`, (message) => listener.toCore(decodeChunk(message.data)));
     hear(`door.${writer}`, (message) => listener.toPeerRelay(decodeChunk(message.data)));
   }

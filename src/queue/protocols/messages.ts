@@ -4,6 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import { ProtocolError } from "../../core/errors.ts";
+import { MESSAGE_BYTES_MAX, NAME_BYTES_MAX, OPTIONS_BYTES_MAX } from "../limits.ts";
 import type { LeaseRef } from "../service/dispatcher.ts";
 
 export const PROTOCOL = Buffer.from("HQ1");
@@ -151,6 +152,11 @@ export class IdText {
   }
 }
 
+/** Whether a broker can have given this as a task's id. */
+export function isTaskId(text: string): boolean {
+  return text.length <= NAME_BYTES_MAX && /^\S+-[1-9]\d{0,15}$/.test(text);
+}
+
 /** The broker's part of a public id. */
 export function brokerOf(id: string): string {
   return id.slice(0, id.lastIndexOf("-"));
@@ -167,20 +173,29 @@ export function readText(frame: Buffer | undefined): string {
 }
 
 /**
- * A JSON object in a frame; an empty or missing frame is an empty object.
+ * A JSON object in a frame, of options or settings; an empty or missing frame is an empty object.
  *
  * @throws ProtocolError QUEUE_PROTOCOL
  */
-export function readObject(frame: Buffer | undefined): Record<string, unknown> {
+export function readObject(frame: Buffer | undefined, bytesMax = OPTIONS_BYTES_MAX): Record<string, unknown> {
   if (!frame || frame.length === 0) return {};
-  let value: unknown;
+  const value = readJson(frame, bytesMax);
+  if (!isObject(value)) throw new ProtocolError("QUEUE_PROTOCOL", "Cannot use a frame that should be a JSON object");
+  return value;
+}
+
+/** @throws ProtocolError QUEUE_PROTOCOL */
+export function readJson(frame: Buffer | undefined, bytesMax = MESSAGE_BYTES_MAX): unknown {
+  if (frame && frame.length > bytesMax)
+    throw new ProtocolError("QUEUE_PROTOCOL", `Cannot read JSON of ${frame.length} bytes: at most ${bytesMax} are allowed`);
   try {
-    value = JSON.parse(frame.toString());
+    return JSON.parse(readText(frame));
   } catch (error) {
-    throw new ProtocolError("QUEUE_PROTOCOL", "Cannot read a frame that should be a JSON object", { cause: error });
+    throw new ProtocolError("QUEUE_PROTOCOL", "Cannot read a frame that should be JSON", { cause: error });
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new ProtocolError("QUEUE_PROTOCOL", "Cannot use a frame that should be a JSON object");
-  }
-  return value as Record<string, unknown>;
+}
+
+/** A JSON object: no list, not null. */
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

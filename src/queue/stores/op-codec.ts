@@ -2,9 +2,9 @@
  * ○ A batch of store changes as one buffer: for the store's thread, without a copy, and for the log on NATS
  * (cluster/log/log-codec.ts), which gives it a version and a checksum. Integers big-endian, ids as f64.
  */
-import { assert } from "../../core/assert.ts";
 import { ByteWriter } from "../../core/byte-writer.ts";
 import { utf8 } from "../../core/bytes.ts";
+import { ProtocolError } from "../../core/errors.ts";
 import type { StoredTask, StoreOp } from "./store.ts";
 
 const KINDS = ["add", "state", "end", "remove", "note", "set", "unset", "keep"] as const;
@@ -57,35 +57,42 @@ function encodeOp(writer: ByteWriter, op: StoreOp): void {
   }
 }
 
-/** The changes of a batch one by one; blobs are views into it. */
+/** The changes of a batch one by one; blobs are views into it. @throws ProtocolError QUEUE_STORE_CORRUPT */
 export function* decodeOps(bytes: Uint8Array): IterableIterator<StoreOp> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   let at = 0;
-  const number = (): number => {
-    at += 8;
-    return view.getFloat64(at - 8);
+  const skip = (count: number): number => {
+    at += count;
+    if (at > bytes.length) throw corrupt();
+    return at - count;
   };
+  const number = (): number => view.getFloat64(skip(8));
   const blob = (): Uint8Array => {
-    const start = at + 4;
-    at = start + view.getUint32(at);
+    const length = view.getUint32(skip(4));
+    const start = skip(length);
     return bytes.subarray(start, at);
   };
   const text = (): string => decoder.decode(blob());
   while (at < bytes.length) {
-    const kind = KINDS[bytes[at]!];
-    at += 1;
-    assert(kind !== undefined, "a batch holds known kinds of changes only");
+    const kind = KINDS[bytes[skip(1)]!];
+    if (kind === undefined) throw corrupt();
     if (kind === "add") yield { kind, id: number(), head: blob(), state: blob(), body: blob() };
     else if (kind === "state") yield { kind, id: number(), state: blob() };
     else if (kind === "end") yield { kind, id: number(), state: blob(), result: blob() };
     else if (kind === "remove") yield { kind, id: number() };
     else if (kind === "keep") {
       const [id, head, state, body] = [number(), blob(), blob(), blob()];
-      at += 4;
-      yield { kind, id, head, state, body, notes: Array.from({ length: view.getUint32(at - 4) }, text) };
+      const count = view.getUint32(skip(4));
+      // Each note has a length of four bytes.
+      if (count * 4 > bytes.length - at) throw corrupt();
+      yield { kind, id, head, state, body, notes: Array.from({ length: count }, text) };
     } else if (kind === "note") yield { kind, id: number(), note: text() };
     else yield { kind: "set", name: text(), value: kind === "set" ? text() : undefined };
   }
+}
+
+function corrupt(): ProtocolError {
+  return new ProtocolError("QUEUE_STORE_CORRUPT", "Cannot read a batch of changes: it is cut short, or of another version");
 }
 
 /** A portion of tasks as one buffer: for each id f64, checksums u32 of head and state, and both as blobs. */

@@ -31,7 +31,9 @@ export type OutcomeState = EndedState | "unknown";
  * - `damaged`: what the store keeps of it cannot be read; reserved, no broker says it yet
  * - `parent`: a task named in its `after` is dead or cancelled
  */
-export type DeadReason = "attempts" | "expired" | "lost" | "damaged" | "parent";
+export type DeadReason = (typeof DEAD_REASONS)[number];
+
+export const DEAD_REASONS = ["attempts", "expired", "lost", "damaged", "parent"] as const;
 
 /** What can happen to a task. */
 export type TaskEvent =

@@ -254,10 +254,10 @@ export class LogFollower {
     // What is missing was purged while this broker was away: the rest of the log holds everything that is alive.
     if (sequence > this.#seen + 1) await this.#beginReplica(this.#info.created, sequence - 1);
     const entry = this.#parts.push(decodeEntry(bytes, { checkSum: crc32, place: sequence }), sequence);
+    if (entry) this.replica.apply(sequence, entry);
     this.#seen = sequence;
     this.#readMs = this.#clock.now();
     if (!entry) return;
-    this.replica.apply(sequence, entry);
     await this.replica.room();
     this.#trouble = "";
     if (entry.kind === LEAD) this.#listener.led?.(entry.epoch);

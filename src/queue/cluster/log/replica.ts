@@ -113,9 +113,9 @@ export class Replica {
     this.#place = { ...NOWHERE, created, applied };
   }
 
-  /** Applies a whole entry that ends at this sequence. */
+  /** Applies a whole entry that ends at this sequence: all of it or nothing. @throws ProtocolError QUEUE_STORE_CORRUPT */
   apply(sequence: number, entry: Entry): void {
-    this.take(sequence, entry, entry.kind === BATCH ? decodeOps(entry.payload) : []);
+    this.take(sequence, entry, entry.kind === BATCH ? [...decodeOps(entry.payload)] : []);
   }
 
   /** The same when its changes are decoded already. Written soon, and before anything is read. */

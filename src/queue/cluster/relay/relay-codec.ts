@@ -8,7 +8,9 @@
  * ```
  */
 import { Buffer } from "node:buffer";
+import { ByteReader } from "../../../core/byte-reader.ts";
 import { ProtocolError } from "../../../core/errors.ts";
+import { MESSAGE_BYTES_MAX } from "../../limits.ts";
 import type { Frames } from "../../protocols/messages.ts";
 
 export const OPEN = 1;
@@ -44,6 +46,8 @@ export interface Item {
 const VERSION = 1;
 export const CHUNK_HEAD_BYTES = 36;
 const NAME_BYTES_MAX = 255;
+/** 256 MiB: a message is at most half of that, and has a length before each of its frames. */
+const ITEM_BYTES_MAX = 2 * MESSAGE_BYTES_MAX;
 
 export function encodeChunk({ kind, session, number, taken, sender }: Omit<Chunk, "bytes">, pieces: readonly Buffer[]): Buffer {
   const head = Buffer.alloc(CHUNK_HEAD_BYTES);
@@ -60,11 +64,14 @@ export function encodeChunk({ kind, session, number, taken, sender }: Omit<Chunk
 export function decodeChunk(data: Uint8Array): Chunk {
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.length);
   if (bytes.length < CHUNK_HEAD_BYTES || bytes[0] !== VERSION) throw unreadable("a chunk");
+  const kind = bytes[1]!;
+  const taken = bytes.readDoubleBE(12);
+  if (kind < OPEN || kind > RESET || !Number.isSafeInteger(taken) || taken < 0) throw unreadable("a chunk");
   return {
-    kind: bytes[1]!,
+    kind,
     session: bytes.readUInt32BE(4),
     number: bytes.readUInt32BE(8),
-    taken: bytes.readDoubleBE(12),
+    taken,
     sender: bytes.toString("latin1", 20, 36),
     bytes: bytes.subarray(CHUNK_HEAD_BYTES),
   };
@@ -91,23 +98,25 @@ export function encodeItem({ kind, key, idempotencyKey, frames }: Item): Buffer[
   return pieces;
 }
 
-function decodeItem(bytes: Buffer): Item {
-  const keyEnd = 2 + bytes[1]!;
-  const idempotencyKeyEnd = keyEnd + 1 + bytes[keyEnd]!;
-  const frames: Buffer[] = [];
-  for (let at = idempotencyKeyEnd; at < bytes.length;) {
-    const end = at + 4 + bytes.readUInt32BE(at);
-    if (end > bytes.length) throw unreadable("an item");
-    frames.push(bytes.subarray(at + 4, end));
-    at = end;
+class ItemFields extends ByteReader<Buffer> {
+  text(): string {
+    return this.view(this.u8()).toString("latin1");
   }
-  const kind = bytes[0] === GONE ? GONE : MESSAGE;
-  return {
-    kind,
-    key: bytes.toString("latin1", 2, keyEnd),
-    idempotencyKey: bytes.toString("latin1", keyEnd + 1, idempotencyKeyEnd),
-    frames,
-  };
+
+  protected override invalid(): ProtocolError {
+    return unreadable("an item");
+  }
+}
+
+function decodeItem(bytes: Buffer): Item {
+  const fields = new ItemFields(bytes);
+  const kind = fields.u8();
+  if (kind !== MESSAGE && kind !== GONE) throw unreadable("an item");
+  const key = fields.text();
+  const idempotencyKey = fields.text();
+  const frames: Buffer[] = [];
+  while (fields.left > 0) frames.push(fields.view(fields.u32()));
+  return { kind, key, idempotencyKey, frames };
 }
 
 /** Items out of a stream's bytes. Never copies when a whole item lies in one chunk. */
@@ -127,6 +136,7 @@ export class ItemReader {
     if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks)];
     const chunk = this.#chunks[0]!;
     this.#needed = 4 + chunk.readUInt32BE(0);
+    if (this.#needed > ITEM_BYTES_MAX) throw unreadable("an item");
     if (this.#bytes < this.#needed) return undefined;
     const item = decodeItem(chunk.subarray(4, this.#needed));
     this.#chunks = chunk.length > this.#needed ? [chunk.subarray(this.#needed)] : [];
@@ -136,6 +146,7 @@ export class ItemReader {
   }
 }
 
-function unreadable(what: string): ProtocolError {
+/** What another broker of the group said and no broker says. */
+export function unreadable(what: string): ProtocolError {
   return new ProtocolError("QUEUE_PROTOCOL", `Cannot read ${what} from another broker of the group; check its version`);
 }

@@ -14,6 +14,7 @@ import {
   ItemReader,
   ACK,
   OPEN,
+  unreadable,
 } from "./relay-codec.ts";
 
 export interface RelayStreamOptions {
@@ -85,8 +86,10 @@ export class RelayStream {
    * A chunk of this session.
    *
    * @returns its items, or undefined: one is missing, the session is over
+   * @throws ProtocolError QUEUE_PROTOCOL: so is it then
    */
   take(chunk: Chunk): readonly Item[] | undefined {
+    if (chunk.taken > this.#sentBytes) throw unreadable("an acknowledgement");
     if (chunk.taken > this.#takenByOther) {
       this.#takenByOther = chunk.taken;
       this.flush();

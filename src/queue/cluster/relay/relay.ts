@@ -70,8 +70,18 @@ export class RelayClient implements CoreChannel {
     return this.#room.promise;
   }
 
+  /** @throws ProtocolError QUEUE_PROTOCOL, when the session is over for it */
   heard(chunk: Chunk): void {
     if (chunk.session !== this.#stream.session) return;
+    try {
+      this.#take(chunk);
+    } catch (error) {
+      this.#broken();
+      throw error;
+    }
+  }
+
+  #take(chunk: Chunk): void {
     this.#heardMs = this.#nowMs();
     const items = chunk.kind === RESET ? undefined : this.#stream.take(chunk);
     if (!items) {
@@ -133,6 +143,7 @@ export class RelayServer {
     this.#route = { term: options.term, isRelayed: true };
   }
 
+  /** @throws ProtocolError QUEUE_PROTOCOL, when the session is over for it */
   heard(chunk: Chunk): void {
     const { sender: follower } = chunk;
     if (chunk.kind === OPEN) this.#open(chunk);
@@ -145,14 +156,27 @@ export class RelayServer {
       this.#reset(follower, chunk.session);
       return;
     }
+    try {
+      if (this.#take(session, chunk)) return;
+      this.#over(session, "a chunk was lost");
+    } catch (error) {
+      this.#over(session, "it cannot be understood");
+      throw error;
+    }
+  }
+
+  #over(session: Session, why: string): void {
+    this.#reset(session.follower, session.stream.session);
+    this.#end(session, why);
+  }
+
+  /** @returns false when a chunk is missing */
+  #take(session: Session, chunk: Chunk): boolean {
+    const { follower } = session;
     session.heardMs = this.#options.nowMs();
     const items = session.stream.take(chunk);
-    if (!items) {
-      this.#reset(follower, chunk.session);
-      this.#end(session, "a chunk was lost");
-      return;
-    }
-    if (items.length === 0) return;
+    if (!items) return false;
+    if (items.length === 0) return true;
     const { core } = this.#options;
     for (const { kind, key, idempotencyKey, frames } of items) {
       const name = `${follower} ${key}`;
@@ -167,6 +191,7 @@ export class RelayServer {
       core.receive(name, frames, () => connection);
     }
     core.flush();
+    return true;
   }
 
   /** Called with each heartbeat: gives a sign of life, and ends the sessions of followers that were silent for too long. */
