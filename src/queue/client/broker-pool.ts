@@ -17,7 +17,12 @@ import {
   RemoteConnection,
 } from "./broker-connection.ts";
 import { BrokerSession } from "./broker-session.ts";
-import { type AboutConnection, type BrokerMessage, readBrokerMessage, type Welcome } from "../protocols/broker-messages.ts";
+import {
+  type AboutConnection,
+  type BrokerMessage,
+  readBrokerMessage,
+  type WelcomeMessage,
+} from "../protocols/broker-messages.ts";
 import type { Frames } from "../protocols/messages.ts";
 
 const URL_DEFAULT = "tcp://127.0.0.1:5555";
@@ -41,7 +46,7 @@ export interface ClientOptions {
 }
 
 /** Any message but those about the connection itself. */
-export type PoolMessage = Exclude<BrokerMessage, Welcome | AboutConnection>;
+export type PoolMessage = Exclude<BrokerMessage, WelcomeMessage | AboutConnection>;
 
 export interface BrokerPoolListener {
   /** It has said who it is: what waits for it can be sent. */
@@ -211,7 +216,7 @@ export class BrokerPool {
     this.#up(session);
   }
 
-  #welcome(session: BrokerSession, welcome: Welcome): void {
+  #welcome(session: BrokerSession, welcome: WelcomeMessage): void {
     const { broker, term } = welcome;
     if (session.broker !== undefined && session.broker !== broker)
       throw new ProtocolError("QUEUE_PROTOCOL", `The broker calls itself '${broker}', and was '${session.broker}'`);

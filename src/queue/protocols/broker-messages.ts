@@ -23,7 +23,7 @@ import {
 import { RecordBatchReader } from "./record-batch.ts";
 
 /** Who the broker is. */
-export interface Welcome {
+export interface WelcomeMessage {
   readonly verb: "WELCOME";
   /** The request that it answers. */
   readonly request: string;
@@ -72,7 +72,7 @@ export interface AboutConnection {
 }
 
 export type BrokerMessage =
-  | Welcome
+  | WelcomeMessage
   | AboutConnection
   | AnswerMessage
   | { readonly verb: "ADDEDS" | "ENDEDS"; readonly records: RecordBatchReader }
@@ -139,7 +139,7 @@ function readWorkMessage(verb: string | undefined, frames: Frames): WorkMessage 
   }
 }
 
-function readWelcome(frames: Frames): Welcome {
+function readWelcome(frames: Frames): WelcomeMessage {
   const { broker, load = 0, many, begun, term = 0, relayed } = readObject(frames[3]);
   if (typeof broker !== "string" || !isTaskId(`${broker}-1`)) throw invalid("the broker's name in WELCOME");
   if (typeof load !== "number" || load < 0) throw invalid("the load in WELCOME");
