@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** ● The `holdfast` command: finds the subcommand, loads only its file, turns what it throws into one sentence and an exit code. */
 import { readFileSync } from "node:fs";
+import { constants } from "node:os";
 import { codeOf, HoldfastError, UsageError } from "../core/errors.ts";
 import { printable } from "../core/printable.ts";
 import { type CommandGroup, HOLDFAST } from "./commands.ts";
@@ -48,9 +49,12 @@ process.on("warning", (warning) => {
   if (warning.name !== "ExperimentalWarning") for (const print of printers) print(warning);
 });
 
-// `holdfast listen | head -1`: a reader that has seen enough is no failure. A full disk under `> FILE` is one.
+/** What a shell shows of a program that SIGPIPE ended, as any other that writes to a pipe that nobody reads; Node ignores that signal. */
+const EXIT_BROKEN_PIPE = 128 + constants.signals.SIGPIPE;
+
+// `holdfast listen | head -1`: nothing to tell, but not all was said either. A full disk under `> FILE` is told.
 process.stdout.on("error", (error) => {
-  if (codeOf(error) === "EPIPE") process.exit(0);
+  if (codeOf(error) === "EPIPE") process.exit(EXIT_BROKEN_PIPE);
   process.stderr.write(`holdfast: Cannot write to stdout: ${error.message}\n`);
   process.exit(1);
 });

@@ -5,8 +5,9 @@
 import { randomBytes, randomInt } from "node:crypto";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { join } from "node:path";
-import { UsageError } from "../core/errors.ts";
+import { OperationError, UsageError } from "../core/errors.ts";
 import { seeded } from "../core/random.ts";
+import { joinShutdown, STOP_SIGNALS } from "../core/shutdown.ts";
 import { type Size, sizeBytes } from "../core/units.ts";
 import { nextRun } from "./service/calendar.ts";
 import type { LocalPort } from "./protocols/protocol-handler.ts";
@@ -49,6 +50,8 @@ export interface BrokerOptions {
   readonly replicas?: number;
   /** With NATS: which brokers belong together. Default "queue". */
   readonly group?: string;
+  /** As a worker's `signals`: those at which it closes, after the workers of its process. Default SIGTERM, SIGINT and SIGHUP; [] = none. */
+  readonly signals?: readonly NodeJS.Signals[];
   /** Told what happens, one line each: event name and facts. */
   readonly log?: (event: string, facts: Readonly<Record<string, unknown>>) => void;
   /** For tests: the clock. */
@@ -83,6 +86,7 @@ export class Broker {
   readonly #frontEnd: FrontEnd;
   #startedMs = 0;
   #closing: Promise<void> | undefined;
+  #leaveShutdown: () => void = () => {};
 
   /** @throws UsageError QUEUE_OPTIONS_INVALID when `store` is an address that cannot be read, or `maxBody` over 127 MiB */
   constructor(options: BrokerOptions = {}) {
@@ -95,18 +99,26 @@ export class Broker {
   /**
    * Opens the store, continues with what it holds and listens.
    *
+   * @param signal closes it, if it fires before that is done
    * @throws ProtocolError QUEUE_STORE_CORRUPT, OperationError QUEUE_STORE_LOCKED, QUEUE_STORE_UNAVAILABLE, QUEUE_STORE_DENIED,
-   * QUEUE_STORE_FULL, or the socket's error
+   * QUEUE_STORE_FULL, CLOSED when it was closed meanwhile, or the socket's error
    */
-  async listen(): Promise<void> {
+  async listen({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     this.#startedMs = this.#clock.now();
-    const { listen = LISTEN_DEFAULT } = this.#options;
+    const { listen = LISTEN_DEFAULT, signals = STOP_SIGNALS } = this.#options;
+    this.#leaveShutdown = joinShutdown({ stage: "servers", signals, drain: () => this.close() });
+    const close = (): void => void this.close();
+    signal?.addEventListener("abort", close, { once: true });
     try {
+      this.#mustBeOpen(signal);
       await this.#backEnd.open();
+      this.#mustBeOpen(signal);
       await this.#frontEnd.open(typeof listen === "string" ? [listen] : listen, this.#backEnd.sink);
     } catch (error) {
       await this.close();
       throw error;
+    } finally {
+      signal?.removeEventListener("abort", close);
     }
     this.#log("queue.listening", { address: this.address });
   }
@@ -128,21 +140,38 @@ export class Broker {
     return port;
   }
 
+  /**
+   * Lets in these users, or clients with these keys, from now on; who is in stays. The broker's own keys stay what they were.
+   *
+   * @throws UsageError QUEUE_OPTIONS_INVALID when it did not start with the same kind of security
+   */
+  reload(security: BrokerSecurity): void {
+    this.#frontEnd.reload(security);
+  }
+
   /** Numbers as of now. */
   stats(): BrokerStats {
     const { id, address } = this;
     return { id, address, upMs: this.#clock.now() - this.#startedMs, ...this.#backEnd.stats() };
   }
 
-  /** Answers what is being written, gives leases back, closes the store and the socket. May be called twice. */
+  /**
+   * Answers what is being written, gives leases back, closes the store and the socket. While it starts: ends that, however much there is
+   * to read. May be called twice.
+   */
   async close(): Promise<void> {
     this.#closing ??= this.#close();
     await this.#closing;
   }
 
+  #mustBeOpen(signal: AbortSignal | undefined): void {
+    if (this.#closing || signal?.aborted) throw new OperationError("CLOSED", "The broker was closed while it started");
+  }
+
   async #close(): Promise<void> {
     await this.#backEnd.close();
     await this.#frontEnd.close();
+    this.#leaveShutdown();
     this.#log("queue.closed", {});
   }
 

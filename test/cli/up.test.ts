@@ -53,6 +53,23 @@ suite("holdfast up", () => {
     assert.deepEqual(await npm.stop("SIGTERM"), { code: 0, signal: null });
   });
 
+  test("SIGHUP reads a settings file again and names what needs a restart; without any file it drains and ends with 0", async () => {
+    const config = join(folder, "settings.json");
+    writeFileSync(config, JSON.stringify({ queue: { maxBody: "1m" } }));
+    const holdfast = up(...ANY, "--config", config);
+    await holdfast.printed(/^dashboard/m);
+    writeFileSync(config, JSON.stringify({ queue: { maxBody: "2m" } }));
+    holdfast.child.kill("SIGHUP");
+    await holdfast.printed(/^reloaded needRestart=queue.maxBody$/m, "stderr");
+    writeFileSync(config, "{");
+    holdfast.child.kill("SIGHUP");
+    await holdfast.printed(/^reload-failed error=Cannot read the settings in/m, "stderr");
+    assert.deepEqual(await holdfast.stop(), { code: 0, signal: null });
+    const bare = up(...ANY);
+    await bare.printed(/^dashboard/m);
+    assert.deepEqual(await bare.stop("SIGHUP"), { code: 0, signal: null });
+  });
+
   test("it ends within 5 s though clients stay connected and say nothing", async () => {
     const holdfast = up(...ANY, "--json");
     await holdfast.printed(/"dashboard"/);

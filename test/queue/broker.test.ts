@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { Broker, type BrokerOptions, bytesCodec, GiveUp, queue, worker } from "../../src/queue/index.ts";
+import { MemoryStore } from "../../src/queue/stores/memory-store.ts";
 import { Dealer } from "../../src/zmq/index.ts";
 
 async function open(t: TestContext, options: BrokerOptions = {}): Promise<Broker> {
@@ -308,4 +309,35 @@ test("what no message can carry is refused at once, whether task, tasks or resul
 
 test("a bound on bodies that no message could carry is refused", () => {
   assert.throws(() => new Broker({ data: false, maxBody: "128m" }), { code: "QUEUE_OPTIONS_INVALID" });
+});
+
+test("a broker that is closed while it reads its tasks ends at once: it does not read the rest", async (t) => {
+  const store = new MemoryStore();
+  const first = await open(t, { store });
+  const q = queue<number>("q", { broker: first });
+  await q.addMany(Array.from({ length: 5000 }, (_, index) => index));
+  await q.close();
+  await first.close();
+  const tasks = store.tasks.bind(store);
+  let portions = 0;
+  const reads = Promise.withResolvers<void>();
+  store.tasks = async function* () {
+    for await (const portion of tasks()) {
+      portions += 1;
+      yield portion;
+      reads.resolve();
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  };
+  let closed = 0;
+  store.close = async () => void (closed += 1);
+  const second = new Broker({ listen: "tcp://127.0.0.1:0", store });
+  const stop = new AbortController();
+  const listening = second.listen({ signal: stop.signal });
+  await reads.promise;
+  stop.abort();
+  await assert.rejects(listening, { code: "CLOSED" });
+  assert.deepEqual([portions, closed, second.address], [2, 1, ""]);
+  await assert.rejects(second.listen(), { code: "CLOSED" });
+  await assert.rejects(new Broker({ data: false }).listen({ signal: AbortSignal.abort() }), { code: "CLOSED" });
 });

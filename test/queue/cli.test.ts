@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { after, before, test, type TestContext } from "node:test";
 import { promisify } from "node:util";
-import { Broker } from "../../src/queue/index.ts";
+import { codeOf } from "../../src/core/errors.ts";
+import { Broker, queue } from "../../src/queue/index.ts";
 
 const CLI = [
   "--conditions=holdfast-source",
@@ -86,6 +88,16 @@ test("work runs a command for each task: its stdout is the result, its exit code
   assert.equal(await ended(worker), 0);
 });
 
+test("work that gets SIGHUP, as when its terminal is closed, waits for its command and ends with 0", async (t) => {
+  const worker = start(t, "work", "naps", "--url", broker.address, "--", "sh", "-c", "sleep 0.5; echo slept");
+  const called = queueCommand("call", "naps", "x");
+  const naps = (): number => broker.stats().queues.find(({ name }) => name === "naps")?.states.active ?? 0;
+  while (naps() === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+  worker.kill("SIGHUP");
+  assert.deepEqual(await once(worker, "exit"), [0, null]);
+  assert.equal((await called).stdout, "slept\n");
+});
+
 test("work says so when its command cannot be run, and the task stays", async () => {
   await queueCommand("add", "nobody", "x");
   const failed = await holdfast("work", "nobody", "--url", broker.address, "--", "/no/such/command");
@@ -123,6 +135,37 @@ test("cron lists what was scheduled, with the time of the next run", async () =>
   const again = await queueCommand("cron", "daily", "--remove");
   assert.deepEqual([again.code, again.stderr], [1, "No schedule has the name 'daily'\n"]);
   assert.equal((await queueCommand("cron", "--remove")).code, 2);
+});
+
+test("serve reads the users again at SIGHUP, keeps those it has when the file is wrong, and without users ends", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "holdfast-serve-"));
+  t.after(() => rm(folder, { recursive: true }));
+  const users = join(folder, "users");
+  await writeFile(users, "ada:secret\n");
+  const served = start(t, "queue", "serve", "--listen", "tcp://127.0.0.1:0", "--data", "memory", "--plain-users", users);
+  const url = await address(served);
+  const said = createInterface(served.stderr!);
+  const add = async (username: string): Promise<unknown> => {
+    const q = queue("q", { url, security: { plain: { username, password: "secret" } } });
+    const outcome = await q.add("x", { timeout: 500 }).catch(codeOf);
+    await q.close();
+    return outcome;
+  };
+  assert.equal(await add("grace"), "QUEUE_UNREACHABLE");
+  await writeFile(users, "grace:secret\n");
+  served.kill("SIGHUP");
+  assert.match(String(await once(said, "line")), /^reloaded/);
+  assert.notEqual(await add("grace"), "QUEUE_UNREACHABLE");
+  assert.equal(await add("ada"), "QUEUE_UNREACHABLE");
+  await writeFile(users, "nonsense\n");
+  served.kill("SIGHUP");
+  assert.match(String(await once(said, "line")), /^reload-failed error=Cannot read .*users: each line must be NAME:PASSWORD/);
+  assert.notEqual(await add("grace"), "QUEUE_UNREACHABLE");
+  assert.equal(await ended(served), 0);
+  const open = start(t, "queue", "serve", "--listen", "tcp://127.0.0.1:0", "--data", "memory");
+  await address(open);
+  open.kill("SIGHUP");
+  assert.deepEqual(await once(open, "exit"), [0, null]);
 });
 
 test("serve prints its address, keeps tasks over a restart, and ends with 0 at SIGTERM", async (t) => {

@@ -151,7 +151,7 @@ test("a pure file names no clock, timer, chance, process or console", () => {
   assert.deepEqual(wrong, []);
 });
 
-test("core, memcached and zmtp are pure but for the clock, the tap, the making of folders and what the runtime can do", () => {
+test("core, memcached and zmtp are pure but for the clock, the tap, the making of folders, the end of the process and what the runtime can do", () => {
   const worldly = sources.filter(({ part, pure }) => ["core", "memcached", "zmtp"].includes(part) && !pure);
   assert.deepEqual(
     worldly.map(({ path }) => path),
@@ -159,6 +159,7 @@ test("core, memcached and zmtp are pure but for the clock, the tap, the making o
       "src/core/clock.ts",
       "src/core/make-folder.ts",
       "src/core/pending-handshakes.ts",
+      "src/core/shutdown.ts",
       "src/core/socket-handle.ts",
       "src/core/tap.ts",
     ],

@@ -1,4 +1,4 @@
-/** ● `holdfast cache`: the cache server alone. Serves until SIGTERM or SIGINT, then drains and exits 0. */
+/** ● `holdfast cache`: the cache server alone. Serves until SIGTERM or SIGINT, then drains and exits 0; SIGHUP reads its files again. */
 import { chownSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { CacheServer } from "../../cache/server/index.ts";
 import { portOf } from "../../core/address.ts";
@@ -6,6 +6,7 @@ import { HoldfastError, codeOf } from "../../core/errors.ts";
 import { type CacheCommand, FlagError, readCacheCommand } from "./memcached-options.ts";
 import { CACHE_HELP, CACHE_LICENCE } from "./help.ts";
 import { warnIfOpen } from "../shared/open-warning.ts";
+import { stopRequest } from "../shared/stop-request.ts";
 
 /** Set in the environment of the background process, so that it does not start another. */
 const DAEMON_VARIABLE = "HOLDFAST_CACHE_DAEMON";
@@ -46,10 +47,9 @@ async function serve({ options, pidFile, user, notes, coreFiles }: CacheCommand)
     return EXIT_NO_USER;
   }
   let server: CacheServer;
-  let stopped: Promise<void>;
+  using stop = stopRequest({ reload: () => reload(server), also: ["SIGUSR1"] });
   try {
     server = new CacheServer(options);
-    stopped = stopRequested(server); // before it listens: a signal right after that finds its handler
     await server.listen();
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error;
@@ -71,7 +71,7 @@ async function serve({ options, pidFile, user, notes, coreFiles }: CacheCommand)
     process.send?.("listening");
     process.disconnect?.();
   }
-  await stopped;
+  await Promise.race([stop.requested, server.shutdownAsked]);
   await server.close();
   if (pidFile !== undefined && daemon) rmSync(pidFile, { force: true });
   return 0;
@@ -95,15 +95,6 @@ function hardCoreLimit(): string {
   } catch {
     return "0"; // not Linux: prlimit is missing too, which the caller reports
   }
-}
-
-/** Resolves when a signal, or the `shutdown` command, asks for the end. */
-function stopRequested(server: CacheServer): Promise<void> {
-  process.on("SIGHUP", () => reload(server));
-  return new Promise<void>((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT", "SIGUSR1"] as const) process.on(signal, () => resolve());
-    void server.shutdownAsked.then(() => resolve());
-  });
 }
 
 /** After an error the server keeps its current files. */

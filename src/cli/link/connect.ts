@@ -1,6 +1,6 @@
 /**
- * ● `holdfast connect HOST:PORT`: sends the lines of stdin and prints what it receives. Exits with 0 at stdin's end, at SIGINT and
- * SIGTERM, and when the server closes; with 1 when the connection breaks otherwise and `--reconnect` is off.
+ * ● `holdfast connect HOST:PORT`: sends the lines of stdin and prints what it receives. Exits with 0 at stdin's end, at SIGINT, SIGTERM
+ * and SIGHUP, and when the server closes; with 1 when the connection breaks otherwise and `--reconnect` is off.
  */
 import { createInterface } from "node:readline";
 import { parseAddress } from "../../core/address.ts";

@@ -1,6 +1,6 @@
 /**
  * ● `holdfast listen [[HOST:]PORT]`: accepts connections, prints what it receives to stdout and each connection's events to stderr.
- * Exits with 0 at SIGINT or SIGTERM.
+ * Exits with 0 at SIGINT, SIGTERM or SIGHUP.
  */
 import { type Address, parseAddress } from "../../core/address.ts";
 import { UsageError } from "../../core/errors.ts";

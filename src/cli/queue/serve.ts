@@ -1,4 +1,5 @@
-/** ● `holdfast queue serve`: the broker alone, until SIGINT or SIGTERM. */
+/** ● `holdfast queue serve`: the broker alone, until SIGINT or SIGTERM. SIGHUP reads the files of users or keys again, if there are any. */
+import { codeOf } from "../../core/errors.ts";
 import { Broker } from "../../queue/index.ts";
 import { QUEUE } from "../../settings/parts.ts";
 import { flags, parse } from "../shared/flags.ts";
@@ -6,6 +7,7 @@ import { eventLog, type EventLog } from "../shared/event-log.ts";
 import { listenError } from "../shared/listen-error.ts";
 import { openWarning } from "../shared/open-warning.ts";
 import { brokerOptions } from "../shared/part-options.ts";
+import { reloadOf } from "../shared/reload.ts";
 import { readSettings, settingFlags } from "../shared/setting-flags.ts";
 import { stopRequest } from "../shared/stop-request.ts";
 
@@ -20,11 +22,13 @@ export async function run(argv: readonly string[]): Promise<number> {
   const log = eventLog({ json });
   const options = brokerOptions(queue);
   if (!options.security) for (const endpoint of queue.listen) warnOpen(endpoint, log);
-  const broker = new Broker({ ...options, log });
-  using stop = stopRequest();
+  const broker = new Broker({ ...options, log, signals: [] });
+  using stop = stopRequest({ reload: reloadOf(command, SETTINGS, { servers: { queue: broker }, log }) });
   try {
-    await broker.listen();
+    await broker.listen({ signal: stop.signal });
   } catch (error) {
+    // Stopped while it started.
+    if (codeOf(error) === "CLOSED") return 0;
     throw listenError(error, `listen on ${queue.listen.join(", ")}`, "give --listen another endpoint");
   }
   process.stdout.write(json ? `${JSON.stringify({ queue: broker.address })}\n` : `queue ${broker.address}\n`);

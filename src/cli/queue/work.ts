@@ -29,7 +29,8 @@ export async function run(argv: readonly string[]): Promise<number> {
   const [name, words] = command.processedArgs as [string, [string, ...string[]]];
   const concurrency = readCount(options.concurrency, "--concurrency");
   if (concurrency < 1) throw new UsageError("CLI_USAGE", "--concurrency must be at least 1");
-  return withClient(options, async (client) => {
+  using stop = stopRequest();
+  return await withClient(options, async (client) => {
     const tasks = queue<Uint8Array, Uint8Array>(name, { client, codec: bytesCodec });
     const { promise: broken, reject: breakDown } = Promise.withResolvers<never>();
     const handle = (body: Uint8Array, context: TaskContext): Promise<Uint8Array> =>
@@ -43,7 +44,6 @@ export async function run(argv: readonly string[]): Promise<number> {
       );
     };
     const running = worker(tasks, handle, { concurrency, signals: [], drain: options.drain, onError });
-    using stop = stopRequest();
     try {
       await Promise.race([stop.requested, broken]);
     } finally {

@@ -1,10 +1,11 @@
 /**
  * ● `holdfast up`: cache, queue, link server and dashboard in one process. Prints a line for each once all of them listen; the first
- * SIGTERM or SIGINT drains and exits 0 within 5 s, a second exits at once.
+ * SIGTERM or SIGINT drains and exits 0 within 5 s, a second exits at once. SIGHUP reads files again, if there are any that can change
+ * while it runs; else it drains too.
  */
 import { CacheServer } from "../../cache/index.ts";
 import { parseAddress } from "../../core/address.ts";
-import { messageOf, UsageError } from "../../core/errors.ts";
+import { codeOf, messageOf, UsageError } from "../../core/errors.ts";
 import { DRAIN_MS_MAX } from "../../core/limits.ts";
 import { Dashboard } from "../../dashboard/index.ts";
 import { listen, type LinkServer } from "../../link/index.ts";
@@ -16,8 +17,9 @@ import { flags, parse } from "../shared/flags.ts";
 import { brokerOptions, cacheOptions, linkOptions } from "../shared/part-options.ts";
 import { type PartValues, readSettings, settingFlags } from "../shared/setting-flags.ts";
 import { warnIfOpen } from "../shared/open-warning.ts";
+import { reloadOf } from "../shared/reload.ts";
 import { closeAll, startAll, type PartPlan, type RunningPart } from "./parts.ts";
-import { stopRequest } from "../shared/stop-request.ts";
+import { type StopRequest, stopRequest } from "../shared/stop-request.ts";
 
 const SETTINGS = { tables: PARTS, alone: false } as const;
 
@@ -32,23 +34,40 @@ export async function run(argv: readonly string[]): Promise<number> {
     SETTINGS,
   ).option("--json", "print the start-up lines as JSON");
   if (!(await parse(command, argv))) return 0;
-  return up(readSettings(command, SETTINGS), command.opts<{ json?: boolean }>().json === true);
+  const servers: Servers = {};
+  const { json = false } = command.opts<{ json?: boolean }>();
+  using stop = stopRequest({ reload: reloadOf(command, SETTINGS, { servers, log: eventLog() }) });
+  return await up(readSettings(command, SETTINGS), { json, servers, stop });
 }
 
-async function up(settings: UpSettings, json: boolean): Promise<number> {
-  using stop = stopRequest();
-  const plans = await plan(settings);
+interface Servers {
+  cache?: CacheServer;
+  queue?: Broker;
+  link?: LinkServer;
+}
+
+async function up(
+  settings: UpSettings,
+  { json, servers, stop }: { readonly json: boolean; readonly servers: Servers; readonly stop: StopRequest },
+): Promise<number> {
+  const plans = await plan(settings, servers, stop.signal);
   if (plans.length === 0)
     throw new UsageError("CLI_USAGE", "Nothing to run: --cache, --queue, --link and --dashboard are all 'off'");
-  const running = await startAll(plans, (part) => process.stdout.write(readyLine(part, json)));
+  let running: RunningPart[];
+  try {
+    running = await startAll(plans, (part) => process.stdout.write(readyLine(part, json)));
+  } catch (error) {
+    // Stopped while the queue read its tasks.
+    if (codeOf(error) === "CLOSED") return 0;
+    throw error;
+  }
   // The dashboard requires a token on a non-loopback address.
   for (const { name, address } of running) if (name !== "dashboard") warnIfOpen(name, address);
   await stop.requested;
   return await drain(running);
 }
 
-async function plan({ cache, queue, link, dashboard }: UpSettings): Promise<PartPlan[]> {
-  const servers: { cache?: CacheServer; queue?: Broker; link?: LinkServer } = {};
+async function plan({ cache, queue, link, dashboard }: UpSettings, servers: Servers, signal: AbortSignal): Promise<PartPlan[]> {
   const plans: PartPlan[] = [];
   if (cache.listen[0] !== "off") {
     const options = cacheOptions(cache);
@@ -64,8 +83,8 @@ async function plan({ cache, queue, link, dashboard }: UpSettings): Promise<Part
     const data = options.data === false ? false : await dataFolder(queue.data);
     const start = async (): Promise<Broker> => {
       const log = queue.store === undefined ? {} : { log: eventLog() };
-      servers.queue = new Broker({ ...options, data, ...log });
-      await servers.queue.listen();
+      servers.queue = new Broker({ ...options, data, ...log, signals: [] });
+      await servers.queue.listen({ signal });
       return servers.queue;
     };
     plans.push({ name: "queue", flag: "--queue", wanted: queue.listen.join(", "), start });

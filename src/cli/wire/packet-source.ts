@@ -3,6 +3,7 @@
  * and the kernel's connection table, which together show everything except answered keep-alive probes.
  */
 import { createReadStream } from "node:fs";
+import { addAbortSignal } from "node:stream";
 import { OperationError, codeOf, messageOf } from "../../core/errors.ts";
 import { CaptureReader, capture, onKernelEvents } from "../../wire/index.ts";
 import type { Capture, CapturedFrame, KernelEvent } from "../../wire/index.ts";
@@ -77,12 +78,14 @@ async function* tappedFrames(body: AsyncIterable<Uint8Array>): AsyncGenerator<Ca
   }
 }
 
-/** Frames of a pcap or pcapng file; "-" is stdin. */
-export async function* framesOfFile(path: string): AsyncGenerator<CapturedFrame> {
+/** Frames of a pcap or pcapng file; "-" is stdin. Ends at the signal. */
+export async function* framesOfFile(path: string, signal: AbortSignal): AsyncGenerator<CapturedFrame> {
   const source = path === "-" ? process.stdin : createReadStream(path);
+  addAbortSignal(signal, source);
   try {
     yield* framesIn(source as AsyncIterable<Uint8Array>);
   } catch (error) {
+    if (signal.aborted) return;
     if (codeOf(error)?.startsWith("E")) throw new OperationError("WIRE_CAPTURE_FAILED", messageOf(error), { cause: error });
     throw error;
   }

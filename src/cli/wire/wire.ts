@@ -7,6 +7,7 @@ import { UsageError } from "../../core/errors.ts";
 import { Ladder, PcapngWriter, PacketAnalyzer, jsonOf, lineOf, kernelEventLineOf, summaryOf } from "../../wire/index.ts";
 import type { CapturedFrame, KernelEvent, Packet, Protocol } from "../../wire/index.ts";
 import { flags as flagsOf, parse } from "../shared/flags.ts";
+import { stopRequest } from "../shared/stop-request.ts";
 import { framesOfFile, openNetwork, type PacketSource } from "./packet-source.ts";
 
 interface Flags {
@@ -43,19 +44,14 @@ export async function run(argv: readonly string[]): Promise<number> {
   if (!(await parse(command, argv))) return 0;
   const flags = command.opts<Flags>();
   const ports = portsOf(flags.port);
-  const stop = new AbortController();
-  const interrupt = (): void => stop.abort();
-  process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
-  try {
-    const source = await open(flags, [...ports.keys()], stop.signal);
-    return await show(source, flags, ports, stop);
-  } finally {
-    process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
-  }
+  using stop = stopRequest();
+  const enough = new AbortController();
+  const source = await open(flags, [...ports.keys()], AbortSignal.any([stop.signal, enough.signal]));
+  return await show(source, flags, ports, enough);
 }
 
 function open(flags: Flags, ports: readonly number[], signal: AbortSignal): Promise<PacketSource> | PacketSource {
-  if (flags.read !== undefined) return { frames: framesOfFile(flags.read) };
+  if (flags.read !== undefined) return { frames: framesOfFile(flags.read, signal) };
   return openNetwork({
     ports,
     signal,
@@ -89,7 +85,7 @@ async function show(
   source: PacketSource,
   flags: Flags,
   ports: ReadonlyMap<number, Protocol | undefined>,
-  stop: AbortController,
+  enough: AbortController,
 ): Promise<number> {
   const known = new Map([...ports].filter((entry): entry is [number, Protocol] => entry[1] !== undefined));
   const analyzer = new PacketAnalyzer({ ports: known, bodies: flags.bodies ?? false });
@@ -105,7 +101,7 @@ async function show(
     count += 1;
     if (count >= countMax) break;
   }
-  stop.abort();
+  enough.abort();
   await file?.end();
   const closing = source.live?.closing.split("\n").filter((line) => /captured|dropped/i.test(line));
   process.stderr.write(`${count} packets${closing?.length ? `; ${closing.join("; ")}` : ""}\n`);

@@ -3,7 +3,7 @@
  * on with the peer's key, and disconnects a peer that does not read what it is sent. It knows nothing of what messages mean.
  */
 import type { Buffer } from "node:buffer";
-import { OperationError } from "../../core/errors.ts";
+import { OperationError, UsageError } from "../../core/errors.ts";
 import { type Authenticator, Router } from "../../zmq/index.ts";
 import { type LocalPort, type PeerConnection, showPeer } from "../protocols/protocol-handler.ts";
 import { MESSAGE_BYTES_MAX } from "../limits.ts";
@@ -40,6 +40,7 @@ const UNREAD_BYTES_MAX = 64 * 1024 ** 2;
 export class FrontEnd {
   readonly #options: FrontEndOptions;
   readonly #router: Router;
+  #authenticate: Authenticator;
   #sink: PeerSink | undefined;
   #reading: Promise<void> | undefined;
   #locals = 0;
@@ -48,6 +49,7 @@ export class FrontEnd {
 
   constructor(options: FrontEndOptions) {
     this.#options = options;
+    this.#authenticate = authenticator(options.security);
     this.#router = new Router({
       mandatory: true,
       handover: true,
@@ -57,7 +59,7 @@ export class FrontEnd {
       sendHighWaterMark: UNREAD_MESSAGES_MAX,
       sendHighWaterBytes: UNREAD_BYTES_MAX,
       maxMessageSize: MESSAGE_BYTES_MAX,
-      ...routerSecurity(options.security),
+      ...routerSecurity(options.security, (peer) => this.#authenticate(peer)),
     });
   }
 
@@ -76,6 +78,14 @@ export class FrontEnd {
   /** Where it listens (the last endpoint), with the port that was taken. */
   get address(): string {
     return this.#router.lastEndpoint ?? "";
+  }
+
+  /** Other users or clients are let in from now on. @throws UsageError QUEUE_OPTIONS_INVALID */
+  reload(security: BrokerSecurity): void {
+    const { security: first } = this.#options;
+    if (first === undefined || "plain" in first !== "plain" in security)
+      throw new UsageError("QUEUE_OPTIONS_INVALID", "Cannot change the kind of security while the broker runs");
+    this.#authenticate = authenticator(security);
   }
 
   /** A client in this process comes in without a socket; undefined when the front end is closed. */
@@ -165,18 +175,22 @@ interface RouterSecurity {
   readonly authenticate?: Authenticator;
 }
 
-function routerSecurity(security: BrokerSecurity | undefined): RouterSecurity {
+function routerSecurity(security: BrokerSecurity | undefined, authenticate: Authenticator): RouterSecurity {
   if (!security) return {};
+  if ("plain" in security) return { plainServer: true, authenticate };
+  const { publicKey, secretKey } = security.curve;
+  return { curveServer: true, curvePublicKey: publicKey, curveSecretKey: secretKey, authenticate };
+}
+
+/** Says who may come in. */
+function authenticator(security: BrokerSecurity | undefined): Authenticator {
+  if (!security) return () => true;
   if ("plain" in security) {
     const passwords = new Map(Object.entries(security.plain));
-    return {
-      plainServer: true,
-      authenticate: ({ username, password }) => username !== undefined && passwords.get(username) === password,
-    };
+    return ({ username, password }) => username !== undefined && passwords.get(username) === password;
   }
-  const { publicKey, secretKey, clients } = security.curve;
-  const keys = { curveServer: true, curvePublicKey: publicKey, curveSecretKey: secretKey };
-  if (!clients) return keys;
+  const { clients } = security.curve;
+  if (!clients) return () => true;
   const allowed = new Set(clients);
-  return { ...keys, authenticate: ({ publicKey: key }) => key !== undefined && allowed.has(key) };
+  return ({ publicKey }) => publicKey !== undefined && allowed.has(publicKey);
 }

@@ -105,7 +105,8 @@ export class RemoteConnection implements BrokerConnection {
 
   async close(): Promise<void> {
     this.#backoff.stop();
-    void this.#dealer.close();
+    // Resolves when what was sent is on its way.
+    await this.#dealer.close();
     await this.#reading;
   }
 

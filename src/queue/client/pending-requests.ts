@@ -120,7 +120,7 @@ export class PendingRequests {
     return this.#byNumber.get(number);
   }
 
-  values(): IterableIterator<PendingRequest> {
+  values(): MapIterator<PendingRequest> {
     return this.#byNumber.values();
   }
 

@@ -8,6 +8,7 @@ import { randomBytes } from "node:crypto";
 import { type Cancel, type Clock, systemClock } from "../../core/clock.ts";
 import { ERROR_CODES, type ErrorCode } from "../../core/error-codes.ts";
 import { type HoldfastError, OperationError, ProtocolError, UsageError } from "../../core/errors.ts";
+import { joinShutdown } from "../../core/shutdown.ts";
 import { BrokerPool, type ClientOptions, type PoolMessage } from "./broker-pool.ts";
 import type { BatchHead, BrokerSession } from "./broker-session.ts";
 import { mustFit } from "./payload.ts";
@@ -54,9 +55,11 @@ export class QueueClient {
   #number = 0;
   #timer: { readonly atMs: number; readonly cancel: Cancel } | undefined;
   #closed = false;
+  readonly #leaveShutdown: () => void;
 
   constructor(options: ClientOptions = {}) {
     this.#options = options;
+    this.#leaveShutdown = joinShutdown({ stage: "requests", drain: () => this.#submissionsAnswered() });
     this.#clock = options.clock ?? systemClock;
     this.#pool = new BrokerPool(options, {
       welcome: (session) => this.#welcome(session),
@@ -89,6 +92,16 @@ export class QueueClient {
     this.#timer?.cancel();
     for (const pending of this.#pending.values()) this.#fail(pending, new OperationError("CLOSED", "The client was closed"));
     await this.#pool.close();
+    this.#leaveShutdown();
+  }
+
+  /** Resolves when the broker has answered the submissions that it was sent. */
+  async #submissionsAnswered(): Promise<void> {
+    const isUnanswered = ({ question, session, open }: PendingRequest): boolean =>
+      question.submission !== undefined && session !== undefined && open === undefined;
+    while (this.#pending.values().some(isUnanswered)) {
+      await new Promise<void>((resolve) => void this.#clock.at(this.#clock.now() + LOOK_MS, resolve));
+    }
   }
 
   /** The sessions over which requests can be sent now. */
@@ -398,6 +411,9 @@ const ANSWERS: Readonly<Partial<Record<VerbIn, readonly AnswerMessage["verb"][]>
 const OTHER_ANSWERS: readonly AnswerMessage["verb"][] = ["OK", "DATA"];
 
 const READ_ONLY: ReadonlySet<string> = new Set(["LIST", "STATS"]);
+
+/** 10 ms between two looks whether submissions are answered, while the process ends. */
+const LOOK_MS = 10;
 
 /** 10 s: for cancelling what nobody waits for any more. */
 const CANCEL_TIMEOUT_MS = 10_000;

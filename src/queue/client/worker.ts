@@ -7,6 +7,7 @@
 import { Buffer } from "node:buffer";
 import { DRAIN_MS_MAX } from "../../core/limits.ts";
 import { messageOf, ProtocolError } from "../../core/errors.ts";
+import { joinShutdown, STOP_SIGNALS } from "../../core/shutdown.ts";
 import { type Duration, durationMs } from "../../core/units.ts";
 import type { BrokerSession } from "./broker-session.ts";
 import { mustFit } from "./payload.ts";
@@ -38,7 +39,10 @@ export interface WorkerOptions {
   readonly concurrency?: number;
   /** Tasks taken beyond that, so as not to wait for the next; asked back when another worker is idle. Default 0. */
   readonly prefetch?: number;
-  /** Signals that make it close and then end the process as they would have; default SIGTERM and SIGINT. [] = none. */
+  /**
+   * Signals that make it close and then end the process as they would have, once all workers, requests and brokers in the process are
+   * done; default SIGTERM, SIGINT, and SIGHUP if the program does not listen to that itself. [] = none.
+   */
   readonly signals?: readonly NodeJS.Signals[];
   /** How long `close` waits for running handlers; then their signals fire and their tasks are given back. Default "5s". */
   readonly drain?: Duration;
@@ -135,7 +139,6 @@ class LeasedTask {
 
 /** 200 ms: when a group's leader changes all its brokers say so at about the same time. */
 const DIRECT_MS = 200;
-const SIGNALS_DEFAULT: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT"];
 
 /** Takes a queue's tasks. Made by `worker()`. */
 export class Worker<P, R> {
@@ -151,7 +154,7 @@ export class Worker<P, R> {
   readonly #running = new Set<LeasedTask>();
   /** Ended, and not yet known to be on disk. */
   readonly #unkept = new Set<LeasedTask>();
-  readonly #onSignal = (signal: NodeJS.Signals): void => void this.#end(signal);
+  readonly #leaveShutdown: () => void;
   #beginning = false;
   #closing: Promise<void> | undefined;
   #idle: (() => void) | undefined;
@@ -163,7 +166,8 @@ export class Worker<P, R> {
     this.#options = options;
     this.#concurrency = options.concurrency ?? 1;
     this.#prefetch = options.prefetch ?? 0;
-    for (const signal of options.signals ?? SIGNALS_DEFAULT) process.once(signal, this.#onSignal);
+    const { signals = STOP_SIGNALS } = options;
+    this.#leaveShutdown = joinShutdown({ stage: "work", signals, drain: () => this.close() });
     this.#client = new QueueClient(queue.client.options);
     this.#client.addWorker({
       up: (session) => this.#up(session),
@@ -191,7 +195,7 @@ export class Worker<P, R> {
   }
 
   async #close(): Promise<void> {
-    const { signals = SIGNALS_DEFAULT, drain = DRAIN_MS_MAX } = this.#options;
+    const { drain = DRAIN_MS_MAX } = this.#options;
     for (const { session } of this.#subscriptions.values()) session?.send("WORK", this.#name, Buffer.from("0"));
     for (const task of this.#waiting) this.#giveBack(task);
     if (this.#running.size > 0 || this.#unkept.size > 0) {
@@ -210,13 +214,7 @@ export class Worker<P, R> {
     }
     for (const { session } of this.#subscriptions.values()) session?.send("BYE");
     await this.#client.close();
-    for (const signal of signals) process.off(signal, this.#onSignal);
-  }
-
-  /** A signal from outside the process: closes, then lets the signal do what it would have done. */
-  async #end(signal: NodeJS.Signals): Promise<void> {
-    await this.close();
-    process.kill(process.pid, signal);
+    this.#leaveShutdown();
   }
 
   get #name(): Buffer {

@@ -117,6 +117,8 @@ export class ClusterNode {
       { url, folder, clock, makeFollowerState, log: (message) => log("queue.log", { message }) },
       { led: (epoch) => this.#election.read(epoch, clock.now()) },
     );
+    // Closed meanwhile.
+    if (this.#closing) return follower.close();
     this.#follower = follower;
     await follower.follow();
     follower.connection.listen((event) => this.#connected(event));

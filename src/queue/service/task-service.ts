@@ -4,7 +4,7 @@
  * `deadlineMs`, and `flush` when it has handed in all that it had.
  */
 import type { Clock } from "../../core/clock.ts";
-import { UsageError } from "../../core/errors.ts";
+import { OperationError, UsageError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
 import { BodyCache } from "./body-cache.ts";
 import { GroupCommit } from "./group-commit.ts";
@@ -105,6 +105,9 @@ export class TaskService {
   readonly adminCommands: AdminCommands;
   #settledCallbacks: { readonly callback: () => void; readonly owner: Owner | undefined }[] = [];
   #closed = false;
+  /** Resolves when `open` has ended, either way. */
+  #opened: Promise<void> | undefined;
+  #isOpen = false;
   #stateMachineOrUndefined: TaskStateMachine | undefined;
   /** Queue time minus the monotonic clock. */
   #offsetMs = 0;
@@ -145,17 +148,24 @@ export class TaskService {
 
   // ---- life
 
-  /** Opens the store and continues with what it holds. Errors are the store's, and QUEUE_STORE_MOVED. */
+  /** Opens the store and continues with what it holds. Errors are the store's, QUEUE_STORE_MOVED, and CLOSED when it was closed meanwhile. */
   async open(): Promise<StoreOpening> {
-    const opening = await this.#store.open();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#opened = promise;
     try {
-      refuseMoved(opening.settings);
-      await this.#recover(opening);
-    } catch (error) {
-      await this.#store.close();
-      throw error;
+      const opening = await this.#store.open();
+      try {
+        refuseMoved(opening.settings);
+        await this.#recover(opening);
+        this.#isOpen = true;
+      } catch (error) {
+        await this.#store.close();
+        throw error;
+      }
+      return opening;
+    } finally {
+      resolve();
     }
-    return opening;
   }
 
   async #recover(opening: StoreOpening): Promise<void> {
@@ -188,6 +198,7 @@ export class TaskService {
 
   async #readTasks(stateMachine: TaskStateMachine): Promise<void> {
     for await (const portion of this.#store.tasks()) {
+      if (this.#closed) throw new OperationError("CLOSED", "The broker was closed while it read its tasks");
       for (const { id, head, state } of portion) stateMachine.restore(id, decodeHead(head), decodeState(state));
     }
   }
@@ -196,6 +207,8 @@ export class TaskService {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    await this.#opened;
+    if (!this.#isOpen) return;
     this.#submissions.close();
     this.flush();
     if (!this.#commits.trouble) await this.#commits.drained();
