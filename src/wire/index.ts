@@ -15,6 +15,6 @@ export { PcapngWriter } from "./capture/pcapng.ts";
 export { showBytes } from "./decode/show.ts";
 export { onTappedFrames } from "./capture/tap-source.ts";
 export { RETRANSMISSIONS } from "./tcp/tcp-analysis.ts";
-export { TCP_FLAG } from "./tcp/tcp-segment.ts";
+export { TCP_FLAG, headersOf } from "./tcp/tcp-segment.ts";
 export { PacketAnalyzer } from "./analysis/packet-analyzer.ts";
 export type { Packet } from "./analysis/packet-analyzer.ts";

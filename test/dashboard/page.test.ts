@@ -255,7 +255,9 @@ test(
     ]);
     const reader = new CaptureReader();
     for await (const chunk of await download.createReadStream()) reader.push(chunk as Buffer);
-    assert.match(reader.next()?.comment ?? "", /5 bytes/);
+    const comments: string[] = [];
+    for (let frame = reader.next(); frame; frame = reader.next()) comments.push(frame.comment ?? "");
+    assert.match(comments.join(), /5 bytes/);
     await button(page, "Stop watching").click();
     await picture.waitFor({ state: "detached" });
     await close(watched);
@@ -311,8 +313,17 @@ test(
     await page.locator(".event.answer").first().waitFor();
     await button(page, "Resume the peer process").click();
     await button(page, "Cut the network").click();
+    await page.locator(".cuts rect").first().waitFor();
     await page.locator(".probe-count", { hasText: "2/2" }).first().waitFor();
     await page.getByText("The connection has ended.").waitFor();
+    const drawn = (of: string): Promise<string[]> => page.locator(of).allTextContents();
+    const lost = await drawn(".event.probe.lost text.middle");
+    assert.ok(lost.length >= 2, "each probe of the cut cable ends half-way");
+    for (const text of lost) assert.match(text, /^lost: (?:SEQ \d+ ACK \d+ · )?keep-alive probe/);
+    for (const text of await drawn(".event text.when")) assert.match(text, /^\d\d:\d\d:\d\d\.\d{3}$/);
+    await page.getByText("Event list").click();
+    const style = 'getComputedStyle(document.querySelector("ol.life"))';
+    assert.equal(await page.evaluate<string>(`${style}.listStylePosition`), "inside", "no digit of a number is cut off");
     await close(watched);
   },
 );

@@ -3,7 +3,9 @@
  * suspended, cut off from the network, reconnected and killed. Nothing is simulated.
  */
 import { spawn, type ChildProcess } from "node:child_process";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
+import type { Socket } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { parseAddress } from "../../core/address.ts";
@@ -11,28 +13,40 @@ import { OperationError, messageOf } from "../../core/errors.ts";
 import { listen, type ByteLink, type LinkServer } from "../../link/index.ts";
 import type { KeepAliveTimes } from "../../wire/index.ts";
 import type { DemoPeerAction, DemoPeerState } from "./lab-state.ts";
+import { setDeaf } from "./socket-filter.ts";
 
 const PEER = join(import.meta.dirname, import.meta.filename.endsWith(".ts") ? "demo-peer.ts" : "demo-peer.js");
 
+/** Node tells of accepted sockets here: the link keeps its own to itself. */
+const ACCEPTED = "net.server.socket";
+
+export interface DemonstrationListener {
+  note(text: string): void;
+  /** The network was cut at this time, or (`cut` false) mended. */
+  cut(cut: boolean, wallMs: number): void;
+}
+
 export class Demonstration {
   readonly server: LinkServer;
-  readonly #onNote: (text: string) => void;
+  readonly #listener: DemonstrationListener;
   #peer: ChildProcess | undefined;
   #link: ByteLink | undefined;
+  /** The server's end. */
+  #socket: Socket | undefined;
   #frozen = false;
   #cut = false;
   /** Why the network cannot be cut on this machine. */
   cannotCut: string | undefined;
 
-  private constructor(server: LinkServer, onNote: (text: string) => void) {
+  private constructor(server: LinkServer, listener: DemonstrationListener) {
     this.server = server;
-    this.#onNote = onNote;
+    this.#listener = listener;
   }
 
   /** Starts the server; `connectPeer` comes next, so that a capture can begin in between. */
-  static async start({ idleMs, intervalMs, count }: KeepAliveTimes, onNote: (text: string) => void): Promise<Demonstration> {
-    const server = await listen({ port: 0, idle: idleMs, interval: intervalMs, count });
-    return new Demonstration(server, onNote);
+  static async start(times: KeepAliveTimes, listener: DemonstrationListener): Promise<Demonstration> {
+    const server = await listen({ port: 0, idle: times.idleMs, interval: times.intervalMs, count: times.count });
+    return new Demonstration(server, listener);
   }
 
   /** @throws OperationError DASHBOARD_DEMONSTRATION_FAILED */
@@ -42,14 +56,21 @@ export class Demonstration {
     this.#peer = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "ignore"] });
     const opened = once(this.server, "open") as Promise<[ByteLink, unknown]>;
     const failed = once(this.#peer, "exit").then(() => Promise.reject(new Error("its process has ended")));
+    const accepted = (message: unknown): void => {
+      const { socket } = message as { socket: Socket };
+      if (socket.localPort === port) this.#socket ??= socket;
+    };
+    subscribe(ACCEPTED, accepted);
     try {
       [this.#link] = await Promise.race([opened, failed]);
     } catch (error) {
       throw new OperationError("DASHBOARD_DEMONSTRATION_FAILED", `Cannot start the peer: ${messageOf(error)}`, {
         cause: error,
       });
+    } finally {
+      unsubscribe(ACCEPTED, accepted);
     }
-    failed.catch(() => this.#onNote("the peer process has ended"));
+    failed.catch(() => this.#listener.note("the peer process has ended"));
     createInterface({ input: this.#peer.stdout! }).on("line", (line) => this.#heard(line));
   }
 
@@ -65,7 +86,9 @@ export class Demonstration {
     else if (action === "freeze" || action === "thaw") {
       this.#frozen = action === "freeze";
       peer.kill(this.#frozen ? "SIGSTOP" : "SIGCONT");
-      this.#onNote(this.#frozen ? "the peer process is suspended; its kernel still answers" : "the peer process was resumed");
+      this.#listener.note(
+        this.#frozen ? "the peer process is suspended; its kernel still answers" : "the peer process was resumed",
+      );
     } else peer.stdin!.write(`${action}\n`);
   }
 
@@ -81,13 +104,23 @@ export class Demonstration {
     await this.server.close();
   }
 
+  /** The peer hears nothing any more, or again; the server neither from then on, as with a cable that is cut. */
   #heard(line: string): void {
-    if (line === "cut" || line === "healed") {
-      this.#cut = line === "cut";
-      this.#onNote(this.#cut ? "the network is cut: no packet reaches the peer" : "the network is restored");
-    } else if (line.startsWith("cannot cut: ")) {
-      this.cannotCut = line.slice("cannot cut: ".length);
-      this.#onNote(`the network cannot be cut on this machine: ${this.cannotCut}`);
-    }
+    const [verb, wallMs] = line.split(" ");
+    if (verb === "cut" || verb === "healed") {
+      try {
+        setDeaf(this.#socket!, verb === "cut");
+        this.#cut = verb === "cut";
+        this.#listener.cut(this.#cut, Number(wallMs));
+      } catch (error) {
+        if (verb === "cut") this.#peer!.stdin!.write("heal\n");
+        this.#cannot(messageOf(error));
+      }
+    } else if (line.startsWith("cannot cut: ")) this.#cannot(line.slice("cannot cut: ".length));
+  }
+
+  #cannot(why: string): void {
+    this.cannotCut = why;
+    this.#listener.note(`the network cannot be cut on this machine: ${why}`);
   }
 }

@@ -1,7 +1,18 @@
 /** ○ The watched connection as the page gets it. */
 import type { ConnectionNumbers } from "../snapshot/monitored-parts.ts";
 
-export type LifelineKind = "segment" | "bytes" | "probe" | "answer" | "repeat" | "reset" | "end" | "note";
+export type LifelineKind =
+  | "segment"
+  | "bytes"
+  | "ack"
+  | "probe"
+  | "answer"
+  | "repeat"
+  | "reset"
+  | "end"
+  | "cut"
+  | "healed"
+  | "note";
 
 export interface LifelineEvent {
   /** Counts from 1; its packet is requested by this number. */
@@ -14,6 +25,10 @@ export interface LifelineEvent {
   readonly text: string;
   /** Unanswered probes up to this one. */
   readonly unanswered?: number;
+  /** It never arrived: the cable was cut. */
+  readonly lost?: boolean;
+  /** Of a captured packet: SEQ and ACK relative to the first of their direction, and the bytes of its payload. */
+  readonly tcp?: { readonly sequence: number; readonly acknowledgment: number; readonly length: number };
 }
 
 export const DEMO_PEER_ACTIONS = ["freeze", "thaw", "cut", "heal", "kill"] as const;

@@ -1,19 +1,18 @@
 /** ● The link view's lab: one watched connection, either of the link server or of the demonstration. */
-import { parseAddress } from "../../core/address.ts";
 import type { Clock } from "../../core/clock.ts";
 import { UsageError } from "../../core/errors.ts";
-import { PcapngWriter, type CapturedFrame, type KeepAliveTimes } from "../../wire/index.ts";
+import { PcapngWriter, headersOf, type CapturedFrame, type KeepAliveTimes } from "../../wire/index.ts";
 import { Demonstration } from "./demonstration.ts";
 import type { LabState, DemoPeerAction } from "./lab-state.ts";
 import { LAB_UPDATE_MS } from "../limits.ts";
-import type { LinkPart } from "../snapshot/monitored-parts.ts";
-import { PortMonitor } from "./port-monitor.ts";
+import type { ConnectionNumbers, LinkPart } from "../snapshot/monitored-parts.ts";
+import { ConnectionMonitor } from "./connection-monitor.ts";
 
 export class LinkLab {
   readonly #clock: Clock;
   readonly #link: LinkPart | undefined;
   readonly #send: (state: LabState | undefined) => void;
-  #monitor: PortMonitor | undefined;
+  #monitor: ConnectionMonitor | undefined;
   #demonstration: Demonstration | undefined;
   #sendDue = false;
   /** Starts and stops run one after the other. */
@@ -62,8 +61,7 @@ export class LinkLab {
       const row = server?.stats().connections.find((each) => each.id === id);
       if (!server || !row) throw new UsageError("DASHBOARD_NOT_THERE", `Cannot watch connection ${id}: no such connection`);
       await this.#end();
-      this.#monitor = await this.#startMonitor(server);
-      this.#monitor.follow(row);
+      this.#monitor = await this.#startMonitor({ server, row });
     });
   }
 
@@ -75,9 +73,12 @@ export class LinkLab {
   demonstrate(times: KeepAliveTimes): Promise<void> {
     return this.#inTurn(async () => {
       await this.#end();
-      const demonstration = await Demonstration.start(times, (text) => this.#note(text));
+      const demonstration = await Demonstration.start(times, {
+        note: (text) => this.#note(text),
+        cut: (cut, wallMs) => this.#cut(cut, wallMs),
+      });
       this.#demonstration = demonstration;
-      this.#monitor = await this.#startMonitor(demonstration.server);
+      this.#monitor = await this.#startMonitor({ server: demonstration.server });
       await demonstration.connectPeer();
       this.#monitor.follow(demonstration.server.stats().connections[0]!);
     });
@@ -98,15 +99,19 @@ export class LinkLab {
     return this.#monitor?.lifeline.frame(number);
   }
 
-  /** The recorded packets as a pcapng file; undefined while no connection is watched. */
-  pcapng(): Uint8Array<ArrayBuffer> | undefined {
+  /**
+   * The recorded packets as a pcapng file; undefined while no connection is watched. Without `payload` they end after their headers,
+   * as if captured so: lengths, SEQ and ACK are right, and nothing of what was said is in the file.
+   */
+  pcapng({ payload = false }: { payload?: boolean } = {}): Uint8Array<ArrayBuffer> | undefined {
     const lifeline = this.#monitor?.lifeline;
     if (!lifeline) return undefined;
     const writer = new PcapngWriter();
     const named = new Map(lifeline.events.map(({ number, text, source }) => [lifeline.frame(number), `${text} (${source})`]));
     const blocks = Array.from(lifeline.frames, (frame) => {
       const notes = [frame.comment, named.get(frame)].filter((note) => note !== undefined);
-      return writer.frame(notes.length > 0 ? { ...frame, comment: notes.join("\n") } : frame);
+      const kept = payload ? frame : { ...frame, bytes: headersOf(frame) };
+      return writer.frame(notes.length > 0 ? { ...kept, comment: notes.join("\n") } : kept);
     });
     return Buffer.concat([writer.start(), ...blocks]);
   }
@@ -122,9 +127,8 @@ export class LinkLab {
     return done;
   }
 
-  #startMonitor(server: LinkPart): Promise<PortMonitor> {
-    const { port } = parseAddress(server.address, "address");
-    return PortMonitor.start({ server, port, clock: this.#clock, onChange: () => this.#changed() });
+  #startMonitor(watched: { server: LinkPart; row?: ConnectionNumbers }): Promise<ConnectionMonitor> {
+    return ConnectionMonitor.start({ ...watched, clock: this.#clock, onChange: () => this.#changed() });
   }
 
   async #end(): Promise<void> {
@@ -136,7 +140,12 @@ export class LinkLab {
   }
 
   #note(text: string): void {
-    this.#monitor?.lifeline.note(text, this.#clock.wallMs(), "tapped");
+    this.#monitor?.lifeline.note("note", text, { wallMs: this.#clock.wallMs(), source: "tapped" });
+    this.#changed();
+  }
+
+  #cut(cut: boolean, wallMs: number): void {
+    this.#monitor?.lifeline.cut(cut, wallMs);
     this.#changed();
   }
 

@@ -97,7 +97,7 @@ function addQueue(app: Hono, { queue }: Inspectors): void {
 function addLab(app: Hono, { lab }: Inspectors): void {
   app.get("/lab", (context) => context.json({ lab: lab.state() ?? null }));
   app.get("/lab/session.pcapng", (context) => {
-    const file = lab.pcapng();
+    const file = lab.pcapng({ payload: context.req.query("payload") === "1" });
     if (!file) return context.json({ error: "No connection is being watched" }, 404);
     const headers = {
       "Content-Type": "application/x-pcapng",

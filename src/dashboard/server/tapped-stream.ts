@@ -21,7 +21,7 @@ export function tappedStream(ports: readonly number[]): ReadableStream<Uint8Arra
     {
       start(controller) {
         controller.enqueue(writer.start());
-        untap = onTappedFrames(ports, (frame) => {
+        untap = onTappedFrames({ serverPorts: ports }, (frame) => {
           if ((controller.desiredSize ?? 0) <= 0) {
             dropped += 1;
             return;

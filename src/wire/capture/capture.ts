@@ -12,6 +12,8 @@ import type { CapturedFrame } from "../captured-frame.ts";
 export interface CaptureOptions {
   /** Server ports to capture, at least one. */
   readonly ports: readonly number[];
+  /** Only the connection between these two addresses ("127.0.0.1:7000"): of others the tool is given nothing. */
+  readonly between?: readonly [string, string] | undefined;
   /** Network interface; default "any" on Linux, "lo0" elsewhere. */
   readonly interface?: string;
   readonly signal?: AbortSignal;
@@ -40,8 +42,8 @@ const START_MS_MAX = 5000;
  *
  * @throws OperationError WIRE_CAPTURE_FAILED when no tool is installed or it is not permitted to capture
  */
-export async function capture({ ports, interface: on, signal }: CaptureOptions): Promise<Capture> {
-  const filter = ports.map((port) => `tcp port ${port}`).join(" or ");
+export async function capture({ ports, between, interface: on, signal }: CaptureOptions): Promise<Capture> {
+  const filter = (between && filterOf(between)) ?? ports.map((port) => `tcp port ${port}`).join(" or ");
   const device = on ?? (process.platform === "linux" ? "any" : "lo0");
   const tools: [string, string[]][] = [
     ["tcpdump", ["-i", device, "-n", "-U", "--immediate-mode", "-B", `${KERNEL_BUFFER_KIB}`, "-s", "0", "-w", "-", filter]],
@@ -56,6 +58,15 @@ export async function capture({ ports, interface: on, signal }: CaptureOptions):
     reasons.push(`${name}: ${reason}`);
   }
   throw new OperationError("WIRE_CAPTURE_FAILED", `Cannot capture packets: ${reasons.join("; ")}`);
+}
+
+/** One connection in libpcap's words, either way; undefined where an end has no address. */
+function filterOf(ends: readonly [string, string]): string | undefined {
+  const [a, b] = ends.map((end) => /^\[?([\da-f.:]+?)(?:%[^\]]*)?\]?:(\d+)$/i.exec(end));
+  if (!a || !b) return undefined;
+  const way = (from: RegExpExecArray, to: RegExpExecArray): string =>
+    `(src host ${from[1]} and src port ${from[2]} and dst host ${to[1]} and dst port ${to[2]})`;
+  return `tcp and (${way(a, b)} or ${way(b, a)})`;
 }
 
 function collect(child: Tool): { text: string } {

@@ -2,6 +2,7 @@
  * ○ Parses a captured frame down to its TCP segment: link layer, IPv4 or IPv6, TCP header with the options that the analysis needs.
  * Never throws: the result of an unreadable frame has the reason.
  */
+import { EMPTY } from "../../core/bytes.ts";
 import { type CapturedFrame, LINK_TYPE } from "../captured-frame.ts";
 
 export interface TcpSegment {
@@ -37,6 +38,12 @@ export function segmentOf(frame: CapturedFrame): TcpSegment | UnreadableFrame {
   const version = (network[0] ?? 0) >> 4;
   if (version === 4) return fromIpv4(network);
   return version === 6 ? fromIpv6(network) : { unreadable: `IP version ${version}` };
+}
+
+/** A frame up to its TCP payload; nothing of one that has no readable TCP segment. */
+export function headersOf(frame: CapturedFrame): Uint8Array {
+  const segment = segmentOf(frame);
+  return "unreadable" in segment ? EMPTY : frame.bytes.subarray(0, segment.payload.byteOffset - frame.bytes.byteOffset);
 }
 
 function networkLayer({ bytes, linkType }: CapturedFrame): Uint8Array | UnreadableFrame {

@@ -1,4 +1,6 @@
-/** ○ Number formats. */
+/** ○ Numbers, times and packets as text. */
+import type { LifelineEvent } from "../../link-lab/lab-state.ts";
+
 export { showDuration, showSize } from "../../../core/units.ts";
 
 const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
@@ -23,4 +25,15 @@ export function showShare(share: number | undefined): string {
 /** 14:05:09. */
 export function showTime(wallMs: number): string {
   return new Date(wallMs).toLocaleTimeString([], { hour12: false });
+}
+
+/** 14:05:09.123. */
+export function showTimeMs(wallMs: number): string {
+  return `${showTime(wallMs)}.${String(Math.floor(wallMs % 1000)).padStart(3, "0")}`;
+}
+
+/** SEQ 1 ACK 6 · 5 bytes. What never arrived says so. */
+export function eventText({ text, tcp, lost }: LifelineEvent): string {
+  const numbers = tcp ? `SEQ ${tcp.sequence} ACK ${tcp.acknowledgment} · ` : "";
+  return `${lost ? "lost: " : ""}${numbers}${text}`;
 }

@@ -1,7 +1,7 @@
 /** ● The watched connection: its addresses, actions on the peer, its two lifelines, and the list of events. */
 import { useState } from "preact/hooks";
 import type { LifelineEvent } from "../../link-lab/lab-state.ts";
-import { showTime } from "./format.ts";
+import { eventText, showTimeMs } from "./format.ts";
 import { Lifelines } from "./lifelines.tsx";
 import { act, read, type Lab } from "./live.ts";
 import { Card, useAction } from "./components.tsx";
@@ -25,17 +25,25 @@ export function LabCard({ lab }: { lab: Lab }) {
       <Lifelines lab={lab} choose={setChosen} />
       {chosen ? <PacketBytes event={chosen} /> : null}
       <p>
+        For Wireshark:{" "}
         <a href="/api/lab/session.pcapng" download>
           Save as pcapng
         </a>{" "}
-        for Wireshark
+        without what was said, or{" "}
+        <a href="/api/lab/session.pcapng?payload=1" download>
+          save with payload
+        </a>
       </p>
       <details>
         <summary>Event list</summary>
         <ol class="life" reversed>
           {lab.events.toReversed().map((event) => (
-            <li key={event.number} class={event.kind === "reset" || event.kind === "end" ? "bad" : ""}>
-              <time>{showTime(event.wallMs)}</time> {whoOf(event)} {event.text} <small>{event.source}</small>
+            <li
+              key={event.number}
+              value={event.number}
+              class={event.lost || event.kind === "reset" || event.kind === "end" ? "bad" : ""}
+            >
+              <time>{showTimeMs(event.wallMs)}</time> {whoOf(event)} {eventText(event)} <small>{event.source}</small>
             </li>
           ))}
         </ol>
@@ -99,7 +107,7 @@ function PacketBytes({ event }: { event: LifelineEvent }) {
   return (
     <div class="packet">
       <p>
-        <time>{showTime(event.wallMs)}</time> {whoOf(event)} {event.text} <small>({event.source})</small>{" "}
+        <time>{showTimeMs(event.wallMs)}</time> {whoOf(event)} {eventText(event)} <small>({event.source})</small>{" "}
         {event.source === "captured" || event.source === "tapped" ? (
           <button type="button" onClick={look}>
             Show bytes

@@ -1,63 +1,99 @@
 /**
- * ● Two lifelines, time running down, true to scale: the server on the left with the countdown of the kernel's keep-alive timer, the
- * client on the right. Payload as arrows, probes as hollow arrows (half-length while unanswered), predicted packets in grey.
+ * ● Two lifelines, time running down: the server on the left with the countdown of the kernel's keep-alive timer, the client on the
+ * right. True to scale; packets that would lie on each other are moved up so that each can be read, each has its own time, and the clock
+ * beside them is stretched with them. Payload as arrows, probes as hollow arrows; what did not arrive ends half-way at a cross; predicted packets in grey.
  */
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { LifelineEvent } from "../../link-lab/lab-state.ts";
 import { predictKeepAlive, type PredictedMark } from "../../../wire/keep-alive/keep-alive-prediction.ts";
-import { showDuration } from "./format.ts";
+import { eventText, showDuration, showTime, showTimeMs } from "./format.ts";
 import type { Lab } from "./live.ts";
 
-const WIDTH = 640;
-const SERVER_X = 150;
-const CLIENT_X = 490;
-const HEIGHT = 520;
+const WIDTH_MAX = 960;
+const WIDTH_MIN = 300;
+const HEIGHT = 560;
 /** The position of the current time. */
-const NOW_Y = 340;
+const NOW_Y = 380;
 const PX_PER_SECOND_MAX = 28;
 /** The start of the lifelines, below their names; older events are not drawn. */
-const LIFE_Y = 30;
-/** Events closer together than this share one label. */
-const TEXT_PX_MIN = 13;
+const LIFE_Y = 36;
+/** Each packet has a line of text of its own. */
+const EVENT_PX = 18;
+/** Left of the server: the clock and the countdown. */
+const LEFT_PX = 116;
+/** Where there is less room: the countdown alone. */
+const LEFT_NARROW_PX = 54;
+const NARROW_PX = 520;
+/** Right of the client: the packets' times. */
+const RIGHT_PX = 92;
+/** A digit of the labels is 6.2 px wide. */
+const CHARACTER_PX = 6.2;
+
+/** Where the two lifelines stand. */
+interface Sides {
+  readonly server: number;
+  readonly client: number;
+}
 
 export function Lifelines({ lab, choose }: { lab: Lab; choose: (event: LifelineEvent) => void }) {
+  const { host, width } = useWidth();
   const now = useNow(lab);
   const scale = scaleOf(lab);
-  const yOf = (wallMs: number): number => NOW_Y + ((wallMs - now) / 1000) * scale;
-  const events = lab.events.filter(({ wallMs }) => yOf(wallMs) > LIFE_Y);
+  const narrow = width < NARROW_PX;
+  const sides = { server: narrow ? LEFT_NARROW_PX : LEFT_PX, client: width - RIGHT_PX };
+  const trueY = (wallMs: number): number => NOW_Y + ((wallMs - now) / 1000) * scale;
+  const arrows = placed(lab.events, trueY);
+  const yOf = stretched(arrows, trueY);
   const untilMs = now + ((HEIGHT - NOW_Y) / scale) * 1000;
   return (
-    <svg class="lifelines" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={asText(lab, now)}>
-      <text x={SERVER_X} y={14} class="name">
-        server
-      </text>
-      <text x={CLIENT_X} y={14} class="name">
-        client
-      </text>
-      <Ticks now={now} scale={scale} />
-      <line class="life" x1={SERVER_X} x2={SERVER_X} y1={LIFE_Y - 8} y2={HEIGHT} />
-      <line class="life" x1={CLIENT_X} x2={CLIENT_X} y1={LIFE_Y - 8} y2={HEIGHT} />
-      <line class="now" x1={60} x2={WIDTH - 10} y1={NOW_Y} y2={NOW_Y} />
-      <text x={WIDTH - 12} y={NOW_Y - 4} class="nowtext">
-        now
-      </text>
-      {predictedOf(lab, untilMs).map((mark) => (
-        <Prediction key={`${mark.kind} ${mark.atMs}`} mark={mark} y={yOf(mark.atMs)} />
-      ))}
-      <Countdown lab={lab} now={now} yOf={yOf} />
-      {withLabels(events, yOf).map(({ event, labelled }) => (
-        <Arrow
-          key={event.number}
-          event={event}
-          missed={missedWith(event, lab.events, now)}
-          y={yOf(event.wallMs)}
-          labelled={labelled}
-          count={lab.connection.keepAlive?.count ?? 1}
-          choose={choose}
-        />
-      ))}
-    </svg>
+    <div ref={host}>
+      <svg class="lifelines" width={width} height={HEIGHT} role="img" aria-label={asText(lab, now)}>
+        <Cuts arrows={arrows} sides={sides} />
+        <text x={sides.server} y={14} class="name">
+          server
+        </text>
+        <text x={sides.client} y={14} class="name">
+          client
+        </text>
+        {narrow ? null : <Ticks now={now} scale={scale} yOf={yOf} />}
+        <line class="life" x1={sides.server} x2={sides.server} y1={LIFE_Y - 10} y2={HEIGHT} />
+        <line class="life" x1={sides.client} x2={sides.client} y1={LIFE_Y - 10} y2={HEIGHT} />
+        <line class="now" x1={0} x2={width} y1={NOW_Y} y2={NOW_Y} />
+        <text x={width - 6} y={NOW_Y - 4} class="nowtext">
+          now
+        </text>
+        {predictedOf(lab, untilMs).map((mark) => (
+          <Prediction key={`${mark.kind} ${mark.atMs}`} mark={mark} sides={sides} y={yOf(mark.atMs)} />
+        ))}
+        <Countdown lab={lab} now={now} x={sides.server} yOf={yOf} />
+        {arrows.map(({ event, y }) => (
+          <Arrow
+            key={event.number}
+            event={event}
+            missed={missedWith(event, lab.events, now)}
+            y={y}
+            sides={sides}
+            count={lab.connection.keepAlive?.count ?? 1}
+            choose={choose}
+          />
+        ))}
+      </svg>
+    </div>
   );
+}
+
+/** As wide as there is room, so that text has its size on every screen. */
+function useWidth() {
+  const host = useRef<HTMLDivElement>(null);
+  const [width, setWidth] = useState(640);
+  useEffect(() => {
+    const resized = new ResizeObserver(([entry]) =>
+      setWidth(Math.max(WIDTH_MIN, Math.min(WIDTH_MAX, Math.floor(entry!.contentRect.width)))),
+    );
+    resized.observe(host.current!);
+    return () => resized.disconnect();
+  }, []);
+  return { host, width };
 }
 
 /** The server's current time, continued by the page's clock between two updates; fixed once the connection has ended. */
@@ -86,6 +122,37 @@ function scaleOf({ connection: { keepAlive } }: Lab): number {
   return Math.min(PX_PER_SECOND_MAX, (HEIGHT - NOW_Y) / wholeS);
 }
 
+interface Placed {
+  readonly event: LifelineEvent;
+  readonly y: number;
+}
+
+/** The newest first: each event at its time, or just above the one after it. */
+function placed(events: readonly LifelineEvent[], trueY: (wallMs: number) => number): readonly Placed[] {
+  const all: Placed[] = [];
+  let below = Infinity;
+  for (const event of events.toReversed()) {
+    const y = Math.min(trueY(event.wallMs), below - EVENT_PX);
+    if (y < LIFE_Y) break;
+    all.push({ event, y });
+    below = y;
+  }
+  return all;
+}
+
+/** Where a time lies among the events, some of which were moved up. */
+function stretched(arrows: readonly Placed[], trueY: (wallMs: number) => number): (wallMs: number) => number {
+  return (wallMs) => {
+    const before = arrows.findIndex(({ event }) => event.wallMs <= wallMs);
+    const older = arrows[before];
+    const newer = before < 0 ? arrows.at(-1) : arrows[before - 1];
+    if (!newer) return trueY(wallMs);
+    if (!older) return newer.y + trueY(wallMs) - trueY(newer.event.wallMs);
+    const share = (wallMs - older.event.wallMs) / Math.max(1, newer.event.wallMs - older.event.wallMs);
+    return older.y + share * (newer.y - older.y);
+  };
+}
+
 function predictedOf({ connection, wallMs, ended, peerState }: Lab, untilMs: number): PredictedMark[] {
   const { keepAlive, nextProbeInMs, probesUnanswered = 0 } = connection;
   if (ended || !keepAlive?.on || nextProbeInMs === undefined) return [];
@@ -93,8 +160,40 @@ function predictedOf({ connection, wallMs, ended, peerState }: Lab, untilMs: num
   return predictKeepAlive(keepAlive, { nextProbeAtMs: wallMs + nextProbeInMs, unanswered: probesUnanswered, answers, untilMs });
 }
 
+/** The times in which the cable was cut, as far as they are on the picture. */
+function Cuts({ arrows, sides }: { arrows: readonly Placed[]; sides: Sides }) {
+  const bands: { top: number; bottom: number }[] = [];
+  let bottom = NOW_Y;
+  for (const { event, y } of arrows) {
+    if (event.kind === "cut") bands.push({ top: y, bottom });
+    else if (event.kind === "healed" || event.kind === "end") bottom = y;
+  }
+  // The cut itself may be above the picture.
+  if (arrows.at(-1)?.event.lost) bands.push({ top: LIFE_Y - 10, bottom });
+  return (
+    <g class="cuts">
+      {bands.map((band) => (
+        <rect
+          key={band.top}
+          x={sides.server}
+          y={band.top}
+          width={sides.client - sides.server}
+          height={band.bottom - band.top}
+        />
+      ))}
+    </g>
+  );
+}
+
+interface CountdownProps {
+  readonly lab: Lab;
+  readonly now: number;
+  readonly x: number;
+  readonly yOf: (wallMs: number) => number;
+}
+
 /** The kernel's countdown: its length is the time left, from now. */
-function Countdown({ lab, now, yOf }: { lab: Lab; now: number; yOf: (wallMs: number) => number }) {
+function Countdown({ lab, now, x, yOf }: CountdownProps) {
   const { nextProbeInMs, probesUnanswered = 0, keepAlive } = lab.connection;
   if (lab.ended || nextProbeInMs === undefined) return null;
   const endMs = lab.wallMs + nextProbeInMs;
@@ -102,34 +201,41 @@ function Countdown({ lab, now, yOf }: { lab: Lab; now: number; yOf: (wallMs: num
   const count = keepAlive?.count ?? 1;
   return (
     <g class={probesUnanswered > 0 ? "countdown bad" : "countdown"}>
-      <line x1={SERVER_X} x2={SERVER_X} y1={NOW_Y} y2={Math.min(HEIGHT, yOf(endMs))} />
-      <circle cx={SERVER_X} cy={NOW_Y} r={5} />
-      <text x={SERVER_X - 12} y={NOW_Y + 16}>
+      <line x1={x} x2={x} y1={NOW_Y} y2={Math.min(HEIGHT, yOf(endMs))} />
+      <circle cx={x} cy={NOW_Y} r={5} />
+      <text x={x - 12} y={NOW_Y + 16}>
         {(leftMs / 1000).toFixed(1)} s
       </text>
-      <text x={SERVER_X - 12} y={NOW_Y + 32}>
+      <text x={x - 12} y={NOW_Y + 32}>
         {probesUnanswered} / {count}
       </text>
     </g>
   );
 }
 
-function Ticks({ now, scale }: { now: number; scale: number }) {
-  const everyS = [1, 2, 5, 10, 30, 60].find((seconds) => seconds * scale >= 28) ?? 120;
-  const marks: { at: number; y: number }[] = [];
-  for (let at = Math.ceil(-NOW_Y / scale / everyS) * everyS; at * scale < HEIGHT - NOW_Y; at += everyS)
-    marks.push({ at, y: NOW_Y + at * scale });
-  const offset = ((now / 1000) % everyS) * scale;
+/** The clock beside the server, at whole seconds. */
+function Ticks({ now, scale, yOf }: { now: number; scale: number; yOf: (wallMs: number) => number }) {
+  const everyMs = ([1, 2, 5, 10, 20, 50, 100].find((seconds) => seconds * scale >= 28) ?? 200) * 1000;
+  const marks: { atMs: number; y: number }[] = [];
+  let below = HEIGHT;
+  for (let atMs = Math.floor((now + ((HEIGHT - NOW_Y) / scale) * 1000) / everyMs) * everyMs; ; atMs -= everyMs) {
+    const y = yOf(atMs);
+    if (y < LIFE_Y) break;
+    if (below - y >= EVENT_PX) {
+      marks.push({ atMs, y });
+      below = y;
+    }
+  }
   return (
     <g class="ticks">
-      {marks.map(({ at, y }) => (
-        <g key={at}>
-          <line x1={60} x2={66} y1={y - offset} y2={y - offset} />
+      {marks.map(({ atMs, y }) => (
+        <g key={atMs}>
+          <text x={2} y={y + 4}>
+            {showTime(atMs)}
+          </text>
+          <line x1={58} x2={64} y1={y} y2={y} />
         </g>
       ))}
-      <text x={4} y={HEIGHT - 6}>
-        one mark = {everyS} s
-      </text>
     </g>
   );
 }
@@ -139,36 +245,49 @@ interface ArrowProps {
   /** Unanswered probes up to this one; 0 if it was answered. */
   readonly missed: number;
   readonly y: number;
-  readonly labelled: boolean;
+  readonly sides: Sides;
   readonly count: number;
   readonly choose: (event: LifelineEvent) => void;
 }
 
-function Arrow({ event, missed, y, labelled, count, choose }: ArrowProps) {
-  const { from, kind, text, source } = event;
-  const label = labelled ? clipped(text) : "";
+function Arrow({ event, missed, y, sides, count, choose }: ArrowProps) {
+  const { from, kind, source, lost = false } = event;
+  const middle = (sides.server + sides.client) / 2;
+  const label = clipped(eventText(event), Math.floor((sides.client - sides.server - 12) / CHARACTER_PX));
+  const time = (
+    <text x={sides.client + 10} y={y + 4} class="when">
+      {showTimeMs(event.wallMs)}
+    </text>
+  );
   if (from === "none") {
     return (
       <g class={`event ${kind}`}>
-        <text x={(SERVER_X + CLIENT_X) / 2} y={y - 6} class="middle">
+        <text x={middle} y={y - 5} class="middle">
           {label}
         </text>
-        {kind === "end" ? <path d={`M${SERVER_X - 6} ${y - 6}l12 12m0-12l-12 12`} /> : null}
+        {kind === "end" ? <path d={cross(sides.server, y)} /> : null}
+        {time}
       </g>
     );
   }
-  const lost = missed > 0;
-  const [start, end] = from === "server" ? [SERVER_X, lost ? (SERVER_X + CLIENT_X) / 2 : CLIENT_X] : [CLIENT_X, SERVER_X];
-  const toward = end > start ? -8 : 8;
+  const [start, far] = from === "server" ? [sides.server, sides.client] : [sides.client, sides.server];
+  const stops = lost || missed > 0;
+  const end = stops ? middle : far;
+  const back = far > start ? -8 : 8;
   return (
-    <g class={`event ${kind} ${source === "captured" ? "" : "unseen"}`} onClick={() => choose(event)}>
-      <line x1={start} x2={end - Math.sign(end - start) * 8} y1={y} y2={y} />
-      <path d={`M${end} ${y}l${toward} -5v10z`} />
-      <text x={(SERVER_X + CLIENT_X) / 2} y={y - 6} class="middle">
+    <g class={`event ${kind} ${stops ? "lost" : ""} ${source === "captured" ? "" : "unseen"}`} onClick={() => choose(event)}>
+      <line x1={start} x2={stops ? end : end + back} y1={y} y2={y} />
+      <path d={stops ? cross(end, y) : `M${end} ${y}l${back} -4v8z`} />
+      <text x={middle} y={y - 5} class="middle">
         {label}
       </text>
-      {lost ? <ProbeCount x={SERVER_X - 20} y={y} filled={missed} count={count} /> : null}
-      <title>{`${text} (${source})`}</title>
+      {time}
+      {missed > 0 ? (
+        <text x={sides.server - 12} y={y + 4} class="probe-count">
+          {missed}/{count}
+        </text>
+      ) : null}
+      <title>{`${showTimeMs(event.wallMs)} ${eventText(event)} (${source})`}</title>
     </g>
   );
 }
@@ -183,48 +302,25 @@ function missedWith(
   now: number,
 ): number {
   if (kind !== "probe" || unanswered === 0) return 0;
-  const next = events.find((each) => each.number > number && each.kind !== "note");
+  const next = events.find((each) => each.number > number && each.from !== "none" && !each.lost);
   return next?.from === "client" || (!next && now - wallMs < ANSWER_MS) ? 0 : unanswered;
 }
 
-/** 1/3, 2/3, 3/3. */
-function ProbeCount({ x, y, filled, count }: { x: number; y: number; filled: number; count: number }) {
-  return (
-    <text x={x} y={y + 4} class="probe-count">
-      {filled}/{count}
-    </text>
-  );
-}
-
-function Prediction({ mark: { kind, unanswered }, y }: { mark: PredictedMark; y: number }) {
+function Prediction({ mark: { kind, unanswered }, sides, y }: { mark: PredictedMark; sides: Sides; y: number }) {
   if (y < NOW_Y) return null;
-  const [start, end] = kind === "answer" ? [CLIENT_X, SERVER_X] : [SERVER_X, CLIENT_X];
+  const [start, end] = kind === "answer" ? [sides.client, sides.server] : [sides.server, sides.client];
   const shift = kind === "answer" ? 6 : 0;
   const label = kind === "reset" ? "closed: RST" : unanswered > 0 ? `probe ${unanswered}` : kind;
   return (
     <g class="predicted">
       <line x1={start} x2={end} y1={y + shift} y2={y + shift} />
       {kind === "answer" ? null : (
-        <text x={(SERVER_X + CLIENT_X) / 2} y={y - 6} class="middle">
+        <text x={(sides.server + sides.client) / 2} y={y - 6} class="middle">
           {label}
         </text>
       )}
     </g>
   );
-}
-
-/** Of overlapping events only the first is labelled. */
-function withLabels(
-  events: readonly LifelineEvent[],
-  yOf: (wallMs: number) => number,
-): { event: LifelineEvent; labelled: boolean }[] {
-  let last = -Infinity;
-  return events.map((event) => {
-    const y = yOf(event.wallMs);
-    const labelled = y - last >= TEXT_PX_MIN;
-    if (labelled) last = y;
-    return { event, labelled };
-  });
 }
 
 function asText({ connection, ended, events }: Lab, now: number): string {
@@ -235,6 +331,10 @@ function asText({ connection, ended, events }: Lab, now: number): string {
   return `Two lifelines of a connection: ${state}, ${probesUnanswered} probes unanswered${latest}`;
 }
 
-function clipped(text: string): string {
-  return text.length <= 46 ? text : `${text.slice(0, 45)}…`;
+function cross(x: number, y: number): string {
+  return `M${x - 4} ${y - 4}l8 8m0-8l-8 8`;
+}
+
+function clipped(text: string, charsMax: number): string {
+  return text.length <= charsMax ? text : `${text.slice(0, charsMax - 1)}…`;
 }
