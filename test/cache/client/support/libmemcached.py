@@ -10,10 +10,13 @@ lib.memcached_server_add_with_weight.argtypes = [ctypes.c_void_p, ctypes.c_char_
 lib.memcached_generate_hash.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
 lib.memcached_generate_hash.restype = ctypes.c_uint32
 
+KETAMA = 3  # MEMCACHED_BEHAVIOR_KETAMA
 KETAMA_WEIGHTED = 16  # MEMCACHED_BEHAVIOR_KETAMA_WEIGHTED
 
 asked = json.load(sys.stdin)
 handle = lib.memcached_create(None)
+if asked["rule"] == "plain-ketama":
+    assert lib.memcached_behavior_set(handle, KETAMA, 1) == 0
 if asked["rule"] == "ketama":
     assert lib.memcached_behavior_set(handle, KETAMA_WEIGHTED, 1) == 0
 for host, port, weight in asked["servers"]:
