@@ -61,7 +61,7 @@ export function placementOf(rule: PlacementRule, servers: readonly ServerAddress
   if (servers.length === 0) throw new UsageError("CACHE_OPTION_INVALID", "Cannot place keys: no servers given");
   if (Object.hasOwn(RULES, rule)) return RULES[rule](servers);
   const known = Object.keys(RULES).join(", ");
-  throw new UsageError("CACHE_OPTION_INVALID", `Cannot place keys: unknown rule '${String(rule)}'; there are ${known}`);
+  throw new UsageError("CACHE_OPTION_INVALID", `Cannot place keys: unknown rule '${rule}'; there are ${known}`);
 }
 
 /** A point of a ring, of 2^32 places, with the server it belongs to by index. */
