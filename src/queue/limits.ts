@@ -36,7 +36,7 @@ export const BATCH_TASKS_MAX = 10_000;
 /** 10,000 named queues: each costs about 2 KB; more means names are made from data, which is what groups are for. */
 export const QUEUES_MAX = 10_000;
 
-/** 100,000 groups that have tasks: about 400 bytes each. */
+/** 100,000 groups that have tasks, or starts that count against a rate: about 400 bytes each. */
 export const GROUPS_MAX = 100_000;
 
 /** 1000 tasks that one task may wait for: a fan-in of more is made of stages. */

@@ -13,7 +13,7 @@ import type { Revocation } from "../tasks/task-state-machine.ts";
 import { LEASE_WRITE_MS } from "../limits.ts";
 import { WorkerRegistry, type WorkerRegistryStats } from "./worker-registry.ts";
 import { ATTEMPTS, BODY_BYTES, ID, NONE, TOKEN } from "../tasks/task-columns.ts";
-import type { TaskQueue, ReadyKind } from "../tasks/task-queue.ts";
+import type { Group, ReadyKind, TaskQueue } from "../tasks/task-queue.ts";
 
 /** What a worker names when it speaks of a task that it has. */
 export interface LeaseRef {
@@ -21,11 +21,12 @@ export interface LeaseRef {
   readonly token: number;
 }
 
-interface Missing {
+/** A task that was taken and is not given out yet. */
+interface Taken extends LeaseRef {
   readonly row: number;
-  readonly id: number;
-  readonly token: number;
   readonly consumer: Consumer;
+  /** In a queue with a rate: whose start was reserved. */
+  readonly start: Group | undefined;
 }
 
 /** A consumer that is to be told that it no longer has a lease. */
@@ -269,16 +270,19 @@ export class Dispatcher {
     }
     const stateMachine = this.#context.stateMachine();
     const nowMs = this.#context.nowMs();
-    const missing: Missing[] = [];
+    const missing: Taken[] = [];
     const give = (consumer: Consumer, which: ReadyKind): boolean => {
+      // What lies at a worker before it begins would count when it is given, not when it starts.
+      if (queue.isRated && consumer.held >= consumer.slots) return false;
       const row = stateMachine.take(queue, consumer.leaseOwner, nowMs, which);
       if (row === NONE) return false;
       ring.served(consumer);
       const id = stateMachine.table.f(row, ID);
       const token = stateMachine.table.f(row, TOKEN);
+      const start = queue.isRated ? stateMachine.groupOf(row) : undefined;
       const body = stateMachine.table.u(row, BODY_BYTES) === 0 ? EMPTY : this.#context.bodies.get(id);
-      if (body) this.#deliver(consumer, row, body);
-      else missing.push({ row, id, token, consumer });
+      if (body) this.#give({ row, id, token, consumer, start }, body);
+      else missing.push({ row, id, token, consumer, start });
       return true;
     };
     this.#suspects.dispatch(queue, ring, {
@@ -290,12 +294,33 @@ export class Dispatcher {
     if (ring.idle && !stateMachine.hasReady(queue)) this.#recall(ring);
   }
 
-  #deliver(consumer: Consumer, row: number, body: Uint8Array): void {
+  /** Gives it to its worker; in a queue with a rate once its start is on disk, since the disk may make it wait for long. */
+  #give(taken: Taken, body: Uint8Array): void {
+    const { start } = taken;
+    if (!start) {
+      this.#deliver(taken, body);
+      return;
+    }
+    this.#journal.starts.changed(start);
+    this.#journal.afterwards(() => {
+      this.#over(taken);
+      if (this.heldRow(taken.consumer, taken.id, taken.token) === taken.row) this.#deliver(taken, body);
+    });
+  }
+
+  /** Its start is no longer reserved. */
+  #over({ start }: Taken): void {
+    if (!start) return;
+    this.#context.stateMachine().gave(start, this.#context.nowMs());
+    this.#journal.starts.changed(start);
+  }
+
+  #deliver({ consumer, row, id, token }: Taken, body: Uint8Array): void {
     const stateMachine = this.#context.stateMachine();
     const { table } = stateMachine;
-    const id = table.f(row, ID);
-    const token = table.f(row, TOKEN);
-    if (consumer.resumable) this.#leases.push({ atMs: this.#context.nowMs() + LEASE_WRITE_MS, id, token });
+    const nowMs = this.#context.nowMs();
+    stateMachine.given(row, nowMs);
+    if (consumer.resumable) this.#leases.push({ atMs: nowMs + LEASE_WRITE_MS, id, token });
     const delivery: Delivery = {
       id,
       token,
@@ -307,7 +332,7 @@ export class Dispatcher {
     this.#tell(consumer, id, () => consumer.port.task(delivery));
   }
 
-  async #readBodies(missing: readonly Missing[]): Promise<void> {
+  async #readBodies(missing: readonly Taken[]): Promise<void> {
     let bodies: readonly (Uint8Array | undefined)[] = [];
     try {
       bodies = await this.#context.store.read(missing.map(({ id }) => id));
@@ -317,11 +342,13 @@ export class Dispatcher {
     }
     const stateMachine = this.#context.stateMachine();
     const nowMs = this.#context.nowMs();
-    missing.forEach(({ row, id, token, consumer }, index) => {
-      if (this.heldRow(consumer, id, token) !== row) return;
-      const body = bodies[index];
-      if (body) this.#deliver(consumer, row, body);
+    missing.forEach((taken, index) => {
+      const { row, id, token, consumer } = taken;
+      const body = this.heldRow(consumer, id, token) === row ? bodies[index] : undefined;
+      if (body) this.#give(taken, body);
       else {
+        this.#over(taken);
+        if (this.heldRow(consumer, id, token) !== row) return;
         if (this.#readTroubleUntilMs > nowMs) stateMachine.giveBack(row, nowMs);
         else stateMachine.fail(row, "its body is missing from the store", nowMs, { final: true });
         this.released(consumer, id);

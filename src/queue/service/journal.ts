@@ -5,6 +5,7 @@
 import { EMPTY } from "../../core/bytes.ts";
 import type { Owner } from "./guard.ts";
 import type { ServiceContext } from "./service-context.ts";
+import { StartHistory } from "./start-history.ts";
 import type { EndedState } from "../tasks/life-cycle.ts";
 import { ERROR_BYTES_MAX } from "../limits.ts";
 import { encodeAttemptError } from "./attempt-error.ts";
@@ -24,6 +25,8 @@ interface Following {
 
 export class Journal {
   readonly #context: ServiceContext;
+  /** What it has changed goes along with each commit. */
+  readonly starts = new StartHistory();
   #ops: StoreOp[] = [];
   #after: Following[] = [];
   #lastError = { id: 0, error: "" };
@@ -76,6 +79,7 @@ export class Journal {
   /** Hands it all over to be committed. */
   submit(): void {
     if (this.#ops.length === 0 && this.#after.length === 0) return;
+    this.starts.addTo(this.#ops);
     this.addTime(this.#ops);
     const after = this.#after;
     const { commits, guard } = this.#context;

@@ -178,8 +178,9 @@ export class TaskService {
     for (const [name, value] of opening.settings) {
       if (!name.startsWith(QUEUE_SETTING)) continue;
       const queue = stateMachine.queue(name.slice(QUEUE_SETTING.length));
-      stateMachine.configure(queue, readSettings(JSON.parse(value)));
+      stateMachine.configure(queue, readSettings(JSON.parse(value)), this.nowMs);
     }
+    this.#journal.starts.restore(opening.settings, stateMachine, this.nowMs);
     if (!opening.standby) await this.#readTasks(stateMachine);
     stateMachine.wake(this.nowMs);
     this.flush();
@@ -409,7 +410,8 @@ export class TaskService {
   configure(queueName: string, settings: QueueSettings, settled: () => void): void {
     const queue = this.stateMachine.queue(queueName);
     const merged = withoutDefaults({ ...queue.settings, ...readSettings(settings) });
-    this.stateMachine.configure(queue, merged);
+    this.stateMachine.configure(queue, merged, this.nowMs);
+    this.#journal.starts.configured(queue);
     const isDefault = Object.keys(merged).length === 0;
     this.setting(QUEUE_SETTING + queueName, isDefault ? undefined : JSON.stringify(merged), settled);
   }
@@ -482,6 +484,7 @@ export class TaskService {
     },
     errorRecorded: (row, error, attempt) => this.#journal.addError(this.stateMachine.table.f(row, ID), error, attempt),
     ready: (queue) => this.#dispatcher.ready(queue),
+    startsForgotten: (group) => this.#journal.starts.forgotten(group),
     broken: (row, error) => this.guard.report(error, { task: this.stateMachine.table.f(row, ID) }),
   };
 }

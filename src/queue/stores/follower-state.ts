@@ -17,6 +17,7 @@ const NOBODY: TaskStateMachineListener = {
   removed() {},
   errorRecorded() {},
   ready() {},
+  startsForgotten() {},
   broken() {},
 };
 

@@ -4,10 +4,10 @@
  * against its queue's and group's bounds.
  */
 import { assert } from "../../core/assert.ts";
-import { Throttle } from "./throttle.ts";
+import { Throttle, type ThrottleListener } from "./throttle.ts";
 import { DeadlineHeap } from "./deadline-heap.ts";
 import { AT, CONSUMER, FLAG_BEGUN, FLAG_LEASE_WRITTEN, FLAGS, NONE, RowList, TOKEN } from "./task-columns.ts";
-import type { TaskQueue, ReadyKind } from "./task-queue.ts";
+import type { Group, ReadyKind, TaskQueue } from "./task-queue.ts";
 import { TaskTable, type TaskTableOptions } from "./task-table.ts";
 
 /** Who has leases: a small number, so that a row needs four bytes to name its owner, and the rows. */
@@ -17,10 +17,7 @@ export interface LeaseOwner {
 }
 
 export interface LeasesOptions extends TaskTableOptions {
-  readonly listener: {
-    /** There may be something to take. */
-    ready(queue: TaskQueue): void;
-  };
+  readonly listener: ThrottleListener;
   /** The first fencing token; greater than any given before a restart. */
   readonly firstToken: number;
 }
@@ -37,7 +34,7 @@ export class Leases extends TaskTable {
 
   constructor(options: LeasesOptions) {
     super(options);
-    this.throttle = new Throttle((queue) => options.listener.ready(queue));
+    this.throttle = new Throttle(options.listener);
     this.#token = options.firstToken;
     this.#tokenBefore = options.firstToken;
   }
@@ -63,7 +60,10 @@ export class Leases extends TaskTable {
     this.#freeNumbers.push(owner.index);
   }
 
-  /** Leases the task whose turn it is to the owner. 0 when none may start now. */
+  /**
+   * Leases the task whose turn it is to the owner. 0 when none may start now. In a queue with a rate its start is only reserved: it is
+   * to be committed before the task is given out, and `gave` told after it.
+   */
   take(queue: TaskQueue, owner: LeaseOwner, nowMs: number, which: ReadyKind = "others"): number {
     const row = this.throttle.take(queue, which, nowMs);
     if (row === NONE) return NONE;
@@ -71,8 +71,27 @@ export class Leases extends TaskTable {
     this.table.setF(row, TOKEN, this.#token);
     this.move(row, queue, "lease");
     this.setFlag(row, FLAG_LEASE_WRITTEN, false);
-    this.#lease(row, owner, nowMs);
+    this.#lease(row, owner);
+    if (queue.isRated) this.throttle.reserve(this.groupOf(row));
     return row;
+  }
+
+  /** The task goes to its worker now: the time that the attempt may take begins. */
+  given(row: number, nowMs: number): void {
+    const { timeoutMs } = this.policy(row);
+    if (timeoutMs === 0) return;
+    this.table.setF(row, AT, nowMs + timeoutMs);
+    this.deadlines.set(row, nowMs + timeoutMs);
+  }
+
+  /** A start that was reserved in this group is over: the task was given out, or may have been. */
+  gave(group: Group, nowMs: number): void {
+    this.throttle.gave(group, nowMs);
+  }
+
+  /** The history of a group's starts was restored. */
+  remember(group: Group, nowMs: number): void {
+    this.throttle.remember(group, nowMs);
   }
 
   /** Whether `take` would find something. */
@@ -109,7 +128,8 @@ export class Leases extends TaskTable {
       this.throttle.started(queue, this.groupOf(row));
       this.move(row, queue, "lease");
     } else if (this.state(row) !== "active" || this.leaseOwner(row) !== 0) return false;
-    this.#lease(row, owner, nowMs);
+    this.#lease(row, owner);
+    this.given(row, nowMs);
     return true;
   }
 
@@ -136,11 +156,10 @@ export class Leases extends TaskTable {
     return queue;
   }
 
-  #lease(row: number, owner: LeaseOwner, nowMs: number): void {
+  #lease(row: number, owner: LeaseOwner): void {
     this.table.setU(row, CONSUMER, owner.index);
     owner.leases.pushBack(row);
-    const { timeoutMs } = this.policy(row);
-    this.table.setF(row, AT, timeoutMs > 0 ? nowMs + timeoutMs : Infinity);
-    this.deadlines.set(row, this.table.f(row, AT));
+    this.table.setF(row, AT, Infinity);
+    this.deadlines.set(row, Infinity);
   }
 }

@@ -11,11 +11,11 @@ export interface QueueSettings {
   readonly bytesMax?: number;
   /** Tasks running at once; null or left out = no bound. */
   readonly concurrency?: number | null;
-  /** Tasks started in a stretch of time. */
+  /** Tasks started in a stretch of time: in any window of `perMs` at most `count`, over restarts too. */
   readonly rate?: Rate | null;
   /** Tasks of one group at a worker at once. */
   readonly groupConcurrency?: number | null;
-  /** Tasks of one group started in a stretch of time. */
+  /** The same for each group. */
   readonly groupRate?: Rate | null;
 }
 

@@ -1,6 +1,7 @@
 /**
- * ○ How many tasks of a queue or a group may run at once, and how many may start in a stretch of time. The rate is a token
- * bucket: full at first, `count` tokens every `perMs`, at most `count` saved up.
+ * ○ How many tasks of a queue or a group run at once, and how many were started in a stretch of time: a window that slides in about
+ * 256 steps. A start counts from the moment it is reserved (its commit comes before the task is given out) until a whole window
+ * after it was given out, rounded late. Invariant: in no window of the rate's length more than its count were given out.
  */
 
 export interface Rate {
@@ -14,38 +15,134 @@ export interface Bounds {
   readonly rate?: Rate | undefined;
 }
 
+/** 256: a window is passed at most two steps late, which is less than a hundredth of it, and takes 4 KiB at most. */
+const STEPS = 256;
+
 export class RateLimiter {
   #running = 0;
-  #tokens = 0;
-  #filledMs = -Infinity;
+  /** Starts that were reserved, and not given out yet. */
+  #reserved = 0;
+  /** Starts that were given out: pairs of the end of their step and how many, the oldest first, from #first on. */
+  #starts: number[] = [];
+  #first = 0;
+  /** Sum of those. */
+  #given = 0;
+  /** Until this time nothing is known of the starts. */
+  #lostMs = -Infinity;
 
   get running(): number {
     return this.#running;
   }
 
-  /** When the next task may start: `now` or earlier = at once, Infinity = only after `stopped`. */
-  opensMs(bounds: Bounds, nowMs: number): number {
-    if (bounds.concurrency !== undefined && this.#running >= bounds.concurrency) return Infinity;
-    if (!bounds.rate) return nowMs;
-    this.#fill(bounds.rate, nowMs);
-    if (this.#tokens >= 1) return nowMs;
-    return nowMs + Math.ceil(((1 - this.#tokens) * bounds.rate.perMs) / bounds.rate.count);
+  /** When the next task may start: `now` or earlier = at once, Infinity = only after `stopped` or `gave`. */
+  opensMs({ concurrency, rate }: Bounds, nowMs: number): number {
+    if (concurrency !== undefined && this.#running >= concurrency) return Infinity;
+    if (!rate) return nowMs;
+    this.#forget(rate, nowMs);
+    let used = this.#given + this.#reserved;
+    let opensMs = Math.max(nowMs, this.#lostMs + rate.perMs);
+    for (let at = this.#first; used >= rate.count; at += 2) {
+      if (at === this.#starts.length) return Infinity;
+      opensMs = Math.max(opensMs, this.#starts[at]! + rate.perMs);
+      used -= this.#starts[at + 1]!;
+    }
+    return opensMs;
   }
 
-  started(bounds: Bounds): void {
+  started(): void {
     this.#running += 1;
-    if (bounds.rate) this.#tokens -= 1;
   }
 
   stopped(): void {
     this.#running -= 1;
   }
 
-  #fill(rate: Rate, nowMs: number): void {
-    const passedMs = this.#filledMs === -Infinity ? rate.perMs : Math.max(0, nowMs - this.#filledMs);
-    this.#tokens = Math.min(rate.count, this.#tokens + (passedMs * rate.count) / rate.perMs);
-    // A rounding error must not keep a whole token away for one more millisecond.
-    if (this.#tokens > 0.999999 && this.#tokens < 1) this.#tokens = 1;
-    this.#filledMs = nowMs;
+  /** A start is to be given out: it counts from now on. */
+  reserve(): void {
+    this.#reserved += 1;
   }
+
+  /** A start that was reserved was given out now, or may have been. */
+  gave(rate: Rate | undefined, nowMs: number): void {
+    this.#reserved -= 1;
+    if (rate) this.#add(stepEndMs(rate, nowMs), 1);
+  }
+
+  /** When it knows nothing any more that counts against the rate; Infinity while a start is reserved. */
+  overMs({ perMs }: Rate): number {
+    if (this.#reserved > 0) return Infinity;
+    return Math.max(this.#lostMs, this.#starts.at(-2) ?? -Infinity) + perMs;
+  }
+
+  /** Whether anything may still count. */
+  get remembers(): boolean {
+    return this.#reserved > 0 || this.#given > 0 || this.#lostMs > -Infinity;
+  }
+
+  /** Forgets what no longer counts. Without a rate that is all. */
+  forget(rate: Rate | undefined, nowMs: number): void {
+    if (rate) this.#forget(rate, nowMs);
+    else this.#clear();
+  }
+
+  // ---- over a restart
+
+  /** What must be kept: the starts that are reserved, then the pairs of those given out. */
+  get history(): readonly number[] {
+    return [this.#reserved, ...this.#starts.slice(this.#first)];
+  }
+
+  /**
+   * Goes on from a history. What was reserved may have been given out at any time until now.
+   *
+   * @returns false when it is none; then a whole window counts as used
+   */
+  restore(history: unknown, rate: Rate, nowMs: number): boolean {
+    this.#clear();
+    if (!isHistory(history)) {
+      this.#lostMs = nowMs;
+      return false;
+    }
+    const nowEndMs = stepEndMs(rate, nowMs);
+    for (let at = 1; at < history.length; at += 2) this.#add(Math.min(history[at]!, nowEndMs), history[at + 1]!);
+    this.#add(nowEndMs, history[0]!);
+    return true;
+  }
+
+  #add(endMs: number, count: number): void {
+    if (count === 0) return;
+    this.#given += count;
+    const last = this.#starts.length - 2;
+    if (last >= this.#first && this.#starts[last]! >= endMs) this.#starts[last + 1]! += count;
+    else this.#starts.push(endMs, count);
+  }
+
+  #forget({ perMs }: Rate, nowMs: number): void {
+    if (this.#lostMs + perMs <= nowMs) this.#lostMs = -Infinity;
+    while (this.#first < this.#starts.length && this.#starts[this.#first]! + perMs <= nowMs) {
+      this.#given -= this.#starts[this.#first + 1]!;
+      this.#first += 2;
+    }
+    if (this.#first < STEPS) return;
+    this.#starts.splice(0, this.#first);
+    this.#first = 0;
+  }
+
+  #clear(): void {
+    this.#starts = [];
+    this.#first = 0;
+    this.#given = 0;
+    this.#lostMs = -Infinity;
+  }
+}
+
+/** The end of the step after this one: a worker begins a little after the task was given out, one sooner than the other. */
+function stepEndMs({ perMs }: Rate, nowMs: number): number {
+  const stepMs = Math.ceil(perMs / STEPS);
+  return (Math.floor(nowMs / stepMs) + 2) * stepMs;
+}
+
+function isHistory(value: unknown): value is readonly number[] {
+  if (!Array.isArray(value) || value.length % 2 === 0 || value.length > 4 * STEPS) return false;
+  return value.every((each, at) => (at % 2 === 1 ? Number.isFinite(each) : Number.isSafeInteger(each) && each >= 0));
 }

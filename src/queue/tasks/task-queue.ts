@@ -58,10 +58,18 @@ export class TaskQueue {
     return Object.fromEntries(TASK_STATES.map((state) => [state, this.count(state)])) as StateCounts;
   }
 
-  configure(settings: QueueSettings): void {
+  /** Its starts, or those of its groups, are counted. */
+  get isRated(): boolean {
+    return this.bounds.rate !== undefined || this.groupBounds.rate !== undefined;
+  }
+
+  /** Without a rate the starts of before are forgotten. */
+  configure(settings: QueueSettings, nowMs: number): void {
     this.settings = settings;
     this.bounds = { concurrency: settings.concurrency ?? undefined, rate: settings.rate ?? undefined };
     this.groupBounds = { concurrency: settings.groupConcurrency ?? undefined, rate: settings.groupRate ?? undefined };
+    this.limiter.forget(this.bounds.rate, nowMs);
+    for (const group of this.ready.groups()) group.limiter.forget(this.groupBounds.rate, nowMs);
   }
 }
 
@@ -106,6 +114,8 @@ export class Group {
   readonly groupQueues: GroupQueue[] = [];
   /** Parked: may start again at this time; Infinity = when one of its tasks stops. Undefined = not parked. */
   parkedUntilMs: number | undefined;
+  /** It is looked at again when its starts no longer count (throttle.ts). */
+  isRemembered = false;
 
   constructor(key: string, queue: ReadyQueue) {
     this.key = key;
@@ -117,6 +127,8 @@ export class Group {
 export class GroupQueueTable {
   readonly #groupQueues: (GroupQueue | undefined)[] = [undefined];
   readonly #free: number[] = [];
+  /** How many groups there are, in all queues. */
+  groups = 0;
 
   get(index: number): GroupQueue {
     const groupQueue = this.#groupQueues[index];
@@ -147,6 +159,8 @@ export class ReadyQueue {
   /** Bit n is set while level n has a group queue in its ring. */
   readonly #levels = new Uint32Array(2 * SUSPECT_WORD);
   #count = 0;
+  /** Until this time nothing is known of the groups' starts. */
+  lostMs = -Infinity;
 
   constructor(owner: TaskQueue, table: TaskColumns, groupQueues: GroupQueueTable) {
     this.owner = owner;
@@ -157,10 +171,6 @@ export class ReadyQueue {
   /** Ready tasks, those of parked groups included. */
   get count(): number {
     return this.#count;
-  }
-
-  get groupCount(): number {
-    return this.#groups.size;
   }
 
   /** Since when the row that has waited longest waits; undefined without one. Costs as much as there are groups. */
@@ -183,13 +193,26 @@ export class ReadyQueue {
     return this.#groups.get(key);
   }
 
+  /** The group of this key, made when new. */
+  groupOf(key: string): Group {
+    let group = this.#groups.get(key);
+    if (!group) {
+      group = new Group(key, this);
+      this.#groups.set(key, group);
+      this.#groupQueues.groups += 1;
+    }
+    return group;
+  }
+
+  /** A group that has neither rows nor starts that count goes. */
+  forget(group: Group): void {
+    if (group.groupQueues.length > 0 || group.limiter.remembers || !this.#groups.delete(group.key)) return;
+    this.#groupQueues.groups -= 1;
+  }
+
   /** Binds a row to its group queue; the group queue and its group come into being when new. */
   bind(row: number, groupKey: string, { priority, isSuspect }: { priority: number; isSuspect: boolean }): GroupQueue {
-    let group = this.#groups.get(groupKey);
-    if (!group) {
-      group = new Group(groupKey, this);
-      this.#groups.set(groupKey, group);
-    }
+    const group = this.groupOf(groupKey);
     const level = isSuspect ? priority + SUSPECT_LEVEL : priority;
     let groupQueue = group.groupQueues.find((candidate) => candidate.level === level);
     if (!groupQueue) {
@@ -201,7 +224,7 @@ export class ReadyQueue {
     return groupQueue;
   }
 
-  /** Forgets a row that is in no list any more; group queue and group go with their last row. */
+  /** Forgets a row that is in no list any more; its group queue goes with its last row. */
   unbind(row: number): void {
     const groupQueue = this.#groupQueues.get(this.#table.u(row, GROUP_QUEUE));
     this.#table.setU(row, GROUP_QUEUE, 0);
@@ -223,7 +246,7 @@ export class ReadyQueue {
     const { group } = groupQueue;
     group.groupQueues.splice(group.groupQueues.indexOf(groupQueue), 1);
     this.#groupQueues.remove(groupQueue);
-    if (group.groupQueues.length === 0) this.#groups.delete(group.key);
+    this.forget(group);
   }
 
   /** The row waits for a worker: behind the others, or (`returned`) where its id belongs among the first. */
@@ -252,7 +275,8 @@ export class ReadyQueue {
       const level = this.#highest(which);
       if (level < 0) return NONE;
       const groupQueue = this.#turn[level]!;
-      const opensMs = groupQueue.group.limiter.opensMs(bounds, nowMs);
+      const knownMs = bounds.rate ? this.lostMs + bounds.rate.perMs : -Infinity;
+      const opensMs = Math.max(groupQueue.group.limiter.opensMs(bounds, nowMs), knownMs);
       if (opensMs > nowMs) {
         this.#park(groupQueue.group, opensMs);
         parked(groupQueue.group, opensMs);
@@ -261,7 +285,7 @@ export class ReadyQueue {
       const row = groupQueue.ready.head;
       groupQueue.ready.remove(row);
       this.#count -= 1;
-      groupQueue.group.limiter.started(bounds);
+      groupQueue.group.limiter.started();
       if (groupQueue.ready.count === 0) this.#leave(groupQueue);
       else this.#turn[level] = groupQueue.ringNext;
       return row;

@@ -26,12 +26,13 @@ import {
 } from "./task-columns.ts";
 import type { QueueSettings } from "./queue-settings.ts";
 import type { TaskQueue } from "./task-queue.ts";
+import type { ThrottleListener } from "./throttle.ts";
 
 /** Why a lease was taken back from its worker. */
 export type Revocation = "timeout" | "cancelled";
 
 /** What the state machine tells. Called in the middle of a change: remember, do not call back. */
-export interface TaskStateMachineListener {
+export interface TaskStateMachineListener extends ThrottleListener {
   /** The row's state record must be written anew. */
   changed(row: number): void;
   /** The task ended; write it, and tell its watchers. `result` only when completed. */
@@ -42,8 +43,6 @@ export interface TaskStateMachineListener {
   removed(row: number): void;
   /** What went wrong, to be kept with the task; `attempt` when an attempt failed. */
   errorRecorded(row: number, error: string, attempt: number | undefined): void;
-  /** There may be something to take. */
-  ready(queue: TaskQueue): void;
   /** What fell due for the row met an error that nobody expected; it is not tried again before a restart. */
   broken(row: number, error: unknown): void;
 }
@@ -75,8 +74,8 @@ export class TaskStateMachine extends Recovery {
   // ---- queues
 
   /** New settings; a bound that was lifted lets tasks go at once. */
-  configure(queue: TaskQueue, settings: QueueSettings): void {
-    queue.configure(settings);
+  configure(queue: TaskQueue, settings: QueueSettings, nowMs: number): void {
+    queue.configure(settings, nowMs);
     this.throttle.openAll(queue);
   }
 

@@ -61,7 +61,6 @@ export class TaskTable {
   readonly #bytesMax: number;
   #id: number;
   #bytes = 0;
-  #groups = 0;
 
   constructor({ random, firstId, bytesMax = QUEUE_BYTES_MAX }: TaskTableOptions) {
     this.#id = firstId;
@@ -139,7 +138,7 @@ export class TaskTable {
    */
   reserve(queue: TaskQueue, spec: TaskSpec, bodyBytes: number, nowMs: number): number {
     const { table } = this;
-    if (this.#groups >= GROUPS_MAX && spec.group !== "" && !queue.ready.group(spec.group)) {
+    if (this.#groupQueues.groups >= GROUPS_MAX && spec.group !== "" && !queue.ready.group(spec.group)) {
       throw new OperationError("QUEUE_TOO_MANY", `Cannot create group '${spec.group}': limit of ${GROUPS_MAX} groups reached`);
     }
     const row = table.allocate();
@@ -312,7 +311,7 @@ export class TaskTable {
     table.setU(row, STATE, stateCode(state));
   }
 
-  protected groupOf(row: number): Group {
+  groupOf(row: number): Group {
     return this.#groupQueues.get(this.table.u(row, GROUP_QUEUE)).group;
   }
 
@@ -332,9 +331,7 @@ export class TaskTable {
   }
 
   #place(row: number, queue: TaskQueue, { group, priority }: { readonly group: string; readonly priority: number }): void {
-    const groups = queue.ready.groupCount;
     queue.ready.bind(row, group, { priority, isSuspect: this.isSuspect(row) });
-    this.#groups += queue.ready.groupCount - groups;
   }
 
   /** A key is looked up, and then mostly inserted: the last hash is kept. */
@@ -376,9 +373,7 @@ export class TaskTable {
     this.#byId.remove(row);
     if (this.table.u(row, FLAGS) & FLAG_KEY) this.#byKey.remove(row);
     this.#policies.release(this.table.u(row, POLICY));
-    const groups = queue.ready.groupCount;
     queue.ready.unbind(row);
-    this.#groups += queue.ready.groupCount - groups;
     this.table.release(row);
   }
 }

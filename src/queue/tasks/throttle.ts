@@ -1,20 +1,33 @@
 /**
- * ○ ReadyKind queues and groups may start a task now. One at its rate is closed until a time, one at its concurrency until one of its
- * tasks stops; neither is looked at meanwhile. Invariant: what is closed until a time has a timer entry that is due no later.
+ * ○ Which queues and groups may start a task now. One at its rate is closed until a time, one at its concurrency until one of its
+ * tasks stops; neither is looked at meanwhile. Invariants: what is closed until a time has a timer entry that is due no later; a
+ * group whose starts still count against its rate is there, tasks or not.
  */
 import { Heap } from "../../core/heap.ts";
 import { NONE } from "./task-columns.ts";
-import type { Group, TaskQueue, ReadyKind } from "./task-queue.ts";
+import type { Group, ReadyKind, TaskQueue } from "./task-queue.ts";
 
-type Wake = { readonly atMs: number; readonly queue: TaskQueue; readonly group: Group | undefined };
+interface Wake {
+  readonly atMs: number;
+  readonly queue: TaskQueue;
+  readonly group: Group | undefined;
+  /** Whether it opens what was closed, or looks whether the group's starts still count. */
+  readonly opens: boolean;
+}
+
+export interface ThrottleListener {
+  /** There may be something to take. */
+  ready(queue: TaskQueue): void;
+  /** Its starts no longer count. */
+  startsForgotten(group: Group): void;
+}
 
 export class Throttle {
-  readonly #opened: (queue: TaskQueue) => void;
+  readonly #listener: ThrottleListener;
   readonly #wakes = new Heap<Wake>({ before: (a, b) => a.atMs < b.atMs });
 
-  /** @param opened told when there may be something to take */
-  constructor(opened: (queue: TaskQueue) => void) {
-    this.#opened = opened;
+  constructor(listener: ThrottleListener) {
+    this.#listener = listener;
   }
 
   /** Takes the ready row whose turn it is and counts it as running; 0 when none may start now. */
@@ -28,7 +41,7 @@ export class Throttle {
       return NONE;
     }
     const row = queue.ready.take(which, queue.groupBounds, nowMs, (group, untilMs) => this.#wake(untilMs, queue, group));
-    if (row !== NONE) queue.limiter.started(queue.bounds);
+    if (row !== NONE) queue.limiter.started();
     return row;
   }
 
@@ -37,34 +50,52 @@ export class Throttle {
     return queue.ready.isOpen(which) && !queue.settings.paused && queue.closedUntilMs === undefined;
   }
 
+  /** A task was taken whose start counts against a rate: from now on, until a window after `gave`. */
+  reserve(group: Group): void {
+    group.queue.owner.limiter.reserve();
+    group.limiter.reserve();
+  }
+
+  /** It was given out now, or may have been. */
+  gave(group: Group, nowMs: number): void {
+    const queue = group.queue.owner;
+    queue.limiter.gave(queue.bounds.rate, nowMs);
+    group.limiter.gave(queue.groupBounds.rate, nowMs);
+    if (group.limiter.remembers) this.remember(group, nowMs);
+    else group.queue.forget(group);
+    this.#openIfInfinite(queue, group);
+  }
+
+  /** The group is there for as long as its starts count. While one is reserved that is not known: `gave` follows. */
+  remember(group: Group, nowMs: number): void {
+    const queue = group.queue.owner;
+    const atMs = queue.groupBounds.rate ? group.limiter.overMs(queue.groupBounds.rate) : nowMs;
+    if (group.isRemembered || atMs === Infinity) return;
+    group.isRemembered = true;
+    this.#wakes.push({ atMs, queue, group, opens: false });
+  }
+
   /** A task runs that was not taken here: it ran before the restart. */
   started(queue: TaskQueue, group: Group): void {
-    group.limiter.started(queue.groupBounds);
-    queue.limiter.started(queue.bounds);
+    group.limiter.started();
+    queue.limiter.started();
   }
 
   /** A running task stopped: a queue or group that waited for that opens. */
   stopped(queue: TaskQueue, group: Group): void {
     group.limiter.stopped();
     queue.limiter.stopped();
-    if (group.parkedUntilMs === Infinity) {
-      queue.ready.unpark(group);
-      this.#opened(queue);
-    }
-    if (queue.closedUntilMs === Infinity) {
-      queue.closedUntilMs = undefined;
-      this.#opened(queue);
-    }
+    this.#openIfInfinite(queue, group);
   }
 
   /** The queue's bounds have changed: all opens, and closes again where it must. */
   openAll(queue: TaskQueue): void {
     queue.closedUntilMs = undefined;
     for (const group of queue.ready.groups()) queue.ready.unpark(group);
-    this.#opened(queue);
+    this.#listener.ready(queue);
   }
 
-  /** When `tick` has something to open, or undefined. */
+  /** When `tick` has something to open or to forget, or undefined. */
   get deadlineMs(): number | undefined {
     return this.#wakes.peek()?.atMs;
   }
@@ -72,13 +103,38 @@ export class Throttle {
   tick(nowMs: number): void {
     for (let wake = this.#wakes.peek(); wake && wake.atMs <= nowMs; wake = this.#wakes.peek()) {
       this.#wakes.pop();
-      if (wake.group) wake.queue.ready.unpark(wake.group);
-      else wake.queue.closedUntilMs = undefined;
-      this.#opened(wake.queue);
+      if (!wake.opens) this.#forget(wake.group!, nowMs);
+      else {
+        if (wake.group) wake.queue.ready.unpark(wake.group);
+        else wake.queue.closedUntilMs = undefined;
+        this.#listener.ready(wake.queue);
+      }
+    }
+  }
+
+  /** Its newest start no longer counts, or others came meanwhile. */
+  #forget(group: Group, nowMs: number): void {
+    group.isRemembered = false;
+    group.limiter.forget(group.queue.owner.groupBounds.rate, nowMs);
+    if (group.limiter.remembers) this.remember(group, nowMs);
+    else {
+      group.queue.forget(group);
+      this.#listener.startsForgotten(group);
+    }
+  }
+
+  #openIfInfinite(queue: TaskQueue, group: Group): void {
+    if (group.parkedUntilMs === Infinity) {
+      queue.ready.unpark(group);
+      this.#listener.ready(queue);
+    }
+    if (queue.closedUntilMs === Infinity) {
+      queue.closedUntilMs = undefined;
+      this.#listener.ready(queue);
     }
   }
 
   #wake(atMs: number, queue: TaskQueue, group: Group | undefined): void {
-    if (atMs !== Infinity) this.#wakes.push({ atMs, queue, group });
+    if (atMs !== Infinity) this.#wakes.push({ atMs, queue, group, opens: true });
   }
 }

@@ -107,6 +107,7 @@ function listening(): { listener: TaskStateMachineListener; told: string[] } {
     removed: () => told.push("removed"),
     errorRecorded: (_row, error) => told.push(error),
     ready: (queue) => told.push(`ready ${queue.name}`),
+    startsForgotten: (group) => told.push(`forgotten ${group.key}`),
     broken: (_row, error) => told.push(String(error)),
   };
   return { listener, told };
