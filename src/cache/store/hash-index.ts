@@ -1,10 +1,21 @@
 /**
  * ○ Finds an item by its key: chains of items in a table of buckets that grows one bucket at a time (linear hashing),
  * so that no request ever waits for a table to be doubled. Invariant: an item whose hash is h is in bucket h mod 2n, or, where
- * that bucket does not exist yet, in h mod n, n being the power of two below the number of buckets.
+ * that bucket does not exist yet, in h mod n, n being the power of two below the number of buckets. A chain that is linked wrongly
+ * ends the process with a message instead of a loop without end.
  */
+import { assert } from "../../core/assert.ts";
 import * as Item from "./item.ts";
 import { GLOBAL, type Memory } from "./memory.ts";
+
+/** The invariants in words. */
+const LINKED = "a hash chain has linked items alone";
+const ENDS = "a hash chain has at most as many items as there are";
+const HAS_ITEM = "a linked item is in the chain of its bucket";
+const OF_BUCKET = "a hash chain has items of its bucket alone";
+
+/** 64 items: chains are far shorter where the table may grow; only of longer ones the end is asked for. */
+const CHAIN_ITEMS_USUAL = 64;
 
 export class HashIndex {
   readonly #memory: Memory;
@@ -58,10 +69,14 @@ export class HashIndex {
     const words = this.#words;
     const wanted = hash >>> 0;
     let item = this.#buckets[this.#bucketOf(hash)]!;
-    while (item !== 0) {
+    for (let steps = 0; item !== 0; steps += 1) {
       if (Item.hash(words, item) === wanted && Item.keyBytes(words, item) === length) {
-        if (this.#sameKey(item, bytes, start, length)) return item;
+        if (this.#sameKey(item, bytes, start, length)) {
+          assert(Item.has(words, item, Item.LINKED), LINKED);
+          return item;
+        }
       }
+      if (steps > CHAIN_ITEMS_USUAL) this.#mustEnd(steps);
       item = Item.chain(words, item);
     }
     return 0;
@@ -94,26 +109,16 @@ export class HashIndex {
     const words = this.#words;
     const bucket = this.#bucketOf(Item.hash(words, item));
     const next = Item.chain(words, item);
-    let before = this.#buckets[bucket]!;
-    if (before === item) {
-      this.#buckets[bucket] = next;
-      return;
-    }
-    while (Item.chain(words, before) !== item) before = Item.chain(words, before);
-    Item.setChain(words, before, next);
+    if (this.#buckets[bucket] === item) this.#buckets[bucket] = next;
+    else Item.setChain(words, this.#before(item, bucket), next);
   }
 
   /** Puts a copy of an item in the original's place. */
   replace(from: number, to: number): void {
     const words = this.#words;
     const bucket = this.#bucketOf(Item.hash(words, from));
-    let before = this.#buckets[bucket]!;
-    if (before === from) {
-      this.#buckets[bucket] = to;
-      return;
-    }
-    while (Item.chain(words, before) !== from) before = Item.chain(words, before);
-    Item.setChain(words, before, to);
+    if (this.#buckets[bucket] === from) this.#buckets[bucket] = to;
+    else Item.setChain(words, this.#before(from, bucket), to);
   }
 
   get bucketCount(): number {
@@ -130,6 +135,26 @@ export class HashIndex {
     const mask = globals[GLOBAL.bucketMask]!;
     const bucket = hash & mask;
     return bucket < globals[GLOBAL.bucketCount]! ? bucket : bucket & (mask >>> 1);
+  }
+
+  /** The item before another in its chain. */
+  #before(item: number, bucket: number): number {
+    const words = this.#words;
+    let before = this.#buckets[bucket]!;
+    for (let steps = 0; ; steps += 1) {
+      assert(before !== 0, HAS_ITEM);
+      assert(Item.has(words, before, Item.LINKED), LINKED);
+      assert(this.#bucketOf(Item.hash(words, before)) === bucket, OF_BUCKET);
+      if (steps > CHAIN_ITEMS_USUAL) this.#mustEnd(steps);
+      const next = Item.chain(words, before);
+      if (next === item) return before;
+      before = next;
+    }
+  }
+
+  /** The item that is removed is counted no more, hence one over. */
+  #mustEnd(steps: number): void {
+    assert(steps <= this.#memory.globals[GLOBAL.currItems]! + 1, ENDS);
   }
 
   #sameKey(item: number, key: Uint8Array, start: number, length: number): boolean {
@@ -151,8 +176,10 @@ export class HashIndex {
     let stay = 0;
     let move = 0;
     let item = buckets[count - half]!;
-    while (item !== 0) {
+    for (let steps = 0; item !== 0; steps += 1) {
       const next = Item.chain(words, item);
+      assert((Item.hash(words, item) & (half - 1)) === count - half, OF_BUCKET);
+      if (steps > CHAIN_ITEMS_USUAL) this.#mustEnd(steps);
       if ((Item.hash(words, item) & half) === 0) {
         Item.setChain(words, item, stay);
         stay = item;

@@ -1,13 +1,18 @@
 /**
  * ○ Pages of 1 MiB, cut into equal chunks per class, as memcached does it: a class grows page by page until the limit is reached,
  * and a freed chunk stays in its class. Invariant: every chunk is either on its class's free list (flag SLABBED) or owned by one
- * item; pages taken plus pages in the pool equal `memoryTaken`.
+ * item; pages taken plus pages in the pool equal `memoryTaken`. A free list that is linked wrongly ends the process with a message.
  */
 import { assert } from "../../core/assert.ts";
 import * as Item from "./item.ts";
 import { PAGE_BYTES, SLAB_CLASSES_MAX } from "./limits.ts";
 import { GLOBAL, type Memory } from "./memory.ts";
 import type { StoreSettings } from "./settings.ts";
+
+/** The invariants in words. */
+const FREE = "a free list has free chunks of its class alone";
+const USED = "a chunk is freed once, and by its owner";
+const NEIGHBOURS = "neighbours in a free list name each other";
 
 /** Chunks start at multiples of 8 bytes, the unit in which items are numbered. */
 const ALIGN_BYTES = 8;
@@ -80,6 +85,7 @@ export class Slabs {
       chunk = memory.classFree[slabClass]!;
     }
     const words = this.#words;
+    assert(Item.has(words, chunk, Item.SLABBED) && Item.slabClass(words, chunk) === slabClass, FREE);
     const next = Item.next(words, chunk);
     memory.classFree[slabClass] = next;
     if (next !== 0) Item.setPrev(words, next, 0);
@@ -91,9 +97,15 @@ export class Slabs {
 
   /** Gives a single chunk back to its class. */
   free(chunk: number, slabClass: number): void {
+    assert((Item.flags(this.#words, chunk) & (Item.SLABBED | Item.LINKED)) === 0, USED);
+    this.#linkFree(chunk, slabClass);
+  }
+
+  #linkFree(chunk: number, slabClass: number): void {
     const memory = this.#memory;
     const words = this.#words;
     const next = memory.classFree[slabClass]!;
+    assert(next === 0 || Item.prev(words, next) === 0, NEIGHBOURS);
     Item.setMeta(words, chunk, Item.SLABBED, slabClass, 0);
     Item.setNext(words, chunk, next);
     Item.setPrev(words, chunk, 0);
@@ -109,6 +121,8 @@ export class Slabs {
     const words = this.#words;
     const next = Item.next(words, chunk);
     const prev = Item.prev(words, chunk);
+    assert(next === 0 || Item.prev(words, next) === chunk, NEIGHBOURS);
+    assert((prev === 0 ? memory.classFree[slabClass]! : Item.next(words, prev)) === chunk, NEIGHBOURS);
     if (next !== 0) Item.setPrev(words, next, prev);
     if (prev !== 0) Item.setNext(words, prev, next);
     else memory.classFree[slabClass] = next;
@@ -174,7 +188,7 @@ export class Slabs {
     const step = memory.classBytes[slabClass]! / ALIGN_BYTES;
     let chunk = this.pageStart(page);
     for (let count = memory.classPerPage[slabClass]!; count > 0; count -= 1) {
-      this.free(chunk, slabClass);
+      this.#linkFree(chunk, slabClass);
       chunk += step;
     }
   }
