@@ -84,6 +84,10 @@ export const ERROR_CODES = {
   QUEUE_TOO_MANY: "More queues, groups, bodies in one submission or tasks to wait for than the limit allows",
   QUEUE_TASK_UNKNOWN: "The task id is unknown: never submitted here, or its result is no longer stored",
   QUEUE_TASK_STATE: "The task's state does not allow this: cancelling a task that has ended, retrying a task that is not dead",
+  QUEUE_KEY_CONFLICT:
+    "The idempotency key is known for other payloads, or another number of them; nothing was submitted. Use another key",
+  QUEUE_RESULT_EVICTED:
+    "The task is completed, but its result had to make room for newer ones; raise the limit (--result-bytes) or read results sooner",
   QUEUE_TASK_DEAD: "The task is dead: all attempts failed or it expired; the message is its last error",
   QUEUE_TASK_CANCELLED: "The task was cancelled before it completed",
   QUEUE_STORE_UNAVAILABLE: "The store cannot write (disk full, I/O error): new tasks are refused until it can again",

@@ -9,6 +9,9 @@ export const BODY_CACHE_BYTES_MAX = 64 * 1024 ** 2;
 /** 64 MiB of results and rows of ended tasks; past it the oldest go first, so that a flood of results cannot fill the disk. */
 export const ENDED_BYTES_MAX = 64 * 1024 ** 2;
 
+/** 64 MiB of tasks whose results had to go and whose keys are remembered: half a million of them. */
+export const EVICTED_BYTES_MAX = 64 * 1024 ** 2;
+
 /** 256 MiB of dead tasks: they are evidence, so they get more room than results that nobody fetched. */
 export const DEAD_BYTES_MAX = 256 * 1024 ** 2;
 

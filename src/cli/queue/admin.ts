@@ -29,7 +29,8 @@ async function deadTasks(client: QueueClient, queue: string, timeoutMs: number):
   let after: number | undefined;
   do {
     const page = await listTasks(client, { queue, state: "dead", limit: 1000, after }, timeoutMs);
-    ids.push(...page.tasks.map(({ id }) => id));
+    // One whose body had to make room has nothing to be tried again with.
+    ids.push(...page.tasks.filter(({ evicted }) => !evicted).map(({ id }) => id));
     after = page.next;
   } while (after !== undefined);
   return ids;

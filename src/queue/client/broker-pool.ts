@@ -246,5 +246,5 @@ export class BrokerPool {
 
 const HELLO = Buffer.from("hello");
 const HELLO_AGAIN = Buffer.from("again");
-/** We read many in one message, and workers say what they have begun; all workers of this process are lost together. */
-const ABOUT = Buffer.from(JSON.stringify({ many: 1, begun: 1, process: randomUUID() }));
+/** We read many in one message and the outcome `evicted`, and workers say what they have begun; all workers of this process are lost together. */
+const ABOUT = Buffer.from(JSON.stringify({ many: 1, begun: 1, evicted: 1, process: randomUUID() }));

@@ -48,7 +48,10 @@ export interface AddOptions {
   readonly expire?: Duration;
   /** How long the outcome can be read after the end; default "10m". */
   readonly keep?: Duration;
-  /** While a task with the same key is known to the queue, that task is the answer. */
+  /**
+   * While a task with the same key is known to the queue, that task is the answer. Several payloads are one submission under the key:
+   * the same again are answered with the same tasks, others are refused (QUEUE_KEY_CONFLICT).
+   */
   readonly key?: string;
   /** Tasks of a group share the queue's bounds for groups, and groups take turns. */
   readonly group?: string;
@@ -80,8 +83,8 @@ export class Task<R = unknown> {
   /**
    * Waits for its result, over reconnects and restarts of the broker.
    *
-   * @throws OperationError QUEUE_TASK_DEAD (the message is the last error), QUEUE_TASK_CANCELLED, QUEUE_TASK_UNKNOWN, QUEUE_UNREACHABLE
-   * at the deadline, ABORTED
+   * @throws OperationError QUEUE_TASK_DEAD (the message is the last error), QUEUE_TASK_CANCELLED, QUEUE_TASK_UNKNOWN, QUEUE_RESULT_EVICTED,
+   * QUEUE_UNREACHABLE at the deadline, ABORTED
    */
   result(wait: WaitFor = {}): Promise<R> {
     return this.#queue.resultOf(this.id, wait);
@@ -149,7 +152,10 @@ export class Queue<P = unknown, R = unknown> {
     return this.task(id!);
   }
 
-  /** Submits tasks together: all of them are on disk when it resolves, or none was accepted. Errors as of `add`. */
+  /**
+   * Submits tasks together: all of them are on disk when it resolves, or none was accepted. Errors as of `add`, and
+   * OperationError QUEUE_KEY_CONFLICT where its key is known for other payloads.
+   */
   async addMany(payloads: readonly P[], options: AddOptions = NOTHING): Promise<Task<R>[]> {
     const bodies = this.payload.direct
       ? payloads.map((payload) => this.payload.encodeNow(payload))
@@ -237,6 +243,11 @@ export class Queue<P = unknown, R = unknown> {
     if (state === "completed") return this.results.direct ? this.results.decodeNow(bytes) : this.results.decode(bytes);
     if (state === "dead") throw new OperationError("QUEUE_TASK_DEAD", textOf(bytes) || `Task ${id} is dead`);
     if (state === "cancelled") throw new OperationError("QUEUE_TASK_CANCELLED", `Task ${id} was cancelled`);
+    if (state === "evicted")
+      throw new OperationError(
+        "QUEUE_RESULT_EVICTED",
+        `Task ${id} is completed, but its result had to make room for newer ones`,
+      );
     throw new OperationError("QUEUE_TASK_UNKNOWN", `Task ${id} is unknown, or its result is no longer stored`);
   }
 }

@@ -22,6 +22,8 @@ export interface TaskInfo {
   readonly group?: string;
   readonly failures: number;
   readonly createdMs: number;
+  /** Its result, or its body, had to make room: only its key and its state are remembered. */
+  readonly evicted?: boolean;
   readonly bodyBytes: number;
 }
 
@@ -66,6 +68,7 @@ const TASK: Readonly<Record<string, Check>> = {
   createdMs: isTime,
   atMs: isOptional(isTime),
   expiresMs: isOptional(isTime),
+  evicted: isOptional((value) => typeof value === "boolean"),
   bodyBytes: isCount,
   // of SHOW
   after: isOptional(isList(isText)),

@@ -19,7 +19,7 @@ const HIGH = 2 ** 32;
 const RECORD_BYTES_MAX = 32;
 
 /** How tasks end, in the order of the numbers by which ENDEDS says it. */
-const OUTCOMES: readonly OutcomeState[] = ["completed", "dead", "cancelled", "unknown"];
+const OUTCOMES: readonly OutcomeState[] = ["completed", "dead", "cancelled", "unknown", "evicted"];
 
 /** Gathers records until they are taken as one frame. */
 export class RecordBatchWriter {

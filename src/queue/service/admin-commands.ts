@@ -42,6 +42,8 @@ export class AdminCommands {
     if (row === NONE) return unknownTask();
     if (this.#outcomes.isSettling(id))
       return new OperationError("QUEUE_TASK_STATE", "Cannot retry: the task's state is still being written");
+    if (stateMachine.isEvicted(row))
+      return new OperationError("QUEUE_TASK_STATE", "Cannot retry: the task's body had to make room for those of newer ones");
     if (!stateMachine.redrive(row, this.#context.nowMs())) {
       return new OperationError("QUEUE_TASK_STATE", `Cannot retry: the task is ${stateMachine.state(row)}, not dead`);
     }

@@ -8,7 +8,7 @@ import { Buffer } from "node:buffer";
 import { UsageError } from "../../core/errors.ts";
 import type { TaskService } from "./task-service.ts";
 import { CRON_CATCH_UP_MAX } from "../limits.ts";
-import { readSpec, type TaskOptions } from "../tasks/task-policy.ts";
+import { OWN_KEY, readSpec, type TaskOptions } from "../tasks/task-policy.ts";
 
 /** The first time after `afterMs` that matches, in wall ms; undefined = never again. Throws when the expression is no good. */
 export type NextRun = (expression: string, timeZone: string | undefined, afterMs: number) => number | undefined;
@@ -130,7 +130,7 @@ export class CronTable {
     this.#schedule(entry);
     const { queue, options } = entry.settings;
     const { nowMs, wallMs } = this.#service;
-    const key = `cron:${entry.name}:${new Date(atMs).toISOString()}`;
+    const key = `${OWN_KEY}cron:${entry.name}:${new Date(atMs).toISOString()}`;
     const spec = { ...readSpec(options ?? {}, { nowMs, wallMs, numberOf: () => undefined }), key };
     this.#service.add(
       { queue, spec, bodies: [entry.body] },

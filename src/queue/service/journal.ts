@@ -51,6 +51,13 @@ export class Journal {
     else this.#ops.push({ kind: "end", id, state: record, result: result ?? EMPTY });
   }
 
+  /** Of an ended task neither result nor body is kept any more. */
+  evicted(row: number): void {
+    const stateMachine = this.#context.stateMachine();
+    const id = stateMachine.table.f(row, ID);
+    this.#ops.push({ kind: "end", id, state: encodeState(stateMachine.record(row)), result: EMPTY });
+  }
+
   removed(id: number): void {
     this.#ops.push({ kind: "remove", id });
   }

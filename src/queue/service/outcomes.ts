@@ -62,6 +62,7 @@ export class Outcomes {
     if (row === NONE) return false;
     const state = stateMachine.state(row);
     if (!isEnded(state)) this.add(id, watcher);
+    else if (state === "completed" && stateMachine.isEvicted(row)) this.tell(watcher, { id, state: "evicted", bytes: EMPTY });
     else void this.#readBack(id, state, watcher);
     return true;
   }

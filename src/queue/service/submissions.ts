@@ -2,13 +2,14 @@
  * ○ Submissions on their way in: checked, given ids, written, and only then given out. One under a key that is known is answered
  * with the task that has it; one that finds its queue full is refused or waits, as it chose.
  */
-import { EMPTY } from "../../core/bytes.ts";
+import { EMPTY, sameBytes } from "../../core/bytes.ts";
 import { HoldfastError, OperationError, UsageError } from "../../core/errors.ts";
 import type { Owner } from "./guard.ts";
 import type { Journal } from "./journal.ts";
 import type { ServiceContext } from "./service-context.ts";
 import { BATCH_TASKS_MAX, HELD_BYTES_MAX, TASK_OVERHEAD_BYTES } from "../limits.ts";
-import { keyAt, type TaskSpec } from "../tasks/task-policy.ts";
+import { isResendKey, type KeyedBodies, type TaskSpec } from "../tasks/task-policy.ts";
+import { digestOf } from "../tasks/bodies-digest.ts";
 import { encodeHead, encodeState } from "../tasks/task-record.ts";
 import type { StoreOp } from "../stores/store.ts";
 import { ID, NONE } from "../tasks/task-columns.ts";
@@ -18,6 +19,7 @@ import type { Outcomes, OutcomeWatcher } from "./outcomes.ts";
 export interface Submission {
   readonly queue: string;
   readonly spec: TaskSpec;
+  /** Several of them under a key are one submission: the same again are answered with the same tasks, others are refused. */
   readonly bodies: readonly Uint8Array[];
   /** Stays with each of the tasks until its outcome is told. */
   readonly watcher?: OutcomeWatcher | undefined;
@@ -81,7 +83,8 @@ export class Submissions {
   }
 
   /** Takes a submission in: all of its bodies or none. */
-  add(submission: Submission, answer: SubmissionAnswer): void {
+  add(given: Submission, answer: SubmissionAnswer): void {
+    const submission = withKeyedBodies(given);
     const refusal = this.#tryAdd(submission, answer);
     if (!refusal) return;
     if (refusal.code !== "QUEUE_FULL" || !submission.spec.waitForRoom) {
@@ -104,12 +107,11 @@ export class Submissions {
       if (this.#closed) throw closing();
       this.#checkBodies(submission);
       const queue = stateMachine.queue(submission.queue);
-      if (spec.key !== "") {
-        const row = stateMachine.findKey(queue.name, spec.key);
-        if (row !== NONE) {
-          this.#addAgain(queue, row, submission, answer);
-          return undefined;
-        }
+      const row = spec.key === "" ? NONE : stateMachine.findKey(queue.name, spec.key);
+      if (row !== NONE) {
+        mustBeSame(spec.key, stateMachine.keyedBodies(row), spec.keyed);
+        this.#addAgain(row, submission, answer);
+        return undefined;
       }
       this.#checkRoom(queue, bodies);
       this.#reserve(queue, submission, answer);
@@ -159,9 +161,10 @@ export class Submissions {
     let group: Group | undefined;
     const rows: number[] = [];
     const ids: number[] = [];
+    const others = bodies.length > 1 && spec.key !== "" ? keyedMember(spec) : spec;
     for (let index = 0; index < bodies.length; index += 1) {
       const body = bodies[index]!;
-      const own = index === 0 || spec.key === "" ? spec : { ...spec, key: keyAt(spec.key, index) };
+      const own = index === 0 ? spec : others;
       const row = stateMachine.reserve(queue, own, body.length, nowMs);
       const id = stateMachine.table.f(row, ID);
       rows.push(row);
@@ -244,23 +247,20 @@ export class Submissions {
     return others;
   }
 
-  /** A submission under a key that is known: the tasks of the first are the answer. */
-  #addAgain(queue: TaskQueue, row: number, { spec, bodies, watcher }: Submission, answer: SubmissionAnswer): void {
-    const stateMachine = this.#context.stateMachine();
+  /** A submission under a key that is known: its tasks are the answer, whether they are still kept or not. */
+  #addAgain(row: number, { bodies, watcher }: Submission, answer: SubmissionAnswer): void {
     const { owner } = answer;
+    const first = this.#context.stateMachine().table.f(row, ID);
     const added = (ids: readonly number[]): void => {
       this.#added(answer, ids);
-      // One that is no longer kept has the number 0, which is no task's.
       if (watcher)
         for (const id of ids)
           if (!this.#outcomes.watch(id, watcher)) this.#outcomes.tell(watcher, { id, state: "unknown", bytes: EMPTY });
     };
     const unwritten = this.#unwritten.get(row);
     if (unwritten) this.#unwritten.set(row, [...unwritten, { owner, added, refused: (error) => answer.refused(error) }]);
-    else {
-      const rows = bodies.map((_, index) => stateMachine.findKey(queue.name, keyAt(spec.key, index)));
-      added(rows.map((each) => (each === NONE ? 0 : stateMachine.table.f(each, ID))));
-    }
+    // One after the other: they were given their numbers in one turn.
+    else added(bodies.map((_, index) => first + index));
   }
 
   /** Takes in those that have room now, in their order; a full queue holds up only its own. */
@@ -286,6 +286,28 @@ export class Submissions {
     this.#closed = true;
     for (const { answer } of this.#held.splice(0)) this.#refuse(answer, closing());
   }
+}
+
+/** With what several bodies under a key are known again by. Under a key that was made to send them again they are the same anyway. */
+function withKeyedBodies(submission: Submission): Submission {
+  const { spec, bodies } = submission;
+  if (spec.key === "" || bodies.length <= 1 || bodies.length > BATCH_TASKS_MAX || isResendKey(spec.key)) return submission;
+  return { ...submission, spec: { ...spec, keyed: { count: bodies.length, digest: digestOf(bodies) } } };
+}
+
+/** What those are submitted with that come behind the first under a key. */
+function keyedMember({ keyed, ...spec }: TaskSpec): TaskSpec {
+  return { ...spec, key: "", ...(keyed && { isKeyedMember: true }) };
+}
+
+/** @throws OperationError QUEUE_KEY_CONFLICT */
+function mustBeSame(key: string, known: KeyedBodies | undefined, asked: KeyedBodies | undefined): void {
+  if (known && asked && known.count === asked.count && sameBytes(known.digest, asked.digest)) return;
+  if (!known && !asked) return;
+  throw new OperationError(
+    "QUEUE_KEY_CONFLICT",
+    `Cannot submit ${asked?.count ?? 1} bodies under key '${key}': it is known for ${known?.count ?? 1} other bodies`,
+  );
 }
 
 function closing(): OperationError {

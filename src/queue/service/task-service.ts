@@ -476,6 +476,10 @@ export class TaskService {
       this.#outcomes.ended(row, state, result);
       this.#bodies.drop(this.stateMachine.table.f(row, ID));
     },
+    evicted: (row) => {
+      this.#bodies.drop(this.stateMachine.table.f(row, ID));
+      this.#journal.evicted(row);
+    },
     revoked: (row, leaseOwner, why) => this.#dispatcher.revoked(row, leaseOwner, why),
     removed: (row) => {
       const id = this.stateMachine.table.f(row, ID);

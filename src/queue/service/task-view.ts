@@ -21,6 +21,8 @@ export interface TaskView extends TaskPolicy {
   /** delayed, blocked, retrying: when it is due; waiting: since when, unless from the beginning; active: when its attempt runs out of time; ended: when it ended. */
   readonly atMs: number | undefined;
   readonly expiresMs: number | undefined;
+  /** Its result, or its body, had to make room: only its key and its state are remembered. */
+  readonly evicted: true | undefined;
   readonly bodyBytes: number;
   readonly resultBytes: number;
 }
@@ -40,6 +42,7 @@ export function viewTask(stateMachine: TaskStateMachine, row: number): TaskView 
     createdMs: table.f(row, CREATED),
     atMs: finite(table.f(row, AT)),
     expiresMs: finite(table.f(row, EXPIRES)),
+    evicted: stateMachine.isEvicted(row) || undefined,
     bodyBytes: table.u(row, BODY_BYTES),
     resultBytes: table.u(row, RESULT_BYTES),
     ...stateMachine.policy(row),

@@ -13,6 +13,7 @@ export type FollowerStateOptions = Omit<TaskStateMachineOptions, "listener" | "f
 const NOBODY: TaskStateMachineListener = {
   changed() {},
   ended() {},
+  evicted() {},
   revoked() {},
   removed() {},
   errorRecorded() {},

@@ -20,8 +20,11 @@ export type TaskState = (typeof TASK_STATES)[number];
 
 export type EndedState = "completed" | "dead" | "cancelled";
 
-/** How a task ended; `unknown`: no such task is known, or its outcome is no longer kept. */
-export type OutcomeState = EndedState | "unknown";
+/**
+ * How a task ended; `evicted`: completed, but its result had to make room for newer ones; `unknown`: no such task is known, or its
+ * outcome is no longer kept.
+ */
+export type OutcomeState = EndedState | "evicted" | "unknown";
 
 /**
  * Why a task is dead:

@@ -5,7 +5,7 @@
  */
 import { EndedTasks, type EndedTasksOptions } from "./ended-tasks.ts";
 import { Leases, type LeasesOptions } from "./leases.ts";
-import { isEnded, type TaskState } from "./life-cycle.ts";
+import { type EndedState, isEnded } from "./life-cycle.ts";
 import { DEAD_KEEP_MS, RESUME_MS } from "../limits.ts";
 import type { TaskHead, TaskRecord } from "./task-record.ts";
 import { AT, EXPIRES, ID, NONE } from "./task-columns.ts";
@@ -61,19 +61,14 @@ export class Recovery extends Leases {
     return waiting;
   }
 
-  protected keepEnded(row: number, state: TaskState, endedMs: number): void {
-    if (state === "dead") {
-      this.ended.keepDead(row, this.cost(row));
-      this.deadlines.set(row, endedMs + DEAD_KEEP_MS);
-    } else {
-      this.ended.keep(row, this.cost(row));
-      this.deadlines.set(row, endedMs + this.policy(row).keepMs);
-    }
+  protected keepEnded(row: number, state: EndedState, endedMs: number): void {
+    const isEvicted = this.isEvicted(row);
+    this.ended.keep(row, { state, isEvicted, bytes: this.cost(row) });
+    this.deadlines.set(row, endedMs + (state === "dead" && !isEvicted ? DEAD_KEEP_MS : this.policy(row).keepMs));
   }
 
-  protected letGoEnded(row: number, state: TaskState): void {
-    if (state === "dead") this.ended.removeDead(row, this.cost(row));
-    else this.ended.remove(row, this.cost(row));
+  protected letGoEnded(row: number, state: EndedState): void {
+    this.ended.remove(row, { state, isEvicted: this.isEvicted(row), bytes: this.cost(row) });
   }
 
   protected scheduleExpiry(row: number): void {

@@ -49,6 +49,7 @@ export function statesOfWire(word: unknown, blocked?: unknown): readonly TaskSta
 
 /** How a task ended, as ENDED says it. */
 export function endedOfWire(word: string): OutcomeState {
+  if (word === "evicted") return word;
   const [state] = statesOfWire(word);
   return state && isEnded(state) ? state : "unknown";
 }

@@ -63,10 +63,14 @@ export const FLAG_AFTER = 16;
 export const FLAG_REDRIVEN = 32;
 /** Other tasks wait for it. Not written: found out again when those are read. */
 export const FLAG_AWAITED = 64;
+/** ended: its result, or its body, had to make room; that it was, and how it ended, is kept for its key's sake. */
+export const FLAG_EVICTED = 128;
+/** Its key, or that of the bodies it was submitted with, may be asked for again. Not written: its head says so. */
+export const FLAG_REMEMBERED = 512;
 /** active: its worker said that it has begun. Not written. */
 export const FLAG_BEGUN = 256;
 /** What is written of FLAGS. */
-export const FLAGS_WRITTEN = FLAG_KEY | FLAG_ERRORS | FLAG_LEASE_WRITTEN | FLAG_AFTER | FLAG_REDRIVEN;
+export const FLAGS_WRITTEN = FLAG_KEY | FLAG_ERRORS | FLAG_LEASE_WRITTEN | FLAG_AFTER | FLAG_REDRIVEN | FLAG_EVICTED;
 
 export class TaskColumns {
   readonly #f64: Float64Array[] = [];

@@ -38,8 +38,8 @@ export interface TaskOptions {
   /** How long the outcome can be read after the end; default 600,000. */
   readonly keepMs?: number;
   /**
-   * Idempotency key: while a task with the same key is known to the queue, that task is the answer. Several bodies are several
-   * tasks under it, each known by its place.
+   * Idempotency key: while a task with the same key is known to the queue, that task is the answer. Several bodies are one submission
+   * under it: the same bodies again are answered with the same tasks, others are refused.
    */
   readonly key?: string;
   /** Tasks of a group share its bounds, and groups take turns. */
@@ -67,13 +67,23 @@ export const POLICY_DEFAULT: TaskPolicy = {
   keepMs: KEEP_MS_DEFAULT,
 };
 
+/** What several bodies under one key were: submitted again under the key they must be the same. */
+export interface KeyedBodies {
+  readonly count: number;
+  /** `digestOf` them. */
+  readonly digest: Uint8Array;
+}
+
 /** A submission, checked. Times in queue time. */
 export interface TaskSpec {
   readonly priority: number;
   /** "" = no group. */
   readonly group: string;
-  /** "" = no key. */
+  /** "" = no key. Of several bodies the first has it, with what all of them were; the others' numbers follow its number. */
   readonly key: string;
+  readonly keyed?: KeyedBodies;
+  /** It is another than the first of several bodies under a key. */
+  readonly isKeyedMember?: boolean;
   /** Not before; 0 = at once. */
   readonly dueMs: number;
   /** Infinity = never. */
@@ -125,7 +135,7 @@ export function readSpec(options: TaskOptions, context: SpecContext): TaskSpec {
   return {
     priority,
     group: name(options, "group"),
-    key: name(options, "key"),
+    key: options.key === undefined ? "" : readKey(options.key),
     dueMs: waitMs > 0 ? nowMs + waitMs : 0,
     expiresMs: expireMs === undefined ? Infinity : nowMs + expireMs,
     after: readAfter(options, context),
@@ -182,12 +192,20 @@ function name(options: TaskOptions, option: "key" | "group"): string {
 
 /** @throws UsageError QUEUE_OPTIONS_INVALID when it is no idempotency key */
 export function readKey(key: string): string {
-  return name({ key }, "key");
+  const text = name({ key }, "key");
+  if (text.startsWith(OWN_KEY)) throw invalid("key", "does not begin with a NUL character");
+  return text;
 }
 
-/** The keys of a submission of several bodies under one key. */
-export function keyAt(key: string, index: number): string {
-  return key === "" || index === 0 ? key : `${key}/${index}`;
+/** What the broker's own keys begin with, and nobody else's. */
+export const OWN_KEY = "\0";
+
+/** `~`, something random in base64url or base36, `.` and a number: keys of our client, and of brokers that pass submissions on. */
+const RESEND_KEY = /^~[\w-]{8,12}\.[\da-z]+$/;
+
+/** Whether the key was made to send one submission again after a broken connection: nobody else will ask under it. */
+export function isResendKey(key: string): boolean {
+  return key.startsWith("~") && RESEND_KEY.test(key);
 }
 
 function invalid(option: string, reason: string): UsageError {

@@ -7,7 +7,8 @@ import { ByteReader } from "../../core/byte-reader.ts";
 import { sameBytes } from "../../core/bytes.ts";
 import { ProtocolError } from "../../core/errors.ts";
 import { storedNumber, type StoredState, storedState } from "./state-words.ts";
-import { type TaskPolicy, POLICY_DEFAULT } from "./task-policy.ts";
+import { DIGEST_BYTES } from "./bodies-digest.ts";
+import { type KeyedBodies, type TaskPolicy, POLICY_DEFAULT } from "./task-policy.ts";
 
 export interface TaskHead {
   readonly queue: string;
@@ -18,6 +19,10 @@ export interface TaskHead {
   readonly expiresMs: number;
   readonly after: readonly number[];
   readonly policy: TaskPolicy;
+  /** Of several bodies under one key, with the first. */
+  readonly keyed?: KeyedBodies;
+  /** The same, with each of the others. */
+  readonly isKeyedMember?: boolean;
 }
 
 export interface TaskRecord {
@@ -36,6 +41,8 @@ const STATE_VERSION = 1;
 const STATE_BYTES = 32;
 const HAS_POLICY = 1;
 const HAS_AFTER = 2;
+const HAS_KEYED = 8;
+const IS_KEYED_MEMBER = 16;
 
 const decoder = new TextDecoder();
 /** Where states are laid out before they are copied out: a small array of its own is cheaper than a view made for each. */
@@ -43,14 +50,19 @@ const stateBytes = new Uint8Array(STATE_BYTES);
 const stateView = new DataView(stateBytes.buffer);
 
 /** ```
- * version u8 | parts u8 (1 policy, 2 after) | priority u8 | created f64 | expires f64
- * queue, group, key: each u8 length + UTF-8 | policy: 5 x f64 | after: u16 count + f64 each
+ * version u8 | parts u8 (1 policy, 2 after, 8 keyed, 16 keyed member) | priority u8 | created f64 | expires f64
+ * queue, group, key: each u8 length + UTF-8 | policy: 5 x f64 | after: u16 count + f64 each | keyed: u16 count + digest of 12 bytes
  * ``` */
 export function encodeHead(head: TaskHead): Uint8Array {
   const custom = head.policy !== POLICY_DEFAULT;
   const out = new HeadWriter(HEAD_BYTES_FIXED + head.after.length * 8);
   out.u8(HEAD_VERSION);
-  out.u8((custom ? HAS_POLICY : 0) | (head.after.length > 0 ? HAS_AFTER : 0));
+  out.u8(
+    (custom ? HAS_POLICY : 0) |
+      (head.after.length > 0 ? HAS_AFTER : 0) |
+      (head.keyed ? HAS_KEYED : 0) |
+      (head.isKeyedMember ? IS_KEYED_MEMBER : 0),
+  );
   out.u8(head.priority);
   out.f64(head.createdMs);
   out.f64(head.expiresMs);
@@ -64,6 +76,10 @@ export function encodeHead(head: TaskHead): Uint8Array {
   if (head.after.length > 0) {
     out.u16(head.after.length);
     for (const id of head.after) out.f64(id);
+  }
+  if (head.keyed) {
+    out.u16(head.keyed.count);
+    out.bytes(head.keyed.digest);
   }
   return out.taken();
 }
@@ -93,6 +109,11 @@ class HeadWriter {
 
   f64(value: number): void {
     this.#at = this.#bytes.writeDoubleBE(value, this.#at);
+  }
+
+  bytes(value: Uint8Array): void {
+    this.#bytes.set(value, this.#at);
+    this.#at += value.length;
   }
 
   text(value: string): void {
@@ -128,8 +149,12 @@ export function decodeHead(bytes: Uint8Array): TaskHead {
         }
       : POLICY_DEFAULT;
   const after = parts & HAS_AFTER ? Array.from({ length: reader.u16() }, () => reader.f64()) : [];
+  const keyed = parts & HAS_KEYED ? { keyed: { count: reader.u16(), digest: reader.view(DIGEST_BYTES).slice() } } : undefined;
   reader.end();
-  return { queue, group, key, priority, createdMs, expiresMs, after, policy };
+  const head = { queue, group, key, priority, createdMs, expiresMs, after, policy };
+  return parts & (HAS_KEYED | IS_KEYED_MEMBER)
+    ? { ...head, ...keyed, ...(parts & IS_KEYED_MEMBER && { isKeyedMember: true }) }
+    : head;
 }
 
 /** `version u8 | state u8 | flags u8 | lost u8 | at f64 | token f64 | attempts u16 | reserved u16 | body bytes u32 | result bytes u32` */

@@ -17,7 +17,9 @@ import {
   EXPIRES,
   FLAG_LEASE_WRITTEN,
   FLAG_ERRORS,
+  FLAG_EVICTED,
   FLAG_REDRIVEN,
+  FLAG_REMEMBERED,
   FLAG_UNWRITTEN,
   FLAGS,
   LOST,
@@ -39,6 +41,8 @@ export interface TaskStateMachineListener extends ThrottleListener {
   ended(row: number, state: EndedState, result: Uint8Array | undefined): void;
   /** The lease is over before its owner ended it. */
   revoked(row: number, leaseOwner: number, why: Revocation): void;
+  /** Its result, or its body, had to make room: only that it has ended, and how, is kept. */
+  evicted(row: number): void;
   /** The row is removed; still readable during the call. */
   removed(row: number): void;
   /** What went wrong, to be kept with the task; `attempt` when an attempt failed. */
@@ -50,6 +54,9 @@ export interface TaskStateMachineListener extends ThrottleListener {
 export interface TaskStateMachineOptions extends RecoveryOptions {
   readonly listener: TaskStateMachineListener;
 }
+
+/** 1 s at least between two looks whether the bodies under a key are all forgotten. */
+const KEYED_LOOK_MS = 1000;
 
 export class TaskStateMachine extends Recovery {
   readonly #listener: TaskStateMachineListener;
@@ -171,9 +178,9 @@ export class TaskStateMachine extends Recovery {
     return true;
   }
 
-  /** A dead task is made ready again: with all its attempts, without expiry. @returns false when it is not dead */
+  /** A dead task is made ready again: with all its attempts, without expiry. @returns false when it is not dead, or has no body */
   redrive(row: number, nowMs: number): boolean {
-    if (this.state(row) !== "dead") return false;
+    if (this.state(row) !== "dead" || this.isEvicted(row)) return false;
     const queue = this.queueOf(row);
     this.letGoEnded(row, "dead");
     this.move(row, queue, "redrive");
@@ -236,7 +243,9 @@ export class TaskStateMachine extends Recovery {
       case "completed":
       case "dead":
       case "cancelled":
-        this.remove(row);
+        // The key of several bodies is remembered for as long as one of them is known.
+        if (this.hasKeyedMembers(row)) this.deadlines.set(row, nowMs + Math.max(this.policy(row).keepMs, KEYED_LOOK_MS));
+        else this.remove(row);
         return;
       case "active":
         if (this.leaseOwner(row) === 0) this.giveBack(row, nowMs);
@@ -325,7 +334,23 @@ export class TaskStateMachine extends Recovery {
 
   /** Keeps ended tasks within their bounds: the oldest go first. */
   #bound(): void {
-    for (let row = this.ended.surplus(); row !== NONE; row = this.ended.surplus()) this.remove(row);
+    for (let row = this.ended.surplus(); row !== NONE; row = this.ended.surplus()) {
+      const isRemembered = (this.table.u(row, FLAGS) & FLAG_REMEMBERED) !== 0;
+      if (isRemembered && !this.isEvicted(row)) this.#evict(row);
+      else this.remove(row);
+    }
+  }
+
+  /** Of a task whose key is to be remembered only that it has ended, and how, is kept. */
+  #evict(row: number): void {
+    const { table } = this;
+    const state = this.state(row) as EndedState;
+    this.letGoEnded(row, state);
+    table.setU(row, BODY_BYTES, 0);
+    table.setU(row, RESULT_BYTES, 0);
+    this.setFlag(row, FLAG_EVICTED, true);
+    this.#listener.evicted(row);
+    this.keepEnded(row, state, table.f(row, AT));
   }
 
   #await(row: number, after: readonly number[], nowMs: number): void {

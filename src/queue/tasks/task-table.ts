@@ -11,7 +11,7 @@ import { hashKey, type KeyHash } from "./key-hash.ts";
 import { type Group, GroupQueueTable, TaskQueue } from "./task-queue.ts";
 import { mustNext, stateCode, type TaskEvent, type TaskState, TASK_STATES } from "./life-cycle.ts";
 import { GROUPS_MAX, NAME_BYTES_MAX, QUEUE_BYTES_MAX, QUEUES_MAX, SUSPECT_LOSSES, TASK_OVERHEAD_BYTES } from "../limits.ts";
-import { type TaskPolicy, PolicyTable, type TaskSpec } from "./task-policy.ts";
+import { isResendKey, type KeyedBodies, type TaskPolicy, PolicyTable, type TaskSpec } from "./task-policy.ts";
 import type { TaskHead, TaskRecord } from "./task-record.ts";
 import { hashNumber, RowIndex } from "./row-index.ts";
 import {
@@ -22,9 +22,11 @@ import {
   CREATED,
   EXPIRES,
   FLAG_AFTER,
+  FLAG_EVICTED,
   FLAG_KEY,
   FLAG_LEASE_WRITTEN,
   FLAG_REDRIVEN,
+  FLAG_REMEMBERED,
   FLAG_UNWRITTEN,
   FLAGS,
   FLAGS_WRITTEN,
@@ -53,6 +55,8 @@ export class TaskTable {
   readonly table = new TaskColumns();
   readonly #byId = new RowIndex((row) => hashNumber(this.table.f(row, ID)));
   readonly #byKey = new RowIndex((row) => this.table.u(row, KEY_A));
+  /** By the number of the first what several bodies under one key were. */
+  readonly #keyed = new Map<number, KeyedBodies>();
   readonly #keySeed: number;
   #lastHash: { readonly queue: string; readonly key: string; readonly hash: KeyHash };
   readonly #groupQueues = new GroupQueueTable();
@@ -119,6 +123,23 @@ export class TaskTable {
     return this.#byKey.find(a, (row) => table.u(row, KEY_A) === a && table.u(row, KEY_B) === b && table.u(row, KEY_C) === c);
   }
 
+  /** What was submitted under the key of this row, when it was several bodies. */
+  keyedBodies(row: number): KeyedBodies | undefined {
+    return this.#keyed.size === 0 ? undefined : this.#keyed.get(this.table.f(row, ID));
+  }
+
+  /** Whether tasks are known that were submitted with this row, the first of several bodies under a key. */
+  hasKeyedMembers(row: number): boolean {
+    const first = this.table.f(row, ID);
+    const count = this.keyedBodies(row)?.count ?? 0;
+    for (let id = first + 1; id < first + count; id += 1) if (this.find(id) !== NONE) return true;
+    return false;
+  }
+
+  isEvicted(row: number): boolean {
+    return (this.table.u(row, FLAGS) & FLAG_EVICTED) !== 0;
+  }
+
   /** True when so many bytes in so many tasks would pass a bound. */
   isFull(queue: TaskQueue, bodyBytes: number, tasks: number): boolean {
     const bytes = bodyBytes + tasks * TASK_OVERHEAD_BYTES;
@@ -151,7 +172,7 @@ export class TaskTable {
     table.setU(row, BODY_BYTES, bodyBytes);
     table.setU(row, POLICY, this.#policies.intern(spec.policy));
     this.#place(row, queue, spec);
-    if (spec.key !== "") this.#insertKey(row, queue.name, spec.key);
+    this.#remember(row, queue.name, spec);
     table.setU(row, STATE, stateCode(spec.after.length > 0 ? "blocked" : spec.dueMs > nowMs ? "delayed" : "waiting"));
     this.#byId.insert(row);
     this.account(queue, bodyBytes + TASK_OVERHEAD_BYTES);
@@ -281,7 +302,7 @@ export class TaskTable {
     this.#setRecord(row, record);
     this.#place(row, queue, head);
     queue.counted(this.state(row), 1);
-    if (head.key !== "") this.#insertKey(row, head.queue, head.key);
+    this.#remember(row, head.queue, head);
     this.#byId.insert(row);
     this.countIdsFrom(id + 1);
     return row;
@@ -303,7 +324,7 @@ export class TaskTable {
     // What was active waits again, as if it had from the beginning: its attempt's end says nothing any more.
     table.setF(row, AT, state === "waiting" && record.state === "active" ? 0 : record.atMs);
     table.setF(row, TOKEN, record.token);
-    table.setU(row, FLAGS, record.flags);
+    table.setU(row, FLAGS, record.flags | (table.u(row, FLAGS) & FLAG_REMEMBERED));
     table.setU(row, ATTEMPTS, record.attempts);
     table.setU(row, LOST, record.lost);
     table.setU(row, BODY_BYTES, record.bodyBytes);
@@ -343,6 +364,17 @@ export class TaskTable {
     return hash;
   }
 
+  /** By its key it is found, and with its bodies it is compared. */
+  #remember(
+    row: number,
+    queue: string,
+    { key, keyed, isKeyedMember }: Pick<TaskSpec, "key" | "keyed" | "isKeyedMember">,
+  ): void {
+    if (key !== "") this.#insertKey(row, queue, key);
+    if (keyed) this.#keyed.set(this.table.f(row, ID), keyed);
+    if (isKeyedMember || (key !== "" && !isResendKey(key))) this.setFlag(row, FLAG_REMEMBERED, true);
+  }
+
   #insertKey(row: number, queue: string, key: string): void {
     const { a, b, c } = this.#hashOf(queue, key);
     this.table.setU(row, KEY_A, a);
@@ -371,7 +403,10 @@ export class TaskTable {
     const queue = this.queueOf(row);
     queue.counted(this.state(row), -1);
     this.#byId.remove(row);
-    if (this.table.u(row, FLAGS) & FLAG_KEY) this.#byKey.remove(row);
+    if (this.table.u(row, FLAGS) & FLAG_KEY) {
+      this.#byKey.remove(row);
+      this.#keyed.delete(this.table.f(row, ID));
+    }
     this.#policies.release(this.table.u(row, POLICY));
     queue.ready.unbind(row);
     this.table.release(row);

@@ -103,6 +103,7 @@ function listening(): { listener: TaskStateMachineListener; told: string[] } {
   const listener: TaskStateMachineListener = {
     changed: () => told.push("changed"),
     ended: (_row, ended) => told.push(`ended ${ended}`),
+    evicted: () => told.push("evicted"),
     revoked: () => told.push("revoked"),
     removed: () => told.push("removed"),
     errorRecorded: (_row, error) => told.push(error),

@@ -6,6 +6,7 @@ import { isEnded } from "../../tasks/life-cycle.ts";
 import { STORED_STATES, statesOfWire, wireCounts, wireState } from "../../tasks/state-words.ts";
 import type { IdText } from "../messages.ts";
 import { PURGE_TASKS_MAX } from "../../limits.ts";
+import { OWN_KEY } from "../../tasks/task-policy.ts";
 import { NONE } from "../../tasks/task-columns.ts";
 import type { TaskView } from "../../service/task-view.ts";
 
@@ -34,7 +35,7 @@ export async function show(service: TaskService, ids: IdText, id: number): Promi
   const { head, errors } = kept;
   const view = {
     ...onWire(ids, service.view(now)),
-    key: head.key || undefined,
+    key: head.key.replace(OWN_KEY, "") || undefined,
     after: head.after.length > 0 ? head.after.map((other) => ids.text(other)) : undefined,
     errors: errors.map(({ error }) => error),
     // null: not known; it was kept before times were.

@@ -103,6 +103,7 @@ export class NativeHandler implements ProtocolHandler {
     if (frames[3]) {
       const peer = readObject(frames[3]);
       this.#writer.readsBatches = many && peer["many"] === 1;
+      this.#writer.readsEvicted = peer["evicted"] === 1;
       this.#work.introduced({ saysBegun: peer["begun"] === 1, host: peer["process"] });
     }
     const { route } = this.#connection;

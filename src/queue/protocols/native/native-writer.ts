@@ -22,6 +22,7 @@ export interface NativeWriterOptions {
 /** How ENDED says a state. */
 export const STATE: Readonly<Record<OutcomeState, Buffer>> = {
   unknown: Buffer.from("unknown"),
+  evicted: Buffer.from("evicted"),
   completed: Buffer.from(wireState("completed")),
   dead: Buffer.from(wireState("dead")),
   cancelled: Buffer.from(wireState("cancelled")),
@@ -37,6 +38,8 @@ export class NativeWriter {
   #gathering = false;
   /** The peer reads batches. */
   readsBatches = false;
+  /** The peer knows the outcome `evicted`; another is told `unknown`. */
+  readsEvicted = false;
 
   constructor(options: NativeWriterOptions) {
     this.#options = options;
@@ -50,7 +53,11 @@ export class NativeWriter {
 
   /** @param request of a CALL or a WATCH */
   ended(request: Buffer, { id, state, bytes }: Outcome): void {
-    this.say("ENDED", request, this.#options.ids.write(id), STATE[state], asBuffer(bytes));
+    this.say("ENDED", request, this.#options.ids.write(id), STATE[this.#stateFor(state)], asBuffer(bytes));
+  }
+
+  #stateFor(state: OutcomeState): OutcomeState {
+    return state === "evicted" && !this.readsEvicted ? "unknown" : state;
   }
 
   task({ id, token, queue, attempt, timeoutMs, body }: Delivery): void {
@@ -77,7 +84,7 @@ export class NativeWriter {
       this.ended(Buffer.from(`${request}`, "latin1"), outcome);
       return;
     }
-    this.#ended.ended(request, outcome.state, outcome.bytes);
+    this.#ended.ended(request, this.#stateFor(outcome.state), outcome.bytes);
     this.#gathered(this.#ended);
   }
 
