@@ -1,6 +1,6 @@
 /**
- * ● Writes docs/reference/: every function, class, option and type of the entry points, and every error code, as the sources and their
- * docstrings say. Run after a docstring has changed: `npm run reference`. A test fails while they differ, and when an option has no
+ * ● Writes docs/reference/: every function, class, option and type of the entry points, and every error code, and docs/logs.md, as the sources and
+ * their docstrings say. Run after a docstring has changed: `npm run reference`. A test fails while they differ, and when an option has no
  * docstring (test/repo/reference.test.ts).
  */
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -9,6 +9,7 @@ import { API } from "typescript/unstable/sync";
 import { entryPointPage } from "./reference/entry-point-page.ts";
 import { entriesOf, type Entry } from "./reference/entries.ts";
 import { errorsPage, type Thrower } from "./reference/errors-page.ts";
+import { logsPage } from "./reference/logs-page.ts";
 
 const root = join(import.meta.dirname, "..");
 const ENTRY_POINTS = ["cache", "queue", "link", "zmq"] as const;
@@ -49,6 +50,7 @@ export function reference(): Reference {
           );
     }
     files["docs/reference/errors.md"] = errorsPage(throwers);
+    files["docs/logs.md"] = logsPage();
     return { files, unexplained };
   } finally {
     api.close();

@@ -30,6 +30,8 @@ complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-idle
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-interval
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-key
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-user-timeout
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l log
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l log-level
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue-curve-clients
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue-curve-keys
@@ -50,6 +52,8 @@ complete -c holdfast -n "__fish_seen_subcommand_from listen" -l idle
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l interval
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l json
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l key
+complete -c holdfast -n "__fish_seen_subcommand_from listen" -l log
+complete -c holdfast -n "__fish_seen_subcommand_from listen" -l log-level
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l session
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l sessions
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l token-file
@@ -86,6 +90,8 @@ complete -c holdfast -n "__fish_seen_subcommand_from cache" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l license
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l listen
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l listen-backlog
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l log
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l log-level
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l max-item-size
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l max-reqs-per-event
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l memory-file
@@ -110,6 +116,8 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l json
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l listen
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l log
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l log-level
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l max-body
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l max-bytes
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l plain-users
@@ -244,6 +252,8 @@ complete -c holdfast -n "__fish_seen_subcommand_from work" -l drain
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l json
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from work" -l log
+complete -c holdfast -n "__fish_seen_subcommand_from work" -l log-level
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l server-key
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l timeout
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l url
@@ -276,6 +286,8 @@ complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l link-interval
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l link-key
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l link-user-timeout
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l log
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l log-level
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l queue
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l queue-curve-clients
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l queue-curve-keys

@@ -6,6 +6,7 @@ import { randomBytes, randomInt } from "node:crypto";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { join } from "node:path";
 import { OperationError, UsageError } from "../core/errors.ts";
+import { type Log, type LogOption, makeLog } from "../core/log.ts";
 import { seeded } from "../core/random.ts";
 import { joinShutdown, STOP_SIGNALS } from "../core/shutdown.ts";
 import { type Size, sizeBytes } from "../core/units.ts";
@@ -52,8 +53,11 @@ export interface BrokerOptions {
   readonly group?: string;
   /** As a worker's `signals`: those at which it closes, after the workers of its process. Default SIGTERM, SIGINT and SIGHUP; [] = none. */
   readonly signals?: readonly NodeJS.Signals[];
-  /** Told what happens, one line each: event name and facts. */
-  readonly log?: (event: string, facts: Readonly<Record<string, unknown>>) => void;
+  /**
+   * What the log tells, and to whom: `false`: nothing; a level ("error", "warning", "info", "debug"): that and what is worse, on stderr,
+   * a line each; a function: everything, to it. Default "warning". docs/logs.md lists the events.
+   */
+  readonly log?: LogOption;
   /** For tests: the clock. */
   readonly clock?: Clock;
 }
@@ -84,6 +88,7 @@ export class Broker {
   readonly #clock: Clock;
   readonly #backEnd: BackEnd;
   readonly #frontEnd: FrontEnd;
+  readonly #log: Log;
   #startedMs = 0;
   #closing: Promise<void> | undefined;
   #leaveShutdown: () => void = () => {};
@@ -92,7 +97,8 @@ export class Broker {
   constructor(options: BrokerOptions = {}) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#frontEnd = new FrontEnd({ security: options.security, log: (event, facts) => this.#log(event, facts) });
+    this.#log = makeLog(options.log);
+    this.#frontEnd = new FrontEnd({ security: options.security, log: this.#log });
     this.#backEnd = this.#makeBackEnd();
   }
 
@@ -177,7 +183,7 @@ export class Broker {
 
   #makeBackEnd(): BackEnd {
     const { store, replicas, group } = this.#options;
-    if (typeof store !== "string") return localBackEnd(this.#makeCore(store ?? ownStore(this.#options)));
+    if (typeof store !== "string") return localBackEnd(this.#makeCore(store ?? ownStore(this.#options, this.#log)));
     const url = parseNatsUrl(store, { group, replicas });
     const { data = "./.holdfast" } = this.#options;
     return new ClusterNode({
@@ -188,7 +194,7 @@ export class Broker {
       makeFollowerState: () => new FollowerState(this.#stateMachineOptions),
       makeCore: (term, mayGiveOut) => this.#makeCore(term, mayGiveOut),
       address: () => this.address,
-      log: (event, facts) => this.#log(event, facts),
+      log: this.#log,
     });
   }
 
@@ -201,7 +207,7 @@ export class Broker {
       single: sync === "always",
       newId: () => randomBytes(4).toString("hex"),
       nextRun,
-      log: (event, facts) => this.#log(event, facts),
+      log: this.#log,
       ...(mayGiveOut && { mayGiveOut }),
       ...(maxBody === undefined ? {} : { bodyBytesMax: readMaxBody(maxBody) }),
     });
@@ -214,10 +220,6 @@ export class Broker {
       bytesMax: maxBytes === undefined ? undefined : sizeBytes(maxBytes, "maxBytes"),
       endedBytesMax: resultBytes === undefined ? undefined : sizeBytes(resultBytes, "resultBytes"),
     };
-  }
-
-  #log(event: string, facts: Readonly<Record<string, unknown>>): void {
-    this.#options.log?.(event, facts);
   }
 }
 
@@ -243,9 +245,9 @@ function localBackEnd(core: BrokerCore): BackEnd {
   };
 }
 
-function ownStore({ data = "./.holdfast", sync = "group", log }: BrokerOptions): Store {
+function ownStore({ data = "./.holdfast", sync = "group" }: BrokerOptions, log: Log): Store {
   if (data === false) return new MemoryStore();
-  return new SqliteStore({ folder: data, sync, log: (message) => log?.("queue.store", { message }) });
+  return new SqliteStore({ folder: data, sync, log: (message) => log("queue.store", { message }) });
 }
 
 /** @throws UsageError QUEUE_OPTIONS_INVALID for bodies that no message could carry */

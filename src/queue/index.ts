@@ -1,5 +1,7 @@
 /** ● The entry point `holdfast/queue`: the broker, queues, workers. */
 export { Broker, type BrokerOptions, type BrokerSecurity, type BrokerStats } from "./broker.ts";
+export type { LogFacts, LogListener, LogOption } from "../core/log.ts";
+export type { LogEvent, LogLevel } from "../core/log-events.ts";
 export { QueueClient } from "./client/queue-client.ts";
 export type { ClientOptions } from "./client/broker-pool.ts";
 export type { ClientSecurity } from "./client/broker-connection.ts";

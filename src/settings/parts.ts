@@ -1,4 +1,5 @@
 /** ○ The settings of all parts. What a value means is the part's own business: see the options of `Broker`, `CacheServer`, `listen`. */
+import { LOG_LEVELS } from "../core/log-events.ts";
 import { choice, count, duration, list, named, secret, size } from "./kinds.ts";
 import type { Settings, Table } from "./table.ts";
 
@@ -93,5 +94,21 @@ const DASHBOARD = table("dashboard", {
   token: { kind: secret, text: "access token of the dashboard; required on a non-loopback address" },
 });
 
-/** The parts of `holdfast up`, in the order in which they start. */
-export const PARTS = [CACHE, QUEUE, LINK, DASHBOARD] as const;
+/** What every command that goes on tells, and how. */
+export const LOG = table("log", {
+  format: {
+    kind: choice("format", ["text", "json"]),
+    text: "how events are written on stderr: text or json (default: text)",
+    together: "log",
+    alone: "log",
+  },
+  level: {
+    kind: choice("level", LOG_LEVELS),
+    text: "which events: error, warning, info or debug, and what is worse",
+    together: "log-level",
+    alone: "log-level",
+  },
+});
+
+/** The settings of `holdfast up`, its parts in the order in which they start. */
+export const PARTS = [CACHE, QUEUE, LINK, DASHBOARD, LOG] as const;

@@ -60,10 +60,10 @@ suite("holdfast up", () => {
     await holdfast.printed(/^dashboard/m);
     writeFileSync(config, JSON.stringify({ queue: { maxBody: "2m" } }));
     holdfast.child.kill("SIGHUP");
-    await holdfast.printed(/^reloaded needRestart=queue.maxBody$/m, "stderr");
+    await holdfast.printed(/ warning reloaded needRestart=queue\.maxBody$/m, "stderr");
     writeFileSync(config, "{");
     holdfast.child.kill("SIGHUP");
-    await holdfast.printed(/^reload-failed error=Cannot read the settings in/m, "stderr");
+    await holdfast.printed(/ error reload-failed error="Cannot read the settings in/m, "stderr");
     assert.deepEqual(await holdfast.stop(), { code: 0, signal: null });
     const bare = up(...ANY);
     await bare.printed(/^dashboard/m);
@@ -124,26 +124,17 @@ suite("holdfast up", () => {
     await holdfast.printed(/^dashboard/m);
     await holdfast.printed(/warning.*\n/, "stderr");
     await holdfast.stop();
-    assert.match(
-      holdfast.stderr,
-      /^holdfast: warning: the cache at 0\.0\.0\.0:\d+ accepts clients from the network without authentication\n$/,
-    );
+    assert.match(holdfast.stderr, /^\S+Z warning cache\.exposed address=0\.0\.0\.0:\d+\n$/);
   });
 
   test("each part alone warns too when it is open beyond this machine, and says which flag locks it", async () => {
     const folderOf = join(folder, "open");
     for (const [words, warning] of [
-      [
-        ["cache", "-l", "0.0.0.0", "-p", "-1"],
-        /^holdfast: warning: the cache at 0\.0\.0\.0:\d+ accepts clients from the network without authentication$/m,
-      ],
-      [
-        ["listen", "0.0.0.0:0", "--json"],
-        /^holdfast: warning: the link at 0\.0\.0\.0:\d+ accepts clients from the network without authentication; see --ca$/m,
-      ],
+      [["cache", "-l", "0.0.0.0", "-p", "-1"], / warning cache\.exposed address=0\.0\.0\.0:\d+$/m],
+      [["listen", "0.0.0.0:0", "--json"], / warning link\.exposed address=0\.0\.0\.0:\d+ see=--ca$/m],
       [
         ["queue", "serve", "--listen", "tcp://0.0.0.0:0", "--data", folderOf],
-        /queue\.open .*warning=the queue at tcp:\/\/0\.0\.0\.0:0 accepts clients from the network without authentication; see --curve-keys/,
+        / warning queue\.exposed address=tcp:\/\/0\.0\.0\.0:0 see=--curve-keys$/m,
       ],
     ] as const) {
       await using part = new Holdfast(words, { cwd: folder });

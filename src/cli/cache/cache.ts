@@ -3,8 +3,10 @@ import { chownSync, readFileSync, renameSync, rmSync, writeFileSync } from "node
 import { CacheServer } from "../../cache/server/index.ts";
 import { portOf } from "../../core/address.ts";
 import { HoldfastError, codeOf } from "../../core/errors.ts";
+import type { Log } from "../../core/log.ts";
 import { type CacheCommand, FlagError, readCacheCommand } from "./memcached-options.ts";
 import { CACHE_HELP, CACHE_LICENCE } from "./help.ts";
+import { commandLog, readLogFlags } from "../shared/command-log.ts";
 import { warnIfOpen } from "../shared/open-warning.ts";
 import { stopRequest } from "../shared/stop-request.ts";
 
@@ -37,7 +39,8 @@ const TEXTS: Readonly<Partial<Record<CacheCommand["act"], string>>> = {
   version: "holdfast cache (memcached 1.6.45)\n",
 };
 
-async function serve({ options, pidFile, user, notes, coreFiles }: CacheCommand): Promise<number> {
+async function serve({ options, pidFile, user, notes, coreFiles, log: words }: CacheCommand): Promise<number> {
+  const log = commandLog(readLogFlags(words), { level: "warning" });
   process.stderr.on("error", () => {}); // a closed log reader must not end the server
   for (const note of notes) process.stderr.write(`${note}\n`);
   if (coreFiles && !(await allowCoreFiles())) return 1;
@@ -47,7 +50,7 @@ async function serve({ options, pidFile, user, notes, coreFiles }: CacheCommand)
     return EXIT_NO_USER;
   }
   let server: CacheServer;
-  using stop = stopRequest({ reload: () => reload(server), also: ["SIGUSR1"] });
+  using stop = stopRequest({ reload: () => reload(server, log), also: ["SIGUSR1"] });
   try {
     server = new CacheServer(options);
     await server.listen();
@@ -57,7 +60,7 @@ async function serve({ options, pidFile, user, notes, coreFiles }: CacheCommand)
     return 1;
   }
   if (options.authFile === undefined && options.saslFile === undefined) {
-    for (const address of new Set([...server.addresses, ...server.udpAddresses])) warnIfOpen("cache", address);
+    for (const address of new Set([...server.addresses, ...server.udpAddresses])) warnIfOpen("cache", address, { log });
   }
   if (identity && !become(identity, server)) {
     process.stderr.write(`failed to assume identity of user ${user}\n`);
@@ -98,12 +101,13 @@ function hardCoreLimit(): string {
 }
 
 /** After an error the server keeps its current files. */
-function reload(server: CacheServer): void {
+function reload(server: CacheServer, log: Log): void {
   try {
     server.reload();
+    log("reloaded", {});
   } catch (error) {
     if (!(error instanceof HoldfastError)) throw error;
-    process.stderr.write(`${error.message}\n`);
+    log("reload-failed", { error });
   }
 }
 

@@ -38,6 +38,8 @@ holdfast cache: a cache server for memcached's protocols, with memcached's flags
 -e, --memory-file=<file>  keep items across a restart in this file
 -Z, --enable-ssl          enable TLS
     --cluster=<nodes>     nodes that "config get cluster" returns, as host|ip|port,host|ip|port
+    --log=<format>        how events are written on stderr: text or json (default: text)
+    --log-level=<level>   which events: error, warning, info or debug, and what is worse (default: warning)
 -o, --extended            comma-separated list of extended options:
    - maxconns_fast, no_maxconns_fast: over the connection limit, answer with an error, or let clients wait
    - hashpower, no_hashexpand, hash_algorithm

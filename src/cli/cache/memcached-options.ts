@@ -4,6 +4,7 @@
  */
 import type { CacheServerOptions } from "../../cache/server/index.ts";
 import { showAddress } from "../../core/address.ts";
+import type { LogFlags } from "../shared/command-log.ts";
 
 const PAGE_BYTES = 1024 * 1024;
 const PORT_DEFAULT = 11_211;
@@ -25,6 +26,7 @@ export interface CacheCommand {
   readonly coreFiles: boolean;
   /** Warnings for stderr about flags that are accepted and have no effect. */
   readonly notes: readonly string[];
+  readonly log: LogFlags;
 }
 
 /**
@@ -39,8 +41,8 @@ export function readCacheCommand(argv: readonly string[]): CacheCommand {
     if (state.act !== "serve") break;
   }
   if (state.act === "serve") finish(state);
-  const { act, options, daemon, pidFile, user, notes, coreFiles } = state;
-  return { act, options, daemon, pidFile, user, notes, coreFiles };
+  const { act, options, daemon, pidFile, user, notes, coreFiles, log } = state;
+  return { act, options, daemon, pidFile, user, notes, coreFiles, log };
 }
 
 type Setter = (state: FlagState, value: string) => unknown;
@@ -127,6 +129,8 @@ const FLAGS: readonly Flag[] = [
     state.tune.detail = 1;
   }),
   valued("cluster", "cluster", (state, value) => (state.options.cluster = value.split(","))),
+  valued("log", "log", (state, value) => (state.log.log = value)),
+  valued("log-level", "log-level", (state, value) => (state.log.logLevel = value)),
 ];
 const byShort = new Map(FLAGS.map((flag) => [flag.short, flag]));
 const byLong = new Map(FLAGS.map((flag) => [flag.long, flag]));
@@ -160,6 +164,7 @@ class FlagState {
   user: string | undefined;
   notes: string[] = [];
   coreFiles = false;
+  log: Writable<LogFlags> = {};
 }
 
 /**

@@ -4,10 +4,13 @@
  */
 import { type Address, parseAddress } from "../../core/address.ts";
 import { UsageError } from "../../core/errors.ts";
+import type { LogFacts } from "../../core/log.ts";
+import type { LogEvent } from "../../core/log-events.ts";
 import { showDuration } from "../../core/units.ts";
 import { bound, listen, type ByteLink, type LinkServer, type SessionServer, type TuneReport } from "../../link/index.ts";
+import { commandLog } from "../shared/command-log.ts";
 import { flags, parse } from "../shared/flags.ts";
-import { LINK } from "../../settings/parts.ts";
+import { LINK, LOG } from "../../settings/parts.ts";
 import { type LinkListenOptions, linkOptions } from "../shared/part-options.ts";
 import { readSettings, settingFlags } from "../shared/setting-flags.ts";
 import { readToken } from "./link-flags.ts";
@@ -25,7 +28,10 @@ interface Flags {
 
 type ListenAddress = Address & LinkListenOptions;
 
-const SETTINGS = { tables: [LINK], alone: true } as const;
+const SETTINGS = { tables: [LINK, LOG], alone: true } as const;
+
+/** Tells an event: in the words of a line for people, unless --log or --log-level asks for the log's. */
+type Tell = (event: LogEvent, facts: LogFacts, ...lines: string[]) => void;
 
 export async function run(argv: readonly string[]): Promise<number> {
   const command = flags("listen", "Accepts long-lived TCP connections and prints what it receives");
@@ -38,21 +44,30 @@ export async function run(argv: readonly string[]): Promise<number> {
   if (!(await parse(command, argv))) return 0;
   const options = command.opts<Flags>();
   const word = command.processedArgs[0] as string | undefined;
-  const { link } = readSettings(command, SETTINGS, word === undefined ? {} : { "": [word] });
+  const settings = readSettings(command, SETTINGS, word === undefined ? {} : { "": [word] });
+  const { link } = settings;
   const { host, port } = parseAddress(link.listen, "address");
   const target: ListenAddress = { host, port, ...linkOptions(link) };
   const output = terminalOutput(options.json, options.json ? "raw" : readBy(options.by));
+  const log = commandLog(settings.log, { level: "info" });
+  const isForPeople = settings.log.format === undefined && settings.log.level === undefined;
+  const tell: Tell = (event, facts, ...lines) => {
+    if (isForPeople) for (const line of lines) output.log(line);
+    else log(event, facts);
+  };
 
   using stop = stopRequest();
   let server: LinkServer | SessionServer;
   try {
-    server = options.sessions ? await listenSessions(target, options.tokenFile, output) : await listenBytes(target, output);
+    server = options.sessions
+      ? await listenSessions(target, { tokenFile: options.tokenFile, output, tell })
+      : await listenBytes(target, output, tell);
   } catch (error) {
     throw listenError(error, `listen on ${host}:${port}`, "give another address");
   }
   const locked = options.tokenFile !== undefined || target.tls?.ca !== undefined;
-  if (!locked) warnIfOpen("link", server.address, options.sessions ? "--token-file" : "--ca");
-  output.log(`listening on ${server.address}`);
+  if (!locked) warnIfOpen("link", server.address, { log, see: options.sessions ? "--token-file" : "--ca" });
+  tell("link.listening", { address: server.address }, `listening on ${server.address}`);
   output.print.event?.({ event: "listening", address: server.address });
 
   await stop.requested;
@@ -60,25 +75,28 @@ export async function run(argv: readonly string[]): Promise<number> {
   return 0;
 }
 
-async function listenBytes(target: ListenAddress, { print, log }: TerminalOutput): Promise<LinkServer> {
+async function listenBytes(target: ListenAddress, { print }: TerminalOutput, tell: Tell): Promise<LinkServer> {
   const server = await listen(target);
   server.on("open", (link, report) => {
     print.event?.({ event: "open", peer: link.peer, keepAlive: report.actual, warnings: report.warnings });
-    for (const line of opened(link, report)) log(line);
+    tell("link.open", { peer: link.peer, keepAlive: report.actual }, ...opened(link, report));
   });
   server.on("bytes", (link, bytes) => print.bytes(link, bytes));
   server.on("end", (link, { reason, message }) => {
     print.end(link);
     print.event?.({ event: "end", peer: link.peer, reason, message });
-    log(`${link.peer} ended: ${reason}, ${message}`);
+    tell("link.end", { peer: link.peer, reason, message }, `${link.peer} ended: ${reason}, ${message}`);
   });
   return server;
 }
 
 async function listenSessions(
   target: ListenAddress,
-  tokenFile: string | undefined,
-  { print, log }: TerminalOutput,
+  {
+    tokenFile,
+    output: { print },
+    tell,
+  }: { readonly tokenFile: string | undefined; readonly output: TerminalOutput; readonly tell: Tell },
 ): Promise<SessionServer> {
   const LF = Buffer.from("\n");
   const server = await listen({
@@ -90,15 +108,19 @@ async function listenSessions(
   });
   server.on("presence", ({ name, peer }, presence, end) => {
     print.event?.({ event: presence, name, peer, reason: end?.reason });
-    log(
+    tell(
+      "link.presence",
+      { name, peer, presence, reason: end?.reason, message: end?.message },
       `${name || "(no name)"} ${presence}${peer === undefined ? "" : ` from ${peer}`}${end ? `: ${end.reason}, ${end.message}` : ""}`,
     );
   });
   server.on("gap", ({ name }, { from, to }) => {
     print.event?.({ event: "gap", name, from, to });
-    log(`${name || "(no name)"} dropped its messages ${from} to ${to}`);
+    tell("link.gap", { name, from, to }, `${name || "(no name)"} dropped its messages ${from} to ${to}`);
   });
-  server.on("stranger", (peer, { reason, message }) => log(`${peer} did not open a session: ${reason}, ${message}`));
+  server.on("stranger", (peer, { reason, message }) =>
+    tell("link.stranger", { peer, reason, message }, `${peer} did not open a session: ${reason}, ${message}`),
+  );
   return server;
 }
 

@@ -1,6 +1,7 @@
 /** ● Flags shared by all commands that connect to a broker: its address, authentication, time limit; and those of a submission. */
 import type { Command } from "commander";
 import { UsageError } from "../../core/errors.ts";
+import type { LogOption } from "../../core/log.ts";
 import { durationMs } from "../../core/units.ts";
 import { readKeys } from "../shared/key-file.ts";
 import { type AddOptions, type ClientSecurity, QueueClient } from "../../queue/index.ts";
@@ -31,13 +32,14 @@ export function clientSecurity({ user, serverKey, keyFile }: ClientFlags): Clien
   return { curve: { serverKey, ...readKeys(keyFile) } };
 }
 
-/** Runs with a client, and closes it in any case. */
+/** Runs with a client, and closes it in any case. @param log by default none: what a short command cannot do it says itself */
 export async function withClient<T>(
   flags: ClientFlags,
   run: (client: QueueClient, timeoutMs: number) => Promise<T>,
+  log: LogOption = false,
 ): Promise<T> {
   const security = clientSecurity(flags);
-  const client = new QueueClient({ url: flags.url, ...(security && { security }) });
+  const client = new QueueClient({ url: flags.url, log, ...(security && { security }) });
   try {
     return await run(client, durationMs(flags.timeout, "--timeout"));
   } finally {

@@ -1,27 +1,28 @@
 /** ● `holdfast queue serve`: the broker alone, until SIGINT or SIGTERM. SIGHUP reads the files of users or keys again, if there are any. */
 import { codeOf } from "../../core/errors.ts";
 import { Broker } from "../../queue/index.ts";
-import { QUEUE } from "../../settings/parts.ts";
+import { LOG, QUEUE } from "../../settings/parts.ts";
 import { flags, parse } from "../shared/flags.ts";
-import { eventLog, type EventLog } from "../shared/event-log.ts";
+import { commandLog } from "../shared/command-log.ts";
 import { listenError } from "../shared/listen-error.ts";
-import { openWarning } from "../shared/open-warning.ts";
+import { warnIfOpen } from "../shared/open-warning.ts";
 import { brokerOptions } from "../shared/part-options.ts";
 import { reloadOf } from "../shared/reload.ts";
 import { readSettings, settingFlags } from "../shared/setting-flags.ts";
 import { stopRequest } from "../shared/stop-request.ts";
 
-const SETTINGS = { tables: [QUEUE], alone: true } as const;
+const SETTINGS = { tables: [QUEUE, LOG], alone: true } as const;
 
 export async function run(argv: readonly string[]): Promise<number> {
   const command = settingFlags(flags("queue serve", "Runs the work queue's broker"), SETTINGS);
-  command.option("--json", "print events as JSON");
+  command.option("--json", "print the address as JSON, and the log unless --log says otherwise");
   if (!(await parse(command, argv))) return 0;
   const { json = false } = command.opts<{ json?: boolean }>();
-  const { queue } = readSettings(command, SETTINGS);
-  const log = eventLog({ json });
+  const settings = readSettings(command, SETTINGS);
+  const { queue } = settings;
+  const log = commandLog(settings.log, { level: "info", format: json ? "json" : "text" });
   const options = brokerOptions(queue);
-  if (!options.security) for (const endpoint of queue.listen) warnOpen(endpoint, log);
+  if (!options.security) for (const address of queue.listen) warnIfOpen("queue", address, { log, see: "--curve-keys" });
   const broker = new Broker({ ...options, log, signals: [] });
   using stop = stopRequest({ reload: reloadOf(command, SETTINGS, { servers: { queue: broker }, log }) });
   try {
@@ -35,10 +36,4 @@ export async function run(argv: readonly string[]): Promise<number> {
   await stop.requested;
   await broker.close();
   return 0;
-}
-
-/** Logs a warning for an endpoint that other machines can reach without authentication. */
-function warnOpen(endpoint: string, log: EventLog): void {
-  const warning = openWarning("queue", endpoint, "--curve-keys");
-  if (warning !== undefined) log("queue.open", { endpoint, warning });
 }

@@ -2,14 +2,15 @@
  * ● `holdfast work QUEUE -- CMD …`: a worker in any language. Runs CMD once per task: body on stdin, result from stdout. Exit code 0
  * completes the task, 65 (bad data) makes it dead at once, any other fails the attempt; its error is the end of stderr.
  */
-import { messageOf, OperationError, UsageError } from "../../core/errors.ts";
-import { bytesCodec, GiveUp, queue, type TaskContext, worker } from "../../queue/index.ts";
+import { OperationError, UsageError } from "../../core/errors.ts";
+import { bytesCodec, GiveUp, queue, type QueueClient, type TaskContext, worker } from "../../queue/index.ts";
+import { commandLog, logFlags, type LogFlags, readLogFlags } from "../shared/command-log.ts";
 import { flags, parse } from "../shared/flags.ts";
 import { type ClientFlags, clientFlags, readCount, withClient } from "./client-flags.ts";
 import { TaskCommand } from "./task-command.ts";
 import { stopRequest } from "../shared/stop-request.ts";
 
-interface Flags extends ClientFlags {
+interface Flags extends ClientFlags, LogFlags {
   readonly concurrency: string;
   readonly drain: string;
 }
@@ -18,7 +19,7 @@ interface Flags extends ClientFlags {
 const EXIT_DATA_ERROR = 65;
 
 export async function run(argv: readonly string[]): Promise<number> {
-  const command = clientFlags(flags("work", "Runs a command for each task of a queue"))
+  const command = logFlags(clientFlags(flags("work", "Runs a command for each task of a queue")))
     .usage("[options] QUEUE -- COMMAND [arguments...]")
     .argument("<queue>", "the queue's name")
     .argument("<command...>", "the command and its arguments, after --")
@@ -29,8 +30,9 @@ export async function run(argv: readonly string[]): Promise<number> {
   const [name, words] = command.processedArgs as [string, [string, ...string[]]];
   const concurrency = readCount(options.concurrency, "--concurrency");
   if (concurrency < 1) throw new UsageError("CLI_USAGE", "--concurrency must be at least 1");
+  const log = commandLog(readLogFlags(options), { level: "info", format: options.json ? "json" : "text" });
   using stop = stopRequest();
-  return await withClient(options, async (client) => {
+  const work = async (client: QueueClient): Promise<number> => {
     const tasks = queue<Uint8Array, Uint8Array>(name, { client, codec: bytesCodec });
     const { promise: broken, reject: breakDown } = Promise.withResolvers<never>();
     const handle = (body: Uint8Array, context: TaskContext): Promise<Uint8Array> =>
@@ -38,19 +40,15 @@ export async function run(argv: readonly string[]): Promise<number> {
         if (error instanceof OperationError) breakDown(error);
         throw error;
       });
-    const onError = (error: unknown, { id }: { id: string }): void => {
-      process.stderr.write(
-        options.json ? `${JSON.stringify({ id, error: messageOf(error) })}\n` : `${id} ${messageOf(error)}\n`,
-      );
-    };
-    const running = worker(tasks, handle, { concurrency, signals: [], drain: options.drain, onError });
+    const running = worker(tasks, handle, { concurrency, signals: [], drain: options.drain });
     try {
       await Promise.race([stop.requested, broken]);
     } finally {
       await running.close();
     }
     return 0;
-  });
+  };
+  return await withClient(options, work, log);
 }
 
 /** @throws OperationError when the command cannot be started, which is not the task's fault */

@@ -1,20 +1,14 @@
 /** ● Warns once when a server without authentication listens on a non-loopback address (SECURITY.md). */
 import { isLoopback, parseAddress } from "../../core/address.ts";
+import type { Log } from "../../core/log.ts";
 
 /**
- * The warning for a server whose address other machines can reach; else undefined. Unix sockets are local.
+ * Tells it when other machines can reach the server's address. Unix sockets are local.
  *
- * @param remedy the flag that turns authentication on
+ * @param see the flag that turns authentication on
  */
-export function openWarning(name: string, address: string, remedy?: string): string | undefined {
-  if (/^(ipc:\/\/|inproc:\/\/|unix:)/.test(address)) return undefined;
-  const { host } = parseAddress(address.replace(/^tcp:\/\//, ""), name);
-  if (isLoopback(host)) return undefined;
-  return `the ${name} at ${address} accepts clients from the network without authentication${remedy === undefined ? "" : `; see ${remedy}`}`;
-}
-
-/** Warns on stderr. */
-export function warnIfOpen(name: string, address: string, remedy?: string): void {
-  const warning = openWarning(name, address, remedy);
-  if (warning !== undefined) process.stderr.write(`holdfast: warning: ${warning}\n`);
+export function warnIfOpen(part: "cache" | "queue" | "link", address: string, { log, see }: { log: Log; see?: string }): void {
+  if (/^(ipc:\/\/|inproc:\/\/|unix:)/.test(address)) return;
+  const { host } = parseAddress(address.replace(/^tcp:\/\//, ""), part);
+  if (!isLoopback(host)) log(`${part}.exposed`, { address, see });
 }

@@ -3,11 +3,10 @@
  * users, clients' keys, certificates. What else is different now is named: it needs a restart. After an error all stays as it was.
  */
 import type { Command } from "commander";
-import { messageOf } from "../../core/errors.ts";
+import type { Log } from "../../core/log.ts";
 import { FILE_VARIABLE } from "../../settings/sources.ts";
 import type { QUEUE } from "../../settings/parts.ts";
 import type { Table, Values } from "../../settings/table.ts";
-import type { EventLog } from "./event-log.ts";
 import { brokerOptions } from "./part-options.ts";
 import { readSettings, resolveAll, type SettingCommand } from "./setting-flags.ts";
 import type { Broker } from "../../queue/index.ts";
@@ -30,7 +29,7 @@ const NAMES: ReadonlySet<string> = new Set(["queue.plainUsers", "queue.curveClie
 export interface ReloadTarget {
   /** Those that run by now. */
   readonly servers: { readonly queue?: Broker; readonly cache?: CacheServer };
-  readonly log: EventLog;
+  readonly log: Log;
 }
 
 /** How the command's servers reload; undefined when there is nothing that could be read again. */
@@ -51,9 +50,9 @@ export function reloadOf<T extends readonly Table[]>(
       const security = queue && brokerOptions(queue).security;
       if (security) servers.queue?.reload(security);
       servers.cache?.reload();
-      log("reloaded", changed.length > 0 ? { needRestart: changed.map(([name]) => name).join(",") } : {});
+      log("reloaded", { needRestart: changed.map(([name]) => name).join(",") || undefined });
     } catch (error) {
-      log("reload-failed", { error: messageOf(error) });
+      log("reload-failed", { error });
     }
   };
 }

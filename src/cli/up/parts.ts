@@ -10,9 +10,11 @@ export interface Part {
   close(): Promise<void>;
 }
 
+export type PartName = "cache" | "queue" | "link" | "dashboard";
+
 export interface PartPlan {
   /** Its name in the start-up line: "cache". */
-  readonly name: string;
+  readonly name: PartName;
   /** The flag that sets its address: "--cache". */
   readonly flag: string;
   /** Its address as the user gave it. */
@@ -22,7 +24,7 @@ export interface PartPlan {
 }
 
 export interface RunningPart extends Part {
-  readonly name: string;
+  readonly name: PartName;
 }
 
 /**

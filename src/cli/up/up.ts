@@ -7,12 +7,13 @@ import { CacheServer } from "../../cache/index.ts";
 import { parseAddress } from "../../core/address.ts";
 import { codeOf, messageOf, UsageError } from "../../core/errors.ts";
 import { DRAIN_MS_MAX } from "../../core/limits.ts";
+import type { Log } from "../../core/log.ts";
 import { Dashboard } from "../../dashboard/index.ts";
 import { listen, type LinkServer } from "../../link/index.ts";
 import { Broker } from "../../queue/index.ts";
 import { PARTS } from "../../settings/parts.ts";
 import { dataFolder } from "./data-folder.ts";
-import { eventLog } from "../shared/event-log.ts";
+import { commandLog } from "../shared/command-log.ts";
 import { flags, parse } from "../shared/flags.ts";
 import { brokerOptions, cacheOptions, linkOptions } from "../shared/part-options.ts";
 import { type PartValues, readSettings, settingFlags } from "../shared/setting-flags.ts";
@@ -36,8 +37,10 @@ export async function run(argv: readonly string[]): Promise<number> {
   if (!(await parse(command, argv))) return 0;
   const servers: Servers = {};
   const { json = false } = command.opts<{ json?: boolean }>();
-  using stop = stopRequest({ reload: reloadOf(command, SETTINGS, { servers, log: eventLog() }) });
-  return await up(readSettings(command, SETTINGS), { json, servers, stop });
+  const settings = readSettings(command, SETTINGS);
+  const log = commandLog(settings.log, { level: "warning" });
+  using stop = stopRequest({ reload: reloadOf(command, SETTINGS, { servers, log }) });
+  return await up(settings, { json, servers, stop, log });
 }
 
 interface Servers {
@@ -46,11 +49,16 @@ interface Servers {
   link?: LinkServer;
 }
 
-async function up(
-  settings: UpSettings,
-  { json, servers, stop }: { readonly json: boolean; readonly servers: Servers; readonly stop: StopRequest },
-): Promise<number> {
-  const plans = await plan(settings, servers, stop.signal);
+interface UpRun {
+  readonly json: boolean;
+  /** Those that run by now. */
+  readonly servers: Servers;
+  readonly stop: StopRequest;
+  readonly log: Log;
+}
+
+async function up(settings: UpSettings, { json, servers, stop, log }: UpRun): Promise<number> {
+  const plans = await plan(settings, { servers, log, signal: stop.signal });
   if (plans.length === 0)
     throw new UsageError("CLI_USAGE", "Nothing to run: --cache, --queue, --link and --dashboard are all 'off'");
   let running: RunningPart[];
@@ -62,12 +70,15 @@ async function up(
     throw error;
   }
   // The dashboard requires a token on a non-loopback address.
-  for (const { name, address } of running) if (name !== "dashboard") warnIfOpen(name, address);
+  for (const { name, address } of running) if (name !== "dashboard") warnIfOpen(name, address, { log });
   await stop.requested;
   return await drain(running);
 }
 
-async function plan({ cache, queue, link, dashboard }: UpSettings, servers: Servers, signal: AbortSignal): Promise<PartPlan[]> {
+async function plan(
+  { cache, queue, link, dashboard }: UpSettings,
+  { servers, log, signal }: { readonly servers: Servers; readonly log: Log; readonly signal: AbortSignal },
+): Promise<PartPlan[]> {
   const plans: PartPlan[] = [];
   if (cache.listen[0] !== "off") {
     const options = cacheOptions(cache);
@@ -82,8 +93,7 @@ async function plan({ cache, queue, link, dashboard }: UpSettings, servers: Serv
     const options = brokerOptions(queue);
     const data = options.data === false ? false : await dataFolder(queue.data);
     const start = async (): Promise<Broker> => {
-      const log = queue.store === undefined ? {} : { log: eventLog() };
-      servers.queue = new Broker({ ...options, data, ...log, signals: [] });
+      servers.queue = new Broker({ ...options, data, log, signals: [] });
       await servers.queue.listen({ signal });
       return servers.queue;
     };

@@ -4,6 +4,7 @@
  * group makes no difference. A broker that shares its store with others has a core only while it leads.
  */
 import type { Cancel, Clock } from "../../core/clock.ts";
+import type { Log } from "../../core/log.ts";
 import { CronTable, type NextRun } from "../service/cron.ts";
 import { TaskService, type TaskServiceOptions } from "../service/task-service.ts";
 import type { TaskServiceStats } from "../service/task-service.ts";
@@ -15,7 +16,7 @@ export interface BrokerCoreOptions extends Omit<TaskServiceOptions, "wake"> {
   readonly nextRun: NextRun;
   /** Makes the first part of task ids, for a store that has none yet: eight hex digits. */
   newId(): string;
-  readonly log: (event: string, facts: Readonly<Record<string, unknown>>) => void;
+  readonly log: Log;
 }
 
 /** The setting that holds the first part of task ids. */
@@ -40,7 +41,11 @@ export class BrokerCore {
   constructor(options: BrokerCoreOptions) {
     this.#options = options;
     this.#clock = options.clock;
-    this.#service = new TaskService({ ...options, wake: () => this.#arm() });
+    const log: Log = (event, facts) => {
+      const { task } = facts;
+      options.log(event, typeof task === "number" && this.#ids ? { ...facts, task: this.#ids.text(task) } : facts);
+    };
+    this.#service = new TaskService({ ...options, log, wake: () => this.#arm() });
     this.#cron = new CronTable(this.#service, options.nextRun);
   }
 

@@ -3,7 +3,8 @@
  * on with the peer's key, and disconnects a peer that does not read what it is sent. It knows nothing of what messages mean.
  */
 import type { Buffer } from "node:buffer";
-import { OperationError, UsageError } from "../../core/errors.ts";
+import { OperationError, ProtocolError, UsageError } from "../../core/errors.ts";
+import type { Log } from "../../core/log.ts";
 import { type Authenticator, Router } from "../../zmq/index.ts";
 import { type LocalPort, type PeerConnection, showPeer } from "../protocols/protocol-handler.ts";
 import { MESSAGE_BYTES_MAX } from "../limits.ts";
@@ -27,7 +28,7 @@ export type BrokerSecurity =
 
 export interface FrontEndOptions {
   readonly security?: BrokerSecurity | undefined;
-  readonly log: (event: string, facts: Readonly<Record<string, unknown>>) => void;
+  readonly log: Log;
 }
 
 /** 512 messages between two turns of the event loop: under 10 ms, so that timers and new connections get their turn. */
@@ -66,11 +67,18 @@ export class FrontEnd {
   /** Listens, and hands what comes to the sink. Errors are the socket's. */
   async open(endpoints: readonly string[], sink: PeerSink): Promise<void> {
     this.#sink = sink;
-    this.#router.events.on("peer:gone", ({ routingId }) => {
+    this.#router.events.on("peer:gone", ({ routingId, reason }) => {
       if (!routingId) return;
+      // Ended here already when the fault was found in what it said.
+      if (reason instanceof ProtocolError)
+        this.#options.log("queue.peer-cut", { peer: showPeer(routingId), reason: reason.message });
       sink.gone(routingId.toString("latin1"));
       sink.flush();
     });
+    for (const type of ["handshake:error:auth", "handshake:error:protocol"] as const)
+      this.#router.events.on(type, ({ remoteAddress, error }) =>
+        this.#options.log("queue.peer-refused", { remote: remoteAddress, reason: error.message }),
+      );
     this.#reading = this.#read(sink);
     for (const endpoint of endpoints) await this.#router.bind(endpoint);
   }
@@ -151,7 +159,7 @@ export class FrontEnd {
   }
 
   #cut(sink: PeerSink, id: Buffer, reason: string): void {
-    this.#options.log("queue.peer-cut", { peer: id.toString("hex"), reason });
+    this.#options.log("queue.peer-cut", { peer: showPeer(id), reason });
     sink.gone(id.toString("latin1"));
     this.#router.disconnectPeer(id, new OperationError("CLOSED", reason));
   }

@@ -5,8 +5,9 @@
  */
 import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
-import type { Clock } from "../../core/clock.ts";
+import { type Clock, systemClock } from "../../core/clock.ts";
 import { messageOf, ProtocolError } from "../../core/errors.ts";
+import type { Log, LogOption } from "../../core/log.ts";
 import { type BrokerUrl, type Lookup, LOOKUP_AGAIN_MS, LOOKUP_MS, lookupAll, parseBrokerUrl } from "./broker-addresses.ts";
 import {
   type BrokerConnection,
@@ -17,6 +18,7 @@ import {
   RemoteConnection,
 } from "./broker-connection.ts";
 import { BrokerSession } from "./broker-session.ts";
+import { Reachability } from "./reachability.ts";
 import {
   type AboutConnection,
   type BrokerMessage,
@@ -37,8 +39,11 @@ export interface ClientOptions {
   readonly security?: ClientSecurity;
   /** Looks up the URL's host; default: the system's. */
   readonly lookup?: Lookup;
-  /** Told of a broker that says what its protocol does not allow: event name and facts. */
-  readonly log?: (event: string, facts: Readonly<Record<string, unknown>>) => void;
+  /**
+   * What the log tells, and to whom: `false`: nothing; a level ("error", "warning", "info", "debug"): that and what is worse, on stderr,
+   * a line each; a function: everything, to it. Default "warning". docs/logs.md lists the events.
+   */
+  readonly log?: LogOption;
   /** For tests: the clock. */
   readonly clock?: Clock;
   /** @internal Another way to make connections, for simulations. */
@@ -63,16 +68,22 @@ export class BrokerPool {
   readonly #options: ClientOptions;
   readonly #listener: BrokerPoolListener;
   readonly #url: BrokerUrl;
+  readonly #log: Log;
+  readonly #reachability: Reachability;
   readonly #sessions = new Map<string, BrokerSession>();
   #lookupTimer: NodeJS.Timeout | undefined;
   #closed = false;
   /** What last kept a connection from being made. */
   #trouble: string | undefined;
 
-  constructor(options: ClientOptions, listener: BrokerPoolListener) {
+  constructor(options: ClientOptions, listener: BrokerPoolListener, log: Log) {
     this.#options = options;
     this.#listener = listener;
+    this.#log = log;
     this.#url = parseBrokerUrl(options.broker ? "inproc://broker" : (options.url ?? URL_DEFAULT));
+    const { clock = systemClock } = options;
+    this.#reachability = new Reachability(this.#url.url, { clock, log, reason: () => this.#trouble });
+    this.#reachability.lost();
     if (options.broker) this.#connect("local");
     else if (this.#url.host === undefined) this.#connect(this.#url.url);
     else void this.#keepLookingUp();
@@ -112,6 +123,7 @@ export class BrokerPool {
   stop(): void {
     this.#closed = true;
     clearTimeout(this.#lookupTimer);
+    this.#reachability.stop();
   }
 
   async close(): Promise<void> {
@@ -157,6 +169,7 @@ export class BrokerPool {
 
   #connect(endpoint: string, { hasOthers = false } = {}): void {
     const { broker, security, connect } = this.#options;
+    const log = this.#log;
     const session = new BrokerSession((self) => {
       const listener: BrokerConnectionListener = {
         up: () => {
@@ -167,7 +180,10 @@ export class BrokerPool {
           self.isConnected = false;
           this.#down(self);
         },
-        refused: (why) => (this.#trouble = why),
+        refused: (why) => {
+          this.#trouble = why;
+          log("queue.broker-refused", { address: self.connection.address, reason: why });
+        },
         heard: (frames: Frames) => this.#heard(self, frames),
       };
       if (connect) return connect(endpoint, listener);
@@ -191,7 +207,7 @@ export class BrokerPool {
     } catch (error) {
       this.#trouble = messageOf(error);
       const event = error instanceof ProtocolError ? "queue.broker-invalid" : "queue.program-error";
-      this.#options.log?.(event, { address: session.connection.address, broker: session.broker, error });
+      this.#log(event, { address: session.connection.address, broker: session.broker, error });
       session.connection.reset();
     }
   }
@@ -227,7 +243,9 @@ export class BrokerPool {
     const group = this.up().filter((each) => each.broker === broker);
     // A leader of the past, which has not heard of it yet. It will say ANEW.
     if (group.some((each) => each.term > term)) return;
+    if (session.broker === undefined) this.#log("queue.broker-connected", { address: session.connection.address, broker });
     session.broker = broker;
+    this.#reachability.reached();
     session.term = term;
     session.isRelayed = welcome.isRelayed;
     // A leader of the past may never answer what it was asked: its machine may be gone without closing the connection.
@@ -240,7 +258,11 @@ export class BrokerPool {
     session.unanswered = 0;
     session.drop();
     this.#listener.down(session);
+    const { broker } = session;
     session.broker = undefined;
+    if (this.#closed) return;
+    if (broker !== undefined) this.#log("queue.broker-lost", { address: session.connection.address, broker });
+    if (![...this.#sessions.values()].some((each) => each.broker !== undefined)) this.#reachability.lost();
   }
 }
 

@@ -9,7 +9,8 @@ import { type Cancel, type Clock, systemClock } from "../../core/clock.ts";
 import { ERROR_CODES, type ErrorCode } from "../../core/error-codes.ts";
 import { type HoldfastError, OperationError, ProtocolError, UsageError } from "../../core/errors.ts";
 import { joinShutdown } from "../../core/shutdown.ts";
-import { BrokerPool, type ClientOptions, type PoolMessage } from "./broker-pool.ts";
+import { type Log, makeLog } from "../../core/log.ts";
+import { BrokerPool, type BrokerPoolListener, type ClientOptions, type PoolMessage } from "./broker-pool.ts";
 import type { BatchHead, BrokerSession } from "./broker-session.ts";
 import { mustFit } from "./payload.ts";
 import type { TaskOptions } from "../tasks/task-policy.ts";
@@ -45,6 +46,8 @@ const BATCHED_REQUEST_MAX = 2 ** 32 - 1;
 export class QueueClient {
   readonly #options: ClientOptions;
   readonly #clock: Clock;
+  /** @internal */
+  readonly log: Log;
   readonly #pool: BrokerPool;
   readonly #pending = new PendingRequests();
   readonly #workers = new Set<WorkListener>();
@@ -61,12 +64,14 @@ export class QueueClient {
     this.#options = options;
     this.#leaveShutdown = joinShutdown({ stage: "requests", drain: () => this.#submissionsAnswered() });
     this.#clock = options.clock ?? systemClock;
-    this.#pool = new BrokerPool(options, {
+    this.log = makeLog(options.log);
+    const listener: BrokerPoolListener = {
       welcome: (session) => this.#welcome(session),
       down: (session) => this.#down(session),
       heard: (session, message) => this.#heard(session, message),
       needs: (broker) => this.#needs(broker),
-    });
+    };
+    this.#pool = new BrokerPool(options, listener, this.log);
   }
 
   /** @internal As they were given. */
@@ -301,6 +306,11 @@ export class QueueClient {
   }
 
   #answered(session: BrokerSession, message: AnswerMessage): void {
+    // Of a message that has no request of its own, such as a worker's.
+    if (message.verb === "REFUSED" && !message.request) {
+      const { code, message: reason } = message;
+      this.log("queue.message-refused", { address: session.connection.address, code, reason });
+    }
     const pending = this.#pendingOf(session, message.request, message.verb);
     if (!pending) return;
     const { watcher } = pending.question;

@@ -8,6 +8,7 @@ import { Buffer } from "node:buffer";
 import { DRAIN_MS_MAX } from "../../core/limits.ts";
 import { messageOf, ProtocolError } from "../../core/errors.ts";
 import { joinShutdown, STOP_SIGNALS } from "../../core/shutdown.ts";
+import type { LogOption } from "../../core/log.ts";
 import { type Duration, durationMs } from "../../core/units.ts";
 import type { BrokerSession } from "./broker-session.ts";
 import { mustFit } from "./payload.ts";
@@ -46,8 +47,10 @@ export interface WorkerOptions {
   readonly signals?: readonly NodeJS.Signals[];
   /** How long `close` waits for running handlers; then their signals fire and their tasks are given back. Default "5s". */
   readonly drain?: Duration;
-  /** Told of a handler's errors, and of results that came too late. */
+  /** Told of a handler's errors, and of results that came too late; without it the log tells them. */
   readonly onError?: (error: unknown, task: { readonly id: string; readonly attempt: number }) => void;
+  /** As of `queue`; default: what the queue has. */
+  readonly log?: LogOption;
 }
 
 /** Thrown by a handler when no further attempt will help: the task is dead at once. */
@@ -168,7 +171,8 @@ export class Worker<P, R> {
     this.#prefetch = options.prefetch ?? 0;
     const { signals = STOP_SIGNALS } = options;
     this.#leaveShutdown = joinShutdown({ stage: "work", signals, drain: () => this.close() });
-    this.#client = new QueueClient(queue.client.options);
+    const { log } = options;
+    this.#client = new QueueClient({ ...queue.client.options, ...(log !== undefined && { log }) });
     this.#client.addWorker({
       up: (session) => this.#up(session),
       down: (session) => this.#down(session),
@@ -336,7 +340,7 @@ export class Worker<P, R> {
       case "LOST":
         if (task.state !== "ended") return;
         this.#over(task);
-        this.#options.onError?.(new Error("the result came too late: the lease was lost"), task);
+        this.#toldOf(task, "queue.result-late", new Error("the result came too late: the lease was lost"));
         return;
       case "RECALL":
         if (task.state === "waiting") this.#giveBack(task);
@@ -400,12 +404,24 @@ export class Worker<P, R> {
       mustFit([bytes]);
       task.ending = { kind: "done", result: bytes };
     } catch (error) {
-      this.#options.onError?.(error, task);
+      this.#toldOf(task, "queue.attempt-failed", error);
       task.ending = { kind: "failed", error: describe(error), final: error instanceof GiveUp };
     }
     this.#ended(task);
     this.#beginSoon();
     this.#settled();
+  }
+
+  /** Never throws. */
+  #toldOf({ id, attempt }: LeasedTask, event: "queue.attempt-failed" | "queue.result-late", error: unknown): void {
+    const { onError } = this.#options;
+    try {
+      if (onError) onError(error, { id, attempt });
+      else this.#client.log(event, { task: id, queue: this.#queue.name, attempt, error });
+    } catch (failure) {
+      // What it was told of goes on as if it had been heard.
+      this.#client.log("queue.program-error", { error: failure, task: id });
+    }
   }
 
   #ended(task: LeasedTask): void {

@@ -5,6 +5,7 @@
  */
 import { type Cancel, type Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
+import type { Log } from "../../core/log.ts";
 import type { Random } from "../../core/random.ts";
 import type { TaskServiceStats } from "../service/task-service.ts";
 import { type BrokerCore, ID_SETTING } from "../broker/broker-core.ts";
@@ -34,7 +35,7 @@ export interface ClusterNodeOptions {
   makeCore(store: Store, mayGiveOut: () => boolean): BrokerCore;
   /** Where clients connect to this broker, for people. */
   address(): string;
-  log(event: string, facts: Readonly<Record<string, unknown>>): void;
+  readonly log: Log;
 }
 
 /** A broker's part in its group. */
@@ -267,7 +268,9 @@ export class ClusterNode {
     this.#peerRelay.enter(term.channel);
     this.#clock.at(fromMs, () => term.core.flush());
     this.#entered.resolve();
-    this.#options.log("queue.leading", { group: url.group, epoch: this.#election.epoch, sequence: log.lastSequence });
+    const { log: tell } = this.#options;
+    tell("queue.leading", { group: url.group, epoch: this.#election.epoch, sequence: log.lastSequence });
+    if (!free) tell("queue.takeover", { group: url.group, epoch, from: this.#leader?.address });
   }
 
   /** Another broker has written "I lead" after this one. */

@@ -3,6 +3,7 @@
  * nobody expected is logged with its stack and costs at most its owner: that peer's connection is closed.
  */
 import { messageOf } from "../../core/errors.ts";
+import type { Log } from "../../core/log.ts";
 
 /** Whom a callback belongs to: a peer's connection. */
 export interface Owner {
@@ -12,12 +13,10 @@ export interface Owner {
   close(reason: string): void;
 }
 
-export type Log = (event: string, facts: Readonly<Record<string, unknown>>) => void;
-
 export class Guard {
   readonly #log: Log;
 
-  constructor(log: Log = () => {}) {
+  constructor(log: Log) {
     this.#log = log;
   }
 

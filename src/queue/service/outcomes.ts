@@ -9,6 +9,7 @@ import type { ServiceContext } from "./service-context.ts";
 import type { Journal } from "./journal.ts";
 import { type EndedState, isEnded, type OutcomeState } from "../tasks/life-cycle.ts";
 import { decodeAttemptError } from "./attempt-error.ts";
+import { deadReason } from "./task-view.ts";
 import { ID, NONE } from "../tasks/task-columns.ts";
 
 export interface Outcome {
@@ -98,7 +99,12 @@ export class Outcomes {
 
   /** A task ended: that is written, then told. */
   ended(row: number, state: EndedState, result: Uint8Array | undefined): void {
-    const id = this.#context.stateMachine().table.f(row, ID);
+    const stateMachine = this.#context.stateMachine();
+    const id = stateMachine.table.f(row, ID);
+    if (state === "dead") {
+      const facts = { task: id, queue: stateMachine.queueOf(row).name, reason: deadReason(stateMachine, row) };
+      this.#context.log("queue.task-dead", facts);
+    }
     this.#journal.ended(row, state, result);
     const bytes = state === "completed" ? result! : state === "dead" ? utf8(this.#journal.errorOf(id)) : EMPTY;
     this.#settling.set(id, { outcome: { id, state, bytes }, watchers: this.#live.get(id) });

@@ -1,4 +1,5 @@
 /** ○ What all parts of the task service need of it; task-service.ts makes it. */
+import type { Log } from "../../core/log.ts";
 import type { BodyCache } from "./body-cache.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import type { Guard } from "./guard.ts";
@@ -14,6 +15,7 @@ export interface ServiceContext {
   readonly commits: GroupCommit;
   /** Through it goes every callback to a peer, which may have left. */
   readonly guard: Guard;
+  readonly log: Log;
   readonly bodies: BodyCache;
   /** Gives out what can be given out and hands the store what has changed. */
   flush(): void;

@@ -8,7 +8,8 @@ import { OperationError, UsageError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
 import { BodyCache } from "./body-cache.ts";
 import { GroupCommit } from "./group-commit.ts";
-import { Guard, type Log, type Owner } from "./guard.ts";
+import type { Log } from "../../core/log.ts";
+import { Guard, type Owner } from "./guard.ts";
 import type { Consumer, ConsumerOptions } from "./consumers.ts";
 import { Dispatcher, type LeaseRef } from "./dispatcher.ts";
 import { TaskStateMachine, type TaskStateMachineListener, type TaskStateMachineOptions } from "../tasks/task-state-machine.ts";
@@ -99,6 +100,7 @@ export class TaskService {
   readonly #bodies: BodyCache;
   readonly #bodyBytesMax: number;
   readonly #options: TaskServiceOptions;
+  readonly #context: ServiceContext;
   readonly #journal: Journal;
   readonly #dispatcher: Dispatcher;
   readonly #submissions: Submissions;
@@ -118,7 +120,8 @@ export class TaskService {
     this.#clock = options.clock;
     this.#bodyBytesMax = options.bodyBytesMax ?? BODY_BYTES_MAX;
     this.#bodies = new BodyCache(options.bodyCacheBytesMax ?? BODY_CACHE_BYTES_MAX);
-    this.guard = new Guard(options.log);
+    const { log = () => {} } = options;
+    this.guard = new Guard(log);
     this.#commits = new GroupCommit({
       guard: this.guard,
       write: (ops) => options.store.write(ops),
@@ -127,15 +130,16 @@ export class TaskService {
       patienceMs: () => options.store.patienceMs,
       settled: () => this.flush(),
     });
-    const context: ServiceContext = {
+    const context: ServiceContext = (this.#context = {
       stateMachine: () => this.stateMachine,
       nowMs: () => this.nowMs,
       store: options.store,
       commits: this.#commits,
       guard: this.guard,
+      log,
       bodies: this.#bodies,
       flush: () => this.flush(),
-    };
+    });
     const journal = new Journal(context);
     const outcomes = new Outcomes(context, journal);
     const dispatcher = new Dispatcher(context, journal);
@@ -299,6 +303,8 @@ export class TaskService {
 
   /** The worker leaves; what it has is given back, as lost when its connection broke. */
   leave(consumer: Consumer, { lost }: { lost: boolean }): void {
+    const { peer, queue, held } = consumer;
+    if (lost && held > 0) this.#context.log("queue.worker-lost", { peer, queue: queue.name, held });
     this.#dispatcher.leave(consumer, { lost });
   }
 

@@ -50,7 +50,7 @@ export function viewTask(stateMachine: TaskStateMachine, row: number): TaskView 
 }
 
 /** The row does not say why its task died, so this is concluded from what it says. A handler that gave up counts as `attempts`. */
-function deadReason(stateMachine: TaskStateMachine, row: number): DeadReason {
+export function deadReason(stateMachine: TaskStateMachine, row: number): DeadReason {
   const { table } = stateMachine;
   if (table.u(row, LOST) >= LOST_MAX) return "lost";
   if (table.u(row, ATTEMPTS) >= stateMachine.policy(row).attempts) return "attempts";

@@ -4,6 +4,7 @@
  * is silent, is over on both sides; its peers begin anew in the next.
  */
 import { Buffer } from "node:buffer";
+import type { Log } from "../../../core/log.ts";
 import { type Route, showPeer } from "../../protocols/protocol-handler.ts";
 import type { PeerSink } from "../../broker/front-end.ts";
 import type { Frames } from "../../protocols/messages.ts";
@@ -122,7 +123,7 @@ export interface RelayServerOptions extends RelayEnd {
   readonly term: number;
   send(follower: string, chunk: Buffer): void;
   nowMs(): number;
-  log(event: string, facts: Readonly<Record<string, unknown>>): void;
+  readonly log: Log;
 }
 
 interface Session {

@@ -1,0 +1,118 @@
+/**
+ * ○ The one list of what the log tells: event → level and what it means. docs/logs.md shows it, and a test compares the two. Events
+ * are never renamed or given a second meaning; their facts may become more. Where trouble ends the level is that of a warning too,
+ * so that whoever was told that it began is told that it is over.
+ */
+
+/** From the worst: a level lets through itself and those before it. */
+export const LOG_LEVELS = ["error", "warning", "info", "debug"] as const;
+
+/** How bad an event is; a level of a log lets through itself and what is worse. */
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+interface LogEventEntry {
+  readonly level: LogLevel;
+  /** What happened, and what its facts are. */
+  readonly text: string;
+}
+
+export const LOG_EVENTS = {
+  // every part
+  "log.left-out": {
+    level: "warning",
+    text: "An event came so often that lines were left out: `of` which event, how many `lines`",
+  },
+  reloaded: {
+    level: "warning",
+    text: "Settings and files were read again, as asked for; `needRestart`: which changes wait for a restart",
+  },
+  "reload-failed": { level: "error", text: "Settings and files could not be read again, and all stays as it was: `error`" },
+  // cache and links
+  "cache.exposed": {
+    level: "warning",
+    text: "Other machines can reach the cache at `address` without authentication",
+  },
+  "link.exposed": {
+    level: "warning",
+    text: "Other machines can open links at `address` without authentication; `see`: the flag that asks for it",
+  },
+  "link.listening": { level: "info", text: "`holdfast listen` listens at `address`" },
+  "link.open": { level: "info", text: "A link of `peer` is open; `keepAlive`: what the kernel took of the settings" },
+  "link.end": { level: "info", text: "The link of `peer` has ended: `reason`, `message`" },
+  "link.presence": { level: "info", text: "The session `name` at `peer` is online, away or gone (`presence`), and why" },
+  "link.gap": { level: "warning", text: "The session `name` dropped its messages `from` to `to`: they never come" },
+  "link.stranger": { level: "warning", text: "Somebody at `peer` did not open a session: `reason`, `message`" },
+  // broker
+  "queue.listening": { level: "info", text: "The broker listens at `address`" },
+  "queue.closed": { level: "info", text: "The broker has closed" },
+  "queue.exposed": {
+    level: "warning",
+    text: "Other machines can reach the queue at `address` without authentication; `see`: the flag that asks for it",
+  },
+  "queue.peer-refused": {
+    level: "warning",
+    text: "A peer at `remote` did not get through the handshake: a wrong key or password, or something that is no ZeroMQ; `reason`",
+  },
+  "queue.peer-cut": { level: "warning", text: "The connection of `peer` was ended by the broker: `reason`" },
+  "queue.worker-lost": {
+    level: "warning",
+    text: "The connection of a worker (`peer`) of `queue` broke, or it fell silent, while it `held` tasks; others get them",
+  },
+  "queue.task-dead": {
+    level: "info",
+    text: "`task` of `queue` will not be tried again; `reason` as `holdfast queue show` says it",
+  },
+  "queue.program-error": {
+    level: "error",
+    text: "A bug in Holdfast, or in a callback of yours: `error` with its `stack`, and the `peer` and `task` that it is about. Please report it",
+  },
+  "queue.store": { level: "warning", text: "The store's thread says: `message`" },
+  // brokers on NATS
+  "queue.leading": {
+    level: "info",
+    text: "This broker leads its `group`; `epoch`: the number of its term, `sequence`: where the log ends",
+  },
+  "queue.takeover": { level: "warning", text: "This broker took over: the leader before (`from`) fell silent" },
+  "queue.following": { level: "info", text: "This broker follows the `leader` of its `group`" },
+  "queue.leader-lost": { level: "warning", text: "Another broker leads the `group` now; this one follows" },
+  "queue.follower-gone": { level: "warning", text: "A `follower` with `peers` connections is gone: `why`" },
+  "queue.durability": {
+    level: "info",
+    text: "What a `powerCut` at the NATS servers could cost, and how that is known (`source`)",
+  },
+  "queue.group": { level: "warning", text: "Trouble among the brokers of a group: `message`" },
+  "queue.log": { level: "warning", text: "Trouble with the log on NATS or this broker's copy of it: `message`" },
+  "queue.nats": { level: "warning", text: "The NATS server, or the connection to it, says: `error`" },
+  "queue.nats-down": { level: "warning", text: "The connection to the NATS `server` is lost" },
+  "queue.nats-up": { level: "warning", text: "A NATS `server` is connected again" },
+  // clients and workers
+  "queue.broker-connected": { level: "info", text: "A broker at `address` is connected" },
+  "queue.broker-lost": { level: "info", text: "The connection to the broker at `address` is lost; it is made again" },
+  "queue.broker-unreachable": {
+    level: "warning",
+    text: "No broker of `url` has been connected for 5 s; `reason`, if it is known. It is tried for as long as the client lives",
+  },
+  "queue.broker-back": { level: "warning", text: "A broker of `url` is connected again" },
+  "queue.broker-refused": { level: "warning", text: "The broker at `address` refuses this client: `reason`" },
+  "queue.broker-invalid": {
+    level: "warning",
+    text: "The broker at `address` said what its protocol does not allow (`error`); the connection was ended, and is made again",
+  },
+  "queue.message-refused": { level: "warning", text: "The broker at `address` could not use a message: `code`, `reason`" },
+  "queue.attempt-failed": {
+    level: "warning",
+    text: "The handler of `task` failed at this `attempt`: `error`. Only of workers without `onError`",
+  },
+  "queue.result-late": {
+    level: "warning",
+    text: "The result of `task` came too late: its lease was lost. Only of workers without `onError`",
+  },
+} as const satisfies Readonly<Record<string, LogEventEntry>>;
+
+/** An event's name. */
+export type LogEvent = keyof typeof LOG_EVENTS;
+
+/** Whether a level lets an event through. */
+export function isLogged(event: LogEvent, level: LogLevel): boolean {
+  return LOG_LEVELS.indexOf(LOG_EVENTS[event].level) <= LOG_LEVELS.indexOf(level);
+}
