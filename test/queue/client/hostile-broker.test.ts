@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { codeOf, ProtocolError } from "../../../src/core/errors.ts";
 import type { LocalBroker } from "../../../src/queue/client/broker-connection.ts";
-import { Broker, queue, worker } from "../../../src/queue/index.ts";
+import { Broker, type LogListener, queue, worker } from "../../../src/queue/index.ts";
 import { Dealer, Router } from "../../../src/zmq/index.ts";
 
 async function startBroker(t: TestContext, listen = "tcp://127.0.0.1:0"): Promise<Broker> {
@@ -11,6 +11,13 @@ async function startBroker(t: TestContext, listen = "tcp://127.0.0.1:0"): Promis
   t.after(() => broker.close());
   return broker;
 }
+
+/** Hears of brokers whose messages cannot be read. */
+const invalid =
+  (tell: (error: unknown) => void): LogListener =>
+  (event, { error }) => {
+    if (event === "queue.broker-invalid") tell(error);
+  };
 
 test("a broker that answers nonsense costs its connections; once a real one is there, what was asked is done", async (t) => {
   const router = new Router({ linger: 0 });
@@ -25,8 +32,8 @@ test("a broker that answers nonsense costs its connections; once a real one is t
       if (hellos === 3) return;
     }
   })();
-  const told: (readonly [string, unknown])[] = [];
-  const tasks = queue<string, string>("mails", { url: address, log: (event, { error }) => told.push([event, error]) });
+  const told: unknown[] = [];
+  const tasks = queue<string, string>("mails", { url: address, log: invalid((error) => told.push(error)) });
   t.after(() => tasks.close());
   const added = tasks.add("hello", { timeout: "20s" });
   await answering;
@@ -36,7 +43,7 @@ test("a broker that answers nonsense costs its connections; once a real one is t
   assert.ok(task.id.startsWith(broker.id));
   // The third may have been lost with the socket that said it.
   assert.ok(told.length >= 2);
-  for (const [event, error] of told) assert.ok(event === "queue.broker-invalid" && error instanceof ProtocolError);
+  for (const error of told) assert.ok(error instanceof ProtocolError);
 });
 
 test("a broker in the same process that says nonsense is left and attached to again", async (t) => {
@@ -53,12 +60,12 @@ test("a broker in the same process that says nonsense is left and attached to ag
         }
       }, closed),
   };
-  const told: string[] = [];
-  const tasks = queue<string, string>("mails", { broker: faulty, log: (event) => told.push(event) });
+  const told: unknown[] = [];
+  const tasks = queue<string, string>("mails", { broker: faulty, log: invalid((error) => told.push(error)) });
   t.after(() => tasks.close());
   const task = await tasks.add("hello", { timeout: "20s" });
   assert.ok(task.id.startsWith(broker.id));
-  assert.deepEqual(told, ["queue.broker-invalid", "queue.broker-invalid"]);
+  assert.equal(told.length, 2);
 });
 
 for (const way of ["over the network", "in the broker's process"]) {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { HoldfastError, ProtocolError } from "../../../src/core/errors.ts";
+import type { LogFacts } from "../../../src/core/log.ts";
 import { ManualClock } from "../../../src/core/manual-clock.ts";
 import { seeded } from "../../../src/core/random.ts";
 import { ProtocolRouter } from "../../../src/queue/broker/protocol-router.ts";
@@ -232,7 +233,7 @@ class Rig {
     store: new MemoryStore(),
     clock: this.clock,
     random: seeded(1),
-    log: (event, facts) => this.errors.push([event, facts]),
+    log: (event, facts) => event === "queue.program-error" && this.errors.push([event, facts]),
   });
   readonly cron = new CronTable(this.service, () => 60_000);
   readonly router = new ProtocolRouter({ service: this.service, ids: new IdText("sim"), cron: this.cron });
@@ -293,6 +294,8 @@ async function allOf(values: AsyncIterable<unknown>): Promise<unknown[]> {
   return all;
 }
 
+const LOUD: ReadonlySet<string> = new Set(["queue.broker-invalid", "queue.program-error"]);
+
 test("whatever a broker says, its client lives, connects anew and then gets its answers", async () => {
   const rig = await Rig.open();
   const random = seeded(4);
@@ -342,7 +345,7 @@ test("whatever a broker says, its client lives, connects anew and then gets its 
     clock,
     url: "ipc://sim",
     connect: (_: string, listener: BrokerConnectionListener) => new Link(listener),
-    log: (event: string, facts: Readonly<Record<string, unknown>>) => told.push([event, facts["error"]]),
+    log: (event: string, facts: LogFacts) => LOUD.has(event) && told.push([event, facts["error"]]),
   };
   const tasks = queue<string, string>("q", options);
   const running = worker(
