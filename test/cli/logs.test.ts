@@ -99,7 +99,7 @@ suite("logs of commands", { concurrency: 3 }, () => {
         address: broker.address,
         broker: broker.id,
       });
-      const [failed] = lines.filter(({ event }) => event === "queue.attempt-failed");
+      const failed = lines.find(({ event }) => event === "queue.attempt-failed");
       assert.deepEqual(failed, {
         time: failed!.time,
         level: "warning",
