@@ -34,6 +34,7 @@ const SUCCESSES: Readonly<Partial<Record<number, ReplyKind>>> = {
   [OPCODE.increment]: "NUMBER",
   [OPCODE.decrement]: "NUMBER",
   [OPCODE.touch]: "TOUCHED",
+  [OPCODE.gat]: "VA",
   [OPCODE.flush]: "OK",
   [OPCODE.noop]: "END",
   [OPCODE.version]: "VERSION",

@@ -62,6 +62,8 @@ export interface CacheClientOptions {
   readonly valueBytes?: Size;
   /** What to do with keys that memcached's text protocol cannot carry; default "refuse". */
   readonly keys?: KeyPolicy;
+  /** Put before every key, so that several applications share servers; default none. It counts in where a key lies and how long it is. */
+  readonly prefix?: string;
   /** How values become bytes; default `anyValue`. */
   readonly codec?: Codec<unknown>;
   /** A memory of recently read items in this process; default none. */
@@ -92,6 +94,14 @@ export interface StoreOptions extends CallOptions {
   readonly ttl?: Ttl;
 }
 
+/** Options of a counter's verbs. */
+export interface CountOptions extends CallOptions {
+  /** Where there is no item one is made with this number, which is then the answer; default: none is made. */
+  readonly initial?: bigint | number;
+  /** How long an item that is made so lives; one that is there keeps its end. Default: until it is evicted. */
+  readonly ttl?: Ttl;
+}
+
 /** The words that options take. */
 const CHOICES = { onError: ["throw", "miss"], keys: ["refuse", "hash", "base64"], protocol: ["text", "binary"] } as const;
 
@@ -106,7 +116,8 @@ export function checkOptions(options: CacheClientOptions): void {
     if (count !== undefined && !(Number.isSafeInteger(count) && count > 0))
       throw invalid(name, count, "a whole number above 0");
   }
-  const { whenDown } = options;
+  const { whenDown, prefix = "" } = options;
+  if (typeof prefix !== "string" || !prefix.isWellFormed()) throw invalid("prefix", prefix, "text that has bytes in UTF-8");
   const isGutter = typeof whenDown === "object" && Array.isArray((whenDown as { gutter?: Gutter } | null)?.gutter?.servers);
   if (whenDown !== undefined && whenDown !== "miss" && whenDown !== "next" && !isGutter) {
     throw invalid("whenDown", whenDown, "miss, next or { gutter: { servers } }");

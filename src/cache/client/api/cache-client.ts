@@ -13,6 +13,7 @@ import { Discovery, type ClusterDiscovery, type DnsDiscovery } from "../pool/dis
 import { Dispatch } from "./dispatch.ts";
 import type { CacheCounts, CacheEvents } from "./events.ts";
 import { Fetcher, type FetchOptions, type Loader } from "./fetch.ts";
+import { fetchMany, type ManyLoader } from "./fetch-many.ts";
 import { ok, statistics, versionText, type CasOutcome } from "./command-replies.ts";
 import type { HealthState } from "../pool/health.ts";
 import type { Key } from "./key.ts";
@@ -24,6 +25,7 @@ import {
   checkOptions,
   type CacheClientOptions,
   type CallOptions,
+  type CountOptions,
   type NearCacheOptions,
   type StoreOptions,
 } from "./cache-client-options.ts";
@@ -33,15 +35,18 @@ import { parseServer } from "../operations/server-address.ts";
 import { TextProtocol } from "../protocol/text-protocol.ts";
 import { loadTracing } from "./tracing.ts";
 import { leaseSeconds, ttlMs, type Ttl } from "./ttl.ts";
+import { Reads, type ListedItem, type Timed } from "./reads.ts";
 import { Writes } from "./writes.ts";
 import { ChangeStream } from "../pool/change-stream.ts";
 
 /** A client of one or many memcached servers. */
 export class CacheClient extends EventEmitter<CacheEvents> {
   readonly #dispatch: Dispatch;
+  readonly #reads: Reads;
   readonly #writes: Writes;
   readonly #fetcher: Fetcher;
   readonly #codec: Codec<unknown>;
+  readonly #poolServer: PoolServerSettings;
   readonly #discovery: Discovery | undefined;
   readonly #changeStreams = new Map<string, ChangeStream>();
 
@@ -53,6 +58,7 @@ export class CacheClient extends EventEmitter<CacheEvents> {
     const gutter = typeof whenDown === "object" ? whenDown.gutter : undefined;
     const timeoutMs = durationMs(options.timeout ?? limits.TIMEOUT_MS_DEFAULT, "timeout");
     const poolServer = poolServerSettingsOf(options, this, timeoutMs);
+    this.#poolServer = poolServer;
     const pool = new Pool({
       poolServer,
       placement: options.placement ?? "ketama",
@@ -70,11 +76,13 @@ export class CacheClient extends EventEmitter<CacheEvents> {
         timeoutMs,
         onError: options.onError ?? "throw",
         keys: options.keys ?? "refuse",
+        prefix: options.prefix ?? "",
         starting: this.#discovery?.start(),
         gutterTtlMs: ttlMs(gutter?.ttl ?? "10s", clock.wallMs()),
       },
       this,
     );
+    this.#reads = new Reads(this.#dispatch, this.#codec);
     this.#writes = new Writes(this.#dispatch);
     this.#fetcher = new Fetcher(this.#dispatch, random);
     if (options.nearCache) this.#keepNear(options.nearCache, poolServer);
@@ -117,6 +125,31 @@ export class CacheClient extends EventEmitter<CacheEvents> {
   /** As `getMany`, each value with its CAS number. */
   getsMany<T = unknown, K extends Key = string>(keys: Iterable<K>, options?: CallOptions): Promise<Map<K, Versioned<T>>> {
     return this.#dispatch.lookupMany("gets", keys, this.#codec, readVersioned as ValueReader<Versioned<T>>, options);
+  }
+
+  /**
+   * What is there of any number of keys, as it comes, in the order of the keys: for lists that are too long for one Map. At most two
+   * thousand are asked for ahead. A key that stands in it twice may be given twice. Errors as `get`.
+   */
+  getEach<T = unknown, K extends Key = string>(
+    keys: Iterable<K> | AsyncIterable<K>,
+    options?: CallOptions,
+  ): AsyncGenerator<[key: K, value: T], void, undefined> {
+    return this.#reads.each(keys, options);
+  }
+
+  /**
+   * The value of a key with its CAS number and the seconds that it has left. Errors as `get`.
+   *
+   * @throws OperationError CACHE_REFUSED on servers without the meta protocol
+   */
+  async getWithTtl<T = unknown>(key: Key, options?: CallOptions): Promise<Timed<T> | undefined> {
+    return (await this.#reads.timed<T, Key>([key], options)).get(key);
+  }
+
+  /** As `getMany`, each value with its CAS number and the seconds that it has left. Errors as `getWithTtl`. */
+  getManyWithTtl<T = unknown, K extends Key = string>(keys: Iterable<K>, options?: CallOptions): Promise<Map<K, Timed<T>>> {
+    return this.#reads.timed(keys, options);
   }
 
   /**
@@ -170,6 +203,18 @@ export class CacheClient extends EventEmitter<CacheEvents> {
   }
 
   /**
+   * As `fetch` of many keys, with one call of the loader for all that must be computed here. Keys that it gives no value for are
+   * not in the map, and nothing is kept of them. Errors as `fetch`: the first of any key.
+   */
+  fetchMany<T, K extends Key = string>(
+    keys: Iterable<K>,
+    loader: ManyLoader<K, T>,
+    options?: FetchOptions,
+  ): Promise<Map<K, T>> {
+    return fetchMany(this.#fetcher, keys, this.#codec as Codec<T>, loader, options);
+  }
+
+  /**
    * Marks an item as out of date: the next `fetch` computes it anew, and until then others get the old value.
    *
    * @param options.stale the longest the old value may still be given out; default: as long as it would have lived
@@ -201,19 +246,25 @@ export class CacheClient extends EventEmitter<CacheEvents> {
     return this.#writes.touch(key, ttl, options);
   }
 
+  /** The value of a key, which lives for `ttl` from now on; undefined when there is none. Errors as `get` and `touch`. */
+  getAndTouch<T = unknown>(key: Key, ttl: Ttl, options?: CallOptions): Promise<T | undefined> {
+    return this.#writes.getAndTouch(key, ttl, this.#codec, options);
+  }
+
   /**
    * Adds to a counter: an item whose value is a decimal number, below 2^64, where it wraps around.
    *
    * @param delta at least 0; default 1
+   * @param options.initial where there is no item, one is made with this number, to live for `ttl`
    * @returns the new number, or undefined when there is no item
-   * @throws OperationError CACHE_REFUSED when the value is no number; else as `get`
+   * @throws OperationError CACHE_REFUSED when the value is no number; UsageError CACHE_VALUE_INVALID, CACHE_TTL_INVALID; else as `get`
    */
-  incr(key: Key, delta: bigint | number = 1n, options?: CallOptions): Promise<bigint | undefined> {
+  incr(key: Key, delta: bigint | number = 1n, options?: CountOptions): Promise<bigint | undefined> {
     return this.#writes.count("incr", key, delta, options);
   }
 
   /** Subtracts from a counter, which stops at 0. As `incr`. */
-  decr(key: Key, delta: bigint | number = 1n, options?: CallOptions): Promise<bigint | undefined> {
+  decr(key: Key, delta: bigint | number = 1n, options?: CountOptions): Promise<bigint | undefined> {
     return this.#writes.count("decr", key, delta, options);
   }
 
@@ -233,6 +284,17 @@ export class CacheClient extends EventEmitter<CacheEvents> {
    */
   stats(group = "", options?: CallOptions): Promise<Map<string, ReadonlyMap<string, string>>> {
     return this.#dispatch.everywhere("stats", group, options, statistics, new Map());
+  }
+
+  /**
+   * The items of all servers, as their crawlers find them, in no order: `for await (const { key, ttl } of cache.keys())`. With a `prefix`
+   * only those of the client. Items that come or go meanwhile may be left out or be listed. A listing in progress holds at most some
+   * thousand keys; it has no deadline, but a server that is silent for `timeout` fails it.
+   *
+   * @throws OperationError CACHE_UNREACHABLE, CACHE_TIMEOUT, CACHE_REFUSED (no crawler, or the binary protocol), ABORTED
+   */
+  keys(options: CallOptions = {}): AsyncGenerator<ListedItem, void, undefined> {
+    return this.#reads.list(this.#poolServer, options);
   }
 
   /** The version of every server, by its name. */

@@ -2,7 +2,9 @@
  * ○ Reads the replies of commands, in the words of the classic and of the meta protocol alike. A reply that cannot belong to
  * the command throws: the connection is out of step.
  */
+import { Buffer } from "node:buffer";
 import type { ReplyKind } from "../../../memcached/reply.ts";
+import { LEASE_FLAGS } from "../operations/codec.ts";
 import { unexpected } from "../protocol/in-flight.ts";
 import type { ReplyReader } from "../operations/operation.ts";
 
@@ -51,6 +53,37 @@ export const counter: ReplyReader<bigint | undefined> = (reply, verb) => {
       throw unexpected(reply, verb);
   }
 };
+
+/** What gat found: bytes of its own. */
+export interface TouchedItem {
+  readonly bytes: Buffer;
+  readonly flags: number;
+  readonly cas: bigint;
+  /** The server asks this reader to compute it anew. */
+  readonly won: boolean;
+}
+
+/** gat: the item, or undefined where there is none, or a lease's placeholder. */
+export function gatReply(): ReplyReader<TouchedItem | undefined> {
+  let found: TouchedItem | undefined;
+  return (reply, verb) => {
+    switch (reply.kind) {
+      case "VALUE":
+      case "VA":
+        if (reply.flags !== LEASE_FLAGS) {
+          const { valueBytes, flags, cas, won } = reply;
+          found = { bytes: Buffer.from(valueBytes), flags, cas, won };
+        }
+        return reply.kind === "VA" ? { result: found } : undefined;
+      case "END":
+      case "EN":
+      case "NOT_FOUND":
+        return { result: found };
+      default:
+        throw unexpected(reply, verb);
+    }
+  };
+}
 
 export const versionText: ReplyReader<string> = (reply, verb) => {
   if (reply.kind === "VERSION") return { result: reply.text };

@@ -9,7 +9,7 @@ import { OperationError, UsageError, type HoldfastError } from "../../../core/er
 import { durationMs } from "../../../core/units.ts";
 import type { Codec } from "../operations/codec.ts";
 import type { CacheCounts, CacheEvents, CallEvent } from "./events.ts";
-import { toWireKey, type Key, type KeyPolicy } from "./key.ts";
+import { toWireKey, withPrefix, type Key, type KeyPolicy } from "./key.ts";
 import type { PoolServer } from "../pool/pool-server.ts";
 import {
   GetManyResult,
@@ -34,6 +34,8 @@ import {
 import type { NearItem } from "./near-cache.ts";
 import type { NearReads } from "./near-reads.ts";
 import type { CallOptions } from "./cache-client-options.ts";
+import { metaDone } from "./command-replies.ts";
+import { invalidation, versionReply, versionRequest, type ItemVersion } from "./lease.ts";
 import type { Pool } from "../pool/pool.ts";
 import { startSpan } from "./tracing.ts";
 import { exptimeOf, exptimeOfMs, ttlMs, type Ttl } from "./ttl.ts";
@@ -50,6 +52,8 @@ export interface DispatchSettings {
   readonly timeoutMs: number;
   readonly onError: "throw" | "miss";
   readonly keys: KeyPolicy;
+  /** Before every key; may be empty. */
+  readonly prefix: string;
   readonly gutterTtlMs: number;
   /** The first list of servers; undefined when it is known from the start. */
   readonly starting: Promise<void> | undefined;
@@ -65,7 +69,7 @@ export class Dispatch implements OperationOwner {
   readonly #settings: DispatchSettings;
   /** Calls wait for it, by their own deadlines. */
   #starting: Promise<void> | undefined;
-  #closed = false;
+  readonly #closing = new AbortController();
 
   constructor(settings: DispatchSettings, events: EventEmitter<CacheEvents>) {
     this.#settings = settings;
@@ -75,9 +79,20 @@ export class Dispatch implements OperationOwner {
     this.#starting = settings.starting?.finally(() => (this.#starting = undefined));
   }
 
+  /** Aborts, with the error CLOSED, when the client is closed. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  /** What stands before every key; may be empty. */
+  get prefix(): string {
+    return this.#settings.prefix;
+  }
+
   /** The key on the wire. @throws UsageError CACHE_KEY_INVALID */
   toWireKey(key: Key): string {
-    return toWireKey(key, this.#settings.keys);
+    const { keys, prefix } = this.#settings;
+    return toWireKey(prefix === "" ? key : withPrefix(key, prefix), keys);
   }
 
   /** The value of a key, from the near cache or its server. */
@@ -200,6 +215,26 @@ export class Dispatch implements OperationOwner {
     });
   }
 
+  /**
+   * A read by a meta command takes the turn of whoever shall compute an invalidated item (W). A plain read gives it back, so that the
+   * next fetch has it. Where that fails, the claim ends when it has stood for too long (lease.ts).
+   */
+  async giveBack(wireKey: string, cas: bigint, options: CallOptions | undefined): Promise<void> {
+    await this.errand(wireKey, metaDone, false, invalidation(wireKey, { cas }), options).catch(() => false);
+  }
+
+  /**
+   * The placeholder under the key, if one is; undefined also where that cannot be told: no meta commands, no answer. What is called
+   * right behind it goes out in the same write, after it.
+   */
+  async placeholderAt(wireKey: string, options: CallOptions | undefined): Promise<ItemVersion | undefined> {
+    const request = versionRequest(wireKey);
+    const found = await this.errand(wireKey, versionReply, undefined, request, options).catch(() => undefined);
+    if (found?.held) return found;
+    if (found?.won) await this.giveBack(wireKey, found.cas, options);
+    return undefined;
+  }
+
   /** The near cache drops the item before the change is sent and again after its reply: reads may come between. */
   async #change<T>(key: Key, near: NearReads, send: () => Promise<T>): Promise<T> {
     const wireKey = this.toWireKey(key);
@@ -247,6 +282,12 @@ export class Dispatch implements OperationOwner {
     }
   }
 
+  /** A read that went out as another verb. */
+  countRead(found: boolean): void {
+    if (found) this.counts.hits += 1;
+    else this.counts.misses += 1;
+  }
+
   /** Keys answered by the near cache: hits without a call. */
   countNear(keys: number): void {
     this.counts.hits += keys;
@@ -276,8 +317,9 @@ export class Dispatch implements OperationOwner {
   }
 
   close(): void {
-    this.#closed = true;
-    this.pool.close(closed());
+    const error = new OperationError("CLOSED", "The cache client was closed");
+    this.#closing.abort(error);
+    this.pool.close(error);
   }
 
   failed(operation: CacheOperation, error: HoldfastError): boolean {
@@ -321,7 +363,7 @@ export class Dispatch implements OperationOwner {
     operation.span = startSpan(operation);
     if (options?.signal) watch(options.signal, operation);
     if (operation.settled) return;
-    if (this.#closed) operation.fail(closed());
+    if (this.#closing.signal.aborted) operation.fail(this.#closing.signal.reason as OperationError);
     else if (poolServer) poolServer.submit(operation);
     else if (this.pool.poolServers.length === 0)
       operation.fail(new OperationError("CACHE_UNREACHABLE", "The servers are not known yet"));
@@ -348,8 +390,4 @@ function watch(signal: AbortSignal, operation: CacheOperation): void {
   }
   signal.addEventListener("abort", abort, { once: true });
   operation.release = () => signal.removeEventListener("abort", abort);
-}
-
-function closed(): OperationError {
-  return new OperationError("CLOSED", "The cache client was closed");
 }

@@ -41,6 +41,11 @@ export interface FetchOptions extends CallOptions {
   readonly ttl?: Ttl;
   /** How much longer an old value may be given to those who would wait for a new one; default none. */
   readonly stale?: Duration;
+  /**
+   * How long after `ttl` the old value is still given to everyone at once, while one caller computes anew in the background;
+   * default not at all: whoever finds the value out of date waits for the new one, or gets the old one by `stale`.
+   */
+  readonly staleWhileRevalidate?: Duration;
   /** How long before its end a value is computed anew, by one caller, in the background; default never. */
   readonly early?: Duration;
   /** How long other callers wait for the one that computes before they compute themselves; default 10 s. */
@@ -56,6 +61,9 @@ export interface LoadContext {
 
 /** Computes a value that is not in the cache. */
 export type Loader<T> = (context: LoadContext) => T | Promise<T>;
+
+/** What a loader rejects with that found out that there is no such thing: nothing is stored, and an old value is none any more. */
+export const NOTHING_LOADED = new OperationError("CACHE_REFUSED", "The loader gave no value for the key");
 
 /** The times of one fetch, in ms. */
 interface FetchTimes {
@@ -76,6 +84,8 @@ interface FlightContext<T> {
   readonly load: () => Promise<T>;
   readonly times: FetchTimes;
   readonly signal: AbortSignal;
+  /** Told when another computes the value. */
+  readonly waits: () => void;
 }
 
 /** One read or computation that callers of a key share. */
@@ -99,7 +109,14 @@ export class Fetcher {
     this.#random = random;
   }
 
-  async fetch<T>(key: Key, codec: Codec<T>, loader: Loader<T>, options: FetchOptions = {}): Promise<T> {
+  /** @param waits told when another computes the value, in this process or elsewhere */
+  async fetch<T>(
+    key: Key,
+    codec: Codec<T>,
+    loader: Loader<T>,
+    options: FetchOptions = {},
+    waits: () => void = () => {},
+  ): Promise<T> {
     const wireKey = this.#dispatch.toWireKey(key);
     const times = this.#times(options);
     if (options.signal?.aborted) throw aborted(options.signal);
@@ -108,20 +125,28 @@ export class Fetcher {
       const found = decoded(codec, near.bytes, near.flags);
       if (found) return found.value;
     }
-    const flight = (this.#flights.get(wireKey) as Flight<T> | undefined) ?? this.#begin(wireKey, key, codec, loader, times);
+    const shared = this.#flights.get(wireKey) as Flight<T> | undefined;
+    if (shared) waits();
+    const flight = shared ?? this.#begin(wireKey, { key, codec, loader, times, waits });
     flight.waiting += 1;
     try {
       return await within(this.#clock, flight.result, { deadlineMs: times.deadlineMs, signal: options.signal }, late);
+    } catch (error) {
+      if (error !== NOTHING_LOADED || !shared) throw error; // a fetchMany found nothing, with another loader than this one
     } finally {
       flight.waiting -= 1;
       if (flight.waiting === 0) this.#end(wireKey, flight);
     }
+    return this.fetch(key, codec, loader, options, waits);
   }
 
-  #begin<T>(wireKey: string, key: Key, codec: Codec<T>, loader: Loader<T>, times: FetchTimes): Flight<T> {
+  #begin<T>(
+    wireKey: string,
+    { loader, ...context }: Pick<FlightContext<T>, "key" | "codec" | "times" | "waits"> & { readonly loader: Loader<T> },
+  ): Flight<T> {
     const abort = new AbortController();
     const load = async (): Promise<T> => loader({ signal: abort.signal });
-    const result = this.#run({ wireKey, key, codec, load, times, signal: abort.signal });
+    const result = this.#run({ ...context, wireKey, load, signal: abort.signal });
     const flight: Flight<T> = { result, abort, waiting: 0 };
     this.#flights.set(wireKey, flight);
     return flight;
@@ -160,6 +185,7 @@ export class Fetcher {
         if (lease) return this.#recompute(context, lease, undefined);
       }
       if (this.#clock.now() >= waitUntilMs || signal.aborted) return this.#recompute(context, notRenewed(cas), found);
+      context.waits();
       await this.#pause(attempt);
     }
   }
@@ -231,8 +257,9 @@ export class Fetcher {
       value = await load();
       encoded = checked(codec.encode(value));
     } catch (error) {
-      await send((cas) => (old ? invalidation(wireKey, { cas }) : leaseDropped(wireKey, cas))).catch(ignored);
-      if (old) return old.value;
+      const kept = error === NOTHING_LOADED ? undefined : old;
+      await send((cas) => (kept ? invalidation(wireKey, { cas }) : leaseDropped(wireKey, cas))).catch(ignored);
+      if (kept) return kept.value;
       throw error;
     }
     const { bytes, flags } = encoded;
@@ -257,14 +284,15 @@ export class Fetcher {
     const ms = (value: Duration | undefined, otherwise: number, name: string): number =>
       value === undefined ? otherwise : boundedMs(value, name);
     const wallMs = this.#clock.wallMs();
-    const freshMs = ttlMs(options.ttl, wallMs);
+    const revalidateMs = ms(options.staleWhileRevalidate, 0, "staleWhileRevalidate");
+    const freshMs = ttlMs(options.ttl, wallMs) + revalidateMs;
     const staleMs = ms(options.stale, 0, "stale");
     exptimeOfMs(freshMs + staleMs, wallMs); // refused before a loader runs whose value could not be stored
     checkSignal(options.signal);
     return {
       freshMs,
       staleMs,
-      earlyMs: ms(options.early, 0, "early"),
+      earlyMs: ms(options.early, 0, "early") + revalidateMs,
       leaseMs: ms(options.lease, LEASE_MS_DEFAULT, "lease"),
       deadlineMs: this.#clock.now() + ms(options.timeout, FETCH_TIMEOUT_MS_DEFAULT, "timeout"),
     };

@@ -46,6 +46,13 @@ export function toWireKey(key: Key, policy: KeyPolicy): string {
   return unusualKey(Buffer.from(key.buffer, key.byteOffset, key.byteLength), policy);
 }
 
+/** The key with the client's prefix. What is no key stays as it is, and is refused as such. */
+export function withPrefix(key: Key, prefix: string): Key {
+  if (typeof key === "string") return key === "" ? key : prefix + key;
+  const isKey = (key as unknown) instanceof Uint8Array && key.length > 0;
+  return isKey ? Buffer.concat([Buffer.from(prefix), key]) : key;
+}
+
 /** What the policy "hash" makes. A key that looks so already is hashed itself: no two keys are sent alike. */
 const HASHED = /^sha256:[\w-]{43}$/;
 

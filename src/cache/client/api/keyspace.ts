@@ -6,6 +6,7 @@ import { UsageError } from "../../../core/errors.ts";
 import type { Codec } from "../operations/codec.ts";
 import type { Dispatch } from "./dispatch.ts";
 import type { Fetcher, FetchOptions, Loader } from "./fetch.ts";
+import { fetchMany, type ManyLoader } from "./fetch-many.ts";
 import type { CasOutcome } from "./command-replies.ts";
 import { readVersioned, type ValueReader, type Versioned } from "../operations/get-operation.ts";
 import type { CallOptions, StoreOptions } from "./cache-client-options.ts";
@@ -125,6 +126,11 @@ export class Keyspace<T, P extends string> {
     return this.#writes.delete(this.key(parameters), options);
   }
 
+  /** The value, which lives for `ttl` from now on. */
+  async getAndTouch(parameters: KeyParameters<P>, ttl: Ttl, options?: CallOptions): Promise<T | undefined> {
+    return this.#writes.getAndTouch(this.key(parameters), ttl, this.#codec, options);
+  }
+
   /** Gives a new time to live. True when there was an item. */
   async touch(parameters: KeyParameters<P>, ttl: Ttl, options?: CallOptions): Promise<boolean> {
     return this.#writes.touch(this.key(parameters), ttl, options);
@@ -133,6 +139,25 @@ export class Keyspace<T, P extends string> {
   /** The value, or what the loader gives where there is none: loaded once for all who ask at once, then stored. */
   async fetch(parameters: KeyParameters<P>, loader: Loader<T>, options?: FetchOptions): Promise<T> {
     return this.#fetcher.fetch(this.key(parameters), this.#codec, loader, options);
+  }
+
+  /** The values, by the parameters as they were given; those that are missing come from one call of the loader. */
+  async fetchMany<K extends KeyParameters<P>>(
+    all: Iterable<K>,
+    loader: ManyLoader<K, T>,
+    options?: FetchOptions,
+  ): Promise<Map<K, T>> {
+    const byKey = new Map<string, K>();
+    for (const parameters of all) byKey.set(this.key(parameters), parameters);
+    const load: ManyLoader<string, T> = async (keys, context) => {
+      const loaded = await loader(
+        keys.map((key) => byKey.get(key)!),
+        context,
+      );
+      return new Map([...loaded].map(([parameters, value]) => [this.key(parameters), value]));
+    };
+    const found = await fetchMany(this.#fetcher, byKey.keys(), this.#codec, load, options);
+    return new Map([...found].map(([key, value]) => [byKey.get(key)!, value]));
   }
 }
 

@@ -9,8 +9,7 @@ import { durationMs, sizeBytes } from "../../../core/units.ts";
 import type { Codec } from "../operations/codec.ts";
 import type { Dispatch } from "./dispatch.ts";
 import type { Key } from "./key.ts";
-import { metaDone } from "./command-replies.ts";
-import { invalidation, versionReply, versionRequest } from "./lease.ts";
+import { versionReply, versionRequest } from "./lease.ts";
 import { NEAR_BYTES_DEFAULT, NEAR_TTL_MS_DEFAULT, NEAR_WATCHED_TTL_MS_DEFAULT } from "../operations/limits.ts";
 import { NearCache, type NearItem } from "./near-cache.ts";
 import type { CommandFields } from "../operations/operation.ts";
@@ -103,7 +102,7 @@ export class NearReads implements ChangeListener {
     const askedMs = this.#clock.now();
     const server = this.#serverOf(wireKey);
     return (item) => {
-      if (item?.won) this.#giveBack(wireKey, item);
+      if (item?.won) void this.#dispatch.giveBack(wireKey, item.cas, undefined);
       const lifeMs = item && this.#mayKeep(item, server) ? lifeMsOf(item.leftS) : 0;
       const keptMs = lifeMs - aheadMs;
       const isKept = server !== undefined && server === this.#serverOf(wireKey) && keptMs > 0;
@@ -139,7 +138,7 @@ export class NearReads implements ChangeListener {
       const askedMs = this.#clock.now();
       const request = (): CommandFields => versionRequest(wireKey);
       const now = await this.#dispatch.command("meta", key, options, versionReply, undefined, request, "read");
-      if (now?.won) this.#giveBack(wireKey, now);
+      if (now?.won) void this.#dispatch.giveBack(wireKey, now.cas, undefined);
       if (now?.cas === old.cas) {
         this.#cache.renew(wireKey, now.cas, this.#freshUntilMs(askedMs, lifeMsOf(now.leftS), old.server));
         this.#dispatch.countNear(1);
@@ -159,11 +158,6 @@ export class NearReads implements ChangeListener {
   /** Not what another shall replace; and counters only where the stream tells of incr and decr. */
   #mayKeep({ won, old, bytes }: RawItem, server: string | undefined): boolean {
     return !won && !old && ((server !== undefined && this.#followed.get(server) === true) || !isCounter(bytes));
-  }
-
-  /** An item that was invalidated chooses the first who reads it to compute it anew. A plain read does not: the next one shall. */
-  #giveBack(wireKey: string, { cas }: { readonly cas: bigint }): void {
-    this.#dispatch.errand(wireKey, metaDone, false, invalidation(wireKey, { cas }), undefined).catch(() => {}); // else the lease ends by itself
   }
 
   #serverOf(wireKey: string): string | undefined {

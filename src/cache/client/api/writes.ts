@@ -3,15 +3,18 @@
  * for it, in the same write where that suffices.
  */
 import { UsageError, codeOf } from "../../../core/errors.ts";
-import { checked, type Codec } from "../operations/codec.ts";
+import { checked, NUMBER_FLAG, type Codec } from "../operations/codec.ts";
 import type { CommandFields } from "../operations/operation.ts";
 import type { PoolServer } from "../pool/pool-server.ts";
-import type { CallOptions, StoreOptions } from "./cache-client-options.ts";
-import { casOutcome, counter, foundOrNot, metaDone, storedOrNot, type CasOutcome } from "./command-replies.ts";
+import type { CallOptions, CountOptions, StoreOptions } from "./cache-client-options.ts";
+import { casOutcome, counter, foundOrNot, gatReply, metaDone, storedOrNot, type CasOutcome } from "./command-replies.ts";
 import type { Dispatch } from "./dispatch.ts";
 import type { Key } from "./key.ts";
-import { invalidation, leaseDropped, leasedStore, versionReply, versionRequest, type ItemVersion } from "./lease.ts";
+import { invalidation, leaseDropped, leasedStore, type ItemVersion } from "./lease.ts";
 import type { Ttl } from "./ttl.ts";
+
+/** 3: an item can come and go between two commands; after that, no server answers for the key. */
+const COUNT_ATTEMPTS_MAX = 3;
 
 /** What a command sends; depends on its server, because the gutter shortens times to live. */
 type FieldsAt = (poolServer: PoolServer | undefined) => CommandFields;
@@ -57,8 +60,28 @@ export class Writes {
     return this.#whereItemIs(verb, key, options, () => ({ body: checked({ bytes: more, flags: 0 }).bytes }));
   }
 
-  /** incr and decr: the new number, or undefined when there is no item. */
+  /** incr and decr: the new number, or undefined when there is no item and none shall be made. */
   async count(
+    verb: "incr" | "decr",
+    key: Key,
+    delta: bigint | number,
+    { initial, ttl, ...options }: CountOptions = {},
+  ): Promise<bigint | undefined> {
+    const later = this.#dispatch.later(options);
+    const made = initial === undefined ? undefined : deltaOf(initial);
+    for (let attempt = 0; ; attempt += 1) {
+      const counted = await this.#countWhereItemIs(verb, key, delta, later());
+      if (counted !== undefined || made === undefined || attempt === COUNT_ATTEMPTS_MAX) return counted;
+      const fields: FieldsAt = (poolServer) => ({
+        body: String(made),
+        flags: NUMBER_FLAG,
+        exptime: this.#dispatch.exptime(poolServer, ttl),
+      });
+      if (await this.#add(key, later(), fields)) return made;
+    }
+  }
+
+  async #countWhereItemIs(
     verb: "incr" | "decr",
     key: Key,
     delta: bigint | number,
@@ -74,6 +97,18 @@ export class Writes {
     }
   }
 
+  /** gat: the value, with a new end. */
+  async getAndTouch<T>(key: Key, ttl: Ttl, codec: Codec<unknown>, options: CallOptions | undefined): Promise<T | undefined> {
+    const item = await this.#dispatch.command("gat", key, options, gatReply(), undefined, (poolServer) => ({
+      exptime: this.#newEnd(poolServer, ttl),
+    }));
+    this.#dispatch.countRead(item !== undefined);
+    if (!item) return undefined;
+    const wireKey = this.#dispatch.toWireKey(key);
+    if (item.won) void this.#dispatch.giveBack(wireKey, item.cas, undefined);
+    return this.#dispatch.decode(wireKey, item, codec) as T | undefined;
+  }
+
   /** Deletes also a placeholder: what its holder computes is from before, and is not stored. */
   async delete(key: Key, options: CallOptions | undefined): Promise<boolean> {
     const held = this.#placeholderAt(key, options);
@@ -84,11 +119,15 @@ export class Writes {
   /** Where a placeholder is, its holder soon sets its end again, or another takes it over. */
   async touch(key: Key, ttl: Ttl, options: CallOptions | undefined): Promise<boolean> {
     const held = this.#placeholderAt(key, options);
-    const found = await this.#dispatch.command("touch", key, options, foundOrNot, false, (poolServer) => {
-      if (ttl === undefined) throw new UsageError("CACHE_TTL_INVALID", "Cannot touch without a ttl; 0 means no end");
-      return { exptime: this.#dispatch.exptime(poolServer, ttl) };
-    });
+    const found = await this.#dispatch.command("touch", key, options, foundOrNot, false, (poolServer) => ({
+      exptime: this.#newEnd(poolServer, ttl),
+    }));
     return found && !(await held);
+  }
+
+  #newEnd(poolServer: PoolServer | undefined, ttl: Ttl): number {
+    if (ttl === undefined) throw new UsageError("CACHE_TTL_INVALID", "Cannot touch without a ttl; 0 means no end");
+    return this.#dispatch.exptime(poolServer, ttl);
   }
 
   /** Marks an item as out of date, to be given for `leftS` seconds at most. A placeholder goes, as by `delete`. */
@@ -125,22 +164,12 @@ export class Writes {
     });
   }
 
-  /**
-   * The placeholder under the key, if one is; undefined also where that cannot be told: no meta commands, no answer, no such key. What
-   * is called right behind it goes out in the same write, after it.
-   */
-  async #placeholderAt(key: Key, options: CallOptions | undefined): Promise<ItemVersion | undefined> {
-    const dispatch = this.#dispatch;
+  /** The placeholder under the key, if one is; undefined also for what is no key: the command itself tells its caller. */
+  #placeholderAt(key: Key, options: CallOptions | undefined): Promise<ItemVersion | undefined> {
     try {
-      const wireKey = dispatch.toWireKey(key);
-      const found = await dispatch.errand(wireKey, versionReply, undefined, versionRequest(wireKey), options);
-      if (found?.won && !found.held) {
-        // Looking has taken the turn of whoever shall compute an invalidated item: it is given back.
-        await dispatch.errand(wireKey, metaDone, false, invalidation(wireKey, { cas: found.cas }), options);
-      }
-      return found?.held ? found : undefined;
+      return this.#dispatch.placeholderAt(this.#dispatch.toWireKey(key), options);
     } catch {
-      return undefined; // the command itself fails alike, and tells its caller
+      return Promise.resolve(undefined);
     }
   }
 

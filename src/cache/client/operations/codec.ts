@@ -49,7 +49,8 @@ export const LEASE_FLAGS = 0x4c454153;
 
 const JSON_FLAG = 2;
 const BYTES_FLAG = 4;
-const NUMBER_FLAG = 8;
+/** A decimal number, as `anyValue` and counters have it. */
+export const NUMBER_FLAG = 8;
 
 /**
  * Any value: strings as they are (flags 0), numbers (8), bytes (4, read back as Buffer), everything else as JSON (2). The default.

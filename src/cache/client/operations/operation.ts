@@ -41,6 +41,7 @@ export type Verb =
   | "cas"
   | "delete"
   | "touch"
+  | "gat"
   | "incr"
   | "decr"
   | "flush_all"

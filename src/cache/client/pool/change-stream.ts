@@ -13,7 +13,8 @@ import { Health } from "./health.ts";
 import type { PoolServerSettings } from "./pool-server.ts";
 import { CommandOperation, NO_DEADLINE, UNCOUNTED, type ReplyReader } from "../operations/operation.ts";
 import type { ServerAddress } from "../operations/server-address.ts";
-import { BASE64_MARK } from "../operations/wire-key.ts";
+import { percentDecode } from "./metadump.ts";
+import { wireKeyOf } from "../operations/wire-key.ts";
 
 export interface ChangeListener {
   /** From now on every store and delete is told; if `everyChange`, also what else changes items. */
@@ -113,10 +114,5 @@ function closedError(): OperationError {
 export function changedKey(line: string): string | undefined {
   const match = /\btype=(?:item_store|deleted|item_change)\b.*?\bkey=(\S+)/.exec(line);
   if (!match) return undefined;
-  const bytes = Buffer.from(
-    match[1]!.replaceAll(/%([\dA-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16))),
-    "latin1",
-  );
-  const plain = bytes.every((byte) => byte > 0x20 && byte !== 0x7f);
-  return plain ? bytes.toString("latin1") : BASE64_MARK + bytes.toString("base64");
+  return wireKeyOf(Buffer.from(percentDecode(match[1]!), "latin1"));
 }

@@ -25,6 +25,7 @@ const OPCODES: Readonly<Partial<Record<Verb, number>>> = {
   incr: OPCODE.increment,
   decr: OPCODE.decrement,
   touch: OPCODE.touch,
+  gat: OPCODE.gat,
   flush_all: OPCODE.flush,
   stats: OPCODE.stat,
   version: OPCODE.version,
@@ -87,7 +88,8 @@ function extrasOf(verb: Verb, { flags = 0, exptime = 0, delta = 0n }: CommandReq
       extras.writeUInt32BE(CREATE_NOTHING, 16);
       return extras;
     }
-    case "touch": {
+    case "touch":
+    case "gat": {
       const extras = Buffer.alloc(4);
       extras.writeUInt32BE(unsigned(exptime), 0);
       return extras;

@@ -101,6 +101,15 @@ export class ServerConnection {
     });
   }
 
+  /** Reads nothing more until `resume`: the kernel's buffers fill, and the server waits. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    if (!this.#closed) this.#socket.resume();
+  }
+
   /** Encodes a request behind the others; `flush` sends them. */
   send(request: InFlightRequest): void {
     if (this.pending.length === 0) this.aliveAtMs = this.#clock.now();

@@ -54,6 +54,9 @@ function encodeClassic(verb: Verb, key: string, fields: CommandFields, out: Writ
     case "touch":
       out.latin1(`touch ${key} ${fields.exptime}\r\n`);
       return;
+    case "gat":
+      out.latin1(`gat ${fields.exptime} ${key}\r\n`);
+      return;
     case "incr":
     case "decr":
       out.latin1(`${verb} ${key} ${fields.delta}\r\n`);
@@ -86,6 +89,9 @@ function encodeMeta(verb: Verb, key: string, fields: CommandFields, out: WriteBu
       return;
     case "touch":
       out.latin1(`mg ${key} b T${exptime}\r\n`);
+      return;
+    case "gat":
+      out.latin1(`mg ${key} b v f c T${exptime}\r\n`);
       return;
     case "incr":
     case "decr":

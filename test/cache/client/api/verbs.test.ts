@@ -101,6 +101,33 @@ const CASES: readonly Case[] = [
     },
   },
   {
+    fact: "getAndTouch gives the value and sets its end",
+    async check(cache) {
+      assert.equal(await cache.getAndTouch("k", "1m"), undefined);
+      await cache.set("k", { n: 1 });
+      const { hits, misses } = cache.counts;
+      assert.deepEqual(await cache.getAndTouch("k", "1m"), { n: 1 });
+      assert.equal(await cache.getAndTouch("none", 60), undefined);
+      assert.deepEqual([cache.counts.hits, cache.counts.misses], [hits + 1, misses + 1]);
+      assert.deepEqual(await cache.getAndTouch("k", new Date(Date.now() - 5000)), { n: 1 });
+      assert.equal(await cache.get("k"), undefined);
+    },
+  },
+  {
+    fact: "incr and decr with an initial value make the item, and count on from it",
+    async check(cache) {
+      assert.equal(await cache.incr("n", 5, { initial: 100, ttl: "1m" }), 100n);
+      assert.equal(await cache.incr("n", 5, { initial: 100, ttl: "1m" }), 105n);
+      assert.equal(await cache.get("n"), 105);
+      assert.equal(await cache.decr("d", 1n, { initial: 2n ** 64n - 1n }), 2n ** 64n - 1n);
+      assert.equal(await cache.decr("d"), 2n ** 64n - 2n);
+      await assert.rejects(cache.incr("n", 1, { initial: -1 }), { code: "CACHE_VALUE_INVALID" });
+      await assert.rejects(cache.incr("m", 1, { initial: 1, ttl: 0.5 }), { code: "CACHE_TTL_INVALID" });
+      const many = await Promise.all(Array.from({ length: 50 }, () => cache.incr("races", 1, { initial: 1 })));
+      assert.deepEqual(new Set(many), new Set(Array.from({ length: 50 }, (_, index) => BigInt(index + 1))));
+    },
+  },
+  {
     fact: "counters are bigints: they wrap at 2^64, stop at 0, and refuse what is no number",
     async check(cache) {
       assert.equal(await cache.incr("n"), undefined);
@@ -226,6 +253,7 @@ function withBinaryKeys(cache: CacheClient): CacheClient {
   return new Proxy(cache, {
     get(target, name) {
       const method = Reflect.get(target, name) as (...args: unknown[]) => unknown;
+      if (typeof method !== "function") return method;
       if (name === "stats" || name === "versions" || name === "flush") return method.bind(target);
       return (first: unknown, ...rest: unknown[]) => {
         if (!Array.isArray(first)) return method.call(target, binary(first), ...rest);
