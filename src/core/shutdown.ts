@@ -32,7 +32,8 @@ export function joinShutdown(member: ShutdownMember): () => void {
   members.add(member);
   for (const signal of member.signals ?? []) {
     const count = counts.get(signal) ?? 0;
-    if (count === 0) process.on(signal, onSignal);
+    // Before those of the program, whose `once` would be gone when this looks for them.
+    if (count === 0) process.prependListener(signal, onSignal);
     counts.set(signal, count + 1);
   }
   return () => {
@@ -46,12 +47,13 @@ export function joinShutdown(member: ShutdownMember): () => void {
 }
 
 function onSignal(signal: NodeJS.Signals): void {
-  if (isEnding) raise(signal);
+  const isHeardByOthers = process.listeners(signal).some((listener) => listener !== onSignal);
+  if (isEnding) raise(signal, isHeardByOthers);
   // A listener of the program gives SIGHUP its own meaning, most likely to read its settings again.
-  else if (signal !== "SIGHUP" || !hasOthers(signal)) void end(signal);
+  else if (signal !== "SIGHUP" || !isHeardByOthers) void end(signal, isHeardByOthers);
 }
 
-async function end(signal: NodeJS.Signals): Promise<void> {
+async function end(signal: NodeJS.Signals, isHeardByOthers: boolean): Promise<void> {
   isEnding = true;
   // What is awaited may hold the process open by nothing.
   const alive = setInterval(() => {}, 2 ** 30);
@@ -63,16 +65,12 @@ async function end(signal: NodeJS.Signals): Promise<void> {
   }
   clearInterval(alive);
   isEnding = false;
-  raise(signal);
+  raise(signal, isHeardByOthers);
 }
 
 /** Does what the signal would have done. A program that listens itself was told by Node, and ends when it wants to. */
-function raise(signal: NodeJS.Signals): void {
-  if (hasOthers(signal)) return;
+function raise(signal: NodeJS.Signals, isHeardByOthers: boolean): void {
+  if (isHeardByOthers) return;
   process.off(signal, onSignal);
   process.kill(process.pid, signal);
-}
-
-function hasOthers(signal: NodeJS.Signals): boolean {
-  return process.listeners(signal).some((listener) => listener !== onSignal);
 }

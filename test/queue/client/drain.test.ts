@@ -150,13 +150,14 @@ test("a second signal ends a draining process at once", async (t) => {
   assert.deepEqual(await once(child, "exit"), [null, "SIGINT"]);
 });
 
-test("a program that listens to a signal itself is told once and ends when it wants to; its SIGHUP is its own", async (t) => {
-  const broker = new Broker({ listen: "tcp://127.0.0.1:0", data: false });
-  await broker.listen();
-  t.after(() => broker.close());
-  const source = `
+for (const listens of ["on", "once"]) {
+  test(`a program that listens to a signal itself, by process.${listens}, is told once and ends when it wants to; its SIGHUP is its own`, async (t) => {
+    const broker = new Broker({ listen: "tcp://127.0.0.1:0", data: false });
+    await broker.listen();
+    t.after(() => broker.close());
+    const source = `
     process.on("SIGHUP", () => console.log("reloaded"));
-    process.on("SIGTERM", () => {
+    process.${listens}("SIGTERM", () => {
       console.log("told");
       setTimeout(() => process.exit(3), 500);
     });
@@ -164,16 +165,17 @@ test("a program that listens to a signal itself is told once and ends when it wa
       console.log(body + " began");
       await new Promise((resolve) => setTimeout(resolve, 200));
     });`;
-  const { child, end, said, until } = program(t, source, broker.address);
-  const q = queue<string>("q", { url: broker.address });
-  t.after(() => q.close());
-  await q.call("first");
-  child.kill("SIGHUP");
-  await until("reloaded");
-  const second = q.call("second");
-  await until("second began");
-  child.kill("SIGTERM");
-  await second;
-  assert.deepEqual(await end, [3, null]);
-  assert.equal(said(), "first began\nreloaded\nsecond began\ntold\n");
-});
+    const { child, end, said, until } = program(t, source, broker.address);
+    const q = queue<string>("q", { url: broker.address });
+    t.after(() => q.close());
+    await q.call("first");
+    child.kill("SIGHUP");
+    await until("reloaded");
+    const second = q.call("second");
+    await until("second began");
+    child.kill("SIGTERM");
+    await second;
+    assert.deepEqual(await end, [3, null]);
+    assert.equal(said(), "first began\nreloaded\nsecond began\ntold\n");
+  });
+}
