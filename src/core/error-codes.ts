@@ -89,6 +89,8 @@ export const ERROR_CODES = {
   QUEUE_RESULT_EVICTED:
     "The task is completed, but its result had to make room for newer ones; raise the limit (--result-bytes) or read results sooner",
   QUEUE_TASK_DEAD: "The task is dead: all attempts failed or it expired; the message is its last error",
+  QUEUE_TASK_DAMAGED:
+    "What the store keeps of the task, or of its result, is not what was written: it is dead and cannot be retried; submit it again",
   QUEUE_TASK_CANCELLED: "The task was cancelled before it completed",
   QUEUE_STORE_UNAVAILABLE: "The store cannot write (disk full, I/O error): new tasks are refused until it can again",
   QUEUE_STORE_CORRUPT: "The store's file is damaged; restore it from a backup or move it away to start empty",

@@ -66,6 +66,15 @@ export const LOG_EVENTS = {
     level: "error",
     text: "A bug in Holdfast, or in a callback of yours: `error` with its `stack`, and the `peer` and `task` that it is about. Please report it",
   },
+  "queue.task-damaged": {
+    level: "warning",
+    text: "What the store keeps of `task` of `queue` is not what was written: it is dead, and all others run; `error` says which part",
+  },
+  "queue.read-failed": {
+    level: "warning",
+    text: "The disk did not read what the store keeps of `task`: `error`. It is tried again; its `queue` waits for `pauseMs`, other queues do not",
+  },
+  "queue.read-again": { level: "warning", text: "The disk reads bodies of `queue` again" },
   "queue.store": { level: "warning", text: "The store's thread says: `message`" },
   // brokers on NATS
   "queue.leading": {

@@ -14,7 +14,7 @@ import type { TaskStateMachine, TaskStateMachineOptions } from "../../src/queue/
 import { type Queue, queue, type Task } from "../../src/queue/client/queue.ts";
 import { RecordBatchReader } from "../../src/queue/protocols/record-batch.ts";
 import { type Frames, IdText, readLease, readObject } from "../../src/queue/protocols/messages.ts";
-import type { Store, StoredTask, StoreOp, StoreOpening } from "../../src/queue/stores/store.ts";
+import type { Inspection, Store, StoredTask, StoreOp, StoreOpening } from "../../src/queue/stores/store.ts";
 import { decodeState } from "../../src/queue/tasks/task-record.ts";
 import { MemoryStore } from "../../src/queue/stores/memory-store.ts";
 import { ProtocolRouter } from "../../src/queue/broker/protocol-router.ts";
@@ -92,7 +92,7 @@ class Disk implements Store {
     return read;
   }
 
-  async inspect(id: number): Promise<{ head: Uint8Array; notes: readonly string[] } | undefined> {
+  async inspect(id: number): Promise<Inspection | undefined> {
     await this.#wait(5);
     return this.#platter.kept.inspect(id);
   }

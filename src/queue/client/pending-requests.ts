@@ -2,6 +2,7 @@
  * ○ A client's requests that have no answer yet. Invariant: each settles exactly once, by its deadline at the latest; what is in
  * the table is in the heap of deadlines too.
  */
+import type { ErrorCode } from "../../core/error-codes.ts";
 import type { HoldfastError } from "../../core/errors.ts";
 import { Heap } from "../../core/heap.ts";
 import type { BrokerSession } from "./broker-session.ts";
@@ -14,6 +15,8 @@ export interface RawOutcome {
   readonly id: string;
   readonly state: OutcomeState;
   readonly bytes: Uint8Array;
+  /** Why there is no result, where the state alone does not say it; `bytes` is then the message. */
+  readonly code?: ErrorCode | undefined;
 }
 
 /** What a request is told beside its answer. */

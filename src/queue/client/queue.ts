@@ -83,8 +83,9 @@ export class Task<R = unknown> {
   /**
    * Waits for its result, over reconnects and restarts of the broker.
    *
-   * @throws OperationError QUEUE_TASK_DEAD (the message is the last error), QUEUE_TASK_CANCELLED, QUEUE_TASK_UNKNOWN, QUEUE_RESULT_EVICTED,
-   * QUEUE_UNREACHABLE at the deadline, ABORTED
+   * @throws OperationError QUEUE_TASK_DEAD (the message is the last error), QUEUE_TASK_DAMAGED, QUEUE_TASK_CANCELLED,
+   * QUEUE_TASK_UNKNOWN, QUEUE_RESULT_EVICTED, QUEUE_STORE_UNAVAILABLE (its result cannot be read now), QUEUE_UNREACHABLE at the deadline,
+   * ABORTED
    */
   result(wait: WaitFor = {}): Promise<R> {
     return this.#queue.resultOf(this.id, wait);
@@ -239,7 +240,8 @@ export class Queue<P = unknown, R = unknown> {
     return { queue: this.name, options: options === NOTHING ? NO_OPTIONS : wireOptions(options), bodies };
   }
 
-  #resultFrom({ id, state, bytes }: RawOutcome): R | Promise<R> {
+  #resultFrom({ id, state, bytes, code }: RawOutcome): R | Promise<R> {
+    if (code !== undefined) throw new OperationError(code, textOf(bytes) || `Task ${id} has no result`);
     if (state === "completed") return this.results.direct ? this.results.decodeNow(bytes) : this.results.decode(bytes);
     if (state === "dead") throw new OperationError("QUEUE_TASK_DEAD", textOf(bytes) || `Task ${id} is dead`);
     if (state === "cancelled") throw new OperationError("QUEUE_TASK_CANCELLED", `Task ${id} was cancelled`);

@@ -3,7 +3,7 @@
  * leader (cluster-node.ts) and use the same parts.
  */
 import { OperationError } from "../../core/errors.ts";
-import type { Store, StoredTask, StoreOp, StoreOpening } from "../stores/store.ts";
+import type { Inspection, Store, StoredTask, StoreOp, StoreOpening } from "../stores/store.ts";
 import { GroupBus } from "./group-bus.ts";
 import type { LeaderLog } from "./log/leader-log.ts";
 import { type FollowerOptions, LogFollower } from "./log/log-follower.ts";
@@ -90,7 +90,7 @@ export class JetstreamStore implements Store {
     return this.#open.read(ids);
   }
 
-  inspect(id: number): Promise<{ readonly head: Uint8Array; readonly notes: readonly string[] } | undefined> {
+  inspect(id: number): Promise<Inspection | undefined> {
     return this.#open.inspect(id);
   }
 

@@ -5,6 +5,7 @@
  * broker-answers.ts.
  */
 import type { Buffer } from "node:buffer";
+import { ERROR_CODES, type ErrorCode } from "../../core/error-codes.ts";
 import { ProtocolError } from "../../core/errors.ts";
 import type { LeaseRef } from "../service/dispatcher.ts";
 import type { OutcomeState } from "../tasks/life-cycle.ts";
@@ -47,6 +48,8 @@ export type AnswerMessage =
       readonly id: string;
       readonly state: OutcomeState;
       readonly bytes: Buffer;
+      /** Why there is no result, where the state alone does not say it. */
+      readonly code: ErrorCode | undefined;
     }
   | { readonly verb: "PROGRESS" | "PARTIAL"; readonly request: number; readonly id: string; readonly bytes: Buffer }
   | { readonly verb: "OK" | "DATA"; readonly request: number; readonly rest: Frames }
@@ -97,6 +100,7 @@ export function readBrokerMessage(frames: Frames): BrokerMessage {
         id: readId(frames[3]),
         state: readState(frames[4]),
         bytes: frames[5] ?? EMPTY_FRAME,
+        code: readCode(frames[6]),
       };
     case "PROGRESS":
     case "PARTIAL":
@@ -178,6 +182,12 @@ function readState(frame: Buffer | undefined): OutcomeState {
   const word = readText(frame);
   const state = endedOfWire(word);
   return state === "unknown" && word !== "unknown" ? invalidly("the state in ENDED") : state;
+}
+
+/** undefined: there is none, or a newer broker's that says nothing here. */
+function readCode(frame: Buffer | undefined): ErrorCode | undefined {
+  const code = readText(frame);
+  return Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : undefined;
 }
 
 function invalid(what: string): ProtocolError {

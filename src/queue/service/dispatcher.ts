@@ -5,6 +5,7 @@
  * consumer has the place in its ring that its leases give it.
  */
 import { EMPTY } from "../../core/bytes.ts";
+import { HoldfastError } from "../../core/errors.ts";
 import type { Journal } from "./journal.ts";
 import type { ServiceContext } from "./service-context.ts";
 import { Consumer, type ConsumerOptions, ConsumerRing, type Delivery, WorkerProcess } from "./consumers.ts";
@@ -35,9 +36,6 @@ interface Revoked extends LeaseRef {
   readonly why: Revocation;
 }
 
-/** 1 s after a body could not be read, it is tried again. */
-const READ_RETRY_MS = 1000;
-
 export class Dispatcher {
   readonly #context: ServiceContext;
   readonly #journal: Journal;
@@ -58,7 +56,6 @@ export class Dispatcher {
   /** Leases that are written down when they have lasted a while: [when, id, token]. */
   #leases: { readonly atMs: number; readonly id: number; readonly token: number }[] = [];
   readonly #recalled = new Set<number>();
-  #readTroubleUntilMs = -Infinity;
 
   constructor(context: ServiceContext, journal: Journal) {
     this.#context = context;
@@ -217,15 +214,11 @@ export class Dispatcher {
   get deadlineMs(): number {
     let atMs = Infinity;
     if (this.#leases.length > 0) atMs = Math.min(atMs, this.#leases[0]!.atMs);
-    if (this.#readTroubleUntilMs > this.#context.nowMs()) atMs = Math.min(atMs, this.#readTroubleUntilMs);
-    return atMs;
+    return Math.min(atMs, this.#context.nowMs() + this.#context.reads.waitMs);
   }
 
   tick(nowMs: number): void {
     this.#writeLeases(nowMs);
-    if (this.#readTroubleUntilMs !== -Infinity && this.#readTroubleUntilMs <= nowMs) {
-      this.#readTroubleUntilMs = -Infinity;
-    }
   }
 
   // ---- giving out
@@ -242,9 +235,10 @@ export class Dispatcher {
     }
     for (const consumer of this.#unranked) this.#ranked(consumer);
     this.#unranked.clear();
-    if (!this.#context.commits.trouble && this.#readTroubleUntilMs <= this.#context.nowMs()) {
-      for (const queue of this.#stalled) this.#dirty.add(queue);
-      this.#stalled.clear();
+    for (const queue of this.#stalled) {
+      if (!this.#mayGiveOut(queue)) continue;
+      this.#stalled.delete(queue);
+      this.#dirty.add(queue);
     }
   }
 
@@ -264,7 +258,7 @@ export class Dispatcher {
   #dispatch(queue: TaskQueue): void {
     const ring = this.#rings.get(queue);
     if (!ring) return;
-    if (this.#context.commits.trouble || this.#readTroubleUntilMs > this.#context.nowMs()) {
+    if (!this.#mayGiveOut(queue)) {
       this.#stalled.add(queue);
       return;
     }
@@ -292,6 +286,11 @@ export class Dispatcher {
     for (let consumer = ring.next(); consumer && give(consumer, "others"); consumer = ring.next());
     if (missing.length > 0) void this.#readBodies(missing);
     if (ring.idle && !stateMachine.hasReady(queue)) this.#recall(ring);
+  }
+
+  /** The store takes what follows from it, and its bodies could be read the last time. */
+  #mayGiveOut(queue: TaskQueue): boolean {
+    return !this.#context.commits.trouble && !this.#context.reads.isPaused(queue);
   }
 
   /** Gives it to its worker; in a queue with a rate once its start is on disk, since the disk may make it wait for long. */
@@ -333,26 +332,26 @@ export class Dispatcher {
   }
 
   async #readBodies(missing: readonly Taken[]): Promise<void> {
-    let bodies: readonly (Uint8Array | undefined)[] = [];
-    try {
-      bodies = await this.#context.store.read(missing.map(({ id }) => id));
-    } catch {
-      // The disk does not answer: the tasks go back to the front, and nothing is given out for a moment.
-      this.#readTroubleUntilMs = this.#context.nowMs() + READ_RETRY_MS;
-    }
+    const { reads } = this.#context;
+    const readings = await reads.read(missing.map(({ id }) => id));
     const stateMachine = this.#context.stateMachine();
     const nowMs = this.#context.nowMs();
     missing.forEach((taken, index) => {
       const { row, id, token, consumer } = taken;
-      const body = this.heldRow(consumer, id, token) === row ? bodies[index] : undefined;
-      if (body) this.#give(taken, body);
-      else {
-        this.#over(taken);
-        if (this.heldRow(consumer, id, token) !== row) return;
-        if (this.#readTroubleUntilMs > nowMs) stateMachine.giveBack(row, nowMs);
-        else stateMachine.fail(row, "its body is missing from the store", nowMs, { final: true });
-        this.released(consumer, id);
+      const reading = readings[index];
+      const asideMs = reading instanceof HoldfastError ? reads.failed(consumer.queue, id, reading) : undefined;
+      if (!(reading instanceof HoldfastError)) reads.answered(consumer.queue, id);
+      const isHeld = this.heldRow(consumer, id, token) === row;
+      if (isHeld && reading instanceof Uint8Array) {
+        this.#give(taken, reading);
+        return;
       }
+      this.#over(taken);
+      if (!isHeld) return;
+      if (reading === undefined) this.#context.damaged(row, "its body in the store");
+      else if (asideMs === undefined) stateMachine.giveBack(row, nowMs);
+      else stateMachine.postpone(row, nowMs + asideMs);
+      this.released(consumer, id);
     });
     this.#context.flush();
   }

@@ -4,6 +4,9 @@
  * read back from the store.
  */
 import { EMPTY, utf8 } from "../../core/bytes.ts";
+import type { ErrorCode } from "../../core/error-codes.ts";
+import { HoldfastError, messageOf, OperationError } from "../../core/errors.ts";
+import type { BodyReading } from "./body-reads.ts";
 import type { Owner } from "./guard.ts";
 import type { ServiceContext } from "./service-context.ts";
 import type { Journal } from "./journal.ts";
@@ -15,8 +18,10 @@ import { ID, NONE } from "../tasks/task-columns.ts";
 export interface Outcome {
   readonly id: number;
   readonly state: OutcomeState;
-  /** completed: the result. dead: the last error, as text. cancelled: nothing. */
+  /** completed: the result. dead, or a code: the last error, as text. cancelled: nothing. */
   readonly bytes: Uint8Array;
+  /** dead: QUEUE_TASK_DAMAGED where that is why. unknown: why it cannot be told now. */
+  readonly code?: ErrorCode | undefined;
 }
 
 export interface OutcomeWatcher {
@@ -64,7 +69,7 @@ export class Outcomes {
     const state = stateMachine.state(row);
     if (!isEnded(state)) this.add(id, watcher);
     else if (state === "completed" && stateMachine.isEvicted(row)) this.tell(watcher, { id, state: "evicted", bytes: EMPTY });
-    else void this.#readBack(id, state, watcher);
+    else void this.#readBack(row, state, watcher);
     return true;
   }
 
@@ -107,7 +112,7 @@ export class Outcomes {
     }
     this.#journal.ended(row, state, result);
     const bytes = state === "completed" ? result! : state === "dead" ? utf8(this.#journal.errorOf(id)) : EMPTY;
-    this.#settling.set(id, { outcome: { id, state, bytes }, watchers: this.#live.get(id) });
+    this.#settling.set(id, { outcome: this.#outcome(row, state, bytes), watchers: this.#live.get(id) });
     this.#live.delete(id);
     this.#journal.afterwards(() => this.#settled(id));
   }
@@ -125,18 +130,37 @@ export class Outcomes {
     this.#context.guard.run(() => watcher.ended(outcome), watcher.owner, outcome.id);
   }
 
-  async #readBack(id: number, state: EndedState, watcher: OutcomeWatcher): Promise<void> {
-    const { store, flush } = this.#context;
-    let bytes: Uint8Array = EMPTY;
-    try {
-      if (state === "completed") bytes = (await store.read([id]))[0] ?? EMPTY;
-      if (state === "dead") bytes = utf8(lastError((await store.inspect(id))?.notes));
-    } catch {
-      // The disk does not answer now. The waiter asks again as after a broken connection.
-      return;
-    }
-    this.tell(watcher, { id, state, bytes });
+  async #readBack(row: number, state: EndedState, watcher: OutcomeWatcher): Promise<void> {
+    const { reads, flush } = this.#context;
+    const id = this.#context.stateMachine().table.f(row, ID);
+    const { code } = this.#outcome(row, state, EMPTY);
+    const reading = state === "completed" ? await reads.result(id) : state === "dead" ? await this.#lastError(id) : EMPTY;
+    if (reading instanceof Uint8Array) this.tell(watcher, { id, state, bytes: reading, ...(code && { code }) });
+    else if (reading) this.tell(watcher, { id, state: "unknown", bytes: utf8(reading.message), code: reading.code });
+    else this.#unreadable(id, watcher);
     flush();
+  }
+
+  async #lastError(id: number): Promise<BodyReading> {
+    try {
+      return utf8(lastError((await this.#context.store.inspect(id))?.notes));
+    } catch (error) {
+      return error instanceof HoldfastError ? error : new OperationError("QUEUE_STORE_UNAVAILABLE", messageOf(error));
+    }
+  }
+
+  /** Its result is not what was written, or it was forgotten meanwhile. */
+  #unreadable(id: number, watcher: OutcomeWatcher): void {
+    const stateMachine = this.#context.stateMachine();
+    const row = stateMachine.find(id);
+    if (row !== NONE && stateMachine.state(row) === "completed") this.#context.damaged(row, "its result in the store");
+    if (!this.watch(id, watcher)) this.tell(watcher, { id, state: "unknown", bytes: EMPTY });
+  }
+
+  #outcome(row: number, state: EndedState, bytes: Uint8Array): Outcome {
+    const stateMachine = this.#context.stateMachine();
+    const id = stateMachine.table.f(row, ID);
+    return stateMachine.isDamaged(row) ? { id, state, bytes, code: "QUEUE_TASK_DAMAGED" } : { id, state, bytes };
   }
 }
 

@@ -1,5 +1,6 @@
 /** ○ What all parts of the task service need of it; task-service.ts makes it. */
 import type { Log } from "../../core/log.ts";
+import type { BodyReads } from "./body-reads.ts";
 import type { BodyCache } from "./body-cache.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import type { Guard } from "./guard.ts";
@@ -17,6 +18,9 @@ export interface ServiceContext {
   readonly guard: Guard;
   readonly log: Log;
   readonly bodies: BodyCache;
+  readonly reads: BodyReads;
+  /** What the store keeps of a waiting, active or completed task is not what was written. @param what which part of it */
+  damaged(row: number, what: string): void;
   /** Gives out what can be given out and hands the store what has changed. */
   flush(): void;
 }

@@ -7,6 +7,7 @@ import type { Clock } from "../../core/clock.ts";
 import { OperationError, UsageError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
 import { BodyCache } from "./body-cache.ts";
+import { BodyReads } from "./body-reads.ts";
 import { GroupCommit } from "./group-commit.ts";
 import type { Log } from "../../core/log.ts";
 import { Guard, type Owner } from "./guard.ts";
@@ -20,8 +21,9 @@ import { epochsOf, refuseMoved } from "../stores/move.ts";
 import { decodeAttemptError, type AttemptError } from "./attempt-error.ts";
 import { Outcomes, type OutcomeWatcher } from "./outcomes.ts";
 import type { ServiceContext } from "./service-context.ts";
-import { decodeHead, decodeState, type TaskHead } from "../tasks/task-record.ts";
-import type { Store, StoreOpening, TakeoverOptions } from "../stores/store.ts";
+import { decodeHead, type TaskHead } from "../tasks/task-record.ts";
+import { readTasks } from "./read-tasks.ts";
+import type { Store, StoredTask, StoreOpening, TakeoverOptions } from "../stores/store.ts";
 
 import { type Submission, type SubmissionAnswer, Submissions } from "./submissions.ts";
 import { ID, NONE } from "../tasks/task-columns.ts";
@@ -98,6 +100,7 @@ export class TaskService {
   readonly guard: Guard;
   readonly #outcomes: Outcomes;
   readonly #bodies: BodyCache;
+  readonly #reads: BodyReads;
   readonly #bodyBytesMax: number;
   readonly #options: TaskServiceOptions;
   readonly #context: ServiceContext;
@@ -121,6 +124,7 @@ export class TaskService {
     this.#bodyBytesMax = options.bodyBytesMax ?? BODY_BYTES_MAX;
     this.#bodies = new BodyCache(options.bodyCacheBytesMax ?? BODY_CACHE_BYTES_MAX);
     const { log = () => {} } = options;
+    this.#reads = new BodyReads({ store: options.store, clock: options.clock, log });
     this.guard = new Guard(log);
     this.#commits = new GroupCommit({
       guard: this.guard,
@@ -138,6 +142,8 @@ export class TaskService {
       guard: this.guard,
       log,
       bodies: this.#bodies,
+      reads: this.#reads,
+      damaged: (row, what) => this.#damaged(row, what),
       flush: () => this.flush(),
     });
     const journal = new Journal(context);
@@ -185,7 +191,7 @@ export class TaskService {
       stateMachine.configure(queue, readSettings(JSON.parse(value)), this.nowMs);
     }
     this.#journal.starts.restore(opening.settings, stateMachine, this.nowMs);
-    if (!opening.standby) await this.#readTasks(stateMachine);
+    if (!opening.standby) await readTasks(this.#portions(), stateMachine, (row, what) => this.#damaged(row, what));
     stateMachine.wake(this.nowMs);
     this.flush();
   }
@@ -201,17 +207,30 @@ export class TaskService {
     return makeStateMachine({ ...term, random, bytesMax, endedBytesMax, deadBytesMax });
   }
 
-  async #readTasks(stateMachine: TaskStateMachine): Promise<void> {
+  async *#portions(): AsyncIterable<readonly StoredTask[]> {
     for await (const portion of this.#store.tasks()) {
       if (this.#closed) throw new OperationError("CLOSED", "The broker was closed while it read its tasks");
-      for (const { id, head, state } of portion) stateMachine.restore(id, decodeHead(head), decodeState(state));
+      yield portion;
     }
+  }
+
+  /** Only this task is affected: it is dead, and that is told. */
+  #damaged(row: number, what: string): void {
+    const { stateMachine } = this;
+    const error = `damaged: ${what} is not what was written`;
+    this.#context.log("queue.task-damaged", {
+      task: stateMachine.table.f(row, ID),
+      queue: stateMachine.queueOf(row).name,
+      error,
+    });
+    stateMachine.damage(row, error, this.nowMs);
   }
 
   /** Writes what there is to write and closes the store. What workers have stays active on disk, or waiting. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#reads.close();
     await this.#opened;
     if (!this.#isOpen) return;
     this.#submissions.close();
@@ -428,9 +447,10 @@ export class TaskService {
     this.#journal.afterwards(settled);
   }
 
-  async inspect(id: number): Promise<{ head: TaskHead; errors: readonly AttemptError[] } | undefined> {
+  /** What is kept of a task beside what is in memory; without its head when that is damaged. */
+  async inspect(id: number): Promise<{ head: TaskHead | undefined; errors: readonly AttemptError[] } | undefined> {
     const kept = await this.#store.inspect(id);
-    return kept && { head: decodeHead(kept.head), errors: kept.notes.map(decodeAttemptError) };
+    return kept && { head: kept.head && decodeHead(kept.head), errors: kept.notes.map(decodeAttemptError) };
   }
 
   async body(id: number): Promise<Uint8Array | undefined> {
@@ -479,8 +499,10 @@ export class TaskService {
   readonly #listener: TaskStateMachineListener = {
     changed: (row) => this.#journal.changed(row),
     ended: (row, state, result) => {
+      const id = this.stateMachine.table.f(row, ID);
       this.#outcomes.ended(row, state, result);
-      this.#bodies.drop(this.stateMachine.table.f(row, ID));
+      this.#bodies.drop(id);
+      this.#reads.forget(id);
     },
     evicted: (row) => {
       this.#bodies.drop(this.stateMachine.table.f(row, ID));

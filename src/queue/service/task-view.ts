@@ -52,6 +52,7 @@ export function viewTask(stateMachine: TaskStateMachine, row: number): TaskView 
 /** The row does not say why its task died, so this is concluded from what it says. A handler that gave up counts as `attempts`. */
 export function deadReason(stateMachine: TaskStateMachine, row: number): DeadReason {
   const { table } = stateMachine;
+  if (stateMachine.isDamaged(row)) return "damaged";
   if (table.u(row, LOST) >= LOST_MAX) return "lost";
   if (table.u(row, ATTEMPTS) >= stateMachine.policy(row).attempts) return "attempts";
   if (table.f(row, EXPIRES) <= table.f(row, AT)) return "expired";

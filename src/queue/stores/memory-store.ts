@@ -3,7 +3,7 @@
  * of the same object, as a disk would.
  */
 import { ERRORS_MAX } from "../limits.ts";
-import type { Store, StoredTask, StoreOp, StoreOpening } from "./store.ts";
+import type { Inspection, Store, StoredTask, StoreOp, StoreOpening } from "./store.ts";
 
 interface Kept {
   readonly head: Uint8Array;
@@ -41,7 +41,7 @@ export class MemoryStore implements Store {
     return ids.map((id) => this.#tasks.get(id)?.body);
   }
 
-  async inspect(id: number): Promise<{ head: Uint8Array; notes: readonly string[] } | undefined> {
+  async inspect(id: number): Promise<Inspection | undefined> {
     const kept = this.#tasks.get(id);
     return kept && { head: kept.head, notes: [...kept.notes] };
   }

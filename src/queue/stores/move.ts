@@ -9,7 +9,7 @@
  * move at most one can be opened by a broker; while the move is under way, neither.
  */
 import { EMPTY } from "../../core/bytes.ts";
-import { OperationError } from "../../core/errors.ts";
+import { OperationError, ProtocolError } from "../../core/errors.ts";
 import { decodeState } from "../tasks/task-record.ts";
 import type { Store, StoredTask, StoreOp, StoreOpening } from "./store.ts";
 import { FLAG_ERRORS } from "../tasks/task-columns.ts";
@@ -199,6 +199,7 @@ async function copyTasks(
   let highest = arrivedTo;
   for await (const portion of source.tasks()) {
     const missing = portion.filter(({ id }) => id > arrivedTo);
+    for (const { id, damaged } of missing) if (damaged) throw corrupt(id);
     tasks += portion.length - missing.length;
     for (const batch of batches(missing)) {
       await target.write(await copies(source, batch));
@@ -219,9 +220,11 @@ async function copies(source: Store, tasks: readonly StoredTask[]): Promise<Stor
   const bodies = await source.read(tasks.map(({ id }) => id));
   return Promise.all(
     tasks.map(async ({ id, head, state }, index): Promise<StoreOp> => {
+      const body = bodies[index];
+      if (!body) throw corrupt(id);
       const noted = (decodeState(state).flags & FLAG_ERRORS) !== 0;
       const notes = noted ? ((await source.inspect(id))?.notes ?? []) : [];
-      return { kind: "keep", id, head, state, body: bodies[index] ?? EMPTY, notes };
+      return { kind: "keep", id, head, state, body, notes };
     }),
   );
 }
@@ -264,6 +267,10 @@ async function copySettings(target: Store, settings: ReadonlyMap<string, string>
 
 function setMark(mark: MoveMark): StoreOp {
   return { kind: "set", name: MOVE_SETTING, value: JSON.stringify(mark) };
+}
+
+function corrupt(id: number): ProtocolError {
+  return new ProtocolError("QUEUE_STORE_CORRUPT", `Cannot move: what the store keeps of task ${id} is damaged`);
 }
 
 function refused(why: string): OperationError {

@@ -113,8 +113,8 @@ export class PortionWriter {
 /** 512 KiB: 4096 tasks of about 120 bytes. */
 const PORTION_BYTES = 512 * 1024;
 
-/** The tasks of a portion; heads and states are views into it. `check` is told each blob and the checksum that it should have. */
-export function decodePortion(bytes: Uint8Array, check: (blob: Uint8Array, sum: number, id: number) => void): StoredTask[] {
+/** The tasks of a portion; heads and states are views into it. @param sumOf the checksum that they should have */
+export function decodePortion(bytes: Uint8Array, sumOf: (blob: Uint8Array) => number): StoredTask[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const tasks: StoredTask[] = [];
   for (let at = 0; at < bytes.length;) {
@@ -124,9 +124,10 @@ export function decodePortion(bytes: Uint8Array, check: (blob: Uint8Array, sum: 
     const id = view.getFloat64(at);
     const head = bytes.subarray(headAt, headEnd);
     const state = bytes.subarray(headEnd + 4, stateEnd);
-    check(head, view.getUint32(at + 8), id);
-    check(state, view.getUint32(at + 12), id);
-    tasks.push({ id, head, state });
+    const headDamaged = sumOf(head) !== view.getUint32(at + 8);
+    const stateDamaged = sumOf(state) !== view.getUint32(at + 12);
+    if (headDamaged || stateDamaged) tasks.push({ id, head, state, damaged: { head: headDamaged, state: stateDamaged } });
+    else tasks.push({ id, head, state });
     at = stateEnd;
   }
   return tasks;

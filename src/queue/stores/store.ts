@@ -40,6 +40,15 @@ export interface StoredTask {
   readonly id: number;
   readonly head: Uint8Array;
   readonly state: Uint8Array;
+  /** Which of the two is not what was written; undefined: neither. */
+  readonly damaged?: { readonly head: boolean; readonly state: boolean } | undefined;
+}
+
+export interface Inspection {
+  /** undefined: it is not what was written. */
+  readonly head: Uint8Array | undefined;
+  /** The errors of its attempts, oldest first. */
+  readonly notes: readonly string[];
 }
 
 /** What a store knows when it is opened. */
@@ -82,10 +91,15 @@ export interface Store {
    * wait: for a disk that answers sooner or later.
    */
   readonly patienceMs?: number | undefined;
-  /** Bodies, or results of what is done, in the order asked for; undefined where no such task is kept. Sees all earlier writes. */
+  /**
+   * Bodies, or results of what is done, in the order asked for; undefined where no such task is kept, or what is kept is not what was
+   * written. Sees all earlier writes.
+   *
+   * @throws OperationError QUEUE_STORE_UNAVAILABLE when one of them could not be read now; trying again is fine
+   */
   read(ids: readonly number[]): Promise<readonly (Uint8Array | undefined)[]>;
-  /** A task's head and the errors of its attempts, oldest first; undefined when it is not kept. */
-  inspect(id: number): Promise<{ readonly head: Uint8Array; readonly notes: readonly string[] } | undefined>;
+  /** What is kept of a task beside its state and its body; undefined when it is not kept. */
+  inspect(id: number): Promise<Inspection | undefined>;
   /** Waits for what is being written and closes. May be called twice. */
   close(): Promise<void>;
 }

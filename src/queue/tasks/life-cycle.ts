@@ -31,7 +31,7 @@ export type OutcomeState = EndedState | "evicted" | "unknown";
  * - `attempts`: its last attempt failed, or its handler said that no attempt will help
  * - `expired`: no worker took it in time
  * - `lost`: the connections of too many workers broke while they had it
- * - `damaged`: what the store keeps of it cannot be read; reserved, no broker says it yet
+ * - `damaged`: what the store keeps of it is not what was written
  * - `parent`: a task named in its `after` is dead or cancelled
  */
 export type DeadReason = (typeof DEAD_REASONS)[number];
@@ -45,19 +45,29 @@ export type TaskEvent =
   | "lease"
   | "finish"
   | "retry"
+  | "postpone"
   | "giveBack"
   | "bury"
+  | "damage"
   | "cancel"
   | "expire"
   | "redrive";
 
 export const NEXT: Readonly<Record<TaskState, Partial<Record<TaskEvent, TaskState>>>> = {
-  waiting: { lease: "active", cancel: "cancelled", expire: "dead" },
+  waiting: { lease: "active", cancel: "cancelled", expire: "dead", damage: "dead" },
   delayed: { due: "waiting", cancel: "cancelled", expire: "dead" },
   blocked: { unblock: "delayed", cancel: "cancelled", expire: "dead", bury: "dead" },
-  active: { finish: "completed", retry: "retrying", giveBack: "waiting", bury: "dead", cancel: "cancelled" },
+  active: {
+    finish: "completed",
+    retry: "retrying",
+    postpone: "retrying",
+    giveBack: "waiting",
+    bury: "dead",
+    damage: "dead",
+    cancel: "cancelled",
+  },
   retrying: { due: "waiting", cancel: "cancelled", expire: "dead" },
-  completed: {},
+  completed: { damage: "dead" },
   dead: { redrive: "waiting" },
   cancelled: {},
 };

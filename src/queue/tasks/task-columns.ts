@@ -69,8 +69,11 @@ export const FLAG_EVICTED = 128;
 export const FLAG_REMEMBERED = 512;
 /** active: its worker said that it has begun. Not written. */
 export const FLAG_BEGUN = 256;
+/** What the store keeps of it is not what was written. */
+export const FLAG_DAMAGED = 1024;
 /** What is written of FLAGS. */
-export const FLAGS_WRITTEN = FLAG_KEY | FLAG_ERRORS | FLAG_LEASE_WRITTEN | FLAG_AFTER | FLAG_REDRIVEN | FLAG_EVICTED;
+export const FLAGS_WRITTEN =
+  FLAG_KEY | FLAG_ERRORS | FLAG_LEASE_WRITTEN | FLAG_AFTER | FLAG_REDRIVEN | FLAG_EVICTED | FLAG_DAMAGED;
 
 export class TaskColumns {
   readonly #f64: Float64Array[] = [];

@@ -157,7 +157,10 @@ export function decodeHead(bytes: Uint8Array): TaskHead {
     : head;
 }
 
-/** `version u8 | state u8 | flags u8 | lost u8 | at f64 | token f64 | attempts u16 | reserved u16 | body bytes u32 | result bytes u32` */
+/** ```
+ * version u8 | state u8 | flags u8 | lost u8 | at f64 | token f64 | attempts u16 | flags above the first eight u16
+ * body bytes u32 | result bytes u32
+ * ``` */
 export function encodeState(record: TaskRecord): Uint8Array {
   const view = stateView;
   view.setUint8(0, STATE_VERSION);
@@ -167,6 +170,7 @@ export function encodeState(record: TaskRecord): Uint8Array {
   view.setFloat64(4, record.atMs);
   view.setFloat64(12, record.token);
   view.setUint16(20, record.attempts);
+  view.setUint16(22, record.flags >>> 8);
   view.setUint32(24, record.bodyBytes);
   view.setUint32(28, record.resultBytes);
   return stateBytes.slice();
@@ -180,7 +184,7 @@ export function decodeState(bytes: Uint8Array): TaskRecord {
   if (!state) throw corrupt("unknown state");
   return {
     state,
-    flags: view.getUint8(2),
+    flags: view.getUint8(2) | (view.getUint16(22) << 8),
     lost: view.getUint8(3),
     atMs: view.getFloat64(4),
     token: view.getFloat64(12),

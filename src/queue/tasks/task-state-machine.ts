@@ -15,6 +15,7 @@ import {
   ATTEMPTS,
   BODY_BYTES,
   EXPIRES,
+  FLAG_DAMAGED,
   FLAG_LEASE_WRITTEN,
   FLAG_ERRORS,
   FLAG_EVICTED,
@@ -162,6 +163,31 @@ export class TaskStateMachine extends Recovery {
     this.#listener.ready(queue);
   }
 
+  /** Its body could not be read now, which is no failure of the attempt: it is taken again at this time. */
+  postpone(row: number, atMs: number): void {
+    this.move(row, this.stopped(row), "postpone");
+    this.table.setF(row, AT, atMs);
+    this.scheduleDue(row);
+  }
+
+  // ---- damage
+
+  /** What the store keeps of a waiting, active or completed task is not what was written: it is dead, and stays so. */
+  damage(row: number, what: string, nowMs: number): void {
+    const state = this.state(row);
+    const queue = this.queueOf(row);
+    if (state === "waiting") this.#unready(row, queue);
+    else if (state === "active") this.stopped(row);
+    else if (isEnded(state)) {
+      this.letGoEnded(row, state);
+      this.table.setU(row, RESULT_BYTES, 0);
+      this.account(queue, this.cost(row));
+    }
+    this.setFlag(row, FLAG_DAMAGED, true);
+    this.#recordError(row, what);
+    this.#end(row, queue, "damage", { nowMs });
+  }
+
   // ---- admin commands
 
   /** @returns false when the task has ended already */
@@ -180,7 +206,7 @@ export class TaskStateMachine extends Recovery {
 
   /** A dead task is made ready again: with all its attempts, without expiry. @returns false when it is not dead, or has no body */
   redrive(row: number, nowMs: number): boolean {
-    if (this.state(row) !== "dead" || this.isEvicted(row)) return false;
+    if (this.state(row) !== "dead" || this.isEvicted(row) || this.isDamaged(row)) return false;
     const queue = this.queueOf(row);
     this.letGoEnded(row, "dead");
     this.move(row, queue, "redrive");

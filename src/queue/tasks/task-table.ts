@@ -22,6 +22,7 @@ import {
   CREATED,
   EXPIRES,
   FLAG_AFTER,
+  FLAG_DAMAGED,
   FLAG_EVICTED,
   FLAG_KEY,
   FLAG_LEASE_WRITTEN,
@@ -233,6 +234,11 @@ export class TaskTable {
   /** Its group is at a bound. */
   isParked(row: number): boolean {
     return this.groupOf(row).parkedUntilMs !== undefined;
+  }
+
+  /** What the store keeps of it is not what was written. */
+  isDamaged(row: number): boolean {
+    return (this.table.u(row, FLAGS) & FLAG_DAMAGED) !== 0;
   }
 
   /** The part of a row that changes, for the store. */

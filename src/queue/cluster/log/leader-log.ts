@@ -8,7 +8,7 @@ import type { Clock } from "../../../core/clock.ts";
 import { OperationError } from "../../../core/errors.ts";
 import { encodeOps } from "../../stores/op-codec.ts";
 import type { FollowerState } from "../../stores/follower-state.ts";
-import type { Store, StoredTask, StoreOp, StoreOpening } from "../../stores/store.ts";
+import type { Inspection, Store, StoredTask, StoreOp, StoreOpening } from "../../stores/store.ts";
 import { LogCompaction } from "./log-compaction.ts";
 import { BATCH, type EntryHead } from "./log-codec.ts";
 import type { LogInfo, QueueLog } from "./log.ts";
@@ -118,7 +118,7 @@ export class LeaderLog implements Store {
     return this.#replica.read(ids);
   }
 
-  async inspect(id: number): Promise<{ readonly head: Uint8Array; readonly notes: readonly string[] } | undefined> {
+  async inspect(id: number): Promise<Inspection | undefined> {
     return this.#replica.inspect(id);
   }
 

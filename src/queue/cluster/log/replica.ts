@@ -6,11 +6,11 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { codeOf, messageOf } from "../../../core/errors.ts";
+import { codeOf, messageOf, ProtocolError } from "../../../core/errors.ts";
 import { makeFolder } from "../../../core/make-folder.ts";
 import { decodeOps } from "../../stores/op-codec.ts";
 import { SqliteStore } from "../../stores/sqlite/sqlite-store.ts";
-import type { StoredTask, StoreOp } from "../../stores/store.ts";
+import type { Inspection, StoredTask, StoreOp } from "../../stores/store.ts";
 import { PendingOps } from "./pending-ops.ts";
 import { BATCH, LEAD, type Entry, type EntryHead } from "./log-codec.ts";
 
@@ -164,7 +164,12 @@ export class Replica {
 
   async *tasks(): AsyncIterable<readonly StoredTask[]> {
     await this.write();
-    yield* this.#open.tasks();
+    for await (const portion of this.#open.tasks()) {
+      const damaged = portion.find((task) => task.damaged);
+      if (damaged)
+        throw new ProtocolError("QUEUE_STORE_CORRUPT", `Cannot read the local copy of the log: task ${damaged.id} is damaged`);
+      yield portion;
+    }
   }
 
   async read(ids: readonly number[]): Promise<readonly (Uint8Array | undefined)[]> {
@@ -172,7 +177,7 @@ export class Replica {
     return this.#open.read(ids);
   }
 
-  async inspect(id: number): Promise<{ readonly head: Uint8Array; readonly notes: readonly string[] } | undefined> {
+  async inspect(id: number): Promise<Inspection | undefined> {
     await this.write();
     return this.#open.inspect(id);
   }

@@ -35,8 +35,8 @@ export async function show(service: TaskService, ids: IdText, id: number): Promi
   const { head, errors } = kept;
   const view = {
     ...onWire(ids, service.view(now)),
-    key: head.key.replace(OWN_KEY, "") || undefined,
-    after: head.after.length > 0 ? head.after.map((other) => ids.text(other)) : undefined,
+    key: head?.key.replace(OWN_KEY, "") || undefined,
+    after: head && head.after.length > 0 ? head.after.map((other) => ids.text(other)) : undefined,
     errors: errors.map(({ error }) => error),
     // null: not known; it was kept before times were.
     errorsMs: errors.map(({ atMs }) => atMs ?? null),

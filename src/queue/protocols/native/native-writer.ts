@@ -52,8 +52,9 @@ export class NativeWriter {
   }
 
   /** @param request of a CALL or a WATCH */
-  ended(request: Buffer, { id, state, bytes }: Outcome): void {
-    this.say("ENDED", request, this.#options.ids.write(id), STATE[this.#stateFor(state)], asBuffer(bytes));
+  ended(request: Buffer, { id, state, bytes, code }: Outcome): void {
+    const why = code === undefined ? [] : [Buffer.from(code)];
+    this.say("ENDED", request, this.#options.ids.write(id), STATE[this.#stateFor(state)], asBuffer(bytes), ...why);
   }
 
   #stateFor(state: OutcomeState): OutcomeState {
@@ -80,7 +81,7 @@ export class NativeWriter {
 
   /** @param request of CALLS */
   endedInBatch(request: number, outcome: Outcome): void {
-    if (outcome.bytes.length > BATCHED_BODY_BYTES_MAX) {
+    if (outcome.bytes.length > BATCHED_BODY_BYTES_MAX || outcome.code !== undefined) {
       this.ended(Buffer.from(`${request}`, "latin1"), outcome);
       return;
     }

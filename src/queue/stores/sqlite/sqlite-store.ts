@@ -12,7 +12,7 @@ import { type HoldfastError, messageOf, OperationError, ProtocolError } from "..
 import { makeFolder } from "../../../core/make-folder.ts";
 import { Ring } from "../../../core/ring.ts";
 import { decodeOps, decodePortion, encodeOps } from "../op-codec.ts";
-import type { Store, StoredTask, StoreOp, StoreOpening } from "../store.ts";
+import type { Inspection, Store, StoredTask, StoreOp, StoreOpening } from "../store.ts";
 import { checkLog } from "./wal-check.ts";
 
 /**
@@ -63,11 +63,6 @@ const INTERVAL_MS_DEFAULT = 1000;
 
 const THREAD = new URL(import.meta.url.endsWith(".ts") ? "./sqlite-thread.ts" : "./sqlite-thread.js", import.meta.url);
 
-function checkSum(bytes: Uint8Array, sum: number, id: number): void {
-  if (crc32(bytes) === sum) return;
-  throw new ProtocolError("QUEUE_STORE_CORRUPT", `Cannot read the queue's store: task ${id} does not match its checksum`);
-}
-
 interface Waiting {
   resolve(value: unknown): void;
   reject(error: HoldfastError): void;
@@ -110,7 +105,7 @@ export class SqliteStore implements Store {
   async *tasks(): AsyncIterable<readonly StoredTask[]> {
     let next = this.#ask({ kind: "tasks", first: true });
     for (;;) {
-      const portion = decodePortion((await next) as Uint8Array, checkSum);
+      const portion = decodePortion((await next) as Uint8Array, crc32);
       if (portion.length === 0) return;
       // The thread reads the next portion while this one is taken in.
       next = this.#ask({ kind: "tasks", first: false });
@@ -130,8 +125,8 @@ export class SqliteStore implements Store {
     return (await this.#ask({ kind: "read", ids })) as readonly (Uint8Array | undefined)[];
   }
 
-  async inspect(id: number): Promise<{ head: Uint8Array; notes: readonly string[] } | undefined> {
-    return (await this.#ask({ kind: "inspect", id })) as { head: Uint8Array; notes: readonly string[] } | undefined;
+  async inspect(id: number): Promise<Inspection | undefined> {
+    return (await this.#ask({ kind: "inspect", id })) as Inspection | undefined;
   }
 
   /** Whole tasks with numbers above `after`, in ascending order, until they have so many bytes; none at the end. */

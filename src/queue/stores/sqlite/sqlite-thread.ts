@@ -10,7 +10,7 @@ import { HoldfastError, messageOf, OperationError, ProtocolError } from "../../.
 import { ERRORS_MAX } from "../../limits.ts";
 import { decodeOps, encodeOps, PortionWriter } from "../op-codec.ts";
 import type { Fault, ThreadAnswer, ThreadData, ThreadRequest } from "./sqlite-store.ts";
-import type { StoreOp, StoreOpening } from "../store.ts";
+import type { Inspection, StoreOp, StoreOpening } from "../store.ts";
 
 const { file, sync, intervalMs, faults } = workerData as ThreadData;
 
@@ -142,15 +142,15 @@ class Database {
     });
   }
 
-  #bodyOf(id: number, row: BodyRow): Uint8Array {
+  /** undefined: it is not what was written. */
+  #bodyOf(id: number, row: BodyRow): Uint8Array | undefined {
     const body = row.body ?? (this.#get("SELECT body FROM big WHERE id = ?", id) as BodyRow | undefined)?.body;
-    if (!body || crc32(body) !== row.body_sum) throw corrupt(`the body of task ${id} does not match its checksum`);
-    return body;
+    return body && crc32(body) === row.body_sum ? body : undefined;
   }
 
-  inspect(id: number): { head: Uint8Array; notes: string[] } | undefined {
-    const row = this.#get("SELECT head FROM task WHERE id = ?", id) as { head: Uint8Array } | undefined;
-    return row && { head: row.head, notes: this.#notes(id) };
+  inspect(id: number): Inspection | undefined {
+    const row = this.#get("SELECT head, head_sum FROM task WHERE id = ?", id) as WholeRow | undefined;
+    return row && { head: crc32(row.head) === row.head_sum ? row.head : undefined, notes: this.#notes(id) };
   }
 
   #notes(id: number): string[] {
@@ -168,6 +168,7 @@ class Database {
       if (crc32(head) !== row.head_sum || crc32(state) !== row.state_sum)
         throw corrupt(`task ${id} does not match its checksum`);
       const body = this.#bodyOf(id, row);
+      if (!body) throw corrupt(`the body of task ${id} does not match its checksum`);
       const notes = this.#hasNotes ? this.#notes(id) : [];
       ops.push({ kind: "keep", id, head, state, body, notes });
       bytes += head.length + state.length + body.length;
