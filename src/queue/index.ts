@@ -18,5 +18,6 @@ export type { SyncMode } from "./stores/sqlite/sqlite-store.ts";
 export type { Store } from "./stores/store.ts";
 export { makeStore, type StoreUrlOptions } from "./store-url.ts";
 export { withoutPassword } from "./cluster/nats/nats-url.ts";
+export type { OnParentDead } from "./tasks/task-policy.ts";
 export type { QueueSettings } from "./tasks/queue-settings.ts";
 export { GiveUp, type Handler, type TaskContext, Worker, worker, type WorkerOptions } from "./client/worker.ts";

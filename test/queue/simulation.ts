@@ -144,7 +144,9 @@ class BrokerBox {
       random: simulation.random,
       bodyCacheBytesMax: 2000,
       wake: () => this.#arm(service),
-      log: (event, { error, stack }) => simulation.fail(new Violation(`${event}: ${String(stack ?? error)}`)),
+      log: (event, { error, stack }) => {
+        if (event === "queue.program-error") simulation.fail(new Violation(`${event}: ${String(stack ?? error)}`));
+      },
       ...(this.#makeEngine && { makeStateMachine: this.#makeEngine }),
     });
     await service.open();

@@ -59,6 +59,7 @@ export interface SubmitFlags {
   readonly key?: string;
   readonly group?: string;
   readonly after?: readonly string[];
+  readonly onParentDead?: string;
   readonly wait?: boolean;
 }
 
@@ -75,12 +76,23 @@ export function submitFlags(command: Command): Command {
     .option("--key <key>", "idempotency key: a task with a known key is not added again")
     .option("--group <group>", "tasks of a group share its limits; groups are served round robin")
     .option("--after <id...>", "tasks that must complete first")
+    .option("--on-parent-dead <what>", "when one of those is dead or cancelled: fail (default), continue or wait for its retry")
     .option("--wait", "when the queue is full, wait instead of failing");
 }
 
 export function readSubmitFlags(flags: SubmitFlags): AddOptions {
   const options: Record<string, unknown> = {};
-  for (const name of ["delay", "backoff", "attemptTimeout", "expire", "keep", "key", "group", "after"] as const) {
+  for (const name of [
+    "delay",
+    "backoff",
+    "attemptTimeout",
+    "expire",
+    "keep",
+    "key",
+    "group",
+    "after",
+    "onParentDead",
+  ] as const) {
     if (flags[name] !== undefined) options[name] = flags[name];
   }
   for (const name of ["priority", "attempts"] as const) {

@@ -8,7 +8,7 @@ import type { ClientOptions } from "./broker-pool.ts";
 import { NO_OPTIONS, QueueClient } from "./queue-client.ts";
 import { type Codec, jsonCodec, Payload, textOf } from "./payload.ts";
 import type { RawOutcome, RawSubmission } from "./pending-requests.ts";
-import type { TaskOptions as WireOptions } from "../tasks/task-policy.ts";
+import type { OnParentDead, TaskOptions as WireOptions } from "../tasks/task-policy.ts";
 import type { QueueSettings } from "../tasks/queue-settings.ts";
 
 /** 10 s: a broker that restarts is back by then. */
@@ -55,8 +55,13 @@ export interface AddOptions {
   readonly key?: string;
   /** Tasks of a group share the queue's bounds for groups, and groups take turns. */
   readonly group?: string;
-  /** Tasks that must be done first. */
+  /** Tasks that must be completed first; they stay known while this one waits. */
   readonly after?: readonly (string | { readonly id: string })[];
+  /**
+   * When one of those is dead or cancelled: this one is dead too ("fail", the default), runs as if that one were completed
+   * ("continue"), or waits until that one was retried and is completed ("wait").
+   */
+  readonly onParentDead?: OnParentDead;
   /** What to do when the queue is full; default "refuse". */
   readonly whenFull?: "refuse" | "wait";
   /** When to give up; default "10s" for add, "10m" for call and result. */
@@ -144,8 +149,8 @@ export class Queue<P = unknown, R = unknown> {
   /**
    * Submits a task. Resolves when the broker has it on disk.
    *
-   * @throws OperationError QUEUE_FULL, QUEUE_STORE_UNAVAILABLE, QUEUE_UNREACHABLE at the deadline, ABORTED; UsageError
-   * QUEUE_OPTIONS_INVALID, QUEUE_PAYLOAD_INVALID
+   * @throws OperationError QUEUE_FULL, QUEUE_STORE_UNAVAILABLE, QUEUE_TASK_UNKNOWN (a task of `after`), QUEUE_UNREACHABLE at the deadline,
+   * ABORTED; UsageError QUEUE_OPTIONS_INVALID, QUEUE_PAYLOAD_INVALID
    */
   async add(payload: P, options: AddOptions = NOTHING): Promise<Task<R>> {
     const body = this.payload.direct ? this.payload.encodeNow(payload) : await this.payload.encode(payload);
@@ -287,7 +292,7 @@ function wireOptions(options: AddOptions): WireOptions {
     const value = options[name];
     if (value !== undefined) wire[wireName] = Math.round(durationMs(value, name));
   }
-  for (const name of ["priority", "attempts", "key", "group", "whenFull"] as const) {
+  for (const name of ["priority", "attempts", "key", "group", "onParentDead", "whenFull"] as const) {
     if (options[name] !== undefined) wire[name] = options[name];
   }
   if (options.runAt) wire["runAtMs"] = options.runAt.getTime();

@@ -46,6 +46,8 @@ export class AdminCommands {
       return new OperationError("QUEUE_TASK_STATE", "Cannot retry: the task's body had to make room for those of newer ones");
     if (stateMachine.isDamaged(row))
       return new OperationError("QUEUE_TASK_DAMAGED", "Cannot retry: what the store keeps of the task is damaged");
+    const never = stateMachine.whyNever(row);
+    if (never !== undefined) return new OperationError("QUEUE_TASK_STATE", `Cannot retry: ${never}`);
     if (!stateMachine.redrive(row, this.#context.nowMs())) {
       return new OperationError("QUEUE_TASK_STATE", `Cannot retry: the task is ${stateMachine.state(row)}, not dead`);
     }
@@ -53,7 +55,7 @@ export class AdminCommands {
     return undefined;
   }
 
-  /** Forgets ended tasks of a queue in one state; at most `limit`. @returns how many */
+  /** Forgets ended tasks of a queue in one state that no other waits for; at most `limit`. @returns how many */
   purge(queue: TaskQueue, state: EndedState, limit: number, settled: () => void): number {
     const stateMachine = this.#context.stateMachine();
     const rows: number[] = [];
@@ -62,9 +64,17 @@ export class AdminCommands {
       if (rows.length >= most) break;
       if (stateMachine.queueOf(row) === queue && stateMachine.state(row) === state) rows.push(row);
     }
-    for (const row of rows) stateMachine.remove(row);
+    let removed = 0;
+    // Tasks that others wait for stay; those that waited go first, and then those that only they waited for.
+    for (let left = rows, before = -1; removed > before;) {
+      before = removed;
+      const free = left.filter((row) => !stateMachine.isAwaited(row));
+      left = left.filter((row) => stateMachine.isAwaited(row));
+      for (const row of free) stateMachine.remove(row);
+      removed += free.length;
+    }
     this.#journal.afterwards(settled);
-    return rows.length;
+    return removed;
   }
 }
 

@@ -31,8 +31,9 @@ export class StartHistory {
 
   /** The queue's rates were set, or taken away. */
   configured(queue: TaskQueue): void {
-    if (queue.isRated) this.#write(queue);
-    else if (this.#written.delete(queue)) this.#changed.set(settingOf(queue), undefined);
+    // While nobody knows what its groups have started a row would say that it is known.
+    if (queue.isRated && queue.ready.lostMs === -Infinity) this.#write(queue);
+    else if (!queue.isRated && this.#written.delete(queue)) this.#changed.set(settingOf(queue), undefined);
     if (queue.groupBounds.rate) return;
     for (const group of queue.ready.groups()) if (group.isRemembered) this.forgotten(group);
   }

@@ -113,6 +113,7 @@ export class Submissions {
         this.#addAgain(row, submission, answer);
         return undefined;
       }
+      for (const id of spec.after) if (stateMachine.find(id) === NONE) throw unknownParent(id);
       this.#checkRoom(queue, bodies);
       this.#reserve(queue, submission, answer);
       return undefined;
@@ -214,7 +215,7 @@ export class Submissions {
     const stateMachine = this.#context.stateMachine();
     for (let index = 0; index < rows.length; index += 1) {
       this.#context.bodies.put(ids[index]!, bodies[index]!);
-      stateMachine.admit(rows[index]!, spec.after, nowMs);
+      stateMachine.admit(rows[index]!, nowMs);
     }
     const others = this.#othersOf(spec, rows[0]!);
     this.#added(answer, ids);
@@ -308,6 +309,10 @@ function mustBeSame(key: string, known: KeyedBodies | undefined, asked: KeyedBod
     "QUEUE_KEY_CONFLICT",
     `Cannot submit ${asked?.count ?? 1} bodies under key '${key}': it is known for ${known?.count ?? 1} other bodies`,
   );
+}
+
+function unknownParent(id: number): OperationError {
+  return new OperationError("QUEUE_TASK_UNKNOWN", `Cannot submit after task ${id}: it is unknown, or no longer kept`);
 }
 
 function closing(): OperationError {

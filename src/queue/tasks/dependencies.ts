@@ -1,18 +1,34 @@
 /**
- * ○ Tasks that wait for others: each is free once all of those are completed, and never once one of them is dead or cancelled. Decides
- * nothing else about a row: a listener is told what becomes of it. Holds entries only for tasks that wait or are waited for.
- * Invariant: a chain of tasks that wait for each other is walked in a loop, not by recursion.
+ * ○ Tasks that wait for others (`after`): each is free once all of those are completed. What one makes of a parent that is dead or
+ * cancelled is its own choice (`onParentDead`). Decides nothing else about a row: a listener is told what becomes of it. Invariants: a
+ * parent is known for as long as a child waits for it, or died waiting and may be retried; so a parent that is not known was completed
+ * and forgotten (before version 0.2, which did not keep it). A chain of tasks that wait for each other is walked in a loop, not by
+ * recursion.
  */
 import { isEnded, type TaskState } from "./life-cycle.ts";
-import { FLAG_AFTER, FLAG_AWAITED, FLAGS, ID, NONE } from "./task-columns.ts";
+import { FLAG_AFTER, FLAG_AWAITED, FLAG_REDRIVEN, FLAGS, ID, NONE } from "./task-columns.ts";
+import type { OnParentDead } from "./task-policy.ts";
 import type { TaskTable } from "./task-table.ts";
 
-/** What becomes of a row that waited. Called in the middle of a change. */
+/** What becomes of a row. Called in the middle of a change. */
 export interface DependenciesListener {
   /** It waits for nobody (more): it runs when its time comes. */
   free(row: number): void;
   /** What it waits for will never be completed. */
   never(row: number, why: string, nowMs: number): void;
+  /** From now on, or no longer, it is a parent that must stay known. */
+  awaited(row: number, isAwaited: boolean): void;
+}
+
+/** What a task waits for. */
+export interface Parents {
+  readonly after: readonly number[];
+  readonly onParentDead?: OnParentDead | undefined;
+}
+
+interface Child extends Parents {
+  /** Those of `after` that it still waits for. */
+  open: number[];
 }
 
 interface Ended {
@@ -23,10 +39,9 @@ interface Ended {
 export class Dependencies {
   readonly #rows: TaskTable;
   readonly #listener: DependenciesListener;
-  /** Task → tasks that wait for it. */
-  readonly #dependents = new Map<number, number[]>();
-  /** Task → how many it still waits for. */
-  readonly #open = new Map<number, number>();
+  readonly #children = new Map<number, Child>();
+  /** Task → its children: mostly one, a set only where there are more. */
+  readonly #dependents = new Map<number, number | Set<number>>();
   /** Ended tasks whose dependents are not told yet. */
   readonly #untold: Ended[] = [];
   #telling = false;
@@ -41,36 +56,88 @@ export class Dependencies {
     return this.#telling;
   }
 
-  /**
-   * A blocked task looks at what it waits for: those not known any more were completed and forgotten.
-   *
-   * @returns whether it waits; when not, the listener has been told what becomes of it
-   */
-  settle(row: number, after: readonly number[], nowMs: number): boolean {
-    const open: number[] = [];
-    for (const id of after) {
-      const other = this.#rows.find(id);
-      const state = other === NONE ? "completed" : this.#rows.state(other);
+  /** The row is a child of these; they stay known until `release`. */
+  hold(row: number, { after, onParentDead }: Parents): void {
+    const id = this.#id(row);
+    this.#children.set(id, { after, onParentDead, open: [] });
+    for (const parent of after) {
+      const dependents = this.#dependents.get(parent);
+      if (typeof dependents === "object") dependents.add(id);
+      else if (dependents !== undefined) this.#dependents.set(parent, new Set([dependents, id]));
+      else {
+        this.#dependents.set(parent, id);
+        this.#awaited(parent, true);
+      }
+    }
+  }
+
+  /** Whether the row is a child that has not been free yet. */
+  holds(row: number): boolean {
+    return this.#hasFlag(row, FLAG_AFTER) && this.#children.has(this.#id(row));
+  }
+
+  /** The row is free, or gone for good: its parents need not be kept for it. */
+  release(row: number): void {
+    if (!this.#hasFlag(row, FLAG_AFTER)) return;
+    const id = this.#id(row);
+    const child = this.#children.get(id);
+    if (!child) return;
+    this.#children.delete(id);
+    for (const parent of child.after) {
+      const dependents = this.#dependents.get(parent);
+      if (typeof dependents === "object") dependents.delete(id);
+      if (dependents !== id && (typeof dependents !== "object" || dependents.size > 0)) continue;
+      this.#dependents.delete(parent);
+      this.#awaited(parent, false);
+    }
+  }
+
+  #awaited(id: number, isAwaited: boolean): void {
+    const row = this.#rows.find(id);
+    if (row !== NONE) this.#listener.awaited(row, isAwaited);
+  }
+
+  /** A blocked row looks at its parents. @returns whether it waits; when not, the listener has been told what becomes of it */
+  settle(row: number, nowMs: number): boolean {
+    const child = this.#children.get(this.#id(row));
+    child!.open = [];
+    for (const id of child!.after) {
+      const parent = this.#rows.find(id);
+      const state = parent === NONE ? "completed" : this.#rows.state(parent);
       if (state === "completed") continue;
-      if (isEnded(state)) {
+      if (!isEnded(state) || this.#waitsFor(row, child!, state)) child!.open.push(id);
+      else if (child!.onParentDead !== "continue") {
         this.#listener.never(row, why({ id, state }), nowMs);
         return false;
       }
-      const { table } = this.#rows;
-      table.setU(other, FLAGS, table.u(other, FLAGS) | FLAG_AWAITED);
-      open.push(id);
     }
-    if (open.length === 0) {
-      this.#listener.free(row);
-      return false;
-    }
-    this.#wait(this.#id(row), open);
-    return true;
+    if (child!.open.length > 0) return true;
+    this.#free(row);
+    return false;
   }
 
-  /** A row has ended: it waits no more, and those that wait for it are told. */
+  /** Why it is in vain to retry it: a parent that will never be completed, in words; undefined: it is not. */
+  whyNever(row: number): string | undefined {
+    const child = this.#children.get(this.#id(row));
+    if (child && child.onParentDead !== undefined) return undefined;
+    for (const id of child?.after ?? []) {
+      const parent = this.#rows.find(id);
+      if (parent !== NONE && this.#rows.state(parent) === "cancelled") return why({ id, state: "cancelled" });
+    }
+    return undefined;
+  }
+
+  /** Which of the parents that a blocked row waits for has ended without being completed, in words; undefined: none. */
+  whyBlocked(row: number): string | undefined {
+    for (const id of this.#children.get(this.#id(row))?.open ?? []) {
+      const parent = this.#rows.find(id);
+      if (parent !== NONE && isEnded(this.#rows.state(parent))) return why({ id, state: this.#rows.state(parent) });
+    }
+    return undefined;
+  }
+
+  /** A row has ended: its children are told. */
   ended(row: number, state: TaskState, nowMs: number): void {
-    if (this.#hasFlag(row, FLAG_AFTER)) this.#open.delete(this.#id(row));
     if (!this.#hasFlag(row, FLAG_AWAITED)) return;
     this.#untold.push({ id: this.#id(row), state });
     if (this.#telling) return;
@@ -79,30 +146,32 @@ export class Dependencies {
     this.#telling = false;
   }
 
-  #wait(id: number, others: readonly number[]): void {
-    this.#open.set(id, others.length);
-    for (const other of others) {
-      const dependents = this.#dependents.get(other);
-      if (dependents) dependents.push(id);
-      else this.#dependents.set(other, [id]);
+  #tell(ended: Ended, nowMs: number): void {
+    const dependents = this.#dependents.get(ended.id) ?? [];
+    for (const id of typeof dependents === "object" ? [...dependents] : [dependents]) {
+      const child = this.#children.get(id);
+      const row = this.#rows.find(id);
+      // One that is not written yet, or has died, is not blocked: it looks at its parents when it is.
+      if (!child || row === NONE || this.#rows.state(row) !== "blocked" || !child.open.includes(ended.id)) continue;
+      const isLost = ended.state !== "completed";
+      if (isLost && child.onParentDead === "wait") continue;
+      if (isLost && child.onParentDead !== "continue") this.#listener.never(row, why(ended), nowMs);
+      else {
+        child.open = child.open.filter((each) => each !== ended.id);
+        if (child.open.length === 0) this.#free(row);
+      }
     }
   }
 
-  #tell(ended: Ended, nowMs: number): void {
-    const dependents = this.#dependents.get(ended.id) ?? [];
-    this.#dependents.delete(ended.id);
-    for (const id of dependents) {
-      const open = this.#open.get(id);
-      // It waits no more: it was cancelled, or expired.
-      if (open === undefined) continue;
-      if (ended.state === "completed" && open > 1) {
-        this.#open.set(id, open - 1);
-        continue;
-      }
-      this.#open.delete(id);
-      if (ended.state === "completed") this.#listener.free(this.#rows.find(id));
-      else this.#listener.never(this.#rows.find(id), why(ended), nowMs);
-    }
+  /** A child that was retried waits for a parent that is dead to be retried as well. */
+  #waitsFor(row: number, { onParentDead }: Child, state: TaskState): boolean {
+    if (onParentDead === "continue") return false;
+    return onParentDead === "wait" || (state === "dead" && this.#hasFlag(row, FLAG_REDRIVEN));
+  }
+
+  #free(row: number): void {
+    this.release(row);
+    this.#listener.free(row);
   }
 
   #id(row: number): number {

@@ -12,6 +12,8 @@ import { NONE, RowList, type TaskColumns } from "./task-columns.ts";
 export interface EndedTask {
   readonly state: EndedState;
   readonly isEvicted: boolean;
+  /** Others wait for it. */
+  readonly isAwaited: boolean;
   readonly bytes: number;
 }
 
@@ -37,25 +39,36 @@ class BoundedRows {
   }
 }
 
+/** A list for each of those that may be forgotten, and one for those that others wait for. */
+interface Lists {
+  readonly free: BoundedRows;
+  readonly awaited: BoundedRows;
+}
+
 export class EndedTasks {
   /** Completed or cancelled. */
-  readonly #ended: BoundedRows;
-  readonly #dead: BoundedRows;
-  readonly #evicted: BoundedRows;
+  readonly #ended: Lists;
+  readonly #dead: Lists;
+  /** Those that are awaited have no bound: there are no more than tasks that wait for them allow. */
+  readonly #evicted: Lists;
   #deadDropped = 0;
 
   constructor(table: TaskColumns, { endedBytesMax = ENDED_BYTES_MAX, deadBytesMax = DEAD_BYTES_MAX }: EndedTasksOptions) {
-    this.#ended = new BoundedRows(table, endedBytesMax);
-    this.#dead = new BoundedRows(table, deadBytesMax);
-    this.#evicted = new BoundedRows(table, EVICTED_BYTES_MAX);
+    const lists = (free: number, awaited: number): Lists => ({
+      free: new BoundedRows(table, free),
+      awaited: new BoundedRows(table, awaited),
+    });
+    this.#ended = lists(endedBytesMax, endedBytesMax);
+    this.#dead = lists(deadBytesMax, deadBytesMax);
+    this.#evicted = lists(EVICTED_BYTES_MAX, Infinity);
   }
 
   get endedBytes(): number {
-    return this.#ended.bytes + this.#evicted.bytes;
+    return this.#ended.free.bytes + this.#ended.awaited.bytes + this.#evicted.free.bytes + this.#evicted.awaited.bytes;
   }
 
   get deadBytes(): number {
-    return this.#dead.bytes;
+    return this.#dead.free.bytes + this.#dead.awaited.bytes;
   }
 
   /** Dead tasks that had to go because the bound on their bytes was reached. */
@@ -63,35 +76,37 @@ export class EndedTasks {
     return this.#deadDropped;
   }
 
-  keep(row: number, { state, isEvicted, bytes }: EndedTask): void {
-    const list = this.#listOf(state, isEvicted);
+  keep(row: number, ended: EndedTask): void {
+    const list = this.#listOf(ended);
     list.rows.pushBack(row);
-    list.bytes += bytes;
+    list.bytes += ended.bytes;
   }
 
-  remove(row: number, { state, isEvicted, bytes }: EndedTask): void {
-    const list = this.#listOf(state, isEvicted);
+  remove(row: number, ended: EndedTask): void {
+    const list = this.#listOf(ended);
     list.rows.remove(row);
-    list.bytes -= bytes;
+    list.bytes -= ended.bytes;
   }
 
   /** The oldest row while a bound is passed, to be forgotten or evicted before this is asked again; else 0. */
   surplus(): number {
-    const row = this.#ended.surplus || this.#evicted.surplus;
+    const row = this.#ended.free.surplus || this.#ended.awaited.surplus || this.#evicted.free.surplus;
     if (row !== NONE) return row;
-    const dead = this.#dead.surplus;
+    const dead = this.#dead.free.surplus || this.#dead.awaited.surplus;
     if (dead !== NONE) this.#deadDropped += 1;
     return dead;
   }
 
   /** The rows of dead tasks, or of the others that have ended, and all that were evicted; those that ended first come first. */
   *rows(state: EndedState): IterableIterator<number> {
-    yield* this.#listOf(state, false).rows.rows();
-    yield* this.#evicted.rows.rows();
+    for (const { free, awaited } of [state === "dead" ? this.#dead : this.#ended, this.#evicted]) {
+      yield* free.rows.rows();
+      yield* awaited.rows.rows();
+    }
   }
 
-  #listOf(state: EndedState, isEvicted: boolean): BoundedRows {
-    if (isEvicted) return this.#evicted;
-    return state === "dead" ? this.#dead : this.#ended;
+  #listOf({ state, isEvicted, isAwaited }: EndedTask): BoundedRows {
+    const lists = isEvicted ? this.#evicted : state === "dead" ? this.#dead : this.#ended;
+    return isAwaited ? lists.awaited : lists.free;
   }
 }

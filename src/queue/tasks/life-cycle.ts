@@ -11,7 +11,7 @@ export const TASK_STATES = ["waiting", "delayed", "blocked", "active", "retrying
 /**
  * - `waiting`: for a worker
  * - `delayed`: its time has not come
- * - `blocked`: a task named in its `after` has not ended
+ * - `blocked`: a task named in its `after` is not completed
  * - `active`: a worker has it, under a lease
  * - `retrying`: its last attempt failed; the next one comes after the backoff
  * - `completed`, `dead` (why: `DeadReason`), `cancelled`: ended; kept for a while so that the outcome can be read
@@ -51,7 +51,8 @@ export type TaskEvent =
   | "damage"
   | "cancel"
   | "expire"
-  | "redrive";
+  | "redrive"
+  | "redriveBlocked";
 
 export const NEXT: Readonly<Record<TaskState, Partial<Record<TaskEvent, TaskState>>>> = {
   waiting: { lease: "active", cancel: "cancelled", expire: "dead", damage: "dead" },
@@ -68,7 +69,7 @@ export const NEXT: Readonly<Record<TaskState, Partial<Record<TaskEvent, TaskStat
   },
   retrying: { due: "waiting", cancel: "cancelled", expire: "dead" },
   completed: { damage: "dead" },
-  dead: { redrive: "waiting" },
+  dead: { redrive: "waiting", redriveBlocked: "blocked" },
   cancelled: {},
 };
 

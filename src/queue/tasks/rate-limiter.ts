@@ -27,8 +27,6 @@ export class RateLimiter {
   #first = 0;
   /** Sum of those. */
   #given = 0;
-  /** Until this time nothing is known of the starts. */
-  #lostMs = -Infinity;
 
   get running(): number {
     return this.#running;
@@ -40,7 +38,7 @@ export class RateLimiter {
     if (!rate) return nowMs;
     this.#forget(rate, nowMs);
     let used = this.#given + this.#reserved;
-    let opensMs = Math.max(nowMs, this.#lostMs + rate.perMs);
+    let opensMs = nowMs;
     for (let at = this.#first; used >= rate.count; at += 2) {
       if (at === this.#starts.length) return Infinity;
       opensMs = Math.max(opensMs, this.#starts[at]! + rate.perMs);
@@ -71,12 +69,12 @@ export class RateLimiter {
   /** When it knows nothing any more that counts against the rate; Infinity while a start is reserved. */
   overMs({ perMs }: Rate): number {
     if (this.#reserved > 0) return Infinity;
-    return Math.max(this.#lostMs, this.#starts.at(-2) ?? -Infinity) + perMs;
+    return (this.#starts.at(-2) ?? -Infinity) + perMs;
   }
 
   /** Whether anything may still count. */
   get remembers(): boolean {
-    return this.#reserved > 0 || this.#given > 0 || this.#lostMs > -Infinity;
+    return this.#reserved > 0 || this.#given > 0;
   }
 
   /** Forgets what no longer counts. Without a rate that is all. */
@@ -99,11 +97,11 @@ export class RateLimiter {
    */
   restore(history: unknown, rate: Rate, nowMs: number): boolean {
     this.#clear();
+    const nowEndMs = stepEndMs(rate, nowMs);
     if (!isHistory(history)) {
-      this.#lostMs = nowMs;
+      this.#add(nowEndMs, rate.count);
       return false;
     }
-    const nowEndMs = stepEndMs(rate, nowMs);
     for (let at = 1; at < history.length; at += 2) this.#add(Math.min(history[at]!, nowEndMs), history[at + 1]!);
     this.#add(nowEndMs, history[0]!);
     return true;
@@ -118,7 +116,6 @@ export class RateLimiter {
   }
 
   #forget({ perMs }: Rate, nowMs: number): void {
-    if (this.#lostMs + perMs <= nowMs) this.#lostMs = -Infinity;
     while (this.#first < this.#starts.length && this.#starts[this.#first]! + perMs <= nowMs) {
       this.#given -= this.#starts[this.#first + 1]!;
       this.#first += 2;
@@ -132,7 +129,6 @@ export class RateLimiter {
     this.#starts = [];
     this.#first = 0;
     this.#given = 0;
-    this.#lostMs = -Infinity;
   }
 }
 

@@ -3,21 +3,22 @@
  * needs the time or other rows (leases from before, tasks that wait for tasks) is kept aside until `wake`. Invariant: each row is
  * where a restart would put it.
  */
-import { EndedTasks, type EndedTasksOptions } from "./ended-tasks.ts";
+import type { Parents } from "./dependencies.ts";
+import { type EndedTask, EndedTasks, type EndedTasksOptions } from "./ended-tasks.ts";
 import { Leases, type LeasesOptions } from "./leases.ts";
 import { type EndedState, isEnded } from "./life-cycle.ts";
 import { DEAD_KEEP_MS, RESUME_MS } from "../limits.ts";
 import type { TaskHead, TaskRecord } from "./task-record.ts";
-import { AT, EXPIRES, ID, NONE } from "./task-columns.ts";
+import { AT, EXPIRES, NONE, TOKEN } from "./task-columns.ts";
 
 export interface RecoveryOptions extends LeasesOptions, EndedTasksOptions {}
 
-const NOTHING: readonly number[] = [];
+const NOTHING: Parents = { after: [] };
 
 export class Recovery extends Leases {
   protected readonly ended: EndedTasks;
-  /** Active rows, and blocked ones with the ids of the tasks that they wait for. */
-  readonly #asleep = new Map<number, readonly number[]>();
+  /** Active rows, and those that wait for others, or died waiting, with what they wait for. */
+  readonly #asleep = new Map<number, Parents>();
 
   constructor(options: RecoveryOptions) {
     super(options);
@@ -27,17 +28,17 @@ export class Recovery extends Leases {
   /** A task read from the store. Many of them come in ascending order of their ids. */
   restore(id: number, head: TaskHead, record: TaskRecord): void {
     const row = this.recall(id, head, record);
-    this.#enter(row, head.after);
+    this.#enter(row, head.after.length > 0 ? { after: head.after, onParentDead: head.onParentDead } : NOTHING);
   }
 
   /** The store has a new state of a task. Harmless when the task is not known. */
   restate(id: number, record: TaskRecord): void {
     const row = this.find(id);
     if (row === NONE) return;
-    const after = this.#asleep.get(row) ?? NOTHING;
+    const parents = this.#asleep.get(row) ?? NOTHING;
     this.#leave(row);
     this.recallState(row, record);
-    this.#enter(row, after);
+    this.#enter(row, parents);
   }
 
   /** The store no longer has the task. Harmless when it is not known. */
@@ -48,27 +49,53 @@ export class Recovery extends Leases {
     this.drop(row);
   }
 
-  /** Leases from before may be resumed for a while. @returns tasks that wait for others, each with the ids of those */
-  protected wakeAll(nowMs: number): readonly (readonly [id: number, after: readonly number[]])[] {
-    const waiting: (readonly [number, readonly number[]])[] = [];
-    for (const [row, after] of this.#asleep) {
+  /** Leases from before may be resumed for a while. @returns tasks that wait for others, or died waiting, with what they wait for */
+  protected wakeAll(nowMs: number): readonly (readonly [row: number, parents: Parents])[] {
+    const waiting: (readonly [number, Parents])[] = [];
+    for (const [row, parents] of this.#asleep) {
       if (this.state(row) === "active") {
         this.throttle.started(this.queueOf(row), this.groupOf(row));
         this.deadlines.set(row, nowMs + RESUME_MS);
-      } else waiting.push([this.table.f(row, ID), after]);
+      } else waiting.push([row, parents]);
     }
     this.#asleep.clear();
     return waiting;
   }
 
+  stats(): {
+    tasks: number;
+    bytes: number;
+    bytesMax: number;
+    endedBytes: number;
+    deadBytes: number;
+    deadDropped: number;
+    tableBytes: number;
+  } {
+    const { bytes, bytesMax, tableBytes } = this.sums;
+    return {
+      tasks: this.table.count,
+      bytes,
+      bytesMax,
+      endedBytes: this.ended.endedBytes,
+      deadBytes: this.ended.deadBytes,
+      deadDropped: this.ended.deadDropped,
+      tableBytes: tableBytes + this.deadlines.bytes,
+    };
+  }
+
   protected keepEnded(row: number, state: EndedState, endedMs: number): void {
-    const isEvicted = this.isEvicted(row);
-    this.ended.keep(row, { state, isEvicted, bytes: this.cost(row) });
-    this.deadlines.set(row, endedMs + (state === "dead" && !isEvicted ? DEAD_KEEP_MS : this.policy(row).keepMs));
+    const ended = this.#endedTask(row, state);
+    this.ended.keep(row, ended);
+    const keepMs = state === "dead" && !ended.isEvicted ? DEAD_KEEP_MS : this.policy(row).keepMs;
+    this.deadlines.set(row, ended.isAwaited ? Infinity : endedMs + keepMs);
   }
 
   protected letGoEnded(row: number, state: EndedState): void {
-    this.ended.remove(row, { state, isEvicted: this.isEvicted(row), bytes: this.cost(row) });
+    this.ended.remove(row, this.#endedTask(row, state));
+  }
+
+  #endedTask(row: number, state: EndedState): EndedTask {
+    return { state, isEvicted: this.isEvicted(row), isAwaited: this.isAwaited(row), bytes: this.cost(row) };
   }
 
   protected scheduleExpiry(row: number): void {
@@ -79,10 +106,12 @@ export class Recovery extends Leases {
     this.deadlines.set(row, Math.min(this.table.f(row, AT), this.table.f(row, EXPIRES)));
   }
 
-  #enter(row: number, after: readonly number[]): void {
+  #enter(row: number, parents: Parents): void {
     const state = this.state(row);
     if (isEnded(state)) {
       this.keepEnded(row, state, this.table.f(row, AT));
+      // Never leased: it may have died waiting, and may be retried.
+      if (state === "dead" && parents.after.length > 0 && this.table.f(row, TOKEN) === 0) this.#asleep.set(row, parents);
       return;
     }
     const queue = this.queueOf(row);
@@ -91,18 +120,18 @@ export class Recovery extends Leases {
       this.scheduleExpiry(row);
       queue.ready.push(row, { returned: true });
     } else if (state === "active") this.#asleep.set(row, NOTHING);
-    else if (state === "blocked") this.#asleep.set(row, after);
+    else if (state === "blocked") this.#asleep.set(row, parents);
     else this.scheduleDue(row);
   }
 
   #leave(row: number): void {
     const state = this.state(row);
+    this.#asleep.delete(row);
     if (isEnded(state)) this.letGoEnded(row, state);
     else {
       const queue = this.queueOf(row);
       this.account(queue, -this.cost(row));
       if (state === "waiting") queue.ready.remove(row);
-      this.#asleep.delete(row);
     }
     this.deadlines.drop(row);
   }

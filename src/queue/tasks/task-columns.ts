@@ -61,7 +61,7 @@ export const FLAG_LEASE_WRITTEN = 8;
 export const FLAG_AFTER = 16;
 /** It was dead and was redriven: its expiry no longer counts. */
 export const FLAG_REDRIVEN = 32;
-/** Other tasks wait for it. Not written: found out again when those are read. */
+/** Other tasks wait for it, or died waiting. Not written: found out again when those are read. */
 export const FLAG_AWAITED = 64;
 /** ended: its result, or its body, had to make room; that it was, and how it ended, is kept for its key's sake. */
 export const FLAG_EVICTED = 128;

@@ -44,8 +44,10 @@ export interface TaskOptions {
   readonly key?: string;
   /** Tasks of a group share its bounds, and groups take turns. */
   readonly group?: string;
-  /** Ids of tasks that must be done first. */
+  /** Ids of tasks that must be completed first. */
   readonly after?: readonly string[];
+  /** What becomes of it when one of those is dead or cancelled; default "fail". */
+  readonly onParentDead?: OnParentDead;
   /** What to do when the queue is full; default "refuse". */
   readonly whenFull?: "refuse" | "wait";
 }
@@ -66,6 +68,12 @@ export const POLICY_DEFAULT: TaskPolicy = {
   timeoutMs: 0,
   keepMs: KEEP_MS_DEFAULT,
 };
+
+/**
+ * What becomes of a task when one that it waits for is dead or cancelled: it is dead too (`fail`), it is as if that one were completed
+ * (`continue`), or it waits until that one was retried and is completed (`wait`).
+ */
+export type OnParentDead = "fail" | "continue" | "wait";
 
 /** What several bodies under one key were: submitted again under the key they must be the same. */
 export interface KeyedBodies {
@@ -89,6 +97,8 @@ export interface TaskSpec {
   /** Infinity = never. */
   readonly expiresMs: number;
   readonly after: readonly number[];
+  /** Left out: "fail". */
+  readonly onParentDead?: Exclude<OnParentDead, "fail">;
   readonly waitForRoom: boolean;
   readonly policy: TaskPolicy;
 }
@@ -105,7 +115,9 @@ export const SPEC_DEFAULT: TaskSpec = {
 };
 
 const KNOWN = new Set(
-  "priority delayMs runAtMs attempts backoffMs backoffMaxMs timeoutMs expireMs keepMs key group after whenFull".split(" "),
+  "priority delayMs runAtMs attempts backoffMs backoffMaxMs timeoutMs expireMs keepMs key group after onParentDead whenFull".split(
+    " ",
+  ),
 );
 
 /** What reading options needs to know. */
@@ -129,7 +141,9 @@ export function readSpec(options: TaskOptions, context: SpecContext): TaskSpec {
   const runAtMs = whole(options, "runAtMs", 0, TIME_MS_MAX);
   const expireMs = whole(options, "expireMs", 0, TIME_MS_MAX);
   const waitMs = Math.max(delayMs ?? 0, runAtMs === undefined ? 0 : runAtMs - wallMs);
-  const { whenFull } = options;
+  const { whenFull, onParentDead } = options;
+  if (onParentDead !== undefined && !["fail", "continue", "wait"].includes(onParentDead))
+    throw invalid("onParentDead", "must be 'fail', 'continue' or 'wait'");
   if (whenFull !== undefined && whenFull !== "wait" && whenFull !== "refuse")
     throw invalid("whenFull", "must be 'wait' or 'refuse'");
   return {
@@ -139,6 +153,7 @@ export function readSpec(options: TaskOptions, context: SpecContext): TaskSpec {
     dueMs: waitMs > 0 ? nowMs + waitMs : 0,
     expiresMs: expireMs === undefined ? Infinity : nowMs + expireMs,
     after: readAfter(options, context),
+    ...(onParentDead !== undefined && onParentDead !== "fail" && { onParentDead }),
     waitForRoom: whenFull === "wait",
     policy: readPolicy(options),
   };

@@ -8,7 +8,7 @@ import { sameBytes } from "../../core/bytes.ts";
 import { ProtocolError } from "../../core/errors.ts";
 import { storedNumber, type StoredState, storedState } from "./state-words.ts";
 import { DIGEST_BYTES } from "./bodies-digest.ts";
-import { type KeyedBodies, type TaskPolicy, POLICY_DEFAULT } from "./task-policy.ts";
+import { type KeyedBodies, type OnParentDead, type TaskPolicy, POLICY_DEFAULT } from "./task-policy.ts";
 
 export interface TaskHead {
   readonly queue: string;
@@ -19,6 +19,8 @@ export interface TaskHead {
   readonly expiresMs: number;
   readonly after: readonly number[];
   readonly policy: TaskPolicy;
+  /** Left out: "fail". */
+  readonly onParentDead?: Exclude<OnParentDead, "fail">;
   /** Of several bodies under one key, with the first. */
   readonly keyed?: KeyedBodies;
   /** The same, with each of the others. */
@@ -41,8 +43,12 @@ const STATE_VERSION = 1;
 const STATE_BYTES = 32;
 const HAS_POLICY = 1;
 const HAS_AFTER = 2;
+const HAS_ON_PARENT_DEAD = 4;
 const HAS_KEYED = 8;
 const IS_KEYED_MEMBER = 16;
+
+/** By their numbers. */
+const ON_PARENT_DEAD = [undefined, "continue", "wait"] as const;
 
 const decoder = new TextDecoder();
 /** Where states are laid out before they are copied out: a small array of its own is cheaper than a view made for each. */
@@ -50,8 +56,9 @@ const stateBytes = new Uint8Array(STATE_BYTES);
 const stateView = new DataView(stateBytes.buffer);
 
 /** ```
- * version u8 | parts u8 (1 policy, 2 after, 8 keyed, 16 keyed member) | priority u8 | created f64 | expires f64
- * queue, group, key: each u8 length + UTF-8 | policy: 5 x f64 | after: u16 count + f64 each | keyed: u16 count + digest of 12 bytes
+ * version u8 | parts u8 (1 policy, 2 after, 4 on parent dead, 8 keyed, 16 keyed member) | priority u8 | created f64 | expires f64
+ * queue, group, key: each u8 length + UTF-8 | policy: 5 x f64 | after: u16 count + f64 each
+ * on parent dead: u8 (1 continue, 2 wait) | keyed: u16 count + digest of 12 bytes
  * ``` */
 export function encodeHead(head: TaskHead): Uint8Array {
   const custom = head.policy !== POLICY_DEFAULT;
@@ -60,6 +67,7 @@ export function encodeHead(head: TaskHead): Uint8Array {
   out.u8(
     (custom ? HAS_POLICY : 0) |
       (head.after.length > 0 ? HAS_AFTER : 0) |
+      (head.onParentDead ? HAS_ON_PARENT_DEAD : 0) |
       (head.keyed ? HAS_KEYED : 0) |
       (head.isKeyedMember ? IS_KEYED_MEMBER : 0),
   );
@@ -77,6 +85,7 @@ export function encodeHead(head: TaskHead): Uint8Array {
     out.u16(head.after.length);
     for (const id of head.after) out.f64(id);
   }
+  if (head.onParentDead) out.u8(ON_PARENT_DEAD.indexOf(head.onParentDead));
   if (head.keyed) {
     out.u16(head.keyed.count);
     out.bytes(head.keyed.digest);
@@ -149,12 +158,13 @@ export function decodeHead(bytes: Uint8Array): TaskHead {
         }
       : POLICY_DEFAULT;
   const after = parts & HAS_AFTER ? Array.from({ length: reader.u16() }, () => reader.f64()) : [];
+  const onParentDead = parts & HAS_ON_PARENT_DEAD ? ON_PARENT_DEAD[reader.u8()] : undefined;
+  if (parts & HAS_ON_PARENT_DEAD && !onParentDead) throw corrupt("head of an unknown kind");
   const keyed = parts & HAS_KEYED ? { keyed: { count: reader.u16(), digest: reader.view(DIGEST_BYTES).slice() } } : undefined;
   reader.end();
   const head = { queue, group, key, priority, createdMs, expiresMs, after, policy };
-  return parts & (HAS_KEYED | IS_KEYED_MEMBER)
-    ? { ...head, ...keyed, ...(parts & IS_KEYED_MEMBER && { isKeyedMember: true }) }
-    : head;
+  if (!(parts & (HAS_ON_PARENT_DEAD | HAS_KEYED | IS_KEYED_MEMBER))) return head;
+  return { ...head, ...(onParentDead && { onParentDead }), ...keyed, ...(parts & IS_KEYED_MEMBER && { isKeyedMember: true }) };
 }
 
 /** ```

@@ -8,7 +8,7 @@ import type { Random } from "../../core/random.ts";
 import { Dependencies } from "./dependencies.ts";
 import { type EndedState, isEnded, type TaskEvent } from "./life-cycle.ts";
 import { LOST_MAX, TASK_OVERHEAD_BYTES } from "../limits.ts";
-import { backoffMs } from "./task-policy.ts";
+import { backoffMs, type TaskSpec } from "./task-policy.ts";
 import { Recovery, type RecoveryOptions } from "./recovery.ts";
 import {
   AT,
@@ -16,6 +16,7 @@ import {
   BODY_BYTES,
   EXPIRES,
   FLAG_DAMAGED,
+  FLAG_AWAITED,
   FLAG_LEASE_WRITTEN,
   FLAG_ERRORS,
   FLAG_EVICTED,
@@ -71,6 +72,12 @@ export class TaskStateMachine extends Recovery {
       this.#recordError(row, why);
       this.#end(row, this.queueOf(row), "bury", { nowMs });
     },
+    awaited: (row, isAwaited) => {
+      const state = this.state(row);
+      if (isEnded(state)) this.letGoEnded(row, state);
+      this.setFlag(row, FLAG_AWAITED, isAwaited);
+      if (isEnded(state)) this.keepEnded(row, state, this.table.f(row, AT));
+    },
   });
 
   constructor(options: TaskStateMachineOptions) {
@@ -89,8 +96,15 @@ export class TaskStateMachine extends Recovery {
 
   // ---- submission
 
+  /** As of any table; from now on the tasks that it waits for stay known. */
+  override reserve(queue: TaskQueue, spec: TaskSpec, bodyBytes: number, nowMs: number): number {
+    const row = super.reserve(queue, spec, bodyBytes, nowMs);
+    if (spec.after.length > 0) this.#dependencies.hold(row, spec);
+    return row;
+  }
+
   /** The submission is on disk: the task may be given out. */
-  admit(row: number, after: readonly number[], nowMs: number): void {
+  admit(row: number, nowMs: number): void {
     const queue = this.queueOf(row);
     this.setFlag(row, FLAG_UNWRITTEN, false);
     queue.added += 1;
@@ -99,7 +113,7 @@ export class TaskStateMachine extends Recovery {
       this.scheduleExpiry(row);
       queue.ready.push(row);
       this.#listener.ready(queue);
-    } else if (state === "blocked") this.#await(row, after, nowMs);
+    } else if (state === "blocked") this.#await(row, nowMs);
     else this.scheduleDue(row);
   }
 
@@ -108,6 +122,7 @@ export class TaskStateMachine extends Recovery {
     const queue = this.queueOf(row);
     this.account(queue, -this.table.u(row, BODY_BYTES) - TASK_OVERHEAD_BYTES);
     this.deadlines.drop(row);
+    this.#dependencies.release(row);
     this.drop(row);
   }
 
@@ -204,12 +219,19 @@ export class TaskStateMachine extends Recovery {
     return true;
   }
 
-  /** A dead task is made ready again: with all its attempts, without expiry. @returns false when it is not dead, or has no body */
+  /**
+   * A dead task is made ready again: with all its attempts, without expiry. One that died waiting for others waits for them again,
+   * also for those that are dead and have not been retried yet.
+   *
+   * @returns false when it is not dead, has no body, or waited for one that will never be completed (`whyNever`)
+   */
   redrive(row: number, nowMs: number): boolean {
     if (this.state(row) !== "dead" || this.isEvicted(row) || this.isDamaged(row)) return false;
+    if (this.whyNever(row) !== undefined) return false;
     const queue = this.queueOf(row);
+    const isHeld = this.#dependencies.holds(row);
     this.letGoEnded(row, "dead");
-    this.move(row, queue, "redrive");
+    this.move(row, queue, isHeld ? "redriveBlocked" : "redrive");
     this.account(queue, this.cost(row));
     this.table.setU(row, ATTEMPTS, 0);
     this.setLost(row, 0);
@@ -217,10 +239,23 @@ export class TaskStateMachine extends Recovery {
     this.setFlag(row, FLAG_REDRIVEN, true);
     this.table.setF(row, AT, nowMs);
     this.deadlines.drop(row);
-    queue.ready.push(row);
+    if (isHeld) this.#await(row, nowMs);
+    else {
+      queue.ready.push(row);
+      this.#listener.ready(queue);
+    }
     this.#listener.changed(row);
-    this.#listener.ready(queue);
     return true;
+  }
+
+  /** Why it is in vain to retry a dead task: it waited for one that will never be completed; or undefined. */
+  whyNever(row: number): string | undefined {
+    return this.#dependencies.whyNever(row);
+  }
+
+  /** Which task that a blocked one waits for has ended without being completed, in words; or undefined. */
+  whyBlocked(row: number): string | undefined {
+    return this.#dependencies.whyBlocked(row);
   }
 
   /** Forgets an ended task. */
@@ -230,6 +265,7 @@ export class TaskStateMachine extends Recovery {
     this.letGoEnded(row, state);
     this.#listener.removed(row);
     this.deadlines.drop(row);
+    this.#dependencies.release(row);
     this.drop(row);
   }
 
@@ -302,34 +338,10 @@ export class TaskStateMachine extends Recovery {
 
   /** All tasks of the store have been restored, after the settings: what waits for its time or for others does so from now on. */
   wake(nowMs: number): void {
-    for (const [id, after] of this.wakeAll(nowMs)) {
-      const row = this.find(id);
-      // One that another's end has ended meanwhile waits no more, and may be forgotten already.
-      if (row !== NONE && this.state(row) === "blocked") this.#await(row, after, nowMs);
-    }
-  }
-
-  // ---- numbers
-
-  stats(): {
-    tasks: number;
-    bytes: number;
-    bytesMax: number;
-    endedBytes: number;
-    deadBytes: number;
-    deadDropped: number;
-    tableBytes: number;
-  } {
-    const { bytes, bytesMax, tableBytes } = this.sums;
-    return {
-      tasks: this.table.count,
-      bytes,
-      bytesMax,
-      endedBytes: this.ended.endedBytes,
-      deadBytes: this.ended.deadBytes,
-      deadDropped: this.ended.deadDropped,
-      tableBytes: tableBytes + this.deadlines.bytes,
-    };
+    const children = this.wakeAll(nowMs);
+    for (const [row, parents] of children) this.#dependencies.hold(row, parents);
+    // One that another's end has ended meanwhile waits no more; it is not forgotten before the next turn.
+    for (const [row] of children) if (this.state(row) === "blocked") this.#await(row, nowMs);
   }
 
   // ---- helpers
@@ -354,6 +366,8 @@ export class TaskStateMachine extends Recovery {
     this.setFlag(row, FLAG_LEASE_WRITTEN, false);
     this.#listener.ended(row, state, result);
     this.keepEnded(row, state, nowMs);
+    // A dead one may be retried, and then waits for them again, if it has not been free yet.
+    if (state !== "dead") this.#dependencies.release(row);
     this.#dependencies.ended(row, state, nowMs);
     if (!this.#dependencies.telling) this.#bound();
   }
@@ -361,13 +375,13 @@ export class TaskStateMachine extends Recovery {
   /** Keeps ended tasks within their bounds: the oldest go first. */
   #bound(): void {
     for (let row = this.ended.surplus(); row !== NONE; row = this.ended.surplus()) {
-      const isRemembered = (this.table.u(row, FLAGS) & FLAG_REMEMBERED) !== 0;
+      const isRemembered = (this.table.u(row, FLAGS) & (FLAG_REMEMBERED | FLAG_AWAITED)) !== 0;
       if (isRemembered && !this.isEvicted(row)) this.#evict(row);
       else this.remove(row);
     }
   }
 
-  /** Of a task whose key is to be remembered only that it has ended, and how, is kept. */
+  /** Of a task whose key is to be remembered, or that others wait for, only that it has ended, and how, is kept. */
   #evict(row: number): void {
     const { table } = this;
     const state = this.state(row) as EndedState;
@@ -379,7 +393,7 @@ export class TaskStateMachine extends Recovery {
     this.keepEnded(row, state, table.f(row, AT));
   }
 
-  #await(row: number, after: readonly number[], nowMs: number): void {
-    if (this.#dependencies.settle(row, after, nowMs)) this.scheduleExpiry(row);
+  #await(row: number, nowMs: number): void {
+    if (this.#dependencies.settle(row, nowMs)) this.scheduleExpiry(row);
   }
 }

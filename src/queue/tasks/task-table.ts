@@ -7,11 +7,11 @@ import { assert } from "../../core/assert.ts";
 import { utf8 } from "../../core/bytes.ts";
 import { OperationError, UsageError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
-import { hashKey, type KeyHash } from "./key-hash.ts";
+import { KeyIndex } from "./key-index.ts";
 import { type Group, GroupQueueTable, TaskQueue } from "./task-queue.ts";
 import { mustNext, stateCode, type TaskEvent, type TaskState, TASK_STATES } from "./life-cycle.ts";
 import { GROUPS_MAX, NAME_BYTES_MAX, QUEUE_BYTES_MAX, QUEUES_MAX, SUSPECT_LOSSES, TASK_OVERHEAD_BYTES } from "../limits.ts";
-import { isResendKey, type KeyedBodies, type TaskPolicy, PolicyTable, type TaskSpec } from "./task-policy.ts";
+import { type KeyedBodies, type TaskPolicy, PolicyTable, type TaskSpec } from "./task-policy.ts";
 import type { TaskHead, TaskRecord } from "./task-record.ts";
 import { hashNumber, RowIndex } from "./row-index.ts";
 import {
@@ -23,8 +23,8 @@ import {
   EXPIRES,
   FLAG_AFTER,
   FLAG_DAMAGED,
+  FLAG_AWAITED,
   FLAG_EVICTED,
-  FLAG_KEY,
   FLAG_LEASE_WRITTEN,
   FLAG_REDRIVEN,
   FLAG_REMEMBERED,
@@ -32,9 +32,6 @@ import {
   FLAGS,
   FLAGS_WRITTEN,
   ID,
-  KEY_A,
-  KEY_B,
-  KEY_C,
   GROUP_QUEUE,
   LOST,
   NONE,
@@ -55,11 +52,7 @@ export interface TaskTableOptions {
 export class TaskTable {
   readonly table = new TaskColumns();
   readonly #byId = new RowIndex((row) => hashNumber(this.table.f(row, ID)));
-  readonly #byKey = new RowIndex((row) => this.table.u(row, KEY_A));
-  /** By the number of the first what several bodies under one key were. */
-  readonly #keyed = new Map<number, KeyedBodies>();
-  readonly #keySeed: number;
-  #lastHash: { readonly queue: string; readonly key: string; readonly hash: KeyHash };
+  readonly #keys: KeyIndex;
   readonly #groupQueues = new GroupQueueTable();
   readonly #policies = new PolicyTable();
   readonly #queues = new Map<string, TaskQueue>();
@@ -70,8 +63,7 @@ export class TaskTable {
   constructor({ random, firstId, bytesMax = QUEUE_BYTES_MAX }: TaskTableOptions) {
     this.#id = firstId;
     this.#bytesMax = bytesMax;
-    this.#keySeed = Math.floor(random() * 2 ** 32);
-    this.#lastHash = { queue: "", key: "", hash: hashKey("", "", this.#keySeed) };
+    this.#keys = new KeyIndex(this.table, random);
   }
 
   // ---- queues
@@ -119,14 +111,12 @@ export class TaskTable {
 
   /** A task under this key that the queue knows, or 0. It may not be written yet (`isUnwritten`). */
   findKey(queue: string, key: string): number {
-    const { a, b, c } = this.#hashOf(queue, key);
-    const { table } = this;
-    return this.#byKey.find(a, (row) => table.u(row, KEY_A) === a && table.u(row, KEY_B) === b && table.u(row, KEY_C) === c);
+    return this.#keys.find(queue, key);
   }
 
   /** What was submitted under the key of this row, when it was several bodies. */
   keyedBodies(row: number): KeyedBodies | undefined {
-    return this.#keyed.size === 0 ? undefined : this.#keyed.get(this.table.f(row, ID));
+    return this.#keys.bodies(row);
   }
 
   /** Whether tasks are known that were submitted with this row, the first of several bodies under a key. */
@@ -135,6 +125,11 @@ export class TaskTable {
     const count = this.keyedBodies(row)?.count ?? 0;
     for (let id = first + 1; id < first + count; id += 1) if (this.find(id) !== NONE) return true;
     return false;
+  }
+
+  /** It stays known, since others wait for it, or died waiting. */
+  isAwaited(row: number): boolean {
+    return (this.table.u(row, FLAGS) & FLAG_AWAITED) !== 0;
   }
 
   isEvicted(row: number): boolean {
@@ -173,7 +168,7 @@ export class TaskTable {
     table.setU(row, BODY_BYTES, bodyBytes);
     table.setU(row, POLICY, this.#policies.intern(spec.policy));
     this.#place(row, queue, spec);
-    this.#remember(row, queue.name, spec);
+    this.#keys.insert(row, queue.name, spec);
     table.setU(row, STATE, stateCode(spec.after.length > 0 ? "blocked" : spec.dueMs > nowMs ? "delayed" : "waiting"));
     this.#byId.insert(row);
     this.account(queue, bodyBytes + TASK_OVERHEAD_BYTES);
@@ -285,7 +280,7 @@ export class TaskTable {
 
   /** Bytes of tasks that have not ended, their bound, and bytes of the rows and their indices. */
   protected get sums(): { bytes: number; bytesMax: number; tableBytes: number } {
-    const tableBytes = this.table.bytes + this.#byId.bytes + this.#byKey.bytes;
+    const tableBytes = this.table.bytes + this.#byId.bytes + this.#keys.bytes;
     return { bytes: this.#bytes, bytesMax: this.#bytesMax, tableBytes };
   }
 
@@ -308,7 +303,7 @@ export class TaskTable {
     this.#setRecord(row, record);
     this.#place(row, queue, head);
     queue.counted(this.state(row), 1);
-    this.#remember(row, head.queue, head);
+    this.#keys.insert(row, head.queue, head);
     this.#byId.insert(row);
     this.countIdsFrom(id + 1);
     return row;
@@ -361,35 +356,6 @@ export class TaskTable {
     queue.ready.bind(row, group, { priority, isSuspect: this.isSuspect(row) });
   }
 
-  /** A key is looked up, and then mostly inserted: the last hash is kept. */
-  #hashOf(queue: string, key: string): KeyHash {
-    const last = this.#lastHash;
-    if (last.key === key && last.queue === queue) return last.hash;
-    const hash = hashKey(queue, key, this.#keySeed);
-    this.#lastHash = { queue, key, hash };
-    return hash;
-  }
-
-  /** By its key it is found, and with its bodies it is compared. */
-  #remember(
-    row: number,
-    queue: string,
-    { key, keyed, isKeyedMember }: Pick<TaskSpec, "key" | "keyed" | "isKeyedMember">,
-  ): void {
-    if (key !== "") this.#insertKey(row, queue, key);
-    if (keyed) this.#keyed.set(this.table.f(row, ID), keyed);
-    if (isKeyedMember || (key !== "" && !isResendKey(key))) this.setFlag(row, FLAG_REMEMBERED, true);
-  }
-
-  #insertKey(row: number, queue: string, key: string): void {
-    const { a, b, c } = this.#hashOf(queue, key);
-    this.table.setU(row, KEY_A, a);
-    this.table.setU(row, KEY_B, b);
-    this.table.setU(row, KEY_C, c);
-    this.setFlag(row, FLAG_KEY, true);
-    this.#byKey.insert(row);
-  }
-
   protected setFlag(row: number, flag: number, on: boolean): void {
     const flags = this.table.u(row, FLAGS);
     this.table.setU(row, FLAGS, on ? flags | flag : flags & ~flag);
@@ -409,10 +375,7 @@ export class TaskTable {
     const queue = this.queueOf(row);
     queue.counted(this.state(row), -1);
     this.#byId.remove(row);
-    if (this.table.u(row, FLAGS) & FLAG_KEY) {
-      this.#byKey.remove(row);
-      this.#keyed.delete(this.table.f(row, ID));
-    }
+    this.#keys.remove(row);
     this.#policies.release(this.table.u(row, POLICY));
     queue.ready.unbind(row);
     this.table.release(row);

@@ -234,3 +234,16 @@ test("the time that an attempt may take begins when the task is given out, howev
   await rig.pass(1);
   assert.deepEqual(worker.revoked, ["1 timeout"]);
 });
+
+test("a restart soon after one without a history does not know more than the first", async () => {
+  for (const kind of ["rate", "groupRate"] as const) {
+    const store = await oneStart(kind);
+    for (const name of await starts(store)) await store.write([{ kind: "set", name, value: undefined }]);
+    const rig = await Rig.open(store);
+    rig.service.configure("q", { [kind]: { ...ONE_A_MINUTE, count: 2 } }, () => {});
+    rig.service.flush();
+    await settle();
+    await rig.service.close();
+    assert.deepEqual(await restarted(store, 1000, MINUTE_MS - 2000), [0, 0], kind);
+  }
+});
