@@ -16,8 +16,8 @@ _holdfast() {
     "connect") words="--ca --cert --count --help --idle --interval --json --key --reconnect --session --tls --token-file --user-timeout" ;;
     "cache") words="--auth-file --cluster --conn-limit --daemon --delimiter --disable-cas --disable-dumping --disable-evictions --disable-flush-all --disable-watch --enable-largepages --enable-sasl --enable-shutdown --enable-ssl --extended --help --license --listen --listen-backlog --log --log-level --max-item-size --max-reqs-per-event --memory-file --memory-limit --pidfile --port --protocol --slab-growth-factor --slab-min-size --threads --udp-port --unix-mask --unix-socket --user --verbose --version" ;;
     "queue serve") words="--config --curve-clients --curve-keys --data --group --help --json --listen --log --log-level --max-body --max-bytes --plain-users --replicas --result-bytes --store --sync" ;;
-    "queue add") words="--after --attempt-timeout --attempts --backoff --delay --expire --group --help --json --keep --key --key-file --lines --priority --run-at --server-key --timeout --url --user --wait" ;;
-    "queue call") words="--after --attempt-timeout --attempts --backoff --delay --expire --group --help --json --keep --key --key-file --priority --run-at --server-key --timeout --url --user --wait" ;;
+    "queue add") words="--after --attempt-timeout --attempts --backoff --delay --expire --group --help --json --keep --key --key-file --lines --on-parent-dead --priority --run-at --server-key --timeout --url --user --wait" ;;
+    "queue call") words="--after --attempt-timeout --attempts --backoff --delay --expire --group --help --json --keep --key --key-file --on-parent-dead --priority --run-at --server-key --timeout --url --user --wait" ;;
     "queue ls") words="--help --json --key-file --limit --server-key --state --timeout --url --user" ;;
     "queue show") words="--help --json --key-file --server-key --timeout --url --user" ;;
     "queue retry") words="--help --json --key-file --queue --server-key --timeout --url --user" ;;

@@ -138,6 +138,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l key
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l key-file
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l lines
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l on-parent-dead
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l priority
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l run-at
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l server-key
@@ -157,6 +158,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l keep
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l key
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l on-parent-dead
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l priority
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l run-at
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l server-key
