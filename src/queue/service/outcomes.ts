@@ -8,12 +8,14 @@ import type { ErrorCode } from "../../core/error-codes.ts";
 import { HoldfastError, messageOf, OperationError } from "../../core/errors.ts";
 import type { BodyReading } from "./body-reads.ts";
 import type { Owner } from "./guard.ts";
+import type { LeaseRef } from "./dispatcher.ts";
+import { LastProgress } from "./last-progress.ts";
 import type { ServiceContext } from "./service-context.ts";
 import type { Journal } from "./journal.ts";
 import { type EndedState, isEnded, type OutcomeState } from "../tasks/life-cycle.ts";
 import { decodeAttemptError } from "./attempt-error.ts";
 import { deadReason } from "./task-view.ts";
-import { ID, NONE } from "../tasks/task-columns.ts";
+import { ID, NONE, TOKEN } from "../tasks/task-columns.ts";
 
 export interface Outcome {
   readonly id: number;
@@ -47,6 +49,7 @@ export class Outcomes {
   readonly #journal: Journal;
   readonly #live = new Map<number, WatcherOrMore>();
   readonly #settling = new Map<number, Settling>();
+  readonly #progress = new LastProgress();
 
   constructor(context: ServiceContext, journal: Journal) {
     this.#context = context;
@@ -54,7 +57,8 @@ export class Outcomes {
   }
 
   /**
-   * Tells the outcome once the task has ended and that is on disk; at once when it is already.
+   * Tells the outcome once the task has ended and that is on disk; at once when it is already. Of an active task the last progress
+   * is told first.
    *
    * @returns false when no such task is known
    */
@@ -67,8 +71,10 @@ export class Outcomes {
     const row = stateMachine.find(id);
     if (row === NONE) return false;
     const state = stateMachine.state(row);
-    if (!isEnded(state)) this.add(id, watcher);
-    else if (state === "completed" && stateMachine.isEvicted(row)) this.tell(watcher, { id, state: "evicted", bytes: EMPTY });
+    if (!isEnded(state)) {
+      this.add(id, watcher);
+      if (state === "active") this.#catchUp({ id, token: stateMachine.table.f(row, TOKEN) }, watcher);
+    } else if (state === "completed" && stateMachine.isEvicted(row)) this.tell(watcher, { id, state: "evicted", bytes: EMPTY });
     else void this.#readBack(row, state, watcher);
     return true;
   }
@@ -92,9 +98,17 @@ export class Outcomes {
     return this.#settling.has(id);
   }
 
-  progress(id: number, bytes: Uint8Array): void {
+  progress(lease: LeaseRef, bytes: Uint8Array): void {
     const { guard } = this.#context;
+    const { id } = lease;
+    this.#progress.said(lease, bytes);
     for (const watcher of all(this.#live.get(id))) guard.run(() => watcher.progress?.(id, bytes), watcher.owner, id);
+  }
+
+  /** One who comes late is told where the task is. */
+  #catchUp(lease: LeaseRef, watcher: OutcomeWatcher): void {
+    const last = this.#progress.of(lease);
+    if (last) this.#context.guard.run(() => watcher.progress?.(lease.id, last), watcher.owner, lease.id);
   }
 
   partial(id: number, bytes: Uint8Array): void {
@@ -114,6 +128,7 @@ export class Outcomes {
     const bytes = state === "completed" ? result! : state === "dead" ? utf8(this.#journal.errorOf(id)) : EMPTY;
     this.#settling.set(id, { outcome: this.#outcome(row, state, bytes), watchers: this.#live.get(id) });
     this.#live.delete(id);
+    this.#progress.forget(id);
     this.#journal.afterwards(() => this.#settled(id));
   }
 

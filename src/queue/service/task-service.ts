@@ -368,7 +368,7 @@ export class TaskService {
 
   progress(consumer: Consumer, lease: LeaseRef, bytes: Uint8Array): boolean {
     if (this.#dispatcher.heldRow(consumer, lease.id, lease.token) === NONE) return false;
-    this.#outcomes.progress(lease.id, bytes);
+    this.#outcomes.progress(lease, bytes);
     return true;
   }
 
