@@ -9,9 +9,11 @@ import { API } from "typescript/unstable/sync";
 import { entryPointPage } from "./reference/entry-point-page.ts";
 import { entriesOf, type Entry } from "./reference/entries.ts";
 import { errorsPage, type Thrower } from "./reference/errors-page.ts";
+import { withBullmqOptions } from "./reference/bullmq-options.ts";
 import { logsPage } from "./reference/logs-page.ts";
 
 const root = join(import.meta.dirname, "..");
+const MIGRATION = "docs/how-to/migrate-from-bullmq.md";
 const ENTRY_POINTS = ["cache", "queue", "link", "zmq"] as const;
 
 /** What the entry points' own titles say of them. */
@@ -51,6 +53,7 @@ export function reference(): Reference {
     }
     files["docs/reference/errors.md"] = errorsPage(throwers);
     files["docs/logs.md"] = logsPage();
+    files[MIGRATION] = withBullmqOptions(MIGRATION);
     return { files, unexplained };
   } finally {
     api.close();

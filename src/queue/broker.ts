@@ -19,6 +19,16 @@ import { CARRIED_BYTES_MAX } from "./limits.ts";
 import { MemoryStore } from "./stores/memory-store.ts";
 import { ClusterNode, type ClusterStats } from "./cluster/cluster-node.ts";
 import { parseNatsUrl } from "./cluster/nats/nats-url.ts";
+import {
+  anything,
+  checkOptions,
+  isObject,
+  isText,
+  logOption,
+  type OptionCheck,
+  type OptionTable,
+  when,
+} from "./option-check.ts";
 import type { Frames } from "./protocols/messages.ts";
 import { FollowerState, type FollowerStateOptions } from "./stores/follower-state.ts";
 import { SqliteStore, type SyncMode } from "./stores/sqlite/sqlite-store.ts";
@@ -72,6 +82,26 @@ export interface BrokerStats extends TaskServiceStats {
   readonly cluster?: ClusterStats;
 }
 
+const SYNC_MODES: readonly SyncMode[] = ["always", "group", "interval", "none"];
+
+const BROKER_OPTIONS: Readonly<Record<keyof BrokerOptions, OptionCheck>> = {
+  listen: when((value) => isText(value) || (Array.isArray(value) && value.every(isText)), "is an endpoint, or a list of them"),
+  data: when((value) => value === false || isText(value), "is a folder, or false"),
+  sync: when((value) => SYNC_MODES.some((mode) => mode === value), `is one of ${SYNC_MODES.join(", ")}`),
+  maxBytes: anything,
+  resultBytes: anything,
+  maxBody: anything,
+  security: when(isObject, "is { plain } or { curve }"),
+  store: when((value) => isText(value) || isObject(value), "is a store, or its address"),
+  replicas: anything,
+  group: anything,
+  signals: when(Array.isArray, "is a list of signals"),
+  log: logOption,
+  clock: anything,
+};
+
+const BROKER: OptionTable = { act: "make the broker", known: BROKER_OPTIONS, bullmq: {} };
+
 const LISTEN_DEFAULT = "tcp://127.0.0.1:5555";
 
 /**
@@ -95,6 +125,7 @@ export class Broker {
 
   /** @throws UsageError QUEUE_OPTIONS_INVALID when `store` is an address that cannot be read, or `maxBody` over 127 MiB */
   constructor(options: BrokerOptions = {}) {
+    checkOptions(options, BROKER);
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#log = makeLog(options.log);

@@ -51,6 +51,9 @@ export const SLOTS_MAX = 1000;
 /** RabbitMQ's range: 0 (default) to 255, higher first. */
 export const PRIORITY_MAX = 255;
 
+/** 65,535: two octets in a row, and years with the longest pauses. */
+export const ATTEMPTS_MAX = 65_535;
+
 /** Five attempts at 1, 2, 4 and 8 s ride out a restart of what the task depends on; more is for the task's owner to ask. */
 export const ATTEMPTS_DEFAULT = 5;
 export const BACKOFF_MS_DEFAULT = 1000;

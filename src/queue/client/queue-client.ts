@@ -12,6 +12,8 @@ import { joinShutdown } from "../../core/shutdown.ts";
 import { type Log, makeLog } from "../../core/log.ts";
 import { BrokerPool, type BrokerPoolListener, type ClientOptions, type PoolMessage } from "./broker-pool.ts";
 import type { BatchHead, BrokerSession } from "./broker-session.ts";
+import { checkOptions } from "../option-check.ts";
+import { QUEUE } from "./options.ts";
 import { mustFit } from "./payload.ts";
 import type { TaskOptions } from "../tasks/task-policy.ts";
 import type { AnswerMessage, WorkMessage } from "../protocols/broker-messages.ts";
@@ -60,7 +62,9 @@ export class QueueClient {
   #closed = false;
   readonly #leaveShutdown: () => void;
 
+  /** @throws UsageError QUEUE_OPTIONS_INVALID */
   constructor(options: ClientOptions = {}) {
+    checkOptions(options, QUEUE);
     this.#options = options;
     this.#leaveShutdown = joinShutdown({ stage: "requests", drain: () => this.#submissionsAnswered() });
     this.#clock = options.clock ?? systemClock;

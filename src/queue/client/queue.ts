@@ -5,6 +5,8 @@ import { OperationError } from "../../core/errors.ts";
 import { Ring } from "../../core/ring.ts";
 import { type Duration, durationMs } from "../../core/units.ts";
 import type { ClientOptions } from "./broker-pool.ts";
+import { checkOptions } from "../option-check.ts";
+import { ADD, QUEUE, SETTINGS, WAIT } from "./options.ts";
 import { NO_OPTIONS, QueueClient } from "./queue-client.ts";
 import { type Codec, jsonCodec, Payload, textOf } from "./payload.ts";
 import type { RawOutcome, RawSubmission } from "./pending-requests.ts";
@@ -137,6 +139,7 @@ export class Queue<P = unknown, R = unknown> {
 
   /** @internal */
   constructor(name: string, options: QueueOptions<P, R>) {
+    checkOptions(options, QUEUE);
     this.name = name;
     this.client = options.client ?? new QueueClient(options);
     this.#ownsClient = options.client === undefined;
@@ -150,11 +153,11 @@ export class Queue<P = unknown, R = unknown> {
    * Submits a task. Resolves when the broker has it on disk.
    *
    * @throws OperationError QUEUE_FULL, QUEUE_STORE_UNAVAILABLE, QUEUE_TASK_UNKNOWN (a task of `after`), QUEUE_UNREACHABLE at the deadline,
-   * ABORTED; UsageError QUEUE_OPTIONS_INVALID, QUEUE_PAYLOAD_INVALID
+   * ABORTED; UsageError QUEUE_OPTIONS_INVALID, QUEUE_PAYLOAD_INVALID, UNIT_INVALID
    */
   async add(payload: P, options: AddOptions = NOTHING): Promise<Task<R>> {
     const body = this.payload.direct ? this.payload.encodeNow(payload) : await this.payload.encode(payload);
-    const [id] = await this.client.add(this.#submission([body], options), waitOptions(options, SUBMIT_TIMEOUT_MS));
+    const [id] = await this.client.add(this.#submission([body], options), patience(options, SUBMIT_TIMEOUT_MS));
     return this.task(id!);
   }
 
@@ -166,7 +169,7 @@ export class Queue<P = unknown, R = unknown> {
     const bodies = this.payload.direct
       ? payloads.map((payload) => this.payload.encodeNow(payload))
       : await Promise.all(payloads.map((payload) => this.payload.encode(payload)));
-    const ids = await this.client.add(this.#submission(bodies, options), waitOptions(options, SUBMIT_TIMEOUT_MS));
+    const ids = await this.client.add(this.#submission(bodies, options), patience(options, SUBMIT_TIMEOUT_MS));
     return ids.map((id) => this.task(id));
   }
 
@@ -178,7 +181,7 @@ export class Queue<P = unknown, R = unknown> {
    */
   async call(payload: P, options: AddOptions = NOTHING): Promise<R> {
     const body = this.payload.direct ? this.payload.encodeNow(payload) : await this.payload.encode(payload);
-    const outcome = await this.client.call(this.#submission([body], options), waitOptions(options, RESULT_TIMEOUT_MS));
+    const outcome = await this.client.call(this.#submission([body], options), patience(options, RESULT_TIMEOUT_MS));
     return this.#resultFrom(outcome);
   }
 
@@ -189,6 +192,7 @@ export class Queue<P = unknown, R = unknown> {
 
   /** Sets the queue's own bounds at every broker that is connected, e.g. `{ paused: true }` or `{ groupConcurrency: 2 }`. */
   async configure(settings: QueueSettings, wait: WaitFor = {}): Promise<void> {
+    checkOptions(settings, SETTINGS);
     const frames = [Buffer.from(this.name), Buffer.from(JSON.stringify(settings))];
     await this.client.askAll("SET", frames, waitOptions(wait, SUBMIT_TIMEOUT_MS));
   }
@@ -272,7 +276,13 @@ export function queue<P = unknown, R = unknown>(name: string, options: QueueOpti
 
 const NOTHING: AddOptions = {};
 
-function waitOptions({ timeout, signal }: WaitFor, defaultMs: number): { timeoutMs: number; signal: AbortSignal | undefined } {
+/** @throws UsageError QUEUE_OPTIONS_INVALID, UNIT_INVALID */
+function waitOptions(wait: WaitFor, defaultMs: number): { timeoutMs: number; signal: AbortSignal | undefined } {
+  checkOptions(wait, WAIT);
+  return patience(wait, defaultMs);
+}
+
+function patience({ timeout, signal }: WaitFor, defaultMs: number): { timeoutMs: number; signal: AbortSignal | undefined } {
   return { timeoutMs: timeout === undefined ? defaultMs : durationMs(timeout, "timeout"), signal };
 }
 
@@ -285,8 +295,9 @@ const DURATIONS = [
   ["keep", "keepMs"],
 ] as const;
 
-/** @throws UsageError UNIT_INVALID */
+/** @throws UsageError QUEUE_OPTIONS_INVALID, UNIT_INVALID */
 function wireOptions(options: AddOptions): WireOptions {
+  checkOptions(options, ADD);
   const wire: Record<string, unknown> = {};
   for (const [name, wireName] of DURATIONS) {
     const value = options[name];

@@ -6,11 +6,13 @@
  */
 import { Buffer } from "node:buffer";
 import { DRAIN_MS_MAX } from "../../core/limits.ts";
-import { messageOf, ProtocolError } from "../../core/errors.ts";
+import { messageOf, ProtocolError, UsageError } from "../../core/errors.ts";
 import { joinShutdown, STOP_SIGNALS } from "../../core/shutdown.ts";
 import type { LogOption } from "../../core/log.ts";
 import { type Duration, durationMs } from "../../core/units.ts";
 import type { BrokerSession } from "./broker-session.ts";
+import { checkOptions } from "../option-check.ts";
+import { WORKER } from "./options.ts";
 import { mustFit } from "./payload.ts";
 import { QueueClient } from "./queue-client.ts";
 import type { WorkMessage } from "../protocols/broker-messages.ts";
@@ -164,6 +166,12 @@ export class Worker<P, R> {
 
   /** @internal */
   constructor(queue: Queue<P, R>, handler: Handler<P, R>, options: WorkerOptions) {
+    checkOptions(options, WORKER);
+    if (!(queue?.client instanceof QueueClient))
+      throw new UsageError(
+        "QUEUE_OPTIONS_INVALID",
+        "Cannot start the worker: what comes first is a queue, queue(name, { url })",
+      );
     this.#queue = queue;
     this.#handler = handler;
     this.#options = options;

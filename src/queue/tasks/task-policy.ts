@@ -9,6 +9,7 @@ import type { Random } from "../../core/random.ts";
 import {
   AFTER_MAX,
   ATTEMPTS_DEFAULT,
+  ATTEMPTS_MAX,
   BACKOFF_MS_DEFAULT,
   BACKOFF_MS_MAX_DEFAULT,
   KEEP_MS_DEFAULT,
@@ -160,7 +161,7 @@ export function readSpec(options: TaskOptions, context: SpecContext): TaskSpec {
 }
 
 function readPolicy(options: TaskOptions): TaskPolicy {
-  const attempts = whole(options, "attempts", 1, 65_535);
+  const attempts = whole(options, "attempts", 1, ATTEMPTS_MAX);
   const backoffMs = whole(options, "backoffMs", 0, TIME_MS_MAX);
   const backoffMaxMs = whole(options, "backoffMaxMs", 0, TIME_MS_MAX);
   const timeoutMs = whole(options, "timeoutMs", 0, TIME_MS_MAX);
