@@ -25,7 +25,9 @@ export interface OptionTable {
 /** @throws UsageError QUEUE_OPTIONS_INVALID */
 export function checkOptions(options: object, table: OptionTable): void {
   const { act, known } = table;
-  for (const [name, value] of Object.entries(options)) {
+  // Not Object.entries: this is on the way of each submission, and pairs cost twice as much.
+  for (const name in options) {
+    const value = (options as Readonly<Record<string, unknown>>)[name];
     if (value === undefined) continue;
     if (!Object.hasOwn(known, name)) throw invalid(act, `there is no option '${name}'${instead(name, table)}`);
     const should = known[name]!(value);

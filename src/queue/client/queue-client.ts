@@ -279,6 +279,8 @@ export class QueueClient {
       case "REFUSED":
         return this.#answered(session, message);
       default:
+        if (this.#workers.size === 0)
+          throw new ProtocolError("QUEUE_PROTOCOL", `The broker said ${message.verb} to a client that has no worker`);
         for (const worker of this.#workers) worker.heard(session, message);
     }
   }
