@@ -93,7 +93,8 @@ export const ERROR_CODES = {
     "What the store keeps of the task, or of its result, is not what was written: it is dead and cannot be retried; submit it again",
   QUEUE_TASK_CANCELLED: "The task was cancelled before it completed",
   QUEUE_STORE_UNAVAILABLE: "The store cannot write (disk full, I/O error): new tasks are refused until it can again",
-  QUEUE_STORE_CORRUPT: "The store's file is damaged; restore it from a backup or move it away to start empty",
+  QUEUE_STORE_CORRUPT:
+    "The store's file is damaged, or a newer version wrote it; restore it from a backup (with no other queue.db-* files beside it) or move them all away to start empty",
   QUEUE_STORE_LOCKED: "Another broker uses this data folder",
   QUEUE_STORE_DENIED: "The NATS servers refuse the user, or forbid a subject that the queue needs; the message names it",
   QUEUE_STORE_FULL: "The queue's log on NATS has no room left: new tasks are refused until there is some; raise the limit",

@@ -113,8 +113,11 @@ export class PortionWriter {
 /** 512 KiB: 4096 tasks of about 120 bytes. */
 const PORTION_BYTES = 512 * 1024;
 
-/** The tasks of a portion; heads and states are views into it. @param sumOf the checksum that they should have */
-export function decodePortion(bytes: Uint8Array, sumOf: (blob: Uint8Array) => number): StoredTask[] {
+/** The tasks of a portion; heads and states are views into it. @param isWhole whether this sum is a blob's */
+export function decodePortion(
+  bytes: Uint8Array,
+  isWhole: (blob: Uint8Array, sum: number, id: number) => boolean,
+): StoredTask[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const tasks: StoredTask[] = [];
   for (let at = 0; at < bytes.length;) {
@@ -124,8 +127,8 @@ export function decodePortion(bytes: Uint8Array, sumOf: (blob: Uint8Array) => nu
     const id = view.getFloat64(at);
     const head = bytes.subarray(headAt, headEnd);
     const state = bytes.subarray(headEnd + 4, stateEnd);
-    const headDamaged = sumOf(head) !== view.getUint32(at + 8);
-    const stateDamaged = sumOf(state) !== view.getUint32(at + 12);
+    const headDamaged = !isWhole(head, view.getUint32(at + 8), id);
+    const stateDamaged = !isWhole(state, view.getUint32(at + 12), id);
     if (headDamaged || stateDamaged) tasks.push({ id, head, state, damaged: { head: headDamaged, state: stateDamaged } });
     else tasks.push({ id, head, state });
     at = stateEnd;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { copyFileSync, openSync, readFileSync, readSync, statSync, writeFileSync, writeSync, closeSync, rmSync } from "node:fs";
+import { copyFileSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -152,30 +152,58 @@ test("a damaged file is reported and not passed over", async (t) => {
   }
 });
 
-test("a log that is damaged in its middle is reported; one that is torn at its end is not", async (t) => {
+test("a log that is damaged, cut or gone is reported when acknowledged commits are missing, and left as it is", async (t) => {
   const data = await folder(t);
   const store = new SqliteStore({ folder: data });
   await store.open();
   for (let id = 1; id <= 10; id += 1) await store.write([add(id)]);
-  const copy = await folder(t);
-  for (const name of ["queue.db", "queue.db-wal"]) copyFileSync(join(data, name), join(copy, name));
+  const names = ["queue.db", "queue.db-wal", "queue.db-acknowledged"];
+  const copies = await Promise.all([1, 2, 3, 4, 5].map(() => folder(t)));
+  for (const copy of copies) for (const name of names) copyFileSync(join(data, name), join(copy, name));
   await store.close();
-  const log = join(copy, "queue.db-wal");
-  const { size } = statSync(log);
-
-  const torn = await folder(t);
-  copyFileSync(join(copy, "queue.db"), join(torn, "queue.db"));
-  writeFileSync(join(torn, "queue.db-wal"), readFileSync(log).subarray(0, size - 100));
-  const recovered = new SqliteStore({ folder: torn });
-  assert.equal((await recovered.open()).lastId, 9);
+  const [whole, middle, end, cut, gone] = copies as [string, string, string, string, string];
+  const log = (copy: string): string => join(copy, "queue.db-wal");
+  const { size } = statSync(log(whole));
+  for (const [copy, at] of [
+    [middle, Math.floor(size / 2)],
+    [end, size - 100],
+  ] as const) {
+    const bytes = readFileSync(log(copy));
+    bytes[at]! ^= 1;
+    writeFileSync(log(copy), bytes);
+  }
+  truncateSync(log(cut), size - 100);
+  rmSync(log(gone));
+  for (const copy of [middle, end, cut, gone]) {
+    const before = names.map((name) => statSync(join(copy, name), { throwIfNoEntry: false })?.size ?? 0);
+    await assert.rejects(new SqliteStore({ folder: copy }).open(), {
+      code: "QUEUE_STORE_CORRUPT",
+      message: /acknowledged commits are missing.*holdfast queue check/,
+    });
+    assert.deepEqual(
+      names.map((name) => statSync(join(copy, name), { throwIfNoEntry: false })?.size ?? 0),
+      before,
+    );
+  }
+  const recovered = new SqliteStore({ folder: whole });
+  assert.equal((await recovered.open()).lastId, 10);
   await recovered.close();
+});
 
-  const descriptor = openSync(log, "r+");
-  const byte = Buffer.alloc(1);
-  readSync(descriptor, byte, 0, 1, Math.floor(size / 2));
-  writeSync(descriptor, Buffer.from([byte[0]! ^ 1]), 0, 1, Math.floor(size / 2));
-  closeSync(descriptor);
-  await assert.rejects(new SqliteStore({ folder: copy }).open(), { code: "QUEUE_STORE_CORRUPT", message: /log is damaged/ });
+test("a commit that was cut off before it was acknowledged is dropped, and the rest goes on", async (t) => {
+  const data = await folder(t);
+  const store = new SqliteStore({ folder: data });
+  await store.open();
+  for (let id = 1; id <= 10; id += 1) await store.write([add(id)]);
+  const torn = await folder(t);
+  copyFileSync(join(data, "queue.db-acknowledged"), join(torn, "queue.db-acknowledged"));
+  await store.write([add(11)]);
+  for (const name of ["queue.db", "queue.db-wal"]) copyFileSync(join(data, name), join(torn, name));
+  await store.close();
+  truncateSync(join(torn, "queue.db-wal"), statSync(join(torn, "queue.db-wal")).size - 100);
+  const recovered = new SqliteStore({ folder: torn });
+  assert.equal((await recovered.open()).lastId, 10);
+  await recovered.close();
 });
 
 test("a folder that cannot be made is an error that says so", async (t) => {

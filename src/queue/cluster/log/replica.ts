@@ -232,7 +232,8 @@ export class Replica {
 
   #remove(): void {
     if (!existsSync(this.#folder)) return;
-    for (const ending of ["", "-wal", "-shm"]) rmSync(join(this.#folder, `queue.db${ending}`), { force: true });
+    for (const ending of ["", "-wal", "-shm", "-acknowledged"])
+      rmSync(join(this.#folder, `queue.db${ending}`), { force: true });
     if (this.#options.folder === undefined) rmSync(this.#folder, { recursive: true, force: true });
   }
 }

@@ -6,14 +6,13 @@
 import { join } from "node:path";
 import { setImmediate as pause } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
-import { crc32 } from "node:zlib";
 import type { ErrorCode } from "../../../core/error-codes.ts";
 import { type HoldfastError, messageOf, OperationError, ProtocolError } from "../../../core/errors.ts";
 import { makeFolder } from "../../../core/make-folder.ts";
 import { Ring } from "../../../core/ring.ts";
 import { decodeOps, decodePortion, encodeOps } from "../op-codec.ts";
 import type { Inspection, Store, StoredTask, StoreOp, StoreOpening } from "../store.ts";
-import { checkLog } from "./wal-check.ts";
+import { isWhole } from "./schema.ts";
 
 /**
  * - `always`: one fsync for each change. What is answered survives a power cut.
@@ -88,7 +87,6 @@ export class SqliteStore implements Store {
         cause: error,
       });
     }
-    checkLog(`${file}-wal`);
     const workerData: ThreadData = { file, sync, intervalMs, faults };
     this.#thread = new Worker(THREAD, { workerData, name: "holdfast-queue-store" });
     this.#thread.on("message", (answer: ThreadAnswer) => this.#answered(answer));
@@ -105,7 +103,7 @@ export class SqliteStore implements Store {
   async *tasks(): AsyncIterable<readonly StoredTask[]> {
     let next = this.#ask({ kind: "tasks", first: true });
     for (;;) {
-      const portion = decodePortion((await next) as Uint8Array, crc32);
+      const portion = decodePortion((await next) as Uint8Array, isWhole);
       if (portion.length === 0) return;
       // The thread reads the next portion while this one is taken in.
       next = this.#ask({ kind: "tasks", first: false });

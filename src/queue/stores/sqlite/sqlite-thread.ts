@@ -5,10 +5,23 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { closeSync, fdatasync, openSync, statSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
-import { crc32 } from "node:zlib";
-import { HoldfastError, messageOf, OperationError, ProtocolError } from "../../../core/errors.ts";
+import { HoldfastError, messageOf, OperationError } from "../../../core/errors.ts";
 import { ERRORS_MAX } from "../../limits.ts";
 import { decodeOps, encodeOps, PortionWriter } from "../op-codec.ts";
+import { AcknowledgedCommits } from "./acknowledged.ts";
+import { checkBeforeUse } from "./open-check.ts";
+import {
+  corrupt,
+  FROM_1,
+  isOfFile,
+  isWhole,
+  OWN_SETTINGS,
+  SCHEMA,
+  SCHEMA_VERSION,
+  settingSum,
+  sqliteCode,
+  sumOf,
+} from "./schema.ts";
 import type { Fault, ThreadAnswer, ThreadData, ThreadRequest } from "./sqlite-store.ts";
 import type { Inspection, StoreOp, StoreOpening } from "../store.ts";
 
@@ -21,16 +34,6 @@ const CHECKPOINT_PAGES = 4096;
 /** 64 MiB of page cache: the leaves that a million-task queue works on. */
 const CACHE_KIB = 64 * 1024;
 const PORTION_TASKS = 4096;
-const SCHEMA_VERSION = 1;
-
-const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS task (
-    id INTEGER PRIMARY KEY, head BLOB NOT NULL, state BLOB NOT NULL, body BLOB, head_sum INTEGER, state_sum INTEGER, body_sum INTEGER
-  );
-  CREATE TABLE IF NOT EXISTS big (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
-  CREATE TABLE IF NOT EXISTS note (task INTEGER, number INTEGER, note TEXT NOT NULL, PRIMARY KEY (task, number)) WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-`;
 
 const ADD = "INSERT INTO task VALUES (?, ?, ?, ?, ?, ?, ?)";
 
@@ -47,6 +50,8 @@ class Database {
   /** The last task that `tasks` has read. */
   #readTo = 0;
   #lastId = 0;
+  #commits = 0;
+  #acknowledged: AcknowledgedCommits | undefined;
   /** Whether the side tables hold anything: empty ones are not asked. */
   #hasBig = false;
   #hasNotes = false;
@@ -55,31 +60,50 @@ class Database {
   #syncFd: number | undefined;
   #syncTimer: NodeJS.Timeout | undefined;
 
+  readonly opening: StoreOpening;
+
   constructor() {
     this.#db = new DatabaseSync(file, { timeout: 0, readBigInts: false });
+    this.opening = this.#open();
   }
 
-  open(): StoreOpening {
+  #open(): StoreOpening {
     const db = this.#db;
     db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;");
     db.exec(`PRAGMA synchronous = ${sync === "none" ? "OFF" : sync === "interval" ? "NORMAL" : "FULL"}`);
     db.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA cache_size = -${CACHE_KIB}; PRAGMA temp_store = MEMORY`);
     const { user_version: version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
-    if (version > SCHEMA_VERSION) throw corrupt(`it was written by a newer version (${version})`);
-    db.exec(`${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION}`);
+    db.exec(`BEGIN IMMEDIATE; ${version === 1 ? FROM_1 : ""}; ${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION}`);
     const settings = new Map<string, string>();
     for (const { name, value } of db.prepare("SELECT name, value FROM setting").all())
       settings.set(String(name), String(value));
     const epoch = Number(settings.get("epoch") ?? 0) + 1;
-    this.#run("INSERT OR REPLACE INTO setting VALUES ('epoch', ?)", String(epoch));
-    const { last } = db.prepare("SELECT max(id) AS last FROM task").get() as { last: number | null };
-    this.#lastId = Math.max(Number(settings.get("lastId") ?? 0), last ?? 0);
+    this.#commits = Number(settings.get("commits") ?? 0) + 1;
+    this.#lastId = this.#largestId(settings);
+    this.#set("epoch", String(epoch));
+    this.#set("commits", String(this.#commits));
+    db.exec("COMMIT");
     this.#hasBig = db.prepare("SELECT 1 FROM big LIMIT 1").get() !== undefined;
     this.#hasNotes = db.prepare("SELECT 1 FROM note LIMIT 1").get() !== undefined;
     if (sync === "interval") this.#syncEvery(intervalMs);
-    for (const own of ["epoch", "lastId"]) settings.delete(own);
+    for (const own of OWN_SETTINGS) settings.delete(own);
     this.#inodes = FILES.map(inodeOf);
+    const failed = (error: unknown): void => reply({ kind: "log", message: messageOf(error) });
+    if (sync !== "none") this.#acknowledged = new AcknowledgedCommits(file, failed);
+    this.#committed();
     return { epoch, lastId: this.#lastId, settings };
+  }
+
+  /** A row under a number that was never given belongs to no task: its number is damaged. */
+  #largestId(settings: ReadonlyMap<string, string>): number {
+    const written = settings.get("lastId");
+    if (written === undefined) {
+      const { last } = this.#db.prepare("SELECT max(id) AS last FROM task").get() as { last: number | null };
+      return last ?? 0;
+    }
+    const { changes } = this.#db.prepare("DELETE FROM task WHERE id < 1 OR id > ?").run(Number(written));
+    if (Number(changes) > 0) reply({ kind: "log", message: `${changes} rows had damaged numbers and belonged to no task` });
+    return Number(written);
   }
 
   /** The next portion of tasks; empty at the end. Their checksums go along: the other side has time to check them. */
@@ -107,16 +131,23 @@ class Database {
       }
       this.#remove(removed);
       // Written with every batch, also an empty one: that is how it is found out whether the disk takes writes again.
-      this.#run("INSERT OR REPLACE INTO setting VALUES ('lastId', ?)", String(this.#lastId));
+      this.#set("lastId", String(this.#lastId));
+      this.#set("commits", String(this.#commits + 1));
       inject("write");
       inject("sync");
       this.#db.exec("COMMIT");
+      this.#commits += 1;
+      this.#committed();
     } catch (error) {
       this.#lastId = before;
       this.#rollBack();
       if (sqliteCode(error) === FULL_CODE) this.#fold();
       throw error;
     }
+  }
+
+  #committed(): void {
+    if (sync === "group" || sync === "always") this.#acknowledged!.write(this.#commits);
   }
 
   /** What is written into a file that has lost its name is gone with this process, so it is not acknowledged. 4 us a commit. */
@@ -145,12 +176,12 @@ class Database {
   /** undefined: it is not what was written. */
   #bodyOf(id: number, row: BodyRow): Uint8Array | undefined {
     const body = row.body ?? (this.#get("SELECT body FROM big WHERE id = ?", id) as BodyRow | undefined)?.body;
-    return body && crc32(body) === row.body_sum ? body : undefined;
+    return body && isWhole(body, row.body_sum, id) ? body : undefined;
   }
 
   inspect(id: number): Inspection | undefined {
     const row = this.#get("SELECT head, head_sum FROM task WHERE id = ?", id) as WholeRow | undefined;
-    return row && { head: crc32(row.head) === row.head_sum ? row.head : undefined, notes: this.#notes(id) };
+    return row && { head: isWhole(row.head, row.head_sum, id) ? row.head : undefined, notes: this.#notes(id) };
   }
 
   #notes(id: number): string[] {
@@ -165,10 +196,10 @@ class Database {
     let bytes = 0;
     for (const row of this.#statement(sql).iterate(after, PORTION_TASKS) as Iterable<BodyRow & WholeRow>) {
       const { id, head, state } = row;
-      if (crc32(head) !== row.head_sum || crc32(state) !== row.state_sum)
-        throw corrupt(`task ${id} does not match its checksum`);
+      if (!isWhole(head, row.head_sum, id) || !isWhole(state, row.state_sum, id))
+        throw corrupt(file, `task ${id} does not match its checksum`);
       const body = this.#bodyOf(id, row);
-      if (!body) throw corrupt(`the body of task ${id} does not match its checksum`);
+      if (!body) throw corrupt(file, `the body of task ${id} does not match its checksum`);
       const notes = this.#hasNotes ? this.#notes(id) : [];
       ops.push({ kind: "keep", id, head, state, body, notes });
       bytes += head.length + state.length + body.length;
@@ -180,6 +211,7 @@ class Database {
   close(): void {
     clearInterval(this.#syncTimer);
     if (this.#syncFd !== undefined) closeSync(this.#syncFd);
+    this.#acknowledged?.close();
     this.#db.close();
   }
 
@@ -193,13 +225,13 @@ class Database {
         this.#keep(op);
         return;
       case "state":
-        this.#run("UPDATE task SET state = ?, state_sum = ? WHERE id = ?", op.state, crc32(op.state), op.id);
+        this.#run("UPDATE task SET state = ?, state_sum = ? WHERE id = ?", op.state, sumOf(op.state, op.id), op.id);
         return;
       case "end": {
         if (this.#hasBig) this.#run("DELETE FROM big WHERE id = ?", op.id);
         const result = this.#inline(op.id, op.result);
         const sql = "UPDATE task SET state = ?, state_sum = ?, body = ?, body_sum = ? WHERE id = ?";
-        this.#run(sql, op.state, crc32(op.state), result, crc32(op.result), op.id);
+        this.#run(sql, op.state, sumOf(op.state, op.id), result, sumOf(op.result, op.id), op.id);
         return;
       }
       case "note":
@@ -207,7 +239,7 @@ class Database {
         return;
       case "set":
         if (op.value === undefined) this.#run("DELETE FROM setting WHERE name = ?", op.name);
-        else this.#run("INSERT OR REPLACE INTO setting VALUES (?, ?)", op.name, op.value);
+        else this.#set(op.name, op.value);
     }
   }
 
@@ -219,7 +251,7 @@ class Database {
   }
 
   #addRow({ id, head, state, body }: Extract<StoreOp, { kind: "add" | "keep" }>): (number | Uint8Array | null)[] {
-    return [id, head, state, this.#inline(id, body), crc32(head), crc32(state), crc32(body)];
+    return [id, head, state, this.#inline(id, body), sumOf(head, id), sumOf(state, id), sumOf(body, id)];
   }
 
   /** The body for the task's own row; null when it was put aside. */
@@ -273,11 +305,17 @@ class Database {
       if (syncing) return;
       syncing = true;
       this.#syncFd ??= openSync(`${file}-wal`, "r+");
+      const commits = this.#commits;
       fdatasync(this.#syncFd, (error) => {
         syncing = false;
         if (error) reply({ kind: "log", message: error.message });
+        else this.#acknowledged?.write(commits);
       });
     }, everyMs);
+  }
+
+  #set(name: string, value: string): void {
+    this.#run("INSERT OR REPLACE INTO setting VALUES (?, ?, ?)", name, value, settingSum(name, value));
   }
 
   #run(sql: string, ...values: (string | number | Uint8Array | null)[]): void {
@@ -319,24 +357,16 @@ function inject(point: Fault): void {
   }
 }
 
-function corrupt(what: string): ProtocolError {
-  return new ProtocolError("QUEUE_STORE_CORRUPT", `Cannot use ${file}: ${what}`);
-}
-
 /** SQLITE_CORRUPT, SQLITE_NOTADB; SQLITE_BUSY, SQLITE_LOCKED: the low byte of the extended code. */
 const CORRUPT_CODES = [11, 26];
 const LOCKED_CODES = [5, 6];
 /** SQLITE_FULL. */
 const FULL_CODE = 13;
 
-function sqliteCode(error: unknown): number {
-  return typeof error === "object" && error !== null && "errcode" in error ? Number(error.errcode) & 255 : 0;
-}
-
 function translate(error: unknown): HoldfastError {
   if (error instanceof HoldfastError) return error;
   const code = sqliteCode(error);
-  if (CORRUPT_CODES.includes(code)) return corrupt(messageOf(error));
+  if (CORRUPT_CODES.includes(code)) return corrupt(file, messageOf(error));
   if (LOCKED_CODES.includes(code)) return new OperationError("QUEUE_STORE_LOCKED", `Cannot use ${file}: ${messageOf(error)}`);
   return new OperationError("QUEUE_STORE_UNAVAILABLE", `${file}: ${messageOf(error)}`);
 }
@@ -345,13 +375,21 @@ function reply(answer: ThreadAnswer, transfer: ArrayBuffer[] = []): void {
   parentPort!.postMessage(answer, transfer);
 }
 
+function open(): Database {
+  try {
+    checkBeforeUse(file);
+    return new Database();
+  } catch (error) {
+    throw isOfFile(error) ? corrupt(file, messageOf(error)) : error;
+  }
+}
+
 let database: Database | undefined;
 
 function answer(request: ThreadRequest): unknown {
   switch (request.kind) {
     case "open":
-      database = new Database();
-      return database.open();
+      return (database = open()).opening;
     case "tasks":
       return database!.tasks(request.first);
     case "write":

@@ -1,0 +1,65 @@
+/**
+ * ○ What lies in the SQLite file, and its checksums. The sum of a row's part is over its bytes and the row's number, so that a row
+ * under another number is damaged too. Version 1 had no number in them, and none of settings: what it wrote is taken as it is.
+ */
+import { crc32 } from "node:zlib";
+import { utf8 } from "../../../core/bytes.ts";
+import { ProtocolError } from "../../../core/errors.ts";
+
+/** 2: sums with the row's number, sums of settings, and `commits`. Version 0.1.0 wrote 1, and refuses what is newer. */
+export const SCHEMA_VERSION = 2;
+
+export const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS task (
+    id INTEGER PRIMARY KEY, head BLOB NOT NULL, state BLOB NOT NULL, body BLOB, head_sum INTEGER, state_sum INTEGER, body_sum INTEGER
+  );
+  CREATE TABLE IF NOT EXISTS big (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
+  CREATE TABLE IF NOT EXISTS note (task INTEGER, number INTEGER, note TEXT NOT NULL, PRIMARY KEY (task, number)) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL, sum INTEGER) WITHOUT ROWID;
+`;
+
+/** What version 1 lacks. */
+export const FROM_1 = "ALTER TABLE setting ADD COLUMN sum INTEGER";
+
+/** Settings of the store's own: how often it was opened, the largest number given, how many batches were written. */
+export const OWN_SETTINGS = ["epoch", "lastId", "commits"] as const;
+
+/** The sum of a head, a state or a body of this task. */
+export function sumOf(bytes: Uint8Array, id: number): number {
+  return crc32(bytes, id >>> 0);
+}
+
+/** Whether it is what was written. */
+export function isWhole(bytes: Uint8Array, sum: number, id: number): boolean {
+  return sumOf(bytes, id) === sum || crc32(bytes) === sum;
+}
+
+export function settingSum(name: string, value: string): number {
+  return crc32(utf8(`${name}\0${value}`));
+}
+
+/** @param sum null: version 1 wrote it */
+export function isWholeSetting(name: string, value: string, sum: number | null): boolean {
+  return sum === null || sum === settingSum(name, value);
+}
+
+/** SQLite's codes for what is no damage: busy, locked, no memory, interrupted, I/O error, full, cannot open, lock protocol. */
+const NO_DAMAGE: ReadonlySet<number> = new Set([5, 6, 7, 9, 10, 13, 14, 15]);
+
+/** The primary code of an error of SQLite; 0 for any other. */
+export function sqliteCode(error: unknown): number {
+  return typeof error === "object" && error !== null && "errcode" in error ? Number(error.errcode) & 255 : 0;
+}
+
+/** Whether an error met before anything was written must come from the file: it is the only thing that is not known. */
+export function isOfFile(error: unknown): boolean {
+  const code = sqliteCode(error);
+  return code !== 0 && !NO_DAMAGE.has(code);
+}
+
+/** @param what is damaged, as the rest of a sentence about the file */
+export function corrupt(file: string, what: string): ProtocolError {
+  const folder = file.slice(0, file.lastIndexOf("/")) || "/";
+  const help = `'holdfast queue check ${folder}' says what is whole, and with --salvage makes a store of it`;
+  return new ProtocolError("QUEUE_STORE_CORRUPT", `Cannot use ${file}: ${what}; ${help}`);
+}
