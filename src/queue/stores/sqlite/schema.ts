@@ -1,5 +1,5 @@
 /**
- * ○ What lies in the SQLite file, and its checksums. The sum of a row's part is over its bytes and the row's number, so that a row
+ * ● What lies in the SQLite file, and its checksums. The sum of a row's part is over its bytes and the row's number, so that a row
  * under another number is damaged too. Version 1 had no number in them, and none of settings: what it wrote is taken as it is.
  */
 import { crc32 } from "node:zlib";
