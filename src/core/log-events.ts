@@ -58,6 +58,10 @@ export const LOG_EVENTS = {
     level: "warning",
     text: "The connection of a worker (`peer`) of `queue` broke, or it fell silent, while it `held` tasks; others get them",
   },
+  "queue.worker-kept": {
+    level: "warning",
+    text: "A worker (`peer`) of `queue` does not answer, but its process lives: it keeps what it has begun, `held` tasks",
+  },
   "queue.task-dead": {
     level: "info",
     text: "`task` of `queue` will not be tried again; `reason` as `holdfast queue show` says it",
@@ -111,6 +115,10 @@ export const LOG_EVENTS = {
   "queue.attempt-failed": {
     level: "warning",
     text: "The handler of `task` failed at this `attempt`: `error`. Only of workers without `onError`",
+  },
+  "queue.keeper-lost": {
+    level: "warning",
+    text: "The thread that keeps tasks while a handler blocks the event loop has ended: `error`. It is started again",
   },
   "queue.result-late": {
     level: "warning",

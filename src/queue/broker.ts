@@ -70,6 +70,8 @@ export interface BrokerOptions {
   readonly log?: LogOption;
   /** For tests: the clock. */
   readonly clock?: Clock;
+  /** For tests: ms between two questions whether a silent peer lives; silent for three times that it is gone. Default 5000. */
+  readonly heartbeatMs?: number;
 }
 
 /** A broker's numbers as of now. */
@@ -129,7 +131,8 @@ export class Broker {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#log = makeLog(options.log);
-    this.#frontEnd = new FrontEnd({ security: options.security, log: this.#log });
+    const { security, heartbeatMs } = options;
+    this.#frontEnd = new FrontEnd({ security, heartbeatMs, log: this.#log });
     this.#backEnd = this.#makeBackEnd();
   }
 

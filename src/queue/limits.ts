@@ -78,6 +78,13 @@ export const SUSPECT_LOSSES = 2;
 /** 5 s: after a restart, workers that still hold leases come back within a few reconnect intervals; then their tasks are waiting. */
 export const RESUME_MS = 5000;
 
+/**
+ * 10 min: how long a task without an `attemptTimeout` stays with a worker that lives and does not answer, because a handler holds its
+ * event loop. Ten times what a handler that computes should take, and short enough that a task caught in an endless loop is known the
+ * same hour.
+ */
+export const KEPT_MS_MAX = 10 * 60_000;
+
 /** 20 ms: a lease is written down only when the task takes longer than that; a shorter one costs no write. */
 export const LEASE_WRITE_MS = 20;
 

@@ -7,7 +7,7 @@ import { OperationError, ProtocolError, UsageError } from "../../core/errors.ts"
 import type { Log } from "../../core/log.ts";
 import { type Authenticator, Router } from "../../zmq/index.ts";
 import { type LocalPort, type PeerConnection, showPeer } from "../protocols/protocol-handler.ts";
-import { MESSAGE_BYTES_MAX } from "../limits.ts";
+import { HEARTBEATS_MISSED_MAX, MESSAGE_BYTES_MAX } from "../limits.ts";
 import type { Frames } from "../protocols/messages.ts";
 
 /** Where the front end sends messages: a broker core, or the relay to one. */
@@ -29,7 +29,12 @@ export type BrokerSecurity =
 export interface FrontEndOptions {
   readonly security?: BrokerSecurity | undefined;
   readonly log: Log;
+  /** How often a silent peer is asked whether it lives; default 5000. */
+  readonly heartbeatMs?: number | undefined;
 }
+
+/** 5 s: silent for three times that a peer is gone, its machine or its event loop with it. */
+const HEARTBEAT_MS = 5000;
 
 /** 512 messages between two turns of the event loop: under 10 ms, so that timers and new connections get their turn. */
 const BUNDLE_MESSAGES_MAX = 512;
@@ -51,12 +56,13 @@ export class FrontEnd {
   constructor(options: FrontEndOptions) {
     this.#options = options;
     this.#authenticate = authenticator(options.security);
+    const { heartbeatMs = HEARTBEAT_MS } = options;
     this.#router = new Router({
       mandatory: true,
       handover: true,
       linger: 0,
-      heartbeatInterval: 5000,
-      heartbeatTimeout: 15_000,
+      heartbeatInterval: heartbeatMs,
+      heartbeatTimeout: HEARTBEATS_MISSED_MAX * heartbeatMs,
       sendHighWaterMark: UNREAD_MESSAGES_MAX,
       sendHighWaterBytes: UNREAD_BYTES_MAX,
       maxMessageSize: MESSAGE_BYTES_MAX,

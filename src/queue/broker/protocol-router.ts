@@ -12,6 +12,7 @@ import type { ProtocolHandler, PeerConnection } from "../protocols/protocol-hand
 import { isReady, ReadyHandler } from "../protocols/ready-handler.ts";
 import { MajordomoClient, majordomoRole, MajordomoWorker } from "../protocols/majordomo-handlers.ts";
 import { NativeHandler } from "../protocols/native/native-handler.ts";
+import type { Keepers } from "../protocols/native/worker-commands.ts";
 import { EMPTY_FRAME, type Frames, type IdText, isProtocol, PROTOCOL, VERB } from "../protocols/messages.ts";
 
 export interface ProtocolRouterOptions {
@@ -37,6 +38,7 @@ interface Peer {
 export class ProtocolRouter {
   readonly #options: ProtocolRouterOptions;
   readonly #peers = new Map<string, Peer>();
+  readonly #keepers: Keepers = new Map();
 
   constructor(options: ProtocolRouterOptions) {
     this.#options = options;
@@ -144,7 +146,7 @@ export class ProtocolRouter {
     const { service, ids, cron, openMax = OPEN_MAX } = this.#options;
     switch (kind) {
       case "native":
-        return new NativeHandler(connection, { service, ids, cron, openMax, oneAnswer: enveloped });
+        return new NativeHandler(connection, { service, ids, cron, openMax, keepers: this.#keepers, oneAnswer: enveloped });
       case "ready":
         return new ReadyHandler(service, connection);
       case "client1":

@@ -4,7 +4,6 @@
  * it is up or a request still needs its broker.
  */
 import { Buffer } from "node:buffer";
-import { randomUUID } from "node:crypto";
 import { type Clock, systemClock } from "../../core/clock.ts";
 import { messageOf, ProtocolError } from "../../core/errors.ts";
 import type { Log, LogOption } from "../../core/log.ts";
@@ -18,6 +17,7 @@ import {
   RemoteConnection,
 } from "./broker-connection.ts";
 import { BrokerSession } from "./broker-session.ts";
+import { PROCESS_NAME } from "./keeper.ts";
 import { Reachability } from "./reachability.ts";
 import {
   type AboutConnection,
@@ -239,6 +239,7 @@ export class BrokerPool {
     session.load = welcome.load;
     session.readsBatches = welcome.readsBatches;
     session.readsBegun = welcome.readsBegun;
+    session.hasKeepers = welcome.hasKeepers;
     if (welcome.request === HELLO_AGAIN.toString()) return;
     const group = this.up().filter((each) => each.broker === broker);
     // A leader of the past, which has not heard of it yet. It will say ANEW.
@@ -269,4 +270,4 @@ export class BrokerPool {
 const HELLO = Buffer.from("hello");
 const HELLO_AGAIN = Buffer.from("again");
 /** We read many in one message and the outcome `evicted`, and workers say what they have begun; all workers of this process are lost together. */
-const ABOUT = Buffer.from(JSON.stringify({ many: 1, begun: 1, evicted: 1, process: randomUUID() }));
+const ABOUT = Buffer.from(JSON.stringify({ many: 1, begun: 1, evicted: 1, process: PROCESS_NAME }));

@@ -28,6 +28,8 @@ export class BrokerSession {
   readsBatches = false;
   /** It wants to be told which tasks have begun, by its last WELCOME. */
   readsBegun = false;
+  /** The process may have a keeper with it, by its last WELCOME. */
+  hasKeepers = false;
   /** Its id, once it has said WELCOME. */
   broker: string | undefined;
   /** Tasks it had to do, by its last WELCOME. */

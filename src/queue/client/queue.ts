@@ -44,7 +44,10 @@ export interface AddOptions {
   readonly backoff?: Duration;
   /** The longest pause; default "5m". */
   readonly backoffMax?: Duration;
-  /** How long one attempt may run; default: no bound. */
+  /**
+   * How long one attempt may run. Default: no bound while its worker answers; 10 min while that does not answer because something holds
+   * its event loop.
+   */
   readonly attemptTimeout?: Duration;
   /** Dead if no worker took it within this time. */
   readonly expire?: Duration;

@@ -10,14 +10,17 @@ import { messageOf, ProtocolError, UsageError } from "../../core/errors.ts";
 import { joinShutdown, STOP_SIGNALS } from "../../core/shutdown.ts";
 import type { LogOption } from "../../core/log.ts";
 import { type Duration, durationMs } from "../../core/units.ts";
+import { RemoteConnection } from "./broker-connection.ts";
 import type { BrokerSession } from "./broker-session.ts";
 import { checkOptions } from "../option-check.ts";
 import { WORKER } from "./options.ts";
+import { KeptLeases } from "./keeper.ts";
+import { LeasedTask, type Subscription } from "./leased-task.ts";
 import { mustFit } from "./payload.ts";
 import { QueueClient } from "./queue-client.ts";
 import type { WorkMessage } from "../protocols/broker-messages.ts";
-import { BATCHED_BODY_BYTES_MAX, type RecordBatchReader } from "../protocols/record-batch.ts";
-import { asBuffer, type VerbIn, writeLease } from "../protocols/messages.ts";
+import type { RecordBatchReader } from "../protocols/record-batch.ts";
+import { asBuffer } from "../protocols/messages.ts";
 import type { Queue } from "./queue.ts";
 
 /** What a handler is told beside the payload. */
@@ -59,87 +62,6 @@ export interface WorkerOptions {
 export class GiveUp extends Error {
   /** @internal */
   override readonly name = "GiveUp";
-}
-
-/** How an attempt ended. `final`: no further attempt will help. */
-type Ending =
-  | { readonly kind: "done"; readonly result: Buffer }
-  | { readonly kind: "failed"; readonly error: string; readonly final: boolean };
-
-/** What the worker has from one broker. */
-interface Subscription {
-  readonly broker: string;
-  /** By their tokens, which are greater than that of any lease before at this broker. */
-  readonly tasks: Map<number, LeasedTask>;
-  /** Where work comes from; undefined while no session with the broker is up. */
-  session: BrokerSession | undefined;
-}
-
-/** One task that the worker has. */
-class LeasedTask {
-  readonly subscription: Subscription;
-  readonly token: number;
-  readonly attempt: number;
-  readonly body: Buffer;
-  /** running: its handler runs. ended: the broker was told, and has not confirmed it. over: it is no longer this worker's. */
-  state: "waiting" | "running" | "ended" | "over" = "waiting";
-  ending: Ending | undefined;
-  /** The task's number at its broker. */
-  readonly number: number;
-  #abort: AbortController | undefined;
-  #stopped: Error | undefined;
-
-  constructor(subscription: Subscription, { id, token }: { id: number; token: number }, attempt: number, body: Buffer) {
-    this.subscription = subscription;
-    this.number = id;
-    this.token = token;
-    this.attempt = attempt;
-    this.body = body;
-  }
-
-  get id(): string {
-    return `${this.subscription.broker}-${this.number}`;
-  }
-
-  /** The lease as a frame. */
-  get lease(): Buffer {
-    return writeLease(this.number, this.token);
-  }
-
-  /** Made when a handler asks for it: most do not. */
-  get signal(): AbortSignal {
-    if (!this.#abort) {
-      this.#abort = new AbortController();
-      if (this.#stopped) this.#abort.abort(this.#stopped);
-    }
-    return this.#abort.signal;
-  }
-
-  /** Whether its handler was told to stop: nothing it says counts any more. */
-  get isStopped(): boolean {
-    return this.#stopped !== undefined;
-  }
-
-  stop(reason: Error): void {
-    this.#stopped ??= reason;
-    this.#abort?.abort(reason);
-  }
-
-  send(verb: VerbIn, ...rest: Buffer[]): void {
-    this.subscription.session?.send(verb, this.lease, ...rest);
-  }
-
-  /** Tells the broker how it ended, over the session of the moment. */
-  sendEnding(): void {
-    const { session } = this.subscription;
-    const { ending } = this;
-    if (!session || !ending) return;
-    if (ending.kind === "failed") {
-      this.send("FAIL", Buffer.from(ending.error), ...(ending.final ? [Buffer.from("final")] : []));
-    } else if (session.isUp && session.readsBatches && ending.result.length <= BATCHED_BODY_BYTES_MAX) {
-      session.done(this.number, this.token, ending.result);
-    } else this.send("DONE", ending.result);
-  }
 }
 
 /** 200 ms: when a group's leader changes all its brokers say so at about the same time. */
@@ -226,6 +148,7 @@ export class Worker<P, R> {
     }
     for (const { session } of this.#subscriptions.values()) session?.send("BYE");
     await this.#client.close();
+    for (const { kept } of this.#subscriptions.values()) kept?.release();
     this.#leaveShutdown();
   }
 
@@ -237,7 +160,8 @@ export class Worker<P, R> {
   #up(session: BrokerSession): void {
     const broker = session.broker!;
     let subscription = this.#subscriptions.get(broker);
-    if (!subscription) this.#subscriptions.set(broker, (subscription = { broker, tasks: new Map(), session: undefined }));
+    if (!subscription)
+      this.#subscriptions.set(broker, (subscription = { broker, tasks: new Map(), kept: undefined, session: undefined }));
     if (subscription.session === session) this.#open(subscription, session);
     else if (subscription.session === undefined) this.#openSoon(subscription);
   }
@@ -266,6 +190,7 @@ export class Worker<P, R> {
   /** The leases that this worker still has of the broker are resumed and what has ended is said again; then more is asked for. */
   #open(subscription: Subscription, session: BrokerSession): void {
     subscription.session = session;
+    this.#keep(subscription, session);
     // A task that was told to stop is no longer this worker's, even while its handler has not ended.
     const held = [...subscription.tasks.values()].filter((task) => !task.isStopped);
     if (held.length > 0) session.send("HOLD", this.#name, ...held.map(({ lease }) => lease));
@@ -273,6 +198,17 @@ export class Worker<P, R> {
     for (const task of held) if (task.state === "ended") task.sendEnding();
     if (this.#closing) return;
     session.send("WORK", this.#name, Buffer.from(`${this.#concurrency}`), Buffer.from(`${this.#prefetch}`));
+  }
+
+  /** Leaves what runs to the keeper at this broker's address, should a handler hold the event loop. */
+  #keep(subscription: Subscription, { connection, hasKeepers }: BrokerSession): void {
+    const address = hasKeepers && connection instanceof RemoteConnection ? connection.address : undefined;
+    if (subscription.kept?.target.address === address) return;
+    subscription.kept?.release();
+    const { options, log } = this.#client;
+    const target = address === undefined ? undefined : { address, security: options.security, queue: this.#queue.name };
+    subscription.kept = target && new KeptLeases(target, { places: this.#concurrency, log });
+    for (const task of this.#running) if (task.subscription === subscription) task.enterBoard();
   }
 
   #heard(session: BrokerSession, message: WorkMessage): void {
@@ -346,27 +282,34 @@ export class Worker<P, R> {
   #told(verb: "LOST" | "RECALL" | "STOP", task: LeasedTask, why: string): void {
     switch (verb) {
       case "LOST":
-        if (task.state !== "ended") return;
-        this.#over(task);
-        this.#toldOf(task, "queue.result-late", new Error("the result came too late: the lease was lost"));
+        if (task.state === "ended") this.#tooLate(task);
         return;
       case "RECALL":
         if (task.state === "waiting") this.#giveBack(task);
         return;
       case "STOP":
         task.stop(new Error(why || "stopped"));
-        if (task.state !== "running") this.#over(task);
+        if (task.state === "ended") this.#tooLate(task);
+        else if (task.state === "waiting") this.#over(task);
     }
   }
 
+  #tooLate(task: LeasedTask): void {
+    this.#over(task);
+    this.#toldOf(task, "queue.result-late", new Error("the result came too late: the lease was lost"));
+  }
+
   #giveBack(task: LeasedTask): void {
-    task.send("RETURN");
+    const { session, kept } = task.subscription;
+    if (session) task.send("RETURN");
+    else kept?.giveBack({ id: task.number, token: task.token });
     this.#over(task);
   }
 
   /** It is not this worker's any more. */
   #over(task: LeasedTask): void {
     task.state = "over";
+    task.leaveBoard();
     task.subscription.tasks.delete(task.token);
     this.#waiting.delete(task);
     this.#running.delete(task);
@@ -393,6 +336,7 @@ export class Worker<P, R> {
       if (this.#running.size >= this.#concurrency) break;
       this.#waiting.delete(task);
       task.state = "running";
+      task.enterBoard();
       this.#running.add(task);
       begun.push(task);
     }
@@ -440,6 +384,7 @@ export class Worker<P, R> {
       return;
     }
     task.state = "ended";
+    task.leaveBoard();
     this.#unkept.add(task);
     task.sendEnding();
   }

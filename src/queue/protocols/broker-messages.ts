@@ -34,6 +34,8 @@ export interface WelcomeMessage {
   readonly readsBatches: boolean;
   /** It wants to hear which tasks have begun. */
   readonly readsBegun: boolean;
+  /** A process may have a keeper: a connection that stays when others break. */
+  readonly hasKeepers: boolean;
   /** Of the group's leader; 0 without a group. */
   readonly term: number;
   readonly isRelayed: boolean;
@@ -144,7 +146,7 @@ function readWorkMessage(verb: string | undefined, frames: Frames): WorkMessage 
 }
 
 function readWelcome(frames: Frames): WelcomeMessage {
-  const { broker, load = 0, many, begun, term = 0, relayed } = readObject(frames[3]);
+  const { broker, load = 0, many, begun, keeps, term = 0, relayed } = readObject(frames[3]);
   if (typeof broker !== "string" || !isTaskId(`${broker}-1`)) throw invalid("the broker's name in WELCOME");
   if (typeof load !== "number" || load < 0) throw invalid("the load in WELCOME");
   if (!Number.isSafeInteger(term) || (term as number) < 0) throw invalid("the term in WELCOME");
@@ -155,6 +157,7 @@ function readWelcome(frames: Frames): WelcomeMessage {
     load,
     readsBatches: many === 1,
     readsBegun: begun === 1,
+    hasKeepers: keeps === 1,
     term: term as number,
     isRelayed: relayed === 1,
   };

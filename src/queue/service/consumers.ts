@@ -115,6 +115,8 @@ export interface ConsumerOptions {
   readonly saysBegun?: boolean;
   /** Its process, by whatever names it; left out: one of its own. */
   readonly host?: unknown;
+  /** It is given nothing: it keeps what another consumer of its process has begun, when that one's connection breaks. */
+  readonly keeps?: boolean;
 }
 
 export class ConsumerRing {

@@ -67,9 +67,11 @@ export class Dispatcher {
   consume(queueName: string, options: ConsumerOptions): Consumer {
     const stateMachine = this.#context.stateMachine();
     const queue = stateMachine.queue(queueName);
-    const consumer = new Consumer(queue, stateMachine.addLeaseOwner(), this.#host(options.host), options);
+    const { host, keeps = false } = options;
+    const consumer = new Consumer(queue, stateMachine.addLeaseOwner({ keeps }), this.#host(host), options);
     consumer.host.consumers.add(consumer);
     this.#consumers.set(consumer.leaseOwner.index, consumer);
+    if (keeps) return consumer;
     this.#workers.joined(consumer, this.#context.nowMs());
     let ring = this.#rings.get(queue);
     if (!ring) this.#rings.set(queue, (ring = new ConsumerRing()));
@@ -91,10 +93,12 @@ export class Dispatcher {
     const stateMachine = this.#context.stateMachine();
     const nowMs = this.#context.nowMs();
     this.#workers.left(consumer, { nowMs, lost });
-    const ring = this.#rings.get(consumer.queue)!;
-    ring.remove(consumer);
-    consumer.queue.consumers = ring.size;
-    if (ring.size === 0) this.#rings.delete(consumer.queue);
+    const ring = this.#rings.get(consumer.queue);
+    if (ring) {
+      ring.remove(consumer);
+      consumer.queue.consumers = ring.size;
+      if (ring.size === 0) this.#rings.delete(consumer.queue);
+    }
     const rows = [...consumer.leaseOwner.leases.rows()];
     for (let place = rows.length - 1; place >= 0; place -= 1) {
       const row = rows[place]!;
@@ -105,6 +109,14 @@ export class Dispatcher {
     this.#consumers.delete(consumer.leaseOwner.index);
     stateMachine.removeLeaseOwner(consumer.leaseOwner);
     this.#leaveHost(consumer);
+  }
+
+  /** The connection of the first broke. What it has begun goes on under the second, which keeps it: their process lives. */
+  keep(broken: Consumer, keeper: Consumer): void {
+    const stateMachine = this.#context.stateMachine();
+    for (const row of [...broken.leaseOwner.leases.rows()]) {
+      if (stateMachine.hasBegun(row)) stateMachine.handOver(row, keeper.leaseOwner, this.#context.nowMs());
+    }
   }
 
   #host(name: unknown): WorkerProcess {
@@ -157,18 +169,19 @@ export class Dispatcher {
     return row === NONE ? undefined : this.#consumers.get(stateMachine.leaseOwner(row));
   }
 
-  /** A worker that was cut off is back with a lease from before; true when it has it again. */
+  /** A worker that was cut off is back with a lease from before; true when it has it again, or has it anyway. */
   resume(consumer: Consumer, lease: LeaseRef): boolean {
     if (!this.#isHere(consumer)) return false;
     const stateMachine = this.#context.stateMachine();
     const holding = this.holding(lease);
-    if (holding === consumer) return true;
+    const nowMs = this.#context.nowMs();
     if (holding) {
-      // It came back over another connection before the first was found broken. The token says that it is the same worker.
-      stateMachine.giveBack(stateMachine.findLease(lease.id, lease.token), this.#context.nowMs());
+      if (!isSameWorker(holding, consumer)) return false;
+      if (holding === consumer || consumer.leaseOwner.keeps) return true;
+      // It came back over another connection before the first was found broken, or another one kept it.
+      stateMachine.handOver(stateMachine.findLease(lease.id, lease.token), consumer.leaseOwner, nowMs);
       this.released(holding, lease.id);
-    }
-    if (!stateMachine.resume(lease.id, lease.token, consumer.leaseOwner, this.#context.nowMs())) return false;
+    } else if (!stateMachine.resume(lease.id, lease.token, consumer.leaseOwner, nowMs)) return false;
     if (stateMachine.isSuspect(stateMachine.findLease(lease.id, lease.token))) this.#suspects.resumed(consumer);
     this.#ranked(consumer);
     return true;
@@ -382,4 +395,9 @@ export class Dispatcher {
     }
     if (count > 0) this.#leases.splice(0, count);
   }
+}
+
+/** Leases can be guessed, the name of a process cannot. A worker that gives none is known by its leases alone. */
+function isSameWorker(holding: Consumer, consumer: Consumer): boolean {
+  return holding.host === consumer.host || typeof holding.host.name !== "string";
 }

@@ -320,6 +320,13 @@ export class TaskService {
     this.#dispatcher.adjust(consumer, { slots, prefetch });
   }
 
+  /** The connection of the first broke: what it has begun goes on under the second, of the same process. */
+  keep(broken: Consumer, keeper: Consumer): void {
+    this.#dispatcher.keep(broken, keeper);
+    const { peer, queue } = broken;
+    if (keeper.held > 0) this.#context.log("queue.worker-kept", { peer, queue: queue.name, held: keeper.held });
+  }
+
   /** The worker leaves; what it has is given back, as lost when its connection broke. */
   leave(consumer: Consumer, { lost }: { lost: boolean }): void {
     const { peer, queue, held } = consumer;

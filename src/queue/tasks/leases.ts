@@ -4,6 +4,7 @@
  * against its queue's and group's bounds.
  */
 import { assert } from "../../core/assert.ts";
+import { KEPT_MS_MAX } from "../limits.ts";
 import { Throttle, type ThrottleListener } from "./throttle.ts";
 import { DeadlineHeap } from "./deadline-heap.ts";
 import { AT, CONSUMER, FLAG_BEGUN, FLAG_LEASE_WRITTEN, FLAGS, NONE, RowList, TOKEN } from "./task-columns.ts";
@@ -14,6 +15,8 @@ import { TaskTable, type TaskTableOptions } from "./task-table.ts";
 export interface LeaseOwner {
   readonly index: number;
   readonly leases: RowList;
+  /** It only keeps what its worker has begun, while that does not answer. */
+  readonly keeps: boolean;
 }
 
 export interface LeasesOptions extends TaskTableOptions {
@@ -46,9 +49,9 @@ export class Leases extends TaskTable {
     this.countIdsFrom(firstId);
   }
 
-  addLeaseOwner(): LeaseOwner {
+  addLeaseOwner({ keeps = false }: { keeps?: boolean } = {}): LeaseOwner {
     const index = this.#freeNumbers.pop() ?? this.#owners.length;
-    const owner: LeaseOwner = { index, leases: new RowList(this.table) };
+    const owner: LeaseOwner = { index, leases: new RowList(this.table), keeps };
     this.#owners[index] = owner;
     return owner;
   }
@@ -130,7 +133,15 @@ export class Leases extends TaskTable {
     } else if (this.state(row) !== "active" || this.leaseOwner(row) !== 0) return false;
     this.#lease(row, owner);
     this.given(row, nowMs);
+    this.#boundKept(row, owner, nowMs);
     return true;
+  }
+
+  /** The same worker has the active row under this owner from now on. The attempt goes on, and so does its time. */
+  handOver(row: number, owner: LeaseOwner, nowMs: number): void {
+    this.#owners[this.leaseOwner(row)]!.leases.remove(row);
+    this.#own(row, owner);
+    this.#boundKept(row, owner, nowMs);
   }
 
   /** Beside the rows' invariants those of the owners. */
@@ -157,9 +168,20 @@ export class Leases extends TaskTable {
   }
 
   #lease(row: number, owner: LeaseOwner): void {
-    this.table.setU(row, CONSUMER, owner.index);
-    owner.leases.pushBack(row);
+    this.#own(row, owner);
     this.table.setF(row, AT, Infinity);
     this.deadlines.set(row, Infinity);
+  }
+
+  #own(row: number, owner: LeaseOwner): void {
+    this.table.setU(row, CONSUMER, owner.index);
+    owner.leases.pushBack(row);
+  }
+
+  /** An attempt without a bound of its own has one while its worker does not answer. */
+  #boundKept(row: number, owner: LeaseOwner, nowMs: number): void {
+    if (this.policy(row).timeoutMs > 0) return;
+    this.table.setF(row, AT, owner.keeps ? nowMs + KEPT_MS_MAX : Infinity);
+    this.deadlines.set(row, this.table.f(row, AT));
   }
 }

@@ -7,7 +7,7 @@ import { assert } from "../../core/assert.ts";
 import type { Random } from "../../core/random.ts";
 import { Dependencies } from "./dependencies.ts";
 import { type EndedState, isEnded, type TaskEvent } from "./life-cycle.ts";
-import { LOST_MAX, TASK_OVERHEAD_BYTES } from "../limits.ts";
+import { KEPT_MS_MAX, LOST_MAX, TASK_OVERHEAD_BYTES } from "../limits.ts";
 import { backoffMs, type TaskSpec } from "./task-policy.ts";
 import { Recovery, type RecoveryOptions } from "./recovery.ts";
 import {
@@ -313,7 +313,7 @@ export class TaskStateMachine extends Recovery {
         if (this.leaseOwner(row) === 0) this.giveBack(row, nowMs);
         else {
           this.#listener.revoked(row, this.leaseOwner(row), "timeout");
-          this.fail(row, `no result within ${this.policy(row).timeoutMs} ms`, nowMs);
+          this.fail(row, this.#late(row), nowMs);
         }
         return;
       case "waiting":
@@ -332,6 +332,14 @@ export class TaskStateMachine extends Recovery {
         queue.ready.push(row);
         this.#listener.ready(queue);
     }
+  }
+
+  /** Why its lease is over. */
+  #late(row: number): string {
+    const { timeoutMs } = this.policy(row);
+    return timeoutMs > 0
+      ? `no result within ${timeoutMs} ms`
+      : `its worker has not answered for ${KEPT_MS_MAX} ms: something blocks its event loop`;
   }
 
   // ---- recovery

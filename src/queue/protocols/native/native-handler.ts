@@ -12,7 +12,7 @@ import { list, purge, show, stats } from "./inspect-commands.ts";
 import { submitBatch } from "./batch-submissions.ts";
 import { NativeWriter, STATE } from "./native-writer.ts";
 import { OutcomeSubscriptions } from "./outcome-subscriptions.ts";
-import { WorkerCommands } from "./worker-commands.ts";
+import { type Keepers, WorkerCommands } from "./worker-commands.ts";
 import { HEARTBEATS_MISSED_MAX, OPTIONS_BYTES_MAX } from "../../limits.ts";
 import { RecordBatchReader } from "../record-batch.ts";
 import { readKey, readSpec, SPEC_DEFAULT, type TaskOptions, type TaskSpec } from "../../tasks/task-policy.ts";
@@ -36,6 +36,7 @@ export interface NativeHandlerOptions {
   readonly cron: CronTable;
   /** The peer is a REQ: exactly one answer to each request, and no work. */
   readonly oneAnswer: boolean;
+  readonly keepers: Keepers;
   /** How many requests the peer may have open. */
   readonly openMax: number;
 }
@@ -104,7 +105,7 @@ export class NativeHandler implements ProtocolHandler {
       const peer = readObject(frames[3]);
       this.#writer.readsBatches = many && peer["many"] === 1;
       this.#writer.readsEvicted = peer["evicted"] === 1;
-      this.#work.introduced({ saysBegun: peer["begun"] === 1, host: peer["process"] });
+      this.#work.introduced({ saysBegun: peer["begun"] === 1, host: peer["process"], keeps: peer["keeps"] === 1 });
     }
     const { route } = this.#connection;
     const about = {
@@ -112,7 +113,7 @@ export class NativeHandler implements ProtocolHandler {
       version: 1,
       load: this.#service.load,
       ...(many && { many: 1 }),
-      ...(!this.#options.oneAnswer && { begun: 1 }),
+      ...(!this.#options.oneAnswer && { begun: 1, keeps: 1 }),
       ...(route && { term: route.term }),
       ...(route?.isRelayed && { relayed: 1 }),
     };

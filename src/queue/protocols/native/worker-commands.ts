@@ -1,6 +1,7 @@
 /**
  * ○ The worker's half of the native protocol: a connection's consumers, the tasks it is given and what it says of them. Invariant:
- * whatever a worker says of a lease that is not its own (any more) is answered LOST and changes nothing.
+ * whatever a worker says of a lease that is not its own (any more) is answered LOST and changes nothing. A process may have one
+ * connection, its keeper, that says nothing of tasks but stays when the others break: what these had begun goes on under it.
  */
 import { Buffer } from "node:buffer";
 import { ProtocolError } from "../../../core/errors.ts";
@@ -17,7 +18,11 @@ export interface WorkerCommandsOptions {
   readonly connection: PeerConnection;
   readonly service: TaskService;
   readonly writer: NativeWriter;
+  readonly keepers: Keepers;
 }
+
+/** The keeper of each process that has one. */
+export type Keepers = Map<string, WorkerCommands>;
 
 export class WorkerCommands {
   readonly #connection: PeerConnection;
@@ -25,22 +30,35 @@ export class WorkerCommands {
   readonly #writer: NativeWriter;
   readonly #consumers = new Map<string, Consumer>();
   #saysBegun = false;
-  /** What names its process: by default its connection. */
-  #host: unknown = this;
+  /** The name of its process, if it gave one. */
+  #host: string | undefined;
+  #keeps = false;
+  readonly #keepers: Keepers;
   /** Leases whose end was just written: sent in one KEPT. */
   #kept: Buffer[] = [];
 
-  constructor({ connection, service, writer }: WorkerCommandsOptions) {
+  constructor({ connection, service, writer, keepers }: WorkerCommandsOptions) {
+    this.#keepers = keepers;
     this.#connection = connection;
     this.#service = service;
     this.#writer = writer;
   }
 
-  /** What its HELLO said: whether it says which tasks have begun, and the name of its process. Counts for offers from now on. */
-  introduced({ saysBegun, host }: { saysBegun: boolean; host: unknown }): void {
-    this.#saysBegun = saysBegun;
+  /**
+   * What its HELLO said: whether it says which tasks have begun, the name of its process, and whether it is the keeper of that. Counts for
+   * offers from now on.
+   */
+  introduced({ saysBegun, host, keeps }: { saysBegun: boolean; host: unknown; keeps: boolean }): void {
+    this.#keepNoMore();
     const isName = typeof host === "string" && host !== "" && host.length <= PROCESS_NAME_CHARACTERS_MAX;
-    this.#host = isName ? host : this;
+    this.#saysBegun = saysBegun;
+    this.#host = isName ? host : undefined;
+    this.#keeps = keeps && isName;
+    if (this.#keeps) this.#keepers.set(this.#host!, this);
+  }
+
+  #keepNoMore(): void {
+    if (this.#keeps && this.#keepers.get(this.#host!) === this) this.#keepers.delete(this.#host!);
   }
 
   /**
@@ -51,6 +69,7 @@ export class WorkerCommands {
   offer(queue: string, [slotsFrame, prefetchFrame]: Frames): void {
     const slots = readNumber(slotsFrame);
     const prefetch = prefetchFrame?.length ? readNumber(prefetchFrame) : 0;
+    if (this.#keeps) throw new ProtocolError("QUEUE_PROTOCOL", "Cannot WORK as the keeper of a process");
     if (slots === undefined || prefetch === undefined || slots + prefetch > SLOTS_MAX) {
       throw new ProtocolError("QUEUE_PROTOCOL", `Invalid WORK: slots and prefetch must be numbers of at most ${SLOTS_MAX}`);
     }
@@ -118,15 +137,20 @@ export class WorkerCommands {
 
   /** Resumes leases that it had before it, or the broker, was away. */
   hold(queue: string, leases: Frames): void {
-    const consumer = this.#consumers.get(queue) ?? this.#consume(queue, 0, 0);
+    const consumer = this.#consumer(queue);
     for (const frame of leases) {
       if (!this.#service.resume(consumer, readLeaseOrRefuse(frame))) this.#writer.say("STOP", frame, LOST_REASON);
     }
   }
 
-  /** Gives everything back; `lost`: the worker is gone without BYE. */
+  /** Gives everything back; `lost`: the worker is gone without BYE. While its process lives only what it has not begun. */
   leaveAll({ lost }: { lost: boolean }): void {
-    for (const consumer of this.#consumers.values()) this.#service.leave(consumer, { lost });
+    this.#keepNoMore();
+    const keeper = lost && this.#host !== undefined ? this.#keepers.get(this.#host) : undefined;
+    for (const consumer of this.#consumers.values()) {
+      if (keeper) this.#service.keep(consumer, keeper.#consumer(consumer.queue.name));
+      this.#service.leave(consumer, { lost });
+    }
     this.#consumers.clear();
   }
 
@@ -151,6 +175,10 @@ export class WorkerCommands {
     }, this.#connection);
   }
 
+  #consumer(queue: string): Consumer {
+    return this.#consumers.get(queue) ?? this.#consume(queue, 0, 0);
+  }
+
   #consume(queue: string, slots: number, prefetch: number): Consumer {
     const consumer = this.#service.consume(queue, {
       slots,
@@ -159,7 +187,8 @@ export class WorkerCommands {
       peer: this.#connection.peer,
       protocol: "own",
       saysBegun: this.#saysBegun,
-      host: this.#host,
+      host: this.#host ?? this,
+      keeps: this.#keeps,
       port: {
         owner: this.#connection,
         task: (delivery) => this.#writer.task(delivery),
