@@ -100,6 +100,7 @@ const BROKER_OPTIONS: Readonly<Record<keyof BrokerOptions, OptionCheck>> = {
   signals: when(Array.isArray, "is a list of signals"),
   log: logOption,
   clock: anything,
+  heartbeatMs: anything,
 };
 
 const BROKER: OptionTable = { act: "make the broker", known: BROKER_OPTIONS, bullmq: {} };

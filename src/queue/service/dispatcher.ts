@@ -114,9 +114,8 @@ export class Dispatcher {
   /** The connection of the first broke. What it has begun goes on under the second, which keeps it: their process lives. */
   keep(broken: Consumer, keeper: Consumer): void {
     const stateMachine = this.#context.stateMachine();
-    for (const row of [...broken.leaseOwner.leases.rows()]) {
-      if (stateMachine.hasBegun(row)) stateMachine.handOver(row, keeper.leaseOwner, this.#context.nowMs());
-    }
+    const begun = [...broken.leaseOwner.leases.rows()].filter((row) => stateMachine.hasBegun(row));
+    for (const row of begun) stateMachine.handOver(row, keeper.leaseOwner, this.#context.nowMs());
   }
 
   #host(name: unknown): WorkerProcess {
