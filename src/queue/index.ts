@@ -7,7 +7,16 @@ export type { ClientOptions } from "./client/broker-pool.ts";
 export type { ClientSecurity } from "./client/broker-connection.ts";
 export { giveUpMove, type MoveEnd, type Moved, type MoveOptions, moveQueue } from "./stores/move.ts";
 /** @internal For the command and the page. */
-export { listSchedules, listTasks, purgeTasks, queueStats, showTask } from "./client/inspect-tasks.ts";
+export {
+  deadErrors,
+  listSchedules,
+  listTasks,
+  purgeTasks,
+  queueStats,
+  retryTasks,
+  showTask,
+  undoPurge,
+} from "./client/inspect-tasks.ts";
 /** @internal */
 export type { TaskInfo } from "./protocols/broker-answers.ts";
 /** @internal */

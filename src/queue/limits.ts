@@ -91,8 +91,8 @@ export const LEASE_WRITE_MS = 20;
 /** Three heartbeats missed mean gone: one may be late, two unlucky. */
 export const HEARTBEATS_MISSED_MAX = 3;
 
-/** 1 KiB of each attempt's error is kept, of the last 20 of them: enough for message and the top of a stack. */
-export const ERROR_BYTES_MAX = 1024;
+/** 8 KiB of each attempt's error is kept, of the last 20 of them: a message and a whole stack of ten frames with long paths. */
+export const ERROR_BYTES_MAX = 8 * 1024;
 export const ERRORS_MAX = 20;
 
 /** 64 KiB for options, settings and inspection requests: all are a handful of fields. */
@@ -113,3 +113,9 @@ export const TIME_MS_MAX = 9_000_000_000_000;
 
 /** 100,000 tasks in one purge: one commit of about half a second. A client asks again while so many go. */
 export const PURGE_TASKS_MAX = 100_000;
+
+/** 200,000 removed tasks that may come back at once: 30 MB. */
+export const UNDO_TASKS_MAX = 200_000;
+
+/** 1 min at most that removed tasks may come back: they take room in the store meanwhile. */
+export const UNDO_MS_MAX = 60_000;

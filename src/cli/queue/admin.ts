@@ -119,7 +119,8 @@ export async function purge(argv: readonly string[]): Promise<number> {
   const options = command.opts<ClientFlags & { state: string }>();
   const [queue] = command.processedArgs as [string];
   return withClient(options, async (client, timeoutMs) => {
-    print(options, await purgeTasks(client, { queue, state: options.state }, timeoutMs));
+    const { removed } = await purgeTasks(client, { queue, state: options.state }, timeoutMs);
+    print(options, { removed });
     return 0;
   });
 }

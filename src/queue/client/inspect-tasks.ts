@@ -9,8 +9,12 @@ import type { QueueStats } from "../service/task-service.ts";
 import { isEnded, TASK_STATES, type TaskState } from "../tasks/life-cycle.ts";
 import { readState, wireState } from "../tasks/state-words.ts";
 import {
+  type DeadErrors,
+  readErrors,
   readPurged,
   readQueueStats,
+  readRestored,
+  readRetried,
   readSchedules,
   readShown,
   readTaskPage,
@@ -24,6 +28,8 @@ import type { QueueClient } from "./queue-client.ts";
 interface ListRequest {
   readonly queue?: string | undefined;
   readonly state?: string | undefined;
+  /** The fingerprint of their newest error. */
+  readonly error?: string | undefined;
   /** `next` of the page before. */
   readonly after?: number | undefined;
   readonly limit: number;
@@ -60,21 +66,58 @@ export function listSchedules(client: QueueClient, timeoutMs: number): Promise<r
   return client.askFor({ verb: "CRON", rest: [], read: readSchedules }, { timeoutMs });
 }
 
-/** @internal Forgets the tasks of a queue that have ended in one state, however many. */
+/** @internal What the dead tasks of a queue died of, the most frequent first. */
+export function deadErrors(client: QueueClient, queue: string, timeoutMs: number): Promise<DeadErrors> {
+  return client.askFor({ verb: "ERRORS", rest: [Buffer.from(queue)], read: readErrors }, { timeoutMs });
+}
+
+/** @internal Makes all dead tasks of a queue, or those with this error, ready again. @returns how many */
+export function retryTasks(
+  client: QueueClient,
+  filter: { queue: string; error?: string | undefined },
+  timeoutMs: number,
+): Promise<number> {
+  const rest = [Buffer.alloc(0), Buffer.from(JSON.stringify(filter))];
+  return client.askFor({ verb: "RETRY", rest, read: readRetried }, { timeoutMs });
+}
+
+interface PurgeRequest {
+  readonly queue: string;
+  readonly state: string;
+  /** Only those with this error. */
+  readonly error?: string | undefined;
+  /** For so long `undoPurge` brings them back. */
+  readonly undoMs?: number | undefined;
+}
+
+/** @internal Forgets the tasks of a queue that have ended in one state, however many. `undo` has the keys for `undoPurge`. */
 export async function purgeTasks(
   client: QueueClient,
-  { queue, state: word }: { queue: string; state: string },
+  { queue, state: word, ...options }: PurgeRequest,
   timeoutMs: number,
-): Promise<{ removed: number }> {
+): Promise<{ removed: number; undo: readonly string[] }> {
   const state = stateNamed(word);
   if (!isEnded(state))
     throw new UsageError("QUEUE_OPTIONS_INVALID", `Cannot purge tasks that are ${state}: they have not ended`);
-  const rest = [Buffer.from(queue), Buffer.from(wireState(state))];
+  const asked = Object.values(options).some((value) => value !== undefined);
+  const more = asked ? [Buffer.from(JSON.stringify(options))] : [];
+  const rest = [Buffer.from(queue), Buffer.from(wireState(state)), ...more];
+  const undo: string[] = [];
   for (let removed = 0; ;) {
     const answer = await client.askFor({ verb: "PURGE", rest, read: readPurged }, { timeoutMs });
     removed += answer.removed;
-    if (answer.removed < PURGE_TASKS_MAX) return { removed };
+    if (answer.undo !== undefined) undo.push(answer.undo);
+    if (answer.removed < PURGE_TASKS_MAX) return { removed, undo };
   }
+}
+
+/** @internal Brings back what `purgeTasks` removed. @returns how many; those whose time is over stay removed */
+export async function undoPurge(client: QueueClient, keys: readonly string[], timeoutMs: number): Promise<number> {
+  let restored = 0;
+  for (const key of keys) {
+    restored += await client.askFor({ verb: "UNDO", rest: [Buffer.from(key)], read: readRestored }, { timeoutMs });
+  }
+  return restored;
 }
 
 const oldWordsTold = new Set<string>();

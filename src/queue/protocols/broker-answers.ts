@@ -1,11 +1,12 @@
 /**
- * ○ What a broker answers to LIST, SHOW, STATS, PURGE and CRON, read and checked. States come in the words of the wire and are told
+ * ○ What a broker answers to LIST, SHOW, STATS, ERRORS, PURGE, UNDO, RETRY and CRON, read and checked. States come in the words of the wire and are told
  * by their names. Fields that this version does not know are passed on as they are; the known ones are what their types say.
  */
 import type { Buffer } from "node:buffer";
 import { ProtocolError } from "../../core/errors.ts";
 import type { CronSettings } from "../service/cron.ts";
 import type { QueueStats } from "../service/task-service.ts";
+import type { ErrorGroup } from "../service/task-search.ts";
 import { DEAD_REASONS, type DeadReason, type TaskState } from "../tasks/life-cycle.ts";
 import { areSettings } from "../tasks/queue-settings.ts";
 import { countsOfWire, STORED_STATES, statesOfWire, type WireState, wireState } from "../tasks/state-words.ts";
@@ -25,10 +26,25 @@ export interface TaskInfo {
   /** Its result, or its body, had to make room: only its key and its state are remembered. */
   readonly evicted?: boolean;
   readonly bodyBytes: number;
+  /** The fingerprint of its newest error. */
+  readonly error?: string;
 }
 
 /** When tasks are added by the calendar, under a name. */
 export type Schedule = CronSettings & { readonly name: string };
+
+/** Dead tasks of one queue with the same kind of error. */
+export interface DeadErrorGroup extends Omit<ErrorGroup, "example"> {
+  /** The id of one of them. */
+  readonly example: string;
+}
+
+export interface DeadErrors {
+  /** The largest first. */
+  readonly groups: readonly DeadErrorGroup[];
+  /** Dead tasks whose errors are still being read, as after a restart. */
+  readonly unread: number;
+}
 
 /** A page of tasks; not the last while there is `next`. */
 export interface TaskPage {
@@ -76,6 +92,18 @@ const TASK: Readonly<Record<string, Check>> = {
   errorsMs: isOptional(isList(isOrNull(isTime))),
   errorsAttempt: isOptional(isList(isOrNull(isCount))),
   waits: isOptional(isText),
+  error: isOptional(isText),
+  worker: isOptional(isText),
+  progress: isOptional(isText),
+};
+
+const ERROR_GROUP: Readonly<Record<string, Check>> = {
+  error: isText,
+  text: isText,
+  count: isCount,
+  firstMs: isTime,
+  lastMs: isTime,
+  example: (value) => typeof value === "string" && isTaskId(value),
 };
 
 const STATES: Readonly<Record<string, Check>> = Object.fromEntries(STORED_STATES.map((state) => [wireState(state), isCount]));
@@ -129,10 +157,26 @@ export function readQueueStats([json]: Frames): QueueStats[] {
   });
 }
 
-/** PURGE. @throws ProtocolError QUEUE_PROTOCOL */
-export function readPurged([json]: Frames): { removed: number } {
-  const { removed } = fieldsOf(json, "PURGE", { removed: isCount });
-  return { removed: removed as number };
+/** ERRORS. @throws ProtocolError QUEUE_PROTOCOL */
+export function readErrors([json]: Frames): DeadErrors {
+  const { groups, unread } = fieldsOf(json, "ERRORS", { groups: Array.isArray, unread: isCount });
+  const read = (groups as unknown[]).map((group) => checked(group, "ERRORS", ERROR_GROUP) as unknown as DeadErrorGroup);
+  return { groups: read, unread: unread as number };
+}
+
+/** PURGE; `undo` is the key with which they come back. @throws ProtocolError QUEUE_PROTOCOL */
+export function readPurged([json]: Frames): { removed: number; undo?: string } {
+  return fieldsOf(json, "PURGE", { removed: isCount, undo: isOptional(isText) }) as unknown as { removed: number };
+}
+
+/** UNDO: how many came back. @throws ProtocolError QUEUE_PROTOCOL */
+export function readRestored([json]: Frames): number {
+  return fieldsOf(json, "UNDO", { restored: isCount })["restored"] as number;
+}
+
+/** RETRY of many: how many wait again. @throws ProtocolError QUEUE_PROTOCOL */
+export function readRetried([json]: Frames): number {
+  return fieldsOf(json, "RETRY", { retried: isCount })["retried"] as number;
 }
 
 /** CRON: the schedules. @throws ProtocolError QUEUE_PROTOCOL */

@@ -41,6 +41,8 @@ const VERBS_IN = [
   "RETRY",
   "SET",
   "PURGE",
+  "UNDO",
+  "ERRORS",
   "CRON",
 ] as const;
 

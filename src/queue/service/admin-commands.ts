@@ -1,12 +1,22 @@
-/** ○ What operators do to tasks: cancel, redrive, purge. Each is answered once it is on disk. */
+/** ○ What operators do to tasks: cancel, redrive, purge, one or all that a filter lets through. Answered once it is on disk. */
 import { type HoldfastError, OperationError } from "../../core/errors.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { ServiceContext } from "./service-context.ts";
 import type { Journal } from "./journal.ts";
 import type { EndedState } from "../tasks/life-cycle.ts";
-import { NONE } from "../tasks/task-columns.ts";
-import type { TaskQueue } from "../tasks/task-queue.ts";
+import { ID, NONE } from "../tasks/task-columns.ts";
+import type { RemovedTasks } from "./removed-tasks.ts";
+import type { TaskFilter } from "./task-scan.ts";
+import type { TaskSearch } from "./task-search.ts";
 import type { Outcomes } from "./outcomes.ts";
+
+interface AdminParts {
+  readonly journal: Journal;
+  readonly dispatcher: Dispatcher;
+  readonly outcomes: Outcomes;
+  readonly search: TaskSearch;
+  readonly removedTasks: RemovedTasks;
+}
 
 export class AdminCommands {
   readonly #context: ServiceContext;
@@ -14,11 +24,16 @@ export class AdminCommands {
   readonly #dispatcher: Dispatcher;
   readonly #outcomes: Outcomes;
 
-  constructor(context: ServiceContext, parts: { journal: Journal; dispatcher: Dispatcher; outcomes: Outcomes }) {
+  readonly #search: TaskSearch;
+  readonly #removedTasks: RemovedTasks;
+
+  constructor(context: ServiceContext, parts: AdminParts) {
     this.#context = context;
     this.#journal = parts.journal;
     this.#dispatcher = parts.dispatcher;
     this.#outcomes = parts.outcomes;
+    this.#search = parts.search;
+    this.#removedTasks = parts.removedTasks;
   }
 
   /** @returns why not, or undefined; `settled` is called when it is on disk */
@@ -55,27 +70,30 @@ export class AdminCommands {
     return undefined;
   }
 
-  /** Forgets ended tasks of a queue in one state that no other waits for; at most `limit`. @returns how many */
-  purge(queue: TaskQueue, state: EndedState, limit: number, settled: () => void): number {
-    const stateMachine = this.#context.stateMachine();
-    const rows: number[] = [];
-    const most = Math.min(limit, queue.count(state));
-    for (const row of stateMachine.endedRows(state)) {
-      if (rows.length >= most) break;
-      if (stateMachine.queueOf(row) === queue && stateMachine.state(row) === state) rows.push(row);
-    }
-    let removed = 0;
-    // Tasks that others wait for stay; those that waited go first, and then those that only they waited for.
-    for (let left = rows, before = -1; removed > before;) {
-      before = removed;
-      const free = left.filter((row) => !stateMachine.isAwaited(row));
-      left = left.filter((row) => stateMachine.isAwaited(row));
-      for (const row of free) stateMachine.remove(row);
-      removed += free.length;
-    }
-    this.#journal.afterwards(settled);
-    return removed;
+  /** Makes all dead tasks that pass, and can be, ready again. @returns how many, once that is on disk */
+  redriveAll(filter: TaskFilter): Promise<number> {
+    const redrive = (rows: readonly number[]): number => {
+      const { table } = this.#context.stateMachine();
+      const ids = rows.map((row) => table.f(row, ID));
+      return ids.filter((id) => this.redrive(id, () => {}) === undefined).length;
+    };
+    return this.#search.each({ ...filter, states: ["dead"] }, redrive, { settled: this.#settled });
   }
+
+  /** Forgets ended tasks that pass, and that no other waits for; at most `most`. `undo` gets the keys with which they come back. */
+  purge(
+    filter: TaskFilter & { readonly states: readonly [EndedState] },
+    { most, undoMs, undo }: { most: number; undoMs?: number | undefined; undo?: (key: string) => void },
+  ): Promise<number> {
+    const remove = (rows: readonly number[]): number => {
+      const { removed, key } = this.#removedTasks.remove(rows, undoMs);
+      if (key !== undefined) undo?.(key);
+      return removed;
+    };
+    return this.#search.each(filter, remove, { settled: this.#settled, most });
+  }
+
+  readonly #settled = (callback: () => void): void => this.#journal.afterwards(callback);
 }
 
 export function unknownTask(): OperationError {

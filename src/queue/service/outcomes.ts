@@ -105,6 +105,11 @@ export class Outcomes {
     for (const watcher of all(this.#live.get(id))) guard.run(() => watcher.progress?.(id, bytes), watcher.owner, id);
   }
 
+  /** The newest progress under this lease. */
+  newestProgress(lease: LeaseRef): Uint8Array | undefined {
+    return this.#progress.of(lease);
+  }
+
   /** One who comes late is told where the task is. */
   #catchUp(lease: LeaseRef, watcher: OutcomeWatcher): void {
     const last = this.#progress.of(lease);

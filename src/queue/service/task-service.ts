@@ -26,10 +26,11 @@ import { readTasks } from "./read-tasks.ts";
 import type { Store, StoredTask, StoreOpening, TakeoverOptions } from "../stores/store.ts";
 
 import { type Submission, type SubmissionAnswer, Submissions } from "./submissions.ts";
-import { ID, NONE } from "../tasks/task-columns.ts";
+import { ID, NONE, TOKEN } from "../tasks/task-columns.ts";
 import { type QueueSettings, readSettings, withoutDefaults } from "../tasks/queue-settings.ts";
 import type { TaskQueue } from "../tasks/task-queue.ts";
-import { type ScanRequest, TaskScan } from "./task-scan.ts";
+import { RemovedTasks } from "./removed-tasks.ts";
+import { TaskSearch } from "./task-search.ts";
 import { type TaskView, viewTask, whyWaiting } from "./task-view.ts";
 import type { StateCounts } from "../tasks/state-words.ts";
 import type { WorkerRegistryStats } from "./worker-registry.ts";
@@ -108,6 +109,8 @@ export class TaskService {
   readonly #dispatcher: Dispatcher;
   readonly #submissions: Submissions;
   readonly adminCommands: AdminCommands;
+  readonly search: TaskSearch;
+  readonly removedTasks: RemovedTasks;
   #settledCallbacks: { readonly callback: () => void; readonly owner: Owner | undefined }[] = [];
   #closed = false;
   /** Resolves when `open` has ended, either way. */
@@ -153,7 +156,15 @@ export class TaskService {
     this.#outcomes = outcomes;
     this.#dispatcher = dispatcher;
     this.#submissions = new Submissions(context, { journal, outcomes, bodyBytesMax: this.#bodyBytesMax });
-    this.adminCommands = new AdminCommands(context, { journal, dispatcher, outcomes });
+    this.search = new TaskSearch(context, options.clock);
+    this.removedTasks = new RemovedTasks(context, journal);
+    this.adminCommands = new AdminCommands(context, {
+      journal,
+      dispatcher,
+      outcomes,
+      search: this.search,
+      removedTasks: this.removedTasks,
+    });
   }
 
   // ---- life
@@ -234,6 +245,7 @@ export class TaskService {
     await this.#opened;
     if (!this.#isOpen) return;
     this.#submissions.close();
+    this.removedTasks.close();
     this.flush();
     if (!this.#commits.trouble) await this.#commits.drained();
     await this.#store.close();
@@ -260,7 +272,8 @@ export class TaskService {
 
   /** When `tick` has something to do, in the clock's ms, or undefined. */
   get deadlineMs(): number | undefined {
-    const atMs = Math.min(this.stateMachine.deadlineMs ?? Infinity, this.#dispatcher.deadlineMs);
+    const { deadlineMs = Infinity } = this.stateMachine;
+    const atMs = Math.min(deadlineMs, this.#dispatcher.deadlineMs, this.removedTasks.deadlineMs);
     return atMs === Infinity ? undefined : atMs - this.#offsetMs;
   }
 
@@ -268,6 +281,7 @@ export class TaskService {
     const { nowMs } = this;
     this.stateMachine.tick(nowMs);
     this.#dispatcher.tick(nowMs);
+    this.removedTasks.tick(nowMs);
     this.flush();
   }
 
@@ -427,17 +441,6 @@ export class TaskService {
     });
   }
 
-  /**
-   * A page of tasks, complete whatever has been. Messages are read between the slices of the search.
-   *
-   * @param show called with the rows at once when they are known, as they are gone a moment later
-   */
-  async list<Shown>(request: ScanRequest, show: (page: ReturnType<TaskScan["page"]>) => Shown): Promise<Shown> {
-    const scan = new TaskScan(this.stateMachine, request);
-    while (scan.look()) await new Promise<void>((resolve) => this.#clock.afterInput(resolve));
-    return show(scan.page());
-  }
-
   /** @throws UsageError QUEUE_OPTIONS_INVALID */
   configure(queueName: string, settings: QueueSettings, settled: () => void): void {
     const queue = this.stateMachine.queue(queueName);
@@ -452,6 +455,16 @@ export class TaskService {
   setting(name: string, value: string | undefined, settled: () => void): void {
     this.#journal.set(name, value);
     this.#journal.afterwards(settled);
+  }
+
+  /** Who works on an active task, and the newest that it said of its progress. */
+  working(row: number): { worker: string | undefined; progress: Uint8Array | undefined } {
+    const { stateMachine } = this;
+    const { table } = stateMachine;
+    return {
+      worker: this.#dispatcher.consumer(stateMachine.leaseOwner(row))?.peer,
+      progress: this.#outcomes.newestProgress({ id: table.f(row, ID), token: table.f(row, TOKEN) }),
+    };
   }
 
   /** What is kept of a task beside what is in memory; without its head when that is damaged. */
@@ -519,7 +532,7 @@ export class TaskService {
     removed: (row) => {
       const id = this.stateMachine.table.f(row, ID);
       this.#bodies.drop(id);
-      this.#journal.removed(id);
+      if (!this.removedTasks.isTaking) this.#journal.removed(id);
     },
     errorRecorded: (row, error, attempt) => this.#journal.addError(this.stateMachine.table.f(row, ID), error, attempt),
     ready: (queue) => this.#dispatcher.ready(queue),

@@ -1,9 +1,10 @@
 /** ○ A task for people to look at, and why it waits. */
+import { showFingerprint } from "../tasks/error-fingerprint.ts";
 import type { TaskStateMachine } from "../tasks/task-state-machine.ts";
 import { type DeadReason, isEnded, type TaskState } from "../tasks/life-cycle.ts";
 import { LOST_MAX } from "../limits.ts";
 import type { TaskPolicy } from "../tasks/task-policy.ts";
-import { AT, ATTEMPTS, BODY_BYTES, CREATED, EXPIRES, ID, LOST, RESULT_BYTES, TOKEN } from "../tasks/task-columns.ts";
+import { AT, ATTEMPTS, BODY_BYTES, CREATED, ERROR, EXPIRES, ID, LOST, RESULT_BYTES, TOKEN } from "../tasks/task-columns.ts";
 
 export interface TaskView extends TaskPolicy {
   readonly number: number;
@@ -15,6 +16,8 @@ export interface TaskView extends TaskPolicy {
   readonly group: string | undefined;
   /** Attempts that failed. */
   readonly failures: number;
+  /** The fingerprint of its newest error, where that is known without the store: error-fingerprint.ts. */
+  readonly error: string | undefined;
   /** Workers whose connection broke while they had it. */
   readonly lost: number;
   readonly createdMs: number;
@@ -38,6 +41,7 @@ export function viewTask(stateMachine: TaskStateMachine, row: number): TaskView 
     priority: stateMachine.priority(row),
     group: stateMachine.group(row) || undefined,
     failures: table.u(row, ATTEMPTS),
+    error: table.u(row, ERROR) === 0 ? undefined : showFingerprint(table.u(row, ERROR)),
     lost: table.u(row, LOST),
     createdMs: table.f(row, CREATED),
     atMs: finite(table.f(row, AT)),

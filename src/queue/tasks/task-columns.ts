@@ -1,6 +1,6 @@
 /**
  * ○ Rows of tasks in pages of typed arrays: outside the JavaScript heap, so that ten million waiting tasks cost the collector
- * nothing. A row is 108 bytes; growing adds a page and never copies. Row 0 stands for "none".
+ * nothing. A row is 112 bytes; growing adds a page and never copies. Row 0 stands for "none".
  * Bodies are not here: they lie in the store, the newest also in the body cache.
  */
 
@@ -47,7 +47,9 @@ export const RESULT_BYTES = 11;
 export const KEY_A = 12;
 export const KEY_B = 13;
 export const KEY_C = 14;
-const U32_FIELDS = 15;
+/** The fingerprint of its newest error (error-fingerprint.ts); 0: it has none, or it is in the store alone. */
+export const ERROR = 15;
+const U32_FIELDS = 16;
 
 // Bits of FLAGS.
 /** Its submission is not on disk yet: nobody may see or take it. */

@@ -6,6 +6,7 @@
 import { assert } from "../../core/assert.ts";
 import type { Random } from "../../core/random.ts";
 import { Dependencies } from "./dependencies.ts";
+import { errorFingerprint } from "./error-fingerprint.ts";
 import { type EndedState, isEnded, type TaskEvent } from "./life-cycle.ts";
 import { KEPT_MS_MAX, LOST_MAX, TASK_OVERHEAD_BYTES } from "../limits.ts";
 import { backoffMs, type TaskSpec } from "./task-policy.ts";
@@ -14,6 +15,7 @@ import {
   AT,
   ATTEMPTS,
   BODY_BYTES,
+  ERROR,
   EXPIRES,
   FLAG_DAMAGED,
   FLAG_AWAITED,
@@ -362,6 +364,7 @@ export class TaskStateMachine extends Recovery {
 
   #recordError(row: number, error: string, attempt?: number): void {
     this.setFlag(row, FLAG_ERRORS, true);
+    this.table.setU(row, ERROR, errorFingerprint(error));
     this.#listener.errorRecorded(row, error, attempt);
   }
 

@@ -69,6 +69,8 @@ const HQ1_VERBS: Readonly<Record<string, readonly number[]>> = {
   RETRY: [1],
   SET: [1],
   PURGE: [1, 2],
+  UNDO: [],
+  ERRORS: [1],
   CRON: [1],
   DATA: [],
   ADDS: [0],

@@ -248,6 +248,49 @@ test("LIST and SHOW inspect; SET, PURGE and RETRY change", async () => {
   assert.deepEqual(rig.news("p"), ['HQ1|DATA|7|{"removed":1}']);
 });
 
+test("ERRORS, RETRY and PURGE of many go by the error, and UNDO brings back", async () => {
+  const rig = await Rig.open();
+  interface Answer {
+    readonly groups: readonly { readonly error: string; readonly count: number }[];
+    readonly unread: number;
+    readonly tasks: readonly { readonly id: string; readonly error: string }[];
+    readonly removed: number;
+    readonly undo: string;
+  }
+  const say = async (message: string): Promise<string> => {
+    await rig.say("p", message);
+    return rig.news("p").at(-1)!;
+  };
+  const data = async (message: string): Promise<Answer> =>
+    JSON.parse((await say(message)).split("|").slice(3).join("|")) as Answer;
+  await rig.say("p", 'HQ1|ADD|1|q|{"attempts":1}|a|b|c');
+  await rig.say("w", "HQ1|WORK|q|3");
+  const leases = rig.news("w").map((task) => task.split("|")[2]!);
+  for (const [index, error] of ["no card 1", "no card 2", "no time"].entries()) {
+    await rig.say("w", `HQ1|FAIL|${leases[index]}|${error}`);
+  }
+  const { groups, unread } = await data("HQ1|ERRORS|2|q");
+  assert.deepEqual([unread, groups.map(({ count }) => count)], [0, [2, 1]]);
+  const { error } = groups[0]!;
+  const { tasks } = await data(`HQ1|LIST|3|{"queue":"q","state":"dead","error":"${error}"}`);
+  assert.deepEqual(
+    tasks.map((task) => [task.id, task.error]),
+    [
+      ["b0-1", error],
+      ["b0-2", error],
+    ],
+  );
+  const { removed, undo } = await data(`HQ1|PURGE|4|q|dead|{"error":"${error}","undoMs":10000}`);
+  assert.equal(removed, 2);
+  assert.deepEqual(await data(`HQ1|UNDO|5|${undo}`), { restored: 2 });
+  assert.match(await say(`HQ1|UNDO|6|${undo}`), /REFUSED\|6\|QUEUE_TASK_STATE/);
+  assert.deepEqual(await data(`HQ1|RETRY|7||{"queue":"q","error":"${error}"}`), { retried: 2 });
+  assert.deepEqual(await data("HQ1|PURGE|8|q|dead"), { removed: 1 });
+  for (const wrong of ['LIST|9|{"error":"x"}', 'PURGE|9|q|dead|{"undoMs":1e9}', "RETRY|9||{}"]) {
+    assert.match(await say(`HQ1|${wrong}`), /REFUSED\|9\|QUEUE_OPTIONS_INVALID/, wrong);
+  }
+});
+
 test("workers of every protocol are listed with what they have, and for a minute after they left", async () => {
   const rig = await Rig.open();
   await rig.say("own", "HQ1|WORK|mail|2");

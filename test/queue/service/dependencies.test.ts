@@ -112,18 +112,14 @@ test("what is purged is never taken for done: parents that are waited for stay, 
   const fails = await child(rig, [parent]);
   const grandchild = await child(rig, [fails]);
   await end(worker, "fail");
-  const purge = (): number => {
-    const removed = rig.service.adminCommands.purge(rig.service.stateMachine.queue("q"), "dead", 100, () => {});
-    rig.service.flush();
-    return removed;
-  };
-  assert.equal(purge(), 2, "the two that died with it");
+  const purge = (): Promise<number> => rig.service.adminCommands.purge({ queue: "q", states: ["dead"] }, { most: 100 });
+  assert.equal(await purge(), 2, "the two that died with it");
   assert.deepEqual(
     [parent, waits, fails, grandchild].map((id) => stateOf(rig, id)),
     ["dead", "blocked", "unknown", "unknown"],
   );
   rig.service.adminCommands.cancel(waits, () => {});
-  assert.equal(purge(), 1);
+  assert.equal(await purge(), 1);
   assert.equal(stateOf(rig, parent), "unknown");
 });
 
@@ -322,8 +318,8 @@ test("whatever is added, ended, retried, cancelled, purged and restarted, no chi
       } else if (chance < 0.8) retry(rig, any(ids));
       else if (chance < 0.84) rig.service.adminCommands.cancel(any(ids), () => {});
       else if (chance < 0.88) {
-        const { adminCommands, stateMachine } = rig.service;
-        adminCommands.purge(stateMachine.queue("q"), any(["completed", "dead", "cancelled"]), 100, () => {});
+        const states = [any(["completed", "dead", "cancelled"] as const)] as const;
+        await rig.service.adminCommands.purge({ queue: "q", states }, { most: 100 });
       } else if (chance < 0.91) {
         await worker.leave(false);
         rig = await restart(rig, { endedBytesMax: 2000 });

@@ -167,7 +167,7 @@ test("a dead task under a key whose body had to go stays dead, with its error, a
   const { state, bytes: error } = await rig.outcome(id);
   assert.deepEqual([state, text(error)], ["dead", "no"]);
   assert.equal(rig.service.adminCommands.redrive(id, () => {})?.code, "QUEUE_TASK_STATE");
-  rig.service.adminCommands.purge(rig.service.stateMachine.queue("q"), "dead", 100, () => {});
+  await rig.service.adminCommands.purge({ queue: "q", states: ["dead"] }, { most: 100 });
   assert.notEqual(await rig.add("again", options), id, "purged is forgotten");
 });
 

@@ -17,7 +17,9 @@ export interface ReplayedMessage {
 
 const ANSWERED_BY_ANY: ReadonlySet<string> = new Set(["OK", "REFUSED", "DATA"]);
 /** Verbs whose third frame is a request's number. */
-const REQUESTS: ReadonlySet<string> = new Set("ADD CALL WATCH CANCEL SHOW LIST STATS RETRY SET PURGE CRON".split(" "));
+const REQUESTS: ReadonlySet<string> = new Set(
+  "ADD CALL WATCH CANCEL SHOW LIST STATS RETRY SET PURGE UNDO ERRORS CRON".split(" "),
+);
 const MAJORDOMO = {
   worker1: { ready: 1, disconnect: 5 },
   worker2: { ready: 1, disconnect: 6 },

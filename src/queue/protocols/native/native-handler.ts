@@ -8,7 +8,7 @@ import { unknownTask } from "../../service/admin-commands.ts";
 import type { CronTable } from "../../service/cron.ts";
 import type { TaskService } from "../../service/task-service.ts";
 import type { ProtocolHandler, PeerConnection } from "../protocol-handler.ts";
-import { list, purge, show, stats } from "./inspect-commands.ts";
+import { errors, list, purge, retryAll, show, stats, undo } from "./inspect-commands.ts";
 import { submitBatch } from "./batch-submissions.ts";
 import { NativeWriter, STATE } from "./native-writer.ts";
 import { OutcomeSubscriptions } from "./outcome-subscriptions.ts";
@@ -258,8 +258,17 @@ export class NativeHandler implements ProtocolHandler {
     this.#say("DATA", request(frames), json(stats(this.#service, this.#ids)));
   }
 
+  errors(frames: Frames): void {
+    this.#later(frames, errors(this.#service, this.#ids, readText(frames[3])));
+  }
+
+  /** One task by its id, or all that a filter lets through. */
   retry(frames: Frames): void {
     const rid = request(frames);
+    if (frames[3]?.length === 0) {
+      this.#later(frames, retryAll(this.#service, readObject(frames[4])));
+      return;
+    }
     const refusal = this.#service.adminCommands.redrive(this.#taskNumber(frames[3]), () => this.#say("OK", rid));
     if (refusal) throw refusal;
   }
@@ -270,10 +279,13 @@ export class NativeHandler implements ProtocolHandler {
   }
 
   purge(frames: Frames): void {
-    const rid = request(frames);
-    purge(this.#service, { queue: readText(frames[3]), state: frames[4]?.toString("latin1") }, (removed) =>
-      this.#say("DATA", rid, json({ removed })),
-    );
+    const [, , , queue, state, options] = frames;
+    const more = options ? readObject(options) : {};
+    this.#later(frames, purge(this.#service, { ...more, queue: readText(queue), state: state?.toString("latin1") }));
+  }
+
+  undo(frames: Frames): void {
+    this.#later(frames, undo(this.#service, readText(frames[3])));
   }
 
   cron(frames: Frames): void {
@@ -379,6 +391,8 @@ const HANDLERS: Readonly<Record<VerbIn, (handler: NativeHandler, frames: Frames)
   RETRY: (handler, frames) => handler.retry(frames),
   SET: (handler, frames) => handler.set(frames),
   PURGE: (handler, frames) => handler.purge(frames),
+  UNDO: (handler, frames) => handler.undo(frames),
+  ERRORS: (handler, frames) => handler.errors(frames),
   CRON: (handler, frames) => handler.cron(frames),
 };
 
