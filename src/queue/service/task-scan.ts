@@ -1,6 +1,6 @@
 /**
  * ○ Looks at every row that there is, a slice at a time, for the tasks that a filter lets through: complete whatever has passed through
- * the broker before, and ten million rows hold up nobody. `TaskPage` puts what was found in the order of the tasks' numbers.
+ * the broker before, and ten million rows hold up nobody. `IdPage` puts what was found in the order of the tasks' numbers.
  */
 import type { TaskState } from "../tasks/life-cycle.ts";
 import { ERROR, ID, NONE } from "../tasks/task-columns.ts";
@@ -62,7 +62,7 @@ export class TaskScan {
 const SPARE = 1024;
 
 /** The smallest numbers of all that were added, as many as `limit`. */
-export class TaskPage {
+export class IdPage {
   readonly #limit: number;
   readonly #ids: Float64Array;
   #count = 0;

@@ -7,7 +7,7 @@ import { AT, ERROR, FLAG_ERRORS, FLAGS, NONE } from "../tasks/task-columns.ts";
 import { errorFingerprint, errorKind, showFingerprint } from "../tasks/error-fingerprint.ts";
 import { decodeAttemptError } from "./attempt-error.ts";
 import type { ServiceContext } from "./service-context.ts";
-import { type TaskFilter, TaskPage, TaskScan } from "./task-scan.ts";
+import { type TaskFilter, IdPage, TaskScan } from "./task-scan.ts";
 
 /** Dead tasks of one queue with the same kind of error. */
 export interface ErrorGroup {
@@ -61,7 +61,7 @@ export class TaskSearch {
     if (filter.error !== undefined) await this.#readErrors();
     const stateMachine = this.#context.stateMachine();
     const scan = new TaskScan(stateMachine, filter);
-    const page = new TaskPage(limit);
+    const page = new IdPage(limit);
     await this.#all(scan, (id) => page.add(id));
     const { ids, next } = page.get();
     const rows = ids.map((id) => stateMachine.find(id)).filter((row) => row !== NONE && scan.passes(row));
