@@ -76,8 +76,8 @@ function movesByCode(): Map<string, Set<Kind>> {
       const prefix = /`([A-Z_]+_)\$\{/.exec(first!)?.[1];
       if (prefix !== undefined) for (const code of codes) if (code.startsWith(prefix)) add(made, code, kind as Kind);
     }
-    // The sockets' table: code, number, whether it is the caller's fault.
-    for (const [, code, yours] of text.matchAll(/^ {2}(E[A-Z]+): \[[\d_]+, (true|false)\],$/gm))
+    // The sockets' table: code, number, whether it is the caller's fault, text.
+    for (const [, code, yours] of text.matchAll(/^ {2}(E[A-Z]+): \[[\d_]+, (true|false), "[^"]*"\],$/gm))
       add(made, code!, yours === "true" ? "UsageError" : "OperationError");
     for (const [, thrown] of text.matchAll(/@throws ([\s\S]*?)(?:\*\/|\n\s*\* @)/g)) {
       let kind: Kind | undefined;

@@ -1,39 +1,63 @@
 /**
- * ○ The sockets' errors: `code` and `errno` as the `zeromq` package has them, kinds as the rest of Holdfast has them (core/errors.ts).
+ * ○ The sockets' errors: `code`, `errno`, `address` and `message` as the `zeromq` package has them, since programs compare them; what is
+ * to be said beyond it stands in `detail`. Kinds as the rest of Holdfast has them (core/errors.ts).
  */
 import { OperationError, UsageError, codeOf, messageOf, type HoldfastError } from "../core/errors.ts";
 
-/** Code → Linux's number, or libzmq's own (ZMQ_HAUSNUMERO + n); true: the caller's fault. */
+/** Code → Linux's number, or libzmq's own (ZMQ_HAUSNUMERO + n); whether it is the caller's fault; the text. */
 const ERRNO = {
-  ENOENT: [2, false],
-  EAGAIN: [11, false],
-  EBADF: [9, true],
-  EACCES: [13, false],
-  EINVAL: [22, true],
-  EMFILE: [24, false],
-  ENOTSUP: [95, true],
-  EPROTONOSUPPORT: [93, true],
-  EADDRINUSE: [98, false],
-  EADDRNOTAVAIL: [99, false],
-  ECONNREFUSED: [111, false],
-  EHOSTUNREACH: [113, false],
-  EFSM: [156_384_763, true],
-} as const satisfies Record<string, readonly [number, boolean]>;
+  ENOENT: [2, false, "No such endpoint"],
+  EBADF: [9, true, "Socket is closed"],
+  EAGAIN: [11, false, "Operation was not possible or timed out"],
+  EACCES: [13, false, "Permission denied"],
+  EINVAL: [22, true, "Invalid argument"],
+  EMFILE: [24, false, "Too many open file descriptors"],
+  EPROTONOSUPPORT: [93, true, "Protocol not supported"],
+  ENOTSUP: [95, true, "Operation not supported"],
+  EADDRINUSE: [98, false, "Address already in use"],
+  EADDRNOTAVAIL: [99, false, "Cannot assign requested address"],
+  ECONNREFUSED: [111, false, "Connection refused"],
+  EHOSTUNREACH: [113, false, "Host unreachable"],
+  EFSM: [156_384_763, true, "Operation cannot be accomplished in current state"],
+} as const satisfies Record<string, readonly [number, boolean, string]>;
 
 export type ZmqErrorCode = keyof typeof ERRNO;
 
-/** An error of a socket: a HoldfastError with the number that `zeromq` gives beside the code. */
-export type ZmqError = HoldfastError & { readonly errno: number };
+/** What can be told of an error beside its code. */
+interface ErrorFacts {
+  /** Action, reason and value. */
+  readonly detail: string;
+  /** The address that a call was given. */
+  readonly address?: string | undefined;
+  readonly cause?: unknown;
+}
 
-export function zmqError(code: ZmqErrorCode, message: string, options?: ErrorOptions): ZmqError {
-  const [errno, usage] = ERRNO[code];
-  const error = usage ? new UsageError(code, message, options) : new OperationError(code, message, options);
-  return Object.assign(error, { errno });
+/** An error of a socket: a HoldfastError with what `zeromq` gives beside the code, and more in `detail`. */
+export type ZmqError = HoldfastError & {
+  /** Linux's number of the error, or libzmq's own. */
+  readonly errno: number;
+  /** The address that the call was given, if it was given one. */
+  readonly address?: string;
+  /** What was to be done, and why it could not be: `message` is `zeromq`'s text for the code alone. */
+  readonly detail: string;
+};
+
+export function zmqError(code: ZmqErrorCode, facts: string | ErrorFacts): ZmqError {
+  const [errno, usage, text] = ERRNO[code];
+  const { detail, address, cause } = typeof facts === "string" ? { detail: facts } : facts;
+  const error = new (usage ? UsageError : OperationError)(code, text, cause === undefined ? undefined : { cause });
+  return Object.assign(error, { errno, ...(address !== undefined && { address }), detail });
 }
 
 /** What the system said, as a socket's error; a code that is not listed becomes EINVAL with the cause kept. */
-export function fromSystem(error: unknown, action: string): ZmqError {
-  const code = codeOf(error);
+export function fromSystem(cause: unknown, action: string, address: string): ZmqError {
+  const code = codeOf(cause);
   const known = code !== undefined && code in ERRNO ? (code as ZmqErrorCode) : "EINVAL";
-  return zmqError(known, `${action}: ${messageOf(error)}`, { cause: error });
+  return zmqError(known, { detail: `${action}: ${messageOf(cause)}`, address, cause });
+}
+
+/** An argument of the wrong type: a TypeError as in `zeromq`, and EINVAL as all invalid arguments are. */
+export function wrongType(text: string): TypeError {
+  const [errno] = ERRNO.EINVAL;
+  return Object.assign(new TypeError(text), { code: "EINVAL", errno });
 }

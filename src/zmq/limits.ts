@@ -32,9 +32,6 @@ export const CLOSE_MS_MAX = 1000;
 /** 64 KiB: how much is written at once; a frame larger than this goes alone. */
 export const WRITE_BYTES = 64 * 1024;
 
-/** 512 operations between pipes of one process before the event loop turns: as the addon's bound on synchronous operations. */
-export const TURN_OPERATIONS = 512;
-
 /** 1 MiB of topics from one subscriber, 64 octets a topic added for its node: 16,000 topics; a peer that subscribes to more is at fault. */
 export const SUBSCRIPTION_BYTES_MAX = 1024 * 1024;
 

@@ -60,6 +60,11 @@ export abstract class Pattern {
     return undefined;
   }
 
+  /** Whether it is not this socket's turn to send. */
+  get sendRefusal(): "EFSM" | undefined {
+    return undefined;
+  }
+
   /** Whether `receive` would give a message. It may be true although all that is queued will be skipped. */
   get hasMessage(): boolean {
     return false;

@@ -59,14 +59,14 @@ const NOWHERE = -1;
 
 export class Pipe {
   readonly #owner: PipeOwner;
-  // The bounds as they are when the pipe is made, no bound as Infinity: asked for at every message
+  // No bound is Infinity: asked for at every message
   readonly #conflate: boolean;
-  readonly #sendMax: number;
-  readonly #sendBytesMax: number;
-  readonly #sendLow: number;
-  readonly #receiveMax: number;
-  readonly #receiveBytesMax: number;
-  readonly #receiveLow: number;
+  #sendMax = Infinity;
+  #sendBytesMax = Infinity;
+  #sendLow = Infinity;
+  #receiveMax = Infinity;
+  #receiveBytesMax = Infinity;
+  #receiveLow = Infinity;
   readonly inbound = new Ring<Message>();
   readonly outbound = new Ring<Message>();
   inboundBytes = 0;
@@ -94,12 +94,19 @@ export class Pipe {
   constructor(owner: PipeOwner, bounds: PipeBounds) {
     this.#owner = owner;
     this.#conflate = bounds.conflate;
+    this.setBounds(bounds);
+  }
+
+  /** Bounds may change while messages are queued: what is above a new one stays, and nothing more is taken. */
+  setBounds(bounds: PipeBounds): void {
     this.#sendMax = bounds.sendHighWaterMark || Infinity;
     this.#sendBytesMax = bounds.sendHighWaterBytes || Infinity;
     this.#sendLow = Math.floor((this.#sendMax + 1) / 2); // libzmq's compute_lwm
     this.#receiveMax = bounds.receiveHighWaterMark || Infinity;
     this.#receiveBytesMax = bounds.receiveHighWaterBytes || Infinity;
     this.#receiveLow = Math.floor((this.#receiveMax + 1) / 2);
+    this.#tellRoom();
+    this.#tellLow();
   }
 
   /** Whether a message of so many bytes may be queued; a refusal is remembered until `writable` was told. */
@@ -148,10 +155,7 @@ export class Pipe {
     const message = this.inbound.shift();
     if (message === undefined) return undefined;
     this.inboundBytes -= byteLength(message);
-    if (this.#stopped && this.#isLow()) {
-      this.#stopped = false;
-      this.transport?.resume();
-    }
+    this.#tellLow();
     if (this.closed && this.inbound.length === 0) this.#owner.pipeDrained(this);
     return message;
   }
@@ -160,11 +164,7 @@ export class Pipe {
   settled(count: number, bytes: number): void {
     this.outboundCount -= count;
     this.outboundBytes -= bytes;
-    if (!this.#refused) return;
-    const low = this.outboundCount <= this.#sendLow && this.outboundBytes <= this.#sendBytesMax / 2;
-    if (!low) return;
-    this.#refused = false;
-    this.#owner.pipeWritable(this);
+    this.#tellRoom();
   }
 
   /** Forgets what is queued to send, not what is being written. */
@@ -175,8 +175,18 @@ export class Pipe {
     }
   }
 
-  #isLow(): boolean {
-    return this.inbound.length <= this.#receiveLow && this.inboundBytes <= this.#receiveBytesMax / 2;
+  #tellRoom(): void {
+    if (!this.#refused) return;
+    if (this.outboundCount > this.#sendLow || this.outboundBytes > this.#sendBytesMax / 2) return;
+    this.#refused = false;
+    this.#owner.pipeWritable(this);
+  }
+
+  #tellLow(): void {
+    if (!this.#stopped) return;
+    if (this.inbound.length > this.#receiveLow || this.inboundBytes > this.#receiveBytesMax / 2) return;
+    this.#stopped = false;
+    this.transport?.resume();
   }
 }
 

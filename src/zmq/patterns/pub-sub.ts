@@ -27,7 +27,7 @@ export interface PublisherSettings {
   /** Which repeated (un)subscriptions the application sees. */
   readonly verbosity: null | "allSubs" | "allSubsUnsubs";
   /** Sent to each new subscriber. */
-  readonly welcomeMessage: string | null;
+  readonly welcomeMessage: string | Uint8Array | null;
 }
 
 interface Subscriber {
@@ -36,13 +36,7 @@ interface Subscriber {
 }
 
 export class PublisherPattern extends FairPattern {
-  settings: PublisherSettings = {
-    noDrop: false,
-    invertMatching: false,
-    manual: false,
-    verbosity: null,
-    welcomeMessage: null,
-  };
+  readonly #settings: PublisherSettings;
   /** XPUB: whether the application sees subscriptions. */
   readonly #visible: boolean;
   readonly #tree = new TopicTree<Pipe>();
@@ -54,8 +48,9 @@ export class PublisherPattern extends FairPattern {
   /** Counts the messages sent; a pipe that has the number has been matched by this one. */
   #mark = 0;
 
-  constructor({ visible }: { visible: boolean }) {
+  constructor(settings: PublisherSettings, { visible }: { visible: boolean }) {
     super();
+    this.#settings = settings;
     this.#visible = visible;
   }
 
@@ -64,9 +59,9 @@ export class PublisherPattern extends FairPattern {
   }
 
   override connected(pipe: Pipe): boolean {
-    const { welcomeMessage } = this.settings;
+    const { welcomeMessage } = this.#settings;
     if (welcomeMessage !== null) {
-      const welcome = Buffer.from(welcomeMessage);
+      const welcome = Buffer.from(welcomeMessage as string);
       pipe.push([welcome], welcome.length);
     }
     return true;
@@ -92,7 +87,7 @@ export class PublisherPattern extends FairPattern {
       return;
     }
     const topic = body.subarray(1);
-    const changed = this.settings.manual || this.#apply(pipe, body[0]!, topic);
+    const changed = this.#settings.manual || this.#apply(pipe, body[0]!, topic);
     if (this.#visible && changed) pipe.deliver([Buffer.from(body)]);
   }
 
@@ -119,7 +114,7 @@ export class PublisherPattern extends FairPattern {
   override send(message: Message): SendResult {
     const bytes = byteLength(message);
     const matched = this.#match(message[0]!);
-    if (this.settings.noDrop && matched.some((pipe) => !pipe.hasRoom(bytes))) return "EAGAIN";
+    if (this.#settings.noDrop && matched.some((pipe) => !pipe.hasRoom(bytes))) return "EAGAIN";
     for (const pipe of matched) if (pipe.hasRoom(bytes)) pipe.push(message, bytes);
     return "sent";
   }
@@ -141,7 +136,7 @@ export class PublisherPattern extends FairPattern {
       pipe.mark = mark;
       matched.push(pipe);
     });
-    if (!this.settings.invertMatching) return matched;
+    if (!this.#settings.invertMatching) return matched;
     return [...this.#subscribers.keys()].filter((pipe) => pipe.mark !== mark);
   }
 
@@ -150,7 +145,7 @@ export class PublisherPattern extends FairPattern {
     const subscriber = this.#subscribers.get(pipe);
     if (subscriber === undefined) return false;
     const key = topic.toString("latin1");
-    const { verbosity } = this.settings;
+    const { verbosity } = this.#settings;
     if (kind === SUBSCRIBE) {
       if (!subscriber.topics.has(key)) {
         subscriber.bytes += topic.length + TOPIC_OVERHEAD_BYTES;
@@ -172,7 +167,7 @@ export class PublisherPattern extends FairPattern {
   #forget(pipe: Pipe): void {
     const subscriber = this.#subscribers.get(pipe);
     if (subscriber === undefined) return;
-    const { verbosity } = this.settings;
+    const { verbosity } = this.#settings;
     for (const topic of subscriber.topics.values()) {
       const left = this.#tree.remove(topic, pipe);
       const seen = left === 0 || (left !== undefined && verbosity === "allSubsUnsubs");
@@ -186,15 +181,16 @@ export interface SubscriberSettings {
 }
 
 export class SubscriberPattern extends FairPattern {
-  settings: SubscriberSettings = { invertMatching: false };
+  readonly #settings: SubscriberSettings;
   /** SUB filters again what it receives; XSUB takes all. */
   readonly #filters: boolean;
   readonly #tree = new TopicTree<true>();
   readonly #topics = new Map<string, { readonly topic: Buffer; count: number }>();
   readonly #pipes = new Set<Pipe>();
 
-  constructor({ filters }: { filters: boolean }) {
+  constructor(settings: SubscriberSettings, { filters }: { filters: boolean }) {
     super();
+    this.#settings = settings;
     this.#filters = filters;
   }
 
@@ -215,7 +211,7 @@ export class SubscriberPattern extends FairPattern {
   }
 
   override incoming(pipe: Pipe, message: Message): void {
-    if (!this.#filters || this.#tree.matches(message[0]!) !== this.settings.invertMatching) pipe.deliver(message);
+    if (!this.#filters || this.#tree.matches(message[0]!) !== this.#settings.invertMatching) pipe.deliver(message);
   }
 
   subscribe(topic: Buffer): void {

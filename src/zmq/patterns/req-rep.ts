@@ -19,14 +19,15 @@ export interface RequestSettings {
 }
 
 export class RequestPattern extends DealerPattern {
-  settings: RequestSettings = { correlate: false, relaxed: false };
+  readonly #settings: RequestSettings;
   #awaiting = false;
   #requestPipe: Pipe | undefined;
   #requestId: number;
 
   /** @param firstId a random 32-bit number, so that a restarted requester does not take its predecessor's replies */
-  constructor(firstId: number) {
+  constructor(settings: RequestSettings, firstId: number) {
     super();
+    this.#settings = settings;
     this.#requestId = firstId >>> 0;
   }
 
@@ -45,11 +46,11 @@ export class RequestPattern extends DealerPattern {
   }
 
   override send(message: Message): SendResult {
-    if (this.#awaiting && !this.settings.relaxed) return "EFSM";
+    if (this.sendRefusal) return "EFSM";
     // Replies to requests given up must not be taken for replies to this one
     while (this.queue.next() !== undefined);
     const request = [DELIMITER, ...message];
-    if (this.settings.correlate) {
+    if (this.#settings.correlate) {
       this.#requestId = (this.#requestId + 1) >>> 0;
       request.unshift(this.#requestIdPart());
     }
@@ -62,6 +63,10 @@ export class RequestPattern extends DealerPattern {
 
   override get receiveRefusal(): "EFSM" | undefined {
     return this.#awaiting ? undefined : "EFSM";
+  }
+
+  override get sendRefusal(): "EFSM" | undefined {
+    return this.#awaiting && !this.#settings.relaxed ? "EFSM" : undefined;
   }
 
   override receive(): Message | undefined {
@@ -77,7 +82,7 @@ export class RequestPattern extends DealerPattern {
   }
 
   override get hasRoom(): boolean {
-    return (!this.#awaiting || this.settings.relaxed) && super.hasRoom;
+    return this.sendRefusal === undefined && super.hasRoom;
   }
 
   override get hasMessage(): boolean {
@@ -85,7 +90,7 @@ export class RequestPattern extends DealerPattern {
   }
 
   #bodyOf(message: Message): Message | undefined {
-    if (!this.settings.correlate) return message[0]!.length === 0 ? message.slice(1) : undefined;
+    if (!this.#settings.correlate) return message[0]!.length === 0 ? message.slice(1) : undefined;
     if (!message[0]!.equals(this.#requestIdPart())) return undefined;
     return message.slice(2);
   }
@@ -109,6 +114,10 @@ export class ReplyPattern extends FairPattern {
 
   override get receiveRefusal(): "EFSM" | undefined {
     return this.#replying ? "EFSM" : undefined;
+  }
+
+  override get sendRefusal(): "EFSM" | undefined {
+    return this.#replying ? undefined : "EFSM";
   }
 
   override receive(): Message | undefined {

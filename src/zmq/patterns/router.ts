@@ -17,7 +17,7 @@ export interface RouterSettings {
 const MADE_UP_BYTES = 5;
 
 export class RouterPattern extends FairPattern {
-  settings: RouterSettings = { mandatory: false, handover: false };
+  readonly #settings: RouterSettings;
   readonly #pipes = new Map<string, Pipe>();
   /** Pipes under a made-up id, by its number: the usual case needs no text as key. */
   readonly #numbered = new Map<number, Pipe>();
@@ -28,8 +28,9 @@ export class RouterPattern extends FairPattern {
    * @param firstNumber a random 32-bit number: where made-up ids start, so that those of an earlier run are not met again soon
    * @param onHandover ends a pipe whose id another took over
    */
-  constructor(firstNumber: number, onHandover: (pipe: Pipe) => void) {
+  constructor(settings: RouterSettings, firstNumber: number, onHandover: (pipe: Pipe) => void) {
     super();
+    this.#settings = settings;
     this.#nextNumber = firstNumber >>> 0;
     this.#onHandover = onHandover;
   }
@@ -48,7 +49,7 @@ export class RouterPattern extends FairPattern {
     }
     const holder = this.#pipes.get(announced.toString("latin1"));
     if (holder !== undefined) {
-      if (!this.settings.handover) return false;
+      if (!this.#settings.handover) return false;
       this.#leave(holder);
       holder.routingId = undefined;
       this.#onHandover(holder);
@@ -85,7 +86,7 @@ export class RouterPattern extends FairPattern {
   }
 
   override get drops(): boolean {
-    return !this.settings.mandatory;
+    return !this.#settings.mandatory;
   }
 
   /** The pipe that has an id. */

@@ -2,10 +2,11 @@
  * ○ The lives of a socket and of its connections: tables of states and events. What a table does not list cannot happen. A test
  * compares the tables with these pictures.
  *
- * SOCKET: a socket; in the same words a connected endpoint (Dialer) and an inproc connection. Closing, it takes no calls, but what
- * is queued still goes out within `linger`:
+ * SOCKET: a socket; in the same words a connected endpoint (Dialer) and an inproc connection. Leaving, it was closed while a bind or
+ * unbind was under way, and closes once that is done. Closing, it takes no calls, but what is queued still goes out within `linger`:
  *
  *     open --close--> closing --gone--> closed
+ *     open --closeLater--> leaving --close--> closing
  *
  * DIALED: one address connected to, over one stream after another. Closing, it connects again for as long as something is queued
  * that may linger; `gone` also when the name has lost the address:
@@ -27,10 +28,11 @@ import { assert } from "../../core/assert.ts";
 
 type Table<State extends string, Event extends string> = Readonly<Record<State, Partial<Record<Event, State>>>>;
 
-export type SocketState = "open" | "closing" | "closed";
+export type SocketState = "open" | "leaving" | "closing" | "closed";
 
-export const SOCKET: Table<SocketState, "close" | "gone"> = {
-  open: { close: "closing" },
+export const SOCKET: Table<SocketState, "close" | "closeLater" | "gone"> = {
+  open: { close: "closing", closeLater: "leaving" },
+  leaving: { close: "closing" },
   closing: { gone: "closed" },
   closed: {},
 };

@@ -7,6 +7,7 @@ import { EventEmitter } from "node:events";
 import type { Buffer } from "node:buffer";
 import { EVENTS_WAITING_MAX } from "../limits.ts";
 import { Ring } from "../../core/ring.ts";
+import { codeOf, UsageError } from "../../core/errors.ts";
 import { zmqError } from "../errors.ts";
 
 /** Which connection. More than the `zeromq` package has. */
@@ -58,8 +59,16 @@ interface Waiter {
   readonly reject: (error: Error) => void;
 }
 
+/** What takes listeners for events: an `Observer`. */
+export interface EventInterface {
+  /** Calls the listener at each event of a type from now on. */
+  on<E extends EventType>(type: E, listener: (event: EventOfType<E>) => void): EventInterface;
+  /** Takes a listener away. */
+  off<E extends EventType>(type: E, listener: (event: EventOfType<E>) => void): EventInterface;
+}
+
 /** The events of one socket: `socket.events`. */
-export class Observer {
+export class Observer implements EventInterface {
   readonly #waiting = new Ring<Event>();
   readonly #waiters = new Ring<Waiter>();
   #emitter: EventEmitter | undefined;
@@ -74,10 +83,16 @@ export class Observer {
   /**
    * The next event.
    *
-   * @throws OperationError EAGAIN when closed while waiting, UsageError EBADF when closed before
+   * @throws OperationError EAGAIN when closed while waiting, UsageError EBADF when closed before; ENOTSUP, at once, when listeners take the
+   * events (`on`)
    */
   receive(): Promise<Event> {
-    if (this.#emitter) return Promise.reject(zmqError("ENOTSUP", "Cannot receive events: listeners take them (events.on)"));
+    if (this.#emitter) {
+      throw new UsageError(
+        "ENOTSUP",
+        "Observer is in event emitter mode. After a call to events.on() it is not possible to read events with events.receive().",
+      );
+    }
     const event = this.#waiting.shift();
     if (event) return Promise.resolve(event);
     if (this.#closed) return Promise.reject(zmqError("EBADF", "Cannot receive event: the observer is closed"));
@@ -108,7 +123,7 @@ export class Observer {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Event, undefined> {
     while (!this.#closed || this.#waiting.length > 0) {
-      const event = await this.receive().catch(() => undefined);
+      const event = await this.receive().catch(undefinedWhenClosed);
       if (event === undefined) return undefined;
       yield event;
     }
@@ -136,4 +151,8 @@ export class Observer {
       for (let event = this.#waiting.shift(); event; event = this.#waiting.shift()) this.#emitter!.emit(event.type, event);
     });
   }
+}
+
+function undefinedWhenClosed(error: unknown): undefined {
+  if (codeOf(error) !== "EAGAIN") throw error;
 }

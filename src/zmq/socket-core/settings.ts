@@ -1,11 +1,13 @@
 /**
- * ○ The options that every socket has, as plain properties with their defaults. Names and units are those of the `zeromq` package. An
- * option takes effect at the next bind or connect, but for the timeouts and `linger`, which are read when they are needed.
+ * ○ The options of sockets, their defaults and what each may be set to. Names and units are those of the `zeromq` package. An option
+ * takes effect at the next bind or connect, but for those that say `atOnce`.
  */
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
+import { EMPTY_BUFFER } from "../../core/buffers.ts";
 import type { Verdict } from "../../zmtp/mechanism.ts";
-import { MESSAGE_BYTES_MAX } from "../../zmtp/limits.ts";
+import { MESSAGE_BYTES_MAX, ROUTING_ID_BYTES_MAX } from "../../zmtp/limits.ts";
 import { BACKLOG, HANDSHAKE_INTERVAL_MS, HIGH_WATER_BYTES, HIGH_WATER_MARK, RECONNECT_INTERVAL_MS } from "../limits.ts";
+import { call, flag, INT32_MAX, inSteps, key, octetsOf, oneOf, text, whole, type OptionRules } from "./option-rules.ts";
 
 /** What an authenticator is told of a peer that wants to connect. */
 export interface AuthRequest {
@@ -29,8 +31,8 @@ export interface AuthRequest {
  */
 export type Authenticator = (request: AuthRequest) => boolean | Partial<Verdict> | Promise<boolean | Partial<Verdict>>;
 
-/** Options of all sockets. */
-export abstract class OptionFields {
+/** The options of all types with their defaults; each type has those that mean something there (socket/options.ts). */
+export class OptionFields {
   /** Messages that may wait for one peer; 0: no bound. Default 1000. */
   sendHighWaterMark: number = HIGH_WATER_MARK;
   /** Messages that may wait here from one peer; past it the peer's own sending stops. 0: no bound. Default 1000. */
@@ -69,7 +71,7 @@ export abstract class OptionFields {
   heartbeatTimeToLive = 0;
   /** Bytes that one message may have, all parts together; -1: no limit. Default 64 MiB. Longer ones end their connection. */
   maxMessageSize: number = MESSAGE_BYTES_MAX;
-  /** The id under which a ROUTER is to know this socket: 1 to 255 octets, the first not zero. */
+  /** The id under which a ROUTER is to know this socket: 1 to 255 octets, the first not zero. Bytes that are text read as text. */
   routingId: string | Uint8Array | null = null;
   /** Send an empty message to each new peer, so that a ROUTER knows of this socket. Default false. */
   probeRouter = false;
@@ -105,19 +107,92 @@ export abstract class OptionFields {
   typeOfService = 0;
   /** Decides which peers may connect, on the side that checks; null (default): NULL and CURVE let everyone in, PLAIN no one. */
   authenticate: Authenticator | null = null;
+  /** Whether `send` fails with EHOSTUNREACH, or waits for room, rather than drops. Default false. */
+  mandatory = false;
+  /** Whether a new peer takes over a routing id that is in use; else its connection is ended. Default false. */
+  handover = false;
+  /** Mark requests with an id, so that a late reply is not taken for another's. Default false. */
+  correlate = false;
+  /** Allow a new request before the last one's reply, which is then skipped; set `correlate` too. Default false. */
+  relaxed = false;
+  /** Wait for room rather than drop. Default false. */
+  noDrop = false;
+  /** Send, or receive, what does not match. Default false. */
+  invertMatching = false;
+  /** Subscriptions take effect only by `subscribe` and `unsubscribe` here. Default false. */
+  manual = false;
+  /** Which repeated subscriptions are received: null (default) none, "allSubs", or "allSubsUnsubs". */
+  verbosity: null | "allSubs" | "allSubsUnsubs" = null;
+  /** Sent to each new subscriber. */
+  welcomeMessage: string | Uint8Array | null = null;
 }
 
 /** What the insides of a socket read of its options. */
 export type SocketSettings = Readonly<OptionFields>;
 
-const NAMES = Object.keys(new (class extends OptionFields {})()) as (keyof SocketSettings)[];
+/** 255 octets: what ZMTP and ZAP can carry of an id, a name, a password or a domain. */
+const SHORT_TEXT_BYTES_MAX = 255;
+
+/** 6,553,599 ms: what PING's field of 16 bits in tenths of a second can say. */
+const TIME_TO_LIVE_MS_MAX = 6_553_599;
+
+const AT_ONCE = { atOnce: true } as const;
+
+export const OPTION_RULES: OptionRules<keyof OptionFields> = {
+  sendHighWaterMark: whole(0, { id: 23, ...AT_ONCE }),
+  receiveHighWaterMark: whole(0, { id: 24, ...AT_ONCE }),
+  sendHighWaterBytes: whole(0, { most: Number.MAX_SAFE_INTEGER, ...AT_ONCE }),
+  receiveHighWaterBytes: whole(0, { most: Number.MAX_SAFE_INTEGER, ...AT_ONCE }),
+  sendTimeout: whole(-1, { id: 28, ...AT_ONCE }),
+  receiveTimeout: whole(-1, { id: 27, ...AT_ONCE }),
+  conflate: flag({ id: 54 }),
+  linger: whole(-1, { id: 17, ...AT_ONCE }),
+  immediate: flag({ id: 39 }),
+  ipv6: flag({ id: 42 }),
+  backlog: whole(0, { id: 19 }),
+  reconnectInterval: whole(-1, { id: 18 }),
+  reconnectMaxInterval: whole(0, { id: 21 }),
+  connectTimeout: whole(0, { id: 79 }),
+  handshakeInterval: whole(0, { id: 66 }),
+  heartbeatInterval: whole(0, { id: 75 }),
+  heartbeatTimeout: whole(-1, { id: 77 }),
+  heartbeatTimeToLive: inSteps(100, whole(-INT32_MAX - 1, { id: 76, most: TIME_TO_LIVE_MS_MAX })),
+  maxMessageSize: whole(-Number.MAX_SAFE_INTEGER, { id: 22, most: Number.MAX_SAFE_INTEGER }),
+  routingId: text({ id: 5, most: ROUTING_ID_BYTES_MAX }),
+  probeRouter: flag({ id: 51, ...AT_ONCE }),
+  connectToAll: flag(),
+  tcpKeepalive: whole(-1, { id: 34, most: 1 }),
+  tcpKeepaliveCount: whole(-1, { id: 35 }),
+  tcpKeepaliveIdle: whole(-1, { id: 36 }),
+  tcpKeepaliveInterval: whole(-1, { id: 37 }),
+  plainServer: flag({ id: 44 }),
+  plainUsername: text({ id: 45, most: SHORT_TEXT_BYTES_MAX }),
+  plainPassword: text({ id: 46, most: SHORT_TEXT_BYTES_MAX }),
+  curveServer: flag({ id: 47 }),
+  curvePublicKey: key({ id: 48 }),
+  curveSecretKey: key({ id: 49 }),
+  curveServerKey: key({ id: 50 }),
+  zapDomain: text({ id: 55, most: SHORT_TEXT_BYTES_MAX }),
+  zapEnforceDomain: flag({ id: 93 }),
+  typeOfService: whole(0, { id: 57 }),
+  authenticate: call(),
+  mandatory: flag({ id: 33, ...AT_ONCE }),
+  handover: flag({ id: 56, ...AT_ONCE }),
+  correlate: flag({ id: 52, ...AT_ONCE }),
+  relaxed: flag({ id: 53, ...AT_ONCE }),
+  noDrop: flag({ id: 69 }),
+  invertMatching: flag({ id: 74 }),
+  manual: flag({ id: 71 }),
+  verbosity: oneOf([null, "allSubs", "allSubsUnsubs"], AT_ONCE),
+  welcomeMessage: text({ id: 72, least: 0 }),
+};
 
 /** The settings as they are now: what a bound or connected endpoint goes on with, whatever is set later. */
 export function copySettings(settings: SocketSettings): SocketSettings {
-  return Object.fromEntries(NAMES.map((name) => [name, settings[name]])) as unknown as SocketSettings;
+  return Object.assign(new OptionFields(), settings);
 }
 
 /** The own routing id as octets. */
 export function routingIdOf({ routingId }: SocketSettings): Buffer {
-  return routingId === null ? Buffer.alloc(0) : Buffer.from(routingId as string);
+  return routingId === null ? EMPTY_BUFFER : octetsOf(routingId);
 }

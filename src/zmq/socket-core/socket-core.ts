@@ -4,7 +4,7 @@
  * once; it is closed, and `onClosed` called, when after `close` the last of what was `opened` is gone.
  */
 import { Buffer } from "node:buffer";
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setImmediate as loopTurned } from "node:timers/promises";
 import type { Clock } from "../../core/clock.ts";
 import type { Message } from "../../zmtp/message-parts.ts";
 import { zmqError } from "../errors.ts";
@@ -12,6 +12,7 @@ import { after, SOCKET, type SocketState } from "./life-cycle.ts";
 import type { Event, EventKnownPeer } from "./observer.ts";
 import type { Pattern, SendResult } from "../patterns/pattern.ts";
 import { Pipe, type PeerInfo, type PipeBounds, type PipeOwner } from "../patterns/pipe.ts";
+import { turnIsOver } from "./turn.ts";
 import { ReceiveWaiters, SendWaiters, type WaitOptions } from "./waiters.ts";
 
 const SENT = Promise.resolve();
@@ -23,8 +24,14 @@ const SENT = Promise.resolve();
 const SENDS_PER_TURN = 512;
 const PROBE = Buffer.alloc(0);
 
+/** What a core reads of its socket's options, whenever it needs it. */
+export interface CoreSettings extends PipeBounds {
+  readonly probeRouter: boolean;
+}
+
 export interface SocketCoreOptions {
   readonly pattern: Pattern;
+  readonly settings: CoreSettings;
   readonly clock: Clock;
   /** Tells an event to the observer, if there is one. */
   readonly tell: (event: Event) => void;
@@ -37,6 +44,7 @@ export class SocketCore implements PipeOwner {
   readonly clock: Clock;
   readonly tell: (event: Event) => void;
   readonly #pattern: Pattern;
+  readonly #settings: CoreSettings;
   readonly #pipes = new Set<Pipe>();
   /** Why pipes ended whose last messages are still to be taken. */
   readonly #reasons = new Map<Pipe, Error | undefined>();
@@ -45,7 +53,6 @@ export class SocketCore implements PipeOwner {
   readonly #orphans = new Map<Pipe, number>();
   readonly #receiveWaiters: ReceiveWaiters;
   readonly #sendWaiters: SendWaiters;
-  #sendScheduled = false;
   /** Half the high-water mark where that is less, so that a turn comes before a pipe is full. */
   #sendsPerTurn = SENDS_PER_TURN;
   #sentThisTurn = 0;
@@ -53,19 +60,35 @@ export class SocketCore implements PipeOwner {
   #state: SocketState = "open";
   /** Endpoints and connections that are open. */
   #openCount = 0;
+  /** Binds and unbinds. */
+  #underWay = 0;
+  #closeLater: (() => void) | undefined;
 
-  constructor({ pattern, clock, tell, keyOf, onClosed }: SocketCoreOptions) {
+  constructor({ pattern, settings, clock, tell, keyOf, onClosed }: SocketCoreOptions) {
     this.#onClosed = onClosed;
     this.#pattern = pattern;
+    this.#settings = settings;
     this.clock = clock;
     this.tell = tell;
-    this.#receiveWaiters = new ReceiveWaiters(() => pattern.receive());
-    this.#sendWaiters = new SendWaiters((message) => this.#attempt(message), keyOf);
+    this.#receiveWaiters = new ReceiveWaiters(
+      () => this.#next(),
+      (when) => refused(pattern.receiveRefusal, `Cannot receive: ${receiveReason(pattern)} ${when}`),
+    );
+    this.#sendWaiters = new SendWaiters(
+      (message) => this.#attempt(message),
+      (when) => refused(pattern.sendRefusal, `Cannot send: ${sendReason(pattern)} ${when}`),
+      keyOf,
+    );
   }
 
-  /** Whether `close` was called. */
+  /** Whether it takes no calls any more. */
   get closed(): boolean {
-    return this.#state !== "open";
+    return this.#state === "closing" || this.#state === "closed";
+  }
+
+  /** Whether a bind or unbind is under way. */
+  get isBusy(): boolean {
+    return this.#underWay > 0;
   }
 
   get readable(): boolean {
@@ -82,25 +105,29 @@ export class SocketCore implements PipeOwner {
   }
 
   /** Makes a pipe and gives it to the pattern. */
-  attach(bounds: PipeBounds, routingId?: Buffer): Pipe {
-    const pipe = new Pipe(this, bounds);
+  attach(routingId?: Buffer): Pipe {
+    const pipe = new Pipe(this, this.#settings);
     pipe.routingId = routingId;
-    if (bounds.sendHighWaterMark > 0) {
-      this.#sendsPerTurn = Math.max(1, Math.min(this.#sendsPerTurn, bounds.sendHighWaterMark >> 1));
-    }
+    this.#setSendsPerTurn();
     this.#pipes.add(pipe);
     this.#pattern.attach(pipe);
-    this.#wakeSendWaiters();
+    this.#sendWaiters.serveSoon();
     return pipe;
   }
 
   /** The pipe's peer is through its handshake. @returns false when the pattern has no place for it */
-  connected(pipe: Pipe, peer: PeerInfo, { probe }: { probe: boolean }): boolean {
+  connected(pipe: Pipe, peer: PeerInfo): boolean {
     pipe.peer = peer;
     if (!this.#pattern.connected(pipe)) return false;
-    if (probe) pipe.push([PROBE], 0);
-    this.#wakeSendWaiters();
+    if (this.#settings.probeRouter) pipe.push([PROBE], 0);
+    this.#sendWaiters.serveSoon();
     return true;
+  }
+
+  /** The high-water marks were set anew: all pipes get them. */
+  boundsChanged(): void {
+    this.#setSendsPerTurn();
+    for (const pipe of this.#pipes) pipe.setBounds(this.#settings);
   }
 
   /** The connection broke and is being made again. */
@@ -138,7 +165,7 @@ export class SocketCore implements PipeOwner {
 
   pipeWritable(pipe: Pipe): void {
     this.#pattern.writable(pipe);
-    this.#wakeSendWaiters();
+    this.#sendWaiters.serveSoon();
   }
 
   pipeDrained(pipe: Pipe): void {
@@ -163,9 +190,16 @@ export class SocketCore implements PipeOwner {
 
   #sent(): Promise<void> {
     this.#sentThisTurn += 1;
-    if (this.#sentThisTurn < this.#sendsPerTurn) return SENT;
+    if (this.#sentThisTurn < this.#sendsPerTurn && !turnIsOver()) return SENT;
     this.#sentThisTurn = 0;
-    return nextTurn();
+    return loopTurned();
+  }
+
+  /** So many that a turn comes before a pipe is full. */
+  #setSendsPerTurn(): void {
+    const { sendHighWaterMark } = this.#settings;
+    this.#sendsPerTurn =
+      sendHighWaterMark === 0 ? SENDS_PER_TURN : Math.max(1, Math.min(SENDS_PER_TURN, sendHighWaterMark >> 1));
   }
 
   /** Sends at once or tells why not; never ahead of those who wait. */
@@ -177,32 +211,50 @@ export class SocketCore implements PipeOwner {
     return result;
   }
 
-  /** As `receive`, where that can be answered at once; else undefined, an error too. */
+  /** As `receive`, where that can be answered at once and there is time; else undefined, an error too. */
   receiveNow(batch: number): Message | Message[] | undefined {
-    if (this.closed || this.#pattern.receiveRefusal !== undefined || !this.#receiveWaiters.isEmpty) return undefined;
-    const message = this.#pattern.receive();
-    if (message === undefined) return undefined;
-    this.#afterReceive();
-    return batch === 0 ? message : this.#receiveWaiters.gather(message, batch);
+    if (this.closed || !this.#receiveWaiters.isEmpty || turnIsOver()) return undefined;
+    return this.#take(batch);
   }
 
-  /** @param batch 0: one message; else an array of 1 to `batch` messages */
+  /**
+   * Out of turn it waits for its turn.
+   *
+   * @param batch 0: one message; else an array of 1 to `batch` messages
+   */
   receive<T>(batch: number, timeoutMs: number, options: WaitOptions | undefined): Promise<T> {
-    const ready = this.receiveNow(batch);
+    const ready = this.receiveNow(batch) ?? (timeoutMs === 0 ? this.#takeUnlessOthersWait(batch) : undefined);
     // Asking for the length tells the compiler that it is an array, so that the promise is not searched for a `then` in it: 30 ns
     if (ready !== undefined && ready.length > 0) return Promise.resolve(ready as T);
-    const refusal = this.#receiveRefusal();
-    if (refusal) return Promise.reject(refusal);
-    return this.#receiveWaiters.wait<T>(batch, { clock: this.clock, timeoutMs, signal: options?.signal });
+    if (this.closed) return Promise.reject(closedError("receive"));
+    if (this.#pattern.receiveRefusal === "ENOTSUP")
+      return Promise.reject(refused("ENOTSUP", "Cannot receive: this socket only sends"));
+    const promise = this.#receiveWaiters.wait<T>(batch, { clock: this.clock, timeoutMs, signal: options?.signal });
+    if (this.#pattern.hasMessage) this.#receiveWaiters.serveSoon(); // it waits for the next turn only
+    return promise;
   }
 
   /** The next message, or undefined when there is none for this caller: those who wait come first. */
   tryReceive(): Message | undefined {
-    const refusal = this.#receiveRefusal();
-    if (refusal) throw refusal;
-    if (!this.#receiveWaiters.isEmpty) return undefined;
+    if (this.closed) throw closedError("receive");
+    const { receiveRefusal } = this.#pattern;
+    if (receiveRefusal !== undefined) throw refused(receiveRefusal, `Cannot receive: ${receiveReason(this.#pattern)} now`);
+    return this.#takeUnlessOthersWait(0) as Message | undefined;
+  }
+
+  #takeUnlessOthersWait(batch: number): Message | Message[] | undefined {
+    return this.closed || !this.#receiveWaiters.isEmpty ? undefined : this.#take(batch);
+  }
+
+  #take(batch: number): Message | Message[] | undefined {
+    const message = this.#next();
+    return message === undefined || batch === 0 ? message : this.#receiveWaiters.gather(message, batch);
+  }
+
+  /** REP: a reply that waits may go now. */
+  #next(): Message | undefined {
     const message = this.#pattern.receive();
-    if (message !== undefined) this.#afterReceive();
+    if (message !== undefined && !this.#sendWaiters.isEmpty) this.#sendWaiters.serveSoon();
     return message;
   }
 
@@ -218,26 +270,31 @@ export class SocketCore implements PipeOwner {
     this.#onClosed();
   }
 
+  /** Binds or unbinds: a `close` meanwhile comes after it. */
+  async whileBusy(act: () => Promise<void>): Promise<void> {
+    this.#underWay += 1;
+    try {
+      await act();
+    } finally {
+      this.#underWay -= 1;
+      if (this.#underWay === 0) this.#closeLater?.();
+    }
+  }
+
   /** @param closeEndpoints ends what is open, each of which tells so by `gone` */
   close(closeEndpoints: () => void): void {
+    if (this.#underWay > 0) {
+      if (this.#state === "open") this.#state = after(SOCKET, this.#state, "closeLater");
+      this.#closeLater = () => this.close(closeEndpoints);
+      return;
+    }
+    this.#closeLater = undefined;
     this.#state = after(SOCKET, this.#state, "close");
     this.#receiveWaiters.close();
     this.#sendWaiters.close();
     this.opened(); // so that the end is told once, after all of them
     closeEndpoints();
     this.gone();
-  }
-
-  /** REP: a reply that waits may go now. */
-  #afterReceive(): void {
-    if (!this.#sendWaiters.isEmpty) this.#wakeSendWaiters();
-  }
-
-  #receiveRefusal(): Error | undefined {
-    if (this.closed) return closedError("receive");
-    const code = this.#pattern.receiveRefusal;
-    if (code === undefined) return undefined;
-    return zmqError(code, `Cannot receive: ${code === "EFSM" ? "it is this socket's turn to send" : "this socket only sends"}`);
   }
 
   #attempt(message: Message): "sent" | "EAGAIN" | Error {
@@ -248,28 +305,14 @@ export class SocketCore implements PipeOwner {
     }
     if (this.#pattern.drops && result !== "EFSM") return "sent";
     switch (result) {
+      case "EFSM": // out of turn it waits for its turn
       case "EAGAIN":
-        return result;
+        return "EAGAIN";
       case "EHOSTUNREACH":
         return zmqError("EHOSTUNREACH", `Cannot send: no peer has routing id ${message[0]!.toString("hex")}`);
-      case "EFSM":
-        return zmqError("EFSM", "Cannot send: it is this socket's turn to receive");
       default:
         return zmqError("ENOTSUP", "Cannot send: this socket only receives");
     }
-  }
-
-  /**
-   * Serves those who wait to send once the loop has turned: were it done at once, a program that sends in a loop to a peer that
-   * always has room would never let the loop turn, and hear no more of timers or other connections.
-   */
-  #wakeSendWaiters(): void {
-    if (this.#sendScheduled || this.#sendWaiters.isEmpty) return;
-    this.#sendScheduled = true;
-    setImmediate(() => {
-      this.#sendScheduled = false;
-      if (!this.closed) this.#sendWaiters.serve();
-    });
   }
 
   #orphan(pipe: Pipe, reason: Error | undefined): void {
@@ -292,4 +335,17 @@ export function knownPeer(pipe: Pipe): EventKnownPeer {
 
 function closedError(what: string): Error {
   return zmqError("EBADF", `Cannot ${what}: the socket is closed`);
+}
+
+/** Out of turn, or nothing there: EAGAIN. */
+function refused(code: "EFSM" | "ENOTSUP" | undefined, detail: string): Error {
+  return zmqError(code ?? "EAGAIN", detail);
+}
+
+function receiveReason({ receiveRefusal }: Pattern): string {
+  return receiveRefusal === undefined ? "there was no message" : "it was this socket's turn to send";
+}
+
+function sendReason({ sendRefusal }: Pattern): string {
+  return sendRefusal === undefined ? "no peer had room" : "it was this socket's turn to receive";
 }

@@ -1,12 +1,13 @@
 /**
  * ● Callers who wait: receivers until there is a message, senders until there is room. Each is answered once: by what it waits
- * for, its deadline, its AbortSignal, or the socket's close. Served in the order they came.
+ * for, its deadline, its AbortSignal, or the socket's close. Served in the order they came, and as many in one turn of the event loop
+ * as there is time for.
  */
 import type { Cancel, Clock } from "../../core/clock.ts";
 import { OperationError } from "../../core/errors.ts";
 import type { Message } from "../../zmtp/message-parts.ts";
-import { zmqError } from "../errors.ts";
 import { Ring } from "../../core/ring.ts";
+import { nextTurn, turnIsOver } from "./turn.ts";
 
 /** What every call that may wait takes. */
 export interface WaitOptions {
@@ -30,10 +31,9 @@ class Waiter<T> {
     this.#reject = reject;
   }
 
-  /** @param what for the error: "receive" or "send" */
-  bound(clock: Clock, timeoutMs: number, signal: AbortSignal | undefined, what: string): void {
+  bound({ clock, timeoutMs, signal }: WaitContext, refusal: Refusal): void {
     if (timeoutMs > 0) {
-      this.#cancelTimer = clock.at(clock.now() + timeoutMs, () => this.reject(timedOut(what, timeoutMs)));
+      this.#cancelTimer = clock.at(clock.now() + timeoutMs, () => this.reject(refusal(`within ${timeoutMs} ms`)));
     }
     if (signal) {
       this.#signal = signal;
@@ -58,6 +58,9 @@ class Waiter<T> {
     this.#signal?.removeEventListener("abort", this.#onAbort);
   }
 }
+
+/** Why a call cannot be answered at the moment that it must be. */
+type Refusal = (when: string) => Error;
 
 /** A queue of waiters; those answered meanwhile are skipped when their turn comes. */
 class WaiterQueue<W extends Waiter<never>> {
@@ -101,13 +104,18 @@ export interface WaitContext {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Those who wait for messages. `next` gives the next one or undefined. */
+/** Those who wait for messages. */
 export class ReceiveWaiters {
   readonly #queue = new WaiterQueue<ReceiveWaiter>();
   readonly #next: () => Message | undefined;
+  readonly #refusal: Refusal;
+  #serving = false;
+  #scheduled = false;
 
-  constructor(next: () => Message | undefined) {
+  /** @param next the next message or undefined */
+  constructor(next: () => Message | undefined, refusal: Refusal) {
     this.#next = next;
+    this.#refusal = refusal;
   }
 
   get isEmpty(): boolean {
@@ -115,24 +123,41 @@ export class ReceiveWaiters {
   }
 
   /** @param batch 0: resolves with one message; else with an array of 1 to `batch` messages */
-  wait<T>(batch: number, { clock, timeoutMs, signal }: WaitContext): Promise<T> {
-    if (signal?.aborted) return Promise.reject(aborted(signal));
-    if (timeoutMs === 0) return Promise.reject(timedOut("receive", 0));
+  wait<T>(batch: number, context: WaitContext): Promise<T> {
+    if (context.signal?.aborted) return Promise.reject(aborted(context.signal));
+    if (context.timeoutMs === 0) return Promise.reject(this.#refusal("now"));
     return new Promise<T>((resolve, reject) => {
       const waiter = new ReceiveWaiter(resolve as (value: never) => void, reject);
       waiter.batch = batch;
-      waiter.bound(clock, timeoutMs, signal, "receive");
+      waiter.bound(context, this.#refusal);
       this.#queue.push(waiter);
     });
   }
 
   /** Hands out what there is. */
   serve(): void {
+    if (this.#serving) return; // taking a message let another one in: it is next
+    this.#serving = true;
     for (let waiter = this.#queue.first; waiter !== undefined; waiter = this.#queue.first) {
+      if (turnIsOver()) {
+        this.serveSoon();
+        break;
+      }
       const message = this.#next();
-      if (message === undefined) return;
+      if (message === undefined) break;
       waiter.resolve((waiter.batch === 0 ? message : this.gather(message, waiter.batch)) as never);
     }
+    this.#serving = false;
+  }
+
+  /** The same in the next turn. */
+  serveSoon(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    nextTurn(() => {
+      this.#scheduled = false;
+      this.serve();
+    });
   }
 
   /** A batch that starts with a message and takes what else is there. */
@@ -147,21 +172,28 @@ export class ReceiveWaiters {
   }
 
   close(): void {
-    for (const waiter of this.#queue.takeAll()) waiter.reject(closedWhileWaiting("receive"));
+    for (const waiter of this.#queue.takeAll()) waiter.reject(this.#refusal("before the socket was closed"));
   }
 }
 
+/** What becomes of a message: taken, not yet, or an error for its sender. */
+type Attempt = (message: Message) => "sent" | "EAGAIN" | Error;
+
 /**
  * Those who wait for room, in a queue for each key: a socket that gives to whoever has room has one queue, one that addresses its
- * peers has a queue for each of them. `attempt` tries a message: taken, not yet, or an error for its sender.
+ * peers has a queue for each of them. All of them are served once the loop has turned: were it done at once, a program that sends in a
+ * loop to a peer that always has room would never let the loop turn, and hear no more of timers or other connections.
  */
 export class SendWaiters {
   readonly #queues = new Map<string, WaiterQueue<SendWaiter>>();
-  readonly #attempt: (message: Message) => "sent" | "EAGAIN" | Error;
+  readonly #attempt: Attempt;
+  readonly #refusal: Refusal;
   readonly #keyOf: ((message: Message) => string) | undefined;
+  #scheduled = false;
 
-  constructor(attempt: (message: Message) => "sent" | "EAGAIN" | Error, keyOf?: (message: Message) => string) {
+  constructor(attempt: Attempt, refusal: Refusal, keyOf?: (message: Message) => string) {
     this.#attempt = attempt;
+    this.#refusal = refusal;
     this.#keyOf = keyOf;
   }
 
@@ -176,13 +208,13 @@ export class SendWaiters {
     return this.#queues.get(this.#key(message))?.isEmpty === false;
   }
 
-  wait(message: Message, { clock, timeoutMs, signal }: WaitContext): Promise<void> {
-    if (signal?.aborted) return Promise.reject(aborted(signal));
-    if (timeoutMs === 0) return Promise.reject(timedOut("send", 0));
+  wait(message: Message, context: WaitContext): Promise<void> {
+    if (context.signal?.aborted) return Promise.reject(aborted(context.signal));
+    if (context.timeoutMs === 0) return Promise.reject(this.#refusal("now"));
     return new Promise<void>((resolve, reject) => {
       const waiter = new SendWaiter(resolve as (value: never) => void, reject);
       waiter.message = message;
-      waiter.bound(clock, timeoutMs, signal, "send");
+      waiter.bound(context, this.#refusal);
       const key = this.#key(message);
       const queue = this.#queues.get(key) ?? new WaiterQueue<SendWaiter>();
       this.#queues.set(key, queue);
@@ -190,17 +222,37 @@ export class SendWaiters {
     });
   }
 
-  /** Tries those who wait, each queue up to its first refusal. */
-  serve(): void {
-    for (const [key, queue] of this.#queues) {
-      for (let waiter = queue.first; waiter !== undefined && this.#answer(waiter); waiter = queue.first);
-      if (queue.isEmpty) this.#queues.delete(key);
-    }
+  /** Tries those who wait, in the next turn. */
+  serveSoon(): void {
+    if (this.#scheduled || this.isEmpty) return;
+    this.#scheduled = true;
+    nextTurn(() => {
+      this.#scheduled = false;
+      this.#serve();
+    });
   }
 
   close(): void {
-    for (const queue of this.#queues.values()) for (const waiter of queue.takeAll()) waiter.reject(closedWhileWaiting("send"));
+    for (const queue of this.#queues.values()) {
+      for (const waiter of queue.takeAll()) waiter.reject(this.#refusal("before the socket was closed"));
+    }
     this.#queues.clear();
+  }
+
+  /** Each queue up to its first refusal; one that there was no time for goes on behind the others. */
+  #serve(): void {
+    for (const [key, queue] of this.#queues) {
+      for (let waiter = queue.first; waiter !== undefined; waiter = queue.first) {
+        if (turnIsOver()) {
+          this.#queues.delete(key);
+          this.#queues.set(key, queue);
+          this.serveSoon();
+          return;
+        }
+        if (!this.#answer(waiter)) break;
+      }
+      if (queue.isEmpty) this.#queues.delete(key);
+    }
   }
 
   #key(message: Message): string {
@@ -215,15 +267,6 @@ export class SendWaiters {
     else waiter.reject(result);
     return true;
   }
-}
-
-function timedOut(what: string, timeoutMs: number): Error {
-  const reason = what === "send" ? "no peer has room" : "there is no message";
-  return zmqError("EAGAIN", `Cannot ${what}: ${reason}${timeoutMs > 0 ? ` after ${timeoutMs} ms` : ""}`);
-}
-
-function closedWhileWaiting(what: string): Error {
-  return zmqError("EAGAIN", `Cannot ${what}: the socket was closed`);
 }
 
 function aborted(signal: AbortSignal): Error {

@@ -1,40 +1,56 @@
 /** ● What sockets of one program share: the inproc names, defaults for new sockets, and how many there may be. */
 import { systemClock, type Clock } from "../../core/clock.ts";
-import { zmqError } from "../errors.ts";
+import { wrongType, zmqError } from "../errors.ts";
+import { flag, whole, type OptionRules } from "../socket-core/option-rules.ts";
 import { InprocNames } from "../transport/inproc.ts";
 import { SOCKETS_MAX } from "../limits.ts";
 import type { Authenticator } from "../socket-core/settings.ts";
 import { ZAP_NAME, ZapClient } from "../transport/zap.ts";
+import { defineOptions, OptionHolder } from "./option-holder.ts";
+
+/** 65,535 sockets: as many as libzmq allows. */
+const SOCKETS_LIMIT = 65_535;
 
 /** 1 hour: the timer that keeps the process alive while a socket waits to connect again does nothing when it fires. */
 const HOLD_MS = 3_600_000;
 
-/** Options of a `Context`. */
-export interface ContextOptions {
+/** The options of contexts and their defaults. */
+class ContextFields {
   /** Default of `ipv6` for new sockets: false. */
-  ipv6?: boolean;
+  ipv6 = false;
   /** False: new sockets drop what is unsent when closed (`linger` 0). Default true. */
-  blocky?: boolean;
+  blocky = true;
   /** How many sockets may be open at once. Default 1023. */
-  maxSockets?: number;
-  /** Default of `maxMessageSize` for new sockets, in bytes; -1: none of its own. */
-  maxMessageSize?: number;
+  maxSockets: number = SOCKETS_MAX;
+  /** Default of `maxMessageSize` for new sockets, in bytes; -1 (default): none of its own. */
+  maxMessageSize = -1;
+  /** Kept for programs that set it: there are no I/O threads here. Default 1. */
+  ioThreads = 1;
+  /** Kept for programs that set it: there are no I/O threads here. */
+  threadPriority = -1;
+  /** Kept for programs that set it: there are no I/O threads here. */
+  threadSchedulingPolicy = -1;
 }
 
+/** Options of a `Context`. */
+export interface ContextOptions extends Partial<ContextFields> {}
+
+const RULES: OptionRules<keyof ContextFields> = {
+  ioThreads: whole(0, { id: 1 }),
+  maxSockets: whole(1, { id: 2, most: SOCKETS_LIMIT }),
+  threadPriority: whole(0),
+  threadSchedulingPolicy: whole(0, { id: 4 }),
+  maxMessageSize: whole(-1, { id: 5 }),
+  ipv6: flag({ id: 42 }),
+  blocky: flag({ id: 70 }),
+};
+
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- defineOptions below makes it true
+export interface Context extends ContextFields {}
+
 /** What sockets share. There is one by default (`context`); a second one has inproc names of its own. */
-export class Context {
-  /** Default of `ipv6` for new sockets. */
-  ipv6: boolean;
-  /** False: new sockets drop what is unsent when closed. */
-  blocky: boolean;
-  /** How many sockets may be open at once. */
-  maxSockets: number;
-  /** Default of `maxMessageSize` for new sockets; -1: none of its own. */
-  maxMessageSize: number;
-  /** Kept for programs that set it: there are no I/O threads here. */
-  ioThreads = 1;
-  /** The largest `maxSockets`: as many as the system allows. */
-  readonly maxSocketsLimit: number = 65_535;
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging
+export class Context extends OptionHolder {
   /** @internal */
   readonly names = new InprocNames();
   /** @internal */
@@ -45,15 +61,17 @@ export class Context {
   #hold: NodeJS.Timeout | undefined;
 
   /** @param clock for tests: the time that its sockets go by */
-  constructor(
-    { ipv6 = false, blocky = true, maxSockets = SOCKETS_MAX, maxMessageSize = -1 }: ContextOptions = {},
-    clock: Clock = systemClock,
-  ) {
+  constructor(options: ContextOptions = {}, clock: Clock = systemClock) {
+    if (typeof options !== "object" || options === null) throw wrongType("Options must be an object");
+    if (typeof clock !== "object") throw wrongType(`Expected 1 argument but received ${arguments.length}`);
+    super(new ContextFields(), RULES);
     this.clock = clock;
-    this.ipv6 = ipv6;
-    this.blocky = blocky;
-    this.maxSockets = maxSockets;
-    this.maxMessageSize = maxMessageSize;
+    this.setOptions(options);
+  }
+
+  /** The largest `maxSockets`. */
+  get maxSocketsLimit(): number {
+    return SOCKETS_LIMIT;
   }
 
   /** @internal The authenticator behind inproc://zeromq.zap.01, if one is bound. */
@@ -90,6 +108,8 @@ export class Context {
     this.#hold = undefined;
   }
 }
+
+defineOptions(Context.prototype, Object.keys(RULES));
 
 /** The context of sockets that are given none. */
 export const context: Context = new Context();

@@ -8,32 +8,32 @@ import type { Random } from "../../core/random.ts";
 import type { Message } from "../../zmtp/message-parts.ts";
 import { SOCKET_TYPES, type SocketTypeName } from "../../zmtp/socket-type.ts";
 import type { EndpointContext } from "../transport/zmq-connection.ts";
-import { context as defaultContext, type Context } from "./context.ts";
+import { Context, context as defaultContext } from "./context.ts";
 import { Dialer, systemResolve, type ResolveHost } from "../transport/dialer.ts";
 import { parseEndpoint, type Endpoint } from "../transport/endpoint.ts";
-import { zmqError } from "../errors.ts";
+import { wrongType, zmqError } from "../errors.ts";
 import { SocketCore } from "../socket-core/socket-core.ts";
-import { addIgnoredOptions, type IgnoredOptions } from "./ignored-options.ts";
+import { assertSupported } from "./ignored-options.ts";
+import { defineOptions, OptionHolder } from "./option-holder.ts";
+import { PATTERNS, type SocketType } from "./socket-type.ts";
+import {
+  COMMON_OPTIONS,
+  defaultSettings,
+  SOCKET_RULES,
+  type AllOptions,
+  type OwnOption,
+  type ReceiveOption,
+  type SendOption,
+} from "./socket-options.ts";
 import { InprocConnection, type InprocSide } from "../transport/inproc.ts";
 import { Listener } from "../transport/listener.ts";
 import { Observer } from "../socket-core/observer.ts";
 import type { Pattern } from "../patterns/pattern.ts";
 import { mechanismMaker, mechanismName } from "../transport/security.ts";
-import { copySettings, OptionFields, routingIdOf, type Authenticator, type SocketSettings } from "../socket-core/settings.ts";
+import { copySettings, routingIdOf, type Authenticator, type SocketSettings } from "../socket-core/settings.ts";
 
 /** Chance for ids and waits; no secret depends on it. */
 const systemRandom: Random = () => randomBytes(4).readUInt32LE() / 2 ** 32;
-
-export function randomUint32(): number {
-  return randomBytes(4).readUInt32LE();
-}
-
-interface SocketInit {
-  readonly type: SocketTypeName;
-  readonly pattern: Pattern;
-  readonly context: Context | undefined;
-  readonly keyOf?: (message: Message) => string;
-}
 
 interface BoundEndpoint {
   /** The address as the caller wrote it; the endpoint is found under this one too. */
@@ -45,15 +45,23 @@ interface ConnectedEndpoint {
   close(lingerMs: number): void;
 }
 
-// oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- addIgnoredOptions below makes it true
-export interface Socket extends IgnoredOptions {}
+/** As many as a socket's constructor takes. */
+const ARGUMENTS_MAX = 2;
+
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging -- defineOptions below makes it true
+export interface Socket extends Omit<AllOptions, SendOption | ReceiveOption | OwnOption> {}
 
 /** Base of all sockets. Not to be used itself: make one of its subclasses. */
-export abstract class Socket extends OptionFields {
+// oxlint-disable-next-line typescript/no-unsafe-declaration-merging
+export abstract class Socket extends OptionHolder {
+  /** @internal */
+  declare readonly settings: AllOptions;
   /** The context that this socket belongs to. */
   readonly context: Context;
   /** @internal */
   readonly core: SocketCore;
+  /** @internal What its type does. */
+  protected readonly pattern: Pattern;
   /** @internal Looks names up; tests put their own here. */
   resolve: ResolveHost = systemResolve;
   readonly #type: SocketTypeName;
@@ -65,26 +73,45 @@ export abstract class Socket extends OptionFields {
   #lastEndpoint: string | null = null;
 
   /** @internal */
-  protected constructor({ type, pattern, context = defaultContext, keyOf }: SocketInit) {
-    super();
+  protected constructor(type: SocketType, options: { readonly context?: Context } = {}) {
+    if (typeof type !== "number") throw wrongType("Socket type must be a number");
+    if (typeof options !== "object" || options === null) throw wrongType("Options must be an object");
+    if (arguments.length > ARGUMENTS_MAX) throw wrongType(`Expected 2 arguments but received ${arguments.length}`);
+    const name = SOCKET_TYPES[type];
+    if (name === undefined) throw zmqError("EINVAL", `Cannot make socket: ${type} is no type`);
+    const { context = defaultContext } = options;
+    if (!(context instanceof Context)) throw zmqError("EINVAL", "Cannot make socket: its context is none");
     context.enter();
+    const settings = defaultSettings(name, context);
+    super(settings, SOCKET_RULES);
     this.context = context;
-    this.ipv6 = context.ipv6;
-    if (!context.blocky) this.linger = 0;
-    if (context.maxMessageSize >= 0) this.maxMessageSize = context.maxMessageSize;
-    this.#type = type;
+    this.#type = name;
+    this.pattern = PATTERNS[name](settings);
     this.core = new SocketCore({
-      pattern,
+      pattern: this.pattern,
+      settings,
       clock: context.clock,
       tell: (event) => this.#observer?.tell(event),
-      keyOf,
+      keyOf: name === "ROUTER" ? receiverOf : undefined,
       onClosed: () => this.#onClosed(),
     });
+    try {
+      this.setOptions(options);
+    } catch (error) {
+      context.leave();
+      throw error;
+    }
+  }
+
+  protected override optionChanged(atOnce: boolean): void {
+    if (this.#bound.size + this.#connected.size === 0 && !this.core.isBusy) return;
+    if (atOnce) this.core.boundsChanged();
+    else process.emitWarning("Socket option will not take effect until next connect/bind.", { code: "HOLDFAST_ZMQ_OPTION" });
   }
 
   /** The socket type's number, as in libzmq. */
-  get type(): number {
-    return SOCKET_TYPES.indexOf(this.#type);
+  get type(): SocketType {
+    return SOCKET_TYPES.indexOf(this.#type) as SocketType;
   }
 
   /** Events of this socket, from the first time this is read. */
@@ -93,7 +120,7 @@ export abstract class Socket extends OptionFields {
     return this.#observer;
   }
 
-  /** Whether `close` was called. */
+  /** Whether it was closed. */
   get closed(): boolean {
     return this.core.closed;
   }
@@ -115,7 +142,7 @@ export abstract class Socket extends OptionFields {
 
   /** The mechanism that the options ask for; null: none. */
   get securityMechanism(): "plain" | "curve" | null {
-    const name = mechanismName(this);
+    const name = mechanismName(this.settings);
     return name === "NULL" ? null : (name.toLowerCase() as "plain" | "curve");
   }
 
@@ -130,17 +157,19 @@ export abstract class Socket extends OptionFields {
    *
    * @throws EADDRINUSE, EADDRNOTAVAIL, EACCES, EINVAL, EPROTONOSUPPORT, EBADF
    */
-  async bind(address: string): Promise<void> {
-    this.#assertOpen("bind");
-    const endpoint = parseEndpoint(address);
-    try {
-      if (endpoint.transport === "inproc") this.#bindInproc(address, endpoint.name);
-      else await this.#listen(address, endpoint);
-    } catch (error) {
-      this.core.tell({ type: "bind:error", address, error: error as Error });
-      throw error;
-    }
-    this.core.tell({ type: "bind", address: this.#lastEndpoint! });
+  bind(address: string): Promise<void> {
+    return this.core.whileBusy(async () => {
+      this.#assertOpen("bind");
+      const endpoint = parseEndpoint(address);
+      try {
+        if (endpoint.transport === "inproc") this.#bindInproc(address, endpoint.name);
+        else await this.#listen(address, endpoint);
+      } catch (error) {
+        this.core.tell({ type: "bind:error", address, error: error as Error });
+        throw error;
+      }
+      this.core.tell({ type: "bind", address: this.#lastEndpoint! });
+    });
   }
 
   /**
@@ -160,7 +189,7 @@ export abstract class Socket extends OptionFields {
   /** As `unbind`, without waiting for the end. @throws ENOENT, EBADF */
   unbindSync(address: string): void {
     this.#assertOpen("unbind");
-    void this.#unbound(address).close(this.linger);
+    void this.#unbound(address).close(this.settings.linger);
   }
 
   /**
@@ -168,9 +197,11 @@ export abstract class Socket extends OptionFields {
    *
    * @throws ENOENT when it is not bound, EBADF
    */
-  async unbind(address: string): Promise<void> {
-    this.#assertOpen("unbind");
-    await this.#unbound(address).close(this.linger);
+  unbind(address: string): Promise<void> {
+    return this.core.whileBusy(async () => {
+      this.#assertOpen("unbind");
+      await this.#unbound(address).close(this.settings.linger);
+    });
   }
 
   /**
@@ -189,14 +220,17 @@ export abstract class Socket extends OptionFields {
    */
   disconnect(address: string): void {
     this.#assertOpen("disconnect");
+    parseEndpoint(address);
     const endpoints = this.#connected.get(address);
-    if (endpoints === undefined) throw zmqError("ENOENT", `Cannot disconnect ${address}: it is not connected`);
+    if (endpoints === undefined)
+      throw zmqError("ENOENT", { detail: `Cannot disconnect ${address}: it is not connected`, address });
     this.#connected.delete(address);
-    for (const endpoint of endpoints) endpoint.close(this.linger);
+    for (const endpoint of endpoints) endpoint.close(this.settings.linger);
   }
 
   /**
-   * Ends the socket: calls that wait are answered with EAGAIN, what is unsent goes out within `linger`. May be called twice.
+   * Ends the socket: calls that wait are answered with EAGAIN (EFSM out of turn), what is unsent goes out within `linger`. While a bind
+   * or unbind is under way it waits for that. May be called twice.
    *
    * @returns when the last connection is gone; need not be awaited
    */
@@ -222,29 +256,26 @@ export abstract class Socket extends OptionFields {
   }
 
   #closeEndpoints(): void {
-    for (const endpoint of this.#bound.values()) void endpoint.close(this.linger);
-    for (const endpoint of [...this.#connected.values()].flat()) endpoint.close(this.linger);
+    for (const endpoint of this.#bound.values()) void endpoint.close(this.settings.linger);
+    for (const endpoint of [...this.#connected.values()].flat()) endpoint.close(this.settings.linger);
     this.#bound.clear();
     this.#connected.clear();
   }
 
   /** Takes a bound endpoint out. @throws ENOENT when there is none */
   #unbound(asked: string): BoundEndpoint {
+    parseEndpoint(asked);
     for (const [address, endpoint] of this.#bound) {
       if (address !== asked && endpoint.asked !== asked) continue;
       this.#bound.delete(address);
       return endpoint;
     }
-    throw zmqError("ENOENT", `Cannot unbind ${asked}: it is not bound`);
+    throw zmqError("ENOENT", { detail: `Cannot unbind ${asked}: it is not bound`, address: asked });
   }
 
   async #listen(asked: string, endpoint: Exclude<Endpoint, { transport: "inproc" }>): Promise<void> {
     const listener = await Listener.listen(endpoint, this.#endpointContext());
     const { address } = listener;
-    if (this.closed) {
-      await listener.close(0);
-      throw zmqError("EBADF", `Cannot bind ${asked}: the socket was closed meanwhile`);
-    }
     this.#lastEndpoint = address;
     this.#bound.set(address, { asked, close: (lingerMs) => listener.close(lingerMs) });
   }
@@ -271,7 +302,8 @@ export abstract class Socket extends OptionFields {
 
   /** @throws UsageError EINVAL when the options for security cannot be used */
   #endpointContext(): EndpointContext {
-    const settings = copySettings(this);
+    assertSupported(this.settings);
+    const settings = copySettings(this.settings);
     return {
       type: this.#type,
       settings,
@@ -300,7 +332,9 @@ export abstract class Socket extends OptionFields {
       return connection;
     };
     this.#lastEndpoint = address;
-    if (!this.context.names.bind(name, join)) throw zmqError("EADDRINUSE", `Cannot bind ${address}: the name is taken`);
+    if (!this.context.names.bind(name, join)) {
+      throw zmqError("EADDRINUSE", { detail: `Cannot bind ${address}: the name is taken`, address });
+    }
     this.core.opened();
     const close = (): void => {
       this.context.names.unbind(name);
@@ -325,13 +359,13 @@ export abstract class Socket extends OptionFields {
   }
 
   #inprocSide(routingId: Buffer | undefined, onEnded: () => void): InprocSide {
-    const pipe = this.core.attach(copySettings(this), routingId);
+    assertSupported(this.settings);
+    const pipe = this.core.attach(routingId);
     return {
       core: this.core,
       pipe,
       socketType: this.#type,
-      routingId: routingIdOf(this),
-      probe: this.probeRouter,
+      routingId: routingIdOf(this.settings),
       ended: (reason) => {
         this.core.detach(pipe, reason);
         onEnded();
@@ -350,4 +384,9 @@ export abstract class Socket extends OptionFields {
   }
 }
 
-addIgnoredOptions(Socket.prototype);
+/** ROUTER: the peer that a message is for. */
+function receiverOf(message: Message): string {
+  return message[0]!.toString("latin1");
+}
+
+defineOptions(Socket.prototype, COMMON_OPTIONS);

@@ -49,20 +49,20 @@ export class DialedConnection implements ConnectionOwner {
   constructor(context: EndpointContext, options: DialedConnectionOptions) {
     this.#context = context;
     this.#options = options;
-    if (!context.settings.immediate) this.#pipe = context.core.attach(context.settings, options.routingId);
+    if (!context.settings.immediate) this.#pipe = context.core.attach(options.routingId);
     void this.#attempt();
   }
 
   ready(connection: ZmqConnection): Pipe | undefined {
-    const { core, settings } = this.#context;
+    const { core } = this.#context;
     this.#failures = 0;
     if (this.#state === "closing" && this.#pipe) {
       this.#pipe.peer ??= connection.info;
       process.nextTick(() => connection.finish(-1)); // once the connection has its pipe
       return this.#pipe;
     }
-    this.#pipe ??= core.attach(settings, this.#options.routingId);
-    return core.connected(this.#pipe, connection.info, { probe: settings.probeRouter }) ? this.#pipe : undefined;
+    this.#pipe ??= core.attach(this.#options.routingId);
+    return core.connected(this.#pipe, connection.info) ? this.#pipe : undefined;
   }
 
   ended(reason: Error | undefined): void {

@@ -1,5 +1,5 @@
 /** ○ Endpoints: "tcp://host:port", "ipc://path", "ipc://@abstract", "inproc://name" → their parts, and back. */
-import { zmqError } from "../errors.ts";
+import { wrongType, zmqError, type ZmqErrorCode } from "../errors.ts";
 
 export type Endpoint =
   | {
@@ -16,6 +16,7 @@ export type Endpoint =
 
 /** @throws UsageError EINVAL, EPROTONOSUPPORT */
 export function parseEndpoint(address: string): Endpoint {
+  if (typeof address !== "string") throw wrongType("Address must be a string");
   const match = /^([a-z]+):\/\/(.+)$/s.exec(address);
   if (!match) throw invalid(address, "it is not 'transport://address'");
   const [, transport, rest] = match as unknown as [string, string, string];
@@ -30,7 +31,7 @@ export function parseEndpoint(address: string): Endpoint {
     case "inproc":
       return { transport, name: rest };
     default:
-      throw zmqError("EPROTONOSUPPORT", `Cannot use ${JSON.stringify(address)}: transports are tcp, ipc and inproc`);
+      throw refused("EPROTONOSUPPORT", address, "transports are tcp, ipc and inproc");
   }
 }
 
@@ -53,5 +54,9 @@ function parseHostPort(address: string, text: string): { host: string; port: num
 }
 
 function invalid(address: string, reason: string): Error {
-  return zmqError("EINVAL", `Cannot use ${JSON.stringify(address)}: ${reason}`);
+  return refused("EINVAL", address, reason);
+}
+
+function refused(code: ZmqErrorCode, address: string, reason: string): Error {
+  return zmqError(code, { detail: `Cannot use ${JSON.stringify(address)}: ${reason}`, address });
 }

@@ -4,25 +4,8 @@
  */
 import type { Buffer } from "node:buffer";
 import type { SocketCore } from "../socket-core/socket-core.ts";
-import { TURN_OPERATIONS } from "../limits.ts";
 import { after, SOCKET, type SocketState } from "../socket-core/life-cycle.ts";
 import { byteLength, type PipeTransport, type Pipe } from "../patterns/pipe.ts";
-
-/** Operations between pipes in this turn of the loop; past the bound the next ones wait for the next turn. */
-let operations = 0;
-let turning = false;
-
-function turnIsOver(): boolean {
-  operations += 1;
-  if (!turning) {
-    turning = true;
-    setImmediate(() => {
-      turning = false;
-      operations = 0;
-    });
-  }
-  return operations > TURN_OPERATIONS;
-}
 
 /** One direction: from a pipe's outbound queue to the other's inbound queue. */
 class InprocTransport implements PipeTransport {
@@ -31,7 +14,6 @@ class InprocTransport implements PipeTransport {
   readonly #toCore: SocketCore;
   readonly #endBoth: (reason: Error) => void;
   #moving = false;
-  #scheduled = false;
 
   constructor(from: Pipe, to: Pipe, toCore: SocketCore, endBoth: (reason: Error) => void) {
     this.#from = from;
@@ -41,9 +23,7 @@ class InprocTransport implements PipeTransport {
   }
 
   wake(): void {
-    if (this.#scheduled) return;
-    if (turnIsOver()) this.#schedule();
-    else this.move(false);
+    this.move(false);
   }
 
   resume(): void {
@@ -77,14 +57,6 @@ class InprocTransport implements PipeTransport {
     this.#from.settled(moved, bytes);
     if (this.#to.inbound.length > 0) this.#to.announce();
   }
-
-  #schedule(): void {
-    this.#scheduled = true;
-    setImmediate(() => {
-      this.#scheduled = false;
-      this.move(false);
-    });
-  }
 }
 
 /** One side of a connection within the process. */
@@ -93,7 +65,6 @@ export interface InprocSide {
   readonly pipe: Pipe;
   readonly socketType: string;
   readonly routingId: Buffer;
-  readonly probe: boolean;
   /** The connection is over. */
   readonly ended: (reason: Error | undefined) => void;
 }
@@ -136,7 +107,7 @@ export class InprocConnection {
       socketType: other.socketType,
       userId: undefined,
     };
-    return own.core.connected(own.pipe, info, { probe: own.probe });
+    return own.core.connected(own.pipe, info);
   }
 }
 

@@ -58,9 +58,9 @@ export class Listener implements ConnectionOwner {
   }
 
   ready(connection: ZmqConnection): Pipe | undefined {
-    const { core, settings } = this.#context;
-    const pipe = core.attach(settings);
-    if (core.connected(pipe, connection.info, { probe: settings.probeRouter })) return pipe;
+    const { core } = this.#context;
+    const pipe = core.attach();
+    if (core.connected(pipe, connection.info)) return pipe;
     core.detach(pipe, undefined);
     return undefined;
   }
@@ -123,7 +123,7 @@ async function listening(server: Server, options: ListenOptions, name: string): 
   try {
     await once(server, "listening");
   } catch (error) {
-    throw fromSystem(error, `Cannot bind ${name}`);
+    throw fromSystem(error, `Cannot bind ${name}`, name);
   }
 }
 

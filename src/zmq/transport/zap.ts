@@ -18,12 +18,13 @@ const VERSION = "1.0";
 const STATUSES = [200, 300, 400, 500] as const;
 
 /** No bounds: when the handler does not answer, the handshake's timeout ends the connections that wait for it. */
-const BOUNDS = {
+const SETTINGS = {
   sendHighWaterMark: 0,
   receiveHighWaterMark: 0,
   sendHighWaterBytes: 0,
   receiveHighWaterBytes: 0,
   conflate: false,
+  probeRouter: false,
 };
 
 export class ZapClient {
@@ -49,16 +50,16 @@ export class ZapClient {
 
   #connect(): SocketCore {
     if (this.#core) return this.#core;
-    const core = new SocketCore({ pattern: new DealerPattern(), clock: this.#clock, tell: () => {}, onClosed: () => {} });
+    const pattern = new DealerPattern();
+    const core = new SocketCore({ pattern, settings: SETTINGS, clock: this.#clock, tell: () => {}, onClosed: () => {} });
     this.#core = core;
-    const pipe = core.attach(BOUNDS);
+    const pipe = core.attach();
     this.#names.connect(ZAP_NAME, (join): InprocConnection =>
       join({
         core,
         pipe,
         socketType: "DEALER",
         routingId: EMPTY_BUFFER,
-        probe: false,
         ended: () => this.#ended(core),
       }),
     );

@@ -1,7 +1,7 @@
 /**
  * ● One ZeroMQ connection: a byte stream, the protocol's state over it, and the pipe whose messages it carries. Reads stop when the
- * pipe is full, so that the peer's own writes stop in the end; writes are gathered until the running code has returned, then go
- * out as one. Invariant: at most one write is under way; `ended` is called once, after which nothing more happens.
+ * pipe is full, so that the peer's own writes stop in the end, and until the next turn of the event loop when this one has lasted long;
+ * writes are gathered until the running code has returned, then go out as one. Invariant: at most one write is under way; `ended` is called once, after which nothing more happens.
  */
 import type { Buffer } from "node:buffer";
 import type { Socket as Stream } from "node:net";
@@ -18,6 +18,7 @@ import { byteLength, type PipeTransport, type PeerInfo, type Pipe } from "../pat
 import { after, CONNECTION, type ZmqConnectionEvent, type ZmqConnectionState } from "../socket-core/life-cycle.ts";
 import { routingIdOf, type Authenticator, type SocketSettings } from "../socket-core/settings.ts";
 import { type SocketCore, knownPeer } from "../socket-core/socket-core.ts";
+import { nextTurn, turnIsOver } from "../socket-core/turn.ts";
 import { HeartbeatTimer } from "./heartbeat-timer.ts";
 import type { OnReadStream } from "./onread-stream.ts";
 import { askAuthenticator, type MechanismMaker } from "./security.ts";
@@ -172,8 +173,18 @@ export class ZmqConnection implements PipeTransport {
       this.#fail(error as Error);
       return;
     }
-    this.#pull();
+    if (turnIsOver()) this.#pullNextTurn();
+    else this.#pull();
     this.peer.retain();
+  }
+
+  #pullNextTurn(): void {
+    this.#stream.pause();
+    nextTurn(() => {
+      if (this.#isEnding) return;
+      this.#stream.resume();
+      this.#pull();
+    });
   }
 
   /** The peer broke the protocol. What this side's handshake still has to send goes out, so that the peer too can tell why. */

@@ -25,7 +25,7 @@ const names = [
   .join(" ")
   .split(" ");
 
-/** Names that the package gives only to some types; Holdfast gives them to all. */
+/** Names that only some types have. */
 const ONLY: Readonly<Record<string, RegExp>> = {
   routingId: /Request|Reply|Dealer|Router/,
   multicastHops: /^(?!Subscriber|Pull)/,

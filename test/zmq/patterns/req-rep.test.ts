@@ -110,16 +110,58 @@ test("a reply without a delimiter ends the connection that it came on", async (t
   assert.match((await disconnected).reason!.message, /no empty delimiter/);
 });
 
-test("a REQ out of turn is told EFSM, by send and by receive", async (t) => {
+test("a REQ out of turn waits for its turn, in send and in receive", async (t) => {
   const make = inproc(t);
   const request = make.request();
   const reply = make.reply();
   await reply.bind("inproc://a");
   request.connect("inproc://a");
-  await assert.rejects(request.receive(), { code: "EFSM" });
-  assert.equal(request.trySend("x"), "sent");
-  assert.equal(request.trySend("y"), "EFSM");
-  await assert.rejects(request.send("y"), { code: "EFSM" });
+  const answers = [request.receive(), request.receive()];
+  const sends = [request.send("1"), request.send("2")];
+  for (const number of ["1", "2"]) {
+    assert.equal(String((await reply.receive())[0]), number);
+    await reply.send(`answer ${number}`);
+  }
+  await Promise.all(sends);
+  assert.deepEqual((await Promise.all(answers)).map(String), ["answer 1", "answer 2"]);
+});
+
+test("a REP whose loop does not await its handler answers every request", async (t) => {
+  const make = inproc(t);
+  const request = make.request();
+  const reply = make.reply();
+  await reply.bind("inproc://a");
+  request.connect("inproc://a");
+  const loop = (async () => {
+    for await (const [question] of reply) setImmediate(() => void reply.send(`answer ${String(question)}`));
+  })();
+  for (let number = 0; number < 20; number += 1) {
+    await request.send(`${number}`);
+    assert.equal(String((await request.receive())[0]), `answer ${number}`);
+  }
+  void reply.close();
+  await loop;
+});
+
+test("out of turn a call that may not wait, or not for ever, is told EFSM", async (t) => {
+  const make = inproc(t);
+  const request = make.request();
+  const reply = make.reply();
+  await reply.bind("inproc://a");
+  request.connect("inproc://a");
+  const turn = { code: "EFSM", errno: 156384763, message: "Operation cannot be accomplished in current state" };
+  assert.throws(() => request.tryReceive(), turn);
+  assert.equal(reply.trySend("x"), "EFSM");
+  for (const timeout of [0, 1]) {
+    request.receiveTimeout = timeout;
+    reply.sendTimeout = timeout;
+    await assert.rejects(request.receive(), turn);
+    await assert.rejects(reply.send("x"), turn);
+  }
+  request.receiveTimeout = -1;
+  const waiting = assert.rejects(request.receive(), turn);
+  void request.close();
+  await waiting;
 });
 
 test("a REQ without a peer waits, and does not lose its request", async (t) => {

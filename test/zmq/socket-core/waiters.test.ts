@@ -109,7 +109,7 @@ test("a batch takes what is there, at least one message and at most as many as a
   assert.deepEqual((await waiting).map(text), [["later"]]);
 });
 
-test("bytes, text, numbers and null can be sent; nothing else, and no empty message", async (t) => {
+test("bytes and text can be sent as they are, null as an empty part, anything else as its text; no empty message", async (t) => {
   const context = new Context();
   const a = closing(t, new Dealer({ context }));
   const b = closing(t, new Dealer({ context }));
@@ -119,13 +119,19 @@ test("bytes, text, numbers and null can be sent; nothing else, and no empty mess
   const parts: MessageLike[] = ["ä", 12.5, null, Buffer.from("buffer"), view, view.buffer, new SharedArrayBuffer(1)];
   await a.send(parts);
   assert.deepEqual(text(await b.receive()), ["ä", "12.5", "", "buffer", "AB", "AB", "\0"]);
-  for (const wrong of [undefined, {}, true, [], ["x", undefined]]) {
+  await a.send([true, {}, new URL("tcp://a:1")] as never);
+  assert.deepEqual(text(await b.receive()), ["true", "[object Object]", "tcp://a:1"]);
+  for (const wrong of [undefined, [], ["x", undefined]]) {
     assert.throws(() => a.trySend(wrong as never), { code: "EINVAL" });
   }
 });
 
 test("an option that a socket does not have is refused", () => {
-  assert.throws(() => new Subscriber({ subscribeTo: "x" } as never), { code: "EINVAL" });
+  assert.throws(() => new Subscriber({ subscribeTo: "x" } as never), TypeError);
+  const subscriber = new Subscriber() as unknown as Record<string, unknown>;
+  for (const name of ["subscribeTo", "sendHighWaterMark", "routingId"]) {
+    assert.throws(() => (subscriber[name] = 1), TypeError, name);
+  }
 });
 
 test("a program that sends in a loop still hears its timers", async (t) => {

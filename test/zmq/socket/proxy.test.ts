@@ -65,12 +65,13 @@ test("an XSUB-XPUB proxy forwards subscriptions up and messages down", async (t)
 
 test("a proxy reads no faster than its other side takes, and pauses", async (t) => {
   const context = new Context();
-  const options = { context, sendHighWaterMark: 1, receiveHighWaterMark: 1 };
-  const proxy = new Proxy(new Pull(options), new Push(options));
+  const sending = { context, sendHighWaterMark: 1 };
+  const receiving = { context, receiveHighWaterMark: 1 };
+  const proxy = new Proxy(new Pull(receiving), new Push(sending));
   await proxy.frontEnd.bind("inproc://in");
   await proxy.backEnd.bind("inproc://out");
   const running = proxy.run();
-  const push = closing(t, new Push(options));
+  const push = closing(t, new Push(sending));
   push.connect("inproc://in");
   let sent = 0;
   for (let turn = 0; turn < 50; turn += 1) {
@@ -78,7 +79,7 @@ test("a proxy reads no faster than its other side takes, and pauses", async (t) 
     await new Promise(setImmediate);
   }
   assert.ok(sent < 6, `${sent} messages are under way with nobody to take them`);
-  const pull = closing(t, new Pull(options));
+  const pull = closing(t, new Pull(receiving));
   pull.connect("inproc://out");
   for (let count = 0; count < sent; count += 1) assert.equal(String((await pull.receive())[0]), `${count}`);
   proxy.pause();

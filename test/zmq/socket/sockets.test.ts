@@ -31,12 +31,12 @@ for (const address of ["tcp://127.0.0.1:*", `ipc://@holdfast-sockets-${process.p
     await reply.bind(address);
     request.connect(reply.lastEndpoint!);
     await request.send("one");
-    await assert.rejects(request.send("two"), { code: "EFSM", errno: 156384763 });
+    assert.equal(request.trySend("two"), "EFSM");
     assert.deepEqual((await reply.receive()).map(String), ["one"]);
-    await assert.rejects(reply.receive(), { code: "EFSM" });
+    assert.throws(() => reply.tryReceive(), { code: "EFSM" });
     await reply.send(["1", "2"]);
     assert.deepEqual((await request.receive()).map(String), ["1", "2"]);
-    await assert.rejects(request.receive(), { code: "EFSM" });
+    assert.throws(() => request.tryReceive(), { code: "EFSM" });
   });
 
   test(`a ROUTER over ${transport} sends to the peer that the first part names`, async (t) => {
