@@ -83,8 +83,10 @@ export class QueueInspector {
 
   /** In-process for a broker of this process, else over the network. */
   #open(): QueueClient {
+    // Whoever looks at the page is told what fails.
+    const log = false;
     return (this.#client ??= new QueueClient(
-      this.#part instanceof Broker ? { broker: this.#part } : { url: this.#part.address },
+      this.#part instanceof Broker ? { broker: this.#part, log } : { url: this.#part.address, log },
     ));
   }
 }

@@ -423,8 +423,13 @@ const ANSWERS: Readonly<Partial<Record<VerbIn, readonly AnswerMessage["verb"][]>
   ADD: ["ADDED"],
   CALL: ["ADDED", "ENDED", "PROGRESS", "PARTIAL"],
   WATCH: ["ENDED", "PROGRESS", "PARTIAL"],
+  SHOW: ["DATA"],
+  LIST: ["DATA"],
+  STATS: ["DATA"],
+  PURGE: ["DATA"],
+  CRON: ["OK", "DATA"],
 };
-const OTHER_ANSWERS: readonly AnswerMessage["verb"][] = ["OK", "DATA"];
+const OTHER_ANSWERS: readonly AnswerMessage["verb"][] = ["OK"];
 
 const READ_ONLY: ReadonlySet<string> = new Set(["LIST", "STATS"]);
 

@@ -18,6 +18,9 @@ const SUBMIT_TIMEOUT_MS = 10_000;
 /** 10 min, as long as results are kept by default. */
 const RESULT_TIMEOUT_MS = 10 * 60_000;
 
+/** 1000 values of progress that nobody has read: the newest replace the oldest, as each says where the task is. */
+const PROGRESS_UNREAD_MAX = 1000;
+
 /** How a queue is reached and what travels in it. */
 export interface QueueOptions<P, R> extends ClientOptions {
   /** A client to share with other queues, instead of `url` or `broker`. The queue's `close` leaves it open. */
@@ -102,7 +105,8 @@ export class Task<R = unknown> {
   }
 
   /**
-   * What the worker says of its progress, newest last, until the task has ended.
+   * What the worker says of its progress, newest last, until the task has ended. Of an active task the last that was said comes at
+   * once; a reader that is slow gets the newest 1000.
    *
    * @throws UsageError QUEUE_PAYLOAD_INVALID for what the queue's codec cannot read; the task goes on; errors of `result` but
    * QUEUE_TASK_DEAD and QUEUE_TASK_CANCELLED
@@ -222,6 +226,7 @@ export class Queue<P = unknown, R = unknown> {
     let wake = (): void => {};
     let ended = false;
     const hear = (_id: string, bytes: Uint8Array): void => {
+      if (kind === "progress" && values.length === PROGRESS_UNREAD_MAX) values.shift();
       values.push(bytes);
       wake();
     };

@@ -193,7 +193,7 @@ export class ClusterNode {
       else term.core.abandon();
       this.#bus?.heartbeat(this.#heartbeatOf("resigned"));
     } else this.#dropRelay({ tell: true });
-    await this.#bus?.flush().catch(() => {});
+    await this.#bus?.flush().catch(() => {}); // Without NATS nobody can be told that this broker leaves: they find out.
     this.#bus?.close();
     await this.#follower?.close();
     this.#entered.resolve();

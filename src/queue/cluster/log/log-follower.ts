@@ -244,7 +244,7 @@ export class LogFollower {
 
   async #inTurn<T>(act: () => Promise<T>): Promise<T> {
     const turn = this.#turn.then(act);
-    this.#turn = turn.catch(() => {});
+    this.#turn = turn.catch(() => {}); // Whoever asked is told; the next has its turn anyway.
     return turn;
   }
 

@@ -104,7 +104,7 @@ export class Replica {
   async begin(created: string, applied: number): Promise<void> {
     this.#pending.take();
     if (this.#place.applied > 0) {
-      await this.#writing?.catch(() => {});
+      await this.#writing?.catch(() => {}); // Told by who began it; what was written is removed.
       this.#unwritten = undefined;
       await this.#store?.close();
       this.#remove();

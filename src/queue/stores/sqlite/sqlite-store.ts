@@ -107,7 +107,7 @@ export class SqliteStore implements Store {
       if (portion.length === 0) return;
       // The thread reads the next portion while this one is taken in.
       next = this.#ask({ kind: "tasks", first: false });
-      next.catch(() => {});
+      next.catch(() => {}); // Thrown where it is awaited, if it still is.
       yield portion;
       // A port that always has a message hands over one after the other and lets no timer run between them.
       await pause();
