@@ -29,4 +29,6 @@ export { makeStore, type StoreUrlOptions } from "./store-url.ts";
 export { withoutPassword } from "./cluster/nats/nats-url.ts";
 export type { OnParentDead } from "./tasks/task-policy.ts";
 export type { QueueSettings } from "./tasks/queue-settings.ts";
-export { GiveUp, type Handler, type TaskContext, Worker, worker, type WorkerOptions } from "./client/worker.ts";
+export { GiveUp, type Handler, type TaskContext } from "./client/handler.ts";
+export { Worker, worker } from "./client/worker.ts";
+export type { WorkerOptions } from "./client/worker-options.ts";

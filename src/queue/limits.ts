@@ -48,6 +48,9 @@ export const AFTER_MAX = 1000;
 /** 1000 concurrent tasks asked for by one consumer. */
 export const SLOTS_MAX = 1000;
 
+/** 64 threads of one worker: each takes 10 MB and more, and there are more cores than that in few machines. */
+export const THREADS_MAX = 64;
+
 /** RabbitMQ's range: 0 (default) to 255, higher first. */
 export const PRIORITY_MAX = 255;
 

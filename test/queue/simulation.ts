@@ -18,7 +18,8 @@ import type { Inspection, Store, StoredTask, StoreOp, StoreOpening } from "../..
 import { decodeState } from "../../src/queue/tasks/task-record.ts";
 import { MemoryStore } from "../../src/queue/stores/memory-store.ts";
 import { ProtocolRouter } from "../../src/queue/broker/protocol-router.ts";
-import { GiveUp, type Worker, worker } from "../../src/queue/client/worker.ts";
+import { GiveUp } from "../../src/queue/client/handler.ts";
+import { type Worker, worker } from "../../src/queue/client/worker.ts";
 
 export interface SimulationOptions {
   readonly seed: number;

@@ -6,6 +6,7 @@ import { Buffer } from "node:buffer";
 import { type VerbIn, writeLease } from "../protocols/messages.ts";
 import { BATCHED_BODY_BYTES_MAX } from "../protocols/record-batch.ts";
 import type { BrokerSession } from "./broker-session.ts";
+import type { TaskContext } from "./handler.ts";
 import type { KeptLeases } from "./keeper.ts";
 
 /** How an attempt ended. `final`: no further attempt will help. */
@@ -100,4 +101,23 @@ export class LeasedTask {
       session.done(this.number, this.token, ending.result);
     } else this.send("DONE", ending.result);
   }
+}
+
+/** What the task's handler is told. */
+export function contextOf(task: LeasedTask, encode: (said: unknown) => Buffer): TaskContext {
+  return {
+    id: task.id,
+    attempt: task.attempt,
+    get signal() {
+      return task.signal;
+    },
+    progress: (said) => task.send("PROGRESS", encode(said)),
+    partial: (said) => task.send("PARTIAL", encode(said)),
+  };
+}
+
+/** Tells each broker which of its tasks have begun. */
+export function sayBegun(tasks: readonly LeasedTask[]): void {
+  const bySubscription = Map.groupBy(tasks, ({ subscription }) => subscription);
+  for (const [{ session }, begun] of bySubscription) session?.begun(begun.map(({ number: id, token }) => ({ id, token })));
 }

@@ -2,7 +2,7 @@
  * ○ The options of clients, queues, tasks and workers: what each should be, and for who comes from BullMQ what to write instead of its
  * words. docs/how-to/migrate-from-bullmq.md shows these.
  */
-import { ATTEMPTS_MAX, PRIORITY_MAX, SLOTS_MAX } from "../limits.ts";
+import { ATTEMPTS_MAX, PRIORITY_MAX, SLOTS_MAX, THREADS_MAX } from "../limits.ts";
 import {
   abortSignal,
   anything,
@@ -19,7 +19,7 @@ import {
 } from "../option-check.ts";
 import type { QueueSettings } from "../tasks/queue-settings.ts";
 import type { AddOptions, QueueOptions, WaitFor } from "./queue.ts";
-import type { WorkerOptions } from "./worker.ts";
+import type { WorkerOptions } from "./worker-options.ts";
 
 const WAIT_OPTIONS: Readonly<Record<keyof WaitFor, OptionCheck>> = { timeout: duration(), signal: abortSignal };
 
@@ -91,6 +91,8 @@ const LEASE =
 
 const WORKER_OPTIONS: Readonly<Record<keyof WorkerOptions, OptionCheck>> = {
   concurrency: whole(1, SLOTS_MAX),
+  threads: whole(1, THREADS_MAX),
+  threadMemory: anything,
   prefetch: whole(0, SLOTS_MAX),
   signals: when(Array.isArray, "is a list of signals"),
   drain: duration(),
@@ -112,6 +114,8 @@ export const WORKER: OptionTable = {
     connection: "a worker connects as its queue does: queue(name, { url })",
     prefix: "the queue's name is all there is",
     name: "the queue's name is all there is",
+    useWorkerThreads:
+      'give the module\'s URL as the handler: worker(queue, new URL("./handler.js", import.meta.url), { threads })',
     autorun: "a worker runs from when it is made",
     removeOnComplete: KEPT,
     removeOnFail: KEPT,

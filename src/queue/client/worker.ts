@@ -6,63 +6,24 @@
  */
 import { Buffer } from "node:buffer";
 import { DRAIN_MS_MAX } from "../../core/limits.ts";
-import { messageOf, ProtocolError, UsageError } from "../../core/errors.ts";
+import { ProtocolError, UsageError } from "../../core/errors.ts";
 import { joinShutdown, STOP_SIGNALS } from "../../core/shutdown.ts";
-import type { LogOption } from "../../core/log.ts";
-import { type Duration, durationMs } from "../../core/units.ts";
+import { durationMs } from "../../core/units.ts";
 import { RemoteConnection } from "./broker-connection.ts";
 import type { BrokerSession } from "./broker-session.ts";
 import { checkOptions } from "../option-check.ts";
 import { WORKER } from "./options.ts";
+import { failureOf, type Handler, InterruptedError } from "./handler.ts";
+import { type HandlerThreads, handlerThreads } from "./handler-threads.ts";
 import { KeptLeases } from "./keeper.ts";
-import { LeasedTask, type Subscription } from "./leased-task.ts";
+import { contextOf, LeasedTask, sayBegun, type Subscription } from "./leased-task.ts";
 import { mustFit } from "./payload.ts";
 import { QueueClient } from "./queue-client.ts";
 import type { WorkMessage } from "../protocols/broker-messages.ts";
 import type { RecordBatchReader } from "../protocols/record-batch.ts";
 import { asBuffer } from "../protocols/messages.ts";
 import type { Queue } from "./queue.ts";
-
-/** What a handler is told beside the payload. */
-export interface TaskContext {
-  readonly id: string;
-  /** 1 for the first. */
-  readonly attempt: number;
-  /** Fires when the task is cancelled, runs out of time, is another worker's by now, or the worker closes without waiting. */
-  readonly signal: AbortSignal;
-  /** Tells those who watch the task how far it is; the newest replaces the one before. */
-  progress(value: unknown): void;
-  /** Sends a part of the result to those who watch the task. */
-  partial(value: unknown): void;
-}
-
-/** Does the work: what it resolves to is the result; when it rejects, the attempt has failed. */
-export type Handler<P, R> = (payload: P, context: TaskContext) => Promise<R> | R;
-
-/** Options of `worker`. */
-export interface WorkerOptions {
-  /** Handlers at once; default 1. */
-  readonly concurrency?: number;
-  /** Tasks taken beyond that, so as not to wait for the next; asked back when another worker is idle. Default 0. */
-  readonly prefetch?: number;
-  /**
-   * Signals that make it close and then end the process as they would have, once all workers, requests and brokers in the process are
-   * done; default SIGTERM, SIGINT, and SIGHUP if the program does not listen to that itself. [] = none.
-   */
-  readonly signals?: readonly NodeJS.Signals[];
-  /** How long `close` waits for running handlers; then their signals fire and their tasks are given back. Default "5s". */
-  readonly drain?: Duration;
-  /** Told of a handler's errors, and of results that came too late; without it the log tells them. */
-  readonly onError?: (error: unknown, task: { readonly id: string; readonly attempt: number }) => void;
-  /** As of `queue`; default: what the queue has. */
-  readonly log?: LogOption;
-}
-
-/** Thrown by a handler when no further attempt will help: the task is dead at once. */
-export class GiveUp extends Error {
-  /** @internal */
-  override readonly name = "GiveUp";
-}
+import type { WorkerOptions } from "./worker-options.ts";
 
 /** 200 ms: when a group's leader changes all its brokers say so at about the same time. */
 const DIRECT_MS = 200;
@@ -73,6 +34,9 @@ export class Worker<P, R> {
   /** Its own: the tasks on their way to a worker that closes are given back when its connections close. */
   readonly #client: QueueClient;
   readonly #handler: Handler<P, R>;
+  readonly #threads: HandlerThreads<P, R> | undefined;
+  /** Work is asked for: the threads have loaded their module. */
+  #isReady = true;
   readonly #options: WorkerOptions;
   readonly #concurrency: number;
   readonly #prefetch: number;
@@ -87,17 +51,19 @@ export class Worker<P, R> {
   #idle: (() => void) | undefined;
 
   /** @internal */
-  constructor(queue: Queue<P, R>, handler: Handler<P, R>, options: WorkerOptions) {
+  constructor(queue: Queue<P, R>, handler: Handler<P, R> | URL, options: WorkerOptions) {
     checkOptions(options, WORKER);
     if (!(queue?.client instanceof QueueClient))
       throw new UsageError(
         "QUEUE_OPTIONS_INVALID",
         "Cannot start the worker: what comes first is a queue, queue(name, { url })",
       );
+    const { threads = 1, concurrency = threads } = options;
+    this.#threads = handlerThreads(handler, options);
     this.#queue = queue;
-    this.#handler = handler;
+    this.#handler = handler instanceof URL ? (payload, context) => this.#threads!.run(payload, context) : handler;
     this.#options = options;
-    this.#concurrency = options.concurrency ?? 1;
+    this.#concurrency = concurrency;
     this.#prefetch = options.prefetch ?? 0;
     const { signals = STOP_SIGNALS } = options;
     this.#leaveShutdown = joinShutdown({ stage: "work", signals, drain: () => this.close() });
@@ -108,6 +74,20 @@ export class Worker<P, R> {
       down: (session) => this.#down(session),
       heard: (session, message) => this.#heard(session, message),
     });
+    if (this.#threads) void this.#start(this.#threads);
+  }
+
+  /** Asks for work once the module is loaded. A module that cannot be loaded ends the program, as one that it imports itself would. */
+  async #start(threads: HandlerThreads<P, R>): Promise<void> {
+    this.#isReady = false;
+    try {
+      await threads.ready;
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    this.#isReady = true;
+    for (const { session } of this.#subscriptions.values()) if (session) this.#ask(session);
   }
 
   /** Tasks whose handlers run now. */
@@ -149,6 +129,7 @@ export class Worker<P, R> {
     for (const { session } of this.#subscriptions.values()) session?.send("BYE");
     await this.#client.close();
     for (const { kept } of this.#subscriptions.values()) kept?.release();
+    await this.#threads?.close();
     this.#leaveShutdown();
   }
 
@@ -196,7 +177,11 @@ export class Worker<P, R> {
     if (held.length > 0) session.send("HOLD", this.#name, ...held.map(({ lease }) => lease));
     sayBegun(held.filter(({ state }) => state !== "waiting"));
     for (const task of held) if (task.state === "ended") task.sendEnding();
-    if (this.#closing) return;
+    this.#ask(session);
+  }
+
+  #ask(session: BrokerSession): void {
+    if (this.#closing || !this.#isReady) return;
     session.send("WORK", this.#name, Buffer.from(`${this.#concurrency}`), Buffer.from(`${this.#prefetch}`));
   }
 
@@ -351,13 +336,19 @@ export class Worker<P, R> {
     const { payload, results } = this.#queue;
     try {
       const value = payload.direct ? payload.decodeNow(task.body) : await payload.decode(task.body);
-      const result = await this.#handler(value, this.#context(task));
+      const result = await this.#handler(
+        value,
+        contextOf(task, (said) => this.#encode(said)),
+      );
       const bytes = asBuffer(results.direct ? results.encodeNow(result) : await results.encode(result));
       mustFit([bytes]);
       task.ending = { kind: "done", result: bytes };
     } catch (error) {
-      this.#toldOf(task, "queue.attempt-failed", error);
-      task.ending = { kind: "failed", error: describe(error), final: error instanceof GiveUp };
+      if (error instanceof InterruptedError && this.#running.has(task) && !task.isStopped) this.#giveBack(task);
+      else {
+        this.#toldOf(task, "queue.attempt-failed", error);
+        task.ending = { kind: "failed", ...failureOf(error) };
+      }
     }
     this.#ended(task);
     this.#beginSoon();
@@ -389,21 +380,10 @@ export class Worker<P, R> {
     task.sendEnding();
   }
 
-  #context(task: LeasedTask): TaskContext {
-    const tell = (verb: "PROGRESS" | "PARTIAL", said: unknown): void => {
-      const bytes = asBuffer(this.#queue.encodeAny(said));
-      mustFit([bytes]);
-      task.send(verb, bytes);
-    };
-    return {
-      id: task.id,
-      attempt: task.attempt,
-      get signal() {
-        return task.signal;
-      },
-      progress: (said) => tell("PROGRESS", said),
-      partial: (said) => tell("PARTIAL", said),
-    };
+  #encode(said: unknown): Buffer {
+    const bytes = asBuffer(this.#queue.encodeAny(said));
+    mustFit([bytes]);
+    return bytes;
   }
 
   #settled(): void {
@@ -414,22 +394,14 @@ export class Worker<P, R> {
 /**
  * Starts a worker on a queue.
  *
+ * @param handler a function; or a module's URL, whose default export is that function: it runs in `threads`, so that it may hold its event
+ * loop, and one that dies or does not end when its signal fires costs its own task only
  * @example
  * const running = worker(emails, async (email, { signal }) => send(email, { signal }), { concurrency: 10 });
  * await running.close();
+ * @example
+ * const resizing = worker(pictures, new URL("./resize.js", import.meta.url), { threads: 4 });
  */
-export function worker<P, R>(queue: Queue<P, R>, handler: Handler<P, R>, options: WorkerOptions = {}): Worker<P, R> {
+export function worker<P, R>(queue: Queue<P, R>, handler: Handler<P, R> | URL, options: WorkerOptions = {}): Worker<P, R> {
   return new Worker(queue, handler, options);
-}
-
-/** Tells each broker which of its tasks have begun. */
-function sayBegun(tasks: readonly LeasedTask[]): void {
-  const bySubscription = Map.groupBy(tasks, ({ subscription }) => subscription);
-  for (const [{ session }, begun] of bySubscription) session?.begun(begun.map(({ number: id, token }) => ({ id, token })));
-}
-
-/** The error as it is kept with the task: its message, then where it came from. */
-function describe(error: unknown): string {
-  if (!(error instanceof Error) || !error.stack) return messageOf(error);
-  return error.stack.startsWith(error.name) ? error.stack : `${error.message}\n${error.stack}`;
 }

@@ -1,0 +1,35 @@
+/** ○ What users write to do the work: the handler, what it is told, and what it says when no further attempt will help. */
+import { messageOf } from "../../core/errors.ts";
+
+/** What a handler is told beside the payload. */
+export interface TaskContext {
+  readonly id: string;
+  /** 1 for the first. */
+  readonly attempt: number;
+  /** Fires when the task is cancelled, runs out of time, is another worker's by now, or the worker closes without waiting. */
+  readonly signal: AbortSignal;
+  /** Tells those who watch the task how far it is; the newest replaces the one before. */
+  progress(value: unknown): void;
+  /** Sends a part of the result to those who watch the task. */
+  partial(value: unknown): void;
+}
+
+/** Does the work: what it resolves to is the result; when it rejects, the attempt has failed. */
+export type Handler<P, R> = (payload: P, context: TaskContext) => Promise<R> | R;
+
+/** Thrown by a handler when no further attempt will help: the task is dead at once. */
+export class GiveUp extends Error {
+  /** @internal */
+  override readonly name = "GiveUp";
+}
+
+/** Why a handler's run came to nothing that its task is to blame for: the task is given back, and no attempt counts. @internal */
+export class InterruptedError extends Error {}
+
+/** How a handler's error ends the attempt: as it is kept with the task, its message, then where it came from. */
+export function failureOf(error: unknown): { readonly error: string; readonly final: boolean } {
+  // By its name: a module that runs in a thread may have another copy of the class.
+  const final = error instanceof Error && error.name === "GiveUp";
+  if (!(error instanceof Error) || !error.stack) return { error: messageOf(error), final };
+  return { error: error.stack.startsWith(error.name) ? error.stack : `${error.message}\n${error.stack}`, final };
+}
