@@ -101,6 +101,15 @@ export const ERRORS_MAX = 20;
 /** 64 KiB for options, settings and inspection requests: all are a handful of fields. */
 export const OPTIONS_BYTES_MAX = 64 * 1024;
 
+/** 500 ms between looks at the wall clock while something waits for it: when it was set, that is noticed within a second. */
+export const WALL_LOOK_MS = 500;
+
+/**
+ * 5 s: a run of a schedule that comes later than that was missed. No broker that runs is held up for so long; one that was stopped
+ * (SIGSTOP, a sleeping laptop), or whose clock was set forward, is.
+ */
+export const CRON_LATE_MS = 5000;
+
 /** Missed cron runs made up for with `missed: "all"`: a day of minutes is too many, an hour and a half is bearable. */
 export const CRON_CATCH_UP_MAX = 100;
 

@@ -9,6 +9,7 @@ import { CronTable, type NextRun } from "../service/cron.ts";
 import { TaskService, type TaskServiceOptions } from "../service/task-service.ts";
 import type { TaskServiceStats } from "../service/task-service.ts";
 import type { PeerConnection } from "../protocols/protocol-handler.ts";
+import { WALL_LOOK_MS } from "../limits.ts";
 import { type Frames, IdText } from "../protocols/messages.ts";
 import { ProtocolRouter } from "./protocol-router.ts";
 
@@ -22,8 +23,6 @@ export interface BrokerCoreOptions extends Omit<TaskServiceOptions, "wake"> {
 /** The setting that holds the first part of task ids. */
 export const ID_SETTING = "broker";
 const TICK_MS = 1000;
-/** 60 s: when the wall clock was set forward, cron notices within that. */
-const CRON_LOOK_MS = 60_000;
 
 export class BrokerCore {
   readonly #options: BrokerCoreOptions;
@@ -35,6 +34,8 @@ export class BrokerCore {
   #timer: { readonly atMs: number; readonly cancel: Cancel } | undefined;
   #cancelTick: Cancel = () => {};
   #inBundle = false;
+  /** Its time has come; what has arrived is read first. */
+  #isFiring = false;
   #closing = false;
   #over = false;
 
@@ -114,27 +115,39 @@ export class BrokerCore {
   }
 
   #tick(): void {
-    this.#cancelTick = this.#clock.at(this.#clock.now() + TICK_MS, () => {
+    const tick = (): void => {
+      if (this.#closing) return;
       this.#router!.tick(this.#clock.now());
       this.flush();
-      if (!this.#closing) this.#tick();
-    });
+      this.#tick();
+    };
+    // A broker that was stopped for a while has messages of all who are well.
+    this.#cancelTick = this.#clock.at(this.#clock.now() + TICK_MS, () => void this.#clock.afterInput(tick));
   }
 
   /** Sets the one timer to the task service's or the cron table's next deadline. */
   #arm(): void {
-    if (this.#inBundle || this.#closing) return;
+    if (this.#inBundle || this.#closing || this.#isFiring) return;
     const nowMs = this.#clock.now();
     const serviceMs = this.#service.deadlineMs ?? Infinity;
-    const cronMs = this.#cron.nextMs === undefined ? Infinity : this.#cron.nextMs - this.#clock.wallMs() + nowMs;
-    const atMs = Math.min(serviceMs, cronMs, nowMs + CRON_LOOK_MS);
+    const { nextMs } = this.#cron;
+    // The wall clock may be set meanwhile.
+    const cronMs = nextMs === undefined ? Infinity : Math.min(nextMs - this.#clock.wallMs() + nowMs, nowMs + WALL_LOOK_MS);
+    const atMs = Math.min(serviceMs, cronMs);
+    if (atMs === Infinity) return;
     if (this.#timer && this.#timer.atMs <= atMs && this.#timer.atMs > nowMs) return;
     this.#timer?.cancel();
     const fire = (): void => {
-      this.#timer = undefined;
+      this.#isFiring = false;
+      if (this.#closing) return;
       this.#service.guard.run(() => this.#cron.tick());
       this.#service.tick();
     };
-    this.#timer = { atMs, cancel: this.#clock.at(atMs, fire) };
+    const ring = (): void => {
+      this.#timer = undefined;
+      this.#isFiring = true;
+      this.#clock.afterInput(fire);
+    };
+    this.#timer = { atMs, cancel: this.#clock.at(atMs, ring) };
   }
 }

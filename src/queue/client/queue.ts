@@ -39,7 +39,7 @@ export interface AddOptions {
   readonly priority?: number;
   /** Not to be started before this time has passed. */
   readonly delay?: Duration;
-  /** Not to be started before this moment; instead of `delay`. */
+  /** Not to be started before the broker's wall clock says so; instead of `delay`. */
   readonly runAt?: Date;
   /** Attempts before the task is dead; default 5. */
   readonly attempts?: number;

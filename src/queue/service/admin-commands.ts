@@ -61,7 +61,7 @@ export class AdminCommands {
       return new OperationError("QUEUE_TASK_STATE", "Cannot retry: the task's body had to make room for those of newer ones");
     if (stateMachine.isDamaged(row))
       return new OperationError("QUEUE_TASK_DAMAGED", "Cannot retry: what the store keeps of the task is damaged");
-    const never = stateMachine.whyNever(row);
+    const never = stateMachine.dependencies.whyNever(row);
     if (never !== undefined) return new OperationError("QUEUE_TASK_STATE", `Cannot retry: ${never}`);
     if (!stateMachine.redrive(row, this.#context.nowMs())) {
       return new OperationError("QUEUE_TASK_STATE", `Cannot retry: the task is ${stateMachine.state(row)}, not dead`);

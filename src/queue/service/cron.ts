@@ -1,13 +1,15 @@
 /**
  * ○ Tasks by the calendar. The calendar itself is an argument (`next`, calendar.ts), so that this file knows nothing of time zones.
- * The rule for runs that were missed while the broker was away: `latest` (default) makes up for all of
- * them with one task, `skip` with none, `all` with one each (the latest hundred). Each run has an idempotency key made of its
- * name and its time: a crash between adding the task and writing that it was added makes no second task.
+ * A run is missed that comes more than CRON_LATE_MS late: the broker was away, or stopped, or the wall clock was set forward. The
+ * rule for those: `latest` (default) makes up for all of them with one task, `skip` with none, `all` with one each (the latest
+ * hundred). When the wall clock was set back the schedule goes on from what it says now. Each run has an idempotency key made of its
+ * name and its time: a crash between adding the task and writing that it was added makes no second task, nor does a time that comes
+ * again.
  */
 import { Buffer } from "node:buffer";
 import { UsageError } from "../../core/errors.ts";
 import type { TaskService } from "./task-service.ts";
-import { CRON_CATCH_UP_MAX } from "../limits.ts";
+import { CRON_CATCH_UP_MAX, CRON_LATE_MS } from "../limits.ts";
 import { OWN_KEY, readSpec, type TaskOptions } from "../tasks/task-policy.ts";
 
 /** The first time after `afterMs` that matches, in wall ms; undefined = never again. Throws when the expression is no good. */
@@ -29,18 +31,22 @@ interface Entry {
   readonly name: string;
   readonly settings: CronSettings;
   readonly body: Buffer;
-  /** The last run that was made up for or decided not to be, in wall ms. */
+  /** Until when all runs were made, or decided not to be, in wall ms. */
   lastMs: number;
-  /** When to look again. */
+  /** The same as it was before the wall clock was last set back: that run is not made again. */
+  beforeMs: number;
+  /** The next run. */
   nextMs: number | undefined;
-  /** A run that was refused (queue full, disk full) and is still owed. */
-  owedMs: number | undefined;
+  /** Runs that were refused (queue full, disk full) and are still owed, and when they are tried again, in queue time. */
+  owed: number[];
+  retryMs: number;
 }
 
 const CRON_SETTING = "cron:";
-const NOT_YET = { nextMs: undefined, owedMs: undefined };
 /** 1 s after a refused run, it is tried again. */
 const OWED_RETRY_MS = 1000;
+/** 1 min: the first stretch that is searched for the latest runs; each further one is four times as long. */
+const SEARCH_MS = 60_000;
 
 export class CronTable {
   readonly #service: TaskService;
@@ -52,29 +58,25 @@ export class CronTable {
     this.#next = next;
   }
 
-  /** Continues with the schedules of the store, and makes up for missed runs by each one's rule. */
+  /** Continues with the schedules of the store, and makes up for missed runs by each one's rule. One that cannot be read does not run. */
   restore(settings: ReadonlyMap<string, string>): void {
     for (const [name, value] of settings) {
-      if (!name.startsWith(CRON_SETTING)) continue;
-      const { settings: cron, body, lastMs } = JSON.parse(value) as { settings: CronSettings; body: string; lastMs: number };
-      const entry: Entry = {
-        name: name.slice(CRON_SETTING.length),
-        settings: cron,
-        body: Buffer.from(body, "base64"),
-        lastMs,
-        nextMs: undefined,
-        owedMs: undefined,
-      };
-      this.#entries.set(entry.name, entry);
-      this.#schedule(entry);
-      if (entry.nextMs !== undefined && entry.nextMs <= this.#service.wallMs) this.#catchUp(entry);
+      if (name.startsWith(CRON_SETTING)) this.#service.guard.run(() => this.#restore(name.slice(CRON_SETTING.length), value));
     }
+  }
+
+  #restore(name: string, value: string): void {
+    const { settings, body, lastMs } = JSON.parse(value) as { settings: CronSettings; body: string; lastMs: number };
+    const entry = newEntry({ name, settings, body: Buffer.from(body, "base64"), lastMs });
+    this.#schedule(entry);
+    this.#entries.set(name, entry);
+    this.#look(entry, NOTHING_IS_LATE);
   }
 
   /** @throws UsageError QUEUE_OPTIONS_INVALID */
   put(name: string, { settings, body }: { settings: Record<string, unknown>; body: Buffer }, settled: () => void): void {
     const cron = this.#check(settings);
-    const entry: Entry = { name, settings: cron, body: Buffer.from(body), lastMs: this.#service.wallMs, ...NOT_YET };
+    const entry = newEntry({ name, settings: cron, body: Buffer.from(body), lastMs: this.#service.wallMs });
     this.#entries.set(name, entry);
     this.#schedule(entry);
     this.#save(entry, settled);
@@ -89,45 +91,60 @@ export class CronTable {
     return [...this.#entries.values()].map(({ name, settings, lastMs, nextMs }) => ({ name, ...settings, lastMs, nextMs }));
   }
 
-  /** The next run, in wall ms, or undefined. */
+  /** When `tick` has something to do, in wall ms, or undefined. */
   get nextMs(): number | undefined {
+    const { nowMs, wallMs } = this.#service;
     let soonest: number | undefined;
-    for (const { nextMs } of this.#entries.values()) {
-      if (nextMs !== undefined && (soonest === undefined || nextMs < soonest)) soonest = nextMs;
+    for (const { nextMs, owed, retryMs } of this.#entries.values()) {
+      const atMs = Math.min(nextMs ?? Infinity, owed.length > 0 ? wallMs + retryMs - nowMs : Infinity);
+      if (atMs !== Infinity && (soonest === undefined || atMs < soonest)) soonest = atMs;
     }
     return soonest;
   }
 
   /** Adds the tasks whose time has come. */
   tick(): void {
-    const { wallMs } = this.#service;
     for (const entry of this.#entries.values()) {
-      if (entry.nextMs === undefined || entry.nextMs > wallMs) continue;
-      const atMs = entry.owedMs ?? entry.nextMs;
-      entry.owedMs = undefined;
-      this.#run(entry, atMs);
+      if (entry.retryMs <= this.#service.nowMs) for (const atMs of entry.owed.splice(0)) this.#run(entry, atMs);
+      this.#look(entry, CRON_LATE_MS);
     }
   }
 
-  #catchUp(entry: Entry): void {
+  /** Makes the runs whose time has come, those that come more than `lateMs` late by the schedule's rule. */
+  #look(entry: Entry, lateMs: number): void {
     const { wallMs } = this.#service;
-    const missed: number[] = [];
-    for (let atMs = entry.nextMs; atMs !== undefined && atMs <= wallMs; atMs = this.#nextAfter(entry, atMs)) {
-      missed.push(atMs);
-      if (missed.length > CRON_CATCH_UP_MAX) missed.shift();
+    if (wallMs < entry.lastMs) {
+      entry.beforeMs = entry.lastMs;
+      entry.lastMs = wallMs;
+      this.#schedule(entry);
     }
-    const rule = entry.settings.missed ?? "latest";
-    const runs = rule === "all" ? missed : rule === "latest" ? missed.slice(-1) : [];
-    for (const atMs of runs) this.#run(entry, atMs);
-    if (runs.length > 0) return;
-    entry.lastMs = missed.at(-1) ?? entry.lastMs;
-    this.#save(entry, () => {});
+    if (entry.nextMs === undefined || entry.nextMs > wallMs) return;
+    const { missed = "latest" } = entry.settings;
+    const due = this.#latest(entry, wallMs, missed === "all" ? CRON_CATCH_UP_MAX : 1);
+    entry.lastMs = due.at(-1) ?? wallMs;
     this.#schedule(entry);
+    const isLate = wallMs - entry.lastMs > lateMs;
+    const runs = missed === "skip" && isLate ? [] : due.filter((atMs) => atMs !== entry.beforeMs);
+    for (const atMs of runs) this.#run(entry, atMs);
+    if (runs.length === 0) this.#save(entry, () => {});
+  }
+
+  /** The latest runs until a time that are not made or decided yet, `count` at most, however many there were. */
+  #latest(entry: Entry, untilMs: number, count: number): number[] {
+    for (let searchMs = SEARCH_MS; ; searchMs *= 4) {
+      const afterMs = Math.max(entry.lastMs, untilMs - searchMs);
+      const runs: number[] = [];
+      for (
+        let atMs = this.#nextAfter(entry, afterMs);
+        atMs !== undefined && atMs <= untilMs;
+        atMs = this.#nextAfter(entry, atMs)
+      )
+        runs.push(atMs);
+      if (runs.length >= count || afterMs === entry.lastMs) return runs.slice(-count);
+    }
   }
 
   #run(entry: Entry, atMs: number): void {
-    entry.lastMs = Math.max(entry.lastMs, atMs);
-    this.#schedule(entry);
     const { queue, options } = entry.settings;
     const { nowMs, wallMs } = this.#service;
     const key = `${OWN_KEY}cron:${entry.name}:${new Date(atMs).toISOString()}`;
@@ -138,8 +155,8 @@ export class CronTable {
         added: () => this.#save(entry, () => {}),
         // Full or out of disk: the run is owed, under the same key.
         refused: () => {
-          entry.owedMs = atMs;
-          entry.nextMs = wallMs + OWED_RETRY_MS;
+          entry.owed = [...entry.owed, atMs].slice(-CRON_CATCH_UP_MAX);
+          entry.retryMs = nowMs + OWED_RETRY_MS;
         },
       },
     );
@@ -187,6 +204,13 @@ export class CronTable {
     const optional = { ...(timeZone === undefined ? {} : { timeZone }), ...(options === undefined ? {} : { options }) };
     return { expression, queue, missed, ...optional } as CronSettings;
   }
+}
+
+/** What was not made before the start was missed, however little late. */
+const NOTHING_IS_LATE = -1;
+
+function newEntry(entry: Pick<Entry, "name" | "settings" | "body" | "lastMs">): Entry {
+  return { ...entry, beforeMs: -Infinity, nextMs: undefined, owed: [], retryMs: -Infinity };
 }
 
 function invalid(option: string, reason: string): UsageError {

@@ -10,7 +10,7 @@ import type { Journal } from "./journal.ts";
 import type { ServiceContext } from "./service-context.ts";
 import { Consumer, type ConsumerOptions, ConsumerRing, type Delivery, WorkerProcess } from "./consumers.ts";
 import { Suspects } from "./suspects.ts";
-import type { Revocation } from "../tasks/task-state-machine.ts";
+import type { Revocation } from "../tasks/task-state-machine-listener.ts";
 import { LEASE_WRITE_MS } from "../limits.ts";
 import { WorkerRegistry, type WorkerRegistryStats } from "./worker-registry.ts";
 import { ATTEMPTS, BODY_BYTES, ID, NONE, TOKEN } from "../tasks/task-columns.ts";

@@ -13,10 +13,11 @@ import type { Log } from "../../core/log.ts";
 import { Guard, type Owner } from "./guard.ts";
 import type { Consumer, ConsumerOptions } from "./consumers.ts";
 import { Dispatcher, type LeaseRef } from "./dispatcher.ts";
-import { TaskStateMachine, type TaskStateMachineListener, type TaskStateMachineOptions } from "../tasks/task-state-machine.ts";
+import { TaskStateMachine, type TaskStateMachineOptions } from "../tasks/task-state-machine.ts";
+import type { TaskStateMachineListener } from "../tasks/task-state-machine-listener.ts";
 import { AdminCommands } from "./admin-commands.ts";
 import { Journal, TIME_SETTING } from "./journal.ts";
-import { BODY_BYTES_MAX, BODY_CACHE_BYTES_MAX } from "../limits.ts";
+import { BODY_BYTES_MAX, BODY_CACHE_BYTES_MAX, WALL_LOOK_MS } from "../limits.ts";
 import { epochsOf, refuseMoved } from "../stores/move.ts";
 import { decodeAttemptError, type AttemptError } from "./attempt-error.ts";
 import { Outcomes, type OutcomeWatcher } from "./outcomes.ts";
@@ -119,6 +120,8 @@ export class TaskService {
   #stateMachineOrUndefined: TaskStateMachine | undefined;
   /** Queue time minus the monotonic clock. */
   #offsetMs = 0;
+  /** When the wall clock is to be looked at again, if something waits for it. */
+  #wallLookMs = -Infinity;
 
   constructor(options: TaskServiceOptions) {
     this.#options = options;
@@ -191,7 +194,7 @@ export class TaskService {
 
   async #recover(opening: StoreOpening): Promise<void> {
     // When the wall clock was set back meanwhile, queue time goes on from where it was: delays must not grow by that.
-    const lastMs = Number(opening.settings.get(TIME_SETTING) ?? 0);
+    const lastMs = Number(opening.settings.get(TIME_SETTING)) || 0;
     this.#offsetMs = Math.max(this.#clock.wallMs(), lastMs) - this.#clock.now();
     const term = { listener: this.#listener, firstToken: epochsOf(opening) * 2 ** 32, firstId: opening.lastId + 1 };
     const stateMachine = opening.standby?.begin(term) ?? this.#makeStateMachine(term);
@@ -272,14 +275,16 @@ export class TaskService {
 
   /** When `tick` has something to do, in the clock's ms, or undefined. */
   get deadlineMs(): number | undefined {
-    const { deadlineMs = Infinity } = this.stateMachine;
-    const atMs = Math.min(deadlineMs, this.#dispatcher.deadlineMs, this.removedTasks.deadlineMs);
-    return atMs === Infinity ? undefined : atMs - this.#offsetMs;
+    const { deadlineMs = Infinity, wallDueMs } = this.stateMachine;
+    const atMs = Math.min(deadlineMs, this.#dispatcher.deadlineMs, this.removedTasks.deadlineMs) - this.#offsetMs;
+    if (wallDueMs === undefined) return atMs === Infinity ? undefined : atMs;
+    return Math.min(atMs, wallDueMs - this.#clock.wallMs() + this.#clock.now(), this.#wallLookMs);
   }
 
   tick(): void {
     const { nowMs } = this;
-    this.stateMachine.tick(nowMs);
+    this.#wallLookMs = this.#clock.now() + WALL_LOOK_MS;
+    this.stateMachine.tick(nowMs, this.#clock.wallMs());
     this.#dispatcher.tick(nowMs);
     this.removedTasks.tick(nowMs);
     this.flush();

@@ -72,7 +72,7 @@ export function whyWaiting(
   const state = stateMachine.state(row);
   if (state === "active" || isEnded(state)) return undefined;
   const queue = stateMachine.queueOf(row);
-  if (state === "blocked") return stateMachine.whyBlocked(row) ?? "other tasks must complete first";
+  if (state === "blocked") return stateMachine.dependencies.whyBlocked(row) ?? "other tasks must complete first";
   if (state === "delayed") return "its scheduled time has not been reached";
   if (state === "retrying") return "it waits for its next retry";
   if (queue.settings.paused) return "its queue is paused";

@@ -3,7 +3,8 @@
  * change, so that the broker that takes over need not read a million tasks first. Invariant: once `complete`, it holds what
  * reading the whole store would give.
  */
-import { TaskStateMachine, type TaskStateMachineListener, type TaskStateMachineOptions } from "../tasks/task-state-machine.ts";
+import { TaskStateMachine, type TaskStateMachineOptions } from "../tasks/task-state-machine.ts";
+import type { TaskStateMachineListener } from "../tasks/task-state-machine-listener.ts";
 import { decodeHead, decodeState } from "../tasks/task-record.ts";
 import type { Standby, StoredTask, StoreOp, TakeoverOptions } from "./store.ts";
 import { NONE } from "../tasks/task-columns.ts";

@@ -1,20 +1,23 @@
 /**
- * ○ Rows by deadline: a four-way heap in typed arrays. Invariant: no row's deadline is before its parent's; each row's HEAP
- * field is its place plus one. Four-way, because ten million rows are then twelve levels deep instead of twenty-four, and each
+ * ○ Rows by deadline: a four-way heap in typed arrays. Invariant: no row's deadline is before its parent's; each row's field for it
+ * (HEAP, or WALL_HEAP) is its place plus one. Four-way, because ten million rows are then twelve levels deep instead of twenty-four, and each
  * level is a cache miss.
  */
-import { DEADLINE, HEAP, ID, NONE, type TaskColumns } from "./task-columns.ts";
+import { DEADLINE, HEAP, ID, NONE, type TaskColumns, type WALL_HEAP } from "./task-columns.ts";
 
 const WAYS = 4;
 
 export class DeadlineHeap {
   readonly #table: TaskColumns;
+  readonly #field: number;
   #rows = new Uint32Array(1024);
   #keys = new Float64Array(1024);
   #size = 0;
 
-  constructor(table: TaskColumns) {
+  /** @param field where rows say their places */
+  constructor(table: TaskColumns, field: typeof HEAP | typeof WALL_HEAP = HEAP) {
     this.#table = table;
+    this.#field = field;
   }
 
   get size(): number {
@@ -39,11 +42,11 @@ export class DeadlineHeap {
   set(row: number, deadlineMs: number): void {
     if (deadlineMs === Infinity) {
       this.drop(row);
-      this.#table.setF(row, DEADLINE, Infinity);
+      this.#tell(row, Infinity);
       return;
     }
-    this.#table.setF(row, DEADLINE, deadlineMs);
-    const place = this.#table.u(row, HEAP);
+    this.#tell(row, deadlineMs);
+    const place = this.#table.u(row, this.#field);
     if (place === 0) {
       if (this.#size === this.#rows.length) this.#grow();
       this.#size += 1;
@@ -53,12 +56,17 @@ export class DeadlineHeap {
 
   /** Takes the row out; harmless when it is not scheduled. */
   drop(row: number): void {
-    const place = this.#table.u(row, HEAP);
+    const place = this.#table.u(row, this.#field);
     if (place === 0) return;
-    this.#table.setU(row, HEAP, 0);
+    this.#table.setU(row, this.#field, 0);
     this.#size -= 1;
     const position = place - 1;
     if (position < this.#size) this.#settle(position, this.#rows[this.#size]!, this.#keys[this.#size]!);
+  }
+
+  /** The row says when it is due in queue time. */
+  #tell(row: number, deadlineMs: number): void {
+    if (this.#field === HEAP) this.#table.setF(row, DEADLINE, deadlineMs);
   }
 
   #settle(position: number, row: number, key: number): void {
@@ -104,7 +112,7 @@ export class DeadlineHeap {
   #put(position: number, row: number, key: number): void {
     this.#rows[position] = row;
     this.#keys[position] = key;
-    this.#table.setU(row, HEAP, position + 1);
+    this.#table.setU(row, this.#field, position + 1);
   }
 
   #grow(): void {

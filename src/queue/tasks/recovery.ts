@@ -3,13 +3,14 @@
  * needs the time or other rows (leases from before, tasks that wait for tasks) is kept aside until `wake`. Invariant: each row is
  * where a restart would put it.
  */
+import { DeadlineHeap } from "./deadline-heap.ts";
 import type { Parents } from "./dependencies.ts";
 import { type EndedTask, EndedTasks, type EndedTasksOptions } from "./ended-tasks.ts";
 import { Leases, type LeasesOptions } from "./leases.ts";
 import { type EndedState, isEnded } from "./life-cycle.ts";
 import { DEAD_KEEP_MS, RESUME_MS } from "../limits.ts";
 import type { TaskHead, TaskRecord } from "./task-record.ts";
-import { AT, EXPIRES, NONE, TOKEN } from "./task-columns.ts";
+import { AT, EXPIRES, FLAG_RUN_AT, FLAGS, NONE, TOKEN, WALL_HEAP } from "./task-columns.ts";
 
 export interface RecoveryOptions extends LeasesOptions, EndedTasksOptions {}
 
@@ -17,6 +18,8 @@ const NOTHING: Parents = { after: [] };
 
 export class Recovery extends Leases {
   protected readonly ended: EndedTasks;
+  /** Delayed rows by the time of the wall clock at which they are due. */
+  protected readonly wall = new DeadlineHeap(this.table, WALL_HEAP);
   /** Active rows, and those that wait for others, or died waiting, with what they wait for. */
   readonly #asleep = new Map<number, Parents>();
 
@@ -79,7 +82,7 @@ export class Recovery extends Leases {
       endedBytes: this.ended.endedBytes,
       deadBytes: this.ended.deadBytes,
       deadDropped: this.ended.deadDropped,
-      tableBytes: tableBytes + this.deadlines.bytes,
+      tableBytes: tableBytes + this.deadlines.bytes + this.wall.bytes,
     };
   }
 
@@ -103,7 +106,15 @@ export class Recovery extends Leases {
   }
 
   protected scheduleDue(row: number): void {
-    this.deadlines.set(row, Math.min(this.table.f(row, AT), this.table.f(row, EXPIRES)));
+    const atMs = this.table.f(row, AT);
+    if (this.isForWall(row)) {
+      this.wall.set(row, atMs);
+      this.scheduleExpiry(row);
+    } else this.deadlines.set(row, Math.min(atMs, this.table.f(row, EXPIRES)));
+  }
+
+  protected isForWall(row: number): boolean {
+    return (this.table.u(row, FLAGS) & FLAG_RUN_AT) !== 0;
   }
 
   #enter(row: number, parents: Parents): void {
@@ -134,5 +145,6 @@ export class Recovery extends Leases {
       if (state === "waiting") queue.ready.remove(row);
     }
     this.deadlines.drop(row);
+    this.wall.drop(row);
   }
 }

@@ -1,6 +1,6 @@
 /**
  * ○ Rows of tasks in pages of typed arrays: outside the JavaScript heap, so that ten million waiting tasks cost the collector
- * nothing. A row is 112 bytes; growing adds a page and never copies. Row 0 stands for "none".
+ * nothing. A row is 116 bytes; growing adds a page and never copies. Row 0 stands for "none".
  * Bodies are not here: they lie in the store, the newest also in the body cache.
  */
 
@@ -19,7 +19,7 @@ export const DEADLINE = 1;
 /** The newest fencing token given for this task. */
 export const TOKEN = 2;
 /**
- * delayed, blocked, retrying: when it is due. waiting: since when, where it did not wait from the beginning. active: when the attempt
+ * delayed, blocked, retrying: when it is due, in queue time or (FLAG_RUN_AT) by the wall clock. waiting: since when, where it did not wait from the beginning. active: when the attempt
  * runs out of time. ended: when it ended.
  */
 export const AT = 3;
@@ -49,7 +49,9 @@ export const KEY_B = 13;
 export const KEY_C = 14;
 /** The fingerprint of its newest error (error-fingerprint.ts); 0: it has none, or it is in the store alone. */
 export const ERROR = 15;
-const U32_FIELDS = 16;
+/** The same as HEAP, in the heap of times of the wall clock. */
+export const WALL_HEAP = 16;
+const U32_FIELDS = 17;
 
 // Bits of FLAGS.
 /** Its submission is not on disk yet: nobody may see or take it. */
@@ -73,9 +75,11 @@ export const FLAG_REMEMBERED = 512;
 export const FLAG_BEGUN = 256;
 /** What the store keeps of it is not what was written. */
 export const FLAG_DAMAGED = 1024;
+/** delayed, blocked: it is due when the wall clock says so. */
+export const FLAG_RUN_AT = 2048;
 /** What is written of FLAGS. */
 export const FLAGS_WRITTEN =
-  FLAG_KEY | FLAG_ERRORS | FLAG_LEASE_WRITTEN | FLAG_AFTER | FLAG_REDRIVEN | FLAG_EVICTED | FLAG_DAMAGED;
+  FLAG_KEY | FLAG_ERRORS | FLAG_LEASE_WRITTEN | FLAG_AFTER | FLAG_REDRIVEN | FLAG_EVICTED | FLAG_DAMAGED | FLAG_RUN_AT;
 
 export class TaskColumns {
   readonly #f64: Float64Array[] = [];

@@ -24,7 +24,7 @@ export interface TaskOptions {
   readonly priority?: number;
   /** Not before this many ms from now. */
   readonly delayMs?: number;
-  /** Not before this time, in ms since 1970-01-01 UTC. */
+  /** Not before the broker's wall clock says this time, in ms since 1970-01-01 UTC. */
   readonly runAtMs?: number;
   /** Attempts before the task is dead; default 5. */
   readonly attempts?: number;
@@ -95,6 +95,8 @@ export interface TaskSpec {
   readonly isKeyedMember?: boolean;
   /** Not before; 0 = at once. */
   readonly dueMs: number;
+  /** Instead of `dueMs`: not before the wall clock says so. */
+  readonly runAtMs?: number;
   /** Infinity = never. */
   readonly expiresMs: number;
   readonly after: readonly number[];
@@ -141,7 +143,7 @@ export function readSpec(options: TaskOptions, context: SpecContext): TaskSpec {
   const delayMs = whole(options, "delayMs", 0, TIME_MS_MAX);
   const runAtMs = whole(options, "runAtMs", 0, TIME_MS_MAX);
   const expireMs = whole(options, "expireMs", 0, TIME_MS_MAX);
-  const waitMs = Math.max(delayMs ?? 0, runAtMs === undefined ? 0 : runAtMs - wallMs);
+  const isForWall = runAtMs !== undefined && runAtMs > wallMs;
   const { whenFull, onParentDead } = options;
   if (onParentDead !== undefined && !["fail", "continue", "wait"].includes(onParentDead))
     throw invalid("onParentDead", "must be 'fail', 'continue' or 'wait'");
@@ -151,7 +153,8 @@ export function readSpec(options: TaskOptions, context: SpecContext): TaskSpec {
     priority,
     group: name(options, "group"),
     key: options.key === undefined ? "" : readKey(options.key),
-    dueMs: waitMs > 0 ? nowMs + waitMs : 0,
+    dueMs: delayMs && !isForWall ? nowMs + delayMs : 0,
+    ...(isForWall && { runAtMs: Math.max(runAtMs, wallMs + (delayMs ?? 0)) }),
     expiresMs: expireMs === undefined ? Infinity : nowMs + expireMs,
     after: readAfter(options, context),
     ...(onParentDead !== undefined && onParentDead !== "fail" && { onParentDead }),

@@ -24,36 +24,16 @@ import {
   FLAG_EVICTED,
   FLAG_REDRIVEN,
   FLAG_REMEMBERED,
+  FLAG_RUN_AT,
   FLAG_UNWRITTEN,
   FLAGS,
   LOST,
   NONE,
   RESULT_BYTES,
 } from "./task-columns.ts";
+import type { TaskStateMachineListener } from "./task-state-machine-listener.ts";
 import type { QueueSettings } from "./queue-settings.ts";
 import type { TaskQueue } from "./task-queue.ts";
-import type { ThrottleListener } from "./throttle.ts";
-
-/** Why a lease was taken back from its worker. */
-export type Revocation = "timeout" | "cancelled";
-
-/** What the state machine tells. Called in the middle of a change: remember, do not call back. */
-export interface TaskStateMachineListener extends ThrottleListener {
-  /** The row's state record must be written anew. */
-  changed(row: number): void;
-  /** The task ended; write it, and tell its watchers. `result` only when completed. */
-  ended(row: number, state: EndedState, result: Uint8Array | undefined): void;
-  /** The lease is over before its owner ended it. */
-  revoked(row: number, leaseOwner: number, why: Revocation): void;
-  /** Its result, or its body, had to make room: only that it has ended, and how, is kept. */
-  evicted(row: number): void;
-  /** The row is removed; still readable during the call. */
-  removed(row: number): void;
-  /** What went wrong, to be kept with the task; `attempt` when an attempt failed. */
-  errorRecorded(row: number, error: string, attempt: number | undefined): void;
-  /** What fell due for the row met an error that nobody expected; it is not tried again before a restart. */
-  broken(row: number, error: unknown): void;
-}
 
 export interface TaskStateMachineOptions extends RecoveryOptions {
   readonly listener: TaskStateMachineListener;
@@ -65,7 +45,7 @@ const KEYED_LOOK_MS = 1000;
 export class TaskStateMachine extends Recovery {
   readonly #listener: TaskStateMachineListener;
   readonly #random: Random;
-  readonly #dependencies = new Dependencies(this, {
+  readonly dependencies = new Dependencies(this, {
     free: (row) => {
       this.move(row, this.queueOf(row), "unblock");
       this.scheduleDue(row);
@@ -101,7 +81,7 @@ export class TaskStateMachine extends Recovery {
   /** As of any table; from now on the tasks that it waits for stay known. */
   override reserve(queue: TaskQueue, spec: TaskSpec, bodyBytes: number, nowMs: number): number {
     const row = super.reserve(queue, spec, bodyBytes, nowMs);
-    if (spec.after.length > 0) this.#dependencies.hold(row, spec);
+    if (spec.after.length > 0) this.dependencies.hold(row, spec);
     return row;
   }
 
@@ -124,7 +104,7 @@ export class TaskStateMachine extends Recovery {
     const queue = this.queueOf(row);
     this.account(queue, -this.table.u(row, BODY_BYTES) - TASK_OVERHEAD_BYTES);
     this.deadlines.drop(row);
-    this.#dependencies.release(row);
+    this.dependencies.release(row);
     this.drop(row);
   }
 
@@ -225,13 +205,13 @@ export class TaskStateMachine extends Recovery {
    * A dead task is made ready again: with all its attempts, without expiry. One that died waiting for others waits for them again,
    * also for those that are dead and have not been retried yet.
    *
-   * @returns false when it is not dead, has no body, or waited for one that will never be completed (`whyNever`)
+   * @returns false when it is not dead, has no body, or waited for one that will never be completed (`Dependencies.whyNever`)
    */
   redrive(row: number, nowMs: number): boolean {
     if (this.state(row) !== "dead" || this.isEvicted(row) || this.isDamaged(row)) return false;
-    if (this.whyNever(row) !== undefined) return false;
+    if (this.dependencies.whyNever(row) !== undefined) return false;
     const queue = this.queueOf(row);
-    const isHeld = this.#dependencies.holds(row);
+    const isHeld = this.dependencies.holds(row);
     this.letGoEnded(row, "dead");
     this.move(row, queue, isHeld ? "redriveBlocked" : "redrive");
     this.account(queue, this.cost(row));
@@ -250,16 +230,6 @@ export class TaskStateMachine extends Recovery {
     return true;
   }
 
-  /** Why it is in vain to retry a dead task: it waited for one that will never be completed; or undefined. */
-  whyNever(row: number): string | undefined {
-    return this.#dependencies.whyNever(row);
-  }
-
-  /** Which task that a blocked one waits for has ended without being completed, in words; or undefined. */
-  whyBlocked(row: number): string | undefined {
-    return this.#dependencies.whyBlocked(row);
-  }
-
   /** Forgets an ended task. */
   remove(row: number): void {
     const state = this.state(row);
@@ -267,7 +237,7 @@ export class TaskStateMachine extends Recovery {
     this.letGoEnded(row, state);
     this.#listener.removed(row);
     this.deadlines.drop(row);
-    this.#dependencies.release(row);
+    this.dependencies.release(row);
     this.drop(row);
   }
 
@@ -285,16 +255,24 @@ export class TaskStateMachine extends Recovery {
     return wakeMs === undefined ? rowMs : Math.min(wakeMs, rowMs ?? Infinity);
   }
 
+  /** When a delayed task is due by the wall clock, or undefined. */
+  get wallDueMs(): number | undefined {
+    return this.wall.deadlineMs;
+  }
+
   /** Does what is due, at most `steps` of it, so that a million delayed tasks do not stop everything else. */
-  tick(nowMs: number, steps = 1000): void {
+  tick(nowMs: number, wallMs = nowMs, steps = 1000): void {
     this.throttle.tick(nowMs);
     for (let step = 0; step < steps; step += 1) {
-      const row = this.deadlines.due(nowMs);
+      const isForWall = this.deadlines.due(nowMs) === NONE;
+      const row = isForWall ? this.wall.due(wallMs) : this.deadlines.due(nowMs);
       if (row === NONE) return;
       try {
-        this.#due(row, nowMs);
+        if (isForWall) this.#comeDue(row, this.queueOf(row), nowMs);
+        else this.#due(row, nowMs);
       } catch (error) {
         this.deadlines.drop(row);
+        this.wall.drop(row);
         this.#listener.broken(row, error);
       }
     }
@@ -328,11 +306,7 @@ export class TaskStateMachine extends Recovery {
           this.#end(row, queue, "expire", { nowMs });
           return;
         }
-        this.move(row, queue, "due");
-        this.table.setF(row, AT, nowMs);
-        this.scheduleExpiry(row);
-        queue.ready.push(row);
-        this.#listener.ready(queue);
+        this.#comeDue(row, queue, nowMs);
     }
   }
 
@@ -344,12 +318,27 @@ export class TaskStateMachine extends Recovery {
       : `its worker has not answered for ${KEPT_MS_MAX} ms: something blocks its event loop`;
   }
 
+  #comeDue(row: number, queue: TaskQueue, nowMs: number): void {
+    this.move(row, queue, "due");
+    this.#leaveWall(row);
+    this.table.setF(row, AT, nowMs);
+    this.scheduleExpiry(row);
+    queue.ready.push(row);
+    this.#listener.ready(queue);
+  }
+
+  /** It does not wait for the wall clock any more. */
+  #leaveWall(row: number): void {
+    this.wall.drop(row);
+    this.setFlag(row, FLAG_RUN_AT, false);
+  }
+
   // ---- recovery
 
   /** All tasks of the store have been restored, after the settings: what waits for its time or for others does so from now on. */
   wake(nowMs: number): void {
     const children = this.wakeAll(nowMs);
-    for (const [row, parents] of children) this.#dependencies.hold(row, parents);
+    for (const [row, parents] of children) this.dependencies.hold(row, parents);
     // One that another's end has ended meanwhile waits no more; it is not forgotten before the next turn.
     for (const [row] of children) if (this.state(row) === "blocked") this.#await(row, nowMs);
   }
@@ -373,14 +362,15 @@ export class TaskStateMachine extends Recovery {
     const state = this.move(row, queue, event) as EndedState;
     this.account(queue, -table.u(row, BODY_BYTES) - TASK_OVERHEAD_BYTES);
     if (state !== "dead") table.setU(row, BODY_BYTES, 0);
+    this.#leaveWall(row);
     table.setF(row, AT, nowMs);
     this.setFlag(row, FLAG_LEASE_WRITTEN, false);
     this.#listener.ended(row, state, result);
     this.keepEnded(row, state, nowMs);
     // A dead one may be retried, and then waits for them again, if it has not been free yet.
-    if (state !== "dead") this.#dependencies.release(row);
-    this.#dependencies.ended(row, state, nowMs);
-    if (!this.#dependencies.telling) this.#bound();
+    if (state !== "dead") this.dependencies.release(row);
+    this.dependencies.ended(row, state, nowMs);
+    if (!this.dependencies.telling) this.#bound();
   }
 
   /** Keeps ended tasks within their bounds: the oldest go first. */
@@ -405,6 +395,6 @@ export class TaskStateMachine extends Recovery {
   }
 
   #await(row: number, nowMs: number): void {
-    if (this.#dependencies.settle(row, nowMs)) this.scheduleExpiry(row);
+    if (this.dependencies.settle(row, nowMs)) this.scheduleExpiry(row);
   }
 }

@@ -28,6 +28,7 @@ import {
   FLAG_LEASE_WRITTEN,
   FLAG_REDRIVEN,
   FLAG_REMEMBERED,
+  FLAG_RUN_AT,
   FLAG_UNWRITTEN,
   FLAGS,
   FLAGS_WRITTEN,
@@ -163,13 +164,18 @@ export class TaskTable {
     this.#id += 1;
     table.setF(row, CREATED, nowMs);
     table.setF(row, EXPIRES, spec.expiresMs);
-    table.setF(row, AT, spec.dueMs);
-    table.setU(row, FLAGS, FLAG_UNWRITTEN | (spec.after.length > 0 ? FLAG_AFTER : 0));
+    const forWall = spec.runAtMs === undefined ? 0 : FLAG_RUN_AT;
+    table.setF(row, AT, spec.runAtMs ?? spec.dueMs);
+    table.setU(row, FLAGS, FLAG_UNWRITTEN | (spec.after.length > 0 ? FLAG_AFTER : 0) | forWall);
     table.setU(row, BODY_BYTES, bodyBytes);
     table.setU(row, POLICY, this.#policies.intern(spec.policy));
     this.#place(row, queue, spec);
     this.#keys.insert(row, queue.name, spec);
-    table.setU(row, STATE, stateCode(spec.after.length > 0 ? "blocked" : spec.dueMs > nowMs ? "delayed" : "waiting"));
+    table.setU(
+      row,
+      STATE,
+      stateCode(spec.after.length > 0 ? "blocked" : forWall || spec.dueMs > nowMs ? "delayed" : "waiting"),
+    );
     this.#byId.insert(row);
     this.account(queue, bodyBytes + TASK_OVERHEAD_BYTES);
     queue.counted(this.state(row), 1);

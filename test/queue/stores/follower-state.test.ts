@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { between, pick, type Random, seeded } from "../../../src/core/random.ts";
-import { TaskStateMachine, type TaskStateMachineListener } from "../../../src/queue/tasks/task-state-machine.ts";
+import { TaskStateMachine } from "../../../src/queue/tasks/task-state-machine.ts";
+import type { TaskStateMachineListener } from "../../../src/queue/tasks/task-state-machine-listener.ts";
 import { STORED_STATES } from "../../../src/queue/tasks/state-words.ts";
 import { POLICY_DEFAULT } from "../../../src/queue/tasks/task-policy.ts";
 import { decodeHead, decodeState, encodeHead, encodeState } from "../../../src/queue/tasks/task-record.ts";

@@ -346,7 +346,7 @@ export class NativeHandler implements ProtocolHandler {
     const options = readObject(frame) as TaskOptions;
     const { nowMs, wallMs } = this.#service;
     const spec = readSpec(options, { nowMs, wallMs, numberOf: (id) => this.#ids.number(id) });
-    if (spec.dueMs === 0 && spec.expiresMs === Infinity && spec.key === "")
+    if (spec.dueMs === 0 && spec.runAtMs === undefined && spec.expiresMs === Infinity && spec.key === "")
       this.#lastOptions = { frame: Buffer.from(frame), spec };
     return spec;
   }
