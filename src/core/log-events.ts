@@ -79,6 +79,11 @@ export const LOG_EVENTS = {
     text: "The disk did not read what the store keeps of `task`: `error`. It is tried again; its `queue` waits for `pauseMs`, other queues do not",
   },
   "queue.read-again": { level: "warning", text: "The disk reads bodies of `queue` again" },
+  "queue.store-trouble": {
+    level: "error",
+    text: "The store cannot write: `error`. New tasks are refused until it can; what was taken in goes on",
+  },
+  "queue.store-recovered": { level: "warning", text: "The store writes again, `forMs` after it could not" },
   "queue.store": { level: "warning", text: "The store's thread says: `message`" },
   // brokers on NATS
   "queue.leading": {

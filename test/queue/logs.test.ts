@@ -6,7 +6,10 @@ import type { LogFacts } from "../../src/core/log.ts";
 import { ManualClock } from "../../src/core/manual-clock.ts";
 import { Reachability } from "../../src/queue/client/reachability.ts";
 import { Broker, type BrokerOptions, type LogListener, queue, worker } from "../../src/queue/index.ts";
+import { MemoryStore } from "../../src/queue/stores/memory-store.ts";
+import type { StoreOp } from "../../src/queue/stores/store.ts";
 import { Dealer } from "../../src/zmq/index.ts";
+import { Rig } from "./service/task-service-rig.ts";
 
 /** What was told, and waits for more. */
 class Told {
@@ -136,6 +139,36 @@ test("a worker without onError tells the log of failed attempts; one with it doe
   assert.equal(await tasks.call("good"), "good");
   assert.equal(told.of("queue.attempt-failed").length, 1);
   assert.match(String(told.of("queue.program-error")[0]!["error"]), /the listener fails/);
+});
+
+test("a store that cannot write is told once when that begins, and once when it is over", async () => {
+  const told = new Told();
+  let isFull = false;
+  class Disk extends MemoryStore {
+    override async write(ops: readonly StoreOp[]): Promise<void> {
+      if (isFull) throw new Error("no space left on device");
+      await super.write(ops);
+    }
+  }
+  const rig = await Rig.open(new Disk(), { log: (event, facts) => told.log(event, facts, "error") });
+  await rig.add("a");
+  isFull = true;
+  await assert.rejects(rig.add("b"), { code: "QUEUE_STORE_UNAVAILABLE" });
+  await rig.pass(2000);
+  await assert.rejects(rig.add("c"), { code: "QUEUE_STORE_UNAVAILABLE" });
+  assert.deepEqual(
+    told.all.map(({ event, facts }) => [event, String(facts["error"])]),
+    [["queue.store-trouble", "Error: no space left on device"]],
+  );
+  isFull = false;
+  await rig.pass(1000);
+  await rig.add("d");
+  const [recovered, ...more] = told.of("queue.store-recovered");
+  assert.deepEqual(more, []);
+  assert.ok(Number(recovered!["forMs"]) >= 2000 && Number(recovered!["forMs"]) <= 3000);
+  isFull = true;
+  await assert.rejects(rig.add("e"));
+  assert.equal(told.of("queue.store-trouble").length, 2);
 });
 
 test("a client tells that no broker has been there for 5 s, and that one is again; a short restart is no trouble", () => {

@@ -7,6 +7,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { messageOf, OperationError } from "../../core/errors.ts";
 import type { StoreOp } from "../stores/store.ts";
+import type { Log } from "../../core/log.ts";
 import type { Guard } from "./guard.ts";
 
 export interface Commit {
@@ -24,6 +25,7 @@ export interface GroupCommitOptions {
   write(ops: readonly StoreOp[]): Promise<void>;
   readonly clock: Clock;
   readonly guard: Guard;
+  readonly log: Log;
   /** Called after each batch, when all its `done`s have run. */
   settled(): void;
   /** One commit a batch instead of as many as are there. */
@@ -46,17 +48,20 @@ export class GroupCommit {
   readonly #settled: () => void;
   readonly #single: boolean;
   readonly #patienceMs: () => number | undefined;
+  readonly #log: Log;
   #waiting: Commit[] = [];
   #writing: Promise<void> | undefined;
   #trouble: OperationError | undefined;
+  #troubleSinceMs = 0;
   #idle: (() => void)[] = [];
   #batches = 0;
   #ops = 0;
 
-  constructor({ write, clock, guard, settled, single = false, patienceMs }: GroupCommitOptions) {
+  constructor({ write, clock, guard, log, settled, single = false, patienceMs }: GroupCommitOptions) {
     this.#write = write;
     this.#clock = clock;
     this.#guard = guard;
+    this.#log = log;
     this.#settled = () => guard.run(settled);
     this.#single = single;
     this.#patienceMs = patienceMs ?? (() => undefined);
@@ -105,7 +110,7 @@ export class GroupCommit {
         if (this.#waiting.length > 0) await this.#pause();
         continue;
       }
-      this.#trouble = undefined;
+      if (this.#trouble) this.#recovered();
       this.#batches += 1;
       this.#ops += ops.length;
       this.#done(batch);
@@ -149,10 +154,19 @@ export class GroupCommit {
     return this.#waiting.splice(0, count);
   }
 
+  #recovered(): void {
+    this.#trouble = undefined;
+    this.#log("queue.store-recovered", { forMs: Math.round(this.#clock.now() - this.#troubleSinceMs) });
+  }
+
   #refuse(batch: readonly Commit[], error: unknown): void {
     const trouble = new OperationError("QUEUE_STORE_UNAVAILABLE", `Cannot write the queue's store: ${messageOf(error)}`, {
       cause: error,
     });
+    if (!this.#trouble) {
+      this.#troubleSinceMs = this.#clock.now();
+      this.#log("queue.store-trouble", { error });
+    }
     this.#trouble = trouble;
     this.#take(this.#waiting);
     const all = [...batch, ...this.#waiting];

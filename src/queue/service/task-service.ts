@@ -134,6 +134,7 @@ export class TaskService {
     this.guard = new Guard(log);
     this.#commits = new GroupCommit({
       guard: this.guard,
+      log,
       write: (ops) => options.store.write(ops),
       clock: options.clock,
       single: options.single ?? false,
