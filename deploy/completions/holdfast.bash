@@ -6,7 +6,7 @@ _holdfast() {
     words="up listen connect cache queue work config wire stats bench"
   elif ((COMP_CWORD == 2)) && [[ $command == *" "* ]]; then
     case "${COMP_WORDS[1]}" in
-    queue) words="serve add call ls show retry cancel pause resume set purge cron move keygen" ;;
+    queue) words="serve add call ls show retry cancel pause resume set purge cron check move keygen" ;;
     config) words="show check schema" ;;
     esac
   elif [[ $current == -* ]]; then
@@ -27,6 +27,7 @@ _holdfast() {
     "queue set") words="--concurrency --group-concurrency --group-rate --help --json --key-file --max-bytes --rate --server-key --timeout --url --user" ;;
     "queue purge") words="--help --json --key-file --server-key --state --timeout --url --user" ;;
     "queue cron") words="--help --json --key-file --missed --queue --remove --server-key --time-zone --timeout --url --user" ;;
+    "queue check") words="--data --help --json --salvage" ;;
     "queue move") words="--from --give-up --help --json --to" ;;
     "queue keygen") words="--help --json" ;;
     "work") words="--concurrency --drain --help --json --key-file --log --log-level --server-key --timeout --url --user" ;;

@@ -1,6 +1,6 @@
 # fish completion for holdfast; copy it to ~/.config/fish/completions
 complete -c holdfast -n __fish_use_subcommand -xa "up listen connect cache queue work config wire stats bench"
-complete -c holdfast -n "__fish_seen_subcommand_from queue; and not __fish_seen_subcommand_from serve add call ls show retry cancel pause resume set purge cron move keygen" -xa "serve add call ls show retry cancel pause resume set purge cron move keygen"
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and not __fish_seen_subcommand_from serve add call ls show retry cancel pause resume set purge cron check move keygen" -xa "serve add call ls show retry cancel pause resume set purge cron check move keygen"
 complete -c holdfast -n "__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from show check schema" -xa "show check schema"
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache-auth-file
@@ -242,6 +242,10 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cron" -l timeout
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cron" -l url
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cron" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from check" -l data
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from check" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from check" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from check" -l salvage
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from move" -l from
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from move" -l give-up
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from move" -l help

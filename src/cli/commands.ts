@@ -44,6 +44,11 @@ const QUEUE: CommandGroup = {
       summary: "list, create and remove scheduled tasks (cron)",
       load: async () => (await import("./queue/cron.ts")).run,
     },
+    {
+      name: "check",
+      summary: "check the store's files, and salvage what is whole",
+      load: async () => (await import("./queue/check.ts")).run,
+    },
     { name: "move", summary: "move the queue to another store", load: async () => (await import("./queue/move.ts")).run },
     { name: "keygen", summary: "create a CURVE key pair", load: async () => (await import("./queue/keygen.ts")).run },
   ],

@@ -94,7 +94,7 @@ export const ERROR_CODES = {
   QUEUE_TASK_CANCELLED: "The task was cancelled before it completed",
   QUEUE_STORE_UNAVAILABLE: "The store cannot write (disk full, I/O error): new tasks are refused until it can again",
   QUEUE_STORE_CORRUPT:
-    "The store's file is damaged, or a newer version wrote it; restore it from a backup (with no other queue.db-* files beside it) or move them all away to start empty",
+    "The store's file is damaged, or a newer version wrote it; `holdfast queue check FOLDER` says what is whole and salvages it, or restore a backup",
   QUEUE_STORE_LOCKED: "Another broker uses this data folder",
   QUEUE_STORE_DENIED: "The NATS servers refuse the user, or forbid a subject that the queue needs; the message names it",
   QUEUE_STORE_FULL: "The queue's log on NATS has no room left: new tasks are refused until there is some; raise the limit",

@@ -5,6 +5,7 @@ export type { LogEvent, LogLevel } from "../core/log-events.ts";
 export { QueueClient } from "./client/queue-client.ts";
 export type { ClientOptions } from "./client/broker-pool.ts";
 export type { ClientSecurity } from "./client/broker-connection.ts";
+export { checkStore, type QueueCheck, type StoreCheck, type StoreCheckOptions } from "./stores/sqlite/store-check.ts";
 export { giveUpMove, type MoveEnd, type Moved, type MoveOptions, moveQueue } from "./stores/move.ts";
 /** @internal For the command and the page. */
 export {

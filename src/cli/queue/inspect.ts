@@ -4,6 +4,7 @@ import { showDuration, showSize } from "../../core/units.ts";
 import { listTasks, type QueueClient, queueStats, showTask, type TaskInfo } from "../../queue/index.ts";
 import { bodyField } from "./bodies.ts";
 import { flags, parse } from "../shared/flags.ts";
+import { printTable } from "../shared/print-table.ts";
 import { type ClientFlags, clientFlags, readCount, withClient } from "./client-flags.ts";
 
 interface ListFlags extends ClientFlags {
@@ -113,16 +114,4 @@ function text(value: unknown): string {
 
 function showFailed(atMs: number | null): string {
   return atMs === null ? "unknown" : new Date(atMs).toISOString();
-}
-
-function printTable(rows: readonly (readonly string[])[]): void {
-  const cells = rows.map((row) => row.map(printable));
-  const widths = cells[0]!.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)));
-  for (const row of cells)
-    process.stdout.write(
-      `${row
-        .map((cell, column) => cell.padEnd(widths[column]!))
-        .join("  ")
-        .trimEnd()}\n`,
-    );
 }

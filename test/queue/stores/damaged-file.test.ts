@@ -4,17 +4,28 @@
  * `SEED=17 npm test -- damaged-file` runs that one; `ROUNDS=300` runs so many.
  */
 import assert from "node:assert/strict";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { codeOf } from "../../../src/core/errors.ts";
 import { type Random, seeded } from "../../../src/core/random.ts";
-import { Broker, listTasks, QueueClient } from "../../../src/queue/index.ts";
+import { Broker, checkStore, listTasks, QueueClient } from "../../../src/queue/index.ts";
 import { SqliteStore } from "../../../src/queue/stores/sqlite/sqlite-store.ts";
 import type { StoreOp } from "../../../src/queue/stores/store.ts";
+import { FLAG_DAMAGED } from "../../../src/queue/tasks/task-columns.ts";
 import { POLICY_DEFAULT } from "../../../src/queue/tasks/task-policy.ts";
-import { encodeHead, encodeState } from "../../../src/queue/tasks/task-record.ts";
+import { decodeState, encodeHead, encodeState } from "../../../src/queue/tasks/task-record.ts";
 
 const only = process.env["SEED"];
 const seeds =
@@ -84,29 +95,45 @@ async function makeStore(folder: string, random: Random, torn: string): Promise<
   return tasks;
 }
 
-/** @returns what was done, for the message of a failure */
-function damage(folder: string, random: Random): string {
+interface Damage {
+  /** For the message of a failure. */
+  readonly text: string;
+  /** Tasks that it can have harmed at most: those of one page, or of two. */
+  readonly harmedMax: number;
+  /** What the log said last of some tasks is gone: they are as they were before. */
+  readonly mayBeOlder: boolean;
+}
+
+/** Tasks in one page, at most. */
+const PAGE_TASKS = 45;
+
+function damage(folder: string, random: Random): Damage {
   const names = FILES.filter((name) => existsSync(join(folder, name)) && statSync(join(folder, name)).size > 0);
   const name = names[Math.floor(random() ** 2 * names.length)]!;
   const file = join(folder, name);
   const bytes = readFileSync(file);
   const at = random() < 0.2 ? Math.floor(random() * 100) : Math.floor(random() * bytes.length);
   const kind = random();
+  const mayBeOlder = name === "queue.db-wal";
   if (kind < 0.7) {
     const bit = 1 << Math.floor(random() * 8);
     bytes[at % bytes.length]! ^= bit;
     writeFileSync(file, bytes);
-    return `bit ${bit} of byte ${at} of ${name} (${bytes.length} bytes)`;
+    return { text: `bit ${bit} of byte ${at} of ${name} (${bytes.length} bytes)`, harmedMax: PAGE_TASKS, mayBeOlder: false };
   }
   if (kind < 0.9) {
     const size = random() < 0.5 ? 512 : 4096;
     const start = at - (at % size);
     bytes.fill(0, start, Math.min(start + size, bytes.length));
     writeFileSync(file, bytes);
-    return `${size} bytes zeroed from ${start} of ${name} (${bytes.length} bytes)`;
+    return {
+      text: `${size} bytes zeroed from ${start} of ${name} (${bytes.length} bytes)`,
+      harmedMax: 2 * PAGE_TASKS,
+      mayBeOlder,
+    };
   }
   writeFileSync(file, bytes.subarray(0, at));
-  return `${name} cut to ${at} of ${bytes.length} bytes`;
+  return { text: `${name} cut to ${at} of ${bytes.length} bytes`, harmedMax: Infinity, mayBeOlder };
 }
 
 async function within<T>(promise: Promise<T>): Promise<T> {
@@ -118,7 +145,11 @@ async function within<T>(promise: Promise<T>): Promise<T> {
 }
 
 /** @returns the ids of the tasks that it says are damaged; undefined: it refuses the store */
-async function readStore(folder: string, expected: ReadonlyMap<number, Task>): Promise<ReadonlySet<number> | undefined> {
+async function readStore(
+  folder: string,
+  expected: ReadonlyMap<number, Task>,
+  { missing = false } = {},
+): Promise<ReadonlySet<number> | undefined> {
   const store = new SqliteStore({ folder });
   try {
     await within(store.open());
@@ -127,23 +158,29 @@ async function readStore(folder: string, expected: ReadonlyMap<number, Task>): P
     assert.match(String(error), /holdfast queue check/);
     return undefined;
   }
+  try {
+    return await damagedIn(store, expected, missing);
+  } finally {
+    await store.close();
+  }
+}
+
+async function damagedIn(store: SqliteStore, expected: ReadonlyMap<number, Task>, missing: boolean): Promise<Set<number>> {
   const damaged = new Set<number>();
-  const seen = new Set<number>();
   for await (const portion of store.tasks()) {
     for (const task of portion) {
-      seen.add(task.id);
       const { head, state: record } = expected.get(task.id) ?? {};
-      if (task.damaged) damaged.add(task.id);
+      if (task.damaged || (missing && decodeState(task.state).flags & FLAG_DAMAGED)) damaged.add(task.id);
       else assert.deepEqual([task.head, task.state].map(hex), [head!, record!].map(hex), `task ${task.id} is another`);
     }
   }
   const bodies = await store.read([...expected.keys()]);
   [...expected].forEach(([id, { body }], index) => {
+    if (damaged.has(id)) return;
     if (bodies[index]) assert.equal(hex(bodies[index]), hex(body), `the body of task ${id} is another`);
     else damaged.add(id);
   });
   await store.write([{ kind: "set", name: "after", value: "1" }]);
-  await store.close();
   return damaged;
 }
 
@@ -173,6 +210,22 @@ async function readBroker(folder: string): Promise<{ damaged: Set<number>; other
   return { damaged, others };
 }
 
+/** Every task that a salvage brings is what was written, or said to be damaged; no more are missing than can have been harmed. */
+async function salvage(folder: string, expected: ReadonlyMap<number, Task>, { harmedMax, mayBeOlder }: Damage): Promise<void> {
+  const before = await checkStore(folder);
+  const after = await checkStore(folder, { salvage: true });
+  assert.deepEqual({ ...after, kept: undefined }, before, "a check says what a salvage does");
+  assert.ok(existsSync(after.kept!));
+  const { refused, queues, unknown } = await checkStore(folder);
+  assert.equal(refused, undefined);
+  assert.equal(unknown, 0);
+  if (mayBeOlder) return;
+  const damaged = (await readStore(folder, expected, { missing: true }))!;
+  assert.ok(damaged.size <= harmedMax, `${damaged.size} tasks are damaged or missing, of ${expected.size}`);
+  const brought = queues.reduce((sum, queue) => sum + queue.whole, 0);
+  assert.equal(brought, expected.size - damaged.size);
+}
+
 test("whatever goes wrong in a store's files, whole tasks are served and damage is told, or the store is refused", async () => {
   const root = mkdtempSync(join(tmpdir(), "holdfast-damaged-"));
   let refused = 0;
@@ -187,7 +240,10 @@ test("whatever goes wrong in a store's files, whole tasks are served and damage 
       const from = random() < 0.5 ? clean : torn;
       for (const name of FILES) if (existsSync(join(from, name))) copyFileSync(join(from, name), join(work, name));
       const done = damage(work, random);
+      const copy = join(root, "copy");
+      cpSync(work, copy, { recursive: true });
       try {
+        await salvage(copy, expected, done);
         const damaged = await readStore(work, expected);
         if (damaged === undefined) refused += 1;
         else {
@@ -197,9 +253,9 @@ test("whatever goes wrong in a store's files, whole tasks are served and damage 
           assert.deepEqual(missing, [], "whole tasks are served");
         }
       } catch (error) {
-        throw new Error(`seed ${seed}: ${done}: ${String(error)}`, { cause: error });
+        throw new Error(`seed ${seed}: ${done.text}: ${String(error)}`, { cause: error });
       }
-      rmSync(work, { recursive: true });
+      for (const folder of [work, copy]) rmSync(folder, { recursive: true });
     }
   } finally {
     rmSync(root, { recursive: true, force: true });

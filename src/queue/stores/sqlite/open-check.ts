@@ -10,13 +10,17 @@ import { corrupt, isWholeSetting, SCHEMA_VERSION } from "./schema.ts";
 
 /** 350 ms a million small tasks. @throws ProtocolError QUEUE_STORE_CORRUPT, or SQLite's error */
 export function checkBeforeUse(file: string): void {
-  if (!statSync(file, { throwIfNoEntry: false })) return;
+  if (!statSync(file, { throwIfNoEntry: false })) {
+    const acknowledged = acknowledgedCommits(file);
+    if (acknowledged > 0) throw corrupt(file, `it is gone, with ${acknowledged} acknowledged commits`);
+    return;
+  }
   const database = new DatabaseSync(file, { readOnly: true, timeout: 0 });
   try {
     const { user_version: version } = database.prepare("PRAGMA user_version").get() as { user_version: number };
     if (version > SCHEMA_VERSION) throw corrupt(file, `it was written by a newer version (${version})`);
     const [first] = database.prepare("PRAGMA quick_check(1)").all() as { quick_check: string }[];
-    if (first?.quick_check !== "ok") throw corrupt(file, `its structure is damaged (${oneLine(first?.quick_check)})`);
+    if (first?.quick_check !== "ok") throw corrupt(file, `its structure is damaged (${firstFault(first?.quick_check)})`);
     checkCommits(file, version === 0 ? 0 : checkSettings(file, database, version));
   } finally {
     database.close();
@@ -45,6 +49,7 @@ function checkCommits(file: string, commits: number): void {
   );
 }
 
-function oneLine(text = ""): string {
-  return text.split("\n")[0]!.trim();
+/** SQLite says in which database first, and then what. */
+function firstFault(text = ""): string {
+  return text.split("\n").find((line) => !line.startsWith("***")) ?? "no reason given";
 }

@@ -46,6 +46,9 @@ export function isWholeSetting(name: string, value: string, sum: number | null):
 /** SQLite's codes for what is no damage: busy, locked, no memory, interrupted, I/O error, full, cannot open, lock protocol. */
 const NO_DAMAGE: ReadonlySet<number> = new Set([5, 6, 7, 9, 10, 13, 14, 15]);
 
+/** SQLITE_BUSY, SQLITE_LOCKED. */
+export const LOCKED_CODES: ReadonlySet<number> = new Set([5, 6]);
+
 /** The primary code of an error of SQLite; 0 for any other. */
 export function sqliteCode(error: unknown): number {
   return typeof error === "object" && error !== null && "errcode" in error ? Number(error.errcode) & 255 : 0;

@@ -15,6 +15,7 @@ import {
   FROM_1,
   isOfFile,
   isWhole,
+  LOCKED_CODES,
   OWN_SETTINGS,
   SCHEMA,
   SCHEMA_VERSION,
@@ -357,9 +358,8 @@ function inject(point: Fault): void {
   }
 }
 
-/** SQLITE_CORRUPT, SQLITE_NOTADB; SQLITE_BUSY, SQLITE_LOCKED: the low byte of the extended code. */
+/** SQLITE_CORRUPT, SQLITE_NOTADB: the low byte of the extended code. */
 const CORRUPT_CODES = [11, 26];
-const LOCKED_CODES = [5, 6];
 /** SQLITE_FULL. */
 const FULL_CODE = 13;
 
@@ -367,7 +367,7 @@ function translate(error: unknown): HoldfastError {
   if (error instanceof HoldfastError) return error;
   const code = sqliteCode(error);
   if (CORRUPT_CODES.includes(code)) return corrupt(file, messageOf(error));
-  if (LOCKED_CODES.includes(code)) return new OperationError("QUEUE_STORE_LOCKED", `Cannot use ${file}: ${messageOf(error)}`);
+  if (LOCKED_CODES.has(code)) return new OperationError("QUEUE_STORE_LOCKED", `Cannot use ${file}: ${messageOf(error)}`);
   return new OperationError("QUEUE_STORE_UNAVAILABLE", `${file}: ${messageOf(error)}`);
 }
 
