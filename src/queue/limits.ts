@@ -51,6 +51,12 @@ export const SLOTS_MAX = 1000;
 /** 64 threads of one worker: each takes 10 MB and more, and there are more cores than that in few machines. */
 export const THREADS_MAX = 64;
 
+/** 10 s: whoever gives priorities expects the lower ones to wait, not to be forgotten. */
+export const AGING_MS_DEFAULT = 10_000;
+
+/** One of 8 starts goes to a task that has waited for long: an eighth of the workers is what a higher priority loses at most. */
+export const AGED_STARTS = 8;
+
 /** RabbitMQ's range: 0 (default) to 255, higher first. */
 export const PRIORITY_MAX = 255;
 

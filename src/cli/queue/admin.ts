@@ -70,6 +70,7 @@ interface SetFlags extends ClientFlags {
   readonly rate?: string;
   readonly groupConcurrency?: string;
   readonly groupRate?: string;
+  readonly aging?: string;
 }
 
 export async function set(argv: readonly string[]): Promise<number> {
@@ -79,15 +80,20 @@ export async function set(argv: readonly string[]): Promise<number> {
     .option("--concurrency <n>", "tasks running at once, or 'off'")
     .option("--rate <n/duration>", "tasks started per time interval, such as 100/1s, or 'off'")
     .option("--group-concurrency <n>", "tasks of one group running at once, or 'off'")
-    .option("--group-rate <n/duration>", "tasks of one group started per time interval, or 'off'");
+    .option("--group-rate <n/duration>", "tasks of one group started per time interval, or 'off'")
+    .option(
+      "--aging <duration>",
+      "tasks that have waited so long get one of 8 starts, whatever waits above them (10s), or 'off'",
+    );
   if (!(await parse(command, argv))) return 0;
-  const { maxBytes, concurrency, rate, groupConcurrency, groupRate, ...options } = command.opts<SetFlags>();
+  const { maxBytes, concurrency, rate, groupConcurrency, groupRate, aging, ...options } = command.opts<SetFlags>();
   const settings: QueueSettings = {
     ...(maxBytes !== undefined && { bytesMax: sizeBytes(maxBytes, "--max-bytes") }),
     ...(concurrency !== undefined && { concurrency: countOrOff(concurrency, "--concurrency") }),
     ...(rate !== undefined && { rate: rateOrOff(rate, "--rate") }),
     ...(groupConcurrency !== undefined && { groupConcurrency: countOrOff(groupConcurrency, "--group-concurrency") }),
     ...(groupRate !== undefined && { groupRate: rateOrOff(groupRate, "--group-rate") }),
+    ...(aging !== undefined && { agingMs: aging === "off" ? 0 : Math.round(durationMs(aging, "--aging")) }),
   };
   return send(options, command.processedArgs[0] as string, settings);
 }

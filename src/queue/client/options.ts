@@ -171,6 +171,7 @@ const QUEUE_SETTINGS: Readonly<Record<keyof QueueSettings, OptionCheck>> = {
   rate: anything,
   groupConcurrency: anything,
   groupRate: anything,
+  agingMs: anything,
 };
 
 /** What values should be the broker says. */

@@ -17,6 +17,11 @@ export interface QueueSettings {
   readonly groupConcurrency?: number | null;
   /** The same for each group. */
   readonly groupRate?: Rate | null;
+  /**
+   * Tasks that have waited for this many ms get one of every eight starts, whatever waits above them; default 10,000, 0 = off: then
+   * a steady stream of a higher priority holds them up for ever.
+   */
+  readonly agingMs?: number | null;
 }
 
 /** Without what says the default, so that a queue set back to it can be forgotten. */
@@ -31,6 +36,7 @@ const CHECKS: Readonly<Record<keyof QueueSettings, (value: unknown) => boolean>>
   rate: isRate,
   groupConcurrency: (value) => value === null || isCount(value, 1),
   groupRate: isRate,
+  agingMs: (value) => value === null || (isCount(value, 0) && (value as number) <= TIME_MS_MAX),
 };
 
 /**

@@ -1,11 +1,13 @@
 /**
  * ○ One named queue (`TaskQueue`) and its tasks that wait for a worker (`ReadyQueue`), in the order in which they are given out:
- * highest priority first; within a priority the groups take turns; within a group first come, first served. A group at its bound
+ * highest priority first, but one of every AGED_STARTS for those below that have waited too long; within a priority the groups take
+ * turns; within a group first come, first served. A group at its bound
  * of concurrency or rate is parked and costs nothing until it may run again. Tasks that are suspected to kill their workers wait
  * apart, in the same order. Taking and adding cost the same with ten tasks as with ten million.
  */
 import { assert } from "../../core/assert.ts";
 import { type TaskState, stateCode, TASK_STATES } from "./life-cycle.ts";
+import { AGED_STARTS, AGING_MS_DEFAULT } from "../limits.ts";
 import type { StateCounts } from "./state-words.ts";
 import type { QueueSettings } from "./queue-settings.ts";
 import { type Bounds, RateLimiter } from "./rate-limiter.ts";
@@ -21,6 +23,7 @@ export class TaskQueue {
   settings: QueueSettings = {};
   bounds: Bounds = {};
   groupBounds: Bounds = {};
+  agingMs = AGING_MS_DEFAULT;
   /** Closed by its own bounds until this time; Infinity = until one of its tasks stops. Undefined = open. */
   closedUntilMs: number | undefined;
   /** Bytes of tasks that have not ended. */
@@ -68,6 +71,7 @@ export class TaskQueue {
     this.settings = settings;
     this.bounds = { concurrency: settings.concurrency ?? undefined, rate: settings.rate ?? undefined };
     this.groupBounds = { concurrency: settings.groupConcurrency ?? undefined, rate: settings.groupRate ?? undefined };
+    this.agingMs = settings.agingMs ?? AGING_MS_DEFAULT;
     this.limiter.forget(this.bounds.rate, nowMs);
     for (const group of this.ready.groups()) group.limiter.forget(this.groupBounds.rate, nowMs);
   }
@@ -159,6 +163,8 @@ export class ReadyQueue {
   /** Bit n is set while level n has a group queue in its ring. */
   readonly #levels = new Uint32Array(2 * SUSPECT_WORD);
   #count = 0;
+  /** Takes since one was for those that have waited too long. */
+  #takes = 0;
   /** Until this time nothing is known of the groups' starts. */
   lostMs = -Infinity;
 
@@ -179,7 +185,7 @@ export class ReadyQueue {
     for (const { groupQueues } of this.#groups.values()) {
       for (const { ready } of groupQueues) {
         if (ready.count === 0) continue;
-        sinceMs = Math.min(sinceMs, Math.max(this.#table.f(ready.head, CREATED), this.#table.f(ready.head, AT)));
+        sinceMs = Math.min(sinceMs, this.#sinceMs(ready.head));
       }
     }
     return sinceMs === Infinity ? undefined : sinceMs;
@@ -271,8 +277,7 @@ export class ReadyQueue {
    * next group. 0 when none may start; groups found to be at a bound are parked, and `parked` is told until when.
    */
   take(which: ReadyKind, bounds: Bounds, nowMs: number, parked: (group: Group, untilMs: number) => void): number {
-    for (;;) {
-      const level = this.#highest(which);
+    for (let level = this.#levelInTurn(which, nowMs); ; level = this.#highest(which)) {
       if (level < 0) return NONE;
       const groupQueue = this.#turn[level]!;
       const knownMs = bounds.rate ? this.lostMs + bounds.rate.perMs : -Infinity;
@@ -339,6 +344,31 @@ export class ReadyQueue {
     }
     groupQueue.ringNext = undefined;
     groupQueue.ringPrevious = undefined;
+  }
+
+  /** The highest level; now and then one below it whose task has waited too long. */
+  #levelInTurn(which: ReadyKind, nowMs: number): number {
+    const highest = this.#highest(which);
+    const { agingMs } = this.owner;
+    if (highest <= 0 || agingMs === 0 || which === "suspects") return highest;
+    this.#takes += 1;
+    if (this.#takes < AGED_STARTS) return highest;
+    this.#takes = 0;
+    let chosen = highest;
+    let sinceMs = nowMs - agingMs;
+    for (let level = 0; level < highest; level += 1) {
+      if (!(this.#levels[level >>> 5]! & (1 << (level & 31)))) continue;
+      const waitsSinceMs = this.#sinceMs(this.#turn[level]!.ready.head);
+      if (waitsSinceMs > sinceMs) continue;
+      chosen = level;
+      sinceMs = waitsSinceMs;
+    }
+    return chosen;
+  }
+
+  /** Since when a waiting row waits. */
+  #sinceMs(row: number): number {
+    return Math.max(this.#table.f(row, CREATED), this.#table.f(row, AT));
   }
 
   /** The highest level of these with a group queue in its ring, or -1. */
