@@ -24,7 +24,7 @@ _holdfast() {
     "queue cancel") words="--help --json --key-file --server-key --timeout --url --user" ;;
     "queue pause") words="--help --json --key-file --server-key --timeout --url --user" ;;
     "queue resume") words="--help --json --key-file --server-key --timeout --url --user" ;;
-    "queue set") words="--concurrency --group-concurrency --group-rate --help --json --key-file --max-bytes --rate --server-key --timeout --url --user" ;;
+    "queue set") words="--aging --concurrency --group-concurrency --group-rate --help --json --key-file --max-bytes --rate --server-key --timeout --url --user" ;;
     "queue purge") words="--help --json --key-file --server-key --state --timeout --url --user" ;;
     "queue cron") words="--help --json --key-file --missed --queue --remove --server-key --time-zone --timeout --url --user" ;;
     "queue check") words="--data --help --json --salvage" ;;

@@ -211,6 +211,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from resume" -l timeout
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from resume" -l url
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from resume" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l aging
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l concurrency
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l group-concurrency
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l group-rate
