@@ -84,6 +84,11 @@ export const LOG_EVENTS = {
     text: "The store cannot write: `error`. New tasks are refused until it can; what was taken in goes on",
   },
   "queue.store-recovered": { level: "warning", text: "The store writes again, `forMs` after it could not" },
+  "queue.store-full": {
+    level: "error",
+    text: "The disk is full, and the room that was kept for this is used now: new tasks are refused, workers go on; `why` says what to do",
+  },
+  "queue.store-room": { level: "warning", text: "The disk has room again: new tasks are taken" },
   "queue.store": { level: "warning", text: "The store's thread says: `message`" },
   // brokers on NATS
   "queue.leading": {

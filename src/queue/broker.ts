@@ -50,6 +50,11 @@ export interface BrokerOptions {
   readonly resultBytes?: Size;
   /** The largest body or result; default "16m". */
   readonly maxBody?: Size;
+  /**
+   * Room on the disk of `data` that is kept free, in a file, so that on a full disk workers finish, results are written and a broker starts;
+   * at most a quarter of the disk, 0: none. Default "16m".
+   */
+  readonly reserve?: Size;
   /** PLAIN or CURVE: who may come in. Without it everybody who can reach the port may. */
   readonly security?: BrokerSecurity;
   /**
@@ -93,6 +98,7 @@ const BROKER_OPTIONS: Readonly<Record<keyof BrokerOptions, OptionCheck>> = {
   maxBytes: anything,
   resultBytes: anything,
   maxBody: anything,
+  reserve: anything,
   security: when(isObject, "is { plain } or { curve }"),
   store: when((value) => isText(value) || isObject(value), "is a store, or its address"),
   replicas: anything,
@@ -280,9 +286,18 @@ function localBackEnd(core: BrokerCore): BackEnd {
   };
 }
 
-function ownStore({ data = "./.holdfast", sync = "group" }: BrokerOptions, log: Log): Store {
+/** 16 MiB: a log of 16 MB can be folded into the file, or some 100,000 results of small tasks be written. */
+const RESERVE_DEFAULT = "16m";
+
+function ownStore({ data = "./.holdfast", sync = "group", reserve = RESERVE_DEFAULT }: BrokerOptions, log: Log): Store {
   if (data === false) return new MemoryStore();
-  return new SqliteStore({ folder: data, sync, log: (message) => log("queue.store", { message }) });
+  return new SqliteStore({
+    folder: data,
+    sync,
+    reserveBytes: sizeBytes(reserve, "reserve"),
+    full: (why) => (why === undefined ? log("queue.store-room", {}) : log("queue.store-full", { why })),
+    log: (message) => log("queue.store", { message }),
+  });
 }
 
 /** @throws UsageError QUEUE_OPTIONS_INVALID for bodies that no message could carry */

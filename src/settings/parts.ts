@@ -29,6 +29,7 @@ export const QUEUE = table("queue", {
   maxBytes: { kind: size, text: "limit in bytes of tasks that have not ended", default: "4g" },
   resultBytes: { kind: size, text: "limit in bytes of stored results", default: "64m" },
   maxBody: { kind: size, text: "the largest body or result", default: "16m" },
+  reserve: { kind: size, text: "room kept free so that a full disk stops no worker; 0: none", default: "16m" },
   plainUsers: { kind: named("file"), text: "PLAIN: the queue's users, one NAME:PASSWORD per line" },
   curveKeys: { kind: named("file"), text: "CURVE: the broker's keys, as 'holdfast queue keygen' writes them" },
   curveClients: {

@@ -32,6 +32,8 @@ export interface GroupCommitOptions {
   readonly single?: boolean;
   /** How long a write may take before new tasks are refused; undefined = as long as it takes. */
   patienceMs?(): number | undefined;
+  /** Why new tasks are refused although the store writes; undefined = they are not. */
+  full?(): string | undefined;
 }
 
 /** 4096 changes: about 10 ms of SQLite's time, so that nobody waits longer than that for the batch before. */
@@ -48,6 +50,7 @@ export class GroupCommit {
   readonly #settled: () => void;
   readonly #single: boolean;
   readonly #patienceMs: () => number | undefined;
+  readonly #full: () => string | undefined;
   readonly #log: Log;
   #waiting: Commit[] = [];
   #writing: Promise<void> | undefined;
@@ -57,7 +60,7 @@ export class GroupCommit {
   #batches = 0;
   #ops = 0;
 
-  constructor({ write, clock, guard, log, settled, single = false, patienceMs }: GroupCommitOptions) {
+  constructor({ write, clock, guard, log, settled, single = false, patienceMs, full }: GroupCommitOptions) {
     this.#write = write;
     this.#clock = clock;
     this.#guard = guard;
@@ -65,11 +68,18 @@ export class GroupCommit {
     this.#settled = () => guard.run(settled);
     this.#single = single;
     this.#patienceMs = patienceMs ?? (() => undefined);
+    this.#full = full ?? (() => undefined);
+  }
+
+  /** Why the store cannot write at present, or undefined. */
+  get trouble(): OperationError | undefined {
+    return this.#trouble;
   }
 
   /** Why new tasks are refused at present, or undefined. */
-  get trouble(): OperationError | undefined {
-    return this.#trouble;
+  get refusal(): OperationError | undefined {
+    const full = this.#full();
+    return full === undefined ? this.#trouble : new OperationError("QUEUE_STORE_UNAVAILABLE", full);
   }
 
   /** Each commit is a batch of its own. */
@@ -82,8 +92,9 @@ export class GroupCommit {
   }
 
   submit(commit: Commit): void {
-    if (this.#trouble && commit.refusable) {
-      this.#done([commit], this.#trouble);
+    const refusal = commit.refusable ? this.refusal : undefined;
+    if (refusal) {
+      this.#done([commit], refusal);
       return;
     }
     this.#waiting.push(commit);
@@ -102,10 +113,17 @@ export class GroupCommit {
       const batch = this.#next();
       this.#take(batch);
       const ops = batch.length === 1 ? batch[0]!.ops : batch.flatMap((commit) => commit.ops);
+      const wasFull = this.#full() !== undefined;
       try {
         await this.#writeUntilPatienceEnds(this.#write(ops));
       } catch (error) {
-        this.#refuse(batch, error);
+        if (!wasFull && this.#full() !== undefined) {
+          // The store has given up its reserve: what is not new goes on at once.
+          this.#refuse(batch, this.refusal!);
+          this.#settled();
+          continue;
+        }
+        this.#troubled(batch, error);
         this.#settled();
         if (this.#waiting.length > 0) await this.#pause();
         continue;
@@ -125,7 +143,7 @@ export class GroupCommit {
     const patienceMs = this.#patienceMs();
     if (patienceMs === undefined) return writing;
     const cancel = this.#clock.at(this.#clock.now() + patienceMs, () => {
-      this.#refuse([], new OperationError("QUEUE_STORE_UNAVAILABLE", `no answer within ${patienceMs} ms`));
+      this.#troubled([], new OperationError("QUEUE_STORE_UNAVAILABLE", `no answer within ${patienceMs} ms`));
       this.#settled();
     });
     try {
@@ -159,23 +177,27 @@ export class GroupCommit {
     this.#log("queue.store-recovered", { forMs: Math.round(this.#clock.now() - this.#troubleSinceMs) });
   }
 
-  #refuse(batch: readonly Commit[], error: unknown): void {
-    const trouble = new OperationError("QUEUE_STORE_UNAVAILABLE", `Cannot write the queue's store: ${messageOf(error)}`, {
-      cause: error,
-    });
+  #troubled(batch: readonly Commit[], error: unknown): void {
     if (!this.#trouble) {
       this.#troubleSinceMs = this.#clock.now();
       this.#log("queue.store-trouble", { error });
     }
-    this.#trouble = trouble;
+    this.#trouble = new OperationError("QUEUE_STORE_UNAVAILABLE", `Cannot write the queue's store: ${messageOf(error)}`, {
+      cause: error,
+    });
+    this.#refuse(batch, this.refusal!);
+    // With nothing to try again, an empty batch finds out when the store can write again.
+    if (this.#waiting.length === 0 && batch.length > 0) this.#waiting.push({ ops: [], refusable: false, done: () => {} });
+  }
+
+  /** Of these and of what waits the new tasks are refused. */
+  #refuse(batch: readonly Commit[], refusal: OperationError): void {
     this.#take(this.#waiting);
     const all = [...batch, ...this.#waiting];
     this.#waiting = all.filter((commit) => !commit.refusable);
-    // With nothing to try again, an empty batch finds out when the store can write again.
-    if (this.#waiting.length === 0 && batch.length > 0) this.#waiting.push({ ops: [], refusable: false, done: () => {} });
     this.#done(
       all.filter((commit) => commit.refusable),
-      trouble,
+      refusal,
     );
   }
 

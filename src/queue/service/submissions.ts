@@ -156,7 +156,8 @@ export class Submissions {
   #reserve(queue: TaskQueue, submission: Submission, answer: SubmissionAnswer): void {
     const { spec, bodies, watcher } = submission;
     const { commits } = this.#context;
-    if (commits.trouble) throw commits.trouble;
+    const { refusal } = commits;
+    if (refusal) throw refusal;
     const stateMachine = this.#context.stateMachine();
     const nowMs = this.#context.nowMs();
     let group: Group | undefined;

@@ -139,6 +139,7 @@ export class TaskService {
       clock: options.clock,
       single: options.single ?? false,
       patienceMs: () => options.store.patienceMs,
+      full: () => options.store.full,
       settled: () => this.flush(),
     });
     const context: ServiceContext = (this.#context = {
@@ -498,7 +499,7 @@ export class TaskService {
       bodyCacheBytes: this.#bodies.bytes,
       commits: batches,
       writes: ops,
-      storeTrouble: this.#commits.trouble?.message,
+      storeTrouble: this.#commits.refusal?.message,
       queues: [...this.stateMachine.queues()].map((queue) => this.queueStats(queue)),
     };
   }

@@ -91,6 +91,8 @@ export interface Store {
    * wait: for a disk that answers sooner or later.
    */
   readonly patienceMs?: number | undefined;
+  /** Why it takes no new tasks, in a sentence that says what to do, although it writes everything else; undefined = it takes them. */
+  readonly full?: string | undefined;
   /**
    * Bodies, or results of what is done, in the order asked for; undefined where no such task is kept, or what is kept is not what was
    * written. Sees all earlier writes.

@@ -9,6 +9,7 @@ import { Worker } from "node:worker_threads";
 import type { ErrorCode } from "../../../core/error-codes.ts";
 import { type HoldfastError, messageOf, OperationError, ProtocolError } from "../../../core/errors.ts";
 import { makeFolder } from "../../../core/make-folder.ts";
+import { showSize } from "../../../core/units.ts";
 import { Ring } from "../../../core/ring.ts";
 import { decodeOps, decodePortion, encodeOps } from "../op-codec.ts";
 import type { Inspection, Store, StoredTask, StoreOp, StoreOpening } from "../store.ts";
@@ -32,6 +33,10 @@ export interface SqliteStoreOptions {
   readonly intervalMs?: number;
   /** Three counters for tests: so many of the next writes, syncs, reads fail. */
   readonly faults?: Int32Array;
+  /** Bytes of the disk that are kept free for the day when it is full, at most a quarter of it; default 0: none. */
+  readonly reserveBytes?: number;
+  /** Told when the disk is full, with what to do, and (undefined) when there is room again. */
+  full?(why: string | undefined): void;
   /** Told what went wrong where nobody waits for an answer. */
   log?(message: string): void;
 }
@@ -40,6 +45,7 @@ export interface ThreadData {
   readonly file: string;
   readonly sync: SyncMode;
   readonly intervalMs: number;
+  readonly reserveBytes: number;
   readonly faults: Int32Array | undefined;
 }
 
@@ -55,7 +61,9 @@ export type ThreadRequest =
 export type ThreadAnswer =
   | { readonly kind: "answer"; readonly value: unknown }
   | { readonly kind: "failure"; readonly code: ErrorCode; readonly message: string }
-  | { readonly kind: "log"; readonly message: string };
+  | { readonly kind: "log"; readonly message: string }
+  /** So many bytes must be free before new tasks are taken; undefined: they are. */
+  | { readonly kind: "full"; readonly missing: number | undefined };
 
 /** 1 s: what `--sync interval` may lose, as Redis' everysec. */
 const INTERVAL_MS_DEFAULT = 1000;
@@ -71,14 +79,19 @@ export class SqliteStore implements Store {
   readonly #options: SqliteStoreOptions;
   readonly #waiting = new Ring<Waiting>();
   #thread: Worker | undefined;
+  #full: string | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: SqliteStoreOptions) {
     this.#options = options;
   }
 
+  get full(): string | undefined {
+    return this.#full;
+  }
+
   async open(): Promise<StoreOpening> {
-    const { folder, sync = "group", intervalMs = INTERVAL_MS_DEFAULT, faults } = this.#options;
+    const { folder, sync = "group", intervalMs = INTERVAL_MS_DEFAULT, reserveBytes = 0, faults } = this.#options;
     const file = join(folder, "queue.db");
     try {
       makeFolder(folder);
@@ -87,7 +100,7 @@ export class SqliteStore implements Store {
         cause: error,
       });
     }
-    const workerData: ThreadData = { file, sync, intervalMs, faults };
+    const workerData: ThreadData = { file, sync, intervalMs, reserveBytes, faults };
     this.#thread = new Worker(THREAD, { workerData, name: "holdfast-queue-store" });
     this.#thread.on("message", (answer: ThreadAnswer) => this.#answered(answer));
     this.#thread.on("error", (error) => this.#lost(messageOf(error)));
@@ -160,10 +173,22 @@ export class SqliteStore implements Store {
       this.#options.log?.(answer.message);
       return;
     }
+    if (answer.kind === "full") {
+      this.#ranFull(answer.missing);
+      return;
+    }
     const { resolve, reject } = this.#waiting.shift()!;
     if (answer.kind === "answer") resolve(answer.value);
     else if (answer.code === "QUEUE_STORE_CORRUPT") reject(new ProtocolError(answer.code, answer.message));
     else reject(new OperationError(answer.code, answer.message));
+  }
+
+  #ranFull(missing: number | undefined): void {
+    const room = missing === undefined ? "" : showSize(missing);
+    const help = `free ${room} there, or move the queue to a larger disk (holdfast queue move); workers go on meanwhile`;
+    this.#full =
+      missing === undefined ? undefined : `Cannot take new tasks: the disk of ${this.#options.folder} is full; ${help}`;
+    this.#options.full?.(this.#full);
   }
 
   #lost(reason: string): void {

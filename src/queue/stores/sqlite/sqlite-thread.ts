@@ -5,11 +5,12 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { closeSync, fdatasync, openSync, statSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
-import { HoldfastError, messageOf, OperationError } from "../../../core/errors.ts";
+import { codeOf, HoldfastError, messageOf, OperationError } from "../../../core/errors.ts";
 import { ERRORS_MAX } from "../../limits.ts";
 import { decodeOps, encodeOps, PortionWriter } from "../op-codec.ts";
 import { AcknowledgedCommits } from "./acknowledged.ts";
 import { checkBeforeUse } from "./open-check.ts";
+import { Reserve } from "./reserve.ts";
 import {
   corrupt,
   FROM_1,
@@ -26,12 +27,16 @@ import {
 import type { Fault, ThreadAnswer, ThreadData, ThreadRequest } from "./sqlite-store.ts";
 import type { Inspection, StoreOp, StoreOpening } from "../store.ts";
 
-const { file, sync, intervalMs, faults } = workerData as ThreadData;
+const { file, sync, intervalMs, reserveBytes, faults } = workerData as ThreadData;
 
 /** Bodies above this lie in a table of their own: SQLite rewrites a whole row when one of its columns changes. */
 const INLINE_BYTES_MAX = 2048;
 /** 4096 pages of 4 KiB: the log is folded into the file every 16 MB, which keeps both recovery and the fold short. */
 const CHECKPOINT_PAGES = 4096;
+/** 256 pages, 1 MiB, while the disk is full: the log must not take what is left. */
+const CHECKPOINT_PAGES_FULL = 256;
+/** 1 s between two looks for room. */
+const ROOM_LOOK_MS = 1000;
 /** 64 MiB of page cache: the leaves that a million-task queue works on. */
 const CACHE_KIB = 64 * 1024;
 const PORTION_TASKS = 4096;
@@ -60,12 +65,16 @@ class Database {
   #inodes: readonly bigint[] = [];
   #syncFd: number | undefined;
   #syncTimer: NodeJS.Timeout | undefined;
+  readonly #reserve: Reserve;
+  #roomTimer: NodeJS.Timeout | undefined;
 
   readonly opening: StoreOpening;
 
-  constructor() {
+  constructor(reserve: Reserve) {
+    this.#reserve = reserve;
     this.#db = new DatabaseSync(file, { timeout: 0, readBigInts: false });
     this.opening = this.#open();
+    if (!reserve.make()) this.#ranFull();
   }
 
   #open(): StoreOpening {
@@ -142,7 +151,10 @@ class Database {
     } catch (error) {
       this.#lastId = before;
       this.#rollBack();
-      if (sqliteCode(error) === FULL_CODE) this.#fold();
+      if (sqliteCode(error) === FULL_CODE) {
+        if (this.#reserve.release()) this.#ranFull();
+        this.#fold();
+      }
       throw error;
     }
   }
@@ -155,6 +167,18 @@ class Database {
   #mustBeInPlace(): void {
     const gone = FILES.find((name, index) => inodeOf(name) !== this.#inodes[index]);
     if (gone !== undefined) throw new OperationError("QUEUE_STORE_UNAVAILABLE", `${gone} was removed or replaced while in use`);
+  }
+
+  /** The reserve is given up, or cannot be made: new tasks are refused until it is there again. */
+  #ranFull(): void {
+    this.#db.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES_FULL}`);
+    reply({ kind: "full", missing: this.#reserve.missing });
+    this.#roomTimer = setInterval(() => {
+      if (!this.#reserve.make()) return;
+      clearInterval(this.#roomTimer);
+      this.#db.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
+      reply({ kind: "full", missing: undefined });
+    }, ROOM_LOOK_MS);
   }
 
   /** The disk is full: the log, folded into the file, may make the room that the next try needs. */
@@ -211,6 +235,7 @@ class Database {
 
   close(): void {
     clearInterval(this.#syncTimer);
+    clearInterval(this.#roomTimer);
     if (this.#syncFd !== undefined) closeSync(this.#syncFd);
     this.#acknowledged?.close();
     this.#db.close();
@@ -362,6 +387,12 @@ function inject(point: Fault): void {
 const CORRUPT_CODES = [11, 26];
 /** SQLITE_FULL. */
 const FULL_CODE = 13;
+/** SQLITE_IOERR: on a full disk the small file that SQLite makes beside the log cannot be made. */
+const IO_CODE = 10;
+
+function isForRoom(error: unknown): boolean {
+  return sqliteCode(error) === FULL_CODE || sqliteCode(error) === IO_CODE || codeOf(error) === "ENOSPC";
+}
 
 function translate(error: unknown): HoldfastError {
   if (error instanceof HoldfastError) return error;
@@ -375,12 +406,15 @@ function reply(answer: ThreadAnswer, transfer: ArrayBuffer[] = []): void {
   parentPort!.postMessage(answer, transfer);
 }
 
-function open(): Database {
+/** On a full disk the reserve makes the room that a start needs. */
+function open(reserve: Reserve): Database {
   try {
     checkBeforeUse(file);
-    return new Database();
+    return new Database(reserve);
   } catch (error) {
-    throw isOfFile(error) ? corrupt(file, messageOf(error)) : error;
+    if (isOfFile(error)) throw corrupt(file, messageOf(error));
+    if (!isForRoom(error) || !reserve.release()) throw error;
+    return open(reserve);
   }
 }
 
@@ -389,7 +423,7 @@ let database: Database | undefined;
 function answer(request: ThreadRequest): unknown {
   switch (request.kind) {
     case "open":
-      return (database = open()).opening;
+      return (database = open(new Reserve(file, reserveBytes))).opening;
     case "tasks":
       return database!.tasks(request.first);
     case "write":
