@@ -38,6 +38,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue-curve-keys
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue-max-body
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue-max-bytes
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue-plain-users
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue-reserve
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue-result-bytes
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue-sync
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l replicas
@@ -122,6 +123,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l max-bytes
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l plain-users
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l replicas
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l reserve
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l result-bytes
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l store
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l sync
@@ -301,6 +303,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l queue-max-body
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l queue-max-bytes
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l queue-plain-users
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l queue-reserve
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l queue-result-bytes
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l queue-sync
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l replicas

@@ -1,7 +1,7 @@
 /** A disk that is full is no deadlock: a broker process on a small disk of its own. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { appendFileSync, existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { appendFileSync, existsSync, mkdtempSync, rmSync, statSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -97,7 +97,7 @@ test(
   async (t) => {
     const path = disk(t, 32);
     const ballast = fill(path);
-    execFileSync("truncate", ["-s", "-3M", ballast]);
+    truncateSync(ballast, statSync(ballast).size - 3 * 1024 ** 2);
     const { broker, url } = await serve(t, join(path, "data"));
     const jobs = queue<string>("jobs", { url, log: false });
     t.after(() => jobs.close());
