@@ -8,7 +8,7 @@ import { Heap } from "../../core/heap.ts";
 import type { BrokerSession } from "./broker-session.ts";
 import type { OutcomeState } from "../tasks/life-cycle.ts";
 import type { TaskOptions } from "../tasks/task-policy.ts";
-import type { Frames, VerbIn } from "../protocols/messages.ts";
+import type { Frames, RequestVerb } from "../protocols/messages.ts";
 
 /** How a task ended, as bytes. */
 export interface RawOutcome {
@@ -36,7 +36,7 @@ export interface RawSubmission {
 
 /** What is asked, and who may answer. */
 export interface Question {
-  readonly verb: VerbIn;
+  readonly verb: RequestVerb;
   /** What follows the request's number; of ADD and CALL it is made from `submission`. */
   readonly rest?: Frames;
   readonly submission?: RawSubmission;

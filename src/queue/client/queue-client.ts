@@ -26,7 +26,7 @@ import {
   type RawSubmission,
   type RequestWatcher,
 } from "./pending-requests.ts";
-import { asBuffer, brokerOf, type Frames, isTaskId, type VerbIn } from "../protocols/messages.ts";
+import { asBuffer, brokerOf, type Frames, isTaskId, type RequestVerb } from "../protocols/messages.ts";
 
 export interface RequestOptions {
   /** Milliseconds until it is given up. */
@@ -147,20 +147,20 @@ export class QueueClient {
   }
 
   /** Any other request; resolves to what follows the request's number in the answer. With an id it goes to that task's broker. */
-  ask(verb: VerbIn, rest: Frames, wait: RequestOptions & { readonly id?: string }): Promise<Frames> {
+  ask(verb: RequestVerb, rest: Frames, wait: RequestOptions & { readonly id?: string }): Promise<Frames> {
     return this.askFor({ verb, rest, read: (answer) => answer }, wait);
   }
 
   /** @internal As `ask`; resolves to what `read` makes of the answer. */
   askFor<T>(
-    { verb, rest, read }: { readonly verb: VerbIn; readonly rest: Frames; readonly read: (answer: Frames) => T },
+    { verb, rest, read }: { readonly verb: RequestVerb; readonly rest: Frames; readonly read: (answer: Frames) => T },
     wait: RequestOptions & { readonly id?: string },
   ): Promise<T> {
     return this.#ask({ verb, rest, read, broker: wait.id === undefined ? undefined : taskBroker(wait.id) }, wait);
   }
 
   /** The same request to every broker that is connected, or to the first that comes. */
-  async askAll(verb: VerbIn, rest: Frames, wait: RequestOptions): Promise<void> {
+  async askAll(verb: RequestVerb, rest: Frames, wait: RequestOptions): Promise<void> {
     const brokers = new Set(this.links().flatMap(({ broker }) => (broker === undefined ? [] : [broker])));
     if (brokers.size === 0) await this.#ask({ verb, rest }, wait);
     else await Promise.all(Array.from(brokers, (broker) => this.#ask({ verb, rest, broker }, wait)));
@@ -306,7 +306,7 @@ export class QueueClient {
   #pendingOf(session: BrokerSession, request: number | undefined, verb: AnswerMessage["verb"]): PendingRequest | undefined {
     const pending = request === undefined ? undefined : this.#pending.get(request);
     if (!pending || pending.session !== session) return undefined;
-    if (verb !== "REFUSED" && !(ANSWERS[pending.question.verb] ?? OTHER_ANSWERS).includes(verb))
+    if (verb !== "REFUSED" && !ANSWERS[pending.question.verb].includes(verb))
       throw new ProtocolError("QUEUE_PROTOCOL", `The broker answered ${verb} to ${pending.question.verb}`);
     return pending;
   }
@@ -419,17 +419,21 @@ export class QueueClient {
 }
 
 /** What a broker may answer, beside REFUSED. */
-const ANSWERS: Readonly<Partial<Record<VerbIn, readonly AnswerMessage["verb"][]>>> = {
+const ANSWERS: Readonly<Record<RequestVerb, readonly AnswerMessage["verb"][]>> = {
   ADD: ["ADDED"],
   CALL: ["ADDED", "ENDED", "PROGRESS", "PARTIAL"],
   WATCH: ["ENDED", "PROGRESS", "PARTIAL"],
+  CANCEL: ["OK"],
   SHOW: ["DATA"],
   LIST: ["DATA"],
   STATS: ["DATA"],
+  RETRY: ["OK", "DATA"],
+  SET: ["OK"],
   PURGE: ["DATA"],
+  UNDO: ["DATA"],
+  ERRORS: ["DATA"],
   CRON: ["OK", "DATA"],
 };
-const OTHER_ANSWERS: readonly AnswerMessage["verb"][] = ["OK"];
 
 const READ_ONLY: ReadonlySet<string> = new Set(["LIST", "STATS"]);
 

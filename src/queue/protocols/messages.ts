@@ -9,17 +9,35 @@ import type { LeaseRef } from "../service/dispatcher.ts";
 
 export const PROTOCOL = Buffer.from("HQ1");
 
-const VERBS_IN = [
-  // anyone
-  "HELLO",
-  "BEAT",
-  "BYE",
+/** Requests: each has a number, and an answer under that number. */
+export const REQUESTS = [
   // producers and watchers
   "ADD",
   "CALL",
   "WATCH",
-  "UNWATCH",
   "CANCEL",
+  // inspection
+  "SHOW",
+  "LIST",
+  "STATS",
+  "RETRY",
+  "SET",
+  "PURGE",
+  "UNDO",
+  "ERRORS",
+  "CRON",
+] as const;
+
+export type RequestVerb = (typeof REQUESTS)[number];
+
+const VERBS_IN = [
+  ...REQUESTS,
+  // anyone
+  "HELLO",
+  "BEAT",
+  "BYE",
+  // watchers
+  "UNWATCH",
   // workers
   "WORK",
   "BEGUN",
@@ -34,16 +52,6 @@ const VERBS_IN = [
   "CALLS",
   "BEGUNS",
   "DONES",
-  // inspection
-  "SHOW",
-  "LIST",
-  "STATS",
-  "RETRY",
-  "SET",
-  "PURGE",
-  "UNDO",
-  "ERRORS",
-  "CRON",
 ] as const;
 
 /** Verbs that the broker reads. */

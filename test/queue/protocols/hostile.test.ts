@@ -17,7 +17,7 @@ import {
   readTaskPage,
 } from "../../../src/queue/protocols/broker-answers.ts";
 import { readBrokerMessage } from "../../../src/queue/protocols/broker-messages.ts";
-import { type Frames, IdText } from "../../../src/queue/protocols/messages.ts";
+import { type Frames, IdText, VERB } from "../../../src/queue/protocols/messages.ts";
 import { CronTable } from "../../../src/queue/service/cron.ts";
 import { TaskService } from "../../../src/queue/service/task-service.ts";
 import { MemoryStore } from "../../../src/queue/stores/memory-store.ts";
@@ -75,11 +75,16 @@ const FROM_CLIENT = [
   "HQ1|CALLS|q||\0\0\0\x06\0\0\0\x02hi",
   "HQ1|DONES|\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x01\0\0\0\x02ok",
   "HQ1|SHOW|7|sim-1",
+  "HQ1|SHOW|7|sim-999999",
   'HQ1|LIST|8|{"queue":"q","state":"ready","limit":5,"after":0}',
   "HQ1|STATS|9",
   "HQ1|RETRY|10|sim-1",
   'HQ1|SET|11|q|{"concurrency":5,"rate":{"count":1,"perMs":10}}',
   "HQ1|PURGE|12|q|done",
+  'HQ1|PURGE|12|q|dead|{"error":"0a1b2c3d","undoMs":1000}',
+  'HQ1|RETRY|12||{"queue":"q","error":"0a1b2c3d"}',
+  "HQ1|UNDO|12|key",
+  "HQ1|ERRORS|12|q",
   'HQ1|CRON|13|nightly|{"expression":"0 8 * * *","queue":"q","options":{"attempts":2}}|body',
   "|HQ1|CALL|14|q||enveloped",
   "|Ready",
@@ -90,6 +95,14 @@ const FROM_CLIENT = [
   "MDPW02|\x01|q",
   "MDPC02|\x01|q|body",
 ].map(framesOf);
+
+test("the messages that are garbled below are of every verb", () => {
+  const garbled = new Set([...FROM_BROKER, ...FROM_CLIENT].flat().map(String));
+  assert.deepEqual(
+    Object.keys(VERB).filter((verb) => !garbled.has(verb)),
+    [],
+  );
+});
 
 /** @returns false when it refused; any error but a ProtocolError is this test's failure */
 function isRead(read: () => void): boolean {
@@ -295,6 +308,19 @@ async function allOf(values: AsyncIterable<unknown>): Promise<unknown[]> {
 }
 
 const LOUD: ReadonlySet<string> = new Set(["queue.broker-invalid", "queue.program-error"]);
+
+test("a question without a number is refused, and its answer, which fails later, ends nothing", async () => {
+  const rig = await Rig.open();
+  const heard: string[] = [];
+  const peer = rig.peer((frames) => heard.push(frames.map(String).join("|")));
+  for (const question of ["SHOW||sim-999", `SHOW|${"x".repeat(33)}|sim-999`, 'LIST||{"limit":-1}', "SHOW"])
+    peer.send(framesOf(`HQ1|${question}`));
+  // A rejection that nobody handles would end this process.
+  await settle();
+  await settle();
+  assert.equal(heard.filter((said) => /^HQ1\|REFUSED\|/.test(said)).length, 4, heard.join("\n"));
+  assert.deepEqual(rig.errors, []);
+});
 
 test("whatever a broker says, its client lives, connects anew and then gets its answers", async () => {
   const rig = await Rig.open();

@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 import { isReady } from "../../protocols/ready-handler.ts";
 import { majordomoRole } from "../../protocols/majordomo-handlers.ts";
-import { EMPTY_FRAME, type Frames, isProtocol, PROTOCOL, VERB, verbOf } from "../../protocols/messages.ts";
+import { EMPTY_FRAME, type Frames, isProtocol, PROTOCOL, REQUESTS, VERB, verbOf } from "../../protocols/messages.ts";
 
 /** A message to be sent again. */
 export interface ReplayedMessage {
@@ -16,10 +16,7 @@ export interface ReplayedMessage {
 }
 
 const ANSWERED_BY_ANY: ReadonlySet<string> = new Set(["OK", "REFUSED", "DATA"]);
-/** Verbs whose third frame is a request's number. */
-const REQUESTS: ReadonlySet<string> = new Set(
-  "ADD CALL WATCH CANCEL SHOW LIST STATS RETRY SET PURGE UNDO ERRORS CRON".split(" "),
-);
+const REQUEST_VERBS: ReadonlySet<string> = new Set(REQUESTS);
 const MAJORDOMO = {
   worker1: { ready: 1, disconnect: 5 },
   worker2: { ready: 1, disconnect: 6 },
@@ -109,7 +106,7 @@ export class PeerReplayBuffer {
     if (verb === "WORK") this.#keep(this.#offers, `work ${text(frames[at + 2])}`, { frames, idempotencyKey: "" });
     else if (verb === "BYE") this.#forgetAll();
     else if (verb === "UNWATCH") this.#forget(this.#requests, `native ${text(frames[at + 2])}`);
-    else if (REQUESTS.has(verb)) {
+    else if (REQUEST_VERBS.has(verb)) {
       const idempotencyKey = verb === "ADD" || verb === "CALL" ? this.#newIdempotencyKey() : "";
       this.#keep(this.#requests, `native ${text(frames[at + 2])}`, { frames, idempotencyKey });
       return idempotencyKey;

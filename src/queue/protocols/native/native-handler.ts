@@ -247,11 +247,11 @@ export class NativeHandler implements ProtocolHandler {
   // ---- inspection
 
   show(frames: Frames): void {
-    this.#later(frames, show(this.#service, this.#ids, this.#taskNumber(frames[3])));
+    this.#later(frames, () => show(this.#service, this.#ids, this.#taskNumber(frames[3])));
   }
 
   list(frames: Frames): void {
-    this.#later(frames, list(this.#service, this.#ids, readObject(frames[3])));
+    this.#later(frames, () => list(this.#service, this.#ids, readObject(frames[3])));
   }
 
   stats(frames: Frames): void {
@@ -259,14 +259,14 @@ export class NativeHandler implements ProtocolHandler {
   }
 
   errors(frames: Frames): void {
-    this.#later(frames, errors(this.#service, this.#ids, readText(frames[3])));
+    this.#later(frames, () => errors(this.#service, this.#ids, readText(frames[3])));
   }
 
   /** One task by its id, or all that a filter lets through. */
   retry(frames: Frames): void {
     const rid = request(frames);
     if (frames[3]?.length === 0) {
-      this.#later(frames, retryAll(this.#service, readObject(frames[4])));
+      this.#later(frames, () => retryAll(this.#service, readObject(frames[4])));
       return;
     }
     const refusal = this.#service.adminCommands.redrive(this.#taskNumber(frames[3]), () => this.#say("OK", rid));
@@ -281,11 +281,11 @@ export class NativeHandler implements ProtocolHandler {
   purge(frames: Frames): void {
     const [, , , queue, state, options] = frames;
     const more = options ? readObject(options) : {};
-    this.#later(frames, purge(this.#service, { ...more, queue: readText(queue), state: state?.toString("latin1") }));
+    this.#later(frames, () => purge(this.#service, { ...more, queue: readText(queue), state: state?.toString("latin1") }));
   }
 
   undo(frames: Frames): void {
-    this.#later(frames, undo(this.#service, readText(frames[3])));
+    this.#later(frames, () => undo(this.#service, readText(frames[3])));
   }
 
   cron(frames: Frames): void {
@@ -322,11 +322,12 @@ export class NativeHandler implements ProtocolHandler {
     this.#say("REFUSED", rid, Buffer.from(error.code), Buffer.from(error.message));
   }
 
-  #later(frames: Frames, answer: Promise<readonly Buffer[]>): void {
+  /** Begins nothing for a request that cannot be answered: its failure would be nobody's. */
+  #later(frames: Frames, answer: () => Promise<readonly Buffer[]>): void {
     const rid = request(frames);
     const { guard } = this.#service;
     const owner = this.#connection;
-    answer.then(
+    answer().then(
       (rest) => guard.run(() => this.#say("DATA", rid, ...rest), owner),
       (error: unknown) => {
         if (error instanceof HoldfastError && error.code !== "ASSERTION_FAILED")
