@@ -111,8 +111,10 @@ export class Players {
       const address = String(name.startsWith("py") ? addresses["cache"] : addresses["queue"]);
       return [PYTHON, join(import.meta.dirname, "player.py"), name, address, String(pace)];
     }
-    if (by === "command")
-      return [join(root, "bin/holdfast"), "work", "default", "--url", String(addresses["queue"]), "--", "tr", "a-z", "A-Z"];
+    if (by === "command") {
+      const flags = ["--url", String(addresses["queue"]), "--log-level", "error"];
+      return [join(root, "bin/holdfast"), "work", "default", ...flags, "--", "tr", "a-z", "A-Z"];
+    }
     const node = [process.execPath, "--conditions=holdfast-source", "--disable-warning=ExperimentalWarning"] as const;
     const seed = String(between(random, 0, 2 ** 31));
     return [...node, join(import.meta.dirname, "player-child.ts"), name, seed, String(pace), JSON.stringify(addresses)];

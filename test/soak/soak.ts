@@ -96,7 +96,21 @@ export async function soak({
   const random = seeded(seed);
   const ledger = new Ledger();
   const any = "127.0.0.1:0";
-  const flags = ["--cache", any, "--queue", `tcp://${any}`, "--link", any, "--dashboard", any, "--data", data];
+  // Clients that are killed are told as warnings, rightly.
+  const flags = [
+    "--cache",
+    any,
+    "--queue",
+    `tcp://${any}`,
+    "--link",
+    any,
+    "--dashboard",
+    any,
+    "--data",
+    data,
+    "--log-level",
+    "error",
+  ];
   await using up = new Holdfast(["up", "--json", ...flags], smallHeap ? { env: { NODE_OPTIONS: SMALL_HEAP } } : {});
   await up.printed(/"dashboard"/);
   const address = (part: string): string => new RegExp(`"${part}","address":"([^"]+)"`).exec(up.stdout)![1]!;
