@@ -31,9 +31,13 @@ async function start(t: TestContext, options: WorkerOptions = {}, module = HANDL
 
 test("tasks of a module run in as many threads as asked for, side by side, and none in the worker's own", async (t) => {
   const { tasks } = await start(t, { threads: 3 });
-  const ids = await Promise.all(Array.from({ length: 3 }, () => tasks.call({ do: "thread", ms: 300 })));
-  assert.equal(new Set(ids).size, 3);
-  assert.ok(!ids.includes(0));
+  // The first that has loaded its module works alone until the others have.
+  const ids = new Set<unknown>();
+  for (let round = 0; ids.size < 3 && round < 100; round += 1) {
+    for (const id of await Promise.all(Array.from({ length: 3 }, () => tasks.call({ do: "thread", ms: 50 })))) ids.add(id);
+  }
+  assert.equal(ids.size, 3);
+  assert.ok(!ids.has(0));
 });
 
 test("a handler that computes in a thread leaves the worker's event loop to others", async (t) => {
