@@ -1,6 +1,6 @@
 /**
  * ● Keeps the leases of this process's workers while its event loop is blocked: a thread (keeper-thread.ts) with connections of its own,
- * one to each broker's address, shared by all workers of the process. It starts with the first worker that a broker welcomes, ends
+ * one to each address that a worker is connected to, shared by all workers of the process. It starts with the first worker that a broker welcomes, ends
  * with the last, and keeps no process alive. It takes about 20 MB, 0.1 s of CPU once, and one more connection at each broker.
  */
 import { randomUUID } from "node:crypto";
@@ -13,15 +13,21 @@ import { LeaseBoard } from "./lease-board.ts";
 /** Names this process to brokers: whoever knows it is believed to be part of it, so it cannot be guessed. */
 export const PROCESS_NAME = randomUUID();
 
-/** Where leases are kept. */
+/** Whose leases are kept. */
 export interface KeeperTarget {
-  readonly address: string;
+  /** Its name; several addresses may lead to it. */
+  readonly broker: string;
   readonly security: ClientSecurity | undefined;
   readonly queue: string;
 }
 
 export type KeeperMessage =
-  | (KeeperTarget & { readonly kind: "keep"; readonly key: number; readonly memory: SharedArrayBuffer })
+  | (KeeperTarget & {
+      readonly kind: "keep";
+      readonly key: number;
+      readonly addresses: readonly string[];
+      readonly memory: SharedArrayBuffer;
+    })
   | { readonly kind: "giveBack"; readonly key: number; readonly lease: LeaseRef }
   | { readonly kind: "release"; readonly key: number };
 
@@ -40,13 +46,20 @@ export class KeptLeases {
   readonly #key: number;
 
   readonly log: Log;
+  addresses: readonly string[] = [];
 
   /** @param places how many leases at once */
   constructor(target: KeeperTarget, { places, log }: { places: number; log: Log }) {
     this.target = target;
     this.log = log;
     this.board = new LeaseBoard(places);
-    this.#key = keeper.keep(this);
+    this.#key = keeper.add(this);
+  }
+
+  /** Where the broker is to be found now. */
+  at(addresses: readonly string[]): void {
+    this.addresses = addresses;
+    keeper.keep(this.#key, this);
   }
 
   /** The worker cannot say so itself: its connection is down. */
@@ -64,12 +77,15 @@ class Keeper {
   #keys = 0;
   #thread: Thread | undefined;
 
-  keep(kept: KeptLeases): number {
+  add(kept: KeptLeases): number {
     const key = (this.#keys += 1);
     this.#kept.set(key, kept);
-    if (this.#thread) this.#post(key, kept);
-    else this.#start();
+    if (!this.#thread) this.#start();
     return key;
+  }
+
+  keep(key: number, { target, board, addresses }: KeptLeases): void {
+    this.post({ kind: "keep", key, ...target, addresses, memory: board.memory });
   }
 
   post(message: KeeperMessage): void {
@@ -100,11 +116,7 @@ class Keeper {
         if (!this.#thread && this.#kept.size > 0) this.#start();
       }, AGAIN_MS).unref();
     });
-    for (const [key, kept] of this.#kept) this.#post(key, kept);
-  }
-
-  #post(key: number, { target, board }: KeptLeases): void {
-    this.post({ kind: "keep", key, ...target, memory: board.memory });
+    for (const [key, kept] of this.#kept) this.keep(key, kept);
   }
 }
 

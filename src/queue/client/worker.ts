@@ -143,8 +143,19 @@ export class Worker<P, R> {
     let subscription = this.#subscriptions.get(broker);
     if (!subscription)
       this.#subscriptions.set(broker, (subscription = { broker, tasks: new Map(), kept: undefined, session: undefined }));
+    this.#keep(subscription, session);
     if (subscription.session === session) this.#open(subscription, session);
     else if (subscription.session === undefined) this.#openSoon(subscription);
+  }
+
+  /** Leaves what runs to keepers wherever the broker is to be found now, should a handler hold the event loop. */
+  #keep(subscription: Subscription, { connection, hasKeepers }: BrokerSession): void {
+    if (!hasKeepers || !(connection instanceof RemoteConnection)) return;
+    const { options, log } = this.#client;
+    const target = { broker: subscription.broker, security: options.security, queue: this.#queue.name };
+    subscription.kept ??= new KeptLeases(target, { places: this.#concurrency, log });
+    const addresses = this.#client.links().filter(({ broker }) => broker === subscription.broker);
+    subscription.kept.at(addresses.map((each) => each.connection.address));
   }
 
   #down(session: BrokerSession): void {
@@ -171,7 +182,6 @@ export class Worker<P, R> {
   /** The leases that this worker still has of the broker are resumed and what has ended is said again; then more is asked for. */
   #open(subscription: Subscription, session: BrokerSession): void {
     subscription.session = session;
-    this.#keep(subscription, session);
     // A task that was told to stop is no longer this worker's, even while its handler has not ended.
     const held = [...subscription.tasks.values()].filter((task) => !task.isStopped);
     if (held.length > 0) session.send("HOLD", this.#name, ...held.map(({ lease }) => lease));
@@ -183,17 +193,6 @@ export class Worker<P, R> {
   #ask(session: BrokerSession): void {
     if (this.#closing || !this.#isReady) return;
     session.send("WORK", this.#name, Buffer.from(`${this.#concurrency}`), Buffer.from(`${this.#prefetch}`));
-  }
-
-  /** Leaves what runs to the keeper at this broker's address, should a handler hold the event loop. */
-  #keep(subscription: Subscription, { connection, hasKeepers }: BrokerSession): void {
-    const address = hasKeepers && connection instanceof RemoteConnection ? connection.address : undefined;
-    if (subscription.kept?.target.address === address) return;
-    subscription.kept?.release();
-    const { options, log } = this.#client;
-    const target = address === undefined ? undefined : { address, security: options.security, queue: this.#queue.name };
-    subscription.kept = target && new KeptLeases(target, { places: this.#concurrency, log });
-    for (const task of this.#running) if (task.subscription === subscription) task.enterBoard();
   }
 
   #heard(session: BrokerSession, message: WorkMessage): void {

@@ -240,3 +240,33 @@ async function answerMajordomo(socket: Dealer): Promise<void> {
 function texts(frames: readonly Buffer[]): string[] {
   return frames.map((frame) => frame.toString());
 }
+
+test(
+  "a handler that blocks its event loop while the leading broker is killed runs once, and its result counts at the next",
+  requires("nats-server"),
+  async (t) => {
+    const farm = await startFarm(t);
+    const source = `
+      import { queue, worker } from ${JSON.stringify(join(import.meta.dirname, "../../../src/queue/index.ts"))};
+      const lookup = async () => ${JSON.stringify(BROKER_HOSTS)};
+      worker(queue("jobs", { url: process.argv[1], lookup }), (ms) => {
+        console.log("began");
+        const endMs = Date.now() + ms;
+        while (Date.now() < endMs);
+        return "computed";
+      });`;
+    const args = ["--conditions=holdfast-source", "--input-type=module", "--eval", source, farm.options.url];
+    const blocked = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+    t.after(() => blocked.kill("SIGKILL"));
+    const jobs = queue<number, string>("jobs", farm.options);
+    t.after(() => jobs.close());
+    const task = await jobs.add(10_000);
+    await once(blocked.stdout, "data");
+    const other = worker(jobs, () => "done by another", { signals: [] });
+    t.after(() => other.close());
+    // The lease is written down, and the keeper has reached all brokers.
+    await sleep(1500);
+    farm.brokers.get(farm.leader)!.kill("SIGKILL");
+    assert.equal(await task.result({ timeout: "30s" }), "computed");
+  },
+);

@@ -174,6 +174,19 @@ test("a newer connection of the keeper takes over from one that is not found bro
   assert.equal(rig.state(), "1 waiting");
 });
 
+test("a process may have several keepers, one at each door of a group: while one is there, its tasks are its own", async () => {
+  const { rig, worker, keeper } = await atWork();
+  const other = await rig.introduced("other keeper", KEEPER);
+  await worker.gone();
+  await keeper.gone();
+  assert.equal(rig.state(), "1 active");
+  const again = await rig.introduced("keeper again", KEEPER);
+  await other.gone();
+  assert.equal(rig.state(), "1 active");
+  await again.gone();
+  assert.equal(rig.state(), "1 waiting");
+});
+
 test("attemptTimeout counts from when the attempt began, whoever keeps it; the attempt is told as one that timed out", async () => {
   const { rig, worker, keeper } = await atWork('{"timeoutMs":10000,"attempts":1}');
   await rig.pass(4000);

@@ -1,7 +1,7 @@
 /**
  * ○ The worker's half of the native protocol: a connection's consumers, the tasks it is given and what it says of them. Invariant:
- * whatever a worker says of a lease that is not its own (any more) is answered LOST and changes nothing. A process may have one
- * connection, its keeper, that says nothing of tasks but stays when the others break: what these had begun goes on under it.
+ * whatever a worker says of a lease that is not its own (any more) is answered LOST and changes nothing. A process may have
+ * connections, its keepers, that say nothing of tasks but stay when the others break: what these had begun goes on under one of them.
  */
 import { Buffer } from "node:buffer";
 import { ProtocolError } from "../../../core/errors.ts";
@@ -21,8 +21,8 @@ export interface WorkerCommandsOptions {
   readonly keepers: Keepers;
 }
 
-/** The keeper of each process that has one. */
-export type Keepers = Map<string, WorkerCommands>;
+/** The keepers of each process that has any: one at each door of a group. */
+export type Keepers = Map<string, Set<WorkerCommands>>;
 
 export class WorkerCommands {
   readonly #connection: PeerConnection;
@@ -54,11 +54,15 @@ export class WorkerCommands {
     this.#saysBegun = saysBegun;
     this.#host = isName ? host : undefined;
     this.#keeps = keeps && isName;
-    if (this.#keeps) this.#keepers.set(this.#host!, this);
+    if (!this.#keeps) return;
+    const keepers = this.#keepers.get(this.#host!);
+    if (keepers) keepers.add(this);
+    else this.#keepers.set(this.#host!, new Set([this]));
   }
 
   #keepNoMore(): void {
-    if (this.#keeps && this.#keepers.get(this.#host!) === this) this.#keepers.delete(this.#host!);
+    const keepers = this.#keepers.get(this.#host ?? "");
+    if (keepers?.delete(this) && keepers.size === 0) this.#keepers.delete(this.#host!);
   }
 
   /**
@@ -146,7 +150,7 @@ export class WorkerCommands {
   /** Gives everything back; `lost`: the worker is gone without BYE. While its process lives only what it has not begun. */
   leaveAll({ lost }: { lost: boolean }): void {
     this.#keepNoMore();
-    const keeper = lost && this.#host !== undefined ? this.#keepers.get(this.#host) : undefined;
+    const [keeper] = (lost && this.#keepers.get(this.#host ?? "")) || [];
     for (const consumer of this.#consumers.values()) {
       if (keeper) this.#service.keep(consumer, keeper.#consumer(consumer.queue.name));
       this.#service.leave(consumer, { lost });
