@@ -3,7 +3,7 @@ import { CacheClient } from "../cache/index.ts";
 import { parseAddress, showAddress } from "../core/address.ts";
 import { messageOf, OperationError } from "../core/errors.ts";
 import { showDuration, showSize } from "../core/units.ts";
-import type { Snapshot } from "../dashboard/index.ts";
+import type { WholeSnapshot } from "../dashboard/index.ts";
 import { flags, parse } from "./shared/flags.ts";
 
 interface StatsFlags {
@@ -51,7 +51,7 @@ async function upStats({ dashboard, token }: StatsFlags): Promise<Numbers> {
   }
   if (!response.ok)
     throw new OperationError("CLI_NO_ANSWER", `No statistics from ${address}: ${(await response.text()).trim()}`);
-  const { snapshot } = (await response.json()) as { snapshot: Snapshot };
+  const { snapshot } = (await response.json()) as { snapshot: WholeSnapshot };
   return { json: snapshot, rows: rowsOf(snapshot) };
 }
 
@@ -66,7 +66,7 @@ async function cacheStats(wanted: string): Promise<Numbers> {
   }
 }
 
-function rowsOf({ upMs, residentBytes, problems, cache, queue, link }: Snapshot): Rows {
+function rowsOf({ upMs, residentBytes, problems, cache, queue, link }: WholeSnapshot): Rows {
   const rows: [string, string][] = [
     ["up", showDuration(upMs)],
     ["memory", showSize(residentBytes)],
@@ -95,7 +95,7 @@ function rowsOf({ upMs, residentBytes, problems, cache, queue, link }: Snapshot)
   return rows;
 }
 
-function clusterRows(cluster: NonNullable<Snapshot["queue"]>["cluster"]): [string, string][] {
+function clusterRows(cluster: NonNullable<WholeSnapshot["queue"]>["cluster"]): [string, string][] {
   if (!cluster) return [];
   const { group, role, epoch, sequence, lag, leader } = cluster;
   const part = role === "leading" ? "leading" : `${role}, leader ${leader === "" ? "unknown" : leader}`;

@@ -18,7 +18,7 @@ export const HISTORY_POINTS_MAX = 300;
 /** 64 pages open at once: more than a team has; each costs a socket and one write a second. */
 export const STREAMS_MAX = 64;
 
-/** 100 connections, queues or classes in one list sent to the page; the totals count all of them. */
+/** 100 rows of a list in one answer to the page, which asks for those that it shows; the totals count all of them. */
 export const ROWS_MAX = 100;
 
 /** 1 MiB of a request's body: the largest task that can be added by hand. */
@@ -71,3 +71,12 @@ export const TAPPED_BYTES_MAX = 4 * 1024 * 1024;
 
 /** 4 readers of the tapped stream: each costs the servers about as much as serving the traffic. */
 export const TAPPED_STREAMS_MAX = 4;
+
+/** 64 KiB of a task's body are shown; the whole of it can be saved. */
+export const SHOWN_BYTES_MAX = 64 * 1024;
+
+/** 10 s to undo a removal: long enough to see what one has done. */
+export const UNDO_MS = 10_000;
+
+/** 60 s for what is done to many tasks: a million are written in ten parts of half a second. */
+export const BULK_MS_MAX = 60_000;

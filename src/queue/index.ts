@@ -21,6 +21,8 @@ export {
 /** @internal */
 export type { TaskInfo } from "./protocols/broker-answers.ts";
 /** @internal */
+export { UNDO_TASKS_MAX } from "./limits.ts";
+/** @internal */
 export { wireCounts } from "./tasks/state-words.ts";
 export { bytesCodec, type Codec, jsonCodec } from "./client/payload.ts";
 export { type AddOptions, Queue, queue, type QueueOptions, Task, type WaitFor } from "./client/queue.ts";

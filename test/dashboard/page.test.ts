@@ -5,7 +5,6 @@ import type { Browser, Page } from "playwright-core";
 import { CacheServer } from "../../src/cache/index.ts";
 import { Dashboard } from "../../src/dashboard/index.ts";
 import { CaptureReader } from "../../src/wire/index.ts";
-import { queue, worker } from "../../src/queue/index.ts";
 import { requires } from "../support/requires.ts";
 import { accessibility, launch, open } from "./browser.ts";
 import type { Opening, Watched } from "./browser.ts";
@@ -16,7 +15,7 @@ const needs = requires("chromium");
 const VIEWS = {
   overview: "No problems|Problems",
   cache: "Slab classes",
-  queue: "Tasks, oldest first",
+  queue: "Tasks of",
   link: "Keep-alive demonstration",
   learn: "What a cache does",
 };
@@ -173,60 +172,6 @@ test("the cache view shows slab classes and lists, and the ring where a key land
   assert.notEqual(now, landed);
   await button(page, `Add again ${server}`).click();
   assert.equal(await page.getByText(/^Assigned to /).textContent(), landed);
-  await close(watched);
-});
-
-test(
-  "a task is added from the page, shown with why it waits, its hostile body as text only when asked for, and cancelled",
-  needs,
-  async () => {
-    const watched = await openView("queue");
-    const { page } = watched;
-    await page.getByLabel("Queue", { exact: true }).fill("by-hand");
-    await page.getByLabel("Body").fill(`<b>${HOSTILE}</b>`);
-    await button(page, "Add task").click();
-    const said = await page.getByText(/^Task .* was stored\.$/).textContent();
-    const id = /^Task (\S+)/.exec(said!)![1]!;
-    await page.getByRole("button", { name: id, exact: true }).click();
-    await page.getByText("Waiting because: no worker is connected to its queue.").waitFor();
-    assert.equal(await page.getByText(HOSTILE).count(), 0);
-    await button(page, /^Show body/).click();
-    await page.getByText(`<b>${HOSTILE}</b>`).waitFor();
-    await button(page, `Cancel task ${id}`).first().click();
-    await page.locator(".badge.cancelled").first().waitFor();
-    await close(watched);
-  },
-);
-
-test("a dead task shows its error and is waiting again after Retry; ended ones can be removed", needs, async () => {
-  const watched = await openView("queue");
-  const { page } = watched;
-  await page.getByRole("button", { name: "emails", exact: true }).click();
-  await page.getByLabel("State").selectOption("dead");
-  const row = page.getByRole("row").filter({ has: page.locator(".badge.dead") });
-  await row.getByRole("button").first().click();
-  const failure = page.getByRole("listitem").filter({ hasText: /nobody does not exist/ });
-  await failure.locator("time", { hasText: /^\d\d:\d\d:\d\d$/ }).waitFor();
-  await button(page, /^Retry task/)
-    .first()
-    .click();
-  await page.getByText(/attempt 1 failed/).waitFor();
-  await page.getByLabel("State").selectOption("completed");
-  await button(page, "Delete all completed").click();
-  await page.getByText(/tasks deleted/).waitFor();
-  await close(watched);
-});
-
-test("a worker shows in the queue view when it joins, and as one that left when it leaves", needs, async () => {
-  const watched = await openView("queue");
-  const { page } = watched;
-  const joins = queue<string, string>("joins", { broker: servers.broker });
-  const joining = worker(joins, () => Promise.resolve("done"), { signals: [], concurrency: 3 });
-  const row = page.getByRole("region", { name: /^Table: .*workers/i }).getByRole("row", { name: /joins/ });
-  await row.filter({ hasText: "new" }).filter({ hasText: "own" }).waitFor();
-  await joining.close();
-  await row.filter({ hasText: /disconnected \d+ m?s ago/ }).waitFor();
-  await joins.close();
   await close(watched);
 });
 

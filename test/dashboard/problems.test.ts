@@ -85,6 +85,28 @@ test("workers that finish nothing while tasks wait are told; those that finish a
   );
 });
 
+test("the same trouble of many queues is one problem, with how many, how much and the worst by name", () => {
+  const broker = (count: number, each: Partial<QueueNumbers>): Partial<BrokerNumbers> => ({
+    queues: Array.from({ length: count }, (_, index) => ({
+      ...QUEUE,
+      ...each,
+      name: `q${index}`,
+      states: { ...STATES, ...each.states, ...(index === 7 && { waiting: 100 }) },
+    })),
+  });
+  const alone = { states: { ...STATES, waiting: 2 } };
+  assert.deepEqual(toldAfter(180, { broker: broker(312, alone) }), [
+    "312 queues have no worker: 722 tasks wait, for up to 3 min (q7, q0 and 310 more)",
+  ]);
+  assert.deepEqual(toldAfter(180, { broker: broker(8, { ...alone, settings: { paused: true } }) }), [
+    "8 queues are paused: 114 tasks wait, for up to 3 min (q7, q0 and 6 more)",
+  ]);
+  const both = { states: { ...STATES, dead: 1 } };
+  assert.deepEqual(toldAfter(0, { broker: broker(2, both) }), [
+    "2 queues have 2 dead tasks: read the errors, then retry or purge (q0 and q1)",
+  ]);
+});
+
 test("a store that takes no writes comes first and at once", () => {
   const told = toldAfter(0, { broker: { storeTrouble: "the disk is full" }, queue: { states: { ...STATES, dead: 1 } } });
   assert.deepEqual(told, [

@@ -209,13 +209,20 @@ test("the stream begins with the numbers of now and goes on once a second", asyn
   assert.equal(first.cache.items, 3);
 });
 
-test("a page that stops reading misses what it could not take, and gets the newest when it reads again", async () => {
+test("a page that stops reading gets the newest of every kind when it reads again: one that is frequent hides no other", async () => {
   const streams = new EventStreams();
-  const reader = streams.open("snapshot", { number: 0 }).getReader();
-  for (let number = 1; number <= 1000; number += 1) streams.send("snapshot", { number });
+  const reader = streams.open({ snapshot: { number: 0 }, lab: { lab: null } }).getReader();
   const read = async (): Promise<string> => Buffer.from((await reader.read()).value!).toString();
-  assert.match(await read(), /"number":0}/);
-  assert.match(await read(), /"number":1000}/);
+  for (let number = 1; number <= 1000; number += 1) {
+    streams.send("snapshot", { number });
+    if (number === 10) streams.send("lab", { lab: "watched" });
+  }
+  const told = [await read(), await read(), await read()];
+  assert.match(
+    told.find((event) => event.startsWith("event: lab"))!,
+    /watched/,
+  );
+  assert.match(told.join(""), /"number":1000}/);
   streams.send("snapshot", { number: 1001 });
   assert.match(await read(), /"number":1001}/);
   await reader.cancel();

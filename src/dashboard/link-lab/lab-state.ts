@@ -35,7 +35,12 @@ export const DEMO_PEER_ACTIONS = ["freeze", "thaw", "cut", "heal", "kill"] as co
 export type DemoPeerAction = (typeof DEMO_PEER_ACTIONS)[number];
 export type DemoPeerState = "awake" | "frozen" | "cut" | "gone";
 
-export interface LabState {
+/** What the page is told at each change; the events it asks for, those that it does not have yet. */
+export interface LabSummary {
+  /** Another one when the events are to be read anew: another connection, or some that were known are lost now. */
+  readonly edition: string;
+  /** The number of the newest event; 0 without one. */
+  readonly newest: number;
   readonly kind: "demonstration" | "connection";
   readonly wallMs: number;
   readonly packets: "captured" | "tapped";
@@ -47,5 +52,8 @@ export interface LabState {
   /** State of the demonstration's peer. */
   readonly peerState: DemoPeerState | undefined;
   readonly cannotCut: string | undefined;
+}
+
+export interface LabState extends LabSummary {
   readonly events: readonly LifelineEvent[];
 }

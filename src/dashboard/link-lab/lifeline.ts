@@ -13,6 +13,7 @@ export class Lifeline {
   readonly #frames = new Map<number, CapturedFrame>();
   readonly #kernel = new KernelMarks();
   #numbers = 0;
+  #rewritten = 0;
   #unanswered = 0;
   /** When the cable was cut, and mended. */
   readonly #cuts: { readonly fromMs: number; untilMs: number }[] = [];
@@ -20,6 +21,11 @@ export class Lifeline {
   /** The newest events, oldest first. */
   get events(): readonly LifelineEvent[] {
     return this.#events;
+  }
+
+  /** How often events that were there already were changed. */
+  get rewritten(): number {
+    return this.#rewritten;
   }
 
   /** The frames kept, in order, for a pcapng file. */
@@ -76,6 +82,7 @@ export class Lifeline {
     const text = cut ? "the network is cut: no packet arrives at either side" : "the network is restored";
     this.note(cut ? "cut" : "healed", text, { wallMs, source: "tapped" });
     for (const [index, event] of this.#events.entries()) this.#events[index] = this.#withFate(event);
+    this.#rewritten += 1;
   }
 
   note(

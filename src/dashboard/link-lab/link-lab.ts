@@ -3,7 +3,7 @@ import type { Clock } from "../../core/clock.ts";
 import { UsageError } from "../../core/errors.ts";
 import { PcapngWriter, headersOf, type CapturedFrame, type KeepAliveTimes } from "../../wire/index.ts";
 import { Demonstration } from "./demonstration.ts";
-import type { LabState, DemoPeerAction } from "./lab-state.ts";
+import type { DemoPeerAction, LabState, LabSummary, LifelineEvent } from "./lab-state.ts";
 import { LAB_UPDATE_MS } from "../limits.ts";
 import type { ConnectionNumbers, LinkPart } from "../snapshot/monitored-parts.ts";
 import { ConnectionMonitor } from "./connection-monitor.ts";
@@ -11,14 +11,16 @@ import { ConnectionMonitor } from "./connection-monitor.ts";
 export class LinkLab {
   readonly #clock: Clock;
   readonly #link: LinkPart | undefined;
-  readonly #send: (state: LabState | undefined) => void;
+  readonly #send: (summary: LabSummary | undefined) => void;
   #monitor: ConnectionMonitor | undefined;
   #demonstration: Demonstration | undefined;
   #sendDue = false;
+  /** How many connections were watched so far. */
+  #watched = 0;
   /** Starts and stops run one after the other. */
   #busy: Promise<void> = Promise.resolve();
 
-  /** @param send called with the new state after changes, at most five times a second */
+  /** @param send called with the new summary after changes, at most five times a second */
   constructor({
     link,
     clock,
@@ -26,7 +28,7 @@ export class LinkLab {
   }: {
     link: LinkPart | undefined;
     clock: Clock;
-    send: (state: LabState | undefined) => void;
+    send: (summary: LabSummary | undefined) => void;
   }) {
     this.#link = link;
     this.#clock = clock;
@@ -35,9 +37,17 @@ export class LinkLab {
 
   /** The state for the page; undefined while no connection is watched. */
   state(): LabState | undefined {
+    const summary = this.summary();
+    return summary && { ...summary, events: this.#monitor!.lifeline.events };
+  }
+
+  summary(): LabSummary | undefined {
     const monitor = this.#monitor;
     if (!monitor?.row) return undefined;
+    const { events, rewritten } = monitor.lifeline;
     return {
+      edition: `${this.#watched}.${rewritten}`,
+      newest: events.at(-1)?.number ?? 0,
       kind: this.#demonstration ? "demonstration" : "connection",
       wallMs: this.#clock.wallMs(),
       packets: monitor.captured ? "captured" : "tapped",
@@ -46,7 +56,6 @@ export class LinkLab {
       ended: monitor.ended,
       peerState: this.#demonstration?.peerState,
       cannotCut: this.#demonstration?.cannotCut,
-      events: monitor.lifeline.events,
     };
   }
 
@@ -94,6 +103,12 @@ export class LinkLab {
     return this.#running().send(from, text);
   }
 
+  /** Its events after this number, with the edition that they are of; undefined while no connection is watched. */
+  events(after: number): { edition: string; events: readonly LifelineEvent[] } | undefined {
+    const state = this.state();
+    return state && { edition: state.edition, events: state.events.filter(({ number }) => number > after) };
+  }
+
   /** The frame behind an event of the page. */
   frame(number: number): CapturedFrame | undefined {
     return this.#monitor?.lifeline.frame(number);
@@ -128,6 +143,7 @@ export class LinkLab {
   }
 
   #startMonitor(watched: { server: LinkPart; row?: ConnectionNumbers }): Promise<ConnectionMonitor> {
+    this.#watched += 1;
     return ConnectionMonitor.start({ ...watched, clock: this.#clock, onChange: () => this.#changed() });
   }
 
@@ -155,7 +171,7 @@ export class LinkLab {
     this.#sendDue = true;
     this.#clock.at(this.#clock.now() + LAB_UPDATE_MS, () => {
       this.#sendDue = false;
-      this.#send(this.state());
+      this.#send(this.summary());
     });
   }
 

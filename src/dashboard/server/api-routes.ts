@@ -5,11 +5,14 @@ import type { CacheInspector } from "../inspectors/cache-inspector.ts";
 import { DEMO_PEER_ACTIONS } from "../link-lab/lab-state.ts";
 import { REQUEST_BYTES_MAX, STORED_CHARS_MAX } from "../limits.ts";
 import type { LinkLab } from "../link-lab/link-lab.ts";
+import type { ListRequest } from "../snapshot/list-page.ts";
+import type { Sampler } from "../snapshot/sampler.ts";
 import type { QueueInspector } from "../inspectors/queue-inspector.ts";
 import { RequestBody } from "./request-body.ts";
 import { tappedStream } from "./tapped-stream.ts";
 
 export interface Inspectors {
+  readonly sampler: Sampler;
   readonly cache: CacheInspector | undefined;
   readonly queue: QueueInspector | undefined;
   readonly lab: LinkLab;
@@ -22,6 +25,7 @@ const DAY_MS = 86_400_000;
 /** The routes of all views. */
 export function actionsOf(inspectors: Inspectors): Hono {
   const app = new Hono();
+  addLists(app, inspectors);
   addCache(app, inspectors);
   addQueue(app, inspectors);
   addLab(app, inspectors);
@@ -35,6 +39,27 @@ export function actionsOf(inspectors: Inspectors): Hono {
     return context.json({ error: error.message }, status);
   });
   return app;
+}
+
+/** A list's part that is asked for: `?search=&name=&sort=&order=&offset=&limit=`. */
+function listRequest(context: Context): ListRequest {
+  const { search, name, sort, order, offset, limit } = context.req.query();
+  return {
+    search,
+    name,
+    sort,
+    order,
+    ...(offset !== undefined && { offset: Number(offset) }),
+    ...(limit !== undefined && { limit: Number(limit) }),
+  };
+}
+
+function addLists(app: Hono, { sampler }: Inspectors): void {
+  app.get("/queues", (context) =>
+    context.json(sampler.queues({ ...listRequest(context), only: context.req.query("only") }) as object),
+  );
+  app.get("/workers", (context) => context.json(sampler.workers(listRequest(context)) as object));
+  app.get("/connections", (context) => context.json(sampler.connections(listRequest(context)) as object));
 }
 
 function addCache(app: Hono, { cache }: Inspectors): void {
@@ -55,9 +80,20 @@ function addCache(app: Hono, { cache }: Inspectors): void {
 
 function addQueue(app: Hono, { queue }: Inspectors): void {
   app.get("/queue/tasks", async (context) => {
-    const { queue: name, state, after } = context.req.query();
-    const filter = { ...(name && { queue: name }), ...(state && { state }), ...(after && { after: Number(after) }) };
+    const { queue: name, state, error, after } = context.req.query();
+    const filter = {
+      ...(name && { queue: name }),
+      ...(state && { state }),
+      ...(error && { error }),
+      ...(after && { after: Number(after) }),
+    };
     return context.json((await on(queue, "queue").list(filter)) as object);
+  });
+  app.get("/queue/errors", async (context) => context.json(await on(queue, "queue").errors(context.req.query("queue") ?? "")));
+  app.get("/queue/body", async (context) => {
+    const bytes = await on(queue, "queue").bytes(context.req.query("id") ?? "");
+    const headers = { "Content-Type": "application/octet-stream", "Content-Disposition": 'attachment; filename="task-body"' };
+    return context.body(bytes, 200, headers);
   });
   app.get("/queue/task", async (context) => {
     const { id = "", body } = context.req.query();
@@ -89,13 +125,28 @@ function addQueue(app: Hono, { queue }: Inspectors): void {
   });
   app.post("/queue/purge", async (context) => {
     const body = await bodyOf(context);
-    const state = body.text("state", { charsMax: 20 });
-    return context.json(await on(queue, "queue").purge(body.text("queue", { charsMax: 255 }), state));
+    const filter = {
+      queue: body.text("queue", { charsMax: 255 }),
+      state: body.text("state", { charsMax: 20 }),
+      error: body.text("error", { charsMax: 8, optional: true }),
+    };
+    return context.json(await on(queue, "queue").purge(filter));
+  });
+  app.post("/queue/undo", async (context) => {
+    const keys = (await bodyOf(context)).text("undo", { charsMax: 1000 });
+    return context.json({ restored: await on(queue, "queue").undo(keys.split(" ")) });
+  });
+  app.post("/queue/retry", async (context) => {
+    const body = await bodyOf(context);
+    const error = body.text("error", { charsMax: 8, optional: true });
+    const retried = await on(queue, "queue").retryAll({ queue: body.text("queue", { charsMax: 255 }), error });
+    return context.json({ retried });
   });
 }
 
 function addLab(app: Hono, { lab }: Inspectors): void {
   app.get("/lab", (context) => context.json({ lab: lab.state() ?? null }));
+  app.get("/lab/events", (context) => context.json(lab.events(Number(context.req.query("after") ?? 0)) ?? { events: [] }));
   app.get("/lab/session.pcapng", (context) => {
     const file = lab.pcapng({ payload: context.req.query("payload") === "1" });
     if (!file) return context.json({ error: "No connection is being watched" }, 404);

@@ -57,10 +57,11 @@ export class Dashboard {
     checkToken(this.#listen.host, token);
     this.#sampler = new Sampler({ parts, clock, onSnapshot: (snapshot) => this.#streams.send("snapshot", snapshot) });
     this.#inspectors = {
+      sampler: this.#sampler,
       cache: parts.cache && new CacheInspector(parts.cache),
       queue: parts.queue && new QueueInspector(parts.queue),
       ports: [parts.cache, parts.queue, parts.link].flatMap((part) => (part && portOf(part.address)) ?? []),
-      lab: new LinkLab({ link: parts.link, clock, send: (state) => this.#streams.send("lab", { lab: state ?? null }) }),
+      lab: new LinkLab({ link: parts.link, clock, send: (summary) => this.#streams.send("lab", { lab: summary ?? null }) }),
     };
     const app = routesOf({
       inspectors: this.#inspectors,

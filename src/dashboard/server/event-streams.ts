@@ -1,14 +1,14 @@
 /**
- * ● Server-sent events for the open pages. At most one event is buffered per page: a page that does not read gets the newest one
- * when it reads again, so a stalled browser costs no memory.
+ * ● Server-sent events for the open pages. For each page and kind of event at most one is buffered, the newest: a page that does not
+ * read misses none of the kinds when it reads again, and a stalled browser costs no memory.
  */
 import { utf8 } from "../../core/bytes.ts";
 import { STREAMS_MAX } from "../limits.ts";
 
 interface Stream {
   readonly controller: ReadableStreamDefaultController<Uint8Array>;
-  /** The newest event while the page is not reading; sent when it reads again. */
-  late: Uint8Array | undefined;
+  /** The newest event of each kind while the page is not reading, the longest waiting first. */
+  readonly late: Map<string, Uint8Array>;
 }
 
 export class EventStreams {
@@ -22,21 +22,17 @@ export class EventStreams {
     return this.#open.size >= STREAMS_MAX;
   }
 
-  /** A new page's stream, starting with this event. */
-  open(name: string, data: unknown): ReadableStream<Uint8Array> {
+  /** A new page's stream, starting with these events, one a kind. */
+  open(events: Readonly<Record<string, unknown>>): ReadableStream<Uint8Array> {
+    const late = new Map(Object.entries(events).map(([name, data]) => [name, encode(name, data)]));
     let stream: Stream;
     return new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
-          stream = { controller, late: undefined };
+          stream = { controller, late };
           this.#open.add(stream);
-          controller.enqueue(encode(name, data));
         },
-        pull: (controller) => {
-          if (!stream.late) return;
-          controller.enqueue(stream.late);
-          stream.late = undefined;
-        },
+        pull: () => sendLate(stream),
         cancel: () => void this.#open.delete(stream),
       },
       { highWaterMark: 1 },
@@ -48,8 +44,9 @@ export class EventStreams {
     if (this.#open.size === 0) return;
     const event = encode(name, data);
     for (const stream of this.#open) {
-      if ((stream.controller.desiredSize ?? 0) > 0) stream.controller.enqueue(event);
-      else stream.late = event;
+      // One that waits keeps its turn: what changes often holds up nothing else.
+      stream.late.set(name, event);
+      if ((stream.controller.desiredSize ?? 0) > 0) sendLate(stream);
     }
   }
 
@@ -57,6 +54,14 @@ export class EventStreams {
   close(): void {
     for (const { controller } of this.#open) controller.close();
     this.#open.clear();
+  }
+}
+
+function sendLate({ controller, late }: Stream): void {
+  for (const [name, event] of late) {
+    late.delete(name);
+    controller.enqueue(event);
+    return;
   }
 }
 

@@ -46,8 +46,8 @@ export function routesOf(dependencies: RouteDependencies): Hono {
 }
 
 /** A page's initial data: its token, the history and the current state. */
-function helloOf({ pageToken, sampler, inspectors }: RouteDependencies): object {
-  return { token: pageToken, columns: sampler.history.columns(), snapshot: sampler.latest, lab: inspectors.lab.state() };
+function helloOf({ pageToken, sampler }: RouteDependencies): object {
+  return { token: pageToken, columns: sampler.history.columns(), snapshot: sampler.whole };
 }
 
 async function addSafeHeaders(context: Context, next: Next): Promise<void> {
@@ -96,14 +96,14 @@ async function checkAction({ pageToken }: RouteDependencies, context: Context, n
   await next();
 }
 
-function live({ sampler, streams }: RouteDependencies, context: Context): Response {
+function live({ sampler, streams, inspectors }: RouteDependencies, context: Context): Response {
   if (streams.full) return context.text("Too many pages are open.\n", 503);
   const headers = {
     "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",
   };
-  return context.body(streams.open("snapshot", sampler.latest), 200, headers);
+  return context.body(streams.open({ snapshot: sampler.latest, lab: { lab: inspectors.lab.summary() ?? null } }), 200, headers);
 }
 
 async function page(context: Context): Promise<Response> {

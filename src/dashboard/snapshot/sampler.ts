@@ -5,9 +5,16 @@
 import type { Cancel, Clock } from "../../core/clock.ts";
 import { History } from "./history.ts";
 import { LINK_SAMPLE_MS_MAX, SAMPLE_MS, SAMPLE_SHARE } from "../limits.ts";
-import type { LinkNumbers, MonitoredParts, Sample } from "./monitored-parts.ts";
+import { connectionPage } from "./connection-rows.ts";
+import type { ListPage, ListRequest } from "./list-page.ts";
+import type { ConnectionNumbers, LinkNumbers, MonitoredParts, Sample } from "./monitored-parts.ts";
 import { ProblemList } from "./problem-list.ts";
-import { snapshotOf, type Addresses, type Snapshot } from "./snapshot.ts";
+import { queuePage, type QueueRow, queueRows } from "./queue-rows.ts";
+import { snapshotOf, type Addresses, type Snapshot, type WholeSnapshot } from "./snapshot.ts";
+import { workerPage, type WorkerRow } from "./worker-rows.ts";
+
+/** Of a part that is not running. */
+const EMPTY_PAGE = { total: 0, matched: 0, offset: 0, rows: [] };
 
 export class Sampler {
   readonly history = new History();
@@ -16,7 +23,7 @@ export class Sampler {
   readonly #startedMs: number;
   readonly #problems = new ProblemList();
   readonly #onSnapshot: (snapshot: Snapshot) => void;
-  #before: Sample | undefined;
+  #lastTwo: { readonly sample?: Sample; readonly before?: Sample | undefined } = {};
   #latest: Snapshot;
   #cancel: Cancel | undefined;
   /** The links' latest statistics, and when they are read again: reading costs a scan of the kernel's connection table. */
@@ -33,6 +40,40 @@ export class Sampler {
 
   get latest(): Snapshot {
     return this.#latest;
+  }
+
+  /** The latest snapshot with the beginnings of the lists, for `holdfast stats`: the fullest queues, the newest workers and so on. */
+  get whole(): WholeSnapshot {
+    const { queue, link, ...rest } = this.#latest;
+    const rows = this.workers({}).rows;
+    return {
+      ...rest,
+      queue: queue && {
+        ...queue,
+        queues: this.queues({}).rows,
+        workerRows: rows.filter(({ leftMs }) => leftMs === undefined),
+        workersLeft: rows.filter(({ leftMs }) => leftMs !== undefined),
+      },
+      link: link && { ...link, connections: this.connections({}).rows },
+    };
+  }
+
+  /** The queues of the last sample, those that are asked for. */
+  queues(request: Parameters<typeof queuePage>[1]): ListPage<QueueRow> {
+    const { sample, before } = this.#lastTwo;
+    if (!sample?.queue) return EMPTY_PAGE;
+    const seconds = before ? Math.max(0.001, (sample.nowMs - before.nowMs) / 1000) : 0;
+    return queuePage(queueRows(sample.queue, before?.queue, seconds), request);
+  }
+
+  workers(request: ListRequest): ListPage<WorkerRow> {
+    const { sample } = this.#lastTwo;
+    return sample?.queue ? workerPage(sample.queue, request) : EMPTY_PAGE;
+  }
+
+  connections(request: ListRequest): ListPage<ConnectionNumbers> {
+    if (!this.#link) return EMPTY_PAGE;
+    return connectionPage(this.#link.numbers.connections, this.#clock.now() - this.#link.atMs, request);
   }
 
   get upMs(): number {
@@ -53,12 +94,12 @@ export class Sampler {
 
   #takeSnapshot(): Snapshot {
     const sample = this.#sample();
-    const problems = this.#problems.update(sample, this.#before);
+    const before = this.#lastTwo.sample;
+    const problems = this.#problems.update(sample, before);
     const addresses = addressesOf(this.#parts);
     const link = this.#link && { ...this.#link, before: this.#linkBefore };
-    const snapshot = snapshotOf(sample, this.#before, { addresses, startedMs: this.#startedMs, problems, link });
-    this.#before = sample;
-    return snapshot;
+    this.#lastTwo = { sample, before };
+    return snapshotOf(sample, before, { addresses, startedMs: this.#startedMs, problems, link });
   }
 
   /** Reads the links' statistics when they are due: the more a read costs, the less often. */

@@ -1,19 +1,19 @@
 /**
- * ○ What the page shows, once a second: the parts' statistics, rates since the last sample, and problems. Totals and short lists
- * only, so that 10,000 connections make a small message.
+ * ○ What the page is told once a second: the parts' statistics, rates since the last sample, and problems. Totals only: of a thousand
+ * queues and ten thousand connections the page asks for the rows that it shows (list-page.ts).
  */
-import { ROWS_MAX } from "../limits.ts";
 import {
   type BrokerNumbers,
   type CacheNumbers,
   type ConnectionNumbers,
   type LinkNumbers,
-  type QueueNumbers,
   type Sample,
   TASK_STATES,
   type TaskStates,
 } from "./monitored-parts.ts";
 import type { Problem } from "./problem-list.ts";
+import { type QueueRow, queueRows, rate } from "./queue-rows.ts";
+import type { WorkerRow } from "./worker-rows.ts";
 
 export interface Addresses {
   readonly cache: string | undefined;
@@ -64,25 +64,7 @@ export interface QueueSnapshot {
   readonly finishedPerSecond: number;
   readonly failuresPerSecond: number;
   readonly queueCount: number;
-  /** The fullest ROWS_MAX. */
-  readonly queues: readonly QueueRow[];
-  /** The newest ROWS_MAX, newest first. */
-  readonly workerRows: BrokerNumbers["workers"];
-  readonly workersLeft: BrokerNumbers["workersLeft"];
   readonly cluster: BrokerNumbers["cluster"];
-}
-
-export interface QueueRow {
-  readonly name: string;
-  readonly states: TaskStates;
-  readonly workers: number;
-  readonly slots: number;
-  readonly paused: boolean;
-  /** Since when the task that has waited longest waits. */
-  readonly waitingSinceMs: number | undefined;
-  readonly addedPerSecond: number;
-  readonly finishedPerSecond: number;
-  readonly failuresPerSecond: number;
 }
 
 export interface LinkSnapshot {
@@ -94,8 +76,18 @@ export interface LinkSnapshot {
   readonly bytesOutPerSecond: number;
   /** Connections with at least one unanswered probe. */
   readonly silent: number;
-  /** At most ROWS_MAX: those with unanswered probes first, then by the time of the next probe. */
-  readonly connections: readonly ConnectionNumbers[];
+}
+
+/** With the beginnings of the lists, ROWS_MAX of each. */
+export interface WholeSnapshot extends Omit<Snapshot, "queue" | "link"> {
+  readonly queue:
+    | (QueueSnapshot & {
+        readonly queues: readonly QueueRow[];
+        readonly workerRows: readonly WorkerRow[];
+        readonly workersLeft: readonly WorkerRow[];
+      })
+    | undefined;
+  readonly link: (LinkSnapshot & { readonly connections: readonly ConnectionNumbers[] }) | undefined;
 }
 
 /** The links' latest statistics, and those before. */
@@ -128,7 +120,7 @@ export function snapshotOf(
     problems,
     cache: sample.cache && cacheSnapshot(sample.cache, before?.cache, { seconds, address: addresses.cache ?? "" }),
     queue: sample.queue && queueSnapshot(sample.queue, before?.queue, { seconds, address: addresses.queue ?? "" }),
-    link: link && linkSnapshot(link, { nowMs: sample.nowMs, address: addresses.link ?? "" }),
+    link: link && linkSnapshot(link, addresses.link ?? ""),
   };
 }
 
@@ -163,14 +155,11 @@ function queueSnapshot(
   before: BrokerNumbers | undefined,
   { seconds, address }: RateOptions,
 ): QueueSnapshot {
-  const earlier = new Map(before?.queues.map((queue) => [queue.name, queue]));
-  const rows = now.queues.map((queue) => queueRow(queue, earlier.get(queue.name), seconds));
+  const rows = queueRows(now, before, seconds);
   const total = (pick: (row: QueueRow) => number): number => rows.reduce((sum, row) => sum + pick(row), 0);
   const states = Object.fromEntries(
     TASK_STATES.map((state) => [state, total((row) => row.states[state])]),
   ) as unknown as TaskStates;
-  const depth = ({ states }: QueueRow): number =>
-    states.waiting + states.delayed + states.blocked + states.active + states.dead;
   return {
     address,
     tasks: now.tasks,
@@ -183,31 +172,11 @@ function queueSnapshot(
     finishedPerSecond: total((row) => row.finishedPerSecond),
     failuresPerSecond: total((row) => row.failuresPerSecond),
     queueCount: rows.length,
-    queues: rows.toSorted((a, b) => depth(b) - depth(a) || (a.name < b.name ? -1 : 1)).slice(0, ROWS_MAX),
-    workerRows: now.workers.slice(0, ROWS_MAX),
-    workersLeft: now.workersLeft.slice(0, ROWS_MAX),
     cluster: now.cluster,
   };
 }
 
-function queueRow(now: QueueNumbers, before: QueueNumbers | undefined, seconds: number): QueueRow {
-  return {
-    name: now.name,
-    states: now.states,
-    workers: now.consumers,
-    slots: now.slots,
-    paused: now.settings.paused === true,
-    waitingSinceMs: now.waitingSinceMs,
-    addedPerSecond: rate(now.added, before?.added, seconds),
-    finishedPerSecond: rate(now.finished, before?.finished, seconds),
-    failuresPerSecond: rate(now.failures, before?.failures, seconds),
-  };
-}
-
-function linkSnapshot(
-  { numbers: now, atMs, before: last }: LinkSample,
-  { nowMs, address }: { nowMs: number; address: string },
-): LinkSnapshot {
+function linkSnapshot({ numbers: now, atMs, before: last }: LinkSample, address: string): LinkSnapshot {
   const before = last?.numbers;
   const seconds = last ? Math.max(0.001, (atMs - last.atMs) / 1000) : 0;
   const ended: Record<string, number> = {};
@@ -220,25 +189,5 @@ function linkSnapshot(
     bytesInPerSecond: rate(now.bytesIn, before?.bytesIn, seconds),
     bytesOutPerSecond: rate(now.bytesOut, before?.bytesOut, seconds),
     silent: now.connections.filter(({ probesUnanswered }) => (probesUnanswered ?? 0) > 0).length,
-    connections: mostUrgent(now.connections).map((row) => aged(row, nowMs - atMs)),
   };
-}
-
-/** Continues the countdown to the next probe between two samples. */
-function aged(row: ConnectionNumbers, ms: number): ConnectionNumbers {
-  return ms === 0 || row.nextProbeInMs === undefined ? row : { ...row, nextProbeInMs: Math.max(0, row.nextProbeInMs - ms) };
-}
-
-function mostUrgent(connections: readonly ConnectionNumbers[]): ConnectionNumbers[] {
-  const urgency = (a: ConnectionNumbers, b: ConnectionNumbers): number =>
-    (b.probesUnanswered ?? 0) - (a.probesUnanswered ?? 0) ||
-    (a.nextProbeInMs ?? Infinity) - (b.nextProbeInMs ?? Infinity) ||
-    a.id - b.id;
-  return connections.toSorted(urgency).slice(0, ROWS_MAX);
-}
-
-/** Per second; a counter that went back (the part was restarted) counts from zero. */
-function rate(now: number, before: number | undefined, seconds: number): number {
-  if (before === undefined || seconds === 0) return 0;
-  return (now >= before ? now - before : now) / seconds;
 }

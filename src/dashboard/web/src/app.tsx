@@ -1,12 +1,14 @@
 /** ● The page's frame: header, navigation by the URL's fragment, and the chosen view. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { CacheView } from "./cache-view.tsx";
-import { showDuration } from "./format.ts";
+import { showAge } from "./format.ts";
 import { LearnView } from "./learn-view.tsx";
 import { LinkView } from "./link-view.tsx";
 import { startLive, useLive, type Live } from "./live.ts";
 import { Overview } from "./overview.tsx";
 import { QueueView } from "./queue-view.tsx";
+import { Dialogs } from "./dialogs.tsx";
+import { type ViewRoute, useRoute } from "./route.ts";
 import { chooseTheme, themeNow, type Theme } from "./theme.ts";
 
 const VIEWS = { overview: "Overview", cache: "Cache", queue: "Queue", link: "Link", learn: "Learn" } as const;
@@ -14,7 +16,8 @@ type ViewName = keyof typeof VIEWS;
 
 export function App() {
   const live = useLive();
-  const view = useView();
+  const route = useRoute();
+  const view = viewOf(route);
   const main = useRef<HTMLElement>(null);
   useEffect(() => void startLive(), []);
   useEffect(() => {
@@ -37,17 +40,18 @@ export function App() {
         <p class={live.connected ? "state on" : "state off"} role="status">
           {live.connected ? "connected" : "not connected; retrying"}
         </p>
-        {live.snapshot ? <p class="dim">up {showDuration(live.snapshot.upMs)}</p> : null}
+        {live.snapshot ? <p class="dim">up {showAge(live.snapshot.upMs)}</p> : null}
         <ThemeChoice />
       </header>
       <main id="main" tabIndex={-1} ref={main}>
-        <View name={view} live={live} />
+        <View name={view} live={live} route={{ ...route, view }} />
       </main>
+      <Dialogs />
     </>
   );
 }
 
-function View({ name, live }: { name: ViewName; live: Live }) {
+function View({ name, live, route }: { name: ViewName; live: Live; route: ViewRoute }) {
   const { snapshot, columns } = live;
   if (!snapshot || !columns) return <p class="empty">Loading statistics.</p>;
   switch (name) {
@@ -56,27 +60,16 @@ function View({ name, live }: { name: ViewName; live: Live }) {
     case "cache":
       return <CacheView cache={snapshot.cache} columns={columns} />;
     case "queue":
-      return <QueueView queue={snapshot.queue} wallMs={snapshot.wallMs} columns={columns} />;
+      return <QueueView queue={snapshot.queue} wallMs={snapshot.wallMs} columns={columns} route={route} />;
     case "link":
-      return <LinkView link={snapshot.link} lab={live.lab} />;
+      return <LinkView link={snapshot.link} columns={columns} lab={live.lab} />;
     default:
       return <LearnView snapshot={snapshot} lab={live.lab} />;
   }
 }
 
-/** "#/queue" → "queue". */
-function useView(): ViewName {
-  const read = (): ViewName => {
-    const name = location.hash.slice(2);
-    return Object.hasOwn(VIEWS, name) ? (name as ViewName) : "overview";
-  };
-  const [view, setView] = useState(read);
-  useEffect(() => {
-    const changed = (): void => setView(read());
-    addEventListener("hashchange", changed);
-    return () => removeEventListener("hashchange", changed);
-  }, []);
-  return view;
+function viewOf({ view }: ViewRoute): ViewName {
+  return Object.hasOwn(VIEWS, view) ? (view as ViewName) : "overview";
 }
 
 function focusOn(event: Event, element: HTMLElement | null): void {

@@ -19,11 +19,12 @@ export function CacheView({ cache, columns }: { cache: Snapshot["cache"]; column
   return (
     <div class="grid">
       <PartCard
-        title="Now"
+        title="Cache"
         address={cache.address}
+        wide
         stats={[
           ["Items", showCount(cache.items)],
-          ["Hit ratio", showShare(cache.hitRatio), "in the last second"],
+          ["Hit ratio now", showShare(cache.hitRatio)],
           ["Evictions", showRate(cache.evictionsPerSecond)],
           ["Connections", showCount(cache.connections)],
           ["Gets", showCount(cache.totals.gets)],
@@ -31,17 +32,17 @@ export function CacheView({ cache, columns }: { cache: Snapshot["cache"]; column
         ]}
       >
         <MemoryUsage bytes={cache.bytes} bytesMax={cache.limitBytes} part="cache" />
+        <div class="charts">
+          <CacheRates columns={columns} more={[{ label: "evictions", values: columns.cacheEvictions, colour: "bad" }]} />
+          <Chart
+            title="Hit ratio"
+            time={columns.time}
+            lines={[{ label: "hit ratio", values: columns.cacheHitRatio, colour: "three" }]}
+            show={showShare}
+            max={1}
+          />
+        </div>
       </PartCard>
-      <Card title="Throughput">
-        <CacheRates columns={columns} more={[{ label: "evictions", values: columns.cacheEvictions, colour: "bad" }]} />
-        <Chart
-          title="Hit ratio"
-          time={columns.time}
-          lines={[{ label: "hits", values: columns.cacheHitRatio, colour: "three" }]}
-          show={showShare}
-          max={1}
-        />
-      </Card>
       <Classes />
       <Prefixes />
       <Value />
@@ -52,12 +53,12 @@ export function CacheView({ cache, columns }: { cache: Snapshot["cache"]; column
 
 const CLASS_COLUMNS: readonly Column<SlabClassMoves>[] = [
   ["Class", ({ id }) => id],
-  ["Chunk", ({ chunkBytes }) => showSize(chunkBytes)],
-  ["Pages", ({ pages }) => showCount(pages)],
+  ["Chunk", ({ chunkBytes }) => showSize(chunkBytes), { number: true }],
+  ["Pages", ({ pages }) => showCount(pages), { number: true }],
   ["Chunks in use", (row) => <ChunksInUse row={row} />],
   ["HOT · WARM · COLD · TEMP", (row) => <Lists row={row} />],
   ["Moves per second", ({ moves }) => <Moves moves={moves} />],
-  ["Evicted", ({ evicted }) => showCount(evicted)],
+  ["Evicted", ({ evicted }) => showCount(evicted), { number: true }],
   ["Oldest item", ({ oldestAgeSeconds }) => showDuration(oldestAgeSeconds * 1000)],
   ["Evicted at age", ({ evicted, evictedAgeSeconds }) => (evicted > 0 ? showDuration(evictedAgeSeconds * 1000) : "–")],
 ];
@@ -128,7 +129,7 @@ function Prefixes() {
   const most = Math.max(1, ...(value?.prefixes.map(({ bytes }) => bytes) ?? []));
   const columns: readonly Column<KeyPrefix>[] = [
     ["Prefix", ({ prefix }) => prefix],
-    ["Keys", ({ keys }) => showCount(keys)],
+    ["Keys", ({ keys }) => showCount(keys), { number: true }],
     [
       "Bytes",
       ({ prefix, bytes }) => (

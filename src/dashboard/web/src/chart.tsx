@@ -3,6 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import { showTime } from "./format.ts";
 import { colour, onThemeChange } from "./theme.ts";
+import { type TickOptions, ticksTo } from "./ticks.ts";
 
 export interface ChartLine {
   readonly label: string;
@@ -11,7 +12,7 @@ export interface ChartLine {
   readonly colour: string;
 }
 
-interface ChartProps {
+interface ChartProps extends TickOptions {
   readonly title: string;
   /** Seconds since 1970. */
   readonly time: readonly (number | null)[];
@@ -21,9 +22,12 @@ interface ChartProps {
   readonly max?: number;
 }
 
-const HEIGHT = 140;
+const HEIGHT = 132;
+/** Room for "09:50:10" and a gap. */
+const TIME_PX = 72;
+const TIME_STEPS = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600];
 
-export function Chart({ title, time, lines, show, max }: ChartProps) {
+export function Chart({ title, time, lines, show, max, binary, whole }: ChartProps) {
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(undefined);
   const data = [time, ...lines.map(({ values }) => values)] as uPlot.AlignedData;
@@ -32,11 +36,8 @@ export function Chart({ title, time, lines, show, max }: ChartProps) {
     const element = host.current!;
     const draw = (): void => {
       plot.current?.destroy();
-      plot.current = new uPlot(
-        optionsFor({ width: element.clientWidth, lines, show, ...(max !== undefined && { max }) }),
-        data,
-        element,
-      );
+      const ticks = (high: number): number[] => ticksTo(max ?? high, { binary, whole });
+      plot.current = new uPlot(optionsFor({ width: element.clientWidth, lines, show, ticks }), data, element);
     };
     draw();
     const resized = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height: HEIGHT }));
@@ -61,7 +62,8 @@ export function Chart({ title, time, lines, show, max }: ChartProps) {
           {lines.map(({ label, values, colour: name }) => (
             <span key={label}>
               <i class={`swatch ${name}`} aria-hidden="true" />
-              {label} <b>{showLatest(values, show)}</b>
+              {label === title.toLowerCase() ? "" : `${label} `}
+              <b>{showLatest(values, show)}</b>
             </span>
           ))}
         </span>
@@ -76,30 +78,49 @@ function showLatest(values: readonly (number | null)[], show: (value: number) =>
   return latest === undefined || latest === null ? "–" : show(latest);
 }
 
-function optionsFor({
-  width,
-  lines,
-  show,
-  max,
-}: Pick<ChartProps, "lines" | "show" | "max"> & { width: number }): uPlot.Options {
+interface PlotOptions extends Pick<ChartProps, "lines" | "show"> {
+  readonly width: number;
+  /** The ticks of the vertical axis for the greatest value drawn; its end is the last of them. */
+  readonly ticks: (high: number) => number[];
+}
+
+function optionsFor({ width, lines, show, ticks }: PlotOptions): uPlot.Options {
   const axis: uPlot.Axis = {
     stroke: colour("dim"),
     grid: { stroke: colour("line"), width: 1 },
     ticks: { show: false },
     font: "11px system-ui",
   };
+  let shown: number[] = [];
   return {
     width,
     height: HEIGHT,
+    padding: [8, 26, 0, 0],
     legend: { show: false },
     cursor: { drag: { x: false, y: false } },
     scales: {
       x: { time: true, range: (_plot, low, high) => rangeOf(low, high) },
-      y: { range: (_plot, _low, high) => [0, max ?? Math.max(1, high * 1.1)] },
+      y: {
+        range: (_plot, _low, high) => {
+          shown = ticks(high ?? 0);
+          return [0, shown.at(-1)!];
+        },
+      },
     },
     axes: [
-      { ...axis, values: (_plot, values) => values.map((seconds) => showTime(seconds * 1000)) },
-      { ...axis, size: 56, values: (_plot, values) => values.map(show) },
+      {
+        ...axis,
+        size: 26,
+        space: TIME_PX,
+        incrs: TIME_STEPS,
+        values: (_plot, values) => values.map((seconds) => showTime(seconds * 1000)),
+      },
+      {
+        ...axis,
+        size: 64,
+        splits: () => shown,
+        values: (_plot, values) => values.map(show),
+      },
     ],
     series: [
       {},

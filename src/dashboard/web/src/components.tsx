@@ -1,13 +1,24 @@
 /** ● Components that every view uses. */
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useId, useState } from "preact/hooks";
 import { showSize } from "./format.ts";
 
-export function Card({ title, children, wide }: { title: string; children: ComponentChildren; wide?: boolean }) {
-  const id = `card-${title.toLowerCase().replaceAll(/[^a-z]+/g, "-")}`;
+interface CardProps {
+  readonly title: string;
+  /** Beside the title: an address, a choice, buttons. */
+  readonly beside?: ComponentChildren;
+  readonly children: ComponentChildren;
+  readonly wide?: boolean;
+}
+
+export function Card({ title, beside, children, wide }: CardProps) {
+  const id = useId();
   return (
     <section class={wide ? "card wide" : "card"} aria-labelledby={id}>
-      <h2 id={id}>{title}</h2>
+      <div class="title">
+        <h2 id={id}>{title}</h2>
+        {beside}
+      </div>
       {children}
     </section>
   );
@@ -17,10 +28,9 @@ export function Card({ title, children, wide }: { title: string; children: Compo
 export type NamedValues = readonly (readonly [name: string, value: string, note?: string])[];
 
 /** A card about one part: its address, its statistics, and more content. */
-export function PartCard({ title, address, stats, children }: PartCardProps) {
+export function PartCard({ title, address, stats, wide = false, children }: PartCardProps) {
   return (
-    <Card title={title}>
-      <p class="address">{address}</p>
+    <Card title={title} beside={<span class="address">{address}</span>} wide={wide}>
       <dl class="stats">
         {stats.map(([name, value, note]) => (
           <div key={name} class="stat">
@@ -41,6 +51,7 @@ interface PartCardProps {
   readonly title: string;
   readonly address: string;
   readonly stats: NamedValues;
+  readonly wide?: boolean;
   readonly children?: ComponentChildren;
 }
 
@@ -68,10 +79,12 @@ export function Bar({ share, label }: { share: number; label: string }) {
 export function MemoryUsage({ bytes, bytesMax, part }: { bytes: number; bytesMax: number; part: string }) {
   return (
     <>
-      <p>
-        {showSize(bytes)} of {showSize(bytesMax)} in use
+      <p class="usage">
+        <Bar share={bytes / bytesMax} label={`Share of the ${part}'s bytes in use`} />
+        <span>
+          {showSize(bytes)} of {showSize(bytesMax)} in use
+        </span>
       </p>
-      <Bar share={bytes / bytesMax} label={`Share of the ${part}'s bytes in use`} />
     </>
   );
 }
@@ -94,7 +107,10 @@ export function useAction(): { run: (action: () => Promise<string | void>) => vo
   };
 }
 
-/** The answers may take 1/20 of the time: one that takes the broker half a second is asked for every 10 s. */
+/**
+ * The answers may take 1/20 of the time: one that takes the broker half a second is asked for every 10 s. The shorter of two decides, so
+ * that a single slow one changes nothing.
+ */
 const POLL_SHARE = 1 / 20;
 
 /** Polls while the view is shown; the value is undefined until the first answer. */
@@ -109,6 +125,7 @@ export function usePolled<T>(
   useEffect(() => {
     let over = false;
     let timer: ReturnType<typeof setTimeout> | undefined;
+    let beforeMs = 0;
     const poll = async (): Promise<void> => {
       const startMs = performance.now();
       try {
@@ -119,7 +136,9 @@ export function usePolled<T>(
       } catch (error) {
         if (!over) setFailed(error instanceof Error ? error.message : String(error));
       }
-      if (!over) timer = setTimeout(() => void poll(), Math.max(everyMs, (performance.now() - startMs) / POLL_SHARE));
+      const tookMs = performance.now() - startMs;
+      if (!over) timer = setTimeout(() => void poll(), Math.max(everyMs, Math.min(tookMs, beforeMs) / POLL_SHARE));
+      beforeMs = tookMs;
     };
     void poll();
     return () => {

@@ -178,7 +178,7 @@ function Cuts({ arrows, sides }: { arrows: readonly Placed[]; sides: Sides }) {
           x={sides.server}
           y={band.top}
           width={sides.client - sides.server}
-          height={band.bottom - band.top}
+          height={Math.max(0, band.bottom - band.top)}
         />
       ))}
     </g>

@@ -1,7 +1,8 @@
 /** ● The page's state: the newest snapshot, the chart history, and whether the server is connected. Updated by one event stream. */
 import { useEffect, useState } from "preact/hooks";
 import { History, type Columns } from "../../snapshot/history.ts";
-import type { LabState } from "../../link-lab/lab-state.ts";
+import type { LabState, LabSummary, LifelineEvent } from "../../link-lab/lab-state.ts";
+import { LIFELINE_EVENTS_MAX } from "../../limits.ts";
 import type { Snapshot } from "../../snapshot/snapshot.ts";
 
 export interface Live {
@@ -40,10 +41,10 @@ export async function startLive(): Promise<void> {
   try {
     const hello = await fetch("/api/hello");
     if (!hello.ok) throw new Error(await hello.text());
-    const begin = (await hello.json()) as { token: string; columns: Columns; snapshot: Snapshot; lab?: LabState };
+    const begin = (await hello.json()) as { token: string; columns: Columns; snapshot: Snapshot };
     token = begin.token;
     history = new History(begin.columns);
-    change({ connected: true, columns: begin.columns, snapshot: begin.snapshot, lab: labOf(begin.lab) });
+    change({ connected: true, columns: begin.columns, snapshot: begin.snapshot });
     follow();
   } catch {
     change({ connected: false });
@@ -59,8 +60,9 @@ function follow(): void {
     change({ connected: true, snapshot, columns: history.columns() });
   });
   source.addEventListener("lab", (event) => {
-    const { lab } = JSON.parse(event.data as string) as { lab: LabState | null };
-    change({ lab: labOf(lab ?? undefined) });
+    const { lab } = JSON.parse(event.data as string) as { lab: LabSummary | null };
+    summary = lab ?? undefined;
+    void catchUp();
   });
   source.addEventListener("error", () => {
     source.close();
@@ -69,8 +71,35 @@ function follow(): void {
   });
 }
 
-function labOf(state: LabState | undefined): Lab | undefined {
-  return state && { ...state, receivedMs: performance.now() };
+/** The newest that was told of the watched connection. */
+let summary: LabSummary | undefined;
+let isCatchingUp = false;
+
+/** Shows the newest summary, with the events that it tells of: those that are not here yet are asked for, and no others. */
+async function catchUp(): Promise<void> {
+  if (isCatchingUp) return;
+  isCatchingUp = true;
+  try {
+    let told: LabSummary | undefined;
+    do {
+      told = summary;
+      const events = told ? await eventsOf(told) : [];
+      change({ lab: told && { ...told, events, receivedMs: performance.now() } });
+    } while (told !== summary);
+  } catch {
+    // The stream tells again, or it has ended.
+  } finally {
+    isCatchingUp = false;
+  }
+}
+
+async function eventsOf({ edition, newest }: LabSummary): Promise<readonly LifelineEvent[]> {
+  const { lab } = state;
+  const here = lab?.edition === edition ? lab.events : [];
+  const after = here.at(-1)?.number ?? 0;
+  if (after >= newest) return here;
+  const answer = await read<{ edition?: string; events: readonly LifelineEvent[] }>(`/api/lab/events?after=${after}`);
+  return [...here, ...answer.events].slice(-LIFELINE_EVENTS_MAX);
 }
 
 function change(part: Partial<Live>): void {

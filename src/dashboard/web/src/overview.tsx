@@ -2,7 +2,7 @@
 import type { Columns } from "../../snapshot/history.ts";
 import type { Snapshot } from "../../snapshot/snapshot.ts";
 import { Chart } from "./chart.tsx";
-import { showCount, showDuration, showShare, showSize } from "./format.ts";
+import { showAge, showCount, showDuration, showShare, showSize } from "./format.ts";
 import { MemoryUsage, NotRunning, PartCard } from "./components.tsx";
 import { CacheRates, QueueRates } from "./rates.tsx";
 
@@ -22,11 +22,10 @@ function Problems({ snapshot: { problems, wallMs } }: { snapshot: Snapshot }) {
   return (
     <section class="card wide problems" aria-labelledby="problems" aria-live="polite">
       <h2 id="problems">{problems.length === 0 ? "No problems" : "Problems"}</h2>
-      {problems.length === 0 ? <p>No problems detected in the cache, queue or link server.</p> : null}
       <ul>
-        {problems.map(({ key, level, part, text, sinceMs }) => (
+        {problems.map(({ key, level, text, link, sinceMs }) => (
           <li key={key} class={level}>
-            <a href={`#/${part}`}>{part}</a> {text} <small>for {showDuration(wallMs - sinceMs)}</small>
+            <a href={`#/${link}`}>{text}</a> <small>for {showAge(wallMs - sinceMs)}</small>
           </li>
         ))}
       </ul>
@@ -84,11 +83,17 @@ function LinkCard({ link, columns }: { link: Snapshot["link"]; columns: Columns 
         ["Bytes", `${showSize(link.bytesInPerSecond + link.bytesOutPerSecond)}/s`],
       ]}
     >
+      <p class="usage">
+        {link.silent === 0
+          ? "Every peer answers its probes"
+          : `${showCount(link.silent)} of ${showCount(link.open)} peers do not answer`}
+      </p>
       <Chart
         title="Connections"
         time={columns.time}
         lines={[{ label: "open", values: columns.linkOpen, colour: "one" }]}
         show={showCount}
+        whole
       />
     </PartCard>
   );
@@ -101,15 +106,16 @@ function ProcessCard({ snapshot, columns }: { snapshot: Snapshot; columns: Colum
       address={`up ${showDuration(snapshot.upMs)}`}
       stats={[
         ["Resident memory", showSize(snapshot.residentBytes)],
-        ["Heap", showSize(snapshot.heapBytes)],
-        ["CPU", showShare(snapshot.cpuShare), "of one core"],
+        ["CPU of one core", showShare(snapshot.cpuShare)],
       ]}
     >
+      <p class="usage">{showSize(snapshot.heapBytes)} of it is JavaScript's heap</p>
       <Chart
         title="Memory"
         time={columns.time}
         lines={[{ label: "resident", values: columns.residentBytes, colour: "three" }]}
         show={showSize}
+        binary
       />
     </PartCard>
   );

@@ -1,50 +1,65 @@
-/** ● The workers: the connected ones, newest first, and those that disconnected within the last minute. */
-import type { QueueSnapshot } from "../../snapshot/snapshot.ts";
-import { showCount, showDuration } from "./format.ts";
+/** ● The workers: those that disconnected within the last minute, and the connected ones, newest first. */
+import { useState } from "preact/hooks";
+import type { WorkerRow } from "../../snapshot/worker-rows.ts";
 import { Card } from "./components.tsx";
-import { type Column, Table } from "./table.tsx";
+import { showAge, showCount } from "./format.ts";
+import { LongTable } from "./long-table.tsx";
+import type { Column } from "./table.tsx";
 
 /** A worker that connected within the last 30 s is marked as new. */
 const NEW_MS = 30_000;
+const POLL_MS = 2000;
 
-type Row = QueueSnapshot["workerRows"][number] & Partial<QueueSnapshot["workersLeft"][number]>;
-
-export function Workers({ queue, nowMs }: { queue: QueueSnapshot; nowMs: number }) {
-  const { workerRows, workersLeft, workers } = queue;
-  const hidden = workers - workerRows.length;
-  const columns: readonly Column<Row>[] = [
-    ["Worker", ({ peer }) => peer],
-    ["Queue", (row) => row.queue],
+export function Workers({ nowMs }: { nowMs: number }) {
+  const [search, setSearch] = useState("");
+  const [sort, setSort] = useState({ by: "newest", descending: true });
+  const columns: readonly Column<WorkerRow>[] = [
+    ["Worker", ({ peer }) => peer, { sort: "worker" }],
+    ["Queue", (row) => row.queue, { sort: "queue" }],
     ["Protocol", ({ dialect }) => dialect],
-    ["Active", ({ held }) => showCount(held)],
-    ["Concurrency", ({ slots }) => showCount(slots)],
-    ["Connected for", ({ sinceMs, leftMs = nowMs }) => showAge(leftMs - sinceMs)],
-    ["State", (row) => <State row={row} nowMs={nowMs} />, ({ lost }) => lost === true],
+    ["Active", ({ held }) => showCount(held), { number: true, sort: "active" }],
+    ["Concurrency", ({ slots }) => showCount(slots), { number: true, sort: "concurrency" }],
+    ["Connected for", ({ sinceMs, leftMs = nowMs }) => showAge(leftMs - sinceMs), { number: true, sort: "connected" }],
+    ["State", (row) => <State row={row} nowMs={nowMs} />, { isBad: ({ lost }) => lost === true }],
   ];
   return (
-    <Card title="Workers" wide>
-      <Table<Row>
-        caption={hidden > 0 ? `The newest ${workerRows.length} workers; ${showCount(hidden)} more` : "Workers, newest first"}
+    <Card
+      title="Workers"
+      wide
+      beside={
+        <div class="filters">
+          <input
+            type="search"
+            aria-label="Search workers"
+            placeholder="Search"
+            value={search}
+            onInput={(event) => setSearch(event.currentTarget.value)}
+          />
+        </div>
+      }
+    >
+      <LongTable<WorkerRow>
+        caption="Workers"
+        path="/api/workers"
+        query={{ search, sort: sort.by, order: sort.descending ? "desc" : "asc" }}
+        everyMs={POLL_MS}
         columns={columns}
-        rows={[...workersLeft, ...workerRows]}
+        sorting={{ ...sort, choose: (by, descending) => setSort({ by, descending }) }}
         keyOf={({ peer, queue, sinceMs, leftMs = 0 }) => `${peer} ${queue} ${sinceMs} ${leftMs}`}
         toneOf={({ leftMs }) => (leftMs === undefined ? undefined : "gone")}
-        empty="No worker is connected: tasks wait until a worker connects."
+        countOf={({ matched }) => (matched === 1 ? "1 worker" : `${showCount(matched)} workers`)}
+        empty={search ? "No worker is like this." : "No worker is connected: tasks wait until one connects."}
       />
     </Card>
   );
 }
 
-function State({ row, nowMs }: { row: Row; nowMs: number }) {
+function State({ row, nowMs }: { row: WorkerRow; nowMs: number }) {
   if (row.leftMs !== undefined) return `${row.lost ? "connection lost" : "disconnected"} ${showAge(nowMs - row.leftMs)} ago`;
   return nowMs - row.sinceMs < NEW_MS ? <span class="badge joined">new</span> : stateOf(row);
 }
 
-function stateOf({ held, slots }: QueueSnapshot["workerRows"][number]): string {
+function stateOf({ held, slots }: WorkerRow): string {
   if (held > 0) return "active";
   return slots > 0 ? "idle" : "not requesting tasks";
-}
-
-function showAge(ms: number): string {
-  return showDuration(Math.max(0, Math.round(ms / 1000) * 1000));
 }

@@ -1,0 +1,239 @@
+/** ● One task beside the list that it was opened from: everything that is known of it, live, under a URL of its own. */
+import type { ComponentChildren } from "preact";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { SHOWN_BYTES_MAX } from "../../limits.ts";
+import { useAction, usePolled } from "./components.tsx";
+import { showDuration, showMoment, showSize, showTimeMs } from "./format.ts";
+import { read } from "./live.ts";
+import { go, hrefOf, type ViewRoute } from "./route.ts";
+import type { ShownTask, TaskDetail } from "./task.ts";
+import { StateBadge, TaskActions } from "./task-actions.tsx";
+
+const POLL_MS = 1000;
+
+interface TaskDrawerProps {
+  readonly id: string;
+  readonly route: ViewRoute;
+  /** The time by the server's clock. */
+  readonly nowMs: number;
+  readonly changed: () => void;
+}
+
+export function TaskDrawer({ id, route, nowMs, changed }: TaskDrawerProps) {
+  const path = `/api/queue/task?id=${encodeURIComponent(id)}`;
+  const { value, failed, again } = usePolled(() => read<ShownTask>(path), POLL_MS, id);
+  const title = useId();
+  const host = useRef<HTMLElement>(null);
+  // Who opens it with the keyboard goes on in it, and with Escape back to the list.
+  useEffect(() => host.current?.focus({ preventScroll: true }), []);
+  const close = (): void => {
+    go(route, { task: undefined });
+    document.querySelector<HTMLElement>(`a[href*="task=${CSS.escape(encodeURIComponent(id))}"]`)?.focus();
+  };
+  return (
+    <aside
+      ref={host}
+      class="drawer"
+      tabIndex={-1}
+      aria-labelledby={title}
+      onKeyDown={(event) => {
+        if (event.key === "Escape") close();
+      }}
+    >
+      <div class="title">
+        <h3 id={title}>Task {id}</h3>
+        <button type="button" class="close" aria-label="Close the task" onClick={close}>
+          ✕
+        </button>
+      </div>
+      {failed ? <p class="bad">{failed}</p> : null}
+      {value ? (
+        <>
+          <p class="buttons">
+            <StateBadge task={value.task} />
+            <TaskActions
+              task={value.task}
+              changed={() => {
+                again();
+                changed();
+              }}
+            />
+          </p>
+          {value.task.waits ? <p>Waiting because: {value.task.waits}.</p> : null}
+          <Facts task={value.task} route={route} nowMs={nowMs} />
+          <History task={value.task} />
+          <Body key={value.task.state} path={path} id={id} shown={value} />
+        </>
+      ) : null}
+    </aside>
+  );
+}
+
+function Facts({ task, route, nowMs }: { task: TaskDetail; route: ViewRoute; nowMs: number }) {
+  const { state, atMs } = task;
+  const when = (ms: number | undefined): string | undefined => (ms === undefined ? undefined : showMoment(ms, nowMs));
+  const facts: readonly (readonly [name: string, value: ComponentChildren])[] = [
+    ["Queue", task.queue],
+    ["Group", task.group],
+    ["Priority", task.priority],
+    ["Key", task.key],
+    ["Added", when(task.createdMs)],
+    [AT_MEANS[state], when(atMs)],
+    ["Expires", when(task.expiresMs)],
+    ["Worker", task.worker],
+    ["Progress", task.progress === undefined ? undefined : <Progress said={task.progress} />],
+    ["Failures", task.attempts === undefined ? task.failures : `${task.failures} of at most ${task.attempts} attempts`],
+    ["Workers lost", task.lost ? task.lost : undefined],
+    ["Timeout", task.timeoutMs ? showDuration(task.timeoutMs) : undefined],
+    ["Waits for", task.after?.map((id) => <TaskLink key={id} id={id} route={route} />)],
+    ["Body", task.bodyBytes > 0 ? showSize(task.bodyBytes) : undefined],
+    ["Result", task.resultBytes ? showSize(task.resultBytes) : undefined],
+  ];
+  return (
+    <dl class="facts">
+      {facts.map(([name, value]) =>
+        value === undefined ? null : (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ),
+      )}
+    </dl>
+  );
+}
+
+/** What the time `atMs` means in each state. */
+const AT_MEANS: Readonly<Record<TaskDetail["state"], string>> = {
+  waiting: "Waiting since",
+  delayed: "Due",
+  blocked: "Due",
+  retrying: "Next attempt",
+  active: "Attempt times out",
+  completed: "Completed",
+  dead: "Died",
+  cancelled: "Cancelled",
+};
+
+function TaskLink({ id, route }: { id: string; route: ViewRoute }) {
+  return (
+    <>
+      <a href={hrefOf(route, { task: id })}>{id}</a>{" "}
+    </>
+  );
+}
+
+/** A share of 1 or of 100 as a bar; anything else as it was said. */
+function Progress({ said }: { said: string }) {
+  const value = Number(said);
+  const isShare = said.trim() !== "" && value >= 0 && value <= 100;
+  if (!isShare) return <code>{said}</code>;
+  const share = value <= 1 && said.includes(".") ? value : value / 100;
+  return (
+    <>
+      <meter min={0} max={1} value={share} aria-label="Progress" /> {said}
+    </>
+  );
+}
+
+/** The events of a task in order, with the time between them; errors with their whole stacks. */
+function History({ task }: { task: TaskDetail }) {
+  const errors = (task.errors ?? []).map((text, index) => {
+    const attempt = task.errorsAttempt?.[index];
+    const [line = "", ...stack] = text.split("\n");
+    const what = attempt ? `attempt ${attempt} failed: ${line}` : line;
+    return { atMs: task.errorsMs?.[index] ?? undefined, text: what, stack: stack.join("\n"), bad: true };
+  });
+  const steps = [
+    { atMs: task.createdMs, text: "added", stack: "", bad: false },
+    ...errors,
+    ...(task.atMs === undefined
+      ? []
+      : [{ atMs: task.atMs, text: AT_MEANS[task.state].toLowerCase(), stack: "", bad: task.state === "dead" }]),
+  ];
+  return (
+    <ol class="life">
+      {steps.map(({ atMs, text, stack, bad }, index) => {
+        const before = steps[index - 1]?.atMs;
+        return (
+          <li key={`${index} ${text}`} class={bad ? "bad" : undefined}>
+            {atMs === undefined ? null : <time>{showTimeMs(atMs)}</time>} {text}
+            {atMs === undefined || before === undefined ? null : (
+              <small> after {showDuration(Math.max(0, atMs - before))}</small>
+            )}
+            {stack === "" ? null : (
+              <pre tabIndex={0} aria-label={`Stack of ${text}`}>
+                {stack}
+              </pre>
+            )}
+          </li>
+        );
+      })}
+    </ol>
+  );
+}
+
+/** The body, or the result of a completed task: shown when it is asked for. */
+function Body({ path, id, shown: { task, bodyBytes } }: { path: string; id: string; shown: ShownTask }) {
+  const [body, setBody] = useState<ShownTask>();
+  const [raw, setRaw] = useState(false);
+  const { run, said } = useAction();
+  if (bodyBytes === 0) return null;
+  const what = task.state === "completed" ? "result" : "body";
+  const show = (): void => run(async () => setBody(await read<ShownTask>(`${path}&body=1`)));
+  if (!body) {
+    return (
+      <>
+        <button type="button" onClick={show}>
+          Show {what} ({showSize(bodyBytes)})
+        </button>
+        {said}
+      </>
+    );
+  }
+  const pretty = body.text === undefined ? undefined : prettyOf(body.text);
+  const text = body.text === undefined ? hexLines(body.hex ?? "") : raw || pretty === undefined ? body.text : pretty;
+  return (
+    <section aria-label={`The ${what}`}>
+      <div class="buttons">
+        {pretty === undefined ? (
+          <span class="dim">{body.text === undefined ? "Not text: in hex" : "As it is"}</span>
+        ) : (
+          <>
+            <button type="button" aria-pressed={!raw} onClick={() => setRaw(false)}>
+              Pretty
+            </button>
+            <button type="button" aria-pressed={raw} onClick={() => setRaw(true)}>
+              Raw
+            </button>
+          </>
+        )}
+        <a href={`/api/queue/body?id=${encodeURIComponent(id)}`} download>
+          Save {showSize(bodyBytes)}
+        </a>
+      </div>
+      <pre tabIndex={0} aria-label={what === "body" ? "Body" : "Result"}>
+        {text}
+      </pre>
+      {bodyBytes > SHOWN_BYTES_MAX ? (
+        <p class="dim">
+          The first {showSize(SHOWN_BYTES_MAX)} of {showSize(bodyBytes)}.
+        </p>
+      ) : null}
+      {said}
+    </section>
+  );
+}
+
+/** JSON with its structure shown; undefined when it is none. */
+function prettyOf(text: string): string | undefined {
+  try {
+    return JSON.stringify(JSON.parse(text), undefined, 2);
+  } catch {
+    return undefined;
+  }
+}
+
+function hexLines(hex: string): string {
+  return hex.replaceAll(/(..)/g, "$1 ").replaceAll(/(.{48})/g, "$1\n");
+}

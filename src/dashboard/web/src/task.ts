@@ -1,0 +1,59 @@
+/** ○ A task as the server tells of it. */
+import type { TaskState } from "../../../queue/tasks/life-cycle.ts";
+
+export interface TaskRow {
+  readonly id: string;
+  readonly state: TaskState;
+  /** Why a dead task is dead. */
+  readonly reason?: string;
+  readonly queue: string;
+  readonly priority: number;
+  readonly group?: string;
+  readonly failures: number;
+  readonly lost?: number;
+  readonly attempts?: number;
+  readonly timeoutMs?: number;
+  readonly createdMs: number;
+  readonly atMs?: number;
+  readonly expiresMs?: number;
+  readonly bodyBytes: number;
+  readonly resultBytes?: number;
+  /** The fingerprint of its newest error. */
+  readonly error?: string;
+}
+
+export interface TaskDetail extends TaskRow {
+  readonly key?: string;
+  /** The ids of the tasks that it waits for. */
+  readonly after?: readonly string[];
+  readonly errors?: readonly string[];
+  /** The time of each error; null where it was not recorded. */
+  readonly errorsMs?: readonly (number | null)[];
+  /** The attempt that failed; null if none did, for example when the task expired. */
+  readonly errorsAttempt?: readonly (number | null)[];
+  readonly waits?: string;
+  /** Who works on it. */
+  readonly worker?: string;
+  /** The newest that its worker said of its progress. */
+  readonly progress?: string;
+}
+
+/** An answer to the request for one task; its body where that was asked for. */
+export interface ShownTask {
+  readonly task: TaskDetail;
+  readonly bodyBytes: number;
+  readonly text?: string;
+  readonly hex?: string;
+}
+
+/** Dead tasks with the same kind of error. */
+export interface ErrorRow {
+  /** The kind's fingerprint. */
+  readonly error: string;
+  readonly text: string;
+  readonly count: number;
+  readonly firstMs: number;
+  readonly lastMs: number;
+  /** The id of one of them. */
+  readonly example: string;
+}

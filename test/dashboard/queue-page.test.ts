@@ -1,0 +1,236 @@
+/** The queue view in real Chromium: why tasks died, what is done about it, one task beside the list, and a thousand queues. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Browser, Page } from "playwright-core";
+import { Dashboard } from "../../src/dashboard/index.ts";
+import { Broker, GiveUp, queue, worker } from "../../src/queue/index.ts";
+import { requires } from "../support/requires.ts";
+import { accessibility, launch, open } from "./browser.ts";
+import type { Watched } from "./browser.ts";
+import { HOSTILE, startTestServers } from "./test-servers.ts";
+import type { TestServers } from "./test-servers.ts";
+
+const needs = requires("chromium");
+
+let browser: Browser;
+let servers: TestServers;
+let url = "";
+
+before(async () => {
+  if (needs.skip !== false) return;
+  servers = await startTestServers();
+  url = `http://${servers.dashboard.address}/`;
+  browser = await launch();
+});
+
+after(async () => {
+  await browser?.close();
+  await servers?.close();
+});
+
+async function openQueues(): Promise<Watched> {
+  const watched = await open(browser, `${url}#/queue`);
+  await watched.page.getByText("Tasks of").first().waitFor();
+  return watched;
+}
+
+async function close({ page, complaints }: Watched): Promise<void> {
+  assert.deepEqual(complaints, []);
+  await page.context().close();
+}
+
+const button = (page: Page, name: string | RegExp) => page.getByRole("button", { name });
+
+test(
+  "a task is added from the page, shown with why it waits, its hostile body as text only when asked for, and cancelled",
+  needs,
+  async () => {
+    const watched = await openQueues();
+    const { page } = watched;
+    await page.getByLabel("Queue", { exact: true }).fill("by-hand");
+    await page.getByLabel("Body").fill(`<b>${HOSTILE}</b>`);
+    await button(page, "Add task").click();
+    const said = await page.getByText(/^Task .* was stored\.$/).textContent();
+    const id = /^Task (\S+)/.exec(said!)![1]!;
+    await page.getByRole("link", { name: id, exact: true }).click();
+    await page.getByText("Waiting because: no worker is connected to its queue.").waitFor();
+    const shown = page.getByLabel("Body", { exact: true }).filter({ hasText: HOSTILE });
+    assert.equal(await page.locator("pre").filter({ hasText: HOSTILE }).count(), 0);
+    await button(page, /^Show body/).click();
+    await shown.first().waitFor();
+    assert.equal(await page.locator("img").count(), 0);
+    const cancel = button(page, `Cancel task ${id}`).first();
+    await cancel.click();
+    await button(page, "Keep it").click();
+    await page.locator(".badge.waiting").first().waitFor();
+    await cancel.click();
+    await button(page, "Cancel the task").click();
+    await page.locator(".badge.cancelled").first().waitFor();
+    await close(watched);
+  },
+);
+
+test("why tasks died is told by kind; those of one kind are retried together, and no others", needs, async () => {
+  const { broker } = servers;
+  const cards = queue<number>("cards", { broker });
+  const failing = worker(
+    cards,
+    (card) => Promise.reject(new GiveUp(card < 3 ? `card ${card} was declined` : "no answer of the bank")),
+    { signals: [], concurrency: 5 },
+  );
+  const tasks = await cards.addMany([0, 1, 2, 3, 4]);
+  await Promise.all(tasks.map((task) => task.result({ timeout: "9s" }).catch(() => {})));
+  await failing.close();
+  const watched = await open(browser, `${url}#/overview`);
+  const { page } = watched;
+  await page.getByRole("link", { name: /cards/ }).first().click();
+  const errors = page.getByRole("region", { name: "Errors" }).getByRole("listitem");
+  await errors.filter({ hasText: "card … was declined" }).filter({ hasText: "3" }).waitFor();
+  await errors.filter({ hasText: "no answer of the bank" }).getByRole("link").click();
+  await page.locator(".list tbody tr").nth(2).waitFor({ state: "detached" });
+  assert.equal(await page.locator(".list tbody tr").count(), 2);
+  await errors.filter({ hasText: "declined" }).getByRole("button", { name: "Retry all 3" }).click();
+  await page.getByRole("dialog").getByText("Retry 3 dead tasks of cards with this error?").waitFor();
+  await button(page, "Retry 3 tasks").click();
+  await page.getByText("3 tasks wait again.").waitFor();
+  const states = broker.stats().queues.find(({ name }) => name === "cards")!.states;
+  assert.deepEqual([states.waiting, states.dead], [3, 2]);
+  await cards.close();
+  await close(watched);
+});
+
+test("removal asks once more and says how many; for ten seconds it can be undone", needs, async () => {
+  const { broker } = servers;
+  const trash = queue<number>("trash", { broker });
+  const failing = worker(trash, () => Promise.reject(new GiveUp("no")), { signals: [], concurrency: 5 });
+  const tasks = await trash.addMany([1, 2, 3]);
+  await Promise.all(tasks.map((task) => task.result({ timeout: "9s" }).catch(() => {})));
+  await failing.close();
+  const dead = (): number => broker.stats().queues.find(({ name }) => name === "trash")!.states.dead;
+  const watched = await open(browser, `${url}#/queue/trash?state=dead`);
+  const { page } = watched;
+  const remove = button(page, "Remove all 3").first();
+  await remove.click();
+  await page.getByRole("dialog").getByText("Remove 3 dead tasks of trash?").waitFor();
+  assert.deepEqual(await accessibility(page), []);
+  await page.keyboard.press("Escape");
+  assert.equal(dead(), 3);
+  await remove.click();
+  await button(page, "Remove 3 tasks").click();
+  await page.getByText("3 dead tasks of trash were removed.").waitFor();
+  assert.equal(dead(), 0);
+  await page.getByText("No dead tasks.").waitFor();
+  await button(page, "Undo").click();
+  await page.getByText("3 tasks are back.").waitFor();
+  assert.equal(dead(), 3);
+  await page.getByRole("link", { name: tasks[0]!.id }).waitFor();
+  await trash.close();
+  await close(watched);
+});
+
+test(
+  "a task opens beside the list under a URL of its own, with dates, worker, group, priority, progress, whole stack and body, live",
+  needs,
+  async () => {
+    const { broker } = servers;
+    const orders = queue<object>("orders", { broker });
+    const go = Promise.withResolvers<void>();
+    const slow = worker(
+      orders,
+      async (_body, { progress }) => {
+        progress(40);
+        await go.promise;
+        throw new GiveUp("the bank said no");
+      },
+      { signals: [] },
+    );
+    const task = await orders.add({ order: 7, lines: [1] }, { group: "shop-3", priority: 5 });
+    const watched = await open(browser, `${url}#/queue/orders?task=${encodeURIComponent(task.id)}`);
+    const { page } = watched;
+    const drawer = page.getByRole("complementary", { name: `Task ${task.id}` });
+    const fact = (name: string) => drawer.locator(".facts div", { hasText: name });
+    await fact("Worker")
+      .filter({ hasText: /local \d+/ })
+      .waitFor();
+    await fact("Progress").filter({ hasText: "40" }).waitFor();
+    await fact("Group").filter({ hasText: "shop-3" }).waitFor();
+    await fact("Priority").filter({ hasText: "5" }).waitFor();
+    await fact("Added")
+      .filter({ hasText: /\d{4}-\d\d-\d\d \d\d:\d\d:\d\d, \d+ m?s ago/ })
+      .waitFor();
+    await page.getByRole("row", { name: new RegExp(task.id) }).waitFor();
+    assert.deepEqual(await accessibility(page), []);
+    go.resolve();
+    await drawer.getByText("attempt 1 failed: GiveUp: the bank said no").waitFor();
+    const stack = await drawer.getByLabel(/^Stack of/).textContent();
+    assert.match(stack!, /^ {4}at .*queue-page\.test\.ts:/);
+    await button(page, /^Show body/).click();
+    await drawer.getByText('"lines": [').waitFor();
+    await button(page, "Raw").click();
+    await drawer.getByText('{"order":7,"lines":[1]}').waitFor();
+    await page.keyboard.press("Escape");
+    await drawer.waitFor({ state: "detached" });
+    assert.doesNotMatch(page.url(), /task=/);
+    await page.goBack();
+    await drawer.waitFor();
+    await slow.close();
+    await orders.close();
+    await close(watched);
+  },
+);
+
+test("a worker shows in the queue view when it joins, and as one that left when it leaves", needs, async () => {
+  const watched = await openQueues();
+  const { page } = watched;
+  const joins = queue<string, string>("joins", { broker: servers.broker });
+  const joining = worker(joins, () => Promise.resolve("done"), { signals: [], concurrency: 3 });
+  const row = page.getByRole("region", { name: "Table: Workers" }).getByRole("row", { name: /joins/ });
+  await row.filter({ hasText: "new" }).filter({ hasText: "own" }).waitFor();
+  await joining.close();
+  await row.filter({ hasText: /disconnected \d+ m?s ago/ }).waitFor();
+  await joins.close();
+  await close(watched);
+});
+
+test(
+  "of a thousand queues the page asks for those that it shows: 30 KB a second at most, searched and ordered in time",
+  needs,
+  async (context) => {
+    const broker = new Broker({ listen: "tcp://127.0.0.1:0", data: false });
+    await broker.listen();
+    const dashboard = new Dashboard({ listen: "127.0.0.1:0", queue: broker });
+    await dashboard.listen();
+    context.after(async () => {
+      await dashboard.close();
+      await broker.close();
+    });
+    for (let index = 0; index < 1000; index += 1) {
+      const each = queue<number>(`queue-${index}`, { broker });
+      await each.addMany(Array.from({ length: index === 777 ? 9 : 1 + (index % 3) }, (_, task) => task));
+      await each.close();
+    }
+    const watched = await open(browser, `http://${dashboard.address}/#/queue`);
+    const { page } = watched;
+    const table = page.getByRole("region", { name: "Table: Queues" });
+    await table.getByRole("link", { name: "queue-777", exact: true }).waitFor();
+    assert.ok((await table.getByRole("row").count()) < 40, "only what is seen is drawn");
+    await page.getByText("1,000 queues").waitFor();
+    const session = await page.context().newCDPSession(page);
+    await session.send("Network.enable");
+    let bytes = 0;
+    session.on("Network.dataReceived", ({ encodedDataLength, dataLength }) => (bytes += encodedDataLength || dataLength));
+    await sleep(5000);
+    assert.ok(bytes / 5 < 30_000, `${bytes / 5} bytes a second`);
+    assert.ok(bytes > 1000, "they are counted");
+    await table.evaluate((element) => void ((element as unknown as { scrollTop: number }).scrollTop = 1e6));
+    await table.locator("tbody tr:first-child.spacer").waitFor({ state: "attached" });
+    await page.getByLabel("Search queues").fill("e-99");
+    await page.getByText("11 of 1,000 queues").waitFor();
+    assert.match(page.url(), /search=e-99/);
+    await table.getByRole("button", { name: "Queue", exact: true }).click();
+    await table.getByRole("row").nth(1).filter({ hasText: "queue-99" }).waitFor();
+    assert.deepEqual(await accessibility(page), []);
+    await close(watched);
+  },
+);
