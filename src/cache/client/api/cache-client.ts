@@ -274,6 +274,7 @@ export class CacheClient extends EventEmitter<CacheEvents> {
       await this.#dispatch.everywhere("flush_all", "", options, () => ok, false);
     } finally {
       this.#dispatch.near?.clear();
+      this.#dispatch.flights.clear();
     }
   }
 

@@ -58,9 +58,6 @@ export const counter: ReplyReader<bigint | undefined> = (reply, verb) => {
 export interface TouchedItem {
   readonly bytes: Buffer;
   readonly flags: number;
-  readonly cas: bigint;
-  /** The server asks this reader to compute it anew. */
-  readonly won: boolean;
 }
 
 /** gat: the item, or undefined where there is none, or a lease's placeholder. */
@@ -71,8 +68,7 @@ export function gatReply(): ReplyReader<TouchedItem | undefined> {
       case "VALUE":
       case "VA":
         if (reply.flags !== LEASE_FLAGS) {
-          const { valueBytes, flags, cas, won } = reply;
-          found = { bytes: Buffer.from(valueBytes), flags, cas, won };
+          found = { bytes: Buffer.from(reply.valueBytes), flags: reply.flags };
         }
         return reply.kind === "VA" ? { result: found } : undefined;
       case "END":

@@ -9,6 +9,7 @@ import { OperationError, UsageError, type HoldfastError } from "../../../core/er
 import { durationMs } from "../../../core/units.ts";
 import type { Codec } from "../operations/codec.ts";
 import type { CacheCounts, CacheEvents, CallEvent } from "./events.ts";
+import type { Flight } from "./fetch.ts";
 import { toWireKey, withPrefix, type Key, type KeyPolicy } from "./key.ts";
 import type { PoolServer } from "../pool/pool-server.ts";
 import {
@@ -35,7 +36,7 @@ import type { NearItem } from "./near-cache.ts";
 import type { NearReads } from "./near-reads.ts";
 import type { CallOptions } from "./cache-client-options.ts";
 import { metaDone } from "./command-replies.ts";
-import { invalidation, versionReply, versionRequest, type ItemVersion } from "./lease.ts";
+import { invalidation, versionReply, versionRequest, type Look } from "./lease.ts";
 import type { Pool } from "../pool/pool.ts";
 import { startSpan } from "./tracing.ts";
 import { exptimeOf, exptimeOfMs, ttlMs, type Ttl } from "./ttl.ts";
@@ -66,6 +67,8 @@ export class Dispatch implements OperationOwner {
   readonly counts: CacheCounts = { hits: 0, nearHits: 0, misses: 0, calls: 0, errors: 0 };
   /** The near cache, where there is one. */
   near: NearReads | undefined = undefined;
+  /** What callers of `fetch` share, by wire key (fetch.ts). */
+  readonly flights = new Map<string, Flight<unknown>>();
   readonly #settings: DispatchSettings;
   /** Calls wait for it, by their own deadlines. */
   #starting: Promise<void> | undefined;
@@ -190,7 +193,12 @@ export class Dispatch implements OperationOwner {
         const operation = new CommandOperation(verb, wireKey, this, times, sent, read, missed, resolve, reject);
         this.#submit(poolServer, operation, options);
       });
-    return this.near && effect === "change" ? this.#change(key, this.near, send) : send();
+    return effect === "change" && (this.near || this.flights.size > 0) ? this.#change(key, send) : send();
+  }
+
+  /** The connection that the answers for a key come from now: a version that it told is worth nothing on another. */
+  connectionOf(wireKey: string): number {
+    return this.pool.route(wireKey)?.connection ?? 0;
   }
 
   /** The client's own errand at the server of a key, in a meta command: in no counter, no event. Missed where the server has none. */
@@ -215,34 +223,38 @@ export class Dispatch implements OperationOwner {
     });
   }
 
-  /**
-   * A read by a meta command takes the turn of whoever shall compute an invalidated item (W). A plain read gives it back, so that the
-   * next fetch has it. Where that fails, the claim ends when it has stood for too long (lease.ts).
-   */
-  async giveBack(wireKey: string, cas: bigint, options: CallOptions | undefined): Promise<void> {
-    await this.errand(wireKey, metaDone, false, invalidation(wireKey, { cas }), options).catch(() => false);
+  /** Gives the turn back, so that the next fetch has it. Where that fails, the claim ends when it has stood for too long (lease.ts). */
+  turnTaken(wireKey: string, cas: bigint): void {
+    const request = invalidation(wireKey, undefined, { cas, connection: this.connectionOf(wireKey) });
+    this.errand(wireKey, metaDone, false, request, undefined).catch(() => {});
   }
 
   /**
-   * The placeholder under the key, if one is; undefined also where that cannot be told: no meta commands, no answer. What is called
-   * right behind it goes out in the same write, after it.
+   * What is under the key. What is called right behind it goes out in the same write, after it.
+   *
+   * @param invalidates the caller invalidates what it sees, and so gives a turn back itself
    */
-  async placeholderAt(wireKey: string, options: CallOptions | undefined): Promise<ItemVersion | undefined> {
+  async look(wireKey: string, options: CallOptions | undefined, invalidates = false): Promise<Look> {
     const request = versionRequest(wireKey);
     const found = await this.errand(wireKey, versionReply, undefined, request, options).catch(() => undefined);
-    if (found?.held) return found;
-    if (found?.won) await this.giveBack(wireKey, found.cas, options);
-    return undefined;
+    if (found === undefined || found === "nothing") return found;
+    const { held, won, cas } = found;
+    if (won && !held && !invalidates) this.turnTaken(wireKey, cas);
+    return { held, cas, connection: this.connectionOf(wireKey) };
   }
 
-  /** The near cache drops the item before the change is sent and again after its reply: reads may come between. */
-  async #change<T>(key: Key, near: NearReads, send: () => Promise<T>): Promise<T> {
+  /**
+   * The near cache drops the item before the change is sent and again after its reply: reads may come between. Whoever fetches it from
+   * now on shares nothing that was begun before.
+   */
+  async #change<T>(key: Key, send: () => Promise<T>): Promise<T> {
     const wireKey = this.toWireKey(key);
-    near.changed(wireKey);
+    this.near?.changed(wireKey);
+    this.flights.delete(wireKey);
     try {
       return await send();
     } finally {
-      near.changed(wireKey);
+      this.near?.changed(wireKey);
     }
   }
 

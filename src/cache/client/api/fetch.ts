@@ -16,6 +16,7 @@ import type { Key } from "./key.ts";
 import {
   decoded,
   invalidation,
+  isItem,
   leaseDropped,
   leasedRead,
   leasedReply,
@@ -25,6 +26,7 @@ import {
   PLACEHOLDER_MS,
   SeenClaims,
   type LeasedItem,
+  type ToldVersion,
 } from "./lease.ts";
 import { FETCH_TIMEOUT_MS_DEFAULT, LEASE_MS_DEFAULT, POLL_MS_MAX, POLL_MS_MIN } from "../operations/limits.ts";
 import { readRaw, type RawItem } from "./near-reads.ts";
@@ -88,8 +90,8 @@ interface FlightContext<T> {
   readonly waits: () => void;
 }
 
-/** One read or computation that callers of a key share. */
-interface Flight<T> {
+/** One read or computation that callers of a key share, until this client changes the key or the lease is lost. */
+export interface Flight<T> {
   readonly result: Promise<T>;
   readonly abort: AbortController;
   /** Callers. */
@@ -100,7 +102,6 @@ export class Fetcher {
   readonly #dispatch: Dispatch;
   readonly #clock: Clock;
   readonly #random: Random;
-  readonly #flights = new Map<string, Flight<unknown>>();
   readonly #claims = new SeenClaims();
 
   constructor(dispatch: Dispatch, random: Random) {
@@ -120,12 +121,12 @@ export class Fetcher {
     const wireKey = this.#dispatch.toWireKey(key);
     const times = this.#times(options);
     if (options.signal?.aborted) throw aborted(options.signal);
-    const near = this.#dispatch.near?.fresh(wireKey);
+    const near = this.#dispatch.near?.fresh(wireKey, true);
     if (near) {
       const found = decoded(codec, near.bytes, near.flags);
       if (found) return found.value;
     }
-    const shared = this.#flights.get(wireKey) as Flight<T> | undefined;
+    const shared = this.#dispatch.flights.get(wireKey) as Flight<T> | undefined;
     if (shared) waits();
     const flight = shared ?? this.#begin(wireKey, { key, codec, loader, times, waits });
     flight.waiting += 1;
@@ -148,43 +149,48 @@ export class Fetcher {
     const load = async (): Promise<T> => loader({ signal: abort.signal });
     const result = this.#run({ ...context, wireKey, load, signal: abort.signal });
     const flight: Flight<T> = { result, abort, waiting: 0 };
-    this.#flights.set(wireKey, flight);
+    this.#dispatch.flights.set(wireKey, flight);
     return flight;
   }
 
   /** No caller waits any more: a loader still at work is told to stop, and the next caller begins a flight of its own. */
   #end(wireKey: string, flight: Flight<unknown>): void {
-    if (this.#flights.get(wireKey) === flight) this.#flights.delete(wireKey);
+    if (this.#dispatch.flights.get(wireKey) === flight) this.#dispatch.flights.delete(wireKey);
     flight.abort.abort(new OperationError("ABORTED", "No caller waits for the value any more"));
   }
 
   async #run<T>(context: FlightContext<T>): Promise<T> {
     const { wireKey, times, load, signal } = context;
     await this.#dispatch.started({ deadlineMs: times.deadlineMs, signal: undefined });
-    if (!this.#dispatch.pool.route(wireKey)?.meta) return this.#runWithoutLease(context);
+    const poolServer = this.#dispatch.pool.route(wireKey);
+    if (!poolServer) return load(); // without a lease nothing may be stored: the server may be back by then, and others have stored there
+    if (!poolServer.meta) return this.#runWithoutLease(context);
     const waitUntilMs = this.#clock.now() + times.leaseMs;
     for (let attempt = 0; ; attempt += 1) {
       const askedMs = this.#clock.now();
       const leased = await this.#read(context);
       if (!leased) return load(); // the cache does not answer: the value is computed without a lease
-      const { found, claimed, held, stale, cas, leftS = Infinity } = leased;
+      const { found, claimed, held, stale, leftS = Infinity } = leased;
+      const version: ToldVersion = { cas: leased.cas, connection: this.#dispatch.connectionOf(wireKey) };
+      const isThere = version.cas !== 0n;
       const standingMs = this.#standingMs(context, leased, askedMs);
       const taken = claimed && standingMs >= times.leaseMs;
       if (taken) this.#claims.ended(wireKey);
       const won = taken || (leased.won && !held);
       if (found && won && leftS * 1000 > times.staleMs && !stale) {
-        this.#refresh(context, leased);
+        this.#recompute(context, this.#itemLease(context, version), found).catch(ignored); // in the background; after a failure the next reader tries
         return found.value;
       }
       if (found && !won) return found.value;
-      if (won || (cas !== 0n && !claimed && !held)) return this.#recompute(context, notRenewed(cas), found);
+      if (won || (isThere && !claimed && !held)) return this.#recompute(context, this.#itemLease(context, version), found);
       // A placeholder that was invalidated has lost its holder's version.
-      if (cas === 0n || (held && (stale || standingMs >= PLACEHOLDER_MS))) {
-        const lease = await this.#take(context, cas === 0n ? undefined : cas);
+      if (!isThere || (held && (stale || standingMs >= PLACEHOLDER_MS))) {
+        const lease = await this.#take(context, isThere ? version : undefined);
         if (lease === undefined) return load();
         if (lease) return this.#recompute(context, lease, undefined);
       }
-      if (this.#clock.now() >= waitUntilMs || signal.aborted) return this.#recompute(context, notRenewed(cas), found);
+      if (this.#clock.now() >= waitUntilMs || signal.aborted)
+        return this.#recompute(context, this.#itemLease(context, version), found);
       context.waits();
       await this.#pause(attempt);
     }
@@ -197,7 +203,7 @@ export class Fetcher {
     return 0;
   }
 
-  /** For servers without the meta protocol: one loader a process, no lease between processes. */
+  /** For servers without the meta protocol: one loader a process, no lease between processes. What others stored meanwhile counts. */
   async #runWithoutLease<T>({ key, codec, load, times }: FlightContext<T>): Promise<T> {
     const dispatch = this.#dispatch;
     const found = await dispatch.lookup("get", key, codec, readFound as ValueReader<{ value: T }>, undefined).catch(ignored);
@@ -205,7 +211,7 @@ export class Fetcher {
     const value = await load();
     const { bytes, flags } = checked(codec.encode(value));
     await dispatch
-      .command("set", key, undefined, storedOrNot, false, (poolServer) => ({
+      .command("add", key, undefined, storedOrNot, false, (poolServer) => ({
         body: bytes,
         flags,
         exptime: dispatch.exptimeOfMs(poolServer, times.freshMs + times.staleMs),
@@ -234,22 +240,45 @@ export class Fetcher {
    *
    * @param over the version of the placeholder to take over; left out: nothing is there
    */
-  async #take<T>({ wireKey, key, signal }: FlightContext<T>, over: bigint | undefined): Promise<Lease | false | undefined> {
+  async #take<T>(
+    { wireKey, key, signal }: FlightContext<T>,
+    over: ToldVersion | undefined,
+  ): Promise<Lease | false | undefined> {
+    const dispatch = this.#dispatch;
     const token = Math.floor(this.#random() * 2 ** 48).toString(36) + "-lease";
-    const put = (cas?: bigint): Promise<bigint | undefined> =>
-      this.#dispatch.command("meta", key, undefined, placed, 0n, () => placeholder(wireKey, token, cas), "read").catch(ignored);
-    const cas = await put(over);
-    if (cas === undefined) return undefined;
-    return cas === 0n ? false : new RenewedLease(this.#clock, cas, put, signal);
+    const put = async (last?: ToldVersion): Promise<ToldVersion | false | undefined> => {
+      const request = (): CommandFields => placeholder(wireKey, token, last);
+      const cas = await dispatch.command("meta", key, undefined, placed, 0n, request, "read").catch(ignored);
+      return cas === undefined ? undefined : cas !== 0n && { cas, connection: dispatch.connectionOf(wireKey) };
+    };
+    const lease = await put(over);
+    if (!lease) return lease;
+    const renew = async (last: ToldVersion): Promise<ToldVersion | undefined> => {
+      const renewed = await put(last);
+      if (!renewed) dispatch.flights.delete(wireKey); // somebody deleted or stored: who comes now computes anew
+      return renewed || undefined;
+    };
+    return new Lease(this.#clock, lease, renew, signal);
+  }
+
+  /** The lease of an item that is there, which its version is. */
+  #itemLease<T>({ wireKey, signal }: FlightContext<T>, version: ToldVersion): Lease {
+    const check = async (): Promise<ToldVersion | undefined> => {
+      const seen = await this.#dispatch.look(wireKey, undefined);
+      if (isItem(seen) && seen.cas === version.cas && seen.connection === version.connection) return version;
+      this.#dispatch.flights.delete(wireKey);
+      return undefined;
+    };
+    return new Lease(this.#clock, version, check, signal);
   }
 
   /** Computes and stores. When the loader fails, an old value is given if there is one, and the lease goes to the next reader. */
   async #recompute<T>({ wireKey, key, codec, load, times }: FlightContext<T>, lease: Lease, old: Found<T>): Promise<T> {
     const dispatch = this.#dispatch;
-    const send = (fields: (cas: bigint, poolServer: PoolServer | undefined) => CommandFields): Promise<unknown> =>
-      lease.end().then((cas) => {
-        if (cas === 0n) return undefined; // lost: a later store or delete counts
-        return dispatch.command("meta", key, undefined, metaDone, false, (poolServer) => fields(cas, poolServer));
+    const send = (fields: (version: ToldVersion, poolServer: PoolServer | undefined) => CommandFields): Promise<unknown> =>
+      lease.end().then((version) => {
+        if (!version) return undefined; // lost: a later store or delete counts
+        return dispatch.command("meta", key, undefined, metaDone, false, (poolServer) => fields(version, poolServer));
       });
     let value: T;
     let encoded: Encoded;
@@ -258,21 +287,18 @@ export class Fetcher {
       encoded = checked(codec.encode(value));
     } catch (error) {
       const kept = error === NOTHING_LOADED ? undefined : old;
-      await send((cas) => (kept ? invalidation(wireKey, { cas }) : leaseDropped(wireKey, cas))).catch(ignored);
+      await send((version) => (kept ? invalidation(wireKey, undefined, version) : leaseDropped(wireKey, version))).catch(
+        ignored,
+      );
       if (kept) return kept.value;
       throw error;
     }
     const { bytes, flags } = encoded;
-    await send((cas, poolServer) => {
+    await send((version, poolServer) => {
       const exptime = dispatch.exptimeOfMs(poolServer, times.freshMs + times.staleMs);
-      return leasedStore(wireKey, { cas, exptime, flags, body: bytes });
-    }).catch(() => send((cas) => leaseDropped(wireKey, cas)).catch(ignored));
+      return leasedStore(wireKey, version, { exptime, flags, body: bytes });
+    }).catch(() => send((version) => leaseDropped(wireKey, version)).catch(ignored));
     return value;
-  }
-
-  /** Recomputes in the background while the value is still fresh. After a failure the next reader tries again. */
-  #refresh<T>(context: FlightContext<T>, { cas, found }: LeasedItem<T>): void {
-    this.#recompute(context, notRenewed(cas), found).catch(ignored);
   }
 
   async #pause(attempt: number): Promise<void> {
@@ -299,50 +325,45 @@ export class Fetcher {
   }
 }
 
-/** The right to store what was computed. */
-interface Lease {
-  /** The version to store over; 0n when the lease was lost. */
-  end(): Promise<bigint>;
-}
-
-/** Of an item that is there: its version. */
-function notRenewed(cas: bigint): Lease {
-  return { end: () => Promise.resolve(cas) };
-}
-
 /** 1 s: half of a placeholder's life. */
 const RENEW_MS = 1000;
 
-/** Of a placeholder, which is renewed until the loader has ended, or no caller waits any more. */
-class RenewedLease implements Lease {
+/** The right to store what is computed: over a version, which is renewed, or seen to be there, until nobody waits any more. */
+class Lease {
   readonly #clock: Clock;
-  readonly #put: (cas: bigint) => Promise<bigint | undefined>;
-  #cas: bigint;
+  readonly #renew: (last: ToldVersion) => Promise<ToldVersion | undefined>;
+  #version: ToldVersion | undefined;
   #renewal: Promise<void> = Promise.resolve();
   #cancel: Cancel = () => {};
   #ended = false;
 
-  constructor(clock: Clock, cas: bigint, put: (cas: bigint) => Promise<bigint | undefined>, signal: AbortSignal) {
+  constructor(
+    clock: Clock,
+    version: ToldVersion,
+    renew: (last: ToldVersion) => Promise<ToldVersion | undefined>,
+    signal: AbortSignal,
+  ) {
     this.#clock = clock;
-    this.#cas = cas;
-    this.#put = put;
+    this.#version = version;
+    this.#renew = renew;
     signal.addEventListener("abort", () => void this.end(), { once: true });
-    this.#renewLater();
+    this.#renewLater(version);
   }
 
-  async end(): Promise<bigint> {
+  /** Ends it. The version to store over; undefined when it was lost. */
+  async end(): Promise<ToldVersion | undefined> {
     this.#ended = true;
     this.#cancel();
     await this.#renewal;
-    return this.#cas;
+    return this.#version;
   }
 
-  #renewLater(): void {
+  #renewLater(version: ToldVersion): void {
     if (this.#ended) return;
     this.#cancel = this.#clock.at(this.#clock.now() + RENEW_MS, () => {
-      this.#renewal = this.#put(this.#cas).then((cas = 0n) => {
-        this.#cas = cas;
-        if (cas !== 0n) this.#renewLater();
+      this.#renewal = this.#renew(version).then((renewed) => {
+        this.#version = renewed;
+        if (renewed) this.#renewLater(renewed);
       });
     });
   }

@@ -13,6 +13,28 @@ import { unexpected } from "../protocol/in-flight.ts";
 import type { CommandFields, ReplyReader } from "../operations/operation.ts";
 import { isBase64 } from "../operations/wire-key.ts";
 
+/** A version, and the connection that told it: a server that is started anew begins its versions anew. */
+export interface ToldVersion {
+  readonly cas: bigint;
+  readonly connection: number;
+}
+
+/** What a look at a key finds; undefined where that cannot be told: no meta commands, no answer. */
+export type Look = "nothing" | SeenVersion | undefined;
+
+/** An item, or a placeholder, which is none. */
+export interface SeenVersion extends ToldVersion {
+  readonly held: boolean;
+}
+
+export function isPlaceholder(looked: Look): looked is SeenVersion {
+  return typeof looked === "object" && looked.held;
+}
+
+export function isItem(looked: Look): looked is SeenVersion {
+  return typeof looked === "object" && !looked.held;
+}
+
 /** The reply to a leased read. */
 export interface LeasedItem<T> {
   /** The value; undefined when there is none yet or the codec cannot read it. */
@@ -39,11 +61,16 @@ export function leasedRead(wireKey: string, { recacheS }: { recacheS: number }):
   return { words: `mg ${metaKey(wireKey)} v f c t${recacheS > 0 ? ` R${recacheS}` : ""}` };
 }
 
-/** Puts a placeholder where nothing is (no `cas`), or renews it. */
-export function placeholder(wireKey: string, token: string, cas?: bigint): CommandFields {
+/** Puts a placeholder where nothing is (no `over`), or in the place of another: renews it. */
+export function placeholder(wireKey: string, token: string, over?: ToldVersion): CommandFields {
   const [key, base64] = keyAndMark(wireKey);
-  const where = cas === undefined ? "ME" : `C${cas}`;
-  return { words: `ms ${key}`, tail: `${base64} ${where} T${PLACEHOLDER_S} F${LEASE_FLAGS} c`, body: token };
+  const where = over ? `C${over.cas}` : "ME";
+  return {
+    words: `ms ${key}`,
+    tail: `${base64} ${where} T${PLACEHOLDER_S} F${LEASE_FLAGS} c`,
+    body: token,
+    ...(over && { connection: over.connection }),
+  };
 }
 
 /** 1,024 keys that others compute, as seen by one process; of the one that is forgotten a dead winner is noticed later. */
@@ -90,21 +117,22 @@ export const placed: ReplyReader<bigint> = (reply, verb) => {
 /** Stores what the winner computed, if the item is still the one that was won. */
 export function leasedStore(
   wireKey: string,
-  { cas, exptime, flags, body }: { cas: bigint; exptime: number; flags: number; body: string | Uint8Array },
+  { cas, connection }: ToldVersion,
+  { exptime, flags, body }: { exptime: number; flags: number; body: string | Uint8Array },
 ): CommandFields {
   const [key, base64] = keyAndMark(wireKey);
-  return { words: `ms ${key}`, tail: `${base64} C${cas} F${flags} T${exptime}`, body };
+  return { words: `ms ${key}`, tail: `${base64} C${cas} F${flags} T${exptime}`, body, connection };
 }
 
 /** Gives a lease up: deletes its placeholder, so that the next reader wins. */
-export function leaseDropped(wireKey: string, cas: bigint): CommandFields {
-  return { words: `md ${metaKey(wireKey)} C${cas}` };
+export function leaseDropped(wireKey: string, { cas, connection }: ToldVersion): CommandFields {
+  return { words: `md ${metaKey(wireKey)} C${cas}`, connection };
 }
 
-/** Marks the item as out of date, so that the next reader wins; `leftS` shortens its life. */
-export function invalidation(wireKey: string, { cas, leftS }: { cas?: bigint; leftS?: number }): CommandFields {
-  const only = cas === undefined ? "" : ` C${cas}`;
-  return { words: `md ${metaKey(wireKey)} I${only}${leftS === undefined ? "" : ` T${leftS}`}` };
+/** Marks the item, whose version may be given, as out of date, so that the next reader wins; `leftS` shortens its life. */
+export function invalidation(wireKey: string, leftS: number | undefined, only?: ToldVersion): CommandFields {
+  const words = `md ${metaKey(wireKey)} I${leftS === undefined ? "" : ` T${leftS}`}`;
+  return only ? { words: `${words} C${only.cas}`, connection: only.connection } : { words };
 }
 
 /** Reads an item's version and end alone. */
@@ -121,13 +149,12 @@ export interface ItemVersion {
   readonly held: boolean;
 }
 
-/** The version, or undefined when there is no item. */
-export const versionReply: ReplyReader<ItemVersion | undefined> = (reply, verb) => {
+export const versionReply: ReplyReader<ItemVersion | "nothing" | undefined> = (reply, verb) => {
   switch (reply.kind) {
     case "HD":
       return { result: { cas: reply.cas, leftS: reply.ttl, won: reply.won, held: reply.flags === LEASE_FLAGS } };
     case "EN":
-      return { result: undefined };
+      return { result: "nothing" };
     default:
       throw unexpected(reply, verb);
   }

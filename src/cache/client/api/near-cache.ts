@@ -14,6 +14,10 @@ export interface NearItem {
   readonly cas: bigint;
   /** The server that gave it. */
   readonly server: string;
+  /** The connection that told its version. */
+  readonly connection: number;
+  /** It was invalidated, or is computed anew: still a value to read, but none to `fetch`. */
+  readonly old: boolean;
 }
 
 interface Entry extends NearItem {
@@ -86,6 +90,11 @@ export class NearCache {
     else if (!overtaken) this.#put(key, item, freshUntilMs);
   }
 
+  /** The item was invalidated: what is kept as old already is no older now. */
+  invalidated(key: string): void {
+    if (!this.#entries.get(key)?.old) this.changed(key);
+  }
+
   /** The item may have changed. */
   changed(key: string): void {
     if (this.#fills.has(key)) this.#overtaken.add(key);
@@ -109,11 +118,11 @@ export class NearCache {
     this.#bytes = 0;
   }
 
-  #put(key: string, { bytes, flags, cas, server }: NearItem, freshUntilMs: number): void {
+  #put(key: string, { bytes, flags, cas, server, connection, old }: NearItem, freshUntilMs: number): void {
     this.#remove(key);
     const costBytes = key.length + bytes.length + ENTRY_BYTES;
     if (costBytes > this.#bytesMax / ITEM_SHARE) return;
-    this.#entries.set(key, { bytes: Buffer.from(bytes), flags, cas, server, costBytes, freshUntilMs });
+    this.#entries.set(key, { bytes: Buffer.from(bytes), flags, cas, server, connection, old, costBytes, freshUntilMs });
     this.#bytes += costBytes;
     for (const oldest of this.#entries.keys()) {
       if (this.#bytes <= this.#bytesMax) break;

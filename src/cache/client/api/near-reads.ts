@@ -42,15 +42,16 @@ export class NearReads implements ChangeListener {
     this.#validate = options.validate ?? false;
   }
 
-  /** A fresh item by its wireKey key. */
-  fresh(wireKey: string): NearItem | undefined {
+  /** A fresh item, by its wire key. @param forFetch not an old one, which `fetch` shall compute anew */
+  fresh(wireKey: string, forFetch = false): NearItem | undefined {
     const { pool } = this.#dispatch;
     if (pool.routesVersion !== this.#routesVersion) {
       this.#routesVersion = pool.routesVersion;
       this.#cache.routesChanged((key) => this.#serverOf(key));
     }
     const item = this.#cache.fresh(wireKey, this.#clock.now());
-    if (item) this.#dispatch.countNear(1);
+    if (!item || (forFetch && item.old)) return undefined;
+    this.#dispatch.countNear(1);
     return item;
   }
 
@@ -102,17 +103,25 @@ export class NearReads implements ChangeListener {
     const askedMs = this.#clock.now();
     const server = this.#serverOf(wireKey);
     return (item) => {
-      if (item?.won) void this.#dispatch.giveBack(wireKey, item.cas, undefined);
       const lifeMs = item && this.#mayKeep(item, server) ? lifeMsOf(item.leftS) : 0;
       const keptMs = lifeMs - aheadMs;
       const isKept = server !== undefined && server === this.#serverOf(wireKey) && keptMs > 0;
-      this.#cache.filled(wireKey, isKept ? { ...item!, server } : undefined, this.#freshUntilMs(askedMs, keptMs, server));
+      const connection = this.#dispatch.connectionOf(wireKey);
+      this.#cache.filled(
+        wireKey,
+        isKept ? { ...item!, old: isOld(item!), server, connection } : undefined,
+        this.#freshUntilMs(askedMs, keptMs, item && isOld(item) ? undefined : server),
+      );
     };
   }
 
   /** This client changes the item (called before and after), or its server told of a change. */
   changed(wireKey: string): void {
     this.#cache.changed(wireKey);
+  }
+
+  invalidated(wireKey: string): void {
+    this.#cache.invalidated(wireKey);
   }
 
   clear(): void {
@@ -134,12 +143,19 @@ export class NearReads implements ChangeListener {
 
   async #ask(wireKey: string, key: Key, options: CallOptions | undefined): Promise<RawItem | NearItem | undefined> {
     const old = this.#validate ? this.#cache.old(wireKey) : undefined;
-    if (old && old.cas !== 0n && old.server === this.#serverOf(wireKey) && this.#hasMeta(wireKey)) {
+    if (
+      old &&
+      !old.old &&
+      old.cas !== 0n &&
+      old.connection === this.#dispatch.connectionOf(wireKey) &&
+      this.#hasMeta(wireKey)
+    ) {
       const askedMs = this.#clock.now();
       const request = (): CommandFields => versionRequest(wireKey);
-      const now = await this.#dispatch.command("meta", key, options, versionReply, undefined, request, "read");
-      if (now?.won) void this.#dispatch.giveBack(wireKey, now.cas, undefined);
-      if (now?.cas === old.cas) {
+      const answer = await this.#dispatch.command("meta", key, options, versionReply, undefined, request, "read");
+      const now = answer === "nothing" ? undefined : answer;
+      if (now?.won) this.#dispatch.turnTaken(wireKey, now.cas);
+      if (now?.cas === old.cas && old.connection === this.#dispatch.connectionOf(wireKey)) {
         this.#cache.renew(wireKey, now.cas, this.#freshUntilMs(askedMs, lifeMsOf(now.leftS), old.server));
         this.#dispatch.countNear(1);
         return old;
@@ -155,9 +171,9 @@ export class NearReads implements ChangeListener {
     return item;
   }
 
-  /** Not what another shall replace; and counters only where the stream tells of incr and decr. */
-  #mayKeep({ won, old, bytes }: RawItem, server: string | undefined): boolean {
-    return !won && !old && ((server !== undefined && this.#followed.get(server) === true) || !isCounter(bytes));
+  /** Counters only where the stream tells of incr and decr. */
+  #mayKeep({ bytes }: RawItem, server: string | undefined): boolean {
+    return (server !== undefined && this.#followed.get(server) === true) || !isCounter(bytes);
   }
 
   #serverOf(wireKey: string): string | undefined {
@@ -173,6 +189,10 @@ export class NearReads implements ChangeListener {
     const watchedTtlMs = everyChange ? this.#watchedTtlMs : this.#partlyWatchedTtlMs;
     return askedMs + Math.min(everyChange === undefined ? this.#ttlMs : watchedTtlMs, lifeMs);
   }
+}
+
+function isOld({ won, stale, claimed }: RawItem): boolean {
+  return won || stale || claimed;
 }
 
 /** Milliseconds that an item surely lives, by the seconds it is said to have left; 0 where nothing was said. */
@@ -197,8 +217,10 @@ export interface RawItem {
   readonly leftS: number | undefined;
   /** The server asks this reader to compute it anew. */
   readonly won: boolean;
-  /** It was invalidated, or another computes it anew. */
-  readonly old: boolean;
+  /** It was invalidated. */
+  readonly stale: boolean;
+  /** Another reader computes it anew. */
+  readonly claimed: boolean;
 }
 
 /** The item undecoded, in bytes of its own. */
@@ -208,5 +230,6 @@ export const readRaw: ValueReader<RawItem> = (reply) => ({
   cas: reply.cas,
   leftS: reply.ttl,
   won: reply.won,
-  old: reply.stale || reply.claimed,
+  stale: reply.stale,
+  claimed: reply.claimed,
 });

@@ -10,7 +10,7 @@ import { readValue, type ValueReader, type Versioned } from "../operations/get-o
 import type { CallOptions } from "./cache-client-options.ts";
 import { checkSignal, type Dispatch } from "./dispatch.ts";
 import type { Key } from "./key.ts";
-import { PLACEHOLDER_MS } from "./lease.ts";
+import { isPlaceholder, PLACEHOLDER_MS } from "./lease.ts";
 import { metadump } from "../pool/metadump.ts";
 import type { PoolServerSettings } from "../pool/pool-server.ts";
 import { wireKeyOf } from "../operations/wire-key.ts";
@@ -52,13 +52,7 @@ export class Reads {
       if (!poolServer || poolServer.meta) continue;
       throw new OperationError("CACHE_REFUSED", `Cannot read times from ${poolServer.server.name}: it has no meta commands`);
     }
-    const found = await dispatch.lookupMany("mg", all, this.#codec, readTimed as ValueReader<Timed<T> & Won>, options);
-    const items = new Map<K, Timed<T>>();
-    for (const [key, { value, cas, ttl, won }] of found) {
-      if (won) void dispatch.giveBack(dispatch.toWireKey(key), cas, undefined);
-      items.set(key, { value, cas, ttl });
-    }
-    return items;
+    return dispatch.lookupMany("mg", all, this.#codec, readTimed as ValueReader<Timed<T>>, options);
   }
 
   /** All items of all servers under the client's prefix, one server after the other. A placeholder is none. */
@@ -75,7 +69,7 @@ export class Reads {
         if (!key.subarray(0, prefix.length).equals(prefix)) continue;
         const ttl = expiresS < 0 ? undefined : Math.max(0, expiresS - Math.floor(clock.wallMs() / 1000));
         const mayBeHeld = ttl !== undefined && ttl <= PLACEHOLDER_MS / 1000;
-        if (mayBeHeld && (await dispatch.placeholderAt(wireKeyOf(key), { signal }))) continue;
+        if (mayBeHeld && isPlaceholder(await dispatch.look(wireKeyOf(key), { signal }))) continue;
         yield { key: textOr(key.subarray(prefix.length)), ttl, sizeBytes };
       }
     }
@@ -112,14 +106,8 @@ function textOr(bytes: Buffer): Key {
   return isUtf8(bytes) ? bytes.toString() : bytes;
 }
 
-interface Won {
-  /** The server asks this reader to compute it anew. */
-  readonly won: boolean;
-}
-
-const readTimed: ValueReader<Timed<unknown> & Won> = (reply, codec) => ({
+const readTimed: ValueReader<Timed<unknown>> = (reply, codec) => ({
   value: readValue(reply, codec),
   cas: reply.cas,
   ttl: reply.ttl === undefined || reply.ttl < 0 ? undefined : reply.ttl,
-  won: reply.won,
 });

@@ -10,11 +10,11 @@ import type { CallOptions, CountOptions, StoreOptions } from "./cache-client-opt
 import { casOutcome, counter, foundOrNot, gatReply, metaDone, storedOrNot, type CasOutcome } from "./command-replies.ts";
 import type { Dispatch } from "./dispatch.ts";
 import type { Key } from "./key.ts";
-import { invalidation, leaseDropped, leasedStore, type ItemVersion } from "./lease.ts";
+import { invalidation, isItem, isPlaceholder, leaseDropped, leasedStore, type Look, type SeenVersion } from "./lease.ts";
 import type { Ttl } from "./ttl.ts";
 
-/** 3: an item can come and go between two commands; after that, no server answers for the key. */
-const COUNT_ATTEMPTS_MAX = 3;
+/** 4: an item can come and go between two commands; that often, either no server answers for the key or it is fought over. */
+const ATTEMPTS_MAX = 4;
 
 /** What a command sends; depends on its server, because the gutter shortens times to live. */
 type FieldsAt = (poolServer: PoolServer | undefined) => CommandFields;
@@ -52,7 +52,7 @@ export class Writes {
       ...stored(poolServer),
       cas: version(cas),
     }));
-    return outcome === "exists" && (await this.#placeholderAt(key, later())) ? "missing" : outcome;
+    return outcome === "exists" && isNoItem(await this.#look(key, later())) ? "missing" : outcome;
   }
 
   /** append and prepend: whether there was an item. */
@@ -71,7 +71,7 @@ export class Writes {
     const made = initial === undefined ? undefined : deltaOf(initial);
     for (let attempt = 0; ; attempt += 1) {
       const counted = await this.#countWhereItemIs(verb, key, delta, later());
-      if (counted !== undefined || made === undefined || attempt === COUNT_ATTEMPTS_MAX) return counted;
+      if (counted !== undefined || made === undefined || attempt === ATTEMPTS_MAX) return counted;
       const fields: FieldsAt = (poolServer) => ({
         body: String(made),
         flags: NUMBER_FLAG,
@@ -92,7 +92,7 @@ export class Writes {
       return await this.#dispatch.command(verb, key, options, counter, undefined, () => ({ delta: deltaOf(delta) }));
     } catch (error) {
       // A placeholder is no number, and so is refused.
-      if (codeOf(error) === "CACHE_REFUSED" && (await this.#placeholderAt(key, later()))) return undefined;
+      if (codeOf(error) === "CACHE_REFUSED" && isNoItem(await this.#look(key, later()))) return undefined;
       throw error;
     }
   }
@@ -105,24 +105,23 @@ export class Writes {
     this.#dispatch.countRead(item !== undefined);
     if (!item) return undefined;
     const wireKey = this.#dispatch.toWireKey(key);
-    if (item.won) void this.#dispatch.giveBack(wireKey, item.cas, undefined);
     return this.#dispatch.decode(wireKey, item, codec) as T | undefined;
   }
 
   /** Deletes also a placeholder: what its holder computes is from before, and is not stored. */
   async delete(key: Key, options: CallOptions | undefined): Promise<boolean> {
-    const held = this.#placeholderAt(key, options);
+    const before = this.#look(key, options);
     const found = await this.#dispatch.command("delete", key, options, foundOrNot, false, () => ({}));
-    return found && !(await held);
+    return found && !isPlaceholder(await before);
   }
 
   /** Where a placeholder is, its holder soon sets its end again, or another takes it over. */
   async touch(key: Key, ttl: Ttl, options: CallOptions | undefined): Promise<boolean> {
-    const held = this.#placeholderAt(key, options);
+    const before = this.#look(key, options);
     const found = await this.#dispatch.command("touch", key, options, foundOrNot, false, (poolServer) => ({
       exptime: this.#newEnd(poolServer, ttl),
     }));
-    return found && !(await held);
+    return found && !isPlaceholder(await before);
   }
 
   #newEnd(poolServer: PoolServer | undefined, ttl: Ttl): number {
@@ -134,10 +133,16 @@ export class Writes {
   async invalidate(key: Key, leftS: number | undefined, options: CallOptions | undefined): Promise<boolean> {
     const later = this.#dispatch.later(options);
     const wireKey = this.#dispatch.toWireKey(key);
-    const held = await this.#placeholderAt(key, options);
-    const fields = held ? leaseDropped(wireKey, held.cas) : invalidation(wireKey, leftS === undefined ? {} : { leftS });
-    const found = await this.#dispatch.command("meta", key, later(), metaDone, false, () => fields);
-    return found && !held;
+    for (let attempt = 1; ; attempt += 1) {
+      const seen = await this.#dispatch.look(wireKey, later(), true);
+      if (seen === "nothing") return false;
+      const isHeld = isPlaceholder(seen);
+      const only = isItem(seen) && attempt < ATTEMPTS_MAX ? seen : undefined;
+      const fields = isHeld ? leaseDropped(wireKey, seen) : invalidation(wireKey, leftS, only);
+      const done = await this.#dispatch.command("meta", key, later(), metaDone, false, () => fields);
+      if (done || (!isHeld && !only)) return done && !isHeld; // else it is another by now
+      if (attempt === ATTEMPTS_MAX) return false;
+    }
   }
 
   /** replace, append and prepend look first, since the server would take a placeholder for an item. */
@@ -148,26 +153,35 @@ export class Writes {
     fields: FieldsAt,
   ): Promise<boolean> {
     const later = this.#dispatch.later(options);
-    const held = await this.#placeholderAt(key, options);
-    return held ? false : this.#dispatch.command(verb, key, later(), storedOrNot, false, fields);
+    if (isNoItem(await this.#look(key, options))) {
+      fields(undefined); // what could not be sent is refused all the same
+      return false;
+    }
+    return this.#dispatch.command(verb, key, later(), storedOrNot, false, fields);
   }
 
   /** An add that meets a placeholder stores in its place; the lease's holder then stores nothing. */
   async #add(key: Key, options: CallOptions | undefined, stored: FieldsAt): Promise<boolean> {
     const later = this.#dispatch.later(options);
-    if (await this.#dispatch.command("add", key, options, storedOrNot, false, stored)) return true;
-    const held = await this.#placeholderAt(key, later());
-    if (!held) return false;
-    return this.#dispatch.command("meta", key, later(), metaDone, false, (poolServer) => {
+    for (let attempt = 1; ; attempt += 1) {
+      if (await this.#dispatch.command("add", key, later(), storedOrNot, false, stored)) return true;
+      const met = await this.#look(key, later());
+      if (!isNoItem(met) || attempt === ATTEMPTS_MAX) return false;
+      if (isPlaceholder(met) && (await this.#storeOver(met, key, later(), stored))) return true;
+    }
+  }
+
+  #storeOver(placeholder: SeenVersion, key: Key, options: CallOptions, stored: FieldsAt): Promise<boolean> {
+    return this.#dispatch.command("meta", key, options, metaDone, false, (poolServer) => {
       const { body = "", flags = 0, exptime = 0 } = stored(poolServer);
-      return leasedStore(this.#dispatch.toWireKey(key), { cas: held.cas, exptime, flags, body });
+      return leasedStore(this.#dispatch.toWireKey(key), placeholder, { exptime, flags, body });
     });
   }
 
-  /** The placeholder under the key, if one is; undefined also for what is no key: the command itself tells its caller. */
-  #placeholderAt(key: Key, options: CallOptions | undefined): Promise<ItemVersion | undefined> {
+  /** What is under the key; undefined also for what is no key: the command itself tells its caller. */
+  #look(key: Key, options: CallOptions | undefined): Promise<Look> {
     try {
-      return this.#dispatch.placeholderAt(this.#dispatch.toWireKey(key), options);
+      return this.#dispatch.look(this.#dispatch.toWireKey(key), options);
     } catch {
       return Promise.resolve(undefined);
     }
@@ -180,6 +194,10 @@ export class Writes {
       return { body: bytes, flags, exptime: this.#dispatch.exptime(poolServer, options?.ttl) };
     };
   }
+}
+
+function isNoItem(looked: Look): boolean {
+  return looked === "nothing" || isPlaceholder(looked);
 }
 
 /** @throws UsageError CACHE_VALUE_INVALID */

@@ -11,10 +11,12 @@ export interface OperationOwner {
   failed(operation: CacheOperation, error: HoldfastError): boolean;
   /** Called once, after `outcome`, `hits` and `misses` are final. */
   settled(operation: CacheOperation): void;
+  /** A plain read or touch, which went out as a meta command, took the turn of whoever shall compute the item (W). */
+  turnTaken(key: string, cas: bigint): void;
 }
 
 /** The owner of the client's own requests (handshake, discovery, change stream): none are counted, failures reject. */
-export const UNCOUNTED: OperationOwner = { failed: () => false, settled() {} };
+export const UNCOUNTED: OperationOwner = { failed: () => false, settled() {}, turnTaken() {} };
 
 /** A call's span in a trace: first told of a failure, if there is one, then of the end. */
 export interface Span {
@@ -75,6 +77,8 @@ export abstract class CacheOperation {
   server: string | undefined = undefined;
   /** Reads are asked again, once, when their connection breaks. */
   retries = 0;
+  /** The only connection on which it may be sent; undefined: any. On another it counts as missed. */
+  connection: number | undefined = undefined;
   /** Bytes of value it keeps waiting in the queue; for text its letters. */
   bodyBytes = 0;
   /** Told how it ends, where someone traces. */
@@ -137,6 +141,8 @@ export interface CommandFields {
   readonly words?: string;
   /** `meta` only: the line from there on, with its leading space. */
   readonly tail?: string;
+  /** The connection that told the version it names; not sent on another, since a server that is started anew begins its versions anew. */
+  readonly connection?: number;
 }
 
 /** Reads a reply of a command: its result, or undefined when more replies follow. Throws what the caller shall get. */
@@ -175,6 +181,7 @@ export class CommandOperation<T> extends CacheOperation implements CommandReques
     super(verb, key, owner, times, reject);
     this.fields = fields;
     this.bodyBytes = fields.body?.length ?? 0;
+    this.connection = fields.connection;
     this.#read = read;
     this.#missed = missed;
     this.#resolve = resolve;

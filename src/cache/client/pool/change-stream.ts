@@ -21,6 +21,8 @@ export interface ChangeListener {
   following(server: string, everyChange: boolean): void;
   /** @param key the wire key */
   changed(key: string): void;
+  /** By `md I`: it has the value that it had. */
+  invalidated(key: string): void;
   /** Everything on it was flushed. */
   flushed(server: string): void;
   /** Changes may have been missed. */
@@ -85,8 +87,10 @@ export class ChangeStream {
         this.#listener.following(name, everyChange);
       } else {
         const key = changedKey(reply.wholeLine);
-        if (key !== undefined) this.#listener.changed(key);
-        else if (/\btype=flush_all\b/.test(reply.wholeLine)) this.#listener.flushed(name);
+        if (key !== undefined) {
+          if (INVALIDATED.test(reply.wholeLine)) this.#listener.invalidated(key);
+          else this.#listener.changed(key);
+        } else if (/\btype=flush_all\b/.test(reply.wholeLine)) this.#listener.flushed(name);
         else if (reply.wholeLine.startsWith("skipped=")) {
           this.#listener.lost(name);
           this.#listener.following(name, everyChange); // what comes from now on is told again
@@ -109,6 +113,8 @@ export class ChangeStream {
 function closedError(): OperationError {
   return new OperationError("CLOSED", "The change stream was closed");
 }
+
+const INVALIDATED = /\btype=item_change\b.*\bcmd=md\b/;
 
 /** The wire key in a line that tells of a change of one item; undefined for other lines. */
 export function changedKey(line: string): string | undefined {

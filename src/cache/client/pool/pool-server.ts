@@ -20,8 +20,11 @@ import { BatchWriter } from "../protocol/batch-writer.ts";
 import type { ServerAddress } from "../operations/server-address.ts";
 import type { ClientProtocol } from "../protocol/client-protocol.ts";
 
-/** 50 ms: a server that goes on sending as it is read from needs far less for its next bytes. */
-const QUIET_MS_MAX = 50;
+/**
+ * 200 ms: what a server needs for its next bytes as it is read from, or for the answer to a request that the held loop wrote late, also
+ * where the same load that held the loop keeps it from running.
+ */
+const QUIET_MS_MAX = 200;
 
 /** 100 ms: a healthy event loop turns in far less. */
 const HELD_MS_MIN = 100;
@@ -41,6 +44,9 @@ export interface PoolServerSettings extends Omit<ServerConnectionSettings, "serv
   readonly onHealth: (poolServer: PoolServer, state: HealthState, error?: HoldfastError) => void;
 }
 
+/** Numbers the connections of all servers of this process. */
+let connections = 0;
+
 export class PoolServer {
   readonly server: ServerAddress;
   /** True for the spare servers that stand in for dead ones. */
@@ -52,6 +58,8 @@ export class PoolServer {
   #queuedBytes = 0;
   #connection: ServerConnection | undefined = undefined;
   #ready = false;
+  /** The number of the connection: the one behind another may lead to a server that was started anew. */
+  connection = 0;
   #version: string | undefined = undefined;
   /** Replies that belonged to the handshake. */
   #handshakeReplies = 0;
@@ -182,6 +190,7 @@ export class PoolServer {
     while (batchWriter.open) {
       const operation = this.#queue.peek();
       if (!operation) break;
+      if (operation.connection !== undefined && operation.connection !== this.connection) operation.missed();
       if (operation.settled || batchWriter.write(operation)) this.#dequeue();
     }
     batchWriter.end();
@@ -262,6 +271,7 @@ export class PoolServer {
     connection.established();
     this.#version = version;
     this.#ready = true;
+    this.connection = connections += 1;
     this.#handshakeReplies = connection.answered + 1;
     const wasEjected = !this.usable;
     this.#health.connected();

@@ -152,6 +152,7 @@ export class InFlightBatch {
     this.#cursor = position + 1;
     this.foundBytes += reply.valueEnd - reply.valueStart + reply.lineEnd - reply.lineStart;
     const range = this.#rangeAt(position);
+    if (reply.won) range.sink.owner.turnTaken(keys[position]!, reply.cas);
     if (reply.flags === LEASE_FLAGS) {
       // A lease's placeholder: there is no value yet.
       range.sink.miss(range.slot + position - range.position);
@@ -200,6 +201,8 @@ export class InFlightCommand {
 
   accept(reply: MemcachedReply): boolean {
     const refusal = refusalOf(reply);
+    const { owner, verb, key } = this.command;
+    if (reply.won && verb !== "meta") owner.turnTaken(key, reply.cas);
     if (!refusal) return this.command.accept(reply);
     this.command.fail(refusal);
     // The server may have read the value's bytes as commands: no later reply on this connection can be trusted.

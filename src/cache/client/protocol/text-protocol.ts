@@ -35,7 +35,7 @@ export class TextProtocol implements ClientProtocol {
       // The reply is matched by a token, not by the key: memcached 1.6.18 returns an appended item's binary key unencoded.
       this.#token = (this.#token + 1) % 2 ** 31;
       batch.token = String(this.#token);
-      out.latin1(`mg ${first.slice(1)} b f v${verb === "gets" ? " c" : ""} O${batch.token}\r\n`);
+      out.latin1(`mg ${first.slice(1)} b f v c O${batch.token}\r\n`);
     } else out.latin1(`${verb} ${keys.length === 1 ? first : keys.join(" ")}\r\n`);
   }
 
@@ -88,7 +88,7 @@ function encodeMeta(verb: Verb, key: string, fields: CommandFields, out: WriteBu
       out.latin1(`md ${key} b\r\n`);
       return;
     case "touch":
-      out.latin1(`mg ${key} b T${exptime}\r\n`);
+      out.latin1(`mg ${key} b c T${exptime}\r\n`);
       return;
     case "gat":
       out.latin1(`mg ${key} b v f c T${exptime}\r\n`);

@@ -188,6 +188,51 @@ for (const [peer, { needs: packages, start }] of Object.entries(TEST_SERVERS)) {
     assert.equal(await cache.get("k"), undefined);
   });
 
+  test(`who fetches after a delete of this client shares no loader from before it (${peer})`, needs, async (t) => {
+    const cache = await client(t, (await start(t)).address);
+    for (const change of [() => cache.delete("k"), () => cache.flush(), () => cache.invalidate("k")]) {
+      const computing = deferred<string>();
+      const begun = deferred<true>();
+      const before = cache.fetch("k", () => {
+        begun.resolve(true);
+        return computing.promise;
+      });
+      await begun.promise;
+      await change();
+      assert.equal(await cache.fetch("k", () => "after"), "after");
+      computing.resolve("before");
+      assert.equal(await before, "before");
+      assert.equal(await cache.get("k"), "after");
+      await cache.delete("k");
+    }
+  });
+
+  test(
+    `who fetches after a delete by another shares a loader from before it for a second at most (${peer})`,
+    needs,
+    async (t) => {
+      const { address } = await start(t);
+      const [cache, other] = [await client(t, address), await client(t, address)];
+      const computing = deferred<string>();
+      const begun = deferred<true>();
+      const before = cache.fetch("k", () => {
+        begun.resolve(true);
+        return computing.promise;
+      });
+      await begun.promise;
+      await other.delete("k");
+      const startedMs = performance.now();
+      let value: string | undefined;
+      while (value === undefined) {
+        value = await cache.fetch("k", () => "after", { timeout: 50 }).catch(() => undefined);
+        assert.ok(performance.now() - startedMs < 2000);
+      }
+      assert.equal(value, "after");
+      computing.resolve("before");
+      await before;
+    },
+  );
+
   test(
     `each caller has its own deadline and signal; the loader is told when nobody waits any more (${peer})`,
     needs,
@@ -267,7 +312,7 @@ test("a server without the meta protocol is used plainly: one loader a process",
     (line) => {
       const [verb, key] = line.split(" ") as [string, string];
       if (verb === "version") return "VERSION 1.4.39\r\n";
-      if (verb === "set") {
+      if (verb === "add") {
         items.set(key, "x");
         return "STORED\r\n";
       }

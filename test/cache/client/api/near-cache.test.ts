@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
 import { test } from "node:test";
 import fc from "fast-check";
-import { NearCache } from "../../../../src/cache/client/api/near-cache.ts";
+import { NearCache, type NearItem } from "../../../../src/cache/client/api/near-cache.ts";
 import { changedKey } from "../../../../src/cache/client/pool/change-stream.ts";
 import { CacheClient, json, text } from "../../../../src/cache/index.ts";
 import { ManualClock } from "../../../../src/core/manual-clock.ts";
@@ -10,8 +10,8 @@ import { requires } from "../../../support/requires.ts";
 import { fakeServer } from "../support/fake-server.ts";
 import { holdfast, TEST_SERVERS } from "../support/test-servers.ts";
 
-function item(text: string, cas = 1n): { bytes: Buffer; flags: number; cas: bigint; server: string } {
-  return { bytes: Buffer.from(text), flags: 0, cas, server: "s" };
+function item(text: string, cas = 1n): NearItem & { readonly bytes: Buffer } {
+  return { bytes: Buffer.from(text), flags: 0, cas, server: "s", connection: 1, old: false };
 }
 
 function fill(cache: NearCache, key: string, text: string, freshUntilMs = Infinity): void {

@@ -59,7 +59,54 @@ for (const [peer, { needs, start }] of Object.entries(TEST_SERVERS)) {
       let loads = 0;
       await other.fetch("k", () => `new ${(loads += 1)}`, { ttl: "1m" });
       assert.equal(loads, 1);
-      assert.equal(await near.get("k"), "new 1", "an invalidated item was not kept");
+      assert.equal(await near.get("k"), "old", "kept for the ttl, so that readers do not fight for the turn");
+      assert.equal(await near.fetch("k", () => "not loaded"), "new 1", "what was invalidated is none to fetch");
+      assert.equal(await near.get("k"), "new 1");
+    },
+  );
+}
+
+for (const [peer, { needs, start }] of Object.entries(TEST_SERVERS)) {
+  test(`fetch through a near cache keeps the turn that it has won, and stores (${peer})`, requires(...needs), async (t) => {
+    const { address } = await start(t);
+    await using near = new CacheClient({ servers: [address], nearCache: { ttl: "1s" } });
+    await using other = new CacheClient({ servers: [address] });
+    await other.set("k", "old", { ttl: "50s" });
+    const computed = Promise.withResolvers<string>();
+    const begun = Promise.withResolvers<void>();
+    let loads = 0;
+    const load = (): Promise<string> => ((loads += 1), begun.resolve(), computed.promise);
+    const times = { ttl: "10s", stale: "100s" } as const;
+    const first = near.fetch("k", load, times);
+    await begun.promise;
+    assert.equal(await other.fetch("k", load, times), "old");
+    computed.resolve("new");
+    assert.equal(await first, "new");
+    assert.equal(await other.get("k"), "new");
+    assert.equal(loads, 1);
+  });
+
+  test(
+    `a hot key that many read through near caches is computed anew when it was invalidated (${peer})`,
+    requires(...needs),
+    async (t) => {
+      const { address } = await start(t);
+      const readers = Array.from(
+        { length: 6 },
+        (_, index) => new CacheClient({ servers: [address], nearCache: { watch: index % 2 === 0, ttl: "200ms" } }),
+      );
+      t.after(() => Promise.all(readers.map((each) => each.close())));
+      await using fetcher = new CacheClient({ servers: [address] });
+      await fetcher.set("hot", "old");
+      const ended = new AbortController();
+      const reads = readers.map(async (each) => {
+        while (!ended.signal.aborted) await each.get("hot").then(() => new Promise(setImmediate));
+      });
+      await fetcher.invalidate("hot");
+      const began = performance.now();
+      while ((await fetcher.fetch("hot", () => "new")) !== "new") assert.ok(performance.now() - began < 1000);
+      ended.abort();
+      await Promise.all(reads);
     },
   );
 }
@@ -71,7 +118,7 @@ test("an item whose key leads to another server now is forgotten", () => {
     ["stays", "b"],
   ] as const) {
     cache.filling(key);
-    cache.filled(key, { bytes: Buffer.from("x"), flags: 0, cas: 1n, server }, Infinity);
+    cache.filled(key, { bytes: Buffer.from("x"), flags: 0, cas: 1n, server, connection: 1, old: false }, Infinity);
   }
   cache.routesChanged(() => "b");
   assert.equal(cache.fresh("moved", 0), undefined);

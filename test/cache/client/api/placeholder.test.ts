@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CacheClient } from "../../../../src/cache/index.ts";
 import { requires } from "../../../support/requires.ts";
-import { TEST_SERVERS } from "../support/test-servers.ts";
+import { memcached, memcachedAt, stop, TEST_SERVERS } from "../support/test-servers.ts";
 
 for (const [peer, { needs, start }] of Object.entries(TEST_SERVERS)) {
   for (const keys of ["refuse", "base64"] as const) {
@@ -143,6 +143,48 @@ for (const [peer, { needs, start }] of Object.entries(TEST_SERVERS)) {
     },
   );
 }
+
+test(
+  "a lease ends with the server that gave it: one that is started anew begins its versions anew",
+  requires("memcached"),
+  async (t) => {
+    const first = await memcached(t);
+    await using holder = new CacheClient({ servers: [first.address], backoff: { max: "20ms" } });
+    const begun = Promise.withResolvers<void>();
+    const computed = Promise.withResolvers<string>();
+    const fetched = holder.fetch("k", () => (begun.resolve(), computed.promise), { ttl: "1m" });
+    await begun.promise; // its placeholder has the version 1
+    await stop(first.process);
+    await memcachedAt(t, first.port);
+    await using other = new CacheClient({ servers: [first.address] });
+    await other.set("k", "after");
+    assert.equal((await other.gets("k"))?.cas, 1n);
+    computed.resolve("before");
+    assert.equal(await fetched, "before");
+    assert.equal(await other.get("k"), "after");
+  },
+);
+
+test(
+  "a value that was computed while no server answered is not stored: others may have stored meanwhile",
+  requires("memcached"),
+  async (t) => {
+    const first = await memcached(t);
+    await using cache = new CacheClient({ servers: [first.address], backoff: { max: "20ms" }, ejectAfterFailures: 1 });
+    await cache.get("warm");
+    await stop(first.process);
+    while (cache.servers[0]!.state !== "ejected") await cache.get("k").catch(() => {});
+    const begun = Promise.withResolvers<void>();
+    const computed = Promise.withResolvers<string>();
+    const fetched = cache.fetch("k", () => (begun.resolve(), computed.promise), { ttl: "1m" });
+    await begun.promise;
+    await memcachedAt(t, first.port);
+    while (!(await cache.set("k", "after").catch(() => false))) await sleep(10);
+    computed.resolve("before");
+    assert.equal(await fetched, "before");
+    assert.equal(await cache.get("k"), "after");
+  },
+);
 
 /** Says a line to a server as any client might. */
 async function raw(address: string, line: string): Promise<void> {

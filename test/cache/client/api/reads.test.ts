@@ -47,6 +47,30 @@ for (const [peer, { needs, start }] of Object.entries(TEST_SERVERS)) {
     assert.equal(await cache.get("held"), 7);
   });
 
+  test(`no read or touch takes the turn of who shall compute, of keys in base64 neither (${peer})`, options, async (t) => {
+    await using cache = new CacheClient({ servers: [(await start(t)).address], keys: "base64" });
+    const reads: Record<string, (key: string) => Promise<unknown>> = {
+      get: (key) => cache.get(key),
+      gets: (key) => cache.gets(key),
+      getMany: (key) => cache.getMany([key]),
+      getWithTtl: (key) => cache.getWithTtl(key),
+      getAndTouch: (key) => cache.getAndTouch(key, "1h"),
+      touch: (key) => cache.touch(key, "1h"),
+      cas: (key) => cache.cas(key, "x", 2n ** 60n),
+      add: (key) => cache.add(key, "x"),
+      incr: (key) => cache.incr(key).catch(() => undefined),
+    };
+    for (const [name, read] of Object.entries(reads)) {
+      for (const key of [name, `${name} in base64`]) {
+        await cache.set(key, "old");
+        await cache.invalidate(key);
+        await read(key);
+        await cache.get("behind what was given back");
+        assert.equal(await cache.fetch(key, () => "new"), "new", key);
+      }
+    }
+  });
+
   test(`getEach gives any number of keys in their order, from lists and streams (${peer})`, options, async (t) => {
     const servers = [await start(t), await start(t)];
     await using cache = new CacheClient({ servers: servers.map(({ address }) => address) });

@@ -1,0 +1,222 @@
+/**
+ * What was done to each key and when, and which answers that allows. An operation takes effect at some moment between its start and its
+ * end; one whose answer never came may take effect at any later time too. Judged is an answer, by the interval in which it was asked for.
+ */
+
+/** When something took place, in ms. `endMs` is Infinity while, or if, nobody knows. */
+export interface Span {
+  startMs: number;
+  endMs: number;
+}
+
+/** A value that some operation stored, or may have. Each is unlike all others. */
+export interface Write extends Span {
+  readonly value: string;
+  readonly client: string;
+  /** The life it was given ends between these. */
+  endsAtLeastMs: number;
+  endsAtMostMs: number;
+  /** A loader computed it: what is done to the key meanwhile keeps it from being stored. */
+  readonly loader?: Span;
+}
+
+/** delete, flush, a server that lost its memory. */
+export interface Removal extends Span {
+  readonly client: string;
+}
+
+interface KeyHistory {
+  writes: Write[];
+  removals: Removal[];
+  invalidations: (Span & { readonly client: string })[];
+  /** Of all loaders, those that failed too. */
+  loaders: (Span & { readonly client: string })[];
+}
+
+/** An answer: who asked, and when. */
+export interface Asked extends Span {
+  readonly client: string;
+}
+
+/** What is tolerated, in ms. */
+export interface Tolerances {
+  /** Beyond its end: memcached's clock ticks whole seconds, and late on a busy machine. */
+  readonly afterEndMs: number;
+  /** Of a client with a near cache, for what others changed. */
+  readonly nearMs: number;
+}
+
+/** memcached counts whole seconds: an item may end nearly a second before its time. */
+const TICK_MS = 1000;
+
+/** The holder of a lease learns within a second that it has lost it; until then its flight is shared. */
+const SHARED_FLIGHT_MS = 1500;
+
+/** A plain read by a meta command takes the turn of who shall compute, and gives it back; meanwhile the old value is given. */
+const TURN_BACK_MS = 1500;
+
+/** A client finds out that a server is back after its longest wait, and its first connections fail until then. */
+export const RECOVERY_MS = 2500;
+
+/** An operation without an answer has taken effect by then, or never will: its server was killed, or goes on. */
+const RESOLVED_MS = 30_000;
+const FORGOTTEN_MS = 60_000;
+
+export class History {
+  readonly #keys = new Map<string, KeyHistory>();
+  readonly #tolerances: Tolerances;
+  /** Clients that have a near cache. */
+  readonly near = new Set<string>();
+  /** While servers were killed, stopped or started. */
+  readonly faults: Span[] = [];
+  /** While the event loop was held. */
+  readonly holds: Span[] = [];
+  /** When clients were closed, which may have had the turn to compute. */
+  readonly departures: Span[] = [];
+
+  constructor(tolerances: Tolerances) {
+    this.#tolerances = tolerances;
+  }
+
+  of(key: string): KeyHistory {
+    let history = this.#keys.get(key);
+    if (!history) this.#keys.set(key, (history = { writes: [], removals: [], invalidations: [], loaders: [] }));
+    return history;
+  }
+
+  /** Whether something was wrong with a server in that time, or shortly before. */
+  faulty({ startMs, endMs }: Span, beforeMs = 0): boolean {
+    return overlaps(this.faults, { startMs: startMs - beforeMs, endMs });
+  }
+
+  held(span: Span): boolean {
+    return overlaps(this.holds, span);
+  }
+
+  /**
+   * What is wrong with a value as an answer; undefined: nothing.
+   *
+   * @param shared it may come from a flight that others of the client began before
+   */
+  wrongValue(key: string, value: string, asked: Asked, shared = false): string | undefined {
+    const write = this.of(key).writes.find((each) => each.value === value);
+    if (!write) return "was never stored there";
+    if ((write.loader?.endMs ?? write.startMs) > asked.endMs) return "was not stored yet";
+    const lateMs = asked.startMs - write.endsAtMostMs;
+    // A server that was stopped reads on before it looks at the clock.
+    const isLate = lateMs > this.#tolerances.afterEndMs && !this.faulty(asked, TICK_MS);
+    if (isLate) return `ended ${lateMs.toFixed(0)} ms before`;
+    const killer = this.#killer(key, write, asked, shared ? this.#sharedMs(key, asked) : 0);
+    if (!killer) return undefined;
+    return `was replaced or deleted ${(asked.startMs - killer.endMs).toFixed(0)} ms before, by ${killer.client}`;
+  }
+
+  /** The same of a value that `fetch` gave: nor may it be one invalidated before, unless someone computes meanwhile. */
+  wrongFetch(key: string, value: string, asked: Asked): string | undefined {
+    const wrong = this.wrongValue(key, value, asked, true);
+    if (wrong !== undefined) return wrong;
+    const { writes, invalidations, loaders } = this.of(key);
+    const write = writes.find((each) => each.value === value)!;
+    const invalidated = invalidations.find(
+      (each) =>
+        each.startMs > write.endMs &&
+        each.endMs + this.#lagMs(each.client, asked, this.#sharedMs(key, asked)) + TURN_BACK_MS < asked.startMs,
+    );
+    if (!invalidated) return undefined;
+    const since = { startMs: invalidated.startMs, endMs: asked.endMs };
+    if (this.faulty(since, RECOVERY_MS) || overlaps(this.departures, since) || this.held(since)) return undefined;
+    const computed = loaders.some(({ startMs, endMs }) => startMs <= asked.endMs && endMs >= invalidated.startMs);
+    return computed
+      ? undefined
+      : `was invalidated ${(asked.startMs - invalidated.endMs).toFixed(0)} ms before, and nobody computes`;
+  }
+
+  /** Whether there surely is an item, all the time that was asked in. */
+  mustExist(key: string, asked: Asked): boolean {
+    const { writes, removals } = this.of(key);
+    return writes.some((write) => {
+      if (!(write.endMs < asked.startMs)) return false;
+      const since = (each: Span): boolean => each.endMs >= write.startMs && each.startMs <= asked.endMs;
+      return (
+        !removals.some(since) &&
+        writes.every((each) => !since(each) || each.endsAtLeastMs > asked.endMs) &&
+        !this.faulty({ startMs: write.startMs, endMs: asked.endMs }, TICK_MS)
+      );
+    });
+  }
+
+  /** Whether there can be an item at some time that was asked in. */
+  mayExist(key: string, asked: Asked): boolean {
+    return this.of(key).writes.some(
+      (write) =>
+        (write.loader?.endMs ?? write.startMs) <= asked.endMs &&
+        write.endsAtMostMs + this.#tolerances.afterEndMs >= asked.startMs &&
+        !this.#killer(key, write, { ...asked, client: "" }),
+    );
+  }
+
+  /** Another loader that runs where one begins now, though its lease was never disturbed. */
+  secondLoader(key: string, client: string, nowMs: number): string | undefined {
+    const { loaders, writes, removals, invalidations } = this.of(key);
+    const other = loaders.find((each) => each.client !== client && each.endMs === Infinity);
+    if (!other) return undefined;
+    const since: Span = { startMs: other.startMs - TICK_MS, endMs: nowMs };
+    const disturbs = (each: Span): boolean => each.startMs <= since.endMs && each.endMs >= since.startMs;
+    const computed = writes.some((each) => each.loader === undefined && disturbs(each));
+    if (computed || removals.some(disturbs) || invalidations.some(disturbs)) return undefined;
+    if (writes.some((each) => each.endsAtLeastMs <= nowMs && each.endsAtMostMs >= since.startMs)) return undefined;
+    if (this.faulty(since, 3000) || this.held(since)) return undefined;
+    return `a loader of ${other.client} runs for ${(nowMs - other.startMs).toFixed(0)} ms already`;
+  }
+
+  /** Takes what has no answer for done, and forgets what can matter no more. */
+  prune(nowMs: number): void {
+    const settle = (each: Span): void => {
+      if (each.endMs === Infinity && each.startMs < nowMs - RESOLVED_MS) each.endMs = nowMs;
+    };
+    const recent = (each: Span): boolean => each.endMs > nowMs - FORGOTTEN_MS;
+    for (const [key, history] of this.#keys) {
+      for (const each of [...history.writes, ...history.removals, ...history.loaders]) settle(each);
+      const asked = { startMs: nowMs - FORGOTTEN_MS, endMs: nowMs, client: "" };
+      history.writes = history.writes.filter(
+        (write) => recent(write) || (write.endsAtMostMs > asked.startMs && !this.#killer(key, write, asked)),
+      );
+      for (const kind of ["removals", "invalidations", "loaders"] as const) {
+        (history[kind] as Span[]) = history[kind].filter(recent);
+      }
+    }
+    for (const spans of [this.faults, this.holds, this.departures]) spans.splice(0, Math.max(0, spans.findIndex(recent)));
+  }
+
+  /** What surely ended a write's value before it was asked for. */
+  #killer(key: string, write: Write, asked: Asked, sharedMs = 0): (Span & { client: string }) | undefined {
+    const { writes, removals } = this.of(key);
+    const { loader } = write;
+    const ends = (each: Span & { client: string }): boolean => {
+      const after = each.startMs > write.endMs;
+      const while_ = loader !== undefined && each.startMs > loader.startMs && each.endMs < loader.endMs;
+      return (after || while_) && each.endMs + this.#lagMs(each.client, asked, sharedMs) < asked.startMs;
+    };
+    return removals.find(ends) ?? writes.find((each) => each !== write && each.loader === undefined && ends(each));
+  }
+
+  /** How long what others changed may be unknown to who asks. One's own changes are known at once. */
+  #lagMs(changer: string, { client }: Asked, sharedMs: number): number {
+    if (changer === client) return 0;
+    return Math.max(this.near.has(client) ? this.#tolerances.nearMs : 0, sharedMs);
+  }
+
+  /** A flight is shared for a second after its lease is lost; one that
+   * began when no server answered, or that could not renew because the loop was held, as long as its loader runs. */
+  #sharedMs(key: string, { client, endMs }: Asked): number {
+    const mine = this.of(key).loaders.filter((each) => each.client === client && each.endMs >= endMs - SHARED_FLIGHT_MS);
+    const blind = mine.filter(
+      (each) => this.faulty({ startMs: each.startMs, endMs: each.startMs }, RECOVERY_MS) || this.held({ ...each, endMs }),
+    );
+    return Math.max(SHARED_FLIGHT_MS, ...blind.map((each) => endMs - each.startMs));
+  }
+}
+
+function overlaps(spans: readonly Span[], { startMs, endMs }: Span): boolean {
+  return spans.some((each) => each.startMs <= endMs && each.endMs >= startMs);
+}

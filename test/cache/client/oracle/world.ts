@@ -1,0 +1,596 @@
+/**
+ * Servers of both kinds and clients of all kinds, that do by chance what applications do, while servers are killed and stopped, the
+ * event loop is held and the wall's clock steps. Every answer is judged by the history.
+ */
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { CacheClient, CacheClientOptions, NearCacheOptions } from "../../../../src/cache/index.ts";
+import { placementOf } from "../../../../src/cache/client/pool/placement.ts";
+import { parseServer } from "../../../../src/cache/client/operations/server-address.ts";
+import type { Clock } from "../../../../src/core/clock.ts";
+import { codeOf } from "../../../../src/core/errors.ts";
+import { between, pick, seeded, type Random } from "../../../../src/core/random.ts";
+import { freePort, stop } from "../support/test-servers.ts";
+import { History, RECOVERY_MS, type Asked, type Removal, type Span, type Write } from "./history.ts";
+
+const ROOT = join(import.meta.dirname, "../../../..");
+
+/** What a call may take; the hold of the event loop is longer. */
+const TIMEOUT_MS = 800;
+const HOLD_MS = 1300;
+const NEAR_TTL_MS = 400;
+/** 300 ms in which a timer of 30 ms did not fire. */
+const STARVED_MS = 300;
+
+const LOADER_FAILS = "the loader fails";
+
+const TRACE_LINES_MAX = 2000;
+
+/** Keys that everybody changes all the time, and keys that mostly live to their end. */
+const BUSY = ["a", "b", "with a space", "größe"];
+const QUIET = Array.from({ length: 12 }, (_, index) => `quiet ${index}`);
+const KEYS = [...BUSY, ...QUIET];
+const QUIET_CHANGE_SHARE = 0.05;
+
+export interface WorldOptions {
+  readonly seed: number;
+  readonly forMs: number;
+  /** The client's class: that of the sources, or one with a planted fault. */
+  readonly Client: typeof CacheClient;
+  readonly clock: Clock;
+  readonly log?: (line: string) => void;
+}
+
+export interface Verdict {
+  readonly calls: number;
+  /** How often each verb was called, each fault done. */
+  readonly counts: ReadonlyMap<string, number>;
+  /** What no model allows. */
+  readonly wrong: readonly string[];
+}
+
+interface Member {
+  readonly name: string;
+  readonly cache: CacheClient;
+}
+
+interface Peer {
+  readonly address: string;
+  readonly command: readonly [string, ...string[]];
+  process: ChildProcess;
+}
+
+/** Runs until the time is over, or the first wrong answer came. */
+export async function runWorld({ seed, forMs, log = () => {}, ...code }: WorldOptions): Promise<Verdict> {
+  const random = seeded(seed);
+  const peers = await Promise.all([memcachedPeer(), memcachedPeer(), holdfastPeer()]);
+  const world = new World(random, peers, code);
+  try {
+    await world.run(forMs, log);
+  } finally {
+    await world.close();
+    await Promise.all(peers.map((peer) => stop(peer.process)));
+  }
+  return { calls: world.calls, counts: world.counts, wrong: world.wrong };
+}
+
+class World {
+  readonly counts = new Map<string, number>();
+  readonly wrong: string[] = [];
+  calls = 0;
+  readonly #random: Random;
+  readonly #peers: readonly Peer[];
+  readonly #code: Pick<WorldOptions, "Client" | "clock">;
+  readonly #members: Member[] = [];
+  readonly #history = new History({ afterEndMs: 250, nearMs: NEAR_TTL_MS + 600 });
+  readonly #owner: (key: string) => number;
+  #wallStepMs = 0;
+  #values = 0;
+  #running = true;
+
+  constructor(random: Random, peers: readonly Peer[], code: Pick<WorldOptions, "Client" | "clock">) {
+    this.#random = random;
+    this.#peers = peers;
+    this.#code = code;
+    const placement = placementOf(
+      "ketama",
+      peers.map(({ address }) => parseServer(address)),
+    );
+    this.#owner = (key) => placement.pick(Buffer.from(key).toString("latin1"));
+    for (let index = 0; index < 5; index += 1) this.#members.push(this.#join(index));
+  }
+
+  async run(forMs: number, log: (line: string) => void): Promise<void> {
+    const endMs = performance.now() + forMs;
+    const going = (): boolean => this.#running && performance.now() < endMs && this.wrong.length === 0;
+    const actors = Array.from({ length: 10 }, async () => {
+      while (going()) {
+        await this.#act();
+        await sleep(between(this.#random, 0, 12));
+      }
+    });
+    const faults = (async () => {
+      while (going()) {
+        await sleep(between(this.#random, 300, 1200));
+        if (going()) await this.#fault();
+        this.#history.prune(performance.now());
+      }
+    })();
+    const starvation = this.#watchStarvation();
+    const minutes = setInterval(() => log(`${this.calls} calls, ${this.wrong.length} wrong`), 60_000);
+    await Promise.all([...actors, faults]);
+    clearInterval(minutes);
+    clearInterval(starvation);
+  }
+
+  async close(): Promise<void> {
+    this.#running = false;
+    for (const peer of this.#peers) peer.process.kill("SIGCONT");
+    await Promise.all(this.#members.map(({ cache }) => cache.close()));
+  }
+
+  /** Where the machine lets this process wait, it may let servers wait as long: then all is excused, which a hold is not. */
+  #watchStarvation(): NodeJS.Timeout {
+    let lastMs = performance.now();
+    return setInterval(() => {
+      const nowMs = performance.now();
+      const span = { startMs: lastMs, endMs: nowMs };
+      if (nowMs - lastMs > STARVED_MS && !this.#history.held(span)) this.#history.faults.push(span);
+      lastMs = nowMs;
+    }, STARVED_MS / 10);
+  }
+
+  /** A client with options by chance. The first ones are chosen, so that each kind takes part in every run. */
+  #join(index: number): Member {
+    const random = this.#random;
+    const name = `client ${(this.#values += 1)}`;
+    const near: (NearCacheOptions | undefined)[] = [
+      undefined,
+      { ttl: NEAR_TTL_MS },
+      { watch: true, ttl: NEAR_TTL_MS },
+      { validate: true, ttl: NEAR_TTL_MS },
+    ];
+    const nearCache = near[index] ?? pick(random, near);
+    const options: CacheClientOptions = {
+      servers: this.#peers.map(({ address }) => address),
+      keys: "base64",
+      timeout: TIMEOUT_MS,
+      backoff: { max: "200ms" },
+      random,
+      clock: { ...this.#code.clock, wallMs: () => Date.now() + this.#wallStepMs },
+      ...(nearCache && { nearCache }),
+    };
+    if (nearCache) this.#history.near.add(name);
+    const cache = new this.#code.Client(options);
+    cache.on("ejected", ({ server, error }) => {
+      const nowMs = performance.now();
+      if (!this.#history.faulty({ startMs: nowMs - TIMEOUT_MS - HOLD_MS, endMs: nowMs }, RECOVERY_MS))
+        this.#blame(`${name} ejected ${server}, with which nothing was wrong: ${error?.message}`);
+    });
+    return { name, cache };
+  }
+
+  readonly #trace: string[] = [];
+
+  async #act(): Promise<void> {
+    const random = this.#random;
+    const member = pick(random, this.#members);
+    const key = pick(random, random() < 0.5 ? BUSY : QUIET);
+    let verb = pickVerb(random);
+    while (QUIET.includes(key) && !READS.has(verb) && random() > QUIET_CHANGE_SHARE) verb = pickVerb(random);
+    this.#count(verb);
+    this.calls += 1;
+    const asked: Asked = { client: member.name, startMs: performance.now(), endMs: Infinity };
+    try {
+      await this.#verbs[verb](member, key, asked);
+      this.#note(`${verb} '${key}' ${member.name}`, asked.startMs);
+    } catch (error) {
+      this.#note(`${verb} '${key}' ${member.name} failed ${(error as Error).message}`, asked.startMs);
+      asked.endMs = performance.now();
+      if ((error as Error).message === LOADER_FAILS) return; // the loader of another that this call shared
+      const code = codeOf(error);
+      if (code === undefined || code.startsWith("ERR_")) throw error;
+      if (code === "CLOSED") return; // the client left meanwhile
+      if (!this.#history.faulty({ ...asked, startMs: asked.startMs - TIMEOUT_MS }, RECOVERY_MS))
+        this.#blame(`${verb} of '${key}' by ${member.name} failed without a fault: ${(error as Error).message}`);
+    }
+  }
+
+  readonly #verbs: Record<Verb, (member: Member, key: string, asked: Asked) => Promise<void>> = {
+    get: async ({ cache }, key, asked) => this.#read("get", key, await cache.get<string>(key), asked),
+    gets: async ({ cache }, key, asked) => this.#read("gets", key, (await cache.gets<string>(key))?.value, asked),
+    getMany: async ({ cache }, _key, asked) => {
+      const found = await cache.getMany<string>(KEYS);
+      for (const key of KEYS) this.#read("getMany", key, found.get(key), asked);
+    },
+    getEach: async ({ cache }, _key, asked) => {
+      for await (const [key, value] of cache.getEach<string>(KEYS)) this.#read("getEach", key, value, asked);
+    },
+    getWithTtl: async ({ cache }, key, asked) => {
+      const timed = await cache.getWithTtl<string>(key);
+      this.#read("getWithTtl", key, timed?.value, asked);
+    },
+    getAndTouch: async ({ cache }, key, asked) => {
+      const seconds = between(this.#random, 1, 4);
+      this.#touched(key, asked, seconds);
+      this.#read("getAndTouch", key, await cache.getAndTouch<string>(key, seconds), asked);
+    },
+    touch: async ({ cache }, key, asked) => {
+      const seconds = between(this.#random, 1, 4);
+      this.#touched(key, asked, seconds);
+      this.#judgeFound("touch", key, await cache.touch(key, seconds), asked);
+    },
+    set: async ({ cache }, key, asked) => {
+      const { write, ttl } = this.#writing(key, asked);
+      const stored = await cache.set(key, write.value, ttl);
+      if (stored) write.endMs = performance.now();
+      this.#note(`set '${key}' ${asked.client} ${write.value} ${ttl.ttl} ${stored}`, asked.startMs);
+    },
+    add: async ({ cache }, key, asked) => {
+      const { write, ttl } = this.#writing(key, asked);
+      const stored = await cache.add(key, write.value, ttl);
+      this.#judgeFound("add", key, !stored, asked, write);
+      this.#wrote(key, write, stored, asked);
+    },
+    replace: async ({ cache }, key, asked) => {
+      const { write, ttl } = this.#writing(key, asked);
+      const stored = await cache.replace(key, write.value, ttl);
+      this.#judgeFound("replace", key, stored, asked, write);
+      this.#wrote(key, write, stored, asked);
+    },
+    cas: async ({ cache }, key, asked) => {
+      const read = await cache.gets<string>(key);
+      const again: Asked = { ...asked, startMs: performance.now() };
+      const { write, ttl } = this.#writing(key, again);
+      const outcome = await cache.cas(key, write.value, read?.cas ?? 2n ** 60n, ttl);
+      this.#judgeFound(`cas (${outcome})`, key, outcome !== "missing", again, write);
+      this.#wrote(key, write, outcome === "stored", again);
+    },
+    delete: async ({ cache }, key, asked) => {
+      const removal = this.#removing([key], asked);
+      this.#judgeFound("delete", key, await cache.delete(key), asked);
+      removal.endMs = asked.endMs;
+    },
+    invalidate: async ({ cache }, key, asked) => {
+      // Of a placeholder it is a delete; of an item the readers go on having it.
+      const found = await cache.invalidate(key);
+      this.#judgeFound("invalidate", key, found, asked);
+      this.#history.of(key).invalidations.push({ ...asked });
+    },
+    incr: async ({ cache }, key, asked) => {
+      const counted = await cache.incr(key).catch((error: unknown) => {
+        if (codeOf(error) !== "CACHE_REFUSED") throw error;
+        return 0n; // there is an item, which is no number
+      });
+      this.#judgeFound("incr", key, counted !== undefined, asked);
+    },
+    flush: async ({ cache }, _key, asked) => {
+      const removal = this.#removing(KEYS, asked);
+      await cache.flush();
+      removal.endMs = performance.now();
+    },
+    fetch: (member, key, asked) => this.#fetch(member, key, asked),
+    fetchMany: async (member, key, asked) => {
+      const keys = [key, ...KEYS.filter((each) => each !== key && this.#random() < 0.3)];
+      const life = this.#life();
+      const loads = new Map<string, () => void>();
+      const found = await member.cache.fetchMany<string>(
+        keys,
+        async (missing) => {
+          const computed = missing.map((each) => this.#computing(member, each, life.mostS));
+          await sleep(between(this.#random, 0, 300));
+          missing.forEach((each, index) => loads.set(each, computed[index]!.computed()));
+          return new Map(missing.map((each, index) => [each, computed[index]!.value]));
+        },
+        { ...life.options, timeout: "30s" },
+      );
+      for (const done of loads.values()) done();
+      asked.endMs = performance.now();
+      for (const each of keys) this.#judge("fetchMany", each, found.get(each), asked);
+    },
+    join: async (member) => {
+      if (this.#random() < 0.8) return;
+      const index = this.#members.indexOf(member);
+      if (index < 0) return;
+      this.#members[index] = this.#join(-1);
+      const nowMs = performance.now();
+      this.#history.departures.push({ startMs: nowMs, endMs: nowMs });
+      await member.cache.close();
+    },
+  };
+
+  async #fetch(member: Member, key: string, asked: Asked): Promise<void> {
+    const random = this.#random;
+    const life = this.#life();
+    const slow = random() < 0.2 ? between(random, 1000, 4000) : between(random, 0, 200);
+    const fails = random() < 0.1;
+    let finished = (): void => {};
+    let loaded: string | undefined;
+    const load = async (): Promise<string> => {
+      const { value, computed, failed } = this.#computing(member, key, life.mostS);
+      await sleep(slow);
+      if (fails) {
+        failed();
+        throw new Error(LOADER_FAILS);
+      }
+      finished = computed();
+      loaded = value;
+      return value;
+    };
+    const options = { ...life.options, timeout: "30s" } as const;
+    const value = await member.cache.fetch<string>(key, load, options).catch((error: unknown) => {
+      if ((error as Error).message !== LOADER_FAILS) throw error;
+      return undefined;
+    });
+    asked.endMs = performance.now();
+    if (value === loaded) finished();
+    else setTimeout(finished, 2 * TIMEOUT_MS); // computed in the background, and stored by then
+    if (value !== undefined) this.#judge("fetch", key, value, asked);
+  }
+
+  /** A loader begins: its value may be stored once it is done. */
+  #computing(member: Member, key: string, lifeS: number): { value: string; computed: () => () => void; failed: () => void } {
+    const { writes, loaders } = this.#history.of(key);
+    const startMs = performance.now();
+    this.#note(`loader of '${key}' ${member.name}`, startMs);
+    const second = this.#history.secondLoader(key, member.name, startMs);
+    if (second !== undefined) this.#blame(`'${key}' is computed by ${member.name} too: ${second}`);
+    const loader = { startMs, endMs: Infinity, client: member.name };
+    loaders.push(loader);
+    const value = this.#value(key);
+    const write: Write = {
+      value,
+      client: member.name,
+      startMs,
+      endMs: Infinity,
+      endsAtLeastMs: 0,
+      endsAtMostMs: Infinity,
+      loader,
+    };
+    writes.push(write);
+    return {
+      value,
+      /** The loader gives the value; the function given is called once it is surely stored. */
+      computed: () => {
+        loader.endMs = performance.now();
+        this.#note(`loader of '${key}' ${member.name} gave ${value}`, startMs);
+        return () => {
+          write.endMs = performance.now();
+          write.endsAtMostMs = Math.min(write.endsAtMostMs, write.endMs + lifeS * 1000);
+        };
+      },
+      failed: () => {
+        loader.endMs = performance.now();
+        writes.splice(writes.indexOf(write), 1);
+      },
+    };
+  }
+
+  #life(): { options: { ttl: number; stale?: string; early?: string; staleWhileRevalidate?: string }; mostS: number } {
+    const random = this.#random;
+    const ttl = between(random, 2, 6);
+    const extra = random() < 0.4 ? between(random, 1, 3) : 0;
+    if (extra === 0) return { options: { ttl }, mostS: ttl };
+    const kind = pick(random, ["stale", "early", "staleWhileRevalidate"] as const);
+    return { options: { ttl, [kind]: `${extra}s` }, mostS: kind === "early" ? ttl : ttl + extra };
+  }
+
+  #writing(key: string, asked: Asked): { write: Write; ttl: { ttl?: number } } {
+    const seconds = this.#random() < 0.3 ? undefined : between(this.#random, 1, 5);
+    const write: Write = {
+      value: this.#value(key),
+      client: asked.client,
+      startMs: asked.startMs,
+      endMs: Infinity,
+      endsAtLeastMs: seconds === undefined ? Infinity : asked.startMs + (seconds - 1) * 1000 - 50,
+      endsAtMostMs: Infinity,
+    };
+    Object.defineProperty(write, "endMs", {
+      get: () => this.#ends.get(write) ?? Infinity,
+      set: (endMs: number) => {
+        this.#ends.set(write, endMs);
+        if (seconds !== undefined) write.endsAtMostMs = Math.min(write.endsAtMostMs, endMs + seconds * 1000);
+      },
+    });
+    this.#history.of(key).writes.push(write);
+    return { write, ttl: seconds === undefined ? {} : { ttl: seconds } };
+  }
+
+  readonly #ends = new WeakMap<Write, number>();
+
+  #wrote(key: string, write: Write, stored: boolean, asked: Asked): void {
+    const { writes } = this.#history.of(key);
+    // A "no" of a client that a fault kept from asking is no answer.
+    if (stored) write.endMs = performance.now();
+    else if (!this.#history.faulty(asked, RECOVERY_MS)) writes.splice(writes.indexOf(write), 1);
+  }
+
+  #removing(keys: readonly string[], { client, startMs }: Asked): Removal {
+    const removal: Removal = { client, startMs, endMs: Infinity };
+    for (const key of keys) this.#history.of(key).removals.push(removal);
+    return removal;
+  }
+
+  /** What is there may live until then, and no longer than before if it was not found. */
+  #touched(key: string, asked: Asked, seconds: number): void {
+    for (const write of this.#history.of(key).writes) {
+      write.endsAtLeastMs = Math.min(write.endsAtLeastMs, asked.startMs + (seconds - 1) * 1000 - 50);
+      write.endsAtMostMs = Infinity;
+    }
+  }
+
+  #read(verb: string, key: string, value: string | undefined, asked: Asked): void {
+    asked.endMs = performance.now();
+    this.#note(`${verb} '${key}' ${asked.client} gave ${value}`, asked.startMs);
+    if (value === undefined) {
+      if (this.#history.mustExist(key, asked)) this.#blame(`${verb} of '${key}' by ${asked.client} missed what is there`);
+    } else if (typeof value !== "string") this.#blame(`${verb} of '${key}' by ${asked.client} gave ${JSON.stringify(value)}`);
+    else this.#judge(verb, key, value, asked);
+  }
+
+  #judge(verb: string, key: string, value: string | undefined, asked: Asked): void {
+    this.#note(`${verb} '${key}' ${asked.client} gave ${value}`, asked.startMs);
+    if (value === undefined) return;
+    const wrong = verb.startsWith("fetch")
+      ? this.#history.wrongFetch(key, value, asked)
+      : this.#history.wrongValue(key, value, asked);
+    if (wrong !== undefined) this.#blame(`${verb} of '${key}' by ${asked.client} gave '${value}', which ${wrong}`);
+  }
+
+  /** @param own what the call itself stored is no answer to whether something was there */
+  #judgeFound(verb: string, key: string, found: boolean, asked: Asked, own?: Write): void {
+    asked.endMs = performance.now();
+    this.#note(`${verb} '${key}' ${asked.client} ${own?.value ?? ""} found ${found}`, asked.startMs);
+    if (this.#history.faulty(asked, RECOVERY_MS)) return; // a server that is away is a miss
+    const { writes } = this.#history.of(key);
+    const at = own ? writes.indexOf(own) : -1;
+    if (at >= 0) writes.splice(at, 1);
+    if (found && !this.#history.mayExist(key, asked))
+      this.#blame(`${verb} of '${key}' by ${asked.client} found what is not there`);
+    if (!found && this.#history.mustExist(key, asked))
+      this.#blame(`${verb} of '${key}' by ${asked.client} missed what is there`);
+    if (at >= 0) writes.splice(at, 0, own!);
+  }
+
+  async #fault(): Promise<void> {
+    const random = this.#random;
+    const kind = pick(random, ["killed", "stopped", "held", "held", "stepped"] as const);
+    this.#count(kind);
+    const span: Span = { startMs: performance.now(), endMs: Infinity };
+    switch (kind) {
+      case "killed": {
+        const index = between(random, 0, this.#peers.length - 1);
+        this.#history.faults.push(span);
+        const lost = KEYS.filter((key) => this.#owner(key) === index);
+        const removal = this.#removing(lost, { client: "nobody", ...span });
+        const peer = this.#peers[index]!;
+        await stop(peer.process);
+        await sleep(between(random, 0, 500));
+        peer.process = launch(peer.command);
+        removal.endMs = performance.now();
+        await listening(peer.address);
+        break;
+      }
+      case "stopped": {
+        const { process } = pick(random, this.#peers);
+        this.#history.faults.push(span);
+        process.kill("SIGSTOP");
+        await sleep(between(random, 100, 2 * TIMEOUT_MS));
+        process.kill("SIGCONT");
+        break;
+      }
+      case "held": {
+        this.#history.holds.push(span);
+        const underWay = Array.from({ length: 20 }, () => this.#act());
+        const untilMs = performance.now() + HOLD_MS;
+        while (performance.now() < untilMs);
+        await Promise.all(underWay);
+        break;
+      }
+      case "stepped":
+        this.#wallStepMs = between(random, -3_600_000, 3_600_000);
+    }
+    span.endMs = performance.now();
+    this.#note(`(${kind})`, span.startMs);
+    if (kind === "killed" || kind === "stopped") await sleep(RECOVERY_MS); // then the quiet in which all must be right
+  }
+
+  #value(key: string): string {
+    this.#values += 1;
+    return `${key}#${this.#values}`;
+  }
+
+  #count(what: string): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
+  }
+
+  /** What was done last, for whoever must find out what went wrong. */
+  #note(what: string, startMs: number): void {
+    this.#trace.push(`${startMs.toFixed(0)}-${performance.now().toFixed(0)} ${what}`);
+    if (this.#trace.length > TRACE_LINES_MAX) this.#trace.shift();
+  }
+
+  #blame(what: string): void {
+    if (!this.#running) return;
+    const key = /'([^']*)'/.exec(what)?.[1];
+    const lines = this.#trace.filter((line) => line.includes(`'${key}'`) || line.endsWith(")") || line.includes("flush"));
+    this.wrong.push(`${what}\n  at ${performance.now().toFixed(0)}; before:\n  ${lines.slice(-40).join("\n  ")}`);
+  }
+}
+
+/** How often each verb is called, beside the others. */
+const VERBS = {
+  get: 20,
+  gets: 4,
+  getMany: 6,
+  getEach: 2,
+  getWithTtl: 4,
+  getAndTouch: 2,
+  touch: 3,
+  set: 10,
+  add: 3,
+  replace: 3,
+  cas: 4,
+  delete: 6,
+  invalidate: 3,
+  incr: 2,
+  flush: 0.05,
+  fetch: 20,
+  fetchMany: 3,
+  join: 0.5,
+} as const;
+
+type Verb = keyof typeof VERBS;
+
+const READS: ReadonlySet<Verb> = new Set(["get", "gets", "getMany", "getEach", "getWithTtl", "fetch", "fetchMany", "join"]);
+
+const VERB_SUM = Object.values(VERBS).reduce((sum, share) => sum + share, 0);
+
+function pickVerb(random: Random): Verb {
+  let at = random() * VERB_SUM;
+  for (const [verb, share] of Object.entries(VERBS)) {
+    at -= share;
+    if (at < 0) return verb as Verb;
+  }
+  return "get";
+}
+
+async function memcachedPeer(): Promise<Peer> {
+  const port = await freePort();
+  return started(`127.0.0.1:${port}`, ["memcached", "-u", "root", "-l", "127.0.0.1", "-p", String(port), "-U", "0"]);
+}
+
+async function holdfastPeer(): Promise<Peer> {
+  const port = await freePort();
+  const main = join(ROOT, "src/cli/main.ts");
+  const node = ["--conditions=holdfast-source", "--disable-warning=ExperimentalWarning", main];
+  return started(`127.0.0.1:${port}`, [process.execPath, ...node, "cache", "-l", "127.0.0.1", "-p", String(port)]);
+}
+
+async function started(address: string, command: readonly [string, ...string[]]): Promise<Peer> {
+  const peer = { address, command, process: launch(command) };
+  await listening(address);
+  return peer;
+}
+
+function launch([command, ...args]: readonly [string, ...string[]]): ChildProcess {
+  return spawn(command, args, { stdio: "ignore" });
+}
+
+async function listening(address: string): Promise<void> {
+  const [host, port] = address.split(":") as [string, string];
+  for (let attempt = 0; attempt < 1000; attempt += 1) {
+    const socket = connect({ host, port: Number(port) });
+    const opened = await once(socket, "connect").then(
+      () => true,
+      () => false,
+    );
+    socket.destroy();
+    if (opened) return;
+    await sleep(20);
+  }
+  throw new Error(`nothing listens at ${address}`);
+}
