@@ -141,6 +141,7 @@ export class MajordomoWorker implements ProtocolHandler {
 
   receive(frames: Frames): void {
     this.#heardMs = undefined;
+    if (this.#consumer) this.#service.heard(this.#consumer);
     const command = frames[1]?.length === 1 ? frames[1][0] : undefined;
     const commands = COMMANDS[this.#version];
     switch (command) {

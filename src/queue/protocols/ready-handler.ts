@@ -42,6 +42,7 @@ export class ReadyHandler implements ProtocolHandler {
   }
 
   receive(frames: Frames): void {
+    this.#service.heard(this.#consumer);
     const lease = this.#lease;
     this.#lease = undefined;
     const ask = (): void => this.#service.adjust(this.#consumer, { slots: 1, prefetch: 0 });

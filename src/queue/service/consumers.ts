@@ -1,7 +1,8 @@
 /**
  * ○ Who wants tasks of which queue, and whose turn it is. A consumer has `slots` (tasks it works on at once) and `prefetch` (more
  * that it may have so as not to wait for the next). An idle slot anywhere goes before any prefetch, longest-waiting first; and
- * when an idle slot finds nothing ready, a prefetched task is recalled from the consumer that has the most. A consumer that is
+ * when an idle slot finds nothing ready, a prefetched task is recalled from the consumer that has the most. One that may have frozen
+ * gets what nobody else can take, one task at a time, until it says something. A consumer that is
  * reserved for suspects gets nothing else, and neither do the others of its process: what kills a process kills all that runs in it.
  */
 import type { LeaseOwner } from "../tasks/leases.ts";
@@ -32,6 +33,24 @@ export class WorkerProcess {
   }
 }
 
+/** The processes with consumers, by whatever names them. */
+export class WorkerProcesses {
+  readonly #named = new Map<unknown, WorkerProcess>();
+
+  /** @param name undefined: one of its own */
+  of(name: unknown): WorkerProcess {
+    const host = this.#named.get(name) ?? new WorkerProcess(name);
+    if (name !== undefined) this.#named.set(name, host);
+    return host;
+  }
+
+  leave(consumer: Consumer): void {
+    const { consumers, name } = consumer.host;
+    consumers.delete(consumer);
+    if (consumers.size === 0) this.#named.delete(name);
+  }
+}
+
 /** One worker's subscription to one queue. */
 export class Consumer {
   readonly queue: TaskQueue;
@@ -48,6 +67,8 @@ export class Consumer {
   #slots = 0;
   #slotsMost = 1;
   prefetch: number;
+  /** It did not end a task in its time and has said nothing since: it may have frozen. */
+  isDoubted = false;
 
   constructor(queue: TaskQueue, leaseOwner: LeaseOwner, host: WorkerProcess, options: ConsumerOptions) {
     const { port, slots, prefetch = 0, resumable = false, peer = "", protocol = "", saysBegun = false } = options;
@@ -122,6 +143,8 @@ export interface ConsumerOptions {
 export class ConsumerRing {
   readonly #idle = new Set<Consumer>();
   readonly #spare = new Set<Consumer>();
+  /** Those that may have frozen and have nothing now: one task shows. */
+  readonly #doubted = new Set<Consumer>();
   /** Those that hold more than their slots. */
   readonly #over = new Set<Consumer>();
   readonly #all = new Set<Consumer>();
@@ -146,16 +169,17 @@ export class ConsumerRing {
   }
 
   remove(consumer: Consumer): void {
-    for (const set of [this.#all, this.#idle, this.#spare, this.#over]) set.delete(consumer);
+    for (const set of [this.#all, this.#idle, this.#spare, this.#doubted, this.#over]) set.delete(consumer);
   }
 
   /** Its slots, prefetch or leases have changed: puts it where it now belongs, keeping its turn when that is where it was. */
   ranked(consumer: Consumer): void {
     if (!this.#all.has(consumer)) return;
-    const { held, slots, prefetch } = consumer;
+    const { held, slots, prefetch, isDoubted } = consumer;
     const isOpen = consumer.host.reserved === undefined;
-    put(this.#idle, consumer, isOpen && held < slots);
-    put(this.#spare, consumer, isOpen && held >= slots && held < slots + prefetch);
+    put(this.#idle, consumer, isOpen && !isDoubted && held < slots);
+    put(this.#spare, consumer, isOpen && !isDoubted && held >= slots && held < slots + prefetch);
+    put(this.#doubted, consumer, isOpen && isDoubted && held === 0 && slots > 0);
     put(this.#over, consumer, held > slots);
   }
 
@@ -163,6 +187,7 @@ export class ConsumerRing {
   next(): Consumer | undefined {
     for (const consumer of this.#idle) return consumer;
     for (const consumer of this.#spare) return consumer;
+    for (const consumer of this.#doubted) return consumer;
     return undefined;
   }
 
@@ -170,6 +195,7 @@ export class ConsumerRing {
   served(consumer: Consumer): void {
     this.#idle.delete(consumer);
     this.#spare.delete(consumer);
+    this.#doubted.delete(consumer);
     this.ranked(consumer);
   }
 
@@ -178,7 +204,8 @@ export class ConsumerRing {
     let least: Consumer | undefined;
     for (const consumer of this.#all) {
       if (consumer.slots === 0 || consumer.host.reserved) continue;
-      if (!least || consumer.host.held < least.host.held) least = consumer;
+      if (!least || (least.isDoubted && !consumer.isDoubted)) least = consumer;
+      else if (consumer.isDoubted === least.isDoubted && consumer.host.held < least.host.held) least = consumer;
     }
     return least;
   }

@@ -8,7 +8,7 @@ import { EMPTY } from "../../core/bytes.ts";
 import { HoldfastError } from "../../core/errors.ts";
 import type { Journal } from "./journal.ts";
 import type { ServiceContext } from "./service-context.ts";
-import { Consumer, type ConsumerOptions, ConsumerRing, type Delivery, WorkerProcess } from "./consumers.ts";
+import { Consumer, type ConsumerOptions, ConsumerRing, type Delivery, WorkerProcesses } from "./consumers.ts";
 import { Suspects } from "./suspects.ts";
 import type { Revocation } from "../tasks/task-state-machine-listener.ts";
 import { LEASE_WRITE_MS } from "../limits.ts";
@@ -42,8 +42,7 @@ export class Dispatcher {
   readonly #rings = new Map<TaskQueue, ConsumerRing>();
   readonly #consumers = new Map<number, Consumer>();
   readonly #workers = new WorkerRegistry();
-  /** By whatever names them; those of one consumer only are not here. */
-  readonly #hosts = new Map<unknown, WorkerProcess>();
+  readonly #hosts = new WorkerProcesses();
   readonly #suspects = new Suspects((consumer) => this.#ranked(consumer));
   /** Queues where something may be given out. */
   readonly #dirty = new Set<TaskQueue>();
@@ -68,7 +67,7 @@ export class Dispatcher {
     const stateMachine = this.#context.stateMachine();
     const queue = stateMachine.queue(queueName);
     const { host, keeps = false } = options;
-    const consumer = new Consumer(queue, stateMachine.addLeaseOwner({ keeps }), this.#host(host), options);
+    const consumer = new Consumer(queue, stateMachine.addLeaseOwner({ keeps }), this.#hosts.of(host), options);
     consumer.host.consumers.add(consumer);
     this.#consumers.set(consumer.leaseOwner.index, consumer);
     if (keeps) return consumer;
@@ -108,7 +107,9 @@ export class Dispatcher {
     }
     this.#consumers.delete(consumer.leaseOwner.index);
     stateMachine.removeLeaseOwner(consumer.leaseOwner);
-    this.#leaveHost(consumer);
+    this.#hosts.leave(consumer);
+    this.#suspects.release(consumer);
+    if (consumer.host.reserved) this.#dirty.add(consumer.host.reserved.queue);
   }
 
   /** The connection of the first broke. What it has begun goes on under the second, which keeps it: their process lives. */
@@ -116,20 +117,6 @@ export class Dispatcher {
     const stateMachine = this.#context.stateMachine();
     const begun = [...broken.leaseOwner.leases.rows()].filter((row) => stateMachine.hasBegun(row));
     for (const row of begun) stateMachine.handOver(row, keeper.leaseOwner, this.#context.nowMs());
-  }
-
-  #host(name: unknown): WorkerProcess {
-    const host = this.#hosts.get(name) ?? new WorkerProcess(name);
-    if (name !== undefined) this.#hosts.set(name, host);
-    return host;
-  }
-
-  #leaveHost(consumer: Consumer): void {
-    const { host } = consumer;
-    host.consumers.delete(consumer);
-    this.#suspects.release(consumer);
-    if (host.consumers.size === 0) this.#hosts.delete(host.name);
-    else if (host.reserved) this.#dirty.add(host.reserved.queue);
   }
 
   /** The worker says that work on a task has begun. */
@@ -199,8 +186,16 @@ export class Dispatcher {
     this.#recalled.delete(id);
     const consumer = this.#consumers.get(leaseOwner);
     if (!consumer) return;
+    if (why === "timeout") consumer.isDoubted = true;
     this.#revoked.push({ consumer, id, token: table.f(row, TOKEN), why });
     this.#unranked.add(consumer);
+  }
+
+  /** The worker said something. */
+  heard(consumer: Consumer): void {
+    if (!consumer.isDoubted) return;
+    consumer.isDoubted = false;
+    this.#ranked(consumer);
   }
 
   #isHere(consumer: Consumer): boolean {

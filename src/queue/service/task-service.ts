@@ -389,6 +389,11 @@ export class TaskService {
     return true;
   }
 
+  /** The worker said something, whatever it is: it has not frozen. */
+  heard(consumer: Consumer): void {
+    this.#dispatcher.heard(consumer);
+  }
+
   /** Work on it has begun: when the worker is lost, this counts against the task. Of a lost lease it says nothing. */
   begun(consumer: Consumer, lease: LeaseRef): void {
     this.#dispatcher.begun(consumer, lease);

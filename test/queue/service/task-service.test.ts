@@ -343,3 +343,23 @@ test("names of queues are used up by queues in use only: those without task, wor
   rig.service.leave(workers[0]!.consumer, { lost: false });
   await rig.add("one more", {}, "room again");
 });
+
+test("a worker that let a task's time pass in silence gets what nobody else can take, one at a time, until it says something", async () => {
+  const rig = await Rig.open();
+  const frozen = rig.worker({ slots: 3 });
+  const late = await rig.add("late", { timeoutMs: 100, attempts: 1 });
+  await rig.pass(100);
+  assert.deepEqual(frozen.revoked, [`${late} timeout`]);
+  const well = rig.worker({ slots: 2 });
+  await rig.addMany(["a", "b", "c", "d", "e"]);
+  assert.deepEqual(
+    [well.bodies, frozen.bodies],
+    [
+      ["a", "b"],
+      ["late", "c"],
+    ],
+  );
+  rig.service.heard(frozen.consumer);
+  rig.service.flush();
+  assert.deepEqual(frozen.bodies, ["late", "c", "d", "e"]);
+});

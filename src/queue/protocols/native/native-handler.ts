@@ -69,6 +69,7 @@ export class NativeHandler implements ProtocolHandler {
 
   receive(frames: Frames): void {
     this.#heardMs = undefined;
+    this.#work.heard();
     const verb = verbOf(frames[1]);
     try {
       const handle = verb && HANDLERS[verb as VerbIn];

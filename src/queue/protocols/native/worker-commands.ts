@@ -65,6 +65,11 @@ export class WorkerCommands {
     if (keepers?.delete(this) && keepers.size === 0) this.#keepers.delete(this.#host!);
   }
 
+  /** The peer said something. */
+  heard(): void {
+    for (const consumer of this.#consumers.values()) this.#service.heard(consumer);
+  }
+
   /**
    * Offers to work on a queue, or changes the offer.
    *
