@@ -23,7 +23,7 @@ export interface BadMemberOptions {
   readonly makeStateMachine?: (options: TaskStateMachineOptions) => TaskStateMachine;
 }
 
-const BAD_UNTIL_MS = 10_000;
+export const BAD_UNTIL_MS = 10_000;
 /** 3 s: handlers take 40 ms at most, a bad worker keeps a task for half a second at most, and a task that it lost twice runs alone. */
 const IN_TIME_MS = 3000;
 /** All calls have ended by then, or never will. */
@@ -31,7 +31,7 @@ const SETTLED_BY_MS = 20_000;
 const ATTEMPTS = 5;
 
 /** The broker, healthy clients and workers, and the network between them. */
-class World {
+export class World {
   readonly random: Random;
   readonly clock = new ManualClock();
   readonly service: TaskService;
@@ -39,7 +39,7 @@ class World {
   #peers = 0;
   #violation: unknown;
 
-  constructor({ seed, makeStateMachine }: BadMemberOptions) {
+  constructor({ seed, makeStateMachine }: Pick<BadMemberOptions, "seed" | "makeStateMachine">) {
     this.random = seeded(seed);
     this.service = new TaskService({
       store: new MemoryStore(),
@@ -116,7 +116,7 @@ class World {
 }
 
 /** One end of a connection to the broker. */
-class Peer {
+export class Peer {
   readonly #world: World;
   readonly #key: string;
   readonly #heard: (frames: Frames) => void;
@@ -148,6 +148,11 @@ class Peer {
 
   say(verb: string, ...rest: (string | Buffer)[]): void {
     this.send([PROTOCOL, Buffer.from(verb), ...rest.map((frame) => Buffer.from(frame))]);
+  }
+
+  /** The process of this end dies: what it has sent still arrives. */
+  die(): void {
+    this.#world.after(this.#sentMs - this.#world.clock.now(), () => this.leave());
   }
 
   leave(): void {
