@@ -77,6 +77,17 @@ export const SUITE: readonly Entry[] = [
     peers: ["npm:bullmq", "redis", "beanstalkd"],
   },
   {
+    id: "queue-bad-members",
+    bench: "queue-bad-members",
+    args: ["--rounds", "5", "--seconds", "3"],
+    title: "Healthy queues beside bad members",
+    text:
+      "How long calls to a thousand queues take, 400 a second, while one bad member of each kind is at the same broker: a worker that " +
+      "leaves with tasks, one that is silent, one that fails them all, one that blocks, a peer that says nonsense, a stranger, a " +
+      "client that leaves before its answer, one that fills a queue. Beside them a broker that has none of these.",
+    peers: [],
+  },
+  {
     id: "queue-cluster",
     bench: "queue-cluster",
     args: ["--rounds", "5", "--seconds", "3"],
