@@ -350,23 +350,26 @@ function garbageWorker(world: World): void {
   });
 }
 
-/** Says what is not so: of leases that it has no more, never had, or makes up. Its lies are told from results by what they say. */
+/**
+ * Says what is not so of leases that it has no more, or never had. (Of those that it has it may say what it likes: whoever gives a
+ * worker a task must believe its result.) Lies are told from results by what they say.
+ */
 function lyingWorker(world: World): void {
   const LIE = '"a lie"';
+  /** All that it was ever given. */
+  const given = new Set<string>();
+  /** Of these it has no more. */
   const had: string[] = [];
   badWorker(world, (peer, { lease, payload }, leave) => {
+    given.add(lease);
     const lies = (): void => {
+      const [id, token] = lease.split(".").map(Number) as [number, number];
       for (let times = world.between(1, 6); times > 0; times -= 1) {
-        const [id, token] = lease.split(".").map(Number) as [number, number];
-        const other = pick(world.random, [
-          `${id + world.between(-3, 3)}.${token + world.between(-3, 3)}`,
-          `${world.between(1, 300)}.${world.between(1, 300)}`,
-          ...(had.length > 0 ? [pick(world.random, had)] : []),
-        ]);
-        if (other === lease || !/^[1-9]\d*\.[1-9]\d*$/.test(other)) continue;
+        // A later token than its own might be its next.
+        const other = `${Math.max(1, id + world.between(-4, 4))}.${Math.max(1, token - world.between(1, 8))}`;
         const verb = pick(world.random, ["DONE", "FAIL", "RETURN", "PROGRESS", "PARTIAL", "BEGUN", "HOLD"]);
-        if (verb === "HOLD") peer.say(verb, "q", other);
-        else peer.say(verb, other, LIE);
+        if (!given.has(other)) peer.say(verb, ...(verb === "HOLD" ? ["q", other] : [other, LIE]));
+        else if (verb !== "HOLD" && had.length > 0) peer.say(verb, pick(world.random, had), LIE);
       }
     };
     lies();
