@@ -12,9 +12,10 @@ import { joinShutdown, STOP_SIGNALS } from "../core/shutdown.ts";
 import { type Size, sizeBytes } from "../core/units.ts";
 import { nextRun } from "./service/calendar.ts";
 import type { LocalPort } from "./protocols/protocol-handler.ts";
-import type { TaskServiceStats } from "./service/task-service.ts";
+import { NO_TASKS, type StartProgress, type TaskServiceStats } from "./service/task-service.ts";
 import { type BrokerSecurity, FrontEnd, type PeerSink } from "./broker/front-end.ts";
 import { BrokerCore } from "./broker/broker-core.ts";
+import { Starting } from "./broker/starting.ts";
 import { CARRIED_BYTES_MAX } from "./limits.ts";
 import { MemoryStore } from "./stores/memory-store.ts";
 import { ClusterNode, type ClusterStats } from "./cluster/cluster-node.ts";
@@ -85,6 +86,8 @@ export interface BrokerStats extends TaskServiceStats {
   readonly address: string;
   readonly peers: number;
   readonly upMs: number;
+  /** While it starts: how much of its tasks is read, in percent. The other numbers are 0 then. */
+  readonly starting?: number;
   /** With NATS: this broker's part in its group. The other numbers are then the whole group's, while it leads; else only `peers` counts. */
   readonly cluster?: ClusterStats;
 }
@@ -129,6 +132,8 @@ export class Broker {
   readonly #frontEnd: FrontEnd;
   readonly #log: Log;
   #startedMs = 0;
+  #starting: Starting | undefined;
+  #ready: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
   #leaveShutdown: () => void = () => {};
 
@@ -144,29 +149,58 @@ export class Broker {
   }
 
   /**
-   * Opens the store, continues with what it holds and listens.
+   * Listens, opens the store and continues with what it holds. Resolves when all of it is at hand.
    *
    * @param signal closes it, if it fires before that is done
    * @throws ProtocolError QUEUE_STORE_CORRUPT, OperationError QUEUE_STORE_LOCKED, QUEUE_STORE_UNAVAILABLE, QUEUE_STORE_DENIED,
    * QUEUE_STORE_FULL, CLOSED when it was closed meanwhile, or the socket's error
    */
-  async listen({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+  async listen(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    await this.open(options);
+    await this.ready;
+  }
+
+  /**
+   * Listens and opens the store, as `listen`, but resolves before its tasks are read: half a second for each million. What peers say
+   * meanwhile is done then, and those that ask are told how far it is.
+   *
+   * @param signal closes it, if it fires before all is at hand
+   * @throws as `listen`
+   */
+  async open({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    const { promise: opened, resolve } = Promise.withResolvers<void>();
+    this.#ready = this.#start(resolve, signal);
+    // Whoever does not wait for it learns of a failure by the log, and by the end of everything.
+    this.#ready.catch(() => {});
+    await Promise.race([opened, this.#ready]);
+  }
+
+  /** Resolves when all tasks are at hand; rejects as `listen`, and then it has closed. */
+  get ready(): Promise<void> {
+    return this.#ready;
+  }
+
+  async #start(opened: () => void, signal: AbortSignal | undefined): Promise<void> {
     this.#startedMs = this.#clock.now();
     const { listen = LISTEN_DEFAULT, signals = STOP_SIGNALS } = this.#options;
     this.#leaveShutdown = joinShutdown({ stage: "servers", signals, drain: () => this.close() });
     const close = (): void => void this.close();
     signal?.addEventListener("abort", close, { once: true });
+    const { sink } = this.#backEnd;
+    this.#starting = new Starting(sink);
     try {
       this.#mustBeOpen(signal);
-      await this.#backEnd.open();
+      await this.#frontEnd.open(typeof listen === "string" ? [listen] : listen, this.#starting);
       this.#mustBeOpen(signal);
-      await this.#frontEnd.open(typeof listen === "string" ? [listen] : listen, this.#backEnd.sink);
+      await this.#backEnd.open({ opened, read: (share) => this.#starting!.reached(share) });
+      this.#mustBeOpen(signal);
     } catch (error) {
       await this.close();
       throw error;
     } finally {
       signal?.removeEventListener("abort", close);
     }
+    this.#starting.finish();
     this.#log("queue.listening", { address: this.address });
   }
 
@@ -199,7 +233,10 @@ export class Broker {
   /** Numbers as of now. */
   stats(): BrokerStats {
     const { id, address } = this;
-    return { id, address, upMs: this.#clock.now() - this.#startedMs, ...this.#backEnd.stats() };
+    const upMs = this.#clock.now() - this.#startedMs;
+    const starting = this.#starting?.percent;
+    if (starting !== undefined) return { id, address, upMs, starting, peers: 0, ...NO_TASKS };
+    return { id, address, upMs, ...this.#backEnd.stats() };
   }
 
   /**
@@ -268,7 +305,7 @@ export class Broker {
 interface BackEnd {
   readonly sink: PeerSink;
   readonly id: string;
-  open(): Promise<void>;
+  open(progress: StartProgress): Promise<void>;
   stats(): Omit<BrokerStats, "id" | "address" | "upMs">;
   close(): Promise<void>;
 }
@@ -280,7 +317,7 @@ function localBackEnd(core: BrokerCore): BackEnd {
     get id() {
       return core.id;
     },
-    open: () => core.open(),
+    open: (progress) => core.open(progress),
     stats: () => ({ peers: core.peerCount, ...core.stats() }),
     close: () => core.close(),
   };

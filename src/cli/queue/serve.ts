@@ -26,14 +26,20 @@ export async function run(argv: readonly string[]): Promise<number> {
   const broker = new Broker({ ...options, log, signals: [] });
   using stop = stopRequest({ reload: reloadOf(command, SETTINGS, { servers: { queue: broker }, log }) });
   try {
-    await broker.listen({ signal: stop.signal });
+    await broker.open({ signal: stop.signal });
   } catch (error) {
     // Stopped while it started.
     if (codeOf(error) === "CLOSED") return 0;
     throw listenError(error, `listen on ${queue.listen.join(", ")}`, "give --listen another endpoint");
   }
   process.stdout.write(json ? `${JSON.stringify({ queue: broker.address })}\n` : `queue ${broker.address}\n`);
-  await stop.requested;
+  await untilStopped(broker, stop.requested);
   await broker.close();
   return 0;
+}
+
+/** Its tasks are read meanwhile: when that fails, the broker has closed. */
+async function untilStopped(broker: Broker, requested: Promise<unknown>): Promise<void> {
+  const failed = broker.ready.then(() => requested);
+  await Promise.race([requested, failed]);
 }

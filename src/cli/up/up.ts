@@ -71,7 +71,13 @@ async function up(settings: UpSettings, { json, servers, stop, log }: UpRun): Pr
   }
   // The dashboard requires a token on a non-loopback address.
   for (const { name, address } of running) if (name !== "dashboard") warnIfOpen(name, address, { log });
-  await stop.requested;
+  try {
+    // The queue reads its tasks meanwhile: when that fails, nothing of it is left.
+    await Promise.race([stop.requested, servers.queue?.ready.then(() => stop.requested) ?? stop.requested]);
+  } catch (error) {
+    await closeAll(running);
+    throw error;
+  }
   return await drain(running);
 }
 
@@ -94,7 +100,7 @@ async function plan(
     const data = options.data === false ? false : await dataFolder(queue.data);
     const start = async (): Promise<Broker> => {
       servers.queue = new Broker({ ...options, data, log, signals: [] });
-      await servers.queue.listen({ signal });
+      await servers.queue.open({ signal });
       return servers.queue;
     };
     plans.push({ name: "queue", flag: "--queue", wanted: queue.listen.join(", "), start });

@@ -11,7 +11,7 @@ import { CacheInspector } from "../inspectors/cache-inspector.ts";
 import { CLOSE_MS_MAX, LISTEN_DEFAULT, SWEEP_MS, TOKEN_BYTES } from "../limits.ts";
 import { LinkLab } from "../link-lab/link-lab.ts";
 import { metricsOf } from "./metrics.ts";
-import type { MonitoredParts } from "../snapshot/monitored-parts.ts";
+import type { BrokerNumbers, MonitoredParts } from "../snapshot/monitored-parts.ts";
 import { QueueInspector } from "../inspectors/queue-inspector.ts";
 import { routesOf } from "./routes.ts";
 import { Sampler } from "../snapshot/sampler.ts";
@@ -71,7 +71,7 @@ export class Dashboard {
       sampler: this.#sampler,
       streams: this.#streams,
       metrics: metricsOf(parts, { upMs: () => this.#sampler.upMs }),
-      ready: () => this.#closing === undefined && parts.queue?.stats().storeTrouble === undefined,
+      ready: () => this.#closing === undefined && isReady(parts.queue?.stats()),
     });
     this.#server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server;
   }
@@ -137,4 +137,9 @@ function checkToken(host: string, token: string | undefined): void {
   if (token === undefined && !isLoopback(host)) {
     throw new UsageError("DASHBOARD_TOKEN_REQUIRED", `The dashboard at ${host} needs an access token: give --dashboard-token`);
   }
+}
+
+/** The queue, if there is one, has its tasks at hand and takes new ones. */
+function isReady(queue: BrokerNumbers | undefined): boolean {
+  return queue?.starting === undefined && queue?.storeTrouble === undefined;
 }

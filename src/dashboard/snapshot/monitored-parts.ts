@@ -34,6 +34,8 @@ export interface BrokerNumbers {
   readonly bytes: number;
   readonly bytesMax: number;
   readonly peers: number;
+  /** While it starts: how much of its tasks is read, in percent. */
+  readonly starting?: number;
   /** Why the store cannot write. */
   readonly storeTrouble: string | undefined;
   readonly queues: readonly QueueNumbers[];

@@ -113,8 +113,12 @@ function* cacheConditions({ cache }: Sample, before: Sample | undefined): Genera
 
 function* queueConditions({ queue }: Sample, before: Sample | undefined): Generator<Condition> {
   if (!queue) return;
-  const { storeTrouble, bytes, bytesMax } = queue;
+  const { starting, storeTrouble, bytes, bytesMax } = queue;
   const at = { part: "queue", link: "queue" } as const;
+  if (starting !== undefined) {
+    const text = `The queue is starting: ${starting} % of its tasks are read`;
+    yield { ...at, key: "queue:starting", level: "warning", afterMs: 0, text: () => text };
+  }
   if (storeTrouble !== undefined) {
     yield { ...at, key: "queue:store", level: "bad", afterMs: 0, text: () => `New tasks are refused: ${storeTrouble}` };
   }

@@ -7,7 +7,8 @@ import type { Cancel, Clock } from "../../core/clock.ts";
 import type { Log } from "../../core/log.ts";
 import { CronTable, type NextRun } from "../service/cron.ts";
 import { TaskService, type TaskServiceOptions } from "../service/task-service.ts";
-import type { TaskServiceStats } from "../service/task-service.ts";
+import type { StartProgress, TaskServiceStats } from "../service/task-service.ts";
+import type { StoreOpening } from "../stores/store.ts";
 import type { PeerConnection } from "../protocols/protocol-handler.ts";
 import { WALL_LOOK_MS } from "../limits.ts";
 import { type Frames, IdText } from "../protocols/messages.ts";
@@ -51,15 +52,14 @@ export class BrokerCore {
   }
 
   /** Opens the store and continues with what it holds. Errors are the store's. */
-  async open(): Promise<void> {
-    const { settings } = await this.#service.open();
-    let id = settings.get(ID_SETTING);
-    if (id === undefined) {
-      id = this.#options.newId();
-      this.#service.setting(ID_SETTING, id, () => {});
-    }
-    this.#ids = new IdText(id);
-    this.#router = new ProtocolRouter({ service: this.#service, ids: this.#ids, cron: this.#cron });
+  async open(progress: StartProgress = {}): Promise<void> {
+    const opened = (opening: StoreOpening): void => {
+      this.#ids = new IdText(opening.settings.get(ID_SETTING) ?? this.#options.newId());
+      progress.opened?.(opening);
+    };
+    const { settings } = await this.#service.open({ ...progress, opened });
+    if (!settings.has(ID_SETTING)) this.#service.setting(ID_SETTING, this.id, () => {});
+    this.#router = new ProtocolRouter({ service: this.#service, ids: this.#ids!, cron: this.#cron });
     this.#cron.restore(settings);
     this.flush();
     this.#tick();

@@ -219,6 +219,9 @@ export class BrokerPool {
         return this.#anew(session);
       case "WELCOME":
         return this.#welcome(session, message);
+      case "STARTING":
+        this.#trouble = `it is starting, ${message.percent} %`;
+        return;
       case "BEAT":
         return;
       default:
@@ -236,6 +239,7 @@ export class BrokerPool {
     const { broker, term } = welcome;
     if (session.broker !== undefined && session.broker !== broker)
       throw new ProtocolError("QUEUE_PROTOCOL", `The broker calls itself '${broker}', and was '${session.broker}'`);
+    this.#trouble = undefined;
     session.load = welcome.load;
     session.readsBatches = welcome.readsBatches;
     session.readsBegun = welcome.readsBegun;
@@ -269,5 +273,5 @@ export class BrokerPool {
 
 const HELLO = Buffer.from("hello");
 const HELLO_AGAIN = Buffer.from("again");
-/** We read many in one message and the outcome `evicted`, and workers say what they have begun; all workers of this process are lost together. */
-const ABOUT = Buffer.from(JSON.stringify({ many: 1, begun: 1, evicted: 1, process: PROCESS_NAME }));
+/** We read many in one message and the outcome `evicted` and how a start goes on, and workers say what they have begun; all workers of this process are lost together. */
+const ABOUT = Buffer.from(JSON.stringify({ many: 1, begun: 1, evicted: 1, starting: 1, process: PROCESS_NAME }));

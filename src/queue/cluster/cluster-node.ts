@@ -7,7 +7,7 @@ import { type Cancel, type Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Random } from "../../core/random.ts";
-import type { TaskServiceStats } from "../service/task-service.ts";
+import { NO_TASKS, type TaskServiceStats } from "../service/task-service.ts";
 import { type BrokerCore, ID_SETTING } from "../broker/broker-core.ts";
 import type { FollowerState } from "../stores/follower-state.ts";
 import type { Store } from "../stores/store.ts";
@@ -59,24 +59,6 @@ interface Relay {
   readonly session: number;
   readonly channel: RelayClient;
 }
-
-/** The numbers of tasks while another broker leads. */
-const NO_SERVICE_STATS: TaskServiceStats = {
-  tasks: 0,
-  bytes: 0,
-  bytesMax: 0,
-  endedBytes: 0,
-  deadBytes: 0,
-  deadDropped: 0,
-  tableBytes: 0,
-  bodyCacheBytes: 0,
-  commits: 0,
-  writes: 0,
-  storeTrouble: undefined,
-  queues: [],
-  workers: [],
-  workersLeft: [],
-};
 
 /** 1 KiB of the longest message that NATS takes is left for headers. */
 const HEADER_BYTES = 1024;
@@ -161,7 +143,7 @@ export class ClusterNode {
   }
 
   #noServiceStats({ connected }: ClusterStats): TaskServiceStats {
-    return connected ? NO_SERVICE_STATS : { ...NO_SERVICE_STATS, storeTrouble: "no NATS server is connected" };
+    return connected ? NO_TASKS : { ...NO_TASKS, storeTrouble: "no NATS server is connected" };
   }
 
   #clusterStats(): ClusterStats {

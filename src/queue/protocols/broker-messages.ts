@@ -72,9 +72,10 @@ export type WorkMessage =
   | { readonly verb: "KEPTS"; readonly records: RecordBatchReader }
   | { readonly verb: "LOST" | "STOP" | "RECALL"; readonly lease: LeaseRef; readonly why: string };
 
-export interface AboutConnection {
-  readonly verb: "BEAT" | "ANEW";
-}
+export type AboutConnection =
+  | { readonly verb: "BEAT" | "ANEW" }
+  /** It reads its tasks, of which it has so many percent, and answers once it has them all. */
+  | { readonly verb: "STARTING"; readonly percent: number };
 
 export type BrokerMessage =
   | WelcomeMessage
@@ -90,6 +91,8 @@ export function readBrokerMessage(frames: Frames): BrokerMessage {
   switch (verb) {
     case "WELCOME":
       return readWelcome(frames);
+    case "STARTING":
+      return readStarting(frames);
     case "BEAT":
     case "ANEW":
       return { verb };
@@ -161,6 +164,13 @@ function readWelcome(frames: Frames): WelcomeMessage {
     term: term as number,
     isRelayed: relayed === 1,
   };
+}
+
+function readStarting(frames: Frames): AboutConnection {
+  const { percent } = readObject(frames[3]);
+  return typeof percent === "number" && percent >= 0 && percent <= 100
+    ? { verb: "STARTING", percent }
+    : invalidly("the percent in STARTING");
 }
 
 function requestOf(frames: Frames): number {

@@ -59,6 +59,7 @@ export type VerbIn = (typeof VERBS_IN)[number];
 
 const VERBS_OUT = [
   "WELCOME",
+  "STARTING",
   "BEAT",
   "OK",
   "REFUSED",

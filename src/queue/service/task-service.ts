@@ -58,6 +58,14 @@ export interface TaskServiceOptions {
   wake?(): void;
 }
 
+/** Told how far a start is. */
+export interface StartProgress {
+  /** The store is opened; its tasks are read now. */
+  opened?(opening: StoreOpening): void;
+  /** So much of them is read, from 0 to 1. */
+  read?(share: number): void;
+}
+
 /** What STATS tells of the broker: numbers that are kept anyway, put together when somebody asks. */
 export interface TaskServiceStats extends WorkerRegistryStats {
   readonly tasks: number;
@@ -75,6 +83,24 @@ export interface TaskServiceStats extends WorkerRegistryStats {
   readonly storeTrouble: string | undefined;
   readonly queues: readonly QueueStats[];
 }
+
+/** The numbers of a broker that has no tasks at hand: it starts, or another of its group leads. */
+export const NO_TASKS: TaskServiceStats = {
+  tasks: 0,
+  bytes: 0,
+  bytesMax: 0,
+  endedBytes: 0,
+  deadBytes: 0,
+  deadDropped: 0,
+  tableBytes: 0,
+  bodyCacheBytes: 0,
+  commits: 0,
+  writes: 0,
+  storeTrouble: undefined,
+  queues: [],
+  workers: [],
+  workersLeft: [],
+};
 
 export interface QueueStats {
   readonly name: string;
@@ -175,14 +201,15 @@ export class TaskService {
   // ---- life
 
   /** Opens the store and continues with what it holds. Errors are the store's, QUEUE_STORE_MOVED, and CLOSED when it was closed meanwhile. */
-  async open(): Promise<StoreOpening> {
+  async open(progress: StartProgress = {}): Promise<StoreOpening> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#opened = promise;
     try {
       const opening = await this.#store.open();
       try {
         refuseMoved(opening.settings);
-        await this.#recover(opening);
+        progress.opened?.(opening);
+        await this.#recover(opening, progress);
         this.#isOpen = true;
       } catch (error) {
         await this.#store.close();
@@ -194,7 +221,7 @@ export class TaskService {
     }
   }
 
-  async #recover(opening: StoreOpening): Promise<void> {
+  async #recover(opening: StoreOpening, progress: StartProgress): Promise<void> {
     // When the wall clock was set back meanwhile, queue time goes on from where it was: delays must not grow by that.
     const lastMs = Number(opening.settings.get(TIME_SETTING)) || 0;
     this.#offsetMs = Math.max(this.#clock.wallMs(), lastMs) - this.#clock.now();
@@ -207,7 +234,8 @@ export class TaskService {
       stateMachine.configure(queue, readSettings(JSON.parse(value)), this.nowMs);
     }
     this.#journal.starts.restore(opening.settings, stateMachine, this.nowMs);
-    if (!opening.standby) await readTasks(this.#portions(), stateMachine, (row, what) => this.#damaged(row, what));
+    if (!opening.standby)
+      await readTasks(this.#portions(opening, progress), stateMachine, (row, what) => this.#damaged(row, what));
     stateMachine.wake(this.nowMs);
     this.flush();
   }
@@ -223,10 +251,13 @@ export class TaskService {
     return makeStateMachine({ ...term, random, bytesMax, endedBytesMax, deadBytesMax });
   }
 
-  async *#portions(): AsyncIterable<readonly StoredTask[]> {
+  async *#portions({ lastId }: StoreOpening, { read }: StartProgress): AsyncIterable<readonly StoredTask[]> {
+    let firstId: number | undefined;
     for await (const portion of this.#store.tasks()) {
       if (this.#closed) throw new OperationError("CLOSED", "The broker was closed while it read its tasks");
       yield portion;
+      firstId ??= portion[0]!.id;
+      read?.((portion.at(-1)!.id - firstId + 1) / (lastId - firstId + 1));
     }
   }
 
