@@ -9,7 +9,9 @@ const run = (tool: string, ...args: string[]): void => {
 };
 
 rmSync(join(root, "dist"), { recursive: true, force: true });
-run("tsc", "--project", "tsconfig.build.json");
+// Editors show the comments of the types; those of the code are read in the sources.
+run("tsc", "--project", "tsconfig.build.json", "--emitDeclarationOnly");
+run("tsc", "--project", "tsconfig.build.json", "--declaration", "false", "--removeComments");
 chmodSync(join(root, "dist/cli/main.js"), 0o755);
 if (existsSync(join(root, "src/dashboard/web/vite.config.ts"))) {
   run("vite", "build", "--config", "src/dashboard/web/vite.config.ts", "--logLevel", "warn");

@@ -15,7 +15,7 @@ import type { LocalPort } from "./protocols/protocol-handler.ts";
 import { NO_TASKS, type StartProgress, type TaskServiceStats } from "./service/task-service.ts";
 import { type BrokerSecurity, FrontEnd, type PeerSink } from "./broker/front-end.ts";
 import { BrokerCore } from "./broker/broker-core.ts";
-import { Starting } from "./broker/starting.ts";
+import { StartSink } from "./broker/starting.ts";
 import { CARRIED_BYTES_MAX } from "./limits.ts";
 import { MemoryStore } from "./stores/memory-store.ts";
 import { ClusterNode, type ClusterStats } from "./cluster/cluster-node.ts";
@@ -132,7 +132,7 @@ export class Broker {
   readonly #frontEnd: FrontEnd;
   readonly #log: Log;
   #startedMs = 0;
-  #starting: Starting | undefined;
+  #starting: StartSink | undefined;
   #ready: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
   #leaveShutdown: () => void = () => {};
@@ -187,7 +187,7 @@ export class Broker {
     const close = (): void => void this.close();
     signal?.addEventListener("abort", close, { once: true });
     const { sink } = this.#backEnd;
-    this.#starting = new Starting(sink);
+    this.#starting = new StartSink(sink);
     try {
       this.#mustBeOpen(signal);
       await this.#frontEnd.open(typeof listen === "string" ? [listen] : listen, this.#starting);

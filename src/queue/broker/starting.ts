@@ -23,7 +23,7 @@ interface Asking {
 /** 64 MiB: what a thousand clients send that were cut off, and are back. */
 const HELD_BYTES_MAX = 64 * 1024 ** 2;
 
-export class Starting implements PeerSink {
+export class StartSink implements PeerSink {
   readonly #sink: PeerSink;
   /** undefined: all tasks are at hand. */
   #held: Held[] | undefined = [];
