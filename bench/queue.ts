@@ -38,6 +38,8 @@ export async function measure(
   { producers, seconds }: { producers: number; seconds: number },
 ): Promise<CycleFigures> {
   const latencies: number[] = [];
+  // A port may be open before what is behind it is ready.
+  await running[act]();
   const startMs = performance.now();
   const countFromMs = startMs + (seconds * 1000) / 4;
   const endMs = startMs + seconds * 1000;

@@ -165,8 +165,13 @@ for (const [peer, { needs: packages, start }] of Object.entries(TEST_SERVERS)) {
   test(`when the winner dies, the others wait for the lease and no longer, then one computes (${peer})`, needs, async (t) => {
     const { address } = await start(t);
     const [dead, alive] = [await client(t, address), await client(t, address)];
-    void dead.fetch("k", () => new Promise(() => {}), { lease: "30s" }).catch(() => {});
-    await dead.get("k");
+    const begun = deferred<true>();
+    const dies = (): Promise<string> => {
+      begun.resolve(true);
+      return new Promise(() => {});
+    };
+    void dead.fetch("k", dies, { lease: "30s" }).catch(() => {});
+    await begun.promise; // the lease is taken
     const started = performance.now();
     assert.equal(await alive.fetch("k", () => "computed", { lease: 300 }), "computed");
     assert.ok(performance.now() - started >= 290, "it waited for the winner");

@@ -58,7 +58,18 @@ const PLANTS: Record<string, readonly [file: string, stands: string, planted: st
   ],
 };
 
-for (const [name, [file, stands, planted]] of Object.entries(PLANTS)) {
+/**
+ * These take chance minutes to meet, on a machine that has other things to do: `ORACLE_PLANTS=all npm test -- oracle` tries them too.
+ * What they break has tests of its own: near-truth.test.ts, placeholder.test.ts and fetch.test.ts.
+ */
+const RARE: ReadonlySet<string> = new Set([
+  "a near cache keeps items beyond their end",
+  "delete and touch take a placeholder for an item",
+  "a holder does not renew its lease",
+]);
+const tried = Object.entries(PLANTS).filter(([name]) => process.env["ORACLE_PLANTS"] === "all" || !RARE.has(name));
+
+for (const [name, [file, stands, planted]] of tried) {
   test(`planted: ${name}`, requires("memcached"), async (t) => {
     const folder = temporary(t);
     for (const part of ["core", "memcached", "cache"])
