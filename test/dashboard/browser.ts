@@ -48,7 +48,10 @@ export async function open(browser: Browser, url: string, { width = 1280, scheme
   page.on("pageerror", (error) => complaints.push(error.message));
   page.on("request", (request) => requests.push(request.url()));
   page.on("requestfinished", (request) => {
-    if (!request.url().endsWith("/api/live")) sizes.push(request.sizes().then(({ responseBodySize }) => responseBodySize));
+    if (!request.url().endsWith("/api/live")) {
+      const size = request.sizes().then(({ responseBodySize }) => responseBodySize);
+      sizes.push(size.catch(() => 0)); // The page was closed meanwhile.
+    }
   });
   await page.goto(url);
   const received = async (): Promise<number> => (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);

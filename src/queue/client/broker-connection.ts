@@ -161,7 +161,11 @@ export class RemoteConnection implements BrokerConnection {
 
 function dealerSecurity(security: ClientSecurity | undefined): Readonly<Record<string, string>> {
   if (!security) return {};
-  if ("plain" in security) return { plainUsername: security.plain.username, plainPassword: security.plain.password };
+  if ("plain" in security) {
+    const { username, password } = security.plain;
+    // Sockets take no empty text; without one an empty password is sent.
+    return { plainUsername: username, ...(password !== "" && { plainPassword: password }) };
+  }
   const { serverKey, publicKey, secretKey } = security.curve;
   return { curveServerKey: serverKey, curvePublicKey: publicKey, curveSecretKey: secretKey };
 }
