@@ -32,6 +32,7 @@ const framesOf = (text: string): Frames => text.split("|").map((frame) => Buffer
 /** One of each that a broker says, as in docs/queue-protocol.md. */
 const FROM_BROKER = [
   'HQ1|WELCOME|hello|{"broker":"sim","version":1,"load":0,"many":1,"term":3,"relayed":1}',
+  'HQ1|STARTING|hello|{"percent":43}',
   "HQ1|ANEW",
   "HQ1|BEAT",
   "HQ1|OK|1",
