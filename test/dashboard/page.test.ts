@@ -163,6 +163,12 @@ test("the cache view shows slab classes and lists, and the ring where a key land
   const watched = await openView("cache");
   const { page } = watched;
   assert.ok((await page.getByRole("row").count()) > 5);
+  for (const server of ["cache-b.internal:11211", "cache-c.internal:11211"]) {
+    await page.getByLabel("Another server of yours").fill(server);
+    await button(page, "Add server").click();
+    await page.locator(".servers code", { hasText: server }).waitFor();
+  }
+  assert.equal(await page.locator(".servers li").count(), 3, "the server that runs and those that were named, no others");
   await page.getByLabel("Key to assign").fill("user:7");
   const landed = await page.getByText(/^Assigned to /).textContent();
   const server = landed!.replace("Assigned to ", "").replace(/\.$/, "");

@@ -5,16 +5,15 @@ import { useMemo, useState } from "preact/hooks";
 import { ketamaHash, ketamaPoints, placementOf } from "../../../cache/client/pool/placement.ts";
 import { parseServer } from "../../../cache/client/operations/server-address.ts";
 import { showShare } from "./format.ts";
-import { Card } from "./components.tsx";
+import { Card, useAction } from "./components.tsx";
 
-const EXAMPLES = ["10.0.0.2:11211", "10.0.0.3:11211", "10.0.0.4:11211"];
 const SERVERS_MAX = 12;
 const SAMPLE_KEYS = 5000;
 const PLACES = 2 ** 32;
 const RADIUS = 90;
 
 export function HashRing({ address }: { address: string }) {
-  const [servers, setServers] = useState(() => [address, ...EXAMPLES]);
+  const [servers, setServers] = useState(() => [address]);
   const [removed, setRemoved] = useState<string>();
   const [key, setKey] = useState("user:42");
   const present = useMemo(() => servers.filter((server) => server !== removed), [servers, removed]);
@@ -22,7 +21,17 @@ export function HashRing({ address }: { address: string }) {
   const { shares, moved } = useMemo(() => compare(servers, present), [servers, present]);
   const owner = key === "" ? undefined : present[placementOf("ketama", present.map(parseServer)).pick(key)];
   const colourOf = (server: string): string => `s${servers.indexOf(server) % 6}`;
-  const add = (): void => setServers([...servers, `10.0.0.${servers.length + 1}:11211`]);
+  const [name, setName] = useState("");
+  const { run, said } = useAction();
+  const add = (event: Event): void => {
+    event.preventDefault();
+    run(async () => {
+      parseServer(name);
+      if (servers.includes(name)) throw new Error(`${name} is on the ring already`);
+      setServers([...servers, name]);
+      setName("");
+    });
+  };
   return (
     <Card title="Hash ring" wide>
       <p class="dim">
@@ -56,7 +65,7 @@ export function HashRing({ address }: { address: string }) {
                 <button
                   type="button"
                   onClick={() => setRemoved(server === removed ? undefined : server)}
-                  disabled={removed !== undefined && server !== removed}
+                  disabled={(removed !== undefined && server !== removed) || (servers.length === 1 && server !== removed)}
                 >
                   {server === removed ? "Add again" : "Remove"}
                   <span class="hidden"> {server}</span>
@@ -64,9 +73,16 @@ export function HashRing({ address }: { address: string }) {
               </li>
             ))}
           </ul>
-          <button type="button" onClick={add} disabled={servers.length >= SERVERS_MAX}>
-            Add server
-          </button>
+          <form onSubmit={add}>
+            <label>
+              Another server of yours{" "}
+              <input value={name} placeholder="HOST:PORT" required onInput={(event) => setName(event.currentTarget.value)} />
+            </label>
+            <button type="submit" disabled={servers.length >= SERVERS_MAX}>
+              Add server
+            </button>
+          </form>
+          {said}
           {removed === undefined ? null : (
             <p>{showShare(moved)} of the keys have moved, all of them from the removed server.</p>
           )}

@@ -6,7 +6,7 @@ import { CACHE_WALKTHROUGH, LINK_WALKTHROUGH, QUEUE_WALKTHROUGH } from "./walkth
 
 export function LearnView({ snapshot, lab }: { snapshot: Snapshot; lab: Lab | undefined }) {
   return (
-    <div class="grid">
+    <div class="grid three">
       <Walkthrough walkthrough={CACHE_WALKTHROUGH} ready={snapshot.cache !== undefined} snapshot={snapshot} lab={lab} />
       <Walkthrough walkthrough={QUEUE_WALKTHROUGH} ready={snapshot.queue !== undefined} snapshot={snapshot} lab={lab} />
       <Walkthrough walkthrough={LINK_WALKTHROUGH} ready={true} snapshot={snapshot} lab={lab} />

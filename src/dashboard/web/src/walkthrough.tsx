@@ -51,7 +51,7 @@ export function Walkthrough({ walkthrough, ready, snapshot, lab }: WalkthroughPr
           ) : null}
           {said}
           {step.watches ? <p class="watch">{step.watches(snapshot, lab)}</p> : null}
-          <p class="actions">
+          <p class="buttons">
             <button type="button" disabled={at === 0} onClick={() => setAt(at - 1)}>
               Back<span class="hidden"> in {walkthrough.title}</span>
             </button>
