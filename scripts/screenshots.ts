@@ -16,7 +16,7 @@ mkdirSync(folder, { recursive: true });
 const VIEWS: Readonly<Record<string, (page: Page) => Promise<void>>> = {
   overview: () => sleep(1500),
   cache: (page) => page.getByText("Slab classes").waitFor(),
-  queue: (page) => page.getByText("Tasks, oldest first").waitFor(),
+  queue: (page) => page.getByText("Tasks of").waitFor(),
   link: async (page) => {
     await page.getByLabel("Idle time before the first probe").fill("2");
     await page.getByLabel("Interval between probes").fill("2");

@@ -6,6 +6,7 @@ import type { IncomingMessage } from "node:http";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Dashboard } from "../../src/dashboard/index.ts";
+import { metricsOf } from "../../src/dashboard/server/metrics.ts";
 import { EventStreams } from "../../src/dashboard/server/event-streams.ts";
 import type { DashboardOptions } from "../../src/dashboard/index.ts";
 
@@ -171,6 +172,16 @@ test("/metrics tells stable names with the parts' numbers", async () => {
     ),
     "7",
   );
+});
+
+test("a scrape asks each part for its numbers once", async () => {
+  let asked = 0;
+  const counted = { ...cache, stats: () => ((asked += 1), cache.stats()) };
+  const registry = metricsOf({ cache: counted }, { upMs: () => 0 });
+  for (const scrapes of [1, 2]) {
+    await registry.metrics();
+    assert.equal(asked, scrapes);
+  }
 });
 
 test("/metrics counts tasks by the states' names, and under the old name by the words of 0.1", async () => {

@@ -31,7 +31,7 @@ export function metricsOf(parts: MonitoredParts, { upMs }: { upMs: () => number 
   });
   const { cache, queue, link } = parts;
   if (cache) {
-    const stats = (): ReturnType<typeof cache.stats> => cache.stats();
+    const stats = oncePerScrape(() => cache.stats());
     gauge("holdfast_cache_items", "Items stored", () => stats().items);
     gauge("holdfast_cache_bytes", "Memory used by items in bytes", () => stats().bytes);
     gauge("holdfast_cache_limit_bytes", "Memory limit for items in bytes", () => stats().limitBytes);
@@ -48,7 +48,7 @@ export function metricsOf(parts: MonitoredParts, { upMs }: { upMs: () => number 
   }
   if (queue) addQueue(registry, queue, gauge);
   if (link) {
-    const stats = (): ReturnType<typeof link.stats> => link.stats();
+    const stats = oncePerScrape(() => link.stats());
     gauge("holdfast_link_connections", "Open connections", () => stats().open);
     counter("holdfast_link_accepted_total", "Connections accepted", () => stats().accepted);
     counter("holdfast_link_read_bytes_total", "Bytes read from peers", () => stats().bytesIn);
@@ -72,53 +72,62 @@ function addQueue(
   queue: NonNullable<MonitoredParts["queue"]>,
   gauge: (name: string, help: string, read: () => number) => void,
 ): void {
-  const queues = (): ReturnType<typeof queue.stats>["queues"] => queue.stats().queues;
-  gauge("holdfast_queue_bytes", "Bytes of tasks that have not ended", () => queue.stats().bytes);
-  gauge("holdfast_queue_limit_bytes", "Limit in bytes of tasks that have not ended", () => queue.stats().bytesMax);
-  gauge("holdfast_queue_peers", "Connected clients and workers", () => queue.stats().peers);
+  const stats = oncePerScrape(() => queue.stats());
+  gauge("holdfast_queue_bytes", "Bytes of tasks that have not ended", () => stats().bytes);
+  gauge("holdfast_queue_limit_bytes", "Limit in bytes of tasks that have not ended", () => stats().bytesMax);
+  gauge("holdfast_queue_peers", "Connected clients and workers", () => stats().peers);
   gauge("holdfast_queue_store_ok", "1 while the store accepts writes, else 0", () =>
-    queue.stats().storeTrouble === undefined ? 1 : 0,
+    stats().storeTrouble === undefined ? 1 : 0,
   );
-  if (queue.stats().cluster) {
+  if (stats().cluster) {
     gauge("holdfast_queue_leading", "1 while this broker leads its group, else 0", () =>
-      queue.stats().cluster?.role === "leading" ? 1 : 0,
+      stats().cluster?.role === "leading" ? 1 : 0,
     );
     gauge(
       "holdfast_queue_log_sequence",
       "Last sequence number in this broker's copy of the group's log",
-      () => queue.stats().cluster?.sequence ?? 0,
+      () => stats().cluster?.sequence ?? 0,
     );
-    gauge("holdfast_queue_log_lag", "Log entries that this broker is behind the leader", () => queue.stats().cluster?.lag ?? 0);
+    gauge("holdfast_queue_log_lag", "Log entries that this broker is behind the leader", () => stats().cluster?.lag ?? 0);
   }
   labelled(registry, {
     name: "holdfast_queue_tasks",
     help: "Tasks by queue and state, in the words of version 0.1: see holdfast_queue_tasks_by_state",
     labels: ["queue", "state"],
     kind: Gauge,
-    read: () => queues().flatMap(({ name, states }) => byState(name, wireCounts(states))),
+    read: () => stats().queues.flatMap(({ name, states }) => byState(name, wireCounts(states))),
   });
   labelled(registry, {
     name: "holdfast_queue_tasks_by_state",
     help: "Tasks by queue and state",
     labels: ["queue", "state"],
     kind: Gauge,
-    read: () => queues().flatMap(({ name, states }) => byState(name, states)),
+    read: () => stats().queues.flatMap(({ name, states }) => byState(name, states)),
   });
   labelled(registry, {
     name: "holdfast_queue_workers",
     help: "Connected workers by queue",
     labels: ["queue"],
     kind: Gauge,
-    read: () => queues().map(({ name, consumers }) => [{ queue: name }, consumers]),
+    read: () => stats().queues.map(({ name, consumers }) => [{ queue: name }, consumers]),
   });
   for (const [metric, help, key] of [
     ["holdfast_queue_added_total", "Tasks added by queue, since the broker started", "added"],
     ["holdfast_queue_finished_total", "Tasks done by queue, since the broker started", "finished"],
     ["holdfast_queue_failures_total", "Failed attempts by queue, since the broker started", "failures"],
   ] as const) {
-    const read = (): [Record<string, string>, number][] => queues().map((each) => [{ queue: each.name }, each[key]]);
+    const read = (): [Record<string, string>, number][] => stats().queues.map((each) => [{ queue: each.name }, each[key]]);
     labelled(registry, { name: metric, help, labels: ["queue"], kind: Counter, read });
   }
+}
+
+/** The same numbers for all metrics of one scrape, which are collected in one turn: making them costs as much as there are queues. */
+function oncePerScrape<Numbers>(read: () => Numbers): () => Numbers {
+  let numbers: Numbers | undefined;
+  return () => {
+    if (numbers === undefined) queueMicrotask(() => (numbers = undefined));
+    return (numbers ??= read());
+  };
 }
 
 function byState(queue: string, counts: object): [Record<string, string>, number][] {
