@@ -2,7 +2,7 @@
  * ○ One reply of a memcached server, as both protocols' decoders hand it out. The decoder owns the only instance and refills it:
  * what a reply holds is borrowed until the next call of `next()`. To keep bytes, copy them.
  */
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
 import { EMPTY_BUFFER } from "../core/buffers.ts";
 
 /**
@@ -82,6 +82,14 @@ export class MemcachedReply {
     this.decodedBy = undefined;
     this.valueStart = 0;
     this.valueEnd = 0;
+  }
+
+  /** What it says of an item, in bytes of its own: to be kept. */
+  copy(): MemcachedReply {
+    const copy = new MemcachedReply();
+    const { kind, flags, cas, ttl, won, stale, claimed } = this;
+    const value = Buffer.from(this.valueBytes);
+    return Object.assign(copy, { kind, flags, cas, ttl, won, stale, claimed, value, valueEnd: value.length });
   }
 
   /** True when the reply's key is this one, written one byte a character. */

@@ -78,6 +78,7 @@ export class CacheClient extends EventEmitter<CacheEvents> {
         keys: options.keys ?? "refuse",
         prefix: options.prefix ?? "",
         starting: this.#discovery?.start(),
+        random,
         gutterTtlMs: ttlMs(gutter?.ttl ?? "10s", clock.wallMs()),
       },
       this,
@@ -227,6 +228,16 @@ export class CacheClient extends EventEmitter<CacheEvents> {
   }
 
   /**
+   * Invalidates all items that were stored with one of these tags, on all servers: no read that begins after it gives one.
+   *
+   * @throws OperationError when not all servers confirmed it, after all were asked: items on the others may go on; CACHE_REFUSED on servers
+   *   without the meta protocol
+   */
+  invalidateTag(tags: string | readonly string[], options?: CallOptions): Promise<void> {
+    return this.#dispatch.tags.invalidate(typeof tags === "string" ? [tags] : tags, options);
+  }
+
+  /**
    * A typed family of items: `cache.define("user:{id}", json<User>())`. The parts in braces are filled in per call, percent-encoded,
    * so that no two give one key.
    *
@@ -271,7 +282,7 @@ export class CacheClient extends EventEmitter<CacheEvents> {
   /** Empties every server. Rejects when one could not be asked, after all were. */
   async flush(options?: CallOptions): Promise<void> {
     try {
-      await this.#dispatch.everywhere("flush_all", "", options, () => ok, false);
+      await this.#dispatch.everywhere("flush_all", {}, options, () => ok, false);
     } finally {
       this.#dispatch.near?.clear();
       this.#dispatch.flights.clear();
@@ -284,7 +295,7 @@ export class CacheClient extends EventEmitter<CacheEvents> {
    * @param group one of memcached's: "settings", "items", "slabs", "sizes", "conns"; default the general ones
    */
   stats(group = "", options?: CallOptions): Promise<Map<string, ReadonlyMap<string, string>>> {
-    return this.#dispatch.everywhere("stats", group, options, statistics, new Map());
+    return this.#dispatch.everywhere("stats", { words: group }, options, statistics, new Map());
   }
 
   /**
@@ -300,7 +311,7 @@ export class CacheClient extends EventEmitter<CacheEvents> {
 
   /** The version of every server, by its name. */
   versions(options?: CallOptions): Promise<Map<string, string>> {
-    return this.#dispatch.everywhere("version", "", options, () => versionText, "");
+    return this.#dispatch.everywhere("version", {}, options, () => versionText, "");
   }
 
   /** Closes all connections. Calls that wait settle with CLOSED. May be called twice. */

@@ -5,8 +5,7 @@
 import { channel } from "node:diagnostics_channel";
 import type { EventEmitter } from "node:events";
 import type { Clock } from "../../../core/clock.ts";
-import { OperationError, UsageError, type HoldfastError } from "../../../core/errors.ts";
-import { durationMs } from "../../../core/units.ts";
+import { OperationError, type HoldfastError } from "../../../core/errors.ts";
 import type { Codec } from "../operations/codec.ts";
 import type { CacheCounts, CacheEvents, CallEvent } from "./events.ts";
 import type { Flight } from "./fetch.ts";
@@ -28,7 +27,7 @@ import {
   type ReplyReader,
   type OperationOwner,
   type CacheOperation,
-  type CallTimes,
+  type TagCheck,
   type ReadVerb,
   type Verb,
 } from "../operations/operation.ts";
@@ -38,9 +37,13 @@ import type { CallOptions } from "./cache-client-options.ts";
 import { metaDone } from "./command-replies.ts";
 import { invalidation, versionReply, versionRequest, type Look } from "./lease.ts";
 import type { Pool } from "../pool/pool.ts";
+import type { Random } from "../../../core/random.ts";
+import { Tags } from "./tags.ts";
+import { withoutTags, type TagVersion } from "../operations/tagged.ts";
 import { startSpan } from "./tracing.ts";
 import { exptimeOf, exptimeOfMs, ttlMs, type Ttl } from "./ttl.ts";
-import { aborted, within, type WaitLimit } from "./within.ts";
+import { CallLimits } from "./call-limits.ts";
+import { aborted } from "./within.ts";
 
 type CommandVerb = Exclude<Verb, ReadVerb>;
 
@@ -56,6 +59,7 @@ export interface DispatchSettings {
   /** Before every key; may be empty. */
   readonly prefix: string;
   readonly gutterTtlMs: number;
+  readonly random: Random;
   /** The first list of servers; undefined when it is known from the start. */
   readonly starting: Promise<void> | undefined;
 }
@@ -69,9 +73,9 @@ export class Dispatch implements OperationOwner {
   near: NearReads | undefined = undefined;
   /** What callers of `fetch` share, by wire key (fetch.ts). */
   readonly flights = new Map<string, Flight<unknown>>();
+  readonly tags: Tags;
   readonly #settings: DispatchSettings;
-  /** Calls wait for it, by their own deadlines. */
-  #starting: Promise<void> | undefined;
+  readonly limits: CallLimits;
   readonly #closing = new AbortController();
 
   constructor(settings: DispatchSettings, events: EventEmitter<CacheEvents>) {
@@ -79,12 +83,18 @@ export class Dispatch implements OperationOwner {
     this.pool = settings.pool;
     this.clock = settings.clock;
     this.events = events;
-    this.#starting = settings.starting?.finally(() => (this.#starting = undefined));
+    this.tags = new Tags(this, settings.random);
+    this.limits = new CallLimits(settings.clock, settings.timeoutMs, settings.starting);
   }
 
   /** Aborts, with the error CLOSED, when the client is closed. */
   get closing(): AbortSignal {
     return this.#closing.signal;
+  }
+
+  /** Whether a failed call gives what a miss gives. */
+  get missesErrors(): boolean {
+    return this.#settings.onError === "miss";
   }
 
   /** What stands before every key; may be empty. */
@@ -117,10 +127,10 @@ export class Dispatch implements OperationOwner {
     read: ValueReader<T>,
     options: CallOptions | undefined,
   ): Promise<T | undefined> {
-    if (this.#starting) return this.#onceStarted(options, (rest) => this.lookup(verb, key, codec, read, rest));
+    if (this.limits.starting) return this.limits.onceStarted(options, (rest) => this.lookup(verb, key, codec, read, rest));
     return new Promise((resolve, reject) => {
       const wireKey = this.toWireKey(key);
-      const operation = new GetOperation(verb, wireKey, this, this.#times(options), codec, read, resolve, reject);
+      const operation = new GetOperation(verb, wireKey, this, this.limits.times(options), codec, read, resolve, reject);
       this.#submit(this.pool.route(wireKey), operation, options);
     });
   }
@@ -132,16 +142,16 @@ export class Dispatch implements OperationOwner {
     read: ValueReader<T>,
     options: CallOptions | undefined,
   ): Promise<Map<K, T>> {
-    if (this.#starting) {
+    if (this.limits.starting) {
       const kept = [...keys];
-      return this.#onceStarted(options, (rest) => this.lookupMany(verb, kept, codec, read, rest));
+      return this.limits.onceStarted(options, (rest) => this.lookupMany(verb, kept, codec, read, rest));
     }
     return new Promise((resolve, reject) => {
       const result = new GetManyResult<K, T>(resolve, reject);
       const byServer = this.#byServer(keys, result);
       result.open = byServer.size;
       if (byServer.size === 0) resolve(new Map());
-      const times = this.#times(options);
+      const times = this.limits.times(options);
       for (const [poolServer, serverKeys] of byServer) {
         this.#submit(poolServer, new GetManyOperation(verb, serverKeys, this, times, codec, read, result), options);
       }
@@ -181,14 +191,14 @@ export class Dispatch implements OperationOwner {
     fields: (poolServer: PoolServer | undefined) => CommandFields,
     effect: "change" | "read" = "change",
   ): Promise<T> {
-    if (this.#starting) {
-      return this.#onceStarted(options, (rest) => this.command(verb, key, rest, read, missed, fields, effect));
+    if (this.limits.starting) {
+      return this.limits.onceStarted(options, (rest) => this.command(verb, key, rest, read, missed, fields, effect));
     }
     const send = (): Promise<T> =>
       new Promise((resolve, reject) => {
         const wireKey = this.toWireKey(key);
         const poolServer = this.pool.route(wireKey);
-        const times = this.#times(options);
+        const times = this.limits.times(options);
         const sent = fields(poolServer);
         const operation = new CommandOperation(verb, wireKey, this, times, sent, read, missed, resolve, reject);
         this.#submit(poolServer, operation, options);
@@ -209,18 +219,33 @@ export class Dispatch implements OperationOwner {
     fields: CommandFields,
     options: CallOptions | undefined,
   ): Promise<T> {
-    if (this.#starting) {
-      return this.#onceStarted(options, (rest) => this.errand(wireKey, read, missed, fields, rest));
+    if (this.limits.starting) {
+      return this.limits.onceStarted(options, (rest) => this.errand(wireKey, read, missed, fields, rest));
     }
+    return this.errandAt(this.pool.route(wireKey), read, missed, fields, options);
+  }
+
+  /** The same at a server that is known. */
+  errandAt<T>(
+    poolServer: PoolServer | undefined,
+    read: ReplyReader<T>,
+    missed: T,
+    fields: CommandFields,
+    options: CallOptions | undefined,
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
-      const poolServer = this.pool.route(wireKey);
-      const times = this.#times(options);
-      const operation = new CommandOperation("meta", wireKey, UNCOUNTED, times, fields, read, missed, resolve, reject);
+      const times = this.limits.times(options);
+      const operation = new CommandOperation("meta", "", UNCOUNTED, times, fields, read, missed, resolve, reject);
       if (options?.signal) watch(options.signal, operation);
       if (operation.settled) return;
       if (poolServer?.meta) poolServer.submit(operation);
       else operation.missed();
     });
+  }
+
+  checkTags({ server, deadlineMs }: CacheOperation, tags: readonly TagVersion[], checked: (check: TagCheck) => void): void {
+    const timeout = Math.max(0, deadlineMs - this.clock.now());
+    this.tags.areCurrent(server!, tags, { timeout }).then(checked, checked);
   }
 
   /** Gives the turn back, so that the next fetch has it. Where that fails, the claim ends when it has stood for too long (lease.ts). */
@@ -238,9 +263,9 @@ export class Dispatch implements OperationOwner {
     const request = versionRequest(wireKey);
     const found = await this.errand(wireKey, versionReply, undefined, request, options).catch(() => undefined);
     if (found === undefined || found === "nothing") return found;
-    const { held, won, cas } = found;
+    const { held, won, cas, tagged } = found;
     if (won && !held && !invalidates) this.turnTaken(wireKey, cas);
-    return { held, cas, connection: this.connectionOf(wireKey) };
+    return { held, tagged, cas, connection: this.connectionOf(wireKey) };
   }
 
   /**
@@ -261,17 +286,18 @@ export class Dispatch implements OperationOwner {
   /** Sends a command to every server; rejects with the first failure once all have settled. */
   async everywhere<T>(
     verb: CommandVerb,
-    words: string,
+    fields: CommandFields,
     options: CallOptions | undefined,
     reader: () => ReplyReader<T>,
     missed: T,
+    poolServers = this.pool.poolServers,
   ): Promise<Map<string, T>> {
-    if (this.#starting) return this.#onceStarted(options, (rest) => this.everywhere(verb, words, rest, reader, missed));
-    const times = this.#times(options);
-    const { poolServers } = this.pool;
+    if (this.limits.starting)
+      return this.limits.onceStarted(options, (rest) => this.everywhere(verb, fields, rest, reader, missed));
+    const times = this.limits.times(options);
     const send = (poolServer: PoolServer): Promise<T> =>
       new Promise((resolve, reject) => {
-        const operation = new CommandOperation(verb, "", this, times, { words }, reader(), missed, resolve, reject);
+        const operation = new CommandOperation(verb, "", this, times, fields, reader(), missed, resolve, reject);
         this.#submit(poolServer, operation, options);
       });
     const answers = await Promise.allSettled(poolServers.map(send));
@@ -286,7 +312,8 @@ export class Dispatch implements OperationOwner {
   /** What the near cache keeps, decoded; where the codec fails, its error, or a miss with `onError: "miss"`. */
   decode(wireKey: string, { bytes, flags }: Pick<NearItem, "bytes" | "flags">, codec: Codec<unknown>): unknown {
     try {
-      return codec.decode(bytes, flags);
+      const item = withoutTags(bytes, flags);
+      return codec.decode(item.bytes, item.flags);
     } catch (error) {
       this.counts.errors += 1;
       if (this.#settings.onError === "miss") return undefined;
@@ -317,17 +344,6 @@ export class Dispatch implements OperationOwner {
     return exptimeOfMs(poolServer?.gutter ? Math.min(this.#settings.gutterTtlMs, lifeMs) : lifeMs, this.clock.wallMs());
   }
 
-  /** @throws UsageError UNIT_INVALID, CACHE_OPTION_INVALID */
-  #times(options: CallOptions | undefined): CallTimes {
-    const startedMs = this.clock.now();
-    const timeout = options?.timeout;
-    checkSignal(options?.signal);
-    return {
-      startedMs,
-      deadlineMs: startedMs + (timeout === undefined ? this.#settings.timeoutMs : durationMs(timeout, "timeout")),
-    };
-  }
-
   close(): void {
     const error = new OperationError("CLOSED", "The cache client was closed");
     this.#closing.abort(error);
@@ -352,25 +368,6 @@ export class Dispatch implements OperationOwner {
     operation.span?.ended(operation);
   }
 
-  /** Resolves when the servers are known, or the limit is reached. @throws OperationError ABORTED */
-  async started(limit: WaitLimit): Promise<void> {
-    if (this.#starting) await within(this.clock, this.#starting, limit, () => (this.#starting = undefined));
-  }
-
-  /** Makes the call when the servers are known, or when its time is over: then it fails as a call without servers does. */
-  async #onceStarted<T>(options: CallOptions | undefined, call: (rest: CallOptions) => Promise<T>): Promise<T> {
-    const { deadlineMs } = this.#times(options);
-    const later = this.later(options);
-    await this.started({ deadlineMs, signal: options?.signal });
-    return call(later());
-  }
-
-  /** For a call of several requests: its options with the time that it has left when asked. */
-  later(options: CallOptions | undefined): () => CallOptions {
-    const { deadlineMs } = this.#times(options);
-    return () => ({ ...options, timeout: Math.max(0, deadlineMs - this.clock.now()) });
-  }
-
   #submit(poolServer: PoolServer | undefined, operation: CacheOperation, options: CallOptions | undefined): void {
     operation.span = startSpan(operation);
     if (options?.signal) watch(options.signal, operation);
@@ -386,12 +383,6 @@ export class Dispatch implements OperationOwner {
 function eventOf(operation: CacheOperation, nowMs: number): CallEvent {
   const { verb, key, server, outcome, hits, misses } = operation;
   return { verb, key, server, outcome, hits, misses, durationMs: nowMs - operation.startedMs };
-}
-
-/** @throws UsageError CACHE_OPTION_INVALID */
-export function checkSignal(signal: AbortSignal | undefined): void {
-  if (signal === undefined || typeof (signal as Partial<AbortSignal> | null)?.addEventListener === "function") return;
-  throw new UsageError("CACHE_OPTION_INVALID", "Cannot use signal: it must be an AbortSignal");
 }
 
 function watch(signal: AbortSignal, operation: CacheOperation): void {

@@ -5,12 +5,13 @@
  * answer, loaders may run more often, but values are still given.
  */
 import { backoffDelayMs } from "../../../core/backoff.ts";
-import type { Cancel, Clock } from "../../../core/clock.ts";
+import type { Clock } from "../../../core/clock.ts";
 import { OperationError } from "../../../core/errors.ts";
 import type { Random } from "../../../core/random.ts";
 import type { Duration } from "../../../core/units.ts";
 import { checked, type Codec, type Encoded } from "../operations/codec.ts";
-import { checkSignal, type Dispatch } from "./dispatch.ts";
+import { checkSignal } from "./call-limits.ts";
+import type { Dispatch } from "./dispatch.ts";
 import { metaDone, storedOrNot } from "./command-replies.ts";
 import type { Key } from "./key.ts";
 import {
@@ -28,10 +29,12 @@ import {
   type LeasedItem,
   type ToldVersion,
 } from "./lease.ts";
+import { RenewedLease } from "./renewed-lease.ts";
 import { FETCH_TIMEOUT_MS_DEFAULT, LEASE_MS_DEFAULT, POLL_MS_MAX, POLL_MS_MIN } from "../operations/limits.ts";
 import { readRaw, type RawItem } from "./near-reads.ts";
 import { readValue, type ValueReader } from "../operations/get-operation.ts";
 import { type CommandFields } from "../operations/operation.ts";
+import { withTags } from "../operations/tagged.ts";
 import type { CallOptions } from "./cache-client-options.ts";
 import type { PoolServer } from "../pool/pool-server.ts";
 import { boundedMs, exptimeOfMs, ttlMs, type Ttl } from "./ttl.ts";
@@ -50,6 +53,8 @@ export interface FetchOptions extends CallOptions {
   readonly staleWhileRevalidate?: Duration;
   /** How long before its end a value is computed anew, by one caller, in the background; default never. */
   readonly early?: Duration;
+  /** Names under which `invalidateTag` invalidates the value, also while it is computed; at most 32, default none. */
+  readonly tags?: readonly string[];
   /** How long other callers wait for the one that computes before they compute themselves; default 10 s. */
   readonly lease?: Duration;
   /** How long the whole may take, the loader included; default 30 s. */
@@ -85,6 +90,8 @@ interface FlightContext<T> {
   readonly codec: Codec<T>;
   readonly load: () => Promise<T>;
   readonly times: FetchTimes;
+  /** Ids of tags. */
+  readonly tags: readonly string[];
   readonly signal: AbortSignal;
   /** Told when another computes the value. */
   readonly waits: () => void;
@@ -94,6 +101,8 @@ interface FlightContext<T> {
 export interface Flight<T> {
   readonly result: Promise<T>;
   readonly abort: AbortController;
+  /** Ids of the tags that the value gets. */
+  readonly tags: readonly string[];
   /** Callers. */
   waiting: number;
 }
@@ -120,6 +129,7 @@ export class Fetcher {
   ): Promise<T> {
     const wireKey = this.#dispatch.toWireKey(key);
     const times = this.#times(options);
+    const tags = this.#dispatch.tags.ids(options.tags);
     if (options.signal?.aborted) throw aborted(options.signal);
     const near = this.#dispatch.near?.fresh(wireKey, true);
     if (near) {
@@ -128,7 +138,7 @@ export class Fetcher {
     }
     const shared = this.#dispatch.flights.get(wireKey) as Flight<T> | undefined;
     if (shared) waits();
-    const flight = shared ?? this.#begin(wireKey, { key, codec, loader, times, waits });
+    const flight = shared ?? this.#begin(wireKey, { key, codec, loader, times, tags, waits });
     flight.waiting += 1;
     try {
       return await within(this.#clock, flight.result, { deadlineMs: times.deadlineMs, signal: options.signal }, late);
@@ -143,12 +153,15 @@ export class Fetcher {
 
   #begin<T>(
     wireKey: string,
-    { loader, ...context }: Pick<FlightContext<T>, "key" | "codec" | "times" | "waits"> & { readonly loader: Loader<T> },
+    {
+      loader,
+      ...context
+    }: Pick<FlightContext<T>, "key" | "codec" | "times" | "tags" | "waits"> & { readonly loader: Loader<T> },
   ): Flight<T> {
     const abort = new AbortController();
     const load = async (): Promise<T> => loader({ signal: abort.signal });
     const result = this.#run({ ...context, wireKey, load, signal: abort.signal });
-    const flight: Flight<T> = { result, abort, waiting: 0 };
+    const flight: Flight<T> = { result, abort, tags: context.tags, waiting: 0 };
     this.#dispatch.flights.set(wireKey, flight);
     return flight;
   }
@@ -161,7 +174,7 @@ export class Fetcher {
 
   async #run<T>(context: FlightContext<T>): Promise<T> {
     const { wireKey, times, load, signal } = context;
-    await this.#dispatch.started({ deadlineMs: times.deadlineMs, signal: undefined });
+    await this.#dispatch.limits.started({ deadlineMs: times.deadlineMs, signal: undefined });
     const poolServer = this.#dispatch.pool.route(wireKey);
     if (!poolServer) return load(); // without a lease nothing may be stored: the server may be back by then, and others have stored there
     if (!poolServer.meta) return this.#runWithoutLease(context);
@@ -170,7 +183,12 @@ export class Fetcher {
       const askedMs = this.#clock.now();
       const leased = await this.#read(context);
       if (!leased) return load(); // the cache does not answer: the value is computed without a lease
-      const { found, claimed, held, stale, leftS = Infinity } = leased;
+      const { claimed, held, stale, leftS = Infinity } = leased;
+      const counts = leased.tags
+        ? await this.#dispatch.tags.areCurrentAt(wireKey, leased.tags, undefined).catch(ignored)
+        : true;
+      if (counts === undefined) return load();
+      const found = counts ? leased.found : undefined;
       const version: ToldVersion = { cas: leased.cas, connection: this.#dispatch.connectionOf(wireKey) };
       const isThere = version.cas !== 0n;
       const standingMs = this.#standingMs(context, leased, askedMs);
@@ -182,6 +200,13 @@ export class Fetcher {
         return found.value;
       }
       if (found && !won) return found.value;
+      if (!counts && !won && !claimed) {
+        // Its tags were invalidated: now the item is too, so that one is chosen to compute it anew.
+        await this.#dispatch
+          .errand(wireKey, metaDone, false, invalidation(wireKey, undefined, version), undefined)
+          .catch(ignored);
+        continue;
+      }
       if (won || (isThere && !claimed && !held)) return this.#recompute(context, this.#itemLease(context, version), found);
       // A placeholder that was invalidated has lost its holder's version.
       if (!isThere || (held && (stale || standingMs >= PLACEHOLDER_MS))) {
@@ -204,8 +229,9 @@ export class Fetcher {
   }
 
   /** For servers without the meta protocol: one loader a process, no lease between processes. What others stored meanwhile counts. */
-  async #runWithoutLease<T>({ key, codec, load, times }: FlightContext<T>): Promise<T> {
+  async #runWithoutLease<T>({ key, codec, load, times, tags }: FlightContext<T>): Promise<T> {
     const dispatch = this.#dispatch;
+    if (tags.length > 0) return load(); // which such a server cannot invalidate
     const found = await dispatch.lookup("get", key, codec, readFound as ValueReader<{ value: T }>, undefined).catch(ignored);
     if (found) return found.value;
     const value = await load();
@@ -243,7 +269,7 @@ export class Fetcher {
   async #take<T>(
     { wireKey, key, signal }: FlightContext<T>,
     over: ToldVersion | undefined,
-  ): Promise<Lease | false | undefined> {
+  ): Promise<RenewedLease | false | undefined> {
     const dispatch = this.#dispatch;
     const token = Math.floor(this.#random() * 2 ** 48).toString(36) + "-lease";
     const put = async (last?: ToldVersion): Promise<ToldVersion | false | undefined> => {
@@ -258,23 +284,29 @@ export class Fetcher {
       if (!renewed) dispatch.flights.delete(wireKey); // somebody deleted or stored: who comes now computes anew
       return renewed || undefined;
     };
-    return new Lease(this.#clock, lease, renew, signal);
+    return new RenewedLease(this.#clock, lease, renew, signal);
   }
 
   /** The lease of an item that is there, which its version is. */
-  #itemLease<T>({ wireKey, signal }: FlightContext<T>, version: ToldVersion): Lease {
+  #itemLease<T>({ wireKey, signal }: FlightContext<T>, version: ToldVersion): RenewedLease {
     const check = async (): Promise<ToldVersion | undefined> => {
       const seen = await this.#dispatch.look(wireKey, undefined);
       if (isItem(seen) && seen.cas === version.cas && seen.connection === version.connection) return version;
       this.#dispatch.flights.delete(wireKey);
       return undefined;
     };
-    return new Lease(this.#clock, version, check, signal);
+    return new RenewedLease(this.#clock, version, check, signal);
   }
 
   /** Computes and stores. When the loader fails, an old value is given if there is one, and the lease goes to the next reader. */
-  async #recompute<T>({ wireKey, key, codec, load, times }: FlightContext<T>, lease: Lease, old: Found<T>): Promise<T> {
+  async #recompute<T>(
+    { wireKey, key, codec, load, times, tags }: FlightContext<T>,
+    lease: RenewedLease,
+    old: Found<T>,
+  ): Promise<T> {
     const dispatch = this.#dispatch;
+    // Versions from before the loader began: what is invalidated while it runs invalidates what it gives.
+    const versions = tags.length === 0 ? [] : await dispatch.tags.versionsFor(key, tags, undefined).catch(ignored);
     const send = (fields: (version: ToldVersion, poolServer: PoolServer | undefined) => CommandFields): Promise<unknown> =>
       lease.end().then((version) => {
         if (!version) return undefined; // lost: a later store or delete counts
@@ -284,7 +316,7 @@ export class Fetcher {
     let encoded: Encoded;
     try {
       value = await load();
-      encoded = checked(codec.encode(value));
+      encoded = withTags(checked(codec.encode(value)), versions ?? []);
     } catch (error) {
       const kept = error === NOTHING_LOADED ? undefined : old;
       await send((version) => (kept ? invalidation(wireKey, undefined, version) : leaseDropped(wireKey, version))).catch(
@@ -292,6 +324,10 @@ export class Fetcher {
       );
       if (kept) return kept.value;
       throw error;
+    }
+    if (!versions) {
+      await send((version) => leaseDropped(wireKey, version)).catch(ignored);
+      return value;
     }
     const { bytes, flags } = encoded;
     await send((version, poolServer) => {
@@ -322,50 +358,6 @@ export class Fetcher {
       leaseMs: ms(options.lease, LEASE_MS_DEFAULT, "lease"),
       deadlineMs: this.#clock.now() + ms(options.timeout, FETCH_TIMEOUT_MS_DEFAULT, "timeout"),
     };
-  }
-}
-
-/** 1 s: half of a placeholder's life. */
-const RENEW_MS = 1000;
-
-/** The right to store what is computed: over a version, which is renewed, or seen to be there, until nobody waits any more. */
-class Lease {
-  readonly #clock: Clock;
-  readonly #renew: (last: ToldVersion) => Promise<ToldVersion | undefined>;
-  #version: ToldVersion | undefined;
-  #renewal: Promise<void> = Promise.resolve();
-  #cancel: Cancel = () => {};
-  #ended = false;
-
-  constructor(
-    clock: Clock,
-    version: ToldVersion,
-    renew: (last: ToldVersion) => Promise<ToldVersion | undefined>,
-    signal: AbortSignal,
-  ) {
-    this.#clock = clock;
-    this.#version = version;
-    this.#renew = renew;
-    signal.addEventListener("abort", () => void this.end(), { once: true });
-    this.#renewLater(version);
-  }
-
-  /** Ends it. The version to store over; undefined when it was lost. */
-  async end(): Promise<ToldVersion | undefined> {
-    this.#ended = true;
-    this.#cancel();
-    await this.#renewal;
-    return this.#version;
-  }
-
-  #renewLater(version: ToldVersion): void {
-    if (this.#ended) return;
-    this.#cancel = this.#clock.at(this.#clock.now() + RENEW_MS, () => {
-      this.#renewal = this.#renew(version).then((renewed) => {
-        this.#version = renewed;
-        if (renewed) this.#renewLater(renewed);
-      });
-    });
   }
 }
 

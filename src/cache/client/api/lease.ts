@@ -9,6 +9,7 @@
 import type { Buffer } from "node:buffer";
 import type { MemcachedReply } from "../../../memcached/reply.ts";
 import { LEASE_FLAGS, type Codec } from "../operations/codec.ts";
+import { TAGGED_FLAG, tagsOf, withoutTags, type TagVersion } from "../operations/tagged.ts";
 import { unexpected } from "../protocol/in-flight.ts";
 import type { CommandFields, ReplyReader } from "../operations/operation.ts";
 import { isBase64 } from "../operations/wire-key.ts";
@@ -25,6 +26,8 @@ export type Look = "nothing" | SeenVersion | undefined;
 /** An item, or a placeholder, which is none. */
 export interface SeenVersion extends ToldVersion {
   readonly held: boolean;
+  /** It has tags. */
+  readonly tagged: boolean;
 }
 
 export function isPlaceholder(looked: Look): looked is SeenVersion {
@@ -50,6 +53,8 @@ export interface LeasedItem<T> {
   readonly held: boolean;
   /** The item was invalidated (`md I`): what is found is out of date. */
   readonly stale: boolean;
+  /** The versions of tags that it was stored with. */
+  readonly tags: readonly TagVersion[] | undefined;
 }
 
 /** 2 s: memcached's clock ticks whole seconds, so that a dead winner costs others no more than this, and a renewal a second is in time. */
@@ -147,12 +152,21 @@ export interface ItemVersion {
   readonly leftS: number | undefined;
   readonly won: boolean;
   readonly held: boolean;
+  readonly tagged: boolean;
 }
 
 export const versionReply: ReplyReader<ItemVersion | "nothing" | undefined> = (reply, verb) => {
   switch (reply.kind) {
     case "HD":
-      return { result: { cas: reply.cas, leftS: reply.ttl, won: reply.won, held: reply.flags === LEASE_FLAGS } };
+      return {
+        result: {
+          cas: reply.cas,
+          leftS: reply.ttl,
+          won: reply.won,
+          held: reply.flags === LEASE_FLAGS,
+          tagged: reply.flags >= TAGGED_FLAG,
+        },
+      };
     case "EN":
       return { result: "nothing" };
     default:
@@ -160,7 +174,16 @@ export const versionReply: ReplyReader<ItemVersion | "nothing" | undefined> = (r
   }
 };
 
-const NOTHING = { found: undefined, cas: 0n, leftS: undefined, won: false, claimed: false, held: false, stale: false } as const;
+const NOTHING = {
+  found: undefined,
+  cas: 0n,
+  leftS: undefined,
+  won: false,
+  claimed: false,
+  held: false,
+  stale: false,
+  tags: undefined,
+} as const;
 
 /** @param keep called with an item that is there; its bytes are borrowed */
 export function leasedReply<T>(
@@ -191,22 +214,24 @@ function read<T>(reply: MemcachedReply, codec: Codec<T>): LeasedItem<T> {
     claimed,
     held,
     stale,
+    tags: flags >= TAGGED_FLAG && !held ? tagsOf(reply.valueBytes, flags) : undefined,
   };
 }
 
 /** The value; undefined when the codec cannot read it: what another version of the caller wrote counts as a miss. */
 export function decoded<T>(codec: Codec<T>, bytes: Buffer, flags: number): { value: T } | undefined {
   try {
-    return { value: codec.decode(bytes, flags) };
+    const item = withoutTags(bytes, flags);
+    return { value: codec.decode(item.bytes, item.flags) };
   } catch {
     return undefined;
   }
 }
 
-function metaKey(wireKey: string): string {
+export function metaKey(wireKey: string): string {
   return keyAndMark(wireKey).join("");
 }
 
-function keyAndMark(wireKey: string): readonly [key: string, mark: string] {
+export function keyAndMark(wireKey: string): readonly [key: string, mark: string] {
   return isBase64(wireKey) ? [wireKey.slice(1), " b"] : [wireKey, ""];
 }

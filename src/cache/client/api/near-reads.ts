@@ -12,6 +12,7 @@ import type { Key } from "./key.ts";
 import { versionReply, versionRequest } from "./lease.ts";
 import { NEAR_BYTES_DEFAULT, NEAR_TTL_MS_DEFAULT, NEAR_WATCHED_TTL_MS_DEFAULT } from "../operations/limits.ts";
 import { NearCache, type NearItem } from "./near-cache.ts";
+import { TAGGED_FLAG, tagsOf } from "../operations/tagged.ts";
 import type { CommandFields } from "../operations/operation.ts";
 import type { ValueReader } from "../operations/get-operation.ts";
 import type { CallOptions, NearCacheOptions } from "./cache-client-options.ts";
@@ -51,6 +52,10 @@ export class NearReads implements ChangeListener {
     }
     const item = this.#cache.fresh(wireKey, this.#clock.now());
     if (!item || (forFetch && item.old)) return undefined;
+    if (item.flags >= TAGGED_FLAG) {
+      const tags = tagsOf(item.bytes, item.flags);
+      if (tags && !this.#dispatch.tags.areKnown(item.server, tags)) return undefined;
+    }
     this.#dispatch.countNear(1);
     return item;
   }
@@ -118,6 +123,12 @@ export class NearReads implements ChangeListener {
   /** This client changes the item (called before and after), or its server told of a change. */
   changed(wireKey: string): void {
     this.#cache.changed(wireKey);
+    this.#dispatch.tags.changed(wireKey);
+  }
+
+  /** Whether the stores and deletes on a server are told. */
+  follows(server: string): boolean {
+    return this.#followed.has(server);
   }
 
   invalidated(wireKey: string): void {
@@ -129,16 +140,17 @@ export class NearReads implements ChangeListener {
   }
 
   following(server: string, everyChange: boolean): void {
-    this.#cache.serverLost(server); // what was read before the stream began may have changed before it began
+    this.flushed(server); // what was read before the stream began may have changed before it began
     this.#followed.set(server, everyChange);
   }
 
   flushed(server: string): void {
     this.#cache.serverLost(server);
+    this.#dispatch.tags.serverLost(server);
   }
 
   lost(server: string): void {
-    if (this.#followed.delete(server)) this.#cache.serverLost(server);
+    if (this.#followed.delete(server)) this.flushed(server);
   }
 
   async #ask(wireKey: string, key: Key, options: CallOptions | undefined): Promise<RawItem | NearItem | undefined> {

@@ -8,8 +8,10 @@ import { durationMs } from "../../../core/units.ts";
 import type { Codec } from "../operations/codec.ts";
 import { readValue, type ValueReader, type Versioned } from "../operations/get-operation.ts";
 import type { CallOptions } from "./cache-client-options.ts";
-import { checkSignal, type Dispatch } from "./dispatch.ts";
+import { checkSignal } from "./call-limits.ts";
+import type { Dispatch } from "./dispatch.ts";
 import type { Key } from "./key.ts";
+import { isTagKey } from "./tags.ts";
 import { isPlaceholder, PLACEHOLDER_MS } from "./lease.ts";
 import { metadump } from "../pool/metadump.ts";
 import type { PoolServerSettings } from "../pool/pool-server.ts";
@@ -61,16 +63,18 @@ export class Reads {
     const { clock } = dispatch;
     checkSignal(signal);
     const stallMs = timeout === undefined ? settings.stallMs : durationMs(timeout, "timeout");
-    await dispatch.started({ deadlineMs: clock.now() + stallMs, signal });
+    await dispatch.limits.started({ deadlineMs: clock.now() + stallMs, signal });
     const ending = signal ? AbortSignal.any([signal, dispatch.closing]) : dispatch.closing;
     const prefix = Buffer.from(dispatch.prefix);
     for (const { server } of dispatch.pool.poolServers) {
       for await (const { key, expiresS, sizeBytes } of metadump(server, { ...settings, stallMs }, ending)) {
         if (!key.subarray(0, prefix.length).equals(prefix)) continue;
+        const own = textOr(key.subarray(prefix.length));
+        if (typeof own === "string" && isTagKey(own)) continue;
         const ttl = expiresS < 0 ? undefined : Math.max(0, expiresS - Math.floor(clock.wallMs() / 1000));
         const mayBeHeld = ttl !== undefined && ttl <= PLACEHOLDER_MS / 1000;
         if (mayBeHeld && isPlaceholder(await dispatch.look(wireKeyOf(key), { signal }))) continue;
-        yield { key: textOr(key.subarray(prefix.length)), ttl, sizeBytes };
+        yield { key: own, ttl, sizeBytes };
       }
     }
   }

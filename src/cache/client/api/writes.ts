@@ -2,9 +2,10 @@
  * ● The verbs that change items. A placeholder (lease.ts) is no item to any of them: where the server would take it for one, they look
  * for it, in the same write where that suffices.
  */
-import { UsageError, codeOf } from "../../../core/errors.ts";
-import { checked, NUMBER_FLAG, type Codec } from "../operations/codec.ts";
+import { OperationError, UsageError, codeOf } from "../../../core/errors.ts";
+import { bytes, checked, NUMBER_FLAG, type Codec } from "../operations/codec.ts";
 import type { CommandFields } from "../operations/operation.ts";
+import { tagsOf, withTags, type TagVersion } from "../operations/tagged.ts";
 import type { PoolServer } from "../pool/pool-server.ts";
 import type { CallOptions, CountOptions, StoreOptions } from "./cache-client-options.ts";
 import { casOutcome, counter, foundOrNot, gatReply, metaDone, storedOrNot, type CasOutcome } from "./command-replies.ts";
@@ -34,9 +35,25 @@ export class Writes {
     codec: Codec<unknown>,
     options: StoreOptions | undefined,
   ): Promise<boolean> {
-    const stored = this.#stored(value, codec, options);
+    if (options?.tags !== undefined) return this.#storeTagged(verb, key, value, codec, options);
+    return this.#store(verb, key, options, this.#stored(value, codec, options));
+  }
+
+  #store(verb: "set" | "add" | "replace", key: Key, options: CallOptions | undefined, stored: FieldsAt): Promise<boolean> {
     if (verb === "set") return this.#dispatch.command(verb, key, options, storedOrNot, false, stored);
     return verb === "add" ? this.#add(key, options, stored) : this.#whereItemIs(verb, key, options, stored);
+  }
+
+  async #storeTagged(
+    verb: "set" | "add" | "replace",
+    key: Key,
+    value: unknown,
+    codec: Codec<unknown>,
+    options: StoreOptions,
+  ): Promise<boolean> {
+    const later = this.#dispatch.limits.later(options);
+    const versions = await this.#dispatch.tags.versionsFor(key, this.#dispatch.tags.ids(options.tags), options);
+    return versions ? this.#store(verb, key, later(), this.#stored(value, codec, options, versions)) : false;
   }
 
   async cas(
@@ -46,9 +63,12 @@ export class Writes {
     codec: Codec<unknown>,
     options: StoreOptions | undefined,
   ): Promise<CasOutcome> {
-    const later = this.#dispatch.later(options);
-    const stored = this.#stored(value, codec, options);
-    const outcome = await this.#dispatch.command("cas", key, options, casOutcome, "missing", (poolServer) => ({
+    const { tags } = this.#dispatch;
+    const later = this.#dispatch.limits.later(options);
+    const versions = options?.tags ? await tags.versionsFor(key, tags.ids(options.tags), options) : [];
+    if (!versions) return "missing";
+    const stored = this.#stored(value, codec, options, versions);
+    const outcome = await this.#dispatch.command("cas", key, later(), casOutcome, "missing", (poolServer) => ({
       ...stored(poolServer),
       cas: version(cas),
     }));
@@ -67,7 +87,7 @@ export class Writes {
     delta: bigint | number,
     { initial, ttl, ...options }: CountOptions = {},
   ): Promise<bigint | undefined> {
-    const later = this.#dispatch.later(options);
+    const later = this.#dispatch.limits.later(options);
     const made = initial === undefined ? undefined : deltaOf(initial);
     for (let attempt = 0; ; attempt += 1) {
       const counted = await this.#countWhereItemIs(verb, key, delta, later());
@@ -87,7 +107,7 @@ export class Writes {
     delta: bigint | number,
     options: CallOptions | undefined,
   ): Promise<bigint | undefined> {
-    const later = this.#dispatch.later(options);
+    const later = this.#dispatch.limits.later(options);
     try {
       return await this.#dispatch.command(verb, key, options, counter, undefined, () => ({ delta: deltaOf(delta) }));
     } catch (error) {
@@ -105,6 +125,8 @@ export class Writes {
     this.#dispatch.countRead(item !== undefined);
     if (!item) return undefined;
     const wireKey = this.#dispatch.toWireKey(key);
+    const tags = tagsOf(item.bytes, item.flags);
+    if (tags && !(await this.#dispatch.tags.areCurrentAt(wireKey, tags, options))) return undefined;
     return this.#dispatch.decode(wireKey, item, codec) as T | undefined;
   }
 
@@ -131,7 +153,7 @@ export class Writes {
 
   /** Marks an item as out of date, to be given for `leftS` seconds at most. A placeholder goes, as by `delete`. */
   async invalidate(key: Key, leftS: number | undefined, options: CallOptions | undefined): Promise<boolean> {
-    const later = this.#dispatch.later(options);
+    const later = this.#dispatch.limits.later(options);
     const wireKey = this.#dispatch.toWireKey(key);
     for (let attempt = 1; ; attempt += 1) {
       const seen = await this.#dispatch.look(wireKey, later(), true);
@@ -152,23 +174,37 @@ export class Writes {
     options: CallOptions | undefined,
     fields: FieldsAt,
   ): Promise<boolean> {
-    const later = this.#dispatch.later(options);
-    if (isNoItem(await this.#look(key, options))) {
+    const later = this.#dispatch.limits.later(options);
+    const looked = await this.#look(key, options);
+    if (isNoItem(looked)) {
       fields(undefined); // what could not be sent is refused all the same
       return false;
     }
+    if (verb === "prepend" && isItem(looked) && looked.tagged)
+      throw new OperationError("CACHE_REFUSED", "Cannot prepend to an item with tags: they stand before its value");
     return this.#dispatch.command(verb, key, later(), storedOrNot, false, fields);
   }
 
   /** An add that meets a placeholder stores in its place; the lease's holder then stores nothing. */
   async #add(key: Key, options: CallOptions | undefined, stored: FieldsAt): Promise<boolean> {
-    const later = this.#dispatch.later(options);
+    const later = this.#dispatch.limits.later(options);
     for (let attempt = 1; ; attempt += 1) {
       if (await this.#dispatch.command("add", key, later(), storedOrNot, false, stored)) return true;
       const met = await this.#look(key, later());
-      if (!isNoItem(met) || attempt === ATTEMPTS_MAX) return false;
+      if (attempt === ATTEMPTS_MAX) return false;
+      if (isItem(met) && met.tagged && (await this.#dropInvalid(key, met, later()))) continue;
+      if (!isNoItem(met)) return false;
       if (isPlaceholder(met) && (await this.#storeOver(met, key, later(), stored))) return true;
     }
+  }
+
+  /** Deletes an item whose tags were invalidated; false for one that counts. */
+  async #dropInvalid(key: Key, seen: SeenVersion, options: CallOptions): Promise<boolean> {
+    const dispatch = this.#dispatch;
+    const found = await dispatch.lookup("get", key, bytes as Codec<unknown>, () => true, options);
+    if (found) return false;
+    await dispatch.command("meta", key, options, metaDone, false, () => leaseDropped(dispatch.toWireKey(key), seen));
+    return true;
   }
 
   #storeOver(placeholder: SeenVersion, key: Key, options: CallOptions, stored: FieldsAt): Promise<boolean> {
@@ -188,10 +224,15 @@ export class Writes {
   }
 
   /** What a storing command sends. */
-  #stored(value: unknown, codec: Codec<unknown>, options: StoreOptions | undefined): FieldsAt {
+  #stored(
+    value: unknown,
+    codec: Codec<unknown>,
+    options: StoreOptions | undefined,
+    versions: readonly TagVersion[] = [],
+  ): FieldsAt {
     return (poolServer) => {
-      const { bytes, flags } = checked(codec.encode(value));
-      return { body: bytes, flags, exptime: this.#dispatch.exptime(poolServer, options?.ttl) };
+      const encoded = withTags(checked(codec.encode(value)), versions);
+      return { body: encoded.bytes, flags: encoded.flags, exptime: this.#dispatch.exptime(poolServer, options?.ttl) };
     };
   }
 }

@@ -5,6 +5,7 @@
 import { Buffer } from "node:buffer";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { ProtocolError, UsageError, messageOf } from "../../../core/errors.ts";
+import { TAGGED_FLAG } from "./tagged.ts";
 
 /** A value as it is sent. */
 export interface Encoded {
@@ -37,6 +38,7 @@ export function checked(encoded: Encoded): Encoded {
   }
   if (flags >>> 0 !== flags) throw notStorable(`flags ${flags}: they must be a whole number from 0 to 2^32-1`);
   if (flags === LEASE_FLAGS) throw notStorable(`flags ${flags}, which mark the placeholder of a lease`);
+  if (flags >= TAGGED_FLAG) throw notStorable(`flags ${flags}: those from 2^31 on mark items with tags`);
   return encoded;
 }
 

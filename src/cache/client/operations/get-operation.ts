@@ -5,6 +5,7 @@
 import { OperationError, ProtocolError, messageOf, type HoldfastError } from "../../../core/errors.ts";
 import type { MemcachedReply } from "../../../memcached/reply.ts";
 import type { Codec } from "./codec.ts";
+import { TAGGED_FLAG, withoutTags } from "./tagged.ts";
 import { CacheOperation, type OperationOwner, type CallTimes, type ReadVerb } from "./operation.ts";
 
 /** Reads one found item. */
@@ -20,6 +21,10 @@ export interface Versioned<T> {
 /** Text is decoded once for all calls that share a reply: strings cannot be changed. */
 export const readValue: ValueReader<unknown> = (reply, codec) => {
   if (reply.decoded !== undefined && reply.decodedBy === codec) return reply.decoded;
+  if (reply.flags >= TAGGED_FLAG) {
+    const { bytes, flags } = withoutTags(reply.valueBytes, reply.flags);
+    return codec.decode(bytes, flags);
+  }
   const value = codec.decodePart
     ? codec.decodePart(reply.value, reply.valueStart, reply.valueEnd, reply.flags)
     : codec.decode(reply.valueBytes, reply.flags);

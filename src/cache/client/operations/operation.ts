@@ -3,6 +3,7 @@
  * a second failure) changes nothing. An operation knows its request and how to read the reply, not how either is encoded.
  */
 import type { HoldfastError } from "../../../core/errors.ts";
+import type { TagVersion } from "./tagged.ts";
 import type { MemcachedReply } from "../../../memcached/reply.ts";
 
 /** Who is told how operations end, and decides what a failure means: the client's counters, events and error policy. */
@@ -13,10 +14,20 @@ export interface OperationOwner {
   settled(operation: CacheOperation): void;
   /** A plain read or touch, which went out as a meta command, took the turn of whoever shall compute the item (W). */
   turnTaken(key: string, cas: bigint): void;
+  /** A read found an item with tags: whether it counts must be asked of its server first. */
+  checkTags(operation: CacheOperation, tags: readonly TagVersion[], checked: (check: TagCheck) => void): void;
 }
 
+/** What a check of tags comes to: whether the item counts, or why that cannot be told. */
+export type TagCheck = boolean | HoldfastError;
+
 /** The owner of the client's own requests (handshake, discovery, change stream): none are counted, failures reject. */
-export const UNCOUNTED: OperationOwner = { failed: () => false, settled() {}, turnTaken() {} };
+export const UNCOUNTED: OperationOwner = {
+  failed: () => false,
+  settled() {},
+  turnTaken() {},
+  checkTags: (_operation, _tags, checked) => checked(true),
+};
 
 /** A call's span in a trace: first told of a failure, if there is one, then of the end. */
 export interface Span {

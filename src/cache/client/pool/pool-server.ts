@@ -20,11 +20,8 @@ import { BatchWriter } from "../protocol/batch-writer.ts";
 import type { ServerAddress } from "../operations/server-address.ts";
 import type { ClientProtocol } from "../protocol/client-protocol.ts";
 
-/**
- * 200 ms: what a server needs for its next bytes as it is read from, or for the answer to a request that the held loop wrote late, also
- * where the same load that held the loop keeps it from running.
- */
-const QUIET_MS_MAX = 200;
+/** 50 ms: a server that goes on sending as it is read from needs far less for its next bytes. */
+const QUIET_MS_MAX = 50;
 
 /** 100 ms: a healthy event loop turns in far less. */
 const HELD_MS_MIN = 100;
@@ -42,6 +39,12 @@ export interface PoolServerSettings extends Omit<ServerConnectionSettings, "serv
   readonly credentials: Credentials | undefined;
   /** Called when the server is ejected ("ejected") and when it is restored ("up"). */
   readonly onHealth: (poolServer: PoolServer, state: HealthState, error?: HoldfastError) => void;
+}
+
+/** How long nothing is called late after the event loop was held: while nothing comes, and while something does. */
+interface Grace {
+  readonly silentUntilMs: number;
+  readonly untilMs: number;
 }
 
 /** Numbers the connections of all servers of this process. */
@@ -238,27 +241,30 @@ export class PoolServer {
   #sweepAt(deadlineMs: number): void {
     this.#cancelSweep?.();
     this.#sweepAtMs = deadlineMs;
-    this.#wakeAt(deadlineMs, -Infinity);
+    this.#wakeAt(deadlineMs, { silentUntilMs: -Infinity, untilMs: -Infinity });
   }
 
-  /** @param untilMs how long answers may go on arriving; a timer that fires late gives them as long again */
-  #wakeAt(dueMs: number, untilMs: number): void {
+  /** @param grace a timer that fires late gives another: time in which the event loop was held is nobody's fault */
+  #wakeAt(dueMs: number, grace: Grace): void {
     this.#cancelSweep = this.#clock.at(dueMs, () => {
       const nowMs = this.#clock.now();
       const heldMs = nowMs - dueMs;
-      this.#sweepAfterInput(nowMs, heldMs < HELD_MS_MIN ? untilMs : nowMs + heldMs);
+      const { stallMs } = this.#settings;
+      const given: Grace = { silentUntilMs: nowMs + Math.min(heldMs, stallMs), untilMs: nowMs + heldMs };
+      this.#sweepAfterInput(nowMs, heldMs < HELD_MS_MIN ? grace : given);
     });
   }
 
   /**
-   * Answers that had arrived by `nowMs` are read before anything is called late. One that is longer than the socket's buffers arrives
-   * only as it is read: while more comes, it has as much time as the event loop was held.
+   * Answers that had arrived by `nowMs` are read before anything is called late. Requests that the held loop wrote late have the grace
+   * to be answered; and an answer that is longer than the socket's buffers arrives only as it is read, for as long as more comes.
    */
-  #sweepAfterInput(nowMs: number, untilMs: number): void {
+  #sweepAfterInput(nowMs: number, grace: Grace): void {
     this.#cancelSweep = this.#clock.afterInput(() => {
       const heardMs = this.#connection?.aliveAtMs ?? -Infinity;
-      if (nowMs < untilMs && nowMs - heardMs < QUIET_MS_MAX) {
-        this.#wakeAt(nowMs + 1, untilMs);
+      const isComing = nowMs < grace.silentUntilMs || (nowMs < grace.untilMs && nowMs - heardMs < QUIET_MS_MAX);
+      if (isComing && this.waiting > 0) {
+        this.#wakeAt(nowMs + 1, grace);
         return;
       }
       this.#sweepAtMs = Infinity;

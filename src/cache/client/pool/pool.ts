@@ -43,6 +43,16 @@ export class Pool {
     return this.#poolServers;
   }
 
+  /** A server by its name, the gutter's included. */
+  named(name: string): PoolServer | undefined {
+    return this.holders.find(({ server }) => server.name === name);
+  }
+
+  /** All servers that may hold items. */
+  get holders(): readonly PoolServer[] {
+    return [...this.#poolServers, ...this.#gutter];
+  }
+
   /** Replaces the list of servers. Requests at servers that leave may still be answered. */
   apply(servers: readonly ServerAddress[]): { added: readonly ServerAddress[]; removed: readonly ServerAddress[] } {
     this.routesVersion += 1;

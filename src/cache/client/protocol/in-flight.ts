@@ -5,6 +5,7 @@
 import { OperationError, ProtocolError, type HoldfastError } from "../../../core/errors.ts";
 import type { MemcachedReply } from "../../../memcached/reply.ts";
 import { LEASE_FLAGS } from "../operations/codec.ts";
+import { TAGGED_FLAG, tagsOf, type TagVersion } from "../operations/tagged.ts";
 import type { ReplySink } from "../operations/get-operation.ts";
 import type { CacheOperation, CommandRequest, ReadVerb } from "../operations/operation.ts";
 
@@ -159,8 +160,32 @@ export class InFlightBatch {
       for (const { sink, slot } of this.#waiters?.get(position) ?? NO_WAITERS) sink.miss(slot);
       return;
     }
+    if (reply.flags >= TAGGED_FLAG) {
+      const tags = tagsOf(reply.valueBytes, reply.flags);
+      if (tags) {
+        this.#foundTagged(range.sink, range.slot + position - range.position, position, tags, reply.copy());
+        return;
+      }
+    }
     range.sink.hit(range.slot + position - range.position, reply);
     for (const { sink, slot } of this.#waiters?.get(position) ?? NO_WAITERS) sink.hit(slot, reply);
+  }
+
+  #foundTagged(
+    first: ReplySink,
+    firstSlot: number,
+    position: number,
+    tags: readonly TagVersion[],
+    reply: MemcachedReply,
+  ): void {
+    first.owner.checkTags(first, tags, (check) => {
+      const all = [{ sink: first, slot: firstSlot }, ...(this.#waiters?.get(position) ?? NO_WAITERS)];
+      for (const { sink, slot } of all) {
+        if (check === true) sink.hit(slot, reply);
+        else if (check === false) sink.miss(slot);
+        else sink.fail(check);
+      }
+    });
   }
 
   /** What the reply to a key names it by: in a batch of `mg` its position, else the token, or the key itself. */

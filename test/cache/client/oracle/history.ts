@@ -16,13 +16,16 @@ export interface Write extends Span {
   /** The life it was given ends between these. */
   endsAtLeastMs: number;
   endsAtMostMs: number;
+  /** `invalidateTag` of one of these is as a removal. */
+  readonly tags: readonly string[];
   /** A loader computed it: what is done to the key meanwhile keeps it from being stored. */
   readonly loader?: Span;
 }
 
-/** delete, flush, a server that lost its memory. */
+/** delete, flush, a server that lost its memory; or the invalidation of a tag, of what has it. */
 export interface Removal extends Span {
   readonly client: string;
+  readonly tag?: string;
 }
 
 interface KeyHistory {
@@ -51,6 +54,9 @@ const TICK_MS = 1000;
 
 /** The holder of a lease learns within a second that it has lost it; until then its flight is shared. */
 const SHARED_FLIGHT_MS = 1500;
+
+/** Something may be stored with a tag's version that was invalidated so long before: it is a miss then. */
+const TAG_KNOWN_MS = 1500;
 
 /** A plain read by a meta command takes the turn of who shall compute, and gives it back; meanwhile the old value is given. */
 const TURN_BACK_MS = 1500;
@@ -136,22 +142,27 @@ export class History {
     const { writes, removals } = this.of(key);
     return writes.some((write) => {
       if (!(write.endMs < asked.startMs)) return false;
-      const since = (each: Span): boolean => each.endMs >= write.startMs && each.startMs <= asked.endMs;
+      const fromMs = write.startMs - (write.tags.length > 0 ? TAG_KNOWN_MS : 0);
+      const since = (each: Span): boolean => each.endMs >= fromMs && each.startMs <= asked.endMs;
       return (
         !removals.some(since) &&
         writes.every((each) => !since(each) || each.endsAtLeastMs > asked.endMs) &&
-        !this.faulty({ startMs: write.startMs, endMs: asked.endMs }, TICK_MS)
+        !this.faulty({ startMs: fromMs, endMs: asked.endMs }, TICK_MS)
       );
     });
   }
 
-  /** Whether there can be an item at some time that was asked in. */
-  mayExist(key: string, asked: Asked): boolean {
+  /**
+   * Whether there can be an item at some time that was asked in.
+   *
+   * @param withInvalid one whose tags were invalidated counts: to delete, touch and their like it is one
+   */
+  mayExist(key: string, asked: Asked, withInvalid: boolean): boolean {
     return this.of(key).writes.some(
       (write) =>
         (write.loader?.endMs ?? write.startMs) <= asked.endMs &&
         write.endsAtMostMs + this.#tolerances.afterEndMs >= asked.startMs &&
-        !this.#killer(key, write, { ...asked, client: "" }),
+        !this.#killer(key, withInvalid ? { ...write, tags: [] } : write, { ...asked, client: "" }),
     );
   }
 
@@ -197,7 +208,11 @@ export class History {
       const while_ = loader !== undefined && each.startMs > loader.startMs && each.endMs < loader.endMs;
       return (after || while_) && each.endMs + this.#lagMs(each.client, asked, sharedMs) < asked.startMs;
     };
-    return removals.find(ends) ?? writes.find((each) => each !== write && each.loader === undefined && ends(each));
+    const removes = ({ tag }: Removal): boolean => tag === undefined || write.tags.includes(tag);
+    return (
+      removals.find((each) => removes(each) && ends(each)) ??
+      writes.find((each) => each.value !== write.value && each.loader === undefined && ends(each))
+    );
   }
 
   /** How long what others changed may be unknown to who asks. One's own changes are known at once. */

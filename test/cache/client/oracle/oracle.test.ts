@@ -50,6 +50,16 @@ const PLANTS: Record<string, readonly [file: string, stands: string, planted: st
     "return found && !isPlaceholder(await before);",
     "return found;",
   ],
+  "what a tag invalidated is given": [
+    "cache/client/api/tags.ts",
+    "return tags.every(({ version }, index) => version === versions[index]);",
+    "return versions.length >= 0;",
+  ],
+  "versions of tags are read when the loader is done": [
+    "cache/client/api/fetch.ts",
+    "encoded = withTags(checked(codec.encode(value)), versions ?? []);",
+    "encoded = withTags(checked(codec.encode(value)), await dispatch.tags.versionsFor(key, tags, undefined) ?? []);",
+  ],
   "a holder does not renew its lease": ["cache/client/api/fetch.ts", "const RENEW_MS = 1000;", "const RENEW_MS = 1e9;"],
   "what a held event loop left unread is called late": [
     "core/clock.ts",

@@ -27,6 +27,8 @@ const STARVED_MS = 300;
 
 const LOADER_FAILS = "the loader fails";
 
+const TAGS = ["red", "green"];
+
 const TRACE_LINES_MAX = 2000;
 
 /** Keys that everybody changes all the time, and keys that mostly live to their end. */
@@ -50,6 +52,12 @@ export interface Verdict {
   readonly counts: ReadonlyMap<string, number>;
   /** What no model allows. */
   readonly wrong: readonly string[];
+}
+
+/** What a value that is fetched is given. */
+interface Life {
+  readonly options: { ttl: number; tags: string[]; stale?: string; early?: string; staleWhileRevalidate?: string };
+  readonly mostS: number;
 }
 
 interface Member {
@@ -267,6 +275,13 @@ class World {
       });
       this.#judgeFound("incr", key, counted !== undefined, asked);
     },
+    invalidateTag: async ({ cache }, _key, asked) => {
+      const tag = pick(this.#random, TAGS);
+      const removal = this.#removing(KEYS, asked, tag);
+      await cache.invalidateTag(tag);
+      removal.endMs = performance.now();
+      this.#note(`invalidateTag ${tag} ${asked.client} of all (flush)`, asked.startMs);
+    },
     flush: async ({ cache }, _key, asked) => {
       const removal = this.#removing(KEYS, asked);
       await cache.flush();
@@ -280,7 +295,7 @@ class World {
       const found = await member.cache.fetchMany<string>(
         keys,
         async (missing) => {
-          const computed = missing.map((each) => this.#computing(member, each, life.mostS));
+          const computed = missing.map((each) => this.#computing(member, each, life));
           await sleep(between(this.#random, 0, 300));
           missing.forEach((each, index) => loads.set(each, computed[index]!.computed()));
           return new Map(missing.map((each, index) => [each, computed[index]!.value]));
@@ -310,7 +325,7 @@ class World {
     let finished = (): void => {};
     let loaded: string | undefined;
     const load = async (): Promise<string> => {
-      const { value, computed, failed } = this.#computing(member, key, life.mostS);
+      const { value, computed, failed } = this.#computing(member, key, life);
       await sleep(slow);
       if (fails) {
         failed();
@@ -332,7 +347,7 @@ class World {
   }
 
   /** A loader begins: its value may be stored once it is done. */
-  #computing(member: Member, key: string, lifeS: number): { value: string; computed: () => () => void; failed: () => void } {
+  #computing(member: Member, key: string, life: Life): { value: string; computed: () => () => void; failed: () => void } {
     const { writes, loaders } = this.#history.of(key);
     const startMs = performance.now();
     this.#note(`loader of '${key}' ${member.name}`, startMs);
@@ -348,6 +363,7 @@ class World {
       endMs: Infinity,
       endsAtLeastMs: 0,
       endsAtMostMs: Infinity,
+      tags: life.options.tags,
       loader,
     };
     writes.push(write);
@@ -359,7 +375,7 @@ class World {
         this.#note(`loader of '${key}' ${member.name} gave ${value}`, startMs);
         return () => {
           write.endMs = performance.now();
-          write.endsAtMostMs = Math.min(write.endsAtMostMs, write.endMs + lifeS * 1000);
+          write.endsAtMostMs = Math.min(write.endsAtMostMs, write.endMs + life.mostS * 1000);
         };
       },
       failed: () => {
@@ -369,16 +385,22 @@ class World {
     };
   }
 
-  #life(): { options: { ttl: number; stale?: string; early?: string; staleWhileRevalidate?: string }; mostS: number } {
+  #life(): Life {
     const random = this.#random;
     const ttl = between(random, 2, 6);
+    const tags = this.#tags();
     const extra = random() < 0.4 ? between(random, 1, 3) : 0;
-    if (extra === 0) return { options: { ttl }, mostS: ttl };
+    if (extra === 0) return { options: { ttl, tags }, mostS: ttl };
     const kind = pick(random, ["stale", "early", "staleWhileRevalidate"] as const);
-    return { options: { ttl, [kind]: `${extra}s` }, mostS: kind === "early" ? ttl : ttl + extra };
+    return { options: { ttl, tags, [kind]: `${extra}s` }, mostS: kind === "early" ? ttl : ttl + extra };
   }
 
-  #writing(key: string, asked: Asked): { write: Write; ttl: { ttl?: number } } {
+  #tags(): string[] {
+    return TAGS.filter(() => this.#random() < 0.2);
+  }
+
+  #writing(key: string, asked: Asked): { write: Write; ttl: { ttl?: number; tags?: string[] } } {
+    const tags = this.#tags();
     const seconds = this.#random() < 0.3 ? undefined : between(this.#random, 1, 5);
     const write: Write = {
       value: this.#value(key),
@@ -387,6 +409,7 @@ class World {
       endMs: Infinity,
       endsAtLeastMs: seconds === undefined ? Infinity : asked.startMs + (seconds - 1) * 1000 - 50,
       endsAtMostMs: Infinity,
+      tags,
     };
     Object.defineProperty(write, "endMs", {
       get: () => this.#ends.get(write) ?? Infinity,
@@ -396,7 +419,7 @@ class World {
       },
     });
     this.#history.of(key).writes.push(write);
-    return { write, ttl: seconds === undefined ? {} : { ttl: seconds } };
+    return { write, ttl: { ...(seconds !== undefined && { ttl: seconds }), ...(tags.length > 0 && { tags }) } };
   }
 
   readonly #ends = new WeakMap<Write, number>();
@@ -408,8 +431,8 @@ class World {
     else if (!this.#history.faulty(asked, RECOVERY_MS)) writes.splice(writes.indexOf(write), 1);
   }
 
-  #removing(keys: readonly string[], { client, startMs }: Asked): Removal {
-    const removal: Removal = { client, startMs, endMs: Infinity };
+  #removing(keys: readonly string[], { client, startMs }: Asked, tag?: string): Removal {
+    const removal: Removal = { client, startMs, endMs: Infinity, ...(tag !== undefined && { tag }) };
     for (const key of keys) this.#history.of(key).removals.push(removal);
     return removal;
   }
@@ -448,7 +471,7 @@ class World {
     const { writes } = this.#history.of(key);
     const at = own ? writes.indexOf(own) : -1;
     if (at >= 0) writes.splice(at, 1);
-    if (found && !this.#history.mayExist(key, asked))
+    if (found && !this.#history.mayExist(key, asked, verb !== "add"))
       this.#blame(`${verb} of '${key}' by ${asked.client} found what is not there`);
     if (!found && this.#history.mustExist(key, asked))
       this.#blame(`${verb} of '${key}' by ${asked.client} missed what is there`);
@@ -537,6 +560,7 @@ const VERBS = {
   delete: 6,
   invalidate: 3,
   incr: 2,
+  invalidateTag: 0.3,
   flush: 0.05,
   fetch: 20,
   fetchMany: 3,
