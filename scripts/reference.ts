@@ -14,14 +14,31 @@ import { logsPage } from "./reference/logs-page.ts";
 
 const root = join(import.meta.dirname, "..");
 const MIGRATION = "docs/how-to/migrate-from-bullmq.md";
-const ENTRY_POINTS = ["cache", "queue", "link", "zmq"] as const;
+/** Entry point → its file under src/. */
+const ENTRY_POINTS = {
+  cache: "cache/index.ts",
+  queue: "queue/index.ts",
+  link: "link/index.ts",
+  zmq: "zmq/index.ts",
+  keyv: "adapters/keyv.ts",
+  unstorage: "adapters/unstorage.ts",
+  "express-session": "adapters/express-session.ts",
+  "rate-limit": "adapters/rate-limit.ts",
+  next: "adapters/next.ts",
+} as const;
+type EntryPoint = keyof typeof ENTRY_POINTS;
 
 /** What the entry points' own titles say of them. */
-const TITLES: Readonly<Record<(typeof ENTRY_POINTS)[number], string>> = {
+const TITLES: Readonly<Record<EntryPoint, string>> = {
   cache: "the cache's client and server; [how to use it](../cache-client.md)",
   queue: "the broker, queues, workers; [how to use it](../queue.md)",
   link: "connections that last; [how to use it](../link.md)",
   zmq: "ZeroMQ's sockets; [how to use it](../zmq.md)",
+  keyv: "a store for Keyv; [how to use it](../how-to/cache-for-frameworks.md)",
+  unstorage: "a driver for unstorage; [how to use it](../how-to/cache-for-frameworks.md)",
+  "express-session": "a store for express-session; [how to use it](../how-to/cache-for-frameworks.md)",
+  "rate-limit": "counters for express-rate-limit and rate-limiter-flexible; [how to use it](../how-to/cache-for-frameworks.md)",
+  next: "the caches of Next.js; [how to use it](../how-to/cache-for-frameworks.md)",
 };
 
 export interface Reference {
@@ -40,8 +57,8 @@ export function reference(): Reference {
     const files: Record<string, string> = {};
     const unexplained: string[] = [];
     const throwers: Thrower[] = [];
-    for (const entryPoint of ENTRY_POINTS) {
-      const entries = entriesOf(project, root, entryPoint);
+    for (const [entryPoint, file] of Object.entries(ENTRY_POINTS) as [EntryPoint, string][]) {
+      const entries = entriesOf(project, root, file);
       files[`docs/reference/${entryPoint}.md`] = entryPointPage(entryPoint, TITLES[entryPoint], entries);
       throwers.push(...entries.flatMap((entry) => throwersOf(entryPoint, entry)));
       unexplained.push(...entries.filter(({ text }) => text === "").map(({ name }) => `${entryPoint} ${name}`));

@@ -37,9 +37,12 @@ export interface Tag {
   readonly text: string;
 }
 
-/** @param root the checkout that the project is of */
-export function entriesOf({ checker, program, emitter }: Project, root: string, entryPoint: string): Entry[] {
-  const file = program.getSourceFile(join(root, "src", entryPoint, "index.ts"))!;
+/**
+ * @param root the checkout that the project is of
+ * @param path the entry point's file under src/
+ */
+export function entriesOf({ checker, program, emitter }: Project, root: string, path: string): Entry[] {
+  const file = program.getSourceFile(join(root, "src", path))!;
   const print = (node: Node): string => emitter.printNode(node).replaceAll(/\s*\n\s*/g, " ");
   const target = (symbol: Symbol): Symbol => (symbol.flags & SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol);
   const exports = checker

@@ -13,6 +13,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   memcached: ["core"],
   zmtp: ["core"],
   cache: ["core", "memcached"],
+  adapters: ["core", "cache"],
   zmq: ["core", "zmtp"],
   link: ["core"],
   queue: ["core", "zmtp", "zmq"],
@@ -23,7 +24,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Beyond core/, settings/ and their own folder, these reach a part only through its index.ts. */
-const ENTRY_POINTS_ONLY = ["cli", "dashboard"];
+const ENTRY_POINTS_ONLY = ["adapters", "cli", "dashboard"];
 
 /** The page runs in a browser: it may use any pure file, wherever it lies, but of everything else only types. */
 const PAGE = "src/dashboard/web/";
@@ -104,7 +105,7 @@ test("folders of a part import one way: none imports another that leads back to 
   assert.deepEqual(wrong, []);
 });
 
-test("the command and the dashboard use the parts through their entry points only", () => {
+test("the adapters, the command and the dashboard use the parts through their entry points only", () => {
   const users = onServer.filter(({ part }) => ENTRY_POINTS_ONLY.includes(part));
   const wrong = breaking(users, ({ part }, { path }) => {
     if (!path || ["core", "settings", part].includes(partOf(path))) return false;

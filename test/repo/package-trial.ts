@@ -3,9 +3,15 @@
  * folder where nothing but the installed package is, takes its types away, and runs it there.
  * Arguments: the addresses of the cache, the queue and the link server.
  */
+import { EventEmitter } from "node:events";
 import { CacheClient } from "holdfast/cache";
+import { sessionStore } from "holdfast/express-session";
+import { KeyvStore } from "holdfast/keyv";
 import { bound, connect, type LinkStats } from "holdfast/link";
+import { nextCacheHandler } from "holdfast/next";
 import { queue, worker, type TaskContext } from "holdfast/queue";
+import { RateLimitStore } from "holdfast/rate-limit";
+import { holdfastDriver } from "holdfast/unstorage";
 import { Reply, Request } from "holdfast/zmq";
 
 const [cacheAddress, queueUrl, linkAddress] = process.argv.slice(2) as [string, string, string];
@@ -14,6 +20,19 @@ const said: Record<string, unknown> = {};
 const cache = new CacheClient({ servers: [cacheAddress] });
 await cache.set("user:42", { name: "Ada" }, { ttl: "5m" });
 said["cache"] = await cache.fetch("user:42", async () => ({ name: "nobody" }));
+const keyv = new KeyvStore(cache);
+await keyv.set("from", "keyv", 60_000);
+const limit = new RateLimitStore({ cache });
+const sessions = sessionStore({ Store: EventEmitter }, { cache });
+await new Promise<void>((resolve) => sessions.set("sid", { user: 42 }, () => resolve()));
+const pages = new (nextCacheHandler({ cache }))();
+await pages.set("/page", { kind: "APP_ROUTE", body: "html" });
+said["adapters"] = [
+  await holdfastDriver({ cache }).getItem("from"),
+  (await limit.increment("ip")).totalHits,
+  await cache.get("sess:sid"),
+  (await pages.get("/page")) !== null,
+];
 await cache.close();
 
 const mails = queue<{ to: string }, string>("mails", { url: queueUrl });

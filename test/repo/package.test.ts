@@ -121,13 +121,14 @@ suite("the package", () => {
       const args = ["trial.mjs", address("cache"), address("queue"), address("link")];
       assert.deepEqual(JSON.parse((await execute(node, args, { cwd: app })).stdout), {
         cache: { name: "Ada" },
+        adapters: ["keyv", 1, { user: 42 }, true],
         queue: "sent to ada@example.com at attempt 1",
         zmq: "hello world",
         link: { sent: 15, foundDeadMs: 35_000 },
       });
       assert.equal((await fetch(`http://${address("dashboard")}/health`)).status, 200);
 
-      const entryPoints = ["cache", "zmq", "queue", "link"].map(
+      const entryPoints = ["cache", "zmq", "queue", "link", "keyv", "unstorage", "express-session", "rate-limit", "next"].map(
         (entryPoint) => `Object.keys(require("holdfast/${entryPoint}")).length > 0`,
       );
       const required = await execute(node, ["--input-type=commonjs", "-p", entryPoints.join(" && ")], { cwd: app });

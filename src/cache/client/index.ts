@@ -1,5 +1,6 @@
 /** ● The client's half of the entry point `holdfast/cache`. */
 export { CacheClient } from "./api/cache-client.ts";
+export { TAGS_MAX } from "./operations/tagged.ts";
 export { anyValue, bytes, json, memcachedValue, memjsValue, text, type Codec, type Encoded } from "./operations/codec.ts";
 export { compressed, memcacheClientValue, type CompressionOptions } from "./operations/compressed.ts";
 export type { ClusterDiscovery, DnsDiscovery, Resolve } from "./pool/discovery.ts";

@@ -92,7 +92,7 @@ export interface CallOptions {
 export interface StoreOptions extends CallOptions {
   /** How long the item lives; default: until it is evicted. */
   readonly ttl?: Ttl;
-  /** Names under which `invalidateTag` invalidates it with all others; at most 32, default none. Needs memcached >= 1.6.10. */
+  /** Names under which `invalidateTag` invalidates it with all others; at most 255, default none. Needs memcached >= 1.6.10. */
   readonly tags?: readonly string[];
 }
 

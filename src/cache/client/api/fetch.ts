@@ -53,7 +53,7 @@ export interface FetchOptions extends CallOptions {
   readonly staleWhileRevalidate?: Duration;
   /** How long before its end a value is computed anew, by one caller, in the background; default never. */
   readonly early?: Duration;
-  /** Names under which `invalidateTag` invalidates the value, also while it is computed; at most 32, default none. */
+  /** Names under which `invalidateTag` invalidates the value, also while it is computed; at most 255, default none. */
   readonly tags?: readonly string[];
   /** How long other callers wait for the one that computes before they compute themselves; default 10 s. */
   readonly lease?: Duration;

@@ -15,8 +15,8 @@ const ID_BYTES = 16;
 const VERSION_BYTES = 8;
 const TAG_BYTES = ID_BYTES + VERSION_BYTES;
 
-/** 32: more cost every read of the item a kilobyte of look-ups. */
-export const TAGS_MAX = 32;
+/** 255: what the byte that counts them holds; pages of Next.js have up to 128 of their own beside those of their paths. */
+export const TAGS_MAX = 255;
 
 /** A tag and the version of it that an item was stored with. */
 export interface TagVersion {

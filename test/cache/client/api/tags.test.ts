@@ -226,7 +226,7 @@ test("tags and values come apart as they were put together, and other bytes have
   const tag = fc.record({ id, version }, { noNullPrototype: true });
   const value = fc.uint8Array().map((bytes) => Buffer.from(bytes));
   fc.assert(
-    fc.property(fc.array(tag, { minLength: 1, maxLength: 32 }), value, fc.nat(), (tags, bytes, flags) => {
+    fc.property(fc.array(tag, { minLength: 1, maxLength: 255 }), value, fc.nat(), (tags, bytes, flags) => {
       const encoded = withTags({ bytes, flags }, tags);
       const stored = Buffer.from(encoded.bytes);
       assert.deepEqual(tagsOf(stored, encoded.flags), tags);
