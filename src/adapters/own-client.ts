@@ -28,10 +28,20 @@ export async function* keysBehind(cache: CacheClient, prefix: string): AsyncGene
 /** 500 deletes at once: their answers fit one read of the socket. */
 const DELETES_AT_ONCE = 500;
 
-/** Deletes all keys that begin so. */
+/** 5: a listing misses what memcached moves between its lists meanwhile; who stores all the time is never done. */
+const LISTINGS_MAX = 5;
+
+/** Deletes all keys that begin so, until a listing finds none. */
 export async function deleteBehind(cache: CacheClient, prefix: string): Promise<void> {
+  for (let listing = 0; listing < LISTINGS_MAX; listing += 1) if ((await deleteListed(cache, prefix)) === 0) return;
+}
+
+/** @returns how many were listed */
+async function deleteListed(cache: CacheClient, prefix: string): Promise<number> {
+  let listed = 0;
   let keys: string[] = [];
   const deleteThem = async (): Promise<void> => {
+    listed += keys.length;
     await Promise.all(keys.map((key) => cache.delete(prefix + key)));
     keys = [];
   };
@@ -40,6 +50,7 @@ export async function deleteBehind(cache: CacheClient, prefix: string): Promise<
     if (keys.length === DELETES_AT_ONCE) await deleteThem();
   }
   await deleteThem();
+  return listed;
 }
 
 /** A `ttl` of at least the second that memcached counts, for milliseconds; undefined: no end. */

@@ -36,7 +36,9 @@ for (const [peer, { needs, start }] of Object.entries(TEST_SERVERS)) {
     assert.deepEqual(await users.getMany(["a", "none", "c"]), ["users a", undefined, "users c"]);
     assert.deepEqual(await users.hasMany(["a", "none"]), [true, false]);
     const seen = new Map<string, unknown>();
-    for await (const [key, value] of users.iterator!() as AsyncGenerator<[string, unknown]>) seen.set(key, value);
+    // A listing misses what memcached moves between its lists meanwhile.
+    for (let listing = 0; listing < 20 && seen.size < 3; listing += 1)
+      for await (const [key, value] of users.iterator!() as AsyncGenerator<[string, unknown]>) seen.set(key, value);
     assert.deepEqual(new Map([...seen].toSorted()), new Map(["a", "b", "c"].map((key) => [key, `users ${key}`])));
     assert.deepEqual(await users.delete(["a", "none"]), [true, false]);
     await users.clear();

@@ -36,12 +36,12 @@ for (const [peer, { needs, start }] of Object.entries(TEST_SERVERS)) {
       { key: "none", value: null },
       { key: "users:2", value: { name: "Grace" } },
     ]);
-    assert.deepEqual((await storage.getKeys()).toSorted(), ["raw", "users:1", "users:2", "v"]);
-    assert.deepEqual((await prefixStorage(storage, "users").getKeys()).toSorted(), ["1", "2"]);
+    assert.deepEqual(await listed(storage, 4), ["raw", "users:1", "users:2", "v"]);
+    assert.deepEqual(await listed(prefixStorage(storage, "users"), 2), ["1", "2"]);
     await storage.removeItem("users:1");
     assert.equal(await storage.hasItem("users:1"), false);
     await driver.clear("users:");
-    assert.deepEqual((await storage.getKeys()).toSorted(), ["raw", "v"]);
+    assert.deepEqual(await listed(storage, 2), ["raw", "v"]);
     await storage.clear();
     assert.deepEqual(await storage.getKeys(), []);
     assert.equal(await cache.get("another's"), 1);
@@ -59,4 +59,11 @@ for (const [peer, { needs, start }] of Object.entries(TEST_SERVERS)) {
     await storage.dispose();
     assert.equal(await cache.get("driver's"), "1", "a client that was given stays open");
   });
+}
+
+/** The keys, of which a listing misses those that memcached moves between its lists meanwhile. */
+async function listed(storage: { getKeys(): Promise<string[]> }, count: number): Promise<string[]> {
+  let keys: string[] = [];
+  for (let listing = 0; listing < 20 && keys.length < count; listing += 1) keys = await storage.getKeys();
+  return keys.toSorted();
 }

@@ -230,8 +230,8 @@ export class CacheClient extends EventEmitter<CacheEvents> {
   /**
    * Invalidates all items that were stored with one of these tags, on all servers: no read that begins after it gives one.
    *
-   * @throws OperationError when not all servers confirmed it, after all were asked: items on the others may go on; CACHE_REFUSED on servers
-   *   without the meta protocol
+   * @throws OperationError when not all servers confirmed it, after all were asked: items on the others may go on (with `onError: "miss"`
+   *   nobody is told); CACHE_REFUSED on servers without the meta protocol
    */
   invalidateTag(tags: string | readonly string[], options?: CallOptions): Promise<void> {
     return this.#dispatch.tags.invalidate(typeof tags === "string" ? [tags] : tags, options);

@@ -290,10 +290,11 @@ export class Dispatch implements OperationOwner {
     options: CallOptions | undefined,
     reader: () => ReplyReader<T>,
     missed: T,
-    poolServers = this.pool.poolServers,
+    which: "poolServers" | "holders" = "poolServers",
   ): Promise<Map<string, T>> {
     if (this.limits.starting)
-      return this.limits.onceStarted(options, (rest) => this.everywhere(verb, fields, rest, reader, missed));
+      return this.limits.onceStarted(options, (rest) => this.everywhere(verb, fields, rest, reader, missed, which));
+    const poolServers = this.pool[which];
     const times = this.limits.times(options);
     const send = (poolServer: PoolServer): Promise<T> =>
       new Promise((resolve, reject) => {

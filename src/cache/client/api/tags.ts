@@ -27,6 +27,9 @@ const KNOWN_MS_MAX = 1000;
 /** 16,384 versions known, of some 100 bytes: 1.6 MB. */
 const KNOWN_MAX = 16_384;
 
+/** 10 ms: requests of one tick, whose time to answer differs by less, are one. */
+const SAME_TIMEOUT_MS = 10;
+
 interface Known {
   readonly version: string;
   readonly askedMs: number;
@@ -37,6 +40,8 @@ export class Tags {
   readonly #random: Random;
   /** By the server's name and the version's wire key. */
   readonly #known = new Map<string, Known>();
+  /** Requests for versions that are not sent yet, by place; what is found in one reply asks for a tag's version once. */
+  readonly #asking = new Map<string, { readonly timeoutMs: number; readonly version: Promise<string | undefined> }>();
   /** Grows whenever a version may have changed: what was asked for before is not remembered. */
   #changes = 0;
 
@@ -96,7 +101,8 @@ export class Tags {
     if (this.#dispatch.near?.follows(server) === true && this.areKnown(server, tags)) return true;
     const poolServer = this.#dispatch.pool.named(server);
     if (!poolServer) return false;
-    const versions = await Promise.all(tags.map(({ id }) => this.#ask(poolServer, id, options)));
+    const { startedMs, deadlineMs } = this.#dispatch.limits.times(options);
+    const versions = await Promise.all(tags.map(({ id }) => this.#askOnce(poolServer, id, deadlineMs - startedMs, options)));
     return tags.every(({ version }, index) => version === versions[index]);
   }
 
@@ -118,7 +124,7 @@ export class Tags {
             options,
             () => foundOrNot,
             false,
-            this.#dispatch.pool.holders,
+            "holders",
           ),
         ),
       );
@@ -158,6 +164,22 @@ export class Tags {
     const version = (await this.#ask(poolServer, id, options)) ?? (await this.#make(poolServer, id, options));
     if (version !== undefined) return version;
     throw new OperationError("CACHE_SERVER_ERROR", `Cannot store with tags: ${server} keeps no version of them`);
+  }
+
+  /** The version that the server has now, asked for together with whoever else asks in this tick. */
+  #askOnce(
+    poolServer: PoolServer,
+    id: string,
+    timeoutMs: number,
+    options: CallOptions | undefined,
+  ): Promise<string | undefined> {
+    const place = this.#place(poolServer.server.name, id);
+    const asking = this.#asking.get(place);
+    if (asking && Math.abs(asking.timeoutMs - timeoutMs) < SAME_TIMEOUT_MS) return asking.version;
+    if (this.#asking.size === 0) process.nextTick(() => this.#asking.clear());
+    const version = this.#ask(poolServer, id, options);
+    this.#asking.set(place, { timeoutMs, version });
+    return version;
   }
 
   /** The version that the server has now. */

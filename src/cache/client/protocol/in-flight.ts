@@ -41,6 +41,8 @@ export class InFlightBatch {
   keyBytes = 0;
   /** Whether it was sent. Further sinks may still join its keys. */
   sent = false;
+  /** Its connection broke before its last reply: its sinks have failed, or ask again. */
+  lost = false;
   /** Bytes of the answers so far, their lines included. */
   foundBytes = 0;
   /** What the reply carries in place of the key: the opaque token of a meta `mg`. */
@@ -179,6 +181,7 @@ export class InFlightBatch {
     reply: MemcachedReply,
   ): void {
     first.owner.checkTags(first, tags, (check) => {
+      if (this.lost) return;
       const all = [{ sink: first, slot: firstSlot }, ...(this.#waiters?.get(position) ?? NO_WAITERS)];
       for (const { sink, slot } of all) {
         if (check === true) sink.hit(slot, reply);
@@ -219,6 +222,8 @@ export class InFlightCommand {
   readonly command: CommandRequest;
   readonly size = 1;
   sent = false;
+  /** Its connection broke before its last reply: its sinks have failed, or ask again. */
+  lost = false;
 
   constructor(command: CommandRequest) {
     this.command = command;

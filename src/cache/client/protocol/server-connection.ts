@@ -141,7 +141,9 @@ export class ServerConnection {
     this.#closed = true;
     this.#cancelTimeout();
     this.#socket.destroy();
-    this.#owner.closed(error, this.pending.drain());
+    const unanswered = this.pending.drain();
+    for (const request of unanswered) if (request instanceof InFlightBatch) request.lost = true;
+    this.#owner.closed(error, unanswered);
   }
 
   #openPlain({ host, port, path }: ServerAddress): Socket {
