@@ -26,6 +26,8 @@ export const ERROR_CODES = {
   CACHE_OPTION_INVALID: "An option of the cache client cannot be used; the message names it",
   CACHE_TIMEOUT: "No answer by the call's deadline; a storing call may have been done all the same",
   CACHE_UNREACHABLE: "The server cannot be reached or the connection broke; a storing call may have been done all the same",
+  CACHE_PARTIAL:
+    "Some servers of an item's copies did not confirm a change; what they have may be read until the end of its time to live",
   CACHE_QUEUE_FULL: "Too many calls or bytes are queued for the server (backpressure); send less at once, or later",
   CACHE_SERVER_ERROR: "The server cannot do it (SERVER_ERROR): the value is too large, or it has no memory left",
   CACHE_REFUSED: "The server refuses the command (CLIENT_ERROR) or does not know it (ERROR)",

@@ -50,6 +50,13 @@ export interface CacheClientOptions {
   readonly onError?: "throw" | "miss";
   /** What serves the keys of an ejected server: nothing, so that calls miss (the default), the next server, or a gutter. */
   readonly whenDown?: "miss" | "next" | { readonly gutter: Gutter };
+  /**
+   * Servers that hold each item, so that one that dies loses no hits; default 1. They are in zones of their own, where servers have names
+   * of zones. All that is stored needs a `ttl`, and `whenDown` must be "miss": the other copies stand in.
+   */
+  readonly copies?: number;
+  /** The zone that this client is in: of an item's servers those of that zone are read from first, then the fastest. */
+  readonly zone?: string;
   /** Failures in a row that eject a server; default 3. */
   readonly ejectAfterFailures?: number;
   /** The wait between attempts to connect grows from the first to the second of these; default 50 ms to 10 s. */
@@ -113,17 +120,20 @@ export function checkOptions(options: CacheClientOptions): void {
     const word = options[name as keyof typeof CHOICES];
     if (word !== undefined && !words.some((each) => each === word)) throw invalid(name, word, words.join(" or "));
   }
-  for (const name of ["ejectAfterFailures", "queueCalls"] as const) {
+  for (const name of ["copies", "ejectAfterFailures", "queueCalls"] as const) {
     const count = options[name];
     if (count !== undefined && !(Number.isSafeInteger(count) && count > 0))
       throw invalid(name, count, "a whole number above 0");
   }
-  const { whenDown, prefix = "" } = options;
+  const { whenDown, prefix = "", copies = 1, zone } = options;
   if (typeof prefix !== "string" || !prefix.isWellFormed()) throw invalid("prefix", prefix, "text that has bytes in UTF-8");
   const isGutter = typeof whenDown === "object" && Array.isArray((whenDown as { gutter?: Gutter } | null)?.gutter?.servers);
   if (whenDown !== undefined && whenDown !== "miss" && whenDown !== "next" && !isGutter) {
     throw invalid("whenDown", whenDown, "miss, next or { gutter: { servers } }");
   }
+  if (copies > 1 && (whenDown ?? "miss") !== "miss")
+    throw invalid("whenDown", whenDown, "miss where there are copies, which stand in for each other");
+  if (zone !== undefined && (typeof zone !== "string" || zone === "")) throw invalid("zone", zone, "a name");
 }
 
 function invalid(name: string, value: unknown, wanted: string): UsageError {

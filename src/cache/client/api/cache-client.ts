@@ -64,6 +64,9 @@ export class CacheClient extends EventEmitter<CacheEvents> {
       placement: options.placement ?? "ketama",
       whenDown: whenDown === "next" ? "next" : "miss",
       gutter: (gutter?.servers ?? []).map(parseServer),
+      copies: options.copies ?? 1,
+      zone: options.zone,
+      random,
     });
     const { servers = ["127.0.0.1"] } = options;
     if ("map" in servers) pool.apply(servers.map(parseServer));

@@ -5,7 +5,7 @@
 import { channel } from "node:diagnostics_channel";
 import type { EventEmitter } from "node:events";
 import type { Clock } from "../../../core/clock.ts";
-import { OperationError, type HoldfastError } from "../../../core/errors.ts";
+import { OperationError, UsageError, type HoldfastError } from "../../../core/errors.ts";
 import type { Codec } from "../operations/codec.ts";
 import type { CacheCounts, CacheEvents, CallEvent } from "./events.ts";
 import type { Flight } from "./fetch.ts";
@@ -28,8 +28,8 @@ import {
   type OperationOwner,
   type CacheOperation,
   type TagCheck,
+  type CommandVerb,
   type ReadVerb,
-  type Verb,
 } from "../operations/operation.ts";
 import type { NearItem } from "./near-cache.ts";
 import type { NearReads } from "./near-reads.ts";
@@ -38,14 +38,13 @@ import { metaDone } from "./command-replies.ts";
 import { invalidation, versionReply, versionRequest, type Look } from "./lease.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { Random } from "../../../core/random.ts";
+import { Copies, type OwnerAnswer } from "./copies.ts";
 import { Tags } from "./tags.ts";
 import { withoutTags, type TagVersion } from "../operations/tagged.ts";
 import { startSpan } from "./tracing.ts";
 import { exptimeOf, exptimeOfMs, ttlMs, type Ttl } from "./ttl.ts";
 import { CallLimits } from "./call-limits.ts";
 import { aborted } from "./within.ts";
-
-type CommandVerb = Exclude<Verb, ReadVerb>;
 
 /** Publishes a `CallEvent` for every call that settled; costs one property read while nobody listens. */
 const calls = channel("holdfast:cache:call");
@@ -74,6 +73,7 @@ export class Dispatch implements OperationOwner {
   /** What callers of `fetch` share, by wire key (fetch.ts). */
   readonly flights = new Map<string, Flight<unknown>>();
   readonly tags: Tags;
+  readonly copies: Copies;
   readonly #settings: DispatchSettings;
   readonly limits: CallLimits;
   readonly #closing = new AbortController();
@@ -84,6 +84,7 @@ export class Dispatch implements OperationOwner {
     this.clock = settings.clock;
     this.events = events;
     this.tags = new Tags(this, settings.random);
+    this.copies = new Copies(this);
     this.limits = new CallLimits(settings.clock, settings.timeoutMs, settings.starting);
   }
 
@@ -111,27 +112,31 @@ export class Dispatch implements OperationOwner {
   /** The value of a key, from the near cache or its server. */
   get<T>(key: Key, codec: Codec<unknown>, options: CallOptions | undefined): Promise<T | undefined> {
     if (this.near) return this.near.get(key, codec, options);
-    return this.lookup("get", key, codec, readValue as ValueReader<T>, options);
+    return this.lookup("get", key, codec, readValue as ValueReader<T>, options, "any");
   }
 
   /** The values of many keys, from the near cache or their servers. */
   getMany<T, K extends Key>(keys: Iterable<K>, codec: Codec<unknown>, options: CallOptions | undefined): Promise<Map<K, T>> {
     if (this.near) return this.near.getMany(keys, codec, options);
-    return this.lookupMany("get", keys, codec, readValue as ValueReader<T>, options);
+    return this.lookupMany("get", keys, codec, readValue as ValueReader<T>, options, "any");
   }
 
+  /** @param from which of its owners give the item: "any", or only the first, whose versions count for `cas` */
   lookup<T>(
     verb: ReadVerb,
     key: Key,
     codec: Codec<unknown>,
     read: ValueReader<T>,
     options: CallOptions | undefined,
+    from: "any" | "first" = "first",
   ): Promise<T | undefined> {
-    if (this.limits.starting) return this.limits.onceStarted(options, (rest) => this.lookup(verb, key, codec, read, rest));
+    if (this.limits.starting)
+      return this.limits.onceStarted(options, (rest) => this.lookup(verb, key, codec, read, rest, from));
+    if (from === "any" && this.pool.copies > 1) return this.copies.lookup(verb, key, codec, read, options);
     return new Promise((resolve, reject) => {
       const wireKey = this.toWireKey(key);
       const operation = new GetOperation(verb, wireKey, this, this.limits.times(options), codec, read, resolve, reject);
-      this.#submit(this.pool.route(wireKey), operation, options);
+      this.submit(this.pool.route(wireKey), operation, options);
     });
   }
 
@@ -141,11 +146,13 @@ export class Dispatch implements OperationOwner {
     codec: Codec<unknown>,
     read: ValueReader<T>,
     options: CallOptions | undefined,
+    from: "any" | "first" = "first",
   ): Promise<Map<K, T>> {
     if (this.limits.starting) {
       const kept = [...keys];
-      return this.limits.onceStarted(options, (rest) => this.lookupMany(verb, kept, codec, read, rest));
+      return this.limits.onceStarted(options, (rest) => this.lookupMany(verb, kept, codec, read, rest, from));
     }
+    if (from === "any" && this.pool.copies > 1) return this.copies.lookupMany(verb, keys, codec, read, options);
     return new Promise((resolve, reject) => {
       const result = new GetManyResult<K, T>(resolve, reject);
       const byServer = this.#byServer(keys, result);
@@ -153,7 +160,7 @@ export class Dispatch implements OperationOwner {
       if (byServer.size === 0) resolve(new Map());
       const times = this.limits.times(options);
       for (const [poolServer, serverKeys] of byServer) {
-        this.#submit(poolServer, new GetManyOperation(verb, serverKeys, this, times, codec, read, result), options);
+        this.submit(poolServer, new GetManyOperation(verb, serverKeys, this, times, codec, read, result), options);
       }
     });
   }
@@ -179,8 +186,11 @@ export class Dispatch implements OperationOwner {
   }
 
   /**
+   * A command to the first server of a key that is not ejected.
+   *
    * @param fields what the command sends; depends on its server, because the gutter shortens times to live
-   * @param effect "change" when the item may be another afterwards, so that the near cache forgets it
+   * @param effect "change" when the item may be another afterwards, so that the near cache forgets it, and copies are deleted; "first"
+   *   where the caller sees to the copies
    */
   command<T>(
     verb: CommandVerb,
@@ -189,7 +199,7 @@ export class Dispatch implements OperationOwner {
     read: ReplyReader<T>,
     missed: T,
     fields: (poolServer: PoolServer | undefined) => CommandFields,
-    effect: "change" | "read" = "change",
+    effect: "change" | "first" | "read" = "change",
   ): Promise<T> {
     if (this.limits.starting) {
       return this.limits.onceStarted(options, (rest) => this.command(verb, key, rest, read, missed, fields, effect));
@@ -201,9 +211,31 @@ export class Dispatch implements OperationOwner {
         const times = this.limits.times(options);
         const sent = fields(poolServer);
         const operation = new CommandOperation(verb, wireKey, this, times, sent, read, missed, resolve, reject);
-        this.#submit(poolServer, operation, options);
+        this.submit(poolServer, operation, options);
       });
-    return effect === "change" && (this.near || this.flights.size > 0) ? this.#change(key, send) : send();
+    if (effect === "read") return send();
+    if (effect === "first" || this.pool.copies === 1) return this.#change(key, send);
+    return this.#change(key, () => this.copies.alone(this.toWireKey(key), options, send));
+  }
+
+  /** A command that changes an item, to all its servers: their answers, the first's first. @throws OperationError CACHE_PARTIAL */
+  async commandAll<T>(
+    verb: CommandVerb,
+    key: Key,
+    options: CallOptions | undefined,
+    reader: () => ReplyReader<T>,
+    missed: T,
+    fields: (poolServer: PoolServer | undefined) => CommandFields,
+  ): Promise<OwnerAnswer<T>[]> {
+    if (this.limits.starting) {
+      return this.limits.onceStarted(options, (rest) => this.commandAll(verb, key, rest, reader, missed, fields));
+    }
+    if (this.pool.copies > 1) {
+      const wireKey = this.toWireKey(key);
+      return this.#change(key, () => this.copies.everywhere(verb, wireKey, options, reader, missed, fields));
+    }
+    const poolServer = this.pool.route(this.toWireKey(key));
+    return [{ poolServer, answer: await this.command(verb, key, options, reader(), missed, fields) }];
   }
 
   /** The connection that the answers for a key come from now: a version that it told is worth nothing on another. */
@@ -249,9 +281,10 @@ export class Dispatch implements OperationOwner {
   }
 
   /** Gives the turn back, so that the next fetch has it. Where that fails, the claim ends when it has stood for too long (lease.ts). */
-  turnTaken(wireKey: string, cas: bigint): void {
-    const request = invalidation(wireKey, undefined, { cas, connection: this.connectionOf(wireKey) });
-    this.errand(wireKey, metaDone, false, request, undefined).catch(() => {});
+  turnTaken(wireKey: string, cas: bigint, server: string): void {
+    const poolServer = this.pool.named(server);
+    const request = invalidation(wireKey, undefined, { cas, connection: poolServer?.connection ?? 0 });
+    this.errandAt(poolServer, metaDone, false, request, undefined).catch(() => {});
   }
 
   /**
@@ -259,20 +292,43 @@ export class Dispatch implements OperationOwner {
    *
    * @param invalidates the caller invalidates what it sees, and so gives a turn back itself
    */
-  async look(wireKey: string, options: CallOptions | undefined, invalidates = false): Promise<Look> {
+  look(wireKey: string, options: CallOptions | undefined, invalidates = false): Promise<Look> {
+    if (this.limits.starting)
+      return this.limits.onceStarted(options, (rest) => this.look(wireKey, rest, invalidates)).catch(() => undefined);
+    return this.lookAt(this.pool.route(wireKey), wireKey, options, invalidates);
+  }
+
+  /** The same at all servers of the key, the first first. */
+  async lookAll(wireKey: string, options: CallOptions | undefined): Promise<readonly Look[]> {
+    if (this.pool.copies === 1) return [await this.look(wireKey, options)];
+    if (this.limits.starting) return this.limits.onceStarted(options, (rest) => this.lookAll(wireKey, rest));
+    return Promise.all(this.pool.owners(wireKey).map((owner) => this.lookAt(owner, wireKey, options)));
+  }
+
+  async lookAt(
+    poolServer: PoolServer | undefined,
+    wireKey: string,
+    options: CallOptions | undefined,
+    invalidates = false,
+  ): Promise<Look> {
+    if (poolServer?.usable !== true) return undefined;
     const request = versionRequest(wireKey);
-    const found = await this.errand(wireKey, versionReply, undefined, request, options).catch(() => undefined);
+    const found = await this.errandAt(poolServer, versionReply, undefined, request, options).catch(() => undefined);
     if (found === undefined || found === "nothing") return found;
     const { held, won, cas, tagged } = found;
-    if (won && !held && !invalidates) this.turnTaken(wireKey, cas);
-    return { held, tagged, cas, connection: this.connectionOf(wireKey) };
+    if (won && !held && !invalidates) this.turnTaken(wireKey, cas, poolServer.server.name);
+    return { held, tagged, cas, connection: poolServer.connection };
   }
 
   /**
    * The near cache drops the item before the change is sent and again after its reply: reads may come between. Whoever fetches it from
    * now on shares nothing that was begun before.
    */
-  async #change<T>(key: Key, send: () => Promise<T>): Promise<T> {
+  #change<T>(key: Key, send: () => Promise<T>): Promise<T> {
+    return this.near || this.flights.size > 0 ? this.#forgetting(key, send) : send();
+  }
+
+  async #forgetting<T>(key: Key, send: () => Promise<T>): Promise<T> {
     const wireKey = this.toWireKey(key);
     this.near?.changed(wireKey);
     this.flights.delete(wireKey);
@@ -299,7 +355,7 @@ export class Dispatch implements OperationOwner {
     const send = (poolServer: PoolServer): Promise<T> =>
       new Promise((resolve, reject) => {
         const operation = new CommandOperation(verb, "", this, times, fields, reader(), missed, resolve, reject);
-        this.#submit(poolServer, operation, options);
+        this.submit(poolServer, operation, options);
       });
     const answers = await Promise.allSettled(poolServers.map(send));
     const results = new Map<string, T>();
@@ -322,10 +378,10 @@ export class Dispatch implements OperationOwner {
     }
   }
 
-  /** A read that went out as another verb. */
-  countRead(found: boolean): void {
-    if (found) this.counts.hits += 1;
-    else this.counts.misses += 1;
+  /** Keys of reads that are counted apart from their requests. */
+  countReads(hits: number, misses: number): void {
+    this.counts.hits += hits;
+    this.counts.misses += misses;
   }
 
   /** Keys answered by the near cache: hits without a call. */
@@ -337,12 +393,20 @@ export class Dispatch implements OperationOwner {
   /** memcached's exptime for an item on this server: the gutter's are short. @throws UsageError CACHE_TTL_INVALID */
   exptime(poolServer: PoolServer | undefined, ttl: Ttl | undefined): number {
     const wallMs = this.clock.wallMs();
-    return poolServer?.gutter ? this.exptimeOfMs(poolServer, ttlMs(ttl, wallMs)) : exptimeOf(ttl, wallMs);
+    if (poolServer?.gutter) return this.exptimeOfMs(poolServer, ttlMs(ttl, wallMs));
+    return this.#ending(exptimeOf(ttl, wallMs));
   }
 
   /** The same for a life in milliseconds; Infinity: no end. */
   exptimeOfMs(poolServer: PoolServer | undefined, lifeMs: number): number {
-    return exptimeOfMs(poolServer?.gutter ? Math.min(this.#settings.gutterTtlMs, lifeMs) : lifeMs, this.clock.wallMs());
+    const { gutterTtlMs } = this.#settings;
+    return this.#ending(exptimeOfMs(poolServer?.gutter ? Math.min(gutterTtlMs, lifeMs) : lifeMs, this.clock.wallMs()));
+  }
+
+  /** A copy on a server that was away while the item changed must end some time. */
+  #ending(exptime: number): number {
+    if (exptime !== 0 || this.pool.copies === 1) return exptime;
+    throw new UsageError("CACHE_TTL_INVALID", "Cannot use no ttl: with copies each item needs an end");
   }
 
   close(): void {
@@ -361,15 +425,19 @@ export class Dispatch implements OperationOwner {
   }
 
   settled(operation: CacheOperation): void {
-    const { counts } = this;
-    counts.calls += 1;
-    counts.hits += operation.hits;
-    counts.misses += operation.misses;
+    this.countReads(operation.hits, operation.misses);
+    this.told(operation);
+  }
+
+  /** Tells subscribers and traces of an operation that has settled. */
+  told(operation: CacheOperation): void {
+    this.counts.calls += 1;
     if (calls.hasSubscribers) calls.publish(eventOf(operation, this.clock.now()));
     operation.span?.ended(operation);
   }
 
-  #submit(poolServer: PoolServer | undefined, operation: CacheOperation, options: CallOptions | undefined): void {
+  /** Hands an operation to a server; undefined: none answers for its key. */
+  submit(poolServer: PoolServer | undefined, operation: CacheOperation, options: CallOptions | undefined): void {
     operation.span = startSpan(operation);
     if (options?.signal) watch(options.signal, operation);
     if (operation.settled) return;

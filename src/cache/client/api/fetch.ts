@@ -29,7 +29,9 @@ import {
   type LeasedItem,
   type ToldVersion,
 } from "./lease.ts";
+import { CopyLeases, type StoredItem } from "./copy-leases.ts";
 import { RenewedLease } from "./renewed-lease.ts";
+import { NO_VERSIONS } from "./tags.ts";
 import { FETCH_TIMEOUT_MS_DEFAULT, LEASE_MS_DEFAULT, POLL_MS_MAX, POLL_MS_MIN } from "../operations/limits.ts";
 import { readRaw, type RawItem } from "./near-reads.ts";
 import { readValue, type ValueReader } from "../operations/get-operation.ts";
@@ -37,7 +39,7 @@ import { type CommandFields } from "../operations/operation.ts";
 import { withTags } from "../operations/tagged.ts";
 import type { CallOptions } from "./cache-client-options.ts";
 import type { PoolServer } from "../pool/pool-server.ts";
-import { boundedMs, exptimeOfMs, ttlMs, type Ttl } from "./ttl.ts";
+import { boundedMs, ttlMs, type Ttl } from "./ttl.ts";
 import { aborted, within } from "./within.ts";
 
 /** Options of a fetch. */
@@ -182,10 +184,10 @@ export class Fetcher {
     for (let attempt = 0; ; attempt += 1) {
       const askedMs = this.#clock.now();
       const leased = await this.#read(context);
-      if (!leased) return load(); // the cache does not answer: the value is computed without a lease
+      if (!leased) return (await this.#copy(context))?.value ?? load(); // the cache does not answer: the value is computed without a lease
       const { claimed, held, stale, leftS = Infinity } = leased;
       const counts = leased.tags
-        ? await this.#dispatch.tags.areCurrentAt(wireKey, leased.tags, undefined).catch(ignored)
+        ? await this.#dispatch.tags.areCurrent(leased.server, leased.tags, undefined).catch(ignored)
         : true;
       if (counts === undefined) return load();
       const found = counts ? leased.found : undefined;
@@ -208,6 +210,8 @@ export class Fetcher {
         continue;
       }
       if (won || (isThere && !claimed && !held)) return this.#recompute(context, this.#itemLease(context, version), found);
+      const copy = isThere ? undefined : await this.#copy(context);
+      if (copy) return copy.value;
       // A placeholder that was invalidated has lost its holder's version.
       if (!isThere || (held && (stale || standingMs >= PLACEHOLDER_MS))) {
         const lease = await this.#take(context, isThere ? version : undefined);
@@ -219,6 +223,24 @@ export class Fetcher {
       context.waits();
       await this.#pause(attempt);
     }
+  }
+
+  /** What another server of the key has, where the first has nothing or does not answer. It must be fresh. */
+  async #copy<T>({ wireKey, codec, times }: FlightContext<T>): Promise<Found<T>> {
+    const dispatch = this.#dispatch;
+    if (dispatch.pool.copies === 1) return undefined;
+    const first = dispatch.pool.route(wireKey);
+    for (const poolServer of dispatch.pool.readers(wireKey)) {
+      if (poolServer === first) continue;
+      const reply = leasedReply(codec, poolServer.server.name);
+      const copy = await dispatch
+        .errandAt(poolServer, reply, undefined, leasedRead(wireKey, { recacheS: 0 }), undefined)
+        .catch(ignored);
+      if (!copy?.found || copy.won || copy.claimed || copy.stale || (copy.leftS ?? 0) * 1000 <= times.staleMs) continue;
+      const counts = !copy.tags || (await dispatch.tags.areCurrent(copy.server, copy.tags, undefined).catch(ignored));
+      if (counts) return copy.found;
+    }
+    return undefined;
   }
 
   /** How long another has held or claimed the item without a sign of life. */
@@ -253,7 +275,8 @@ export class Fetcher {
     const aheadMs = recacheS === 0 ? 0 : recacheS * 1000;
     const filled = this.#dispatch.near?.filling(wireKey, aheadMs);
     const request = (): CommandFields => leasedRead(wireKey, { recacheS });
-    const reply = leasedReply(codec, filled && ((found) => (kept = readRaw(found, codec))));
+    const server = this.#dispatch.pool.route(wireKey)?.server.name ?? "";
+    const reply = leasedReply(codec, server, filled && ((found) => (kept = readRaw(found, codec, server))));
     try {
       return await this.#dispatch.command("meta", key, undefined, reply, undefined, request, "read").catch(ignored);
     } finally {
@@ -271,7 +294,7 @@ export class Fetcher {
     over: ToldVersion | undefined,
   ): Promise<RenewedLease | false | undefined> {
     const dispatch = this.#dispatch;
-    const token = Math.floor(this.#random() * 2 ** 48).toString(36) + "-lease";
+    const token = this.#token();
     const put = async (last?: ToldVersion): Promise<ToldVersion | false | undefined> => {
       const request = (): CommandFields => placeholder(wireKey, token, last);
       const cas = await dispatch.command("meta", key, undefined, placed, 0n, request, "read").catch(ignored);
@@ -287,6 +310,10 @@ export class Fetcher {
     return new RenewedLease(this.#clock, lease, renew, signal);
   }
 
+  #token(): string {
+    return Math.floor(this.#random() * 2 ** 48).toString(36) + "-lease";
+  }
+
   /** The lease of an item that is there, which its version is. */
   #itemLease<T>({ wireKey, signal }: FlightContext<T>, version: ToldVersion): RenewedLease {
     const check = async (): Promise<ToldVersion | undefined> => {
@@ -300,40 +327,51 @@ export class Fetcher {
 
   /** Computes and stores. When the loader fails, an old value is given if there is one, and the lease goes to the next reader. */
   async #recompute<T>(
-    { wireKey, key, codec, load, times, tags }: FlightContext<T>,
+    { wireKey, key, codec, load, times, tags, signal }: FlightContext<T>,
     lease: RenewedLease,
     old: Found<T>,
   ): Promise<T> {
     const dispatch = this.#dispatch;
+    const copies = dispatch.pool.copies > 1 ? new CopyLeases(dispatch, wireKey, this.#token(), signal) : undefined;
     // Versions from before the loader began: what is invalidated while it runs invalidates what it gives.
-    const versions = tags.length === 0 ? [] : await dispatch.tags.versionsFor(key, tags, undefined).catch(ignored);
-    const send = (fields: (version: ToldVersion, poolServer: PoolServer | undefined) => CommandFields): Promise<unknown> =>
-      lease.end().then((version) => {
-        if (!version) return undefined; // lost: a later store or delete counts
-        return dispatch.command("meta", key, undefined, metaDone, false, (poolServer) => fields(version, poolServer));
-      });
+    const versions = tags.length === 0 ? NO_VERSIONS : await dispatch.tags.versionsFor(key, tags, undefined).catch(ignored);
+    const send = async (
+      fields: (version: ToldVersion, poolServer: PoolServer | undefined) => CommandFields,
+    ): Promise<boolean> => {
+      const version = await lease.end();
+      if (!version) return false; // lost: a later store or delete counts
+      return dispatch.command("meta", key, undefined, metaDone, false, (poolServer) => fields(version, poolServer), "first");
+    };
+    const drop = async (): Promise<void> => {
+      await Promise.all([send((version) => leaseDropped(wireKey, version)).catch(ignored), copies?.drop()]);
+    };
     let value: T;
     let encoded: Encoded;
     try {
       value = await load();
-      encoded = withTags(checked(codec.encode(value)), versions ?? []);
+      encoded = checked(codec.encode(value));
     } catch (error) {
-      const kept = error === NOTHING_LOADED ? undefined : old;
-      await send((version) => (kept ? invalidation(wireKey, undefined, version) : leaseDropped(wireKey, version))).catch(
-        ignored,
-      );
-      if (kept) return kept.value;
-      throw error;
+      if (!old || error === NOTHING_LOADED) {
+        await drop();
+        throw error;
+      }
+      await Promise.all([send((version) => invalidation(wireKey, undefined, version)).catch(ignored), copies?.drop()]);
+      return old.value;
     }
     if (!versions) {
-      await send((version) => leaseDropped(wireKey, version)).catch(ignored);
+      await drop();
       return value;
     }
-    const { bytes, flags } = encoded;
-    await send((version, poolServer) => {
-      const exptime = dispatch.exptimeOfMs(poolServer, times.freshMs + times.staleMs);
-      return leasedStore(wireKey, version, { exptime, flags, body: bytes });
-    }).catch(() => send((version) => leaseDropped(wireKey, version)).catch(ignored));
+    const itemFor = (poolServer: PoolServer | undefined): StoredItem => {
+      const { bytes, flags } = withTags(encoded, versions(poolServer));
+      return { exptime: dispatch.exptimeOfMs(poolServer, times.freshMs + times.staleMs), flags, body: bytes };
+    };
+    await copies?.begun;
+    const store = send((version, poolServer) => leasedStore(wireKey, version, itemFor(poolServer)));
+    const stored = await store.catch(() => undefined);
+    if (stored) await copies?.store(itemFor);
+    else if (stored === undefined) await drop();
+    else await copies?.drop();
     return value;
   }
 
@@ -349,7 +387,7 @@ export class Fetcher {
     const revalidateMs = ms(options.staleWhileRevalidate, 0, "staleWhileRevalidate");
     const freshMs = ttlMs(options.ttl, wallMs) + revalidateMs;
     const staleMs = ms(options.stale, 0, "stale");
-    exptimeOfMs(freshMs + staleMs, wallMs); // refused before a loader runs whose value could not be stored
+    this.#dispatch.exptimeOfMs(undefined, freshMs + staleMs); // refused before a loader runs whose value could not be stored
     checkSignal(options.signal);
     return {
       freshMs,
@@ -361,7 +399,7 @@ export class Fetcher {
   }
 }
 
-const readFound: ValueReader<{ value: unknown }> = (reply, codec) => ({ value: readValue(reply, codec) });
+const readFound: ValueReader<{ value: unknown }> = (reply, codec, server) => ({ value: readValue(reply, codec, server) });
 
 /** The dispatch has counted and reported the failure; here it counts as a miss. */
 function ignored(): undefined {

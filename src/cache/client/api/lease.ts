@@ -42,6 +42,8 @@ export function isItem(looked: Look): looked is SeenVersion {
 export interface LeasedItem<T> {
   /** The value; undefined when there is none yet or the codec cannot read it. */
   readonly found: { readonly value: T } | undefined;
+  /** The server that was asked. */
+  readonly server: string;
   readonly cas: bigint;
   /** Seconds until it expires; undefined: never. */
   readonly leftS: number | undefined;
@@ -66,15 +68,16 @@ export function leasedRead(wireKey: string, { recacheS }: { recacheS: number }):
   return { words: `mg ${metaKey(wireKey)} v f c t${recacheS > 0 ? ` R${recacheS}` : ""}` };
 }
 
-/** Puts a placeholder where nothing is (no `over`), or in the place of another: renews it. */
-export function placeholder(wireKey: string, token: string, over?: ToldVersion): CommandFields {
+/** Puts a placeholder where nothing is (no `over`), in the place of another, which renews it, or over whatever is there. */
+export function placeholder(wireKey: string, token: string, over?: ToldVersion | "whatever is there"): CommandFields {
   const [key, base64] = keyAndMark(wireKey);
-  const where = over ? `C${over.cas}` : "ME";
+  const last = typeof over === "object" ? over : undefined;
+  const where = last ? ` C${last.cas}` : over ? "" : " ME";
   return {
     words: `ms ${key}`,
-    tail: `${base64} ${where} T${PLACEHOLDER_S} F${LEASE_FLAGS} c`,
+    tail: `${base64}${where} T${PLACEHOLDER_S} F${LEASE_FLAGS} c`,
     body: token,
-    ...(over && { connection: over.connection }),
+    ...(last && { connection: last.connection }),
   };
 }
 
@@ -185,29 +188,34 @@ const NOTHING = {
   tags: undefined,
 } as const;
 
-/** @param keep called with an item that is there; its bytes are borrowed */
+/**
+ * @param server the one that is asked
+ * @param keep called with an item that is there; its bytes are borrowed
+ */
 export function leasedReply<T>(
   codec: Codec<T>,
+  server: string,
   keep?: (reply: MemcachedReply) => void,
 ): ReplyReader<LeasedItem<T> | undefined> {
   return (reply, verb) => {
     switch (reply.kind) {
       case "VA":
         if (reply.flags !== LEASE_FLAGS) keep?.(reply);
-        return { result: read(reply, codec) };
+        return { result: read(reply, codec, server) };
       case "EN":
-        return { result: NOTHING };
+        return { result: { ...NOTHING, server } };
       default:
         throw unexpected(reply, verb);
     }
   };
 }
 
-function read<T>(reply: MemcachedReply, codec: Codec<T>): LeasedItem<T> {
+function read<T>(reply: MemcachedReply, codec: Codec<T>, server: string): LeasedItem<T> {
   const { cas, ttl, won, claimed, stale, flags } = reply;
   const held = flags === LEASE_FLAGS;
   return {
     found: held ? undefined : decoded(codec, reply.valueBytes, flags),
+    server,
     cas,
     leftS: ttl === undefined || ttl < 0 ? undefined : ttl,
     won,

@@ -108,8 +108,8 @@ export class NearCache {
   }
 
   /** Keys may have moved to other servers, whose items are others: what does not lie where its key leads now is forgotten. */
-  routesChanged(serverOf: (key: string) => string | undefined): void {
-    for (const [key, entry] of this.#entries) if (serverOf(key) !== entry.server) this.#remove(key);
+  routesChanged(answersFor: (key: string, server: string) => boolean): void {
+    for (const [key, entry] of this.#entries) if (!answersFor(key, entry.server)) this.#remove(key);
   }
 
   clear(): void {

@@ -48,7 +48,7 @@ export class NearReads implements ChangeListener {
     const { pool } = this.#dispatch;
     if (pool.routesVersion !== this.#routesVersion) {
       this.#routesVersion = pool.routesVersion;
-      this.#cache.routesChanged((key) => this.#serverOf(key));
+      this.#cache.routesChanged((key, server) => pool.answersFor(key, server));
     }
     const item = this.#cache.fresh(wireKey, this.#clock.now());
     if (!item || (forFetch && item.old)) return undefined;
@@ -88,7 +88,7 @@ export class NearReads implements ChangeListener {
     let found = new Map<K, RawItem>();
     try {
       const verb = rest.keys().every((wireKey) => this.#hasMeta(wireKey)) ? "mg" : "gets";
-      found = await this.#dispatch.lookupMany(verb, rest.values(), RAW, readRaw, options);
+      found = await this.#dispatch.lookupMany(verb, rest.values(), RAW, readRaw, options, "any");
     } finally {
       for (const [wireKey, key] of rest) fills.get(wireKey)!(found.get(key));
     }
@@ -97,7 +97,7 @@ export class NearReads implements ChangeListener {
   }
 
   /**
-   * A read begins, at the server that answers for the key now. The function returned must be called with what it found: that is
+   * A read begins, at a server that answers for the key. The function returned must be called with what it found: that is
    * kept for no longer than the item lives. Its seconds are counted from before the request, by a server whose clock ticks whole
    * seconds: n left are more than n - 1.
    *
@@ -106,16 +106,14 @@ export class NearReads implements ChangeListener {
   filling(wireKey: string, aheadMs = 0): (item: RawItem | undefined) => void {
     this.#cache.filling(wireKey);
     const askedMs = this.#clock.now();
-    const server = this.#serverOf(wireKey);
     return (item) => {
-      const lifeMs = item && this.#mayKeep(item, server) ? lifeMsOf(item.leftS) : 0;
-      const keptMs = lifeMs - aheadMs;
-      const isKept = server !== undefined && server === this.#serverOf(wireKey) && keptMs > 0;
-      const connection = this.#dispatch.connectionOf(wireKey);
+      const { pool } = this.#dispatch;
+      const keptMs = item && this.#mayKeep(item) && pool.answersFor(wireKey, item.server) ? lifeMsOf(item.leftS) - aheadMs : 0;
+      const connection = pool.named(item?.server ?? "")?.connection ?? 0;
       this.#cache.filled(
         wireKey,
-        isKept ? { ...item!, old: isOld(item!), server, connection } : undefined,
-        this.#freshUntilMs(askedMs, keptMs, item && isOld(item) ? undefined : server),
+        item && keptMs > 0 ? { ...item, old: isOld(item), connection } : undefined,
+        this.#freshUntilMs(askedMs, keptMs, item && isOld(item) ? undefined : item?.server),
       );
     };
   }
@@ -155,10 +153,12 @@ export class NearReads implements ChangeListener {
 
   async #ask(wireKey: string, key: Key, options: CallOptions | undefined): Promise<RawItem | NearItem | undefined> {
     const old = this.#validate ? this.#cache.old(wireKey) : undefined;
+    // Versions are compared at the first server alone; a copy is read again.
     if (
       old &&
       !old.old &&
       old.cas !== 0n &&
+      old.server === this.#dispatch.pool.route(wireKey)?.server.name &&
       old.connection === this.#dispatch.connectionOf(wireKey) &&
       this.#hasMeta(wireKey)
     ) {
@@ -166,7 +166,7 @@ export class NearReads implements ChangeListener {
       const request = (): CommandFields => versionRequest(wireKey);
       const answer = await this.#dispatch.command("meta", key, options, versionReply, undefined, request, "read");
       const now = answer === "nothing" ? undefined : answer;
-      if (now?.won) this.#dispatch.turnTaken(wireKey, now.cas);
+      if (now?.won) this.#dispatch.turnTaken(wireKey, now.cas, old.server);
       if (now?.cas === old.cas && old.connection === this.#dispatch.connectionOf(wireKey)) {
         this.#cache.renew(wireKey, now.cas, this.#freshUntilMs(askedMs, lifeMsOf(now.leftS), old.server));
         this.#dispatch.countNear(1);
@@ -176,7 +176,7 @@ export class NearReads implements ChangeListener {
     const filled = this.filling(wireKey);
     let item: RawItem | undefined;
     try {
-      item = await this.#dispatch.lookup(this.#hasMeta(wireKey) ? "mg" : "gets", key, RAW, readRaw, options);
+      item = await this.#dispatch.lookup(this.#hasMeta(wireKey) ? "mg" : "gets", key, RAW, readRaw, options, "any");
     } finally {
       filled(item);
     }
@@ -184,16 +184,14 @@ export class NearReads implements ChangeListener {
   }
 
   /** Counters only where the stream tells of incr and decr. */
-  #mayKeep({ bytes }: RawItem, server: string | undefined): boolean {
-    return (server !== undefined && this.#followed.get(server) === true) || !isCounter(bytes);
-  }
-
-  #serverOf(wireKey: string): string | undefined {
-    return this.#dispatch.pool.route(wireKey)?.server.name;
+  #mayKeep({ bytes, server }: RawItem): boolean {
+    return this.#followed.get(server) === true || !isCounter(bytes);
   }
 
   #hasMeta(wireKey: string): boolean {
-    return this.#dispatch.pool.route(wireKey)?.meta === true;
+    const { pool } = this.#dispatch;
+    if (pool.copies > 1) return pool.owners(wireKey).every(({ meta }) => meta);
+    return pool.route(wireKey)?.meta === true;
   }
 
   #freshUntilMs(askedMs: number, lifeMs: number, server: string | undefined): number {
@@ -225,6 +223,8 @@ export interface RawItem {
   readonly bytes: Buffer;
   readonly flags: number;
   readonly cas: bigint;
+  /** The server that gave it. */
+  readonly server: string;
   /** Seconds left; -1 without end, undefined where the server was not asked. */
   readonly leftS: number | undefined;
   /** The server asks this reader to compute it anew. */
@@ -236,10 +236,11 @@ export interface RawItem {
 }
 
 /** The item undecoded, in bytes of its own. */
-export const readRaw: ValueReader<RawItem> = (reply) => ({
+export const readRaw: ValueReader<RawItem> = (reply, _codec, server) => ({
   bytes: Buffer.from(reply.valueBytes),
   flags: reply.flags,
   cas: reply.cas,
+  server,
   leftS: reply.ttl,
   won: reply.won,
   stale: reply.stale,

@@ -110,8 +110,8 @@ function textOr(bytes: Buffer): Key {
   return isUtf8(bytes) ? bytes.toString() : bytes;
 }
 
-const readTimed: ValueReader<Timed<unknown>> = (reply, codec) => ({
-  value: readValue(reply, codec),
+const readTimed: ValueReader<Timed<unknown>> = (reply, codec, server) => ({
+  value: readValue(reply, codec, server),
   cas: reply.cas,
   ttl: reply.ttl === undefined || reply.ttl < 0 ? undefined : reply.ttl,
 });

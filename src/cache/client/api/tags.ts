@@ -35,6 +35,11 @@ interface Known {
   readonly askedMs: number;
 }
 
+/** The versions with which something is stored on a server. */
+export type ServerVersions = (poolServer: PoolServer | undefined) => readonly TagVersion[];
+
+export const NO_VERSIONS: ServerVersions = () => [];
+
 export class Tags {
   readonly #dispatch: Dispatch;
   readonly #random: Random;
@@ -70,30 +75,25 @@ export class Tags {
     return Promise.all(ids.map(async (id) => ({ id, version: await this.#versionFor(poolServer, id, options) })));
   }
 
-  /** The versions for a key's server; undefined where no server answers for it, or a failure shall count as a miss: nothing is stored. */
-  async versionsFor(
-    key: Key,
-    ids: readonly string[],
-    options: CallOptions | undefined,
-  ): Promise<readonly TagVersion[] | undefined> {
+  /** The versions for a key's servers; undefined where none answers for it, or a failure shall count as a miss: nothing is stored. */
+  async versionsFor(key: Key, ids: readonly string[], options: CallOptions | undefined): Promise<ServerVersions | undefined> {
     const dispatch = this.#dispatch;
     const later = dispatch.limits.later(options);
     const wireKey = dispatch.toWireKey(key);
     await dispatch.limits.startedWithin(later());
-    const poolServer = dispatch.pool.route(wireKey);
-    if (ids.length === 0) return [];
-    if (!poolServer) return undefined;
+    const first = dispatch.pool.route(wireKey);
+    if (ids.length === 0) return NO_VERSIONS;
+    if (!first) return undefined;
+    const copies = dispatch.pool.copies === 1 ? [] : dispatch.pool.copiesOf(wireKey).filter((copy) => copy.usable);
     try {
-      return await this.versions(poolServer, ids, later());
+      const versions = await Promise.all([first, ...copies].map((each) => this.versions(each, ids, later())));
+      const others = new Map(copies.map((copy, index) => [copy, versions[index + 1]!]));
+      // On a server that answers for the key meanwhile, another's versions are none: what is stored there is a miss.
+      return (poolServer) => (poolServer && others.get(poolServer)) ?? versions[0]!;
     } catch (error) {
       if (dispatch.missesErrors) return undefined;
       throw error;
     }
-  }
-
-  /** Whether the server of a key still has the versions. Errors as `areCurrent`. */
-  areCurrentAt(wireKey: string, tags: readonly TagVersion[], options: CallOptions | undefined): Promise<boolean> {
-    return this.areCurrent(this.#dispatch.pool.route(wireKey)?.server.name ?? "", tags, options);
   }
 
   /** Whether a server still has the versions. @throws OperationError when it does not answer */

@@ -3,15 +3,16 @@
  * for it, in the same write where that suffices.
  */
 import { OperationError, UsageError, codeOf } from "../../../core/errors.ts";
-import { bytes, checked, NUMBER_FLAG, type Codec } from "../operations/codec.ts";
+import { bytes, checked, NUMBER_FLAG, type Codec, type Encoded } from "../operations/codec.ts";
 import type { CommandFields } from "../operations/operation.ts";
-import { tagsOf, withTags, type TagVersion } from "../operations/tagged.ts";
+import { tagsOf, withTags } from "../operations/tagged.ts";
 import type { PoolServer } from "../pool/pool-server.ts";
 import type { CallOptions, CountOptions, StoreOptions } from "./cache-client-options.ts";
 import { casOutcome, counter, foundOrNot, gatReply, metaDone, storedOrNot, type CasOutcome } from "./command-replies.ts";
 import type { Dispatch } from "./dispatch.ts";
 import type { Key } from "./key.ts";
 import { invalidation, isItem, isPlaceholder, leaseDropped, leasedStore, type Look, type SeenVersion } from "./lease.ts";
+import { NO_VERSIONS, type ServerVersions } from "./tags.ts";
 import type { Ttl } from "./ttl.ts";
 
 /** 4: an item can come and go between two commands; that often, either no server answers for the key or it is fought over. */
@@ -40,8 +41,23 @@ export class Writes {
   }
 
   #store(verb: "set" | "add" | "replace", key: Key, options: CallOptions | undefined, stored: FieldsAt): Promise<boolean> {
-    if (verb === "set") return this.#dispatch.command(verb, key, options, storedOrNot, false, stored);
-    return verb === "add" ? this.#add(key, options, stored) : this.#whereItemIs(verb, key, options, stored);
+    const { copies } = this.#dispatch.pool;
+    if (verb === "set") {
+      if (copies === 1) return this.#dispatch.command(verb, key, options, storedOrNot, false, stored);
+      return this.#dispatch
+        .commandAll(verb, key, options, () => storedOrNot, false, stored)
+        .then((answers) => answers.every(({ answer }) => answer));
+    }
+    const first = verb === "add" ? this.#add(key, options, stored) : this.#whereItemIs(verb, key, options, stored);
+    return copies === 1 ? first : this.#followed(first, key, options, stored);
+  }
+
+  /** What the first owner stored is stored over the copies. */
+  async #followed(first: Promise<boolean>, key: Key, options: CallOptions | undefined, stored: FieldsAt): Promise<boolean> {
+    const later = this.#dispatch.limits.later(options);
+    if (!(await first)) return false;
+    await this.#dispatch.copies.follow(this.#dispatch.toWireKey(key), later(), storedOrNot, stored);
+    return true;
   }
 
   async #storeTagged(
@@ -65,7 +81,7 @@ export class Writes {
   ): Promise<CasOutcome> {
     const { tags } = this.#dispatch;
     const later = this.#dispatch.limits.later(options);
-    const versions = options?.tags ? await tags.versionsFor(key, tags.ids(options.tags), options) : [];
+    const versions = options?.tags ? await tags.versionsFor(key, tags.ids(options.tags), options) : NO_VERSIONS;
     if (!versions) return "missing";
     const stored = this.#stored(value, codec, options, versions);
     const outcome = await this.#dispatch.command("cas", key, later(), casOutcome, "missing", (poolServer) => ({
@@ -119,31 +135,38 @@ export class Writes {
 
   /** gat: the value, with a new end. */
   async getAndTouch<T>(key: Key, ttl: Ttl, codec: Codec<unknown>, options: CallOptions | undefined): Promise<T | undefined> {
-    const item = await this.#dispatch.command("gat", key, options, gatReply(), undefined, (poolServer) => ({
+    const later = this.#dispatch.limits.later(options);
+    const wireKey = this.#dispatch.toWireKey(key);
+    const items = await this.#dispatch.commandAll("gat", key, options, gatReply, undefined, (poolServer) => ({
       exptime: this.#newEnd(poolServer, ttl),
     }));
-    this.#dispatch.countRead(item !== undefined);
-    if (!item) return undefined;
-    const wireKey = this.#dispatch.toWireKey(key);
-    const tags = tagsOf(item.bytes, item.flags);
-    if (tags && !(await this.#dispatch.tags.areCurrentAt(wireKey, tags, options))) return undefined;
-    return this.#dispatch.decode(wireKey, item, codec) as T | undefined;
+    for (const { poolServer, answer: item } of items) {
+      if (!item) continue;
+      const tags = tagsOf(item.bytes, item.flags);
+      if (tags && !(await this.#dispatch.tags.areCurrent(poolServer!.server.name, tags, later()))) continue;
+      this.#dispatch.countReads(1, 0);
+      return this.#dispatch.decode(wireKey, item, codec) as T | undefined;
+    }
+    this.#dispatch.countReads(0, 1);
+    return undefined;
   }
 
   /** Deletes also a placeholder: what its holder computes is from before, and is not stored. */
-  async delete(key: Key, options: CallOptions | undefined): Promise<boolean> {
-    const before = this.#look(key, options);
-    const found = await this.#dispatch.command("delete", key, options, foundOrNot, false, () => ({}));
-    return found && !isPlaceholder(await before);
+  delete(key: Key, options: CallOptions | undefined): Promise<boolean> {
+    return this.#onItem("delete", key, options, () => ({}));
   }
 
   /** Where a placeholder is, its holder soon sets its end again, or another takes it over. */
-  async touch(key: Key, ttl: Ttl, options: CallOptions | undefined): Promise<boolean> {
-    const before = this.#look(key, options);
-    const found = await this.#dispatch.command("touch", key, options, foundOrNot, false, (poolServer) => ({
-      exptime: this.#newEnd(poolServer, ttl),
-    }));
-    return found && !isPlaceholder(await before);
+  touch(key: Key, ttl: Ttl, options: CallOptions | undefined): Promise<boolean> {
+    return this.#onItem("touch", key, options, (poolServer) => ({ exptime: this.#newEnd(poolServer, ttl) }));
+  }
+
+  /** Whether there was an item at any of its servers. */
+  async #onItem(verb: "delete" | "touch", key: Key, options: CallOptions | undefined, fields: FieldsAt): Promise<boolean> {
+    const before = this.#lookAll(key, options);
+    const answers = await this.#dispatch.commandAll(verb, key, options, () => foundOrNot, false, fields);
+    const seen = await before;
+    return answers.some(({ answer: found }, index) => found && !isPlaceholder(seen[index]));
   }
 
   #newEnd(poolServer: PoolServer | undefined, ttl: Ttl): number {
@@ -157,7 +180,7 @@ export class Writes {
     const wireKey = this.#dispatch.toWireKey(key);
     for (let attempt = 1; ; attempt += 1) {
       const seen = await this.#dispatch.look(wireKey, later(), true);
-      if (seen === "nothing") return false;
+      if (seen === "nothing") return this.#dispatch.pool.copies > 1 && this.delete(key, later());
       const isHeld = isPlaceholder(seen);
       const only = isItem(seen) && attempt < ATTEMPTS_MAX ? seen : undefined;
       const fields = isHeld ? leaseDropped(wireKey, seen) : invalidation(wireKey, leftS, only);
@@ -182,14 +205,14 @@ export class Writes {
     }
     if (verb === "prepend" && isItem(looked) && looked.tagged)
       throw new OperationError("CACHE_REFUSED", "Cannot prepend to an item with tags: they stand before its value");
-    return this.#dispatch.command(verb, key, later(), storedOrNot, false, fields);
+    return this.#dispatch.command(verb, key, later(), storedOrNot, false, fields, verb === "replace" ? "first" : "change");
   }
 
   /** An add that meets a placeholder stores in its place; the lease's holder then stores nothing. */
   async #add(key: Key, options: CallOptions | undefined, stored: FieldsAt): Promise<boolean> {
     const later = this.#dispatch.limits.later(options);
     for (let attempt = 1; ; attempt += 1) {
-      if (await this.#dispatch.command("add", key, later(), storedOrNot, false, stored)) return true;
+      if (await this.#dispatch.command("add", key, later(), storedOrNot, false, stored, "first")) return true;
       const met = await this.#look(key, later());
       if (attempt === ATTEMPTS_MAX) return false;
       if (isItem(met) && met.tagged && (await this.#dropInvalid(key, met, later()))) continue;
@@ -223,15 +246,26 @@ export class Writes {
     }
   }
 
-  /** What a storing command sends. */
+  /** The same at all of its servers. */
+  #lookAll(key: Key, options: CallOptions | undefined): Promise<readonly Look[]> {
+    try {
+      return this.#dispatch.lookAll(this.#dispatch.toWireKey(key), options);
+    } catch {
+      return Promise.resolve([]);
+    }
+  }
+
+  /** What a storing command sends. The value is encoded once for all servers. */
   #stored(
     value: unknown,
     codec: Codec<unknown>,
     options: StoreOptions | undefined,
-    versions: readonly TagVersion[] = [],
+    versions: ServerVersions = NO_VERSIONS,
   ): FieldsAt {
+    let plain: Encoded | undefined;
     return (poolServer) => {
-      const encoded = withTags(checked(codec.encode(value)), versions);
+      plain ??= checked(codec.encode(value));
+      const encoded = withTags(plain, versions(poolServer));
       return { body: encoded.bytes, flags: encoded.flags, exptime: this.#dispatch.exptime(poolServer, options?.ttl) };
     };
   }

@@ -8,8 +8,8 @@ import type { Codec } from "./codec.ts";
 import { TAGGED_FLAG, withoutTags } from "./tagged.ts";
 import { CacheOperation, type OperationOwner, type CallTimes, type ReadVerb } from "./operation.ts";
 
-/** Reads one found item. */
-export type ValueReader<T> = (reply: MemcachedReply, codec: Codec<unknown>) => T;
+/** Reads one found item, which that server gave. */
+export type ValueReader<T> = (reply: MemcachedReply, codec: Codec<unknown>, server: string) => T;
 
 /** A value and the CAS number it was read with. */
 export interface Versioned<T> {
@@ -35,8 +35,8 @@ export const readValue: ValueReader<unknown> = (reply, codec) => {
   return value;
 };
 
-export const readVersioned: ValueReader<Versioned<unknown>> = (reply, codec) => ({
-  value: readValue(reply, codec),
+export const readVersioned: ValueReader<Versioned<unknown>> = (reply, codec, server) => ({
+  value: readValue(reply, codec, server),
   cas: reply.cas,
 });
 
@@ -72,7 +72,7 @@ export class GetOperation<T> extends CacheOperation implements ReplySink {
     if (this.settled) return;
     let value: T;
     try {
-      value = this.#read(reply, this.#codec);
+      value = this.#read(reply, this.#codec, this.server!);
     } catch (error) {
       this.fail(unreadable(this.key, error));
       return;
@@ -176,7 +176,7 @@ export class GetManyOperation<K, T> extends CacheOperation implements ReplySink 
     if (this.settled) return;
     let value: T;
     try {
-      value = this.#read(reply, this.#codec);
+      value = this.#read(reply, this.#codec, this.server!);
     } catch (error) {
       this.fail(unreadable(this.wireKeys[slot]!, error));
       return;

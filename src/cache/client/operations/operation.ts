@@ -13,7 +13,7 @@ export interface OperationOwner {
   /** Called once, after `outcome`, `hits` and `misses` are final. */
   settled(operation: CacheOperation): void;
   /** A plain read or touch, which went out as a meta command, took the turn of whoever shall compute the item (W). */
-  turnTaken(key: string, cas: bigint): void;
+  turnTaken(key: string, cas: bigint, server: string): void;
   /** A read found an item with tags: whether it counts must be asked of its server first. */
   checkTags(operation: CacheOperation, tags: readonly TagVersion[], checked: (check: TagCheck) => void): void;
 }
@@ -63,6 +63,9 @@ export type Verb =
   | "meta"
   | "sasl"
   | "config";
+
+/** What is no read of keys. */
+export type CommandVerb = Exclude<Verb, ReadVerb>;
 
 /** When a call began and when it must have settled, by the clock's `now()`. */
 export interface CallTimes {

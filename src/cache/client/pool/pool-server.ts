@@ -47,6 +47,9 @@ interface Grace {
   readonly untilMs: number;
 }
 
+/** An eighth: what TCP gives a new sample of its round trip (RFC 6298). */
+const SAMPLE_SHARE = 1 / 8;
+
 /** Numbers the connections of all servers of this process. */
 let connections = 0;
 
@@ -63,6 +66,8 @@ export class PoolServer {
   #ready = false;
   /** The number of the connection: the one behind another may lead to a server that was started anew. */
   connection = 0;
+  /** How long it takes to answer, smoothed; measured only where a read may ask another instead. */
+  latencyMs = 0;
   #version: string | undefined = undefined;
   /** Replies that belonged to the handshake. */
   #handshakeReplies = 0;
@@ -124,6 +129,11 @@ export class PoolServer {
     this.#queuedBytes += operation.bodyBytes;
     if (operation.deadlineMs < this.#sweepAtMs) this.#sweepAt(operation.deadlineMs);
     this.#scheduleFlush();
+  }
+
+  /** A read took so long, answered or not. */
+  took(ms: number): void {
+    this.latencyMs += (ms - this.latencyMs) * SAMPLE_SHARE;
   }
 
   /** Leaves the pool: what waits may still be answered, within a call's timeout. */

@@ -1,9 +1,11 @@
 /**
  * ● The servers of a client and which of them answers for a key: the one that the placement gives, or, while that one is ejected,
- * what `whenDown` says. A new list of servers keeps those that stay, with their connections.
+ * what `whenDown` says. A new list of servers keeps those that stay, with their connections. With copies a key has several owners, in an
+ * order that all clients agree on: servers of zones that differ, as far as there are any. The first that is not ejected answers for it.
  */
 import type { HoldfastError } from "../../../core/errors.ts";
 import { OperationError } from "../../../core/errors.ts";
+import type { Random } from "../../../core/random.ts";
 import { PoolServer, type PoolServerSettings } from "./pool-server.ts";
 import { placementOf, type IsUsable, type Placement, type PlacementRule } from "./placement.ts";
 import type { ServerAddress } from "../operations/server-address.ts";
@@ -15,7 +17,15 @@ export interface PoolSettings {
   readonly whenDown: "miss" | "next";
   /** Spare servers that stand in for ejected ones; empty: none. */
   readonly gutter: readonly ServerAddress[];
+  /** Owners of each key. */
+  readonly copies: number;
+  /** The client's own zone. */
+  readonly zone: string | undefined;
+  readonly random: Random;
 }
+
+/** One read in 16 asks another owner than the fastest known, which may have become faster. */
+const EXPLORED_SHARE = 1 / 16;
 
 export class Pool {
   readonly #settings: PoolSettings;
@@ -23,6 +33,7 @@ export class Pool {
   readonly #gutterPlacement: Placement | undefined;
   #poolServers: readonly PoolServer[] = [];
   #placement: Placement | undefined = undefined;
+  #zones = 0;
   /** Grows whenever keys may have another server than before. */
   routesVersion = 0;
   readonly #isUsable: IsUsable = (index) => this.#poolServers[index]!.usable;
@@ -48,6 +59,11 @@ export class Pool {
     return this.holders.find(({ server }) => server.name === name);
   }
 
+  /** Owners of each key, as far as there are servers. */
+  get copies(): number {
+    return this.#settings.copies;
+  }
+
   /** All servers that may hold items. */
   get holders(): readonly PoolServer[] {
     return [...this.#poolServers, ...this.#gutter];
@@ -62,6 +78,7 @@ export class Pool {
     this.#poolServers = servers.map(
       (server) => old.get(server.name) ?? new PoolServer(server, this.#settings.poolServer, false),
     );
+    this.#zones = new Set(this.#poolServers.map(zoneOf)).size;
     for (const { name } of servers) old.delete(name);
     const removed = [...old.values()];
     for (const poolServer of removed) {
@@ -70,9 +87,52 @@ export class Pool {
     return { added, removed: removed.map(({ server }) => server) };
   }
 
+  /** The servers that hold a key, ejected or not, the first first. */
+  owners(wireKey: string): readonly PoolServer[] {
+    if (!this.#placement) return [];
+    const key = placementKey(wireKey);
+    const poolServers = this.#poolServers;
+    const owners: PoolServer[] = [];
+    const count = Math.min(this.#settings.copies, poolServers.length);
+    while (owners.length < count) {
+      // Where an owner is in each zone already, the next is any.
+      const inNewZone = owners.length < this.#zones;
+      const next = this.#placement.pick(key, (index) => {
+        const candidate = poolServers[index]!;
+        return !owners.some((owner) => owner === candidate || (inNewZone && zoneOf(owner) === zoneOf(candidate)));
+      });
+      owners.push(poolServers[next]!);
+    }
+    return owners;
+  }
+
+  /** Those of a key's owners that are not ejected, in the order in which a read asks them. */
+  readers(wireKey: string): readonly PoolServer[] {
+    const { zone, random } = this.#settings;
+    const usable = this.owners(wireKey).filter((owner) => owner.usable);
+    const isNear = (owner: PoolServer): number => (owner.server.zone === zone && zone !== undefined ? 0 : 1);
+    usable.sort((a, b) => isNear(a) - isNear(b) || a.latencyMs - b.latencyMs);
+    const explores = usable.length > 1 && isNear(usable[0]!) === isNear(usable[1]!) && random() < EXPLORED_SHARE;
+    return explores ? [usable[1]!, usable[0]!, ...usable.slice(2)] : usable;
+  }
+
+  /** The owners of a key beside the one that answers for it; none where no owner can be asked. */
+  copiesOf(wireKey: string): readonly PoolServer[] {
+    const owners = this.owners(wireKey);
+    const first = owners.find((owner) => owner.usable);
+    return first ? owners.filter((owner) => owner !== first) : [];
+  }
+
+  /** Whether what this server gives of a key counts. */
+  answersFor(wireKey: string, server: string): boolean {
+    if (this.#settings.copies === 1) return this.route(wireKey)?.server.name === server;
+    return this.owners(wireKey).some((owner) => owner.usable && owner.server.name === server);
+  }
+
   /** The server that answers for a key; undefined: none, so that the call counts as a miss. */
   route(wireKey: string): PoolServer | undefined {
     const poolServers = this.#poolServers;
+    if (this.#settings.copies > 1) return this.owners(wireKey).find((owner) => owner.usable);
     if (poolServers.length === 1) {
       const only = poolServers[0]!;
       if (only.usable) return only;
@@ -93,4 +153,9 @@ export class Pool {
   close(error: HoldfastError): void {
     for (const poolServer of [...this.#poolServers, ...this.#gutter]) poolServer.close(error);
   }
+}
+
+/** A server without a zone fails alone. */
+function zoneOf({ server }: PoolServer): string {
+  return server.zone === undefined ? `server ${server.name}` : `zone ${server.zone}`;
 }

@@ -155,7 +155,7 @@ export class InFlightBatch {
     this.#cursor = position + 1;
     this.foundBytes += reply.valueEnd - reply.valueStart + reply.lineEnd - reply.lineStart;
     const range = this.#rangeAt(position);
-    if (reply.won) range.sink.owner.turnTaken(keys[position]!, reply.cas);
+    if (reply.won) range.sink.owner.turnTaken(keys[position]!, reply.cas, range.sink.server!);
     if (reply.flags === LEASE_FLAGS) {
       // A lease's placeholder: there is no value yet.
       range.sink.miss(range.slot + position - range.position);
@@ -222,8 +222,6 @@ export class InFlightCommand {
   readonly command: CommandRequest;
   readonly size = 1;
   sent = false;
-  /** Its connection broke before its last reply: its sinks have failed, or ask again. */
-  lost = false;
 
   constructor(command: CommandRequest) {
     this.command = command;
@@ -231,8 +229,8 @@ export class InFlightCommand {
 
   accept(reply: MemcachedReply): boolean {
     const refusal = refusalOf(reply);
-    const { owner, verb, key } = this.command;
-    if (reply.won && verb !== "meta") owner.turnTaken(key, reply.cas);
+    const { owner, verb, key, server } = this.command;
+    if (reply.won && verb !== "meta") owner.turnTaken(key, reply.cas, server!);
     if (!refusal) return this.command.accept(reply);
     this.command.fail(refusal);
     // The server may have read the value's bytes as commands: no later reply on this connection can be trusted.
