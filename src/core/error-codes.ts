@@ -59,6 +59,8 @@ export const ERROR_CODES = {
   ERR_ZMTP_MECHANISM_MISMATCH: "The two sides are set to different security mechanisms",
   ERR_ZMTP_MESSAGE_TOO_LONG: "The peer sent more than maxMessageSize allows; raise it on the receiving socket if that is meant",
   ERR_ZMTP_SUBSCRIPTIONS_TOO_MANY: "The subscriber requested more topics than a publisher stores for one peer",
+  ERR_ZMTP_STALLED:
+    "The peer did not complete a message while the context's highWaterBytes were used up; raise them, or read faster",
   ERR_ZMTP_HANDSHAKE_TIMEOUT: "The peer connected and did not finish the handshake within handshakeInterval",
   ERR_ZMTP_HEARTBEAT_TIMEOUT: "The peer stayed silent after a PING for longer than heartbeatTimeout, or than its own TTL",
   ERR_ZMTP_REFUSED:

@@ -29,17 +29,32 @@ export const SOCKETS_MAX = 1023;
 /** 1 s: how long a closed connection waits for its peer to read the last octets and close too. */
 export const CLOSE_MS_MAX = 1000;
 
+/** 64 KiB: what Node itself reads at most; 128 and 256 KiB were no faster, and a kept message would keep more alive. */
+export const READ_BYTES = 64 * 1024;
+
+/** 4 KiB of a read may be kept alive by messages beside it; with more they get memory of their own, as hostile peers' do. */
+export const WASTED_BYTES_MAX = 4 * 1024;
+
 /** 64 KiB: how much is written at once; a frame larger than this goes alone. */
 export const WRITE_BYTES = 64 * 1024;
 
-/** 1 MiB of topics from one subscriber, 64 octets a topic added for its node: 16,000 topics; a peer that subscribes to more is at fault. */
-export const SUBSCRIPTION_BYTES_MAX = 1024 * 1024;
+/** 128 bytes: a message, beyond its parts, is an array, 56 bytes, its place in a queue, and what the collector has not yet taken. */
+export const MESSAGE_COST_BYTES = 128;
+
+/** 16 KiB: a connection with nothing to carry is 7 KiB of objects and handles; its queues keep up to 8 KiB of places after a burst. */
+export const CONNECTION_COST_BYTES = 16 * 1024;
+
+/** 256 MiB for all peers of a context: four pipes that are full. A process whose heap may grow to 400 MiB lives. */
+export const CONTEXT_HIGH_WATER_BYTES = 256 * 1024 * 1024;
+
+/** 30 s: as long as a handshake may take, a peer may take to complete its message while memory is used up. */
+export const STALLED_MS = 30_000;
+
+/** 256 bytes: a topic, beyond its octets, is a node of the tree and a place in its subscriber's set, 140 bytes in V8. */
+export const TOPIC_COST_BYTES = 256;
+
+/** 64 MiB of topics from one subscriber: 240,000 of 20 octets. libzmq has no bound. */
+export const SUBSCRIPTION_HIGH_WATER_BYTES = 64 * 1024 * 1024;
 
 /** 1000 events that nobody reads yet: libzmq's monitor socket has the same bound, from its high-water mark; older ones go first. */
 export const EVENTS_WAITING_MAX = 1000;
-
-/**
- * 4 pipes' worth: once peers that are gone have left so many bytes unread, no more peers are accepted until the application has read
- * them. Else one that connects, fills its pipe and leaves, again and again, would fill the memory. Nothing is lost: peers try again.
- */
-export const ORPHANED_PIPES_MAX = 4;

@@ -30,6 +30,8 @@ export class ZmtpFrameDecoder {
   bodyBytesMax: number;
   #chunk: Buffer = EMPTY_BUFFER;
   #at = 0;
+  /** Of the last read: octets that views of other bodies keep alive in vain, since they were copied, or nobody keeps them. */
+  wastedBytes = 0;
   /** Whether somebody else will write to the chunk. */
   #borrowed = false;
   #waiting: Buffer[] = [];
@@ -56,11 +58,19 @@ export class ZmtpFrameDecoder {
     else this.#waiting.push(borrowed ? copyOf(buffer, 0, buffer.length) : buffer);
   }
 
-  /** Copies what is left of a borrowed chunk; its owner may write to it afterwards. */
+  /** Copies what is left of a borrowed chunk, whose owner may write to it afterwards, or of one that is mostly read. */
   retain(): void {
-    if (!this.#borrowed) return;
     const { length } = this.#chunk;
+    if (!this.#borrowed && this.#at < length / 2) return;
     this.#setChunk(this.#at === length ? EMPTY_BUFFER : copyOf(this.#chunk, this.#at, length), false);
+  }
+
+  /** The connection is over: a body that is not whole is freed at once. */
+  end(): void {
+    if (this.#body !== undefined) free(this.#body);
+    this.#body = undefined;
+    this.#waiting = [];
+    this.#setChunk(EMPTY_BUFFER, false);
   }
 
   /** Octets that arrived and belong to no frame returned yet. */
@@ -68,6 +78,11 @@ export class ZmtpFrameDecoder {
     let bytes = this.#headerLength + this.#bodyFilled + this.#chunk.length - this.#at;
     for (const chunk of this.#waiting) bytes += chunk.length;
     return bytes;
+  }
+
+  /** Memory that they take, with what was read of their chunk; room made for a body takes none before the body comes. */
+  get heldBytes(): number {
+    return this.pendingBytes + (this.#at < this.#chunk.length ? this.#at : 0);
   }
 
   /**
@@ -106,6 +121,7 @@ export class ZmtpFrameDecoder {
           this.#headerLength = 0;
           return this.#takeBody(end);
         }
+        this.wastedBytes += chunk.length - this.#at;
         this.#body = Buffer.allocUnsafeSlow(Math.min(this.#bodyLength, BODY_RESERVED_BYTES_MAX));
         this.#bodyFilled = 0;
       }
@@ -184,6 +200,7 @@ export class ZmtpFrameDecoder {
     if (this.#bodyFilled + wanted > body.length) {
       const grown = Buffer.allocUnsafeSlow(Math.min(this.#bodyLength, Math.max(body.length * 4, this.#bodyFilled + wanted)));
       grown.set(body.subarray(0, this.#bodyFilled));
+      free(body);
       this.#body = grown;
       body = grown;
     }
@@ -235,6 +252,19 @@ function writeLength(target: Buffer, at: number, length: number): void {
 
 function malformed(reason: string): ProtocolError {
   return new ProtocolError("ERR_ZMTP_UNSPECIFIED", `Cannot read frame: ${reason}`);
+}
+
+/** Gives the parts of a message that are views of more memory than theirs memory of their own. */
+export function disjoin(message: Buffer[], from = 0): void {
+  for (let index = from; index < message.length; index += 1) {
+    const part = message[index]!;
+    if (part.buffer.byteLength > part.length) message[index] = copyOf(part, 0, part.length);
+  }
+}
+
+/** Gives memory back that nobody else has: the collector may take its time, and does not see how much a large body is. */
+function free(body: Buffer): void {
+  (body.buffer as ArrayBuffer).transfer(0);
 }
 
 /** Memory of its own, of the exact size. */

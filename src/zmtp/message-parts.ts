@@ -4,18 +4,37 @@
  */
 import type { Buffer } from "node:buffer";
 import { ProtocolError } from "../core/errors.ts";
-import { MESSAGE_PARTS_MAX } from "./limits.ts";
+import { disjoin } from "./frame.ts";
+import { MESSAGE_PARTS_MAX, PART_COST_BYTES } from "./limits.ts";
 
 /** The parts of one message. Never empty. */
 export type Message = Buffer[];
 
 export class MessageParts {
   #parts: Message = [];
+  #disjoined = 0;
   /** Octets of the parts so far. */
   bytes = 0;
 
   get isEmpty(): boolean {
     return this.#parts.length === 0;
+  }
+
+  /** Memory that they take. */
+  get heldBytes(): number {
+    return this.bytes + this.#parts.length * PART_COST_BYTES;
+  }
+
+  /** Drops them. */
+  end(): void {
+    this.#parts = [];
+    this.bytes = 0;
+  }
+
+  /** Those that came since the last call become views of nothing but their own octets. */
+  disjoin(): void {
+    disjoin(this.#parts, this.#disjoined);
+    this.#disjoined = this.#parts.length;
   }
 
   /**
@@ -29,6 +48,7 @@ export class MessageParts {
     parts.push(part);
     if (!more) {
       this.#parts = [];
+      this.#disjoined = 0;
       this.bytes = 0;
       return parts;
     }

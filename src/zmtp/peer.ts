@@ -126,6 +126,11 @@ export class Peer {
     return (this.#decoder?.pendingBytes ?? 0) + this.#parts.bytes;
   }
 
+  /** Memory that the above takes. */
+  get heldBytes(): number {
+    return (this.#decoder?.heldBytes ?? 0) + this.#parts.heldBytes;
+  }
+
   /**
    * Takes octets received. Call `next` until it gives nothing, then write what there is to send.
    *
@@ -142,9 +147,33 @@ export class Peer {
     if (this.#greeting.version !== undefined) this.#greeted(this.#greeting.version, rest!, borrowed);
   }
 
+  /** The connection is over: what is not whole is dropped. */
+  end(): void {
+    this.#decoder?.end();
+    this.#parts.end();
+  }
+
   /** Copies what is left of a borrowed chunk. */
   retain(): void {
     this.#decoder?.retain();
+  }
+
+  /**
+   * After a read: octets that the bodies given out keep alive in vain.
+   *
+   * @param alsoBytes what the caller did not keep
+   */
+  takeWastedBytes(alsoBytes: number): number {
+    const decoder = this.#decoder;
+    if (decoder === undefined) return 0;
+    const bytes = decoder.wastedBytes + alsoBytes;
+    decoder.wastedBytes = 0;
+    return bytes;
+  }
+
+  /** The parts of an unfinished message that came with the last read keep nothing else alive. */
+  disjoinParts(): void {
+    this.#parts.disjoin();
   }
 
   /** Answers `credentials`. Call `next` afterwards: what arrived meanwhile waits. */
@@ -338,6 +367,7 @@ export class Peer {
   /** A command in the traffic: subscriptions become the messages that 3.0 sends for them; unknown ones are skipped. */
   #command(flags: number, body: Buffer): Message | undefined {
     if (flags & MORE) throw unexpected("a command with MORE set");
+    this.#decoder!.wastedBytes += body.length;
     const { name, data } = decodeCommand(body);
     switch (name) {
       case "SUBSCRIBE":

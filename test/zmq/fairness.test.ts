@@ -91,6 +91,8 @@ test("a socket whose application is slow does not keep another one's messages wa
   for (let count = 0; count < 200; count += 1) push.trySend("x");
   const other = closing(t, new Push());
   other.connect(quick.lastEndpoint!);
+  await other.send("connected");
+  await quick.receive();
   let taken = 0;
   const seen: number[] = [];
   const loop = (async () => {

@@ -1,7 +1,7 @@
 /** ○ PAIR: one peer and no other (RFC 31). A second connection is ended while the first is there. */
 import type { Message } from "../../zmtp/message-parts.ts";
 import { FairPattern, type SendResult } from "./pattern.ts";
-import { byteLength, type Pipe } from "./pipe.ts";
+import { costOf, type Pipe } from "./pipe.ts";
 
 export class PairPattern extends FairPattern {
   #pipe: Pipe | undefined;
@@ -20,7 +20,7 @@ export class PairPattern extends FairPattern {
   }
 
   override send(message: Message): SendResult {
-    const bytes = byteLength(message);
+    const bytes = costOf(message);
     if (!this.#pipe?.hasRoom(bytes)) return "EAGAIN";
     this.#pipe.push(message, bytes);
     return "sent";

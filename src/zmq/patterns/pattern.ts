@@ -3,7 +3,7 @@
  * class a type, called when its pipes come, change and go; it holds no socket and never waits: "EAGAIN" is an answer.
  */
 import type { Message } from "../../zmtp/message-parts.ts";
-import { byteLength, type Pipe } from "./pipe.ts";
+import { costOf, type Pipe } from "./pipe.ts";
 import { FairQueue, LoadBalancer } from "./routing.ts";
 
 /**
@@ -115,7 +115,7 @@ export class DealerPattern extends FairPattern {
   }
 
   override send(message: Message): SendResult {
-    return this.balancer.send(message, byteLength(message)) ? "sent" : "EAGAIN";
+    return this.balancer.send(message, costOf(message)) ? "sent" : "EAGAIN";
   }
 
   override get hasRoom(): boolean {

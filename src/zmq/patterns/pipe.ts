@@ -1,7 +1,8 @@
 /**
  * ○ A pipe: what is queued between one socket and one peer, both ways. Invariant: `outboundCount` and `outboundBytes` count what
- * is queued and what is being written, `inboundBytes` what is queued; a message is counted once and whole. Bounds are checked
- * before a message is queued, so that one message of any legal size fits an empty pipe.
+ * is queued and what is being written, `inboundBytes` what is queued; a message is counted once and whole, with what its parts take beyond
+ * their octets. Bounds are checked before a message is queued, so that one message of any legal size fits an empty pipe. All that is held is
+ * in the context's ledger too.
  *
  * A pipe outlives its connection when this side connects (its queue waits for the reconnect) and dies with it when the other
  * side connected. After `closed` nothing can be sent, but what was received can still be taken.
@@ -9,6 +10,10 @@
 import type { Buffer } from "node:buffer";
 import type { Message } from "../../zmtp/message-parts.ts";
 import { Ring } from "../../core/ring.ts";
+import { disjoin } from "../../zmtp/frame.ts";
+import { PART_COST_BYTES } from "../../zmtp/limits.ts";
+import { MESSAGE_COST_BYTES } from "../limits.ts";
+import type { Ledger, LedgerPipe } from "./ledger.ts";
 
 /** What carries a pipe's messages: a connection, or the other end inside this process. */
 export interface PipeTransport {
@@ -16,6 +21,8 @@ export interface PipeTransport {
   wake(): void;
   /** There is room for more to be received. */
   resume(): void;
+  /** There is none, for a while. */
+  stop(): void;
   /** Ends the connection; its owner is called as at any other end. */
   end(reason: Error): void;
 }
@@ -54,11 +61,22 @@ export interface PipeBounds {
   readonly conflate: boolean;
 }
 
+/** 16 KiB may come and go until the ledger is told: often enough for its bound, and nothing beside each message. */
+const UNTOLD_BYTES_MAX = 16 * 1024;
+
 /** Positions in the lists of routing.ts, -1 when in none. */
 const NOWHERE = -1;
 
-export class Pipe {
+/** A message that waits for several peers, as a PUB's: a ledger has it once. */
+interface SharedMessage extends Message {
+  /** How many it has not been written to; undefined: it waits for one peer only. */
+  waiting?: number;
+  ledger?: Ledger;
+}
+
+export class Pipe implements LedgerPipe {
   readonly #owner: PipeOwner;
+  readonly ledger: Ledger;
   // No bound is Infinity: asked for at every message
   readonly #conflate: boolean;
   #sendMax = Infinity;
@@ -69,6 +87,15 @@ export class Pipe {
   #receiveLow = Infinity;
   readonly inbound = new Ring<Message>();
   readonly outbound = new Ring<Message>();
+  /** Of those that several peers get, the ones that are being written to this one. */
+  #sharedUnderWay: SharedMessage[] = [];
+  /** Of `outboundBytes`: what the ledger has of messages that others get too. */
+  #sharedBytes = 0;
+  #incompleteBytes = 0;
+  #topicBytes = 0;
+  /** What the ledger has been told that this pipe holds, and how much has come and gone since. */
+  #toldBytes = 0;
+  #untoldBytes = 0;
   inboundBytes = 0;
   outboundBytes = 0;
   outboundCount = 0;
@@ -91,8 +118,10 @@ export class Pipe {
   sendPosition = NOWHERE;
   receivePosition = NOWHERE;
 
-  constructor(owner: PipeOwner, bounds: PipeBounds) {
+  constructor(owner: PipeOwner, bounds: PipeBounds, ledger: Ledger) {
     this.#owner = owner;
+    this.ledger = ledger;
+    ledger.enter(this);
     this.#conflate = bounds.conflate;
     this.setBounds(bounds);
   }
@@ -113,7 +142,10 @@ export class Pipe {
   hasRoom(bytes: number): boolean {
     if (this.closed) return false;
     if (this.#conflate || this.outboundCount === 0) return true;
-    const fits = this.outboundCount < this.#sendMax && this.outboundBytes + bytes <= this.#sendBytesMax;
+    const fits =
+      this.outboundCount < this.#sendMax &&
+      this.outboundBytes + bytes <= this.#sendBytesMax &&
+      this.ledger.mayHold(this.outboundBytes);
     if (!fits) this.#refused = true;
     return fits;
   }
@@ -124,7 +156,27 @@ export class Pipe {
     this.outbound.push(message);
     this.outboundCount += 1;
     this.outboundBytes += bytes;
+    this.#untoldBytes += bytes;
+    if (this.#untoldBytes > UNTOLD_BYTES_MAX) this.#tellLedger();
     this.transport?.wake();
+  }
+
+  /** Queues one message for several pipes, which asked `hasRoom`. */
+  static pushToAll(pipes: readonly Pipe[], message: Message, bytes: number): void {
+    if (pipes.length > 1) {
+      const { ledger } = pipes.find((pipe) => pipe.ledger.isBounded) ?? pipes[0]!;
+      Object.assign(message, { waiting: pipes.length, ledger } satisfies Partial<SharedMessage>);
+      ledger.add(bytes);
+      for (const pipe of pipes) pipe.#sharedBytes += bytes;
+    }
+    for (const pipe of pipes) pipe.push(message, bytes);
+  }
+
+  /** Takes the next message to send; `settled` follows once it is written. */
+  nextOutbound(): Message | undefined {
+    const message: SharedMessage | undefined = this.outbound.shift();
+    if (message?.waiting !== undefined) this.#sharedUnderWay.push(message);
+    return message;
   }
 
   /** Whether it takes no more from the connection. */
@@ -135,14 +187,21 @@ export class Pipe {
     return full;
   }
 
-  /** Queues a message received; `announce` follows when no more is at hand. */
+  /** Whether more may be read for it. */
+  get mayRead(): boolean {
+    const may = this.#mayRead;
+    if (!may) this.#stopped = true;
+    return may;
+  }
+
+  /** Queues a message received; `announce` follows when no more is at hand, `setIncomplete` at the end of a read. */
   deliver(message: Message): void {
     if (this.#conflate) {
       this.inbound.clear();
       this.inboundBytes = 0;
     }
     this.inbound.push(message);
-    this.inboundBytes += byteLength(message);
+    this.inboundBytes += costOf(message);
   }
 
   /** Tells the owner that messages were delivered. */
@@ -154,25 +213,110 @@ export class Pipe {
   take(): Message | undefined {
     const message = this.inbound.shift();
     if (message === undefined) return undefined;
-    this.inboundBytes -= byteLength(message);
-    this.#tellLow();
-    if (this.closed && this.inbound.length === 0) this.#owner.pipeDrained(this);
+    const bytes = costOf(message);
+    this.inboundBytes -= bytes;
+    this.#untoldBytes += bytes;
+    const isEmpty = this.inbound.length === 0;
+    if (isEmpty || this.#untoldBytes > UNTOLD_BYTES_MAX) this.#tellLedger();
+    if (this.#stopped) this.#tellLow();
+    if (isEmpty && this.closed) {
+      this.ledger.leave(this);
+      this.#owner.pipeDrained(this);
+    }
     return message;
+  }
+
+  get #mayRead(): boolean {
+    return this.ledger.mayHold(this.inboundBytes + this.#incompleteBytes) || this.ledger.isFavourite(this);
+  }
+
+  get incompleteBytes(): number {
+    return this.#incompleteBytes;
+  }
+
+  /** The end of a read: what has arrived of a message that is not whole; `completed`: one before it has become so. */
+  setIncomplete(bytes: number, completed: boolean): void {
+    this.#incompleteBytes = bytes;
+    this.#tellLedger();
+    if (this.ledger.isFull) this.ledger.incompleteChanged(this, completed);
+  }
+
+  /** The last messages, as many as were delivered since, get memory of their own, those that are still queued. */
+  disjoinLast(count: number): void {
+    for (let index = Math.max(0, this.inbound.length - count); index < this.inbound.length; index += 1)
+      disjoin(this.inbound.at(index)!);
+  }
+
+  /** What the peer's subscriptions take. @returns whether it may have so many */
+  setTopics(bytes: number): boolean {
+    this.#topicBytes = bytes;
+    this.#tellLedger();
+    return this.ledger.mayHold(bytes);
+  }
+
+  #tellLedger(): void {
+    const heldBytes = this.inboundBytes + this.outboundBytes - this.#sharedBytes + this.#incompleteBytes + this.#topicBytes;
+    this.#untoldBytes = 0;
+    const change = heldBytes - this.#toldBytes;
+    this.#toldBytes = heldBytes;
+    if (change !== 0) this.ledger.add(change);
+  }
+
+  ledgerChanged(): void {
+    this.#tellRoom();
+    if (this.mayRead) this.#tellLow();
+    else this.transport?.stop();
+  }
+
+  end(reason: Error): void {
+    this.transport?.end(reason);
+  }
+
+  /** Its socket is closed: what was received is taken by nobody. */
+  dropInbound(): void {
+    this.inbound.clear();
+    this.inboundBytes = 0;
+    this.#tellLedger();
+    if (this.transport === undefined) this.ledger.leave(this);
+  }
+
+  /** Its peer is gone for good: keeps nothing but what was received and can still be taken. */
+  release(): void {
+    this.transport = undefined;
+    this.dropOutbound();
+    this.#topicBytes = 0;
+    this.setIncomplete(0, false);
+    if (this.inbound.length === 0) this.ledger.leave(this);
   }
 
   /** Messages were handed to the kernel, or lost with a connection. */
   settled(count: number, bytes: number): void {
     this.outboundCount -= count;
     this.outboundBytes -= bytes;
+    if (this.#sharedUnderWay.length > 0) {
+      for (const message of this.#sharedUnderWay) this.#release(message);
+      this.#sharedUnderWay = [];
+    }
+    this.#tellLedger();
     this.#tellRoom();
   }
 
   /** Forgets what is queued to send, not what is being written. */
   dropOutbound(): void {
-    for (let message = this.outbound.shift(); message; message = this.outbound.shift()) {
+    for (let message: SharedMessage | undefined = this.outbound.shift(); message; message = this.outbound.shift()) {
       this.outboundCount -= 1;
-      this.outboundBytes -= byteLength(message);
+      this.outboundBytes -= costOf(message);
+      if (message.waiting !== undefined) this.#release(message);
     }
+    this.#tellLedger();
+  }
+
+  /** One peer less waits for it. */
+  #release(message: SharedMessage): void {
+    const bytes = costOf(message);
+    this.#sharedBytes -= bytes;
+    message.waiting! -= 1;
+    if (message.waiting === 0) message.ledger!.add(-bytes);
   }
 
   #tellRoom(): void {
@@ -183,17 +327,17 @@ export class Pipe {
   }
 
   #tellLow(): void {
-    if (!this.#stopped) return;
+    if (!this.#stopped || !this.#mayRead) return;
     if (this.inbound.length > this.#receiveLow || this.inboundBytes > this.#receiveBytesMax / 2) return;
     this.#stopped = false;
     this.transport?.resume();
   }
 }
 
-/** Bytes of a message's parts. */
-export function byteLength(message: Message): number {
-  if (message.length === 1) return message[0]!.length;
-  let bytes = 0;
+/** What a message takes: its octets, and what it and its parts cost beyond them. */
+export function costOf(message: Message): number {
+  if (message.length === 1) return message[0]!.length + MESSAGE_COST_BYTES + PART_COST_BYTES;
+  let bytes = MESSAGE_COST_BYTES + PART_COST_BYTES * message.length;
   for (const part of message) bytes += part.length;
   return bytes;
 }

@@ -5,16 +5,13 @@
  */
 import { Buffer } from "node:buffer";
 import { ProtocolError } from "../../core/errors.ts";
-import { Ring } from "../../core/ring.ts";
 import type { Message } from "../../zmtp/message-parts.ts";
 import { isSubscription } from "../../zmtp/traffic-command.ts";
-import { SUBSCRIPTION_BYTES_MAX } from "../limits.ts";
+import { TOPIC_COST_BYTES } from "../limits.ts";
 import { FairPattern, type SendResult } from "./pattern.ts";
-import { byteLength, type Pipe } from "./pipe.ts";
+import { costOf, Pipe } from "./pipe.ts";
 import { TopicTree } from "./topic-tree.ts";
 
-/** What a topic costs beyond its octets. */
-const TOPIC_OVERHEAD_BYTES = 64;
 const SUBSCRIBE = 1;
 const CANCEL = 0;
 
@@ -26,12 +23,18 @@ export interface PublisherSettings {
   readonly manual: boolean;
   /** Which repeated (un)subscriptions the application sees. */
   readonly verbosity: null | "allSubs" | "allSubsUnsubs";
+  /** Bytes that one subscriber's topics may take; 0: no bound. */
+  readonly subscriptionHighWaterBytes: number;
   /** Sent to each new subscriber. */
   readonly welcomeMessage: string | Uint8Array | null;
 }
 
+/** Topics as the characters of strings (latin1). */
 interface Subscriber {
-  readonly topics: Map<string, Buffer>;
+  /** What it gets. */
+  readonly topics: Set<string>;
+  /** Manual mode: what it asked for; the application is told when it goes. */
+  readonly asked: Set<string>;
   bytes: number;
 }
 
@@ -41,8 +44,6 @@ export class PublisherPattern extends FairPattern {
   readonly #visible: boolean;
   readonly #tree = new TopicTree<Pipe>();
   readonly #subscribers = new Map<Pipe, Subscriber>();
-  /** Unsubscriptions of subscribers that are gone. */
-  readonly #notices = new Ring<Message>();
   /** Manual mode: the pipe whose (un)subscription the application received last. */
   #lastPipe: Pipe | undefined;
   /** Counts the messages sent; a pipe that has the number has been matched by this one. */
@@ -55,14 +56,14 @@ export class PublisherPattern extends FairPattern {
   }
 
   override attach(pipe: Pipe): void {
-    this.#subscribers.set(pipe, { topics: new Map(), bytes: 0 });
+    this.#subscribers.set(pipe, { topics: new Set(), asked: new Set(), bytes: 0 });
   }
 
   override connected(pipe: Pipe): boolean {
     const { welcomeMessage } = this.#settings;
     if (welcomeMessage !== null) {
       const welcome = Buffer.from(welcomeMessage as string);
-      pipe.push([welcome], welcome.length);
+      pipe.push([welcome], costOf([welcome]));
     }
     return true;
   }
@@ -74,8 +75,8 @@ export class PublisherPattern extends FairPattern {
   }
 
   override detach(pipe: Pipe): void {
-    super.detach(pipe);
     this.#forget(pipe);
+    super.detach(pipe);
     this.#subscribers.delete(pipe);
     if (this.#lastPipe === pipe) this.#lastPipe = undefined;
   }
@@ -86,21 +87,15 @@ export class PublisherPattern extends FairPattern {
       if (this.#visible) pipe.deliver(message);
       return;
     }
-    const topic = body.subarray(1);
-    const changed = this.#settings.manual || this.#apply(pipe, body[0]!, topic);
+    const topic = body.toString("latin1", 1);
+    const changed = this.#settings.manual ? this.#ask(pipe, body[0]!, topic) : this.#apply(pipe, body[0]!, topic);
     if (this.#visible && changed) pipe.deliver([Buffer.from(body)]);
   }
 
   override receive(): Message | undefined {
-    const notice = this.#notices.shift();
-    if (notice !== undefined) return notice;
     const message = super.receive();
     if (message !== undefined) this.#lastPipe = this.queue.last;
     return message;
-  }
-
-  override get hasMessage(): boolean {
-    return this.#notices.length > 0 || super.hasMessage;
   }
 
   override get receiveRefusal(): "ENOTSUP" | undefined {
@@ -112,10 +107,14 @@ export class PublisherPattern extends FairPattern {
   }
 
   override send(message: Message): SendResult {
-    const bytes = byteLength(message);
+    const bytes = costOf(message);
     const matched = this.#match(message[0]!);
     if (this.#settings.noDrop && matched.some((pipe) => !pipe.hasRoom(bytes))) return "EAGAIN";
-    for (const pipe of matched) if (pipe.hasRoom(bytes)) pipe.push(message, bytes);
+    Pipe.pushToAll(
+      matched.filter((pipe) => pipe.hasRoom(bytes)),
+      message,
+      bytes,
+    );
     return "sent";
   }
 
@@ -123,7 +122,7 @@ export class PublisherPattern extends FairPattern {
   answer(kind: "subscribe" | "cancel", topic: Buffer): boolean {
     const pipe = this.#lastPipe;
     if (pipe === undefined || !this.#subscribers.has(pipe)) return false;
-    this.#apply(pipe, kind === "subscribe" ? SUBSCRIBE : CANCEL, topic);
+    this.#apply(pipe, kind === "subscribe" ? SUBSCRIBE : CANCEL, topic.toString("latin1"));
     return true;
   }
 
@@ -141,38 +140,57 @@ export class PublisherPattern extends FairPattern {
   }
 
   /** @returns whether the application is to see it */
-  #apply(pipe: Pipe, kind: number, topic: Buffer): boolean {
+  #apply(pipe: Pipe, kind: number, topic: string): boolean {
     const subscriber = this.#subscribers.get(pipe);
     if (subscriber === undefined) return false;
-    const key = topic.toString("latin1");
     const { verbosity } = this.#settings;
     if (kind === SUBSCRIBE) {
-      if (!subscriber.topics.has(key)) {
-        subscriber.bytes += topic.length + TOPIC_OVERHEAD_BYTES;
-        if (subscriber.bytes > SUBSCRIPTION_BYTES_MAX) {
-          throw new ProtocolError(
-            "ERR_ZMTP_SUBSCRIPTIONS_TOO_MANY",
-            `Cannot add subscription: its topics would take ${subscriber.bytes} bytes, at most ${SUBSCRIPTION_BYTES_MAX} allowed`,
-          );
-        }
-        subscriber.topics.set(key, Buffer.from(topic));
-      }
+      this.#keep(pipe, subscriber, "topics", topic);
       return this.#tree.add(topic, pipe) === 1 || verbosity !== null;
     }
-    if (subscriber.topics.delete(key)) subscriber.bytes -= topic.length + TOPIC_OVERHEAD_BYTES;
-    const left = this.#tree.remove(topic, pipe);
-    return left === 0 || verbosity === "allSubsUnsubs";
+    this.#drop(pipe, subscriber, "topics", topic);
+    return this.#tree.remove(topic, pipe) === 0 || verbosity === "allSubsUnsubs";
   }
 
+  /** Manual mode: the application will answer. */
+  #ask(pipe: Pipe, kind: number, topic: string): true {
+    const subscriber = this.#subscribers.get(pipe)!;
+    if (kind === SUBSCRIBE) this.#keep(pipe, subscriber, "asked", topic);
+    else this.#drop(pipe, subscriber, "asked", topic);
+    return true;
+  }
+
+  #keep(pipe: Pipe, subscriber: Subscriber, list: "topics" | "asked", topic: string): void {
+    if (subscriber[list].has(topic)) return;
+    subscriber[list].add(topic);
+    subscriber.bytes += topic.length + TOPIC_COST_BYTES;
+    const { subscriptionHighWaterBytes: most } = this.#settings;
+    if ((most > 0 && subscriber.bytes > most) || !pipe.setTopics(subscriber.bytes)) {
+      throw new ProtocolError(
+        "ERR_ZMTP_SUBSCRIPTIONS_TOO_MANY",
+        `Cannot add subscription: the peer's ${subscriber[list].size} topics take ${subscriber.bytes} bytes, at most ${most} allowed, or less while memory is used up`,
+      );
+    }
+  }
+
+  #drop(pipe: Pipe, subscriber: Subscriber, list: "topics" | "asked", topic: string): void {
+    if (!subscriber[list].delete(topic)) return;
+    subscriber.bytes -= topic.length + TOPIC_COST_BYTES;
+    pipe.setTopics(subscriber.bytes);
+  }
+
+  /** The application receives the subscriber's unsubscriptions behind its last messages. */
   #forget(pipe: Pipe): void {
     const subscriber = this.#subscribers.get(pipe);
     if (subscriber === undefined) return;
-    const { verbosity } = this.#settings;
-    for (const topic of subscriber.topics.values()) {
+    const { manual, verbosity } = this.#settings;
+    for (const topic of subscriber.topics) {
       const left = this.#tree.remove(topic, pipe);
       const seen = left === 0 || (left !== undefined && verbosity === "allSubsUnsubs");
-      if (this.#visible && seen) this.#notices.push([Buffer.concat([Buffer.of(CANCEL), topic])]);
+      if (this.#visible && seen && !manual) pipe.deliver([subscription(CANCEL, topic)]);
     }
+    if (manual) for (const topic of subscriber.asked) pipe.deliver([subscription(CANCEL, topic)]);
+    pipe.setTopics(0);
   }
 }
 
@@ -185,7 +203,8 @@ export class SubscriberPattern extends FairPattern {
   /** SUB filters again what it receives; XSUB takes all. */
   readonly #filters: boolean;
   readonly #tree = new TopicTree<true>();
-  readonly #topics = new Map<string, { readonly topic: Buffer; count: number }>();
+  /** How often each was subscribed to. */
+  readonly #topics = new Map<string, number>();
   readonly #pipes = new Set<Pipe>();
 
   constructor(settings: SubscriberSettings, { filters }: { filters: boolean }) {
@@ -201,7 +220,7 @@ export class SubscriberPattern extends FairPattern {
   /** All subscriptions again, each topic once: a publisher forgets them with the connection. */
   override connected(pipe: Pipe): boolean {
     pipe.dropOutbound();
-    for (const { topic } of this.#topics.values()) push(pipe, [subscription(SUBSCRIBE, topic)]);
+    for (const topic of this.#topics.keys()) push(pipe, [subscription(SUBSCRIBE, topic)]);
     return true;
   }
 
@@ -214,27 +233,25 @@ export class SubscriberPattern extends FairPattern {
     if (!this.#filters || this.#tree.matches(message[0]!) !== this.#settings.invertMatching) pipe.deliver(message);
   }
 
-  subscribe(topic: Buffer): void {
-    const key = topic.toString("latin1");
-    const known = this.#topics.get(key);
-    if (known === undefined) {
-      this.#topics.set(key, { topic, count: 1 });
-      this.#tree.add(topic, true);
-    } else {
-      known.count += 1;
-    }
+  subscribe(octets: Buffer): void {
+    const topic = octets.toString("latin1");
+    const count = this.#topics.get(topic) ?? 0;
+    this.#topics.set(topic, count + 1);
+    if (count === 0) this.#tree.add(topic, true);
     // Repeated ones too, for an XPUB that shows them (libzmq's xsub.cpp)
     this.#sendToAll([subscription(SUBSCRIBE, topic)]);
   }
 
   /** Cancels one `subscribe`; upstream when it was the last. */
-  unsubscribe(topic: Buffer): void {
-    const key = topic.toString("latin1");
-    const known = this.#topics.get(key);
-    if (known === undefined) return;
-    known.count -= 1;
-    if (known.count > 0) return;
-    this.#topics.delete(key);
+  unsubscribe(octets: Buffer): void {
+    const topic = octets.toString("latin1");
+    const count = this.#topics.get(topic);
+    if (count === undefined) return;
+    if (count > 1) {
+      this.#topics.set(topic, count - 1);
+      return;
+    }
+    this.#topics.delete(topic);
     this.#tree.remove(topic, true);
     this.#sendToAll([subscription(CANCEL, topic)]);
   }
@@ -243,12 +260,12 @@ export class SubscriberPattern extends FairPattern {
   override send(message: Message): SendResult {
     const body = message[0]!;
     if (message.length === 1 && isSubscription(body)) {
-      const topic = Buffer.from(body.subarray(1));
+      const topic = body.subarray(1);
       if (body[0] === SUBSCRIBE) this.subscribe(topic);
       else this.unsubscribe(topic);
       return "sent";
     }
-    const bytes = byteLength(message);
+    const bytes = costOf(message);
     for (const pipe of this.#pipes) if (pipe.hasRoom(bytes)) pipe.push(message, bytes);
     return "sent";
   }
@@ -265,9 +282,12 @@ export class SubscriberPattern extends FairPattern {
 
 /** Subscriptions are never refused: nobody would notice that one was lost. The application decides how many there are. */
 function push(pipe: Pipe, message: Message): void {
-  pipe.push(message, byteLength(message));
+  pipe.push(message, costOf(message));
 }
 
-function subscription(kind: number, topic: Buffer): Buffer {
-  return Buffer.concat([Buffer.of(kind), topic]);
+function subscription(kind: number, topic: string): Buffer {
+  const body = Buffer.allocUnsafe(topic.length + 1);
+  body[0] = kind;
+  body.write(topic, 1, "latin1");
+  return body;
 }

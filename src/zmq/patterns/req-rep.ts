@@ -6,7 +6,7 @@ import { Buffer } from "node:buffer";
 import { ProtocolError } from "../../core/errors.ts";
 import type { Message } from "../../zmtp/message-parts.ts";
 import { DealerPattern, FairPattern, type SendResult } from "./pattern.ts";
-import { byteLength, type Pipe } from "./pipe.ts";
+import { costOf, type Pipe } from "./pipe.ts";
 
 const DELIMITER = Buffer.alloc(0);
 const REQUEST_ID_BYTES = 4;
@@ -141,7 +141,7 @@ export class ReplyPattern extends FairPattern {
     const pipe = this.#requester;
     this.#requester = undefined;
     const reply = [...this.#envelope, ...message];
-    const bytes = byteLength(reply);
+    const bytes = costOf(reply);
     if (pipe?.hasRoom(bytes)) pipe.push(reply, bytes);
     return "sent";
   }

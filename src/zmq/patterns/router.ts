@@ -5,7 +5,7 @@
 import { Buffer } from "node:buffer";
 import type { Message } from "../../zmtp/message-parts.ts";
 import { FairPattern, type SendResult } from "./pattern.ts";
-import { byteLength, type Pipe } from "./pipe.ts";
+import { costOf, type Pipe } from "./pipe.ts";
 
 export interface RouterSettings {
   /** Whether a message that cannot be delivered is an error rather than dropped. */
@@ -79,7 +79,7 @@ export class RouterPattern extends FairPattern {
     const pipe = this.find(message[0]!);
     if (pipe === undefined) return "EHOSTUNREACH";
     const body = message.length === 2 ? [message[1]!] : message.slice(1);
-    const bytes = byteLength(body);
+    const bytes = costOf(body);
     if (!pipe.hasRoom(bytes)) return "EAGAIN";
     pipe.push(body, bytes);
     return "sent";

@@ -6,7 +6,14 @@ import type { Buffer } from "node:buffer";
 import { EMPTY_BUFFER } from "../../core/buffers.ts";
 import type { Verdict } from "../../zmtp/mechanism.ts";
 import { MESSAGE_BYTES_MAX, ROUTING_ID_BYTES_MAX } from "../../zmtp/limits.ts";
-import { BACKLOG, HANDSHAKE_INTERVAL_MS, HIGH_WATER_BYTES, HIGH_WATER_MARK, RECONNECT_INTERVAL_MS } from "../limits.ts";
+import {
+  BACKLOG,
+  HANDSHAKE_INTERVAL_MS,
+  HIGH_WATER_BYTES,
+  HIGH_WATER_MARK,
+  RECONNECT_INTERVAL_MS,
+  SUBSCRIPTION_HIGH_WATER_BYTES,
+} from "../limits.ts";
 import { call, flag, INT32_MAX, inSteps, key, octetsOf, oneOf, text, whole, type OptionRules } from "./option-rules.ts";
 
 /** What an authenticator is told of a peer that wants to connect. */
@@ -123,6 +130,8 @@ export class OptionFields {
   manual = false;
   /** Which repeated subscriptions are received: null (default) none, "allSubs", or "allSubsUnsubs". */
   verbosity: null | "allSubs" | "allSubsUnsubs" = null;
+  /** Bytes that one subscriber's topics may take, 256 each beside their octets; past it its connection ends. 0: no bound. Default 64 MiB. */
+  subscriptionHighWaterBytes: number = SUBSCRIPTION_HIGH_WATER_BYTES;
   /** Sent to each new subscriber. */
   welcomeMessage: string | Uint8Array | null = null;
 }
@@ -183,6 +192,7 @@ export const OPTION_RULES: OptionRules<keyof OptionFields> = {
   noDrop: flag({ id: 69 }),
   invertMatching: flag({ id: 74 }),
   manual: flag({ id: 71 }),
+  subscriptionHighWaterBytes: whole(0, { most: Number.MAX_SAFE_INTEGER, ...AT_ONCE }),
   verbosity: oneOf([null, "allSubs", "allSubsUnsubs"], AT_ONCE),
   welcomeMessage: text({ id: 72, least: 0 }),
 };

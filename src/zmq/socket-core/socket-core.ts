@@ -11,7 +11,8 @@ import { zmqError } from "../errors.ts";
 import { after, SOCKET, type SocketState } from "./life-cycle.ts";
 import type { Event, EventKnownPeer } from "./observer.ts";
 import type { Pattern, SendResult } from "../patterns/pattern.ts";
-import { Pipe, type PeerInfo, type PipeBounds, type PipeOwner } from "../patterns/pipe.ts";
+import type { Ledger } from "../patterns/ledger.ts";
+import { costOf, Pipe, type PeerInfo, type PipeBounds, type PipeOwner } from "../patterns/pipe.ts";
 import { turnIsOver } from "./turn.ts";
 import { ReceiveWaiters, SendWaiters, type WaitOptions } from "./waiters.ts";
 
@@ -33,6 +34,7 @@ export interface SocketCoreOptions {
   readonly pattern: Pattern;
   readonly settings: CoreSettings;
   readonly clock: Clock;
+  readonly ledger: Ledger;
   /** Tells an event to the observer, if there is one. */
   readonly tell: (event: Event) => void;
   /** ROUTER: the peer that a message is for, as a key. */
@@ -42,15 +44,13 @@ export interface SocketCoreOptions {
 
 export class SocketCore implements PipeOwner {
   readonly clock: Clock;
+  readonly ledger: Ledger;
   readonly tell: (event: Event) => void;
   readonly #pattern: Pattern;
   readonly #settings: CoreSettings;
   readonly #pipes = new Set<Pipe>();
   /** Why pipes ended whose last messages are still to be taken. */
   readonly #reasons = new Map<Pipe, Error | undefined>();
-  /** Bytes left by peers that are gone, as of when they went. */
-  #orphanBytes = 0;
-  readonly #orphans = new Map<Pipe, number>();
   readonly #receiveWaiters: ReceiveWaiters;
   readonly #sendWaiters: SendWaiters;
   /** Half the high-water mark where that is less, so that a turn comes before a pipe is full. */
@@ -64,14 +64,16 @@ export class SocketCore implements PipeOwner {
   #underWay = 0;
   #closeLater: (() => void) | undefined;
 
-  constructor({ pattern, settings, clock, tell, keyOf, onClosed }: SocketCoreOptions) {
+  constructor({ pattern, settings, clock, ledger, tell, keyOf, onClosed }: SocketCoreOptions) {
     this.#onClosed = onClosed;
     this.#pattern = pattern;
     this.#settings = settings;
     this.clock = clock;
+    this.ledger = ledger;
     this.tell = tell;
     this.#receiveWaiters = new ReceiveWaiters(
-      () => this.#next(),
+      () => pattern.receive(),
+      () => this.#received(),
       (when) => refused(pattern.receiveRefusal, `Cannot receive: ${receiveReason(pattern)} ${when}`),
     );
     this.#sendWaiters = new SendWaiters(
@@ -99,14 +101,9 @@ export class SocketCore implements PipeOwner {
     return !this.closed && this.#pattern.hasRoom;
   }
 
-  /** Bytes received from peers that are gone, and not yet taken by the application. */
-  get orphanBytes(): number {
-    return this.#orphanBytes;
-  }
-
   /** Makes a pipe and gives it to the pattern. */
-  attach(routingId?: Buffer): Pipe {
-    const pipe = new Pipe(this, this.#settings);
+  attach(routingId?: Buffer, ledger: Ledger = this.ledger): Pipe {
+    const pipe = new Pipe(this, this.#settings, ledger);
     pipe.routingId = routingId;
     this.#setSendsPerTurn();
     this.#pipes.add(pipe);
@@ -119,7 +116,7 @@ export class SocketCore implements PipeOwner {
   connected(pipe: Pipe, peer: PeerInfo): boolean {
     pipe.peer = peer;
     if (!this.#pattern.connected(pipe)) return false;
-    if (this.#settings.probeRouter) pipe.push([PROBE], 0);
+    if (this.#settings.probeRouter) pipe.push([PROBE], costOf([PROBE]));
     this.#sendWaiters.serveSoon();
     return true;
   }
@@ -134,6 +131,7 @@ export class SocketCore implements PipeOwner {
   disconnected(pipe: Pipe): void {
     pipe.transport = undefined;
     this.#pattern.disconnected(pipe);
+    if (pipe.inbound.length > 0) this.pipeReadable(pipe);
   }
 
   /** Takes no more for a pipe that is to end; what is queued still goes out. */
@@ -147,11 +145,14 @@ export class SocketCore implements PipeOwner {
   detach(pipe: Pipe, reason: Error | undefined): void {
     if (!this.#pipes.delete(pipe)) return;
     this.retire(pipe);
-    pipe.transport = undefined;
-    pipe.dropOutbound();
+    pipe.release();
+    if (this.closed) pipe.dropInbound();
     if (pipe.peer === undefined) return;
     if (pipe.inbound.length === 0) this.#peerGone(pipe, reason);
-    else this.#orphan(pipe, reason);
+    else {
+      this.#reasons.set(pipe, reason);
+      this.pipeReadable(pipe); // XPUB: what became of its topics
+    }
   }
 
   incoming(pipe: Pipe, message: Message): void {
@@ -172,8 +173,6 @@ export class SocketCore implements PipeOwner {
     if (!this.#reasons.has(pipe)) return;
     const reason = this.#reasons.get(pipe);
     this.#reasons.delete(pipe);
-    this.#orphanBytes -= this.#orphans.get(pipe) ?? 0;
-    this.#orphans.delete(pipe);
     this.#peerGone(pipe, reason);
   }
 
@@ -247,15 +246,15 @@ export class SocketCore implements PipeOwner {
   }
 
   #take(batch: number): Message | Message[] | undefined {
-    const message = this.#next();
-    return message === undefined || batch === 0 ? message : this.#receiveWaiters.gather(message, batch);
+    const message = this.#pattern.receive();
+    if (message === undefined) return undefined;
+    this.#received();
+    return batch === 0 ? message : this.#receiveWaiters.gather(message, batch);
   }
 
   /** REP: a reply that waits may go now. */
-  #next(): Message | undefined {
-    const message = this.#pattern.receive();
-    if (message !== undefined && !this.#sendWaiters.isEmpty) this.#sendWaiters.serveSoon();
-    return message;
+  #received(): void {
+    if (!this.#sendWaiters.isEmpty) this.#sendWaiters.serveSoon();
   }
 
   /** One endpoint or connection more is open; `gone` follows. */
@@ -292,6 +291,7 @@ export class SocketCore implements PipeOwner {
     this.#state = after(SOCKET, this.#state, "close");
     this.#receiveWaiters.close();
     this.#sendWaiters.close();
+    for (const pipe of [...this.#pipes, ...this.#reasons.keys()]) pipe.dropInbound();
     this.opened(); // so that the end is told once, after all of them
     closeEndpoints();
     this.gone();
@@ -313,12 +313,6 @@ export class SocketCore implements PipeOwner {
       default:
         return zmqError("ENOTSUP", "Cannot send: this socket only receives");
     }
-  }
-
-  #orphan(pipe: Pipe, reason: Error | undefined): void {
-    this.#reasons.set(pipe, reason);
-    this.#orphans.set(pipe, pipe.inboundBytes);
-    this.#orphanBytes += pipe.inboundBytes;
   }
 
   #peerGone(pipe: Pipe, reason: Error | undefined): void {

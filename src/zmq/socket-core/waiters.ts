@@ -108,13 +108,15 @@ export interface WaitContext {
 export class ReceiveWaiters {
   readonly #queue = new WaiterQueue<ReceiveWaiter>();
   readonly #next: () => Message | undefined;
+  readonly #served: () => void;
   readonly #refusal: Refusal;
   #serving = false;
   #scheduled = false;
 
-  /** @param next the next message or undefined */
-  constructor(next: () => Message | undefined, refusal: Refusal) {
+  /** @param next the next message or undefined; `served` is called when a waiter got one */
+  constructor(next: () => Message | undefined, served: () => void, refusal: Refusal) {
     this.#next = next;
+    this.#served = served;
     this.#refusal = refusal;
   }
 
@@ -146,6 +148,7 @@ export class ReceiveWaiters {
       const message = this.#next();
       if (message === undefined) break;
       waiter.resolve((waiter.batch === 0 ? message : this.gather(message, waiter.batch)) as never);
+      this.#served();
     }
     this.#serving = false;
   }

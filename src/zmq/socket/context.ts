@@ -1,9 +1,10 @@
 /** ● What sockets of one program share: the inproc names, defaults for new sockets, and how many there may be. */
-import { systemClock, type Clock } from "../../core/clock.ts";
+import { systemClock, type Cancel, type Clock } from "../../core/clock.ts";
 import { wrongType, zmqError } from "../errors.ts";
 import { flag, whole, type OptionRules } from "../socket-core/option-rules.ts";
 import { InprocNames } from "../transport/inproc.ts";
-import { SOCKETS_MAX } from "../limits.ts";
+import { CONTEXT_HIGH_WATER_BYTES, SOCKETS_MAX, STALLED_MS } from "../limits.ts";
+import { Ledger, type LedgerPipe } from "../patterns/ledger.ts";
 import type { Authenticator } from "../socket-core/settings.ts";
 import { ZAP_NAME, ZapClient } from "../transport/zap.ts";
 import { defineOptions, OptionHolder } from "./option-holder.ts";
@@ -24,6 +25,11 @@ class ContextFields {
   maxSockets: number = SOCKETS_MAX;
   /** Default of `maxMessageSize` for new sockets, in bytes; -1 (default): none of its own. */
   maxMessageSize = -1;
+  /**
+   * Bytes that peers may make the sockets keep, all together: messages that wait either way, what is not whole, subscriptions,
+   * connections; 0: no bound. Default 256 MiB. How it is kept: docs/zmq.md, Bounds.
+   */
+  highWaterBytes: number = CONTEXT_HIGH_WATER_BYTES;
   /** Kept for programs that set it: there are no I/O threads here. Default 1. */
   ioThreads = 1;
   /** Kept for programs that set it: there are no I/O threads here. */
@@ -41,6 +47,7 @@ const RULES: OptionRules<keyof ContextFields> = {
   threadPriority: whole(0),
   threadSchedulingPolicy: whole(0, { id: 4 }),
   maxMessageSize: whole(-1, { id: 5 }),
+  highWaterBytes: whole(0, { most: Number.MAX_SAFE_INTEGER }),
   ipv6: flag({ id: 42 }),
   blocky: flag({ id: 70 }),
 };
@@ -52,10 +59,15 @@ export interface Context extends ContextFields {}
 // oxlint-disable-next-line typescript/no-unsafe-declaration-merging
 export class Context extends OptionHolder {
   /** @internal */
+  declare readonly settings: ContextFields;
+  /** @internal */
   readonly names = new InprocNames();
   /** @internal */
   readonly clock: Clock;
+  /** @internal What peers make its sockets keep. */
+  readonly ledger = new Ledger(() => this.#watchStalled(undefined));
   #zap: ZapClient | undefined;
+  #cancelStalled: Cancel | undefined;
   #open = 0;
   #holding = 0;
   #hold: NodeJS.Timeout | undefined;
@@ -66,7 +78,12 @@ export class Context extends OptionHolder {
     if (typeof clock !== "object") throw wrongType(`Expected 1 argument but received ${arguments.length}`);
     super(new ContextFields(), RULES);
     this.clock = clock;
+    this.ledger.setBound(this.settings.highWaterBytes);
     this.setOptions(options);
+  }
+
+  protected override optionChanged(): void {
+    this.ledger.setBound(this.settings.highWaterBytes);
   }
 
   /** The largest `maxSockets`. */
@@ -92,6 +109,15 @@ export class Context extends OptionHolder {
   /** @internal A socket is closed. */
   leave(): void {
     this.#open -= 1;
+  }
+
+  /** As long as the ledger is full. */
+  #watchStalled(chosen: LedgerPipe | undefined): void {
+    this.#cancelStalled?.();
+    this.#cancelStalled = this.clock.at(this.clock.now() + STALLED_MS, () => {
+      const next = this.ledger.endStalled(chosen);
+      if (this.ledger.isFull) this.#watchStalled(next);
+    });
   }
 
   /** @internal Keeps the process alive while a socket connects, or waits to connect again. */

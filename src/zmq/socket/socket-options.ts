@@ -35,9 +35,9 @@ export const OWN_OPTIONS = {
   Request: ["routingId", "probeRouter", "correlate", "relaxed"],
   Reply: ["routingId"],
   Router: ["routingId", "probeRouter", "mandatory", "handover"],
-  Publisher: ["conflate", "noDrop", "invertMatching"],
+  Publisher: ["conflate", "noDrop", "invertMatching", "subscriptionHighWaterBytes"],
   Subscriber: ["conflate", "invertMatching"],
-  XPublisher: ["noDrop", "invertMatching", "manual", "verbosity", "welcomeMessage"],
+  XPublisher: ["noDrop", "invertMatching", "manual", "verbosity", "welcomeMessage", "subscriptionHighWaterBytes"],
 } as const satisfies Readonly<Record<string, readonly (keyof AllOptions)[]>>;
 
 export type SendOption = (typeof SEND_OPTIONS)[number];

@@ -25,7 +25,7 @@ import {
   type ReceiveOption,
   type SendOption,
 } from "./socket-options.ts";
-import { InprocConnection, type InprocSide } from "../transport/inproc.ts";
+import { INPROC_LEDGER, InprocConnection, type InprocSide } from "../transport/inproc.ts";
 import { Listener } from "../transport/listener.ts";
 import { Observer } from "../socket-core/observer.ts";
 import type { Pattern } from "../patterns/pattern.ts";
@@ -91,6 +91,7 @@ export abstract class Socket extends OptionHolder {
       pattern: this.pattern,
       settings,
       clock: context.clock,
+      ledger: context.ledger,
       tell: (event) => this.#observer?.tell(event),
       keyOf: name === "ROUTER" ? receiverOf : undefined,
       onClosed: () => this.#onClosed(),
@@ -360,7 +361,7 @@ export abstract class Socket extends OptionHolder {
 
   #inprocSide(routingId: Buffer | undefined, onEnded: () => void): InprocSide {
     assertSupported(this.settings);
-    const pipe = this.core.attach(routingId);
+    const pipe = this.core.attach(routingId, INPROC_LEDGER);
     return {
       core: this.core,
       pipe,

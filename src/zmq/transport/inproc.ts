@@ -5,7 +5,11 @@
 import type { Buffer } from "node:buffer";
 import type { SocketCore } from "../socket-core/socket-core.ts";
 import { after, SOCKET, type SocketState } from "../socket-core/life-cycle.ts";
-import { byteLength, type PipeTransport, type Pipe } from "../patterns/pipe.ts";
+import { Ledger } from "../patterns/ledger.ts";
+import { costOf, type PipeTransport, type Pipe } from "../patterns/pipe.ts";
+
+/** What sockets of one process send each other is their application's alone: it has no bound but the pipes' own. */
+export const INPROC_LEDGER = new Ledger();
 
 /** One direction: from a pipe's outbound queue to the other's inbound queue. */
 class InprocTransport implements PipeTransport {
@@ -30,6 +34,8 @@ class InprocTransport implements PipeTransport {
     this.#to.transport?.wake();
   }
 
+  stop(): void {}
+
   end(reason: Error): void {
     this.#endBoth(reason);
   }
@@ -43,10 +49,10 @@ class InprocTransport implements PipeTransport {
     try {
       while (!this.#to.closed) {
         if (!all && this.#to.inboundFull) break;
-        const message = this.#from.outbound.shift();
+        const message = this.#from.nextOutbound();
         if (message === undefined) break;
         moved += 1;
-        bytes += byteLength(message);
+        bytes += costOf(message);
         this.#toCore.incoming(this.#to, message);
       }
     } catch (error) {

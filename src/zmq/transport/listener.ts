@@ -8,7 +8,6 @@ import { join } from "node:path";
 import { codeOf } from "../../core/errors.ts";
 import { socketPath, tcpEndpoint, type Endpoint } from "./endpoint.ts";
 import { fromSystem, zmqError } from "../errors.ts";
-import { ORPHANED_PIPES_MAX } from "../limits.ts";
 import { acceptOnRead } from "./onread-stream.ts";
 import type { Pipe } from "../patterns/pipe.ts";
 import { ZmqConnection, type ConnectionOwner, type EndpointContext } from "./zmq-connection.ts";
@@ -73,17 +72,16 @@ export class Listener implements ConnectionOwner {
   }
 
   #accept(stream: Stream): void {
-    const { core, settings } = this.#context;
+    const { core } = this.#context;
     const { address } = this;
     const { remoteAddress: host, remotePort = 0 } = stream;
     const isTcp = address.startsWith("tcp:");
     const remoteAddress = isTcp ? tcpEndpoint(plainAddress(host ?? "?"), remotePort) : address;
-    const orphanBytesMax = ORPHANED_PIPES_MAX * settings.receiveHighWaterBytes;
     if (core.closed) {
       stream.destroy();
-    } else if (orphanBytesMax > 0 && core.orphanBytes > orphanBytesMax) {
+    } else if (core.ledger.isExhausted) {
       stream.destroy();
-      const error = zmqError("EAGAIN", `Turned a peer away: ${core.orphanBytes} bytes of peers that left are unread`);
+      const error = zmqError("EAGAIN", `Turned a peer away: peers make the context keep ${core.ledger.bytes} bytes`);
       core.tell({ type: "accept:error", address, remoteAddress, error });
     } else {
       core.opened();

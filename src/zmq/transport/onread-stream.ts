@@ -6,9 +6,7 @@
  */
 import { connect, type NetConnectOpts, type Socket as Stream } from "node:net";
 import { readInto } from "../../core/socket-handle.ts";
-
-/** 64 KiB: what Node itself reads at most; 128 and 256 KiB were no faster, and a kept message would keep more alive. */
-const READ_BYTES = 64 * 1024;
+import { READ_BYTES } from "../limits.ts";
 
 const shared = Buffer.allocUnsafeSlow(READ_BYTES);
 

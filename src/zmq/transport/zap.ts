@@ -9,7 +9,7 @@ import type { Verdict } from "../../zmtp/mechanism.ts";
 import type { Message } from "../../zmtp/message-parts.ts";
 import { decodeZ85 } from "../../zmtp/curve/z85.ts";
 import { SocketCore } from "../socket-core/socket-core.ts";
-import type { InprocConnection, InprocNames } from "./inproc.ts";
+import { INPROC_LEDGER, type InprocConnection, type InprocNames } from "./inproc.ts";
 import { DealerPattern } from "../patterns/pattern.ts";
 import type { AuthRequest } from "../socket-core/settings.ts";
 
@@ -51,7 +51,14 @@ export class ZapClient {
   #connect(): SocketCore {
     if (this.#core) return this.#core;
     const pattern = new DealerPattern();
-    const core = new SocketCore({ pattern, settings: SETTINGS, clock: this.#clock, tell: () => {}, onClosed: () => {} });
+    const core = new SocketCore({
+      pattern,
+      settings: SETTINGS,
+      clock: this.#clock,
+      ledger: INPROC_LEDGER,
+      tell: () => {},
+      onClosed: () => {},
+    });
     this.#core = core;
     const pipe = core.attach();
     this.#names.connect(ZAP_NAME, (join): InprocConnection =>

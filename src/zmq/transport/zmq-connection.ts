@@ -13,8 +13,8 @@ import { FrameWriter, recycle } from "../../zmtp/frame-writer.ts";
 import { HandshakeRefused } from "../../zmtp/mechanism.ts";
 import { Peer } from "../../zmtp/peer.ts";
 import type { SocketTypeName } from "../../zmtp/socket-type.ts";
-import { CLOSE_MS_MAX, WRITE_BYTES } from "../limits.ts";
-import { byteLength, type PipeTransport, type PeerInfo, type Pipe } from "../patterns/pipe.ts";
+import { CLOSE_MS_MAX, CONNECTION_COST_BYTES, WASTED_BYTES_MAX, WRITE_BYTES } from "../limits.ts";
+import { costOf, type PipeTransport, type PeerInfo, type Pipe } from "../patterns/pipe.ts";
 import { after, CONNECTION, type ZmqConnectionEvent, type ZmqConnectionState } from "../socket-core/life-cycle.ts";
 import { routingIdOf, type Authenticator, type SocketSettings } from "../socket-core/settings.ts";
 import { type SocketCore, knownPeer } from "../socket-core/socket-core.ts";
@@ -66,6 +66,10 @@ export class ZmqConnection implements PipeTransport {
   #sendingBytes = 0;
   #batches: readonly Buffer[] = [];
   #pulling = false;
+  /** Messages since the last read's end. */
+  #delivered = 0;
+  /** Of messages that the socket did not want. */
+  #refusedBytes = 0;
   /** Why the connection ends; the first cause counts. */
   #reason: Error | undefined;
 
@@ -109,6 +113,7 @@ export class ZmqConnection implements PipeTransport {
         ),
       );
     }
+    context.core.ledger.addConnection(CONNECTION_COST_BYTES);
     this.#publish("open");
     setSink((chunk, borrowed) => this.#received(chunk, borrowed));
     this.#flush();
@@ -129,6 +134,10 @@ export class ZmqConnection implements PipeTransport {
     if (this.#scheduled) return;
     this.#scheduled = true;
     process.nextTick(flushScheduled, this);
+  }
+
+  stop(): void {
+    if (!this.#isEnding) this.#stream.pause();
   }
 
   resume(): void {
@@ -175,7 +184,22 @@ export class ZmqConnection implements PipeTransport {
     }
     if (turnIsOver()) this.#pullNextTurn();
     else this.#pull();
-    this.peer.retain();
+    this.#retain();
+  }
+
+  /** What a read leaves is charged, and keeps no more memory alive than it is charged for. */
+  #retain(): void {
+    const { peer, pipe } = this;
+    peer.retain();
+    if (pipe === undefined) return;
+    if (peer.takeWastedBytes(this.#refusedBytes) > WASTED_BYTES_MAX) {
+      peer.disjoinParts();
+      pipe.disjoinLast(this.#delivered);
+    }
+    pipe.setIncomplete(peer.heldBytes, this.#delivered > 0);
+    if (!pipe.mayRead) this.#stream.pause();
+    this.#delivered = 0;
+    this.#refusedBytes = 0;
   }
 
   #pullNextTurn(): void {
@@ -210,6 +234,7 @@ export class ZmqConnection implements PipeTransport {
       this.#fail(error as Error);
     }
     this.#pulling = false;
+    this.#retain();
   }
 
   #pullAll(beyondFull: boolean): void {
@@ -222,7 +247,11 @@ export class ZmqConnection implements PipeTransport {
       const message = peer.next();
       if (this.pipe === undefined && !this.#settle()) return;
       if (message === undefined) break;
+      const { inbound } = this.pipe!;
+      const { length } = inbound;
       this.#context.core.incoming(this.pipe!, message);
+      if (inbound.length > length) this.#delivered += 1;
+      else this.#refusedBytes += costOf(message);
     }
     if (peer.pingTtlMs !== undefined) this.#pinged();
     if (peer.hasControl) this.#flush();
@@ -290,15 +319,14 @@ export class ZmqConnection implements PipeTransport {
     const writer = this.#writer;
     peer.writeControl(writer);
     if (pipe !== undefined && pipe.transport === this) {
-      const { outbound } = pipe;
       let count = 0;
       let bytes = 0;
       while (writer.length < WRITE_BYTES) {
-        const message = outbound.shift();
+        const message = pipe.nextOutbound();
         if (message === undefined) break;
         peer.writeMessage(writer, message);
         count += 1;
-        bytes += byteLength(message);
+        bytes += costOf(message);
       }
       this.#sendingCount = count;
       this.#sendingBytes = bytes;
@@ -385,9 +413,12 @@ export class ZmqConnection implements PipeTransport {
     this.#cancelHandshake?.();
     this.#heartbeatTimer?.stop();
     this.#cancelDestroy?.();
+    this.#context.core.ledger.addConnection(-CONNECTION_COST_BYTES);
     if (this.#state === "up" && !this.#reason) this.#pullRest();
     this.#enter("gone");
     this.#settleSent();
+    this.peer.end();
+    this.pipe?.setIncomplete(0, false);
     if (this.pipe !== undefined && this.pipe.inbound.length > 0) this.pipe.announce();
     this.#publish("close");
     this.#tellEnd();

@@ -320,14 +320,14 @@ test("a disconnected endpoint gets no more; unbind ends the connections that cam
 });
 
 test("peers that fill their pipe and leave are turned away until what they left is read, and lose nothing", async (t) => {
-  const pull = closing(t, new Pull({ receiveHighWaterBytes: 1000 }));
+  const pull = closing(t, new Pull({ context: new Context({ highWaterBytes: 300_000 }) }));
   await pull.bind("tcp://127.0.0.1:*");
   const turnedAway = nextEvent(pull, "accept:error");
   const total = 12;
   const leaving = Array.from({ length: total }, async (_, index) => {
     const push = new Push({ reconnectInterval: 5 });
     push.connect(pull.lastEndpoint!);
-    await push.send([`${index}`, Buffer.alloc(990)]);
+    await push.send([`${index}`, Buffer.alloc(40_000)]);
     await push.close();
   });
   assert.equal(codeOf((await turnedAway).error), "EAGAIN");

@@ -102,6 +102,33 @@ test("a manual XPUB subscribes its peers itself, to what it likes", async (t) =>
   assert.equal(sub.tryReceive(), undefined);
 });
 
+test("a manual XPUB is told of what each subscriber asked for when it goes away", async (t) => {
+  const { publisher, subscriber } = await couple(t, { manual: true });
+  const subs = [subscriber(), subscriber()];
+  for (const sub of subs) sub.subscribe("A");
+  const told = (): (readonly string[] | undefined)[] => Array.from({ length: 3 }, () => text(publisher.tryReceive()));
+  assert.deepEqual(told(), [["\u0001A"], ["\u0001A"], undefined]);
+  publisher.subscribe("XA");
+  for (const sub of subs) await sub.close();
+  assert.deepEqual(told(), [["\u0000A"], ["\u0000A"], undefined]);
+});
+
+test("a subscriber with 100,000 topics gets what begins with each of them", async (t) => {
+  const publisher = closing(t, new Publisher({ sendHighWaterMark: 0 }));
+  await publisher.bind("tcp://127.0.0.1:*");
+  const sub = closing(t, new Subscriber({ receiveTimeout: 10_000, receiveHighWaterMark: 0 }));
+  sub.subscribe(...Array.from({ length: 100_000 }, (_, index) => `symbol-${index}.`), "last");
+  sub.connect(publisher.lastEndpoint!);
+  const heard = sub.receive();
+  for (let isThere = false; !isThere; isThere = await Promise.race([heard.then(() => true), turn()])) publisher.trySend("last");
+  for (let index = 0; index < 100_000; index += 1000) publisher.trySend(`symbol-${index}.`);
+  const seen = new Set<string>();
+  while (seen.size < 100) {
+    const topic = String((await sub.receive())[0]);
+    if (topic !== "last") seen.add(topic);
+  }
+});
+
 test("a welcome message reaches each new subscriber that wants it", async (t) => {
   const { publisher, context } = await couple(t, { welcomeMessage: "W" });
   const sub = closing(t, new Subscriber({ context }));
@@ -193,8 +220,8 @@ test("a subscriber subscribes again after each reconnect, to what it wants then"
   assert.equal(publisher.tryReceive(), undefined);
 });
 
-test("a subscriber with more topics than a publisher keeps is cut off, with the reason", async (t) => {
-  const publisher = closing(t, new Publisher());
+test("a subscriber with more topics than subscriptionHighWaterBytes is cut off, with the reason", async (t) => {
+  const publisher = closing(t, new Publisher({ subscriptionHighWaterBytes: 1024 ** 2 }));
   await publisher.bind("tcp://127.0.0.1:*");
   const sub = closing(t, new Subscriber({ reconnectInterval: -1 }));
   const reasons: (string | undefined)[] = [];
@@ -204,3 +231,8 @@ test("a subscriber with more topics than a publisher keeps is cut off, with the 
   await until(() => reasons.length > 0, "the end of the connection");
   assert.deepEqual(reasons, ["ERR_ZMTP_SUBSCRIPTIONS_TOO_MANY"]);
 });
+
+async function turn(): Promise<false> {
+  await new Promise(setImmediate);
+  return false;
+}
