@@ -44,6 +44,11 @@ export class Ledger {
     return this.#dataBytes + this.#connectionBytes;
   }
 
+  /** Whether it is a context's, not that of pipes within the process. */
+  get isShared(): boolean {
+    return this !== INPROC_LEDGER;
+  }
+
   /** Whether it has a bound. */
   get isBounded(): boolean {
     return this.#bound < Infinity;
@@ -154,3 +159,6 @@ export class Ledger {
     this.#favourite?.ledgerChanged();
   }
 }
+
+/** What sockets of one process send each other is their application's alone: it has no bound but the pipes' own. */
+export const INPROC_LEDGER = new Ledger();

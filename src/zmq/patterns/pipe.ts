@@ -182,7 +182,11 @@ export class Pipe implements LedgerPipe {
   /** Whether it takes no more from the connection. */
   get inboundFull(): boolean {
     if (this.#conflate) return false;
-    const full = this.inbound.length >= this.#receiveMax || this.inboundBytes >= this.#receiveBytesMax;
+    const waiting = this.inbound.length;
+    const full =
+      waiting >= this.#receiveMax ||
+      this.inboundBytes >= this.#receiveBytesMax ||
+      (this.ledger.isFull && waiting > 0 && !this.#mayRead);
     if (full) this.#stopped = true;
     return full;
   }

@@ -19,6 +19,8 @@ const MADE_UP_BYTES = 5;
 export class RouterPattern extends FairPattern {
   readonly #settings: RouterSettings;
   readonly #pipes = new Map<string, Pipe>();
+  /** Pipes whose id was given at connect. */
+  readonly #given = new WeakSet<Pipe>();
   /** Pipes under a made-up id, by its number: the usual case needs no text as key. */
   readonly #numbered = new Map<number, Pipe>();
   #nextNumber: number;
@@ -37,24 +39,28 @@ export class RouterPattern extends FairPattern {
 
   /** A pipe with an id given at connect can be sent to at once; any other once its peer is known. */
   override attach(pipe: Pipe): void {
-    if (pipe.routingId !== undefined) this.#enter(pipe, pipe.routingId);
+    if (pipe.routingId === undefined) return;
+    this.#given.add(pipe);
+    this.#enter(pipe, pipe.routingId);
   }
 
+  /** Each time: a peer that was connected to may come back with another id. What waits for the old one is dropped then. */
   override connected(pipe: Pipe): boolean {
-    if (pipe.routingId !== undefined) return true;
+    if (this.#given.has(pipe)) return true;
     const announced = pipe.peer!.announcedId;
-    if (announced.length === 0) {
-      this.#enter(pipe, this.#makeUp());
+    const known = pipe.routingId;
+    if (
+      known !== undefined &&
+      this.find(known) === pipe &&
+      (announced.length === 0 ? isMadeUp(known) : announced.equals(known))
+    )
       return true;
-    }
-    const holder = this.#pipes.get(announced.toString("latin1"));
-    if (holder !== undefined) {
-      if (!this.#settings.handover) return false;
-      this.#leave(holder);
-      holder.routingId = undefined;
-      this.#onHandover(holder);
-    }
-    this.#enter(pipe, announced);
+    const holder = announced.length === 0 ? undefined : this.find(announced);
+    if (holder !== undefined && !this.#settings.handover) return false;
+    this.#leave(pipe);
+    if (known !== undefined) pipe.dropOutbound();
+    this.#enter(pipe, announced.length === 0 ? this.#makeUp() : announced);
+    if (holder !== undefined) this.#onHandover(holder);
     return true;
   }
 
@@ -66,9 +72,7 @@ export class RouterPattern extends FairPattern {
   override receive(): Message | undefined {
     const message = this.queue.next();
     if (message === undefined) return undefined;
-    const id = this.queue.last!.routingId;
-    // Without an id: handed over to another peer, whose messages these are not
-    if (id === undefined) return this.receive();
+    const id = this.queue.last!.routingId!;
     if (message.length === 1) return [id, message[0]!];
     message.unshift(id);
     return message;
@@ -91,7 +95,7 @@ export class RouterPattern extends FairPattern {
 
   /** The pipe that has an id. */
   find(id: Buffer): Pipe | undefined {
-    if (id.length === MADE_UP_BYTES && id[0] === 0) return this.#numbered.get(id.readUInt32BE(1));
+    if (isMadeUp(id)) return this.#numbered.get(id.readUInt32BE(1));
     return this.#pipes.get(id.toString("latin1"));
   }
 
@@ -110,14 +114,19 @@ export class RouterPattern extends FairPattern {
   #enter(pipe: Pipe, id: Buffer): void {
     pipe.routingId = id;
     pipe.routingKey = id.toString("latin1");
-    if (id.length === MADE_UP_BYTES && id[0] === 0) this.#numbered.set(id.readUInt32BE(1), pipe);
+    if (isMadeUp(id)) this.#numbered.set(id.readUInt32BE(1), pipe);
     else this.#pipes.set(pipe.routingKey, pipe);
   }
 
   #leave(pipe: Pipe): void {
     const id = pipe.routingId;
     if (id === undefined) return;
-    if (id.length === MADE_UP_BYTES && id[0] === 0) this.#numbered.delete(id.readUInt32BE(1));
-    else if (this.#pipes.get(pipe.routingKey) === pipe) this.#pipes.delete(pipe.routingKey);
+    if (this.find(id) !== pipe) return; // another has taken it over
+    if (isMadeUp(id)) this.#numbered.delete(id.readUInt32BE(1));
+    else this.#pipes.delete(pipe.routingKey);
   }
+}
+
+function isMadeUp(id: Buffer): boolean {
+  return id.length === MADE_UP_BYTES && id[0] === 0;
 }

@@ -7,6 +7,7 @@ import { EventEmitter } from "node:events";
 import type { Buffer } from "node:buffer";
 import { EVENTS_WAITING_MAX } from "../limits.ts";
 import { Ring } from "../../core/ring.ts";
+import { hold, release } from "./process-life.ts";
 import { codeOf, UsageError } from "../../core/errors.ts";
 import { zmqError } from "../errors.ts";
 
@@ -96,12 +97,16 @@ export class Observer implements EventInterface {
     const event = this.#waiting.shift();
     if (event) return Promise.resolve(event);
     if (this.#closed) return Promise.reject(zmqError("EBADF", "Cannot receive event: the observer is closed"));
+    hold();
     return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
   }
 
   /** Calls the listener at each event of a type from now on. */
   on<E extends EventType>(type: E, listener: (event: EventOfType<E>) => void): this {
-    this.#emitter ??= new EventEmitter();
+    if (this.#emitter === undefined) {
+      this.#emitter = new EventEmitter();
+      if (!this.#closed) hold();
+    }
     this.#emitter.on(type, listener);
     this.#schedule();
     return this;
@@ -118,7 +123,11 @@ export class Observer implements EventInterface {
     if (this.#closed) return;
     this.tell({ type: "end" });
     this.#closed = true;
-    for (const { reject } of this.#waiters.drain()) reject(zmqError("EAGAIN", "Cannot receive event: the observer was closed"));
+    if (this.#emitter !== undefined) release();
+    for (const { reject } of this.#waiters.drain()) {
+      release();
+      reject(zmqError("EAGAIN", "Cannot receive event: the observer was closed"));
+    }
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Event, undefined> {
@@ -135,6 +144,7 @@ export class Observer implements EventInterface {
     if (this.#closed) return;
     const waiter = this.#waiters.shift();
     if (waiter) {
+      release();
       waiter.resolve(event);
       return;
     }

@@ -14,7 +14,7 @@ import type { Pattern, SendResult } from "../patterns/pattern.ts";
 import type { Ledger } from "../patterns/ledger.ts";
 import { costOf, Pipe, type PeerInfo, type PipeBounds, type PipeOwner } from "../patterns/pipe.ts";
 import { turnIsOver } from "./turn.ts";
-import { ReceiveWaiters, SendWaiters, type WaitOptions } from "./waiters.ts";
+import { ReceiveWaiters, SendWaiters, type WaitContext, type WaitOptions } from "./waiters.ts";
 
 const SENT = Promise.resolve();
 
@@ -39,7 +39,13 @@ export interface SocketCoreOptions {
   readonly tell: (event: Event) => void;
   /** ROUTER: the peer that a message is for, as a key. */
   readonly keyOf?: ((message: Message) => string) | undefined;
+  /** The first endpoint is opened. */
+  readonly onOpened?: () => void;
+  /** The last endpoint or connection is gone. */
+  readonly onGone?: () => void;
   readonly onClosed: () => void;
+  /** False: calls that wait do not keep the process alive. Default true. */
+  readonly keepsProcess?: boolean;
 }
 
 export class SocketCore implements PipeOwner {
@@ -56,7 +62,10 @@ export class SocketCore implements PipeOwner {
   /** Half the high-water mark where that is less, so that a turn comes before a pipe is full. */
   #sendsPerTurn = SENDS_PER_TURN;
   #sentThisTurn = 0;
+  readonly #onOpened: (() => void) | undefined;
+  readonly #onGone: (() => void) | undefined;
   readonly #onClosed: () => void;
+  readonly #keepsProcess: boolean;
   #state: SocketState = "open";
   /** Endpoints and connections that are open. */
   #openCount = 0;
@@ -64,8 +73,22 @@ export class SocketCore implements PipeOwner {
   #underWay = 0;
   #closeLater: (() => void) | undefined;
 
-  constructor({ pattern, settings, clock, ledger, tell, keyOf, onClosed }: SocketCoreOptions) {
+  constructor({
+    pattern,
+    settings,
+    clock,
+    ledger,
+    tell,
+    keyOf,
+    onOpened,
+    onGone,
+    onClosed,
+    keepsProcess = true,
+  }: SocketCoreOptions) {
+    this.#onOpened = onOpened;
+    this.#onGone = onGone;
     this.#onClosed = onClosed;
+    this.#keepsProcess = keepsProcess;
     this.#pattern = pattern;
     this.#settings = settings;
     this.clock = clock;
@@ -86,6 +109,12 @@ export class SocketCore implements PipeOwner {
   /** Whether it takes no calls any more. */
   get closed(): boolean {
     return this.#state === "closing" || this.#state === "closed";
+  }
+
+  /** Whether messages wait to be sent to other processes. */
+  get hasUnsent(): boolean {
+    for (const pipe of this.#pipes) if (pipe.outboundCount > 0 && pipe.ledger.isShared) return true;
+    return false;
   }
 
   /** Whether a bind or unbind is under way. */
@@ -184,7 +213,11 @@ export class SocketCore implements PipeOwner {
       if (result === "sent") return this.#sent();
       if (result !== "EAGAIN") return Promise.reject(result);
     }
-    return this.#sendWaiters.wait(message, { clock: this.clock, timeoutMs, signal: options?.signal });
+    return this.#sendWaiters.wait(message, this.#waiting(timeoutMs, options));
+  }
+
+  #waiting(timeoutMs: number, options: WaitOptions | undefined): WaitContext {
+    return { clock: this.clock, timeoutMs, signal: options?.signal, keepsProcess: this.#keepsProcess };
   }
 
   #sent(): Promise<void> {
@@ -228,7 +261,7 @@ export class SocketCore implements PipeOwner {
     if (this.closed) return Promise.reject(closedError("receive"));
     if (this.#pattern.receiveRefusal === "ENOTSUP")
       return Promise.reject(refused("ENOTSUP", "Cannot receive: this socket only sends"));
-    const promise = this.#receiveWaiters.wait<T>(batch, { clock: this.clock, timeoutMs, signal: options?.signal });
+    const promise = this.#receiveWaiters.wait<T>(batch, this.#waiting(timeoutMs, options));
     if (this.#pattern.hasMessage) this.#receiveWaiters.serveSoon(); // it waits for the next turn only
     return promise;
   }
@@ -260,10 +293,12 @@ export class SocketCore implements PipeOwner {
   /** One endpoint or connection more is open; `gone` follows. */
   opened(): void {
     this.#openCount += 1;
+    if (this.#openCount === 1) this.#onOpened?.();
   }
 
   gone(): void {
     this.#openCount -= 1;
+    if (this.#openCount === 0) this.#onGone?.();
     if (this.#state !== "closing" || this.#openCount > 0) return;
     this.#state = after(SOCKET, this.#state, "gone");
     this.#onClosed();

@@ -7,6 +7,7 @@ import type { Cancel, Clock } from "../../core/clock.ts";
 import { OperationError } from "../../core/errors.ts";
 import type { Message } from "../../zmtp/message-parts.ts";
 import { Ring } from "../../core/ring.ts";
+import { hold, release } from "./process-life.ts";
 import { nextTurn, turnIsOver } from "./turn.ts";
 
 /** What every call that may wait takes. */
@@ -20,6 +21,7 @@ class Waiter<T> {
   settled = false;
   readonly #resolve: (value: T) => void;
   readonly #reject: (error: Error) => void;
+  #keepsProcess = false;
   #cancelTimer: Cancel | undefined;
   #signal: AbortSignal | undefined;
   readonly #onAbort = (): void => {
@@ -31,7 +33,9 @@ class Waiter<T> {
     this.#reject = reject;
   }
 
-  bound({ clock, timeoutMs, signal }: WaitContext, refusal: Refusal): void {
+  bound({ clock, timeoutMs, signal, keepsProcess }: WaitContext, refusal: Refusal): void {
+    this.#keepsProcess = keepsProcess;
+    if (keepsProcess) hold();
     if (timeoutMs > 0) {
       this.#cancelTimer = clock.at(clock.now() + timeoutMs, () => this.reject(refusal(`within ${timeoutMs} ms`)));
     }
@@ -54,6 +58,7 @@ class Waiter<T> {
 
   #end(): void {
     this.settled = true;
+    if (this.#keepsProcess) release();
     this.#cancelTimer?.();
     this.#signal?.removeEventListener("abort", this.#onAbort);
   }
@@ -102,6 +107,7 @@ export interface WaitContext {
   /** 0: never waits; -1: for ever. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
+  readonly keepsProcess: boolean;
 }
 
 /** Those who wait for messages. */

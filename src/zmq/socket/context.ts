@@ -12,9 +12,6 @@ import { defineOptions, OptionHolder } from "./option-holder.ts";
 /** 65,535 sockets: as many as libzmq allows. */
 const SOCKETS_LIMIT = 65_535;
 
-/** 1 hour: the timer that keeps the process alive while a socket waits to connect again does nothing when it fires. */
-const HOLD_MS = 3_600_000;
-
 /** The options of contexts and their defaults. */
 class ContextFields {
   /** Default of `ipv6` for new sockets: false. */
@@ -69,8 +66,6 @@ export class Context extends OptionHolder {
   #zap: ZapClient | undefined;
   #cancelStalled: Cancel | undefined;
   #open = 0;
-  #holding = 0;
-  #hold: NodeJS.Timeout | undefined;
 
   /** @param clock for tests: the time that its sockets go by */
   constructor(options: ContextOptions = {}, clock: Clock = systemClock) {
@@ -118,20 +113,6 @@ export class Context extends OptionHolder {
       const next = this.ledger.endStalled(chosen);
       if (this.ledger.isFull) this.#watchStalled(next);
     });
-  }
-
-  /** @internal Keeps the process alive while a socket connects, or waits to connect again. */
-  hold(): void {
-    this.#holding += 1;
-    this.#hold ??= setInterval(() => {}, HOLD_MS);
-  }
-
-  /** @internal */
-  release(): void {
-    this.#holding -= 1;
-    if (this.#holding > 0) return;
-    clearInterval(this.#hold);
-    this.#hold = undefined;
   }
 }
 

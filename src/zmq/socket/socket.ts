@@ -12,6 +12,7 @@ import { Context, context as defaultContext } from "./context.ts";
 import { Dialer, systemResolve, type ResolveHost } from "../transport/dialer.ts";
 import { parseEndpoint, type Endpoint } from "../transport/endpoint.ts";
 import { wrongType, zmqError } from "../errors.ts";
+import { enterLingering, leaveLingering, type LingeringSocket } from "../socket-core/process-life.ts";
 import { SocketCore } from "../socket-core/socket-core.ts";
 import { assertSupported } from "./ignored-options.ts";
 import { defineOptions, OptionHolder } from "./option-holder.ts";
@@ -25,7 +26,8 @@ import {
   type ReceiveOption,
   type SendOption,
 } from "./socket-options.ts";
-import { INPROC_LEDGER, InprocConnection, type InprocSide } from "../transport/inproc.ts";
+import { INPROC_LEDGER } from "../patterns/ledger.ts";
+import { InprocConnection, type InprocSide } from "../transport/inproc.ts";
 import { Listener } from "../transport/listener.ts";
 import { Observer } from "../socket-core/observer.ts";
 import type { Pattern } from "../patterns/pattern.ts";
@@ -87,6 +89,12 @@ export abstract class Socket extends OptionHolder {
     this.context = context;
     this.#type = name;
     this.pattern = PATTERNS[name](settings);
+    const lingering: LingeringSocket = {
+      hasUnsent: () => this.core.hasUnsent,
+      isClosing: () => this.closed,
+      isBlocky: () => context.blocky,
+      close: () => this.close(),
+    };
     this.core = new SocketCore({
       pattern: this.pattern,
       settings,
@@ -94,6 +102,8 @@ export abstract class Socket extends OptionHolder {
       ledger: context.ledger,
       tell: (event) => this.#observer?.tell(event),
       keyOf: name === "ROUTER" ? receiverOf : undefined,
+      onOpened: () => enterLingering(lingering),
+      onGone: () => leaveLingering(lingering),
       onClosed: () => this.#onClosed(),
     });
     try {
@@ -288,16 +298,12 @@ export abstract class Socket extends OptionHolder {
   ): ConnectedEndpoint {
     const context = this.#endpointContext();
     this.core.opened();
-    this.context.hold();
     return new Dialer(context, {
       endpoint,
       address,
       routingId,
       resolve: (host, family) => this.resolve(host, family),
-      onEnded: () => {
-        this.context.release();
-        this.core.gone();
-      },
+      onEnded: () => this.core.gone(),
     });
   }
 

@@ -5,11 +5,7 @@
 import type { Buffer } from "node:buffer";
 import type { SocketCore } from "../socket-core/socket-core.ts";
 import { after, SOCKET, type SocketState } from "../socket-core/life-cycle.ts";
-import { Ledger } from "../patterns/ledger.ts";
 import { costOf, type PipeTransport, type Pipe } from "../patterns/pipe.ts";
-
-/** What sockets of one process send each other is their application's alone: it has no bound but the pipes' own. */
-export const INPROC_LEDGER = new Ledger();
 
 /** One direction: from a pipe's outbound queue to the other's inbound queue. */
 class InprocTransport implements PipeTransport {

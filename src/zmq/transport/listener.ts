@@ -24,6 +24,7 @@ export class Listener implements ConnectionOwner {
     this.#server = server;
     this.address = address;
     context.core.opened();
+    server.unref();
     server.on("connection", (stream) => this.#accept(stream));
     server.on("error", (error) => context.core.tell({ type: "accept:error", address, error }));
   }

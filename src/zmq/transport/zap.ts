@@ -9,7 +9,8 @@ import type { Verdict } from "../../zmtp/mechanism.ts";
 import type { Message } from "../../zmtp/message-parts.ts";
 import { decodeZ85 } from "../../zmtp/curve/z85.ts";
 import { SocketCore } from "../socket-core/socket-core.ts";
-import { INPROC_LEDGER, type InprocConnection, type InprocNames } from "./inproc.ts";
+import { INPROC_LEDGER } from "../patterns/ledger.ts";
+import type { InprocConnection, InprocNames } from "./inproc.ts";
 import { DealerPattern } from "../patterns/pattern.ts";
 import type { AuthRequest } from "../socket-core/settings.ts";
 
@@ -58,6 +59,7 @@ export class ZapClient {
       ledger: INPROC_LEDGER,
       tell: () => {},
       onClosed: () => {},
+      keepsProcess: false,
     });
     this.#core = core;
     const pipe = core.attach();

@@ -1,7 +1,7 @@
 /**
  * ● One ZeroMQ connection: a byte stream, the protocol's state over it, and the pipe whose messages it carries. Reads stop when the
- * pipe is full, so that the peer's own writes stop in the end, and until the next turn of the event loop when this one has lasted long;
- * writes are gathered until the running code has returned, then go out as one. Invariant: at most one write is under way; `ended` is called once, after which nothing more happens.
+ * pipe is full, so that the peer's own writes stop in the end, and until the next turn of the event loop when this one has lasted long.
+ * Invariant: `ended` is called once, after which nothing more happens.
  */
 import type { Buffer } from "node:buffer";
 import type { Socket as Stream } from "node:net";
@@ -9,18 +9,19 @@ import type { Cancel } from "../../core/clock.ts";
 import { OperationError, ProtocolError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
 import { tap, type TapEvent } from "../../core/tap.ts";
-import { FrameWriter, recycle } from "../../zmtp/frame-writer.ts";
 import { HandshakeRefused } from "../../zmtp/mechanism.ts";
 import { Peer } from "../../zmtp/peer.ts";
 import type { SocketTypeName } from "../../zmtp/socket-type.ts";
-import { CLOSE_MS_MAX, CONNECTION_COST_BYTES, WASTED_BYTES_MAX, WRITE_BYTES } from "../limits.ts";
+import { CLOSE_MS_MAX, CONNECTION_COST_BYTES, WASTED_BYTES_MAX } from "../limits.ts";
 import { costOf, type PipeTransport, type PeerInfo, type Pipe } from "../patterns/pipe.ts";
 import { after, CONNECTION, type ZmqConnectionEvent, type ZmqConnectionState } from "../socket-core/life-cycle.ts";
 import { routingIdOf, type Authenticator, type SocketSettings } from "../socket-core/settings.ts";
 import { type SocketCore, knownPeer } from "../socket-core/socket-core.ts";
 import { nextTurn, turnIsOver } from "../socket-core/turn.ts";
+import { isAcknowledged } from "./acknowledged.ts";
 import { HeartbeatTimer } from "./heartbeat-timer.ts";
 import type { OnReadStream } from "./onread-stream.ts";
+import { Outlet, type OutletHost } from "./outlet.ts";
 import { askAuthenticator, type MechanismMaker } from "./security.ts";
 
 /** What all connections of an endpoint have in common. */
@@ -46,7 +47,7 @@ export interface ConnectionOwner {
 /** 2^53-1: what -1, "no limit", is to a decoder. */
 const UNLIMITED_BYTES = Number.MAX_SAFE_INTEGER;
 
-export class ZmqConnection implements PipeTransport {
+export class ZmqConnection implements PipeTransport, OutletHost {
   readonly peer: Peer;
   readonly address: string;
   readonly remoteAddress: string;
@@ -54,17 +55,15 @@ export class ZmqConnection implements PipeTransport {
   readonly #stream: Stream;
   readonly #context: EndpointContext;
   readonly #owner: ConnectionOwner;
-  readonly #writer = new FrameWriter();
+  readonly #outlet: Outlet;
   #state: ZmqConnectionState = "handshaking";
   /** Undefined until there is a heartbeat to watch, this side's or the peer's. */
   #heartbeatTimer: HeartbeatTimer | undefined;
   #cancelHandshake: Cancel | undefined;
   #cancelDestroy: Cancel | undefined;
-  #writing = false;
-  #scheduled = false;
-  #sendingCount = 0;
-  #sendingBytes = 0;
-  #batches: readonly Buffer[] = [];
+  #cancelLook: Cancel | undefined;
+  /** How long what is unsent may take after `finish`; -1: for ever. */
+  #lingerMs = 0;
   #pulling = false;
   /** Messages since the last read's end. */
   #delivered = 0;
@@ -96,11 +95,13 @@ export class ZmqConnection implements PipeTransport {
       messageBytesMax: maxMessageSize < 0 ? UNLIMITED_BYTES : maxMessageSize,
     });
     this.#stream = stream;
+    this.#outlet = new Outlet(stream, this);
     this.#context = context;
     this.#owner = owner;
     this.address = address;
     this.remoteAddress = remoteAddress;
     setSocketOptions(stream, settings);
+    stream.unref();
     stream.on("error", (error) => (this.#reason ??= error));
     stream.on("close", () => this.#over());
     if (handshakeInterval > 0) {
@@ -116,7 +117,7 @@ export class ZmqConnection implements PipeTransport {
     context.core.ledger.addConnection(CONNECTION_COST_BYTES);
     this.#publish("open");
     setSink((chunk, borrowed) => this.#received(chunk, borrowed));
-    this.#flush();
+    this.#outlet.flush();
   }
 
   /** What the handshake told. */
@@ -125,15 +126,13 @@ export class ZmqConnection implements PipeTransport {
     return { address: this.address, remoteAddress: this.remoteAddress, announcedId: routingId, socketType, userId };
   }
 
+  /** Its pipe, unless another connection carries that now. */
+  get carried(): Pipe | undefined {
+    return this.pipe?.transport === this ? this.pipe : undefined;
+  }
+
   wake(): void {
-    if (this.#writing) return;
-    if (this.pipe!.outboundBytes >= WRITE_BYTES) {
-      this.#flush();
-      return;
-    }
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    process.nextTick(flushScheduled, this);
+    this.#outlet.wake(this.pipe!.outboundBytes);
   }
 
   stop(): void {
@@ -160,22 +159,27 @@ export class ZmqConnection implements PipeTransport {
   finish(lingerMs: number): void {
     if (this.#isEnding) return;
     this.#enter("finish");
+    this.#lingerMs = lingerMs;
     if (lingerMs === 0) this.pipe?.dropOutbound();
     if (lingerMs >= 0) this.#destroyIn(Math.max(lingerMs, CLOSE_MS_MAX));
     this.#stream.resume();
-    this.#flush();
+    this.#outlet.flush();
   }
 
-  /** @internal Called at the end of the tick in which `wake` was called. */
-  flushNow(): void {
-    this.#scheduled = false;
-    this.#flush();
+  /** @internal */
+  emptied(): void {
+    if (this.#state === "closing") this.#endStream();
+  }
+
+  /** @internal */
+  writing(octets: Buffer): void {
+    this.#publish("out", octets);
   }
 
   #received(chunk: Buffer, borrowed: boolean): void {
     this.#publish("in", chunk);
     this.#heartbeatTimer?.heard();
-    if (this.#isEnding) return;
+    if (this.#isEnding) return this.#answer(chunk, borrowed);
     try {
       this.peer.receive(chunk, borrowed);
     } catch (error) {
@@ -185,6 +189,22 @@ export class ZmqConnection implements PipeTransport {
     if (turnIsOver()) this.#pullNextTurn();
     else this.#pull();
     this.#retain();
+  }
+
+  /** While the rest goes out the peer's PINGs are answered, so that a slow one does not take this side for dead; its messages are dropped. */
+  #answer(chunk: Buffer, borrowed: boolean): void {
+    const { peer } = this;
+    if (this.#state === "closed" || this.#reason !== undefined || this.#stream.writableEnded || peer.state !== "traffic")
+      return;
+    try {
+      peer.receive(chunk, borrowed);
+      while (peer.next() !== undefined);
+      peer.retain();
+    } catch (error) {
+      this.#reason = error as Error;
+      return;
+    }
+    if (peer.hasControl) this.#outlet.flush();
   }
 
   /** What a read leaves is charged, and keeps no more memory alive than it is charged for. */
@@ -197,7 +217,7 @@ export class ZmqConnection implements PipeTransport {
       pipe.disjoinLast(this.#delivered);
     }
     pipe.setIncomplete(peer.heldBytes, this.#delivered > 0);
-    if (!pipe.mayRead) this.#stream.pause();
+    if (!pipe.mayRead && !this.#isEnding) this.#stream.pause();
     this.#delivered = 0;
     this.#refusedBytes = 0;
   }
@@ -215,10 +235,7 @@ export class ZmqConnection implements PipeTransport {
   #fail(error: Error): void {
     this.#reason ??= error;
     this.#enter("finish");
-    if (!this.#writing) {
-      this.peer.writeControl(this.#writer);
-      if (this.#writer.length > 0) this.#write();
-    }
+    this.#outlet.flushControl();
     this.#stream.destroySoon();
   }
 
@@ -254,7 +271,7 @@ export class ZmqConnection implements PipeTransport {
       else this.#refusedBytes += costOf(message);
     }
     if (peer.pingTtlMs !== undefined) this.#pinged();
-    if (peer.hasControl) this.#flush();
+    if (peer.hasControl) this.#outlet.flush();
     if (this.pipe !== undefined && this.pipe.inbound.length > 0) this.pipe.announce();
   }
 
@@ -265,7 +282,7 @@ export class ZmqConnection implements PipeTransport {
       case "traffic":
         return this.#begin();
       case "authenticating":
-        this.#flush();
+        this.#outlet.flush();
         void this.#authenticate();
         return false;
       case "refused":
@@ -273,7 +290,7 @@ export class ZmqConnection implements PipeTransport {
         this.finish(0);
         return false;
       default:
-        this.#flush();
+        this.#outlet.flush();
         return false;
     }
   }
@@ -294,7 +311,7 @@ export class ZmqConnection implements PipeTransport {
     const { core, settings } = this.#context;
     core.tell({ type: "handshake", version: version!, mechanism, ...knownPeer(pipe) });
     if (settings.heartbeatInterval > 0 && speaksHeartbeats) this.#ensureHeartbeatTimer().start();
-    this.#flush();
+    this.#outlet.flush();
     return true;
   }
 
@@ -312,67 +329,20 @@ export class ZmqConnection implements PipeTransport {
     this.#pull();
   }
 
-  /** Writes a batch: what the protocol wants to say, then messages. */
-  #flush(): void {
-    if (this.#writing || this.#state === "closed" || this.#stream.writableEnded) return;
-    const { peer, pipe } = this;
-    const writer = this.#writer;
-    peer.writeControl(writer);
-    if (pipe !== undefined && pipe.transport === this) {
-      let count = 0;
-      let bytes = 0;
-      while (writer.length < WRITE_BYTES) {
-        const message = pipe.nextOutbound();
-        if (message === undefined) break;
-        peer.writeMessage(writer, message);
-        count += 1;
-        bytes += costOf(message);
-      }
-      this.#sendingCount = count;
-      this.#sendingBytes = bytes;
-    }
-    if (writer.length > 0) this.#write();
-    else if (this.#state === "closing") this.#endStream();
-  }
-
-  #write(): void {
-    const { chunks, batches } = this.#writer.take();
-    this.#writing = true;
-    this.#batches = batches;
-    const stream = this.#stream;
-    const last = chunks.length - 1;
-    if (last > 0) stream.cork();
-    for (let index = 0; index < last; index += 1) {
-      this.#publish("out", chunks[index]);
-      stream.write(chunks[index]!);
-    }
-    this.#publish("out", chunks[last]);
-    stream.write(chunks[last]!, this.#written);
-    if (last > 0) stream.uncork();
-  }
-
-  readonly #written = (error?: Error | null): void => {
-    if (error) return; // "close" follows
-    this.#writing = false;
-    recycle(this.#batches);
-    this.#batches = [];
-    this.#settleSent();
-    this.#flush();
-  };
-
-  #settleSent(): void {
-    const count = this.#sendingCount;
-    if (count === 0) return;
-    const bytes = this.#sendingBytes;
-    this.#sendingCount = 0;
-    this.#sendingBytes = 0;
-    this.pipe?.settled(count, bytes);
-  }
-
-  /** All is written: sends FIN and waits for the peer's; closing at once with octets unread would make the system send RST. */
+  /**
+   * All is written: sends FIN and waits for the peer's, or until its kernel has acknowledged this one; closing with octets unread would
+   * make the system send RST, at which what is under way is lost.
+   */
   #endStream(): void {
     this.#stream.end();
-    this.#destroyIn(CLOSE_MS_MAX);
+    this.#cancelLook ??= this.#in(CLOSE_MS_MAX, () => void this.#look());
+  }
+
+  async #look(): Promise<void> {
+    const acknowledged = await isAcknowledged(this.#stream);
+    if (this.#state === "closed") return;
+    if (acknowledged ?? this.#lingerMs >= 0) this.#stream.destroy();
+    else this.#cancelLook = this.#in(CLOSE_MS_MAX, () => void this.#look());
   }
 
   #destroyIn(ms: number): void {
@@ -397,7 +367,7 @@ export class ZmqConnection implements PipeTransport {
       {
         ping: (ttlMs) => {
           this.peer.ping(ttlMs);
-          this.#flush();
+          this.#outlet.flush();
         },
         dead: () =>
           this.end(
@@ -413,10 +383,11 @@ export class ZmqConnection implements PipeTransport {
     this.#cancelHandshake?.();
     this.#heartbeatTimer?.stop();
     this.#cancelDestroy?.();
+    this.#cancelLook?.();
     this.#context.core.ledger.addConnection(-CONNECTION_COST_BYTES);
     if (this.#state === "up" && !this.#reason) this.#pullRest();
     this.#enter("gone");
-    this.#settleSent();
+    this.#outlet.settle();
     this.peer.end();
     this.pipe?.setIncomplete(0, false);
     if (this.pipe !== undefined && this.pipe.inbound.length > 0) this.pipe.announce();
@@ -495,8 +466,4 @@ function setSocketOptions(stream: Stream, settings: SocketSettings): void {
   if (settings.typeOfService > 0 && "setTypeOfService" in stream && stream.remoteAddress !== undefined) {
     (stream.setTypeOfService as (value: number) => void)(settings.typeOfService);
   }
-}
-
-function flushScheduled(connection: ZmqConnection): void {
-  connection.flushNow();
 }

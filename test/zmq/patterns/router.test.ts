@@ -87,6 +87,43 @@ test("with handover the new peer takes the id over and the old connection ends",
   assert.deepEqual(text(await second.receive()), ["to the second"]);
 });
 
+test("what a peer had sent is received, however much, when another has taken over its id", async (t) => {
+  const context = new Context();
+  const router = closing(t, new Router({ context, handover: true, receiveHighWaterMark: 0 }));
+  await router.bind("tcp://127.0.0.1:*");
+  const first = closing(t, new Dealer({ routingId: "w", reconnectInterval: -1, sendHighWaterMark: 0 }));
+  first.connect(router.lastEndpoint!);
+  for (let count = 0; count < 50_000; count += 1) first.trySend("first");
+  await until(() => context.ledger.bytes > 50_000 * 300, "all messages to arrive");
+  const ended = nextEvent(router, "disconnect");
+  const second = closing(t, new Dealer({ routingId: "w" }));
+  second.connect(router.lastEndpoint!);
+  await ended;
+  for (let count = 0; count < 50_000; count += 1) assert.deepEqual(text(await router.receive()), ["w", "first"]);
+  await second.send("second");
+  assert.deepEqual(text(await router.receive()), ["w", "second"]);
+  await router.send(["w", "to the second"]);
+  assert.deepEqual(text(await second.receive()), ["to the second"]);
+});
+
+test("a ROUTER that connects learns the new id of a peer that came back with another one", async (t) => {
+  const router = closing(t, new Router({ mandatory: true, reconnectInterval: 5 }));
+  const first = new Dealer({ routingId: "first" });
+  await first.bind("tcp://127.0.0.1:*");
+  const endpoint = first.lastEndpoint!;
+  router.connect(endpoint);
+  await first.send("x");
+  assert.deepEqual(text(await router.receive()), ["first", "x"]);
+  const again = nextEvent(router, "disconnect").then(() => nextEvent(router, "handshake"));
+  await first.close();
+  const second = closing(t, new Dealer({ routingId: "second" }));
+  await second.bind(endpoint);
+  await again;
+  assert.equal(router.trySend(["first", "nobody's"]), "EHOSTUNREACH");
+  assert.equal(router.trySend(["second", "yours"]), "sent");
+  assert.deepEqual(text(await second.receive()), ["yours"]);
+});
+
 test("a probing DEALER's first message to a ROUTER is empty", async (t) => {
   const router = closing(t, new Router());
   await router.bind("tcp://127.0.0.1:*");

@@ -1,0 +1,68 @@
+/**
+ * ● What keeps the process alive, as with the `zeromq` package: a call that waits, and nothing else; a socket that is open does not. When
+ * the process has nothing more to do, sockets that still have messages to send are closed, and it waits for these and for those that
+ * are closing as long as `linger` allows, with a word about it after half a second.
+ */
+
+/** 1 hour: the timer that keeps the process alive does nothing when it fires. */
+const HOLD_MS = 3_600_000;
+
+/** 500 ms: as in the `zeromq` package. */
+const WARN_MS = 500;
+
+/** What is asked of a socket when the process has nothing more to do. */
+export interface LingeringSocket {
+  /** Whether messages wait to be sent to other processes. */
+  readonly hasUnsent: () => boolean;
+  /** Whether it was closed, and is not at its end. */
+  readonly isClosing: () => boolean;
+  /** Whether its context may be told not to wait. */
+  readonly isBlocky: () => boolean;
+  readonly close: () => Promise<void>;
+}
+
+const timer = setInterval(() => {}, HOLD_MS).unref();
+let holders = 0;
+
+/** Keeps the process alive until `release`. */
+export function hold(): void {
+  holders += 1;
+  if (holders === 1) timer.ref();
+}
+
+export function release(): void {
+  holders -= 1;
+  if (holders === 0) timer.unref();
+}
+
+/** Sockets that are bound or connected, or closing. */
+const connected = new Set<LingeringSocket>();
+
+export function enterLingering(socket: LingeringSocket): void {
+  if (connected.size === 0) process.on("beforeExit", linger);
+  connected.add(socket);
+}
+
+export function leaveLingering(socket: LingeringSocket): void {
+  connected.delete(socket);
+  if (connected.size === 0) process.off("beforeExit", linger);
+}
+
+/** The process has nothing more to do. Called again when that is so again. */
+function linger(): void {
+  const sockets = [...connected].filter(({ hasUnsent, isClosing }) => hasUnsent() || isClosing());
+  if (sockets.length === 0) return;
+  hold();
+  const warning = setTimeout(warn, WARN_MS, sockets);
+  void Promise.all(sockets.map(({ close }) => close())).then(() => {
+    clearTimeout(warning);
+    release();
+  });
+}
+
+function warn(sockets: readonly LingeringSocket[]): void {
+  const unsent = sockets.filter(({ hasUnsent }) => hasUnsent());
+  if (unsent.length === 0) return;
+  const hint = unsent.some(({ isBlocky }) => isBlocky()) ? " Set 'context.blocky = false' to change this behaviour." : "";
+  process.stderr.write(`(node:${process.pid}) WARNING: Waiting for queued ZeroMQ messages to be delivered.${hint}\n`);
+}
