@@ -10,6 +10,7 @@ const ERRNO = {
   EBADF: [9, true, "Socket is closed"],
   EAGAIN: [11, false, "Operation was not possible or timed out"],
   EACCES: [13, false, "Permission denied"],
+  EBUSY: [16, true, "Socket is busy"],
   EINVAL: [22, true, "Invalid argument"],
   EMFILE: [24, false, "Too many open file descriptors"],
   EPROTONOSUPPORT: [93, true, "Protocol not supported"],
@@ -27,6 +28,8 @@ export type ZmqErrorCode = keyof typeof ERRNO;
 interface ErrorFacts {
   /** Action, reason and value. */
   readonly detail: string;
+  /** Where `zeromq` has another text than the code's. */
+  readonly message?: string;
   /** The address that a call was given. */
   readonly address?: string | undefined;
   readonly cause?: unknown;
@@ -44,8 +47,8 @@ export type ZmqError = HoldfastError & {
 
 export function zmqError(code: ZmqErrorCode, facts: string | ErrorFacts): ZmqError {
   const [errno, usage, text] = ERRNO[code];
-  const { detail, address, cause } = typeof facts === "string" ? { detail: facts } : facts;
-  const error = new (usage ? UsageError : OperationError)(code, text, cause === undefined ? undefined : { cause });
+  const { detail, message = text, address, cause } = typeof facts === "string" ? { detail: facts } : facts;
+  const error = new (usage ? UsageError : OperationError)(code, message, cause === undefined ? undefined : { cause });
   return Object.assign(error, { errno, ...(address !== undefined && { address }), detail });
 }
 

@@ -83,7 +83,7 @@ export class FrontEnd {
     });
     for (const type of ["handshake:error:auth", "handshake:error:protocol"] as const)
       this.#router.events.on(type, ({ remoteAddress, error }) =>
-        this.#options.log("queue.peer-refused", { remote: remoteAddress, reason: error.message }),
+        this.#options.log("queue.peer-refused", { remote: remoteAddress, reason: error.detail ?? error.message }),
       );
     this.#reading = this.#read(sink);
     for (const endpoint of endpoints) await this.#router.bind(endpoint);

@@ -131,7 +131,7 @@ export class RemoteConnection implements BrokerConnection {
       if (!dealer.closed) this.#down();
     });
     for (const type of ["handshake:error:auth", "handshake:error:protocol"] as const)
-      dealer.events.on(type, ({ error }) => this.#listener.refused?.(error.message));
+      dealer.events.on(type, ({ error }) => this.#listener.refused?.(error.detail ?? error.message));
     dealer.connect(this.address);
     return dealer;
   }

@@ -7,7 +7,7 @@
  * A pipe outlives its connection when this side connects (its queue waits for the reconnect) and dies with it when the other
  * side connected. After `closed` nothing can be sent, but what was received can still be taken.
  */
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
 import type { Message } from "../../zmtp/message-parts.ts";
 import { Ring } from "../../core/ring.ts";
 import { disjoin } from "../../zmtp/frame.ts";
@@ -60,6 +60,9 @@ export interface PipeBounds {
   /** Keep only the last message each way. */
   readonly conflate: boolean;
 }
+
+/** 128 bytes: the longest that the `zeromq` package copies. */
+const COPIED_BYTES_MAX = 128;
 
 /** 16 KiB may come and go until the ledger is told: often enough for its bound, and nothing beside each message. */
 const UNTOLD_BYTES_MAX = 16 * 1024;
@@ -152,6 +155,7 @@ export class Pipe implements LedgerPipe {
 
   /** Queues a message; the caller asked `hasRoom`, or knows that it must not be refused. */
   push(message: Message, bytes: number): void {
+    if (this.transport === undefined) ownSmallParts(message);
     if (this.#conflate) this.dropOutbound();
     this.outbound.push(message);
     this.outboundCount += 1;
@@ -175,7 +179,7 @@ export class Pipe implements LedgerPipe {
   /** Takes the next message to send; `settled` follows once it is written. */
   nextOutbound(): Message | undefined {
     const message: SharedMessage | undefined = this.outbound.shift();
-    if (message?.waiting !== undefined) this.#sharedUnderWay.push(message);
+    if (this.#sharedBytes > 0 && message?.waiting !== undefined) this.#sharedUnderWay.push(message);
     return message;
   }
 
@@ -344,4 +348,12 @@ export function costOf(message: Message): number {
   let bytes = MESSAGE_COST_BYTES + PART_COST_BYTES * message.length;
   for (const part of message) bytes += part.length;
   return bytes;
+}
+
+/** What is to wait for a connection is copied when it is short, as in `zeromq`: it keeps no larger memory alive, and may be written to. */
+function ownSmallParts(message: Message): void {
+  for (let index = 0; index < message.length; index += 1) {
+    const part = message[index]!;
+    if (part.length > 0 && part.length <= COPIED_BYTES_MAX) message[index] = Buffer.from(part);
+  }
 }

@@ -29,6 +29,14 @@ export interface EventKnownPeer extends EventPeer {
   readonly userId?: string;
 }
 
+/** Who was refused, or by whom. */
+type AuthFailure = Error & {
+  /** What the authenticator answered, as in ZAP. */
+  readonly status?: 300 | 400 | 500;
+  /** What the message does not say. */
+  readonly detail?: string;
+};
+
 /** A socket's event; `type` tells which. */
 export type Event =
   | ({ readonly type: "accept" } & EventPeer)
@@ -45,8 +53,9 @@ export type Event =
   /** The last message of a peer that is gone has been received: nothing more will come under its routing id. */
   | ({ readonly type: "peer:gone"; readonly reason?: Error } & EventKnownPeer)
   | ({ readonly type: "handshake"; readonly version: string; readonly mechanism: string } & EventKnownPeer)
-  | ({ readonly type: "handshake:error:protocol"; readonly error: Error } & EventPeer)
-  | ({ readonly type: "handshake:error:auth"; readonly error: Error & { readonly status?: 300 | 400 | 500 } } & EventPeer)
+  /** The error's `detail` tells more than its message. */
+  | ({ readonly type: "handshake:error:protocol"; readonly error: Error & { readonly detail?: string } } & EventPeer)
+  | ({ readonly type: "handshake:error:auth"; readonly error: AuthFailure } & EventPeer)
   | ({ readonly type: "handshake:error:other"; readonly error: Error } & EventPeer)
   | { readonly type: "end" };
 

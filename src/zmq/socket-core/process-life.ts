@@ -21,18 +21,34 @@ export interface LingeringSocket {
   readonly close: () => Promise<void>;
 }
 
+/** 20 ms: so much longer may a process live; a call in every message would have cost 2 % of a round trip. */
+const RELEASE_MS = 20;
+
 const timer = setInterval(() => {}, HOLD_MS).unref();
 let holders = 0;
+let isHeld = false;
+let releasing = false;
 
 /** Keeps the process alive until `release`. */
 export function hold(): void {
   holders += 1;
-  if (holders === 1) timer.ref();
+  if (isHeld) return;
+  isHeld = true;
+  timer.ref();
 }
 
 export function release(): void {
   holders -= 1;
-  if (holders === 0) timer.unref();
+  if (holders > 0 || releasing) return;
+  releasing = true;
+  setTimeout(released, RELEASE_MS);
+}
+
+function released(): void {
+  releasing = false;
+  if (holders > 0) return;
+  isHeld = false;
+  timer.unref();
 }
 
 /** Sockets that are bound or connected, or closing. */

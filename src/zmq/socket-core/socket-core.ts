@@ -69,8 +69,8 @@ export class SocketCore implements PipeOwner {
   #state: SocketState = "open";
   /** Endpoints and connections that are open. */
   #openCount = 0;
-  /** Binds and unbinds. */
-  #underWay = 0;
+  /** A bind or unbind is under way. */
+  #isBusy = false;
   #closeLater: (() => void) | undefined;
 
   constructor({
@@ -119,7 +119,7 @@ export class SocketCore implements PipeOwner {
 
   /** Whether a bind or unbind is under way. */
   get isBusy(): boolean {
-    return this.#underWay > 0;
+    return this.#isBusy;
   }
 
   get readable(): boolean {
@@ -304,20 +304,25 @@ export class SocketCore implements PipeOwner {
     this.#onClosed();
   }
 
-  /** Binds or unbinds: a `close` meanwhile comes after it. */
+  /** Binds or unbinds, one at a time: a `close` meanwhile comes after it. @throws EBUSY while another one is under way */
   async whileBusy(act: () => Promise<void>): Promise<void> {
-    this.#underWay += 1;
+    if (this.#isBusy)
+      throw zmqError("EBUSY", {
+        message: "Socket is blocked by a bind or unbind operation",
+        detail: "Await the bind or unbind that is under way",
+      });
+    this.#isBusy = true;
     try {
       await act();
     } finally {
-      this.#underWay -= 1;
-      if (this.#underWay === 0) this.#closeLater?.();
+      this.#isBusy = false;
+      this.#closeLater?.();
     }
   }
 
   /** @param closeEndpoints ends what is open, each of which tells so by `gone` */
   close(closeEndpoints: () => void): void {
-    if (this.#underWay > 0) {
+    if (this.#isBusy) {
       if (this.#state === "open") this.#state = after(SOCKET, this.#state, "closeLater");
       this.#closeLater = () => this.close(closeEndpoints);
       return;

@@ -115,7 +115,7 @@ export abstract class Socket extends OptionHolder {
   }
 
   protected override optionChanged(atOnce: boolean): void {
-    if (this.#bound.size + this.#connected.size === 0 && !this.core.isBusy) return;
+    if (!this.isAttached && !this.core.isBusy) return;
     if (atOnce) this.core.boundsChanged();
     else process.emitWarning("Socket option will not take effect until next connect/bind.", { code: "HOLDFAST_ZMQ_OPTION" });
   }
@@ -149,6 +149,11 @@ export abstract class Socket extends OptionHolder {
   /** The endpoint bound or connected last, with the port that was taken for `*` or 0. */
   get lastEndpoint(): string | null {
     return this.#lastEndpoint;
+  }
+
+  /** @internal Whether it is bound or connected. */
+  get isAttached(): boolean {
+    return this.#bound.size + this.#connected.size > 0;
   }
 
   /** The mechanism that the options ask for; null: none. */

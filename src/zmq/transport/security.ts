@@ -1,5 +1,6 @@
 /** ● Which mechanism a connection uses, and the authenticator's verdict on its peer. */
 import { Buffer } from "node:buffer";
+import { ProtocolError } from "../../core/errors.ts";
 import { KEY_BYTES } from "../../zmtp/curve/curve-box.ts";
 import { CurveClient } from "../../zmtp/curve/curve-client.ts";
 import { CurveServer } from "../../zmtp/curve/curve-server.ts";
@@ -49,7 +50,11 @@ export function mechanismMaker(type: SocketTypeName, routingId: Uint8Array, sett
   }
 }
 
-/** Asks an authenticator. Never rejects: one that throws has refused with 500, and so has one that is gone. */
+/**
+ * Asks an authenticator. One that throws has refused with 500, and so has one that is gone.
+ *
+ * @throws ProtocolError when it is a ZAP handler whose reply cannot be read
+ */
 export async function askAuthenticator(
   authenticator: Authenticator | null,
   credentials: MechanismCredentials,
@@ -62,7 +67,8 @@ export async function askAuthenticator(
     const answer = await authenticator(request);
     if (typeof answer === "boolean") return { status: answer ? 200 : 400 };
     return { status: answer.status ?? 200, ...(answer.userId !== undefined && { userId: answer.userId }) };
-  } catch {
+  } catch (error) {
+    if (error instanceof ProtocolError) throw error;
     return { status: 500 }; // the peer is told nothing of the reason
   }
 }

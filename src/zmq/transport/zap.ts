@@ -5,6 +5,7 @@
 import { Buffer } from "node:buffer";
 import { EMPTY_BUFFER } from "../../core/buffers.ts";
 import type { Clock } from "../../core/clock.ts";
+import { ProtocolError } from "../../core/errors.ts";
 import type { Verdict } from "../../zmtp/mechanism.ts";
 import type { Message } from "../../zmtp/message-parts.ts";
 import { decodeZ85 } from "../../zmtp/curve/z85.ts";
@@ -16,6 +17,8 @@ import type { AuthRequest } from "../socket-core/settings.ts";
 
 export const ZAP_NAME = "zeromq.zap.01";
 const VERSION = "1.0";
+/** Delimiter, version, request id, status code, status text, user id, metadata. */
+const REPLY_PARTS = 7;
 const STATUSES = [200, 300, 400, 500] as const;
 
 /** No bounds: when the handler does not answer, the handshake's timeout ends the connections that wait for it. */
@@ -31,7 +34,7 @@ const SETTINGS = {
 export class ZapClient {
   readonly #names: InprocNames;
   readonly #clock: Clock;
-  readonly #waiting = new Map<string, (verdict: Verdict) => void>();
+  readonly #waiting = new Map<string, PromiseWithResolvers<Verdict>>();
   #core: SocketCore | undefined;
   #lastId = 0;
 
@@ -40,13 +43,14 @@ export class ZapClient {
     this.#clock = clock;
   }
 
-  /** The handler's verdict; 500 when its reply cannot be read or it goes away. */
+  /** The handler's verdict; 500 when it goes away. Rejects with a ProtocolError when its reply cannot be read. */
   ask(request: AuthRequest): Promise<Verdict> {
     this.#lastId += 1;
     const id = String(this.#lastId);
-    const verdict = new Promise<Verdict>((resolve) => this.#waiting.set(id, resolve));
+    const verdict = Promise.withResolvers<Verdict>();
+    this.#waiting.set(id, verdict);
     this.#connect().trySend(requestParts(id, request));
-    return verdict;
+    return verdict.promise;
   }
 
   #connect(): SocketCore {
@@ -83,17 +87,23 @@ export class ZapClient {
     }
   }
 
+  /** A reply without an id that is known is taken for one to the oldest request: somebody waits for it. */
   #answer(reply: Message): void {
-    const id = String(reply[2] ?? "");
-    const resolve = this.#waiting.get(id);
+    const known = String(reply[2] ?? "");
+    const [id, verdict] = this.#waiting.has(known) ? [known, this.#waiting.get(known)!] : ([...this.#waiting].at(0) ?? []);
+    if (id === undefined) return;
     this.#waiting.delete(id);
-    resolve?.(readReply(reply));
+    try {
+      verdict!.resolve(readReply(reply, id));
+    } catch (error) {
+      verdict!.reject(error);
+    }
   }
 
   #ended(core: SocketCore): void {
     core.close(() => {});
     this.#core = undefined;
-    for (const resolve of this.#waiting.values()) resolve({ status: 500 });
+    for (const { resolve } of this.#waiting.values()) resolve({ status: 500 });
     this.#waiting.clear();
   }
 }
@@ -104,10 +114,27 @@ function requestParts(id: string, request: AuthRequest): Message {
   return ["", VERSION, id, domain, address, routingId, mechanism, ...credentials].map((part) => Buffer.from(part as string));
 }
 
-function readReply(reply: Message): Verdict {
-  const [delimiter, version, , code, , userId] = reply;
+/** @throws ProtocolError ERR_ZAP_MALFORMED_REPLY, ERR_ZAP_BAD_VERSION, ERR_ZAP_BAD_REQUEST_ID, ERR_ZAP_INVALID_STATUS_CODE */
+function readReply(reply: Message, expected: string): Verdict {
+  const [delimiter, version, id, code, , userId] = reply;
+  if (delimiter?.length !== 0 || reply.length !== REPLY_PARTS) {
+    throw new ProtocolError(
+      "ERR_ZAP_MALFORMED_REPLY",
+      `Cannot read ZAP reply: it has ${reply.length} parts, not ${REPLY_PARTS}`,
+    );
+  }
+  if (String(version) !== VERSION) {
+    throw new ProtocolError("ERR_ZAP_BAD_VERSION", `Cannot read ZAP reply: its version is ${String(version)}, not ${VERSION}`);
+  }
+  if (String(id) !== expected) {
+    throw new ProtocolError(
+      "ERR_ZAP_BAD_REQUEST_ID",
+      `Cannot read ZAP reply: it answers request ${String(id)}, not ${expected}`,
+    );
+  }
   const status = STATUSES.find((known) => String(known) === String(code));
-  if (delimiter?.length !== 0 || String(version) !== VERSION || status === undefined || reply.length !== 7)
-    return { status: 500 };
+  if (status === undefined) {
+    throw new ProtocolError("ERR_ZAP_INVALID_STATUS_CODE", `Cannot read ZAP reply: its status is ${String(code)}`);
+  }
   return { status, userId: String(userId) };
 }

@@ -6,10 +6,10 @@
 import type { Buffer } from "node:buffer";
 import type { Socket as Stream } from "node:net";
 import type { Cancel } from "../../core/clock.ts";
-import { OperationError, ProtocolError } from "../../core/errors.ts";
+import { OperationError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
 import { tap, type TapEvent } from "../../core/tap.ts";
-import { HandshakeRefused } from "../../zmtp/mechanism.ts";
+import type { Verdict } from "../../zmtp/mechanism.ts";
 import { Peer } from "../../zmtp/peer.ts";
 import type { SocketTypeName } from "../../zmtp/socket-type.ts";
 import { CLOSE_MS_MAX, CONNECTION_COST_BYTES, WASTED_BYTES_MAX } from "../limits.ts";
@@ -19,6 +19,7 @@ import { routingIdOf, type Authenticator, type SocketSettings } from "../socket-
 import { type SocketCore, knownPeer } from "../socket-core/socket-core.ts";
 import { nextTurn, turnIsOver } from "../socket-core/turn.ts";
 import { isAcknowledged } from "./acknowledged.ts";
+import { handshakeFailure } from "./handshake-event.ts";
 import { HeartbeatTimer } from "./heartbeat-timer.ts";
 import type { OnReadStream } from "./onread-stream.ts";
 import { Outlet, type OutletHost } from "./outlet.ts";
@@ -59,6 +60,7 @@ export class ZmqConnection implements PipeTransport, OutletHost {
   #state: ZmqConnectionState = "handshaking";
   /** Undefined until there is a heartbeat to watch, this side's or the peer's. */
   #heartbeatTimer: HeartbeatTimer | undefined;
+  #verdict: Verdict | undefined;
   #cancelHandshake: Cancel | undefined;
   #cancelDestroy: Cancel | undefined;
   #cancelLook: Cancel | undefined;
@@ -186,9 +188,10 @@ export class ZmqConnection implements PipeTransport, OutletHost {
       this.#fail(error as Error);
       return;
     }
-    if (turnIsOver()) this.#pullNextTurn();
-    else this.#pull();
-    this.#retain();
+    if (turnIsOver()) {
+      this.#pullNextTurn();
+      this.#retain();
+    } else this.#pull();
   }
 
   /** While the rest goes out the peer's PINGs are answered, so that a slow one does not take this side for dead; its messages are dropped. */
@@ -286,7 +289,9 @@ export class ZmqConnection implements PipeTransport, OutletHost {
         void this.#authenticate();
         return false;
       case "refused":
-        this.#reason ??= new OperationError("ERR_ZMTP_REFUSED", "The authenticator refused the peer");
+        this.#reason ??= Object.assign(new OperationError("ERR_ZMTP_REFUSED", "The authenticator refused the peer"), {
+          status: this.#verdict?.status,
+        });
         this.finish(0);
         return false;
       default:
@@ -318,13 +323,15 @@ export class ZmqConnection implements PipeTransport, OutletHost {
   async #authenticate(): Promise<void> {
     const { settings, authenticator } = this.#context;
     this.#stream.pause();
-    const verdict = await askAuthenticator(authenticator(), this.peer.credentials!, {
-      domain: settings.zapDomain ?? "",
-      remoteAddress: this.remoteAddress,
-      routingId: routingIdOf(settings),
-    });
+    const asked = { domain: settings.zapDomain ?? "", remoteAddress: this.remoteAddress, routingId: routingIdOf(settings) };
+    try {
+      this.#verdict = await askAuthenticator(authenticator(), this.peer.credentials!, asked);
+    } catch (error) {
+      if (!this.#isEnding) this.#fail(error as Error);
+      return;
+    }
     if (this.#isEnding || this.peer.state !== "authenticating") return;
-    this.peer.authenticated(verdict);
+    this.peer.authenticated(this.#verdict);
     this.#stream.resume();
     this.#pull();
   }
@@ -402,7 +409,7 @@ export class ZmqConnection implements PipeTransport, OutletHost {
     const reason = this.#reason;
     if (pipe === undefined) {
       const error = reason ?? new Error("Peer closed the connection during the handshake");
-      core.tell({ type: handshakeEnd(error), address, remoteAddress, error });
+      core.tell(handshakeFailure(error, { address, remoteAddress }));
     }
     const known = pipe?.peer ? knownPeer(pipe) : { address, remoteAddress };
     core.tell({ type: "disconnect", ...known, ...(reason && { reason }) });
@@ -447,12 +454,6 @@ export class ZmqConnection implements PipeTransport, OutletHost {
       ...(kind === "close" && this.#reason && { reason: this.#reason.message }),
     } satisfies TapEvent);
   }
-}
-
-function handshakeEnd(error: Error): "handshake:error:auth" | "handshake:error:protocol" | "handshake:error:other" {
-  if (error instanceof HandshakeRefused) return "handshake:error:auth";
-  if ("code" in error && error.code === "ERR_ZMTP_REFUSED") return "handshake:error:auth";
-  return error instanceof ProtocolError ? "handshake:error:protocol" : "handshake:error:other";
 }
 
 function setSocketOptions(stream: Stream, settings: SocketSettings): void {

@@ -92,10 +92,30 @@ test("a proxy reads no faster than its other side takes, and pauses", async (t) 
   await running;
 });
 
-test("a proxy between two sockets that only send, or closed ones, is refused", async () => {
+test("a proxy needs two sockets that are bound or connected, and of which one receives what the other can send", async (t) => {
   const context = new Context();
-  await assert.rejects(new Proxy(new Push({ context }), new Push({ context })).run(), { code: "EINVAL" });
-  const closed = new Pull({ context });
-  await closed.close();
-  await assert.rejects(new Proxy(closed, new Push({ context })).run(), { code: "EBADF" });
+  const bound = async <S extends Push | Pull>(socket: S): Promise<S> => {
+    closing(t, socket);
+    await socket.bind(`inproc://${bindings}`);
+    bindings += 1;
+    return socket;
+  };
+  let bindings = 0;
+  const pushes = [await bound(new Push({ context })), await bound(new Push({ context }))] as const;
+  await assert.rejects(new Proxy(...pushes).run(), { code: "EINVAL" });
+  const pull = await bound(new Pull({ context }));
+  const loose = closing(t, new Push({ context }));
+  await assert.rejects(new Proxy(pull, loose).run(), { code: "EINVAL", message: "Back-end socket must be bound or connected" });
+  await pull.close();
+  await assert.rejects(new Proxy(pull, pushes[0]).run(), { message: "Front-end socket must be bound or connected" });
+  assert.throws(() => new Proxy(pull, undefined as never), TypeError);
+  assert.throws(() => new Proxy(pull, {} as never), { code: "EINVAL" });
+});
+
+test("a proxy that does not run cannot be steered", () => {
+  const context = new Context();
+  const proxy = new Proxy(new Pull({ context }), new Push({ context }));
+  for (const steer of ["pause", "resume", "terminate"] as const) {
+    assert.throws(() => proxy[steer](), { code: "EBADF", message: "Socket is closed" });
+  }
 });
