@@ -32,6 +32,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-key
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-user-timeout
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l log
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l log-level
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l peers
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue-curve-clients
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue-curve-keys
@@ -48,6 +49,9 @@ complete -c holdfast -n "__fish_seen_subcommand_from listen" -l ca
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l cert
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l config
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l count
+complete -c holdfast -n "__fish_seen_subcommand_from listen" -l dashboard
+complete -c holdfast -n "__fish_seen_subcommand_from listen" -l dashboard-token
+complete -c holdfast -n "__fish_seen_subcommand_from listen" -l dashboard-token-file
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l idle
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l interval
@@ -55,6 +59,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from listen" -l json
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l key
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l log
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l log-level
+complete -c holdfast -n "__fish_seen_subcommand_from listen" -l peers
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l session
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l sessions
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l token-file
@@ -76,6 +81,9 @@ complete -c holdfast -n "__fish_seen_subcommand_from cache" -l auth-file
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l cluster
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l conn-limit
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l daemon
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l dashboard
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l dashboard-token
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l dashboard-token-file
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l delimiter
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l disable-cas
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l disable-dumping
@@ -97,6 +105,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from cache" -l max-item-size
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l max-reqs-per-event
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l memory-file
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l memory-limit
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l peers
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l pidfile
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l port
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l protocol
@@ -112,6 +121,9 @@ complete -c holdfast -n "__fish_seen_subcommand_from cache" -l version
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l config
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l curve-clients
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l curve-keys
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l dashboard
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l dashboard-token
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l dashboard-token-file
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l data
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l group
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l help
@@ -121,6 +133,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l log-level
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l max-body
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l max-bytes
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l peers
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l plain-users
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l replicas
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l reserve
@@ -257,12 +270,17 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from keygen" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from keygen" -l json
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l concurrency
+complete -c holdfast -n "__fish_seen_subcommand_from work" -l config
+complete -c holdfast -n "__fish_seen_subcommand_from work" -l dashboard
+complete -c holdfast -n "__fish_seen_subcommand_from work" -l dashboard-token
+complete -c holdfast -n "__fish_seen_subcommand_from work" -l dashboard-token-file
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l drain
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l json
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l key-file
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l log
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l log-level
+complete -c holdfast -n "__fish_seen_subcommand_from work" -l peers
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l server-key
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l timeout
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l url
@@ -297,6 +315,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l link-user-timeout
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l log
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l log-level
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l peers
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l queue
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l queue-curve-clients
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l queue-curve-keys

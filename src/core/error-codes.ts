@@ -137,6 +137,8 @@ export const ERROR_CODES = {
   WIRE_CAPTURE_FAILED: "Packets cannot be captured on this machine; the message says why",
   // dashboard
   DASHBOARD_TOKEN_REQUIRED: "On another address than loopback the dashboard needs a token of at least 16 characters",
+  DASHBOARD_AUTHORIZE_REQUIRED: "A board needs to know who may look: `authorize`, or `open: true` for everybody",
+  DASHBOARD_OPTIONS_INVALID: "An option of a board cannot be used; the message says which and why",
   DASHBOARD_NOT_THERE: "The requested object has ended or does not exist; reload the page",
   DASHBOARD_DEMONSTRATION_FAILED: "The demonstration's peer cannot be started; the message says why",
   DASHBOARD_REQUEST_INVALID: "A value of the request is out of range; the message says which",

@@ -80,3 +80,15 @@ export const UNDO_MS = 10_000;
 
 /** 60 s for what is done to many tasks: a million are written in ten parts of half a second. */
 export const BULK_MS_MAX = 60_000;
+
+/** 256 processes of a farm on one page: each costs a request every two seconds while somebody looks. */
+export const FARM_MEMBERS_MAX = 256;
+
+/** 2 s for a peer's answer: a healthy one takes milliseconds, and whoever looks wants to know of the others now. */
+export const MEMBER_MS_MAX = 2000;
+
+/** 2 s between two questions to a peer. */
+export const MEMBERS_STALE_MS = 2000;
+
+/** 64 KiB of a peer's answer, which has a few hundred bytes. */
+export const MEMBER_BYTES_MAX = 64 * 1024;

@@ -33,5 +33,5 @@ export { withoutPassword } from "./cluster/nats/nats-url.ts";
 export type { OnParentDead } from "./tasks/task-policy.ts";
 export type { QueueSettings } from "./tasks/queue-settings.ts";
 export { GiveUp, type Handler, type TaskContext } from "./client/handler.ts";
-export { Worker, worker } from "./client/worker.ts";
+export { Worker, worker, type WorkerSnapshot } from "./client/worker.ts";
 export type { WorkerOptions } from "./client/worker-options.ts";

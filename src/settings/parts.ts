@@ -90,9 +90,33 @@ export const LINK = table("link", {
   ca: { kind: named("file"), text: "certificates that peers must have one from (PEM)" },
 });
 
-const DASHBOARD = table("dashboard", {
-  listen: { kind: named("address"), text: "where the dashboard listens", default: "127.0.0.1:8280", together: "dashboard" },
-  token: { kind: secret, text: "access token of the dashboard; required on a non-loopback address" },
+const PAGE = {
+  kind: named("address"),
+  text: "where the page, metrics and health are",
+  together: "dashboard",
+  alone: "dashboard",
+} as const;
+
+/** Of `holdfast up`, which has a page unless told otherwise. */
+export const DASHBOARD = table("dashboard", {
+  listen: { ...PAGE, default: "127.0.0.1:8280" },
+  token: {
+    kind: secret,
+    text: "access token of the page; required on a non-loopback address",
+    alone: "dashboard-token",
+  },
+  peers: {
+    kind: list("address"),
+    text: "dashboards of other processes, shown on the same page; a name may lead to several; they have the same token",
+    together: "peers",
+    alone: "peers",
+  },
+});
+
+/** Of a part that runs alone: no page unless asked for. */
+export const DASHBOARD_ALONE = table("dashboard", {
+  ...DASHBOARD.settings,
+  listen: PAGE,
 });
 
 /** What every command that goes on tells, and how. */
@@ -113,3 +137,6 @@ export const LOG = table("log", {
 
 /** The settings of `holdfast up`, its parts in the order in which they start. */
 export const PARTS = [CACHE, QUEUE, LINK, DASHBOARD, LOG] as const;
+
+/** All that a settings file may say. */
+export const ALL_PARTS = [...PARTS] as const;

@@ -33,9 +33,16 @@ interface Given {
   readonly from: string;
 }
 
-/** @throws UsageError SETTING_INVALID, SETTING_UNKNOWN (a name in the file that is no setting) */
-export function resolve(all: readonly NamedSetting[], sources: Sources): ResolvedSetting[] {
-  const inFile = fileValues(all, sources.file);
+/**
+ * @param known all that a file may say: one file is that of all processes, of which each takes its own part
+ * @throws UsageError SETTING_INVALID, SETTING_UNKNOWN (a name in the file that is no setting)
+ */
+export function resolve(
+  all: readonly NamedSetting[],
+  sources: Sources,
+  known: readonly NamedSetting[] = all,
+): ResolvedSetting[] {
+  const inFile = fileValues(known, sources.file);
   return all.map((named) => {
     const { kind, default: usual } = named.setting;
     const given =

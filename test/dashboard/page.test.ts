@@ -14,6 +14,7 @@ import type { TestServers } from "./test-servers.ts";
 const needs = requires("chromium");
 const VIEWS = {
   overview: "No problems|Problems",
+  farm: "Cache servers",
   cache: "Slab classes",
   queue: "Tasks of",
   link: "Keep-alive demonstration",
@@ -81,6 +82,19 @@ test(
     }
   },
 );
+
+test("a farm is on one page: this process, a peer with its share of the keys, and one that is down", needs, async () => {
+  const watched = await openView("farm");
+  const { page } = watched;
+  const processes = page.getByRole("region", { name: "Table: Processes" });
+  await processes.getByRole("row", { name: /127\.0\.0\.1:\d+ down for .*ECONNREFUSED/ }).waitFor();
+  await processes.getByRole("row", { name: /this one up/ }).waitFor();
+  await processes.getByRole("row", { name: /127\.0\.0\.1:\d+ up cache/ }).waitFor();
+  const caches = page.getByRole("region", { name: "Table: Cache servers" });
+  assert.equal(await caches.getByText(/^\s*50(\.0)?\s?%\s*$/).count(), 2, "both processes show the same cache here");
+  await page.getByRole("link", { name: "Farm" }).waitFor();
+  await close(watched);
+});
 
 test("the colours can be chosen against the system's, and the choice is remembered", needs, async () => {
   const watched = await openView("overview", { scheme: "light" });

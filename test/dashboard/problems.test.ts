@@ -33,6 +33,7 @@ function sample(seconds: number, { queue, broker, cache, link }: Given): Sample 
     memory: { residentBytes: 0, heapBytes: 0 },
     cpuMs: 0,
     link,
+    workers: undefined,
     cache: cache && ({ limitBytes: 64 * 1024 ** 2, evictions: 0, ...cache } as CacheNumbers),
     queue:
       queue || broker

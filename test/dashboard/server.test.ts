@@ -6,7 +6,7 @@ import type { IncomingMessage } from "node:http";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Dashboard } from "../../src/dashboard/index.ts";
-import { metricsOf } from "../../src/dashboard/server/metrics.ts";
+import { Metrics } from "../../src/dashboard/server/metrics.ts";
 import { EventStreams } from "../../src/dashboard/server/event-streams.ts";
 import type { DashboardOptions } from "../../src/dashboard/index.ts";
 
@@ -177,9 +177,9 @@ test("/metrics tells stable names with the parts' numbers", async () => {
 test("a scrape asks each part for its numbers once", async () => {
   let asked = 0;
   const counted = { ...cache, stats: () => ((asked += 1), cache.stats()) };
-  const registry = metricsOf({ cache: counted }, { upMs: () => 0 });
+  const metrics = new Metrics({ cache: counted }, { upMs: () => 0 });
   for (const scrapes of [1, 2]) {
-    await registry.metrics();
+    await metrics.text();
     assert.equal(asked, scrapes);
   }
 });

@@ -39,7 +39,13 @@ export async function startTestServers(): Promise<TestServers> {
   const broker = new Broker({ listen: "tcp://127.0.0.1:0", data: false });
   await broker.listen();
   const link = await listen({ port: 0, idle: "5s", interval: "10s", count: 3 });
-  const dashboard = new Dashboard({ listen: "127.0.0.1:0", cache, queue: broker, link });
+  const peer = new Dashboard({ listen: "127.0.0.1:0", cache });
+  await peer.listen();
+  const gone = new Dashboard({ listen: "127.0.0.1:0" });
+  await gone.listen();
+  await gone.close();
+  const peers = [peer.address, gone.address];
+  const dashboard = new Dashboard({ listen: "127.0.0.1:0", cache, queue: broker, link, peers });
   await dashboard.listen();
 
   const client = new CacheClient({ servers: [cache.address] });
@@ -75,7 +81,7 @@ export async function startTestServers(): Promise<TestServers> {
     sensor,
     dashboard,
     async close() {
-      await dashboard.close();
+      await Promise.all([dashboard.close(), peer.close()]);
       await done.close();
       await Promise.all([emails.close(), reports.close(), sensor.close(), client.close()]);
       await Promise.all([broker.close(), link.close(), cache.close()]);

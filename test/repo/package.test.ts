@@ -128,9 +128,18 @@ suite("the package", () => {
       });
       assert.equal((await fetch(`http://${address("dashboard")}/health`)).status, 200);
 
-      const entryPoints = ["cache", "zmq", "queue", "link", "keyv", "unstorage", "express-session", "rate-limit", "next"].map(
-        (entryPoint) => `Object.keys(require("holdfast/${entryPoint}")).length > 0`,
-      );
+      const entryPoints = [
+        "board",
+        "cache",
+        "zmq",
+        "queue",
+        "link",
+        "keyv",
+        "unstorage",
+        "express-session",
+        "rate-limit",
+        "next",
+      ].map((entryPoint) => `Object.keys(require("holdfast/${entryPoint}")).length > 0`);
       const required = await execute(node, ["--input-type=commonjs", "-p", entryPoints.join(" && ")], { cwd: app });
       assert.equal(required.stdout, "true\n");
 

@@ -6,7 +6,10 @@ import { HoldfastError, codeOf } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { type CacheCommand, FlagError, readCacheCommand } from "./memcached-options.ts";
 import { CACHE_HELP, CACHE_LICENCE } from "./help.ts";
-import { commandLog, readLogFlags } from "../shared/command-log.ts";
+import { DASHBOARD_ALONE, LOG } from "../../settings/parts.ts";
+import { commandLog } from "../shared/command-log.ts";
+import { ownPage } from "../shared/own-page.ts";
+import { flagSettings } from "../shared/setting-flags.ts";
 import { warnIfOpen } from "../shared/open-warning.ts";
 import { stopRequest } from "../shared/stop-request.ts";
 
@@ -14,6 +17,9 @@ import { stopRequest } from "../shared/stop-request.ts";
 const DAEMON_VARIABLE = "HOLDFAST_CACHE_DAEMON";
 /** memcached writes the ports in use to the file that this variable names. */
 const PORT_FILE_VARIABLE = "MEMCACHED_PORT_FILENAME";
+
+/** memcached's flags say the rest. */
+const SETTINGS = { tables: [DASHBOARD_ALONE, LOG], alone: true } as const;
 
 export async function run(argv: readonly string[]): Promise<number> {
   let command: CacheCommand;
@@ -39,8 +45,9 @@ const TEXTS: Readonly<Partial<Record<CacheCommand["act"], string>>> = {
   version: "holdfast cache (memcached 1.6.45)\n",
 };
 
-async function serve({ options, pidFile, user, notes, coreFiles, log: words }: CacheCommand): Promise<number> {
-  const log = commandLog(readLogFlags(words), { level: "warning" });
+async function serve({ options, pidFile, user, notes, coreFiles, own }: CacheCommand): Promise<number> {
+  const settings = flagSettings(own, SETTINGS);
+  const log = commandLog(settings.log, { level: "warning" });
   process.stderr.on("error", () => {}); // a closed log reader must not end the server
   for (const note of notes) process.stderr.write(`${note}\n`);
   if (coreFiles && !(await allowCoreFiles())) return 1;
@@ -70,12 +77,16 @@ async function serve({ options, pidFile, user, notes, coreFiles, log: words }: C
   writePorts(server);
   const daemon = process.env[DAEMON_VARIABLE] !== undefined;
   if (pidFile !== undefined && daemon) writeFileSync(pidFile, `${process.pid}\n`);
-  if (daemon) {
-    process.send?.("listening");
-    process.disconnect?.();
+  try {
+    await using _page = await ownPage(settings.dashboard, { cache: server }, log);
+    if (daemon) {
+      process.send?.("listening");
+      process.disconnect?.();
+    }
+    await Promise.race([stop.requested, server.shutdownAsked]);
+  } finally {
+    await server.close();
   }
-  await Promise.race([stop.requested, server.shutdownAsked]);
-  await server.close();
   if (pidFile !== undefined && daemon) rmSync(pidFile, { force: true });
   return 0;
 }

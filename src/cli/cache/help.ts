@@ -40,6 +40,10 @@ holdfast cache: a cache server for memcached's protocols, with memcached's flags
     --cluster=<nodes>     nodes that "config get cluster" returns, as host|ip|port,host|ip|port
     --log=<format>        how events are written on stderr: text or json (default: text)
     --log-level=<level>   which events: error, warning, info or debug, and what is worse (default: warning)
+    --dashboard=<addr>    where the page, metrics and health are (default: nowhere)
+    --dashboard-token=<token>, --dashboard-token-file=<file>
+                          access token of the page; required on a non-loopback address
+    --peers=<addr>        dashboards of other processes, comma-separated, shown on the same page
 -o, --extended            comma-separated list of extended options:
    - maxconns_fast, no_maxconns_fast: over the connection limit, answer with an error, or let clients wait
    - hashpower, no_hashexpand, hash_algorithm

@@ -4,13 +4,15 @@
  */
 import type { CacheServerOptions } from "../../cache/server/index.ts";
 import { showAddress } from "../../core/address.ts";
-import type { LogFlags } from "../shared/command-log.ts";
 
 const PAGE_BYTES = 1024 * 1024;
 const PORT_DEFAULT = 11_211;
 /** memcached's variable for a user file where it is built without a SASL database. */
 const SASL_FILE_VARIABLE = "MEMCACHED_SASL_PWDB";
 const NO_SASL_FILE = `ERROR: SASL needs a user file: set ${SASL_FILE_VARIABLE} to a file with lines 'user:password'.`;
+
+/** By name, without dashes. */
+export type OwnFlags = Readonly<Record<string, readonly string[]>>;
 
 /** A command line that memcached refuses, with its message. */
 export class FlagError extends Error {}
@@ -26,7 +28,8 @@ export interface CacheCommand {
   readonly coreFiles: boolean;
   /** Warnings for stderr about flags that are accepted and have no effect. */
   readonly notes: readonly string[];
-  readonly log: LogFlags;
+  /** Holdfast's own: the log and the page. */
+  readonly own: OwnFlags;
 }
 
 /**
@@ -41,8 +44,8 @@ export function readCacheCommand(argv: readonly string[]): CacheCommand {
     if (state.act !== "serve") break;
   }
   if (state.act === "serve") finish(state);
-  const { act, options, daemon, pidFile, user, notes, coreFiles, log } = state;
-  return { act, options, daemon, pidFile, user, notes, coreFiles, log };
+  const { act, options, daemon, pidFile, user, notes, coreFiles, own } = state;
+  return { act, options, daemon, pidFile, user, notes, coreFiles, own };
 }
 
 type Setter = (state: FlagState, value: string) => unknown;
@@ -129,8 +132,9 @@ const FLAGS: readonly Flag[] = [
     state.tune.detail = 1;
   }),
   valued("cluster", "cluster", (state, value) => (state.options.cluster = value.split(","))),
-  valued("log", "log", (state, value) => (state.log.log = value)),
-  valued("log-level", "log-level", (state, value) => (state.log.logLevel = value)),
+  ...["log", "log-level", "dashboard", "dashboard-token", "dashboard-token-file", "peers"].map((name) =>
+    valued(name, name, (state, value) => (state.own[name] = [value])),
+  ),
 ];
 const byShort = new Map(FLAGS.map((flag) => [flag.short, flag]));
 const byLong = new Map(FLAGS.map((flag) => [flag.long, flag]));
@@ -164,7 +168,7 @@ class FlagState {
   user: string | undefined;
   notes: string[] = [];
   coreFiles = false;
-  log: Writable<LogFlags> = {};
+  own: Record<string, readonly string[]> = {};
 }
 
 /**

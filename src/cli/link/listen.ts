@@ -10,12 +10,13 @@ import { showDuration } from "../../core/units.ts";
 import { bound, listen, type ByteLink, type LinkServer, type SessionServer, type TuneReport } from "../../link/index.ts";
 import { commandLog } from "../shared/command-log.ts";
 import { flags, parse } from "../shared/flags.ts";
-import { LINK, LOG } from "../../settings/parts.ts";
+import { DASHBOARD_ALONE, LINK, LOG } from "../../settings/parts.ts";
 import { type LinkListenOptions, linkOptions } from "../shared/part-options.ts";
 import { readSettings, settingFlags } from "../shared/setting-flags.ts";
 import { readToken } from "./link-flags.ts";
 import { terminalOutput, type PrintUnit, type TerminalOutput } from "./printers.ts";
 import { listenError } from "../shared/listen-error.ts";
+import { ownPage } from "../shared/own-page.ts";
 import { warnIfOpen } from "../shared/open-warning.ts";
 import { stopRequest } from "../shared/stop-request.ts";
 
@@ -28,7 +29,7 @@ interface Flags {
 
 type ListenAddress = Address & LinkListenOptions;
 
-const SETTINGS = { tables: [LINK, LOG], alone: true } as const;
+const SETTINGS = { tables: [LINK, DASHBOARD_ALONE, LOG], alone: true } as const;
 
 /** Tells an event: in the words of a line for people, unless --log or --log-level asks for the log's. */
 type Tell = (event: LogEvent, facts: LogFacts, ...lines: string[]) => void;
@@ -70,8 +71,12 @@ export async function run(argv: readonly string[]): Promise<number> {
   tell("link.listening", { address: server.address }, `listening on ${server.address}`);
   output.print.event?.({ event: "listening", address: server.address });
 
-  await stop.requested;
-  await server.close();
+  try {
+    await using _page = await ownPage(settings.dashboard, { link: server }, log);
+    await stop.requested;
+  } finally {
+    await server.close();
+  }
   return 0;
 }
 

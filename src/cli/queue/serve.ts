@@ -1,17 +1,18 @@
 /** ● `holdfast queue serve`: the broker alone, until SIGINT or SIGTERM. SIGHUP reads the files of users or keys again, if there are any. */
 import { codeOf } from "../../core/errors.ts";
 import { Broker } from "../../queue/index.ts";
-import { LOG, QUEUE } from "../../settings/parts.ts";
+import { DASHBOARD_ALONE, LOG, QUEUE } from "../../settings/parts.ts";
 import { flags, parse } from "../shared/flags.ts";
 import { commandLog } from "../shared/command-log.ts";
 import { listenError } from "../shared/listen-error.ts";
+import { ownPage } from "../shared/own-page.ts";
 import { warnIfOpen } from "../shared/open-warning.ts";
 import { brokerOptions } from "../shared/part-options.ts";
 import { reloadOf } from "../shared/reload.ts";
 import { readSettings, settingFlags } from "../shared/setting-flags.ts";
 import { stopRequest } from "../shared/stop-request.ts";
 
-const SETTINGS = { tables: [QUEUE, LOG], alone: true } as const;
+const SETTINGS = { tables: [QUEUE, DASHBOARD_ALONE, LOG], alone: true } as const;
 
 export async function run(argv: readonly string[]): Promise<number> {
   const command = settingFlags(flags("queue serve", "Runs the work queue's broker"), SETTINGS);
@@ -33,8 +34,12 @@ export async function run(argv: readonly string[]): Promise<number> {
     throw listenError(error, `listen on ${queue.listen.join(", ")}`, "give --listen another endpoint");
   }
   process.stdout.write(json ? `${JSON.stringify({ queue: broker.address })}\n` : `queue ${broker.address}\n`);
-  await untilStopped(broker, stop.requested);
-  await broker.close();
+  try {
+    await using _page = await ownPage(settings.dashboard, { queue: broker }, log);
+    await untilStopped(broker, stop.requested);
+  } finally {
+    await broker.close();
+  }
   return 0;
 }
 

@@ -4,13 +4,18 @@
  */
 import { OperationError, UsageError } from "../../core/errors.ts";
 import { bytesCodec, GiveUp, queue, type QueueClient, type TaskContext, worker } from "../../queue/index.ts";
-import { commandLog, logFlags, type LogFlags, readLogFlags } from "../shared/command-log.ts";
+import { commandLog } from "../shared/command-log.ts";
+import { DASHBOARD_ALONE, LOG } from "../../settings/parts.ts";
 import { flags, parse } from "../shared/flags.ts";
+import { ownPage } from "../shared/own-page.ts";
+import { readSettings, settingFlags } from "../shared/setting-flags.ts";
 import { type ClientFlags, clientFlags, readCount, withClient } from "./client-flags.ts";
 import { TaskCommand } from "./task-command.ts";
 import { stopRequest } from "../shared/stop-request.ts";
 
-interface Flags extends ClientFlags, LogFlags {
+const SETTINGS = { tables: [DASHBOARD_ALONE, LOG], alone: true } as const;
+
+interface Flags extends ClientFlags {
   readonly concurrency: string;
   readonly drain: string;
 }
@@ -19,7 +24,7 @@ interface Flags extends ClientFlags, LogFlags {
 const EXIT_DATA_ERROR = 65;
 
 export async function run(argv: readonly string[]): Promise<number> {
-  const command = logFlags(clientFlags(flags("work", "Runs a command for each task of a queue")))
+  const command = settingFlags(clientFlags(flags("work", "Runs a command for each task of a queue")), SETTINGS)
     .usage("[options] QUEUE -- COMMAND [arguments...]")
     .argument("<queue>", "the queue's name")
     .argument("<command...>", "the command and its arguments, after --")
@@ -30,7 +35,8 @@ export async function run(argv: readonly string[]): Promise<number> {
   const [name, words] = command.processedArgs as [string, [string, ...string[]]];
   const concurrency = readCount(options.concurrency, "--concurrency");
   if (concurrency < 1) throw new UsageError("CLI_USAGE", "--concurrency must be at least 1");
-  const log = commandLog(readLogFlags(options), { level: "info", format: options.json ? "json" : "text" });
+  const settings = readSettings(command, SETTINGS);
+  const log = commandLog(settings.log, { level: "info", format: options.json ? "json" : "text" });
   using stop = stopRequest();
   const work = async (client: QueueClient): Promise<number> => {
     const tasks = queue<Uint8Array, Uint8Array>(name, { client, codec: bytesCodec });
@@ -42,6 +48,7 @@ export async function run(argv: readonly string[]): Promise<number> {
       });
     const running = worker(tasks, handle, { concurrency, signals: [], drain: options.drain });
     try {
+      await using _page = await ownPage(settings.dashboard, { workers: [running] }, log);
       await Promise.race([stop.requested, broken]);
     } finally {
       await running.close();

@@ -1,5 +1,6 @@
 /** ● The flags of a command that come from tables of settings, and what they, the environment and a settings file come to. */
 import { type Command, Option } from "commander";
+import { ALL_PARTS } from "../../settings/parts.ts";
 import { resolve, type ResolvedSetting } from "../../settings/resolve.ts";
 import { processSources } from "../../settings/sources.ts";
 import { namedSettings, type Table, type Values } from "../../settings/table.ts";
@@ -41,12 +42,7 @@ export function readSettings<T extends readonly Table[]>(
   { tables, alone }: SettingCommand<T>,
   words: Readonly<Record<string, readonly string[]>> = {},
 ): PartValues<T> {
-  const values: Record<string, Record<string, unknown>> = {};
-  for (const { named, value } of resolveAll(command, { tables, alone }, words)) {
-    const part = (values[named.part] ??= {});
-    if (value !== undefined) part[named.key] = value;
-  }
-  return values as PartValues<T>;
+  return byPart(resolveAll(command, { tables, alone }, words)) as PartValues<T>;
 }
 
 /** The same, with who said what. */
@@ -61,6 +57,36 @@ export function resolveAll(
     if (value === undefined) continue;
     flags[option.name()] = Array.isArray(value) ? value.map(String) : [String(value as string | boolean)];
   }
+  return resolveFlags(flags, { tables, alone });
+}
+
+/**
+ * For a command that reads its flags itself, as memcached's are.
+ *
+ * @param flags by name, without dashes
+ * @throws UsageError SETTING_INVALID, SETTING_UNKNOWN
+ */
+export function flagSettings<T extends readonly Table[]>(
+  flags: Readonly<Record<string, readonly string[]>>,
+  settings: SettingCommand<T>,
+): PartValues<T> {
+  return byPart(resolveFlags(flags, settings)) as PartValues<T>;
+}
+
+function resolveFlags(
+  flags: Readonly<Record<string, readonly string[]>>,
+  { tables, alone }: SettingCommand<readonly Table[]>,
+): ResolvedSetting[] {
   const all = tables.flatMap((table) => namedSettings(table, alone));
-  return resolve(all, processSources(flags, flags["config"]?.[0]));
+  const known = ALL_PARTS.flatMap((table) => namedSettings(table, false));
+  return resolve(all, processSources(flags, flags["config"]?.[0]), known);
+}
+
+function byPart(resolved: readonly ResolvedSetting[]): Record<string, Record<string, unknown>> {
+  const values: Record<string, Record<string, unknown>> = {};
+  for (const { named, value } of resolved) {
+    const part = (values[named.part] ??= {});
+    if (value !== undefined) part[named.key] = value;
+  }
+  return values;
 }

@@ -18,20 +18,14 @@ export const SAFE_HEADERS: Readonly<Record<string, string>> = {
 };
 
 export interface RequestOrigin {
-  readonly host: string | undefined;
+  readonly host: string;
   readonly origin: string | undefined;
   /** Sec-Fetch-Site, which browsers set and pages cannot. */
   readonly fetchSite: string | undefined;
 }
 
-/**
- * True when the Host header names this server: the address listened at, or a loopback name with its port.
- *
- * @param anyHost accept any name: on a non-loopback address the names are unknown, and a token protects every request
- */
-export function isOwnHost(host: string | undefined, { address, anyHost }: { address: string; anyHost: boolean }): boolean {
-  if (host === undefined) return false;
-  if (anyHost) return true;
+/** True when the Host header names this server: the address listened at, or a loopback name with its port. */
+export function isOwnHost(host: string, address: string): boolean {
   const { port } = parseAddress(address, "address");
   const own = [address, ...["127.0.0.1", "localhost", "::1"].map((name) => showAddress({ host: name, port }))];
   return own.includes(host.toLowerCase());

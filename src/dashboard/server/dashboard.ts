@@ -1,27 +1,21 @@
-/** ● The dashboard: an HTTP server that reads the statistics of the parts in its process. */
-import { randomBytes } from "node:crypto";
-import { createAdaptorServer } from "@hono/node-server";
-import type { Server } from "node:http";
+/** ● The dashboard: a board (running-board.ts) behind an HTTP server of its own, on loopback or with a token. */
+import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { isLoopback, parseAddress, portOf, showAddress } from "../../core/address.ts";
-import { systemClock, type Clock } from "../../core/clock.ts";
+import { isLoopback, parseAddress, showAddress } from "../../core/address.ts";
+import type { Clock } from "../../core/clock.ts";
 import { OperationError, UsageError, codeOf, messageOf } from "../../core/errors.ts";
-import type { Inspectors } from "./api-routes.ts";
-import { CacheInspector } from "../inspectors/cache-inspector.ts";
-import { CLOSE_MS_MAX, LISTEN_DEFAULT, SWEEP_MS, TOKEN_BYTES } from "../limits.ts";
-import { LinkLab } from "../link-lab/link-lab.ts";
-import { metricsOf } from "./metrics.ts";
-import type { BrokerNumbers, MonitoredParts } from "../snapshot/monitored-parts.ts";
-import { QueueInspector } from "../inspectors/queue-inspector.ts";
-import { routesOf } from "./routes.ts";
-import { Sampler } from "../snapshot/sampler.ts";
-import { EventStreams } from "./event-streams.ts";
+import { CLOSE_MS_MAX, LISTEN_DEFAULT, SWEEP_MS } from "../limits.ts";
+import type { MonitoredParts } from "../snapshot/monitored-parts.ts";
+import { loopbackAccess, tokenAccess } from "./access.ts";
+import { nodeListener, RunningBoard } from "./running-board.ts";
 
 export interface DashboardOptions extends MonitoredParts {
   /** "HOST:PORT"; port 0 takes any free one. Default 127.0.0.1:8280. */
   readonly listen?: string;
   /** Access token for the page; required on a non-loopback address. */
-  readonly token?: string;
+  readonly token?: string | undefined;
+  /** Dashboards of other processes, shown on the same page: "HOST:PORT" each. They have the same token, or none. */
+  readonly peers?: readonly string[] | undefined;
   /** The clock; set by tests. */
   readonly clock?: Clock;
 }
@@ -40,9 +34,7 @@ const TOKEN_CHARS_MIN = 16;
  */
 export class Dashboard {
   readonly #listen: { readonly host: string; readonly port: number };
-  readonly #sampler: Sampler;
-  readonly #streams = new EventStreams();
-  readonly #inspectors: Inspectors;
+  readonly #board: RunningBoard;
   readonly #server: Server;
   #address = "";
   #closing: Promise<void> | undefined;
@@ -52,28 +44,13 @@ export class Dashboard {
    *
    * @throws UsageError DASHBOARD_TOKEN_REQUIRED on another address than loopback without a token of at least 16 characters
    */
-  constructor({ listen = LISTEN_DEFAULT, token, clock = systemClock, ...parts }: DashboardOptions = {}) {
+  constructor({ listen = LISTEN_DEFAULT, token, peers, clock, ...parts }: DashboardOptions = {}) {
     this.#listen = parseAddress(listen, "the dashboard's address");
     checkToken(this.#listen.host, token);
-    this.#sampler = new Sampler({ parts, clock, onSnapshot: (snapshot) => this.#streams.send("snapshot", snapshot) });
-    this.#inspectors = {
-      sampler: this.#sampler,
-      cache: parts.cache && new CacheInspector(parts.cache),
-      queue: parts.queue && new QueueInspector(parts.queue),
-      ports: [parts.cache, parts.queue, parts.link].flatMap((part) => (part && portOf(part.address)) ?? []),
-      lab: new LinkLab({ link: parts.link, clock, send: (summary) => this.#streams.send("lab", { lab: summary ?? null }) }),
-    };
-    const app = routesOf({
-      inspectors: this.#inspectors,
-      address: () => this.#address,
-      accessToken: token,
-      pageToken: randomBytes(TOKEN_BYTES).toString("base64url"),
-      sampler: this.#sampler,
-      streams: this.#streams,
-      metrics: metricsOf(parts, { upMs: () => this.#sampler.upMs }),
-      ready: () => this.#closing === undefined && isReady(parts.queue?.stats()),
-    });
-    this.#server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server;
+    const access = token === undefined ? loopbackAccess(() => this.#address) : tokenAccess(token);
+    this.#board = new RunningBoard({ parts, root: "", access, peers, peersToken: token, clock });
+    const listener = nodeListener((request) => this.#board.fetch(request));
+    this.#server = createServer((request, response) => void listener(request, response));
   }
 
   /**
@@ -94,7 +71,7 @@ export class Dashboard {
     });
     const address = this.#server.address() as AddressInfo;
     this.#address = showAddress({ host: address.address, port: address.port });
-    this.#sampler.start();
+    this.#board.start();
   }
 
   /** "127.0.0.1:8280"; empty before `listen`. */
@@ -113,9 +90,7 @@ export class Dashboard {
   }
 
   async #shut(): Promise<void> {
-    this.#sampler.stop();
-    await Promise.all([this.#inspectors.lab.stop(), this.#inspectors.queue?.close()]);
-    this.#streams.close();
+    await this.#board.close();
     if (!this.#server.listening) return;
     const stopped = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     // A browser keeps its connection open after a stream has ended; it becomes idle only later.
@@ -137,9 +112,4 @@ function checkToken(host: string, token: string | undefined): void {
   if (token === undefined && !isLoopback(host)) {
     throw new UsageError("DASHBOARD_TOKEN_REQUIRED", `The dashboard at ${host} needs an access token: give --dashboard-token`);
   }
-}
-
-/** The queue, if there is one, has its tasks at hand and takes new ones. */
-function isReady(queue: BrokerNumbers | undefined): boolean {
-  return queue?.starting === undefined && queue?.storeTrouble === undefined;
 }

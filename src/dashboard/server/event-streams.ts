@@ -22,10 +22,15 @@ export class EventStreams {
     return this.#open.size >= STREAMS_MAX;
   }
 
-  /** A new page's stream, starting with these events, one a kind. */
-  open(events: Readonly<Record<string, unknown>>): ReadableStream<Uint8Array> {
+  /**
+   * A new page's stream, starting with these events, one a kind.
+   *
+   * @param signal fires when the page has gone; some runtimes cancel the stream then, others fire this, some do both
+   */
+  open(events: Readonly<Record<string, unknown>>, signal?: AbortSignal): ReadableStream<Uint8Array> {
     const late = new Map(Object.entries(events).map(([name, data]) => [name, encode(name, data)]));
     let stream: Stream;
+    signal?.addEventListener("abort", () => void this.#open.delete(stream), { once: true });
     return new ReadableStream<Uint8Array>(
       {
         start: (controller) => {

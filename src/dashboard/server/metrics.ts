@@ -4,133 +4,274 @@
  */
 import { Counter, Gauge, Registry } from "prom-client";
 import { wireCounts } from "../../queue/index.ts";
-import type { MonitoredParts } from "../snapshot/monitored-parts.ts";
+import type {
+  BrokerNumbers,
+  CacheNumbers,
+  LinkNumbers,
+  MonitoredParts,
+  WorkerPartNumbers,
+} from "../snapshot/monitored-parts.ts";
 
-/** A registry of the metrics of these parts and of the process. */
-export function metricsOf(parts: MonitoredParts, { upMs }: { upMs: () => number }): Registry {
-  const registry = new Registry();
-  const gauge = (name: string, help: string, read: () => number): void => {
-    const metric: Gauge = new Gauge({ name, help, registers: [registry], collect: () => metric.set(read()) });
-  };
-  const counter = (name: string, help: string, read: () => number): void => {
-    const metric: Counter = new Counter({
-      name,
-      help,
-      registers: [registry],
-      collect: () => {
-        metric.reset();
-        metric.inc(read());
-      },
+/** Numbers at one moment: each part is asked once a scrape. */
+interface Scrape {
+  readonly cache?: CacheNumbers | undefined;
+  readonly queue?: BrokerNumbers | undefined;
+  readonly link?: LinkNumbers | undefined;
+  readonly workers?: readonly WorkerPartNumbers[] | undefined;
+}
+
+type Read<T> = (now: T) => number;
+
+/** The metrics of these parts and of the process. */
+export class Metrics {
+  readonly #parts: MonitoredParts;
+  readonly #registry = new Registry();
+  #now: Scrape = {};
+
+  constructor(parts: MonitoredParts, { upMs }: { readonly upMs: () => number }) {
+    this.#parts = parts;
+    this.#gauge("holdfast_uptime_seconds", "Seconds since the dashboard started", () => upMs() / 1000);
+    this.#gauge("holdfast_process_resident_memory_bytes", "Resident memory of the process", () => process.memoryUsage.rss());
+    this.#counter("holdfast_process_cpu_seconds_total", "CPU time of the process", () => {
+      const { user, system } = process.cpuUsage();
+      return (user + system) / 1e6;
     });
-  };
-  gauge("holdfast_uptime_seconds", "Seconds since the dashboard started", () => upMs() / 1000);
-  gauge("holdfast_process_resident_memory_bytes", "Resident memory of the process", () => process.memoryUsage.rss());
-  counter("holdfast_process_cpu_seconds_total", "CPU time of the process", () => {
-    const { user, system } = process.cpuUsage();
-    return (user + system) / 1e6;
-  });
-  const { cache, queue, link } = parts;
-  if (cache) {
-    const stats = oncePerScrape(() => cache.stats());
-    gauge("holdfast_cache_items", "Items stored", () => stats().items);
-    gauge("holdfast_cache_bytes", "Memory used by items in bytes", () => stats().bytes);
-    gauge("holdfast_cache_limit_bytes", "Memory limit for items in bytes", () => stats().limitBytes);
-    gauge("holdfast_cache_connections", "Open connections", () => stats().connections);
-    counter("holdfast_cache_gets_total", "Keys requested", () => stats().gets);
-    counter("holdfast_cache_hits_total", "Keys requested and found", () => stats().hits);
-    counter("holdfast_cache_misses_total", "Keys requested and not found", () => stats().misses);
-    counter("holdfast_cache_sets_total", "Values stored", () => stats().sets);
-    counter("holdfast_cache_deletes_total", "Keys deleted", () => stats().deletes);
-    counter("holdfast_cache_evictions_total", "Items evicted before they expired", () => stats().evictions);
-    counter("holdfast_cache_expired_total", "Expired items reclaimed", () => stats().expired);
-    counter("holdfast_cache_read_bytes_total", "Bytes read from clients", () => stats().bytesRead);
-    counter("holdfast_cache_written_bytes_total", "Bytes written to clients", () => stats().bytesWritten);
+    if (parts.cache) this.#addCache();
+    if (parts.queue) this.#addQueue();
+    if (parts.link) this.#addLink();
+    if (parts.workers) this.#addWorkers();
   }
-  if (queue) addQueue(registry, queue, gauge);
-  if (link) {
-    const stats = oncePerScrape(() => link.stats());
-    gauge("holdfast_link_connections", "Open connections", () => stats().open);
-    counter("holdfast_link_accepted_total", "Connections accepted", () => stats().accepted);
-    counter("holdfast_link_read_bytes_total", "Bytes read from peers", () => stats().bytesIn);
-    counter("holdfast_link_written_bytes_total", "Bytes written to peers", () => stats().bytesOut);
-    labelled(registry, {
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** In Prometheus' text format. */
+  async text(): Promise<string> {
+    const { cache, queue, link, workers } = this.#parts;
+    this.#now = {
+      cache: cache?.stats(),
+      queue: queue?.stats(),
+      link: link?.stats(),
+      workers: workers?.map((worker) => worker.stats()),
+    };
+    return this.#registry.metrics();
+  }
+
+  #addCache(): void {
+    const of = (read: Read<CacheNumbers>) => () => read(this.#now.cache!);
+    this.#gauge(
+      "holdfast_cache_items",
+      "Items stored",
+      of(({ items }) => items),
+    );
+    this.#gauge(
+      "holdfast_cache_bytes",
+      "Memory used by items in bytes",
+      of(({ bytes }) => bytes),
+    );
+    this.#gauge(
+      "holdfast_cache_limit_bytes",
+      "Memory limit for items in bytes",
+      of(({ limitBytes }) => limitBytes),
+    );
+    this.#gauge(
+      "holdfast_cache_connections",
+      "Open connections",
+      of(({ connections }) => connections),
+    );
+    this.#counter(
+      "holdfast_cache_gets_total",
+      "Keys requested",
+      of(({ gets }) => gets),
+    );
+    this.#counter(
+      "holdfast_cache_hits_total",
+      "Keys requested and found",
+      of(({ hits }) => hits),
+    );
+    this.#counter(
+      "holdfast_cache_misses_total",
+      "Keys requested and not found",
+      of(({ misses }) => misses),
+    );
+    this.#counter(
+      "holdfast_cache_sets_total",
+      "Values stored",
+      of(({ sets }) => sets),
+    );
+    this.#counter(
+      "holdfast_cache_deletes_total",
+      "Keys deleted",
+      of(({ deletes }) => deletes),
+    );
+    this.#counter(
+      "holdfast_cache_evictions_total",
+      "Items evicted before they expired",
+      of(({ evictions }) => evictions),
+    );
+    this.#counter(
+      "holdfast_cache_expired_total",
+      "Expired items reclaimed",
+      of(({ expired }) => expired),
+    );
+    this.#counter(
+      "holdfast_cache_read_bytes_total",
+      "Bytes read from clients",
+      of(({ bytesRead }) => bytesRead),
+    );
+    this.#counter(
+      "holdfast_cache_written_bytes_total",
+      "Bytes written to clients",
+      of(({ bytesWritten }) => bytesWritten),
+    );
+  }
+
+  #addQueue(): void {
+    const of = (read: Read<BrokerNumbers>) => () => read(this.#now.queue!);
+    const queues = (): BrokerNumbers["queues"] => this.#now.queue!.queues;
+    this.#gauge(
+      "holdfast_queue_bytes",
+      "Bytes of tasks that have not ended",
+      of(({ bytes }) => bytes),
+    );
+    this.#gauge(
+      "holdfast_queue_limit_bytes",
+      "Limit in bytes of tasks that have not ended",
+      of(({ bytesMax }) => bytesMax),
+    );
+    this.#gauge(
+      "holdfast_queue_peers",
+      "Connected clients and workers",
+      of(({ peers }) => peers),
+    );
+    this.#gauge(
+      "holdfast_queue_store_ok",
+      "1 while the store accepts writes, else 0",
+      of(({ storeTrouble }) => (storeTrouble === undefined ? 1 : 0)),
+    );
+    if (this.#parts.queue!.stats().cluster) {
+      this.#gauge(
+        "holdfast_queue_leading",
+        "1 while this broker leads its group, else 0",
+        of(({ cluster }) => (cluster?.role === "leading" ? 1 : 0)),
+      );
+      this.#gauge(
+        "holdfast_queue_log_sequence",
+        "Last sequence number in this broker's copy of the group's log",
+        of(({ cluster }) => cluster?.sequence ?? 0),
+      );
+      this.#gauge(
+        "holdfast_queue_log_lag",
+        "Log entries that this broker is behind the leader",
+        of(({ cluster }) => cluster?.lag ?? 0),
+      );
+    }
+    this.#labelled({
+      name: "holdfast_queue_tasks",
+      help: "Tasks by queue and state, in the words of version 0.1: see holdfast_queue_tasks_by_state",
+      labels: ["queue", "state"],
+      kind: Gauge,
+      read: () => queues().flatMap(({ name, states }) => byState(name, wireCounts(states))),
+    });
+    this.#labelled({
+      name: "holdfast_queue_tasks_by_state",
+      help: "Tasks by queue and state",
+      labels: ["queue", "state"],
+      kind: Gauge,
+      read: () => queues().flatMap(({ name, states }) => byState(name, states)),
+    });
+    this.#labelled({
+      name: "holdfast_queue_workers",
+      help: "Connected workers by queue",
+      labels: ["queue"],
+      kind: Gauge,
+      read: () => queues().map(({ name, consumers }) => [{ queue: name }, consumers]),
+    });
+    for (const [name, help, key] of [
+      ["holdfast_queue_added_total", "Tasks added by queue, since the broker started", "added"],
+      ["holdfast_queue_finished_total", "Tasks done by queue, since the broker started", "finished"],
+      ["holdfast_queue_failures_total", "Failed attempts by queue, since the broker started", "failures"],
+    ] as const) {
+      const read = (): LabelledValue[] => queues().map((each) => [{ queue: each.name }, each[key]]);
+      this.#labelled({ name, help, labels: ["queue"], kind: Counter, read });
+    }
+  }
+
+  #addLink(): void {
+    const of = (read: Read<LinkNumbers>) => () => read(this.#now.link!);
+    this.#gauge(
+      "holdfast_link_connections",
+      "Open connections",
+      of(({ open }) => open),
+    );
+    this.#counter(
+      "holdfast_link_accepted_total",
+      "Connections accepted",
+      of(({ accepted }) => accepted),
+    );
+    this.#counter(
+      "holdfast_link_read_bytes_total",
+      "Bytes read from peers",
+      of(({ bytesIn }) => bytesIn),
+    );
+    this.#counter(
+      "holdfast_link_written_bytes_total",
+      "Bytes written to peers",
+      of(({ bytesOut }) => bytesOut),
+    );
+    this.#labelled({
       name: "holdfast_link_ended_total",
       help: "Connections that ended, by reason",
       labels: ["reason"],
       kind: Counter,
-      read: () => Object.entries(stats().ended).map(([reason, count]) => [{ reason }, count ?? 0]),
+      read: () => Object.entries(this.#now.link!.ended).map(([reason, count]) => [{ reason }, count ?? 0]),
     });
-    gauge("holdfast_link_silent_connections", "Connections with unanswered keep-alive probes", () => {
-      return stats().connections.filter(({ probesUnanswered }) => (probesUnanswered ?? 0) > 0).length;
+    this.#gauge(
+      "holdfast_link_silent_connections",
+      "Connections with unanswered keep-alive probes",
+      of(({ connections }) => connections.filter(({ probesUnanswered }) => (probesUnanswered ?? 0) > 0).length),
+    );
+  }
+
+  #addWorkers(): void {
+    for (const [name, help, key, kind] of [
+      ["holdfast_worker_active_tasks", "Handlers that run now, by queue", "running", Gauge],
+      ["holdfast_worker_slots", "Handlers that may run at once, by queue", "concurrency", Gauge],
+      ["holdfast_worker_brokers", "Brokers that give work to this worker, by queue", "brokers", Gauge],
+      ["holdfast_worker_completed_total", "Attempts that completed their task, by queue", "completed", Counter],
+      ["holdfast_worker_failures_total", "Attempts that failed, by queue", "failed", Counter],
+    ] as const) {
+      const read = (): LabelledValue[] => this.#now.workers!.map((each) => [{ queue: each.queue }, each[key]]);
+      this.#labelled({ name, help, labels: ["queue"], kind, read });
+    }
+  }
+
+  #gauge(name: string, help: string, read: () => number): void {
+    const metric: Gauge = new Gauge({ name, help, registers: [this.#registry], collect: () => metric.set(read()) });
+  }
+
+  #counter(name: string, help: string, read: () => number): void {
+    this.#labelled({ name, help, labels: [], kind: Counter, read: () => [[{}, read()]] });
+  }
+
+  #labelled({ name, help, labels, kind: Kind, read }: Labelled): void {
+    const metric: Counter | Gauge = new Kind({
+      name,
+      help,
+      labelNames: [...labels],
+      registers: [this.#registry],
+      collect: () => {
+        metric.reset();
+        for (const [values, count] of read()) metric.inc(values, count);
+      },
     });
   }
-  return registry;
 }
 
-function addQueue(
-  registry: Registry,
-  queue: NonNullable<MonitoredParts["queue"]>,
-  gauge: (name: string, help: string, read: () => number) => void,
-): void {
-  const stats = oncePerScrape(() => queue.stats());
-  gauge("holdfast_queue_bytes", "Bytes of tasks that have not ended", () => stats().bytes);
-  gauge("holdfast_queue_limit_bytes", "Limit in bytes of tasks that have not ended", () => stats().bytesMax);
-  gauge("holdfast_queue_peers", "Connected clients and workers", () => stats().peers);
-  gauge("holdfast_queue_store_ok", "1 while the store accepts writes, else 0", () =>
-    stats().storeTrouble === undefined ? 1 : 0,
-  );
-  if (stats().cluster) {
-    gauge("holdfast_queue_leading", "1 while this broker leads its group, else 0", () =>
-      stats().cluster?.role === "leading" ? 1 : 0,
-    );
-    gauge(
-      "holdfast_queue_log_sequence",
-      "Last sequence number in this broker's copy of the group's log",
-      () => stats().cluster?.sequence ?? 0,
-    );
-    gauge("holdfast_queue_log_lag", "Log entries that this broker is behind the leader", () => stats().cluster?.lag ?? 0);
-  }
-  labelled(registry, {
-    name: "holdfast_queue_tasks",
-    help: "Tasks by queue and state, in the words of version 0.1: see holdfast_queue_tasks_by_state",
-    labels: ["queue", "state"],
-    kind: Gauge,
-    read: () => stats().queues.flatMap(({ name, states }) => byState(name, wireCounts(states))),
-  });
-  labelled(registry, {
-    name: "holdfast_queue_tasks_by_state",
-    help: "Tasks by queue and state",
-    labels: ["queue", "state"],
-    kind: Gauge,
-    read: () => stats().queues.flatMap(({ name, states }) => byState(name, states)),
-  });
-  labelled(registry, {
-    name: "holdfast_queue_workers",
-    help: "Connected workers by queue",
-    labels: ["queue"],
-    kind: Gauge,
-    read: () => stats().queues.map(({ name, consumers }) => [{ queue: name }, consumers]),
-  });
-  for (const [metric, help, key] of [
-    ["holdfast_queue_added_total", "Tasks added by queue, since the broker started", "added"],
-    ["holdfast_queue_finished_total", "Tasks done by queue, since the broker started", "finished"],
-    ["holdfast_queue_failures_total", "Failed attempts by queue, since the broker started", "failures"],
-  ] as const) {
-    const read = (): [Record<string, string>, number][] => stats().queues.map((each) => [{ queue: each.name }, each[key]]);
-    labelled(registry, { name: metric, help, labels: ["queue"], kind: Counter, read });
-  }
-}
+type LabelledValue = readonly [labels: Record<string, string>, value: number];
 
-/** The same numbers for all metrics of one scrape, which are collected in one turn: making them costs as much as there are queues. */
-function oncePerScrape<Numbers>(read: () => Numbers): () => Numbers {
-  let numbers: Numbers | undefined;
-  return () => {
-    if (numbers === undefined) queueMicrotask(() => (numbers = undefined));
-    return (numbers ??= read());
-  };
-}
-
-function byState(queue: string, counts: object): [Record<string, string>, number][] {
+function byState(queue: string, counts: object): LabelledValue[] {
   return Object.entries(counts).map(([state, count]: [string, number]) => [{ queue, state }, count]);
 }
 
@@ -139,18 +280,5 @@ interface Labelled {
   readonly help: string;
   readonly labels: readonly string[];
   readonly kind: typeof Counter | typeof Gauge;
-  read(): [Record<string, string>, number][];
-}
-
-function labelled(registry: Registry, { name, help, labels, kind: Kind, read }: Labelled): void {
-  const metric: Counter | Gauge = new Kind({
-    name,
-    help,
-    labelNames: [...labels],
-    registers: [registry],
-    collect: () => {
-      metric.reset();
-      for (const [values, count] of read()) metric.inc(values, count);
-    },
-  });
+  readonly read: () => readonly LabelledValue[];
 }

@@ -25,13 +25,18 @@ export interface PageFile {
   readonly immutable: boolean;
 }
 
-/** The file of a path, or undefined. */
-export async function pageFile(path: string): Promise<PageFile | undefined> {
+/**
+ * The file of a path, or undefined.
+ *
+ * @param root where the page is mounted, "" or "/ops": its files' addresses begin with it
+ */
+export async function pageFile(path: string, root: string): Promise<PageFile | undefined> {
   const file = normalize(join(FOLDER, path === "/" ? "index.html" : path));
   const type = TYPES[extname(file)];
   if (!file.startsWith(FOLDER + sep) || type === undefined) return undefined;
   try {
-    return { bytes: await readFile(file), type, immutable: path.startsWith("/assets/") };
+    const bytes = await readFile(file);
+    return { bytes: path === "/" ? mounted(bytes, root) : bytes, type, immutable: path.startsWith("/assets/") };
   } catch (error) {
     if (["ENOENT", "ENOTDIR", "EISDIR"].includes(codeOf(error) ?? "")) return undefined;
     throw error;
@@ -40,3 +45,8 @@ export async function pageFile(path: string): Promise<PageFile | undefined> {
 
 /** The response while the page is not built. */
 export const NOT_BUILT = "The dashboard's page is not built. Run 'npm run build' in the checkout, then reload.\n";
+
+/** The build's addresses are relative ("./assets/…"), but the page may be asked for with or without a slash at its end. */
+function mounted(html: Buffer, root: string): Uint8Array<ArrayBuffer> {
+  return Buffer.from(html.toString().replaceAll(/(src|href)="\.\//g, `$1="${root}/`));
+}

@@ -118,7 +118,7 @@ export class Sampler {
   }
 
   #sample(): Sample {
-    const { cache, queue } = this.#parts;
+    const { cache, queue, workers } = this.#parts;
     this.#sampleLink();
     const { rss, heapUsed } = process.memoryUsage();
     return {
@@ -127,6 +127,7 @@ export class Sampler {
       cache: cache?.stats(),
       queue: queue?.stats(),
       link: this.#link?.numbers,
+      workers: workers?.map((worker) => worker.stats()),
       memory: { residentBytes: rss, heapBytes: heapUsed },
       cpuMs: cpuMs(),
     };

@@ -10,6 +10,7 @@ import {
   type Sample,
   TASK_STATES,
   type TaskStates,
+  type WorkerPartNumbers,
 } from "./monitored-parts.ts";
 import type { Problem } from "./problem-list.ts";
 import { type QueueRow, queueRows, rate } from "./queue-rows.ts";
@@ -33,6 +34,7 @@ export interface Snapshot {
   readonly cache: CacheSnapshot | undefined;
   readonly queue: QueueSnapshot | undefined;
   readonly link: LinkSnapshot | undefined;
+  readonly workers: readonly WorkerPartNumbers[] | undefined;
 }
 
 export interface CacheSnapshot {
@@ -121,6 +123,7 @@ export function snapshotOf(
     cache: sample.cache && cacheSnapshot(sample.cache, before?.cache, { seconds, address: addresses.cache ?? "" }),
     queue: sample.queue && queueSnapshot(sample.queue, before?.queue, { seconds, address: addresses.queue ?? "" }),
     link: link && linkSnapshot(link, addresses.link ?? ""),
+    workers: sample.workers,
   };
 }
 

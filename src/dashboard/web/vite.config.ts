@@ -6,7 +6,8 @@ const here = import.meta.dirname;
 /** The page is built beside the compiled package. Nothing inline and no polyfills: the content policy allows neither. */
 export default defineConfig({
   root: here,
-  base: "/",
+  // Wherever a board is mounted.
+  base: "./",
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   build: {
     outDir: join(here, "../../../dist/dashboard/web"),

@@ -28,6 +28,20 @@ import type { WorkerOptions } from "./worker-options.ts";
 /** 200 ms: when a group's leader changes all its brokers say so at about the same time. */
 const DIRECT_MS = 200;
 
+/** A worker's numbers; attempts are counted since it started. */
+export interface WorkerSnapshot {
+  readonly queue: string;
+  readonly concurrency: number;
+  /** Handlers that run now. */
+  readonly running: number;
+  /** Attempts whose handler returned a result. */
+  readonly completed: number;
+  /** Attempts whose handler threw. */
+  readonly failed: number;
+  /** Brokers that it is connected to. */
+  readonly brokers: number;
+}
+
 /** Takes a queue's tasks. Made by `worker()`. */
 export class Worker<P, R> {
   readonly #queue: Queue<P, R>;
@@ -46,6 +60,8 @@ export class Worker<P, R> {
   /** Ended, and not yet known to be on disk. */
   readonly #unkept = new Set<LeasedTask>();
   readonly #leaveShutdown: () => void;
+  #completed = 0;
+  #failed = 0;
   #beginning = false;
   #closing: Promise<void> | undefined;
   #idle: (() => void) | undefined;
@@ -93,6 +109,19 @@ export class Worker<P, R> {
   /** Tasks whose handlers run now. */
   get running(): number {
     return this.#running.size;
+  }
+
+  /** Numbers as of now. */
+  stats(): WorkerSnapshot {
+    const brokers = [...this.#subscriptions.values()].filter(({ session }) => session !== undefined).length;
+    return {
+      queue: this.#queue.name,
+      concurrency: this.#concurrency,
+      running: this.#running.size,
+      completed: this.#completed,
+      failed: this.#failed,
+      brokers,
+    };
   }
 
   /**
@@ -375,6 +404,8 @@ export class Worker<P, R> {
     }
     task.state = "ended";
     task.leaveBoard();
+    if (task.ending?.kind === "done") this.#completed += 1;
+    else this.#failed += 1;
     this.#unkept.add(task);
     task.sendEnding();
   }

@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { CacheView } from "./cache-view.tsx";
 import { showAge } from "./format.ts";
-import { LearnView } from "./learn-view.tsx";
+import { later } from "./later.tsx";
 import { LinkView } from "./link-view.tsx";
 import { startLive, useLive, type Live } from "./live.ts";
 import { Overview } from "./overview.tsx";
@@ -11,8 +11,24 @@ import { Dialogs } from "./dialogs.tsx";
 import { type ViewRoute, useRoute } from "./route.ts";
 import { chooseTheme, themeNow, type Theme } from "./theme.ts";
 
-const VIEWS = { overview: "Overview", cache: "Cache", queue: "Queue", link: "Link", learn: "Learn" } as const;
+const VIEWS = { overview: "Overview", farm: "Farm", cache: "Cache", queue: "Queue", link: "Link", learn: "Learn" } as const;
 type ViewName = keyof typeof VIEWS;
+
+const FarmView = later(async () => (await import("./farm-view.tsx")).FarmView);
+const LearnView = later(async () => (await import("./learn-view.tsx")).LearnView);
+
+/** Those of what runs here; the walks of Learn use all parts. */
+function viewsOf({ snapshot, hasPeers }: Live): ViewName[] {
+  const here: Readonly<Record<ViewName, unknown>> = {
+    overview: true,
+    farm: hasPeers,
+    cache: snapshot?.cache,
+    queue: snapshot?.queue,
+    link: snapshot?.link,
+    learn: snapshot?.cache && snapshot.queue && snapshot.link,
+  };
+  return (Object.keys(VIEWS) as ViewName[]).filter((name) => here[name]);
+}
 
 export function App() {
   const live = useLive();
@@ -31,7 +47,7 @@ export function App() {
       <header>
         <h1>Holdfast</h1>
         <nav aria-label="Views">
-          {(Object.keys(VIEWS) as ViewName[]).map((name) => (
+          {viewsOf(live).map((name) => (
             <a key={name} href={`#/${name}`} aria-current={name === view ? "page" : undefined}>
               {VIEWS[name]}
             </a>
@@ -57,6 +73,8 @@ function View({ name, live, route }: { name: ViewName; live: Live; route: ViewRo
   switch (name) {
     case "overview":
       return <Overview snapshot={snapshot} columns={columns} />;
+    case "farm":
+      return <FarmView wallMs={snapshot.wallMs} />;
     case "cache":
       return <CacheView cache={snapshot.cache} columns={columns} />;
     case "queue":

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import type { LifelineEvent } from "../../link-lab/lab-state.ts";
 import { eventText, showTimeMs } from "./format.ts";
 import { Lifelines } from "./lifelines.tsx";
-import { act, read, type Lab } from "./live.ts";
+import { act, read, type Lab, urlOf } from "./live.ts";
 import { Card, useAction } from "./components.tsx";
 
 export function LabCard({ lab }: { lab: Lab }) {
@@ -26,11 +26,11 @@ export function LabCard({ lab }: { lab: Lab }) {
       {chosen ? <PacketBytes event={chosen} /> : null}
       <p>
         For Wireshark:{" "}
-        <a href="/api/lab/session.pcapng" download>
+        <a href={urlOf("/api/lab/session.pcapng")} download>
           Save as pcapng
         </a>{" "}
         without what was said, or{" "}
-        <a href="/api/lab/session.pcapng?payload=1" download>
+        <a href={urlOf("/api/lab/session.pcapng?payload=1")} download>
           save with payload
         </a>
       </p>

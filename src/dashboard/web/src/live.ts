@@ -7,6 +7,8 @@ import type { Snapshot } from "../../snapshot/snapshot.ts";
 
 export interface Live {
   readonly connected: boolean;
+  /** Other processes are shown too. */
+  readonly hasPeers: boolean;
   readonly snapshot: Snapshot | undefined;
   readonly columns: Columns | undefined;
   /** The watched connection. */
@@ -20,7 +22,11 @@ export interface Lab extends LabState {
 
 const RETRY_MS = 2000;
 
-let state: Live = { connected: false, snapshot: undefined, columns: undefined, lab: undefined };
+const here = import.meta.url;
+/** Where the board is mounted: this file lies in its folder of assets. */
+const ROOT = new URL("../", here);
+
+let state: Live = { connected: false, hasPeers: false, snapshot: undefined, columns: undefined, lab: undefined };
 let token = "";
 let history = new History();
 const listeners = new Set<() => void>();
@@ -39,12 +45,12 @@ export function useLive(): Live {
 /** Connects, and reconnects whenever the stream ends. */
 export async function startLive(): Promise<void> {
   try {
-    const hello = await fetch("/api/hello");
+    const hello = await fetch(urlOf("/api/hello"));
     if (!hello.ok) throw new Error(await hello.text());
-    const begin = (await hello.json()) as { token: string; columns: Columns; snapshot: Snapshot };
+    const begin = (await hello.json()) as Hello;
     token = begin.token;
     history = new History(begin.columns);
-    change({ connected: true, columns: begin.columns, snapshot: begin.snapshot });
+    change({ connected: true, hasPeers: begin.hasPeers, columns: begin.columns, snapshot: begin.snapshot });
     follow();
   } catch {
     change({ connected: false });
@@ -52,8 +58,15 @@ export async function startLive(): Promise<void> {
   }
 }
 
+interface Hello {
+  readonly token: string;
+  readonly hasPeers: boolean;
+  readonly columns: Columns;
+  readonly snapshot: Snapshot;
+}
+
 function follow(): void {
-  const source = new EventSource("/api/live");
+  const source = new EventSource(urlOf("/api/live"));
   source.addEventListener("snapshot", (event) => {
     const snapshot = JSON.parse(event.data as string) as Snapshot;
     history.add(snapshot);
@@ -107,10 +120,15 @@ function change(part: Partial<Live>): void {
   for (const listener of listeners) listener();
 }
 
+/** The URL of a path of the board: "/api/hello". */
+export function urlOf(path: string): string {
+  return new URL(path.slice(1), ROOT).href;
+}
+
 /** Sends an action to the server. Returns the answer's data, or throws its error message. */
 export async function act<T>(path: string, body: unknown = {}): Promise<T> {
   const headers = { "Content-Type": "application/json", "X-Holdfast-Token": token };
-  const response = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
+  const response = await fetch(urlOf(path), { method: "POST", headers, body: JSON.stringify(body) });
   const answer = (await response.json()) as T & { error?: string };
   if (!response.ok) throw new Error(answer.error ?? `The server answered ${response.status}`);
   return answer;
@@ -118,7 +136,7 @@ export async function act<T>(path: string, body: unknown = {}): Promise<T> {
 
 /** Reads data from the server. */
 export async function read<T>(path: string): Promise<T> {
-  const response = await fetch(path);
+  const response = await fetch(urlOf(path));
   const answer = (await response.json()) as T & { error?: string };
   if (!response.ok) throw new Error(answer.error ?? `The server answered ${response.status}`);
   return answer;

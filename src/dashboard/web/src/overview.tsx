@@ -1,10 +1,11 @@
-/** ● The first view: the problems, then a card for each part. */
+/** ● The first view: the problems, then a card for each part that runs in this process. */
 import type { Columns } from "../../snapshot/history.ts";
 import type { Snapshot } from "../../snapshot/snapshot.ts";
 import { Chart } from "./chart.tsx";
 import { showAge, showCount, showDuration, showShare, showSize } from "./format.ts";
-import { MemoryUsage, NotRunning, PartCard } from "./components.tsx";
+import { Card, MemoryUsage, PartCard } from "./components.tsx";
 import { CacheRates, QueueRates } from "./rates.tsx";
+import { Table } from "./table.tsx";
 
 export function Overview({ snapshot, columns }: { snapshot: Snapshot; columns: Columns }) {
   return (
@@ -13,6 +14,7 @@ export function Overview({ snapshot, columns }: { snapshot: Snapshot; columns: C
       <CacheCard cache={snapshot.cache} columns={columns} />
       <QueueCard queue={snapshot.queue} columns={columns} />
       <LinkCard link={snapshot.link} columns={columns} />
+      <WorkersCard workers={snapshot.workers} />
       <ProcessCard snapshot={snapshot} columns={columns} />
     </div>
   );
@@ -34,7 +36,7 @@ function Problems({ snapshot: { problems, wallMs } }: { snapshot: Snapshot }) {
 }
 
 function CacheCard({ cache, columns }: { cache: Snapshot["cache"]; columns: Columns }) {
-  if (!cache) return <NotRunning name="Cache" flag="--cache" />;
+  if (!cache) return null;
   return (
     <PartCard
       title="Cache"
@@ -52,7 +54,7 @@ function CacheCard({ cache, columns }: { cache: Snapshot["cache"]; columns: Colu
 }
 
 function QueueCard({ queue, columns }: { queue: Snapshot["queue"]; columns: Columns }) {
-  if (!queue) return <NotRunning name="Queue" flag="--queue" />;
+  if (!queue) return null;
   return (
     <PartCard
       title="Queue"
@@ -71,7 +73,7 @@ function QueueCard({ queue, columns }: { queue: Snapshot["queue"]; columns: Colu
 }
 
 function LinkCard({ link, columns }: { link: Snapshot["link"]; columns: Columns }) {
-  if (!link) return <NotRunning name="Link" flag="--link" />;
+  if (!link) return null;
   return (
     <PartCard
       title="Link"
@@ -96,6 +98,27 @@ function LinkCard({ link, columns }: { link: Snapshot["link"]; columns: Columns 
         whole
       />
     </PartCard>
+  );
+}
+
+function WorkersCard({ workers }: { workers: Snapshot["workers"] }) {
+  if (!workers) return null;
+  return (
+    <Card title="Workers">
+      <Table
+        caption="Workers of this process"
+        columns={[
+          ["Queue", ({ queue }) => queue],
+          ["Busy", ({ running, concurrency }) => `${showCount(running)} of ${showCount(concurrency)}`, { number: true }],
+          ["Completed", ({ completed }) => showCount(completed), { number: true }],
+          ["Failed", ({ failed }) => showCount(failed), { number: true }],
+          ["Brokers", ({ brokers }) => showCount(brokers), { number: true, isBad: ({ brokers }) => brokers === 0 }],
+        ]}
+        rows={workers}
+        keyOf={({ queue }) => queue}
+        empty="No worker."
+      />
+    </Card>
   );
 }
 

@@ -4,7 +4,7 @@ import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { SHOWN_BYTES_MAX } from "../../limits.ts";
 import { useAction, usePolled } from "./components.tsx";
 import { showDuration, showMoment, showSize, showTimeMs } from "./format.ts";
-import { read } from "./live.ts";
+import { read, urlOf } from "./live.ts";
 import { go, hrefOf, type ViewRoute } from "./route.ts";
 import type { ShownTask, TaskDetail } from "./task.ts";
 import { StateBadge, TaskActions } from "./task-actions.tsx";
@@ -208,7 +208,7 @@ function Body({ path, id, shown: { task, bodyBytes } }: { path: string; id: stri
             </button>
           </>
         )}
-        <a href={`/api/queue/body?id=${encodeURIComponent(id)}`} download>
+        <a href={urlOf(`/api/queue/body?id=${encodeURIComponent(id)}`)} download>
           Save {showSize(bodyBytes)}
         </a>
       </div>
