@@ -11,6 +11,7 @@ import { entriesOf, type Entry } from "./reference/entries.ts";
 import { errorsPage, type Thrower } from "./reference/errors-page.ts";
 import { withBullmqOptions } from "./reference/bullmq-options.ts";
 import { logsPage } from "./reference/logs-page.ts";
+import { operationsPage } from "./reference/operations-page.ts";
 
 const root = join(import.meta.dirname, "..");
 const MIGRATION = "docs/how-to/migrate-from-bullmq.md";
@@ -72,6 +73,7 @@ export function reference(): Reference {
     }
     files["docs/reference/errors.md"] = errorsPage(throwers);
     files["docs/logs.md"] = logsPage();
+    files["docs/reference/operations.md"] = operationsPage();
     files[MIGRATION] = withBullmqOptions(MIGRATION);
     return { files, unexplained };
   } finally {

@@ -6,7 +6,7 @@ _holdfast() {
     words="up listen connect cache queue work config wire stats bench"
   elif ((COMP_CWORD == 2)) && [[ $command == *" "* ]]; then
     case "${COMP_WORDS[1]}" in
-    queue) words="serve add call ls show retry cancel pause resume set purge cron check move keygen" ;;
+    queue) words="serve add call ls show retry cancel promote remove drain pause resume set purge cron check move keygen" ;;
     config) words="show check schema" ;;
     esac
   elif [[ $current == -* ]]; then
@@ -18,10 +18,13 @@ _holdfast() {
     "queue serve") words="--config --curve-clients --curve-keys --dashboard --dashboard-token --dashboard-token-file --data --group --help --json --listen --log --log-level --max-body --max-bytes --peers --plain-users --replicas --reserve --result-bytes --store --sync" ;;
     "queue add") words="--after --attempt-timeout --attempts --backoff --delay --expire --group --help --json --keep --key --key-file --lines --on-parent-dead --priority --run-at --server-key --timeout --url --user --wait" ;;
     "queue call") words="--after --attempt-timeout --attempts --backoff --delay --expire --group --help --json --keep --key --key-file --on-parent-dead --priority --run-at --server-key --timeout --url --user --wait" ;;
-    "queue ls") words="--help --json --key-file --limit --server-key --state --timeout --url --user" ;;
+    "queue ls") words="--after --error --errors --from --group --help --json --key --key-file --limit --server-key --state --timeout --until --url --user --where" ;;
     "queue show") words="--help --json --key-file --server-key --timeout --url --user" ;;
-    "queue retry") words="--help --json --key-file --queue --server-key --timeout --url --user" ;;
-    "queue cancel") words="--help --json --key-file --server-key --timeout --url --user" ;;
+    "queue retry") words="--error --errors --from --group --help --json --key --key-file --queue --server-key --state --timeout --until --url --user" ;;
+    "queue cancel") words="--error --errors --from --group --help --json --key --key-file --queue --server-key --state --timeout --until --url --user" ;;
+    "queue promote") words="--error --errors --from --group --help --json --key --key-file --queue --server-key --state --timeout --until --url --user" ;;
+    "queue remove") words="--error --errors --from --group --help --json --key --key-file --queue --server-key --state --timeout --until --url --user" ;;
+    "queue drain") words="--delayed --help --json --key-file --server-key --timeout --url --user" ;;
     "queue pause") words="--help --json --key-file --server-key --timeout --url --user" ;;
     "queue resume") words="--help --json --key-file --server-key --timeout --url --user" ;;
     "queue set") words="--aging --concurrency --group-concurrency --group-rate --help --json --key-file --max-bytes --rate --server-key --timeout --url --user" ;;

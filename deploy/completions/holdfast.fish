@@ -1,6 +1,6 @@
 # fish completion for holdfast; copy it to ~/.config/fish/completions
 complete -c holdfast -n __fish_use_subcommand -xa "up listen connect cache queue work config wire stats bench"
-complete -c holdfast -n "__fish_seen_subcommand_from queue; and not __fish_seen_subcommand_from serve add call ls show retry cancel pause resume set purge cron check move keygen" -xa "serve add call ls show retry cancel pause resume set purge cron check move keygen"
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and not __fish_seen_subcommand_from serve add call ls show retry cancel promote remove drain pause resume set purge cron check move keygen" -xa "serve add call ls show retry cancel promote remove drain pause resume set purge cron check move keygen"
 complete -c holdfast -n "__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from show check schema" -xa "show check schema"
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache-auth-file
@@ -181,15 +181,23 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l url
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l user
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l wait
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l after
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l error
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l errors
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l from
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l group
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l key
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l key-file
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l limit
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l server-key
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l state
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l timeout
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l until
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l url
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l where
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from show" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from show" -l json
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from show" -l key-file
@@ -197,21 +205,74 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from show" -l timeout
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from show" -l url
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from show" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l error
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l errors
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l from
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l group
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l key
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l key-file
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l queue
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l server-key
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l state
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l timeout
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l until
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l url
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l error
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l errors
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l from
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l group
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l key
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l queue
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l server-key
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l state
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l timeout
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l until
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l url
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l error
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l errors
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l from
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l group
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l key
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l queue
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l server-key
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l state
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l timeout
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l until
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l url
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from remove" -l error
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from remove" -l errors
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from remove" -l from
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from remove" -l group
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from remove" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from remove" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from remove" -l key
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from remove" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from remove" -l queue
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from remove" -l server-key
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from remove" -l state
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from remove" -l timeout
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from remove" -l until
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from remove" -l url
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from remove" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from drain" -l delayed
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from drain" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from drain" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from drain" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from drain" -l server-key
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from drain" -l timeout
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from drain" -l url
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from drain" -l user
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from pause" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from pause" -l json
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from pause" -l key-file

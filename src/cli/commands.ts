@@ -35,6 +35,13 @@ const QUEUE: CommandGroup = {
     { name: "show", summary: "show one task", load: async () => (await import("./queue/inspect.ts")).show },
     { name: "retry", summary: "retry dead tasks", load: async () => (await import("./queue/admin.ts")).retry },
     { name: "cancel", summary: "cancel tasks", load: async () => (await import("./queue/admin.ts")).cancel },
+    { name: "promote", summary: "run delayed tasks now", load: async () => (await import("./queue/admin.ts")).promote },
+    { name: "remove", summary: "forget ended tasks", load: async () => (await import("./queue/admin.ts")).remove },
+    {
+      name: "drain",
+      summary: "remove all waiting tasks of a queue",
+      load: async () => (await import("./queue/admin.ts")).drain,
+    },
     { name: "pause", summary: "pause a queue", load: async () => (await import("./queue/admin.ts")).pause },
     { name: "resume", summary: "resume a queue", load: async () => (await import("./queue/admin.ts")).resume },
     { name: "set", summary: "set a queue's limits", load: async () => (await import("./queue/admin.ts")).set },

@@ -92,6 +92,7 @@ export const ERROR_CODES = {
   QUEUE_BODY_TOO_LARGE: "A body or result is over the limit; store it in an object store and submit its address",
   QUEUE_TOO_MANY: "More queues, groups, bodies in one submission or tasks to wait for than the limit allows",
   QUEUE_TASK_UNKNOWN: "The task id is unknown: never submitted here, or its result is no longer stored",
+  ACCESS_DENIED: "Whoever asks has not the right that this needs; the message names it",
   QUEUE_TASK_STATE: "The task's state does not allow this: cancelling a task that has ended, retrying a task that is not dead",
   QUEUE_KEY_CONFLICT:
     "The idempotency key is known for other payloads, or another number of them; nothing was submitted. Use another key",

@@ -67,6 +67,10 @@ export const LOG_EVENTS = {
     level: "info",
     text: "`task` of `queue` will not be tried again; `reason` as `holdfast queue show` says it",
   },
+  "queue.operation": {
+    level: "info",
+    text: "`peer` (for `by`, who asked the HTTP API) had an `operation` done that changes something; `asked` and `result` as JSON",
+  },
   "queue.program-error": {
     level: "error",
     text: "A bug in Holdfast, or in a callback of yours: `error` with its `stack`, and the `peer` and `task` that it is about. Please report it",

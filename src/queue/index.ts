@@ -7,25 +7,25 @@ export type { ClientOptions } from "./client/broker-pool.ts";
 export type { ClientSecurity } from "./client/broker-connection.ts";
 export { checkStore, type QueueCheck, type StoreCheck, type StoreCheckOptions } from "./stores/sqlite/store-check.ts";
 export { giveUpMove, type MoveEnd, type Moved, type MoveOptions, moveQueue } from "./stores/move.ts";
+export type { DeadErrorGroup, Schedule, TaskDetails, TaskInfo, WorkerInfo } from "./operations/answers.ts";
+export type { TaskFilter, TasksOptions } from "./client/administration.ts";
+export type { ScheduleOptions, Schedules } from "./client/schedules.ts";
+export type { QueueStats } from "./service/task-service.ts";
+export type { StateCounts } from "./tasks/state-words.ts";
+export type { TaskState } from "./tasks/life-cycle.ts";
 /** @internal For the command and the page. */
-export {
-  deadErrors,
-  listSchedules,
-  listTasks,
-  purgeTasks,
-  queueStats,
-  retryTasks,
-  showTask,
-  undoPurge,
-} from "./client/inspect-tasks.ts";
+export { eachTask, operateAll, wireFilter } from "./client/administration.ts";
 /** @internal */
-export type { TaskInfo } from "./protocols/broker-answers.ts";
+export { type OperationRequest, type OperationName, OPERATIONS, type OperationAnswer } from "./operations/table.ts";
 /** @internal */
 export { UNDO_TASKS_MAX } from "./limits.ts";
 /** @internal */
-export { wireCounts } from "./tasks/state-words.ts";
+export { readState, wireCounts } from "./tasks/state-words.ts";
+/** @internal */
+export { TASK_STATES } from "./tasks/life-cycle.ts";
 export { bytesCodec, type Codec, jsonCodec } from "./client/payload.ts";
-export { type AddOptions, Queue, queue, type QueueOptions, Task, type WaitFor } from "./client/queue.ts";
+export { type AddOptions, type KnownTask, Queue, queue, type QueueOptions, Task } from "./client/queue.ts";
+export type { WaitFor } from "./client/wait-options.ts";
 export type { SyncMode } from "./stores/sqlite/sqlite-store.ts";
 export type { Store } from "./stores/store.ts";
 export { makeStore, type StoreUrlOptions } from "./store-url.ts";

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { Broker, queue, QueueClient, queueStats } from "../../src/queue/index.ts";
+import { Broker, queue, QueueClient } from "../../src/queue/index.ts";
 import { MemoryStore } from "../../src/queue/stores/memory-store.ts";
 import { SqliteStore } from "../../src/queue/stores/sqlite/sqlite-store.ts";
 import type { StoredTask } from "../../src/queue/stores/store.ts";
@@ -61,17 +61,17 @@ test("while tasks are read the port is open, and a client's error says that the 
   assert.equal(broker.stats().starting, 0);
   const client = new QueueClient({ url: broker.address, log: false });
   t.after(() => client.close());
-  await assert.rejects(queueStats(client, 500), { code: "QUEUE_UNREACHABLE", message: /it is starting, 0 %/ });
+  await assert.rejects(client.queues({ timeout: 500 }), { code: "QUEUE_UNREACHABLE", message: /it is starting, 0 %/ });
   await store.next();
   await store.next();
   await store.waiting.promise;
-  await assert.rejects(queueStats(client, 500), { message: /it is starting, 50 %/ });
+  await assert.rejects(client.queues({ timeout: 500 }), { message: /it is starting, 50 %/ });
   assert.equal(broker.stats().starting, 50);
   await store.next();
   await store.next();
   await broker.ready;
   assert.equal(broker.stats().starting, undefined);
-  assert.equal((await queueStats(client, 5000))[0]!.states.waiting, 100);
+  assert.equal((await client.queues({ timeout: 5000 }))[0]!.states.waiting, 100);
 });
 
 test("what is asked while tasks are read is answered, in its order, when they are at hand", async (t) => {
@@ -84,7 +84,7 @@ test("what is asked while tasks are read is answered, in its order, when they ar
   for (let portion = 0; portion < 4; portion += 1) await store.next();
   await cancelled;
   assert.equal((await added).id, (await again).id);
-  const { states } = (await queueStats(jobs.client, 5000))[0]!;
+  const { states } = (await jobs.client.queues({ timeout: 5000 }))[0]!;
   assert.deepEqual([states.waiting, states.blocked, states.cancelled], [99, 1, 1]);
 });
 
@@ -107,11 +107,11 @@ test("a peer that leaves while tasks are read leaves nothing behind", async (t) 
   await gone.send(["HQ1", "WORK", "jobs", "50"]);
   const client = new QueueClient({ url: broker.address, log: false });
   t.after(() => client.close());
-  await assert.rejects(queueStats(client, 300), { message: /starting/ });
+  await assert.rejects(client.queues({ timeout: 300 }), { message: /starting/ });
   await gone.close();
-  await assert.rejects(queueStats(client, 300), { message: /starting/ });
+  await assert.rejects(client.queues({ timeout: 300 }), { message: /starting/ });
   for (let portion = 0; portion < 4; portion += 1) await store.next();
-  const { states, consumers } = (await queueStats(client, 5000))[0]!;
+  const { states, consumers } = (await client.queues({ timeout: 5000 }))[0]!;
   assert.deepEqual([states.waiting, states.active, consumers], [100, 0, 0]);
 });
 

@@ -17,7 +17,7 @@ test("bash completes commands, subcommands and flags", () => {
     return spawnSync("bash", ["-c", script], { cwd: root, encoding: "utf8" }).stdout.trim().split("\n");
   };
   assert.deepEqual(complete("holdfast", "li"), ["listen"]);
-  assert.deepEqual(complete("holdfast", "queue", "re"), ["retry", "resume"]);
+  assert.deepEqual(complete("holdfast", "queue", "re"), ["retry", "remove", "resume"]);
   assert.deepEqual(complete("holdfast", "up", "--dash"), ["--dashboard", "--dashboard-token", "--dashboard-token-file"]);
   assert.deepEqual(complete("holdfast", "queue", "add", "--prio"), ["--priority"]);
 });

@@ -1,67 +1,71 @@
-/** ● `holdfast queue retry`, `cancel`, `pause`, `resume`, `set` and `purge`. */
+/** ● `holdfast queue retry`, `cancel`, `promote`, `remove`, `purge`, `drain`, `pause`, `resume` and `set`: operations of the broker. */
 import { UsageError } from "../../core/errors.ts";
 import { durationMs, sizeBytes } from "../../core/units.ts";
-import { listTasks, purgeTasks, type QueueClient, type QueueSettings } from "../../queue/index.ts";
+import { operateAll, OPERATIONS, type QueueSettings, wireFilter } from "../../queue/index.ts";
 import { flags, parse } from "../shared/flags.ts";
 import { type ClientFlags, clientFlags, readCount, withClient } from "./client-flags.ts";
+import { type FilterFlags, filterFlags, readFilterFlags, stateNamed } from "./filter-flags.ts";
 
-export async function retry(argv: readonly string[]): Promise<number> {
-  const command = clientFlags(flags("queue retry", "Retries dead tasks, with their full number of attempts"))
+type Command = (argv: readonly string[]) => Promise<number>;
+
+export const retry: Command = (argv) => onTasks("retry", argv);
+export const cancel: Command = (argv) => onTasks("cancel", argv);
+export const promote: Command = (argv) => onTasks("promote", argv);
+export const remove: Command = (argv) => onTasks("remove", argv);
+export const drain: Command = (argv) => onQueue("drain", argv);
+export const pause: Command = (argv) => onQueue("pause", argv);
+export const resume: Command = (argv) => onQueue("resume", argv);
+
+/** Tasks by their ids, or those of a queue. */
+async function onTasks(name: "retry" | "cancel" | "promote" | "remove", argv: readonly string[]): Promise<number> {
+  const command = filterFlags(clientFlags(flags(`queue ${name}`, OPERATIONS[name].does)))
     .argument("[ids...]", "the tasks' ids")
-    .option("--queue <queue>", "all dead tasks of this queue");
+    .option("--queue <queue>", "all tasks of this queue that the other flags let through");
   if (!(await parse(command, argv))) return 0;
-  const options = command.opts<ClientFlags & { queue?: string }>();
-  const [named] = command.processedArgs as [string[]];
-  if (named.length === 0 && options.queue === undefined)
-    throw new UsageError("CLI_USAGE", "Give task ids, or a queue with --queue");
-  return withClient(options, async (client, timeoutMs) => {
-    const ids = options.queue === undefined ? named : [...named, ...(await deadTasks(client, options.queue, timeoutMs))];
-    for (const id of ids) {
-      await client.ask("RETRY", [Buffer.from(id)], { timeoutMs, id });
-      print(options, { retried: id });
-    }
-    return 0;
-  });
-}
-
-async function deadTasks(client: QueueClient, queue: string, timeoutMs: number): Promise<string[]> {
-  const ids: string[] = [];
-  let after: number | undefined;
-  do {
-    const page = await listTasks(client, { queue, state: "dead", limit: 1000, after }, timeoutMs);
-    // One whose body had to make room has nothing to be tried again with.
-    ids.push(...page.tasks.filter(({ evicted }) => !evicted).map(({ id }) => id));
-    after = page.next;
-  } while (after !== undefined);
-  return ids;
-}
-
-export async function cancel(argv: readonly string[]): Promise<number> {
-  const command = clientFlags(flags("queue cancel", "Cancels tasks; running handlers receive an abort signal")).argument(
-    "<ids...>",
-    "the tasks' ids",
-  );
-  if (!(await parse(command, argv))) return 0;
-  const options = command.opts<ClientFlags>();
+  const options = command.opts<ClientFlags & FilterFlags & { queue?: string }>();
+  const { queue } = options;
   const [ids] = command.processedArgs as [string[]];
+  if (ids.length === 0 && queue === undefined) throw new UsageError("CLI_USAGE", "Give task ids, or a queue with --queue");
   return withClient(options, async (client, timeoutMs) => {
     for (const id of ids) {
-      await client.cancel(id, { timeoutMs });
-      print(options, { cancelled: id });
+      const { value } = await client.operate(name, { id }, { timeoutMs });
+      // `{ "retried": "b0-1" }`: how many it is is known.
+      print(options, { [Object.keys(value)[0]!]: id });
     }
+    if (queue === undefined) return 0;
+    const filter = wireFilter(readFilterFlags(options));
+    for (const value of await operateAll(client, name, { queue, ...filter }, { timeoutMs }))
+      print(options, { ...value, undo: undefined });
     return 0;
   });
 }
 
-export const pause = (argv: readonly string[]): Promise<number> => configure(argv, "pause", { paused: true });
-export const resume = (argv: readonly string[]): Promise<number> => configure(argv, "resume", { paused: false });
-
-async function configure(argv: readonly string[], name: "pause" | "resume", settings: QueueSettings): Promise<number> {
-  const does =
-    name === "pause" ? "Pauses delivery of a queue's tasks until it is resumed" : "Resumes delivery of a paused queue's tasks";
-  const command = clientFlags(flags(`queue ${name}`, does)).argument("<queue>", "the queue's name");
+async function onQueue(name: "pause" | "resume" | "drain", argv: readonly string[]): Promise<number> {
+  const command = clientFlags(flags(`queue ${name}`, OPERATIONS[name].does)).argument("<queue>", "the queue's name");
+  if (name === "drain") command.option("--delayed", "also tasks that wait for their time or for others");
   if (!(await parse(command, argv))) return 0;
-  return send(command.opts<ClientFlags>(), command.processedArgs[0] as string, settings);
+  const options = command.opts<ClientFlags & { delayed?: boolean }>();
+  const [queue] = command.processedArgs as [string];
+  return withClient(options, async (client, timeoutMs) => {
+    const input = { queue, ...(options.delayed && { delayed: true }) };
+    for (const value of await operateAll(client, name, input, { timeoutMs }))
+      print(options, name === "drain" ? value : { queue, paused: name === "pause" });
+    return 0;
+  });
+}
+
+export async function purge(argv: readonly string[]): Promise<number> {
+  const command = clientFlags(flags("queue purge", "Deletes ended tasks of a queue"))
+    .argument("<queue>", "the queue's name")
+    .option("--state <state>", "dead, completed or cancelled", "dead");
+  if (!(await parse(command, argv))) return 0;
+  const options = command.opts<ClientFlags & { state: string }>();
+  const [queue] = command.processedArgs as [string];
+  return withClient(options, async (client, timeoutMs) => {
+    const state = stateNamed(options.state);
+    for (const { removed } of await operateAll(client, "remove", { queue, state }, { timeoutMs })) print(options, { removed });
+    return 0;
+  });
 }
 
 interface SetFlags extends ClientFlags {
@@ -95,12 +99,9 @@ export async function set(argv: readonly string[]): Promise<number> {
     ...(groupRate !== undefined && { groupRate: rateOrOff(groupRate, "--group-rate") }),
     ...(aging !== undefined && { agingMs: aging === "off" ? 0 : Math.round(durationMs(aging, "--aging")) }),
   };
-  return send(options, command.processedArgs[0] as string, settings);
-}
-
-async function send(options: ClientFlags, queue: string, settings: QueueSettings): Promise<number> {
+  const [queue] = command.processedArgs as [string];
   return withClient(options, async (client, timeoutMs) => {
-    await client.askAll("SET", [Buffer.from(queue), Buffer.from(JSON.stringify(settings))], { timeoutMs });
+    await operateAll(client, "set", { queue, ...settings }, { timeoutMs });
     print(options, { queue, ...settings });
     return 0;
   });
@@ -117,23 +118,8 @@ function rateOrOff(text: string, flag: string): { count: number; perMs: number }
   return { count: readCount(count, flag), perMs: durationMs(per, flag) };
 }
 
-export async function purge(argv: readonly string[]): Promise<number> {
-  const command = clientFlags(flags("queue purge", "Deletes ended tasks of a queue"))
-    .argument("<queue>", "the queue's name")
-    .option("--state <state>", "dead, completed or cancelled", "dead");
-  if (!(await parse(command, argv))) return 0;
-  const options = command.opts<ClientFlags & { state: string }>();
-  const [queue] = command.processedArgs as [string];
-  return withClient(options, async (client, timeoutMs) => {
-    const { removed } = await purgeTasks(client, { queue, state: options.state }, timeoutMs);
-    print(options, { removed });
-    return 0;
-  });
-}
-
 function print({ json }: ClientFlags, facts: object): void {
-  const words = Object.entries(facts).map(
-    ([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`,
-  );
+  const told = Object.entries(facts).filter(([, value]) => value !== undefined);
+  const words = told.map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`);
   process.stdout.write(json ? `${JSON.stringify(facts)}\n` : `${words.join(", ")}\n`);
 }

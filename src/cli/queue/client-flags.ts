@@ -4,6 +4,7 @@ import { UsageError } from "../../core/errors.ts";
 import type { LogOption } from "../../core/log.ts";
 import { durationMs } from "../../core/units.ts";
 import { readKeys } from "../shared/key-file.ts";
+import { readTime } from "./filter-flags.ts";
 import { type AddOptions, type ClientSecurity, QueueClient } from "../../queue/index.ts";
 
 export interface ClientFlags {
@@ -98,12 +99,7 @@ export function readSubmitFlags(flags: SubmitFlags): AddOptions {
   for (const name of ["priority", "attempts"] as const) {
     if (flags[name] !== undefined) options[name] = readCount(flags[name], `--${name}`);
   }
-  if (flags.runAt !== undefined) {
-    const runAt = new Date(flags.runAt);
-    if (Number.isNaN(runAt.getTime()))
-      throw new UsageError("CLI_USAGE", `Cannot read --run-at '${flags.runAt}': write 2026-01-31T08:00:00Z`);
-    options["runAt"] = runAt;
-  }
+  if (flags.runAt !== undefined) options["runAt"] = readTime(flags.runAt, "--run-at");
   if (flags.wait) options["whenFull"] = "wait";
   return options;
 }

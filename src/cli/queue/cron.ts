@@ -2,13 +2,13 @@
 import { UsageError } from "../../core/errors.ts";
 import { printable } from "../../core/printable.ts";
 import { flags, parse } from "../shared/flags.ts";
-import { listSchedules } from "../../queue/index.ts";
+import { operateAll, type Schedule } from "../../queue/index.ts";
 import { type ClientFlags, clientFlags, withClient } from "./client-flags.ts";
 
 interface Flags extends ClientFlags {
   readonly queue?: string;
   readonly timeZone?: string;
-  readonly missed?: string;
+  readonly missed?: "latest" | "skip" | "all";
   readonly remove?: boolean;
 }
 
@@ -28,24 +28,31 @@ export async function run(argv: readonly string[]): Promise<number> {
   const [name, expression, body] = command.processedArgs as [string?, string?, string?];
   if (options.remove && name === undefined) throw new UsageError("CLI_USAGE", "--remove needs the schedule's name");
   return withClient(options, async (client, timeoutMs) => {
+    const named = async (): Promise<readonly Schedule[]> =>
+      (await operateAll(client, "schedules", name === undefined ? {} : { name }, { timeoutMs })).flatMap(
+        ({ schedules }) => schedules,
+      );
     if (name === undefined) {
-      for (const entry of await listSchedules(client, timeoutMs)) process.stdout.write(`${JSON.stringify(entry)}\n`);
+      for (const entry of await named()) process.stdout.write(`${JSON.stringify(entry)}\n`);
       return 0;
     }
     if (options.remove) {
-      if (!(await listSchedules(client, timeoutMs)).some((entry) => entry.name === name)) {
+      if ((await named()).length === 0) {
         process.stderr.write(`No schedule has the name '${printable(name)}'\n`);
         return 1;
       }
-      await client.ask("CRON", [Buffer.from(name)], { timeoutMs });
+      await client.operate("removeSchedule", { name }, { timeoutMs });
       return 0;
     }
     if (expression === undefined || options.queue === undefined) {
       throw new UsageError("CLI_USAGE", "A schedule needs an expression and --queue");
     }
     const { queue, timeZone, missed } = options;
-    const settings = Buffer.from(JSON.stringify({ expression, queue, timeZone, missed }));
-    await client.ask("CRON", [Buffer.from(name), settings, Buffer.from(body ?? "")], { timeoutMs });
+    await client.operate(
+      "upsertSchedule",
+      { name, expression, queue, timeZone, missed },
+      { timeoutMs, body: Buffer.from(body ?? "") },
+    );
     return 0;
   });
 }

@@ -1,41 +1,58 @@
 /** ● `holdfast queue ls` and `holdfast queue show`. */
 import { printable } from "../../core/printable.ts";
 import { showDuration, showSize } from "../../core/units.ts";
-import { listTasks, type QueueClient, queueStats, showTask, type TaskInfo } from "../../queue/index.ts";
+import { UsageError } from "../../core/errors.ts";
+import { eachTask, operateAll, type QueueClient, type QueueStats, type TaskDetails, type TaskInfo } from "../../queue/index.ts";
 import { bodyField } from "./bodies.ts";
 import { flags, parse } from "../shared/flags.ts";
 import { printTable } from "../shared/print-table.ts";
 import { type ClientFlags, clientFlags, readCount, withClient } from "./client-flags.ts";
+import { type FilterFlags, filterFlags, readFilterFlags } from "./filter-flags.ts";
 
-interface ListFlags extends ClientFlags {
-  readonly state?: string;
+interface ListFlags extends ClientFlags, FilterFlags {
   readonly limit: string;
+  readonly where?: readonly string[];
+  readonly after?: string;
+  readonly errors?: boolean;
 }
 
-/** The largest page that a broker answers. */
-const PAGE_TASKS = 1000;
-
 export async function ls(argv: readonly string[]): Promise<number> {
-  const command = clientFlags(flags("queue ls", "Lists the queues with their task counts, or the tasks of one queue"))
+  const command = filterFlags(
+    clientFlags(flags("queue ls", "Lists the queues with their task counts, or the tasks of one queue")),
+  )
     .argument("[queue]", "list this queue's tasks")
-    .option("--state <state>", "only waiting, delayed, blocked, active, retrying, completed, dead or cancelled")
-    .option("--limit <n>", "at most this many tasks", "100");
+    .option("--where <field=value...>", "only tasks whose JSON body has this: customer.id=42; bodies are read one by one")
+    .option("--after <id>", "only tasks after this one")
+    .option("--limit <n>", "at most this many tasks", "100")
+    .option("--errors", "what the dead tasks of the queue died of, instead of tasks: the most frequent first");
   if (!(await parse(command, argv))) return 0;
   const options = command.opts<ListFlags>();
   const [name] = command.processedArgs as [string | undefined];
+  if (options.errors && name === undefined) throw new UsageError("CLI_USAGE", "--errors needs a queue");
   return withClient(options, async (client, timeoutMs) => {
-    if (name === undefined) printQueues(await queueStats(client, timeoutMs), options.json ?? false);
+    if (name === undefined) printQueues(await client.queues({ timeout: timeoutMs }), options.json ?? false);
+    else if (options.errors) await printErrors(client, name, options, timeoutMs);
     else await printTasks(client, name, options, timeoutMs);
     return 0;
   });
 }
 
-type QueueLine = Awaited<ReturnType<typeof queueStats>>[number];
+async function printErrors(client: QueueClient, queue: string, { json }: ListFlags, timeoutMs: number): Promise<void> {
+  const rows: string[][] = [["ERROR", "COUNT", "FIRST", "LAST", "TEXT"]];
+  for (const { groups, unread } of await operateAll(client, "errors", { queue }, { timeoutMs })) {
+    for (const group of groups) {
+      if (json) process.stdout.write(`${JSON.stringify(group)}\n`);
+      else rows.push([group.error, `${group.count}`, showTime(group.firstMs), showTime(group.lastMs), printable(group.text)]);
+    }
+    if (unread > 0) process.stderr.write(`The errors of ${unread} more are still being read from the store\n`);
+  }
+  if (!json) printTable(rows);
+}
 
 /** `completed` comes last: it is no work that is left. */
 const COUNTED = ["waiting", "delayed", "blocked", "active", "retrying", "dead", "completed"] as const;
 
-function printQueues(queues: readonly QueueLine[], json: boolean): void {
+function printQueues(queues: readonly QueueStats[], json: boolean): void {
   if (json) {
     for (const queue of queues) process.stdout.write(`${JSON.stringify(queue)}\n`);
     return;
@@ -49,25 +66,35 @@ function printQueues(queues: readonly QueueLine[], json: boolean): void {
   printTable([["QUEUE", ...COUNTED.map((state) => state.toUpperCase()), "WORKERS", "BYTES"], ...rows]);
 }
 
-async function printTasks(
-  client: QueueClient,
-  queue: string,
-  { state, limit, json }: ListFlags,
-  timeoutMs: number,
-): Promise<void> {
-  let left = readCount(limit, "--limit");
-  let after: number | undefined;
+async function printTasks(client: QueueClient, queue: string, options: ListFlags, timeoutMs: number): Promise<void> {
+  const { where = [], after, json } = options;
+  const limit = readCount(options.limit, "--limit");
+  let searched: string | undefined;
+  const search = {
+    ...readFilterFlags(options),
+    where: Object.fromEntries(where.map(readWhere)),
+    after,
+    limit,
+    onSearched: (read: number, of: number) => (searched = `Searched ${read} of ${of} tasks`),
+  };
   const rows: string[][] = [["ID", "STATE", "PRIORITY", "GROUP", "FAILURES", "AGE", "BYTES"]];
-  do {
-    const page = await listTasks(client, { queue, state, after, limit: Math.min(left, PAGE_TASKS) }, timeoutMs);
-    for (const task of page.tasks) {
-      if (json) process.stdout.write(`${JSON.stringify(task)}\n`);
-      else rows.push(taskRow(task));
-    }
-    left -= page.tasks.length;
-    after = page.next;
-  } while (left > 0 && after !== undefined);
+  let last: string | undefined;
+  let count = 0;
+  for await (const task of eachTask(client, queue, search, { timeoutMs })) {
+    last = task.id;
+    count += 1;
+    if (json) process.stdout.write(`${JSON.stringify(task)}\n`);
+    else rows.push(taskRow(task));
+  }
   if (!json) printTable(rows);
+  if (searched !== undefined)
+    process.stderr.write(count < limit ? `${searched}\n` : `${searched}; there may be more: --after ${last}\n`);
+}
+
+function readWhere(text: string): [field: string, value: string] {
+  const equals = text.indexOf("=");
+  if (equals < 1) throw new UsageError("CLI_USAGE", `Cannot read --where '${text}': write customer.id=42`);
+  return [text.slice(0, equals), text.slice(equals + 1)];
 }
 
 function taskRow({ id, state, reason, priority, group, failures, createdMs, bodyBytes }: TaskInfo): string[] {
@@ -90,28 +117,29 @@ export async function show(argv: readonly string[]): Promise<number> {
   const options = command.opts<ClientFlags>();
   const [id] = command.processedArgs as [string];
   return withClient(options, async (client, timeoutMs) => {
-    const { task, body } = await showTask(client, id, timeoutMs);
-    if (options.json) process.stdout.write(`${JSON.stringify({ ...task, ...bodyField("body", body) })}\n`);
+    const { value, body = Buffer.alloc(0) } = await client.operate("get", { id }, { timeoutMs });
+    if (options.json) process.stdout.write(`${JSON.stringify({ ...value, ...bodyField("body", body) })}\n`);
     else {
-      for (const [name, value] of Object.entries(task))
-        process.stdout.write(`${printable(name).padEnd(14)}${readable(name, value)}\n`);
-      process.stdout.write(`${(task.state === "completed" ? "result" : "body").padEnd(14)}${body.toString()}\n`);
+      for (const [name, field] of Object.entries(value))
+        process.stdout.write(`${printable(name).padEnd(14)}${name === "errors" ? showErrors(value) : readable(name, field)}\n`);
+      process.stdout.write(`${(value.state === "completed" ? "result" : "body").padEnd(14)}${body.toString()}\n`);
     }
     return 0;
   });
 }
 
 function readable(name: string, value: unknown): string {
-  if (["createdMs", "atMs", "expiresMs"].includes(name)) return new Date(Number(value)).toISOString();
-  if (name === "errorsMs") return readable("errors", (value as (number | null)[]).map(showFailed));
-  if (Array.isArray(value)) return value.map((line) => printable(text(line).split("\n")[0]!)).join("\n".padEnd(15));
-  return printable(text(value));
+  if (["createdMs", "atMs", "expiresMs"].includes(name)) return showTime(Number(value));
+  return printable(typeof value === "string" ? value : JSON.stringify(value));
 }
 
-function text(value: unknown): string {
-  return typeof value === "string" ? value : JSON.stringify(value);
+/** A line each: when, and the first line of what went wrong. */
+function showErrors({ errors }: TaskDetails): string {
+  const line = ({ error, atMs }: TaskDetails["errors"][number]): string =>
+    `${atMs === undefined ? "unknown" : showTime(atMs)} ${printable(error.split("\n")[0]!)}`;
+  return errors.map(line).join("\n".padEnd(15));
 }
 
-function showFailed(atMs: number | null): string {
-  return atMs === null ? "unknown" : new Date(atMs).toISOString();
+function showTime(atMs: number): string {
+  return new Date(atMs).toISOString();
 }

@@ -3,7 +3,7 @@ import { Hono, type Context } from "hono";
 import { HoldfastError, UsageError } from "../../core/errors.ts";
 import type { CacheInspector } from "../inspectors/cache-inspector.ts";
 import { DEMO_PEER_ACTIONS } from "../link-lab/lab-state.ts";
-import { REQUEST_BYTES_MAX, STORED_CHARS_MAX } from "../limits.ts";
+import { BULK_MS_MAX, REQUEST_BYTES_MAX, STORED_CHARS_MAX, TASKS_PAGE_MAX, UNDO_MS } from "../limits.ts";
 import type { LinkLab } from "../link-lab/link-lab.ts";
 import type { ListRequest } from "../snapshot/list-page.ts";
 import type { Sampler } from "../snapshot/sampler.ts";
@@ -83,13 +83,15 @@ function addQueue(app: Hono, { queue }: Inspectors): void {
     const { queue: name, state, error, after } = context.req.query();
     const filter = {
       ...(name && { queue: name }),
-      ...(state && { state }),
+      ...(state && { state: state as "dead" }),
       ...(error && { error }),
-      ...(after && { after: Number(after) }),
+      ...(after && { after }),
     };
-    return context.json((await on(queue, "queue").list(filter)) as object);
+    return context.json(await on(queue, "queue").operate("tasks", { ...filter, limit: TASKS_PAGE_MAX }));
   });
-  app.get("/queue/errors", async (context) => context.json(await on(queue, "queue").errors(context.req.query("queue") ?? "")));
+  app.get("/queue/errors", async (context) =>
+    context.json(await on(queue, "queue").operate("errors", { queue: context.req.query("queue") ?? "" })),
+  );
   app.get("/queue/body", async (context) => {
     const bytes = await on(queue, "queue").bytes(context.req.query("id") ?? "");
     const headers = { "Content-Type": "application/octet-stream", "Content-Disposition": 'attachment; filename="task-body"' };
@@ -110,8 +112,7 @@ function addQueue(app: Hono, { queue }: Inspectors): void {
   });
   app.post("/queue/task/:action{retry|cancel}", async (context) => {
     const id = (await bodyOf(context)).text("id", { charsMax: 64 });
-    await on(queue, "queue")[context.req.param("action") as "retry" | "cancel"](id);
-    return context.json({});
+    return context.json(await on(queue, "queue").operate(context.req.param("action") as "retry" | "cancel", { id }));
   });
   app.post("/queue/work", async (context) => {
     const outcome = await on(queue, "queue").workOnce((await bodyOf(context)).text("queue", { charsMax: 255 }));
@@ -120,27 +121,27 @@ function addQueue(app: Hono, { queue }: Inspectors): void {
   });
   app.post("/queue/:action{pause|resume}", async (context) => {
     const name = (await bodyOf(context)).text("queue", { charsMax: 255 });
-    await on(queue, "queue").pause(name, context.req.param("action") === "pause");
-    return context.json({});
+    return context.json(await on(queue, "queue").operate(context.req.param("action") as "pause" | "resume", { queue: name }));
   });
   app.post("/queue/purge", async (context) => {
     const body = await bodyOf(context);
     const filter = {
       queue: body.text("queue", { charsMax: 255 }),
-      state: body.text("state", { charsMax: 20 }),
-      error: body.text("error", { charsMax: 8, optional: true }),
+      state: body.text("state", { charsMax: 20 }) as "dead",
+      error: body.text("error", { charsMax: 8, optional: true }) || undefined,
     };
-    return context.json(await on(queue, "queue").purge(filter));
+    const answer = await on(queue, "queue").operate("remove", { ...filter, undoMs: UNDO_MS }, BULK_MS_MAX);
+    return context.json({ ...answer, undoMs: UNDO_MS });
   });
   app.post("/queue/undo", async (context) => {
     const keys = (await bodyOf(context)).text("undo", { charsMax: 1000 });
-    return context.json({ restored: await on(queue, "queue").undo(keys.split(" ")) });
+    return context.json(await on(queue, "queue").operate("undo", { undo: keys.split(" ") }, BULK_MS_MAX));
   });
   app.post("/queue/retry", async (context) => {
     const body = await bodyOf(context);
-    const error = body.text("error", { charsMax: 8, optional: true });
-    const retried = await on(queue, "queue").retryAll({ queue: body.text("queue", { charsMax: 255 }), error });
-    return context.json({ retried });
+    const error = body.text("error", { charsMax: 8, optional: true }) || undefined;
+    const filter = { queue: body.text("queue", { charsMax: 255 }), error };
+    return context.json(await on(queue, "queue").operate("retry", filter, BULK_MS_MAX));
   });
 }
 

@@ -18,7 +18,8 @@ import {
   whole,
 } from "../option-check.ts";
 import type { QueueSettings } from "../tasks/queue-settings.ts";
-import type { AddOptions, QueueOptions, WaitFor } from "./queue.ts";
+import type { AddOptions, QueueOptions } from "./queue.ts";
+import type { WaitFor } from "./wait-options.ts";
 import type { WorkerOptions } from "./worker-options.ts";
 
 const WAIT_OPTIONS: Readonly<Record<keyof WaitFor, OptionCheck>> = { timeout: duration(), signal: abortSignal };

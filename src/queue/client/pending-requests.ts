@@ -47,6 +47,8 @@ export interface Question {
   readonly broker?: string | undefined;
   /** The task that is watched. */
   readonly open?: string;
+  /** It changes nothing: any broker may be asked again. */
+  readonly isRead?: boolean;
   /** Cancel the task when the caller's signal fires. */
   readonly cancels?: boolean;
 }

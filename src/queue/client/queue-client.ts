@@ -12,9 +12,16 @@ import { joinShutdown } from "../../core/shutdown.ts";
 import { type Log, makeLog } from "../../core/log.ts";
 import { BrokerPool, type BrokerPoolListener, type ClientOptions, type PoolMessage } from "./broker-pool.ts";
 import type { BatchHead, BrokerSession } from "./broker-session.ts";
+import { operateAll } from "./administration.ts";
 import { checkOptions } from "../option-check.ts";
+import type { WorkerInfo } from "../operations/answers.ts";
+import { type OperationRequest, type OperationName, OPERATIONS, type OperationAnswer } from "../operations/table.ts";
+import type { QueueStats } from "../service/task-service.ts";
 import { QUEUE } from "./options.ts";
+import { type WaitFor, waitOptions } from "./wait-options.ts";
 import { mustFit } from "./payload.ts";
+import { TASK_STATES } from "../tasks/life-cycle.ts";
+import type { StateCounts } from "../tasks/state-words.ts";
 import type { TaskOptions } from "../tasks/task-policy.ts";
 import type { AnswerMessage, WorkMessage } from "../protocols/broker-messages.ts";
 import { BATCHED_BODY_BYTES_MAX, type RecordBatchReader } from "../protocols/record-batch.ts";
@@ -26,12 +33,19 @@ import {
   type RawSubmission,
   type RequestWatcher,
 } from "./pending-requests.ts";
-import { asBuffer, brokerOf, type Frames, isTaskId, type RequestVerb } from "../protocols/messages.ts";
+import { asBuffer, brokerOf, type Frames, isTaskId, readJson, type RequestVerb } from "../protocols/messages.ts";
 
 export interface RequestOptions {
   /** Milliseconds until it is given up. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface OperateOptions extends RequestOptions {
+  readonly broker?: string | undefined;
+  /** For whom, where that is not the caller; for the broker's log. */
+  readonly by?: string | undefined;
+  readonly body?: Uint8Array | undefined;
 }
 
 /** What receives the broker's messages to workers. */
@@ -148,22 +162,57 @@ export class QueueClient {
 
   /** Any other request; resolves to what follows the request's number in the answer. With an id it goes to that task's broker. */
   ask(verb: RequestVerb, rest: Frames, wait: RequestOptions & { readonly id?: string }): Promise<Frames> {
-    return this.askFor({ verb, rest, read: (answer) => answer }, wait);
+    return this.#ask(
+      { verb, rest, read: (answer) => answer, broker: wait.id === undefined ? undefined : taskBroker(wait.id) },
+      wait,
+    );
   }
 
-  /** @internal As `ask`; resolves to what `read` makes of the answer. */
-  askFor<T>(
-    { verb, rest, read }: { readonly verb: RequestVerb; readonly rest: Frames; readonly read: (answer: Frames) => T },
-    wait: RequestOptions & { readonly id?: string },
-  ): Promise<T> {
-    return this.#ask({ verb, rest, read, broker: wait.id === undefined ? undefined : taskBroker(wait.id) }, wait);
+  /**
+   * An operation (docs/queue-protocol.md lists them) at the broker of the task that `input` names, at `broker`, or at any. Resolves once
+   * what it changes is on disk.
+   *
+   * @throws UsageError QUEUE_OPTIONS_INVALID, OperationError QUEUE_TASK_UNKNOWN, QUEUE_TASK_STATE, ACCESS_DENIED, QUEUE_UNREACHABLE
+   */
+  operate<Name extends OperationName>(
+    name: Name,
+    input: OperationRequest<Name>,
+    { broker, by = "", body, ...wait }: OperateOptions,
+  ): Promise<{ readonly value: OperationAnswer<Name>; readonly body: Buffer | undefined }> {
+    const { output, right } = OPERATIONS[name];
+    const { id, after } = input as { readonly id?: string; readonly after?: string };
+    const of = id ?? after;
+    const rest = [name, JSON.stringify(input), by].map((text) => Buffer.from(text));
+    const read = ([json, bytes]: Frames): { value: OperationAnswer<Name>; body: Buffer | undefined } => {
+      const value = readJson(json);
+      const wrong = output.wrong(value, name);
+      if (wrong !== undefined)
+        throw new ProtocolError("QUEUE_PROTOCOL", `Cannot read the broker's answer to ${name}: ${wrong}`);
+      return { value: value as OperationAnswer<Name>, body: bytes };
+    };
+    const question = {
+      verb: "OPERATE" as const,
+      rest: body === undefined ? rest : [...rest, asBuffer(body)],
+      read,
+      isRead: right === "queue:read" && broker === undefined && of === undefined,
+      broker: broker ?? (of === undefined ? undefined : taskBroker(of)),
+    };
+    return this.#ask(question, wait);
   }
 
-  /** The same request to every broker that is connected, or to the first that comes. */
-  async askAll(verb: RequestVerb, rest: Frames, wait: RequestOptions): Promise<void> {
-    const brokers = new Set(this.links().flatMap(({ broker }) => (broker === undefined ? [] : [broker])));
-    if (brokers.size === 0) await this.#ask({ verb, rest }, wait);
-    else await Promise.all(Array.from(brokers, (broker) => this.#ask({ verb, rest, broker }, wait)));
+  /** The queues of all brokers that are connected, with their counts of tasks by state; those of one name are one. */
+  async queues(wait: WaitFor = {}): Promise<QueueStats[]> {
+    const byName = new Map<string, QueueStats>();
+    for (const { queues } of await operateAll(this, "queues", {}, waitOptions(wait))) {
+      for (const stats of queues as readonly QueueStats[]) byName.set(stats.name, added(byName.get(stats.name), stats));
+    }
+    return [...byName.values()];
+  }
+
+  /** The workers that are connected to these brokers, the newest first; a hundred of each broker at most. */
+  async workers(wait: WaitFor = {}): Promise<WorkerInfo[]> {
+    const all = await operateAll(this, "workers", {}, waitOptions(wait));
+    return all.flatMap(({ workers }) => workers).sort((a, b) => b.sinceMs - a.sinceMs);
   }
 
   #ask<T>(question: Question, { timeoutMs, signal }: RequestOptions): Promise<T> {
@@ -255,7 +304,7 @@ export class QueueClient {
       if (pending.session !== session) continue;
       pending.session = undefined;
       // A question that changes nothing may be asked of another.
-      if (READ_ONLY.has(pending.question.verb)) pending.broker = undefined;
+      if (pending.question.isRead) pending.broker = undefined;
       // Another session may lead to the same broker.
       this.#send(pending);
     }
@@ -334,7 +383,7 @@ export class QueueClient {
         watcher?.partial?.(message.id, message.bytes);
         return;
       case "REFUSED":
-        this.#fail(pending, errorOf(message.code, message.message));
+        this.#fail(pending, refusal(pending.question, message));
         return;
       default:
         this.#read(pending, message.rest);
@@ -424,18 +473,15 @@ const ANSWERS: Readonly<Record<RequestVerb, readonly AnswerMessage["verb"][]>> =
   CALL: ["ADDED", "ENDED", "PROGRESS", "PARTIAL"],
   WATCH: ["ENDED", "PROGRESS", "PARTIAL"],
   CANCEL: ["OK"],
+  OPERATE: ["DATA"],
   SHOW: ["DATA"],
   LIST: ["DATA"],
   STATS: ["DATA"],
   RETRY: ["OK", "DATA"],
   SET: ["OK"],
   PURGE: ["DATA"],
-  UNDO: ["DATA"],
-  ERRORS: ["DATA"],
   CRON: ["OK", "DATA"],
 };
-
-const READ_ONLY: ReadonlySet<string> = new Set(["LIST", "STATS"]);
 
 /** 10 ms between two looks whether submissions are answered, while the process ends. */
 const LOOK_MS = 10;
@@ -465,7 +511,16 @@ function taskBroker(id: string): string {
 }
 
 /** Codes that are the caller's fault; all others are not. */
-const USAGE_CODES: ReadonlySet<string> = new Set(["QUEUE_OPTIONS_INVALID", "QUEUE_NAME_INVALID"]);
+const USAGE_CODES: ReadonlySet<string> = new Set(["QUEUE_OPTIONS_INVALID", "QUEUE_NAME_INVALID", "ACCESS_DENIED"]);
+
+function refusal({ verb }: Question, { code, message }: { readonly code: string; readonly message: string }): HoldfastError {
+  if (verb === "OPERATE" && code === "QUEUE_PROTOCOL")
+    return new OperationError(
+      "QUEUE_PROTOCOL",
+      `The broker is of version 0.1, which knows no operations; use its own command: ${message}`,
+    );
+  return errorOf(code, message);
+}
 
 function errorOf(code: string, message: string): HoldfastError {
   if (!Object.hasOwn(ERROR_CODES, code))
@@ -475,4 +530,23 @@ function errorOf(code: string, message: string): HoldfastError {
 
 function aborted(signal: AbortSignal): OperationError {
   return new OperationError("ABORTED", "The caller aborted the operation", { cause: signal.reason });
+}
+
+/** One queue of several brokers. */
+function added(first: QueueStats | undefined, second: QueueStats): QueueStats {
+  if (!first) return second;
+  const states = Object.fromEntries(
+    TASK_STATES.map((state) => [state, first.states[state] + second.states[state]]),
+  ) as StateCounts;
+  const numbers = (["bytes", "consumers", "slots", "added", "finished", "failures"] as const).map((name) => [
+    name,
+    first[name] + second[name],
+  ]);
+  const waitingSinceMs = Math.min(first.waitingSinceMs ?? Infinity, second.waitingSinceMs ?? Infinity);
+  return {
+    ...first,
+    ...Object.fromEntries(numbers),
+    states,
+    waitingSinceMs: Number.isFinite(waitingSinceMs) ? waitingSinceMs : undefined,
+  };
 }

@@ -1,20 +1,25 @@
 /** ● Queues as producers see them: typed payloads in, typed results out. */
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import { OperationError } from "../../core/errors.ts";
+import { codeOf, OperationError } from "../../core/errors.ts";
 import { Ring } from "../../core/ring.ts";
 import { type Duration, durationMs } from "../../core/units.ts";
+import { bodyOf, eachTask, operateAll, sum, type TaskFilter, type TasksOptions, wireFilter } from "./administration.ts";
 import type { ClientOptions } from "./broker-pool.ts";
+import type { DeadErrorGroup, TaskDetails, TaskInfo } from "../operations/answers.ts";
+import type { OperationRequest, OperationAnswer } from "../operations/table.ts";
+import { Schedules } from "./schedules.ts";
+import { patience, SUBMIT_TIMEOUT_MS, type WaitFor, waitOptions } from "./wait-options.ts";
 import { checkOptions } from "../option-check.ts";
-import { ADD, QUEUE, SETTINGS, WAIT } from "./options.ts";
+import { ADD, QUEUE, SETTINGS } from "./options.ts";
 import { NO_OPTIONS, QueueClient } from "./queue-client.ts";
 import { type Codec, jsonCodec, Payload, textOf } from "./payload.ts";
 import type { RawOutcome, RawSubmission } from "./pending-requests.ts";
 import type { OnParentDead, TaskOptions as WireOptions } from "../tasks/task-policy.ts";
+import { TASK_STATES, type TaskState } from "../tasks/life-cycle.ts";
+import type { StateCounts } from "../tasks/state-words.ts";
 import type { QueueSettings } from "../tasks/queue-settings.ts";
 
-/** 10 s: a broker that restarts is back by then. */
-const SUBMIT_TIMEOUT_MS = 10_000;
 /** 10 min, as long as results are kept by default. */
 const RESULT_TIMEOUT_MS = 10 * 60_000;
 
@@ -78,8 +83,13 @@ export interface AddOptions {
   readonly signal?: AbortSignal;
 }
 
-/** When to give up waiting. */
-export type WaitFor = Pick<AddOptions, "timeout" | "signal">;
+/** All that is known of a task. */
+export type KnownTask<P, R> = TaskDetails & {
+  /** As it travels: the payload, or the result of a task that is completed; empty where neither is kept. */
+  readonly body: Buffer;
+  readonly payload?: P;
+  readonly result?: R;
+};
 
 /** A task that was submitted. */
 export class Task<R = unknown> {
@@ -143,6 +153,8 @@ export class Queue<P = unknown, R = unknown> {
   readonly #codec: Codec<unknown>;
   readonly #said: Payload<unknown>;
   readonly #ownsClient: boolean;
+  /** Tasks that are added by the calendar. */
+  readonly schedules: Schedules<P> = new Schedules(this as unknown as Queue<P, never>);
 
   /** @internal */
   constructor(name: string, options: QueueOptions<P, R>) {
@@ -200,13 +212,126 @@ export class Queue<P = unknown, R = unknown> {
   /** Sets the queue's own bounds at every broker that is connected, e.g. `{ paused: true }` or `{ groupConcurrency: 2 }`. */
   async configure(settings: QueueSettings, wait: WaitFor = {}): Promise<void> {
     checkOptions(settings, SETTINGS);
-    const frames = [Buffer.from(this.name), Buffer.from(JSON.stringify(settings))];
-    await this.client.askAll("SET", frames, waitOptions(wait, SUBMIT_TIMEOUT_MS));
+    await operateAll(this.client, "set", { queue: this.name, ...settings }, waitOptions(wait));
+  }
+
+  // ---- administration
+
+  /**
+   * The queue's tasks, oldest first, from any place on: those of ten million are found as fast as those of ten. Complete: a task that is
+   * there from the first page to the last, and passes, is told.
+   *
+   * @example
+   * for await (const { id, error } of emails.tasks({ state: "dead", limit: 100 })) console.log(id, error);
+   */
+  tasks({ timeout, signal, ...search }: TasksOptions = {}): AsyncIterableIterator<TaskInfo> {
+    return eachTask(
+      this.client,
+      this.name,
+      search,
+      waitOptions({ ...(timeout !== undefined && { timeout }), ...(signal && { signal }) }),
+    );
+  }
+
+  /** How many tasks are in each state. */
+  async counts(wait: WaitFor = {}): Promise<StateCounts> {
+    const all = await operateAll(this.client, "queues", { queue: this.name }, waitOptions(wait));
+    const states = all.flatMap(({ queues }) => queues.map((each) => each.states));
+    return Object.fromEntries(TASK_STATES.map((state) => [state, sum(states.map((each) => each[state]))])) as StateCounts;
+  }
+
+  /** All that is known of a task; undefined when it is not known, or no longer. */
+  async get(id: string, wait: WaitFor = {}): Promise<KnownTask<P, R> | undefined> {
+    try {
+      const { value, body } = await this.client.operate("get", { id }, waitOptions(wait));
+      return { ...value, ...(await this.#decoded(value.state, bodyOf(body))) };
+    } catch (error) {
+      if (codeOf(error) === "QUEUE_TASK_UNKNOWN") return undefined;
+      throw error;
+    }
+  }
+
+  /** What its dead tasks died of, the most frequent kind of error first; `error` of a kind is what filters take. */
+  async errors(wait: WaitFor = {}): Promise<DeadErrorGroup[]> {
+    const all = await operateAll(this.client, "errors", { queue: this.name }, waitOptions(wait));
+    return all.flatMap(({ groups }) => groups).sort((a, b) => b.count - a.count);
+  }
+
+  /**
+   * Makes a dead task, or all that pass the filter, wait for a worker again, with all their attempts.
+   *
+   * @returns how many
+   * @throws OperationError QUEUE_TASK_UNKNOWN, QUEUE_TASK_STATE (of one task: it is not dead)
+   */
+  async retry(which: string | TaskFilter, wait: WaitFor = {}): Promise<number> {
+    return sum((await this.#operate("retry", which, wait)).map(({ retried }) => retried));
+  }
+
+  /** Cancels a task that has not ended, or all that pass. Returns and throws as `retry`. */
+  async cancel(which: string | TaskFilter, wait: WaitFor = {}): Promise<number> {
+    return sum((await this.#operate("cancel", which, wait)).map(({ cancelled }) => cancelled));
+  }
+
+  /** Makes a delayed or retrying task, or all that pass, wait for a worker now. Returns and throws as `retry`. */
+  async promote(which: string | TaskFilter, wait: WaitFor = {}): Promise<number> {
+    return sum((await this.#operate("promote", which, wait)).map(({ promoted }) => promoted));
+  }
+
+  /** Forgets a task that has ended, or all that pass; a filter names a state. Returns and throws as `retry`. */
+  async remove(which: string | TaskFilter, wait: WaitFor = {}): Promise<number> {
+    return sum((await this.#operate("remove", which, wait)).map(({ removed }) => removed));
+  }
+
+  /** Removes all tasks that wait for a worker; with `delayed` also those that wait for their time or for others. @returns how many */
+  async drain({ delayed = false, ...wait }: WaitFor & { readonly delayed?: boolean } = {}): Promise<number> {
+    const all = await operateAll(this.client, "drain", { queue: this.name, delayed }, waitOptions(wait));
+    return sum(all.map(({ removed }) => removed));
+  }
+
+  /** Gives out no task until `resume`, over restarts too. What runs goes on. */
+  async pause(wait: WaitFor = {}): Promise<void> {
+    await operateAll(this.client, "pause", { queue: this.name }, waitOptions(wait));
+  }
+
+  /** Gives out tasks again. */
+  async resume(wait: WaitFor = {}): Promise<void> {
+    await operateAll(this.client, "resume", { queue: this.name }, waitOptions(wait));
+  }
+
+  #operate<Name extends "retry" | "cancel" | "promote" | "remove">(
+    name: Name,
+    which: string | TaskFilter,
+    wait: WaitFor,
+  ): Promise<OperationAnswer<Name>[]> {
+    const asked = waitOptions(wait);
+    if (typeof which === "string")
+      return this.client.operate(name, { id: which } as OperationRequest<Name>, asked).then(({ value }) => [value]);
+    return operateAll(this.client, name, { queue: this.name, ...wireFilter(which) } as OperationRequest<Name>, asked);
+  }
+
+  /** What it is depends on the state; bytes that are none of this codec's are told as bytes alone. */
+  async #decoded(state: TaskState, body: Buffer): Promise<{ body: Buffer; payload?: P; result?: R }> {
+    try {
+      if (state === "completed") return { body, result: await this.results.decode(body) };
+      return { body, ...(state === "cancelled" ? {} : { payload: await this.payload.decode(body) }) };
+    } catch {
+      return { body };
+    }
   }
 
   /** Closes the connections, unless the client is shared. What is pending is rejected with CLOSED. */
   async close(): Promise<void> {
     if (this.#ownsClient) await this.client.close();
+  }
+
+  /** @internal */
+  wait(wait: WaitFor): ReturnType<typeof waitOptions> {
+    return waitOptions(wait);
+  }
+
+  /** @internal */
+  wireOptions(options: AddOptions): WireOptions {
+    return wireOptions(options);
   }
 
   /** @internal */
@@ -283,16 +408,6 @@ export function queue<P = unknown, R = unknown>(name: string, options: QueueOpti
 }
 
 const NOTHING: AddOptions = {};
-
-/** @throws UsageError QUEUE_OPTIONS_INVALID, UNIT_INVALID */
-function waitOptions(wait: WaitFor, defaultMs: number): { timeoutMs: number; signal: AbortSignal | undefined } {
-  checkOptions(wait, WAIT);
-  return patience(wait, defaultMs);
-}
-
-function patience({ timeout, signal }: WaitFor, defaultMs: number): { timeoutMs: number; signal: AbortSignal | undefined } {
-  return { timeoutMs: timeout === undefined ? defaultMs : durationMs(timeout, "timeout"), signal };
-}
 
 const DURATIONS = [
   ["delay", "delayMs"],

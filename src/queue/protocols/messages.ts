@@ -16,15 +16,15 @@ export const REQUESTS = [
   "CALL",
   "WATCH",
   "CANCEL",
-  // inspection
+  // inspection and administration
+  "OPERATE",
+  // the same in version 0.1
   "SHOW",
   "LIST",
   "STATS",
   "RETRY",
   "SET",
   "PURGE",
-  "UNDO",
-  "ERRORS",
   "CRON",
 ] as const;
 

@@ -3,10 +3,9 @@ import { type HoldfastError, OperationError } from "../../core/errors.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { ServiceContext } from "./service-context.ts";
 import type { Journal } from "./journal.ts";
-import type { EndedState } from "../tasks/life-cycle.ts";
 import { ID, NONE } from "../tasks/task-columns.ts";
 import type { RemovedTasks } from "./removed-tasks.ts";
-import type { TaskFilter } from "./task-scan.ts";
+import type { RowFilter } from "./task-scan.ts";
 import type { TaskSearch } from "./task-search.ts";
 import type { Outcomes } from "./outcomes.ts";
 
@@ -70,20 +69,31 @@ export class AdminCommands {
     return undefined;
   }
 
-  /** Makes all dead tasks that pass, and can be, ready again. @returns how many, once that is on disk */
-  redriveAll(filter: TaskFilter): Promise<number> {
-    const redrive = (rows: readonly number[]): number => {
-      const { table } = this.#context.stateMachine();
-      const ids = rows.map((row) => table.f(row, ID));
-      return ids.filter((id) => this.redrive(id, () => {}) === undefined).length;
-    };
-    return this.#search.each({ ...filter, states: ["dead"] }, redrive, { settled: this.#settled });
+  /** Makes a task that waits for its time, or for its next attempt, wait for a worker. @returns why not, or undefined */
+  promote(id: number, settled: () => void): HoldfastError | undefined {
+    const stateMachine = this.#context.stateMachine();
+    const row = stateMachine.find(id);
+    if (row === NONE) return unknownTask();
+    if (!stateMachine.promote(row, this.#context.nowMs()))
+      return new OperationError(
+        "QUEUE_TASK_STATE",
+        `Cannot promote: the task is ${stateMachine.state(row)}, neither delayed nor retrying`,
+      );
+    this.#journal.afterwards(settled);
+    return undefined;
+  }
+
+  /** Does something to each task that passes. @returns to how many it could be done, once that is on disk */
+  each(filter: RowFilter, act: (id: number) => boolean): Promise<number> {
+    const { table } = this.#context.stateMachine();
+    const all = (rows: readonly number[]): number => rows.map((row) => table.f(row, ID)).filter(act).length;
+    return this.#search.each(filter, all, { settled: this.#settled });
   }
 
   /** Forgets ended tasks that pass, and that no other waits for; at most `most`. `undo` gets the keys with which they come back. */
   purge(
-    filter: TaskFilter & { readonly states: readonly [EndedState] },
-    { most, undoMs, undo }: { most: number; undoMs?: number | undefined; undo?: (key: string) => void },
+    filter: RowFilter,
+    { most, undoMs, undo }: { most?: number; undoMs?: number | undefined; undo?: (key: string) => void },
   ): Promise<number> {
     const remove = (rows: readonly number[]): number => {
       const { removed, key } = this.#removedTasks.remove(rows, undoMs);
@@ -91,6 +101,19 @@ export class AdminCommands {
       return removed;
     };
     return this.#search.each(filter, remove, { settled: this.#settled, most });
+  }
+
+  /** Cancels tasks that pass, and forgets those that no other waits for. @returns how many there were */
+  drain(filter: RowFilter): Promise<number> {
+    const stateMachine = this.#context.stateMachine();
+    const drained = (rows: readonly number[]): number => {
+      // Those that wait for others first: they would die with them.
+      const ids = rows.map((row) => stateMachine.table.f(row, ID)).reverse();
+      const cancelled = ids.filter((id) => this.cancel(id, () => {}) === undefined);
+      this.#removedTasks.remove(cancelled.map((id) => stateMachine.find(id)).filter((row) => row !== NONE));
+      return cancelled.length;
+    };
+    return this.#search.each(filter, drained, { settled: this.#settled });
   }
 
   readonly #settled = (callback: () => void): void => this.#journal.afterwards(callback);

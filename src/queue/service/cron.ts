@@ -87,8 +87,21 @@ export class CronTable {
     this.#service.setting(CRON_SETTING + name, undefined, settled);
   }
 
-  list(): readonly object[] {
-    return [...this.#entries.values()].map(({ name, settings, lastMs, nextMs }) => ({ name, ...settings, lastMs, nextMs }));
+  /** @param runs of how many next runs the times are told */
+  list(
+    runs = 0,
+  ): readonly (CronSettings & { name: string; lastMs: number; nextMs: number | undefined; nextRunsMs?: number[] })[] {
+    return [...this.#entries.values()].map((entry) => {
+      const { name, settings, lastMs, nextMs } = entry;
+      return { name, ...settings, lastMs, nextMs, ...(runs > 0 && { nextRunsMs: this.#nextRuns(entry, runs) }) };
+    });
+  }
+
+  #nextRuns(entry: Entry, runs: number): number[] {
+    const times: number[] = [];
+    for (let atMs = entry.nextMs; atMs !== undefined && times.length < runs; atMs = this.#nextAfter(entry, atMs))
+      times.push(atMs);
+    return times;
   }
 
   /** When `tick` has something to do, in wall ms, or undefined. */

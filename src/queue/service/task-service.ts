@@ -102,6 +102,7 @@ export const NO_TASKS: TaskServiceStats = {
   workersLeft: [],
 };
 
+/** One queue's numbers. */
 export interface QueueStats {
   readonly name: string;
   /** Tasks in each state. */
@@ -285,6 +286,10 @@ export class TaskService {
     this.flush();
     if (!this.#commits.trouble) await this.#commits.drained();
     await this.#store.close();
+  }
+
+  get log(): Log {
+    return this.#context.log;
   }
 
   /** Each change is a commit of its own. */

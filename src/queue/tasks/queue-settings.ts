@@ -53,14 +53,6 @@ export function readSettings(value: unknown): QueueSettings {
   return value;
 }
 
-/** Whether these can be a queue's settings, as a broker tells them; those that only later versions know may be anything. */
-export function areSettings(value: unknown): value is QueueSettings {
-  if (typeof value !== "object" || value === null) return false;
-  return Object.entries(value).every(
-    ([name, setting]) => !Object.hasOwn(CHECKS, name) || CHECKS[name as keyof QueueSettings](setting),
-  );
-}
-
 function isCount(value: unknown, low: number): boolean {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= low;
 }

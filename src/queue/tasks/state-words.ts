@@ -61,12 +61,6 @@ export function wireCounts(counts: StateCounts): Record<WireState, number> {
   return sums;
 }
 
-/** @param blocked how many of the delayed are blocked; brokers of version 0.1 do not say */
-export function countsOfWire(sums: Readonly<Record<WireState, number>>, blocked = 0): StateCounts {
-  const counts = Object.fromEntries(TASK_STATES.map((state) => [state, sums[wireState(state)]])) as Record<TaskState, number>;
-  return { ...counts, delayed: sums.delayed - blocked, blocked };
-}
-
 /** A state as somebody wrote it: by its name, or by the word of version 0.1, which is that of the wire. */
 export function readState(word: string): TaskState | undefined {
   return TASK_STATES.find((state) => state === word) ?? statesOfWire(word)[0];

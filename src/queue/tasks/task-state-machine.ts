@@ -230,6 +230,15 @@ export class TaskStateMachine extends Recovery {
     return true;
   }
 
+  /** What waits for its time, or for its next attempt, waits for a worker now. @returns false when it does neither */
+  promote(row: number, nowMs: number): boolean {
+    const state = this.state(row);
+    if (state !== "delayed" && state !== "retrying") return false;
+    this.#comeDue(row, this.queueOf(row), nowMs);
+    this.#listener.changed(row);
+    return true;
+  }
+
   /** Forgets an ended task. */
   remove(row: number): void {
     const state = this.state(row);

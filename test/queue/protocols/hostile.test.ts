@@ -6,16 +6,9 @@ import { ManualClock } from "../../../src/core/manual-clock.ts";
 import { seeded } from "../../../src/core/random.ts";
 import { ProtocolRouter } from "../../../src/queue/broker/protocol-router.ts";
 import type { BrokerConnection, BrokerConnectionListener } from "../../../src/queue/client/broker-connection.ts";
-import { listSchedules, listTasks, queueStats, showTask } from "../../../src/queue/client/inspect-tasks.ts";
 import { queue } from "../../../src/queue/client/queue.ts";
 import { worker } from "../../../src/queue/client/worker.ts";
-import {
-  readPurged,
-  readQueueStats,
-  readSchedules,
-  readShown,
-  readTaskPage,
-} from "../../../src/queue/protocols/broker-answers.ts";
+import { OPERATIONS } from "../../../src/queue/operations/table.ts";
 import { readBrokerMessage } from "../../../src/queue/protocols/broker-messages.ts";
 import { type Frames, IdText, VERB } from "../../../src/queue/protocols/messages.ts";
 import { CronTable } from "../../../src/queue/service/cron.ts";
@@ -82,10 +75,11 @@ const FROM_CLIENT = [
   "HQ1|RETRY|10|sim-1",
   'HQ1|SET|11|q|{"concurrency":5,"rate":{"count":1,"perMs":10}}',
   "HQ1|PURGE|12|q|done",
-  'HQ1|PURGE|12|q|dead|{"error":"0a1b2c3d","undoMs":1000}',
   'HQ1|RETRY|12||{"queue":"q","error":"0a1b2c3d"}',
-  "HQ1|UNDO|12|key",
-  "HQ1|ERRORS|12|q",
+  'HQ1|OPERATE|12|remove|{"queue":"q","state":"dead","error":"0a1b2c3d","undoMs":1000}',
+  'HQ1|OPERATE|12|undo|{"undo":["key"]}',
+  'HQ1|OPERATE|12|errors|{"queue":"q"}|somebody',
+  'HQ1|OPERATE|12|upsertSchedule|{"name":"n","expression":"0 8 * * *","queue":"q"}||body',
   'HQ1|CRON|13|nightly|{"expression":"0 8 * * *","queue":"q","options":{"attempts":2}}|body',
   "|HQ1|CALL|14|q||enveloped",
   "|Ready",
@@ -173,44 +167,50 @@ test("what no broker says is refused", () => {
 const TASK = {
   id: "sim-1",
   queue: "q",
-  state: "delayed",
-  blocked: true,
+  state: "blocked",
   priority: 1,
   failures: 0,
   createdMs: 1,
   atMs: 2,
   bodyBytes: 3,
-  errors: ["a"],
-  errorsMs: [1, null],
-  errorsAttempt: [1],
+  errors: [{ error: "a", atMs: 1, attempt: 1 }],
   later: "a field of a later version",
 };
-const STATES = { ready: 1, delayed: 2, leased: 0, failed: 0, done: 0, dead: 0, cancelled: 0 };
-const ANSWERS = [
-  { read: readTaskPage, json: { tasks: [TASK], next: 4 } },
-  { read: readShown, json: TASK },
-  {
-    read: readQueueStats,
-    json: {
-      queues: [{ name: "q", states: STATES, blocked: 1, bytes: 1, consumers: 1, settings: { paused: true, rate: null } }],
-    },
+const STATES = { waiting: 1, delayed: 2, blocked: 1, active: 0, retrying: 0, completed: 0, dead: 0, cancelled: 0 };
+const ANSWERS = {
+  tasks: { tasks: [TASK], next: "sim-4" },
+  get: TASK,
+  queues: {
+    broker: "sim",
+    queues: [
+      {
+        name: "q",
+        states: STATES,
+        bytes: 1,
+        consumers: 1,
+        slots: 1,
+        added: 1,
+        finished: 0,
+        failures: 0,
+        settings: { paused: true, rate: null },
+      },
+    ],
   },
-  { read: readPurged, json: { removed: 1 } },
-  { read: readSchedules, json: [{ name: "n", expression: "* * * * *", queue: "q", missed: "all" }] },
-] as const;
+  remove: { removed: 1, undo: ["1-1"] },
+  schedules: { schedules: [{ name: "n", expression: "* * * * *", queue: "q", missed: "all" }] },
+  workers: { workers: [{ peer: "p", dialect: "own", queue: "q", slots: 1, held: 0, sinceMs: 1 }], left: [] },
+  errors: { groups: [{ error: "0badf00d", text: "t", count: 1, firstMs: 1, lastMs: 2, example: "sim-1" }], unread: 0 },
+} as const;
 
-test("each answer to an inspection is read, and one with any value replaced is read or a ProtocolError", () => {
-  for (const { read, json } of ANSWERS) {
-    const asFrames = (value: unknown): Frames => [Buffer.from(JSON.stringify(value))];
-    assert.ok(isRead(() => read(asFrames(json))));
+test("each answer to an operation is read, and one with any value replaced is read or refused", () => {
+  for (const [name, json] of Object.entries(ANSWERS)) {
+    const { output } = OPERATIONS[name as keyof typeof ANSWERS];
+    assert.equal(output.wrong(json, name), undefined);
     let refused = 0;
-    for (const wrong of jsonMutants(json)) if (!isRead(() => read(asFrames(wrong)))) refused += 1;
-    assert.ok(refused > 10, `only ${refused} were refused`);
-    for (const frame of ["", "{", "null", "7", '"x"', "[]", "{}", '{"tasks":{}}']) {
-      if (frame === "[]" && read === readSchedules) continue;
-      assert.ok(!isRead(() => read([Buffer.from(frame)])), frame);
-    }
-    assert.ok(!isRead(() => read([])), "no frame at all");
+    for (const wrong of jsonMutants(json)) if (output.wrong(wrong, name) !== undefined) refused += 1;
+    assert.ok(refused > 3, `only ${refused} of ${name} were refused`);
+    for (const value of [undefined, null, 7, "x", [], {}, { tasks: {} }])
+      assert.ok(output.wrong(value, name), JSON.stringify(value));
   }
 });
 
@@ -395,8 +395,8 @@ test("whatever a broker says, its client lives, connects anew and then gets its 
   };
   for (let round = 0; round < 200; round += 1) {
     settled.push(tasks.call(`${round}`, { timeout: 5000 }).catch(codeOf));
-    settled.push(queueStats(tasks.client, 1000).catch(codeOf), listTasks(tasks.client, { limit: 5 }, 1000).catch(codeOf));
-    settled.push(showTask(tasks.client, "sim-1", 1000).catch(codeOf), listSchedules(tasks.client, 1000).catch(codeOf));
+    settled.push(tasks.counts({ timeout: 1000 }).catch(codeOf), allOf(tasks.tasks({ limit: 5, timeout: 1000 })).catch(codeOf));
+    settled.push(tasks.get("sim-1", { timeout: 1000 }).catch(codeOf), tasks.schedules.list({ timeout: 1000 }).catch(codeOf));
     const added = tasks.add(`added ${round}`, { timeout: 5000 });
     settled.push(added.then(async (task) => allOf(task.progress({ timeout: 5000 }))).catch(codeOf));
     for (let turn = 0; turn < 5; turn += 1) await settle();

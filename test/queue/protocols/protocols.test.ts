@@ -47,7 +47,7 @@ class Rig {
 
   async settle(): Promise<void> {
     this.service.flush();
-    for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
+    for (let turn = 0; turn < 60; turn += 1) await Promise.resolve();
   }
 
   async pass(ms: number): Promise<void> {
@@ -248,14 +248,14 @@ test("LIST and SHOW inspect; SET, PURGE and RETRY change", async () => {
   assert.deepEqual(rig.news("p"), ['HQ1|DATA|7|{"removed":1}']);
 });
 
-test("ERRORS, RETRY and PURGE of many go by the error, and UNDO brings back", async () => {
+test("operations on many tasks go by the error, and undo brings back", async () => {
   const rig = await Rig.open();
   interface Answer {
     readonly groups: readonly { readonly error: string; readonly count: number }[];
     readonly unread: number;
     readonly tasks: readonly { readonly id: string; readonly error: string }[];
     readonly removed: number;
-    readonly undo: string;
+    readonly undo: readonly string[];
   }
   const say = async (message: string): Promise<string> => {
     await rig.say("p", message);
@@ -269,10 +269,10 @@ test("ERRORS, RETRY and PURGE of many go by the error, and UNDO brings back", as
   for (const [index, error] of ["no card 1", "no card 2", "no time"].entries()) {
     await rig.say("w", `HQ1|FAIL|${leases[index]}|${error}`);
   }
-  const { groups, unread } = await data("HQ1|ERRORS|2|q");
+  const { groups, unread } = await data('HQ1|OPERATE|2|errors|{"queue":"q"}');
   assert.deepEqual([unread, groups.map(({ count }) => count)], [0, [2, 1]]);
   const { error } = groups[0]!;
-  const { tasks } = await data(`HQ1|LIST|3|{"queue":"q","state":"dead","error":"${error}"}`);
+  const { tasks } = await data(`HQ1|OPERATE|3|tasks|{"queue":"q","state":"dead","error":"${error}"}`);
   assert.deepEqual(
     tasks.map((task) => [task.id, task.error]),
     [
@@ -280,14 +280,25 @@ test("ERRORS, RETRY and PURGE of many go by the error, and UNDO brings back", as
       ["b0-2", error],
     ],
   );
-  const { removed, undo } = await data(`HQ1|PURGE|4|q|dead|{"error":"${error}","undoMs":10000}`);
+  const { removed, undo } = await data(`HQ1|OPERATE|4|remove|{"queue":"q","state":"dead","error":"${error}","undoMs":10000}`);
   assert.equal(removed, 2);
-  assert.deepEqual(await data(`HQ1|UNDO|5|${undo}`), { restored: 2 });
-  assert.match(await say(`HQ1|UNDO|6|${undo}`), /REFUSED\|6\|QUEUE_TASK_STATE/);
-  assert.deepEqual(await data(`HQ1|RETRY|7||{"queue":"q","error":"${error}"}`), { retried: 2 });
-  assert.deepEqual(await data("HQ1|PURGE|8|q|dead"), { removed: 1 });
-  for (const wrong of ['LIST|9|{"error":"x"}', 'PURGE|9|q|dead|{"undoMs":1e9}', "RETRY|9||{}"]) {
-    assert.match(await say(`HQ1|${wrong}`), /REFUSED\|9\|QUEUE_OPTIONS_INVALID/, wrong);
+  assert.deepEqual(await data(`HQ1|OPERATE|5|undo|{"undo":["${undo[0]}"]}`), { restored: 2 });
+  assert.match(await say(`HQ1|OPERATE|6|undo|{"undo":["${undo[0]}"]}`), /REFUSED\|6\|QUEUE_TASK_STATE/);
+  assert.deepEqual(await data(`HQ1|OPERATE|7|retry|{"queue":"q","error":"${error}"}`), { retried: 2 });
+  assert.deepEqual(await data('HQ1|OPERATE|8|remove|{"queue":"q","state":"dead"}'), { removed: 1, undo: [] });
+  for (const wrong of [
+    'tasks|{"error":"x"}',
+    'remove|{"queue":"q","state":"dead","undoMs":1e9}',
+    'remove|{"queue":"q"}',
+    'remove|{"queue":"q","state":"waiting"}',
+    "retry|{}",
+    'retry|{"id":"b0-1","queue":"q"}',
+    'retry|{"queu":"q"}',
+    'tasks|{"key":"k"}',
+    "purge|{}",
+    'errors|{"queue":"q"}||a body',
+  ]) {
+    assert.match(await say(`HQ1|OPERATE|9|${wrong}`), /REFUSED\|9\|QUEUE_OPTIONS_INVALID/, wrong);
   }
 });
 

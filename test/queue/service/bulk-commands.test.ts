@@ -64,8 +64,9 @@ test("all dead with this error wait again, and no others", async () => {
   const rig = await Rig.open();
   await dead(rig, [DECLINED(1), TIMEOUT(1), DECLINED(2), TIMEOUT(2), DECLINED(3)]);
   await rig.add("other queue", {}, "p");
-  const retried = rig.service.adminCommands.redriveAll({ queue: "q", error: errorFingerprint(DECLINED(0)) });
-  assert.equal(await retried, 3);
+  const { adminCommands } = rig.service;
+  const filter = { queue: "q", states: ["dead"], error: errorFingerprint(DECLINED(0)) } as const;
+  assert.equal(await adminCommands.each(filter, (id) => adminCommands.redrive(id, () => {}) === undefined), 3);
   assert.deepEqual([count(rig, "waiting"), count(rig, "dead")], [3, 2]);
   rig.service.stateMachine.audit();
 });

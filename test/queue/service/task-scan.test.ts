@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seeded } from "../../../src/core/random.ts";
-import { SCAN_ROWS, type TaskFilter, TaskScan } from "../../../src/queue/service/task-scan.ts";
+import { SCAN_ROWS, type RowFilter, TaskScan } from "../../../src/queue/service/task-scan.ts";
 import { TaskStateMachine, type TaskStateMachineOptions } from "../../../src/queue/tasks/task-state-machine.ts";
 import { ID } from "../../../src/queue/tasks/task-columns.ts";
 import { Rig, settle } from "./task-service-rig.ts";
@@ -14,7 +14,7 @@ function idsOf(rig: Rig, rows: readonly number[]): number[] {
   return rows.map((row) => rig.service.stateMachine.table.f(row, ID));
 }
 
-function list(rig: Rig, request: TaskFilter & { limit?: number } = {}): Promise<{ ids: number[]; next: number | undefined }> {
+function list(rig: Rig, request: RowFilter & { limit?: number } = {}): Promise<{ ids: number[]; next: number | undefined }> {
   return rig.service.search.page({ limit: 50, ...request }, (rows, next) => ({ ids: idsOf(rig, rows), next }));
 }
 
@@ -76,7 +76,9 @@ test("what comes and goes while the rows are looked at hides nothing that stays"
 });
 
 test("messages are read between the slices of a long list", async () => {
-  const rig = await Rig.open();
+  const makeStateMachine = (options: TaskStateMachineOptions): TaskStateMachine =>
+    new TaskStateMachine({ ...options, firstId: PASSED });
+  const rig = await Rig.open(undefined, { makeStateMachine });
   await rig.addMany(Array<string>(100).fill("x"));
   const { table } = rig.service.stateMachine;
   const freed = Array.from({ length: SCAN_ROWS * 2 }, () => table.allocate());
@@ -90,7 +92,7 @@ test("messages are read between the slices of a long list", async () => {
   await settle();
   assert.equal(listed, false, "it waits for what has arrived");
   read();
-  assert.deepEqual(await page, { ids: [1, 2, 3], next: 3 });
+  assert.deepEqual(await page, { ids: [PASSED, PASSED + 1, PASSED + 2], next: PASSED + 2 });
 });
 
 test("the oldest waits since it was added, fell due or was given back its place", async () => {

@@ -20,7 +20,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { codeOf } from "../../../src/core/errors.ts";
 import { type Random, seeded } from "../../../src/core/random.ts";
-import { Broker, checkStore, listTasks, QueueClient } from "../../../src/queue/index.ts";
+import { Broker, checkStore, eachTask, QueueClient } from "../../../src/queue/index.ts";
 import { SqliteStore } from "../../../src/queue/stores/sqlite/sqlite-store.ts";
 import type { StoreOp } from "../../../src/queue/stores/store.ts";
 import { FLAG_DAMAGED } from "../../../src/queue/tasks/task-columns.ts";
@@ -195,16 +195,11 @@ async function readBroker(folder: string): Promise<{ damaged: Set<number>; other
   const client = new QueueClient({ url: broker.address, log: false });
   const damaged = new Set<number>();
   const others = new Set<number>();
-  let after: number | undefined;
-  do {
-    const page = await listTasks(client, { after, limit: 1000 }, START_MS);
-    for (const { id, state: now, reason } of page.tasks) {
-      const number = Number(id.split("-").at(-1));
-      if (now === "dead" && reason === "damaged") damaged.add(number);
-      else others.add(number);
-    }
-    after = page.next;
-  } while (after !== undefined);
+  for await (const { id, state: now, reason } of eachTask(client, undefined, {}, { timeoutMs: START_MS })) {
+    const number = Number(id.split("-").at(-1));
+    if (now === "dead" && reason === "damaged") damaged.add(number);
+    else others.add(number);
+  }
   await client.close();
   await broker.close();
   return { damaged, others };

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test, type TestContext } from "node:test";
-import { Broker, listTasks, queue, QueueClient, worker } from "../../../src/queue/index.ts";
+import { Broker, queue, QueueClient, type TaskInfo, worker } from "../../../src/queue/index.ts";
 
 const TASKS = 40;
 const DAMAGED = 7;
@@ -70,7 +70,8 @@ for (const column of ["head", "state", "body"] as const) {
     );
     const client = new QueueClient({ url: broker.address });
     t.after(() => client.close());
-    const { tasks: dead } = await listTasks(client, { queue: "jobs", state: "dead", limit: 10 }, 5000);
+    const dead: TaskInfo[] = [];
+    for await (const task of queue("jobs", { client }).tasks({ state: "dead" })) dead.push(task);
     assert.deepEqual(
       dead.map(({ id, reason }) => [id, reason]),
       [[tasks[DAMAGED - 1]!.id, "damaged"]],

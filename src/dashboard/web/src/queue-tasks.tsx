@@ -23,7 +23,7 @@ interface QueueTasksProps {
 
 interface Page {
   readonly tasks: readonly TaskRow[];
-  readonly next?: number;
+  readonly next?: string;
 }
 
 export function QueueTasks({ queue, route, nowMs }: QueueTasksProps) {

@@ -138,11 +138,10 @@ function Progress({ said }: { said: string }) {
 
 /** The events of a task in order, with the time between them; errors with their whole stacks. */
 function History({ task }: { task: TaskDetail }) {
-  const errors = (task.errors ?? []).map((text, index) => {
-    const attempt = task.errorsAttempt?.[index];
-    const [line = "", ...stack] = text.split("\n");
+  const errors = task.errors.map(({ error, atMs, attempt }) => {
+    const [line = "", ...stack] = error.split("\n");
     const what = attempt ? `attempt ${attempt} failed: ${line}` : line;
-    return { atMs: task.errorsMs?.[index] ?? undefined, text: what, stack: stack.join("\n"), bad: true };
+    return { atMs, text: what, stack: stack.join("\n"), bad: true };
   });
   const steps = [
     { atMs: task.createdMs, text: "added", stack: "", bad: false },

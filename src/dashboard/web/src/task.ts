@@ -26,11 +26,8 @@ export interface TaskDetail extends TaskRow {
   readonly key?: string;
   /** The ids of the tasks that it waits for. */
   readonly after?: readonly string[];
-  readonly errors?: readonly string[];
-  /** The time of each error; null where it was not recorded. */
-  readonly errorsMs?: readonly (number | null)[];
-  /** The attempt that failed; null if none did, for example when the task expired. */
-  readonly errorsAttempt?: readonly (number | null)[];
+  /** What went wrong, oldest first; with the attempt that failed, unless none did, for example when the task expired. */
+  readonly errors: readonly { readonly error: string; readonly atMs?: number; readonly attempt?: number }[];
   readonly waits?: string;
   /** Who works on it. */
   readonly worker?: string;

@@ -8,7 +8,8 @@ import { unknownTask } from "../../service/admin-commands.ts";
 import type { CronTable } from "../../service/cron.ts";
 import type { TaskService } from "../../service/task-service.ts";
 import type { ProtocolHandler, PeerConnection } from "../protocol-handler.ts";
-import { errors, list, purge, retryAll, show, stats, undo } from "./inspect-commands.ts";
+import { runOperation } from "../../operations/run-operation.ts";
+import { changeAsOf01, inspectAsOf01, type OldVerb } from "./version-0.1-verbs.ts";
 import { submitBatch } from "./batch-submissions.ts";
 import { NativeWriter, STATE } from "./native-writer.ts";
 import { OutcomeSubscriptions } from "./outcome-subscriptions.ts";
@@ -17,6 +18,7 @@ import { HEARTBEATS_MISSED_MAX, OPTIONS_BYTES_MAX } from "../../limits.ts";
 import { RecordBatchReader } from "../record-batch.ts";
 import { readKey, readSpec, SPEC_DEFAULT, type TaskOptions, type TaskSpec } from "../../tasks/task-policy.ts";
 import {
+  asBuffer,
   EMPTY_FRAME,
   type Frames,
   type IdText,
@@ -247,56 +249,24 @@ export class NativeHandler implements ProtocolHandler {
 
   // ---- inspection
 
-  show(frames: Frames): void {
-    this.#later(frames, () => show(this.#service, this.#ids, this.#taskNumber(frames[3])));
+  operate(frames: Frames): void {
+    const [, , , name, input, by, body] = frames;
+    const scope = this.#options;
+    const actor = { peer: this.#connection.peer, by: readText(by) || undefined, may: () => true };
+    this.#later(frames, async () => {
+      const asked = { name: readText(name), input: readObject(input), body };
+      const answer = await runOperation(scope, actor, asked);
+      return answer.body ? [json(answer.value), asBuffer(answer.body)] : [json(answer.value)];
+    });
   }
 
-  list(frames: Frames): void {
-    this.#later(frames, () => list(this.#service, this.#ids, readObject(frames[3])));
-  }
-
-  stats(frames: Frames): void {
-    this.#say("DATA", request(frames), json(stats(this.#service, this.#ids)));
-  }
-
-  errors(frames: Frames): void {
-    this.#later(frames, () => errors(this.#service, this.#ids, readText(frames[3])));
-  }
-
-  /** One task by its id, or all that a filter lets through. */
-  retry(frames: Frames): void {
-    const rid = request(frames);
-    if (frames[3]?.length === 0) {
-      this.#later(frames, () => retryAll(this.#service, readObject(frames[4])));
-      return;
-    }
-    const refusal = this.#service.adminCommands.redrive(this.#taskNumber(frames[3]), () => this.#say("OK", rid));
-    if (refusal) throw refusal;
-  }
-
-  set(frames: Frames): void {
-    const rid = request(frames);
-    this.#service.configure(readText(frames[3]), readObject(frames[4]), () => this.#say("OK", rid));
-  }
-
-  purge(frames: Frames): void {
-    const [, , , queue, state, options] = frames;
-    const more = options ? readObject(options) : {};
-    this.#later(frames, () => purge(this.#service, { ...more, queue: readText(queue), state: state?.toString("latin1") }));
-  }
-
-  undo(frames: Frames): void {
-    this.#later(frames, () => undo(this.#service, readText(frames[3])));
-  }
-
-  cron(frames: Frames): void {
-    const rid = request(frames);
-    const [, , , cronName, settings, body] = frames;
-    const { cron } = this.#options;
-    if (!cronName) this.#say("DATA", rid, json(cron.list()));
-    else if (!settings || settings.length === 0) cron.remove(readText(cronName), () => this.#say("OK", rid));
-    else
-      cron.put(readText(cronName), { settings: readObject(settings), body: body ?? EMPTY_FRAME }, () => this.#say("OK", rid));
+  /** Of version 0.1. */
+  inspect(frames: Frames): void {
+    const verb = readText(frames[1]) as OldVerb;
+    if (verb === "RETRY" || verb === "SET" || (verb === "CRON" && frames[3])) {
+      const rid = request(frames);
+      changeAsOf01(verb, this.#options, frames.slice(3), () => this.#say("OK", rid));
+    } else this.#later(frames, async () => inspectAsOf01(verb, this.#options, frames.slice(3)));
   }
 
   // ---- helpers
@@ -387,15 +357,14 @@ const HANDLERS: Readonly<Record<VerbIn, (handler: NativeHandler, frames: Frames)
   PROGRESS: (handler, frames) => handler.progress(frames),
   PARTIAL: (handler, frames) => handler.partial(frames),
   HOLD: (handler, frames) => handler.hold(frames),
-  SHOW: (handler, frames) => handler.show(frames),
-  LIST: (handler, frames) => handler.list(frames),
-  STATS: (handler, frames) => handler.stats(frames),
-  RETRY: (handler, frames) => handler.retry(frames),
-  SET: (handler, frames) => handler.set(frames),
-  PURGE: (handler, frames) => handler.purge(frames),
-  UNDO: (handler, frames) => handler.undo(frames),
-  ERRORS: (handler, frames) => handler.errors(frames),
-  CRON: (handler, frames) => handler.cron(frames),
+  OPERATE: (handler, frames) => handler.operate(frames),
+  SHOW: (handler, frames) => handler.inspect(frames),
+  LIST: (handler, frames) => handler.inspect(frames),
+  STATS: (handler, frames) => handler.inspect(frames),
+  PURGE: (handler, frames) => handler.inspect(frames),
+  RETRY: (handler, frames) => handler.inspect(frames),
+  SET: (handler, frames) => handler.inspect(frames),
+  CRON: (handler, frames) => handler.inspect(frames),
 };
 
 function request(frames: Frames): Buffer {

@@ -1,0 +1,166 @@
+/** ○ What operations answer with: tasks, queues, workers, schedules, kinds of errors. States are told by their names (life-cycle.ts). */
+import {
+  described,
+  flag,
+  listOf,
+  ms,
+  object,
+  oneOf,
+  optional,
+  orNull,
+  text,
+  type SchemaValue,
+  whole,
+} from "../../core/schema.ts";
+import { DEAD_REASONS, TASK_STATES, type TaskState } from "../tasks/life-cycle.ts";
+import { ATTEMPTS_MAX, NAME_BYTES_MAX, PRIORITY_MAX, TIME_MS_MAX } from "../limits.ts";
+
+export const taskId = described(
+  text({ pattern: /^\S+-[1-9]\d{0,15}$/, max: NAME_BYTES_MAX, says: "is a task's id, of the form BROKER-NUMBER" }),
+  "A task's id, as adding it answered",
+);
+export const name = text({ min: 1, max: NAME_BYTES_MAX, says: `is a text of 1 to ${NAME_BYTES_MAX} characters` });
+export const state = oneOf(TASK_STATES);
+export const fingerprint = described(
+  text({ pattern: /^[\da-f]{8}$/, says: "is the fingerprint of an error: 8 digits in hex" }),
+  "What an error is called by, whatever differs from task to task in it",
+);
+
+const TASK = {
+  id: taskId,
+  queue: text(),
+  state,
+  reason: optional(described(oneOf(DEAD_REASONS), "Of a dead task")),
+  priority: whole(0, PRIORITY_MAX),
+  group: optional(text()),
+  failures: described(whole(), "Attempts that failed"),
+  lost: optional(described(whole(), "Workers whose connection broke while they had it")),
+  createdMs: ms,
+  atMs: optional(
+    described(ms, "Delayed, retrying: when it is due; active: when its attempt runs out of time; ended: when it ended"),
+  ),
+  expiresMs: optional(ms),
+  evicted: optional(described(flag, "Its result, or its body, had to make room: only its key and its state are remembered")),
+  bodyBytes: whole(),
+  resultBytes: optional(whole()),
+  error: optional(fingerprint),
+  attempts: optional(whole(1, ATTEMPTS_MAX)),
+  backoffMs: optional(ms),
+  backoffMaxMs: optional(ms),
+  timeoutMs: optional(ms),
+  keepMs: optional(ms),
+} as const;
+
+export const task = object(TASK, { open: true });
+/** What is known of a task without asking the store. */
+export type TaskInfo = SchemaValue<typeof task>;
+
+export const taskDetails = object(
+  {
+    ...TASK,
+    key: optional(text()),
+    after: optional(described(listOf(text()), "The ids of the tasks that it waits for")),
+    errors: described(
+      listOf(object({ error: text(), atMs: optional(ms), attempt: optional(whole(1)) }, { open: true })),
+      "What went wrong, oldest first; `attempt`: which one failed, where one did",
+    ),
+    waits: optional(described(text(), "Why it does not run now")),
+    worker: optional(described(text(), "Who works on it")),
+    progress: optional(described(text(), "The newest that its worker said of its progress")),
+  },
+  { open: true },
+);
+/** All that is known of a task, but for its body. */
+export type TaskDetails = SchemaValue<typeof taskDetails>;
+
+const rate = optional(orNull(object({ count: whole(1), perMs: whole(1, TIME_MS_MAX) })));
+
+/** Settings of a queue; null: the default. */
+export const SETTINGS = {
+  paused: optional(flag),
+  bytesMax: optional(described(whole(1), "Bytes of waiting tasks")),
+  concurrency: optional(orNull(described(whole(1), "Tasks running at once"))),
+  rate,
+  groupConcurrency: optional(orNull(described(whole(1), "Tasks of one group running at once"))),
+  groupRate: rate,
+  agingMs: optional(orNull(whole(0, TIME_MS_MAX))),
+} as const;
+
+const counts = object(
+  Object.fromEntries(TASK_STATES.map((each) => [each, whole()])) as Record<TaskState, ReturnType<typeof whole>>,
+  {
+    open: true,
+  },
+);
+
+export const queueStats = object(
+  {
+    name: text(),
+    states: described(counts, "Tasks in each state"),
+    bytes: whole(),
+    consumers: described(whole(), "Workers"),
+    slots: described(whole(), "Tasks that they work on at once"),
+    added: described(whole(), "Since the broker started"),
+    finished: described(whole(), "Since the broker started"),
+    failures: described(whole(), "Attempts that failed since the broker started"),
+    settings: object(SETTINGS, { open: true }),
+    waitingSinceMs: optional(described(ms, "Since when the task that has waited longest waits")),
+  },
+  { open: true },
+);
+
+export const errorGroup = object(
+  {
+    error: fingerprint,
+    text: described(text(), "The error with … for what differs from task to task"),
+    count: whole(),
+    firstMs: described(ms, "When the first of them died"),
+    lastMs: ms,
+    example: taskId,
+  },
+  { open: true },
+);
+/** Dead tasks of one queue with the same kind of error. */
+export type DeadErrorGroup = SchemaValue<typeof errorGroup>;
+
+export const worker = object(
+  {
+    peer: text(),
+    dialect: described(text(), "Its protocol"),
+    queue: text(),
+    slots: described(whole(), "Tasks it works on at once"),
+    held: described(whole(), "Tasks it has now"),
+    sinceMs: ms,
+    leftMs: optional(described(ms, "It has left")),
+    lost: optional(described(flag, "Its connection broke, or it fell silent")),
+  },
+  { open: true },
+);
+/** One worker of one queue. */
+export type WorkerInfo = SchemaValue<typeof worker>;
+
+const SCHEDULE = {
+  expression: described(
+    text({ min: 1, max: 200 }),
+    "Minute hour day month weekday, with an optional field for seconds in front",
+  ),
+  queue: name,
+  timeZone: optional(described(text(), "An IANA name such as Europe/Berlin; default UTC")),
+  missed: optional(described(oneOf(["latest", "skip", "all"]), "What to do with runs missed while the broker was away")),
+  options: optional(described(object({}, { open: true }), "Options of its tasks, as of any submission")),
+} as const;
+
+export const newSchedule = object({ name, ...SCHEDULE });
+
+export const schedule = object(
+  {
+    name: text(),
+    ...SCHEDULE,
+    lastMs: optional(described(ms, "Until when all runs were made, or decided not to be")),
+    nextMs: optional(described(ms, "When it runs next")),
+    nextRunsMs: optional(described(listOf(ms), "When it runs next, as often as was asked for")),
+  },
+  { open: true },
+);
+/** When tasks are added by the calendar, under a name. */
+export type Schedule = SchemaValue<typeof schedule>;
