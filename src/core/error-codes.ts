@@ -17,6 +17,8 @@ export const ERROR_CODES = {
   CLI_ADDRESS_UNUSABLE: "An address cannot be listened on here; give the named flag another address",
   CLI_NO_ANSWER: "No server answers at the address; start it, or give another address",
   CLI_DATA_UNWRITABLE: "The data folder cannot be written; give --data another folder",
+  PACKAGE_FILE_MISSING:
+    "This program is a bundle, and a file of the package holdfast that cannot be bundled (a thread's code, the page) is not beside it; install the package there too",
   // cache
   // cache client
   CACHE_KEY_INVALID:

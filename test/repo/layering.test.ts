@@ -21,6 +21,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   settings: ["core"],
   dashboard: ["core", "cache", "zmq", "link", "queue", "wire"],
   board: ["dashboard"],
+  "index.ts": ["board", "cache", "link", "queue", "zmq"],
   cli: ["core", "settings", "cache", "zmq", "link", "queue", "wire", "dashboard"],
 };
 
@@ -153,7 +154,7 @@ test("a pure file names no clock, timer, chance, process or console", () => {
   assert.deepEqual(wrong, []);
 });
 
-test("core, memcached and zmtp are pure but for the clock, the log, the tap, the making of folders, the end of the process and what the runtime can do", () => {
+test("core, memcached and zmtp are pure but for the clock, the log, the tap, the making of folders, the files of the package, the end of the process and what the runtime can do", () => {
   const worldly = sources.filter(({ part, pure }) => ["core", "memcached", "zmtp"].includes(part) && !pure);
   assert.deepEqual(
     worldly.map(({ path }) => path),
@@ -161,6 +162,7 @@ test("core, memcached and zmtp are pure but for the clock, the log, the tap, the
       "src/core/clock.ts",
       "src/core/log.ts",
       "src/core/make-folder.ts",
+      "src/core/package-file.ts",
       "src/core/pending-handshakes.ts",
       "src/core/shutdown.ts",
       "src/core/socket-handle.ts",
@@ -171,7 +173,7 @@ test("core, memcached and zmtp are pure but for the clock, the log, the tap, the
 
 test("index.ts stands only at entry points", () => {
   const allowed = ["board", "cache", "cache/client", "cache/server", "dashboard", "link", "queue", "wire", "zmq"];
-  const wrong = sources.map(({ path }) => path).filter((path) => path.endsWith("/index.ts"));
+  const wrong = sources.map(({ path }) => path).filter((path) => /^src\/.+\/index\.ts$/.test(path));
   assert.deepEqual(
     wrong.filter((path) => !allowed.includes(path.slice("src/".length, -"/index.ts".length))),
     [],

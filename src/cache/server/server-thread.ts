@@ -1,4 +1,5 @@
 /** ● Further threads that serve the store of the first: how they are started and closed, and their messages. */
+import { packageCode } from "../../core/package-file.ts";
 import { Worker } from "node:worker_threads";
 import { OperationError } from "../../core/errors.ts";
 import type { MemoryHandle } from "../store/memory.ts";
@@ -27,9 +28,6 @@ export type FromThread =
 /** Messages of the first thread. */
 export type ToThread = "close" | "reload";
 
-/** The compiled file beside this one once compiled, its source beside the source. */
-const FILE = new URL(import.meta.url.endsWith(".ts") ? "./server-thread-main.ts" : "./server-thread-main.js", import.meta.url);
-
 export class ServerThread {
   readonly #worker: Worker;
   onShutdown: (how: "now" | "graceful") => void = () => {};
@@ -41,7 +39,7 @@ export class ServerThread {
 
   /** Resolves once the thread listens. */
   static start(task: ServerThreadOptions): Promise<ServerThread> {
-    const worker = new Worker(FILE, { workerData: task });
+    const worker = new Worker(packageCode("cache/server/server-thread-main"), { workerData: task });
     const thread = new ServerThread(worker);
     return new Promise((resolve, reject) => {
       worker.once("error", reject);

@@ -2,11 +2,11 @@
  * ● The keep-alive demonstration: a link server with the chosen keep-alive settings, and a peer process (demo-peer.ts) that can be
  * suspended, cut off from the network, reconnected and killed. Nothing is simulated.
  */
+import { packageCode } from "../../core/package-file.ts";
 import { spawn, type ChildProcess } from "node:child_process";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import type { Socket } from "node:net";
-import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { parseAddress } from "../../core/address.ts";
 import { OperationError, messageOf } from "../../core/errors.ts";
@@ -14,8 +14,6 @@ import { listen, type ByteLink, type LinkServer } from "../../link/index.ts";
 import type { KeepAliveTimes } from "../../wire/index.ts";
 import type { DemoPeerAction, DemoPeerState } from "./lab-state.ts";
 import { setDeaf } from "./socket-filter.ts";
-
-const PEER = join(import.meta.dirname, import.meta.filename.endsWith(".ts") ? "demo-peer.ts" : "demo-peer.js");
 
 /** Node tells of accepted sockets here: the link keeps its own to itself. */
 const ACCEPTED = "net.server.socket";
@@ -52,7 +50,7 @@ export class Demonstration {
   /** @throws OperationError DASHBOARD_DEMONSTRATION_FAILED */
   async connectPeer(): Promise<void> {
     const { host, port } = parseAddress(this.server.address, "address");
-    const args = ["--disable-warning=ExperimentalWarning", PEER, host, String(port)];
+    const args = ["--disable-warning=ExperimentalWarning", packageCode("dashboard/link-lab/demo-peer"), host, String(port)];
     this.#peer = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "ignore"] });
     const opened = once(this.server, "open") as Promise<[ByteLink, unknown]>;
     const failed = once(this.#peer, "exit").then(() => Promise.reject(new Error("its process has ended")));

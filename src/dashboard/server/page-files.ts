@@ -5,10 +5,7 @@
 import { readFile } from "node:fs/promises";
 import { extname, join, normalize, sep } from "node:path";
 import { codeOf } from "../../core/errors.ts";
-
-const FOLDER = import.meta.filename.endsWith(".ts")
-  ? join(import.meta.dirname, "../../../dist/dashboard/web")
-  : join(import.meta.dirname, "../web");
+import { packageFile } from "../../core/package-file.ts";
 
 const TYPES: Readonly<Record<string, string>> = {
   ".html": "text/html; charset=utf-8",
@@ -31,9 +28,10 @@ export interface PageFile {
  * @param root where the page is mounted, "" or "/ops": its files' addresses begin with it
  */
 export async function pageFile(path: string, root: string): Promise<PageFile | undefined> {
-  const file = normalize(join(FOLDER, path === "/" ? "index.html" : path));
+  const folder = packageFile((extension) => (extension === "ts" ? "../dist/dashboard/web" : "dashboard/web"));
+  const file = normalize(join(folder, path === "/" ? "index.html" : path));
   const type = TYPES[extname(file)];
-  if (!file.startsWith(FOLDER + sep) || type === undefined) return undefined;
+  if (!file.startsWith(folder + sep) || type === undefined) return undefined;
   try {
     const bytes = await readFile(file);
     return { bytes: path === "/" ? mounted(bytes, root) : bytes, type, immutable: path.startsWith("/assets/") };

@@ -3,7 +3,7 @@
  * it, else koffi where that is installed, else nothing (`undefined`; callers then say what they could not do).
  * It refuses to guess: on systems whose constants are not listed here there is no kernel access.
  */
-import { createRequire } from "node:module";
+import { requireInstalled } from "../../core/package-file.ts";
 import { codeOf } from "../../core/errors.ts";
 
 /** Numbers of one system for getsockopt and setsockopt. */
@@ -138,7 +138,7 @@ export function throughKoffi(): Kernel | undefined {
   const constants = SYSTEMS[process.platform];
   if (!constants) return undefined;
   try {
-    const koffi = createRequire(import.meta.url)("koffi") as {
+    const koffi = requireInstalled("koffi") as {
       load(path: null): { func(signature: string): Sockopt };
     };
     const lib = koffi.load(null);

@@ -3,6 +3,7 @@
  * has the least, and waits where all have their share. Invariant: each run settles; a thread that ends, whatever ends it, fails what ran in it and is made anew. One whose
  * handler does not end after its signal fired is ended: what else ran in it is given back.
  */
+import { packageCode } from "../../core/package-file.ts";
 import { Worker as Thread } from "node:worker_threads";
 import { messageOf, UsageError } from "../../core/errors.ts";
 import { type Size, sizeBytes } from "../../core/units.ts";
@@ -55,8 +56,6 @@ export function handlerThreads<P, R>(
     'Cannot run a function in threads: write the handler in a module, worker(queue, new URL("./handler.js", import.meta.url), { threads })',
   );
 }
-
-const THREAD = new URL(import.meta.url.endsWith(".ts") ? "./handler-thread.ts" : "./handler-thread.js", import.meta.url);
 
 /** 1 s for a handler to end after its signal; then its thread is ended. */
 const STOP_MS = 1000;
@@ -160,7 +159,7 @@ class HandlerThread<P, R> {
 
   constructor(module: URL, memoryBytes: number | undefined, listener: HandlerThreadListener) {
     this.#listener = listener;
-    this.#thread = new Thread(THREAD, {
+    this.#thread = new Thread(packageCode("queue/client/handler-thread"), {
       workerData: module.href,
       name: "holdfast-queue-handler",
       // A program that came as text (--input-type) has flags that no thread takes.

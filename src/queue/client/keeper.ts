@@ -3,6 +3,7 @@
  * one to each address that a worker is connected to, shared by all workers of the process. It starts with the first worker that a broker welcomes, ends
  * with the last, and keeps no process alive. It takes about 20 MB, 0.1 s of CPU once, and one more connection at each broker.
  */
+import { packageCode } from "../../core/package-file.ts";
 import { randomUUID } from "node:crypto";
 import { Worker as Thread } from "node:worker_threads";
 import type { Log } from "../../core/log.ts";
@@ -30,8 +31,6 @@ export type KeeperMessage =
     })
   | { readonly kind: "giveBack"; readonly key: number; readonly lease: LeaseRef }
   | { readonly kind: "release"; readonly key: number };
-
-const THREAD = new URL(import.meta.url.endsWith(".ts") ? "./keeper-thread.ts" : "./keeper-thread.js", import.meta.url);
 
 /** Its modules take 10 MB of the old generation; past three times that it has a fault, and is started again. */
 const RESOURCES = { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 };
@@ -102,7 +101,7 @@ class Keeper {
   #start(): void {
     // Its file needs none of the program's flags, and some forbid it (--input-type).
     const options = { workerData: PROCESS_NAME, execArgv: [], resourceLimits: RESOURCES, name: "holdfast-queue-keeper" };
-    const thread = new Thread(THREAD, options);
+    const thread = new Thread(packageCode("queue/client/keeper-thread"), options);
     thread.unref();
     this.#thread = thread;
     // Without it a blocked event loop costs leases: no reason to end the program.

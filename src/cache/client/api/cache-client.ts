@@ -90,7 +90,7 @@ export class CacheClient extends EventEmitter<CacheEvents> {
     this.#writes = new Writes(this.#dispatch);
     this.#fetcher = new Fetcher(this.#dispatch, random);
     if (options.nearCache) this.#keepNear(options.nearCache, poolServer);
-    void loadTracing();
+    loadTracing();
   }
 
   /** Totals since the client was made. */

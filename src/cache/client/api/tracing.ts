@@ -3,24 +3,23 @@
  * of one comparison a call. Names and attributes follow OpenTelemetry's semantic conventions for databases.
  */
 import type * as OpenTelemetry from "@opentelemetry/api";
+import { requireInstalled } from "../../../core/package-file.ts";
 import type { CacheOperation, Span } from "../operations/operation.ts";
 
 type Api = typeof OpenTelemetry;
 
 let api: Api | undefined;
-let loading: Promise<void> | undefined;
+let isLooked = false;
 
-/** Looks for the package, once a process. Calls made before it is found have no span. */
-export function loadTracing(): Promise<void> {
-  loading ??= import("@opentelemetry/api").then(
-    (found) => {
-      api = found;
-    },
-    () => {
-      api = undefined; // not installed
-    },
-  );
-  return loading;
+/** Looks for the package, once a process. */
+export function loadTracing(): void {
+  if (isLooked) return;
+  isLooked = true;
+  try {
+    api = requireInstalled("@opentelemetry/api") as Api;
+  } catch {
+    api = undefined; // not installed
+  }
 }
 
 /** A span that is a child of the caller's, or undefined when nothing is traced. */

@@ -8,6 +8,7 @@ import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
 import type * as core from "@nats-io/transport-node";
 import type { NatsConnection, Status } from "@nats-io/transport-node";
 import { messageOf, OperationError, UsageError } from "../../../core/errors.ts";
+import { requireInstalled } from "../../../core/package-file.ts";
 import { natsError } from "./nats-errors.ts";
 import type { NatsUrl } from "./nats-url.ts";
 import { retryWhileLeaderless } from "./retry-while-leaderless.ts";
@@ -45,7 +46,7 @@ export class ClusterConnection {
   /** @throws OperationError QUEUE_STORE_UNAVAILABLE, QUEUE_STORE_DENIED; UsageError QUEUE_OPTIONS_INVALID */
   static async open(url: NatsUrl, name: string): Promise<ClusterConnection> {
     const doing = `Cannot use the NATS servers ${url.servers.join(",")}`;
-    const [transport, js] = await load();
+    const [transport, js] = load();
     const credentials = url.credentials === undefined ? undefined : await readCredentials(url.credentials);
     let nats: NatsConnection;
     try {
@@ -115,9 +116,12 @@ export class ClusterConnection {
   }
 }
 
-async function load(): Promise<[typeof core, typeof jetstreamModule]> {
+function load(): [typeof core, typeof jetstreamModule] {
   try {
-    return await Promise.all([import("@nats-io/transport-node"), import("@nats-io/jetstream")]);
+    return [
+      requireInstalled("@nats-io/transport-node") as typeof core,
+      requireInstalled("@nats-io/jetstream") as typeof jetstreamModule,
+    ];
   } catch (error) {
     const install = "npm install @nats-io/transport-node @nats-io/jetstream";
     throw new UsageError("QUEUE_OPTIONS_INVALID", `Cannot use NATS without its client library; ${install}`, { cause: error });

@@ -3,6 +3,7 @@
  * sync "always" and "group" it is on the disk, fsynced, before `write` resolves. Every row carries checksums: damage is reported,
  * never handed out or passed over.
  */
+import { packageCode } from "../../../core/package-file.ts";
 import { join } from "node:path";
 import { setImmediate as pause } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
@@ -68,8 +69,6 @@ export type ThreadAnswer =
 /** 1 s: what `--sync interval` may lose, as Redis' everysec. */
 const INTERVAL_MS_DEFAULT = 1000;
 
-const THREAD = new URL(import.meta.url.endsWith(".ts") ? "./sqlite-thread.ts" : "./sqlite-thread.js", import.meta.url);
-
 interface Waiting {
   resolve(value: unknown): void;
   reject(error: HoldfastError): void;
@@ -101,7 +100,7 @@ export class SqliteStore implements Store {
       });
     }
     const workerData: ThreadData = { file, sync, intervalMs, reserveBytes, faults };
-    this.#thread = new Worker(THREAD, { workerData, name: "holdfast-queue-store" });
+    this.#thread = new Worker(packageCode("queue/stores/sqlite/sqlite-thread"), { workerData, name: "holdfast-queue-store" });
     this.#thread.on("message", (answer: ThreadAnswer) => this.#answered(answer));
     this.#thread.on("error", (error) => this.#lost(messageOf(error)));
     this.#thread.on("exit", () => this.#lost("the store's thread has ended"));

@@ -57,7 +57,7 @@ interface Recorded {
 
 test("where OpenTelemetry has a provider, each call is a span; without one, nothing is made", async (t) => {
   const { address } = await holdfast(t);
-  await loadTracing();
+  loadTracing();
   await using cache = new CacheClient({ servers: [address] });
   await cache.set("before", 1);
   const spans: Recorded[] = [];
