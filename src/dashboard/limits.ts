@@ -92,3 +92,6 @@ export const MEMBERS_STALE_MS = 2000;
 
 /** 64 KiB of a peer's answer, which has a few hundred bytes. */
 export const MEMBER_BYTES_MAX = 64 * 1024;
+
+/** 1,000 queues with 20 series each in /metrics: 2 MB a scrape; those beyond are one, "(others)". */
+export const QUEUE_SERIES_MAX = 1000;

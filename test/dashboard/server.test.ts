@@ -174,14 +174,41 @@ test("/metrics tells stable names with the parts' numbers", async () => {
   );
 });
 
-test("a scrape asks each part for its numbers once", async () => {
+test("a scrape asks each part for its numbers once", () => {
   let asked = 0;
   const counted = { ...cache, stats: () => ((asked += 1), cache.stats()) };
   const metrics = new Metrics({ cache: counted }, { upMs: () => 0 });
   for (const scrapes of [1, 2]) {
-    await metrics.text();
+    metrics.text();
     assert.equal(asked, scrapes);
   }
+});
+
+test("queues beyond a thousand are one in /metrics, and a queue that has series of its own keeps them", async () => {
+  const states = { waiting: 1, delayed: 0, blocked: 0, active: 0, retrying: 0, completed: 0, dead: 0, cancelled: 0 };
+  const row = { states, bytes: 0, consumers: 0, slots: 0, added: 2, finished: 0, failures: 0, settings: {} };
+  const numbers = { tasks: 0, bytes: 0, bytesMax: 1, peers: 0, storeTrouble: undefined, workers: [], workersLeft: [] };
+  let names = Array.from({ length: 1000 }, (_, index) => `q${index}`);
+  const queue = {
+    address: "tcp://127.0.0.1:5555",
+    stats: () => ({ ...numbers, queues: names.map((name) => ({ ...row, name })) }),
+  };
+  const page = await start({ queue });
+  const seriesOf = async (): Promise<Map<string, number>> => {
+    const began = performance.now();
+    const { body } = await ask(page, "/metrics");
+    assert.ok(performance.now() - began < 2000);
+    const found = body.matchAll(/^holdfast_queue_added_total\{queue="([^"]+)"\} (\d+)$/gm);
+    return new Map(Array.from(found, ([, name, value]) => [name!, Number(value)]));
+  };
+  assert.equal((await seriesOf()).size, 1000);
+  names = ["a-new-one", "another", ...names];
+  const series = await seriesOf();
+  assert.equal(series.size, 1001);
+  assert.equal(series.get("(others)"), 4);
+  assert.ok(series.has("q999") && !series.has("another"));
+  names = names.filter((name) => name !== "q0");
+  assert.equal((await seriesOf()).get("a-new-one"), 2);
 });
 
 test("/metrics counts tasks by the states' names, and under the old name by the words of 0.1", async () => {

@@ -4,12 +4,16 @@
  */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { stripTypeScriptTypes } from "node:module";
 import { tmpdir } from "node:os";
 import { basename, delimiter, dirname, join, relative } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
+import { nodeResolve } from "@rollup/plugin-node-resolve";
+import { build as esbuild } from "esbuild";
+import { rollup } from "rollup";
+import { build as viteBuild } from "vite";
 import { Holdfast } from "../support/holdfast.ts";
 
 const execute = promisify(execFile);
@@ -25,7 +29,7 @@ const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as
 /** What a packed file may be; anything else got in by mistake. */
 const WANTED = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md)$/,
-  /^dist\/([a-z-]+\/)+[a-z\d-]+(\.js|\.d\.ts)$/,
+  /^dist\/([a-z-]+\/)*[a-z\d-]+(\.js|\.d\.ts)$/,
   /^dist\/dashboard\/web\/(index\.html|[\w./-]+\.(js|css|svg))$/,
   /^docs\/[\w/-]+\.(md|svg)$/,
   /^deploy\/(holdfast\.(1|service)|completions\/(_holdfast|holdfast\.(bash|fish)))$/,
@@ -148,6 +152,89 @@ suite("the package", () => {
       assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
     });
   }
+
+  suite("a program that uses all of it, bundled without a flag and without an optional package", { concurrency: 2 }, () => {
+    const RIGHT = ["HELLO", 1, 200, 200, 200, "4.3.5"];
+    const BUNDLERS: Readonly<Record<string, (input: string, output: string) => Promise<unknown>>> = {
+      "esbuild, ESM": (input, output) => bundled(input, `${output}.mjs`, "esm"),
+      "esbuild, CommonJS": (input, output) => bundled(input, `${output}.cjs`, "cjs"),
+      rollup: async (input, output) => {
+        const bundle = await rollup({
+          input,
+          plugins: [nodeResolve({ preferBuiltins: true })],
+          // node:sqlite is not in the plugin's list of built-in modules.
+          external: [/^node:/],
+          onwarn: ({ message }) => assert.fail(message),
+        });
+        await bundle.write({ file: `${output}.mjs`, format: "esm" });
+      },
+      vite: (input, output) =>
+        viteBuild({
+          root: inFolder("app"),
+          configFile: false,
+          logLevel: "error",
+          build: {
+            ssr: input,
+            outDir: dirname(output),
+            emptyOutDir: false,
+            rolldownOptions: { output: { entryFileNames: `${basename(output)}.mjs` } },
+          },
+          ssr: { noExternal: true },
+        }),
+    };
+    before(() => {
+      const trial = stripTypeScriptTypes(readFileSync(join(import.meta.dirname, "bundle-trial.ts"), "utf8"));
+      writeFileSync(inFolder("app/bundle-trial.mjs"), trial);
+    });
+    const run = (file: string, cwd: string): Promise<{ stdout: string; stderr: string }> => {
+      const data = mkdtempSync(inFolder("data-"));
+      return execute(process.execPath, ["--disable-warning=ExperimentalWarning", file, data], { cwd, timeout: 60_000 }).catch(
+        ({ stdout, stderr }: { stdout: string; stderr: string }) => ({ stdout, stderr }),
+      );
+    };
+
+    for (const [bundler, bundle] of Object.entries(BUNDLERS)) {
+      test(`${bundler}: it runs beside the package, and elsewhere says what is missing`, async () => {
+        const out = inFolder("app/out", bundler.replaceAll(/\W+/g, "-"));
+        await bundle(inFolder("app/bundle-trial.mjs"), join(out, "bundle"));
+        const [file] = globSync("bundle.*", { cwd: out });
+        const right = await run(join(out, file!), folder);
+        assert.deepEqual([right.stdout, right.stderr], [JSON.stringify(RIGHT), ""]);
+        const elsewhere = mkdtempSync(join(tmpdir(), "holdfast-bundle-"));
+        try {
+          cpSync(out, elsewhere, { recursive: true });
+          const { stdout, stderr } = await run(join(elsewhere, file!), elsewhere);
+          assert.equal(stdout, "");
+          assert.match(stderr, /^PACKAGE_FILE_MISSING: .*sqlite-thread\.js of the package holdfast: this program is a bundle/);
+        } finally {
+          rmSync(elsewhere, { recursive: true, force: true });
+        }
+      });
+    }
+
+    test("of the entry point `holdfast` a bundle takes what it uses: as much as of the part's own entry point", async () => {
+      const bytesOf = async (from: string): Promise<number> => {
+        const name = from.replaceAll("/", "-");
+        writeFileSync(inFolder(`app/${name}.mjs`), `import { CacheClient } from "${from}"; console.log(CacheClient);`);
+        await bundled(inFolder(`app/${name}.mjs`), inFolder(`app/out/${name}.mjs`), "esm");
+        return statSync(inFolder(`app/out/${name}.mjs`)).size;
+      };
+      const [whole, part] = await Promise.all([bytesOf("holdfast"), bytesOf("holdfast/cache")]);
+      assert.ok(whole <= part * 1.01 && part < 400_000, `${whole} bytes of holdfast, ${part} of holdfast/cache`);
+    });
+
+    const bundled = (input: string, outfile: string, format: "esm" | "cjs"): Promise<unknown> =>
+      esbuild({
+        entryPoints: [input],
+        outfile,
+        format,
+        bundle: true,
+        platform: "node",
+        logLevel: "silent",
+        // CommonJS has no import.meta, which the package does without.
+        logOverride: { "empty-import-meta": "silent" },
+      }).then(({ warnings }) => assert.deepEqual(warnings, []));
+  });
 
   test("npx holdfast up runs in a terminal until Ctrl-C", async () => {
     // A session of its own, as a terminal gives one: Ctrl-C reaches npm, its shell and ours alike.

@@ -15,7 +15,7 @@ import { loadRestartFile, readRestartMeta, saveRestartFile } from "./restart-fil
 import { ThreadServer } from "./thread-server.ts";
 import { TUNE } from "../store/settings.ts";
 import { type CacheStats, snapshot } from "./cache-snapshot.ts";
-import type { ServerThread } from "./server-thread.ts";
+import { ServerThread } from "./server-thread.ts";
 
 /** memcached's clock starts here, so that "60 seconds ago" is never before the start. */
 const FIRST_SECOND = 62;
@@ -101,10 +101,7 @@ export class CacheServer {
       for (let thread = 1; thread < this.#threadCount && listen.length + udp.length > 0; thread += 1) {
         const busAddress = this.#busAddress(thread);
         const { handle } = this.#memory;
-        const threads = await import("./server-thread.ts");
-        this.#threads.push(
-          await threads.ServerThread.start({ handle, options: this.options, thread, listen, udp, busAddress }),
-        );
+        this.#threads.push(await ServerThread.start({ handle, options: this.options, thread, listen, udp, busAddress }));
       }
     } catch (error) {
       await this.close();

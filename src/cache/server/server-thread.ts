@@ -1,6 +1,6 @@
 /** ● Further threads that serve the store of the first: how they are started and closed, and their messages. */
 import { packageCode } from "../../core/package-file.ts";
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { OperationError } from "../../core/errors.ts";
 import type { MemoryHandle } from "../store/memory.ts";
 import type { CacheServerOptions } from "./cache-server-options.ts";
@@ -39,7 +39,9 @@ export class ServerThread {
 
   /** Resolves once the thread listens. */
   static start(task: ServerThreadOptions): Promise<ServerThread> {
-    const worker = new Worker(packageCode("cache/server/server-thread-main"), { workerData: task });
+    // Loaded only here: it costs 2 MB, and most servers have one thread.
+    const threads = process.getBuiltinModule("node:worker_threads");
+    const worker = new threads.Worker(packageCode("cache/server/server-thread-main"), { workerData: task });
     const thread = new ServerThread(worker);
     return new Promise((resolve, reject) => {
       worker.once("error", reject);

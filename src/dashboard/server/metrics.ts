@@ -2,15 +2,22 @@
  * ● /metrics for Prometheus. The names are part of the public interface: never renamed, and listed by a test. Values are read from
  * the parts at each scrape.
  */
-import { Counter, Gauge, Registry } from "prom-client";
 import { wireCounts } from "../../queue/index.ts";
-import type {
-  BrokerNumbers,
-  CacheNumbers,
-  LinkNumbers,
-  MonitoredParts,
-  WorkerPartNumbers,
+import { QUEUE_SERIES_MAX } from "../limits.ts";
+import {
+  type BrokerNumbers,
+  type CacheNumbers,
+  type LinkNumbers,
+  type MonitoredParts,
+  type QueueNumbers,
+  TASK_STATES,
+  type TaskStates,
+  type WorkerPartNumbers,
 } from "../snapshot/monitored-parts.ts";
+import { exposition, type LabelledValue, type Metric } from "./exposition.ts";
+
+/** What no queue is called: brackets are no part of a name that a program would choose. */
+const OTHERS = "(others)";
 
 /** Numbers at one moment: each part is asked once a scrape. */
 interface Scrape {
@@ -25,8 +32,10 @@ type Read<T> = (now: T) => number;
 /** The metrics of these parts and of the process. */
 export class Metrics {
   readonly #parts: MonitoredParts;
-  readonly #registry = new Registry();
+  readonly #metrics: Metric[] = [];
   #now: Scrape = {};
+  /** Queues with series of their own: one that has them keeps them. */
+  #named: ReadonlySet<string> = new Set();
 
   constructor(parts: MonitoredParts, { upMs }: { readonly upMs: () => number }) {
     this.#parts = parts;
@@ -42,12 +51,8 @@ export class Metrics {
     if (parts.workers) this.#addWorkers();
   }
 
-  get contentType(): string {
-    return this.#registry.contentType;
-  }
-
   /** In Prometheus' text format. */
-  async text(): Promise<string> {
+  text(): string {
     const { cache, queue, link, workers } = this.#parts;
     this.#now = {
       cache: cache?.stats(),
@@ -55,7 +60,19 @@ export class Metrics {
       link: link?.stats(),
       workers: workers?.map((worker) => worker.stats()),
     };
-    return this.#registry.metrics();
+    return exposition(this.#metrics);
+  }
+
+  /** Each queue, and what goes beyond QUEUE_SERIES_MAX as one. */
+  #queues(): readonly QueueNumbers[] {
+    const { queues } = this.#now.queue!;
+    const there = queues.map(({ name }) => name);
+    const old = there.filter((name) => this.#named.has(name));
+    const rest = there.filter((name) => !this.#named.has(name));
+    this.#named = new Set([...old, ...rest].slice(0, QUEUE_SERIES_MAX));
+    if (queues.length <= QUEUE_SERIES_MAX) return queues;
+    const others = queues.filter(({ name }) => !this.#named.has(name));
+    return [...queues.filter(({ name }) => this.#named.has(name)), togetherAs(OTHERS, others)];
   }
 
   #addCache(): void {
@@ -129,7 +146,7 @@ export class Metrics {
 
   #addQueue(): void {
     const of = (read: Read<BrokerNumbers>) => () => read(this.#now.queue!);
-    const queues = (): BrokerNumbers["queues"] => this.#now.queue!.queues;
+    const queues = (): readonly QueueNumbers[] => this.#queues();
     this.#gauge(
       "holdfast_queue_bytes",
       "Bytes of tasks that have not ended",
@@ -167,25 +184,22 @@ export class Metrics {
         of(({ cluster }) => cluster?.lag ?? 0),
       );
     }
-    this.#labelled({
+    this.#metrics.push({
       name: "holdfast_queue_tasks",
       help: "Tasks by queue and state, in the words of version 0.1: see holdfast_queue_tasks_by_state",
-      labels: ["queue", "state"],
-      kind: Gauge,
+      type: "gauge",
       read: () => queues().flatMap(({ name, states }) => byState(name, wireCounts(states))),
     });
-    this.#labelled({
+    this.#metrics.push({
       name: "holdfast_queue_tasks_by_state",
       help: "Tasks by queue and state",
-      labels: ["queue", "state"],
-      kind: Gauge,
+      type: "gauge",
       read: () => queues().flatMap(({ name, states }) => byState(name, states)),
     });
-    this.#labelled({
+    this.#metrics.push({
       name: "holdfast_queue_workers",
       help: "Connected workers by queue",
-      labels: ["queue"],
-      kind: Gauge,
+      type: "gauge",
       read: () => queues().map(({ name, consumers }) => [{ queue: name }, consumers]),
     });
     for (const [name, help, key] of [
@@ -194,7 +208,7 @@ export class Metrics {
       ["holdfast_queue_failures_total", "Failed attempts by queue, since the broker started", "failures"],
     ] as const) {
       const read = (): LabelledValue[] => queues().map((each) => [{ queue: each.name }, each[key]]);
-      this.#labelled({ name, help, labels: ["queue"], kind: Counter, read });
+      this.#metrics.push({ name, help, type: "counter", read });
     }
   }
 
@@ -220,11 +234,10 @@ export class Metrics {
       "Bytes written to peers",
       of(({ bytesOut }) => bytesOut),
     );
-    this.#labelled({
+    this.#metrics.push({
       name: "holdfast_link_ended_total",
       help: "Connections that ended, by reason",
-      labels: ["reason"],
-      kind: Counter,
+      type: "counter",
       read: () => Object.entries(this.#now.link!.ended).map(([reason, count]) => [{ reason }, count ?? 0]),
     });
     this.#gauge(
@@ -235,50 +248,43 @@ export class Metrics {
   }
 
   #addWorkers(): void {
-    for (const [name, help, key, kind] of [
-      ["holdfast_worker_active_tasks", "Handlers that run now, by queue", "running", Gauge],
-      ["holdfast_worker_slots", "Handlers that may run at once, by queue", "concurrency", Gauge],
-      ["holdfast_worker_brokers", "Brokers that give work to this worker, by queue", "brokers", Gauge],
-      ["holdfast_worker_completed_total", "Attempts that completed their task, by queue", "completed", Counter],
-      ["holdfast_worker_failures_total", "Attempts that failed, by queue", "failed", Counter],
+    for (const [name, help, key, type] of [
+      ["holdfast_worker_active_tasks", "Handlers that run now, by queue", "running", "gauge"],
+      ["holdfast_worker_slots", "Handlers that may run at once, by queue", "concurrency", "gauge"],
+      ["holdfast_worker_brokers", "Brokers that give work to this worker, by queue", "brokers", "gauge"],
+      ["holdfast_worker_completed_total", "Attempts that completed their task, by queue", "completed", "counter"],
+      ["holdfast_worker_failures_total", "Attempts that failed, by queue", "failed", "counter"],
     ] as const) {
       const read = (): LabelledValue[] => this.#now.workers!.map((each) => [{ queue: each.queue }, each[key]]);
-      this.#labelled({ name, help, labels: ["queue"], kind, read });
+      this.#metrics.push({ name, help, type, read });
     }
   }
 
   #gauge(name: string, help: string, read: () => number): void {
-    const metric: Gauge = new Gauge({ name, help, registers: [this.#registry], collect: () => metric.set(read()) });
+    this.#metrics.push({ name, help, type: "gauge", read: () => [[{}, read()]] });
   }
 
   #counter(name: string, help: string, read: () => number): void {
-    this.#labelled({ name, help, labels: [], kind: Counter, read: () => [[{}, read()]] });
-  }
-
-  #labelled({ name, help, labels, kind: Kind, read }: Labelled): void {
-    const metric: Counter | Gauge = new Kind({
-      name,
-      help,
-      labelNames: [...labels],
-      registers: [this.#registry],
-      collect: () => {
-        metric.reset();
-        for (const [values, count] of read()) metric.inc(values, count);
-      },
-    });
+    this.#metrics.push({ name, help, type: "counter", read: () => [[{}, read()]] });
   }
 }
 
-type LabelledValue = readonly [labels: Record<string, string>, value: number];
+function togetherAs(name: string, queues: readonly QueueNumbers[]): QueueNumbers {
+  const total = (read: Read<QueueNumbers>): number => queues.reduce((sum, each) => sum + read(each), 0);
+  const states = TASK_STATES.map((state) => [state, total((each) => each.states[state])]);
+  return {
+    name,
+    states: Object.fromEntries(states) as TaskStates,
+    bytes: total(({ bytes }) => bytes),
+    consumers: total(({ consumers }) => consumers),
+    slots: total(({ slots }) => slots),
+    added: total(({ added }) => added),
+    finished: total(({ finished }) => finished),
+    failures: total(({ failures }) => failures),
+    settings: {},
+  };
+}
 
 function byState(queue: string, counts: object): LabelledValue[] {
   return Object.entries(counts).map(([state, count]: [string, number]) => [{ queue, state }, count]);
-}
-
-interface Labelled {
-  readonly name: string;
-  readonly help: string;
-  readonly labels: readonly string[];
-  readonly kind: typeof Counter | typeof Gauge;
-  readonly read: () => readonly LabelledValue[];
 }

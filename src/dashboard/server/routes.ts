@@ -4,6 +4,7 @@ import { actionsOf, type Inspectors } from "./api-routes.ts";
 import { type Access, isSame } from "./access.ts";
 import { NOT_BUILT, pageFile } from "./page-files.ts";
 import { SAFE_HEADERS, isSameOrigin } from "./access-rules.ts";
+import { EXPOSITION_TYPE } from "./exposition.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Farm } from "../farm/farm.ts";
 import { memberOf } from "../farm/member.ts";
@@ -39,9 +40,7 @@ export function routesOf(dependencies: RouteDependencies): Hono {
   app.get("/ready", (context) => (dependencies.ready() ? context.text("ready\n") : context.text("not ready\n", 503)));
   app.use(async (context, next) => (await access.refusal(context.req.raw)) ?? next());
   app.use("/api/*", (context, next) => checkAction(dependencies, context, next));
-  app.get("/metrics", async (context) =>
-    context.body(await dependencies.metrics.text(), 200, { "Content-Type": dependencies.metrics.contentType }),
-  );
+  app.get("/metrics", (context) => context.body(dependencies.metrics.text(), 200, { "Content-Type": EXPOSITION_TYPE }));
   app.get("/api/hello", (context) => context.json(helloOf(dependencies)));
   app.get("/api/live", (context) => live(dependencies, context));
   app.get("/api/member", (context) => context.json(memberOf(id, sampler.latest)));
