@@ -28,7 +28,9 @@ export function packageCode(path: string): string {
  */
 export function packageFile(pathOf: (extension: "ts" | "js") => string): string {
   const extension = HERE === undefined ? undefined : (OWN_PATH.exec(HERE)?.[1] as "ts" | "js" | undefined);
-  if (extension !== undefined) return join(fileURLToPath(new URL("..", HERE)), pathOf(extension));
+  const own = extension && join(fileURLToPath(new URL("..", HERE)), pathOf(extension));
+  // A bundler may write into the bundle where this file was, or something like it.
+  if (own !== undefined && (extension === "ts" || existsSync(own))) return own;
   const path = pathOf("js");
   for (const beside of places()) {
     const found = inPackage(beside, path);

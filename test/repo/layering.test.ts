@@ -154,12 +154,13 @@ test("a pure file names no clock, timer, chance, process or console", () => {
   assert.deepEqual(wrong, []);
 });
 
-test("core, memcached and zmtp are pure but for the clock, the log, the tap, the making of folders, the files of the package, the end of the process and what the runtime can do", () => {
+test("core, memcached and zmtp are pure but for the clock, the ports of threads, the log, the tap, the making of folders, the files of the package, the end of the process and what the runtime can do", () => {
   const worldly = sources.filter(({ part, pure }) => ["core", "memcached", "zmtp"].includes(part) && !pure);
   assert.deepEqual(
     worldly.map(({ path }) => path),
     [
       "src/core/clock.ts",
+      "src/core/close-port.ts",
       "src/core/log.ts",
       "src/core/make-folder.ts",
       "src/core/package-file.ts",

@@ -3,6 +3,7 @@
  * forgotten who has which lease (it restarted, or another of its group leads) it says what stands on the boards. It does no work and
  * says nothing of how tasks end. Invariant: nothing is said of leases to a broker that knows no keepers, or that is another's.
  */
+import { closePort } from "../../core/close-port.ts";
 import { Buffer } from "node:buffer";
 import { parentPort, workerData } from "node:worker_threads";
 import { readBrokerMessage } from "../protocols/broker-messages.ts";
@@ -93,7 +94,7 @@ parentPort!.on("message", (message: KeeperMessage) => {
       return;
     case "release":
       forget(message.key);
-      if (keepers.size === 0) parentPort!.close();
+      if (keepers.size === 0) closePort(parentPort!);
   }
 });
 

@@ -2,6 +2,7 @@
  * ● The store's thread: owns the SQLite file, so that only the next batch waits for the disk. It answers
  * the messages of sqlite-store.ts one by one, in order.
  */
+import { closePort } from "../../../core/close-port.ts";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { closeSync, fdatasync, openSync, statSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
@@ -449,5 +450,5 @@ parentPort!.on("message", (request: ThreadRequest) => {
     const { code, message } = translate(error);
     reply({ kind: "failure", code, message });
   }
-  if (request.kind === "close") parentPort!.close();
+  if (request.kind === "close") closePort(parentPort!);
 });
