@@ -67,9 +67,9 @@ export class RateLimiter {
   }
 
   /** When it knows nothing any more that counts against the rate; Infinity while a start is reserved. */
-  overMs({ perMs }: Rate): number {
+  overMs(rate: Rate | undefined): number {
     if (this.#reserved > 0) return Infinity;
-    return (this.#starts.at(-2) ?? -Infinity) + perMs;
+    return rate ? (this.#starts.at(-2) ?? -Infinity) + rate.perMs : -Infinity;
   }
 
   /** Whether anything may still count. */

@@ -69,7 +69,7 @@ export class Throttle {
   /** The group is there for as long as its starts count. While one is reserved that is not known: `gave` follows. */
   remember(group: Group, nowMs: number): void {
     const queue = group.queue.owner;
-    const atMs = queue.groupBounds.rate ? group.limiter.overMs(queue.groupBounds.rate) : nowMs;
+    const atMs = Math.max(nowMs, group.limiter.overMs(queue.groupBounds.rate));
     if (group.isRemembered || atMs === Infinity) return;
     group.isRemembered = true;
     this.#wakes.push({ atMs, queue, group, opens: false });

@@ -247,3 +247,25 @@ test("a restart soon after one without a history does not know more than the fir
     assert.deepEqual(await restarted(store, 1000, MINUTE_MS - 2000), [0, 0], kind);
   }
 });
+
+test("a start that is being written while others of its group were given out holds up nothing", async () => {
+  const store = new SlowStore();
+  const rig = await Rig.open(store);
+  rig.service.configure("q", { rate: { count: 5, perMs: 1000 } }, () => {});
+  await rig.addMany(["1", "2"], { group: "g", keepMs: 0 });
+  store.stop();
+  const first = rig.worker();
+  await settle();
+  const second = rig.worker();
+  store.go();
+  store.stop();
+  await settle();
+  assert.deepEqual([first.bodies, second.bodies], [["1"], []]);
+  await rig.pass(100);
+  store.go();
+  await settle();
+  assert.deepEqual(second.bodies, ["2"]);
+  for (const worker of [first, second]) await worker.finish(0);
+  await rig.pass(5000);
+  assert.deepEqual([...rig.service.stateMachine.findQueue("q")!.ready.groups()], []);
+});
