@@ -11,7 +11,8 @@ import { CronTable } from "../../src/queue/service/cron.ts";
 import { TaskService } from "../../src/queue/service/task-service.ts";
 import type { LeaseRef } from "../../src/queue/service/dispatcher.ts";
 import type { TaskStateMachine, TaskStateMachineOptions } from "../../src/queue/tasks/task-state-machine.ts";
-import { type Queue, queue, type Task } from "../../src/queue/client/queue.ts";
+import { type AddOptions, type Queue, queue, type Task } from "../../src/queue/client/queue.ts";
+import type { OnParentDead } from "../../src/queue/tasks/task-policy.ts";
 import { RecordBatchReader } from "../../src/queue/protocols/record-batch.ts";
 import { type Frames, IdText, readLease, readObject } from "../../src/queue/protocols/messages.ts";
 import type { Inspection, Store, StoredTask, StoreOp, StoreOpening } from "../../src/queue/stores/store.ts";
@@ -35,11 +36,26 @@ const SETTLED_BY_MS = 200_000;
 const PRODUCERS = 3;
 const WORKERS = 3;
 const GROUPS = [undefined, "a", "b"];
+/** A queue with a rate. */
+const RATED = "rated";
+const RATE = { count: 4, perMs: 1000 };
 
 interface Asked {
   readonly payload: string;
+  /** What must be done before, and whether another end of that will do. */
+  after?: readonly Asked[];
+  onParentDead?: OnParentDead;
+  /** Not before the wall clock says so; once it has, it may. */
+  runAtMs?: number;
   task?: Task<string>;
   outcome?: string;
+}
+
+/** Several payloads under a key. */
+interface Import {
+  readonly key: string;
+  readonly payloads: readonly string[];
+  ids?: readonly string[];
 }
 
 /** What outlives the broker. */
@@ -282,6 +298,12 @@ class Simulation {
   readonly broker: BrokerBox;
   readonly lines = new Set<NetworkLink>();
   readonly asked: Asked[] = [];
+  readonly imports: Import[] = [];
+  /** Payloads whose handlers have come to a good end. */
+  readonly did = new Set<string>();
+  /** When tasks of the queue with a rate were given out, by the queue's own time; those of one life of the broker. */
+  #ratedMs: number[] = [];
+  readonly #wallMs = this.clock.wallMs();
   /** Task → the newest token that was given out for it. */
   readonly #tokens = new Map<number, number>();
   /** The same since the broker last started. */
@@ -336,8 +358,41 @@ class Simulation {
     this.#violation ??= error;
   }
 
+  /** The wall clock goes on from what it says and this, or is right again. */
+  setClock(byMs?: number): void {
+    const wallMs = this.clock.wallMs();
+    for (const asked of this.asked) if (asked.runAtMs !== undefined && asked.runAtMs <= wallMs) asked.runAtMs = -Infinity;
+    this.clock.jumpWall(byMs ?? this.rightWallMs - wallMs);
+  }
+
+  get rightWallMs(): number {
+    return this.#wallMs + this.clock.now();
+  }
+
+  /** The clock may have been set over a restart: queue time has gone on by as much. */
+  startedAnew(): void {
+    this.#ratedMs = [];
+  }
+
+  #mayGiveOut({ id }: LeaseRef): void {
+    const { stateMachine, nowMs, wallMs } = this.broker.service!;
+    // A broker that died before it had written the rate has none.
+    if (stateMachine.queueOf(stateMachine.find(id)).bounds.rate) {
+      this.#ratedMs.push(nowMs);
+      const inWindow = this.#ratedMs.filter((each) => each > nowMs - RATE.perMs).length;
+      if (inWindow > RATE.count) this.fail(new Violation(`${inWindow} tasks were given out under a rate of ${RATE.count}`));
+    }
+    const asked = this.asked.find(({ task }) => task?.id === `sim-${id}`);
+    if (!asked || this.#tokens.has(id)) return;
+    if (asked.runAtMs !== undefined && wallMs < asked.runAtMs)
+      this.fail(new Violation(`task ${id} was given out before its time`));
+    const missing = asked.onParentDead === "continue" ? undefined : asked.after?.find(({ payload }) => !this.did.has(payload));
+    if (missing) this.fail(new Violation(`task ${id} was given out before task ${missing.task?.id}, which it waits for`));
+  }
+
   /** Watches what the broker says: tokens only grow, and no outcome under a lost lease is kept. */
   saw(frames: Frames): void {
+    for (const lease of leasesOf("TASK", frames)) this.#mayGiveOut(lease);
     for (const { id, token } of leasesOf("TASK", frames)) {
       if (token <= (this.#tokens.get(id) ?? 0)) this.fail(new Violation(`task ${id} was leased again under token ${token}`));
       this.#tokens.set(id, token);
@@ -383,7 +438,7 @@ class Simulation {
       if (kind <= 1) void this.crash().catch((error: unknown) => this.fail(error));
       else if (kind <= 5) pick(this.random, [...this.lines]).break();
       else if (kind === 6) this.platter.brokenUntilMs = this.clock.now() + this.between(1, 2000);
-      else if (kind === 7) this.clock.jumpWall(this.between(-3_600_000, 3_600_000));
+      else if (kind === 7) this.setClock(this.between(-3_600_000, 3_600_000));
       this.mischief();
     });
   }
@@ -397,12 +452,14 @@ class Simulation {
     this.#stale.clear();
     await new Promise<void>((resolve) => this.after(this.between(1, 3000), resolve));
     await this.broker.start();
+    this.startedAnew();
   }
 
-  connectQueue(): Queue<string, string> {
-    return queue<string, string>("q", {
+  connectQueue(name = "q"): Queue<string, string> {
+    return queue<string, string>(name, {
       url: "ipc://sim",
       clock: this.clock,
+      log: () => {},
       connect: (_endpoint, listener) => new NetworkLink(this, listener),
     });
   }
@@ -416,9 +473,14 @@ export async function simulate(
   await simulation.broker.start();
   for (let index = 0; index < PRODUCERS; index += 1) produce(simulation);
   for (let index = 0; index < WORKERS; index += 1) staff(simulation);
+  simulation.broker.service!.configure(RATED, { rate: RATE }, () => {});
+  simulation.broker.service!.flush();
+  submitToRated(simulation);
+  importAgain(simulation);
   simulation.mischief();
   await simulation.run(FAULTS_UNTIL_MS);
   simulation.platter.brokenUntilMs = 0;
+  simulation.setClock();
   await simulation.run(SETTLED_BY_MS);
   return judge(simulation);
 }
@@ -454,6 +516,7 @@ async function ask(simulation: Simulation, tasks: Queue<string, string>, asked: 
     ...(group && { group }),
     ...(random() < 0.2 && { delay: simulation.between(1, 2000) }),
     ...(random() < 0.2 && { attemptTimeout: simulation.between(10, 200) }),
+    ...timesAndParents(simulation, asked),
     timeout: 100_000,
   };
   try {
@@ -470,6 +533,74 @@ async function ask(simulation: Simulation, tasks: Queue<string, string>, asked: 
     if (error.code === "QUEUE_TASK_STATE") {
       asked.outcome = await asked.task!.result({ timeout: 100_000 }).catch((later: HoldfastError) => later.code);
     }
+  }
+}
+
+/** Now and then not before a time, or not before others. */
+function timesAndParents(simulation: Simulation, asked: Asked): AddOptions {
+  const { random } = simulation;
+  if (random() < 0.1) {
+    asked.runAtMs = simulation.rightWallMs + simulation.between(1, 3000);
+    return { runAt: new Date(asked.runAtMs) };
+  }
+  const known = simulation.asked.filter(({ task }) => task !== undefined);
+  if (random() > 0.2 || known.length === 0) return {};
+  asked.after = [...new Set([pick(random, known), pick(random, known)])];
+  asked.onParentDead = pick(random, ["fail", "continue"] as const);
+  return { after: asked.after.map(({ task }) => task!), onParentDead: asked.onParentDead };
+}
+
+/** A queue with a rate gets more than it may, while faults last. */
+function submitToRated(simulation: Simulation): void {
+  const tasks = simulation.connectQueue(RATED);
+  worker(tasks, () => "", { concurrency: 10, prefetch: 3, signals: [] });
+  const next = (): void => {
+    if (!simulation.faulty) return;
+    void tasks.add("rated", { timeout: 100_000, attempts: 100, backoff: 10 }).catch((error: unknown) => {
+      if (!(error instanceof HoldfastError)) simulation.fail(error);
+    });
+    simulation.after(simulation.between(50, 600), next);
+  };
+  next();
+}
+
+/** The same payloads under the same key, again and again, and sometimes others. */
+function importAgain(simulation: Simulation): void {
+  const tasks = simulation.connectQueue("imports");
+  worker(tasks, (payload) => `did ${payload}`, { concurrency: 2, signals: [] });
+  const next = (): void => {
+    if (!simulation.faulty) return;
+    let again =
+      simulation.imports.length > 0 && simulation.random() < 0.6 ? pick(simulation.random, simulation.imports) : undefined;
+    if (!again) {
+      const key = `import ${simulation.imports.length}`;
+      again = { key, payloads: Array.from({ length: simulation.between(2, 4) }, (_, at) => `${key}/${at}`) };
+      simulation.imports.push(again);
+    }
+    void submitAgain(simulation, tasks, again).catch((error: unknown) => simulation.fail(error));
+    simulation.after(simulation.between(200, 2500), next);
+  };
+  next();
+}
+
+async function submitAgain(simulation: Simulation, tasks: Queue<string, string>, again: Import): Promise<void> {
+  const { key, payloads } = again;
+  const known = again.ids;
+  const grown = known !== undefined && simulation.random() < 0.3;
+  try {
+    const added = await tasks.addMany(grown ? [...payloads, "more"] : payloads, { key, keep: "7d", timeout: 100_000 });
+    const ids = added.map(({ id }) => id);
+    if (grown) throw new Violation(`other payloads were taken under '${key}'`);
+    if ((again.ids ?? ids).join() !== ids.join())
+      throw new Violation(`'${key}' was ${again.ids!.join()} and then ${ids.join()}`);
+    again.ids = ids;
+    const results = await Promise.all(added.map((task) => task.result({ timeout: 150_000 })));
+    if (results.some((result, at) => result !== `did ${payloads[at]}`))
+      throw new Violation(`'${key}' came to ${results.join()}`);
+  } catch (error) {
+    if (!(error instanceof HoldfastError) || error.code === "ASSERTION_FAILED") throw error;
+    const allowed = grown ? [...REFUSED, "QUEUE_KEY_CONFLICT"] : [...REFUSED];
+    if (!allowed.includes(error.code)) throw new Violation(`'${key}' ended with ${error.code}: ${error.message}`);
   }
 }
 
@@ -496,6 +627,7 @@ async function handle(simulation: Simulation, payload: string): Promise<string> 
     simulation.after(simulation.chance(0.1) ? simulation.between(100, 3000) : simulation.between(0, 40), resolve),
   );
   if (simulation.chance(0.15)) throw simulation.random() < 0.2 ? new GiveUp("hopeless") : new Error("failed");
+  simulation.did.add(payload);
   return `did ${payload}`;
 }
 
@@ -518,7 +650,7 @@ async function judge(simulation: Simulation): Promise<{ tasks: number; done: num
     }
   }
   for (const state of ["waiting", "delayed", "blocked", "active", "retrying"] as const) {
-    const left = stateMachine.findQueue("q")?.count(state) ?? 0;
+    const left = ["q", "imports"].reduce((sum, name) => sum + (stateMachine.findQueue(name)?.count(state) ?? 0), 0);
     if (left > 0) throw new Violation(`${left} tasks are still ${state} when all is settled`);
   }
   return counts;

@@ -68,6 +68,44 @@ export function storeConformance({ name, skip = false, make }: StoreMaker): void
     assert.deepEqual(await texts(store, [1, 2]), ["now small", larger]);
   });
 
+  fact(
+    "a result or a body that had to make room is gone, its errors stay, and its state is the new one",
+    async (store, again) => {
+      await store.open();
+      await store.write([add(1, "done"), add(2, "x".repeat(1024 ** 2))]);
+      await store.write([
+        { kind: "end", id: 1, state: bytes("completed"), result: bytes("r".repeat(1024 ** 2)) },
+        { kind: "note", id: 2, note: "no" },
+        { kind: "state", id: 2, state: bytes("dead") },
+      ]);
+      await store.write([1, 2].map((id) => ({ kind: "end", id, state: bytes(`evicted ${id}`), result: bytes("") })));
+      await store.close();
+      const reopened = again();
+      await reopened.open();
+      assert.deepEqual(await texts(reopened, [1, 2]), ["", ""]);
+      assert.deepEqual(
+        (await all(reopened)).map(({ state }) => state),
+        ["evicted 1", "evicted 2"],
+      );
+      assert.deepEqual((await reopened.inspect(2))!.notes, ["no"]);
+      await reopened.close();
+    },
+  );
+
+  fact("a setting's name may be anything", async (store, again) => {
+    await store.open();
+    const names = ['starts:["q"]', 'starts:["q","group \\"a\\""]', "ä∂ƒ 漢字", "x".repeat(600)];
+    await store.write(names.map((name) => ({ kind: "set", name, value: `of ${name}` })));
+    await store.close();
+    const reopened = again();
+    const { settings } = await reopened.open();
+    assert.deepEqual(
+      names.map((name) => settings.get(name)),
+      names.map((name) => `of ${name}`),
+    );
+    await reopened.close();
+  });
+
   fact("an empty body is a body", async (store) => {
     await store.open();
     await store.write([add(1, "")]);
