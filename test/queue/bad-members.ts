@@ -13,6 +13,7 @@ import { type Frames, IdText, PROTOCOL } from "../../src/queue/protocols/message
 import { CronTable } from "../../src/queue/service/cron.ts";
 import { TaskService } from "../../src/queue/service/task-service.ts";
 import { MemoryStore } from "../../src/queue/stores/memory-store.ts";
+import type { Store } from "../../src/queue/stores/store.ts";
 import { NONE } from "../../src/queue/tasks/task-columns.ts";
 import type { TaskStateMachine, TaskStateMachineOptions } from "../../src/queue/tasks/task-state-machine.ts";
 import { mutant } from "./support/hostile.ts";
@@ -30,6 +31,11 @@ const IN_TIME_MS = 3000;
 const SETTLED_BY_MS = 20_000;
 const ATTEMPTS = 5;
 
+interface WorldOptions extends Pick<BadMemberOptions, "seed" | "makeStateMachine"> {
+  readonly store?: Store;
+  readonly bodyCacheBytesMax?: number;
+}
+
 /** The broker, healthy clients and workers, and the network between them. */
 export class World {
   readonly random: Random;
@@ -39,10 +45,11 @@ export class World {
   #peers = 0;
   #violation: unknown;
 
-  constructor({ seed, makeStateMachine }: Pick<BadMemberOptions, "seed" | "makeStateMachine">) {
+  constructor({ seed, store = new MemoryStore(), bodyCacheBytesMax, makeStateMachine }: WorldOptions) {
     this.random = seeded(seed);
     this.service = new TaskService({
-      store: new MemoryStore(),
+      store,
+      ...(bodyCacheBytesMax !== undefined && { bodyCacheBytesMax }),
       clock: this.clock,
       random: this.random,
       wake: () => this.#arm(),
