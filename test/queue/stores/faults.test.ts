@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { copyFileSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  copyFileSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -158,6 +168,26 @@ test("a damaged file is reported and not passed over", async (t) => {
     await reopened.close().catch(() => {});
     assert.ok(reported !== "none", `damage at byte ${at} of ${size} is ${reported}`);
   }
+});
+
+test("a page that goes bad while a store is open harms only the tasks in it", async (t) => {
+  const data = await folder(t);
+  const store = new SqliteStore({ folder: data });
+  await store.open();
+  await store.write(Array.from({ length: 2000 }, (_, index) => add(index + 1)));
+  await store.close();
+  const reopened = new SqliteStore({ folder: data });
+  await reopened.open();
+  t.after(() => reopened.close());
+  const file = join(data, "queue.db");
+  const bytes = readFileSync(file);
+  const page = Math.floor(bytes.length / 4096 / 2);
+  const descriptor = openSync(file, "r+");
+  writeSync(descriptor, Buffer.alloc(4096), 0, 4096, page * 4096);
+  closeSync(descriptor);
+  const bodies = await reopened.read(Array.from({ length: 2000 }, (_, index) => index + 1));
+  const lost = bodies.filter((body) => body === undefined).length;
+  assert.ok(lost > 0 && lost < 30, `${lost} of 2000 cannot be read`);
 });
 
 test("a log that is damaged, cut or gone is reported when acknowledged commits are missing, and left as it is", async (t) => {

@@ -107,3 +107,19 @@ test(
     await jobs.add("in time");
   },
 );
+
+test("a broker that was stopped in order starts on a disk that is full by then", requires("root"), async (t) => {
+  const path = disk(t, 40);
+  const data = join(path, "data");
+  const first = await serve(t, data);
+  const jobs = queue<string, string>("jobs", { url: first.url, log: false });
+  t.after(() => jobs.close());
+  const task = await jobs.add("body");
+  await first.broker.stop();
+  assert.equal(statSync(join(data, "queue.db-reserve")).size, RESERVE);
+  fill(path);
+  await serve(t, data, first.url);
+  const runner = worker(jobs, (text) => `did ${text}`, { signals: [], log: false });
+  t.after(() => runner.close());
+  assert.equal(await task.result({ timeout: "20s" }), "did body");
+});

@@ -46,6 +46,10 @@ export function isWholeSetting(name: string, value: string, sum: number | null):
 /** SQLite's codes for what is no damage: busy, locked, no memory, interrupted, I/O error, full, cannot open, lock protocol. */
 const NO_DAMAGE: ReadonlySet<number> = new Set([5, 6, 7, 9, 10, 13, 14, 15]);
 
+/** SQLITE_CORRUPT, SQLITE_NOTADB. */
+export const CORRUPT_CODES: ReadonlySet<number> = new Set([11, 26]);
+/** SQLITE_FULL. */
+export const FULL_CODE = 13;
 /** SQLITE_BUSY, SQLITE_LOCKED. */
 export const LOCKED_CODES: ReadonlySet<number> = new Set([5, 6]);
 
