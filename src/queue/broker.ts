@@ -135,6 +135,8 @@ export class Broker {
   #starting: StartSink | undefined;
   #ready: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
+  /** Rejects when it has closed. */
+  readonly #closed = Promise.withResolvers<never>();
   #leaveShutdown: () => void = () => {};
 
   /** @throws UsageError QUEUE_OPTIONS_INVALID when `store` is an address that cannot be read, or `maxBody` over 127 MiB */
@@ -146,6 +148,7 @@ export class Broker {
     const { security, heartbeatMs } = options;
     this.#frontEnd = new FrontEnd({ security, heartbeatMs, log: this.#log });
     this.#backEnd = this.#makeBackEnd();
+    this.#closed.promise.catch(() => {});
   }
 
   /**
@@ -189,12 +192,15 @@ export class Broker {
     const { sink } = this.#backEnd;
     this.#starting = new StartSink(sink);
     try {
-      this.#mustBeOpen(signal);
+      if (signal?.aborted) close();
+      if (this.#closing) await this.#closed.promise;
       await this.#frontEnd.open(typeof listen === "string" ? [listen] : listen, this.#starting);
-      this.#mustBeOpen(signal);
-      await this.#backEnd.open({ opened, read: (share) => this.#starting!.reached(share) });
-      this.#mustBeOpen(signal);
+      // Whom the back end waits for may not answer.
+      const open = this.#backEnd.open({ opened, read: (share) => this.#starting!.reached(share) });
+      await Promise.race([this.#closed.promise, open]);
+      if (this.#closing) await this.#closed.promise;
     } catch (error) {
+      if (this.#closing) await this.#closed.promise;
       await this.close();
       throw error;
     } finally {
@@ -248,14 +254,11 @@ export class Broker {
     await this.#closing;
   }
 
-  #mustBeOpen(signal: AbortSignal | undefined): void {
-    if (this.#closing || signal?.aborted) throw new OperationError("CLOSED", "The broker was closed while it started");
-  }
-
   async #close(): Promise<void> {
     await this.#backEnd.close();
     await this.#frontEnd.close();
     this.#leaveShutdown();
+    this.#closed.reject(new OperationError("CLOSED", "The broker was closed while it started"));
     this.#log("queue.closed", {});
   }
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -172,6 +173,20 @@ test("serve reads the users again at SIGHUP, keeps those it has when the file is
   await address(open);
   open.kill("SIGHUP");
   assert.deepEqual(await once(open, "exit"), [0, null]);
+});
+
+test("serve that waits for a NATS server that does not answer ends with 0 at SIGTERM, not when the wait does", async (t) => {
+  const silent = createServer(() => {}).listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  t.after(() => silent.close());
+  const { port } = silent.address() as AddressInfo;
+  const store = `nats://127.0.0.1:${port}`;
+  const served = start(t, "queue", "serve", "--listen", "tcp://127.0.0.1:0", "--data", "memory", "--store", store);
+  const [socket] = (await once(silent, "connection")) as [Socket];
+  t.after(() => socket.destroy());
+  const fromMs = performance.now();
+  assert.equal(await ended(served), 0);
+  assert.ok(performance.now() - fromMs < 3000);
 });
 
 test("serve prints its address, keeps tasks over a restart, and ends with 0 at SIGTERM", async (t) => {

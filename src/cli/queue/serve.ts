@@ -29,8 +29,8 @@ export async function run(argv: readonly string[]): Promise<number> {
   try {
     await broker.open({ signal: stop.signal });
   } catch (error) {
-    // Stopped while it started.
-    if (codeOf(error) === "CLOSED") return 0;
+    // Stopped while it started. A NATS server that does not answer would hold the process for as long as it is waited for.
+    if (codeOf(error) === "CLOSED") process.exit(0);
     throw listenError(error, `listen on ${queue.listen.join(", ")}`, "give --listen another endpoint");
   }
   process.stdout.write(json ? `${JSON.stringify({ queue: broker.address })}\n` : `queue ${broker.address}\n`);

@@ -65,8 +65,8 @@ async function up(settings: UpSettings, { json, servers, stop, log }: UpRun): Pr
   try {
     running = await startAll(plans, (part) => process.stdout.write(readyLine(part, json)));
   } catch (error) {
-    // Stopped while the queue read its tasks.
-    if (codeOf(error) === "CLOSED") return 0;
+    // Stopped while it started. A NATS server that does not answer would hold the process for as long as it is waited for.
+    if (codeOf(error) === "CLOSED") process.exit(0);
     throw error;
   }
   // The dashboard requires a token on a non-loopback address.

@@ -88,7 +88,7 @@ export const ADD: OptionTable = {
 };
 
 const LEASE =
-  "a task is its worker's for as long as the connection lasts, and nothing needs to be tuned; 'attemptTimeout' of add bounds an attempt";
+  "a task is its worker's for as long as its process lives, its event loop blocked or not, and nothing needs to be tuned; 'attemptTimeout' of add bounds an attempt";
 
 const WORKER_OPTIONS: Readonly<Record<keyof WorkerOptions, OptionCheck>> = {
   concurrency: whole(1, SLOTS_MAX),
