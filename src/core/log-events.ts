@@ -133,7 +133,7 @@ export const LOG_EVENTS = {
   },
   "queue.keeper-lost": {
     level: "warning",
-    text: "The thread that keeps tasks while a handler blocks the event loop has ended: `error`. It is started again",
+    text: "The thread that keeps tasks while a handler blocks the event loop has ended, or cannot be started: `error`. Such a handler loses its task",
   },
   "queue.result-late": {
     level: "warning",

@@ -101,13 +101,17 @@ class Keeper {
   #start(): void {
     // Its file needs none of the program's flags, and some forbid it (--input-type).
     const options = { workerData: PROCESS_NAME, execArgv: [], resourceLimits: RESOURCES, name: "holdfast-queue-keeper" };
-    const thread = new Thread(packageCode("queue/client/keeper-thread"), options);
+    let thread: Thread;
+    try {
+      thread = new Thread(packageCode("queue/client/keeper-thread"), options);
+    } catch (error) {
+      // The program may start no threads.
+      this.#lost(error);
+      return;
+    }
     thread.unref();
     this.#thread = thread;
-    // Without it a blocked event loop costs leases: no reason to end the program.
-    thread.on("error", (error) => {
-      for (const { log } of this.#kept.values()) return log("queue.keeper-lost", { error });
-    });
+    thread.on("error", (error) => this.#lost(error));
     thread.on("exit", () => {
       if (this.#thread !== thread) return;
       this.#thread = undefined;
@@ -116,6 +120,11 @@ class Keeper {
       }, AGAIN_MS).unref();
     });
     for (const [key, kept] of this.#kept) this.keep(key, kept);
+  }
+
+  /** Without it a blocked event loop costs leases: no reason to end the program. */
+  #lost(error: unknown): void {
+    for (const { log } of this.#kept.values()) return log("queue.keeper-lost", { error });
   }
 }
 
