@@ -109,7 +109,7 @@ export class TaskColumns {
     if (this.#free !== NONE) {
       const row = this.#free;
       this.#free = this.u(row, NEXT_ROW);
-      this.#clear(row);
+      this.setU(row, NEXT_ROW, NONE);
       return row;
     }
     const row = this.#used;
