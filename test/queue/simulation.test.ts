@@ -21,7 +21,7 @@ test("a thousand seeds of crashes, broken lines, full disks and jumping clocks l
       });
     }
   }
-  assert.ok(sum.done > sum.tasks / 2 && sum.dead > 0 && sum.cancelled > 0, JSON.stringify(sum));
+  if (only === undefined) assert.ok(sum.done > sum.tasks / 2 && sum.dead > 0 && sum.cancelled > 0, JSON.stringify(sum));
 });
 
 /** Takes results under any lease, not only the newest. */

@@ -98,6 +98,8 @@ class Disk implements Store {
   async write(ops: readonly StoreOp[]): Promise<void> {
     this.#writing = ops;
     await this.#wait(this.#simulation.chance(0.02) ? 500 : 5);
+    // The crash came in the very moment that the disk was done: it has decided already what became of the batch.
+    if (this.#gone) await new Promise(() => {});
     this.#writing = undefined;
     if (this.#simulation.clock.now() < this.#platter.brokenUntilMs) throw new Error("no space left on device");
     await this.#keep(ops);
