@@ -117,7 +117,8 @@ const KINDS = {
   },
   /** Does not read anything for a while, and some bodies for all of the bad time. */
   unreadableDisk: {
-    inTimeMs: 6000,
+    // A queue's pauses double while every read meets trouble: it may wait as long again as the bad time has lasted.
+    inTimeMs: 2 * BAD_UNTIL_MS,
     start(world, disk) {
       let isBad = false;
       nowAndThen(world, { quietMs: 1500, badMs: 400 }, (bad) => (isBad = bad));
