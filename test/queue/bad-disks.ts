@@ -160,7 +160,7 @@ async function resultOf(world: World, tasks: Queue<string, string>, call: Call):
   try {
     call.outcome = await tasks.task(call.id).result({ timeout: SETTLED_BY_MS });
   } catch (error) {
-    call.outcome = `${String((error as { code?: string }).code)}`;
+    call.outcome = String((error as { code?: string }).code);
   }
   call.tookMs = world.clock.now() - call.atMs;
 }
