@@ -1,4 +1,4 @@
-/** ○ The batches that writer.ts writes, and what a store holds after so many of them. */
+/** ○ The batches that writer-child.ts writes, and what a store holds after so many of them. */
 import type { StoreOp } from "../../../../src/queue/stores/store.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);

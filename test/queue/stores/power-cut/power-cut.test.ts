@@ -79,7 +79,7 @@ function record(root: string, sync: SyncMode, lies: boolean): DiskEvent[] {
     ...(lies && { WRITE_LOG_LIES: "1" }),
   };
   const flags = ["--conditions=holdfast-source", "--disable-warning=ExperimentalWarning"];
-  const args = [...flags, join(import.meta.dirname, "writer.ts"), folder, sync, `${BATCHES}`];
+  const args = [...flags, join(import.meta.dirname, "writer-child.ts"), folder, sync, `${BATCHES}`];
   const ran = spawnSync(process.execPath, args, { env, encoding: "utf8", timeout: 120_000 });
   assert.equal(ran.signal, "SIGKILL", ran.stderr);
   return readLog(readFileSync(log));

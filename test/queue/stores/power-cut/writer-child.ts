@@ -1,6 +1,6 @@
 /**
  * ● Writes batches to a store, and after each the number of it into a file of its own, as one who acknowledges: for
- * power-cut.test.ts, under write-log.c. `node writer.ts FOLDER SYNC BATCHES`. Ends without closing anything.
+ * power-cut.test.ts, under write-log.c. `node writer-child.ts FOLDER SYNC BATCHES`. Ends without closing anything.
  */
 import { openSync, writeSync } from "node:fs";
 import { join } from "node:path";
