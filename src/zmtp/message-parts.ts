@@ -3,9 +3,10 @@
  * here, their bytes by the frame decoder.
  */
 import type { Buffer } from "node:buffer";
+import { PART_COST_BYTES } from "../core/budget.ts";
 import { ProtocolError } from "../core/errors.ts";
 import { disjoin } from "./frame.ts";
-import { MESSAGE_PARTS_MAX, PART_COST_BYTES } from "./limits.ts";
+import { MESSAGE_PARTS_MAX } from "./limits.ts";
 
 /** The parts of one message. Never empty. */
 export type Message = Buffer[];

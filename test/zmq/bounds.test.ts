@@ -39,6 +39,8 @@ const junk = repeated(unknown, 62_000);
 
 const unfinished = frame(0, Buffer.alloc(60_000_000)).subarray(0, 50_000_000);
 
+const unfinishedCommand = frame(4, Buffer.alloc(16_000)).subarray(0, 15_900);
+
 const ATTACKS: Readonly<Record<string, Attack>> = {
   "messages of 65,000 empty parts": {
     socketType: "DEALER",
@@ -96,6 +98,12 @@ const ATTACKS: Readonly<Record<string, Attack>> = {
     octets: () => repeated(frame(4, Buffer.concat([Buffer.from("\u0004PING\0\0"), Buffer.alloc(16)]))),
     deaf: true,
   },
+  "one message of empty parts without end": { socketType: "DEALER", peers: 20, octets: () => repeated(frame(1, ""), 130_000) },
+  "handshakes that stop within a command": {
+    socketType: "DEALER",
+    peers: 3000,
+    octets: () => unfinishedCommand,
+  },
   "3,000 connections": { socketType: "DEALER", peers: 3000, octets: () => Buffer.alloc(0) },
 };
 
@@ -113,10 +121,11 @@ async function attack(
     socket.on("error", () => {});
     over.addEventListener("abort", () => socket.destroy(), { once: true });
     if (!deaf) socket.resume();
-    socket.write(Buffer.concat([greeting(), ready({ "Socket-Type": socketType })]));
-    if (octets === unfinished) socket.write(octets);
+    const endless = octets !== unfinished && octets !== unfinishedCommand;
+    socket.write(octets === unfinishedCommand ? greeting() : Buffer.concat([greeting(), ready({ "Socket-Type": socketType })]));
+    if (!endless) socket.write(octets);
     else if (octets.length > 0) await pour(socket, octets, leavesAfter ?? Infinity, closed);
-    if (octets.length === 0 || octets === unfinished) await closed;
+    if (octets.length === 0 || !endless) await closed;
     if (leavesAfter !== undefined) socket.end();
     await Promise.race([closed, leavesAfter === undefined ? closed : sleep(200)]);
     socket.destroy();

@@ -42,5 +42,5 @@ async function open(): Promise<string> {
 }
 
 process.send!(await open());
-setInterval(() => process.send!({ rss: process.memoryUsage.rss(), kept: context.ledger.bytes }), 20);
+setInterval(() => process.send!({ rss: process.memoryUsage.rss(), kept: context.budget.bytes }), 20);
 process.once("disconnect", () => process.exit());

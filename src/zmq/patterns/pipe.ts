@@ -2,18 +2,18 @@
  * ○ A pipe: what is queued between one socket and one peer, both ways. Invariant: `outboundCount` and `outboundBytes` count what
  * is queued and what is being written, `inboundBytes` what is queued; a message is counted once and whole, with what its parts take beyond
  * their octets. Bounds are checked before a message is queued, so that one message of any legal size fits an empty pipe. All that is held is
- * in the context's ledger too.
+ * in the context's budget too.
  *
  * A pipe outlives its connection when this side connects (its queue waits for the reconnect) and dies with it when the other
  * side connected. After `closed` nothing can be sent, but what was received can still be taken.
  */
 import { Buffer } from "node:buffer";
 import type { Message } from "../../zmtp/message-parts.ts";
+import { type Account, type Holder, PART_COST_BYTES, PartBudget } from "../../core/budget.ts";
+import { OperationError } from "../../core/errors.ts";
 import { Ring } from "../../core/ring.ts";
 import { disjoin } from "../../zmtp/frame.ts";
-import { PART_COST_BYTES } from "../../zmtp/limits.ts";
 import { MESSAGE_COST_BYTES } from "../limits.ts";
-import type { Ledger, LedgerPipe } from "./ledger.ts";
 
 /** What carries a pipe's messages: a connection, or the other end inside this process. */
 export interface PipeTransport {
@@ -64,22 +64,23 @@ export interface PipeBounds {
 /** 128 bytes: the longest that the `zeromq` package copies. */
 const COPIED_BYTES_MAX = 128;
 
-/** 16 KiB may come and go until the ledger is told: often enough for its bound, and nothing beside each message. */
+/** 16 KiB may come and go until the budget is told: often enough for its bound, and nothing beside each message. */
 const UNTOLD_BYTES_MAX = 16 * 1024;
 
 /** Positions in the lists of routing.ts, -1 when in none. */
 const NOWHERE = -1;
 
-/** A message that waits for several peers, as a PUB's: a ledger has it once. */
+/** A message that waits for several peers, as a PUB's: the budget has it once. */
 interface SharedMessage extends Message {
   /** How many it has not been written to; undefined: it waits for one peer only. */
   waiting?: number;
-  ledger?: Ledger;
+  budget?: PartBudget;
 }
 
-export class Pipe implements LedgerPipe {
+export class Pipe implements Holder {
   readonly #owner: PipeOwner;
-  readonly ledger: Ledger;
+  readonly budget: PartBudget;
+  readonly #account: Account;
   // No bound is Infinity: asked for at every message
   readonly #conflate: boolean;
   #sendMax = Infinity;
@@ -92,12 +93,11 @@ export class Pipe implements LedgerPipe {
   readonly outbound = new Ring<Message>();
   /** Of those that several peers get, the ones that are being written to this one. */
   #sharedUnderWay: SharedMessage[] = [];
-  /** Of `outboundBytes`: what the ledger has of messages that others get too. */
+  /** Of `outboundBytes`: what the budget has of messages that others get too. */
   #sharedBytes = 0;
   #incompleteBytes = 0;
   #topicBytes = 0;
-  /** What the ledger has been told that this pipe holds, and how much has come and gone since. */
-  #toldBytes = 0;
+  /** How much has come and gone since the budget was told. */
   #untoldBytes = 0;
   inboundBytes = 0;
   outboundBytes = 0;
@@ -121,10 +121,11 @@ export class Pipe implements LedgerPipe {
   sendPosition = NOWHERE;
   receivePosition = NOWHERE;
 
-  constructor(owner: PipeOwner, bounds: PipeBounds, ledger: Ledger) {
+  /** @param address whose share of the budget its messages take */
+  constructor(owner: PipeOwner, bounds: PipeBounds, { budget, address }: { budget: PartBudget; address: string }) {
     this.#owner = owner;
-    this.ledger = ledger;
-    ledger.enter(this);
+    this.budget = budget;
+    this.#account = budget.open("known", address, this);
     this.#conflate = bounds.conflate;
     this.setBounds(bounds);
   }
@@ -148,9 +149,14 @@ export class Pipe implements LedgerPipe {
     const fits =
       this.outboundCount < this.#sendMax &&
       this.outboundBytes + bytes <= this.#sendBytesMax &&
-      this.ledger.mayHold(this.outboundBytes);
+      this.#account.mayHold(this.outboundBytes);
     if (!fits) this.#refused = true;
     return fits;
+  }
+
+  /** Whether its peer is in another process. */
+  get leavesProcess(): boolean {
+    return this.budget !== INPROC_BUDGET;
   }
 
   /** Queues a message; the caller asked `hasRoom`, or knows that it must not be refused. */
@@ -161,16 +167,16 @@ export class Pipe implements LedgerPipe {
     this.outboundCount += 1;
     this.outboundBytes += bytes;
     this.#untoldBytes += bytes;
-    if (this.#untoldBytes > UNTOLD_BYTES_MAX) this.#tellLedger();
+    if (this.#untoldBytes > UNTOLD_BYTES_MAX) this.#tellBudget();
     this.transport?.wake();
   }
 
   /** Queues one message for several pipes, which asked `hasRoom`. */
   static pushToAll(pipes: readonly Pipe[], message: Message, bytes: number): void {
     if (pipes.length > 1) {
-      const { ledger } = pipes.find((pipe) => pipe.ledger.isBounded) ?? pipes[0]!;
-      Object.assign(message, { waiting: pipes.length, ledger } satisfies Partial<SharedMessage>);
-      ledger.add(bytes);
+      const { budget } = pipes.find((pipe) => pipe.leavesProcess) ?? pipes[0]!;
+      Object.assign(message, { waiting: pipes.length, budget } satisfies Partial<SharedMessage>);
+      budget.charge(bytes);
       for (const pipe of pipes) pipe.#sharedBytes += bytes;
     }
     for (const pipe of pipes) pipe.push(message, bytes);
@@ -190,7 +196,7 @@ export class Pipe implements LedgerPipe {
     const full =
       waiting >= this.#receiveMax ||
       this.inboundBytes >= this.#receiveBytesMax ||
-      (this.ledger.isFull && waiting > 0 && !this.#mayRead);
+      (this.#account.isPressed && waiting > 0 && !this.#mayRead);
     if (full) this.#stopped = true;
     return full;
   }
@@ -225,17 +231,17 @@ export class Pipe implements LedgerPipe {
     this.inboundBytes -= bytes;
     this.#untoldBytes += bytes;
     const isEmpty = this.inbound.length === 0;
-    if (isEmpty || this.#untoldBytes > UNTOLD_BYTES_MAX) this.#tellLedger();
+    if (isEmpty || this.#untoldBytes > UNTOLD_BYTES_MAX) this.#tellBudget();
     if (this.#stopped) this.#tellLow();
     if (isEmpty && this.closed) {
-      this.ledger.leave(this);
+      this.#account.leave();
       this.#owner.pipeDrained(this);
     }
     return message;
   }
 
   get #mayRead(): boolean {
-    return this.ledger.mayHold(this.inboundBytes + this.#incompleteBytes) || this.ledger.isFavourite(this);
+    return this.#account.mayRead(this.inboundBytes + this.#incompleteBytes);
   }
 
   get incompleteBytes(): number {
@@ -245,8 +251,8 @@ export class Pipe implements LedgerPipe {
   /** The end of a read: what has arrived of a message that is not whole; `completed`: one before it has become so. */
   setIncomplete(bytes: number, completed: boolean): void {
     this.#incompleteBytes = bytes;
-    this.#tellLedger();
-    if (this.ledger.isFull) this.ledger.incompleteChanged(this, completed);
+    this.#tellBudget();
+    this.#account.incompleteChanged(completed);
   }
 
   /** The last messages, as many as were delivered since, get memory of their own, those that are still queued. */
@@ -258,34 +264,32 @@ export class Pipe implements LedgerPipe {
   /** What the peer's subscriptions take. @returns whether it may have so many */
   setTopics(bytes: number): boolean {
     this.#topicBytes = bytes;
-    this.#tellLedger();
-    return this.ledger.mayHold(bytes);
+    this.#tellBudget();
+    return this.#account.mayHold(bytes);
   }
 
-  #tellLedger(): void {
+  #tellBudget(): void {
     const heldBytes = this.inboundBytes + this.outboundBytes - this.#sharedBytes + this.#incompleteBytes + this.#topicBytes;
     this.#untoldBytes = 0;
-    const change = heldBytes - this.#toldBytes;
-    this.#toldBytes = heldBytes;
-    if (change !== 0) this.ledger.add(change);
+    this.#account.set(heldBytes);
   }
 
-  ledgerChanged(): void {
+  budgetChanged(): void {
     this.#tellRoom();
     if (this.mayRead) this.#tellLow();
     else this.transport?.stop();
   }
 
-  end(reason: Error): void {
-    this.transport?.end(reason);
+  stalled(): void {
+    this.transport?.end(new OperationError("ERR_ZMTP_STALLED", "Peer did not complete its message while memory was used up"));
   }
 
   /** Its socket is closed: what was received is taken by nobody. */
   dropInbound(): void {
     this.inbound.clear();
     this.inboundBytes = 0;
-    this.#tellLedger();
-    if (this.transport === undefined) this.ledger.leave(this);
+    this.#tellBudget();
+    if (this.transport === undefined) this.#account.leave();
   }
 
   /** Its peer is gone for good: keeps nothing but what was received and can still be taken. */
@@ -294,7 +298,7 @@ export class Pipe implements LedgerPipe {
     this.dropOutbound();
     this.#topicBytes = 0;
     this.setIncomplete(0, false);
-    if (this.inbound.length === 0) this.ledger.leave(this);
+    if (this.inbound.length === 0) this.#account.leave();
   }
 
   /** Messages were handed to the kernel, or lost with a connection. */
@@ -305,7 +309,7 @@ export class Pipe implements LedgerPipe {
       for (const message of this.#sharedUnderWay) this.#release(message);
       this.#sharedUnderWay = [];
     }
-    this.#tellLedger();
+    this.#tellBudget();
     this.#tellRoom();
   }
 
@@ -316,7 +320,7 @@ export class Pipe implements LedgerPipe {
       this.outboundBytes -= costOf(message);
       if (message.waiting !== undefined) this.#release(message);
     }
-    this.#tellLedger();
+    this.#tellBudget();
   }
 
   /** One peer less waits for it. */
@@ -324,7 +328,7 @@ export class Pipe implements LedgerPipe {
     const bytes = costOf(message);
     this.#sharedBytes -= bytes;
     message.waiting! -= 1;
-    if (message.waiting === 0) message.ledger!.add(-bytes);
+    if (message.waiting === 0) message.budget!.release(bytes);
   }
 
   #tellRoom(): void {
@@ -341,6 +345,9 @@ export class Pipe implements LedgerPipe {
     this.transport?.resume();
   }
 }
+
+/** What sockets of one process send each other is their application's alone: it has no bound but the pipes' own. */
+export const INPROC_BUDGET: PartBudget = new PartBudget();
 
 /** What a message takes: its octets, and what it and its parts cost beyond them. */
 export function costOf(message: Message): number {

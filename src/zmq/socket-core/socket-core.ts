@@ -5,13 +5,13 @@
  */
 import { Buffer } from "node:buffer";
 import { setImmediate as loopTurned } from "node:timers/promises";
+import type { PartBudget } from "../../core/budget.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Message } from "../../zmtp/message-parts.ts";
 import { zmqError } from "../errors.ts";
 import { after, SOCKET, type SocketState } from "./life-cycle.ts";
 import type { Event, EventKnownPeer } from "./observer.ts";
 import type { Pattern, SendResult } from "../patterns/pattern.ts";
-import type { Ledger } from "../patterns/ledger.ts";
 import { costOf, Pipe, type PeerInfo, type PipeBounds, type PipeOwner } from "../patterns/pipe.ts";
 import { turnIsOver } from "./turn.ts";
 import { ReceiveWaiters, SendWaiters, type WaitContext, type WaitOptions } from "./waiters.ts";
@@ -34,7 +34,7 @@ export interface SocketCoreOptions {
   readonly pattern: Pattern;
   readonly settings: CoreSettings;
   readonly clock: Clock;
-  readonly ledger: Ledger;
+  readonly budget: PartBudget;
   /** Tells an event to the observer, if there is one. */
   readonly tell: (event: Event) => void;
   /** ROUTER: the peer that a message is for, as a key. */
@@ -50,7 +50,7 @@ export interface SocketCoreOptions {
 
 export class SocketCore implements PipeOwner {
   readonly clock: Clock;
-  readonly ledger: Ledger;
+  readonly budget: PartBudget;
   readonly tell: (event: Event) => void;
   readonly #pattern: Pattern;
   readonly #settings: CoreSettings;
@@ -77,7 +77,7 @@ export class SocketCore implements PipeOwner {
     pattern,
     settings,
     clock,
-    ledger,
+    budget,
     tell,
     keyOf,
     onOpened,
@@ -92,7 +92,7 @@ export class SocketCore implements PipeOwner {
     this.#pattern = pattern;
     this.#settings = settings;
     this.clock = clock;
-    this.ledger = ledger;
+    this.budget = budget;
     this.tell = tell;
     this.#receiveWaiters = new ReceiveWaiters(
       () => pattern.receive(),
@@ -113,7 +113,7 @@ export class SocketCore implements PipeOwner {
 
   /** Whether messages wait to be sent to other processes. */
   get hasUnsent(): boolean {
-    for (const pipe of this.#pipes) if (pipe.outboundCount > 0 && pipe.ledger.isShared) return true;
+    for (const pipe of this.#pipes) if (pipe.outboundCount > 0 && pipe.leavesProcess) return true;
     return false;
   }
 
@@ -130,9 +130,9 @@ export class SocketCore implements PipeOwner {
     return !this.closed && this.#pattern.hasRoom;
   }
 
-  /** Makes a pipe and gives it to the pattern. */
-  attach(routingId?: Buffer, ledger: Ledger = this.ledger): Pipe {
-    const pipe = new Pipe(this, this.#settings, ledger);
+  /** Makes a pipe and gives it to the pattern. @param address whose share of the budget it takes */
+  attach(routingId: Buffer | undefined, address: string, budget: PartBudget = this.budget): Pipe {
+    const pipe = new Pipe(this, this.#settings, { budget, address });
     pipe.routingId = routingId;
     this.#setSendsPerTurn();
     this.#pipes.add(pipe);

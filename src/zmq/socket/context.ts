@@ -1,10 +1,10 @@
 /** ● What sockets of one program share: the inproc names, defaults for new sockets, and how many there may be. */
+import { type Account, PartBudget, PROCESS_BUDGET } from "../../core/budget.ts";
 import { systemClock, type Cancel, type Clock } from "../../core/clock.ts";
 import { wrongType, zmqError } from "../errors.ts";
 import { flag, whole, type OptionRules } from "../socket-core/option-rules.ts";
 import { InprocNames } from "../transport/inproc.ts";
 import { CONTEXT_HIGH_WATER_BYTES, SOCKETS_MAX, STALLED_MS } from "../limits.ts";
-import { Ledger, type LedgerPipe } from "../patterns/ledger.ts";
 import type { Authenticator } from "../socket-core/settings.ts";
 import { ZAP_NAME, ZapClient } from "../transport/zap.ts";
 import { defineOptions, OptionHolder } from "./option-holder.ts";
@@ -62,7 +62,7 @@ export class Context extends OptionHolder {
   /** @internal */
   readonly clock: Clock;
   /** @internal What peers make its sockets keep. */
-  readonly ledger = new Ledger(() => this.#watchStalled(undefined));
+  readonly budget = new PartBudget(PROCESS_BUDGET, { onFull: () => this.#watchStalled(undefined) });
   #zap: ZapClient | undefined;
   #cancelStalled: Cancel | undefined;
   #open = 0;
@@ -73,12 +73,12 @@ export class Context extends OptionHolder {
     if (typeof clock !== "object") throw wrongType(`Expected 1 argument but received ${arguments.length}`);
     super(new ContextFields(), RULES);
     this.clock = clock;
-    this.ledger.setBound(this.settings.highWaterBytes);
+    this.budget.setBound(this.settings.highWaterBytes);
     this.setOptions(options);
   }
 
   protected override optionChanged(): void {
-    this.ledger.setBound(this.settings.highWaterBytes);
+    this.budget.setBound(this.settings.highWaterBytes);
   }
 
   /** The largest `maxSockets`. */
@@ -106,12 +106,12 @@ export class Context extends OptionHolder {
     this.#open -= 1;
   }
 
-  /** As long as the ledger is full. */
-  #watchStalled(chosen: LedgerPipe | undefined): void {
+  /** As long as the budget is full. */
+  #watchStalled(chosen: Account | undefined): void {
     this.#cancelStalled?.();
     this.#cancelStalled = this.clock.at(this.clock.now() + STALLED_MS, () => {
-      const next = this.ledger.endStalled(chosen);
-      if (this.ledger.isFull) this.#watchStalled(next);
+      const next = this.budget.endStalled(chosen);
+      if (this.budget.isFull) this.#watchStalled(next);
     });
   }
 }

@@ -26,7 +26,7 @@ import {
   type ReceiveOption,
   type SendOption,
 } from "./socket-options.ts";
-import { INPROC_LEDGER } from "../patterns/ledger.ts";
+import { INPROC_BUDGET } from "../patterns/pipe.ts";
 import { InprocConnection, type InprocSide } from "../transport/inproc.ts";
 import { Listener } from "../transport/listener.ts";
 import { Observer } from "../socket-core/observer.ts";
@@ -99,7 +99,7 @@ export abstract class Socket extends OptionHolder {
       pattern: this.pattern,
       settings,
       clock: context.clock,
-      ledger: context.ledger,
+      budget: context.budget,
       tell: (event) => this.#observer?.tell(event),
       keyOf: name === "ROUTER" ? receiverOf : undefined,
       onOpened: () => enterLingering(lingering),
@@ -372,7 +372,7 @@ export abstract class Socket extends OptionHolder {
 
   #inprocSide(routingId: Buffer | undefined, onEnded: () => void): InprocSide {
     assertSupported(this.settings);
-    const pipe = this.core.attach(routingId, INPROC_LEDGER);
+    const pipe = this.core.attach(routingId, "", INPROC_BUDGET);
     return {
       core: this.core,
       pipe,

@@ -49,7 +49,7 @@ export class DialedConnection implements ConnectionOwner {
   constructor(context: EndpointContext, options: DialedConnectionOptions) {
     this.#context = context;
     this.#options = options;
-    if (!context.settings.immediate) this.#pipe = context.core.attach(options.routingId);
+    if (!context.settings.immediate) this.#pipe = context.core.attach(options.routingId, options.address);
     void this.#attempt();
   }
 
@@ -61,7 +61,7 @@ export class DialedConnection implements ConnectionOwner {
       process.nextTick(() => connection.finish(-1)); // once the connection has its pipe
       return this.#pipe;
     }
-    this.#pipe ??= core.attach(this.#options.routingId);
+    this.#pipe ??= core.attach(this.#options.routingId, this.#options.address);
     return core.connected(this.#pipe, connection.info) ? this.#pipe : undefined;
   }
 
@@ -146,7 +146,13 @@ export class DialedConnection implements ConnectionOwner {
       this.#enter("connected");
       core.tell({ type: "connect", address });
       const remoteAddress = "path" in target ? address : tcpEndpoint(stream.remoteAddress ?? target.host, target.port);
-      this.#connection = new ZmqConnection(reading, { context: this.#context, owner: this, address, remoteAddress });
+      this.#connection = new ZmqConnection(reading, {
+        context: this.#context,
+        owner: this,
+        address,
+        remoteAddress,
+        host: address,
+      });
     });
   }
 

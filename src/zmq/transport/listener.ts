@@ -59,7 +59,7 @@ export class Listener implements ConnectionOwner {
 
   ready(connection: ZmqConnection): Pipe | undefined {
     const { core } = this.#context;
-    const pipe = core.attach();
+    const pipe = core.attach(undefined, connection.host);
     if (core.connected(pipe, connection.info)) return pipe;
     core.detach(pipe, undefined);
     return undefined;
@@ -75,19 +75,22 @@ export class Listener implements ConnectionOwner {
   #accept(stream: Stream): void {
     const { core } = this.#context;
     const { address } = this;
-    const { remoteAddress: host, remotePort = 0 } = stream;
     const isTcp = address.startsWith("tcp:");
-    const remoteAddress = isTcp ? tcpEndpoint(plainAddress(host ?? "?"), remotePort) : address;
+    const host = isTcp ? plainAddress(stream.remoteAddress ?? "?") : address;
+    const remoteAddress = isTcp ? tcpEndpoint(host, stream.remotePort ?? 0) : address;
     if (core.closed) {
       stream.destroy();
-    } else if (core.ledger.isExhausted) {
+    } else if (!core.budget.admits(host)) {
       stream.destroy();
-      const error = zmqError("EAGAIN", `Turned a peer away: peers make the context keep ${core.ledger.bytes} bytes`);
+      const error = zmqError(
+        "EAGAIN",
+        `Turned a peer away: peers make the context keep ${core.budget.bytes} bytes, or it has too many in their handshake`,
+      );
       core.tell({ type: "accept:error", address, remoteAddress, error });
     } else {
       core.opened();
       core.tell({ type: "accept", address, remoteAddress });
-      const options = { context: this.#context, owner: this, address, remoteAddress };
+      const options = { context: this.#context, owner: this, address, remoteAddress, host };
       this.#connections.add(new ZmqConnection(acceptOnRead(stream), options));
     }
   }

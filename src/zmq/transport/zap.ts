@@ -10,7 +10,7 @@ import type { Verdict } from "../../zmtp/mechanism.ts";
 import type { Message } from "../../zmtp/message-parts.ts";
 import { decodeZ85 } from "../../zmtp/curve/z85.ts";
 import { SocketCore } from "../socket-core/socket-core.ts";
-import { INPROC_LEDGER } from "../patterns/ledger.ts";
+import { INPROC_BUDGET } from "../patterns/pipe.ts";
 import type { InprocConnection, InprocNames } from "./inproc.ts";
 import { DealerPattern } from "../patterns/pattern.ts";
 import type { AuthRequest } from "../socket-core/settings.ts";
@@ -60,13 +60,13 @@ export class ZapClient {
       pattern,
       settings: SETTINGS,
       clock: this.#clock,
-      ledger: INPROC_LEDGER,
+      budget: INPROC_BUDGET,
       tell: () => {},
       onClosed: () => {},
       keepsProcess: false,
     });
     this.#core = core;
-    const pipe = core.attach();
+    const pipe = core.attach(undefined, "");
     this.#names.connect(ZAP_NAME, (join): InprocConnection =>
       join({
         core,

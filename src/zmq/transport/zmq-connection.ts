@@ -5,6 +5,7 @@
  */
 import type { Buffer } from "node:buffer";
 import type { Socket as Stream } from "node:net";
+import type { Account, Holder } from "../../core/budget.ts";
 import type { Cancel } from "../../core/clock.ts";
 import { OperationError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
@@ -48,10 +49,14 @@ export interface ConnectionOwner {
 /** 2^53-1: what -1, "no limit", is to a decoder. */
 const UNLIMITED_BYTES = Number.MAX_SAFE_INTEGER;
 
-export class ZmqConnection implements PipeTransport, OutletHost {
+export class ZmqConnection implements PipeTransport, OutletHost, Holder {
   readonly peer: Peer;
   readonly address: string;
   readonly remoteAddress: string;
+  /** Whose share of the budget it takes. */
+  readonly host: string;
+  /** During the handshake; then the pipe has one. */
+  #account: Account | undefined;
   pipe: Pipe | undefined;
   readonly #stream: Stream;
   readonly #context: EndpointContext;
@@ -81,7 +86,8 @@ export class ZmqConnection implements PipeTransport, OutletHost {
       owner,
       address,
       remoteAddress,
-    }: Pick<ZmqConnection, "address" | "remoteAddress"> & {
+      host,
+    }: Pick<ZmqConnection, "address" | "remoteAddress" | "host"> & {
       readonly context: EndpointContext;
       readonly owner: ConnectionOwner;
     },
@@ -102,6 +108,7 @@ export class ZmqConnection implements PipeTransport, OutletHost {
     this.#owner = owner;
     this.address = address;
     this.remoteAddress = remoteAddress;
+    this.host = host;
     setSocketOptions(stream, settings);
     stream.unref();
     stream.on("error", (error) => (this.#reason ??= error));
@@ -116,7 +123,8 @@ export class ZmqConnection implements PipeTransport, OutletHost {
         ),
       );
     }
-    context.core.ledger.addConnection(CONNECTION_COST_BYTES);
+    this.#account = context.core.budget.open("stranger", host, this);
+    this.#account.set(CONNECTION_COST_BYTES);
     this.#publish("open");
     setSink((chunk, borrowed) => this.#received(chunk, borrowed));
     this.#outlet.flush();
@@ -150,6 +158,21 @@ export class ZmqConnection implements PipeTransport, OutletHost {
   end(reason: Error): void {
     this.#reason ??= reason;
     this.#stream.destroy();
+  }
+
+  /** @internal Of a handshake nothing is ended to make room: its time is bounded. */
+  get incompleteBytes(): number {
+    return 0;
+  }
+
+  /** @internal */
+  stalled(): void {}
+
+  /** @internal During the handshake. */
+  budgetChanged(): void {
+    if (this.peer.state === "authenticating") return; // it is not read before the answer
+    if (this.#account?.mayHold(this.peer.heldBytes)) this.resume();
+    else this.stop();
   }
 
   /** Ends the connection at once, for no fault. */
@@ -214,7 +237,11 @@ export class ZmqConnection implements PipeTransport, OutletHost {
   #retain(): void {
     const { peer, pipe } = this;
     peer.retain();
-    if (pipe === undefined) return;
+    if (pipe === undefined) {
+      this.#account?.set(CONNECTION_COST_BYTES + peer.heldBytes);
+      if (this.#account?.mayHold(peer.heldBytes) === false && !this.#isEnding) this.#stream.pause();
+      return;
+    }
     if (peer.takeWastedBytes(this.#refusedBytes) > WASTED_BYTES_MAX) {
       peer.disjoinParts();
       pipe.disjoinLast(this.#delivered);
@@ -302,6 +329,7 @@ export class ZmqConnection implements PipeTransport, OutletHost {
 
   #begin(): boolean {
     this.#cancelHandshake?.();
+    const { core, settings } = this.#context;
     const pipe = this.#owner.ready(this);
     if (pipe === undefined) {
       this.end(
@@ -310,10 +338,11 @@ export class ZmqConnection implements PipeTransport, OutletHost {
       return false;
     }
     this.#enter("ready");
+    this.#endAccount();
+    core.budget.reserve(CONNECTION_COST_BYTES);
     this.pipe = pipe;
     pipe.transport = this;
     const { version, mechanism, speaksHeartbeats } = this.peer;
-    const { core, settings } = this.#context;
     core.tell({ type: "handshake", version: version!, mechanism, ...knownPeer(pipe) });
     if (settings.heartbeatInterval > 0 && speaksHeartbeats) this.#ensureHeartbeatTimer().start();
     this.#outlet.flush();
@@ -391,7 +420,8 @@ export class ZmqConnection implements PipeTransport, OutletHost {
     this.#heartbeatTimer?.stop();
     this.#cancelDestroy?.();
     this.#cancelLook?.();
-    this.#context.core.ledger.addConnection(-CONNECTION_COST_BYTES);
+    if (this.#account === undefined) this.#context.core.budget.reserve(-CONNECTION_COST_BYTES);
+    this.#endAccount();
     if (this.#state === "up" && !this.#reason) this.#pullRest();
     this.#enter("gone");
     this.#outlet.settle();
@@ -401,6 +431,12 @@ export class ZmqConnection implements PipeTransport, OutletHost {
     this.#publish("close");
     this.#tellEnd();
     this.#owner.ended(this.#reason, this);
+  }
+
+  #endAccount(): void {
+    this.#account?.set(0);
+    this.#account?.leave();
+    this.#account = undefined;
   }
 
   #tellEnd(): void {

@@ -94,7 +94,7 @@ test("what a peer had sent is received, however much, when another has taken ove
   const first = closing(t, new Dealer({ routingId: "w", reconnectInterval: -1, sendHighWaterMark: 0 }));
   first.connect(router.lastEndpoint!);
   for (let count = 0; count < 50_000; count += 1) first.trySend("first");
-  await until(() => context.ledger.bytes > 50_000 * 300, "all messages to arrive");
+  await until(() => context.budget.bytes > 50_000 * 300, "all messages to arrive");
   const ended = nextEvent(router, "disconnect");
   const second = closing(t, new Dealer({ routingId: "w" }));
   second.connect(router.lastEndpoint!);
