@@ -9,8 +9,8 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { HOLDFAST } from "../src/cli/commands.ts";
-import { PARTS } from "../src/settings/parts.ts";
-import { namedSettings } from "../src/settings/table.ts";
+import { CLIENT, CONNECT, PARTS, WORK } from "../src/settings/parts.ts";
+import { type NamedSetting, namedSettings, type Table } from "../src/settings/table.ts";
 
 const root = join(import.meta.dirname, "..");
 const execute = promisify(execFile);
@@ -66,18 +66,45 @@ function page(helps: readonly CommandHelp[]): string {
 }
 
 function settingsPage(): string {
-  const sections = PARTS.map((table) => {
+  const servers = PARTS.map((table) => {
     const alone = new Map(RUN_ALONE.has(table.part) ? namedSettings(table, true).map(({ key, flag }) => [key, flag]) : []);
-    const rows = namedSettings(table, false).map(({ key, name, flag, variable, setting: { text, default: usual } }) => {
+    return settingsTable(table, "flag of `holdfast up`", ({ key, ...named }) => {
       const own = alone.get(key);
-      const flags = own === undefined || own === "" || own === flag ? `\`--${flag}\`` : `\`--${flag}\` (alone \`--${own}\`)`;
-      return `| \`${name}\` | ${flags} | \`${variable}\` | ${usual === undefined ? "" : `\`${usual}\``} | ${capital(text)} |`;
+      const flag = flagOf(named);
+      return own === undefined || own === "" || own === named.flag ? flag : `${flag} (alone \`--${own}\`)`;
     });
-    const head = "| in a file | flag of `holdfast up` | environment | default | what it is |\n| --- | --- | --- | --- | --- |";
-    return `## ${capital(table.part)}\n\n${head}\n${rows.join("\n")}\n`;
   });
-  return [SETTINGS_INTRO, ...sections].join("\n");
+  const clients = CLIENT_TABLES.map(([table, commands]) =>
+    settingsTable(table, `flag of ${commands}`, flagOf, namedSettings(table, true)),
+  );
+  return [SETTINGS_INTRO, ...servers, ...clients].join("\n");
 }
+
+function flagOf({ flag, setting }: Pick<NamedSetting, "flag" | "setting">): string {
+  return `\`--${flag}${setting.onlyInFile ? "-file" : ""}\``;
+}
+
+function settingsTable(
+  table: Table,
+  head: string,
+  flagsOf: (named: NamedSetting) => string,
+  all: readonly NamedSetting[] = namedSettings(table, false),
+): string {
+  const rows = all.map((named) => {
+    const { text, default: usual, onlyInFile } = named.setting;
+    const [inFile, variable] = onlyInFile ? [`${named.name}File`, `${named.variable}_FILE`] : [named.name, named.variable];
+    return `| \`${inFile}\` | ${flagsOf(named)} | \`${variable}\` | ${usual === undefined ? "" : `\`${usual}\``} | ${capital(text)} |`;
+  });
+  const columns = `| in a file | ${head} | environment | default | what it is |\n| --- | --- | --- | --- | --- |`;
+  return `## ${capital(table.part)}\n\n${columns}\n${rows.join("\n")}\n`;
+}
+
+/** Settings of commands that ask a server. */
+const CLIENT_TABLES: readonly (readonly [Table, string])[] = [
+  [CLIENT, "`holdfast queue …` and `work`"],
+  [WORK, "`holdfast work`"],
+  [CONNECT, "`holdfast connect`"],
+];
 
 /** Parts with a command of their own that has these flags: `queue serve`, `listen`. */
 const RUN_ALONE: ReadonlySet<string> = new Set(["queue", "link"]);
@@ -92,8 +119,22 @@ A flag comes before the environment, that before the file of \`--config\` or \`H
 { "cache": { "memory": "256m" }, "queue": { "listen": ["tcp://127.0.0.1:5555", "ipc:///run/holdfast"], "sync": "group" } }
 \`\`\`
 
+One file may be that of all processes: each command takes its own parts of it, and refuses a name that no command knows. An editor
+completes and checks such a file when it knows the schema:
+
+\`\`\`sh fragment
+holdfast config schema > holdfast.schema.json
+\`\`\`
+
+\`\`\`json
+{ "$schema": "./holdfast.schema.json", "cache": { "threads": 4 } }
+\`\`\`
+
+Visual Studio Code and JetBrains' editors read \`$schema\` by themselves; elsewhere name the schema in the editor's own settings
+(\`json.schemas\`, \`yaml.schemas\`).
+
 Where one part runs alone (\`holdfast queue serve\`, \`holdfast listen\`) the flags do not name it: \`--max-bytes\`. \`holdfast cache\` takes
-memcached's own flags only. A secret may also lie in a file, whose first line it is (\`--dashboard-token-file\`,
+memcached's own flags, those of the page and of the log. A secret may also lie in a file, whose first line it is (\`--dashboard-token-file\`,
 \`HOLDFAST_DASHBOARD_TOKEN_FILE\`, \`dashboard.tokenFile\`), or be a systemd credential named as in a file (\`LoadCredential=dashboard.token:PATH\`):
 the list of processes shows neither.
 `;

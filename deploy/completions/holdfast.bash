@@ -11,34 +11,34 @@ _holdfast() {
     esac
   elif [[ $current == -* ]]; then
     case "$command" in
-    "up") words="--cache --cache-auth-file --cache-connections --cache-idle-timeout --cache-item-size --cache-memory --cache-memory-file --cache-sasl-file --cache-threads --cache-tls-ca --cache-tls-cert --cache-tls-key --config --dashboard --dashboard-token --dashboard-token-file --data --group --help --json --link --link-ca --link-cert --link-count --link-idle --link-interval --link-key --link-user-timeout --log --log-level --peers --queue --queue-curve-clients --queue-curve-keys --queue-max-body --queue-max-bytes --queue-plain-users --queue-reserve --queue-result-bytes --queue-sync --replicas --store" ;;
+    "up") words="--cache --cache-auth-file --cache-connections --cache-idle-timeout --cache-item-size --cache-memory --cache-memory-file --cache-sasl-file --cache-threads --cache-tls-ca --cache-tls-cert --cache-tls-key --config --dashboard --dashboard-token --dashboard-token-file --data --group --help --json --link --link-ca --link-cert --link-count --link-idle --link-interval --link-key --link-to-cache --link-to-queue --link-token-file --link-user-timeout --log --log-level --peers --queue --queue-curve-clients --queue-curve-keys --queue-max-body --queue-max-bytes --queue-plain-users --queue-reserve --queue-result-bytes --queue-sync --replicas --store" ;;
     "listen") words="--by --ca --cert --config --count --dashboard --dashboard-token --dashboard-token-file --help --idle --interval --json --key --log --log-level --peers --session --sessions --token-file --user-timeout" ;;
-    "connect") words="--ca --cert --count --help --idle --interval --json --key --reconnect --session --tls --token-file --user-timeout" ;;
+    "connect") words="--ca --cert --config --count --help --idle --interval --json --key --reconnect --session --tls --token-file --user-timeout" ;;
     "cache") words="--auth-file --cluster --conn-limit --daemon --dashboard --dashboard-token --dashboard-token-file --delimiter --disable-cas --disable-dumping --disable-evictions --disable-flush-all --disable-watch --enable-largepages --enable-sasl --enable-shutdown --enable-ssl --extended --help --license --listen --listen-backlog --log --log-level --max-item-size --max-reqs-per-event --memory-file --memory-limit --peers --pidfile --port --protocol --slab-growth-factor --slab-min-size --threads --udp-port --unix-mask --unix-socket --user --verbose --version" ;;
     "queue serve") words="--config --curve-clients --curve-keys --dashboard --dashboard-token --dashboard-token-file --data --group --help --json --listen --log --log-level --max-body --max-bytes --peers --plain-users --replicas --reserve --result-bytes --store --sync" ;;
-    "queue add") words="--after --attempt-timeout --attempts --backoff --delay --expire --group --help --json --keep --key --key-file --lines --on-parent-dead --priority --run-at --server-key --timeout --url --user --wait" ;;
-    "queue call") words="--after --attempt-timeout --attempts --backoff --delay --expire --group --help --json --keep --key --key-file --on-parent-dead --priority --run-at --server-key --timeout --url --user --wait" ;;
-    "queue ls") words="--after --error --errors --from --group --help --json --key --key-file --limit --server-key --state --timeout --until --url --user --where" ;;
-    "queue show") words="--help --json --key-file --server-key --timeout --url --user" ;;
-    "queue retry") words="--error --errors --from --group --help --json --key --key-file --queue --server-key --state --timeout --until --url --user" ;;
-    "queue cancel") words="--error --errors --from --group --help --json --key --key-file --queue --server-key --state --timeout --until --url --user" ;;
-    "queue promote") words="--error --errors --from --group --help --json --key --key-file --queue --server-key --state --timeout --until --url --user" ;;
-    "queue remove") words="--error --errors --from --group --help --json --key --key-file --queue --server-key --state --timeout --until --url --user" ;;
-    "queue drain") words="--delayed --help --json --key-file --server-key --timeout --url --user" ;;
-    "queue pause") words="--help --json --key-file --server-key --timeout --url --user" ;;
-    "queue resume") words="--help --json --key-file --server-key --timeout --url --user" ;;
-    "queue set") words="--aging --concurrency --group-concurrency --group-rate --help --json --key-file --max-bytes --rate --server-key --timeout --url --user" ;;
-    "queue purge") words="--help --json --key-file --server-key --state --timeout --url --user" ;;
-    "queue cron") words="--help --json --key-file --missed --queue --remove --server-key --time-zone --timeout --url --user" ;;
+    "queue add") words="--after --attempt-timeout --attempts --backoff --config --delay --expire --group --help --json --keep --key --key-file --lines --on-parent-dead --password-file --priority --run-at --server-key --timeout --url --user --wait" ;;
+    "queue call") words="--after --attempt-timeout --attempts --backoff --config --delay --expire --group --help --json --keep --key --key-file --on-parent-dead --password-file --priority --run-at --server-key --timeout --url --user --wait" ;;
+    "queue ls") words="--after --config --error --errors --from --group --help --json --key --key-file --limit --password-file --server-key --state --timeout --until --url --user --where" ;;
+    "queue show") words="--config --help --json --key-file --password-file --server-key --timeout --url --user" ;;
+    "queue retry") words="--config --error --errors --from --group --help --json --key --key-file --password-file --queue --server-key --state --timeout --until --url --user" ;;
+    "queue cancel") words="--config --error --errors --from --group --help --json --key --key-file --password-file --queue --server-key --state --timeout --until --url --user" ;;
+    "queue promote") words="--config --error --errors --from --group --help --json --key --key-file --password-file --queue --server-key --state --timeout --until --url --user" ;;
+    "queue remove") words="--config --error --errors --from --group --help --json --key --key-file --password-file --queue --server-key --state --timeout --until --url --user" ;;
+    "queue drain") words="--config --delayed --help --json --key-file --password-file --server-key --timeout --url --user" ;;
+    "queue pause") words="--config --help --json --key-file --password-file --server-key --timeout --url --user" ;;
+    "queue resume") words="--config --help --json --key-file --password-file --server-key --timeout --url --user" ;;
+    "queue set") words="--aging --concurrency --config --group-concurrency --group-rate --help --json --key-file --max-bytes --password-file --rate --server-key --timeout --url --user" ;;
+    "queue purge") words="--config --help --json --key-file --password-file --server-key --state --timeout --url --user" ;;
+    "queue cron") words="--config --help --json --key-file --missed --password-file --queue --remove --server-key --time-zone --timeout --url --user" ;;
     "queue check") words="--data --help --json --salvage" ;;
     "queue move") words="--from --give-up --help --json --to" ;;
     "queue keygen") words="--help --json" ;;
-    "work") words="--concurrency --config --dashboard --dashboard-token --dashboard-token-file --drain --help --json --key-file --log --log-level --peers --server-key --timeout --url --user" ;;
-    "config show") words="--cache --cache-auth-file --cache-connections --cache-idle-timeout --cache-item-size --cache-memory --cache-memory-file --cache-sasl-file --cache-threads --cache-tls-ca --cache-tls-cert --cache-tls-key --config --dashboard --dashboard-token --dashboard-token-file --data --group --help --json --link --link-ca --link-cert --link-count --link-idle --link-interval --link-key --link-user-timeout --log --log-level --peers --queue --queue-curve-clients --queue-curve-keys --queue-max-body --queue-max-bytes --queue-plain-users --queue-reserve --queue-result-bytes --queue-sync --replicas --store" ;;
+    "work") words="--concurrency --config --dashboard --dashboard-token --dashboard-token-file --drain --help --json --key-file --log --log-level --password-file --peers --server-key --timeout --url --user" ;;
+    "config show") words="--cache --cache-auth-file --cache-connections --cache-idle-timeout --cache-item-size --cache-memory --cache-memory-file --cache-sasl-file --cache-threads --cache-tls-ca --cache-tls-cert --cache-tls-key --config --dashboard --dashboard-token --dashboard-token-file --data --group --help --json --link --link-ca --link-cert --link-count --link-idle --link-interval --link-key --link-to-cache --link-to-queue --link-token-file --link-user-timeout --log --log-level --peers --queue --queue-curve-clients --queue-curve-keys --queue-max-body --queue-max-bytes --queue-plain-users --queue-reserve --queue-result-bytes --queue-sync --replicas --store" ;;
     "config check") words="--help" ;;
     "config schema") words="--help" ;;
-    "wire") words="--bodies --color --count --dashboard --dashboard-token --help --interface --json --ladder --no-color --port --read --write" ;;
-    "stats") words="--cache --dashboard --dashboard-token --help --json --token" ;;
+    "wire") words="--bodies --color --config --count --dashboard --dashboard-token --dashboard-token-file --help --interface --json --ladder --no-color --port --read --write" ;;
+    "stats") words="--cache --config --dashboard --help --json --token --token-file" ;;
     "bench") words="--address --duration --gets --help --in-flight --json --size --url" ;;
     esac
   fi

@@ -29,6 +29,9 @@ complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-count
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-idle
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-interval
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-key
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-to-cache
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-to-queue
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-token-file
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-user-timeout
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l log
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l log-level
@@ -66,6 +69,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from listen" -l token-file
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l user-timeout
 complete -c holdfast -n "__fish_seen_subcommand_from connect" -l ca
 complete -c holdfast -n "__fish_seen_subcommand_from connect" -l cert
+complete -c holdfast -n "__fish_seen_subcommand_from connect" -l config
 complete -c holdfast -n "__fish_seen_subcommand_from connect" -l count
 complete -c holdfast -n "__fish_seen_subcommand_from connect" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from connect" -l idle
@@ -144,6 +148,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l attempt-timeout
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l attempts
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l backoff
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l config
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l delay
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l expire
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l group
@@ -154,6 +159,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l key-file
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l lines
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l on-parent-dead
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l password-file
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l priority
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l run-at
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l server-key
@@ -165,6 +171,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l attempt-timeout
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l attempts
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l backoff
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l config
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l delay
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l expire
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l group
@@ -174,6 +181,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l key
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l key-file
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l on-parent-dead
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l password-file
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l priority
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l run-at
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l server-key
@@ -182,6 +190,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l user
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l wait
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l after
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l config
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l error
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l errors
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l from
@@ -191,6 +200,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l key
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l key-file
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l limit
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l password-file
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l server-key
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l state
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l timeout
@@ -198,13 +208,16 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l url
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l user
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from ls" -l where
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from show" -l config
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from show" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from show" -l json
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from show" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from show" -l password-file
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from show" -l server-key
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from show" -l timeout
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from show" -l url
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from show" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l config
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l error
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l errors
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l from
@@ -213,6 +226,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l json
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l key
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l password-file
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l queue
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l server-key
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l state
@@ -220,6 +234,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l until
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l url
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l config
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l error
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l errors
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l from
@@ -228,6 +243,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l json
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l key
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l password-file
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l queue
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l server-key
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l state
@@ -235,6 +251,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l until
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l url
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cancel" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l config
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l error
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l errors
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l from
@@ -243,6 +260,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l json
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l key
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l password-file
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l queue
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l server-key
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l state
@@ -250,6 +268,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l until
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l url
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from remove" -l config
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from remove" -l error
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from remove" -l errors
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from remove" -l from
@@ -258,6 +277,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from remove" -l json
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from remove" -l key
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from remove" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from remove" -l password-file
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from remove" -l queue
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from remove" -l server-key
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from remove" -l state
@@ -265,53 +285,65 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from remove" -l until
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from remove" -l url
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from remove" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from drain" -l config
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from drain" -l delayed
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from drain" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from drain" -l json
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from drain" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from drain" -l password-file
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from drain" -l server-key
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from drain" -l timeout
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from drain" -l url
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from drain" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from pause" -l config
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from pause" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from pause" -l json
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from pause" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from pause" -l password-file
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from pause" -l server-key
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from pause" -l timeout
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from pause" -l url
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from pause" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from resume" -l config
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from resume" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from resume" -l json
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from resume" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from resume" -l password-file
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from resume" -l server-key
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from resume" -l timeout
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from resume" -l url
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from resume" -l user
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l aging
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l concurrency
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l config
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l group-concurrency
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l group-rate
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l json
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l key-file
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l max-bytes
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l password-file
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l rate
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l server-key
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l timeout
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l url
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from purge" -l config
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from purge" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from purge" -l json
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from purge" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from purge" -l password-file
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from purge" -l server-key
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from purge" -l state
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from purge" -l timeout
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from purge" -l url
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from purge" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cron" -l config
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cron" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cron" -l json
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cron" -l key-file
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cron" -l missed
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cron" -l password-file
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cron" -l queue
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cron" -l remove
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from cron" -l server-key
@@ -341,6 +373,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from work" -l json
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l key-file
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l log
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l log-level
+complete -c holdfast -n "__fish_seen_subcommand_from work" -l password-file
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l peers
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l server-key
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l timeout
@@ -373,6 +406,9 @@ complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l link-idle
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l link-interval
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l link-key
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l link-to-cache
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l link-to-queue
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l link-token-file
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l link-user-timeout
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l log
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l log-level
@@ -392,9 +428,11 @@ complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from schema" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from wire" -l bodies
 complete -c holdfast -n "__fish_seen_subcommand_from wire" -l color
+complete -c holdfast -n "__fish_seen_subcommand_from wire" -l config
 complete -c holdfast -n "__fish_seen_subcommand_from wire" -l count
 complete -c holdfast -n "__fish_seen_subcommand_from wire" -l dashboard
 complete -c holdfast -n "__fish_seen_subcommand_from wire" -l dashboard-token
+complete -c holdfast -n "__fish_seen_subcommand_from wire" -l dashboard-token-file
 complete -c holdfast -n "__fish_seen_subcommand_from wire" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from wire" -l interface
 complete -c holdfast -n "__fish_seen_subcommand_from wire" -l json
@@ -404,11 +442,12 @@ complete -c holdfast -n "__fish_seen_subcommand_from wire" -l port
 complete -c holdfast -n "__fish_seen_subcommand_from wire" -l read
 complete -c holdfast -n "__fish_seen_subcommand_from wire" -l write
 complete -c holdfast -n "__fish_seen_subcommand_from stats" -l cache
+complete -c holdfast -n "__fish_seen_subcommand_from stats" -l config
 complete -c holdfast -n "__fish_seen_subcommand_from stats" -l dashboard
-complete -c holdfast -n "__fish_seen_subcommand_from stats" -l dashboard-token
 complete -c holdfast -n "__fish_seen_subcommand_from stats" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from stats" -l json
 complete -c holdfast -n "__fish_seen_subcommand_from stats" -l token
+complete -c holdfast -n "__fish_seen_subcommand_from stats" -l token-file
 complete -c holdfast -n "__fish_seen_subcommand_from bench" -l address
 complete -c holdfast -n "__fish_seen_subcommand_from bench" -l duration
 complete -c holdfast -n "__fish_seen_subcommand_from bench" -l gets

@@ -4,11 +4,15 @@ import { parseAddress, showAddress } from "../core/address.ts";
 import { messageOf, OperationError } from "../core/errors.ts";
 import { showDuration, showSize } from "../core/units.ts";
 import type { WholeSnapshot } from "../dashboard/index.ts";
+import { askedDashboard } from "../settings/parts.ts";
 import { flags, parse } from "./shared/flags.ts";
+import { type PartValues, readSettings, settingFlags } from "./shared/setting-flags.ts";
+
+const SETTINGS = { tables: [askedDashboard("token")], alone: true } as const;
+
+type Asked = PartValues<typeof SETTINGS.tables>["dashboard"];
 
 interface StatsFlags {
-  readonly dashboard: string;
-  readonly token?: string;
   readonly cache?: string;
   readonly json?: true;
 }
@@ -17,14 +21,14 @@ interface StatsFlags {
 const ANSWER_MS_MAX = 5000;
 
 export async function run(argv: readonly string[]): Promise<number> {
-  const command = flags("stats", "Shows statistics of a running 'holdfast up' or of any memcached server.")
-    .option("--dashboard <address>", "address of its dashboard", "127.0.0.1:8280")
-    .option("--token <token>", "its --dashboard-token")
+  const about = "Shows statistics of a running process or of any memcached server.";
+  const command = settingFlags(flags("stats", about), SETTINGS)
     .option("--cache <address>", "read statistics of this memcached server instead")
     .option("--json", "print JSON");
   if (!(await parse(command, argv))) return 0;
   const options = command.opts<StatsFlags>();
-  const numbers = options.cache === undefined ? await upStats(options) : await cacheStats(options.cache);
+  const numbers =
+    options.cache === undefined ? await upStats(readSettings(command, SETTINGS).dashboard) : await cacheStats(options.cache);
   if (options.json) process.stdout.write(`${JSON.stringify(numbers.json)}\n`);
   else process.stdout.write(table(numbers.rows));
   return 0;
@@ -37,8 +41,8 @@ interface Numbers {
   readonly rows: Rows;
 }
 
-async function upStats({ dashboard, token }: StatsFlags): Promise<Numbers> {
-  const address = showAddress(parseAddress(dashboard, "--dashboard", { port: 8280 }));
+async function upStats({ listen, token }: Asked): Promise<Numbers> {
+  const address = showAddress(parseAddress(listen, "--dashboard", { port: 8280 }));
   const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
   let response: Response;
   try {

@@ -72,6 +72,16 @@ export function choice<const Word extends string>(placeholder: string, words: re
   };
 }
 
+/** Yes or no: on the command line a flag that is there or not. */
+export const toggle: Kind<boolean> = {
+  placeholder: "",
+  read([given], name) {
+    if (given !== "true" && given !== "false") throw invalid(name, given!, "true or false");
+    return given === "true";
+  },
+  schema: { type: "boolean" },
+};
+
 /** What only this process should know. */
 export const secret: Kind<string> = { ...text, placeholder: "<secret>", isSecret: true };
 

@@ -1,6 +1,6 @@
 /** ○ The settings of all parts. What a value means is the part's own business: see the options of `Broker`, `CacheServer`, `listen`. */
 import { LOG_LEVELS } from "../core/log-events.ts";
-import { choice, count, duration, list, named, secret, size } from "./kinds.ts";
+import { choice, count, duration, list, named, secret, size, toggle } from "./kinds.ts";
 import type { Settings, Table } from "./table.ts";
 
 /** Keeps the kinds of a table's settings for TypeScript. */
@@ -69,14 +69,8 @@ export const CACHE = table("cache", {
   tlsCa: { kind: named("file"), text: "certificates that clients must have one from (PEM)" },
 });
 
-export const LINK = table("link", {
-  listen: {
-    kind: named("address"),
-    text: "where the link server listens, [HOST:]PORT",
-    default: "127.0.0.1:12345",
-    together: "link",
-    alone: "",
-  },
+/** When a peer that does not answer is given up; both ends have these. */
+const KEEP_ALIVE = {
   idle: { kind: duration, text: "idle time before the first keep-alive probe", default: "5s" },
   interval: { kind: duration, text: "time between probes", default: "10s" },
   count: { kind: count, text: "unanswered probes after which the connection is closed", default: "3" },
@@ -85,9 +79,71 @@ export const LINK = table("link", {
     text: "how long sent data may stay unacknowledged: a duration, 'auto' or 'off'",
     default: "auto",
   },
+} as const;
+
+const LINK_SERVER = {
+  listen: {
+    kind: named("address"),
+    text: "where the link server listens, [HOST:]PORT",
+    default: "127.0.0.1:12345",
+    together: "link",
+    alone: "",
+  },
+  ...KEEP_ALIVE,
   cert: { kind: named("file"), text: "certificate of the link server (PEM); turns TLS on" },
   key: { kind: named("file"), text: "private key of that certificate (PEM)" },
   ca: { kind: named("file"), text: "certificates that peers must have one from (PEM)" },
+  token: { kind: secret, text: "the token that sessions must present", onlyInFile: true },
+} as const;
+
+/** Of `holdfast listen`. */
+export const LINK_ALONE = table("link", LINK_SERVER);
+
+/** Of `holdfast up`, where the link server has a queue and a cache beside it. */
+export const LINK = table("link", {
+  ...LINK_SERVER,
+  toQueue: {
+    kind: named("queue"),
+    text: "session mode: each message of a peer becomes a task of this queue, and is confirmed when the queue has it",
+  },
+  toCache: {
+    kind: toggle,
+    text: "with --link-to-queue: the last message and the presence of each session are kept in the cache",
+  },
+});
+
+/** Of `holdfast connect`. */
+export const CONNECT = table("connect", {
+  ...KEEP_ALIVE,
+  reconnect: { kind: toggle, text: "reconnect whenever the connection ends" },
+  session: {
+    kind: named("id"),
+    text: "use session mode with this name: each line is acknowledged, and sent again after a reconnect",
+  },
+  token: { kind: secret, text: "the token that the server requires of sessions", onlyInFile: true },
+  tls: { kind: toggle, text: "use TLS" },
+  cert: { kind: named("file"), text: "certificate of this side (PEM); turns TLS on" },
+  key: { kind: named("file"), text: "private key of the certificate (PEM)" },
+  ca: { kind: named("file"), text: "trusted CA certificates (PEM); turns TLS on" },
+});
+
+/** Of the commands that ask a broker: `holdfast queue add` and its kin, `holdfast work`. */
+export const CLIENT = table("client", {
+  url: { kind: named("url"), text: "the broker: tcp://HOST:PORT or ipc://PATH", default: "tcp://127.0.0.1:5555" },
+  user: { kind: named("name"), text: "PLAIN: the user name; the password is read from HOLDFAST_PASSWORD or --password-file" },
+  password: { kind: secret, text: "PLAIN: the password of --user", onlyInFile: true, variable: "HOLDFAST_PASSWORD" },
+  serverKey: { kind: named("key"), text: "CURVE: the broker's public key (Z85)" },
+  keyFile: { kind: named("file"), text: "CURVE: this client's keys, as 'holdfast queue keygen' writes them" },
+  timeout: { kind: duration, text: "time limit of the command", default: "10s" },
+});
+
+/** Of `holdfast queue call`, which waits for a worker. */
+export const CALLER = table("client", { ...CLIENT.settings, timeout: { ...CLIENT.settings.timeout, default: "10m" } });
+
+/** Of `holdfast work`. */
+export const WORK = table("work", {
+  concurrency: { kind: count, text: "commands that run at once", default: "1" },
+  drain: { kind: duration, text: "at SIGTERM, wait this long for running commands", default: "5s" },
 });
 
 const PAGE = {
@@ -119,6 +175,14 @@ export const DASHBOARD_ALONE = table("dashboard", {
   listen: PAGE,
 });
 
+/** Of the commands that ask a dashboard. @param flag the token's flag */
+export function askedDashboard<const Flag extends string>(flag: Flag) {
+  return table("dashboard", {
+    listen: { ...PAGE, text: "address of the dashboard to ask", default: "127.0.0.1:8280" },
+    token: { kind: secret, text: "its access token", alone: flag },
+  });
+}
+
 /** What every command that goes on tells, and how. */
 export const LOG = table("log", {
   format: {
@@ -139,4 +203,4 @@ export const LOG = table("log", {
 export const PARTS = [CACHE, QUEUE, LINK, DASHBOARD, LOG] as const;
 
 /** All that a settings file may say. */
-export const ALL_PARTS = [...PARTS] as const;
+export const ALL_PARTS = [...PARTS, CONNECT, CLIENT, WORK] as const;

@@ -16,6 +16,10 @@ export interface Setting<T = unknown> {
   readonly together?: string;
   /** Its flag where the part runs alone. */
   readonly alone?: string;
+  /** Its environment variable, where one was there before. */
+  readonly variable?: string;
+  /** A secret that no flag may hold: other users read the list of processes. It has a `…-file` flag only. */
+  readonly onlyInFile?: true;
 }
 
 /** The settings of a part, by their names in code. */
@@ -59,7 +63,7 @@ export function namedSettings({ part, settings }: Table, alone: boolean): NamedS
       part,
       key,
       name: `${part}.${key}`,
-      variable: `HOLDFAST_${part}_${words}`.replaceAll("-", "_").toUpperCase(),
+      variable: setting.variable ?? `HOLDFAST_${part}_${words}`.replaceAll("-", "_").toUpperCase(),
       flag: alone ? (setting.alone ?? words) : (setting.together ?? `${part}-${words}`),
     };
   });

@@ -35,7 +35,7 @@ suite("a page of one's own", { concurrency: true }, () => {
     ["work", 'holdfast_worker_slots{queue="jobs"} 1', (): string[] => ["--url", broker.address, ...PAGE, "jobs", "--", "cat"]],
   ] as const) {
     test(`holdfast ${command} --dashboard: metrics, health, readiness, and SIGTERM ends all of it`, async () => {
-      const holdfast = new Holdfast([...command.split(" "), ...words()], { cwd: folder });
+      await using holdfast = new Holdfast([...command.split(" "), ...words()], { cwd: folder });
       const page = await pageOf(holdfast);
       assert.equal(await (await fetch(`${page}/health`)).text(), "ok\n");
       for (let tries = 0; (await fetch(`${page}/ready`)).status !== 200 && tries < 500; tries += 1);
@@ -55,13 +55,13 @@ suite("a page of one's own", { concurrency: true }, () => {
     assert.match(refused.stderr, /needs an access token: give --dashboard-token/);
     const path = join(folder, "token");
     writeFileSync(path, "a token of some length\n");
-    const open = serve(...wide, "--dashboard-token-file", path);
+    await using open = serve(...wide, "--dashboard-token-file", path);
     const { port } = new URL(await pageOf(open));
     assert.equal((await fetch(`http://127.0.0.1:${port}/metrics`)).status, 401);
     const headers = { authorization: "Bearer a token of some length" };
     assert.equal((await fetch(`http://127.0.0.1:${port}/metrics`, { headers })).status, 200);
     assert.deepEqual(await open.stop(), { code: 0, signal: null });
-    const bare = serve();
+    await using bare = serve();
     await bare.printed(/^queue /m);
     assert.doesNotMatch(bare.stderr, /dashboard/);
     await bare.stop();
@@ -73,7 +73,7 @@ suite("a page of one's own", { concurrency: true }, () => {
     writeFileSync(config, JSON.stringify(settings));
     const serve = (file: string): Holdfast =>
       new Holdfast(["queue", "serve", "--listen", `tcp://${ANY}`, "--config", file], { cwd: folder });
-    const holdfast = serve(config);
+    await using holdfast = serve(config);
     assert.equal((await fetch(`${await pageOf(holdfast)}/ready`)).status, 200);
     assert.deepEqual(await holdfast.stop(), { code: 0, signal: null });
     writeFileSync(join(folder, "wrong.json"), JSON.stringify({ cache: { memry: "1g" } }));

@@ -1,7 +1,7 @@
-/** ● `holdfast config`: what the settings of `holdfast up` come to and who says so, whether a settings file is right, its JSON Schema. */
+/** ● `holdfast config`: what the settings of `holdfast up` come to and who says so, whether a settings file is right, the JSON Schema of such files. */
 import { UsageError } from "../../core/errors.ts";
 import { jsonSchema } from "../../settings/json-schema.ts";
-import { PARTS } from "../../settings/parts.ts";
+import { ALL_PARTS, PARTS } from "../../settings/parts.ts";
 import type { ResolvedSetting } from "../../settings/resolve.ts";
 import { namedSettings } from "../../settings/table.ts";
 import { flags, parse } from "../shared/flags.ts";
@@ -27,7 +27,8 @@ export async function check(argv: readonly string[]): Promise<number> {
   const file = (command.processedArgs[0] as string | undefined) ?? process.env["HOLDFAST_CONFIG"];
   if (file === undefined) throw new UsageError("CLI_USAGE", "Nothing to check: name a file, or set HOLDFAST_CONFIG");
   command.setOptionValue("config", file);
-  const said = resolveAll(command.option("--config <file>"), UP).filter(({ from }) => from.startsWith("file "));
+  const all = { tables: ALL_PARTS, alone: false };
+  const said = resolveAll(command.option("--config <file>"), all).filter(({ from }) => from.startsWith("file "));
   process.stdout.write(`${file}: ${said.length} ${said.length === 1 ? "setting" : "settings"}, all right\n`);
   return 0;
 }
@@ -35,7 +36,7 @@ export async function check(argv: readonly string[]): Promise<number> {
 export async function schema(argv: readonly string[]): Promise<number> {
   const command = flags("config schema", "Prints the JSON Schema of settings files, for editors");
   if (!(await parse(command, argv))) return 0;
-  const all = PARTS.flatMap((table) => namedSettings(table, false));
+  const all = ALL_PARTS.flatMap((table) => namedSettings(table, false));
   process.stdout.write(`${JSON.stringify(jsonSchema(all), undefined, 2)}\n`);
   return 0;
 }

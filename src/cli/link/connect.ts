@@ -8,43 +8,28 @@ import { messageOf } from "../../core/errors.ts";
 import { showDuration } from "../../core/units.ts";
 import { connect, type ConnectOptions, type LinkClient, type LinkEnd, type SessionClient } from "../../link/index.ts";
 import { flags, parse } from "../shared/flags.ts";
-import {
-  keepAliveFlags,
-  readKeepAliveFlags,
-  readTls,
-  readToken,
-  tlsFlags,
-  type KeepAliveFlags,
-  type TlsFlags,
-} from "./link-flags.ts";
+import { CONNECT } from "../../settings/parts.ts";
+import { connectOptions } from "../shared/part-options.ts";
+import { readSettings, settingFlags } from "../shared/setting-flags.ts";
 import { terminalOutput, type TerminalOutput } from "./printers.ts";
 import { stopRequest } from "../shared/stop-request.ts";
 
-interface Flags extends KeepAliveFlags, TlsFlags {
-  readonly reconnect?: boolean;
-  readonly session?: string;
-  readonly tokenFile?: string;
-  readonly json?: boolean;
-}
+const SETTINGS = { tables: [CONNECT], alone: true } as const;
 
 export async function run(argv: readonly string[]): Promise<number> {
   const command = flags("connect", "Opens a long-lived TCP connection; sends the lines of stdin and prints what it receives");
-  tlsFlags(keepAliveFlags(command))
+  settingFlags(command, SETTINGS)
     .argument("<address>", "HOST:PORT to connect to")
-    .option("--reconnect", "reconnect whenever the connection ends")
-    .option("--session <id>", "use session mode with this name: each line is acknowledged, and sent again after a reconnect")
-    .option("--token-file <path>", "file with the token that the server requires of sessions")
-    .option("--tls", "use TLS")
     .option("--json", "print every event as one line of JSON");
   if (!(await parse(command, argv))) return 0;
-  const options = command.opts<Flags>();
+  const { connect: settings } = readSettings(command, SETTINGS);
+  const { reconnect = false, session: name, token } = settings;
   const { host, port } = parseAddress(command.processedArgs[0] as string, "address", { port: 12_345 });
-  const target = { host, port, tls: readTls(options), ...readKeepAliveFlags(options) };
-  const output = terminalOutput(options.json);
-  const token = options.tokenFile === undefined ? {} : { token: readToken(options.tokenFile) };
-  return options.session === undefined
-    ? runBytes({ ...target, reconnect: options.reconnect ?? false }, output)
-    : runSession(await openSession(target, { name: options.session, ...token }, output), output);
+  const target = { host, port, ...connectOptions(settings) };
+  const output = terminalOutput(command.opts<{ json?: boolean }>().json);
+  return name === undefined
+    ? runBytes({ ...target, reconnect }, output)
+    : runSession(await openSession(target, { name, ...(token !== undefined && { token }) }, output), output);
 }
 
 async function runBytes(target: ConnectOptions, output: TerminalOutput): Promise<number> {

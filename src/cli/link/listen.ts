@@ -10,10 +10,9 @@ import { showDuration } from "../../core/units.ts";
 import { bound, listen, type ByteLink, type LinkServer, type SessionServer, type TuneReport } from "../../link/index.ts";
 import { commandLog } from "../shared/command-log.ts";
 import { flags, parse } from "../shared/flags.ts";
-import { DASHBOARD_ALONE, LINK, LOG } from "../../settings/parts.ts";
+import { DASHBOARD_ALONE, LINK_ALONE, LOG } from "../../settings/parts.ts";
 import { type LinkListenOptions, linkOptions } from "../shared/part-options.ts";
 import { readSettings, settingFlags } from "../shared/setting-flags.ts";
-import { readToken } from "./link-flags.ts";
 import { terminalOutput, type PrintUnit, type TerminalOutput } from "./printers.ts";
 import { listenError } from "../shared/listen-error.ts";
 import { ownPage } from "../shared/own-page.ts";
@@ -23,13 +22,12 @@ import { stopRequest } from "../shared/stop-request.ts";
 interface Flags {
   readonly by: string;
   readonly sessions?: boolean;
-  readonly tokenFile?: string;
   readonly json?: boolean;
 }
 
 type ListenAddress = Address & LinkListenOptions;
 
-const SETTINGS = { tables: [LINK, DASHBOARD_ALONE, LOG], alone: true } as const;
+const SETTINGS = { tables: [LINK_ALONE, DASHBOARD_ALONE, LOG], alone: true } as const;
 
 /** Tells an event: in the words of a line for people, unless --log or --log-level asks for the log's. */
 type Tell = (event: LogEvent, facts: LogFacts, ...lines: string[]) => void;
@@ -40,7 +38,6 @@ export async function run(argv: readonly string[]): Promise<number> {
     .argument("[address]", '[HOST:]PORT to listen on (default: "127.0.0.1:12345")')
     .option("--by <unit>", "output format: raw bytes, one byte per line, whole lines, or hex: raw, byte, line, hex", "raw")
     .option("--sessions", "use session mode (holdfast connect --session): each message is printed once, on its own line")
-    .option("--token-file <path>", "file with the token that sessions must present")
     .option("--json", "print every event as one line of JSON");
   if (!(await parse(command, argv))) return 0;
   const options = command.opts<Flags>();
@@ -61,12 +58,12 @@ export async function run(argv: readonly string[]): Promise<number> {
   let server: LinkServer | SessionServer;
   try {
     server = options.sessions
-      ? await listenSessions(target, { tokenFile: options.tokenFile, output, tell })
+      ? await listenSessions(target, { token: link.token, output, tell })
       : await listenBytes(target, output, tell);
   } catch (error) {
     throw listenError(error, `listen on ${host}:${port}`, "give another address");
   }
-  const locked = options.tokenFile !== undefined || target.tls?.ca !== undefined;
+  const locked = link.token !== undefined || target.tls?.ca !== undefined;
   if (!locked) warnIfOpen("link", server.address, { log, see: options.sessions ? "--token-file" : "--ca" });
   tell("link.listening", { address: server.address }, `listening on ${server.address}`);
   output.print.event?.({ event: "listening", address: server.address });
@@ -98,16 +95,16 @@ async function listenBytes(target: ListenAddress, { print }: TerminalOutput, tel
 async function listenSessions(
   target: ListenAddress,
   {
-    tokenFile,
+    token,
     output: { print },
     tell,
-  }: { readonly tokenFile: string | undefined; readonly output: TerminalOutput; readonly tell: Tell },
+  }: { readonly token: string | undefined; readonly output: TerminalOutput; readonly tell: Tell },
 ): Promise<SessionServer> {
   const LF = Buffer.from("\n");
   const server = await listen({
     ...target,
     session: {
-      ...(tokenFile !== undefined && { token: readToken(tokenFile) }),
+      ...(token !== undefined && { token }),
       onMessage: ({ name, number }, message) => print.bytes({ id: number, peer: name }, Buffer.concat([message, LF])),
     },
   });

@@ -3,31 +3,30 @@ import type { Command } from "commander";
 import { UsageError } from "../../core/errors.ts";
 import type { LogOption } from "../../core/log.ts";
 import { durationMs } from "../../core/units.ts";
+import { type CALLER, CLIENT } from "../../settings/parts.ts";
+import type { Values } from "../../settings/table.ts";
+import { whenParsed } from "../shared/flags.ts";
 import { readKeys } from "../shared/key-file.ts";
 import { readTime } from "./filter-flags.ts";
+import { readSettings, settingFlags } from "../shared/setting-flags.ts";
 import { type AddOptions, type ClientSecurity, QueueClient } from "../../queue/index.ts";
 
-export interface ClientFlags {
-  readonly url: string;
-  readonly user?: string;
-  readonly serverKey?: string;
-  readonly keyFile?: string;
-  readonly timeout: string;
+/** The settings of a client, and how it prints. */
+export interface ClientFlags extends Values<(typeof CLIENT)["settings"]> {
   readonly json?: boolean;
 }
 
-export function clientFlags(command: Command, { timeout = "10s" }: { timeout?: string } = {}): Command {
-  return command
-    .option("--url <url>", "the broker: tcp://HOST:PORT or ipc://PATH", "tcp://127.0.0.1:5555")
-    .option("--user <name>", "PLAIN: the user name; the password is read from HOLDFAST_PASSWORD")
-    .option("--server-key <key>", "CURVE: the broker's public key (Z85)")
-    .option("--key-file <file>", "CURVE: this client's keys, as 'holdfast queue keygen' writes them")
-    .option("--timeout <duration>", "time limit of the command", timeout)
-    .option("--json", "print JSON");
+/** Flags of a command that asks a broker; once its words are parsed its options have what the environment and the settings file say too. */
+export function clientFlags(command: Command, table: typeof CLIENT | typeof CALLER = CLIENT): Command {
+  const settings = { tables: [table], alone: true } as const;
+  settingFlags(command, settings).option("--json", "print JSON");
+  return whenParsed(command, () => {
+    for (const [key, value] of Object.entries(readSettings(command, settings).client)) command.setOptionValue(key, value);
+  });
 }
 
-export function clientSecurity({ user, serverKey, keyFile }: ClientFlags): ClientSecurity | undefined {
-  if (user !== undefined) return { plain: { username: user, password: process.env["HOLDFAST_PASSWORD"] ?? "" } };
+export function clientSecurity({ user, password = "", serverKey, keyFile }: ClientFlags): ClientSecurity | undefined {
+  if (user !== undefined) return { plain: { username: user, password } };
   if (serverKey === undefined) return undefined;
   if (keyFile === undefined) throw new UsageError("CLI_USAGE", "--server-key needs --key-file with this client's keys");
   return { curve: { serverKey, ...readKeys(keyFile) } };

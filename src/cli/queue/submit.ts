@@ -2,6 +2,7 @@
 import { LF } from "../../core/ascii.ts";
 import { bytesCodec, queue } from "../../queue/index.ts";
 import { bodyField, linesOfStdin, readStdin } from "./bodies.ts";
+import { CALLER } from "../../settings/parts.ts";
 import { flags, parse } from "../shared/flags.ts";
 import { type ClientFlags, clientFlags, readSubmitFlags, type SubmitFlags, submitFlags, withClient } from "./client-flags.ts";
 
@@ -35,9 +36,7 @@ export async function add(argv: readonly string[]): Promise<number> {
 }
 
 export async function call(argv: readonly string[]): Promise<number> {
-  const command = clientFlags(submitFlags(flags("queue call", "Submits a task, waits for its result and prints it")), {
-    timeout: "10m",
-  })
+  const command = clientFlags(submitFlags(flags("queue call", "Submits a task, waits for its result and prints it")), CALLER)
     .argument("<queue>", "the queue's name")
     .argument("[body]", "the body; '-' or omitted: read stdin");
   if (!(await parse(command, argv))) return 0;

@@ -5,38 +5,32 @@
 import { OperationError, UsageError } from "../../core/errors.ts";
 import { bytesCodec, GiveUp, queue, type QueueClient, type TaskContext, worker } from "../../queue/index.ts";
 import { commandLog } from "../shared/command-log.ts";
-import { DASHBOARD_ALONE, LOG } from "../../settings/parts.ts";
+import { CLIENT, DASHBOARD_ALONE, LOG, WORK } from "../../settings/parts.ts";
 import { flags, parse } from "../shared/flags.ts";
 import { ownPage } from "../shared/own-page.ts";
 import { readSettings, settingFlags } from "../shared/setting-flags.ts";
-import { type ClientFlags, clientFlags, readCount, withClient } from "./client-flags.ts";
+import { withClient } from "./client-flags.ts";
 import { TaskCommand } from "./task-command.ts";
 import { stopRequest } from "../shared/stop-request.ts";
 
-const SETTINGS = { tables: [DASHBOARD_ALONE, LOG], alone: true } as const;
-
-interface Flags extends ClientFlags {
-  readonly concurrency: string;
-  readonly drain: string;
-}
+const SETTINGS = { tables: [CLIENT, WORK, DASHBOARD_ALONE, LOG], alone: true } as const;
 
 /** sysexits.h EX_DATAERR: the input is invalid, so a retry cannot succeed. */
 const EXIT_DATA_ERROR = 65;
 
 export async function run(argv: readonly string[]): Promise<number> {
-  const command = settingFlags(clientFlags(flags("work", "Runs a command for each task of a queue")), SETTINGS)
+  const command = settingFlags(flags("work", "Runs a command for each task of a queue"), SETTINGS)
     .usage("[options] QUEUE -- COMMAND [arguments...]")
     .argument("<queue>", "the queue's name")
     .argument("<command...>", "the command and its arguments, after --")
-    .option("--concurrency <n>", "commands that run at once", "1")
-    .option("--drain <duration>", "at SIGTERM, wait this long for running commands", "5s");
+    .option("--json", "log as JSON unless --log says otherwise");
   if (!(await parse(command, argv))) return 0;
-  const options = command.opts<Flags>();
+  const { json = false } = command.opts<{ json?: true }>();
   const [name, words] = command.processedArgs as [string, [string, ...string[]]];
-  const concurrency = readCount(options.concurrency, "--concurrency");
-  if (concurrency < 1) throw new UsageError("CLI_USAGE", "--concurrency must be at least 1");
   const settings = readSettings(command, SETTINGS);
-  const log = commandLog(settings.log, { level: "info", format: options.json ? "json" : "text" });
+  const { concurrency, drain } = settings.work;
+  if (concurrency < 1) throw new UsageError("CLI_USAGE", "--concurrency must be at least 1");
+  const log = commandLog(settings.log, { level: "info", format: json ? "json" : "text" });
   using stop = stopRequest();
   const work = async (client: QueueClient): Promise<number> => {
     const tasks = queue<Uint8Array, Uint8Array>(name, { client, codec: bytesCodec });
@@ -46,7 +40,7 @@ export async function run(argv: readonly string[]): Promise<number> {
         if (error instanceof OperationError) breakDown(error);
         throw error;
       });
-    const running = worker(tasks, handle, { concurrency, signals: [], drain: options.drain });
+    const running = worker(tasks, handle, { concurrency, signals: [], drain });
     try {
       await using _page = await ownPage(settings.dashboard, { workers: [running] }, log);
       await Promise.race([stop.requested, broken]);
@@ -55,7 +49,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     }
     return 0;
   };
-  return await withClient(options, work, log);
+  return await withClient(settings.client, work, log);
 }
 
 /** @throws OperationError when the command cannot be started, which is not the task's fault */

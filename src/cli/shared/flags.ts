@@ -14,6 +14,14 @@ export function flags(name: string, description: string): Command {
     .configureOutput({ writeErr: () => {}, outputError: () => {} });
 }
 
+const parsed = new WeakMap<Command, () => void>();
+
+/** Called when the command's words were parsed, before they are read: what no word says may come from elsewhere. */
+export function whenParsed(command: Command, act: () => void): Command {
+  parsed.set(command, act);
+  return command;
+}
+
 /**
  * Parses the words after the command's name.
  *
@@ -23,6 +31,7 @@ export function flags(name: string, description: string): Command {
 export async function parse(command: Command, argv: readonly string[]): Promise<boolean> {
   try {
     await command.parseAsync([...argv], { from: "user" });
+    parsed.get(command)?.();
     return true;
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;

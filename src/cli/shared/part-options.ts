@@ -5,13 +5,14 @@ import { parseAddress, showAddress } from "../../core/address.ts";
 import { messageOf, OperationError, UsageError } from "../../core/errors.ts";
 import type { KeepAliveOptions } from "../../link/index.ts";
 import type { BrokerOptions, BrokerSecurity } from "../../queue/index.ts";
-import type { CACHE, LINK, QUEUE } from "../../settings/parts.ts";
+import type { CACHE, CONNECT, LINK_ALONE, QUEUE } from "../../settings/parts.ts";
 import type { Values } from "../../settings/table.ts";
 import { readKeys } from "./key-file.ts";
 
 type QueueValues = Values<(typeof QUEUE)["settings"]>;
 type CacheValues = Values<(typeof CACHE)["settings"]>;
-type LinkValues = Values<(typeof LINK)["settings"]>;
+type LinkValues = Values<(typeof LINK_ALONE)["settings"]>;
+type ConnectValues = Values<(typeof CONNECT)["settings"]>;
 
 /** @throws UsageError CLI_USAGE, OperationError CLI_USAGE when a file cannot be read */
 export function brokerOptions({ plainUsers, curveKeys, curveClients, data, ...rest }: QueueValues): BrokerOptions {
@@ -67,6 +68,23 @@ export function linkOptions({ idle, interval, count, userTimeout, cert, key, ca 
     ...(ca !== undefined && { ca: read(ca), requestCert: true }),
   };
   return { idle, interval, count, userTimeout, ...(Object.keys(tls).length > 0 && { tls }) };
+}
+
+/** What `connect` takes beside the address. */
+export interface LinkConnectOptions extends KeepAliveOptions {
+  /** true: TLS with what the system trusts. */
+  readonly tls: boolean | { readonly cert?: Buffer; readonly key?: Buffer; readonly ca?: Buffer };
+}
+
+export function connectOptions({ tls = false, cert, key, ca, ...rest }: ConnectValues): LinkConnectOptions {
+  if ((cert === undefined) !== (key === undefined))
+    throw new UsageError("CLI_USAGE", "--cert and --key must be given together");
+  const files = {
+    ...(cert !== undefined && key !== undefined && { cert: read(cert), key: read(key) }),
+    ...(ca !== undefined && { ca: read(ca) }),
+  };
+  const { idle, interval, count, userTimeout } = rest;
+  return { idle, interval, count, userTimeout, tls: Object.keys(files).length > 0 ? files : tls };
 }
 
 function lines(file: string): string[] {

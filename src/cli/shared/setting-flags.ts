@@ -21,12 +21,13 @@ export type PartValues<T extends readonly Table[]> = {
 export function settingFlags<T extends readonly Table[]>(command: Command, { tables, alone }: SettingCommand<T>): Command {
   for (const { flag, setting } of tables.flatMap((table) => namedSettings(table, alone))) {
     if (flag === "") continue; // Given as a word, not as a flag.
-    const { text, default: usual, kind } = setting;
+    const { text, default: usual, kind, onlyInFile } = setting;
     const told = usual === undefined ? text : `${text} (default: ${JSON.stringify(usual)})`;
     // Where parts run together a flag that is given twice counts once, the last time; alone a list may go on over several words.
     const placeholder = alone ? kind.placeholder : kind.placeholder.replace("...", "");
-    command.addOption(new Option(`--${flag} ${placeholder}`, told));
-    if (kind.isSecret) command.addOption(new Option(`--${flag}-file <file>`, `file whose first line is what --${flag} says`));
+    if (!onlyInFile) command.addOption(new Option(`--${flag} ${placeholder}`.trimEnd(), told));
+    const inFile = onlyInFile ? `file whose first line is ${text}` : `file whose first line is what --${flag} says`;
+    if (kind.isSecret) command.addOption(new Option(`--${flag}-file <file>`, inFile));
   }
   return command.option("--config <file>", "settings file (JSON); flags and the environment come before it");
 }

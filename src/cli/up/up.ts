@@ -9,7 +9,7 @@ import { codeOf, messageOf, UsageError } from "../../core/errors.ts";
 import { DRAIN_MS_MAX } from "../../core/limits.ts";
 import type { Log } from "../../core/log.ts";
 import { Dashboard } from "../../dashboard/index.ts";
-import { listen, type LinkServer } from "../../link/index.ts";
+import { listen, type LinkServer, type SessionServer } from "../../link/index.ts";
 import { Broker } from "../../queue/index.ts";
 import { PARTS } from "../../settings/parts.ts";
 import { dataFolder } from "./data-folder.ts";
@@ -19,7 +19,8 @@ import { brokerOptions, cacheOptions, linkOptions } from "../shared/part-options
 import { type PartValues, readSettings, settingFlags } from "../shared/setting-flags.ts";
 import { warnIfOpen } from "../shared/open-warning.ts";
 import { reloadOf } from "../shared/reload.ts";
-import { closeAll, startAll, type PartPlan, type RunningPart } from "./parts.ts";
+import { checkSessions, listenSessions } from "./link-sessions.ts";
+import { closeAll, type Part, startAll, type PartPlan, type RunningPart } from "./parts.ts";
 import { type StopRequest, stopRequest } from "../shared/stop-request.ts";
 
 const SETTINGS = { tables: PARTS, alone: false } as const;
@@ -46,7 +47,7 @@ export async function run(argv: readonly string[]): Promise<number> {
 interface Servers {
   cache?: CacheServer;
   queue?: Broker;
-  link?: LinkServer;
+  link?: LinkServer | SessionServer;
 }
 
 interface UpRun {
@@ -108,7 +109,15 @@ async function plan(
   if (link.listen !== "off") {
     const address = parseAddress(link.listen, "--link", { port: 12_345 });
     const options = linkOptions(link);
-    const start = async (): Promise<LinkServer> => (servers.link = await listen({ ...address, ...options }));
+    const { toQueue } = link;
+    const isOpenCache = cache.listen[0] !== "off" && (cache.authFile ?? cache.saslFile ?? cache.tlsCert) === undefined;
+    checkSessions(link, { queue: queue.listen[0] !== "off", cache: isOpenCache });
+    const start = async (): Promise<Part> => {
+      if (toQueue === undefined) return (servers.link = await listen({ ...address, ...options }));
+      const { server, close } = await listenSessions(address, { ...link, toQueue }, servers);
+      servers.link = server;
+      return { address: server.address, close };
+    };
     plans.push({ name: "link", flag: "--link", wanted: link.listen, start });
   }
   if (dashboard.listen !== "off") {

@@ -7,6 +7,8 @@ import { UsageError } from "../../core/errors.ts";
 import { Ladder, PcapngWriter, PacketAnalyzer, jsonOf, lineOf, kernelEventLineOf, summaryOf } from "../../wire/index.ts";
 import type { CapturedFrame, KernelEvent, Packet, Protocol } from "../../wire/index.ts";
 import { flags as flagsOf, parse } from "../shared/flags.ts";
+import { askedDashboard } from "../../settings/parts.ts";
+import { type PartValues, readSettings, settingFlags } from "../shared/setting-flags.ts";
 import { stopRequest } from "../shared/stop-request.ts";
 import { framesOfFile, openNetwork, type PacketSource } from "./packet-source.ts";
 
@@ -20,15 +22,19 @@ interface Flags {
   readonly bodies?: boolean;
   readonly color?: boolean;
   readonly count?: string;
-  readonly dashboard: string;
-  readonly dashboardToken?: string;
 }
+
+/** Where capturing is not permitted, packets are read from a dashboard. */
+const SETTINGS = { tables: [askedDashboard("dashboard-token")], alone: true } as const;
+
+type Asked = PartValues<typeof SETTINGS.tables>["dashboard"];
 
 const PARTS: Readonly<Record<string, Protocol>> = { cache: "memcached", queue: "zmtp", link: "link" };
 const PORTS_DEFAULT = "11211=cache,5555=queue,12345=link";
 
 export async function run(argv: readonly string[]): Promise<number> {
-  const command = flagsOf("wire", "Captures and decodes packets of cache, queue and link to stdout; messages go to stderr.")
+  const about = "Captures and decodes packets of cache, queue and link to stdout; messages go to stderr.";
+  const command = settingFlags(flagsOf("wire", about), SETTINGS)
     .option("-p, --port <ports>", "server ports, with =cache, =queue or =link where the part is known", PORTS_DEFAULT)
     .option("-i, --interface <name>", "network interface (default: any)")
     .option("-r, --read <file>", "read a pcap or pcapng file instead of the network; - is stdin")
@@ -37,8 +43,6 @@ export async function run(argv: readonly string[]): Promise<number> {
     .option("--ladder", "draw connections as ladder diagrams: two lifelines, time runs downward")
     .option("--bodies", "show the beginning of message bodies")
     .option("--json", "print one JSON object per packet")
-    .option("--dashboard <address>", "dashboard to read packets from where capturing is not permitted", "127.0.0.1:8280")
-    .option("--dashboard-token <token>", "its --dashboard-token")
     .option("--color", "use colours even if stdout is not a terminal")
     .option("--no-color", "use no colours");
   if (!(await parse(command, argv))) return 0;
@@ -46,18 +50,24 @@ export async function run(argv: readonly string[]): Promise<number> {
   const ports = portsOf(flags.port);
   using stop = stopRequest();
   const enough = new AbortController();
-  const source = await open(flags, [...ports.keys()], AbortSignal.any([stop.signal, enough.signal]));
+  const asked = readSettings(command, SETTINGS).dashboard;
+  const source = await open(flags, asked, [...ports.keys()], AbortSignal.any([stop.signal, enough.signal]));
   return await show(source, flags, ports, enough);
 }
 
-function open(flags: Flags, ports: readonly number[], signal: AbortSignal): Promise<PacketSource> | PacketSource {
+function open(
+  flags: Flags,
+  { listen, token }: Asked,
+  ports: readonly number[],
+  signal: AbortSignal,
+): Promise<PacketSource> | PacketSource {
   if (flags.read !== undefined) return { frames: framesOfFile(flags.read, signal) };
   return openNetwork({
     ports,
     signal,
     interface: flags.interface,
-    dashboard: flags.dashboard,
-    dashboardToken: flags.dashboardToken,
+    dashboard: listen,
+    dashboardToken: token,
     onEvent: (event) => flags.write !== "-" && process.stdout.write(`${rowOfEvent(event, flags)}\n`),
   });
 }

@@ -1,0 +1,51 @@
+/** ● The link server of `up` in session mode: what peers send becomes tasks of a queue beside it, and their last word a value of the cache. */
+import { CacheClient, type CacheServer } from "../../cache/index.ts";
+import type { Address } from "../../core/address.ts";
+import { UsageError } from "../../core/errors.ts";
+import { listen, type Reading, type SessionServer } from "../../link/index.ts";
+import { type Broker, queue } from "../../queue/index.ts";
+import type { LINK } from "../../settings/parts.ts";
+import type { Values } from "../../settings/table.ts";
+import { linkOptions } from "../shared/part-options.ts";
+
+type LinkSettings = Values<(typeof LINK)["settings"]>;
+
+/** The servers that it needs, as far as they run. */
+export interface Beside {
+  readonly cache?: CacheServer;
+  readonly queue?: Broker;
+}
+
+/** @throws UsageError CLI_USAGE when a setting needs another one, or a part that is off */
+export function checkSessions({ toQueue, toCache, token }: LinkSettings, runs: { queue: boolean; cache: boolean }): void {
+  const needs = (what: string, why: string): never => {
+    throw new UsageError("CLI_USAGE", `${what} needs ${why}`);
+  };
+  if (toQueue === undefined && toCache) needs("--link-to-cache", "--link-to-queue");
+  if (toQueue === undefined && token !== undefined) needs("--link-token-file", "--link-to-queue: only sessions have tokens");
+  if (toQueue !== undefined && !runs.queue) needs("--link-to-queue", "the queue, which is off");
+  if (toCache && !runs.cache) needs("--link-to-cache", "a cache in this process, without users and TLS");
+}
+
+/** Listens. `close` ends the clients of queue and cache too. */
+export async function listenSessions(
+  address: Address,
+  settings: LinkSettings & { readonly toQueue: string },
+  { cache, queue: broker }: Beside,
+): Promise<{ readonly server: SessionServer; close(): Promise<void> }> {
+  const { token, toQueue, toCache } = settings;
+  const readings = queue<Reading>(toQueue, { broker: broker!, log: false });
+  const values = toCache ? new CacheClient({ servers: [cache!.address] }) : undefined;
+  const server = await listen({
+    ...address,
+    ...linkOptions(settings),
+    session: { ...(token !== undefined && { token }) },
+    toQueue: readings,
+    ...(values && { toCache: values }),
+  });
+  const close = async (): Promise<void> => {
+    await server.close();
+    await Promise.all([readings.close(), values?.close()]);
+  };
+  return { server, close };
+}
