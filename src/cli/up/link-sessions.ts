@@ -11,7 +11,7 @@ import { linkOptions } from "../shared/part-options.ts";
 type LinkSettings = Values<(typeof LINK)["settings"]>;
 
 /** The servers that it needs, as far as they run. */
-export interface Beside {
+interface OtherServers {
   readonly cache?: CacheServer;
   readonly queue?: Broker;
 }
@@ -31,7 +31,7 @@ export function checkSessions({ toQueue, toCache, token }: LinkSettings, runs: {
 export async function listenSessions(
   address: Address,
   settings: LinkSettings & { readonly toQueue: string },
-  { cache, queue: broker }: Beside,
+  { cache, queue: broker }: OtherServers,
 ): Promise<{ readonly server: SessionServer; close(): Promise<void> }> {
   const { token, toQueue, toCache } = settings;
   const readings = queue<Reading>(toQueue, { broker: broker!, log: false });
