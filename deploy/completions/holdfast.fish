@@ -2,6 +2,8 @@
 complete -c holdfast -n __fish_use_subcommand -xa "up listen connect cache queue work config wire stats bench"
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and not __fish_seen_subcommand_from serve add call ls show retry cancel promote remove drain pause resume set purge cron check move keygen" -xa "serve add call ls show retry cancel promote remove drain pause resume set purge cron check move keygen"
 complete -c holdfast -n "__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from show check schema" -xa "show check schema"
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l api-tokens
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l api-tokens-file
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache-auth-file
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache-connections
@@ -47,6 +49,8 @@ complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue-result-bytes
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue-sync
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l replicas
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l store
+complete -c holdfast -n "__fish_seen_subcommand_from listen" -l api-tokens
+complete -c holdfast -n "__fish_seen_subcommand_from listen" -l api-tokens-file
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l by
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l ca
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l cert
@@ -122,6 +126,8 @@ complete -c holdfast -n "__fish_seen_subcommand_from cache" -l unix-socket
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l user
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l verbose
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l version
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l api-tokens
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l api-tokens-file
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l config
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l curve-clients
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l curve-keys
@@ -362,6 +368,8 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from move" -l to
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from keygen" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from keygen" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from work" -l api-tokens
+complete -c holdfast -n "__fish_seen_subcommand_from work" -l api-tokens-file
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l concurrency
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l config
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l dashboard
@@ -379,6 +387,8 @@ complete -c holdfast -n "__fish_seen_subcommand_from work" -l server-key
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l timeout
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l url
 complete -c holdfast -n "__fish_seen_subcommand_from work" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l api-tokens
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l api-tokens-file
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l cache
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l cache-auth-file
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l cache-connections

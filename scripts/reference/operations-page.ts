@@ -6,7 +6,7 @@ const HEAD = `# Operations
 
 What people and programs ask of a queue's broker about its tasks. Each is one row of a table, and the same everywhere: in TypeScript
 ([queue.md](queue.md)), in the message \`OPERATE\` ([queue-protocol.md](../queue-protocol.md#operations)), in the HTTP API
-and in the command. What changes something is told in the log as \`queue.operation\`.
+([http-api.md](../http-api.md)) and in the command. What changes something is told in the log as \`queue.operation\`.
 
 The right is what a token of the HTTP API must have as its scope.
 `;

@@ -1,6 +1,6 @@
 /** ● The entry point `holdfast/board`: page, metrics, health and API of the parts of this process, as one fetch handler. */
 export { board, type Board, type BoardOptions, type NodeListener } from "../dashboard/server/board.ts";
-export type { Authorize } from "../dashboard/server/access.ts";
+export type { Authorize } from "../dashboard/access/access.ts";
 export type {
   BrokerNumbers,
   CacheNumbers,

@@ -68,6 +68,9 @@ export const ms: Schema<number> = schema(
 
 export const flag: Schema<boolean> = schema({ type: "boolean" }, (value) => typeof value === "boolean", "is true or false");
 
+/** Any JSON. */
+export const anything: Schema<unknown> = schema({}, () => true, "");
+
 export function oneOf<const Word extends string>(words: readonly Word[]): Schema<Word> {
   const is = (value: unknown): boolean => words.some((word) => word === value);
   return schema({ type: "string", enum: words }, is, `is one of ${words.join(", ")}`);

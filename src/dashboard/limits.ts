@@ -75,6 +75,13 @@ export const TAPPED_STREAMS_MAX = 4;
 /** 64 KiB of a task's body are shown; the whole of it can be saved. */
 export const SHOWN_BYTES_MAX = 64 * 1024;
 
+/** 30 s that a call over HTTP waits for a result: proxies end what is silent for a minute. At most 10 min, where none is between. */
+export const CALL_WAIT_MS_DEFAULT = 30_000;
+export const CALL_WAIT_MS_MAX = 600_000;
+
+/** 24 MiB of a request to the API: the largest body of a task by default, in base64. */
+export const API_BODY_BYTES_MAX = 24 * 1024 * 1024;
+
 /** 10 s to undo a removal: long enough to see what one has done. */
 export const UNDO_MS = 10_000;
 

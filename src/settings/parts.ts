@@ -161,6 +161,12 @@ export const DASHBOARD = table("dashboard", {
     text: "access token of the page; required on a non-loopback address",
     alone: "dashboard-token",
   },
+  apiTokens: {
+    kind: secret,
+    text: "tokens of the HTTP API with names and scopes, as JSON: see docs/http-api.md",
+    together: "api-tokens",
+    alone: "api-tokens",
+  },
   peers: {
     kind: list("address"),
     text: "dashboards of other processes, shown on the same page; a name may lead to several; they have the same token",

@@ -174,15 +174,15 @@ suite("a mounted board", { concurrency: true }, () => {
       while (heard.split("event: snapshot").length < 3) heard += Buffer.from((await reader.read()).value!).toString();
       abort.abort();
 
-      const added = await fetch(`${origin}/ops/api/queue/add`, {
+      const added = await fetch(`${origin}/ops/api/v1/queues/emails/tasks`, {
         method: "POST",
         headers: { "Content-Type": "application/json", "X-Holdfast-Token": hello.token },
-        body: JSON.stringify({ queue: "emails", body: `from ${framework}`, delayMs: 0 }),
+        body: JSON.stringify({ body: `from ${framework}` }),
       });
       const { id } = (await added.json()) as { id: string };
-      assert.equal(added.status, 200);
-      const task = await (await fetch(`${origin}/ops/api/queue/task?body=1&id=${encodeURIComponent(id)}`)).json();
-      assert.equal((task as { text: string }).text, `from ${framework}`);
+      assert.equal(added.status, 201);
+      const task = await (await fetch(`${origin}/ops/api/v1/tasks/${id}`)).json();
+      assert.equal((task as { body: string }).body, `from ${framework}`);
     });
   }
 

@@ -15,14 +15,14 @@ export type OwnPage = AsyncDisposable;
  * @throws UsageError DASHBOARD_TOKEN_REQUIRED, ADDRESS_INVALID; OperationError CLI_ADDRESS_IN_USE, CLI_ADDRESS_UNUSABLE
  */
 export async function ownPage(
-  { listen, token, peers }: Values<(typeof DASHBOARD_ALONE)["settings"]>,
+  { listen, token, apiTokens, peers }: Values<(typeof DASHBOARD_ALONE)["settings"]>,
   parts: Pick<DashboardOptions, "cache" | "queue" | "link" | "workers">,
   log: Log,
 ): Promise<OwnPage> {
   if (listen === undefined || listen === "off") return { [Symbol.asyncDispose]: () => Promise.resolve() };
   parseAddress(listen, "--dashboard", { port: 8280 });
   const { Dashboard } = await import("../../dashboard/index.ts");
-  const dashboard = new Dashboard({ listen, token, peers, ...parts });
+  const dashboard = new Dashboard({ listen, token, apiTokens, peers, ...parts });
   try {
     await dashboard.listen();
   } catch (error) {

@@ -123,7 +123,7 @@ async function plan(
   if (dashboard.listen !== "off") {
     parseAddress(dashboard.listen, "--dashboard", { port: 8280 });
     const start = async (): Promise<Dashboard> => {
-      const started = new Dashboard({ listen: dashboard.listen, token: dashboard.token, peers: dashboard.peers, ...servers });
+      const started = new Dashboard({ ...dashboard, ...servers });
       await started.listen();
       return started;
     };

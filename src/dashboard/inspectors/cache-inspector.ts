@@ -37,18 +37,32 @@ export class CacheInspector {
 
   /** A value as text that is safe to print, or undefined if the key is not stored. */
   async value(key: string): Promise<{ text: string; bytes: number } | undefined> {
+    const bytes = await this.get(key);
+    return bytes && { text: showBytes(Buffer.from(bytes), VALUE_CHARS_MAX), bytes: bytes.length };
+  }
+
+  /** A value as it is stored, or undefined if the key is not. */
+  async get(key: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
     if (!isKey(key)) return undefined;
     const answer = await this.#request(`get ${latin1(key)}`, (text) => text.length >= answerLength(text));
     const [head, bytes] = valueHead(answer);
     if (bytes === undefined) return undefined;
-    return { text: showBytes(Buffer.from(answer.slice(head, head + bytes), "latin1"), VALUE_CHARS_MAX), bytes };
+    if (answer.length < head + bytes)
+      throw new OperationError("DASHBOARD_PART_SILENT", `Cannot read a value of ${bytes} bytes: at most ${ANSWER_BYTES_MAX}`);
+    return new Uint8Array(Buffer.from(answer.slice(head, head + bytes), "latin1"));
   }
 
-  /** Stores a text. */
-  async store(key: string, value: string, seconds: number): Promise<void> {
+  /** @returns false when the key is not stored */
+  async delete(key: string): Promise<boolean> {
+    if (!isKey(key)) return false;
+    return (await this.#request(`delete ${latin1(key)}`, (text) => text.endsWith("\r\n"))) === "DELETED\r\n";
+  }
+
+  /** Stores a value. */
+  async store(key: string, value: Uint8Array, seconds: number): Promise<void> {
     if (!isKey(key))
       throw new UsageError("DASHBOARD_REQUEST_INVALID", "Cannot store: a key must have 1 to 250 bytes and no spaces");
-    const bytes = latin1(value);
+    const bytes = Buffer.from(value).toString("latin1");
     const answer = await this.#request(`set ${latin1(key)} 0 ${seconds} ${bytes.length}\r\n${bytes}`, (text) =>
       text.endsWith("\r\n"),
     );

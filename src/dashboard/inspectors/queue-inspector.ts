@@ -1,6 +1,6 @@
-/** ● The queue view's requests to the broker, in the queue's protocol: pages of tasks, one task, and the actions. */
-import { isUtf8 } from "node:buffer";
+/** ● The board's requests to the broker, in the queue's protocol. */
 import { EMPTY_BUFFER } from "../../core/buffers.ts";
+import { codeOf, OperationError } from "../../core/errors.ts";
 import {
   Broker,
   bytesCodec,
@@ -13,15 +13,14 @@ import {
   worker,
 } from "../../queue/index.ts";
 import { showBytes } from "../../wire/index.ts";
-import { REQUEST_MS_MAX, SHOWN_BYTES_MAX, WORK_MS_MAX } from "../limits.ts";
+import { BULK_MS_MAX, REQUEST_MS_MAX, WORK_MS_MAX } from "../limits.ts";
 import type { QueuePart } from "../snapshot/monitored-parts.ts";
 
-/** A task as the page shows it. */
-interface ShownTask {
-  readonly task: unknown;
-  readonly bodyBytes: number;
-  readonly text?: string;
-  readonly hex?: string;
+interface NewTask {
+  readonly queue: string;
+  readonly options: object;
+  readonly body: Uint8Array;
+  readonly signal: AbortSignal;
 }
 
 export class QueueInspector {
@@ -32,39 +31,35 @@ export class QueueInspector {
     this.#part = part;
   }
 
-  /** An operation of the broker. */
-  async operate<Name extends OperationName>(
+  /** An operation of the broker, with the body that comes with the answer. */
+  operate<Name extends OperationName>(
     name: Name,
     input: OperationRequest<Name>,
-    timeoutMs = REQUEST_MS_MAX,
-  ): Promise<OperationAnswer<Name>> {
-    return (await this.#open().operate(name, input, { timeoutMs })).value;
-  }
-
-  /** One task: its properties, and the beginning of its body (or result) if requested: as text where it is text, else in hex. */
-  async show(id: string, { body }: { body: boolean }): Promise<ShownTask> {
-    const { value: task, body: bytes = EMPTY_BUFFER } = await this.#open().operate(
-      "get",
-      { id, body },
-      { timeoutMs: REQUEST_MS_MAX },
-    );
-    const bodyBytes = task.state === "completed" ? (task.resultBytes ?? 0) : task.bodyBytes;
-    if (!body) return { task, bodyBytes };
-    const shown = bytes.subarray(0, SHOWN_BYTES_MAX);
-    const text = isUtf8(bytes) ? shown.toString("utf8") : undefined;
-    return { task, bodyBytes, ...(text === undefined ? { hex: shown.toString("hex") } : { text }) };
-  }
-
-  /** The whole body, or result. */
-  async bytes(id: string): Promise<Uint8Array<ArrayBuffer>> {
-    return new Uint8Array((await this.#open().operate("get", { id }, { timeoutMs: REQUEST_MS_MAX })).body ?? []);
+    options: { readonly by?: string; readonly body?: Uint8Array | undefined } = {},
+  ): Promise<{ readonly value: OperationAnswer<Name>; readonly body: Uint8Array | undefined }> {
+    const { id } = input as { readonly id?: string };
+    if (id !== undefined) this.#mustBeOurs(id);
+    return this.#open().operate(name, input, { ...options, timeoutMs: id === undefined ? BULK_MS_MAX : REQUEST_MS_MAX });
   }
 
   /** Adds a task; resolves to its id once it is stored. */
-  async add({ queue, body, delayMs }: { queue: string; body: string; delayMs: number }): Promise<{ id: string }> {
-    const options = delayMs > 0 ? { delayMs } : {};
-    const [id] = await this.#open().add({ queue, options, bodies: [Buffer.from(body)] }, { timeoutMs: REQUEST_MS_MAX });
-    return { id: id ?? "" };
+  add({ queue: into, options, body, signal }: NewTask): Promise<readonly string[]> {
+    return this.#open().add({ queue: into, options, bodies: [body] }, { timeoutMs: REQUEST_MS_MAX, signal });
+  }
+
+  /** How a task ended; undefined when it has not within this time. */
+  async outcome(
+    id: string,
+    waitMs: number,
+    signal: AbortSignal,
+  ): Promise<Awaited<ReturnType<QueueClient["watch"]>> | undefined> {
+    this.#mustBeOurs(id);
+    try {
+      return await this.#open().watch(id, {}, { timeoutMs: waitMs, signal });
+    } catch (error) {
+      if (codeOf(error) === "QUEUE_UNREACHABLE") return undefined;
+      throw error;
+    }
   }
 
   /** Processes one task; resolves once its result is stored, or to undefined if no task arrived. */
@@ -88,6 +83,12 @@ export class QueueInspector {
 
   async close(): Promise<void> {
     await this.#client?.close();
+  }
+
+  /** Another broker's id is known at once to be none of this one, instead of when nobody has answered. */
+  #mustBeOurs(id: string): void {
+    if (this.#part instanceof Broker && !id.startsWith(`${this.#part.id}-`))
+      throw new OperationError("QUEUE_TASK_UNKNOWN", `No task ${id} is known here: this broker's begin with ${this.#part.id}`);
   }
 
   /** In-process for a broker of this process, else over the network. */

@@ -3,7 +3,7 @@ import { Hono, type Context } from "hono";
 import { HoldfastError, UsageError } from "../../core/errors.ts";
 import type { CacheInspector } from "../inspectors/cache-inspector.ts";
 import { DEMO_PEER_ACTIONS } from "../link-lab/lab-state.ts";
-import { BULK_MS_MAX, REQUEST_BYTES_MAX, STORED_CHARS_MAX, TASKS_PAGE_MAX, UNDO_MS } from "../limits.ts";
+import { REQUEST_BYTES_MAX, STORED_CHARS_MAX } from "../limits.ts";
 import type { LinkLab } from "../link-lab/link-lab.ts";
 import type { ListRequest } from "../snapshot/list-page.ts";
 import type { Sampler } from "../snapshot/sampler.ts";
@@ -73,75 +73,16 @@ function addCache(app: Hono, { cache }: Inspectors): void {
     const body = await bodyOf(context);
     const key = body.text("key", { charsMax: 250 });
     const value = body.text("value", { charsMax: STORED_CHARS_MAX, optional: true });
-    await on(cache, "cache").store(key, value, body.whole("seconds", { min: 0, max: DAY_MS / 1000 }));
+    await on(cache, "cache").store(key, Buffer.from(value), body.whole("seconds", { min: 0, max: DAY_MS / 1000 }));
     return context.json({});
   });
 }
 
 function addQueue(app: Hono, { queue }: Inspectors): void {
-  app.get("/queue/tasks", async (context) => {
-    const { queue: name, state, error, after } = context.req.query();
-    const filter = {
-      ...(name && { queue: name }),
-      ...(state && { state: state as "dead" }),
-      ...(error && { error }),
-      ...(after && { after }),
-    };
-    return context.json(await on(queue, "queue").operate("tasks", { ...filter, limit: TASKS_PAGE_MAX }));
-  });
-  app.get("/queue/errors", async (context) =>
-    context.json(await on(queue, "queue").operate("errors", { queue: context.req.query("queue") ?? "" })),
-  );
-  app.get("/queue/body", async (context) => {
-    const bytes = await on(queue, "queue").bytes(context.req.query("id") ?? "");
-    const headers = { "Content-Type": "application/octet-stream", "Content-Disposition": 'attachment; filename="task-body"' };
-    return context.body(bytes, 200, headers);
-  });
-  app.get("/queue/task", async (context) => {
-    const { id = "", body } = context.req.query();
-    return context.json(await on(queue, "queue").show(id, { body: body === "1" }));
-  });
-  app.post("/queue/add", async (context) => {
-    const body = await bodyOf(context);
-    const task = {
-      queue: body.text("queue", { charsMax: 255 }),
-      body: body.text("body", { charsMax: REQUEST_BYTES_MAX, optional: true }),
-      delayMs: body.whole("delayMs", { min: 0, max: DAY_MS }),
-    };
-    return context.json(await on(queue, "queue").add(task));
-  });
-  app.post("/queue/task/:action{retry|cancel}", async (context) => {
-    const id = (await bodyOf(context)).text("id", { charsMax: 64 });
-    return context.json(await on(queue, "queue").operate(context.req.param("action") as "retry" | "cancel", { id }));
-  });
   app.post("/queue/work", async (context) => {
     const outcome = await on(queue, "queue").workOnce((await bodyOf(context)).text("queue", { charsMax: 255 }));
     if (!outcome) throw new UsageError("DASHBOARD_NOT_THERE", "No waiting task: add one first");
     return context.json(outcome);
-  });
-  app.post("/queue/:action{pause|resume}", async (context) => {
-    const name = (await bodyOf(context)).text("queue", { charsMax: 255 });
-    return context.json(await on(queue, "queue").operate(context.req.param("action") as "pause" | "resume", { queue: name }));
-  });
-  app.post("/queue/purge", async (context) => {
-    const body = await bodyOf(context);
-    const filter = {
-      queue: body.text("queue", { charsMax: 255 }),
-      state: body.text("state", { charsMax: 20 }) as "dead",
-      error: body.text("error", { charsMax: 8, optional: true }) || undefined,
-    };
-    const answer = await on(queue, "queue").operate("remove", { ...filter, undoMs: UNDO_MS }, BULK_MS_MAX);
-    return context.json({ ...answer, undoMs: UNDO_MS });
-  });
-  app.post("/queue/undo", async (context) => {
-    const keys = (await bodyOf(context)).text("undo", { charsMax: 1000 });
-    return context.json(await on(queue, "queue").operate("undo", { undo: keys.split(" ") }, BULK_MS_MAX));
-  });
-  app.post("/queue/retry", async (context) => {
-    const body = await bodyOf(context);
-    const error = body.text("error", { charsMax: 8, optional: true }) || undefined;
-    const filter = { queue: body.text("queue", { charsMax: 255 }), error };
-    return context.json(await on(queue, "queue").operate("retry", filter, BULK_MS_MAX));
   });
 }
 

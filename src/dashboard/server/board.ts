@@ -4,8 +4,9 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { UsageError } from "../../core/errors.ts";
+import type { ApiToken } from "../api/api-tokens.ts";
 import type { MonitoredParts } from "../snapshot/monitored-parts.ts";
-import { applicationAccess, type Authorize, openAccess } from "./access.ts";
+import { applicationAccess, type Authorize, openAccess } from "../access/access.ts";
 import { nodeListener, RunningBoard } from "./running-board.ts";
 
 /** Which parts a board shows, where, and to whom. */
@@ -21,6 +22,8 @@ export interface BoardOptions extends MonitoredParts {
   readonly hosts?: readonly string[];
   /** Where it is mounted: "/ops". Default "/". */
   readonly path?: string;
+  /** Tokens of the HTTP API (/api/v1), beside whom `authorize` lets in: each with a name and scopes. */
+  readonly apiTokens?: readonly ApiToken[];
   /** Boards of other processes, shown on the same page: "HOST:PORT", or the URL of a mounted board. */
   readonly peers?: readonly string[];
   /** Sent to the peers as `Authorization: Bearer …`. */
@@ -48,7 +51,16 @@ export type NodeListener = (request: IncomingMessage, response: ServerResponse, 
  * const ops = board({ queue: broker, path: "/ops", authorize: (request) => isOperator(request) });
  * app.all("/ops/*", (context) => ops(context.req.raw)); // Hono
  */
-export function board({ authorize, open, hosts = [], path = "/", peers, peersToken, ...parts }: BoardOptions = {}): Board {
+export function board({
+  authorize,
+  open,
+  hosts = [],
+  path = "/",
+  apiTokens,
+  peers,
+  peersToken,
+  ...parts
+}: BoardOptions = {}): Board {
   if (authorize !== undefined && typeof authorize !== "function")
     throw new UsageError("DASHBOARD_OPTIONS_INVALID", "Cannot make the board: authorize is no function");
   if (!authorize && open !== true) {
@@ -63,6 +75,7 @@ export function board({ authorize, open, hosts = [], path = "/", peers, peersTok
     parts,
     root: path.replace(/\/$/, ""),
     access: authorize ? applicationAccess(authorize) : openAccess(hosts),
+    apiTokens,
     peers,
     peersToken,
   });

@@ -5,8 +5,9 @@ import { isLoopback, parseAddress, showAddress } from "../../core/address.ts";
 import type { Clock } from "../../core/clock.ts";
 import { OperationError, UsageError, codeOf, messageOf } from "../../core/errors.ts";
 import { CLOSE_MS_MAX, LISTEN_DEFAULT, SWEEP_MS } from "../limits.ts";
+import type { ApiToken } from "../api/api-tokens.ts";
 import type { MonitoredParts } from "../snapshot/monitored-parts.ts";
-import { loopbackAccess, tokenAccess } from "./access.ts";
+import { loopbackAccess, tokenAccess } from "../access/access.ts";
 import { nodeListener, RunningBoard } from "./running-board.ts";
 
 export interface DashboardOptions extends MonitoredParts {
@@ -14,6 +15,8 @@ export interface DashboardOptions extends MonitoredParts {
   readonly listen?: string;
   /** Access token for the page; required on a non-loopback address. */
   readonly token?: string | undefined;
+  /** Tokens of the HTTP API, beside `token`: each with a name and scopes; or JSON of them. */
+  readonly apiTokens?: readonly ApiToken[] | string | undefined;
   /** Dashboards of other processes, shown on the same page: "HOST:PORT" each. They have the same token, or none. */
   readonly peers?: readonly string[] | undefined;
   /** The clock; set by tests. */
@@ -44,11 +47,11 @@ export class Dashboard {
    *
    * @throws UsageError DASHBOARD_TOKEN_REQUIRED on another address than loopback without a token of at least 16 characters
    */
-  constructor({ listen = LISTEN_DEFAULT, token, peers, clock, ...parts }: DashboardOptions = {}) {
+  constructor({ listen = LISTEN_DEFAULT, token, apiTokens, peers, clock, ...parts }: DashboardOptions = {}) {
     this.#listen = parseAddress(listen, "the dashboard's address");
     checkToken(this.#listen.host, token);
     const access = token === undefined ? loopbackAccess(() => this.#address) : tokenAccess(token);
-    this.#board = new RunningBoard({ parts, root: "", access, peers, peersToken: token, clock });
+    this.#board = new RunningBoard({ parts, root: "", access, apiTokens, peers, peersToken: token, clock });
     const listener = nodeListener((request) => this.#board.fetch(request));
     this.#server = createServer((request, response) => void listener(request, response));
   }

@@ -1,9 +1,11 @@
 /** ● The board's HTTP routes, protected by access-rules.ts and by the board's access (access.ts). */
 import { Hono, type Context, type Next } from "hono";
+import type { ApiToken } from "../api/api-tokens.ts";
+import { apiV1 } from "../api/api-v1.ts";
 import { actionsOf, type Inspectors } from "./api-routes.ts";
-import { type Access, isSame } from "./access.ts";
+import { type Access, isSame } from "../access/access.ts";
 import { NOT_BUILT, pageFile } from "./page-files.ts";
-import { SAFE_HEADERS, isSameOrigin } from "./access-rules.ts";
+import { SAFE_HEADERS, isSameOrigin } from "../access/access-rules.ts";
 import { EXPOSITION_TYPE } from "./exposition.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Farm } from "../farm/farm.ts";
@@ -15,6 +17,8 @@ export interface RouteDependencies {
   /** Where the board is mounted: "" or "/ops". */
   readonly root: string;
   readonly access: Access;
+  /** Of the HTTP API. */
+  readonly tokens: readonly ApiToken[];
   /** Tells this process from its peers. */
   readonly id: string;
   /** Required of every action; the page gets it from /api/hello. */
@@ -29,7 +33,7 @@ export interface RouteDependencies {
 
 /** All routes as one request handler. */
 export function routesOf(dependencies: RouteDependencies): Hono {
-  const { root, access, id, sampler, farm } = dependencies;
+  const { root, access, tokens, id, sampler, farm, inspectors } = dependencies;
   const app = new Hono().basePath(root);
   app.use(addSafeHeaders);
   app.use(async (context, next) => {
@@ -38,6 +42,7 @@ export function routesOf(dependencies: RouteDependencies): Hono {
   });
   app.get("/health", (context) => context.text("ok\n"));
   app.get("/ready", (context) => (dependencies.ready() ? context.text("ready\n") : context.text("not ready\n", 503)));
+  app.route("/api/v1", apiV1({ access, tokens, queue: inspectors.queue, cache: inspectors.cache, path: `${root}/api/v1` }));
   app.use(async (context, next) => (await access.refusal(context.req.raw)) ?? next());
   app.use("/api/*", (context, next) => checkAction(dependencies, context, next));
   app.get("/metrics", (context) => context.body(dependencies.metrics.text(), 200, { "Content-Type": EXPOSITION_TYPE }));
@@ -45,7 +50,7 @@ export function routesOf(dependencies: RouteDependencies): Hono {
   app.get("/api/live", (context) => live(dependencies, context));
   app.get("/api/member", (context) => context.json(memberOf(id, sampler.latest)));
   app.get("/api/farm", (context) => context.json(farm?.members(memberOf(id, sampler.latest)) ?? []));
-  app.route("/api", actionsOf(dependencies.inspectors));
+  app.route("/api", actionsOf(inspectors));
   app.get("*", (context) => page(context, root));
   app.onError((error, context) => context.json({ error: error.message }, 500));
   return app;

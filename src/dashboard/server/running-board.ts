@@ -14,7 +14,8 @@ import { TOKEN_BYTES } from "../limits.ts";
 import { LinkLab } from "../link-lab/link-lab.ts";
 import type { BrokerNumbers, MonitoredParts } from "../snapshot/monitored-parts.ts";
 import { Sampler } from "../snapshot/sampler.ts";
-import type { Access } from "./access.ts";
+import { type ApiToken, checkTokens } from "../api/api-tokens.ts";
+import type { Access } from "../access/access.ts";
 import type { Inspectors } from "./api-routes.ts";
 import type { NodeListener } from "./board.ts";
 import { EventStreams } from "./event-streams.ts";
@@ -25,6 +26,7 @@ interface RunningBoardOptions {
   readonly parts: MonitoredParts;
   readonly root: string;
   readonly access: Access;
+  readonly apiTokens?: readonly ApiToken[] | string | undefined;
   readonly peers?: readonly string[] | undefined;
   readonly peersToken?: string | undefined;
   readonly clock?: Clock | undefined;
@@ -37,7 +39,15 @@ export class RunningBoard {
   readonly #app: ReturnType<typeof routesOf>;
   #closing: Promise<void> | undefined;
 
-  constructor({ parts, root, access, peers = [], peersToken: token, clock = systemClock }: RunningBoardOptions) {
+  constructor({
+    parts,
+    root,
+    access,
+    apiTokens = [],
+    peers = [],
+    peersToken: token,
+    clock = systemClock,
+  }: RunningBoardOptions) {
     this.#sampler = new Sampler({ parts, clock, onSnapshot: (snapshot) => this.#streams.send("snapshot", snapshot) });
     this.#inspectors = {
       sampler: this.#sampler,
@@ -52,6 +62,7 @@ export class RunningBoard {
     this.#app = routesOf({
       root,
       access,
+      tokens: checkTokens(apiTokens),
       id: randomBytes(8).toString("hex"),
       pageToken: randomBytes(TOKEN_BYTES).toString("base64url"),
       sampler: this.#sampler,

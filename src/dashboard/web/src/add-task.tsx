@@ -14,7 +14,10 @@ export function AddTask({ queue }: { queue: string }) {
     event.preventDefault();
     run(async () => {
       const delayMs = Math.round(Number(delayS) * 1000);
-      const { id } = await act<{ id: string }>("/api/queue/add", { queue: into, body, delayMs });
+      const { id } = await act<{ id: string }>(`/api/v1/queues/${encodeURIComponent(into)}/tasks`, {
+        bodyBase64: inBase64(body),
+        delayMs,
+      });
       if (into !== queue) go({ view: "queue", name: into, query: {} });
       return `Task ${id} was stored.`;
     });
@@ -37,4 +40,9 @@ export function AddTask({ queue }: { queue: string }) {
       {said}
     </Card>
   );
+}
+
+/** The text's UTF-8 bytes: a body is what was typed, whether JSON or not. */
+function inBase64(text: string): string {
+  return btoa(Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join(""));
 }

@@ -128,16 +128,21 @@ export function urlOf(path: string): string {
 /** Sends an action to the server. Returns the answer's data, or throws its error message. */
 export async function act<T>(path: string, body: unknown = {}): Promise<T> {
   const headers = { "Content-Type": "application/json", "X-Holdfast-Token": token };
-  const response = await fetch(urlOf(path), { method: "POST", headers, body: JSON.stringify(body) });
-  const answer = (await response.json()) as T & { error?: string };
-  if (!response.ok) throw new Error(answer.error ?? `The server answered ${response.status}`);
-  return answer;
+  return (await answered(path, { method: "POST", headers, body: JSON.stringify(body) })).json() as Promise<T>;
 }
 
 /** Reads data from the server. */
 export async function read<T>(path: string): Promise<T> {
-  const response = await fetch(urlOf(path));
-  const answer = (await response.json()) as T & { error?: string };
-  if (!response.ok) throw new Error(answer.error ?? `The server answered ${response.status}`);
-  return answer;
+  return (await answered(path)).json() as Promise<T>;
+}
+
+export async function readBytes(path: string): Promise<Uint8Array> {
+  return new Uint8Array(await (await answered(path)).arrayBuffer());
+}
+
+async function answered(path: string, init?: RequestInit): Promise<Response> {
+  const response = await fetch(urlOf(path), init);
+  if (response.ok) return response;
+  const { error } = (await response.json()) as { error?: string };
+  throw new Error(error ?? `The server answered ${response.status}`);
 }

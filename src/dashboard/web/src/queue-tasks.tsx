@@ -1,6 +1,7 @@
 /** ● The chosen queue: its tasks page by page, filtered by state and error, and one of them beside the list. */
 import { useEffect, useRef } from "preact/hooks";
 import { isEnded, TASK_STATES, type TaskState } from "../../../queue/tasks/life-cycle.ts";
+import { TASKS_PAGE_MAX } from "../../limits.ts";
 import type { ListPage } from "../../snapshot/list-page.ts";
 import type { QueueRow } from "../../snapshot/queue-rows.ts";
 import { Card, usePolled } from "./components.tsx";
@@ -31,8 +32,14 @@ export function QueueTasks({ queue, route, nowMs }: QueueTasksProps) {
   const state = TASK_STATES.find((each) => each === route.query["state"]);
   const row = useQueueRow(queue);
   const count = state === undefined ? sumOf(row?.states) : (row?.states[state] ?? 0);
-  const asked = new URLSearchParams({ queue, ...(state && { state }), ...(error && { error }), ...(after && { after }) });
-  const { value, failed, again } = usePolled(() => read<Page>(`/api/queue/tasks?${asked}`), POLL_MS, asked.toString());
+  const asked = new URLSearchParams({
+    queue,
+    limit: `${TASKS_PAGE_MAX}`,
+    ...(state && { state }),
+    ...(error && { error }),
+    ...(after && { after }),
+  });
+  const { value, failed, again } = usePolled(() => read<Page>(`/api/v1/tasks?${asked}`), POLL_MS, asked.toString());
   const errors = useErrors(queue, state === "dead");
   const changed = (): void => {
     again();
@@ -99,7 +106,7 @@ function useErrors(queue: string, wanted: boolean) {
   const { value, again } = usePolled(
     () =>
       wanted
-        ? read<{ groups: readonly ErrorRow[]; unread: number }>(`/api/queue/errors?queue=${encodeURIComponent(queue)}`)
+        ? read<{ groups: readonly ErrorRow[]; unread: number }>(`/api/v1/queues/${encodeURIComponent(queue)}/errors`)
         : nothing,
     POLL_MS,
     `${queue} ${wanted}`,

@@ -31,7 +31,7 @@ export function Queues({ route, chosen, nowMs, loaded }: QueuesProps) {
   const { run, said } = useAction();
   const { search = "", only = "", sort = "depth", order } = route.query;
   const pause = ({ name, paused }: QueueRow): void =>
-    run(() => act(`/api/queue/${paused ? "resume" : "pause"}`, { queue: name }));
+    run(() => act(`/api/v1/queues/${encodeURIComponent(name)}/${paused ? "resume" : "pause"}`));
   const number = (head: string, state: keyof QueueRow["states"]): Column<QueueRow> => [
     head,
     ({ states }) => showCount(states[state]),

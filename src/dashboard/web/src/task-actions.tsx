@@ -1,5 +1,6 @@
 /** ● What can be done to tasks, one or many: what cannot be taken back is asked once more, with how many it is about. */
 import { UNDO_TASKS_MAX } from "../../../queue/limits.ts";
+import { UNDO_MS } from "../../limits.ts";
 import { isEnded } from "../../../queue/tasks/life-cycle.ts";
 import { useAction } from "./components.tsx";
 import { confirmed, notify } from "./dialogs.tsx";
@@ -27,7 +28,7 @@ export function TaskActions({ task: { id, state }, changed }: { task: TaskRow; c
   const { run, said } = useAction();
   const retry = (): void =>
     run(async () => {
-      await act("/api/queue/task/retry", { id });
+      await act(`/api/v1/tasks/${encodeURIComponent(id)}/retry`);
       changed();
     });
   const cancel = (): void =>
@@ -37,7 +38,7 @@ export function TaskActions({ task: { id, state }, changed }: { task: TaskRow; c
           ? "Its handler is told to stop, and its body is gone. This cannot be undone."
           : "It is not run, and its body is gone. This cannot be undone.";
       if (!(await confirmed({ title: `Cancel task ${id}?`, text, verb: "Cancel the task", keep: "Keep it" }))) return;
-      await act("/api/queue/task/cancel", { id });
+      await act(`/api/v1/tasks/${encodeURIComponent(id)}/cancel`);
       changed();
     });
   return (
@@ -61,6 +62,7 @@ export function TaskActions({ task: { id, state }, changed }: { task: TaskRow; c
 export function SelectionActions({ selection, changed }: { selection: Selection; changed: () => void }) {
   const { run, said } = useAction();
   const { queue, state, error, count } = selection;
+  const path = `/api/v1/queues/${encodeURIComponent(queue)}`;
   const kind = `${state} `;
   const which = error === undefined ? "" : " with this error";
   const retry = (): void =>
@@ -68,7 +70,7 @@ export function SelectionActions({ selection, changed }: { selection: Selection;
       const title = `Retry ${showTasks(count, kind)} of ${queue}${which}?`;
       const text = "They wait for a worker again, with all their attempts.";
       if (!(await confirmed({ title, text, verb: `Retry ${showTasks(count)}`, keep: "Leave them" }))) return;
-      const { retried } = await act<{ retried: number }>("/api/queue/retry", { queue, error });
+      const { retried } = await act<{ retried: number }>(`${path}/retry`, { error });
       changed();
       notify({ text: `${showTasks(retried)} ${retried === 1 ? "waits" : "wait"} again.`, forMs: NOTICE_MS });
     });
@@ -80,19 +82,19 @@ export function SelectionActions({ selection, changed }: { selection: Selection;
           ? "They are removed with their bodies, results and errors. Within 10 seconds that can be undone."
           : "They are removed with their bodies, results and errors. So many cannot be brought back.";
       if (!(await confirmed({ title, text, verb: `Remove ${showTasks(count)}`, keep: "Keep them" }))) return;
-      const { removed, undo, undoMs } = await act<{ removed: number; undo: string[]; undoMs: number }>("/api/queue/purge", {
-        queue,
+      const { removed, undo } = await act<{ removed: number; undo: string[] }>(`${path}/remove`, {
         state,
         error,
+        undoMs: UNDO_MS,
       });
       changed();
       const done = `${showTasks(removed, kind)} of ${queue} ${removed === 1 ? "was" : "were"} removed.`;
       if (undo.length === 0) return notify({ text: done, forMs: NOTICE_MS });
       notify({
         text: done,
-        forMs: undoMs,
+        forMs: UNDO_MS,
         undo: async () => {
-          const { restored } = await act<{ restored: number }>("/api/queue/undo", { undo: undo.join(" ") });
+          const { restored } = await act<{ restored: number }>("/api/v1/undo", { undo });
           changed();
           return `${showTasks(restored)} ${restored === 1 ? "is" : "are"} back.`;
         },

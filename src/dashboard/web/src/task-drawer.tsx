@@ -4,9 +4,9 @@ import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { SHOWN_BYTES_MAX } from "../../limits.ts";
 import { useAction, usePolled } from "./components.tsx";
 import { showDuration, showMoment, showSize, showTimeMs } from "./format.ts";
-import { read, urlOf } from "./live.ts";
+import { read, readBytes, urlOf } from "./live.ts";
 import { go, hrefOf, type ViewRoute } from "./route.ts";
-import type { ShownTask, TaskDetail } from "./task.ts";
+import type { TaskDetail } from "./task.ts";
 import { StateBadge, TaskActions } from "./task-actions.tsx";
 
 const POLL_MS = 1000;
@@ -20,8 +20,8 @@ interface TaskDrawerProps {
 }
 
 export function TaskDrawer({ id, route, nowMs, changed }: TaskDrawerProps) {
-  const path = `/api/queue/task?id=${encodeURIComponent(id)}`;
-  const { value, failed, again } = usePolled(() => read<ShownTask>(path), POLL_MS, id);
+  const path = `/api/v1/tasks/${encodeURIComponent(id)}`;
+  const { value: task, failed, again } = usePolled(() => read<TaskDetail>(`${path}?body=false`), POLL_MS, id);
   const title = useId();
   const host = useRef<HTMLElement>(null);
   // Who opens it with the keyboard goes on in it, and with Escape back to the list.
@@ -47,22 +47,22 @@ export function TaskDrawer({ id, route, nowMs, changed }: TaskDrawerProps) {
         </button>
       </div>
       {failed ? <p class="bad">{failed}</p> : null}
-      {value ? (
+      {task ? (
         <>
           <p class="buttons">
-            <StateBadge task={value.task} />
+            <StateBadge task={task} />
             <TaskActions
-              task={value.task}
+              task={task}
               changed={() => {
                 again();
                 changed();
               }}
             />
           </p>
-          {value.task.waits ? <p>Waiting because: {value.task.waits}.</p> : null}
-          <Facts task={value.task} route={route} nowMs={nowMs} />
-          <History task={value.task} />
-          <Body key={value.task.state} path={path} id={id} shown={value} />
+          {task.waits ? <p>Waiting because: {task.waits}.</p> : null}
+          <Facts task={task} route={route} nowMs={nowMs} />
+          <History task={task} />
+          <Body key={task.state} path={path} task={task} />
         </>
       ) : null}
     </aside>
@@ -173,13 +173,15 @@ function History({ task }: { task: TaskDetail }) {
 }
 
 /** The body, or the result of a completed task: shown when it is asked for. */
-function Body({ path, id, shown: { task, bodyBytes } }: { path: string; id: string; shown: ShownTask }) {
-  const [body, setBody] = useState<ShownTask>();
+function Body({ path, task }: { path: string; task: TaskDetail }) {
+  const [body, setBody] = useState<ShownBody>();
   const [raw, setRaw] = useState(false);
   const { run, said } = useAction();
+  const isResult = task.state === "completed";
+  const bodyBytes = isResult ? (task.resultBytes ?? 0) : task.bodyBytes;
   if (bodyBytes === 0) return null;
-  const what = task.state === "completed" ? "result" : "body";
-  const show = (): void => run(async () => setBody(await read<ShownTask>(`${path}&body=1`)));
+  const what = isResult ? "result" : "body";
+  const show = (): void => run(async () => setBody(shownBody(await readBytes(`${path}/body?first=${SHOWN_BYTES_MAX}`))));
   if (!body) {
     return (
       <>
@@ -207,7 +209,7 @@ function Body({ path, id, shown: { task, bodyBytes } }: { path: string; id: stri
             </button>
           </>
         )}
-        <a href={urlOf(`/api/queue/body?id=${encodeURIComponent(id)}`)} download>
+        <a href={urlOf(`${path}/body`)} download="task-body">
           Save {showSize(bodyBytes)}
         </a>
       </div>
@@ -222,6 +224,20 @@ function Body({ path, id, shown: { task, bodyBytes } }: { path: string; id: stri
       {said}
     </section>
   );
+}
+
+interface ShownBody {
+  readonly text?: string;
+  readonly hex?: string;
+}
+
+/** As text where it is text, else in hex. The last character may be cut. */
+function shownBody(bytes: Uint8Array): ShownBody {
+  try {
+    return { text: new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: true }) };
+  } catch {
+    return { hex: Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("") };
+  }
 }
 
 /** JSON with its structure shown; undefined when it is none. */

@@ -35,14 +35,6 @@ export interface TaskDetail extends TaskRow {
   readonly progress?: string;
 }
 
-/** An answer to the request for one task; its body where that was asked for. */
-export interface ShownTask {
-  readonly task: TaskDetail;
-  readonly bodyBytes: number;
-  readonly text?: string;
-  readonly hex?: string;
-}
-
 /** Dead tasks with the same kind of error. */
 export interface ErrorRow {
   /** The kind's fingerprint. */

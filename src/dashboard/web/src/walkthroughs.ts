@@ -57,7 +57,7 @@ export const QUEUE_WALKTHROUGH: WalkthroughText = {
       text: "The front end gets its answer once the task is on disk. After that it survives a crash of the broker.",
       button: "Add a task",
       does: async () =>
-        `Task ${(await act<{ id: string }>("/api/queue/add", { queue: LESSON_QUEUE, body: "hello", delayMs: 0 })).id} was stored.`,
+        `Task ${(await act<{ id: string }>(`/api/v1/queues/${LESSON_QUEUE}/tasks`, { bodyBase64: btoa("hello") })).id} was stored.`,
       watches: ({ queue }) => `Waiting in all queues: ${showCount(queue?.states.waiting ?? 0)}`,
     },
     {
@@ -75,11 +75,11 @@ export const QUEUE_WALKTHROUGH: WalkthroughText = {
       text: "A waiting task shows why it waits: no worker, a paused queue, a limit, or other tasks before it.",
       button: "Show why the oldest task waits",
       does: async () => {
-        const { tasks } = await read<{ tasks: { id: string }[] }>(`/api/queue/tasks?queue=${LESSON_QUEUE}&state=waiting`);
+        const { tasks } = await read<{ tasks: { id: string }[] }>(`/api/v1/tasks?queue=${LESSON_QUEUE}&state=waiting&limit=1`);
         const first = tasks[0];
         if (!first) return "No waiting task; add one first.";
-        const { task } = await read<{ task: { waits?: string } }>(`/api/queue/task?id=${encodeURIComponent(first.id)}`);
-        return `Task ${first.id}: ${task.waits ?? "it does not wait"}.`;
+        const { waits } = await read<{ waits?: string }>(`/api/v1/tasks/${encodeURIComponent(first.id)}`);
+        return `Task ${first.id}: ${waits ?? "it does not wait"}.`;
       },
     },
   ],
