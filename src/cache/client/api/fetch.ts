@@ -24,7 +24,7 @@ import {
   leasedStore,
   placed,
   placeholder,
-  PLACEHOLDER_MS,
+  STANDING_MS_MAX,
   SeenClaims,
   type LeasedItem,
   type ToldVersion,
@@ -213,7 +213,7 @@ export class Fetcher {
       const copy = isThere ? undefined : await this.#copy(context);
       if (copy) return copy.value;
       // A placeholder that was invalidated has lost its holder's version.
-      if (!isThere || (held && (stale || standingMs >= PLACEHOLDER_MS))) {
+      if (!isThere || (held && (stale || standingMs >= STANDING_MS_MAX))) {
         const lease = await this.#take(context, isThere ? version : undefined);
         if (lease === undefined) return load();
         if (lease) return this.#recompute(context, lease, undefined);
@@ -304,6 +304,7 @@ export class Fetcher {
     if (!lease) return lease;
     const renew = async (last: ToldVersion): Promise<ToldVersion | undefined> => {
       const renewed = await put(last);
+      if (renewed === undefined) return last; // no answer: it is tried again while the placeholder lives
       if (!renewed) dispatch.flights.delete(wireKey); // somebody deleted or stored: who comes now computes anew
       return renewed || undefined;
     };

@@ -1,6 +1,6 @@
 /**
  * ○ Leases: one reader of a missing item computes it, the others wait. The winner is who adds a placeholder under the key, with flags
- * of its own (`LEASE_FLAGS`) and two seconds to live, and renews it each second while its loader runs; reads take it for a miss. For
+ * of its own (`LEASE_FLAGS`) and three seconds to live, and renews it each second while its loader runs; reads take it for a miss. For
  * an item that is there and is to be computed anew, memcached's meta protocol chooses the winner (W), tells the others (Z), and gives
  * the old value meanwhile. A claim whose version stands still for too long is its winner's no more, whatever its time to live says:
  * anybody's `touch` may have changed that. Invariant: a winner stores with the CAS number it has, so that what it computed does not overwrite a
@@ -59,9 +59,14 @@ export interface LeasedItem<T> {
   readonly tags: readonly TagVersion[] | undefined;
 }
 
-/** 2 s: memcached's clock ticks whole seconds, so that a dead winner costs others no more than this, and a renewal a second is in time. */
-const PLACEHOLDER_S = 2;
-export const PLACEHOLDER_MS = PLACEHOLDER_S * 1000;
+/**
+ * 3 s: memcached's clock ticks whole seconds, so that a placeholder lives for more than two of them: a renewal a second is in time, also
+ * where either side runs a second late. (Two were not enough: a tick right after the store left it little more than one.)
+ */
+export const PLACEHOLDER_S = 3;
+
+/** 2 s: a placeholder that is seen unchanged for so long has a dead winner, since a living one renews it each second. */
+export const STANDING_MS_MAX = 2000;
 
 /** `recacheS`: of an item with less time left than this a winner is chosen. */
 export function leasedRead(wireKey: string, { recacheS }: { recacheS: number }): CommandFields {

@@ -167,7 +167,9 @@ export class NearReads implements ChangeListener {
       const answer = await this.#dispatch.command("meta", key, options, versionReply, undefined, request, "read");
       const now = answer === "nothing" ? undefined : answer;
       if (now?.won) this.#dispatch.turnTaken(wireKey, now.cas, old.server);
-      if (now?.cas === old.cas && old.connection === this.#dispatch.connectionOf(wireKey)) {
+      const isSame = now?.cas === old.cas && old.connection === this.#dispatch.connectionOf(wireKey);
+      const tags = isSame ? tagsOf(old.bytes, old.flags) : undefined;
+      if (isSame && (!tags || (await this.#dispatch.tags.areCurrent(old.server, tags, options)))) {
         this.#cache.renew(wireKey, now.cas, this.#freshUntilMs(askedMs, lifeMsOf(now.leftS), old.server));
         this.#dispatch.countNear(1);
         return old;

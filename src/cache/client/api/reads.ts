@@ -12,7 +12,7 @@ import { checkSignal } from "./call-limits.ts";
 import type { Dispatch } from "./dispatch.ts";
 import type { Key } from "./key.ts";
 import { isTagKey } from "./tags.ts";
-import { isPlaceholder, PLACEHOLDER_MS } from "./lease.ts";
+import { isPlaceholder, PLACEHOLDER_S } from "./lease.ts";
 import { metadump } from "../pool/metadump.ts";
 import type { PoolServerSettings } from "../pool/pool-server.ts";
 import { wireKeyOf } from "../operations/wire-key.ts";
@@ -72,7 +72,7 @@ export class Reads {
         const own = textOr(key.subarray(prefix.length));
         if (typeof own === "string" && isTagKey(own)) continue;
         const ttl = expiresS < 0 ? undefined : Math.max(0, expiresS - Math.floor(clock.wallMs() / 1000));
-        const mayBeHeld = ttl !== undefined && ttl <= PLACEHOLDER_MS / 1000;
+        const mayBeHeld = ttl !== undefined && ttl <= PLACEHOLDER_S;
         if (mayBeHeld && isPlaceholder(await dispatch.look(wireKeyOf(key), { signal }))) continue;
         yield { key: own, ttl, sizeBytes };
       }

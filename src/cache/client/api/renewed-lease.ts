@@ -5,7 +5,7 @@
 import type { Cancel, Clock } from "../../../core/clock.ts";
 import type { ToldVersion } from "./lease.ts";
 
-/** 1 s: half of a placeholder's life. */
+/** 1 s: a third of a placeholder's life. */
 const RENEW_MS = 1000;
 
 /** The right to store what is computed: over a version, which is renewed, or seen to be there, until nobody waits any more. */

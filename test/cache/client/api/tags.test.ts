@@ -185,6 +185,20 @@ test("an invalidation that not all servers confirm rejects, after all were asked
   assert.equal((await alive.getMany(keys)).size, 0);
 });
 
+test("a near cache that validates by version asks for the tags' versions too: an invalidated tag changes no item", async (t) => {
+  const { address } = await TEST_SERVERS["Holdfast's server"]!.start(t);
+  const clock = new ManualClock();
+  await using near = new CacheClient({ servers: [address], clock, nearCache: { ttl: "1s", validate: true } });
+  await using other = new CacheClient({ servers: [address] });
+  await other.set("k", "v", { ttl: "5m", tags: ["t"] });
+  assert.equal(await near.get("k"), "v");
+  clock.advance(1500);
+  assert.equal(await near.get("k"), "v");
+  await other.invalidateTag("t");
+  clock.advance(1500);
+  assert.equal(await near.get("k"), undefined);
+});
+
 test("items read in one reply ask for the version of a tag that they share once", async (t) => {
   const { address } = await TEST_SERVERS["Holdfast's server"]!.start(t);
   await using cache = new CacheClient({ servers: [address] });

@@ -18,6 +18,8 @@ export interface Write extends Span {
   endsAtMostMs: number;
   /** `invalidateTag` of one of these is as a removal. */
   readonly tags: readonly string[];
+  /** Where there are copies: it is confirmed once all have it. */
+  readonly copied?: boolean;
   /** A loader computed it: what is done to the key meanwhile keeps it from being stored. */
   readonly loader?: Span;
 }
@@ -26,6 +28,16 @@ export interface Write extends Span {
 export interface Removal extends Span {
   readonly client: string;
   readonly tag?: string;
+}
+
+/** A removal of many keys at once, of such too as are first used while it lasts. */
+export interface SharedRemoval extends Removal {
+  readonly appliesTo: (key: string) => boolean;
+}
+
+/** A server that lost its memory while another has a copy of what was there. */
+export interface Loss extends Span {
+  readonly server: number;
 }
 
 interface KeyHistory {
@@ -45,8 +57,14 @@ export interface Asked extends Span {
 export interface Tolerances {
   /** Beyond its end: memcached's clock ticks whole seconds, and late on a busy machine. */
   readonly afterEndMs: number;
-  /** Of a client with a near cache, for what others changed. */
+  /** Of a client with a near cache, for what others changed: beyond its `ttl`. */
   readonly nearMs: number;
+}
+
+export interface HistoryOptions {
+  readonly tolerances: Tolerances;
+  /** The servers of a key, in the order of placement; as many as there are copies. */
+  readonly owners: (key: string) => readonly number[];
 }
 
 /** memcached counts whole seconds: an item may end nearly a second before its time. */
@@ -71,17 +89,27 @@ const FORGOTTEN_MS = 60_000;
 export class History {
   readonly #keys = new Map<string, KeyHistory>();
   readonly #tolerances: Tolerances;
-  /** Clients that have a near cache. */
-  readonly near = new Set<string>();
+  /** The servers of a key, in the order of placement. */
+  readonly owners: (key: string) => readonly number[];
+  readonly shared: SharedRemoval[] = [];
+  /** Only where there are copies; else a loss is a removal. */
+  readonly losses: Loss[] = [];
+  /** Clients that have a near cache, and for how long they keep what others may have changed. */
+  readonly near = new Map<string, number>();
   /** While servers were killed, stopped or started. */
   readonly faults: Span[] = [];
   /** While the event loop was held. */
   readonly holds: Span[] = [];
+  /** When servers did not answer a client in time, though nothing was done to them: on a busy machine. */
+  readonly silences: Span[] = [];
+  /** How late timers fired: servers' clocks tick as late. */
+  readonly lags: (Span & { readonly lagMs: number })[] = [];
   /** When clients were closed, which may have had the turn to compute. */
   readonly departures: Span[] = [];
 
-  constructor(tolerances: Tolerances) {
+  constructor({ tolerances, owners }: HistoryOptions) {
     this.#tolerances = tolerances;
+    this.owners = owners;
   }
 
   of(key: string): KeyHistory {
@@ -110,7 +138,7 @@ export class History {
     if ((write.loader?.endMs ?? write.startMs) > asked.endMs) return "was not stored yet";
     const lateMs = asked.startMs - write.endsAtMostMs;
     // A server that was stopped reads on before it looks at the clock.
-    const isLate = lateMs > this.#tolerances.afterEndMs && !this.faulty(asked, TICK_MS);
+    const isLate = lateMs > this.#tolerances.afterEndMs + this.#lagMsAt(asked) && !this.faulty(asked, TICK_MS);
     if (isLate) return `ended ${lateMs.toFixed(0)} ms before`;
     const killer = this.#killer(key, write, asked, shared ? this.#sharedMs(key, asked) : 0);
     if (!killer) return undefined;
@@ -137,18 +165,31 @@ export class History {
       : `was invalidated ${(asked.startMs - invalidated.endMs).toFixed(0)} ms before, and nobody computes`;
   }
 
-  /** Whether there surely is an item, all the time that was asked in. */
-  mustExist(key: string, asked: Asked): boolean {
-    const { writes, removals } = this.of(key);
+  /**
+   * Whether there surely is an item, all the time that was asked in.
+   *
+   * @param from "any" where the answer may come from any of its servers, so that a server that is away or has lost it is no excuse
+   */
+  mustExist(key: string, asked: Asked, from: "any" | "first" = "first"): boolean {
+    const { writes, loaders } = this.of(key);
+    const removals = this.#removals(key);
+    const owners = this.owners(key);
+    const hasCopies = from === "any" && owners.length > 1;
     return writes.some((write) => {
       if (!(write.endMs < asked.startMs)) return false;
-      const fromMs = write.startMs - (write.tags.length > 0 ? TAG_KNOWN_MS : 0);
+      const later = writes.filter((each) => each.endMs >= write.startMs && each.startMs <= asked.endMs);
+      const begins = [write, ...later].map((each) => each.startMs - (each.tags.length > 0 ? TAG_KNOWN_MS : 0));
+      const fromMs = Math.min(...begins);
       const since = (each: Span): boolean => each.endMs >= fromMs && each.startMs <= asked.endMs;
-      return (
-        !removals.some(since) &&
-        writes.every((each) => !since(each) || each.endsAtLeastMs > asked.endMs) &&
-        !this.faulty({ startMs: fromMs, endMs: asked.endMs }, TICK_MS)
+      if (removals.some(since) || !writes.every((each) => !since(each) || each.endsAtLeastMs > asked.endMs)) return false;
+      if (!hasCopies || !write.copied || write.tags.length > 0)
+        return !this.faulty({ startMs: fromMs, endMs: asked.endMs }, TICK_MS);
+      // Whoever computes takes the copies away first.
+      if (loaders.some((each) => each.endMs >= fromMs && each.startMs <= asked.endMs + TICK_MS)) return false;
+      const lost = new Set(
+        this.losses.filter((each) => since(each) && owners.includes(each.server)).map((each) => each.server),
       );
+      return lost.size === 0 || (lost.size < owners.length && !this.faulty(asked, RECOVERY_MS));
     });
   }
 
@@ -161,22 +202,24 @@ export class History {
     return this.of(key).writes.some(
       (write) =>
         (write.loader?.endMs ?? write.startMs) <= asked.endMs &&
-        write.endsAtMostMs + this.#tolerances.afterEndMs >= asked.startMs &&
+        write.endsAtMostMs + this.#tolerances.afterEndMs + this.#lagMsAt(asked) >= asked.startMs &&
         !this.#killer(key, withInvalid ? { ...write, tags: [] } : write, { ...asked, client: "" }),
     );
   }
 
   /** Another loader that runs where one begins now, though its lease was never disturbed. */
   secondLoader(key: string, client: string, nowMs: number): string | undefined {
-    const { loaders, writes, removals, invalidations } = this.of(key);
+    const { loaders, writes, invalidations } = this.of(key);
+    const removals = this.#removals(key);
     const other = loaders.find((each) => each.client !== client && each.endMs === Infinity);
     if (!other) return undefined;
     const since: Span = { startMs: other.startMs - TICK_MS, endMs: nowMs };
     const disturbs = (each: Span): boolean => each.startMs <= since.endMs && each.endMs >= since.startMs;
     const computed = writes.some((each) => each.loader === undefined && disturbs(each));
     if (computed || removals.some(disturbs) || invalidations.some(disturbs)) return undefined;
-    if (writes.some((each) => each.endsAtLeastMs <= nowMs && each.endsAtMostMs >= since.startMs)) return undefined;
-    if (this.faulty(since, 3000) || this.held(since)) return undefined;
+    const stored = writes.filter((each) => each.loader?.endMs !== Infinity);
+    if (stored.some((each) => each.endsAtLeastMs <= nowMs && each.endsAtMostMs >= since.startMs)) return undefined;
+    if (this.faulty(since, 3000) || this.held(since) || overlaps(this.silences, since)) return undefined;
     return `a loader of ${other.client} runs for ${(nowMs - other.startMs).toFixed(0)} ms already`;
   }
 
@@ -186,6 +229,7 @@ export class History {
       if (each.endMs === Infinity && each.startMs < nowMs - RESOLVED_MS) each.endMs = nowMs;
     };
     const recent = (each: Span): boolean => each.endMs > nowMs - FORGOTTEN_MS;
+    for (const each of this.shared) settle(each);
     for (const [key, history] of this.#keys) {
       for (const each of [...history.writes, ...history.removals, ...history.loaders]) settle(each);
       const asked = { startMs: nowMs - FORGOTTEN_MS, endMs: nowMs, client: "" };
@@ -195,13 +239,17 @@ export class History {
       for (const kind of ["removals", "invalidations", "loaders"] as const) {
         (history[kind] as Span[]) = history[kind].filter(recent);
       }
+      if (Object.values(history).every((kind: readonly Span[]) => kind.length === 0)) this.#keys.delete(key);
     }
-    for (const spans of [this.faults, this.holds, this.departures]) spans.splice(0, Math.max(0, spans.findIndex(recent)));
+    const { faults, holds, departures, silences, lags, shared, losses } = this;
+    for (const spans of [faults, holds, departures, silences, lags, shared, losses])
+      spans.splice(0, Math.max(0, spans.findIndex(recent)));
   }
 
   /** What surely ended a write's value before it was asked for. */
   #killer(key: string, write: Write, asked: Asked, sharedMs = 0): (Span & { client: string }) | undefined {
-    const { writes, removals } = this.of(key);
+    const { writes } = this.of(key);
+    const removals = this.#removals(key);
     const { loader } = write;
     const ends = (each: Span & { client: string }): boolean => {
       const after = each.startMs > write.endMs;
@@ -215,10 +263,24 @@ export class History {
     );
   }
 
+  /** How late a server's clock may be, which ticks whole seconds. */
+  #lagMsAt({ startMs, endMs }: Span): number {
+    const around = { startMs: startMs - 2 * TICK_MS, endMs };
+    return Math.max(0, ...this.lags.filter((lag) => overlaps([lag], around)).map(({ lagMs }) => lagMs));
+  }
+
   /** How long what others changed may be unknown to who asks. One's own changes are known at once. */
   #lagMs(changer: string, { client }: Asked, sharedMs: number): number {
     if (changer === client) return 0;
-    return Math.max(this.near.has(client) ? this.#tolerances.nearMs : 0, sharedMs);
+    const nearTtlMs = this.near.get(client);
+    return Math.max(nearTtlMs === undefined ? 0 : nearTtlMs + this.#tolerances.nearMs, sharedMs);
+  }
+
+  #removals(key: string): readonly Removal[] {
+    const { writes, removals } = this.of(key);
+    const concerns = ({ tag, appliesTo }: SharedRemoval): boolean =>
+      appliesTo(key) && (tag === undefined || writes.some(({ tags }) => tags.includes(tag)));
+    return [...removals, ...this.shared.filter(concerns)];
   }
 
   /** A flight is shared for a second after its lease is lost; one that

@@ -21,77 +21,116 @@ async function run(...options: readonly string[]): Promise<{ readonly code: numb
   return { code: code as number, said: errors + said };
 }
 
-test("every answer of ten seconds of all at once is one that the model allows", requires("memcached"), async (t) => {
-  const { code, said } = await run("--for", "10s");
-  t.diagnostic(said.split("\n").slice(0, 2).join(": "));
-  assert.equal(code, 0, said);
-});
+for (const copies of ["1", "2"]) {
+  test(
+    `every answer of ten seconds of all at once is one that the model allows (copies: ${copies})`,
+    requires("memcached"),
+    async (t) => {
+      const { code, said } = await run("--for", "10s", "--copies", copies);
+      t.diagnostic(said.split("\n").slice(0, 2).join(": "));
+      assert.equal(code, 0, said);
+    },
+  );
+}
 
-/** What was mended, planted again: a file of src/, what stands in it, and what stood there or would be as wrong. */
-const PLANTS: Record<string, readonly [file: string, stands: string, planted: string]> = {
-  "a near cache keeps items beyond their end": [
-    "cache/client/api/near-reads.ts",
-    "return leftS < 0 ? Infinity : Math.max(0, leftS - 1) * 1000;",
-    "return Infinity;",
-  ],
-  "a near cache does not see its own client's changes": ["cache/client/api/dispatch.ts", "this.near?.changed(wireKey);", ""],
-  "a near cache does not hear of what others change": [
-    "cache/client/pool/change-stream.ts",
-    "else this.#listener.changed(key);",
-    "",
-  ],
-  "reads give a placeholder as a value": [
-    "cache/client/protocol/in-flight.ts",
-    "if (reply.flags === LEASE_FLAGS) {",
-    "if (reply.flags === -1) {",
-  ],
-  "delete and touch take a placeholder for an item": [
-    "cache/client/api/writes.ts",
-    "return found && !isPlaceholder(await before);",
-    "return found;",
-  ],
-  "what a tag invalidated is given": [
-    "cache/client/api/tags.ts",
-    "return tags.every(({ version }, index) => version === versions[index]);",
-    "return versions.length >= 0;",
-  ],
-  "versions of tags are read when the loader is done": [
-    "cache/client/api/fetch.ts",
-    "encoded = withTags(checked(codec.encode(value)), versions ?? []);",
-    "encoded = withTags(checked(codec.encode(value)), await dispatch.tags.versionsFor(key, tags, undefined) ?? []);",
-  ],
-  "a holder does not renew its lease": ["cache/client/api/fetch.ts", "const RENEW_MS = 1000;", "const RENEW_MS = 1e9;"],
-  "what a held event loop left unread is called late": [
-    "core/clock.ts",
-    "const immediate = setImmediate(call);",
-    "call(); const immediate = setImmediate(() => {});",
-  ],
+/** A fault: in a file of src/, what stands there, and what stood there or would be as wrong. */
+type Edit = readonly [file: string, stands: string, planted: string];
+
+/** What was mended, planted again; of what only copies have, with copies. */
+const PLANTS: Readonly<Record<string, { readonly edits: readonly Edit[]; readonly copies?: "2" }>> = {
+  "a near cache keeps items beyond their end": {
+    edits: [
+      ["cache/client/api/near-reads.ts", "return leftS < 0 ? Infinity : Math.max(0, leftS - 1) * 1000;", "return Infinity;"],
+    ],
+  },
+  "a near cache does not see its own client's changes": {
+    edits: [["cache/client/api/dispatch.ts", "this.near?.changed(wireKey);", ""]],
+  },
+  "a near cache does not hear of what others change": {
+    edits: [["cache/client/pool/change-stream.ts", "else this.#listener.changed(key);", ""]],
+  },
+  "reads give a placeholder as a value": {
+    edits: [["cache/client/protocol/in-flight.ts", "if (reply.flags === LEASE_FLAGS) {", "if (reply.flags === -1) {"]],
+  },
+  "delete and touch take a placeholder for an item": {
+    edits: [
+      [
+        "cache/client/api/writes.ts",
+        "return answers.some(({ answer: found }, index) => found && !isPlaceholder(seen[index]));",
+        "return answers.some(({ answer: found }) => found || seen.length < 0);",
+      ],
+    ],
+  },
+  "a holder does not renew its lease": {
+    edits: [["cache/client/api/renewed-lease.ts", "const RENEW_MS = 1000;", "const RENEW_MS = 1e9;"]],
+  },
+  "what a held event loop left unread is called late": {
+    edits: [
+      ["core/clock.ts", "const immediate = setImmediate(call);", "call(); const immediate = setImmediate(() => {});"],
+      ["cache/client/pool/pool-server.ts", "if (isComing && this.waiting > 0) {", "if (isComing && this.waiting < 0) {"],
+    ],
+  },
+  "what a tag invalidated is given": {
+    edits: [
+      [
+        "cache/client/api/tags.ts",
+        "return tags.every(({ version }, index) => version === versions[index]);",
+        "return versions.length >= 0;",
+      ],
+    ],
+  },
+  "versions of tags are read when the loader is done": {
+    edits: [
+      [
+        "cache/client/api/fetch.ts",
+        "encoded = checked(codec.encode(value));",
+        "encoded = checked(codec.encode(value)); versions = (await dispatch.tags.versionsFor(key, tags, undefined))!;",
+      ],
+      ["cache/client/api/fetch.ts", "const versions = tags.length", "let versions = tags.length"],
+    ],
+  },
+  "cas leaves copies as they were": {
+    edits: [
+      [
+        "cache/client/api/dispatch.ts",
+        'if (effect === "first" || this.pool.copies === 1)',
+        'if (effect !== "read" || this.pool.copies === 1)',
+      ],
+    ],
+    copies: "2",
+  },
+  "what was deleted while it was computed is stored as a copy": {
+    edits: [
+      ["cache/client/api/fetch.ts", "else await copies?.drop();", "else await copies?.store(itemFor);"],
+      [
+        "cache/client/api/copy-leases.ts",
+        "leasedStore(this.#wireKey, version, item(poolServer))",
+        "({ ...leasedStore(this.#wireKey, version, item(poolServer)), tail: ` F0 T9` })",
+      ],
+    ],
+    copies: "2",
+  },
+  "a read that misses at one server asks no other": {
+    edits: [["cache/client/api/copies.ts", "if (found === undefined) continue;", "if (found === undefined) break;"]],
+    copies: "2",
+  },
 };
 
-/**
- * These take chance minutes to meet, on a machine that has other things to do: `ORACLE_PLANTS=all npm test -- oracle` tries them too.
- * What they break has tests of its own: near-truth.test.ts, placeholder.test.ts and fetch.test.ts.
- */
-const RARE: ReadonlySet<string> = new Set([
-  "a near cache keeps items beyond their end",
-  "delete and touch take a placeholder for an item",
-  "a holder does not renew its lease",
-  "what a held event loop left unread is called late",
-]);
-const tried = Object.entries(PLANTS).filter(([name]) => process.env["ORACLE_PLANTS"] === "all" || !RARE.has(name));
-
-for (const [name, [file, stands, planted]] of tried) {
+for (const [name, { edits, copies = "1" }] of Object.entries(PLANTS)) {
   test(`planted: ${name}`, requires("memcached"), async (t) => {
     const folder = temporary(t);
     for (const part of ["core", "memcached", "cache"])
       cpSync(join(ROOT, "src", part), join(folder, "src", part), { recursive: true });
     symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
     writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
-    const path = join(folder, "src", file);
-    const source = readFileSync(path, "utf8");
-    assert.ok(source.includes(stands), `${file} has: ${stands}`);
-    writeFileSync(path, source.replaceAll(stands, planted));
-    const { code, said } = await run("--for", "60s", "--client", join(folder, "src/cache/index.ts"));
+    for (const [file, stands, planted] of edits) {
+      const path = join(folder, "src", file);
+      const source = readFileSync(path, "utf8");
+      assert.ok(source.includes(stands), `${file} has: ${stands}`);
+      writeFileSync(path, source.replaceAll(stands, planted));
+    }
+    const client = join(folder, "src/cache/index.ts");
+    const { code, said } = await run("--for", "60s", "--copies", copies, "--client", client);
     t.diagnostic(said.split("\n").slice(0, 3).join(" · "));
     assert.equal(code, 1, said);
     assert.match(said, /^WRONG: /m);

@@ -1,6 +1,7 @@
 /**
  * Servers of both kinds and clients of all kinds, that do by chance what applications do, while servers are killed and stopped, the
- * event loop is held and the wall's clock steps. Every answer is judged by the history.
+ * event loop is held and the wall's clock steps. Every answer is judged by the history. What chance alone meets seldom stands in scenarios
+ * (scenarios.ts), which each world begins with, and goes on with by chance.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -14,7 +15,8 @@ import type { Clock } from "../../../../src/core/clock.ts";
 import { codeOf } from "../../../../src/core/errors.ts";
 import { between, pick, seeded, type Random } from "../../../../src/core/random.ts";
 import { freePort, stop } from "../support/test-servers.ts";
-import { History, RECOVERY_MS, type Asked, type Removal, type Span, type Write } from "./history.ts";
+import { History, RECOVERY_MS, type Asked, type Removal, type SharedRemoval, type Span, type Write } from "./history.ts";
+import { SCENARIOS } from "./scenarios.ts";
 
 const ROOT = join(import.meta.dirname, "../../../..");
 
@@ -22,6 +24,8 @@ const ROOT = join(import.meta.dirname, "../../../..");
 const TIMEOUT_MS = 800;
 const HOLD_MS = 1300;
 const NEAR_TTL_MS = 400;
+/** Of a near cache that keeps what lives for less, so that it must look at its end. */
+const LONG_NEAR_TTL_MS = 5000;
 /** 300 ms in which a timer of 30 ms did not fire. */
 const STARVED_MS = 300;
 
@@ -29,7 +33,10 @@ const LOADER_FAILS = "the loader fails";
 
 const TAGS = ["red", "green"];
 
-const TRACE_LINES_MAX = 2000;
+const TRACE_LINES_MAX = 4000;
+
+/** Values of more than a kilobyte are asked for once by calls of one tick. */
+const LONG_BYTES = 2000;
 
 /** Keys that everybody changes all the time, and keys that mostly live to their end. */
 const BUSY = ["a", "b", "with a space", "größe"];
@@ -40,13 +47,15 @@ const QUIET_CHANGE_SHARE = 0.05;
 export interface WorldOptions {
   readonly seed: number;
   readonly forMs: number;
+  /** Default by chance: 1 or 2. */
+  readonly copies?: number | undefined;
   /** The client's class: that of the sources, or one with a planted fault. */
   readonly Client: typeof CacheClient;
   readonly clock: Clock;
-  readonly log?: (line: string) => void;
 }
 
 export interface Verdict {
+  readonly copies: number;
   readonly calls: number;
   /** How often each verb was called, each fault done. */
   readonly counts: ReadonlyMap<string, number>;
@@ -56,13 +65,23 @@ export interface Verdict {
 
 /** What a value that is fetched is given. */
 interface Life {
-  readonly options: { ttl: number; tags: string[]; stale?: string; early?: string; staleWhileRevalidate?: string };
+  readonly options: { ttl: number; tags: readonly string[]; stale?: string; early?: string; staleWhileRevalidate?: string };
   readonly mostS: number;
 }
 
-interface Member {
+/** What chance decides where a scenario does not. */
+export interface Choice {
+  /** Seconds to live. */
+  readonly ttl?: number;
+  readonly tags?: readonly string[];
+  /** Of fetch: how long the loader takes, in ms. */
+  readonly loadMs?: number;
+}
+
+export interface Member {
   readonly name: string;
   readonly cache: CacheClient;
+  readonly near: NearCacheOptions | undefined;
 }
 
 interface Peer {
@@ -72,72 +91,88 @@ interface Peer {
 }
 
 /** Runs until the time is over, or the first wrong answer came. */
-export async function runWorld({ seed, forMs, log = () => {}, ...code }: WorldOptions): Promise<Verdict> {
+export async function runWorld({ seed, forMs, copies, ...code }: WorldOptions): Promise<Verdict> {
   const random = seeded(seed);
   const peers = await Promise.all([memcachedPeer(), memcachedPeer(), holdfastPeer()]);
-  const world = new World(random, peers, code);
+  const world = new World(random, peers, copies ?? between(random, 1, 2), code);
   try {
-    await world.run(forMs, log);
+    await world.run(forMs);
   } finally {
     await world.close();
     await Promise.all(peers.map((peer) => stop(peer.process)));
   }
-  return { calls: world.calls, counts: world.counts, wrong: world.wrong };
+  return { copies: world.copies, calls: world.calls, counts: world.counts, wrong: world.wrong };
 }
 
-class World {
+export class World {
   readonly counts = new Map<string, number>();
   readonly wrong: string[] = [];
   calls = 0;
-  readonly #random: Random;
+  readonly random: Random;
+  readonly members: Member[] = [];
+  readonly copies: number;
   readonly #peers: readonly Peer[];
   readonly #code: Pick<WorldOptions, "Client" | "clock">;
-  readonly #members: Member[] = [];
-  readonly #history = new History({ afterEndMs: 250, nearMs: NEAR_TTL_MS + 600 });
-  readonly #owner: (key: string) => number;
+  readonly #history: History;
+  readonly #seenWrong = Promise.withResolvers<void>();
   #wallStepMs = 0;
   #values = 0;
   #running = true;
 
-  constructor(random: Random, peers: readonly Peer[], code: Pick<WorldOptions, "Client" | "clock">) {
-    this.#random = random;
+  constructor(random: Random, peers: readonly Peer[], copies: number, code: Pick<WorldOptions, "Client" | "clock">) {
+    this.random = random;
     this.#peers = peers;
+    this.copies = copies;
     this.#code = code;
     const placement = placementOf(
       "ketama",
       peers.map(({ address }) => parseServer(address)),
     );
-    this.#owner = (key) => placement.pick(Buffer.from(key).toString("latin1"));
-    for (let index = 0; index < 5; index += 1) this.#members.push(this.#join(index));
+    this.#history = new History({
+      tolerances: { afterEndMs: 250, nearMs: 600 },
+      owners: (key) => {
+        const wireKey = Buffer.from(key).toString("latin1");
+        const owners: number[] = [];
+        while (owners.length < copies) owners.push(placement.pick(wireKey, (index) => !owners.includes(index)));
+        return owners;
+      },
+    });
+    for (let index = 0; index < 6; index += 1) this.members.push(this.#join(index));
   }
 
-  async run(forMs: number, log: (line: string) => void): Promise<void> {
+  /** Whether nothing wrong was seen, and there is time left. */
+  going: () => boolean = () => false;
+
+  async run(forMs: number): Promise<void> {
     const endMs = performance.now() + forMs;
-    const going = (): boolean => this.#running && performance.now() < endMs && this.wrong.length === 0;
+    this.going = () => this.#running && performance.now() < endMs && this.wrong.length === 0;
+    const prelude = Promise.all(Object.keys(SCENARIOS).map((name) => this.#play(name)));
     const actors = Array.from({ length: 10 }, async () => {
-      while (going()) {
-        await this.#act();
-        await sleep(between(this.#random, 0, 12));
+      while (this.going()) {
+        if (this.random() < SCENARIO_SHARE) await this.#play(pick(this.random, Object.keys(SCENARIOS)));
+        // Calls of one tick share a write, a request for the same key, and what they wait for.
+        const together = this.random() < 0.1 ? between(this.random, 2, 12) : 1;
+        await Promise.all(Array.from({ length: together }, () => this.#act()));
+        await sleep(between(this.random, 0, 12));
       }
     });
     const faults = (async () => {
-      while (going()) {
-        await sleep(between(this.#random, 300, 1200));
-        if (going()) await this.#fault();
+      await prelude;
+      for (let first = true; this.going(); first = false) {
+        if (!first) await sleep(between(this.random, 300, 1200));
+        if (this.going()) await this.#fault(first ? "held" : undefined);
         this.#history.prune(performance.now());
       }
     })();
     const starvation = this.#watchStarvation();
-    const minutes = setInterval(() => log(`${this.calls} calls, ${this.wrong.length} wrong`), 60_000);
-    await Promise.all([...actors, faults]);
-    clearInterval(minutes);
+    await Promise.race([Promise.all([...actors, faults, prelude]), this.#seenWrong.promise]);
     clearInterval(starvation);
   }
 
   async close(): Promise<void> {
     this.#running = false;
     for (const peer of this.#peers) peer.process.kill("SIGCONT");
-    await Promise.all(this.#members.map(({ cache }) => cache.close()));
+    await Promise.all(this.members.map(({ cache }) => cache.close()));
   }
 
   /** Where the machine lets this process wait, it may let servers wait as long: then all is excused, which a hold is not. */
@@ -147,53 +182,83 @@ class World {
       const nowMs = performance.now();
       const span = { startMs: lastMs, endMs: nowMs };
       if (nowMs - lastMs > STARVED_MS && !this.#history.held(span)) this.#history.faults.push(span);
+      const lagMs = nowMs - lastMs - STARVED_MS / 10;
+      if (lagMs > STARVED_MS / 10) this.#history.lags.push({ ...span, lagMs });
       lastMs = nowMs;
     }, STARVED_MS / 10);
   }
 
   /** A client with options by chance. The first ones are chosen, so that each kind takes part in every run. */
   #join(index: number): Member {
-    const random = this.#random;
+    const random = this.random;
     const name = `client ${(this.#values += 1)}`;
     const near: (NearCacheOptions | undefined)[] = [
       undefined,
       { ttl: NEAR_TTL_MS },
       { watch: true, ttl: NEAR_TTL_MS },
       { validate: true, ttl: NEAR_TTL_MS },
+      { ttl: LONG_NEAR_TTL_MS },
     ];
     const nearCache = near[index] ?? pick(random, near);
     const options: CacheClientOptions = {
       servers: this.#peers.map(({ address }) => address),
       keys: "base64",
+      copies: this.copies,
       timeout: TIMEOUT_MS,
       backoff: { max: "200ms" },
       random,
       clock: { ...this.#code.clock, wallMs: () => Date.now() + this.#wallStepMs },
       ...(nearCache && { nearCache }),
     };
-    if (nearCache) this.#history.near.add(name);
+    if (nearCache) this.#history.near.set(name, nearCache.ttl as number);
     const cache = new this.#code.Client(options);
+    cache.on("failed", ({ verb, key, server, error }) => {
+      const endMs = performance.now();
+      this.#history.silences.push({ startMs: endMs - TIMEOUT_MS, endMs });
+      this.#note(`${verb} '${key}' ${name} at ${server}: (${error.message})`, endMs - TIMEOUT_MS);
+    });
     cache.on("ejected", ({ server, error }) => {
       const nowMs = performance.now();
       if (!this.#history.faulty({ startMs: nowMs - TIMEOUT_MS - HOLD_MS, endMs: nowMs }, RECOVERY_MS))
         this.#blame(`${name} ejected ${server}, with which nothing was wrong: ${error?.message}`);
     });
-    return { name, cache };
+    return { name, cache, near: nearCache };
   }
 
   readonly #trace: string[] = [];
 
   async #act(): Promise<void> {
-    const random = this.#random;
-    const member = pick(random, this.#members);
+    const { random } = this;
     const key = pick(random, random() < 0.5 ? BUSY : QUIET);
     let verb = pickVerb(random);
     while (QUIET.includes(key) && !READS.has(verb) && random() > QUIET_CHANGE_SHARE) verb = pickVerb(random);
+    await this.do(verb, pick(random, this.members), key);
+  }
+
+  async #play(name: string): Promise<void> {
+    this.#count(name);
+    await SCENARIOS[name]!(this);
+  }
+
+  /** A key that nobody else uses. @param onHoldfast of which Holdfast's server is the first */
+  freshKey(onHoldfast = false): string {
+    for (;;) {
+      const key = `fresh ${(this.#values += 1)}`;
+      if (!onHoldfast || this.#history.owners(key)[0] === this.#peers.length - 1) return key;
+    }
+  }
+
+  freshTag(): string {
+    return `tag ${(this.#values += 1)}`;
+  }
+
+  /** A call, whose answer is judged. */
+  async do(verb: Verb, member: Member, key: string, choice: Choice = {}): Promise<void> {
     this.#count(verb);
     this.calls += 1;
     const asked: Asked = { client: member.name, startMs: performance.now(), endMs: Infinity };
     try {
-      await this.#verbs[verb](member, key, asked);
+      await this.#verbs[verb](member, key, asked, choice);
       this.#note(`${verb} '${key}' ${member.name}`, asked.startMs);
     } catch (error) {
       this.#note(`${verb} '${key}' ${member.name} failed ${(error as Error).message}`, asked.startMs);
@@ -207,7 +272,7 @@ class World {
     }
   }
 
-  readonly #verbs: Record<Verb, (member: Member, key: string, asked: Asked) => Promise<void>> = {
+  readonly #verbs: Record<Verb, (member: Member, key: string, asked: Asked, choice: Choice) => Promise<void>> = {
     get: async ({ cache }, key, asked) => this.#read("get", key, await cache.get<string>(key), asked),
     gets: async ({ cache }, key, asked) => this.#read("gets", key, (await cache.gets<string>(key))?.value, asked),
     getMany: async ({ cache }, _key, asked) => {
@@ -221,44 +286,42 @@ class World {
       const timed = await cache.getWithTtl<string>(key);
       this.#read("getWithTtl", key, timed?.value, asked);
     },
-    getAndTouch: async ({ cache }, key, asked) => {
-      const seconds = between(this.#random, 1, 4);
+    getAndTouch: async ({ cache }, key, asked, { ttl: seconds = between(this.random, 1, 4) }) => {
       this.#touched(key, asked, seconds);
       this.#read("getAndTouch", key, await cache.getAndTouch<string>(key, seconds), asked);
     },
-    touch: async ({ cache }, key, asked) => {
-      const seconds = between(this.#random, 1, 4);
+    touch: async ({ cache }, key, asked, { ttl: seconds = between(this.random, 1, 4) }) => {
       this.#touched(key, asked, seconds);
       this.#judgeFound("touch", key, await cache.touch(key, seconds), asked);
     },
-    set: async ({ cache }, key, asked) => {
-      const { write, ttl } = this.#writing(key, asked);
+    set: async ({ cache }, key, asked, choice) => {
+      const { write, ttl } = this.#writing(key, asked, choice, true);
       const stored = await cache.set(key, write.value, ttl);
       if (stored) write.endMs = performance.now();
-      this.#note(`set '${key}' ${asked.client} ${write.value} ${ttl.ttl} ${stored}`, asked.startMs);
+      this.#note(`set '${key}' ${asked.client} ${write.value} ${ttl.ttl} ${ttl.tags?.join() ?? ""} ${stored}`, asked.startMs);
     },
-    add: async ({ cache }, key, asked) => {
-      const { write, ttl } = this.#writing(key, asked);
+    add: async ({ cache }, key, asked, choice) => {
+      const { write, ttl } = this.#writing(key, asked, choice, true);
       const stored = await cache.add(key, write.value, ttl);
       this.#judgeFound("add", key, !stored, asked, write);
       this.#wrote(key, write, stored, asked);
     },
-    replace: async ({ cache }, key, asked) => {
-      const { write, ttl } = this.#writing(key, asked);
+    replace: async ({ cache }, key, asked, choice) => {
+      const { write, ttl } = this.#writing(key, asked, choice, true);
       const stored = await cache.replace(key, write.value, ttl);
       this.#judgeFound("replace", key, stored, asked, write);
       this.#wrote(key, write, stored, asked);
     },
-    cas: async ({ cache }, key, asked) => {
+    cas: async ({ cache }, key, asked, choice) => {
       const read = await cache.gets<string>(key);
       const again: Asked = { ...asked, startMs: performance.now() };
-      const { write, ttl } = this.#writing(key, again);
+      const { write, ttl } = this.#writing(key, again, choice, false);
       const outcome = await cache.cas(key, write.value, read?.cas ?? 2n ** 60n, ttl);
       this.#judgeFound(`cas (${outcome})`, key, outcome !== "missing", again, write);
       this.#wrote(key, write, outcome === "stored", again);
     },
     delete: async ({ cache }, key, asked) => {
-      const removal = this.#removing([key], asked);
+      const removal = this.#removing(key, asked);
       this.#judgeFound("delete", key, await cache.delete(key), asked);
       removal.endMs = asked.endMs;
     },
@@ -275,28 +338,27 @@ class World {
       });
       this.#judgeFound("incr", key, counted !== undefined, asked);
     },
-    invalidateTag: async ({ cache }, _key, asked) => {
-      const tag = pick(this.#random, TAGS);
-      const removal = this.#removing(KEYS, asked, tag);
+    invalidateTag: async ({ cache }, _key, asked, { tags: [tag = ""] = [pick(this.random, TAGS)] }) => {
+      const removal = this.#removingAll(asked, tag);
       await cache.invalidateTag(tag);
       removal.endMs = performance.now();
       this.#note(`invalidateTag ${tag} ${asked.client} of all (flush)`, asked.startMs);
     },
     flush: async ({ cache }, _key, asked) => {
-      const removal = this.#removing(KEYS, asked);
+      const removal = this.#removingAll(asked);
       await cache.flush();
       removal.endMs = performance.now();
     },
-    fetch: (member, key, asked) => this.#fetch(member, key, asked),
+    fetch: (member, key, asked, choice) => this.#fetch(member, key, asked, choice),
     fetchMany: async (member, key, asked) => {
-      const keys = [key, ...KEYS.filter((each) => each !== key && this.#random() < 0.3)];
+      const keys = [key, ...KEYS.filter((each) => each !== key && this.random() < 0.3)];
       const life = this.#life();
       const loads = new Map<string, () => void>();
       const found = await member.cache.fetchMany<string>(
         keys,
         async (missing) => {
           const computed = missing.map((each) => this.#computing(member, each, life));
-          await sleep(between(this.#random, 0, 300));
+          await sleep(between(this.random, 0, 300));
           missing.forEach((each, index) => loads.set(each, computed[index]!.computed()));
           return new Map(missing.map((each, index) => [each, computed[index]!.value]));
         },
@@ -307,21 +369,21 @@ class World {
       for (const each of keys) this.#judge("fetchMany", each, found.get(each), asked);
     },
     join: async (member) => {
-      if (this.#random() < 0.8) return;
-      const index = this.#members.indexOf(member);
+      if (this.random() < 0.8) return;
+      const index = this.members.indexOf(member);
       if (index < 0) return;
-      this.#members[index] = this.#join(-1);
+      this.members[index] = this.#join(-1);
       const nowMs = performance.now();
       this.#history.departures.push({ startMs: nowMs, endMs: nowMs });
       await member.cache.close();
     },
   };
 
-  async #fetch(member: Member, key: string, asked: Asked): Promise<void> {
-    const random = this.#random;
-    const life = this.#life();
-    const slow = random() < 0.2 ? between(random, 1000, 4000) : between(random, 0, 200);
-    const fails = random() < 0.1;
+  async #fetch(member: Member, key: string, asked: Asked, { loadMs, ...choice }: Choice): Promise<void> {
+    const { random } = this;
+    const life = this.#life(choice);
+    const slow = loadMs ?? (random() < 0.2 ? between(random, 1000, 4000) : between(random, 0, 200));
+    const fails = loadMs === undefined && random() < 0.1;
     let finished = (): void => {};
     let loaded: string | undefined;
     const load = async (): Promise<string> => {
@@ -372,7 +434,7 @@ class World {
       /** The loader gives the value; the function given is called once it is surely stored. */
       computed: () => {
         loader.endMs = performance.now();
-        this.#note(`loader of '${key}' ${member.name} gave ${value}`, startMs);
+        this.#note(`loader of '${key}' ${member.name} gave ${value} ${life.options.tags.join()}`, startMs);
         return () => {
           write.endMs = performance.now();
           write.endsAtMostMs = Math.min(write.endsAtMostMs, write.endMs + life.mostS * 1000);
@@ -385,10 +447,10 @@ class World {
     };
   }
 
-  #life(): Life {
-    const random = this.#random;
-    const ttl = between(random, 2, 6);
-    const tags = this.#tags();
+  #life({ ttl: chosen, tags = this.#tags() }: Choice = {}): Life {
+    const { random } = this;
+    const ttl = chosen ?? between(random, 2, 6);
+    if (chosen !== undefined) return { options: { ttl, tags }, mostS: ttl };
     const extra = random() < 0.4 ? between(random, 1, 3) : 0;
     if (extra === 0) return { options: { ttl, tags }, mostS: ttl };
     const kind = pick(random, ["stale", "early", "staleWhileRevalidate"] as const);
@@ -396,12 +458,18 @@ class World {
   }
 
   #tags(): string[] {
-    return TAGS.filter(() => this.#random() < 0.2);
+    return TAGS.filter(() => this.random() < 0.2);
   }
 
-  #writing(key: string, asked: Asked): { write: Write; ttl: { ttl?: number; tags?: string[] } } {
-    const tags = this.#tags();
-    const seconds = this.#random() < 0.3 ? undefined : between(this.#random, 1, 5);
+  /** @param copied whether all servers of the key get it */
+  #writing(
+    key: string,
+    asked: Asked,
+    { ttl: chosen, tags = this.#tags() }: Choice,
+    copied: boolean,
+  ): { write: Write; ttl: { ttl?: number; tags?: readonly string[] } } {
+    const endless = this.copies === 1 && this.random() < 0.3;
+    const seconds = chosen ?? (endless ? undefined : between(this.random, 1, 5));
     const write: Write = {
       value: this.#value(key),
       client: asked.client,
@@ -410,6 +478,7 @@ class World {
       endsAtLeastMs: seconds === undefined ? Infinity : asked.startMs + (seconds - 1) * 1000 - 50,
       endsAtMostMs: Infinity,
       tags,
+      copied,
     };
     Object.defineProperty(write, "endMs", {
       get: () => this.#ends.get(write) ?? Infinity,
@@ -431,9 +500,22 @@ class World {
     else if (!this.#history.faulty(asked, RECOVERY_MS)) writes.splice(writes.indexOf(write), 1);
   }
 
-  #removing(keys: readonly string[], { client, startMs }: Asked, tag?: string): Removal {
-    const removal: Removal = { client, startMs, endMs: Infinity, ...(tag !== undefined && { tag }) };
-    for (const key of keys) this.#history.of(key).removals.push(removal);
+  #removing(key: string, { client, startMs }: Asked): Removal {
+    const removal: Removal = { client, startMs, endMs: Infinity };
+    this.#history.of(key).removals.push(removal);
+    return removal;
+  }
+
+  /** @param tag only what has it */
+  #removingAll({ client, startMs }: Asked, tag?: string): Removal {
+    const removal: SharedRemoval = {
+      client,
+      startMs,
+      endMs: Infinity,
+      ...(tag !== undefined && { tag }),
+      appliesTo: () => true,
+    };
+    this.#history.shared.push(removal);
     return removal;
   }
 
@@ -449,7 +531,8 @@ class World {
     asked.endMs = performance.now();
     this.#note(`${verb} '${key}' ${asked.client} gave ${value}`, asked.startMs);
     if (value === undefined) {
-      if (this.#history.mustExist(key, asked)) this.#blame(`${verb} of '${key}' by ${asked.client} missed what is there`);
+      if (this.#history.mustExist(key, asked, FROM_ANY.has(verb) ? "any" : "first"))
+        this.#blame(`${verb} of '${key}' by ${asked.client} missed what is there`);
     } else if (typeof value !== "string") this.#blame(`${verb} of '${key}' by ${asked.client} gave ${JSON.stringify(value)}`);
     else this.#judge(verb, key, value, asked);
   }
@@ -466,7 +549,7 @@ class World {
   /** @param own what the call itself stored is no answer to whether something was there */
   #judgeFound(verb: string, key: string, found: boolean, asked: Asked, own?: Write): void {
     asked.endMs = performance.now();
-    this.#note(`${verb} '${key}' ${asked.client} ${own?.value ?? ""} found ${found}`, asked.startMs);
+    this.#note(`${verb} '${key}' ${asked.client} ${own?.value ?? ""} ${own?.tags.join() ?? ""} found ${found}`, asked.startMs);
     if (this.#history.faulty(asked, RECOVERY_MS)) return; // a server that is away is a miss
     const { writes } = this.#history.of(key);
     const at = own ? writes.indexOf(own) : -1;
@@ -478,22 +561,25 @@ class World {
     if (at >= 0) writes.splice(at, 0, own!);
   }
 
-  async #fault(): Promise<void> {
-    const random = this.#random;
-    const kind = pick(random, ["killed", "stopped", "held", "held", "stepped"] as const);
+  async #fault(chosen?: "held"): Promise<void> {
+    const { random } = this;
+    const kind = chosen ?? pick(random, ["killed", "stopped", "held", "held", "stepped"] as const);
     this.#count(kind);
     const span: Span = { startMs: performance.now(), endMs: Infinity };
     switch (kind) {
       case "killed": {
         const index = between(random, 0, this.#peers.length - 1);
         this.#history.faults.push(span);
-        const lost = KEYS.filter((key) => this.#owner(key) === index);
-        const removal = this.#removing(lost, { client: "nobody", ...span });
+        const loss = { server: index, client: "nobody", startMs: span.startMs, endMs: Infinity };
+        const appliesTo = (key: string): boolean => this.#history.owners(key)[0] === index;
+        if (this.copies > 1) this.#history.losses.push(loss);
+        else this.#history.shared.push({ ...loss, appliesTo });
         const peer = this.#peers[index]!;
         await stop(peer.process);
         await sleep(between(random, 0, 500));
         peer.process = launch(peer.command);
-        removal.endMs = performance.now();
+        const ended = this.copies > 1 ? loss : this.#history.shared.findLast(({ startMs }) => startMs === span.startMs)!;
+        ended.endMs = performance.now();
         await listening(peer.address);
         break;
       }
@@ -523,7 +609,8 @@ class World {
 
   #value(key: string): string {
     this.#values += 1;
-    return `${key}#${this.#values}`;
+    const value = `${key}#${this.#values}`;
+    return this.random() < 0.2 ? value.padEnd(LONG_BYTES, "~") : value;
   }
 
   #count(what: string): void {
@@ -532,7 +619,7 @@ class World {
 
   /** What was done last, for whoever must find out what went wrong. */
   #note(what: string, startMs: number): void {
-    this.#trace.push(`${startMs.toFixed(0)}-${performance.now().toFixed(0)} ${what}`);
+    this.#trace.push(`${startMs.toFixed(0)}-${performance.now().toFixed(0)} ${what.replaceAll(/~~+/g, "~")}`);
     if (this.#trace.length > TRACE_LINES_MAX) this.#trace.shift();
   }
 
@@ -540,7 +627,10 @@ class World {
     if (!this.#running) return;
     const key = /'([^']*)'/.exec(what)?.[1];
     const lines = this.#trace.filter((line) => line.includes(`'${key}'`) || line.endsWith(")") || line.includes("flush"));
-    this.wrong.push(`${what}\n  at ${performance.now().toFixed(0)}; before:\n  ${lines.slice(-40).join("\n  ")}`);
+    this.#seenWrong.resolve();
+    this.wrong.push(
+      `${what.replaceAll(/~~+/g, "~")}\n  at ${performance.now().toFixed(0)}; before:\n  ${lines.slice(-80).join("\n  ")}`,
+    );
   }
 }
 
@@ -567,7 +657,13 @@ const VERBS = {
   join: 0.5,
 } as const;
 
-type Verb = keyof typeof VERBS;
+export type Verb = keyof typeof VERBS;
+
+/** Reads that any server of a key answers. */
+const FROM_ANY: ReadonlySet<string> = new Set<Verb>(["get", "getMany", "getEach"]);
+
+/** How often an actor plays a scenario before it acts. */
+const SCENARIO_SHARE = 0.02;
 
 const READS: ReadonlySet<Verb> = new Set(["get", "gets", "getMany", "getEach", "getWithTtl", "fetch", "fetchMany", "join"]);
 
