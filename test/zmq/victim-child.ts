@@ -29,7 +29,7 @@ async function open(): Promise<string> {
   await router.bind("tcp://127.0.0.1:*");
   if (kind === "echo") {
     void (async () => {
-      for await (const [id, body] of router) router.trySend([id!, body!, Buffer.from(body!)]);
+      for await (const [id, body] of router) router.trySend([id!, body!, body!]);
     })();
   } else {
     void (async () => {

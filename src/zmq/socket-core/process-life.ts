@@ -1,14 +1,14 @@
 /**
  * ● What keeps the process alive, as with the `zeromq` package: a call that waits, and nothing else; a socket that is open does not. When
  * the process has nothing more to do, sockets that still have messages to send are closed, and it waits for these and for those that
- * are closing as long as `linger` allows, with a word about it after half a second.
+ * are closing as long as `linger` allows, with a word about it after a quarter of a second.
  */
 
 /** 1 hour: the timer that keeps the process alive does nothing when it fires. */
 const HOLD_MS = 3_600_000;
 
-/** 500 ms: as in the `zeromq` package. */
-const WARN_MS = 500;
+/** 250 ms: what is queued for a peer that is there is gone by then. */
+const WARN_MS = 250;
 
 /** What is asked of a socket when the process has nothing more to do. */
 export interface LingeringSocket {

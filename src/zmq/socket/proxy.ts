@@ -3,7 +3,7 @@
  * takes, so that back-pressure passes through. Messages are passed on whole and unchanged.
  */
 import { wrongType, zmqError } from "../errors.ts";
-import { ReadableSocket, type SendingSocket } from "./readable-writable.ts";
+import { DuplexSocket, ReadableSocket, type SendingSocket, WritableSocket } from "./readable-writable.ts";
 import { Socket } from "./socket.ts";
 
 /** As many as its constructor takes. */
@@ -93,7 +93,9 @@ export class Proxy<F extends Socket = Socket, B extends Socket = Socket> {
 
   /** @returns undefined when nothing can pass in this direction */
   #forward(from: Socket, to: Socket): Promise<void> | undefined {
-    return from instanceof ReadableSocket && "send" in to ? this.#pass(from, to as SendingSocket) : undefined;
+    return from instanceof ReadableSocket && (to instanceof WritableSocket || to instanceof DuplexSocket)
+      ? this.#pass(from, to as SendingSocket)
+      : undefined;
   }
 
   async #pass(from: ReadableSocket, to: SendingSocket): Promise<void> {

@@ -16,6 +16,7 @@ import { enterLingering, leaveLingering, type LingeringSocket } from "../socket-
 import { SocketCore } from "../socket-core/socket-core.ts";
 import { assertSupported } from "./ignored-options.ts";
 import { defineOptions, OptionHolder } from "./option-holder.ts";
+import { toMessage, type MessageLike } from "./message.ts";
 import { PATTERNS, type SocketType } from "./socket-type.ts";
 import {
   COMMON_OPTIONS,
@@ -177,9 +178,9 @@ export abstract class Socket extends OptionHolder {
     return this.core.whileBusy(async () => {
       this.#assertOpen("bind");
       const endpoint = parseEndpoint(address);
+      if (endpoint.transport === "inproc") return this.#bindInproc(address, endpoint.name); // nobody is told, as in libzmq
       try {
-        if (endpoint.transport === "inproc") this.#bindInproc(address, endpoint.name);
-        else await this.#listen(address, endpoint);
+        await this.#listen(address, endpoint);
       } catch (error) {
         this.core.tell({ type: "bind:error", address, error: error as Error });
         throw error;
@@ -199,7 +200,6 @@ export abstract class Socket extends OptionHolder {
     if (endpoint.transport !== "inproc")
       throw zmqError("ENOTSUP", `Cannot bind ${address} synchronously: await bind() instead`);
     this.#bindInproc(address, endpoint.name);
-    this.core.tell({ type: "bind", address });
   }
 
   /** As `unbind`, without waiting for the end. @throws ENOENT, EBADF */
@@ -395,6 +395,17 @@ export abstract class Socket extends OptionHolder {
     if (this.closed) throw zmqError("EBADF", `Cannot ${what}: the socket is closed`);
   }
 }
+
+/** What a type cannot do is refused where a program without types calls it, as in `zeromq`. */
+for (const what of ["send", "receive"] as const)
+  Object.defineProperty(Socket.prototype, what, {
+    configurable: true,
+    writable: true,
+    value(this: Socket, message: MessageLike | MessageLike[]): Promise<never> {
+      if (what === "send") toMessage(message);
+      return Promise.reject(zmqError("ENOTSUP", `Cannot ${what}: a ${this.constructor.name} does not`));
+    },
+  });
 
 /** ROUTER: the peer that a message is for. */
 function receiverOf(message: Message): string {

@@ -183,7 +183,8 @@ export class DialedConnection implements ConnectionOwner {
     this.#enter("gone");
     this.#cancelTimer?.();
     this.#cancelLinger?.();
-    this.#stream?.destroy();
+    if (this.#stream !== undefined) abandon(this.#stream);
+    this.#stream = undefined;
     this.#connection?.drop();
     if (this.#pipe) this.#context.core.detach(this.#pipe, undefined);
     this.#pipe = undefined;
@@ -198,6 +199,13 @@ export class DialedConnection implements ConnectionOwner {
   #enter(event: DialedEvent): void {
     this.#state = after(DIALED, this.#state, event);
   }
+}
+
+/** A stream whose connection is not made: nothing of this side is kept until the kernel has let go of it. */
+function abandon(stream: Stream): void {
+  stream.removeAllListeners();
+  stream.on("error", () => {});
+  stream.destroy();
 }
 
 function connectOptions(target: Target): NetConnectOpts {

@@ -89,7 +89,8 @@ export class Listener implements ConnectionOwner {
       core.tell({ type: "accept:error", address, remoteAddress, error });
     } else {
       core.opened();
-      core.tell({ type: "accept", address, remoteAddress });
+      // Beyond what `zeromq` tells, and not seen where its events are compared as they are there
+      core.tell(Object.defineProperty({ type: "accept", address }, "remoteAddress", { value: remoteAddress }));
       const options = { context: this.#context, owner: this, address, remoteAddress, host };
       this.#connections.add(new ZmqConnection(acceptOnRead(stream), options));
     }
