@@ -13,8 +13,14 @@ export const USER_TIMEOUT_MARGIN_MS = 1000;
 /** 924.6 s: how long Linux retransmits unacknowledged data with tcp_retries2 = 15 before it gives up (kernel, ip-sysctl). */
 export const RETRANSMISSION_MS = 924_600;
 
-/** 200 ms: TCP_RTO_MIN, the least time to the first retransmission on a path without delay. */
-export const FIRST_RETRANSMISSION_MS = 200;
+/** 120 s: TCP_RTO_MAX, the longest time between two retransmissions: the kernel may notice the end of the time above this much later. */
+export const RETRANSMISSION_LAST_MS = 120_000;
+
+/** 200 ms: TCP_RTO_MIN, what a retransmission timer has at least on top of the round trip. */
+export const RETRANSMISSION_TIMER_MS = 200;
+
+/** 200 ms: what a tail loss probe waits on top of two round trips when one segment is out (tcp_schedule_loss_probe()). */
+export const LOSS_PROBE_MS = 200;
 
 /** 4096: the accept queue asked for, so that thousands of clients may reconnect at once; the system's somaxconn may lower it. */
 export const BACKLOG = 4096;
@@ -24,6 +30,9 @@ export const CONNECTIONS_MAX = 20_000;
 
 /** 1 MiB: what one connection may have unsent before `send` says LINK_FULL. A reader this far behind reads no more. */
 export const UNSENT_BYTES_MAX = 1024 * 1024;
+
+/** 1 s: for the answer to a question of a peer that has closed its side; one that has its answer, or asked nothing, is not kept. */
+export const ANSWER_MS = 1000;
 
 /** 256 MiB: what all connections of a server together may have waiting. */
 export const TOTAL_BYTES_MAX = 256 * 1024 * 1024;

@@ -56,7 +56,7 @@ suite("the lecture's keep-alive connection", requires("root", "iproute2"), () =>
       client.stdin!.end();
       await once(client, "exit");
     }
-    await listen.printed(/keep-alive 5 s\/10 s\/3, dead peer detected within 35 s/, "stderr");
+    await listen.printed(/keep-alive 5 s\/10 s\/3, dead peer detected within 40 s, 35 s after activity/, "stderr");
     await listen.printed(/ended: fin/, "stderr");
     const { code } = await listen.stop("SIGTERM");
     assert.deepEqual({ code, stdout: listen.stdout }, { code: 0, stdout: "sensor 1: 21.5\n" });

@@ -161,7 +161,7 @@ describe("on a real kernel", { concurrency: true, ...requires("root", "iproute2"
     const heard = await heardAt("silent");
     const end = await seen("silent", isEnd);
     assert.equal(end.reason, "keepalive-timeout");
-    within(end.t - heard, bounds("silent").silentPeerMs, end.lagMs);
+    within(end.t - heard, bounds("silent").silentPeerFirstMs, end.lagMs);
     assert.equal(bounds("silent").silentPeerMs, 3000);
     await seen("silent", isDeath);
     assert.equal(Math.max(...watched("silent").map(({ unanswered = 0 }) => unanswered)), 2);
@@ -184,7 +184,8 @@ describe("on a real kernel", { concurrency: true, ...requires("root", "iproute2"
     const end = await seen("unacked", isEnd);
     assert.equal(end.reason, "user-timeout");
     const { t: sentAt } = await seen("unacked", isSent);
-    within(end.t - sentAt, bounds("unacked").unackedDataMs, end.lagMs);
+    const tookMs = end.t - sentAt;
+    assert.ok(tookMs <= slackMs(bounds("unacked").unackedDataMs).latestMs + end.lagMs, `took ${tookMs} ms`);
   });
 
   test("without a user timeout, unacknowledged data hides a silent peer far beyond idle + interval × count", async () => {
@@ -243,8 +244,8 @@ describe("on a real kernel", { concurrency: true, ...requires("root", "iproute2"
     const heard = await heardAt("lecture");
     const end = await seen("lecture", isEnd);
     assert.equal(end.reason, "keepalive-timeout");
-    within(end.t - heard, bounds("lecture").silentPeerMs, end.lagMs);
-    assert.equal(bounds("lecture").silentPeerMs, 35_000);
+    within(end.t - heard, bounds("lecture").silentPeerFirstMs, end.lagMs);
+    assert.equal(bounds("lecture").silentPeerFirstMs, 35_000);
     await seen("lecture", isDeath);
     assert.equal(Math.max(...watched("lecture").map(({ unanswered = 0 }) => unanswered)), 3);
     assert.equal(watched("lecture").at(-1)!.probes, probesOnTheWire("lecture"));

@@ -128,7 +128,7 @@ suite("the package", () => {
         adapters: ["keyv", 1, { user: 42 }, true],
         queue: "sent to ada@example.com at attempt 1",
         zmq: "hello world",
-        link: { sent: 15, foundDeadMs: 35_000 },
+        link: { sent: 15, foundDeadMs: 40_000 },
       });
       assert.equal((await fetch(`http://${address("dashboard")}/health`)).status, 200);
 

@@ -136,11 +136,12 @@ function readBy(text: string): PrintUnit {
 
 /** Lines about a new connection: its keep-alive settings, and how soon a dead peer is detected. */
 function opened(link: ByteLink, { actual, asked, warnings }: TuneReport): string[] {
-  const { idleMs, intervalMs, count } = { ...asked, ...actual };
-  const detected = showDuration(bound({ idle: idleMs, interval: intervalMs, count }).silentPeerMs);
+  const { idleMs, intervalMs, count, userTimeoutMs } = { ...asked, ...actual };
+  const userTimeout = userTimeoutMs || "off";
+  const { silentPeerMs, silentPeerFirstMs } = bound({ idle: idleMs, interval: intervalMs, count, userTimeout });
   const times = `${showDuration(idleMs)}/${showDuration(intervalMs)}/${count}`;
   return [
-    `${link.peer} connected, keep-alive ${times}, dead peer detected within ${detected}`,
+    `${link.peer} connected, keep-alive ${times}, dead peer detected within ${showDuration(silentPeerMs)}, ${showDuration(silentPeerFirstMs)} after activity`,
     ...warnings.map(({ message }) => `  ${message}`),
   ];
 }

@@ -47,6 +47,8 @@ export class Acceptor {
   readonly #adopt: (socket: Socket, id: number) => ByteLink;
   readonly #opened: (link: ByteLink, report: TuneReport) => void;
   readonly #links = new Set<ByteLink>();
+  /** Ended by the peer, which may wait for an answer. */
+  readonly #answering = new Set<ByteLink>();
   readonly #ended: Partial<Record<EndReason, number>> = {};
   #accepted = 0;
   #pastBytesIn = 0;
@@ -63,8 +65,8 @@ export class Acceptor {
     this.#opened = opened;
     const accept = (socket: Socket): void => this.#accept(socket);
     this.#server = tls
-      ? createTlsServer({ handshakeTimeout: HELLO_MS_MAX, ...tls, noDelay: true }, accept)
-      : createServer({ noDelay: true }, accept);
+      ? createTlsServer({ handshakeTimeout: HELLO_MS_MAX, ...tls, noDelay: true, allowHalfOpen: true }, accept)
+      : createServer({ noDelay: true, allowHalfOpen: true }, accept);
     this.#handshakes = tls ? new PendingHandshakes(this.#server) : undefined;
     this.#server.maxConnections = connectionsMax;
     this.#server.on("drop", () => this.#count("too-many"));
@@ -99,9 +101,18 @@ export class Acceptor {
     this.#count(reason);
   }
 
+  /** The peer has closed its side: gone for the owner, and closed once it had its answer, or after `withinMs`. */
+  peerEnded(link: ByteLink, withinMs: number): void {
+    link.closeAfterAnswer(withinMs);
+    if (this.#links.has(link)) return;
+    this.#answering.add(link);
+    link.whenClosed(() => this.#answering.delete(link));
+  }
+
   /** Accepts no more, and cuts off who has not finished a TLS handshake; resolves when every connection is gone. */
   stop(): Promise<void> {
     this.#handshakes?.destroy();
+    for (const link of this.#answering) link.close();
     return new Promise((resolve) => this.#server.close(() => resolve()));
   }
 

@@ -12,6 +12,7 @@ import { tap } from "../../core/tap.ts";
 import type { TapEvent } from "../../core/tap.ts";
 import { endOf, endOfError } from "../end.ts";
 import type { EndReason, LinkEnd, Unanswered } from "../end.ts";
+import { isInterfaceDown } from "./own-interface.ts";
 import { kernel } from "../keep-alive/kernel.ts";
 import type { KernelKeepAlive } from "../keep-alive/kernel.ts";
 import type { KeepAlive } from "../keep-alive/keep-alive.ts";
@@ -31,6 +32,8 @@ export interface LinkOwner {
   bytes(link: ByteLink, bytes: Buffer): void;
   /** All that was written is in the kernel's hands. */
   drained?(): void;
+  /** The peer has closed its side and may wait for an answer: the owner closes the link. Without it the link closes itself. */
+  peerEnded?(link: ByteLink): void;
   ended(link: ByteLink, end: LinkEnd): void;
 }
 
@@ -77,6 +80,10 @@ export class ByteLink {
   readonly #socket: Socket;
   readonly #owner: LinkOwner;
   #end: LinkEnd | undefined;
+  /** The peer sent something after this side last did. */
+  #owesAnswer = false;
+  /** The owner was told of the end; the peer reads on, and answers still go out. */
+  #answering = false;
 
   /** @internal */
   constructor(socket: Socket, { id, owner }: { id: number; owner: LinkOwner }) {
@@ -123,7 +130,8 @@ export class ByteLink {
    * @throws OperationError LINK_FULL when the peer is further behind than the link may hold, LINK_ENDED
    */
   async send(bytes: Uint8Array): Promise<void> {
-    if (this.#end || !this.#socket.writable) throw this.#gone();
+    if ((this.#end && !this.#answering) || !this.#socket.writable) throw this.#gone();
+    this.#owesAnswer = false;
     const unsentBytes = this.#socket.writableLength;
     if (unsentBytes + bytes.length > this.#owner.unsentBytesMax) {
       throw new OperationError("LINK_FULL", `Cannot send: ${showSize(unsentBytes)} are already queued for ${this.peer}`);
@@ -146,7 +154,7 @@ export class ByteLink {
 
   /** Writes the parts as one, without asking whether there is room. @internal */
   write(parts: readonly Uint8Array[]): void {
-    if (this.#end || !this.#socket.writable) return;
+    if (!this.#socket.writable || (this.#end && this.#end.reason !== "fin")) return;
     const several = parts.length > 1;
     if (several) this.#socket.cork();
     for (const bytes of parts) {
@@ -227,8 +235,37 @@ export class ByteLink {
     };
   }
 
+  /** True when the interface that this connection goes through is down. @internal */
+  get interfaceDown(): boolean {
+    return isInterfaceDown(this.local.slice(0, this.local.lastIndexOf(":")).replaceAll(/[[\]]/g, ""));
+  }
+
+  /** The peer has closed its side. @internal */
+  peerEnded(): void {
+    this.#end ??= endOf("fin");
+    if (this.#owner.peerEnded) this.#owner.peerEnded(this);
+    else this.#socket.end();
+  }
+
+  /**
+   * Tells the owner of the end, and closes: at once, or, when the peer may wait for an answer to what it sent last, after it was
+   * sent or `withinMs`. @internal
+   */
+  closeAfterAnswer(withinMs: number): void {
+    if (!this.#owesAnswer || withinMs === 0) return void this.#socket.end();
+    this.#answering = true;
+    this.#tellEnd();
+    this.#owner.clock.at(this.#owner.clock.now() + withinMs, () => this.#socket.end());
+  }
+
+  /** @internal */
+  whenClosed(then: () => void): void {
+    this.#socket.once("close", then);
+  }
+
   /** @internal */
   received(bytes: Buffer): void {
+    this.#owesAnswer = true;
     if (tap.hasSubscribers) this.#tell("in", { bytes });
     this.#owner.bytes(this, bytes);
   }
@@ -240,6 +277,10 @@ export class ByteLink {
 
   /** @internal */
   closed(): void {
+    if (!this.#answering) this.#tellEnd();
+  }
+
+  #tellEnd(): void {
     this.#end ??= endOf("closed");
     if (tap.hasSubscribers) this.#tell("close", { reason: this.#end.reason });
     this.#owner.ended(this, this.#end);
@@ -265,7 +306,7 @@ function onDrain(this: Socket): void {
 }
 
 function onEnd(this: Socket): void {
-  (this as LinkSocket)[LINK].ending(endOf("fin"));
+  (this as LinkSocket)[LINK].peerEnded();
 }
 
 /** `destroyAfterReading` has named the end already; without a listener Node would end the process. */
@@ -277,8 +318,17 @@ function onError(): void {}
  */
 function destroyAfterReading(this: Socket, error: Error | null, done: (error?: Error | null) => void): void {
   const link = (this as LinkSocket)[LINK];
-  if (error) link.ending(endOfError(error, codeOf(error) === "ETIMEDOUT" ? unansweredOf(this, link) : undefined));
+  if (error) link.ending(endOfSocket(this, link, error));
   (Object.getPrototypeOf(this) as Socket)._destroy.call(this, error, done);
+}
+
+/** Errors that the kernel reports for a peer that is silent, and for an interface that is down. */
+const SILENCE = new Set(["ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH", "ENETDOWN", "EADDRNOTAVAIL"]);
+
+function endOfSocket(socket: Socket, link: ByteLink, error: Error): LinkEnd {
+  const code = codeOf(error) ?? "";
+  if (SILENCE.has(code) && link.interfaceDown) return endOf("interface-down", error);
+  return endOfError(error, code === "ETIMEDOUT" ? unansweredOf(socket, link) : undefined);
 }
 
 function unansweredOf(socket: Socket, link: ByteLink): Unanswered {

@@ -3,21 +3,26 @@ import { EventEmitter } from "node:events";
 import type { Clock } from "../../core/clock.ts";
 import { systemClock } from "../../core/clock.ts";
 import { DRAIN_MS_MAX } from "../../core/limits.ts";
-import { sizeBytes } from "../../core/units.ts";
-import type { Size } from "../../core/units.ts";
+import { durationMs, sizeBytes } from "../../core/units.ts";
+import type { Duration, Size } from "../../core/units.ts";
 import { Acceptor } from "./acceptor.ts";
 import type { AcceptOptions, LinkServerStats } from "./acceptor.ts";
 import { ByteLink } from "./byte-link.ts";
 import type { LinkEnd } from "../end.ts";
 import { readKeepAlive } from "../keep-alive/keep-alive.ts";
 import type { KeepAlive, KeepAliveOptions, TuneWarning } from "../keep-alive/keep-alive.ts";
-import { UNSENT_BYTES_MAX } from "../limits.ts";
+import { ANSWER_MS, UNSENT_BYTES_MAX } from "../limits.ts";
 import type { TuneReport } from "../keep-alive/tune.ts";
 
 /** Options of `listen` in byte mode. */
 export interface ListenOptions extends KeepAliveOptions, AcceptOptions {
   /** Bytes that may wait for one peer to read them. Default 1 MiB. */
   readonly unsentMax?: Size;
+  /**
+   * How long a peer that has closed its side may wait for an answer to what it sent last; `send` still works then, although the
+   * end has been told. Default 1 s; 0 closes at once.
+   */
+  readonly answerWithin?: Duration;
   /** For tests: the clock. */
   readonly clock?: Clock;
 }
@@ -41,6 +46,7 @@ export class LinkServer extends EventEmitter<LinkServerEvents> {
   /** @internal */
   readonly unsentBytesMax: number;
   readonly #acceptor: Acceptor;
+  readonly #answerMs: number;
   #closing: Promise<void> | undefined;
 
   /** @internal Use `listen`. */
@@ -51,6 +57,7 @@ export class LinkServer extends EventEmitter<LinkServerEvents> {
     this.warnings = warnings;
     this.clock = options.clock ?? systemClock;
     this.unsentBytesMax = sizeBytes(options.unsentMax ?? UNSENT_BYTES_MAX, "unsentMax");
+    this.#answerMs = durationMs(options.answerWithin ?? ANSWER_MS, "answerWithin");
     this.#acceptor = new Acceptor(options, {
       adopt: (socket, id) => new ByteLink(socket, { id, owner: this }),
       opened: (link, report) => void this.emit("open", link, report),
@@ -95,6 +102,11 @@ export class LinkServer extends EventEmitter<LinkServerEvents> {
   /** @internal */
   bytes(link: ByteLink, bytes: Buffer): void {
     this.emit("bytes", link, bytes);
+  }
+
+  /** @internal */
+  peerEnded(link: ByteLink): void {
+    this.#acceptor.peerEnded(link, this.#answerMs);
   }
 
   /** @internal */

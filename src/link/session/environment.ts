@@ -10,6 +10,8 @@ export interface LinkTransport {
   readonly aheadBytes: number;
   /** Bytes that the kernel has taken so far. */
   readonly takenBytes: number;
+  /** The network interface that it goes through is down: then silence is not the peer's. */
+  readonly interfaceDown: boolean;
   /** Writes the parts as one; they are never written to again. */
   write(parts: readonly Uint8Array[]): void;
   pause(): void;

@@ -84,12 +84,26 @@ export class LinkConnection implements Due {
     this.flush();
   }
 
-  /** The transport ended: by itself, or as asked. */
-  lost(end: LinkEnd): void {
-    if (this.#ended) return;
+  /**
+   * The transport ended: by itself, or as asked.
+   *
+   * @returns the end that the owner was told
+   */
+  lost(end: LinkEnd): LinkEnd {
+    if (this.#ended) return this.#end!;
     this.#ended = true;
     this.#environment.deadlines.remove(this);
-    this.#owner.ended(this, this.#end ?? (CLEAN_ENDS.includes(end.reason) ? (this.#announcedEnd ?? end) : end));
+    this.#end ??= CLEAN_ENDS.includes(end.reason) ? (this.#announcedEnd ?? end) : end;
+    this.#owner.ended(this, this.#end);
+    return this.#end;
+  }
+
+  /** The peer has closed its side: it is told what is done of what it sent, for as long as after a BYE. */
+  peerEnded(): void {
+    if (this.#ending) return this.transport.end();
+    this.#announcedEnd ??= endOf("fin");
+    this.protocol.peerEnded(this.#environment.clock.now());
+    this.flush();
   }
 
   flushSoon(): void {
@@ -154,14 +168,20 @@ export class LinkConnection implements Due {
   due(nowMs: number): void {
     if (nowMs >= this.#leaveAtMs) return this.leave(this.#leaveWord);
     if (nowMs >= this.#stallAtMs) {
-      if (this.transport.aheadBytes > 0 && this.transport.takenBytes === this.#stallMark)
-        return this.fail(endOf("stalled-reader"));
+      if (this.transport.aheadBytes > 0 && this.transport.takenBytes === this.#stallMark) return this.#silent("stalled-reader");
       this.#stallAtMs = Infinity;
       if (this.transport.aheadBytes > 0) this.#watchStall();
     }
     const timeout = this.protocol.tick(nowMs);
-    if (timeout) this.fail(endOf(timeout), timeout === "heartbeat" ? "heartbeat" : undefined);
+    if (timeout === "leave-timeout" && this.protocol.peerHasEnded) this.fail(endOf("fin"));
+    else if (timeout === "heartbeat") this.#silent("heartbeat", "heartbeat");
+    else if (timeout) this.fail(endOf(timeout));
     else if (this.protocol.writable) this.flush();
+  }
+
+  /** The peer is not heard, or takes nothing; which is this machine's doing while its own interface is down. */
+  #silent(reason: "heartbeat" | "stalled-reader", word?: ByeReason): void {
+    this.fail(endOf(this.transport.interfaceDown ? "interface-down" : reason), word);
   }
 
   #watchStall(): void {

@@ -125,18 +125,13 @@ export class Outbox {
     if (this.#cursor <= this.#oldest) this.#flightBytes = 0;
   }
 
-  /**
-   * A new connection on the same session: goes on after what the peer has.
-   *
-   * @throws ProtocolError LINK_ACK_INVALID when the peer has what was never written
-   */
+  /** False when the peer claims to have what was never written, or less than it had. */
+  mayResume(arrived: number, { done }: Receipt): boolean {
+    return arrived <= this.#everWritten && arrived >= done && done >= this.#acked;
+  }
+
+  /** A new connection on the same session, which `mayResume`: goes on after what the peer has. */
   resume(arrived: number, receipt: Receipt): void {
-    if (arrived > this.#everWritten || arrived < receipt.done) {
-      throw new ProtocolError(
-        "LINK_ACK_INVALID",
-        `Cannot resume: the peer has message ${arrived} of ${this.#everWritten} written`,
-      );
-    }
     this.receipt(receipt);
     this.#cursor = arrived + 1;
     this.#flightBytes = 0;

@@ -78,6 +78,8 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
   readonly #session: SessionState;
   /** The server knows this session's id. */
   #serverKnows = false;
+  /** What was confirmed when the protocol was last broken. */
+  #ackedAtError: number | undefined;
   #state: State = "idle";
   #connection: LinkConnection | undefined;
   #handshake: { challenge: Challenge; hello: Hello } | undefined;
@@ -249,6 +251,10 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
         throw new ProtocolError("LINK_PROOF_INVALID", "Server authentication failed: it did not prove that it knows the token");
       }
     }
+    if (!this.#session.outbox.mayResume(welcome.terms.arrived, welcome.terms.receipt)) {
+      this.#forgetSession();
+      throw new ProtocolError("LINK_ACK_INVALID", "Cannot resume: the server's numbers disagree with this client's");
+    }
     connection.protocol.accept(this.#session, welcome);
     this.#serverKnows = true;
     this.#state = "open";
@@ -281,6 +287,7 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
   /** A connection ended or could not be made. */
   #after(end: LinkEnd): void {
     this.#lastEnd = end;
+    if (end.reason === "protocol" && this.#serverKnows) this.#disagree();
     this.#state = "waiting";
     this.#owner.ended(end);
     const done = this.#closing && this.#session.outbox.length === 0;
@@ -292,14 +299,22 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
     this.#environment.deadlines.moved(this);
   }
 
+  /** Ended for an error of the protocol, twice with nothing confirmed between: a third time would be no better. */
+  #disagree(): void {
+    const { acked } = this.#session.outbox;
+    if (acked === this.#ackedAtError) this.#forgetSession();
+    else this.#ackedAtError = acked;
+  }
+
   /** The server knows the session no more: what was sent and not confirmed is in doubt, what was never sent moves on. */
   #forgetSession(): void {
     const resend = this.#settings.inDoubt === "resend";
     const doubtful = this.#session.restart(this.#environment.secretBytes(SESSION_ID_BYTES), { keepDoubtful: resend });
     this.#serverKnows = false;
+    this.#ackedAtError = undefined;
     const error = new OperationError(
       "LINK_GAP",
-      "No acknowledgement: the server has forgotten the session; it may or may not have arrived",
+      "No acknowledgement: the session cannot go on with this server; it may or may not have arrived",
     );
     if (doubtful.count > 0) this.#owner.gap({ side: "own", count: doubtful.count, resent: resend });
     for (const message of doubtful.givenUp) message.settle(error);

@@ -63,6 +63,7 @@ export class SessionProtocol {
   #control: Uint8Array[] = [];
   #timeoutMs: number;
   #triedAgain = false;
+  #peerHasEnded = false;
   #budget = CONTROL_BURST;
   #budgetMs: number;
   #nowMs: number;
@@ -109,12 +110,24 @@ export class SessionProtocol {
     return this.#decoder.waitingBytes;
   }
 
-  /** True when everything both sides sent on this connection is confirmed. */
+  /** True when everything both sides sent on this connection is confirmed, as far as it can be: a peer that has ended confirms nothing. */
   get settled(): boolean {
     const { outbox, inbox } = this.#session ?? {};
-    return (
-      (outbox?.inFlight ?? 0) === 0 && (inbox?.open ?? 0) === 0 && inbox?.receiptDue !== true && this.#control.length === 0
-    );
+    const awaited = this.#peerHasEnded ? 0 : (outbox?.inFlight ?? 0);
+    return awaited === 0 && (inbox?.open ?? 0) === 0 && inbox?.receiptDue !== true && this.#control.length === 0;
+  }
+
+  /** True once the peer has closed its side of the connection. */
+  get peerHasEnded(): boolean {
+    return this.#peerHasEnded;
+  }
+
+  /** The peer has closed its side, with or without a BYE. */
+  peerEnded(nowMs: number): void {
+    this.#peerHasEnded = true;
+    if (this.#phase !== "left") this.#timeoutMs = nowMs + LEAVE_MS_MAX;
+    this.#phase = "left";
+    this.#heartbeat = undefined; // it can say nothing more
   }
 
   /** Bytes arrived. */

@@ -288,7 +288,11 @@ export class SessionServerCore implements LinkConnectionOwner {
     if (!wanted && this.#sessions.size >= this.#settings.sessionsMax)
       return this.#refuse(connection, "full", "the server has no room for a session");
     const session = wanted ?? this.#begin(hello, identity);
-    // Throws when the client claims what cannot be; nothing has changed by then.
+    // Numbers that cannot be: one side was set back. The session is left to its time to live, for it may be another's, whose
+    // HELLO was recorded; the client begins a new one, and tells the gap.
+    if (!session.state.outbox.mayResume(hello.terms.arrived, hello.terms.receipt)) {
+      return this.#refuse(connection, "session-unknown", "the session's numbers disagree");
+    }
     session.state.outbox.resume(hello.terms.arrived, hello.terms.receipt);
     this.#sessions.set(session.key, session);
     this.#takeOver(session);

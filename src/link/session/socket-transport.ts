@@ -12,7 +12,7 @@ export interface TransportHost {
   readonly keepAlive: KeepAlive;
   /** Bytes arrived. */
   received(connection: LinkConnection, bytes: Buffer): void;
-  /** The socket is gone; the connection has been told. */
+  /** The socket is gone; `end` is what the connection's owner was told. */
   gone(link: ByteLink, end: LinkEnd): void;
 }
 
@@ -48,6 +48,10 @@ export class SocketTransport implements LinkTransport, LinkOwner {
     return this.link!.takenBytes;
   }
 
+  get interfaceDown(): boolean {
+    return this.link!.interfaceDown;
+  }
+
   write(parts: readonly Uint8Array[]): void {
     this.link!.write(parts);
   }
@@ -76,8 +80,11 @@ export class SocketTransport implements LinkTransport, LinkOwner {
     this.connection?.drained();
   }
 
+  peerEnded(): void {
+    this.connection!.peerEnded();
+  }
+
   ended(link: ByteLink, end: LinkEnd): void {
-    this.connection?.lost(end);
-    this.#host.gone(link, end);
+    this.#host.gone(link, this.connection?.lost(end) ?? end);
   }
 }

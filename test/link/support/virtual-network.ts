@@ -107,6 +107,7 @@ export class TransportPair {
 
 export class VirtualTransport implements LinkTransport {
   readonly peer: string;
+  interfaceDown = false;
   connection: LinkConnection | undefined;
   aheadBytes = 0;
   takenBytes = 0;
