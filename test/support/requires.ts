@@ -22,6 +22,8 @@ const PROBES: Readonly<Record<string, readonly [string, ...string[]]>> = {
   "nats-server": ["nats-server", "--version"],
   openssl: ["openssl", "version"],
   iproute2: ["ip", "-V"],
+  nftables: ["nft", "-v"],
+  tun: ["test", "-c", "/dev/net/tun"],
   tcpdump: ["tcpdump", "--version"],
   tshark: ["tshark", "--version"],
   chromium: ["/usr/bin/chromium", "--version"],
