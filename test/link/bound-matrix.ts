@@ -78,7 +78,10 @@ export async function measure(settings: readonly Setting[], cuts: readonly Cut[]
       "/usr/bin/python3",
       [
         join(import.meta.dirname, "support/delay-relay.py"),
-        ...[a, `${SERVER}/24`, b, "10.78.0.1/24"],
+        a,
+        `${SERVER}/24`,
+        b,
+        "10.78.0.1/24",
         ...trials.map(({ port, setting }) => `${port}=${setting.rttMs}`),
       ],
       { stdio: ["ignore", "pipe", "inherit"] },
