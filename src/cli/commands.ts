@@ -113,6 +113,11 @@ export const HOLDFAST: CommandGroup = {
     { name: "wire", summary: "capture and decode packets", load: async () => (await import("./wire/wire.ts")).run },
     { name: "stats", summary: "show statistics of a running server", load: async () => (await import("./stats.ts")).run },
     {
+      name: "health",
+      summary: "ask a process whether it is alive, or ready",
+      load: async () => (await import("./health.ts")).run,
+    },
+    {
       name: "bench",
       summary: "run a load test against a running server",
       load: async () => (await import("./bench/bench.ts")).run,

@@ -4,7 +4,19 @@
  */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { stripTypeScriptTypes } from "node:module";
 import { tmpdir } from "node:os";
 import { basename, delimiter, dirname, join, relative } from "node:path";
@@ -14,6 +26,7 @@ import { nodeResolve } from "@rollup/plugin-node-resolve";
 import { build as esbuild } from "esbuild";
 import { rollup } from "rollup";
 import { build as viteBuild } from "vite";
+import { requires } from "../support/requires.ts";
 import { Holdfast } from "../support/holdfast.ts";
 
 const execute = promisify(execFile);
@@ -29,10 +42,11 @@ const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as
 /** What a packed file may be; anything else got in by mistake. */
 const WANTED = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md)$/,
-  /^dist\/([a-z-]+\/)*[a-z\d-]+(\.js|\.d\.ts)$/,
+  /^dist\/([a-z-]+\/)*[a-z\d.-]+(\.js|\.d\.ts)$/,
   /^dist\/dashboard\/web\/(index\.html|[\w./-]+\.(js|css|svg))$/,
   /^docs\/[\w/-]+\.(md|svg)$/,
-  /^deploy\/(holdfast\.(1|service)|completions\/(_holdfast|holdfast\.(bash|fish)))$/,
+  /^deploy\/(holdfast\.1|holdfast[a-z-]*\.service|compose\.yaml|completions\/(_holdfast|holdfast\.(bash|fish)))$/,
+  /^deploy\/(grafana|prometheus|kubernetes)\/[a-z]+\.(json|ya?ml)$/,
 ];
 const PACKED_BYTES_MAX = 1_000_000;
 
@@ -76,11 +90,61 @@ suite("the package", () => {
       assert.ok(paths.includes(path), path);
   });
 
-  test("installed globally it brings its man page", async () => {
-    const prefix = inFolder("global");
-    const tarball = inFolder("checkout", packed.filename);
-    await execute("npm", ["install", "--global", "--prefix", prefix, "--prefer-offline", "--no-audit", "--no-fund", tarball]);
-    assert.match(readFileSync(join(prefix, "share/man/man1/holdfast.1"), "utf8"), /^\.TH HOLDFAST 1/);
+  suite("installed globally", () => {
+    const bin = (): string => inFolder("global/bin/holdfast");
+    before(async () => {
+      const tarball = inFolder("checkout", packed.filename);
+      const flags = ["--prefer-offline", "--no-audit", "--no-fund"];
+      await execute("npm", ["install", "--global", "--prefix", inFolder("global"), ...flags, tarball]);
+    });
+
+    test("it brings its man page", () => {
+      assert.match(readFileSync(inFolder("global/share/man/man1/holdfast.1"), "utf8"), /^\.TH HOLDFAST 1/);
+    });
+
+    test(
+      "as deploy/Containerfile runs it: no root, nothing written but /data, each command healthy",
+      requires("root", "namespace"),
+      async () => {
+        const container = readFileSync(join(root, "deploy/Containerfile"), "utf8");
+        const said = Object.fromEntries(
+          [...container.matchAll(/(HOLDFAST_\w+)=(\S+)/g)].map(([, name, value]) => [
+            name!,
+            value!.replace(/^\/data$/, inFolder("data")),
+          ]),
+        );
+        assert.match(container, /^USER node$/m);
+        const [, check] = /^HEALTHCHECK .*CMD (\[.*\])$/m.exec(container)!;
+        assert.deepEqual(JSON.parse(check!), ["holdfast", "health"]);
+        const [, usual] = /^CMD (\[.*\])$/m.exec(container)!;
+        mkdirSync(inFolder("data"));
+        chownSync(inFolder("data"), 1000, 1000);
+        chmodSync(folder, 0o755);
+        const env = { ...said, PATH: `${dirname(process.execPath)}:/usr/bin:/bin`, HOME: "/nonexistent" };
+        // A network of its own, where the ports are free, and a root that cannot be written.
+        const inside = (line: string): string[] => [
+          "-nm",
+          "sh",
+          "-c",
+          `ip link set lo up && mount --bind ${folder}/data ${folder}/data && mount -o remount,bind,ro / && cd ${folder}/data &&
+         exec setpriv --reuid=1000 --regid=1000 --clear-groups --no-new-privs sh -c '${line}'`,
+        ];
+        for (const command of [(JSON.parse(usual!) as string[]).join(" "), "queue serve", "cache -l 0.0.0.0", "listen"]) {
+          const line = `
+          ! touch ${folder}/written 2>/dev/null || exit 9
+          ${bin()} health && exit 8
+          ${bin()} ${command} & server=$!
+          for try in $(seq 100); do ${bin()} health 2>/dev/null && break; sleep 0.1; done
+          ${bin()} health --ready && kill $server && wait $server`;
+          const { stdout, stderr } = await execute("unshare", inside(line), { env, timeout: 60_000 }).catch(
+            (error: { code: number; stdout: string; stderr: string }) =>
+              assert.fail(`${command}: ${error.code} ${error.stderr}`),
+          );
+          assert.match(stdout, /^ok\n/m, `${command}: ${stderr}`);
+          assert.match(stdout, /^ready\n/m, command);
+        }
+      },
+    );
   });
 
   test("installing it runs no script, neither its own nor one of its dependencies", () => {

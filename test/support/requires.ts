@@ -21,6 +21,8 @@ const PROBES: Readonly<Record<string, readonly [string, ...string[]]>> = {
   beanstalkd: ["beanstalkd", "-v"],
   "nats-server": ["nats-server", "--version"],
   openssl: ["openssl", "version"],
+  prometheus: ["promtool", "--version"],
+  systemd: ["systemd-analyze", "--version"],
   iproute2: ["ip", "-V"],
   nftables: ["nft", "-v"],
   tun: ["test", "-c", "/dev/net/tun"],
