@@ -3,7 +3,7 @@ _holdfast() {
   local current=${COMP_WORDS[COMP_CWORD]} words="" command="${COMP_WORDS[1]}"
   case "$command" in queue|config) command="$command ${COMP_WORDS[2]}" ;; esac
   if ((COMP_CWORD == 1)); then
-    words="up listen connect cache queue work config wire stats bench"
+    words="up listen connect cache queue work config wire stats health bench"
   elif ((COMP_CWORD == 2)) && [[ $command == *" "* ]]; then
     case "${COMP_WORDS[1]}" in
     queue) words="serve add call ls show retry cancel promote remove drain pause resume set purge cron check move keygen" ;;
@@ -39,6 +39,7 @@ _holdfast() {
     "config schema") words="--help" ;;
     "wire") words="--bodies --color --config --count --dashboard --dashboard-token --dashboard-token-file --help --interface --json --ladder --no-color --port --read --write" ;;
     "stats") words="--cache --config --dashboard --help --json --token --token-file" ;;
+    "health") words="--config --dashboard --help --json --ready --token --token-file" ;;
     "bench") words="--address --duration --gets --help --in-flight --json --size --url" ;;
     esac
   fi

@@ -1,5 +1,5 @@
 # fish completion for holdfast; copy it to ~/.config/fish/completions
-complete -c holdfast -n __fish_use_subcommand -xa "up listen connect cache queue work config wire stats bench"
+complete -c holdfast -n __fish_use_subcommand -xa "up listen connect cache queue work config wire stats health bench"
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and not __fish_seen_subcommand_from serve add call ls show retry cancel promote remove drain pause resume set purge cron check move keygen" -xa "serve add call ls show retry cancel promote remove drain pause resume set purge cron check move keygen"
 complete -c holdfast -n "__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from show check schema" -xa "show check schema"
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l api-tokens
@@ -458,6 +458,13 @@ complete -c holdfast -n "__fish_seen_subcommand_from stats" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from stats" -l json
 complete -c holdfast -n "__fish_seen_subcommand_from stats" -l token
 complete -c holdfast -n "__fish_seen_subcommand_from stats" -l token-file
+complete -c holdfast -n "__fish_seen_subcommand_from health" -l config
+complete -c holdfast -n "__fish_seen_subcommand_from health" -l dashboard
+complete -c holdfast -n "__fish_seen_subcommand_from health" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from health" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from health" -l ready
+complete -c holdfast -n "__fish_seen_subcommand_from health" -l token
+complete -c holdfast -n "__fish_seen_subcommand_from health" -l token-file
 complete -c holdfast -n "__fish_seen_subcommand_from bench" -l address
 complete -c holdfast -n "__fish_seen_subcommand_from bench" -l duration
 complete -c holdfast -n "__fish_seen_subcommand_from bench" -l gets
