@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { bench } from "../../bench/queue.ts";
 import { benchBadMembers } from "../../bench/queue-bad-members.ts";
 import { measureMemory } from "../../bench/queue-memory.ts";
+import { measureSearch } from "../../bench/queue-search.ts";
 import { requires } from "../support/requires.ts";
 
 test("the queue's bench measures full cycles of ours and beanstalkd's", requires("beanstalkd"), async () => {
@@ -16,6 +17,12 @@ test("a waiting task takes under 200 bytes of rows and indices outside the heap"
   assert.ok(tableBytesPerTask < 200, `${tableBytesPerTask} bytes in the table`);
   // Cached bodies have their views in the heap, 64 MiB of them at most.
   assert.ok(tableBytesPerTask + heapBytesPerTask < 300, `${tableBytesPerTask} + ${heapBytesPerTask} bytes`);
+});
+
+test("the bench of searches finds something by each filter, and measures it", async () => {
+  const findings = await measureSearch(20_000, 1);
+  assert.ok(findings.length > 20);
+  for (const { name, figures } of findings) for (const { median } of Object.values(figures)) assert.ok(median > 0, name);
 });
 
 test("the bench of bad members measures the calls of healthy queues beside one of each kind", async () => {

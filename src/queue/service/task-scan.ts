@@ -4,13 +4,23 @@
  * (`probe`), so that a page of them costs no look at all rows. `IdPage` puts what was found in the order of the tasks' numbers.
  */
 import { stateCode, type TaskState } from "../tasks/life-cycle.ts";
-import { CREATED, ERROR, GROUP_QUEUE, ID, NONE, STATE } from "../tasks/task-columns.ts";
+import {
+  CREATED,
+  ERROR,
+  F64_FIELDS,
+  GROUP_QUEUE,
+  ID,
+  NONE,
+  STATE,
+  type TaskColumns,
+  U32_FIELDS,
+} from "../tasks/task-columns.ts";
 import type { TaskStateMachine } from "../tasks/task-state-machine.ts";
 
 /** 100,000 rows at a time: 1 to 2 ms, in which no message is answered. */
 export const SCAN_ROWS = 100_000;
-/** 10,000 numbers at a time: each costs ten times as much as a row in passing. */
-const PROBE_IDS = 10_000;
+/** 4096 numbers at a time: each costs ten times as much as a row in passing. */
+const PROBE_IDS = 4096;
 
 export interface RowFilter {
   /** Only this task. */
@@ -82,20 +92,34 @@ export class TaskScan {
   /** Looks at the next rows. @returns false when all were looked at */
   look(found: (id: number, row: number) => void, rows = SCAN_ROWS): boolean {
     const { table } = this.#stateMachine;
-    const { queue, group, error = 0, after = 0 } = this.#filter;
-    const states = this.#states;
-    const isPlaced = queue !== undefined || group !== undefined;
     const end = Math.min(table.end, this.#row + rows);
     this.#slice += 1;
-    for (; this.#row < end; this.#row += 1) {
-      const row = this.#row;
-      if (states[table.u(row, STATE)] === 0) continue;
-      if (error !== 0 && table.u(row, ERROR) !== error) continue;
-      if (isPlaced && !this.#isPlaced(row)) continue;
-      const id = table.f(row, ID);
-      if (id > after && this.passes(row)) found(id, row);
+    while (this.#row < end) {
+      const run = table.run(this.#row);
+      const count = Math.min(run.rows, end - this.#row);
+      this.#lookAt(run, count, found);
+      this.#row += count;
     }
     return this.#row < table.end;
+  }
+
+  /** On the arrays themselves, and with what costs least first: ten million rows are a tenth of a second this way, and a whole one by `passes`. */
+  #lookAt({ u32, f64, u, f }: ReturnType<TaskColumns["run"]>, count: number, found: (id: number, row: number) => void): void {
+    const { queue, group, error = 0, after = 0, fromMs = -Infinity, untilMs = Infinity } = this.#filter;
+    const states = this.#states;
+    const isPlaced = queue !== undefined || group !== undefined;
+    const isTimed = fromMs !== -Infinity || untilMs !== Infinity;
+    const first = this.#row;
+    for (let n = 0; n < count; n += 1) {
+      const at = u + n * U32_FIELDS;
+      if (states[u32[at + STATE]!] === 0) continue;
+      if (error !== 0 && u32[at + ERROR] !== error) continue;
+      if (isPlaced && !this.#isPlaced(u32[at + GROUP_QUEUE]!, first + n)) continue;
+      const place = f + n * F64_FIELDS;
+      if (isTimed && !(f64[place + CREATED]! >= fromMs && f64[place + CREATED]! < untilMs)) continue;
+      const id = f64[place + ID]!;
+      if (id > after && this.passes(first + n)) found(id, first + n);
+    }
   }
 
   passes(row: number): boolean {
@@ -109,18 +133,20 @@ export class TaskScan {
     return createdMs >= fromMs && createdMs < untilMs;
   }
 
-  /** Whether its queue and group pass. Asked of each row, answered once for each group queue and slice. */
-  #isPlaced(row: number): boolean {
-    const groupQueue = this.#stateMachine.table.u(row, GROUP_QUEUE);
+  /** Whether the queue and the group of a row pass. Asked of each row, answered once for each group queue and slice. */
+  #isPlaced(groupQueue: number, row: number): boolean {
     // A row that is not in use.
     if (groupQueue === 0) return false;
+    const known = this.#verdicts[groupQueue] ?? 0;
+    return known >>> 1 === this.#slice ? (known & 1) === 1 : this.#judge(groupQueue, row);
+  }
+
+  #judge(groupQueue: number, row: number): boolean {
     if (groupQueue >= this.#verdicts.length) {
       const more = new Uint32Array(Math.max(1024, groupQueue * 2));
       more.set(this.#verdicts);
       this.#verdicts = more;
     }
-    const known = this.#verdicts[groupQueue]!;
-    if (known >>> 1 === this.#slice) return (known & 1) === 1;
     const { key, queue } = this.#stateMachine.groupOf(row);
     const { queue: name = queue.owner.name, group = key } = this.#filter;
     const passes = queue.owner.name === name && key === group;

@@ -199,6 +199,8 @@ export class TaskSearch {
       at = scan.probe(at, end - at, found);
       if (ids.length > limit) return { ids: ids.slice(0, limit), next: ids[limit - 1] };
       if (at >= lastId) return { ids, next: undefined };
+      // As many as have passed so far will not fill the page in time.
+      if (ids.length * (end - after) < limit * (at - after)) return undefined;
     }
     return undefined;
   }

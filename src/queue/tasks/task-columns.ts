@@ -25,7 +25,7 @@ export const TOKEN = 2;
 export const AT = 3;
 export const CREATED = 4;
 export const EXPIRES = 5;
-const F64_FIELDS = 6;
+export const F64_FIELDS = 6;
 
 // Uint32 fields.
 export const NEXT_ROW = 0;
@@ -51,7 +51,7 @@ export const KEY_C = 14;
 export const ERROR = 15;
 /** The same as HEAP, in the heap of times of the wall clock. */
 export const WALL_HEAP = 16;
-const U32_FIELDS = 17;
+export const U32_FIELDS = 17;
 
 // Bits of FLAGS.
 /** Its submission is not on disk yet: nobody may see or take it. */
@@ -142,6 +142,16 @@ export class TaskColumns {
 
   setU(row: number, field: number, value: number): void {
     this.#u32[row >>> PAGE_BITS]![(row & PAGE_MASK) * U32_FIELDS + field] = value;
+  }
+
+  /**
+   * The rows from this one on that lie side by side, for whoever looks at all: the fields of row `row + n` begin at `u + n * U32_FIELDS` and
+   * `f + n * F64_FIELDS`.
+   */
+  run(row: number): { u32: Uint32Array; f64: Float64Array; u: number; f: number; rows: number } {
+    const at = row & PAGE_MASK;
+    const page = row >>> PAGE_BITS;
+    return { u32: this.#u32[page]!, f64: this.#f64[page]!, u: at * U32_FIELDS, f: at * F64_FIELDS, rows: PAGE_ROWS - at };
   }
 
   #clear(row: number): void {
