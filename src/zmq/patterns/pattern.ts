@@ -55,6 +55,14 @@ export abstract class Pattern {
     return undefined;
   }
 
+  /** After `receive` had nothing: why whoever waits longest will get nothing, once. */
+  takeFailure(): Error | undefined {
+    return undefined;
+  }
+
+  /** Who waits for a message gave up; `position`: so many came before. */
+  giveUp(_position: number): void {}
+
   /** Why `receive` is not allowed now, or undefined. */
   get receiveRefusal(): "EFSM" | "ENOTSUP" | undefined {
     return undefined;

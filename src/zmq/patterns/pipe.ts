@@ -97,6 +97,8 @@ export class Pipe implements Holder {
   #sharedBytes = 0;
   #incompleteBytes = 0;
   #topicBytes = 0;
+  /** Of messages that were taken and that its pattern keeps. */
+  #keptBytes = 0;
   /** How much has come and gone since the budget was told. */
   #untoldBytes = 0;
   inboundBytes = 0;
@@ -261,6 +263,12 @@ export class Pipe implements Holder {
       disjoin(this.inbound.at(index)!);
   }
 
+  /** Its pattern keeps more of what was taken, or less: negative. */
+  keep(bytes: number): void {
+    this.#keptBytes += bytes;
+    this.#tellBudget();
+  }
+
   /** What the peer's subscriptions take. @returns whether it may have so many */
   setTopics(bytes: number): boolean {
     this.#topicBytes = bytes;
@@ -269,7 +277,8 @@ export class Pipe implements Holder {
   }
 
   #tellBudget(): void {
-    const heldBytes = this.inboundBytes + this.outboundBytes - this.#sharedBytes + this.#incompleteBytes + this.#topicBytes;
+    const heldBytes =
+      this.inboundBytes + this.outboundBytes - this.#sharedBytes + this.#incompleteBytes + this.#topicBytes + this.#keptBytes;
     this.#untoldBytes = 0;
     this.#account.set(heldBytes);
   }
@@ -288,6 +297,7 @@ export class Pipe implements Holder {
   dropInbound(): void {
     this.inbound.clear();
     this.inboundBytes = 0;
+    this.#keptBytes = 0;
     this.#tellBudget();
     if (this.transport === undefined) this.#account.leave();
   }

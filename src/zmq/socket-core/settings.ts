@@ -122,6 +122,12 @@ export class OptionFields {
   correlate = false;
   /** Allow a new request before the last one's reply, which is then skipped; set `correlate` too. Default false. */
   relaxed = false;
+  /**
+   * Requests that may be unanswered at once; `send` waits while there are as many. Replies are received in the order of their requests. From
+   * 2 on requests have ids, as with `correlate`, and `receive` rejects with EHOSTUNREACH when the peer that was asked is gone; one that gives
+   * up (`receiveTimeout`, a signal) gives its request up. Default 1: send, receive, send …, as in libzmq.
+   */
+  concurrent = 1;
   /** Wait for room rather than drop. Default false. */
   noDrop = false;
   /** Send, or receive, what does not match. Default false. */
@@ -189,6 +195,7 @@ export const OPTION_RULES: OptionRules<keyof OptionFields> = {
   handover: flag({ id: 56, ...AT_ONCE }),
   correlate: flag({ id: 52, ...AT_ONCE }),
   relaxed: flag({ id: 53, ...AT_ONCE }),
+  concurrent: whole(1, { most: Number.MAX_SAFE_INTEGER, ...AT_ONCE }),
   noDrop: flag({ id: 69 }),
   invertMatching: flag({ id: 74 }),
   manual: flag({ id: 71 }),

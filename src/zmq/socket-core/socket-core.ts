@@ -95,7 +95,7 @@ export class SocketCore implements PipeOwner {
     this.budget = budget;
     this.tell = tell;
     this.#receiveWaiters = new ReceiveWaiters(
-      () => pattern.receive(),
+      pattern,
       () => this.#received(),
       (when) => refused(pattern.receiveRefusal, `Cannot receive: ${receiveReason(pattern)} ${when}`),
     );
@@ -161,6 +161,7 @@ export class SocketCore implements PipeOwner {
     pipe.transport = undefined;
     this.#pattern.disconnected(pipe);
     if (pipe.inbound.length > 0) this.pipeReadable(pipe);
+    if (!this.#receiveWaiters.isEmpty) this.#receiveWaiters.serve();
   }
 
   /** Takes no more for a pipe that is to end; what is queued still goes out. */
@@ -182,6 +183,7 @@ export class SocketCore implements PipeOwner {
       this.#reasons.set(pipe, reason);
       this.pipeReadable(pipe); // XPUB: what became of its topics
     }
+    if (!this.#receiveWaiters.isEmpty) this.#receiveWaiters.serve();
   }
 
   incoming(pipe: Pipe, message: Message): void {
@@ -259,6 +261,11 @@ export class SocketCore implements PipeOwner {
     // Asking for the length tells the compiler that it is an array, so that the promise is not searched for a `then` in it: 30 ns
     if (ready !== undefined && ready.length > 0) return Promise.resolve(ready as T);
     if (this.closed) return Promise.reject(closedError("receive"));
+    const failure = this.#receiveWaiters.isEmpty ? this.#pattern.takeFailure() : undefined;
+    if (failure !== undefined) {
+      this.#received();
+      return Promise.reject(failure);
+    }
     if (this.#pattern.receiveRefusal === "ENOTSUP")
       return Promise.reject(refused("ENOTSUP", "Cannot receive: this socket only sends"));
     const promise = this.#receiveWaiters.wait<T>(batch, this.#waiting(timeoutMs, options));

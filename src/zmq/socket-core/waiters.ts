@@ -25,7 +25,7 @@ class Waiter<T> {
   #cancelTimer: Cancel | undefined;
   #signal: AbortSignal | undefined;
   readonly #onAbort = (): void => {
-    this.reject(new OperationError("ABORTED", "Aborted while waiting: the AbortSignal fired", { cause: this.#signal?.reason }));
+    this.expire(new OperationError("ABORTED", "Aborted while waiting: the AbortSignal fired", { cause: this.#signal?.reason }));
   };
 
   constructor(resolve: (value: T) => void, reject: (error: Error) => void) {
@@ -37,7 +37,7 @@ class Waiter<T> {
     this.#keepsProcess = keepsProcess;
     if (keepsProcess) hold();
     if (timeoutMs > 0) {
-      this.#cancelTimer = clock.at(clock.now() + timeoutMs, () => this.reject(refusal(`within ${timeoutMs} ms`)));
+      this.#cancelTimer = clock.at(clock.now() + timeoutMs, () => this.expire(refusal(`within ${timeoutMs} ms`)));
     }
     if (signal) {
       this.#signal = signal;
@@ -54,6 +54,11 @@ class Waiter<T> {
     if (this.settled) return;
     this.#end();
     this.#reject(error);
+  }
+
+  /** Its time is over, or its caller gave up. */
+  protected expire(error: Error): void {
+    this.reject(error);
   }
 
   #end(): void {
@@ -87,6 +92,17 @@ class WaiterQueue<W extends Waiter<never>> {
     this.#waiters.push(waiter);
   }
 
+  /** How many wait before one who waits. */
+  positionOf(waiter: W): number {
+    let position = 0;
+    for (let index = 0; index < this.#waiters.length; index += 1) {
+      const each = this.#waiters.at(index);
+      if (each === waiter) break;
+      if (!each!.settled) position += 1;
+    }
+    return position;
+  }
+
   /** All who still wait; the queue is empty afterwards. */
   takeAll(): W[] {
     return this.#waiters.drain().filter(({ settled }) => !settled);
@@ -94,8 +110,15 @@ class WaiterQueue<W extends Waiter<never>> {
 }
 
 class ReceiveWaiter extends Waiter<never> {
+  /** Before it is answered by nothing. */
+  onGivenUp: (() => void) | undefined;
   /** 0: one message; else a batch of at most so many. */
   batch = 0;
+
+  protected override expire(error: Error): void {
+    if (!this.settled) this.onGivenUp?.();
+    super.expire(error);
+  }
 }
 
 class SendWaiter extends Waiter<never> {
@@ -110,18 +133,28 @@ export interface WaitContext {
   readonly keepsProcess: boolean;
 }
 
+/** Where those who wait for messages get them. */
+export interface MessageSource {
+  /** The next one, if there is one. */
+  receive(): Message | undefined;
+  /** When there is none: why the first who waits will get nothing. */
+  takeFailure(): Error | undefined;
+  /** Who waited behind so many others has given up. */
+  giveUp(position: number): void;
+}
+
 /** Those who wait for messages. */
 export class ReceiveWaiters {
   readonly #queue = new WaiterQueue<ReceiveWaiter>();
-  readonly #next: () => Message | undefined;
+  readonly #source: MessageSource;
   readonly #served: () => void;
   readonly #refusal: Refusal;
   #serving = false;
   #scheduled = false;
 
-  /** @param next the next message or undefined; `served` is called when a waiter got one */
-  constructor(next: () => Message | undefined, served: () => void, refusal: Refusal) {
-    this.#next = next;
+  /** @param served is called when a waiter was answered */
+  constructor(source: MessageSource, served: () => void, refusal: Refusal) {
+    this.#source = source;
     this.#served = served;
     this.#refusal = refusal;
   }
@@ -137,6 +170,10 @@ export class ReceiveWaiters {
     return new Promise<T>((resolve, reject) => {
       const waiter = new ReceiveWaiter(resolve as (value: never) => void, reject);
       waiter.batch = batch;
+      waiter.onGivenUp = () => {
+        this.#source.giveUp(this.#queue.positionOf(waiter));
+        this.#served();
+      };
       waiter.bound(context, this.#refusal);
       this.#queue.push(waiter);
     });
@@ -151,9 +188,12 @@ export class ReceiveWaiters {
         this.serveSoon();
         break;
       }
-      const message = this.#next();
-      if (message === undefined) break;
-      waiter.resolve((waiter.batch === 0 ? message : this.gather(message, waiter.batch)) as never);
+      const message = this.#source.receive();
+      if (message === undefined) {
+        const failure = this.#source.takeFailure();
+        if (failure === undefined) break;
+        waiter.reject(failure);
+      } else waiter.resolve((waiter.batch === 0 ? message : this.gather(message, waiter.batch)) as never);
       this.#served();
     }
     this.#serving = false;
@@ -173,7 +213,7 @@ export class ReceiveWaiters {
   gather(first: Message, most: number): Message[] {
     const batch = [first];
     while (batch.length < most) {
-      const message = this.#next();
+      const message = this.#source.receive();
       if (message === undefined) break;
       batch.push(message);
     }

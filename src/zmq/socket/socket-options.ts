@@ -32,7 +32,7 @@ export const OWN_OPTIONS = {
   Push: ["conflate"],
   Pull: ["conflate"],
   Dealer: ["routingId", "probeRouter", "conflate"],
-  Request: ["routingId", "probeRouter", "correlate", "relaxed"],
+  Request: ["routingId", "probeRouter", "correlate", "relaxed", "concurrent"],
   Reply: ["routingId"],
   Router: ["routingId", "probeRouter", "mandatory", "handover"],
   Publisher: ["conflate", "noDrop", "invertMatching", "subscriptionHighWaterBytes"],

@@ -249,3 +249,92 @@ test("two receives that wait on a REP are answered one request each", async (t) 
   await until(() => dealer.readable, "the answers");
   assert.deepEqual(text(dealer.tryReceive()), ["", "answer to 1"]);
 });
+
+test("8 callers of one REQ ask at once and each receives the reply to its own request, in whatever order they come", async (t) => {
+  const router = closing(t, new Router());
+  await router.bind("tcp://127.0.0.1:*");
+  const request = closing(t, new Request({ concurrent: 8 }));
+  request.connect(router.lastEndpoint!);
+  const answering = (async () => {
+    const asked: Buffer[][] = [];
+    while (asked.length < 8) asked.push(await router.receive());
+    for (const message of asked.toReversed()) await router.send(message);
+  })();
+  const ask = async (number: number): Promise<string> => {
+    await request.send(`${number}`);
+    return String((await request.receive())[0]);
+  };
+  const numbers = [1, 2, 3, 4, 5, 6, 7, 8];
+  assert.deepEqual(await Promise.all(numbers.map(ask)), numbers.map(String));
+  await answering;
+});
+
+test("a REQ with as many unanswered requests as it may have waits with the next; without `concurrent` that is one", async (t) => {
+  const make = inproc(t);
+  const router = make.router();
+  await router.bind("inproc://a");
+  const [two, one] = [make.request({ concurrent: 2 }), make.request()];
+  for (const each of [two, one]) each.connect("inproc://a");
+  assert.deepEqual(
+    [1, 2, 3].map((number) => two.trySend(`${number}`)),
+    ["sent", "sent", "EFSM"],
+  );
+  assert.deepEqual(
+    [1, 2].map((number) => one.trySend(`${number}`)),
+    ["sent", "EFSM"],
+  );
+  const third = two.send("3");
+  router.trySend(router.tryReceive()!);
+  assert.deepEqual(text(await two.receive()), ["1"]);
+  await third;
+});
+
+test("with `concurrent`, who gives up gives up its own request: the reply is skipped, others get theirs", async (t) => {
+  const make = inproc(t);
+  const router = make.router();
+  await router.bind("inproc://a");
+  const request = make.request({ concurrent: 3 });
+  request.connect("inproc://a");
+  for (const name of ["a", "b", "c"]) request.trySend(name);
+  const impatient = new AbortController();
+  const replies = [request.receive(), request.receive({ signal: impatient.signal }), request.receive()];
+  impatient.abort();
+  await assert.rejects(replies[1]!, { code: "ABORTED" });
+  const asked = [router.tryReceive()!, router.tryReceive()!, router.tryReceive()!];
+  for (const message of asked.toReversed()) router.trySend(message);
+  assert.deepEqual([text(await replies[0]), text(await replies[2])], [["a"], ["c"]]);
+});
+
+test("with `concurrent`, a peer that goes away fails the requests it was asked, and no others", async (t) => {
+  const make = inproc(t);
+  const [leaving, staying] = [make.router(), make.router()];
+  await leaving.bind("inproc://leaving");
+  await staying.bind("inproc://staying");
+  const request = make.request({ concurrent: 2 });
+  request.connect("inproc://leaving");
+  request.connect("inproc://staying");
+  for (const name of ["lost", "kept"]) request.trySend(name);
+  const replies = [request.receive(), request.receive()] as const;
+  await leaving.close();
+  await assert.rejects(replies[0], { code: "EHOSTUNREACH" });
+  staying.trySend(staying.tryReceive()!);
+  assert.deepEqual(text(await replies[1]), ["kept"]);
+});
+
+test("with `concurrent`, replies that wait for earlier ones are charged, and released when the socket closes", async (t) => {
+  const context = new Context();
+  const router = closing(t, new Router({ context }));
+  await router.bind("tcp://127.0.0.1:*");
+  const request = new Request({ context, concurrent: 2 });
+  request.connect(router.lastEndpoint!);
+  for (const name of ["first", "second"]) await request.send(name);
+  await router.receive();
+  const [id, number, delimiter] = await router.receive();
+  const reply = request.receive();
+  await router.send([id!, number!, delimiter!, Buffer.alloc(1_000_000)]);
+  await until(() => context.budget.bytes > 1_000_000, "the reply to be kept");
+  const unanswered = assert.rejects(reply, { code: "EAGAIN" });
+  await request.close();
+  await unanswered;
+  assert.ok(context.budget.bytes < 100_000, `${context.budget.bytes} bytes`);
+});
