@@ -36,6 +36,11 @@ const QUEUE: CommandGroup = {
     { name: "retry", summary: "retry dead tasks", load: async () => (await import("./queue/admin.ts")).retry },
     { name: "cancel", summary: "cancel tasks", load: async () => (await import("./queue/admin.ts")).cancel },
     { name: "promote", summary: "run delayed tasks now", load: async () => (await import("./queue/admin.ts")).promote },
+    {
+      name: "update",
+      summary: "change a task that has not begun",
+      load: async () => (await import("./queue/admin.ts")).update,
+    },
     { name: "remove", summary: "forget ended tasks", load: async () => (await import("./queue/admin.ts")).remove },
     {
       name: "drain",

@@ -24,7 +24,7 @@ export { readState, wireCounts } from "./tasks/state-words.ts";
 /** @internal */
 export { TASK_STATES } from "./tasks/life-cycle.ts";
 export { bytesCodec, type Codec, jsonCodec } from "./client/payload.ts";
-export { type AddOptions, type KnownTask, Queue, queue, type QueueOptions, Task } from "./client/queue.ts";
+export { type AddOptions, type KnownTask, Queue, queue, type QueueOptions, Task, type TaskUpdate } from "./client/queue.ts";
 export type { WaitFor } from "./client/wait-options.ts";
 export type { SyncMode } from "./stores/sqlite/sqlite-store.ts";
 export type { Store } from "./stores/store.ts";

@@ -54,6 +54,27 @@ async function onQueue(name: "pause" | "resume" | "drain", argv: readonly string
   });
 }
 
+export async function update(argv: readonly string[]): Promise<number> {
+  const command = clientFlags(flags("queue update", OPERATIONS.update.does))
+    .argument("<id>", "the task's id")
+    .option("--delay <duration>", "due so long from now; 0: at once")
+    .option("--priority <n>", "0 to 255, higher first")
+    .option("--body <body>", "another body");
+  if (!(await parse(command, argv))) return 0;
+  const options = command.opts<ClientFlags & { delay?: string; priority?: string; body?: string }>();
+  const { delay, priority, body } = options;
+  const [id] = command.processedArgs as [string];
+  return withClient(options, async (client, timeoutMs) => {
+    const changes = {
+      delayMs: delay === undefined ? undefined : Math.round(durationMs(delay, "--delay")),
+      priority: priority === undefined ? undefined : readCount(priority, "--priority"),
+    };
+    await client.operate("update", { id, ...changes }, { timeoutMs, body: body === undefined ? undefined : Buffer.from(body) });
+    print(options, { updated: id });
+    return 0;
+  });
+}
+
 export async function purge(argv: readonly string[]): Promise<number> {
   const command = clientFlags(flags("queue purge", "Deletes ended tasks of a queue"))
     .argument("<queue>", "the queue's name")

@@ -91,6 +91,16 @@ export type KnownTask<P, R> = TaskDetails & {
   readonly result?: R;
 };
 
+/** What may be changed of a task that has not begun. */
+export interface TaskUpdate<P> {
+  /** Due so long from now; 0: at once. */
+  readonly delay?: Duration | undefined;
+  /** 0 to 255; higher goes first. */
+  readonly priority?: number | undefined;
+  /** Its payload. */
+  readonly body?: P | undefined;
+}
+
 /** A task that was submitted. */
 export class Task<R = unknown> {
   /** Names it at all brokers. */
@@ -275,6 +285,17 @@ export class Queue<P = unknown, R = unknown> {
   /** Makes a delayed or retrying task, or all that pass, wait for a worker now. Returns and throws as `retry`. */
   async promote(which: string | TaskFilter, wait: WaitFor = {}): Promise<number> {
     return sum((await this.#operate("promote", which, wait)).map(({ promoted }) => promoted));
+  }
+
+  /**
+   * Changes a task that has not begun: `delay` from now, `priority`, its payload.
+   *
+   * @throws OperationError QUEUE_TASK_UNKNOWN, QUEUE_TASK_STATE (it has begun, or ended), QUEUE_BODY_TOO_LARGE, QUEUE_FULL
+   */
+  async update(id: string, { delay, priority, body }: TaskUpdate<P>, wait: WaitFor = {}): Promise<void> {
+    const delayMs = delay === undefined ? undefined : Math.round(durationMs(delay, "delay"));
+    const bytes = body === undefined ? undefined : await this.payload.encode(body);
+    await this.client.operate("update", { id, delayMs, priority }, { ...waitOptions(wait), body: bytes });
   }
 
   /** Forgets a task that has ended, or all that pass; a filter names a state. Returns and throws as `retry`. */

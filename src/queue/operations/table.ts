@@ -12,6 +12,7 @@ export const OPERATIONS = {
   retry: ofTasks.retry,
   cancel: ofTasks.cancel,
   promote: ofTasks.promote,
+  update: ofTasks.update,
   remove: ofTasks.remove,
   undo: ofTasks.undo,
   drain: ofTasks.drain,

@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { type HoldfastError, OperationError, UsageError } from "../../core/errors.ts";
 import { described, flag, listOf, object, optional, text, whole } from "../../core/schema.ts";
-import { UNDO_MS_MAX, UNDO_TASKS_MAX } from "../limits.ts";
+import { PRIORITY_MAX, TIME_MS_MAX, UNDO_MS_MAX, UNDO_TASKS_MAX } from "../limits.ts";
 import { unknownTask } from "../service/admin-commands.ts";
 import { readWhere } from "../service/body-filter.ts";
 import type { RowFilter } from "../service/task-scan.ts";
@@ -212,6 +212,26 @@ export const drain = operation({
   async handle({ service }, { queue, delayed = false }) {
     const states: readonly TaskState[] = delayed ? ["waiting", "delayed", "blocked", "retrying"] : ["waiting"];
     return { value: { removed: await service.adminCommands.drain({ queue, states }) } };
+  },
+});
+
+export const update = operation({
+  does: "Changes a task that has not begun: when it is due, its priority, its body",
+  right: "queue:manage",
+  destroys: false,
+  http: ["PATCH", "/tasks/{id}"],
+  input: object({
+    id: taskId,
+    delayMs: optional(described(whole(0, TIME_MS_MAX), "It is due so many ms from now; 0: it waits for a worker at once")),
+    priority: optional(whole(0, PRIORITY_MAX)),
+  }),
+  output: object({}, { open: true }),
+  body: "asked",
+  async handle({ service, ids }, { id, ...changes }, body) {
+    if (body === undefined && Object.values(changes).every((value) => value === undefined))
+      throw new UsageError("QUEUE_OPTIONS_INVALID", "Cannot update: nothing is to be changed");
+    await service.adminCommands.update(ids.number(id) ?? NONE, { ...changes, body });
+    return { value: {} };
   },
 });
 

@@ -3,7 +3,8 @@ import { type HoldfastError, OperationError } from "../../core/errors.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { ServiceContext } from "./service-context.ts";
 import type { Journal } from "./journal.ts";
-import { ID, NONE } from "../tasks/task-columns.ts";
+import { BODY_BYTES, ID, NONE } from "../tasks/task-columns.ts";
+import { decodeHead, encodeHead } from "../tasks/task-record.ts";
 import type { RemovedTasks } from "./removed-tasks.ts";
 import type { RowFilter } from "./task-scan.ts";
 import type { TaskSearch } from "./task-search.ts";
@@ -15,6 +16,15 @@ interface AdminParts {
   readonly outcomes: Outcomes;
   readonly search: TaskSearch;
   readonly removedTasks: RemovedTasks;
+  readonly bodyBytesMax: number;
+}
+
+/** What may be changed of a task. */
+export interface TaskUpdateRequest {
+  /** Due so many ms from now. */
+  readonly delayMs?: number | undefined;
+  readonly priority?: number | undefined;
+  readonly body?: Uint8Array | undefined;
 }
 
 export class AdminCommands {
@@ -25,6 +35,8 @@ export class AdminCommands {
 
   readonly #search: TaskSearch;
   readonly #removedTasks: RemovedTasks;
+  readonly #bodyBytesMax: number;
+  #updating: Promise<void> = Promise.resolve();
 
   constructor(context: ServiceContext, parts: AdminParts) {
     this.#context = context;
@@ -33,6 +45,7 @@ export class AdminCommands {
     this.#outcomes = parts.outcomes;
     this.#search = parts.search;
     this.#removedTasks = parts.removedTasks;
+    this.#bodyBytesMax = parts.bodyBytesMax;
   }
 
   /** @returns why not, or undefined; `settled` is called when it is on disk */
@@ -81,6 +94,57 @@ export class AdminCommands {
       );
     this.#journal.afterwards(settled);
     return undefined;
+  }
+
+  /**
+   * Changes a task that has not begun; resolves when that is on disk. One after the other: each reads what the one before wrote.
+   *
+   * @throws OperationError QUEUE_TASK_UNKNOWN, QUEUE_TASK_STATE, QUEUE_TASK_DAMAGED, QUEUE_BODY_TOO_LARGE, QUEUE_FULL
+   */
+  async update(id: number, { body, ...changes }: TaskUpdateRequest): Promise<void> {
+    // The frame that it lies in is not ours.
+    const own = body && Uint8Array.from(body);
+    const updating = this.#updating.then(() => this.#update(id, { ...changes, body: own }));
+    this.#updating = updating.catch(() => {});
+    await updating;
+  }
+
+  async #update(id: number, { delayMs, priority, body }: TaskUpdateRequest): Promise<void> {
+    const { store, bodies, nowMs, flush } = this.#context;
+    const stateMachine = this.#context.stateMachine();
+    if (stateMachine.find(id) === NONE) throw unknownTask();
+    const isRewritten = priority !== undefined || body !== undefined;
+    const [kept, read] = isRewritten
+      ? await Promise.all([store.inspect(id), body ?? store.read([id]).then(([old]) => old)])
+      : [];
+    const row = stateMachine.find(id);
+    if (row === NONE) throw unknownTask();
+    if (isRewritten && (!kept?.head || !read))
+      throw new OperationError("QUEUE_TASK_DAMAGED", "Cannot update: what the store keeps of the task is damaged");
+    if (body) this.#mustHaveRoom(row, body);
+    const dueMs = delayMs === undefined ? undefined : nowMs() + delayMs;
+    if (!stateMachine.change(row, { dueMs, priority, bodyBytes: body?.length }, nowMs()))
+      throw new OperationError("QUEUE_TASK_STATE", `Cannot update: the task is ${stateMachine.state(row)}`);
+    if (body) bodies.hold(id, body);
+    if (!isRewritten) this.#journal.changed(row);
+    else {
+      const head = decodeHead(kept!.head!);
+      this.#journal.rewritten(row, encodeHead({ ...head, priority: priority ?? head.priority }), read!);
+    }
+    await new Promise<void>((resolve) => {
+      this.#journal.afterwards(resolve);
+      flush();
+    });
+    bodies.trim(id);
+  }
+
+  #mustHaveRoom(row: number, body: Uint8Array): void {
+    const stateMachine = this.#context.stateMachine();
+    if (body.length > this.#bodyBytesMax)
+      throw new OperationError("QUEUE_BODY_TOO_LARGE", `Cannot update: a body has at most ${this.#bodyBytesMax} bytes`);
+    const more = body.length - stateMachine.table.u(row, BODY_BYTES);
+    if (more > 0 && stateMachine.isFull(stateMachine.queueOf(row), more, 0))
+      throw new OperationError("QUEUE_FULL", "Cannot update: the queue has no room for the longer body");
   }
 
   /** Does something to each task that passes. @returns to how many it could be done, once that is on disk */

@@ -28,6 +28,18 @@ export class BodyCache {
     this.#bytes += bytes;
   }
 
+  /** Until `trim` it is here in any case: what the store has of it is not this yet. */
+  hold(id: number, body: Uint8Array): void {
+    this.drop(id);
+    this.#bodies.set(id, owned(body));
+    this.#bytes += body.length + ENTRY_BYTES;
+  }
+
+  /** The store has it. */
+  trim(id: number): void {
+    if (this.#bytes > this.#bytesMax) this.drop(id);
+  }
+
   get(id: number): Uint8Array | undefined {
     return this.#bodies.get(id);
   }

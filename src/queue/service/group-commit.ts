@@ -160,7 +160,8 @@ export class GroupCommit {
     let count = 0;
     for (const commit of this.#waiting) {
       if (count > 0 && (ops + commit.ops.length > BATCH_OPS_MAX || bytes > BATCH_BYTES_MAX)) break;
-      for (const op of commit.ops) bytes += op.kind === "add" ? op.body.length : op.kind === "end" ? op.result.length : 0;
+      for (const op of commit.ops)
+        bytes += op.kind === "add" || op.kind === "rewrite" ? op.body.length : op.kind === "end" ? op.result.length : 0;
       ops += commit.ops.length;
       count += 1;
     }

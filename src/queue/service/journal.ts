@@ -42,6 +42,13 @@ export class Journal {
     this.#ops.push({ kind: "state", id: stateMachine.table.f(row, ID), state: encodeState(stateMachine.record(row)) });
   }
 
+  /** Its head, and perhaps its body, are others from now on. */
+  rewritten(row: number, head: Uint8Array, body: Uint8Array): void {
+    const stateMachine = this.#context.stateMachine();
+    const state = encodeState(stateMachine.record(row));
+    this.#ops.push({ kind: "rewrite", id: stateMachine.table.f(row, ID), head, state, body });
+  }
+
   /** The task ended. A dead one keeps its body; of the others the result is kept. */
   ended(row: number, state: EndedState, result: Uint8Array | undefined): void {
     const stateMachine = this.#context.stateMachine();

@@ -196,6 +196,7 @@ export class TaskService {
       outcomes,
       search: this.search,
       removedTasks: this.removedTasks,
+      bodyBytesMax: this.#bodyBytesMax,
     });
   }
 

@@ -70,6 +70,11 @@ export class FollowerState implements Standby {
         this.#stateMachine.forget(op.id);
         this.#restore(op);
         return;
+      case "rewrite":
+        if (this.#stateMachine.find(op.id) === NONE) return;
+        this.#stateMachine.forget(op.id);
+        this.#restore(op);
+        return;
       case "keep":
         if (this.#stateMachine.find(op.id) === NONE) this.#restore(op);
         return;

@@ -73,6 +73,9 @@ export class MemoryStore implements Store {
         this.#lastId = Math.max(this.#lastId, id);
         return;
       }
+      case "rewrite":
+        this.#change(op.id, (kept) => Object.assign(kept, { head: op.head, state: op.state, body: op.body.slice() }));
+        return;
       case "state":
         this.#change(op.id, (kept) => (kept.state = op.state));
         return;

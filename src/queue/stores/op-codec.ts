@@ -7,8 +7,8 @@ import { utf8 } from "../../core/bytes.ts";
 import { ProtocolError } from "../../core/errors.ts";
 import type { StoredTask, StoreOp } from "./store.ts";
 
-const KINDS = ["add", "state", "end", "remove", "note", "set", "unset", "keep"] as const;
-const [ADD, STATE, END, REMOVE, NOTE, SET, UNSET, KEEP] = [0, 1, 2, 3, 4, 5, 6, 7];
+const KINDS = ["add", "state", "end", "remove", "note", "set", "unset", "keep", "rewrite"] as const;
+const [ADD, STATE, END, REMOVE, NOTE, SET, UNSET, KEEP, REWRITE] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
 
 const decoder = new TextDecoder();
 
@@ -26,11 +26,12 @@ function encodeOp(writer: ByteWriter, op: StoreOp): void {
   switch (op.kind) {
     case "add":
     case "keep":
-      writer.u8(op.kind === "add" ? ADD! : KEEP!).f64(op.id);
+    case "rewrite":
+      writer.u8({ add: ADD!, keep: KEEP!, rewrite: REWRITE! }[op.kind]).f64(op.id);
       blob(writer, op.head);
       blob(writer, op.state);
       blob(writer, op.body);
-      if (op.kind === "add") return;
+      if (op.kind !== "keep") return;
       writer.u32(op.notes.length);
       for (const note of op.notes) blob(writer, utf8(note));
       return;
@@ -76,7 +77,7 @@ export function* decodeOps(bytes: Uint8Array): IterableIterator<StoreOp> {
   while (at < bytes.length) {
     const kind = KINDS[bytes[skip(1)]!];
     if (kind === undefined) throw corrupt();
-    if (kind === "add") yield { kind, id: number(), head: blob(), state: blob(), body: blob() };
+    if (kind === "add" || kind === "rewrite") yield { kind, id: number(), head: blob(), state: blob(), body: blob() };
     else if (kind === "state") yield { kind, id: number(), state: blob() };
     else if (kind === "end") yield { kind, id: number(), state: blob(), result: blob() };
     else if (kind === "remove") yield { kind, id: number() };

@@ -29,6 +29,14 @@ export type StoreOp =
   | { readonly kind: "state"; readonly id: number; readonly state: Uint8Array }
   /** It ended: its state anew, and its result in the place of its body. */
   | { readonly kind: "end"; readonly id: number; readonly state: Uint8Array; readonly result: Uint8Array }
+  /** A task that has not begun has another head, state and body; its errors stay. Harmless when it is not there. */
+  | {
+      readonly kind: "rewrite";
+      readonly id: number;
+      readonly head: Uint8Array;
+      readonly state: Uint8Array;
+      readonly body: Uint8Array;
+    }
   /** Removed, with body, result and errors. Harmless when it is not there. */
   | { readonly kind: "remove"; readonly id: number }
   /** One more of its errors (attempt-error.ts). Harmless when it is not there. */

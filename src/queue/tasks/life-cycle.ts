@@ -41,6 +41,7 @@ export const DEAD_REASONS = ["attempts", "expired", "lost", "damaged", "parent"]
 /** What can happen to a task. */
 export type TaskEvent =
   | "due"
+  | "delay"
   | "unblock"
   | "lease"
   | "finish"
@@ -55,7 +56,7 @@ export type TaskEvent =
   | "redriveBlocked";
 
 export const NEXT: Readonly<Record<TaskState, Partial<Record<TaskEvent, TaskState>>>> = {
-  waiting: { lease: "active", cancel: "cancelled", expire: "dead", damage: "dead" },
+  waiting: { lease: "active", delay: "delayed", cancel: "cancelled", expire: "dead", damage: "dead" },
   delayed: { due: "waiting", cancel: "cancelled", expire: "dead" },
   blocked: { unblock: "delayed", cancel: "cancelled", expire: "dead", bury: "dead" },
   active: {

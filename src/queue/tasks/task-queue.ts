@@ -245,6 +245,14 @@ export class ReadyQueue {
     this.#unbound(before);
   }
 
+  /** A row that is in no list has another priority from now on. */
+  prioritize(row: number, priority: number): void {
+    const before = this.#groupQueues.get(this.#table.u(row, GROUP_QUEUE));
+    if (before.priority === priority) return;
+    this.bind(row, before.group.key, { priority, isSuspect: before.isOfSuspects });
+    this.#unbound(before);
+  }
+
   #unbound(groupQueue: GroupQueue): void {
     groupQueue.rows -= 1;
     if (groupQueue.rows > 0) return;

@@ -239,6 +239,43 @@ export class TaskStateMachine extends Recovery {
     return true;
   }
 
+  /**
+   * Changes a task that has not begun: when it is due, its priority, how long its body is. Nothing is told: the caller writes it.
+   *
+   * @returns false when it has begun, or ended
+   */
+  change(
+    row: number,
+    {
+      dueMs,
+      priority,
+      bodyBytes,
+    }: { dueMs?: number | undefined; priority?: number | undefined; bodyBytes?: number | undefined },
+    nowMs: number,
+  ): boolean {
+    const state = this.state(row);
+    if (state !== "waiting" && state !== "delayed" && state !== "blocked") return false;
+    const queue = this.queueOf(row);
+    if (state === "waiting") this.#unready(row, queue);
+    if (priority !== undefined) queue.ready.prioritize(row, priority);
+    if (bodyBytes !== undefined) {
+      this.account(queue, bodyBytes - this.table.u(row, BODY_BYTES));
+      this.table.setU(row, BODY_BYTES, bodyBytes);
+    }
+    if (dueMs !== undefined) {
+      this.#leaveWall(row);
+      this.table.setF(row, AT, dueMs);
+    }
+    const isLater = dueMs !== undefined && dueMs > nowMs;
+    if (state === "waiting" && isLater) this.move(row, queue, "delay");
+    if (state === "waiting" && !isLater) {
+      queue.ready.push(row, { returned: true });
+      this.#listener.ready(queue);
+    } else if (state !== "blocked" && isLater) this.scheduleDue(row);
+    else if (state === "delayed" && dueMs !== undefined) this.#comeDue(row, queue, nowMs);
+    return true;
+  }
+
   /** Forgets an ended task. */
   remove(row: number): void {
     const state = this.state(row);

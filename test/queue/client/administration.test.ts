@@ -178,3 +178,26 @@ test("schedules are made, replaced, listed with their next runs, and removed", a
   assert.equal(await jobs.schedules.remove("nightly"), false);
   assert.deepEqual(await jobs.schedules.next("nightly"), []);
 });
+
+test("a task that has not begun is changed, and a worker gets what it was changed to", async () => {
+  const jobs = fresh();
+  await jobs.pause();
+  const tasks = await jobs.addMany([{ n: 1 }, { n: 2 }, { n: 3 }]);
+  const [first, second, third] = tasks.map(({ id }) => id) as [string, string, string];
+  await Promise.all([jobs.update(second, { priority: 9 }), jobs.update(second, { body: { n: 20 } })]);
+  await jobs.update(third, { delay: "1h" });
+  const later = await jobs.add({ n: 4 }, { delay: "1h" });
+  await jobs.update(later.id, { delay: 0, body: { n: 40 } });
+  const told = (await jobs.get(second))!;
+  assert.deepEqual([told.priority, told.payload, told.state], [9, { n: 20 }, "waiting"]);
+  assert.equal((await jobs.get(third))!.state, "delayed");
+  const ran: number[] = [];
+  const working = worker(jobs, ({ n }) => Promise.resolve(String(ran.push(n))), { signals: [] });
+  await jobs.resume();
+  await Promise.all([first, second, later.id].map((id) => jobs.task(id).result()));
+  assert.deepEqual(ran, [20, 1, 40]);
+  await assert.rejects(jobs.update(first, { priority: 1 }), { code: "QUEUE_TASK_STATE" });
+  await assert.rejects(jobs.update(third, {}), { code: "QUEUE_OPTIONS_INVALID" });
+  await assert.rejects(jobs.update(third, { priority: 256 }), { code: "QUEUE_OPTIONS_INVALID" });
+  await working.close();
+});

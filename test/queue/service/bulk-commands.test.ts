@@ -5,7 +5,7 @@ import { errorFingerprint, errorKind, showFingerprint } from "../../../src/queue
 import type { EndedState } from "../../../src/queue/tasks/life-cycle.ts";
 import { ID } from "../../../src/queue/tasks/task-columns.ts";
 import { MemoryStore } from "../../../src/queue/stores/memory-store.ts";
-import { Rig, settle } from "./task-service-rig.ts";
+import { bytes, Rig, settle, text } from "./task-service-rig.ts";
 
 const DECLINED = (card: number): string => `CardError: card ${card} was declined\n    at charge (/srv/pay.js:${card}:1)`;
 const TIMEOUT = (ms: number): string => `Error: no answer of db-${ms}.internal within ${ms} ms`;
@@ -125,4 +125,23 @@ test("more than may come back at once ends the time of what was removed first", 
   }
   assert.equal(await removedTasks.undo(keys[0]!), undefined);
   assert.equal(await removedTasks.undo(keys[2]!), 1000);
+});
+
+test("what was changed of a task is there after a restart, and its bytes are counted", async () => {
+  const store = new MemoryStore();
+  const rig = await Rig.open(store);
+  const [first, second] = await rig.addMany(["one", "two"]);
+  await rig.service.adminCommands.update(first!, { priority: 7, body: bytes("a longer one") });
+  await rig.service.adminCommands.update(second!, { delayMs: 60_000 });
+  rig.service.stateMachine.audit();
+  const again = await Rig.open(store);
+  again.service.stateMachine.audit();
+  const view = (id: number) => again.service.view(again.service.stateMachine.find(id));
+  assert.deepEqual([view(first!).priority, view(first!).bodyBytes, view(second!).state], [7, 12, "delayed"]);
+  const worker = again.worker();
+  await settle();
+  assert.deepEqual(
+    worker.tasks.map(({ body }) => text(body)),
+    ["a longer one"],
+  );
 });

@@ -131,6 +131,32 @@ export function storeConformance({ name, skip = false, make }: StoreMaker): void
     await reopened.close();
   });
 
+  fact("a task that is rewritten has another head, state and body, and its errors", async (store, again) => {
+    const rewrite = (id: number, body: string): StoreOp => {
+      return { kind: "rewrite", id, head: bytes(`new ${id}`), state: bytes("r"), body: bytes(body) };
+    };
+    await store.open();
+    await store.write([add(1, "a"), add(2, "b".repeat(100_000)), { kind: "note", id: 1, note: "failed once" }]);
+    await store.write([
+      rewrite(1, "a".repeat(100_000)),
+      rewrite(2, "short"),
+      rewrite(99, "none"),
+      add(3, "c"),
+      rewrite(3, "d"),
+    ]);
+    assert.deepEqual(await texts(store, [1, 2, 3]), ["a".repeat(100_000), "short", "d"]);
+    assert.equal(await store.inspect(99), undefined);
+    assert.deepEqual((await store.inspect(1))!.notes, ["failed once"]);
+    await store.close();
+    const reopened = again();
+    await reopened.open();
+    assert.deepEqual(
+      (await all(reopened)).map(({ id, head, state }) => [id, head, state]),
+      [1, 2, 3].map((id) => [id, `new ${id}`, "r"]),
+    );
+    await reopened.close();
+  });
+
   fact("errors are kept in order, the last twenty of them, and go with their task", async (store) => {
     await store.open();
     await store.write([add(1, "a")]);

@@ -239,7 +239,8 @@ function stackOf(error: unknown): string {
 function bytesOf(ops: readonly StoreOp[]): number {
   let bytes = 0;
   for (const op of ops) {
-    if (op.kind === "add" || op.kind === "keep") bytes += 21 + op.head.length + op.state.length + op.body.length;
+    if (op.kind === "add" || op.kind === "keep" || op.kind === "rewrite")
+      bytes += 21 + op.head.length + op.state.length + op.body.length;
     else if (op.kind === "end") bytes += 17 + op.state.length + op.result.length;
     if (op.kind === "keep") for (const note of op.notes) bytes += 4 + note.length;
   }

@@ -38,13 +38,19 @@ export class PendingOps {
         this.#bytes += op.name.length + (op.value?.length ?? 0);
         this.#replace(this.#settings, op.name, op);
         return;
-      case "keep":
-        if (this.#added.has(op.id)) return;
+      case "rewrite":
+      case "keep": {
+        const at = this.#added.get(op.id);
+        if (at !== undefined) {
+          if (op.kind === "rewrite") this.#ops[at] = { ...op, kind: "add" };
+          return;
+        }
         this.#bytes += op.head.length + op.body.length;
         // What comes after it stays after it: before it the task may not have been there.
         this.#changed.delete(op.id);
         this.#ops.push(op);
         return;
+      }
       case "note":
         this.#ops.push(op);
     }

@@ -264,6 +264,9 @@ export class Database {
       case "keep":
         this.#keep(op);
         return;
+      case "rewrite":
+        this.#rewrite(op);
+        return;
       case "state":
         this.#run("UPDATE task SET state = ?, state_sum = ? WHERE id = ?", op.state, sumOf(op.state, op.id), op.id);
         return;
@@ -288,6 +291,13 @@ export class Database {
     if (this.#get("SELECT 1 FROM task WHERE id = ?", op.id) !== undefined) return;
     this.#run(ADD, ...this.#addRow(op));
     for (const note of op.notes) this.#addError(op.id, note);
+  }
+
+  #rewrite({ id, head, state, body }: Extract<StoreOp, { kind: "rewrite" }>): void {
+    if (this.#get("SELECT 1 FROM task WHERE id = ?", id) === undefined) return;
+    if (this.#hasBig) this.#run("DELETE FROM big WHERE id = ?", id);
+    const sql = "UPDATE task SET head = ?, state = ?, body = ?, head_sum = ?, state_sum = ?, body_sum = ? WHERE id = ?";
+    this.#run(sql, head, state, this.#inline(id, body), sumOf(head, id), sumOf(state, id), sumOf(body, id), id);
   }
 
   #addRow({ id, head, state, body }: Extract<StoreOp, { kind: "add" | "keep" }>): (number | Uint8Array | null)[] {

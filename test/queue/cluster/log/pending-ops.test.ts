@@ -19,7 +19,7 @@ async function state(batches: readonly (readonly StoreOp[])[]): Promise<unknown>
 }
 
 const op: fc.Arbitrary<StoreOp> = fc
-  .record({ id: fc.integer({ min: 1, max: 4 }), text: fc.string({ maxLength: 3 }), kind: fc.integer({ min: 0, max: 6 }) })
+  .record({ id: fc.integer({ min: 1, max: 4 }), text: fc.string({ maxLength: 3 }), kind: fc.integer({ min: 0, max: 7 }) })
   .map(({ id, text, kind }): StoreOp => {
     const [head, value] = [bytes(`h${id}`), bytes(text)];
     switch (kind) {
@@ -35,6 +35,8 @@ const op: fc.Arbitrary<StoreOp> = fc
         return { kind: "note", id, note: text };
       case 5:
         return { kind: "remove", id };
+      case 6:
+        return { kind: "rewrite", id, head: bytes(`r${text}`), state: value, body: value };
       default:
         return { kind: "set", name: `n${id}`, value: text === "" ? undefined : text };
     }
