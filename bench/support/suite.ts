@@ -30,6 +30,17 @@ export const SUITE: readonly Entry[] = [
     peers: ["memcached", ...NODE_CLIENTS],
   },
   {
+    id: "cache-copies",
+    bench: "cache-copies",
+    args: ["--rounds", "5", "--ms", "500", "--seconds", "20"],
+    title: "The cache client's copies",
+    text:
+      "On four memcached servers: what a set and a get cost the client with and without copies, how many hits are lost in the three " +
+      "seconds after one server is killed, and how many loaders of one key three processes run at a time while it is, with a hundred " +
+      "callers each of twenty keys that live for a second or two. The lease's time is ten seconds from the kill.",
+    peers: ["memcached"],
+  },
+  {
     id: "cache-server",
     bench: "cache-server",
     args: ["--rounds", "5", "--seconds", "1"],

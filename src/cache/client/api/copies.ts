@@ -4,6 +4,7 @@
  * may (CACHE_PARTIAL). What one server alone can decide (cas, incr, leases) is decided by the first owner that is not ejected, and the copies are
  * deleted with it, in the same tick.
  */
+import type { Clock } from "../../../core/clock.ts";
 import { HoldfastError, OperationError, codeOf } from "../../../core/errors.ts";
 import {
   GetManyOperation,
@@ -15,6 +16,8 @@ import {
 import type { Codec } from "../operations/codec.ts";
 import {
   CommandOperation,
+  type CacheOperation,
+  type CallTimes,
   type CommandFields,
   type CommandVerb,
   type OperationOwner,
@@ -65,8 +68,8 @@ export class Copies {
     const readers = dispatch.pool.readers(wireKey);
     for (const [turn, poolServer] of readers.entries()) {
       try {
-        const found = await turns.take(poolServer, readers.length - turn, (rest) =>
-          this.#get(poolServer, verb, wireKey, codec, read, rest),
+        const found = await turns.take(poolServer, readers.length - turn, (times) =>
+          this.#get(poolServer, verb, wireKey, codec, read, options, times),
         );
         answered = true;
         if (found === undefined) continue;
@@ -102,8 +105,8 @@ export class Copies {
       const rest = [...readers].filter(([key]) => !found.has(key)).map(([key, owners]) => [key, owners[turn]] as const);
       const asking = [...byServer(dispatch, rest)].map(async ([poolServer, serverKeys]) => {
         try {
-          const values = await turns.take(poolServer, dispatch.pool.copies - turn, (left) =>
-            this.#getMany(poolServer, verb, serverKeys, codec, read, left),
+          const values = await turns.take(poolServer, dispatch.pool.copies - turn, (times) =>
+            this.#getMany(poolServer, verb, serverKeys, codec, read, options, times),
           );
           for (const key of serverKeys.keys) answered.add(key);
           for (const [key, value] of values) found.set(key, value);
@@ -124,24 +127,54 @@ export class Copies {
    *
    * @throws OperationError CACHE_PARTIAL when some confirm it and some do not; what the first failed with when none does
    */
-  async everywhere<T>(
+  everywhere<T>(
     verb: CommandVerb,
-    wireKey: string,
+    key: Key,
     options: CallOptions | undefined,
     reader: () => ReplyReader<T>,
     missed: T,
     fields: (poolServer: PoolServer | undefined) => CommandFields,
-  ): Promise<OwnerAnswer<T>[]> {
-    const owners = this.#dispatch.pool.owners(wireKey);
-    const asked: readonly (PoolServer | undefined)[] = owners.some(({ usable }) => usable) ? owners : [undefined];
-    const sent = asked.map((poolServer) => ({ poolServer, fields: fields(poolServer) }));
-    const answers = await Promise.allSettled(
-      sent.map((each) => this.#send(each.poolServer, verb, wireKey, options, reader(), missed, each.fields)),
-    );
-    const confirmed = answers.filter(({ status }) => status === "fulfilled").length;
-    return answers.map((answer, index) => {
-      if (answer.status === "rejected") throw confirmed === 0 ? answer.reason : partial(answer.reason);
-      return { poolServer: asked[index], answer: answer.value };
+  ): Promise<readonly OwnerAnswer<T>[]> {
+    return new Promise((resolve, reject) => {
+      const dispatch = this.#dispatch;
+      const wireKey = dispatch.toWireKey(key);
+      const owners = dispatch.pool.owners(wireKey);
+      const asked: readonly (PoolServer | undefined)[] = owners.some(({ usable }) => usable) ? owners : [undefined];
+      const sent = asked.map((poolServer) => fields(poolServer)); // what cannot be sent is refused before anything is
+      const times = dispatch.limits.times(options);
+      const answers: OwnerAnswer<T>[] = Array.from({ length: asked.length });
+      let confirmed = 0;
+      let open = asked.length;
+      let failure: HoldfastError | undefined;
+      const settle = (): void => {
+        open -= 1;
+        if (open > 0) return;
+        if (failure) reject(confirmed === 0 ? failure : partial(failure));
+        else resolve(answers);
+      };
+      for (const [index, poolServer] of asked.entries()) {
+        const answered = (answer: T): void => {
+          answers[index] = { poolServer, answer };
+          confirmed += 1;
+          settle();
+        };
+        const failed = (error: HoldfastError): void => {
+          failure ??= error;
+          settle();
+        };
+        const operation = new CommandOperation(
+          verb,
+          wireKey,
+          dispatch,
+          times,
+          sent[index]!,
+          reader(),
+          missed,
+          answered,
+          failed,
+        );
+        this.#submit(poolServer, operation, options);
+      }
     });
   }
 
@@ -195,11 +228,10 @@ export class Copies {
     wireKey: string,
     codec: Codec<unknown>,
     read: ValueReader<T>,
-    options: CallOptions,
+    options: CallOptions | undefined,
+    times: CallTimes,
   ): Promise<T | undefined> {
-    const { limits } = this.#dispatch;
     return new Promise((resolve, reject) => {
-      const times = limits.times(options);
       const operation = new GetOperation(verb, wireKey, this.#attempts, times, codec, read, resolve, reject);
       this.#dispatch.submit(poolServer, operation, options);
     });
@@ -211,13 +243,13 @@ export class Copies {
     serverKeys: ServerKeys<K>,
     codec: Codec<unknown>,
     read: ValueReader<T>,
-    options: CallOptions,
+    options: CallOptions | undefined,
+    times: CallTimes,
   ): Promise<Map<K, T>> {
     return new Promise((resolve, reject) => {
       const result = new GetManyResult<K, T>(resolve, reject);
       for (const key of serverKeys.keys) result.expect(key);
       result.open = 1;
-      const times = this.#dispatch.limits.times(options);
       const operation = new GetManyOperation(verb, serverKeys, this.#attempts, times, codec, read, result);
       this.#dispatch.submit(poolServer, operation, options);
     });
@@ -236,37 +268,38 @@ export class Copies {
     return new Promise((resolve, reject) => {
       const times = dispatch.limits.times(options);
       const operation = new CommandOperation(verb, wireKey, dispatch, times, fields, reader, missed, resolve, reject);
-      if (poolServer?.usable === false) {
-        operation.server = poolServer.server.name;
-        operation.fail(new OperationError("CACHE_UNREACHABLE", `${poolServer.server.name} is ejected`));
-      } else dispatch.submit(poolServer, operation, options);
+      this.#submit(poolServer, operation, options);
     });
+  }
+
+  #submit(poolServer: PoolServer | undefined, operation: CacheOperation, options: CallOptions | undefined): void {
+    if (poolServer?.usable === false) {
+      operation.server = poolServer.server.name;
+      operation.fail(new OperationError("CACHE_UNREACHABLE", `${poolServer.server.name} is ejected`));
+    } else this.#dispatch.submit(poolServer, operation, options);
   }
 }
 
 /** The turns of a call's owners: each has its share of the time that is left, and is measured by what it takes of it: all, if it fails. */
 class Turns {
-  readonly #dispatch: Dispatch;
-  readonly #options: CallOptions | undefined;
+  readonly #clock: Clock;
   readonly #deadlineMs: number;
 
-  constructor(dispatch: Dispatch, options: CallOptions | undefined) {
-    this.#dispatch = dispatch;
-    this.#options = options;
-    this.#deadlineMs = dispatch.limits.times(options).deadlineMs;
+  constructor({ clock, limits }: Dispatch, options: CallOptions | undefined) {
+    this.#clock = clock;
+    this.#deadlineMs = limits.times(options).deadlineMs;
   }
 
   /** @param left owners that have not been asked, this one included */
-  async take<T>(poolServer: PoolServer, left: number, ask: (options: CallOptions) => Promise<T>): Promise<T> {
-    const { clock } = this.#dispatch;
-    const startMs = clock.now();
-    const timeoutMs = Math.max(0, this.#deadlineMs - startMs) / left;
+  async take<T>(poolServer: PoolServer, left: number, ask: (times: CallTimes) => Promise<T>): Promise<T> {
+    const startedMs = this.#clock.now();
+    const deadlineMs = startedMs + Math.max(0, this.#deadlineMs - startedMs) / left;
     try {
-      const answer = await ask({ ...this.#options, timeout: timeoutMs });
-      poolServer.took(clock.now() - startMs);
+      const answer = await ask({ startedMs, deadlineMs });
+      poolServer.took(this.#clock.now() - startedMs);
       return answer;
     } catch (error) {
-      poolServer.took(timeoutMs); // a server that refuses at once is no fast one
+      poolServer.took(deadlineMs - startedMs); // a server that refuses at once is no fast one
       throw error;
     }
   }

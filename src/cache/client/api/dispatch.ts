@@ -215,27 +215,27 @@ export class Dispatch implements OperationOwner {
       });
     if (effect === "read") return send();
     if (effect === "first" || this.pool.copies === 1) return this.#change(key, send);
-    return this.#change(key, () => this.copies.alone(this.toWireKey(key), options, send));
+    return this.#change(key, async () => this.copies.alone(this.toWireKey(key), options, send));
   }
 
   /** A command that changes an item, to all its servers: their answers, the first's first. @throws OperationError CACHE_PARTIAL */
-  async commandAll<T>(
+  commandAll<T>(
     verb: CommandVerb,
     key: Key,
     options: CallOptions | undefined,
     reader: () => ReplyReader<T>,
     missed: T,
     fields: (poolServer: PoolServer | undefined) => CommandFields,
-  ): Promise<OwnerAnswer<T>[]> {
+  ): Promise<readonly OwnerAnswer<T>[]> {
     if (this.limits.starting) {
       return this.limits.onceStarted(options, (rest) => this.commandAll(verb, key, rest, reader, missed, fields));
     }
-    if (this.pool.copies > 1) {
-      const wireKey = this.toWireKey(key);
-      return this.#change(key, () => this.copies.everywhere(verb, wireKey, options, reader, missed, fields));
+    if (this.pool.copies === 1) {
+      let poolServer: PoolServer | undefined;
+      const sent = (owner: PoolServer | undefined): CommandFields => fields((poolServer = owner));
+      return this.command(verb, key, options, reader(), missed, sent).then((answer) => [{ poolServer, answer }]);
     }
-    const poolServer = this.pool.route(this.toWireKey(key));
-    return [{ poolServer, answer: await this.command(verb, key, options, reader(), missed, fields) }];
+    return this.#change(key, () => this.copies.everywhere(verb, key, options, reader, missed, fields));
   }
 
   /** The connection that the answers for a key come from now: a version that it told is worth nothing on another. */

@@ -304,8 +304,9 @@ export class Fetcher {
     if (!lease) return lease;
     const renew = async (last: ToldVersion): Promise<ToldVersion | undefined> => {
       const renewed = await put(last);
+      // Somebody deleted or stored, or may have: who comes now asks the server.
+      if (!renewed) dispatch.flights.delete(wireKey);
       if (renewed === undefined) return last; // no answer: it is tried again while the placeholder lives
-      if (!renewed) dispatch.flights.delete(wireKey); // somebody deleted or stored: who comes now computes anew
       return renewed || undefined;
     };
     return new RenewedLease(this.#clock, lease, renew, signal);

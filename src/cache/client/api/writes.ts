@@ -11,7 +11,17 @@ import type { CallOptions, CountOptions, StoreOptions } from "./cache-client-opt
 import { casOutcome, counter, foundOrNot, gatReply, metaDone, storedOrNot, type CasOutcome } from "./command-replies.ts";
 import type { Dispatch } from "./dispatch.ts";
 import type { Key } from "./key.ts";
-import { invalidation, isItem, isPlaceholder, leaseDropped, leasedStore, type Look, type SeenVersion } from "./lease.ts";
+import {
+  invalidation,
+  isItem,
+  isPlaceholder,
+  leaseDropped,
+  leasedRead,
+  leasedReply,
+  leasedStore,
+  type Look,
+  type SeenVersion,
+} from "./lease.ts";
 import { NO_VERSIONS, type ServerVersions } from "./tags.ts";
 import type { Ttl } from "./ttl.ts";
 
@@ -135,19 +145,18 @@ export class Writes {
 
   /** gat: the value, with a new end. */
   async getAndTouch<T>(key: Key, ttl: Ttl, codec: Codec<unknown>, options: CallOptions | undefined): Promise<T | undefined> {
-    const later = this.#dispatch.limits.later(options);
-    const wireKey = this.#dispatch.toWireKey(key);
-    const items = await this.#dispatch.commandAll("gat", key, options, gatReply, undefined, (poolServer) => ({
+    const dispatch = this.#dispatch;
+    const answers = await dispatch.commandAll("gat", key, options, gatReply, undefined, (poolServer) => ({
       exptime: this.#newEnd(poolServer, ttl),
     }));
-    for (const { poolServer, answer: item } of items) {
+    for (const { poolServer, answer: item } of answers) {
       if (!item) continue;
       const tags = tagsOf(item.bytes, item.flags);
-      if (tags && !(await this.#dispatch.tags.areCurrent(poolServer!.server.name, tags, later()))) continue;
-      this.#dispatch.countReads(1, 0);
-      return this.#dispatch.decode(wireKey, item, codec) as T | undefined;
+      if (tags && !(await dispatch.tags.areCurrent(poolServer!.server.name, tags, options))) continue;
+      dispatch.countReads(1, 0);
+      return dispatch.decode(dispatch.toWireKey(key), item, codec) as T | undefined;
     }
-    this.#dispatch.countReads(0, 1);
+    dispatch.countReads(0, 1);
     return undefined;
   }
 
@@ -215,19 +224,26 @@ export class Writes {
       if (await this.#dispatch.command("add", key, later(), storedOrNot, false, stored, "first")) return true;
       const met = await this.#look(key, later());
       if (attempt === ATTEMPTS_MAX) return false;
-      if (isItem(met) && met.tagged && (await this.#dropInvalid(key, met, later()))) continue;
+      if (isItem(met) && met.tagged && (await this.#dropInvalid(key, later()))) continue;
       if (!isNoItem(met)) return false;
       if (isPlaceholder(met) && (await this.#storeOver(met, key, later(), stored))) return true;
     }
   }
 
-  /** Deletes an item whose tags were invalidated; false for one that counts. */
-  async #dropInvalid(key: Key, seen: SeenVersion, options: CallOptions): Promise<boolean> {
+  /** Deletes an item whose tags were invalidated; false for one that counts. The read may take the turn to compute it anew. */
+  async #dropInvalid(key: Key, options: CallOptions): Promise<boolean> {
     const dispatch = this.#dispatch;
-    const found = await dispatch.lookup("get", key, bytes as Codec<unknown>, () => true, options);
-    if (found) return false;
-    await dispatch.command("meta", key, options, metaDone, false, () => leaseDropped(dispatch.toWireKey(key), seen));
-    return true;
+    const wireKey = dispatch.toWireKey(key);
+    const server = dispatch.pool.route(wireKey)?.server.name ?? "";
+    const request = leasedRead(wireKey, { recacheS: 0 });
+    const met = await dispatch.errand(wireKey, leasedReply(bytes as Codec<unknown>, server), undefined, request, options);
+    if (met?.tags && !(await dispatch.tags.areCurrent(server, met.tags, options))) {
+      const only = { cas: met.cas, connection: dispatch.connectionOf(wireKey) };
+      await dispatch.command("meta", key, options, metaDone, false, () => leaseDropped(wireKey, only));
+      return true;
+    }
+    if (met?.won && !met.held) dispatch.turnTaken(wireKey, met.cas, server);
+    return false;
   }
 
   #storeOver(placeholder: SeenVersion, key: Key, options: CallOptions, stored: FieldsAt): Promise<boolean> {

@@ -75,15 +75,23 @@ class HashRing implements Placement {
   readonly #points: Uint32Array;
   readonly #owners: Uint16Array;
   readonly #hash: (key: string) => number;
+  /** The last key and its hash: the owners of one key are picked one after the other. */
+  #key = "";
+  #hashed = 0;
 
   constructor(points: readonly RingPoint[], hash: (key: string) => number) {
     this.#points = Uint32Array.from(points, ({ at }) => at);
     this.#owners = Uint16Array.from(points, ({ owner }) => owner);
     this.#hash = hash;
+    this.#hashed = hash("");
   }
 
   pick(key: string, isUsable?: IsUsable): number {
-    const hash = this.#hash(key);
+    if (key !== this.#key) {
+      this.#key = key;
+      this.#hashed = this.#hash(key);
+    }
+    const hash = this.#hashed;
     const points = this.#points;
     let low = 0;
     let high = points.length;

@@ -57,6 +57,8 @@ export class PoolServer {
   readonly server: ServerAddress;
   /** True for the spare servers that stand in for dead ones. */
   readonly gutter: boolean;
+  /** What it fails together with; alone, where its address names no zone. */
+  readonly zone: string;
   readonly #settings: PoolServerSettings;
   readonly #clock: Clock;
   readonly #health: Health;
@@ -85,6 +87,7 @@ export class PoolServer {
   constructor(server: ServerAddress, settings: PoolServerSettings, gutter: boolean) {
     this.server = server;
     this.gutter = gutter;
+    this.zone = server.zone === undefined ? `server ${server.name}` : `zone ${server.zone}`;
     this.#settings = settings;
     this.#clock = settings.clock;
     this.#health = new Health(settings.health, settings.random);

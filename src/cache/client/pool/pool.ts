@@ -78,7 +78,7 @@ export class Pool {
     this.#poolServers = servers.map(
       (server) => old.get(server.name) ?? new PoolServer(server, this.#settings.poolServer, false),
     );
-    this.#zones = new Set(this.#poolServers.map(zoneOf)).size;
+    this.#zones = new Set(this.#poolServers.map(({ zone }) => zone)).size;
     for (const { name } of servers) old.delete(name);
     const removed = [...old.values()];
     for (const poolServer of removed) {
@@ -92,14 +92,14 @@ export class Pool {
     if (!this.#placement) return [];
     const key = placementKey(wireKey);
     const poolServers = this.#poolServers;
-    const owners: PoolServer[] = [];
+    const owners = [poolServers[this.#placement.pick(key)]!];
     const count = Math.min(this.#settings.copies, poolServers.length);
     while (owners.length < count) {
       // Where an owner is in each zone already, the next is any.
       const inNewZone = owners.length < this.#zones;
       const next = this.#placement.pick(key, (index) => {
-        const candidate = poolServers[index]!;
-        return !owners.some((owner) => owner === candidate || (inNewZone && zoneOf(owner) === zoneOf(candidate)));
+        const { zone } = poolServers[index]!;
+        return !owners.some((owner) => owner === poolServers[index] || (inNewZone && owner.zone === zone));
       });
       owners.push(poolServers[next]!);
     }
@@ -108,12 +108,16 @@ export class Pool {
 
   /** Those of a key's owners that are not ejected, in the order in which a read asks them. */
   readers(wireKey: string): readonly PoolServer[] {
-    const { zone, random } = this.#settings;
     const usable = this.owners(wireKey).filter((owner) => owner.usable);
-    const isNear = (owner: PoolServer): number => (owner.server.zone === zone && zone !== undefined ? 0 : 1);
-    usable.sort((a, b) => isNear(a) - isNear(b) || a.latencyMs - b.latencyMs);
-    const explores = usable.length > 1 && isNear(usable[0]!) === isNear(usable[1]!) && random() < EXPLORED_SHARE;
-    return explores ? [usable[1]!, usable[0]!, ...usable.slice(2)] : usable;
+    if (usable.length < 2) return usable;
+    usable.sort((a, b) => this.#distance(a) - this.#distance(b) || a.latencyMs - b.latencyMs);
+    const [first, second, ...others] = usable as [PoolServer, PoolServer, ...PoolServer[]];
+    const explores = this.#distance(first) === this.#distance(second) && this.#settings.random() < EXPLORED_SHARE;
+    return explores ? [second, first, ...others] : usable;
+  }
+
+  #distance({ server }: PoolServer): number {
+    return server.zone !== undefined && server.zone === this.#settings.zone ? 0 : 1;
   }
 
   /** The owners of a key beside the one that answers for it; none where no owner can be asked. */
@@ -153,9 +157,4 @@ export class Pool {
   close(error: HoldfastError): void {
     for (const poolServer of [...this.#poolServers, ...this.#gutter]) poolServer.close(error);
   }
-}
-
-/** A server without a zone fails alone. */
-function zoneOf({ server }: PoolServer): string {
-  return server.zone === undefined ? `server ${server.name}` : `zone ${server.zone}`;
 }

@@ -167,6 +167,14 @@ test("all that is stored needs an end, and copies go with whenDown: miss alone",
     () => cache.fetch("k", () => assert.fail("refused before the loader runs")),
   ] as (() => Promise<unknown>)[])
     await assert.rejects(call(), { code: "CACHE_TTL_INVALID" });
+  for (const call of [
+    () => cache.set("a key", 1, { ttl: "1m" }),
+    () => cache.delete("a key"),
+    () => cache.incr("a key"),
+    () => cache.get("a key"),
+    () => cache.getMany(["a key"]),
+  ] as (() => Promise<unknown>)[])
+    await assert.rejects(call(), { code: "CACHE_KEY_INVALID" });
   assert.equal(await cache.set("k", 1, { ttl: "1m" }), true, "one server is enough");
   await assert.rejects(cache.touch("k", 0), { code: "CACHE_TTL_INVALID" });
   for (const wrong of [

@@ -54,6 +54,16 @@ for (const [peer, { needs, start }] of Object.entries(TEST_SERVERS)) {
     }
   });
 
+  test(`add takes the place of an item that was invalidated, by its tag and by itself (${peer})`, options, async (t) => {
+    await using cache = new CacheClient({ servers: [(await start(t)).address] });
+    await cache.set("k", "old", { ttl: "5m", tags: ["t"] });
+    await cache.invalidate("k"); // so that each look takes and gives back the turn to compute it, and its version changes
+    assert.equal(await cache.add("k", "no", { ttl: "5m" }), false);
+    await cache.invalidateTag("t");
+    assert.equal(await cache.add("k", "new", { ttl: "5m" }), true);
+    assert.equal(await cache.get("k"), "new");
+  });
+
   test(`values of all kinds come back with tags, through codecs too (${peer})`, options, async (t) => {
     await using cache = new CacheClient({ servers: [(await start(t)).address] });
     const tags = ["a", "b", "a"];
