@@ -2,7 +2,7 @@
  * ● Pictures of the dashboard's views for the documentation: starts all parts with real traffic on free ports, opens each view in
  * Chromium in both colours and writes docs/images/NAME-light.png and -dark.png. `node scripts/screenshots.ts [FOLDER]`.
  */
-import { mkdirSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Page } from "playwright-core";
@@ -29,6 +29,27 @@ const VIEWS: Readonly<Record<string, (page: Page) => Promise<void>>> = {
   learn: () => sleep(500),
 };
 
+/** The README's picture goes into the package: a part of the view, as WebP a quarter of its size. */
+async function lifelines(page: Page): Promise<void> {
+  const png = await page.locator("svg.lifelines").screenshot();
+  const blank = await browser.newPage();
+  const webp = await blank.evaluate<string, string>(
+    `async (source) => {
+    const image = new Image();
+    image.src = source;
+    await image.decode();
+    const canvas = document.createElement("canvas");
+    canvas.width = image.width;
+    canvas.height = image.height;
+    canvas.getContext("2d").drawImage(image, 0, 0);
+    return canvas.toDataURL("image/webp", 0.6);
+  }`,
+    `data:image/png;base64,${png.toString("base64")}`,
+  );
+  await blank.close();
+  writeFileSync(join(folder, "readme.webp"), Buffer.from(webp.split(",")[1]!, "base64"));
+}
+
 const servers = await startTestServers();
 const browser = await launch();
 try {
@@ -38,6 +59,7 @@ try {
       await page.getByRole("status").getByText("connected", { exact: true }).waitFor();
       await prepare(page);
       await page.screenshot({ path: join(folder, `${view}-${scheme}.png`), fullPage: true });
+      if (view === "link" && scheme === "light") await lifelines(page);
       await page.context().close();
     }
   }

@@ -4,6 +4,7 @@
  */
 import { type Clock, systemClock } from "./clock.ts";
 import { codeOf, messageOf } from "./errors.ts";
+import { emitLog } from "./open-telemetry-log.ts";
 import { isLogged, LOG_EVENTS, type LogEvent, type LogLevel } from "./log-events.ts";
 
 /** What is told of an event; those that are undefined are left out. */
@@ -52,11 +53,22 @@ export function makeLog(option: LogOption | undefined): Log {
   return (event, facts) => {
     try {
       listener(event, facts, LOG_EVENTS[event].level);
+      emitLog(event, LOG_EVENTS[event].level, attributesOf(facts));
     } catch (error) {
       // What is reported on must not fail because nobody could be told.
       process.stderr.write(`The listener of the log failed at ${event}: ${messageOf(error)}\n`);
     }
   };
+}
+
+/** Errors as their messages, lists and objects as JSON. */
+function attributesOf(facts: LogFacts): Record<string, string | number | boolean | undefined> {
+  const entries = Object.entries(facts).map(([name, value]) => {
+    const known = plain(value);
+    const isPlain = known === undefined || ["string", "number", "boolean"].includes(typeof known);
+    return [name, isPlain ? known : JSON.stringify(known)] as const;
+  });
+  return Object.fromEntries(entries) as Record<string, string | number | boolean | undefined>;
 }
 
 function stderrLog(level: LogLevel = "warning"): LogListener {

@@ -41,10 +41,12 @@ const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as
 
 /** What a packed file may be; anything else got in by mistake. */
 const WANTED = [
-  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md)$/,
+  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|CONTRIBUTING\.md|SECURITY\.md)$/,
   /^dist\/([a-z-]+\/)*[a-z\d.-]+(\.js|\.d\.ts)$/,
   /^dist\/dashboard\/web\/(index\.html|[\w./-]+\.(js|css|svg))$/,
   /^docs\/[\w/-]+\.(md|svg)$/,
+  /^docs\/images\/readme\.webp$/,
+  /^examples\/[a-z]+\/README\.md$/,
   /^deploy\/(holdfast\.1|holdfast[a-z-]*\.service|compose\.yaml|completions\/(_holdfast|holdfast\.(bash|fish)))$/,
   /^deploy\/(grafana|prometheus|kubernetes)\/[a-z]+\.(json|ya?ml)$/,
 ];
@@ -88,6 +90,17 @@ suite("the package", () => {
     );
     for (const path of ["dist/cli/main.js", "dist/dashboard/web/index.html", "deploy/holdfast.1", "docs/queue.md"])
       assert.ok(paths.includes(path), path);
+  });
+
+  test("images and links of its README work", () => {
+    const paths = new Set(packed.files.map(({ path }) => path));
+    const readme = readFileSync(join(root, "README.md"), "utf8");
+    const links = [...readme.matchAll(/\]\((?!https?:|mailto:|#)([^)#\s]+)(?:#[^)]*)?\)/g)].map(([, link]) => link!);
+    assert.ok(links.length > 30);
+    assert.deepEqual(
+      links.filter((link) => !paths.has(link)),
+      [],
+    );
   });
 
   suite("installed globally", () => {

@@ -3,6 +3,7 @@
  * go into buckets of 2 % width, so that memory does not grow with the duration.
  */
 import { systemClock } from "../../core/clock.ts";
+import { ProgressBar } from "../shared/progress-bar.ts";
 
 export interface LoadReport {
   readonly operations: number;
@@ -18,7 +19,6 @@ export interface LoadReport {
 const BUCKET_GROWTH = Math.log(1.02);
 const BUCKETS = 1500;
 
-const BAR_CHARS = 30;
 const REDRAW_MS = 100;
 
 export class Load {
@@ -37,10 +37,11 @@ export class Load {
   async run(operation: () => Promise<unknown>): Promise<LoadReport> {
     const startMs = systemClock.now();
     const endMs = startMs + this.#durationMs;
-    const redraw = process.stderr.isTTY ? setInterval(() => this.#draw(startMs), REDRAW_MS) : undefined;
+    const bar = new ProgressBar();
+    const redraw = bar.isShown ? setInterval(() => this.#draw(bar, startMs), REDRAW_MS) : undefined;
     await Promise.all(Array.from({ length: this.#inFlight }, () => this.#loop(operation, endMs)));
     clearInterval(redraw);
-    if (redraw) process.stderr.write("\r\u001B[K");
+    bar.clear();
     const seconds = (systemClock.now() - startMs) / 1000;
     return {
       operations: this.#operations,
@@ -78,10 +79,9 @@ export class Load {
     return Math.exp((bucket + 1) * BUCKET_GROWTH) / 1000;
   }
 
-  #draw(startMs: number): void {
-    const passedMs = systemClock.now() - startMs;
-    const share = Math.min(1, passedMs / this.#durationMs);
-    const bar = "█".repeat(Math.round(share * BAR_CHARS)).padEnd(BAR_CHARS, "░");
-    process.stderr.write(`\r${bar} ${((this.#operations / passedMs) * 1000).toFixed(0)}/s `);
+  #draw(bar: ProgressBar, startMs: number): void {
+    const nowMs = systemClock.now();
+    const passedMs = nowMs - startMs;
+    bar.draw(passedMs / this.#durationMs, `${((this.#operations / passedMs) * 1000).toFixed(0)}/s`, nowMs);
   }
 }

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { UsageError } from "../../core/errors.ts";
 import { giveUpMove, makeStore, type MoveEnd, moveQueue, type MoveOptions, withoutPassword } from "../../queue/index.ts";
 import { flags, parse } from "../shared/flags.ts";
+import { ProgressBar } from "../shared/progress-bar.ts";
 
 interface Flags {
   readonly from: string;
@@ -36,7 +37,9 @@ export async function run(argv: readonly string[]): Promise<number> {
   if (options.to === undefined) throw new UsageError("CLI_USAGE", "--to STORE is missing");
   if (options.to === options.from) throw new UsageError("CLI_USAGE", "--from and --to are the same store");
   const to = end(options.to, "--to");
-  const moved = await moveQueue({ from, to, newId: randomBytes(8).toString("hex"), progress: progressTo(options) });
+  const bar = new ProgressBar();
+  const moved = await moveQueue({ from, to, newId: randomBytes(8).toString("hex"), progress: progressTo(options, bar) });
+  bar.clear();
   if (options.json) process.stdout.write(`${JSON.stringify({ from: from.name, to: to.name, ...moved })}\n`);
   else if (moved.already) process.stdout.write(`${from.name} was already moved to ${to.name}\n`);
   else {
@@ -55,10 +58,15 @@ function end(url: string, flag: string): MoveEnd {
   return { make, name: withoutPassword(url) };
 }
 
-function progressTo({ json }: Flags): NonNullable<MoveOptions["progress"]> {
+/** A bar on a terminal; elsewhere, and with --json, a line a second. */
+function progressTo({ json }: Flags, bar: ProgressBar): NonNullable<MoveOptions["progress"]> {
   let lastMs = performance.now();
   return (tasks, number, lastNumber) => {
     const nowMs = performance.now();
+    if (bar.isShown && !json) {
+      bar.draw(number / Math.max(1, lastNumber), `${tasks} tasks`, nowMs);
+      return;
+    }
     if (nowMs - lastMs < PROGRESS_MS) return;
     lastMs = nowMs;
     const line = json

@@ -51,8 +51,19 @@ export class Metrics {
     if (parts.workers) this.#addWorkers();
   }
 
-  /** In Prometheus' text format. */
+  /** All that there are; their values are those of the last `read`. */
+  get all(): readonly Metric[] {
+    return this.#metrics;
+  }
+
+  /** In Prometheus' text format, as of now. */
   text(): string {
+    this.read();
+    return exposition(this.#metrics);
+  }
+
+  /** Asks each part once. */
+  read(): void {
     const { cache, queue, link, workers } = this.#parts;
     this.#now = {
       cache: cache?.stats(),
@@ -60,7 +71,6 @@ export class Metrics {
       link: link?.stats(),
       workers: workers?.map((worker) => worker.stats()),
     };
-    return exposition(this.#metrics);
   }
 
   /** Each queue, and what goes beyond QUEUE_SERIES_MAX as one. */

@@ -20,6 +20,7 @@ import type { Inspectors } from "./api-routes.ts";
 import type { NodeListener } from "./board.ts";
 import { EventStreams } from "./event-streams.ts";
 import { Metrics } from "./metrics.ts";
+import { meterMetrics } from "./open-telemetry.ts";
 import { routesOf } from "./routes.ts";
 
 interface RunningBoardOptions {
@@ -37,6 +38,7 @@ export class RunningBoard {
   readonly #streams = new EventStreams();
   readonly #inspectors: Inspectors;
   readonly #app: ReturnType<typeof routesOf>;
+  readonly #unmeter: () => void;
   #closing: Promise<void> | undefined;
 
   constructor({
@@ -59,6 +61,8 @@ export class RunningBoard {
       },
       lab: new LinkLab({ link: parts.link, clock, send: (summary) => this.#streams.send("lab", { lab: summary ?? null }) }),
     };
+    const metrics = new Metrics(parts, { upMs: () => this.#sampler.upMs });
+    this.#unmeter = meterMetrics(metrics);
     this.#app = routesOf({
       root,
       access,
@@ -67,7 +71,7 @@ export class RunningBoard {
       pageToken: randomBytes(TOKEN_BYTES).toString("base64url"),
       sampler: this.#sampler,
       streams: this.#streams,
-      metrics: new Metrics(parts, { upMs: () => this.#sampler.upMs }),
+      metrics,
       ready: () => this.#closing === undefined && isReady(parts),
       inspectors: this.#inspectors,
       farm: peers.length === 0 ? undefined : new Farm({ peers, token, clock }),
@@ -90,6 +94,7 @@ export class RunningBoard {
 
   async #close(): Promise<void> {
     this.#sampler.stop();
+    this.#unmeter();
     await Promise.all([this.#inspectors.lab.stop(), this.#inspectors.queue?.close()]);
     this.#streams.close();
   }
