@@ -5,7 +5,7 @@ const BAR_CHARS = 30;
 const REDRAW_MS = 100;
 
 export class ProgressBar {
-  readonly #isShown = process.stderr.isTTY === true;
+  readonly #isShown = process.stderr.isTTY;
   #drawnMs = -Infinity;
 
   get isShown(): boolean {
