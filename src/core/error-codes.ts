@@ -130,6 +130,7 @@ export const ERROR_CODES = {
   LINK_ACK_INVALID: "The peer acknowledged messages that were never sent, or withdrew an acknowledgement",
   LINK_GAP_INVALID: "The peer skipped to a message number that has already arrived",
   LINK_WINDOW_EXCEEDED: "The peer exceeded the window of unacknowledged messages",
+  LINK_PART_INVALID: "The peer sent a part of a message that does not follow the part before it",
   LINK_FLOOD: "The peer sent too many control frames",
   LINK_PROOF_INVALID: "The server did not prove that it knows the token: it is not the expected server",
   LINK_WATCH_UNSUPPORTED: "The kernel's keep-alive state cannot be read on this machine; it needs Linux, and node:ffi or koffi",

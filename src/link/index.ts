@@ -22,6 +22,8 @@ export type {
 } from "./session/session-server.ts";
 export type { SessionBounds, SessionServerOptions } from "./session/session-options.ts";
 export type { Presence, ServerSession } from "./session/server-session.ts";
+export type { IncomingStream } from "./session/incoming-stream.ts";
+export type { StreamSource } from "./session/outgoing-stream.ts";
 export type { Gap } from "./session/session-client-core.ts";
 export type { ByteLink, LinkStats } from "./bytes/byte-link.ts";
 export type { DialOptions } from "./bytes/dial-socket.ts";

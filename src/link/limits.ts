@@ -67,8 +67,35 @@ export const WINDOW_BYTES = 4 * 1024 * 1024;
 export const OUTBOX_MESSAGES_MAX = 65_536;
 export const OUTBOX_BYTES_MAX = 16 * 1024 * 1024;
 
-/** 256: refusals told with their reasons at once; more in one frame go without, so that a frame stays below CONTROL_BYTES_MAX. */
-export const REASONS_MAX = 256;
+/** 16 KiB of reasons told at once; refusals beyond go without, so that 4096 of them and RANGES_MAX fit into CONTROL_BYTES_MAX. */
+export const REASONS_BYTES_MAX = 16_384;
+
+/** 256 ranges of numbers told to be done in one receipt; the next one has the rest. */
+export const RANGES_MAX = 256;
+
+/** 16 KiB: longer messages are written in parts of this size. A heartbeat behind one part waits 0.8 s on a line of 20 kB/s. */
+export const PART_BYTES = 16_384;
+/** 60 KiB: a part and its head stay below CONTROL_BYTES_MAX. */
+export const PART_BYTES_MAX = 61_440;
+
+/** 64 KiB under way at first, 16 KiB at least, 4 MiB at most: what `PartWindow` chooses from for a session's parts. */
+export const PART_WINDOW_FIRST = 65_536;
+export const PART_WINDOW_LEAST = 16_384;
+export const PART_WINDOW_MAX = 4 * 1024 * 1024;
+/** 250 ms and 1 s beyond the shortest delay: parts wait less than that, there is room for more; longer, an urgent message would wait too long. */
+export const PART_DELAY_SHORT_MS = 250;
+export const PART_DELAY_LONG_MS = 1000;
+
+/** 8 streams of a session at once; more wait for one to end. */
+export const STREAMS_MAX = 8;
+/** 1 MiB of a stream's source are read ahead of what the peer's application has taken. */
+export const STREAM_AHEAD_BYTES = 1024 * 1024;
+
+/** 0.6 of the heartbeat: a peer in the middle of a long frame hears from this side before it would take it for dead; below CONTROL_PER_SECOND. */
+export const LIFE_SHARE = 0.6;
+
+/** 5 min: as long as the slowest work that a message should wait for; below the 10 min for which its sender keeps it. */
+export const HANDLER_MS_MAX = 300_000;
 
 /** 200 characters: a sentence. Reasons are cut there. */
 export const REASON_CHARS_MAX = 200;

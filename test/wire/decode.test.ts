@@ -2,7 +2,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MemcachedDecoder } from "../../src/wire/decode/memcached-decoder.ts";
-import { byeBody, challengeBody, helloBody, receiptBody, welcomeBody } from "../../src/link/session/body.ts";
+import {
+  byeBody,
+  challengeBody,
+  helloBody,
+  partBody,
+  progressBody,
+  receiptBody,
+  welcomeBody,
+} from "../../src/link/session/body.ts";
 import { encodeFrame } from "../../src/link/session/session-frame.ts";
 import { LinkDecoder } from "../../src/wire/decode/link-decoder.ts";
 import { ZmtpDecoder } from "../../src/wire/decode/zmtp-decoder.ts";
@@ -207,6 +215,7 @@ test("a link's session is named frame by frame, its messages by size", () => {
   const nonce = new Uint8Array(16);
   const hello = {
     nonce,
+    version: 1 as const,
     sessionId: nonce,
     resume: true,
     terms,
@@ -216,14 +225,17 @@ test("a link's session is named frame by frame, its messages by size", () => {
     proof: nothing,
   };
   const welcome = { resumed: true, terms, heartbeatMs: 30_000, heartbeatTimeoutMs: 10_000, ttlMs: 600_000, proof: nothing };
+  const part = { number: 2, offset: 0, last: true, givenUp: false, isStream: false };
   const bye = { word: "drained", retryAfterMs: 5000, text: "" } as const;
   assert.deepEqual(
     link(
-      ["server", encodeFrame("CHALLENGE", challengeBody.encode({ nonce, tokenRequired: false }))],
+      ["server", encodeFrame("CHALLENGE", challengeBody.encode({ nonce, tokenRequired: false, version: 2 }))],
       ["client", encodeFrame("HELLO", helloBody.encode(hello))],
       ["server", encodeFrame("WELCOME", welcomeBody.encode(welcome))],
       ["client", encodeFrame("MESSAGE", Buffer.from("21.5"))],
       ["server", encodeFrame("ACK", receiptBody.encode({ done: 1, rejects: new Map() }))],
+      ["client", encodeFrame("PART", Buffer.concat([partBody.head(part), Buffer.alloc(100)]))],
+      ["server", encodeFrame("PROGRESS", progressBody.encode({ number: 2, bytes: 100 }))],
       ["server", encodeFrame("PING", nothing)],
       ["client", encodeFrame("PONG", nothing)],
       ["server", encodeFrame("BYE", byeBody.encode(bye))],
@@ -235,6 +247,8 @@ test("a link's session is named frame by frame, its messages by size", () => {
       "s WELCOME, resumed, heartbeat 30 s, session kept for 10 min",
       "c MESSAGE (4 B)",
       "s ACK up to 1",
+      "c PART of message 2 from 0, the last (100 B)",
+      "s PROGRESS of message 2: 100 B",
       "s PING (heartbeat)",
       "c PONG (heartbeat answered)",
       "s BYE drained, retry after 5 s",

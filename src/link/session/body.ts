@@ -4,12 +4,16 @@
  */
 import { ByteReader } from "../../core/byte-reader.ts";
 import { ByteWriter } from "../../core/byte-writer.ts";
-import { utf8 } from "../../core/bytes.ts";
+import { EMPTY, utf8 } from "../../core/bytes.ts";
 import { ProtocolError } from "../../core/errors.ts";
-import { REASONS_MAX } from "../limits.ts";
+import { REASONS_BYTES_MAX } from "../limits.ts";
+import type { NumberRange } from "./number-ranges.ts";
 
 const MAGIC = "HOLDFAST";
-export const VERSION = 1;
+/** What is spoken, and the first version, which CHALLENGE names and which still is. */
+export const VERSION = 2;
+const VERSION_FIRST = 1;
+export type Version = 1 | 2;
 export const NONCE_BYTES = 16;
 export const SESSION_ID_BYTES = 16;
 
@@ -17,6 +21,8 @@ export interface Challenge {
   /** Fresh for every connection, so that no proof can be played again. */
   readonly nonce: Uint8Array;
   readonly tokenRequired: boolean;
+  /** The highest version that the server speaks. */
+  readonly version: Version;
 }
 
 /** What one side has of the other's messages. */
@@ -25,6 +31,8 @@ export interface Receipt {
   readonly done: number;
   /** Of those, the ones that the application refused, with its reason. */
   readonly rejects: ReadonlyMap<number, string>;
+  /** Numbers beyond `done` that are done as well (version 2). */
+  readonly ranges?: readonly NumberRange[] | undefined;
 }
 
 /** What a side tells the other in HELLO and WELCOME: how far it has come, and what it takes. */
@@ -32,6 +40,8 @@ export interface Terms {
   /** Highest number taken from the wire; the other side goes on after it. */
   readonly arrived: number;
   readonly receipt: Receipt;
+  /** Of which messages a part has arrived, and how many bytes (version 2). */
+  readonly partial?: ReadonlyMap<number, number> | undefined;
   /** Longest message taken. */
   readonly messageBytesMax: number;
   /** Messages, and bytes of them, that may be on their way or in the application's hands. */
@@ -40,6 +50,9 @@ export interface Terms {
 }
 
 export interface Hello {
+  readonly version: Version;
+  /** The server's (version 2): a HELLO that was recorded on another connection is not taken. */
+  readonly serverNonce?: Uint8Array | undefined;
   readonly nonce: Uint8Array;
   /** Drawn by the client, unguessable; both know it from the first HELLO on, whether or not the WELCOME arrives. */
   readonly sessionId: Uint8Array;
@@ -56,6 +69,8 @@ export interface Hello {
 }
 
 export interface Welcome {
+  /** The client's (version 2): a WELCOME that was recorded on another connection is not taken. */
+  readonly clientNonce?: Uint8Array | undefined;
   readonly resumed: boolean;
   readonly terms: Terms;
   /** Silence before a heartbeat, and how long it may stay unanswered: the server decides. */
@@ -83,29 +98,29 @@ export interface CloseNotice<Word> {
 const textDecoder = new TextDecoder("utf-8", { fatal: true });
 
 export const challengeBody = {
-  encode: ({ nonce, tokenRequired }: Challenge): Uint8Array =>
+  encode: ({ nonce, tokenRequired, version }: Challenge): Uint8Array =>
     new ByteWriter()
       .ascii(MAGIC)
-      .u8(VERSION)
-      .u8(tokenRequired ? 1 : 0)
+      .u8(VERSION_FIRST)
+      .u8((tokenRequired ? 1 : 0) | (version > 1 ? 2 : 0))
       .bytes(nonce)
       .take(),
   decode(body: Uint8Array): Challenge {
     const reader = new BodyReader(body, "CHALLENGE");
-    reader.magic();
-    const tokenRequired = reader.u8() === 1;
-    return reader.end({ tokenRequired, nonce: reader.bytes(NONCE_BYTES) });
+    reader.magic(VERSION_FIRST);
+    const flags = reader.u8();
+    const version = flags & 2 ? 2 : 1;
+    return reader.end({ tokenRequired: (flags & 1) === 1, version, nonce: reader.bytes(NONCE_BYTES) });
   },
 };
 
 export const helloBody = {
   encode(hello: Hello): Uint8Array {
-    const writer = new ByteWriter().ascii(MAGIC).u8(VERSION);
-    writer
-      .u8((hello.resume ? 1 : 0) | (hello.will ? 2 : 0))
-      .bytes(hello.nonce)
-      .bytes(hello.sessionId);
-    putTerms(writer, hello.terms);
+    const writer = new ByteWriter().ascii(MAGIC).u8(hello.version);
+    writer.u8((hello.resume ? 1 : 0) | (hello.will ? 2 : 0)).bytes(hello.nonce);
+    if (hello.version > 1) writer.bytes(hello.serverNonce!);
+    writer.bytes(hello.sessionId);
+    putTerms(writer, hello.terms, hello.version);
     writer.u32(hello.heartbeatMs);
     putShort(writer, utf8(hello.name));
     if (hello.will) putLong(writer, hello.will);
@@ -114,16 +129,29 @@ export const helloBody = {
   },
   decode(body: Uint8Array): Hello {
     const reader = new BodyReader(body, "HELLO");
-    reader.magic();
+    const version = reader.magic(VERSION);
     const flags = reader.u8();
     const nonce = reader.bytes(NONCE_BYTES);
+    const serverNonce = version > 1 ? reader.bytes(NONCE_BYTES) : undefined;
     const sessionId = reader.bytes(SESSION_ID_BYTES);
-    const terms = takeTerms(reader);
+    const terms = takeTerms(reader, version);
     const heartbeatMs = reader.u32();
     const name = reader.text(reader.u8());
     const will = flags & 2 ? reader.bytes(reader.u16()) : undefined;
     const proof = reader.bytes(reader.u8());
-    return reader.end({ nonce, sessionId, resume: (flags & 1) === 1, terms, heartbeatMs, name, will, proof });
+    const resume = (flags & 1) === 1;
+    return reader.end({
+      version,
+      nonce,
+      ...(serverNonce && { serverNonce }),
+      sessionId,
+      resume,
+      terms,
+      heartbeatMs,
+      name,
+      will,
+      proof,
+    });
   },
   /** What the proof is computed over: everything before it. */
   proven: (body: Uint8Array, proofBytes: number): Uint8Array => body.subarray(0, body.length - proofBytes - 1),
@@ -131,20 +159,26 @@ export const helloBody = {
 
 export const welcomeBody = {
   encode(welcome: Welcome): Uint8Array {
-    const writer = new ByteWriter().u8(welcome.resumed ? 1 : 0);
-    putTerms(writer, welcome.terms);
+    const version = welcome.clientNonce ? 2 : 1;
+    const writer = new ByteWriter().u8((welcome.resumed ? 1 : 0) | (version > 1 ? 2 : 0));
+    if (welcome.clientNonce) writer.bytes(welcome.clientNonce);
+    putTerms(writer, welcome.terms, version);
     writer.u32(welcome.heartbeatMs).u32(welcome.heartbeatTimeoutMs).u32(welcome.ttlMs);
     putShort(writer, welcome.proof);
     return writer.take();
   },
   decode(body: Uint8Array): Welcome {
     const reader = new BodyReader(body, "WELCOME");
-    const resumed = reader.u8() === 1;
-    const terms = takeTerms(reader);
+    const flags = reader.u8();
+    const resumed = (flags & 1) === 1;
+    const version = flags & 2 ? 2 : 1;
+    const clientNonce = version > 1 ? reader.bytes(NONCE_BYTES) : undefined;
+    const terms = takeTerms(reader, version);
     const heartbeatMs = reader.u32();
     const heartbeatTimeoutMs = reader.u32();
     const ttlMs = reader.u32();
-    return reader.end({ resumed, terms, heartbeatMs, heartbeatTimeoutMs, ttlMs, proof: reader.bytes(reader.u8()) });
+    const proof = reader.bytes(reader.u8());
+    return reader.end({ ...(clientNonce && { clientNonce }), resumed, terms, heartbeatMs, heartbeatTimeoutMs, ttlMs, proof });
   },
 };
 
@@ -155,11 +189,61 @@ export const receiptBody = {
   encode(receipt: Receipt): Uint8Array {
     const writer = new ByteWriter();
     putReceipt(writer, receipt);
+    if (receipt.ranges && receipt.ranges.length > 0) putRanges(writer, receipt.ranges);
     return writer.take();
   },
   decode(body: Uint8Array): Receipt {
     const reader = new BodyReader(body, "ACK");
-    return reader.end(takeReceipt(reader));
+    const receipt = takeReceipt(reader);
+    return reader.left > 0 ? reader.end({ ...receipt, ranges: takeRanges(reader) }) : receipt;
+  },
+};
+
+/** A part of a message (version 2). */
+export interface PartBody {
+  readonly number: number;
+  /** How much of the message came before. */
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+  readonly last: boolean;
+  /** No more of the message will come. */
+  readonly givenUp: boolean;
+  /** The message is read as it arrives, and may be of any length. */
+  readonly isStream: boolean;
+}
+
+/** What a PART has before its bytes. */
+export const PART_HEAD_BYTES = 17;
+
+export const partBody = {
+  head: ({ number, offset, last, givenUp, isStream }: Omit<PartBody, "bytes">): Uint8Array =>
+    new ByteWriter()
+      .u8((last ? 1 : 0) | (givenUp ? 2 : 0) | (isStream ? 4 : 0))
+      .u64(BigInt(number))
+      .u64(BigInt(offset))
+      .take(),
+  /** The bytes are a view of the body. */
+  decode(body: Uint8Array): PartBody {
+    const reader = new BodyReader(body, "PART");
+    const flags = reader.u8();
+    const number = reader.u64();
+    const offset = reader.u64();
+    const bytes = reader.view(reader.left);
+    return { number, offset, bytes, last: (flags & 1) > 0, givenUp: (flags & 2) > 0, isStream: (flags & 4) > 0 };
+  },
+};
+
+/** How much of a message has arrived, or of a stream has been taken by the application (version 2). */
+export interface Progress {
+  readonly number: number;
+  readonly bytes: number;
+}
+
+export const progressBody = {
+  encode: ({ number, bytes }: Progress): Uint8Array => new ByteWriter().u64(BigInt(number)).u64(BigInt(bytes)).take(),
+  decode(body: Uint8Array): Progress {
+    const reader = new BodyReader(body, "PROGRESS");
+    return reader.end({ number: reader.u64(), bytes: reader.u64() });
   },
 };
 
@@ -193,25 +277,59 @@ function closeNoticeBody<Word extends string>(
   };
 }
 
-function putTerms(writer: ByteWriter, { arrived, receipt, messageBytesMax, window, windowBytes }: Terms): void {
+function putTerms(
+  writer: ByteWriter,
+  { arrived, receipt, partial = new Map<number, number>(), messageBytesMax, window, windowBytes }: Terms,
+  version: Version,
+): void {
   writer.u64(BigInt(arrived));
   putReceipt(writer, receipt);
+  if (version > 1) {
+    putRanges(writer, receipt.ranges ?? []);
+    writer.u8(partial.size);
+    for (const [number, bytes] of partial) writer.u64(BigInt(number)).u64(BigInt(bytes));
+  }
   writer.u32(messageBytesMax).u32(window).u32(windowBytes);
 }
 
-function takeTerms(reader: BodyReader): Terms {
+function takeTerms(reader: BodyReader, version: Version): Terms {
   const arrived = reader.u64();
-  const receipt = takeReceipt(reader);
-  return { arrived, receipt, messageBytesMax: reader.u32(), window: reader.u32(), windowBytes: reader.u32() };
+  let receipt = takeReceipt(reader);
+  let partial: Map<number, number> | undefined;
+  if (version > 1) {
+    receipt = { ...receipt, ranges: takeRanges(reader) };
+    partial = new Map();
+    for (let count = reader.u8(); count > 0; count -= 1) partial.set(reader.u64(), reader.u64());
+  }
+  const base = partial === undefined ? {} : { partial };
+  return {
+    ...base,
+    arrived,
+    receipt,
+    messageBytesMax: reader.u32(),
+    window: reader.u32(),
+    windowBytes: reader.u32(),
+  };
 }
 
 function putReceipt(writer: ByteWriter, { done, rejects }: Receipt): void {
   writer.u64(BigInt(done)).u16(rejects.size);
-  const withReasons = rejects.size <= REASONS_MAX;
+  let room = REASONS_BYTES_MAX;
   for (const [number, reason] of rejects) {
+    const text = utf8(reason);
+    room -= text.length;
     writer.u64(BigInt(number));
-    putLong(writer, utf8(withReasons ? reason : ""));
+    putLong(writer, room < 0 ? EMPTY : text);
   }
+}
+
+function putRanges(writer: ByteWriter, ranges: readonly NumberRange[]): void {
+  writer.u16(ranges.length);
+  for (const { from, to } of ranges) writer.u64(BigInt(from)).u64(BigInt(to));
+}
+
+function takeRanges(reader: BodyReader): NumberRange[] {
+  return Array.from({ length: reader.u16() }, () => ({ from: reader.u64(), to: reader.u64() }));
 }
 
 function takeReceipt(reader: BodyReader): Receipt {
@@ -251,10 +369,12 @@ class BodyReader extends ByteReader {
     }
   }
 
-  magic(): void {
+  /** @returns the version, from the first to `most` */
+  magic(most: number): Version {
     if (String.fromCharCode(...this.view(MAGIC.length)) !== MAGIC) throw this.invalid(`no '${MAGIC}' at its start`);
     const version = this.u8();
-    if (version !== VERSION) throw this.invalid(`version ${version}, not ${VERSION}`);
+    if (version < VERSION_FIRST || version > most) throw this.invalid(`version ${version}, not ${VERSION_FIRST} to ${most}`);
+    return version as Version;
   }
 
   /** The value, when nothing is left over. */

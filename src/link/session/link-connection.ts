@@ -116,8 +116,9 @@ export class LinkConnection implements Due {
   flush(): void {
     this.#flushing = false;
     if (this.#ending) return;
+    const nowMs = this.#environment.clock.now();
     while (this.transport.aheadBytes < SOCKET_AHEAD_BYTES) {
-      const parts = this.protocol.pull(SOCKET_AHEAD_BYTES - this.transport.aheadBytes);
+      const parts = this.protocol.pull(SOCKET_AHEAD_BYTES - this.transport.aheadBytes, nowMs);
       if (parts.length === 0) break;
       this.transport.write(parts);
     }

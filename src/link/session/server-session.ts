@@ -2,14 +2,19 @@
  * ○ A client's session as the server's application sees it: who it is, whether it is there, and how to send to it. The server core
  * decides what happens to it; this holds its state. Invariant: presence is "gone" exactly when the server core has forgotten it.
  */
+import type { Account, Holder } from "../../core/budget.ts";
 import { utf8 } from "../../core/bytes.ts";
 import type { LinkConnection } from "./link-connection.ts";
+import type { StreamSource } from "./outgoing-stream.ts";
 import type { SessionState } from "./session-state.ts";
 
 /** What a session asks of the server core. */
 export interface ServerSessionOwner {
   wallMs(): number;
-  send(session: ServerSession, bytes: Uint8Array): Promise<void>;
+  send(session: ServerSession, bytes: Uint8Array, how: { readonly urgent: boolean }): Promise<void>;
+  sendStream(session: ServerSession, source: StreamSource): Promise<void>;
+  budgetChanged(session: ServerSession): void;
+  stalled(session: ServerSession): void;
   endSession(session: ServerSession): void;
   sessionDue(session: ServerSession, nowMs: number): void;
 }
@@ -18,7 +23,7 @@ export interface ServerSessionOwner {
 export type Presence = "online" | "away" | "gone";
 
 /** A client's session as the server has it. */
-export class ServerSession {
+export class ServerSession implements Holder {
   /** @internal */
   position = -1;
   /** @internal */
@@ -37,6 +42,14 @@ export class ServerSession {
   readonly state: SessionState;
   /** @internal */
   connection: LinkConnection | undefined;
+  /** @internal What is held for it; opened when something first is. */
+  account: Account | undefined;
+  /** @internal */
+  heldBytes = 0;
+  /** @internal Of those, what had not arrived whole when it was last counted. */
+  countedBytes = 0;
+  /** @internal */
+  address = "";
   /** @internal */
   will: Uint8Array | undefined;
   /** @internal */
@@ -87,11 +100,22 @@ export class ServerSession {
   /**
    * Sends a message to the client; it is kept while the client is away.
    *
+   * @param how.urgent it passes messages that are not, large ones under way among them
    * @returns resolves when the client's application has it
    * @throws OperationError LINK_FULL, LINK_MESSAGE_TOO_LARGE, LINK_REJECTED, LINK_GAP, LINK_ENDED when the session is gone
    */
-  send(bytes: Uint8Array | string): Promise<void> {
-    return this.#owner.send(this, typeof bytes === "string" ? utf8(bytes) : bytes);
+  send(bytes: Uint8Array | string, { urgent = false }: { urgent?: boolean } = {}): Promise<void> {
+    return this.#owner.send(this, typeof bytes === "string" ? utf8(bytes) : bytes, { urgent });
+  }
+
+  /**
+   * Sends a message of any length as it is read; other messages go on beside it.
+   *
+   * @returns resolves when the client's `onStream` is done with it
+   * @throws OperationError as `send`; what the source throws
+   */
+  sendStream(source: StreamSource): Promise<void> {
+    return this.#owner.sendStream(this, source);
   }
 
   /** Ends the session for good; the client is told. */
@@ -107,7 +131,23 @@ export class ServerSession {
 
   /** @internal */
   get deadlineMs(): number {
-    return Math.min(this.willAtMs, this.expiresAtMs, this.state.outbox.oldestDeadlineMs);
+    const { outbox, inbox } = this.state;
+    return Math.min(this.willAtMs, this.expiresAtMs, outbox.oldestDeadlineMs, inbox.handlerDeadlineMs);
+  }
+
+  /** @internal */
+  get incompleteBytes(): number {
+    return this.state.inbox.partialBytes + (this.connection?.protocol.waitingBytes ?? 0);
+  }
+
+  /** @internal */
+  budgetChanged(): void {
+    this.#owner.budgetChanged(this);
+  }
+
+  /** @internal */
+  stalled(): void {
+    this.#owner.stalled(this);
   }
 
   /** @internal */

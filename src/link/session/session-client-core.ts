@@ -14,7 +14,12 @@ import type { SessionProtocolEvent } from "./session-protocol.ts";
 import type { Due } from "./deadlines.ts";
 import { endOf } from "../end.ts";
 import type { LinkEnd } from "../end.ts";
-import { acknowledge } from "./acknowledgement.ts";
+import { acknowledge, overdueReason } from "./acknowledgement.ts";
+import type { IncomingStream } from "./incoming-stream.ts";
+import type { Inbox } from "./inbox.ts";
+import { OutgoingMessage } from "./outbox.ts";
+import { OutgoingStream } from "./outgoing-stream.ts";
+import type { StreamSource } from "./outgoing-stream.ts";
 import { BACKOFF_BASE_MS } from "../limits.ts";
 import { LinkConnection } from "./link-connection.ts";
 import type { LinkConnectionOwner } from "./link-connection.ts";
@@ -35,6 +40,8 @@ export interface SessionClientSettings {
   readonly stallMs: number;
   /** How long a message is kept; then it is given up. */
   readonly keepMs: number;
+  /** How long a handler may take. */
+  readonly handlerMs: number;
   /** When the outbox is full: refuse the new message, or give up the oldest. */
   readonly whenFull: "reject" | "drop-oldest";
   /** Messages in doubt when the server has forgotten the session: give them up, or send them again, which may double them. */
@@ -56,6 +63,7 @@ export interface SessionClientCoreOwner {
   dial(join: (transport: LinkTransport) => LinkConnection, failed: (end: LinkEnd) => void): void;
   opened(how: { readonly resumed: boolean; readonly welcome: Welcome }): void;
   message(bytes: Uint8Array): void | Promise<unknown>;
+  stream(stream: IncomingStream): void | Promise<unknown>;
   /** Messages were lost, or may be: the peer's (numbers that will never come), or ours (in doubt, given up). */
   gap(gap: Gap): void;
   /** A connection ended or could not be made. */
@@ -125,7 +133,7 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
   }
 
   /** Takes a message; resolves when the peer's application has it. */
-  send(bytes: Uint8Array): Promise<void> {
+  send(bytes: Uint8Array, { urgent = false }: { urgent?: boolean } = {}): Promise<void> {
     const { outbox } = this.#session;
     const { outboxMessagesMax, outboxBytesMax, whenFull } = this.#settings;
     if (this.#closing || this.#state === "closed") return refusal("CLOSED", "the client is closed");
@@ -138,18 +146,44 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
     let dropped = 0;
     for (; full(); dropped += 1) outbox.dropOldest("replaced by newer messages");
     if (dropped > 0) this.#owner.gap({ side: "own", count: dropped, resent: false });
+    return this.#push(bytes, { urgent });
+  }
+
+  /** Takes a message that is sent as it is read. */
+  sendStream(source: StreamSource): Promise<void> {
+    if (this.#closing || this.#state === "closed") return refusal("CLOSED", "the client is closed");
+    if (this.#session.outbox.length >= this.#settings.outboxMessagesMax)
+      return refusal("LINK_FULL", `${this.#session.outbox.length} messages are not confirmed yet`);
+    return this.#push(EMPTY, { stream: new OutgoingStream(), source });
+  }
+
+  #push(
+    bytes: Uint8Array,
+    { stream, source, ...how }: { urgent?: boolean; stream?: OutgoingStream; source?: StreamSource },
+  ): Promise<void> {
+    const { outbox } = this.#session;
     return new Promise((resolve, reject) => {
-      outbox.push({
-        bytes,
-        deadlineMs: this.#environment.clock.now() + this.#settings.keepMs,
+      const message = new OutgoingMessage(bytes, {
+        ...how,
+        stream,
+        deadlineMs: stream ? Infinity : this.#environment.clock.now() + this.#settings.keepMs,
         settle: (error) => {
           if (error) reject(error);
           else resolve();
           if (this.#closing) this.#closeIfDone();
         },
       });
+      outbox.push(message);
       if (outbox.length === 1) this.#environment.deadlines.moved(this);
-      if (this.#state === "open") this.#connection!.flushSoon();
+      const changed = (): void => {
+        if (this.#state === "open") this.#connection!.flushSoon();
+      };
+      changed();
+      stream?.pump(source!, changed).catch((error: unknown) => {
+        reject(error);
+        outbox.abandon(message, "its source failed");
+        changed();
+      });
     });
   }
 
@@ -172,6 +206,8 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
         return this.#refused(connection, event.notice);
       case "message":
         return this.#message(event.number, event.bytes);
+      case "stream":
+        return this.#stream(event.stream);
       case "gap":
         return this.#owner.gap({ side: "peer", count: event.to - event.from + 1, resent: false });
       case "bye": {
@@ -195,12 +231,16 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
   }
 
   get deadlineMs(): number {
-    return Math.min(this.#retryAtMs, this.#closeAtMs, this.#session.outbox.oldestDeadlineMs);
+    const { outbox, inbox } = this.#session;
+    return Math.min(this.#retryAtMs, this.#closeAtMs, outbox.oldestDeadlineMs, inbox.handlerDeadlineMs);
   }
 
   due(nowMs: number): void {
     const dropped = this.#session.outbox.expire(nowMs);
     if (dropped > 0) this.#owner.gap({ side: "own", count: dropped, resent: false });
+    const { inbox } = this.#session;
+    for (const [number, bytes] of inbox.overdue(nowMs, nowMs + this.#settings.handlerMs))
+      this.#settle(inbox, number, { bytes, reject: overdueReason(this.#settings.handlerMs) });
     if (nowMs >= this.#closeAtMs) return this.#shut();
     if (nowMs >= this.#retryAtMs) this.#dial();
   }
@@ -226,7 +266,10 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
       this.#fatal = true;
       return connection.fail(endOf("refused", new Error("the server requires a token and this client has none")));
     }
+    this.#session.inbox.selective = challenge.version > 1;
     const hello: Hello = {
+      version: challenge.version,
+      serverNonce: challenge.version > 1 ? challenge.nonce : undefined,
       nonce: this.#environment.secretBytes(NONCE_BYTES),
       sessionId: this.#session.id,
       resume: this.#serverKnows,
@@ -251,6 +294,8 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
         throw new ProtocolError("LINK_PROOF_INVALID", "Server authentication failed: it did not prove that it knows the token");
       }
     }
+    if (welcome.clientNonce && !sameBytes(welcome.clientNonce, hello.nonce))
+      throw new ProtocolError("LINK_PROOF_INVALID", "Cannot open a session: the WELCOME was made for another connection");
     if (!this.#session.outbox.mayResume(welcome.terms.arrived, welcome.terms.receipt)) {
       this.#forgetSession();
       throw new ProtocolError("LINK_ACK_INVALID", "Cannot resume: the server's numbers disagree with this client's");
@@ -277,11 +322,28 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
 
   #message(number: number, bytes: Uint8Array): void {
     const { inbox } = this.#session;
-    const settle = (reject?: string): void => {
-      inbox.settle(number, { bytes: bytes.length, reject });
-      if (inbox === this.#session.inbox) this.#connection?.flushSoon();
+    const settle = (reject?: string): void => this.#settle(inbox, number, { bytes: bytes.length, reject });
+    if (acknowledge(() => this.#owner.message(bytes), settle)) this.#handling(inbox, number, bytes.length);
+  }
+
+  #stream(stream: IncomingStream): void {
+    const { inbox } = this.#session;
+    const { number } = stream;
+    inbox.progressed = (taken) => {
+      inbox.handlingOn(taken, this.#environment.clock.now() + this.#settings.handlerMs);
+      this.#connection?.flushSoon();
     };
-    acknowledge(() => this.#owner.message(bytes), settle);
+    const settle = (reject?: string): void => this.#settle(inbox, number, { bytes: 0, reject });
+    if (acknowledge(() => this.#owner.stream(stream), settle)) this.#handling(inbox, number, 0);
+  }
+
+  #handling(inbox: Inbox, number: number, bytes: number): void {
+    inbox.handling(number, { bytes, deadlineMs: this.#environment.clock.now() + this.#settings.handlerMs });
+    this.#environment.deadlines.moved(this);
+  }
+
+  #settle(inbox: Inbox, number: number, how: { bytes: number; reject?: string | undefined }): void {
+    if (inbox.settle(number, how) && inbox === this.#session.inbox) this.#connection?.flushSoon();
   }
 
   /** A connection ended or could not be made. */

@@ -21,6 +21,9 @@ import { NAME_BYTES_MAX, WILL_BYTES_MAX } from "../limits.ts";
 import type { LinkConnection } from "./link-connection.ts";
 import type { Environment } from "./environment.ts";
 import { nodeEnvironment } from "./node-environment.ts";
+import type { StreamSource } from "./outgoing-stream.ts";
+import type { IncomingStream } from "./incoming-stream.ts";
+import { noStreams } from "./acknowledgement.ts";
 import { readBounds } from "./session-options.ts";
 import type { SessionBounds } from "./session-options.ts";
 import { SocketTransport } from "./socket-transport.ts";
@@ -37,6 +40,8 @@ export interface SessionClientOptions extends SessionBounds {
   readonly heartbeat?: Duration;
   /** Takes a message of the server; as the server's `onMessage`. */
   readonly onMessage?: (message: Uint8Array) => void | Promise<unknown>;
+  /** Takes a message that the server sends as a stream; without it streams are refused. */
+  readonly onStream?: (stream: IncomingStream) => void | Promise<unknown>;
   /** When the outbox is full: "reject" a new message with LINK_FULL (default), or give up the oldest ("drop-oldest"). */
   readonly whenFull?: "reject" | "drop-oldest";
   /**
@@ -99,7 +104,7 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
     this.#environment = nodeEnvironment(options);
     this.clock = this.#environment.clock;
     const { session, reconnect } = options;
-    const { name = "", token, will, heartbeat, onMessage, whenFull = "reject", inDoubt = "reject" } = session;
+    const { name = "", token, will, heartbeat, onMessage, onStream, whenFull = "reject", inDoubt = "reject" } = session;
     const backoff = new Backoff(reconnect === false ? {} : (reconnect ?? {}), this.#environment.random);
     this.#core = new SessionClientCore(
       {
@@ -119,6 +124,7 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
           dial: (join, failed) => this.#dial(options, join, failed),
           opened: ({ resumed, welcome: { heartbeatMs, ttlMs } }) => void this.emit("open", { resumed, heartbeatMs, ttlMs }),
           message: onMessage ?? (() => {}),
+          stream: onStream ?? noStreams,
           gap: (gap) => void this.emit("gap", gap),
           ended: (end) => void this.emit("end", end),
           waiting: (inMs) => void this.emit("waiting", inMs),
@@ -164,11 +170,23 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
    * Sends a message, now or when the server is there again.
    *
    * @param message text, or bytes that must not be changed before the promise settles
+   * @param how.urgent it passes messages that are not, large ones under way among them
    * @returns resolves when the server's application has it
    * @throws OperationError LINK_FULL, LINK_MESSAGE_TOO_LARGE, LINK_REJECTED, LINK_GAP, LINK_ENDED, CLOSED
    */
-  send(message: Uint8Array | string): Promise<void> {
-    return this.#core.send(typeof message === "string" ? Buffer.from(message) : message);
+  send(message: Uint8Array | string, how: { urgent?: boolean } = {}): Promise<void> {
+    return this.#core.send(typeof message === "string" ? Buffer.from(message) : message, how);
+  }
+
+  /**
+   * Sends a message of any length as it is read; other messages go on beside it. Of the source 1 MiB is held at most.
+   *
+   * @param source an async iterable of bytes or text: a generator, a readable stream
+   * @returns resolves when the server's `onStream` is done with it
+   * @throws OperationError as `send`; what the source throws
+   */
+  sendStream(source: StreamSource): Promise<void> {
+    return this.#core.sendStream(source);
   }
 
   /**

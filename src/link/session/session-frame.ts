@@ -19,6 +19,8 @@ export const FRAME = {
   PING: 0x13,
   PONG: 0x14,
   BYE: 0x15,
+  PART: 0x16,
+  PROGRESS: 0x17,
 } as const;
 
 /** A key of FRAME: the frame's name in the protocol. */

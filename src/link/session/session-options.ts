@@ -4,6 +4,7 @@ import { durationMs, sizeBytes } from "../../core/units.ts";
 import type { Duration, Size } from "../../core/units.ts";
 import type { SessionServerSettings } from "./session-server-core.ts";
 import {
+  HANDLER_MS_MAX,
   HEARTBEAT_MS,
   HEARTBEAT_MS_MAX,
   HEARTBEAT_MS_MIN,
@@ -12,6 +13,8 @@ import {
   MESSAGE_BYTES_MAX,
   OUTBOX_BYTES_MAX,
   OUTBOX_MESSAGES_MAX,
+  PART_BYTES,
+  PART_BYTES_MAX,
   SESSION_TTL_MS,
   SESSIONS_MAX,
   STALL_MS,
@@ -20,6 +23,7 @@ import {
   WINDOW_BYTES,
   WINDOW_MESSAGES,
 } from "../limits.ts";
+import type { IncomingStream } from "./incoming-stream.ts";
 import type { ServerSession } from "./server-session.ts";
 
 /** What both sides of session mode may set. */
@@ -38,6 +42,13 @@ export interface SessionBounds {
   readonly keep?: Duration;
   /** How long the peer may take nothing of what is sent to it before the connection is ended. Default 35 s. */
   readonly stall?: Duration;
+  /**
+   * How long a handler that returns a promise may take; then its message is refused (LINK_REJECTED), and what the handler says later
+   * counts no more. The handler of a stream has as long between two pieces. Default 5 min.
+   */
+  readonly handlerTimeout?: Duration;
+  /** Longer messages are sent in parts of this size, 1 KiB to 60 KiB. Default 16 KiB. */
+  readonly partSize?: Size;
 }
 
 /** Options of session mode at the server. */
@@ -49,6 +60,8 @@ export interface SessionServerOptions extends SessionBounds {
    * called first.
    */
   readonly onMessage?: (session: ServerSession, message: Uint8Array, number: number) => void | Promise<unknown>;
+  /** Takes a message that the client sends as a stream; as `onMessage`. Without it streams are refused. */
+  readonly onStream?: (session: ServerSession, stream: IncomingStream) => void | Promise<unknown>;
   /** What clients must know: one token for all, or by the client's name (undefined refuses it). Default: none asked for. */
   readonly token?: string | ((name: string) => string | undefined | Promise<string | undefined>);
   /** Silence before a heartbeat, for clients that do not ask for another. Default 30 s. */
@@ -65,7 +78,10 @@ export interface SessionServerOptions extends SessionBounds {
   readonly maxAge?: Duration;
   /** Sessions at a time, connected or not. Default 100,000. */
   readonly sessionsMax?: number;
-  /** Bytes held for all sessions together; above it, reading stops and `send` says LINK_FULL. Default 256 MiB. */
+  /**
+   * Bytes held for all sessions together. From half of it on, those that hold more than an even share (of their address's share) are
+   * read no further, and `send` to them says LINK_FULL; the others notice nothing. Default 256 MiB.
+   */
   readonly totalMax?: Size;
 }
 
@@ -93,7 +109,7 @@ export function readSessionServer(options: SessionServerOptions): SessionServerS
 /** Reads what both sides may set. */
 export function readBounds(
   options: SessionBounds,
-): Pick<SessionServerSettings, "limits" | "outboxMessagesMax" | "outboxBytesMax" | "keepMs" | "stallMs"> {
+): Pick<SessionServerSettings, "limits" | "outboxMessagesMax" | "outboxBytesMax" | "keepMs" | "stallMs" | "handlerMs"> {
   const messageBytesMax = sizeBytes(options.messageMax ?? MESSAGE_BYTES_MAX, "messageMax");
   const window = options.window ?? WINDOW_MESSAGES;
   if (messageBytesMax > MESSAGE_BYTES_LIMIT) {
@@ -108,8 +124,18 @@ export function readBounds(
       `Cannot set window: ${window} is not a whole number from 1 to ${WINDOW_MESSAGES}`,
     );
   }
+  const partBytes = sizeBytes(options.partSize ?? PART_BYTES, "partSize");
+  if (partBytes < 1024 || partBytes > PART_BYTES_MAX) {
+    throw new UsageError("LINK_OPTION_INVALID", `Cannot set partSize: ${partBytes} is not from 1024 to ${PART_BYTES_MAX}`);
+  }
   return {
-    limits: { messageBytesMax, window, windowBytes: sizeBytes(options.windowMax ?? WINDOW_BYTES, "windowMax") },
+    limits: {
+      messageBytesMax,
+      window,
+      windowBytes: sizeBytes(options.windowMax ?? WINDOW_BYTES, "windowMax"),
+      partBytes,
+    },
+    handlerMs: durationMs(options.handlerTimeout ?? HANDLER_MS_MAX, "handlerTimeout"),
     outboxMessagesMax: options.outboxMessages ?? OUTBOX_MESSAGES_MAX,
     outboxBytesMax: sizeBytes(options.outboxMax ?? OUTBOX_BYTES_MAX, "outboxMax"),
     keepMs: durationMs(options.keep ?? SESSION_TTL_MS, "keep"),

@@ -13,31 +13,39 @@ import { Buffer } from "node:buffer";
 import { unreachable } from "../../core/assert.ts";
 import { EMPTY } from "../../core/bytes.ts";
 import { ProtocolError } from "../../core/errors.ts";
-import { byeBody, challengeBody, gapBody, helloBody, receiptBody, refuseBody, welcomeBody } from "./body.ts";
-import type { Challenge, ByeReason, Hello, CloseNotice, RefuseReason, Terms, Welcome } from "./body.ts";
+import {
+  byeBody,
+  challengeBody,
+  gapBody,
+  helloBody,
+  PART_HEAD_BYTES,
+  partBody,
+  progressBody,
+  receiptBody,
+  refuseBody,
+  welcomeBody,
+} from "./body.ts";
+import type { Challenge, ByeReason, Hello, CloseNotice, RefuseReason, Version, Welcome } from "./body.ts";
 import { encodeFrame, FRAME, SessionFrameDecoder, HEADER_BYTES, putHeader } from "./session-frame.ts";
 import type { SessionFrame, SessionFrameName } from "./session-frame.ts";
 import { SessionHeartbeat } from "./session-heartbeat.ts";
-import { CONTROL_BURST, CONTROL_PER_SECOND, COPY_BYTES_MAX, HELLO_MS_MAX, LEAVE_MS_MAX } from "../limits.ts";
-import type { OutgoingMessage } from "./outbox.ts";
+import { CONTROL_BURST, CONTROL_PER_SECOND, COPY_BYTES_MAX, HELLO_MS_MAX, LEAVE_MS_MAX, LIFE_SHARE } from "../limits.ts";
+import type { IncomingStream } from "./incoming-stream.ts";
+import type { OutgoingPart, OutboxLimits, OutgoingMessage } from "./outbox.ts";
 import type { SessionState } from "./session-state.ts";
 
 export type SessionRole = "client" | "server";
 type Phase = "greeting" | "deciding" | "open" | "leaving" | "left";
 
+const SESSION_FRAMES: readonly SessionFrameName[] = ["MESSAGE", "PART", "PROGRESS", "ACK", "GAP", "PING", "PONG", "BYE"];
+
 /** Frames that may come, by whose side and when; any other is the peer's error. */
 const MAY_COME: Readonly<Record<Phase, Readonly<Record<SessionRole, readonly SessionFrameName[]>>>> = {
   greeting: { client: ["CHALLENGE", "REFUSE"], server: ["HELLO"] },
   deciding: { client: ["WELCOME", "REFUSE"], server: [] },
-  open: {
-    client: ["MESSAGE", "ACK", "GAP", "PING", "PONG", "BYE"],
-    server: ["MESSAGE", "ACK", "GAP", "PING", "PONG", "BYE"],
-  },
-  leaving: {
-    client: ["MESSAGE", "ACK", "GAP", "PING", "PONG", "BYE"],
-    server: ["MESSAGE", "ACK", "GAP", "PING", "PONG", "BYE"],
-  },
-  left: { client: ["ACK", "PING", "PONG", "BYE"], server: ["ACK", "PING", "PONG", "BYE"] },
+  open: { client: SESSION_FRAMES, server: SESSION_FRAMES },
+  leaving: { client: SESSION_FRAMES, server: SESSION_FRAMES },
+  left: { client: ["ACK", "PROGRESS", "PING", "PONG", "BYE"], server: ["ACK", "PROGRESS", "PING", "PONG", "BYE"] },
 };
 
 /** What the session protocol tells its owner. */
@@ -47,6 +55,7 @@ export type SessionProtocolEvent =
   | { readonly kind: "welcome"; readonly welcome: Welcome; readonly body: Uint8Array }
   | { readonly kind: "refused"; readonly notice: CloseNotice<RefuseReason> }
   | { readonly kind: "message"; readonly number: number; readonly bytes: Uint8Array }
+  | { readonly kind: "stream"; readonly number: number; readonly stream: IncomingStream }
   | { readonly kind: "gap"; readonly from: number; readonly to: number }
   | { readonly kind: "bye"; readonly notice: CloseNotice<ByeReason> };
 
@@ -58,7 +67,7 @@ export class SessionProtocol {
   readonly #decoder = new SessionFrameDecoder({ messageBytesMax: 0 });
   #phase: Phase = "greeting";
   #session: SessionState | undefined;
-  #peer: Pick<Terms, "messageBytesMax" | "window" | "windowBytes"> | undefined;
+  #peer: (OutboxLimits & { readonly messageBytesMax: number }) | undefined;
   #heartbeat: SessionHeartbeat | undefined;
   #control: Uint8Array[] = [];
   #timeoutMs: number;
@@ -68,6 +77,9 @@ export class SessionProtocol {
   #budgetMs: number;
   #nowMs: number;
   #pingedMs: number | undefined;
+  /** When this side last wrote something: a peer in the middle of a long frame is told that it is heard. */
+  #wroteMs: number;
+  #lifeMs = Infinity;
   /** Round trip of the last heartbeat that was answered. */
   rttMs: number | undefined;
 
@@ -79,6 +91,7 @@ export class SessionProtocol {
     this.#role = role;
     this.#nowMs = nowMs;
     this.#budgetMs = nowMs;
+    this.#wroteMs = nowMs;
     this.#timeoutMs = nowMs + HELLO_MS_MAX;
     if (challenge) this.#put("CHALLENGE", challengeBody.encode(challenge));
   }
@@ -102,7 +115,9 @@ export class SessionProtocol {
   get writable(): boolean {
     if (this.#control.length > 0) return true;
     const session = this.#session;
-    return session !== undefined && (session.inbox.receiptDue || (this.#phase === "open" && session.outbox.pending));
+    if (session === undefined) return false;
+    const { inbox, outbox } = session;
+    return inbox.receiptDue || inbox.progressDue || (this.#phase === "open" && outbox.pending);
   }
 
   /** Bytes of a frame that has begun to arrive. */
@@ -145,13 +160,19 @@ export class SessionProtocol {
   next(): SessionProtocolEvent | undefined {
     for (;;) {
       const frame = this.#decoder.next();
-      if (!frame) return undefined;
+      if (!frame) return this.#sayHeard();
       if (!MAY_COME[this.#phase][this.#role].includes(frame.name)) {
         throw new ProtocolError("LINK_FRAME_UNEXPECTED", `Unexpected ${frame.name}: the ${this.#role} is ${this.#phase}`);
       }
       const event = this.#take(frame);
       if (event) return event;
     }
+  }
+
+  /** In the middle of a long frame on a thin line: progress is life, and the peer may wait long for another sign of it. */
+  #sayHeard(): undefined {
+    if (this.#phase !== "open" || this.#decoder.waitingBytes === 0 || this.#nowMs - this.#wroteMs < this.#lifeMs) return;
+    this.#put("ACK", receiptBody.encode(this.#session!.inbox.receipt()));
   }
 
   /** Client: answers the challenge. `prove` is given what the proof is computed over. */
@@ -165,13 +186,13 @@ export class SessionProtocol {
   /** Server: takes the client in; the session's outbox has been resumed with what the client has. */
   welcome(session: SessionState, { hello, welcome }: { hello: Hello; welcome: Welcome }): void {
     this.#put("WELCOME", welcomeBody.encode(welcome));
-    this.#open(session, { terms: hello.terms, welcome });
+    this.#open(session, { terms: hello.terms, welcome, version: hello.version });
   }
 
   /** Client: the welcome is the right server's; goes on with the session, resumed or new. */
   accept(session: SessionState, welcome: Welcome): void {
-    session.outbox.resume(welcome.terms.arrived, welcome.terms.receipt);
-    this.#open(session, { terms: welcome.terms, welcome });
+    session.outbox.resume(welcome.terms.arrived, welcome.terms.receipt, welcome.terms.partial);
+    this.#open(session, { terms: welcome.terms, welcome, version: welcome.clientNonce ? 2 : 1 });
   }
 
   /**
@@ -206,20 +227,29 @@ export class SessionProtocol {
   }
 
   /** Bytes to write now, at most about `bytesMax` of messages; empty when there is nothing. */
-  pull(bytesMax: number): Uint8Array[] {
+  pull(bytesMax: number, nowMs = this.#nowMs): Uint8Array[] {
+    this.#nowMs = nowMs;
+    const parts = this.#collect(bytesMax);
+    if (parts.length > 0) this.#wroteMs = nowMs;
+    return parts;
+  }
+
+  #collect(bytesMax: number): Uint8Array[] {
     const session = this.#session;
     if (session?.inbox.receiptDue) this.#put("ACK", receiptBody.encode(session.inbox.receipt()));
+    for (const [number, bytes] of session?.inbox.takeProgress() ?? NO_PROGRESS)
+      if (this.#peer!.version > 1) this.#put("PROGRESS", progressBody.encode({ number, bytes }));
     if (this.#phase !== "open" || !session?.outbox.pending) return this.#takeControl();
-    const batch: OutgoingMessage[] = [];
+    const batch: (OutgoingMessage | OutgoingPart)[] = [];
     let bytes = 0;
     while (bytes < bytesMax) {
-      const found = session.outbox.take(this.#peer!);
+      const found = session.outbox.take(this.#peer!, this.#nowMs);
       if (found === undefined) break;
       if (typeof found === "number") {
         // A gap stands before the message it announces, so what was collected goes first.
         const before = this.#takeControl();
         this.#put("GAP", gapBody.encode(found));
-        return [...before, ...pack(batch), ...this.#takeControl(), ...this.pull(bytesMax - bytes)];
+        return [...before, ...pack(batch), ...this.#takeControl(), ...this.#collect(bytesMax - bytes)];
       }
       batch.push(found);
       bytes += HEADER_BYTES + found.bytes.length;
@@ -227,11 +257,17 @@ export class SessionProtocol {
     return [...this.#takeControl(), ...pack(batch)];
   }
 
-  #open(session: SessionState, { terms, welcome }: { terms: Terms; welcome: Welcome }): void {
+  #open(
+    session: SessionState,
+    { terms, welcome, version }: { terms: Hello["terms"]; welcome: Welcome; version: Version },
+  ): void {
+    const { messageBytesMax, window, windowBytes } = terms;
     this.#session = session;
-    this.#peer = { messageBytesMax: terms.messageBytesMax, window: terms.window, windowBytes: terms.windowBytes };
+    this.#peer = { version, messageBytesMax, window, windowBytes, partBytes: session.limits.partBytes };
     this.#decoder.messageBytesMax = session.limits.messageBytesMax;
-    session.outbox.refuseLongerThan(terms.messageBytesMax);
+    this.#lifeMs = welcome.heartbeatMs * LIFE_SHARE;
+    session.inbox.selective = version > 1;
+    session.outbox.refuseLongerThan(messageBytesMax, { streams: version > 1 });
     this.#phase = "open";
     this.#heartbeat = new SessionHeartbeat({
       intervalMs: welcome.heartbeatMs,
@@ -247,8 +283,15 @@ export class SessionProtocol {
         return { kind: "message", number: this.#session!.inbox.take(body.length), bytes: body };
       case "ACK": {
         const receipt = receiptBody.decode(body);
-        if (receipt.done === this.#session!.outbox.acked) this.#spend();
+        if (receipt.done === this.#session!.outbox.acked && !receipt.ranges) this.#spend();
         this.#session!.outbox.receipt(receipt);
+        return undefined;
+      }
+      case "PART":
+        return this.#session!.inbox.part(partBody.decode(body));
+      case "PROGRESS": {
+        const { number, bytes } = progressBody.decode(body);
+        if (!this.#session!.outbox.progress(number, bytes, this.#nowMs)) this.#spend();
         return undefined;
       }
       case "PING":
@@ -315,18 +358,32 @@ export class SessionProtocol {
   }
 }
 
-/** Messages as MESSAGE frames: short ones copied into one buffer, long ones as they are. */
-function pack(batch: readonly OutgoingMessage[]): Uint8Array[] {
+const NO_PROGRESS: ReadonlyMap<number, number> = new Map();
+
+/** Messages as MESSAGE frames, parts as PART: short ones copied into one buffer, long ones as they are. */
+function pack(batch: readonly (OutgoingMessage | OutgoingPart)[]): Uint8Array[] {
   if (batch.length === 0) return [];
   let copied = 0;
-  for (const { bytes } of batch) copied += HEADER_BYTES + (bytes.length <= COPY_BYTES_MAX ? bytes.length : 0);
+  for (const item of batch) {
+    const head = HEADER_BYTES + (isPart(item) ? PART_HEAD_BYTES : 0);
+    copied += head + (item.bytes.length <= COPY_BYTES_MAX ? item.bytes.length : 0);
+  }
   const packed = Buffer.allocUnsafe(copied);
   const parts: Uint8Array[] = [];
   let start = 0;
   let at = 0;
-  for (const { bytes } of batch) {
-    putHeader(packed, at, { type: FRAME.MESSAGE, length: bytes.length });
-    at += HEADER_BYTES;
+  for (const item of batch) {
+    const { bytes } = item;
+    if (isPart(item)) {
+      putHeader(packed, at, { type: FRAME.PART, length: PART_HEAD_BYTES + bytes.length });
+      const { offset, last, givenUp, message } = item;
+      const head = { number: message.number, offset, last, givenUp, isStream: message.stream !== undefined };
+      packed.set(partBody.head(head), at + HEADER_BYTES);
+      at += HEADER_BYTES + PART_HEAD_BYTES;
+    } else {
+      putHeader(packed, at, { type: FRAME.MESSAGE, length: bytes.length });
+      at += HEADER_BYTES;
+    }
     if (bytes.length <= COPY_BYTES_MAX) {
       packed.set(bytes, at);
       at += bytes.length;
@@ -337,4 +394,8 @@ function pack(batch: readonly OutgoingMessage[]): Uint8Array[] {
   }
   if (at > start) parts.push(packed.subarray(start, at));
   return parts;
+}
+
+function isPart(item: OutgoingMessage | OutgoingPart): item is OutgoingPart {
+  return "offset" in item;
 }

@@ -1,19 +1,25 @@
 /**
  * ○ The server's side of session mode: who may come in, which session goes on, who is present, what is held. Transports, clock and
  * chance are given (Environment). Invariant: a session has at most one connection; one without a connection ends after its time to
- * live; the bytes held for all sessions together are counted in `heldBytes`, and reading stops at `totalBytesMax`.
+ * live; the bytes held for a session are in its account, and from half of `totalBytesMax` on who has more than its share is held up.
  */
+import { PartBudget, PROCESS_BUDGET } from "../../core/budget.ts";
+import type { Account, Holder } from "../../core/budget.ts";
 import { EMPTY, hex, sameBytes, utf8 } from "../../core/bytes.ts";
 import { OperationError } from "../../core/errors.ts";
 import { showSize } from "../../core/units.ts";
-import { NONCE_BYTES } from "./body.ts";
+import { NONCE_BYTES, VERSION } from "./body.ts";
 import type { Challenge, Hello, RefuseReason } from "./body.ts";
 import { SessionProtocol } from "./session-protocol.ts";
 import type { SessionProtocolEvent } from "./session-protocol.ts";
 import { endOf } from "../end.ts";
 import type { LinkEnd } from "../end.ts";
-import { acknowledge } from "./acknowledgement.ts";
-import { AGE_JITTER } from "../limits.ts";
+import { acknowledge, overdueReason } from "./acknowledgement.ts";
+import type { IncomingStream } from "./incoming-stream.ts";
+import { OutgoingMessage } from "./outbox.ts";
+import { OutgoingStream } from "./outgoing-stream.ts";
+import type { StreamSource } from "./outgoing-stream.ts";
+import { AGE_JITTER, STREAM_AHEAD_BYTES } from "../limits.ts";
 import { LinkConnection } from "./link-connection.ts";
 import type { LinkConnectionOwner } from "./link-connection.ts";
 import type { LinkTransport, Environment } from "./environment.ts";
@@ -37,6 +43,8 @@ export interface SessionServerSettings {
   readonly keepMs: number;
   readonly willDelayMs: number;
   readonly stallMs: number;
+  /** How long a handler may take. */
+  readonly handlerMs: number;
   /** Infinity for connections of any age. */
   readonly maxAgeMs: number;
   readonly sessionsMax: number;
@@ -50,6 +58,7 @@ export interface SessionServerCoreOwner {
   opened(session: ServerSession, how: { readonly resumed: boolean }): void;
   /** A message; the session confirms it when what this returns settles. */
   message(session: ServerSession, bytes: Uint8Array, number: number): void | Promise<unknown>;
+  stream(session: ServerSession, stream: IncomingStream): void | Promise<unknown>;
   gap(session: ServerSession, lost: { readonly from: number; readonly to: number }): void;
   presence(session: ServerSession, presence: Presence, end: LinkEnd | undefined): void;
   will(session: ServerSession, will: Uint8Array): void;
@@ -64,13 +73,11 @@ export class SessionServerCore implements LinkConnectionOwner {
   readonly #environment: Environment;
   readonly #sessions = new Map<string, ServerSession>();
   /** Connections before and after their WELCOME. */
-  readonly #connections = new Map<
-    LinkConnection,
-    { readonly identity: string; readonly challenge: Challenge; session?: ServerSession; waitingBytes: number }
-  >();
+  readonly #connections = new Map<LinkConnection, Entry>();
+  /** Not read from: their sessions hold more than their share. */
   readonly #paused = new Set<LinkConnection>();
+  readonly #budget: PartBudget;
   #count = 0;
-  #heldBytes = 0;
   #drainUntilMs: number | undefined;
 
   constructor(
@@ -79,6 +86,8 @@ export class SessionServerCore implements LinkConnectionOwner {
   ) {
     this.#settings = settings;
     this.stallMs = settings.stallMs;
+    this.#budget = new PartBudget(PROCESS_BUDGET, { name: "link", onFull: () => this.#endStalled() });
+    this.#budget.setBound(settings.totalBytesMax);
     this.#owner = owner;
     this.#environment = environment;
   }
@@ -97,7 +106,7 @@ export class SessionServerCore implements LinkConnectionOwner {
 
   /** Bytes of messages and of frames begun, of all sessions. */
   get heldBytes(): number {
-    return this.#heldBytes;
+    return this.#budget.bytes;
   }
 
   wallMs(): number {
@@ -110,10 +119,14 @@ export class SessionServerCore implements LinkConnectionOwner {
    * @param identity what the transport proves about the client (its certificate's fingerprint), or ""
    */
   accept(transport: LinkTransport, identity = ""): LinkConnection {
-    const challenge = { nonce: this.#environment.secretBytes(NONCE_BYTES), tokenRequired: this.#settings.tokenRequired };
+    const challenge = {
+      nonce: this.#environment.secretBytes(NONCE_BYTES),
+      tokenRequired: this.#settings.tokenRequired,
+      version: VERSION,
+    } as const;
     const protocol = new SessionProtocol({ role: "server", nowMs: this.#environment.clock.now(), challenge });
     const connection = new LinkConnection(transport, { protocol, owner: this, environment: this.#environment });
-    this.#connections.set(connection, { identity, challenge, waitingBytes: 0 });
+    this.#connections.set(connection, { identity, challenge });
     if (this.#drainUntilMs !== undefined) this.#refuse(connection, "draining", "the server is going down");
     return connection;
   }
@@ -123,13 +136,52 @@ export class SessionServerCore implements LinkConnectionOwner {
     connection.received(chunk);
     const entry = this.#connections.get(connection);
     if (!entry) return;
+    if (entry.session) return this.#countIncomplete(entry.session);
     const { waitingBytes } = connection.protocol;
-    this.#heldBytes += waitingBytes - entry.waitingBytes;
-    entry.waitingBytes = waitingBytes;
-    if (this.#heldBytes <= this.#settings.totalBytesMax) return;
-    if (waitingBytes > 0) return connection.fail(endOf("no-room"));
+    if (waitingBytes === 0 && !entry.stranger) return;
+    entry.stranger ??= this.#budget.open("stranger", addressOf(connection), strangerOf(connection));
+    entry.stranger.set(waitingBytes);
+    if (!entry.stranger.mayRead(waitingBytes)) connection.fail(endOf("no-room"));
+  }
+
+  /** Counts anew what has arrived for a session and is not whole, and reads on or not. */
+  #countIncomplete(session: ServerSession): void {
+    const { incompleteBytes, connection } = session;
+    if (incompleteBytes === session.countedBytes && !session.account?.isPressed) return;
+    const completed = incompleteBytes < session.countedBytes;
+    const more = incompleteBytes - session.countedBytes;
+    session.countedBytes = incompleteBytes;
+    this.#hold(session, more);
+    session.account?.incompleteChanged(completed);
+    if (!connection || session.account === undefined || session.account.mayRead(session.heldBytes)) return;
     connection.transport.pause();
     this.#paused.add(connection);
+  }
+
+  /** More is held for a session, or less. */
+  #hold(session: ServerSession, bytes: number): void {
+    session.heldBytes += bytes;
+    if (session.heldBytes > 0) session.account ??= this.#budget.open("known", session.address, session);
+    session.account?.set(session.heldBytes);
+  }
+
+  budgetChanged(session: ServerSession): void {
+    const { connection, account } = session;
+    if (!connection || !this.#paused.has(connection) || account?.mayRead(session.heldBytes) === false) return;
+    this.#paused.delete(connection);
+    connection.transport.resume();
+  }
+
+  /** Its message has not become whole for long, while others wait for the room. */
+  stalled(session: ServerSession): void {
+    session.connection?.fail(endOf("no-room"));
+  }
+
+  #endStalled(chosen?: Account): void {
+    if (!this.#budget.isFull) return;
+    const next = this.#budget.endStalled(chosen);
+    const { clock } = this.#environment;
+    clock.at(clock.now() + this.stallMs, () => this.#endStalled(next));
   }
 
   /** The session of a connection, once it has its WELCOME. */
@@ -145,6 +197,8 @@ export class SessionServerCore implements LinkConnectionOwner {
         return this.#hello(connection, event);
       case "message":
         return this.#message(session!, event.number, event.bytes);
+      case "stream":
+        return this.#stream(session!, event.stream);
       case "gap":
         return this.#owner.gap(session!, { from: event.from, to: event.to });
       case "bye":
@@ -163,11 +217,13 @@ export class SessionServerCore implements LinkConnectionOwner {
     if (!entry) return;
     this.#connections.delete(connection);
     this.#paused.delete(connection);
-    this.#release(entry.waitingBytes);
+    entry.stranger?.set(0);
+    entry.stranger?.leave();
     const { session } = entry;
     if (!session) return this.#owner.endedBeforeSession(connection, end);
     if (session.connection !== connection) return; // the session went on over another connection
     session.connection = undefined;
+    this.#countIncomplete(session);
     session.seen("away");
     this.#owner.presence(session, "away", end);
     if (session.closing) return this.#forget(session, end);
@@ -178,31 +234,53 @@ export class SessionServerCore implements LinkConnectionOwner {
     this.#environment.deadlines.moved(session);
   }
 
-  send(session: ServerSession, bytes: Uint8Array): Promise<void> {
-    const { outbox } = session.state;
-    const { outboxMessagesMax, outboxBytesMax, totalBytesMax } = this.#settings;
+  send(session: ServerSession, bytes: Uint8Array, { urgent }: { readonly urgent: boolean }): Promise<void> {
     const most = session.connection?.protocol.peerMessageBytesMax ?? this.#settings.limits.messageBytesMax;
-    if (session.presence === "gone") return refused("LINK_ENDED", "the session has ended");
     if (bytes.length > most) return refused("LINK_MESSAGE_TOO_LARGE", `${bytes.length} bytes, at most ${most} allowed`);
+    return this.#push(session, { bytes, urgent, heldBytes: bytes.length });
+  }
+
+  sendStream(session: ServerSession, source: StreamSource): Promise<void> {
+    const stream = new OutgoingStream();
+    return this.#push(session, { bytes: EMPTY, stream, source, heldBytes: STREAM_AHEAD_BYTES });
+  }
+
+  #push(
+    session: ServerSession,
+    what: { bytes: Uint8Array; urgent?: boolean; stream?: OutgoingStream; source?: StreamSource; heldBytes: number },
+  ): Promise<void> {
+    const { outbox } = session.state;
+    const { outboxMessagesMax, outboxBytesMax } = this.#settings;
+    const { bytes, heldBytes, source, stream, ...how } = what;
+    if (session.presence === "gone") return refused("LINK_ENDED", "the session has ended");
     if (outbox.length >= outboxMessagesMax || outbox.bytes + bytes.length > outboxBytesMax) {
       return refused("LINK_FULL", `${outbox.length} messages and ${showSize(outbox.bytes)} are already queued for the client`);
     }
-    if (this.#heldBytes + bytes.length > totalBytesMax) {
-      return refused("LINK_FULL", `${showSize(this.#heldBytes)} are already queued for all clients`);
+    this.#hold(session, heldBytes);
+    if (session.account?.mayHold(session.heldBytes) === false) {
+      this.#hold(session, -heldBytes);
+      return refused("LINK_FULL", `${showSize(session.heldBytes)} are held for this client, its share of totalMax`);
     }
-    this.#heldBytes += bytes.length;
     return new Promise((resolve, reject) => {
-      outbox.push({
-        bytes,
-        deadlineMs: this.#environment.clock.now() + this.#settings.keepMs,
+      const message = new OutgoingMessage(bytes, {
+        ...how,
+        stream,
+        deadlineMs: stream ? Infinity : this.#environment.clock.now() + this.#settings.keepMs,
         settle: (error) => {
-          this.#release(bytes.length);
+          this.#hold(session, -heldBytes);
           if (error) reject(error);
           else resolve();
         },
       });
+      outbox.push(message);
       if (outbox.length === 1) this.#environment.deadlines.moved(session);
-      session.connection?.flushSoon();
+      const changed = (): void => session.connection?.flushSoon();
+      changed();
+      stream?.pump(source!, changed).catch((error: unknown) => {
+        reject(error);
+        outbox.abandon(message, "its source failed");
+        changed();
+      });
     });
   }
 
@@ -215,6 +293,9 @@ export class SessionServerCore implements LinkConnectionOwner {
 
   sessionDue(session: ServerSession, nowMs: number): void {
     session.state.outbox.expire(nowMs);
+    const { inbox } = session.state;
+    for (const [number, bytes] of inbox.overdue(nowMs, nowMs + this.#settings.handlerMs))
+      this.#settle(session, number, { bytes, reject: overdueReason(this.#settings.handlerMs) });
     if (nowMs >= session.willAtMs) {
       session.willAtMs = Infinity;
       const { will } = session;
@@ -252,6 +333,8 @@ export class SessionServerCore implements LinkConnectionOwner {
 
   #hello(connection: LinkConnection, { hello, body }: { hello: Hello; body: Uint8Array }): void {
     const { identity, challenge } = this.#connections.get(connection)!;
+    if (hello.serverNonce && !sameBytes(hello.serverNonce, challenge.nonce))
+      return this.#refuse(connection, "unauthorised", "the HELLO was made for another connection");
     if (!this.#settings.tokenRequired) return this.#decide(connection, hello, { identity, token: undefined });
     const verify = (token: string | undefined): void => {
       if (connection.ended) return;
@@ -293,7 +376,7 @@ export class SessionServerCore implements LinkConnectionOwner {
     if (!session.state.outbox.mayResume(hello.terms.arrived, hello.terms.receipt)) {
       return this.#refuse(connection, "session-unknown", "the session's numbers disagree");
     }
-    session.state.outbox.resume(hello.terms.arrived, hello.terms.receipt);
+    session.state.outbox.resume(hello.terms.arrived, hello.terms.receipt, hello.terms.partial);
     this.#sessions.set(session.key, session);
     this.#takeOver(session);
     this.#welcome(connection, { session, hello, token, resumed: wanted !== undefined });
@@ -334,8 +417,9 @@ export class SessionServerCore implements LinkConnectionOwner {
     connection.protocol.welcome(session.state, {
       hello,
       welcome: {
+        clientNonce: hello.version > 1 ? hello.nonce : undefined,
         resumed,
-        terms: session.state.terms(),
+        terms: this.#terms(session, hello),
         heartbeatMs,
         heartbeatTimeoutMs: Math.ceil(heartbeatMs * heartbeatTimeoutShare),
         ttlMs,
@@ -343,6 +427,10 @@ export class SessionServerCore implements LinkConnectionOwner {
       },
     });
     entry.session = session;
+    entry.stranger?.set(0);
+    entry.stranger?.leave();
+    entry.stranger = undefined;
+    this.#move(session, addressOf(connection));
     session.connection = connection;
     session.will = hello.will;
     session.willAtMs = Infinity;
@@ -362,15 +450,58 @@ export class SessionServerCore implements LinkConnectionOwner {
     else connection.flushSoon();
   }
 
+  #terms(session: ServerSession, hello: Hello): Hello["terms"] {
+    session.state.inbox.selective = hello.version > 1;
+    return session.state.terms();
+  }
+
+  /** A session counts where its client last was. */
+  #move(session: ServerSession, address: string): void {
+    if (session.address === address) return;
+    session.address = address;
+    const { account } = session;
+    if (!account) return;
+    account.set(0);
+    account.leave();
+    session.account = undefined;
+    this.#hold(session, 0);
+  }
+
   #message(session: ServerSession, number: number, bytes: Uint8Array): void {
+    let held = false;
+    const settle = (reject?: string): void => this.#settle(session, number, { bytes: bytes.length, reject, held });
+    if (!acknowledge(() => this.#owner.message(session, bytes, number), settle)) return;
+    held = true;
+    this.#hold(session, bytes.length);
+    this.#handling(session, number, bytes.length);
+  }
+
+  #stream(session: ServerSession, stream: IncomingStream): void {
+    const { number } = stream;
     const { inbox } = session.state;
-    this.#heldBytes += bytes.length;
-    const settle = (reject?: string): void => {
-      inbox.settle(number, { bytes: bytes.length, reject });
-      this.#release(bytes.length);
+    inbox.progressed = (taken) => {
+      inbox.handlingOn(taken, this.#environment.clock.now() + this.#settings.handlerMs);
+      this.#countIncomplete(session);
       session.connection?.flushSoon();
     };
-    acknowledge(() => this.#owner.message(session, bytes, number), settle);
+    const settle = (reject?: string): void => this.#settle(session, number, { bytes: 0, reject });
+    if (acknowledge(() => this.#owner.stream(session, stream), settle)) this.#handling(session, number, 0);
+  }
+
+  #handling(session: ServerSession, number: number, bytes: number): void {
+    session.state.inbox.handling(number, { bytes, deadlineMs: this.#environment.clock.now() + this.#settings.handlerMs });
+    this.#environment.deadlines.moved(session);
+  }
+
+  /** A message is done with; `held`: its bytes are counted while its handler has it. */
+  #settle(
+    session: ServerSession,
+    number: number,
+    { bytes, reject, held = true }: { bytes: number; reject?: string | undefined; held?: boolean },
+  ): void {
+    if (!session.state.inbox.settle(number, { bytes, reject })) return;
+    if (held) this.#hold(session, -bytes);
+    session.connection?.flushSoon();
   }
 
   #forget(session: ServerSession, end: LinkEnd): void {
@@ -382,20 +513,37 @@ export class SessionServerCore implements LinkConnectionOwner {
     session.state.outbox.clear(
       new OperationError("LINK_ENDED", "Cannot deliver a message: the session has ended; it may or may not have arrived"),
     );
+    session.state.inbox.close();
+    this.#countIncomplete(session);
+    if (session.heldBytes === 0) session.account?.leave();
     this.#owner.presence(session, "gone", end);
-  }
-
-  #release(bytes: number): void {
-    this.#heldBytes -= bytes;
-    if (this.#paused.size === 0 || this.#heldBytes > this.#settings.totalBytesMax * RESUME_SHARE) return;
-    const paused = [...this.#paused];
-    this.#paused.clear();
-    for (const connection of paused) connection.transport.resume();
   }
 }
 
-/** 7/8: reading starts again with some room, not for one chunk. */
-const RESUME_SHARE = 7 / 8;
+/** What is known of a connection. */
+interface Entry {
+  readonly identity: string;
+  readonly challenge: Challenge;
+  session?: ServerSession;
+  /** What is held for it before it has a session. */
+  stranger?: Account | undefined;
+}
+
+/** "host" of "host:port". */
+function addressOf({ transport: { peer } }: LinkConnection): string {
+  const colon = peer.lastIndexOf(":");
+  return colon < 0 ? peer : peer.slice(0, colon);
+}
+
+function strangerOf(connection: LinkConnection): Holder {
+  return {
+    get incompleteBytes() {
+      return connection.protocol.waitingBytes;
+    },
+    budgetChanged: () => {},
+    stalled: () => connection.fail(endOf("no-room")),
+  };
+}
 
 function refused(code: "LINK_ENDED" | "LINK_FULL" | "LINK_MESSAGE_TOO_LARGE", why: string): Promise<never> {
   return Promise.reject(new OperationError(code, `Cannot send a message: ${why}`));

@@ -16,6 +16,7 @@ import { gateway } from "./gateway.ts";
 import type { Gateway, GatewayOptions } from "./gateway.ts";
 import { SessionServerCore } from "./session-server-core.ts";
 import type { SessionServerCoreOwner } from "./session-server-core.ts";
+import { noStreams } from "./acknowledgement.ts";
 import type { Presence, ServerSession } from "./server-session.ts";
 import { readKeepAlive } from "../keep-alive/keep-alive.ts";
 import type { KeepAlive, KeepAliveOptions } from "../keep-alive/keep-alive.ts";
@@ -185,6 +186,7 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
             await through.message(session, message, number);
           }
         : onMessage,
+      stream: options.session.onStream ?? noStreams,
       gap: (session, lost) => void this.emit("gap", session, lost),
       presence: (session, presence, end) => {
         through?.presence(session, presence, end);

@@ -8,6 +8,8 @@ export interface SessionLimits {
   readonly messageBytesMax: number;
   readonly window: number;
   readonly windowBytes: number;
+  /** Longer messages are sent in parts of this size. */
+  readonly partBytes: number;
 }
 
 export class SessionState {
@@ -29,12 +31,14 @@ export class SessionState {
   }
 
   terms(): Terms {
-    return { arrived: this.#inbox.arrived, receipt: this.#inbox.fullReceipt(), ...this.limits };
+    const { arrived } = this.#inbox;
+    return { arrived, receipt: this.#inbox.fullReceipt(), partial: this.#inbox.partial(), ...this.limits };
   }
 
   /** Forgets the peer's numbers: the next session, with this id, starts at 1 (see `Outbox.restart`). */
   restart(id: Uint8Array, doubts: { keepDoubtful: boolean }): ReturnType<Outbox["restart"]> {
     this.id = id;
+    this.#inbox.close();
     this.#inbox = new Inbox(this.limits);
     return this.outbox.restart(doubts);
   }

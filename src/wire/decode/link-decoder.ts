@@ -2,7 +2,17 @@
  * ○ A link connection: frames of session mode (docs/link-protocol.md) if it starts with one, else plain bytes. In session mode the
  * server sends first, CHALLENGE with the magic HOLDFAST.
  */
-import { byeBody, gapBody, helloBody, receiptBody, refuseBody, welcomeBody } from "../../link/session/body.ts";
+import {
+  byeBody,
+  gapBody,
+  helloBody,
+  partBody,
+  progressBody,
+  receiptBody,
+  refuseBody,
+  welcomeBody,
+} from "../../link/session/body.ts";
+import type { Receipt } from "../../link/session/body.ts";
 import { FRAME, HEADER_BYTES, type SessionFrameName } from "../../link/session/session-frame.ts";
 import { showDuration } from "../../core/units.ts";
 import type { Piece } from "../tcp/tcp-reassembler.ts";
@@ -98,9 +108,18 @@ function describe(name: SessionFrameName, body: Uint8Array): string {
     case "BYE":
       return parting(name, byeBody.decode(body));
     case "ACK":
-      return `ACK up to ${receiptBody.decode(body).done}`;
+      return acknowledged(receiptBody.decode(body));
     case "GAP":
       return `GAP: messages before ${gapBody.decode(body)} are lost`;
+    case "PART": {
+      const { number, offset, bytes, last, givenUp } = partBody.decode(body);
+      const end = givenUp ? ", given up" : last ? ", the last" : "";
+      return `PART of message ${number} from ${offset}${end} (${bytes.length} B)`;
+    }
+    case "PROGRESS": {
+      const { number, bytes } = progressBody.decode(body);
+      return `PROGRESS of message ${number}: ${bytes} B`;
+    }
     case "PING":
       return "PING (heartbeat)";
     case "PONG":
@@ -108,6 +127,11 @@ function describe(name: SessionFrameName, body: Uint8Array): string {
     default:
       return `${name} (${body.length} B)`;
   }
+}
+
+function acknowledged({ done, ranges = [] }: Receipt): string {
+  const beyond = ranges.map(({ from, to }) => (from === to ? `${from}` : `${from} to ${to}`));
+  return `ACK up to ${done}${beyond.length > 0 ? ` and ${beyond.join(", ")}` : ""}`;
 }
 
 function parting(name: string, { word, retryAfterMs, text }: { word: string; retryAfterMs: number; text: string }): string {

@@ -11,6 +11,8 @@ import {
   BYE_REASONS,
   gapBody,
   helloBody,
+  partBody,
+  progressBody,
   receiptBody,
   REFUSE_REASONS,
   refuseBody,
@@ -33,31 +35,54 @@ const receipt = record({
 });
 const terms = record({ arrived: number, receipt, messageBytesMax: u32, window: u32, windowBytes: u32 });
 
+const ranges = fc.array(record({ from: number, to: number }), { maxLength: 5 });
+/** Terms of version 2 have ranges and parts. */
+const terms2 = fc
+  .tuple(terms, ranges, fc.array(fc.tuple(number, number), { maxLength: 5 }))
+  .map(([plain, some, parts]) => ({ ...plain, receipt: { ...plain.receipt, ranges: some }, partial: new Map(parts) }));
+/** Values of version 1 and 2: the second with terms of its own and a nonce of the other side. */
+function versions<T extends object>(
+  rest: fc.Arbitrary<T>,
+  first: object,
+  second: (nonce: Uint8Array) => object,
+): fc.Arbitrary<object> {
+  return fc.oneof(
+    fc.tuple(rest, terms).map(([value, some]) => ({ ...value, ...first, terms: some })),
+    fc.tuple(rest, terms2, bytes(16)).map(([value, some, nonce]) => ({ ...value, ...second(nonce), terms: some })),
+  );
+}
+
 const CODECS = {
-  CHALLENGE: [challengeBody, record({ nonce: bytes(16), tokenRequired: fc.boolean() })],
+  CHALLENGE: [challengeBody, record({ nonce: bytes(16), tokenRequired: fc.boolean(), version: fc.constantFrom(1, 2) })],
   HELLO: [
     helloBody,
-    record({
-      nonce: bytes(16),
-      sessionId: bytes(16),
-      resume: fc.boolean(),
-      terms,
-      heartbeatMs: u32,
-      name: fc.string({ maxLength: 60 }),
-      will: fc.option(fc.uint8Array({ maxLength: 300 }), { nil: undefined }),
-      proof: fc.uint8Array({ maxLength: 32 }),
-    }),
+    versions(
+      record({
+        nonce: bytes(16),
+        sessionId: bytes(16),
+        resume: fc.boolean(),
+        heartbeatMs: u32,
+        name: fc.string({ maxLength: 60 }),
+        will: fc.option(fc.uint8Array({ maxLength: 300 }), { nil: undefined }),
+        proof: fc.uint8Array({ maxLength: 32 }),
+      }),
+      { version: 1 },
+      (serverNonce) => ({ version: 2, serverNonce }),
+    ),
   ],
   WELCOME: [
     welcomeBody,
-    record({
-      resumed: fc.boolean(),
-      terms,
-      heartbeatMs: u32,
-      heartbeatTimeoutMs: u32,
-      ttlMs: u32,
-      proof: fc.uint8Array({ maxLength: 32 }),
-    }),
+    versions(
+      record({
+        resumed: fc.boolean(),
+        heartbeatMs: u32,
+        heartbeatTimeoutMs: u32,
+        ttlMs: u32,
+        proof: fc.uint8Array({ maxLength: 32 }),
+      }),
+      {},
+      (clientNonce) => ({ clientNonce }),
+    ),
   ],
   REFUSE: [
     refuseBody,
@@ -66,6 +91,7 @@ const CODECS = {
   BYE: [byeBody, record({ word: fc.constantFrom(...BYE_REASONS), retryAfterMs: u32, text: fc.string({ maxLength: 60 }) })],
   ACK: [receiptBody, receipt],
   GAP: [gapBody, number],
+  PROGRESS: [progressBody, record({ number, bytes: number })],
 } as const;
 
 interface AnyCodec {
@@ -151,6 +177,10 @@ test("a type that the protocol does not have is refused", () => {
   assert.throws(() => decode([Uint8Array.of(0x7f, 0, 0, 0)]), { code: "LINK_FRAME_UNKNOWN" });
 });
 
+function part(head: Parameters<typeof partBody.head>[0], text: string): Uint8Array {
+  return Buffer.concat([partBody.head(head), Buffer.from(text)]);
+}
+
 test("the bytes of a session's beginning are as docs/link-protocol.md shows them", () => {
   const none = { done: 0, rejects: new Map<number, string>() };
   const terms = { arrived: 0, receipt: none, messageBytesMax: 1_048_576, window: 4096, windowBytes: 4_194_304 };
@@ -158,10 +188,11 @@ test("the bytes of a session's beginning are as docs/link-protocol.md shows them
   const hex = (name: SessionFrameName, body: Uint8Array): string => Buffer.from(encodeFrame(name, body)).toString("hex");
   const none32 = new Uint8Array(0);
   const frames = [
-    hex("CHALLENGE", challengeBody.encode({ nonce: id(0), tokenRequired: false })),
+    hex("CHALLENGE", challengeBody.encode({ nonce: id(0), tokenRequired: false, version: 2 })),
     hex(
       "HELLO",
       helloBody.encode({
+        version: 1,
         nonce: id(16),
         sessionId: id(32),
         resume: false,
@@ -191,6 +222,43 @@ test("the bytes of a session's beginning are as docs/link-protocol.md shows them
     hex("PONG", none32),
     hex("BYE", byeBody.encode({ word: "drained", retryAfterMs: 1000, text: "" })),
     hex("REFUSE", refuseBody.encode({ word: "session-unknown", retryAfterMs: 0, text: "" })),
+    hex(
+      "HELLO",
+      helloBody.encode({
+        version: 2,
+        nonce: id(16),
+        serverNonce: id(0),
+        sessionId: id(32),
+        resume: true,
+        terms: {
+          ...terms,
+          arrived: 9,
+          receipt: { done: 5, rejects: new Map(), ranges: [{ from: 7, to: 8 }] },
+          partial: new Map([[9, 32_768]]),
+        },
+        heartbeatMs: 30_000,
+        name: "s7",
+        will: undefined,
+        proof: none32,
+      }),
+    ),
+    hex(
+      "WELCOME",
+      welcomeBody.encode({
+        clientNonce: id(16),
+        resumed: true,
+        terms,
+        heartbeatMs: 30_000,
+        heartbeatTimeoutMs: 10_000,
+        ttlMs: 600_000,
+        proof: none32,
+      }),
+    ),
+    hex("PART", part({ number: 6, offset: 0, last: false, givenUp: false, isStream: false }, "one, ")),
+    hex("PART", part({ number: 6, offset: 5, last: true, givenUp: false, isStream: false }, "two")),
+    hex("PART", part({ number: 7, offset: 32_768, last: true, givenUp: true, isStream: true }, "")),
+    hex("PROGRESS", progressBody.encode({ number: 6, bytes: 8 })),
+    hex("ACK", receiptBody.encode({ done: 5, rejects: new Map(), ranges: [{ from: 7, to: 8 }] })),
   ];
   const page = readFileSync(join(import.meta.dirname, "../../../docs/link-protocol.md"), "utf8");
   const [, shown] = /```bytes\n([^]*?)```/.exec(page)!;

@@ -228,7 +228,7 @@ test("when the outbox is full, drop-oldest keeps the newest, and both sides lear
 test("a message taken while the server was away, and longer than it turns out to take, is refused; those around it arrive", async () => {
   const network = new VirtualNetwork(15);
   const got: number[] = [];
-  const limits = { messageBytesMax: 100, window: 10, windowBytes: 1000 };
+  const limits = { messageBytesMax: 100, window: 10, windowBytes: 1000, partBytes: 16_384 };
   const serverCore = virtualServerCore(network, { limits }, { message: (_session, message) => void got.push(message.length) });
   const ends: string[] = [];
   const clientCore = virtualClientCore({ network, server: () => serverCore }, {}, { ended: ({ reason }) => ends.push(reason) });

@@ -46,6 +46,7 @@ export class RawClient {
 
 const NONE = { done: 0, rejects: new Map<number, string>() };
 export const HELLO: Hello = {
+  version: 1,
   nonce: new Uint8Array(16),
   sessionId: Uint8Array.from({ length: 16 }, (_, index) => index),
   resume: false,

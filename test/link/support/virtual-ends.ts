@@ -9,7 +9,7 @@ import type { SessionServerCoreOwner, SessionServerSettings } from "../../../src
 import { TransportPair } from "./virtual-network.ts";
 import type { VirtualNetwork } from "./virtual-network.ts";
 
-const LIMITS = { messageBytesMax: 1_048_576, window: 4096, windowBytes: 4_194_304 };
+const LIMITS = { messageBytesMax: 1_048_576, window: 4096, windowBytes: 4_194_304, partBytes: 16_384 };
 
 const SERVER_SETTINGS: SessionServerSettings = {
   limits: LIMITS,
@@ -23,6 +23,7 @@ const SERVER_SETTINGS: SessionServerSettings = {
   keepMs: 600_000,
   willDelayMs: 10_000,
   stallMs: 35_000,
+  handlerMs: 300_000,
   maxAgeMs: Infinity,
   sessionsMax: 100_000,
   totalBytesMax: 268_435_456,
@@ -38,6 +39,7 @@ const CLIENT_SETTINGS: SessionClientSettings = {
   will: undefined,
   heartbeatMs: 0,
   stallMs: 35_000,
+  handlerMs: 300_000,
   keepMs: 600_000,
   whenFull: "reject",
   inDoubt: "reject",
@@ -55,6 +57,7 @@ export function virtualServerCore(
     token: () => undefined,
     opened: nothing,
     message: nothing,
+    stream: nothing,
     gap: nothing,
     presence: nothing,
     will: nothing,
@@ -94,6 +97,7 @@ export function virtualClientCore(
     },
     opened: nothing,
     message: nothing,
+    stream: nothing,
     gap: nothing,
     ended: nothing,
     waiting: nothing,

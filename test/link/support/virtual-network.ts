@@ -72,6 +72,9 @@ export class VirtualNetwork implements Environment {
   }
 }
 
+/** 1 KiB: a packet of a thin line. */
+const SLICE_BYTES = 1024;
+
 /** Two transports, joined. */
 export class TransportPair {
   readonly network: VirtualNetwork;
@@ -79,6 +82,8 @@ export class TransportPair {
   readonly server: VirtualTransport;
   /** Bytes vanish; nobody is told. */
   cut = false;
+  /** What the line carries each way; the kernels take all that is written at once, as large buffers do. */
+  bytesPerSecond = Infinity;
 
   constructor(network: VirtualNetwork, latencyMs: number) {
     this.network = network;
@@ -130,6 +135,17 @@ export class VirtualTransport implements LinkTransport {
     const { network } = this.#pair;
     const bytes = Buffer.concat(parts);
     this.takenBytes += bytes.length;
+    const { bytesPerSecond } = this.#pair;
+    if (bytesPerSecond !== Infinity) {
+      for (let at = 0; at < bytes.length; at += SLICE_BYTES) {
+        const slice = bytes.subarray(at, at + SLICE_BYTES);
+        this.#arrivesMs = Math.max(this.#arrivesMs, network.clock.now()) + (1000 * slice.length) / bytesPerSecond;
+        network.clock.at(this.#arrivesMs, () => {
+          if (!this.#pair.cut) this.#pair.other(this).#arrive(slice);
+        });
+      }
+      return;
+    }
     // In order, whatever the latency of each chunk; sometimes cut into two.
     const at = bytes.length > 1 && network.random() < 0.3 ? between(network.random, 1, bytes.length - 1) : bytes.length;
     for (const chunk of [bytes.subarray(0, at), bytes.subarray(at)]) {
