@@ -42,3 +42,35 @@ export function portOf(address: string): number | undefined {
 export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host) || host.startsWith("::ffff:127.");
 }
+
+/** How many bits of an address count. */
+export interface NetworkPrefix {
+  readonly ipv4: number;
+  readonly ipv6: number;
+}
+
+/** The network of an address in CIDR notation: "10.1.2.0/24", "2001:db8:0:1::/64"; text that is no address is its own. */
+export function networkOf(host: string, { ipv4, ipv6 }: NetworkPrefix): string {
+  const bare = host
+    .replace(/^\[|\]$/g, "")
+    .replace(/%.*$/, "")
+    .replace(/^::ffff:(?=\d+\.)/i, "");
+  if (/^\d+(\.\d+){3}$/.test(bare))
+    return ipv4 === 32 ? bare : `${masked(bare.split(".").map(Number), 8, ipv4).join(".")}/${ipv4}`;
+  if (!bare.includes(":")) return bare;
+  const [head = "", tail] = bare.split("::");
+  const groups = (text: string): number[] => (text === "" ? [] : text.split(":").map((group) => Number.parseInt(group, 16)));
+  const first = groups(head);
+  const last = tail === undefined ? [] : groups(tail);
+  const all = [...first, ...new Array<number>(Math.max(0, 8 - first.length - last.length)).fill(0), ...last];
+  return `${masked(all, 16, ipv6)
+    .map((group) => group.toString(16))
+    .join(":")}/${ipv6}`;
+}
+
+function masked(groups: readonly number[], groupBits: number, prefix: number): number[] {
+  return groups.map((group, index) => {
+    const bits = Math.min(groupBits, Math.max(0, prefix - index * groupBits));
+    return group & ~(2 ** (groupBits - bits) - 1);
+  });
+}

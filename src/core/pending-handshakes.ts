@@ -18,6 +18,26 @@ export class PendingHandshakes {
     server.on("secureConnection", (socket: Socket) => void this.#sockets.delete(peerOf(socket)));
   }
 
+  get size(): number {
+    return this.#sockets.size;
+  }
+
+  /** Ends the oldest of the address that has most; false when there is only one handshake. */
+  destroyOldest(): boolean {
+    if (this.#sockets.size < 2) return false;
+    const byAddress = new Map<string, Socket[]>();
+    for (const [peer, socket] of this.#sockets) {
+      const address = peer.slice(0, peer.lastIndexOf(" "));
+      const sockets = byAddress.get(address);
+      if (sockets) sockets.push(socket);
+      else byAddress.set(address, [socket]);
+    }
+    let most: Socket[] = [];
+    for (const sockets of byAddress.values()) if (sockets.length > most.length) most = sockets;
+    most[0]?.destroy();
+    return true;
+  }
+
   destroy(): void {
     for (const socket of this.#sockets.values()) socket.destroy();
   }

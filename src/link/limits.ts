@@ -122,6 +122,25 @@ export const LATE_MS = 1000;
 /** 10 s: as for the connection itself; a client has nothing to think about before it says HELLO. */
 export const HELLO_MS_MAX = 10_000;
 
+/** 10 failures of a network cost nothing: a token mistyped, a server upgraded before its clients. */
+export const STRANGER_FAILURES_FREE = 10;
+/** From then on 100 ms until the challenge, doubled with each failure, at most 5 s: half of what an honest client waits for it. */
+export const STRANGER_DELAY_MS = 100;
+export const STRANGER_DELAY_MS_MAX = 5000;
+/** 1 min: then half of the failures are forgotten. */
+export const STRANGER_FORGET_MS = 60_000;
+/** 64 connections of a slowed network wait at a time: 13 guesses a second at most. */
+export const STRANGERS_SLOWED_MAX = 64;
+/** 10,000 networks whose failures are remembered: 1 MB; the one quiet for longest is forgotten first. */
+export const STRANGER_NETWORKS_MAX = 10_000;
+
+/** 32 and 64 bits of an address tell clients apart: an IPv6 subscriber has at least a /64 (RFC 6177). */
+export const NETWORK_PREFIX_IPV4 = 32;
+export const NETWORK_PREFIX_IPV6 = 64;
+
+/** 64 connections beyond `connectionsMax` are accepted for the moment in which a stranger is ended to make room. */
+export const CONNECTIONS_OVER_MAX = 64;
+
 /** 10 min: a router's restart, a tunnel, a deploy. Longer absences are a gap that is told. */
 export const SESSION_TTL_MS = 600_000;
 

@@ -120,10 +120,36 @@ async function listenSessions(
     print.event?.({ event: "gap", name, from, to });
     tell("link.gap", { name, from, to }, `${name || "(no name)"} dropped its messages ${from} to ${to}`);
   });
-  server.on("stranger", (peer, { reason, message }) =>
-    tell("link.stranger", { peer, reason, message }, `${peer} did not open a session: ${reason}, ${message}`),
-  );
+  tellStrangers(server, tell);
   return server;
+}
+
+/** 1 min: strangers beyond the first are counted, and told of in one line. */
+const STRANGERS_EVERY_MS = 60_000;
+
+/** Anybody who reaches the port can make strangers: the log must not be theirs to fill. */
+function tellStrangers(server: SessionServer, tell: Tell): void {
+  let counts: Map<string, number> | undefined;
+  let last = { peer: "", reason: "", message: "" };
+  const summary = (): void => {
+    if (!counts || counts.size === 0) return void (counts = undefined);
+    const reasons = Array.from(counts, ([reason, count]) => `${reason} ${count}`).join(", ");
+    const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
+    const facts = { ...last, count: total };
+    tell("link.stranger", facts, `${total} more did not open a session within a minute: ${reasons}; the last was ${last.peer}`);
+    counts = new Map();
+    setTimeout(summary, STRANGERS_EVERY_MS).unref();
+  };
+  server.on("stranger", (peer, { reason, message }) => {
+    last = { peer, reason, message };
+    if (counts) {
+      counts.set(reason, (counts.get(reason) ?? 0) + 1);
+      return;
+    }
+    counts = new Map();
+    tell("link.stranger", last, `${peer} did not open a session: ${reason}, ${message}`);
+    setTimeout(summary, STRANGERS_EVERY_MS).unref();
+  });
 }
 
 const UNITS: readonly PrintUnit[] = ["raw", "byte", "line", "hex"];

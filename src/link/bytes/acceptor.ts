@@ -12,7 +12,7 @@ import { HOST_DEFAULT } from "../../core/limits.ts";
 import { PendingHandshakes } from "../../core/pending-handshakes.ts";
 import type { ByteLink, LinkStats } from "./byte-link.ts";
 import type { EndReason, LinkEnd } from "../end.ts";
-import { BACKLOG, CONNECTIONS_MAX, HELLO_MS_MAX, PORT_DEFAULT, STATS_ASKED_MAX } from "../limits.ts";
+import { BACKLOG, CONNECTIONS_MAX, CONNECTIONS_OVER_MAX, HELLO_MS_MAX, PORT_DEFAULT, STATS_ASKED_MAX } from "../limits.ts";
 import { kernelTimers } from "../keep-alive/proc-net.ts";
 import type { TuneReport } from "../keep-alive/tune.ts";
 
@@ -46,6 +46,8 @@ export class Acceptor {
   readonly #handshakes: PendingHandshakes | undefined;
   readonly #adopt: (socket: Socket, id: number) => ByteLink;
   readonly #opened: (link: ByteLink, report: TuneReport) => void;
+  readonly #makeRoom: () => boolean;
+  readonly #connectionsMax: number;
   readonly #links = new Set<ByteLink>();
   /** Ended by the peer, which may wait for an answer. */
   readonly #answering = new Set<ByteLink>();
@@ -59,7 +61,13 @@ export class Acceptor {
     {
       adopt,
       opened,
-    }: { adopt: (socket: Socket, id: number) => ByteLink; opened: (link: ByteLink, report: TuneReport) => void },
+      makeRoom = () => false,
+    }: {
+      adopt: (socket: Socket, id: number) => ByteLink;
+      opened: (link: ByteLink, report: TuneReport) => void;
+      /** Ends a connection that is worth less than a new one; false when there is none. */
+      makeRoom?: () => boolean;
+    },
   ) {
     this.#adopt = adopt;
     this.#opened = opened;
@@ -68,7 +76,10 @@ export class Acceptor {
       ? createTlsServer({ handshakeTimeout: HELLO_MS_MAX, ...tls, noDelay: true, allowHalfOpen: true }, accept)
       : createServer({ noDelay: true, allowHalfOpen: true }, accept);
     this.#handshakes = tls ? new PendingHandshakes(this.#server) : undefined;
-    this.#server.maxConnections = connectionsMax;
+    this.#connectionsMax = connectionsMax;
+    this.#makeRoom = makeRoom;
+    this.#server.maxConnections = connectionsMax + CONNECTIONS_OVER_MAX;
+    if (tls) this.#server.on("connection", () => this.#roomForHandshake());
     this.#server.on("drop", () => this.#count("too-many"));
     this.#server.on("tlsClientError", () => this.#count("refused"));
   }
@@ -131,10 +142,20 @@ export class Acceptor {
   }
 
   #accept(socket: Socket): void {
+    if (this.#links.size >= this.#connectionsMax && !this.#makeRoom()) {
+      this.#count("too-many");
+      return void socket.destroy();
+    }
     this.#accepted += 1;
     const link = this.#adopt(socket, this.#accepted);
     this.#links.add(link);
     this.#opened(link, link.tune());
+  }
+
+  /** A handshake is no more than a stranger: the oldest one gives way to a new one. */
+  #roomForHandshake(): void {
+    if (this.#links.size + this.#handshakes!.size <= this.#connectionsMax) return;
+    if (this.#handshakes!.destroyOldest()) this.#count("too-many");
   }
 
   #count(reason: EndReason): void {

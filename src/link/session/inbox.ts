@@ -209,7 +209,7 @@ export class Inbox {
    */
   overdue(nowMs: number, againMs: number): [number: number, bytes: number][] {
     const found: [number, number][] = [];
-    for (const [number, { bytes, deadlineMs }] of [...(this.#handled ?? [])]) {
+    for (const [number, { bytes, deadlineMs }] of this.#handled ?? []) {
       if (deadlineMs > nowMs) break;
       const partial = this.#partials?.get(number);
       if (partial?.heldBytes === 0) this.#handleAgain(number, againMs);

@@ -34,16 +34,27 @@ export class LinkConnection implements Due {
   #stallMark = 0;
   /** When to say BYE, and with which reason. */
   #leaveAtMs = Infinity;
+  /** Until then nothing is written and nothing read. */
+  #silentUntilMs: number | undefined;
   #leaveWord: ByeReason = "max-age";
 
   constructor(
     transport: LinkTransport,
-    { protocol, owner, environment }: { protocol: SessionProtocol; owner: LinkConnectionOwner; environment: Environment },
+    {
+      protocol,
+      owner,
+      environment,
+      delayMs = 0,
+    }: { protocol: SessionProtocol; owner: LinkConnectionOwner; environment: Environment; delayMs?: number },
   ) {
     this.transport = transport;
     this.protocol = protocol;
     this.#owner = owner;
     this.#environment = environment;
+    if (delayMs > 0) {
+      this.#silentUntilMs = environment.clock.now() + delayMs;
+      transport.pause();
+    }
     environment.deadlines.moved(this);
     if (protocol.writable) this.flushSoon();
   }
@@ -59,7 +70,7 @@ export class LinkConnection implements Due {
 
   get deadlineMs(): number {
     if (this.#ending) return Infinity;
-    return Math.min(this.protocol.deadlineMs, this.#stallAtMs, this.#leaveAtMs);
+    return Math.min(this.protocol.deadlineMs, this.#stallAtMs, this.#leaveAtMs, this.#silentUntilMs ?? Infinity);
   }
 
   /** The transport brought bytes. */
@@ -115,7 +126,7 @@ export class LinkConnection implements Due {
   /** Writes what there is to say, as far as the kernel keeps up. */
   flush(): void {
     this.#flushing = false;
-    if (this.#ending) return;
+    if (this.#ending || this.#silentUntilMs !== undefined) return;
     const nowMs = this.#environment.clock.now();
     while (this.transport.aheadBytes < SOCKET_AHEAD_BYTES) {
       const parts = this.protocol.pull(SOCKET_AHEAD_BYTES - this.transport.aheadBytes, nowMs);
@@ -167,6 +178,11 @@ export class LinkConnection implements Due {
   }
 
   due(nowMs: number): void {
+    if (this.#silentUntilMs !== undefined && nowMs >= this.#silentUntilMs) {
+      this.#silentUntilMs = undefined;
+      this.transport.resume();
+      this.flush();
+    }
     if (nowMs >= this.#leaveAtMs) return this.leave(this.#leaveWord);
     if (nowMs >= this.#stallAtMs) {
       if (this.transport.aheadBytes > 0 && this.transport.takenBytes === this.#stallMark) return this.#silent("stalled-reader");

@@ -80,7 +80,7 @@ export interface OutboxLimits {
 type Lane = "urgent" | "normal" | "streams";
 
 export class Outbox {
-  readonly #written = new Ring<OutgoingMessage>();
+  #written = NOTHING_WRITTEN;
   #lanes: Record<Lane, Ring<OutgoingMessage>> | undefined;
   /** Written in part. */
   #parts = NO_PARTS;
@@ -188,6 +188,8 @@ export class Outbox {
       return this.#last + 1;
     }
     if (!this.#lanes) return undefined;
+    const { urgent: urgents, streams } = this.#lanes;
+    if (this.#parts.length + urgents.length + streams.length === 0) return this.#takeFrom("normal", limits, nowMs);
     const urgent = this.#takeFrom("urgent", limits, nowMs);
     if (urgent) return urgent;
     this.#streamsTurn = !this.#streamsTurn;
@@ -244,9 +246,14 @@ export class Outbox {
     this.#last += 1;
     message.number = this.#last;
     message.acked = false;
-    this.#written.push(message);
+    this.#addWritten(message);
     this.#inFlight += 1;
     this.#flightBytes += message.bytes.length;
+  }
+
+  #addWritten(message: OutgoingMessage): void {
+    if (this.#written === NOTHING_WRITTEN) this.#written = new Ring();
+    this.#written.push(message);
   }
 
   #part(message: OutgoingMessage, { partBytes, windowBytes }: OutboxLimits, nowMs: number): OutgoingPart | undefined {
@@ -325,7 +332,7 @@ export class Outbox {
     message.acked = true;
     this.#inFlight -= 1;
     this.#flightBytes -= message.bytes.length;
-    const part = this.#parts.indexOf(message);
+    const part = message.writtenBytes === 0 ? -1 : this.#parts.indexOf(message);
     if (part >= 0) {
       this.#parts.splice(part, 1); // refused before all of it was written
       this.#underWay.told(message.writtenBytes - message.toldBytes, Infinity);
@@ -346,7 +353,7 @@ export class Outbox {
   /** Where a few messages stay open for long, those done behind them are let go: the ring holds what is in flight, at most twice. */
   #compact(): void {
     if (this.#written.length <= 2 * this.#inFlight + 64) return;
-    for (const message of this.#written.drain()) if (!message.acked) this.#written.push(message);
+    for (const message of this.#written.drain()) if (!message.acked) this.#addWritten(message);
   }
 
   /** False when the peer claims to have what was never written, or less than it had. */
@@ -375,7 +382,7 @@ export class Outbox {
         else if (!message.acked) this.#missing += 1;
         continue;
       }
-      this.#written.push(message);
+      this.#addWritten(message);
       if (message.acked) continue;
       this.#inFlight += 1;
       this.#flightBytes += message.bytes.length;
@@ -534,6 +541,8 @@ function laneOf({ urgent, stream }: OutgoingMessage): Lane {
 }
 
 const EMPTY = new Uint8Array(0);
+/** Shared by all that have written nothing: an idle session keeps no ring. */
+const NOTHING_WRITTEN = new Ring<OutgoingMessage>();
 /** Shared by all that write no parts. */
 const NO_PARTS: OutgoingMessage[] = [];
 const NONE: ReadonlyMap<number, number> = new Map();

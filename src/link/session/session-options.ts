@@ -1,4 +1,5 @@
 /** ○ Options of session mode as people write them, their defaults, and what the cores take. */
+import type { NetworkPrefix } from "../../core/address.ts";
 import { UsageError } from "../../core/errors.ts";
 import { durationMs, sizeBytes } from "../../core/units.ts";
 import type { Duration, Size } from "../../core/units.ts";
@@ -11,6 +12,8 @@ import {
   HEARTBEAT_TIMEOUT_SHARE,
   MESSAGE_BYTES_LIMIT,
   MESSAGE_BYTES_MAX,
+  NETWORK_PREFIX_IPV4,
+  NETWORK_PREFIX_IPV6,
   OUTBOX_BYTES_MAX,
   OUTBOX_MESSAGES_MAX,
   PART_BYTES,
@@ -79,6 +82,11 @@ export interface SessionServerOptions extends SessionBounds {
   /** Sessions at a time, connected or not. Default 100,000. */
   readonly sessionsMax?: number;
   /**
+   * How many bits of a client's address tell it from others (CIDR), for fair shares and for slowing down networks from which wrong tokens
+   * come. Default 32 for IPv4, 64 for IPv6.
+   */
+  readonly addressPrefix?: Partial<NetworkPrefix>;
+  /**
    * Bytes held for all sessions together. From half of it on, those that hold more than an even share (of their address's share) are
    * read no further, and `send` to them says LINK_FULL; the others notice nothing. Default 256 MiB.
    */
@@ -103,7 +111,19 @@ export function readSessionServer(options: SessionServerOptions): SessionServerS
     sessionsMax: options.sessionsMax ?? SESSIONS_MAX,
     totalBytesMax: sizeBytes(options.totalMax ?? TOTAL_BYTES_MAX, "totalMax"),
     tokenRequired: options.token !== undefined,
+    prefix: {
+      ipv4: prefixBits("ipv4", options.addressPrefix?.ipv4 ?? NETWORK_PREFIX_IPV4, 32),
+      ipv6: prefixBits("ipv6", options.addressPrefix?.ipv6 ?? NETWORK_PREFIX_IPV6, 128),
+    },
   };
+}
+
+function prefixBits(family: keyof NetworkPrefix, bits: number, most: number): number {
+  if (Number.isInteger(bits) && bits >= 0 && bits <= most) return bits;
+  throw new UsageError(
+    "LINK_OPTION_INVALID",
+    `Cannot set addressPrefix.${family}: ${bits} is not a whole number from 0 to ${most}`,
+  );
 }
 
 /** Reads what both sides may set. */

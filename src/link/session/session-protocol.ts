@@ -31,7 +31,8 @@ import type { SessionFrame, SessionFrameName } from "./session-frame.ts";
 import { SessionHeartbeat } from "./session-heartbeat.ts";
 import { CONTROL_BURST, CONTROL_PER_SECOND, COPY_BYTES_MAX, HELLO_MS_MAX, LEAVE_MS_MAX, LIFE_SHARE } from "../limits.ts";
 import type { IncomingStream } from "./incoming-stream.ts";
-import type { OutgoingPart, OutboxLimits, OutgoingMessage } from "./outbox.ts";
+import { OutgoingMessage } from "./outbox.ts";
+import type { OutboxLimits, OutgoingPart } from "./outbox.ts";
 import type { SessionState } from "./session-state.ts";
 
 export type SessionRole = "client" | "server";
@@ -241,6 +242,7 @@ export class SessionProtocol {
       if (this.#peer!.version > 1) this.#put("PROGRESS", progressBody.encode({ number, bytes }));
     if (this.#phase !== "open" || !session?.outbox.pending) return this.#takeControl();
     const batch: (OutgoingMessage | OutgoingPart)[] = [];
+    let hasParts = false;
     let bytes = 0;
     while (bytes < bytesMax) {
       const found = session.outbox.take(this.#peer!, this.#nowMs);
@@ -249,12 +251,13 @@ export class SessionProtocol {
         // A gap stands before the message it announces, so what was collected goes first.
         const before = this.#takeControl();
         this.#put("GAP", gapBody.encode(found));
-        return [...before, ...pack(batch), ...this.#takeControl(), ...this.#collect(bytesMax - bytes)];
+        return [...before, ...pack(batch, hasParts), ...this.#takeControl(), ...this.#collect(bytesMax - bytes)];
       }
+      if (isPart(found)) hasParts = true;
       batch.push(found);
       bytes += HEADER_BYTES + found.bytes.length;
     }
-    return [...this.#takeControl(), ...pack(batch)];
+    return [...this.#takeControl(), ...pack(batch, hasParts)];
   }
 
   #open(
@@ -361,11 +364,11 @@ export class SessionProtocol {
 const NO_PROGRESS: ReadonlyMap<number, number> = new Map();
 
 /** Messages as MESSAGE frames, parts as PART: short ones copied into one buffer, long ones as they are. */
-function pack(batch: readonly (OutgoingMessage | OutgoingPart)[]): Uint8Array[] {
+function pack(batch: readonly (OutgoingMessage | OutgoingPart)[], hasParts: boolean): Uint8Array[] {
   if (batch.length === 0) return [];
   let copied = 0;
   for (const item of batch) {
-    const head = HEADER_BYTES + (isPart(item) ? PART_HEAD_BYTES : 0);
+    const head = HEADER_BYTES + (hasParts && isPart(item) ? PART_HEAD_BYTES : 0);
     copied += head + (item.bytes.length <= COPY_BYTES_MAX ? item.bytes.length : 0);
   }
   const packed = Buffer.allocUnsafe(copied);
@@ -374,7 +377,7 @@ function pack(batch: readonly (OutgoingMessage | OutgoingPart)[]): Uint8Array[] 
   let at = 0;
   for (const item of batch) {
     const { bytes } = item;
-    if (isPart(item)) {
+    if (hasParts && isPart(item)) {
       putHeader(packed, at, { type: FRAME.PART, length: PART_HEAD_BYTES + bytes.length });
       const { offset, last, givenUp, message } = item;
       const head = { number: message.number, offset, last, givenUp, isStream: message.stream !== undefined };
@@ -397,5 +400,5 @@ function pack(batch: readonly (OutgoingMessage | OutgoingPart)[]): Uint8Array[] 
 }
 
 function isPart(item: OutgoingMessage | OutgoingPart): item is OutgoingPart {
-  return "offset" in item;
+  return !(item instanceof OutgoingMessage);
 }

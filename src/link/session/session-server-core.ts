@@ -5,6 +5,8 @@
  */
 import { PartBudget, PROCESS_BUDGET } from "../../core/budget.ts";
 import type { Account, Holder } from "../../core/budget.ts";
+import { networkOf } from "../../core/address.ts";
+import type { NetworkPrefix } from "../../core/address.ts";
 import { EMPTY, hex, sameBytes, utf8 } from "../../core/bytes.ts";
 import { OperationError } from "../../core/errors.ts";
 import { showSize } from "../../core/units.ts";
@@ -13,13 +15,13 @@ import type { Challenge, Hello, RefuseReason } from "./body.ts";
 import { SessionProtocol } from "./session-protocol.ts";
 import type { SessionProtocolEvent } from "./session-protocol.ts";
 import { endOf } from "../end.ts";
-import type { LinkEnd } from "../end.ts";
+import type { EndReason, LinkEnd } from "../end.ts";
 import { acknowledge, overdueReason } from "./acknowledgement.ts";
 import type { IncomingStream } from "./incoming-stream.ts";
 import { OutgoingMessage } from "./outbox.ts";
 import { OutgoingStream } from "./outgoing-stream.ts";
 import type { StreamSource } from "./outgoing-stream.ts";
-import { AGE_JITTER, STREAM_AHEAD_BYTES } from "../limits.ts";
+import { AGE_JITTER, STRANGERS_SLOWED_MAX, STREAM_AHEAD_BYTES } from "../limits.ts";
 import { LinkConnection } from "./link-connection.ts";
 import type { LinkConnectionOwner } from "./link-connection.ts";
 import type { LinkTransport, Environment } from "./environment.ts";
@@ -27,6 +29,7 @@ import { proofOf } from "./proof.ts";
 import { ServerSession } from "./server-session.ts";
 import type { Presence } from "./server-session.ts";
 import { SessionState } from "./session-state.ts";
+import { StrangerGuard } from "./stranger-guard.ts";
 import type { SessionLimits } from "./session-state.ts";
 
 export interface SessionServerSettings {
@@ -50,6 +53,8 @@ export interface SessionServerSettings {
   readonly sessionsMax: number;
   readonly totalBytesMax: number;
   readonly tokenRequired: boolean;
+  /** How much of an address tells clients apart. */
+  readonly prefix: NetworkPrefix;
 }
 
 export interface SessionServerCoreOwner {
@@ -77,6 +82,7 @@ export class SessionServerCore implements LinkConnectionOwner {
   /** Not read from: their sessions hold more than their share. */
   readonly #paused = new Set<LinkConnection>();
   readonly #budget: PartBudget;
+  readonly #guard = new StrangerGuard<LinkConnection>();
   #count = 0;
   #drainUntilMs: number | undefined;
 
@@ -124,9 +130,14 @@ export class SessionServerCore implements LinkConnectionOwner {
       tokenRequired: this.#settings.tokenRequired,
       version: VERSION,
     } as const;
-    const protocol = new SessionProtocol({ role: "server", nowMs: this.#environment.clock.now(), challenge });
-    const connection = new LinkConnection(transport, { protocol, owner: this, environment: this.#environment });
-    this.#connections.set(connection, { identity, challenge });
+    const nowMs = this.#environment.clock.now();
+    const protocol = new SessionProtocol({ role: "server", nowMs, challenge });
+    const network = networkOf(hostOf(transport.peer), this.#settings.prefix);
+    const delayMs = this.#guard.delayMs(network, nowMs);
+    const connection = new LinkConnection(transport, { protocol, owner: this, environment: this.#environment, delayMs });
+    this.#connections.set(connection, { identity, challenge, network });
+    this.#guard.arrived(connection, network);
+    if (delayMs > 0 && this.#guard.count(network) > STRANGERS_SLOWED_MAX) connection.fail(endOf("too-many"));
     if (this.#drainUntilMs !== undefined) this.#refuse(connection, "draining", "the server is going down");
     return connection;
   }
@@ -139,7 +150,7 @@ export class SessionServerCore implements LinkConnectionOwner {
     if (entry.session) return this.#countIncomplete(entry.session);
     const { waitingBytes } = connection.protocol;
     if (waitingBytes === 0 && !entry.stranger) return;
-    entry.stranger ??= this.#budget.open("stranger", addressOf(connection), strangerOf(connection));
+    entry.stranger ??= this.#budget.open("stranger", this.#connections.get(connection)!.network, strangerOf(connection));
     entry.stranger.set(waitingBytes);
     if (!entry.stranger.mayRead(waitingBytes)) connection.fail(endOf("no-room"));
   }
@@ -220,7 +231,11 @@ export class SessionServerCore implements LinkConnectionOwner {
     entry.stranger?.set(0);
     entry.stranger?.leave();
     const { session } = entry;
-    if (!session) return this.#owner.endedBeforeSession(connection, end);
+    this.#guard.left(connection, entry.network);
+    if (!session) {
+      if (entry.unauthorised || FAILURES.includes(end.reason)) this.#guard.failed(entry.network, this.#environment.clock.now());
+      return this.#owner.endedBeforeSession(connection, end);
+    }
     if (session.connection !== connection) return; // the session went on over another connection
     session.connection = undefined;
     this.#countIncomplete(session);
@@ -319,6 +334,13 @@ export class SessionServerCore implements LinkConnectionOwner {
       else if (overMs === 0) connection.leave("drained");
       else connection.leaveAt(nowMs + share * overMs, "drained");
     }
+  }
+
+  /** Ends the oldest stranger of the network that has most of them, so that another connection has room; false when there is none. */
+  makeRoom(): boolean {
+    const stranger = this.#guard.oldestOfMost();
+    stranger?.fail(endOf("too-many"));
+    return stranger !== undefined;
   }
 
   /** Ends every connection at once. */
@@ -427,10 +449,11 @@ export class SessionServerCore implements LinkConnectionOwner {
       },
     });
     entry.session = session;
+    this.#guard.left(connection, entry.network);
     entry.stranger?.set(0);
     entry.stranger?.leave();
     entry.stranger = undefined;
-    this.#move(session, addressOf(connection));
+    this.#move(session, this.#connections.get(connection)!.network);
     session.connection = connection;
     session.will = hello.will;
     session.willAtMs = Infinity;
@@ -444,6 +467,7 @@ export class SessionServerCore implements LinkConnectionOwner {
   }
 
   #refuse(connection: LinkConnection, word: RefuseReason, text: string): void {
+    if (word === "unauthorised") this.#connections.get(connection)!.unauthorised = true;
     const left = Math.max(0, (this.#drainUntilMs ?? 0) - this.#environment.clock.now());
     const retryAfterMs = word === "draining" ? Math.ceil(left * (1 + this.#environment.random())) : 0;
     if (connection.protocol.refuse({ word, retryAfterMs, text })) connection.refused();
@@ -520,17 +544,24 @@ export class SessionServerCore implements LinkConnectionOwner {
   }
 }
 
+/** Ends of strangers that slow their network down; who connects and leaves, as health checks do, harms nobody. */
+const FAILURES: readonly EndReason[] = ["protocol", "hello-timeout", "no-room"];
+
 /** What is known of a connection. */
 interface Entry {
   readonly identity: string;
   readonly challenge: Challenge;
+  /** The network of its address. */
+  readonly network: string;
   session?: ServerSession;
+  /** It had no right token. */
+  unauthorised?: boolean;
   /** What is held for it before it has a session. */
   stranger?: Account | undefined;
 }
 
 /** "host" of "host:port". */
-function addressOf({ transport: { peer } }: LinkConnection): string {
+function hostOf(peer: string): string {
   const colon = peer.lastIndexOf(":");
   return colon < 0 ? peer : peer.slice(0, colon);
 }

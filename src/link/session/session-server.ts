@@ -98,7 +98,11 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
       owner: this.#owner(options),
       environment: this.#environment,
     });
-    this.#acceptor = new Acceptor(options, { adopt: (socket, id) => this.#adopt(socket, id), opened: () => {} });
+    this.#acceptor = new Acceptor(options, {
+      adopt: (socket, id) => this.#adopt(socket, id),
+      opened: () => {},
+      makeRoom: () => this.#core.makeRoom(),
+    });
   }
 
   /** @internal */

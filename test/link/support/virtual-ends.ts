@@ -28,6 +28,7 @@ const SERVER_SETTINGS: SessionServerSettings = {
   sessionsMax: 100_000,
   totalBytesMax: 268_435_456,
   tokenRequired: false,
+  prefix: { ipv4: 32, ipv6: 64 },
 };
 
 const CLIENT_SETTINGS: SessionClientSettings = {
@@ -72,13 +73,15 @@ export interface Dialing {
   /** The server that answers now; undefined while there is none. */
   server(): SessionServerCore | undefined;
   readonly latencyMs?: number;
+  /** The client's address. */
+  readonly from?: string;
   readonly backoff?: BackoffOptions;
   /** Told of every connection made. */
   joined?(pair: TransportPair): void;
 }
 
 export function virtualClientCore(
-  { network, server, latencyMs = 5, backoff = { base: 50, cap: 500 }, joined }: Dialing,
+  { network, server, latencyMs = 5, from = "10.0.0.1", backoff = { base: 50, cap: 500 }, joined }: Dialing,
   settings: Partial<SessionClientSettings> = {},
   owner: Partial<SessionClientCoreOwner> = {},
 ): SessionClientCore {
@@ -89,6 +92,7 @@ export function virtualClientCore(
         if (!serverCore) return failed(endOf("unreachable"));
         const pair = new TransportPair(network, latencyMs);
         pair.client.connection = join(pair.client);
+        pair.server.peer = `${from}:1`;
         const connection = serverCore.accept(pair.server);
         pair.server.connection = connection;
         pair.server.deliver = (chunk) => serverCore.received(connection, chunk);

@@ -111,7 +111,7 @@ export class TransportPair {
 }
 
 export class VirtualTransport implements LinkTransport {
-  readonly peer: string;
+  peer: string;
   interfaceDown = false;
   connection: LinkConnection | undefined;
   aheadBytes = 0;
