@@ -31,6 +31,10 @@ const DIFFERENCES: readonly Difference[] = [
     why: "It connects as a CURVE server without a key: refused by `connect` here, where it can be seen, not at each handshake.",
   },
   {
+    title: /in thread with default context should be shared/,
+    why: "All threads know the default context's inproc names; its options are each thread's own, as all of JavaScript's state is.",
+  },
+  {
     title: /stream socket type|tcp stream/,
     why: "There is no `Stream`: Node has sockets for peers that do not speak ZMTP.",
   },

@@ -58,7 +58,7 @@ export class Context extends OptionHolder {
   /** @internal */
   declare readonly settings: ContextFields;
   /** @internal */
-  readonly names = new InprocNames();
+  readonly names: InprocNames;
   /** @internal */
   readonly clock: Clock;
   /** @internal What peers make its sockets keep. */
@@ -68,11 +68,12 @@ export class Context extends OptionHolder {
   #open = 0;
 
   /** @param clock for tests: the time that its sockets go by */
-  constructor(options: ContextOptions = {}, clock: Clock = systemClock) {
+  constructor(options: ContextOptions = {}, clock: Clock = systemClock, isShared = false) {
     if (typeof options !== "object" || options === null) throw wrongType("Options must be an object");
     if (typeof clock !== "object") throw wrongType(`Expected 1 argument but received ${arguments.length}`);
     super(new ContextFields(), RULES);
     this.clock = clock;
+    this.names = new InprocNames(isShared);
     this.budget.setBound(this.settings.highWaterBytes);
     this.setOptions(options);
   }
@@ -118,5 +119,5 @@ export class Context extends OptionHolder {
 
 defineOptions(Context.prototype, Object.keys(RULES));
 
-/** The context of sockets that are given none. */
-export const context: Context = new Context();
+/** The context of sockets that are given none. All threads of a process know its inproc names; its options are each thread's own. */
+export const context: Context = new Context({}, systemClock, true);

@@ -4,6 +4,7 @@
  */
 import type { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
+import { MessagePort } from "node:worker_threads";
 import type { Random } from "../../core/random.ts";
 import type { Message } from "../../zmtp/message-parts.ts";
 import { SOCKET_TYPES, type SocketTypeName } from "../../zmtp/socket-type.ts";
@@ -28,7 +29,9 @@ import {
   type SendOption,
 } from "./socket-options.ts";
 import { INPROC_BUDGET } from "../patterns/pipe.ts";
-import { InprocConnection, type InprocSide } from "../transport/inproc.ts";
+import { type Accept, InprocConnection, type InprocSide, type JoinedConnection } from "../transport/inproc.ts";
+import { ThreadConnection } from "../transport/thread-connection.ts";
+import { ANSWER_MS } from "../transport/thread-directory.ts";
 import { Listener } from "../transport/listener.ts";
 import { Observer } from "../socket-core/observer.ts";
 import type { Pattern } from "../patterns/pattern.ts";
@@ -333,18 +336,16 @@ export abstract class Socket extends OptionHolder {
   }
 
   #bindInproc(address: string, name: string): void {
-    const connections = new Set<InprocConnection>();
-    const join = (other: InprocSide): InprocConnection => {
-      const connection = new InprocConnection(
-        address,
-        other,
-        this.#inprocSide(undefined, () => connections.delete(connection)),
-      );
+    const connections = new Set<JoinedConnection>();
+    const accept: Accept = (other) => {
+      const side = this.#inprocSide(undefined, () => connections.delete(connection));
+      const connection: JoinedConnection =
+        other instanceof MessagePort ? new ThreadConnection(address, side, other) : new InprocConnection(address, other, side);
       connections.add(connection);
       return connection;
     };
     this.#lastEndpoint = address;
-    if (!this.context.names.bind(name, join)) {
+    if (!this.context.names.bind(name, accept)) {
       throw zmqError("EADDRINUSE", { detail: `Cannot bind ${address}: the name is taken`, address });
     }
     this.core.opened();
@@ -358,14 +359,25 @@ export abstract class Socket extends OptionHolder {
 
   #connectInproc(name: string, routingId: Buffer | undefined): ConnectedEndpoint {
     this.core.opened();
-    let connection: InprocConnection | undefined;
+    let connection: JoinedConnection | undefined;
+    let closeLater: NodeJS.Timeout | undefined;
     const side = this.#inprocSide(routingId, () => this.core.gone());
-    const withdraw = this.context.names.connect(name, (join) => (connection = join(side)));
+    const withdraw = this.context.names.connect(name, (join) => {
+      connection = join(side);
+      if (closeLater !== undefined) connection.close(undefined);
+      clearTimeout(closeLater);
+    });
+    const give = (): void => {
+      withdraw();
+      side.ended(undefined);
+    };
     return {
-      close: () => {
-        withdraw();
-        if (connection) connection.close(undefined);
-        else side.ended(undefined);
+      close: (lingerMs) => {
+        if (connection !== undefined) connection.close(undefined);
+        // Another thread may have the name: its answer is on its way
+        else if (lingerMs !== 0 && side.pipe.outboundCount > 0 && this.context.names.isAsking(name))
+          closeLater = setTimeout(give, lingerMs > 0 ? Math.min(lingerMs, ANSWER_MS) : ANSWER_MS);
+        else give();
       },
     };
   }

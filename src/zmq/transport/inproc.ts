@@ -3,9 +3,12 @@
  * pipe waits. The bound is that of both pipes together, as in libzmq.
  */
 import type { Buffer } from "node:buffer";
+import type { MessagePort } from "node:worker_threads";
 import type { SocketCore } from "../socket-core/socket-core.ts";
 import { after, SOCKET, type SocketState } from "../socket-core/life-cycle.ts";
 import { costOf, type PipeTransport, type Pipe } from "../patterns/pipe.ts";
+import { ThreadConnection } from "./thread-connection.ts";
+import { ThreadDirectory } from "./thread-directory.ts";
 
 /** One direction: from a pipe's outbound queue to the other's inbound queue. */
 class InprocTransport implements PipeTransport {
@@ -113,20 +116,42 @@ export class InprocConnection {
   }
 }
 
-type Join = (side: InprocSide) => InprocConnection;
+/** A connection, seen from one of its sides. */
+export interface JoinedConnection {
+  close(reason: Error | undefined): void;
+}
+
+/** Joins what connects, a side of this thread or another thread's port, to what is bound. */
+export type Accept = (other: InprocSide | MessagePort) => JoinedConnection;
+/** Joins a side that connects. */
+export type Join = (side: InprocSide) => JoinedConnection;
 
 /** The inproc names of one context. */
 export class InprocNames {
-  readonly #bound = new Map<string, Join>();
+  readonly #bound = new Map<string, Accept>();
   readonly #waiting = new Map<string, Set<(join: Join) => void>>();
+  readonly #directory: ThreadDirectory | undefined;
+
+  /** @param isShared whether other threads' contexts know the same names */
+  constructor(isShared: boolean) {
+    if (isShared)
+      this.#directory = new ThreadDirectory({
+        has: (name) => this.has(name),
+        accept: (name, port) => {
+          const accept = this.#bound.get(name);
+          if (accept === undefined) port.close();
+          else accept(port);
+        },
+        found: (name, open) => this.#found(name, (side) => new ThreadConnection(`inproc://${name}`, side, open())),
+      });
+  }
 
   /** @returns false when the name is taken */
-  bind(name: string, join: Join): boolean {
+  bind(name: string, accept: Accept): boolean {
     if (this.#bound.has(name)) return false;
-    this.#bound.set(name, join);
-    const waiting = this.#waiting.get(name);
-    this.#waiting.delete(name);
-    for (const connect of waiting ?? []) connect(join);
+    this.#bound.set(name, accept);
+    this.#found(name, accept);
+    this.#directory?.tell(name);
     return true;
   }
 
@@ -140,16 +165,31 @@ export class InprocNames {
 
   /** Calls `connect` now or once the name is bound. @returns a function that withdraws the call, if it has not come */
   connect(name: string, connect: (join: Join) => void): () => void {
-    const join = this.#bound.get(name);
-    if (join !== undefined) {
-      connect(join);
+    const accept = this.#bound.get(name);
+    if (accept !== undefined) {
+      connect(accept);
       return () => {};
     }
     const waiting = this.#waiting.get(name) ?? new Set();
     this.#waiting.set(name, waiting.add(connect));
+    this.#directory?.ask(name);
     return () => {
       waiting.delete(connect);
-      if (waiting.size === 0) this.#waiting.delete(name);
+      if (waiting.size > 0) return;
+      this.#waiting.delete(name);
+      this.#directory?.withdraw(name);
     };
+  }
+
+  /** Whether other threads have been asked for a name and may still answer. */
+  isAsking(name: string): boolean {
+    return this.#directory?.isAsking(name) === true;
+  }
+
+  #found(name: string, join: Join): void {
+    const waiting = this.#waiting.get(name);
+    this.#waiting.delete(name);
+    this.#directory?.withdraw(name);
+    for (const connect of waiting ?? []) connect(join);
   }
 }

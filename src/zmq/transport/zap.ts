@@ -11,7 +11,7 @@ import type { Message } from "../../zmtp/message-parts.ts";
 import { decodeZ85 } from "../../zmtp/curve/z85.ts";
 import { SocketCore } from "../socket-core/socket-core.ts";
 import { INPROC_BUDGET } from "../patterns/pipe.ts";
-import type { InprocConnection, InprocNames } from "./inproc.ts";
+import type { InprocNames, JoinedConnection } from "./inproc.ts";
 import { DealerPattern } from "../patterns/pattern.ts";
 import type { AuthRequest } from "../socket-core/settings.ts";
 
@@ -67,7 +67,7 @@ export class ZapClient {
     });
     this.#core = core;
     const pipe = core.attach(undefined, "");
-    this.#names.connect(ZAP_NAME, (join): InprocConnection =>
+    this.#names.connect(ZAP_NAME, (join): JoinedConnection =>
       join({
         core,
         pipe,
