@@ -11,6 +11,8 @@ import type { Receipt } from "./body.ts";
 import type { OutgoingStream } from "./outgoing-stream.ts";
 import { PartWindow } from "./part-window.ts";
 
+const PLAIN = {};
+
 /** A message on its way. `#settle` is called once: with nothing when the peer's application has it, with an error when not, or in doubt. */
 export class OutgoingMessage {
   bytes: Uint8Array;
@@ -31,12 +33,9 @@ export class OutgoingMessage {
 
   constructor(
     bytes: Uint8Array,
-    {
-      deadlineMs,
-      settle,
-      urgent = false,
-      stream,
-    }: { deadlineMs: number; settle: (error?: OperationError) => void; urgent?: boolean; stream?: OutgoingStream | undefined },
+    deadlineMs: number,
+    settle: (error?: OperationError) => void,
+    { urgent = false, stream }: { readonly urgent?: boolean; readonly stream?: OutgoingStream | undefined } = PLAIN,
   ) {
     this.bytes = bytes;
     this.deadlineMs = deadlineMs;

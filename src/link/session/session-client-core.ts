@@ -146,45 +146,49 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
     let dropped = 0;
     for (; full(); dropped += 1) outbox.dropOldest("replaced by newer messages");
     if (dropped > 0) this.#owner.gap({ side: "own", count: dropped, resent: false });
-    return this.#push(bytes, { urgent });
+    return new Promise((resolve, reject) => {
+      const settle = (error?: OperationError): void => this.#settled(error, resolve, reject);
+      const deadlineMs = this.#environment.clock.now() + this.#settings.keepMs;
+      this.#push(new OutgoingMessage(bytes, deadlineMs, settle, urgent ? URGENT : undefined));
+    });
   }
 
   /** Takes a message that is sent as it is read. */
   sendStream(source: StreamSource): Promise<void> {
+    const { outbox } = this.#session;
     if (this.#closing || this.#state === "closed") return refusal("CLOSED", "the client is closed");
-    if (this.#session.outbox.length >= this.#settings.outboxMessagesMax)
-      return refusal("LINK_FULL", `${this.#session.outbox.length} messages are not confirmed yet`);
-    return this.#push(EMPTY, { stream: new OutgoingStream(), source });
+    if (outbox.length >= this.#settings.outboxMessagesMax)
+      return refusal("LINK_FULL", `${outbox.length} messages are not confirmed yet`);
+    return new Promise((resolve, reject) => {
+      const stream = new OutgoingStream();
+      const settle = (error?: OperationError): void => this.#settled(error, resolve, reject);
+      const message = new OutgoingMessage(EMPTY, Infinity, settle, { stream });
+      this.#push(message);
+      stream
+        .pump(source, () => this.#changed())
+        .catch((error: unknown) => {
+          reject(error);
+          outbox.abandon(message, "its source failed");
+          this.#changed();
+        });
+    });
   }
 
-  #push(
-    bytes: Uint8Array,
-    { stream, source, ...how }: { urgent?: boolean; stream?: OutgoingStream; source?: StreamSource },
-  ): Promise<void> {
+  #push(message: OutgoingMessage): void {
     const { outbox } = this.#session;
-    return new Promise((resolve, reject) => {
-      const message = new OutgoingMessage(bytes, {
-        ...how,
-        stream,
-        deadlineMs: stream ? Infinity : this.#environment.clock.now() + this.#settings.keepMs,
-        settle: (error) => {
-          if (error) reject(error);
-          else resolve();
-          if (this.#closing) this.#closeIfDone();
-        },
-      });
-      outbox.push(message);
-      if (outbox.length === 1) this.#environment.deadlines.moved(this);
-      const changed = (): void => {
-        if (this.#state === "open") this.#connection!.flushSoon();
-      };
-      changed();
-      stream?.pump(source!, changed).catch((error: unknown) => {
-        reject(error);
-        outbox.abandon(message, "its source failed");
-        changed();
-      });
-    });
+    outbox.push(message);
+    if (outbox.length === 1 || this.position < 0) this.#environment.deadlines.moved(this);
+    this.#changed();
+  }
+
+  #changed(): void {
+    if (this.#state === "open") this.#connection!.flushSoon();
+  }
+
+  #settled(error: OperationError | undefined, resolve: () => void, reject: (error: OperationError) => void): void {
+    if (error) reject(error);
+    else resolve();
+    if (this.#closing) this.#closeIfDone();
   }
 
   /** Sends what is kept, says BYE and ends; after `withinMs` without. */
@@ -402,6 +406,8 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
     this.#owner.closed(this.#lastEnd);
   }
 }
+
+const URGENT = { urgent: true };
 
 function refusal(code: "CLOSED" | "LINK_FULL" | "LINK_MESSAGE_TOO_LARGE", why: string): Promise<never> {
   return Promise.reject(new OperationError(code, `Cannot send a message: ${why}`));

@@ -266,7 +266,7 @@ export class SessionServerCore implements LinkConnectionOwner {
   ): Promise<void> {
     const { outbox } = session.state;
     const { outboxMessagesMax, outboxBytesMax } = this.#settings;
-    const { bytes, heldBytes, source, stream, ...how } = what;
+    const { bytes, heldBytes, source, ...how } = what;
     if (session.presence === "gone") return refused("LINK_ENDED", "the session has ended");
     if (outbox.length >= outboxMessagesMax || outbox.bytes + bytes.length > outboxBytesMax) {
       return refused("LINK_FULL", `${outbox.length} messages and ${showSize(outbox.bytes)} are already queued for the client`);
@@ -277,25 +277,24 @@ export class SessionServerCore implements LinkConnectionOwner {
       return refused("LINK_FULL", `${showSize(session.heldBytes)} are held for this client, its share of totalMax`);
     }
     return new Promise((resolve, reject) => {
-      const message = new OutgoingMessage(bytes, {
-        ...how,
-        stream,
-        deadlineMs: stream ? Infinity : this.#environment.clock.now() + this.#settings.keepMs,
-        settle: (error) => {
-          this.#hold(session, -heldBytes);
-          if (error) reject(error);
-          else resolve();
-        },
-      });
+      const settle = (error?: OperationError): void => {
+        this.#hold(session, -heldBytes);
+        if (error) reject(error);
+        else resolve();
+      };
+      const deadlineMs = how.stream ? Infinity : this.#environment.clock.now() + this.#settings.keepMs;
+      const message = new OutgoingMessage(bytes, deadlineMs, settle, how);
       outbox.push(message);
-      if (outbox.length === 1) this.#environment.deadlines.moved(session);
-      const changed = (): void => session.connection?.flushSoon();
-      changed();
-      stream?.pump(source!, changed).catch((error: unknown) => {
-        reject(error);
-        outbox.abandon(message, "its source failed");
-        changed();
-      });
+      if (outbox.length === 1 || session.position < 0) this.#environment.deadlines.moved(session);
+      session.connection?.flushSoon();
+      if (how.stream)
+        how.stream
+          .pump(source!, () => session.connection?.flushSoon())
+          .catch((error: unknown) => {
+            reject(error);
+            outbox.abandon(message, "its source failed");
+            session.connection?.flushSoon();
+          });
     });
   }
 

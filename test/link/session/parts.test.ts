@@ -317,3 +317,71 @@ test(`messages in parts, urgent ones and streams over cut connections arrive onc
   );
   assert.equal(serverCore.heldBytes, 0);
 });
+
+test("a client whose numbers the server cannot know begins a new session, and the gap is told, instead of connecting for ever", async () => {
+  const network = new VirtualNetwork(8);
+  const got: string[] = [];
+  const gaps: unknown[] = [];
+  let connections = 0;
+  const serverCore = virtualServerCore(network, {}, { message: (_session, message) => void got.push(text(message)) });
+  const joined = (): void => void (connections += 1);
+  const clientCore = virtualClientCore({ network, server: () => serverCore, joined }, {}, { gap: (gap) => gaps.push(gap) });
+  clientCore.start();
+  for (const message of ["1", "2", "3"]) void clientCore.send(Buffer.from(message));
+  network.advance(100, 5);
+  await turn();
+  // The server's side is as it was before the three messages.
+  const [session] = serverCore.sessions;
+  session!.state.restart(session!.state.id, { keepDoubtful: false });
+  const doubtful = clientCore.send(Buffer.from("4")).then(() => "done", codeOf);
+  network.advance(1, 1);
+  for (const pair of network.pairs) pair.break({ client: 0, server: 0 });
+  network.advance(20_000, 10);
+  const after = clientCore.send(Buffer.from("5"));
+  network.advance(1000, 10);
+  await after;
+  assert.equal(await doubtful, "LINK_GAP");
+  assert.deepEqual(gaps, [{ side: "own", count: 1, resent: false }]);
+  assert.equal(got.at(-1), "5");
+  assert.ok(connections <= 4, `${connections} connections`);
+});
+
+for (const address of ["10.0.0.1", "10.0.0.2"]) {
+  test(`clients that are away with all that a server may hold take nothing from one at ${address === "10.0.0.1" ? "the same" : "another"} address`, async () => {
+    const network = new VirtualNetwork(9);
+    const sessions = new Map<string, ServerSession>();
+    const serverCore = virtualServerCore(
+      network,
+      { totalBytesMax: 1_000_000, outboxBytesMax: 400_000 },
+      { opened: (session) => void sessions.set(session.name, session) },
+    );
+    for (const name of ["a", "b", "c", "healthy"]) {
+      let left = false;
+      const from = name === "healthy" ? address : "10.0.0.1";
+      const server = (): typeof serverCore | undefined => (left ? undefined : serverCore);
+      virtualClientCore({ network, server, from }, { name, reconnect: name === "healthy" }).start();
+      network.advance(50, 5);
+      left = true;
+    }
+    const pairs = [...network.pairs];
+    for (const pair of pairs.slice(0, 3)) pair.break({ client: 0, server: 0 });
+    network.advance(50, 5);
+    const refusals: Record<string, number> = { a: 0, b: 0, c: 0 };
+    for (let count = 0; count < 100; count += 1) {
+      for (const name of ["a", "b", "c"])
+        sessions
+          .get(name)!
+          .send(Buffer.alloc(10_000))
+          .catch((error: unknown) => void (codeOf(error) === "LINK_FULL" && (refusals[name]! += 1)));
+    }
+    const sent = [sessions.get("healthy")!.send(Buffer.alloc(20_000)), sessions.get("healthy")!.send(Buffer.alloc(2000))];
+    network.advance(1000, 5);
+    await Promise.all(sent);
+    await turn();
+    assert.ok(
+      Object.values(refusals).every((count) => count > 50),
+      JSON.stringify(refusals),
+    );
+    assert.ok(serverCore.heldBytes <= 700_000, `${serverCore.heldBytes} bytes are held`);
+  });
+}
