@@ -166,7 +166,7 @@ export async function measure(
       const [idle, interval, count] = setting.keepAlive;
       const options = { idle: idle * 1000, interval: interval * 1000, count, userTimeout: setting.userTimeout ?? "auto" };
       // On a busy machine the cut may come so late after the activity that a probe was answered before it.
-      const late = lines.slice(opened, from).some((line) => line.name === name && isAnswer(line));
+      const late = lines.slice(opened).some((line) => line.name === name && isAnswer(line));
       const boundMs = bound({ ...options, rtt: setting.rttMs })[cut === "active" && late ? "silentPeerMs" : CUTS[cut]];
       const tookMs = end.t - startedMs;
       return { setting, cut, boundMs, tookMs, latestMs: slackMs(boundMs).latestMs + end.lagMs, reason: end.reason };
