@@ -9,6 +9,9 @@ import type { CallTimes } from "../operations/operation.ts";
 import type { CallOptions } from "./cache-client-options.ts";
 import { within, type WaitLimit } from "./within.ts";
 
+/** 200 ms: what a request needs that the held event loop wrote late, on a machine that is busy with the same. */
+const HELD_REST_MS = 200;
+
 export class CallLimits {
   readonly #clock: Clock;
   readonly #timeoutMs: number;
@@ -39,8 +42,14 @@ export class CallLimits {
 
   /** For a call of several requests: its options with the time that it has left when asked. */
   later(options: CallOptions | undefined): () => CallOptions {
-    const { deadlineMs } = this.times(options);
-    return () => ({ ...options, timeout: Math.max(0, deadlineMs - this.#clock.now()) });
+    const times = this.times(options);
+    return () => ({ ...options, timeout: this.leftMs(times) });
+  }
+
+  /** What a call has left. One that got an answer after its deadline did so because the event loop was held: it may go on. */
+  leftMs({ startedMs, deadlineMs }: CallTimes): number {
+    const leftMs = deadlineMs - this.#clock.now();
+    return leftMs > 0 ? leftMs : Math.min(HELD_REST_MS, deadlineMs - startedMs);
   }
 
   /** Resolves when the servers are known, or the limit is reached. @throws OperationError ABORTED */

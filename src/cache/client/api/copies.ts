@@ -4,7 +4,6 @@
  * may (CACHE_PARTIAL). What one server alone can decide (cas, incr, leases) is decided by the first owner that is not ejected, and the copies are
  * deleted with it, in the same tick.
  */
-import type { Clock } from "../../../core/clock.ts";
 import { HoldfastError, OperationError, codeOf } from "../../../core/errors.ts";
 import {
   GetManyOperation,
@@ -282,21 +281,22 @@ export class Copies {
 
 /** The turns of a call's owners: each has its share of the time that is left, and is measured by what it takes of it: all, if it fails. */
 class Turns {
-  readonly #clock: Clock;
-  readonly #deadlineMs: number;
+  readonly #dispatch: Dispatch;
+  readonly #times: CallTimes;
 
-  constructor({ clock, limits }: Dispatch, options: CallOptions | undefined) {
-    this.#clock = clock;
-    this.#deadlineMs = limits.times(options).deadlineMs;
+  constructor(dispatch: Dispatch, options: CallOptions | undefined) {
+    this.#dispatch = dispatch;
+    this.#times = dispatch.limits.times(options);
   }
 
   /** @param left owners that have not been asked, this one included */
   async take<T>(poolServer: PoolServer, left: number, ask: (times: CallTimes) => Promise<T>): Promise<T> {
-    const startedMs = this.#clock.now();
-    const deadlineMs = startedMs + Math.max(0, this.#deadlineMs - startedMs) / left;
+    const { clock, limits } = this.#dispatch;
+    const startedMs = clock.now();
+    const deadlineMs = startedMs + limits.leftMs(this.#times) / left;
     try {
       const answer = await ask({ startedMs, deadlineMs });
-      poolServer.took(this.#clock.now() - startedMs);
+      poolServer.took(clock.now() - startedMs);
       return answer;
     } catch (error) {
       poolServer.took(deadlineMs - startedMs); // a server that refuses at once is no fast one

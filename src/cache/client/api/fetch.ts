@@ -183,8 +183,9 @@ export class Fetcher {
     const waitUntilMs = this.#clock.now() + times.leaseMs;
     for (let attempt = 0; ; attempt += 1) {
       const askedMs = this.#clock.now();
+      const asked = this.#dispatch.pool.route(wireKey);
       const leased = await this.#read(context);
-      if (!leased) return (await this.#copy(context))?.value ?? load(); // the cache does not answer: the value is computed without a lease
+      if (!leased) return (await this.#copy(context, asked))?.value ?? load(); // the cache does not answer: the value is computed without a lease
       const { claimed, held, stale, leftS = Infinity } = leased;
       const counts = leased.tags
         ? await this.#dispatch.tags.areCurrent(leased.server, leased.tags, undefined).catch(ignored)
@@ -210,7 +211,7 @@ export class Fetcher {
         continue;
       }
       if (won || (isThere && !claimed && !held)) return this.#recompute(context, this.#itemLease(context, version), found);
-      const copy = isThere ? undefined : await this.#copy(context);
+      const copy = isThere ? undefined : await this.#copy(context, asked);
       if (copy) return copy.value;
       // A placeholder that was invalidated has lost its holder's version.
       if (!isThere || (held && (stale || standingMs >= STANDING_MS_MAX))) {
@@ -226,12 +227,11 @@ export class Fetcher {
   }
 
   /** What another server of the key has, where the first has nothing or does not answer. It must be fresh. */
-  async #copy<T>({ wireKey, codec, times }: FlightContext<T>): Promise<Found<T>> {
+  async #copy<T>({ wireKey, codec, times }: FlightContext<T>, asked: PoolServer | undefined): Promise<Found<T>> {
     const dispatch = this.#dispatch;
     if (dispatch.pool.copies === 1) return undefined;
-    const first = dispatch.pool.route(wireKey);
     for (const poolServer of dispatch.pool.readers(wireKey)) {
-      if (poolServer === first) continue;
+      if (poolServer === asked) continue; // which may have been ejected by that, so that another is the first now
       const reply = leasedReply(codec, poolServer.server.name);
       const copy = await dispatch
         .errandAt(poolServer, reply, undefined, leasedRead(wireKey, { recacheS: 0 }), undefined)

@@ -103,7 +103,10 @@ for (const [peer, { needs, start }] of Object.entries(TEST_SERVERS)) {
           else await another.set(key, "newer", { ttl: "5m" });
           loaded.resolve("from before");
           assert.equal(await fetched, "from before");
-          assert.deepEqual(await on(key), change === "delete" ? [] : ["newer", "newer"]);
+          const left = await on(key);
+          // A placeholder that came to a copy's server after the set has taken that copy away.
+          if (change === "set") assert.ok(left.length > 0 && left.every((value) => value === "newer"), left.join());
+          else assert.deepEqual(left, []);
         }
         await another.delete(key);
         await assert.rejects(

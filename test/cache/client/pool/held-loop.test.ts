@@ -5,6 +5,7 @@ import { CacheClient } from "../../../../src/cache/index.ts";
 import { ManualClock } from "../../../../src/core/manual-clock.ts";
 import { requires } from "../../../support/requires.ts";
 import { HOLDFAST_CACHE, MEMCACHED, startCache } from "../../support/servers.ts";
+import { CallLimits } from "../../../../src/cache/client/api/call-limits.ts";
 import { within } from "../../../../src/cache/client/api/within.ts";
 import { fakeServer } from "../support/fake-server.ts";
 
@@ -53,6 +54,16 @@ for (const [name, command, needs] of [
     assert.equal(client.servers[0]!.state, "up");
   });
 }
+
+test("a call of several requests, of which one was answered late because the loop was held, has 200 ms for the next", () => {
+  const clock = new ManualClock();
+  const limits = new CallLimits(clock, 500, undefined);
+  const [whole, short] = [limits.later(undefined), limits.later({ timeout: 50 })];
+  clock.advance(490);
+  assert.deepEqual([whole().timeout, short().timeout], [10, 50]);
+  clock.advance(300);
+  assert.deepEqual([whole().timeout, short().timeout], [200, 50]);
+});
 
 test("values that the server refuses eject nobody, and what was sent behind them is not said to be refused", async (t) => {
   const { address } = await fakeServer(t, (line) => {
