@@ -102,3 +102,12 @@ export const MEMBER_BYTES_MAX = 64 * 1024;
 
 /** 1,000 queues with 20 series each in /metrics: 2 MB a scrape; those beyond are one, "(others)". */
 export const QUEUE_SERIES_MAX = 1000;
+
+/** A day in minutes. */
+export const DAY_POINTS_MAX = 1440;
+
+/** A month, 31 days, in hours. */
+export const MONTH_POINTS_MAX = 744;
+
+/** 60 s between two writes of the history's file, of less than 300 kB: what a process that is killed may lose of a chart. */
+export const ARCHIVE_SAVE_MS = 60_000;

@@ -5,7 +5,7 @@ import { DASHBOARD_ALONE, LOG, QUEUE } from "../../settings/parts.ts";
 import { flags, parse } from "../shared/flags.ts";
 import { commandLog } from "../shared/command-log.ts";
 import { listenError } from "../shared/listen-error.ts";
-import { ownPage } from "../shared/own-page.ts";
+import { historyFile, ownPage } from "../shared/own-page.ts";
 import { warnIfOpen } from "../shared/open-warning.ts";
 import { brokerOptions } from "../shared/part-options.ts";
 import { reloadOf } from "../shared/reload.ts";
@@ -35,7 +35,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   }
   process.stdout.write(json ? `${JSON.stringify({ queue: broker.address })}\n` : `queue ${broker.address}\n`);
   try {
-    await using _page = await ownPage(settings.dashboard, { queue: broker }, log);
+    await using _page = await ownPage(settings.dashboard, { queue: broker, history: historyFile(queue) }, log);
     await untilStopped(broker, stop.requested);
   } finally {
     await broker.close();

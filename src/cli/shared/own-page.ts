@@ -1,10 +1,22 @@
 /** ● The page, metrics and health of a command that runs one part: none unless `--dashboard` says where. */
+import { join } from "node:path";
 import { parseAddress } from "../../core/address.ts";
 import type { Log } from "../../core/log.ts";
 import type { DashboardOptions } from "../../dashboard/index.ts";
 import type { DASHBOARD_ALONE } from "../../settings/parts.ts";
 import type { Values } from "../../settings/table.ts";
 import { listenError } from "./listen-error.ts";
+
+/** Where the charts' history is kept: with the queue's tasks, if these are kept. */
+export function historyFile({
+  listen,
+  data,
+}: {
+  readonly listen: readonly string[];
+  readonly data: string;
+}): string | undefined {
+  return listen[0] === "off" || data === "memory" ? undefined : join(data, "history.json");
+}
 
 /** Closed when it is disposed of; without a page there is nothing to close. */
 export type OwnPage = AsyncDisposable;
@@ -16,7 +28,7 @@ export type OwnPage = AsyncDisposable;
  */
 export async function ownPage(
   { listen, token, apiTokens, peers }: Values<(typeof DASHBOARD_ALONE)["settings"]>,
-  parts: Pick<DashboardOptions, "cache" | "queue" | "link" | "workers">,
+  parts: Pick<DashboardOptions, "cache" | "queue" | "link" | "workers" | "history">,
   log: Log,
 ): Promise<OwnPage> {
   if (listen === undefined || listen === "off") return { [Symbol.asyncDispose]: () => Promise.resolve() };

@@ -18,6 +18,7 @@ import { flags, parse } from "../shared/flags.ts";
 import { brokerOptions, cacheOptions, linkOptions } from "../shared/part-options.ts";
 import { type PartValues, readSettings, settingFlags } from "../shared/setting-flags.ts";
 import { warnIfOpen } from "../shared/open-warning.ts";
+import { historyFile } from "../shared/own-page.ts";
 import { reloadOf } from "../shared/reload.ts";
 import { checkSessions, listenSessions } from "./link-sessions.ts";
 import { closeAll, type Part, startAll, type PartPlan, type RunningPart } from "./parts.ts";
@@ -122,8 +123,9 @@ async function plan(
   }
   if (dashboard.listen !== "off") {
     parseAddress(dashboard.listen, "--dashboard", { port: 8280 });
+    const history = historyFile(queue);
     const start = async (): Promise<Dashboard> => {
-      const started = new Dashboard({ ...dashboard, ...servers });
+      const started = new Dashboard({ ...dashboard, history, ...servers });
       await started.listen();
       return started;
     };

@@ -28,6 +28,8 @@ export interface BoardOptions extends MonitoredParts {
   readonly peers?: readonly string[];
   /** Sent to the peers as `Authorization: Bearer …`. */
   readonly peersToken?: string;
+  /** The file in which a day and a month of the charts are kept over a restart, less than 300 kB. Default: none. */
+  readonly history?: string;
 }
 
 /** A fetch handler: a request in, its answer out. */
@@ -59,6 +61,7 @@ export function board({
   apiTokens,
   peers,
   peersToken,
+  history,
   ...parts
 }: BoardOptions = {}): Board {
   if (authorize !== undefined && typeof authorize !== "function")
@@ -78,6 +81,7 @@ export function board({
     apiTokens,
     peers,
     peersToken,
+    history,
   });
   running.start();
   const answer = (request: Request): Promise<Response> => running.fetch(request);

@@ -19,6 +19,8 @@ export interface DashboardOptions extends MonitoredParts {
   readonly apiTokens?: readonly ApiToken[] | string | undefined;
   /** Dashboards of other processes, shown on the same page: "HOST:PORT" each. They have the same token, or none. */
   readonly peers?: readonly string[] | undefined;
+  /** The file in which a day and a month of the charts are kept over a restart. Default: none. */
+  readonly history?: string | undefined;
   /** The clock; set by tests. */
   readonly clock?: Clock;
 }
@@ -47,11 +49,11 @@ export class Dashboard {
    *
    * @throws UsageError DASHBOARD_TOKEN_REQUIRED on another address than loopback without a token of at least 16 characters
    */
-  constructor({ listen = LISTEN_DEFAULT, token, apiTokens, peers, clock, ...parts }: DashboardOptions = {}) {
+  constructor({ listen = LISTEN_DEFAULT, token, apiTokens, peers, history, clock, ...parts }: DashboardOptions = {}) {
     this.#listen = parseAddress(listen, "the dashboard's address");
     checkToken(this.#listen.host, token);
     const access = token === undefined ? loopbackAccess(() => this.#address) : tokenAccess(token);
-    this.#board = new RunningBoard({ parts, root: "", access, apiTokens, peers, peersToken: token, clock });
+    this.#board = new RunningBoard({ parts, root: "", access, apiTokens, peers, peersToken: token, history, clock });
     const listener = nodeListener((request) => this.#board.fetch(request));
     this.#server = createServer((request, response) => void listener(request, response));
   }

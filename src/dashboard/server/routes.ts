@@ -10,6 +10,7 @@ import { EXPOSITION_TYPE } from "./exposition.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Farm } from "../farm/farm.ts";
 import { memberOf } from "../farm/member.ts";
+import { type Archive, ARCHIVE_RANGES } from "../snapshot/archive.ts";
 import type { Sampler } from "../snapshot/sampler.ts";
 import type { EventStreams } from "./event-streams.ts";
 
@@ -24,6 +25,7 @@ export interface RouteDependencies {
   /** Required of every action; the page gets it from /api/hello. */
   readonly pageToken: string;
   readonly sampler: Sampler;
+  readonly archive: Archive;
   readonly streams: EventStreams;
   readonly metrics: Metrics;
   readonly ready: () => boolean;
@@ -47,6 +49,11 @@ export function routesOf(dependencies: RouteDependencies): Hono {
   app.use("/api/*", (context, next) => checkAction(dependencies, context, next));
   app.get("/metrics", (context) => context.body(dependencies.metrics.text(), 200, { "Content-Type": EXPOSITION_TYPE }));
   app.get("/api/hello", (context) => context.json(helloOf(dependencies)));
+  app.get("/api/history", (context) => {
+    const range = ARCHIVE_RANGES.find((known) => known === context.req.query("range"));
+    if (!range) return context.json({ error: `range must be one of ${ARCHIVE_RANGES.join(", ")}` }, 400);
+    return context.json(dependencies.archive.columns(range));
+  });
   app.get("/api/live", (context) => live(dependencies, context));
   app.get("/api/member", (context) => context.json(memberOf(id, sampler.latest)));
   app.get("/api/farm", (context) => context.json(farm?.members(memberOf(id, sampler.latest)) ?? []));

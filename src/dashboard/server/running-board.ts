@@ -13,6 +13,7 @@ import { QueueInspector } from "../inspectors/queue-inspector.ts";
 import { TOKEN_BYTES } from "../limits.ts";
 import { LinkLab } from "../link-lab/link-lab.ts";
 import type { BrokerNumbers, MonitoredParts } from "../snapshot/monitored-parts.ts";
+import { ArchiveFile } from "../snapshot/archive-file.ts";
 import { Sampler } from "../snapshot/sampler.ts";
 import { type ApiToken, checkTokens } from "../api/api-tokens.ts";
 import type { Access } from "../access/access.ts";
@@ -30,6 +31,8 @@ interface RunningBoardOptions {
   readonly apiTokens?: readonly ApiToken[] | string | undefined;
   readonly peers?: readonly string[] | undefined;
   readonly peersToken?: string | undefined;
+  /** The file of the history; undefined: it ends with the process. */
+  readonly history?: string | undefined;
   readonly clock?: Clock | undefined;
 }
 
@@ -38,6 +41,7 @@ export class RunningBoard {
   readonly #streams = new EventStreams();
   readonly #inspectors: Inspectors;
   readonly #app: ReturnType<typeof routesOf>;
+  readonly #history: ArchiveFile;
   readonly #unmeter: () => void;
   #closing: Promise<void> | undefined;
 
@@ -48,9 +52,19 @@ export class RunningBoard {
     apiTokens = [],
     peers = [],
     peersToken: token,
+    history,
     clock = systemClock,
   }: RunningBoardOptions) {
-    this.#sampler = new Sampler({ parts, clock, onSnapshot: (snapshot) => this.#streams.send("snapshot", snapshot) });
+    this.#history = new ArchiveFile(history, clock);
+    const { archive } = this.#history;
+    this.#sampler = new Sampler({
+      parts,
+      clock,
+      onSnapshot: (snapshot) => {
+        archive.add(snapshot);
+        this.#streams.send("snapshot", snapshot);
+      },
+    });
     this.#inspectors = {
       sampler: this.#sampler,
       cache: parts.cache && new CacheInspector(parts.cache),
@@ -70,6 +84,7 @@ export class RunningBoard {
       id: randomBytes(8).toString("hex"),
       pageToken: randomBytes(TOKEN_BYTES).toString("base64url"),
       sampler: this.#sampler,
+      archive,
       streams: this.#streams,
       metrics,
       ready: () => this.#closing === undefined && isReady(parts),
@@ -81,6 +96,7 @@ export class RunningBoard {
   /** Begins to look at the parts. */
   start(): void {
     this.#sampler.start();
+    this.#history.start();
   }
 
   async fetch(request: Request): Promise<Response> {
@@ -94,6 +110,7 @@ export class RunningBoard {
 
   async #close(): Promise<void> {
     this.#sampler.stop();
+    this.#history.close();
     this.#unmeter();
     await Promise.all([this.#inspectors.lab.stop(), this.#inspectors.queue?.close()]);
     this.#streams.close();

@@ -3,7 +3,7 @@ import { HISTORY_POINTS_MAX } from "../limits.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** Series name → its value of a snapshot; undefined while the part is not running or has no value. */
-const SERIES = {
+export const SERIES = {
   time: ({ wallMs }: Snapshot) => wallMs / 1000,
   cacheGets: ({ cache }: Snapshot) => cache?.getsPerSecond,
   cacheSets: ({ cache }: Snapshot) => cache?.setsPerSecond,

@@ -4,7 +4,7 @@ import { CacheView } from "./cache-view.tsx";
 import { showAge } from "./format.ts";
 import { later } from "./later.tsx";
 import { LinkView } from "./link-view.tsx";
-import { startLive, useLive, type Live } from "./live.ts";
+import { type ChartRange, chooseRange, startLive, useLive, type Live } from "./live.ts";
 import { Overview } from "./overview.tsx";
 import { QueueView } from "./queue-view.tsx";
 import { Dialogs } from "./dialogs.tsx";
@@ -57,6 +57,7 @@ export function App() {
           {live.connected ? "connected" : "not connected; retrying"}
         </p>
         {live.snapshot ? <p class="dim">up {showAge(live.snapshot.upMs)}</p> : null}
+        <RangeChoice range={live.range} />
         <ThemeChoice />
       </header>
       <main id="main" tabIndex={-1} ref={main}>
@@ -93,6 +94,19 @@ function viewOf({ view }: ViewRoute): ViewName {
 function focusOn(event: Event, element: HTMLElement | null): void {
   event.preventDefault();
   element?.focus();
+}
+
+function RangeChoice({ range }: { range: ChartRange }) {
+  return (
+    <label class="theme">
+      Charts{" "}
+      <select value={range} onChange={(event) => void chooseRange(event.currentTarget.value as ChartRange)}>
+        <option value="minutes">5 minutes</option>
+        <option value="day">a day</option>
+        <option value="month">a month</option>
+      </select>
+    </label>
+  );
 }
 
 function ThemeChoice() {

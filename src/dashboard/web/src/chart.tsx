@@ -1,7 +1,7 @@
 /** ● A chart of the last minutes: uPlot on a canvas, with its newest values as text for screen readers. */
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
-import { showTime } from "./format.ts";
+import { showDay, showTime } from "./format.ts";
 import { colour, onThemeChange } from "./theme.ts";
 import { type TickOptions, ticksTo } from "./ticks.ts";
 
@@ -25,7 +25,9 @@ interface ChartProps extends TickOptions {
 const HEIGHT = 132;
 /** Room for "09:50:10" and a gap. */
 const TIME_PX = 72;
-const TIME_STEPS = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600];
+const TIME_STEPS = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 43_200, 86_400, 172_800, 432_000];
+/** Ticks so far apart, or further, are days. */
+const DAY_STEP = 43_200;
 
 export function Chart({ title, time, lines, show, max, binary, whole }: ChartProps) {
   const host = useRef<HTMLDivElement>(null);
@@ -113,7 +115,8 @@ function optionsFor({ width, lines, show, ticks }: PlotOptions): uPlot.Options {
         size: 26,
         space: TIME_PX,
         incrs: TIME_STEPS,
-        values: (_plot, values) => values.map((seconds) => showTime(seconds * 1000)),
+        values: (_plot, values, _axis, _space, step) =>
+          values.map((seconds) => (step >= DAY_STEP ? showDay(seconds * 1000) : showTime(seconds * 1000))),
       },
       {
         ...axis,

@@ -38,6 +38,11 @@ export function showTime(wallMs: number): string {
   return new Date(wallMs).toLocaleTimeString([], { hour12: false });
 }
 
+/** Nov 30. */
+export function showDay(wallMs: number): string {
+  return new Date(wallMs).toLocaleDateString("en", { month: "short", day: "numeric" });
+}
+
 /** 14:05:09.123. */
 export function showTimeMs(wallMs: number): string {
   return `${showTime(wallMs)}.${String(Math.floor(wallMs % 1000)).padStart(3, "0")}`;

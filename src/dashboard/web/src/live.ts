@@ -1,6 +1,7 @@
 /** ● The page's state: the newest snapshot, the chart history, and whether the server is connected. Updated by one event stream. */
 import { useEffect, useState } from "preact/hooks";
 import { History, type Columns } from "../../snapshot/history.ts";
+import type { ArchiveRange } from "../../snapshot/archive.ts";
 import type { LabState, LabSummary, LifelineEvent } from "../../link-lab/lab-state.ts";
 import { LIFELINE_EVENTS_MAX } from "../../limits.ts";
 import type { Snapshot } from "../../snapshot/snapshot.ts";
@@ -10,10 +11,15 @@ export interface Live {
   /** Other processes are shown too. */
   readonly hasPeers: boolean;
   readonly snapshot: Snapshot | undefined;
+  /** For the charts: the last five minutes, or what was chosen. */
   readonly columns: Columns | undefined;
+  readonly range: ChartRange;
   /** The watched connection. */
   readonly lab: Lab | undefined;
 }
+
+/** How far back the charts go. */
+export type ChartRange = "minutes" | ArchiveRange;
 
 export interface Lab extends LabState {
   /** The page's own time at which this was received, for the countdown between two updates. */
@@ -26,7 +32,14 @@ const here = import.meta.url;
 /** Where the board is mounted: this file lies in its folder of assets. */
 const ROOT = new URL("../", here);
 
-let state: Live = { connected: false, hasPeers: false, snapshot: undefined, columns: undefined, lab: undefined };
+let state: Live = {
+  connected: false,
+  hasPeers: false,
+  snapshot: undefined,
+  columns: undefined,
+  range: "minutes",
+  lab: undefined,
+};
 let token = "";
 let history = new History();
 const listeners = new Set<() => void>();
@@ -50,7 +63,12 @@ export async function startLive(): Promise<void> {
     const begin = (await hello.json()) as Hello;
     token = begin.token;
     history = new History(begin.columns);
-    change({ connected: true, hasPeers: begin.hasPeers, columns: begin.columns, snapshot: begin.snapshot });
+    change({
+      connected: true,
+      hasPeers: begin.hasPeers,
+      ...(state.range === "minutes" && { columns: begin.columns }),
+      snapshot: begin.snapshot,
+    });
     follow();
   } catch {
     change({ connected: false });
@@ -70,7 +88,7 @@ function follow(): void {
   source.addEventListener("snapshot", (event) => {
     const snapshot = JSON.parse(event.data as string) as Snapshot;
     history.add(snapshot);
-    change({ connected: true, snapshot, columns: history.columns() });
+    change({ connected: true, snapshot, ...(state.range === "minutes" && { columns: history.columns() }) });
   });
   source.addEventListener("lab", (event) => {
     const { lab } = JSON.parse(event.data as string) as { lab: LabSummary | null };
@@ -118,6 +136,24 @@ async function eventsOf({ edition, newest }: LabSummary): Promise<readonly Lifel
 function change(part: Partial<Live>): void {
   state = { ...state, ...part };
   for (const listener of listeners) listener();
+}
+
+/** A minute's point is new once a minute. */
+const ARCHIVE_POLL_MS = 60_000;
+let archivePoll: ReturnType<typeof setTimeout> | undefined;
+
+/** Draws all charts over this time. */
+export async function chooseRange(range: ChartRange): Promise<void> {
+  clearTimeout(archivePoll);
+  change({ range });
+  if (range === "minutes") {
+    change({ columns: history.columns() });
+    return;
+  }
+  const columns = await read<Columns>(`/api/history?range=${range}`).catch(() => undefined);
+  if (state.range !== range) return;
+  if (columns) change({ columns });
+  archivePoll = setTimeout(() => void chooseRange(range), ARCHIVE_POLL_MS);
 }
 
 /** The URL of a path of the board: "/api/hello". */
