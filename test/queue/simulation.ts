@@ -525,6 +525,7 @@ async function ask(simulation: Simulation, tasks: Queue<string, string>, asked: 
     if (random() < 0.5) asked.outcome = await tasks.call(asked.payload, options);
     else {
       asked.task = await tasks.add(asked.payload, options);
+      if (random() < 0.2) await change(simulation, tasks, asked, asked.task.id);
       if (random() < 0.1) await asked.task.cancel({ timeout: 100_000 });
       asked.outcome = await asked.task.result({ timeout: 150_000 });
     }
@@ -535,6 +536,22 @@ async function ask(simulation: Simulation, tasks: Queue<string, string>, asked: 
     if (error.code === "QUEUE_TASK_STATE") {
       asked.outcome = await asked.task!.result({ timeout: 100_000 }).catch((later: HoldfastError) => later.code);
     }
+  }
+}
+
+/** What an operator does to a task: it is written anew, or is due at another time, unless it must not be before its own. */
+async function change(
+  simulation: Simulation,
+  tasks: Queue<string, string>,
+  { payload, runAtMs }: Asked,
+  id: string,
+): Promise<void> {
+  const wait = { timeout: 100_000 };
+  const isFree = runAtMs === undefined;
+  if (isFree && simulation.random() < 0.3) await tasks.promote(id, wait);
+  else {
+    const delay = isFree && simulation.random() < 0.5 ? simulation.between(0, 500) : undefined;
+    await tasks.update(id, { priority: simulation.between(0, 2), body: payload, delay }, wait);
   }
 }
 
