@@ -449,6 +449,7 @@ export class SessionServerCore implements LinkConnectionOwner {
     });
     entry.session = session;
     this.#guard.left(connection, entry.network);
+    this.#guard.succeeded(entry.network);
     entry.stranger?.set(0);
     entry.stranger?.leave();
     entry.stranger = undefined;

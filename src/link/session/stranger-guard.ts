@@ -60,6 +60,12 @@ export class StrangerGuard<Connection> {
     }
   }
 
+  /** A client of that network came in: one failure less, so that a fleet on a bad line is not slowed for handshakes that were cut off. */
+  succeeded(network: string): void {
+    const failures = this.#failures.get(network);
+    if (failures && failures.count > 0) failures.count -= 1;
+  }
+
   /** The oldest connection of the network that has most of them. */
   oldestOfMost(): Connection | undefined {
     let most: Set<Connection> | undefined;

@@ -24,6 +24,15 @@ test("ten failures of a network cost nothing, more double its wait up to 5 s, an
   assert.equal(guard.delayMs("a", 120_000), 0);
 });
 
+test("a client that comes in makes up for one failure of its network: a fleet on a bad line is not slowed", () => {
+  const guard = new StrangerGuard<object>();
+  for (let handshake = 0; handshake < 100; handshake += 1) {
+    guard.failed("fleet", 0);
+    guard.succeeded("fleet");
+  }
+  assert.equal(guard.delayMs("fleet", 0), 0);
+});
+
 test("the network that has most strangers loses its oldest", () => {
   const guard = new StrangerGuard<string>();
   for (const name of ["one", "two", "three"]) guard.arrived(name, "many");
