@@ -120,7 +120,7 @@ suite("the command from outside", { concurrency: 3 }, () => {
   test("a broker's name that cannot be looked up is told by the deadline, with the reason", async () => {
     const { code, stderr } = await shell(`"$HF" queue ls --url tcp://nohost.invalid:5555 --timeout 2s`);
     assert.equal(code, 1);
-    assert.match(stderr, /^holdfast: No answer to STATS .*nohost\.invalid:5555 is connected \(getaddrinfo E.*\)\n$/);
+    assert.match(stderr, /^holdfast: No answer to OPERATE .*nohost\.invalid:5555 is connected \(getaddrinfo E.*\)\n$/);
   });
 
   test("a broker that wants other credentials is told by the deadline, with the reason", async () => {
