@@ -128,6 +128,16 @@ export const SUITE: readonly Entry[] = [
     peers: [],
   },
   {
+    id: "queue-search",
+    bench: "queue-search",
+    args: ["--tasks", "10000000"],
+    title: "The work queue: finding tasks among ten million",
+    text:
+      "Pages of lists, look-ups and filters in one broker's memory, and for how long at most it answers nobody meanwhile. A search by a " +
+      "field of the body is one answer: it says how far it got.",
+    peers: [],
+  },
+  {
     id: "zmq",
     bench: "zmq",
     args: ["--seconds", "0.5"],

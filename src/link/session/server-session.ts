@@ -2,7 +2,7 @@
  * ○ A client's session as the server's application sees it: who it is, whether it is there, and how to send to it. The server core
  * decides what happens to it; this holds its state. Invariant: presence is "gone" exactly when the server core has forgotten it.
  */
-import type { Account, Holder } from "../../core/budget.ts";
+import type { Account } from "../../core/budget.ts";
 import { utf8 } from "../../core/bytes.ts";
 import type { LinkConnection } from "./link-connection.ts";
 import type { StreamSource } from "./outgoing-stream.ts";
@@ -23,7 +23,7 @@ export interface ServerSessionOwner {
 export type Presence = "online" | "away" | "gone";
 
 /** A client's session as the server has it. */
-export class ServerSession implements Holder {
+export class ServerSession {
   /** @internal */
   position = -1;
   /** @internal */
