@@ -367,12 +367,7 @@ export class Outbox {
   resume(arrived: number, receipt: Receipt, partial: ReadonlyMap<number, number> = NONE): void {
     this.receipt(receipt);
     const written = this.#written.drain();
-    this.#partWindow = undefined;
-    this.#parts = NO_PARTS;
-    this.#abandoned = undefined;
-    this.#inFlight = 0;
-    this.#flightBytes = 0;
-    this.#openWritten = 0;
+    this.#nothingUnderWay();
     this.#last = arrived;
     const back: OutgoingMessage[] = [];
     for (const message of written) {
@@ -446,16 +441,21 @@ export class Outbox {
       message.complete = false;
       this.#lane(laneOf(message)).unshift(message);
     }
-    this.#parts = NO_PARTS;
-    this.#abandoned = undefined;
-    this.#partWindow = undefined;
+    this.#nothingUnderWay();
     this.#missing = 0;
     this.#last = 0;
     this.#done = 0;
+    return { count, givenUp };
+  }
+
+  /** What was written went with its connection, parts of messages too. */
+  #nothingUnderWay(): void {
+    this.#partWindow = undefined;
+    this.#parts = NO_PARTS;
+    this.#abandoned = undefined;
     this.#inFlight = 0;
     this.#flightBytes = 0;
     this.#openWritten = 0;
-    return { count, givenUp };
   }
 
   /** Gives up everything, with this error. */

@@ -1,10 +1,9 @@
 /** ○ Which tasks are meant: one by its id, or those of a queue that a filter lets through. */
 import { UsageError } from "../../core/errors.ts";
-import { described, ms, optional } from "../../core/schema.ts";
+import { described, ms, type ObjectValue, optional } from "../../core/schema.ts";
 import type { RowFilter } from "../service/task-scan.ts";
 import { NONE } from "../tasks/task-columns.ts";
 import { readFingerprint } from "../tasks/error-fingerprint.ts";
-import type { TaskState } from "../tasks/life-cycle.ts";
 import { fingerprint, name, state, taskId } from "./answers.ts";
 import type { OperationContext } from "./operation.ts";
 
@@ -22,15 +21,7 @@ export const FILTER = {
 /** A task, or tasks. */
 export const WHICH = { id: optional(taskId), ...FILTER } as const;
 
-export interface AskedFilter {
-  readonly queue?: string | undefined;
-  readonly state?: TaskState | undefined;
-  readonly error?: string | undefined;
-  readonly group?: string | undefined;
-  readonly key?: string | undefined;
-  readonly fromMs?: number | undefined;
-  readonly untilMs?: number | undefined;
-}
+type AskedFilter = ObjectValue<typeof FILTER>;
 
 /** @throws UsageError QUEUE_OPTIONS_INVALID for a key without its queue */
 export function readFilter({ key, error, state: only, ...rest }: AskedFilter): RowFilter {
@@ -49,10 +40,7 @@ export function readFilter({ key, error, state: only, ...rest }: AskedFilter): R
  *
  * @throws UsageError QUEUE_OPTIONS_INVALID
  */
-export function readWhich(
-  { ids }: OperationContext,
-  asked: AskedFilter & { readonly id?: string | undefined },
-): number | RowFilter {
+export function readWhich({ ids }: OperationContext, asked: ObjectValue<typeof WHICH>): number | RowFilter {
   const { id, ...filter } = asked;
   const isFilter = Object.values(filter).some((value) => value !== undefined);
   if (id !== undefined && isFilter)

@@ -1,6 +1,6 @@
 /** ○ Operations on tasks: to find them, to look at one, and what operators do to one or to many. */
 import { Buffer } from "node:buffer";
-import { type HoldfastError, OperationError, UsageError } from "../../core/errors.ts";
+import { OperationError, UsageError } from "../../core/errors.ts";
 import { described, flag, listOf, object, optional, text, whole } from "../../core/schema.ts";
 import { PRIORITY_MAX, TIME_MS_MAX, UNDO_MS_MAX, UNDO_TASKS_MAX } from "../limits.ts";
 import { unknownTask } from "../service/admin-commands.ts";
@@ -120,11 +120,7 @@ export const retry = operation({
   http: ["POST", "/tasks/{id}/retry", "/queues/{queue}/retry"],
   input: object(WHICH),
   output: object({ retried: whole() }, { open: true }),
-  async handle(scope, which) {
-    const { adminCommands } = scope.service;
-    const act = (id: number, settled: () => void): HoldfastError | undefined => adminCommands.redrive(id, settled);
-    return { value: { retried: await eachOf(scope, which, { states: DEAD, act }) } };
-  },
+  handle: async (scope, which) => ({ value: { retried: await eachOf(scope, which, "redrive", DEAD) } }),
 });
 
 export const cancel = operation({
@@ -134,11 +130,7 @@ export const cancel = operation({
   http: ["POST", "/tasks/{id}/cancel", "/queues/{queue}/cancel"],
   input: object(WHICH),
   output: object({ cancelled: whole() }, { open: true }),
-  async handle(scope, which) {
-    const { adminCommands } = scope.service;
-    const act = (id: number, settled: () => void): HoldfastError | undefined => adminCommands.cancel(id, settled);
-    return { value: { cancelled: await eachOf(scope, which, { states: NOT_ENDED, act }) } };
-  },
+  handle: async (scope, which) => ({ value: { cancelled: await eachOf(scope, which, "cancel", NOT_ENDED) } }),
 });
 
 export const promote = operation({
@@ -148,11 +140,7 @@ export const promote = operation({
   http: ["POST", "/tasks/{id}/promote", "/queues/{queue}/promote"],
   input: object(WHICH),
   output: object({ promoted: whole() }, { open: true }),
-  async handle(scope, which) {
-    const { adminCommands } = scope.service;
-    const act = (id: number, settled: () => void): HoldfastError | undefined => adminCommands.promote(id, settled);
-    return { value: { promoted: await eachOf(scope, which, { states: LATER, act }) } };
-  },
+  handle: async (scope, which) => ({ value: { promoted: await eachOf(scope, which, "promote", LATER) } }),
 });
 
 export const remove = operation({
@@ -244,13 +232,15 @@ function infoOf(ids: OperationContext["ids"], { number, ...view }: TaskView): Ta
 async function eachOf(
   scope: OperationContext,
   asked: Parameters<typeof readWhich>[1],
-  { states, act }: { states: readonly TaskState[]; act: (id: number, settled: () => void) => HoldfastError | undefined },
+  command: "redrive" | "cancel" | "promote",
+  states: readonly TaskState[],
 ): Promise<number> {
   const which = readWhich(scope, asked);
   const { adminCommands } = scope.service;
-  if (typeof which !== "number") return adminCommands.each(within(which, states), (id) => act(id, () => {}) === undefined);
+  if (typeof which !== "number")
+    return adminCommands.each(within(which, states), (id) => adminCommands[command](id, () => {}) === undefined);
   await new Promise<void>((resolve, reject) => {
-    const refusal = act(which, resolve);
+    const refusal = adminCommands[command](which, resolve);
     if (refusal) reject(refusal);
   });
   return 1;
