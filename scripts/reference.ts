@@ -19,6 +19,7 @@ const MIGRATION = "docs/how-to/migrate-from-bullmq.md";
 const ENTRY_POINTS = {
   cache: "cache/index.ts",
   queue: "queue/index.ts",
+  "queue/testing": "queue/testing.ts",
   link: "link/index.ts",
   zmq: "zmq/index.ts",
   board: "board/index.ts",
@@ -34,6 +35,8 @@ type EntryPoint = keyof typeof ENTRY_POINTS;
 const TITLES: Readonly<Record<EntryPoint, string>> = {
   cache: "the cache's client and server; [how to use it](../cache-client.md)",
   queue: "the broker, queues, workers; [how to use it](../queue.md)",
+  "queue/testing":
+    "a broker in memory with a clock that a test moves; [how to use it](../how-to/test-an-application-with-a-queue.md)",
   link: "connections that last; [how to use it](../link.md)",
   zmq: "ZeroMQ's sockets; [how to use it](../zmq.md)",
   board: "the page, metrics, health and API of a process as one fetch handler; [how to mount it](../how-to/board.md)",
@@ -62,7 +65,7 @@ export function reference(): Reference {
     const throwers: Thrower[] = [];
     for (const [entryPoint, file] of Object.entries(ENTRY_POINTS) as [EntryPoint, string][]) {
       const entries = entriesOf(project, root, file);
-      files[`docs/reference/${entryPoint}.md`] = entryPointPage(entryPoint, TITLES[entryPoint], entries);
+      files[`docs/reference/${entryPoint.replace("/", "-")}.md`] = entryPointPage(entryPoint, TITLES[entryPoint], entries);
       throwers.push(...entries.flatMap((entry) => throwersOf(entryPoint, entry)));
       unexplained.push(...entries.filter(({ text }) => text === "").map(({ name }) => `${entryPoint} ${name}`));
       for (const { name, kind, members } of entries)

@@ -94,7 +94,9 @@ function movesByCode(): Map<string, Set<Kind>> {
 function codeSection(code: keyof typeof ERROR_CODES, kinds: ReadonlySet<Kind>, throwers: readonly Thrower[]): string {
   const who = [...kinds].sort().map((kind) => `${kind} (${MOVES[kind]})`);
   const named = throwers.filter(({ text }) => new RegExp(`\\b${code}\\b`).test(text));
-  const links = named.map(({ entryPoint, name, anchor }) => `[\`${name}\`](${entryPoint}.md#${anchor.toLowerCase()})`);
+  const links = named.map(
+    ({ entryPoint, name, anchor }) => `[\`${name}\`](${entryPoint.replace("/", "-")}.md#${anchor.toLowerCase()})`,
+  );
   const lines = [`### ${code}\n`, `${ERROR_CODES[code]}.\n`];
   if (who.length > 0)
     lines.push(`${who.join(", ")}.${links.length > 0 ? ` Named by ${[...new Set(links)].join(", ")}.` : ""}\n`);

@@ -11,6 +11,8 @@ export interface Clock {
   now(): number;
   /** Milliseconds since 1970-01-01 UTC; may jump when the machine's clock is set. */
   wallMs(): number;
+  /** The wall is never set: it goes on as `now()` does, and nobody looks whether it still does. */
+  readonly isWallSteady?: boolean;
   /** Calls once when `now()` has reached the deadline; at once (but not before returning) when it already has. */
   at(deadlineMs: number, fire: () => void): Cancel;
   /**

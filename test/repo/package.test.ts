@@ -214,6 +214,7 @@ suite("the package", () => {
         "cache",
         "zmq",
         "queue",
+        "queue/testing",
         "link",
         "keyv",
         "unstorage",

@@ -132,7 +132,8 @@ export class BrokerCore {
     const serviceMs = this.#service.deadlineMs ?? Infinity;
     const { nextMs } = this.#cron;
     // The wall clock may be set meanwhile.
-    const cronMs = nextMs === undefined ? Infinity : Math.min(nextMs - this.#clock.wallMs() + nowMs, nowMs + WALL_LOOK_MS);
+    const lookMs = this.#clock.isWallSteady ? Infinity : nowMs + WALL_LOOK_MS;
+    const cronMs = nextMs === undefined ? Infinity : Math.min(nextMs - this.#clock.wallMs() + nowMs, lookMs);
     const atMs = Math.min(serviceMs, cronMs);
     if (atMs === Infinity) return;
     if (this.#timer && this.#timer.atMs <= atMs && this.#timer.atMs > nowMs) return;

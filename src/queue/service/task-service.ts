@@ -322,7 +322,7 @@ export class TaskService {
 
   tick(): void {
     const { nowMs } = this;
-    this.#wallLookMs = this.#clock.now() + WALL_LOOK_MS;
+    this.#wallLookMs = this.#clock.isWallSteady ? Infinity : this.#clock.now() + WALL_LOOK_MS;
     this.stateMachine.tick(nowMs, this.#clock.wallMs());
     this.#dispatcher.tick(nowMs);
     this.removedTasks.tick(nowMs);
