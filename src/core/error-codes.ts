@@ -8,6 +8,8 @@ export const ERROR_CODES = {
   UNIT_INVALID: "A duration or size cannot be read; write '5s', '10m', '64mb' or a number in the option's unit",
   ADDRESS_INVALID: "An address cannot be read; write HOST:PORT, [IPV6]:PORT or PORT",
   ABORTED: "The caller's AbortSignal fired before the operation settled",
+  FILE_NOT_PRIVATE:
+    "A file with a secret can be read by other users, who may know it by now: make a new secret, or close the file with the command in the message; docs/how-to/secure.md has the rule",
   CLOSED: "The object was closed before or during the operation",
   // command line
   CLI_USAGE: "The command's words or flags are wrong; --help lists the right ones",

@@ -45,6 +45,10 @@ export const LOG_EVENTS = {
   "link.stranger": { level: "warning", text: "Somebody at `peer` did not open a session: `reason`, `message`" },
   // broker
   "queue.listening": { level: "info", text: "The broker listens at `address`" },
+  "queue.made-private": {
+    level: "warning",
+    text: "The queue's `folder`, or these `files` in it, were open to other users of the machine: they are their owner's alone now",
+  },
   "queue.closed": { level: "info", text: "The broker has closed" },
   "queue.exposed": {
     level: "warning",

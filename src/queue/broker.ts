@@ -336,6 +336,7 @@ function ownStore({ data = "./.holdfast", sync = "group", reserve = RESERVE_DEFA
     sync,
     reserveBytes: sizeBytes(reserve, "reserve"),
     full: (why) => (why === undefined ? log("queue.store-room", {}) : log("queue.store-full", { why })),
+    madePrivate: ({ folder, files }) => log("queue.made-private", { folder, files: files.join(" ") }),
     log: (message) => log("queue.store", { message }),
   });
 }

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { codeOf, messageOf, UsageError } from "../core/errors.ts";
+import { readSecret } from "../core/private-files.ts";
 import type { Sources } from "./resolve.ts";
 
 /** Where the file of settings is said to be. */
@@ -41,12 +42,13 @@ function firstLine(path: string, name: string): string {
   return line;
 }
 
-/** @returns undefined when there is no such file */
+/** @returns undefined when there is no such file @throws UsageError SETTING_INVALID, FILE_NOT_PRIVATE */
 function readLine(path: string): string | undefined {
   try {
-    return readFileSync(path, "utf8").split("\n")[0]!.trim();
+    return readSecret(path).toString().split("\n")[0]!.trim();
   } catch (cause) {
     if (codeOf(cause) === "ENOENT") return undefined;
+    if (codeOf(cause) === "FILE_NOT_PRIVATE") throw cause;
     throw new UsageError("SETTING_INVALID", `Cannot read ${path}: ${messageOf(cause)}`, { cause });
   }
 }

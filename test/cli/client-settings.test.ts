@@ -25,7 +25,7 @@ suite("settings of clients", { concurrency: 2 }, () => {
 
   function file(name: string, text: string): string {
     const path = join(folder, name);
-    writeFileSync(path, text);
+    writeFileSync(path, text, { mode: 0o600 });
     return path;
   }
   const run = (words: readonly string[], env: Record<string, string> = {}): ReturnType<Holdfast["ended"]> =>

@@ -31,7 +31,7 @@ suite("holdfast config", () => {
 
   test("show says each setting and who said so, and no secret", () => {
     const token = "marked-secret-0123456789";
-    writeFileSync(join(folder, "dashboard.token"), `${token}\n`);
+    writeFileSync(join(folder, "dashboard.token"), `${token}\n`, { mode: 0o600 });
     const path = settingsFile({ cache: { memory: "128m" }, queue: { maxBytes: "2g" } });
     const env = { HOLDFAST_CONFIG: path, HOLDFAST_QUEUE_MAX_BYTES: "3g", CREDENTIALS_DIRECTORY: folder };
     const { code, out } = holdfast(["config", "show", "--link-count", "7"], env);

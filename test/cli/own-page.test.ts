@@ -54,7 +54,7 @@ suite("a page of one's own", { concurrency: true }, () => {
     assert.equal(refused.code, 2);
     assert.match(refused.stderr, /needs an access token: give --dashboard-token/);
     const path = join(folder, "token");
-    writeFileSync(path, "a token of some length\n");
+    writeFileSync(path, "a token of some length\n", { mode: 0o600 });
     await using open = serve(...wide, "--dashboard-token-file", path);
     const { port } = new URL(await pageOf(open));
     assert.equal((await fetch(`http://127.0.0.1:${port}/metrics`)).status, 401);

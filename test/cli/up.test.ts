@@ -1,7 +1,7 @@
 /** `holdfast up`: all parts or none, one clear sentence when it cannot, and an end within 5 s. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { connect, createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -44,6 +44,38 @@ suite("holdfast up", () => {
       ["listening cache", "listening queue", "listening link", "listening dashboard"],
     );
     assert.deepEqual(await holdfast.stop("SIGINT"), { code: 0, signal: null });
+  });
+
+  test("an open data folder is closed at the start with one line, and is its owner's alone with all that is in it; a new one from the start", async () => {
+    const data = join(folder, "open");
+    const modes = (): string[] =>
+      [data, ...readdirSync(data).map((name) => join(data, name))].map((path) => (statSync(path).mode & 0o777).toString(8));
+    const runs = async (): Promise<string> => {
+      const holdfast = up(...ANY, "--data", data);
+      await holdfast.printed(/^dashboard/m);
+      assert.deepEqual([...new Set(modes())].sort(), ["600", "700"]);
+      await holdfast.stop("SIGTERM");
+      return holdfast.stderr;
+    };
+    assert.equal(await runs(), "");
+    for (const name of readdirSync(data)) chmodSync(join(data, name), 0o644);
+    chmodSync(data, 0o755);
+    assert.match(await runs(), /^\S+ warning queue\.made-private folder=\S+ files=".*queue\.db .*"\n$/);
+    assert.equal(await runs(), "");
+  });
+
+  test("keys, users and tokens that others can read are refused with the command that closes them", async () => {
+    const keys = join(folder, "open.keys");
+    const made = new Holdfast(["queue", "keygen", keys], { cwd: folder });
+    assert.equal((await made.ended()).code, 0);
+    assert.match(made.stdout, /^public \S{40}\n$/);
+    assert.equal((statSync(keys).mode & 0o777).toString(8), "600");
+    assert.equal((await new Holdfast(["queue", "keygen", keys], { cwd: folder }).ended()).code, 1);
+    chmodSync(keys, 0o644);
+    for (const flag of ["--queue-curve-keys", "--queue-plain-users", "--dashboard-token-file", "--cache-auth-file"]) {
+      const { code, stderr } = await only("--queue", "tcp://127.0.0.1:0", "--cache", "127.0.0.1:0", flag, keys).ended();
+      assert.deepEqual([code, stderr.includes(`chmod 600 ${keys}`)], [2, true], `${flag}: ${stderr}`);
+    }
   });
 
   test("npm start hands SIGTERM on, and all parts end with 0", async () => {

@@ -97,8 +97,8 @@ test("--token-file keeps out who does not know the token", async (t) => {
   t.after(() => rmSync(folder, { recursive: true }));
   const right = join(folder, "right");
   const wrong = join(folder, "wrong");
-  writeFileSync(right, "correct horse\n");
-  writeFileSync(wrong, "battery staple\n");
+  writeFileSync(right, "correct horse\n", { mode: 0o600 });
+  writeFileSync(wrong, "battery staple\n", { mode: 0o600 });
   const { port } = await listener(t, "--sessions", "--token-file", right);
   const refused = spawnSync(holdfast, ["connect", `127.0.0.1:${port}`, "--session", "a", "--token-file", wrong], {
     input: "x\n",

@@ -142,7 +142,7 @@ test("serve reads the users again at SIGHUP, keeps those it has when the file is
   const folder = await mkdtemp(join(tmpdir(), "holdfast-serve-"));
   t.after(() => rm(folder, { recursive: true }));
   const users = join(folder, "users");
-  await writeFile(users, "ada:secret\n");
+  await writeFile(users, "ada:secret\n", { mode: 0o600 });
   const served = start(t, "queue", "serve", "--listen", "tcp://127.0.0.1:0", "--data", "memory", "--plain-users", users);
   const url = await address(served);
   const said = createInterface(served.stderr!)[Symbol.asyncIterator]();

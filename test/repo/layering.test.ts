@@ -154,7 +154,7 @@ test("a pure file names no clock, timer, chance, process or console", () => {
   assert.deepEqual(wrong, []);
 });
 
-test("core, memcached and zmtp are pure but for the clock, the ports of threads, the log, the tap, the making of folders, the files of the package, the end of the process and what the runtime can do", () => {
+test("core, memcached and zmtp are pure but for the clock, the ports of threads, the log, the tap, private files, the files of the package, the end of the process and what the runtime can do", () => {
   const worldly = sources.filter(({ part, pure }) => ["core", "memcached", "zmtp"].includes(part) && !pure);
   assert.deepEqual(
     worldly.map(({ path }) => path),
@@ -162,10 +162,10 @@ test("core, memcached and zmtp are pure but for the clock, the ports of threads,
       "src/core/clock.ts",
       "src/core/close-port.ts",
       "src/core/log.ts",
-      "src/core/make-folder.ts",
       "src/core/open-telemetry-log.ts",
       "src/core/package-file.ts",
       "src/core/pending-handshakes.ts",
+      "src/core/private-files.ts",
       "src/core/shutdown.ts",
       "src/core/socket-handle.ts",
       "src/core/tap.ts",

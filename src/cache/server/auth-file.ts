@@ -1,13 +1,13 @@
 /** ● Files of users (`-Y`, and SASL's): read at the start and again by `reload()`. */
-import { readFileSync } from "node:fs";
-import { UsageError, messageOf } from "../../core/errors.ts";
+import { codeOf, UsageError, messageOf } from "../../core/errors.ts";
+import { readSecret } from "../../core/private-files.ts";
 import { UserList } from "../protocol/user-list.ts";
 
 export class AuthFile {
   readonly users = new UserList();
   readonly #path: string;
 
-  /** @throws UsageError CACHE_AUTH_FILE_UNREADABLE, CACHE_AUTH_FILE_MALFORMED */
+  /** @throws UsageError CACHE_AUTH_FILE_UNREADABLE, FILE_NOT_PRIVATE, CACHE_AUTH_FILE_MALFORMED */
   constructor(path: string) {
     this.#path = path;
     this.load();
@@ -17,8 +17,9 @@ export class AuthFile {
   load(): void {
     let file: Uint8Array;
     try {
-      file = readFileSync(this.#path);
+      file = readSecret(this.#path);
     } catch (error) {
+      if (codeOf(error) === "FILE_NOT_PRIVATE") throw error;
       const message = `Could not open authfile [${this.#path}] for reading: ${messageOf(error)}`;
       throw new UsageError("CACHE_AUTH_FILE_UNREADABLE", message, { cause: error });
     }

@@ -7,6 +7,7 @@ import type { SecureContextOptions, Server, TlsOptions, TLSSocket } from "node:t
 import type { Clock } from "../../core/clock.ts";
 import { UsageError, codeOf, messageOf } from "../../core/errors.ts";
 import { PendingHandshakes } from "../../core/pending-handshakes.ts";
+import { readSecret } from "../../core/private-files.ts";
 import type { TlsFiles } from "./cache-server-options.ts";
 import type { StatLine } from "../protocol/cache-session.ts";
 
@@ -137,7 +138,7 @@ function readContext(files: TlsFiles): SecureContextOptions {
     if (chainCert === undefined) throw new Error("a file with the certificate chain is needed");
     const options: SecureContextOptions = {
       cert: readFileSync(chainCert),
-      key: readFileSync(key ?? chainCert),
+      key: readSecret(key ?? chainCert),
       minVersion: VERSIONS[minVersion]!,
       secureOptions: process.getBuiltinModule("node:crypto").constants.SSL_OP_NO_TICKET, // sessions are resumed from the cache, or not at all
       ...(caCert !== undefined && { ca: readFileSync(caCert) }),
@@ -146,6 +147,7 @@ function readContext(files: TlsFiles): SecureContextOptions {
     tls().createSecureContext(options); // what cannot be used is refused here, not at the first connection
     return options;
   } catch (error) {
+    if (codeOf(error) === "FILE_NOT_PRIVATE") throw error;
     throw new UsageError("CACHE_TLS_FILES_INVALID", `Cannot use the TLS files: ${messageOf(error)}`, { cause: error });
   }
 }

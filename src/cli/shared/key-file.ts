@@ -1,13 +1,14 @@
 /** ● A file with a CURVE key pair. */
-import { readFileSync } from "node:fs";
-import { messageOf, OperationError, UsageError } from "../../core/errors.ts";
+import { codeOf, messageOf, OperationError, UsageError } from "../../core/errors.ts";
+import { readSecret } from "../../core/private-files.ts";
 
 /** Two lines, `public KEY` and `secret KEY`, as `holdfast queue keygen` writes them. */
 export function readKeys(file: string): { publicKey: string; secretKey: string } {
   let text: string;
   try {
-    text = readFileSync(file, "utf8");
+    text = readSecret(file).toString();
   } catch (error) {
+    if (codeOf(error) === "FILE_NOT_PRIVATE") throw error;
     throw new OperationError("CLI_USAGE", `Cannot read the keys in ${file}: ${messageOf(error)}`, { cause: error });
   }
   const publicKey = /^public (\S{40})$/m.exec(text)?.[1];

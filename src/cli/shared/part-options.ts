@@ -2,7 +2,8 @@
 import { readFileSync } from "node:fs";
 import type { CacheServerOptions } from "../../cache/index.ts";
 import { parseAddress, showAddress } from "../../core/address.ts";
-import { messageOf, OperationError, UsageError } from "../../core/errors.ts";
+import { codeOf, messageOf, OperationError, UsageError } from "../../core/errors.ts";
+import { readSecret } from "../../core/private-files.ts";
 import type { KeepAliveOptions } from "../../link/index.ts";
 import type { BrokerOptions, BrokerSecurity } from "../../queue/index.ts";
 import type { CACHE, CONNECT, LINK_ALONE, QUEUE } from "../../settings/parts.ts";
@@ -27,7 +28,7 @@ function brokerSecurity(
   if (plainUsers !== undefined && curve.keys !== undefined)
     throw new UsageError("CLI_USAGE", "Use --plain-users or --curve-keys, not both");
   if (plainUsers !== undefined) {
-    const users = lines(plainUsers).map((line) => {
+    const users = lines(read(plainUsers, readSecret)).map((line) => {
       const colon = line.indexOf(":");
       if (colon < 1) throw new UsageError("CLI_USAGE", `Cannot read ${plainUsers}: each line must be NAME:PASSWORD`);
       return [line.slice(0, colon), line.slice(colon + 1)] as const;
@@ -39,7 +40,9 @@ function brokerSecurity(
       throw new UsageError("CLI_USAGE", "--curve-clients needs --curve-keys with the broker's keys");
     return undefined;
   }
-  return { curve: { ...readKeys(curve.keys), ...(curve.clients === undefined ? {} : { clients: lines(curve.clients) }) } };
+  return {
+    curve: { ...readKeys(curve.keys), ...(curve.clients === undefined ? {} : { clients: lines(read(curve.clients)) }) },
+  };
 }
 
 export function cacheOptions({ listen, tlsCert, tlsKey, tlsCa, ...rest }: CacheValues): CacheServerOptions {
@@ -64,7 +67,7 @@ export function linkOptions({ idle, interval, count, userTimeout, cert, key, ca 
   if ((cert === undefined) !== (key === undefined))
     throw new UsageError("CLI_USAGE", "--cert and --key must be given together");
   const tls = {
-    ...(cert !== undefined && key !== undefined && { cert: read(cert), key: read(key) }),
+    ...(cert !== undefined && key !== undefined && { cert: read(cert), key: read(key, readSecret) }),
     ...(ca !== undefined && { ca: read(ca), requestCert: true }),
   };
   return { idle, interval, count, userTimeout, ...(Object.keys(tls).length > 0 && { tls }) };
@@ -80,24 +83,25 @@ export function connectOptions({ tls = false, cert, key, ca, ...rest }: ConnectV
   if ((cert === undefined) !== (key === undefined))
     throw new UsageError("CLI_USAGE", "--cert and --key must be given together");
   const files = {
-    ...(cert !== undefined && key !== undefined && { cert: read(cert), key: read(key) }),
+    ...(cert !== undefined && key !== undefined && { cert: read(cert), key: read(key, readSecret) }),
     ...(ca !== undefined && { ca: read(ca) }),
   };
   const { idle, interval, count, userTimeout } = rest;
   return { idle, interval, count, userTimeout, tls: Object.keys(files).length > 0 ? files : tls };
 }
 
-function lines(file: string): string[] {
-  return read(file)
+function lines(content: Buffer): string[] {
+  return content
     .toString()
     .split("\n")
     .filter((line) => line !== "");
 }
 
-function read(file: string): Buffer {
+function read(file: string, how: (path: string) => Buffer = readFileSync): Buffer {
   try {
-    return readFileSync(file);
+    return how(file);
   } catch (cause) {
+    if (codeOf(cause) === "FILE_NOT_PRIVATE") throw cause;
     throw new OperationError("CLI_USAGE", `Cannot read ${file}: ${messageOf(cause)}`, { cause });
   }
 }

@@ -2,7 +2,7 @@
 import { access, constants, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { messageOf, OperationError } from "../../core/errors.ts";
-import { makeFolder } from "../../core/make-folder.ts";
+import { makeFolder } from "../../core/private-files.ts";
 
 /**
  * Makes sure that the folder can be written.

@@ -4,6 +4,7 @@
  */
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import type { Cancel, Clock } from "../../core/clock.ts";
+import { PRIVATE_FILE } from "../../core/private-files.ts";
 import { ARCHIVE_SAVE_MS } from "../limits.ts";
 import { Archive, readArchive } from "./archive.ts";
 
@@ -37,7 +38,7 @@ export class ArchiveFile {
     if (this.#path === undefined) return;
     const beside = `${this.#path}.new`;
     try {
-      writeFileSync(beside, JSON.stringify(this.archive.record));
+      writeFileSync(beside, JSON.stringify(this.archive.record), { mode: PRIVATE_FILE });
       renameSync(beside, this.#path);
     } catch {
       // The disk is full or gone, which the store tells.

@@ -67,7 +67,7 @@ test("the first eight users of a file count, and a line without a colon is refus
 
 test("reload reads the file of users again; one that cannot be read changes nothing", () => {
   const file = join(mkdtempSync(join(tmpdir(), "holdfast-users-")), "users");
-  writeFileSync(file, "anna:secret\n");
+  writeFileSync(file, "anna:secret\n", { mode: 0o600 });
   const server = new CacheServer({ authFile: file, memory: "2m" });
   writeFileSync(file, "nonsense\n");
   assert.throws(() => server.reload(), { code: "CACHE_AUTH_FILE_MALFORMED" });
@@ -76,7 +76,7 @@ test("reload reads the file of users again; one that cannot be read changes noth
 
 test("who has authenticated may watch and dump keys", async () => {
   const authFile = join(mkdtempSync(join(tmpdir(), "holdfast-")), "users");
-  writeFileSync(authFile, "anna:secret\n");
+  writeFileSync(authFile, "anna:secret\n", { mode: 0o600 });
   const server = new CacheServer({ listen: "127.0.0.1:0", authFile });
   await server.listen();
   const client = await MemcachedClient.connect(server.address);

@@ -169,7 +169,7 @@ test("what is printed of a client cannot steer the terminal", async () => {
 test("a password is not printed", async () => {
   const folder = mkdtempSync(join(tmpdir(), "holdfast-verbose-"));
   const authFile = join(folder, "users");
-  writeFileSync(authFile, "ann:secret\n");
+  writeFileSync(authFile, "ann:secret\n", { mode: 0o600 });
   try {
     const printed = await printedHere({ authFile, tune: { verbosity: 2 } }, async (client) => {
       await client.ask("set auth 0 0 10\r\nann secret\r\n");

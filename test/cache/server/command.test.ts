@@ -122,7 +122,7 @@ test(
     const { cert, key } = makeCertificates().server;
     const [certFile, keyFile] = [join(folder, "own.crt"), join(folder, "own.key")];
     writeFileSync(certFile, cert);
-    writeFileSync(keyFile, key);
+    writeFileSync(keyFile, key, { mode: 0o600 });
     const { child, said, ended } = cache(
       ["-p", "-1", "-l", "127.0.0.1", "-Z", "-o", `ssl_chain_cert=${certFile},ssl_key=${keyFile}`, "-e", memory],
       { MEMCACHED_PORT_FILENAME: file },

@@ -105,7 +105,7 @@ test("a client that speaks no TLS to a TLS address is closed, counted, and harms
 
 test("files that are no certificates are refused before the server listens", () => {
   const nonsense = join(folder, "nonsense");
-  writeFileSync(nonsense, "no certificate");
+  writeFileSync(nonsense, "no certificate", { mode: 0o600 });
   assert.throws(() => new CacheServer({ tls: { chainCert: nonsense } }), { code: "CACHE_TLS_FILES_INVALID" });
   assert.throws(() => new CacheServer({ tls: {} }), { code: "CACHE_TLS_FILES_INVALID" });
 });

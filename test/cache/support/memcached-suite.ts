@@ -61,6 +61,8 @@ export interface Suite {
 export function makeSuite(source: string, binary: readonly string[] = [...HOLDFAST, "cache"]): Suite {
   const folder = mkdtempSync(join(tmpdir(), "holdfast-conformance-"));
   cpSync(join(source, "t"), join(folder, "t"), { recursive: true });
+  // Keys and users as their checkout has them are open to all.
+  for (const key of globSync([join(folder, "t/*.pem"), join(folder, "t/authfile*")])) chmodSync(key, 0o600);
   mkdirSync(join(folder, "doc"));
   // Not into prove's own pipe: Node makes a pipe non-blocking, and then prove's tests lose lines of theirs. `-h` alone is to be read.
   const run = `export NODE_COMPILE_CACHE='${COMPILE_CACHE}'\nexec ${binary.map((word) => `'${word}'`).join(" ")} "$@"`;
@@ -103,7 +105,7 @@ export async function runFile(
     ...(namespace ?? []),
     "sh",
     "-c",
-    `${namespace?.length ? `ip link set lo up; echo ${(firstPid += 500)} > /proc/sys/kernel/ns_last_pid; ` : ""}prove --nocolor --verbose 't/${file}' 2>&1`,
+    `umask 077; ${namespace?.length ? `ip link set lo up; echo ${(firstPid += 500)} > /proc/sys/kernel/ns_last_pid; ` : ""}prove --nocolor --verbose 't/${file}' 2>&1`,
   ];
   // Without a namespace whose processes end with its first one: a process group.
   const detached = (namespace ?? []).length === 0;

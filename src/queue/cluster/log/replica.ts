@@ -7,7 +7,6 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { codeOf, messageOf, ProtocolError } from "../../../core/errors.ts";
-import { makeFolder } from "../../../core/make-folder.ts";
 import { decodeOps } from "../../stores/op-codec.ts";
 import { SqliteStore } from "../../stores/sqlite/sqlite-store.ts";
 import type { Inspection, StoredTask, StoreOp } from "../../stores/store.ts";
@@ -219,7 +218,6 @@ export class Replica {
   }
 
   async #openStore(): Promise<void> {
-    makeFolder(this.#folder);
     const { log } = this.#options;
     const store = new SqliteStore({ folder: this.#folder, sync: "none", ...(log && { log }) });
     const { settings } = await store.open();

@@ -7,6 +7,7 @@
 import { closeSync, constants, openSync, readSync, writeSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import { codeOf } from "../../../core/errors.ts";
+import { PRIVATE_FILE } from "../../../core/private-files.ts";
 
 /** The count as f64, and its CRC-32. */
 const BYTES = 12;
@@ -21,7 +22,7 @@ export class AcknowledgedCommits {
   /** @param file the path of the database @param failed told when it cannot be written, which harms no commit */
   constructor(file: string, failed: (error: unknown) => void) {
     this.#failed = failed;
-    this.#descriptor = openSync(nameOf(file), constants.O_RDWR | constants.O_CREAT);
+    this.#descriptor = openSync(nameOf(file), constants.O_RDWR | constants.O_CREAT, PRIVATE_FILE);
   }
 
   /** So many are on the disk. 2 us a commit. */

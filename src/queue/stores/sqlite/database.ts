@@ -2,6 +2,7 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { closeSync, fdatasync, openSync, statSync } from "node:fs";
 import { messageOf, OperationError } from "../../../core/errors.ts";
+import { PRIVATE_FILE } from "../../../core/private-files.ts";
 import { ERRORS_MAX } from "../../limits.ts";
 import { decodeOps, encodeOps, PortionWriter } from "../op-codec.ts";
 import { AcknowledgedCommits } from "./acknowledged.ts";
@@ -73,6 +74,8 @@ export class Database {
     this.#options = options;
     this.#reserve = options.reserve;
     this.#files = [options.file, `${options.file}-wal`];
+    // SQLite gives its log the mode that the file has.
+    closeSync(openSync(options.file, "a", PRIVATE_FILE));
     this.#db = new DatabaseSync(options.file, { timeout: 0, readBigInts: false });
     try {
       this.opening = this.#open();

@@ -24,6 +24,14 @@ export const FROM_1 = "ALTER TABLE setting ADD COLUMN sum INTEGER";
 /** Settings of the store's own: how often it was opened, the largest number given, how many batches were written. */
 export const OWN_SETTINGS = ["epoch", "lastId", "commits"] as const;
 
+/** The name of the folder in which a salvaged store is made. */
+export const SALVAGED = "salvaged";
+
+/** Names of what lies in the data folder: the database with all that stands beside it, and the page's history. */
+export function isOwnFile(name: string): boolean {
+  return name.startsWith("queue.db") || name.startsWith("history.json") || name === SALVAGED;
+}
+
 /** The sum of a head, a state or a body of this task. */
 export function sumOf(bytes: Uint8Array, id: number): number {
   return crc32(bytes, id >>> 0);

@@ -9,12 +9,12 @@ import { setImmediate as pause } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import type { ErrorCode } from "../../../core/error-codes.ts";
 import { type HoldfastError, messageOf, OperationError, ProtocolError } from "../../../core/errors.ts";
-import { makeFolder } from "../../../core/make-folder.ts";
+import { type OpenFiles, privateFolder } from "../../../core/private-files.ts";
 import { showSize } from "../../../core/units.ts";
 import { Ring } from "../../../core/ring.ts";
 import { decodeOps, decodePortion, encodeOps } from "../op-codec.ts";
 import type { Inspection, Store, StoredTask, StoreOp, StoreOpening } from "../store.ts";
-import { isWhole } from "./schema.ts";
+import { isOwnFile, isWhole } from "./schema.ts";
 
 /**
  * - `always`: one fsync for each change. What is answered survives a power cut.
@@ -38,6 +38,8 @@ export interface SqliteStoreOptions {
   readonly reserveBytes?: number;
   /** Told when the disk is full, with what to do, and (undefined) when there is room again. */
   full?(why: string | undefined): void;
+  /** Told when the folder or files in it were open to others. */
+  madePrivate?(what: OpenFiles): void;
   /** Told what went wrong where nobody waits for an answer. */
   log?(message: string): void;
 }
@@ -93,7 +95,8 @@ export class SqliteStore implements Store {
     const { folder, sync = "group", intervalMs = INTERVAL_MS_DEFAULT, reserveBytes = 0, faults } = this.#options;
     const file = join(folder, "queue.db");
     try {
-      makeFolder(folder);
+      const opened = privateFolder(folder, isOwnFile);
+      if (opened) this.#options.madePrivate?.(opened);
     } catch (error) {
       throw new OperationError("QUEUE_STORE_UNAVAILABLE", `Cannot make the folder ${folder}: ${messageOf(error)}`, {
         cause: error,

@@ -14,7 +14,7 @@ import { decodeHead, decodeState, encodeState, type TaskHead, type TaskRecord } 
 import { DatabaseFile } from "./database-file.ts";
 import { DatabasePages, type Row } from "./database-pages.ts";
 import { checkBeforeUse } from "./open-check.ts";
-import { isOfFile, isWhole, isWholeSetting, LOCKED_CODES, OWN_SETTINGS, sqliteCode } from "./schema.ts";
+import { isOfFile, isWhole, isWholeSetting, LOCKED_CODES, OWN_SETTINGS, SALVAGED, sqliteCode } from "./schema.ts";
 import { SqliteStore } from "./sqlite-store.ts";
 
 /** What there is of one queue. */
@@ -50,9 +50,6 @@ export interface StoreCheckOptions {
 const BATCH_TASKS = 1000;
 const BATCH_BYTES = 4 * 1024 ** 2;
 
-/** The name of the folder in which the fresh store is made. */
-const FRESH = "salvaged";
-
 /**
  * Reads all of a store that no broker uses.
  *
@@ -61,7 +58,7 @@ const FRESH = "salvaged";
  */
 export async function checkStore(folder: string, { salvage = false }: StoreCheckOptions = {}): Promise<StoreCheck> {
   const file = join(folder, "queue.db");
-  const fresh = join(folder, FRESH);
+  const fresh = join(folder, SALVAGED);
   // A salvage was cut off when the fresh store was whole.
   const isCutOff = !existsSync(file) && existsSync(join(fresh, "queue.db"));
   const kept = salvage && isCutOff ? putInPlace(folder, fresh) : undefined;
