@@ -15,7 +15,7 @@ export const END_REASONS = {
   drained: "the server is shutting down and asked its clients to reconnect later",
   "too-many": "the server has reached its limit of connections",
   "max-age": "the connection reached its maximum age; reconnect",
-  "taken-over": "the session was resumed on another connection",
+  "taken-over": "the session went on over a newer connection, of this client or of another one of its name",
   protocol: "one side violated the protocol",
   refused: "the server refused the session",
   "hello-timeout": "the peer did not complete the handshake in time",

@@ -150,6 +150,9 @@ export const WILL_DELAY_MS = 10_000;
 /** 100,000 sessions: those of 20,000 connections and what they left behind within a session's time to live. */
 export const SESSIONS_MAX = 100_000;
 
+/** 8 ids of clients that had a session's name before: enough to tell those still trying that they were taken over. */
+export const IDS_BEFORE_MAX = 8;
+
 /** 64 and 2 a second: control frames that a peer may send at once and for long. An honest one sends one a heartbeat. */
 export const CONTROL_BURST = 64;
 export const CONTROL_PER_SECOND = 2;

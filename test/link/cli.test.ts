@@ -111,6 +111,18 @@ test("--token-file keeps out who does not know the token", async (t) => {
   assert.equal(welcome.status, 0, welcome.stderr.toString());
 });
 
+test("connect --session ends with 1 and says why when another one takes its name", async (t) => {
+  const { port } = await listener(t, "--sessions");
+  const older = start(t, "connect", `127.0.0.1:${port}`, "--session", "pump");
+  const talk = reader(older.stderr);
+  await talk.until(/session opened/);
+  const newer = start(t, "connect", `127.0.0.1:${port}`, "--session", "pump");
+  await talk.until(/ended: taken-over, the session went on over a newer connection/);
+  assert.equal(await exitCode(older), 1);
+  newer.stdin.end("x\n");
+  assert.equal(await exitCode(newer), 0);
+});
+
 test("--reconnect comes back when the server does", async (t) => {
   const first = await listener(t);
   const client = start(t, "connect", `127.0.0.1:${first.port}`, "--reconnect");

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { connect as connectSocket } from "node:net";
 import { test } from "node:test";
 import { connect, listen } from "../../src/link/index.ts";
+import type { SessionClient } from "../../src/link/index.ts";
 import { requires } from "../support/requires.ts";
 import { makeCertificates } from "./support/certificates.ts";
 
@@ -26,32 +27,45 @@ test("byte mode over TLS carries bytes, and its keep-alive reads back as 5 s, 10
   assert.deepEqual(client.stats()!.keepAlive, { on: true, ...report.actual });
 });
 
-test("with client certificates, a session belongs to the certificate that began it", { skip }, async (t) => {
-  const { ca, server: own, client: mine } = certificates!;
-  const got: string[] = [];
-  const server = await listen({
-    port: 0,
-    tls: { ...own, ca, requestCert: true },
-    session: { onMessage: (_session, message) => void got.push(Buffer.from(message).toString()) },
-  });
-  t.after(() => server.close());
-  await assert.rejects(connect({ port: server.port, tls: { ca }, session: {}, reconnect: false }), { code: "LINK_ENDED" });
-  const client = await connect({
-    port: server.port,
-    tls: { ca, ...mine },
-    session: { name: "sensor" },
-    reconnect: { base: 1, cap: 5 },
-  });
-  t.after(() => client.close());
-  await client.send("one");
-  const [session] = server.sessions;
-  assert.match(session!.identity, /^([0-9A-F]{2}:){31}[0-9A-F]{2}$/);
-  const resumed = once(client, "open");
-  session!.connection!.transport.destroy();
-  await client.send("two");
-  assert.equal((await resumed)[0].resumed, true);
-  assert.deepEqual(got, ["one", "two"]);
-});
+test(
+  "with client certificates, a name belongs to the certificate's subject, also when that is renewed",
+  { skip },
+  async (t) => {
+    const { ca, server: own, client: mine, renewed } = certificates!;
+    const got: string[] = [];
+    const server = await listen({
+      port: 0,
+      tls: { ...own, ca, requestCert: true },
+      session: { onMessage: (_session, message) => void got.push(Buffer.from(message).toString()) },
+    });
+    t.after(() => server.close());
+    await assert.rejects(connect({ port: server.port, tls: { ca }, session: {}, reconnect: false }), { code: "LINK_ENDED" });
+    const client = await connect({
+      port: server.port,
+      tls: { ca, ...mine },
+      session: { name: "sensor" },
+      reconnect: { base: 1, cap: 5 },
+    });
+    t.after(() => client.close());
+    await client.send("one");
+    const [session] = server.sessions;
+    assert.equal(session!.certificate, "CN=client; DNS:localhost, IP Address:127.0.0.1; CN=test authority");
+    const resumed = once(client, "open");
+    session!.connection!.transport.destroy();
+    await client.send("two");
+    assert.equal((await resumed)[0].resumed, true);
+    assert.deepEqual(got, ["one", "two"]);
+    // The server's own certificate is the same authority's, and somebody else's.
+    const as = (pair: { key: Buffer; cert: Buffer }): Promise<SessionClient> =>
+      connect({ port: server.port, tls: { ca, ...pair }, session: { name: "sensor" } });
+    await assert.rejects(as(own), { code: "LINK_REFUSED" });
+    const taken = once(client, "close");
+    const next = await as(renewed);
+    t.after(() => next.close());
+    assert.equal((await taken)[0].reason, "taken-over");
+    assert.equal(server.session("sensor"), session);
+  },
+);
 
 test("a client that does not trust the server's certificate does not send to it", { skip }, async (t) => {
   const server = await listen({ port: 0, tls: certificates!.server });

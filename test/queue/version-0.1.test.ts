@@ -4,11 +4,10 @@
  */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, test, type TestContext } from "node:test";
+import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { ManualClock } from "../../src/core/manual-clock.ts";
 import { seeded } from "../../src/core/random.ts";
@@ -21,11 +20,10 @@ import { SqliteStore } from "../../src/queue/stores/sqlite/sqlite-store.ts";
 import { TASK_STATES } from "../../src/queue/tasks/life-cycle.ts";
 import { encodeState } from "../../src/queue/tasks/task-record.ts";
 import { readState, STORED_STATES, wireState } from "../../src/queue/tasks/state-words.ts";
+import { oldCommand, withoutOldPackage } from "../support/version-0.1.ts";
 
 const run = promisify(execFile);
 const DATA = join(import.meta.dirname, "stores/data-0.1.0.tar.gz");
-const checkout = join(import.meta.dirname, "../..");
-const PACKAGE = join(checkout, "../shared/old/holdfast-0.1.0.tgz");
 
 /** The folder's clock stood at its last note of the time, so that what is kept for days is still there. */
 const clock = new ManualClock();
@@ -139,9 +137,7 @@ test("a state is known by its name and by its word in 0.1", () => {
   assert.deepEqual(old, ["waiting", "delayed", "active", "retrying", "completed", "dead", "cancelled", undefined]);
 });
 
-const skip = !existsSync(PACKAGE) && "needs the package of 0.1.0 beside the checkout (../shared/old)";
-
-test("the command of 0.1 lists, shows and calls at this broker", { skip }, async (t) => {
+test("the command of 0.1 lists, shows and calls at this broker", { skip: withoutOldPackage }, async (t) => {
   const command = await oldCommand(t);
   const broker = new Broker({ listen: "tcp://127.0.0.1:0", data: false });
   await broker.listen();
@@ -156,11 +152,3 @@ test("the command of 0.1 lists, shows and calls at this broker", { skip }, async
   assert.equal(await say("queue", "call", "q", "another"), "another");
   assert.match(await say("queue", "show", id), /state +done[^]*result +a letter/);
 });
-
-/** Unpacked inside the checkout, so that it finds its dependencies. */
-async function oldCommand(t: TestContext): Promise<string> {
-  const unpacked = await mkdtemp(join(checkout, "node_modules/.holdfast-0.1-"));
-  t.after(() => rm(unpacked, { recursive: true }));
-  await run("tar", ["-xzf", PACKAGE, "-C", unpacked]);
-  return join(unpacked, "package/dist/cli/main.js");
-}

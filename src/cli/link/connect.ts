@@ -1,6 +1,7 @@
 /**
  * ● `holdfast connect HOST:PORT`: sends the lines of stdin and prints what it receives. Exits with 0 at stdin's end, at SIGINT, SIGTERM
- * and SIGHUP, and when the server closes; with 1 when the connection breaks otherwise and `--reconnect` is off.
+ * and SIGHUP, and when the server closes; with 1 when the connection breaks otherwise and `--reconnect` is off, and when another client
+ * takes the session's name.
  */
 import { createInterface } from "node:readline";
 import { parseAddress } from "../../core/address.ts";
@@ -67,7 +68,7 @@ function openSession(
   return connect({ ...rest, session: { ...session, onMessage } });
 }
 
-/** Sends each line as a message. Exit code 1 when one of them was rejected or may not have arrived. */
+/** Sends each line as a message. Exit code 1 when one of them was rejected or may not have arrived, or the session was lost. */
 async function runSession(client: SessionClient, output: TerminalOutput): Promise<number> {
   client.on("open", ({ resumed }) => output.log(resumed ? "session resumed" : "session opened"));
   client.on("gap", ({ count, side, resent }) => {
@@ -91,10 +92,10 @@ async function runSession(client: SessionClient, output: TerminalOutput): Promis
       if (client.unconfirmed.messages >= LINES_AHEAD) await sent;
     }
   };
-  await Promise.race([input(), client.closed, stop.requested]);
+  const lost = await Promise.race([input(), client.closed, stop.requested.then(() => undefined)]);
   process.stdin.destroy();
   await client.close();
-  return failures === 0 ? 0 : 1;
+  return failures === 0 && lost === undefined ? 0 : 1;
 }
 
 /** 10,000 lines: far below the client's own limit. */

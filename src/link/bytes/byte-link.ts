@@ -204,9 +204,18 @@ export class ByteLink {
     this.#owner.clock.at(this.#owner.clock.now() + LAST_BYTES_MS, () => this.#socket.destroy());
   }
 
-  /** The certificate's fingerprint that the peer proved to own, or "". @internal */
+  /**
+   * What the peer's certificate says of it, where one of the trusted authorities has signed it: a renewed one says the same. Otherwise its
+   * fingerprint, or "" without a certificate. @internal
+   */
   get certificate(): string {
-    return this.#socket instanceof TLSSocket ? (this.#socket.getPeerX509Certificate()?.fingerprint256 ?? "") : "";
+    if (!(this.#socket instanceof TLSSocket)) return "";
+    const certificate = this.#socket.getPeerX509Certificate();
+    if (!certificate) return "";
+    const { subject, subjectAltName, issuer, fingerprint256 } = certificate;
+    const names = [subject, subjectAltName].filter(Boolean); // each may be missing
+    if (!this.#socket.authorized || names.length === 0) return fingerprint256;
+    return [...names, issuer].join("; ").replaceAll("\n", ", ");
   }
 
   /** @internal */

@@ -72,6 +72,8 @@ export interface Welcome {
   /** The client's (version 2): a WELCOME that was recorded on another connection is not taken. */
   readonly clientNonce?: Uint8Array | undefined;
   readonly resumed: boolean;
+  /** The session was there, with what waits for its name, but not this client: numbers begin at 1 (version 2). */
+  readonly restarted?: boolean;
   readonly terms: Terms;
   /** Silence before a heartbeat, and how long it may stay unanswered: the server decides. */
   readonly heartbeatMs: number;
@@ -81,7 +83,7 @@ export interface Welcome {
   readonly proof: Uint8Array;
 }
 
-export const REFUSE_REASONS = ["unauthorised", "session-unknown", "version", "full", "draining"] as const;
+export const REFUSE_REASONS = ["unauthorised", "session-unknown", "version", "full", "draining", "taken-over"] as const;
 export type RefuseReason = (typeof REFUSE_REASONS)[number];
 
 export const BYE_REASONS = ["closed", "drained", "max-age", "protocol", "taken-over", "heartbeat", "stalled-reader"] as const;
@@ -160,7 +162,7 @@ export const helloBody = {
 export const welcomeBody = {
   encode(welcome: Welcome): Uint8Array {
     const version = welcome.clientNonce ? 2 : 1;
-    const writer = new ByteWriter().u8((welcome.resumed ? 1 : 0) | (version > 1 ? 2 : 0));
+    const writer = new ByteWriter().u8((welcome.resumed ? 1 : 0) | (version > 1 ? 2 : 0) | (welcome.restarted ? 4 : 0));
     if (welcome.clientNonce) writer.bytes(welcome.clientNonce);
     putTerms(writer, welcome.terms, version);
     writer.u32(welcome.heartbeatMs).u32(welcome.heartbeatTimeoutMs).u32(welcome.ttlMs);
@@ -171,6 +173,7 @@ export const welcomeBody = {
     const reader = new BodyReader(body, "WELCOME");
     const flags = reader.u8();
     const resumed = (flags & 1) === 1;
+    const restarted = (flags & 4) > 0;
     const version = flags & 2 ? 2 : 1;
     const clientNonce = version > 1 ? reader.bytes(NONCE_BYTES) : undefined;
     const terms = takeTerms(reader, version);
@@ -178,7 +181,15 @@ export const welcomeBody = {
     const heartbeatTimeoutMs = reader.u32();
     const ttlMs = reader.u32();
     const proof = reader.bytes(reader.u8());
-    return reader.end({ ...(clientNonce && { clientNonce }), resumed, terms, heartbeatMs, heartbeatTimeoutMs, ttlMs, proof });
+    return reader.end({
+      ...(clientNonce && { clientNonce, restarted }),
+      resumed,
+      terms,
+      heartbeatMs,
+      heartbeatTimeoutMs,
+      ttlMs,
+      proof,
+    });
   },
 };
 

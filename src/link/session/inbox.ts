@@ -41,6 +41,7 @@ export class Inbox {
   #progress: Map<number, number> | undefined;
   /** In a handler that returned a promise, oldest first. */
   #handled: Map<number, { readonly bytes: number; readonly deadlineMs: number }> | undefined;
+  #closed = false;
   readonly #window: number;
   readonly #windowBytes: number;
   readonly #messageBytesMax: number;
@@ -175,9 +176,18 @@ export class Inbox {
     return new Map(rows.map(([number, { bytes }]) => [number, bytes]));
   }
 
-  /** The session is no more. */
+  /** Bytes of messages in handlers that returned a promise. */
+  get inHandlers(): number {
+    let bytes = 0;
+    for (const handled of this.#handled?.values() ?? []) bytes += handled.bytes;
+    return bytes;
+  }
+
+  /** The session, or its client, is no more: what handlers say later counts no more. */
   close(): void {
-    for (const { stream } of this.#partials?.values() ?? []) stream?.fail("the session has ended");
+    this.#closed = true;
+    this.#handled = undefined;
+    for (const { stream } of this.#partials?.values() ?? []) stream?.fail("the session of its sender has ended");
     this.#partials = undefined;
   }
 
@@ -236,7 +246,7 @@ export class Inbox {
    */
   settle(number: number, { bytes, reject }: { bytes: number; reject?: string | undefined }): boolean {
     assert(number <= this.#arrived, "a message is settled after it arrived");
-    if (number <= this.#done || this.#early?.has(number)) return false;
+    if (this.#closed || number <= this.#done || this.#early?.has(number)) return false;
     if (this.#handled?.delete(number) && this.#handled.size === 0) this.#handled = undefined;
     this.#bytes -= bytes;
     this.#open -= 1;

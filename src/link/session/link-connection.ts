@@ -104,7 +104,10 @@ export class LinkConnection implements Due {
     if (this.#ended) return this.#end!;
     this.#ended = true;
     this.#environment.deadlines.remove(this);
-    this.#end ??= CLEAN_ENDS.includes(end.reason) ? (this.#announcedEnd ?? end) : end;
+    const announced = this.#announcedEnd;
+    const toldSo =
+      announced && (CLEAN_ENDS.includes(end.reason) || (end.reason === "rst" && ABRUPT_ENDS.includes(announced.reason)));
+    this.#end ??= toldSo ? announced : end;
     this.#owner.ended(this, this.#end);
     return this.#end;
   }
@@ -209,3 +212,5 @@ export class LinkConnection implements Due {
 
 /** Ends of a transport that are no reason of their own after a BYE. */
 const CLEAN_ENDS: readonly EndReason[] = ["fin", "closed"];
+/** Reasons of a BYE whose sender waits for nothing: what it left unread makes its kernel reset the connection. */
+const ABRUPT_ENDS: readonly EndReason[] = ["taken-over", "heartbeat", "stalled-reader", "protocol"];

@@ -34,10 +34,18 @@ export class ServerSession {
   readonly number: number;
   /** When the session began, in ms since 1970-01-01 UTC. */
   readonly sinceMs: number;
-  /** @internal */
-  readonly key: string;
-  /** @internal What the client proved to be: another one cannot resume the session. */
+  /** @internal The session's id in hex: that of the client that has it now. */
+  key: string;
+  /** @internal Those of clients that had it before, the last one first. */
+  idsBefore: readonly string[] | undefined;
+  /** @internal It is the session of its name, whoever has that. */
+  readonly named: boolean;
+  /** @internal What the client proved to be: another one cannot resume a session without a name. */
   readonly identity: string;
+  /** @internal Of that, what its transport proves: a client with another certificate does not have its name. */
+  readonly certificate: string;
+  /** @internal Messages of clients before this one. */
+  receivedBefore = 0;
   /** @internal */
   readonly state: SessionState;
   /** @internal */
@@ -65,7 +73,16 @@ export class ServerSession {
   /** @internal */
   constructor(
     owner: ServerSessionOwner,
-    fields: { name: string; number: number; wallMs: number; key: string; identity: string; state: SessionState },
+    fields: {
+      name: string;
+      number: number;
+      wallMs: number;
+      key: string;
+      named: boolean;
+      identity: string;
+      certificate: string;
+      state: SessionState;
+    },
   ) {
     this.#owner = owner;
     this.name = fields.name;
@@ -73,7 +90,9 @@ export class ServerSession {
     this.sinceMs = fields.wallMs;
     this.#lastSeenMs = fields.wallMs;
     this.key = fields.key;
+    this.named = fields.named;
     this.identity = fields.identity;
+    this.certificate = fields.certificate;
     this.state = fields.state;
   }
 

@@ -220,6 +220,8 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
         if (word === "drained" || word === "max-age")
           this.#backoff.dictate(retryAfterMs || this.#environment.random() * BACKOFF_BASE_MS);
         if (word === "closed") this.#forgetSession();
+        // Coming back would take the name away from the newer client, which would take it back.
+        if (word === "taken-over" && this.#handshake!.hello.version > 1) this.#fatal = true;
         return;
       }
       case "hello":
@@ -320,6 +322,7 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
       if (retryAfterMs > 0) this.#backoff.dictate(retryAfterMs);
     } else {
       this.#fatal = true; // a wrong token or version does not get better by trying again
+      if (word === "taken-over") return connection.fail(endOf("taken-over"));
     }
     connection.fail(endOf(word === "draining" ? "drained" : "refused", new Error(`${word}: ${text}`)));
   }

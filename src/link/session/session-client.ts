@@ -30,7 +30,11 @@ import { SocketTransport } from "./socket-transport.ts";
 
 /** Options of session mode at the client. */
 export interface SessionClientOptions extends SessionBounds {
-  /** Who this is, for people, for presence, and for a token of its own; at most 255 bytes of UTF-8. Default "". */
+  /**
+   * Who this is, for people, for presence, and for a token of its own; at most 255 bytes of UTF-8. The server has one session a name: a
+   * client that is started again goes on with it, and one that another client of its name replaces ends with `taken-over`.
+   * Default "": a session of its own.
+   */
   readonly name?: string;
   /** The token, when the server asks for one. It never crosses the wire. */
   readonly token?: string;
@@ -44,11 +48,6 @@ export interface SessionClientOptions extends SessionBounds {
   readonly onStream?: (stream: IncomingStream) => void | Promise<unknown>;
   /** When the outbox is full: "reject" a new message with LINK_FULL (default), or give up the oldest ("drop-oldest"). */
   readonly whenFull?: "reject" | "drop-oldest";
-  /**
-   * What to do with messages in doubt after the server has forgotten the session: give them up with LINK_GAP ("reject", default),
-   * or send them again, so that they may arrive twice ("resend").
-   */
-  readonly inDoubt?: "reject" | "resend";
 }
 
 /** Options of `connect` in session mode. */
@@ -68,7 +67,16 @@ export interface SessionConnectOptions extends KeepAliveOptions, DialOptions {
 /** What a session client emits. */
 export interface SessionClientEvents {
   /** The session is there, for the first time or again. */
-  open: [how: { readonly resumed: boolean; readonly heartbeatMs: number; readonly ttlMs: number }];
+  open: [
+    how: {
+      /** This client goes on where it was. */
+      readonly resumed: boolean;
+      /** The name's session was there, of a client before this one: what waits for the name comes. */
+      readonly restarted: boolean;
+      readonly heartbeatMs: number;
+      readonly ttlMs: number;
+    },
+  ];
   /** Something will not be delivered once and in order. */
   gap: [gap: Gap];
   /** A connection ended or could not be made. */
@@ -104,7 +112,7 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
     this.#environment = nodeEnvironment(options);
     this.clock = this.#environment.clock;
     const { session, reconnect } = options;
-    const { name = "", token, will, heartbeat, onMessage, onStream, whenFull = "reject", inDoubt = "reject" } = session;
+    const { name = "", token, will, heartbeat, onMessage, onStream, whenFull = "reject" } = session;
     const backoff = new Backoff(reconnect === false ? {} : (reconnect ?? {}), this.#environment.random);
     this.#core = new SessionClientCore(
       {
@@ -114,7 +122,6 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
         will: will === undefined ? undefined : Buffer.from(bounded("will", will, WILL_BYTES_MAX)),
         heartbeatMs: heartbeat === undefined ? 0 : durationMs(heartbeat, "heartbeat"),
         whenFull,
-        inDoubt,
         reconnect: reconnect !== false,
       },
       {
@@ -122,7 +129,8 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
         backoff,
         owner: {
           dial: (join, failed) => this.#dial(options, join, failed),
-          opened: ({ resumed, welcome: { heartbeatMs, ttlMs } }) => void this.emit("open", { resumed, heartbeatMs, ttlMs }),
+          opened: ({ resumed, welcome: { restarted = false, heartbeatMs, ttlMs } }) =>
+            void this.emit("open", { resumed, restarted, heartbeatMs, ttlMs }),
           message: onMessage ?? (() => {}),
           stream: onStream ?? noStreams,
           gap: (gap) => void this.emit("gap", gap),

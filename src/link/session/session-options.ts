@@ -52,6 +52,11 @@ export interface SessionBounds {
   readonly handlerTimeout?: Duration;
   /** Longer messages are sent in parts of this size, 1 KiB to 60 KiB. Default 16 KiB. */
   readonly partSize?: Size;
+  /**
+   * What to do with messages in doubt after the other side lost its state (a server that has forgotten the session, a client that was
+   * started anew): give them up with LINK_GAP ("reject", default), or send them again, so that they may arrive twice ("resend").
+   */
+  readonly inDoubt?: "reject" | "resend";
 }
 
 /** Options of session mode at the server. */
@@ -129,7 +134,10 @@ function prefixBits(family: keyof NetworkPrefix, bits: number, most: number): nu
 /** Reads what both sides may set. */
 export function readBounds(
   options: SessionBounds,
-): Pick<SessionServerSettings, "limits" | "outboxMessagesMax" | "outboxBytesMax" | "keepMs" | "stallMs" | "handlerMs"> {
+): Pick<
+  SessionServerSettings,
+  "limits" | "inDoubt" | "outboxMessagesMax" | "outboxBytesMax" | "keepMs" | "stallMs" | "handlerMs"
+> {
   const messageBytesMax = sizeBytes(options.messageMax ?? MESSAGE_BYTES_MAX, "messageMax");
   const window = options.window ?? WINDOW_MESSAGES;
   if (messageBytesMax > MESSAGE_BYTES_LIMIT) {
@@ -155,6 +163,7 @@ export function readBounds(
       windowBytes: sizeBytes(options.windowMax ?? WINDOW_BYTES, "windowMax"),
       partBytes,
     },
+    inDoubt: options.inDoubt ?? "reject",
     handlerMs: durationMs(options.handlerTimeout ?? HANDLER_MS_MAX, "handlerTimeout"),
     outboxMessagesMax: options.outboxMessages ?? OUTBOX_MESSAGES_MAX,
     outboxBytesMax: sizeBytes(options.outboxMax ?? OUTBOX_BYTES_MAX, "outboxMax"),

@@ -17,6 +17,7 @@ import type { SessionProtocolEvent } from "./session-protocol.ts";
 import { endOf } from "../end.ts";
 import type { EndReason, LinkEnd } from "../end.ts";
 import { acknowledge, overdueReason } from "./acknowledgement.ts";
+import type { Inbox } from "./inbox.ts";
 import type { IncomingStream } from "./incoming-stream.ts";
 import { OutgoingMessage } from "./outbox.ts";
 import { OutgoingStream } from "./outgoing-stream.ts";
@@ -28,6 +29,7 @@ import type { LinkTransport, Environment } from "./environment.ts";
 import { proofOf } from "./proof.ts";
 import { ServerSession } from "./server-session.ts";
 import type { Presence } from "./server-session.ts";
+import { isNamed, SessionRegistry } from "./session-registry.ts";
 import { SessionState } from "./session-state.ts";
 import { StrangerGuard } from "./stranger-guard.ts";
 import type { SessionLimits } from "./session-state.ts";
@@ -50,6 +52,8 @@ export interface SessionServerSettings {
   readonly handlerMs: number;
   /** Infinity for connections of any age. */
   readonly maxAgeMs: number;
+  /** A message in doubt after its client was started anew is sent again. */
+  readonly inDoubt: "reject" | "resend";
   readonly sessionsMax: number;
   readonly totalBytesMax: number;
   readonly tokenRequired: boolean;
@@ -57,10 +61,18 @@ export interface SessionServerSettings {
   readonly prefix: NetworkPrefix;
 }
 
+/** How a client came to its session. */
+export interface SessionOpening {
+  /** The session was there before. */
+  readonly resumed: boolean;
+  /** Its client was started anew, or is another one of that name: what the one before was sent and did not confirm is in doubt. */
+  readonly restarted: boolean;
+}
+
 export interface SessionServerCoreOwner {
   /** The token of a client by its name; undefined refuses it. Called only where tokens are required. */
   token(name: string, connection: LinkConnection): string | undefined | Promise<string | undefined>;
-  opened(session: ServerSession, how: { readonly resumed: boolean }): void;
+  opened(session: ServerSession, how: SessionOpening): void;
   /** A message; the session confirms it when what this returns settles. */
   message(session: ServerSession, bytes: Uint8Array, number: number): void | Promise<unknown>;
   stream(session: ServerSession, stream: IncomingStream): void | Promise<unknown>;
@@ -76,7 +88,7 @@ export class SessionServerCore implements LinkConnectionOwner {
   readonly #settings: SessionServerSettings;
   readonly #owner: SessionServerCoreOwner;
   readonly #environment: Environment;
-  readonly #sessions = new Map<string, ServerSession>();
+  readonly #sessions = new SessionRegistry();
   /** Connections before and after their WELCOME. */
   readonly #connections = new Map<LinkConnection, Entry>();
   /** Not read from: their sessions hold more than their share. */
@@ -102,6 +114,11 @@ export class SessionServerCore implements LinkConnectionOwner {
     return this.#sessions.values();
   }
 
+  /** The session of a name (of a client that speaks version 2). */
+  session(name: string): ServerSession | undefined {
+    return this.#sessions.named(name);
+  }
+
   get sessionCount(): number {
     return this.#sessions.size;
   }
@@ -122,9 +139,9 @@ export class SessionServerCore implements LinkConnectionOwner {
   /**
    * A new connection.
    *
-   * @param identity what the transport proves about the client (its certificate's fingerprint), or ""
+   * @param certificate what the transport proves about the client: its certificate's subject, or ""
    */
-  accept(transport: LinkTransport, identity = ""): LinkConnection {
+  accept(transport: LinkTransport, certificate = ""): LinkConnection {
     const challenge = {
       nonce: this.#environment.secretBytes(NONCE_BYTES),
       tokenRequired: this.#settings.tokenRequired,
@@ -135,7 +152,7 @@ export class SessionServerCore implements LinkConnectionOwner {
     const network = networkOf(hostOf(transport.peer), this.#settings.prefix);
     const delayMs = this.#guard.delayMs(network, nowMs);
     const connection = new LinkConnection(transport, { protocol, owner: this, environment: this.#environment, delayMs });
-    this.#connections.set(connection, { identity, challenge, network });
+    this.#connections.set(connection, { certificate, challenge, network });
     this.#guard.arrived(connection, network);
     if (delayMs > 0 && this.#guard.count(network) > STRANGERS_SLOWED_MAX) connection.fail(endOf("too-many"));
     if (this.#drainUntilMs !== undefined) this.#refuse(connection, "draining", "the server is going down");
@@ -309,7 +326,7 @@ export class SessionServerCore implements LinkConnectionOwner {
     session.state.outbox.expire(nowMs);
     const { inbox } = session.state;
     for (const [number, bytes] of inbox.overdue(nowMs, nowMs + this.#settings.handlerMs))
-      this.#settle(session, number, { bytes, reject: overdueReason(this.#settings.handlerMs) });
+      this.#settle(session, inbox, { number, bytes, reject: overdueReason(this.#settings.handlerMs) });
     if (nowMs >= session.willAtMs) {
       session.willAtMs = Infinity;
       const { will } = session;
@@ -353,10 +370,10 @@ export class SessionServerCore implements LinkConnectionOwner {
   }
 
   #hello(connection: LinkConnection, { hello, body }: { hello: Hello; body: Uint8Array }): void {
-    const { identity, challenge } = this.#connections.get(connection)!;
+    const { certificate, challenge } = this.#connections.get(connection)!;
     if (hello.serverNonce && !sameBytes(hello.serverNonce, challenge.nonce))
       return this.#refuse(connection, "unauthorised", "the HELLO was made for another connection");
-    if (!this.#settings.tokenRequired) return this.#decide(connection, hello, { identity, token: undefined });
+    if (!this.#settings.tokenRequired) return this.#decide(connection, hello, { identity: certificate, token: undefined });
     const verify = (token: string | undefined): void => {
       if (connection.ended) return;
       const proven =
@@ -364,7 +381,7 @@ export class SessionServerCore implements LinkConnectionOwner {
         sameBytes(hello.proof, proofOf(this.#environment, { side: "client", token, challenge, hello, body }));
       if (!proven) return this.#refuse(connection, "unauthorised", "the token is missing or wrong");
       const proof = this.#environment.hmac(token, [utf8("identity")]);
-      this.#decide(connection, hello, { identity: `${identity} ${hex(proof)}`, token });
+      this.#decide(connection, hello, { identity: `${certificate} ${hex(proof)}`, token });
     };
     let token: string | undefined | Promise<string | undefined>;
     try {
@@ -384,26 +401,37 @@ export class SessionServerCore implements LinkConnectionOwner {
     { identity, token }: { identity: string; token: string | undefined },
   ): void {
     if (this.#drainUntilMs !== undefined) return this.#refuse(connection, "draining", "the server is going down");
-    const wanted = this.#sessions.get(hex(hello.sessionId));
-    // One answer for unknown, expired and somebody else's: an unknown client learns nothing from it.
-    if (wanted ? wanted.identity !== identity || wanted.name !== hello.name : hello.resume) {
-      return this.#refuse(connection, "session-unknown", "no such session for this client");
-    }
-    if (!wanted && this.#sessions.size >= this.#settings.sessionsMax)
+    const { certificate } = this.#connections.get(connection)!;
+    this.#endClosing(hello);
+    const admission = this.#sessions.admit(hello, { certificate, identity });
+    if (admission.kind === "refuse") return this.#refuse(connection, admission.word, admission.text);
+    if (admission.kind === "begin" && this.#sessions.size >= this.#settings.sessionsMax)
       return this.#refuse(connection, "full", "the server has no room for a session");
-    const session = wanted ?? this.#begin(hello, identity);
+    const session = admission.session ?? this.#begin(hello, { certificate, identity });
+    const restarted = admission.kind === "restart";
+    const { arrived, receipt, partial } = hello.terms;
     // Numbers that cannot be: one side was set back. The session is left to its time to live, for it may be another's, whose
     // HELLO was recorded; the client begins a new one, and tells the gap.
-    if (!session.state.outbox.mayResume(hello.terms.arrived, hello.terms.receipt)) {
+    if (restarted ? arrived + receipt.done > 0 : !session.state.outbox.mayResume(arrived, receipt))
       return this.#refuse(connection, "session-unknown", "the session's numbers disagree");
-    }
-    session.state.outbox.resume(hello.terms.arrived, hello.terms.receipt, hello.terms.partial);
-    this.#sessions.set(session.key, session);
     this.#takeOver(session);
-    this.#welcome(connection, { session, hello, token, resumed: wanted !== undefined });
+    if (restarted) this.#restart(session, hello);
+    session.state.outbox.resume(arrived, receipt, partial);
+    if (admission.kind === "begin") this.#sessions.add(session);
+    this.#welcome(connection, { session, hello, token, how: { resumed: admission.kind !== "begin", restarted } });
   }
 
-  #begin(hello: Hello, identity: string): ServerSession {
+  /** A session that one side has ended for good goes with its connection, which may still be there: its name is free. */
+  #endClosing(hello: Hello): void {
+    const session = isNamed(hello) ? this.#sessions.named(hello.name) : undefined;
+    if (!session?.closing) return;
+    const { connection } = session;
+    session.connection = undefined;
+    connection?.fail(endOf("closed"));
+    this.#forget(session, endOf("closed"));
+  }
+
+  #begin(hello: Hello, { certificate, identity }: { certificate: string; identity: string }): ServerSession {
     const id = hello.sessionId;
     this.#count += 1;
     const state = new SessionState({ id, limits: this.#settings.limits });
@@ -412,9 +440,27 @@ export class SessionServerCore implements LinkConnectionOwner {
       number: this.#count,
       wallMs: this.wallMs(),
       key: hex(id),
+      named: isNamed(hello),
       identity,
+      certificate,
       state,
     });
+  }
+
+  /**
+   * The session's client is a new one, which has nothing of what was: what waits for it comes, numbered anew; what was written to the one
+   * before and not confirmed is in doubt. Messages of the one before that are with their handlers are nobody's to confirm.
+   */
+  #restart(session: ServerSession, { sessionId }: Hello): void {
+    const resend = this.#settings.inDoubt === "resend";
+    const { inHandlers } = session.state.inbox;
+    session.receivedBefore += session.state.inbox.arrived;
+    const { givenUp } = session.state.restart(sessionId, { keepDoubtful: resend });
+    this.#sessions.rekey(session, sessionId);
+    this.#hold(session, -inHandlers);
+    this.#countIncomplete(session);
+    const why = "No acknowledgement: the client was started anew; it may or may not have arrived";
+    for (const message of givenUp) message.settle(new OperationError("LINK_GAP", why));
   }
 
   /** The old connection of a session that comes back is dead or will be: the client would not have made a new one. */
@@ -426,7 +472,7 @@ export class SessionServerCore implements LinkConnectionOwner {
 
   #welcome(
     connection: LinkConnection,
-    { session, hello, token, resumed }: { session: ServerSession; hello: Hello; token: string | undefined; resumed: boolean },
+    { session, hello, token, how }: { session: ServerSession; hello: Hello; token: string | undefined; how: SessionOpening },
   ): void {
     const { heartbeatMsMin, heartbeatMsMax, heartbeatTimeoutShare, ttlMs, maxAgeMs } = this.#settings;
     const heartbeatMs = Math.min(Math.max(hello.heartbeatMs || this.#settings.heartbeatMs, heartbeatMsMin), heartbeatMsMax);
@@ -439,7 +485,8 @@ export class SessionServerCore implements LinkConnectionOwner {
       hello,
       welcome: {
         clientNonce: hello.version > 1 ? hello.nonce : undefined,
-        resumed,
+        resumed: how.resumed && !how.restarted,
+        restarted: how.restarted,
         terms: this.#terms(session, hello),
         heartbeatMs,
         heartbeatTimeoutMs: Math.ceil(heartbeatMs * heartbeatTimeoutShare),
@@ -461,7 +508,7 @@ export class SessionServerCore implements LinkConnectionOwner {
     const age = maxAgeMs * (1 + AGE_JITTER * (2 * this.#environment.random() - 1));
     if (Number.isFinite(age)) connection.leaveAt(this.#environment.clock.now() + age, "max-age");
     session.seen("online");
-    this.#owner.opened(session, { resumed });
+    this.#owner.opened(session, how);
     this.#owner.presence(session, "online", undefined);
     connection.flushSoon();
   }
@@ -493,11 +540,12 @@ export class SessionServerCore implements LinkConnectionOwner {
 
   #message(session: ServerSession, number: number, bytes: Uint8Array): void {
     let held = false;
-    const settle = (reject?: string): void => this.#settle(session, number, { bytes: bytes.length, reject, held });
+    const { inbox } = session.state;
+    const settle = (reject?: string): void => this.#settle(session, inbox, { number, bytes: bytes.length, reject, held });
     if (!acknowledge(() => this.#owner.message(session, bytes, number), settle)) return;
     held = true;
     this.#hold(session, bytes.length);
-    this.#handling(session, number, bytes.length);
+    this.#handling(session, inbox, { number, bytes: bytes.length });
   }
 
   #stream(session: ServerSession, stream: IncomingStream): void {
@@ -508,28 +556,28 @@ export class SessionServerCore implements LinkConnectionOwner {
       this.#countIncomplete(session);
       session.connection?.flushSoon();
     };
-    const settle = (reject?: string): void => this.#settle(session, number, { bytes: 0, reject });
-    if (acknowledge(() => this.#owner.stream(session, stream), settle)) this.#handling(session, number, 0);
+    const settle = (reject?: string): void => this.#settle(session, inbox, { number, bytes: 0, reject });
+    if (acknowledge(() => this.#owner.stream(session, stream), settle)) this.#handling(session, inbox, { number, bytes: 0 });
   }
 
-  #handling(session: ServerSession, number: number, bytes: number): void {
-    session.state.inbox.handling(number, { bytes, deadlineMs: this.#environment.clock.now() + this.#settings.handlerMs });
+  #handling(session: ServerSession, inbox: Inbox, { number, bytes }: { number: number; bytes: number }): void {
+    inbox.handling(number, { bytes, deadlineMs: this.#environment.clock.now() + this.#settings.handlerMs });
     this.#environment.deadlines.moved(session);
   }
 
   /** A message is done with; `held`: its bytes are counted while its handler has it. */
   #settle(
     session: ServerSession,
-    number: number,
-    { bytes, reject, held = true }: { bytes: number; reject?: string | undefined; held?: boolean },
+    inbox: Inbox,
+    { number, bytes, reject, held = true }: { number: number; bytes: number; reject?: string | undefined; held?: boolean },
   ): void {
-    if (!session.state.inbox.settle(number, { bytes, reject })) return;
+    if (!inbox.settle(number, { bytes, reject })) return;
     if (held) this.#hold(session, -bytes);
     session.connection?.flushSoon();
   }
 
   #forget(session: ServerSession, end: LinkEnd): void {
-    if (!this.#sessions.delete(session.key)) return;
+    if (!this.#sessions.delete(session)) return;
     this.#environment.deadlines.remove(session);
     session.expiresAtMs = Infinity;
     session.willAtMs = Infinity;
@@ -537,9 +585,11 @@ export class SessionServerCore implements LinkConnectionOwner {
     session.state.outbox.clear(
       new OperationError("LINK_ENDED", "Cannot deliver a message: the session has ended; it may or may not have arrived"),
     );
+    const { inHandlers } = session.state.inbox;
     session.state.inbox.close();
+    this.#hold(session, -inHandlers);
     this.#countIncomplete(session);
-    if (session.heldBytes === 0) session.account?.leave();
+    session.account?.leave();
     this.#owner.presence(session, "gone", end);
   }
 }
@@ -549,7 +599,8 @@ const FAILURES: readonly EndReason[] = ["protocol", "hello-timeout", "no-room"];
 
 /** What is known of a connection. */
 interface Entry {
-  readonly identity: string;
+  /** What the transport proves about the client. */
+  readonly certificate: string;
   readonly challenge: Challenge;
   /** The network of its address. */
   readonly network: string;

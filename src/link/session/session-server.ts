@@ -15,7 +15,7 @@ import type { LinkEnd } from "../end.ts";
 import { gateway } from "./gateway.ts";
 import type { Gateway, GatewayOptions } from "./gateway.ts";
 import { SessionServerCore } from "./session-server-core.ts";
-import type { SessionServerCoreOwner } from "./session-server-core.ts";
+import type { SessionOpening, SessionServerCoreOwner } from "./session-server-core.ts";
 import { noStreams } from "./acknowledgement.ts";
 import type { Presence, ServerSession } from "./server-session.ts";
 import { readKeepAlive } from "../keep-alive/keep-alive.ts";
@@ -41,7 +41,7 @@ export interface SessionListenOptions extends KeepAliveOptions, AcceptOptions, G
 /** What a session server emits. */
 export interface SessionServerEvents {
   /** A client is there, for the first time or again. */
-  session: [session: ServerSession, how: { readonly resumed: boolean }];
+  session: [session: ServerSession, how: SessionOpening];
   /** Messages of this client will never come: it gave them up. */
   gap: [session: ServerSession, lost: { readonly from: number; readonly to: number }];
   /** A client came, went, or is gone for ever; `end` says why. */
@@ -125,6 +125,11 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
     return this.#core.sessions;
   }
 
+  /** The session of a client by its name; undefined where there is none, or the client speaks version 1 of the protocol. */
+  session(name: string): ServerSession | undefined {
+    return this.#core.session(name);
+  }
+
   /** A snapshot: totals, connections with their keep-alive, sessions. */
   stats(): SessionServerStats {
     const sessions = Array.from(this.sessions, (session) => ({
@@ -135,7 +140,7 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
       sinceMs: session.sinceMs,
       lastSeenMs: session.lastSeenMs,
       rttMs: session.rttMs,
-      received: session.state.inbox.arrived,
+      received: session.receivedBefore + session.state.inbox.arrived,
       open: session.state.inbox.open,
       unconfirmed: session.state.outbox.length,
     }));

@@ -81,7 +81,7 @@ const CODECS = {
         proof: fc.uint8Array({ maxLength: 32 }),
       }),
       {},
-      (clientNonce) => ({ clientNonce }),
+      (clientNonce) => ({ clientNonce, restarted: clientNonce[0]! % 2 === 1 }),
     ),
   ],
   REFUSE: [

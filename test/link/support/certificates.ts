@@ -8,6 +8,8 @@ export interface Certificates {
   readonly ca: Buffer;
   readonly server: { readonly key: Buffer; readonly cert: Buffer };
   readonly client: { readonly key: Buffer; readonly cert: Buffer };
+  /** The client's, renewed: the same subject, another key. */
+  readonly renewed: { readonly key: Buffer; readonly cert: Buffer };
 }
 
 export function makeCertificates(): Certificates {
@@ -16,8 +18,8 @@ export function makeCertificates(): Certificates {
   const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
   writeFileSync(join(folder, "names"), "subjectAltName=DNS:localhost,IP:127.0.0.1");
   openssl("req", "-x509", ...key, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=test authority", "-days", "2");
-  const pair = (name: string): { key: Buffer; cert: Buffer } => {
-    openssl("req", ...key, "-keyout", `${name}.key`, "-out", `${name}.csr`, "-subj", `/CN=${name}`);
+  const pair = (name: string, subject = name): { key: Buffer; cert: Buffer } => {
+    openssl("req", ...key, "-keyout", `${name}.key`, "-out", `${name}.csr`, "-subj", `/CN=${subject}`);
     openssl(
       "x509",
       "-req",
@@ -38,7 +40,12 @@ export function makeCertificates(): Certificates {
     return { key: readFileSync(join(folder, `${name}.key`)), cert: readFileSync(join(folder, `${name}.crt`)) };
   };
   try {
-    return { server: pair("server"), client: pair("client"), ca: readFileSync(join(folder, "ca.crt")) };
+    return {
+      server: pair("server"),
+      client: pair("client"),
+      renewed: pair("renewed", "client"),
+      ca: readFileSync(join(folder, "ca.crt")),
+    };
   } finally {
     rmSync(folder, { recursive: true });
   }

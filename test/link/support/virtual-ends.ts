@@ -25,6 +25,7 @@ const SERVER_SETTINGS: SessionServerSettings = {
   stallMs: 35_000,
   handlerMs: 300_000,
   maxAgeMs: Infinity,
+  inDoubt: "reject",
   sessionsMax: 100_000,
   totalBytesMax: 268_435_456,
   tokenRequired: false,
@@ -75,13 +76,15 @@ export interface Dialing {
   readonly latencyMs?: number;
   /** The client's address. */
   readonly from?: string;
+  /** What the client's transport proves. */
+  readonly certificate?: string;
   readonly backoff?: BackoffOptions;
   /** Told of every connection made. */
   joined?(pair: TransportPair): void;
 }
 
 export function virtualClientCore(
-  { network, server, latencyMs = 5, from = "10.0.0.1", backoff = { base: 50, cap: 500 }, joined }: Dialing,
+  { network, server, latencyMs = 5, from = "10.0.0.1", certificate = "", backoff = { base: 50, cap: 500 }, joined }: Dialing,
   settings: Partial<SessionClientSettings> = {},
   owner: Partial<SessionClientCoreOwner> = {},
 ): SessionClientCore {
@@ -93,7 +96,7 @@ export function virtualClientCore(
         const pair = new TransportPair(network, latencyMs);
         pair.client.connection = join(pair.client);
         pair.server.peer = `${from}:1`;
-        const connection = serverCore.accept(pair.server);
+        const connection = serverCore.accept(pair.server, certificate);
         pair.server.connection = connection;
         pair.server.deliver = (chunk) => serverCore.received(connection, chunk);
         joined?.(pair);
