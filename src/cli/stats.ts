@@ -6,7 +6,8 @@ import { showDuration, showSize } from "../core/units.ts";
 import type { WholeSnapshot } from "../dashboard/index.ts";
 import { askedDashboard } from "../settings/parts.ts";
 import { flags, parse } from "./shared/flags.ts";
-import { type PartValues, readSettings, settingFlags } from "./shared/setting-flags.ts";
+import { readSettings, settingFlags } from "./shared/setting-flags.ts";
+import type { PartValues } from "./shared/setting-values.ts";
 
 const SETTINGS = { tables: [askedDashboard("token")], alone: true } as const;
 

@@ -2,7 +2,6 @@
  * ● The cache server: makes the store, serves it in this thread and in further ones, keeps its clock, runs its background work.
  * One object serves embedded use, `holdfast cache` and `holdfast up`.
  */
-import { randomInt, randomUUID } from "node:crypto";
 import { parseAddress } from "../../core/address.ts";
 import { type Cancel, type Clock, systemClock } from "../../core/clock.ts";
 import { PORT_DEFAULT } from "./limits.ts";
@@ -16,6 +15,9 @@ import { ThreadServer } from "./thread-server.ts";
 import { TUNE } from "../store/settings.ts";
 import { type CacheStats, snapshot } from "./cache-snapshot.ts";
 import { ServerThread } from "./server-thread.ts";
+
+/** 31 bits by chance: V8 draws from the system's entropy, and nobody is told another number of the row. node:crypto would take 3 MB. */
+const unguessed = (): number => Math.floor(Math.random() * 2 ** 31);
 
 /** memcached's clock starts here, so that "60 seconds ago" is never before the start. */
 const FIRST_SECOND = 62;
@@ -39,7 +41,7 @@ export class CacheServer {
   readonly #startedMs: number;
   /** The store's second at the start; larger after a warm restart, since its clock goes on. */
   readonly #firstSecond: number;
-  readonly #channel = `holdfast-cache-${randomUUID()}`;
+  readonly #channel = `holdfast-cache-${unguessed()}`;
   #cancelTick: Cancel = () => {};
   #closing: Promise<void> | undefined;
   #askShutdown: (how: "now" | "graceful") => void = () => {};
@@ -62,7 +64,7 @@ export class CacheServer {
     const wallSeconds = Math.floor(clock.wallMs() / 1000);
     const startedSeconds = kept?.startedSeconds ?? wallSeconds - FIRST_SECOND;
     this.#firstSecond = wallSeconds - startedSeconds;
-    this.#memory = Memory.create(storeSettings(options, startedSeconds, randomInt(2 ** 31)));
+    this.#memory = Memory.create(storeSettings(options, startedSeconds, unguessed()));
     const { tune, atomics } = this.#memory;
     for (const [name, value] of Object.entries(options.tune ?? {})) tune[TUNE[name as keyof typeof TUNE]] = value;
     this.#threadServer = new ThreadServer({

@@ -9,7 +9,7 @@ import { CACHE_HELP, CACHE_LICENCE } from "./help.ts";
 import { DASHBOARD_ALONE, LOG } from "../../settings/parts.ts";
 import { commandLog } from "../shared/command-log.ts";
 import { ownPage } from "../shared/own-page.ts";
-import { flagSettings } from "../shared/setting-flags.ts";
+import { flagSettings } from "../shared/setting-values.ts";
 import { warnIfOpen } from "../shared/open-warning.ts";
 import { stopRequest } from "../shared/stop-request.ts";
 

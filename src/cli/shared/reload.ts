@@ -8,7 +8,8 @@ import { FILE_VARIABLE } from "../../settings/sources.ts";
 import type { QUEUE } from "../../settings/parts.ts";
 import type { Table, Values } from "../../settings/table.ts";
 import { brokerOptions } from "./part-options.ts";
-import { readSettings, resolveAll, type SettingCommand } from "./setting-flags.ts";
+import { readSettings, resolveAll } from "./setting-flags.ts";
+import type { SettingCommand } from "./setting-values.ts";
 import type { Broker } from "../../queue/index.ts";
 import type { CacheServer } from "../../cache/index.ts";
 

@@ -1,21 +1,8 @@
-/** ● The flags of a command that come from tables of settings, and what they, the environment and a settings file come to. */
+/** ● The flags of a command that come from tables of settings, as commander's options. */
 import { type Command, Option } from "commander";
-import { ALL_PARTS } from "../../settings/parts.ts";
-import { resolve, type ResolvedSetting } from "../../settings/resolve.ts";
-import { processSources } from "../../settings/sources.ts";
-import { namedSettings, type Table, type Values } from "../../settings/table.ts";
-
-/** How a command has its settings. */
-export interface SettingCommand<T extends readonly Table[]> {
-  readonly tables: T;
-  /** One part runs alone: its flags need not say whose they are. */
-  readonly alone: boolean;
-}
-
-/** What the settings of all tables come to, by part and name. */
-export type PartValues<T extends readonly Table[]> = {
-  readonly [One in T[number] as One["part"]]: Values<One["settings"]>;
-};
+import type { ResolvedSetting } from "../../settings/resolve.ts";
+import { namedSettings, type Table } from "../../settings/table.ts";
+import { byPart, type PartValues, resolveFlags, type SettingCommand } from "./setting-values.ts";
 
 /** Adds one flag for each setting (two for a secret), and `--config`. */
 export function settingFlags<T extends readonly Table[]>(command: Command, { tables, alone }: SettingCommand<T>): Command {
@@ -59,35 +46,4 @@ export function resolveAll(
     flags[option.name()] = Array.isArray(value) ? value.map(String) : [String(value as string | boolean)];
   }
   return resolveFlags(flags, { tables, alone });
-}
-
-/**
- * For a command that reads its flags itself, as memcached's are.
- *
- * @param flags by name, without dashes
- * @throws UsageError SETTING_INVALID, SETTING_UNKNOWN
- */
-export function flagSettings<T extends readonly Table[]>(
-  flags: Readonly<Record<string, readonly string[]>>,
-  settings: SettingCommand<T>,
-): PartValues<T> {
-  return byPart(resolveFlags(flags, settings)) as PartValues<T>;
-}
-
-function resolveFlags(
-  flags: Readonly<Record<string, readonly string[]>>,
-  { tables, alone }: SettingCommand<readonly Table[]>,
-): ResolvedSetting[] {
-  const all = tables.flatMap((table) => namedSettings(table, alone));
-  const known = ALL_PARTS.flatMap((table) => namedSettings(table, false));
-  return resolve(all, processSources(flags, flags["config"]?.[0]), known);
-}
-
-function byPart(resolved: readonly ResolvedSetting[]): Record<string, Record<string, unknown>> {
-  const values: Record<string, Record<string, unknown>> = {};
-  for (const { named, value } of resolved) {
-    const part = (values[named.part] ??= {});
-    if (value !== undefined) part[named.key] = value;
-  }
-  return values;
 }

@@ -8,7 +8,8 @@ import { Ladder, PcapngWriter, PacketAnalyzer, jsonOf, lineOf, kernelEventLineOf
 import type { CapturedFrame, KernelEvent, Packet, Protocol } from "../../wire/index.ts";
 import { flags as flagsOf, parse } from "../shared/flags.ts";
 import { askedDashboard } from "../../settings/parts.ts";
-import { type PartValues, readSettings, settingFlags } from "../shared/setting-flags.ts";
+import { readSettings, settingFlags } from "../shared/setting-flags.ts";
+import type { PartValues } from "../shared/setting-values.ts";
 import { stopRequest } from "../shared/stop-request.ts";
 import { framesOfFile, openNetwork, type PacketSource } from "./packet-source.ts";
 
