@@ -161,7 +161,10 @@ export class Fetcher {
     }: Pick<FlightContext<T>, "key" | "codec" | "times" | "tags" | "waits"> & { readonly loader: Loader<T> },
   ): Flight<T> {
     const abort = new AbortController();
-    const load = async (): Promise<T> => loader({ signal: abort.signal });
+    const load = async (): Promise<T> => {
+      this.#dispatch.closing.throwIfAborted(); // who waited for another that computes does not begin to because the client was closed
+      return loader({ signal: abort.signal });
+    };
     const result = this.#run({ ...context, wireKey, load, signal: abort.signal });
     const flight: Flight<T> = { result, abort, tags: context.tags, waiting: 0 };
     this.#dispatch.flights.set(wireKey, flight);

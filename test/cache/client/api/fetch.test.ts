@@ -54,6 +54,33 @@ for (const [peer, { needs: packages, start }] of Object.entries(TEST_SERVERS)) {
     assert.equal(await cache.get("loads"), 1);
   });
 
+  test(
+    `closing a client ends a fetch that waits for another's loader, and begins no loader of its own (${peer})`,
+    needs,
+    async (t) => {
+      const { address } = await start(t);
+      const [holder, waiter] = [await client(t, address), await client(t, address)];
+      const [begun, value] = [deferred<void>(), deferred<string>()];
+      const held = holder.fetch("key", () => {
+        begun.resolve();
+        return value.promise;
+      });
+      await begun.promise;
+      let loads = 0;
+      const waiting = waiter.fetch("key", async () => {
+        loads += 1;
+        return "its own";
+      });
+      waiting.catch(() => {});
+      await delay(200);
+      await waiter.close();
+      await assert.rejects(waiting, { code: "CLOSED" });
+      value.resolve("held");
+      assert.equal(await held, "held");
+      assert.equal(loads, 0);
+    },
+  );
+
   test(`callers of one key in one process share one loader call, and later ones find the value (${peer})`, needs, async (t) => {
     const cache = await client(t, (await start(t)).address);
     let loads = 0;

@@ -105,7 +105,7 @@ export class History {
   /** How late timers fired: servers' clocks tick as late. */
   readonly lags: (Span & { readonly lagMs: number })[] = [];
   /** When clients were closed, which may have had the turn to compute. */
-  readonly departures: Span[] = [];
+  readonly departures: (Span & { readonly client: string })[] = [];
 
   constructor({ tolerances, owners }: HistoryOptions) {
     this.#tolerances = tolerances;
@@ -220,6 +220,7 @@ export class History {
     const stored = writes.filter((each) => each.loader?.endMs !== Infinity);
     if (stored.some((each) => each.endsAtLeastMs <= nowMs && each.endsAtMostMs >= since.startMs)) return undefined;
     if (this.faulty(since, 3000) || this.held(since) || overlaps(this.silences, since)) return undefined;
+    if (this.departures.some((each) => each.client === other.client && disturbs(each))) return undefined;
     return `a loader of ${other.client} runs for ${(nowMs - other.startMs).toFixed(0)} ms already`;
   }
 

@@ -11,6 +11,9 @@ type Scenario = (world: World) => Promise<void>;
 /** Verbs by which a placeholder must not be seen, and which leave it where it is. */
 const LOOKING = ["get", "gets", "getWithTtl", "getAndTouch", "touch", "incr", "replace", "cas"] as const satisfies Verb[];
 
+/** Beyond a placeholder's life by enough that whoever takes it for ended is seen to load while this loader runs. */
+const LONG_LOAD_MS = 4000;
+
 const anyone = ({ random, members }: World): Member => pick(random, members);
 
 /** One who asks the servers, where there is one. */
@@ -76,7 +79,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   },
   async "a loader takes long, and others wait for it"(world) {
     const key = world.freshKey();
-    const choice = { ttl: 5, tags: [], loadMs: 3200 };
+    const choice = { ttl: 5, tags: [], loadMs: LONG_LOAD_MS };
     const [one = anyone(world), ...others] = world.members;
     const computing = [world.do("fetch", one, key, choice)];
     for (const other of others.slice(0, 3)) {

@@ -214,7 +214,7 @@ export class World {
     const cache = new this.#code.Client(options);
     cache.on("failed", ({ verb, key, server, error }) => {
       const endMs = performance.now();
-      this.#history.silences.push({ startMs: endMs - TIMEOUT_MS, endMs });
+      if (codeOf(error) === "CACHE_TIMEOUT") this.#history.silences.push({ startMs: endMs - TIMEOUT_MS, endMs });
       this.#note(`${verb} '${key}' ${name} at ${server}: (${error.message})`, endMs - TIMEOUT_MS);
     });
     cache.on("ejected", ({ server, error }) => {
@@ -266,7 +266,7 @@ export class World {
       if ((error as Error).message === LOADER_FAILS) return; // the loader of another that this call shared
       const code = codeOf(error);
       if (code === undefined || code.startsWith("ERR_")) throw error;
-      if (code === "CLOSED") return; // the client left meanwhile
+      if (code === "CLOSED" || !this.members.includes(member)) return; // the client left meanwhile
       if (!this.#history.faulty({ ...asked, startMs: asked.startMs - TIMEOUT_MS }, RECOVERY_MS))
         this.#blame(`${verb} of '${key}' by ${member.name} failed without a fault: ${(error as Error).message}`);
     }
@@ -374,7 +374,7 @@ export class World {
       if (index < 0) return;
       this.members[index] = this.#join(-1);
       const nowMs = performance.now();
-      this.#history.departures.push({ startMs: nowMs, endMs: nowMs });
+      this.#history.departures.push({ startMs: nowMs, endMs: nowMs, client: member.name });
       await member.cache.close();
     },
   };
