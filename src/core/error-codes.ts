@@ -116,6 +116,7 @@ export const ERROR_CODES = {
   QUEUE_MOVE_REFUSED: "A queue cannot be moved there: the target holds other tasks, or another move is not finished",
   QUEUE_PROTOCOL: "A message that the broker's protocol does not define; docs/queue-protocol.md lists all",
   QUEUE_UNREACHABLE: "No broker answered before the deadline",
+  QUEUE_BATCH_INVALID: "A handler of batches did not return one outcome for each task, in their order",
   QUEUE_PAYLOAD_INVALID: "A payload or result does not match the queue's schema",
   // link
   LINK_OPTION_INVALID: "An option of a link is out of its range; the message names the range",

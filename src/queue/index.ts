@@ -24,7 +24,17 @@ export { readState, wireCounts } from "./tasks/state-words.ts";
 /** @internal */
 export { TASK_STATES } from "./tasks/life-cycle.ts";
 export { bytesCodec, type Codec, jsonCodec } from "./client/payload.ts";
-export { type AddOptions, type KnownTask, Queue, queue, type QueueOptions, Task, type TaskUpdate } from "./client/queue.ts";
+export {
+  type AddManyOptions,
+  type AddOptions,
+  type EachOptions,
+  type KnownTask,
+  Queue,
+  queue,
+  type QueueOptions,
+  Task,
+  type TaskUpdate,
+} from "./client/queue.ts";
 export type { WaitFor } from "./client/wait-options.ts";
 export type { SyncMode } from "./stores/sqlite/sqlite-store.ts";
 export type { Store } from "./stores/store.ts";
@@ -32,6 +42,8 @@ export { makeStore, type StoreUrlOptions } from "./store-url.ts";
 export { withoutPassword } from "./cluster/nats/nats-url.ts";
 export type { OnParentDead } from "./tasks/task-policy.ts";
 export type { QueueSettings } from "./tasks/queue-settings.ts";
-export { GiveUp, type Handler, type TaskContext } from "./client/handler.ts";
+export { GiveUp, type Handler, RetryAfter, type TaskContext } from "./client/handler.ts";
+export type { RetryPause } from "./client/retry-pause.ts";
 export { Worker, worker, type WorkerSnapshot } from "./client/worker.ts";
-export type { WorkerOptions } from "./client/worker-options.ts";
+export type { BatchHandler, BatchOptions, BatchOutcome } from "./client/batches.ts";
+export type { BatchWorkerOptions, WorkerOptions } from "./client/worker-options.ts";

@@ -106,6 +106,8 @@ export const ERRORS_MAX = 20;
 
 /** 64 KiB for options, settings and inspection requests: all are a handful of fields. */
 export const OPTIONS_BYTES_MAX = 64 * 1024;
+/** 1 MiB for options of each of many tasks: 100 bytes for each of 10,000. */
+export const EACH_BYTES_MAX = 1024 ** 2;
 
 /** 500 ms between looks at the wall clock while something waits for it: when it was set, that is noticed within a second. */
 export const WALL_LOOK_MS = 500;

@@ -1,7 +1,7 @@
 /** ● The thread's side of handler-threads.ts: loads the handler's module and runs it for each task that it is given. */
 import { parentPort, workerData } from "node:worker_threads";
 import { messageOf } from "../../core/errors.ts";
-import type { Handler } from "./handler.ts";
+import { afterMsOf, type Handler } from "./handler.ts";
 import { type HandlerAnswer, owned, type ThrownError, type HandlerRequest } from "./handler-threads.ts";
 
 const stops = new Map<number, AbortController>();
@@ -38,7 +38,8 @@ async function run(handler: Handler<unknown, unknown>, task: Extract<HandlerRequ
 
 function thrown(error: unknown): ThrownError {
   if (!(error instanceof Error)) return { name: "Error", message: messageOf(error), stack: undefined };
-  return { name: error.name, message: error.message, stack: error.stack };
+  const afterMs = afterMsOf(error);
+  return { name: error.name, message: error.message, stack: error.stack, ...(afterMs !== undefined && { afterMs }) };
 }
 
 try {

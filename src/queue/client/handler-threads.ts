@@ -31,6 +31,8 @@ export interface ThrownError {
   readonly name: string;
   readonly message: string;
   readonly stack: string | undefined;
+  /** Of a RetryAfter. */
+  readonly afterMs?: number;
 }
 
 interface HandlerThreadsOptions {

@@ -1,5 +1,6 @@
 /** ○ What users write to do the work: the handler, what it is told, and what it says when no further attempt will help. */
 import { messageOf } from "../../core/errors.ts";
+import { type Duration, durationMs } from "../../core/units.ts";
 
 /** What a handler is told beside the payload. */
 export interface TaskContext {
@@ -21,6 +22,30 @@ export type Handler<P, R> = (payload: P, context: TaskContext) => Promise<R> | R
 export class GiveUp extends Error {
   /** @internal */
   override readonly name = "GiveUp";
+}
+
+/**
+ * Thrown by a handler that cannot do its work now and knows when it can, such as after a refusal of a service with a limit: the task is tried
+ * again after this time, and no attempt is spent.
+ */
+export class RetryAfter extends Error {
+  /** @internal */
+  override readonly name = "RetryAfter";
+  /** Milliseconds until the task is tried again. */
+  readonly afterMs: number;
+
+  /** @throws UsageError UNIT_INVALID */
+  constructor(after: Duration, message = `again after ${after}`) {
+    super(message);
+    this.afterMs = Math.round(durationMs(after, "after"));
+  }
+}
+
+/** In how many ms the task is to be tried again without an attempt spent; undefined for other errors. @internal */
+export function afterMsOf(error: unknown): number | undefined {
+  // By its name, as GiveUp.
+  if (!(error instanceof Error) || error.name !== "RetryAfter" || !("afterMs" in error)) return undefined;
+  return typeof error.afterMs === "number" ? error.afterMs : undefined;
 }
 
 /** Why a handler's run came to nothing that its task is to blame for: the task is given back, and no attempt counts. @internal */

@@ -12,7 +12,9 @@ import type { KeptLeases } from "./keeper.ts";
 /** How an attempt ended. `final`: no further attempt will help. */
 type Ending =
   | { readonly kind: "done"; readonly result: Buffer }
-  | { readonly kind: "failed"; readonly error: string; readonly final: boolean };
+  | { readonly kind: "failed"; readonly error: string; readonly final: boolean; readonly pauseMs: number | undefined }
+  /** To be tried again: no attempt is spent. */
+  | { readonly kind: "again"; readonly why: string; readonly afterMs: number };
 
 /** What the worker has from one broker. */
 export interface Subscription {
@@ -95,8 +97,12 @@ export class LeasedTask {
     const { session } = this.subscription;
     const { ending } = this;
     if (!session || !ending) return;
-    if (ending.kind === "failed") {
-      this.send("FAIL", Buffer.from(ending.error), ...(ending.final ? [Buffer.from("final")] : []));
+    if (ending.kind === "again")
+      this.send("FAIL", ...[ending.why, "again", `${ending.afterMs}`].map((word) => Buffer.from(word)));
+    else if (ending.kind === "failed") {
+      const { error, final, pauseMs } = ending;
+      const words = final ? [error, "final"] : pauseMs === undefined ? [error] : [error, "after", `${pauseMs}`];
+      this.send("FAIL", ...words.map((word) => Buffer.from(word)));
     } else if (session.isUp && session.readsBatches && ending.result.length <= BATCHED_BODY_BYTES_MAX) {
       session.done(this.number, this.token, ending.result);
     } else this.send("DONE", ending.result);

@@ -20,7 +20,7 @@ import {
 import type { QueueSettings } from "../tasks/queue-settings.ts";
 import type { AddOptions, QueueOptions } from "./queue.ts";
 import type { WaitFor } from "./wait-options.ts";
-import type { WorkerOptions } from "./worker-options.ts";
+import type { BatchWorkerOptions, WorkerOptions } from "./worker-options.ts";
 
 const WAIT_OPTIONS: Readonly<Record<keyof WaitFor, OptionCheck>> = { timeout: duration(), signal: abortSignal };
 
@@ -35,7 +35,9 @@ const ADD_OPTIONS: Readonly<Record<keyof AddOptions, OptionCheck>> = {
     'is a Date, such as new Date("2030-01-31T08:00:00Z")',
   ),
   attempts: whole(1, ATTEMPTS_MAX),
-  backoff: duration(", doubled after each failure up to 'backoffMax'; BullMQ's { type, delay } is its delay alone"),
+  backoff: duration(
+    ", doubled after each failure up to 'backoffMax'; BullMQ's { type, delay } is its delay alone, other types are the worker's 'backoff'",
+  ),
   backoffMax: duration(),
   attemptTimeout: duration(),
   expire: duration(),
@@ -87,16 +89,38 @@ export const ADD: OptionTable = {
   otherwise: "it is add(payload, options): a task has no name before its payload",
 };
 
+const { key: _key, whenFull: _whenFull, timeout: _timeout, signal: _signal, ...EACH_OPTIONS } = ADD_OPTIONS;
+const OF_ALL = "it is said of all tasks that are submitted together";
+
+/** Of one task of many. */
+export const EACH: OptionTable = {
+  act: "submit",
+  known: EACH_OPTIONS,
+  bullmq: {
+    ...ADD.bullmq,
+    key: OF_ALL,
+    whenFull: OF_ALL,
+    timeout: OF_ALL,
+    signal: OF_ALL,
+    jobId: `${ADD.bullmq["jobId"]}; several tasks have one key together`,
+  },
+};
+
 const LEASE =
   "a task is its worker's for as long as its process lives, its event loop blocked or not, and nothing needs to be tuned; 'attemptTimeout' of add bounds an attempt";
 
-const WORKER_OPTIONS: Readonly<Record<keyof WorkerOptions, OptionCheck>> = {
+const WORKER_OPTIONS: Readonly<Record<keyof WorkerOptions | keyof BatchWorkerOptions, OptionCheck>> = {
+  batch: when(isObject, "is { size, wait }"),
   concurrency: whole(1, SLOTS_MAX),
   threads: whole(1, THREADS_MAX),
   threadMemory: anything,
   prefetch: whole(0, SLOTS_MAX),
   signals: when(Array.isArray, "is a list of signals"),
   drain: duration(),
+  backoff: when(
+    (value) => isFunction(value) || Array.isArray(value) || typeof value === "number" || typeof value === "string",
+    'is a time such as "5s", a list of times, or a function (attempt, error) => time',
+  ),
   onError: when(isFunction, "is a function"),
   log: logOption,
 };
@@ -122,7 +146,7 @@ export const WORKER: OptionTable = {
     removeOnFail: KEPT,
     drainDelay: `${NOTHING_TO_SET}: tasks come by themselves`,
     runRetryDelay: `${NOTHING_TO_SET}: the connection is made again by itself`,
-    settings: "'backoff' of add says how long to wait between attempts",
+    settings: "write 'backoff': (attempt, error) => time",
     metrics: "the broker counts: 'holdfast stats' and the dashboard",
     telemetry: NOTHING_TO_SET,
   },

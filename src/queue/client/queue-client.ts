@@ -274,7 +274,14 @@ export class QueueClient {
     { number, question }: PendingRequest,
     { queue, options, bodies }: RawSubmission,
   ): boolean {
-    if (!session.readsBatches || options.key !== undefined || bodies.length !== 1 || number > BATCHED_REQUEST_MAX) return false;
+    if (
+      !session.readsBatches ||
+      options.key !== undefined ||
+      options.each ||
+      bodies.length !== 1 ||
+      number > BATCHED_REQUEST_MAX
+    )
+      return false;
     const body = bodies[0]!;
     if (body.length > BATCHED_BODY_BYTES_MAX) return false;
     const verb = question.verb === "CALL" ? "CALLS" : "ADDS";
@@ -499,8 +506,9 @@ function optionsFrame(options: TaskOptions, key: string): Buffer {
 }
 
 /** Tasks that wait for others live where those live. */
-function brokerOfAfter({ after }: TaskOptions): string | undefined {
-  return after?.[0] === undefined ? undefined : taskBroker(after[0]);
+function brokerOfAfter({ after, each }: TaskOptions): string | undefined {
+  const [first] = after ?? each?.flatMap((own) => own.after ?? []) ?? [];
+  return first === undefined ? undefined : taskBroker(first);
 }
 
 /** @throws UsageError QUEUE_OPTIONS_INVALID for what no broker can have given as an id: no answer would ever come */

@@ -11,7 +11,7 @@ import type { OperationRequest, OperationAnswer } from "../operations/table.ts";
 import { Schedules } from "./schedules.ts";
 import { patience, SUBMIT_TIMEOUT_MS, type WaitFor, waitOptions } from "./wait-options.ts";
 import { checkOptions } from "../option-check.ts";
-import { ADD, QUEUE, SETTINGS } from "./options.ts";
+import { ADD, EACH, QUEUE, SETTINGS } from "./options.ts";
 import { NO_OPTIONS, QueueClient } from "./queue-client.ts";
 import { type Codec, jsonCodec, Payload, textOf } from "./payload.ts";
 import type { RawOutcome, RawSubmission } from "./pending-requests.ts";
@@ -81,6 +81,15 @@ export interface AddOptions {
   readonly timeout?: Duration;
   /** Aborting it rejects with ABORTED; `call` cancels its task too. */
   readonly signal?: AbortSignal;
+}
+
+/** What can be asked for with one task of many. */
+export type EachOptions = Omit<AddOptions, "key" | "whenFull" | "timeout" | "signal">;
+
+/** What can be asked for with many tasks, and with each of them. */
+export interface AddManyOptions<P> extends AddOptions {
+  /** What one task asks for beyond what all do, or instead. */
+  readonly each?: (payload: P, index: number) => EachOptions;
 }
 
 /** All that is known of a task. */
@@ -193,12 +202,17 @@ export class Queue<P = unknown, R = unknown> {
   /**
    * Submits tasks together: all of them are on disk when it resolves, or none was accepted. Errors as of `add`, and
    * OperationError QUEUE_KEY_CONFLICT where its key is known for other payloads.
+   *
+   * @example
+   * await mails.addMany(all, { attempts: 3, each: ({ urgent }) => ({ priority: urgent ? 9 : 0 }) });
    */
-  async addMany(payloads: readonly P[], options: AddOptions = NOTHING): Promise<Task<R>[]> {
+  async addMany(payloads: readonly P[], { each, ...options }: AddManyOptions<P> = NOTHING): Promise<Task<R>[]> {
     const bodies = this.payload.direct
       ? payloads.map((payload) => this.payload.encodeNow(payload))
       : await Promise.all(payloads.map((payload) => this.payload.encode(payload)));
-    const ids = await this.client.add(this.#submission(bodies, options), patience(options, SUBMIT_TIMEOUT_MS));
+    const common = this.#submission(bodies, options);
+    const submission = each ? withEach(common, payloads.map(each)) : common;
+    const ids = await this.client.add(submission, patience(options, SUBMIT_TIMEOUT_MS));
     return ids.map((id) => this.task(id));
   }
 
@@ -453,4 +467,13 @@ function wireOptions(options: AddOptions): WireOptions {
   if (options.runAt) wire["runAtMs"] = options.runAt.getTime();
   if (options.after) wire["after"] = options.after.map((task) => (typeof task === "string" ? task : task.id));
   return Object.keys(wire).length > 0 ? wire : NO_OPTIONS;
+}
+
+/** @throws UsageError QUEUE_OPTIONS_INVALID, UNIT_INVALID */
+function withEach(submission: RawSubmission, asked: readonly EachOptions[]): RawSubmission {
+  const each = asked.map((options) => {
+    checkOptions(options, EACH);
+    return wireOptions(options);
+  });
+  return { ...submission, options: { ...submission.options, each } };
 }

@@ -5,15 +5,18 @@
  * `tasks` from its TASK until its outcome is on disk, or it is no longer the worker's.
  */
 import { Buffer } from "node:buffer";
+import { systemClock } from "../../core/clock.ts";
 import { DRAIN_MS_MAX } from "../../core/limits.ts";
-import { ProtocolError, UsageError } from "../../core/errors.ts";
+import { messageOf, ProtocolError, UsageError } from "../../core/errors.ts";
 import { joinShutdown, STOP_SIGNALS } from "../../core/shutdown.ts";
 import { durationMs } from "../../core/units.ts";
+import { Batches, type BatchHandler } from "./batches.ts";
 import { RemoteConnection } from "./broker-connection.ts";
 import type { BrokerSession } from "./broker-session.ts";
 import { checkOptions } from "../option-check.ts";
 import { WORKER } from "./options.ts";
-import { failureOf, type Handler, InterruptedError } from "./handler.ts";
+import { readRetryPause, type ReadPause } from "./retry-pause.ts";
+import { afterMsOf, failureOf, type Handler, InterruptedError } from "./handler.ts";
 import { type HandlerThreads, handlerThreads } from "./handler-threads.ts";
 import { KeptLeases } from "./keeper.ts";
 import { contextOf, LeasedTask, sayBegun, type Subscription } from "./leased-task.ts";
@@ -23,7 +26,7 @@ import type { WorkMessage } from "../protocols/broker-messages.ts";
 import type { RecordBatchReader } from "../protocols/record-batch.ts";
 import { asBuffer } from "../protocols/messages.ts";
 import type { Queue } from "./queue.ts";
-import type { WorkerOptions } from "./worker-options.ts";
+import type { BatchWorkerOptions, WorkerOptions } from "./worker-options.ts";
 
 /** 200 ms: when a group's leader changes all its brokers say so at about the same time. */
 const DIRECT_MS = 200;
@@ -49,11 +52,14 @@ export class Worker<P, R> {
   readonly #client: QueueClient;
   readonly #handler: Handler<P, R>;
   readonly #threads: HandlerThreads<P, R> | undefined;
+  readonly #batches: Batches<P, R> | undefined;
   /** Work is asked for: the threads have loaded their module. */
   #isReady = true;
   readonly #options: WorkerOptions;
+  /** Tasks at once. */
   readonly #concurrency: number;
   readonly #prefetch: number;
+  readonly #pause: ReadPause;
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #waiting = new Set<LeasedTask>();
   readonly #running = new Set<LeasedTask>();
@@ -61,26 +67,38 @@ export class Worker<P, R> {
   readonly #unkept = new Set<LeasedTask>();
   readonly #leaveShutdown: () => void;
   #completed = 0;
-  #failed = 0;
+  #failures = 0;
   #beginning = false;
   #closing: Promise<void> | undefined;
   #idle: (() => void) | undefined;
 
   /** @internal */
-  constructor(queue: Queue<P, R>, handler: Handler<P, R> | URL, options: WorkerOptions) {
+  constructor(
+    queue: Queue<P, R>,
+    handler: Handler<P, R> | BatchHandler<P, R> | URL,
+    options: BatchWorkerOptions | WorkerOptions,
+  ) {
     checkOptions(options, WORKER);
     if (!(queue?.client instanceof QueueClient))
       throw new UsageError(
         "QUEUE_OPTIONS_INVALID",
         "Cannot start the worker: what comes first is a queue, queue(name, { url })",
       );
-    const { threads = 1, concurrency = threads } = options;
-    this.#threads = handlerThreads(handler, options);
+    const { threads = 1, concurrency = threads } = options as WorkerOptions;
+    const batch = "batch" in options ? options.batch : undefined;
+    if (batch && handler instanceof URL)
+      throw new UsageError("QUEUE_OPTIONS_INVALID", "Cannot start the worker: a handler of batches is a function, no module");
+    this.#threads = handlerThreads(handler as Handler<P, R> | URL, options);
     this.#queue = queue;
-    this.#handler = handler instanceof URL ? (payload, context) => this.#threads!.run(payload, context) : handler;
     this.#options = options;
-    this.#concurrency = concurrency;
+    const { clock = systemClock } = queue.client.options;
+    this.#batches = batch && new Batches(handler as BatchHandler<P, R>, batch, { atOnce: concurrency, clock });
+    this.#handler =
+      this.#batches?.handler ??
+      (handler instanceof URL ? (payload, context) => this.#threads!.run(payload, context) : (handler as Handler<P, R>));
+    this.#concurrency = concurrency * (this.#batches?.size ?? 1);
     this.#prefetch = options.prefetch ?? 0;
+    this.#pause = readRetryPause(options.backoff);
     const { signals = STOP_SIGNALS } = options;
     this.#leaveShutdown = joinShutdown({ stage: "work", signals, drain: () => this.close() });
     const { log } = options;
@@ -119,7 +137,7 @@ export class Worker<P, R> {
       concurrency: this.#concurrency,
       running: this.#running.size,
       completed: this.#completed,
-      failed: this.#failed,
+      failed: this.#failures,
       brokers,
     };
   }
@@ -141,6 +159,7 @@ export class Worker<P, R> {
     const { drain = DRAIN_MS_MAX } = this.#options;
     for (const { session } of this.#subscriptions.values()) session?.send("WORK", this.#name, Buffer.from("0"));
     for (const task of this.#waiting) this.#giveBack(task);
+    this.#batches?.flush();
     if (this.#running.size > 0 || this.#unkept.size > 0) {
       const { clock } = this.#client;
       await new Promise<void>((resolve) => {
@@ -373,14 +392,32 @@ export class Worker<P, R> {
       task.ending = { kind: "done", result: bytes };
     } catch (error) {
       if (error instanceof InterruptedError && this.#running.has(task) && !task.isStopped) this.#giveBack(task);
-      else {
-        this.#toldOf(task, "queue.attempt-failed", error);
-        task.ending = { kind: "failed", ...failureOf(error) };
-      }
+      else this.#failed(task, error);
     }
     this.#ended(task);
     this.#beginSoon();
     this.#settled();
+  }
+
+  /** Never throws. */
+  #failed(task: LeasedTask, error: unknown): void {
+    const afterMs = afterMsOf(error);
+    if (afterMs !== undefined) {
+      task.ending = { kind: "again", why: messageOf(error), afterMs };
+      return;
+    }
+    this.#toldOf(task, "queue.attempt-failed", error);
+    task.ending = { kind: "failed", ...failureOf(error), pauseMs: this.#pauseMs(task, error) };
+  }
+
+  #pauseMs({ id, attempt }: LeasedTask, error: unknown): number | undefined {
+    try {
+      return this.#pause(attempt, error);
+    } catch (failure) {
+      // The task's own backoff goes.
+      this.#client.log("queue.program-error", { error: failure, task: id });
+      return undefined;
+    }
   }
 
   /** Never throws. */
@@ -405,7 +442,7 @@ export class Worker<P, R> {
     task.state = "ended";
     task.leaveBoard();
     if (task.ending?.kind === "done") this.#completed += 1;
-    else this.#failed += 1;
+    else if (task.ending?.kind === "failed") this.#failures += 1;
     this.#unkept.add(task);
     task.sendEnding();
   }
@@ -432,6 +469,18 @@ export class Worker<P, R> {
  * @example
  * const resizing = worker(pictures, new URL("./resize.js", import.meta.url), { threads: 4 });
  */
-export function worker<P, R>(queue: Queue<P, R>, handler: Handler<P, R> | URL, options: WorkerOptions = {}): Worker<P, R> {
+export function worker<P, R>(queue: Queue<P, R>, handler: Handler<P, R> | URL, options?: WorkerOptions): Worker<P, R>;
+/**
+ * Starts a worker whose handler does the work of many tasks at once.
+ *
+ * @example
+ * const inserting = worker(rows, async (batch) => database.insertAll(batch), { batch: { size: 100, wait: "50ms" } });
+ */
+export function worker<P, R>(queue: Queue<P, R>, handler: BatchHandler<P, R>, options: BatchWorkerOptions): Worker<P, R>;
+export function worker<P, R>(
+  queue: Queue<P, R>,
+  handler: Handler<P, R> | BatchHandler<P, R> | URL,
+  options: WorkerOptions | BatchWorkerOptions = {},
+): Worker<P, R> {
   return new Worker(queue, handler, options);
 }

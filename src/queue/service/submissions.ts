@@ -21,6 +21,8 @@ export interface Submission {
   readonly spec: TaskSpec;
   /** Several of them under a key are one submission: the same again are answered with the same tasks, others are refused. */
   readonly bodies: readonly Uint8Array[];
+  /** Of each body, where they are not all the same: `spec` then has what is said of all, the key and what to do when the queue is full. */
+  readonly specs?: readonly TaskSpec[] | undefined;
   /** Stays with each of the tasks until its outcome is told. */
   readonly watcher?: OutcomeWatcher | undefined;
 }
@@ -113,7 +115,8 @@ export class Submissions {
         this.#addAgain(row, submission, answer);
         return undefined;
       }
-      for (const id of spec.after) if (stateMachine.find(id) === NONE) throw unknownParent(id);
+      for (const { after } of submission.specs ?? [spec])
+        for (const id of after) if (stateMachine.find(id) === NONE) throw unknownParent(id);
       this.#checkRoom(queue, bodies);
       this.#reserve(queue, submission, answer);
       return undefined;
@@ -154,7 +157,7 @@ export class Submissions {
   }
 
   #reserve(queue: TaskQueue, submission: Submission, answer: SubmissionAnswer): void {
-    const { spec, bodies, watcher } = submission;
+    const { spec, specs, bodies, watcher } = submission;
     const { commits } = this.#context;
     const { refusal } = commits;
     if (refusal) throw refusal;
@@ -166,7 +169,8 @@ export class Submissions {
     const others = bodies.length > 1 && spec.key !== "" ? keyedMember(spec) : spec;
     for (let index = 0; index < bodies.length; index += 1) {
       const body = bodies[index]!;
-      const own = index === 0 ? spec : others;
+      const common = index === 0 ? spec : others;
+      const own = specs ? { ...specs[index]!, ...keyOf(common) } : common;
       const row = stateMachine.reserve(queue, own, body.length, nowMs);
       const id = stateMachine.table.f(row, ID);
       rows.push(row);
@@ -300,6 +304,11 @@ function withKeyedBodies(submission: Submission): Submission {
 /** What those are submitted with that come behind the first under a key. */
 function keyedMember({ keyed, ...spec }: TaskSpec): TaskSpec {
   return { ...spec, key: "", ...(keyed && { isKeyedMember: true }) };
+}
+
+/** What says of a body under which key it is. */
+function keyOf({ key, keyed, isKeyedMember }: TaskSpec): Pick<TaskSpec, "key" | "keyed" | "isKeyedMember"> {
+  return { key, ...(keyed && { keyed }), ...(isKeyedMember && { isKeyedMember }) };
 }
 
 /** @throws OperationError QUEUE_KEY_CONFLICT */

@@ -122,6 +122,17 @@ export interface QueueStats {
 
 const QUEUE_SETTING = "queue:";
 
+/** How an attempt failed. */
+export interface Failure {
+  readonly error: string;
+  /** No attempt will help. */
+  readonly final?: boolean;
+  /** How long until the next one, instead of what the task says. */
+  readonly pauseMs?: number;
+  /** It does not count as an attempt, nor as a failure: its worker only asks for the task again after the pause. */
+  readonly isFree?: boolean;
+}
+
 export class TaskService {
   readonly #store: Store;
   readonly #clock: Clock;
@@ -410,10 +421,12 @@ export class TaskService {
     return true;
   }
 
-  fail(consumer: Consumer, lease: LeaseRef, failure: { error: string; final?: boolean }, settled?: () => void): boolean {
+  fail(consumer: Consumer, lease: LeaseRef, failure: Failure, settled?: () => void): boolean {
     const row = this.#dispatcher.heldRow(consumer, lease.id, lease.token);
     if (row === NONE) return false;
-    this.stateMachine.fail(row, failure.error, this.nowMs, { final: failure.final ?? false });
+    const { error, final = false, pauseMs, isFree = false } = failure;
+    if (isFree) this.stateMachine.again(row, this.nowMs + (pauseMs ?? 0));
+    else this.stateMachine.fail(row, error, this.nowMs, { final, pauseMs });
     this.#released(consumer, lease.id, settled);
     return true;
   }

@@ -51,6 +51,8 @@ export interface TaskOptions {
   readonly onParentDead?: OnParentDead;
   /** What to do when the queue is full; default "refuse". */
   readonly whenFull?: "refuse" | "wait";
+  /** Of several bodies: what each asks for beyond the rest, or instead; one for each, without `key` and `whenFull`. */
+  readonly each?: readonly TaskOptions[] | undefined;
 }
 
 export interface TaskPolicy {
@@ -161,6 +163,28 @@ export function readSpec(options: TaskOptions, context: SpecContext): TaskSpec {
     waitForRoom: whenFull === "wait",
     policy: readPolicy(options),
   };
+}
+
+/**
+ * Checks what each of several bodies asks for.
+ *
+ * @param count how many bodies there are
+ * @returns undefined when all ask for the same
+ * @throws UsageError QUEUE_OPTIONS_INVALID naming the option
+ */
+export function readSpecs(
+  { each, ...common }: TaskOptions,
+  count: number,
+  context: SpecContext,
+): readonly TaskSpec[] | undefined {
+  if (each === undefined) return undefined;
+  if (!Array.isArray(each) || each.length !== count) throw invalid("each", "is a list of options, one for each body");
+  return (each as readonly unknown[]).map((own) => {
+    if (typeof own !== "object" || own === null) throw invalid("each", "is a list of objects");
+    for (const name of ["key", "whenFull", "each"])
+      if (Object.hasOwn(own, name)) throw invalid(name, "is said of all bodies together");
+    return readSpec({ ...common, ...own, key: undefined } as TaskOptions, context);
+  });
 }
 
 function readPolicy(options: TaskOptions): TaskPolicy {

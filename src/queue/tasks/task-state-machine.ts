@@ -118,8 +118,13 @@ export class TaskStateMachine extends Recovery {
     this.#end(row, queue, "finish", { nowMs, result });
   }
 
-  /** The attempt failed. With attempts left the task waits out its backoff; `final` says that no attempt will help. */
-  fail(row: number, error: string, nowMs: number, { final = false }: { final?: boolean } = {}): void {
+  /** The attempt failed. With attempts left the task waits out its backoff, or `pauseMs`; `final` says that no attempt will help. */
+  fail(
+    row: number,
+    error: string,
+    nowMs: number,
+    { final = false, pauseMs }: { final?: boolean; pauseMs?: number | undefined } = {},
+  ): void {
     const queue = this.stopped(row);
     const policy = this.policy(row);
     const attempts = this.table.u(row, ATTEMPTS) + 1;
@@ -131,7 +136,7 @@ export class TaskStateMachine extends Recovery {
       return;
     }
     this.move(row, queue, "retry");
-    this.table.setF(row, AT, nowMs + backoffMs(policy, attempts, this.#random));
+    this.table.setF(row, AT, nowMs + (pauseMs ?? backoffMs(policy, attempts, this.#random)));
     this.deadlines.set(row, Math.min(this.table.f(row, AT), this.table.f(row, EXPIRES)));
     this.#listener.changed(row);
   }
@@ -165,6 +170,12 @@ export class TaskStateMachine extends Recovery {
     this.move(row, this.stopped(row), "postpone");
     this.table.setF(row, AT, atMs);
     this.scheduleDue(row);
+  }
+
+  /** Its worker asks for it again at this time, which is no failure of the attempt. */
+  again(row: number, atMs: number): void {
+    this.postpone(row, atMs);
+    this.#listener.changed(row);
   }
 
   // ---- damage

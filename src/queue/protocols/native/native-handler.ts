@@ -14,9 +14,17 @@ import { submitBatch } from "./batch-submissions.ts";
 import { NativeWriter, STATE } from "./native-writer.ts";
 import { OutcomeSubscriptions } from "./outcome-subscriptions.ts";
 import { type Keepers, WorkerCommands } from "./worker-commands.ts";
-import { HEARTBEATS_MISSED_MAX, OPTIONS_BYTES_MAX } from "../../limits.ts";
+import { EACH_BYTES_MAX, HEARTBEATS_MISSED_MAX, OPTIONS_BYTES_MAX } from "../../limits.ts";
 import { RecordBatchReader } from "../record-batch.ts";
-import { readKey, readSpec, SPEC_DEFAULT, type TaskOptions, type TaskSpec } from "../../tasks/task-policy.ts";
+import {
+  readKey,
+  readSpec,
+  readSpecs,
+  type SpecContext,
+  SPEC_DEFAULT,
+  type TaskOptions,
+  type TaskSpec,
+} from "../../tasks/task-policy.ts";
 import {
   asBuffer,
   EMPTY_FRAME,
@@ -30,7 +38,7 @@ import {
   type VerbOut,
   verbOf,
 } from "../messages.ts";
-import type { SubmissionAnswer } from "../../service/submissions.ts";
+import type { Submission, SubmissionAnswer } from "../../service/submissions.ts";
 
 export interface NativeHandlerOptions {
   readonly service: TaskService;
@@ -42,6 +50,9 @@ export interface NativeHandlerOptions {
   /** How many requests the peer may have open. */
   readonly openMax: number;
 }
+
+/** "{": a frame that is a JSON object. */
+const OBJECT_BEGIN = 0x7b;
 
 const NOT_FOR_REQ: ReadonlySet<string> = new Set(
   "WORK BEGUN DONE FAIL RETURN PROGRESS PARTIAL HOLD BYE UNWATCH ADDS CALLS BEGUNS DONES".split(" "),
@@ -141,7 +152,7 @@ export class NativeHandler implements ProtocolHandler {
       added: (ids) => this.#say("ADDED", rid, ...ids.map((id) => this.#ids.write(id))),
       refused: (error) => this.#refuse(rid, error),
     };
-    this.#service.add({ queue: readText(queue), spec: this.#withKey(this.#spec(options)), bodies }, answer);
+    this.#service.add({ queue: readText(queue), ...this.#specs(options, bodies.length), bodies }, answer);
   }
 
   call(frames: Frames): void {
@@ -165,7 +176,7 @@ export class NativeHandler implements ProtocolHandler {
         this.#refuse(rid, error);
       },
     };
-    this.#service.add({ queue: readText(queue), spec: this.#withKey(this.#spec(options)), bodies, watcher: watch }, answer);
+    this.#service.add({ queue: readText(queue), ...this.#specs(options, bodies.length), bodies, watcher: watch }, answer);
   }
 
   adds(frames: Frames): void {
@@ -316,11 +327,23 @@ export class NativeHandler implements ProtocolHandler {
     // "=KEY" is short for {"key":KEY}: what every submission of our client has.
     if (frame[0] === 0x3d) return { ...SPEC_DEFAULT, key: readKey(frame.toString("utf8", 1)) };
     const options = readObject(frame) as TaskOptions;
-    const { nowMs, wallMs } = this.#service;
-    const spec = readSpec(options, { nowMs, wallMs, numberOf: (id) => this.#ids.number(id) });
+    const spec = readSpec(options, this.#specContext);
     if (spec.dueMs === 0 && spec.runAtMs === undefined && spec.expiresMs === Infinity && spec.key === "")
       this.#lastOptions = { frame: Buffer.from(frame), spec };
     return spec;
+  }
+
+  get #specContext(): SpecContext {
+    const { nowMs, wallMs } = this.#service;
+    return { nowMs, wallMs, numberOf: (id) => this.#ids.number(id) };
+  }
+
+  /** Of a submission of several bodies, each of which may ask for something else. */
+  #specs(frame: Buffer | undefined, count: number): Pick<Submission, "spec" | "specs"> {
+    if (frame?.[0] !== OBJECT_BEGIN || !frame.includes('"each"')) return { spec: this.#withKey(this.#spec(frame)) };
+    const { each, ...common } = readObject(frame, EACH_BYTES_MAX) as TaskOptions;
+    const context = this.#specContext;
+    return { spec: this.#withKey(readSpec(common, context)), specs: readSpecs({ ...common, each }, count, context) };
   }
 
   /** A submission that a broker of the group may have to send again gets that broker's key. */

@@ -10,7 +10,7 @@ import type { TaskService } from "../../service/task-service.ts";
 import type { PeerConnection } from "../protocol-handler.ts";
 import type { NativeWriter } from "./native-writer.ts";
 import type { LeaseRef } from "../../service/dispatcher.ts";
-import { SLOTS_MAX } from "../../limits.ts";
+import { SLOTS_MAX, TIME_MS_MAX } from "../../limits.ts";
 import type { RecordBatchReader } from "../record-batch.ts";
 import { EMPTY_FRAME, type Frames, readLease, readNumber, writeLease } from "../messages.ts";
 
@@ -128,7 +128,18 @@ export class WorkerCommands {
   }
 
   fail(frames: Frames): void {
-    const failure = { error: frames[3]?.toString() ?? "", final: frames[4]?.toString("latin1") === "final" };
+    const error = frames[3]?.toString() ?? "";
+    const how = frames[4]?.toString("latin1");
+    if (how !== "again" && how !== "after") {
+      this.#settle(frames, (consumer, lease, kept) =>
+        this.#service.fail(consumer, lease, { error, final: how === "final" }, kept),
+      );
+      return;
+    }
+    const pauseMs = readNumber(frames[5]);
+    if (pauseMs === undefined || pauseMs > TIME_MS_MAX)
+      throw new ProtocolError("QUEUE_PROTOCOL", `Invalid FAIL: '${how}' is followed by a number of ms`);
+    const failure = { error, pauseMs, isFree: how === "again" };
     this.#settle(frames, (consumer, lease, kept) => this.#service.fail(consumer, lease, failure, kept));
   }
 
