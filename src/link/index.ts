@@ -21,6 +21,7 @@ export type {
   SessionStats,
 } from "./session/session-server.ts";
 export type { SessionBounds, SessionServerOptions } from "./session/session-options.ts";
+export type { SessionCounts, SessionOpening } from "./session/session-server-core.ts";
 export type { Presence, ServerSession } from "./session/server-session.ts";
 export type { IncomingStream } from "./session/incoming-stream.ts";
 export type { StreamSource } from "./session/outgoing-stream.ts";

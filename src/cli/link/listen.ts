@@ -4,8 +4,6 @@
  */
 import { type Address, parseAddress } from "../../core/address.ts";
 import { UsageError } from "../../core/errors.ts";
-import type { LogFacts } from "../../core/log.ts";
-import type { LogEvent } from "../../core/log-events.ts";
 import { showDuration } from "../../core/units.ts";
 import { bound, listen, type ByteLink, type LinkServer, type SessionServer, type TuneReport } from "../../link/index.ts";
 import { commandLog } from "../shared/command-log.ts";
@@ -18,6 +16,7 @@ import { listenError } from "../shared/listen-error.ts";
 import { ownPage } from "../shared/own-page.ts";
 import { warnIfOpen } from "../shared/open-warning.ts";
 import { stopRequest } from "../shared/stop-request.ts";
+import { tellStrangers, type EventLog } from "./strangers.ts";
 
 interface Flags {
   readonly by: string;
@@ -28,9 +27,6 @@ interface Flags {
 type ListenAddress = Address & LinkListenOptions;
 
 const SETTINGS = { tables: [LINK_ALONE, DASHBOARD_ALONE, LOG], alone: true } as const;
-
-/** Tells an event: in the words of a line for people, unless --log or --log-level asks for the log's. */
-type Tell = (event: LogEvent, facts: LogFacts, ...lines: string[]) => void;
 
 export async function run(argv: readonly string[]): Promise<number> {
   const command = flags("listen", "Accepts long-lived TCP connections and prints what it receives");
@@ -49,7 +45,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const output = terminalOutput(options.json, options.json ? "raw" : readBy(options.by));
   const log = commandLog(settings.log, { level: "info" });
   const isForPeople = settings.log.format === undefined && settings.log.level === undefined;
-  const tell: Tell = (event, facts, ...lines) => {
+  const tell: EventLog = (event, facts, ...lines) => {
     if (isForPeople) for (const line of lines) output.log(line);
     else log(event, facts);
   };
@@ -77,7 +73,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   return 0;
 }
 
-async function listenBytes(target: ListenAddress, { print }: TerminalOutput, tell: Tell): Promise<LinkServer> {
+async function listenBytes(target: ListenAddress, { print }: TerminalOutput, tell: EventLog): Promise<LinkServer> {
   const server = await listen(target);
   server.on("open", (link, report) => {
     print.event?.({ event: "open", peer: link.peer, keepAlive: report.actual, warnings: report.warnings });
@@ -98,7 +94,7 @@ async function listenSessions(
     token,
     output: { print },
     tell,
-  }: { readonly token: string | undefined; readonly output: TerminalOutput; readonly tell: Tell },
+  }: { readonly token: string | undefined; readonly output: TerminalOutput; readonly tell: EventLog },
 ): Promise<SessionServer> {
   const LF = Buffer.from("\n");
   const server = await listen({
@@ -122,34 +118,6 @@ async function listenSessions(
   });
   tellStrangers(server, tell);
   return server;
-}
-
-/** 1 min: strangers beyond the first are counted, and told of in one line. */
-const STRANGERS_EVERY_MS = 60_000;
-
-/** Anybody who reaches the port can make strangers: the log must not be theirs to fill. */
-function tellStrangers(server: SessionServer, tell: Tell): void {
-  let counts: Map<string, number> | undefined;
-  let last = { peer: "", reason: "", message: "" };
-  const summary = (): void => {
-    if (!counts || counts.size === 0) return void (counts = undefined);
-    const reasons = Array.from(counts, ([reason, count]) => `${reason} ${count}`).join(", ");
-    const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
-    const facts = { ...last, count: total };
-    tell("link.stranger", facts, `${total} more did not open a session within a minute: ${reasons}; the last was ${last.peer}`);
-    counts = new Map();
-    setTimeout(summary, STRANGERS_EVERY_MS).unref();
-  };
-  server.on("stranger", (peer, { reason, message }) => {
-    last = { peer, reason, message };
-    if (counts) {
-      counts.set(reason, (counts.get(reason) ?? 0) + 1);
-      return;
-    }
-    counts = new Map();
-    tell("link.stranger", last, `${peer} did not open a session: ${reason}, ${message}`);
-    setTimeout(summary, STRANGERS_EVERY_MS).unref();
-  });
 }
 
 const UNITS: readonly PrintUnit[] = ["raw", "byte", "line", "hex"];

@@ -255,6 +255,36 @@ export class Metrics {
       "Connections with unanswered keep-alive probes",
       of(({ connections }) => connections.filter(({ probesUnanswered }) => (probesUnanswered ?? 0) > 0).length),
     );
+    this.#addSessions();
+  }
+
+  /** Numbers of session mode; without values where a server has none. */
+  #addSessions(): void {
+    const presences = ["online", "away"] as const;
+    const add = (name: string, help: string, type: "gauge" | "counter", read: (link: LinkNumbers) => LabelledValue[]): void =>
+      void this.#metrics.push({ name, help, type, read: () => read(this.#now.link!) });
+    add("holdfast_link_sessions", "Sessions by presence", "gauge", ({ sessions }) =>
+      sessions
+        ? presences.map((each) => [{ presence: each }, sessions.filter(({ presence }) => presence === each).length])
+        : [],
+    );
+    add("holdfast_link_waiting_messages", "Messages to clients that they have not confirmed", "gauge", ({ sessions }) =>
+      sessions ? [[{}, sessions.reduce((sum, { unconfirmed }) => sum + unconfirmed, 0)]] : [],
+    );
+    add("holdfast_link_held_bytes", "Bytes of messages held for sessions", "gauge", ({ heldBytes }) =>
+      heldBytes === undefined ? [] : [[{}, heldBytes]],
+    );
+    for (const [name, help, key] of [
+      ["holdfast_link_begun_sessions_total", "Sessions begun", "begun"],
+      ["holdfast_link_resumed_sessions_total", "Sessions that went on after a reconnect", "resumed"],
+      ["holdfast_link_restarted_sessions_total", "Sessions whose client was started anew or replaced", "restarted"],
+      ["holdfast_link_messages_total", "Messages from clients", "received"],
+      ["holdfast_link_refused_messages_total", "Messages that their handlers refused", "refused"],
+      ["holdfast_link_lost_messages_total", "Messages that clients gave up", "lost"],
+      ["holdfast_link_unconfirmed_messages_total", "Messages to clients given up or in doubt", "unconfirmed"],
+      ["holdfast_link_wills_total", "Wills announced", "wills"],
+    ] as const)
+      add(name, help, "counter", ({ counts }) => (counts ? [[{}, counts[key]]] : []));
   }
 
   #addWorkers(): void {

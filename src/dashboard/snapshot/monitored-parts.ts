@@ -156,6 +156,14 @@ export interface LinkNumbers {
   readonly ended: Readonly<Partial<Record<string, number>>>;
   /** Those that are open. */
   readonly connections: readonly ConnectionNumbers[];
+  /** In session mode: the sessions, connected or away. */
+  readonly sessions?: readonly { readonly presence: string; readonly unconfirmed: number }[];
+  /** In session mode: bytes of messages held for all of them. */
+  readonly heldBytes?: number;
+  /** In session mode: what happened since the server began. */
+  readonly counts?: Readonly<
+    Record<"begun" | "resumed" | "restarted" | "received" | "refused" | "lost" | "unconfirmed" | "wills", number>
+  >;
 }
 
 /** One open connection. */

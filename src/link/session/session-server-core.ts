@@ -61,6 +61,22 @@ export interface SessionServerSettings {
   readonly prefix: NetworkPrefix;
 }
 
+/** What happened since the server began. */
+export interface SessionCounts {
+  /** Sessions begun, resumed after a reconnect, and taken over by a client that was started anew. */
+  begun: number;
+  resumed: number;
+  restarted: number;
+  /** Messages that arrived, those that their handlers refused, and those that clients gave up. */
+  received: number;
+  refused: number;
+  lost: number;
+  /** Messages to clients that were given up, or are in doubt. */
+  unconfirmed: number;
+  /** Wills announced. */
+  wills: number;
+}
+
 /** How a client came to its session. */
 export interface SessionOpening {
   /** The session was there before. */
@@ -86,6 +102,16 @@ export interface SessionServerCoreOwner {
 export class SessionServerCore implements LinkConnectionOwner {
   readonly stallMs: number;
   readonly #settings: SessionServerSettings;
+  readonly counts: SessionCounts = {
+    begun: 0,
+    resumed: 0,
+    restarted: 0,
+    received: 0,
+    refused: 0,
+    lost: 0,
+    unconfirmed: 0,
+    wills: 0,
+  };
   readonly #owner: SessionServerCoreOwner;
   readonly #environment: Environment;
   readonly #sessions = new SessionRegistry();
@@ -228,6 +254,7 @@ export class SessionServerCore implements LinkConnectionOwner {
       case "stream":
         return this.#stream(session!, event.stream);
       case "gap":
+        this.counts.lost += event.to - event.from + 1;
         return this.#owner.gap(session!, { from: event.from, to: event.to });
       case "bye":
         connection.peerLeft(event.notice.word);
@@ -296,8 +323,9 @@ export class SessionServerCore implements LinkConnectionOwner {
     return new Promise((resolve, reject) => {
       const settle = (error?: OperationError): void => {
         this.#hold(session, -heldBytes);
-        if (error) reject(error);
-        else resolve();
+        if (!error) return resolve();
+        if (error.code !== "LINK_REJECTED") this.counts.unconfirmed += 1;
+        reject(error);
       };
       const deadlineMs = how.stream ? Infinity : this.#environment.clock.now() + this.#settings.keepMs;
       const message = new OutgoingMessage(bytes, deadlineMs, settle, how);
@@ -331,7 +359,10 @@ export class SessionServerCore implements LinkConnectionOwner {
       session.willAtMs = Infinity;
       const { will } = session;
       session.will = undefined;
-      if (will) this.#owner.will(session, will);
+      if (will) {
+        this.counts.wills += 1;
+        this.#owner.will(session, will);
+      }
     }
     if (nowMs >= session.expiresAtMs) this.#forget(session, endOf("closed"));
   }
@@ -371,14 +402,14 @@ export class SessionServerCore implements LinkConnectionOwner {
 
   #hello(connection: LinkConnection, { hello, body }: { hello: Hello; body: Uint8Array }): void {
     const { certificate, challenge } = this.#connections.get(connection)!;
-    if (hello.serverNonce && !sameBytes(hello.serverNonce, challenge.nonce))
+    if (hello.serverNonce && !sameBytes(hello.serverNonce, challenge!.nonce))
       return this.#refuse(connection, "unauthorised", "the HELLO was made for another connection");
     if (!this.#settings.tokenRequired) return this.#decide(connection, hello, { identity: certificate, token: undefined });
     const verify = (token: string | undefined): void => {
       if (connection.ended) return;
       const proven =
         token !== undefined &&
-        sameBytes(hello.proof, proofOf(this.#environment, { side: "client", token, challenge, hello, body }));
+        sameBytes(hello.proof, proofOf(this.#environment, { side: "client", token, challenge: challenge!, hello, body }));
       if (!proven) return this.#refuse(connection, "unauthorised", "the token is missing or wrong");
       const proof = this.#environment.hmac(token, [utf8("identity")]);
       this.#decide(connection, hello, { identity: `${certificate} ${hex(proof)}`, token });
@@ -480,7 +511,7 @@ export class SessionServerCore implements LinkConnectionOwner {
     const proof =
       token === undefined
         ? EMPTY
-        : proofOf(this.#environment, { side: "server", token, challenge: entry.challenge, hello, body: hello.sessionId });
+        : proofOf(this.#environment, { side: "server", token, challenge: entry.challenge!, hello, body: hello.sessionId });
     connection.protocol.welcome(session.state, {
       hello,
       welcome: {
@@ -495,6 +526,7 @@ export class SessionServerCore implements LinkConnectionOwner {
       },
     });
     entry.session = session;
+    entry.challenge = undefined;
     this.#guard.left(connection, entry.network);
     this.#guard.succeeded(entry.network);
     entry.stranger?.set(0);
@@ -508,6 +540,7 @@ export class SessionServerCore implements LinkConnectionOwner {
     const age = maxAgeMs * (1 + AGE_JITTER * (2 * this.#environment.random() - 1));
     if (Number.isFinite(age)) connection.leaveAt(this.#environment.clock.now() + age, "max-age");
     session.seen("online");
+    this.counts[how.restarted ? "restarted" : how.resumed ? "resumed" : "begun"] += 1;
     this.#owner.opened(session, how);
     this.#owner.presence(session, "online", undefined);
     connection.flushSoon();
@@ -539,6 +572,7 @@ export class SessionServerCore implements LinkConnectionOwner {
   }
 
   #message(session: ServerSession, number: number, bytes: Uint8Array): void {
+    this.counts.received += 1;
     let held = false;
     const { inbox } = session.state;
     const settle = (reject?: string): void => this.#settle(session, inbox, { number, bytes: bytes.length, reject, held });
@@ -549,6 +583,7 @@ export class SessionServerCore implements LinkConnectionOwner {
   }
 
   #stream(session: ServerSession, stream: IncomingStream): void {
+    this.counts.received += 1;
     const { number } = stream;
     const { inbox } = session.state;
     inbox.progressed = (taken) => {
@@ -572,6 +607,7 @@ export class SessionServerCore implements LinkConnectionOwner {
     { number, bytes, reject, held = true }: { number: number; bytes: number; reject?: string | undefined; held?: boolean },
   ): void {
     if (!inbox.settle(number, { bytes, reject })) return;
+    if (reject !== undefined) this.counts.refused += 1;
     if (held) this.#hold(session, -bytes);
     session.connection?.flushSoon();
   }
@@ -601,7 +637,8 @@ const FAILURES: readonly EndReason[] = ["protocol", "hello-timeout", "no-room"];
 interface Entry {
   /** What the transport proves about the client. */
   readonly certificate: string;
-  readonly challenge: Challenge;
+  /** Until it has a session. */
+  challenge: Challenge | undefined;
   /** The network of its address. */
   readonly network: string;
   session?: ServerSession;

@@ -15,7 +15,7 @@ import type { LinkEnd } from "../end.ts";
 import { gateway } from "./gateway.ts";
 import type { Gateway, GatewayOptions } from "./gateway.ts";
 import { SessionServerCore } from "./session-server-core.ts";
-import type { SessionOpening, SessionServerCoreOwner } from "./session-server-core.ts";
+import type { SessionCounts, SessionOpening, SessionServerCoreOwner } from "./session-server-core.ts";
 import { noStreams } from "./acknowledgement.ts";
 import type { Presence, ServerSession } from "./server-session.ts";
 import { readKeepAlive } from "../keep-alive/keep-alive.ts";
@@ -75,6 +75,8 @@ export interface SessionServerStats extends LinkServerStats {
   readonly sessions: readonly SessionStats[];
   /** Bytes of messages held for all sessions. */
   readonly heldBytes: number;
+  /** What happened since the server began. */
+  readonly counts: Readonly<SessionCounts>;
 }
 
 /** Accepts clients in session mode. */
@@ -144,7 +146,7 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
       open: session.state.inbox.open,
       unconfirmed: session.state.outbox.length,
     }));
-    return { ...this.#acceptor.stats(), sessions, heldBytes: this.#core.heldBytes };
+    return { ...this.#acceptor.stats(), sessions, heldBytes: this.#core.heldBytes, counts: { ...this.#core.counts } };
   }
 
   /**

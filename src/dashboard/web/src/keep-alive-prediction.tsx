@@ -53,6 +53,11 @@ function Mark({ mark: { kind, unanswered }, x }: { mark: PredictedMark; x: numbe
   );
 }
 
+/** From the last answer of a peer that was idle to the reset: the next probe comes max(idle, interval) after it. */
+export function idleDetectionMs({ idleMs, intervalMs, count }: KeepAliveTimes): number {
+  return Math.max(idleMs, intervalMs) + intervalMs * count;
+}
+
 /** From the last byte received of a peer to the reset. */
 export function detectionMs({ idleMs, intervalMs, count }: KeepAliveTimes): number {
   return idleMs + intervalMs * count;

@@ -4,7 +4,7 @@ import type { ConnectionNumbers } from "../../snapshot/monitored-parts.ts";
 import type { Columns } from "../../snapshot/history.ts";
 import type { Snapshot } from "../../snapshot/snapshot.ts";
 import { Chart } from "./chart.tsx";
-import { KeepAlivePrediction, detectionMs } from "./keep-alive-prediction.tsx";
+import { KeepAlivePrediction, detectionMs, idleDetectionMs } from "./keep-alive-prediction.tsx";
 import { showAge, showCount, showDuration, showSize } from "./format.ts";
 import { LabCard } from "./lab.tsx";
 import { act, type Lab } from "./live.ts";
@@ -86,6 +86,7 @@ function Connections({ link, opened }: { link: NonNullable<Snapshot["link"]>; op
     ["In", ({ bytesIn }) => showSize(bytesIn), { number: true, sort: "in" }],
     ["Out", ({ bytesOut }) => showSize(bytesOut), { number: true, sort: "out" }],
     ["Keep-alive", ({ keepAlive }) => showKeepAlive(keepAlive)],
+    ["Found dead within", ({ keepAlive }) => showDetection(keepAlive)],
     [
       "Next probe in",
       ({ nextProbeInMs }) => (nextProbeInMs === undefined ? "–" : `${(nextProbeInMs / 1000).toFixed(1)} s`),
@@ -154,6 +155,13 @@ function showKeepAlive(keepAlive: ConnectionNumbers["keepAlive"]): string {
   return keepAlive?.on ? `${keepAlive.idleMs / 1000} s, ${keepAlive.count} × ${keepAlive.intervalMs / 1000} s` : "off";
 }
 
+/** After activity, and at most. */
+function showDetection(keepAlive: ConnectionNumbers["keepAlive"]): string {
+  if (!keepAlive?.on) return "–";
+  const [first, most] = [detectionMs(keepAlive), idleDetectionMs(keepAlive)].map(showDuration);
+  return first === most ? `${most}` : `${most}, ${first} after activity`;
+}
+
 const SLIDERS = [
   { name: "idle", label: "Idle time before the first probe", min: 1, max: 30, unit: "s" },
   { name: "interval", label: "Interval between probes", min: 1, max: 30, unit: "s" },
@@ -189,8 +197,9 @@ function Demonstrate({ lab }: { lab: Lab | undefined }) {
         <div>
           <KeepAlivePrediction times={times} />
           <p>
-            Predicted: a peer that does not answer is detected after <b>{showDuration(detectionMs(times))}</b>; a peer that
-            answers is probed every {showDuration(Math.max(times.idleMs, times.intervalMs))}.
+            Predicted: a peer that does not answer is detected <b>{showDuration(detectionMs(times))}</b> after its last data, at
+            most <b>{showDuration(idleDetectionMs(times))}</b> after its last answer to a probe; a peer that answers is probed
+            every {showDuration(Math.max(times.idleMs, times.intervalMs))}.
           </p>
         </div>
       </div>
