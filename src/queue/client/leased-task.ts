@@ -8,6 +8,7 @@ import { BATCHED_BODY_BYTES_MAX } from "../protocols/record-batch.ts";
 import type { BrokerSession } from "./broker-session.ts";
 import type { TaskContext } from "./handler.ts";
 import type { KeptLeases } from "./keeper.ts";
+import { type Once, onceIn } from "./once.ts";
 
 /** How an attempt ended. `final`: no further attempt will help. */
 type Ending =
@@ -41,6 +42,7 @@ export class LeasedTask {
   #place = -1;
   #abort: AbortController | undefined;
   #stopped: Error | undefined;
+  #once: Once | undefined;
 
   constructor(subscription: Subscription, { id, token }: { id: number; token: number }, attempt: number, body: Buffer) {
     this.subscription = subscription;
@@ -76,6 +78,11 @@ export class LeasedTask {
       if (this.#stopped) this.#abort.abort(this.#stopped);
     }
     return this.#abort.signal;
+  }
+
+  /** Made when a handler asks for it, once. */
+  get once(): Once {
+    return (this.#once ??= onceIn(this.id));
   }
 
   /** Whether its handler was told to stop: nothing it says counts any more. */
@@ -119,6 +126,9 @@ export function contextOf(task: LeasedTask, encode: (said: unknown) => Buffer): 
     },
     progress: (said) => task.send("PROGRESS", encode(said)),
     partial: (said) => task.send("PARTIAL", encode(said)),
+    get once() {
+      return task.once;
+    },
   };
 }
 
