@@ -69,13 +69,13 @@ export class BrokerSession {
   }
 
   /** Work on these tasks begins now: on its way before this turn of the event loop ends. */
-  begun(leases: readonly { readonly id: number; readonly token: number }[]): void {
+  begun(leases: readonly { readonly number: number; readonly token: number }[]): void {
     if (!this.readsBegun) return;
     if (!this.readsBatches) {
-      this.send("BEGUN", ...leases.map(({ id, token }) => writeLease(id, token)));
+      this.send("BEGUN", ...leases.map(({ number, token }) => writeLease(number, token)));
       return;
     }
-    for (const { id, token } of leases) this.#begun.lease(id, token);
+    for (const { number, token } of leases) this.#begun.lease(number, token);
     this.send("BEGUNS", this.#begun.take());
   }
 

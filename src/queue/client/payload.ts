@@ -26,6 +26,17 @@ export function textOf(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString();
 }
 
+/** At once where there is nothing to wait for: then it costs no promise. */
+export type MaybePromise<T> = T | PromiseLike<T>;
+
+export function isPending<T>(value: MaybePromise<T>): value is PromiseLike<T> {
+  return typeof (value as Partial<PromiseLike<T>> | null | undefined)?.then === "function";
+}
+
+export function after<T, R>(value: MaybePromise<T>, then: (value: T) => MaybePromise<R>): MaybePromise<R> {
+  return isPending(value) ? value.then(then) : then(value);
+}
+
 /** A codec and a schema together. */
 export class Payload<T> {
   readonly #what: string;
@@ -38,27 +49,17 @@ export class Payload<T> {
     this.#schema = schema;
   }
 
-  /** @throws UsageError QUEUE_PAYLOAD_INVALID */
-  async encode(value: T): Promise<Uint8Array> {
-    return this.#codec.encode(this.#schema ? await this.#check(value) : value);
+  /** A promise only where the schema has to be waited for. @throws UsageError QUEUE_PAYLOAD_INVALID */
+  encode(value: T): MaybePromise<Uint8Array> {
+    return after(this.#checked(value), (checked) => this.#codec.encode(checked));
   }
 
-  /** True when nothing needs to be waited for. */
-  get direct(): boolean {
-    return this.#schema === undefined;
+  /** As `encode`. @throws UsageError QUEUE_PAYLOAD_INVALID when the bytes cannot be decoded or do not match */
+  decode(bytes: Uint8Array): MaybePromise<T> {
+    return this.#checked(this.#decoded(bytes));
   }
 
-  encodeNow(value: T): Uint8Array {
-    return this.#codec.encode(value);
-  }
-
-  /** @throws UsageError QUEUE_PAYLOAD_INVALID when the bytes cannot be decoded or do not match */
-  async decode(bytes: Uint8Array): Promise<T> {
-    const value = this.decodeNow(bytes);
-    return this.#schema ? this.#check(value) : value;
-  }
-
-  decodeNow(bytes: Uint8Array): T {
+  #decoded(bytes: Uint8Array): T {
     try {
       return this.#codec.decode(bytes);
     } catch (error) {
@@ -66,8 +67,11 @@ export class Payload<T> {
     }
   }
 
-  async #check(value: unknown): Promise<T> {
-    const outcome = await this.#schema!["~standard"].validate(value);
+  #checked(value: T): MaybePromise<T> {
+    return this.#schema ? after(this.#schema["~standard"].validate(value), (outcome) => this.#accepted(outcome)) : value;
+  }
+
+  #accepted(outcome: StandardSchemaV1.Result<T>): T {
     if (!outcome.issues) return outcome.value;
     const issues = outcome.issues.map(({ message, path }) => {
       const at = path?.map((part) => (typeof part === "object" ? String(part.key) : String(part))).join(".");

@@ -3,7 +3,6 @@
  * exactly once, by its deadline at the latest. One that was sent when its broker went away is sent again to the same broker,
  * under the same key, so that it is done once; one that was not sent goes to any broker that is up.
  */
-import { addLatencies } from "../../core/latency-histogram.ts";
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 import { type Cancel, type Clock, systemClock } from "../../core/clock.ts";
@@ -259,11 +258,11 @@ export class QueueClient {
   #sendTo(session: BrokerSession, pending: PendingRequest): boolean {
     const { question, number, open } = pending;
     const { verb, submission, rest } = question;
+    if (open === undefined && submission && this.#sendInBatch(session, pending, submission)) return true;
     const request = Buffer.from(`${number}`, "latin1");
     // A CALL whose tasks are known is no longer a submission: what is missing is their outcomes.
     if (open !== undefined) return session.send("WATCH", request, ...pending.openIds.map((id) => Buffer.from(id)));
     if (!submission) return session.send(verb, request, ...(rest ?? []));
-    if (this.#sendInBatch(session, pending, submission)) return true;
     const { queue, options, bodies } = submission;
     const key = options.key ?? `${this.#keyPrefix}${number}`;
     return session.send(verb, request, Buffer.from(queue), optionsFrame(options, key), ...bodies.map(asBuffer));
@@ -557,7 +556,5 @@ function added(first: QueueStats | undefined, second: QueueStats): QueueStats {
     ...Object.fromEntries(numbers),
     states,
     waitingSinceMs: Number.isFinite(waitingSinceMs) ? waitingSinceMs : undefined,
-    waits: addLatencies(first.waits, second.waits),
-    runs: addLatencies(first.runs, second.runs),
   };
 }

@@ -11,11 +11,9 @@ import type { OperationRequest, OperationAnswer } from "../operations/table.ts";
 import { Schedules } from "./schedules.ts";
 import { patience, SUBMIT_TIMEOUT_MS, type WaitFor, waitOptions } from "./wait-options.ts";
 import { checkOptions } from "../option-check.ts";
-import { ADD, EACH, ENQUEUE, QUEUE, SETTINGS } from "./options.ts";
+import { ADD, EACH, QUEUE, SETTINGS } from "./options.ts";
 import { NO_OPTIONS, QueueClient } from "./queue-client.ts";
-import type { SqlDatabase } from "./sql-database.ts";
-import { OUTBOX_TABLE, toOutbox } from "./outbox.ts";
-import { type Codec, jsonCodec, mustFit, Payload, textOf } from "./payload.ts";
+import { type Codec, isPending, jsonCodec, Payload, type MaybePromise, textOf } from "./payload.ts";
 import type { RawOutcome, RawSubmission } from "./pending-requests.ts";
 import type { OnParentDead, TaskOptions as WireOptions } from "../tasks/task-policy.ts";
 import { TASK_STATES, type TaskState } from "../tasks/life-cycle.ts";
@@ -24,9 +22,6 @@ import type { QueueSettings } from "../tasks/queue-settings.ts";
 
 /** 10 min, as long as results are kept by default. */
 const RESULT_TIMEOUT_MS = 10 * 60_000;
-
-/** 1 day: a relay that was killed between the broker's answer and the end of the row finds the task by its key. */
-const OUTBOX_KEEP_MS = 24 * 3_600_000;
 
 /** 1000 values of progress that nobody has read: the newest replace the oldest, as each says where the task is. */
 const PROGRESS_UNREAD_MAX = 1000;
@@ -86,12 +81,6 @@ export interface AddOptions {
   readonly timeout?: Duration;
   /** Aborting it rejects with ABORTED; `call` cancels its task too. */
   readonly signal?: AbortSignal;
-}
-
-/** What can be asked for with a task that goes through the application's database. */
-export interface EnqueueOptions extends Omit<AddOptions, "timeout" | "signal" | "whenFull"> {
-  /** As `outboxTable` made it. Default "holdfast_outbox". */
-  readonly table?: string;
 }
 
 /** What can be asked for with one task of many. */
@@ -205,32 +194,10 @@ export class Queue<P = unknown, R = unknown> {
    * ABORTED; UsageError QUEUE_OPTIONS_INVALID, QUEUE_PAYLOAD_INVALID, UNIT_INVALID
    */
   async add(payload: P, options: AddOptions = NOTHING): Promise<Task<R>> {
-    const body = this.payload.direct ? this.payload.encodeNow(payload) : await this.payload.encode(payload);
+    const encoded = this.payload.encode(payload);
+    const body = isPending(encoded) ? await encoded : encoded;
     const [id] = await this.client.add(this.#submission([body], options), patience(options, SUBMIT_TIMEOUT_MS));
     return this.task(id!);
-  }
-
-  /**
-   * Writes a task into the outbox of the application's database (`outboxTable`), in the transaction that `db` is in: a relay (`outboxRelay`) takes
-   * it to the broker after the commit, once, and never when it is rolled back. `delay` counts from now.
-   *
-   * @param db anything with `query(text, values)`: a connection of package `pg` in a transaction, an adapter over SQLite
-   * @throws UsageError QUEUE_OPTIONS_INVALID, QUEUE_PAYLOAD_INVALID, UNIT_INVALID, and what the database throws
-   * @example
-   * await client.query("BEGIN");
-   * await client.query("INSERT INTO orders (id) VALUES ($1)", [id]);
-   * await mails.enqueue(client, { to, order: id });
-   * await client.query("COMMIT");
-   */
-  async enqueue(db: SqlDatabase, payload: P, { table = OUTBOX_TABLE, ...options }: EnqueueOptions = {}): Promise<void> {
-    checkOptions(options, ENQUEUE);
-    const nowMs = this.client.clock.wallMs();
-    const { delayMs = 0, ...wire } = wireOptions(options);
-    const runAtMs = Math.max(wire.runAtMs ?? 0, delayMs && Math.ceil(nowMs + delayMs));
-    const asked = { keepMs: OUTBOX_KEEP_MS, ...wire, ...(runAtMs > 0 && { runAtMs }) };
-    const body = await this.payload.encode(payload);
-    mustFit([body]);
-    await toOutbox(db, { queue: this.name, options: asked, body, table, nowMs });
   }
 
   /**
@@ -241,9 +208,10 @@ export class Queue<P = unknown, R = unknown> {
    * await mails.addMany(all, { attempts: 3, each: ({ urgent }) => ({ priority: urgent ? 9 : 0 }) });
    */
   async addMany(payloads: readonly P[], { each, ...options }: AddManyOptions<P> = NOTHING): Promise<Task<R>[]> {
-    const bodies = this.payload.direct
-      ? payloads.map((payload) => this.payload.encodeNow(payload))
-      : await Promise.all(payloads.map((payload) => this.payload.encode(payload)));
+    const encoded = payloads.map((payload) => this.payload.encode(payload));
+    const bodies = encoded.some(isPending)
+      ? await Promise.all(encoded.map((each) => Promise.resolve(each)))
+      : (encoded as Uint8Array[]);
     const common = this.#submission(bodies, options);
     const submission = each ? withEach(common, payloads.map(each)) : common;
     const ids = await this.client.add(submission, patience(options, SUBMIT_TIMEOUT_MS));
@@ -257,7 +225,8 @@ export class Queue<P = unknown, R = unknown> {
    * @throws errors of `add` and of `Task.result`
    */
   async call(payload: P, options: AddOptions = NOTHING): Promise<R> {
-    const body = this.payload.direct ? this.payload.encodeNow(payload) : await this.payload.encode(payload);
+    const encoded = this.payload.encode(payload);
+    const body = isPending(encoded) ? await encoded : encoded;
     const outcome = await this.client.call(this.#submission([body], options), patience(options, RESULT_TIMEOUT_MS));
     return this.#resultFrom(outcome);
   }
@@ -436,7 +405,7 @@ export class Queue<P = unknown, R = unknown> {
       });
     try {
       for (;;) {
-        if (values.length > 0) yield this.#said.decodeNow(values.shift()!);
+        if (values.length > 0) yield this.#said.decode(values.shift()!);
         else if (ended) break;
         else await new Promise<void>((resolve) => (wake = resolve));
       }
@@ -451,9 +420,9 @@ export class Queue<P = unknown, R = unknown> {
     return { queue: this.name, options: options === NOTHING ? NO_OPTIONS : wireOptions(options), bodies };
   }
 
-  #resultFrom({ id, state, bytes, code }: RawOutcome): R | Promise<R> {
+  #resultFrom({ id, state, bytes, code }: RawOutcome): MaybePromise<R> {
     if (code !== undefined) throw new OperationError(code, textOf(bytes) || `Task ${id} has no result`);
-    if (state === "completed") return this.results.direct ? this.results.decodeNow(bytes) : this.results.decode(bytes);
+    if (state === "completed") return this.results.decode(bytes);
     if (state === "dead") throw new OperationError("QUEUE_TASK_DEAD", textOf(bytes) || `Task ${id} is dead`);
     if (state === "cancelled") throw new OperationError("QUEUE_TASK_CANCELLED", `Task ${id} was cancelled`);
     if (state === "evicted")

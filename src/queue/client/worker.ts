@@ -19,8 +19,8 @@ import { readRetryPause, type ReadPause } from "./retry-pause.ts";
 import { afterMsOf, failureOf, type Handler, InterruptedError } from "./handler.ts";
 import { type HandlerThreads, handlerThreads } from "./handler-threads.ts";
 import { KeptLeases } from "./keeper.ts";
-import { contextOf, LeasedTask, sayBegun, type Subscription } from "./leased-task.ts";
-import { mustFit } from "./payload.ts";
+import { LeasedTask, LeasedTaskContext, sayBegun, type Subscription } from "./leased-task.ts";
+import { after, isPending, mustFit } from "./payload.ts";
 import { QueueClient } from "./queue-client.ts";
 import type { WorkMessage } from "../protocols/broker-messages.ts";
 import type { RecordBatchReader } from "../protocols/record-batch.ts";
@@ -61,10 +61,10 @@ export class Worker<P, R> {
   readonly #prefetch: number;
   readonly #pause: ReadPause;
   readonly #subscriptions = new Map<string, Subscription>();
-  readonly #waiting = new Set<LeasedTask>();
-  readonly #running = new Set<LeasedTask>();
-  /** Ended, and not yet known to be on disk. */
-  readonly #unkept = new Set<LeasedTask>();
+  /** As they came, from the first that may still wait. */
+  readonly #arrived: LeasedTask[] = [];
+  /** How many of its tasks are in each state. */
+  readonly #counts: Record<LeasedTask["state"], number> = { waiting: 0, running: 0, ended: 0, over: 0 };
   readonly #leaveShutdown: () => void;
   #completed = 0;
   #failures = 0;
@@ -126,7 +126,7 @@ export class Worker<P, R> {
 
   /** Tasks whose handlers run now. */
   get running(): number {
-    return this.#running.size;
+    return this.#counts.running;
   }
 
   /** Numbers as of now. */
@@ -135,7 +135,7 @@ export class Worker<P, R> {
     return {
       queue: this.#queue.name,
       concurrency: this.#concurrency,
-      running: this.#running.size,
+      running: this.#counts.running,
       completed: this.#completed,
       failed: this.#failures,
       brokers,
@@ -158,9 +158,9 @@ export class Worker<P, R> {
   async #close(): Promise<void> {
     const { drain = DRAIN_MS_MAX } = this.#options;
     for (const { session } of this.#subscriptions.values()) session?.send("WORK", this.#name, Buffer.from("0"));
-    for (const task of this.#waiting) this.#giveBack(task);
+    for (const task of this.#tasksIn("waiting")) this.#giveBack(task);
     this.#batches?.flush();
-    if (this.#running.size > 0 || this.#unkept.size > 0) {
+    if (!this.#isIdle) {
       const { clock } = this.#client;
       await new Promise<void>((resolve) => {
         const cancel = clock.at(clock.now() + durationMs(drain, "drain"), resolve);
@@ -170,7 +170,7 @@ export class Worker<P, R> {
         };
       });
     }
-    for (const task of this.#running) {
+    for (const task of this.#tasksIn("running")) {
       task.stop(new Error("the worker closes"));
       this.#giveBack(task);
     }
@@ -301,8 +301,9 @@ export class Worker<P, R> {
 
   #take(task: LeasedTask): void {
     task.subscription.tasks.set(task.token, task);
+    this.#counts.waiting += 1;
     if (this.#closing) this.#giveBack(task);
-    else this.#waiting.add(task);
+    else this.#arrived.push(task);
   }
 
   /** The outcome is on disk. */
@@ -340,17 +341,24 @@ export class Worker<P, R> {
 
   /** It is not this worker's any more. */
   #over(task: LeasedTask): void {
-    task.state = "over";
+    this.#enter(task, "over");
     task.leaveBoard();
     task.subscription.tasks.delete(task.token);
-    this.#waiting.delete(task);
-    this.#running.delete(task);
-    this.#unkept.delete(task);
+  }
+
+  #enter(task: LeasedTask, state: LeasedTask["state"]): void {
+    this.#counts[task.state] -= 1;
+    this.#counts[state] += 1;
+    task.state = state;
+  }
+
+  #tasksIn(state: LeasedTask["state"]): LeasedTask[] {
+    return [...this.#subscriptions.values()].flatMap(({ tasks }) => [...tasks.values()].filter((task) => task.state === state));
   }
 
   /** Once for all that came or ended in this turn of the event loop. */
   #beginSoon(): void {
-    if (this.#beginning || this.#waiting.size === 0) return;
+    if (this.#beginning || this.#counts.waiting === 0) return;
     this.#beginning = true;
     process.nextTick(() => {
       this.#beginning = false;
@@ -364,39 +372,56 @@ export class Worker<P, R> {
    */
   #begin(): void {
     const begun: LeasedTask[] = [];
-    for (const task of this.#waiting) {
-      if (this.#running.size >= this.#concurrency) break;
-      this.#waiting.delete(task);
-      task.state = "running";
+    let passed = 0;
+    for (const task of this.#arrived) {
+      if (this.#counts.running >= this.#concurrency) break;
+      passed += 1;
+      if (task.state !== "waiting") continue;
+      this.#enter(task, "running");
       task.enterBoard();
-      this.#running.add(task);
       begun.push(task);
     }
+    this.#arrived.splice(0, passed);
     if (begun.length === 0) return;
     sayBegun(begun);
     process.nextTick(() => {
-      for (const task of begun) if (this.#running.has(task)) void this.#run(task);
+      for (const task of begun) if (task.state === "running") this.#run(task);
     });
   }
 
-  async #run(task: LeasedTask): Promise<void> {
-    const { payload, results } = this.#queue;
+  /** Costs no promise where there is nothing to wait for. */
+  #run(task: LeasedTask): void {
     try {
-      const value = payload.direct ? payload.decodeNow(task.body) : await payload.decode(task.body);
-      const result = await this.#handler(
-        value,
-        contextOf(task, (said) => this.#encode(said)),
+      const result = after(this.#queue.payload.decode(task.body), (payload) =>
+        this.#handler(payload, new LeasedTaskContext(task, this.#encode)),
       );
-      const bytes = asBuffer(results.direct ? results.encodeNow(result) : await results.encode(result));
-      mustFit([bytes]);
-      task.ending = { kind: "done", result: bytes };
+      const bytes = after(result, (value) => this.#queue.results.encode(value));
+      if (isPending(bytes)) void this.#awaited(task, bytes);
+      else this.#returned(task, bytes);
     } catch (error) {
-      if (error instanceof InterruptedError && this.#running.has(task) && !task.isStopped) this.#giveBack(task);
-      else this.#failed(task, error);
+      this.#threw(task, error);
     }
+  }
+
+  async #awaited(task: LeasedTask, result: PromiseLike<Uint8Array>): Promise<void> {
+    try {
+      this.#returned(task, await result);
+    } catch (error) {
+      this.#threw(task, error);
+    }
+  }
+
+  #returned(task: LeasedTask, result: Uint8Array): void {
+    const bytes = asBuffer(result);
+    mustFit([bytes]);
+    task.ending = { kind: "done", result: bytes };
     this.#ended(task);
-    this.#beginSoon();
-    this.#settled();
+  }
+
+  #threw(task: LeasedTask, error: unknown): void {
+    if (error instanceof InterruptedError && task.state === "running" && !task.isStopped) this.#giveBack(task);
+    else this.#failed(task, error);
+    this.#ended(task);
   }
 
   /** Never throws. */
@@ -432,29 +457,38 @@ export class Worker<P, R> {
     }
   }
 
+  /** Its handler has ended. */
   #ended(task: LeasedTask): void {
-    // Given back meanwhile: nothing is left to say.
-    if (!this.#running.delete(task)) return;
-    if (task.isStopped) {
-      this.#over(task);
-      return;
+    // Otherwise it was given back meanwhile, and nothing is left to say.
+    if (task.state === "running") {
+      if (task.isStopped) this.#over(task);
+      else this.#outcome(task);
     }
-    task.state = "ended";
+    this.#beginSoon();
+    this.#settled();
+  }
+
+  #outcome(task: LeasedTask): void {
+    this.#enter(task, "ended");
     task.leaveBoard();
     if (task.ending?.kind === "done") this.#completed += 1;
     else if (task.ending?.kind === "failed") this.#failures += 1;
-    this.#unkept.add(task);
     task.sendEnding();
   }
 
-  #encode(said: unknown): Buffer {
+  readonly #encode = (said: unknown): Buffer => {
     const bytes = asBuffer(this.#queue.encodeAny(said));
     mustFit([bytes]);
     return bytes;
-  }
+  };
 
   #settled(): void {
-    if (this.#running.size === 0 && this.#unkept.size === 0) this.#idle?.();
+    if (this.#isIdle) this.#idle?.();
+  }
+
+  /** Nothing runs, and all that ended is on disk. */
+  get #isIdle(): boolean {
+    return this.#counts.running === 0 && this.#counts.ended === 0;
   }
 }
 

@@ -258,11 +258,6 @@ export class TaskTable {
     return (this.table.u(row, FLAGS) & FLAG_DAMAGED) !== 0;
   }
 
-  /** Of an ended one. */
-  resultBytes(row: number): number {
-    return this.state(row) === "active" ? 0 : this.table.u(row, RESULT_BYTES);
-  }
-
   /** The part of a row that changes, for the store. */
   record(row: number): TaskRecord {
     const { table } = this;
@@ -275,7 +270,7 @@ export class TaskTable {
       attempts: table.u(row, ATTEMPTS),
       lost: table.u(row, LOST),
       bodyBytes: table.u(row, BODY_BYTES),
-      resultBytes: this.resultBytes(row),
+      resultBytes: table.u(row, RESULT_BYTES),
     };
   }
 
@@ -365,7 +360,7 @@ export class TaskTable {
   }
 
   protected cost(row: number): number {
-    return this.table.u(row, BODY_BYTES) + this.resultBytes(row) + TASK_OVERHEAD_BYTES;
+    return this.table.u(row, BODY_BYTES) + this.table.u(row, RESULT_BYTES) + TASK_OVERHEAD_BYTES;
   }
 
   protected account(queue: TaskQueue, bytes: number): void {
