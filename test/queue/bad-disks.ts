@@ -117,8 +117,8 @@ const KINDS = {
   },
   /** Does not read anything for a while, and some bodies for all of the bad time. */
   unreadableDisk: {
-    // A queue's pauses double while every read meets trouble: it may wait as long again as the bad time has lasted.
-    inTimeMs: 2 * BAD_UNTIL_MS,
+    // No longer than the trouble lasts.
+    inTimeMs: BAD_UNTIL_MS,
     start(world, disk) {
       let isBad = false;
       nowAndThen(world, { quietMs: 1500, badMs: 400 }, (bad) => (isBad = bad));

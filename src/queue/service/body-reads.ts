@@ -20,8 +20,10 @@ export interface BodyReadsOptions {
 
 /** 100 ms after the first failure, twice that after the next: a disk that hiccups costs little. */
 const PAUSE_MS = 100;
-/** 30 s: a disk that is away for an hour is asked, and told of, twice a minute. */
-const PAUSE_MS_MAX = 30_000;
+/** 2 s: what is whole in a queue goes on so soon after its disk does, however long that was away. */
+const QUEUE_PAUSE_MS_MAX = 2000;
+/** 30 s: a task whose body alone cannot be read for an hour is tried twice a minute. */
+const TASK_PAUSE_MS_MAX = 30_000;
 /** The third failure in a row of one task: its queue has waited 300 ms for it, and now goes on. */
 const ASIDE_FAILURES = 3;
 /** 8 tries, about 25 s: then whoever waits for a result is told that it cannot be read now. */
@@ -32,11 +34,21 @@ interface Trouble {
   untilMs: number;
 }
 
+interface TaskTrouble {
+  /** In a row. */
+  failures: number;
+  /** Those of them before which the disk had answered for another task since the last: it fails alone. */
+  alone: number;
+  answers: number;
+}
+
 export class BodyReads {
   readonly #options: BodyReadsOptions;
   readonly #queues = new Map<TaskQueue, Trouble>();
-  /** Failures in a row of tasks whose last read failed. */
-  readonly #tasks = new Map<number, number>();
+  /** Tasks whose last read failed. */
+  readonly #tasks = new Map<number, TaskTrouble>();
+  /** Reads of tasks that the disk has answered, ever. */
+  #answers = 0;
   #closed = false;
 
   constructor(options: BodyReadsOptions) {
@@ -59,7 +71,7 @@ export class BodyReads {
       const [reading] = await this.read([id]);
       if (!(reading instanceof HoldfastError) || tried === RESULT_TRIES || this.#closed) return reading;
       if (tried === 1) this.#options.log("queue.read-failed", { task: id, error: reading.message });
-      await this.#pause(pauseMs(tried));
+      await this.#pause(pauseMs(tried, TASK_PAUSE_MS_MAX));
     }
   }
 
@@ -70,19 +82,25 @@ export class BodyReads {
     // Of the tasks of one read only the first makes the pause longer.
     if (trouble.untilMs <= nowMs) {
       trouble.failures += 1;
-      const forMs = pauseMs(trouble.failures);
+      const forMs = pauseMs(trouble.failures, QUEUE_PAUSE_MS_MAX);
       trouble.untilMs = nowMs + forMs;
-      this.#options.log("queue.read-failed", { queue: queue.name, task: id, error: error.message, pauseMs: forMs });
+      // Told while the pauses grow: not every two seconds of an hour.
+      if (forMs !== pauseMs(trouble.failures - 1, QUEUE_PAUSE_MS_MAX))
+        this.#options.log("queue.read-failed", { queue: queue.name, task: id, error: error.message, pauseMs: forMs });
     }
     this.#queues.set(queue, trouble);
-    const failures = (this.#tasks.get(id) ?? 0) + 1;
-    this.#tasks.set(id, failures);
-    return failures < ASIDE_FAILURES ? undefined : pauseMs(failures);
+    const task = this.#tasks.get(id) ?? { failures: 0, alone: 0, answers: this.#answers };
+    task.failures += 1;
+    if (task.answers !== this.#answers) task.alone += 1;
+    task.answers = this.#answers;
+    this.#tasks.set(id, task);
+    return task.failures < ASIDE_FAILURES ? undefined : pauseMs(ASIDE_FAILURES + task.alone, TASK_PAUSE_MS_MAX);
   }
 
   /** Of a task that was read: the disk answers. */
   answered(queue: TaskQueue, id: number): void {
     this.#tasks.delete(id);
+    this.#answers += 1;
     if (!this.#queues.delete(queue)) return;
     this.#options.log("queue.read-again", { queue: queue.name, task: id });
   }
@@ -116,6 +134,6 @@ export class BodyReads {
   }
 }
 
-function pauseMs(failures: number): number {
-  return Math.min(PAUSE_MS * 2 ** (failures - 1), PAUSE_MS_MAX);
+function pauseMs(failures: number, maxMs: number): number {
+  return Math.min(PAUSE_MS * 2 ** (failures - 1), maxMs);
 }
