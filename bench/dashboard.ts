@@ -1,6 +1,7 @@
 /**
  * ● What watching costs: CPU of a process that holds idle link connections and answers cache requests, first alone, then with the
- * dashboard open in one page; and how large and how late the page's events are. `node bench/dashboard.ts [--short] [--json]`.
+ * dashboard open in one page; how large and how late the page's events are; and what a scrape of /metrics costs with many queues.
+ * `node bench/dashboard.ts [--short] [--json]`.
  */
 import { get } from "node:http";
 import { connect as connectSocket } from "node:net";
@@ -10,6 +11,7 @@ import { parseArgs } from "node:util";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CacheClient, CacheServer } from "../src/cache/index.ts";
 import { Dashboard } from "../src/dashboard/index.ts";
+import { Broker, queue } from "../src/queue/index.ts";
 import { listen } from "../src/link/index.ts";
 import { type Finding, finding, report } from "./support/report.ts";
 
@@ -73,6 +75,38 @@ export async function measure({
   };
 }
 
+/** What a scrape costs over HTTP, its reader included, with so many queues; the median of `scrapes`. */
+export async function scrape({
+  queues,
+  scrapes,
+}: {
+  queues: number;
+  scrapes: number;
+}): Promise<{ readonly cpuMs: number; readonly bytes: number }> {
+  const broker = new Broker({ listen: "tcp://127.0.0.1:0", data: false });
+  await broker.listen();
+  const names = Array.from({ length: queues }, (_, index) => `queue-${index}`);
+  for (const name of names) {
+    const each = queue<number>(name, { broker });
+    await each.add(1);
+    await each.close();
+  }
+  const dashboard = new Dashboard({ listen: "127.0.0.1:0", queue: broker });
+  await dashboard.listen();
+  const costs: number[] = [];
+  let bytes = 0;
+  for (let index = 0; index < scrapes + 10; index += 1) {
+    const before = process.cpuUsage();
+    bytes = (await (await fetch(`http://${dashboard.address}/metrics`)).arrayBuffer()).byteLength;
+    const { user, system } = process.cpuUsage(before);
+    // The first ones compile.
+    if (index >= 10) costs.push((user + system) / 1000);
+  }
+  await dashboard.close();
+  await broker.close();
+  return { cpuMs: costs.toSorted((a, b) => a - b)[Math.floor(costs.length / 2)]!, bytes };
+}
+
 /** From several loopback addresses, so that ports do not run out; 200 at a time, so that no backlog overflows. */
 async function openAll(port: number, count: number): Promise<Socket[]> {
   const sockets: Socket[] = [];
@@ -117,6 +151,11 @@ if (import.meta.main) {
       ];
   const findings: Finding[] = [];
   for (const load of loads) findings.push(...findingsOf(await measure({ ...load, seconds })));
+  const queues = values.short ? 100 : 1000;
+  const { cpuMs, bytes } = await scrape({ queues, scrapes: values.short ? 5 : 50 });
+  const single = (name: string, unit: string, figure: number): Finding =>
+    finding({ name: `${name} (${queues} queues)`, unit }, "holdfast", { holdfast: [figure] });
+  findings.push(single("CPU of a scrape", "ms", cpuMs), single("size of a scrape", "bytes", bytes));
   report(findings, { json: values.json });
 }
 

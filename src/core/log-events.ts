@@ -45,6 +45,15 @@ export const LOG_EVENTS = {
   "link.stranger": { level: "warning", text: "Somebody at `peer` did not open a session: `reason`, `message`" },
   // broker
   "queue.listening": { level: "info", text: "The broker listens at `address`" },
+  "queue.outbox-trouble": {
+    level: "warning",
+    text: "The outbox `table` cannot be relayed now, for the database or the broker: `error`. It is tried again",
+  },
+  "queue.outbox-recovered": { level: "warning", text: "The outbox `table` is relayed again" },
+  "queue.outbox-set-aside": {
+    level: "error",
+    text: "A row of the outbox `table` is no task that a broker takes: `key`, `error`. It stays there with the error",
+  },
   "queue.made-private": {
     level: "warning",
     text: "The queue's `folder`, or these `files` in it, were open to other users of the machine: they are their owner's alone now",

@@ -109,5 +109,17 @@ export const DAY_POINTS_MAX = 1440;
 /** A month, 31 days, in hours. */
 export const MONTH_POINTS_MAX = 744;
 
+/** 200 queues whose history is kept by name; the others are one. Each is 30 kB in memory, 26 kB in the file. */
+export const QUEUES_TRACKED_MAX = 200;
+
+/** 5.4 MB of history of queues in its file, with 200 queues of the longest names; a queue costs 26 kB. */
+export const QUEUE_HISTORY_BYTES_MAX = 5_400_000;
+
+/** 5 min between two writes of it: 18 kB a second at most. A process that is killed loses so much of its queues' charts. */
+export const QUEUE_HISTORY_SAVE_MS = 300_000;
+
+/** 200 queues with histograms of 26 series each in /metrics: 0.5 MB a scrape; those beyond are one, "(others)". */
+export const HISTOGRAM_QUEUES_MAX = 200;
+
 /** 60 s between two writes of the history's file, of less than 300 kB: what a process that is killed may lose of a chart. */
 export const ARCHIVE_SAVE_MS = 60_000;

@@ -28,6 +28,7 @@ export {
   type AddManyOptions,
   type AddOptions,
   type EachOptions,
+  type EnqueueOptions,
   type KnownTask,
   Queue,
   queue,
@@ -42,6 +43,9 @@ export { makeStore, type StoreUrlOptions } from "./store-url.ts";
 export { withoutPassword } from "./cluster/nats/nats-url.ts";
 export type { OnParentDead } from "./tasks/task-policy.ts";
 export type { QueueSettings } from "./tasks/queue-settings.ts";
+export type { SqlDatabase, Transaction } from "./client/sql-database.ts";
+export { type Once, type OnceOptions, onceTable } from "./client/once.ts";
+export { type OutboxRelay, outboxRelay, type OutboxRelayOptions, type OutboxRelayStats, outboxTable } from "./client/outbox.ts";
 export { GiveUp, type Handler, RetryAfter, type TaskContext } from "./client/handler.ts";
 export type { RetryPause } from "./client/retry-pause.ts";
 export { Worker, worker, type WorkerSnapshot } from "./client/worker.ts";

@@ -194,6 +194,32 @@ test("a worker shows in the queue view when it joins, and as one that left when 
 });
 
 test(
+  "a queue's charts go back five minutes, a day or a month, and how long its tasks waited and ran is told",
+  needs,
+  async () => {
+    const { broker } = servers;
+    const timed = queue<number>("timed", { broker });
+    const working = worker(timed, () => sleep(30), { signals: [], concurrency: 5 });
+    await Promise.all([1, 2, 3].map((number) => timed.call(number)));
+    await working.close();
+    await timed.close();
+    const watched = await open(browser, `${url}#/queue/timed`);
+    const { page } = watched;
+    await page.getByRole("heading", { name: "timed over time" }).waitFor();
+    await page.getByRole("img", { name: /^95 of 100 took at most, now: / }).waitFor();
+    const table = page.getByRole("region", { name: "Table: How long tasks waited and ran" });
+    await table.getByRole("row", { name: /^up to 100 ms .*3$/ }).waitFor();
+    for (const range of ["day", "month"]) {
+      const answered = page.waitForResponse((response) => response.url().includes(`queue-history?queue=timed&range=${range}`));
+      await page.getByLabel("Charts").selectOption(range);
+      assert.equal((await answered).status(), 200);
+    }
+    assert.deepEqual(await accessibility(page), []);
+    await close(watched);
+  },
+);
+
+test(
   "of a thousand queues the page asks for those that it shows: 30 KB a second at most, searched and ordered in time",
   needs,
   async (context) => {

@@ -211,6 +211,29 @@ test("queues beyond a thousand are one in /metrics, and a queue that has series 
   assert.equal((await seriesOf()).get("a-new-one"), 2);
 });
 
+test("/metrics has histograms of waits and runs for the 200 busiest queues, and of all others together", async () => {
+  const states = { waiting: 0, delayed: 0, blocked: 0, active: 0, retrying: 0, completed: 0, dead: 0, cancelled: 0 };
+  const numbers = { tasks: 0, bytes: 0, bytesMax: 1, peers: 0, storeTrouble: undefined, workers: [], workersLeft: [] };
+  const waits = { counts: [1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1], sumMs: 2500 };
+  const row = { states, bytes: 0, consumers: 0, slots: 0, finished: 0, failures: 0, settings: {}, waits, runs: waits };
+  const queues = Array.from({ length: 250 }, (_, index) => ({ ...row, name: `q${index}`, added: index }));
+  const queue = { address: "tcp://127.0.0.1:5555", stats: () => ({ ...numbers, queues }) };
+  const { body } = await ask(await start({ queue }), "/metrics");
+  const value = (line: string): string | undefined =>
+    body
+      .split("\n")
+      .find((each) => each.startsWith(`holdfast_queue_${line} `))
+      ?.split(" ")[1];
+  assert.match(body, /^# TYPE holdfast_queue_wait_seconds histogram$/m);
+  assert.equal(body.match(/^holdfast_queue_run_seconds_count/gm)?.length, 201);
+  assert.deepEqual(
+    ["0.001", "0.005", "0.02", "3600", "+Inf"].map((le) => value(`wait_seconds_bucket{queue="q249",le="${le}"}`)),
+    ["1", "1", "3", "3", "4"],
+  );
+  assert.deepEqual([value('run_seconds_sum{queue="q249"}'), value('run_seconds_count{queue="q249"}')], ["2.5", "4"]);
+  assert.deepEqual([value('run_seconds_count{queue="q0"}'), value('run_seconds_count{queue="(others)"}')], [undefined, "200"]);
+});
+
 test("/metrics counts tasks by the states' names, and under the old name by the words of 0.1", async () => {
   const states = { waiting: 1, delayed: 2, blocked: 3, active: 4, retrying: 5, completed: 6, dead: 7, cancelled: 8 };
   const row = { name: "q", states, bytes: 0, consumers: 0, slots: 0, added: 0, finished: 0, failures: 0, settings: {} };

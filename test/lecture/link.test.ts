@@ -1,5 +1,6 @@
 /** The lecture's keep-alive programs: a Python client and a Python server, on either side of ours. Ports and values as in the lecture. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { connect as connectSocket } from "node:net";
 import { after, before, suite, test } from "node:test";
@@ -34,6 +35,34 @@ while True:
     if not data:
         break
     print(data.decode(), end="", flush=True)
+`;
+
+/** As it is printed, with its four questions of the class; its port and what `hasattr` is asked of are arguments. */
+const PRINTED_SERVER = `
+import socket as module
+import sys
+from socket import socket, AF_INET, SOCK_STREAM, IPPROTO_TCP, SOL_SOCKET, SO_KEEPALIVE, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL
+asked = socket if sys.argv[1] == 'class' else module
+def echo(port):
+    sock = socket(AF_INET, SOCK_STREAM)
+    if hasattr(asked, 'SO_KEEPALIVE'):
+        sock.setsockopt(SOL_SOCKET, SO_KEEPALIVE, 1)
+    if hasattr(asked, 'TCP_KEEPIDLE'):
+        sock.setsockopt(IPPROTO_TCP, TCP_KEEPIDLE, 1)
+    if hasattr(asked, 'TCP_KEEPINTVL'):
+        sock.setsockopt(IPPROTO_TCP, TCP_KEEPINTVL, 1)
+    if hasattr(asked, 'TCP_KEEPCNT'):
+        sock.setsockopt(IPPROTO_TCP, TCP_KEEPCNT, 3)
+    sock.bind(('localhost', port))
+    sock.listen(1)
+    print('listening', file=sys.stderr, flush=True)
+    sc, name = sock.accept()
+    while True:
+        data = sc.recv(1)
+        if data == b'':
+            break
+        print(data, flush=True)
+echo(12345)
 `;
 
 suite("the lecture's keep-alive connection", requires("root", "iproute2"), () => {
@@ -74,6 +103,50 @@ suite("the lecture's keep-alive connection", requires("root", "iproute2"), () =>
     await serverEnd;
     assert.equal(printed, "listening\nHello\nover a long connection\n");
   });
+});
+
+suite("the server as it is printed", requires("root", "iproute2", "tcpdump"), () => {
+  for (const [asked, probes] of [
+    ["class", false],
+    ["module", true],
+  ] as const) {
+    test(`with hasattr asked of the ${asked} it sends ${probes ? "a probe a second" : "nothing on an idle connection"}`, async () => {
+      using namespace = new Namespace();
+      const server = namespace.spawn("/usr/bin/python3", ["-c", PRINTED_SERVER, asked], {
+        stdio: ["ignore", "ignore", "pipe"],
+      });
+      const ended = once(server, "exit");
+      await once(server.stderr!, "data");
+      const client = new Holdfast(["connect", "127.0.0.1:12345", "--idle", "1h"], { namespace });
+      await client.printed(/connected/, "stderr");
+      const packets = namespace.spawn("tcpdump", ["-nlU", "-i", "lo", "-c", "4", "tcp", "port", "12345"], {
+        stdio: ["ignore", "pipe", "pipe"],
+      });
+      await once(packets.stderr!, "data"); // it listens
+      let seen = "";
+      packets.stdout!.setEncoding("utf8").on("data", (text: string) => (seen += text));
+      if (probes) await once(packets, "exit");
+      else await new Promise((resolve) => setTimeout(resolve, 3000));
+      packets.kill();
+      // A probe has a number below the next, and no data; the client's kernel answers.
+      if (probes) assert.match(seen, /12345 > .*length 0\n.*> 127\.0\.0\.1\.12345: .*length 0\n/);
+      else assert.equal(seen, "");
+      client.child.stdin!.end();
+      await ended;
+    });
+  }
+});
+
+test("listen --by byte --format python prints every byte as that server does", requires("root", "iproute2"), async () => {
+  const everyByte = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
+  const script = "import sys\nfor byte in sys.stdin.buffer.read(): print(bytes([byte]))";
+  const expected = execFileSync("/usr/bin/python3", ["-c", script], { input: everyByte }).toString();
+  await using listen = new Holdfast(["listen", "0", "--by", "byte", "--format", "python"]);
+  const [, port] = await listen.printed(/listening on 127\.0\.0\.1:(\d+)/, "stderr");
+  connectSocket(Number(port), "127.0.0.1").end(everyByte);
+  await listen.printed(/b'\\xff'\n/);
+  assert.equal(listen.stdout, expected);
+  assert.match(listen.stderr, /asks the class, which has no such name, and never sends a probe; write 'import socket'/);
 });
 
 test("a connection accepted without options reads back from the kernel as the lecture's 5 s, 10 s, 3", async () => {

@@ -143,6 +143,8 @@ test("a server that is not there, a taken port and wrong flags end with their se
     [["connect", "127.0.0.1:1"], 1, /Cannot connect to 127\.0\.0\.1:1/],
     [["listen", port], 1, /another program uses this address/],
     [["listen", "--by", "word"], 2, /choose raw, byte, line, hex/],
+    [["listen", "--by", "byte", "--format", "perl"], 2, /choose plain, python/],
+    [["listen", "--format", "python"], 2, /needs --by byte/],
     [["listen", "--count", "many"], 2, /must be a whole number/],
     [["listen", "--idle", "10h"], 2, /more than the 32767 s/],
     [["connect"], 2, /address/],

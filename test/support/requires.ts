@@ -20,6 +20,7 @@ const PROBES: Readonly<Record<string, readonly [string, ...string[]]>> = {
   "redis-server": ["redis-server", "--version"],
   beanstalkd: ["beanstalkd", "-v"],
   "nats-server": ["nats-server", "--version"],
+  postgresql: ["sh", "-c", "ls /usr/lib/postgresql/*/bin/postgres"],
   openssl: ["openssl", "version"],
   prometheus: ["promtool", "--version"],
   systemd: ["systemd-analyze", "--version"],

@@ -11,7 +11,7 @@ import { flags, parse } from "../shared/flags.ts";
 import { DASHBOARD_ALONE, LINK_ALONE, LOG } from "../../settings/parts.ts";
 import { type LinkListenOptions, linkOptions } from "../shared/part-options.ts";
 import { readSettings, settingFlags } from "../shared/setting-flags.ts";
-import { terminalOutput, type PrintUnit, type TerminalOutput } from "./printers.ts";
+import { type ByteFormat, terminalOutput, type PrintUnit, type TerminalOutput } from "./printers.ts";
 import { listenError } from "../shared/listen-error.ts";
 import { ownPage } from "../shared/own-page.ts";
 import { warnIfOpen } from "../shared/open-warning.ts";
@@ -20,6 +20,7 @@ import { tellStrangers, type EventLog } from "./strangers.ts";
 
 interface Flags {
   readonly by: string;
+  readonly format: string;
   readonly sessions?: boolean;
   readonly json?: boolean;
 }
@@ -33,6 +34,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   settingFlags(command, SETTINGS)
     .argument("[address]", '[HOST:]PORT to listen on (default: "127.0.0.1:12345")')
     .option("--by <unit>", "output format: raw bytes, one byte per line, whole lines, or hex: raw, byte, line, hex", "raw")
+    .option("--format <format>", "how --by byte prints a byte: plain, or python as print(connection.recv(1)) does", "plain")
     .option("--sessions", "use session mode (holdfast connect --session): each message is printed once, on its own line")
     .option("--json", "print every event as one line of JSON");
   if (!(await parse(command, argv))) return 0;
@@ -42,7 +44,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const { link } = settings;
   const { host, port } = parseAddress(link.listen, "address");
   const target: ListenAddress = { host, port, ...linkOptions(link) };
-  const output = terminalOutput(options.json, options.json ? "raw" : readBy(options.by));
+  const output = terminalOutput(options.json, options.json ? "raw" : readBy(options.by), readFormat(options));
   const log = commandLog(settings.log, { level: "info" });
   const isForPeople = settings.log.format === undefined && settings.log.level === undefined;
   const tell: EventLog = (event, facts, ...lines) => {
@@ -61,6 +63,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   }
   const locked = link.token !== undefined || target.tls?.ca !== undefined;
   if (!locked) warnIfOpen("link", server.address, { log, see: options.sessions ? "--token-file" : "--ca" });
+  if (options.format === "python" && isForPeople) output.log(PYTHON_ADVICE);
   tell("link.listening", { address: server.address }, `listening on ${server.address}`);
   output.print.event?.({ event: "listening", address: server.address });
 
@@ -127,6 +130,18 @@ function readBy(text: string): PrintUnit {
   if (!by) throw new UsageError("CLI_USAGE", `Cannot print by '${text}': choose ${UNITS.join(", ")}`);
   return by;
 }
+
+function readFormat({ by, format }: Flags): ByteFormat {
+  if (format !== "plain" && format !== "python")
+    throw new UsageError("CLI_USAGE", `Cannot print bytes as '${format}': choose plain, python`);
+  if (format === "python" && by !== "byte") throw new UsageError("CLI_USAGE", "--format python needs --by byte");
+  return format;
+}
+
+/** Whoever prints like the exercise's program has read that, and may wonder why it sends no probe. */
+const PYTHON_ADVICE =
+  "a Python server that says 'from socket import socket' and asks hasattr(socket, 'SO_KEEPALIVE') asks the class, which has no such name, " +
+  "and never sends a probe; write 'import socket', or drop the question. This one sends them";
 
 /** Lines about a new connection: its keep-alive settings, and how soon a dead peer is detected. */
 function opened(link: ByteLink, { actual, asked, warnings }: TuneReport): string[] {

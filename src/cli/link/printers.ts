@@ -5,6 +5,9 @@ import type { ByteLink } from "../../link/index.ts";
 /** The unit of one output line; "raw" prints the bytes unchanged. */
 export type PrintUnit = "raw" | "byte" | "line" | "hex";
 
+/** How `--by byte` prints a byte: "python" as `print(connection.recv(1))` does. */
+export type ByteFormat = "plain" | "python";
+
 export interface Printers {
   bytes(link: Pick<ByteLink, "id" | "peer">, bytes: Buffer): void;
   /** The link ended: prints the incomplete last line. */
@@ -24,17 +27,21 @@ export interface TerminalOutput {
   log(line: string): void;
 }
 
-export function terminalOutput(json: boolean | undefined, unit: PrintUnit = "raw"): TerminalOutput {
+export function terminalOutput(
+  json: boolean | undefined,
+  unit: PrintUnit = "raw",
+  format: ByteFormat = "plain",
+): TerminalOutput {
   return {
-    print: printers(json ? "json" : unit),
+    print: printers(json ? "json" : unit, format),
     log: json ? () => {} : (line) => void process.stderr.write(`${printable(line)}\n`),
   };
 }
 
-function printers(by: PrintUnit | "json"): Printers {
+function printers(by: PrintUnit | "json", byteFormat: ByteFormat): Printers {
   if (by === "json") return json();
   if (by === "line") return lines();
-  const format = { raw: (bytes: Buffer) => bytes, byte: bytewise, hex: hexadecimal }[by];
+  const format = { raw: (bytes: Buffer) => bytes, byte: byteFormat === "python" ? pythonic : bytewise, hex: hexadecimal }[by];
   return {
     bytes: (_link, bytes) => void process.stdout.write(format(bytes)),
     end: () => {},
@@ -86,6 +93,22 @@ function bytewise(bytes: Buffer): string {
     text += printable ? `${String.fromCharCode(byte)}\n` : `\\x${byte.toString(16).padStart(2, "0")}\n`;
   }
   return text;
+}
+
+/** One byte per line as Python's repr() of a bytes object has it: b'h', b'\\n', b"'", b'\\xff'. */
+function pythonic(bytes: Buffer): string {
+  let text = "";
+  for (const byte of bytes) text += `${(PYTHON_BYTES[byte] ??= pythonByte(byte))}\n`;
+  return text;
+}
+
+const PYTHON_BYTES: string[] = [];
+const PYTHON_ESCAPES: Readonly<Record<number, string>> = { 9: "\\t", 10: "\\n", 13: "\\r", 92: "\\\\" };
+
+function pythonByte(byte: number): string {
+  if (byte === 39) return `b"'"`;
+  const plain = byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, "0")}`;
+  return `b'${PYTHON_ESCAPES[byte] ?? plain}'`;
 }
 
 function hexadecimal(bytes: Buffer): string {

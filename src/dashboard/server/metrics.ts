@@ -3,21 +3,17 @@
  * the parts at each scrape.
  */
 import { wireCounts } from "../../queue/index.ts";
-import { QUEUE_SERIES_MAX } from "../limits.ts";
+import { HISTOGRAM_QUEUES_MAX, QUEUE_SERIES_MAX } from "../limits.ts";
 import {
   type BrokerNumbers,
   type CacheNumbers,
   type LinkNumbers,
   type MonitoredParts,
   type QueueNumbers,
-  TASK_STATES,
-  type TaskStates,
   type WorkerPartNumbers,
 } from "../snapshot/monitored-parts.ts";
 import { exposition, type LabelledValue, type Metric } from "./exposition.ts";
-
-/** What no queue is called: brackets are no part of a name that a program would choose. */
-const OTHERS = "(others)";
+import { NamedQueues, QueueLabels } from "./named-queues.ts";
 
 /** Numbers at one moment: each part is asked once a scrape. */
 interface Scrape {
@@ -25,6 +21,10 @@ interface Scrape {
   readonly queue?: BrokerNumbers | undefined;
   readonly link?: LinkNumbers | undefined;
   readonly workers?: readonly WorkerPartNumbers[] | undefined;
+  /** Each queue, and what goes beyond QUEUE_SERIES_MAX as one. */
+  readonly queues?: readonly QueueNumbers[] | undefined;
+  /** The same of those with histograms. */
+  readonly timed?: readonly QueueNumbers[] | undefined;
 }
 
 type Read<T> = (now: T) => number;
@@ -34,8 +34,9 @@ export class Metrics {
   readonly #parts: MonitoredParts;
   readonly #metrics: Metric[] = [];
   #now: Scrape = {};
-  /** Queues with series of their own: one that has them keeps them. */
-  #named: ReadonlySet<string> = new Set();
+  readonly #named = new NamedQueues(QUEUE_SERIES_MAX);
+  readonly #timed = new NamedQueues(HISTOGRAM_QUEUES_MAX);
+  readonly #labels = new QueueLabels();
 
   constructor(parts: MonitoredParts, { upMs }: { readonly upMs: () => number }) {
     this.#parts = parts;
@@ -65,24 +66,17 @@ export class Metrics {
   /** Asks each part once. */
   read(): void {
     const { cache, queue, link, workers } = this.#parts;
+    const numbers = queue?.stats();
+    const queues = numbers && this.#named.of(numbers.queues);
+    if (queues) this.#labels.keep(queues);
     this.#now = {
       cache: cache?.stats(),
-      queue: queue?.stats(),
+      queue: numbers,
       link: link?.stats(),
       workers: workers?.map((worker) => worker.stats()),
+      queues,
+      timed: numbers && this.#timed.of(numbers.queues),
     };
-  }
-
-  /** Each queue, and what goes beyond QUEUE_SERIES_MAX as one. */
-  #queues(): readonly QueueNumbers[] {
-    const { queues } = this.#now.queue!;
-    const there = queues.map(({ name }) => name);
-    const old = there.filter((name) => this.#named.has(name));
-    const rest = there.filter((name) => !this.#named.has(name));
-    this.#named = new Set([...old, ...rest].slice(0, QUEUE_SERIES_MAX));
-    if (queues.length <= QUEUE_SERIES_MAX) return queues;
-    const others = queues.filter(({ name }) => !this.#named.has(name));
-    return [...queues.filter(({ name }) => this.#named.has(name)), togetherAs(OTHERS, others)];
   }
 
   #addCache(): void {
@@ -156,7 +150,8 @@ export class Metrics {
 
   #addQueue(): void {
     const of = (read: Read<BrokerNumbers>) => () => read(this.#now.queue!);
-    const queues = (): readonly QueueNumbers[] => this.#queues();
+    const queues = (): readonly QueueNumbers[] => this.#now.queues!;
+    const labels = this.#labels;
     this.#gauge(
       "holdfast_queue_bytes",
       "Bytes of tasks that have not ended",
@@ -198,27 +193,35 @@ export class Metrics {
       name: "holdfast_queue_tasks",
       help: "Tasks by queue and state, in the words of version 0.1: see holdfast_queue_tasks_by_state",
       type: "gauge",
-      read: () => queues().flatMap(({ name, states }) => byState(name, wireCounts(states))),
+      read: () => queues().flatMap(({ name, states }) => labels.byState(name, wireCounts(states))),
     });
     this.#metrics.push({
       name: "holdfast_queue_tasks_by_state",
       help: "Tasks by queue and state",
       type: "gauge",
-      read: () => queues().flatMap(({ name, states }) => byState(name, states)),
+      read: () => queues().flatMap(({ name, states }) => labels.byState(name, states)),
     });
     this.#metrics.push({
       name: "holdfast_queue_workers",
       help: "Connected workers by queue",
       type: "gauge",
-      read: () => queues().map(({ name, consumers }) => [{ queue: name }, consumers]),
+      read: () => queues().map(({ name, consumers }) => [labels.of(name), consumers]),
     });
     for (const [name, help, key] of [
       ["holdfast_queue_added_total", "Tasks added by queue, since the broker started", "added"],
       ["holdfast_queue_finished_total", "Tasks done by queue, since the broker started", "finished"],
       ["holdfast_queue_failures_total", "Failed attempts by queue, since the broker started", "failures"],
     ] as const) {
-      const read = (): LabelledValue[] => queues().map((each) => [{ queue: each.name }, each[key]]);
+      const read = (): LabelledValue[] => queues().map((each) => [labels.of(each.name), each[key]]);
       this.#metrics.push({ name, help, type: "counter", read });
+    }
+    for (const [name, help, key] of [
+      ["holdfast_queue_wait_seconds", "How long tasks waited for a worker, by queue", "waits"],
+      ["holdfast_queue_run_seconds", "How long attempts ran that completed or failed, by queue", "runs"],
+    ] as const) {
+      const read = (): LabelledValue[] =>
+        this.#now.timed!.flatMap((each) => (each[key] ? labels.byBound(each.name, each[key]) : []));
+      this.#metrics.push({ name, help, type: "histogram", read });
     }
   }
 
@@ -307,24 +310,4 @@ export class Metrics {
   #counter(name: string, help: string, read: () => number): void {
     this.#metrics.push({ name, help, type: "counter", read: () => [[{}, read()]] });
   }
-}
-
-function togetherAs(name: string, queues: readonly QueueNumbers[]): QueueNumbers {
-  const total = (read: Read<QueueNumbers>): number => queues.reduce((sum, each) => sum + read(each), 0);
-  const states = TASK_STATES.map((state) => [state, total((each) => each.states[state])]);
-  return {
-    name,
-    states: Object.fromEntries(states) as TaskStates,
-    bytes: total(({ bytes }) => bytes),
-    consumers: total(({ consumers }) => consumers),
-    slots: total(({ slots }) => slots),
-    added: total(({ added }) => added),
-    finished: total(({ finished }) => finished),
-    failures: total(({ failures }) => failures),
-    settings: {},
-  };
-}
-
-function byState(queue: string, counts: object): LabelledValue[] {
-  return Object.entries(counts).map(([state, count]: [string, number]) => [{ queue, state }, count]);
 }

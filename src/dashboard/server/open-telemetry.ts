@@ -1,6 +1,6 @@
 /**
  * ● The numbers of /metrics for OpenTelemetry, where `@opentelemetry/api` is installed and the application has registered a provider of
- * meters: the same names and labels, read when the provider collects. Otherwise nothing, at no cost.
+ * meters: the same names and labels, but for the histograms, read when the provider collects. Otherwise nothing, at no cost.
  */
 import type * as OpenTelemetry from "@opentelemetry/api";
 import { requireInstalled } from "../../core/package-file.ts";
@@ -13,7 +13,9 @@ export function meterMetrics(metrics: Metrics): () => void {
   const api = installed();
   if (!api) return () => {};
   const meter = api.metrics.getMeter("holdfast");
-  const instruments = metrics.all.map(({ name, help: description, type }) => {
+  // Histograms are counted by the broker already; OpenTelemetry has no instrument that takes one that is.
+  const told = metrics.all.filter(({ type }) => type !== "histogram");
+  const instruments = told.map(({ name, help: description, type }) => {
     // Prometheus' exporter adds the suffix by itself.
     const instrument = name.replace(/_total$/, "");
     return type === "counter"
@@ -22,7 +24,7 @@ export function meterMetrics(metrics: Metrics): () => void {
   });
   const observe = (result: OpenTelemetry.BatchObservableResult): void => {
     metrics.read();
-    for (const [index, { read }] of metrics.all.entries())
+    for (const [index, { read }] of told.entries())
       for (const [labels, value] of read()) result.observe(instruments[index]!, value, labels);
   };
   meter.addBatchObservableCallback(observe, instruments);

@@ -11,6 +11,7 @@ import type { Metrics } from "./metrics.ts";
 import type { Farm } from "../farm/farm.ts";
 import { memberOf } from "../farm/member.ts";
 import { type Archive, ARCHIVE_RANGES } from "../snapshot/archive.ts";
+import { QUEUE_RANGES, type QueueHistory } from "../snapshot/queue-history.ts";
 import type { Sampler } from "../snapshot/sampler.ts";
 import type { EventStreams } from "./event-streams.ts";
 
@@ -26,6 +27,7 @@ export interface RouteDependencies {
   readonly pageToken: string;
   readonly sampler: Sampler;
   readonly archive: Archive;
+  readonly queueHistory: QueueHistory;
   readonly streams: EventStreams;
   readonly metrics: Metrics;
   readonly ready: () => boolean;
@@ -53,6 +55,19 @@ export function routesOf(dependencies: RouteDependencies): Hono {
     const range = ARCHIVE_RANGES.find((known) => known === context.req.query("range"));
     if (!range) return context.json({ error: `range must be one of ${ARCHIVE_RANGES.join(", ")}` }, 400);
     return context.json(dependencies.archive.columns(range));
+  });
+  app.get("/api/queue-history", (context) => {
+    const { queue = "", range: asked = "minutes" } = context.req.query();
+    const range = QUEUE_RANGES.find((known) => known === asked);
+    if (!range) return context.json({ error: `range must be one of ${QUEUE_RANGES.join(", ")}` }, 400);
+    const { queueHistory } = dependencies;
+    const numbers = sampler.sample?.queue?.queues.find(({ name }) => name === queue);
+    return context.json({
+      isOwn: queueHistory.tracks(queue),
+      columns: queueHistory.columns(queue, range),
+      waits: numbers?.waits,
+      runs: numbers?.runs,
+    });
   });
   app.get("/api/live", (context) => live(dependencies, context));
   app.get("/api/member", (context) => context.json(memberOf(id, sampler.latest)));

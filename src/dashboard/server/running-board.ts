@@ -56,12 +56,14 @@ export class RunningBoard {
     clock = systemClock,
   }: RunningBoardOptions) {
     this.#history = new ArchiveFile(history, clock);
-    const { archive } = this.#history;
+    const { archive, queues } = this.#history;
     this.#sampler = new Sampler({
       parts,
       clock,
       onSnapshot: (snapshot) => {
         archive.add(snapshot);
+        const numbers = this.#sampler.sample?.queue;
+        if (numbers) queues.add(numbers, snapshot.wallMs);
         this.#streams.send("snapshot", snapshot);
       },
     });
@@ -85,6 +87,7 @@ export class RunningBoard {
       pageToken: randomBytes(TOKEN_BYTES).toString("base64url"),
       sampler: this.#sampler,
       archive,
+      queueHistory: queues,
       streams: this.#streams,
       metrics,
       ready: () => this.#closing === undefined && isReady(parts),

@@ -3,6 +3,8 @@
  * so may any other object with the same counters.
  */
 
+import type { LatencyCounts } from "../../core/latency-histogram.ts";
+
 /** A cache server of this process. */
 export interface CachePart {
   /** Where it listens. */
@@ -132,6 +134,10 @@ export interface QueueNumbers {
   readonly settings: { readonly paused?: boolean | undefined };
   /** Since when the task that has waited longest waits, in ms since 1970; undefined while none waits. */
   readonly waitingSinceMs?: number | undefined;
+  /** How long tasks waited for a worker. */
+  readonly waits?: LatencyCounts | undefined;
+  /** How long attempts ran that completed or failed. */
+  readonly runs?: LatencyCounts | undefined;
 }
 
 /** A link server of this process. */

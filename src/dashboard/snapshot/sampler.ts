@@ -38,6 +38,11 @@ export class Sampler {
     this.#latest = this.#takeSnapshot();
   }
 
+  /** What the newest snapshot was made of. */
+  get sample(): Sample | undefined {
+    return this.#lastTwo.sample;
+  }
+
   get latest(): Snapshot {
     return this.#latest;
   }

@@ -2,6 +2,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { messageOf } from "../../core/errors.ts";
 import { afterMsOf, type Handler } from "./handler.ts";
+import { onceIn } from "./once.ts";
 import { type HandlerAnswer, owned, type ThrownError, type HandlerRequest } from "./handler-threads.ts";
 
 const stops = new Map<number, AbortController>();
@@ -27,6 +28,7 @@ async function run(handler: Handler<unknown, unknown>, task: Extract<HandlerRequ
       signal: stop.signal,
       progress: (said) => say({ kind: "progress", run: number, said: owned(said) }),
       partial: (said) => say({ kind: "partial", run: number, said: owned(said) }),
+      once: onceIn(id),
     });
     say({ kind: "done", run: number, result: owned(result) });
   } catch (error) {

@@ -1,5 +1,6 @@
 /** ○ What users write to do the work: the handler, what it is told, and what it says when no further attempt will help. */
 import { messageOf } from "../../core/errors.ts";
+import type { Once } from "./once.ts";
 import { type Duration, durationMs } from "../../core/units.ts";
 
 /** What a handler is told beside the payload. */
@@ -13,6 +14,15 @@ export interface TaskContext {
   progress(value: unknown): void;
   /** Sends a part of the result to those who watch the task. */
   partial(value: unknown): void;
+  /**
+   * Does something to the application's own database once, however often this task runs: the effect and its mark are one transaction, on
+   * a table that `onceTable` made. `db` is a pool, or a connection that nothing else uses meanwhile.
+   *
+   * @throws UsageError QUEUE_OPTIONS_INVALID, and what the effect and the database throw: then nothing was done
+   * @example
+   * await task.once(pool, (tx) => tx.query("UPDATE accounts SET cents = cents - $1 WHERE id = $2", [cents, id]));
+   */
+  readonly once: Once;
 }
 
 /** Does the work: what it resolves to is the result; when it rejects, the attempt has failed. */

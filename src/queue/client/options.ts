@@ -106,6 +106,15 @@ export const EACH: OptionTable = {
   },
 };
 
+const RELAYED = "the relay waits, and submits again";
+
+/** Of one task that goes through the outbox. */
+export const ENQUEUE: OptionTable = {
+  act: "enqueue",
+  known: { ...EACH_OPTIONS, key: nameText },
+  bullmq: { ...ADD.bullmq, whenFull: RELAYED, timeout: RELAYED, signal: RELAYED },
+};
+
 const LEASE =
   "a task is its worker's for as long as its process lives, its event loop blocked or not, and nothing needs to be tuned; 'attemptTimeout' of add bounds an attempt";
 

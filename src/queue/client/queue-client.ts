@@ -3,6 +3,7 @@
  * exactly once, by its deadline at the latest. One that was sent when its broker went away is sent again to the same broker,
  * under the same key, so that it is done once; one that was not sent goes to any broker that is up.
  */
+import { addLatencies } from "../../core/latency-histogram.ts";
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 import { type Cancel, type Clock, systemClock } from "../../core/clock.ts";
@@ -556,5 +557,7 @@ function added(first: QueueStats | undefined, second: QueueStats): QueueStats {
     ...Object.fromEntries(numbers),
     states,
     waitingSinceMs: Number.isFinite(waitingSinceMs) ? waitingSinceMs : undefined,
+    waits: addLatencies(first.waits, second.waits),
+    runs: addLatencies(first.runs, second.runs),
   };
 }

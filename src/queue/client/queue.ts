@@ -11,9 +11,11 @@ import type { OperationRequest, OperationAnswer } from "../operations/table.ts";
 import { Schedules } from "./schedules.ts";
 import { patience, SUBMIT_TIMEOUT_MS, type WaitFor, waitOptions } from "./wait-options.ts";
 import { checkOptions } from "../option-check.ts";
-import { ADD, EACH, QUEUE, SETTINGS } from "./options.ts";
+import { ADD, EACH, ENQUEUE, QUEUE, SETTINGS } from "./options.ts";
 import { NO_OPTIONS, QueueClient } from "./queue-client.ts";
-import { type Codec, isPending, jsonCodec, Payload, type MaybePromise, textOf } from "./payload.ts";
+import type { SqlDatabase } from "./sql-database.ts";
+import { OUTBOX_TABLE, toOutbox } from "./outbox.ts";
+import { type Codec, isPending, jsonCodec, mustFit, Payload, type MaybePromise, textOf } from "./payload.ts";
 import type { RawOutcome, RawSubmission } from "./pending-requests.ts";
 import type { OnParentDead, TaskOptions as WireOptions } from "../tasks/task-policy.ts";
 import { TASK_STATES, type TaskState } from "../tasks/life-cycle.ts";
@@ -22,6 +24,9 @@ import type { QueueSettings } from "../tasks/queue-settings.ts";
 
 /** 10 min, as long as results are kept by default. */
 const RESULT_TIMEOUT_MS = 10 * 60_000;
+
+/** 1 day: a relay that was killed between the broker's answer and the end of the row finds the task by its key. */
+const OUTBOX_KEEP_MS = 24 * 3_600_000;
 
 /** 1000 values of progress that nobody has read: the newest replace the oldest, as each says where the task is. */
 const PROGRESS_UNREAD_MAX = 1000;
@@ -81,6 +86,12 @@ export interface AddOptions {
   readonly timeout?: Duration;
   /** Aborting it rejects with ABORTED; `call` cancels its task too. */
   readonly signal?: AbortSignal;
+}
+
+/** What can be asked for with a task that goes through the application's database. */
+export interface EnqueueOptions extends Omit<AddOptions, "timeout" | "signal" | "whenFull"> {
+  /** As `outboxTable` made it. Default "holdfast_outbox". */
+  readonly table?: string;
 }
 
 /** What can be asked for with one task of many. */
@@ -198,6 +209,29 @@ export class Queue<P = unknown, R = unknown> {
     const body = isPending(encoded) ? await encoded : encoded;
     const [id] = await this.client.add(this.#submission([body], options), patience(options, SUBMIT_TIMEOUT_MS));
     return this.task(id!);
+  }
+
+  /**
+   * Writes a task into the outbox of the application's database (`outboxTable`), in the transaction that `db` is in: a relay (`outboxRelay`) takes
+   * it to the broker after the commit, once, and never when it is rolled back. `delay` counts from now.
+   *
+   * @param db anything with `query(text, values)`: a connection of package `pg` in a transaction, an adapter over SQLite
+   * @throws UsageError QUEUE_OPTIONS_INVALID, QUEUE_PAYLOAD_INVALID, UNIT_INVALID, and what the database throws
+   * @example
+   * await client.query("BEGIN");
+   * await client.query("INSERT INTO orders (id) VALUES ($1)", [id]);
+   * await mails.enqueue(client, { to, order: id });
+   * await client.query("COMMIT");
+   */
+  async enqueue(db: SqlDatabase, payload: P, { table = OUTBOX_TABLE, ...options }: EnqueueOptions = {}): Promise<void> {
+    checkOptions(options, ENQUEUE);
+    const nowMs = this.client.clock.wallMs();
+    const { delayMs = 0, ...wire } = wireOptions(options);
+    const runAtMs = Math.max(wire.runAtMs ?? 0, delayMs && Math.ceil(nowMs + delayMs));
+    const asked = { keepMs: OUTBOX_KEEP_MS, ...wire, ...(runAtMs > 0 && { runAtMs }) };
+    const body = await this.payload.encode(payload);
+    mustFit([body]);
+    await toOutbox(db, { queue: this.name, options: asked, body, table, nowMs });
   }
 
   /**

@@ -12,6 +12,7 @@ import {
   type SchemaValue,
   whole,
 } from "../../core/schema.ts";
+import { LATENCY_BOUNDS_MS } from "../../core/latency-histogram.ts";
 import { DEAD_REASONS, TASK_STATES, type TaskState } from "../tasks/life-cycle.ts";
 import { ATTEMPTS_MAX, NAME_BYTES_MAX, PRIORITY_MAX, TIME_MS_MAX } from "../limits.ts";
 
@@ -93,6 +94,14 @@ const counts = object(
   },
 );
 
+/** Durations counted in buckets: core/latency-histogram.ts. */
+const latencies = optional(
+  described(
+    object({ counts: listOf(whole()), sumMs: ms }, { open: true }),
+    `How many took up to ${LATENCY_BOUNDS_MS.join(", ")} ms, and longer; since the broker started`,
+  ),
+);
+
 export const queueStats = object(
   {
     name: text(),
@@ -105,6 +114,8 @@ export const queueStats = object(
     failures: described(whole(), "Attempts that failed since the broker started"),
     settings: object(SETTINGS, { open: true }),
     waitingSinceMs: optional(described(ms, "Since when the task that has waited longest waits")),
+    waits: latencies,
+    runs: latencies,
   },
   { open: true },
 );

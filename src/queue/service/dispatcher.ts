@@ -122,7 +122,7 @@ export class Dispatcher {
   /** The worker says that work on a task has begun. */
   begun(consumer: Consumer, lease: LeaseRef): void {
     const row = this.heldRow(consumer, lease.id, lease.token);
-    if (row !== NONE) this.#context.stateMachine().begun(row);
+    if (row !== NONE) this.#context.stateMachine().begun(row, this.#context.nowMs());
   }
 
   /** The consumer with this lease owner's number. */

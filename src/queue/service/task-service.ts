@@ -5,6 +5,7 @@
  */
 import type { Clock } from "../../core/clock.ts";
 import { OperationError, UsageError } from "../../core/errors.ts";
+import type { LatencyCounts } from "../../core/latency-histogram.ts";
 import type { Random } from "../../core/random.ts";
 import { BodyCache } from "./body-cache.ts";
 import { BodyReads } from "./body-reads.ts";
@@ -118,6 +119,10 @@ export interface QueueStats {
   readonly settings: QueueSettings;
   /** Since when the task that has waited longest waits, in ms since 1970; undefined while none waits. */
   readonly waitingSinceMs?: number | undefined;
+  /** How long tasks waited for a worker, since the broker started. */
+  readonly waits?: LatencyCounts | undefined;
+  /** How long attempts ran that completed or failed. */
+  readonly runs?: LatencyCounts | undefined;
 }
 
 const QUEUE_SETTING = "queue:";
@@ -573,6 +578,8 @@ export class TaskService {
       failures,
       settings,
       waitingSinceMs: queue.ready.waitingSinceMs(),
+      waits: queue.waits.now,
+      runs: queue.runs.now,
     };
   }
 

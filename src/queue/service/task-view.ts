@@ -4,7 +4,7 @@ import type { TaskStateMachine } from "../tasks/task-state-machine.ts";
 import { type DeadReason, isEnded, type TaskState } from "../tasks/life-cycle.ts";
 import { LOST_MAX } from "../limits.ts";
 import type { TaskPolicy } from "../tasks/task-policy.ts";
-import { AT, ATTEMPTS, BODY_BYTES, CREATED, ERROR, EXPIRES, ID, LOST, RESULT_BYTES, TOKEN } from "../tasks/task-columns.ts";
+import { AT, ATTEMPTS, BODY_BYTES, CREATED, ERROR, EXPIRES, ID, LOST, TOKEN } from "../tasks/task-columns.ts";
 
 export interface TaskView extends TaskPolicy {
   readonly number: number;
@@ -48,7 +48,7 @@ export function viewTask(stateMachine: TaskStateMachine, row: number): TaskView 
     expiresMs: finite(table.f(row, EXPIRES)),
     evicted: stateMachine.isEvicted(row) || undefined,
     bodyBytes: table.u(row, BODY_BYTES),
-    resultBytes: table.u(row, RESULT_BYTES),
+    resultBytes: stateMachine.resultBytes(row),
     ...stateMachine.policy(row),
   };
 }

@@ -7,7 +7,7 @@ import { assert } from "../../core/assert.ts";
 import { KEPT_MS_MAX } from "../limits.ts";
 import { Throttle, type ThrottleListener } from "./throttle.ts";
 import { DeadlineHeap } from "./deadline-heap.ts";
-import { AT, CONSUMER, FLAG_BEGUN, FLAG_LEASE_WRITTEN, FLAGS, NONE, RowList, TOKEN } from "./task-columns.ts";
+import { AT, CONSUMER, CREATED, FLAG_BEGUN, FLAG_LEASE_WRITTEN, FLAGS, NONE, RowList, STARTED, TOKEN } from "./task-columns.ts";
 import type { Group, ReadyKind, TaskQueue } from "./task-queue.ts";
 import { TaskTable, type TaskTableOptions } from "./task-table.ts";
 
@@ -71,6 +71,7 @@ export class Leases extends TaskTable {
     const row = this.throttle.take(queue, which, nowMs);
     if (row === NONE) return NONE;
     this.#token += 1;
+    queue.waits.observe(nowMs - Math.max(this.table.f(row, CREATED), this.table.f(row, AT)));
     this.table.setF(row, TOKEN, this.#token);
     this.move(row, queue, "lease");
     this.setFlag(row, FLAG_LEASE_WRITTEN, false);
@@ -81,6 +82,7 @@ export class Leases extends TaskTable {
 
   /** The task goes to its worker now: the time that the attempt may take begins. */
   given(row: number, nowMs: number): void {
+    this.table.setU(row, STARTED, startOf(nowMs));
     const { timeoutMs } = this.policy(row);
     if (timeoutMs === 0) return;
     this.table.setF(row, AT, nowMs + timeoutMs);
@@ -103,8 +105,9 @@ export class Leases extends TaskTable {
   }
 
   /** The owner of the lease said that work on it has begun. */
-  begun(row: number): void {
+  begun(row: number, nowMs: number): void {
     this.setFlag(row, FLAG_BEGUN, true);
+    this.table.setU(row, STARTED, startOf(nowMs));
   }
 
   hasBegun(row: number): boolean {
@@ -133,6 +136,7 @@ export class Leases extends TaskTable {
     } else if (this.state(row) !== "active" || this.leaseOwner(row) !== 0) return false;
     this.#lease(row, owner);
     this.given(row, nowMs);
+    this.table.setU(row, STARTED, 0);
     this.#boundKept(row, owner, nowMs);
     return true;
   }
@@ -155,12 +159,20 @@ export class Leases extends TaskTable {
     }
   }
 
+  /** The attempt has ended with an outcome: how long it ran is counted, if it is known. */
+  protected ran(row: number, nowMs: number): TaskQueue {
+    const started = this.table.u(row, STARTED);
+    if (started !== 0) this.queueOf(row).runs.observe((startOf(nowMs) - started) >>> 0);
+    return this.stopped(row);
+  }
+
   /** An active row leaves its owner (after a restart it has none yet) and its bounds; the caller changes its state. */
   protected stopped(row: number): TaskQueue {
     const queue = this.queueOf(row);
     const owner = this.leaseOwner(row);
     if (owner !== 0) this.#owners[owner]!.leases.remove(row);
     this.table.setU(row, CONSUMER, 0);
+    this.table.setU(row, STARTED, 0);
     this.setFlag(row, FLAG_BEGUN, false);
     this.deadlines.drop(row);
     this.throttle.stopped(queue, this.groupOf(row));
@@ -184,4 +196,9 @@ export class Leases extends TaskTable {
     this.table.setF(row, AT, owner.keeps ? nowMs + KEPT_MS_MAX : Infinity);
     this.deadlines.set(row, this.table.f(row, AT));
   }
+}
+
+/** 49 days fit; what took longer is counted as shorter by that. */
+function startOf(nowMs: number): number {
+  return nowMs >>> 0 || 1;
 }

@@ -43,6 +43,8 @@ export const LOST = 9;
 export const FLAGS = 10;
 /** ended: bytes of the result kept. */
 export const RESULT_BYTES = 11;
+/** active, in the same place: when its attempt began, the lower 32 bits of queue time in ms; 0: not known. Not written. */
+export const STARTED = 11;
 /** Three words of the idempotency key's hash (key-hash.ts), where FLAG_KEY is set. */
 export const KEY_A = 12;
 export const KEY_B = 13;

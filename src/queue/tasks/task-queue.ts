@@ -6,6 +6,7 @@
  * apart, in the same order. Taking and adding cost the same with ten tasks as with ten million.
  */
 import { assert } from "../../core/assert.ts";
+import { LatencyHistogram } from "../../core/latency-histogram.ts";
 import { type TaskState, stateCode, TASK_STATES } from "./life-cycle.ts";
 import { AGED_STARTS, AGING_MS_DEFAULT } from "../limits.ts";
 import type { StateCounts } from "./state-words.ts";
@@ -31,6 +32,10 @@ export class TaskQueue {
   added = 0;
   finished = 0;
   failures = 0;
+  /** How long tasks waited for a worker, each time that one took them. */
+  readonly waits = new LatencyHistogram();
+  /** How long attempts ran that completed or failed. */
+  readonly runs = new LatencyHistogram();
   /** How many workers take tasks from it now. */
   consumers = 0;
   readonly #counts = new Array<number>(TASK_STATES.length).fill(0);

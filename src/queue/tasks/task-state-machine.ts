@@ -112,7 +112,7 @@ export class TaskStateMachine extends Recovery {
 
   /** The worker has finished it. */
   finish(row: number, result: Uint8Array, nowMs: number): void {
-    const queue = this.stopped(row);
+    const queue = this.ran(row, nowMs);
     this.table.setU(row, RESULT_BYTES, result.length);
     queue.finished += 1;
     this.#end(row, queue, "finish", { nowMs, result });
@@ -125,7 +125,7 @@ export class TaskStateMachine extends Recovery {
     nowMs: number,
     { final = false, pauseMs }: { final?: boolean; pauseMs?: number | undefined } = {},
   ): void {
-    const queue = this.stopped(row);
+    const queue = this.ran(row, nowMs);
     const policy = this.policy(row);
     const attempts = this.table.u(row, ATTEMPTS) + 1;
     this.table.setU(row, ATTEMPTS, attempts);

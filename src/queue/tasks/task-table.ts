@@ -258,6 +258,11 @@ export class TaskTable {
     return (this.table.u(row, FLAGS) & FLAG_DAMAGED) !== 0;
   }
 
+  /** Of an ended one. */
+  resultBytes(row: number): number {
+    return this.state(row) === "active" ? 0 : this.table.u(row, RESULT_BYTES);
+  }
+
   /** The part of a row that changes, for the store. */
   record(row: number): TaskRecord {
     const { table } = this;
@@ -270,7 +275,7 @@ export class TaskTable {
       attempts: table.u(row, ATTEMPTS),
       lost: table.u(row, LOST),
       bodyBytes: table.u(row, BODY_BYTES),
-      resultBytes: table.u(row, RESULT_BYTES),
+      resultBytes: this.resultBytes(row),
     };
   }
 
@@ -360,7 +365,7 @@ export class TaskTable {
   }
 
   protected cost(row: number): number {
-    return this.table.u(row, BODY_BYTES) + this.table.u(row, RESULT_BYTES) + TASK_OVERHEAD_BYTES;
+    return this.table.u(row, BODY_BYTES) + this.resultBytes(row) + TASK_OVERHEAD_BYTES;
   }
 
   protected account(queue: TaskQueue, bytes: number): void {

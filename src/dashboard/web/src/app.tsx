@@ -79,7 +79,7 @@ function View({ name, live, route }: { name: ViewName; live: Live; route: ViewRo
     case "cache":
       return <CacheView cache={snapshot.cache} columns={columns} />;
     case "queue":
-      return <QueueView queue={snapshot.queue} wallMs={snapshot.wallMs} columns={columns} route={route} />;
+      return <QueueView queue={snapshot.queue} wallMs={snapshot.wallMs} columns={columns} range={live.range} route={route} />;
     case "link":
       return <LinkView link={snapshot.link} columns={columns} lab={live.lab} />;
     default:

@@ -203,6 +203,16 @@ function Demonstrate({ lab }: { lab: Lab | undefined }) {
           </p>
         </div>
       </div>
+      <details>
+        <summary>A server of your own sends no probe?</summary>
+        <p class="dim">
+          Keep-alive is off until a program asks for it. In Python, after <code>from socket import socket</code>, the question{" "}
+          <code>hasattr(socket, 'SO_KEEPALIVE')</code> asks the class <code>socket</code>, which has no such name: the answer is
+          always no, nothing is set, and the wire stays silent. Write <code>import socket</code> and{" "}
+          <code>socket.socket(…)</code>, or drop the question. <code>ss -tno</code> shows <code>timer:(keepalive,…)</code>{" "}
+          beside a connection that is kept alive.
+        </p>
+      </details>
       <div class="buttons">
         <button type="button" onClick={start}>
           {lab?.kind === "demonstration" ? "Restart the demonstration" : "Start the demonstration"}

@@ -9,6 +9,8 @@ import { MemoryUsage, NotRunning, PartCard } from "./components.tsx";
 import { showCount } from "./format.ts";
 import { Queues } from "./queues.tsx";
 import { QueueRates } from "./rates.tsx";
+import type { ChartRange } from "./live.ts";
+import { QueueCharts } from "./queue-charts.tsx";
 import type { ViewRoute } from "./route.ts";
 import { QueueTasks } from "./queue-tasks.tsx";
 import { Workers } from "./workers.tsx";
@@ -18,10 +20,11 @@ interface QueueViewProps {
   /** The time of this state by the server's clock. */
   readonly wallMs: number;
   readonly columns: Columns;
+  readonly range: ChartRange;
   readonly route: ViewRoute;
 }
 
-export function QueueView({ queue, wallMs, columns, route }: QueueViewProps) {
+export function QueueView({ queue, wallMs, columns, range, route }: QueueViewProps) {
   const [first, setFirst] = useState<QueueRow>();
   if (!queue) return <NotRunning name="Queue" flag="--queue" />;
   // Nobody chose one: the first of the list.
@@ -31,6 +34,7 @@ export function QueueView({ queue, wallMs, columns, route }: QueueViewProps) {
       <Now queue={queue} columns={columns} />
       <Queues route={route} chosen={name} nowMs={wallMs} loaded={({ rows }) => setFirst((before) => before ?? rows[0])} />
       {name === undefined ? null : <QueueTasks key={name} queue={name} route={{ ...route, name }} nowMs={wallMs} />}
+      {name === undefined ? null : <QueueCharts key={`charts ${name}`} queue={name} range={range} />}
       <Workers nowMs={wallMs} />
       <AddTask queue={name ?? "default"} />
     </div>
