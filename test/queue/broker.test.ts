@@ -142,6 +142,24 @@ test("a running task survives a restart of the broker and is not run twice", asy
   await runner.close();
 });
 
+test("a broker that closes while a task is at work has no trouble with its store, and the task stays its worker's", async (t) => {
+  const data = await folder(t);
+  const told: string[] = [];
+  const broker = await open(t, { data, log: (event) => told.push(event) });
+  const peer = new Dealer({ linger: 0 });
+  t.after(() => peer.close());
+  peer.connect(broker.address);
+  await peer.send(["HQ1", "ADD", "1", "jobs", "", "x"]);
+  await peer.receive();
+  await peer.send(["HQ1", "WORK", "jobs", "1"]);
+  assert.equal(String((await peer.receive())[1]), "TASK");
+  await broker.close();
+  assert.deepEqual(
+    told.filter((event) => event === "queue.worker-lost" || event === "queue.store-trouble"),
+    [],
+  );
+});
+
 test("a handler that gives up makes the task dead; its error is the caller's", async (t) => {
   const broker = await open(t);
   const jobs = queue("jobs", { url: broker.address });

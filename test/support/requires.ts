@@ -13,6 +13,7 @@ const PROBES: Readonly<Record<string, readonly [string, ...string[]]>> = {
   "python3-pymemcache": ["/usr/bin/python3", "-c", "import pymemcache"],
   "python3-pylibmc": ["/usr/bin/python3", "-c", "import pylibmc"],
   "python3-zmq": ["/usr/bin/python3", "-c", "import zmq"],
+  "python3-build": ["/usr/bin/python3", "-c", "import build, setuptools, wheel"],
   "dpkg-dev": ["dpkg-source", "--version"],
   perl: ["prove", "--version"],
   "libzmq3-dev": ["sh", "-c", "echo '#include <zmq.h>' | g++ -x c++ -fsyntax-only -"],

@@ -87,7 +87,8 @@ export class BrokerCore {
 
   /** The peer is gone; what it had is given back. */
   gone(key: string): void {
-    this.#router?.gone(key);
+    // Of one that closes they stay active on disk: it writes nothing any more.
+    if (!this.#closing) this.#router?.gone(key);
   }
 
   /** Gives out and commits. */

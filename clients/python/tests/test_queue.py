@@ -1,0 +1,321 @@
+"""
+Against a real broker, whose address is in HOLDFAST_QUEUE_URL; a TypeScript worker works on "upper" and a TypeScript producer calls "python". Run by
+test/queue/python-client.test.ts, from the wheel.
+"""
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+import unittest
+import uuid
+from datetime import datetime, timedelta, timezone
+
+import zmq
+
+from holdfast import queue as sync
+from holdfast.queue_async import BYTES, Client, GiveUp, HoldfastError, Queue, RetryAfter, Worker
+from holdfast.queue_protocol import milliseconds, options_of, pause_ms, read
+
+URL = os.environ["HOLDFAST_QUEUE_URL"]
+CASES = os.environ["HOLDFAST_QUEUE_CASES"]
+
+
+def fresh() -> str:
+    return f"python-{uuid.uuid4()}"
+
+
+class Conversations(unittest.TestCase):
+    """What docs/queue-protocol.md says, from a bare socket."""
+
+    def test_each(self) -> None:
+        with open(CASES, encoding="utf-8") as file:
+            cases = json.load(file)
+        self.assertGreater(len(cases), 15)
+        context = zmq.Context()
+        for case in cases:
+            with self.subTest(case["fact"]):
+                self.converse(context, case["steps"])
+        context.destroy(linger=0)
+
+    def converse(self, context: zmq.Context, steps: list) -> None:
+        peers = {}
+        known = {"$queue": fresh()}
+        for step in steps:
+            name = step.get("peer", "")
+            if name not in peers:
+                peers[name] = context.socket(zmq.DEALER)
+                peers[name].connect(URL)
+            if "say" in step:
+                words = [re.sub(r"\$\w+", lambda match: known.get(match[0], match[0]), word) for word in step["say"]]
+                peers[name].send_multipart([b"HQ1", *(word.encode() for word in words)])
+            if "hear" in step:
+                self.assertTrue(peers[name].poll(10_000), f"nothing came of {step['hear']}")
+                protocol, *heard = (frame.decode() for frame in peers[name].recv_multipart())
+                self.assertEqual(protocol, "HQ1")
+                for place, word in enumerate(step["hear"]):
+                    if word.startswith("$"):
+                        known.setdefault(word, heard[place])
+                self.assertEqual(heard, [heard[place] if word == "*" else known.get(word, word) for place, word in enumerate(step["hear"])])
+        for peer in peers.values():
+            peer.close(0)
+
+
+class Async(unittest.IsolatedAsyncioTestCase):
+    async def asyncSetUp(self) -> None:
+        self.client = Client(URL)
+        self.addAsyncCleanup(self.client.close)
+        self.queue: Queue = Queue(fresh(), self.client)
+
+    async def test_a_call_is_done_by_a_worker_and_its_result_comes_back(self) -> None:
+        async def double(number: int, _: object) -> int:
+            return 2 * number
+
+        async with Worker(self.queue, double, concurrency=10):
+            results = await asyncio.gather(*(self.queue.call(number) for number in range(100)))
+        self.assertEqual(results, [2 * number for number in range(100)])
+        self.assertEqual((await self.queue.counts())["completed"], 100)
+
+    async def test_values_are_what_typescript_makes_of_them_both_ways(self) -> None:
+        value = {"text": "ünïcode 😀", "numbers": [1, 2.5, -3], "nothing": None, "yes": True}
+        upper: Queue = Queue("upper", self.client)
+        self.assertEqual(await upper.call(value), {"heard": value, "by": "TypeScript"})
+        self.assertIsNone(await upper.call(None))
+
+    async def test_a_handler_that_raises_is_tried_again_and_one_that_gives_up_is_not(self) -> None:
+        attempts = []
+
+        def handler(what: str, task: object) -> str:
+            attempts.append((what, task.attempt))
+            if what == "never":
+                raise GiveUp("no address")
+            if task.attempt < 3:
+                raise ValueError("not yet")
+            return "at last"
+
+        async with Worker(self.queue, handler, backoff=0):
+            self.assertEqual(await self.queue.call("later"), "at last")
+            with self.assertRaises(HoldfastError) as raised:
+                await self.queue.call("never")
+            self.assertEqual(raised.exception.code, "QUEUE_TASK_DEAD")
+            self.assertIn("no address", raised.exception.message)
+            with self.assertRaises(HoldfastError) as raised:
+                await self.queue.call("later2", attempts=1)
+            self.assertIn("not yet", raised.exception.message)
+        self.assertEqual(attempts, [("later", 1), ("later", 2), ("later", 3), ("never", 1), ("later2", 1)])
+
+    async def test_retry_after_spends_no_attempt(self) -> None:
+        seen = []
+
+        async def handler(_: object, task: object) -> str:
+            seen.append(task.attempt)
+            if len(seen) < 4:
+                raise RetryAfter(0.01)
+            return "done"
+
+        async with Worker(self.queue, handler):
+            self.assertEqual(await self.queue.call(None, attempts=1), "done")
+        self.assertEqual(seen, [1, 1, 1, 1])
+
+    async def test_progress_and_partial_results_are_told_in_order(self) -> None:
+        begin = asyncio.Event()
+
+        async def handler(_: object, task: object) -> str:
+            await begin.wait()
+            for part in range(3):
+                task.progress({"percent": part * 50})
+                task.partial(f"part {part}")
+            return "whole"
+
+        told = []
+        async with Worker(self.queue, handler, concurrency=3):
+            first = asyncio.ensure_future(self.queue.call(None, told=lambda *said: told.append(said)))
+            task = await self.queue.add(None)
+            watching = asyncio.ensure_future(collect(task.progress()))
+            parts = asyncio.ensure_future(collect(task.partials()))
+            await asyncio.sleep(0.2)
+            begin.set()
+            self.assertEqual(await first, "whole")
+            self.assertEqual(await watching, [{"percent": 0}, {"percent": 50}, {"percent": 100}])
+            self.assertEqual(await parts, ["part 0", "part 1", "part 2"])
+        self.assertEqual(len(told), 6)
+        self.assertEqual(told[:2], [("progress", {"percent": 0}), ("partial", "part 0")])
+
+    async def test_a_cancelled_task_cancels_its_coroutine(self) -> None:
+        began, ended = asyncio.Event(), asyncio.Event()
+
+        async def handler(_: object, task: object) -> None:
+            began.set()
+            try:
+                await asyncio.sleep(60)
+            finally:
+                ended.set()
+
+        async with Worker(self.queue, handler):
+            task = await self.queue.add(None)
+            await began.wait()
+            await task.cancel()
+            await asyncio.wait_for(ended.wait(), 10)
+            with self.assertRaises(HoldfastError) as raised:
+                await task.result()
+            self.assertEqual(raised.exception.code, "QUEUE_TASK_CANCELLED")
+            with self.assertRaises(HoldfastError) as raised:
+                await task.cancel()
+            self.assertEqual(raised.exception.code, "QUEUE_TASK_STATE")
+
+    async def test_options_reach_the_broker(self) -> None:
+        first = await self.queue.add("a", key="k", delay="1h", priority=7, attempts=9, group="g")
+        again = await self.queue.add("a", key="k")
+        self.assertEqual(first.id, again.id)
+        known = await self.client.operate("get", {"id": first.id})
+        self.assertEqual([known[name] for name in ("state", "priority", "group", "attempts", "key")], ["delayed", 7, "g", 9, "k"])
+        later = datetime.now(timezone.utc) + timedelta(days=1)
+        second = await self.queue.add("b", run_at=later)
+        self.assertAlmostEqual((await self.client.operate("get", {"id": second.id}))["atMs"], later.timestamp() * 1000, delta=1)
+        many = await self.queue.add_many(["c", "d"], after=[first])
+        self.assertEqual(len({task.id for task in many}), 2)
+        self.assertEqual((await self.queue.counts())["blocked"], 2)
+
+    async def test_what_cannot_be_is_a_coded_error(self) -> None:
+        for options, code in (
+            ({"urgency": 1}, "QUEUE_OPTIONS_INVALID"),
+            ({"priority": 256}, "QUEUE_OPTIONS_INVALID"),
+            ({"delay": "soon"}, "UNIT_INVALID"),
+            ({"delay": -1}, "UNIT_INVALID"),
+            ({"run_at": datetime.now()}, "QUEUE_OPTIONS_INVALID"),
+            ({"after": ["00000000-1"]}, "QUEUE_OPTIONS_INVALID"),
+        ):
+            with self.subTest(options), self.assertRaises(HoldfastError) as raised:
+                await self.queue.add(None, **options)
+            self.assertEqual(raised.exception.code, code)
+        with self.assertRaises(HoldfastError) as raised:
+            await self.queue.add_many([])
+        self.assertEqual(raised.exception.code, "QUEUE_TOO_MANY")
+        with self.assertRaises(HoldfastError) as raised:
+            await self.queue.task("00000000-1").result()
+        self.assertEqual(raised.exception.code, "QUEUE_TASK_UNKNOWN")
+        with self.assertRaises(HoldfastError) as raised:
+            await self.client.operate("dance")
+        self.assertEqual(raised.exception.code, "QUEUE_OPTIONS_INVALID")
+        for arguments in ({"concurrency": 0}, {"backoff": []}, {"backoff": ["soon"]}, {"drain": "never"}):
+            with self.subTest(arguments), self.assertRaises(HoldfastError):
+                Worker(self.queue, print, **arguments)
+        async with Worker(self.queue, print):
+            with self.assertRaises(HoldfastError):
+                Worker(self.queue, print)
+
+    async def test_without_a_broker_a_call_ends_at_its_deadline(self) -> None:
+        async with Client("tcp://127.0.0.1:1") as nobody:
+            with self.assertRaises(HoldfastError) as raised:
+                await Queue("x", nobody).add(None, timeout=0.1)
+            self.assertEqual(raised.exception.code, "QUEUE_UNREACHABLE")
+            pending = asyncio.ensure_future(Queue("x", nobody).add(None))
+            await asyncio.sleep(0.05)
+        with self.assertRaises(HoldfastError) as raised:
+            await pending
+        self.assertEqual(raised.exception.code, "CLOSED")
+
+    async def test_a_worker_that_closes_gives_back_what_it_has_not_ended(self) -> None:
+        began = asyncio.Event()
+
+        async def hang(_: object, task: object) -> None:
+            began.set()
+            await asyncio.sleep(60)
+
+        worker = Worker(self.queue, hang, drain=0.05)
+        task = await self.queue.add("x")
+        await began.wait()
+        await worker.close()
+        async def echo(body: str, _: object) -> str:
+            return body
+        async with Worker(self.queue, echo):
+            self.assertEqual(await task.result(timeout=10), "x")
+        self.assertEqual((await self.client.operate("get", {"id": task.id}))["errors"], [])
+
+    async def test_bytes_go_as_they_are(self) -> None:
+        raw: Queue = Queue(fresh(), self.client, codec=BYTES)
+        every = bytes(range(256))
+        async def reverse(body: bytes, _: object) -> bytes:
+            return body[::-1]
+        async with Worker(raw, reverse):
+            self.assertEqual(await raw.call(every), every[::-1])
+            self.assertEqual(await raw.call(b""), b"")
+
+
+class Sync(unittest.TestCase):
+    def test_threads_submit_and_work(self) -> None:
+        names = set()
+
+        def handler(number: int, task: object) -> int:
+            names.add(threading.current_thread().name)
+            time.sleep(0.01)
+            task.progress(number)
+            return number + 1
+
+        with sync.Client(URL) as client:
+            numbers: sync.Queue = sync.Queue(fresh(), client)
+            with sync.Worker(numbers, handler, concurrency=4):
+                tasks = numbers.add_many(range(20))
+                self.assertEqual([task.result() for task in tasks], list(range(1, 21)))
+                self.assertEqual(numbers.call(41), 42)
+                late = numbers.add(1, delay="10m")
+                late.cancel()
+                with self.assertRaises(HoldfastError):
+                    late.result()
+                self.assertEqual(list(numbers.add(5).progress())[-1:], [5])
+            self.assertGreater(len(names), 1)
+            self.assertEqual(numbers.counts()["completed"], 22)
+        with self.assertRaises(HoldfastError):
+            numbers.add(1)
+        client.close()
+
+    def test_a_program_works_until_sigterm(self) -> None:
+        name = fresh()
+        program = (
+            "import sys; from holdfast.queue import Client, Queue, Worker\n"
+            "with Client(sys.argv[1]) as client: Worker(Queue(sys.argv[2], client), lambda body, task: body * 2).run()\n"
+            "print('ended')"
+        )
+        child = subprocess.Popen([sys.executable, "-c", program, URL, name], stdout=subprocess.PIPE, text=True)
+        with sync.Client(URL) as client:
+            self.assertEqual(sync.Queue(name, client).call("ab", timeout=30), "abab")
+        child.terminate()
+        self.assertEqual(child.communicate(timeout=30)[0], "ended\n")
+        self.assertEqual(child.returncode, 0)
+
+
+class Protocol(unittest.TestCase):
+    """Values in, values out."""
+
+    def test_durations(self) -> None:
+        for value, ms in ((5, 5000), (0.25, 250), ("250ms", 250), ("2h", 7_200_000), (timedelta(days=3), 259_200_000)):
+            self.assertEqual(milliseconds(value, "x"), ms)
+        for value in ("5", "soon", -1, float("nan"), float("inf"), None, True, [], "5 years"):
+            with self.subTest(value), self.assertRaises(HoldfastError):
+                milliseconds(value, "x")
+
+    def test_garbage_from_a_broker_is_an_error(self) -> None:
+        for frames in ([], [b"HQ1"], [b"XX1", b"BEAT"], [b"HQ1", b"DANCE"], [b"HQ1", b"ENDED", b"1"], [b"HQ1", b"\xff"]):
+            with self.subTest(frames), self.assertRaises(HoldfastError) as raised:
+                read(frames)
+            self.assertEqual(raised.exception.code, "QUEUE_PROTOCOL")
+
+    def test_pauses(self) -> None:
+        self.assertEqual([pause_ms(["1s", 5], attempt, Exception()) for attempt in (1, 2, 3)], [1000, 5000, 5000])
+        self.assertEqual(pause_ms(lambda attempt, error: attempt * len(str(error)), 3, Exception("ab")), 6000)
+        self.assertIsNone(pause_ms(None, 1, Exception()))
+
+    def test_no_option_is_no_option(self) -> None:
+        self.assertEqual(options_of({"delay": None}), {})
+
+
+async def collect(values: object) -> list:
+    return [value async for value in values]
+
+
+if __name__ == "__main__":
+    unittest.main()
