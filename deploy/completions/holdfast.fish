@@ -1,5 +1,5 @@
 # fish completion for holdfast; copy it to ~/.config/fish/completions
-complete -c holdfast -n __fish_use_subcommand -xa "up listen connect cache queue work config wire stats health bench"
+complete -c holdfast -n __fish_use_subcommand -xa "up listen connect cache queue work config story wire stats health bench"
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and not __fish_seen_subcommand_from serve add call ls show retry cancel promote update remove drain pause resume set purge cron check move keygen" -xa "serve add call ls show retry cancel promote update remove drain pause resume set purge cron check move keygen"
 complete -c holdfast -n "__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from show check schema" -xa "show check schema"
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l api-tokens
@@ -449,6 +449,16 @@ complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l store
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from check" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from schema" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from story" -l config
+complete -c holdfast -n "__fish_seen_subcommand_from story" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from story" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from story" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from story" -l password-file
+complete -c holdfast -n "__fish_seen_subcommand_from story" -l read
+complete -c holdfast -n "__fish_seen_subcommand_from story" -l server-key
+complete -c holdfast -n "__fish_seen_subcommand_from story" -l timeout
+complete -c holdfast -n "__fish_seen_subcommand_from story" -l url
+complete -c holdfast -n "__fish_seen_subcommand_from story" -l user
 complete -c holdfast -n "__fish_seen_subcommand_from wire" -l bodies
 complete -c holdfast -n "__fish_seen_subcommand_from wire" -l color
 complete -c holdfast -n "__fish_seen_subcommand_from wire" -l config

@@ -115,6 +115,11 @@ export const HOLDFAST: CommandGroup = {
       load: async () => (await import("./queue/work.ts")).run,
     },
     CONFIG,
+    {
+      name: "story",
+      summary: "tell what happened to a task, step by step",
+      load: async () => (await import("./story.ts")).run,
+    },
     { name: "wire", summary: "capture and decode packets", load: async () => (await import("./wire/wire.ts")).run },
     { name: "stats", summary: "show statistics of a running server", load: async () => (await import("./stats.ts")).run },
     {

@@ -45,6 +45,9 @@ export const WATCH_SHARE = 1 / 20;
 /** 200 ms between two updates of the watched connection: five a second under any traffic. */
 export const LAB_UPDATE_MS = 200;
 
+/** 10,000 events of links, 2 MB: a day of a farm whose peers come and go seven times a minute. */
+export const LINK_EVENTS_MAX = 10_000;
+
 /** 400 events on a lifeline: more do not fit on a screen. */
 export const LIFELINE_EVENTS_MAX = 400;
 

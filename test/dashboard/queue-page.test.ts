@@ -193,6 +193,36 @@ test("a worker shows in the queue view when it joins, and as one that left when 
   await close(watched);
 });
 
+test("the story of a task has an address of its own, goes to its end, and can be copied", needs, async () => {
+  const { broker } = servers;
+  const told = queue<string>("told", { broker });
+  const failing = worker(told, () => Promise.reject(new GiveUp("the bank said no")), { signals: [], onError: () => {} });
+  const task = await told.add("x");
+  await assert.rejects(task.result());
+  await failing.close();
+  await told.close();
+  const watched = await open(browser, `${url}task/${task.id}`);
+  const { page } = watched;
+  await page.getByRole("heading", { name: `Task ${task.id}` }).waitFor();
+  const steps = page.getByRole("listitem");
+  await steps
+    .filter({ hasText: "attempt 1 failed: " })
+    .filter({ hasText: "the bank said no" })
+    .filter({ hasText: "worker" })
+    .waitFor();
+  await steps.filter({ hasText: "on disk: whoever added it was told so" }).waitFor();
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  await button(page, "Copy").click();
+  await page.getByText("Copied").waitFor();
+  const copied = await page.evaluate("navigator.clipboard.readText()");
+  assert.match(copied as string, new RegExp(`^Task ${task.id}\\n\\S+Z added to told[^]*dead: no attempt is left\\n`));
+  assert.deepEqual(await accessibility(page), []);
+  await page.getByRole("link", { name: "told", exact: true }).click();
+  await page.getByRole("link", { name: "Story" }).click();
+  await button(page, "Print").waitFor();
+  await close(watched);
+});
+
 test(
   "a queue's charts go back five minutes, a day or a month, and how long its tasks waited and ran is told",
   needs,

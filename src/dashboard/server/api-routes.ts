@@ -59,6 +59,7 @@ function addLists(app: Hono, { sampler }: Inspectors): void {
     context.json(sampler.queues({ ...listRequest(context), only: context.req.query("only") }) as object),
   );
   app.get("/workers", (context) => context.json(sampler.workers(listRequest(context)) as object));
+  app.get("/links/:name/story", (context) => context.json(sampler.linkEvents.story(context.req.param("name")) as object));
   app.get("/connections", (context) => context.json(sampler.connections(listRequest(context)) as object));
 }
 

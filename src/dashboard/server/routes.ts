@@ -73,6 +73,11 @@ export function routesOf(dependencies: RouteDependencies): Hono {
   app.get("/api/member", (context) => context.json(memberOf(id, sampler.latest)));
   app.get("/api/farm", (context) => context.json(farm?.members(memberOf(id, sampler.latest)) ?? []));
   app.route("/api", actionsOf(inspectors));
+  // Addresses that can be written by hand, or by another program: the page's own are in its fragment.
+  for (const kind of ["task", "link"])
+    app.get(`/${kind}/:name`, (context) =>
+      context.redirect(`${root}/#/${kind}/${encodeURIComponent(context.req.param("name"))}`, 302),
+    );
   app.get("*", (context) => page(context, root));
   app.onError((error, context) => context.json({ error: error.message }, 500));
   return app;

@@ -6,6 +6,7 @@ import type { Cancel, Clock } from "../../core/clock.ts";
 import { History } from "./history.ts";
 import { LINK_SAMPLE_MS_MAX, SAMPLE_MS, SAMPLE_SHARE } from "../limits.ts";
 import { connectionPage } from "./connection-rows.ts";
+import { LinkEvents } from "./link-events.ts";
 import type { ListPage, ListRequest } from "./list-page.ts";
 import type { ConnectionNumbers, LinkNumbers, MonitoredParts, Sample } from "./monitored-parts.ts";
 import { ProblemList } from "./problem-list.ts";
@@ -18,6 +19,7 @@ const EMPTY_PAGE = { total: 0, matched: 0, offset: 0, rows: [] };
 
 export class Sampler {
   readonly history = new History();
+  readonly linkEvents = new LinkEvents();
   readonly #parts: MonitoredParts;
   readonly #clock: Clock;
   readonly #startedMs: number;
@@ -113,6 +115,7 @@ export class Sampler {
     if (!this.#parts.link || (this.#link && now < this.#link.nextMs)) return;
     const beforeMs = cpuMs();
     const numbers = this.#parts.link.stats();
+    this.linkEvents.look(numbers, this.#clock.wallMs());
     const costMs = cpuMs() - beforeMs;
     this.#linkBefore = this.#link;
     this.#link = {

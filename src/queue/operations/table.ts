@@ -1,6 +1,7 @@
 /** ○ The table of operations, by the names by which HQ1's OPERATE, the log and the OpenAPI document call them. */
 import type { Schema, SchemaValue } from "../../core/schema.ts";
 import type { Operation } from "./operation.ts";
+import { story } from "./story.ts";
 import * as ofQueues from "./queues.ts";
 import * as ofTasks from "./tasks.ts";
 
@@ -8,6 +9,7 @@ import * as ofTasks from "./tasks.ts";
 export const OPERATIONS = {
   tasks: ofTasks.tasks,
   get: ofTasks.getTask,
+  story,
   errors: ofTasks.errors,
   retry: ofTasks.retry,
   cancel: ofTasks.cancel,

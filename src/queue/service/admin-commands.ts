@@ -78,6 +78,7 @@ export class AdminCommands {
     if (!stateMachine.redrive(row, this.#context.nowMs())) {
       return new OperationError("QUEUE_TASK_STATE", `Cannot retry: the task is ${stateMachine.state(row)}, not dead`);
     }
+    this.#context.events.note(id, "retried", this.#context.nowMs());
     this.#journal.afterwards(settled);
     return undefined;
   }
@@ -92,6 +93,7 @@ export class AdminCommands {
         "QUEUE_TASK_STATE",
         `Cannot promote: the task is ${stateMachine.state(row)}, neither delayed nor retrying`,
       );
+    this.#context.events.note(id, "promoted", this.#context.nowMs());
     this.#journal.afterwards(settled);
     return undefined;
   }
@@ -110,7 +112,7 @@ export class AdminCommands {
   }
 
   async #update(id: number, { delayMs, priority, body }: TaskUpdateRequest): Promise<void> {
-    const { store, bodies, nowMs, flush } = this.#context;
+    const { store, bodies, events, nowMs, flush } = this.#context;
     const stateMachine = this.#context.stateMachine();
     if (stateMachine.find(id) === NONE) throw unknownTask();
     const isRewritten = priority !== undefined || body !== undefined;
@@ -125,6 +127,7 @@ export class AdminCommands {
     const dueMs = delayMs === undefined ? undefined : nowMs() + delayMs;
     if (!stateMachine.change(row, { dueMs, priority, bodyBytes: body?.length }, nowMs()))
       throw new OperationError("QUEUE_TASK_STATE", `Cannot update: the task is ${stateMachine.state(row)}`);
+    events.note(id, "changed", nowMs());
     if (body) bodies.hold(id, body);
     if (!isRewritten) this.#journal.changed(row);
     else {

@@ -103,6 +103,8 @@ export class Dispatcher {
       const row = rows[place]!;
       this.#recalled.delete(stateMachine.table.f(row, ID));
       const hasBegun = consumer.saysBegun ? stateMachine.hasBegun(row) : place < consumer.slotsMost;
+      const kind = lost && hasBegun ? "lost" : "returned";
+      this.#context.events.note(stateMachine.table.f(row, ID), kind, nowMs, consumer.peer);
       stateMachine.giveBack(row, nowMs, { lost: lost && hasBegun });
     }
     this.#consumers.delete(consumer.leaseOwner.index);
@@ -116,13 +118,20 @@ export class Dispatcher {
   keep(broken: Consumer, keeper: Consumer): void {
     const stateMachine = this.#context.stateMachine();
     const begun = [...broken.leaseOwner.leases.rows()].filter((row) => stateMachine.hasBegun(row));
-    for (const row of begun) stateMachine.handOver(row, keeper.leaseOwner, this.#context.nowMs());
+    const nowMs = this.#context.nowMs();
+    for (const row of begun) {
+      stateMachine.handOver(row, keeper.leaseOwner, nowMs);
+      this.#context.events.note(stateMachine.table.f(row, ID), "kept", nowMs, broken.peer);
+    }
   }
 
   /** The worker says that work on a task has begun. */
   begun(consumer: Consumer, lease: LeaseRef): void {
     const row = this.heldRow(consumer, lease.id, lease.token);
-    if (row !== NONE) this.#context.stateMachine().begun(row, this.#context.nowMs());
+    if (row === NONE) return;
+    const nowMs = this.#context.nowMs();
+    this.#context.stateMachine().begun(row, nowMs);
+    this.#context.events.note(lease.id, "begun", nowMs, consumer.peer);
   }
 
   /** The consumer with this lease owner's number. */
@@ -168,6 +177,7 @@ export class Dispatcher {
       stateMachine.handOver(stateMachine.findLease(lease.id, lease.token), consumer.leaseOwner, nowMs);
       this.released(holding, lease.id);
     } else if (!stateMachine.resume(lease.id, lease.token, consumer.leaseOwner, nowMs)) return false;
+    this.#context.events.note(lease.id, "resumed", nowMs, consumer.peer);
     if (stateMachine.isSuspect(stateMachine.findLease(lease.id, lease.token))) this.#suspects.resumed(consumer);
     this.#ranked(consumer);
     return true;
@@ -186,7 +196,10 @@ export class Dispatcher {
     this.#recalled.delete(id);
     const consumer = this.#consumers.get(leaseOwner);
     if (!consumer) return;
-    if (why === "timeout") consumer.isDoubted = true;
+    if (why === "timeout") {
+      consumer.isDoubted = true;
+      this.#context.events.note(id, "timedOut", this.#context.nowMs(), consumer.peer);
+    }
     this.#revoked.push({ consumer, id, token: table.f(row, TOKEN), why });
     this.#unranked.add(consumer);
   }
@@ -326,6 +339,7 @@ export class Dispatcher {
     const { table } = stateMachine;
     const nowMs = this.#context.nowMs();
     stateMachine.given(row, nowMs);
+    this.#context.events.note(id, "given", nowMs, consumer.peer);
     if (consumer.resumable) this.#leases.push({ atMs: nowMs + LEASE_WRITE_MS, id, token });
     const delivery: Delivery = {
       id,

@@ -4,6 +4,7 @@ import type { BodyReads } from "./body-reads.ts";
 import type { BodyCache } from "./body-cache.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import type { Guard } from "./guard.ts";
+import type { TaskEvents } from "./task-events.ts";
 import type { Store } from "../stores/store.ts";
 import type { TaskStateMachine } from "../tasks/task-state-machine.ts";
 
@@ -17,6 +18,7 @@ export interface ServiceContext {
   /** Through it goes every callback to a peer, which may have left. */
   readonly guard: Guard;
   readonly log: Log;
+  readonly events: TaskEvents;
   readonly bodies: BodyCache;
   readonly reads: BodyReads;
   /** What the store keeps of a waiting, active or completed task is not what was written. @param what which part of it */

@@ -217,10 +217,13 @@ export class Submissions {
 
   #written({ submission, answer, rows, ids, nowMs }: Written): void {
     const { spec, bodies } = submission;
+    const { events } = this.#context;
     const stateMachine = this.#context.stateMachine();
+    const storedMs = this.#context.nowMs();
     for (let index = 0; index < rows.length; index += 1) {
       this.#context.bodies.put(ids[index]!, bodies[index]!);
       stateMachine.admit(rows[index]!, nowMs);
+      events.note(ids[index]!, "stored", storedMs);
     }
     const others = this.#othersOf(spec, rows[0]!);
     this.#added(answer, ids);

@@ -32,6 +32,7 @@ import { ID, NONE, TOKEN } from "../tasks/task-columns.ts";
 import { type QueueSettings, readSettings, withoutDefaults } from "../tasks/queue-settings.ts";
 import type { TaskQueue } from "../tasks/task-queue.ts";
 import { RemovedTasks } from "./removed-tasks.ts";
+import { TaskEvents } from "./task-events.ts";
 import { TaskSearch } from "./task-search.ts";
 import { type TaskView, viewTask, whyWaiting } from "./task-view.ts";
 import type { StateCounts } from "../tasks/state-words.ts";
@@ -155,6 +156,10 @@ export class TaskService {
   readonly adminCommands: AdminCommands;
   readonly search: TaskSearch;
   readonly removedTasks: RemovedTasks;
+  /** What happened to tasks lately. */
+  readonly events = new TaskEvents();
+  /** Queue time at which the tasks of the store were here. */
+  openedMs = 0;
   #settledCallbacks: { readonly callback: () => void; readonly owner: Owner | undefined }[] = [];
   #closed = false;
   /** Resolves when `open` has ended, either way. */
@@ -192,6 +197,7 @@ export class TaskService {
       commits: this.#commits,
       guard: this.guard,
       log,
+      events: this.events,
       bodies: this.#bodies,
       reads: this.#reads,
       damaged: (row, what) => this.#damaged(row, what),
@@ -229,6 +235,7 @@ export class TaskService {
         progress.opened?.(opening);
         await this.#recover(opening, progress);
         this.#isOpen = true;
+        this.openedMs = this.nowMs;
       } catch (error) {
         await this.#store.close();
         throw error;
@@ -421,6 +428,7 @@ export class TaskService {
       const error = `Cannot store a result of ${result.length} bytes: at most ${this.#bodyBytesMax} are allowed`;
       return this.fail(consumer, lease, { error }, settled);
     }
+    this.events.note(lease.id, "completed", this.nowMs, consumer.peer);
     this.stateMachine.finish(row, result, this.nowMs);
     this.#released(consumer, lease.id, settled);
     return true;
@@ -432,6 +440,7 @@ export class TaskService {
     const { error, final = false, pauseMs, isFree = false } = failure;
     if (isFree) this.stateMachine.again(row, this.nowMs + (pauseMs ?? 0));
     else this.stateMachine.fail(row, error, this.nowMs, { final, pauseMs });
+    this.events.note(lease.id, "failed", this.nowMs, consumer.peer);
     this.#released(consumer, lease.id, settled);
     return true;
   }
@@ -440,6 +449,7 @@ export class TaskService {
     const row = this.#dispatcher.heldRow(consumer, lease.id, lease.token);
     if (row === NONE) return false;
     this.stateMachine.giveBack(row, this.nowMs);
+    this.events.note(lease.id, "returned", this.nowMs, consumer.peer);
     this.#released(consumer, lease.id, undefined);
     return true;
   }

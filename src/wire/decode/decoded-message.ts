@@ -9,6 +9,8 @@ export interface DecodedMessage {
   readonly text: string;
   /** Set for bytes that violate the protocol: the text says how, starting with "unreadable". */
   readonly unreadable?: true;
+  /** The numbers of the tasks that it is about, where it is a batch; of a single message the text has the id. */
+  readonly tasks?: readonly number[];
 }
 
 /** The side that opened the connection is the client. */

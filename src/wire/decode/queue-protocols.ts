@@ -82,6 +82,26 @@ const HQ1_VERBS: Readonly<Record<string, readonly number[]>> = {
   KEPTS: [],
 };
 
+/** Batches → the frame with the records, and the octets of a record before its task's number, and between that and the end of the record. */
+const HQ1_RECORDS: Readonly<Record<string, RecordLayout>> = {
+  BEGUNS: { frame: 0, before: 0, after: 8 },
+  KEPTS: { frame: 0, before: 0, after: 8 },
+  ADDEDS: { frame: 0, before: 4, after: 0 },
+  DONES: { frame: 0, before: 0, after: 8, hasBody: true },
+  TASKS: { frame: 1, before: 0, after: 8 + 4 + 8, hasBody: true },
+};
+
+interface RecordLayout {
+  readonly frame: number;
+  readonly before: number;
+  readonly after: number;
+  /** Behind it are the body's length in four octets, and the body. */
+  readonly hasBody?: true;
+}
+
+/** 8 tasks of a batch are named: the others are counted in the frame's bytes. */
+const NUMBERS_SHOWN_MAX = 8;
+
 /** The index of the frame with the body, whose size is shown. */
 const HQ1_BODIES: Readonly<Record<string, number>> = { ADD: 3, CALL: 3, TASK: 1, DONE: 1, ENDED: 3, PARTIAL: 1, DATA: 1 };
 
@@ -96,7 +116,30 @@ function nameHq1(frames: readonly MessageFrame[], count: number): DecodedMessage
   const body = bodyAt === undefined ? undefined : rest[bodyAt];
   const bodies =
     (verb === "ADD" || verb === "CALL") && count > 6 ? [`(${count - 5} tasks)`] : body ? [`(${body.length} B)`] : [];
-  return { protocol: "queue", text: ["HQ1", verb, ...words, ...bodies].join(" ") };
+  const tasks = tasksIn(verb, rest);
+  const named = tasks.slice(0, NUMBERS_SHOWN_MAX).map((number) => `#${number}`);
+  if (tasks.length > named.length) named.push("…");
+  const text = ["HQ1", verb, ...words, ...named, ...bodies].join(" ");
+  return { protocol: "queue", text, ...(tasks.length > 0 && { tasks }) };
+}
+
+/** The numbers of the tasks in a batch, as far as its bytes are here. */
+function tasksIn(verb: string, frames: readonly MessageFrame[]): readonly number[] {
+  const layout = Object.hasOwn(HQ1_RECORDS, verb) ? HQ1_RECORDS[verb] : undefined;
+  const bytes = layout && frames[layout.frame]?.body;
+  if (!bytes) return [];
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const numbers: number[] = [];
+  for (let at = layout.before; at + 8 <= bytes.length;) {
+    numbers.push(Number(view.getBigUint64(at)));
+    at += 8 + layout.after;
+    if (layout.hasBody) {
+      if (at + 4 > bytes.length) break;
+      at += 4 + view.getUint32(at);
+    }
+    at += layout.before;
+  }
+  return numbers;
 }
 
 /** "Ready" alone requests a task; "Ready" with a result completes the previous task and requests the next. */

@@ -11,10 +11,21 @@ import { Dialogs } from "./dialogs.tsx";
 import { type ViewRoute, useRoute } from "./route.ts";
 import { chooseTheme, themeNow, type Theme } from "./theme.ts";
 
-const VIEWS = { overview: "Overview", farm: "Farm", cache: "Cache", queue: "Queue", link: "Link", learn: "Learn" } as const;
+/** Those without a place in the navigation are reached from others. */
+const VIEWS = {
+  overview: "Overview",
+  farm: "Farm",
+  cache: "Cache",
+  queue: "Queue",
+  task: "Task",
+  link: "Link",
+  learn: "Learn",
+} as const;
 type ViewName = keyof typeof VIEWS;
 
 const FarmView = later(async () => (await import("./farm-view.tsx")).FarmView);
+const TaskStoryView = later(async () => (await import("./story-view.tsx")).TaskStoryView);
+const LinkStoryView = later(async () => (await import("./story-view.tsx")).LinkStoryView);
 const LearnView = later(async () => (await import("./learn-view.tsx")).LearnView);
 
 /** Those of what runs here; the walks of Learn use all parts. */
@@ -24,6 +35,7 @@ function viewsOf({ snapshot, hasPeers }: Live): ViewName[] {
     farm: hasPeers,
     cache: snapshot?.cache,
     queue: snapshot?.queue,
+    task: false,
     link: snapshot?.link,
     learn: snapshot?.cache && snapshot.queue && snapshot.link,
   };
@@ -37,8 +49,8 @@ export function App() {
   const main = useRef<HTMLElement>(null);
   useEffect(() => void startLive(), []);
   useEffect(() => {
-    document.title = `${VIEWS[view]} – Holdfast`;
-  }, [view]);
+    document.title = `${VIEWS[view]}${route.name === undefined ? "" : ` ${route.name}`} – Holdfast`;
+  }, [view, route.name]);
   return (
     <>
       <a class="skip" href="#main" onClick={(event) => focusOn(event, main.current)}>
@@ -80,7 +92,10 @@ function View({ name, live, route }: { name: ViewName; live: Live; route: ViewRo
       return <CacheView cache={snapshot.cache} columns={columns} />;
     case "queue":
       return <QueueView queue={snapshot.queue} wallMs={snapshot.wallMs} columns={columns} range={live.range} route={route} />;
+    case "task":
+      return <TaskStoryView id={route.name} />;
     case "link":
+      if (route.name !== undefined) return <LinkStoryView name={route.name} />;
       return <LinkView link={snapshot.link} columns={columns} lab={live.lab} />;
     default:
       return <LearnView snapshot={snapshot} lab={live.lab} />;

@@ -81,7 +81,7 @@ function Connections({ link, opened }: { link: NonNullable<Snapshot["link"]>; op
   const [sort, setSort] = useState({ by: "urgency", descending: true });
   const open = (id: number): void => run(() => act("/api/lab/watch", { id }));
   const columns: readonly Column<ConnectionNumbers>[] = [
-    ["Peer", ({ peer }) => peer, { sort: "peer" }],
+    ["Peer", ({ peer }) => <a href={`#/link/${encodeURIComponent(peer)}`}>{peer}</a>, { sort: "peer" }],
     ["Open for", ({ sinceMs }) => showAge(Date.now() - sinceMs), { number: true, sort: "opened" }],
     ["In", ({ bytesIn }) => showSize(bytesIn), { number: true, sort: "in" }],
     ["Out", ({ bytesOut }) => showSize(bytesOut), { number: true, sort: "out" }],

@@ -20,7 +20,7 @@ export interface Selection {
   readonly count: number;
 }
 
-export function StateBadge({ task: { state, reason } }: { task: TaskRow }) {
+export function StateBadge({ task: { state, reason } }: { task: Pick<TaskRow, "state" | "reason"> }) {
   return <span class={`badge ${state}`}>{reason ? `${state} (${reason})` : state}</span>;
 }
 

@@ -51,6 +51,7 @@ export function TaskDrawer({ id, route, nowMs, changed }: TaskDrawerProps) {
         <>
           <p class="buttons">
             <StateBadge task={task} />
+            <a href={`#/task/${encodeURIComponent(id)}`}>Story</a>
             <TaskActions
               task={task}
               changed={() => {
