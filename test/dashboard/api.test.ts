@@ -112,6 +112,17 @@ test("the same Idempotency-Key is the same task, whatever was lost on the way", 
   );
 });
 
+test("an Idempotency-Key used again with another body is 422 with a code, and adds nothing", async () => {
+  const headers = { "Idempotency-Key": "order 18" };
+  const first = await add("keyed-once", { body: { amount: 1 } }, headers);
+  const other = await ask("POST", "/queues/keyed-once/tasks", { body: { amount: 2 } }, headers);
+  assert.deepEqual([other.status, other.json["code"]], [422, "QUEUE_KEY_CONFLICT"]);
+  assert.equal((await ask("POST", "/queues/keyed-once/call", { body: 3, waitMs: 1 }, headers)).status, 422);
+  assert.equal(await add("keyed-once", { body: { amount: 1 } }, headers), first);
+  const { tasks } = (await ask("GET", "/tasks?queue=keyed-once")).json as { tasks: unknown[] };
+  assert.equal(tasks.length, 1);
+});
+
 test("queues are paused, bounded and told; schedules made and removed", async () => {
   await add("bounds", { body: 1 });
   assert.equal((await ask("POST", "/queues/bounds/pause")).status, 200);

@@ -166,14 +166,14 @@ function there<Part>(part: Part | undefined, name: string): Part {
   return part;
 }
 
-type ErrorStatus = 400 | 403 | 404 | 409 | 410 | 413 | 429 | 500 | 503;
+type ErrorStatus = 400 | 403 | 404 | 409 | 410 | 413 | 422 | 429 | 500 | 503;
 
 const STATUS: Readonly<Record<string, ErrorStatus>> = {
   ACCESS_DENIED: 403,
   DASHBOARD_NOT_THERE: 404,
   QUEUE_TASK_UNKNOWN: 404,
   QUEUE_TASK_STATE: 409,
-  QUEUE_KEY_CONFLICT: 409,
+  QUEUE_KEY_CONFLICT: 422,
   QUEUE_RESULT_EVICTED: 410,
   QUEUE_TASK_DAMAGED: 410,
   QUEUE_BODY_TOO_LARGE: 413,

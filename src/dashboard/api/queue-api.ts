@@ -25,7 +25,12 @@ const OPTIONS = {
   timeoutMs: optional(described(ms, "How long one attempt may run")),
   expireMs: optional(described(ms, "Dead if no worker took it within this time")),
   keepMs: optional(described(ms, "How long the outcome can be read after the end; default 600,000")),
-  key: optional(described(name, "As the header Idempotency-Key: while a task is known under it, that task is the answer")),
+  key: optional(
+    described(
+      name,
+      "While a task is known under it, that task is the answer, whatever its body; the header Idempotency-Key wants the same body",
+    ),
+  ),
   group: optional(name),
 } as const;
 
@@ -149,7 +154,8 @@ async function add({ queue, input, headers, signal }: ApiCall): Promise<string> 
   );
   const [id] = await queue().add({
     queue: into as string,
-    options: { ...options, ...(key !== null && { key }) },
+    // Another request under the key is a mistake of whoever sent it: draft-ietf-httpapi-idempotency-key-header-07, section 2.7.
+    options: { ...options, ...(key !== null && { key, sameBody: true }) },
     body: bodyIn({ body, bodyBase64 }) ?? new Uint8Array(),
     signal,
   });

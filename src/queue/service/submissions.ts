@@ -297,10 +297,11 @@ export class Submissions {
   }
 }
 
-/** With what several bodies under a key are known again by. Under a key that was made to send them again they are the same anyway. */
+/** With what several bodies under a key are known again by, and one where that was asked for. Under a key that was made to send them again they are the same anyway. */
 function withKeyedBodies(submission: Submission): Submission {
   const { spec, bodies } = submission;
-  if (spec.key === "" || bodies.length <= 1 || bodies.length > BATCH_TASKS_MAX || isResendKey(spec.key)) return submission;
+  if (spec.key === "" || (bodies.length <= 1 && !spec.sameBody) || bodies.length > BATCH_TASKS_MAX || isResendKey(spec.key))
+    return submission;
   return { ...submission, spec: { ...spec, keyed: { count: bodies.length, digest: digestOf(bodies) } } };
 }
 
@@ -317,11 +318,16 @@ function keyOf({ key, keyed, isKeyedMember }: TaskSpec): Pick<TaskSpec, "key" | 
 /** @throws OperationError QUEUE_KEY_CONFLICT */
 function mustBeSame(key: string, known: KeyedBodies | undefined, asked: KeyedBodies | undefined): void {
   if (known && asked && known.count === asked.count && sameBytes(known.digest, asked.digest)) return;
-  if (!known && !asked) return;
+  // Of one that was submitted without, nobody knows what it was.
+  if ((known?.count ?? 1) === 1 && (asked?.count ?? 1) === 1 && !(known && asked)) return;
   throw new OperationError(
     "QUEUE_KEY_CONFLICT",
-    `Cannot submit ${asked?.count ?? 1} bodies under key '${key}': it is known for ${known?.count ?? 1} other bodies`,
+    `Cannot submit ${showBodies(asked)} under key '${key}': it is known for ${showBodies(known, "other ")}`,
   );
+}
+
+function showBodies({ count }: { readonly count: number } = { count: 1 }, other = ""): string {
+  return count === 1 ? `1 ${other}body` : `${count} ${other}bodies`;
 }
 
 function unknownParent(id: number): OperationError {

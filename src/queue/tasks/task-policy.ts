@@ -43,6 +43,8 @@ export interface TaskOptions {
    * under it: the same bodies again are answered with the same tasks, others are refused.
    */
   readonly key?: string;
+  /** Refuse another body under a key that is known, where the one before was submitted so too, instead of answering with that task. */
+  readonly sameBody?: boolean;
   /** Tasks of a group share its bounds, and groups take turns. */
   readonly group?: string;
   /** Ids of tasks that must be completed first. */
@@ -93,6 +95,8 @@ export interface TaskSpec {
   /** "" = no key. Of several bodies the first has it, with what all of them were; the others' numbers follow its number. */
   readonly key: string;
   readonly keyed?: KeyedBodies;
+  /** One body under a key must be the same as before, too. */
+  readonly sameBody?: boolean;
   /** It is another than the first of several bodies under a key. */
   readonly isKeyedMember?: boolean;
   /** Not before; 0 = at once. */
@@ -120,7 +124,7 @@ export const SPEC_DEFAULT: TaskSpec = {
 };
 
 const KNOWN = new Set(
-  "priority delayMs runAtMs attempts backoffMs backoffMaxMs timeoutMs expireMs keepMs key group after onParentDead whenFull".split(
+  "priority delayMs runAtMs attempts backoffMs backoffMaxMs timeoutMs expireMs keepMs key sameBody group after onParentDead whenFull".split(
     " ",
   ),
 );
@@ -146,7 +150,8 @@ export function readSpec(options: TaskOptions, context: SpecContext): TaskSpec {
   const runAtMs = whole(options, "runAtMs", 0, TIME_MS_MAX);
   const expireMs = whole(options, "expireMs", 0, TIME_MS_MAX);
   const isForWall = runAtMs !== undefined && runAtMs > wallMs;
-  const { whenFull, onParentDead } = options;
+  const { whenFull, onParentDead, sameBody } = options;
+  if (sameBody !== undefined && typeof sameBody !== "boolean") throw invalid("sameBody", "must be true or false");
   if (onParentDead !== undefined && !["fail", "continue", "wait"].includes(onParentDead))
     throw invalid("onParentDead", "must be 'fail', 'continue' or 'wait'");
   if (whenFull !== undefined && whenFull !== "wait" && whenFull !== "refuse")
@@ -155,6 +160,7 @@ export function readSpec(options: TaskOptions, context: SpecContext): TaskSpec {
     priority,
     group: name(options, "group"),
     key: options.key === undefined ? "" : readKey(options.key),
+    ...(sameBody && { sameBody }),
     dueMs: delayMs && !isForWall ? nowMs + delayMs : 0,
     ...(isForWall && { runAtMs: Math.max(runAtMs, wallMs + (delayMs ?? 0)) }),
     expiresMs: expireMs === undefined ? Infinity : nowMs + expireMs,

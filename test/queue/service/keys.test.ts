@@ -34,6 +34,23 @@ test("other bodies under a key that is known for several are refused whole, and 
   assert.equal(worker.tasks.length, 2);
 });
 
+test("where one body must be the same, another under its key is refused, over a restart too; one submitted without is not compared", async () => {
+  const rig = await Rig.open();
+  const id = await rig.add("a", { key: "k", sameBody: true });
+  assert.equal(await rig.add("a", { key: "k", sameBody: true }), id);
+  await assert.rejects(rig.add("b", { key: "k", sameBody: true }), {
+    ...conflict,
+    message: "Cannot submit 1 body under key 'k': it is known for 1 other body",
+  });
+  assert.equal(await rig.add("b", { key: "k" }), id, "who does not ask for it gets the task");
+  await rig.service.close();
+  const again = await Rig.open(rig.store);
+  await assert.rejects(again.add("b", { key: "k", sameBody: true }), conflict);
+  const plain = await again.add("a", { key: "plain" });
+  assert.equal(await again.add("b", { key: "plain", sameBody: true }), plain);
+  await assert.rejects(again.addMany(["a", "b"], { key: "k" }), conflict);
+});
+
 test("several bodies under a key that is known for one are refused; one body is answered with that one, whatever it is", async () => {
   const rig = await Rig.open();
   const id = await rig.add("a", { key: "k" });
