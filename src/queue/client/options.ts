@@ -60,7 +60,7 @@ const ADD_OPTIONS: Readonly<Record<keyof AddOptions, OptionCheck>> = {
 const KEPT = "write 'keep': how long the outcome can be read; dead tasks stay for 14 days, 'holdfast queue purge' removes them";
 const AFTER = "a task names in 'after' what must be done first, itself";
 const PARENT_DEAD = "the task that waits says it: 'onParentDead' is fail (default), continue or wait";
-const CRON = "tasks by the calendar are the broker's: 'holdfast queue cron NAME EXPRESSION --queue QUEUE'";
+const CRON = "tasks by the calendar are schedules of the queue: schedules.upsert(name, { cron, body })";
 const NOTHING_TO_SET = "there is nothing to set";
 
 export const ADD: OptionTable = {

@@ -24,7 +24,7 @@ async function refusal(options: object): Promise<string> {
 test("options of BullMQ are refused with what to write instead", async () => {
   assert.match(await refusal({ jobId: "7" }), /^Cannot submit: there is no option 'jobId'; write 'key'/);
   assert.match(await refusal({ removeOnComplete: true }), /'removeOnComplete'; write 'keep'/);
-  assert.match(await refusal({ repeat: { pattern: "* * * * *" } }), /'repeat'; .*holdfast queue cron/);
+  assert.match(await refusal({ repeat: { pattern: "* * * * *" } }), /'repeat'; .*schedules\.upsert\(name/);
   assert.match(await refusal({ lifo: true }), /'lifo'; the highest 'priority' goes first/);
   assert.match(
     await refusal({ backoff: { type: "exponential", delay: 1000 } }),
