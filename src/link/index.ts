@@ -20,7 +20,8 @@ export type {
   SessionServerStats,
   SessionStats,
 } from "./session/session-server.ts";
-export type { SessionBounds, SessionServerOptions } from "./session/session-options.ts";
+export type { SessionBounds, SessionServerOptions, TopicOptions } from "./session/session-options.ts";
+export type { PublishOptions, SendOptions } from "./session/send-options.ts";
 export type { SessionCounts, SessionOpening } from "./session/session-server-core.ts";
 export type { Presence, ServerSession } from "./session/server-session.ts";
 export type { IncomingStream } from "./session/incoming-stream.ts";

@@ -153,6 +153,23 @@ export const SESSIONS_MAX = 100_000;
 /** 8 ids of clients that had a session's name before: enough to tell those still trying that they were taken over. */
 export const IDS_BEFORE_MAX = 8;
 
+/** 1 KiB: a topic of a dozen levels; a filter too. */
+export const TOPIC_BYTES_MAX = 1024;
+/** 100 filters of one session: a client that wants more wants a wildcard. */
+export const FILTERS_MAX = 100;
+/** 16 MiB of last values, and what one costs beyond its bytes: a branch of a tree. 60,000 sensors' values fit. */
+export const KEPT_BYTES_MAX = 16 * 1024 * 1024;
+export const KEPT_COST_BYTES = 256;
+/** 16 KiB: a longer message is worth being confirmed; an unconfirmed one is written in one frame, which heartbeats wait for. */
+export const UNCONFIRMED_BYTES_MAX = 16_384;
+/** 64 KiB ahead of the kernel: a peer that is further behind is slow, and gets no unconfirmed messages. */
+export const UNCONFIRMED_AHEAD_BYTES = 65_536;
+/** 256 unconfirmed messages of a peer in handlers that returned a promise; more are dropped. */
+export const UNCONFIRMED_OPEN_MAX = 256;
+
+/** 1 s: between two GAPs with no message after the first; below CONTROL_PER_SECOND. */
+export const GAP_ALONE_MS = 1000;
+
 /** 64 and 2 a second: control frames that a peer may send at once and for long. An honest one sends one a heartbeat. */
 export const CONTROL_BURST = 64;
 export const CONTROL_PER_SECOND = 2;

@@ -38,6 +38,7 @@ test("sessions, messages, refusals, takeovers and what waits are in stats() and 
     refused: 1,
     lost: 0,
     unconfirmed: 0,
+    dropped: 0,
     wills: 0,
   });
   assert.deepEqual(Object.fromEntries(sessions.map(({ name, presence }) => [name, presence])), {

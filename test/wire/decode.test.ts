@@ -225,7 +225,7 @@ test("a link's session is named frame by frame, its messages by size", () => {
     proof: nothing,
   };
   const welcome = { resumed: true, terms, heartbeatMs: 30_000, heartbeatTimeoutMs: 10_000, ttlMs: 600_000, proof: nothing };
-  const part = { number: 2, offset: 0, last: true, givenUp: false, isStream: false };
+  const part = { number: 2, offset: 0, last: true, givenUp: false, isStream: false, isTopic: false };
   const bye = { word: "drained", retryAfterMs: 5000, text: "" } as const;
   assert.deepEqual(
     link(

@@ -285,6 +285,11 @@ export class Metrics {
       ["holdfast_link_refused_messages_total", "Messages that their handlers refused", "refused"],
       ["holdfast_link_lost_messages_total", "Messages that clients gave up", "lost"],
       ["holdfast_link_unconfirmed_messages_total", "Messages to clients given up or in doubt", "unconfirmed"],
+      [
+        "holdfast_link_dropped_messages_total",
+        "Unconfirmed messages, and topics' for full subscribers, that were dropped",
+        "dropped",
+      ],
       ["holdfast_link_wills_total", "Wills announced", "wills"],
     ] as const)
       add(name, help, "counter", ({ counts }) => (counts ? [[{}, counts[key]]] : []));

@@ -168,7 +168,7 @@ export interface LinkNumbers {
   readonly heldBytes?: number;
   /** In session mode: what happened since the server began. */
   readonly counts?: Readonly<
-    Record<"begun" | "resumed" | "restarted" | "received" | "refused" | "lost" | "unconfirmed" | "wills", number>
+    Record<"begun" | "resumed" | "restarted" | "received" | "refused" | "lost" | "unconfirmed" | "dropped" | "wills", number>
   >;
 }
 

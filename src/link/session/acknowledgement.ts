@@ -34,6 +34,11 @@ function reasonOf(error: unknown): string {
   return messageOf(error).slice(0, REASON_CHARS_MAX) || "no reason given";
 }
 
+/** The handler of topics of a client that takes none. */
+export function noTopics(): never {
+  throw new Error("this client has no onTopic");
+}
+
 /** The handler of streams of a side that takes none. */
 export function noStreams(): never {
   throw new Error("this side takes no streams");

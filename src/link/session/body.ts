@@ -210,6 +210,43 @@ export const receiptBody = {
   },
 };
 
+export const TOPIC_VERBS = ["message", "publish", "subscribe", "unsubscribe"] as const;
+export type TopicVerb = (typeof TOPIC_VERBS)[number];
+
+/** What TOPIC and NOTE carry (version 2). */
+export interface TopicBody {
+  /** "message" is one without a topic, in a NOTE alone. */
+  readonly verb: TopicVerb;
+  /** To the server: it is to be kept as the topic's last value; to a client: it was. */
+  readonly keep: boolean;
+  /** How long it is worth delivering; 0 for ever. */
+  readonly expiresMs: number;
+  /** Or a filter. */
+  readonly topic: string;
+  readonly bytes: Uint8Array;
+}
+
+export const topicBody = {
+  encode({ verb, keep, expiresMs, topic, bytes }: TopicBody): Uint8Array {
+    const writer = new ByteWriter()
+      .u8(TOPIC_VERBS.indexOf(verb))
+      .u8(keep ? 1 : 0)
+      .u32(expiresMs);
+    putLong(writer, utf8(topic));
+    return writer.bytes(bytes).take();
+  },
+  /** The bytes are a view of the body. */
+  decode(body: Uint8Array): TopicBody {
+    const reader = new BodyReader(body, "TOPIC");
+    const verb = TOPIC_VERBS[reader.u8()];
+    const keep = (reader.u8() & 1) > 0;
+    const expiresMs = reader.u32();
+    const topic = reader.text(reader.u16());
+    if (verb === undefined) throw reader.invalid("an unknown verb");
+    return { verb, keep, expiresMs, topic, bytes: reader.view(reader.left) };
+  },
+};
+
 /** A part of a message (version 2). */
 export interface PartBody {
   readonly number: number;
@@ -221,15 +258,17 @@ export interface PartBody {
   readonly givenUp: boolean;
   /** The message is read as it arrives, and may be of any length. */
   readonly isStream: boolean;
+  /** What it carries is a TOPIC. */
+  readonly isTopic: boolean;
 }
 
 /** What a PART has before its bytes. */
 export const PART_HEAD_BYTES = 17;
 
 export const partBody = {
-  head: ({ number, offset, last, givenUp, isStream }: Omit<PartBody, "bytes">): Uint8Array =>
+  head: ({ number, offset, last, givenUp, isStream, isTopic }: Omit<PartBody, "bytes">): Uint8Array =>
     new ByteWriter()
-      .u8((last ? 1 : 0) | (givenUp ? 2 : 0) | (isStream ? 4 : 0))
+      .u8((last ? 1 : 0) | (givenUp ? 2 : 0) | (isStream ? 4 : 0) | (isTopic ? 8 : 0))
       .u64(BigInt(number))
       .u64(BigInt(offset))
       .take(),
@@ -240,7 +279,8 @@ export const partBody = {
     const number = reader.u64();
     const offset = reader.u64();
     const bytes = reader.view(reader.left);
-    return { number, offset, bytes, last: (flags & 1) > 0, givenUp: (flags & 2) > 0, isStream: (flags & 4) > 0 };
+    const has = (bit: number): boolean => (flags & bit) > 0;
+    return { number, offset, bytes, last: has(1), givenUp: has(2), isStream: has(4), isTopic: has(8) };
   },
 };
 

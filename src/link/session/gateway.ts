@@ -3,7 +3,7 @@
  * queue and cache by shape only. Invariant: a reading is confirmed to its sensor when the queue has it, not before; while the queue
  * refuses for the time being, it is kept unconfirmed, so that a full queue slows the sensors down instead of losing readings.
  */
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import type { Clock } from "../../core/clock.ts";
 import { OperationError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
@@ -16,7 +16,7 @@ import { GATEWAY_CAP_MS } from "../limits.ts";
 export interface Reading {
   /** The session's name. */
   readonly sensor: string;
-  /** Counts the session's messages, from 1. */
+  /** Counts the session's messages, from 1; 0 for one that is not confirmed. */
   readonly number: number;
   /** When it arrived, in ms since 1970-01-01 UTC. */
   readonly receivedMs: number;
@@ -97,6 +97,7 @@ async function add(
 
 /** The session's id is a secret: its hash names it as well. */
 function keyOf(session: ServerSession, number: number): string {
+  if (number === 0) return `link-${randomUUID()}`; // unconfirmed: nobody sends it again
   return `link-${createHash("sha256").update(session.state.id).digest("hex").slice(0, 24)}-${number}`;
 }
 

@@ -14,6 +14,7 @@ import { NumberRanges } from "./number-ranges.ts";
 interface PartialMessage {
   readonly chunks: Uint8Array[];
   readonly stream: IncomingStream | undefined;
+  readonly isTopic: boolean;
   /** Arrived; and of those, the ones held here. */
   bytes: number;
   heldBytes: number;
@@ -23,7 +24,7 @@ interface PartialMessage {
 
 /** What a part led to. */
 export type PartEvent =
-  | { readonly kind: "message"; readonly number: number; readonly bytes: Uint8Array }
+  | { readonly kind: "message" | "topic"; readonly number: number; readonly bytes: Uint8Array }
   | { readonly kind: "stream"; readonly number: number; readonly stream: IncomingStream }
   | { readonly kind: "gap"; readonly from: number; readonly to: number };
 
@@ -113,7 +114,7 @@ export class Inbox {
    *
    * @throws ProtocolError LINK_PART_INVALID, LINK_WINDOW_EXCEEDED, LINK_FRAME_TOO_LARGE
    */
-  part({ number, offset, bytes, last, givenUp, isStream }: PartBody): PartEvent | undefined {
+  part({ number, offset, bytes, last, givenUp, isStream, isTopic }: PartBody): PartEvent | undefined {
     let partial = this.#partials?.get(number);
     if (!partial && givenUp) return undefined; // settled here before its sender knew
     const isNew = !partial;
@@ -124,7 +125,7 @@ export class Inbox {
       if ((this.#partials?.size ?? 0) >= STREAMS_MAX + 2)
         throw new ProtocolError("LINK_WINDOW_EXCEEDED", `More than ${STREAMS_MAX + 2} messages in parts at once`);
       this.#arrived += 1;
-      partial = this.#beginPartial(number, isStream);
+      partial = this.#beginPartial(number, { isStream, isTopic });
     }
     if (offset !== partial.bytes)
       throw new ProtocolError(
@@ -159,7 +160,7 @@ export class Inbox {
     this.#endPartial(number);
     this.#bytes += partial.bytes;
     this.#open += 1;
-    return { kind: "message", number, bytes: joined(partial) };
+    return { kind: partial.isTopic ? "topic" : "message", number, bytes: joined(partial) };
   }
 
   /** What the peer is to be told of parts: number → bytes. */
@@ -295,7 +296,7 @@ export class Inbox {
     );
   }
 
-  #beginPartial(number: number, isStream: boolean): PartialMessage {
+  #beginPartial(number: number, { isStream, isTopic }: { isStream: boolean; isTopic: boolean }): PartialMessage {
     const stream = isStream
       ? new IncomingStream(number, (bytes) => {
           const held = this.#partials?.get(number);
@@ -306,7 +307,7 @@ export class Inbox {
           this.progressed?.(number);
         })
       : undefined;
-    const partial: PartialMessage = { chunks: [], stream, bytes: 0, heldBytes: 0, whole: false };
+    const partial: PartialMessage = { chunks: [], stream, isTopic, bytes: 0, heldBytes: 0, whole: false };
     (this.#partials ??= new Map()).set(number, partial);
     if (isStream) this.#open += 1;
     return partial;

@@ -10,7 +10,7 @@ import type { Due } from "./deadlines.ts";
 import type { Environment, LinkTransport } from "./environment.ts";
 import { endOf } from "../end.ts";
 import type { EndReason, LinkEnd } from "../end.ts";
-import { SOCKET_AHEAD_BYTES } from "../limits.ts";
+import { SOCKET_AHEAD_BYTES, UNCONFIRMED_AHEAD_BYTES } from "../limits.ts";
 
 export interface LinkConnectionOwner {
   readonly stallMs: number;
@@ -124,6 +124,15 @@ export class LinkConnection implements Due {
     if (this.#flushing) return;
     this.#flushing = true;
     this.#environment.soon(this);
+  }
+
+  /** Says something that nobody confirms; false when it is not said: the peer is not there, slow, or does not know such messages. */
+  note(body: Uint8Array): boolean {
+    const ahead = this.transport.aheadBytes + this.protocol.noteBytes;
+    if (this.#ending || !this.protocol.takesTopics || ahead >= UNCONFIRMED_AHEAD_BYTES) return false;
+    this.protocol.note(body);
+    this.flushSoon();
+    return true;
   }
 
   /** Writes what there is to say, as far as the kernel keeps up. */

@@ -1,61 +1,17 @@
 /**
- * ○ Messages sent and not yet done. They wait in lanes (urgent ones, the others, streams), get their number when the first byte of them is
+ * ○ Messages sent and not yet done. They wait (`WaitingMessages`), get their number when the first byte of them is
  * written, and are kept until the peer's receipt. Invariant: `#written` is in the order of numbers, acked < its first, and its last is
  * `#last`; what the peer does not have after a reconnect goes back to the front of its lane and is numbered anew. Of each lane at most
  * one message is written in part (of streams STREAMS_MAX), so that the order of a lane is the order of delivery.
  */
 import { OperationError, ProtocolError } from "../../core/errors.ts";
+import { Heap } from "../../core/heap.ts";
 import { Ring } from "../../core/ring.ts";
-import { PART_WINDOW_MAX, STREAMS_MAX } from "../limits.ts";
+import { GAP_ALONE_MS, PART_WINDOW_MAX, STREAMS_MAX } from "../limits.ts";
 import type { Receipt } from "./body.ts";
-import type { OutgoingStream } from "./outgoing-stream.ts";
+import type { OutgoingMessage } from "./outgoing-message.ts";
 import { PartWindow } from "./part-window.ts";
-
-const PLAIN = {};
-
-/** A message on its way. `#settle` is called once: with nothing when the peer's application has it, with an error when not, or in doubt. */
-export class OutgoingMessage {
-  bytes: Uint8Array;
-  /** When it is given up. */
-  readonly deadlineMs: number;
-  readonly urgent: boolean;
-  readonly stream: OutgoingStream | undefined;
-  /** 0 until its first byte is written. */
-  number = 0;
-  /** How much of it was written on this connection, and of that what the peer has said it has (of a stream: its application). */
-  writtenBytes = 0;
-  toldBytes = 0;
-  /** All of it was written: it may arrive. */
-  complete = false;
-  /** The peer is done with it. */
-  acked = false;
-  #settle: ((error?: OperationError) => void) | undefined;
-
-  constructor(
-    bytes: Uint8Array,
-    deadlineMs: number,
-    settle: (error?: OperationError) => void,
-    { urgent = false, stream }: { readonly urgent?: boolean; readonly stream?: OutgoingStream | undefined } = PLAIN,
-  ) {
-    this.bytes = bytes;
-    this.deadlineMs = deadlineMs;
-    this.#settle = settle;
-    this.urgent = urgent;
-    this.stream = stream;
-  }
-
-  /** False once its sender knows what became of it. */
-  get open(): boolean {
-    return this.#settle !== undefined;
-  }
-
-  settle(error?: OperationError): void {
-    const settle = this.#settle;
-    this.#settle = undefined;
-    this.stream?.close();
-    settle?.(error);
-  }
-}
+import { laneOf, LANES, WaitingMessages } from "./waiting-messages.ts";
 
 /** A part of a message to be written. */
 export interface OutgoingPart {
@@ -76,11 +32,9 @@ export interface OutboxLimits {
   readonly partBytes: number;
 }
 
-type Lane = "urgent" | "normal" | "streams";
-
 export class Outbox {
   #written = NOTHING_WRITTEN;
-  #lanes: Record<Lane, Ring<OutgoingMessage>> | undefined;
+  #waiting: WaitingMessages | undefined;
   /** Written in part. */
   #parts = NO_PARTS;
   /** Given up while written in part: the peer is to be told. */
@@ -88,6 +42,8 @@ export class Outbox {
   #partWindow: PartWindow | undefined;
   /** Given up before they were written: the peer is told that so many numbers are missing. */
   #missing = 0;
+  /** When it was last told that some are missing: alone, that is a control frame that costs. */
+  #gapAtMs = -Infinity;
   #last = 0;
   #done = 0;
   #length = 0;
@@ -98,6 +54,8 @@ export class Outbox {
   /** Written whole, and open. */
   #openWritten = 0;
   #streamsTurn = false;
+  /** Those that are given up earlier than the ones before them, by when. */
+  #expiring: Heap<OutgoingMessage> | undefined;
 
   /** Messages kept. */
   get length(): number {
@@ -125,28 +83,38 @@ export class Outbox {
   }
 
   push(message: OutgoingMessage): void {
-    this.#lane(laneOf(message)).push(message);
+    this.#toWait.push(message);
     this.#length += 1;
     this.#bytes += message.bytes.length;
+    if (!message.expires) return;
+    this.#expiring ??= new Heap({
+      before: (one, other) => one.deadlineMs < other.deadlineMs,
+      setPosition: (each, position) => (each.expiryPosition = position),
+    });
+    this.#expiring.push(message);
+  }
+
+  /** A message that the peer would have been sent is not: it is told of a number missing. */
+  skip(): void {
+    this.#missing += 1;
   }
 
   /** When the first message is to be given up; Infinity when there is none. */
   get oldestDeadlineMs(): number {
     if (this.#length === 0) return Infinity;
     let earliestMs = this.#written.peek()?.open ? this.#written.peek()!.deadlineMs : Infinity;
+    if (this.#expiring) earliestMs = Math.min(earliestMs, this.#expiring.peek()?.deadlineMs ?? Infinity);
     if (this.#openWritten + this.#parts.length > 0 && earliestMs === Infinity)
       earliestMs = this.#firstOpen()?.deadlineMs ?? Infinity;
-    if (this.#lanes)
-      for (const lane of Object.values(this.#lanes)) earliestMs = Math.min(earliestMs, lane.peek()?.deadlineMs ?? Infinity);
-    return earliestMs;
+    return this.#waiting ? Math.min(earliestMs, this.#waiting.oldestDeadlineMs) : earliestMs;
   }
 
   /** Gives up the oldest message; its sender learns why, and whether it may have arrived. */
   dropOldest(why: string): void {
     const written = this.#firstOpen();
     if (written) return this.#giveUp(written, why);
-    for (const lane of ["normal", "urgent", "streams"] as const) {
-      const message = this.#lanes?.[lane].shift();
+    for (const lane of LANES) {
+      const message = this.#waiting?.shift(lane);
       if (!message) continue;
       this.#missing += 1;
       return this.#giveUp(message, why);
@@ -157,14 +125,24 @@ export class Outbox {
   expire(nowMs: number): number {
     if (this.oldestDeadlineMs > nowMs) return 0;
     let count = 0;
+    for (let first = this.#expiring?.peek(); first && first.deadlineMs <= nowMs; first = this.#expiring!.peek()) {
+      this.#expiring!.pop();
+      // One that waits has no number yet, and leaves no gap: it was to be delivered in time or not at all.
+      if (first.number === 0) this.#drop(first);
+      else this.#giveUp(first, "its time is over");
+    }
     for (const message of this.#written) {
       if (!message.open || message.deadlineMs > nowMs) continue;
       this.#giveUp(message, "its time is over");
       count += 1;
     }
-    for (const lane of this.#lanes ? Object.values(this.#lanes) : []) {
-      for (let message = lane.peek(); message && message.deadlineMs <= nowMs; message = lane.peek()) {
-        lane.shift();
+    for (const lane of this.#waiting ? LANES : []) {
+      for (
+        let message = this.#waiting!.peek(lane);
+        message && message.deadlineMs <= nowMs;
+        message = this.#waiting!.peek(lane)
+      ) {
+        this.#waiting!.shift(lane);
         this.#missing += 1;
         this.#giveUp(message, "its time is over");
         count += 1;
@@ -181,14 +159,14 @@ export class Outbox {
     const abandoned = this.#abandoned?.shift();
     if (this.#abandoned?.length === 0) this.#abandoned = undefined;
     if (abandoned) return { message: abandoned, offset: abandoned.writtenBytes, bytes: EMPTY, last: true, givenUp: true };
-    if (this.#missing > 0) {
+    if (this.#missing > 0 && (nowMs >= this.#gapAtMs + GAP_ALONE_MS || this.#mayBegin(limits))) {
+      this.#gapAtMs = nowMs;
       this.#last += this.#missing;
       this.#missing = 0;
       return this.#last + 1;
     }
-    if (!this.#lanes) return undefined;
-    const { urgent: urgents, streams } = this.#lanes;
-    if (this.#parts.length + urgents.length + streams.length === 0) return this.#takeFrom("normal", limits, nowMs);
+    if (!this.#waiting) return undefined;
+    if (this.#parts.length === 0 && this.#waiting.isPlain) return this.#takeFrom("normal", limits, nowMs);
     const urgent = this.#takeFrom("urgent", limits, nowMs);
     if (urgent) return urgent;
     this.#streamsTurn = !this.#streamsTurn;
@@ -197,13 +175,21 @@ export class Outbox {
     return this.#streamsTurn ? this.#takeFrom("normal", limits, nowMs) : this.#takeStream(limits, nowMs);
   }
 
+  /** True when the first of a lane may be written now. What is missing is told before it. */
+  #mayBegin(limits: OutboxLimits): boolean {
+    return LANES.some((lane) => {
+      const first = this.#waiting?.peek(lane);
+      return first !== undefined && this.#fits(first, limits);
+    });
+  }
+
   #takeFrom(lane: "urgent" | "normal", limits: OutboxLimits, nowMs: number): OutgoingMessage | OutgoingPart | undefined {
     for (const message of this.#parts) if (laneOf(message) === lane) return this.#part(message, limits, nowMs);
-    const message = this.#lanes![lane].peek();
+    const message = this.#waiting!.peek(lane);
     if (!message || !this.#fits(message, limits)) return undefined;
     const inParts = limits.version > 1 && message.bytes.length > limits.partBytes;
     if (inParts && this.#underWay.full) return undefined;
-    this.#lanes![lane].shift();
+    this.#waiting!.shift(lane);
     this.#begin(message);
     if (inParts) {
       this.#addPart(message);
@@ -223,10 +209,10 @@ export class Outbox {
       if (at >= 0) this.#parts.push(...this.#parts.splice(at, 1)); // the next one's turn
       return part;
     }
-    const message = this.#lanes!.streams.peek();
+    const message = this.#waiting!.peek("streams");
     if (!message?.stream!.ready(0) || !this.#fits(message, limits) || this.#underWay.full) return undefined;
     if (this.#parts.filter(({ stream }) => stream).length >= STREAMS_MAX) return undefined;
-    this.#lanes!.streams.shift();
+    this.#waiting!.shift("streams");
     this.#begin(message);
     this.#addPart(message);
     return this.#part(message, limits, nowMs);
@@ -395,26 +381,26 @@ export class Outbox {
       message.number = 0;
       message.writtenBytes = 0;
       message.complete = false;
-      this.#lane(laneOf(message)).unshift(message);
+      this.#toWait.unshift(message);
     }
   }
 
   /**
    * Gives up messages that were never written and are longer than the peer takes: writing one would end the connection, and after
-   * the reconnect end it again; and streams, where the peer takes none.
+   * the reconnect end it again; and streams and topics, where the peer takes none.
    */
-  refuseLongerThan(bytesMax: number, { streams }: { streams: boolean }): void {
-    for (const lane of this.#lanes ? Object.values(this.#lanes) : []) {
-      for (const message of lane.drain()) {
-        const { length } = message.bytes;
-        if (length <= bytesMax && (streams || !message.stream)) {
-          lane.push(message);
-          continue;
-        }
-        this.#forget(message, false);
-        const why = message.stream ? "the peer takes no streams" : `${length} bytes, at most ${bytesMax} allowed by the peer`;
-        message.settle(new OperationError("LINK_MESSAGE_TOO_LARGE", `Cannot send a message: ${why}`));
+  refuseLongerThan(bytesMax: number, { version }: { version: number }): void {
+    for (const message of this.#waiting?.drain() ?? []) {
+      const { length } = message.bytes;
+      const needs = message.stream ? "streams" : message.isTopic ? "topics" : undefined;
+      if (length <= bytesMax && (version > 1 || !needs)) {
+        this.#waiting!.push(message);
+        continue;
       }
+      this.#forget(message, false);
+      const why =
+        needs && version === 1 ? `the peer takes no ${needs}` : `${length} bytes, at most ${bytesMax} allowed by the peer`;
+      message.settle(new OperationError("LINK_MESSAGE_TOO_LARGE", `Cannot send a message: ${why}`));
     }
   }
 
@@ -431,15 +417,14 @@ export class Outbox {
       if (message.complete || begun) count += 1;
       if (begun || (message.complete && !keepDoubtful)) {
         givenUp.unshift(message);
-        this.#length -= 1;
-        this.#bytes -= message.bytes.length;
+        this.#forget(message, false);
         continue;
       }
       message.number = 0;
       message.writtenBytes = 0;
       message.toldBytes = 0;
       message.complete = false;
-      this.#lane(laneOf(message)).unshift(message);
+      this.#toWait.unshift(message);
     }
     this.#nothingUnderWay();
     this.#missing = 0;
@@ -461,21 +446,23 @@ export class Outbox {
   /** Gives up everything, with this error. */
   clear(error: OperationError): void {
     const { givenUp } = this.restart({ keepDoubtful: false });
-    const waiting = this.#lanes ? Object.values(this.#lanes).flatMap((lane) => lane.drain()) : [];
+    const waiting = this.#waiting?.drain() ?? [];
     this.#length = 0;
     this.#bytes = 0;
+    this.#expiring = undefined;
     for (const message of [...givenUp, ...waiting]) message.settle(error);
   }
 
   /** Gives up a message that its own side cannot go on with. */
   abandon(message: OutgoingMessage, why: string): void {
     if (!message.open) return;
-    const lane = message.number === 0 ? this.#lanes?.[laneOf(message)] : undefined;
-    if (lane) {
-      for (const each of lane.drain()) if (each !== message) lane.push(each);
-      this.#missing += 1;
-    }
+    if (message.number === 0) this.#missing += 1;
     this.#giveUp(message, why);
+  }
+
+  #drop(message: OutgoingMessage): void {
+    this.#forget(message, false);
+    message.settle(new OperationError("LINK_GAP", "Message dropped: it has expired; it was never sent"));
   }
 
   #giveUp(message: OutgoingMessage, why: string): void {
@@ -492,6 +479,7 @@ export class Outbox {
 
   /** It is kept no longer for its sender. */
   #forget(message: OutgoingMessage, written: boolean): void {
+    if (message.expiryPosition >= 0) this.#expiring!.remove(message.expiryPosition);
     this.#length -= 1;
     this.#bytes -= message.bytes.length;
     if (written) this.#openWritten -= 1;
@@ -529,14 +517,9 @@ export class Outbox {
     this.#parts.push(message);
   }
 
-  #lane(name: Lane): Ring<OutgoingMessage> {
-    this.#lanes ??= { urgent: new Ring(), normal: new Ring(), streams: new Ring() };
-    return this.#lanes[name];
+  get #toWait(): WaitingMessages {
+    return (this.#waiting ??= new WaitingMessages());
   }
-}
-
-function laneOf({ urgent, stream }: OutgoingMessage): Lane {
-  return stream ? "streams" : urgent ? "urgent" : "normal";
 }
 
 const EMPTY = new Uint8Array(0);

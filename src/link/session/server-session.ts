@@ -6,12 +6,14 @@ import type { Account } from "../../core/budget.ts";
 import { utf8 } from "../../core/bytes.ts";
 import type { LinkConnection } from "./link-connection.ts";
 import type { StreamSource } from "./outgoing-stream.ts";
+import { readSend } from "./send-options.ts";
+import type { SendSettings, SendOptions } from "./send-options.ts";
 import type { SessionState } from "./session-state.ts";
 
 /** What a session asks of the server core. */
 export interface ServerSessionOwner {
   wallMs(): number;
-  send(session: ServerSession, bytes: Uint8Array, how: { readonly urgent: boolean }): Promise<void>;
+  send(session: ServerSession, bytes: Uint8Array, how: SendSettings): Promise<void>;
   sendStream(session: ServerSession, source: StreamSource): Promise<void>;
   budgetChanged(session: ServerSession): void;
   stalled(session: ServerSession): void;
@@ -64,6 +66,10 @@ export class ServerSession {
   willAtMs = Infinity;
   /** @internal */
   expiresAtMs = Infinity;
+  /** @internal What it subscribed to. */
+  filters: Set<string> | undefined;
+  /** @internal Its unconfirmed messages in handlers. */
+  openNotes = 0;
   /** @internal One side is done with the session: it goes with the connection. */
   closing = false;
   #lastSeenMs: number;
@@ -120,11 +126,13 @@ export class ServerSession {
    * Sends a message to the client; it is kept while the client is away.
    *
    * @param how.urgent it passes messages that are not, large ones under way among them
+   * @param how.expires it is given up when it was not delivered by then
+   * @param how.confirm false: nobody confirms it, and it is dropped when the client is away or slow; at most 16 KiB
    * @returns resolves when the client's application has it
    * @throws OperationError LINK_FULL, LINK_MESSAGE_TOO_LARGE, LINK_REJECTED, LINK_GAP, LINK_ENDED when the session is gone
    */
-  send(bytes: Uint8Array | string, { urgent = false }: { urgent?: boolean } = {}): Promise<void> {
-    return this.#owner.send(this, typeof bytes === "string" ? utf8(bytes) : bytes, { urgent });
+  send(bytes: Uint8Array | string, how: SendOptions = {}): Promise<void> {
+    return this.#owner.send(this, typeof bytes === "string" ? utf8(bytes) : bytes, readSend(how));
   }
 
   /**

@@ -4,11 +4,11 @@
  * LINK_GAP when it is in doubt; at most one connection at a time.
  */
 import { EMPTY, sameBytes, utf8 } from "../../core/bytes.ts";
-import { OperationError, ProtocolError } from "../../core/errors.ts";
+import { codeOf, OperationError, ProtocolError, UsageError } from "../../core/errors.ts";
 import { showSize } from "../../core/units.ts";
 import type { Backoff } from "../backoff.ts";
-import { NONCE_BYTES, SESSION_ID_BYTES } from "./body.ts";
-import type { Challenge, Hello, CloseNotice, RefuseReason, Welcome } from "./body.ts";
+import { NONCE_BYTES, SESSION_ID_BYTES, topicBody } from "./body.ts";
+import type { Challenge, Hello, CloseNotice, RefuseReason, TopicBody, Welcome } from "./body.ts";
 import { SessionProtocol } from "./session-protocol.ts";
 import type { SessionProtocolEvent } from "./session-protocol.ts";
 import type { Due } from "./deadlines.ts";
@@ -17,10 +17,13 @@ import type { LinkEnd } from "../end.ts";
 import { acknowledge, overdueReason } from "./acknowledgement.ts";
 import type { IncomingStream } from "./incoming-stream.ts";
 import type { Inbox } from "./inbox.ts";
-import { OutgoingMessage } from "./outbox.ts";
+import { messageSettings, noteOf, OutgoingMessage } from "./outgoing-message.ts";
+import type { MessageSettings } from "./outgoing-message.ts";
+import type { SendSettings } from "./send-options.ts";
 import { OutgoingStream } from "./outgoing-stream.ts";
 import type { StreamSource } from "./outgoing-stream.ts";
-import { BACKOFF_BASE_MS } from "../limits.ts";
+import { BACKOFF_BASE_MS, UNCONFIRMED_OPEN_MAX } from "../limits.ts";
+import { checkFilter, checkTopic } from "../topics/topic.ts";
 import { LinkConnection } from "./link-connection.ts";
 import type { LinkConnectionOwner } from "./link-connection.ts";
 import type { LinkTransport, Environment } from "./environment.ts";
@@ -63,6 +66,8 @@ export interface SessionClientCoreOwner {
   dial(join: (transport: LinkTransport) => LinkConnection, failed: (end: LinkEnd) => void): void;
   opened(how: { readonly resumed: boolean; readonly welcome: Welcome }): void;
   message(bytes: Uint8Array): void | Promise<unknown>;
+  /** What came under a topic this client, or one of its name before, subscribed to. */
+  topic(topic: string, bytes: Uint8Array, how: { readonly kept: boolean }): void | Promise<unknown>;
   stream(stream: IncomingStream): void | Promise<unknown>;
   /** Messages were lost, or may be: the peer's (numbers that will never come), or ours (in doubt, given up). */
   gap(gap: Gap): void;
@@ -86,6 +91,10 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
   readonly #session: SessionState;
   /** The server knows this session's id. */
   #serverKnows = false;
+  /** What the server has confirmed to know. */
+  readonly #filters = new Set<string>();
+  #openNotes = 0;
+  #dropped = 0;
   /** What was confirmed when the protocol was last broken. */
   #ackedAtError: number | undefined;
   #state: State = "idle";
@@ -128,37 +137,95 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
     return { messages: this.#session.outbox.length, bytes: this.#session.outbox.bytes };
   }
 
+  /** Unconfirmed messages that were dropped, of either side. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
   start(): void {
     this.#dial();
   }
 
   /** Takes a message; resolves when the peer's application has it. */
-  send(bytes: Uint8Array, { urgent = false }: { urgent?: boolean } = {}): Promise<void> {
+  send(bytes: Uint8Array, { urgent = false, expiresMs = 0, confirm = true }: Partial<SendSettings> = {}): Promise<void> {
+    if (!confirm) return this.#sendNote(() => noteOf(bytes));
+    return this.#sent(bytes, expiresMs, messageSettings({ urgent, expiresMs }));
+  }
+
+  /** Resolves when the server has it. */
+  async publish(
+    topic: string,
+    bytes: Uint8Array,
+    { keep = false, urgent = false, expiresMs = 0, confirm = true }: Partial<SendSettings> & { readonly keep?: boolean } = {},
+  ): Promise<void> {
+    checkTopic(topic);
+    if (!confirm) {
+      if (keep) throw new UsageError("LINK_OPTION_INVALID", "Cannot publish: what is to be kept is to be confirmed");
+      return this.#sendNote(() => noteOf(bytes, topic));
+    }
+    const body = topicBody.encode({ verb: "publish", keep, expiresMs, topic, bytes });
+    return this.#sent(body, expiresMs, { urgent, expires: expiresMs > 0, isTopic: true });
+  }
+
+  /** From when it resolves on, what is published under such topics comes; the session remembers it. */
+  async subscribe(filter: string): Promise<void> {
+    checkFilter(filter);
+    await this.#say("subscribe", filter);
+    this.#filters.add(filter);
+  }
+
+  async unsubscribe(filter: string): Promise<void> {
+    checkFilter(filter);
+    this.#filters.delete(filter);
+    await this.#say("unsubscribe", filter);
+  }
+
+  #say(verb: "subscribe" | "unsubscribe", topic: string): Promise<void> {
+    const body = topicBody.encode({ verb, keep: false, expiresMs: 0, topic, bytes: EMPTY });
+    return this.#sent(body, 0, { isTopic: true });
+  }
+
+  /** The session is new to the server, which knows nothing of what this client subscribed to. */
+  #subscribeAgain(): void {
+    for (const filter of this.#filters)
+      this.#say("subscribe", filter).catch((error: unknown) => {
+        if (codeOf(error) === "LINK_REJECTED") this.#filters.delete(filter);
+      });
+  }
+
+  async #sendNote(body: () => Uint8Array): Promise<void> {
+    if (this.#closing || this.#state === "closed") throw refusal("CLOSED", "the client is closed");
+    if (this.#connection?.note(body()) !== true) this.#dropped += 1;
+  }
+
+  #sent(bytes: Uint8Array, expiresMs: number, settings: MessageSettings): Promise<void> {
     const { outbox } = this.#session;
-    const { outboxMessagesMax, outboxBytesMax, whenFull } = this.#settings;
-    if (this.#closing || this.#state === "closed") return refusal("CLOSED", "the client is closed");
+    const { outboxMessagesMax, outboxBytesMax, whenFull, keepMs } = this.#settings;
+    if (this.#closing || this.#state === "closed") return Promise.reject(refusal("CLOSED", "the client is closed"));
     const most = this.#connection?.protocol.peerMessageBytesMax ?? this.#settings.limits.messageBytesMax;
-    if (bytes.length > most) return refusal("LINK_MESSAGE_TOO_LARGE", `${bytes.length} bytes, at most ${most} allowed`);
+    if (bytes.length > most)
+      return Promise.reject(refusal("LINK_MESSAGE_TOO_LARGE", `${bytes.length} bytes, at most ${most} allowed`));
     const full = (): boolean => outbox.length >= outboxMessagesMax || outbox.bytes + bytes.length > outboxBytesMax;
     if (full() && (whenFull === "reject" || bytes.length > outboxBytesMax)) {
-      return refusal("LINK_FULL", `${outbox.length} messages and ${showSize(outbox.bytes)} are not confirmed yet`);
+      const waiting = `${outbox.length} messages and ${showSize(outbox.bytes)}`;
+      return Promise.reject(refusal("LINK_FULL", `${waiting} are not confirmed yet`));
     }
     let dropped = 0;
     for (; full(); dropped += 1) outbox.dropOldest("replaced by newer messages");
     if (dropped > 0) this.#owner.gap({ side: "own", count: dropped, resent: false });
     return new Promise((resolve, reject) => {
       const settle = (error?: OperationError): void => this.#settled(error, resolve, reject);
-      const deadlineMs = this.#environment.clock.now() + this.#settings.keepMs;
-      this.#push(new OutgoingMessage(bytes, deadlineMs, settle, urgent ? URGENT : undefined));
+      const deadlineMs = this.#environment.clock.now() + Math.min(keepMs, expiresMs || Infinity);
+      this.#push(new OutgoingMessage(bytes, deadlineMs, settle, settings));
     });
   }
 
   /** Takes a message that is sent as it is read. */
   sendStream(source: StreamSource): Promise<void> {
     const { outbox } = this.#session;
-    if (this.#closing || this.#state === "closed") return refusal("CLOSED", "the client is closed");
+    if (this.#closing || this.#state === "closed") return Promise.reject(refusal("CLOSED", "the client is closed"));
     if (outbox.length >= this.#settings.outboxMessagesMax)
-      return refusal("LINK_FULL", `${outbox.length} messages are not confirmed yet`);
+      return Promise.reject(refusal("LINK_FULL", `${outbox.length} messages are not confirmed yet`));
     return new Promise((resolve, reject) => {
       const stream = new OutgoingStream();
       const settle = (error?: OperationError): void => this.#settled(error, resolve, reject);
@@ -177,7 +244,7 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
   #push(message: OutgoingMessage): void {
     const { outbox } = this.#session;
     outbox.push(message);
-    if (outbox.length === 1 || this.position < 0) this.#environment.deadlines.moved(this);
+    if (outbox.length === 1 || message.expires || this.position < 0) this.#environment.deadlines.moved(this);
     this.#changed();
   }
 
@@ -210,6 +277,10 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
         return this.#refused(connection, event.notice);
       case "message":
         return this.#message(event.number, event.bytes);
+      case "topic":
+        return this.#message(event.number, event.bytes, topicBody.decode(event.bytes));
+      case "note":
+        return this.#note(event.note);
       case "stream":
         return this.#stream(event.stream);
       case "gap":
@@ -310,6 +381,7 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
     this.#serverKnows = true;
     this.#state = "open";
     this.#backoff.connected(this.#environment.clock.now());
+    if (!welcome.resumed && welcome.restarted !== true) this.#subscribeAgain();
     this.#owner.opened({ resumed: welcome.resumed, welcome });
     connection.flushSoon();
   }
@@ -327,10 +399,24 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
     connection.fail(endOf(word === "draining" ? "drained" : "refused", new Error(`${word}: ${text}`)));
   }
 
-  #message(number: number, bytes: Uint8Array): void {
+  #message(number: number, bytes: Uint8Array, topic?: TopicBody): void {
     const { inbox } = this.#session;
     const settle = (reject?: string): void => this.#settle(inbox, number, { bytes: bytes.length, reject });
-    if (acknowledge(() => this.#owner.message(bytes), settle)) this.#handling(inbox, number, bytes.length);
+    const handle = (): void | Promise<unknown> => (topic ? this.#published(topic) : this.#owner.message(bytes));
+    if (acknowledge(handle, settle)) this.#handling(inbox, number, bytes.length);
+  }
+
+  #published({ topic, bytes, keep }: TopicBody): void | Promise<unknown> {
+    return this.#owner.topic(topic, bytes, { kept: keep });
+  }
+
+  /** A message that nobody waits for. */
+  #note(note: TopicBody): void {
+    if (this.#openNotes >= UNCONFIRMED_OPEN_MAX) return void (this.#dropped += 1);
+    this.#openNotes += 1;
+    const handle = (): void | Promise<unknown> =>
+      note.verb === "message" ? this.#owner.message(note.bytes) : this.#published(note);
+    acknowledge(handle, () => void (this.#openNotes -= 1));
   }
 
   #stream(stream: IncomingStream): void {
@@ -410,8 +496,6 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
   }
 }
 
-const URGENT = { urgent: true };
-
-function refusal(code: "CLOSED" | "LINK_FULL" | "LINK_MESSAGE_TOO_LARGE", why: string): Promise<never> {
-  return Promise.reject(new OperationError(code, `Cannot send a message: ${why}`));
+function refusal(code: "CLOSED" | "LINK_FULL" | "LINK_MESSAGE_TOO_LARGE", why: string): OperationError {
+  return new OperationError(code, `Cannot send a message: ${why}`);
 }

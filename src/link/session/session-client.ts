@@ -23,7 +23,9 @@ import type { Environment } from "./environment.ts";
 import { nodeEnvironment } from "./node-environment.ts";
 import type { StreamSource } from "./outgoing-stream.ts";
 import type { IncomingStream } from "./incoming-stream.ts";
-import { noStreams } from "./acknowledgement.ts";
+import { noStreams, noTopics } from "./acknowledgement.ts";
+import { readSend } from "./send-options.ts";
+import type { PublishOptions, SendOptions } from "./send-options.ts";
 import { readBounds } from "./session-options.ts";
 import type { SessionBounds } from "./session-options.ts";
 import { SocketTransport } from "./socket-transport.ts";
@@ -44,6 +46,11 @@ export interface SessionClientOptions extends SessionBounds {
   readonly heartbeat?: Duration;
   /** Takes a message of the server; as the server's `onMessage`. */
   readonly onMessage?: (message: Uint8Array) => void | Promise<unknown>;
+  /**
+   * Takes what is published under topics that `subscribe` named; as `onMessage`. `kept`: it was there before the subscription. A client
+   * that is started again under its name gets what the one before it subscribed to. Without it such messages are refused.
+   */
+  readonly onTopic?: (topic: string, message: Uint8Array, how: { readonly kept: boolean }) => void | Promise<unknown>;
   /** Takes a message that the server sends as a stream; without it streams are refused. */
   readonly onStream?: (stream: IncomingStream) => void | Promise<unknown>;
   /** When the outbox is full: "reject" a new message with LINK_FULL (default), or give up the oldest ("drop-oldest"). */
@@ -112,7 +119,7 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
     this.#environment = nodeEnvironment(options);
     this.clock = this.#environment.clock;
     const { session, reconnect } = options;
-    const { name = "", token, will, heartbeat, onMessage, onStream, whenFull = "reject" } = session;
+    const { name = "", token, will, heartbeat, onMessage, onTopic, onStream, whenFull = "reject" } = session;
     const backoff = new Backoff(reconnect === false ? {} : (reconnect ?? {}), this.#environment.random);
     this.#core = new SessionClientCore(
       {
@@ -132,6 +139,7 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
           opened: ({ resumed, welcome: { restarted = false, heartbeatMs, ttlMs } }) =>
             void this.emit("open", { resumed, restarted, heartbeatMs, ttlMs }),
           message: onMessage ?? (() => {}),
+          topic: onTopic ?? noTopics,
           stream: onStream ?? noStreams,
           gap: (gap) => void this.emit("gap", gap),
           ended: (end) => void this.emit("end", end),
@@ -179,11 +187,44 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
    *
    * @param message text, or bytes that must not be changed before the promise settles
    * @param how.urgent it passes messages that are not, large ones under way among them
+   * @param how.expires it is given up when it was not delivered by then
+   * @param how.confirm false: nobody confirms it, and it is dropped while the server is away or slow; at most 16 KiB
    * @returns resolves when the server's application has it
    * @throws OperationError LINK_FULL, LINK_MESSAGE_TOO_LARGE, LINK_REJECTED, LINK_GAP, LINK_ENDED, CLOSED
    */
-  send(message: Uint8Array | string, how: { urgent?: boolean } = {}): Promise<void> {
-    return this.#core.send(typeof message === "string" ? Buffer.from(message) : message, how);
+  send(message: Uint8Array | string, how: SendOptions = {}): Promise<void> {
+    return this.#core.send(bytesOf(message), readSend(how));
+  }
+
+  /**
+   * Publishes under a topic ("sensors/7/temperature"), to all sessions whose filters match.
+   *
+   * @returns resolves when the server has it, and has it on its way to the subscribers
+   * @throws OperationError as `send`; UsageError LINK_OPTION_INVALID
+   */
+  publish(topic: string, message: Uint8Array | string, { keep = false, ...how }: PublishOptions = {}): Promise<void> {
+    return this.#core.publish(topic, bytesOf(message), { keep, ...readSend(how) });
+  }
+
+  /**
+   * Subscribes to all topics that a filter matches: `+` stands for one level, `#` at its end for any number of them. The subscription
+   * is the session's: it stays over reconnects, and for the next client of its name. Messages come to `onTopic`, first the kept ones.
+   *
+   * @returns resolves when the server has it
+   * @throws OperationError as `send`; UsageError LINK_OPTION_INVALID
+   */
+  subscribe(filter: string): Promise<void> {
+    return this.#core.subscribe(filter);
+  }
+
+  /** Ends a subscription, by the same filter. */
+  unsubscribe(filter: string): Promise<void> {
+    return this.#core.unsubscribe(filter);
+  }
+
+  /** Unconfirmed messages that were dropped here: sent while the server was away or slow, or come faster than they were handled. */
+  get dropped(): number {
+    return this.#core.dropped;
   }
 
   /**
@@ -249,6 +290,10 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
     this.emit("close", end);
     this.#done.resolve(end);
   }
+}
+
+function bytesOf(message: Uint8Array | string): Uint8Array {
+  return typeof message === "string" ? Buffer.from(message) : message;
 }
 
 function bounded<T extends Uint8Array | string>(option: string, value: T, bytesMax: number): T {

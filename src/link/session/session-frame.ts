@@ -21,6 +21,8 @@ export const FRAME = {
   BYE: 0x15,
   PART: 0x16,
   PROGRESS: 0x17,
+  TOPIC: 0x18,
+  NOTE: 0x19,
 } as const;
 
 /** A key of FRAME: the frame's name in the protocol. */
@@ -43,7 +45,7 @@ export class SessionFrameDecoder {
   #chunk: Uint8Array = EMPTY;
   #at = 0;
   #rest: ByteQueue | undefined;
-  /** Longest MESSAGE that is taken. */
+  /** Longest MESSAGE or TOPIC that is taken. */
   messageBytesMax: number;
 
   constructor({ messageBytesMax }: { messageBytesMax: number }) {
@@ -113,7 +115,7 @@ export class SessionFrameDecoder {
         `Cannot read a frame: 0x${type.toString(16)} is not a frame type of the link protocol`,
       );
     }
-    const max = name === "MESSAGE" ? this.messageBytesMax : CONTROL_BYTES_MAX;
+    const max = name === "MESSAGE" || name === "TOPIC" ? this.messageBytesMax : CONTROL_BYTES_MAX;
     if (length > max) {
       throw new ProtocolError("LINK_FRAME_TOO_LARGE", `Cannot read ${name}: ${length} bytes, at most ${max} allowed`);
     }

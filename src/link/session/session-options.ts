@@ -3,13 +3,14 @@ import type { NetworkPrefix } from "../../core/address.ts";
 import { UsageError } from "../../core/errors.ts";
 import { durationMs, sizeBytes } from "../../core/units.ts";
 import type { Duration, Size } from "../../core/units.ts";
-import type { SessionServerSettings } from "./session-server-core.ts";
+import type { SessionServerSettings, TopicHooks } from "./session-server-core.ts";
 import {
   HANDLER_MS_MAX,
   HEARTBEAT_MS,
   HEARTBEAT_MS_MAX,
   HEARTBEAT_MS_MIN,
   HEARTBEAT_TIMEOUT_SHARE,
+  KEPT_BYTES_MAX,
   MESSAGE_BYTES_LIMIT,
   MESSAGE_BYTES_MAX,
   NETWORK_PREFIX_IPV4,
@@ -59,6 +60,16 @@ export interface SessionBounds {
   readonly inDoubt?: "reject" | "resend";
 }
 
+/** Topics at the server. */
+export interface TopicOptions {
+  /** Asked before a client's message is taken: what throws or rejects refuses it, and its sender is told (LINK_REJECTED). */
+  readonly onPublish?: (session: ServerSession, topic: string, message: Uint8Array) => void | Promise<unknown>;
+  /** Asked before a client has a subscription. */
+  readonly onSubscribe?: (session: ServerSession, filter: string) => void | Promise<unknown>;
+  /** Bytes of last values that are kept, at most. Default 16 MiB; they count for `totalMax` too. */
+  readonly keptMax?: Size;
+}
+
 /** Options of session mode at the server. */
 export interface SessionServerOptions extends SessionBounds {
   /**
@@ -70,6 +81,8 @@ export interface SessionServerOptions extends SessionBounds {
   readonly onMessage?: (session: ServerSession, message: Uint8Array, number: number) => void | Promise<unknown>;
   /** Takes a message that the client sends as a stream; as `onMessage`. Without it streams are refused. */
   readonly onStream?: (session: ServerSession, stream: IncomingStream) => void | Promise<unknown>;
+  /** Clients may publish and subscribe by topic; `{}` for every topic. Default: they may not. */
+  readonly topics?: TopicOptions;
   /** What clients must know: one token for all, or by the client's name (undefined refuses it). Default: none asked for. */
   readonly token?: string | ((name: string) => string | undefined | Promise<string | undefined>);
   /** Silence before a heartbeat, for clients that do not ask for another. Default 30 s. */
@@ -96,6 +109,13 @@ export interface SessionServerOptions extends SessionBounds {
    * read no further, and `send` to them says LINK_FULL; the others notice nothing. Default 256 MiB.
    */
   readonly totalMax?: Size;
+}
+
+/** What the application has to say of topics; undefined where there are none. */
+export function readTopics(topics: TopicOptions | undefined): TopicHooks | undefined {
+  if (!topics) return undefined;
+  const { onPublish = () => {}, onSubscribe = () => {}, keptMax = KEPT_BYTES_MAX } = topics;
+  return { onPublish, onSubscribe, keptBytesMax: sizeBytes(keptMax, "keptMax") };
 }
 
 /** The server's options with their defaults. */

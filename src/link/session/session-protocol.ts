@@ -23,22 +23,26 @@ import {
   progressBody,
   receiptBody,
   refuseBody,
+  topicBody,
   welcomeBody,
 } from "./body.ts";
-import type { Challenge, ByeReason, Hello, CloseNotice, RefuseReason, Version, Welcome } from "./body.ts";
+import type { Challenge, ByeReason, Hello, CloseNotice, RefuseReason, TopicBody, Version, Welcome } from "./body.ts";
 import { encodeFrame, FRAME, SessionFrameDecoder, HEADER_BYTES, putHeader } from "./session-frame.ts";
 import type { SessionFrame, SessionFrameName } from "./session-frame.ts";
 import { SessionHeartbeat } from "./session-heartbeat.ts";
 import { CONTROL_BURST, CONTROL_PER_SECOND, COPY_BYTES_MAX, HELLO_MS_MAX, LEAVE_MS_MAX, LIFE_SHARE } from "../limits.ts";
 import type { IncomingStream } from "./incoming-stream.ts";
-import { OutgoingMessage } from "./outbox.ts";
+import { OutgoingMessage } from "./outgoing-message.ts";
 import type { OutboxLimits, OutgoingPart } from "./outbox.ts";
 import type { SessionState } from "./session-state.ts";
 
 export type SessionRole = "client" | "server";
 type Phase = "greeting" | "deciding" | "open" | "leaving" | "left";
 
-const SESSION_FRAMES: readonly SessionFrameName[] = ["MESSAGE", "PART", "PROGRESS", "ACK", "GAP", "PING", "PONG", "BYE"];
+const SESSION_FRAMES: readonly SessionFrameName[] = [
+  ...(["MESSAGE", "PART", "TOPIC", "NOTE"] as const),
+  ...(["PROGRESS", "ACK", "GAP", "PING", "PONG", "BYE"] as const),
+];
 
 /** Frames that may come, by whose side and when; any other is the peer's error. */
 const MAY_COME: Readonly<Record<Phase, Readonly<Record<SessionRole, readonly SessionFrameName[]>>>> = {
@@ -55,7 +59,9 @@ export type SessionProtocolEvent =
   | { readonly kind: "hello"; readonly hello: Hello; readonly body: Uint8Array }
   | { readonly kind: "welcome"; readonly welcome: Welcome; readonly body: Uint8Array }
   | { readonly kind: "refused"; readonly notice: CloseNotice<RefuseReason> }
-  | { readonly kind: "message"; readonly number: number; readonly bytes: Uint8Array }
+  | { readonly kind: "message" | "topic"; readonly number: number; readonly bytes: Uint8Array }
+  /** A message that nobody confirms. */
+  | { readonly kind: "note"; readonly note: TopicBody }
   | { readonly kind: "stream"; readonly number: number; readonly stream: IncomingStream }
   | { readonly kind: "gap"; readonly from: number; readonly to: number }
   | { readonly kind: "bye"; readonly notice: CloseNotice<ByeReason> };
@@ -71,6 +77,10 @@ export class SessionProtocol {
   #peer: (OutboxLimits & { readonly messageBytesMax: number }) | undefined;
   #heartbeat: SessionHeartbeat | undefined;
   #control: Uint8Array[] = [];
+  /** A message came since the last GAP, so that another one is no flood. */
+  #gapIsFree = true;
+  /** Bytes of notes in it. */
+  #noteBytes = 0;
   #timeoutMs: number;
   #triedAgain = false;
   #peerHasEnded = false;
@@ -119,6 +129,22 @@ export class SessionProtocol {
     if (session === undefined) return false;
     const { inbox, outbox } = session;
     return inbox.receiptDue || inbox.progressDue || (this.#phase === "open" && outbox.pending);
+  }
+
+  /** Unconfirmed messages that wait to be pulled. */
+  get noteBytes(): number {
+    return this.#noteBytes;
+  }
+
+  /** Version 2 of the protocol: the peer takes topics and notes. */
+  get takesTopics(): boolean {
+    return this.#phase === "open" && this.#peer!.version > 1;
+  }
+
+  /** Says something that nobody confirms, once, if a connection is there: while it `takesTopics`. */
+  note(body: Uint8Array): void {
+    this.#noteBytes += body.length;
+    this.#put("NOTE", body);
   }
 
   /** Bytes of a frame that has begun to arrive. */
@@ -270,7 +296,7 @@ export class SessionProtocol {
     this.#decoder.messageBytesMax = session.limits.messageBytesMax;
     this.#lifeMs = welcome.heartbeatMs * LIFE_SHARE;
     session.inbox.selective = version > 1;
-    session.outbox.refuseLongerThan(messageBytesMax, { streams: version > 1 });
+    session.outbox.refuseLongerThan(messageBytesMax, { version });
     this.#phase = "open";
     this.#heartbeat = new SessionHeartbeat({
       intervalMs: welcome.heartbeatMs,
@@ -283,7 +309,13 @@ export class SessionProtocol {
   #take({ name, body }: SessionFrame): SessionProtocolEvent | undefined {
     switch (name) {
       case "MESSAGE":
+        this.#gapIsFree = true;
         return { kind: "message", number: this.#session!.inbox.take(body.length), bytes: body };
+      case "TOPIC":
+        this.#gapIsFree = true;
+        return { kind: "topic", number: this.#session!.inbox.take(body.length), bytes: body };
+      case "NOTE":
+        return { kind: "note", note: topicBody.decode(body) };
       case "ACK": {
         const receipt = receiptBody.decode(body);
         if (receipt.done === this.#session!.outbox.acked && !receipt.ranges) this.#spend();
@@ -291,6 +323,7 @@ export class SessionProtocol {
         return undefined;
       }
       case "PART":
+        this.#gapIsFree = true;
         return this.#session!.inbox.part(partBody.decode(body));
       case "PROGRESS": {
         const { number, bytes } = progressBody.decode(body);
@@ -308,7 +341,8 @@ export class SessionProtocol {
         this.#pingedMs = undefined;
         return undefined;
       case "GAP":
-        this.#spend();
+        if (!this.#gapIsFree) this.#spend();
+        this.#gapIsFree = false;
         return { kind: "gap", ...this.#session!.inbox.skipTo(gapBody.decode(body)) };
       case "BYE":
         this.#phase = "left";
@@ -356,7 +390,9 @@ export class SessionProtocol {
 
   #takeControl(): Uint8Array[] {
     const control = this.#control;
-    if (control.length > 0) this.#control = [];
+    if (control.length === 0) return []; // never the array that is pushed to
+    this.#noteBytes = 0;
+    this.#control = [];
     return control;
   }
 }
@@ -380,11 +416,13 @@ function pack(batch: readonly (OutgoingMessage | OutgoingPart)[], hasParts: bool
     if (hasParts && isPart(item)) {
       putHeader(packed, at, { type: FRAME.PART, length: PART_HEAD_BYTES + bytes.length });
       const { offset, last, givenUp, message } = item;
-      const head = { number: message.number, offset, last, givenUp, isStream: message.stream !== undefined };
+      const { number, stream, isTopic } = message;
+      const head = { number, offset, last, givenUp, isStream: stream !== undefined, isTopic };
       packed.set(partBody.head(head), at + HEADER_BYTES);
       at += HEADER_BYTES + PART_HEAD_BYTES;
     } else {
-      putHeader(packed, at, { type: FRAME.MESSAGE, length: bytes.length });
+      const { isTopic } = item as OutgoingMessage;
+      putHeader(packed, at, { type: isTopic ? FRAME.TOPIC : FRAME.MESSAGE, length: bytes.length });
       at += HEADER_BYTES;
     }
     if (bytes.length <= COPY_BYTES_MAX) {

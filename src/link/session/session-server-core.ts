@@ -8,10 +8,10 @@ import type { Account, Holder } from "../../core/budget.ts";
 import { networkOf } from "../../core/address.ts";
 import type { NetworkPrefix } from "../../core/address.ts";
 import { EMPTY, hex, sameBytes, utf8 } from "../../core/bytes.ts";
-import { OperationError } from "../../core/errors.ts";
+import { OperationError, ProtocolError, UsageError } from "../../core/errors.ts";
 import { showSize } from "../../core/units.ts";
-import { NONCE_BYTES, VERSION } from "./body.ts";
-import type { Challenge, Hello, RefuseReason } from "./body.ts";
+import { NONCE_BYTES, topicBody, VERSION } from "./body.ts";
+import type { Challenge, Hello, RefuseReason, TopicBody } from "./body.ts";
 import { SessionProtocol } from "./session-protocol.ts";
 import type { SessionProtocolEvent } from "./session-protocol.ts";
 import { endOf } from "../end.ts";
@@ -19,10 +19,12 @@ import type { EndReason, LinkEnd } from "../end.ts";
 import { acknowledge, overdueReason } from "./acknowledgement.ts";
 import type { Inbox } from "./inbox.ts";
 import type { IncomingStream } from "./incoming-stream.ts";
-import { OutgoingMessage } from "./outbox.ts";
+import { messageSettings, noteOf, OutgoingMessage } from "./outgoing-message.ts";
+import type { MessageSettings } from "./outgoing-message.ts";
 import { OutgoingStream } from "./outgoing-stream.ts";
 import type { StreamSource } from "./outgoing-stream.ts";
-import { AGE_JITTER, STRANGERS_SLOWED_MAX, STREAM_AHEAD_BYTES } from "../limits.ts";
+import { AGE_JITTER, STRANGERS_SLOWED_MAX, STREAM_AHEAD_BYTES, UNCONFIRMED_OPEN_MAX } from "../limits.ts";
+import { checkTopic } from "../topics/topic.ts";
 import { LinkConnection } from "./link-connection.ts";
 import type { LinkConnectionOwner } from "./link-connection.ts";
 import type { LinkTransport, Environment } from "./environment.ts";
@@ -30,6 +32,9 @@ import { proofOf } from "./proof.ts";
 import { ServerSession } from "./server-session.ts";
 import type { Presence } from "./server-session.ts";
 import { isNamed, SessionRegistry } from "./session-registry.ts";
+import type { SendSettings } from "./send-options.ts";
+import { SessionTopics } from "./session-topics.ts";
+import type { PublishSettings } from "./session-topics.ts";
 import { SessionState } from "./session-state.ts";
 import { StrangerGuard } from "./stranger-guard.ts";
 import type { SessionLimits } from "./session-state.ts";
@@ -71,10 +76,19 @@ export interface SessionCounts {
   received: number;
   refused: number;
   lost: number;
-  /** Messages to clients that were given up, or are in doubt. */
+  /** Messages to clients that were given up, or are in doubt; and those dropped: unconfirmed ones, and a topic's for a full subscriber. */
   unconfirmed: number;
+  dropped: number;
   /** Wills announced. */
   wills: number;
+}
+
+/** What a server's application has to say of topics. */
+export interface TopicHooks {
+  /** Asked before a client's message is taken; what throws or rejects refuses it. */
+  onPublish(session: ServerSession, topic: string, message: Uint8Array): void | Promise<unknown>;
+  onSubscribe(session: ServerSession, filter: string): void | Promise<unknown>;
+  readonly keptBytesMax: number;
 }
 
 /** How a client came to its session. */
@@ -89,6 +103,8 @@ export interface SessionServerCoreOwner {
   /** The token of a client by its name; undefined refuses it. Called only where tokens are required. */
   token(name: string, connection: LinkConnection): string | undefined | Promise<string | undefined>;
   opened(session: ServerSession, how: SessionOpening): void;
+  /** Undefined where topics are off. */
+  readonly topics?: TopicHooks | undefined;
   /** A message; the session confirms it when what this returns settles. */
   message(session: ServerSession, bytes: Uint8Array, number: number): void | Promise<unknown>;
   stream(session: ServerSession, stream: IncomingStream): void | Promise<unknown>;
@@ -110,8 +126,10 @@ export class SessionServerCore implements LinkConnectionOwner {
     refused: 0,
     lost: 0,
     unconfirmed: 0,
+    dropped: 0,
     wills: 0,
   };
+  readonly #topics: SessionTopics | undefined;
   readonly #owner: SessionServerCoreOwner;
   readonly #environment: Environment;
   readonly #sessions = new SessionRegistry();
@@ -134,6 +152,28 @@ export class SessionServerCore implements LinkConnectionOwner {
     this.#budget.setBound(settings.totalBytesMax);
     this.#owner = owner;
     this.#environment = environment;
+    const { topics } = owner;
+    if (topics)
+      this.#topics = new SessionTopics(
+        {
+          onPublish: (session, topic, message) => topics.onPublish(session, topic, message),
+          onSubscribe: (session, filter) => topics.onSubscribe(session, filter),
+          deliver: (session, body, how) => this.#deliver(session, body, how),
+        },
+        { budget: this.#budget, now: () => environment.clock.now(), keptBytesMax: topics.keptBytesMax },
+      );
+  }
+
+  /**
+   * Hands a message to a topic's subscribers.
+   *
+   * @returns how many there are
+   * @throws OperationError LINK_FULL; UsageError LINK_OPTION_INVALID
+   */
+  publish(topic: string, bytes: Uint8Array, how: PublishSettings): number {
+    if (!this.#topics) throw new UsageError("LINK_OPTION_INVALID", "Cannot publish: the server was started without topics");
+    checkTopic(topic);
+    return this.#topics.publish(topic, bytes, how);
   }
 
   get sessions(): Iterable<ServerSession> {
@@ -251,6 +291,10 @@ export class SessionServerCore implements LinkConnectionOwner {
         return this.#hello(connection, event);
       case "message":
         return this.#message(session!, event.number, event.bytes);
+      case "topic":
+        return this.#message(session!, event.number, event.bytes, topicBody.decode(event.bytes));
+      case "note":
+        return this.#note(session!, event.note);
       case "stream":
         return this.#stream(session!, event.stream);
       case "gap":
@@ -293,54 +337,97 @@ export class SessionServerCore implements LinkConnectionOwner {
     this.#environment.deadlines.moved(session);
   }
 
-  send(session: ServerSession, bytes: Uint8Array, { urgent }: { readonly urgent: boolean }): Promise<void> {
+  send(session: ServerSession, bytes: Uint8Array, how: SendSettings): Promise<void> {
+    if (!how.confirm) return this.#sendNote(session, bytes);
     const most = session.connection?.protocol.peerMessageBytesMax ?? this.#settings.limits.messageBytesMax;
-    if (bytes.length > most) return refused("LINK_MESSAGE_TOO_LARGE", `${bytes.length} bytes, at most ${most} allowed`);
-    return this.#push(session, { bytes, urgent, heldBytes: bytes.length });
+    if (bytes.length > most)
+      return Promise.reject(refusal("LINK_MESSAGE_TOO_LARGE", `${bytes.length} bytes, at most ${most} allowed`));
+    return this.#sent(session, bytes, { settings: messageSettings(how), expiresMs: how.expiresMs });
+  }
+
+  async #sendNote(session: ServerSession, bytes: Uint8Array): Promise<void> {
+    const note = noteOf(bytes);
+    if (session.connection?.note(note) !== true) this.counts.dropped += 1;
   }
 
   sendStream(session: ServerSession, source: StreamSource): Promise<void> {
     const stream = new OutgoingStream();
-    return this.#push(session, { bytes: EMPTY, stream, source, heldBytes: STREAM_AHEAD_BYTES });
+    const heldBytes = STREAM_AHEAD_BYTES;
+    const pump = (message: OutgoingMessage, reject: (error: unknown) => void): void =>
+      void stream
+        .pump(source, () => session.connection?.flushSoon())
+        .catch((error: unknown) => {
+          reject(error);
+          session.state.outbox.abandon(message, "its source failed");
+          session.connection?.flushSoon();
+        });
+    return this.#sent(session, EMPTY, { settings: { stream }, heldBytes, pump });
   }
 
+  #sent(
+    session: ServerSession,
+    bytes: Uint8Array,
+    how: PushOptions & { readonly pump?: (message: OutgoingMessage, reject: (error: unknown) => void) => void },
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const message = this.#push(session, bytes, how, (error) => (error ? reject(error) : resolve()));
+      how.pump?.(message, reject);
+    });
+  }
+
+  /** A topic's message for a subscriber. What it has no room for, it is told of as a gap. */
+  #deliver(
+    session: ServerSession,
+    body: Uint8Array,
+    { confirm, expiresAtMs }: { confirm: boolean; expiresAtMs: number },
+  ): void {
+    if (!confirm) {
+      if (session.connection?.note(body) !== true) this.counts.dropped += 1;
+      return;
+    }
+    const expires = expiresAtMs < Infinity;
+    const expiresMs = expires ? Math.max(1, expiresAtMs - this.#environment.clock.now()) : 0;
+    try {
+      this.#push(session, body, { settings: { isTopic: true, expires }, expiresMs }, () => {});
+    } catch (error) {
+      if (!(error instanceof OperationError)) throw error;
+      this.counts.dropped += 1;
+      session.state.outbox.skip();
+      session.connection?.flushSoon();
+    }
+  }
+
+  /** @throws OperationError LINK_FULL, LINK_ENDED */
   #push(
     session: ServerSession,
-    what: { bytes: Uint8Array; urgent?: boolean; stream?: OutgoingStream; source?: StreamSource; heldBytes: number },
-  ): Promise<void> {
+    bytes: Uint8Array,
+    { settings, expiresMs = 0, heldBytes = bytes.length }: PushOptions,
+    settled: (error?: OperationError) => void,
+  ): OutgoingMessage {
     const { outbox } = session.state;
-    const { outboxMessagesMax, outboxBytesMax } = this.#settings;
-    const { bytes, heldBytes, source, ...how } = what;
-    if (session.presence === "gone") return refused("LINK_ENDED", "the session has ended");
+    const { outboxMessagesMax, outboxBytesMax, keepMs } = this.#settings;
+    if (session.presence === "gone") throw refusal("LINK_ENDED", "the session has ended");
     if (outbox.length >= outboxMessagesMax || outbox.bytes + bytes.length > outboxBytesMax) {
-      return refused("LINK_FULL", `${outbox.length} messages and ${showSize(outbox.bytes)} are already queued for the client`);
+      const waiting = `${outbox.length} messages and ${showSize(outbox.bytes)}`;
+      throw refusal("LINK_FULL", `${waiting} are already queued for the client`);
     }
     this.#hold(session, heldBytes);
     if (session.account?.mayHold(session.heldBytes) === false) {
       this.#hold(session, -heldBytes);
-      return refused("LINK_FULL", `${showSize(session.heldBytes)} are held for this client, its share of totalMax`);
+      throw refusal("LINK_FULL", `${showSize(session.heldBytes)} are held for this client, its share of totalMax`);
     }
-    return new Promise((resolve, reject) => {
-      const settle = (error?: OperationError): void => {
-        this.#hold(session, -heldBytes);
-        if (!error) return resolve();
-        if (error.code !== "LINK_REJECTED") this.counts.unconfirmed += 1;
-        reject(error);
-      };
-      const deadlineMs = how.stream ? Infinity : this.#environment.clock.now() + this.#settings.keepMs;
-      const message = new OutgoingMessage(bytes, deadlineMs, settle, how);
-      outbox.push(message);
-      if (outbox.length === 1 || session.position < 0) this.#environment.deadlines.moved(session);
-      session.connection?.flushSoon();
-      if (how.stream)
-        how.stream
-          .pump(source!, () => session.connection?.flushSoon())
-          .catch((error: unknown) => {
-            reject(error);
-            outbox.abandon(message, "its source failed");
-            session.connection?.flushSoon();
-          });
-    });
+    const nowMs = this.#environment.clock.now();
+    const deadlineMs = settings.stream ? Infinity : nowMs + Math.min(keepMs, expiresMs || Infinity);
+    const settle = (error?: OperationError): void => {
+      this.#hold(session, -heldBytes);
+      if (error && error.code !== "LINK_REJECTED") this.counts.unconfirmed += 1;
+      settled(error);
+    };
+    const message = new OutgoingMessage(bytes, deadlineMs, settle, settings);
+    outbox.push(message);
+    if (outbox.length === 1 || message.expires || session.position < 0) this.#environment.deadlines.moved(session);
+    session.connection?.flushSoon();
+    return message;
   }
 
   /** Ends a session for good. */
@@ -571,15 +658,43 @@ export class SessionServerCore implements LinkConnectionOwner {
     this.#hold(session, 0);
   }
 
-  #message(session: ServerSession, number: number, bytes: Uint8Array): void {
+  #message(session: ServerSession, number: number, bytes: Uint8Array, topic?: TopicBody): void {
     this.counts.received += 1;
     let held = false;
     const { inbox } = session.state;
     const settle = (reject?: string): void => this.#settle(session, inbox, { number, bytes: bytes.length, reject, held });
-    if (!acknowledge(() => this.#owner.message(session, bytes, number), settle)) return;
+    const handle = (): void | Promise<unknown> =>
+      topic ? this.#takeTopic(session, topic) : this.#owner.message(session, bytes, number);
+    if (!acknowledge(handle, settle)) return;
     held = true;
     this.#hold(session, bytes.length);
     this.#handling(session, inbox, { number, bytes: bytes.length });
+  }
+
+  #takeTopic(session: ServerSession, topic: TopicBody): void | Promise<unknown> {
+    if (!this.#topics) throw new Error("this server has no topics");
+    return this.#topics.take(session, topic);
+  }
+
+  /** A message that nobody waits for: it is dropped where there is no room, no topic or no permission. */
+  #note(session: ServerSession, note: TopicBody): void {
+    if (note.verb !== "message" && note.verb !== "publish")
+      throw new ProtocolError("LINK_BODY_INVALID", `Cannot take a NOTE: ${note.verb} is to be confirmed`);
+    if (session.openNotes >= UNCONFIRMED_OPEN_MAX) return void (this.counts.dropped += 1);
+    this.counts.received += 1;
+    let open = false;
+    const { length } = note.bytes;
+    const handle = (): void | Promise<unknown> =>
+      note.verb === "message" ? this.#owner.message(session, note.bytes, 0) : this.#topics?.take(session, note, false);
+    const settle = (): void => {
+      if (!open) return;
+      session.openNotes -= 1;
+      this.#hold(session, -length);
+    };
+    if (!acknowledge(handle, settle)) return;
+    open = true;
+    session.openNotes += 1;
+    this.#hold(session, length);
   }
 
   #stream(session: ServerSession, stream: IncomingStream): void {
@@ -615,6 +730,7 @@ export class SessionServerCore implements LinkConnectionOwner {
   #forget(session: ServerSession, end: LinkEnd): void {
     if (!this.#sessions.delete(session)) return;
     this.#environment.deadlines.remove(session);
+    this.#topics?.forget(session);
     session.expiresAtMs = Infinity;
     session.willAtMs = Infinity;
     session.seen("gone");
@@ -664,8 +780,17 @@ function strangerOf(connection: LinkConnection): Holder {
   };
 }
 
-function refused(code: "LINK_ENDED" | "LINK_FULL" | "LINK_MESSAGE_TOO_LARGE", why: string): Promise<never> {
-  return Promise.reject(new OperationError(code, `Cannot send a message: ${why}`));
+/** What a message is pushed with. */
+interface PushOptions {
+  readonly settings: MessageSettings;
+  /** 0 for as long as any message is kept. */
+  readonly expiresMs?: number;
+  /** Charged to the session, until it is settled. */
+  readonly heldBytes?: number;
+}
+
+function refusal(code: "LINK_ENDED" | "LINK_FULL" | "LINK_MESSAGE_TOO_LARGE", why: string): OperationError {
+  return new OperationError(code, `Cannot send a message: ${why}`);
 }
 
 function shuffled<T>(items: T[], random: () => number): T[] {

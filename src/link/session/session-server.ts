@@ -24,7 +24,9 @@ import { LEAVE_MS_MAX } from "../limits.ts";
 import type { LinkConnection } from "./link-connection.ts";
 import type { Environment } from "./environment.ts";
 import { nodeEnvironment } from "./node-environment.ts";
-import { readSessionServer } from "./session-options.ts";
+import { readSend } from "./send-options.ts";
+import type { PublishOptions, SendOptions } from "./send-options.ts";
+import { readSessionServer, readTopics } from "./session-options.ts";
 import type { SessionServerOptions } from "./session-options.ts";
 import { SocketTransport } from "./socket-transport.ts";
 
@@ -132,6 +134,35 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
     return this.#core.session(name);
   }
 
+  /**
+   * Publishes under a topic, to all sessions whose filters match.
+   *
+   * @returns how many sessions that are; each gets it while it lives, or hears of a gap
+   * @throws OperationError LINK_FULL when it cannot be kept, LINK_MESSAGE_TOO_LARGE; UsageError LINK_OPTION_INVALID
+   */
+  publish(topic: string, message: Uint8Array | string, { keep = false, ...how }: PublishOptions = {}): number {
+    const { confirm, expiresMs } = readSend(how);
+    return this.#core.publish(topic, typeof message === "string" ? Buffer.from(message) : message, {
+      keep,
+      confirm,
+      expiresMs,
+    });
+  }
+
+  /**
+   * Sends a message to every session there is, as `ServerSession.send` does.
+   *
+   * @returns resolves when each has it, or failed to: to how many it went, and how many have it
+   */
+  async broadcast(
+    message: Uint8Array | string,
+    how: SendOptions = {},
+  ): Promise<{ readonly sent: number; readonly confirmed: number }> {
+    const bytes = typeof message === "string" ? Buffer.from(message) : message;
+    const outcomes = await Promise.allSettled(Array.from(this.sessions, (session) => session.send(bytes, how)));
+    return { sent: outcomes.length, confirmed: outcomes.filter(({ status }) => status === "fulfilled").length };
+  }
+
   /** A snapshot: totals, connections with their keep-alive, sessions. */
   stats(): SessionServerStats {
     const sessions = Array.from(this.sessions, (session) => ({
@@ -189,6 +220,7 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
     const { token, onMessage = () => {} } = options.session;
     const through = options.toQueue || options.toCache ? this.#gateway(options) : undefined;
     return {
+      topics: readTopics(options.session.topics),
       token: (name) => (typeof token === "function" ? token(name) : token),
       opened: (session, how) => void this.emit("session", session, how),
       message: through

@@ -10,6 +10,7 @@ import {
   progressBody,
   receiptBody,
   refuseBody,
+  topicBody,
   welcomeBody,
 } from "../../link/session/body.ts";
 import type { Receipt } from "../../link/session/body.ts";
@@ -119,6 +120,12 @@ function describe(name: SessionFrameName, body: Uint8Array): string {
     case "PROGRESS": {
       const { number, bytes } = progressBody.decode(body);
       return `PROGRESS of message ${number}: ${bytes} B`;
+    }
+    case "TOPIC":
+    case "NOTE": {
+      const { verb, topic, bytes, keep } = topicBody.decode(body);
+      const what = topic === "" ? "" : ` '${showText(topic)}'`;
+      return `${name} ${verb}${what}${keep ? ", kept" : ""} (${bytes.length} B)`;
     }
     case "PING":
       return "PING (heartbeat)";

@@ -16,6 +16,8 @@ import {
   receiptBody,
   REFUSE_REASONS,
   refuseBody,
+  TOPIC_VERBS,
+  topicBody,
   welcomeBody,
 } from "../../../src/link/session/body.ts";
 import { encodeFrame, SessionFrameDecoder, HEADER_BYTES } from "../../../src/link/session/session-frame.ts";
@@ -93,6 +95,26 @@ const CODECS = {
   GAP: [gapBody, number],
   PROGRESS: [progressBody, record({ number, bytes: number })],
 } as const;
+
+const topic = record({
+  verb: fc.constantFrom(...TOPIC_VERBS),
+  keep: fc.boolean(),
+  expiresMs: u32,
+  topic: fc.string({ maxLength: 60 }),
+  bytes: fc.uint8Array({ maxLength: 60 }),
+});
+
+test("TOPIC says the same after its way over the wire, and one that ends within its head is refused", () => {
+  fc.assert(
+    fc.property(topic, (value) => {
+      const body = topicBody.encode(value);
+      assert.deepEqual(topicBody.decode(body), value);
+      const head = body.length - value.bytes.length;
+      for (let length = 0; length < head; length += 1)
+        assert.throws(() => topicBody.decode(body.subarray(0, length)), { name: "ProtocolError", code: "LINK_BODY_INVALID" });
+    }),
+  );
+});
 
 interface AnyCodec {
   encode(value: unknown): Uint8Array;
@@ -254,11 +276,17 @@ test("the bytes of a session's beginning are as docs/link-protocol.md shows them
         proof: none32,
       }),
     ),
-    hex("PART", part({ number: 6, offset: 0, last: false, givenUp: false, isStream: false }, "one, ")),
-    hex("PART", part({ number: 6, offset: 5, last: true, givenUp: false, isStream: false }, "two")),
-    hex("PART", part({ number: 7, offset: 32_768, last: true, givenUp: true, isStream: true }, "")),
+    hex("PART", part({ number: 6, offset: 0, last: false, givenUp: false, isStream: false, isTopic: false }, "one, ")),
+    hex("PART", part({ number: 6, offset: 5, last: true, givenUp: false, isStream: false, isTopic: false }, "two")),
+    hex("PART", part({ number: 7, offset: 32_768, last: true, givenUp: true, isStream: true, isTopic: false }, "")),
     hex("PROGRESS", progressBody.encode({ number: 6, bytes: 8 })),
     hex("ACK", receiptBody.encode({ done: 5, rejects: new Map(), ranges: [{ from: 7, to: 8 }] })),
+    hex("TOPIC", topicBody.encode({ verb: "subscribe", keep: false, expiresMs: 0, topic: "a/#", bytes: none32 })),
+    hex(
+      "TOPIC",
+      topicBody.encode({ verb: "publish", keep: true, expiresMs: 60_000, topic: "a/b", bytes: Buffer.from("21.5") }),
+    ),
+    hex("NOTE", topicBody.encode({ verb: "message", keep: false, expiresMs: 0, topic: "", bytes: Buffer.from("hi") })),
   ];
   const page = readFileSync(join(import.meta.dirname, "../../../docs/link-protocol.md"), "utf8");
   const [, shown] = /```bytes\n([^]*?)```/.exec(page)!;

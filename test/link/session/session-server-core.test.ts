@@ -241,6 +241,45 @@ test("a message taken while the server was away, and longer than it turns out to
   await assert.rejects(clientCore.send(new Uint8Array(101)), { code: "LINK_MESSAGE_TOO_LARGE" });
 });
 
+test("messages given up while the connection is there are told as one gap, and those after it arrive", async () => {
+  const network = new VirtualNetwork(16);
+  const got: string[] = [];
+  const gaps: unknown[] = [];
+  const ends: string[] = [];
+  const serverCore = virtualServerCore(
+    network,
+    { limits: { messageBytesMax: 1000, window: 1, windowBytes: 1000, partBytes: 16_384 } },
+    {
+      message: (_session, message) => {
+        got.push(text(message));
+        return new Promise((resolve) => network.clock.at(network.clock.now() + 2000, () => resolve(undefined)));
+      },
+      gap: (_session, lost) => gaps.push(lost),
+    },
+  );
+  const clientCore = virtualClientCore(
+    { network, server: () => serverCore },
+    { keepMs: 3000 },
+    { ended: ({ reason }) => ends.push(reason) },
+  );
+  clientCore.start();
+  network.advance(100, 5);
+  const early = ["1", "2", "3", "4"].map((each) => clientCore.send(bytes(each)).then(() => "done", codeOf));
+  for (let step = 0; step < 400; step += 1) {
+    network.advance(10, 5);
+    await turn();
+  }
+  const late = clientCore.send(bytes("5")).then(() => "done", codeOf);
+  for (let step = 0; step < 400; step += 1) {
+    network.advance(10, 5);
+    await turn();
+  }
+  assert.deepEqual(ends, []);
+  assert.deepEqual(await Promise.all([...early, late]), ["done", "LINK_GAP", "LINK_GAP", "LINK_GAP", "done"]);
+  assert.deepEqual(got, ["1", "2", "5"], "the second had been written when it was given up");
+  assert.deepEqual(gaps, [{ from: 3, to: 4 }]);
+});
+
 test("when the outbox is full, send rejects with LINK_FULL and takes nothing", async () => {
   const network = new VirtualNetwork(10);
   const clientCore = virtualClientCore({ network, server: () => undefined }, { outboxMessagesMax: 2, outboxBytesMax: 100 });

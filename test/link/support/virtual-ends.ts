@@ -104,6 +104,7 @@ export function virtualClientCore(
     },
     opened: nothing,
     message: nothing,
+    topic: nothing,
     stream: nothing,
     gap: nothing,
     ended: nothing,
