@@ -86,6 +86,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from connect" -l session
 complete -c holdfast -n "__fish_seen_subcommand_from connect" -l tls
 complete -c holdfast -n "__fish_seen_subcommand_from connect" -l token-file
 complete -c holdfast -n "__fish_seen_subcommand_from connect" -l user-timeout
+complete -c holdfast -n "__fish_seen_subcommand_from cache" -l api-tokens-file
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l auth-file
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l cluster
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l conn-limit

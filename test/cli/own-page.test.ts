@@ -67,6 +67,33 @@ suite("a page of one's own", { concurrency: true }, () => {
     await bare.stop();
   });
 
+  test("a cache takes tokens of the HTTP API, each for what its scopes allow", async () => {
+    const tokens = join(folder, "tokens.json");
+    const token = "a token for reading";
+    writeFileSync(tokens, JSON.stringify([{ name: "ci", token, scopes: ["cache:read"] }]), { mode: 0o600 });
+    const words = [
+      "cache",
+      "-l",
+      "127.0.0.1",
+      "-p",
+      "-1",
+      "--dashboard",
+      ANY,
+      "--api-tokens-file",
+      tokens,
+      "--log-level",
+      "info",
+    ];
+    await using cache = new Holdfast(words, { cwd: folder });
+    const url = `${await pageOf(cache)}/api/v1/cache/k`.replace(/([^:])\/\//, "$1/");
+    const headers = { authorization: `Bearer ${token}` };
+    const status = async (init: RequestInit): Promise<number> => (await fetch(url, init)).status;
+    assert.equal(await status({ headers }), 404, "there is no such key");
+    assert.equal(await status({ headers, method: "DELETE" }), 403);
+    assert.equal(await status({ headers: { authorization: "Bearer another one of those" } }), 401);
+    await cache.stop();
+  });
+
   test("one settings file is that of all processes: each takes its own parts of it, and a wrong name is refused by all", async () => {
     const config = join(folder, "all.json");
     const settings = { cache: { memory: "1g" }, link: { idle: "9s" }, queue: { data: "memory" }, dashboard: { listen: ANY } };

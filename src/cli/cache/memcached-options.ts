@@ -132,8 +132,8 @@ const FLAGS: readonly Flag[] = [
     state.tune.detail = 1;
   }),
   valued("cluster", "cluster", (state, value) => (state.options.cluster = value.split(","))),
-  ...["log", "log-level", "dashboard", "dashboard-token", "dashboard-token-file", "peers"].map((name) =>
-    valued(name, name, (state, value) => (state.own[name] = [value])),
+  ...["log", "log-level", "dashboard", "dashboard-token", "dashboard-token-file", "api-tokens", "api-tokens-file", "peers"].map(
+    (name) => valued(name, name, (state, value) => (state.own[name] = [value])),
   ),
 ];
 const byShort = new Map(FLAGS.map((flag) => [flag.short, flag]));
