@@ -269,7 +269,7 @@ test(
     ] as const) {
       await page.getByLabel(label).fill(value);
     }
-    await page.getByText("a peer that does not answer is detected after 3 s").waitFor();
+    await page.getByText("a peer that does not answer is detected 3 s after its last data").waitFor();
     await button(page, "Start the demonstration").click();
     await button(page, "Send from the client").click();
     await page.locator(".event.bytes").first().waitFor();

@@ -193,6 +193,37 @@ test("a worker shows in the queue view when it joins, and as one that left when 
   await close(watched);
 });
 
+test("tasks are searched by group, by key and by a field of their body, under an address of its own", needs, async () => {
+  const { broker } = servers;
+  const orders = queue<object>("orders-searched", { broker });
+  for (let customer = 0; customer < 30; customer += 1)
+    await orders.add({ customer: { id: customer } }, { group: `tenant-${customer % 3}`, key: `order-${customer}` });
+  await orders.close();
+  const watched = await open(browser, `${url}#/queue/orders-searched`);
+  const { page } = watched;
+  const rows = page.getByRole("region", { name: "Table: Tasks, oldest first" }).getByRole("row");
+  await rows.nth(30).waitFor();
+  await page.getByLabel("Where").fill("customer.id=17");
+  await page.getByLabel("Where").press("Enter");
+  await page.getByText("Searched the bodies of 30 of 30.").waitFor();
+  await rows.nth(2).waitFor({ state: "detached" });
+  assert.equal(await rows.count(), 2);
+  await page.getByLabel("Where").fill("");
+  await page.getByLabel("Group").fill("tenant-1");
+  await button(page, "Find").click();
+  await rows.nth(10).waitFor();
+  await rows.nth(11).waitFor({ state: "detached" });
+  assert.match(page.url(), /group=tenant-1/);
+  await page.goto(`${url}#/queue/orders-searched?key=order-5`);
+  await rows.nth(2).waitFor({ state: "detached" });
+  assert.equal(await page.getByLabel("Key").inputValue(), "order-5");
+  await page.getByLabel("Key").fill("no such key");
+  await page.getByLabel("Key").press("Enter");
+  await page.getByText("No task is like this.").waitFor();
+  assert.deepEqual(await accessibility(page), []);
+  await close(watched);
+});
+
 test("the story of a task has an address of its own, goes to its end, and can be copied", needs, async () => {
   const { broker } = servers;
   const told = queue<string>("told", { broker });

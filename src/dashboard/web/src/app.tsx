@@ -6,7 +6,6 @@ import { later } from "./later.tsx";
 import { LinkView } from "./link-view.tsx";
 import { type ChartRange, chooseRange, startLive, useLive, type Live } from "./live.ts";
 import { Overview } from "./overview.tsx";
-import { QueueView } from "./queue-view.tsx";
 import { Dialogs } from "./dialogs.tsx";
 import { type ViewRoute, useRoute } from "./route.ts";
 import { chooseTheme, themeNow, type Theme } from "./theme.ts";
@@ -23,6 +22,7 @@ const VIEWS = {
 } as const;
 type ViewName = keyof typeof VIEWS;
 
+const QueueView = later(async () => (await import("./queue-view.tsx")).QueueView);
 const FarmView = later(async () => (await import("./farm-view.tsx")).FarmView);
 const TaskStoryView = later(async () => (await import("./story-view.tsx")).TaskStoryView);
 const LinkStoryView = later(async () => (await import("./story-view.tsx")).LinkStoryView);

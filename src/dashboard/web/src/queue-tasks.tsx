@@ -12,6 +12,7 @@ import { go, hrefOf, type ViewRoute } from "./route.ts";
 import { type Column, Table } from "./table.tsx";
 import type { ErrorRow, TaskRow } from "./task.ts";
 import { SelectionActions, StateBadge, TaskActions } from "./task-actions.tsx";
+import { searchOf, TaskSearch } from "./task-search.tsx";
 import { TaskDrawer } from "./task-drawer.tsx";
 
 const POLL_MS = 2000;
@@ -25,11 +26,16 @@ interface QueueTasksProps {
 interface Page {
   readonly tasks: readonly TaskRow[];
   readonly next?: string;
+  /** With a field of the body: how many were looked at for this page, and how many there are. */
+  readonly searched?: number;
+  readonly of?: number;
 }
 
 export function QueueTasks({ queue, route, nowMs }: QueueTasksProps) {
   const { after, task: open, error } = route.query;
   const state = TASK_STATES.find((each) => each === route.query["state"]);
+  const search = searchOf(route);
+  const isNarrowed = Object.keys(search).length > 0;
   const row = useQueueRow(queue);
   const count = state === undefined ? sumOf(row?.states) : (row?.states[state] ?? 0);
   const asked = new URLSearchParams({
@@ -38,6 +44,7 @@ export function QueueTasks({ queue, route, nowMs }: QueueTasksProps) {
     ...(state && { state }),
     ...(error && { error }),
     ...(after && { after }),
+    ...search,
   });
   const { value, failed, again } = usePolled(() => read<Page>(`/api/v1/tasks?${asked}`), POLL_MS, asked.toString());
   const errors = useErrors(queue, state === "dead");
@@ -66,13 +73,14 @@ export function QueueTasks({ queue, route, nowMs }: QueueTasksProps) {
                 ))}
               </select>
             </label>
-            {state && isEnded(state) && count > 0 ? (
+            {state && isEnded(state) && count > 0 && !isNarrowed ? (
               <SelectionActions selection={{ queue, state, count }} changed={changed} />
             ) : null}
           </div>
         }
       >
-        {state === "dead" && count > 0 ? (
+        <TaskSearch route={route} />
+        {state === "dead" && count > 0 && !isNarrowed ? (
           <DeadErrors queue={queue} route={route} groups={errors.groups} unread={errors.unread} changed={changed} />
         ) : null}
         <div class={open === undefined ? "beside" : "beside open"}>
@@ -84,9 +92,9 @@ export function QueueTasks({ queue, route, nowMs }: QueueTasksProps) {
               rows={value?.tasks}
               keyOf={({ id }) => id}
               toneOf={({ id }) => (id === open ? "chosen" : undefined)}
-              empty={state === undefined ? "No tasks." : `No ${state} tasks.`}
+              empty={isNarrowed ? "No task is like this." : state === undefined ? "No tasks." : `No ${state} tasks.`}
             />
-            <Paging route={route} page={value} count={error === undefined ? count : group?.count} />
+            <Paging route={route} page={value} count={isNarrowed ? undefined : error === undefined ? count : group?.count} />
           </div>
           {open === undefined ? null : <TaskDrawer key={open} id={open} route={route} nowMs={nowMs} changed={changed} />}
         </div>
@@ -165,6 +173,7 @@ function Paging({ route, page, count }: { route: ViewRoute; page: Page | undefin
   if (!page) return null;
   return (
     <p class="count">
+      {page.searched === undefined ? "" : `Searched the bodies of ${showCount(page.searched)} of ${showCount(page.of ?? 0)}. `}
       {after === undefined && page.next === undefined
         ? ""
         : `${showCount(page.tasks.length)} of ${count === undefined ? "many" : showCount(count)}, oldest first. `}
