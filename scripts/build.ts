@@ -1,7 +1,8 @@
 /** ● Builds dist/: the compiled package, and the dashboard's page where its sources are. Run by `npm ci` in a checkout and before packing. */
 import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, globSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { transformSync } from "esbuild";
 
 const root = join(import.meta.dirname, "..");
 const run = (tool: string, ...args: string[]): void => {
@@ -12,10 +13,19 @@ rmSync(join(root, "dist"), { recursive: true, force: true });
 // Editors show the comments of the types; those of the code are read in the sources.
 run("tsc", "--project", "tsconfig.build.json", "--emitDeclarationOnly");
 run("tsc", "--project", "tsconfig.build.json", "--declaration", "false", "--removeComments");
+closeUp();
 dropUnreachableTypes();
 chmodSync(join(root, "dist/cli/main.js"), 0o755);
 if (existsSync(join(root, "src/dashboard/web/vite.config.ts"))) {
   run("vite", "build", "--config", "src/dashboard/web/vite.config.ts", "--logLevel", "warn");
+}
+
+/** Without indentation, a tenth of the code's compressed size. Names and the order of lines stay, so that a stack trace can be read. */
+function closeUp(): void {
+  for (const file of globSync(join(root, "dist/**/*.js"))) {
+    const { code } = transformSync(readFileSync(file, "utf8"), { minifyWhitespace: true, lineLimit: 120, target: "esnext" });
+    writeFileSync(file, code);
+  }
 }
 
 /** Types that no entry point's types lead to are nobody's business, and a third of all: a tenth of the package. */
