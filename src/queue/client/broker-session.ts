@@ -30,6 +30,8 @@ export class BrokerSession {
   readsBegun = false;
   /** The process may have a keeper with it, by its last WELCOME. */
   hasKeepers = false;
+  /** It keeps which trace a task belongs to, by its last WELCOME. */
+  readsTraces = false;
   /** Its id, once it has said WELCOME. */
   broker: string | undefined;
   /** Tasks it had to do, by its last WELCOME. */

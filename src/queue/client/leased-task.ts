@@ -8,6 +8,7 @@ import { BATCHED_BODY_BYTES_MAX } from "../protocols/record-batch.ts";
 import type { BrokerSession } from "./broker-session.ts";
 import type { TaskContext } from "./handler.ts";
 import type { KeptLeases } from "./keeper.ts";
+import type { TaskTrace } from "./tracing.ts";
 import { type Once, onceIn } from "./once.ts";
 
 /** How an attempt ended. `final`: no further attempt will help. */
@@ -39,6 +40,8 @@ export class LeasedTask {
   ending: Ending | undefined;
   /** The task's number at its broker. */
   readonly number: number;
+  /** Its producer's, where that is traced. */
+  trace: TaskTrace | undefined;
   #place = -1;
   #abort: AbortController | undefined;
   #stopped: Error | undefined;

@@ -62,6 +62,7 @@ const AFTER = "a task names in 'after' what must be done first, itself";
 const PARENT_DEAD = "the task that waits says it: 'onParentDead' is fail (default), continue or wait";
 const CRON = "tasks by the calendar are schedules of the queue: schedules.upsert(name, { cron, body })";
 const NOTHING_TO_SET = "there is nothing to set";
+const SPANS = `${NOTHING_TO_SET}: spans are made where @opentelemetry/api is installed`;
 
 export const ADD: OptionTable = {
   act: "submit",
@@ -157,7 +158,7 @@ export const WORKER: OptionTable = {
     runRetryDelay: `${NOTHING_TO_SET}: the connection is made again by itself`,
     settings: "write 'backoff': (attempt, error) => time",
     metrics: "the broker counts: 'holdfast stats' and the dashboard",
-    telemetry: NOTHING_TO_SET,
+    telemetry: SPANS,
   },
 };
 
@@ -193,7 +194,7 @@ export const QUEUE: OptionTable = {
     limiter: "configure({ rate: { count: 100, perMs: 1000 } }) limits a queue",
     streams: NOTHING_TO_SET,
     settings: NOTHING_TO_SET,
-    telemetry: NOTHING_TO_SET,
+    telemetry: SPANS,
     skipVersionCheck: NOTHING_TO_SET,
   },
 };

@@ -9,6 +9,7 @@ import { randomBytes } from "node:crypto";
 import { type Cancel, type Clock, systemClock } from "../../core/clock.ts";
 import { ERROR_CODES, type ErrorCode } from "../../core/error-codes.ts";
 import { type HoldfastError, OperationError, ProtocolError, UsageError } from "../../core/errors.ts";
+import { loadTracing } from "../../core/open-telemetry-tracing.ts";
 import { joinShutdown } from "../../core/shutdown.ts";
 import { type Log, makeLog } from "../../core/log.ts";
 import { BrokerPool, type BrokerPoolListener, type ClientOptions, type PoolMessage } from "./broker-pool.ts";
@@ -21,6 +22,7 @@ import type { QueueStats } from "../service/task-service.ts";
 import { QUEUE } from "./options.ts";
 import { type WaitFor, waitOptions } from "./wait-options.ts";
 import { mustFit } from "./payload.ts";
+import { type SendSpan, startSend } from "./tracing.ts";
 import { TASK_STATES } from "../tasks/life-cycle.ts";
 import type { StateCounts } from "../tasks/state-words.ts";
 import type { TaskOptions } from "../tasks/task-policy.ts";
@@ -80,6 +82,7 @@ export class QueueClient {
   /** @throws UsageError QUEUE_OPTIONS_INVALID */
   constructor(options: ClientOptions = {}) {
     checkOptions(options, QUEUE);
+    loadTracing();
     this.#options = options;
     this.#leaveShutdown = joinShutdown({ stage: "requests", drain: () => this.#submissionsAnswered() });
     this.#clock = options.clock ?? systemClock;
@@ -142,13 +145,23 @@ export class QueueClient {
 
   /** Submits. Resolves to the ids when the broker has the tasks on disk. */
   add(submission: RawSubmission, wait: RequestOptions): Promise<readonly string[]> {
-    return this.#ask({ verb: "ADD", submission, broker: brokerOfAfter(submission.options) }, wait);
+    const ask = (asked: RawSubmission): Promise<readonly string[]> =>
+      this.#ask({ verb: "ADD", submission: asked, broker: brokerOfAfter(asked.options) }, wait);
+    const span = sendSpan(submission);
+    if (!span) return ask(submission);
+    return sent(span, ask(withTrace(submission, span.traceparent)), (ids) => ({ ids }));
   }
 
   /** Submits. Resolves to the outcome, of several tasks the last. When the signal fires a single task is cancelled too. */
   call(submission: RawSubmission, wait: RequestOptions, watcher?: RequestWatcher): Promise<RawOutcome> {
-    const { options } = submission;
-    return this.#ask({ verb: "CALL", submission, watcher, broker: brokerOfAfter(options), cancels: true }, wait);
+    const ask = (asked: RawSubmission): Promise<RawOutcome> =>
+      this.#ask({ verb: "CALL", submission: asked, watcher, broker: brokerOfAfter(asked.options), cancels: true }, wait);
+    const span = sendSpan(submission);
+    if (!span) return ask(submission);
+    return sent(span, ask(withTrace(submission, span.traceparent)), ({ id, state }) => ({
+      ids: [id],
+      error: state === "completed" ? undefined : new Error(`the task is ${state}`),
+    }));
   }
 
   /** Waits for the outcome of a task of any broker here. */
@@ -258,7 +271,8 @@ export class QueueClient {
 
   #sendTo(session: BrokerSession, pending: PendingRequest): boolean {
     const { question, number, open } = pending;
-    const { verb, submission, rest } = question;
+    const { verb, rest } = question;
+    const submission = question.submission && forSession(session, question.submission);
     if (open === undefined && submission && this.#sendInBatch(session, pending, submission)) return true;
     const request = Buffer.from(`${number}`, "latin1");
     // A CALL whose tasks are known is no longer a submission: what is missing is their outcomes.
@@ -499,6 +513,37 @@ const CANCEL_TIMEOUT_MS = 10_000;
 
 /** Options of a submission that asks for nothing: one object, recognised by identity. */
 export const NO_OPTIONS: TaskOptions = {};
+
+/** What is submitted with a trace already is somebody else's: a relay's. */
+function sendSpan({ queue, options, bodies }: RawSubmission): SendSpan | undefined {
+  return options.traceparent === undefined ? startSend(queue, bodies.length) : undefined;
+}
+
+function withTrace(submission: RawSubmission, traceparent: string): RawSubmission {
+  return { ...submission, options: { ...submission.options, traceparent } };
+}
+
+/** Brokers of 0.1 refuse the option. */
+function forSession({ readsTraces }: BrokerSession, submission: RawSubmission): RawSubmission {
+  if (readsTraces || submission.options.traceparent === undefined) return submission;
+  const { traceparent: _, ...options } = submission.options;
+  return { ...submission, options };
+}
+
+async function sent<T>(
+  span: SendSpan,
+  asked: Promise<T>,
+  outcomeOf: (answer: T) => Parameters<SendSpan["ended"]>[0],
+): Promise<T> {
+  try {
+    const answer = await asked;
+    span.ended(outcomeOf(answer));
+    return answer;
+  } catch (error) {
+    span.ended({ error });
+    throw error;
+  }
+}
 
 /** Options on the wire. Without a key of the caller's a submission gets one of ours: sent again, it is still one task. */
 function optionsFrame(options: TaskOptions, key: string): Buffer {

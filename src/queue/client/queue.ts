@@ -14,6 +14,7 @@ import { checkOptions } from "../option-check.ts";
 import { ADD, EACH, ENQUEUE, QUEUE, SETTINGS } from "./options.ts";
 import { NO_OPTIONS, QueueClient } from "./queue-client.ts";
 import type { SqlDatabase } from "./sql-database.ts";
+import { currentTraceparent } from "./tracing.ts";
 import { OUTBOX_TABLE, toOutbox } from "./outbox.ts";
 import { type Codec, isPending, jsonCodec, mustFit, Payload, type MaybePromise, textOf } from "./payload.ts";
 import type { RawOutcome, RawSubmission } from "./pending-requests.ts";
@@ -231,7 +232,8 @@ export class Queue<P = unknown, R = unknown> {
     const asked = { keepMs: OUTBOX_KEEP_MS, ...wire, ...(runAtMs > 0 && { runAtMs }) };
     const body = await this.payload.encode(payload);
     mustFit([body]);
-    await toOutbox(db, { queue: this.name, options: asked, body, table, nowMs });
+    const traceparent = currentTraceparent();
+    await toOutbox(db, { queue: this.name, options: { ...asked, traceparent }, body, table, nowMs });
   }
 
   /**

@@ -9,6 +9,7 @@ import { systemClock } from "../../core/clock.ts";
 import { DRAIN_MS_MAX } from "../../core/limits.ts";
 import { messageOf, ProtocolError, UsageError } from "../../core/errors.ts";
 import { joinShutdown, STOP_SIGNALS } from "../../core/shutdown.ts";
+import { tracingApi } from "../../core/open-telemetry-tracing.ts";
 import { durationMs } from "../../core/units.ts";
 import { Batches, type BatchHandler } from "./batches.ts";
 import { RemoteConnection } from "./broker-connection.ts";
@@ -20,7 +21,8 @@ import { afterMsOf, failureOf, type Handler, InterruptedError } from "./handler.
 import { type HandlerThreads, handlerThreads } from "./handler-threads.ts";
 import { KeptLeases } from "./keeper.ts";
 import { LeasedTask, LeasedTaskContext, sayBegun, type Subscription } from "./leased-task.ts";
-import { after, isPending, mustFit } from "./payload.ts";
+import { after, isPending, mustFit, type MaybePromise } from "./payload.ts";
+import { traced } from "./tracing.ts";
 import { QueueClient } from "./queue-client.ts";
 import type { WorkMessage } from "../protocols/broker-messages.ts";
 import type { RecordBatchReader } from "../protocols/record-batch.ts";
@@ -260,7 +262,7 @@ export class Worker<P, R> {
     switch (message.verb) {
       case "TASK":
         this.#mustBeOurs(message.queue);
-        this.#take(new LeasedTask(subscription, message.lease, message.attempt, message.body));
+        this.#takeAlone(subscription, message);
         return;
       case "TASKS":
         this.#mustBeOurs(message.queue);
@@ -280,6 +282,12 @@ export class Worker<P, R> {
         if (task) this.#told(message.verb, task, message.why);
       }
     }
+  }
+
+  #takeAlone(subscription: Subscription, { lease, attempt, body, trace }: Extract<WorkMessage, { verb: "TASK" }>): void {
+    const task = new LeasedTask(subscription, lease, attempt, body);
+    task.trace = trace;
+    this.#take(task);
   }
 
   #mustBeOurs(queue: string): void {
@@ -393,7 +401,7 @@ export class Worker<P, R> {
   #run(task: LeasedTask): void {
     try {
       const result = after(this.#queue.payload.decode(task.body), (payload) =>
-        this.#handler(payload, new LeasedTaskContext(task, this.#encode)),
+        tracingApi() ? this.#traced(task, payload) : this.#handle(task, payload),
       );
       const bytes = after(result, (value) => this.#queue.results.encode(value));
       if (isPending(bytes)) void this.#awaited(task, bytes);
@@ -401,6 +409,16 @@ export class Worker<P, R> {
     } catch (error) {
       this.#threw(task, error);
     }
+  }
+
+  #handle(task: LeasedTask, payload: P): MaybePromise<R> {
+    return this.#handler(payload, new LeasedTaskContext(task, this.#encode));
+  }
+
+  #traced(task: LeasedTask, payload: P): MaybePromise<R> {
+    const { id, attempt, trace } = task;
+    const wallMs = this.#client.clock.wallMs();
+    return traced({ queue: this.#queue.name, id, attempt, trace, wallMs }, () => this.#handle(task, payload));
   }
 
   async #awaited(task: LeasedTask, result: PromiseLike<Uint8Array>): Promise<void> {

@@ -36,6 +36,8 @@ export interface WelcomeMessage {
   readonly readsBegun: boolean;
   /** A process may have a keeper: a connection that stays when others break. */
   readonly hasKeepers: boolean;
+  /** It keeps which trace a task belongs to. */
+  readonly readsTraces: boolean;
   /** Of the group's leader; 0 without a group. */
   readonly term: number;
   readonly isRelayed: boolean;
@@ -66,6 +68,8 @@ export type WorkMessage =
       readonly queue: string;
       readonly attempt: number;
       readonly body: Buffer;
+      /** Which trace it belongs to, and how long it has waited since it was added. */
+      readonly trace: { readonly traceparent: string; readonly waitedMs: number } | undefined;
     }
   | { readonly verb: "TASKS"; readonly queue: string; readonly records: RecordBatchReader }
   | { readonly verb: "KEPT"; readonly leases: readonly LeaseRef[] }
@@ -132,6 +136,7 @@ function readWorkMessage(verb: string | undefined, frames: Frames): WorkMessage 
         queue: readText(frames[4]),
         attempt: readNumber(frames[5]) ?? invalidly("the attempt of a TASK"),
         body: frames[3] ?? EMPTY_FRAME,
+        trace: frames[8] && { traceparent: traceparentOf(frames[8]), waitedMs: readNumber(frames[9]) ?? 0 },
       };
     case "TASKS":
       return { verb, queue: readText(frames[2]), records: new RecordBatchReader(frames[3]) };
@@ -148,8 +153,14 @@ function readWorkMessage(verb: string | undefined, frames: Frames): WorkMessage 
   }
 }
 
+function traceparentOf(frame: Buffer): string {
+  const text = readText(frame);
+  if (!/^00-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}$/.test(text)) throw invalid("the traceparent of a TASK");
+  return text;
+}
+
 function readWelcome(frames: Frames): WelcomeMessage {
-  const { broker, load = 0, many, begun, keeps, term = 0, relayed } = readObject(frames[3]);
+  const { broker, load = 0, many, begun, keeps, traces, term = 0, relayed } = readObject(frames[3]);
   if (typeof broker !== "string" || !isTaskId(`${broker}-1`)) throw invalid("the broker's name in WELCOME");
   if (typeof load !== "number" || load < 0) throw invalid("the load in WELCOME");
   if (!Number.isSafeInteger(term) || (term as number) < 0) throw invalid("the term in WELCOME");
@@ -161,6 +172,7 @@ function readWelcome(frames: Frames): WelcomeMessage {
     readsBatches: many === 1,
     readsBegun: begun === 1,
     hasKeepers: keeps === 1,
+    readsTraces: traces === 1,
     term: term as number,
     isRelayed: relayed === 1,
   };

@@ -6,6 +6,7 @@ import type { GroupCommit } from "./group-commit.ts";
 import type { Guard } from "./guard.ts";
 import type { TaskEvents } from "./task-events.ts";
 import type { Store } from "../stores/store.ts";
+import type { Traces } from "./traces.ts";
 import type { TaskStateMachine } from "../tasks/task-state-machine.ts";
 
 export interface ServiceContext {
@@ -20,6 +21,7 @@ export interface ServiceContext {
   readonly log: Log;
   readonly events: TaskEvents;
   readonly bodies: BodyCache;
+  readonly traces: Traces;
   readonly reads: BodyReads;
   /** What the store keeps of a waiting, active or completed task is not what was written. @param what which part of it */
   damaged(row: number, what: string): void;

@@ -179,6 +179,7 @@ export class Submissions {
       const head = encodeHead({ ...own, queue: queue.name, createdMs: nowMs });
       group.ops.push({ kind: "add", id, head, state: encodeState(stateMachine.record(row)), body });
       group.bytes += body.length;
+      if (own.traceparent !== undefined) this.#context.traces.add(id, { traceparent: own.traceparent, sinceMs: nowMs });
       if (watcher) this.#outcomes.add(id, watcher);
     }
     this.#journal.addTime(group!.ops);
@@ -235,6 +236,7 @@ export class Submissions {
     const stateMachine = this.#context.stateMachine();
     const others = this.#othersOf(spec, rows[0]!);
     for (const row of rows) stateMachine.discard(row);
+    for (const id of ids) this.#context.traces.forget(id);
     if (watcher) for (const id of ids) this.#outcomes.remove(id, watcher);
     this.#refuse(answer, error);
     for (const other of others) this.#refuse(other, error);

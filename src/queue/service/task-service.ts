@@ -23,6 +23,7 @@ import { epochsOf, refuseMoved } from "../stores/move.ts";
 import { decodeAttemptError, type AttemptError } from "./attempt-error.ts";
 import { Outcomes, type OutcomeWatcher } from "./outcomes.ts";
 import type { ServiceContext } from "./service-context.ts";
+import { Traces } from "./traces.ts";
 import { decodeHead, type TaskHead } from "../tasks/task-record.ts";
 import { readTasks } from "./read-tasks.ts";
 import type { Store, StoredTask, StoreOpening, TakeoverOptions } from "../stores/store.ts";
@@ -150,6 +151,8 @@ export class TaskService {
   readonly #bodyBytesMax: number;
   readonly #options: TaskServiceOptions;
   readonly #context: ServiceContext;
+  /** Which trace each task belongs to. */
+  readonly traces = new Traces();
   readonly #journal: Journal;
   readonly #dispatcher: Dispatcher;
   readonly #submissions: Submissions;
@@ -199,6 +202,7 @@ export class TaskService {
       log,
       events: this.events,
       bodies: this.#bodies,
+      traces: this.traces,
       reads: this.#reads,
       damaged: (row, what) => this.#damaged(row, what),
       flush: () => this.flush(),
@@ -600,6 +604,7 @@ export class TaskService {
     ended: (row, state, result) => {
       const id = this.stateMachine.table.f(row, ID);
       this.#outcomes.ended(row, state, result);
+      this.traces.forget(id);
       this.#bodies.drop(id);
       this.#reads.forget(id);
     },

@@ -53,6 +53,8 @@ export interface TaskOptions {
   readonly onParentDead?: OnParentDead;
   /** What to do when the queue is full; default "refuse". */
   readonly whenFull?: "refuse" | "wait";
+  /** Which trace it belongs to: W3C's `traceparent`. Kept in the broker's memory only, for workers that want to know. */
+  readonly traceparent?: string | undefined;
   /** Of several bodies: what each asks for beyond the rest, or instead; one for each, without `key` and `whenFull`. */
   readonly each?: readonly TaskOptions[] | undefined;
 }
@@ -109,6 +111,7 @@ export interface TaskSpec {
   /** Left out: "fail". */
   readonly onParentDead?: Exclude<OnParentDead, "fail">;
   readonly waitForRoom: boolean;
+  readonly traceparent?: string;
   readonly policy: TaskPolicy;
 }
 
@@ -124,7 +127,7 @@ export const SPEC_DEFAULT: TaskSpec = {
 };
 
 const KNOWN = new Set(
-  "priority delayMs runAtMs attempts backoffMs backoffMaxMs timeoutMs expireMs keepMs key sameBody group after onParentDead whenFull".split(
+  "priority delayMs runAtMs attempts backoffMs backoffMaxMs timeoutMs expireMs keepMs key sameBody group after onParentDead whenFull traceparent".split(
     " ",
   ),
 );
@@ -167,6 +170,7 @@ export function readSpec(options: TaskOptions, context: SpecContext): TaskSpec {
     after: readAfter(options, context),
     ...(onParentDead !== undefined && onParentDead !== "fail" && { onParentDead }),
     waitForRoom: whenFull === "wait",
+    ...(options.traceparent !== undefined && { traceparent: readTraceparent(options.traceparent) }),
     policy: readPolicy(options),
   };
 }
@@ -244,6 +248,14 @@ export function readKey(key: string): string {
   const text = name({ key }, "key");
   if (text.startsWith(OWN_KEY)) throw invalid("key", "does not begin with a NUL character");
   return text;
+}
+
+/** W3C Trace Context, section 3.2: version 00, and neither id is all zeros. */
+const TRACEPARENT = /^00-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}$/;
+
+function readTraceparent(traceparent: unknown): string {
+  if (typeof traceparent === "string" && TRACEPARENT.test(traceparent)) return traceparent;
+  throw invalid("traceparent", "is text as W3C Trace Context has it");
 }
 
 /** What the broker's own keys begin with, and nobody else's. */

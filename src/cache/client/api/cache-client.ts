@@ -33,7 +33,7 @@ import { NearReads } from "./near-reads.ts";
 import { Pool } from "../pool/pool.ts";
 import { parseServer } from "../operations/server-address.ts";
 import { TextProtocol } from "../protocol/text-protocol.ts";
-import { loadTracing } from "./tracing.ts";
+import { loadTracing } from "../../../core/open-telemetry-tracing.ts";
 import { leaseSeconds, ttlMs, type Ttl } from "./ttl.ts";
 import { Reads, type ListedItem, type Timed } from "./reads.ts";
 import { Writes } from "./writes.ts";

@@ -2,29 +2,13 @@
  * ● Spans for OpenTelemetry where `@opentelemetry/api` is installed and a provider is registered; otherwise nothing, at the cost
  * of one comparison a call. Names and attributes follow OpenTelemetry's semantic conventions for databases.
  */
-import type * as OpenTelemetry from "@opentelemetry/api";
-import { requireInstalled } from "../../../core/package-file.ts";
+import { tracingApi } from "../../../core/open-telemetry-tracing.ts";
 import type { CacheOperation, Span } from "../operations/operation.ts";
-
-type Api = typeof OpenTelemetry;
-
-let api: Api | undefined;
-let isLooked = false;
-
-/** Looks for the package, once a process. */
-export function loadTracing(): void {
-  if (isLooked) return;
-  isLooked = true;
-  try {
-    api = requireInstalled("@opentelemetry/api") as Api;
-  } catch {
-    api = undefined; // not installed
-  }
-}
 
 /** A span that is a child of the caller's, or undefined when nothing is traced. */
 export function startSpan(operation: CacheOperation): Span | undefined {
-  if (!api || !isTraced(api)) return undefined;
+  const api = tracingApi();
+  if (!api) return undefined;
   const { SpanKind, SpanStatusCode, trace } = api;
   const span = trace.getTracer("holdfast/cache").startSpan(operation.verb, {
     kind: SpanKind.CLIENT,
@@ -41,17 +25,4 @@ export function startSpan(operation: CacheOperation): Span | undefined {
       span.end();
     },
   };
-}
-
-/** What the API hands out until a provider is registered; its spans record nothing. */
-let noopProvider: OpenTelemetry.TracerProvider | undefined;
-
-function isTraced({ trace, ProxyTracerProvider }: Api): boolean {
-  const provider = trace.getTracerProvider();
-  if (!(provider instanceof ProxyTracerProvider)) return true;
-  const delegate = provider.getDelegate();
-  if (delegate === noopProvider) return false;
-  if (delegate.constructor.name !== "NoopTracerProvider") return true;
-  noopProvider = delegate;
-  return false;
 }

@@ -119,6 +119,7 @@ export class NativeHandler implements ProtocolHandler {
       const peer = readObject(frames[3]);
       this.#writer.readsBatches = many && peer["many"] === 1;
       this.#writer.readsEvicted = peer["evicted"] === 1;
+      this.#writer.readsTraces = peer["traces"] === 1;
       this.#work.introduced({ saysBegun: peer["begun"] === 1, host: peer["process"], keeps: peer["keeps"] === 1 });
     }
     const { route } = this.#connection;
@@ -127,7 +128,7 @@ export class NativeHandler implements ProtocolHandler {
       version: 1,
       load: this.#service.load,
       ...(many && { many: 1 }),
-      ...(!this.#options.oneAnswer && { begun: 1, keeps: 1 }),
+      ...(!this.#options.oneAnswer && { begun: 1, keeps: 1, traces: 1 }),
       ...(route && { term: route.term }),
       ...(route?.isRelayed && { relayed: 1 }),
     };

@@ -38,6 +38,8 @@ export class NativeWriter {
   #gathering = false;
   /** The peer reads batches. */
   readsBatches = false;
+  /** The peer wants to know which trace a task belongs to. */
+  readsTraces = false;
   /** The peer knows the outcome `evicted`; another is told `unknown`. */
   readsEvicted = false;
 
@@ -62,7 +64,9 @@ export class NativeWriter {
   }
 
   task({ id, token, queue, attempt, timeoutMs, body }: Delivery): void {
-    if (this.readsBatches && body.length <= BATCHED_BODY_BYTES_MAX) {
+    const { service } = this.#options;
+    const trace = this.readsTraces ? service.traces.of(id) : undefined;
+    if (!trace && this.readsBatches && body.length <= BATCHED_BODY_BYTES_MAX) {
       if (queue !== this.#tasksQueue && this.#tasks.count > 0) this.#flush();
       this.#tasksQueue = queue;
       this.#tasks.task(id, token, { attempt, timeoutMs, body });
@@ -70,7 +74,9 @@ export class NativeWriter {
       return;
     }
     const words = [Buffer.from(queue), Buffer.from(`${attempt}`, "latin1"), Buffer.from(`${timeoutMs}`, "latin1")];
-    this.say("TASK", writeLease(id, token), asBuffer(body), ...words, this.#options.ids.write(id));
+    const about = trace ? [trace.traceparent, `${Math.max(0, Math.round(service.nowMs - trace.sinceMs))}`] : [];
+    const more = about.map((word) => Buffer.from(word, "latin1"));
+    this.say("TASK", writeLease(id, token), asBuffer(body), ...words, this.#options.ids.write(id), ...more);
   }
 
   /** @param request of ADDS or CALLS */

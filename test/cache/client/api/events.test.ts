@@ -3,7 +3,7 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { test, type TestContext } from "node:test";
 import { context, trace, type Span, type Tracer } from "@opentelemetry/api";
 import { CacheClient, type CallEvent } from "../../../../src/cache/index.ts";
-import { loadTracing } from "../../../../src/cache/client/api/tracing.ts";
+import { loadTracing } from "../../../../src/core/open-telemetry-tracing.ts";
 import { freePort, holdfast } from "../support/test-servers.ts";
 
 function collect(t: TestContext): CallEvent[] {
