@@ -114,8 +114,9 @@ export class Outbox {
     const written = this.#firstOpen();
     if (written) return this.#giveUp(written, why);
     for (const lane of LANES) {
-      const message = this.#waiting?.shift(lane);
+      const message = this.#waiting?.peek(lane);
       if (!message) continue;
+      this.#waiting!.shift(lane);
       this.#missing += 1;
       return this.#giveUp(message, why);
     }

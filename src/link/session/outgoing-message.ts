@@ -2,7 +2,6 @@
 import { OperationError } from "../../core/errors.ts";
 import { UNCONFIRMED_BYTES_MAX } from "../limits.ts";
 import { topicBody } from "./body.ts";
-import type { SendSettings } from "./send-options.ts";
 import type { OutgoingStream } from "./outgoing-stream.ts";
 
 /** How a message travels. */
@@ -20,7 +19,7 @@ const PLAIN: MessageSettings = {};
 const URGENT: MessageSettings = { urgent: true };
 
 /** How a message without a topic travels. */
-export function messageSettings({ urgent, expiresMs }: Pick<SendSettings, "urgent" | "expiresMs">): MessageSettings {
+export function messageSettings(urgent: boolean, expiresMs: number): MessageSettings {
   if (expiresMs > 0) return { urgent, expires: true };
   return urgent ? URGENT : PLAIN;
 }
@@ -43,7 +42,10 @@ export class OutgoingMessage {
   bytes: Uint8Array;
   /** When it is given up. */
   readonly deadlineMs: number;
-  readonly settings: MessageSettings;
+  readonly urgent: boolean;
+  readonly stream: OutgoingStream | undefined;
+  readonly isTopic: boolean;
+  readonly expires: boolean;
   /** Where it lies among those that expire; -1 when it does not. */
   expiryPosition = -1;
   /** 0 until its first byte is written. */
@@ -61,28 +63,15 @@ export class OutgoingMessage {
     bytes: Uint8Array,
     deadlineMs: number,
     settle: (error?: OperationError) => void,
-    settings: MessageSettings = PLAIN,
+    { urgent = false, stream, isTopic = false, expires = false }: MessageSettings = PLAIN,
   ) {
     this.bytes = bytes;
     this.deadlineMs = deadlineMs;
     this.#settle = settle;
-    this.settings = settings;
-  }
-
-  get urgent(): boolean {
-    return this.settings.urgent === true;
-  }
-
-  get stream(): OutgoingStream | undefined {
-    return this.settings.stream;
-  }
-
-  get isTopic(): boolean {
-    return this.settings.isTopic === true;
-  }
-
-  get expires(): boolean {
-    return this.settings.expires === true;
+    this.urgent = urgent;
+    this.stream = stream;
+    this.isTopic = isTopic;
+    this.expires = expires;
   }
 
   /** False once its sender knows what became of it. */

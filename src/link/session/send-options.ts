@@ -26,8 +26,12 @@ export interface SendSettings {
   readonly confirm: boolean;
 }
 
+const PLAIN: SendSettings = { urgent: false, expiresMs: 0, confirm: true };
+
 /** @throws UsageError UNIT_INVALID, LINK_OPTION_INVALID */
-export function readSend({ urgent = false, expires, confirm = true }: SendOptions): SendSettings {
+export function readSend(options: SendOptions | undefined): SendSettings {
+  if (!options) return PLAIN;
+  const { urgent = false, expires, confirm = true } = options;
   const expiresMs = expires === undefined ? 0 : durationMs(expires, "expires");
   if (expires !== undefined && (expiresMs < 1 || expiresMs > EXPIRES_MS_MAX))
     throw new UsageError("LINK_OPTION_INVALID", `Cannot set expires: ${expiresMs} ms is not from 1 to ${EXPIRES_MS_MAX}`);

@@ -131,7 +131,7 @@ export class ServerSession {
    * @returns resolves when the client's application has it
    * @throws OperationError LINK_FULL, LINK_MESSAGE_TOO_LARGE, LINK_REJECTED, LINK_GAP, LINK_ENDED when the session is gone
    */
-  send(bytes: Uint8Array | string, how: SendOptions = {}): Promise<void> {
+  send(bytes: Uint8Array | string, how?: SendOptions): Promise<void> {
     return this.#owner.send(this, typeof bytes === "string" ? utf8(bytes) : bytes, readSend(how));
   }
 

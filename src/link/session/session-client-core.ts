@@ -147,9 +147,10 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
   }
 
   /** Takes a message; resolves when the peer's application has it. */
-  send(bytes: Uint8Array, { urgent = false, expiresMs = 0, confirm = true }: Partial<SendSettings> = {}): Promise<void> {
-    if (!confirm) return this.#sendNote(() => noteOf(bytes));
-    return this.#sent(bytes, expiresMs, messageSettings({ urgent, expiresMs }));
+  send(bytes: Uint8Array, how: Partial<SendSettings> = PLAIN): Promise<void> {
+    const { expiresMs = 0 } = how;
+    if (how.confirm === false) return this.#sendNote(() => noteOf(bytes));
+    return this.#sent(bytes, expiresMs, messageSettings(how.urgent === true, expiresMs));
   }
 
   /** Resolves when the server has it. */
@@ -495,6 +496,8 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
     this.#owner.closed(this.#lastEnd);
   }
 }
+
+const PLAIN: Partial<SendSettings> = {};
 
 function refusal(code: "CLOSED" | "LINK_FULL" | "LINK_MESSAGE_TOO_LARGE", why: string): OperationError {
   return new OperationError(code, `Cannot send a message: ${why}`);

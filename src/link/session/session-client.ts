@@ -192,7 +192,7 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
    * @returns resolves when the server's application has it
    * @throws OperationError LINK_FULL, LINK_MESSAGE_TOO_LARGE, LINK_REJECTED, LINK_GAP, LINK_ENDED, CLOSED
    */
-  send(message: Uint8Array | string, how: SendOptions = {}): Promise<void> {
+  send(message: Uint8Array | string, how?: SendOptions): Promise<void> {
     return this.#core.send(bytesOf(message), readSend(how));
   }
 

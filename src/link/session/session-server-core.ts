@@ -342,7 +342,7 @@ export class SessionServerCore implements LinkConnectionOwner {
     const most = session.connection?.protocol.peerMessageBytesMax ?? this.#settings.limits.messageBytesMax;
     if (bytes.length > most)
       return Promise.reject(refusal("LINK_MESSAGE_TOO_LARGE", `${bytes.length} bytes, at most ${most} allowed`));
-    return this.#sent(session, bytes, { settings: messageSettings(how), expiresMs: how.expiresMs });
+    return this.#sent(session, bytes, { settings: messageSettings(how.urgent, how.expiresMs), expiresMs: how.expiresMs });
   }
 
   async #sendNote(session: ServerSession, bytes: Uint8Array): Promise<void> {

@@ -156,7 +156,7 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
    */
   async broadcast(
     message: Uint8Array | string,
-    how: SendOptions = {},
+    how?: SendOptions,
   ): Promise<{ readonly sent: number; readonly confirmed: number }> {
     const bytes = typeof message === "string" ? Buffer.from(message) : message;
     const outcomes = await Promise.allSettled(Array.from(this.sessions, (session) => session.send(bytes, how)));

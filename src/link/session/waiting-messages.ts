@@ -42,8 +42,9 @@ export class WaitingMessages {
     return message;
   }
 
-  shift(name: Lane): OutgoingMessage | undefined {
-    return this.peek(name) && this.#lanes[name].shift();
+  /** Removes what `peek` gave. */
+  shift(name: Lane): void {
+    this.#lanes[name].shift();
   }
 
   /** All, lane by lane. */
