@@ -19,7 +19,7 @@ import type { Inspection, Store, StoredTask, StoreOp, StoreOpening } from "../..
 import { decodeState } from "../../src/queue/tasks/task-record.ts";
 import { MemoryStore } from "../../src/queue/stores/memory-store.ts";
 import { ProtocolRouter } from "../../src/queue/broker/protocol-router.ts";
-import { GiveUp } from "../../src/queue/client/handler.ts";
+import { GiveUp, RetryAfter } from "../../src/queue/client/handler.ts";
 import { type Worker, worker } from "../../src/queue/client/worker.ts";
 
 export interface SimulationOptions {
@@ -632,6 +632,7 @@ function staff(simulation: Simulation): void {
       prefetch: simulation.between(0, 2),
       signals: [],
       drain: 0,
+      backoff: () => (simulation.chance(0.3) ? simulation.between(0, 2000) : undefined),
     });
     if (!simulation.faulty) return;
     simulation.after(simulation.between(500, 6000), () => {
@@ -645,6 +646,7 @@ async function handle(simulation: Simulation, payload: string): Promise<string> 
   await new Promise<void>((resolve) =>
     simulation.after(simulation.chance(0.1) ? simulation.between(100, 3000) : simulation.between(0, 40), resolve),
   );
+  if (simulation.chance(0.1)) throw new RetryAfter(simulation.between(0, 2000));
   if (simulation.chance(0.15)) throw simulation.random() < 0.2 ? new GiveUp("hopeless") : new Error("failed");
   simulation.did.add(payload);
   return `did ${payload}`;
