@@ -16,7 +16,7 @@ mkdirSync(folder, { recursive: true });
 const VIEWS: Readonly<Record<string, (page: Page) => Promise<void>>> = {
   overview: () => sleep(1500),
   cache: (page) => page.getByText("Slab classes").waitFor(),
-  queue: (page) => page.getByText("Tasks of").waitFor(),
+  queue: (page) => page.getByRole("heading", { name: /^Tasks of / }).waitFor(),
   link: async (page) => {
     await page.getByLabel("Idle time before the first probe").fill("2");
     await page.getByLabel("Interval between probes").fill("2");
@@ -33,19 +33,17 @@ const VIEWS: Readonly<Record<string, (page: Page) => Promise<void>>> = {
 async function lifelines(page: Page): Promise<void> {
   const png = await page.locator("svg.lifelines").screenshot();
   const blank = await browser.newPage();
-  const webp = await blank.evaluate<string, string>(
-    `async (source) => {
+  const source = `data:image/png;base64,${png.toString("base64")}`;
+  const webp = (await blank.evaluate(`(async () => {
     const image = new Image();
-    image.src = source;
+    image.src = ${JSON.stringify(source)};
     await image.decode();
     const canvas = document.createElement("canvas");
     canvas.width = image.width;
     canvas.height = image.height;
     canvas.getContext("2d").drawImage(image, 0, 0);
     return canvas.toDataURL("image/webp", 0.6);
-  }`,
-    `data:image/png;base64,${png.toString("base64")}`,
-  );
+  })()`)) as string;
   await blank.close();
   writeFileSync(join(folder, "readme.webp"), Buffer.from(webp.split(",")[1]!, "base64"));
 }
@@ -55,7 +53,11 @@ const browser = await launch();
 try {
   for (const scheme of ["light", "dark"] as const) {
     for (const [view, prepare] of Object.entries(VIEWS)) {
-      const { page } = await open(browser, `http://${servers.dashboard.address}/#/${view}`, { scheme });
+      const { page } = await open(
+        browser,
+        `http://${servers.dashboard.address}/#/${view === "queue" ? "queue/emails" : view}`,
+        { scheme },
+      );
       await page.getByRole("status").getByText("connected", { exact: true }).waitFor();
       await prepare(page);
       await page.screenshot({ path: join(folder, `${view}-${scheme}.png`), fullPage: true });

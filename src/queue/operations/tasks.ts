@@ -8,7 +8,7 @@ import { readWhere } from "../service/body-filter.ts";
 import type { RowFilter } from "../service/task-scan.ts";
 import { isEnded, type TaskState, TASK_STATES } from "../tasks/life-cycle.ts";
 import { NONE } from "../tasks/task-columns.ts";
-import { OWN_KEY } from "../tasks/task-policy.ts";
+import { isResendKey, OWN_KEY } from "../tasks/task-policy.ts";
 import type { TaskView } from "../service/task-view.ts";
 import { errorGroup, name, task, taskDetails, type TaskInfo, taskId } from "./answers.ts";
 import { operation, type OperationContext } from "./operation.ts";
@@ -83,7 +83,8 @@ export const getTask = operation({
     const { worker, progress } = service.working(now);
     const details = {
       ...infoOf(ids, service.view(now)),
-      key: head?.key.replace(OWN_KEY, "") || undefined,
+      // One that a client made for sending again says nothing to anybody.
+      key: (head && !isResendKey(head.key) && head.key.replace(OWN_KEY, "")) || undefined,
       after: head && head.after.length > 0 ? head.after.map((other) => ids.text(other)) : undefined,
       errors: errors.map(({ error, atMs, attempt }) => ({ error, atMs, attempt })),
       waits: service.whyWaiting(now),
