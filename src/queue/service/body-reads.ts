@@ -20,14 +20,14 @@ export interface BodyReadsOptions {
 
 /** 100 ms after the first failure, twice that after the next: a disk that hiccups costs little. */
 const PAUSE_MS = 100;
-/** 2 s: what is whole in a queue goes on so soon after its disk does, however long that was away. */
-const QUEUE_PAUSE_MS_MAX = 2000;
+/** 2 s: a queue goes on, and a result is read, so soon after the disk does, however long that was away. */
+const PAUSE_MS_MAX = 2000;
 /** 30 s: a task whose body alone cannot be read for an hour is tried twice a minute. */
 const TASK_PAUSE_MS_MAX = 30_000;
 /** The third failure in a row of one task: its queue has waited 300 ms for it, and now goes on. */
 const ASIDE_FAILURES = 3;
-/** 8 tries, about 25 s: then whoever waits for a result is told that it cannot be read now. */
-const RESULT_TRIES = 8;
+/** 17 tries, about 25 s: then whoever waits for a result is told that it cannot be read now. */
+const RESULT_TRIES = 17;
 
 interface Trouble {
   failures: number;
@@ -71,7 +71,7 @@ export class BodyReads {
       const [reading] = await this.read([id]);
       if (!(reading instanceof HoldfastError) || tried === RESULT_TRIES || this.#closed) return reading;
       if (tried === 1) this.#options.log("queue.read-failed", { task: id, error: reading.message });
-      await this.#pause(pauseMs(tried, TASK_PAUSE_MS_MAX));
+      await this.#pause(pauseMs(tried, PAUSE_MS_MAX));
     }
   }
 
@@ -82,10 +82,10 @@ export class BodyReads {
     // Of the tasks of one read only the first makes the pause longer.
     if (trouble.untilMs <= nowMs) {
       trouble.failures += 1;
-      const forMs = pauseMs(trouble.failures, QUEUE_PAUSE_MS_MAX);
+      const forMs = pauseMs(trouble.failures, PAUSE_MS_MAX);
       trouble.untilMs = nowMs + forMs;
       // Told while the pauses grow: not every two seconds of an hour.
-      if (forMs !== pauseMs(trouble.failures - 1, QUEUE_PAUSE_MS_MAX))
+      if (forMs !== pauseMs(trouble.failures - 1, PAUSE_MS_MAX))
         this.#options.log("queue.read-failed", { queue: queue.name, task: id, error: error.message, pauseMs: forMs });
     }
     this.#queues.set(queue, trouble);

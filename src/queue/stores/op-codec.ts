@@ -5,7 +5,7 @@
 import { ByteWriter } from "../../core/byte-writer.ts";
 import { utf8 } from "../../core/bytes.ts";
 import { ProtocolError } from "../../core/errors.ts";
-import type { StoredTask, StoreOp } from "./store.ts";
+import type { StoreOp } from "./store.ts";
 
 const KINDS = ["add", "state", "end", "remove", "note", "set", "unset", "keep", "rewrite"] as const;
 const [ADD, STATE, END, REMOVE, NOTE, SET, UNSET, KEEP, REWRITE] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
@@ -94,47 +94,6 @@ export function* decodeOps(bytes: Uint8Array): IterableIterator<StoreOp> {
 
 function corrupt(): ProtocolError {
   return new ProtocolError("QUEUE_STORE_CORRUPT", "Cannot read a batch of changes: it is cut short, or of another version");
-}
-
-/** A portion of tasks as one buffer: for each id f64, checksums u32 of head and state, and both as blobs. */
-export class PortionWriter {
-  readonly #writer = new ByteWriter(PORTION_BYTES);
-
-  add({ id, head, state }: StoredTask, headSum: number, stateSum: number): void {
-    this.#writer.f64(id).u32(headSum).u32(stateSum);
-    blob(this.#writer, head);
-    blob(this.#writer, state);
-  }
-
-  take(): Uint8Array {
-    return this.#writer.take();
-  }
-}
-
-/** 512 KiB: 4096 tasks of about 120 bytes. */
-const PORTION_BYTES = 512 * 1024;
-
-/** The tasks of a portion; heads and states are views into it. @param isWhole whether this sum is a blob's */
-export function decodePortion(
-  bytes: Uint8Array,
-  isWhole: (blob: Uint8Array, sum: number, id: number) => boolean,
-): StoredTask[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const tasks: StoredTask[] = [];
-  for (let at = 0; at < bytes.length;) {
-    const headAt = at + 20;
-    const headEnd = headAt + view.getUint32(at + 16);
-    const stateEnd = headEnd + 4 + view.getUint32(headEnd);
-    const id = view.getFloat64(at);
-    const head = bytes.subarray(headAt, headEnd);
-    const state = bytes.subarray(headEnd + 4, stateEnd);
-    const headDamaged = !isWhole(head, view.getUint32(at + 8), id);
-    const stateDamaged = !isWhole(state, view.getUint32(at + 12), id);
-    if (headDamaged || stateDamaged) tasks.push({ id, head, state, damaged: { head: headDamaged, state: stateDamaged } });
-    else tasks.push({ id, head, state });
-    at = stateEnd;
-  }
-  return tasks;
 }
 
 function blob(writer: ByteWriter, value: Uint8Array): void {

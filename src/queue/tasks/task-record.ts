@@ -189,7 +189,8 @@ export function encodeState(record: TaskRecord): Uint8Array {
 /** @throws ProtocolError QUEUE_STORE_CORRUPT */
 export function decodeState(bytes: Uint8Array): TaskRecord {
   if (bytes.length !== STATE_BYTES || bytes[0] !== STATE_VERSION) throw corrupt("state of an unknown version or length");
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  stateBytes.set(bytes);
+  const view = stateView;
   const state = storedState(view.getUint8(1));
   if (!state) throw corrupt("unknown state");
   return {

@@ -91,7 +91,7 @@ test("whoever waits for a result that cannot be read is told so, not left to wai
   await worker.finish(0, "result");
   disk.bad.add(id);
   let outcome = rig.outcome(id);
-  for (let tries = 0; tries < 10; tries += 1) await rig.pass(30_000);
+  for (let tries = 0; tries < 20; tries += 1) await rig.pass(3000);
   const { state, code, bytes: message } = await outcome;
   assert.deepEqual([state, code, text(message)], ["unknown", "QUEUE_STORE_UNAVAILABLE", "EIO"]);
   disk.bad.clear();

@@ -143,3 +143,36 @@ test("a result that is not what was written is never handed out", async (t) => {
   await assert.rejects(jobs.task(task.id).result(), { code: "QUEUE_TASK_DAMAGED", message: /its result/ });
   await assert.rejects(jobs.task(task.id).result(), { code: "QUEUE_TASK_DAMAGED" });
 });
+
+/** What a column may turn into when its type is damaged: SQLite keeps the type of each value in its row. */
+const OTHER_TYPES: Readonly<Record<string, string>> = {
+  "a number past its size": "head_sum = 1 << 40",
+  "a negative number": "state_sum = -1",
+  "a text": "head_sum = 'x'",
+  "a fraction": "state_sum = 0.5",
+  "a head that is a text": "head = 'ÄÖ'",
+  "a state that is a number": "state = 17",
+  "a head without bytes": "head = x''",
+};
+
+for (const [what, change] of Object.entries(OTHER_TYPES)) {
+  test(`${what} in the place of a column damages that task alone, and no task before or after it is lost`, async (t) => {
+    const data = await folder(t);
+    const first = await start(t, data);
+    const before = queue<number>("jobs", { url: first.broker.address });
+    await before.addMany(Array.from({ length: TASKS }, (_, index) => index + 1));
+    await before.close();
+    await first.broker.close();
+    const database = new DatabaseSync(join(data, "queue.db"));
+    database.exec(`UPDATE task SET ${change} WHERE id = ${DAMAGED}`);
+    database.close();
+
+    const { broker } = await start(t, data);
+    const jobs = queue<number>("jobs", { url: broker.address });
+    t.after(() => jobs.close());
+    const { waiting, dead } = await jobs.counts();
+    const unknown = await queue("damaged", { client: jobs.client }).counts();
+    assert.equal(waiting, TASKS - 1);
+    assert.equal(dead + unknown.dead, 1);
+  });
+}

@@ -4,7 +4,8 @@ import { closeSync, fdatasync, openSync, statSync } from "node:fs";
 import { messageOf, OperationError } from "../../../core/errors.ts";
 import { PRIVATE_FILE } from "../../../core/private-files.ts";
 import { ERRORS_MAX } from "../../limits.ts";
-import { decodeOps, encodeOps, PortionWriter } from "../op-codec.ts";
+import { decodeOps, encodeOps } from "../op-codec.ts";
+import { checkPortion, NEXT_PORTION } from "./task-portion.ts";
 import { AcknowledgedCommits } from "./acknowledged.ts";
 import type { Reserve } from "./reserve.ts";
 import {
@@ -41,7 +42,6 @@ const ROOM_LOOK_MS = 1000;
 const CACHE_KIB = 64 * 1024;
 const PORTION_TASKS = 4096;
 
-const TASKS = "SELECT id, head, state, head_sum, state_sum FROM task WHERE id > ? ORDER BY id LIMIT ?";
 const ADD = "INSERT INTO task VALUES (?, ?, ?, ?, ?, ?, ?)";
 
 /** 0 when there is no such file. */
@@ -127,16 +127,16 @@ export class Database {
     return Number(written);
   }
 
-  /** The next portion of tasks; empty at the end. Their checksums go along: the other side has time to check them. */
+  /** The next portion of tasks (task-portion.ts), checked; empty at the end. */
   tasks(first: boolean): Uint8Array {
     if (first) this.#readTo = 0;
-    const statement = this.#statement(TASKS);
+    const statement = this.#statement(NEXT_PORTION);
     statement.setReturnArrays(true);
-    const rows = statement.all(this.#readTo, PORTION_TASKS) as unknown as TaskRow[];
-    const portion = new PortionWriter();
-    for (const [id, head, state, headSum, stateSum] of rows) portion.add({ id, head, state }, headSum, stateSum);
-    this.#readTo = rows.at(-1)?.[0] ?? Number.MAX_SAFE_INTEGER;
-    return portion.take();
+    const [portion] = statement.get(this.#readTo, PORTION_TASKS) as unknown as [Uint8Array | null];
+    if (portion === null) return new Uint8Array(0);
+    this.#readTo = checkPortion(portion, isWhole);
+    if (Number.isNaN(this.#readTo)) throw corrupt(this.#options.file, "a row has a number that no task has");
+    return portion;
   }
 
   write(batch: Uint8Array): void {
@@ -395,8 +395,6 @@ export class Database {
     return statement;
   }
 }
-
-type TaskRow = readonly [id: number, head: Uint8Array, state: Uint8Array, headSum: number, stateSum: number];
 
 interface WholeRow {
   readonly id: number;

@@ -12,9 +12,10 @@ import { type HoldfastError, messageOf, OperationError, ProtocolError } from "..
 import { type OpenFiles, privateFolder } from "../../../core/private-files.ts";
 import { showSize } from "../../../core/units.ts";
 import { Ring } from "../../../core/ring.ts";
-import { decodeOps, decodePortion, encodeOps } from "../op-codec.ts";
+import { decodeOps, encodeOps } from "../op-codec.ts";
 import type { Inspection, Store, StoredTask, StoreOp, StoreOpening } from "../store.ts";
-import { isOwnFile, isWhole } from "./schema.ts";
+import { isOwnFile } from "./schema.ts";
+import { decodePortion } from "./task-portion.ts";
 
 /**
  * - `always`: one fsync for each change. What is answered survives a power cut.
@@ -118,7 +119,7 @@ export class SqliteStore implements Store {
   async *tasks(): AsyncIterable<readonly StoredTask[]> {
     let next = this.#ask({ kind: "tasks", first: true });
     for (;;) {
-      const portion = decodePortion((await next) as Uint8Array, isWhole);
+      const portion = decodePortion((await next) as Uint8Array);
       if (portion.length === 0) return;
       // The thread reads the next portion while this one is taken in.
       next = this.#ask({ kind: "tasks", first: false });
