@@ -170,6 +170,9 @@ export const UNCONFIRMED_OPEN_MAX = 256;
 /** 1 s: between two GAPs with no message after the first; below CONTROL_PER_SECOND. */
 export const GAP_ALONE_MS = 1000;
 
+/** 1 MiB of what is done lies in a spool before it is written anew. */
+export const SPOOL_BYTES_LOOSE = 1024 * 1024;
+
 /** 64 and 2 a second: control frames that a peer may send at once and for long. An honest one sends one a heartbeat. */
 export const CONTROL_BURST = 64;
 export const CONTROL_PER_SECOND = 2;

@@ -51,10 +51,22 @@ export class Inbox {
   /** Called when a stream's application has taken bytes: the peer is to be told. */
   progressed: ((number: number) => void) | undefined;
 
-  constructor({ window, windowBytes, messageBytesMax }: { window: number; windowBytes: number; messageBytesMax: number }) {
+  /** @param done a process before this one had so many */
+  constructor(
+    { window, windowBytes, messageBytesMax }: { window: number; windowBytes: number; messageBytesMax: number },
+    done = 0,
+  ) {
+    this.#arrived = done;
+    this.#done = done;
+    this.#receipted = done;
     this.#window = window;
     this.#windowBytes = windowBytes;
     this.#messageBytesMax = messageBytesMax;
+  }
+
+  /** All up to this number are settled. */
+  get done(): number {
+    return this.#done;
   }
 
   get arrived(): number {

@@ -15,6 +15,8 @@ import { SOCKET_AHEAD_BYTES, UNCONFIRMED_AHEAD_BYTES } from "../limits.ts";
 export interface LinkConnectionOwner {
   readonly stallMs: number;
   event(connection: LinkConnection, event: SessionProtocolEvent): void;
+  /** Bytes are about to be written. */
+  writing?(): void;
   ended(connection: LinkConnection, end: LinkEnd): void;
 }
 
@@ -143,6 +145,7 @@ export class LinkConnection implements Due {
     while (this.transport.aheadBytes < SOCKET_AHEAD_BYTES) {
       const parts = this.protocol.pull(SOCKET_AHEAD_BYTES - this.transport.aheadBytes, nowMs);
       if (parts.length === 0) break;
+      this.#owner.writing?.();
       this.transport.write(parts);
     }
     if (this.protocol.phase === "left" && this.protocol.settled) this.transport.end();
@@ -184,7 +187,10 @@ export class LinkConnection implements Due {
     if (word && (this.protocol.phase === "open" || this.protocol.phase === "leaving")) {
       this.protocol.leave({ word, retryAfterMs: 0, text: end.message }, this.#environment.clock.now());
       const parts = this.protocol.pull(0);
-      if (parts.length > 0) this.transport.write(parts);
+      if (parts.length > 0) {
+        this.#owner.writing?.();
+        this.transport.write(parts);
+      }
     }
     this.transport.destroy();
   }

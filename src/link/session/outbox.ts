@@ -42,6 +42,8 @@ export class Outbox {
   #partWindow: PartWindow | undefined;
   /** Given up before they were written: the peer is told that so many numbers are missing. */
   #missing = 0;
+  /** Told of every message that gets its number. */
+  onNumber: ((message: OutgoingMessage) => void) | undefined;
   /** When it was last told that some are missing: alone, that is a control frame that costs. */
   #gapAtMs = -Infinity;
   #last = 0;
@@ -235,6 +237,25 @@ export class Outbox {
     this.#addWritten(message);
     this.#inFlight += 1;
     this.#flightBytes += message.bytes.length;
+    this.onNumber?.(message);
+  }
+
+  /** Messages of a process before this one, those with numbers first: the next connection tells what became of them. */
+  restore(messages: readonly OutgoingMessage[]): void {
+    for (const message of messages) {
+      if (message.number === 0) {
+        this.push(message);
+        continue;
+      }
+      message.complete = true;
+      this.#addWritten(message);
+      this.#openWritten += 1;
+      this.#inFlight += 1;
+      this.#flightBytes += message.bytes.length;
+      this.#length += 1;
+      this.#bytes += message.bytes.length;
+    }
+    this.#last = Number.MAX_SAFE_INTEGER; // until the peer says how many have arrived
   }
 
   #addWritten(message: OutgoingMessage): void {

@@ -28,6 +28,7 @@ import { LinkConnection } from "./link-connection.ts";
 import type { LinkConnectionOwner } from "./link-connection.ts";
 import type { LinkTransport, Environment } from "./environment.ts";
 import { proofOf } from "./proof.ts";
+import type { Spool } from "./spool.ts";
 import { SessionState } from "./session-state.ts";
 import type { SessionLimits } from "./session-state.ts";
 
@@ -50,6 +51,8 @@ export interface SessionClientSettings {
   /** Messages in doubt when the server has forgotten the session: give them up, or send them again, which may double them. */
   readonly inDoubt: "reject" | "resend";
   readonly reconnect: boolean;
+  /** Keeps what is not done beyond this process. */
+  readonly spool?: Spool | undefined;
 }
 
 /** A hole in what is delivered once and in order. */
@@ -116,7 +119,10 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
     this.#owner = owner;
     this.#environment = environment;
     this.#backoff = backoff;
-    this.#session = new SessionState({ id: environment.secretBytes(SESSION_ID_BYTES), limits: settings.limits });
+    const { spool, limits } = settings;
+    const id = spool?.left.sessionId ?? environment.secretBytes(SESSION_ID_BYTES);
+    this.#session = new SessionState({ id, limits, done: spool?.left.handled ?? 0 });
+    if (spool) this.#restore(spool);
   }
 
   get state(): State {
@@ -142,7 +148,39 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
     return this.#dropped;
   }
 
+  #restore(spool: Spool): void {
+    const nowMs = this.#environment.clock.now();
+    const { serverKnows, sessionId, messages } = spool.left;
+    this.#serverKnows = serverKnows;
+    const { outbox } = this.#session;
+    const restored = messages.map(({ number, bytes, keepForMs, ...settings }) => {
+      const settle = (error?: OperationError): void => {
+        spool.settled(message);
+        // Nobody waits for it in this process; what is given up or in doubt is told as a gap by whoever gives it up.
+        if (error && error.code !== "LINK_GAP") this.#owner.gap({ side: "own", count: 1, resent: false });
+        if (this.#closing) this.#closeIfDone();
+      };
+      const message = new OutgoingMessage(bytes, nowMs + keepForMs, settle, settings);
+      message.number = number;
+      return message;
+    });
+    const byNumber = restored.filter(({ number }) => number > 0).toSorted((one, other) => one.number - other.number);
+    if (sessionId) outbox.restore([...byNumber, ...restored.filter(({ number }) => number === 0)]);
+    outbox.onNumber = (message) => spool.numbered(message);
+    spool.restored(restored);
+    if (!sessionId) spool.began(this.#session.id);
+  }
+
+  /** What is about to be written is in the spool before. */
+  writing(): void {
+    const { spool } = this.#settings;
+    if (!spool) return;
+    spool.handled(this.#session.inbox.done);
+    spool.flush();
+  }
+
   start(): void {
+    this.#environment.deadlines.moved(this);
     this.#dial();
   }
 
@@ -214,10 +252,16 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
     let dropped = 0;
     for (; full(); dropped += 1) outbox.dropOldest("replaced by newer messages");
     if (dropped > 0) this.#owner.gap({ side: "own", count: dropped, resent: false });
+    const { spool } = this.#settings;
     return new Promise((resolve, reject) => {
-      const settle = (error?: OperationError): void => this.#settled(error, resolve, reject);
+      const settle = (error?: OperationError): void => {
+        spool?.settled(message);
+        this.#settled(error, resolve, reject);
+      };
       const deadlineMs = this.#environment.clock.now() + Math.min(keepMs, expiresMs || Infinity);
-      this.#push(new OutgoingMessage(bytes, deadlineMs, settle, settings));
+      const message = new OutgoingMessage(bytes, deadlineMs, settle, settings);
+      spool?.pushed(message);
+      this.#push(message);
     });
   }
 
@@ -379,6 +423,7 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
       throw new ProtocolError("LINK_ACK_INVALID", "Cannot resume: the server's numbers disagree with this client's");
     }
     connection.protocol.accept(this.#session, welcome);
+    this.#settings.spool?.opened(welcome.terms.arrived);
     this.#serverKnows = true;
     this.#state = "open";
     this.#backoff.connected(this.#environment.clock.now());
@@ -467,6 +512,7 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
     const resend = this.#settings.inDoubt === "resend";
     const doubtful = this.#session.restart(this.#environment.secretBytes(SESSION_ID_BYTES), { keepDoubtful: resend });
     this.#serverKnows = false;
+    this.#settings.spool?.began(this.#session.id);
     this.#ackedAtError = undefined;
     const error = new OperationError(
       "LINK_GAP",
@@ -493,6 +539,7 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
     const why = `No acknowledgement: the client was closed (${this.#lastEnd.message}); it may or may not have arrived`;
     this.#session.outbox.clear(new OperationError("LINK_ENDED", why));
     this.#environment.deadlines.remove(this);
+    this.#settings.spool?.close();
     this.#owner.closed(this.#lastEnd);
   }
 }

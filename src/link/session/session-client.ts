@@ -28,6 +28,7 @@ import { readSend } from "./send-options.ts";
 import type { PublishOptions, SendOptions } from "./send-options.ts";
 import { readBounds } from "./session-options.ts";
 import type { SessionBounds } from "./session-options.ts";
+import { SpoolFile } from "./spool-file.ts";
 import { SocketTransport } from "./socket-transport.ts";
 
 /** Options of session mode at the client. */
@@ -38,6 +39,11 @@ export interface SessionClientOptions extends SessionBounds {
    * Default "": a session of its own.
    */
   readonly name?: string;
+  /**
+   * A file that keeps what is sent and not done: a process that is killed is followed by the next one of the same file, which goes on with
+   * the session. Nothing waits for the disk: a power cut may lose the last messages. Streams and unconfirmed messages are not in it.
+   */
+  readonly spool?: string;
   /** The token, when the server asks for one. It never crosses the wire. */
   readonly token?: string;
   /** What the server shall announce when this client is lost; at most 8 KiB. */
@@ -130,6 +136,7 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
         heartbeatMs: heartbeat === undefined ? 0 : durationMs(heartbeat, "heartbeat"),
         whenFull,
         reconnect: reconnect !== false,
+        spool: session.spool === undefined ? undefined : new SpoolFile(session.spool, this.clock),
       },
       {
         environment: this.#environment,

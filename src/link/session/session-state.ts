@@ -19,10 +19,11 @@ export class SessionState {
   readonly limits: SessionLimits;
   #inbox: Inbox;
 
-  constructor({ id, limits }: { id: Uint8Array; limits: SessionLimits }) {
+  /** @param session.done a process before this one handled so many of the peer's messages */
+  constructor({ id, limits, done = 0 }: { id: Uint8Array; limits: SessionLimits; done?: number }) {
     this.id = id;
     this.limits = limits;
-    this.#inbox = new Inbox(limits);
+    this.#inbox = new Inbox(limits, done);
   }
 
   /** Messages of the session that there is now; a new one gets a new inbox, so hold on to it while a message is handled. */
