@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from typing import Any, AsyncIterator, Awaitable, Callable, Generic, Iterable, Optional, Union
 
 import zmq
-import zmq.asyncio
 from zmq.utils.monitor import parse_monitor_message
 
 from .queue_protocol import (
@@ -45,6 +44,9 @@ __all__ = ["BYTES", "JSON", "Client", "Codec", "Context", "GiveUp", "HoldfastErr
 
 URL = "tcp://127.0.0.1:5555"
 
+#: Then others in the event loop have their turn.
+MESSAGES_AT_ONCE = 500
+
 #: What the broker may have said that nobody has read of a task's progress: the newest.
 PROGRESS_UNREAD_MAX = 1000
 
@@ -69,8 +71,8 @@ class Client:
         self.url = url
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
-        self._context = zmq.asyncio.Context()
-        self._socket = self._context.socket(zmq.DEALER)
+        self._context = zmq.Context()
+        self._socket: "zmq.Socket[bytes]" = self._context.socket(zmq.DEALER)
         for option, value in (
             (zmq.IMMEDIATE, 1),
             (zmq.LINGER, 1000),
@@ -90,10 +92,19 @@ class Client:
         #: The broker's name, while it is connected and has said WELCOME.
         self.broker: Optional[str] = None
         self._closed = False
-        monitor = self._socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
-        self._tasks = [self._loop.create_task(self._watch(monitor)), self._loop.create_task(self._receive())]
+        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+        try:
+            self._socket.connect(url)
+        except zmq.ZMQError as error:
+            self._socket.disable_monitor()
+            self._context.destroy(linger=0)
+            raise HoldfastError("QUEUE_OPTIONS_INVALID", f"Cannot connect to {url!r}: {error}; write tcp://HOST:PORT or ipc://PATH") from None
+        self._looking = False
         self._greeting: Optional["asyncio.Task[None]"] = None
-        self._socket.connect(url)
+        self._readers = [int(socket.getsockopt(zmq.FD)) for socket in (self._socket, self._monitor)]
+        for reader, read_all in zip(self._readers, (self._readable, self._changed)):
+            self._loop.add_reader(reader, read_all)
+        self._loop.call_soon(self._changed)
 
     async def close(self) -> None:
         """Ends the connection; what is pending fails with CLOSED. May be called twice."""
@@ -103,11 +114,11 @@ class Client:
         for request in list(self._requests.values()):
             _fail(request.future, HoldfastError("CLOSED", "The client was closed"))
         self._requests.clear()
+        if self._greeting:
+            self._greeting.cancel()
+        for reader in self._readers:
+            self._loop.remove_reader(reader)
         self._socket.disable_monitor()
-        tasks = [*self._tasks, *([self._greeting] if self._greeting else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         self._socket.close()
         self._context.destroy(linger=1000)
 
@@ -144,20 +155,26 @@ class Client:
 
     def send(self, frames: list[bytes]) -> bool:
         """False when the broker is not there: what must arrive is said again when it is."""
-        if self._socket.closed:
+        if self._closed:
             return False
-        sent = self._socket.send_multipart(frames, flags=zmq.NOBLOCK)
-        if isinstance(sent, asyncio.Future):
-            if sent.done():
-                return sent.exception() is None
-            sent.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        try:
+            self._socket.send_multipart(frames, zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        finally:
+            # Sending may have used up what its file descriptor had to say of messages that came.
+            self._look()
         return True
 
     # ---- the connection
 
-    async def _watch(self, monitor: Any) -> None:
-        while True:
-            event = parse_monitor_message(await monitor.recv_multipart())["event"]
+    def _changed(self) -> None:
+        """The connection was made, or broke."""
+        while not self._closed:
+            try:
+                event = parse_monitor_message(self._monitor.recv_multipart(zmq.NOBLOCK))["event"]
+            except zmq.Again:
+                return
             self.broker = None
             if self._greeting:
                 self._greeting.cancel()
@@ -171,16 +188,33 @@ class Client:
         while not self.send(message("HELLO", "hello", json.dumps(about))):
             await asyncio.sleep(0.005)
 
-    async def _receive(self) -> None:
-        while True:
-            frames = await self._socket.recv_multipart()
+    def _look(self) -> None:
+        if not self._looking:
+            self._looking = True
+            self._loop.call_soon(self._readable)
+
+    def _readable(self) -> None:
+        """Reads until there is no more: the socket's file descriptor tells of what comes after that only."""
+        self._looking = False
+        for _ in range(MESSAGES_AT_ONCE):
+            if self._closed:
+                return
             try:
-                verb, rest = read(frames)
-                self._heard(verb, rest)
-            except HoldfastError as error:
-                # A broker that says what the protocol does not have: whoever waits is told.
-                for request in list(self._requests.values()):
-                    _fail(request.future, error)
+                frames = self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self._received(frames)
+        self._look()
+
+    def _received(self, frames: list[bytes]) -> None:
+        try:
+            verb, rest = read(frames)
+            self._heard(verb, rest)
+        except (HoldfastError, ValueError, KeyError, TypeError) as error:
+            # A broker that says what the protocol does not have: whoever waits is told.
+            known = error if isinstance(error, HoldfastError) else HoldfastError("QUEUE_PROTOCOL", f"Cannot read what the broker said: {error!r}")
+            for request in list(self._requests.values()):
+                _fail(request.future, known)
 
     def _heard(self, verb: str, rest: Any) -> None:
         if verb == "WELCOME":
@@ -208,9 +242,17 @@ class Client:
             request.task = rest[1].decode()
         elif verb in ("PROGRESS", "PARTIAL"):
             if request.told:
-                request.told(verb.lower(), rest[2])
+                self._tell(request, verb.lower(), rest[2])
         elif not request.future.done():
             request.future.set_result(rest[1:])
+
+    @staticmethod
+    def _tell(request: _Request, kind: str, data: bytes) -> None:
+        try:
+            if request.told:
+                request.told(kind, data)
+        except Exception as error:  # pylint: disable=broad-except  -- it is the caller's own function, or codec
+            _fail(request.future, error)
 
     def _join(self, worker: "Worker[Any, Any]") -> None:
         if any(other._queue.name == worker._queue.name for other in self._workers):

@@ -16,6 +16,7 @@ import uuid
 from datetime import datetime, timedelta, timezone
 
 import zmq
+import zmq.asyncio
 
 from holdfast import queue as sync
 from holdfast.queue_async import BYTES, Client, GiveUp, HoldfastError, Queue, RetryAfter, Worker
@@ -207,6 +208,54 @@ class Async(unittest.IsolatedAsyncioTestCase):
         async with Worker(self.queue, print):
             with self.assertRaises(HoldfastError):
                 Worker(self.queue, print)
+        with self.assertRaises(HoldfastError) as raised:
+            Client("somewhere")
+        self.assertEqual(raised.exception.code, "QUEUE_OPTIONS_INVALID")
+
+    async def test_a_broker_that_says_garbage_costs_what_is_pending_and_no_more(self) -> None:
+        context = zmq.asyncio.Context()
+        broker = context.socket(zmq.ROUTER)
+        port = broker.bind_to_random_port("tcp://127.0.0.1")
+        async with Client(f"tcp://127.0.0.1:{port}") as client:
+            for garbage in ([b"HQ1", b"WELCOME", b"hello", b"no json"], [b"HQ1", b"WELCOME", b"hello", b"{}"], [b"HQ1", b"WELCOME", b"hello", b"[]"], [b"XYZ"], [b"HQ1", b"DANCE"], [b"HQ1", b"ADDED"]):
+                adding = asyncio.ensure_future(Queue("x", client).add(1))
+                if garbage[-1] == b"no json":
+                    peer, *hello = await broker.recv_multipart()
+                    self.assertEqual(hello[1], b"HELLO")
+                await asyncio.sleep(0)
+                await broker.send_multipart([peer, *garbage])
+                with self.subTest(garbage), self.assertRaises(HoldfastError) as raised:
+                    await adding
+                self.assertEqual(raised.exception.code, "QUEUE_PROTOCOL")
+            await broker.send_multipart([peer, b"HQ1", b"WELCOME", b"hello", b'{"broker":"00000001"}'])
+            adding = asyncio.ensure_future(Queue("x", client).add(1))
+            _, _, verb, number, *_ = await broker.recv_multipart()
+            self.assertEqual(verb, b"ADD")
+            await broker.send_multipart([peer, b"HQ1", b"ADDED", number, b"00000001-1"])
+            self.assertEqual((await adding).id, "00000001-1")
+        context.destroy(linger=0)
+
+    async def test_what_hears_of_progress_and_fails_fails_its_call_only(self) -> None:
+        async def handler(_: object, task: object) -> str:
+            task.progress(1)
+            return "done"
+
+        def told(*_: object) -> None:
+            raise KeyError("mine")
+
+        async with Worker(self.queue, handler):
+            with self.assertRaises(KeyError):
+                await self.queue.call(None, told=told)
+            self.assertEqual(await self.queue.call(None), "done")
+
+    async def test_a_result_that_cannot_be_written_is_a_failed_attempt(self) -> None:
+        async def handler(_: object, task: object) -> object:
+            return float("nan") if task.attempt == 1 else {1, 2}
+
+        async with Worker(self.queue, handler, backoff=0):
+            with self.assertRaises(HoldfastError) as raised:
+                await self.queue.call(None, attempts=2)
+            self.assertEqual(raised.exception.code, "QUEUE_TASK_DEAD")
 
     async def test_without_a_broker_a_call_ends_at_its_deadline(self) -> None:
         async with Client("tcp://127.0.0.1:1") as nobody:
