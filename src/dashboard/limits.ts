@@ -97,6 +97,9 @@ export const FARM_MEMBERS_MAX = 256;
 /** 2 s for a peer's answer: a healthy one takes milliseconds, and whoever looks wants to know of the others now. */
 export const MEMBER_MS_MAX = 2000;
 
+/** 5 s between two words of a broker to its group: a few hundred bytes. */
+export const MEMBER_NEWS_MS = 5000;
+
 /** 2 s between two questions to a peer. */
 export const MEMBERS_STALE_MS = 2000;
 

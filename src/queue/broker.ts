@@ -236,6 +236,11 @@ export class Broker {
     this.#frontEnd.reload(security);
   }
 
+  /** @internal For the page: tells the other brokers of its group of this process; `stats().cluster.others` is what they told. */
+  tellGroup(about: unknown): void {
+    this.#backEnd.tellGroup?.(about);
+  }
+
   /** Numbers as of now. */
   stats(): BrokerStats {
     const { id, address } = this;
@@ -310,6 +315,7 @@ interface BackEnd {
   readonly id: string;
   open(progress: StartProgress): Promise<void>;
   stats(): Omit<BrokerStats, "id" | "address" | "upMs">;
+  tellGroup?(about: unknown): void;
   close(): Promise<void>;
 }
 

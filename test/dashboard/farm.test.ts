@@ -10,6 +10,9 @@ import { Dashboard, type DashboardOptions } from "../../src/dashboard/index.ts";
 import { type FarmRow, readMember } from "../../src/dashboard/farm/member.ts";
 import { ManualClock } from "../../src/core/manual-clock.ts";
 import { Broker } from "../../src/queue/index.ts";
+import { Farm } from "../../src/dashboard/farm/farm.ts";
+import { NatsServers } from "../support/nats.ts";
+import { requires } from "../support/requires.ts";
 
 const closing: (() => Promise<unknown>)[] = [];
 after(async () => {
@@ -177,4 +180,42 @@ test("what a peer says is read word by word: another type is as if it were missi
   assert.deepEqual([read.cache!.address, read.cache!.items, read.cache!.bytes], ["", 5, 0]);
   assert.equal(read.queue, undefined);
   assert.ok(!("extra" in read));
+});
+
+test("brokers of one group are on each other's page without being named", requires("nats-server"), async () => {
+  await using nats = await NatsServers.start();
+  const made = ["a", "b"].map(() => new Broker({ listen: "tcp://127.0.0.1:0", data: false, store: nats.url, log: false }));
+  await Promise.all(made.map((broker) => broker.listen()));
+  const [first, second] = await Promise.all(made.map((broker) => dashboard({ queue: broker })));
+  let rows: FarmRow[] = [];
+  for (const deadline = performance.now() + 20_000; rows.length < 2 && performance.now() < deadline; await sleep(100))
+    rows = await farmOf(first!);
+  assert.deepEqual(
+    rows.map(({ state, member }) => [state, member?.queue?.address, member?.queue?.role].join(" ")).sort(),
+    made.map((broker) => ["up", broker.address, broker.stats().cluster!.role].join(" ")).sort(),
+  );
+  const hello = (await (await fetch(`http://${second!.address}/api/hello`)).json()) as { hasPeers: boolean };
+  assert.equal(hello.hasPeers, true);
+  await Promise.all([first!.close(), second!.close()]);
+  await Promise.all(made.map((broker) => broker.close()));
+});
+
+test("a broker that has told its group nothing for three turns is down with what it said, and news that are no member are left out", () => {
+  const farm = new Farm({ peers: [], token: undefined, clock: new ManualClock() });
+  const own = readMember({ id: "own" })!;
+  const group = { group: "g", role: "leading", epoch: 1, sequence: 1, lag: 0, leader: "" } as const;
+  const others = [
+    { writer: "a", about: { id: "a", queue: { address: "tcp://a:5555" } }, agoMs: 6000 },
+    { writer: "b", about: { id: "b" }, agoMs: 15_000 },
+    { writer: "c", about: "nonsense", agoMs: 0 },
+    { writer: "d", about: { id: "own" }, agoMs: 0 },
+  ];
+  assert.deepEqual(
+    farm.members(own, { ...group, others }).map(({ url, state, member }) => [url, state, member?.id]),
+    [
+      ["", "up", "own"],
+      ["group:a", "up", "a"],
+      ["group:b", "down", "b"],
+    ],
+  );
 });

@@ -1,13 +1,15 @@
 /**
  * ● The other processes of a farm, asked for what they tell of themselves (member.ts). Nobody is asked while nobody looks; whoever looks
  * is answered at once with what is known, and a peer that does not answer holds up nothing: it is shown as down, with what it said last.
+ * Brokers of one group tell each other over the group's own connection, and are asked nothing.
  */
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import type { Clock } from "../../core/clock.ts";
 import { parseAddress, showAddress } from "../../core/address.ts";
 import { messageOf, UsageError } from "../../core/errors.ts";
-import { FARM_MEMBERS_MAX, MEMBER_BYTES_MAX, MEMBER_MS_MAX, MEMBERS_STALE_MS } from "../limits.ts";
+import { FARM_MEMBERS_MAX, MEMBER_BYTES_MAX, MEMBER_MS_MAX, MEMBER_NEWS_MS, MEMBERS_STALE_MS } from "../limits.ts";
+import type { ClusterNumbers } from "../snapshot/monitored-parts.ts";
 import { type FarmRow, type Member, readMember } from "./member.ts";
 
 export interface FarmOptions {
@@ -40,7 +42,7 @@ export class Farm {
   }
 
   /** All that is known now: this process first, then the peers. When it is older than two seconds the peers are asked anew. */
-  members(own: Member): FarmRow[] {
+  members(own: Member, group: ClusterNumbers | undefined): FarmRow[] {
     if (this.#clock.now() - this.#askedMs >= MEMBERS_STALE_MS) {
       this.#askedMs = this.#clock.now();
       for (const peer of this.#peers) if (!peer.isAsked) void this.#askAll(peer);
@@ -48,8 +50,19 @@ export class Farm {
     const self: FarmRow = { url: "", state: "up", why: undefined, sinceMs: undefined, member: own };
     // One process under two names is one; this one may be among its own peers.
     const seen = new Set([own.id]);
-    const others = this.#peers.flatMap(({ rows }) => [...rows.values()]);
+    const others = [...this.#peers.flatMap(({ rows }) => [...rows.values()]), ...this.#groupRows(group)];
     return [self, ...others.filter(({ member }) => member === undefined || (!seen.has(member.id) && seen.add(member.id)))];
+  }
+
+  /** One that has told nothing for three of its turns is down. */
+  #groupRows({ others = [] }: Partial<ClusterNumbers> = {}): FarmRow[] {
+    return others.flatMap(({ writer, about, agoMs }): FarmRow[] => {
+      const member = readMember(about);
+      const isUp = agoMs < 3 * MEMBER_NEWS_MS;
+      const sinceMs = isUp ? undefined : this.#clock.wallMs() - agoMs;
+      const why = isUp ? undefined : "it has told its group nothing since";
+      return member ? [{ url: `group:${writer}`, state: isUp ? "up" : "down", why, sinceMs, member }] : [];
+    });
   }
 
   async #askAll(peer: Peer): Promise<void> {

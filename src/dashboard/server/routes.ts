@@ -32,7 +32,9 @@ export interface RouteDependencies {
   readonly metrics: Metrics;
   readonly ready: () => boolean;
   readonly inspectors: Inspectors;
-  readonly farm: Farm | undefined;
+  readonly farm: Farm;
+  /** Other processes were named. */
+  readonly hasPeers: boolean;
 }
 
 /** All routes as one request handler. */
@@ -71,7 +73,7 @@ export function routesOf(dependencies: RouteDependencies): Hono {
   });
   app.get("/api/live", (context) => live(dependencies, context));
   app.get("/api/member", (context) => context.json(memberOf(id, sampler.latest)));
-  app.get("/api/farm", (context) => context.json(farm?.members(memberOf(id, sampler.latest)) ?? []));
+  app.get("/api/farm", (context) => context.json(farm.members(memberOf(id, sampler.latest), sampler.sample?.queue?.cluster)));
   app.route("/api", actionsOf(inspectors));
   // Addresses that can be written by hand, or by another program: the page's own are in its fragment.
   for (const kind of ["task", "link"])
@@ -84,12 +86,12 @@ export function routesOf(dependencies: RouteDependencies): Hono {
 }
 
 /** A page's initial data: its token, the history and the current state. */
-function helloOf({ pageToken, sampler, farm }: RouteDependencies): object {
+function helloOf({ pageToken, sampler, hasPeers }: RouteDependencies): object {
   return {
     token: pageToken,
     columns: sampler.history.columns(),
     snapshot: sampler.whole,
-    hasPeers: farm !== undefined,
+    hasPeers: hasPeers || sampler.sample?.queue?.cluster !== undefined,
   };
 }
 

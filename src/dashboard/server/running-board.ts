@@ -8,9 +8,10 @@ import { getRequestListener } from "@hono/node-server";
 import { portOf } from "../../core/address.ts";
 import { type Clock, systemClock } from "../../core/clock.ts";
 import { Farm } from "../farm/farm.ts";
+import { memberOf } from "../farm/member.ts";
 import { CacheInspector } from "../inspectors/cache-inspector.ts";
 import { QueueInspector } from "../inspectors/queue-inspector.ts";
-import { TOKEN_BYTES } from "../limits.ts";
+import { MEMBER_NEWS_MS, TOKEN_BYTES } from "../limits.ts";
 import { LinkLab } from "../link-lab/link-lab.ts";
 import type { BrokerNumbers, MonitoredParts } from "../snapshot/monitored-parts.ts";
 import { ArchiveFile } from "../snapshot/archive-file.ts";
@@ -57,6 +58,8 @@ export class RunningBoard {
   }: RunningBoardOptions) {
     this.#history = new ArchiveFile(history, clock);
     const { archive, queues } = this.#history;
+    const id = randomBytes(8).toString("hex");
+    let toldMs = -Infinity;
     this.#sampler = new Sampler({
       parts,
       clock,
@@ -64,6 +67,10 @@ export class RunningBoard {
         archive.add(snapshot);
         const numbers = this.#sampler.sample?.queue;
         if (numbers) queues.add(numbers, snapshot.wallMs);
+        if (numbers?.cluster && clock.now() - toldMs >= MEMBER_NEWS_MS) {
+          toldMs = clock.now();
+          parts.queue?.tellGroup?.(memberOf(id, snapshot));
+        }
         this.#streams.send("snapshot", snapshot);
       },
     });
@@ -83,7 +90,7 @@ export class RunningBoard {
       root,
       access,
       tokens: checkTokens(apiTokens),
-      id: randomBytes(8).toString("hex"),
+      id,
       pageToken: randomBytes(TOKEN_BYTES).toString("base64url"),
       sampler: this.#sampler,
       archive,
@@ -92,7 +99,8 @@ export class RunningBoard {
       metrics,
       ready: () => this.#closing === undefined && isReady(parts),
       inspectors: this.#inspectors,
-      farm: peers.length === 0 ? undefined : new Farm({ peers, token, clock }),
+      farm: new Farm({ peers, token, clock }),
+      hasPeers: peers.length > 0,
     });
   }
 

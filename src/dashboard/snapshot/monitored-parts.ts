@@ -49,6 +49,8 @@ export interface QueuePart {
   readonly address: string;
   /** Its numbers as of now. */
   stats(): BrokerNumbers;
+  /** Tells the other brokers of its group of this process. */
+  tellGroup?(about: unknown): void;
 }
 
 /** Numbers of a broker. */
@@ -89,6 +91,8 @@ export interface ClusterNumbers {
   readonly lag: number;
   /** The leader's address. */
   readonly leader: string;
+  /** What the others of the group told of their processes, and how long ago. */
+  readonly others?: readonly { readonly writer: string; readonly about: unknown; readonly agoMs: number }[];
 }
 
 /** One worker of one queue. */

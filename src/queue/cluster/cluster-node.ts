@@ -52,6 +52,8 @@ export interface ClusterStats {
   readonly leader: string;
   readonly server: string;
   readonly connected: boolean;
+  /** What the other brokers of the group told of their processes lately, and how long ago: those that have a page do. */
+  readonly others: readonly { readonly writer: string; readonly about: unknown; readonly agoMs: number }[];
 }
 
 interface Relay {
@@ -65,6 +67,10 @@ const HEADER_BYTES = 1024;
 const CHUNK_BYTES_MAX = 512 * 1024;
 /** 500 ms before reading the log is tried again. */
 const READ_AGAIN_MS = 500;
+/** 30 s after its last word a broker is left out: it tells one every few seconds. */
+const NEWS_MS = 30_000;
+/** 256 brokers of a group tell of themselves: more are no group. */
+const NEWS_MAX = 256;
 /** 2 s without a broker core: a takeover takes less, and peers are better served by another broker, if there is one. */
 const SEND_AWAY_MS = 2000;
 
@@ -78,6 +84,7 @@ export class ClusterNode {
   #term: Term | undefined;
   #relay: Relay | undefined;
   #leader: BrokerHeartbeat | undefined;
+  readonly #news = new Map<string, { readonly about: unknown; readonly atMs: number }>();
   #sessions = 0;
   #cancelTimer: Cancel = () => {};
   #cancelHeartbeat: Cancel = () => {};
@@ -107,6 +114,10 @@ export class ClusterNode {
     follower.connection.listen((event) => this.#connected(event));
     this.#bus = new GroupBus(follower.connection, url.group, follower.writer, {
       heartbeat: (heartbeat) => this.#heard(heartbeat),
+      news: ({ writer, about }) => {
+        if (writer !== follower.writer && (this.#news.has(writer) || this.#news.size < NEWS_MAX))
+          this.#news.set(writer, { about, atMs: clock.now() });
+      },
       // While its broker core is not open yet, a leader ignores sessions: the followers ask again.
       toCore: (chunk) => this.#term?.ready && this.#term.relayServer.heard(chunk),
       toPeerRelay: (chunk) => {
@@ -158,7 +169,19 @@ export class ClusterNode {
       leader: this.#term ? this.#options.address() : (this.#leader?.address ?? ""),
       server: follower?.connection.serverVersion ?? "",
       connected: follower?.connection.isUp ?? false,
+      others: this.#others(),
     };
+  }
+
+  /** Tells the other brokers of the group of this process. What is lost is told again. */
+  tellGroup(about: unknown): void {
+    if (!this.#closing && this.#follower) this.#bus?.news({ writer: this.#follower.writer, about });
+  }
+
+  #others(): ClusterStats["others"] {
+    const nowMs = this.#clock.now();
+    for (const [writer, { atMs }] of this.#news) if (nowMs - atMs > NEWS_MS) this.#news.delete(writer);
+    return Array.from(this.#news, ([writer, { about, atMs }]) => ({ writer, about, agoMs: nowMs - atMs }));
   }
 
   /** Leaves the group; a leader first finishes what it was asked, so that the next can lead at once. */

@@ -44,8 +44,27 @@ function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
+/** What a broker tells the others of its process, for people; as its page says it (dashboard/farm/member.ts), and read there. */
+interface GroupNews {
+  readonly writer: string;
+  readonly about: unknown;
+}
+
+/** 64 KiB of news: a process tells a few hundred bytes of itself. */
+const NEWS_BYTES_MAX = 64 * 1024;
+
+/** @throws ProtocolError QUEUE_PROTOCOL */
+function readNews(bytes: Uint8Array): GroupNews {
+  if (bytes.length > NEWS_BYTES_MAX) throw unreadable("news of a broker");
+  const { writer, about } = readObject(Buffer.from(bytes));
+  if (typeof writer !== "string" || !/^[0-9a-f]{16}$/.test(writer)) throw unreadable("news of a broker");
+  return { writer, about };
+}
+
 export interface BusListener {
   heartbeat(heartbeat: BrokerHeartbeat): void;
+  /** Without it nothing is heard of them. */
+  news?(news: GroupNews): void;
   /** For the broker core here. */
   toCore(chunk: Chunk): void;
   /** For the peer relay here. */
@@ -73,12 +92,17 @@ export class GroupBus {
       this.#subscriptions.push(connection.nats.subscribe(`${this.#prefix}.${subject}`, { callback }));
     };
     hear("beat", (message) => listener.heartbeat(readHeartbeat(message.data)));
+    if (listener.news) hear("news", (message) => listener.news!(readNews(message.data)));
     hear(`hall.${writer}`, (message) => listener.toCore(decodeChunk(message.data)));
     hear(`door.${writer}`, (message) => listener.toPeerRelay(decodeChunk(message.data)));
   }
 
   heartbeat(heartbeat: BrokerHeartbeat): void {
     this.#publish("beat", Buffer.from(JSON.stringify(heartbeat)));
+  }
+
+  news(news: GroupNews): void {
+    this.#publish("news", Buffer.from(JSON.stringify(news)));
   }
 
   toCore(writer: string, chunk: Buffer): void {

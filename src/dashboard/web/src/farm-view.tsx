@@ -51,7 +51,9 @@ function processColumns(wallMs: number): Column<FarmRow>[] {
 
 const PARTS = ["cache", "queue", "link", "worker"] as const;
 
-function Process({ row: { url } }: { row: FarmRow }) {
+function Process({ row: { url, member } }: { row: FarmRow }) {
+  // A broker of the group, which does not say where its page is.
+  if (url.startsWith("group:")) return <>{member?.queue?.address ?? url}</>;
   return url === "" ? <>this one</> : <a href={url}>{url.replace(/^https?:\/\/|\/$/g, "")}</a>;
 }
 
