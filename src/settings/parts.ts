@@ -120,6 +120,10 @@ export const CONNECT = table("connect", {
     kind: named("id"),
     text: "use session mode with this name: each line is acknowledged, and sent again after a reconnect",
   },
+  spool: {
+    kind: named("file"),
+    text: "with --session: keep what is not acknowledged in this file, for the next run of the same name",
+  },
   token: { kind: secret, text: "the token that the server requires of sessions", onlyInFile: true },
   tls: { kind: toggle, text: "use TLS" },
   cert: { kind: named("file"), text: "certificate of this side (PEM); turns TLS on" },

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import type { ChildProcessWithoutNullStreams } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -111,6 +111,23 @@ test("--token-file keeps out who does not know the token", async (t) => {
   assert.equal(welcome.status, 0, welcome.stderr.toString());
 });
 
+test("connect --session --spool sends what a run before it, which was killed, had not sent", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "holdfast-cli-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const spool = ["--session", "pump", "--spool", join(folder, "outbox")];
+  const killed = start(t, "connect", "127.0.0.1:1", ...spool);
+  killed.stdin.write("one\ntwo\n");
+  while (!existsSync(join(folder, "outbox")) || !readFileSync(join(folder, "outbox")).includes("two"))
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  killed.kill("SIGKILL");
+  await once(killed, "exit");
+  const { port, out } = await listener(t, "--sessions");
+  const next = start(t, "connect", `127.0.0.1:${port}`, ...spool);
+  next.stdin.end("three\n");
+  assert.equal(await exitCode(next), 0);
+  await out.until(/^one\ntwo\nthree\n$/);
+});
+
 test("connect --session ends with 1 and says why when another one takes its name", async (t) => {
   const { port } = await listener(t, "--sessions");
   const older = start(t, "connect", `127.0.0.1:${port}`, "--session", "pump");
@@ -147,6 +164,7 @@ test("a server that is not there, a taken port and wrong flags end with their se
     [["listen", "--format", "python"], 2, /needs --by byte/],
     [["listen", "--count", "many"], 2, /must be a whole number/],
     [["listen", "--idle", "10h"], 2, /more than the 32767 s/],
+    [["connect", "127.0.0.1:1", "--spool", "outbox"], 2, /needs --session/],
     [["connect"], 2, /address/],
   ] as const) {
     const { status: got, stderr } = spawnSync(holdfast, args);

@@ -5,7 +5,7 @@
  */
 import { createInterface } from "node:readline";
 import { parseAddress } from "../../core/address.ts";
-import { messageOf } from "../../core/errors.ts";
+import { messageOf, UsageError } from "../../core/errors.ts";
 import { showDuration } from "../../core/units.ts";
 import { connect, type ConnectOptions, type LinkClient, type LinkEnd, type SessionClient } from "../../link/index.ts";
 import { flags, parse } from "../shared/flags.ts";
@@ -24,13 +24,21 @@ export async function run(argv: readonly string[]): Promise<number> {
     .option("--json", "print every event as one line of JSON");
   if (!(await parse(command, argv))) return 0;
   const { connect: settings } = readSettings(command, SETTINGS);
-  const { reconnect = false, session: name, token } = settings;
+  const { reconnect = false, session: name, spool, token } = settings;
+  if (spool !== undefined && name === undefined) throw new UsageError("CLI_USAGE", "--spool needs --session");
   const { host, port } = parseAddress(command.processedArgs[0] as string, "address", { port: 12_345 });
   const target = { host, port, ...connectOptions(settings) };
   const output = terminalOutput(command.opts<{ json?: boolean }>().json);
   return name === undefined
     ? runBytes({ ...target, reconnect }, output)
-    : runSession(await openSession(target, { name, ...(token !== undefined && { token }) }, output), output);
+    : runSession(
+        await openSession(
+          target,
+          { name, ...(token !== undefined && { token }), ...(spool !== undefined && { spool }) },
+          output,
+        ),
+        output,
+      );
 }
 
 async function runBytes(target: ConnectOptions, output: TerminalOutput): Promise<number> {
@@ -59,7 +67,7 @@ async function sendInput(client: LinkClient, { log }: TerminalOutput): Promise<v
 
 function openSession(
   target: ConnectOptions,
-  session: { name: string; token?: string },
+  session: { name: string; token?: string; spool?: string },
   { print }: TerminalOutput,
 ): Promise<SessionClient> {
   const onMessage = (message: Uint8Array): void =>
