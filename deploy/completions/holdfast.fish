@@ -83,6 +83,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from connect" -l json
 complete -c holdfast -n "__fish_seen_subcommand_from connect" -l key
 complete -c holdfast -n "__fish_seen_subcommand_from connect" -l reconnect
 complete -c holdfast -n "__fish_seen_subcommand_from connect" -l session
+complete -c holdfast -n "__fish_seen_subcommand_from connect" -l spool
 complete -c holdfast -n "__fish_seen_subcommand_from connect" -l tls
 complete -c holdfast -n "__fish_seen_subcommand_from connect" -l token-file
 complete -c holdfast -n "__fish_seen_subcommand_from connect" -l user-timeout
