@@ -164,10 +164,12 @@ export class Dispatcher {
     return row === NONE ? undefined : this.#consumers.get(stateMachine.leaseOwner(row));
   }
 
-  /** A worker that was cut off is back with a lease from before; true when it has it again, or has it anyway. */
+  /** A worker that was cut off is back with a lease from before, of its own queue; true when it has it again, or has it anyway. */
   resume(consumer: Consumer, lease: LeaseRef): boolean {
     if (!this.#isHere(consumer)) return false;
     const stateMachine = this.#context.stateMachine();
+    const known = stateMachine.find(lease.id);
+    if (known === NONE || stateMachine.queueOf(known) !== consumer.queue) return false;
     const holding = this.holding(lease);
     const nowMs = this.#context.nowMs();
     if (holding) {

@@ -280,6 +280,18 @@ test("a lease too short to be written down is taken up again after a restart, un
   assert.equal(again.service.finish(back.consumer, before.tasks[1]!, bytes("r")), true);
 });
 
+test("a lease from before a restart is believed of no worker of another queue", async () => {
+  const rig = await Rig.open();
+  await rig.addMany(["a"]);
+  const before = rig.worker();
+  await rig.service.close();
+  const again = await Rig.open(rig.store);
+  const liar = new Worker(again.service, { slots: 1, prefetch: 0, queue: "other" });
+  assert.equal(again.service.resume(liar.consumer, before.tasks[0]!), false);
+  const own = new Worker(again.service, { slots: 1, prefetch: 0, queue: "q" });
+  assert.equal(again.service.resume(own.consumer, before.tasks[0]!), true);
+});
+
 test("producers that wait for room in one queue do not hold up those of another", async () => {
   const rig = await Rig.open(undefined, { bytesMax: 1000 });
   rig.service.configure("small", { bytesMax: 250 }, () => {});
