@@ -68,33 +68,37 @@ test(
   },
 );
 
-test(
-  "random conversations with loss, repetition and reordering are named as Wireshark names them",
-  requires("tshark"),
-  async () => {
-    const seed = Number(process.env["SEED"] ?? Math.floor(Math.random() * 2 ** 31));
-    const random = seeded(seed);
-    const frames = Array.from({ length: 200 }, (_, index) => conversation(random, 10_000 + index)).flat();
-    const file = join(folder, "random.pcapng");
-    writeFileSync(file, pcapng(frames));
-    const theirs = await dissect(file);
-    const ours = packetsOf(pcapng(frames));
-    // Once an ACK went beyond what was captured, Wireshark's versions differ among themselves: a conversation is compared up to there.
-    let compared = 0;
-    const left = new Set<number>();
-    const different = ours.filter(({ tcp }, index) => {
-      const [mine, its] = [tcp!.marks, theirs[index]!.marks];
-      if (mine.includes("acked-unseen") || its.includes("acked-unseen")) left.add(tcp!.conversation);
-      else compared += left.has(tcp!.conversation) ? 0 : 1;
-      return !left.has(tcp!.conversation) && String([...mine].sort()) !== String([...its].sort());
-    });
-    assert.deepEqual(
-      different.slice(0, 3).map(({ number, tcp }) => ({ seed, number, ours: tcp!.marks, theirs: theirs[number - 1]!.marks })),
-      [],
-    );
-    assert.ok(compared > ours.length / 3, `${compared} of ${ours.length} packets were compared (seed ${seed})`);
-  },
-);
+/** Conversations of which one was named otherwise: a probe of a closed window whose byte was taken is no answered probe. */
+const PROBE_TAKEN = 561_233_709;
+
+for (const seed of process.env["SEED"] ? [Number(process.env["SEED"])] : [PROBE_TAKEN, Math.floor(Math.random() * 2 ** 31)]) {
+  test(
+    `random conversations with loss, repetition and reordering are named as Wireshark names them (seed ${seed})`,
+    requires("tshark"),
+    async () => {
+      const random = seeded(seed);
+      const frames = Array.from({ length: 200 }, (_, index) => conversation(random, 10_000 + index)).flat();
+      const file = join(folder, "random.pcapng");
+      writeFileSync(file, pcapng(frames));
+      const theirs = await dissect(file);
+      const ours = packetsOf(pcapng(frames));
+      // Once an ACK went beyond what was captured, Wireshark's versions differ among themselves: a conversation is compared up to there.
+      let compared = 0;
+      const left = new Set<number>();
+      const different = ours.filter(({ tcp }, index) => {
+        const [mine, its] = [tcp!.marks, theirs[index]!.marks];
+        if (mine.includes("acked-unseen") || its.includes("acked-unseen")) left.add(tcp!.conversation);
+        else compared += left.has(tcp!.conversation) ? 0 : 1;
+        return !left.has(tcp!.conversation) && String([...mine].sort()) !== String([...its].sort());
+      });
+      assert.deepEqual(
+        different.slice(0, 3).map(({ number, tcp }) => ({ seed, number, ours: tcp!.marks, theirs: theirs[number - 1]!.marks })),
+        [],
+      );
+      assert.ok(compared > ours.length / 3, `${compared} of ${ours.length} packets were compared (seed ${seed})`);
+    },
+  );
+}
 
 /** A conversation whose segments are dropped, doubled, delayed and cut at random, seen by a capture that misses some. */
 function conversation(random: Random, port: number): CapturedFrame[] {

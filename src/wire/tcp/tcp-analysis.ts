@@ -120,8 +120,7 @@ function plainMarks(segment: TcpSegment, forward: Direction, reverse: Direction)
   if (sameAck && sameWindow && window !== 0)
     marks.push(reverse.last.includes("keep-alive") ? "keep-alive-ack" : "duplicate-ack");
   const probed = reverse.last.includes("zero-window-probe");
-  const probeAck = sameAck || acknowledgment === wrapped(forward.acknowledged + 1);
-  if (window === 0 && sameWindow && probed && probeAck) marks.push("zero-window-probe-ack");
+  if (window === 0 && sameWindow && probed && sameAck) marks.push("zero-window-probe-ack");
   return marks;
 }
 
