@@ -57,3 +57,42 @@ test("however many connections come and go, the newest events are kept", () => {
   for (let id = 1; id <= LINK_EVENTS_MAX + 50; id += 1) events.look(numbers([connection(id, `[::1]:${id}`)]), id);
   assert.equal(events.story("::1").steps.length, LINK_EVENTS_MAX + 1);
 });
+
+test("the story of a session's name has its connections, whatever their addresses, and when it was away", () => {
+  const events = new LinkEvents();
+  const look = (second: number, peer: string | undefined, id: number): void =>
+    events.look(
+      {
+        ...numbers(peer === undefined ? [] : [connection(id, peer)], peer === undefined ? { reset: 1 } : {}),
+        sessions: [
+          {
+            name: "sensor-7",
+            presence: peer === undefined ? "away" : "online",
+            peer,
+            sinceMs: 2000,
+            received: 3,
+            unconfirmed: 1,
+          },
+        ],
+      },
+      1_767_225_600_000 + second * 1000,
+    );
+  events.look(numbers([]), 1_767_225_600_000);
+  look(2, "10.0.0.7:4001", 1);
+  look(4, undefined, 1);
+  look(6, "10.0.0.8:4002", 2);
+  const words = (): string[] =>
+    events.story("sensor-7").steps.map(({ what, text }) => `${what} ${text.replace(/,? since .*/, "")}`);
+  assert.deepEqual(words(), [
+    "open opened from 10.0.0.7:4001",
+    "began session sensor-7 began",
+    "ended 10.0.0.7:4001 ended after about 3 s: reset",
+    "away session sensor-7 is away",
+    "open opened from 10.0.0.8:4002",
+    "online session sensor-7 is online",
+    "now 10.0.0.8:4002 is open",
+    "now session sensor-7 is online",
+  ]);
+  events.look(numbers([], { closed: 1 }), 1_767_225_608_000);
+  assert.equal(words().at(-1), "gone session sensor-7 is gone");
+});

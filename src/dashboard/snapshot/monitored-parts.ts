@@ -167,13 +167,29 @@ export interface LinkNumbers {
   /** Those that are open. */
   readonly connections: readonly ConnectionNumbers[];
   /** In session mode: the sessions, connected or away. */
-  readonly sessions?: readonly { readonly presence: string; readonly unconfirmed: number }[];
+  readonly sessions?: readonly SessionNumbers[];
   /** In session mode: bytes of messages held for all of them. */
   readonly heldBytes?: number;
   /** In session mode: what happened since the server began. */
   readonly counts?: Readonly<
     Record<"begun" | "resumed" | "restarted" | "received" | "refused" | "lost" | "unconfirmed" | "dropped" | "wills", number>
   >;
+}
+
+/** A session of a client, connected or away. */
+export interface SessionNumbers {
+  /** The client's. */
+  readonly name: string;
+  /** "online", "away". */
+  readonly presence: string;
+  /** The other end of its connection; undefined: away. */
+  readonly peer: string | undefined;
+  /** When it began, by the wall clock. */
+  readonly sinceMs: number;
+  /** Messages from the client. */
+  readonly received: number;
+  /** Messages to the client that it has not confirmed. */
+  readonly unconfirmed: number;
 }
 
 /** One open connection. */

@@ -46,7 +46,7 @@ export function TaskStoryView({ id }: { readonly id: string | undefined }) {
   );
 }
 
-/** @param name a peer's address, or its host alone: all connections of that host */
+/** @param name a session's, a peer's address, or its host alone: all connections of that host */
 export function LinkStoryView({ name }: { readonly name: string }) {
   const path = `/api/links/${encodeURIComponent(name)}/story`;
   const { value, failed } = usePolled(() => read<Story>(path), POLL_MS, path);
