@@ -9,7 +9,7 @@ import type { BrokerSession } from "./broker-session.ts";
 import type { TaskContext } from "./handler.ts";
 import type { KeptLeases } from "./keeper.ts";
 import type { TaskTrace } from "./tracing.ts";
-import { type Once, onceIn } from "./once.ts";
+import { onceIn } from "./once.ts";
 
 /** How an attempt ended. `final`: no further attempt will help. */
 type Ending =
@@ -45,7 +45,6 @@ export class LeasedTask {
   #place = -1;
   #abort: AbortController | undefined;
   #stopped: Error | undefined;
-  #once: Once | undefined;
 
   constructor(subscription: Subscription, { id, token }: { id: number; token: number }, attempt: number, body: Buffer) {
     this.subscription = subscription;
@@ -81,11 +80,6 @@ export class LeasedTask {
       if (this.#stopped) this.#abort.abort(this.#stopped);
     }
     return this.#abort.signal;
-  }
-
-  /** Made when a handler asks for it, once. */
-  get once(): Once {
-    return (this.#once ??= onceIn(this.id));
   }
 
   /** Whether its handler was told to stop: nothing it says counts any more. */
@@ -132,18 +126,11 @@ export class LeasedTaskContext implements TaskContext {
     },
   };
 
-  static readonly #ONCE: PropertyDescriptor & ThisType<LeasedTaskContext> = {
-    enumerable: true,
-    get() {
-      return this.#task.once;
-    },
-  };
-
   readonly #task: LeasedTask;
   readonly id: string;
   readonly attempt: number;
   declare readonly signal: AbortSignal;
-  declare readonly once: TaskContext["once"];
+  readonly once: TaskContext["once"];
   readonly progress: (said: unknown) => void;
   readonly partial: (said: unknown) => void;
 
@@ -152,7 +139,7 @@ export class LeasedTaskContext implements TaskContext {
     this.id = task.id;
     this.attempt = task.attempt;
     Object.defineProperty(this, "signal", LeasedTaskContext.#SIGNAL);
-    Object.defineProperty(this, "once", LeasedTaskContext.#ONCE);
+    this.once = onceIn(this.id);
     this.progress = (said) => task.send("PROGRESS", encode(said));
     this.partial = (said) => task.send("PARTIAL", encode(said));
   }

@@ -34,7 +34,7 @@ export function onceTable(table: string = TABLE_DEFAULT): string {
 
 /** The effects of one run of a task. */
 export function onceIn(id: string): Once {
-  const used = new Set<string>();
+  let used: Set<string> | undefined; // most runs have none
   return async <T>(
     db: SqlDatabase,
     effect: (transaction: Transaction) => Promise<T> | T,
@@ -44,12 +44,12 @@ export function onceIn(id: string): Once {
     checkTable(table);
     if (typeof key !== "string" || key === "")
       throw new UsageError("QUEUE_OPTIONS_INVALID", "Cannot mark an effect: its key is text");
-    if (used.has(key))
+    if (used?.has(key))
       throw new UsageError(
         "QUEUE_OPTIONS_INVALID",
         `Cannot do a second effect under the mark '${key}': give each of a handler's effects a key of its own`,
       );
-    used.add(key);
+    (used ??= new Set()).add(key);
     return inTransaction(db, async (transaction) => {
       const mark = await transaction.query(
         `INSERT INTO ${table} (key) VALUES ($1) ON CONFLICT (key) DO NOTHING RETURNING key`,
