@@ -29,6 +29,8 @@ export class Journal {
   readonly starts = new StartHistory();
   #ops: StoreOp[] = [];
   #after: Following[] = [];
+  /** When the last commit was on disk whose callbacks of `afterwards` were called, or are. */
+  storedMs = 0;
   #lastError = { id: 0, error: "" };
   #timeWrittenMs = -Infinity;
 
@@ -101,6 +103,7 @@ export class Journal {
       ops: this.#ops,
       refusable: false,
       done: () => {
+        this.storedMs = this.#context.nowMs();
         for (const { callback, owner } of after) guard.run(callback, owner);
       },
     });

@@ -142,7 +142,7 @@ export class Outcomes {
     const settling = this.#settling.get(id);
     if (!settling) return;
     this.#settling.delete(id);
-    this.#context.events.note(id, "outcomeStored", this.#context.nowMs());
+    this.#context.events.note(id, "outcomeStored", this.#journal.storedMs);
     for (const watcher of all(settling.watchers)) this.tell(watcher, settling.outcome);
   }
 

@@ -432,8 +432,9 @@ export class TaskService {
       const error = `Cannot store a result of ${result.length} bytes: at most ${this.#bodyBytesMax} are allowed`;
       return this.fail(consumer, lease, { error }, settled);
     }
-    this.events.note(lease.id, "completed", this.nowMs, consumer.peer);
-    this.stateMachine.finish(row, result, this.nowMs);
+    const { nowMs } = this;
+    this.events.note(lease.id, "completed", nowMs, consumer.peer);
+    this.stateMachine.finish(row, result, nowMs);
     this.#released(consumer, lease.id, settled);
     return true;
   }
