@@ -287,12 +287,11 @@ export class World {
       this.#read("getWithTtl", key, timed?.value, asked);
     },
     getAndTouch: async ({ cache }, key, asked, { ttl: seconds = between(this.random, 1, 4) }) => {
-      this.#touched(key, asked, seconds);
-      this.#read("getAndTouch", key, await cache.getAndTouch<string>(key, seconds), asked);
+      const value = await this.#touching(key, asked, seconds, () => cache.getAndTouch<string>(key, seconds));
+      this.#read("getAndTouch", key, value, asked);
     },
     touch: async ({ cache }, key, asked, { ttl: seconds = between(this.random, 1, 4) }) => {
-      this.#touched(key, asked, seconds);
-      this.#judgeFound("touch", key, await cache.touch(key, seconds), asked);
+      this.#judgeFound("touch", key, await this.#touching(key, asked, seconds, () => cache.touch(key, seconds)), asked);
     },
     set: async ({ cache }, key, asked, choice) => {
       const { write, ttl } = this.#writing(key, asked, choice, true);
@@ -520,6 +519,16 @@ export class World {
   }
 
   /** What is there may live until then, and no longer than before if it was not found. */
+  /** What is stored while the call lasts may be touched by it too. */
+  async #touching<T>(key: string, asked: Asked, seconds: number, call: () => Promise<T>): Promise<T> {
+    this.#touched(key, asked, seconds);
+    try {
+      return await call();
+    } finally {
+      this.#touched(key, asked, seconds);
+    }
+  }
+
   #touched(key: string, asked: Asked, seconds: number): void {
     for (const write of this.#history.of(key).writes) {
       write.endsAtLeastMs = Math.min(write.endsAtLeastMs, asked.startMs + (seconds - 1) * 1000 - 50);
