@@ -286,8 +286,9 @@ export class History {
 
   /** A flight is shared for a second after its lease is lost; one that
    * began when no server answered, or that could not renew because the loop was held, as long as its loader runs. */
-  #sharedMs(key: string, { client, endMs }: Asked): number {
-    const mine = this.of(key).loaders.filter((each) => each.client === client && each.endMs >= endMs - SHARED_FLIGHT_MS);
+  #sharedMs(key: string, { client, startMs, endMs }: Asked): number {
+    // Of many keys one may have been answered long before the call ended.
+    const mine = this.of(key).loaders.filter((each) => each.client === client && each.endMs >= startMs - SHARED_FLIGHT_MS);
     const blind = mine.filter(
       (each) => this.faulty({ startMs: each.startMs, endMs: each.startMs }, RECOVERY_MS) || this.held({ ...each, endMs }),
     );
