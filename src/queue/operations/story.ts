@@ -2,17 +2,16 @@
  * ○ The story of a task: all that is known of what happened to it, in its order, from the store (when it was added, each error, how it ended),
  * from what the broker remembers of late (task-events.ts), and from now. What is not known any more is said.
  */
-import { OperationError } from "../../core/errors.ts";
 import { described, listOf, ms, object, oneOf, optional, text, whole } from "../../core/schema.ts";
 import { showSize } from "../../core/units.ts";
 import type { AttemptError } from "../service/attempt-error.ts";
 import { TASK_EVENTS, type RememberedEvent, type TaskEventKind } from "../service/task-events.ts";
 import type { TaskView } from "../service/task-view.ts";
 import { isEnded } from "../tasks/life-cycle.ts";
-import { NONE } from "../tasks/task-columns.ts";
-import { isResendKey, OWN_KEY } from "../tasks/task-policy.ts";
+import { shownKey } from "../tasks/task-policy.ts";
 import type { TaskHead } from "../tasks/task-record.ts";
 import { state, taskId } from "./answers.ts";
+import { knownTask } from "./known-task.ts";
 import { operation } from "./operation.ts";
 
 /** 64 KiB of a body are read for its traceparent: in what is larger it is not looked for. */
@@ -62,12 +61,12 @@ export const story = operation({
     { open: true },
   ),
   async handle({ service, ids }, { id }) {
-    const number = ids.number(id) ?? NONE;
-    const kept = service.stateMachine.find(number) === NONE ? undefined : await service.inspect(number);
-    const row = service.stateMachine.find(number);
-    if (!kept || row === NONE) throw new OperationError("QUEUE_TASK_UNKNOWN", `No task ${id} is known`);
+    const { number, row, kept, body } = await knownTask(
+      { service, ids },
+      id,
+      ({ bodyBytes }) => bodyBytes > 0 && bodyBytes <= TRACED_BYTES_MAX,
+    );
     const view = service.view(row);
-    const body = view.bodyBytes > 0 && view.bodyBytes <= TRACED_BYTES_MAX ? await service.body(number) : undefined;
     const { worker, progress } = service.working(row);
     const events = service.events.of(number);
     const steps = [
@@ -116,7 +115,7 @@ function eventStep({ kind, atMs, worker }: RememberedEvent): Step {
 }
 
 function addedStep(view: TaskView, head: TaskHead | undefined, idOf: (number: number) => string): Step {
-  const key = head && !isResendKey(head.key) ? head.key.replace(OWN_KEY, "") : "";
+  const key = shownKey(head?.key);
   const facts = [
     `added to ${view.queue}`,
     view.bodyBytes > 0 && `with ${showSize(view.bodyBytes)}`,

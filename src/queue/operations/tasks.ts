@@ -8,9 +8,10 @@ import { readWhere } from "../service/body-filter.ts";
 import type { RowFilter } from "../service/task-scan.ts";
 import { isEnded, type TaskState, TASK_STATES } from "../tasks/life-cycle.ts";
 import { NONE } from "../tasks/task-columns.ts";
-import { isResendKey, OWN_KEY } from "../tasks/task-policy.ts";
+import { shownKey } from "../tasks/task-policy.ts";
 import type { TaskView } from "../service/task-view.ts";
 import { errorGroup, name, task, taskDetails, type TaskInfo, taskId } from "./answers.ts";
+import { knownTask } from "./known-task.ts";
 import { operation, type OperationContext } from "./operation.ts";
 import { FILTER, readFilter, readWhich, WHICH } from "./task-filter.ts";
 
@@ -72,22 +73,15 @@ export const getTask = operation({
   output: taskDetails,
   body: "answered",
   async handle({ service, ids }, { id, body: withBody = true }) {
-    const number = ids.number(id) ?? NONE;
-    const row = service.stateMachine.find(number);
-    const kept = row === NONE ? undefined : await service.inspect(number);
-    const body = kept && withBody ? await service.body(number) : undefined;
-    // Looked up again: time has passed.
-    const now = service.stateMachine.find(number);
-    if (!kept || now === NONE) throw new OperationError("QUEUE_TASK_UNKNOWN", `No task ${id} is known`);
+    const { row, kept, body } = await knownTask({ service, ids }, id, () => withBody);
     const { head, errors } = kept;
-    const { worker, progress } = service.working(now);
+    const { worker, progress } = service.working(row);
     const details = {
-      ...infoOf(ids, service.view(now)),
-      // One that a client made for sending again says nothing to anybody.
-      key: (head && !isResendKey(head.key) && head.key.replace(OWN_KEY, "")) || undefined,
+      ...infoOf(ids, service.view(row)),
+      key: shownKey(head?.key) || undefined,
       after: head && head.after.length > 0 ? head.after.map((other) => ids.text(other)) : undefined,
       errors: errors.map(({ error, atMs, attempt }) => ({ error, atMs, attempt })),
-      waits: service.whyWaiting(now),
+      waits: service.whyWaiting(row),
       worker,
       progress: progress && Buffer.from(progress).toString(),
     };

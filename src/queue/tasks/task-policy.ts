@@ -269,6 +269,11 @@ export function isResendKey(key: string): boolean {
   return key.startsWith("~") && RESEND_KEY.test(key);
 }
 
+/** The key as its submitter gave it; "" for none, and for one that a client made for sending again, which says nothing to anybody. */
+export function shownKey(key = ""): string {
+  return isResendKey(key) ? "" : key.replace(OWN_KEY, "");
+}
+
 function invalid(option: string, reason: string): UsageError {
   return new UsageError("QUEUE_OPTIONS_INVALID", `Cannot submit: option '${option}' ${reason}`);
 }
