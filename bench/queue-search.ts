@@ -67,8 +67,9 @@ function madeUp(count: number): Store {
     read: (ids) =>
       Promise.resolve(ids.map((id) => utf8(JSON.stringify({ customer: { id: id % 7777 }, text: "x".repeat(60) })))),
     inspect(id) {
-      const notes = isDead(id) ? [encodeAttemptError({ error: errorOf(id), atMs: 1_700_000_000_000, attempt: 5 })] : [];
-      return Promise.resolve({ head: stored(id).head, notes });
+      const error = encodeAttemptError({ error: errorOf(id), atMs: 1_700_000_000_000, attempt: 5 });
+      const facts = isDead(id) ? [{ kind: "error" as const, name: "", payload: utf8(error) }] : [];
+      return Promise.resolve({ head: stored(id).head, facts });
     },
     close: () => Promise.resolve(),
   };

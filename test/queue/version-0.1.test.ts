@@ -12,7 +12,10 @@ import { promisify } from "node:util";
 import { ManualClock } from "../../src/core/manual-clock.ts";
 import { seeded } from "../../src/core/random.ts";
 import { ProtocolRouter } from "../../src/queue/broker/protocol-router.ts";
-import { Broker } from "../../src/queue/index.ts";
+import { Broker, checkStore } from "../../src/queue/index.ts";
+import { errorTexts } from "../../src/queue/stores/facts.ts";
+import { decodeOps, encodeOps } from "../../src/queue/stores/op-codec.ts";
+import type { Fact } from "../../src/queue/stores/store.ts";
 import { IdText } from "../../src/queue/protocols/messages.ts";
 import { CronTable } from "../../src/queue/service/cron.ts";
 import { TaskService } from "../../src/queue/service/task-service.ts";
@@ -43,6 +46,25 @@ after(async () => {
   await service.close();
   await rm(folder, { recursive: true });
 });
+
+/** The task of its queue "dead-ones". */
+const DEAD_ONE = 14;
+
+function plain({ kind, name, payload }: Fact): string {
+  return `${kind} ${name} ${Buffer.from(payload).toString()}`;
+}
+
+function u32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+}
+
+function f64(value: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeDoubleBE(value);
+  return bytes;
+}
 
 let clients = 0;
 
@@ -115,6 +137,44 @@ test("a client of 0.1 asks in the words that it knows: 'delayed' includes what i
   assert.equal((await list({ state: "dead" }))[0]!.reason, "attempts");
   assert.match((await ask("LIST", '{"state":"waiting"}')).join(), /QUEUE_OPTIONS_INVALID.*ready/);
   assert.deepEqual(await ask("PURGE", "done-ones", "done"), ['{"removed":1}']);
+});
+
+test("errors that 0.1 kept are facts of their tasks, and others come after them", async (t) => {
+  const copy = await mkdtemp(join(tmpdir(), "holdfast-0.1-"));
+  t.after(() => rm(copy, { recursive: true }));
+  await run("tar", ["-xzf", DATA, "-C", copy]);
+  const step: Fact = { kind: "step", name: "charge", payload: Buffer.from("paid") };
+  let before: readonly Fact[] = [];
+  for (const opening of [1, 2]) {
+    const store = new SqliteStore({ folder: copy });
+    await store.open();
+    const { facts, lacksFacts } = (await store.inspect(DEAD_ONE))!;
+    assert.equal(lacksFacts, undefined);
+    assert.match(errorTexts(facts)[0]!, /\S/);
+    if (opening === 1) before = facts;
+    else assert.deepEqual(facts.map(plain), [...before, step].map(plain));
+    await store.write([{ kind: "fact", id: DEAD_ONE, fact: step }]);
+    await store.close();
+  }
+  const { refused, unknown, settings } = await checkStore(copy);
+  assert.deepEqual({ refused, unknown, settings }, { refused: undefined, unknown: 0, settings: 0 });
+});
+
+test("changes are read as the version before wrote them into a log", () => {
+  const blob = (text: string): Buffer => Buffer.concat([u32(text.length), Buffer.from(text)]);
+  const note = Buffer.concat([Buffer.of(4), f64(7), blob("failed")]);
+  const keep = Buffer.concat([Buffer.of(7), f64(8), blob("h"), blob("s"), blob("b"), u32(2), blob("one"), blob("two")]);
+  assert.deepEqual(
+    [...decodeOps(Buffer.concat([note, keep]))].map((op) =>
+      op.kind === "fact" ? [op.id, plain(op.fact)] : op.kind === "keep" ? [op.id, op.facts.map(plain)] : op,
+    ),
+    [
+      [7, "error  failed"],
+      [8, ["error  one", "error  two"]],
+    ],
+  );
+  const again = encodeOps([...decodeOps(Buffer.concat([note, keep]))]);
+  assert.ok(Buffer.concat([note, keep]).equals(again), "and it reads what is written now");
 });
 
 test("states are stored as the numbers that 0.1 gave them", () => {

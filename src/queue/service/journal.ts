@@ -2,7 +2,7 @@
  * ○ What has changed since the last commit, as changes of the store, and what is to be done once that is on disk. Invariant: a
  * change and what follows from it are one commit, and no delay is on disk without the time that it counts from.
  */
-import { EMPTY } from "../../core/bytes.ts";
+import { EMPTY, utf8 } from "../../core/bytes.ts";
 import type { Owner } from "./guard.ts";
 import type { ServiceContext } from "./service-context.ts";
 import { StartHistory } from "./start-history.ts";
@@ -75,7 +75,8 @@ export class Journal {
   addError(id: number, text: string, attempt: number | undefined): void {
     const error = text.slice(0, ERROR_BYTES_MAX);
     this.#lastError = { id, error };
-    this.#ops.push({ kind: "note", id, note: encodeAttemptError({ error, atMs: this.#context.nowMs(), attempt }) });
+    const payload = utf8(encodeAttemptError({ error, atMs: this.#context.nowMs(), attempt }));
+    this.#ops.push({ kind: "fact", id, fact: { kind: "error", name: "", payload } });
   }
 
   /** Why the task that just died did: its error was added right before. */

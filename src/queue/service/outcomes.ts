@@ -13,6 +13,7 @@ import { LastProgress } from "./last-progress.ts";
 import type { ServiceContext } from "./service-context.ts";
 import type { Journal } from "./journal.ts";
 import { type EndedState, isEnded, type OutcomeState } from "../tasks/life-cycle.ts";
+import { errorTexts } from "../stores/facts.ts";
 import { decodeAttemptError } from "./attempt-error.ts";
 import { deadReason } from "./task-view.ts";
 import { ID, NONE, TOKEN } from "../tasks/task-columns.ts";
@@ -164,7 +165,7 @@ export class Outcomes {
 
   async #lastError(id: number): Promise<BodyReading> {
     try {
-      return utf8(lastError((await this.#context.store.inspect(id))?.notes));
+      return utf8(lastError(errorTexts((await this.#context.store.inspect(id))?.facts)));
     } catch (error) {
       return error instanceof HoldfastError ? error : new OperationError("QUEUE_STORE_UNAVAILABLE", messageOf(error));
     }
@@ -185,8 +186,8 @@ export class Outcomes {
   }
 }
 
-function lastError(texts: readonly string[] | undefined): string {
-  const text = texts?.at(-1);
+function lastError(texts: readonly string[]): string {
+  const text = texts.at(-1);
   return text === undefined ? "" : decodeAttemptError(text).error;
 }
 

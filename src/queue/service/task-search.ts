@@ -7,6 +7,7 @@ import { TASK_STATES } from "../tasks/life-cycle.ts";
 import { AT, ERROR, FLAG_ERRORS, FLAGS, ID, NONE } from "../tasks/task-columns.ts";
 import { errorFingerprint, errorKind, showFingerprint } from "../tasks/error-fingerprint.ts";
 import { type BodyField, hasFields } from "./body-filter.ts";
+import { errorTexts } from "../stores/facts.ts";
 import { decodeAttemptError } from "./attempt-error.ts";
 import type { ServiceContext } from "./service-context.ts";
 import { type RowFilter, IdPage, TaskScan } from "./task-scan.ts";
@@ -232,7 +233,7 @@ export class TaskSearch {
   }
 
   async #newestError(id: number): Promise<string | undefined> {
-    const note = (await this.#context.store.inspect(id))?.notes.at(-1);
-    return note === undefined ? undefined : decodeAttemptError(note).error;
+    const text = errorTexts((await this.#context.store.inspect(id))?.facts).at(-1);
+    return text === undefined ? undefined : decodeAttemptError(text).error;
   }
 }

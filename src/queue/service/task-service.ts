@@ -20,6 +20,7 @@ import { AdminCommands } from "./admin-commands.ts";
 import { Journal, TIME_SETTING } from "./journal.ts";
 import { BODY_BYTES_MAX, BODY_CACHE_BYTES_MAX, WALL_LOOK_MS } from "../limits.ts";
 import { epochsOf, refuseMoved } from "../stores/move.ts";
+import { errorTexts } from "../stores/facts.ts";
 import { decodeAttemptError, type AttemptError } from "./attempt-error.ts";
 import { Outcomes, type OutcomeWatcher } from "./outcomes.ts";
 import type { ServiceContext } from "./service-context.ts";
@@ -552,7 +553,7 @@ export class TaskService {
   /** What is kept of a task beside what is in memory; without its head when that is damaged. */
   async inspect(id: number): Promise<{ head: TaskHead | undefined; errors: readonly AttemptError[] } | undefined> {
     const kept = await this.#store.inspect(id);
-    return kept && { head: kept.head && decodeHead(kept.head), errors: kept.notes.map(decodeAttemptError) };
+    return kept && { head: kept.head && decodeHead(kept.head), errors: errorTexts(kept.facts).map(decodeAttemptError) };
   }
 
   async body(id: number): Promise<Uint8Array | undefined> {

@@ -85,7 +85,7 @@ export class FollowerState implements Standby {
       case "remove":
         this.#stateMachine.forget(op.id);
         return;
-      case "note":
+      case "fact":
       case "set":
     }
   }

@@ -2,14 +2,14 @@
  * ○ A store without a disk: for tests, and for `--sync none` without a data folder. Keeps what it holds over `close` and `open`
  * of the same object, as a disk would.
  */
-import { ERRORS_MAX } from "../limits.ts";
-import type { Inspection, Store, StoredTask, StoreOp, StoreOpening } from "./store.ts";
+import { withFact } from "./facts.ts";
+import type { Fact, Inspection, Store, StoredTask, StoreOp, StoreOpening } from "./store.ts";
 
 interface Kept {
   readonly head: Uint8Array;
   state: Uint8Array;
   body: Uint8Array;
-  notes: string[];
+  facts: readonly Fact[];
 }
 
 /** 4096: a portion of a few hundred KB. */
@@ -43,7 +43,7 @@ export class MemoryStore implements Store {
 
   async inspect(id: number): Promise<Inspection | undefined> {
     const kept = this.#tasks.get(id);
-    return kept && { head: kept.head, notes: [...kept.notes] };
+    return kept && { head: kept.head, facts: kept.facts };
   }
 
   /** As SqliteStore's. */
@@ -51,8 +51,8 @@ export class MemoryStore implements Store {
     const ops: StoreOp[] = [];
     let bytes = 0;
     for (const id of [...this.#tasks.keys()].filter((each) => each > after).sort((a, b) => a - b)) {
-      const { head, state, body, notes } = this.#tasks.get(id)!;
-      ops.push({ kind: "keep", id, head, state, body, notes });
+      const { head, state, body, facts } = this.#tasks.get(id)!;
+      ops.push({ kind: "keep", id, head, state, body, facts });
       bytes += head.length + state.length + body.length;
       if (bytes >= bytesMax) break;
     }
@@ -64,12 +64,13 @@ export class MemoryStore implements Store {
   #apply(op: StoreOp): void {
     switch (op.kind) {
       case "add":
-        this.#tasks.set(op.id, { head: op.head, state: op.state, body: op.body.slice(), notes: [] });
+        this.#tasks.set(op.id, { head: op.head, state: op.state, body: op.body.slice(), facts: [] });
         this.#lastId = Math.max(this.#lastId, op.id);
         return;
       case "keep": {
-        const { id, head, state, body, notes } = op;
-        if (!this.#tasks.has(id)) this.#tasks.set(id, { head, state, body: body.slice(), notes: [...notes] });
+        const { id, head, state, body } = op;
+        const facts = op.facts.reduce(withFact, []);
+        if (!this.#tasks.has(id)) this.#tasks.set(id, { head, state, body: body.slice(), facts });
         this.#lastId = Math.max(this.#lastId, id);
         return;
       }
@@ -85,8 +86,8 @@ export class MemoryStore implements Store {
       case "remove":
         this.#tasks.delete(op.id);
         return;
-      case "note":
-        this.#change(op.id, (kept) => (kept.notes = [...kept.notes, op.note].slice(-ERRORS_MAX)));
+      case "fact":
+        this.#change(op.id, (kept) => (kept.facts = withFact(kept.facts, op.fact)));
         return;
       case "set":
         if (op.value === undefined) this.#settings.delete(op.name);

@@ -222,9 +222,9 @@ async function copies(source: Store, tasks: readonly StoredTask[]): Promise<Stor
     tasks.map(async ({ id, head, state }, index): Promise<StoreOp> => {
       const body = bodies[index];
       if (!body) throw corrupt(id);
-      const noted = (decodeState(state).flags & FLAG_ERRORS) !== 0;
-      const notes = noted ? ((await source.inspect(id))?.notes ?? []) : [];
-      return { kind: "keep", id, head, state, body, notes };
+      const kept = decodeState(state).flags & FLAG_ERRORS ? await source.inspect(id) : undefined;
+      if (kept?.lacksFacts) throw corrupt(id);
+      return { kind: "keep", id, head, state, body, facts: kept?.facts ?? [] };
     }),
   );
 }

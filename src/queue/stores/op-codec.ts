@@ -1,14 +1,15 @@
 /**
  * ○ A batch of store changes as one buffer: for the store's thread, without a copy, and for the log on NATS
- * (cluster/log/log-codec.ts), which gives it a version and a checksum. Integers big-endian, ids as f64.
+ * (cluster/log/log-codec.ts), which gives it a version and a checksum. Integers big-endian, ids as f64. Errors are written as the version
+ * before wrote them, which knew no other facts: it reads what has no others.
  */
 import { ByteWriter } from "../../core/byte-writer.ts";
 import { utf8 } from "../../core/bytes.ts";
 import { ProtocolError } from "../../core/errors.ts";
-import type { StoreOp } from "./store.ts";
+import { FACT_KINDS, type Fact, type StoreOp } from "./store.ts";
 
-const KINDS = ["add", "state", "end", "remove", "note", "set", "unset", "keep", "rewrite"] as const;
-const [ADD, STATE, END, REMOVE, NOTE, SET, UNSET, KEEP, REWRITE] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+const KINDS = ["add", "state", "end", "remove", "note", "set", "unset", "keep", "rewrite", "fact", "keepFacts"] as const;
+const [ADD, STATE, END, REMOVE, NOTE, SET, UNSET, KEEP, REWRITE, FACT, KEEP_FACTS] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
 
 const decoder = new TextDecoder();
 
@@ -27,13 +28,12 @@ function encodeOp(writer: ByteWriter, op: StoreOp): void {
     case "add":
     case "keep":
     case "rewrite":
-      writer.u8({ add: ADD!, keep: KEEP!, rewrite: REWRITE! }[op.kind]).f64(op.id);
+      writer.u8(op.kind === "add" ? ADD! : op.kind === "rewrite" ? REWRITE! : op.facts.every(isError) ? KEEP! : KEEP_FACTS!);
+      writer.f64(op.id);
       blob(writer, op.head);
       blob(writer, op.state);
       blob(writer, op.body);
-      if (op.kind !== "keep") return;
-      writer.u32(op.notes.length);
-      for (const note of op.notes) blob(writer, utf8(note));
+      if (op.kind === "keep") encodeFacts(writer, op.facts);
       return;
     case "state":
       writer.u8(STATE!).f64(op.id);
@@ -47,15 +47,33 @@ function encodeOp(writer: ByteWriter, op: StoreOp): void {
     case "remove":
       writer.u8(REMOVE!).f64(op.id);
       return;
-    case "note":
-      writer.u8(NOTE!).f64(op.id);
-      blob(writer, utf8(op.note));
+    case "fact":
+      writer.u8(isError(op.fact) ? NOTE! : FACT!).f64(op.id);
+      encodeFact(writer, op.fact, !isError(op.fact));
       return;
     case "set":
       writer.u8(op.value === undefined ? UNSET! : SET!);
       blob(writer, utf8(op.name));
       if (op.value !== undefined) blob(writer, utf8(op.value));
   }
+}
+
+function encodeFacts(writer: ByteWriter, facts: readonly Fact[]): void {
+  const named = !facts.every(isError);
+  writer.u32(facts.length);
+  for (const fact of facts) encodeFact(writer, fact, named);
+}
+
+function encodeFact(writer: ByteWriter, { kind, name, payload }: Fact, named: boolean): void {
+  if (named) {
+    writer.u8(FACT_KINDS.indexOf(kind));
+    blob(writer, utf8(name));
+  }
+  blob(writer, payload);
+}
+
+function isError({ kind }: Fact): boolean {
+  return kind === "error";
 }
 
 /** The changes of a batch one by one; blobs are views into it. @throws ProtocolError QUEUE_STORE_CORRUPT */
@@ -74,6 +92,12 @@ export function* decodeOps(bytes: Uint8Array): IterableIterator<StoreOp> {
     return bytes.subarray(start, at);
   };
   const text = (): string => decoder.decode(blob());
+  const error = (): Fact => ({ kind: "error", name: "", payload: blob() });
+  const fact = (): Fact => {
+    const kind = FACT_KINDS[bytes[skip(1)]!];
+    if (!kind) throw corrupt();
+    return { kind, name: text(), payload: blob() };
+  };
   while (at < bytes.length) {
     const kind = KINDS[bytes[skip(1)]!];
     if (kind === undefined) throw corrupt();
@@ -81,13 +105,14 @@ export function* decodeOps(bytes: Uint8Array): IterableIterator<StoreOp> {
     else if (kind === "state") yield { kind, id: number(), state: blob() };
     else if (kind === "end") yield { kind, id: number(), state: blob(), result: blob() };
     else if (kind === "remove") yield { kind, id: number() };
-    else if (kind === "keep") {
+    else if (kind === "keep" || kind === "keepFacts") {
       const [id, head, state, body] = [number(), blob(), blob(), blob()];
       const count = view.getUint32(skip(4));
-      // Each note has a length of four bytes.
+      // Each fact has a length of four bytes.
       if (count * 4 > bytes.length - at) throw corrupt();
-      yield { kind, id, head, state, body, notes: Array.from({ length: count }, text) };
-    } else if (kind === "note") yield { kind, id: number(), note: text() };
+      yield { kind: "keep", id, head, state, body, facts: Array.from({ length: count }, kind === "keep" ? error : fact) };
+    } else if (kind === "note") yield { kind: "fact", id: number(), fact: error() };
+    else if (kind === "fact") yield { kind, id: number(), fact: fact() };
     else yield { kind: "set", name: text(), value: kind === "set" ? text() : undefined };
   }
 }

@@ -5,6 +5,22 @@
  */
 import type { TaskStateMachine, TaskStateMachineOptions } from "../tasks/task-state-machine.ts";
 
+/**
+ * What is kept of a task beside its row: an error of an attempt (attempt-error.ts), what a step of its handler came to
+ * (tasks/step-facts.ts), a signal that was sent to it, how a task ended that it waited for.
+ */
+export type FactKind = (typeof FACT_KINDS)[number];
+
+/** In the order of the numbers by which they are stored. */
+export const FACT_KINDS = ["error", "step", "signal", "outcome"] as const;
+
+/** Of errors, which have no name, the last ERRORS_MAX are kept; of the others one of each name: the newest, where the first was. */
+export interface Fact {
+  readonly kind: FactKind;
+  readonly name: string;
+  readonly payload: Uint8Array;
+}
+
 /** One change. A batch of them is written as a whole or not at all. */
 export type StoreOp =
   /** A new task. */
@@ -15,7 +31,7 @@ export type StoreOp =
       readonly state: Uint8Array;
       readonly body: Uint8Array;
     }
-  /** A whole task with its errors, ended or not; changes nothing when it is there already. Moves tasks from store to store. */
+  /** A whole task with its facts, ended or not; changes nothing when it is there already. Moves tasks from store to store. */
   | {
       readonly kind: "keep";
       readonly id: number;
@@ -23,13 +39,13 @@ export type StoreOp =
       readonly state: Uint8Array;
       /** Its result when it has ended with one. */
       readonly body: Uint8Array;
-      readonly notes: readonly string[];
+      readonly facts: readonly Fact[];
     }
   /** Its state record anew. */
   | { readonly kind: "state"; readonly id: number; readonly state: Uint8Array }
   /** It ended: its state anew, and its result in the place of its body. */
   | { readonly kind: "end"; readonly id: number; readonly state: Uint8Array; readonly result: Uint8Array }
-  /** A task that has not begun has another head, state and body; its errors stay. Harmless when it is not there. */
+  /** A task that has not begun has another head, state and body; its facts stay. Harmless when it is not there. */
   | {
       readonly kind: "rewrite";
       readonly id: number;
@@ -37,10 +53,10 @@ export type StoreOp =
       readonly state: Uint8Array;
       readonly body: Uint8Array;
     }
-  /** Removed, with body, result and errors. Harmless when it is not there. */
+  /** Removed, with body, result and facts. Harmless when it is not there. */
   | { readonly kind: "remove"; readonly id: number }
-  /** One more of its errors (attempt-error.ts). Harmless when it is not there. */
-  | { readonly kind: "note"; readonly id: number; readonly note: string }
+  /** One more fact. Harmless when the task is not there. */
+  | { readonly kind: "fact"; readonly id: number; readonly fact: Fact }
   /** A setting; undefined takes it away. */
   | { readonly kind: "set"; readonly name: string; readonly value: string | undefined };
 
@@ -55,8 +71,10 @@ export interface StoredTask {
 export interface Inspection {
   /** undefined: it is not what was written. */
   readonly head: Uint8Array | undefined;
-  /** The errors of its attempts, oldest first. */
-  readonly notes: readonly string[];
+  /** Oldest first. */
+  readonly facts: readonly Fact[];
+  /** A fact that is not what was written was left out. */
+  readonly lacksFacts?: boolean | undefined;
 }
 
 /** What a store knows when it is opened. */

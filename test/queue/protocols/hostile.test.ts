@@ -224,8 +224,15 @@ test("no bytes from another broker of a group are read as what they are not", ()
   const beat = { kind: "leading", writer: sender, epoch: 1, ready: true, sequence: 5, broker: "sim", address: "tcp://a:1" };
   const ops = encodeOps([
     { kind: "add", id: 1, head: Buffer.from("head"), state: Buffer.from("state"), body: Buffer.from("body") },
-    { kind: "keep", id: 2, head: Buffer.from("h"), state: Buffer.from("s"), body: Buffer.from("b"), notes: ["n"] },
-    { kind: "note", id: 1, note: "note" },
+    {
+      kind: "keep",
+      id: 2,
+      head: Buffer.from("h"),
+      state: Buffer.from("s"),
+      body: Buffer.from("b"),
+      facts: [{ kind: "step", name: "n", payload: Buffer.from("p") }],
+    },
+    { kind: "fact", id: 1, fact: { kind: "error", name: "", payload: Buffer.from("note") } },
     { kind: "set", name: "name", value: "value" },
   ]);
   for (let n = 0; n < 5000; n += 1) {

@@ -326,7 +326,7 @@ test("errors that were kept before times were are still read, without a time", a
   const rig = await Rig.open();
   const id = await rig.add("x");
   for (const text of ["ENOENT: no such file", "2026-13-45T99:99:99.999Z is no time", ""]) {
-    await rig.store.write([{ kind: "note", id, note: text }]);
+    await rig.store.write([{ kind: "fact", id, fact: { kind: "error", name: "", payload: bytes(text) } }]);
   }
   assert.deepEqual((await rig.service.inspect(id))!.errors, [
     { error: "ENOENT: no such file", atMs: undefined, attempt: undefined },

@@ -3,6 +3,7 @@
  * whole, and says of every other that it is damaged; or it refuses the store. It never passes damage over, and never hangs.
  * `SEED=17 npm test -- damaged-file` runs that one; `ROUNDS=300` runs so many.
  */
+import { errorFact } from "./errors-as-facts.ts";
 import assert from "node:assert/strict";
 import {
   copyFileSync,
@@ -85,7 +86,7 @@ async function makeStore(folder: string, random: Random, torn: string): Promise<
     Array.from({ length: 60 }, (_, index) => index * 4 + 1)
       .filter((id) => tasks.has(id))
       .flatMap((id): StoreOp[] => [
-        { kind: "note", id, note: "an error" },
+        { kind: "fact", id, fact: errorFact("an error") },
         { kind: "end", id, state: state("completed", 100), result: new Uint8Array(100).fill(id + 1) },
       ]),
   );

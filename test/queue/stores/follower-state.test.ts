@@ -79,16 +79,16 @@ class Simulation {
       const headBytes = head(random, id, random() < 0.3 ? `key ${id}` : "");
       const task = { id, head: headBytes, state: state(random, headBytes) };
       this.kept.set(id, task);
-      return chance < 0.3 ? { kind: "add", ...task, body: EMPTY } : { kind: "keep", ...task, body: EMPTY, notes: [] };
+      return chance < 0.3 ? { kind: "add", ...task, body: EMPTY } : { kind: "keep", ...task, body: EMPTY, facts: [] };
     }
     const task = pick(random, known);
     if (chance < 0.5) {
       this.kept.delete(task.id);
       return { kind: "remove", id: task.id };
     }
-    if (chance < 0.55) return { kind: "note", id: task.id, note: "{}" };
+    if (chance < 0.55) return { kind: "fact", id: task.id, fact: { kind: "step", name: "s", payload: EMPTY } };
     if (chance < 0.6) return { kind: "set", name: "time", value: "1" };
-    if (chance < 0.65) return { kind: "keep", ...task, body: EMPTY, notes: [] };
+    if (chance < 0.65) return { kind: "keep", ...task, body: EMPTY, facts: [] };
     if (chance < 0.7) return { kind: "state", id: this.#lastId + 1000, state: task.state };
     const next = state(random, task.head, task.state);
     this.kept.set(task.id, { ...task, state: next });

@@ -1,3 +1,4 @@
+import { errorFact } from "./errors-as-facts.ts";
 import assert from "node:assert/strict";
 import { statSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -34,7 +35,7 @@ function tasks(count: number): StoreOp[] {
     const noted = id % 3 === 0;
     const state = encodeState({ ...record, flags: noted ? FLAG_ERRORS : 0, bodyBytes: body.length });
     ops.push({ kind: "add", id, head: encodeHead({ ...head, policy: POLICY_DEFAULT }), state, body });
-    if (noted) ops.push({ kind: "note", id, note: `error of ${id}` });
+    if (noted) ops.push({ kind: "fact", id, fact: errorFact(`error of ${id}`) });
   }
   return [...ops, { kind: "remove", id: count + 1 }, { kind: "remove", id: count + 2 }];
 }

@@ -1,7 +1,9 @@
 /** What every store promises (src/queue/stores/store.ts), as tests. Each store's test file calls this with its own maker. */
+import { errorFact } from "./errors-as-facts.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Store, StoredTask, StoreOp } from "../../../src/queue/stores/store.ts";
+import { errorTexts } from "../../../src/queue/stores/facts.ts";
+import type { Fact, Store, StoredTask, StoreOp } from "../../../src/queue/stores/store.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
@@ -75,7 +77,7 @@ export function storeConformance({ name, skip = false, make }: StoreMaker): void
       await store.write([add(1, "done"), add(2, "x".repeat(1024 ** 2))]);
       await store.write([
         { kind: "end", id: 1, state: bytes("completed"), result: bytes("r".repeat(1024 ** 2)) },
-        { kind: "note", id: 2, note: "no" },
+        { kind: "fact", id: 2, fact: errorFact("no") },
         { kind: "state", id: 2, state: bytes("dead") },
       ]);
       await store.write([1, 2].map((id) => ({ kind: "end", id, state: bytes(`evicted ${id}`), result: bytes("") })));
@@ -87,7 +89,7 @@ export function storeConformance({ name, skip = false, make }: StoreMaker): void
         (await all(reopened)).map(({ state }) => state),
         ["evicted 1", "evicted 2"],
       );
-      assert.deepEqual((await reopened.inspect(2))!.notes, ["no"]);
+      assert.deepEqual(errorTexts((await reopened.inspect(2))!.facts), ["no"]);
       await reopened.close();
     },
   );
@@ -136,7 +138,7 @@ export function storeConformance({ name, skip = false, make }: StoreMaker): void
       return { kind: "rewrite", id, head: bytes(`new ${id}`), state: bytes("r"), body: bytes(body) };
     };
     await store.open();
-    await store.write([add(1, "a"), add(2, "b".repeat(100_000)), { kind: "note", id: 1, note: "failed once" }]);
+    await store.write([add(1, "a"), add(2, "b".repeat(100_000)), { kind: "fact", id: 1, fact: errorFact("failed once") }]);
     await store.write([
       rewrite(1, "a".repeat(100_000)),
       rewrite(2, "short"),
@@ -146,7 +148,7 @@ export function storeConformance({ name, skip = false, make }: StoreMaker): void
     ]);
     assert.deepEqual(await texts(store, [1, 2, 3]), ["a".repeat(100_000), "short", "d"]);
     assert.equal(await store.inspect(99), undefined);
-    assert.deepEqual((await store.inspect(1))!.notes, ["failed once"]);
+    assert.deepEqual(errorTexts((await store.inspect(1))!.facts), ["failed once"]);
     await store.close();
     const reopened = again();
     await reopened.open();
@@ -160,13 +162,45 @@ export function storeConformance({ name, skip = false, make }: StoreMaker): void
   fact("errors are kept in order, the last twenty of them, and go with their task", async (store) => {
     await store.open();
     await store.write([add(1, "a")]);
-    const notes = Array.from({ length: 25 }, (_, index) => `error ${index}`);
-    for (const note of notes) await store.write([{ kind: "note", id: 1, note }]);
+    const errors = Array.from({ length: 25 }, (_, index) => `error ${index}`);
+    for (const error of errors) await store.write([{ kind: "fact", id: 1, fact: errorFact(error) }]);
     const inspected = await store.inspect(1);
-    assert.deepEqual(inspected!.notes, notes.slice(-20));
+    assert.deepEqual(errorTexts(inspected!.facts), errors.slice(-20));
     assert.equal(new TextDecoder().decode(inspected!.head), "h1");
     await store.write([{ kind: "remove", id: 1 }]);
     assert.equal(await store.inspect(1), undefined);
+  });
+
+  fact("of facts that have names the newest of each is kept, in the order in which the names came", async (store, again) => {
+    const step = (name: string, payload: string): StoreOp => {
+      return { kind: "fact", id: 1, fact: { kind: "step", name, payload: bytes(payload) } };
+    };
+    const large = "x".repeat(300_000);
+    await store.open();
+    await store.write([add(1, "a"), step("charge", "begun"), { kind: "fact", id: 1, fact: errorFact("failed") }]);
+    await store.write([{ kind: "fact", id: 1, fact: { kind: "signal", name: "charge", payload: bytes("") } }]);
+    await store.write([step("send ä", large), step("charge", "done")]);
+    for (let count = 0; count < 25; count += 1) await store.write([{ kind: "fact", id: 1, fact: errorFact(`later ${count}`) }]);
+    await store.close();
+    const reopened = again();
+    await reopened.open();
+    const { facts, lacksFacts } = (await reopened.inspect(1))!;
+    assert.equal(lacksFacts ?? false, false);
+    assert.deepEqual(
+      facts
+        .filter(({ kind }) => kind !== "error")
+        .map(({ kind, name, payload }) => [kind, name, Buffer.from(payload).toString()]),
+      [
+        ["step", "charge", "done"],
+        ["signal", "charge", ""],
+        ["step", "send ä", large],
+      ],
+    );
+    assert.equal(errorTexts(facts).length, 20);
+    const copy: StoreOp = { kind: "keep", id: 9, head: bytes("h"), state: bytes("s"), body: bytes("b"), facts };
+    await reopened.write([copy]);
+    assert.deepEqual((await reopened.inspect(9))!.facts.map(plain), facts.map(plain), "and a copy of the task has them all");
+    await reopened.close();
   });
 
   fact("settings are kept until they are taken away", async (store, again) => {
@@ -184,16 +218,17 @@ export function storeConformance({ name, skip = false, make }: StoreMaker): void
     await reopened.close();
   });
 
-  fact("a task that is kept whole is there with its notes, and one that is there already stays as it is", async (store) => {
+  fact("a task that is kept whole is there with its facts, and one that is there already stays as it is", async (store) => {
     await store.open();
     const keep = (id: number, body: string): StoreOp => {
-      return { kind: "keep", id, head: bytes(`h${id}`), state: bytes("k"), body: bytes(body), notes: ["first", "second"] };
+      const facts = ["first", "second"].map(errorFact);
+      return { kind: "keep", id, head: bytes(`h${id}`), state: bytes("k"), body: bytes(body), facts };
     };
     await store.write([add(1, "one")]);
-    await store.write([keep(1, "other"), keep(7, "seven"), { kind: "note", id: 7, note: "third" }]);
+    await store.write([keep(1, "other"), keep(7, "seven"), { kind: "fact", id: 7, fact: errorFact("third") }]);
     assert.deepEqual(await texts(store, [1, 7]), ["one", "seven"]);
-    assert.deepEqual((await store.inspect(1))!.notes, []);
-    assert.deepEqual((await store.inspect(7))!.notes, ["first", "second", "third"]);
+    assert.deepEqual(errorTexts((await store.inspect(1))!.facts), []);
+    assert.deepEqual(errorTexts((await store.inspect(7))!.facts), ["first", "second", "third"]);
     assert.deepEqual(
       (await all(store)).map(({ id, state }) => [id, state]),
       [
@@ -208,11 +243,11 @@ export function storeConformance({ name, skip = false, make }: StoreMaker): void
     await store.write([
       { kind: "state", id: 1, state: bytes("s") },
       { kind: "end", id: 1, state: bytes("s"), result: bytes("r") },
-      { kind: "note", id: 1, note: "n" },
+      { kind: "fact", id: 1, fact: errorFact("n") },
     ]);
     assert.equal(await store.inspect(1), undefined);
     await store.write([add(1, "one")]);
-    assert.deepEqual((await store.inspect(1))!.notes, []);
+    assert.deepEqual(errorTexts((await store.inspect(1))!.facts), []);
   });
 
   fact("ten thousand tasks come back in the order of their numbers", async (store, again) => {
@@ -234,6 +269,10 @@ export function storeConformance({ name, skip = false, make }: StoreMaker): void
     await store.close();
     await store.close();
   });
+}
+
+function plain({ kind, name, payload }: Fact): string {
+  return `${kind} ${name} ${Buffer.from(payload).toString("hex")}`;
 }
 
 function add(id: number, body: string): StoreOp {

@@ -17,8 +17,14 @@ export async function wholeStore(store: Store): Promise<WholeStore> {
     for await (const portion of store.tasks()) {
       const bodies = await store.read(portion.map(({ id }) => id));
       for (const [index, { id, head, state }] of portion.entries()) {
-        const { notes } = (await store.inspect(id))!;
-        tasks.push({ id, head: hex(head), state: hex(state), body: hex(bodies[index]!), notes });
+        const { facts } = (await store.inspect(id))!;
+        tasks.push({
+          id,
+          head: hex(head),
+          state: hex(state),
+          body: hex(bodies[index]!),
+          facts: facts.map(({ kind, name, payload }) => [kind, name, hex(payload)]),
+        });
       }
     }
     const kept = [...settings].filter(([name]) => name !== MOVE_SETTING && name !== EPOCHS_BEFORE_SETTING).sort();

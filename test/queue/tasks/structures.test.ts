@@ -119,12 +119,16 @@ test("bytes that are no head or state are reported as damage, never read as some
 });
 
 test("a batch of changes reaches the store's thread as it was", () => {
+  const error = fc.record({ kind: fc.constant("error" as const), name: fc.constant(""), payload: bytes });
+  const fact = fc.oneof(error, fc.record({ kind: fc.constantFrom("step" as const, "signal" as const), name, payload: bytes }));
+  const task = { id: natural, head: bytes, state: bytes, body: bytes };
   const op = fc.oneof(
+    fc.record({ kind: fc.constant("keep" as const), ...task, facts: fc.array(fact) }),
     fc.record({ kind: fc.constant("add" as const), id: natural, head: bytes, state: bytes, body: bytes }),
     fc.record({ kind: fc.constant("state" as const), id: natural, state: bytes }),
     fc.record({ kind: fc.constant("end" as const), id: natural, state: bytes, result: bytes }),
     fc.record({ kind: fc.constant("remove" as const), id: natural }),
-    fc.record({ kind: fc.constant("note" as const), id: natural, note: name }),
+    fc.record({ kind: fc.constant("fact" as const), id: natural, fact }),
     fc.record({ kind: fc.constant("set" as const), name, value: fc.option(name, { nil: undefined }) }),
   );
   fc.assert(

@@ -3,6 +3,7 @@
  * Once another has written there the term is over: nothing that was asked is answered any more, as after a crash. Invariant: an
  * entry is in the replica after it is in the log, and in the same order.
  */
+import { factBytes } from "../../stores/facts.ts";
 import { setImmediate as pause } from "node:timers/promises";
 import type { Clock } from "../../../core/clock.ts";
 import { OperationError } from "../../../core/errors.ts";
@@ -242,7 +243,7 @@ function bytesOf(ops: readonly StoreOp[]): number {
     if (op.kind === "add" || op.kind === "keep" || op.kind === "rewrite")
       bytes += 21 + op.head.length + op.state.length + op.body.length;
     else if (op.kind === "end") bytes += 17 + op.state.length + op.result.length;
-    if (op.kind === "keep") for (const note of op.notes) bytes += 4 + note.length;
+    if (op.kind === "keep") bytes += factBytes(op.facts);
   }
   return bytes;
 }

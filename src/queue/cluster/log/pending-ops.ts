@@ -51,7 +51,8 @@ export class PendingOps {
         this.#ops.push(op);
         return;
       }
-      case "note":
+      case "fact":
+        this.#bytes += op.fact.payload.length;
         this.#ops.push(op);
     }
   }

@@ -6,7 +6,7 @@
 
 export const PAGE_BYTES = 4096;
 
-/** Page 1 is the list of tables; these were made first, in this order, and so lie always here: task, big, note, setting. */
+/** Page 1 is the list of tables; these were made first, in this order, and so lie always here: task, big, fact, setting. */
 const ROOTS = [2, 3, 4, 5];
 
 const TABLE_LEAF = 0x0d;

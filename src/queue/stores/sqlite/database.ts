@@ -1,6 +1,7 @@
 /** ● The SQLite file, in the store's thread: its rows and transactions, and a full disk. Invariant: a batch is written whole or not at all. */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { closeSync, fdatasync, openSync, statSync } from "node:fs";
+import { utf8 } from "../../../core/bytes.ts";
 import { messageOf, OperationError } from "../../../core/errors.ts";
 import { PRIVATE_FILE } from "../../../core/private-files.ts";
 import { ERRORS_MAX } from "../../limits.ts";
@@ -11,9 +12,10 @@ import type { Reserve } from "./reserve.ts";
 import {
   CORRUPT_CODES,
   corrupt,
-  FROM_1,
+  factSum,
   FULL_CODE,
   isWhole,
+  migration,
   OWN_SETTINGS,
   SCHEMA,
   SCHEMA_VERSION,
@@ -22,7 +24,8 @@ import {
   sumOf,
 } from "./schema.ts";
 import type { Fault, ThreadAnswer, ThreadData } from "./sqlite-store.ts";
-import type { Inspection, StoreOp, StoreOpening } from "../store.ts";
+import { factBytes } from "../facts.ts";
+import { FACT_KINDS, type Fact, type Inspection, type StoreOp, type StoreOpening } from "../store.ts";
 
 export interface DatabaseOptions extends Pick<ThreadData, "file" | "sync" | "intervalMs" | "faults"> {
   readonly reserve: Reserve;
@@ -60,7 +63,7 @@ export class Database {
   #acknowledged: AcknowledgedCommits | undefined;
   /** Whether the side tables hold anything: empty ones are not asked. */
   #hasBig = false;
-  #hasNotes = false;
+  #hasFacts = false;
   /** The files themselves, whatever bears their names later. */
   readonly #files: readonly string[];
   #inodes: readonly bigint[] = [];
@@ -93,7 +96,7 @@ export class Database {
     db.exec(`PRAGMA synchronous = ${sync === "none" ? "OFF" : sync === "interval" ? "NORMAL" : "FULL"}`);
     db.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA cache_size = -${CACHE_KIB}; PRAGMA temp_store = MEMORY`);
     const { user_version: version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
-    db.exec(`BEGIN IMMEDIATE; ${version === 1 ? FROM_1 : ""}; ${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION}`);
+    db.exec(`BEGIN IMMEDIATE; ${migration(version)} ${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION}`);
     const rows = db.prepare("SELECT name, value FROM setting").all();
     const settings = new Map(rows.map(({ name, value }) => [String(name), String(value)]));
     if (version === 1) for (const [name, value] of settings) this.#set(name, value);
@@ -104,7 +107,7 @@ export class Database {
     this.#set("commits", String(this.#commits));
     db.exec("COMMIT");
     this.#hasBig = db.prepare("SELECT 1 FROM big LIMIT 1").get() !== undefined;
-    this.#hasNotes = db.prepare("SELECT 1 FROM note LIMIT 1").get() !== undefined;
+    this.#hasFacts = db.prepare("SELECT 1 FROM fact LIMIT 1").get() !== undefined;
     if (sync === "interval") this.#syncEvery(intervalMs);
     for (const own of OWN_SETTINGS) settings.delete(own);
     this.#inodes = this.#files.map(inodeOf);
@@ -223,12 +226,13 @@ export class Database {
 
   inspect(id: number): Inspection | undefined {
     const row = this.#get("SELECT head, head_sum FROM task WHERE id = ?", id) as WholeRow | undefined;
-    return row && { head: isWhole(row.head, row.head_sum, id) ? row.head : undefined, notes: this.#notes(id) };
+    return row && { head: isWhole(row.head, row.head_sum, id) ? row.head : undefined, ...this.#facts(id) };
   }
 
-  #notes(id: number): string[] {
-    const rows = this.#statement("SELECT note FROM note WHERE task = ? ORDER BY number").all(id);
-    return rows.map(({ note }) => String(note));
+  #facts(id: number): { facts: Fact[]; lacksFacts?: boolean } {
+    const rows = this.#statement("SELECT kind, name, payload, sum FROM fact WHERE task = ? ORDER BY number").all(id);
+    const facts = rows.map((row) => readFact(row, id)).filter((fact) => fact !== undefined);
+    return facts.length < rows.length ? { facts, lacksFacts: true } : { facts };
   }
 
   /** Tasks with all that is known of them, as `keep` changes. */
@@ -242,9 +246,10 @@ export class Database {
         throw corrupt(this.#options.file, `task ${id} does not match its checksum`);
       const body = this.#bodyOf(id, row);
       if (!body) throw corrupt(this.#options.file, `the body of task ${id} does not match its checksum`);
-      const notes = this.#hasNotes ? this.#notes(id) : [];
-      ops.push({ kind: "keep", id, head, state, body, notes });
-      bytes += head.length + state.length + body.length;
+      const { facts, lacksFacts } = this.#hasFacts ? this.#facts(id) : { facts: [] };
+      if (lacksFacts) throw corrupt(this.#options.file, `a fact of task ${id} does not match its checksum`);
+      ops.push({ kind: "keep", id, head, state, body, facts });
+      bytes += head.length + state.length + body.length + factBytes(facts);
       if (bytes >= bytesMax) break;
     }
     return encodeOps(ops);
@@ -280,8 +285,8 @@ export class Database {
         this.#run(sql, op.state, sumOf(op.state, op.id), result, sumOf(op.result, op.id), op.id);
         return;
       }
-      case "note":
-        this.#addError(op.id, op.note);
+      case "fact":
+        this.#addFact(op.id, op.fact);
         return;
       case "set":
         if (op.value === undefined) this.#run("DELETE FROM setting WHERE name = ?", op.name);
@@ -293,7 +298,7 @@ export class Database {
     if (op.id > this.#lastId) this.#lastId = op.id;
     if (this.#get("SELECT 1 FROM task WHERE id = ?", op.id) !== undefined) return;
     this.#run(ADD, ...this.#addRow(op));
-    for (const note of op.notes) this.#addError(op.id, note);
+    for (const fact of op.facts) this.#addFact(op.id, fact);
   }
 
   #rewrite({ id, head, state, body }: Extract<StoreOp, { kind: "rewrite" }>): void {
@@ -315,17 +320,21 @@ export class Database {
     return null;
   }
 
-  #addError(id: number, note: string): void {
-    const sql = `INSERT INTO note SELECT id, coalesce((SELECT max(number) FROM note WHERE task = id), 0) + 1, ?
+  #addFact(id: number, { kind, name, payload }: Fact): void {
+    const number = FACT_KINDS.indexOf(kind);
+    const sum = factSum({ payload, kind: number, name }, id);
+    this.#hasFacts = true;
+    if (kind !== "error") {
+      const replace = "UPDATE fact SET payload = ?, sum = ? WHERE task = ? AND kind = ? AND name = ?";
+      if (this.#statement(replace).run(payload, sum, id, number, name).changes !== 0) return;
+    }
+    const sql = `INSERT INTO fact SELECT id, coalesce((SELECT max(number) FROM fact WHERE task = id), 0) + 1, ?, ?, ?, ?
       FROM task WHERE id = ?`;
-    this.#run(sql, note, id);
-    this.#run(
-      "DELETE FROM note WHERE task = ? AND number <= (SELECT max(number) FROM note WHERE task = ?) - ?",
-      id,
-      id,
-      ERRORS_MAX,
-    );
-    this.#hasNotes = true;
+    this.#run(sql, payload, number, name, sum, id);
+    if (kind !== "error") return;
+    const oldest = `DELETE FROM fact WHERE task = ? AND number IN
+      (SELECT number FROM fact WHERE task = ? AND kind = 0 ORDER BY number DESC LIMIT -1 OFFSET ?)`;
+    this.#run(oldest, id, id, ERRORS_MAX);
   }
 
   /** Tasks end about in the order they came, so what goes together is mostly a run of numbers: one statement for each run. */
@@ -337,7 +346,7 @@ export class Database {
       const [first, last] = [ids[start]!, ids[end]!];
       this.#run("DELETE FROM task WHERE id BETWEEN ? AND ?", first, last);
       if (this.#hasBig) this.#run("DELETE FROM big WHERE id BETWEEN ? AND ?", first, last);
-      if (this.#hasNotes) this.#run("DELETE FROM note WHERE task BETWEEN ? AND ?", first, last);
+      if (this.#hasFacts) this.#run("DELETE FROM fact WHERE task BETWEEN ? AND ?", first, last);
       start = end + 1;
     }
   }
@@ -394,6 +403,15 @@ export class Database {
     if (!statement) this.#statements.set(sql, (statement = this.#db.prepare(sql)));
     return statement;
   }
+}
+
+/** undefined: it is not what was written. */
+export function readFact({ kind, name, payload, sum }: Record<string, unknown>, id: number): Fact | undefined {
+  const known = FACT_KINDS[Number(kind)];
+  // Versions 1 and 2: an error as text, without a sum.
+  if (typeof payload === "string" && sum === null) return { kind: "error", name: "", payload: utf8(payload) };
+  if (!known || typeof name !== "string" || !(payload instanceof Uint8Array)) return undefined;
+  return sum === factSum({ payload, kind: Number(kind), name }, id) ? { kind: known, name, payload } : undefined;
 }
 
 interface WholeRow {

@@ -1,25 +1,41 @@
 /**
  * ● What lies in the SQLite file, and its checksums. The sum of a row's part is over its bytes and the row's number, so that a row
- * under another number is damaged too. Version 1 had no number in them, and none of settings: what it wrote is taken as it is.
+ * under another number is damaged too. Version 1 had no number in them, and none of settings; version 2 kept errors alone, without sums,
+ * in a table of notes: what they wrote is taken as it is.
  */
 import { crc32 } from "node:zlib";
 import { utf8 } from "../../../core/bytes.ts";
 import { ProtocolError } from "../../../core/errors.ts";
 
-/** 2: sums with the row's number, sums of settings, and `commits`. Version 0.1.0 wrote 1, and refuses what is newer. */
-export const SCHEMA_VERSION = 2;
+/** 2: sums with the row's number, sums of settings, and `commits`. 3: facts. Version 0.1.0 wrote 1, and refuses what is newer. */
+export const SCHEMA_VERSION = 3;
 
 export const SCHEMA = `
   CREATE TABLE IF NOT EXISTS task (
     id INTEGER PRIMARY KEY, head BLOB NOT NULL, state BLOB NOT NULL, body BLOB, head_sum INTEGER, state_sum INTEGER, body_sum INTEGER
   );
   CREATE TABLE IF NOT EXISTS big (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
-  CREATE TABLE IF NOT EXISTS note (task INTEGER, number INTEGER, note TEXT NOT NULL, PRIMARY KEY (task, number)) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS fact (
+    task INTEGER, number INTEGER, payload BLOB NOT NULL, kind INTEGER NOT NULL DEFAULT 0, name TEXT NOT NULL DEFAULT '', sum INTEGER,
+    PRIMARY KEY (task, number)
+  ) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL, sum INTEGER) WITHOUT ROWID;
 `;
 
-/** What version 1 lacks. */
-export const FROM_1 = "ALTER TABLE setting ADD COLUMN sum INTEGER";
+const FROM_1 = "ALTER TABLE setting ADD COLUMN sum INTEGER;";
+/** No row is written anew: a file of a hundred GB opens as fast as before. */
+const FROM_2 = `
+  ALTER TABLE note RENAME TO fact;
+  ALTER TABLE fact RENAME COLUMN note TO payload;
+  ALTER TABLE fact ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE fact ADD COLUMN name TEXT NOT NULL DEFAULT '';
+  ALTER TABLE fact ADD COLUMN sum INTEGER;
+`;
+
+/** What carries a file of an earlier version over. */
+export function migration(version: number): string {
+  return version === 1 ? FROM_1 + FROM_2 : version === 2 ? FROM_2 : "";
+}
 
 /** Settings of the store's own: how often it was opened, the largest number given, how many batches were written. */
 export const OWN_SETTINGS = ["epoch", "lastId", "commits"] as const;
@@ -35,6 +51,11 @@ export function isOwnFile(name: string): boolean {
 /** The sum of a head, a state or a body of this task. */
 export function sumOf(bytes: Uint8Array, id: number): number {
   return crc32(bytes, id >>> 0);
+}
+
+/** The sum of a fact of this task, by the number of its kind. */
+export function factSum({ payload, kind, name }: { payload: Uint8Array; kind: number; name: string }, id: number): number {
+  return crc32(payload, crc32(utf8(`${kind} ${name}`), id >>> 0));
 }
 
 /** Whether it is what was written. */

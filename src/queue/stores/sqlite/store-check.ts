@@ -3,6 +3,8 @@
  * into a fresh store that takes the place of the old one. Invariant: the old files are kept under another name, and until the last
  * step no broker can start on a store that lacks something; cut off, it is run again.
  */
+import type { Fact } from "../store.ts";
+import { readFact } from "./database.ts";
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { EMPTY } from "../../../core/bytes.ts";
@@ -99,14 +101,14 @@ interface WholeTask {
   readonly head: Uint8Array;
   readonly state: Uint8Array;
   readonly body: Uint8Array;
-  readonly notes: readonly string[];
+  readonly facts: readonly Fact[];
 }
 
 /** All that is in a file, first what goes with tasks, then the tasks. */
 class Found {
   readonly #pages: DatabasePages;
   readonly #big = new Map<number, Uint8Array>();
-  readonly #notes = new Map<number, { readonly number: number; readonly note: string }[]>();
+  readonly #facts = new Map<number, { readonly number: number; readonly fact: Fact }[]>();
   readonly settings = new Map<string, string>();
   readonly #queues = new Map<string, { whole: number; damaged: number }>();
   #unknown = 0;
@@ -147,10 +149,11 @@ class Found {
   #takeBeside({ id, columns }: Row): void {
     const [first, second, third = null] = columns;
     if (columns.length === 2 && first === null && second instanceof Uint8Array) this.#big.set(id, second);
-    else if (typeof first === "number" && typeof second === "number" && typeof third === "string") {
-      const notes = this.#notes.get(first);
-      if (notes) notes.push({ number: second, note: third });
-      else this.#notes.set(first, [{ number: second, note: third }]);
+    else if (typeof first === "number" && typeof second === "number" && (columns.length === 3 || columns.length === 6)) {
+      // A row of before version 3 has three columns still.
+      const [, , payload, kind = 0, name = "", sum = null] = columns;
+      const fact = readFact({ kind, name, payload, sum }, first);
+      if (fact) this.#facts.set(first, [...(this.#facts.get(first) ?? []), { number: second, fact }]);
     } else if (typeof first === "string" && typeof second === "string" && columns.length <= 3) {
       const isKept = (third === null || typeof third === "number") && isWholeSetting(first, second, third);
       if (isKept) this.settings.set(first, second);
@@ -172,8 +175,8 @@ class Found {
     const body = inline ?? this.#big.get(id);
     const isAllWhole = record !== undefined && whole(body, bodySum) && (record.flags & FLAG_DAMAGED) === 0;
     this.#count(head, isAllWhole);
-    const notes = (this.#notes.get(id) ?? []).sort((a, b) => a.number - b.number).map(({ note }) => note);
-    const parts = { id, head: headBytes as Uint8Array, notes };
+    const facts = (this.#facts.get(id) ?? []).sort((a, b) => a.number - b.number).map(({ fact }) => fact);
+    const parts = { id, head: headBytes as Uint8Array, facts };
     if (isAllWhole) return { ...parts, state: stateBytes as Uint8Array, body };
     return { ...parts, state: encodeState({ ...DEAD, atMs: record?.atMs ?? head.createdMs }), body: EMPTY };
   }

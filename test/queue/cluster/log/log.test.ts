@@ -1,3 +1,5 @@
+import { errorTexts } from "../../../../src/queue/stores/facts.ts";
+import { errorFact } from "../../stores/errors-as-facts.ts";
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -124,7 +126,7 @@ test(
       const body = `${id} `.repeat(40);
       const ops: StoreOp[] = [add(id, body)];
       kept.set(id, body);
-      if (id % 10 === 0) ops.push({ kind: "note", id, note: `note of ${id}` });
+      if (id % 10 === 0) ops.push({ kind: "fact", id, fact: errorFact(`note of ${id}`) });
       if (kept.size > 200) {
         const [oldest] = kept.keys();
         const gone = random() < 0.5 ? oldest! : id;
@@ -156,7 +158,7 @@ test(
     const ids = [...kept.keys()];
     assert.deepEqual(await texts(again, ids), [...kept.values()]);
     for (const id of ids.filter((each) => each % 10 === 0)) {
-      assert.deepEqual((await again.inspect(id))!.notes, [`note of ${id}`]);
+      assert.deepEqual(errorTexts((await again.inspect(id))!.facts), [`note of ${id}`]);
     }
     await again.close();
   },

@@ -1,3 +1,4 @@
+import { errorFact } from "../../stores/errors-as-facts.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
@@ -19,20 +20,22 @@ async function state(batches: readonly (readonly StoreOp[])[]): Promise<unknown>
 }
 
 const op: fc.Arbitrary<StoreOp> = fc
-  .record({ id: fc.integer({ min: 1, max: 4 }), text: fc.string({ maxLength: 3 }), kind: fc.integer({ min: 0, max: 7 }) })
+  .record({ id: fc.integer({ min: 1, max: 4 }), text: fc.string({ maxLength: 3 }), kind: fc.integer({ min: 0, max: 8 }) })
   .map(({ id, text, kind }): StoreOp => {
     const [head, value] = [bytes(`h${id}`), bytes(text)];
     switch (kind) {
       case 0:
         return { kind: "add", id, head, state: value, body: value };
       case 1:
-        return { kind: "keep", id, head, state: value, body: value, notes: [text] };
+        return { kind: "keep", id, head, state: value, body: value, facts: [errorFact(text)] };
       case 2:
         return { kind: "state", id, state: value };
       case 3:
         return { kind: "end", id, state: value, result: value };
       case 4:
-        return { kind: "note", id, note: text };
+        return { kind: "fact", id, fact: errorFact(text) };
+      case 8:
+        return { kind: "fact", id, fact: { kind: "step", name: "step", payload: value } };
       case 5:
         return { kind: "remove", id };
       case 6:
