@@ -17,7 +17,7 @@ import { seeded } from "../src/core/random.ts";
 import type { Delivery } from "../src/queue/service/consumers.ts";
 import { TaskService } from "../src/queue/service/task-service.ts";
 import { SPEC_DEFAULT } from "../src/queue/tasks/task-policy.ts";
-import { SqliteStore } from "../src/queue/stores/sqlite/sqlite-store.ts";
+import { SqliteStore } from "../src/store/sqlite/sqlite-store.ts";
 import { type Finding, finding, report, type Target } from "./support/report.ts";
 
 setFlagsFromString("--expose-gc");

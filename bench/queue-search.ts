@@ -17,7 +17,7 @@ import { IdText } from "../src/queue/protocols/messages.ts";
 import { encodeAttemptError } from "../src/queue/service/attempt-error.ts";
 import { CronTable } from "../src/queue/service/cron.ts";
 import { TaskService } from "../src/queue/service/task-service.ts";
-import type { Store, StoredTask } from "../src/queue/stores/store.ts";
+import type { Store, StoredTask } from "../src/store/store.ts";
 import { errorFingerprint, showFingerprint } from "../src/queue/tasks/error-fingerprint.ts";
 import { POLICY_DEFAULT } from "../src/queue/tasks/task-policy.ts";
 import { encodeHead, encodeState } from "../src/queue/tasks/task-record.ts";

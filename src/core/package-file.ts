@@ -15,7 +15,7 @@ const HERE: string | undefined = import.meta.url;
 /** Where this file is from the folder of all code, unless it was bundled. */
 const OWN_PATH = /\/core\/package-file\.(ts|js)$/;
 
-/** The code of a thread or process: "queue/stores/sqlite/sqlite-thread". @throws UsageError PACKAGE_FILE_MISSING */
+/** The code of a thread or process: "store/sqlite/sqlite-thread". @throws UsageError PACKAGE_FILE_MISSING */
 export function packageCode(path: string): string {
   return packageFile((extension) => `${path}.${extension}`);
 }

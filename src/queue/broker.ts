@@ -17,7 +17,7 @@ import { type BrokerSecurity, FrontEnd, type PeerSink } from "./broker/front-end
 import { BrokerCore } from "./broker/broker-core.ts";
 import { StartSink } from "./broker/starting.ts";
 import { CARRIED_BYTES_MAX } from "./limits.ts";
-import { MemoryStore } from "./stores/memory-store.ts";
+import { MemoryStore } from "../store/memory-store.ts";
 import { ClusterNode, type ClusterStats } from "./cluster/cluster-node.ts";
 import { parseNatsUrl } from "./cluster/nats/nats-url.ts";
 import {
@@ -31,9 +31,9 @@ import {
   when,
 } from "./option-check.ts";
 import type { Frames } from "./protocols/messages.ts";
-import { FollowerState, type FollowerStateOptions } from "./stores/follower-state.ts";
-import { SqliteStore, type SyncMode } from "./stores/sqlite/sqlite-store.ts";
-import type { Store } from "./stores/store.ts";
+import { FollowerState, type FollowerStateOptions, type TaskStore } from "./stores/follower-state.ts";
+import { SqliteStore, type SyncMode } from "../store/sqlite/sqlite-store.ts";
+import type { Store } from "../store/store.ts";
 
 export type { BrokerSecurity } from "./broker/front-end.ts";
 
@@ -284,7 +284,7 @@ export class Broker {
     });
   }
 
-  #makeCore(store: Store, mayGiveOut?: () => boolean): BrokerCore {
+  #makeCore(store: TaskStore, mayGiveOut?: () => boolean): BrokerCore {
     const { sync, maxBody } = this.#options;
     return new BrokerCore({
       store,

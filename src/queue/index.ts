@@ -5,7 +5,7 @@ export type { LogEvent, LogLevel } from "../core/log-events.ts";
 export { QueueClient } from "./client/queue-client.ts";
 export type { ClientOptions } from "./client/broker-pool.ts";
 export type { ClientSecurity } from "./client/broker-connection.ts";
-export { checkStore, type QueueCheck, type StoreCheck, type StoreCheckOptions } from "./stores/sqlite/store-check.ts";
+export { checkStore, type QueueCheck, type StoreCheck, type StoreCheckOptions } from "./stores/store-check.ts";
 export { giveUpMove, type MoveEnd, type Moved, type MoveOptions, moveQueue } from "./stores/move.ts";
 export type { DeadErrorGroup, Schedule, TaskDetails, TaskInfo, WorkerInfo } from "./operations/answers.ts";
 export type { TaskFilter, TasksOptions } from "./client/administration.ts";
@@ -37,8 +37,8 @@ export {
   type TaskUpdate,
 } from "./client/queue.ts";
 export type { WaitFor } from "./client/wait-options.ts";
-export type { SyncMode } from "./stores/sqlite/sqlite-store.ts";
-export type { Store } from "./stores/store.ts";
+export type { SyncMode } from "../store/sqlite/sqlite-store.ts";
+export type { Store } from "../store/store.ts";
 export { makeStore, type StoreUrlOptions } from "./store-url.ts";
 export { withoutPassword } from "./cluster/nats/nats-url.ts";
 export type { OnParentDead } from "./tasks/task-policy.ts";

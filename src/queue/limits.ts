@@ -100,9 +100,8 @@ export const LEASE_WRITE_MS = 20;
 /** Three heartbeats missed mean gone: one may be late, two unlucky. */
 export const HEARTBEATS_MISSED_MAX = 3;
 
-/** 8 KiB of each attempt's error is kept, of the last 20 of them: a message and a whole stack of ten frames with long paths. */
+/** 8 KiB of each attempt's error is kept: a message and a whole stack of ten frames with long paths. */
 export const ERROR_BYTES_MAX = 8 * 1024;
-export const ERRORS_MAX = 20;
 
 /** 64 KiB for options, settings and inspection requests: all are a handful of fields. */
 export const OPTIONS_BYTES_MAX = 64 * 1024;

@@ -3,11 +3,11 @@
  * opened, so that a wrong address is told before anything is touched.
  */
 import { UsageError } from "../core/errors.ts";
-import { MemoryStore } from "./stores/memory-store.ts";
-import { SqliteStore, type SyncMode } from "./stores/sqlite/sqlite-store.ts";
+import { MemoryStore } from "../store/memory-store.ts";
+import { SqliteStore, type SyncMode } from "../store/sqlite/sqlite-store.ts";
 import { JetstreamStore } from "./cluster/jetstream-store.ts";
 import { parseNatsUrl, withoutPassword } from "./cluster/nats/nats-url.ts";
-import type { Store } from "./stores/store.ts";
+import type { Store } from "../store/store.ts";
 
 /** What a store's address does not say. */
 export interface StoreUrlOptions {

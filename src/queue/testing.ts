@@ -12,8 +12,8 @@ import { Broker, type BrokerStats } from "./broker.ts";
 import type { LocalBroker } from "./client/broker-connection.ts";
 import { QueueClient } from "./client/queue-client.ts";
 import { checkOptions, logOption, when } from "./option-check.ts";
-import { MemoryStore } from "./stores/memory-store.ts";
-import type { StoreOp } from "./stores/store.ts";
+import { MemoryStore } from "../store/memory-store.ts";
+import type { StoreOp } from "../store/store.ts";
 
 /** How a test's broker is set up. */
 export interface TestBrokerOptions {

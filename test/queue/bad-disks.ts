@@ -7,8 +7,8 @@ import { OperationError } from "../../src/core/errors.ts";
 import { pick } from "../../src/core/random.ts";
 import type { Queue } from "../../src/queue/client/queue.ts";
 import { worker } from "../../src/queue/client/worker.ts";
-import { MemoryStore } from "../../src/queue/stores/memory-store.ts";
-import type { StoredTask, StoreOp } from "../../src/queue/stores/store.ts";
+import { MemoryStore } from "../../src/store/memory-store.ts";
+import type { StoredTask, StoreOp } from "../../src/store/store.ts";
 import { BAD_UNTIL_MS, World } from "./bad-members.ts";
 
 const SETTLED_BY_MS = 60_000;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { Broker, type BrokerOptions, bytesCodec, GiveUp, queue, worker } from "../../src/queue/index.ts";
-import { MemoryStore } from "../../src/queue/stores/memory-store.ts";
+import { MemoryStore } from "../../src/store/memory-store.ts";
 import { Dealer } from "../../src/zmq/index.ts";
 
 async function open(t: TestContext, options: BrokerOptions = {}): Promise<Broker> {

@@ -6,8 +6,8 @@ import type { LogFacts } from "../../src/core/log.ts";
 import { ManualClock } from "../../src/core/manual-clock.ts";
 import { Reachability } from "../../src/queue/client/reachability.ts";
 import { Broker, type BrokerOptions, type LogListener, queue, worker } from "../../src/queue/index.ts";
-import { MemoryStore } from "../../src/queue/stores/memory-store.ts";
-import type { StoreOp } from "../../src/queue/stores/store.ts";
+import { MemoryStore } from "../../src/store/memory-store.ts";
+import type { StoreOp } from "../../src/store/store.ts";
 import { Dealer } from "../../src/zmq/index.ts";
 import { Rig } from "./service/task-service-rig.ts";
 

@@ -15,9 +15,9 @@ import { type AddOptions, type Queue, queue, type Task } from "../../src/queue/c
 import type { OnParentDead } from "../../src/queue/tasks/task-policy.ts";
 import { RecordBatchReader } from "../../src/queue/protocols/record-batch.ts";
 import { type Frames, IdText, readLease, readObject } from "../../src/queue/protocols/messages.ts";
-import type { Inspection, Store, StoredTask, StoreOp, StoreOpening } from "../../src/queue/stores/store.ts";
+import type { Inspection, Store, StoredTask, StoreOp, StoreOpening } from "../../src/store/store.ts";
 import { decodeState } from "../../src/queue/tasks/task-record.ts";
-import { MemoryStore } from "../../src/queue/stores/memory-store.ts";
+import { MemoryStore } from "../../src/store/memory-store.ts";
 import { ProtocolRouter } from "../../src/queue/broker/protocol-router.ts";
 import { GiveUp, RetryAfter } from "../../src/queue/client/handler.ts";
 import { type Worker, worker } from "../../src/queue/client/worker.ts";

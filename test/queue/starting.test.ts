@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { Broker, queue, QueueClient } from "../../src/queue/index.ts";
-import { MemoryStore } from "../../src/queue/stores/memory-store.ts";
-import { SqliteStore } from "../../src/queue/stores/sqlite/sqlite-store.ts";
-import type { StoredTask } from "../../src/queue/stores/store.ts";
+import { MemoryStore } from "../../src/store/memory-store.ts";
+import { SqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
+import type { StoredTask } from "../../src/store/store.ts";
 import { Dealer } from "../../src/zmq/index.ts";
 
 /** Gives its tasks out portion by portion, when the test says so. */

@@ -8,7 +8,8 @@ import type { Log } from "../../core/log.ts";
 import { CronTable, type NextRun } from "../service/cron.ts";
 import { TaskService, type TaskServiceOptions } from "../service/task-service.ts";
 import type { StartProgress, TaskServiceStats } from "../service/task-service.ts";
-import type { StoreOpening } from "../stores/store.ts";
+import type { StoreOpening } from "../../store/store.ts";
+import type { Standby } from "../stores/follower-state.ts";
 import type { PeerConnection } from "../protocols/protocol-handler.ts";
 import { WALL_LOOK_MS } from "../limits.ts";
 import { type Frames, IdText } from "../protocols/messages.ts";
@@ -53,7 +54,7 @@ export class BrokerCore {
 
   /** Opens the store and continues with what it holds. Errors are the store's. */
   async open(progress: StartProgress = {}): Promise<void> {
-    const opened = (opening: StoreOpening): void => {
+    const opened = (opening: StoreOpening<Standby>): void => {
       this.#ids = new IdText(opening.settings.get(ID_SETTING) ?? this.#options.newId());
       progress.opened?.(opening);
     };

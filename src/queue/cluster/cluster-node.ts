@@ -10,7 +10,7 @@ import type { Random } from "../../core/random.ts";
 import { NO_TASKS, type TaskServiceStats } from "../service/task-service.ts";
 import { type BrokerCore, ID_SETTING } from "../broker/broker-core.ts";
 import type { FollowerState } from "../stores/follower-state.ts";
-import type { Store } from "../stores/store.ts";
+import type { TaskStore } from "../stores/follower-state.ts";
 import type { NatsConnectionEvent } from "./nats/cluster-connection.ts";
 import { PeerRelay } from "./relay/peer-relay.ts";
 import { durability } from "./nats/durability.ts";
@@ -32,7 +32,7 @@ export interface ClusterNodeOptions {
   /** Holds all tasks while another leads, as the broker core's store will give them. */
   makeFollowerState(): FollowerState;
   /** A broker core on a store; it gives tasks out only while `mayGiveOut`. */
-  makeCore(store: Store, mayGiveOut: () => boolean): BrokerCore;
+  makeCore(store: TaskStore, mayGiveOut: () => boolean): BrokerCore;
   /** Where clients connect to this broker, for people. */
   address(): string;
   readonly log: Log;

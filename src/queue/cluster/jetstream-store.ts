@@ -3,7 +3,7 @@
  * leader (cluster-node.ts) and use the same parts.
  */
 import { OperationError } from "../../core/errors.ts";
-import type { Inspection, Store, StoredTask, StoreOp, StoreOpening } from "../stores/store.ts";
+import type { Inspection, Store, StoredTask, StoreOp, StoreOpening } from "../../store/store.ts";
 import { GroupBus } from "./group-bus.ts";
 import type { LeaderLog } from "./log/leader-log.ts";
 import { type FollowerOptions, LogFollower } from "./log/log-follower.ts";
@@ -44,7 +44,9 @@ export class JetstreamStore implements Store {
       await follower.follow();
       await end;
       this.#term = await follower.lead({ store: true }, () => this.#lost());
-      if (this.#term) return this.#term.open();
+      if (!this.#term) continue;
+      const { epoch, lastId, settings } = await this.#term.open();
+      return { epoch, lastId, settings };
     }
     return this.#refuse();
   }

@@ -4,7 +4,7 @@
  */
 import type { Clock } from "../../core/clock.ts";
 import type { BrokerCore } from "../broker/broker-core.ts";
-import type { Store } from "../stores/store.ts";
+import type { TaskStore } from "../stores/follower-state.ts";
 import { GROUP_HEARTBEAT_MS, mayGiveOut } from "./election.ts";
 import type { LeaderLog } from "./log/leader-log.ts";
 import { LocalCoreChannel, type PeerRelay } from "./relay/peer-relay.ts";
@@ -18,7 +18,7 @@ export interface TermOptions {
   readonly clock: Clock;
   readonly peerRelay: PeerRelay;
   /** A broker core on a store; it gives tasks out only while `mayGiveOut`. */
-  makeCore(store: Store, mayGiveOut: () => boolean): BrokerCore;
+  makeCore(store: TaskStore, mayGiveOut: () => boolean): BrokerCore;
   makeRelayServer(core: BrokerCore): RelayServer;
 }
 

@@ -6,14 +6,14 @@
 import type { Clock } from "../../core/clock.ts";
 import { HoldfastError, messageOf, OperationError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
-import type { Store } from "../stores/store.ts";
+import type { TaskStore } from "../stores/follower-state.ts";
 import type { TaskQueue } from "../tasks/task-queue.ts";
 
 /** The bytes; undefined: they are not what was written, or not kept; an error: the disk did not answer. */
 export type BodyReading = Uint8Array | HoldfastError | undefined;
 
 export interface BodyReadsOptions {
-  readonly store: Store;
+  readonly store: TaskStore;
   readonly clock: Clock;
   readonly log: Log;
 }

@@ -10,7 +10,7 @@ import type { EndedState } from "../tasks/life-cycle.ts";
 import { ERROR_BYTES_MAX } from "../limits.ts";
 import { encodeAttemptError } from "./attempt-error.ts";
 import { encodeState } from "../tasks/task-record.ts";
-import type { StoreOp } from "../stores/store.ts";
+import type { StoreOp } from "../../store/store.ts";
 import { ID } from "../tasks/task-columns.ts";
 
 /** The setting that holds queue time. */

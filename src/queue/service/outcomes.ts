@@ -13,7 +13,7 @@ import { LastProgress } from "./last-progress.ts";
 import type { ServiceContext } from "./service-context.ts";
 import type { Journal } from "./journal.ts";
 import { type EndedState, isEnded, type OutcomeState } from "../tasks/life-cycle.ts";
-import { errorTexts } from "../stores/facts.ts";
+import { errorTexts } from "../../store/facts.ts";
 import { decodeAttemptError } from "./attempt-error.ts";
 import { deadReason } from "./task-view.ts";
 import { ID, NONE, TOKEN } from "../tasks/task-columns.ts";

@@ -3,7 +3,7 @@
  * affected by it.
  */
 import { ProtocolError } from "../../core/errors.ts";
-import type { StoredTask } from "../stores/store.ts";
+import type { StoredTask } from "../../store/store.ts";
 import { FLAG_DAMAGED } from "../tasks/task-columns.ts";
 import { POLICY_DEFAULT } from "../tasks/task-policy.ts";
 import { decodeHead, decodeState, type TaskHead, type TaskRecord } from "../tasks/task-record.ts";

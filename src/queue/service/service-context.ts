@@ -2,10 +2,10 @@
 import type { Log } from "../../core/log.ts";
 import type { BodyReads } from "./body-reads.ts";
 import type { BodyCache } from "./body-cache.ts";
-import type { GroupCommit } from "./group-commit.ts";
+import type { GroupCommit } from "../../store/group-commit.ts";
 import type { Guard } from "./guard.ts";
 import type { TaskEvents } from "./task-events.ts";
-import type { Store } from "../stores/store.ts";
+import type { TaskStore } from "../stores/follower-state.ts";
 import type { Traces } from "./traces.ts";
 import type { TaskStateMachine } from "../tasks/task-state-machine.ts";
 
@@ -14,7 +14,7 @@ export interface ServiceContext {
   stateMachine(): TaskStateMachine;
   /** Queue time (`TaskService.nowMs`). */
   nowMs(): number;
-  readonly store: Store;
+  readonly store: TaskStore;
   readonly commits: GroupCommit;
   /** Through it goes every callback to a peer, which may have left. */
   readonly guard: Guard;

@@ -4,7 +4,7 @@
  * none that can be read, nobody knows what was started, and a whole window counts as used. Invariant: what has changed is written
  * with the next commit, whatever that commit is for.
  */
-import type { StoreOp } from "../stores/store.ts";
+import type { StoreOp } from "../../store/store.ts";
 import type { TaskStateMachine } from "../tasks/task-state-machine.ts";
 import type { RateLimiter } from "../tasks/rate-limiter.ts";
 import type { Group, TaskQueue } from "../tasks/task-queue.ts";

@@ -11,7 +11,7 @@ import { BATCH_TASKS_MAX, HELD_BYTES_MAX, TASK_OVERHEAD_BYTES } from "../limits.
 import { isResendKey, type KeyedBodies, type TaskSpec } from "../tasks/task-policy.ts";
 import { digestOf } from "../tasks/bodies-digest.ts";
 import { encodeHead, encodeState } from "../tasks/task-record.ts";
-import type { StoreOp } from "../stores/store.ts";
+import type { StoreOp } from "../../store/store.ts";
 import { ID, NONE } from "../tasks/task-columns.ts";
 import type { TaskQueue } from "../tasks/task-queue.ts";
 import type { Outcomes, OutcomeWatcher } from "./outcomes.ts";

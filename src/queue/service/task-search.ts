@@ -7,7 +7,7 @@ import { TASK_STATES } from "../tasks/life-cycle.ts";
 import { AT, ERROR, FLAG_ERRORS, FLAGS, ID, NONE } from "../tasks/task-columns.ts";
 import { errorFingerprint, errorKind, showFingerprint } from "../tasks/error-fingerprint.ts";
 import { type BodyField, hasFields } from "./body-filter.ts";
-import { errorTexts } from "../stores/facts.ts";
+import { errorTexts } from "../../store/facts.ts";
 import { decodeAttemptError } from "./attempt-error.ts";
 import type { ServiceContext } from "./service-context.ts";
 import { type RowFilter, IdPage, TaskScan } from "./task-scan.ts";

@@ -9,7 +9,7 @@ import type { LatencyCounts } from "../../core/latency-histogram.ts";
 import type { Random } from "../../core/random.ts";
 import { BodyCache } from "./body-cache.ts";
 import { BodyReads } from "./body-reads.ts";
-import { GroupCommit } from "./group-commit.ts";
+import { GroupCommit } from "../../store/group-commit.ts";
 import type { Log } from "../../core/log.ts";
 import { Guard, type Owner } from "./guard.ts";
 import type { Consumer, ConsumerOptions } from "./consumers.ts";
@@ -20,14 +20,15 @@ import { AdminCommands } from "./admin-commands.ts";
 import { Journal, TIME_SETTING } from "./journal.ts";
 import { BODY_BYTES_MAX, BODY_CACHE_BYTES_MAX, WALL_LOOK_MS } from "../limits.ts";
 import { epochsOf, refuseMoved } from "../stores/move.ts";
-import { errorTexts } from "../stores/facts.ts";
+import { errorTexts } from "../../store/facts.ts";
 import { decodeAttemptError, type AttemptError } from "./attempt-error.ts";
 import { Outcomes, type OutcomeWatcher } from "./outcomes.ts";
 import type { ServiceContext } from "./service-context.ts";
 import { Traces } from "./traces.ts";
 import { decodeHead, type TaskHead } from "../tasks/task-record.ts";
 import { readTasks } from "./read-tasks.ts";
-import type { Store, StoredTask, StoreOpening, TakeoverOptions } from "../stores/store.ts";
+import type { Standby, TakeoverOptions, TaskStore } from "../stores/follower-state.ts";
+import type { StoredTask, StoreOpening } from "../../store/store.ts";
 
 import { type Submission, type SubmissionAnswer, Submissions } from "./submissions.ts";
 import { ID, NONE, TOKEN } from "../tasks/task-columns.ts";
@@ -41,7 +42,7 @@ import type { StateCounts } from "../tasks/state-words.ts";
 import type { WorkerRegistryStats } from "./worker-registry.ts";
 
 export interface TaskServiceOptions {
-  readonly store: Store;
+  readonly store: TaskStore;
   readonly clock: Clock;
   readonly random: Random;
   /** Bytes of tasks that have not ended; default 4 GiB. */
@@ -65,7 +66,7 @@ export interface TaskServiceOptions {
 /** Told how far a start is. */
 export interface StartProgress {
   /** The store is opened; its tasks are read now. */
-  opened?(opening: StoreOpening): void;
+  opened?(opening: StoreOpening<Standby>): void;
   /** So much of them is read, from 0 to 1. */
   read?(share: number): void;
 }
@@ -142,7 +143,7 @@ export interface Failure {
 }
 
 export class TaskService {
-  readonly #store: Store;
+  readonly #store: TaskStore;
   readonly #clock: Clock;
   readonly #commits: GroupCommit;
   readonly guard: Guard;
@@ -230,7 +231,7 @@ export class TaskService {
   // ---- life
 
   /** Opens the store and continues with what it holds. Errors are the store's, QUEUE_STORE_MOVED, and CLOSED when it was closed meanwhile. */
-  async open(progress: StartProgress = {}): Promise<StoreOpening> {
+  async open(progress: StartProgress = {}): Promise<StoreOpening<Standby>> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#opened = promise;
     try {
@@ -251,7 +252,7 @@ export class TaskService {
     }
   }
 
-  async #recover(opening: StoreOpening, progress: StartProgress): Promise<void> {
+  async #recover(opening: StoreOpening<Standby>, progress: StartProgress): Promise<void> {
     // When the wall clock was set back meanwhile, queue time goes on from where it was: delays must not grow by that.
     const lastMs = Number(opening.settings.get(TIME_SETTING)) || 0;
     this.#offsetMs = Math.max(this.#clock.wallMs(), lastMs) - this.#clock.now();
@@ -281,7 +282,7 @@ export class TaskService {
     return makeStateMachine({ ...term, random, bytesMax, endedBytesMax, deadBytesMax });
   }
 
-  async *#portions({ lastId }: StoreOpening, { read }: StartProgress): AsyncIterable<readonly StoredTask[]> {
+  async *#portions({ lastId }: StoreOpening<Standby>, { read }: StartProgress): AsyncIterable<readonly StoredTask[]> {
     let firstId: number | undefined;
     for await (const portion of this.#store.tasks()) {
       if (this.#closed) throw new OperationError("CLOSED", "The broker was closed while it read its tasks");

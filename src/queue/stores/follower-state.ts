@@ -6,8 +6,20 @@
 import { TaskStateMachine, type TaskStateMachineOptions } from "../tasks/task-state-machine.ts";
 import type { TaskStateMachineListener } from "../tasks/task-state-machine-listener.ts";
 import { decodeHead, decodeState } from "../tasks/task-record.ts";
-import type { Standby, StoredTask, StoreOp, TakeoverOptions } from "./store.ts";
+import type { Store, StoredTask, StoreOp } from "../../store/store.ts";
 import { NONE } from "../tasks/task-columns.ts";
+
+/** What a state machine learns when its broker begins to lead. */
+export type TakeoverOptions = Pick<TaskStateMachineOptions, "listener" | "firstToken" | "firstId">;
+
+/** What a store that followed another broker's has ready for its own broker. */
+export interface Standby {
+  /** The state machine with all tasks, from now on the caller's: it tells this listener, and waits for the settings and `wake`. */
+  begin(takeover: TakeoverOptions): TaskStateMachine;
+}
+
+/** A store of tasks, which may be a standby's. */
+export type TaskStore = Store<Standby>;
 
 export type FollowerStateOptions = Omit<TaskStateMachineOptions, "listener" | "firstToken" | "firstId">;
 

@@ -11,7 +11,7 @@
 import { EMPTY } from "../../core/bytes.ts";
 import { OperationError, ProtocolError } from "../../core/errors.ts";
 import { decodeState } from "../tasks/task-record.ts";
-import type { Store, StoredTask, StoreOp, StoreOpening } from "./store.ts";
+import type { Store, StoredTask, StoreOp, StoreOpening } from "../../store/store.ts";
 import { FLAG_ERRORS } from "../tasks/task-columns.ts";
 
 /** The setting that holds the mark. */
@@ -21,7 +21,7 @@ export const MOVE_SETTING = "move";
 export const EPOCHS_BEFORE_SETTING = "epochs before";
 
 /** How many times the queue was opened, in this store and those before: grows with each, so that leases outlive no move. */
-export function epochsOf({ epoch, settings }: StoreOpening): number {
+export function epochsOf({ epoch, settings }: Pick<StoreOpening, "epoch" | "settings">): number {
   return epoch + Number(settings.get(EPOCHS_BEFORE_SETTING) ?? 0);
 }
 

@@ -3,7 +3,7 @@ import { JetstreamStore } from "../../../src/queue/cluster/jetstream-store.ts";
 import { parseNatsUrl } from "../../../src/queue/cluster/nats/nats-url.ts";
 import { NatsServers } from "../../support/nats.ts";
 import { requires } from "../../support/requires.ts";
-import { storeConformance } from "../stores/store-conformance.ts";
+import { storeConformance } from "../../store/store-conformance.ts";
 
 let servers: NatsServers | undefined;
 let groups = 0;

@@ -13,11 +13,11 @@ import { readBrokerMessage } from "../../../src/queue/protocols/broker-messages.
 import { type Frames, IdText, VERB } from "../../../src/queue/protocols/messages.ts";
 import { CronTable } from "../../../src/queue/service/cron.ts";
 import { TaskService } from "../../../src/queue/service/task-service.ts";
-import { MemoryStore } from "../../../src/queue/stores/memory-store.ts";
+import { MemoryStore } from "../../../src/store/memory-store.ts";
 import { readHeartbeat } from "../../../src/queue/cluster/group-bus.ts";
 import { decodeChunk, MESSAGE } from "../../../src/queue/cluster/relay/relay-codec.ts";
 import { RelayStream } from "../../../src/queue/cluster/relay/relay-stream.ts";
-import { decodeOps, encodeOps } from "../../../src/queue/stores/op-codec.ts";
+import { decodeOps, encodeOps } from "../../../src/store/op-codec.ts";
 import { jsonMutants, mutant } from "../support/hostile.ts";
 
 const framesOf = (text: string): Frames => text.split("|").map((frame) => Buffer.from(frame, "latin1"));

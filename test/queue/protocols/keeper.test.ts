@@ -7,7 +7,7 @@ import { ProtocolRouter } from "../../../src/queue/broker/protocol-router.ts";
 import { IdText } from "../../../src/queue/protocols/messages.ts";
 import { CronTable } from "../../../src/queue/service/cron.ts";
 import { TaskService } from "../../../src/queue/service/task-service.ts";
-import { MemoryStore } from "../../../src/queue/stores/memory-store.ts";
+import { MemoryStore } from "../../../src/store/memory-store.ts";
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 

@@ -4,7 +4,7 @@ import { ManualClock } from "../../../src/core/manual-clock.ts";
 import { seeded } from "../../../src/core/random.ts";
 import { CronTable } from "../../../src/queue/service/cron.ts";
 import { TaskService } from "../../../src/queue/service/task-service.ts";
-import { MemoryStore } from "../../../src/queue/stores/memory-store.ts";
+import { MemoryStore } from "../../../src/store/memory-store.ts";
 import { IdText } from "../../../src/queue/protocols/messages.ts";
 import { ProtocolRouter } from "../../../src/queue/broker/protocol-router.ts";
 

@@ -7,7 +7,7 @@ import { seeded } from "../../../src/core/random.ts";
 import { CronTable } from "../../../src/queue/service/cron.ts";
 import { TaskService } from "../../../src/queue/service/task-service.ts";
 import { RecordBatchReader, RecordBatchWriter } from "../../../src/queue/protocols/record-batch.ts";
-import { MemoryStore } from "../../../src/queue/stores/memory-store.ts";
+import { MemoryStore } from "../../../src/store/memory-store.ts";
 import { type Frames, IdText } from "../../../src/queue/protocols/messages.ts";
 import { ProtocolRouter } from "../../../src/queue/broker/protocol-router.ts";
 

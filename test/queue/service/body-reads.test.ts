@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { OperationError } from "../../../src/core/errors.ts";
-import { MemoryStore } from "../../../src/queue/stores/memory-store.ts";
+import { MemoryStore } from "../../../src/store/memory-store.ts";
 import type { TaskServiceOptions } from "../../../src/queue/service/task-service.ts";
 import { bytes, Rig, settle, text } from "./task-service-rig.ts";
 

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { errorFingerprint, errorKind, showFingerprint } from "../../../src/queue/tasks/error-fingerprint.ts";
 import type { EndedState } from "../../../src/queue/tasks/life-cycle.ts";
 import { ID } from "../../../src/queue/tasks/task-columns.ts";
-import { MemoryStore } from "../../../src/queue/stores/memory-store.ts";
+import { MemoryStore } from "../../../src/store/memory-store.ts";
 import { bytes, Rig, settle, text } from "./task-service-rig.ts";
 
 const DECLINED = (card: number): string => `CardError: card ${card} was declined\n    at charge (/srv/pay.js:${card}:1)`;

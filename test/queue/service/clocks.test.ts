@@ -6,7 +6,7 @@ import { BrokerCore } from "../../../src/queue/broker/broker-core.ts";
 import { nextRun } from "../../../src/queue/service/calendar.ts";
 import { CronTable } from "../../../src/queue/service/cron.ts";
 import { TaskService } from "../../../src/queue/service/task-service.ts";
-import { MemoryStore } from "../../../src/queue/stores/memory-store.ts";
+import { MemoryStore } from "../../../src/store/memory-store.ts";
 import type { TaskOptions } from "../../../src/queue/tasks/task-policy.ts";
 import { Rig, settle, type Worker } from "./task-service-rig.ts";
 

@@ -5,7 +5,7 @@ import { seeded } from "../../../src/core/random.ts";
 import { nextRun } from "../../../src/queue/service/calendar.ts";
 import { CronTable } from "../../../src/queue/service/cron.ts";
 import { TaskService } from "../../../src/queue/service/task-service.ts";
-import { MemoryStore } from "../../../src/queue/stores/memory-store.ts";
+import { MemoryStore } from "../../../src/store/memory-store.ts";
 
 const NOON = Date.parse("2026-03-02T12:00:00Z");
 const HOUR_MS = 3_600_000;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { seeded } from "../../../src/core/random.ts";
 import type { OnParentDead, TaskOptions } from "../../../src/queue/tasks/task-policy.ts";
-import { MemoryStore } from "../../../src/queue/stores/memory-store.ts";
+import { MemoryStore } from "../../../src/store/memory-store.ts";
 import { Rig, settle, type Worker } from "./task-service-rig.ts";
 
 const ONCE = { attempts: 1 };

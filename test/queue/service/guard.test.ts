@@ -8,7 +8,7 @@ import { type Frames, IdText } from "../../../src/queue/protocols/messages.ts";
 import type { PeerConnection } from "../../../src/queue/protocols/protocol-handler.ts";
 import { CronTable } from "../../../src/queue/service/cron.ts";
 import { TaskService } from "../../../src/queue/service/task-service.ts";
-import { MemoryStore } from "../../../src/queue/stores/memory-store.ts";
+import { MemoryStore } from "../../../src/store/memory-store.ts";
 import { bytes, Rig, settle } from "./task-service-rig.ts";
 
 type Facts = Readonly<Record<string, unknown>>;

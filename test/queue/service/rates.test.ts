@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { MemoryStore } from "../../../src/queue/stores/memory-store.ts";
-import type { StoreOp } from "../../../src/queue/stores/store.ts";
+import { MemoryStore } from "../../../src/store/memory-store.ts";
+import type { StoreOp } from "../../../src/store/store.ts";
 import { Rig, settle } from "./task-service-rig.ts";
 
 const MINUTE_MS = 60_000;

@@ -4,7 +4,7 @@ import { ManualClock } from "../../../src/core/manual-clock.ts";
 import { seeded } from "../../../src/core/random.ts";
 import type { Consumer, Delivery } from "../../../src/queue/service/consumers.ts";
 import { TaskService, type TaskServiceOptions } from "../../../src/queue/service/task-service.ts";
-import { MemoryStore } from "../../../src/queue/stores/memory-store.ts";
+import { MemoryStore } from "../../../src/store/memory-store.ts";
 import { readSpec, type TaskOptions } from "../../../src/queue/tasks/task-policy.ts";
 import type { Outcome } from "../../../src/queue/service/outcomes.ts";
 

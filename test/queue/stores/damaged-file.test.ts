@@ -3,7 +3,7 @@
  * whole, and says of every other that it is damaged; or it refuses the store. It never passes damage over, and never hangs.
  * `SEED=17 npm test -- damaged-file` runs that one; `ROUNDS=300` runs so many.
  */
-import { errorFact } from "./errors-as-facts.ts";
+import { errorFact } from "../../store/errors-as-facts.ts";
 import assert from "node:assert/strict";
 import {
   copyFileSync,
@@ -22,8 +22,8 @@ import { test } from "node:test";
 import { codeOf } from "../../../src/core/errors.ts";
 import { type Random, seeded } from "../../../src/core/random.ts";
 import { Broker, checkStore, eachTask, QueueClient } from "../../../src/queue/index.ts";
-import { SqliteStore } from "../../../src/queue/stores/sqlite/sqlite-store.ts";
-import type { StoreOp } from "../../../src/queue/stores/store.ts";
+import { SqliteStore } from "../../../src/store/sqlite/sqlite-store.ts";
+import type { StoreOp } from "../../../src/store/store.ts";
 import { FLAG_DAMAGED } from "../../../src/queue/tasks/task-columns.ts";
 import { POLICY_DEFAULT } from "../../../src/queue/tasks/task-policy.ts";
 import { decodeState, encodeHead, encodeState } from "../../../src/queue/tasks/task-record.ts";

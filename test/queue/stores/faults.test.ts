@@ -18,8 +18,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { test, type TestContext } from "node:test";
 import { Broker, queue, worker } from "../../../src/queue/index.ts";
 import { codeOf } from "../../../src/core/errors.ts";
-import { SqliteStore } from "../../../src/queue/stores/sqlite/sqlite-store.ts";
-import type { StoredTask, StoreOp } from "../../../src/queue/stores/store.ts";
+import { SqliteStore } from "../../../src/store/sqlite/sqlite-store.ts";
+import type { StoredTask, StoreOp } from "../../../src/store/store.ts";
 import { requires } from "../../support/requires.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);

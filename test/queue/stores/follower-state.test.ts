@@ -7,7 +7,7 @@ import { STORED_STATES } from "../../../src/queue/tasks/state-words.ts";
 import { POLICY_DEFAULT } from "../../../src/queue/tasks/task-policy.ts";
 import { decodeHead, decodeState, encodeHead, encodeState } from "../../../src/queue/tasks/task-record.ts";
 import { FollowerState } from "../../../src/queue/stores/follower-state.ts";
-import type { StoredTask, StoreOp } from "../../../src/queue/stores/store.ts";
+import type { StoredTask, StoreOp } from "../../../src/store/store.ts";
 import {
   DEADLINE,
   EXPIRES,

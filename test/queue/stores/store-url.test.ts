@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { MemoryStore } from "../../../src/queue/stores/memory-store.ts";
-import { SqliteStore } from "../../../src/queue/stores/sqlite/sqlite-store.ts";
+import { MemoryStore } from "../../../src/store/memory-store.ts";
+import { SqliteStore } from "../../../src/store/sqlite/sqlite-store.ts";
 import { makeStore } from "../../../src/queue/store-url.ts";
 
 test("a store's address names its kind; the error for another lists the kinds", () => {

@@ -1,6 +1,6 @@
 /** Everything that a store holds, to be compared with what another holds. */
 import { EPOCHS_BEFORE_SETTING, MOVE_SETTING } from "../../../src/queue/stores/move.ts";
-import type { Store } from "../../../src/queue/stores/store.ts";
+import type { Store } from "../../../src/store/store.ts";
 
 export interface WholeStore {
   readonly lastId: number;

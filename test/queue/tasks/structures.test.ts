@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { decodeOps, encodeOps } from "../../../src/queue/stores/op-codec.ts";
+import { decodeOps, encodeOps } from "../../../src/store/op-codec.ts";
 import { packFrames, unpackFrames } from "../../../src/queue/protocols/multipart-body.ts";
 import { readLease, writeLease } from "../../../src/queue/protocols/messages.ts";
 import { POLICY_DEFAULT } from "../../../src/queue/tasks/task-policy.ts";
 import { decodeHead, decodeState, encodeHead, encodeState, type TaskHead } from "../../../src/queue/tasks/task-record.ts";
 import { hashNumber, RowIndex } from "../../../src/queue/tasks/row-index.ts";
 import { DeadlineHeap } from "../../../src/queue/tasks/deadline-heap.ts";
-import type { StoreOp } from "../../../src/queue/stores/store.ts";
+import type { StoreOp } from "../../../src/store/store.ts";
 import { ID, TaskColumns } from "../../../src/queue/tasks/task-columns.ts";
 import { STORED_STATES } from "../../../src/queue/tasks/state-words.ts";
 

@@ -3,13 +3,13 @@
  * Once another has written there the term is over: nothing that was asked is answered any more, as after a crash. Invariant: an
  * entry is in the replica after it is in the log, and in the same order.
  */
-import { factBytes } from "../../stores/facts.ts";
+import { factBytes } from "../../../store/facts.ts";
 import { setImmediate as pause } from "node:timers/promises";
 import type { Clock } from "../../../core/clock.ts";
 import { OperationError } from "../../../core/errors.ts";
-import { encodeOps } from "../../stores/op-codec.ts";
-import type { FollowerState } from "../../stores/follower-state.ts";
-import type { Inspection, Store, StoredTask, StoreOp, StoreOpening } from "../../stores/store.ts";
+import { encodeOps } from "../../../store/op-codec.ts";
+import type { FollowerState, Standby, TaskStore } from "../../stores/follower-state.ts";
+import type { Inspection, StoredTask, StoreOp, StoreOpening } from "../../../store/store.ts";
 import { LogCompaction } from "./log-compaction.ts";
 import { BATCH, type EntryHead } from "./log-codec.ts";
 import type { LogInfo, QueueLog } from "./log.ts";
@@ -41,7 +41,7 @@ const PORTION_BYTES = 256 * 1024;
 /** What JetStream keeps of a message beside its bytes: subject, headers and its own record, about this much. */
 const MESSAGE_OVERHEAD_BYTES = 150;
 
-export class LeaderLog implements Store {
+export class LeaderLog implements TaskStore {
   readonly patienceMs = PATIENCE_MS;
   readonly #options: LeaderLogOptions;
   readonly #log: QueueLog;
@@ -93,7 +93,7 @@ export class LeaderLog implements Store {
     return this.#compaction.logBytes;
   }
 
-  async open(): Promise<StoreOpening> {
+  async open(): Promise<StoreOpening<Standby>> {
     const { epoch } = this.#options;
     const standby = await this.#options.standby();
     return { epoch, lastId: this.#replica.lastId, settings: new Map(this.#replica.settings), standby };

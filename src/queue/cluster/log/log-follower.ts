@@ -9,7 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { crc32 } from "node:zlib";
 import { type Clock, systemClock } from "../../../core/clock.ts";
 import { messageOf } from "../../../core/errors.ts";
-import type { StoreOp } from "../../stores/store.ts";
+import type { StoreOp } from "../../../store/store.ts";
 import type { FollowerState } from "../../stores/follower-state.ts";
 import { ClusterConnection } from "../nats/cluster-connection.ts";
 import { LeaderLog } from "./leader-log.ts";

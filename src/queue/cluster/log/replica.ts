@@ -7,9 +7,9 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { codeOf, messageOf, ProtocolError } from "../../../core/errors.ts";
-import { decodeOps } from "../../stores/op-codec.ts";
-import { SqliteStore } from "../../stores/sqlite/sqlite-store.ts";
-import type { Inspection, StoredTask, StoreOp } from "../../stores/store.ts";
+import { decodeOps } from "../../../store/op-codec.ts";
+import { SqliteStore } from "../../../store/sqlite/sqlite-store.ts";
+import type { Inspection, StoredTask, StoreOp } from "../../../store/store.ts";
 import { PendingOps } from "./pending-ops.ts";
 import { BATCH, LEAD, type Entry, type EntryHead } from "./log-codec.ts";
 

@@ -1,5 +1,5 @@
-import { errorTexts } from "../../../../src/queue/stores/facts.ts";
-import { errorFact } from "../../stores/errors-as-facts.ts";
+import { errorTexts } from "../../../../src/store/facts.ts";
+import { errorFact } from "../../../store/errors-as-facts.ts";
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -12,8 +12,8 @@ import { QueueLog } from "../../../../src/queue/cluster/log/log.ts";
 import { LogFollower } from "../../../../src/queue/cluster/log/log-follower.ts";
 import { LogReader } from "../../../../src/queue/cluster/log/log-reader.ts";
 import { type NatsUrl, parseNatsUrl } from "../../../../src/queue/cluster/nats/nats-url.ts";
-import { encodeOps } from "../../../../src/queue/stores/op-codec.ts";
-import type { Store, StoreOp } from "../../../../src/queue/stores/store.ts";
+import { encodeOps } from "../../../../src/store/op-codec.ts";
+import type { Store, StoreOp } from "../../../../src/store/store.ts";
 import { NatsServers } from "../../../support/nats.ts";
 import { requires } from "../../../support/requires.ts";
 

@@ -1,10 +1,9 @@
 /** ● The SQLite file, in the store's thread: its rows and transactions, and a full disk. Invariant: a batch is written whole or not at all. */
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { closeSync, fdatasync, openSync, statSync } from "node:fs";
-import { utf8 } from "../../../core/bytes.ts";
-import { messageOf, OperationError } from "../../../core/errors.ts";
-import { PRIVATE_FILE } from "../../../core/private-files.ts";
-import { ERRORS_MAX } from "../../limits.ts";
+import { utf8 } from "../../core/bytes.ts";
+import { messageOf, OperationError } from "../../core/errors.ts";
+import { PRIVATE_FILE } from "../../core/private-files.ts";
 import { decodeOps, encodeOps } from "../op-codec.ts";
 import { checkPortion, NEXT_PORTION } from "./task-portion.ts";
 import { AcknowledgedCommits } from "./acknowledged.ts";
@@ -24,7 +23,7 @@ import {
   sumOf,
 } from "./schema.ts";
 import type { Fault, ThreadAnswer, ThreadData } from "./sqlite-store.ts";
-import { factBytes } from "../facts.ts";
+import { ERRORS_MAX, factBytes } from "../facts.ts";
 import { FACT_KINDS, type Fact, type Inspection, type StoreOp, type StoreOpening } from "../store.ts";
 
 export interface DatabaseOptions extends Pick<ThreadData, "file" | "sync" | "intervalMs" | "faults"> {

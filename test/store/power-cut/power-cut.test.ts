@@ -9,10 +9,10 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { codeOf } from "../../../../src/core/errors.ts";
-import { seeded } from "../../../../src/core/random.ts";
-import { SqliteStore, type SyncMode } from "../../../../src/queue/stores/sqlite/sqlite-store.ts";
-import { requires } from "../../../support/requires.ts";
+import { codeOf } from "../../../src/core/errors.ts";
+import { seeded } from "../../../src/core/random.ts";
+import { SqliteStore, type SyncMode } from "../../../src/store/sqlite/sqlite-store.ts";
+import { requires } from "../../support/requires.ts";
 import { keptAfter } from "./batches.ts";
 import { type DiskEvent, PowerCutDisk, readLog } from "./disk.ts";
 

@@ -3,8 +3,8 @@
  * the messages of sqlite-store.ts one by one, in order.
  */
 import { parentPort, workerData } from "node:worker_threads";
-import { closePort } from "../../../core/close-port.ts";
-import { codeOf, HoldfastError, messageOf, OperationError } from "../../../core/errors.ts";
+import { closePort } from "../../core/close-port.ts";
+import { codeOf, HoldfastError, messageOf, OperationError } from "../../core/errors.ts";
 import { Database } from "./database.ts";
 import { checkBeforeUse } from "./open-check.ts";
 import { Reserve } from "./reserve.ts";

@@ -3,21 +3,29 @@
  * into a fresh store that takes the place of the old one. Invariant: the old files are kept under another name, and until the last
  * step no broker can start on a store that lacks something; cut off, it is run again.
  */
-import type { Fact } from "../store.ts";
-import { readFact } from "./database.ts";
+import type { Fact } from "../../store/store.ts";
+import { readFact } from "../../store/sqlite/database.ts";
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { EMPTY } from "../../../core/bytes.ts";
-import { codeOf, messageOf, OperationError, ProtocolError } from "../../../core/errors.ts";
-import { EPOCHS_BEFORE_SETTING } from "../move.ts";
-import type { StoreOp } from "../store.ts";
-import { FLAG_DAMAGED } from "../../tasks/task-columns.ts";
-import { decodeHead, decodeState, encodeState, type TaskHead, type TaskRecord } from "../../tasks/task-record.ts";
-import { DatabaseFile } from "./database-file.ts";
-import { DatabasePages, type Row } from "./database-pages.ts";
-import { checkBeforeUse } from "./open-check.ts";
-import { isOfFile, isWhole, isWholeSetting, LOCKED_CODES, OWN_SETTINGS, SALVAGED, sqliteCode } from "./schema.ts";
-import { SqliteStore } from "./sqlite-store.ts";
+import { EMPTY } from "../../core/bytes.ts";
+import { codeOf, messageOf, OperationError, ProtocolError } from "../../core/errors.ts";
+import { EPOCHS_BEFORE_SETTING } from "./move.ts";
+import type { StoreOp } from "../../store/store.ts";
+import { FLAG_DAMAGED } from "../tasks/task-columns.ts";
+import { decodeHead, decodeState, encodeState, type TaskHead, type TaskRecord } from "../tasks/task-record.ts";
+import { DatabaseFile } from "../../store/sqlite/database-file.ts";
+import { DatabasePages, type Row } from "../../store/sqlite/database-pages.ts";
+import { checkBeforeUse } from "../../store/sqlite/open-check.ts";
+import {
+  isOfFile,
+  isWhole,
+  isWholeSetting,
+  LOCKED_CODES,
+  OWN_SETTINGS,
+  SALVAGED,
+  sqliteCode,
+} from "../../store/sqlite/schema.ts";
+import { SqliteStore } from "../../store/sqlite/sqlite-store.ts";
 
 /** What there is of one queue. */
 export interface QueueCheck {

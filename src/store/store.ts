@@ -1,10 +1,8 @@
 /**
- * ○ Where tasks are kept: what any store must be able to do. Three kinds exist: memory (memory-store.ts), SQLite
- * (sqlite/sqlite-store.ts), a log on NATS JetStream (cluster/jetstream-store.ts). test/queue/stores/store-conformance.ts tries what
- * all promise.
+ * ○ Where numbered records are kept (the queue's tasks, messages of sessions): what any store must be able to do. Three kinds exist:
+ * memory (memory-store.ts), SQLite (sqlite/sqlite-store.ts), a log on NATS JetStream (queue/cluster/jetstream-store.ts).
+ * test/store/store-conformance.ts tries what all promise. No store reads what is in a head, a state or a body.
  */
-import type { TaskStateMachine, TaskStateMachineOptions } from "../tasks/task-state-machine.ts";
-
 /**
  * What is kept of a task beside its row: an error of an attempt (attempt-error.ts), what a step of its handler came to
  * (tasks/step-facts.ts), a signal that was sent to it, how a task ended that it waited for.
@@ -77,8 +75,12 @@ export interface Inspection {
   readonly lacksFacts?: boolean | undefined;
 }
 
-/** What a store knows when it is opened. */
-export interface StoreOpening {
+/**
+ * What a store knows when it is opened.
+ *
+ * @typeParam Standby what a store that follows another one's log hands over in the place of its records; most have none
+ */
+export interface StoreOpening<Standby = never> {
   /** How many times it was opened, this time included: grows with each, so that tokens made from it are never given twice. */
   readonly epoch: number;
   /** The largest task number ever added, removed ones included; 0 = none. */
@@ -88,22 +90,14 @@ export interface StoreOpening {
   readonly standby?: Standby | undefined;
 }
 
-/** What a state machine learns when its broker begins to lead. */
-export type TakeoverOptions = Pick<TaskStateMachineOptions, "listener" | "firstToken" | "firstId">;
-
-export interface Standby {
-  /** The state machine with all tasks, from now on the caller's: it tells this listener, and waits for the settings and `wake`. */
-  begin(takeover: TakeoverOptions): TaskStateMachine;
-}
-
 /** Where a broker keeps its tasks: `makeStore` makes one by its address. */
-export interface Store {
+export interface Store<Standby = never> {
   /**
    * Opens, recovering from whatever ended the last use.
    *
    * @throws ProtocolError QUEUE_STORE_CORRUPT, OperationError QUEUE_STORE_LOCKED or QUEUE_STORE_UNAVAILABLE
    */
-  open(): Promise<StoreOpening>;
+  open(): Promise<StoreOpening<Standby>>;
   /** All tasks in ascending order of their numbers, in portions; no `write` before the last was taken. */
   tasks(): AsyncIterable<readonly StoredTask[]>;
   /**

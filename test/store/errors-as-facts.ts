@@ -1,5 +1,5 @@
 /** What stores keep of an attempt that failed, as they are told it. */
-import type { Fact } from "../../../src/queue/stores/store.ts";
+import type { Fact } from "../../src/store/store.ts";
 
 export function errorFact(text: string): Fact {
   return { kind: "error", name: "", payload: new TextEncoder().encode(text) };

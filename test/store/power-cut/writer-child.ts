@@ -4,7 +4,7 @@
  */
 import { openSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { SqliteStore, type SyncMode } from "../../../../src/queue/stores/sqlite/sqlite-store.ts";
+import { SqliteStore, type SyncMode } from "../../../src/store/sqlite/sqlite-store.ts";
 import { batchOf } from "./batches.ts";
 
 const [folder, sync, batches] = process.argv.slice(2) as [string, SyncMode, string];

@@ -4,8 +4,8 @@
  * in a table of notes: what they wrote is taken as it is.
  */
 import { crc32 } from "node:zlib";
-import { utf8 } from "../../../core/bytes.ts";
-import { ProtocolError } from "../../../core/errors.ts";
+import { utf8 } from "../../core/bytes.ts";
+import { ProtocolError } from "../../core/errors.ts";
 
 /** 2: sums with the row's number, sums of settings, and `commits`. 3: facts. Version 0.1.0 wrote 1, and refuses what is newer. */
 export const SCHEMA_VERSION = 3;

@@ -2,7 +2,7 @@
  * ○ A disk that loses its power, from the log of write-log.c: what was written before the last sync of its file is there; of what
  * came after it each sector is there or not, by chance and in no order. Names of files are kept in order.
  */
-import type { Random } from "../../../../src/core/random.ts";
+import type { Random } from "../../../src/core/random.ts";
 
 /** One thing that a process did. */
 export interface DiskEvent {

@@ -3,15 +3,15 @@
  * sync "always" and "group" it is on the disk, fsynced, before `write` resolves. Every row carries checksums: damage is reported,
  * never handed out or passed over.
  */
-import { packageCode } from "../../../core/package-file.ts";
+import { packageCode } from "../../core/package-file.ts";
 import { join } from "node:path";
 import { setImmediate as pause } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
-import type { ErrorCode } from "../../../core/error-codes.ts";
-import { type HoldfastError, messageOf, OperationError, ProtocolError } from "../../../core/errors.ts";
-import { type OpenFiles, privateFolder } from "../../../core/private-files.ts";
-import { showSize } from "../../../core/units.ts";
-import { Ring } from "../../../core/ring.ts";
+import type { ErrorCode } from "../../core/error-codes.ts";
+import { type HoldfastError, messageOf, OperationError, ProtocolError } from "../../core/errors.ts";
+import { type OpenFiles, privateFolder } from "../../core/private-files.ts";
+import { showSize } from "../../core/units.ts";
+import { Ring } from "../../core/ring.ts";
 import { decodeOps, encodeOps } from "../op-codec.ts";
 import type { Inspection, Store, StoredTask, StoreOp, StoreOpening } from "../store.ts";
 import { isOwnFile } from "./schema.ts";
@@ -104,7 +104,7 @@ export class SqliteStore implements Store {
       });
     }
     const workerData: ThreadData = { file, sync, intervalMs, reserveBytes, faults };
-    this.#thread = new Worker(packageCode("queue/stores/sqlite/sqlite-thread"), { workerData, name: "holdfast-queue-store" });
+    this.#thread = new Worker(packageCode("store/sqlite/sqlite-thread"), { workerData, name: "holdfast-queue-store" });
     this.#thread.on("message", (answer: ThreadAnswer) => this.#answered(answer));
     this.#thread.on("error", (error) => this.#lost(messageOf(error)));
     this.#thread.on("exit", () => this.#lost("the store's thread has ended"));

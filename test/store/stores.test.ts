@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { MemoryStore } from "../../../src/queue/stores/memory-store.ts";
-import { SqliteStore } from "../../../src/queue/stores/sqlite/sqlite-store.ts";
+import { MemoryStore } from "../../src/store/memory-store.ts";
+import { SqliteStore } from "../../src/store/sqlite/sqlite-store.ts";
 import { storeConformance } from "./store-conformance.ts";
 
 storeConformance({

@@ -4,7 +4,7 @@
  * The log's format: sqlite.org/fileformat2.html, section 4.
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { codeOf } from "../../../core/errors.ts";
+import { codeOf } from "../../core/errors.ts";
 import { PAGE_BYTES, type PageSource } from "./database-pages.ts";
 
 const LOG_HEADER_BYTES = 32;

@@ -1,9 +1,9 @@
-/** What every store promises (src/queue/stores/store.ts), as tests. Each store's test file calls this with its own maker. */
+/** What every store promises (src/store/store.ts), as tests. Each store's test file calls this with its own maker. */
 import { errorFact } from "./errors-as-facts.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { errorTexts } from "../../../src/queue/stores/facts.ts";
-import type { Fact, Store, StoredTask, StoreOp } from "../../../src/queue/stores/store.ts";
+import { errorTexts } from "../../src/store/facts.ts";
+import type { Fact, Store, StoredTask, StoreOp } from "../../src/store/store.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 

@@ -1,6 +1,8 @@
 /** ○ Which facts of a task are kept (store.ts): what any store does with one more. */
-import { ERRORS_MAX } from "../limits.ts";
 import type { Fact } from "./store.ts";
+
+/** The errors of a task's last 20 attempts are kept: what follows them says the same again. */
+export const ERRORS_MAX = 20;
 
 /** With one more: an error after the others, of which the oldest go; anything else where the one of its name was. */
 export function withFact(facts: readonly Fact[], { kind, name, payload }: Fact): readonly Fact[] {

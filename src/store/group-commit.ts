@@ -4,11 +4,10 @@
  * everything else (results, acknowledgements) is kept here in order and tried again until the disk takes it. Invariant: what
  * follows from a commit cannot fail it, nor what follows from another.
  */
-import type { Clock } from "../../core/clock.ts";
-import { messageOf, OperationError } from "../../core/errors.ts";
-import type { StoreOp } from "../stores/store.ts";
-import type { Log } from "../../core/log.ts";
-import type { Guard } from "./guard.ts";
+import type { Clock } from "../core/clock.ts";
+import { messageOf, OperationError } from "../core/errors.ts";
+import type { StoreOp } from "./store.ts";
+import type { Log } from "../core/log.ts";
 
 export interface Commit {
   /** May grow until `taken` is told. */
@@ -21,10 +20,16 @@ export interface Commit {
   readonly taken?: () => void;
 }
 
+/** Calls and never throws. */
+export interface CallGuard {
+  run(act: () => void): void;
+}
+
 export interface GroupCommitOptions {
   write(ops: readonly StoreOp[]): Promise<void>;
   readonly clock: Clock;
-  readonly guard: Guard;
+  /** Runs what must not fail its caller: an error of one commit's owner harms no other. */
+  readonly guard: CallGuard;
   readonly log: Log;
   /** Called after each batch, when all its `done`s have run. */
   settled(): void;
@@ -46,7 +51,7 @@ const RETRY_MS = 250;
 export class GroupCommit {
   readonly #write: (ops: readonly StoreOp[]) => Promise<void>;
   readonly #clock: Clock;
-  readonly #guard: Guard;
+  readonly #guard: CallGuard;
   readonly #settled: () => void;
   readonly #single: boolean;
   readonly #patienceMs: () => number | undefined;

@@ -3,9 +3,9 @@
  * (cluster/log/log-codec.ts), which gives it a version and a checksum. Integers big-endian, ids as f64. Errors are written as the version
  * before wrote them, which knew no other facts: it reads what has no others.
  */
-import { ByteWriter } from "../../core/byte-writer.ts";
-import { utf8 } from "../../core/bytes.ts";
-import { ProtocolError } from "../../core/errors.ts";
+import { ByteWriter } from "../core/byte-writer.ts";
+import { utf8 } from "../core/bytes.ts";
+import { ProtocolError } from "../core/errors.ts";
 import { FACT_KINDS, type Fact, type StoreOp } from "./store.ts";
 
 const KINDS = ["add", "state", "end", "remove", "note", "set", "unset", "keep", "rewrite", "fact", "keepFacts"] as const;

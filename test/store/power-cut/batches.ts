@@ -1,5 +1,5 @@
 /** ○ The batches that writer-child.ts writes, and what a store holds after so many of them. */
-import type { StoreOp } from "../../../../src/queue/stores/store.ts";
+import type { StoreOp } from "../../../src/store/store.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 

@@ -6,8 +6,8 @@
  */
 import { closeSync, constants, openSync, readSync, writeSync } from "node:fs";
 import { crc32 } from "node:zlib";
-import { codeOf } from "../../../core/errors.ts";
-import { PRIVATE_FILE } from "../../../core/private-files.ts";
+import { codeOf } from "../../core/errors.ts";
+import { PRIVATE_FILE } from "../../core/private-files.ts";
 
 /** The count as f64, and its CRC-32. */
 const BYTES = 12;
