@@ -5,24 +5,21 @@
 import { printable } from "../core/printable.ts";
 import { showDuration } from "../core/units.ts";
 import type { OperationAnswer } from "../queue/index.ts";
-import { PacketAnalyzer, summaryOf, type Packet } from "../wire/index.ts";
+import { aboutTask, StoryPackets, type StoryPacket, withPackets } from "../wire/index.ts";
 import { type ClientFlags, clientFlags, withClient } from "./queue/client-flags.ts";
 import { flags, parse } from "./shared/flags.ts";
 import { stopRequest } from "./shared/stop-request.ts";
-import { framesOfFile } from "./wire/packet-source.ts";
+import { chunksOfFile } from "./wire/packet-source.ts";
 
 type Story = OperationAnswer<"story">;
 
-/** A step, or a packet about the task. */
+/** A step of any kind. */
 interface Line {
   readonly atMs?: number | undefined;
   readonly text: string;
   readonly worker?: string | undefined;
   readonly error?: string | undefined;
 }
-
-/** 200 packets of one task: a task has five or six messages. */
-const PACKETS_MAX = 200;
 
 export async function run(argv: readonly string[]): Promise<number> {
   const command = clientFlags(flags("story", "Tells what happened to a task, step by step, and what is not known any more"))
@@ -43,41 +40,19 @@ export async function run(argv: readonly string[]): Promise<number> {
   });
 }
 
-async function packetsAbout(id: string, path: string): Promise<readonly Line[]> {
-  const analyzer = new PacketAnalyzer();
-  const number = Number(id.slice(id.lastIndexOf("-") + 1));
-  const found: Line[] = [];
+async function packetsAbout(id: string, path: string): Promise<readonly StoryPacket[]> {
+  const packets = new StoryPackets(aboutTask(id));
   using stop = stopRequest();
-  for await (const frame of framesOfFile(path, stop.signal)) {
-    const packet = analyzer.packet(frame);
-    if (!isAbout(packet, id, number)) continue;
-    const { tcp, wallNs } = packet;
-    const ends = tcp!.side === "client" ? `${tcp!.client} → ${tcp!.server}` : `${tcp!.server} → ${tcp!.client}`;
-    found.push({
-      atMs: Number(wallNs / 1000n) / 1000,
-      text: `packet ${packet.number}: ${ends} ${summaryOf(packet)}`,
-    });
-    if (found.length === PACKETS_MAX) break;
-  }
-  return found;
+  for await (const chunk of chunksOfFile(path, stop.signal)) packets.push(chunk);
+  if (packets.missing !== undefined) process.stderr.write(`holdfast story: ${packets.missing}\n`);
+  return packets.found;
 }
 
-/** A batch names the numbers of its tasks, a single message the id or, as a lease, number and token. */
-function isAbout({ tcp }: Packet, id: string, number: number): boolean {
-  const names = (text: string): boolean => text.split(" ").some((word) => word === id || word.startsWith(`${number}.`));
-  return (tcp?.messages ?? []).some(
-    ({ protocol, text, tasks }) => protocol === "queue" && (tasks?.includes(number) || (tasks === undefined && names(text))),
-  );
-}
-
-function print({ id, queue, state, traceId, steps, unknown }: Story, packets: readonly Line[]): void {
+function print({ id, queue, state, traceId, steps, unknown }: Story, packets: readonly StoryPacket[]): void {
   const out = (line: string): void => void process.stdout.write(`${line}\n`);
   out(`task ${id} of ${printable(queue)}: ${state}${traceId === undefined ? "" : `, trace ${traceId}`}`);
-  const timed = (line: Line): number => line.atMs ?? Infinity;
-  const [first, ...rest] = steps as readonly Line[];
-  const lines = [first!, ...[...rest, ...packets].sort((a, b) => (timed(a) === timed(b) ? 0 : timed(a) - timed(b)))];
   let beforeMs: number | undefined;
-  for (const { atMs, text, worker, error } of lines) {
+  for (const { atMs, text, worker, error } of withPackets(steps as readonly Line[], packets) as readonly Line[]) {
     const time = atMs === undefined ? "now".padEnd(24) : new Date(atMs).toISOString();
     const after = atMs === undefined || beforeMs === undefined ? "" : `+${showDuration(roundMs(Math.max(0, atMs - beforeMs)))}`;
     out(`${time} ${after.padStart(10)}  ${printable(text)}${worker === undefined ? "" : ` (worker ${printable(worker)})`}`);

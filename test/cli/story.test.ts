@@ -5,8 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { Dashboard } from "../../src/dashboard/index.ts";
-import { Broker, queue, worker } from "../../src/queue/index.ts";
+import { Broker, queue, type Task, worker } from "../../src/queue/index.ts";
 import { Holdfast } from "../support/holdfast.ts";
+import { tappedCapture } from "../support/tapped-capture.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "holdfast-story-"));
 const broker = new Broker({ listen: "tcp://127.0.0.1:0", data: false, log: false });
@@ -28,24 +29,18 @@ const story = async (...words: string[]) => {
 };
 
 test("a story has a line a step with the time since the one before, and the packets that are about the task", async () => {
-  const asked = new AbortController();
-  const tapped = await fetch(`http://${dashboard.address}/api/wire.pcapng`, { signal: asked.signal });
-  const chunks: Uint8Array[] = [];
-  const reading = (async () => {
-    for await (const chunk of tapped.body! as unknown as AsyncIterable<Uint8Array>) chunks.push(chunk);
-  })().catch(() => {});
-  const letters = queue<string, string>("letters", { url: broker.address, log: false });
-  const printing = worker(letters, (letter) => Promise.resolve(`${letter} was printed`), { signals: [] });
-  const task = await letters.add("a letter");
-  const other = await letters.add("another");
-  await Promise.all([task.result(), other.result()]);
-  await printing.close();
-  await letters.close();
-  await new Promise((resolve) => setTimeout(resolve, 300));
-  asked.abort();
-  await reading;
+  let task!: Task<string>;
+  const bytes = await tappedCapture(`http://${dashboard.address}/`, async () => {
+    const letters = queue<string, string>("letters", { url: broker.address, log: false });
+    const printing = worker(letters, (letter) => Promise.resolve(`${letter} was printed`), { signals: [] });
+    task = await letters.add("a letter");
+    const other = await letters.add("another");
+    await Promise.all([task.result(), other.result()]);
+    await printing.close();
+    await letters.close();
+  });
   const capture = join(folder, "letters.pcapng");
-  writeFileSync(capture, Buffer.concat(chunks));
+  writeFileSync(capture, bytes);
   const { code, stdout } = await story(task.id, "--read", capture);
   assert.equal(code, 0);
   const lines = stdout.split("\n");

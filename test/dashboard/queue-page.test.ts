@@ -4,8 +4,9 @@ import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Browser, Page } from "playwright-core";
 import { Dashboard } from "../../src/dashboard/index.ts";
-import { Broker, GiveUp, queue, worker } from "../../src/queue/index.ts";
+import { Broker, GiveUp, queue, type Task, worker } from "../../src/queue/index.ts";
 import { requires } from "../support/requires.ts";
+import { tappedCapture } from "../support/tapped-capture.ts";
 import { accessibility, launch, open } from "./browser.ts";
 import type { Watched } from "./browser.ts";
 import { HOSTILE, startTestServers } from "./test-servers.ts";
@@ -251,6 +252,47 @@ test("the story of a task has an address of its own, goes to its end, and can be
   await page.getByRole("link", { name: "told", exact: true }).click();
   await page.getByRole("link", { name: "Story" }).click();
   await button(page, "Print").waitFor();
+  await close(watched);
+});
+
+test("packets of a capture stand among the steps of the story that they are about, read in the browser", needs, async () => {
+  let task!: Task;
+  const capture = await tappedCapture(url, async () => {
+    const wired = queue<string>("wired", { url: servers.broker.address, log: false });
+    const working = worker(wired, () => Promise.resolve("done"), { signals: [] });
+    const tasks = await wired.addMany(["a", "b"]);
+    task = tasks[0]!;
+    await task.result();
+    await working.close();
+    await wired.close();
+  });
+  const watched = await open(browser, `${url}task/${task.id}`);
+  const { page } = watched;
+  const field = page.getByLabel("Packets of a capture");
+  const requests: string[] = [];
+  page.on("request", (request) => requests.push(`${request.method()} ${request.url()}`));
+  await field.setInputFiles({ name: "some.pcapng", mimeType: "application/octet-stream", buffer: capture });
+  await page.getByText(/^\d+ packets of it in some\.pcapng/).waitFor();
+  const number = task.id.split("-").at(-1);
+  const steps = await page.getByRole("listitem").allInnerTexts();
+  const at = (text: RegExp): number => steps.findIndex((step) => text.test(step));
+  const given = at(new RegExp(`packet \\d+: .* queue HQ1 TASKS? wired .*#${number}`));
+  assert.ok(at(/added to wired/) < given && given < at(/the end is on disk/), steps.join("\n"));
+  assert.ok(
+    requests.every((request) => request.startsWith("GET ")),
+    requests.join("\n"),
+  );
+  assert.deepEqual(await accessibility(page), []);
+
+  await page.goto(`${url}link/127.0.0.1`);
+  await field.setInputFiles({ name: "some.pcapng", mimeType: "application/octet-stream", buffer: capture });
+  await page.getByRole("listitem").filter({ hasText: "HQ1" }).first().waitFor();
+  await field.setInputFiles({
+    name: "no.pcapng",
+    mimeType: "application/octet-stream",
+    buffer: Buffer.from("no capture at all"),
+  });
+  await page.getByText("Cannot read capture: it starts neither like a pcap nor like a pcapng file").waitFor();
   await close(watched);
 });
 

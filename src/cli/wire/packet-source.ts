@@ -79,11 +79,16 @@ async function* tappedFrames(body: AsyncIterable<Uint8Array>): AsyncGenerator<Ca
 }
 
 /** Frames of a pcap or pcapng file; "-" is stdin. Ends at the signal. */
-export async function* framesOfFile(path: string, signal: AbortSignal): AsyncGenerator<CapturedFrame> {
+export function framesOfFile(path: string, signal: AbortSignal): AsyncGenerator<CapturedFrame> {
+  return framesIn(chunksOfFile(path, signal));
+}
+
+/** A file's bytes; "-" is stdin. Ends at the signal. @throws OperationError WIRE_CAPTURE_FAILED */
+export async function* chunksOfFile(path: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const source = path === "-" ? process.stdin : createReadStream(path);
   addAbortSignal(signal, source);
   try {
-    yield* framesIn(source as AsyncIterable<Uint8Array>);
+    yield* source as AsyncIterable<Uint8Array>;
   } catch (error) {
     if (signal.aborted) return;
     if (codeOf(error)?.startsWith("E")) throw new OperationError("WIRE_CAPTURE_FAILED", messageOf(error), { cause: error });

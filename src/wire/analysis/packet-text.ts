@@ -1,5 +1,5 @@
 /** ○ A packet as one line of text, with colours for a terminal, and as a plain object for programs. */
-import type { KernelEvent } from "../keep-alive/kernel-events.ts";
+import type { KernelEvent } from "../keep-alive/kernel-marks.ts";
 import type { Source } from "../captured-frame.ts";
 import { TCP_FLAG, showFlags } from "../tcp/tcp-segment.ts";
 import { showText } from "../decode/show.ts";

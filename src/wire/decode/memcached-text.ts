@@ -1,5 +1,4 @@
 /** ○ Describes one line of memcached's text and meta protocol (doc/protocol.txt): its text, and how many bytes of value follow. */
-import { Buffer } from "node:buffer";
 import type { Side } from "./decoded-message.ts";
 import { SHOWN_CHARS_MAX } from "../limits.ts";
 import { showBytes } from "./show.ts";
@@ -169,6 +168,9 @@ function show(word: string): string {
   return showBytes(bytes);
 }
 
+/** Also in a browser, whose "latin1" is another one. */
 function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text;
 }

@@ -6,16 +6,7 @@ import { kernelTimers } from "../../link/keep-alive/proc-net.ts";
 import type { KernelTimer } from "../../link/keep-alive/proc-net-text.ts";
 import { systemClock } from "../../core/clock.ts";
 import { addressesOf } from "./kernel-addresses.ts";
-import { KernelMarks } from "./kernel-marks.ts";
-
-/** A change in the kernel's connection table. */
-export interface KernelEvent {
-  readonly source: "kernel counters";
-  readonly wallMs: number;
-  readonly server: string;
-  readonly peer: string;
-  readonly summary: string;
-}
+import { type KernelEvent, KernelMarks } from "./kernel-marks.ts";
 
 interface Tracked {
   readonly marks: KernelMarks;

@@ -19,6 +19,15 @@ export interface KernelMark {
   readonly unanswered: number;
 }
 
+/** A change in the kernel's connection table. */
+export interface KernelEvent {
+  readonly source: "kernel counters";
+  readonly wallMs: number;
+  readonly server: string;
+  readonly peer: string;
+  readonly summary: string;
+}
+
 /** A poll interval and the kernel's timer slack: a deadline that moved by more is a new one. */
 const REARMED_MS = 150;
 

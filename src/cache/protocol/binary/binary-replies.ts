@@ -4,14 +4,8 @@
  */
 import { Buffer } from "node:buffer";
 import { EMPTY_BUFFER } from "../../../core/buffers.ts";
-import {
-  type BinaryReply,
-  type BinaryRequest,
-  STATUS,
-  STATUS_TEXT,
-  writeBinaryHeader,
-  writeBinaryU32,
-} from "../../../memcached/binary.ts";
+import { type BinaryRequest, STATUS, STATUS_TEXT } from "../../../memcached/binary.ts";
+import { type BinaryReply, writeBinaryHeader, writeBinaryU32 } from "../../../memcached/binary-reply-writer.ts";
 import type { ReplyBuffer } from "../../../memcached/reply-buffer.ts";
 import { copyValue } from "../../store/chunks.ts";
 import * as Item from "../../store/item.ts";

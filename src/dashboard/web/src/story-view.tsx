@@ -1,24 +1,18 @@
 /** ● The story of one thing, under an address of its own: a task's from the broker, a link's from what was seen of its connections. */
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
+import { type StoryPacket, withPackets } from "../../../wire/analysis/story-steps.ts";
+import { CaptureField, type CaptureFieldProps } from "./capture-field.tsx";
 import { Card, Empty, usePolled } from "./components.tsx";
-import { showDuration, showDate, showTimeMs } from "./format.ts";
+import { Life, type Step } from "./life.tsx";
 import { read } from "./live.ts";
 import { StateBadge } from "./task-actions.tsx";
 import type { TaskRow } from "./task.ts";
 
 const POLL_MS = 2000;
 
-interface Step {
-  readonly atMs?: number;
-  readonly what: string;
-  readonly text: string;
-  readonly worker?: string;
-  readonly error?: string;
-}
-
 interface Story {
-  readonly steps: readonly Step[];
+  readonly steps: readonly (Step & { readonly peer?: string })[];
   readonly unknown: readonly string[];
 }
 
@@ -30,7 +24,7 @@ export function TaskStoryView({ id }: { readonly id: string | undefined }) {
   const path = `/api/v1/tasks/${encodeURIComponent(id ?? "")}/story`;
   const { value, failed } = usePolled(() => read<TaskStory>(path), POLL_MS, path);
   return (
-    <StoryCard title={`Task ${id ?? ""}`} story={value} failed={failed}>
+    <StoryCard title={`Task ${id ?? ""}`} story={value} failed={failed} about={({ aboutTask }) => aboutTask(id ?? "")}>
       {value ? (
         <p class="buttons">
           <StateBadge task={value} />
@@ -50,8 +44,9 @@ export function TaskStoryView({ id }: { readonly id: string | undefined }) {
 export function LinkStoryView({ name }: { readonly name: string }) {
   const path = `/api/links/${encodeURIComponent(name)}/story`;
   const { value, failed } = usePolled(() => read<Story>(path), POLL_MS, path);
+  const peers = new Set([name, ...(value?.steps ?? []).flatMap(({ peer }) => peer ?? [])]);
   return (
-    <StoryCard title={`Links of ${name}`} story={value} failed={failed}>
+    <StoryCard title={`Links of ${name}`} story={value} failed={failed} about={({ ofPeers }) => ofPeers(peers)}>
       <p>
         <a href="#/link">All links</a>
       </p>
@@ -63,13 +58,18 @@ interface StoryCardProps {
   readonly title: string;
   readonly story: Story | undefined;
   readonly failed: string | undefined;
+  /** Which packets of a capture are of it. */
+  readonly about: CaptureFieldProps["about"];
   readonly children: ComponentChildren;
 }
 
-function StoryCard({ title, story, failed, children }: StoryCardProps) {
+function StoryCard({ title, story, failed, about, children }: StoryCardProps) {
+  const [packets, setPackets] = useState<readonly StoryPacket[]>([]);
+  const steps = withPackets<Step | StoryPacket>(story?.steps ?? [], packets);
   const [copied, setCopied] = useState("");
   const copy = (): void => {
-    const done = navigator.clipboard?.writeText(textOf(title, story!)) ?? Promise.reject(new Error("no clipboard"));
+    const done =
+      navigator.clipboard?.writeText(textOf(title, steps, story!.unknown)) ?? Promise.reject(new Error("no clipboard"));
     done.then(
       () => setCopied("Copied"),
       () => setCopied("The browser does not let this page copy"),
@@ -91,8 +91,8 @@ function StoryCard({ title, story, failed, children }: StoryCardProps) {
       <Card title={title} wide beside={beside}>
         {failed ? <p class="bad">{failed}</p> : null}
         {children}
-        {story ? <Steps steps={story.steps} /> : null}
-        {story?.steps.length === 0 ? <Empty>Nothing is known of it.</Empty> : null}
+        <Life steps={steps} />
+        {story && steps.length === 0 ? <Empty>Nothing is known of it.</Empty> : null}
         {story && story.unknown.length > 0 ? (
           <>
             <h3>Not known any more</h3>
@@ -103,53 +103,14 @@ function StoryCard({ title, story, failed, children }: StoryCardProps) {
             </ul>
           </>
         ) : null}
+        {story ? <CaptureField about={about} onPackets={setPackets} /> : null}
       </Card>
     </div>
   );
 }
 
-function Steps({ steps }: { readonly steps: readonly Step[] }) {
-  let day = "";
-  return (
-    <ol class="life">
-      {steps.map(({ atMs, what, text, worker, error }, index) => {
-        const before = steps[index - 1]?.atMs;
-        const date = atMs === undefined ? day : showDate(atMs).slice(0, 10);
-        const isNewDay = date !== day;
-        day = date;
-        const stack = error?.split("\n").slice(1).join("\n") ?? "";
-        return (
-          <li key={`${index} ${text}`} class={what === "error" || what === "dead" || what === "lost" ? "bad" : undefined}>
-            {atMs === undefined ? <time>now</time> : <time>{`${isNewDay ? `${date} ` : ""}${showTimeMs(atMs)}`}</time>} {text}
-            {worker === undefined ? null : (
-              <>
-                {" "}
-                <small>
-                  worker <code>{worker}</code>
-                </small>
-              </>
-            )}
-            {atMs === undefined || before === undefined ? null : (
-              <small> after {showDuration(roundMs(Math.max(0, atMs - before)))}</small>
-            )}
-            {stack === "" ? null : (
-              <pre tabIndex={0} aria-label={`Stack of ${text}`}>
-                {stack}
-              </pre>
-            )}
-          </li>
-        );
-      })}
-    </ol>
-  );
-}
-
-function roundMs(ms: number): number {
-  return ms < 10 ? Math.round(ms * 10) / 10 : Math.round(ms);
-}
-
 /** For a mail or a ticket. */
-function textOf(title: string, { steps, unknown }: Story): string {
+function textOf(title: string, steps: readonly Step[], unknown: readonly string[]): string {
   const lines = steps.map(({ atMs, text, worker, error }) => {
     const time = atMs === undefined ? "now" : new Date(atMs).toISOString();
     const stack =

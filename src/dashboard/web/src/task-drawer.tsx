@@ -3,7 +3,8 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { SHOWN_BYTES_MAX } from "../../limits.ts";
 import { useAction, usePolled } from "./components.tsx";
-import { showDuration, showMoment, showSize, showTimeMs } from "./format.ts";
+import { showDuration, showMoment, showSize } from "./format.ts";
+import { Life, type Step } from "./life.tsx";
 import { read, readBytes, urlOf } from "./live.ts";
 import { go, hrefOf, type ViewRoute } from "./route.ts";
 import type { TaskDetail } from "./task.ts";
@@ -62,7 +63,7 @@ export function TaskDrawer({ id, route, nowMs, changed }: TaskDrawerProps) {
           </p>
           {task.waits ? <p>Waiting because: {task.waits}.</p> : null}
           <Facts task={task} route={route} nowMs={nowMs} />
-          <History task={task} />
+          <Life steps={stepsOf(task)} />
           <Body key={task.state} path={path} task={task} />
         </>
       ) : null}
@@ -137,40 +138,16 @@ function Progress({ said }: { said: string }) {
   );
 }
 
-/** The events of a task in order, with the time between them; errors with their whole stacks. */
-function History({ task }: { task: TaskDetail }) {
-  const errors = task.errors.map(({ error, atMs, attempt }) => {
-    const [line = "", ...stack] = error.split("\n");
-    const what = attempt ? `attempt ${attempt} failed: ${line}` : line;
-    return { atMs, text: what, stack: stack.join("\n"), bad: true };
-  });
-  const steps = [
-    { atMs: task.createdMs, text: "added", stack: "", bad: false },
-    ...errors,
-    ...(task.atMs === undefined
-      ? []
-      : [{ atMs: task.atMs, text: AT_MEANS[task.state].toLowerCase(), stack: "", bad: task.state === "dead" }]),
+/** What the store keeps of its life; its story has more. */
+function stepsOf({ createdMs, errors, atMs, state }: TaskDetail): readonly Step[] {
+  return [
+    { atMs: createdMs, what: "added", text: "added" },
+    ...errors.map(({ error, atMs, attempt }) => {
+      const [line = ""] = error.split("\n");
+      return { atMs, what: "error", text: attempt ? `attempt ${attempt} failed: ${line}` : line, error };
+    }),
+    ...(atMs === undefined ? [] : [{ atMs, what: state, text: AT_MEANS[state].toLowerCase() }]),
   ];
-  return (
-    <ol class="life">
-      {steps.map(({ atMs, text, stack, bad }, index) => {
-        const before = steps[index - 1]?.atMs;
-        return (
-          <li key={`${index} ${text}`} class={bad ? "bad" : undefined}>
-            {atMs === undefined ? null : <time>{showTimeMs(atMs)}</time>} {text}
-            {atMs === undefined || before === undefined ? null : (
-              <small> after {showDuration(Math.max(0, atMs - before))}</small>
-            )}
-            {stack === "" ? null : (
-              <pre tabIndex={0} aria-label={`Stack of ${text}`}>
-                {stack}
-              </pre>
-            )}
-          </li>
-        );
-      })}
-    </ol>
-  );
 }
 
 /** The body, or the result of a completed task: shown when it is asked for. */
