@@ -135,6 +135,7 @@ export const ERROR_CODES = {
   LINK_WINDOW_EXCEEDED: "The peer exceeded the window of unacknowledged messages",
   LINK_PART_INVALID: "The peer sent a part of a message that does not follow the part before it",
   LINK_FLOOD: "The peer sent too many control frames",
+  LINK_WEB_SOCKET_INVALID: "The peer broke the WebSocket protocol, or sent text or compressed data where there are none",
   LINK_PROOF_INVALID: "The server did not prove that it knows the token: it is not the expected server",
   LINK_WATCH_UNSUPPORTED: "The kernel's keep-alive state cannot be read on this machine; it needs Linux, and node:ffi or koffi",
   LINK_ENDED: "The connection ended or failed before the operation completed; the message has the reason",

@@ -13,13 +13,9 @@ export type {
   SessionClientOptions,
   SessionConnectOptions,
 } from "./session/session-client.ts";
-export type {
-  SessionListenOptions,
-  SessionServer,
-  SessionServerEvents,
-  SessionServerStats,
-  SessionStats,
-} from "./session/session-server.ts";
+export { SessionServer } from "./session/session-server.ts";
+export type { SessionListenOptions, SessionServerEvents, SessionServerStats, SessionStats } from "./session/session-server.ts";
+export type { WebSocketOptions } from "./web-socket/handshake.ts";
 export type { SessionBounds, SessionServerOptions, TopicOptions } from "./session/session-options.ts";
 export type { PublishOptions, SendOptions } from "./session/send-options.ts";
 export type { SessionCounts, SessionOpening } from "./session/session-server-core.ts";

@@ -18,7 +18,12 @@ import type { SessionListenOptions } from "./session/session-server.ts";
 export function listen(options: SessionListenOptions): Promise<SessionServer>;
 export function listen(options?: ListenOptions): Promise<LinkServer>;
 export async function listen(options: ListenOptions | SessionListenOptions = {}): Promise<LinkServer | SessionServer> {
-  const server = "session" in options ? new SessionServer(options) : new LinkServer(options);
+  if ("session" in options) {
+    const sessions = new SessionServer(options);
+    await sessions.start(options);
+    return sessions;
+  }
+  const server = new LinkServer(options);
   await server.start(options);
   return server;
 }

@@ -94,6 +94,15 @@ const LINK_SERVER = {
   key: { kind: named("file"), text: "private key of that certificate (PEM)" },
   ca: { kind: named("file"), text: "certificates that peers must have one from (PEM)" },
   token: { kind: secret, text: "the token that sessions must present", onlyInFile: true },
+  websocket: { kind: named("address"), text: "session mode: where sessions also come in by WebSocket, [HOST:]PORT" },
+  allowedOrigins: {
+    kind: list("origin"),
+    text: "with --websocket: origins of pages that may connect, or '*' (default: the server's own)",
+  },
+  trustedProxies: {
+    kind: list("network"),
+    text: "with --websocket: proxies (CIDR) whose X-Forwarded-For says who the client is",
+  },
 } as const;
 
 /** Of `holdfast listen`. */

@@ -4,6 +4,8 @@ import { spawn, spawnSync } from "node:child_process";
 import type { ChildProcessWithoutNullStreams } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
+import type { IncomingMessage } from "node:http";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -185,4 +187,40 @@ test("a reader of stdout that has seen enough ends holdfast listen without a wor
   });
   assert.equal(await exitCode(child), 128 + 13);
   assert.doesNotMatch(talk.text(), /EPIPE/);
+});
+
+test("--websocket lets sessions in by WebSocket too, with a page's origin as it says, and connect takes a ws:// address", async (t) => {
+  const flags = ["--websocket", "127.0.0.1:0", "--allowed-origins", "https://app.example.org"];
+  const { out, talk, child } = await listener(t, "--sessions", ...flags);
+  const [, port] = await talk.until(/127\.0\.0\.1:(\d+) by WebSocket/);
+  const sender = start(t, "connect", `ws://127.0.0.1:${port}`, "--session", "web");
+  sender.stdin.end("one\ntwo\n");
+  assert.equal(await exitCode(sender), 0);
+  await out.until(/^one\ntwo\n$/);
+  const status = async (origin: string): Promise<number | undefined> => {
+    const headers = {
+      Origin: origin,
+      Connection: "Upgrade",
+      Upgrade: "websocket",
+      "Sec-WebSocket-Version": "13",
+      "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+      "Sec-WebSocket-Protocol": "holdfast-link",
+    };
+    const asked = request({ port, headers });
+    asked.end();
+    const answer = await Promise.race([once(asked, "response"), once(asked, "upgrade")]);
+    asked.destroy();
+    return (answer[0] as IncomingMessage).statusCode;
+  };
+  assert.equal(await status("https://app.example.org"), 101);
+  assert.equal(await status("https://evil.example.org"), 403);
+  assert.equal((await fetch(`http://127.0.0.1:${port}/`)).status, 426);
+  child.kill("SIGTERM");
+  assert.equal(await exitCode(child), 0);
+  for (const wrong of [
+    ["listen", "0", "--websocket", "127.0.0.1:0"],
+    ["listen", "0", "--sessions", "--allowed-origins", "*"],
+    ["connect", "ws://127.0.0.1:1"],
+  ])
+    assert.equal(spawnSync(holdfast, wrong).status, 2, wrong.join(" "));
 });

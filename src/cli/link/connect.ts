@@ -20,14 +20,18 @@ const SETTINGS = { tables: [CONNECT], alone: true } as const;
 export async function run(argv: readonly string[]): Promise<number> {
   const command = flags("connect", "Opens a long-lived TCP connection; sends the lines of stdin and prints what it receives");
   settingFlags(command, SETTINGS)
-    .argument("<address>", "HOST:PORT to connect to")
+    .argument("<address>", "HOST:PORT to connect to; with --session also ws://HOST:PORT/PATH or wss://…")
     .option("--json", "print every event as one line of JSON");
   if (!(await parse(command, argv))) return 0;
   const { connect: settings } = readSettings(command, SETTINGS);
   const { reconnect = false, session: name, spool, token } = settings;
   if (spool !== undefined && name === undefined) throw new UsageError("CLI_USAGE", "--spool needs --session");
-  const { host, port } = parseAddress(command.processedArgs[0] as string, "address", { port: 12_345 });
-  const target = { host, port, ...connectOptions(settings) };
+  const address = command.processedArgs[0] as string;
+  const isUrl = /^wss?:/.test(address);
+  if (isUrl && name === undefined)
+    throw new UsageError("CLI_USAGE", `Cannot connect to ${address}: only sessions go by WebSocket, use --session`);
+  const way = isUrl ? { url: address } : parseAddress(address, "address", { port: 12_345 });
+  const target = { ...way, ...connectOptions(settings) };
   const output = terminalOutput(command.opts<{ json?: boolean }>().json);
   return name === undefined
     ? runBytes({ ...target, reconnect }, output)

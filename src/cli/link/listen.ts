@@ -5,7 +5,7 @@
 import { type Address, parseAddress } from "../../core/address.ts";
 import { UsageError } from "../../core/errors.ts";
 import { showDuration } from "../../core/units.ts";
-import { bound, listen, type ByteLink, type LinkServer, type SessionServer, type TuneReport } from "../../link/index.ts";
+import { bound, listen, SessionServer, type ByteLink, type LinkServer, type TuneReport } from "../../link/index.ts";
 import { commandLog } from "../shared/command-log.ts";
 import { flags, parse } from "../shared/flags.ts";
 import { DASHBOARD_ALONE, LINK_ALONE, LOG } from "../../settings/parts.ts";
@@ -15,6 +15,7 @@ import { type ByteFormat, terminalOutput, type PrintUnit, type TerminalOutput } 
 import { listenError } from "../shared/listen-error.ts";
 import { ownPage } from "../shared/own-page.ts";
 import { warnIfOpen } from "../shared/open-warning.ts";
+import { listenWebSocket, type WebSocketListener } from "../shared/websocket-listener.ts";
 import { stopRequest } from "../shared/stop-request.ts";
 import { tellStrangers, type EventLog } from "./strangers.ts";
 
@@ -54,6 +55,7 @@ export async function run(argv: readonly string[]): Promise<number> {
 
   using stop = stopRequest();
   let server: LinkServer | SessionServer;
+  let web: WebSocketListener | undefined;
   try {
     server = options.sessions
       ? await listenSessions(target, { token: link.token, output, tell })
@@ -61,17 +63,30 @@ export async function run(argv: readonly string[]): Promise<number> {
   } catch (error) {
     throw listenError(error, `listen on ${host}:${port}`, "give another address");
   }
+  try {
+    if (server instanceof SessionServer) web = await listenWebSocket(link, server, target.tls);
+    else if (link.websocket !== undefined) throw new UsageError("CLI_USAGE", "--websocket needs --sessions");
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
   const locked = link.token !== undefined || target.tls?.ca !== undefined;
-  if (!locked) warnIfOpen("link", server.address, { log, see: options.sessions ? "--token-file" : "--ca" });
+  for (const { address } of locked ? [] : [server, ...(web ? [web] : [])])
+    warnIfOpen("link", address, { log, see: options.sessions ? "--token-file" : "--ca" });
   if (options.format === "python" && isForPeople) output.log(PYTHON_ADVICE);
   tell("link.listening", { address: server.address }, `listening on ${server.address}`);
   output.print.event?.({ event: "listening", address: server.address });
+  if (web) {
+    tell("link.listening", { address: web.address }, `listening on ${web.address} by WebSocket`);
+    output.print.event?.({ event: "listening", address: web.address, transport: "websocket" });
+  }
 
   try {
     await using _page = await ownPage(settings.dashboard, { link: server }, log);
     await stop.requested;
   } finally {
     await server.close();
+    await web?.close();
   }
   return 0;
 }

@@ -7,6 +7,7 @@ import { type Broker, queue } from "../../queue/index.ts";
 import type { LINK } from "../../settings/parts.ts";
 import type { Values } from "../../settings/table.ts";
 import { linkOptions } from "../shared/part-options.ts";
+import { listenWebSocket, type WebSocketListener } from "../shared/websocket-listener.ts";
 
 type LinkSettings = Values<(typeof LINK)["settings"]>;
 
@@ -17,12 +18,17 @@ interface OtherServers {
 }
 
 /** @throws UsageError CLI_USAGE when a setting needs another one, or a part that is off */
-export function checkSessions({ toQueue, toCache, token }: LinkSettings, runs: { queue: boolean; cache: boolean }): void {
+export function checkSessions(
+  { toQueue, toCache, token, websocket }: LinkSettings,
+  runs: { queue: boolean; cache: boolean },
+): void {
   const needs = (what: string, why: string): never => {
     throw new UsageError("CLI_USAGE", `${what} needs ${why}`);
   };
   if (toQueue === undefined && toCache) needs("--link-to-cache", "--link-to-queue");
   if (toQueue === undefined && token !== undefined) needs("--link-token-file", "--link-to-queue: only sessions have tokens");
+  if (toQueue === undefined && websocket !== undefined)
+    needs("--link-websocket", "--link-to-queue: only sessions come by WebSocket");
   if (toQueue !== undefined && !runs.queue) needs("--link-to-queue", "the queue, which is off");
   if (toCache && !runs.cache) needs("--link-to-cache", "a cache in this process, without users and TLS");
 }
@@ -34,18 +40,27 @@ export async function listenSessions(
   { cache, queue: broker }: OtherServers,
 ): Promise<{ readonly server: SessionServer; close(): Promise<void> }> {
   const { token, toQueue, toCache } = settings;
+  const { tls, ...keepAlive } = linkOptions(settings);
   const readings = queue<Reading>(toQueue, { broker: broker!, log: false });
   const values = toCache ? new CacheClient({ servers: [cache!.address] }) : undefined;
   const server = await listen({
     ...address,
-    ...linkOptions(settings),
+    ...keepAlive,
+    ...(tls && { tls }),
     session: { ...(token !== undefined && { token }) },
     toQueue: readings,
     ...(values && { toCache: values }),
   });
+  let web: WebSocketListener | undefined;
   const close = async (): Promise<void> => {
     await server.close();
-    await Promise.all([readings.close(), values?.close()]);
+    await Promise.all([readings.close(), values?.close(), web?.close()]);
   };
+  try {
+    web = await listenWebSocket(settings, server, tls);
+  } catch (error) {
+    await close();
+    throw error;
+  }
   return { server, close };
 }

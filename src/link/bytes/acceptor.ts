@@ -41,10 +41,13 @@ export interface LinkServerStats {
   readonly connections: readonly LinkStats[];
 }
 
+/** Makes the link of an accepted socket. */
+export type LinkMaker = (socket: Socket, id: number) => ByteLink;
+
 export class Acceptor {
   readonly #server: Server;
   readonly #handshakes: PendingHandshakes | undefined;
-  readonly #adopt: (socket: Socket, id: number) => ByteLink;
+  readonly #adopt: LinkMaker;
   readonly #opened: (link: ByteLink, report: TuneReport) => void;
   readonly #makeRoom: () => boolean;
   readonly #connectionsMax: number;
@@ -52,18 +55,19 @@ export class Acceptor {
   /** Ended by the peer, which may wait for an answer. */
   readonly #answering = new Set<ByteLink>();
   readonly #ended: Partial<Record<EndReason, number>> = {};
+  #stopping: (() => void) | undefined;
   #accepted = 0;
   #pastBytesIn = 0;
   #pastBytesOut = 0;
 
   constructor(
-    { tls, connectionsMax = CONNECTIONS_MAX }: AcceptOptions,
+    { tls, connectionsMax = CONNECTIONS_MAX }: Pick<AcceptOptions, "tls" | "connectionsMax">,
     {
       adopt,
       opened,
       makeRoom = () => false,
     }: {
-      adopt: (socket: Socket, id: number) => ByteLink;
+      adopt: LinkMaker;
       opened: (link: ByteLink, report: TuneReport) => void;
       /** Ends a connection that is worth less than a new one; false when there is none. */
       makeRoom?: () => boolean;
@@ -91,13 +95,16 @@ export class Acceptor {
     this.#server.on("error", () => this.#count("failed"));
   }
 
+  /** "" where it listens nowhere itself. */
   get address(): string {
+    if (!this.#server.listening) return "";
     const { address, port } = this.#server.address() as AddressInfo;
     return showAddress({ host: address, port });
   }
 
+  /** 0 where it listens nowhere itself. */
   get port(): number {
-    return (this.#server.address() as AddressInfo).port;
+    return this.#server.listening ? (this.#server.address() as AddressInfo).port : 0;
   }
 
   get links(): ReadonlySet<ByteLink> {
@@ -110,6 +117,7 @@ export class Acceptor {
     this.#pastBytesOut += link.bytesOut;
     this.#links.delete(link);
     this.#count(reason);
+    if (this.#links.size === 0) this.#stopping?.();
   }
 
   /** The peer has closed its side: gone for the owner, and closed once it had its answer, or after `withinMs`. */
@@ -121,10 +129,22 @@ export class Acceptor {
   }
 
   /** Accepts no more, and cuts off who has not finished a TLS handshake; resolves when every connection is gone. */
-  stop(): Promise<void> {
+  async stop(): Promise<void> {
     this.#handshakes?.destroy();
     for (const link of this.#answering) link.close();
-    return new Promise((resolve) => this.#server.close(() => resolve()));
+    await new Promise((resolve) => this.#server.close(resolve));
+    // Those that another server accepted.
+    if (this.#links.size > 0) await new Promise<void>((resolve) => (this.#stopping = resolve));
+  }
+
+  /** Takes a connection that another server has accepted; undefined, and counted, where there is no room. */
+  take(socket: Socket, adopt: LinkMaker): ByteLink | undefined {
+    if (!this.#hasRoom()) return undefined;
+    this.#accepted += 1;
+    const link = adopt(socket, this.#accepted);
+    this.#links.add(link);
+    this.#opened(link, link.tune());
+    return link;
   }
 
   stats(): LinkServerStats {
@@ -142,14 +162,13 @@ export class Acceptor {
   }
 
   #accept(socket: Socket): void {
-    if (this.#links.size >= this.#connectionsMax && !this.#makeRoom()) {
-      this.#count("too-many");
-      return void socket.destroy();
-    }
-    this.#accepted += 1;
-    const link = this.#adopt(socket, this.#accepted);
-    this.#links.add(link);
-    this.#opened(link, link.tune());
+    if (!this.take(socket, this.#adopt)) socket.destroy();
+  }
+
+  #hasRoom(): boolean {
+    if (this.#links.size < this.#connectionsMax || this.#makeRoom()) return true;
+    this.#count("too-many");
+    return false;
   }
 
   /** A handshake is no more than a stranger: the oldest one gives way to a new one. */

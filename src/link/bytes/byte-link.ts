@@ -29,6 +29,8 @@ export interface LinkOwner {
   readonly clock: Clock;
   readonly keepAlive: KeepAlive;
   readonly unsentBytesMax: number;
+  /** What the socket carries is only the frame of what is said; the owner tells what passes (`tellBytes`). */
+  readonly isFramed?: boolean;
   bytes(link: ByteLink, bytes: Buffer): void;
   /** All that was written is in the kernel's hands. */
   drained?(): void;
@@ -158,7 +160,7 @@ export class ByteLink {
     const several = parts.length > 1;
     if (several) this.#socket.cork();
     for (const bytes of parts) {
-      if (tap.hasSubscribers) this.#tell("out", { bytes });
+      if (tap.hasSubscribers && !this.#owner.isFramed) this.#tell("out", { bytes });
       this.#socket.write(bytes);
     }
     if (several) this.#socket.uncork();
@@ -275,8 +277,13 @@ export class ByteLink {
   /** @internal */
   received(bytes: Buffer): void {
     this.#owesAnswer = true;
-    if (tap.hasSubscribers) this.#tell("in", { bytes });
+    if (tap.hasSubscribers && !this.#owner.isFramed) this.#tell("in", { bytes });
     this.#owner.bytes(this, bytes);
+  }
+
+  /** What passes inside frames, for who watches. @internal */
+  tellBytes(kind: "in" | "out", parts: readonly Uint8Array[]): void {
+    if (tap.hasSubscribers) for (const bytes of parts) this.#tell(kind, { bytes });
   }
 
   /** @internal The first cause counts: an error that closing provokes is not why the link ended. */

@@ -1,5 +1,6 @@
 /** ● The client of session mode: `SessionClientCore` on real sockets. */
 import { EventEmitter } from "node:events";
+import type { Socket } from "node:net";
 import type { Clock } from "../../core/clock.ts";
 import { OperationError, UsageError } from "../../core/errors.ts";
 import { DRAIN_MS_MAX } from "../../core/limits.ts";
@@ -13,7 +14,7 @@ import { dialSocket } from "../bytes/dial-socket.ts";
 import type { DialOptions } from "../bytes/dial-socket.ts";
 import { SessionClientCore } from "./session-client-core.ts";
 import type { Gap } from "./session-client-core.ts";
-import { endOfError } from "../end.ts";
+import { endOf, endOfError } from "../end.ts";
 import type { LinkEnd } from "../end.ts";
 import { readKeepAlive } from "../keep-alive/keep-alive.ts";
 import type { KeepAlive, KeepAliveOptions } from "../keep-alive/keep-alive.ts";
@@ -30,6 +31,9 @@ import { readBounds } from "./session-options.ts";
 import type { SessionBounds } from "./session-options.ts";
 import { SpoolFile } from "./spool-file.ts";
 import { SocketTransport } from "./socket-transport.ts";
+import { dialWebSocket, readUrl, UpgradeRefused } from "../web-socket/dial-web-socket.ts";
+import type { WebSocketHandshake } from "../web-socket/dial-web-socket.ts";
+import { WebSocketTransport } from "./web-socket-transport.ts";
 
 /** Options of session mode at the client. */
 export interface SessionClientOptions extends SessionBounds {
@@ -65,6 +69,11 @@ export interface SessionClientOptions extends SessionBounds {
 
 /** Options of `connect` in session mode. */
 export interface SessionConnectOptions extends KeepAliveOptions, DialOptions {
+  /**
+   * By WebSocket: "ws://gate.example.org/link", or "wss://…" with TLS, whose options are `tls`. Instead of `host` and `port`; it is the same
+   * session, whichever way it goes.
+   */
+  readonly url?: string;
   /** Session mode, and how; `{}` for its defaults. */
   readonly session: SessionClientOptions;
   /** Waiting times between attempts; false ends the client with its first connection. */
@@ -114,6 +123,7 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
   readonly #done = Promise.withResolvers<LinkEnd>();
   /** Between two connections nothing else would keep the process alive. */
   #awake: NodeJS.Timeout | undefined;
+  readonly #url: URL | undefined;
   #connections = 0;
   #dialing: AbortController | undefined;
   #closed = false;
@@ -122,6 +132,7 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
   constructor(options: SessionConnectOptions) {
     super();
     this.keepAlive = readKeepAlive(options).values;
+    this.#url = options.url === undefined ? undefined : readUrl(options.url);
     this.#environment = nodeEnvironment(options);
     this.clock = this.#environment.clock;
     const { session, reconnect } = options;
@@ -259,7 +270,7 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
   }
 
   /** @internal */
-  received(connection: LinkConnection, bytes: Buffer): void {
+  received(connection: LinkConnection, bytes: Uint8Array): void {
     connection.received(bytes);
   }
 
@@ -272,20 +283,28 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
     failed: (end: LinkEnd) => void,
   ): void {
     this.#dialing = new AbortController();
-    dialSocket(options, { clock: this.clock, signal: this.#dialing.signal }).then(
-      (socket) => {
+    const how = { clock: this.clock, signal: this.#dialing.signal };
+    const dialed: Promise<WebSocketHandshake | { socket: Socket; head?: never }> = this.#url
+      ? dialWebSocket(this.#url, options, how)
+      : dialSocket(options, how).then((socket) => ({ socket }));
+    dialed.then(
+      ({ socket, head }) => {
         if (this.#closed) {
           socket.destroy();
           return;
         }
         this.#connections += 1;
-        const transport = new SocketTransport(this);
-        transport.link = new ByteLink(socket, { id: this.#connections, owner: transport });
-        transport.link.tune();
+        const transport = head
+          ? new WebSocketTransport(this, { key: () => this.#environment.secretBytes(4) })
+          : new SocketTransport(this);
+        const link = new ByteLink(socket, { id: this.#connections, owner: transport });
+        transport.link = link;
+        link.tune();
         transport.connection = join(transport);
+        if (head && head.length > 0) transport.bytes(link, head);
       },
       (error: unknown) => {
-        if (!this.#closed) failed(endOfError(error));
+        if (!this.#closed) failed(error instanceof UpgradeRefused ? endOf("refused", error) : endOfError(error));
       },
     );
   }

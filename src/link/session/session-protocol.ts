@@ -30,7 +30,8 @@ import type { Challenge, ByeReason, Hello, CloseNotice, RefuseReason, TopicBody,
 import { encodeFrame, FRAME, SessionFrameDecoder, HEADER_BYTES, putHeader } from "./session-frame.ts";
 import type { SessionFrame, SessionFrameName } from "./session-frame.ts";
 import { SessionHeartbeat } from "./session-heartbeat.ts";
-import { CONTROL_BURST, CONTROL_PER_SECOND, COPY_BYTES_MAX, HELLO_MS_MAX, LEAVE_MS_MAX, LIFE_SHARE } from "../limits.ts";
+import { ControlBudget } from "../control-budget.ts";
+import { COPY_BYTES_MAX, HELLO_MS_MAX, LEAVE_MS_MAX, LIFE_SHARE } from "../limits.ts";
 import type { IncomingStream } from "./incoming-stream.ts";
 import { OutgoingMessage } from "./outgoing-message.ts";
 import type { OutboxLimits, OutgoingPart } from "./outbox.ts";
@@ -84,8 +85,7 @@ export class SessionProtocol {
   #timeoutMs: number;
   #triedAgain = false;
   #peerHasEnded = false;
-  #budget = CONTROL_BURST;
-  #budgetMs: number;
+  readonly #budget: ControlBudget;
   #nowMs: number;
   #pingedMs: number | undefined;
   /** When this side last wrote something: a peer in the middle of a long frame is told that it is heard. */
@@ -101,7 +101,7 @@ export class SessionProtocol {
   }: { role: "client"; nowMs: number; challenge?: never } | { role: "server"; nowMs: number; challenge: Challenge }) {
     this.#role = role;
     this.#nowMs = nowMs;
-    this.#budgetMs = nowMs;
+    this.#budget = new ControlBudget(nowMs);
     this.#wroteMs = nowMs;
     this.#timeoutMs = nowMs + HELLO_MS_MAX;
     if (challenge) this.#put("CHALLENGE", challengeBody.encode(challenge));
@@ -376,12 +376,8 @@ export class SessionProtocol {
     this.#put("PING", EMPTY);
   }
 
-  /** Control frames cost: who sends them faster than any use needs is disconnected. */
   #spend(): void {
-    const earned = ((this.#nowMs - this.#budgetMs) / 1000) * CONTROL_PER_SECOND;
-    this.#budget = Math.min(CONTROL_BURST, this.#budget + earned) - 1;
-    this.#budgetMs = this.#nowMs;
-    if (this.#budget < 0) throw new ProtocolError("LINK_FLOOD", `More than ${CONTROL_BURST} control frames in one burst`);
+    this.#budget.spend(this.#nowMs);
   }
 
   #put(name: SessionFrameName, body: Uint8Array): void {

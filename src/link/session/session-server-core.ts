@@ -764,10 +764,9 @@ interface Entry {
   stranger?: Account | undefined;
 }
 
-/** "host" of "host:port". */
+/** "host" of "host:port", and of a host alone. */
 function hostOf(peer: string): string {
-  const colon = peer.lastIndexOf(":");
-  return colon < 0 ? peer : peer.slice(0, colon);
+  return peer.replace(/^(\[.*\]|[^:]*)(?::\d+)?$/, "$1");
 }
 
 function strangerOf(connection: LinkConnection): Holder {

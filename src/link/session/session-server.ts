@@ -3,7 +3,10 @@
  * decides when and whether the sender is told that its message is done.
  */
 import { EventEmitter } from "node:events";
-import type { Socket } from "node:net";
+import type { IncomingMessage, Server as HttpServer } from "node:http";
+import type { BlockList, Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { utf8 } from "../../core/bytes.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Random } from "../../core/random.ts";
 import { durationMs } from "../../core/units.ts";
@@ -29,9 +32,14 @@ import type { PublishOptions, SendOptions } from "./send-options.ts";
 import { readSessionServer, readTopics } from "./session-options.ts";
 import type { SessionServerOptions } from "./session-options.ts";
 import { SocketTransport } from "./socket-transport.ts";
+import { answer, forwardedFor, readProxies, unavailable } from "../web-socket/handshake.ts";
+import type { WebSocketOptions } from "../web-socket/handshake.ts";
+import { WebSocketTransport } from "./web-socket-transport.ts";
 
 /** Options of `listen` in session mode. */
-export interface SessionListenOptions extends KeepAliveOptions, AcceptOptions, GatewayOptions {
+export interface SessionListenOptions extends KeepAliveOptions, Omit<AcceptOptions, "port">, GatewayOptions {
+  /** Default 12345; 0 takes any free port; false listens nowhere: clients come by WebSocket (`attach`) only. */
+  readonly port?: number | false;
   /** Session mode, and how; `{}` for its defaults. */
   readonly session: SessionServerOptions;
   /** For tests: the clock. */
@@ -90,6 +98,8 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
   readonly #acceptor: Acceptor;
   readonly #core: SessionServerCore;
   readonly #environment: Environment;
+  readonly #detach: (() => void)[] = [];
+  #isStopped = false;
   #closing: Promise<void> | undefined;
 
   /** @internal Use `listen`. */
@@ -110,11 +120,40 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
   }
 
   /** @internal */
-  start(options: AcceptOptions): Promise<void> {
-    return this.#acceptor.start(options);
+  async start({ port, host }: Pick<SessionListenOptions, "port" | "host">): Promise<void> {
+    if (port !== false)
+      await this.#acceptor.start({ ...(port !== undefined && { port }), ...(host !== undefined && { host }) });
   }
 
-  /** Where the server listens: "127.0.0.1:12345". */
+  /**
+   * Takes clients by WebSocket, at a path of an HTTP or HTTPS server of the application's: Node's own, or what its framework listens with.
+   * They count for this server's bounds, and have the same sessions as those that come over TCP. `close` of this server detaches it.
+   *
+   * @throws UsageError LINK_OPTION_INVALID
+   * @example
+   * server.attach(httpServer, { path: "/link", allowedOrigins: ["https://app.example.org"] });
+   */
+  attach(httpServer: HttpServer, { path = "/", ...options }: WebSocketOptions & { readonly path?: string } = {}): void {
+    const proxies = readProxies(options.trustedProxies);
+    const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+      if (pathOf(request) === path) return this.#upgrade(request, socket as Socket, { head, proxies, options });
+      // Another listener may know the path.
+      if (httpServer.listenerCount("upgrade") === 1) socket.end(unavailable(404));
+    };
+    httpServer.on("upgrade", onUpgrade);
+    this.#detach.push(() => httpServer.off("upgrade", onUpgrade));
+  }
+
+  /**
+   * Takes one client by WebSocket: for applications that choose themselves what becomes of an HTTP server's `upgrade` event.
+   *
+   * @throws UsageError LINK_OPTION_INVALID
+   */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, options: WebSocketOptions = {}): void {
+    this.#upgrade(request, socket as Socket, { head, proxies: readProxies(options.trustedProxies), options });
+  }
+
+  /** Where the server listens: "127.0.0.1:12345"; "" where it does not. */
   get address(): string {
     return this.#acceptor.address;
   }
@@ -200,7 +239,7 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
   }
 
   /** @internal */
-  received(connection: LinkConnection, bytes: Buffer): void {
+  received(connection: LinkConnection, bytes: Uint8Array): void {
     this.#core.received(connection, bytes);
   }
 
@@ -214,6 +253,30 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
     transport.link = new ByteLink(socket, { id, owner: transport });
     transport.connection = this.#core.accept(transport, transport.link.certificate);
     return transport.link;
+  }
+
+  #upgrade(
+    request: IncomingMessage,
+    socket: Socket,
+    { head, proxies, options }: { head: Buffer; proxies: BlockList; options: WebSocketOptions },
+  ): void {
+    const said = answer(request, options);
+    const transport = new WebSocketTransport(this, { peer: forwardedFor(request, proxies) });
+    const link =
+      said.status === 101 && !this.#isStopped
+        ? this.#acceptor.take(socket, (accepted, id) => {
+            transport.link = new ByteLink(accepted, { id, owner: transport });
+            return transport.link;
+          })
+        : undefined;
+    socket.setTimeout(0);
+    if (!link) {
+      socket.on("error", () => {}); // it may be gone before it has read the answer
+      return void socket.end(said.status === 101 ? unavailable(503) : said.head);
+    }
+    link.write([utf8(said.head)]);
+    transport.connection = this.#core.accept(transport, link.certificate);
+    if (head.length > 0) transport.bytes(link, head);
   }
 
   #owner(options: SessionListenOptions): SessionServerCoreOwner {
@@ -252,10 +315,17 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
     this.#core.drain(overMs);
     if (this.#core.connectionCount > 0) await drained.promise;
     cancelStop();
+    this.#isStopped = true;
+    for (const detach of this.#detach) detach();
     const stopped = this.#acceptor.stop();
     const cancel = this.clock.at(this.clock.now() + LEAVE_MS_MAX, () => this.#core.destroy());
     await stopped;
     cancel();
     this.#core.forgetAll();
   }
+}
+
+function pathOf({ url = "/" }: IncomingMessage): string {
+  const query = url.indexOf("?");
+  return query < 0 ? url : url.slice(0, query);
 }

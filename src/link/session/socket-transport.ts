@@ -11,7 +11,7 @@ export interface TransportHost {
   readonly clock: Clock;
   readonly keepAlive: KeepAlive;
   /** Bytes arrived. */
-  received(connection: LinkConnection, bytes: Buffer): void;
+  received(connection: LinkConnection, bytes: Uint8Array): void;
   /** The socket is gone; `end` is what the connection's owner was told. */
   gone(link: ByteLink, end: LinkEnd): void;
 }
@@ -72,7 +72,7 @@ export class SocketTransport implements LinkTransport, LinkOwner {
     this.link!.destroySoon();
   }
 
-  bytes(_link: ByteLink, bytes: Buffer): void {
+  bytes(_link: ByteLink, bytes: Uint8Array): void {
     this.#host.received(this.connection!, bytes);
   }
 

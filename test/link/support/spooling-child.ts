@@ -1,10 +1,10 @@
-/** A client with a spool, to be killed: sends "RUN.1", "RUN.2", …, and tells its parent of each that is in its spool. */
+/** A client with a spool, to be killed: sends "RUN.1", "RUN.2", …, to a port or a URL, and tells its parent of each that is in its spool. */
 import { connect } from "../../../src/link/index.ts";
 
-const [port, spool, run, count] = process.argv.slice(2);
+const [address, spool, run, count] = process.argv.slice(2);
 process.on("disconnect", () => process.exit());
 const client = await connect({
-  port: Number(port),
+  ...(address!.startsWith("ws:") ? { url: address! } : { port: Number(address) }),
   session: { name: "spooler", spool: spool! },
   reconnect: { base: 1, cap: 20 },
 });
