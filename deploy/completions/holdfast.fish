@@ -25,6 +25,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from up" -l group
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l json
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l link
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-allowed-origins
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-ca
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-cert
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-count
@@ -34,7 +35,9 @@ complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-key
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-to-cache
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-to-queue
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-token-file
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-trusted-proxies
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-user-timeout
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l link-websocket
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l log
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l log-level
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l peers
@@ -49,6 +52,8 @@ complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue-result-bytes
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue-sync
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l replicas
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l store
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l websocket
+complete -c holdfast -n "__fish_seen_subcommand_from listen" -l allowed-origins
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l api-tokens
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l api-tokens-file
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l by
@@ -71,7 +76,9 @@ complete -c holdfast -n "__fish_seen_subcommand_from listen" -l peers
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l session
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l sessions
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l token-file
+complete -c holdfast -n "__fish_seen_subcommand_from listen" -l trusted-proxies
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l user-timeout
+complete -c holdfast -n "__fish_seen_subcommand_from listen" -l websocket
 complete -c holdfast -n "__fish_seen_subcommand_from connect" -l ca
 complete -c holdfast -n "__fish_seen_subcommand_from connect" -l cert
 complete -c holdfast -n "__fish_seen_subcommand_from connect" -l config
@@ -425,6 +432,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l json
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l link
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l link-allowed-origins
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l link-ca
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l link-cert
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l link-count
@@ -434,7 +442,9 @@ complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l link-to-cache
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l link-to-queue
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l link-token-file
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l link-trusted-proxies
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l link-user-timeout
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l link-websocket
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l log
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l log-level
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l peers
@@ -449,6 +459,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l queue-sync
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l replicas
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l store
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l websocket
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from check" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from schema" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from story" -l config
