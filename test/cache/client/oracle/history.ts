@@ -102,7 +102,7 @@ export class History {
   readonly holds: Span[] = [];
   /** When servers did not answer a client in time, though nothing was done to them: on a busy machine. */
   readonly silences: Span[] = [];
-  /** How late timers fired: servers' clocks tick as late. */
+  /** How late timers fired, and servers' clocks ticked. */
   readonly lags: (Span & { readonly lagMs: number })[] = [];
   /** When clients were closed, which may have had the turn to compute. */
   readonly departures: (Span & { readonly client: string })[] = [];

@@ -17,6 +17,7 @@ import { between, pick, seeded, type Random } from "../../../../src/core/random.
 import { freePort, stop } from "../support/test-servers.ts";
 import { History, RECOVERY_MS, type Asked, type Removal, type SharedRemoval, type Span, type Write } from "./history.ts";
 import { SCENARIOS } from "./scenarios.ts";
+import { type LateTick, ServerClock } from "./server-clock.ts";
 
 const ROOT = join(import.meta.dirname, "../../../..");
 
@@ -165,8 +166,10 @@ export class World {
       }
     })();
     const starvation = this.#watchStarvation();
+    const clocks = this.#peers.map(({ address }) => new ServerClock(address, (tick) => this.#lags(tick)));
     await Promise.race([Promise.all([...actors, faults, prelude]), this.#seenWrong.promise]);
     clearInterval(starvation);
+    for (const each of clocks) each.close();
   }
 
   async close(): Promise<void> {
@@ -182,10 +185,13 @@ export class World {
       const nowMs = performance.now();
       const span = { startMs: lastMs, endMs: nowMs };
       if (nowMs - lastMs > STARVED_MS && !this.#history.held(span)) this.#history.faults.push(span);
-      const lagMs = nowMs - lastMs - STARVED_MS / 10;
-      if (lagMs > STARVED_MS / 10) this.#history.lags.push({ ...span, lagMs });
+      this.#lags({ ...span, lagMs: nowMs - lastMs - STARVED_MS / 10 });
       lastMs = nowMs;
     }, STARVED_MS / 10);
+  }
+
+  #lags(tick: LateTick): void {
+    if (tick.lagMs > STARVED_MS / 10) this.#history.lags.push(tick);
   }
 
   /** A client with options by chance. The first ones are chosen, so that each kind takes part in every run. */
