@@ -66,6 +66,9 @@ function madeUp(count: number): Store {
     write: () => Promise.resolve(),
     read: (ids) =>
       Promise.resolve(ids.map((id) => utf8(JSON.stringify({ customer: { id: id % 7777 }, text: "x".repeat(60) })))),
+    async events() {
+      return [];
+    },
     inspect(id) {
       const error = encodeAttemptError({ error: errorOf(id), atMs: 1_700_000_000_000, attempt: 5 });
       const facts = isDead(id) ? [{ kind: "error" as const, name: "", payload: utf8(error) }] : [];

@@ -1,6 +1,6 @@
 # fish completion for holdfast; copy it to ~/.config/fish/completions
 complete -c holdfast -n __fish_use_subcommand -xa "up listen connect cache queue work config story wire stats health bench"
-complete -c holdfast -n "__fish_seen_subcommand_from queue; and not __fish_seen_subcommand_from serve add call ls show retry cancel promote update remove drain pause resume set purge cron check move keygen" -xa "serve add call ls show retry cancel promote update remove drain pause resume set purge cron check move keygen"
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and not __fish_seen_subcommand_from serve add call ls show events retry cancel promote update remove drain pause resume set purge cron check move keygen" -xa "serve add call ls show events retry cancel promote update remove drain pause resume set purge cron check move keygen"
 complete -c holdfast -n "__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from show check schema" -xa "show check schema"
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l api-tokens
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l api-tokens-file
@@ -44,6 +44,8 @@ complete -c holdfast -n "__fish_seen_subcommand_from up" -l peers
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue-curve-clients
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue-curve-keys
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue-events-bytes
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue-events-keep
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue-max-body
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue-max-bytes
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l queue-plain-users
@@ -145,6 +147,8 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l dashboard-token
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l dashboard-token-file
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l data
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l events-bytes
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l events-keep
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l group
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l json
@@ -233,6 +237,18 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from show" -l timeout
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from show" -l url
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from show" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from events" -l after
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from events" -l config
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from events" -l event
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from events" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from events" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from events" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from events" -l limit
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from events" -l password-file
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from events" -l server-key
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from events" -l timeout
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from events" -l url
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from events" -l user
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l config
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l error
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from retry" -l errors
@@ -451,6 +467,8 @@ complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l queue
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l queue-curve-clients
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l queue-curve-keys
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l queue-events-bytes
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l queue-events-keep
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l queue-max-body
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l queue-max-bytes
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l queue-plain-users

@@ -33,6 +33,11 @@ const QUEUE: CommandGroup = {
     },
     { name: "ls", summary: "list queues, or the tasks of one", load: async () => (await import("./queue/inspect.ts")).ls },
     { name: "show", summary: "show one task", load: async () => (await import("./queue/inspect.ts")).show },
+    {
+      name: "events",
+      summary: "follow what happens to tasks",
+      load: async () => (await import("./queue/events.ts")).run,
+    },
     { name: "retry", summary: "retry dead tasks", load: async () => (await import("./queue/admin.ts")).retry },
     { name: "cancel", summary: "cancel tasks", load: async () => (await import("./queue/admin.ts")).cancel },
     { name: "promote", summary: "run delayed tasks now", load: async () => (await import("./queue/admin.ts")).promote },

@@ -140,6 +140,14 @@ export const LOG_EVENTS = {
     text: "The broker at `address` said what its protocol does not allow (`error`); the connection was ended, and is made again",
   },
   "queue.message-refused": { level: "warning", text: "The broker at `address` could not use a message: `code`, `reason`" },
+  "queue.listener-failed": {
+    level: "error",
+    text: "A function that listens to an `event` of `queue` threw, or the broker refuses to tell: `error`",
+  },
+  "queue.events-lost": {
+    level: "warning",
+    text: "One who listens to an `event` of `queue` has missed some: they are kept no longer",
+  },
   "queue.attempt-failed": {
     level: "warning",
     text: "The handler of `task` failed at this `attempt`: `error`. Only of workers without `onError`",

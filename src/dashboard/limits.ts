@@ -72,6 +72,11 @@ export const STORED_CHARS_MAX = 10_000;
 /** 4 MiB of tapped packets are buffered for a reader; further ones are dropped and counted. */
 export const TAPPED_BYTES_MAX = 4 * 1024 * 1024;
 
+/** 1000 who listen to a queue's events over HTTP: each costs a socket and about 20 KB. */
+export const EVENT_STREAMS_MAX = 1000;
+/** 15 s without an event, then a comment: proxies end what is silent for 30 s to 60 s. */
+export const EVENT_STREAM_SILENCE_MS = 15_000;
+
 /** 4 readers of the tapped stream: each costs the servers about as much as serving the traffic. */
 export const TAPPED_STREAMS_MAX = 4;
 

@@ -9,7 +9,7 @@ import { OperationError, UsageError } from "../core/errors.ts";
 import { type Log, type LogOption, makeLog } from "../core/log.ts";
 import { seeded } from "../core/random.ts";
 import { joinShutdown, STOP_SIGNALS } from "../core/shutdown.ts";
-import { type Size, sizeBytes } from "../core/units.ts";
+import { type Duration, durationMs, type Size, sizeBytes } from "../core/units.ts";
 import { nextRun } from "./service/calendar.ts";
 import type { LocalPort } from "./protocols/protocol-handler.ts";
 import { NO_TASKS, type StartProgress, type TaskServiceStats } from "./service/task-service.ts";
@@ -23,6 +23,7 @@ import { parseNatsUrl } from "./cluster/nats/nats-url.ts";
 import {
   anything,
   checkOptions,
+  duration,
   isObject,
   isText,
   logOption,
@@ -49,6 +50,10 @@ export interface BrokerOptions {
   readonly maxBytes?: Size;
   /** Bytes of results and ended tasks kept; the oldest go first. Default "64m". */
   readonly resultBytes?: Size;
+  /** How long events are kept for listeners that are away (`queue.on`); default "1h". */
+  readonly eventsKeep?: Duration;
+  /** Bytes of events kept, about 16 an event; the oldest go first. 0: none is, and who was away is told of a gap. Default "64m". */
+  readonly eventsBytes?: Size;
   /** The largest body or result; default "16m". */
   readonly maxBody?: Size;
   /**
@@ -100,6 +105,8 @@ const BROKER_OPTIONS: Readonly<Record<keyof BrokerOptions, OptionCheck>> = {
   sync: when((value) => SYNC_MODES.some((mode) => mode === value), `is one of ${SYNC_MODES.join(", ")}`),
   maxBytes: anything,
   resultBytes: anything,
+  eventsKeep: duration(),
+  eventsBytes: anything,
   maxBody: anything,
   reserve: anything,
   security: when(isObject, "is { plain } or { curve }"),
@@ -285,11 +292,13 @@ export class Broker {
   }
 
   #makeCore(store: TaskStore, mayGiveOut?: () => boolean): BrokerCore {
-    const { sync, maxBody } = this.#options;
+    const { sync, maxBody, eventsKeep, eventsBytes } = this.#options;
     return new BrokerCore({
       store,
       clock: this.#clock,
       ...this.#stateMachineOptions,
+      eventsKeepMs: eventsKeep === undefined ? undefined : durationMs(eventsKeep, "eventsKeep"),
+      eventsBytesMax: eventsBytes === undefined ? undefined : sizeBytes(eventsBytes, "eventsBytes"),
       single: sync === "always",
       newId: () => randomBytes(4).toString("hex"),
       nextRun,

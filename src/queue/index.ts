@@ -30,12 +30,20 @@ export {
   type EachOptions,
   type EnqueueOptions,
   type KnownTask,
+  type OnOptions,
   Queue,
   queue,
   type QueueOptions,
   Task,
   type TaskUpdate,
 } from "./client/queue.ts";
+export type { EventGap, EventsOptions, EventSubscription, HeardEvent } from "./client/queue-events.ts";
+/** @internal */
+export { QueueListener } from "./client/queue-events.ts";
+export type { QueueEventName } from "./service/event-entry.ts";
+export { QUEUE_EVENTS } from "./service/event-entry.ts";
+/** @internal */
+export type { QueueEvent } from "./operations/events.ts";
 export type { WaitFor } from "./client/wait-options.ts";
 export type { SyncMode } from "../store/sqlite/sqlite-store.ts";
 export type { Store } from "../store/store.ts";

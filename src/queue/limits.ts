@@ -75,6 +75,12 @@ export const KEEP_MS_DEFAULT = 10 * 60_000;
 /** 14 days: dead tasks outlive a holiday. */
 export const DEAD_KEEP_MS = 14 * 24 * 3_600_000;
 
+/** 1 h: a listener that is deployed anew, or whose machine restarts, is back by then. */
+export const EVENTS_KEEP_MS = 3_600_000;
+
+/** 64 MiB of events: four million, of about a million tasks. */
+export const EVENTS_BYTES_MAX = 64 * 1024 ** 2;
+
 /** A task during which ten workers' connections broke is itself suspected, and is buried. */
 export const LOST_MAX = 10;
 

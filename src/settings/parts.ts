@@ -28,6 +28,8 @@ export const QUEUE = table("queue", {
   },
   maxBytes: { kind: size, text: "limit in bytes of tasks that have not ended", default: "4g" },
   resultBytes: { kind: size, text: "limit in bytes of stored results", default: "64m" },
+  eventsKeep: { kind: duration, text: "how long events are kept for listeners that are away", default: "1h" },
+  eventsBytes: { kind: size, text: "limit in bytes of stored events; 0: none", default: "64m" },
   maxBody: { kind: size, text: "the largest body or result", default: "16m" },
   reserve: { kind: size, text: "room kept free so that a full disk stops no worker; 0: none", default: "16m" },
   plainUsers: { kind: named("file"), text: "PLAIN: the queue's users, one NAME:PASSWORD per line" },

@@ -9,11 +9,14 @@ import { messageOf, OperationError } from "../core/errors.ts";
 import type { StoreOp } from "./store.ts";
 import type { Log } from "../core/log.ts";
 
-export interface Commit {
+/** @typeParam Event what a commit tells of itself, for whoever records that */
+export interface Commit<Event = never> {
   /** May grow until `taken` is told. */
   readonly ops: readonly StoreOp[];
   /** Refused instead of tried again when the store cannot write. */
   readonly refusable: boolean;
+  /** What it does, in the order in which it is to be told; may grow as `ops` may. */
+  readonly events?: readonly Event[];
   /** Called once: written, or (refusable ones only) why not. */
   readonly done: (error?: OperationError) => void;
   /** Called when it is about to be written or refused: no changes can be added to it any more. */
@@ -25,7 +28,15 @@ export interface CallGuard {
   run(act: () => void): void;
 }
 
-export interface GroupCommitOptions {
+/** What goes along with a batch, and is called once that is written, before its commits' `done`. */
+export interface BatchRecord {
+  readonly op: StoreOp | undefined;
+  written(): void;
+}
+
+export interface GroupCommitOptions<Event = never> {
+  /** Makes the record of a batch; one at a time: a batch that could not be written is recorded again with the next. */
+  record?(events: readonly Event[]): BatchRecord;
   write(ops: readonly StoreOp[]): Promise<void>;
   readonly clock: Clock;
   /** Runs what must not fail its caller: an error of one commit's owner harms no other. */
@@ -48,7 +59,8 @@ const BATCH_BYTES_MAX = 8 * 1024 ** 2;
 /** 250 ms between tries while the disk is full: soon enough for a person who just made room. */
 const RETRY_MS = 250;
 
-export class GroupCommit {
+export class GroupCommit<Event = never> {
+  readonly #record: GroupCommitOptions<Event>["record"];
   readonly #write: (ops: readonly StoreOp[]) => Promise<void>;
   readonly #clock: Clock;
   readonly #guard: CallGuard;
@@ -57,7 +69,7 @@ export class GroupCommit {
   readonly #patienceMs: () => number | undefined;
   readonly #full: () => string | undefined;
   readonly #log: Log;
-  #waiting: Commit[] = [];
+  #waiting: Commit<Event>[] = [];
   #writing: Promise<void> | undefined;
   #trouble: OperationError | undefined;
   #troubleSinceMs = 0;
@@ -65,7 +77,8 @@ export class GroupCommit {
   #batches = 0;
   #ops = 0;
 
-  constructor({ write, clock, guard, log, settled, single = false, patienceMs, full }: GroupCommitOptions) {
+  constructor({ record, write, clock, guard, log, settled, single = false, patienceMs, full }: GroupCommitOptions<Event>) {
+    this.#record = record;
     this.#write = write;
     this.#clock = clock;
     this.#guard = guard;
@@ -96,7 +109,7 @@ export class GroupCommit {
     return { batches: this.#batches, ops: this.#ops, waiting: this.#waiting.length };
   }
 
-  submit(commit: Commit): void {
+  submit(commit: Commit<Event>): void {
     const refusal = commit.refusable ? this.refusal : undefined;
     if (refusal) {
       this.#done([commit], refusal);
@@ -117,7 +130,9 @@ export class GroupCommit {
     while (this.#waiting.length > 0) {
       const batch = this.#next();
       this.#take(batch);
-      const ops = batch.length === 1 ? batch[0]!.ops : batch.flatMap((commit) => commit.ops);
+      const ops = batch.length === 1 ? [...batch[0]!.ops] : batch.flatMap((commit) => commit.ops);
+      const record = this.#recordOf(batch);
+      if (record?.op) ops.push(record.op);
       const wasFull = this.#full() !== undefined;
       try {
         await this.#writeUntilPatienceEnds(this.#write(ops));
@@ -136,6 +151,7 @@ export class GroupCommit {
       if (this.#trouble) this.#recovered();
       this.#batches += 1;
       this.#ops += ops.length;
+      if (record) this.#guard.run(record.written);
       this.#done(batch);
       this.#settled();
     }
@@ -158,7 +174,12 @@ export class GroupCommit {
     }
   }
 
-  #next(): Commit[] {
+  #recordOf(batch: readonly Commit<Event>[]): BatchRecord | undefined {
+    const events = batch.flatMap((commit) => commit.events ?? []);
+    return events.length > 0 ? this.#record?.(events) : undefined;
+  }
+
+  #next(): Commit<Event>[] {
     if (this.#single) return this.#waiting.splice(0, 1);
     let ops = 0;
     let bytes = 0;
@@ -183,7 +204,7 @@ export class GroupCommit {
     this.#log("queue.store-recovered", { forMs: Math.round(this.#clock.now() - this.#troubleSinceMs) });
   }
 
-  #troubled(batch: readonly Commit[], error: unknown): void {
+  #troubled(batch: readonly Commit<Event>[], error: unknown): void {
     if (!this.#trouble) {
       this.#troubleSinceMs = this.#clock.now();
       this.#log("queue.store-trouble", { error });
@@ -197,7 +218,7 @@ export class GroupCommit {
   }
 
   /** Of these and of what waits the new tasks are refused. */
-  #refuse(batch: readonly Commit[], refusal: OperationError): void {
+  #refuse(batch: readonly Commit<Event>[], refusal: OperationError): void {
     this.#take(this.#waiting);
     const all = [...batch, ...this.#waiting];
     this.#waiting = all.filter((commit) => !commit.refusable);
@@ -207,11 +228,11 @@ export class GroupCommit {
     );
   }
 
-  #take(commits: readonly Commit[]): void {
+  #take(commits: readonly Commit<Event>[]): void {
     for (const { taken } of commits) if (taken) this.#guard.run(taken);
   }
 
-  #done(commits: readonly Commit[], error?: OperationError): void {
+  #done(commits: readonly Commit<Event>[], error?: OperationError): void {
     for (const { done } of commits) this.#guard.run(() => done(error));
   }
 

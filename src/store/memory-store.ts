@@ -3,7 +3,7 @@
  * of the same object, as a disk would.
  */
 import { withFact } from "./facts.ts";
-import type { Fact, Inspection, Store, StoredTask, StoreOp, StoreOpening } from "./store.ts";
+import type { Fact, Inspection, Store, StoredEvents, StoredTask, StoreOp, StoreOpening } from "./store.ts";
 
 interface Kept {
   readonly head: Uint8Array;
@@ -18,12 +18,16 @@ const PORTION_TASKS = 4096;
 export class MemoryStore implements Store {
   readonly #tasks = new Map<number, Kept>();
   readonly #settings = new Map<string, string>();
+  #events: Extract<StoreOp, { kind: "events" }>[] = [];
+  #eventBytes = 0;
   #epoch = 0;
   #lastId = 0;
 
   async open(): Promise<StoreOpening> {
     this.#epoch += 1;
-    return { epoch: this.#epoch, lastId: this.#lastId, settings: new Map(this.#settings) };
+    const newest = this.#events.at(-1);
+    const lastEvent = newest && { epoch: newest.epoch, number: newest.last };
+    return { epoch: this.#epoch, lastId: this.#lastId, settings: new Map(this.#settings), lastEvent };
   }
 
   async *tasks(): AsyncIterable<readonly StoredTask[]> {
@@ -44,6 +48,18 @@ export class MemoryStore implements Store {
   async inspect(id: number): Promise<Inspection | undefined> {
     const kept = this.#tasks.get(id);
     return kept && { head: kept.head, facts: kept.facts };
+  }
+
+  async events(from: number, bytesMax: number): Promise<readonly StoredEvents[]> {
+    let bytes = 0;
+    const found: StoredEvents[] = [];
+    for (const { epoch, last, entry } of this.#events) {
+      if (last < from) continue;
+      found.push({ epoch, last, entry });
+      bytes += entry.length;
+      if (bytes >= bytesMax) break;
+    }
+    return found;
   }
 
   /** As SqliteStore's. */
@@ -88,6 +104,16 @@ export class MemoryStore implements Store {
         return;
       case "fact":
         this.#change(op.id, (kept) => (kept.facts = withFact(kept.facts, op.fact)));
+        return;
+      case "events":
+        this.#events.push(op);
+        this.#eventBytes += op.entry.length;
+        while (this.#events.length > 1) {
+          const [oldest] = this.#events;
+          if (oldest!.atMs >= op.atMs - op.keepMs && this.#eventBytes <= op.bytesMax) break;
+          this.#eventBytes -= oldest!.entry.length;
+          this.#events.shift();
+        }
         return;
       case "set":
         if (op.value === undefined) this.#settings.delete(op.name);

@@ -8,8 +8,23 @@ import { utf8 } from "../core/bytes.ts";
 import { ProtocolError } from "../core/errors.ts";
 import { FACT_KINDS, type Fact, type StoreOp } from "./store.ts";
 
-const KINDS = ["add", "state", "end", "remove", "note", "set", "unset", "keep", "rewrite", "fact", "keepFacts"] as const;
-const [ADD, STATE, END, REMOVE, NOTE, SET, UNSET, KEEP, REWRITE, FACT, KEEP_FACTS] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
+const KINDS = [
+  "add",
+  "state",
+  "end",
+  "remove",
+  "note",
+  "set",
+  "unset",
+  "keep",
+  "rewrite",
+  "fact",
+  "keepFacts",
+  "events",
+] as const;
+const [ADD, STATE, END, REMOVE, NOTE, SET, UNSET, KEEP, REWRITE, FACT, KEEP_FACTS, EVENTS] = [
+  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
+];
 
 const decoder = new TextDecoder();
 
@@ -50,6 +65,11 @@ function encodeOp(writer: ByteWriter, op: StoreOp): void {
     case "fact":
       writer.u8(isError(op.fact) ? NOTE! : FACT!).f64(op.id);
       encodeFact(writer, op.fact, !isError(op.fact));
+      return;
+    case "events":
+      writer.u8(EVENTS!);
+      for (const value of [op.epoch, op.last, op.atMs, op.keepMs, op.bytesMax]) writer.f64(value);
+      blob(writer, op.entry);
       return;
     case "set":
       writer.u8(op.value === undefined ? UNSET! : SET!);
@@ -111,6 +131,9 @@ export function* decodeOps(bytes: Uint8Array): IterableIterator<StoreOp> {
       // Each fact has a length of four bytes.
       if (count * 4 > bytes.length - at) throw corrupt();
       yield { kind: "keep", id, head, state, body, facts: Array.from({ length: count }, kind === "keep" ? error : fact) };
+    } else if (kind === "events") {
+      const [epoch, last, atMs, keepMs, bytesMax] = [number(), number(), number(), number(), number()];
+      yield { kind, epoch, last, atMs, keepMs, bytesMax, entry: blob() };
     } else if (kind === "note") yield { kind: "fact", id: number(), fact: error() };
     else if (kind === "fact") yield { kind, id: number(), fact: fact() };
     else yield { kind: "set", name: text(), value: kind === "set" ? text() : undefined };

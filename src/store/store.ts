@@ -55,6 +55,21 @@ export type StoreOp =
   | { readonly kind: "remove"; readonly id: number }
   /** One more fact. Harmless when the task is not there. */
   | { readonly kind: "fact"; readonly id: number; readonly fact: Fact }
+  /**
+   * One more entry of the ring of events: what the batch did, for those who listen. Entries that are older than `keepMs`, and all beyond
+   * the newest `bytesMax` bytes of them, may go; the newest stays.
+   */
+  | {
+      readonly kind: "events";
+      /** Names when it was written: whoever was told of a number in another epoch was told of something else. */
+      readonly epoch: number;
+      /** The number of its last event. */
+      readonly last: number;
+      readonly atMs: number;
+      readonly entry: Uint8Array;
+      readonly keepMs: number;
+      readonly bytesMax: number;
+    }
   /** A setting; undefined takes it away. */
   | { readonly kind: "set"; readonly name: string; readonly value: string | undefined };
 
@@ -64,6 +79,15 @@ export interface StoredTask {
   readonly state: Uint8Array;
   /** Which of the two is not what was written; undefined: neither. */
   readonly damaged?: { readonly head: boolean; readonly state: boolean } | undefined;
+}
+
+/** An entry of the ring of events. */
+export interface StoredEvents {
+  readonly epoch: number;
+  /** The number of its last event. */
+  readonly last: number;
+  /** undefined: it is not what was written. */
+  readonly entry: Uint8Array | undefined;
 }
 
 export interface Inspection {
@@ -86,6 +110,8 @@ export interface StoreOpening<Standby = never> {
   /** The largest task number ever added, removed ones included; 0 = none. */
   readonly lastId: number;
   readonly settings: ReadonlyMap<string, string>;
+  /** The newest event of the ring; undefined: there is none. */
+  readonly lastEvent?: { readonly epoch: number; readonly number: number } | undefined;
   /** All of its tasks, read already; then `tasks` need not be asked. */
   readonly standby?: Standby | undefined;
 }
@@ -122,6 +148,8 @@ export interface Store<Standby = never> {
   read(ids: readonly number[]): Promise<readonly (Uint8Array | undefined)[]>;
   /** What is kept of a task beside its state and its body; undefined when it is not kept. */
   inspect(id: number): Promise<Inspection | undefined>;
+  /** Entries of the ring that end with this event or a later one, in order, until they have so many bytes; none at the end. Sees all earlier writes. */
+  events(from: number, bytesMax: number): Promise<readonly StoredEvents[]>;
   /** Waits for what is being written and closes. May be called twice. */
   close(): Promise<void>;
 }

@@ -144,6 +144,33 @@ test("queues are paused, bounded and told; schedules made and removed", async ()
   assert.ok(((await ask("GET", "/workers?queue=shout")).json["workers"] as unknown[]).length > 0);
 });
 
+test("events are told from a cursor on, as a page and as a stream that a browser takes up again", async () => {
+  const { cursor } = (await ask("GET", "/queues/shout/events")).json as { cursor: string };
+  const ids = [];
+  for (const body of ["a", "b"]) ids.push((await ask("POST", "/queues/shout/call", { body })).json["id"]);
+  const path = `/queues/shout/events?events=completed&after=${encodeURIComponent(cursor)}`;
+  const page = (await ask("GET", `${path}&waitMs=5000&limit=1`)).json as { events: { id: string; cursor: string }[] };
+  assert.deepEqual(
+    page.events.map(({ id }) => id),
+    ids.slice(0, 1),
+  );
+  const stop = new AbortController();
+  const headers = { Accept: "text/event-stream", "Last-Event-ID": page.events[0]!.cursor };
+  const stream = await fetch(`http://${dashboard.address}/api/v1${path}`, { headers, signal: stop.signal });
+  assert.equal(stream.headers.get("content-type"), "text/event-stream");
+  let text = "";
+  for await (const chunk of stream.body!) {
+    text += Buffer.from(chunk).toString();
+    if (text.endsWith("\n\n") && text.includes("data:")) break;
+  }
+  const [, id, event, data] = /id: (.*)\nevent: (.*)\ndata: (.*)\n\n/.exec(text)!;
+  assert.deepEqual([event, (JSON.parse(data!) as { id: string }).id], ["completed", ids[1]]);
+  assert.match(id!, /:/);
+  stop.abort();
+  const none = await ask("GET", "/queues/shout/events?after=nonsense");
+  assert.deepEqual([none.status, none.json["code"]], [400, "QUEUE_OPTIONS_INVALID"]);
+});
+
 test("values of the cache are stored, given and deleted as bytes", async () => {
   const url = `http://${dashboard.address}/api/v1/cache/user/1`;
   const value = Uint8Array.from({ length: 256 }, (_, n) => n);

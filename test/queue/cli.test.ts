@@ -121,6 +121,32 @@ test("pause, resume, set and retry mend a queue", async (t) => {
   assert.match((await queueCommand("ls", "mend", "--state", "waiting")).stdout, /waiting/);
 });
 
+test("events prints what happened from a cursor on, and goes on until it is stopped", async (t) => {
+  const [first, second] = [
+    (await queueCommand("add", "told", "1")).stdout.trim(),
+    (await queueCommand("add", "told", "2", "--delay", "1h")).stdout.trim(),
+  ];
+  const all = await queueCommand("events", "told", "--after", "oldest", "--limit", "2", "--json");
+  const events = all.stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { event: string; id: string; cursor: string });
+  assert.deepEqual(
+    events.map(({ event, id }) => [event, id]),
+    [
+      ["waiting", first],
+      ["delayed", second],
+    ],
+  );
+  const rest = await queueCommand("events", "told", "--after", events[0]!.cursor, "--limit", "1", "--event", "delayed");
+  assert.match(rest.stdout, new RegExp(`^\\S+Z delayed +told ${second}\n$`));
+  assert.equal((await queueCommand("events", "told", "--event", "done")).code, 2);
+  assert.equal((await queueCommand("events", "told", "--after", "nonsense")).code, 2);
+  const child = start(t, "queue", "events", "told", "--after", "oldest", "--url", broker.address);
+  await once(child.stdout!, "data");
+  assert.equal(await ended(child), 0);
+});
+
 test("cron lists what was scheduled, with the time of the next run", async () => {
   assert.equal(
     (await queueCommand("cron", "daily", "0 8 * * *", "report", "--queue", "reports", "--time-zone", "Europe/Berlin")).code,

@@ -15,7 +15,7 @@ import { type AddOptions, type Queue, queue, type Task } from "../../src/queue/c
 import type { OnParentDead } from "../../src/queue/tasks/task-policy.ts";
 import { RecordBatchReader } from "../../src/queue/protocols/record-batch.ts";
 import { type Frames, IdText, readLease, readObject } from "../../src/queue/protocols/messages.ts";
-import type { Inspection, Store, StoredTask, StoreOp, StoreOpening } from "../../src/store/store.ts";
+import type { Inspection, Store, StoredEvents, StoredTask, StoreOp, StoreOpening } from "../../src/store/store.ts";
 import { decodeState } from "../../src/queue/tasks/task-record.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
 import { ProtocolRouter } from "../../src/queue/broker/protocol-router.ts";
@@ -114,6 +114,12 @@ class Disk implements Store {
   async inspect(id: number): Promise<Inspection | undefined> {
     await this.#wait(5);
     return this.#platter.kept.inspect(id);
+  }
+
+  async events(from: number, bytesMax: number): Promise<readonly StoredEvents[]> {
+    const read = await this.#platter.kept.events(from, bytesMax);
+    await this.#wait(5);
+    return read;
   }
 
   async close(): Promise<void> {}

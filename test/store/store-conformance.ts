@@ -203,6 +203,60 @@ export function storeConformance({ name, skip = false, make }: StoreMaker): void
     await reopened.close();
   });
 
+  const events = (last: number, text: string, bounds: { atMs?: number; keepMs?: number; bytesMax?: number } = {}): StoreOp => {
+    return { kind: "events", epoch: 7, last, entry: bytes(text), atMs: 0, keepMs: 1000, bytesMax: 1000, ...bounds };
+  };
+  const ring = async (store: Store, from = 1, bytesMax = 1e6): Promise<unknown[]> =>
+    (await store.events(from, bytesMax)).map(({ epoch, last, entry }) => [
+      epoch,
+      last,
+      entry && new TextDecoder().decode(entry),
+    ]);
+
+  fact("events are there with their commit, from any of them on, also after it is opened again", async (store, again) => {
+    assert.equal((await store.open()).lastEvent, undefined);
+    assert.deepEqual(await ring(store), []);
+    await store.write([add(1, "a"), events(3, "one to three")]);
+    await store.write([{ kind: "state", id: 1, state: bytes("s2") }, events(4, "four")]);
+    await store.write([events(90, "five to ninety")]);
+    const all = [
+      [7, 3, "one to three"],
+      [7, 4, "four"],
+      [7, 90, "five to ninety"],
+    ];
+    assert.deepEqual(await ring(store), all);
+    assert.deepEqual(await ring(store, 3), all);
+    assert.deepEqual(await ring(store, 4), all.slice(1));
+    assert.deepEqual(await ring(store, 5), all.slice(2));
+    assert.deepEqual(await ring(store, 91), []);
+    assert.deepEqual(await ring(store, 1, 13), all.slice(0, 2));
+    await store.close();
+    const reopened = again();
+    assert.deepEqual((await reopened.open()).lastEvent, { epoch: 7, number: 90 });
+    for await (const _ of reopened.tasks());
+    await reopened.write([events(91, "more")]);
+    assert.deepEqual(await ring(reopened, 4), [...all.slice(1), [7, 91, "more"]]);
+    await reopened.close();
+  });
+
+  fact("events that are too old or too many go, the newest stays", async (store) => {
+    await store.open();
+    const numbers = Array.from({ length: 10 }, (_, index) => index + 1);
+    for (const n of numbers) await store.write([events(n, "0123456789", { bytesMax: 35 })]);
+    assert.deepEqual(
+      (await store.events(1, 1e6)).map(({ last }) => last),
+      [8, 9, 10],
+    );
+    await store.write([events(11, "x", { atMs: 1000 })]);
+    await store.write([events(12, "y", { atMs: 1001 })]);
+    assert.deepEqual(
+      (await store.events(1, 1e6)).map(({ last }) => last),
+      [11, 12],
+    );
+    await store.write([events(13, "z".repeat(100), { atMs: 1_000_000, keepMs: 0, bytesMax: 1 })]);
+    assert.deepEqual(await ring(store), [[7, 13, "z".repeat(100)]]);
+  });
+
   fact("settings are kept until they are taken away", async (store, again) => {
     await store.open();
     await store.write([

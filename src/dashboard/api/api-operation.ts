@@ -25,11 +25,13 @@ export interface ApiCall {
   cache(): CacheInspector;
 }
 
-/** What is answered: JSON, bytes, or nothing. */
+/** What is answered: JSON, bytes, events, or nothing. */
 export interface ApiAnswer {
   readonly status: 200 | 201 | 202 | 204 | 404;
   readonly json?: unknown;
   readonly bytes?: Uint8Array<ArrayBuffer>;
+  /** Server-sent events. */
+  readonly stream?: ReadableStream<Uint8Array>;
 }
 
 export interface ApiOperation {

@@ -74,6 +74,8 @@ async function answered(options: ApiOptions, operation: ApiOperation, context: C
   };
   const answer = await operation.run(call);
   if (answer.bytes) return context.body(answer.bytes, answer.status as 200, { "Content-Type": "application/octet-stream" });
+  if (answer.stream)
+    return context.body(answer.stream, 200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
   return answer.json === undefined
     ? context.body(null, answer.status)
     : context.json(answer.json as object, answer.status as 200);

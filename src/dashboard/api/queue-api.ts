@@ -2,8 +2,9 @@
 import { isUtf8 } from "node:buffer";
 import { OperationError } from "../../core/errors.ts";
 import { anything, described, object, oneOf, optional, text, whole, type Schema } from "../../core/schema.ts";
-import { type OperationName, OPERATIONS } from "../../queue/index.ts";
+import { type EventsOptions, type OperationName, OPERATIONS } from "../../queue/index.ts";
 import { CALL_WAIT_MS_DEFAULT, CALL_WAIT_MS_MAX } from "../limits.ts";
+import { eventStream } from "./event-stream.ts";
 import type { ApiAnswer, ApiCall, ApiOperation } from "./api-operation.ts";
 
 const name = text({ min: 1, max: 255 });
@@ -130,7 +131,12 @@ function ofTable(operation: OperationName): ApiOperation {
     paths,
     input: object(fields) as Schema<unknown>,
     answers: { 200: body === "answered" ? withBody(output.json) : output.json },
-    async run({ queue, input: asked, by }) {
+    async run({ queue, input: asked, by, headers, signal }) {
+      if (operation === "events" && headers.get("accept")?.includes("text/event-stream"))
+        return {
+          status: 200,
+          stream: eventStream(queue(), asked["queue"] as string | undefined, eventsAsked(asked, headers, signal)),
+        };
       const { body: json, bodyBase64, ...rest } = asked;
       const takes = body === "asked";
       const options = { by, body: takes ? bodyIn({ body: json, bodyBase64 }) : undefined };
@@ -138,6 +144,12 @@ function ofTable(operation: OperationName): ApiOperation {
       return { status: 200, json: bytes === undefined ? value : { ...value, ...bytesOut("body", bytes) } };
     },
   };
+}
+
+/** A browser that connects again says which event it had last. */
+function eventsAsked({ events, after }: ApiCall["input"], headers: Headers, signal: AbortSignal): EventsOptions {
+  const from = headers.get("last-event-id") ?? after;
+  return { signal, ...(events !== undefined && { events }), ...(from !== undefined && { after: from }) } as EventsOptions;
 }
 
 function withBody(json: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {

@@ -5,11 +5,13 @@ import {
   Broker,
   bytesCodec,
   type Codec,
+  type EventsOptions,
   type OperationRequest,
   type OperationName,
   type OperationAnswer,
   queue,
   QueueClient,
+  QueueListener,
   worker,
 } from "../../queue/index.ts";
 import { showBytes } from "../../wire/index.ts";
@@ -37,9 +39,15 @@ export class QueueInspector {
     input: OperationRequest<Name>,
     options: { readonly by?: string; readonly body?: Uint8Array | undefined } = {},
   ): Promise<{ readonly value: OperationAnswer<Name>; readonly body: Uint8Array | undefined }> {
-    const { id } = input as { readonly id?: string };
+    const { id, waitMs = 0 } = input as { readonly id?: string; readonly waitMs?: number };
     if (id !== undefined) this.#mustBeOurs(id);
-    return this.#open().operate(name, input, { ...options, timeoutMs: id === undefined ? BULK_MS_MAX : REQUEST_MS_MAX });
+    const timeoutMs = waitMs + (id === undefined ? BULK_MS_MAX : REQUEST_MS_MAX);
+    return this.#open().operate(name, input, { ...options, timeoutMs });
+  }
+
+  /** What happens to the tasks of a queue, or of all. */
+  listen(name: string | undefined, options: EventsOptions): QueueListener {
+    return new QueueListener(this.#open(), name, options);
   }
 
   /** Adds a task; resolves to its id once it is stored. */

@@ -19,6 +19,8 @@ import {
 } from "../option-check.ts";
 import type { QueueSettings } from "../tasks/queue-settings.ts";
 import type { AddOptions, QueueOptions } from "./queue.ts";
+import { QUEUE_EVENTS } from "../service/event-entry.ts";
+import type { EventsOptions } from "./queue-events.ts";
 import type { WaitFor } from "./wait-options.ts";
 import type { BatchWorkerOptions, WorkerOptions } from "./worker-options.ts";
 
@@ -207,6 +209,26 @@ const QUEUE_SETTINGS: Readonly<Record<keyof QueueSettings, OptionCheck>> = {
   groupConcurrency: anything,
   groupRate: anything,
   agingMs: anything,
+};
+
+const EVENTS_OPTIONS: Readonly<Record<keyof EventsOptions | "onGap", OptionCheck>> = {
+  events: when(
+    (value) => Array.isArray(value) && value.every((each) => QUEUE_EVENTS.some((event) => event === each)),
+    `is a list of ${QUEUE_EVENTS.join(", ")}`,
+  ),
+  after: when(isText, 'is the cursor of an event, or "oldest"'),
+  signal: abortSignal,
+  onGap: when(isFunction, "is a function"),
+};
+
+export const EVENTS: OptionTable = {
+  act: "listen",
+  known: EVENTS_OPTIONS,
+  bullmq: {
+    lastEventId: "write 'after': the cursor of the last event",
+    autorun: NOTHING_TO_SET,
+    blockingTimeout: NOTHING_TO_SET,
+  },
 };
 
 /** What values should be the broker says. */

@@ -195,7 +195,7 @@ export class QueueClient {
   ): Promise<{ readonly value: OperationAnswer<Name>; readonly body: Buffer | undefined }> {
     const { output, right } = OPERATIONS[name];
     const { id, after } = input as { readonly id?: string; readonly after?: string };
-    const of = id ?? after;
+    const of = id ?? (name === "tasks" ? after : undefined);
     const rest = [name, JSON.stringify(input), by].map((text) => Buffer.from(text));
     const read = ([json, bytes]: Frames): { value: OperationAnswer<Name>; body: Buffer | undefined } => {
       const value = readJson(json);

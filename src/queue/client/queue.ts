@@ -1,17 +1,20 @@
 /** ● Queues as producers see them: typed payloads in, typed results out. */
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { codeOf, OperationError } from "../../core/errors.ts";
 import { Ring } from "../../core/ring.ts";
 import { type Duration, durationMs } from "../../core/units.ts";
 import { bodyOf, eachTask, operateAll, sum, type TaskFilter, type TasksOptions, wireFilter } from "./administration.ts";
+import { type EventGap, type EventsOptions, type HeardEvent, EventSubscription, QueueListener } from "./queue-events.ts";
+import type { QueueEvent } from "../operations/events.ts";
+import type { QueueEventName } from "../service/event-entry.ts";
 import type { ClientOptions } from "./broker-pool.ts";
 import type { DeadErrorGroup, TaskDetails, TaskInfo } from "../operations/answers.ts";
 import type { OperationRequest, OperationAnswer } from "../operations/table.ts";
 import { Schedules } from "./schedules.ts";
 import { patience, SUBMIT_TIMEOUT_MS, type WaitFor, waitOptions } from "./wait-options.ts";
 import { checkOptions } from "../option-check.ts";
-import { ADD, EACH, ENQUEUE, QUEUE, SETTINGS } from "./options.ts";
+import { ADD, EACH, ENQUEUE, EVENTS, QUEUE, SETTINGS } from "./options.ts";
 import { NO_OPTIONS, QueueClient } from "./queue-client.ts";
 import type { SqlDatabase } from "./sql-database.ts";
 import { currentTraceparent } from "./tracing.ts";
@@ -111,6 +114,12 @@ export type KnownTask<P, R> = TaskDetails & {
   readonly payload?: P;
   readonly result?: R;
 };
+
+/** From where on a function is called with events. */
+export interface OnOptions extends Omit<EventsOptions, "events"> {
+  /** Events were lost to this listener. Default: the log tells it. */
+  readonly onGap?: (gap: EventGap) => void;
+}
 
 /** What may be changed of a task that has not begun. */
 export interface TaskUpdate<P> {
@@ -370,6 +379,71 @@ export class Queue<P = unknown, R = unknown> {
   /** Gives out tasks again. */
   async resume(wait: WaitFor = {}): Promise<void> {
     await operateAll(this.client, "resume", { queue: this.name }, waitOptions(wait));
+  }
+
+  // ---- events
+
+  /**
+   * What happens to this queue's tasks, at least once each: what is on disk comes in order from the cursor `after` on, over reconnects, restarts of
+   * the broker and takeovers in a group. A `gap` is told where events were lost: they are kept for an hour, 64 MiB of them. `active` and
+   * `progress` are live only, and come when they are asked for.
+   *
+   * @throws UsageError QUEUE_OPTIONS_INVALID, OperationError ACCESS_DENIED
+   * @example
+   * for await (const event of mails.events({ events: ["completed", "dead"], after: await lastCursor() })) {
+   *   if (event.event === "dead") await alert(event.id, event.error);
+   *   await keepCursor(event.cursor);
+   * }
+   */
+  async *events(options: EventsOptions = {}): AsyncIterableIterator<HeardEvent | EventGap> {
+    checkOptions(options, EVENTS);
+    for await (const event of new QueueListener(this.client, this.name, options).events())
+      yield event.event === "gap" ? event : this.#withProgress(event);
+  }
+
+  /**
+   * Calls a function with each such event of this queue's tasks, one after the other, from now or from a cursor on. What it throws or rejects
+   * with is told in the log (`queue.listener-failed`), and so are events that are lost to it (`queue.events-lost`), unless `onGap` hears of them.
+   *
+   * @throws UsageError QUEUE_OPTIONS_INVALID
+   * @example
+   * const listening = mails.on("dead", ({ id, reason, error }) => alert(`${id}: ${reason}, ${error}`));
+   * await listening.ready;
+   * listening.stop();
+   */
+  on<Name extends QueueEventName>(
+    event: Name,
+    listener: (event: HeardEvent & { readonly event: Name }) => MaybePromise<void>,
+    { onGap, ...options }: OnOptions = {},
+  ): EventSubscription {
+    checkOptions({ ...options, events: [event], ...(onGap && { onGap }) }, EVENTS);
+    const heard = new QueueListener(this.client, this.name, { ...options, events: [event] });
+    const { log } = this.client;
+    const run = async (): Promise<void> => {
+      for await (const each of heard.events()) {
+        try {
+          if (each.event === "gap") {
+            if (onGap) onGap(each);
+            else log("queue.events-lost", { queue: this.name, event });
+          } else await listener((await this.#withProgress(each)) as HeardEvent & { readonly event: Name });
+        } catch (error) {
+          log("queue.listener-failed", { queue: this.name, event: each.event, error });
+        }
+      }
+    };
+    run().catch((error: unknown) => {
+      if (codeOf(error) !== "CLOSED") log("queue.listener-failed", { queue: this.name, event, error });
+    });
+    return new EventSubscription(heard);
+  }
+
+  async #withProgress(event: QueueEvent): Promise<HeardEvent> {
+    if (event.event !== "progress" || event.progress === undefined) return event;
+    try {
+      return { ...event, progress: await this.#said.decode(Buffer.from(event.progress)) };
+    } catch {
+      return event; // cut, or none of this codec's: the text
+    }
   }
 
   #operate<Name extends "retry" | "cancel" | "promote" | "remove">(

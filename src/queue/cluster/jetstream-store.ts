@@ -3,7 +3,7 @@
  * leader (cluster-node.ts) and use the same parts.
  */
 import { OperationError } from "../../core/errors.ts";
-import type { Inspection, Store, StoredTask, StoreOp, StoreOpening } from "../../store/store.ts";
+import type { Inspection, Store, StoredEvents, StoredTask, StoreOp, StoreOpening } from "../../store/store.ts";
 import { GroupBus } from "./group-bus.ts";
 import type { LeaderLog } from "./log/leader-log.ts";
 import { type FollowerOptions, LogFollower } from "./log/log-follower.ts";
@@ -94,6 +94,10 @@ export class JetstreamStore implements Store {
 
   inspect(id: number): Promise<Inspection | undefined> {
     return this.#open.inspect(id);
+  }
+
+  events(from: number, bytesMax: number): Promise<readonly StoredEvents[]> {
+    return this.#open.events(from, bytesMax);
   }
 
   async close(): Promise<void> {

@@ -3,6 +3,7 @@
  * its message (HQ1's OPERATE), its call in TypeScript, its HTTP route with its part of the OpenAPI document, the check of rights and
  * the line in the log.
  */
+import type { Buffer } from "node:buffer";
 import type { Schema } from "../../core/schema.ts";
 import type { IdText } from "../protocols/messages.ts";
 import type { CronTable } from "../service/cron.ts";
@@ -16,12 +17,16 @@ export interface OperationContext {
   readonly service: TaskService;
   readonly ids: IdText;
   readonly cron: CronTable;
+  /** Names who asks, for what is kept until they leave. */
+  readonly owner?: unknown;
 }
 
 /** What an operation gives back: JSON, and bytes beside it where it has any. */
 export interface Answer<Out> {
   readonly value: Out;
   readonly body?: Uint8Array | undefined;
+  /** The value as JSON, where it was made already. */
+  readonly json?: Buffer | undefined;
 }
 
 export type HttpMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";

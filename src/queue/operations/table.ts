@@ -1,6 +1,7 @@
 /** ○ The table of operations, by the names by which HQ1's OPERATE, the log and the OpenAPI document call them. */
 import type { Schema, SchemaValue } from "../../core/schema.ts";
 import type { Operation } from "./operation.ts";
+import { events } from "./events.ts";
 import { story } from "./story.ts";
 import * as ofQueues from "./queues.ts";
 import * as ofTasks from "./tasks.ts";
@@ -10,6 +11,7 @@ export const OPERATIONS = {
   tasks: ofTasks.tasks,
   get: ofTasks.getTask,
   story,
+  events,
   errors: ofTasks.errors,
   retry: ofTasks.retry,
   cancel: ofTasks.cancel,

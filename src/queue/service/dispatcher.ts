@@ -342,12 +342,16 @@ export class Dispatcher {
     const nowMs = this.#context.nowMs();
     stateMachine.given(row, nowMs);
     this.#context.events.note(id, "given", nowMs, consumer.peer);
+    const { ring } = this.#context;
+    const queue = consumer.queue.name;
+    const attempt = table.u(row, ATTEMPTS) + 1;
+    if (ring.isWanted("active", queue)) ring.live({ event: "active", id, queue, attempt, worker: consumer.peer });
     if (consumer.resumable) this.#leases.push({ atMs: nowMs + LEASE_WRITE_MS, id, token });
     const delivery: Delivery = {
       id,
       token,
-      queue: consumer.queue.name,
-      attempt: table.u(row, ATTEMPTS) + 1,
+      queue,
+      attempt,
       timeoutMs: stateMachine.policy(row).timeoutMs,
       body,
     };

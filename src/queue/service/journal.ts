@@ -8,6 +8,8 @@ import type { ServiceContext } from "./service-context.ts";
 import { StartHistory } from "./start-history.ts";
 import type { EndedState } from "../tasks/life-cycle.ts";
 import { ERROR_BYTES_MAX } from "../limits.ts";
+import { type CommittedEvent, errorLine } from "./event-entry.ts";
+import { deadReason } from "./task-view.ts";
 import { encodeAttemptError } from "./attempt-error.ts";
 import { encodeState } from "../tasks/task-record.ts";
 import type { StoreOp } from "../../store/store.ts";
@@ -28,6 +30,7 @@ export class Journal {
   /** What it has changed goes along with each commit. */
   readonly starts = new StartHistory();
   #ops: StoreOp[] = [];
+  #events: CommittedEvent[] = [];
   #after: Following[] = [];
   /** When the last commit was on disk whose callbacks of `afterwards` were called, or are. */
   storedMs = 0;
@@ -42,6 +45,7 @@ export class Journal {
   changed(row: number): void {
     const stateMachine = this.#context.stateMachine();
     this.#ops.push({ kind: "state", id: stateMachine.table.f(row, ID), state: encodeState(stateMachine.record(row)) });
+    this.#entered(row);
   }
 
   /** Its head, and perhaps its body, are others from now on. */
@@ -49,6 +53,7 @@ export class Journal {
     const stateMachine = this.#context.stateMachine();
     const state = encodeState(stateMachine.record(row));
     this.#ops.push({ kind: "rewrite", id: stateMachine.table.f(row, ID), head, state, body });
+    this.#entered(row);
   }
 
   /** The task ended. A dead one keeps its body; of the others the result is kept. */
@@ -58,6 +63,25 @@ export class Journal {
     const record = encodeState(stateMachine.record(row));
     if (state === "dead") this.#ops.push({ kind: "state", id, state: record });
     else this.#ops.push({ kind: "end", id, state: record, result: result ?? EMPTY });
+    const queue = stateMachine.queueOf(row).name;
+    const reason = state === "dead" ? deadReason(stateMachine, row) : undefined;
+    this.#events.push({
+      event: state,
+      id,
+      queue,
+      attempt: 0,
+      reason,
+      error: state === "dead" ? errorLine(this.errorOf(id)) : "",
+    });
+  }
+
+  /** The state that it is in is told once that is on disk; an `active` one was told when it was given out. */
+  #entered(row: number): void {
+    const stateMachine = this.#context.stateMachine();
+    const event = stateMachine.state(row);
+    if (event === "active") return;
+    const queue = stateMachine.queueOf(row).name;
+    this.#events.push({ event, id: stateMachine.table.f(row, ID), queue, attempt: 0, reason: undefined, error: "" });
   }
 
   /** Of an ended task neither result nor body is kept any more. */
@@ -72,9 +96,15 @@ export class Journal {
   }
 
   /** What went wrong, with the time; `attempt` when an attempt failed. */
-  addError(id: number, text: string, attempt: number | undefined): void {
+  addError(row: number, text: string, attempt: number | undefined): void {
+    const stateMachine = this.#context.stateMachine();
+    const id = stateMachine.table.f(row, ID);
     const error = text.slice(0, ERROR_BYTES_MAX);
     this.#lastError = { id, error };
+    if (attempt !== undefined) {
+      const queue = stateMachine.queueOf(row).name;
+      this.#events.push({ event: "failed", id, queue, attempt, reason: undefined, error: errorLine(error) });
+    }
     const payload = utf8(encodeAttemptError({ error, atMs: this.#context.nowMs(), attempt }));
     this.#ops.push({ kind: "fact", id, fact: { kind: "error", name: "", payload } });
   }
@@ -102,6 +132,7 @@ export class Journal {
     const { commits, guard } = this.#context;
     commits.submit({
       ops: this.#ops,
+      events: this.#events,
       refusable: false,
       done: () => {
         this.storedMs = this.#context.nowMs();
@@ -109,6 +140,7 @@ export class Journal {
       },
     });
     this.#ops = [];
+    this.#events = [];
     this.#after = [];
   }
 

@@ -16,7 +16,10 @@ import { type EndedState, isEnded, type OutcomeState } from "../tasks/life-cycle
 import { errorTexts } from "../../store/facts.ts";
 import { decodeAttemptError } from "./attempt-error.ts";
 import { deadReason } from "./task-view.ts";
-import { ID, NONE, TOKEN } from "../tasks/task-columns.ts";
+import { ATTEMPTS, ID, NONE, TOKEN } from "../tasks/task-columns.ts";
+
+/** 1 KiB of progress is told to those who listen to a queue; all of it to those who watch the task. */
+const PROGRESS_TOLD_BYTES_MAX = 1024;
 
 export interface Outcome {
   readonly id: number;
@@ -103,6 +106,13 @@ export class Outcomes {
     const { guard } = this.#context;
     const { id } = lease;
     this.#progress.said(lease, bytes);
+    const stateMachine = this.#context.stateMachine();
+    const row = stateMachine.find(id);
+    const queue = stateMachine.queueOf(row).name;
+    const attempt = stateMachine.table.u(row, ATTEMPTS) + 1;
+    const { ring } = this.#context;
+    if (ring.isWanted("progress", queue))
+      ring.live({ event: "progress", id, queue, attempt, said: bytes.slice(0, PROGRESS_TOLD_BYTES_MAX) });
     for (const watcher of all(this.#live.get(id))) guard.run(() => watcher.progress?.(id, bytes), watcher.owner, id);
   }
 

@@ -2,6 +2,8 @@
 import type { Log } from "../../core/log.ts";
 import type { BodyReads } from "./body-reads.ts";
 import type { BodyCache } from "./body-cache.ts";
+import type { CommittedEvent } from "./event-entry.ts";
+import type { EventRing } from "./event-ring.ts";
 import type { GroupCommit } from "../../store/group-commit.ts";
 import type { Guard } from "./guard.ts";
 import type { TaskEvents } from "./task-events.ts";
@@ -15,11 +17,13 @@ export interface ServiceContext {
   /** Queue time (`TaskService.nowMs`). */
   nowMs(): number;
   readonly store: TaskStore;
-  readonly commits: GroupCommit;
+  readonly commits: GroupCommit<CommittedEvent>;
   /** Through it goes every callback to a peer, which may have left. */
   readonly guard: Guard;
   readonly log: Log;
   readonly events: TaskEvents;
+  /** What listeners are told. */
+  readonly ring: EventRing;
   readonly bodies: BodyCache;
   readonly traces: Traces;
   readonly reads: BodyReads;

@@ -4,6 +4,7 @@
  */
 import { EMPTY, sameBytes } from "../../core/bytes.ts";
 import { HoldfastError, OperationError, UsageError } from "../../core/errors.ts";
+import type { CommittedEvent, StoredEventName } from "./event-entry.ts";
 import type { Owner } from "./guard.ts";
 import type { Journal } from "./journal.ts";
 import type { ServiceContext } from "./service-context.ts";
@@ -53,6 +54,7 @@ interface Written {
 
 interface Group {
   readonly ops: StoreOp[];
+  readonly events: CommittedEvent[];
   readonly written: Written[];
   bytes: number;
 }
@@ -178,6 +180,8 @@ export class Submissions {
       group ??= this.#openGroup();
       const head = encodeHead({ ...own, queue: queue.name, createdMs: nowMs });
       group.ops.push({ kind: "add", id, head, state: encodeState(stateMachine.record(row)), body });
+      const event = stateMachine.state(row) as StoredEventName;
+      group.events.push({ event, id, queue: queue.name, attempt: 0, reason: undefined, error: "" });
       group.bytes += body.length;
       if (own.traceparent !== undefined) this.#context.traces.add(id, { traceparent: own.traceparent, sinceMs: nowMs });
       if (watcher) this.#outcomes.add(id, watcher);
@@ -196,11 +200,12 @@ export class Submissions {
   #openGroup(): Group {
     const open = this.#group;
     if (open && open.ops.length < GROUP_OPS_MAX && open.bytes < GROUP_BYTES_MAX) return open;
-    const group: Group = { ops: [], written: [], bytes: 0 };
+    const group: Group = { ops: [], events: [], written: [], bytes: 0 };
     const { commits } = this.#context;
     if (!commits.single) this.#group = group;
     commits.submit({
       ops: group.ops,
+      events: group.events,
       refusable: true,
       taken: () => {
         if (this.#group === group) this.#group = undefined;

@@ -10,6 +10,8 @@ import type { Random } from "../../core/random.ts";
 import { BodyCache } from "./body-cache.ts";
 import { BodyReads } from "./body-reads.ts";
 import { GroupCommit } from "../../store/group-commit.ts";
+import type { CommittedEvent } from "./event-entry.ts";
+import { EventRing } from "./event-ring.ts";
 import type { Log } from "../../core/log.ts";
 import { Guard, type Owner } from "./guard.ts";
 import type { Consumer, ConsumerOptions } from "./consumers.ts";
@@ -18,7 +20,7 @@ import { TaskStateMachine, type TaskStateMachineOptions } from "../tasks/task-st
 import type { TaskStateMachineListener } from "../tasks/task-state-machine-listener.ts";
 import { AdminCommands } from "./admin-commands.ts";
 import { Journal, TIME_SETTING } from "./journal.ts";
-import { BODY_BYTES_MAX, BODY_CACHE_BYTES_MAX, WALL_LOOK_MS } from "../limits.ts";
+import { EVENTS_BYTES_MAX, EVENTS_KEEP_MS, BODY_BYTES_MAX, BODY_CACHE_BYTES_MAX, WALL_LOOK_MS } from "../limits.ts";
 import { epochsOf, refuseMoved } from "../stores/move.ts";
 import { errorTexts } from "../../store/facts.ts";
 import { decodeAttemptError, type AttemptError } from "./attempt-error.ts";
@@ -49,6 +51,9 @@ export interface TaskServiceOptions {
   readonly bytesMax?: number | undefined;
   readonly endedBytesMax?: number | undefined;
   readonly deadBytesMax?: number | undefined;
+  /** How long events are kept for listeners, and how many bytes of them; default 1 h and 64 MiB, 0 bytes: none. */
+  readonly eventsKeepMs?: number | undefined;
+  readonly eventsBytesMax?: number | undefined;
   readonly bodyCacheBytesMax?: number;
   readonly bodyBytesMax?: number;
   /** One commit a change. */
@@ -145,7 +150,9 @@ export interface Failure {
 export class TaskService {
   readonly #store: TaskStore;
   readonly #clock: Clock;
-  readonly #commits: GroupCommit;
+  readonly #commits: GroupCommit<CommittedEvent>;
+  /** What listeners are told. */
+  readonly ring: EventRing;
   readonly guard: Guard;
   readonly #outcomes: Outcomes;
   readonly #bodies: BodyCache;
@@ -185,7 +192,11 @@ export class TaskService {
     const { log = () => {} } = options;
     this.#reads = new BodyReads({ store: options.store, clock: options.clock, log });
     this.guard = new Guard(log);
+    const { eventsKeepMs: keepMs = EVENTS_KEEP_MS, eventsBytesMax = EVENTS_BYTES_MAX } = options;
+    const { clock, store } = options;
+    this.ring = new EventRing({ clock, store, nowMs: () => this.nowMs, keepMs, bytesMax: eventsBytesMax });
     this.#commits = new GroupCommit({
+      record: (events) => this.ring.record(events),
       guard: this.guard,
       log,
       write: (ops) => options.store.write(ops),
@@ -203,6 +214,7 @@ export class TaskService {
       guard: this.guard,
       log,
       events: this.events,
+      ring: this.ring,
       bodies: this.#bodies,
       traces: this.traces,
       reads: this.#reads,
@@ -257,6 +269,7 @@ export class TaskService {
     const lastMs = Number(opening.settings.get(TIME_SETTING)) || 0;
     this.#offsetMs = Math.max(this.#clock.wallMs(), lastMs) - this.#clock.now();
     const term = { listener: this.#listener, firstToken: epochsOf(opening) * 2 ** 32, firstId: opening.lastId + 1 };
+    this.ring.open(opening, epochsOf(opening) * 2 ** 31 + (Math.floor(this.#clock.wallMs()) % 2 ** 31));
     const stateMachine = opening.standby?.begin(term) ?? this.#makeStateMachine(term);
     this.#stateMachineOrUndefined = stateMachine;
     for (const [name, value] of opening.settings) {
@@ -311,6 +324,7 @@ export class TaskService {
     this.#reads.close();
     await this.#opened;
     if (!this.#isOpen) return;
+    this.ring.close();
     this.#submissions.close();
     this.removedTasks.close();
     this.flush();
@@ -621,7 +635,11 @@ export class TaskService {
       this.#bodies.drop(id);
       if (!this.removedTasks.isTaking) this.#journal.removed(id);
     },
-    errorRecorded: (row, error, attempt) => this.#journal.addError(this.stateMachine.table.f(row, ID), error, attempt),
+    errorRecorded: (row, error, attempt) => this.#journal.addError(row, error, attempt),
+    due: (row, queue) => {
+      if (!this.ring.isWanted("waiting", queue.name)) return;
+      this.ring.live({ event: "waiting", id: this.stateMachine.table.f(row, ID), queue: queue.name, attempt: 0 });
+    },
     ready: (queue) => this.#dispatcher.ready(queue),
     startsForgotten: (group) => this.#journal.starts.forgotten(group),
     broken: (row, error) => this.guard.report(error, { task: this.stateMachine.table.f(row, ID) }),

@@ -32,6 +32,7 @@ const NOBODY: TaskStateMachineListener = {
   errorRecorded() {},
   ready() {},
   startsForgotten() {},
+  due() {},
   broken() {},
 };
 
@@ -98,6 +99,7 @@ export class FollowerState implements Standby {
         this.#stateMachine.forget(op.id);
         return;
       case "fact":
+      case "events":
       case "set":
     }
   }

@@ -1,5 +1,6 @@
 /** ○ What the state machine tells of each task, to whoever writes it, gives it out and answers those who wait for it. */
 import type { EndedState } from "./life-cycle.ts";
+import type { TaskQueue } from "./task-queue.ts";
 import type { ThrottleListener } from "./throttle.ts";
 
 /** Why a lease was taken back from its worker. */
@@ -19,6 +20,8 @@ export interface TaskStateMachineListener extends ThrottleListener {
   removed(row: number): void;
   /** What went wrong, to be kept with the task; `attempt` when an attempt failed. */
   errorRecorded(row: number, error: string, attempt: number | undefined): void;
+  /** Its delay or pause is over and it waits for a worker: nothing has to be written. */
+  due(row: number, queue: TaskQueue): void;
   /** What fell due for the row met an error that nobody expected; it is not tried again before a restart. */
   broken(row: number, error: unknown): void;
 }

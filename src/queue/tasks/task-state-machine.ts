@@ -325,8 +325,10 @@ export class TaskStateMachine extends Recovery {
       const row = isForWall ? this.wall.due(wallMs) : this.deadlines.due(nowMs);
       if (row === NONE) return;
       try {
-        if (isForWall) this.#comeDue(row, this.queueOf(row), nowMs);
-        else this.#due(row, nowMs);
+        if (isForWall) {
+          this.#comeDue(row, this.queueOf(row), nowMs);
+          this.#listener.due(row, this.queueOf(row));
+        } else this.#due(row, nowMs);
       } catch (error) {
         this.deadlines.drop(row);
         this.wall.drop(row);
@@ -364,6 +366,7 @@ export class TaskStateMachine extends Recovery {
           return;
         }
         this.#comeDue(row, queue, nowMs);
+        this.#listener.due(row, queue);
     }
   }
 

@@ -5,6 +5,7 @@ import { utf8 } from "../../core/bytes.ts";
 import { messageOf, OperationError } from "../../core/errors.ts";
 import { PRIVATE_FILE } from "../../core/private-files.ts";
 import { decodeOps, encodeOps } from "../op-codec.ts";
+import { EventTable } from "./event-table.ts";
 import { checkPortion, NEXT_PORTION } from "./task-portion.ts";
 import { AcknowledgedCommits } from "./acknowledged.ts";
 import type { Reserve } from "./reserve.ts";
@@ -24,7 +25,7 @@ import {
 } from "./schema.ts";
 import type { Fault, ThreadAnswer, ThreadData } from "./sqlite-store.ts";
 import { ERRORS_MAX, factBytes } from "../facts.ts";
-import { FACT_KINDS, type Fact, type Inspection, type StoreOp, type StoreOpening } from "../store.ts";
+import { FACT_KINDS, type Fact, type Inspection, type StoredEvents, type StoreOp, type StoreOpening } from "../store.ts";
 
 export interface DatabaseOptions extends Pick<ThreadData, "file" | "sync" | "intervalMs" | "faults"> {
   readonly reserve: Reserve;
@@ -63,6 +64,7 @@ export class Database {
   /** Whether the side tables hold anything: empty ones are not asked. */
   #hasBig = false;
   #hasFacts = false;
+  readonly #ring: EventTable;
   /** The files themselves, whatever bears their names later. */
   readonly #files: readonly string[];
   #inodes: readonly bigint[] = [];
@@ -79,6 +81,7 @@ export class Database {
     // SQLite gives its log the mode that the file has.
     closeSync(openSync(options.file, "a", PRIVATE_FILE));
     this.#db = new DatabaseSync(options.file, { timeout: 0, readBigInts: false });
+    this.#ring = new EventTable((sql) => this.#statement(sql));
     try {
       this.opening = this.#open();
     } catch (error) {
@@ -113,7 +116,7 @@ export class Database {
     const failed = (error: unknown): void => tell({ kind: "log", message: messageOf(error) });
     if (sync !== "none") this.#acknowledged = new AcknowledgedCommits(file, failed);
     this.#committed();
-    return { epoch, lastId: this.#lastId, settings };
+    return { epoch, lastId: this.#lastId, settings, lastEvent: this.#ring.open() };
   }
 
   /** A row under a number that was never given belongs to no task: its number is damaged. */
@@ -163,6 +166,7 @@ export class Database {
     } catch (error) {
       this.#lastId = before;
       this.#rollBack();
+      this.#ring.rolledBack();
       if (sqliteCode(error) === FULL_CODE) {
         if (this.#reserve.release()) this.#ranFull();
         this.#fold();
@@ -234,6 +238,10 @@ export class Database {
     return facts.length < rows.length ? { facts, lacksFacts: true } : { facts };
   }
 
+  events(from: number, bytesMax: number): readonly StoredEvents[] {
+    return this.#ring.read(from, bytesMax);
+  }
+
   /** Tasks with all that is known of them, as `keep` changes. */
   whole(after: number, bytesMax: number): Uint8Array {
     const sql = "SELECT id, head, state, body, head_sum, state_sum, body_sum FROM task WHERE id > ? ORDER BY id LIMIT ?";
@@ -286,6 +294,9 @@ export class Database {
       }
       case "fact":
         this.#addFact(op.id, op.fact);
+        return;
+      case "events":
+        this.#ring.write(op);
         return;
       case "set":
         if (op.value === undefined) this.#run("DELETE FROM setting WHERE name = ?", op.name);

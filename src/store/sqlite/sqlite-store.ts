@@ -13,7 +13,7 @@ import { type OpenFiles, privateFolder } from "../../core/private-files.ts";
 import { showSize } from "../../core/units.ts";
 import { Ring } from "../../core/ring.ts";
 import { decodeOps, encodeOps } from "../op-codec.ts";
-import type { Inspection, Store, StoredTask, StoreOp, StoreOpening } from "../store.ts";
+import type { Inspection, Store, StoredEvents, StoredTask, StoreOp, StoreOpening } from "../store.ts";
 import { isOwnFile } from "./schema.ts";
 import { decodePortion } from "./task-portion.ts";
 
@@ -60,6 +60,7 @@ export type ThreadRequest =
   | { readonly kind: "write"; readonly batch: Uint8Array }
   | { readonly kind: "read"; readonly ids: readonly number[] }
   | { readonly kind: "inspect"; readonly id: number }
+  | { readonly kind: "events"; readonly from: number; readonly bytesMax: number }
   | { readonly kind: "whole"; readonly after: number; readonly bytesMax: number };
 
 export type ThreadAnswer =
@@ -141,6 +142,10 @@ export class SqliteStore implements Store {
 
   async inspect(id: number): Promise<Inspection | undefined> {
     return (await this.#ask({ kind: "inspect", id })) as Inspection | undefined;
+  }
+
+  async events(from: number, bytesMax: number): Promise<readonly StoredEvents[]> {
+    return (await this.#ask({ kind: "events", from, bytesMax })) as readonly StoredEvents[];
   }
 
   /** Whole tasks with numbers above `after`, in ascending order, until they have so many bytes; none at the end. */

@@ -60,6 +60,8 @@ function answer(request: ThreadRequest): unknown {
       return database!.whole(request.after, request.bytesMax);
     case "inspect":
       return database!.inspect(request.id);
+    case "events":
+      return database!.events(request.from, request.bytesMax);
     case "close":
       database?.close();
       database = undefined;

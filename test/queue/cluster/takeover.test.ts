@@ -101,6 +101,13 @@ test(
     await client.send(["MDPC01", "echo", "before"]);
     assert.deepEqual(texts(await client.receive()), ["MDPC01", "echo", "ECHO before"]);
 
+    // Whoever listens hears of each task, also over the takeover.
+    const heard = new Set<string>();
+    let gaps = 0;
+    const listening = jobs.on("completed", ({ id }) => void heard.add(id), { after: "oldest", onGap: () => (gaps += 1) });
+    t.after(() => listening.stop());
+    await listening.ready;
+
     const load = new AbortController();
     const ledger: string[] = [];
     let lastMs = performance.now();
@@ -133,6 +140,8 @@ test(
     load.abort();
     await Promise.all(producers);
     assert.deepEqual(ledger, []);
+    for (let waited = 0; heard.size < count && waited < 10_000; waited += 50) await sleep(50);
+    assert.deepEqual([heard.size, gaps], [count, 0]);
     assert.ok(count > before, "callers went on");
     assert.notEqual(farm.leader, killed);
     const twice = [...runs.values()].filter((times) => times > 1).length;

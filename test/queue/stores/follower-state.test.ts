@@ -110,6 +110,7 @@ function listening(): { listener: TaskStateMachineListener; told: string[] } {
     errorRecorded: (_row, error) => told.push(error),
     ready: (queue) => told.push(`ready ${queue.name}`),
     startsForgotten: (group) => told.push(`forgotten ${group.key}`),
+    due: () => 0,
     broken: (_row, error) => told.push(String(error)),
   };
   return { listener, told };

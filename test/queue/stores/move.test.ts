@@ -124,6 +124,10 @@ class KillAt implements Store {
     return this.#store.read(ids);
   }
 
+  events(from: number, bytesMax: number): ReturnType<Store["events"]> {
+    return this.#store.events(from, bytesMax);
+  }
+
   inspect(id: number): ReturnType<Store["inspect"]> {
     return this.#store.inspect(id);
   }

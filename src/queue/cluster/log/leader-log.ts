@@ -9,7 +9,7 @@ import type { Clock } from "../../../core/clock.ts";
 import { OperationError } from "../../../core/errors.ts";
 import { encodeOps } from "../../../store/op-codec.ts";
 import type { FollowerState, Standby, TaskStore } from "../../stores/follower-state.ts";
-import type { Inspection, StoredTask, StoreOp, StoreOpening } from "../../../store/store.ts";
+import type { Inspection, StoredEvents, StoredTask, StoreOp, StoreOpening } from "../../../store/store.ts";
 import { LogCompaction } from "./log-compaction.ts";
 import { BATCH, type EntryHead } from "./log-codec.ts";
 import type { LogInfo, QueueLog } from "./log.ts";
@@ -96,7 +96,8 @@ export class LeaderLog implements TaskStore {
   async open(): Promise<StoreOpening<Standby>> {
     const { epoch } = this.#options;
     const standby = await this.#options.standby();
-    return { epoch, lastId: this.#replica.lastId, settings: new Map(this.#replica.settings), standby };
+    const { lastId, settings, lastEvent } = this.#replica;
+    return { epoch, lastId, settings: new Map(settings), lastEvent, standby };
   }
 
   tasks(): AsyncIterable<readonly StoredTask[]> {
@@ -121,6 +122,10 @@ export class LeaderLog implements TaskStore {
 
   async inspect(id: number): Promise<Inspection | undefined> {
     return this.#replica.inspect(id);
+  }
+
+  async events(from: number, bytesMax: number): Promise<readonly StoredEvents[]> {
+    return this.#replica.events(from, bytesMax);
   }
 
   /** Makes sure that this still leads: an entry without changes goes through. Never resolves when it does not. */

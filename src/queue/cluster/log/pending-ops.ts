@@ -51,6 +51,10 @@ export class PendingOps {
         this.#ops.push(op);
         return;
       }
+      case "events":
+        this.#bytes += op.entry.length;
+        this.#ops.push(op);
+        return;
       case "fact":
         this.#bytes += op.fact.payload.length;
         this.#ops.push(op);

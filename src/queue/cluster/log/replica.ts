@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { codeOf, messageOf, ProtocolError } from "../../../core/errors.ts";
 import { decodeOps } from "../../../store/op-codec.ts";
 import { SqliteStore } from "../../../store/sqlite/sqlite-store.ts";
-import type { Inspection, StoredTask, StoreOp } from "../../../store/store.ts";
+import type { Inspection, StoredEvents, StoredTask, StoreOp, StoreOpening } from "../../../store/store.ts";
 import { PendingOps } from "./pending-ops.ts";
 import { BATCH, LEAD, type Entry, type EntryHead } from "./log-codec.ts";
 
@@ -48,6 +48,7 @@ export class Replica {
   #store: SqliteStore | undefined;
   #place = NOWHERE;
   #settings = new Map<string, string>();
+  #lastEvent: StoreOpening["lastEvent"];
   readonly #pending = new PendingOps();
   /** What the disk did not take; it goes first with the next try. */
   #unwritten: StoreOp[] | undefined;
@@ -99,6 +100,11 @@ export class Replica {
     return this.#settings;
   }
 
+  /** The newest event of the ring. */
+  get lastEvent(): StoreOpening["lastEvent"] {
+    return this.#lastEvent;
+  }
+
   /** Empties it, to begin at another log or at what is left of this one. @param applied the sequence before the first to come */
   async begin(created: string, applied: number): Promise<void> {
     this.#pending.take();
@@ -129,6 +135,7 @@ export class Replica {
     };
     for (const op of ops) {
       this.#pending.push(op);
+      if (op.kind === "events") this.#lastEvent = { epoch: op.epoch, number: op.last };
       if (op.kind !== "set") continue;
       if (op.value === undefined) this.#settings.delete(op.name);
       else this.#settings.set(op.name, op.value);
@@ -181,6 +188,11 @@ export class Replica {
     return this.#open.inspect(id);
   }
 
+  async events(from: number, bytesMax: number): Promise<readonly StoredEvents[]> {
+    await this.write();
+    return this.#open.events(from, bytesMax);
+  }
+
   async whole(after: number, bytesMax: number): Promise<StoreOp[]> {
     await this.write();
     return this.#open.whole(after, bytesMax);
@@ -220,8 +232,9 @@ export class Replica {
   async #openStore(): Promise<void> {
     const { log } = this.#options;
     const store = new SqliteStore({ folder: this.#folder, sync: "none", ...(log && { log }) });
-    const { settings } = await store.open();
+    const { settings, lastEvent } = await store.open();
     this.#store = store;
+    this.#lastEvent = lastEvent;
     this.#settings = new Map([...settings].filter(([name]) => !OWN_SETTINGS.has(name)));
     const place = settings.get(PLACE_SETTING);
     this.#place = place === undefined ? NOWHERE : (JSON.parse(place) as Place);

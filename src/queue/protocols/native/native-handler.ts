@@ -101,6 +101,7 @@ export class NativeHandler implements ProtocolHandler {
   gone(): void {
     this.#work.leaveAll({ lost: true });
     this.#subscriptions.closeAll();
+    this.#service.ring.leave(this.#connection);
   }
 
   tick(nowMs: number): void {
@@ -263,12 +264,13 @@ export class NativeHandler implements ProtocolHandler {
 
   operate(frames: Frames): void {
     const [, , , name, input, by, body] = frames;
-    const scope = this.#options;
+    const scope = { ...this.#options, owner: this.#connection };
     const actor = { peer: this.#connection.peer, by: readText(by) || undefined, may: () => true };
     this.#later(frames, async () => {
       const asked = { name: readText(name), input: readObject(input), body };
       const answer = await runOperation(scope, actor, asked);
-      return answer.body ? [json(answer.value), asBuffer(answer.body)] : [json(answer.value)];
+      const value = answer.json ?? json(answer.value);
+      return answer.body ? [value, asBuffer(answer.body)] : [value];
     });
   }
 

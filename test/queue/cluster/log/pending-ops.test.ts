@@ -52,7 +52,7 @@ test("folded changes leave the store as all of them one by one would, also when 
       const used = new Set<number>();
       const gone = new Set<number>();
       const fits = (each: StoreOp): boolean => {
-        if (each.kind === "set") return true;
+        if (each.kind === "set" || each.kind === "events") return true;
         if (each.kind === "add" && used.has(each.id)) return false;
         if (gone.has(each.id)) return false;
         used.add(each.id);

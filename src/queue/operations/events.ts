@@ -1,0 +1,142 @@
+/**
+ * ○ The operation `events`: what happened to tasks since a cursor, told when there is something to tell. A cursor is `BROKER:EPOCH.NUMBER`, with
+ * `.LIVE` behind it after events that are live only; of several brokers, one after the other with commas between.
+ */
+import { Buffer } from "node:buffer";
+import { UsageError } from "../../core/errors.ts";
+import { described, flag, listOf, ms, object, oneOf, optional, text, whole, type SchemaValue } from "../../core/schema.ts";
+import { QUEUE_EVENTS, type QueueEventName, STORED_EVENTS } from "../service/event-entry.ts";
+import type { EventPage, EventPosition, RingEvent } from "../service/event-ring.ts";
+import { DEAD_REASONS } from "../tasks/life-cycle.ts";
+import { name, taskId } from "./answers.ts";
+import { type Answer, operation, type OperationContext } from "./operation.ts";
+
+/** 1000 events: 100 KB of JSON. */
+export const EVENTS_PAGE_MAX = 1000;
+/** 10 min: whoever waits longer asks again. */
+export const EVENTS_WAIT_MS_MAX = 600_000;
+/** What a cursor of a hundred brokers takes. */
+const CURSOR_CHARACTERS_MAX = 8192;
+
+const cursor = described(
+  text({ max: CURSOR_CHARACTERS_MAX }),
+  "A place between two events: what is asked for `after` it comes behind it",
+);
+
+const queueEvent = object(
+  {
+    event: oneOf(QUEUE_EVENTS),
+    id: taskId,
+    queue: text(),
+    atMs: described(ms, "When it was written; of a live event, when it happened"),
+    cursor,
+    attempt: optional(described(whole(1), "active, progress, failed: which attempt")),
+    reason: optional(described(oneOf(DEAD_REASONS), "dead: why")),
+    error: optional(described(text(), "failed, dead: the beginning of the error")),
+    worker: optional(described(text(), "active: who has it")),
+    progress: optional(described(text(), "progress: what the worker said, 1 KiB of it at most")),
+  },
+  { open: true },
+);
+/** What happened to a task of a queue. */
+export type QueueEvent = SchemaValue<typeof queueEvent>;
+
+const page = object(
+  {
+    events: listOf(queueEvent),
+    cursor,
+    gap: optional(
+      described(flag, "Events before these are lost: they have left the ring, or the cursor is of another life of the store"),
+    ),
+  },
+  { open: true },
+);
+
+export const events = operation({
+  does: "Tells what happened to tasks since a cursor; waits for it when there is nothing to tell",
+  right: "queue:read",
+  destroys: false,
+  http: ["GET", "/queues/{queue}/events", "/events"],
+  input: object({
+    queue: optional(described(name, "Only of this queue")),
+    events: optional(
+      described(
+        listOf(oneOf(QUEUE_EVENTS), { max: 100 }),
+        "Which; default all but `active` and `progress`, which are live only",
+      ),
+    ),
+    after: optional(described(cursor, "A cursor, or `oldest`; without it only the cursor of now is told")),
+    limit: optional(described(whole(1, EVENTS_PAGE_MAX), `At most so many; default ${EVENTS_PAGE_MAX}`)),
+    waitMs: optional(described(whole(0, EVENTS_WAIT_MS_MAX), "How long to wait for one; default 0")),
+  }),
+  output: page,
+  async handle({ service, ids, owner }, { queue, events: asked = STORED_EVENTS, after, limit = EVENTS_PAGE_MAX, waitMs = 0 }) {
+    const wanted: ReadonlySet<QueueEventName> = new Set(asked);
+    const told = await service.ring.read({ queue, events: wanted, after: readCursor(after, ids), limit, waitMs, owner });
+    return answerOf(told, ids);
+  },
+});
+
+type Ids = OperationContext["ids"];
+
+/** Listeners that asked for the same are told the same: it is made once. */
+const answers = new WeakMap<EventPage, Answer<SchemaValue<typeof page>>>();
+
+function answerOf(told: EventPage, ids: Ids): Answer<SchemaValue<typeof page>> {
+  let answer = answers.get(told);
+  if (!answer) {
+    const { events: each, position, isGap } = told;
+    const value = {
+      events: each.map((event) => viewOf(event, ids)),
+      cursor: showCursor(position, ids),
+      gap: isGap || undefined,
+    };
+    answers.set(told, (answer = { value, json: Buffer.from(JSON.stringify(value)) }));
+  }
+  return answer;
+}
+
+function viewOf(event: RingEvent, ids: Ids): QueueEvent {
+  const { attempt, reason, error, said } = event;
+  return {
+    event: event.event,
+    id: ids.text(event.id),
+    queue: event.queue,
+    atMs: Math.round(event.atMs),
+    cursor: showCursor(event, ids),
+    attempt: attempt || undefined,
+    reason,
+    error: error || undefined,
+    worker: event.worker,
+    progress: said && Buffer.from(said).toString(),
+  };
+}
+
+function showCursor({ epoch, number, live }: EventPosition, { broker }: Ids): string {
+  return `${broker}:${epoch.toString(36)}.${number}${live > 0 ? `.${live}` : ""}`;
+}
+
+const CURSOR = /^([^\s:,]+):([\da-z]{1,11})\.(\d{1,15})(?:\.(\d{1,15}))?$/;
+/** No store has written it: whoever comes with it has missed what was before. */
+const NOWHERE: EventPosition = { epoch: 0, number: Number.MAX_SAFE_INTEGER, live: 0 };
+
+/** The place at this broker. @throws UsageError QUEUE_OPTIONS_INVALID */
+function readCursor(after: string | undefined, { broker }: Ids): EventPosition | "oldest" | undefined {
+  if (after === undefined || after === "oldest") return after;
+  const own = cursorsIn(after).get(broker);
+  if (own === undefined) return NOWHERE;
+  const [, , epoch, number, live = 0] = CURSOR.exec(own)!;
+  return { epoch: Number.parseInt(epoch!, 36), number: Number(number), live: Number(live) };
+}
+
+/** What a cursor says of each broker. @throws UsageError QUEUE_OPTIONS_INVALID */
+export function cursorsIn(after: string): Map<string, string> {
+  const cursors = new Map<string, string>();
+  for (const each of after.split(",")) {
+    const [, broker] = CURSOR.exec(each) ?? [];
+    if (broker === undefined)
+      throw new UsageError("QUEUE_OPTIONS_INVALID", `Cannot listen after '${each.slice(0, 80)}': it is no cursor of events`);
+    cursors.set(broker, each);
+  }
+  return cursors;
+}
