@@ -21,6 +21,7 @@ const ENTRY_POINTS = {
   queue: "queue/index.ts",
   "queue/testing": "queue/testing.ts",
   link: "link/index.ts",
+  "link/browser": "link/browser.ts",
   zmq: "zmq/index.ts",
   board: "board/index.ts",
   keyv: "adapters/keyv.ts",
@@ -38,6 +39,7 @@ const TITLES: Readonly<Record<EntryPoint, string>> = {
   "queue/testing":
     "a broker in memory with a clock that a test moves; [how to use it](../how-to/test-an-application-with-a-queue.md)",
   link: "connections that last; [how to use it](../link.md)",
+  "link/browser": "sessions from a page or a worker; [how to use it](../link.md#in-a-browser)",
   zmq: "ZeroMQ's sockets; [how to use it](../zmq.md)",
   board: "the page, metrics, health and API of a process as one fetch handler; [how to mount it](../how-to/board.md)",
   keyv: "a store for Keyv; [how to use it](../how-to/cache-for-frameworks.md)",

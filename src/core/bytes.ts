@@ -10,6 +10,13 @@ export function utf8(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
+/** Node's, which a browser has not. */
+declare const Buffer: { allocUnsafe(length: number): Uint8Array } | undefined;
+
+/** Bytes to be written over: Node has them in pools, without zeros. */
+export const uninitialized: (length: number) => Uint8Array =
+  typeof Buffer === "undefined" ? (length) => new Uint8Array(length) : (length) => Buffer.allocUnsafe(length);
+
 /** Bytes one after the other. */
 export function concat(...parts: readonly Uint8Array[]): Uint8Array {
   const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));

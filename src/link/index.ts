@@ -7,16 +7,17 @@ export type { ConnectOptions, LinkClient, LinkClientEvents } from "./bytes/byte-
 export { listen } from "./listen.ts";
 export type { LinkServer, LinkServerEvents, ListenOptions } from "./bytes/byte-server.ts";
 export type { AcceptOptions, LinkServerStats } from "./bytes/acceptor.ts";
-export type {
-  SessionClient,
-  SessionClientEvents,
-  SessionClientOptions,
-  SessionConnectOptions,
-} from "./session/session-client.ts";
+export type { SessionClient, SessionConnectOptions } from "./session/session-client.ts";
 export { SessionServer } from "./session/session-server.ts";
 export type { SessionListenOptions, SessionServerEvents, SessionServerStats, SessionStats } from "./session/session-server.ts";
 export type { WebSocketOptions } from "./web-socket/handshake.ts";
-export type { SessionBounds, SessionServerOptions, TopicOptions } from "./session/session-options.ts";
+export type {
+  SessionBounds,
+  SessionClientEvents,
+  SessionClientOptions,
+  SessionServerOptions,
+  TopicOptions,
+} from "./session/session-options.ts";
 export type { PublishOptions, SendOptions } from "./session/send-options.ts";
 export type { SessionCounts, SessionOpening } from "./session/session-server-core.ts";
 export type { Presence, ServerSession } from "./session/server-session.ts";

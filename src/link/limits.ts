@@ -180,6 +180,9 @@ export const CONTROL_PER_SECOND = 2;
 /** 16 KiB: bytes travel in WebSocket messages of at most so many; a browser hands on whole ones only, 0.8 s of a line of 20 kB/s. */
 export const WEB_SOCKET_MESSAGE_BYTES = 16_384;
 
+/** 50 ms: how often a browser's WebSocket is asked what it has not sent; it tells nobody. */
+export const WEB_SOCKET_LOOK_MS = 50;
+
 /** 5 s: for what is under way to be confirmed after a BYE; then the connection ends all the same. */
 export const LEAVE_MS_MAX = 5000;
 

@@ -127,6 +127,22 @@ test("the page imports its own files, packages, pure files, and types of the das
   assert.deepEqual(wrong, []);
 });
 
+test("the links' entry point for browsers leads to pure files and those of its own folder, and to nothing of Node", () => {
+  const reached = new Set(["src/link/browser.ts"]);
+  const wrong: string[] = [];
+  for (const path of reached) {
+    const { pure, imports } = byPath.get(path)!;
+    if (!pure && !path.startsWith("src/link/browser")) wrong.push(`${path} touches the world`);
+    for (const imported of imports) {
+      if (imported.typeOnly) continue;
+      if (imported.path) reached.add(imported.path);
+      else wrong.push(`${path} imports ${imported.specifier}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+  assert.ok(reached.size > 30);
+});
+
 test("no package-internal name is imported: sources use relative paths", () => {
   assert.deepEqual(
     breaking(sources, (_, { specifier }) => specifier.startsWith("holdfast")),

@@ -216,6 +216,7 @@ suite("the package", () => {
         "queue",
         "queue/testing",
         "link",
+        "link/browser",
         "keyv",
         "unstorage",
         "express-session",

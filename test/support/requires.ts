@@ -30,6 +30,7 @@ const PROBES: Readonly<Record<string, readonly [string, ...string[]]>> = {
   tun: ["test", "-c", "/dev/net/tun"],
   tcpdump: ["tcpdump", "--version"],
   tshark: ["tshark", "--version"],
+  "nginx-light": ["/usr/sbin/nginx", "-v"],
   chromium: ["/usr/bin/chromium", "--version"],
   root: ["sh", "-c", "test $(id -u) = 0"],
   /** Root, or a kernel that lets users make namespaces: see `ownNamespace`. */

@@ -1,7 +1,7 @@
 /** ○ What the cores of session mode are given: transports that carry bytes, a clock, chance and secrets. */
 import type { Clock } from "../../core/clock.ts";
 import type { Random } from "../../core/random.ts";
-import type { Deadlines } from "./deadlines.ts";
+import type { Due } from "./deadlines.ts";
 
 /** What carries a connection's bytes: a socket, or a simulated one. Tells the connection through `received`, `drained` and `lost`. */
 export interface LinkTransport {
@@ -22,11 +22,18 @@ export interface LinkTransport {
   destroy(): void;
 }
 
+/** Calls back what is due. */
+export interface DeadlineTimer {
+  /** An entry's deadline may have moved earlier, or is there for the first time. */
+  moved(entry: Due): void;
+  remove(entry: Due): void;
+}
+
 /** What the session's cores are given instead of clock, chance and secrets of their own. */
 export interface Environment {
   readonly clock: Clock;
   readonly random: Random;
-  readonly deadlines: Deadlines;
+  readonly deadlines: DeadlineTimer;
   /** Unguessable bytes. */
   secretBytes(count: number): Uint8Array;
   /** HMAC-SHA256 over the parts in order. */

@@ -153,6 +153,13 @@ export class LinkConnection implements Due {
     this.#environment.deadlines.moved(this);
   }
 
+  /** Asks the peer whether it is there: its answer or silence decides. */
+  probe(): void {
+    if (this.#ending) return;
+    this.protocol.probe(this.#environment.clock.now());
+    this.flush();
+  }
+
   /** Says BYE at this time. */
   leaveAt(atMs: number, word: ByeReason): void {
     if (atMs >= this.#leaveAtMs) return;

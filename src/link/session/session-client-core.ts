@@ -184,6 +184,12 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
     this.#dial();
   }
 
+  /** The way to the server may be another one now (a network came up, a page was asleep): waits no longer, and trusts no silence. */
+  wake(): void {
+    if (this.#state === "waiting") this.#dial();
+    else if (this.#state === "open") this.#connection!.probe();
+  }
+
   /** Takes a message; resolves when the peer's application has it. */
   send(bytes: Uint8Array, how: Partial<SendSettings> = PLAIN): Promise<void> {
     const { expiresMs = 0 } = how;

@@ -2,7 +2,7 @@
 import { EventEmitter } from "node:events";
 import type { Socket } from "node:net";
 import type { Clock } from "../../core/clock.ts";
-import { OperationError, UsageError } from "../../core/errors.ts";
+import { OperationError } from "../../core/errors.ts";
 import { DRAIN_MS_MAX } from "../../core/limits.ts";
 import type { Random } from "../../core/random.ts";
 import { durationMs } from "../../core/units.ts";
@@ -13,59 +13,24 @@ import { ByteLink } from "../bytes/byte-link.ts";
 import { dialSocket } from "../bytes/dial-socket.ts";
 import type { DialOptions } from "../bytes/dial-socket.ts";
 import { SessionClientCore } from "./session-client-core.ts";
-import type { Gap } from "./session-client-core.ts";
 import { endOf, endOfError } from "../end.ts";
 import type { LinkEnd } from "../end.ts";
 import { readKeepAlive } from "../keep-alive/keep-alive.ts";
 import type { KeepAlive, KeepAliveOptions } from "../keep-alive/keep-alive.ts";
-import { NAME_BYTES_MAX, WILL_BYTES_MAX } from "../limits.ts";
 import type { LinkConnection } from "./link-connection.ts";
 import type { Environment } from "./environment.ts";
 import { nodeEnvironment } from "./node-environment.ts";
 import type { StreamSource } from "./outgoing-stream.ts";
-import type { IncomingStream } from "./incoming-stream.ts";
 import { noStreams, noTopics } from "./acknowledgement.ts";
 import { readSend } from "./send-options.ts";
 import type { PublishOptions, SendOptions } from "./send-options.ts";
-import { readBounds } from "./session-options.ts";
-import type { SessionBounds } from "./session-options.ts";
+import { readClient } from "./session-options.ts";
+import type { SessionClientEvents, SessionClientOptions } from "./session-options.ts";
 import { SpoolFile } from "./spool-file.ts";
 import { SocketTransport } from "./socket-transport.ts";
 import { dialWebSocket, readUrl, UpgradeRefused } from "../web-socket/dial-web-socket.ts";
 import type { WebSocketHandshake } from "../web-socket/dial-web-socket.ts";
 import { WebSocketTransport } from "./web-socket-transport.ts";
-
-/** Options of session mode at the client. */
-export interface SessionClientOptions extends SessionBounds {
-  /**
-   * Who this is, for people, for presence, and for a token of its own; at most 255 bytes of UTF-8. The server has one session a name: a
-   * client that is started again goes on with it, and one that another client of its name replaces ends with `taken-over`.
-   * Default "": a session of its own.
-   */
-  readonly name?: string;
-  /**
-   * A file that keeps what is sent and not done: a process that is killed is followed by the next one of the same file, which goes on with
-   * the session. Nothing waits for the disk: a power cut may lose the last messages. Streams and unconfirmed messages are not in it.
-   */
-  readonly spool?: string;
-  /** The token, when the server asks for one. It never crosses the wire. */
-  readonly token?: string;
-  /** What the server shall announce when this client is lost; at most 8 KiB. */
-  readonly will?: Uint8Array | string;
-  /** The silence before a heartbeat to ask for. Default: the server's. */
-  readonly heartbeat?: Duration;
-  /** Takes a message of the server; as the server's `onMessage`. */
-  readonly onMessage?: (message: Uint8Array) => void | Promise<unknown>;
-  /**
-   * Takes what is published under topics that `subscribe` named; as `onMessage`. `kept`: it was there before the subscription. A client
-   * that is started again under its name gets what the one before it subscribed to. Without it such messages are refused.
-   */
-  readonly onTopic?: (topic: string, message: Uint8Array, how: { readonly kept: boolean }) => void | Promise<unknown>;
-  /** Takes a message that the server sends as a stream; without it streams are refused. */
-  readonly onStream?: (stream: IncomingStream) => void | Promise<unknown>;
-  /** When the outbox is full: "reject" a new message with LINK_FULL (default), or give up the oldest ("drop-oldest"). */
-  readonly whenFull?: "reject" | "drop-oldest";
-}
 
 /** Options of `connect` in session mode. */
 export interface SessionConnectOptions extends KeepAliveOptions, DialOptions {
@@ -84,29 +49,6 @@ export interface SessionConnectOptions extends KeepAliveOptions, DialOptions {
   readonly clock?: Clock;
   /** For tests: chance. */
   readonly random?: Random;
-}
-
-/** What a session client emits. */
-export interface SessionClientEvents {
-  /** The session is there, for the first time or again. */
-  open: [
-    how: {
-      /** This client goes on where it was. */
-      readonly resumed: boolean;
-      /** The name's session was there, of a client before this one: what waits for the name comes. */
-      readonly restarted: boolean;
-      readonly heartbeatMs: number;
-      readonly ttlMs: number;
-    },
-  ];
-  /** Something will not be delivered once and in order. */
-  gap: [gap: Gap];
-  /** A connection ended or could not be made. */
-  end: [end: LinkEnd];
-  /** The next attempt comes in `inMs`. */
-  waiting: [inMs: number];
-  /** The client is done. */
-  close: [end: LinkEnd];
 }
 
 /** One day: the timer only has to exist. */
@@ -136,17 +78,11 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
     this.#environment = nodeEnvironment(options);
     this.clock = this.#environment.clock;
     const { session, reconnect } = options;
-    const { name = "", token, will, heartbeat, onMessage, onTopic, onStream, whenFull = "reject" } = session;
+    const { onMessage, onTopic, onStream } = session;
     const backoff = new Backoff(reconnect === false ? {} : (reconnect ?? {}), this.#environment.random);
     this.#core = new SessionClientCore(
       {
-        ...readBounds(session),
-        name: bounded("name", name, NAME_BYTES_MAX),
-        token,
-        will: will === undefined ? undefined : Buffer.from(bounded("will", will, WILL_BYTES_MAX)),
-        heartbeatMs: heartbeat === undefined ? 0 : durationMs(heartbeat, "heartbeat"),
-        whenFull,
-        reconnect: reconnect !== false,
+        ...readClient(session, reconnect),
         spool: session.spool === undefined ? undefined : new SpoolFile(session.spool, this.clock),
       },
       {
@@ -320,13 +256,6 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
 
 function bytesOf(message: Uint8Array | string): Uint8Array {
   return typeof message === "string" ? Buffer.from(message) : message;
-}
-
-function bounded<T extends Uint8Array | string>(option: string, value: T, bytesMax: number): T {
-  const bytes = Buffer.byteLength(value);
-  if (bytes > bytesMax)
-    throw new UsageError("LINK_OPTION_INVALID", `Cannot set ${option}: ${bytes} bytes, at most ${bytesMax} allowed`);
-  return value;
 }
 
 /** Waits for the first outcome: the session is open, the client is done without, or it waits to try again. */

@@ -42,6 +42,11 @@ export class SessionHeartbeat {
     this.#deathMs = undefined;
   }
 
+  /** The peer is to be asked now, and has no longer than the timeout to answer. */
+  probe(nowMs: number): void {
+    this.#deathMs ??= nowMs + this.#timeoutMs;
+  }
+
   due(nowMs: number): HeartbeatDue {
     const deadlineMs = this.deadlineMs;
     if (nowMs < deadlineMs) return "nothing";

@@ -9,9 +9,8 @@
  *     open    <-- MESSAGE ACK GAP PING PONG -->  open
  *     leaving       BYE  --------->         left       confirms what is under way, then FIN
  */
-import { Buffer } from "node:buffer";
 import { unreachable } from "../../core/assert.ts";
-import { EMPTY } from "../../core/bytes.ts";
+import { EMPTY, uninitialized } from "../../core/bytes.ts";
 import { ProtocolError } from "../../core/errors.ts";
 import {
   byeBody,
@@ -253,6 +252,13 @@ export class SessionProtocol {
     return undefined;
   }
 
+  /** Asks the peer whether it is there, without waiting for the heartbeat. */
+  probe(nowMs: number): void {
+    if (this.#phase !== "open") return;
+    this.#heartbeat!.probe(nowMs);
+    this.#ping(nowMs);
+  }
+
   /** Bytes to write now, at most about `bytesMax` of messages; empty when there is nothing. */
   pull(bytesMax: number, nowMs = this.#nowMs): Uint8Array[] {
     this.#nowMs = nowMs;
@@ -403,7 +409,7 @@ function pack(batch: readonly (OutgoingMessage | OutgoingPart)[], hasParts: bool
     const head = HEADER_BYTES + (hasParts && isPart(item) ? PART_HEAD_BYTES : 0);
     copied += head + (item.bytes.length <= COPY_BYTES_MAX ? item.bytes.length : 0);
   }
-  const packed = Buffer.allocUnsafe(copied);
+  const packed = uninitialized(copied);
   const parts: Uint8Array[] = [];
   let start = 0;
   let at = 0;
