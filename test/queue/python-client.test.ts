@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { suite, test } from "node:test";
 import { promisify } from "node:util";
 import { Broker, queue, worker } from "../../src/queue/index.ts";
+import { programsOf } from "../support/python-programs.ts";
 import { requires } from "../support/requires.ts";
 
 const execute = promisify(execFile);
@@ -102,16 +103,21 @@ asyncio.run(main())`;
 
   test("the README's programs are whole", async () => {
     const readme = readFileSync(join(root, "clients/python/README.md"), "utf8");
-    const programs = [...readme.matchAll(/^```python\n([\s\S]*?)^```/gm)].map(([, code]) => code!);
+    const programs = programsOf(readme).filter(({ code }) => code.includes("holdfast.queue"));
     assert.ok(programs.length >= 2);
     await Promise.all(
-      programs.map(async (program) => {
+      programs.map(async ({ code, claimed }) => {
         const broker = new Broker({ listen: "tcp://127.0.0.1:0", data: false, signals: [] });
         await broker.listen();
-        const code = program.replaceAll("tcp://127.0.0.1:5555", broker.address);
-        const { stdout } = await execute(PYTHON, ["-W", "error", "-c", code], { env, timeout: 30_000 });
+        const { stdout } = await execute(
+          PYTHON,
+          ["-W", "error", "-c", code.replaceAll("tcp://127.0.0.1:5555", broker.address)],
+          {
+            env,
+            timeout: 30_000,
+          },
+        );
         await broker.close();
-        const claimed = [...program.matchAll(/# → (.*)$/gm)].map(([, line]) => line!);
         assert.deepEqual(stdout.trim().split("\n"), claimed);
       }),
     );

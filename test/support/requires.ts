@@ -12,6 +12,7 @@ const PROBES: Readonly<Record<string, readonly [string, ...string[]]>> = {
   "libcache-memcached-perl": ["perl", "-MCache::Memcached", "-e", "1"],
   "python3-pymemcache": ["/usr/bin/python3", "-c", "import pymemcache"],
   "python3-pylibmc": ["/usr/bin/python3", "-c", "import pylibmc"],
+  python3: ["/usr/bin/python3", "-c", "import asyncio"],
   "python3-zmq": ["/usr/bin/python3", "-c", "import zmq"],
   "python3-build": ["/usr/bin/python3", "-c", "import build, setuptools, wheel"],
   "dpkg-dev": ["dpkg-source", "--version"],

@@ -5,28 +5,27 @@ be used from any thread.
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import threading
-from typing import Any, Callable, Coroutine, Generic, Iterable, Iterator, Optional, TypeVar
+from typing import Any, Callable, Generic, Iterable, Iterator, Optional
 
 from . import queue_async as aio
-from .queue_protocol import BYTES, JSON, RESULT_TIMEOUT, SUBMIT_TIMEOUT, Codec, Duration, GiveUp, HoldfastError, P, R, RetryAfter
+from .durations import Duration
+from .errors import HoldfastError
+from .loop_thread import LoopThread
+from .queue_protocol import BYTES, JSON, RESULT_TIMEOUT, SUBMIT_TIMEOUT, Codec, GiveUp, P, R, RetryAfter
 
 __all__ = ["BYTES", "JSON", "Client", "Codec", "Context", "GiveUp", "HoldfastError", "Queue", "RetryAfter", "Task", "Worker"]
 
 Context = aio.Context
-T = TypeVar("T")
 
 
 class Client:
     """The connection to a broker. Options as of ``queue_async.Client``."""
 
     def __init__(self, url: str = aio.URL, **options: Any) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="holdfast-client", daemon=True)
-        self._thread.start()
-        self._closed = False
+        self._thread = LoopThread("holdfast-client")
+        self._wait = self._thread.wait
 
         async def connect() -> aio.Client:
             return aio.Client(url, **options)
@@ -39,30 +38,15 @@ class Client:
 
     def close(self) -> None:
         """Ends the connection; what is pending fails with CLOSED. May be called twice."""
-        if self._closed:
-            return
-        self._wait(self._client.close())
-        self._closed = True
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        if not self._thread.closed:
+            self._wait(self._client.close())
+            self._thread.close()
 
     def __enter__(self) -> "Client":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        if self._closed:
-            coroutine.close()
-            raise HoldfastError("CLOSED", "Cannot use a client after it was closed")
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
 
 
 class Task(Generic[R]):

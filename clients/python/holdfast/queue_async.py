@@ -19,20 +19,19 @@ from typing import Any, AsyncIterator, Awaitable, Callable, Generic, Iterable, O
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
+from .durations import Duration, milliseconds
+from .errors import HoldfastError
 from .queue_protocol import (
     BYTES,
     JSON,
     RESULT_TIMEOUT,
     SUBMIT_TIMEOUT,
     Codec,
-    Duration,
     GiveUp,
-    HoldfastError,
     P,
     R,
     RetryAfter,
     message,
-    milliseconds,
     new_key,
     options_of,
     outcome_of,

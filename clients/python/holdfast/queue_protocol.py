@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import json
-import re
 import secrets
 from datetime import datetime, timedelta
 from typing import Any, Callable, Generic, Iterable, Mapping, Optional, Sequence, TypeVar, Union
 
-PROTOCOL = b"HQ1"
+from .durations import Duration, milliseconds
+from .errors import HoldfastError
 
-#: Seconds, a timedelta, or text such as "250ms", "5s", "10m", "2h", "7d".
-Duration = Union[int, float, timedelta, str]
+PROTOCOL = b"HQ1"
 
 P = TypeVar("P")
 R = TypeVar("R")
 
 SUBMIT_TIMEOUT = 10.0
 RESULT_TIMEOUT = 600.0
-
-
-class HoldfastError(Exception):
-    """Something that cannot be done. ``code`` is stable (docs/reference/errors.md), the message is for people."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"{code}: {message}")
-        self.code = code
-        self.message = message
 
 
 class GiveUp(Exception):
@@ -62,25 +52,6 @@ JSON: Codec[Any] = Codec(_encode_json, _decode_json)
 
 #: Bytes as they are.
 BYTES: Codec[bytes] = Codec(bytes, bytes)
-
-_UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-
-
-def milliseconds(value: Duration, name: str) -> int:
-    """Whole milliseconds of a duration. Raises UNIT_INVALID."""
-    ms: Optional[float] = None
-    if isinstance(value, timedelta):
-        ms = value.total_seconds() * 1000
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        ms = value * 1000
-    elif isinstance(value, str):
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)(ms|s|m|h|d)\s*", value)
-        if match:
-            ms = float(match[1]) * _UNITS[match[2]]
-    if ms is None or not 0 <= ms <= 9e12:
-        raise HoldfastError("UNIT_INVALID", f"Cannot read {name}: {value!r} is no duration; write seconds, '250ms', '5s', '10m', '2h' or '7d'")
-    return round(ms)
-
 
 _DURATIONS = {
     "delay": "delayMs",

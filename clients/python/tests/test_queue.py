@@ -20,7 +20,8 @@ import zmq.asyncio
 
 from holdfast import queue as sync
 from holdfast.queue_async import BYTES, Client, GiveUp, HoldfastError, Queue, RetryAfter, Worker
-from holdfast.queue_protocol import milliseconds, options_of, pause_ms, read
+from holdfast.durations import milliseconds
+from holdfast.queue_protocol import options_of, pause_ms, read
 
 URL = os.environ["HOLDFAST_QUEUE_URL"]
 CASES = os.environ["HOLDFAST_QUEUE_CASES"]

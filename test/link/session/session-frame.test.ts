@@ -1,7 +1,5 @@
 /** The bytes of session mode: every frame in three chunkings, every byte of one changed, the longest and one more. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import { ProtocolError } from "../../../src/core/errors.ts";
@@ -11,7 +9,6 @@ import {
   BYE_REASONS,
   gapBody,
   helloBody,
-  partBody,
   progressBody,
   receiptBody,
   REFUSE_REASONS,
@@ -197,102 +194,4 @@ test("the longest control frame allowed is taken, and one byte more is refused a
 
 test("a type that the protocol does not have is refused", () => {
   assert.throws(() => decode([Uint8Array.of(0x7f, 0, 0, 0)]), { code: "LINK_FRAME_UNKNOWN" });
-});
-
-function part(head: Parameters<typeof partBody.head>[0], text: string): Uint8Array {
-  return Buffer.concat([partBody.head(head), Buffer.from(text)]);
-}
-
-test("the bytes of a session's beginning are as docs/link-protocol.md shows them", () => {
-  const none = { done: 0, rejects: new Map<number, string>() };
-  const terms = { arrived: 0, receipt: none, messageBytesMax: 1_048_576, window: 4096, windowBytes: 4_194_304 };
-  const id = (from: number): Uint8Array => Uint8Array.from({ length: 16 }, (_, index) => from + index);
-  const hex = (name: SessionFrameName, body: Uint8Array): string => Buffer.from(encodeFrame(name, body)).toString("hex");
-  const none32 = new Uint8Array(0);
-  const frames = [
-    hex("CHALLENGE", challengeBody.encode({ nonce: id(0), tokenRequired: false, version: 2 })),
-    hex(
-      "HELLO",
-      helloBody.encode({
-        version: 1,
-        nonce: id(16),
-        sessionId: id(32),
-        resume: false,
-        terms,
-        heartbeatMs: 30_000,
-        name: "s7",
-        will: undefined,
-        proof: none32,
-      }),
-    ),
-    hex(
-      "WELCOME",
-      welcomeBody.encode({
-        resumed: false,
-        terms,
-        heartbeatMs: 30_000,
-        heartbeatTimeoutMs: 10_000,
-        ttlMs: 600_000,
-        proof: none32,
-      }),
-    ),
-    hex("MESSAGE", Buffer.from("21.5")),
-    hex("ACK", receiptBody.encode({ done: 1, rejects: new Map() })),
-    hex("ACK", receiptBody.encode({ done: 2, rejects: new Map([[2, "no"]]) })),
-    hex("GAP", gapBody.encode(17)),
-    hex("PING", none32),
-    hex("PONG", none32),
-    hex("BYE", byeBody.encode({ word: "drained", retryAfterMs: 1000, text: "" })),
-    hex("REFUSE", refuseBody.encode({ word: "session-unknown", retryAfterMs: 0, text: "" })),
-    hex(
-      "HELLO",
-      helloBody.encode({
-        version: 2,
-        nonce: id(16),
-        serverNonce: id(0),
-        sessionId: id(32),
-        resume: true,
-        terms: {
-          ...terms,
-          arrived: 9,
-          receipt: { done: 5, rejects: new Map(), ranges: [{ from: 7, to: 8 }] },
-          partial: new Map([[9, 32_768]]),
-        },
-        heartbeatMs: 30_000,
-        name: "s7",
-        will: undefined,
-        proof: none32,
-      }),
-    ),
-    hex(
-      "WELCOME",
-      welcomeBody.encode({
-        clientNonce: id(16),
-        resumed: true,
-        terms,
-        heartbeatMs: 30_000,
-        heartbeatTimeoutMs: 10_000,
-        ttlMs: 600_000,
-        proof: none32,
-      }),
-    ),
-    hex("PART", part({ number: 6, offset: 0, last: false, givenUp: false, isStream: false, isTopic: false }, "one, ")),
-    hex("PART", part({ number: 6, offset: 5, last: true, givenUp: false, isStream: false, isTopic: false }, "two")),
-    hex("PART", part({ number: 7, offset: 32_768, last: true, givenUp: true, isStream: true, isTopic: false }, "")),
-    hex("PROGRESS", progressBody.encode({ number: 6, bytes: 8 })),
-    hex("ACK", receiptBody.encode({ done: 5, rejects: new Map(), ranges: [{ from: 7, to: 8 }] })),
-    hex("TOPIC", topicBody.encode({ verb: "subscribe", keep: false, expiresMs: 0, topic: "a/#", bytes: none32 })),
-    hex(
-      "TOPIC",
-      topicBody.encode({ verb: "publish", keep: true, expiresMs: 60_000, topic: "a/b", bytes: Buffer.from("21.5") }),
-    ),
-    hex("NOTE", topicBody.encode({ verb: "message", keep: false, expiresMs: 0, topic: "", bytes: Buffer.from("hi") })),
-  ];
-  const page = readFileSync(join(import.meta.dirname, "../../../docs/link-protocol.md"), "utf8");
-  const [, shown] = /```bytes\n([^]*?)```/.exec(page)!;
-  const expected = shown!
-    .trim()
-    .split(/\n(?=\S)/)
-    .map((lines) => lines.replace(/^\w+/, "").replaceAll(/#.*$/gm, "").replaceAll(/\s/g, ""));
-  assert.deepEqual(frames, expected);
 });
