@@ -42,6 +42,11 @@ const QUEUE: CommandGroup = {
     { name: "cancel", summary: "cancel tasks", load: async () => (await import("./queue/admin.ts")).cancel },
     { name: "promote", summary: "run delayed tasks now", load: async () => (await import("./queue/admin.ts")).promote },
     {
+      name: "signal",
+      summary: "send a task what its handler waits for",
+      load: async () => (await import("./queue/submit.ts")).signal,
+    },
+    {
       name: "update",
       summary: "change a task that has not begun",
       load: async () => (await import("./queue/admin.ts")).update,

@@ -54,7 +54,15 @@ export type { QueueSettings } from "./tasks/queue-settings.ts";
 export type { SqlDatabase, Transaction } from "./client/sql-database.ts";
 export { type Once, type OnceOptions, onceTable } from "./client/once.ts";
 export { type OutboxRelay, outboxRelay, type OutboxRelayOptions, type OutboxRelayStats, outboxTable } from "./client/outbox.ts";
-export { GiveUp, type Handler, RetryAfter, type TaskContext } from "./client/handler.ts";
+export {
+  type CalledTaskOptions,
+  GiveUp,
+  type Handler,
+  RetryAfter,
+  type TaskContext,
+  type SignalOptions,
+} from "./client/handler.ts";
+export { RunEnded } from "./client/handler-run.ts";
 export type { RetryPause } from "./client/retry-pause.ts";
 export { Worker, worker, type WorkerSnapshot } from "./client/worker.ts";
 export type { BatchHandler, BatchOptions, BatchOutcome } from "./client/batches.ts";

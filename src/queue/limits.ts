@@ -100,6 +100,11 @@ export const RESUME_MS = 5000;
  */
 export const KEPT_MS_MAX = 10 * 60_000;
 
+/** 10,000 steps of one task's handler: each run reads them all. */
+export const STEPS_MAX = 10_000;
+/** 16 MiB of results of steps and of signals of one task, as of a body: each run is sent them all. */
+export const HISTORY_BYTES_MAX = 16 * 1024 ** 2;
+
 /** 20 ms: a lease is written down only when the task takes longer than that; a shorter one costs no write. */
 export const LEASE_WRITE_MS = 20;
 

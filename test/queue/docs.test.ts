@@ -36,6 +36,8 @@ test("the protocol's page names every code that a broker refuses with, and no ot
     "service/task-service",
     "service/admin-commands",
     "service/submissions",
+    "service/durable-steps",
+    "protocols/step-messages",
     "service/cron",
     "tasks/task-table",
     "tasks/task-policy",

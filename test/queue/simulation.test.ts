@@ -43,8 +43,16 @@ class LosesTasks extends TaskStateMachine {
   }
 }
 
+/** Believes that no run has recorded anything. */
+class ForgetsSteps extends TaskStateMachine {
+  override hasSteps(): boolean {
+    return false;
+  }
+}
+
 const VARIANTS = [
-  [ForgetsTokens, /^the outcome under the lost lease .* was kept$|was leased again under token/],
+  [ForgetsSteps, /^step \w+ of workflow \d+ came to .* and then to/],
+  [ForgetsTokens, /came to .* and then to|^the outcome under the lost lease .* was kept$|was leased again under token/],
   [LosesTasks, /a row|counts its ready rows|never answered|still ready|ended with QUEUE_UNREACHABLE/],
 ] as const;
 

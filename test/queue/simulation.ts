@@ -19,7 +19,7 @@ import type { Inspection, Store, StoredEvents, StoredTask, StoreOp, StoreOpening
 import { decodeState } from "../../src/queue/tasks/task-record.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
 import { ProtocolRouter } from "../../src/queue/broker/protocol-router.ts";
-import { GiveUp, RetryAfter } from "../../src/queue/client/handler.ts";
+import { GiveUp, RetryAfter, type TaskContext } from "../../src/queue/client/handler.ts";
 import { type Worker, worker } from "../../src/queue/client/worker.ts";
 
 export interface SimulationOptions {
@@ -39,6 +39,17 @@ const GROUPS = [undefined, "a", "b"];
 /** A queue with a rate. */
 const RATED = "rated";
 const RATE = { count: 4, perMs: 1000 };
+
+interface Workflow {
+  readonly payload: string;
+  /** Whether its handler may wait for ever. */
+  readonly isPatient: boolean;
+  /** Step → what a run was told. */
+  readonly told: Map<string, string>;
+  /** How often steps were done. */
+  done: number;
+  outcome?: string | undefined;
+}
 
 interface Asked {
   readonly payload: string;
@@ -210,10 +221,10 @@ class NetworkLink implements BrokerConnection {
   #lastToBrokerMs = 0;
   #lastToClientMs = 0;
 
-  constructor(simulation: Simulation, listener: BrokerConnectionListener) {
+  constructor(simulation: Simulation, listener: BrokerConnectionListener, fresh: boolean) {
     this.#simulation = simulation;
     this.#listener = listener;
-    this.#isOld = simulation.random() < 0.3;
+    this.#isOld = !fresh && simulation.random() < 0.3;
     simulation.lines.add(this);
     this.connect();
   }
@@ -307,6 +318,8 @@ class Simulation {
   readonly lines = new Set<NetworkLink>();
   readonly asked: Asked[] = [];
   readonly imports: Import[] = [];
+  /** Handlers with steps: what they were told that each step came to, and what was promised to whom added them. */
+  readonly workflows: Workflow[] = [];
   /** Payloads whose handlers have come to a good end. */
   readonly did = new Set<string>();
   /** When tasks of the queue with a rate were given out, by the queue's own time; those of one life of the broker. */
@@ -463,12 +476,13 @@ class Simulation {
     this.startedAnew();
   }
 
-  connectQueue(name = "q"): Queue<string, string> {
+  /** @param fresh of this version, always */
+  connectQueue(name = "q", fresh = false): Queue<string, string> {
     return queue<string, string>(name, {
       url: "ipc://sim",
       clock: this.clock,
       log: () => {},
-      connect: (_endpoint, listener) => new NetworkLink(this, listener),
+      connect: (_endpoint, listener) => new NetworkLink(this, listener, fresh),
     });
   }
 }
@@ -485,6 +499,7 @@ export async function simulate(
   simulation.broker.service!.flush();
   submitToRated(simulation);
   importAgain(simulation);
+  lastLong(simulation);
   simulation.mischief();
   await simulation.run(FAULTS_UNTIL_MS);
   simulation.platter.brokenUntilMs = 0;
@@ -629,6 +644,75 @@ async function submitAgain(simulation: Simulation, tasks: Queue<string, string>,
   }
 }
 
+/** Tasks whose handlers sleep, wait for a signal and call another queue. */
+function lastLong(simulation: Simulation): void {
+  const tasks = simulation.connectQueue("workflows", true);
+  const hire = (): void => {
+    const running = worker(tasks, (payload, task) => lasting(simulation, payload, task), {
+      concurrency: 3,
+      signals: [],
+      drain: 0,
+    });
+    if (!simulation.faulty) return;
+    simulation.after(simulation.between(500, 4000), () => {
+      void running.close().then(hire, (error: unknown) => simulation.fail(error));
+    });
+  };
+  hire();
+  worker(simulation.connectQueue("called"), (payload) => `did ${payload}`, { concurrency: 2, signals: [] });
+  const next = (): void => {
+    if (!simulation.faulty) return;
+    const { length } = simulation.workflows;
+    const workflow: Workflow = { payload: `${length}`, isPatient: simulation.random() < 0.5, told: new Map(), done: 0 };
+    simulation.workflows.push(workflow);
+    void begin(simulation, tasks, workflow).catch((error: unknown) => simulation.fail(error));
+    simulation.after(simulation.between(300, 3000), next);
+  };
+  next();
+}
+
+async function begin(simulation: Simulation, tasks: Queue<string, string>, workflow: Workflow): Promise<void> {
+  const { payload, isPatient } = workflow;
+  try {
+    const task = await tasks.add(payload, { attempts: 1000, backoff: 10, backoffMax: 100, keep: "7d", timeout: 100_000 });
+    simulation.after(simulation.between(0, 4000), () => {
+      void tasks.signal(task.id, "go", `go ${payload}`, { timeout: 150_000 }).catch((error: HoldfastError) => {
+        // One that does not wait for ever may have ended.
+        if (error.code !== "QUEUE_TASK_STATE" || isPatient) simulation.fail(error);
+      });
+    });
+    workflow.outcome = await task.result({ timeout: 190_000 });
+  } catch (error) {
+    if (!(error instanceof HoldfastError) || error.code === "ASSERTION_FAILED") throw error;
+    if (!REFUSED.has(error.code)) throw new Violation(`workflow ${payload} ended with ${error.code}: ${error.message}`);
+    workflow.outcome = error.code;
+  }
+}
+
+async function lasting(simulation: Simulation, payload: string, task: TaskContext): Promise<string> {
+  const workflow = simulation.workflows[Number(payload)]!;
+  const same = (step: string, came: string): string => {
+    const before = workflow.told.get(step) ?? came;
+    if (before !== came)
+      simulation.fail(new Violation(`step ${step} of workflow ${payload} came to ${before} and then to ${came}`));
+    workflow.told.set(step, came);
+    return came;
+  };
+  const part = (name: string): Promise<string> =>
+    task.step(name, async () => {
+      await new Promise<void>((resolve) => simulation.after(simulation.between(0, 30), resolve));
+      if (simulation.chance(0.1)) throw new Error("failed");
+      return `${name} ${(workflow.done += 1)}`;
+    });
+  const first = same("first", await part("first"));
+  await task.sleep(simulation.between(0, 500));
+  const both = same("both", (await Promise.all([part("left"), part("right")])).join());
+  const go = same("go", String(await task.waitFor("go", workflow.isPatient ? {} : { timeout: 1500 })));
+  const called = same("called", (await task.call("called", payload)) as string);
+  if (simulation.chance(0.2)) throw new Error("failed late");
+  return [first, both, go, called].join();
+}
+
 /** A worker that is replaced now and then, in good order or dead on the spot. */
 function staff(simulation: Simulation): void {
   const tasks = simulation.connectQueue();
@@ -676,8 +760,20 @@ async function judge(simulation: Simulation): Promise<{ tasks: number; done: num
       throw new Violation(`${which} ended with ${outcome}`);
     }
   }
+  for (const { payload, told, isPatient, outcome } of simulation.workflows) {
+    if (outcome === undefined) throw new Violation(`workflow ${payload} was never answered`);
+    if (REFUSED.has(outcome)) continue;
+    if (outcome !== ["first", "both", "go", "called"].map((step) => told.get(step)).join())
+      throw new Violation(`workflow ${payload} came to ${outcome}`);
+    if (told.get("called") !== `did ${payload}`)
+      throw new Violation(`workflow ${payload} was told ${told.get("called")} by its call`);
+    if (isPatient && told.get("go") !== `go ${payload}`) throw new Violation(`workflow ${payload} got no signal`);
+  }
   for (const state of ["waiting", "delayed", "blocked", "active", "retrying"] as const) {
-    const left = ["q", "imports"].reduce((sum, name) => sum + (stateMachine.findQueue(name)?.count(state) ?? 0), 0);
+    const left = ["q", "imports", "workflows", "called"].reduce(
+      (sum, name) => sum + (stateMachine.findQueue(name)?.count(state) ?? 0),
+      0,
+    );
     if (left > 0) throw new Violation(`${left} tasks are still ${state} when all is settled`);
   }
   return counts;

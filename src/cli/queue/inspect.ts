@@ -111,7 +111,7 @@ function taskRow({ id, state, reason, priority, group, failures, createdMs, body
 
 export async function show(argv: readonly string[]): Promise<number> {
   const command = clientFlags(
-    flags("queue show", "Shows a task: its state, why it waits, its errors, its body or result"),
+    flags("queue show", "Shows a task: its state, why it waits, its errors, the steps of its handler, its body or result"),
   ).argument("<id>", "the task's id");
   if (!(await parse(command, argv))) return 0;
   const options = command.opts<ClientFlags>();
@@ -121,11 +121,28 @@ export async function show(argv: readonly string[]): Promise<number> {
     if (options.json) process.stdout.write(`${JSON.stringify({ ...value, ...bodyField("body", body) })}\n`);
     else {
       for (const [name, field] of Object.entries(value))
-        process.stdout.write(`${printable(name).padEnd(14)}${name === "errors" ? showErrors(value) : readable(name, field)}\n`);
+        process.stdout.write(`${printable(name).padEnd(14)}${showField(name, field, value)}\n`);
       process.stdout.write(`${(value.state === "completed" ? "result" : "body").padEnd(14)}${body.toString()}\n`);
     }
     return 0;
   });
+}
+
+function showField(name: string, field: unknown, task: TaskDetails): string {
+  return name === "errors" ? showErrors(task) : name === "steps" ? showSteps(task) : readable(name, field);
+}
+
+/** A line each: when, what, and what it came to. */
+function showSteps({ steps = [] }: TaskDetails): string {
+  const line = ({ type, name, atMs, untilMs, state, bytes, task }: (typeof steps)[number]): string => {
+    const more = [
+      untilMs === undefined ? "" : ` until ${showTime(untilMs)}`,
+      bytes > 0 ? `, ${bytes} bytes` : "",
+      task ? `, task ${task}` : "",
+    ];
+    return `${showTime(atMs)} ${printable(`${type} '${name}'`)}: ${state}${more.join("")}`;
+  };
+  return steps.map(line).join("\n".padEnd(15));
 }
 
 function readable(name: string, value: unknown): string {

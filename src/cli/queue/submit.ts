@@ -1,4 +1,4 @@
-/** ● `holdfast queue add` and `holdfast queue call`: a body from the command line or stdin, ids and results to stdout. */
+/** ● `holdfast queue add`, `call` and `signal`: a body from the command line or stdin, ids and results to stdout. */
 import { LF } from "../../core/ascii.ts";
 import { bytesCodec, queue } from "../../queue/index.ts";
 import { bodyField, linesOfStdin, readStdin } from "./bodies.ts";
@@ -31,6 +31,23 @@ export async function add(argv: readonly string[]): Promise<number> {
       print((await tasks.addMany(bodies, wanted)).map(({ id }) => id));
     if (!options.lines) await addAll([await readBody(body)]);
     else for await (const lines of linesOfStdin(LINES_AT_ONCE)) await addAll(lines);
+    return 0;
+  });
+}
+
+export async function signal(argv: readonly string[]): Promise<number> {
+  const command = clientFlags(flags("queue signal", "Sends a task a signal, for which its handler waits or will wait"))
+    .argument("<id>", "the task's id")
+    .argument("<name>", "the signal's name: the first of a name counts")
+    .argument("[value]", "its value, as JSON for handlers in TypeScript; '-' or omitted: read stdin");
+  if (!(await parse(command, argv))) return 0;
+  const options = command.opts<ClientFlags>();
+  const [id, name, value] = command.processedArgs as [string, string, string | undefined];
+  return withClient(options, async (client, timeoutMs) => {
+    const body = Buffer.from(await readBody(value));
+    const { value: answer } = await client.operate("signal", { id, name }, { timeoutMs, body });
+    if (!answer.first) process.stderr.write(`A signal '${name}' had come before: that one counts\n`);
+    if (options.json) process.stdout.write(`${JSON.stringify({ id, name, ...answer })}\n`);
     return 0;
   });
 }

@@ -245,6 +245,7 @@ export class BrokerPool {
     session.readsBegun = welcome.readsBegun;
     session.hasKeepers = welcome.hasKeepers;
     session.readsTraces = welcome.readsTraces;
+    session.keepsSteps = welcome.keepsSteps;
     if (welcome.request === HELLO_AGAIN.toString()) return;
     const group = this.up().filter((each) => each.broker === broker);
     // A leader of the past, which has not heard of it yet. It will say ANEW.
@@ -275,4 +276,6 @@ export class BrokerPool {
 const HELLO = Buffer.from("hello");
 const HELLO_AGAIN = Buffer.from("again");
 /** We read many in one message and the outcome `evicted` and how a start goes on, and workers say what they have begun; all workers of this process are lost together. */
-const ABOUT = Buffer.from(JSON.stringify({ many: 1, begun: 1, evicted: 1, starting: 1, traces: 1, process: PROCESS_NAME }));
+const ABOUT = Buffer.from(
+  JSON.stringify({ many: 1, begun: 1, evicted: 1, starting: 1, traces: 1, steps: 1, process: PROCESS_NAME }),
+);

@@ -32,6 +32,8 @@ export class BrokerSession {
   hasKeepers = false;
   /** It keeps which trace a task belongs to, by its last WELCOME. */
   readsTraces = false;
+  /** It records the steps of handlers, by its last WELCOME. */
+  keepsSteps = false;
   /** Its id, once it has said WELCOME. */
   broker: string | undefined;
   /** Tasks it had to do, by its last WELCOME. */

@@ -1,11 +1,43 @@
 /** ● The thread's side of handler-threads.ts: loads the handler's module and runs it for each task that it is given. */
 import { parentPort, workerData } from "node:worker_threads";
 import { messageOf } from "../../core/errors.ts";
-import { afterMsOf, type Handler } from "./handler.ts";
+import type { Handler } from "./handler.ts";
 import { onceIn } from "./once.ts";
-import { type HandlerAnswer, owned, type ThrownError, type HandlerRequest } from "./handler-threads.ts";
+import {
+  asThrown,
+  type HandlerAnswer,
+  type HandlerRequest,
+  owned,
+  type ActOutcome,
+  type StepCall,
+  thrown,
+} from "./handler-threads.ts";
 
 const stops = new Map<number, AbortController>();
+/** What runs have asked for. */
+const asked = new Map<number, { readonly act: () => unknown; readonly told: (told: ActOutcome) => void }>();
+let asks = 0;
+
+async function ask(run: number, call: StepCall, act: () => unknown = () => {}): Promise<unknown> {
+  const number = (asks += 1);
+  const told = await new Promise<ActOutcome>((resolve) => {
+    asked.set(number, { act, told: resolve });
+    say({ kind: "ask", run, ask: number, call });
+  });
+  asked.delete(number);
+  if ("error" in told) throw asThrown(told.error);
+  return told.value;
+}
+
+async function act(run: number, number: number): Promise<void> {
+  let acted: ActOutcome;
+  try {
+    acted = { value: owned(await asked.get(number)!.act()) };
+  } catch (error) {
+    acted = { error: thrown(error) };
+  }
+  say({ kind: "acted", run, ask: number, acted });
+}
 
 function say(message: HandlerAnswer): void {
   parentPort!.postMessage(message, []);
@@ -29,6 +61,11 @@ async function run(handler: Handler<unknown, unknown>, task: Extract<HandlerRequ
       progress: (said) => say({ kind: "progress", run: number, said: owned(said) }),
       partial: (said) => say({ kind: "partial", run: number, said: owned(said) }),
       once: onceIn(id),
+      step: <T>(name: string, part: () => Promise<T> | T) => ask(number, { what: "step", name }, part) as Promise<T>,
+      sleep: async (time) => void (await ask(number, { what: "sleep", with: [time] })),
+      waitFor: (name, options) => ask(number, { what: "waitFor", with: [name, options] }),
+      call: (to, body, options) =>
+        ask(number, { what: "call", with: [typeof to === "string" ? to : to.name, owned(body), options] }),
     });
     say({ kind: "done", run: number, result: owned(result) });
   } catch (error) {
@@ -38,16 +75,12 @@ async function run(handler: Handler<unknown, unknown>, task: Extract<HandlerRequ
   }
 }
 
-function thrown(error: unknown): ThrownError {
-  if (!(error instanceof Error)) return { name: "Error", message: messageOf(error), stack: undefined };
-  const afterMs = afterMsOf(error);
-  return { name: error.name, message: error.message, stack: error.stack, ...(afterMs !== undefined && { afterMs }) };
-}
-
 try {
   const handler = await load();
   parentPort!.on("message", (message: HandlerRequest) => {
     if (message.kind === "run") void run(handler, message);
+    else if (message.kind === "act") void act(message.run, message.ask);
+    else if (message.kind === "told") asked.get(message.ask)?.told(message.told);
     else stops.get(message.run)?.abort(new Error(String(message.reason)));
   });
   say({ kind: "ready" });

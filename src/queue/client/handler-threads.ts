@@ -5,9 +5,9 @@
  */
 import { packageCode } from "../../core/package-file.ts";
 import { Worker as Thread } from "node:worker_threads";
-import { messageOf, UsageError } from "../../core/errors.ts";
+import { codeOf, messageOf, UsageError } from "../../core/errors.ts";
 import { type Size, sizeBytes } from "../../core/units.ts";
-import { type Handler, InterruptedError, type TaskContext } from "./handler.ts";
+import { afterMsOf, type Handler, InterruptedError, type TaskContext } from "./handler.ts";
 
 export type HandlerRequest =
   | {
@@ -17,14 +17,29 @@ export type HandlerRequest =
       readonly id: string;
       readonly attempt: number;
     }
-  | { readonly kind: "stop"; readonly run: number; readonly reason: unknown };
+  | { readonly kind: "stop"; readonly run: number; readonly reason: unknown }
+  /** What a step asks for is to be done now. */
+  | { readonly kind: "act"; readonly run: number; readonly ask: number }
+  /** How what was asked for ended. */
+  | { readonly kind: "told"; readonly run: number; readonly ask: number; readonly told: ActOutcome };
+
+/** A value, or an error. */
+export type ActOutcome = { readonly value: unknown } | { readonly error: ThrownError };
+
+/** A handler's step, or what ends its run, with what it was called with. */
+export type StepCall =
+  | { readonly what: "step"; readonly name: string }
+  | { readonly what: "sleep" | "waitFor" | "call"; readonly with: readonly unknown[] };
 
 export type HandlerAnswer =
   | { readonly kind: "ready" }
   | { readonly kind: "unusable"; readonly reason: string }
   | { readonly kind: "done"; readonly run: number; readonly result: unknown }
   | { readonly kind: "failed"; readonly run: number; readonly error: ThrownError }
-  | { readonly kind: "progress" | "partial"; readonly run: number; readonly said: unknown };
+  | { readonly kind: "progress" | "partial"; readonly run: number; readonly said: unknown }
+  | { readonly kind: "ask"; readonly run: number; readonly ask: number; readonly call: StepCall }
+  /** What a step asked for was done. */
+  | { readonly kind: "acted"; readonly run: number; readonly ask: number; readonly acted: ActOutcome };
 
 /** What a handler threw. Cloned as they are, errors of classes of one's own lose their names. */
 export interface ThrownError {
@@ -33,6 +48,25 @@ export interface ThrownError {
   readonly stack: string | undefined;
   /** Of a RetryAfter. */
   readonly afterMs?: number;
+  readonly code?: string;
+}
+
+export function thrown(error: unknown): ThrownError {
+  if (!(error instanceof Error)) return { name: "Error", message: messageOf(error), stack: undefined };
+  const afterMs = afterMsOf(error);
+  const code = codeOf(error);
+  return {
+    name: error.name,
+    message: error.message,
+    stack: error.stack,
+    ...(afterMs !== undefined && { afterMs }),
+    ...(code !== undefined && { code }),
+  };
+}
+
+/** As it was thrown, but for its class. */
+export function asThrown(error: ThrownError): Error {
+  return Object.assign(new Error(error.message), error);
 }
 
 interface HandlerThreadsOptions {
@@ -68,6 +102,8 @@ interface Run<R> {
   readonly context: TaskContext;
   readonly resolve: (result: R) => void;
   readonly reject: (error: unknown) => void;
+  /** Steps that the thread does now. */
+  readonly acting: Map<number, (acted: ActOutcome) => void>;
 }
 
 export class HandlerThreads<P, R> {
@@ -192,7 +228,7 @@ class HandlerThread<P, R> {
       this.#post({ kind: "stop", run, reason: messageOf(signal.reason) });
       endTimer = setTimeout(() => this.#end(run), STOP_MS);
     };
-    this.#runs.set(run, { context, resolve, reject });
+    this.#runs.set(run, { context, resolve, reject, acting: new Map() });
     this.#thread.ref();
     const forget = (): void => {
       clearTimeout(endTimer);
@@ -246,7 +282,13 @@ class HandlerThread<P, R> {
         this.#runs.get(message.run)?.resolve(message.result as R);
         return;
       case "failed":
-        this.#fail(message.run, Object.assign(new Error(message.error.message), message.error));
+        this.#fail(message.run, asThrown(message.error));
+        return;
+      case "ask":
+        void this.#ask(message);
+        return;
+      case "acted":
+        this.#runs.get(message.run)?.acting.get(message.ask)?.(message.acted);
         return;
       case "progress":
       case "partial":
@@ -256,6 +298,34 @@ class HandlerThread<P, R> {
           this.#fail(message.run, error);
         }
     }
+  }
+
+  /** Does for the thread what only this side can: it knows what is on record. */
+  async #ask({ run, ask, call }: Extract<HandlerAnswer, { kind: "ask" }>): Promise<void> {
+    const task = this.#runs.get(run);
+    if (!task) return;
+    const { context, acting } = task;
+    let told: ActOutcome;
+    try {
+      const value = await (call.what === "step"
+        ? context.step(call.name, () => this.#act(run, ask, acting))
+        : (context[call.what] as (...values: readonly unknown[]) => Promise<unknown>)(...call.with));
+      told = { value: owned(value) };
+    } catch (error) {
+      told = { error: thrown(error) };
+    }
+    if (this.#runs.has(run)) this.#post({ kind: "told", run, ask, told });
+  }
+
+  #act(run: number, ask: number, acting: Run<R>["acting"]): Promise<unknown> {
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    acting.set(ask, (acted) => {
+      acting.delete(ask);
+      if ("error" in acted) reject(asThrown(acted.error));
+      else resolve(acted.value);
+    });
+    this.#post({ kind: "act", run, ask });
+    return promise;
   }
 
   #over(reason: string): void {

@@ -1,6 +1,7 @@
 /** ○ What users write to do the work: the handler, what it is told, and what it says when no further attempt will help. */
 import { messageOf } from "../../core/errors.ts";
 import type { Once } from "./once.ts";
+import type { AddOptions } from "./queue.ts";
 import { type Duration, durationMs } from "../../core/units.ts";
 
 /** What a handler is told beside the payload. */
@@ -23,7 +24,44 @@ export interface TaskContext {
    * await task.once(pool, (tx) => tx.query("UPDATE accounts SET cents = cents - $1 WHERE id = $2", [cents, id]));
    */
   readonly once: Once;
+  /**
+   * Does a part of the work once: what it resolves to is on record with the task before this resolves, and every later run of the handler, after a
+   * crash or a failed attempt, is told that and does not do it again. A part that ends before it is on record is done again; code outside steps runs
+   * in every run.
+   *
+   * @throws UsageError QUEUE_STEP_INVALID (a name twice), OperationError QUEUE_STEPS_CHANGED, QUEUE_RUN_ENDED, QUEUE_BODY_TOO_LARGE,
+   * QUEUE_TOO_MANY; what the part throws: then nothing is on record
+   * @example
+   * const receipt = await task.step("charge", () => bank.charge(order));
+   */
+  step<T>(name: string, act: () => Promise<T> | T): Promise<T>;
+  /**
+   * Ends this run by a throw; when the time has passed the handler is run again and comes to here at once. No attempt is spent, and the worker's place
+   * is free meanwhile. Errors as of `step`.
+   */
+  sleep(time: Duration): Promise<void>;
+  /**
+   * Waits as `sleep` does, for a signal that `queue.signal(id, name, value)` sends, or has sent.
+   *
+   * @returns the value; undefined when the timeout was over before. Errors as of `step`.
+   */
+  waitFor(name: string, options?: SignalOptions): Promise<unknown>;
+  /**
+   * Adds a task to a queue of the same broker and waits for its result, as `sleep` does.
+   *
+   * @throws OperationError QUEUE_TASK_DEAD (the message is the last error), QUEUE_TASK_CANCELLED, QUEUE_FULL; errors as of `step`
+   */
+  call(queue: string | { readonly name: string }, body?: unknown, options?: CalledTaskOptions): Promise<unknown>;
 }
+
+/** How a handler waits for a signal. */
+export interface SignalOptions {
+  /** After this `waitFor` resolves to undefined. Default: it waits for ever. */
+  readonly timeout?: Duration;
+}
+
+/** What a handler may ask for with a task that it calls. */
+export type CalledTaskOptions = Omit<AddOptions, "key" | "whenFull" | "timeout" | "signal">;
 
 /** Does the work: what it resolves to is the result; when it rejects, the attempt has failed. */
 export type Handler<P, R> = (payload: P, context: TaskContext) => Promise<R> | R;

@@ -6,10 +6,14 @@ import { Buffer } from "node:buffer";
 import { type VerbIn, writeLease } from "../protocols/messages.ts";
 import { BATCHED_BODY_BYTES_MAX } from "../protocols/record-batch.ts";
 import type { BrokerSession } from "./broker-session.ts";
+import { HandlerRun, type StepPort } from "./handler-run.ts";
 import type { TaskContext } from "./handler.ts";
 import type { KeptLeases } from "./keeper.ts";
 import type { TaskTrace } from "./tracing.ts";
 import { onceIn } from "./once.ts";
+import { OperationError } from "../../core/errors.ts";
+import { type StepMessage, type RecordedStep, type StepReply, WHOLE_HISTORY } from "../protocols/step-messages.ts";
+import type { RunCodec, StepOutcome } from "./handler-run.ts";
 
 /** How an attempt ended. `final`: no further attempt will help. */
 type Ending =
@@ -42,6 +46,12 @@ export class LeasedTask {
   readonly number: number;
   /** Its producer's, where that is traced. */
   trace: TaskTrace | undefined;
+  /** Steps of it are on record. */
+  hasSteps = false;
+  /** Called when its handler has returned: throws when that is too early. */
+  over: (() => void) | undefined;
+  /** Its steps, once its handler has begun one. */
+  steps: LeasedSteps | undefined;
   #place = -1;
   #abort: AbortController | undefined;
   #stopped: Error | undefined;
@@ -90,6 +100,7 @@ export class LeasedTask {
   stop(reason: Error): void {
     this.#stopped ??= reason;
     this.#abort?.abort(reason);
+    this.steps?.fail(reason);
   }
 
   send(verb: VerbIn, ...rest: Buffer[]): void {
@@ -113,6 +124,81 @@ export class LeasedTask {
   }
 }
 
+/** A run's questions to the broker about its steps; those without an answer are asked again over the next session. */
+export class LeasedSteps implements StepPort {
+  readonly #task: LeasedTask;
+  readonly #open = new Map<
+    number,
+    { readonly frames: readonly Buffer[]; readonly answer: PromiseWithResolvers<StepOutcome> }
+  >();
+  #history: PromiseWithResolvers<readonly RecordedStep[]> | undefined;
+  /** The broker has ended the run. */
+  isSuspended = false;
+  #failure: Error | undefined;
+
+  constructor(task: LeasedTask) {
+    this.#task = task;
+  }
+
+  history(): Promise<readonly RecordedStep[]> {
+    if (!this.#task.hasSteps) return Promise.resolve([]);
+    if (this.#failure) return Promise.reject(this.#failure);
+    this.#history = Promise.withResolvers();
+    this.#ask("HISTORY");
+    return this.#history.promise;
+  }
+
+  record(asked: StepMessage, body: Buffer): Promise<StepOutcome> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    const frames = [Buffer.from(JSON.stringify(asked)), body];
+    const answer = Promise.withResolvers<StepOutcome>();
+    this.#open.set(asked.at, { frames, answer });
+    this.#ask("STEP", ...frames);
+    return answer.promise;
+  }
+
+  /** A session is up, perhaps another. */
+  askAgain(): void {
+    if (this.#history && this.#open.size === 0) this.#ask("HISTORY");
+    for (const { frames } of this.#open.values()) this.#ask("STEP", ...frames);
+  }
+
+  known(known: readonly RecordedStep[]): void {
+    this.#history?.resolve(known);
+  }
+
+  answered(said: StepReply, value: Buffer | undefined): void {
+    if (said.at === WHOLE_HISTORY) {
+      this.#history?.reject(errorOf(said));
+      return;
+    }
+    const open = this.#open.get(said.at);
+    this.#open.delete(said.at);
+    if (said.now === "suspended") this.isSuspended = true;
+    if (said.now === "refused") open?.answer.reject(errorOf(said));
+    else open?.answer.resolve({ now: said.now, value });
+  }
+
+  /** Nothing that the run says counts any more. */
+  fail(error: Error): void {
+    this.#failure ??= error;
+    this.#history?.reject(error);
+    for (const { answer } of this.#open.values()) answer.reject(error);
+    this.#open.clear();
+  }
+
+  #ask(verb: "HISTORY" | "STEP", ...frames: readonly Buffer[]): void {
+    const { session } = this.#task.subscription;
+    if (session?.isUp && !session.keepsSteps)
+      this.fail(new OperationError("QUEUE_PROTOCOL", "Cannot record a step: the broker is of a version that records none"));
+    else this.#task.send(verb, ...frames);
+  }
+}
+
+function errorOf({ code = "QUEUE_PROTOCOL", message = "the broker refused a step" }: StepReply): OperationError {
+  return new OperationError(code, message);
+}
+
 /** What the task's handler is told. */
 export class LeasedTaskContext implements TaskContext {
   /**
@@ -134,7 +220,12 @@ export class LeasedTaskContext implements TaskContext {
   readonly progress: (said: unknown) => void;
   readonly partial: (said: unknown) => void;
 
-  constructor(task: LeasedTask, encode: (said: unknown) => Buffer) {
+  readonly #codec: RunCodec;
+  #run: HandlerRun | undefined;
+
+  constructor(task: LeasedTask, codec: RunCodec) {
+    const { encode } = codec;
+    this.#codec = codec;
     this.#task = task;
     this.id = task.id;
     this.attempt = task.attempt;
@@ -142,6 +233,32 @@ export class LeasedTaskContext implements TaskContext {
     this.once = onceIn(this.id);
     this.progress = (said) => task.send("PROGRESS", encode(said));
     this.partial = (said) => task.send("PARTIAL", encode(said));
+  }
+
+  /** Made when a handler has a step: most have none. */
+  get #steps(): HandlerRun {
+    this.#task.steps ??= new LeasedSteps(this.#task);
+    if (!this.#run) {
+      const run = (this.#run = new HandlerRun(this.#task.steps, this.#codec));
+      this.#task.over = () => run.over();
+    }
+    return this.#run;
+  }
+
+  get step(): TaskContext["step"] {
+    return this.#steps.step;
+  }
+
+  get sleep(): TaskContext["sleep"] {
+    return this.#steps.sleep;
+  }
+
+  get waitFor(): TaskContext["waitFor"] {
+    return this.#steps.waitFor;
+  }
+
+  get call(): TaskContext["call"] {
+    return this.#steps.call;
   }
 }
 

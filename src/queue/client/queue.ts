@@ -21,6 +21,7 @@ import { currentTraceparent } from "./tracing.ts";
 import { OUTBOX_TABLE, toOutbox } from "./outbox.ts";
 import { type Codec, isPending, jsonCodec, mustFit, Payload, type MaybePromise, textOf } from "./payload.ts";
 import type { RawOutcome, RawSubmission } from "./pending-requests.ts";
+import type { CalledTaskOptions } from "./handler.ts";
 import type { OnParentDead, TaskOptions as WireOptions } from "../tasks/task-policy.ts";
 import { TASK_STATES, type TaskState } from "../tasks/life-cycle.ts";
 import type { StateCounts } from "../tasks/state-words.ts";
@@ -360,6 +361,19 @@ export class Queue<P = unknown, R = unknown> {
     await this.client.operate("update", { id, delayMs, priority }, { ...waitOptions(wait), body: bytes });
   }
 
+  /**
+   * Sends a task a signal, for which its handler waits, or will wait, with `task.waitFor(name)`. The first of a name counts.
+   *
+   * @param value what `waitFor` resolves to
+   * @returns whether it is the first of this name
+   * @throws OperationError QUEUE_TASK_UNKNOWN, QUEUE_TASK_STATE (the task has ended), QUEUE_BODY_TOO_LARGE; UsageError QUEUE_NAME_INVALID
+   */
+  async signal(id: string, name: string, value: unknown = true, wait: WaitFor = {}): Promise<boolean> {
+    const body = this.#codec.encode(value);
+    const { value: answer } = await this.client.operate("signal", { id, name }, { ...waitOptions(wait), body });
+    return answer.first;
+  }
+
   /** Forgets a task that has ended, or all that pass; a filter names a state. Returns and throws as `retry`. */
   async remove(which: string | TaskFilter, wait: WaitFor = {}): Promise<number> {
     return sum((await this.#operate("remove", which, wait)).map(({ removed }) => removed));
@@ -485,6 +499,17 @@ export class Queue<P = unknown, R = unknown> {
   /** @internal */
   encodeAny(value: unknown): Uint8Array {
     return this.#codec.encode(value);
+  }
+
+  /** @internal */
+  decodeAny(bytes: Uint8Array): unknown {
+    return this.#codec.decode(bytes);
+  }
+
+  /** @internal */
+  calledTaskOptions(options: CalledTaskOptions): WireOptions {
+    checkOptions(options, EACH);
+    return wireOptions(options);
   }
 
   /** @internal */

@@ -7,7 +7,8 @@
 import { Buffer } from "node:buffer";
 import { systemClock } from "../../core/clock.ts";
 import { DRAIN_MS_MAX } from "../../core/limits.ts";
-import { messageOf, ProtocolError, UsageError } from "../../core/errors.ts";
+import type { RunCodec } from "./handler-run.ts";
+import { messageOf, OperationError, ProtocolError, UsageError } from "../../core/errors.ts";
 import { joinShutdown, STOP_SIGNALS } from "../../core/shutdown.ts";
 import { tracingApi } from "../../core/open-telemetry-tracing.ts";
 import { durationMs } from "../../core/units.ts";
@@ -29,6 +30,8 @@ import type { RecordBatchReader } from "../protocols/record-batch.ts";
 import { asBuffer } from "../protocols/messages.ts";
 import type { Queue } from "./queue.ts";
 import type { BatchWorkerOptions, WorkerOptions } from "./worker-options.ts";
+
+const LOST_LEASE = new OperationError("QUEUE_RUN_ENDED", "Cannot go on: the task is another worker's by now");
 
 /** 200 ms: when a group's leader changes all its brokers say so at about the same time. */
 const DIRECT_MS = 200;
@@ -236,7 +239,10 @@ export class Worker<P, R> {
     const held = [...subscription.tasks.values()].filter((task) => !task.isStopped);
     if (held.length > 0) session.send("HOLD", this.#name, ...held.map(({ lease }) => lease));
     sayBegun(held.filter(({ state }) => state !== "waiting"));
-    for (const task of held) if (task.state === "ended") task.sendEnding();
+    for (const task of held) {
+      if (task.state === "ended") task.sendEnding();
+      else task.steps?.askAgain();
+    }
     this.#ask(session);
   }
 
@@ -277,6 +283,12 @@ export class Worker<P, R> {
           this.#kept(subscription, message.records.u64());
         }
         return;
+      case "HISTORY":
+        subscription.tasks.get(message.lease.token)?.steps?.known(message.known);
+        return;
+      case "STEPPED":
+        subscription.tasks.get(message.lease.token)?.steps?.answered(message.said, message.value);
+        return;
       default: {
         const task = subscription.tasks.get(message.lease.token);
         if (task) this.#told(message.verb, task, message.why);
@@ -284,9 +296,13 @@ export class Worker<P, R> {
     }
   }
 
-  #takeAlone(subscription: Subscription, { lease, attempt, body, trace }: Extract<WorkMessage, { verb: "TASK" }>): void {
+  #takeAlone(
+    subscription: Subscription,
+    { lease, attempt, body, trace, hasSteps }: Extract<WorkMessage, { verb: "TASK" }>,
+  ): void {
     const task = new LeasedTask(subscription, lease, attempt, body);
     task.trace = trace;
+    task.hasSteps = hasSteps;
     this.#take(task);
   }
 
@@ -324,6 +340,7 @@ export class Worker<P, R> {
     switch (verb) {
       case "LOST":
         if (task.state === "ended") this.#tooLate(task);
+        else task.steps?.fail(LOST_LEASE);
         return;
       case "RECALL":
         if (task.state === "waiting") this.#giveBack(task);
@@ -412,7 +429,7 @@ export class Worker<P, R> {
   }
 
   #handle(task: LeasedTask, payload: P): MaybePromise<R> {
-    return this.#handler(payload, new LeasedTaskContext(task, this.#encode));
+    return this.#handler(payload, new LeasedTaskContext(task, this.#codec));
   }
 
   #traced(task: LeasedTask, payload: P): MaybePromise<R> {
@@ -430,6 +447,7 @@ export class Worker<P, R> {
   }
 
   #returned(task: LeasedTask, result: Uint8Array): void {
+    task.over?.();
     const bytes = asBuffer(result);
     mustFit([bytes]);
     task.ending = { kind: "done", result: bytes };
@@ -437,9 +455,16 @@ export class Worker<P, R> {
   }
 
   #threw(task: LeasedTask, error: unknown): void {
-    if (error instanceof InterruptedError && task.state === "running" && !task.isStopped) this.#giveBack(task);
+    if (task.steps?.isSuspended) this.#suspended(task, error);
+    else if (error instanceof InterruptedError && task.state === "running" && !task.isStopped) this.#giveBack(task);
     else this.#failed(task, error);
     this.#ended(task);
+  }
+
+  /** The broker has ended the run: nothing is left to say. A handler that did not let that pass is told of. Never throws. */
+  #suspended(task: LeasedTask, error: unknown): void {
+    if (!(error instanceof Error && error.name === "RunEnded")) this.#toldOf(task, "queue.attempt-failed", error);
+    if (task.state === "running") this.#over(task);
   }
 
   /** Never throws. */
@@ -494,10 +519,14 @@ export class Worker<P, R> {
     task.sendEnding();
   }
 
-  readonly #encode = (said: unknown): Buffer => {
-    const bytes = asBuffer(this.#queue.encodeAny(said));
-    mustFit([bytes]);
-    return bytes;
+  readonly #codec: RunCodec = {
+    encode: (said) => {
+      const bytes = asBuffer(this.#queue.encodeAny(said));
+      mustFit([bytes]);
+      return bytes;
+    },
+    decode: (bytes) => this.#queue.decodeAny(bytes),
+    calledTaskOptions: (options) => this.#queue.calledTaskOptions(options),
   };
 
   #settled(): void {

@@ -1,4 +1,5 @@
 /** ○ What operations answer with: tasks, queues, workers, schedules, kinds of errors. States are told by their names (life-cycle.ts). */
+import { STEP_TYPES } from "../tasks/step-facts.ts";
 import {
   described,
   flag,
@@ -56,6 +57,8 @@ export const task = object(TASK, { open: true });
 /** What is known of a task without asking the store. */
 export type TaskInfo = SchemaValue<typeof task>;
 
+export const STEP_STATES = ["done", "waits", "late", "failed"] as const;
+
 export const taskDetails = object(
   {
     ...TASK,
@@ -65,6 +68,26 @@ export const taskDetails = object(
       listOf(object({ error: text(), atMs: optional(ms), attempt: optional(whole(1)) }, { open: true })),
       "What went wrong, oldest first; `attempt`: which one failed, where one did",
     ),
+    steps: optional(
+      described(
+        listOf(
+          object(
+            {
+              type: oneOf(STEP_TYPES),
+              name: text(),
+              atMs: described(ms, "When it was recorded"),
+              untilMs: optional(described(ms, "sleep: until when; wait: when it is in vain")),
+              task: optional(described(taskId, "call: the task that it waits for")),
+              state: described(oneOf(STEP_STATES), "`waits`: it has not come; `late`: it had not come in time"),
+              bytes: described(whole(), "Of its result, the signal's value, or the called task's result"),
+            },
+            { open: true },
+          ),
+        ),
+        "What its handler's steps have come to, in the order in which they began",
+      ),
+    ),
+    signals: optional(described(listOf(text()), "The signals that have come")),
     waits: optional(described(text(), "Why it does not run now")),
     worker: optional(described(text(), "Who works on it")),
     progress: optional(described(text(), "The newest that its worker said of its progress")),

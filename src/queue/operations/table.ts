@@ -17,6 +17,7 @@ export const OPERATIONS = {
   cancel: ofTasks.cancel,
   promote: ofTasks.promote,
   update: ofTasks.update,
+  signal: ofTasks.signal,
   remove: ofTasks.remove,
   undo: ofTasks.undo,
   drain: ofTasks.drain,

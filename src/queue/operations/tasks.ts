@@ -1,5 +1,6 @@
 /** ○ Operations on tasks: to find them, to look at one, and what operators do to one or to many. */
 import { Buffer } from "node:buffer";
+import { EMPTY } from "../../core/bytes.ts";
 import { OperationError, UsageError } from "../../core/errors.ts";
 import { described, flag, listOf, object, optional, text, whole } from "../../core/schema.ts";
 import { PRIORITY_MAX, TIME_MS_MAX, UNDO_MS_MAX, UNDO_TASKS_MAX } from "../limits.ts";
@@ -7,10 +8,11 @@ import { unknownTask } from "../service/admin-commands.ts";
 import { readWhere } from "../service/body-filter.ts";
 import type { RowFilter } from "../service/task-scan.ts";
 import { isEnded, type TaskState, TASK_STATES } from "../tasks/life-cycle.ts";
-import { NONE } from "../tasks/task-columns.ts";
+import { ID, NONE } from "../tasks/task-columns.ts";
 import { shownKey } from "../tasks/task-policy.ts";
 import type { TaskView } from "../service/task-view.ts";
-import { errorGroup, name, task, taskDetails, type TaskInfo, taskId } from "./answers.ts";
+import type { StepHistory } from "../tasks/step-facts.ts";
+import { errorGroup, name, task, type TaskDetails, taskDetails, type TaskInfo, taskId } from "./answers.ts";
 import { knownTask } from "./known-task.ts";
 import { operation, type OperationContext } from "./operation.ts";
 import { FILTER, readFilter, readWhich, WHICH } from "./task-filter.ts";
@@ -81,7 +83,7 @@ export const getTask = operation({
       key: shownKey(head?.key) || undefined,
       after: head && head.after.length > 0 ? head.after.map((other) => ids.text(other)) : undefined,
       errors: errors.map(({ error, atMs, attempt }) => ({ error, atMs, attempt })),
-      waits: service.whyWaiting(row),
+      ...(await stepsOf({ service, ids }, row)),
       worker,
       progress: progress && Buffer.from(progress).toString(),
     };
@@ -136,6 +138,19 @@ export const promote = operation({
   input: object(WHICH),
   output: object({ promoted: whole() }, { open: true }),
   handle: async (scope, which) => ({ value: { promoted: await eachOf(scope, which, "promote", LATER) } }),
+});
+
+export const signal = operation({
+  does: "Sends a task a signal, for which its handler waits, or will wait: the first of a name counts",
+  right: "queue:manage",
+  destroys: false,
+  http: ["POST", "/tasks/{id}/signals/{name}"],
+  input: object({ id: taskId, name }),
+  output: object({ first: described(flag, "No signal of this name had come before") }, { open: true }),
+  body: "asked",
+  async handle({ service, ids }, { id, name: signalName }, body) {
+    return { value: { first: await service.steps.signal(ids.number(id) ?? NONE, signalName, body ?? EMPTY) } };
+  },
 });
 
 export const remove = operation({
@@ -217,6 +232,55 @@ export const update = operation({
     return { value: {} };
   },
 });
+
+/** What its handler has recorded, and why it does not run. */
+async function stepsOf(
+  { service, ids }: Pick<OperationContext, "service" | "ids">,
+  row: number,
+): Promise<Pick<TaskDetails, "steps" | "signals" | "waits">> {
+  const { stateMachine } = service;
+  const waits = service.whyWaiting(row);
+  const id = stateMachine.table.f(row, ID);
+  const isBlocked = stateMachine.state(row) === "blocked";
+  const history = await service.steps.show(id);
+  if (!history) return { waits };
+  const steps = showSteps(history, { isBlocked, textOf: (number) => ids.text(number) });
+  const last = steps.at(-1);
+  const waited =
+    last?.state === "waits"
+      ? last.type === "wait"
+        ? `for the signal '${last.name}'`
+        : `for task ${last.task}, which it called`
+      : undefined;
+  const signals = history.signals.size > 0 ? [...history.signals.keys()] : undefined;
+  return {
+    steps: steps.length > 0 ? steps : undefined,
+    signals,
+    waits: waited === undefined ? waits : `its handler waits ${waited}`,
+  };
+}
+
+function showSteps(
+  { steps, signals, outcomes }: StepHistory,
+  { isBlocked, textOf }: { isBlocked: boolean; textOf: (number: number) => string },
+): NonNullable<TaskDetails["steps"]> {
+  const all = [...steps].sort(([a], [b]) => a - b);
+  return all.map(([at, { type, name: stepName, atMs, untilMs, signalled, child, bytes }], index) => {
+    const value =
+      type === "wait" ? (signalled ? signals.get(stepName) : undefined) : type === "call" ? outcomes.get(at)?.bytes : bytes;
+    const isOpen = isBlocked && index === all.length - 1 && (type === "wait" || type === "call") && value === undefined;
+    const isFailed = type === "call" && outcomes.get(at) !== undefined && outcomes.get(at)!.state !== "completed";
+    return {
+      type,
+      name: stepName,
+      atMs,
+      untilMs,
+      task: child === undefined ? undefined : textOf(child),
+      state: isOpen ? "waits" : isFailed ? "failed" : type === "wait" && !signalled ? "late" : "done",
+      bytes: value?.length ?? 0,
+    };
+  });
+}
 
 /** A task as it is told. */
 function infoOf(ids: OperationContext["ids"], { number, ...view }: TaskView): TaskInfo {

@@ -22,6 +22,7 @@ import {
   verbOf,
 } from "./messages.ts";
 import { RecordBatchReader } from "./record-batch.ts";
+import { readHistoryFrame, readStepped, type RecordedStep, type StepReply } from "./step-messages.ts";
 
 /** Who the broker is. */
 export interface WelcomeMessage {
@@ -38,6 +39,8 @@ export interface WelcomeMessage {
   readonly hasKeepers: boolean;
   /** It keeps which trace a task belongs to. */
   readonly readsTraces: boolean;
+  /** It records the steps of handlers. */
+  readonly keepsSteps: boolean;
   /** Of the group's leader; 0 without a group. */
   readonly term: number;
   readonly isRelayed: boolean;
@@ -70,7 +73,11 @@ export type WorkMessage =
       readonly body: Buffer;
       /** Which trace it belongs to, and how long it has waited since it was added. */
       readonly trace: { readonly traceparent: string; readonly waitedMs: number } | undefined;
+      /** Steps of its handler are on record. */
+      readonly hasSteps: boolean;
     }
+  | { readonly verb: "HISTORY"; readonly lease: LeaseRef; readonly known: readonly RecordedStep[] }
+  | { readonly verb: "STEPPED"; readonly lease: LeaseRef; readonly said: StepReply; readonly value: Buffer | undefined }
   | { readonly verb: "TASKS"; readonly queue: string; readonly records: RecordBatchReader }
   | { readonly verb: "KEPT"; readonly leases: readonly LeaseRef[] }
   | { readonly verb: "KEPTS"; readonly records: RecordBatchReader }
@@ -136,7 +143,8 @@ function readWorkMessage(verb: string | undefined, frames: Frames): WorkMessage 
         queue: readText(frames[4]),
         attempt: readNumber(frames[5]) ?? invalidly("the attempt of a TASK"),
         body: frames[3] ?? EMPTY_FRAME,
-        trace: frames[8] && { traceparent: traceparentOf(frames[8]), waitedMs: readNumber(frames[9]) ?? 0 },
+        hasSteps: frames[10] !== undefined,
+        trace: frames[8]?.length ? { traceparent: traceparentOf(frames[8]), waitedMs: readNumber(frames[9]) ?? 0 } : undefined,
       };
     case "TASKS":
       return { verb, queue: readText(frames[2]), records: new RecordBatchReader(frames[3]) };
@@ -144,6 +152,10 @@ function readWorkMessage(verb: string | undefined, frames: Frames): WorkMessage 
       return { verb, leases: frames.slice(2).map(leaseOf) };
     case "KEPTS":
       return { verb, records: new RecordBatchReader(frames[2]) };
+    case "HISTORY":
+      return { verb, lease: leaseOf(frames[2]), known: readHistoryFrame(frames[3]) };
+    case "STEPPED":
+      return { verb, lease: leaseOf(frames[2]), said: readStepped(frames[3]), value: frames[4] };
     case "LOST":
     case "STOP":
     case "RECALL":
@@ -160,7 +172,7 @@ function traceparentOf(frame: Buffer): string {
 }
 
 function readWelcome(frames: Frames): WelcomeMessage {
-  const { broker, load = 0, many, begun, keeps, traces, term = 0, relayed } = readObject(frames[3]);
+  const { broker, load = 0, many, begun, keeps, traces, steps, term = 0, relayed } = readObject(frames[3]);
   if (typeof broker !== "string" || !isTaskId(`${broker}-1`)) throw invalid("the broker's name in WELCOME");
   if (typeof load !== "number" || load < 0) throw invalid("the load in WELCOME");
   if (!Number.isSafeInteger(term) || (term as number) < 0) throw invalid("the term in WELCOME");
@@ -173,6 +185,7 @@ function readWelcome(frames: Frames): WelcomeMessage {
     readsBegun: begun === 1,
     hasKeepers: keeps === 1,
     readsTraces: traces === 1,
+    keepsSteps: steps === 1,
     term: term as number,
     isRelayed: relayed === 1,
   };

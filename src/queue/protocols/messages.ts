@@ -47,6 +47,8 @@ const VERBS_IN = [
   "PROGRESS",
   "PARTIAL",
   "HOLD",
+  "HISTORY",
+  "STEP",
   // many at once
   "ADDS",
   "CALLS",
@@ -74,6 +76,8 @@ const VERBS_OUT = [
   "STOP",
   "RECALL",
   "ANEW",
+  "HISTORY",
+  "STEPPED",
   // many at once
   "ADDEDS",
   "ENDEDS",

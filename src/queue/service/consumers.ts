@@ -113,6 +113,8 @@ export interface Delivery {
   /** 0 = no bound. */
   readonly timeoutMs: number;
   readonly body: Uint8Array;
+  /** Steps of its handler are on record. */
+  readonly hasSteps: boolean;
 }
 
 /** How the worker of a consumer is told. */

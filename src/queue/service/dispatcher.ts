@@ -354,6 +354,7 @@ export class Dispatcher {
       attempt,
       timeoutMs: stateMachine.policy(row).timeoutMs,
       body,
+      hasSteps: stateMachine.hasSteps(row),
     };
     this.#tell(consumer, id, () => consumer.port.task(delivery));
   }

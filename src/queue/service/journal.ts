@@ -12,7 +12,7 @@ import { type CommittedEvent, errorLine } from "./event-entry.ts";
 import { deadReason } from "./task-view.ts";
 import { encodeAttemptError } from "./attempt-error.ts";
 import { encodeState } from "../tasks/task-record.ts";
-import type { StoreOp } from "../../store/store.ts";
+import type { Fact, StoreOp } from "../../store/store.ts";
 import { ID } from "../tasks/task-columns.ts";
 
 /** The setting that holds queue time. */
@@ -89,6 +89,18 @@ export class Journal {
     const stateMachine = this.#context.stateMachine();
     const id = stateMachine.table.f(row, ID);
     this.#ops.push({ kind: "end", id, state: encodeState(stateMachine.record(row)), result: EMPTY });
+  }
+
+  /** A new task. */
+  added(row: number, head: Uint8Array, body: Uint8Array): void {
+    const stateMachine = this.#context.stateMachine();
+    const state = encodeState(stateMachine.record(row));
+    this.#ops.push({ kind: "add", id: stateMachine.table.f(row, ID), head, state, body });
+  }
+
+  /** One more fact of a task. */
+  fact(id: number, fact: Fact): void {
+    this.#ops.push({ kind: "fact", id, fact });
   }
 
   removed(id: number): void {

@@ -15,6 +15,8 @@ import { EventRing } from "./event-ring.ts";
 import type { Log } from "../../core/log.ts";
 import { Guard, type Owner } from "./guard.ts";
 import type { Consumer, ConsumerOptions } from "./consumers.ts";
+import { EMPTY, utf8 } from "../../core/bytes.ts";
+import { DurableSteps } from "./durable-steps.ts";
 import { Dispatcher, type LeaseRef } from "./dispatcher.ts";
 import { TaskStateMachine, type TaskStateMachineOptions } from "../tasks/task-state-machine.ts";
 import type { TaskStateMachineListener } from "../tasks/task-state-machine-listener.ts";
@@ -168,6 +170,7 @@ export class TaskService {
   readonly adminCommands: AdminCommands;
   readonly search: TaskSearch;
   readonly removedTasks: RemovedTasks;
+  readonly steps: DurableSteps;
   /** What happened to tasks lately. */
   readonly events = new TaskEvents();
   /** Queue time at which the tasks of the store were here. */
@@ -228,6 +231,7 @@ export class TaskService {
     this.#outcomes = outcomes;
     this.#dispatcher = dispatcher;
     this.#submissions = new Submissions(context, { journal, outcomes, bodyBytesMax: this.#bodyBytesMax });
+    this.steps = new DurableSteps(context, { journal, dispatcher, bodyBytesMax: this.#bodyBytesMax });
     this.search = new TaskSearch(context, options.clock);
     this.removedTasks = new RemovedTasks(context, journal);
     this.adminCommands = new AdminCommands(context, {
@@ -519,6 +523,7 @@ export class TaskService {
 
   #released(consumer: Consumer, id: number, settled: (() => void) | undefined): void {
     this.#dispatcher.released(consumer, id);
+    this.steps.released(id);
     if (settled) this.#journal.afterwards(settled, consumer.port.owner);
   }
 
@@ -621,6 +626,11 @@ export class TaskService {
     ended: (row, state, result) => {
       const id = this.stateMachine.table.f(row, ID);
       this.#outcomes.ended(row, state, result);
+      this.steps.forget(id);
+      if (this.stateMachine.callers.size > 0) {
+        const bytes = state === "completed" ? result! : state === "dead" ? utf8(this.#journal.errorOf(id)) : EMPTY;
+        this.steps.childEnded(id, state, bytes);
+      }
       this.traces.forget(id);
       this.#bodies.drop(id);
       this.#reads.forget(id);

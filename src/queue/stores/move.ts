@@ -12,7 +12,7 @@ import { EMPTY } from "../../core/bytes.ts";
 import { OperationError, ProtocolError } from "../../core/errors.ts";
 import { decodeState } from "../tasks/task-record.ts";
 import type { Store, StoredTask, StoreOp, StoreOpening } from "../../store/store.ts";
-import { FLAG_ERRORS } from "../tasks/task-columns.ts";
+import { FLAG_ERRORS, FLAG_STEPS } from "../tasks/task-columns.ts";
 
 /** The setting that holds the mark. */
 export const MOVE_SETTING = "move";
@@ -222,7 +222,7 @@ async function copies(source: Store, tasks: readonly StoredTask[]): Promise<Stor
     tasks.map(async ({ id, head, state }, index): Promise<StoreOp> => {
       const body = bodies[index];
       if (!body) throw corrupt(id);
-      const kept = decodeState(state).flags & FLAG_ERRORS ? await source.inspect(id) : undefined;
+      const kept = decodeState(state).flags & (FLAG_ERRORS | FLAG_STEPS) ? await source.inspect(id) : undefined;
       if (kept?.lacksFacts) throw corrupt(id);
       return { kind: "keep", id, head, state, body, facts: kept?.facts ?? [] };
     }),

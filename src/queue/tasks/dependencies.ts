@@ -6,7 +6,7 @@
  * recursion.
  */
 import { isEnded, type TaskState } from "./life-cycle.ts";
-import { FLAG_AFTER, FLAG_AWAITED, FLAG_REDRIVEN, FLAGS, ID, NONE } from "./task-columns.ts";
+import { FLAG_AFTER, FLAG_AWAITED, FLAG_SUSPENDED, FLAG_REDRIVEN, FLAGS, ID, NONE } from "./task-columns.ts";
 import type { OnParentDead } from "./task-policy.ts";
 import type { TaskTable } from "./task-table.ts";
 
@@ -71,6 +71,12 @@ export class Dependencies {
     }
   }
 
+  /** The row, which has run already, waits for the end of a task that is known and has not ended. */
+  await(row: number, id: number): void {
+    this.hold(row, { after: [id], onParentDead: "continue" });
+    this.#children.get(this.#id(row))!.open = [id];
+  }
+
   /** Whether the row is a child that has not been free yet. */
   holds(row: number): boolean {
     return this.#hasFlag(row, FLAG_AFTER) && this.#children.has(this.#id(row));
@@ -78,7 +84,7 @@ export class Dependencies {
 
   /** The row is free, or gone for good: its parents need not be kept for it. */
   release(row: number): void {
-    if (!this.#hasFlag(row, FLAG_AFTER)) return;
+    if (!this.#hasFlag(row, FLAG_AFTER | FLAG_SUSPENDED)) return;
     const id = this.#id(row);
     const child = this.#children.get(id);
     if (!child) return;

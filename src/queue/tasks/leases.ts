@@ -166,6 +166,12 @@ export class Leases extends TaskTable {
     return this.stopped(row);
   }
 
+  /** The lease that the row had is not to be resumed, though the row may wait for a worker again soon. */
+  protected outdate(row: number): void {
+    this.#token += 1;
+    this.table.setF(row, TOKEN, this.#token);
+  }
+
   /** An active row leaves its owner (after a restart it has none yet) and its bounds; the caller changes its state. */
   protected stopped(row: number): TaskQueue {
     const queue = this.queueOf(row);

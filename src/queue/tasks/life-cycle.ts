@@ -10,8 +10,8 @@ export const TASK_STATES = ["waiting", "delayed", "blocked", "active", "retrying
 
 /**
  * - `waiting`: for a worker
- * - `delayed`: its time has not come
- * - `blocked`: a task named in its `after` is not completed
+ * - `delayed`: its time has not come, or its handler sleeps
+ * - `blocked`: a task named in its `after` is not completed, or its handler waits for a signal or for a task that it called
  * - `active`: a worker has it, under a lease
  * - `retrying`: its last attempt failed; the next one comes after the backoff
  * - `completed`, `dead` (why: `DeadReason`), `cancelled`: ended; kept for a while so that the outcome can be read
@@ -47,6 +47,8 @@ export type TaskEvent =
   | "finish"
   | "retry"
   | "postpone"
+  | "sleep"
+  | "wait"
   | "giveBack"
   | "bury"
   | "damage"
@@ -58,11 +60,13 @@ export type TaskEvent =
 export const NEXT: Readonly<Record<TaskState, Partial<Record<TaskEvent, TaskState>>>> = {
   waiting: { lease: "active", delay: "delayed", cancel: "cancelled", expire: "dead", damage: "dead" },
   delayed: { due: "waiting", cancel: "cancelled", expire: "dead" },
-  blocked: { unblock: "delayed", cancel: "cancelled", expire: "dead", bury: "dead" },
+  blocked: { unblock: "delayed", due: "waiting", cancel: "cancelled", expire: "dead", bury: "dead" },
   active: {
     finish: "completed",
     retry: "retrying",
     postpone: "retrying",
+    sleep: "delayed",
+    wait: "blocked",
     giveBack: "waiting",
     bury: "dead",
     damage: "dead",

@@ -31,6 +31,7 @@ export class Recovery extends Leases {
   /** A task read from the store. Many of them come in ascending order of their ids. */
   restore(id: number, head: TaskHead, record: TaskRecord): void {
     const row = this.recall(id, head, record);
+    if (head.caller && !isEnded(this.state(row))) this.callers.set(id, head.caller);
     this.#enter(row, head.after.length > 0 ? { after: head.after, onParentDead: head.onParentDead } : NOTHING);
   }
 
@@ -131,6 +132,7 @@ export class Recovery extends Leases {
       this.scheduleExpiry(row);
       queue.ready.push(row, { returned: true });
     } else if (state === "active") this.#asleep.set(row, NOTHING);
+    else if (state === "blocked" && this.isSuspended(row)) this.deadlines.set(row, this.table.f(row, AT));
     else if (state === "blocked") this.#asleep.set(row, parents);
     else this.scheduleDue(row);
   }

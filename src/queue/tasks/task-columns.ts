@@ -79,9 +79,22 @@ export const FLAG_BEGUN = 256;
 export const FLAG_DAMAGED = 1024;
 /** delayed, blocked: it is due when the wall clock says so. */
 export const FLAG_RUN_AT = 2048;
+/** Steps of its handler, or signals to it, lie in the store: it has begun, and does not expire any more. */
+export const FLAG_STEPS = 4096;
+/** blocked: not for a task of its `after`, but for a signal or for a task that its handler called. */
+export const FLAG_SUSPENDED = 8192;
 /** What is written of FLAGS. */
 export const FLAGS_WRITTEN =
-  FLAG_KEY | FLAG_ERRORS | FLAG_LEASE_WRITTEN | FLAG_AFTER | FLAG_REDRIVEN | FLAG_EVICTED | FLAG_DAMAGED | FLAG_RUN_AT;
+  FLAG_KEY |
+  FLAG_ERRORS |
+  FLAG_LEASE_WRITTEN |
+  FLAG_AFTER |
+  FLAG_REDRIVEN |
+  FLAG_EVICTED |
+  FLAG_DAMAGED |
+  FLAG_RUN_AT |
+  FLAG_STEPS |
+  FLAG_SUSPENDED;
 
 export class TaskColumns {
   readonly #f64: Float64Array[] = [];

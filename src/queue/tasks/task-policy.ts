@@ -113,6 +113,14 @@ export interface TaskSpec {
   readonly waitForRoom: boolean;
   readonly traceparent?: string;
   readonly policy: TaskPolicy;
+  /** The task whose handler called it, and waits for its end. */
+  readonly caller?: CallerRef;
+}
+
+/** A task, and which of its handler's steps it is. */
+export interface CallerRef {
+  readonly id: number;
+  readonly step: number;
 }
 
 export const SPEC_DEFAULT: TaskSpec = {

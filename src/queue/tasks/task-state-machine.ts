@@ -22,9 +22,11 @@ import {
   FLAG_LEASE_WRITTEN,
   FLAG_ERRORS,
   FLAG_EVICTED,
+  FLAG_SUSPENDED,
   FLAG_REDRIVEN,
   FLAG_REMEMBERED,
   FLAG_RUN_AT,
+  FLAG_STEPS,
   FLAG_UNWRITTEN,
   FLAGS,
   LOST,
@@ -47,6 +49,7 @@ export class TaskStateMachine extends Recovery {
   readonly #random: Random;
   readonly dependencies = new Dependencies(this, {
     free: (row) => {
+      if (this.isSuspended(row)) this.#unsuspend(row);
       this.move(row, this.queueOf(row), "unblock");
       this.scheduleDue(row);
     },
@@ -178,6 +181,58 @@ export class TaskStateMachine extends Recovery {
     this.#listener.changed(row);
   }
 
+  // ---- durable steps
+
+  /** Steps or signals of it are on record: from now on it does not expire. @returns whether the row is to be written */
+  recorded(row: number): boolean {
+    if ((this.table.u(row, FLAGS) & FLAG_STEPS) !== 0) return false;
+    this.setFlag(row, FLAG_STEPS, true);
+    this.table.setF(row, EXPIRES, Infinity);
+    return true;
+  }
+
+  hasSteps(row: number): boolean {
+    return (this.table.u(row, FLAGS) & FLAG_STEPS) !== 0;
+  }
+
+  /** Its handler sleeps until then: no attempt is spent, and its worker has its place back. */
+  sleep(row: number, untilMs: number): void {
+    this.#pauseRun(row, "sleep");
+    this.table.setF(row, AT, untilMs);
+    this.scheduleDue(row);
+    this.#listener.changed(row);
+  }
+
+  /** Its handler waits: until `wakeRun`, until a task ends (`dependencies.await`), at the latest until then. */
+  suspend(row: number, untilMs: number): void {
+    this.#pauseRun(row, "wait");
+    this.setFlag(row, FLAG_SUSPENDED, true);
+    this.table.setF(row, AT, untilMs);
+    this.deadlines.set(row, untilMs);
+    this.#listener.changed(row);
+  }
+
+  /** What its handler waited for is there. */
+  wakeRun(row: number, nowMs: number): void {
+    this.#comeDue(row, this.queueOf(row), nowMs);
+  }
+
+  #pauseRun(row: number, event: "sleep" | "wait"): void {
+    this.move(row, this.stopped(row), event);
+    // A worker that does not hear of it would go on with its run, and keep others from the next.
+    this.outdate(row);
+    // It got this far: whatever workers it lost before count no more.
+    this.setLost(row, 0);
+    this.setFlag(row, FLAG_LEASE_WRITTEN, false);
+  }
+
+  /** The next run is due at once. */
+  #unsuspend(row: number): void {
+    this.setFlag(row, FLAG_SUSPENDED, false);
+    this.table.setF(row, AT, 0);
+    this.#listener.changed(row);
+  }
+
   // ---- damage
 
   /** What the store keeps of a waiting, active or completed task is not what was written: it is dead, and stays so. */
@@ -265,7 +320,7 @@ export class TaskStateMachine extends Recovery {
     nowMs: number,
   ): boolean {
     const state = this.state(row);
-    if (state !== "waiting" && state !== "delayed" && state !== "blocked") return false;
+    if (this.hasSteps(row) || (state !== "waiting" && state !== "delayed" && state !== "blocked")) return false;
     const queue = this.queueOf(row);
     if (state === "waiting") this.#unready(row, queue);
     if (priority !== undefined) queue.ready.prioritize(row, priority);
@@ -385,6 +440,10 @@ export class TaskStateMachine extends Recovery {
     this.scheduleExpiry(row);
     queue.ready.push(row);
     this.#listener.ready(queue);
+    if (!this.isSuspended(row)) return;
+    this.setFlag(row, FLAG_SUSPENDED, false);
+    // What it waited for in vain is not to come true after the handler was told.
+    this.#listener.changed(row);
   }
 
   /** It does not wait for the wall clock any more. */
@@ -399,6 +458,10 @@ export class TaskStateMachine extends Recovery {
   wake(nowMs: number): void {
     const children = this.wakeAll(nowMs);
     for (const [row, parents] of children) this.dependencies.hold(row, parents);
+    for (const [id, { id: caller }] of this.callers) {
+      const row = this.find(caller);
+      if (row !== NONE && this.state(row) === "blocked" && this.isSuspended(row)) this.dependencies.await(row, id);
+    }
     // One that another's end has ended meanwhile waits no more; it is not forgotten before the next turn.
     for (const [row] of children) if (this.state(row) === "blocked") this.#await(row, nowMs);
   }

@@ -11,7 +11,7 @@ import { KeyIndex } from "./key-index.ts";
 import { type Group, GroupQueueTable, TaskQueue } from "./task-queue.ts";
 import { mustNext, stateCode, type TaskEvent, type TaskState, TASK_STATES } from "./life-cycle.ts";
 import { GROUPS_MAX, NAME_BYTES_MAX, QUEUE_BYTES_MAX, QUEUES_MAX, SUSPECT_LOSSES, TASK_OVERHEAD_BYTES } from "../limits.ts";
-import { type KeyedBodies, type TaskPolicy, PolicyTable, type TaskSpec } from "./task-policy.ts";
+import { type CallerRef, type KeyedBodies, type TaskPolicy, PolicyTable, type TaskSpec } from "./task-policy.ts";
 import type { TaskHead, TaskRecord } from "./task-record.ts";
 import { hashNumber, RowIndex } from "./row-index.ts";
 import {
@@ -29,6 +29,8 @@ import {
   FLAG_REDRIVEN,
   FLAG_REMEMBERED,
   FLAG_RUN_AT,
+  FLAG_STEPS,
+  FLAG_SUSPENDED,
   FLAG_UNWRITTEN,
   FLAGS,
   FLAGS_WRITTEN,
@@ -66,6 +68,8 @@ export class TaskTable {
   readonly #groupQueues = new GroupQueueTable();
   readonly #policies = new PolicyTable();
   readonly #queues = new Map<string, TaskQueue>();
+  /** Tasks that were called by handlers, which wait for their ends. */
+  readonly callers = new Map<number, CallerRef>();
   readonly #bytesMax: number;
   #id: number;
   #bytes = 0;
@@ -142,6 +146,11 @@ export class TaskTable {
     return (this.table.u(row, FLAGS) & FLAG_AWAITED) !== 0;
   }
 
+  /** Its handler waits for a signal, or for a task that it called. */
+  isSuspended(row: number): boolean {
+    return (this.table.u(row, FLAGS) & FLAG_SUSPENDED) !== 0;
+  }
+
   isEvicted(row: number): boolean {
     return (this.table.u(row, FLAGS) & FLAG_EVICTED) !== 0;
   }
@@ -170,6 +179,7 @@ export class TaskTable {
     }
     const row = table.allocate();
     const id = this.#id;
+    if (spec.caller) this.callers.set(id, spec.caller);
     table.setF(row, ID, id);
     this.#id += 1;
     table.setF(row, CREATED, nowMs);
@@ -347,7 +357,7 @@ export class TaskTable {
 
   #setRecord(row: number, record: TaskRecord): void {
     const { table } = this;
-    if (record.flags & FLAG_REDRIVEN) table.setF(row, EXPIRES, Infinity);
+    if (record.flags & (FLAG_REDRIVEN | FLAG_STEPS)) table.setF(row, EXPIRES, Infinity);
     const state = restoredState(record);
     // What was active waits again, as if it had from the beginning: its attempt's end says nothing any more.
     table.setF(row, AT, state === "waiting" && record.state === "active" ? 0 : record.atMs);
@@ -400,6 +410,7 @@ export class TaskTable {
   /** Forgets a row that nothing is scheduled for. */
   protected drop(row: number): void {
     const queue = this.queueOf(row);
+    if (this.callers.size > 0) this.callers.delete(this.table.f(row, ID));
     queue.counted(this.state(row), -1);
     this.#byId.remove(row);
     this.#keys.remove(row);
@@ -412,5 +423,5 @@ export class TaskTable {
 /** A lease that was not written down is over. What waited for others is blocked until it has looked at them anew. */
 function restoredState({ state, flags }: TaskRecord): TaskState {
   if (state === "active" && !(flags & FLAG_LEASE_WRITTEN)) return "waiting";
-  return state === "delayed" && flags & FLAG_AFTER ? "blocked" : state;
+  return state === "delayed" && flags & (FLAG_AFTER | FLAG_SUSPENDED) ? "blocked" : state;
 }

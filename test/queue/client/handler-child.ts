@@ -8,8 +8,13 @@ export interface Told {
   readonly ms?: number;
 }
 
-export default async function handle(told: Told, { attempt, signal, progress, partial }: TaskContext): Promise<unknown> {
+let runs = 0;
+
+export default async function handle(told: Told, task: TaskContext): Promise<unknown> {
+  const { attempt, signal, progress, partial } = task;
   switch (told.do) {
+    case "steps":
+      return { step: await task.step("add", () => 1 + 1), signal: await task.waitFor("go"), runs: (runs += 1) };
     case "thread":
       await pause(told.ms);
       return threadId;

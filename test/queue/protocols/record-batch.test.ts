@@ -72,7 +72,9 @@ const TOKEN = "0000000100000001";
 test("many submissions, tasks, results and outcomes travel in one message each, byte by byte as documented", async () => {
   const rig = await Rig.open();
   await rig.say("p", ["HELLO", "h", '{"many":1}']);
-  assert.deepEqual(rig.news("p"), ['WELCOME|h|{"broker":"b0","version":1,"load":0,"many":1,"begun":1,"keeps":1,"traces":1}']);
+  assert.deepEqual(rig.news("p"), [
+    'WELCOME|h|{"broker":"b0","version":1,"load":0,"many":1,"begun":1,"keeps":1,"traces":1,"steps":1}',
+  ]);
   await rig.say("w", ["HELLO", "h", '{"many":1}'], ["WORK", "mail", "2"]);
   rig.news("w");
   await rig.say("p", ["CALLS", "mail", "=k", hex("00000007 00000001 61  00000008 00000002 6263")]);

@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { SHOWN_BYTES_MAX } from "../../limits.ts";
 import { useAction, usePolled } from "./components.tsx";
-import { showDuration, showMoment, showSize } from "./format.ts";
+import { showDuration, showMoment, showSize, showTimeMs } from "./format.ts";
 import { Life, type Step } from "./life.tsx";
 import { read, readBytes, urlOf } from "./live.ts";
 import { go, hrefOf, type ViewRoute } from "./route.ts";
@@ -138,14 +138,22 @@ function Progress({ said }: { said: string }) {
   );
 }
 
+function stepText({ type, name, untilMs, task, state }: NonNullable<TaskDetail["steps"]>[number]): string {
+  const until = untilMs === undefined ? "" : ` until ${showTimeMs(untilMs)}`;
+  const what = { step: `step ${name}`, sleep: `slept${until}`, wait: `waited for the signal ${name}`, call: `called ${task}` };
+  return `${what[type]}: ${state}`;
+}
+
 /** What the store keeps of its life; its story has more. */
-function stepsOf({ createdMs, errors, atMs, state }: TaskDetail): readonly Step[] {
+function stepsOf({ createdMs, errors, steps = [], atMs, state }: TaskDetail): readonly Step[] {
+  const failed = errors.map(({ error, atMs, attempt }) => {
+    const [line = ""] = error.split("\n");
+    return { atMs, what: "error", text: attempt ? `attempt ${attempt} failed: ${line}` : line, error };
+  });
+  const recorded = steps.map((step) => ({ atMs: step.atMs, what: step.type, text: stepText(step) }));
   return [
     { atMs: createdMs, what: "added", text: "added" },
-    ...errors.map(({ error, atMs, attempt }) => {
-      const [line = ""] = error.split("\n");
-      return { atMs, what: "error", text: attempt ? `attempt ${attempt} failed: ${line}` : line, error };
-    }),
+    ...[...failed, ...recorded].sort((a, b) => (a.atMs ?? 0) - (b.atMs ?? 0)),
     ...(atMs === undefined ? [] : [{ atMs, what: state, text: AT_MEANS[state].toLowerCase() }]),
   ];
 }

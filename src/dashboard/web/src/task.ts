@@ -28,6 +28,16 @@ export interface TaskDetail extends TaskRow {
   readonly after?: readonly string[];
   /** What went wrong, oldest first; with the attempt that failed, unless none did, for example when the task expired. */
   readonly errors: readonly { readonly error: string; readonly atMs?: number; readonly attempt?: number }[];
+  /** What its handler's steps have come to. */
+  readonly steps?: readonly {
+    readonly type: "step" | "sleep" | "wait" | "call";
+    readonly name: string;
+    readonly atMs: number;
+    readonly untilMs?: number;
+    readonly task?: string;
+    readonly state: "done" | "waits" | "late" | "failed";
+    readonly bytes: number;
+  }[];
   readonly waits?: string;
   /** Who works on it. */
   readonly worker?: string;

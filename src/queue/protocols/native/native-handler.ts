@@ -55,7 +55,7 @@ export interface NativeHandlerOptions {
 const OBJECT_BEGIN = 0x7b;
 
 const NOT_FOR_REQ: ReadonlySet<string> = new Set(
-  "WORK BEGUN DONE FAIL RETURN PROGRESS PARTIAL HOLD BYE UNWATCH ADDS CALLS BEGUNS DONES".split(" "),
+  "WORK BEGUN DONE FAIL RETURN PROGRESS PARTIAL HOLD HISTORY STEP BYE UNWATCH ADDS CALLS BEGUNS DONES".split(" "),
 );
 
 export class NativeHandler implements ProtocolHandler {
@@ -121,6 +121,7 @@ export class NativeHandler implements ProtocolHandler {
       this.#writer.readsBatches = many && peer["many"] === 1;
       this.#writer.readsEvicted = peer["evicted"] === 1;
       this.#writer.readsTraces = peer["traces"] === 1;
+      this.#writer.readsSteps = peer["steps"] === 1;
       this.#work.introduced({ saysBegun: peer["begun"] === 1, host: peer["process"], keeps: peer["keeps"] === 1 });
     }
     const { route } = this.#connection;
@@ -129,7 +130,7 @@ export class NativeHandler implements ProtocolHandler {
       version: 1,
       load: this.#service.load,
       ...(many && { many: 1 }),
-      ...(!this.#options.oneAnswer && { begun: 1, keeps: 1, traces: 1 }),
+      ...(!this.#options.oneAnswer && { begun: 1, keeps: 1, traces: 1, steps: 1 }),
       ...(route && { term: route.term }),
       ...(route?.isRelayed && { relayed: 1 }),
     };
@@ -260,6 +261,14 @@ export class NativeHandler implements ProtocolHandler {
     this.#work.hold(readText(frames[2]), frames.slice(3));
   }
 
+  history(frames: Frames): void {
+    this.#work.history(frames);
+  }
+
+  step(frames: Frames): void {
+    this.#work.step(frames, (options) => readSpec(options, this.#specContext));
+  }
+
   // ---- inspection
 
   operate(frames: Frames): void {
@@ -383,6 +392,8 @@ const HANDLERS: Readonly<Record<VerbIn, (handler: NativeHandler, frames: Frames)
   PROGRESS: (handler, frames) => handler.progress(frames),
   PARTIAL: (handler, frames) => handler.partial(frames),
   HOLD: (handler, frames) => handler.hold(frames),
+  HISTORY: (handler, frames) => handler.history(frames),
+  STEP: (handler, frames) => handler.step(frames),
   OPERATE: (handler, frames) => handler.operate(frames),
   SHOW: (handler, frames) => handler.inspect(frames),
   LIST: (handler, frames) => handler.inspect(frames),

@@ -40,6 +40,8 @@ export class NativeWriter {
   readsBatches = false;
   /** The peer wants to know which trace a task belongs to. */
   readsTraces = false;
+  /** The peer wants to know whether steps of a task are on record. */
+  readsSteps = false;
   /** The peer knows the outcome `evicted`; another is told `unknown`. */
   readsEvicted = false;
 
@@ -63,10 +65,11 @@ export class NativeWriter {
     return state === "evicted" && !this.readsEvicted ? "unknown" : state;
   }
 
-  task({ id, token, queue, attempt, timeoutMs, body }: Delivery): void {
+  task({ id, token, queue, attempt, timeoutMs, body, hasSteps }: Delivery): void {
     const { service } = this.#options;
     const trace = this.readsTraces ? service.traces.of(id) : undefined;
-    if (!trace && this.readsBatches && body.length <= BATCHED_BODY_BYTES_MAX) {
+    const saysSteps = hasSteps && this.readsSteps;
+    if (!trace && !saysSteps && this.readsBatches && body.length <= BATCHED_BODY_BYTES_MAX) {
       if (queue !== this.#tasksQueue && this.#tasks.count > 0) this.#flush();
       this.#tasksQueue = queue;
       this.#tasks.task(id, token, { attempt, timeoutMs, body });
@@ -74,7 +77,12 @@ export class NativeWriter {
       return;
     }
     const words = [Buffer.from(queue), Buffer.from(`${attempt}`, "latin1"), Buffer.from(`${timeoutMs}`, "latin1")];
-    const about = trace ? [trace.traceparent, `${Math.max(0, Math.round(service.nowMs - trace.sinceMs))}`] : [];
+    const about = trace
+      ? [trace.traceparent, `${Math.max(0, Math.round(service.nowMs - trace.sinceMs))}`]
+      : saysSteps
+        ? ["", ""]
+        : [];
+    if (saysSteps) about.push("steps");
     const more = about.map((word) => Buffer.from(word, "latin1"));
     this.say("TASK", writeLease(id, token), asBuffer(body), ...words, this.#options.ids.write(id), ...more);
   }

@@ -12,7 +12,9 @@ import type { NativeWriter } from "./native-writer.ts";
 import type { LeaseRef } from "../../service/dispatcher.ts";
 import { SLOTS_MAX, TIME_MS_MAX } from "../../limits.ts";
 import type { RecordBatchReader } from "../record-batch.ts";
-import { EMPTY_FRAME, type Frames, readLease, readNumber, writeLease } from "../messages.ts";
+import type { TaskOptions, TaskSpec } from "../../tasks/task-policy.ts";
+import { encodeHistory, readStep, refusal, type StepReply, WHOLE_HISTORY } from "../step-messages.ts";
+import { asBuffer, EMPTY_FRAME, type Frames, readLease, readNumber, writeLease } from "../messages.ts";
 
 export interface WorkerCommandsOptions {
   readonly connection: PeerConnection;
@@ -153,6 +155,45 @@ export class WorkerCommands {
 
   partial(frames: Frames): void {
     this.#settle(frames, (consumer, lease) => this.#service.partial(consumer, lease, frames[3] ?? EMPTY_FRAME));
+  }
+
+  /** What earlier runs of a task have recorded. */
+  history(frames: Frames): void {
+    const frame = frames[2]!;
+    this.#inRun(frame, (consumer, lease) =>
+      this.#service.steps.history(consumer, lease, {
+        history: (history) => this.#writer.say("HISTORY", frame, encodeHistory(history)),
+        refused: (error) => this.#stepped(frame, refusal(WHOLE_HISTORY, error)),
+        lost: () => this.#writer.say("LOST", frame),
+      }),
+    );
+  }
+
+  /** One step of a run. @throws ProtocolError QUEUE_PROTOCOL, errors of a called task's options */
+  step(frames: Frames, readSpec: (options: TaskOptions) => TaskSpec): void {
+    const frame = frames[2]!;
+    const request = readStep(frames[3], frames[4] ?? EMPTY_FRAME, readSpec);
+    const { at } = request;
+    this.#inRun(frame, (consumer, lease) =>
+      this.#service.steps.record(consumer, lease, request, {
+        recorded: (earlier) => this.#stepped(frame, { at, now: "recorded" }, earlier),
+        signalled: (value) => this.#stepped(frame, { at, now: "signalled" }, value),
+        suspended: () => this.#stepped(frame, { at, now: "suspended" }),
+        refused: (error) => this.#stepped(frame, refusal(at, error)),
+        lost: () => this.#writer.say("LOST", frame),
+      }),
+    );
+  }
+
+  #inRun(frame: Buffer, act: (consumer: Consumer, lease: LeaseRef) => void): void {
+    const lease = readLeaseOrRefuse(frame);
+    const consumer = this.#service.holding(lease);
+    if (consumer && this.#owns(consumer)) act(consumer, lease);
+    else this.#writer.say("LOST", frame);
+  }
+
+  #stepped(frame: Buffer, said: StepReply, value?: Uint8Array): void {
+    this.#writer.say("STEPPED", frame, Buffer.from(JSON.stringify(said)), ...(value ? [asBuffer(value)] : []));
   }
 
   /** Resumes leases that it had before it, or the broker, was away. */
