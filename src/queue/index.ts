@@ -43,7 +43,7 @@ export { QueueListener } from "./client/queue-events.ts";
 export type { QueueEventName } from "./service/event-entry.ts";
 export { QUEUE_EVENTS } from "./service/event-entry.ts";
 /** @internal */
-export type { QueueEvent } from "./operations/events.ts";
+export type { QueueEvent } from "./client/queue-events.ts";
 export type { WaitFor } from "./client/wait-options.ts";
 export type { SyncMode } from "../store/sqlite/sqlite-store.ts";
 export type { Store } from "../store/store.ts";

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bench } from "../../bench/queue.ts";
 import { benchBadMembers } from "../../bench/queue-bad-members.ts";
+import { benchEvents } from "../../bench/queue-events.ts";
 import { measureMemory } from "../../bench/queue-memory.ts";
 import { measureSearch } from "../../bench/queue-search.ts";
 import { requires } from "../support/requires.ts";
@@ -23,6 +24,12 @@ test("the bench of searches finds something by each filter, and measures it", as
   const findings = await measureSearch(20_000, 1);
   assert.ok(findings.length > 20);
   for (const { name, figures } of findings) for (const { median } of Object.values(figures)) assert.ok(median > 0, name);
+});
+
+test("the bench of listeners measures what they cost, and each of them hears of every task", async () => {
+  const findings = await benchEvents({ listeners: 3, seconds: 0.5, producers: 4, rounds: 1 });
+  assert.equal(findings.length, 2);
+  assert.ok(findings[0]!.figures["none"]!.median > 0);
 });
 
 test("the bench of bad members measures the calls of healthy queues beside one of each kind", async () => {

@@ -149,13 +149,13 @@ test("events are told from a cursor on, as a page and as a stream that a browser
   const ids = [];
   for (const body of ["a", "b"]) ids.push((await ask("POST", "/queues/shout/call", { body })).json["id"]);
   const path = `/queues/shout/events?events=completed&after=${encodeURIComponent(cursor)}`;
-  const page = (await ask("GET", `${path}&waitMs=5000&limit=1`)).json as { events: { id: string; cursor: string }[] };
+  const page = (await ask("GET", `${path}&waitMs=5000&limit=1`)).json as { events: { id: string; n: number }[]; epoch: string };
   assert.deepEqual(
     page.events.map(({ id }) => id),
     ids.slice(0, 1),
   );
   const stop = new AbortController();
-  const headers = { Accept: "text/event-stream", "Last-Event-ID": page.events[0]!.cursor };
+  const headers = { Accept: "text/event-stream", "Last-Event-ID": `${page.epoch}.${page.events[0]!.n}` };
   const stream = await fetch(`http://${dashboard.address}/api/v1${path}`, { headers, signal: stop.signal });
   assert.equal(stream.headers.get("content-type"), "text/event-stream");
   let text = "";

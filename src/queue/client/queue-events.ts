@@ -4,7 +4,7 @@
  * told was taken.
  */
 import { codeOf } from "../../core/errors.ts";
-import { cursorsIn, type QueueEvent } from "../operations/events.ts";
+import { cursorOf, cursorsIn, type ToldEvent } from "../operations/events.ts";
 import type { QueueEventName } from "../service/event-entry.ts";
 import { brokersOf } from "./administration.ts";
 import type { QueueClient } from "./queue-client.ts";
@@ -24,6 +24,9 @@ export interface EventGap {
   readonly event: "gap";
   readonly cursor: string;
 }
+
+/** What happened to a task, with the place from which to go on after it. @internal */
+export type QueueEvent = Omit<ToldEvent, "n" | "live" | "queue"> & { readonly queue: string; readonly cursor: string };
 
 /** What happened to a task, as one who listens to its queue hears it. */
 export type HeardEvent = Omit<QueueEvent, "progress"> & {
@@ -49,7 +52,8 @@ const FATAL: ReadonlySet<unknown> = new Set(["CLOSED", "QUEUE_OPTIONS_INVALID", 
 /** One broker's pages, one at a time. */
 interface Page {
   readonly broker: string;
-  readonly events: readonly QueueEvent[];
+  readonly events: readonly ToldEvent[];
+  readonly epoch: string;
   readonly isGap: boolean;
   /** All of it was taken: the broker is asked for more. */
   taken(): void;
@@ -110,9 +114,9 @@ export class QueueListener {
           continue;
         }
         if (page.isGap) yield { event: "gap", cursor: this.cursor };
-        for (const event of page.events) {
-          this.#cursors.set(page.broker, event.cursor);
-          yield { ...event, cursor: this.cursor };
+        for (const { n, live, queue = this.#queue ?? "", ...event } of page.events) {
+          this.#cursors.set(page.broker, cursorOf(page.epoch, n, live));
+          yield { ...event, queue, cursor: this.cursor };
           if (this.#stop.signal.aborted) return;
         }
         page.taken();
@@ -158,7 +162,7 @@ export class QueueListener {
       if (!page) return;
       if (page.events.length > 0 || page.gap) {
         await new Promise<void>((taken) => {
-          this.#pages.push({ broker, events: page.events, isGap: page.gap ?? false, taken });
+          this.#pages.push({ broker, events: page.events, epoch: page.epoch, isGap: page.gap ?? false, taken });
           this.#wake();
         });
       }

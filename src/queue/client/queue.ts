@@ -5,8 +5,14 @@ import { codeOf, OperationError } from "../../core/errors.ts";
 import { Ring } from "../../core/ring.ts";
 import { type Duration, durationMs } from "../../core/units.ts";
 import { bodyOf, eachTask, operateAll, sum, type TaskFilter, type TasksOptions, wireFilter } from "./administration.ts";
-import { type EventGap, type EventsOptions, type HeardEvent, EventSubscription, QueueListener } from "./queue-events.ts";
-import type { QueueEvent } from "../operations/events.ts";
+import {
+  type EventGap,
+  type EventsOptions,
+  type HeardEvent,
+  EventSubscription,
+  QueueListener,
+  type QueueEvent,
+} from "./queue-events.ts";
 import type { QueueEventName } from "../service/event-entry.ts";
 import type { ClientOptions } from "./broker-pool.ts";
 import type { DeadErrorGroup, TaskDetails, TaskInfo } from "../operations/answers.ts";

@@ -27,9 +27,10 @@ const queueEvent = object(
   {
     event: oneOf(QUEUE_EVENTS),
     id: taskId,
-    queue: text(),
+    queue: optional(described(text(), "Where not one queue alone was asked for")),
     atMs: described(ms, "When it was written; of a live event, when it happened"),
-    cursor,
+    n: described(whole(), "Its number. `EPOCH.N` is its cursor, with the answer's epoch; of a live event `EPOCH.N.LIVE`"),
+    live: optional(whole(1)),
     attempt: optional(described(whole(1), "active, progress, failed: which attempt")),
     reason: optional(described(oneOf(DEAD_REASONS), "dead: why")),
     error: optional(described(text(), "failed, dead: the beginning of the error")),
@@ -38,12 +39,13 @@ const queueEvent = object(
   },
   { open: true },
 );
-/** What happened to a task of a queue. */
-export type QueueEvent = SchemaValue<typeof queueEvent>;
+/** What happened to a task of a queue, as it is told: a listener hears many of them, so they are short. */
+export type ToldEvent = SchemaValue<typeof queueEvent>;
 
 const page = object(
   {
     events: listOf(queueEvent),
+    epoch: described(text(), "What the cursors of these events begin with"),
     cursor,
     gap: optional(
       described(flag, "Events before these are lost: they have left the ring, or the cursor is of another life of the store"),
@@ -73,7 +75,7 @@ export const events = operation({
   async handle({ service, ids, owner }, { queue, events: asked = STORED_EVENTS, after, limit = EVENTS_PAGE_MAX, waitMs = 0 }) {
     const wanted: ReadonlySet<QueueEventName> = new Set(asked);
     const told = await service.ring.read({ queue, events: wanted, after: readCursor(after, ids), limit, waitMs, owner });
-    return answerOf(told, ids);
+    return answerOf(told, ids, queue !== undefined);
   },
 });
 
@@ -82,38 +84,48 @@ type Ids = OperationContext["ids"];
 /** Listeners that asked for the same are told the same: it is made once. */
 const answers = new WeakMap<EventPage, Answer<SchemaValue<typeof page>>>();
 
-function answerOf(told: EventPage, ids: Ids): Answer<SchemaValue<typeof page>> {
+function answerOf(told: EventPage, ids: Ids, isOfOne: boolean): Answer<SchemaValue<typeof page>> {
   let answer = answers.get(told);
   if (!answer) {
     const { events: each, position, isGap } = told;
     const value = {
-      events: each.map((event) => viewOf(event, ids)),
-      cursor: showCursor(position, ids),
+      events: each.map((event) => viewOf(event, ids, isOfOne)),
+      epoch: epochOf(each[0] ?? position, ids),
       gap: isGap || undefined,
+      cursor: showCursor(position, ids),
     };
     answers.set(told, (answer = { value, json: Buffer.from(JSON.stringify(value)) }));
   }
   return answer;
 }
 
-function viewOf(event: RingEvent, ids: Ids): QueueEvent {
-  const { attempt, reason, error, said } = event;
+function viewOf({ event, id, queue, atMs, number, live, ...more }: RingEvent, ids: Ids, isOfOne: boolean): ToldEvent {
   return {
-    event: event.event,
-    id: ids.text(event.id),
-    queue: event.queue,
-    atMs: Math.round(event.atMs),
-    cursor: showCursor(event, ids),
-    attempt: attempt || undefined,
-    reason,
-    error: error || undefined,
-    worker: event.worker,
-    progress: said && Buffer.from(said).toString(),
+    event,
+    id: ids.text(id),
+    queue: isOfOne ? undefined : queue,
+    n: number,
+    live: live || undefined,
+    atMs: Math.round(atMs),
+    attempt: more.attempt || undefined,
+    reason: more.reason,
+    error: more.error || undefined,
+    worker: more.worker,
+    progress: more.said && Buffer.from(more.said).toString(),
   };
 }
 
-function showCursor({ epoch, number, live }: EventPosition, { broker }: Ids): string {
-  return `${broker}:${epoch.toString(36)}.${number}${live > 0 ? `.${live}` : ""}`;
+function epochOf({ epoch }: EventPosition, { broker }: Ids): string {
+  return `${broker}:${epoch.toString(36)}`;
+}
+
+function showCursor(position: EventPosition, ids: Ids): string {
+  return cursorOf(epochOf(position, ids), position.number, position.live);
+}
+
+/** The cursor of an event. */
+export function cursorOf(epoch: string, number: number, live = 0): string {
+  return `${epoch}.${number}${live > 0 ? `.${live}` : ""}`;
 }
 
 const CURSOR = /^([^\s:,]+):([\da-z]{1,11})\.(\d{1,15})(?:\.(\d{1,15}))?$/;

@@ -69,12 +69,14 @@ export interface EventRingOptions {
 const TAIL_EVENTS_MAX = 16_384;
 /** 256 KiB of entries are read at once, 1 ms of the store's time: the next portion is for the listener to ask for. */
 const PORTION_BYTES = 256 * 1024;
-/** 1 ms for each who waits between two rounds: telling one costs about 15 us, so that listeners, however many, take 2 % of a core. */
-const ROUND_MS_EACH = 1;
+/** 5 ms for each who listens between two rounds: telling one costs 50 to 100 us, most of it in the kernel, so that listeners, however many, take 2 % of a core. */
+const ROUND_MS_EACH = 5;
 /** 0.5 s at most: that is what an event may be late. */
 const ROUND_MS_MAX = 500;
 /** 1 min after the last who asked nobody listens. */
 const LISTENED_MS = 60_000;
+/** 64 pages: listeners ask for few things, and all for the same of each. */
+const PAGES_MAX = 64;
 /** 10,000 who wait: 4 MB. */
 const WAITING_MAX = 10_000;
 
@@ -97,7 +99,12 @@ export class EventRing {
   /** Until when somebody may listen to events that are noted live: by name and queue. */
   readonly #wanted = new Map<string, number>();
   #waiting: Waiting[] = [];
-  #roundMs = -Infinity;
+  /** Who has asked lately, and until when they were to wait: as many are told in a round. */
+  readonly #listeners = new Map<unknown, number>();
+  /** Not before this time, in the clock's ms. */
+  #nextRoundMs = -Infinity;
+  /** What was told last, by what was asked. */
+  readonly #pages = new Map<string, EventPage>();
   #round: Cancel | undefined;
   #expiry: { readonly atMs: number; readonly cancel: Cancel } | undefined;
   #isClosed = false;
@@ -166,22 +173,25 @@ export class EventRing {
     const { after } = question;
     if (after === undefined) return { events: [], position: this.#last, isGap: false };
     const isKnown = after !== "oldest" && this.#isInTail(after);
-    let page = isKnown ? this.#fromTail(question, after) : await this.#fromStore(question, after);
+    let page = isKnown ? this.#pageOf(question, after) : await this.#fromStore(question, after);
     if (!isKnown && page.events.length === 0 && !page.isGap && this.#isInTail(page.position))
-      page = this.#fromTail(question, page.position);
-    const { number, live } = page.position;
-    const isAtEnd = number === this.#last.number && live === this.#last.live;
-    if (page.events.length > 0 || page.isGap || !isAtEnd || question.waitMs === 0 || this.#isClosed) return page;
-    return this.#wait(question, page.position);
+      page = this.#pageOf(question, page.position);
+    if (page.isGap || page.events.length === question.limit || question.waitMs === 0 || this.#isClosed) return page;
+    if (isBefore(page.position, this.#last)) return page;
+    if (page.events.length > 0 && !isKnown) return page;
+    // What is there already is told with the next round, to all who listen.
+    return this.#wait(question, isKnown ? after : page.position);
   }
 
   /** One who waited has left. */
   leave(owner: unknown): void {
+    this.#listeners.delete(owner);
     if (this.#waiting.length > 0) this.#waiting = this.#waiting.filter(({ question }) => question.owner !== owner);
   }
 
-  #asked({ events, queue, waitMs }: EventQuestion): void {
+  #asked({ events, queue, waitMs, owner }: EventQuestion): void {
     const nowMs = this.#options.clock.now();
+    if (waitMs > 0 && owner !== undefined) this.#listeners.set(owner, nowMs + waitMs);
     this.#askedMs = nowMs;
     this.#listen();
     for (const event of TOLD_LIVE) {
@@ -203,6 +213,7 @@ export class EventRing {
     const nowMs = this.#options.clock.now();
     if (this.#waiting.length > 0 || nowMs - this.#askedMs < LISTENED_MS) return true;
     this.#tail = undefined;
+    this.#pages.clear();
     for (const [key, untilMs] of this.#wanted) if (untilMs < nowMs) this.#wanted.delete(key);
     return false;
   }
@@ -214,6 +225,7 @@ export class EventRing {
       const deadlineMs = this.#options.clock.now() + question.waitMs;
       this.#waiting.push({ question, position, deadlineMs, answer });
       this.#expireAt(deadlineMs);
+      if (isBefore(position, this.#last)) this.#schedule();
     });
   }
 
@@ -226,22 +238,27 @@ export class EventRing {
       const gone = tail.splice(0, TAIL_EVENTS_MAX / 4);
       this.#tailFrom = gone.at(-1)!;
     }
+    this.#schedule();
+  }
+
+  #schedule(): void {
     if (this.#round || this.#waiting.length === 0) return;
     const { clock } = this.#options;
-    const pauseMs = Math.min(this.#waiting.length * ROUND_MS_EACH, ROUND_MS_MAX);
-    this.#round = clock.at(Math.max(clock.now(), this.#roundMs + pauseMs), () => this.#answerAll());
+    this.#round = clock.at(Math.max(clock.now(), this.#nextRoundMs), () => this.#answerAll());
   }
 
   #answerAll(): void {
     this.#round = undefined;
-    this.#roundMs = this.#options.clock.now();
-    const pages = new Map<string, EventPage>();
+    const nowMs = this.#options.clock.now();
+    for (const [owner, askedMs] of this.#listeners) if (nowMs - askedMs > LISTENED_MS) this.#listeners.delete(owner);
+    const pauseMs = Math.min(Math.max(this.#waiting.length, this.#listeners.size) * ROUND_MS_EACH, ROUND_MS_MAX);
+    this.#nextRoundMs = nowMs + pauseMs;
     const waiting = this.#waiting;
     this.#waiting = waiting.filter((each) => {
       const { question, position } = each;
       // The tail has gone over it: it asks again, and reads from the store.
       const isOver = !this.#isInTail(position);
-      const page = isOver ? { events: [], position, isGap: false } : this.#pageOf(pages, question, position);
+      const page = isOver ? { events: [], position, isGap: false } : this.#pageOf(question, position);
       each.position = page.position;
       if (!isOver && page.events.length === 0) return true;
       each.answer(page);
@@ -249,12 +266,15 @@ export class EventRing {
     });
   }
 
-  /** One page for all that ask for the same. */
-  #pageOf(pages: Map<string, EventPage>, question: EventQuestion, position: EventPosition): EventPage {
+  /** One page for all that ask for the same, as long as there is nothing newer that belongs to it. */
+  #pageOf(question: EventQuestion, position: EventPosition): EventPage {
     const { queue = "", events, limit } = question;
-    const key = [position.number, position.live, limit, [...events].join(), queue].join(" ");
-    let page = pages.get(key);
-    if (!page) pages.set(key, (page = this.#fromTail(question, position)));
+    const key = [position.epoch, position.number, position.live, limit, [...events].join(), queue].join(" ");
+    const made = this.#pages.get(key);
+    if (made && (made.events.length === limit || !isBefore(made.position, this.#last))) return made;
+    const page = this.#fromTail(question, position);
+    this.#pages.set(key, page);
+    if (this.#pages.size > PAGES_MAX) this.#pages.delete(this.#pages.keys().next().value!);
     return page;
   }
 
@@ -298,6 +318,9 @@ export class EventRing {
     for (let at = low; at < tail.length; at += 1) {
       const event = tail[at]!;
       if (!events.has(event.event) || (queue !== undefined && event.queue !== queue)) continue;
+      // Numbers of one page are of one epoch.
+      if (found.length > 0 && event.epoch !== found[0]!.epoch)
+        return { events: found, position: positionOf(found.at(-1)!), isGap: false };
       found.push(event);
       if (found.length === limit) return { events: found, position: positionOf(event), isGap: false };
     }
@@ -372,6 +395,7 @@ function foundIn(
   let position = after;
   let isGap = false;
   for (const row of rows) {
+    if (told.length > 0 && row.epoch !== told[0]!.epoch) break;
     const entry = eventsIn(row);
     if (!entry) isGap = true;
     let number = row.last - (entry?.events.length ?? 0);
