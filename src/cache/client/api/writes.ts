@@ -20,10 +20,11 @@ import {
   leasedReply,
   leasedStore,
   type Look,
+  PLACEHOLDER_S,
   type SeenVersion,
 } from "./lease.ts";
 import { NO_VERSIONS, type ServerVersions } from "./tags.ts";
-import type { Ttl } from "./ttl.ts";
+import { ttlMs, type Ttl } from "./ttl.ts";
 
 /** 4: an item can come and go between two commands; that often, either no server answers for the key or it is fought over. */
 const ATTEMPTS_MAX = 4;
@@ -146,13 +147,14 @@ export class Writes {
   /** gat: the value, with a new end. */
   async getAndTouch<T>(key: Key, ttl: Ttl, codec: Codec<unknown>, options: CallOptions | undefined): Promise<T | undefined> {
     const dispatch = this.#dispatch;
-    const answers = await dispatch.commandAll("gat", key, options, gatReply, undefined, (poolServer) => ({
-      exptime: this.#newEnd(poolServer, ttl),
-    }));
+    const later = dispatch.limits.later(options);
+    const isComputed = await this.#wouldEndTurn(key, ttl, later);
+    const fields: FieldsAt = (poolServer) => ({ exptime: this.#newEnd(poolServer, ttl) });
+    const answers = isComputed ? [] : await dispatch.commandAll("gat", key, later(), gatReply, undefined, fields);
     for (const { poolServer, answer: item } of answers) {
       if (!item) continue;
       const tags = tagsOf(item.bytes, item.flags);
-      if (tags && !(await dispatch.tags.areCurrent(poolServer!.server.name, tags, options))) continue;
+      if (tags && !(await dispatch.tags.areCurrent(poolServer!.server.name, tags, later()))) continue;
       dispatch.countReads(1, 0);
       return dispatch.decode(dispatch.toWireKey(key), item, codec) as T | undefined;
     }
@@ -166,8 +168,16 @@ export class Writes {
   }
 
   /** Where a placeholder is, its holder soon sets its end again, or another takes it over. */
-  touch(key: Key, ttl: Ttl, options: CallOptions | undefined): Promise<boolean> {
-    return this.#onItem("touch", key, options, (poolServer) => ({ exptime: this.#newEnd(poolServer, ttl) }));
+  async touch(key: Key, ttl: Ttl, options: CallOptions | undefined): Promise<boolean> {
+    const later = this.#dispatch.limits.later(options);
+    if (await this.#wouldEndTurn(key, ttl, later)) return false;
+    return this.#onItem("touch", key, later(), (poolServer) => ({ exptime: this.#newEnd(poolServer, ttl) }));
+  }
+
+  /** A life shorter than a placeholder's would end the turn of who computes, before it is renewed: only then it is looked for first. */
+  async #wouldEndTurn(key: Key, ttl: Ttl, later: () => CallOptions | undefined): Promise<boolean> {
+    if (ttl === undefined || ttlMs(ttl, this.#dispatch.clock.wallMs()) >= PLACEHOLDER_S * 1000) return false;
+    return isPlaceholder((await this.#lookAll(key, later()))[0]);
   }
 
   /** Whether there was an item at any of its servers. */

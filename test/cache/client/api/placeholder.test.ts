@@ -44,6 +44,28 @@ for (const [peer, { needs, start }] of Object.entries(TEST_SERVERS)) {
     });
   }
 
+  test(`a touch with a short life does not end the turn of who computes (${peer})`, requires(...needs), async (t) => {
+    const { address } = await start(t);
+    await using holder = new CacheClient({ servers: [address] });
+    await using other = new CacheClient({ servers: [address] });
+    const begun = Promise.withResolvers<void>();
+    const computed = Promise.withResolvers<string>();
+    const fetched = holder.fetch("k", () => (begun.resolve(), computed.promise), { ttl: "1m" });
+    await begun.promise;
+    assert.equal(await other.touch("k", "1s"), false);
+    assert.equal(await other.getAndTouch("k", "1s"), undefined);
+    const [host, port] = address.split(":") as [string, string];
+    const socket = connect({ host, port: Number(port) }).setEncoding("latin1");
+    socket.end("mg k t\r\n");
+    assert.match(String((await once(socket, "data"))[0]), /^HD t[23]\r\n$/);
+    let loads = 0;
+    const waiting = other.fetch("k", () => `load ${(loads += 1)}`, { ttl: "1m" });
+    computed.resolve("computed");
+    assert.deepEqual([await fetched, await waiting, loads], ["computed", "computed", 0]);
+    assert.equal(await other.touch("k", "2s"), true);
+    assert.equal(await other.getAndTouch("k", "2s"), "computed");
+  });
+
   test(
     `delete and invalidate of a placeholder are misses, and what is computed is from before them (${peer})`,
     requires(...needs),
