@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { CacheClient } from "../../src/cache/index.ts";
 import { Broker } from "../../src/queue/index.ts";
+import { freePort } from "../support/free-port.ts";
 import { Holdfast } from "../support/holdfast.ts";
 
 const ANY = "127.0.0.1:0";
@@ -59,11 +60,15 @@ suite("settings of clients", { concurrency: 2 }, () => {
 
   test("up --link-to-queue: what sessions send with the right token is in the queue, and their last word in the cache", async () => {
     const token = file("link-token", "correct horse\n");
+    const web = `127.0.0.1:${await freePort()}`;
     const servers = ["--cache", ANY, "--queue", `tcp://${ANY}`, "--link", ANY, "--dashboard", ANY, "--data", "memory"];
-    await using up = new Holdfast(["up", "--json", ...servers, "--link-to-queue", "readings", "--link-to-cache"], {
-      cwd: folder,
-      env: { HOLDFAST_LINK_TOKEN_FILE: token },
-    });
+    await using up = new Holdfast(
+      ["up", "--json", ...servers, "--link-to-queue", "readings", "--link-to-cache", "--link-websocket", web],
+      {
+        cwd: folder,
+        env: { HOLDFAST_LINK_TOKEN_FILE: token },
+      },
+    );
     await up.printed(/"dashboard"/);
     const address = (part: string): string => new RegExp(`"${part}","address":"([^"]+)"`).exec(up.stdout)![1]!;
     await using sensor = new Holdfast(["connect", address("link"), "--session", "s1", "--token-file", token], { cwd: folder });
@@ -75,6 +80,9 @@ suite("settings of clients", { concurrency: 2 }, () => {
     const value = await values.get("sensor:s1");
     await values.close();
     assert.equal(String(value), "21.6");
+    await using byWeb = new Holdfast(["connect", `ws://${web}`, "--session", "s3", "--token-file", token], { cwd: folder });
+    byWeb.child.stdin!.end("by WebSocket\n");
+    assert.equal((await byWeb.ended()).code, 0);
     await using stranger = new Holdfast(["connect", address("link"), "--session", "s2"], { cwd: folder });
     stranger.child.stdin!.end("x\n");
     assert.equal((await stranger.ended()).code, 1);
@@ -87,6 +95,7 @@ suite("settings of clients", { concurrency: 2 }, () => {
     for (const [words, expected] of [
       [["--link-to-queue", "q"], /--link-to-queue needs the queue, which is off/],
       [["--link-token-file", token], /--link-token-file needs --link-to-queue/],
+      [["--link-websocket", ANY], /--link-websocket needs --link-to-queue/],
       [["--link-to-cache"], /--link-to-cache needs --link-to-queue/],
     ] as const) {
       const { code, stdout, stderr } = await run(["up", ...off, ...words]);

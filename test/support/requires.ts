@@ -32,6 +32,7 @@ const PROBES: Readonly<Record<string, readonly [string, ...string[]]>> = {
   tcpdump: ["tcpdump", "--version"],
   tshark: ["tshark", "--version"],
   "nginx-light": ["/usr/sbin/nginx", "-v"],
+  haproxy: ["/usr/sbin/haproxy", "-v"],
   chromium: ["/usr/bin/chromium", "--version"],
   root: ["sh", "-c", "test $(id -u) = 0"],
   /** Root, or a kernel that lets users make namespaces: see `ownNamespace`. */

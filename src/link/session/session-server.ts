@@ -138,7 +138,7 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
     const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
       if (pathOf(request) === path) return this.#upgrade(request, socket as Socket, { head, proxies, options });
       // Another listener may know the path.
-      if (httpServer.listenerCount("upgrade") === 1) socket.end(unavailable(404));
+      if (httpServer.listenerCount("upgrade") === 1) refuse(socket, unavailable(404));
     };
     httpServer.on("upgrade", onUpgrade);
     this.#detach.push(() => httpServer.off("upgrade", onUpgrade));
@@ -270,10 +270,7 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
           })
         : undefined;
     socket.setTimeout(0);
-    if (!link) {
-      socket.on("error", () => {}); // it may be gone before it has read the answer
-      return void socket.end(said.status === 101 ? unavailable(503) : said.head);
-    }
+    if (!link) return refuse(socket, said.status === 101 ? unavailable(503) : said.head);
     link.write([utf8(said.head)]);
     transport.connection = this.#core.accept(transport, link.certificate);
     if (head.length > 0) transport.bytes(link, head);
@@ -323,6 +320,12 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
     cancel();
     this.#core.forgetAll();
   }
+}
+
+/** Answers and closes. Node has taken its own listener away: a client that is gone by now would end the process. */
+function refuse(socket: Duplex, reply: string): void {
+  socket.on("error", () => {});
+  socket.end(reply, () => socket.destroy());
 }
 
 function pathOf({ url = "/" }: IncomingMessage): string {

@@ -267,6 +267,34 @@ test("behind a trusted proxy a client's network is the one the proxy tells; from
   assert.throws(() => server.attach(createServer(), { trustedProxies: ["10.0.0.0/33"] }), { code: "LINK_OPTION_INVALID" });
 });
 
+test("clients that break off in the middle of an upgrade, taken or refused, harm nobody", async (t) => {
+  const { server, port, url } = await site(t);
+  const handshake = (path: string, more = ""): string =>
+    `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n` +
+    `Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: holdfast-link\r\n${more}\r\n`;
+  const GARBAGE = Buffer.from(Uint8Array.from({ length: 2000 }, (_, index) => (index * 37) % 256)).toString("latin1");
+  const openings = [
+    handshake("/link"),
+    handshake("/other"),
+    handshake("/link", "Origin: http://evil.example\r\n"),
+    handshake("/link") + GARBAGE,
+    handshake("/link").slice(0, 60),
+  ];
+  const ends = openings.flatMap((opening) =>
+    Array.from({ length: 20 }, async (_, index) => {
+      const socket = connectSocket(port, "127.0.0.1");
+      socket.on("error", () => {});
+      socket.write(opening, "latin1", () => (index % 2 === 0 ? socket.resetAndDestroy() : socket.end()));
+      await once(socket.resume(), "close");
+    }),
+  );
+  await Promise.all(ends);
+  const client = await connect({ url, session: {} });
+  await client.send("still there");
+  await client.close();
+  while (server.stats().open > 0) await new Promise((resolve) => setImmediate(resolve));
+});
+
 test("a server that has closed takes no upgrade, and its HTTP server goes on", async (t) => {
   const { server, port, url } = await site(t);
   const client = await connect({ url, session: {}, reconnect: false });
