@@ -69,6 +69,16 @@ export const SUITE: readonly Entry[] = [
     peers: ["memcached"],
   },
   {
+    id: "cache-hits",
+    bench: "cache-hits",
+    args: ["--streams", "tw10,once,scan,pair", "--percents", "10"],
+    title: "What is kept when it does not fit: eviction policies",
+    text:
+      "Misses of request streams after published workloads when the memory is a tenth of what all keys need, and CPU a request: " +
+      "`-o eviction=s3fifo`, our default (memcached's segmented LRU) and memcached.",
+    peers: ["memcached"],
+  },
+  {
     id: "cache-pauses",
     bench: "cache-pauses",
     args: ["--sets", "2000000", "--megabytes", "256"],

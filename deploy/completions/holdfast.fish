@@ -7,6 +7,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from up" -l api-tokens-file
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache-auth-file
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache-connections
+complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache-eviction
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache-idle-timeout
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache-item-size
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache-memory
@@ -439,6 +440,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l cache
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l cache-auth-file
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l cache-connections
+complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l cache-eviction
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l cache-idle-timeout
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l cache-item-size
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l cache-memory

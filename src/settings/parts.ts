@@ -60,6 +60,11 @@ export const CACHE = table("cache", {
   },
   memory: { kind: size, text: "memory for items", default: "64m" },
   itemSize: { kind: size, text: "the largest item", default: "1m" },
+  eviction: {
+    kind: choice("policy", ["lru", "s3fifo"]),
+    text: "what goes when there is no room: lru, as memcached, or s3fifo",
+    default: "lru",
+  },
   threads: { kind: count, text: "threads that share the store and the port", default: "1" },
   connections: { kind: count, text: "clients at once", default: "1024" },
   idleTimeout: { kind: duration, text: "closes a connection after so long without a command; 0: never", default: "0s" },

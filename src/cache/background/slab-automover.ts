@@ -86,7 +86,7 @@ export class SlabAutomover {
     const pages = memory.classPages[slabClass]!;
     const evictedDelta = evicted - state.evicted;
     const sample = {
-      age: this.#items.oldestAge(slabClass | Item.COLD),
+      age: this.#items.evictionAge(slabClass),
       evictedShare: evictedDelta > 0 ? evictedDelta / evictedNow : 0,
       evicting: evictedDelta > 0,
       dirty: evictedDelta > 0 || outOfMemory > state.outOfMemory || pages > state.pages,

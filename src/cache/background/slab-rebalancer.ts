@@ -6,8 +6,6 @@
 import * as Item from "../store/item.ts";
 import type { Items } from "../store/items.ts";
 import { GLOBAL } from "../store/memory.ts";
-import { TUNE } from "../store/settings.ts";
-import { EVICT } from "../store/items.ts";
 
 /** Rounds over a page with held items before these are given up; memcached's number. */
 const BUSY_LOOPS_MAX = 5000;
@@ -194,9 +192,7 @@ export class SlabRebalancer {
       else return items.slabs.allocate(this.#source);
     }
     for (let tries = 0; this.#mayEvict && room === 0 && tries < EVICTIONS_MAX; tries += 1) {
-      if (items.pullTail(this.#source, Item.COLD, EVICT) <= 0 && items.memory.tune[TUNE.segmented] !== 0) {
-        items.pullTail(this.#source, Item.HOT);
-      }
+      items.makeRoom(this.#source);
       room = this.#takeFree();
     }
     return room;
@@ -258,8 +254,7 @@ export class SlabRebalancer {
         Item.clearFlags(words, room, Item.LINKED);
         Item.setReferences(words, room, 0);
         const hash = Item.hash(words, item);
-        items.unlink(item);
-        items.link(room, hash);
+        items.link(room, hash, item);
         memory.globals[GLOBAL.reassignRescues]! += 1;
       } else if (room !== 0) {
         items.slabs.free(room, this.#source);

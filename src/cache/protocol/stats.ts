@@ -121,6 +121,14 @@ export function tableStats(store: ItemStore): StatLine[] {
   }
   if (memory.tune[TUNE.maintainer] !== 0) lines.push(["lru_maintainer_juggles", global(GLOBAL.lruMaintainerJuggles)]);
   lines.push(["malloc_fails", global(GLOBAL.mallocFails)]);
+  if (memory.ghosts) {
+    lines.push(
+      ["s3fifo_small_share", global(GLOBAL.smallShare).toFixed(3)],
+      ["s3fifo_ghosts", global(GLOBAL.ghosts)],
+      ["s3fifo_ghosts_back_small", global(GLOBAL.ghostsBackSmall)],
+      ["s3fifo_ghosts_back_main", global(GLOBAL.ghostsBackMain)],
+    );
+  }
   return lines;
 }
 
@@ -182,7 +190,7 @@ function classItemStats(store: ItemStore, slabClass: number, totals: CounterTota
   }
   const requested = SEGMENTS.reduce<number>((sum, segment) => sum + memory.sizesBytes[slabClass | segment]!, 0);
   lines.push(
-    ["age", age(Item.COLD)],
+    ["age", items.evictionAge(slabClass)],
     ["mem_requested", requested],
     ["evicted", stat(LRU_STAT.evicted)],
     ["evicted_nonzero", stat(LRU_STAT.evictedNonzero)],
@@ -264,13 +272,17 @@ function sizeStats({ memory }: ItemStore): StatLine[] {
 /** 2 MiB: memcached's bound on one dump. */
 const DUMP_BYTES_MAX = 2 * 1024 * 1024;
 
-/** `stats cachedump`: keys of a class's COLD LRU list, newest first. */
+/** `stats cachedump`: keys of a class's COLD LRU list, newest first; with S3-FIFO, whose COLD is empty, of WARM. */
 export function cacheDump(store: ItemStore, slabClass: number, limit: number): string {
   const { items, memory } = store;
   const { words, bytes } = items;
   let text = "";
   let shown = 0;
-  for (let item = memory.heads[slabClass | Item.COLD]!; item !== 0; item = Item.next(words, item)) {
+  for (
+    let item = memory.heads[slabClass | (memory.ghosts ? Item.WARM : Item.COLD)]!;
+    item !== 0;
+    item = Item.next(words, item)
+  ) {
     if (limit !== 0 && shown >= limit) break;
     const keyBytes = Item.keyBytes(words, item);
     if (keyBytes === 0 || Item.has(words, item, Item.BINARY_KEY)) continue; // a crawler's mark, or a binary key

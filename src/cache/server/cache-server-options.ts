@@ -4,7 +4,7 @@ import { type Duration, type Size, durationMs, sizeBytes } from "../../core/unit
 import { ANSWER_BYTES } from "../protocol/limits.ts";
 import { MEMORY_BYTES_MAX, PAGE_BYTES } from "../store/limits.ts";
 import type { Features } from "../protocol/cache-session.ts";
-import { STORE_DEFAULTS, type StoreSettings, type TUNE } from "../store/settings.ts";
+import { type EvictionPolicy, STORE_DEFAULTS, type StoreSettings, type TUNE } from "../store/settings.ts";
 
 /** Options of a `CacheServer`; each has memcached's default. */
 export interface CacheServerOptions {
@@ -17,6 +17,8 @@ export interface CacheServerOptions {
   readonly memory?: Size;
   /** The largest item, key and header included. Default "1m". */
   readonly itemSize?: Size;
+  /** What goes when there is no room: memcached's segmented LRU ("lru"), or S3-FIFO, which is asked in vain less often. Default "lru". */
+  readonly eviction?: EvictionPolicy;
   /** Clients at once; more are told so and closed. Default 1024. */
   readonly connections?: number;
   /** Closes a connection after so long without a command. Default 0: never. */
@@ -110,6 +112,7 @@ export function storeSettings(options: CacheServerOptions, startedSeconds: numbe
     startedSeconds,
     hashSeed,
     trackSizes: options.trackSizes ?? false,
+    eviction: options.eviction ?? STORE_DEFAULTS.eviction,
     ...options.store,
     memoryBytes,
     itemBytesMax,

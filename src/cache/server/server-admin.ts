@@ -150,6 +150,7 @@ export class ServerAdmin implements ServerControl {
       ["hash_algorithm", "murmur3"],
       ["lru_maintainer_thread", yes(tuned(TUNE.maintainer) !== 0)],
       ["lru_segmented", yes(tuned(TUNE.segmented) !== 0)],
+      ["eviction", settings.eviction],
       ["hot_lru_pct", tuned(TUNE.hotPercent)],
       ["warm_lru_pct", tuned(TUNE.warmPercent)],
       ["hot_max_factor", tuned(TUNE.hotMaxFactor).toFixed(2)],

@@ -13,7 +13,7 @@ import { LRU_LISTS } from "./limits.ts";
 /** Length, time, expiry, client flags, CAS (two words), flags and LRU list, key bytes, nothing. */
 const RECORD_BYTES = 28;
 /** Flags that are kept over a restart. */
-const KEPT = Item.FETCHED | Item.ACTIVE | Item.TOKEN_SENT | Item.STALE | Item.BINARY_KEY;
+const KEPT = Item.FETCHED | Item.HITS | Item.TOKEN_SENT | Item.STALE | Item.BINARY_KEY;
 /** 4 MiB: large enough that writing it costs no more per byte than writing all at once. */
 const BATCH_BYTES = 4 * 1024 * 1024;
 

@@ -232,10 +232,9 @@ export class ItemStore {
     const result = old === 0 ? this.#storeNew(mode) : this.#storeOver(item, old, mode, allowStale);
     const stored = this.stored;
     if (result === RESULT.stored) {
-      if (old !== 0) items.unlink(old);
       if (cas) this.setCas(stored, cas.high, cas.low);
       else this.renewCas(stored);
-      items.link(stored, hash);
+      items.link(stored, hash, old);
     }
     if (this.#log?.stored) this.#logStore(stored, mode, result);
     if (stored !== item) items.release(stored);
@@ -383,10 +382,9 @@ export class ItemStore {
     this.#digits[digits + 1] = LF;
     this.#writer.start(larger);
     this.#writer.write(this.#digits, 0, digits + 2);
-    items.unlink(item);
-    items.release(item);
     this.renewCas(larger);
-    items.link(larger, hash);
+    items.link(larger, hash, item);
+    items.release(item);
     items.release(larger);
     this.stored = larger;
     return DELTA.done;

@@ -29,6 +29,9 @@ export const FETCHED = 8;
 export const ACTIVE = 16;
 /** The value lies in a chain of chunks. */
 export const CHUNKED = 32;
+/** With ACTIVE as its lower bit: the hits since it was stored or put back, 3 at most. Of S3-FIFO alone. */
+const HITS_HIGH = 128;
+export const HITS = ACTIVE | HITS_HIGH;
 /** The memory is a chunk of another item. */
 export const CHUNK = 64;
 export const HAS_CLIENT_FLAGS = 256;
@@ -90,6 +93,16 @@ export const epoch = (words: Words, item: number): number => words[item * 2 + 7]
 export const has = (words: Words, item: number, flag: number): boolean => (words[item * 2 + 7]! & flag) !== 0;
 export const setFlags = (words: Words, item: number, set: number): number => (words[item * 2 + 7]! |= set);
 export const clearFlags = (words: Words, item: number, clear: number): number => (words[item * 2 + 7]! &= ~clear);
+
+/** One hit more, or less; between 0 and 3. */
+export function countHit(words: Words, item: number): void {
+  const meta = words[item * 2 + 7]!;
+  words[item * 2 + 7] = (meta & ACTIVE) === 0 ? meta | ACTIVE : (meta & HITS_HIGH) === 0 ? (meta ^ ACTIVE) | HITS_HIGH : meta;
+}
+export function uncountHit(words: Words, item: number): void {
+  const meta = words[item * 2 + 7]!;
+  words[item * 2 + 7] = (meta & ACTIVE) !== 0 ? meta ^ ACTIVE : (meta & HITS_HIGH) === 0 ? meta : (meta ^ HITS_HIGH) | ACTIVE;
+}
 
 /** Sets flags, LRU list (of a chunk: its slab class) and bytes of the key, in place of what was there. */
 export const setMeta = (words: Words, item: number, set: number, list: number, ofKey: number): number =>

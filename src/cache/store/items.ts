@@ -12,11 +12,15 @@ import { BUMP_INTERVAL_SECONDS } from "./limits.ts";
 import { GLOBAL, type Memory, LRU_STAT, LRU_STATS, SIZE_STEP_BYTES } from "./memory.ts";
 import { LruLists, isMark } from "./lru-lists.ts";
 import { TUNE } from "./settings.ts";
+import { S3Fifo } from "./s3-fifo.ts";
 import { Slabs } from "./slabs.ts";
 import type { StoreLog } from "./store-log.ts";
 
 /** Evictions tried for one allocation; memcached's number. */
 const ALLOCATE_TRIES = 10;
+
+/** 256 items: what S3-FIFO may put back in a row before it takes the oldest all the same; 20 us. The mean is below one. */
+const PUT_BACK_MAX = 256;
 
 /** Items looked at from the tail of an LRU list; those that somebody holds are passed over. memcached's number. */
 const TAIL_TRIES = 5;
@@ -31,7 +35,7 @@ export interface PullOptions {
   /** So does what was not read for longer than this, in seconds. */
   readonly maxAge?: number;
 }
-export const EVICT: PullOptions = { evict: true };
+const EVICT: PullOptions = { evict: true };
 const NO_OPTIONS: PullOptions = {};
 
 export class Items {
@@ -45,6 +49,8 @@ export class Items {
   readonly counters: Counters;
   /** Where evictions are reported; undefined while nobody watches. */
   log: StoreLog | undefined;
+  /** undefined: memcached's segmented LRU. */
+  readonly #s3fifo: S3Fifo | undefined;
   readonly #globals: Float64Array;
   readonly #tune: Float64Array;
   readonly #baseFlags: number;
@@ -61,6 +67,7 @@ export class Items {
     this.index = new HashIndex(memory);
     this.lruLists = new LruLists(memory);
     this.slabs = new Slabs(memory);
+    this.#s3fifo = memory.settings.eviction === "s3fifo" ? new S3Fifo(memory) : undefined;
     this.#globals = memory.globals;
     this.#tune = memory.tune;
     this.#baseFlags = memory.settings.useCas ? Item.HAS_CAS : 0;
@@ -129,17 +136,58 @@ export class Items {
   allocateChunk(slabClass: number): number {
     let tries = 0;
     let item = 0;
-    const segmented = this.#tune[TUNE.segmented] !== 0;
+    const flat = !this.#s3fifo && this.#tune[TUNE.segmented] === 0;
     for (; tries < ALLOCATE_TRIES; tries += 1) {
-      if (!segmented) this.pullTail(slabClass, Item.COLD);
+      if (flat) this.pullTail(slabClass, Item.COLD);
       item = this.slabs.allocate(slabClass);
-      if (item !== 0) break;
-      if (this.pullTail(slabClass, Item.COLD, EVICT) > 0) continue;
-      if (!segmented) break;
-      this.pullTail(slabClass, Item.HOT);
+      if (item !== 0 || !this.makeRoom(slabClass)) break;
     }
     if (tries > 0) this.count(slabClass, LRU_STAT.directReclaims, tries);
     return item;
+  }
+
+  /** Evicts one item of a class, or frees what has expired. @returns false when trying again is of no use */
+  makeRoom(slabClass: number): boolean {
+    if (this.#s3fifo) return this.#evictByS3Fifo(slabClass, this.#s3fifo);
+    if (this.pullTail(slabClass, Item.COLD, EVICT) > 0) return true;
+    if (this.#tune[TUNE.segmented] === 0) return false;
+    this.pullTail(slabClass, Item.HOT);
+    return true;
+  }
+
+  /** The oldest of a queue goes, unless it was read: then it goes on, or once more, in the main queue. */
+  #evictByS3Fifo(slabClass: number, s3fifo: S3Fifo): boolean {
+    const { words } = this;
+    if (!this.memory.settings.evictToFree) return this.pullTail(slabClass, Item.HOT) + this.pullTail(slabClass, Item.WARM) > 0;
+    for (let putBack = 0; ; putBack += 1) {
+      const segment = s3fifo.victimSegment(slabClass);
+      const item = this.#oldestFree(slabClass | segment) || this.#oldestFree(slabClass | (segment ^ Item.WARM));
+      if (item === 0) return false;
+      if (this.isExpiredOrFlushed(item)) {
+        this.#reclaim(item, Item.lruList(words, item));
+        return true;
+      }
+      if (!Item.has(words, item, Item.HITS) || putBack === PUT_BACK_MAX) {
+        s3fifo.remember(item);
+        this.#evict(item, slabClass | Item.COLD);
+        return true;
+      }
+      if (Item.segment(words, item) === Item.HOT) Item.clearFlags(words, item, Item.HITS);
+      else Item.uncountHit(words, item);
+      this.count(Item.lruList(words, item), LRU_STAT.movesToWarm);
+      this.#moveTo(item, Item.WARM);
+    }
+  }
+
+  /** The oldest item of an LRU list that nobody holds, among the last few; 0: there is none. */
+  #oldestFree(lruList: number): number {
+    const { words, locked } = this;
+    let item = this.lruLists.oldest(lruList);
+    for (let tries = TAIL_TRIES; item !== 0 && tries > 0; tries -= 1) {
+      if (Item.references(words, item) === 1 && !(locked.size > 0 && locked.has(Item.hash(words, item)))) return item;
+      item = Item.prev(words, item);
+    }
+    return 0;
   }
 
   /**
@@ -150,9 +198,11 @@ export class Items {
     if (this.memory.settings.evictToFree) this.#globals[GLOBAL.starvedClass] = slabClass;
   }
 
-  /** Puts a filled item under its key, as the newest. */
-  link(item: number, hash: number): void {
+  /** Puts a filled item under its key, as the newest. @param old the item that it takes the place of; 0: none */
+  link(item: number, hash: number, old = 0): void {
     const words = this.words;
+    if (this.#s3fifo) this.#enqueue(item, hash, old, this.#s3fifo);
+    if (old !== 0) this.unlink(old);
     Item.clearFlags(words, item, Item.EPOCH);
     Item.setFlags(words, item, Item.LINKED | this.#globals[GLOBAL.flushEpoch]!);
     Item.setLastAccess(words, item, this.now);
@@ -163,6 +213,23 @@ export class Items {
     this.index.insert(item, hash);
     this.lruLists.link(item);
     if (this.memory.sizesHistogram) this.#trackSize(item, 1);
+  }
+
+  /** Chooses the queue: what takes another's place keeps its queue and its hits. */
+  #enqueue(item: number, hash: number, old: number, s3fifo: S3Fifo): void {
+    const { words } = this;
+    const slabClass = Item.slabClass(words, item);
+    const asked = Item.segment(words, item);
+    if (asked === Item.TEMP) return;
+    let segment = asked === Item.WARM ? Item.WARM : Item.HOT;
+    if (old === 0) {
+      if (segment === Item.HOT) segment = s3fifo.segmentFor(slabClass, hash);
+    } else {
+      if (Item.segment(words, old) === Item.WARM) segment = Item.WARM;
+      Item.clearFlags(words, item, Item.HITS);
+      Item.setFlags(words, item, Item.flags(words, old) & Item.HITS);
+    }
+    Item.setLruList(words, item, slabClass | segment);
   }
 
   unlink(item: number): void {
@@ -193,7 +260,11 @@ export class Items {
   /** Marks an access for the LRU lists: once makes FETCHED, twice ACTIVE, and an active COLD item goes to WARM at once. */
   bump(item: number): void {
     const words = this.words;
-    if (this.#tune[TUNE.segmented] === 0) {
+    if (this.#s3fifo) {
+      Item.setFlags(words, item, Item.FETCHED);
+      Item.countHit(words, item);
+      Item.setLastAccess(words, item, this.now);
+    } else if (this.#tune[TUNE.segmented] === 0) {
       Item.setFlags(words, item, Item.FETCHED);
       this.update(item);
     } else if (!Item.has(words, item, Item.ACTIVE)) {
@@ -211,7 +282,9 @@ export class Items {
     const words = this.words;
     if (!Item.has(words, item, Item.LINKED)) return;
     const now = this.now;
-    if (this.#tune[TUNE.segmented] !== 0) {
+    if (this.#s3fifo) {
+      Item.setLastAccess(words, item, now);
+    } else if (this.#tune[TUNE.segmented] !== 0) {
       Item.setLastAccess(words, item, now);
       if (Item.segment(words, item) !== Item.COLD || !Item.has(words, item, Item.ACTIVE)) return;
       this.#moveTo(item, Item.WARM);
@@ -241,6 +314,12 @@ export class Items {
   oldestAge(lruList: number): number {
     const oldest = this.lruLists.oldest(lruList);
     return oldest === 0 ? 0 : this.now - Item.lastAccess(this.words, oldest);
+  }
+
+  /** Of the items that a class evicts next. */
+  evictionAge(slabClass: number): number {
+    if (!this.#s3fifo) return this.oldestAge(slabClass | Item.COLD);
+    return Math.max(this.oldestAge(slabClass | Item.HOT), this.oldestAge(slabClass | Item.WARM));
   }
 
   count(lruList: number, stat: number, by = 1): void {
@@ -308,7 +387,7 @@ export class Items {
   #moveOn(item: number, segment: number, options: PullOptions): number {
     const { words } = this;
     const lruList = Item.lruList(words, item);
-    if (segment === Item.TEMP) return 0;
+    if (segment === Item.TEMP || this.#s3fifo) return 0;
     if (segment === Item.COLD) {
       if (options.evict) {
         if (!this.memory.settings.evictToFree) return 0;

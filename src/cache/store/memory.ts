@@ -15,6 +15,8 @@ export interface MemoryHandle {
   readonly control: SharedArrayBuffer;
   /** Items by size in steps of 32 bytes, where they are counted. */
   readonly sizes: SharedArrayBuffer | undefined;
+  /** Of keys that were evicted, with S3-FIFO. */
+  readonly ghosts: SharedArrayBuffer | undefined;
 }
 
 /** What `stats sizes` counts in; memcached's number. */
@@ -69,6 +71,11 @@ export const GLOBAL = {
   flushesOfSecond: 39,
   totalItemsAtFlush: 40,
   flushedUpTo: 41,
+  /** S3-FIFO: the small queue's share of each class, the ghosts that there is room for, and those that came back, by the queue they left. */
+  smallShare: 42,
+  ghosts: 43,
+  ghostsBackSmall: 44,
+  ghostsBackMain: 45,
 } as const;
 const GLOBALS = 64;
 
@@ -101,6 +108,13 @@ export const LRU_STAT = {
   evictedTime: 15,
 } as const;
 export const LRU_STATS = 16;
+
+/** Where the small queue's share begins with S3-FIFO. */
+const SMALL_SHARE = 0.3;
+/** 2 KiB of ghosts. What fills no page is not counted; of larger tables whole pages are. */
+export const GHOSTS_MIN = 512;
+/** 96: no item counts for less, so there are never more ghosts than this allows. */
+const ITEM_BYTES_MIN = 96;
 
 /** 64: memcached's own bound on `-t` is a warning at 64. */
 export const THREADS_MAX = 64;
@@ -136,6 +150,9 @@ export class Memory {
   readonly pageNext: Uint32Array;
   readonly counters: Float64Array;
   readonly sizesHistogram: Int32Array | undefined;
+  readonly ghosts: Uint32Array | undefined;
+  /** Items that each class's small and main queue have evicted, with S3-FIFO. */
+  readonly givenUp: Float64Array;
   /** Whole numbers that threads change without holding the lock, the lock itself among them: `ATOMIC`. */
   readonly atomics: Int32Array;
   /** Pages the arena has room for, the first of which is not used. */
@@ -146,6 +163,7 @@ export class Memory {
     this.settings = handle.settings;
     this.bytes = Buffer.from(handle.arena);
     this.sizesHistogram = handle.sizes && new Int32Array(handle.sizes);
+    this.ghosts = handle.ghosts && new Uint32Array(handle.ghosts);
     this.view = new DataView(handle.arena);
     this.words = new Uint32Array(handle.arena);
     this.buckets = new Uint32Array(handle.buckets);
@@ -155,6 +173,7 @@ export class Memory {
     this.tune = layout.float64(GLOBALS);
     this.sizesBytes = layout.float64(LRU_LISTS);
     this.lruStats = layout.float64(LRU_LISTS * LRU_STATS);
+    this.givenUp = layout.float64(SLAB_CLASSES_MAX * 2);
     this.counters = layout.float64(THREADS_MAX * THREAD_COUNTERS);
     this.heads = layout.uint32(LRU_LISTS);
     this.tails = layout.uint32(LRU_LISTS);
@@ -179,12 +198,14 @@ export class Memory {
     const control = new SharedArrayBuffer(CONTROL_BYTES + pages * 4);
     const steps = Math.floor(settings.itemBytesMax / SIZE_STEP_BYTES) + 1;
     const sizes = settings.trackSizes ? new SharedArrayBuffer(steps * 4) : undefined;
-    const memory = new Memory({ settings, arena, buckets, control, sizes });
+    const ghosts = settings.eviction === "s3fifo" ? new SharedArrayBuffer(ghostsMax(settings.memoryBytes) * 4) : undefined;
+    const memory = new Memory({ settings, arena, buckets, control, sizes, ghosts });
     memory.tune.set(Object.values(TUNE_DEFAULTS));
     memory.globals[GLOBAL.memoryLimit] = settings.memoryBytes;
     memory.globals[GLOBAL.memoryTaken] = settings.initialMallocBytes;
     memory.globals[GLOBAL.casId] = 1;
     memory.globals[GLOBAL.freshPage] = 1;
+    memory.globals[GLOBAL.smallShare] = SMALL_SHARE;
     memory.globals[GLOBAL.accepting] = 1;
     memory.globals[GLOBAL.bucketCount] = 2 ** settings.hashPower;
     memory.globals[GLOBAL.bucketMask] = 2 ** settings.hashPower * 2 - 1;
@@ -220,6 +241,11 @@ function reserve(memoryBytes: number): SharedArrayBuffer {
     if (!(error instanceof RangeError)) throw error;
     return new SharedArrayBuffer(least); // a machine that promises no memory it has not got: cache_memlimit cannot grow here
   }
+}
+
+/** Ghosts that a store of so many bytes may ever need. */
+function ghostsMax(memoryBytes: number): number {
+  return Math.max(GHOSTS_MIN, ceilPowerOfTwo(memoryBytes / ITEM_BYTES_MIN));
 }
 
 function ceilPowerOfTwo(value: number): number {

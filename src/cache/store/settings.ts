@@ -4,6 +4,9 @@
  */
 import { PAGE_BYTES } from "./limits.ts";
 
+/** What goes when there is no room: memcached's segmented LRU, or S3-FIFO with a small queue that adapts. */
+export type EvictionPolicy = "lru" | "s3fifo";
+
 /** Fixed for the life of a store. */
 export interface StoreSettings {
   /** `-m` in bytes. */
@@ -30,6 +33,8 @@ export interface StoreSettings {
   readonly preallocate: boolean;
   /** `-o slab_reassign` */
   readonly slabReassign: boolean;
+  /** `-o eviction`: memcached's LRU, or S3-FIFO (s3-fifo.ts). */
+  readonly eviction: EvictionPolicy;
   /** `-o lru_maintainer` */
   readonly lruMaintainer: boolean;
   /** Mixed into every key's hash, so that nobody outside can choose keys that fall into one bucket. */
@@ -57,6 +62,7 @@ export const STORE_DEFAULTS: StoreSettings = {
   hashExpand: true,
   preallocate: false,
   slabReassign: true,
+  eviction: "lru",
   lruMaintainer: true,
   hashSeed: 0,
   startedSeconds: 0,

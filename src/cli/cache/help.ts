@@ -51,6 +51,7 @@ holdfast cache: a cache server for memcached's protocols, with memcached's flags
    - hashpower, no_hashexpand, hash_algorithm
    - tail_repair_time, lru_crawler, no_lru_crawler, lru_crawler_sleep, lru_crawler_tocrawl
    - lru_maintainer, no_lru_maintainer, hot_lru_pct, warm_lru_pct, hot_max_factor, warm_max_factor, temporary_ttl
+   - eviction: what goes when there is no room: lru, as memcached, or s3fifo
    - slab_reassign, no_slab_reassign, slab_automove, slab_automove_ratio, slab_automove_window, slab_automove_freeratio
    - slab_chunk_max, slab_sizes, no_chunked_items, track_sizes, idle_timeout, read_buf_mem_limit
    - watcher_logbuf_size, worker_logbuf_size, modern, no_modern

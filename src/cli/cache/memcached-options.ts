@@ -312,6 +312,10 @@ const SUBOPTIONS: Readonly<Record<string, Suboption>> = {
     state.maintainer = false;
     state.tune.segmented = 0;
   },
+  eviction: (state, value) => {
+    if (value !== "lru" && value !== "s3fifo") refuse("Unknown eviction option (lru, s3fifo)");
+    state.options.eviction = value;
+  },
   hot_lru_pct: (state, value) => {
     const percent = leadingInteger(needed(value, "Missing hot_lru_pct argument"));
     state.tune.hotPercent = between(percent, { low: 1, high: 79 }, "hot_lru_pct must be > 1 and < 80");

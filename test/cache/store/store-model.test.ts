@@ -108,33 +108,34 @@ for (const seed of [1, 2, 3]) {
     checkStore(cache.store);
   });
 
-  test(`under eviction, page moves, crawls and queue upkeep no value is ever wrong and no chunk is lost (seed ${seed})`, () => {
-    const random = seeded(seed);
-    const cache = new DirectCache({ memoryBytes: 20 * MEGABYTE, itemBytesMax: 2 * MEGABYTE, growthFactor: 2.5 });
-    const { items } = cache.store;
-    const model = new Model();
-    const rebalancer = new SlabRebalancer(items);
-    const crawler = new LruCrawler(items);
-    const maintainer = new LruMaintainer(items);
-    let crawling = false;
-    let moves = 0;
-    for (let round = 0; round < 2000; round += 1) {
-      step(cache, model, random, true);
-      if (round % 20 === 0) advance(cache, model, 1);
-      if (round % 3 === 0) maintainer.step(round * 10);
-      if (crawling) crawling = !crawler.step(3);
-      else if (round % 40 === 0) {
-        crawler.start([items.slabs.classOf(100), items.slabs.largest, items.slabs.largest | 128], 0);
-        crawling = true;
+  for (const eviction of ["lru", "s3fifo"] as const)
+    test(`under eviction by ${eviction}, page moves, crawls and queue upkeep no value is wrong and no chunk lost (seed ${seed})`, () => {
+      const random = seeded(seed);
+      const cache = new DirectCache({ memoryBytes: 20 * MEGABYTE, itemBytesMax: 2 * MEGABYTE, growthFactor: 2.5, eviction });
+      const { items } = cache.store;
+      const model = new Model();
+      const rebalancer = new SlabRebalancer(items);
+      const crawler = new LruCrawler(items);
+      const maintainer = new LruMaintainer(items);
+      let crawling = false;
+      let moves = 0;
+      for (let round = 0; round < 2000; round += 1) {
+        step(cache, model, random, true);
+        if (round % 20 === 0) advance(cache, model, 1);
+        if (round % 3 === 0) maintainer.step(round * 10);
+        if (crawling) crawling = !crawler.step(3);
+        else if (round % 40 === 0) {
+          crawler.start([items.slabs.classOf(100), items.slabs.largest, items.slabs.largest | 128], 0);
+          crawling = true;
+        }
+        if (rebalancer.running) rebalancer.step();
+        else if (rebalancer.start(-1, between(random, 0, items.slabs.largest), true) === REASSIGN.ok) moves += 1;
+        if (round % 200 === 0 && !rebalancer.running) checkStore(cache.store);
       }
-      if (rebalancer.running) rebalancer.step();
-      else if (rebalancer.start(-1, between(random, 0, items.slabs.largest), true) === REASSIGN.ok) moves += 1;
-      if (round % 200 === 0 && !rebalancer.running) checkStore(cache.store);
-    }
-    while (rebalancer.running) rebalancer.step();
-    checkStore(cache.store);
-    assert.ok(moves > 5, `${moves} page moves`);
-  });
+      while (rebalancer.running) rebalancer.step();
+      checkStore(cache.store);
+      assert.ok(moves > 5, `${moves} page moves`);
+    });
 }
 
 test("an upload that is broken off leaves no chunk behind", () => {

@@ -231,7 +231,9 @@ export class TextAdminCommands {
       this.#lruTune(tokens);
     } else if (tokens.begins(1, "mode") && tokens.count >= 3 && maintained) {
       const flat = tokens.begins(2, "flat");
-      if (flat || tokens.begins(2, "segmented")) {
+      if (this.#store.memory.ghosts) {
+        this.#line("CLIENT_ERROR eviction is s3fifo");
+      } else if (flat || tokens.begins(2, "segmented")) {
         tune[TUNE.segmented] = flat ? 0 : 1;
         this.#out.put(R.ok);
       } else {
