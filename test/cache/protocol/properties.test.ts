@@ -51,7 +51,7 @@ function counting(verb: "incr" | "decr", name: string, by: bigint): Step {
     model(items) {
       const old = items.get(name);
       if (old === undefined) return "NOT_FOUND\r\n";
-      const before = /^ *\+?(\d+)(?: |$)/.exec(old)?.[1]; // as C's strtoull reads it
+      const before = /^[ \t-\r]*\+?(\d+)(?:[ \t-\r\0]|$)/.exec(old)?.[1]; // as C's strtoull reads it
       if (before === undefined || BigInt(before) >= 1n << 64n) return `CLIENT_ERROR ${NOT_NUMERIC}\r\n`;
       const number = verb === "incr" ? BigInt.asUintN(64, BigInt(before) + by) : BigInt(before) < by ? 0n : BigInt(before) - by;
       items.set(name, String(number).padEnd(bytesOf(old))); // shorter numbers keep their place, with blanks behind
