@@ -45,6 +45,18 @@ suite("the Python client", requires("python3-zmq", "python3-build"), () => {
       },
     );
     t.after(() => Promise.all([working.close(), upper.close()]));
+    // Does a step and sleeps, once: another worker goes on.
+    const mixed = queue("mixed", { url: broker.address });
+    const charging = worker(
+      mixed,
+      async (_payload, task) => {
+        await task.step("charge", () => "charged in TypeScript");
+        void charging.close();
+        await task.sleep("50ms");
+      },
+      { signals: [] },
+    );
+    t.after(() => Promise.all([charging.close(), mixed.close()]));
     const tests = join(root, "clients/python/tests");
     const { stderr } = await execute(
       PYTHON,

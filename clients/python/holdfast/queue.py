@@ -14,10 +14,11 @@ from .durations import Duration
 from .errors import HoldfastError
 from .loop_thread import LoopThread
 from .queue_protocol import BYTES, JSON, RESULT_TIMEOUT, SUBMIT_TIMEOUT, Codec, GiveUp, P, R, RetryAfter
+from .queue_steps import RunEnded
 
-__all__ = ["BYTES", "JSON", "Client", "Codec", "Context", "GiveUp", "HoldfastError", "Queue", "RetryAfter", "Task", "Worker"]
+__all__ = ["BYTES", "JSON", "Client", "Codec", "Context", "GiveUp", "HoldfastError", "Queue", "RetryAfter", "RunEnded", "Task", "Worker"]
 
-Context = aio.Context
+Context = aio.BlockingContext
 
 
 class Client:
@@ -110,6 +111,10 @@ class Queue(Generic[P, R]):
     def task(self, id: str) -> Task[R]:
         """A task by its id."""
         return Task(self.client, self._queue.task(id))
+
+    def signal(self, id: str, name: str, value: Any = None, **options: Any) -> bool:
+        """Sends a task the signal that its handler waits for, or will. False when one of this name had come before: the first counts."""
+        return self.client._wait(self._queue.signal(id, name, value, **options))
 
     def counts(self, **options: Any) -> dict[str, int]:
         """How many tasks are in each state."""

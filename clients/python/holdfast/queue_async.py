@@ -14,7 +14,7 @@ import traceback
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, AsyncIterator, Awaitable, Callable, Generic, Iterable, Optional, Union
+from typing import Any, AsyncIterator, Awaitable, Callable, Coroutine, Generic, Iterable, Optional, Union
 
 import zmq
 from zmq.utils.monitor import parse_monitor_message
@@ -38,8 +38,9 @@ from .queue_protocol import (
     pause_ms,
     read,
 )
+from .queue_steps import HandlerRun, RunEnded
 
-__all__ = ["BYTES", "JSON", "Client", "Codec", "Context", "GiveUp", "HoldfastError", "Queue", "RetryAfter", "Task", "Worker"]
+__all__ = ["BYTES", "JSON", "Client", "Codec", "Context", "GiveUp", "HoldfastError", "Queue", "RetryAfter", "RunEnded", "Task", "Worker"]
 
 URL = "tcp://127.0.0.1:5555"
 
@@ -90,6 +91,7 @@ class Client:
         self._process = str(uuid.uuid4())
         #: The broker's name, while it is connected and has said WELCOME.
         self.broker: Optional[str] = None
+        self._keeps_steps = False
         self._closed = False
         self._monitor = self._socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
         try:
@@ -182,7 +184,7 @@ class Client:
                 self._greeting = self._loop.create_task(self._greet())
 
     async def _greet(self) -> None:
-        about = {"begun": 1, "evicted": 1, "process": self._process}
+        about = {"begun": 1, "evicted": 1, "steps": 1, "process": self._process}
         # The socket may hear of its new connection a moment later than we do.
         while not self.send(message("HELLO", "hello", json.dumps(about))):
             await asyncio.sleep(0.005)
@@ -217,7 +219,9 @@ class Client:
 
     def _heard(self, verb: str, rest: Any) -> None:
         if verb == "WELCOME":
-            self.broker = str(json.loads(rest[1])["broker"])
+            said = json.loads(rest[1])
+            self.broker = str(said["broker"])
+            self._keeps_steps = said.get("steps") == 1
             for number, request in list(self._requests.items()):
                 self.send(message("WATCH", number, request.task) if request.is_call and request.task else request.frames)
             for worker in self._workers:
@@ -225,7 +229,7 @@ class Client:
         elif verb == "ANEW":
             self.broker = None
             self._greeting = self._loop.create_task(self._greet())
-        elif verb in ("TASK", "KEPT", "LOST", "STOP", "RECALL"):
+        elif verb in ("TASK", "KEPT", "LOST", "STOP", "RECALL", "STEPPED", "HISTORY"):
             for worker in self._workers:
                 worker._heard(verb, rest)
         elif verb not in ("BEAT", "STARTING"):
@@ -358,6 +362,11 @@ class Queue(Generic[P, R]):
         """A task by its id, as ``add`` gave it."""
         return Task(self, id)
 
+    async def signal(self, id: str, name: str, value: Any = None, *, timeout: Duration = SUBMIT_TIMEOUT) -> bool:
+        """Sends a task the signal that its handler waits for, or will. False when one of this name had come before: the first counts."""
+        answer = await self.client.operate("signal", {"id": id, "name": name}, body=self.codec.encode(value), timeout=timeout)
+        return bool(answer["first"])
+
     async def counts(self, *, timeout: Duration = SUBMIT_TIMEOUT) -> dict[str, int]:
         """How many tasks are in each state."""
         answer = await self.client.operate("queues", {"queue": self.name}, timeout=timeout)
@@ -375,13 +384,14 @@ class Queue(Generic[P, R]):
 class Context:
     """What a handler is told beside the payload. Its functions may be called from any thread."""
 
-    def __init__(self, worker: "Worker[Any, Any]", lease: bytes, id: str, attempt: int) -> None:
+    def __init__(self, worker: "Worker[Any, Any]", lease: bytes, id: str, attempt: int, has_steps: bool = False) -> None:
         self.id = id
         #: 1 for the first.
         self.attempt = attempt
         self._worker = worker
         self._lease = lease
         self._stopped: Optional[str] = None
+        self._steps = HandlerRun(self._ask, worker._queue.codec, has_steps)
 
     @property
     def stopped(self) -> Optional[str]:
@@ -396,6 +406,39 @@ class Context:
         """Sends a part of the result to those who watch the task."""
         self._say("PARTIAL", value)
 
+    async def step(self, name: str, act: Callable[[], Any]) -> Any:
+        """
+        Does a part of the work once: what ``act`` returns (or its coroutine) is on record before this returns, and every later run of the handler, after a
+        crash or a failed attempt, gets that. A part that ends before it is on record is done again; code outside steps runs in every run, and every run
+        must begin the same steps in the same order.
+
+        Raises QUEUE_STEP_INVALID (a name twice), QUEUE_STEPS_CHANGED, QUEUE_RUN_ENDED, QUEUE_BODY_TOO_LARGE, QUEUE_TOO_MANY; what ``act`` raises.
+        """
+        at, known = await self._steps.begin_step(name)
+        if known:
+            return self._worker._queue.codec.decode(known.data)
+        value = act()
+        return await self._steps.end_step(at, name, await value if inspect.isawaitable(value) else value)
+
+    async def sleep(self, time: Duration) -> None:
+        """Ends this run by raising RunEnded; when the time has passed the handler is run again and comes to here at once. No attempt is spent."""
+        await self._steps.sleep(time)
+
+    async def wait_for(self, name: str, *, timeout: Optional[Duration] = None) -> Any:
+        """Waits as ``sleep`` does, for a signal that ``Queue.signal`` sends or has sent: its value; None when the timeout was over before."""
+        return await self._steps.wait_for(name, timeout)
+
+    async def call(self, queue: str, body: Any = None, **options: Any) -> Any:
+        """Adds a task to a queue of the same broker and waits for its result, as ``sleep`` does. Raises QUEUE_TASK_DEAD, QUEUE_TASK_CANCELLED. Options as of ``add``."""
+        return await self._steps.call(queue, body, options)
+
+    def _ask(self, verb: str, *frames: Union[bytes, str]) -> None:
+        client = self._worker._queue.client
+        if client.broker is not None and not client._keeps_steps:
+            self._steps.fail(HoldfastError("QUEUE_PROTOCOL", "Cannot record a step: the broker is of a version that records none"))
+        elif client.broker is not None:
+            client.send(message(verb, self._lease, *frames))
+
     def _say(self, verb: str, value: Any) -> None:
         frames = message(verb, self._lease, self._worker._queue.codec.encode(value))
         client = self._worker._queue.client
@@ -403,6 +446,26 @@ class Context:
             client.send(frames)
         else:
             client._loop.call_soon_threadsafe(client.send, frames)
+
+
+class BlockingContext(Context):
+    """The same for handlers that run in threads: steps are functions, ``task.step("charge", lambda: charge(order))``."""
+
+    def step(self, name: str, act: Callable[[], Any]) -> Any:
+        at, known = self._wait(self._steps.begin_step(name))
+        return self._worker._queue.codec.decode(known.data) if known else self._wait(self._steps.end_step(at, name, act()))
+
+    def sleep(self, time: Duration) -> None:  # type: ignore[override]
+        self._wait(self._steps.sleep(time))
+
+    def wait_for(self, name: str, *, timeout: Optional[Duration] = None) -> Any:
+        return self._wait(self._steps.wait_for(name, timeout))
+
+    def call(self, queue: str, body: Any = None, **options: Any) -> Any:
+        return self._wait(self._steps.call(queue, body, options))
+
+    def _wait(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._worker._queue.client._loop).result()
 
 
 @dataclass
@@ -493,6 +556,8 @@ class Worker(Generic[P, R]):
         for held in self._held.values():
             if held.ending:
                 client.send(held.ending)
+            else:
+                held.context._steps.again()
         if not self._closing:
             client.send(message("WORK", name, str(self._concurrency)))
 
@@ -503,9 +568,23 @@ class Worker(Generic[P, R]):
         elif verb == "KEPT":
             for lease in rest:
                 self._over(lease)
+        elif verb in ("STEPPED", "HISTORY"):
+            self._answered(verb, *rest)
         elif verb != "RECALL" and rest[0] in self._held:
             self._stop(self._held[rest[0]], rest[1].decode() if len(rest) > 1 else "lost")
             self._over(rest[0])
+
+    def _answered(self, verb: str, lease: bytes, said: bytes, data: Optional[bytes] = None, *_: bytes) -> None:
+        held = self._held.get(lease)
+        if held is None:
+            return
+        steps = held.context._steps
+        if verb == "HISTORY":
+            steps.history(said)
+        else:
+            steps.stepped(json.loads(said), data)
+            if steps.suspended:
+                self._over(lease)  # what is said of it no more counts
 
     def _take(self, rest: Any) -> None:
         lease, body, _, attempt, _, id = rest[:6]
@@ -514,7 +593,8 @@ class Worker(Generic[P, R]):
             client.send(message("RETURN", lease))
             return
         client.send(message("BEGUN", lease))
-        held = _Held(Context(self, lease, id.decode(), int(attempt)))
+        kind = Context if self._threads is None else BlockingContext
+        held = _Held(kind(self, lease, id.decode(), int(attempt), b"steps" in rest[8:9]))
         self._held[lease] = held
         self._idle.clear()
         held.runs = client._loop.create_task(self._run(lease, held, body))
@@ -527,8 +607,9 @@ class Worker(Generic[P, R]):
                 result = await self._handler(payload, held.context)  # type: ignore[misc]
             else:
                 result = await self._queue.client._loop.run_in_executor(self._threads, self._handler, payload, held.context)
+            held.context._steps.over()
             ending = message("DONE", lease, codec.encode(result))
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, RunEnded):
             return
         except RetryAfter as again:
             ending = message("FAIL", lease, str(again), "again", str(again.after_ms))
@@ -552,6 +633,7 @@ class Worker(Generic[P, R]):
 
     def _stop(self, held: _Held, why: str) -> None:
         held.context._stopped = why
+        held.context._steps.fail(HoldfastError("ABORTED", f"Cannot go on with the steps of a task: {why}"))
         if held.runs and self._threads is None:
             held.runs.cancel()
 

@@ -143,6 +143,8 @@ NEEDS: Mapping[str, int] = {
     "LOST": 1,
     "STOP": 2,
     "RECALL": 1,
+    "STEPPED": 2,
+    "HISTORY": 2,
 }
 
 

@@ -296,6 +296,137 @@ class Async(unittest.IsolatedAsyncioTestCase):
             self.assertEqual(await raw.call(b""), b"")
 
 
+class Steps(unittest.IsolatedAsyncioTestCase):
+    """What a handler's parts came to is on record."""
+
+    async def asyncSetUp(self) -> None:
+        self.client = Client(URL)
+        self.addAsyncCleanup(self.client.close)
+        self.queue: Queue = Queue(fresh(), self.client)
+
+    async def test_a_step_on_record_is_not_done_again_whatever_follows_it(self) -> None:
+        done = []
+
+        async def charge() -> dict:
+            done.append("charge")
+            return {"receipt": 7}
+
+        async def handler(_: object, task: object) -> list:
+            receipt = await task.step("charge", charge)
+            if task.attempt == 1:
+                raise ValueError("after the step")
+            return [receipt, await task.step("ship", lambda: done.append("ship"))]
+
+        async with Worker(self.queue, handler, backoff=0):
+            self.assertEqual(await self.queue.call("x"), [{"receipt": 7}, None])
+        self.assertEqual(done, ["charge", "ship"])
+
+    async def test_sleep_wait_and_call_end_the_run_and_spend_no_attempt(self) -> None:
+        runs = []
+        labels: Queue = Queue(fresh(), self.client)
+
+        async def handler(order: str, task: object) -> list:
+            runs.append(task.attempt)
+            await task.sleep("10ms")
+            approved = await task.wait_for("approved", timeout="1m")
+            late = await task.wait_for("never", timeout="10ms")
+            return [approved, late, await task.call(labels.name, order, priority=3)]
+
+        async def label(order: str, _: object) -> str:
+            return f"label of {order}"
+
+        async with Worker(self.queue, handler), Worker(labels, label):
+            task = await self.queue.add("an order", attempts=1)
+            self.assertTrue(await self.queue.signal(task.id, "approved", {"by": "Ada"}))
+            self.assertFalse(await self.queue.signal(task.id, "approved", {"by": "Bob"}))
+            self.assertEqual(await task.result(timeout=20), [{"by": "Ada"}, None, "label of an order"])
+        self.assertEqual(runs, [1, 1, 1, 1])
+        with self.assertRaises(HoldfastError):
+            await self.queue.signal(task.id, "late")
+
+    async def test_a_called_task_that_is_dead_is_told_to_its_caller(self) -> None:
+        broken: Queue = Queue(fresh(), self.client)
+
+        async def handler(_: object, task: object) -> str:
+            try:
+                return await task.call(broken.name, "x", attempts=1)
+            except HoldfastError as error:
+                return f"{error.code} {error.message.splitlines()[0]}"
+
+        async def breaks(_: object, __: object) -> None:
+            raise ValueError("out of paper")
+
+        async with Worker(self.queue, handler), Worker(broken, breaks):
+            self.assertEqual(await self.queue.call(None, timeout=20), "QUEUE_TASK_DEAD ValueError: out of paper")
+
+    async def test_a_changed_handler_and_a_swallowed_end_are_coded_errors(self) -> None:
+        told: list = []
+
+        async def changed(_: object, task: object) -> None:
+            await task.step("before" if task.attempt == 1 else "after", lambda: 1)
+            raise ValueError("once more")
+
+        async with Worker(self.queue, changed, backoff=0, on_error=lambda error, _: told.append(error)):
+            with self.assertRaises(HoldfastError) as raised:
+                await self.queue.call(None, attempts=2)
+        self.assertEqual(told[1].code, "QUEUE_STEPS_CHANGED")
+        self.assertIn("QUEUE_STEPS_CHANGED", raised.exception.message)
+
+        async def twice(_: object, task: object) -> None:
+            await task.step("one", lambda: 1)
+            await task.step("one", lambda: 1)
+
+        other: Queue = Queue(fresh(), self.client)
+        async with Worker(other, twice):
+            with self.assertRaises(HoldfastError) as raised:
+                await other.call(None, attempts=1)
+        self.assertIn("QUEUE_STEP_INVALID", raised.exception.message)
+
+        swallowed: list = []
+
+        async def swallows(_: object, task: object) -> str:
+            try:
+                await task.sleep("50ms")
+            except BaseException:
+                swallowed.append(type(task).__name__)
+            return "slept"
+
+        third: Queue = Queue(fresh(), self.client)
+        async with Worker(third, swallows, on_error=lambda error, _: swallowed.append(error.code)):
+            self.assertEqual(await third.call(None, timeout=20), "slept")
+        self.assertEqual(swallowed, ["Context", "QUEUE_RUN_ENDED"])
+
+    async def test_handlers_in_threads_have_them_too(self) -> None:
+        names = []
+
+        def handler(order: str, task: object) -> list:
+            receipt = task.step("charge", lambda: names.append(threading.current_thread().name) or 7)
+            task.sleep(0.01)
+            return [receipt, task.wait_for("go"), task.call(echo.name, order)]
+
+        echo: Queue = Queue(fresh(), self.client)
+        async with Worker(self.queue, handler, concurrency=2), Worker(echo, lambda body, _: body):
+            task = await self.queue.add("x")
+            await self.queue.signal(task.id, "go", "now")
+            self.assertEqual(await task.result(timeout=20), [7, "now", "x"])
+        self.assertEqual([name.startswith("holdfast-worker") for name in names], [True])
+
+    async def test_steps_of_one_language_go_on_in_the_other(self) -> None:
+        mixed: Queue = Queue("mixed", self.client)
+        task = await mixed.add("x")
+        # The TypeScript worker did "charge" and sleeps; it leaves "mixed" then, and this one goes on.
+        while not (await self.client.operate("get", {"id": task.id})).get("steps"):
+            await asyncio.sleep(0.02)
+
+        async def handler(_: object, task: object) -> object:
+            receipt = await task.step("charge", lambda: "never done here")
+            await task.sleep("50ms")
+            return receipt
+
+        async with Worker(mixed, handler):
+            self.assertEqual(await task.result(timeout=20), "charged in TypeScript")
+
+
 class Sync(unittest.TestCase):
     def test_threads_submit_and_work(self) -> None:
         names = set()
