@@ -6,7 +6,7 @@ _holdfast() {
     words="up listen connect cache queue work config story wire stats health bench"
   elif ((COMP_CWORD == 2)) && [[ $command == *" "* ]]; then
     case "${COMP_WORDS[1]}" in
-    queue) words="serve add call ls show events retry cancel promote signal update remove drain pause resume set purge cron check move keygen" ;;
+    queue) words="serve add call ls show events retry cancel promote flow signal update remove drain pause resume set purge cron check move keygen" ;;
     config) words="show check schema" ;;
     esac
   elif [[ $current == -* ]]; then
@@ -24,6 +24,7 @@ _holdfast() {
     "queue retry") words="--config --error --errors --from --group --help --json --key --key-file --password-file --queue --server-key --state --timeout --until --url --user" ;;
     "queue cancel") words="--config --error --errors --from --group --help --json --key --key-file --password-file --queue --server-key --state --timeout --until --url --user" ;;
     "queue promote") words="--config --error --errors --from --group --help --json --key --key-file --password-file --queue --server-key --state --timeout --until --url --user" ;;
+    "queue flow") words="--cancel --config --help --json --key-file --password-file --retry --server-key --timeout --url --user" ;;
     "queue signal") words="--config --help --json --key-file --password-file --server-key --timeout --url --user" ;;
     "queue update") words="--body --config --delay --help --json --key-file --password-file --priority --server-key --timeout --url --user" ;;
     "queue remove") words="--config --error --errors --from --group --help --json --key --key-file --password-file --queue --server-key --state --timeout --until --url --user" ;;

@@ -1,6 +1,6 @@
 # fish completion for holdfast; copy it to ~/.config/fish/completions
 complete -c holdfast -n __fish_use_subcommand -xa "up listen connect cache queue work config story wire stats health bench"
-complete -c holdfast -n "__fish_seen_subcommand_from queue; and not __fish_seen_subcommand_from serve add call ls show events retry cancel promote signal update remove drain pause resume set purge cron check move keygen" -xa "serve add call ls show events retry cancel promote signal update remove drain pause resume set purge cron check move keygen"
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and not __fish_seen_subcommand_from serve add call ls show events retry cancel promote flow signal update remove drain pause resume set purge cron check move keygen" -xa "serve add call ls show events retry cancel promote flow signal update remove drain pause resume set purge cron check move keygen"
 complete -c holdfast -n "__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from show check schema" -xa "show check schema"
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l api-tokens
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l api-tokens-file
@@ -301,6 +301,17 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l until
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l url
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from promote" -l user
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from flow" -l cancel
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from flow" -l config
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from flow" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from flow" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from flow" -l key-file
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from flow" -l password-file
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from flow" -l retry
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from flow" -l server-key
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from flow" -l timeout
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from flow" -l url
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from flow" -l user
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from signal" -l config
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from signal" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from signal" -l json

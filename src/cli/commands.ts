@@ -42,6 +42,11 @@ const QUEUE: CommandGroup = {
     { name: "cancel", summary: "cancel tasks", load: async () => (await import("./queue/admin.ts")).cancel },
     { name: "promote", summary: "run delayed tasks now", load: async () => (await import("./queue/admin.ts")).promote },
     {
+      name: "flow",
+      summary: "show, cancel or retry the flow that a task is of",
+      load: async () => (await import("./queue/inspect.ts")).flow,
+    },
+    {
       name: "signal",
       summary: "send a task what its handler waits for",
       load: async () => (await import("./queue/submit.ts")).signal,

@@ -108,6 +108,7 @@ export const ERROR_CODES = {
   QUEUE_TASK_CANCELLED: "The task was cancelled before it completed",
   QUEUE_STEPS_CHANGED:
     "The handler's steps are not those that an earlier run of its task has on record: renamed, reordered or left out",
+  QUEUE_FLOW_INVALID: "A flow's tasks wait for each other in a cycle, or for one that is not in it",
   QUEUE_STEP_INVALID: "A step's name was used twice in one run, or a step was begun within another",
   QUEUE_RUN_ENDED: "The handler went on after sleep, waitFor or call had ended its run: it must let their error pass",
   QUEUE_STORE_UNAVAILABLE: "The store cannot write (disk full, I/O error): new tasks are refused until it can again",

@@ -58,10 +58,12 @@ export {
   type CalledTaskOptions,
   GiveUp,
   type Handler,
+  type ParentTask,
   RetryAfter,
   type TaskContext,
   type SignalOptions,
 } from "./client/handler.ts";
+export { Flow, flow, type FlowGraph, type FlowNode } from "./client/flow.ts";
 export { RunEnded } from "./client/handler-run.ts";
 export type { RetryPause } from "./client/retry-pause.ts";
 export { Worker, worker, type WorkerSnapshot } from "./client/worker.ts";

@@ -100,6 +100,9 @@ export const RESUME_MS = 5000;
  */
 export const KEPT_MS_MAX = 10 * 60_000;
 
+/** 100,000 edges of one flow: ten for each of its tasks at most, 800 KB in their heads. */
+export const FLOW_EDGES_MAX = 100_000;
+
 /** 10,000 steps of one task's handler: each run reads them all. */
 export const STEPS_MAX = 10_000;
 /** 16 MiB of results of steps and of signals of one task, as of a body: each run is sent them all. */

@@ -128,6 +128,34 @@ export async function show(argv: readonly string[]): Promise<number> {
   });
 }
 
+/** The flow that a task is of, or what is done to all of it. */
+export async function flow(argv: readonly string[]): Promise<number> {
+  const command = clientFlags(flags("queue flow", "Shows the flow that a task is of, or cancels or retries all of it"))
+    .argument("<id>", "the id of any of its tasks")
+    .option("--cancel", "cancel all of its tasks that have not ended")
+    .option("--retry", "retry all of its dead tasks");
+  if (!(await parse(command, argv))) return 0;
+  const options = command.opts<ClientFlags & { cancel?: boolean; retry?: boolean }>();
+  const [id] = command.processedArgs as [string];
+  return withClient(options, async (client, timeoutMs) => {
+    const print = (value: object): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
+    if (options.cancel) print((await client.operate("cancelFlow", { id }, { timeoutMs })).value);
+    if (options.retry) print((await client.operate("retryFlow", { id }, { timeoutMs })).value);
+    if (options.cancel || options.retry) return 0;
+    const { value } = await client.operate("flow", { id }, { timeoutMs });
+    if (options.json) print(value);
+    else {
+      const counts = Object.entries(value.states).map(([state, count]) => `${String(count)} ${state}`);
+      process.stdout.write(`${value.count} tasks: ${counts.join(", ")}\n`);
+      for (const { id: task, queue, state, after } of value.tasks)
+        process.stdout.write(
+          `${task.padEnd(16)} ${state.padEnd(10)} ${printable(queue)}${after.length > 0 ? ` after ${after.join(" ")}` : ""}\n`,
+        );
+    }
+    return 0;
+  });
+}
+
 function showField(name: string, field: unknown, task: TaskDetails): string {
   return name === "errors" ? showErrors(task) : name === "steps" ? showSteps(task) : readable(name, field);
 }

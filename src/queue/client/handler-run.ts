@@ -8,7 +8,7 @@ import { OperationError, UsageError } from "../../core/errors.ts";
 import { type Duration, durationMs } from "../../core/units.ts";
 import type { StepMessage, RecordedStep, StepReply } from "../protocols/step-messages.ts";
 import { EMPTY_FRAME } from "../protocols/messages.ts";
-import type { CalledTaskOptions, SignalOptions } from "./handler.ts";
+import type { CalledTaskOptions, ParentTask, SignalOptions } from "./handler.ts";
 
 export interface StepOutcome {
   readonly now: Exclude<StepReply["now"], "refused">;
@@ -26,6 +26,7 @@ export interface StepPort {
 export interface RunCodec {
   encode(value: unknown): Buffer;
   decode(bytes: Buffer): unknown;
+  parents(id: string): Promise<ParentTask[]>;
   calledTaskOptions(options: CalledTaskOptions): Extract<StepMessage, { type: "call" }>["options"];
 }
 

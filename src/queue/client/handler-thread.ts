@@ -1,7 +1,7 @@
 /** ● The thread's side of handler-threads.ts: loads the handler's module and runs it for each task that it is given. */
 import { parentPort, workerData } from "node:worker_threads";
 import { messageOf } from "../../core/errors.ts";
-import type { Handler } from "./handler.ts";
+import type { Handler, ParentTask } from "./handler.ts";
 import { onceIn } from "./once.ts";
 import {
   asThrown,
@@ -62,6 +62,7 @@ async function run(handler: Handler<unknown, unknown>, task: Extract<HandlerRequ
       partial: (said) => say({ kind: "partial", run: number, said: owned(said) }),
       once: onceIn(id),
       step: <T>(name: string, part: () => Promise<T> | T) => ask(number, { what: "step", name }, part) as Promise<T>,
+      parents: () => ask(number, { what: "parents", with: [] }) as Promise<ParentTask[]>,
       sleep: async (time) => void (await ask(number, { what: "sleep", with: [time] })),
       waitFor: (name, options) => ask(number, { what: "waitFor", with: [name, options] }),
       call: (to, body, options) =>

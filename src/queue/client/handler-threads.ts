@@ -29,7 +29,7 @@ export type ActOutcome = { readonly value: unknown } | { readonly error: ThrownE
 /** A handler's step, or what ends its run, with what it was called with. */
 export type StepCall =
   | { readonly what: "step"; readonly name: string }
-  | { readonly what: "sleep" | "waitFor" | "call"; readonly with: readonly unknown[] };
+  | { readonly what: "sleep" | "waitFor" | "call" | "parents"; readonly with: readonly unknown[] };
 
 export type HandlerAnswer =
   | { readonly kind: "ready" }

@@ -2,6 +2,7 @@
 import { messageOf } from "../../core/errors.ts";
 import type { Once } from "./once.ts";
 import type { AddOptions } from "./queue.ts";
+import type { TaskState } from "../tasks/life-cycle.ts";
 import { type Duration, durationMs } from "../../core/units.ts";
 
 /** What a handler is told beside the payload. */
@@ -36,6 +37,12 @@ export interface TaskContext {
    */
   step<T>(name: string, act: () => Promise<T> | T): Promise<T>;
   /**
+   * The tasks that this one waited for (`after`), in their order, with their results. Those of a flow stay until it has ended.
+   *
+   * @throws OperationError QUEUE_BODY_TOO_LARGE (more than a message takes), QUEUE_UNREACHABLE
+   */
+  parents(): Promise<ParentTask[]>;
+  /**
    * Ends this run by a throw; when the time has passed the handler is run again and comes to here at once. No attempt is spent, and the worker's place
    * is free meanwhile. Errors as of `step`.
    */
@@ -52,6 +59,15 @@ export interface TaskContext {
    * @throws OperationError QUEUE_TASK_DEAD (the message is the last error), QUEUE_TASK_CANCELLED, QUEUE_FULL; errors as of `step`
    */
   call(queue: string | { readonly name: string }, body?: unknown, options?: CalledTaskOptions): Promise<unknown>;
+}
+
+/** A task that another waited for. */
+export interface ParentTask {
+  readonly id: string;
+  /** `evicted`, `unknown`: its result is no longer kept. */
+  readonly state: TaskState | "evicted" | "unknown";
+  /** Of a completed one. */
+  readonly result?: unknown;
 }
 
 /** How a handler waits for a signal. */

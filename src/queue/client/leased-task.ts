@@ -249,6 +249,10 @@ export class LeasedTaskContext implements TaskContext {
     return this.#steps.step;
   }
 
+  get parents(): TaskContext["parents"] {
+    return () => this.#codec.parents(this.id);
+  }
+
   get sleep(): TaskContext["sleep"] {
     return this.#steps.sleep;
   }

@@ -27,7 +27,7 @@ import { currentTraceparent } from "./tracing.ts";
 import { OUTBOX_TABLE, toOutbox } from "./outbox.ts";
 import { type Codec, isPending, jsonCodec, mustFit, Payload, type MaybePromise, textOf } from "./payload.ts";
 import type { RawOutcome, RawSubmission } from "./pending-requests.ts";
-import type { CalledTaskOptions } from "./handler.ts";
+import type { CalledTaskOptions, ParentTask } from "./handler.ts";
 import type { OnParentDead, TaskOptions as WireOptions } from "../tasks/task-policy.ts";
 import { TASK_STATES, type TaskState } from "../tasks/life-cycle.ts";
 import type { StateCounts } from "../tasks/state-words.ts";
@@ -505,6 +505,18 @@ export class Queue<P = unknown, R = unknown> {
   /** @internal */
   encodeAny(value: unknown): Uint8Array {
     return this.#codec.encode(value);
+  }
+
+  /** @internal */
+  async parentsOf(client: QueueClient, id: string): Promise<ParentTask[]> {
+    const { value, body } = await client.operate("parents", { id }, waitOptions({}));
+    let at = 0;
+    return value.parents.map(({ id: parent, state, bytes }): ParentTask => {
+      const told = { id: parent, state: state as ParentTask["state"] };
+      if (bytes === undefined) return told;
+      at += bytes;
+      return { ...told, result: this.#codec.decode(bodyOf(body).subarray(at - bytes, at)) };
+    });
   }
 
   /** @internal */

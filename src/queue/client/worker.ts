@@ -526,6 +526,7 @@ export class Worker<P, R> {
       return bytes;
     },
     decode: (bytes) => this.#queue.decodeAny(bytes),
+    parents: (id) => this.#queue.parentsOf(this.#client, id),
     calledTaskOptions: (options) => this.#queue.calledTaskOptions(options),
   };
 

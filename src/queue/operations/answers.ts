@@ -64,6 +64,7 @@ export const taskDetails = object(
     ...TASK,
     key: optional(text()),
     after: optional(described(listOf(text()), "The ids of the tasks that it waits for")),
+    flow: optional(described(whole(), "Of how many tasks the flow is that it is of")),
     errors: described(
       listOf(object({ error: text(), atMs: optional(ms), attempt: optional(whole(1)) }, { open: true })),
       "What went wrong, oldest first; `attempt`: which one failed, where one did",

@@ -3,6 +3,7 @@ import type { Schema, SchemaValue } from "../../core/schema.ts";
 import type { Operation } from "./operation.ts";
 import { events } from "./events.ts";
 import { story } from "./story.ts";
+import * as ofFlows from "./flows.ts";
 import * as ofQueues from "./queues.ts";
 import * as ofTasks from "./tasks.ts";
 
@@ -21,6 +22,11 @@ export const OPERATIONS = {
   remove: ofTasks.remove,
   undo: ofTasks.undo,
   drain: ofTasks.drain,
+  addFlow: ofFlows.addFlow,
+  flow: ofFlows.flow,
+  cancelFlow: ofFlows.cancelFlow,
+  retryFlow: ofFlows.retryFlow,
+  parents: ofFlows.parents,
   queues: ofQueues.queues,
   set: ofQueues.set,
   pause: ofQueues.pause,

@@ -82,6 +82,7 @@ export const getTask = operation({
       ...infoOf(ids, service.view(row)),
       key: shownKey(head?.key) || undefined,
       after: head && head.after.length > 0 ? head.after.map((other) => ids.text(other)) : undefined,
+      flow: head?.flow?.count,
       errors: errors.map(({ error, atMs, attempt }) => ({ error, atMs, attempt })),
       ...(await stepsOf({ service, ids }, row)),
       worker,

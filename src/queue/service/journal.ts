@@ -96,6 +96,7 @@ export class Journal {
     const stateMachine = this.#context.stateMachine();
     const state = encodeState(stateMachine.record(row));
     this.#ops.push({ kind: "add", id: stateMachine.table.f(row, ID), head, state, body });
+    this.#entered(row);
   }
 
   /** One more fact of a task. */

@@ -16,6 +16,7 @@ import type { Log } from "../../core/log.ts";
 import { Guard, type Owner } from "./guard.ts";
 import type { Consumer, ConsumerOptions } from "./consumers.ts";
 import { EMPTY, utf8 } from "../../core/bytes.ts";
+import { Flows } from "./flows.ts";
 import { DurableSteps } from "./durable-steps.ts";
 import { Dispatcher, type LeaseRef } from "./dispatcher.ts";
 import { TaskStateMachine, type TaskStateMachineOptions } from "../tasks/task-state-machine.ts";
@@ -171,6 +172,7 @@ export class TaskService {
   readonly search: TaskSearch;
   readonly removedTasks: RemovedTasks;
   readonly steps: DurableSteps;
+  readonly flows: Flows;
   /** What happened to tasks lately. */
   readonly events = new TaskEvents();
   /** Queue time at which the tasks of the store were here. */
@@ -232,6 +234,7 @@ export class TaskService {
     this.#dispatcher = dispatcher;
     this.#submissions = new Submissions(context, { journal, outcomes, bodyBytesMax: this.#bodyBytesMax });
     this.steps = new DurableSteps(context, { journal, dispatcher, bodyBytesMax: this.#bodyBytesMax });
+    this.flows = new Flows(context, { journal, bodyBytesMax: this.#bodyBytesMax });
     this.search = new TaskSearch(context, options.clock);
     this.removedTasks = new RemovedTasks(context, journal);
     this.adminCommands = new AdminCommands(context, {

@@ -29,6 +29,8 @@ export interface Parents {
 interface Child extends Parents {
   /** Those of `after` that it still waits for. */
   open: number[];
+  /** It is of a flow, and waits for nobody more: its parents stay known, since it may ask for their results. */
+  isFree?: boolean;
 }
 
 interface Ended {
@@ -59,7 +61,7 @@ export class Dependencies {
   /** The row is a child of these; they stay known until `release`. */
   hold(row: number, { after, onParentDead }: Parents): void {
     const id = this.#id(row);
-    this.#children.set(id, { after, onParentDead, open: [] });
+    this.#children.set(id, { after, onParentDead, open: [], isFree: false });
     for (const parent of after) {
       const dependents = this.#dependents.get(parent);
       if (typeof dependents === "object") dependents.add(id);
@@ -73,13 +75,29 @@ export class Dependencies {
 
   /** The row, which has run already, waits for the end of a task that is known and has not ended. */
   await(row: number, id: number): void {
-    this.hold(row, { after: [id], onParentDead: "continue" });
+    const known = this.#children.get(this.#id(row));
+    // Of a flow, it keeps its parents too.
+    if (known) {
+      this.release(row);
+      this.hold(row, { after: [...known.after, id], onParentDead: "continue" });
+    } else this.hold(row, { after: [id], onParentDead: "continue" });
     this.#children.get(this.#id(row))!.open = [id];
   }
 
   /** Whether the row is a child that has not been free yet. */
   holds(row: number): boolean {
-    return this.#hasFlag(row, FLAG_AFTER) && this.#children.has(this.#id(row));
+    return this.#hasFlag(row, FLAG_AFTER) && this.#children.get(this.#id(row))?.isFree === false;
+  }
+
+  /** The row is known from now on: tasks that came with it wait for it already. */
+  admitted(row: number): void {
+    if (this.#dependents.size > 0 && this.#dependents.has(this.#id(row))) this.#listener.awaited(row, true);
+  }
+
+  /** As `hold`, of a row that was free already when it was read from the store. */
+  holdFree(row: number, parents: Parents): void {
+    this.hold(row, parents);
+    this.#children.get(this.#id(row))!.isFree = true;
   }
 
   /** The row is free, or gone for good: its parents need not be kept for it. */
@@ -163,7 +181,8 @@ export class Dependencies {
       if (isLost && child.onParentDead === "wait") continue;
       if (isLost && child.onParentDead !== "continue") this.#listener.never(row, why(ended), nowMs);
       else {
-        child.open = child.open.filter((each) => each !== ended.id);
+        child.open[child.open.indexOf(ended.id)] = child.open.at(-1)!;
+        child.open.pop();
         if (child.open.length === 0) this.#free(row);
       }
     }
@@ -176,7 +195,8 @@ export class Dependencies {
   }
 
   #free(row: number): void {
-    this.release(row);
+    if (this.#rows.isOfFlow(row)) this.#children.get(this.#id(row))!.isFree = true;
+    else this.release(row);
     this.#listener.free(row);
   }
 

@@ -14,6 +14,8 @@ export interface EndedTask {
   readonly isEvicted: boolean;
   /** Others wait for it. */
   readonly isAwaited: boolean;
+  /** Its result has to stay for those: its bytes count as those of a task that has not ended. */
+  readonly isKept: boolean;
   readonly bytes: number;
 }
 
@@ -51,6 +53,7 @@ export class EndedTasks {
   readonly #dead: Lists;
   /** Those that are awaited have no bound: there are no more than tasks that wait for them allow. */
   readonly #evicted: Lists;
+  readonly #kept: BoundedRows;
   #deadDropped = 0;
 
   constructor(table: TaskColumns, { endedBytesMax = ENDED_BYTES_MAX, deadBytesMax = DEAD_BYTES_MAX }: EndedTasksOptions) {
@@ -61,6 +64,7 @@ export class EndedTasks {
     this.#ended = lists(endedBytesMax, endedBytesMax);
     this.#dead = lists(deadBytesMax, deadBytesMax);
     this.#evicted = lists(EVICTED_BYTES_MAX, Infinity);
+    this.#kept = new BoundedRows(table, Infinity);
   }
 
   get endedBytes(): number {
@@ -103,9 +107,11 @@ export class EndedTasks {
       yield* free.rows.rows();
       yield* awaited.rows.rows();
     }
+    if (state !== "dead") yield* this.#kept.rows.rows();
   }
 
-  #listOf({ state, isEvicted, isAwaited }: EndedTask): BoundedRows {
+  #listOf({ state, isEvicted, isAwaited, isKept }: EndedTask): BoundedRows {
+    if (isKept) return this.#kept;
     const lists = isEvicted ? this.#evicted : state === "dead" ? this.#dead : this.#ended;
     return isAwaited ? lists.awaited : lists.free;
   }

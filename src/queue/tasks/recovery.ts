@@ -60,7 +60,8 @@ export class Recovery extends Leases {
       if (this.state(row) === "active") {
         this.throttle.started(this.queueOf(row), this.groupOf(row));
         this.deadlines.set(row, nowMs + RESUME_MS);
-      } else waiting.push([row, parents]);
+      }
+      if (parents.after.length > 0) waiting.push([row, parents]);
     }
     this.#asleep.clear();
     return waiting;
@@ -90,16 +91,22 @@ export class Recovery extends Leases {
   protected keepEnded(row: number, state: EndedState, endedMs: number): void {
     const ended = this.#endedTask(row, state);
     this.ended.keep(row, ended);
+    if (ended.isKept) this.account(this.queueOf(row), ended.bytes);
     const keepMs = state === "dead" && !ended.isEvicted ? DEAD_KEEP_MS : this.policy(row).keepMs;
     this.deadlines.set(row, ended.isAwaited ? Infinity : endedMs + keepMs);
   }
 
   protected letGoEnded(row: number, state: EndedState): void {
-    this.ended.remove(row, this.#endedTask(row, state));
+    const ended = this.#endedTask(row, state);
+    this.ended.remove(row, ended);
+    if (ended.isKept) this.account(this.queueOf(row), -ended.bytes);
   }
 
   #endedTask(row: number, state: EndedState): EndedTask {
-    return { state, isEvicted: this.isEvicted(row), isAwaited: this.isAwaited(row), bytes: this.cost(row) };
+    const isEvicted = this.isEvicted(row);
+    const isAwaited = this.isAwaited(row);
+    const isKept = isAwaited && !isEvicted && state === "completed" && this.isOfFlow(row);
+    return { state, isEvicted, isAwaited, isKept, bytes: this.cost(row) };
   }
 
   protected scheduleExpiry(row: number): void {
@@ -123,15 +130,17 @@ export class Recovery extends Leases {
     if (isEnded(state)) {
       this.keepEnded(row, state, this.table.f(row, AT));
       // Never leased: it may have died waiting, and may be retried.
-      if (state === "dead" && parents.after.length > 0 && this.table.f(row, TOKEN) === 0) this.#asleep.set(row, parents);
+      if (state === "dead" && parents.after.length > 0 && (this.table.f(row, TOKEN) === 0 || this.isOfFlow(row)))
+        this.#asleep.set(row, parents);
       return;
     }
     const queue = this.queueOf(row);
     this.account(queue, this.cost(row));
+    if (parents.after.length > 0 && this.isOfFlow(row)) this.#asleep.set(row, parents);
     if (state === "waiting") {
       this.scheduleExpiry(row);
       queue.ready.push(row, { returned: true });
-    } else if (state === "active") this.#asleep.set(row, NOTHING);
+    } else if (state === "active") this.#asleep.set(row, this.isOfFlow(row) ? parents : NOTHING);
     else if (state === "blocked" && this.isSuspended(row)) this.deadlines.set(row, this.table.f(row, AT));
     else if (state === "blocked") this.#asleep.set(row, parents);
     else this.scheduleDue(row);

@@ -83,6 +83,8 @@ export const FLAG_RUN_AT = 2048;
 export const FLAG_STEPS = 4096;
 /** blocked: not for a task of its `after`, but for a signal or for a task that its handler called. */
 export const FLAG_SUSPENDED = 8192;
+/** It is of a flow: its result stays until the last task that waits for it has ended. */
+export const FLAG_FLOW = 16_384;
 /** What is written of FLAGS. */
 export const FLAGS_WRITTEN =
   FLAG_KEY |
@@ -94,7 +96,8 @@ export const FLAGS_WRITTEN =
   FLAG_DAMAGED |
   FLAG_RUN_AT |
   FLAG_STEPS |
-  FLAG_SUSPENDED;
+  FLAG_SUSPENDED |
+  FLAG_FLOW;
 
 export class TaskColumns {
   readonly #f64: Float64Array[] = [];

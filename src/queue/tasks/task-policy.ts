@@ -113,8 +113,16 @@ export interface TaskSpec {
   readonly waitForRoom: boolean;
   readonly traceparent?: string;
   readonly policy: TaskPolicy;
+  /** The flow that it is of. */
+  readonly flow?: FlowRef;
   /** The task whose handler called it, and waits for its end. */
   readonly caller?: CallerRef;
+}
+
+/** A flow: so many tasks, of which this is the first; the others' numbers follow its number, each behind those that it waits for. */
+export interface FlowRef {
+  readonly first: number;
+  readonly count: number;
 }
 
 /** A task, and which of its handler's steps it is. */

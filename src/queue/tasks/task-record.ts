@@ -8,7 +8,14 @@ import { sameBytes } from "../../core/bytes.ts";
 import { ProtocolError } from "../../core/errors.ts";
 import { storedNumber, type StoredState, storedState } from "./state-words.ts";
 import { DIGEST_BYTES } from "./bodies-digest.ts";
-import { type CallerRef, type KeyedBodies, type OnParentDead, type TaskPolicy, POLICY_DEFAULT } from "./task-policy.ts";
+import {
+  type CallerRef,
+  type FlowRef,
+  type KeyedBodies,
+  type OnParentDead,
+  type TaskPolicy,
+  POLICY_DEFAULT,
+} from "./task-policy.ts";
 
 export interface TaskHead {
   readonly queue: string;
@@ -25,6 +32,8 @@ export interface TaskHead {
   readonly keyed?: KeyedBodies;
   /** The same, with each of the others. */
   readonly isKeyedMember?: boolean;
+  /** The flow that it is of. */
+  readonly flow?: FlowRef;
   /** The task whose handler called it. */
   readonly caller?: CallerRef;
 }
@@ -49,6 +58,7 @@ const HAS_ON_PARENT_DEAD = 4;
 const HAS_KEYED = 8;
 const IS_KEYED_MEMBER = 16;
 const HAS_CALLER = 32;
+const HAS_FLOW = 64;
 
 /** By their numbers. */
 const ON_PARENT_DEAD = [undefined, "continue", "wait"] as const;
@@ -59,9 +69,10 @@ const stateBytes = new Uint8Array(STATE_BYTES);
 const stateView = new DataView(stateBytes.buffer);
 
 /** ```
- * version u8 | parts u8 (1 policy, 2 after, 4 on parent dead, 8 keyed, 16 keyed member, 32 caller) | priority u8 | created f64 | expires f64
+ * version u8 | parts u8 (1 policy, 2 after, 4 on parent dead, 8 keyed, 16 keyed member, 32 caller, 64 flow) | priority u8 | created f64 | expires f64
  * queue, group, key: each u8 length + UTF-8 | policy: 5 x f64 | after: u16 count + f64 each
  * on parent dead: u8 (1 continue, 2 wait) | keyed: u16 count + digest of 12 bytes | caller: f64 id + u16 step
+ * flow: f64 first + f64 count
  * ``` */
 export function encodeHead(head: TaskHead): Uint8Array {
   const custom = head.policy !== POLICY_DEFAULT;
@@ -73,7 +84,8 @@ export function encodeHead(head: TaskHead): Uint8Array {
       (head.onParentDead ? HAS_ON_PARENT_DEAD : 0) |
       (head.keyed ? HAS_KEYED : 0) |
       (head.isKeyedMember ? IS_KEYED_MEMBER : 0) |
-      (head.caller ? HAS_CALLER : 0),
+      (head.caller ? HAS_CALLER : 0) |
+      (head.flow ? HAS_FLOW : 0),
   );
   out.u8(head.priority);
   out.f64(head.createdMs);
@@ -97,6 +109,10 @@ export function encodeHead(head: TaskHead): Uint8Array {
   if (head.caller) {
     out.f64(head.caller.id);
     out.u16(head.caller.step);
+  }
+  if (head.flow) {
+    out.f64(head.flow.first);
+    out.f64(head.flow.count);
   }
   return out.taken();
 }
@@ -170,14 +186,16 @@ export function decodeHead(bytes: Uint8Array): TaskHead {
   if (parts & HAS_ON_PARENT_DEAD && !onParentDead) throw corrupt("head of an unknown kind");
   const keyed = parts & HAS_KEYED ? { keyed: { count: reader.u16(), digest: reader.view(DIGEST_BYTES).slice() } } : undefined;
   const caller = parts & HAS_CALLER ? { caller: { id: reader.f64(), step: reader.u16() } } : undefined;
+  const flow = parts & HAS_FLOW ? { flow: { first: reader.f64(), count: reader.f64() } } : undefined;
   reader.end();
   const head = { queue, group, key, priority, createdMs, expiresMs, after, policy };
-  if (!(parts & (HAS_ON_PARENT_DEAD | HAS_KEYED | IS_KEYED_MEMBER | HAS_CALLER))) return head;
+  if (!(parts & (HAS_ON_PARENT_DEAD | HAS_KEYED | IS_KEYED_MEMBER | HAS_CALLER | HAS_FLOW))) return head;
   return {
     ...head,
     ...(onParentDead && { onParentDead }),
     ...keyed,
     ...(parts & IS_KEYED_MEMBER && { isKeyedMember: true }),
+    ...flow,
     ...caller,
   };
 }

@@ -32,6 +32,7 @@ import {
   LOST,
   NONE,
   RESULT_BYTES,
+  TOKEN,
 } from "./task-columns.ts";
 import type { TaskStateMachineListener } from "./task-state-machine-listener.ts";
 import type { QueueSettings } from "./queue-settings.ts";
@@ -92,6 +93,7 @@ export class TaskStateMachine extends Recovery {
   admit(row: number, nowMs: number): void {
     const queue = this.queueOf(row);
     this.setFlag(row, FLAG_UNWRITTEN, false);
+    if (this.isOfFlow(row)) this.dependencies.admitted(row);
     queue.added += 1;
     const state = this.state(row);
     if (state === "waiting") {
@@ -457,13 +459,23 @@ export class TaskStateMachine extends Recovery {
   /** All tasks of the store have been restored, after the settings: what waits for its time or for others does so from now on. */
   wake(nowMs: number): void {
     const children = this.wakeAll(nowMs);
-    for (const [row, parents] of children) this.dependencies.hold(row, parents);
+    for (const [row, parents] of children) {
+      if (this.#waitsForParents(row)) this.dependencies.hold(row, parents);
+      else this.dependencies.holdFree(row, parents);
+    }
     for (const [id, { id: caller }] of this.callers) {
       const row = this.find(caller);
       if (row !== NONE && this.state(row) === "blocked" && this.isSuspended(row)) this.dependencies.await(row, id);
     }
     // One that another's end has ended meanwhile waits no more; it is not forgotten before the next turn.
-    for (const [row] of children) if (this.state(row) === "blocked") this.#await(row, nowMs);
+    for (const [row] of children) if (this.state(row) === "blocked" && !this.isSuspended(row)) this.#await(row, nowMs);
+  }
+
+  /** It has not been free of them yet, or died before. */
+  #waitsForParents(row: number): boolean {
+    const state = this.state(row);
+    if (state === "dead") return this.table.f(row, TOKEN) === 0;
+    return state === "blocked" && !this.isSuspended(row);
   }
 
   // ---- helpers

@@ -29,6 +29,7 @@ import {
   FLAG_REDRIVEN,
   FLAG_REMEMBERED,
   FLAG_RUN_AT,
+  FLAG_FLOW,
   FLAG_STEPS,
   FLAG_SUSPENDED,
   FLAG_UNWRITTEN,
@@ -151,6 +152,10 @@ export class TaskTable {
     return (this.table.u(row, FLAGS) & FLAG_SUSPENDED) !== 0;
   }
 
+  isOfFlow(row: number): boolean {
+    return (this.table.u(row, FLAGS) & FLAG_FLOW) !== 0;
+  }
+
   isEvicted(row: number): boolean {
     return (this.table.u(row, FLAGS) & FLAG_EVICTED) !== 0;
   }
@@ -186,7 +191,7 @@ export class TaskTable {
     table.setF(row, EXPIRES, spec.expiresMs);
     const forWall = spec.runAtMs === undefined ? 0 : FLAG_RUN_AT;
     table.setF(row, AT, spec.runAtMs ?? spec.dueMs);
-    table.setU(row, FLAGS, FLAG_UNWRITTEN | (spec.after.length > 0 ? FLAG_AFTER : 0) | forWall);
+    table.setU(row, FLAGS, FLAG_UNWRITTEN | (spec.after.length > 0 ? FLAG_AFTER : 0) | (spec.flow ? FLAG_FLOW : 0) | forWall);
     table.setU(row, BODY_BYTES, bodyBytes);
     table.setU(row, POLICY, this.#policies.intern(spec.policy));
     this.#place(row, queue, spec);

@@ -5,12 +5,14 @@ import { SHOWN_BYTES_MAX } from "../../limits.ts";
 import { useAction, usePolled } from "./components.tsx";
 import { showDuration, showMoment, showSize, showTimeMs } from "./format.ts";
 import { Life, type Step } from "./life.tsx";
-import { read, readBytes, urlOf } from "./live.ts";
+import { act, read, readBytes, urlOf } from "./live.ts";
 import { go, hrefOf, type ViewRoute } from "./route.ts";
-import type { TaskDetail } from "./task.ts";
+import type { FlowDetail, TaskDetail } from "./task.ts";
 import { StateBadge, TaskActions } from "./task-actions.tsx";
 
 const POLL_MS = 1000;
+/** 20 tasks of a flow as links: more are counted. */
+const FLOW_LINKS_MAX = 20;
 
 interface TaskDrawerProps {
   readonly id: string;
@@ -88,6 +90,7 @@ function Facts({ task, route, nowMs }: { task: TaskDetail; route: ViewRoute; now
     ["Workers lost", task.lost ? task.lost : undefined],
     ["Timeout", task.timeoutMs ? showDuration(task.timeoutMs) : undefined],
     ["Waits for", task.after?.map((id) => <TaskLink key={id} id={id} route={route} />)],
+    ["Flow", task.flow === undefined ? undefined : <FlowFacts id={task.id} route={route} />],
     ["Body", task.bodyBytes > 0 ? showSize(task.bodyBytes) : undefined],
     ["Result", task.resultBytes ? showSize(task.resultBytes) : undefined],
   ];
@@ -102,6 +105,39 @@ function Facts({ task, route, nowMs }: { task: TaskDetail; route: ViewRoute; now
         ),
       )}
     </dl>
+  );
+}
+
+/** The states of all tasks of its flow, the first of them as links, and what can be done to all. */
+function FlowFacts({ id, route }: { id: string; route: ViewRoute }) {
+  const path = `/api/v1/tasks/${encodeURIComponent(id)}/flow`;
+  const { value: flow, again } = usePolled(() => read<FlowDetail>(path), POLL_MS, id);
+  const { run, said } = useAction();
+  if (!flow) return null;
+  const states = Object.entries(flow.states).map(([state, count]) => `${count} ${state}`);
+  const change = (what: "cancel" | "retry"): void =>
+    run(async () => {
+      await act(`${path}/${what}`);
+      again();
+    });
+  return (
+    <>
+      {states.join(", ")}{" "}
+      {flow.tasks.slice(0, FLOW_LINKS_MAX).map((task) => (
+        <TaskLink key={task.id} id={task.id} route={route} />
+      ))}
+      <span class="buttons">
+        {flow.states["dead"] ? (
+          <button type="button" onClick={() => change("retry")}>
+            Retry the flow
+          </button>
+        ) : null}
+        <button type="button" onClick={() => change("cancel")}>
+          Cancel the flow
+        </button>
+      </span>
+      {said}
+    </>
   );
 }
 

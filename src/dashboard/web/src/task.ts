@@ -28,6 +28,8 @@ export interface TaskDetail extends TaskRow {
   readonly after?: readonly string[];
   /** What went wrong, oldest first; with the attempt that failed, unless none did, for example when the task expired. */
   readonly errors: readonly { readonly error: string; readonly atMs?: number; readonly attempt?: number }[];
+  /** Of how many tasks its flow is. */
+  readonly flow?: number;
   /** What its handler's steps have come to. */
   readonly steps?: readonly {
     readonly type: "step" | "sleep" | "wait" | "call";
@@ -43,6 +45,15 @@ export interface TaskDetail extends TaskRow {
   readonly worker?: string;
   /** The newest that its worker said of its progress. */
   readonly progress?: string;
+}
+
+/** The flow that a task is of. */
+export interface FlowDetail {
+  readonly count: number;
+  /** How many of its tasks are in each state. */
+  readonly states: Readonly<Record<string, number>>;
+  /** The first 1000 of them. */
+  readonly tasks: readonly { readonly id: string; readonly state: TaskState }[];
 }
 
 /** Dead tasks with the same kind of error. */
