@@ -364,7 +364,11 @@ export class Outbox {
   }
 
   /** False when the peer claims to have what was never written, or less than it had. */
-  mayResume(arrived: number, { done }: Receipt): boolean {
+  mayResume(arrived: number, { done }: Receipt, partial: ReadonlyMap<number, number> = NONE): boolean {
+    for (const [number, bytes] of partial) {
+      const message = this.#find(number);
+      if (message?.open && !message.mayGoOn(bytes)) return false;
+    }
     return arrived <= this.#last && arrived >= done && done >= this.#done;
   }
 

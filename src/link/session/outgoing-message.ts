@@ -79,6 +79,11 @@ export class OutgoingMessage {
     return this.#settle !== undefined;
   }
 
+  /** True when a peer may have so much of it, and no more: it can be written from there on. */
+  mayGoOn(offset: number): boolean {
+    return this.stream ? this.stream.keeps(offset) : offset <= this.bytes.length;
+  }
+
   settle(error?: OperationError): void {
     const settle = this.#settle;
     this.#settle = undefined;

@@ -28,6 +28,11 @@ export class OutgoingStream {
     return offset < this.#endBytes || this.#ended;
   }
 
+  /** True when what comes from there on is kept, or is still to come. */
+  keeps(offset: number): boolean {
+    return offset >= this.#startBytes && offset <= this.#endBytes;
+  }
+
   read(offset: number, bytesMax: number): { bytes: Uint8Array; last: boolean } {
     let at = this.#startBytes;
     for (const chunk of this.#chunks) {

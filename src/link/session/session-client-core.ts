@@ -424,7 +424,8 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
     }
     if (welcome.clientNonce && !sameBytes(welcome.clientNonce, hello.nonce))
       throw new ProtocolError("LINK_PROOF_INVALID", "Cannot open a session: the WELCOME was made for another connection");
-    if (!this.#session.outbox.mayResume(welcome.terms.arrived, welcome.terms.receipt)) {
+    const { arrived, receipt, partial } = welcome.terms;
+    if (!this.#session.outbox.mayResume(arrived, receipt, partial)) {
       this.#forgetSession();
       throw new ProtocolError("LINK_ACK_INVALID", "Cannot resume: the server's numbers disagree with this client's");
     }

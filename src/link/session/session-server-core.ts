@@ -530,7 +530,7 @@ export class SessionServerCore implements LinkConnectionOwner {
     const { arrived, receipt, partial } = hello.terms;
     // Numbers that cannot be: one side was set back. The session is left to its time to live, for it may be another's, whose
     // HELLO was recorded; the client begins a new one, and tells the gap.
-    if (restarted ? arrived + receipt.done > 0 : !session.state.outbox.mayResume(arrived, receipt))
+    if (restarted ? arrived + receipt.done > 0 : !session.state.outbox.mayResume(arrived, receipt, partial))
       return this.#refuse(connection, "session-unknown", "the session's numbers disagree");
     this.#takeOver(session);
     if (restarted) this.#restart(session, hello);
