@@ -67,6 +67,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from listen" -l count
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l dashboard
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l dashboard-token
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l dashboard-token-file
+complete -c holdfast -n "__fish_seen_subcommand_from listen" -l data
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l format
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l idle

@@ -43,6 +43,11 @@ export const LOG_EVENTS = {
   "link.presence": { level: "info", text: "The session `name` at `peer` is online, away or gone (`presence`), and why" },
   "link.gap": { level: "warning", text: "The session `name` dropped its messages `from` to `to`: they never come" },
   "link.stranger": { level: "warning", text: "Somebody at `peer` did not open a session: `reason`, `message`" },
+  "link.store-trouble": {
+    level: "error",
+    text: "The sessions' store cannot be written, or what it held was damaged: `error`. No session begins until it can",
+  },
+  "link.store-recovered": { level: "warning", text: "The sessions' store can be written again" },
   // broker
   "queue.listening": { level: "info", text: "The broker listens at `address`" },
   "queue.outbox-trouble": {

@@ -63,6 +63,9 @@ export const MESSAGE_BYTES_LIMIT = 0xff_ffff;
 export const WINDOW_MESSAGES = 4096;
 export const WINDOW_BYTES = 4 * 1024 * 1024;
 
+/** 255 where a store keeps sessions: after a crash a WELCOME names those that came and are not done, as messages of which 0 bytes are here. */
+export const WINDOW_MESSAGES_STORED = 255;
+
 /** 65,536 messages, 16 MiB: what `send` keeps of what is not done; at one reading a second, 18 hours without a connection. */
 export const OUTBOX_MESSAGES_MAX = 65_536;
 export const OUTBOX_BYTES_MAX = 16 * 1024 * 1024;

@@ -113,7 +113,13 @@ const LINK_SERVER = {
 } as const;
 
 /** Of `holdfast listen`. */
-export const LINK_ALONE = table("link", LINK_SERVER);
+export const LINK_ALONE = table("link", {
+  ...LINK_SERVER,
+  data: {
+    kind: named("folder"),
+    text: "with --sessions: folder in which sessions are kept, so that they survive the process",
+  },
+});
 
 /** Of `holdfast up`, where the link server has a queue and a cache beside it. */
 export const LINK = table("link", {

@@ -7,7 +7,6 @@
 import type { Clock } from "../core/clock.ts";
 import { messageOf, OperationError } from "../core/errors.ts";
 import type { StoreOp } from "./store.ts";
-import type { Log } from "../core/log.ts";
 
 /** @typeParam Event what a commit tells of itself, for whoever records that */
 export interface Commit<Event = never> {
@@ -41,7 +40,10 @@ export interface GroupCommitOptions<Event = never> {
   readonly clock: Clock;
   /** Runs what must not fail its caller: an error of one commit's owner harms no other. */
   readonly guard: CallGuard;
-  readonly log: Log;
+  /** What is written, for people: "the queue's store". */
+  readonly what: string;
+  /** Told once when it cannot be written, and (undefined) when it can again, after so long. */
+  troubled(trouble: OperationError | undefined, forMs: number): void;
   /** Called after each batch, when all its `done`s have run. */
   settled(): void;
   /** One commit a batch instead of as many as are there. */
@@ -68,7 +70,8 @@ export class GroupCommit<Event = never> {
   readonly #single: boolean;
   readonly #patienceMs: () => number | undefined;
   readonly #full: () => string | undefined;
-  readonly #log: Log;
+  readonly #what: string;
+  readonly #tellTrouble: GroupCommitOptions<Event>["troubled"];
   #waiting: Commit<Event>[] = [];
   #writing: Promise<void> | undefined;
   #trouble: OperationError | undefined;
@@ -77,12 +80,24 @@ export class GroupCommit<Event = never> {
   #batches = 0;
   #ops = 0;
 
-  constructor({ record, write, clock, guard, log, settled, single = false, patienceMs, full }: GroupCommitOptions<Event>) {
+  constructor({
+    record,
+    write,
+    clock,
+    guard,
+    what,
+    troubled,
+    settled,
+    single = false,
+    patienceMs,
+    full,
+  }: GroupCommitOptions<Event>) {
     this.#record = record;
     this.#write = write;
     this.#clock = clock;
     this.#guard = guard;
-    this.#log = log;
+    this.#what = what;
+    this.#tellTrouble = troubled;
     this.#settled = () => guard.run(settled);
     this.#single = single;
     this.#patienceMs = patienceMs ?? (() => undefined);
@@ -201,17 +216,18 @@ export class GroupCommit<Event = never> {
 
   #recovered(): void {
     this.#trouble = undefined;
-    this.#log("queue.store-recovered", { forMs: Math.round(this.#clock.now() - this.#troubleSinceMs) });
+    this.#tellTrouble(undefined, Math.round(this.#clock.now() - this.#troubleSinceMs));
   }
 
   #troubled(batch: readonly Commit<Event>[], error: unknown): void {
-    if (!this.#trouble) {
-      this.#troubleSinceMs = this.#clock.now();
-      this.#log("queue.store-trouble", { error });
-    }
-    this.#trouble = new OperationError("QUEUE_STORE_UNAVAILABLE", `Cannot write the queue's store: ${messageOf(error)}`, {
+    const isNew = !this.#trouble;
+    this.#trouble = new OperationError("QUEUE_STORE_UNAVAILABLE", `Cannot write ${this.#what}: ${messageOf(error)}`, {
       cause: error,
     });
+    if (isNew) {
+      this.#troubleSinceMs = this.#clock.now();
+      this.#tellTrouble(this.#trouble, 0);
+    }
     this.#refuse(batch, this.refusal!);
     // With nothing to try again, an empty batch finds out when the store can write again.
     if (this.#waiting.length === 0 && batch.length > 0) this.#waiting.push({ ops: [], refusable: false, done: () => {} });

@@ -58,7 +58,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   let web: WebSocketListener | undefined;
   try {
     server = options.sessions
-      ? await listenSessions(target, { token: link.token, output, tell })
+      ? await listenSessions(target, { token: link.token, store: link.data, output, tell })
       : await listenBytes(target, output, tell);
   } catch (error) {
     throw listenError(error, `listen on ${host}:${port}`, "give another address");
@@ -66,6 +66,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   try {
     if (server instanceof SessionServer) web = await listenWebSocket(link, server, target.tls);
     else if (link.websocket !== undefined) throw new UsageError("CLI_USAGE", "--websocket needs --sessions");
+    else if (link.data !== undefined) throw new UsageError("CLI_USAGE", "--data needs --sessions");
   } catch (error) {
     await server.close();
     throw error;
@@ -110,15 +111,22 @@ async function listenSessions(
   target: ListenAddress,
   {
     token,
+    store,
     output: { print },
     tell,
-  }: { readonly token: string | undefined; readonly output: TerminalOutput; readonly tell: EventLog },
+  }: {
+    readonly token: string | undefined;
+    readonly store: string | undefined;
+    readonly output: TerminalOutput;
+    readonly tell: EventLog;
+  },
 ): Promise<SessionServer> {
   const LF = Buffer.from("\n");
   const server = await listen({
     ...target,
     session: {
       ...(token !== undefined && { token }),
+      ...(store !== undefined && { store }),
       onMessage: ({ name, number }, message) => print.bytes({ id: number, peer: name }, Buffer.concat([message, LF])),
     },
   });
@@ -134,6 +142,11 @@ async function listenSessions(
     print.event?.({ event: "gap", name, from, to });
     tell("link.gap", { name, from, to }, `${name || "(no name)"} dropped its messages ${from} to ${to}`);
   });
+  server.on("store", (trouble) =>
+    trouble
+      ? tell("link.store-trouble", { error: trouble.message }, trouble.message)
+      : tell("link.store-recovered", {}, "the sessions' store can be written again"),
+  );
   tellStrangers(server, tell);
   return server;
 }

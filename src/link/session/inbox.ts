@@ -9,17 +9,29 @@ import { RANGES_MAX, STREAMS_MAX } from "../limits.ts";
 import type { PartBody, Receipt } from "./body.ts";
 import { IncomingStream } from "./incoming-stream.ts";
 import { NumberRanges } from "./number-ranges.ts";
+import type { NumberRange } from "./number-ranges.ts";
 
 /** A message of which more is to come. */
 interface PartialMessage {
   readonly chunks: Uint8Array[];
   readonly stream: IncomingStream | undefined;
-  readonly isTopic: boolean;
+  /** It came to a process before this one and was not done: it comes again from its beginning, as whatever it is. */
+  readonly again: boolean;
   /** Arrived; and of those, the ones held here. */
   bytes: number;
   heldBytes: number;
   /** All of it has arrived. */
   whole: boolean;
+}
+
+/** What a side has of the other's messages, as a process after this one goes on with it. */
+export interface InboxState {
+  /** Highest number that came. */
+  readonly arrived: number;
+  readonly done: number;
+  /** Done beyond `done`. */
+  readonly ranges: readonly NumberRange[];
+  readonly rejects: ReadonlyMap<number, string>;
 }
 
 /** What a part led to. */
@@ -39,6 +51,8 @@ export class Inbox {
   #bytes = 0;
   #open = 0;
   #partials: Map<number, PartialMessage> | undefined;
+  /** Of those, the ones that come again. */
+  #again = 0;
   #progress: Map<number, number> | undefined;
   /** In a handler that returned a promise, oldest first. */
   #handled: Map<number, { readonly bytes: number; readonly deadlineMs: number }> | undefined;
@@ -51,17 +65,49 @@ export class Inbox {
   /** Called when a stream's application has taken bytes: the peer is to be told. */
   progressed: ((number: number) => void) | undefined;
 
-  /** @param done a process before this one had so many */
+  /** @param before what a process before this one had */
   constructor(
     { window, windowBytes, messageBytesMax }: { window: number; windowBytes: number; messageBytesMax: number },
-    done = 0,
+    before: InboxState = NOTHING,
   ) {
-    this.#arrived = done;
-    this.#done = done;
-    this.#receipted = done;
+    this.#arrived = before.arrived;
+    this.#done = before.done;
+    this.#receipted = before.done;
     this.#window = window;
     this.#windowBytes = windowBytes;
     this.#messageBytesMax = messageBytesMax;
+    if (before !== NOTHING) this.#restore(before);
+  }
+
+  #restore({ arrived, done, ranges, rejects }: InboxState): void {
+    for (const { from, to } of ranges) (this.#early ??= new NumberRanges()).add(from, to);
+    for (const [number, reason] of rejects) (this.#rejects ??= new Map()).set(number, { reason, arrived, told: false });
+    for (let number = done + 1; number <= arrived; number += 1) {
+      if (this.#early?.has(number)) continue;
+      this.#setPartial(number, { stream: undefined, again: true });
+      this.#again += 1;
+    }
+  }
+
+  /** What the next process is to be told. */
+  received(): InboxState {
+    const rejects = new Map<number, string>();
+    for (const [number, { reason }] of this.#rejects ?? []) rejects.set(number, reason);
+    return {
+      arrived: this.#arrived,
+      done: this.#done,
+      ranges: this.#early?.copy().takeAfter(this.#done, Infinity) ?? [],
+      rejects,
+    };
+  }
+
+  /** The peer sends no message again by its number alone (version 1): what is not done comes as if it had never come. */
+  backToDone(): void {
+    if (this.#again === 0 || this.#open > 0) return;
+    this.#partials = undefined;
+    this.#again = 0;
+    this.#early = undefined;
+    this.#arrived = this.#done;
   }
 
   /** All up to this number are settled. */
@@ -129,15 +175,20 @@ export class Inbox {
   part({ number, offset, bytes, last, givenUp, isStream, isTopic }: PartBody): PartEvent | undefined {
     let partial = this.#partials?.get(number);
     if (!partial && givenUp) return undefined; // settled here before its sender knew
-    const isNew = !partial;
+    let isNew = !partial;
     if (!partial) {
       if (number !== this.#arrived + 1 || offset !== 0)
         throw new ProtocolError("LINK_PART_INVALID", `Cannot take part of message ${number} from ${offset}: it has not begun`);
       this.#check(0);
-      if ((this.#partials?.size ?? 0) >= STREAMS_MAX + 2)
+      if ((this.#partials?.size ?? 0) - this.#again >= STREAMS_MAX + 2)
         throw new ProtocolError("LINK_WINDOW_EXCEEDED", `More than ${STREAMS_MAX + 2} messages in parts at once`);
       this.#arrived += 1;
-      partial = this.#beginPartial(number, { isStream, isTopic });
+      partial = this.#beginPartial(number, isStream);
+    }
+    if (partial.again && isStream && !givenUp) {
+      this.#endPartial(number);
+      partial = this.#beginPartial(number, isStream);
+      isNew = true;
     }
     if (offset !== partial.bytes)
       throw new ProtocolError(
@@ -172,7 +223,7 @@ export class Inbox {
     this.#endPartial(number);
     this.#bytes += partial.bytes;
     this.#open += 1;
-    return { kind: partial.isTopic ? "topic" : "message", number, bytes: joined(partial) };
+    return { kind: isTopic ? "topic" : "message", number, bytes: joined(partial) };
   }
 
   /** What the peer is to be told of parts: number → bytes. */
@@ -308,7 +359,7 @@ export class Inbox {
     );
   }
 
-  #beginPartial(number: number, { isStream, isTopic }: { isStream: boolean; isTopic: boolean }): PartialMessage {
+  #beginPartial(number: number, isStream: boolean): PartialMessage {
     const stream = isStream
       ? new IncomingStream(number, (bytes) => {
           const held = this.#partials?.get(number);
@@ -319,13 +370,18 @@ export class Inbox {
           this.progressed?.(number);
         })
       : undefined;
-    const partial: PartialMessage = { chunks: [], stream, isTopic, bytes: 0, heldBytes: 0, whole: false };
-    (this.#partials ??= new Map()).set(number, partial);
     if (isStream) this.#open += 1;
+    return this.#setPartial(number, { stream, again: false });
+  }
+
+  #setPartial(number: number, kind: Pick<PartialMessage, "stream" | "again">): PartialMessage {
+    const partial: PartialMessage = { ...kind, chunks: [], bytes: 0, heldBytes: 0, whole: false };
+    (this.#partials ??= new Map()).set(number, partial);
     return partial;
   }
 
   #endPartial(number: number): void {
+    if (this.#partials!.get(number)?.again) this.#again -= 1;
     this.#partials!.delete(number);
     if (this.#partials!.size === 0) this.#partials = undefined;
   }
@@ -381,3 +437,4 @@ function joined({ chunks, bytes }: PartialMessage): Uint8Array {
 }
 
 const NONE: ReadonlyMap<number, string> = new Map();
+const NOTHING: InboxState = { arrived: 0, done: 0, ranges: [], rejects: NONE };

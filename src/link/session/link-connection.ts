@@ -4,6 +4,7 @@
  * Invariant: the owner hears of the end exactly once, and of no event after it.
  */
 import { ProtocolError } from "../../core/errors.ts";
+import { Ring } from "../../core/ring.ts";
 import type { ByeReason } from "./body.ts";
 import type { SessionProtocol, SessionProtocolEvent } from "./session-protocol.ts";
 import type { Due } from "./deadlines.ts";
@@ -15,8 +16,13 @@ import { SOCKET_AHEAD_BYTES, UNCONFIRMED_AHEAD_BYTES } from "../limits.ts";
 export interface LinkConnectionOwner {
   readonly stallMs: number;
   event(connection: LinkConnection, event: SessionProtocolEvent): void;
-  /** Bytes are about to be written. */
-  writing?(): void;
+  /**
+   * Bytes are about to be written.
+   *
+   * @param go writes them
+   * @returns true when it will be called later, in the order of the calls; else they are written at once
+   */
+  writing?(connection: LinkConnection, go: () => void): boolean;
   ended(connection: LinkConnection, end: LinkEnd): void;
 }
 
@@ -39,6 +45,9 @@ export class LinkConnection implements Due {
   /** Until then nothing is written and nothing read. */
   #silentUntilMs: number | undefined;
   #leaveWord: ByeReason = "max-age";
+  /** What the owner lets go later, in order. */
+  #held: Ring<readonly Uint8Array[]> | undefined;
+  #heldBytes = 0;
 
   constructor(
     transport: LinkTransport,
@@ -142,13 +151,12 @@ export class LinkConnection implements Due {
     this.#flushing = false;
     if (this.#ending || this.#silentUntilMs !== undefined) return;
     const nowMs = this.#environment.clock.now();
-    while (this.transport.aheadBytes < SOCKET_AHEAD_BYTES) {
-      const parts = this.protocol.pull(SOCKET_AHEAD_BYTES - this.transport.aheadBytes, nowMs);
+    for (let ahead = this.#aheadBytes; ahead < SOCKET_AHEAD_BYTES; ahead = this.#aheadBytes) {
+      const parts = this.protocol.pull(SOCKET_AHEAD_BYTES - ahead, nowMs);
       if (parts.length === 0) break;
-      this.#owner.writing?.();
-      this.transport.write(parts);
+      this.#write(parts);
     }
-    if (this.protocol.phase === "left" && this.protocol.settled) this.transport.end();
+    if (this.protocol.phase === "left" && this.protocol.settled && this.#heldBytes === 0) this.transport.end();
     if (this.transport.aheadBytes > 0 && this.#stallAtMs === Infinity) this.#watchStall();
     this.#environment.deadlines.moved(this);
   }
@@ -158,6 +166,26 @@ export class LinkConnection implements Due {
     if (this.#ending) return;
     this.protocol.probe(this.#environment.clock.now());
     this.flush();
+  }
+
+  get #aheadBytes(): number {
+    return this.transport.aheadBytes + this.#heldBytes;
+  }
+
+  #write(parts: readonly Uint8Array[]): void {
+    const isLater = this.#owner.writing?.(this, () => this.#go());
+    if (isLater !== true) return this.transport.write(parts);
+    (this.#held ??= new Ring()).push(parts);
+    for (const { length } of parts) this.#heldBytes += length;
+  }
+
+  /** The owner lets go what was held first. */
+  #go(): void {
+    const parts = this.#held!.shift()!;
+    for (const { length } of parts) this.#heldBytes -= length;
+    if (this.#ending) return;
+    this.transport.write(parts);
+    if (this.#heldBytes === 0) this.flush();
   }
 
   /** Says BYE at this time. */
@@ -194,10 +222,8 @@ export class LinkConnection implements Due {
     if (word && (this.protocol.phase === "open" || this.protocol.phase === "leaving")) {
       this.protocol.leave({ word, retryAfterMs: 0, text: end.message }, this.#environment.clock.now());
       const parts = this.protocol.pull(0);
-      if (parts.length > 0) {
-        this.#owner.writing?.();
-        this.transport.write(parts);
-      }
+      // What is to be kept first is not said any more: nothing waits for a connection that fails.
+      if (parts.length > 0 && this.#owner.writing?.(this, () => {}) !== true) this.transport.write(parts);
     }
     this.transport.destroy();
   }

@@ -9,7 +9,7 @@ import { Heap } from "../../core/heap.ts";
 import { Ring } from "../../core/ring.ts";
 import { GAP_ALONE_MS, PART_WINDOW_MAX, STREAMS_MAX } from "../limits.ts";
 import type { Receipt } from "./body.ts";
-import type { OutgoingMessage } from "./outgoing-message.ts";
+import { OutgoingMessage } from "./outgoing-message.ts";
 import { PartWindow } from "./part-window.ts";
 import { laneOf, LANES, WaitingMessages } from "./waiting-messages.ts";
 
@@ -42,7 +42,7 @@ export class Outbox {
   #partWindow: PartWindow | undefined;
   /** Given up before they were written: the peer is told that so many numbers are missing. */
   #missing = 0;
-  /** Told of every message that gets its number. */
+  /** Told of every message that gets its number, or loses it (0): it will be written under another one. */
   onNumber: ((message: OutgoingMessage) => void) | undefined;
   /** When it was last told that some are missing: alone, that is a control frame that costs. */
   #gapAtMs = -Infinity;
@@ -58,6 +58,11 @@ export class Outbox {
   #streamsTurn = false;
   /** Those that are given up earlier than the ones before them, by when. */
   #expiring: Heap<OutgoingMessage> | undefined;
+
+  /** Messages given up before they were written, of which the peer has not been told. */
+  get missing(): number {
+    return this.#missing;
+  }
 
   /** Messages kept. */
   get length(): number {
@@ -88,6 +93,10 @@ export class Outbox {
     this.#toWait.push(message);
     this.#length += 1;
     this.#bytes += message.bytes.length;
+    this.#watchExpiry(message);
+  }
+
+  #watchExpiry(message: OutgoingMessage): void {
     if (!message.expires) return;
     this.#expiring ??= new Heap({
       before: (one, other) => one.deadlineMs < other.deadlineMs,
@@ -96,9 +105,9 @@ export class Outbox {
     this.#expiring.push(message);
   }
 
-  /** A message that the peer would have been sent is not: it is told of a number missing. */
-  skip(): void {
-    this.#missing += 1;
+  /** Messages that the peer would have been sent are not: it is told of numbers missing. */
+  skip(count = 1): void {
+    this.#missing += count;
   }
 
   /** When the first message is to be given up; Infinity when there is none. */
@@ -254,6 +263,7 @@ export class Outbox {
       this.#flightBytes += message.bytes.length;
       this.#length += 1;
       this.#bytes += message.bytes.length;
+      this.#watchExpiry(message);
     }
     this.#last = Number.MAX_SAFE_INTEGER; // until the peer says how many have arrived
   }
@@ -400,15 +410,36 @@ export class Outbox {
       }
       message.writtenBytes = has;
       message.toldBytes = message.stream ? message.toldBytes : has;
-      if (message.open) this.#addPart(message);
-      else (this.#abandoned ??= []).push(message);
+      if (message.open && !message.stream?.trimmedTo(has)) this.#addPart(message);
+      else this.#leave(message);
     }
+    // Of messages that a process before this one had, and did not keep: streams.
+    for (const [number, has] of partial)
+      if (this.#written.at(this.#indexOf(number))?.number !== number) this.#leave(unknownMessage(number, has));
     for (const message of back.toReversed()) {
-      message.number = 0;
-      message.writtenBytes = 0;
-      message.complete = false;
-      this.#toWait.unshift(message);
+      if (message.stream?.trimmedTo(0)) {
+        this.#missing += 1;
+        this.#leave(message);
+      } else this.#waitAgain(message);
     }
+  }
+
+  /** It cannot go on where the peer is: the peer hears that no more of it comes. */
+  #leave(message: OutgoingMessage): void {
+    if (message.number <= this.#last) (this.#abandoned ??= []).push(message);
+    if (!message.open) return;
+    this.#forget(message, false);
+    message.settle(new OperationError("LINK_GAP", "Stream dropped: the peer has lost the beginning of it"));
+  }
+
+  /** It will be written anew, under another number. */
+  #waitAgain(message: OutgoingMessage): void {
+    message.number = 0;
+    message.writtenBytes = 0;
+    message.toldBytes = 0;
+    message.complete = false;
+    this.#toWait.unshift(message);
+    this.onNumber?.(message);
   }
 
   /**
@@ -446,11 +477,7 @@ export class Outbox {
         this.#forget(message, false);
         continue;
       }
-      message.number = 0;
-      message.writtenBytes = 0;
-      message.toldBytes = 0;
-      message.complete = false;
-      this.#toWait.unshift(message);
+      this.#waitAgain(message);
     }
     this.#nothingUnderWay();
     this.#missing = 0;
@@ -546,6 +573,13 @@ export class Outbox {
   get #toWait(): WaitingMessages {
     return (this.#waiting ??= new WaitingMessages());
   }
+}
+
+/** Stands for a message that is no more, of which the peer has a part. */
+function unknownMessage(number: number, writtenBytes: number): OutgoingMessage {
+  const message = new OutgoingMessage(EMPTY, Infinity, () => {});
+  message.settle();
+  return Object.assign(message, { number, writtenBytes });
 }
 
 const EMPTY = new Uint8Array(0);

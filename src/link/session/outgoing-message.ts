@@ -57,6 +57,8 @@ export class OutgoingMessage {
   complete = false;
   /** The peer is done with it. */
   acked = false;
+  /** The number of its record in the server's store; 0 where there is none. */
+  record = 0;
   #settle: ((error?: OperationError) => void) | undefined;
 
   constructor(

@@ -23,6 +23,11 @@ export class OutgoingStream {
     return this.#startBytes > 0;
   }
 
+  /** True once what lies at this offset is no longer kept. */
+  trimmedTo(offset: number): boolean {
+    return offset < this.#startBytes;
+  }
+
   /** True when a part can be written from there on: bytes, or the end. */
   ready(offset: number): boolean {
     return offset < this.#endBytes || this.#ended;

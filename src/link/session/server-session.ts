@@ -9,6 +9,8 @@ import type { StreamSource } from "./outgoing-stream.ts";
 import { readSend } from "./send-options.ts";
 import type { SendSettings, SendOptions } from "./send-options.ts";
 import type { SessionState } from "./session-state.ts";
+import type { SessionBody, SessionHead } from "./session-record.ts";
+import type { SessionRecords } from "./persistent-sessions.ts";
 
 /** What a session asks of the server core. */
 export interface ServerSessionOwner {
@@ -50,6 +52,8 @@ export class ServerSession {
   receivedBefore = 0;
   /** @internal */
   readonly state: SessionState;
+  /** @internal Where it is kept beyond this process. */
+  records: SessionRecords | undefined;
   /** @internal */
   connection: LinkConnection | undefined;
   /** @internal What is held for it; opened when something first is. */
@@ -148,6 +152,18 @@ export class ServerSession {
   /** Ends the session for good; the client is told. */
   close(): void {
     this.#owner.endSession(this);
+  }
+
+  /** @internal Who it belongs to, as it is kept. */
+  record(): SessionHead {
+    const { name, named, identity, certificate, sinceMs } = this;
+    return { name, named, identity, certificate, sinceMs };
+  }
+
+  /** @internal What is kept of it beside its numbers. */
+  body(): SessionBody {
+    const { state, idsBefore = [], will, filters = [] } = this;
+    return { id: state.id, idsBefore, will, filters: [...filters] };
   }
 
   /** @internal */

@@ -121,7 +121,8 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
     this.#backoff = backoff;
     const { spool, limits } = settings;
     const id = spool?.left.sessionId ?? environment.secretBytes(SESSION_ID_BYTES);
-    this.#session = new SessionState({ id, limits, done: spool?.left.handled ?? 0 });
+    const done = spool?.left.handled ?? 0;
+    this.#session = new SessionState({ id, limits, before: { arrived: done, done, ranges: [], rejects: new Map() } });
     if (spool) this.#restore(spool);
   }
 
@@ -172,11 +173,11 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
   }
 
   /** What is about to be written is in the spool before. */
-  writing(): void {
+  writing(): boolean {
     const { spool } = this.#settings;
-    if (!spool) return;
-    spool.handled(this.#session.inbox.done);
-    spool.flush();
+    spool?.handled(this.#session.inbox.done);
+    spool?.flush();
+    return false;
   }
 
   start(): void {
@@ -430,7 +431,7 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
       throw new ProtocolError("LINK_ACK_INVALID", "Cannot resume: the server's numbers disagree with this client's");
     }
     connection.protocol.accept(this.#session, welcome);
-    this.#settings.spool?.opened(welcome.terms.arrived);
+    this.#settings.spool?.opened();
     this.#serverKnows = true;
     this.#state = "open";
     this.#backoff.connected(this.#environment.clock.now());

@@ -4,6 +4,7 @@ import { utf8 } from "../../core/bytes.ts";
 import { UsageError } from "../../core/errors.ts";
 import { durationMs, sizeBytes } from "../../core/units.ts";
 import type { Duration, Size } from "../../core/units.ts";
+import type { Store } from "../../store/store.ts";
 import type { BackoffOptions } from "../backoff.ts";
 import type { LinkEnd } from "../end.ts";
 import type { Gap, SessionClientSettings } from "./session-client-core.ts";
@@ -32,6 +33,7 @@ import {
   WILL_DELAY_MS,
   WINDOW_BYTES,
   WINDOW_MESSAGES,
+  WINDOW_MESSAGES_STORED,
 } from "../limits.ts";
 import type { IncomingStream } from "./incoming-stream.ts";
 import type { ServerSession } from "./server-session.ts";
@@ -142,6 +144,14 @@ export interface SessionServerOptions extends SessionBounds {
   readonly onMessage?: (session: ServerSession, message: Uint8Array, number: number) => void | Promise<unknown>;
   /** Takes a message that the client sends as a stream; as `onMessage`. Without it streams are refused. */
   readonly onStream?: (session: ServerSession, stream: IncomingStream) => void | Promise<unknown>;
+  /**
+   * Keeps sessions beyond this process: a folder, or a store (`makeStore` of holdfast/queue). A server that is killed is followed by the
+   * next one with the same store, which goes on with every session: who has it, what came, what waits for the client. What a message's
+   * sender hears is in the store before. A handler may be given a message twice, under the same number, when the process dies before its
+   * receipt is kept; with `toQueue` there is one task all the same. Streams, unconfirmed messages and topics' last values are not kept.
+   * `window` is 255 at most then. Default: in memory, for as long as the process lives.
+   */
+  readonly store?: string | Store;
   /** Clients may publish and subscribe by topic; `{}` for every topic. Default: they may not. */
   readonly topics?: TopicOptions;
   /** What clients must know: one token for all, or by the client's name (undefined refuses it). Default: none asked for. */
@@ -186,7 +196,7 @@ export function readSessionServer(options: SessionServerOptions): SessionServerS
     byDefault: number,
   ): number => durationMs(options[name] ?? byDefault, name);
   return {
-    ...readBounds(options),
+    ...readBounds(options, options.store === undefined ? WINDOW_MESSAGES : WINDOW_MESSAGES_STORED),
     heartbeatMs: duration("heartbeat", HEARTBEAT_MS),
     heartbeatMsMin: duration("heartbeatMin", HEARTBEAT_MS_MIN),
     heartbeatMsMax: duration("heartbeatMax", HEARTBEAT_MS_MAX),
@@ -215,23 +225,21 @@ function prefixBits(family: keyof NetworkPrefix, bits: number, most: number): nu
 /** Reads what both sides may set. */
 export function readBounds(
   options: SessionBounds,
+  windowMax = WINDOW_MESSAGES,
 ): Pick<
   SessionServerSettings,
   "limits" | "inDoubt" | "outboxMessagesMax" | "outboxBytesMax" | "keepMs" | "stallMs" | "handlerMs"
 > {
   const messageBytesMax = sizeBytes(options.messageMax ?? MESSAGE_BYTES_MAX, "messageMax");
-  const window = options.window ?? WINDOW_MESSAGES;
+  const window = options.window ?? windowMax;
   if (messageBytesMax > MESSAGE_BYTES_LIMIT) {
     throw new UsageError(
       "LINK_OPTION_INVALID",
       `Cannot set messageMax: ${messageBytesMax} is more than ${MESSAGE_BYTES_LIMIT}`,
     );
   }
-  if (!Number.isInteger(window) || window < 1 || window > WINDOW_MESSAGES) {
-    throw new UsageError(
-      "LINK_OPTION_INVALID",
-      `Cannot set window: ${window} is not a whole number from 1 to ${WINDOW_MESSAGES}`,
-    );
+  if (!Number.isInteger(window) || window < 1 || window > windowMax) {
+    throw new UsageError("LINK_OPTION_INVALID", `Cannot set window: ${window} is not a whole number from 1 to ${windowMax}`);
   }
   const partBytes = sizeBytes(options.partSize ?? PART_BYTES, "partSize");
   if (partBytes < 1024 || partBytes > PART_BYTES_MAX) {

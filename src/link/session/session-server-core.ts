@@ -36,6 +36,7 @@ import type { SendSettings } from "./send-options.ts";
 import { SessionTopics } from "./session-topics.ts";
 import type { PublishSettings } from "./session-topics.ts";
 import { SessionState } from "./session-state.ts";
+import type { PersistentSessions, StoredSession } from "./persistent-sessions.ts";
 import { StrangerGuard } from "./stranger-guard.ts";
 import type { SessionLimits } from "./session-state.ts";
 
@@ -138,15 +139,22 @@ export class SessionServerCore implements LinkConnectionOwner {
   /** Not read from: their sessions hold more than their share. */
   readonly #paused = new Set<LinkConnection>();
   readonly #budget: PartBudget;
+  /** Keeps them beyond this process. */
+  readonly #store: PersistentSessions | undefined;
   readonly #guard = new StrangerGuard<LinkConnection>();
   #count = 0;
   #drainUntilMs: number | undefined;
 
   constructor(
     settings: SessionServerSettings,
-    { owner, environment }: { owner: SessionServerCoreOwner; environment: Environment },
+    {
+      owner,
+      environment,
+      store,
+    }: { owner: SessionServerCoreOwner; environment: Environment; store?: PersistentSessions | undefined },
   ) {
     this.#settings = settings;
+    this.#store = store;
     this.stallMs = settings.stallMs;
     this.#budget = new PartBudget(PROCESS_BUDGET, { name: "link", onFull: () => this.#endStalled() });
     this.#budget.setBound(settings.totalBytesMax);
@@ -158,6 +166,7 @@ export class SessionServerCore implements LinkConnectionOwner {
         {
           onPublish: (session, topic, message) => topics.onPublish(session, topic, message),
           onSubscribe: (session, filter) => topics.onSubscribe(session, filter),
+          subscribed: ({ records }) => this.#store?.changed(records),
           deliver: (session, body, how) => this.#deliver(session, body, how),
         },
         { budget: this.#budget, now: () => environment.clock.now(), keptBytesMax: topics.keptBytesMax },
@@ -299,6 +308,7 @@ export class SessionServerCore implements LinkConnectionOwner {
         return this.#stream(session!, event.stream);
       case "gap":
         this.counts.lost += event.to - event.from + 1;
+        this.#store?.counted(session!.records);
         return this.#owner.gap(session!, { from: event.from, to: event.to });
       case "bye":
         connection.peerLeft(event.notice.word);
@@ -350,6 +360,11 @@ export class SessionServerCore implements LinkConnectionOwner {
     if (session.connection?.note(note) !== true) this.counts.dropped += 1;
   }
 
+  /** Nothing is said on its connection that is not in the store. */
+  writing(connection: LinkConnection, go: () => void): boolean {
+    return this.#store?.after(this.sessionOf(connection)?.records, go) ?? false;
+  }
+
   sendStream(session: ServerSession, source: StreamSource): Promise<void> {
     const stream = new OutgoingStream();
     const heldBytes = STREAM_AHEAD_BYTES;
@@ -393,6 +408,7 @@ export class SessionServerCore implements LinkConnectionOwner {
       if (!(error instanceof OperationError)) throw error;
       this.counts.dropped += 1;
       session.state.outbox.skip();
+      this.#store?.counted(session.records);
       session.connection?.flushSoon();
     }
   }
@@ -406,6 +422,8 @@ export class SessionServerCore implements LinkConnectionOwner {
   ): OutgoingMessage {
     const { outbox } = session.state;
     const { outboxMessagesMax, outboxBytesMax, keepMs } = this.#settings;
+    const refused = this.#store?.refusal;
+    if (refused) throw refused;
     if (session.presence === "gone") throw refusal("LINK_ENDED", "the session has ended");
     if (outbox.length >= outboxMessagesMax || outbox.bytes + bytes.length > outboxBytesMax) {
       const waiting = `${outbox.length} messages and ${showSize(outbox.bytes)}`;
@@ -419,15 +437,22 @@ export class SessionServerCore implements LinkConnectionOwner {
     const nowMs = this.#environment.clock.now();
     const deadlineMs = settings.stream ? Infinity : nowMs + Math.min(keepMs, expiresMs || Infinity);
     const settle = (error?: OperationError): void => {
-      this.#hold(session, -heldBytes);
-      if (error && error.code !== "LINK_REJECTED") this.counts.unconfirmed += 1;
+      this.#settled(session, message, heldBytes, error);
       settled(error);
     };
     const message = new OutgoingMessage(bytes, deadlineMs, settle, settings);
+    this.#store?.pushed(session.records, message);
     outbox.push(message);
     if (outbox.length === 1 || message.expires || session.position < 0) this.#environment.deadlines.moved(session);
     session.connection?.flushSoon();
     return message;
+  }
+
+  /** The client has a message, or never will. */
+  #settled(session: ServerSession, message: OutgoingMessage, heldBytes: number, error: OperationError | undefined): void {
+    this.#hold(session, -heldBytes);
+    if (error && error.code !== "LINK_REJECTED") this.counts.unconfirmed += 1;
+    this.#store?.settled(session.records, message);
   }
 
   /** Ends a session for good. */
@@ -438,7 +463,9 @@ export class SessionServerCore implements LinkConnectionOwner {
   }
 
   sessionDue(session: ServerSession, nowMs: number): void {
+    const { missing } = session.state.outbox;
     session.state.outbox.expire(nowMs);
+    if (session.state.outbox.missing > missing) this.#store?.counted(session.records);
     const { inbox } = session.state;
     for (const [number, bytes] of inbox.overdue(nowMs, nowMs + this.#settings.handlerMs))
       this.#settle(session, inbox, { number, bytes, reject: overdueReason(this.#settings.handlerMs) });
@@ -446,6 +473,7 @@ export class SessionServerCore implements LinkConnectionOwner {
       session.willAtMs = Infinity;
       const { will } = session;
       session.will = undefined;
+      this.#store?.changed(session.records);
       if (will) {
         this.counts.wills += 1;
         this.#owner.will(session, will);
@@ -482,9 +510,67 @@ export class SessionServerCore implements LinkConnectionOwner {
     for (const connection of this.#connections.keys()) connection.fail(endOf("closed"), "closed");
   }
 
-  /** Ends every session: the server is no more. */
+  /** Ends every session: the server is no more. Those that a store keeps are the next one's. */
   forgetAll(): void {
-    for (const session of this.#sessions.values()) this.#forget(session, endOf("drained"));
+    this.#store?.leave();
+    for (const session of this.#sessions.values()) {
+      if (!this.#store) this.#forget(session, endOf("drained"));
+      else
+        this.#release(
+          session,
+          "Cannot wait for a message: the server has closed; its store keeps the message for the next one",
+        );
+    }
+  }
+
+  /** Sessions of a process before this one, whose clients are away. */
+  restore(stored: readonly StoredSession[]): void {
+    for (const each of stored) this.#restore(each);
+  }
+
+  #restore({ record, head, numbers, body, messages, damaged }: StoredSession): void {
+    const { id, idsBefore } = body;
+    const nowMs = this.#environment.clock.now();
+    const state = new SessionState({ id, limits: this.#settings.limits, before: numbers });
+    this.#count += 1;
+    const { sinceMs, ...who } = head;
+    const session = new ServerSession(this, { ...who, number: this.#count, wallMs: sinceMs, key: hex(id), state });
+    if (idsBefore.length > 0) session.idsBefore = idsBefore;
+    session.will = body.will;
+    session.willAtMs = body.will ? nowMs + this.#settings.willDelayMs : Infinity;
+    session.expiresAtMs = nowMs + this.#settings.ttlMs;
+    session.seen("away");
+    this.#sessions.add(session);
+    this.#keep(session, record);
+    this.#topics?.restore(session, body.filters);
+    const restored = messages.map(({ bytes, keepUntilMs, number, record: own, ...settings }) => {
+      const settle = (error?: OperationError): void => this.#settled(session, message, bytes.length, error);
+      const message = new OutgoingMessage(bytes, nowMs + keepUntilMs - this.wallMs(), settle, settings);
+      this.#hold(session, bytes.length);
+      return Object.assign(message, { number, record: own });
+    });
+    const written = restored.filter(({ number }) => number > 0).toSorted((one, other) => one.number - other.number);
+    state.outbox.restore([...written, ...restored.filter(({ number }) => number === 0)]);
+    state.outbox.skip(numbers.missing + damaged);
+    if (damaged > 0) this.#store!.counted(session.records);
+    this.#environment.deadlines.moved(session);
+  }
+
+  /** From now on its records say what it is. @param record its own, where it has one already */
+  #keep(session: ServerSession, record?: number): void {
+    const store = this.#store;
+    if (!store) return;
+    const { state } = session;
+    const records = store.keep(
+      {
+        head: () => session.record(),
+        numbers: () => ({ ...state.inbox.received(), missing: state.outbox.missing }),
+        body: () => session.body(),
+      },
+      record,
+    );
+    session.records = records;
+    state.outbox.onNumber = (message) => store.numbered(records, message);
   }
 
   #hello(connection: LinkConnection, { hello, body }: { hello: Hello; body: Uint8Array }): void {
@@ -523,6 +609,7 @@ export class SessionServerCore implements LinkConnectionOwner {
     this.#endClosing(hello);
     const admission = this.#sessions.admit(hello, { certificate, identity });
     if (admission.kind === "refuse") return this.#refuse(connection, admission.word, admission.text);
+    if (this.#store?.refusal) return this.#refuse(connection, "full", "the server's store cannot be written");
     if (admission.kind === "begin" && this.#sessions.size >= this.#settings.sessionsMax)
       return this.#refuse(connection, "full", "the server has no room for a session");
     const session = admission.session ?? this.#begin(hello, { certificate, identity });
@@ -534,8 +621,12 @@ export class SessionServerCore implements LinkConnectionOwner {
       return this.#refuse(connection, "session-unknown", "the session's numbers disagree");
     this.#takeOver(session);
     if (restarted) this.#restart(session, hello);
+    if (hello.version === 1) session.state.inbox.backToDone();
     session.state.outbox.resume(arrived, receipt, partial);
-    if (admission.kind === "begin") this.#sessions.add(session);
+    if (admission.kind === "begin") {
+      this.#sessions.add(session);
+      this.#keep(session);
+    }
     this.#welcome(connection, { session, hello, token, how: { resumed: admission.kind !== "begin", restarted } });
   }
 
@@ -621,7 +712,9 @@ export class SessionServerCore implements LinkConnectionOwner {
     entry.stranger = undefined;
     this.#move(session, this.#connections.get(connection)!.network);
     session.connection = connection;
+    const isOther = how.restarted || (session.will ? !hello.will || !sameBytes(session.will, hello.will) : hello.will);
     session.will = hello.will;
+    if (isOther) this.#store?.changed(session.records);
     session.willAtMs = Infinity;
     session.expiresAtMs = Infinity;
     const age = maxAgeMs * (1 + AGE_JITTER * (2 * this.#environment.random() - 1));
@@ -660,14 +753,26 @@ export class SessionServerCore implements LinkConnectionOwner {
 
   #message(session: ServerSession, number: number, bytes: Uint8Array, topic?: TopicBody): void {
     this.counts.received += 1;
-    let held = false;
     const { inbox } = session.state;
+    this.#store?.counted(session.records);
+    const handle = (isHeld: boolean): void => this.#handle(session, inbox, { number, bytes, topic, isHeld });
+    // Its number is kept first: should it come again after a crash, it is the same one, whatever else came beside it.
+    if (this.#store?.after(session.records, () => handle(true))) this.#hold(session, bytes.length);
+    else handle(false);
+  }
+
+  #handle(
+    session: ServerSession,
+    inbox: Inbox,
+    { number, bytes, topic, isHeld }: { number: number; bytes: Uint8Array; topic: TopicBody | undefined; isHeld: boolean },
+  ): void {
+    let held = isHeld;
     const settle = (reject?: string): void => this.#settle(session, inbox, { number, bytes: bytes.length, reject, held });
     const handle = (): void | Promise<unknown> =>
       topic ? this.#takeTopic(session, topic) : this.#owner.message(session, bytes, number);
     if (!acknowledge(handle, settle)) return;
+    if (!held) this.#hold(session, bytes.length);
     held = true;
-    this.#hold(session, bytes.length);
     this.#handling(session, inbox, { number, bytes: bytes.length });
   }
 
@@ -701,6 +806,7 @@ export class SessionServerCore implements LinkConnectionOwner {
     this.counts.received += 1;
     const { number } = stream;
     const { inbox } = session.state;
+    this.#store?.counted(session.records);
     inbox.progressed = (taken) => {
       inbox.handlingOn(taken, this.#environment.clock.now() + this.#settings.handlerMs);
       this.#countIncomplete(session);
@@ -722,6 +828,7 @@ export class SessionServerCore implements LinkConnectionOwner {
     { number, bytes, reject, held = true }: { number: number; bytes: number; reject?: string | undefined; held?: boolean },
   ): void {
     if (!inbox.settle(number, { bytes, reject })) return;
+    this.#store?.counted(session.records);
     if (reject !== undefined) this.counts.refused += 1;
     if (held) this.#hold(session, -bytes);
     session.connection?.flushSoon();
@@ -729,20 +836,24 @@ export class SessionServerCore implements LinkConnectionOwner {
 
   #forget(session: ServerSession, end: LinkEnd): void {
     if (!this.#sessions.delete(session)) return;
+    session.seen("gone");
+    this.#release(session, "Cannot deliver a message: the session has ended; it may or may not have arrived");
+    this.#store?.ended(session.records);
+    this.#owner.presence(session, "gone", end);
+  }
+
+  /** @param why its messages are waited for no more */
+  #release(session: ServerSession, why: string): void {
     this.#environment.deadlines.remove(session);
     this.#topics?.forget(session);
     session.expiresAtMs = Infinity;
     session.willAtMs = Infinity;
-    session.seen("gone");
-    session.state.outbox.clear(
-      new OperationError("LINK_ENDED", "Cannot deliver a message: the session has ended; it may or may not have arrived"),
-    );
+    session.state.outbox.clear(new OperationError("LINK_ENDED", why));
     const { inHandlers } = session.state.inbox;
     session.state.inbox.close();
     this.#hold(session, -inHandlers);
     this.#countIncomplete(session);
     session.account?.leave();
-    this.#owner.presence(session, "gone", end);
   }
 }
 

@@ -9,8 +9,11 @@ import type { Duplex } from "node:stream";
 import { utf8 } from "../../core/bytes.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Random } from "../../core/random.ts";
+import { ProtocolError } from "../../core/errors.ts";
+import type { HoldfastError } from "../../core/errors.ts";
 import { durationMs } from "../../core/units.ts";
 import type { Duration } from "../../core/units.ts";
+import { SqliteStore } from "../../store/sqlite/sqlite-store.ts";
 import { Acceptor } from "../bytes/acceptor.ts";
 import type { AcceptOptions, LinkServerStats } from "../bytes/acceptor.ts";
 import { ByteLink } from "../bytes/byte-link.ts";
@@ -31,6 +34,7 @@ import { readSend } from "./send-options.ts";
 import type { PublishOptions, SendOptions } from "./send-options.ts";
 import { readSessionServer, readTopics } from "./session-options.ts";
 import type { SessionServerOptions } from "./session-options.ts";
+import { PersistentSessions } from "./persistent-sessions.ts";
 import { SocketTransport } from "./socket-transport.ts";
 import { answer, forwardedFor, readProxies, unavailable } from "../web-socket/handshake.ts";
 import type { WebSocketOptions } from "../web-socket/handshake.ts";
@@ -60,6 +64,8 @@ export interface SessionServerEvents {
   will: [session: ServerSession, will: Uint8Array];
   /** The gateway's cache did not take a value. */
   cacheFailed: [error: unknown];
+  /** The store cannot be written, or what it held is damaged; undefined: it can be written again. */
+  store: [trouble: HoldfastError | undefined];
   /** A connection ended before it became a session: garbage, a wrong token, silence … */
   stranger: [peer: string, end: LinkEnd];
 }
@@ -100,6 +106,7 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
   readonly #environment: Environment;
   readonly #detach: (() => void)[] = [];
   #isStopped = false;
+  readonly #store: PersistentSessions | undefined;
   #closing: Promise<void> | undefined;
 
   /** @internal Use `listen`. */
@@ -108,9 +115,11 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
     this.keepAlive = readKeepAlive(options).values;
     this.#environment = nodeEnvironment(options);
     this.clock = this.#environment.clock;
+    this.#store = this.#openedLater(options.session);
     this.#core = new SessionServerCore(readSessionServer(options.session), {
       owner: this.#owner(options),
       environment: this.#environment,
+      store: this.#store,
     });
     this.#acceptor = new Acceptor(options, {
       adopt: (socket, id) => this.#adopt(socket, id),
@@ -121,8 +130,23 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
 
   /** @internal */
   async start({ port, host }: Pick<SessionListenOptions, "port" | "host">): Promise<void> {
+    if (this.#store) {
+      const { sessions, lost } = await this.#store.open();
+      this.#core.restore(sessions);
+      const damage = new ProtocolError("QUEUE_STORE_CORRUPT", `${lost} messages to clients were damaged, and are lost`);
+      if (lost > 0) setImmediate(() => this.emit("store", damage)); // once somebody listens
+    }
     if (port !== false)
       await this.#acceptor.start({ ...(port !== undefined && { port }), ...(host !== undefined && { host }) });
+  }
+
+  #openedLater({ store }: SessionServerOptions): PersistentSessions | undefined {
+    if (store === undefined) return undefined;
+    return new PersistentSessions({
+      store: typeof store === "string" ? new SqliteStore({ folder: store, name: "sessions" }) : store,
+      clock: this.clock,
+      troubled: (trouble) => void this.emit("store", trouble),
+    });
   }
 
   /**
@@ -319,6 +343,7 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
     await stopped;
     cancel();
     this.#core.forgetAll();
+    await this.#store?.close(LEAVE_MS_MAX);
   }
 }
 

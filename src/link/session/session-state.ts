@@ -1,6 +1,7 @@
 /** ○ What survives connections: the messages of both directions. One session has at most one connection at a time. */
 import type { Terms } from "./body.ts";
 import { Inbox } from "./inbox.ts";
+import type { InboxState } from "./inbox.ts";
 import { Outbox } from "./outbox.ts";
 
 /** What a side takes and holds. */
@@ -19,11 +20,11 @@ export class SessionState {
   readonly limits: SessionLimits;
   #inbox: Inbox;
 
-  /** @param session.done a process before this one handled so many of the peer's messages */
-  constructor({ id, limits, done = 0 }: { id: Uint8Array; limits: SessionLimits; done?: number }) {
+  /** @param session.before what a process before this one had of the peer's messages */
+  constructor({ id, limits, before }: { id: Uint8Array; limits: SessionLimits; before?: InboxState | undefined }) {
     this.id = id;
     this.limits = limits;
-    this.#inbox = new Inbox(limits, done);
+    this.#inbox = new Inbox(limits, before);
   }
 
   /** Messages of the session that there is now; a new one gets a new inbox, so hold on to it while a message is handled. */

@@ -27,6 +27,8 @@ export interface SessionTopicsOwner {
   /** Asked before a client's message is taken; what throws or rejects refuses it. */
   onPublish(session: ServerSession, topic: string, message: Uint8Array): void | Promise<unknown>;
   onSubscribe(session: ServerSession, filter: string): void | Promise<unknown>;
+  /** It has another filter, or one less. */
+  subscribed(session: ServerSession): void;
   /** Hands a subscriber an encoded TOPIC. */
   deliver(session: ServerSession, body: Uint8Array, how: { confirm: boolean; expiresAtMs: number }): void;
 }
@@ -74,6 +76,7 @@ export class SessionTopics {
       case "unsubscribe":
         if (!session.filters?.delete(topic)) return;
         if (session.filters.size === 0) session.filters = undefined;
+        this.#owner.subscribed(session);
         return this.#subscribers.delete(topic, session);
       case "message":
         throw new Error("a message without a topic is no TOPIC");
@@ -95,6 +98,14 @@ export class SessionTopics {
     return subscribers.size;
   }
 
+  /** A session of a process before this one had these. */
+  restore(session: ServerSession, filters: readonly string[]): void {
+    for (const filter of filters) {
+      (session.filters ??= new Set()).add(filter);
+      this.#subscribers.add(filter, session);
+    }
+  }
+
   /** A session is no more. */
   forget(session: ServerSession): void {
     for (const filter of session.filters ?? []) this.#subscribers.delete(filter, session);
@@ -107,6 +118,7 @@ export class SessionTopics {
     if (!filters.has(filter) && filters.size >= FILTERS_MAX)
       throw new OperationError("LINK_FULL", `Cannot subscribe: ${FILTERS_MAX} filters of one session are the most`);
     filters.add(filter);
+    this.#owner.subscribed(session);
     this.#subscribers.add(filter, session);
     for (const { bytes, expiresAtMs } of this.#kept.matching(filter, this.#now()))
       this.#owner.deliver(session, bytes, { confirm: true, expiresAtMs });

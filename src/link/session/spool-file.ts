@@ -25,7 +25,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { OutgoingMessage } from "./outgoing-message.ts";
 import type { Spool, SpooledMessage } from "./spool.ts";
 
-const RECORD = { session: 1, known: 2, arrived: 3, message: 4, number: 5, settled: 6, handled: 7 } as const;
+const RECORD = { session: 1, known: 2, message: 4, number: 5, settled: 6, handled: 7 } as const;
 const HEAD_BYTES = 5;
 
 /** What a file says. */
@@ -74,10 +74,10 @@ export class SpoolFile implements Spool {
     this.#append(RECORD.session, id);
   }
 
-  opened(arrived: number): void {
+  opened(): void {
+    if (this.#session.known) return;
     this.#session.known = true;
     this.#append(RECORD.known);
-    this.#append(RECORD.arrived, u64(arrived));
   }
 
   pushed(message: OutgoingMessage): void {
@@ -207,11 +207,6 @@ function apply(left: Left, { type, body, wallMs }: { type: number; body: ByteRea
     case RECORD.known:
       left.serverKnows = true;
       return;
-    case RECORD.arrived: {
-      const arrived = body.u64();
-      for (const message of left.messages.values()) if (message.number > arrived) message.number = 0;
-      return;
-    }
     case RECORD.message: {
       const id = body.u32();
       const flags = body.u8();

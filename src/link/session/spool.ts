@@ -25,9 +25,10 @@ export interface Spool {
   restored(messages: readonly OutgoingMessage[]): void;
   /** A session begins, under this id. */
   began(id: Uint8Array): void;
-  /** A connection is there; the server has all numbers up to `arrived`, those beyond are given anew. */
-  opened(arrived: number): void;
+  /** The server knows the session. */
+  opened(): void;
   pushed(message: OutgoingMessage): void;
+  /** It has its number; 0: it has none any more. */
   numbered(message: OutgoingMessage): void;
   /** Its sender knows what became of it. */
   settled(message: OutgoingMessage): void;

@@ -203,7 +203,11 @@ export class TaskService {
     this.#commits = new GroupCommit({
       record: (events) => this.ring.record(events),
       guard: this.guard,
-      log,
+      what: "the queue's store",
+      troubled: (trouble, forMs) => {
+        if (trouble) log("queue.store-trouble", { error: trouble.cause });
+        else log("queue.store-recovered", { forMs });
+      },
       write: (ops) => options.store.write(ops),
       clock: options.clock,
       single: options.single ?? false,

@@ -46,9 +46,9 @@ export const OWN_SETTINGS = ["epoch", "lastId", "commits"] as const;
 /** The name of the folder in which a salvaged store is made. */
 export const SALVAGED = "salvaged";
 
-/** Names of what lies in the data folder: the database with all that stands beside it, and the page's history. */
+/** Names of what lies in the data folder: the databases with all that stands beside them, and the page's history. */
 export function isOwnFile(name: string): boolean {
-  return name.startsWith("queue.db") || name.startsWith("history.json") || name === SALVAGED;
+  return name.startsWith("queue.db") || name.startsWith("sessions.db") || name.startsWith("history.json") || name === SALVAGED;
 }
 
 /** The sum of a head, a state or a body of this task. */
@@ -99,6 +99,11 @@ export function isOfFile(error: unknown): boolean {
 /** @param what is damaged, as the rest of a sentence about the file */
 export function corrupt(file: string, what: string): ProtocolError {
   const folder = file.slice(0, file.lastIndexOf("/")) || "/";
+  if (file.endsWith("/sessions.db"))
+    return new ProtocolError(
+      "QUEUE_STORE_CORRUPT",
+      `Cannot use ${file}: ${what}; move ${file}* away to begin anew: clients are told that their sessions are gone`,
+    );
   const help = `'holdfast queue check ${folder}' says what is whole, and with --salvage makes a store of it`;
   return new ProtocolError("QUEUE_STORE_CORRUPT", `Cannot use ${file}: ${what}; ${help}`);
 }

@@ -30,6 +30,8 @@ export type Fault = "write" | "sync" | "read";
 export interface SqliteStoreOptions {
   /** The folder; made when it is not there. */
   readonly folder: string;
+  /** What the files in it are called: NAME.db and what stands beside it. Default "queue". */
+  readonly name?: string;
   readonly sync?: SyncMode;
   /** For sync "interval"; default 1000. */
   readonly intervalMs?: number;
@@ -94,8 +96,15 @@ export class SqliteStore implements Store {
   }
 
   async open(): Promise<StoreOpening> {
-    const { folder, sync = "group", intervalMs = INTERVAL_MS_DEFAULT, reserveBytes = 0, faults } = this.#options;
-    const file = join(folder, "queue.db");
+    const {
+      folder,
+      name = "queue",
+      sync = "group",
+      intervalMs = INTERVAL_MS_DEFAULT,
+      reserveBytes = 0,
+      faults,
+    } = this.#options;
+    const file = join(folder, `${name}.db`);
     try {
       const opened = privateFolder(folder, isOwnFile);
       if (opened) this.#options.madePrivate?.(opened);
@@ -105,7 +114,7 @@ export class SqliteStore implements Store {
       });
     }
     const workerData: ThreadData = { file, sync, intervalMs, reserveBytes, faults };
-    this.#thread = new Worker(packageCode("store/sqlite/sqlite-thread"), { workerData, name: "holdfast-queue-store" });
+    this.#thread = new Worker(packageCode("store/sqlite/sqlite-thread"), { workerData, name: `holdfast-${name}-store` });
     this.#thread.on("message", (answer: ThreadAnswer) => this.#answered(answer));
     this.#thread.on("error", (error) => this.#lost(messageOf(error)));
     this.#thread.on("exit", () => this.#lost("the store's thread has ended"));

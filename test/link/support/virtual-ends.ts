@@ -6,6 +6,7 @@ import type { SessionClientCoreOwner, SessionClientSettings } from "../../../src
 import { endOf } from "../../../src/link/end.ts";
 import { SessionServerCore } from "../../../src/link/session/session-server-core.ts";
 import type { SessionServerCoreOwner, SessionServerSettings } from "../../../src/link/session/session-server-core.ts";
+import type { PersistentSessions } from "../../../src/link/session/persistent-sessions.ts";
 import { TransportPair } from "./virtual-network.ts";
 import type { VirtualNetwork } from "./virtual-network.ts";
 
@@ -54,6 +55,7 @@ export function virtualServerCore(
   network: VirtualNetwork,
   settings: Partial<SessionServerSettings> = {},
   owner: Partial<SessionServerCoreOwner> = {},
+  store?: PersistentSessions,
 ): SessionServerCore {
   const full: SessionServerCoreOwner = {
     token: () => undefined,
@@ -66,7 +68,7 @@ export function virtualServerCore(
     endedBeforeSession: nothing,
     ...owner,
   };
-  return new SessionServerCore({ ...SERVER_SETTINGS, ...settings }, { owner: full, environment: network });
+  return new SessionServerCore({ ...SERVER_SETTINGS, ...settings }, { owner: full, environment: network, store });
 }
 
 export interface Dialing {
