@@ -53,7 +53,7 @@ export function barChart(chart: Chart): string {
     y += GROUP_GAP - BAR_HEIGHT;
     parts.push(text(MARGIN, y, name, "font-weight='bold'"));
     y += 8;
-    const longest = Math.max(...bars.map(({ value }) => value ?? 0));
+    const longest = Math.max(...bars.map(({ value }) => value ?? 0)) || 1;
     for (const bar of bars) {
       const width = bar.value === undefined ? 0 : (bar.value / longest) * (WIDTH - 2 * MARGIN - LABEL_WIDTH - FIGURE_WIDTH);
       const x = MARGIN + LABEL_WIDTH;

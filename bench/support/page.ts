@@ -181,7 +181,7 @@ function figuresOf(unit: string, findings: readonly Finding[]): string[] {
 function beside({ figures, ratios, failed = [], better }: Finding, rival: string): string {
   const ratio = ratios[rival];
   if (failed.includes(rival)) return "fails";
-  if (!ratio) return "";
+  if (!ratio) return figures[rival] ? show(figures[rival], showFigure) : "";
   const figure = rival === THE_BEST ? "" : `${showFigure(figures[rival]!.median)}; `;
   return `${SIGN[verdict(ratio, better)]} ${figure}${show(ratio, digits)} ×`;
 }

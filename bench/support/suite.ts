@@ -168,6 +168,19 @@ export const SUITE: readonly Entry[] = [
     peers: ["npm:ws", "npm:mqtt", "npm:aedes"],
   },
   {
+    id: "link-torture",
+    bench: "link-torture",
+    args: [],
+    title: "Messages on a bad day, with a ledger",
+    text:
+      "A sender gives 200-byte messages to its client, 500 a second (40 on the thin line), while connections are cut or the sender or the server is " +
+      "killed. Lost: never stored, and nobody was told; what a client says has failed is told, whether it arrived or not. mosquitto with MQTT.js at " +
+      "QoS 1, sessions kept, each change saved; socket.io 4.8.3 with connection state recovery and 100 retries; JetStream with a message's id, " +
+      "published until acknowledged. Their clients keep what is not acknowledged in memory, as they come, ours in a spool. Who has not sent all " +
+      "within a minute after the last was given to it fails.",
+    peers: ["mosquitto", "npm:mqtt", "nats-server", "npm:@nats-io/jetstream"],
+  },
+  {
     id: "wire",
     bench: "wire",
     args: [],

@@ -9,6 +9,7 @@ const PROGRAMS: Readonly<Record<string, readonly [string, ...string[]]>> = {
   redis: ["redis-server", "--version"],
   beanstalkd: ["beanstalkd", "-v"],
   "nats-server": ["nats-server", "--version"],
+  mosquitto: ["mosquitto", "-h"],
   libzmq: ["pkg-config", "--modversion", "libzmq"],
 };
 
