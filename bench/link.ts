@@ -6,6 +6,9 @@
  *   node --conditions=holdfast-source bench/link.ts [--tiny] [--rounds 7] [--messages 300000] [--idle 90s] [--json]
  */
 import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { type Duration, durationMs } from "../src/core/units.ts";
@@ -24,6 +27,8 @@ export interface LinkBenchSize {
   /** Messages a round, and rounds. */
   readonly messages: number;
   readonly rounds: number;
+  /** Sessions that send to a server with a store. */
+  readonly senders: number;
   /** Time for a process to come to rest before its memory or CPU is read. */
   readonly restMs: number;
 }
@@ -100,6 +105,25 @@ async function messagesPerSecond({ messages, rounds }: LinkBenchSize): Promise<F
   return finding({ name, unit: "thousand messages a second", target: { against: "ws", atLeast: 1 } }, "holdfast", measured);
 }
 
+/** Confirmed messages of many sessions that are in SQLite before they are confirmed. */
+async function storedMessagesPerSecond({ messages, rounds, senders }: LinkBenchSize): Promise<Finding> {
+  const folder = mkdtempSync(join(tmpdir(), "holdfast-bench-"));
+  const server = startEnd("stored-server", folder);
+  const { port } = await server.next();
+  const clients = startEnd("many-senders", port!, senders);
+  await clients.next();
+  const rates: number[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    clients.tell({ count: messages });
+    const { ms } = await clients.next();
+    rates.push(messages / ms!);
+  }
+  for (const end of [clients, server]) await end.stop();
+  rmSync(folder, { recursive: true });
+  const name = `100-byte messages of ${senders} sessions, each in SQLite before it is confirmed`;
+  return finding({ name, unit: "thousand messages a second" }, "holdfast", { holdfast: rates });
+}
+
 function single(name: string, unit: string, figure: number): Finding {
   return finding({ name, unit }, "holdfast", { holdfast: [figure] });
 }
@@ -116,11 +140,20 @@ export async function linkBench(size: LinkBenchSize): Promise<Finding[]> {
   const share = await idleCpu(size);
   findings.push(single(`CPU of ${size.sessions} idle sessions with heartbeats of 30 s`, "% of a core", 100 * share));
   findings.push(await messagesPerSecond(size));
+  findings.push(await storedMessagesPerSecond(size));
   return findings;
 }
 
 /** For the test that keeps the bench alive: its figures mean nothing. */
-export const TINY: LinkBenchSize = { connections: 50, sessions: 20, idleMs: 200, messages: 2000, rounds: 1, restMs: 20 };
+export const TINY: LinkBenchSize = {
+  connections: 50,
+  sessions: 20,
+  senders: 20,
+  idleMs: 200,
+  messages: 2000,
+  rounds: 1,
+  restMs: 20,
+};
 
 /** Descriptors of a process, less what Node itself opens. */
 function descriptorsLeft(): number {
@@ -140,6 +173,7 @@ if (import.meta.main) {
   const long: LinkBenchSize = {
     connections: Math.min(descriptorsLeft(), 50_000),
     sessions: 10_000,
+    senders: 1000,
     idleMs: durationMs(values.idle as Duration, "idle"),
     messages: Number(values.messages),
     rounds: Number(values.rounds),

@@ -31,6 +31,14 @@ const ROLES: Readonly<Record<string, () => Promise<void>>> = {
     const heartbeat = args[0] ?? "30s";
     say({ port: (await listen({ port: 0, connectionsMax: 100_000, session: { heartbeat, sessionsMax: 100_000 } })).port });
   },
+  "stored-server": async () => say({ port: (await listen({ port: 0, session: { store: args[0]! } })).port }),
+  "many-senders": async () => {
+    const [port, sessions] = args.map(Number);
+    const clients = await Promise.all(Array.from({ length: sessions! }, () => connect({ port: port!, session: {} })));
+    send(async (count) => {
+      await Promise.all(clients.map((client) => windowed(count / sessions!, () => client.send(MESSAGE))));
+    });
+  },
   "byte-clients": () => hold((localAddress, port) => connect({ port, localAddress })),
   "session-clients": () => hold((localAddress, port) => connect({ port, localAddress, session: {} })),
   "ws-server": async () => {
