@@ -1,9 +1,10 @@
 /** An order: what has to be done, and what has to wait for what. */
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
-import type { Queue } from "holdfast/queue";
+import { flow, type Queue } from "holdfast/queue";
 import type { Invoice } from "./invoices.ts";
 import type { Mail } from "./mails.ts";
+import type { Refund } from "./refunds.ts";
 import { WIDTHS, writePicture, type Pictures } from "./pictures.ts";
 
 export interface Shop {
@@ -11,6 +12,7 @@ export interface Shop {
   readonly mails: Queue<Mail, string>;
   readonly pictures: Pictures;
   readonly invoices: Queue<Invoice>;
+  readonly refunds: Queue<Refund, string>;
 }
 
 export interface Order {
@@ -21,17 +23,21 @@ export interface Order {
 }
 
 /**
- * Resolves when the order is on disk as tasks: three sizes, a gallery when all three are there, a mail when the gallery is; the invoice waits for nobody.
+ * Resolves when the order is on disk, as a flow, all of its tasks or none: three sizes, a gallery when all three are there, a mail when the gallery
+ * is; the invoice waits for nobody.
  *
  * @returns the order's number
  */
 export async function placeOrder({ folder, mails, pictures, invoices }: Shop, order: Order): Promise<string> {
   const number = randomUUID();
   await writePicture(join(folder, number), "original.ppm", { width: 256, height: 256, pixels: painted(order.colour) });
-  const sizes = await pictures.resizes.addMany(WIDTHS.map((width) => ({ order: number, width })));
-  const gallery = await pictures.galleries.add({ order: number }, { after: sizes });
-  await mails.add({ to: order.email, subject: `Your order ${number}` }, { after: [gallery], attempts: 3 });
-  await invoices.add({ order: number, customer: order.customer }, { group: order.customer });
+  const sizes = WIDTHS.map((width) => [`${width}`, { queue: pictures.resizes, body: { order: number, width } }] as const);
+  await flow({
+    ...Object.fromEntries(sizes),
+    gallery: { queue: pictures.galleries, body: { order: number }, after: sizes.map(([name]) => name) },
+    mail: { queue: mails, body: { to: order.email, subject: `Your order ${number}` }, after: ["gallery"], attempts: 3 },
+    invoice: { queue: invoices, body: { order: number, customer: order.customer }, group: order.customer },
+  });
   return number;
 }
 

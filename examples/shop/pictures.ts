@@ -43,8 +43,8 @@ export function makePictures({ resizes, galleries }: Pictures, folder: string): 
     },
     { concurrency: 3 },
   );
-  const hanging = worker(galleries, async ({ order }) => {
-    const images = WIDTHS.map((width) => `<img src="${width}.ppm" width="${width}">`);
+  const hanging = worker(galleries, async ({ order }, task) => {
+    const images = (await task.parents()).map(({ result }) => `<img src="${String(result)}">`);
     await writeFile(join(folder, order, "gallery.html"), images.join("\n"));
     return `${order}/gallery.html`;
   });

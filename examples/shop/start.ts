@@ -9,6 +9,7 @@ import { invoicesOf, writeInvoices } from "./invoices.ts";
 import { mailsOf, sendMails } from "./mails.ts";
 import { reportsOf, writeReports } from "./nightly.ts";
 import { makePictures, picturesOf } from "./pictures.ts";
+import { payRefunds, refundsOf } from "./refunds.ts";
 import { shopServer } from "./web.ts";
 
 const [port = "8082", data = ".holdfast/shop"] = process.argv.slice(2);
@@ -18,12 +19,19 @@ await mkdir(folder, { recursive: true });
 const broker = new Broker({ listen: "tcp://127.0.0.1:0", data: folder });
 await broker.listen();
 const client = new QueueClient({ broker });
-const shop = { folder, mails: mailsOf(client), pictures: picturesOf(client), invoices: await invoicesOf(client) };
+const shop = {
+  folder,
+  mails: mailsOf(client),
+  pictures: picturesOf(client),
+  invoices: await invoicesOf(client),
+  refunds: refundsOf(client),
+};
 const reports = await reportsOf(client);
 const workers = [
   sendMails(shop.mails, folder),
   ...makePictures(shop.pictures, folder),
   writeInvoices(shop.invoices, folder),
+  payRefunds(shop.refunds, (order) => console.log(`paid back: ${order}`)),
   writeReports(reports, shop, console.log),
 ];
 

@@ -26,6 +26,14 @@ async function answer(request: IncomingMessage, shop: Shop): Promise<{ status: n
       const order = readOrder(new URLSearchParams(await text(request)));
       return order ? json(201, { order: await placeOrder(shop, order) }) : json(422, { error: "a customer, please" });
     }
+    case "POST /refunds":
+      return json(201, {
+        id: (await shop.refunds.add({ order: new URLSearchParams(await text(request)).get("order") ?? "" })).id,
+      });
+    case "POST /approvals": {
+      const form = new URLSearchParams(await text(request));
+      return json(200, { first: await shop.refunds.signal(form.get("id") ?? "", "approved", form.get("by")) });
+    }
     case "POST /retry":
       return json(200, { retried: await retryDead(shop.mails, /mail server/) });
     default:

@@ -53,6 +53,10 @@ test("an order becomes pictures, a mail and an invoice, the page hears of it, an
     const small = readFileSync(join(folder, String(order), "32.ppm"));
     assert.equal(small.toString("latin1"), `P6 32 32 255\n${"\u0033\u0066\u0099".repeat(32 * 32)}`);
 
+    const { id } = await post("/refunds", { order: String(order) });
+    await post("/approvals", { id: String(id), by: "Eve" });
+    await example.printed(new RegExp(`paid back: ${String(order)}`));
+
     writeFileSync(join(folder, "mail-server-down"), "");
     await post("/orders", { customer: "bob", email: "bob@example.org" });
     assert.equal((await mails.next()).value!.event, "dead");
