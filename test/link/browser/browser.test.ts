@@ -15,8 +15,8 @@ import { requires } from "../../support/requires.ts";
 import { proxyTo } from "../support/proxy.ts";
 import type { Proxy } from "../support/proxy.ts";
 
-/** 20 KiB: what a page pays for it; beyond that look what came in. */
-const GZIPPED_BYTES_MAX = 20_480;
+/** 21 KiB: what a page pays for it; beyond that look what came in. */
+const GZIPPED_BYTES_MAX = 21_504;
 
 /** What the page's scripts see. */
 interface Window {
@@ -40,7 +40,7 @@ async function bundle(): Promise<string> {
   return outputFiles[0]!.text;
 }
 
-test("bundled and gzipped it is under 20 KiB", async () => {
+test("bundled and gzipped it is under 21 KiB", async () => {
   const { length } = gzipSync(await bundle(), { level: 9 });
   assert.ok(length < GZIPPED_BYTES_MAX, `${length} bytes`);
 });
