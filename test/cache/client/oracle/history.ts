@@ -181,7 +181,9 @@ export class History {
       const begins = [write, ...later].map((each) => each.startMs - (each.tags.length > 0 ? TAG_KNOWN_MS : 0));
       const fromMs = Math.min(...begins);
       const since = (each: Span): boolean => each.endMs >= fromMs && each.startMs <= asked.endMs;
-      if (removals.some(since) || !writes.every((each) => !since(each) || each.endsAtLeastMs > asked.endMs)) return false;
+      // Who stores while the server's clock is late gives it as much less time.
+      const lives = (each: Write): boolean => each.endsAtLeastMs - this.#lagMsAt(each) > asked.endMs;
+      if (removals.some(since) || !writes.every((each) => !since(each) || lives(each))) return false;
       if (!hasCopies || !write.copied || write.tags.length > 0)
         return !this.faulty({ startMs: fromMs, endMs: asked.endMs }, TICK_MS);
       // Whoever computes takes the copies away first.

@@ -191,7 +191,9 @@ export class World {
   }
 
   #lags(tick: LateTick): void {
-    if (tick.lagMs > STARVED_MS / 10) this.#history.lags.push(tick);
+    if (tick.lagMs <= STARVED_MS / 10) return;
+    this.#history.lags.push(tick);
+    this.#note(`(a clock is ${tick.lagMs.toFixed(0)} ms late)`, tick.startMs);
   }
 
   /** A client with options by chance. The first ones are chosen, so that each kind takes part in every run. */
