@@ -31,7 +31,7 @@ _holdfast() {
     "queue drain") words="--config --delayed --help --json --key-file --password-file --server-key --timeout --url --user" ;;
     "queue pause") words="--config --help --json --key-file --password-file --server-key --timeout --url --user" ;;
     "queue resume") words="--config --help --json --key-file --password-file --server-key --timeout --url --user" ;;
-    "queue set") words="--aging --concurrency --config --group-concurrency --group-rate --help --json --key-file --max-bytes --password-file --rate --server-key --timeout --url --user" ;;
+    "queue set") words="--aging --concurrency --config --group --group-concurrency --group-rate --help --json --keep-completed --keep-completed-for --keep-dead --keep-dead-for --key-file --max-bytes --password-file --rate --server-key --timeout --url --user" ;;
     "queue purge") words="--config --help --json --key-file --password-file --server-key --state --timeout --url --user" ;;
     "queue cron") words="--config --help --json --key-file --missed --password-file --queue --remove --server-key --time-zone --timeout --url --user" ;;
     "queue check") words="--data --help --json --salvage" ;;

@@ -382,10 +382,15 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l aging
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l concurrency
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l config
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l group
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l group-concurrency
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l group-rate
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l keep-completed
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l keep-completed-for
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l keep-dead
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l keep-dead-for
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l key-file
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l max-bytes
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from set" -l password-file

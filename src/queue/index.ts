@@ -50,7 +50,7 @@ export type { Store } from "../store/store.ts";
 export { makeStore, type StoreUrlOptions } from "./store-url.ts";
 export { withoutPassword } from "./cluster/nats/nats-url.ts";
 export type { OnParentDead } from "./tasks/task-policy.ts";
-export type { QueueSettings } from "./tasks/queue-settings.ts";
+export type { GroupSettings, QueueSettings } from "./tasks/queue-settings.ts";
 export type { SqlDatabase, Transaction } from "./client/sql-database.ts";
 export { type Once, type OnceOptions, onceTable } from "./client/once.ts";
 export { type OutboxRelay, outboxRelay, type OutboxRelayOptions, type OutboxRelayStats, outboxTable } from "./client/outbox.ts";

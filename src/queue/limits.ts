@@ -42,6 +42,9 @@ export const QUEUES_MAX = 10_000;
 /** 100,000 groups that have tasks, or starts that count against a rate: about 400 bytes each. */
 export const GROUPS_MAX = 100_000;
 
+/** 1000 groups with bounds of their own in one queue: 100 KB of settings. */
+export const NAMED_GROUPS_MAX = 1000;
+
 /** 1000 tasks that one task may wait for: a fan-in of more is made of stages. */
 export const AFTER_MAX = 1000;
 

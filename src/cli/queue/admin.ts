@@ -95,6 +95,11 @@ interface SetFlags extends ClientFlags {
   readonly rate?: string;
   readonly groupConcurrency?: string;
   readonly groupRate?: string;
+  readonly group?: string;
+  readonly keepCompleted?: string;
+  readonly keepDead?: string;
+  readonly keepCompletedFor?: string;
+  readonly keepDeadFor?: string;
   readonly aging?: string;
 }
 
@@ -106,18 +111,36 @@ export async function set(argv: readonly string[]): Promise<number> {
     .option("--rate <n/duration>", "tasks started per time interval, such as 100/1s, or 'off'")
     .option("--group-concurrency <n>", "tasks of one group running at once, or 'off'")
     .option("--group-rate <n/duration>", "tasks of one group started per time interval, or 'off'")
+    .option("--group <name>", "--group-concurrency and --group-rate are of this group alone; both 'off': as all others again")
+    .option("--keep-completed <n>", "so many completed tasks are kept at most, or 'off'")
+    .option("--keep-dead <n>", "so many dead tasks are kept at most, or 'off'")
+    .option("--keep-completed-for <duration>", "so long completed tasks are kept at most, or 'off'")
+    .option("--keep-dead-for <duration>", "so long dead tasks are kept (14d), or 'off'")
     .option(
       "--aging <duration>",
       "tasks that have waited so long get one of 8 starts, whatever waits above them (10s), or 'off'",
     );
   if (!(await parse(command, argv))) return 0;
-  const { maxBytes, concurrency, rate, groupConcurrency, groupRate, aging, ...options } = command.opts<SetFlags>();
+  const { maxBytes, concurrency, rate, groupConcurrency, groupRate, group, aging, ...more } = command.opts<SetFlags>();
+  const { keepCompleted, keepDead, keepCompletedFor, keepDeadFor, ...options } = more;
+  const ofGroup = {
+    ...(groupConcurrency !== undefined && { concurrency: countOrOff(groupConcurrency, "--group-concurrency") }),
+    ...(groupRate !== undefined && { rate: rateOrOff(groupRate, "--group-rate") }),
+  };
   const settings: QueueSettings = {
     ...(maxBytes !== undefined && { bytesMax: sizeBytes(maxBytes, "--max-bytes") }),
     ...(concurrency !== undefined && { concurrency: countOrOff(concurrency, "--concurrency") }),
     ...(rate !== undefined && { rate: rateOrOff(rate, "--rate") }),
-    ...(groupConcurrency !== undefined && { groupConcurrency: countOrOff(groupConcurrency, "--group-concurrency") }),
-    ...(groupRate !== undefined && { groupRate: rateOrOff(groupRate, "--group-rate") }),
+    ...(group === undefined
+      ? {
+          ...("concurrency" in ofGroup && { groupConcurrency: ofGroup.concurrency }),
+          ...("rate" in ofGroup && { groupRate: ofGroup.rate }),
+        }
+      : { groups: { [group]: ofGroup.concurrency === null && ofGroup.rate === null ? null : ofGroup } }),
+    ...(keepCompleted !== undefined && { keepCompleted: countOrOff(keepCompleted, "--keep-completed") }),
+    ...(keepDead !== undefined && { keepDead: countOrOff(keepDead, "--keep-dead") }),
+    ...(keepCompletedFor !== undefined && { keepCompletedMs: timeOrOff(keepCompletedFor, "--keep-completed-for") }),
+    ...(keepDeadFor !== undefined && { keepDeadMs: timeOrOff(keepDeadFor, "--keep-dead-for") }),
     ...(aging !== undefined && { agingMs: aging === "off" ? 0 : Math.round(durationMs(aging, "--aging")) }),
   };
   const [queue] = command.processedArgs as [string];
@@ -126,6 +149,10 @@ export async function set(argv: readonly string[]): Promise<number> {
     print(options, { queue, ...settings });
     return 0;
   });
+}
+
+function timeOrOff(text: string, flag: string): number | null {
+  return text === "off" ? null : Math.round(durationMs(text, flag));
 }
 
 function countOrOff(text: string, flag: string): number | null {

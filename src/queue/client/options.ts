@@ -59,7 +59,8 @@ const ADD_OPTIONS: Readonly<Record<keyof AddOptions, OptionCheck>> = {
   whenFull: when((value) => value === "refuse" || value === "wait", 'is "refuse" or "wait"'),
 };
 
-const KEPT = "write 'keep': how long the outcome can be read; dead tasks stay for 14 days, 'holdfast queue purge' removes them";
+const KEPT =
+  "write 'keep': how long the outcome can be read; how many a queue keeps, and dead ones for how long: configure({ keepCompleted, keepDead, keepDeadMs })";
 const AFTER = "a task names in 'after' what must be done first, itself";
 const PARENT_DEAD = "the task that waits says it: 'onParentDead' is fail (default), continue or wait";
 const CRON = "tasks by the calendar are schedules of the queue: schedules.upsert(name, { cron, body })";
@@ -208,6 +209,11 @@ const QUEUE_SETTINGS: Readonly<Record<keyof QueueSettings, OptionCheck>> = {
   rate: anything,
   groupConcurrency: anything,
   groupRate: anything,
+  groups: anything,
+  keepCompleted: anything,
+  keepDead: anything,
+  keepCompletedMs: anything,
+  keepDeadMs: anything,
   agingMs: anything,
 };
 

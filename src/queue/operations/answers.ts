@@ -1,6 +1,7 @@
 /** ○ What operations answer with: tasks, queues, workers, schedules, kinds of errors. States are told by their names (life-cycle.ts). */
 import { STEP_TYPES } from "../tasks/step-facts.ts";
 import {
+  anything,
   described,
   flag,
   listOf,
@@ -108,6 +109,13 @@ export const SETTINGS = {
   rate,
   groupConcurrency: optional(orNull(described(whole(1), "Tasks of one group running at once"))),
   groupRate: rate,
+  groups: optional(
+    orNull(described(anything, "Groups with bounds of their own, by name: `{ concurrency, rate }`; null: as all others")),
+  ),
+  keepCompleted: optional(orNull(described(whole(), "So many completed tasks are kept at most"))),
+  keepDead: optional(orNull(described(whole(), "So many dead tasks are kept at most"))),
+  keepCompletedMs: optional(orNull(described(whole(0, TIME_MS_MAX), "For so long completed tasks are kept at most"))),
+  keepDeadMs: optional(orNull(described(whole(0, TIME_MS_MAX), "For so long dead tasks are kept; default 14 days"))),
   agingMs: optional(orNull(whole(0, TIME_MS_MAX))),
 } as const;
 

@@ -21,7 +21,7 @@ export class StartHistory {
   changed(group: Group): void {
     const queue = group.queue.owner;
     if (queue.bounds.rate || !this.#written.has(queue)) this.#write(queue);
-    if (queue.groupBounds.rate) this.#changed.set(settingOf(queue, group), group.limiter);
+    if (queue.boundsOf(group).rate) this.#changed.set(settingOf(queue, group), group.limiter);
   }
 
   /** Nothing of this group counts any more. */
@@ -34,8 +34,7 @@ export class StartHistory {
     // While nobody knows what its groups have started a row would say that it is known.
     if (queue.isRated && queue.ready.lostMs === -Infinity) this.#write(queue);
     else if (!queue.isRated && this.#written.delete(queue)) this.#changed.set(settingOf(queue), undefined);
-    if (queue.groupBounds.rate) return;
-    for (const group of queue.ready.groups()) if (group.isRemembered) this.forgotten(group);
+    for (const group of queue.ready.groups()) if (group.isRemembered && !queue.boundsOf(group).rate) this.forgotten(group);
   }
 
   addTo(ops: StoreOp[]): void {
@@ -70,12 +69,13 @@ export class StartHistory {
     const [queueName, key, ...rest] = namesIn(name);
     const queue = queueName === undefined ? undefined : stateMachine.findQueue(queueName);
     if (queue?.isRated && key === undefined) return;
-    if (!queue?.groupBounds.rate || key === undefined || rest.length > 0) {
+    const rate = key === undefined ? undefined : queue?.boundsOf({ key }).rate;
+    if (!queue || !rate || key === undefined || rest.length > 0) {
       this.#changed.set(name, undefined);
       return;
     }
     const group = queue.ready.groupOf(key);
-    group.limiter.restore(parsed(value), queue.groupBounds.rate, nowMs);
+    group.limiter.restore(parsed(value), rate, nowMs);
     stateMachine.remember(group, nowMs);
   }
 }

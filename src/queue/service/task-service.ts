@@ -37,7 +37,7 @@ import type { StoredTask, StoreOpening } from "../../store/store.ts";
 
 import { type Submission, type SubmissionAnswer, Submissions } from "./submissions.ts";
 import { ID, NONE, TOKEN } from "../tasks/task-columns.ts";
-import { type QueueSettings, readSettings, withoutDefaults } from "../tasks/queue-settings.ts";
+import { type QueueSettings, mergedSettings, readSettings } from "../tasks/queue-settings.ts";
 import type { TaskQueue } from "../tasks/task-queue.ts";
 import { RemovedTasks } from "./removed-tasks.ts";
 import { TaskEvents } from "./task-events.ts";
@@ -554,7 +554,7 @@ export class TaskService {
   /** @throws UsageError QUEUE_OPTIONS_INVALID */
   configure(queueName: string, settings: QueueSettings, settled: () => void): void {
     const queue = this.stateMachine.queue(queueName);
-    const merged = withoutDefaults({ ...queue.settings, ...readSettings(settings) });
+    const merged = mergedSettings(queue.settings, readSettings(settings));
     this.stateMachine.configure(queue, merged, this.nowMs);
     this.#journal.starts.configured(queue);
     const isDefault = Object.keys(merged).length === 0;

@@ -9,8 +9,9 @@ import { type EndedTask, EndedTasks, type EndedTasksOptions } from "./ended-task
 import { Leases, type LeasesOptions } from "./leases.ts";
 import { type EndedState, isEnded } from "./life-cycle.ts";
 import { DEAD_KEEP_MS, RESUME_MS } from "../limits.ts";
+import type { TaskQueue } from "./task-queue.ts";
 import type { TaskHead, TaskRecord } from "./task-record.ts";
-import { AT, EXPIRES, FLAG_RUN_AT, FLAGS, NONE, TOKEN, WALL_HEAP } from "./task-columns.ts";
+import { AT, EXPIRES, FLAG_RUN_AT, FLAGS, ID, NONE, TOKEN, WALL_HEAP } from "./task-columns.ts";
 
 export interface RecoveryOptions extends LeasesOptions, EndedTasksOptions {}
 
@@ -89,20 +90,34 @@ export class Recovery extends Leases {
   }
 
   protected keepEnded(row: number, state: EndedState, endedMs: number): void {
-    const ended = this.#endedTask(row, state);
+    const ended = this.endedTask(row, state);
     this.ended.keep(row, ended);
-    if (ended.isKept) this.account(this.queueOf(row), ended.bytes);
-    const keepMs = state === "dead" && !ended.isEvicted ? DEAD_KEEP_MS : this.policy(row).keepMs;
+    const queue = this.queueOf(row);
+    if (ended.isKept) this.account(queue, ended.bytes);
+    this.retain(row, queue, ended, endedMs);
+  }
+
+  /** When, and with how many that ended later, its outcome need not be readable any more. */
+  protected retain(row: number, { settings, retention }: TaskQueue, ended: EndedTask, endedMs: number): void {
+    const { state } = ended;
+    if (!ended.isEvicted && retention.isBounded(state)) {
+      const count = settings[state === "dead" ? "keepDead" : "keepCompleted"] ?? 0;
+      retention.ended(state, this.table.f(row, ID), { count, isKept: (id) => this.find(id) !== NONE });
+    }
+    const isDead = ended.state === "dead" && !ended.isEvicted;
+    const keepMs = isDead
+      ? (settings.keepDeadMs ?? DEAD_KEEP_MS)
+      : Math.min(this.policy(row).keepMs, settings.keepCompletedMs ?? Infinity);
     this.deadlines.set(row, ended.isAwaited ? Infinity : endedMs + keepMs);
   }
 
   protected letGoEnded(row: number, state: EndedState): void {
-    const ended = this.#endedTask(row, state);
+    const ended = this.endedTask(row, state);
     this.ended.remove(row, ended);
     if (ended.isKept) this.account(this.queueOf(row), -ended.bytes);
   }
 
-  #endedTask(row: number, state: EndedState): EndedTask {
+  protected endedTask(row: number, state: EndedState): EndedTask {
     const isEvicted = this.isEvicted(row);
     const isAwaited = this.isAwaited(row);
     const isKept = isAwaited && !isEvicted && state === "completed" && this.isOfFlow(row);

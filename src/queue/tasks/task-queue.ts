@@ -10,8 +10,9 @@ import { LatencyHistogram } from "../../core/latency-histogram.ts";
 import { type TaskState, stateCode, TASK_STATES } from "./life-cycle.ts";
 import { AGED_STARTS, AGING_MS_DEFAULT } from "../limits.ts";
 import type { StateCounts } from "./state-words.ts";
-import type { QueueSettings } from "./queue-settings.ts";
+import type { GroupSettings, QueueSettings } from "./queue-settings.ts";
 import { type Bounds, RateLimiter } from "./rate-limiter.ts";
+import { Retention } from "./retention.ts";
 import { AT, CREATED, GROUP_QUEUE, NONE, RowList, type TaskColumns } from "./task-columns.ts";
 
 /** Suspects (SUSPECT_LOSSES) are taken apart from all other tasks. */
@@ -24,6 +25,11 @@ export class TaskQueue {
   settings: QueueSettings = {};
   bounds: Bounds = {};
   groupBounds: Bounds = {};
+  /** Of groups that have bounds of their own. */
+  #namedBounds: ReadonlyMap<string, Bounds> | undefined;
+  #isNamedRated = false;
+  /** Completed and dead tasks in the order in which they ended, where only so many are kept: retention.ts. */
+  readonly retention = new Retention();
   agingMs = AGING_MS_DEFAULT;
   /** Closed by its own bounds until this time; Infinity = until one of its tasks stops. Undefined = open. */
   closedUntilMs: number | undefined;
@@ -68,7 +74,12 @@ export class TaskQueue {
 
   /** Its starts, or those of its groups, are counted. */
   get isRated(): boolean {
-    return this.bounds.rate !== undefined || this.groupBounds.rate !== undefined;
+    return this.bounds.rate !== undefined || this.groupBounds.rate !== undefined || this.#isNamedRated;
+  }
+
+  /** Of one group: its own, else those of all. */
+  boundsOf({ key }: Pick<Group, "key">): Bounds {
+    return this.#namedBounds === undefined ? this.groupBounds : (this.#namedBounds.get(key) ?? this.groupBounds);
   }
 
   /** Without a rate the starts of before are forgotten. */
@@ -76,10 +87,21 @@ export class TaskQueue {
     this.settings = settings;
     this.bounds = { concurrency: settings.concurrency ?? undefined, rate: settings.rate ?? undefined };
     this.groupBounds = { concurrency: settings.groupConcurrency ?? undefined, rate: settings.groupRate ?? undefined };
+    const named = Object.entries(settings.groups ?? {}).map(
+      ([key, own]) => [key, boundsFrom(own ?? {}, this.groupBounds)] as const,
+    );
+    this.#namedBounds = named.length > 0 ? new Map(named) : undefined;
+    this.#isNamedRated = named.some(([, { rate }]) => rate !== undefined);
     this.agingMs = settings.agingMs ?? AGING_MS_DEFAULT;
     this.limiter.forget(this.bounds.rate, nowMs);
-    for (const group of this.ready.groups()) group.limiter.forget(this.groupBounds.rate, nowMs);
+    for (const group of this.ready.groups()) group.limiter.forget(this.boundsOf(group).rate, nowMs);
   }
+}
+
+/** What one group says of its own, else what is said of all. */
+function boundsFrom(own: GroupSettings, ofAll: Bounds): Bounds {
+  const { concurrency = ofAll.concurrency, rate = ofAll.rate } = own;
+  return { concurrency: concurrency ?? undefined, rate: rate ?? undefined };
 }
 
 /** Levels of a ready queue: its priorities, and above them those of its suspects. */
@@ -289,10 +311,11 @@ export class ReadyQueue {
    * Takes the row whose turn it is, of the suspects or of the others, counts it as running in its group, and gives the turn to the
    * next group. 0 when none may start; groups found to be at a bound are parked, and `parked` is told until when.
    */
-  take(which: ReadyKind, bounds: Bounds, nowMs: number, parked: (group: Group, untilMs: number) => void): number {
+  take(which: ReadyKind, nowMs: number, parked: (group: Group, untilMs: number) => void): number {
     for (let level = this.#levelInTurn(which, nowMs); ; level = this.#highest(which)) {
       if (level < 0) return NONE;
       const groupQueue = this.#turn[level]!;
+      const bounds = this.owner.boundsOf(groupQueue.group);
       const knownMs = bounds.rate ? this.lostMs + bounds.rate.perMs : -Infinity;
       const opensMs = Math.max(groupQueue.group.limiter.opensMs(bounds, nowMs), knownMs);
       if (opensMs > nowMs) {

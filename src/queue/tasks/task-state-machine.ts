@@ -36,11 +36,17 @@ import {
 } from "./task-columns.ts";
 import type { TaskStateMachineListener } from "./task-state-machine-listener.ts";
 import type { QueueSettings } from "./queue-settings.ts";
+import type { RetainedState } from "./retention.ts";
 import type { TaskQueue } from "./task-queue.ts";
 
 export interface TaskStateMachineOptions extends RecoveryOptions {
   readonly listener: TaskStateMachineListener;
 }
+
+/** 100,000 are forgotten at once when a queue is told to keep fewer: one commit of half a second. The rest goes with those that end. */
+const SURPLUS_AT_ONCE = 100_000;
+/** 16 with each that ends: more than come. */
+const SURPLUS_EACH = 16;
 
 /** 1 s at least between two looks whether the bodies under a key are all forgotten. */
 const KEYED_LOOK_MS = 1000;
@@ -76,8 +82,10 @@ export class TaskStateMachine extends Recovery {
 
   /** New settings; a bound that was lifted lets tasks go at once. */
   configure(queue: TaskQueue, settings: QueueSettings, nowMs: number): void {
+    const before = queue.settings;
     queue.configure(settings, nowMs);
     this.throttle.openAll(queue);
+    this.#retain(queue, before);
   }
 
   // ---- submission
@@ -505,7 +513,37 @@ export class TaskStateMachine extends Recovery {
     // A dead one may be retried, and then waits for them again, if it has not been free yet.
     if (state !== "dead") this.dependencies.release(row);
     this.dependencies.ended(row, state, nowMs);
-    if (!this.dependencies.telling) this.#bound();
+    if (this.dependencies.telling) return;
+    this.#bound();
+    if (queue.retention.isBounded(state)) this.#forgetSurplus(queue, state, SURPLUS_EACH);
+  }
+
+  /** How long and how many ended tasks are kept has changed: of those that are there too. */
+  #retain(queue: TaskQueue, before: QueueSettings): void {
+    for (const state of ["completed", "dead"] as const) {
+      const [count, age] =
+        state === "dead" ? (["keepDead", "keepDeadMs"] as const) : (["keepCompleted", "keepCompletedMs"] as const);
+      const { settings } = queue;
+      if (settings[count] === before[count] && settings[age] === before[age]) continue;
+      queue.retention.bound(state, settings[count] !== undefined);
+      for (const row of this.endedRows(state)) {
+        const now = this.state(row) as EndedState;
+        if (this.queueOf(row) !== queue || (now === "dead") !== (state === "dead")) continue;
+        this.retain(row, queue, this.endedTask(row, now), this.table.f(row, AT));
+      }
+      if (queue.retention.isBounded(state)) this.#forgetSurplus(queue, state, SURPLUS_AT_ONCE);
+    }
+  }
+
+  /** More are there than the queue keeps: those that ended first go, unless others wait for them. */
+  #forgetSurplus(queue: TaskQueue, state: RetainedState, most: number): void {
+    const kept = queue.settings[state === "dead" ? "keepDead" : "keepCompleted"]!;
+    for (let step = 0; step < most && queue.count(state) > kept; step += 1) {
+      const id = queue.retention.oldest(state);
+      if (id === undefined) return;
+      const row = this.find(id);
+      if (row !== NONE && this.state(row) === state && this.queueOf(row) === queue && !this.isAwaited(row)) this.remove(row);
+    }
   }
 
   /** Keeps ended tasks within their bounds: the oldest go first. */

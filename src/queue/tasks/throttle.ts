@@ -40,7 +40,7 @@ export class Throttle {
       this.#wake(opensMs, queue, undefined);
       return NONE;
     }
-    const row = queue.ready.take(which, queue.groupBounds, nowMs, (group, untilMs) => this.#wake(untilMs, queue, group));
+    const row = queue.ready.take(which, nowMs, (group, untilMs) => this.#wake(untilMs, queue, group));
     if (row !== NONE) queue.limiter.started();
     return row;
   }
@@ -60,7 +60,7 @@ export class Throttle {
   gave(group: Group, nowMs: number): void {
     const queue = group.queue.owner;
     queue.limiter.gave(queue.bounds.rate, nowMs);
-    group.limiter.gave(queue.groupBounds.rate, nowMs);
+    group.limiter.gave(queue.boundsOf(group).rate, nowMs);
     if (group.limiter.remembers) this.remember(group, nowMs);
     else group.queue.forget(group);
     this.#openIfInfinite(queue, group);
@@ -69,7 +69,7 @@ export class Throttle {
   /** The group is there for as long as its starts count. While one is reserved that is not known: `gave` follows. */
   remember(group: Group, nowMs: number): void {
     const queue = group.queue.owner;
-    const atMs = Math.max(nowMs, group.limiter.overMs(queue.groupBounds.rate));
+    const atMs = Math.max(nowMs, group.limiter.overMs(queue.boundsOf(group).rate));
     if (group.isRemembered || atMs === Infinity) return;
     group.isRemembered = true;
     this.#wakes.push({ atMs, queue, group, opens: false });
@@ -115,7 +115,7 @@ export class Throttle {
   /** Its newest start no longer counts, or others came meanwhile. */
   #forget(group: Group, nowMs: number): void {
     group.isRemembered = false;
-    group.limiter.forget(group.queue.owner.groupBounds.rate, nowMs);
+    group.limiter.forget(group.queue.owner.boundsOf(group).rate, nowMs);
     if (group.limiter.remembers) this.remember(group, nowMs);
     else {
       group.queue.forget(group);
