@@ -24,7 +24,8 @@ export class Postgres {
     this.#folder = folder;
   }
 
-  static async start(): Promise<Postgres> {
+  /** @param fsync on: each commit is on disk before it is answered. Default off. */
+  static async start({ fsync = false }: { readonly fsync?: boolean } = {}): Promise<Postgres> {
     const bin = dirname(globSync("/usr/lib/postgresql/*/bin/postgres").sort().at(-1)!);
     const folder = mkdtempSync(join(tmpdir(), "holdfast-postgres-"));
     if (AS_POSTGRES.length > 0) execFileSync("chown", ["postgres", folder]);
@@ -36,7 +37,12 @@ export class Postgres {
     });
     const port = await freePort();
     // What is committed survives a kill -9 without fsync as well: only a power cut would cost it.
-    const settings = { listen_addresses: "127.0.0.1", port: `${port}`, unix_socket_directories: "", fsync: "off" };
+    const settings = {
+      listen_addresses: "127.0.0.1",
+      port: `${port}`,
+      unix_socket_directories: "",
+      fsync: fsync ? "on" : "off",
+    };
     const flags = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
     const server = spawn("setpriv", run(join(bin, "postgres"), "-D", data, ...flags), { stdio: "ignore", cwd: folder });
     const postgres = new Postgres(`postgres://test@127.0.0.1:${port}/postgres`, server, folder);
