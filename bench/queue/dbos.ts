@@ -1,5 +1,5 @@
 /**
- * The rival of bench/queue-steps.ts: DBOS Transact, whose workflows keep each step in PostgreSQL. Its package is not among ours: it is installed
+ * The rival of bench/queue-workflows.ts: DBOS Transact, whose workflows keep each step in PostgreSQL. Its package is not among ours: it is installed
  * into a folder of its own. PostgreSQL writes each commit to disk before it answers (synchronous_commit and fsync on).
  */
 import { execFileSync } from "node:child_process";
@@ -8,7 +8,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Postgres } from "../../test/support/postgres.ts";
-import type { Workflows } from "../queue-steps.ts";
+import type { Workflows } from "../queue-workflows.ts";
 
 /** What of its SDK is used here. */
 interface Sdk {

@@ -71,10 +71,10 @@ export const SUITE: readonly Entry[] = [
   {
     id: "cache-hits",
     bench: "cache-hits",
-    args: ["--streams", "tw10,once,scan,pair", "--percents", "10"],
+    args: ["--streams", "tw10,once,scan,pair", "--percents", "10", "--share", "0.2"],
     title: "What is kept when it does not fit: eviction policies",
     text:
-      "Misses of request streams after published workloads when the memory is a tenth of what all keys need, and CPU a request: " +
+      "Misses of request streams after published workloads when the memory is a tenth of what all keys need, and CPU a request, on a fifth of each stream: " +
       "`-o eviction=s3fifo`, our default (memcached's segmented LRU) and memcached.",
     peers: ["memcached"],
   },
@@ -106,6 +106,24 @@ export const SUITE: readonly Entry[] = [
       "How long calls to a thousand queues take, 400 a second, while one bad member of each kind is at the same broker: a worker that " +
       "leaves with tasks, one that is silent, one that fails them all, one that blocks, a peer that says nonsense, a stranger, a " +
       "client that leaves before its answer, one that fills a queue. Beside them a broker that has none of these.",
+    peers: [],
+  },
+  {
+    id: "queue-workflows",
+    bench: "queue-workflows",
+    args: ["--rounds", "5"],
+    title: "Durable steps and flows",
+    text:
+      "What a durable step costs beside a whole task, tasks in flows of ten beside the same tasks one by one, and workflows of ten steps beside " +
+      "DBOS Transact 5 on PostgreSQL, whose commits are on disk before they are answered, as ours are.",
+    peers: [],
+  },
+  {
+    id: "queue-events",
+    bench: "queue-events",
+    args: ["--rounds", "5"],
+    title: "Listeners to all events of a queue",
+    text: "What a hundred listeners that hear of each completed task add to the broker's CPU time for it.",
     peers: [],
   },
   {
