@@ -25,7 +25,7 @@ export interface EventGap {
   readonly cursor: string;
 }
 
-/** What happened to a task, with the place from which to go on after it. @internal */
+/** What happened to a task, with the place from which to go on after it. */
 export type QueueEvent = Omit<ToldEvent, "n" | "live" | "queue"> & { readonly queue: string; readonly cursor: string };
 
 /** What happened to a task, as one who listens to its queue hears it. */
