@@ -291,8 +291,7 @@ suite("the package", () => {
       );
     });
     after(async () => {
-      for (const socket of sockets) socket.close();
-      await Promise.all([...serving, cache.close()]);
+      await Promise.all([...sockets.map((socket) => socket.close()), ...serving, cache.close()]);
     });
 
     for (const [name, binary, , bin, ...flags] of RUNTIMES)

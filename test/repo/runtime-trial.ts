@@ -40,7 +40,7 @@ async function connected<S extends zmq.Request | zmq.Dealer | zmq.Push | zmq.Sub
     socket.connect(address);
     return await act(socket);
   } finally {
-    socket.close();
+    await socket.close();
   }
 }
 
@@ -87,14 +87,14 @@ for (const [name, address] of [
         return words(await request.receive());
       });
     } finally {
-      reply.close();
+      await reply.close();
     }
   });
 await step("close ends a wait", async () => {
   const pull = new zmq.Pull();
   await pull.bind("tcp://127.0.0.1:*");
   const waiting = pull.receive().then(words, ({ code }: { code: string }) => code);
-  pull.close();
+  await pull.close();
   return await waiting;
 });
 await step("a transport that is not there is refused", () =>
