@@ -18,7 +18,8 @@ const CUT_SHARE = 0.1;
 
 const cacheServer = new CacheServer({ listen: "127.0.0.1:0", memory: "16m" });
 await cacheServer.listen();
-const broker = new Broker({ listen: "tcp://127.0.0.1:0", data: resolve(folder) });
+// `stop` below closes it, last: what the sensors still send must find it open.
+const broker = new Broker({ listen: "tcp://127.0.0.1:0", data: resolve(folder), signals: [] });
 await broker.listen();
 
 const cache = new CacheClient({ servers: [cacheServer.address] });
