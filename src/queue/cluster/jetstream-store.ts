@@ -45,8 +45,8 @@ export class JetstreamStore implements Store {
       await end;
       this.#term = await follower.lead({ store: true }, () => this.#lost());
       if (!this.#term) continue;
-      const { epoch, lastId, settings } = await this.#term.open();
-      return { epoch, lastId, settings };
+      const { epoch, lastId, settings, lastEvent } = await this.#term.open();
+      return { epoch, lastId, settings, lastEvent };
     }
     return this.#refuse();
   }
