@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { linkBench, TINY } from "../../bench/link.ts";
 
-test("the links' bench measures memory in both modes, the CPU of heartbeats, and messages against ws and MQTT", async () => {
+test("the links' bench measures memory in both modes, the CPU of heartbeats, messages against ws and MQTT, and stored ones", async () => {
   const findings = await linkBench(TINY);
-  assert.equal(findings.length, 4);
-  assert.deepEqual(Object.keys(findings[3]!.ratios), ["ws", "mqtt"]);
-  for (const { median } of Object.values(findings[3]!.figures)) assert.ok(median > 0);
+  assert.equal(findings.length, 5);
+  const [messages, stored] = findings.slice(3);
+  assert.deepEqual(Object.keys(messages!.ratios), ["ws", "mqtt"]);
+  for (const { figures } of [messages!, stored!]) for (const { median } of Object.values(figures)) assert.ok(median > 0);
 });
