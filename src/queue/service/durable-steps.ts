@@ -73,7 +73,11 @@ export class DurableSteps {
     lease: LeaseRef,
     answer: Pick<StepAnswer, "refused" | "lost"> & { history(history: StepHistory): void },
   ): void {
-    this.#withHistory(consumer, lease, answer, ({ history }) => answer.history(history));
+    this.#withHistory(consumer, lease, answer, ({ history, unwritten }) => {
+      // A signal or an outcome that is not on disk may be lost, and a run that was told of it would have been told otherwise.
+      if (unwritten === 0) answer.history(history);
+      else this.#journal.afterwards(() => answer.history(history), consumer.port.owner);
+    });
   }
 
   /** One step of a run. */
@@ -290,7 +294,8 @@ export class DurableSteps {
 
   /** The store has it all, and no run asks for it. */
   #letGo(id: number, kept: Kept): void {
-    if (kept.unwritten > 0 || this.#kept.get(id) !== kept) return;
+    // What is being read may be from before it was written: until it is here, this is what counts.
+    if (kept.unwritten > 0 || this.#reading.has(id) || this.#kept.get(id) !== kept) return;
     const stateMachine = this.#context.stateMachine();
     const row = stateMachine.find(id);
     if (row === NONE || stateMachine.state(row) !== "active") this.#kept.delete(id);
