@@ -73,9 +73,16 @@ export class DurableSteps {
     lease: LeaseRef,
     answer: Pick<StepAnswer, "refused" | "lost"> & { history(history: StepHistory): void },
   ): void {
-    this.#withHistory(consumer, lease, answer, ({ history, unwritten }) => {
+    this.#withHistory(consumer, lease, answer, (kept, row) => {
+      const { history } = kept;
+      // Whoever runs again while it waits has waited for too long: that counts from now on, whatever signal comes.
+      const waiting = waitFor(history);
+      if (waiting?.head.untilMs !== undefined) {
+        const head: StepHead = { ...waiting.head, expired: true };
+        this.#write(lease.id, kept, row, () => this.#keep(lease.id, history, waiting.at, head, EMPTY));
+      }
       // A signal or an outcome that is not on disk may be lost, and a run that was told of it would have been told otherwise.
-      if (unwritten === 0) answer.history(history);
+      if (kept.unwritten === 0) answer.history(history);
       else this.#journal.afterwards(() => answer.history(history), consumer.port.owner);
     });
   }
@@ -378,11 +385,12 @@ export class DurableSteps {
   }
 }
 
-/** The step at which a handler waits for this signal now: its last. */
-function waitFor({ steps }: StepHistory, name: string): { readonly at: number; readonly head: StepHead } | undefined {
+/** The step at which a handler waits for this signal, or for any, now: its last. */
+function waitFor({ steps }: StepHistory, name?: string): { readonly at: number; readonly head: StepHead } | undefined {
   let last: { readonly at: number; readonly head: StepHead } | undefined;
   for (const [at, { bytes: _, ...head }] of steps) if (!last || at > last.at) last = { at, head };
-  return last?.head.type === "wait" && last.head.name === name && !last.head.signalled ? last : undefined;
+  if (last?.head.type !== "wait" || last.head.signalled || last.head.expired) return undefined;
+  return name === undefined || last.head.name === name ? last : undefined;
 }
 
 function stepsChanged(at: number, known: StepHead, asked: StepRequest): OperationError {

@@ -22,6 +22,8 @@ export interface StepHead {
   readonly untilMs?: number | undefined;
   /** wait: the signal came while it waited, or before. Of a run that finds it without, the time was over. */
   readonly signalled?: true | undefined;
+  /** Of a wait: its time was over, and a run was told so. */
+  readonly expired?: true | undefined;
   /** call: the number of the task that it waits for. */
   readonly child?: number | undefined;
 }
