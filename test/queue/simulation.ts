@@ -48,6 +48,8 @@ interface Workflow {
   readonly told: Map<string, string>;
   /** How often steps were done. */
   done: number;
+  /** The task that it called. */
+  called?: string;
   outcome?: string | undefined;
 }
 
@@ -659,7 +661,13 @@ function lastLong(simulation: Simulation): void {
     });
   };
   hire();
-  worker(simulation.connectQueue("called"), (payload) => `did ${payload}`, { concurrency: 2, signals: [] });
+  const answer = (payload: string, { id }: TaskContext): string => {
+    const workflow = simulation.workflows[Number(payload)]!;
+    if ((workflow.called ??= id) !== id)
+      simulation.fail(new Violation(`workflow ${payload} called task ${workflow.called}, and then ${id}`));
+    return `did ${payload}`;
+  };
+  worker(simulation.connectQueue("called"), answer, { concurrency: 2, signals: [] });
   const next = (): void => {
     if (!simulation.faulty) return;
     const { length } = simulation.workflows;

@@ -15,6 +15,7 @@ import { unknownTask } from "./admin-commands.ts";
 import type { Consumer } from "./consumers.ts";
 import type { Dispatcher, LeaseRef } from "./dispatcher.ts";
 import type { Journal } from "./journal.ts";
+import type { Inspection } from "../../store/store.ts";
 import type { ServiceContext } from "./service-context.ts";
 
 /** What a run asks for: one of its steps, by its place. */
@@ -57,6 +58,8 @@ export class DurableSteps {
   readonly #bodyBytesMax: number;
   readonly #kept = new Map<number, Kept>();
   readonly #reading = new Map<number, Promise<Kept | HoldfastError>>();
+  /** Of tasks whose history is not in memory: outcomes of called tasks are being written, and the store has them afterwards. */
+  readonly #writing = new Map<number, Promise<void>>();
 
   constructor(context: ServiceContext, { journal, dispatcher, bodyBytesMax }: Parts) {
     this.#context = context;
@@ -157,9 +160,22 @@ export class DurableSteps {
     stateMachine.callers.delete(id);
     const row = stateMachine.find(caller.id);
     if (row === NONE || isEnded(stateMachine.state(row))) return;
+    const fact = outcomeFact(caller.step, { state }, bytes);
     const kept = this.#kept.get(caller.id);
-    kept?.history.outcomes.set(caller.step, { state, bytes });
-    this.#journal.fact(caller.id, outcomeFact(caller.step, { state }, bytes));
+    if (kept) {
+      this.#write(caller.id, kept, row, () => {
+        kept.history.outcomes.set(caller.step, { state, bytes });
+        this.#journal.fact(caller.id, fact);
+      });
+      return;
+    }
+    this.#journal.fact(caller.id, fact);
+    const written = Promise.withResolvers<void>();
+    this.#writing.set(caller.id, written.promise);
+    this.#journal.afterwards(() => {
+      if (this.#writing.get(caller.id) === written.promise) this.#writing.delete(caller.id);
+      written.resolve();
+    });
   }
 
   /** What is on record of a task, for people. @throws as `signal` */
@@ -301,8 +317,7 @@ export class DurableSteps {
 
   /** The store has it all, and no run asks for it. */
   #letGo(id: number, kept: Kept): void {
-    // What is being read may be from before it was written: until it is here, this is what counts.
-    if (kept.unwritten > 0 || this.#reading.has(id) || this.#kept.get(id) !== kept) return;
+    if (kept.unwritten > 0 || this.#kept.get(id) !== kept) return;
     const stateMachine = this.#context.stateMachine();
     const row = stateMachine.find(id);
     if (row === NONE || stateMachine.state(row) !== "active") this.#kept.delete(id);
@@ -374,10 +389,14 @@ export class DurableSteps {
 
   async #readNow(id: number): Promise<Kept | HoldfastError> {
     try {
-      const kept = await this.#context.store.inspect(id);
+      let kept: Inspection | undefined;
+      do {
+        await this.#writing.get(id);
+        kept = await this.#context.store.inspect(id);
+      } while (this.#writing.has(id));
       if (kept?.lacksFacts)
         return new OperationError("QUEUE_TASK_DAMAGED", "What the store keeps of the task's steps is damaged");
-      return this.#kept.get(id) ?? { history: readHistory(kept?.facts ?? []), unwritten: 0 };
+      return { history: readHistory(kept?.facts ?? []), unwritten: 0 };
     } catch (error) {
       if (!(error instanceof HoldfastError)) return new OperationError("QUEUE_STORE_UNAVAILABLE", String(error));
       return error.code === "QUEUE_STORE_CORRUPT" ? new OperationError("QUEUE_TASK_DAMAGED", error.message) : error;
