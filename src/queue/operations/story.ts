@@ -75,8 +75,13 @@ export const story = operation({
       ...kept.errors.map((error) => errorStep(error, events)),
       ...nowSteps(view, { worker, progress: progress && new TextDecoder().decode(progress), waits: service.whyWaiting(row) }),
     ];
-    // What is of no known time was written before times were, what is of now is the end. Sorting keeps the order of one time.
-    const timeOf = ({ atMs, what }: Step): number => atMs ?? (what === "now" ? Infinity : -Infinity);
+    // What is of no known time was written before times were, what is of now is the end. Sorting keeps the order of one time; and a task
+    // dies by its last error, of which the store rounds the time.
+    const lastErrorMs = Math.max(-Infinity, ...kept.errors.map(({ atMs }) => atMs ?? -Infinity));
+    const timeOf = ({ atMs, what }: Step): number => {
+      if (what === "dead") return Math.max(atMs ?? -Infinity, lastErrorMs);
+      return atMs ?? (what === "now" ? Infinity : -Infinity);
+    };
     const [first, ...rest] = steps;
     const value = {
       id,
@@ -127,14 +132,15 @@ function addedStep(view: TaskView, head: TaskHead | undefined, idOf: (number: nu
   return { atMs: view.createdMs, what: "added", text: facts.filter((fact) => typeof fact === "string").join(", ") };
 }
 
-/** 5 ms: an error and the event that led to it are noted in one turn. */
-const SAME_MS = 5;
+/** 1 s: an error and the event that led to it are noted in one turn of the event loop, which on a busy machine takes a while. */
+const TURN_MS_MAX = 1000;
 
 function errorStep({ error, atMs, attempt }: AttemptError, events: readonly RememberedEvent[]): Step {
   const [line = ""] = error.split("\n");
-  const cause = events.find(
-    (event) => TOLD_BY_ERROR.has(event.kind) && atMs !== undefined && Math.abs(event.atMs - atMs) < SAME_MS,
-  );
+  const distanceMs = (event: RememberedEvent): number => (atMs === undefined ? Infinity : Math.abs(event.atMs - atMs));
+  const cause = events
+    .filter((event) => TOLD_BY_ERROR.has(event.kind) && distanceMs(event) < TURN_MS_MAX)
+    .sort((a, b) => distanceMs(a) - distanceMs(b))[0];
   const words = attempt === undefined ? line : `attempt ${attempt} failed: ${line}`;
   return { atMs, what: "error", text: words, attempt, error, worker: cause?.worker };
 }
