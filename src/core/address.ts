@@ -38,6 +38,11 @@ export function portOf(address: string): number | undefined {
   return port === undefined ? undefined : Number(port);
 }
 
+/** The host of "127.0.0.1:11211" or "[::1]:5555", without brackets; of a host alone itself. */
+export function hostOf(address: string): string {
+  return address.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
+}
+
 /** True for addresses that only this machine can reach. */
 export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host) || host.startsWith("::ffff:127.");

@@ -33,6 +33,16 @@ export class AssertionFailed extends HoldfastError {
   }
 }
 
+/** What a function reads; undefined where that is not what it should be. */
+export function readable<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof ProtocolError) return undefined;
+    throw error;
+  }
+}
+
 /** The `code` of any error, ours or Node's (ECONNREFUSED …), or undefined. */
 export function codeOf(error: unknown): string | undefined {
   if (typeof error !== "object" || error === null || !("code" in error)) return undefined;

@@ -5,7 +5,8 @@ import { LinkClient } from "./bytes/byte-client.ts";
 import type { ConnectOptions } from "./bytes/byte-client.ts";
 import { endOfError } from "./end.ts";
 import { PORT_DEFAULT } from "./limits.ts";
-import { firstOutcome, SessionClient } from "./session/session-client.ts";
+import { firstOutcome } from "./session/first-outcome.ts";
+import { SessionClient } from "./session/session-client.ts";
 import type { SessionConnectOptions } from "./session/session-client.ts";
 
 /**

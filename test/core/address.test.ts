@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isLoopback, parseAddress, showAddress } from "../../src/core/address.ts";
+import { hostOf, isLoopback, parseAddress, showAddress } from "../../src/core/address.ts";
 
 test("a host left out is this machine, a port left out the part's own", () => {
   const read = (text: string): string => showAddress(parseAddress(text, "--cache", { port: 11_211 }));
@@ -25,4 +25,14 @@ test("only addresses of this machine are loopback", () => {
     ["127.0.0.1", "127.9.9.9", "::1", "localhost", "0.0.0.0", "::", "10.0.0.1", "127.example.org"].map(isLoopback),
     [true, true, true, true, false, false, false, false],
   );
+});
+
+test("the host of an address has neither port nor brackets", () => {
+  for (const [address, host] of [
+    ["127.0.0.1:11211", "127.0.0.1"],
+    ["[::1]:5555", "::1"],
+    ["sensors.local:1", "sensors.local"],
+    ["10.0.0.7", "10.0.0.7"],
+  ] as const)
+    assert.equal(hostOf(address), host);
 });

@@ -3,6 +3,7 @@
  * newest LINK_EVENTS_MAX: for the story of a peer or of a session's name. What came and went between two looks was not seen; the
  * server's counters have it.
  */
+import { hostOf } from "../../core/address.ts";
 import { Ring } from "../../core/ring.ts";
 import { LINK_EVENTS_MAX } from "../limits.ts";
 import type { ConnectionNumbers, LinkNumbers, SessionNumbers } from "./monitored-parts.ts";
@@ -116,8 +117,4 @@ export class LinkEvents {
 /** Of those that are connected. */
 function namesByPeer(sessions: readonly SessionNumbers[]): ReadonlyMap<string | undefined, string> {
   return new Map(sessions.map(({ name, peer }) => [peer, name]));
-}
-
-function hostOf(peer: string): string {
-  return peer.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
 }

@@ -1,6 +1,5 @@
 /** ● The client of session mode in a browser: `SessionClientCore` on its WebSocket. Calls and events are those of Node's client. */
 import { utf8 } from "../../core/bytes.ts";
-import { OperationError } from "../../core/errors.ts";
 import { DRAIN_MS_MAX } from "../../core/limits.ts";
 import type { Duration } from "../../core/units.ts";
 import { durationMs } from "../../core/units.ts";
@@ -11,6 +10,7 @@ import type { LinkEnd } from "../end.ts";
 import { CONNECT_MS_MAX } from "../limits.ts";
 import { noStreams, noTopics } from "../session/acknowledgement.ts";
 import type { StreamSource } from "../session/outgoing-stream.ts";
+import { firstOutcome } from "../session/first-outcome.ts";
 import { readSend } from "../session/send-options.ts";
 import type { PublishOptions, SendOptions } from "../session/send-options.ts";
 import { SessionClientCore } from "../session/session-client-core.ts";
@@ -198,14 +198,7 @@ export class BrowserClient {
  */
 export async function connect(options: BrowserConnectOptions): Promise<BrowserClient> {
   const client = new BrowserClient(options);
-  const first = new Promise<void>((resolve, reject) => {
-    client.on("open", () => resolve());
-    client.on("waiting", () => resolve());
-    client.on("close", ({ reason, message, cause }) => {
-      const code = reason === "refused" ? "LINK_REFUSED" : "LINK_ENDED";
-      reject(new OperationError(code, `Cannot open a session: ${message}`, { cause }));
-    });
-  });
+  const first = firstOutcome(client);
   client.start();
   await first;
   return client;

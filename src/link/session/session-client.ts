@@ -2,7 +2,6 @@
 import { EventEmitter } from "node:events";
 import type { Socket } from "node:net";
 import type { Clock } from "../../core/clock.ts";
-import { OperationError } from "../../core/errors.ts";
 import { DRAIN_MS_MAX } from "../../core/limits.ts";
 import type { Random } from "../../core/random.ts";
 import { durationMs } from "../../core/units.ts";
@@ -256,20 +255,4 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
 
 function bytesOf(message: Uint8Array | string): Uint8Array {
   return typeof message === "string" ? Buffer.from(message) : message;
-}
-
-/** Waits for the first outcome: the session is open, the client is done without, or it waits to try again. */
-export async function firstOutcome(client: SessionClient): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const settle = (then: () => void): void => {
-      client.off("open", good).off("waiting", good).off("close", bad);
-      then();
-    };
-    const good = (): void => settle(resolve);
-    const bad = (end: LinkEnd): void => {
-      const code = end.reason === "refused" ? "LINK_REFUSED" : "LINK_ENDED";
-      settle(() => reject(new OperationError(code, `Cannot open a session: ${end.message}`, { cause: end.cause })));
-    };
-    client.on("open", good).on("waiting", good).on("close", bad);
-  });
 }

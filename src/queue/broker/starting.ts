@@ -3,7 +3,7 @@
  * said that it wants to know is told how far that is. Bounded in bytes: past that nothing more is read from the network.
  */
 import { Buffer } from "node:buffer";
-import { ProtocolError } from "../../core/errors.ts";
+import { readable } from "../../core/errors.ts";
 import type { PeerConnection } from "../protocols/protocol-handler.ts";
 import { type Frames, isProtocol, PROTOCOL, readObject, VERB, verbOf } from "../protocols/messages.ts";
 import type { PeerSink } from "./front-end.ts";
@@ -111,10 +111,6 @@ export class StartSink implements PeerSink {
 /** The number of a HELLO that asks to be told; what cannot be read is answered by whoever reads it later. */
 function askedBy(frames: Frames): Buffer | undefined {
   if (!isProtocol(frames[0]) || verbOf(frames[1]) !== "HELLO" || !frames[2] || !frames[3]) return undefined;
-  try {
-    return readObject(frames[3])["starting"] === 1 ? frames[2] : undefined;
-  } catch (error) {
-    if (error instanceof ProtocolError) return undefined;
-    throw error;
-  }
+  const about = frames[3];
+  return readable(() => readObject(about))?.["starting"] === 1 ? frames[2] : undefined;
 }

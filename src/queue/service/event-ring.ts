@@ -5,7 +5,7 @@
  * it is on disk; a position of another epoch (another life of the store, whatever its numbers) is never taken for one of this.
  */
 import type { Cancel, Clock } from "../../core/clock.ts";
-import { OperationError, ProtocolError } from "../../core/errors.ts";
+import { OperationError, readable } from "../../core/errors.ts";
 import type { StoredEvents, StoreOp, StoreOpening } from "../../store/store.ts";
 import type { DeadReason } from "../tasks/life-cycle.ts";
 import { type CommittedEvent, decodeEntry, encodeEntry, LIVE_EVENTS, type QueueEventName } from "./event-entry.ts";
@@ -376,12 +376,7 @@ function countOf(row: StoredEvents): number {
 
 /** undefined: it is damaged. */
 function eventsIn({ entry }: StoredEvents): ReturnType<typeof decodeEntry> | undefined {
-  try {
-    return entry && decodeEntry(entry);
-  } catch (error) {
-    if (error instanceof ProtocolError) return undefined;
-    throw error;
-  }
+  return entry && readable(() => decodeEntry(entry));
 }
 
 /** What was asked for in entries of the store that go on from a position, up to the end. */

@@ -2,7 +2,7 @@
  * ○ Reads all tasks of a store into a state machine. A task that cannot be read as it was written is dead, and no other task is
  * affected by it.
  */
-import { ProtocolError } from "../../core/errors.ts";
+import { ProtocolError, readable } from "../../core/errors.ts";
 import type { StoredTask } from "../../store/store.ts";
 import { FLAG_DAMAGED } from "../tasks/task-columns.ts";
 import { POLICY_DEFAULT } from "../tasks/task-policy.ts";
@@ -77,13 +77,4 @@ function headOf(stateMachine: TaskStateMachine, { head, damaged }: StoredTask): 
     after: [],
     policy: POLICY_DEFAULT,
   };
-}
-
-function readable<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof ProtocolError) return undefined;
-    throw error;
-  }
 }

@@ -8,7 +8,7 @@ import { readFact } from "../../store/sqlite/database.ts";
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { EMPTY } from "../../core/bytes.ts";
-import { codeOf, messageOf, OperationError, ProtocolError } from "../../core/errors.ts";
+import { codeOf, messageOf, OperationError, readable } from "../../core/errors.ts";
 import { EPOCHS_BEFORE_SETTING } from "./move.ts";
 import type { StoreOp } from "../../store/store.ts";
 import { FLAG_DAMAGED } from "../tasks/task-columns.ts";
@@ -265,13 +265,4 @@ function syncFolder(folder: string): void {
   const descriptor = openSync(folder, "r");
   fsyncSync(descriptor);
   closeSync(descriptor);
-}
-
-function readable<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof ProtocolError) return undefined;
-    throw error;
-  }
 }

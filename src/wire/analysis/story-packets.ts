@@ -1,4 +1,5 @@
 /** ○ The packets of a capture that are about one thing, a task or a peer, as lines of its story: for `holdfast story --read` and the page. */
+import { hostOf } from "../../core/address.ts";
 import { CaptureReader } from "../capture/capture-reader.ts";
 import { PacketAnalyzer, type Packet } from "./packet-analyzer.ts";
 import { summaryOf } from "./packet-text.ts";
@@ -58,7 +59,6 @@ export function aboutTask(id: string): (packet: Packet) => boolean {
 
 /** Packets of connections that one of these is an end of: addresses, or hosts. */
 export function ofPeers(peers: ReadonlySet<string>): (packet: Packet) => boolean {
-  const isOne = (address: string): boolean =>
-    peers.has(address) || peers.has(address.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1"));
+  const isOne = (address: string): boolean => peers.has(address) || peers.has(hostOf(address));
   return ({ tcp }) => tcp !== undefined && (isOne(tcp.client) || isOne(tcp.server));
 }
