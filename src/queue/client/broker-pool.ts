@@ -102,6 +102,12 @@ export class BrokerPool {
     return [...this.#sessions.values()].filter(({ isUp }) => isUp);
   }
 
+  /** Where it is, and where nobody has said who is there. */
+  addressesOf(broker: string): string[] {
+    const sessions = [...this.#sessions.values()].filter((each) => each.broker === undefined || each.broker === broker);
+    return sessions.map(({ connection }) => connection.address);
+  }
+
   /** The known broker with the least to do, or this one; undefined when it is not up. Of a group the leader, if it is up. */
   find(broker: string | undefined): BrokerSession | undefined {
     let best: BrokerSession | undefined;

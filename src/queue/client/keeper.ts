@@ -1,6 +1,6 @@
 /**
  * ● Keeps the leases of this process's workers while its event loop is blocked: a thread (keeper-thread.ts) with connections of its own,
- * one to each address that a worker is connected to, shared by all workers of the process. It starts with the first worker that a broker welcomes, ends
+ * one to each address where a worker's broker may be found, shared by all workers of the process. It starts with the first worker that a broker welcomes, ends
  * with the last, and keeps no process alive. It takes about 20 MB, 0.1 s of CPU once, and one more connection at each broker.
  */
 import { packageCode } from "../../core/package-file.ts";
@@ -55,7 +55,7 @@ export class KeptLeases {
     this.#key = keeper.add(this);
   }
 
-  /** Where the broker is to be found now. */
+  /** Where the broker may be found now. */
   at(addresses: readonly string[]): void {
     this.addresses = addresses;
     keeper.keep(this.#key, this);

@@ -136,6 +136,11 @@ export class QueueClient {
     return this.#pool.up();
   }
 
+  /** @internal Where a broker may be found: all addresses but those where another is. */
+  addressesOf(broker: string): string[] {
+    return this.#pool.addressesOf(broker);
+  }
+
   /** @internal The best session with a broker, of those that are up. */
   sessionTo(broker: string): BrokerSession | undefined {
     return this.#pool.find(broker);

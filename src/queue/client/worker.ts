@@ -201,14 +201,13 @@ export class Worker<P, R> {
     else if (subscription.session === undefined) this.#openSoon(subscription);
   }
 
-  /** Leaves what runs to keepers wherever the broker is to be found now, should a handler hold the event loop. */
+  /** Leaves what runs to keepers wherever the broker may be found, should a handler hold the event loop before all of that is connected. */
   #keep(subscription: Subscription, { connection, hasKeepers }: BrokerSession): void {
     if (!hasKeepers || !(connection instanceof RemoteConnection)) return;
     const { options, log } = this.#client;
     const target = { broker: subscription.broker, security: options.security, queue: this.#queue.name };
     subscription.kept ??= new KeptLeases(target, { places: this.#concurrency, log });
-    const addresses = this.#client.links().filter(({ broker }) => broker === subscription.broker);
-    subscription.kept.at(addresses.map((each) => each.connection.address));
+    subscription.kept.at(this.#client.addressesOf(subscription.broker));
   }
 
   #down(session: BrokerSession): void {

@@ -14,7 +14,9 @@ import { Broker, type BrokerOptions, queue, worker } from "../../../src/queue/in
 const WORKER = `
   import { queue, worker } from ${JSON.stringify(join(import.meta.dirname, "../../../src/queue/index.ts"))};
   const onError = (error) => console.log("error " + error.message);
-  worker(queue("q", { url: process.argv[1] }), (ms) => {
+  const lookup = async () => ["127.0.0.1", "127.0.0.2"];
+  const url = process.argv[1];
+  worker(queue("q", url.includes(".test:") ? { url, lookup } : { url }), (ms) => {
     console.log("began");
     const endMs = Date.now() + ms;
     while (Date.now() < endMs);
@@ -113,6 +115,42 @@ test("a broker that restarts while a handler blocks gives its task to nobody els
   assert.equal(await task.result({ timeout: "20s" }), "computed for 7500");
   assert.deepEqual([blocked.lines, taken], [["began", "ended"], []]);
 });
+
+test("a handler that blocks before its second address has answered is kept there, when its broker comes back behind that", async (t) => {
+  const data = await mkdtemp(join(tmpdir(), "holdfast-blocked-"));
+  t.after(() => rm(data, { recursive: true, force: true }));
+  const first = await open(t, { data });
+  const port = Number(new URL(first.address).port);
+  let behind: number | undefined;
+  const waiting = new Set<Socket>();
+  const late = createServer((socket) => {
+    socket.on("error", () => socket.destroy());
+    if (behind !== undefined) pass(socket, behind);
+    else waiting.add(socket);
+  });
+  late.listen(port, "127.0.0.2");
+  await once(late, "listening");
+  t.after(() => late.close());
+  const task = await client(t, first.address).add(7000);
+  const blocked = start(t, `tcp://two-addresses.test:${port}`);
+  await blocked.said("began");
+  while (waiting.size < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+  // Until the lease is written down.
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  await first.close();
+  const second = await open(t, { data });
+  behind = Number(new URL(second.address).port);
+  for (const socket of waiting) pass(socket, behind);
+  const taken = other(t, second.address);
+  assert.equal(await client(t, second.address).task(task.id).result({ timeout: "20s" }), "computed for 7000");
+  assert.deepEqual([blocked.lines, taken], [["began", "ended"], []]);
+});
+
+function pass(socket: Socket, port: number): void {
+  const on = connect(port, "127.0.0.1");
+  on.on("error", () => socket.destroy());
+  socket.pipe(on).pipe(socket);
+}
 
 test("a process that dies while its handler blocks loses its task at once", async (t) => {
   const broker = await open(t, { heartbeatMs: 5000 });
