@@ -23,14 +23,6 @@ const DIFFERENCES: readonly Difference[] = [
     why: "`maxMessageSize` is 64 MiB unless told otherwise, so that no peer may send a message without end; there it is -1.",
   },
   {
-    title: /should receive error events/,
-    why: "The address of a `bind:error` has its transport, as in all other events; there it has not.",
-  },
-  {
-    title: /plain mechanism should report mechanism mismatch/,
-    why: "It connects as a CURVE server without a key: refused by `connect` here, where it can be seen, not at each handshake.",
-  },
-  {
     title: /in thread with default context should be shared/,
     why: "All threads know the default context's inproc names; its options are each thread's own, as all of JavaScript's state is.",
   },

@@ -185,7 +185,7 @@ export abstract class Socket extends OptionHolder {
       try {
         await this.#listen(address, endpoint);
       } catch (error) {
-        this.core.tell({ type: "bind:error", address, error: error as Error });
+        this.core.tell({ type: "bind:error", address: withoutTransport(address), error: error as Error });
         throw error;
       }
       this.core.tell({ type: "bind", address: this.#lastEndpoint! });
@@ -418,6 +418,11 @@ for (const what of ["send", "receive"] as const)
       return Promise.reject(zmqError("ENOTSUP", `Cannot ${what}: a ${this.constructor.name} does not`));
     },
   });
+
+/** "tcp://host:1" → "host:1": what the `zeromq` package tells of an address that cannot be bound. */
+function withoutTransport(address: string): string {
+  return address.slice(address.indexOf("://") + "://".length);
+}
 
 /** ROUTER: the peer that a message is for. */
 function receiverOf(message: Message): string {

@@ -1,12 +1,13 @@
 /** ● Which mechanism a connection uses, and the authenticator's verdict on its peer. */
 import { Buffer } from "node:buffer";
 import { ProtocolError } from "../../core/errors.ts";
-import { KEY_BYTES } from "../../zmtp/curve/curve-box.ts";
+import { type CurveKeys, KEY_BYTES, newKeys, sharedKey } from "../../zmtp/curve/curve-box.ts";
 import { CurveClient } from "../../zmtp/curve/curve-client.ts";
 import { CurveServer } from "../../zmtp/curve/curve-server.ts";
 import type { MechanismCredentials, Mechanism, MechanismName, Verdict } from "../../zmtp/mechanism.ts";
 import { NullMechanism } from "../../zmtp/mechanisms/null.ts";
 import { ownProperties } from "../../zmtp/peer.ts";
+import type { OwnProperties } from "../../zmtp/properties.ts";
 import { PLAIN_TEXT_BYTES_MAX, PlainClient, PlainServer } from "../../zmtp/mechanisms/plain.ts";
 import type { SocketTypeName } from "../../zmtp/socket-type.ts";
 import { decodeZ85, encodeZ85 } from "../../zmtp/curve/z85.ts";
@@ -41,13 +42,25 @@ export function mechanismMaker(type: SocketTypeName, routingId: Uint8Array, sett
       return () => new PlainClient({ username, password, properties });
     }
     default: {
+      if (settings.curveServer && settings.curveSecretKey === null) return lockedServer(properties);
       const secretKey = curveKey("curveSecretKey", settings.curveSecretKey);
       const keys = { secretKey, publicKey: curveMath.x25519.publicKey(secretKey) };
       if (settings.curveServer) return (authenticate) => new CurveServer({ keys, math: curveMath, properties, authenticate });
       const serverKey = curveKey("curveServerKey", settings.curveServerKey);
+      assertKeyAgrees(keys, serverKey);
       return () => new CurveClient({ serverKey, keys, math: curveMath, properties });
     }
   }
+}
+
+/**
+ * A CURVE server that was given no key. In libzmq its key is 32 zeros, which everyone knows; here it is one that nobody knows, so that
+ * peers are told of a mechanism that differs, and none gets in.
+ */
+function lockedServer(properties: OwnProperties): MechanismMaker {
+  process.emitWarning("A CURVE server without curveSecretKey lets nobody in.", { code: "HOLDFAST_ZMQ_CURVE_KEY" });
+  const keys = newKeys(curveMath);
+  return (authenticate) => new CurveServer({ keys, math: curveMath, properties, authenticate });
 }
 
 /**
@@ -96,6 +109,15 @@ function curveKey(name: string, value: string | Uint8Array | null): Uint8Array {
   const key = typeof value === "string" ? decodeZ85(value) : value;
   if (key.length !== KEY_BYTES) throw zmqError("EINVAL", `Cannot use CURVE: ${name} has ${key.length} octets, not 32`);
   return key;
+}
+
+/** A point of low order, such as 32 zeros, agrees with no key: told here, where the caller can hear it. */
+function assertKeyAgrees(keys: CurveKeys, serverKey: Uint8Array): void {
+  try {
+    sharedKey(curveMath.x25519, keys.secretKey, serverKey);
+  } catch (cause) {
+    throw zmqError("EINVAL", { detail: "Cannot use CURVE: curveServerKey is a point of low order", cause });
+  }
 }
 
 function shortText(name: string, value: string | null): string {

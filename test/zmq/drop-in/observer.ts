@@ -20,5 +20,11 @@ dealer.close();
 await bound;
 while (!events.dealer.closed) await new Promise((resolve) => setTimeout(resolve, 5)); // at once there, after the last bytes here
 console.log(seen.join(" "), events.dealer.closed);
+const second = new Router();
+const failed = new Promise<string>((resolve) => second.events.on("bind:error", ({ address }) => resolve(address)));
+const taken = router.lastEndpoint!;
+await second.bind(taken).catch((error: { code: string; address: string }) => console.log(error.code, error.address === taken));
+console.log((await failed).replace(/\d+$/, "port"));
+second.close();
 router.close();
 console.log(events.router.closed);

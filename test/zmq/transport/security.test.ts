@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { inspect } from "node:util";
 import { codeOf } from "../../../src/core/errors.ts";
 import { Context, Dealer, Pull, Push, Reply, Router, curveKeyPair, type AuthRequest } from "../../../src/zmq/index.ts";
+import { curveMath } from "../../../src/zmq/transport/curve-math.ts";
 import { requires } from "../../support/requires.ts";
 import { closing, nextEvent, python } from "../../support/zmq.ts";
 
@@ -51,6 +52,24 @@ test("PLAIN without an authenticator lets nobody in", async (t) => {
   const told = nextEvent(push, "handshake:error:auth");
   push.connect(pull.lastEndpoint!);
   assert.equal((await told).error.status, 500);
+});
+
+test("a CURVE server without a key lets nobody in and tells who speaks another mechanism so", async (t) => {
+  const own = curveKeyPair();
+  const pull = closing(t, new Pull({ curveServer: true }));
+  await pull.bind("tcp://127.0.0.1:*");
+  const ofZeros = curveMath.x25519.publicKey(new Uint8Array(32)); // what libzmq has where no key is set: everyone knows it
+  const guessed = { curveServerKey: ofZeros, curvePublicKey: own.publicKey, curveSecretKey: own.secretKey };
+  for (const [options, code] of [
+    [{ plainUsername: "ann" }, "ERR_ZMTP_MECHANISM_MISMATCH"],
+    [guessed, "ERR_ZMTP_CRYPTOGRAPHIC"],
+  ] as const) {
+    const push = closing(t, new Push(options));
+    const told = nextEvent(pull, "handshake:error:protocol");
+    push.connect(pull.lastEndpoint!);
+    assert.equal(codeOf((await told).error), code);
+    push.disconnect(pull.lastEndpoint!);
+  }
 });
 
 test("an authenticator that throws refuses with 500 and harms nobody else", async (t) => {
@@ -119,12 +138,15 @@ test("CURVE lets in the key that the authenticator knows", async (t) => {
   assert.equal((await told).error.status, 400);
 });
 
-test("a CURVE key that is none is refused where it is set, without being repeated; a missing one at bind or connect", async (t) => {
+test("a CURVE key that is none is refused where it is set, without being repeated; a missing or weak one at connect", (t) => {
   const wrong = `${curveKeyPair().secretKey}~`;
   const isSilent = (error: Error) => codeOf(error) === "EINVAL" && !inspect(error).includes(wrong);
   assert.throws(() => new Push({ curveServerKey: curveKeyPair().publicKey, curveSecretKey: wrong }), isSilent);
-  const pull = closing(t, new Pull({ curveServer: true }));
-  await assert.rejects(pull.bind("tcp://127.0.0.1:*"), { code: "EINVAL" });
+  const { publicKey: curveServerKey, secretKey: curveSecretKey } = curveKeyPair();
+  for (const options of [{ curveServerKey }, { curveSecretKey, curveServerKey: new Uint8Array(32) }]) {
+    const push = closing(t, new Push(options));
+    assert.throws(() => push.connect("tcp://127.0.0.1:1"), { code: "EINVAL" });
+  }
 });
 
 test("two sides set to different mechanisms part with a mismatch", async (t) => {
