@@ -19,7 +19,7 @@ export type {
   TopicOptions,
 } from "./session/session-options.ts";
 export type { PublishOptions, SendOptions } from "./session/send-options.ts";
-export type { SessionCounts, SessionOpening } from "./session/session-server-core.ts";
+export type { SessionCounts, SessionOpening } from "./session/session-server-settings.ts";
 export type { Presence, ServerSession } from "./session/server-session.ts";
 export type { IncomingStream } from "./session/incoming-stream.ts";
 export type { StreamSource } from "./session/outgoing-stream.ts";

@@ -8,7 +8,7 @@ import type { Store } from "../../store/store.ts";
 import type { BackoffOptions } from "../backoff.ts";
 import type { LinkEnd } from "../end.ts";
 import type { Gap, SessionClientSettings } from "./session-client-core.ts";
-import type { SessionServerSettings, TopicHooks } from "./session-server-core.ts";
+import type { SessionServerSettings, TopicHooks } from "./session-server-settings.ts";
 import {
   HANDLER_MS_MAX,
   HEARTBEAT_MS,

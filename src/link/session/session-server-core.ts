@@ -1,122 +1,48 @@
 /**
- * ○ The server's side of session mode: who may come in, which session goes on, who is present, what is held. Transports, clock and
- * chance are given (Environment). Invariant: a session has at most one connection; one without a connection ends after its time to
- * live; the bytes held for a session are in its account, and from half of `totalBytesMax` on who has more than its share is held up.
+ * ○ The server's side of session mode: which session a client has, who is present, when a session ends. Transports, clock and chance are
+ * given (Environment). Invariant: a session has at most one connection; one without a connection ends after its time to live. Who may
+ * come in is authentication.ts and session-registry.ts; messages are session-receiver.ts and session-sender.ts; room is session-budget.ts.
  */
-import { PartBudget, PROCESS_BUDGET } from "../../core/budget.ts";
-import type { Account, Holder } from "../../core/budget.ts";
+import type { Account } from "../../core/budget.ts";
 import { networkOf } from "../../core/address.ts";
-import type { NetworkPrefix } from "../../core/address.ts";
-import { EMPTY, hex, sameBytes, utf8 } from "../../core/bytes.ts";
-import { OperationError, ProtocolError, UsageError } from "../../core/errors.ts";
-import { showSize } from "../../core/units.ts";
+import { EMPTY, hex, sameBytes } from "../../core/bytes.ts";
+import { OperationError, UsageError } from "../../core/errors.ts";
+import { authenticate } from "./authentication.ts";
+import type { Proven } from "./authentication.ts";
 import { NONCE_BYTES, topicBody, VERSION } from "./body.ts";
-import type { Challenge, Hello, RefuseReason, TopicBody } from "./body.ts";
+import type { Challenge, Hello, RefuseReason } from "./body.ts";
 import { SessionProtocol } from "./session-protocol.ts";
 import type { SessionProtocolEvent } from "./session-protocol.ts";
 import { endOf } from "../end.ts";
 import type { EndReason, LinkEnd } from "../end.ts";
-import { acknowledge, overdueReason } from "./acknowledgement.ts";
-import type { Inbox } from "./inbox.ts";
-import type { IncomingStream } from "./incoming-stream.ts";
-import { messageSettings, noteOf, OutgoingMessage } from "./outgoing-message.ts";
-import type { MessageSettings } from "./outgoing-message.ts";
-import { OutgoingStream } from "./outgoing-stream.ts";
+import { OutgoingMessage } from "./outgoing-message.ts";
 import type { StreamSource } from "./outgoing-stream.ts";
-import { AGE_JITTER, STRANGERS_SLOWED_MAX, STREAM_AHEAD_BYTES, UNCONFIRMED_OPEN_MAX } from "../limits.ts";
+import { AGE_JITTER, STRANGERS_SLOWED_MAX } from "../limits.ts";
 import { checkTopic } from "../topics/topic.ts";
 import { LinkConnection } from "./link-connection.ts";
 import type { LinkConnectionOwner } from "./link-connection.ts";
 import type { LinkTransport, Environment } from "./environment.ts";
 import { proofOf } from "./proof.ts";
 import { ServerSession } from "./server-session.ts";
-import type { Presence } from "./server-session.ts";
+import type { ServerSessionOwner } from "./server-session.ts";
+import { SessionBudget } from "./session-budget.ts";
+import { SessionReceiver } from "./session-receiver.ts";
 import { isNamed, SessionRegistry } from "./session-registry.ts";
 import type { SendSettings } from "./send-options.ts";
+import { SessionSender } from "./session-sender.ts";
+import type {
+  SessionCounts,
+  SessionOpening,
+  SessionServerCoreOwner,
+  SessionServerSettings,
+} from "./session-server-settings.ts";
 import { SessionTopics } from "./session-topics.ts";
 import type { PublishSettings } from "./session-topics.ts";
 import { SessionState } from "./session-state.ts";
 import type { PersistentSessions, StoredSession } from "./persistent-sessions.ts";
 import { StrangerGuard } from "./stranger-guard.ts";
-import type { SessionLimits } from "./session-state.ts";
 
-export interface SessionServerSettings {
-  readonly limits: SessionLimits;
-  readonly outboxMessagesMax: number;
-  readonly outboxBytesMax: number;
-  readonly heartbeatMs: number;
-  readonly heartbeatMsMin: number;
-  readonly heartbeatMsMax: number;
-  /** Share of the heartbeat interval that an answer may take. */
-  readonly heartbeatTimeoutShare: number;
-  readonly ttlMs: number;
-  /** How long a message to a client is kept; then it is given up. */
-  readonly keepMs: number;
-  readonly willDelayMs: number;
-  readonly stallMs: number;
-  /** How long a handler may take. */
-  readonly handlerMs: number;
-  /** Infinity for connections of any age. */
-  readonly maxAgeMs: number;
-  /** A message in doubt after its client was started anew is sent again. */
-  readonly inDoubt: "reject" | "resend";
-  readonly sessionsMax: number;
-  readonly totalBytesMax: number;
-  readonly tokenRequired: boolean;
-  /** How much of an address tells clients apart. */
-  readonly prefix: NetworkPrefix;
-}
-
-/** What happened since the server began. */
-export interface SessionCounts {
-  /** Sessions begun, resumed after a reconnect, and taken over by a client that was started anew. */
-  begun: number;
-  resumed: number;
-  restarted: number;
-  /** Messages that arrived, those that their handlers refused, and those that clients gave up. */
-  received: number;
-  refused: number;
-  lost: number;
-  /** Messages to clients that were given up, or are in doubt; and those dropped: unconfirmed ones, and a topic's for a full subscriber. */
-  unconfirmed: number;
-  dropped: number;
-  /** Wills announced. */
-  wills: number;
-}
-
-/** What a server's application has to say of topics. */
-export interface TopicHooks {
-  /** Asked before a client's message is taken; what throws or rejects refuses it. */
-  onPublish(session: ServerSession, topic: string, message: Uint8Array): void | Promise<unknown>;
-  onSubscribe(session: ServerSession, filter: string): void | Promise<unknown>;
-  readonly keptBytesMax: number;
-}
-
-/** How a client came to its session. */
-export interface SessionOpening {
-  /** The session was there before. */
-  readonly resumed: boolean;
-  /** Its client was started anew, or is another one of that name: what the one before was sent and did not confirm is in doubt. */
-  readonly restarted: boolean;
-}
-
-export interface SessionServerCoreOwner {
-  /** The token of a client by its name; undefined refuses it. Called only where tokens are required. */
-  token(name: string, connection: LinkConnection): string | undefined | Promise<string | undefined>;
-  opened(session: ServerSession, how: SessionOpening): void;
-  /** Undefined where topics are off. */
-  readonly topics?: TopicHooks | undefined;
-  /** A message; the session confirms it when what this returns settles. */
-  message(session: ServerSession, bytes: Uint8Array, number: number): void | Promise<unknown>;
-  stream(session: ServerSession, stream: IncomingStream): void | Promise<unknown>;
-  gap(session: ServerSession, lost: { readonly from: number; readonly to: number }): void;
-  presence(session: ServerSession, presence: Presence, end: LinkEnd | undefined): void;
-  will(session: ServerSession, will: Uint8Array): void;
-  /** A connection ended before it had a session. */
-  endedBeforeSession(connection: LinkConnection, end: LinkEnd): void;
-}
-
-export class SessionServerCore implements LinkConnectionOwner {
+export class SessionServerCore implements LinkConnectionOwner, ServerSessionOwner {
   readonly stallMs: number;
   readonly #settings: SessionServerSettings;
   readonly counts: SessionCounts = {
@@ -136,9 +62,9 @@ export class SessionServerCore implements LinkConnectionOwner {
   readonly #sessions = new SessionRegistry();
   /** Connections before and after their WELCOME. */
   readonly #connections = new Map<LinkConnection, Entry>();
-  /** Not read from: their sessions hold more than their share. */
-  readonly #paused = new Set<LinkConnection>();
-  readonly #budget: PartBudget;
+  readonly #budget: SessionBudget;
+  readonly #sender: SessionSender;
+  readonly #receiver: SessionReceiver;
   /** Keeps them beyond this process. */
   readonly #store: PersistentSessions | undefined;
   readonly #guard = new StrangerGuard<LinkConnection>();
@@ -156,10 +82,12 @@ export class SessionServerCore implements LinkConnectionOwner {
     this.#settings = settings;
     this.#store = store;
     this.stallMs = settings.stallMs;
-    this.#budget = new PartBudget(PROCESS_BUDGET, { name: "link", onFull: () => this.#endStalled() });
-    this.#budget.setBound(settings.totalBytesMax);
+    const { stallMs, totalBytesMax } = settings;
+    this.#budget = new SessionBudget({ clock: environment.clock, stallMs, totalBytesMax });
     this.#owner = owner;
     this.#environment = environment;
+    const parts = { settings, environment, budget: this.#budget, counts: this.counts, store };
+    this.#sender = new SessionSender(parts);
     const { topics } = owner;
     if (topics)
       this.#topics = new SessionTopics(
@@ -167,10 +95,11 @@ export class SessionServerCore implements LinkConnectionOwner {
           onPublish: (session, topic, message) => topics.onPublish(session, topic, message),
           onSubscribe: (session, filter) => topics.onSubscribe(session, filter),
           subscribed: ({ records }) => this.#store?.changed(records),
-          deliver: (session, body, how) => this.#deliver(session, body, how),
+          deliver: (session, body, how) => this.#sender.deliver(session, body, how),
         },
-        { budget: this.#budget, now: () => environment.clock.now(), keptBytesMax: topics.keptBytesMax },
+        { budget: this.#budget.part, now: () => environment.clock.now(), keptBytesMax: topics.keptBytesMax },
       );
+    this.#receiver = new SessionReceiver(parts, { owner, topics: this.#topics });
   }
 
   /**
@@ -204,7 +133,7 @@ export class SessionServerCore implements LinkConnectionOwner {
 
   /** Bytes of messages and of frames begun, of all sessions. */
   get heldBytes(): number {
-    return this.#budget.bytes;
+    return this.#budget.part.bytes;
   }
 
   wallMs(): number {
@@ -239,52 +168,8 @@ export class SessionServerCore implements LinkConnectionOwner {
     connection.received(chunk);
     const entry = this.#connections.get(connection);
     if (!entry) return;
-    if (entry.session) return this.#countIncomplete(entry.session);
-    const { waitingBytes } = connection.protocol;
-    if (waitingBytes === 0 && !entry.stranger) return;
-    entry.stranger ??= this.#budget.open("stranger", this.#connections.get(connection)!.network, strangerOf(connection));
-    entry.stranger.set(waitingBytes);
-    if (!entry.stranger.mayRead(waitingBytes)) connection.fail(endOf("no-room"));
-  }
-
-  /** Counts anew what has arrived for a session and is not whole, and reads on or not. */
-  #countIncomplete(session: ServerSession): void {
-    const { incompleteBytes, connection } = session;
-    if (incompleteBytes === session.countedBytes && !session.account?.isPressed) return;
-    const completed = incompleteBytes < session.countedBytes;
-    const more = incompleteBytes - session.countedBytes;
-    session.countedBytes = incompleteBytes;
-    this.#hold(session, more);
-    session.account?.incompleteChanged(completed);
-    if (!connection || session.account === undefined || session.account.mayRead(session.heldBytes)) return;
-    connection.transport.pause();
-    this.#paused.add(connection);
-  }
-
-  /** More is held for a session, or less. */
-  #hold(session: ServerSession, bytes: number): void {
-    session.heldBytes += bytes;
-    if (session.heldBytes > 0) session.account ??= this.#budget.open("known", session.address, session);
-    session.account?.set(session.heldBytes);
-  }
-
-  budgetChanged(session: ServerSession): void {
-    const { connection, account } = session;
-    if (!connection || !this.#paused.has(connection) || account?.mayRead(session.heldBytes) === false) return;
-    this.#paused.delete(connection);
-    connection.transport.resume();
-  }
-
-  /** Its message has not become whole for long, while others wait for the room. */
-  stalled(session: ServerSession): void {
-    session.connection?.fail(endOf("no-room"));
-  }
-
-  #endStalled(chosen?: Account): void {
-    if (!this.#budget.isFull) return;
-    const next = this.#budget.endStalled(chosen);
-    const { clock } = this.#environment;
-    clock.at(clock.now() + this.stallMs, () => this.#endStalled(next));
+    if (entry.session) return this.#budget.countIncomplete(entry.session);
+    this.#budget.countStranger(connection, entry);
   }
 
   /** The session of a connection, once it has its WELCOME. */
@@ -297,15 +182,15 @@ export class SessionServerCore implements LinkConnectionOwner {
     const { session } = entry;
     switch (event.kind) {
       case "hello":
-        return this.#hello(connection, event);
+        return this.#hello(connection, event.hello, event.body);
       case "message":
-        return this.#message(session!, event.number, event.bytes);
+        return this.#receiver.message(session!, event.number, event.bytes);
       case "topic":
-        return this.#message(session!, event.number, event.bytes, topicBody.decode(event.bytes));
+        return this.#receiver.message(session!, event.number, event.bytes, topicBody.decode(event.bytes));
       case "note":
-        return this.#note(session!, event.note);
+        return this.#receiver.note(session!, event.note);
       case "stream":
-        return this.#stream(session!, event.stream);
+        return this.#receiver.stream(session!, event.stream);
       case "gap":
         this.counts.lost += event.to - event.from + 1;
         this.#store?.counted(session!.records);
@@ -325,7 +210,7 @@ export class SessionServerCore implements LinkConnectionOwner {
     const entry = this.#connections.get(connection);
     if (!entry) return;
     this.#connections.delete(connection);
-    this.#paused.delete(connection);
+    this.#budget.ended(connection);
     entry.stranger?.set(0);
     entry.stranger?.leave();
     const { session } = entry;
@@ -336,7 +221,7 @@ export class SessionServerCore implements LinkConnectionOwner {
     }
     if (session.connection !== connection) return; // the session went on over another connection
     session.connection = undefined;
-    this.#countIncomplete(session);
+    this.#budget.countIncomplete(session);
     session.seen("away");
     this.#owner.presence(session, "away", end);
     if (session.closing) return this.#forget(session, end);
@@ -347,112 +232,25 @@ export class SessionServerCore implements LinkConnectionOwner {
     this.#environment.deadlines.moved(session);
   }
 
-  send(session: ServerSession, bytes: Uint8Array, how: SendSettings): Promise<void> {
-    if (!how.confirm) return this.#sendNote(session, bytes);
-    const most = session.connection?.protocol.peerMessageBytesMax ?? this.#settings.limits.messageBytesMax;
-    if (bytes.length > most)
-      return Promise.reject(refusal("LINK_MESSAGE_TOO_LARGE", `${bytes.length} bytes, at most ${most} allowed`));
-    return this.#sent(session, bytes, { settings: messageSettings(how.urgent, how.expiresMs), expiresMs: how.expiresMs });
-  }
-
-  async #sendNote(session: ServerSession, bytes: Uint8Array): Promise<void> {
-    const note = noteOf(bytes);
-    if (session.connection?.note(note) !== true) this.counts.dropped += 1;
-  }
-
   /** Nothing is said on its connection that is not in the store. */
   writing(connection: LinkConnection, go: () => void): boolean {
     return this.#store?.after(this.sessionOf(connection)?.records, go) ?? false;
   }
 
+  send(session: ServerSession, bytes: Uint8Array, how: SendSettings): Promise<void> {
+    return this.#sender.send(session, bytes, how);
+  }
+
   sendStream(session: ServerSession, source: StreamSource): Promise<void> {
-    const stream = new OutgoingStream();
-    const heldBytes = STREAM_AHEAD_BYTES;
-    const pump = (message: OutgoingMessage, reject: (error: unknown) => void): void =>
-      void stream
-        .pump(source, () => session.connection?.flushSoon())
-        .catch((error: unknown) => {
-          reject(error);
-          session.state.outbox.abandon(message, "its source failed");
-          session.connection?.flushSoon();
-        });
-    return this.#sent(session, EMPTY, { settings: { stream }, heldBytes, pump });
+    return this.#sender.sendStream(session, source);
   }
 
-  #sent(
-    session: ServerSession,
-    bytes: Uint8Array,
-    how: PushOptions & { readonly pump?: (message: OutgoingMessage, reject: (error: unknown) => void) => void },
-  ): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const message = this.#push(session, bytes, how, (error) => (error ? reject(error) : resolve()));
-      how.pump?.(message, reject);
-    });
+  budgetChanged(session: ServerSession): void {
+    this.#budget.budgetChanged(session);
   }
 
-  /** A topic's message for a subscriber. What it has no room for, it is told of as a gap. */
-  #deliver(
-    session: ServerSession,
-    body: Uint8Array,
-    { confirm, expiresAtMs }: { confirm: boolean; expiresAtMs: number },
-  ): void {
-    if (!confirm) {
-      if (session.connection?.note(body) !== true) this.counts.dropped += 1;
-      return;
-    }
-    const expires = expiresAtMs < Infinity;
-    const expiresMs = expires ? Math.max(1, expiresAtMs - this.#environment.clock.now()) : 0;
-    try {
-      this.#push(session, body, { settings: { isTopic: true, expires }, expiresMs }, () => {});
-    } catch (error) {
-      if (!(error instanceof OperationError)) throw error;
-      this.counts.dropped += 1;
-      session.state.outbox.skip();
-      this.#store?.counted(session.records);
-      session.connection?.flushSoon();
-    }
-  }
-
-  /** @throws OperationError LINK_FULL, LINK_ENDED */
-  #push(
-    session: ServerSession,
-    bytes: Uint8Array,
-    { settings, expiresMs = 0, heldBytes = bytes.length }: PushOptions,
-    settled: (error?: OperationError) => void,
-  ): OutgoingMessage {
-    const { outbox } = session.state;
-    const { outboxMessagesMax, outboxBytesMax, keepMs } = this.#settings;
-    const refused = this.#store?.refusal;
-    if (refused) throw refused;
-    if (session.presence === "gone") throw refusal("LINK_ENDED", "the session has ended");
-    if (outbox.length >= outboxMessagesMax || outbox.bytes + bytes.length > outboxBytesMax) {
-      const waiting = `${outbox.length} messages and ${showSize(outbox.bytes)}`;
-      throw refusal("LINK_FULL", `${waiting} are already queued for the client`);
-    }
-    this.#hold(session, heldBytes);
-    if (session.account?.mayHold(session.heldBytes) === false) {
-      this.#hold(session, -heldBytes);
-      throw refusal("LINK_FULL", `${showSize(session.heldBytes)} are held for this client, its share of totalMax`);
-    }
-    const nowMs = this.#environment.clock.now();
-    const deadlineMs = settings.stream ? Infinity : nowMs + Math.min(keepMs, expiresMs || Infinity);
-    const settle = (error?: OperationError): void => {
-      this.#settled(session, message, heldBytes, error);
-      settled(error);
-    };
-    const message = new OutgoingMessage(bytes, deadlineMs, settle, settings);
-    this.#store?.pushed(session.records, message);
-    outbox.push(message);
-    if (outbox.length === 1 || message.expires || session.position < 0) this.#environment.deadlines.moved(session);
-    session.connection?.flushSoon();
-    return message;
-  }
-
-  /** The client has a message, or never will. */
-  #settled(session: ServerSession, message: OutgoingMessage, heldBytes: number, error: OperationError | undefined): void {
-    this.#hold(session, -heldBytes);
-    if (error && error.code !== "LINK_REJECTED") this.counts.unconfirmed += 1;
-    this.#store?.settled(session.records, message);
+  stalled(session: ServerSession): void {
+    this.#budget.stalled(session);
   }
 
   /** Ends a session for good. */
@@ -466,9 +264,7 @@ export class SessionServerCore implements LinkConnectionOwner {
     const { missing } = session.state.outbox;
     session.state.outbox.expire(nowMs);
     if (session.state.outbox.missing > missing) this.#store?.counted(session.records);
-    const { inbox } = session.state;
-    for (const [number, bytes] of inbox.overdue(nowMs, nowMs + this.#settings.handlerMs))
-      this.#settle(session, inbox, { number, bytes, reject: overdueReason(this.#settings.handlerMs) });
+    this.#receiver.overdue(session, nowMs);
     if (nowMs >= session.willAtMs) {
       session.willAtMs = Infinity;
       const { will } = session;
@@ -544,9 +340,9 @@ export class SessionServerCore implements LinkConnectionOwner {
     this.#keep(session, record);
     this.#topics?.restore(session, body.filters);
     const restored = messages.map(({ bytes, keepUntilMs, number, record: own, ...settings }) => {
-      const settle = (error?: OperationError): void => this.#settled(session, message, bytes.length, error);
+      const settle = (error?: OperationError): void => this.#sender.settled(session, message, bytes.length, error);
       const message = new OutgoingMessage(bytes, nowMs + keepUntilMs - this.wallMs(), settle, settings);
-      this.#hold(session, bytes.length);
+      this.#budget.hold(session, bytes.length);
       return Object.assign(message, { number, record: own });
     });
     const written = restored.filter(({ number }) => number > 0).toSorted((one, other) => one.number - other.number);
@@ -573,37 +369,25 @@ export class SessionServerCore implements LinkConnectionOwner {
     state.outbox.onNumber = (message) => store.numbered(records, message);
   }
 
-  #hello(connection: LinkConnection, { hello, body }: { hello: Hello; body: Uint8Array }): void {
+  #hello(connection: LinkConnection, hello: Hello, body: Uint8Array): void {
     const { certificate, challenge } = this.#connections.get(connection)!;
-    if (hello.serverNonce && !sameBytes(hello.serverNonce, challenge!.nonce))
-      return this.#refuse(connection, "unauthorised", "the HELLO was made for another connection");
-    if (!this.#settings.tokenRequired) return this.#decide(connection, hello, { identity: certificate, token: undefined });
-    const verify = (token: string | undefined): void => {
-      if (connection.ended) return;
-      const proven =
-        token !== undefined &&
-        sameBytes(hello.proof, proofOf(this.#environment, { side: "client", token, challenge: challenge!, hello, body }));
-      if (!proven) return this.#refuse(connection, "unauthorised", "the token is missing or wrong");
-      const proof = this.#environment.hmac(token, [utf8("identity")]);
-      this.#decide(connection, hello, { identity: `${certificate} ${hex(proof)}`, token });
-    };
-    let token: string | undefined | Promise<string | undefined>;
-    try {
-      token = this.#owner.token(hello.name, connection);
-    } catch {
-      return this.#refuse(connection, "unauthorised", "the token could not be looked up");
-    }
-    if (!(token instanceof Promise)) return verify(token);
-    token
-      .then(verify, () => this.#refuse(connection, "unauthorised", "the token could not be looked up"))
-      .catch((error: unknown) => connection.fail(endOf("protocol", error), "protocol"));
+    authenticate(
+      { hello, body, challenge: challenge!, certificate },
+      {
+        environment: this.#environment,
+        token: () => this.#owner.token(hello.name, connection),
+        proven: (who) => {
+          if (!connection.ended) this.#decide(connection, hello, who);
+        },
+        refused: (why) => {
+          if (!connection.ended) this.#refuse(connection, "unauthorised", why);
+        },
+        failed: (error) => connection.fail(endOf("protocol", error), "protocol"),
+      },
+    );
   }
 
-  #decide(
-    connection: LinkConnection,
-    hello: Hello,
-    { identity, token }: { identity: string; token: string | undefined },
-  ): void {
+  #decide(connection: LinkConnection, hello: Hello, { identity, token }: Proven): void {
     if (this.#drainUntilMs !== undefined) return this.#refuse(connection, "draining", "the server is going down");
     const { certificate } = this.#connections.get(connection)!;
     this.#endClosing(hello);
@@ -666,8 +450,8 @@ export class SessionServerCore implements LinkConnectionOwner {
     session.receivedBefore += session.state.inbox.arrived;
     const { givenUp } = session.state.restart(sessionId, { keepDoubtful: resend });
     this.#sessions.rekey(session, sessionId);
-    this.#hold(session, -inHandlers);
-    this.#countIncomplete(session);
+    this.#budget.hold(session, -inHandlers);
+    this.#budget.countIncomplete(session);
     const why = "No acknowledgement: the client was started anew; it may or may not have arrived";
     for (const message of givenUp) message.settle(new OperationError("LINK_GAP", why));
   }
@@ -710,7 +494,7 @@ export class SessionServerCore implements LinkConnectionOwner {
     entry.stranger?.set(0);
     entry.stranger?.leave();
     entry.stranger = undefined;
-    this.#move(session, this.#connections.get(connection)!.network);
+    this.#budget.move(session, entry.network);
     session.connection = connection;
     const isOther = how.restarted || (session.will ? !hello.will || !sameBytes(session.will, hello.will) : hello.will);
     session.will = hello.will;
@@ -739,101 +523,6 @@ export class SessionServerCore implements LinkConnectionOwner {
     return session.state.terms();
   }
 
-  /** A session counts where its client last was. */
-  #move(session: ServerSession, address: string): void {
-    if (session.address === address) return;
-    session.address = address;
-    const { account } = session;
-    if (!account) return;
-    account.set(0);
-    account.leave();
-    session.account = undefined;
-    this.#hold(session, 0);
-  }
-
-  #message(session: ServerSession, number: number, bytes: Uint8Array, topic?: TopicBody): void {
-    this.counts.received += 1;
-    const { inbox } = session.state;
-    this.#store?.counted(session.records);
-    const handle = (isHeld: boolean): void => this.#handle(session, inbox, { number, bytes, topic, isHeld });
-    // Its number is kept first: should it come again after a crash, it is the same one, whatever else came beside it.
-    if (this.#store?.after(session.records, () => handle(true))) this.#hold(session, bytes.length);
-    else handle(false);
-  }
-
-  #handle(
-    session: ServerSession,
-    inbox: Inbox,
-    { number, bytes, topic, isHeld }: { number: number; bytes: Uint8Array; topic: TopicBody | undefined; isHeld: boolean },
-  ): void {
-    let held = isHeld;
-    const settle = (reject?: string): void => this.#settle(session, inbox, { number, bytes: bytes.length, reject, held });
-    const handle = (): void | Promise<unknown> =>
-      topic ? this.#takeTopic(session, topic) : this.#owner.message(session, bytes, number);
-    if (!acknowledge(handle, settle)) return;
-    if (!held) this.#hold(session, bytes.length);
-    held = true;
-    this.#handling(session, inbox, { number, bytes: bytes.length });
-  }
-
-  #takeTopic(session: ServerSession, topic: TopicBody): void | Promise<unknown> {
-    if (!this.#topics) throw new Error("this server has no topics");
-    return this.#topics.take(session, topic);
-  }
-
-  /** A message that nobody waits for: it is dropped where there is no room, no topic or no permission. */
-  #note(session: ServerSession, note: TopicBody): void {
-    if (note.verb !== "message" && note.verb !== "publish")
-      throw new ProtocolError("LINK_BODY_INVALID", `Cannot take a NOTE: ${note.verb} is to be confirmed`);
-    if (session.openNotes >= UNCONFIRMED_OPEN_MAX) return void (this.counts.dropped += 1);
-    this.counts.received += 1;
-    let open = false;
-    const { length } = note.bytes;
-    const handle = (): void | Promise<unknown> =>
-      note.verb === "message" ? this.#owner.message(session, note.bytes, 0) : this.#topics?.take(session, note, false);
-    const settle = (): void => {
-      if (!open) return;
-      session.openNotes -= 1;
-      this.#hold(session, -length);
-    };
-    if (!acknowledge(handle, settle)) return;
-    open = true;
-    session.openNotes += 1;
-    this.#hold(session, length);
-  }
-
-  #stream(session: ServerSession, stream: IncomingStream): void {
-    this.counts.received += 1;
-    const { number } = stream;
-    const { inbox } = session.state;
-    this.#store?.counted(session.records);
-    inbox.progressed = (taken) => {
-      inbox.handlingOn(taken, this.#environment.clock.now() + this.#settings.handlerMs);
-      this.#countIncomplete(session);
-      session.connection?.flushSoon();
-    };
-    const settle = (reject?: string): void => this.#settle(session, inbox, { number, bytes: 0, reject });
-    if (acknowledge(() => this.#owner.stream(session, stream), settle)) this.#handling(session, inbox, { number, bytes: 0 });
-  }
-
-  #handling(session: ServerSession, inbox: Inbox, { number, bytes }: { number: number; bytes: number }): void {
-    inbox.handling(number, { bytes, deadlineMs: this.#environment.clock.now() + this.#settings.handlerMs });
-    this.#environment.deadlines.moved(session);
-  }
-
-  /** A message is done with; `held`: its bytes are counted while its handler has it. */
-  #settle(
-    session: ServerSession,
-    inbox: Inbox,
-    { number, bytes, reject, held = true }: { number: number; bytes: number; reject?: string | undefined; held?: boolean },
-  ): void {
-    if (!inbox.settle(number, { bytes, reject })) return;
-    this.#store?.counted(session.records);
-    if (reject !== undefined) this.counts.refused += 1;
-    if (held) this.#hold(session, -bytes);
-    session.connection?.flushSoon();
-  }
-
   #forget(session: ServerSession, end: LinkEnd): void {
     if (!this.#sessions.delete(session)) return;
     session.seen("gone");
@@ -851,8 +540,8 @@ export class SessionServerCore implements LinkConnectionOwner {
     session.state.outbox.clear(new OperationError("LINK_ENDED", why));
     const { inHandlers } = session.state.inbox;
     session.state.inbox.close();
-    this.#hold(session, -inHandlers);
-    this.#countIncomplete(session);
+    this.#budget.hold(session, -inHandlers);
+    this.#budget.countIncomplete(session);
     session.account?.leave();
   }
 }
@@ -878,29 +567,6 @@ interface Entry {
 /** "host" of "host:port", and of a host alone. */
 function hostOf(peer: string): string {
   return peer.replace(/^(\[.*\]|[^:]*)(?::\d+)?$/, "$1");
-}
-
-function strangerOf(connection: LinkConnection): Holder {
-  return {
-    get incompleteBytes() {
-      return connection.protocol.waitingBytes;
-    },
-    budgetChanged: () => {},
-    stalled: () => connection.fail(endOf("no-room")),
-  };
-}
-
-/** What a message is pushed with. */
-interface PushOptions {
-  readonly settings: MessageSettings;
-  /** 0 for as long as any message is kept. */
-  readonly expiresMs?: number;
-  /** Charged to the session, until it is settled. */
-  readonly heldBytes?: number;
-}
-
-function refusal(code: "LINK_ENDED" | "LINK_FULL" | "LINK_MESSAGE_TOO_LARGE", why: string): OperationError {
-  return new OperationError(code, `Cannot send a message: ${why}`);
 }
 
 function shuffled<T>(items: T[], random: () => number): T[] {

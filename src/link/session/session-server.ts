@@ -21,7 +21,7 @@ import type { LinkEnd } from "../end.ts";
 import { gateway } from "./gateway.ts";
 import type { Gateway, GatewayOptions } from "./gateway.ts";
 import { SessionServerCore } from "./session-server-core.ts";
-import type { SessionCounts, SessionOpening, SessionServerCoreOwner } from "./session-server-core.ts";
+import type { SessionCounts, SessionOpening, SessionServerCoreOwner } from "./session-server-settings.ts";
 import { noStreams } from "./acknowledgement.ts";
 import type { Presence, ServerSession } from "./server-session.ts";
 import { readKeepAlive } from "../keep-alive/keep-alive.ts";

@@ -7,12 +7,12 @@ import { codeOf } from "../../../src/core/errors.ts";
 import { connect, listen } from "../../../src/link/index.ts";
 import { topicBody } from "../../../src/link/session/body.ts";
 import type { SessionClientCore, SessionClientCoreOwner } from "../../../src/link/session/session-client-core.ts";
+import type { SessionServerCore } from "../../../src/link/session/session-server-core.ts";
 import type {
-  SessionServerCore,
   SessionServerCoreOwner,
   SessionServerSettings,
   TopicHooks,
-} from "../../../src/link/session/session-server-core.ts";
+} from "../../../src/link/session/session-server-settings.ts";
 import type { SessionClientSettings } from "../../../src/link/session/session-client-core.ts";
 import { encodeFrame } from "../../../src/link/session/session-frame.ts";
 import { RawClient } from "../support/raw-client.ts";

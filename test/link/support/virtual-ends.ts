@@ -5,7 +5,7 @@ import { SessionClientCore } from "../../../src/link/session/session-client-core
 import type { SessionClientCoreOwner, SessionClientSettings } from "../../../src/link/session/session-client-core.ts";
 import { endOf } from "../../../src/link/end.ts";
 import { SessionServerCore } from "../../../src/link/session/session-server-core.ts";
-import type { SessionServerCoreOwner, SessionServerSettings } from "../../../src/link/session/session-server-core.ts";
+import type { SessionServerCoreOwner, SessionServerSettings } from "../../../src/link/session/session-server-settings.ts";
 import type { PersistentSessions } from "../../../src/link/session/persistent-sessions.ts";
 import { TransportPair } from "./virtual-network.ts";
 import type { VirtualNetwork } from "./virtual-network.ts";
