@@ -6,5 +6,6 @@ export type { EndReason, LinkEnd } from "./end.ts";
 export type { IncomingStream } from "./session/incoming-stream.ts";
 export type { StreamSource } from "./session/outgoing-stream.ts";
 export type { PublishOptions, SendOptions } from "./session/send-options.ts";
-export type { Gap } from "./session/session-client-core.ts";
-export type { SessionBounds, SessionClientEvents, SessionClientOptions } from "./session/session-options.ts";
+export type { Gap } from "./session/client/session-client-core.ts";
+export type { SessionBounds } from "./session/session-bounds.ts";
+export type { SessionClientEvents, SessionClientOptions } from "./session/client/client-options.ts";

@@ -5,9 +5,9 @@ import { LinkClient } from "./bytes/byte-client.ts";
 import type { ConnectOptions } from "./bytes/byte-client.ts";
 import { endOfError } from "./end.ts";
 import { PORT_DEFAULT } from "./limits.ts";
-import { firstOutcome } from "./session/first-outcome.ts";
-import { SessionClient } from "./session/session-client.ts";
-import type { SessionConnectOptions } from "./session/session-client.ts";
+import { firstOutcome } from "./session/client/first-outcome.ts";
+import { SessionClient } from "./session/client/session-client.ts";
+import type { SessionConnectOptions } from "./session/client/session-client.ts";
 
 /**
  * Connects: in byte mode to any TCP server, or with `session` in session mode to `listen`.

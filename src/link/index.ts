@@ -7,23 +7,24 @@ export type { ConnectOptions, LinkClient, LinkClientEvents } from "./bytes/byte-
 export { listen } from "./listen.ts";
 export type { LinkServer, LinkServerEvents, ListenOptions } from "./bytes/byte-server.ts";
 export type { AcceptOptions, LinkServerStats } from "./bytes/acceptor.ts";
-export type { SessionClient, SessionConnectOptions } from "./session/session-client.ts";
-export { SessionServer } from "./session/session-server.ts";
-export type { SessionListenOptions, SessionServerEvents, SessionServerStats, SessionStats } from "./session/session-server.ts";
-export type { WebSocketOptions } from "./web-socket/handshake.ts";
+export type { SessionClient, SessionConnectOptions } from "./session/client/session-client.ts";
+export { SessionServer } from "./session/server/session-server.ts";
 export type {
-  SessionBounds,
-  SessionClientEvents,
-  SessionClientOptions,
-  SessionServerOptions,
-  TopicOptions,
-} from "./session/session-options.ts";
+  SessionListenOptions,
+  SessionServerEvents,
+  SessionServerStats,
+  SessionStats,
+} from "./session/server/session-server.ts";
+export type { WebSocketOptions } from "./web-socket/handshake.ts";
+export type { SessionBounds } from "./session/session-bounds.ts";
+export type { SessionClientEvents, SessionClientOptions } from "./session/client/client-options.ts";
+export type { SessionServerOptions, TopicOptions } from "./session/server/server-options.ts";
 export type { PublishOptions, SendOptions } from "./session/send-options.ts";
-export type { SessionCounts, SessionOpening } from "./session/session-server-settings.ts";
-export type { Presence, ServerSession } from "./session/server-session.ts";
+export type { SessionCounts, SessionOpening } from "./session/server/session-server-settings.ts";
+export type { Presence, ServerSession } from "./session/server/server-session.ts";
 export type { IncomingStream } from "./session/incoming-stream.ts";
 export type { StreamSource } from "./session/outgoing-stream.ts";
-export type { Gap } from "./session/session-client-core.ts";
+export type { Gap } from "./session/client/session-client-core.ts";
 export type { ByteLink, LinkStats } from "./bytes/byte-link.ts";
 export type { DialOptions } from "./bytes/dial-socket.ts";
 export type { BackoffOptions } from "./backoff.ts";
@@ -40,4 +41,4 @@ export type { Path, PathName } from "./keep-alive/middleboxes.ts";
 export { watch } from "./keep-alive/watch.ts";
 export type { Watch, WatchEvent, WatchOptions } from "./keep-alive/watch.ts";
 export type { ProbeEvent } from "./keep-alive/probe-tracker.ts";
-export type { GatewayOptions, Reading, ReadingCache, ReadingQueue } from "./session/gateway.ts";
+export type { GatewayOptions, Reading, ReadingCache, ReadingQueue } from "./session/server/gateway.ts";

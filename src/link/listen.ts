@@ -1,8 +1,8 @@
 /** ● `listen`: one function for both modes. */
 import { LinkServer } from "./bytes/byte-server.ts";
 import type { ListenOptions } from "./bytes/byte-server.ts";
-import { SessionServer } from "./session/session-server.ts";
-import type { SessionListenOptions } from "./session/session-server.ts";
+import { SessionServer } from "./session/server/session-server.ts";
+import type { SessionListenOptions } from "./session/server/session-server.ts";
 
 /**
  * Listens for connections: in byte mode, which any TCP client speaks, or with `session` in session mode, which `connect` speaks.

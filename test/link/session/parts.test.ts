@@ -5,7 +5,7 @@ import { codeOf, messageOf } from "../../../src/core/errors.ts";
 import { between, seeded } from "../../../src/core/random.ts";
 import { challengeBody, helloBody } from "../../../src/link/session/body.ts";
 import { SessionFrameDecoder } from "../../../src/link/session/session-frame.ts";
-import type { ServerSession } from "../../../src/link/session/server-session.ts";
+import type { ServerSession } from "../../../src/link/session/server/server-session.ts";
 import { TransportPair, VirtualNetwork } from "../support/virtual-network.ts";
 import { virtualClientCore, virtualServerCore } from "../support/virtual-ends.ts";
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { codeOf } from "../../../src/core/errors.ts";
-import type { Presence, ServerSession } from "../../../src/link/session/server-session.ts";
+import type { Presence, ServerSession } from "../../../src/link/session/server/server-session.ts";
 import { VirtualNetwork } from "../support/virtual-network.ts";
 import type { TransportPair } from "../support/virtual-network.ts";
 import { virtualClientCore, virtualServerCore } from "../support/virtual-ends.ts";

@@ -6,7 +6,7 @@ import type { Socket } from "node:net";
 import { test } from "node:test";
 import { networkOf } from "../../../src/core/address.ts";
 import { connect, listen } from "../../../src/link/index.ts";
-import { StrangerGuard } from "../../../src/link/session/stranger-guard.ts";
+import { StrangerGuard } from "../../../src/link/session/server/stranger-guard.ts";
 import { VirtualNetwork } from "../support/virtual-network.ts";
 import { virtualClientCore, virtualServerCore } from "../support/virtual-ends.ts";
 

@@ -6,14 +6,14 @@ import { test } from "node:test";
 import { codeOf } from "../../../src/core/errors.ts";
 import { connect, listen } from "../../../src/link/index.ts";
 import { topicBody } from "../../../src/link/session/body.ts";
-import type { SessionClientCore, SessionClientCoreOwner } from "../../../src/link/session/session-client-core.ts";
-import type { SessionServerCore } from "../../../src/link/session/session-server-core.ts";
+import type { SessionClientCore, SessionClientCoreOwner } from "../../../src/link/session/client/session-client-core.ts";
+import type { SessionServerCore } from "../../../src/link/session/server/session-server-core.ts";
 import type {
   SessionServerCoreOwner,
   SessionServerSettings,
   TopicHooks,
-} from "../../../src/link/session/session-server-settings.ts";
-import type { SessionClientSettings } from "../../../src/link/session/session-client-core.ts";
+} from "../../../src/link/session/server/session-server-settings.ts";
+import type { SessionClientSettings } from "../../../src/link/session/client/session-client-core.ts";
 import { encodeFrame } from "../../../src/link/session/session-frame.ts";
 import { RawClient } from "../support/raw-client.ts";
 import { virtualClientCore, virtualServerCore } from "../support/virtual-ends.ts";

@@ -14,7 +14,7 @@ import { codeOf } from "../../../src/core/errors.ts";
 import type { SessionClientOptions, SessionServer } from "../../../src/link/index.ts";
 import { helloBody } from "../../../src/link/session/body.ts";
 import type { Hello } from "../../../src/link/session/body.ts";
-import { SessionClient } from "../../../src/link/session/session-client.ts";
+import { SessionClient } from "../../../src/link/session/client/session-client.ts";
 import { proofOf } from "../../../src/link/session/proof.ts";
 import { encodeFrame, SessionFrameDecoder } from "../../../src/link/session/session-frame.ts";
 import type { SessionFrameName } from "../../../src/link/session/session-frame.ts";

@@ -1,12 +1,15 @@
 /** A server and clients of session mode on a virtual network, with settings that tests change. */
 import { Backoff } from "../../../src/link/backoff.ts";
 import type { BackoffOptions } from "../../../src/link/backoff.ts";
-import { SessionClientCore } from "../../../src/link/session/session-client-core.ts";
-import type { SessionClientCoreOwner, SessionClientSettings } from "../../../src/link/session/session-client-core.ts";
+import { SessionClientCore } from "../../../src/link/session/client/session-client-core.ts";
+import type { SessionClientCoreOwner, SessionClientSettings } from "../../../src/link/session/client/session-client-core.ts";
 import { endOf } from "../../../src/link/end.ts";
-import { SessionServerCore } from "../../../src/link/session/session-server-core.ts";
-import type { SessionServerCoreOwner, SessionServerSettings } from "../../../src/link/session/session-server-settings.ts";
-import type { PersistentSessions } from "../../../src/link/session/persistent-sessions.ts";
+import { SessionServerCore } from "../../../src/link/session/server/session-server-core.ts";
+import type {
+  SessionServerCoreOwner,
+  SessionServerSettings,
+} from "../../../src/link/session/server/session-server-settings.ts";
+import type { PersistentSessions } from "../../../src/link/session/server/persistent-sessions.ts";
 import { TransportPair } from "./virtual-network.ts";
 import type { VirtualNetwork } from "./virtual-network.ts";
 

@@ -2,17 +2,17 @@
  * ○ Messages to a server's clients: what is taken, what is refused, and what becomes of it. Invariant: a message that was taken is charged
  * to its session, and kept in the store where there is one, until it is settled.
  */
-import { EMPTY } from "../../core/bytes.ts";
-import { OperationError } from "../../core/errors.ts";
-import { showSize } from "../../core/units.ts";
-import { STREAM_AHEAD_BYTES } from "../limits.ts";
-import type { Environment } from "./environment.ts";
-import { messageSettings, noteOf, OutgoingMessage } from "./outgoing-message.ts";
-import type { MessageSettings } from "./outgoing-message.ts";
-import { OutgoingStream } from "./outgoing-stream.ts";
-import type { StreamSource } from "./outgoing-stream.ts";
+import { EMPTY } from "../../../core/bytes.ts";
+import { OperationError } from "../../../core/errors.ts";
+import { showSize } from "../../../core/units.ts";
+import { STREAM_AHEAD_BYTES } from "../../limits.ts";
+import type { Environment } from "../environment.ts";
+import { messageSettings, noteOf, OutgoingMessage } from "../outgoing-message.ts";
+import type { MessageSettings } from "../outgoing-message.ts";
+import { OutgoingStream } from "../outgoing-stream.ts";
+import type { StreamSource } from "../outgoing-stream.ts";
 import type { PersistentSessions } from "./persistent-sessions.ts";
-import type { SendSettings } from "./send-options.ts";
+import type { SendSettings } from "../send-options.ts";
 import type { ServerSession } from "./server-session.ts";
 import type { SessionBudget } from "./session-budget.ts";
 import type { SessionCounts, SessionServerParts, SessionServerSettings } from "./session-server-settings.ts";

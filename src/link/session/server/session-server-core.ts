@@ -3,32 +3,32 @@
  * given (Environment). Invariant: a session has at most one connection; one without a connection ends after its time to live. Who may
  * come in is authentication.ts and session-registry.ts; messages are session-receiver.ts and session-sender.ts; room is session-budget.ts.
  */
-import type { Account } from "../../core/budget.ts";
-import { networkOf } from "../../core/address.ts";
-import { EMPTY, hex, sameBytes } from "../../core/bytes.ts";
-import { OperationError, UsageError } from "../../core/errors.ts";
+import type { Account } from "../../../core/budget.ts";
+import { networkOf } from "../../../core/address.ts";
+import { EMPTY, hex, sameBytes } from "../../../core/bytes.ts";
+import { OperationError, UsageError } from "../../../core/errors.ts";
 import { authenticate } from "./authentication.ts";
-import type { Proven } from "./authentication.ts";
-import { NONCE_BYTES, topicBody, VERSION } from "./body.ts";
-import type { Challenge, Hello, RefuseReason } from "./body.ts";
-import { SessionProtocol } from "./session-protocol.ts";
-import type { SessionProtocolEvent } from "./session-protocol.ts";
-import { endOf } from "../end.ts";
-import type { EndReason, LinkEnd } from "../end.ts";
-import { OutgoingMessage } from "./outgoing-message.ts";
-import type { StreamSource } from "./outgoing-stream.ts";
-import { AGE_JITTER, STRANGERS_SLOWED_MAX } from "../limits.ts";
-import { checkTopic } from "../topics/topic.ts";
-import { LinkConnection } from "./link-connection.ts";
-import type { LinkConnectionOwner } from "./link-connection.ts";
-import type { LinkTransport, Environment } from "./environment.ts";
-import { proofOf } from "./proof.ts";
+import type { ClientIdentity } from "./authentication.ts";
+import { NONCE_BYTES, topicBody, VERSION } from "../body.ts";
+import type { Challenge, Hello, RefuseReason } from "../body.ts";
+import { SessionProtocol } from "../session-protocol.ts";
+import type { SessionProtocolEvent } from "../session-protocol.ts";
+import { endOf } from "../../end.ts";
+import type { EndReason, LinkEnd } from "../../end.ts";
+import { OutgoingMessage } from "../outgoing-message.ts";
+import type { StreamSource } from "../outgoing-stream.ts";
+import { AGE_JITTER, STRANGERS_SLOWED_MAX } from "../../limits.ts";
+import { checkTopic } from "../../topics/topic.ts";
+import { LinkConnection } from "../link-connection.ts";
+import type { LinkConnectionOwner } from "../link-connection.ts";
+import type { LinkTransport, Environment } from "../environment.ts";
+import { proofOf } from "../proof.ts";
 import { ServerSession } from "./server-session.ts";
 import type { ServerSessionOwner } from "./server-session.ts";
 import { SessionBudget } from "./session-budget.ts";
 import { SessionReceiver } from "./session-receiver.ts";
 import { isNamed, SessionRegistry } from "./session-registry.ts";
-import type { SendSettings } from "./send-options.ts";
+import type { SendSettings } from "../send-options.ts";
 import { SessionSender } from "./session-sender.ts";
 import type {
   SessionCounts,
@@ -38,7 +38,7 @@ import type {
 } from "./session-server-settings.ts";
 import { SessionTopics } from "./session-topics.ts";
 import type { PublishSettings } from "./session-topics.ts";
-import { SessionState } from "./session-state.ts";
+import { SessionState } from "../session-state.ts";
 import type { PersistentSessions, StoredSession } from "./persistent-sessions.ts";
 import { StrangerGuard } from "./stranger-guard.ts";
 
@@ -387,7 +387,7 @@ export class SessionServerCore implements LinkConnectionOwner, ServerSessionOwne
     );
   }
 
-  #decide(connection: LinkConnection, hello: Hello, { identity, token }: Proven): void {
+  #decide(connection: LinkConnection, hello: Hello, { identity, token }: ClientIdentity): void {
     if (this.#drainUntilMs !== undefined) return this.#refuse(connection, "draining", "the server is going down");
     const { certificate } = this.#connections.get(connection)!;
     this.#endClosing(hello);

@@ -1,6 +1,6 @@
 /** ○ How the first attempt of a session's client ended: for `connect`, on Node and in a browser. */
-import { OperationError } from "../../core/errors.ts";
-import type { LinkEnd } from "../end.ts";
+import { OperationError } from "../../../core/errors.ts";
+import type { LinkEnd } from "../../end.ts";
 
 /** What is listened to of a client. */
 interface Listened {

@@ -16,13 +16,13 @@ import {
   writeSync,
 } from "node:fs";
 import { resolve } from "node:path";
-import { ByteReader } from "../../core/byte-reader.ts";
-import { ByteWriter } from "../../core/byte-writer.ts";
-import { UsageError } from "../../core/errors.ts";
-import { SPOOL_BYTES_LOOSE } from "../limits.ts";
-import { SESSION_ID_BYTES } from "./body.ts";
-import type { Clock } from "../../core/clock.ts";
-import type { OutgoingMessage } from "./outgoing-message.ts";
+import { ByteReader } from "../../../core/byte-reader.ts";
+import { ByteWriter } from "../../../core/byte-writer.ts";
+import { UsageError } from "../../../core/errors.ts";
+import { SPOOL_BYTES_LOOSE } from "../../limits.ts";
+import { SESSION_ID_BYTES } from "../body.ts";
+import type { Clock } from "../../../core/clock.ts";
+import type { OutgoingMessage } from "../outgoing-message.ts";
 import type { Spool, SpooledMessage } from "./spool.ts";
 
 const RECORD = { session: 1, known: 2, message: 4, number: 5, settled: 6, handled: 7 } as const;

@@ -2,13 +2,13 @@
  * ○ Whether a client that said HELLO knows its token. The token never crosses the wire: the client proves it over the server's nonce, so that
  * a HELLO that was recorded is worth nothing on another connection.
  */
-import { hex, sameBytes, utf8 } from "../../core/bytes.ts";
-import type { Challenge, Hello } from "./body.ts";
-import type { Environment } from "./environment.ts";
-import { proofOf } from "./proof.ts";
+import { hex, sameBytes, utf8 } from "../../../core/bytes.ts";
+import type { Challenge, Hello } from "../body.ts";
+import type { Environment } from "../environment.ts";
+import { proofOf } from "../proof.ts";
 
 /** Who a client proved to be. */
-export interface Proven {
+export interface ClientIdentity {
   /** Its certificate and its token, which is not in it. */
   readonly identity: string;
   readonly token: string | undefined;
@@ -39,7 +39,7 @@ export function authenticate(
   }: {
     environment: Environment;
     token: () => string | undefined | Promise<string | undefined>;
-    proven: (who: Proven) => void;
+    proven: (who: ClientIdentity) => void;
     refused: (why: string) => void;
     /** What `proven` threw, when it was called later. */
     failed: (error: unknown) => void;

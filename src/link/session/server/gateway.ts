@@ -4,13 +4,13 @@
  * refuses for the time being, it is kept unconfirmed, so that a full queue slows the sensors down instead of losing readings.
  */
 import { createHash, randomUUID } from "node:crypto";
-import type { Clock } from "../../core/clock.ts";
-import { OperationError } from "../../core/errors.ts";
-import type { Random } from "../../core/random.ts";
-import { Backoff } from "../backoff.ts";
-import type { LinkEnd } from "../end.ts";
+import type { Clock } from "../../../core/clock.ts";
+import { OperationError } from "../../../core/errors.ts";
+import type { Random } from "../../../core/random.ts";
+import { Backoff } from "../../backoff.ts";
+import type { LinkEnd } from "../../end.ts";
 import type { Presence, ServerSession } from "./server-session.ts";
-import { GATEWAY_CAP_MS } from "../limits.ts";
+import { GATEWAY_CAP_MS } from "../../limits.ts";
 
 /** A message of a sensor on its way into the queue. */
 export interface Reading {

@@ -2,13 +2,13 @@
  * ○ Messages of a server's clients: each is handed to its handler, in order, and confirmed or refused as that says. Invariant: a handler is
  * given a message once the store has its number; its bytes are charged to the session until it is settled.
  */
-import { ProtocolError } from "../../core/errors.ts";
-import { UNCONFIRMED_OPEN_MAX } from "../limits.ts";
-import { acknowledge, overdueReason } from "./acknowledgement.ts";
-import type { TopicBody } from "./body.ts";
-import type { Environment } from "./environment.ts";
-import type { Inbox } from "./inbox.ts";
-import type { IncomingStream } from "./incoming-stream.ts";
+import { ProtocolError } from "../../../core/errors.ts";
+import { UNCONFIRMED_OPEN_MAX } from "../../limits.ts";
+import { acknowledge, overdueReason } from "../acknowledgement.ts";
+import type { TopicBody } from "../body.ts";
+import type { Environment } from "../environment.ts";
+import type { Inbox } from "../inbox.ts";
+import type { IncomingStream } from "../incoming-stream.ts";
 import type { PersistentSessions } from "./persistent-sessions.ts";
 import type { ServerSession } from "./server-session.ts";
 import type { SessionBudget } from "./session-budget.ts";

@@ -3,53 +3,43 @@
  * clock and chance are given. Invariant: every message that `send` took is settled exactly once: done, refused, or given up with
  * LINK_GAP when it is in doubt; at most one connection at a time.
  */
-import { EMPTY, sameBytes, utf8 } from "../../core/bytes.ts";
-import { codeOf, OperationError, ProtocolError, UsageError } from "../../core/errors.ts";
-import { showSize } from "../../core/units.ts";
-import type { Backoff } from "../backoff.ts";
-import { NONCE_BYTES, SESSION_ID_BYTES, topicBody } from "./body.ts";
-import type { Challenge, Hello, CloseNotice, RefuseReason, TopicBody, Welcome } from "./body.ts";
-import { SessionProtocol } from "./session-protocol.ts";
-import type { SessionProtocolEvent } from "./session-protocol.ts";
-import type { Due } from "./deadlines.ts";
-import { endOf } from "../end.ts";
-import type { LinkEnd } from "../end.ts";
-import { acknowledge, overdueReason } from "./acknowledgement.ts";
-import type { IncomingStream } from "./incoming-stream.ts";
-import type { Inbox } from "./inbox.ts";
-import { messageSettings, noteOf, OutgoingMessage } from "./outgoing-message.ts";
-import type { MessageSettings } from "./outgoing-message.ts";
-import type { SendSettings } from "./send-options.ts";
-import { OutgoingStream } from "./outgoing-stream.ts";
-import type { StreamSource } from "./outgoing-stream.ts";
-import { BACKOFF_BASE_MS, UNCONFIRMED_OPEN_MAX } from "../limits.ts";
-import { checkFilter, checkTopic } from "../topics/topic.ts";
-import { LinkConnection } from "./link-connection.ts";
-import type { LinkConnectionOwner } from "./link-connection.ts";
-import type { LinkTransport, Environment } from "./environment.ts";
-import { proofOf } from "./proof.ts";
+import { EMPTY, sameBytes, utf8 } from "../../../core/bytes.ts";
+import { codeOf, OperationError, ProtocolError, UsageError } from "../../../core/errors.ts";
+import { showSize } from "../../../core/units.ts";
+import type { Backoff } from "../../backoff.ts";
+import { NONCE_BYTES, SESSION_ID_BYTES, topicBody } from "../body.ts";
+import type { Challenge, Hello, CloseNotice, RefuseReason, TopicBody, Welcome } from "../body.ts";
+import { SessionProtocol } from "../session-protocol.ts";
+import type { SessionProtocolEvent } from "../session-protocol.ts";
+import type { Due } from "../deadlines.ts";
+import { endOf } from "../../end.ts";
+import type { LinkEnd } from "../../end.ts";
+import { acknowledge, overdueReason } from "../acknowledgement.ts";
+import type { IncomingStream } from "../incoming-stream.ts";
+import type { Inbox } from "../inbox.ts";
+import { messageSettings, noteOf, OutgoingMessage } from "../outgoing-message.ts";
+import type { MessageSettings } from "../outgoing-message.ts";
+import type { SendSettings } from "../send-options.ts";
+import { OutgoingStream } from "../outgoing-stream.ts";
+import type { StreamSource } from "../outgoing-stream.ts";
+import { BACKOFF_BASE_MS, UNCONFIRMED_OPEN_MAX } from "../../limits.ts";
+import { checkFilter, checkTopic } from "../../topics/topic.ts";
+import { LinkConnection } from "../link-connection.ts";
+import type { LinkConnectionOwner } from "../link-connection.ts";
+import type { LinkTransport, Environment } from "../environment.ts";
+import { proofOf } from "../proof.ts";
 import type { Spool } from "./spool.ts";
-import { SessionState } from "./session-state.ts";
-import type { SessionLimits } from "./session-state.ts";
+import type { BoundSettings } from "../session-bounds.ts";
+import { SessionState } from "../session-state.ts";
 
-export interface SessionClientSettings {
-  readonly limits: SessionLimits;
-  readonly outboxMessagesMax: number;
-  readonly outboxBytesMax: number;
+export interface SessionClientSettings extends BoundSettings {
   readonly name: string;
   readonly token: string | undefined;
   readonly will: Uint8Array | undefined;
   /** 0 leaves it to the server. */
   readonly heartbeatMs: number;
-  readonly stallMs: number;
-  /** How long a message is kept; then it is given up. */
-  readonly keepMs: number;
-  /** How long a handler may take. */
-  readonly handlerMs: number;
   /** When the outbox is full: refuse the new message, or give up the oldest. */
   readonly whenFull: "reject" | "drop-oldest";
-  /** Messages in doubt when the server has forgotten the session: give them up, or send them again, which may double them. */
-  readonly inDoubt: "reject" | "resend";
   readonly reconnect: boolean;
   /** Keeps what is not done beyond this process. */
   readonly spool?: Spool | undefined;

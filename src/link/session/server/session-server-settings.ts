@@ -1,34 +1,24 @@
 /** ○ What a session server is given: its settings; and what it tells: its counts, its owner's calls. */
-import type { NetworkPrefix } from "../../core/address.ts";
-import type { LinkEnd } from "../end.ts";
-import type { Environment } from "./environment.ts";
-import type { IncomingStream } from "./incoming-stream.ts";
-import type { LinkConnection } from "./link-connection.ts";
+import type { NetworkPrefix } from "../../../core/address.ts";
+import type { LinkEnd } from "../../end.ts";
+import type { Environment } from "../environment.ts";
+import type { IncomingStream } from "../incoming-stream.ts";
+import type { LinkConnection } from "../link-connection.ts";
 import type { PersistentSessions } from "./persistent-sessions.ts";
 import type { Presence, ServerSession } from "./server-session.ts";
 import type { SessionBudget } from "./session-budget.ts";
-import type { SessionLimits } from "./session-state.ts";
+import type { BoundSettings } from "../session-bounds.ts";
 
-export interface SessionServerSettings {
-  readonly limits: SessionLimits;
-  readonly outboxMessagesMax: number;
-  readonly outboxBytesMax: number;
+export interface SessionServerSettings extends BoundSettings {
   readonly heartbeatMs: number;
   readonly heartbeatMsMin: number;
   readonly heartbeatMsMax: number;
   /** Share of the heartbeat interval that an answer may take. */
   readonly heartbeatTimeoutShare: number;
   readonly ttlMs: number;
-  /** How long a message to a client is kept; then it is given up. */
-  readonly keepMs: number;
   readonly willDelayMs: number;
-  readonly stallMs: number;
-  /** How long a handler may take. */
-  readonly handlerMs: number;
   /** Infinity for connections of any age. */
   readonly maxAgeMs: number;
-  /** A message in doubt after its client was started anew is sent again. */
-  readonly inDoubt: "reject" | "resend";
   readonly sessionsMax: number;
   readonly totalBytesMax: number;
   readonly tokenRequired: boolean;

@@ -2,11 +2,11 @@
  * ○ What a server holds for its sessions and for strangers, in bytes. Invariant: the bytes held for a session are in its account; from half
  * of `totalBytesMax` on, who has more than its share is read no further until others have room.
  */
-import { PartBudget, PROCESS_BUDGET } from "../../core/budget.ts";
-import type { Account, Holder } from "../../core/budget.ts";
-import type { Clock } from "../../core/clock.ts";
-import { endOf } from "../end.ts";
-import type { LinkConnection } from "./link-connection.ts";
+import { PartBudget, PROCESS_BUDGET } from "../../../core/budget.ts";
+import type { Account, Holder } from "../../../core/budget.ts";
+import type { Clock } from "../../../core/clock.ts";
+import { endOf } from "../../end.ts";
+import type { LinkConnection } from "../link-connection.ts";
 import type { ServerSession } from "./server-session.ts";
 
 export class SessionBudget {

@@ -4,11 +4,11 @@
  * connection, and what a handler is given, says nothing that is not in the store (`after`); so a process after this one, with whatever
  * was kept, is where every client has heard that this one was, or further.
  */
-import type { Clock } from "../../core/clock.ts";
-import type { OperationError } from "../../core/errors.ts";
-import { GroupCommit } from "../../store/group-commit.ts";
-import type { Store, StoredTask, StoreOp } from "../../store/store.ts";
-import type { OutgoingMessage } from "./outgoing-message.ts";
+import type { Clock } from "../../../core/clock.ts";
+import type { OperationError } from "../../../core/errors.ts";
+import { GroupCommit } from "../../../store/group-commit.ts";
+import type { Store, StoredTask, StoreOp } from "../../../store/store.ts";
+import type { OutgoingMessage } from "../outgoing-message.ts";
 import { messageHead, messageState, sessionBody, sessionHead, sessionReceipt } from "./session-record.ts";
 import type { MessageHead, SessionBody, SessionHead, SessionReceipt } from "./session-record.ts";
 

@@ -1,5 +1,5 @@
 /** ○ What keeps a session client's messages beyond its process: what the core tells it, and what it found. */
-import type { OutgoingMessage } from "./outgoing-message.ts";
+import type { OutgoingMessage } from "../outgoing-message.ts";
 
 /** A message that a process before this one was given. */
 export interface SpooledMessage {

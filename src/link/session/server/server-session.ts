@@ -2,13 +2,13 @@
  * ○ A client's session as the server's application sees it: who it is, whether it is there, and how to send to it. The server core
  * decides what happens to it; this holds its state. Invariant: presence is "gone" exactly when the server core has forgotten it.
  */
-import type { Account } from "../../core/budget.ts";
-import { utf8 } from "../../core/bytes.ts";
-import type { LinkConnection } from "./link-connection.ts";
-import type { StreamSource } from "./outgoing-stream.ts";
-import { readSend } from "./send-options.ts";
-import type { SendSettings, SendOptions } from "./send-options.ts";
-import type { SessionState } from "./session-state.ts";
+import type { Account } from "../../../core/budget.ts";
+import { utf8 } from "../../../core/bytes.ts";
+import type { LinkConnection } from "../link-connection.ts";
+import type { StreamSource } from "../outgoing-stream.ts";
+import { readSend } from "../send-options.ts";
+import type { SendSettings, SendOptions } from "../send-options.ts";
+import type { SessionState } from "../session-state.ts";
 import type { SessionBody, SessionHead } from "./session-record.ts";
 import type { SessionRecords } from "./persistent-sessions.ts";
 

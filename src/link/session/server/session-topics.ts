@@ -3,14 +3,14 @@
  * there after a reconnect and for the next client of the session's name. Invariant: a session is in the tree under each of its `filters`,
  * and no other.
  */
-import type { Account, PartBudget } from "../../core/budget.ts";
-import { OperationError } from "../../core/errors.ts";
-import { FILTERS_MAX, KEPT_BYTES_MAX } from "../limits.ts";
-import { KeptValues } from "../topics/kept-values.ts";
-import { SubscriptionTree } from "../topics/subscription-tree.ts";
-import { checkFilter, checkTopic } from "../topics/topic.ts";
-import { topicBody } from "./body.ts";
-import type { TopicBody } from "./body.ts";
+import type { Account, PartBudget } from "../../../core/budget.ts";
+import { OperationError } from "../../../core/errors.ts";
+import { FILTERS_MAX, KEPT_BYTES_MAX } from "../../limits.ts";
+import { KeptValues } from "../../topics/kept-values.ts";
+import { SubscriptionTree } from "../../topics/subscription-tree.ts";
+import { checkFilter, checkTopic } from "../../topics/topic.ts";
+import { topicBody } from "../body.ts";
+import type { TopicBody } from "../body.ts";
 import type { ServerSession } from "./server-session.ts";
 
 /** How a message is published. */

@@ -3,11 +3,11 @@
  * A record's head never changes, its state changes often, its body seldom. Each part says of which kind it is and to which session a
  * message belongs, so that damage in one of them harms that session only, and is told there.
  */
-import { ByteReader } from "../../core/byte-reader.ts";
-import { ByteWriter } from "../../core/byte-writer.ts";
-import { utf8 } from "../../core/bytes.ts";
-import { SESSION_ID_BYTES } from "./body.ts";
-import type { InboxState } from "./inbox.ts";
+import { ByteReader } from "../../../core/byte-reader.ts";
+import { ByteWriter } from "../../../core/byte-writer.ts";
+import { utf8 } from "../../../core/bytes.ts";
+import { SESSION_ID_BYTES } from "../body.ts";
+import type { InboxState } from "../inbox.ts";
 
 const SESSION = 1;
 const MESSAGE = 2;

@@ -10,7 +10,7 @@ import {
   STRANGER_FAILURES_FREE,
   STRANGER_FORGET_MS,
   STRANGER_NETWORKS_MAX,
-} from "../limits.ts";
+} from "../../limits.ts";
 
 interface Failures {
   count: number;

@@ -4,9 +4,9 @@
  * its name is told so. Sessions without a name, and those of version 1, are found by their id alone. Invariant: every session is in
  * `#byId` under its id of now; one that is the session of its name is in `#byName` too.
  */
-import { hex } from "../../core/bytes.ts";
-import { IDS_BEFORE_MAX } from "../limits.ts";
-import type { Hello, RefuseReason } from "./body.ts";
+import { hex } from "../../../core/bytes.ts";
+import { IDS_BEFORE_MAX } from "../../limits.ts";
+import type { Hello, RefuseReason } from "../body.ts";
 import type { ServerSession } from "./server-session.ts";
 
 /** What a HELLO leads to. */
