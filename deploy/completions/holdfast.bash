@@ -1,13 +1,14 @@
 # bash completion for holdfast; source it, or copy it to /usr/share/bash-completion/completions/holdfast
 _holdfast() {
   local current=${COMP_WORDS[COMP_CWORD]} words="" command="${COMP_WORDS[1]}"
-  case "$command" in queue|config) command="$command ${COMP_WORDS[2]}" ;; esac
+  case "$command" in queue|config|access) command="$command ${COMP_WORDS[2]}" ;; esac
   if ((COMP_CWORD == 1)); then
-    words="up listen connect cache queue work config story wire stats health bench"
+    words="up listen connect cache queue work config access story wire stats health bench"
   elif ((COMP_CWORD == 2)) && [[ $command == *" "* ]]; then
     case "${COMP_WORDS[1]}" in
     queue) words="serve add call ls show events retry cancel promote flow signal update remove drain pause resume set purge cron check move keygen" ;;
     config) words="show check schema" ;;
+    access) words="check schema" ;;
     esac
   elif [[ $current == -* ]]; then
     case "$command" in
@@ -41,6 +42,8 @@ _holdfast() {
     "config show") words="--api-tokens --api-tokens-file --cache --cache-auth-file --cache-connections --cache-eviction --cache-idle-timeout --cache-item-size --cache-memory --cache-memory-file --cache-sasl-file --cache-threads --cache-tls-ca --cache-tls-cert --cache-tls-key --config --dashboard --dashboard-token --dashboard-token-file --data --group --help --json --link --link-allowed-origins --link-ca --link-cert --link-count --link-idle --link-interval --link-key --link-to-cache --link-to-queue --link-token-file --link-trusted-proxies --link-user-timeout --link-websocket --log --log-level --peers --queue --queue-curve-clients --queue-curve-keys --queue-events-bytes --queue-events-keep --queue-max-body --queue-max-bytes --queue-plain-users --queue-reserve --queue-result-bytes --queue-sync --replicas --store --websocket" ;;
     "config check") words="--help" ;;
     "config schema") words="--help" ;;
+    "access check") words="--access --config --help --json" ;;
+    "access schema") words="--help" ;;
     "story") words="--config --help --json --key-file --password-file --read --server-key --timeout --url --user" ;;
     "wire") words="--bodies --color --config --count --dashboard --dashboard-token --dashboard-token-file --help --interface --json --ladder --no-color --port --read --write" ;;
     "stats") words="--cache --config --dashboard --help --json --token --token-file" ;;

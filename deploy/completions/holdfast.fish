@@ -1,7 +1,8 @@
 # fish completion for holdfast; copy it to ~/.config/fish/completions
-complete -c holdfast -n __fish_use_subcommand -xa "up listen connect cache queue work config story wire stats health bench"
+complete -c holdfast -n __fish_use_subcommand -xa "up listen connect cache queue work config access story wire stats health bench"
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and not __fish_seen_subcommand_from serve add call ls show events retry cancel promote flow signal update remove drain pause resume set purge cron check move keygen" -xa "serve add call ls show events retry cancel promote flow signal update remove drain pause resume set purge cron check move keygen"
 complete -c holdfast -n "__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from show check schema" -xa "show check schema"
+complete -c holdfast -n "__fish_seen_subcommand_from access; and not __fish_seen_subcommand_from check schema" -xa "check schema"
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l api-tokens
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l api-tokens-file
 complete -c holdfast -n "__fish_seen_subcommand_from up" -l cache
@@ -508,6 +509,11 @@ complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show" -l websocket
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from check" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from config; and __fish_seen_subcommand_from schema" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from access; and __fish_seen_subcommand_from check" -l access
+complete -c holdfast -n "__fish_seen_subcommand_from access; and __fish_seen_subcommand_from check" -l config
+complete -c holdfast -n "__fish_seen_subcommand_from access; and __fish_seen_subcommand_from check" -l help
+complete -c holdfast -n "__fish_seen_subcommand_from access; and __fish_seen_subcommand_from check" -l json
+complete -c holdfast -n "__fish_seen_subcommand_from access; and __fish_seen_subcommand_from schema" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from story" -l config
 complete -c holdfast -n "__fish_seen_subcommand_from story" -l help
 complete -c holdfast -n "__fish_seen_subcommand_from story" -l json

@@ -99,6 +99,23 @@ const CONFIG: CommandGroup = {
   ],
 };
 
+const ACCESS: CommandGroup = {
+  name: "access",
+  summary: "who may what",
+  commands: [
+    {
+      name: "check",
+      summary: "say whether a user may do something, and why",
+      load: async () => (await import("./access/access.ts")).check,
+    },
+    {
+      name: "schema",
+      summary: "print the JSON Schema of access files",
+      load: async () => (await import("./access/access.ts")).schema,
+    },
+  ],
+};
+
 export const HOLDFAST: CommandGroup = {
   name: "holdfast",
   summary: "a shared cache, a durable work queue and TCP connections that last",
@@ -130,6 +147,7 @@ export const HOLDFAST: CommandGroup = {
       load: async () => (await import("./queue/work.ts")).run,
     },
     CONFIG,
+    ACCESS,
     {
       name: "story",
       summary: "tell what happened to a task, step by step",

@@ -14,6 +14,7 @@ export const ERROR_CODES = {
   // command line
   CLI_USAGE: "The command's words or flags are wrong; --help lists the right ones",
   SETTING_INVALID: "A setting's value cannot be used, or its file cannot be read; the sentence says which and what it must be",
+  ACCESS_FILE_INVALID: "An access file cannot be read, or says what cannot be; the sentence has the file and the place in it",
   SETTING_UNKNOWN: "A settings file names a setting that does not exist; 'holdfast config show' lists them all",
   CLI_ADDRESS_IN_USE: "Another program uses the port; give the named flag another address",
   CLI_ADDRESS_UNUSABLE: "An address cannot be listened on here; give the named flag another address",

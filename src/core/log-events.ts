@@ -27,6 +27,10 @@ export const LOG_EVENTS = {
     text: "Settings and files were read again, as asked for; `needRestart`: which changes wait for a restart",
   },
   "reload-failed": { level: "error", text: "Settings and files could not be read again, and all stays as it was: `error`" },
+  "access.refused": {
+    level: "warning",
+    text: "`user` asked for something without the `right` that it needs: docs/how-to/rights.md",
+  },
   "dashboard.listening": { level: "info", text: "The page, metrics and health of this process are at `address`" },
   // cache and links
   "cache.exposed": {

@@ -231,8 +231,19 @@ export const LOG = table("log", {
   },
 });
 
+/** Of all servers that one process runs. */
+export const ACCESS = table("access", {
+  file: {
+    kind: named("file"),
+    text: "who may what, as JSON: users, roles and rights (default: everybody may everything)",
+    together: "access",
+    alone: "access",
+    variable: "HOLDFAST_ACCESS",
+  },
+});
+
 /** The settings of `holdfast up`, its parts in the order in which they start. */
 export const PARTS = [CACHE, QUEUE, LINK, DASHBOARD, LOG] as const;
 
 /** All that a settings file may say. */
-export const ALL_PARTS = [...PARTS, CONNECT, CLIENT, WORK] as const;
+export const ALL_PARTS = [...PARTS, ACCESS, CONNECT, CLIENT, WORK] as const;

@@ -1,0 +1,94 @@
+/**
+ * ● The access table of running servers: read from its file, and again by `reload`. Who asks gets rights that follow the file. What is
+ * refused is counted by parts and told in the log, which bounds how often.
+ */
+import { codeOf, messageOf, UsageError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import { readSecret } from "../core/private-files.ts";
+import { type AccessTable, readAccess, type Rights } from "./access-table.ts";
+import type { AccessPart, Action } from "./right.ts";
+
+/**
+ * Who may what, from a file: docs/how-to/rights.md.
+ *
+ * @example
+ * const access = new AccessControl("./access.json");
+ * const broker = new Broker({ access });
+ */
+export class AccessControl {
+  readonly #path: string;
+  #table: AccessTable;
+  readonly #refused: Record<AccessPart, number> = { queue: 0, cache: 0, link: 0, dashboard: 0 };
+  #changed: (() => void)[] = [];
+
+  /**
+   * Reads the file. Others must not be able to read it: it has secrets.
+   *
+   * @throws UsageError ACCESS_FILE_INVALID, FILE_NOT_PRIVATE
+   */
+  constructor(path: string) {
+    this.#path = path;
+    this.#table = readTable(path);
+  }
+
+  get path(): string {
+    return this.#path;
+  }
+
+  get table(): AccessTable {
+    return this.#table;
+  }
+
+  /** How often each part has refused something. */
+  get refused(): Readonly<Record<AccessPart, number>> {
+    return this.#refused;
+  }
+
+  /** Reads the file again. After an error all stays as it was. @throws as the constructor */
+  reload(): void {
+    this.#table = readTable(this.#path);
+    for (const changed of this.#changed) changed();
+  }
+
+  /** Called after each `reload`. */
+  onReload(changed: () => void): void {
+    this.#changed.push(changed);
+  }
+
+  /** What this user may, now and after each `reload`. @param user undefined: who has no name */
+  rightsOf(user: string | undefined): Rights {
+    const now = (): Rights => this.#table.rightsOf(user);
+    return {
+      user: user ?? "*",
+      may: (action, name) => now().may(action, name),
+      mayAll: (action) => now().mayAll(action),
+      mayAny: (action) => now().mayAny(action),
+    };
+  }
+
+  /** Counts a refusal and tells it. */
+  refuse(log: Log, action: Action, { user, name }: { readonly user: string; readonly name: string | undefined }): void {
+    this.#refused[action.slice(0, action.indexOf(":")) as AccessPart] += 1;
+    log("access.refused", { user, right: name === undefined ? action : `${action}:${name.slice(0, 100)}` });
+  }
+}
+
+function readTable(path: string): AccessTable {
+  let text: string;
+  try {
+    text = readSecret(path).toString();
+  } catch (cause) {
+    if (codeOf(cause) === "FILE_NOT_PRIVATE") throw cause;
+    throw new UsageError("ACCESS_FILE_INVALID", `Cannot read ${path}: ${messageOf(cause)}`, { cause });
+  }
+  let content: unknown;
+  try {
+    content = JSON.parse(text);
+  } catch (cause) {
+    // V8 quotes what it could not read, which may be a secret: only the place is told.
+    const place = /position (\d+)/.exec(messageOf(cause))?.[1];
+    const line = place === undefined ? "" : `:${text.slice(0, Number(place)).split("\n").length}`;
+    throw new UsageError("ACCESS_FILE_INVALID", `Cannot read ${path}${line}: it is no JSON`);
+  }
+  return readAccess(content, path);
+}
