@@ -10,7 +10,7 @@ import { type EndedState, isEnded } from "../tasks/life-cycle.ts";
 import { emptyHistory, outcomeFact, readHistory, stepFact, type StepHead, type StepHistory } from "../tasks/step-facts.ts";
 import { ID, NONE } from "../tasks/task-columns.ts";
 import type { TaskSpec } from "../tasks/task-policy.ts";
-import { encodeHead } from "../tasks/task-record.ts";
+import { encodeHeadOf } from "../tasks/task-record.ts";
 import { unknownTask } from "./admin-commands.ts";
 import type { Consumer } from "./consumers.ts";
 import type { Dispatcher, LeaseRef } from "./dispatcher.ts";
@@ -284,7 +284,7 @@ export class DurableSteps {
     const queue = stateMachine.queue(request.queue);
     const childRow = stateMachine.reserve(queue, spec, body.length, nowMs);
     const child = stateMachine.table.f(childRow, ID);
-    this.#journal.added(childRow, encodeHead({ ...spec, queue: queue.name, createdMs: nowMs }), body);
+    this.#journal.added(childRow, encodeHeadOf(spec, queue.name, nowMs), body);
     this.#keep(id, history, at, { type: "call", name, atMs: Math.round(nowMs), child }, EMPTY);
     stateMachine.suspend(row, Infinity);
     this.#journal.afterwards(() => {

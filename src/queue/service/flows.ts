@@ -4,7 +4,7 @@
  */
 import { type HoldfastError, OperationError, UsageError } from "../../core/errors.ts";
 import { BATCH_TASKS_MAX, CARRIED_BYTES_MAX, FLOW_EDGES_MAX } from "../limits.ts";
-import { decodeHead, encodeHead, encodeState } from "../tasks/task-record.ts";
+import { decodeHead, encodeHeadOf, encodeState } from "../tasks/task-record.ts";
 import type { FlowRef, TaskSpec } from "../tasks/task-policy.ts";
 import { ID, NONE } from "../tasks/task-columns.ts";
 import type { StoreOp } from "../../store/store.ts";
@@ -148,7 +148,7 @@ export class Flows {
         const queue = stateMachine.queue(name);
         const row = stateMachine.reserve(queue, spec, owned[index]!.length, nowMs);
         rows.push(row);
-        const head = encodeHead({ ...spec, queue: name, createdMs: nowMs });
+        const head = encodeHeadOf(spec, name, nowMs);
         ops.push({ kind: "add", id: numbers[index]!, head, state: encodeState(stateMachine.record(row)), body: owned[index]! });
         const event = stateMachine.state(row) as StoredEventName;
         events.push({ event, id: numbers[index]!, queue: name, attempt: 0, reason: undefined, error: "" });

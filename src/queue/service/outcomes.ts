@@ -154,7 +154,9 @@ export class Outcomes {
     if (!settling) return;
     this.#settling.delete(id);
     this.#context.events.note(id, "outcomeStored", this.#journal.storedMs);
-    for (const watcher of all(settling.watchers)) this.tell(watcher, settling.outcome);
+    const { watchers, outcome } = settling;
+    if (watchers instanceof Set) for (const watcher of watchers) this.tell(watcher, outcome);
+    else if (watchers) this.tell(watchers, outcome);
   }
 
   /** Tells one watcher. */

@@ -11,7 +11,7 @@ import type { ServiceContext } from "./service-context.ts";
 import { BATCH_TASKS_MAX, HELD_BYTES_MAX, TASK_OVERHEAD_BYTES } from "../limits.ts";
 import { isResendKey, type KeyedBodies, type TaskSpec } from "../tasks/task-policy.ts";
 import { digestOf } from "../tasks/bodies-digest.ts";
-import { encodeHead, encodeState } from "../tasks/task-record.ts";
+import { encodeHeadOf, encodeState } from "../tasks/task-record.ts";
 import type { StoreOp } from "../../store/store.ts";
 import { ID, NONE } from "../tasks/task-columns.ts";
 import type { TaskQueue } from "../tasks/task-queue.ts";
@@ -166,8 +166,9 @@ export class Submissions {
     const stateMachine = this.#context.stateMachine();
     const nowMs = this.#context.nowMs();
     let group: Group | undefined;
-    const rows: number[] = [];
-    const ids: number[] = [];
+    // Of the size that they will have: a list that grows from nothing starts with room for 17, and mostly it is one.
+    const rows = new Array<number>(bodies.length);
+    const ids = new Array<number>(bodies.length);
     const others = bodies.length > 1 && spec.key !== "" ? keyedMember(spec) : spec;
     for (let index = 0; index < bodies.length; index += 1) {
       const body = bodies[index]!;
@@ -175,10 +176,10 @@ export class Submissions {
       const own = specs ? { ...specs[index]!, ...keyOf(common) } : common;
       const row = stateMachine.reserve(queue, own, body.length, nowMs);
       const id = stateMachine.table.f(row, ID);
-      rows.push(row);
-      ids.push(id);
+      rows[index] = row;
+      ids[index] = id;
       group ??= this.#openGroup();
-      const head = encodeHead({ ...own, queue: queue.name, createdMs: nowMs });
+      const head = encodeHeadOf(own, queue.name, nowMs);
       group.ops.push({ kind: "add", id, head, state: encodeState(stateMachine.record(row)), body });
       const event = stateMachine.state(row) as StoredEventName;
       group.events.push({ event, id, queue: queue.name, attempt: 0, reason: undefined, error: "" });

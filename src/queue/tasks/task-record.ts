@@ -17,12 +17,16 @@ import {
   POLICY_DEFAULT,
 } from "./task-policy.ts";
 
-export interface TaskHead {
+export interface TaskHead extends HeadFields {
   readonly queue: string;
+  readonly createdMs: number;
+}
+
+/** What a head has of what was asked for with the task. */
+export interface HeadFields {
   readonly group: string;
   readonly key: string;
   readonly priority: number;
-  readonly createdMs: number;
   readonly expiresMs: number;
   readonly after: readonly number[];
   readonly policy: TaskPolicy;
@@ -75,6 +79,11 @@ const stateView = new DataView(stateBytes.buffer);
  * flow: f64 first + f64 count
  * ``` */
 export function encodeHead(head: TaskHead): Uint8Array {
+  return encodeHeadOf(head, head.queue, head.createdMs);
+}
+
+/** The same of a task that is being added: its fields are not copied together first. */
+export function encodeHeadOf(head: HeadFields, queue: string, createdMs: number): Uint8Array {
   const custom = head.policy !== POLICY_DEFAULT;
   const out = new HeadWriter(HEAD_BYTES_FIXED + head.after.length * 8);
   out.u8(HEAD_VERSION);
@@ -88,9 +97,9 @@ export function encodeHead(head: TaskHead): Uint8Array {
       (head.flow ? HAS_FLOW : 0),
   );
   out.u8(head.priority);
-  out.f64(head.createdMs);
+  out.f64(createdMs);
   out.f64(head.expiresMs);
-  out.text(head.queue);
+  out.text(queue);
   out.text(head.group);
   out.text(head.key);
   if (custom) {
