@@ -60,11 +60,11 @@ export {
   type Handler,
   type ParentTask,
   RetryAfter,
+  RunEnded,
   type TaskContext,
   type SignalOptions,
 } from "./client/handler.ts";
 export { Flow, flow, type FlowGraph, type FlowNode } from "./client/flow.ts";
-export { RunEnded } from "./client/handler-run.ts";
 export type { RetryPause } from "./client/retry-pause.ts";
 export { Worker, worker, type WorkerSnapshot } from "./client/worker.ts";
 export type { BatchHandler, BatchOptions, BatchOutcome } from "./client/batches.ts";

@@ -8,6 +8,7 @@ import { UsageError } from "../../core/errors.ts";
 import type { OperationAnswer } from "../operations/table.ts";
 import type { AddOptions, Queue, Task } from "./queue.ts";
 import { mustFit } from "./payload.ts";
+import { sent, startSend } from "./tracing.ts";
 import { SUBMIT_TIMEOUT_MS, type WaitFor, waitOptions } from "./wait-options.ts";
 
 /** A task of a flow. */
@@ -91,11 +92,14 @@ export async function flow<Graph extends FlowGraph>(graph: Graph, wait: WaitFor 
       };
     }),
   );
-  const body = Buffer.from(JSON.stringify(nodes));
+  const span = startSend([...new Set(nodes.map((node) => node.queue))].join(","), nodes.length);
+  const traced = span ? nodes.map((node) => ({ ...node, options: { ...node.options, traceparent: span.traceparent } })) : nodes;
+  const body = Buffer.from(JSON.stringify(traced));
   mustFit([body]);
   // Under it the flow is sent again after a broken connection.
   const key = `~${randomBytes(9).toString("base64url")}.f`;
-  const { value } = await first.client.operate("addFlow", { key }, { ...waitOptions(wait, SUBMIT_TIMEOUT_MS), body });
+  const adding = first.client.operate("addFlow", { key }, { ...waitOptions(wait, SUBMIT_TIMEOUT_MS), body });
+  const { value } = await (span ? sent(span, adding) : adding);
   const tasks = Object.fromEntries(names.map((name, place) => [name, graph[name]!.queue.task(value.ids[place]!) as Task]));
   return new Flow(tasks as Record<keyof Graph & string, Task>, first as unknown as Queue);
 }

@@ -8,7 +8,7 @@ import { OperationError, UsageError } from "../../core/errors.ts";
 import { type Duration, durationMs } from "../../core/units.ts";
 import type { StepMessage, RecordedStep, StepReply } from "../protocols/step-messages.ts";
 import { EMPTY_FRAME } from "../protocols/messages.ts";
-import type { CalledTaskOptions, ParentTask, SignalOptions } from "./handler.ts";
+import { type CalledTaskOptions, type ParentTask, RunEnded, type SignalOptions } from "./handler.ts";
 
 export interface StepOutcome {
   readonly now: Exclude<StepReply["now"], "refused">;
@@ -22,18 +22,15 @@ export interface StepPort {
   record(asked: StepMessage, body: Buffer): Promise<StepOutcome>;
 }
 
-/** How values travel, and what a call asks for. */
+/** How values travel, what a call asks for, and the spans of a run, where somebody traces. */
 export interface RunCodec {
   encode(value: unknown): Buffer;
   decode(bytes: Buffer): unknown;
   parents(id: string): Promise<ParentTask[]>;
   calledTaskOptions(options: CalledTaskOptions): Extract<StepMessage, { type: "call" }>["options"];
-}
-
-/** Thrown by `sleep`, `waitFor` and `call` where they end the run: the handler lets it pass, and is run again when the time has come. */
-export class RunEnded extends Error {
-  /** @internal */
-  override readonly name = "RunEnded";
+  tracedStep<T>(name: string, act: () => Promise<T> | T): Promise<T>;
+  /** @param record adds the task, with this among its options */
+  tracedCall<T>(queue: string, record: (trace: { readonly traceparent?: string }) => Promise<T>): Promise<T>;
 }
 
 export class HandlerRun {
@@ -55,7 +52,7 @@ export class HandlerRun {
     const at = this.#begin(name);
     const known = await this.#of(at, "step", name);
     if (known) return this.#codec.decode(known.bytes) as T;
-    const value = await act();
+    const value = await this.#codec.tracedStep(name, act);
     const { value: earlier } = await this.#record({ at, name, type: "step" }, this.#codec.encode(value));
     return earlier ? (this.#codec.decode(earlier) as T) : value;
   };
@@ -92,7 +89,8 @@ export class HandlerRun {
       throw new OperationError("QUEUE_TASK_DEAD", known.bytes.toString() || `The task that was called in '${to}' is dead`);
     if (known?.state === "cancelled")
       throw new OperationError("QUEUE_TASK_CANCELLED", `The task that was called in '${to}' was cancelled`);
-    await this.#record({ at, ...asked }, this.#codec.encode(body));
+    const bytes = this.#codec.encode(body);
+    await this.#codec.tracedCall(to, (trace) => this.#record({ at, ...asked, options: { ...asked.options, ...trace } }, bytes));
     return undefined;
   };
 

@@ -3,6 +3,7 @@
  * has the least, and waits where all have their share. Invariant: each run settles; a thread that ends, whatever ends it, fails what ran in it and is made anew. One whose
  * handler does not end after its signal fired is ended: what else ran in it is given back.
  */
+import { AsyncLocalStorage } from "node:async_hooks";
 import { packageCode } from "../../core/package-file.ts";
 import { Worker as Thread } from "node:worker_threads";
 import { codeOf, messageOf, UsageError } from "../../core/errors.ts";
@@ -100,6 +101,7 @@ const AGAIN_MS = 1000;
 
 interface Run<R> {
   readonly context: TaskContext;
+  readonly inContext: ReturnType<typeof AsyncLocalStorage.snapshot>;
   readonly resolve: (result: R) => void;
   readonly reject: (error: unknown) => void;
   /** Steps that the thread does now. */
@@ -228,7 +230,9 @@ class HandlerThread<P, R> {
       this.#post({ kind: "stop", run, reason: messageOf(signal.reason) });
       endTimer = setTimeout(() => this.#end(run), STOP_MS);
     };
-    this.#runs.set(run, { context, resolve, reject, acting: new Map() });
+    // What its steps do is of the run's span, though the thread's messages come from elsewhere.
+    const inContext = AsyncLocalStorage.snapshot();
+    this.#runs.set(run, { context, inContext, resolve, reject, acting: new Map() });
     this.#thread.ref();
     const forget = (): void => {
       clearTimeout(endTimer);
@@ -304,12 +308,14 @@ class HandlerThread<P, R> {
   async #ask({ run, ask, call }: Extract<HandlerAnswer, { kind: "ask" }>): Promise<void> {
     const task = this.#runs.get(run);
     if (!task) return;
-    const { context, acting } = task;
+    const { context, acting, inContext } = task;
     let told: ActOutcome;
     try {
-      const value = await (call.what === "step"
-        ? context.step(call.name, () => this.#act(run, ask, acting))
-        : (context[call.what] as (...values: readonly unknown[]) => Promise<unknown>)(...call.with));
+      const value = await inContext(() =>
+        call.what === "step"
+          ? context.step(call.name, () => this.#act(run, ask, acting))
+          : (context[call.what] as (...values: readonly unknown[]) => Promise<unknown>)(...call.with),
+      );
       told = { value: owned(value) };
     } catch (error) {
       told = { error: thrown(error) };

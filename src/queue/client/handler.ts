@@ -112,6 +112,17 @@ export function afterMsOf(error: unknown): number | undefined {
   return typeof error.afterMs === "number" ? error.afterMs : undefined;
 }
 
+/** Thrown by `sleep`, `waitFor` and `call` where they end the run: the handler lets it pass, and is run again when the time has come. */
+export class RunEnded extends Error {
+  /** @internal */
+  override readonly name = "RunEnded";
+}
+
+/** By its name, as GiveUp. @internal */
+export function isRunEnded(error: unknown): boolean {
+  return error instanceof Error && error.name === "RunEnded";
+}
+
 /** Why a handler's run came to nothing that its task is to blame for: the task is given back, and no attempt counts. @internal */
 export class InterruptedError extends Error {}
 

@@ -22,7 +22,7 @@ import type { QueueStats } from "../service/task-service.ts";
 import { QUEUE } from "./options.ts";
 import { type WaitFor, waitOptions } from "./wait-options.ts";
 import { mustFit } from "./payload.ts";
-import { type SendSpan, startSend } from "./tracing.ts";
+import { type SendSpan, sent, startSend } from "./tracing.ts";
 import { TASK_STATES } from "../tasks/life-cycle.ts";
 import type { StateCounts } from "../tasks/state-words.ts";
 import type { TaskOptions } from "../tasks/task-policy.ts";
@@ -533,21 +533,6 @@ function forSession({ readsTraces }: BrokerSession, submission: RawSubmission): 
   if (readsTraces || submission.options.traceparent === undefined) return submission;
   const { traceparent: _, ...options } = submission.options;
   return { ...submission, options };
-}
-
-async function sent<T>(
-  span: SendSpan,
-  asked: Promise<T>,
-  outcomeOf: (answer: T) => Parameters<SendSpan["ended"]>[0],
-): Promise<T> {
-  try {
-    const answer = await asked;
-    span.ended(outcomeOf(answer));
-    return answer;
-  } catch (error) {
-    span.ended({ error });
-    throw error;
-  }
 }
 
 /** Options on the wire. Without a key of the caller's a submission gets one of ours: sent again, it is still one task. */

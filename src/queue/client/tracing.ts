@@ -6,12 +6,12 @@
 import type { Context, Span } from "@opentelemetry/api";
 import { messageOf } from "../../core/errors.ts";
 import { tracingApi, type TracingApi } from "../../core/open-telemetry-tracing.ts";
-import { afterMsOf } from "./handler.ts";
+import { afterMsOf, isRunEnded } from "./handler.ts";
 import { isPending, type MaybePromise } from "./payload.ts";
 
 const TRACER = "holdfast/queue";
 
-/** What a task's producer said of its trace, and how long the task waited for this attempt since it was added. */
+/** What a task's producer said of its trace, and how long the task waited for a worker before this run. */
 export interface TaskTrace {
   readonly traceparent: string;
   readonly waitedMs: number;
@@ -25,7 +25,12 @@ function attributes(queue: string, type: string): Record<string, string> {
 export interface SendSpan {
   readonly traceparent: string;
   /** The broker has the tasks, or not; of a call: it has ended. */
-  ended(outcome: { readonly ids?: readonly string[]; readonly error?: unknown }): void;
+  ended(outcome: SendOutcome): void;
+}
+
+interface SendOutcome {
+  readonly ids?: readonly string[];
+  readonly error?: unknown;
 }
 
 /** A span that is a child of the caller's; undefined when nothing is traced. @param count how many tasks */
@@ -40,10 +45,35 @@ export function startSend(queue: string, count: number): SendSpan | undefined {
     traceparent: traceparentOf(span),
     ended: ({ ids, error }) => {
       if (ids?.length === 1) span.setAttribute("messaging.message.id", ids[0]!);
-      if (error !== undefined) failed(api, span, error);
+      if (error !== undefined && !isRunEnded(error)) failed(api, span, error);
       span.end();
     },
   };
+}
+
+/** A task that a handler calls: its span ends when it is added. */
+export async function tracedCall<T>(
+  queue: string,
+  record: (trace: { readonly traceparent?: string }) => Promise<T>,
+): Promise<T> {
+  const span = startSend(queue, 1);
+  return span ? sent(span, record({ traceparent: span.traceparent })) : record({});
+}
+
+/** The span ends when the answer has come. @param outcomeOf what the answer says of it */
+export async function sent<T>(
+  span: SendSpan,
+  asked: Promise<T>,
+  outcomeOf: (answer: T) => SendOutcome = () => ({}),
+): Promise<T> {
+  try {
+    const answer = await asked;
+    span.ended(outcomeOf(answer));
+    return answer;
+  } catch (error) {
+    span.ended({ error });
+    throw error;
+  }
 }
 
 /** Of the span that the caller is in; undefined when he is in none. */
@@ -70,7 +100,7 @@ export function traced<R>(attempt: Attempt, run: () => MaybePromise<R>): MaybePr
   const tracer = api.trace.getTracer(TRACER);
   const parent = from ? remoteContext(api, from.traceparent) : api.ROOT_CONTEXT;
   const own = { ...attributes(queue, "process"), "messaging.message.id": id, "holdfast.queue.attempt": attempt.attempt };
-  if (from && attempt.attempt === 1) {
+  if (from) {
     const startTime = attempt.wallMs - from.waitedMs;
     const wait = {
       kind: api.SpanKind.INTERNAL,
@@ -81,8 +111,8 @@ export function traced<R>(attempt: Attempt, run: () => MaybePromise<R>): MaybePr
   }
   const span = tracer.startSpan(`process ${queue}`, { kind: api.SpanKind.CONSUMER, attributes: own }, parent);
   const threw = (error: unknown): never => {
-    // A task that is put off has not failed.
-    if (afterMsOf(error) === undefined) failed(api, span, error);
+    // A task that is put off, or whose run a sleep or a wait has ended, has not failed.
+    if (afterMsOf(error) === undefined && !isRunEnded(error)) failed(api, span, error);
     span.end();
     throw error;
   };
@@ -98,6 +128,24 @@ export function traced<R>(attempt: Attempt, run: () => MaybePromise<R>): MaybePr
     }, threw);
   } catch (error) {
     return threw(error);
+  }
+}
+
+/** Does a step in a span of its own, which is the active one for what it does. */
+export async function tracedStep<T>(name: string, act: () => Promise<T> | T): Promise<T> {
+  const api = tracingApi();
+  if (!api) return act();
+  const span = api.trace.getTracer(TRACER).startSpan(`step ${name}`, {
+    kind: api.SpanKind.INTERNAL,
+    attributes: { "messaging.system": "holdfast", "holdfast.queue.step": name },
+  });
+  try {
+    return await api.context.with(api.trace.setSpan(api.context.active(), span), act);
+  } catch (error) {
+    failed(api, span, error);
+    throw error;
+  } finally {
+    span.end();
   }
 }
 

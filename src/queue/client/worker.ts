@@ -18,12 +18,12 @@ import type { BrokerSession } from "./broker-session.ts";
 import { checkOptions } from "../option-check.ts";
 import { WORKER } from "./options.ts";
 import { readRetryPause, type ReadPause } from "./retry-pause.ts";
-import { afterMsOf, failureOf, type Handler, InterruptedError } from "./handler.ts";
+import { afterMsOf, failureOf, type Handler, InterruptedError, isRunEnded } from "./handler.ts";
 import { type HandlerThreads, handlerThreads } from "./handler-threads.ts";
 import { KeptLeases } from "./keeper.ts";
 import { LeasedTask, LeasedTaskContext, sayBegun, type Subscription } from "./leased-task.ts";
 import { after, isPending, mustFit, type MaybePromise } from "./payload.ts";
-import { traced } from "./tracing.ts";
+import { traced, tracedCall, tracedStep } from "./tracing.ts";
 import { QueueClient } from "./queue-client.ts";
 import type { WorkMessage } from "../protocols/broker-messages.ts";
 import type { RecordBatchReader } from "../protocols/record-batch.ts";
@@ -462,7 +462,7 @@ export class Worker<P, R> {
 
   /** The broker has ended the run: nothing is left to say. A handler that did not let that pass is told of. Never throws. */
   #suspended(task: LeasedTask, error: unknown): void {
-    if (!(error instanceof Error && error.name === "RunEnded")) this.#toldOf(task, "queue.attempt-failed", error);
+    if (!isRunEnded(error)) this.#toldOf(task, "queue.attempt-failed", error);
     if (task.state === "running") this.#over(task);
   }
 
@@ -527,6 +527,8 @@ export class Worker<P, R> {
     decode: (bytes) => this.#queue.decodeAny(bytes),
     parents: (id) => this.#queue.parentsOf(this.#client, id),
     calledTaskOptions: (options) => this.#queue.calledTaskOptions(options),
+    tracedStep,
+    tracedCall,
   };
 
   #settled(): void {

@@ -54,7 +54,12 @@ export const story = operation({
       id: taskId,
       queue: text(),
       state,
-      traceId: optional(described(text(), "Of the trace that its body names: a JSON object with a W3C `traceparent`")),
+      traceId: optional(
+        described(
+          text(),
+          "Of the trace that it belongs to: its producer said so with it, or its body is a JSON object with a W3C `traceparent`",
+        ),
+      ),
       steps: listOf(step),
       unknown: described(listOf(text()), "What is not known any more, and why"),
     },
@@ -87,7 +92,7 @@ export const story = operation({
       id,
       queue: view.queue,
       state: view.state,
-      traceId: traceIdIn(body),
+      traceId: traceIdOf(kept.head?.traceparent) ?? traceIdIn(body),
       steps: [first!, ...rest.sort((a, b) => (timeOf(a) === timeOf(b) ? 0 : timeOf(a) - timeOf(b)))],
       unknown: unknownOf(view, events, service.events.sinceMs, service.openedMs),
     };
@@ -187,8 +192,7 @@ function unknownOf(
   if (view.createdMs < openedMs) unknown.push(`Before this broker began at ${time(openedMs)}: ${steps}`);
   else if (sinceMs !== undefined && view.createdMs < sinceMs && events[0]?.kind !== "stored")
     unknown.push(`Before ${time(sinceMs)}: ${steps}; the broker remembers the newest steps of all tasks`);
-  if (isEnded(view.state) && view.state !== "dead")
-    unknown.push("Its body, and the trace that it named: a task that has ended keeps its result alone");
+  if (isEnded(view.state) && view.state !== "dead") unknown.push("Its body: a task that has ended keeps its result alone");
   if (view.evicted) unknown.push("Its result, or its body: it had to make room for newer ones");
   return unknown;
 }
@@ -196,9 +200,12 @@ function unknownOf(
 function traceIdIn(body: Uint8Array | undefined): string | undefined {
   if (!body || body[0] !== 0x7b) return undefined;
   try {
-    const { traceparent } = JSON.parse(new TextDecoder().decode(body)) as { traceparent?: unknown };
-    return typeof traceparent === "string" ? TRACEPARENT.exec(traceparent)?.[1] : undefined;
+    return traceIdOf((JSON.parse(new TextDecoder().decode(body)) as { traceparent?: unknown }).traceparent);
   } catch {
     return undefined; // no JSON
   }
+}
+
+function traceIdOf(traceparent: unknown): string | undefined {
+  return typeof traceparent === "string" ? TRACEPARENT.exec(traceparent)?.[1] : undefined;
 }

@@ -115,6 +115,8 @@ export interface Delivery {
   readonly body: Uint8Array;
   /** Steps of its handler are on record. */
   readonly hasSteps: boolean;
+  /** The trace that it belongs to, and for how long it has waited for this worker. */
+  readonly trace: { readonly traceparent: string; readonly waitedMs: number } | undefined;
 }
 
 /** How the worker of a consumer is told. */

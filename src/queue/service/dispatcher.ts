@@ -5,7 +5,7 @@
  * consumer has the place in its ring that its leases give it.
  */
 import { EMPTY } from "../../core/bytes.ts";
-import { HoldfastError } from "../../core/errors.ts";
+import { HoldfastError, readable } from "../../core/errors.ts";
 import type { Journal } from "./journal.ts";
 import type { ServiceContext } from "./service-context.ts";
 import { Consumer, type ConsumerOptions, ConsumerRing, type Delivery, WorkerProcesses } from "./consumers.ts";
@@ -15,6 +15,7 @@ import { LEASE_WRITE_MS } from "../limits.ts";
 import { WorkerRegistry, type WorkerRegistryStats } from "./worker-registry.ts";
 import { ATTEMPTS, BODY_BYTES, ID, NONE, TOKEN } from "../tasks/task-columns.ts";
 import type { Group, ReadyKind, TaskQueue } from "../tasks/task-queue.ts";
+import { decodeHead } from "../tasks/task-record.ts";
 
 /** What a worker names when it speaks of a task that it has. */
 export interface LeaseRef {
@@ -318,6 +319,10 @@ export class Dispatcher {
   /** Gives it to its worker; in a queue with a rate once its start is on disk, since the disk may make it wait for long. */
   #give(taken: Taken, body: Uint8Array): void {
     const { start } = taken;
+    if (this.#context.stateMachine().lacksTrace(taken.row)) {
+      void this.#readTrace(taken, body);
+      return;
+    }
     if (!start) {
       this.#deliver(taken, body);
       return;
@@ -336,6 +341,23 @@ export class Dispatcher {
     this.#journal.starts.changed(start);
   }
 
+  /** Given out once it is known which trace it belongs to, or that its head cannot be read: a task does not wait for that. */
+  async #readTrace(taken: Taken, body: Uint8Array): Promise<void> {
+    const { row, id, token, consumer } = taken;
+    const { store } = this.#context;
+    let head: Uint8Array | undefined;
+    try {
+      head = (await store.inspect(id))?.head;
+    } catch (error) {
+      if (!(error instanceof HoldfastError)) throw error;
+    }
+    const traceparent = head && readable(() => decodeHead(head))?.traceparent;
+    this.#context.stateMachine().traces.read(id, traceparent ?? "");
+    if (this.heldRow(consumer, id, token) === row) this.#give(taken, body);
+    else this.#over(taken);
+    this.#context.flush();
+  }
+
   #deliver({ consumer, row, id, token }: Taken, body: Uint8Array): void {
     const stateMachine = this.#context.stateMachine();
     const { table } = stateMachine;
@@ -347,6 +369,7 @@ export class Dispatcher {
     const attempt = table.u(row, ATTEMPTS) + 1;
     if (ring.isWanted("active", queue)) ring.live({ event: "active", id, queue, attempt, worker: consumer.peer });
     if (consumer.resumable) this.#leases.push({ atMs: nowMs + LEASE_WRITE_MS, id, token });
+    const trace = stateMachine.isTraced(row) ? stateMachine.traces.of(id) : undefined;
     const delivery: Delivery = {
       id,
       token,
@@ -355,6 +378,7 @@ export class Dispatcher {
       timeoutMs: stateMachine.policy(row).timeoutMs,
       body,
       hasSteps: stateMachine.hasSteps(row),
+      trace: trace?.traceparent ? { traceparent: trace.traceparent, waitedMs: nowMs - trace.sinceMs } : undefined,
     };
     this.#tell(consumer, id, () => consumer.port.task(delivery));
   }

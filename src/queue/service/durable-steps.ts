@@ -280,7 +280,9 @@ export class DurableSteps {
     const stateMachine = this.#context.stateMachine();
     const nowMs = this.#context.nowMs();
     const body = Uint8Array.from(request.body);
-    const spec: TaskSpec = { ...request.spec, key: "", caller: { id, step: at } };
+    // It belongs to the trace of its caller, unless its caller has said where in that.
+    const traceparent = request.spec.traceparent ?? stateMachine.traces.of(id)?.traceparent;
+    const spec: TaskSpec = { ...request.spec, key: "", caller: { id, step: at }, ...(traceparent && { traceparent }) };
     const queue = stateMachine.queue(request.queue);
     const childRow = stateMachine.reserve(queue, spec, body.length, nowMs);
     const child = stateMachine.table.f(childRow, ID);

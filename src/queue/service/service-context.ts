@@ -8,7 +8,6 @@ import type { GroupCommit } from "../../store/group-commit.ts";
 import type { Guard } from "./guard.ts";
 import type { TaskEvents } from "./task-events.ts";
 import type { TaskStore } from "../stores/follower-state.ts";
-import type { Traces } from "./traces.ts";
 import type { TaskStateMachine } from "../tasks/task-state-machine.ts";
 
 export interface ServiceContext {
@@ -25,7 +24,6 @@ export interface ServiceContext {
   /** What listeners are told. */
   readonly ring: EventRing;
   readonly bodies: BodyCache;
-  readonly traces: Traces;
   readonly reads: BodyReads;
   /** What the store keeps of a waiting, active or completed task is not what was written. @param what which part of it */
   damaged(row: number, what: string): void;

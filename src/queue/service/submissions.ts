@@ -184,7 +184,6 @@ export class Submissions {
       const event = stateMachine.state(row) as StoredEventName;
       group.events.push({ event, id, queue: queue.name, attempt: 0, reason: undefined, error: "" });
       group.bytes += body.length;
-      if (own.traceparent !== undefined) this.#context.traces.add(id, { traceparent: own.traceparent, sinceMs: nowMs });
       if (watcher) this.#outcomes.add(id, watcher);
     }
     this.#journal.addTime(group!.ops);
@@ -242,7 +241,6 @@ export class Submissions {
     const stateMachine = this.#context.stateMachine();
     const others = this.#othersOf(spec, rows[0]!);
     for (const row of rows) stateMachine.discard(row);
-    for (const id of ids) this.#context.traces.forget(id);
     if (watcher) for (const id of ids) this.#outcomes.remove(id, watcher);
     this.#refuse(answer, error);
     for (const other of others) this.#refuse(other, error);

@@ -29,7 +29,6 @@ import { errorTexts } from "../../store/facts.ts";
 import { decodeAttemptError, type AttemptError } from "./attempt-error.ts";
 import { Outcomes, type OutcomeWatcher } from "./outcomes.ts";
 import type { ServiceContext } from "./service-context.ts";
-import { Traces } from "./traces.ts";
 import { decodeHead, type TaskHead } from "../tasks/task-record.ts";
 import { readTasks } from "./read-tasks.ts";
 import type { Standby, TakeoverOptions, TaskStore } from "../stores/follower-state.ts";
@@ -163,8 +162,6 @@ export class TaskService {
   readonly #bodyBytesMax: number;
   readonly #options: TaskServiceOptions;
   readonly #context: ServiceContext;
-  /** Which trace each task belongs to. */
-  readonly traces = new Traces();
   readonly #journal: Journal;
   readonly #dispatcher: Dispatcher;
   readonly #submissions: Submissions;
@@ -225,7 +222,6 @@ export class TaskService {
       events: this.events,
       ring: this.ring,
       bodies: this.#bodies,
-      traces: this.traces,
       reads: this.#reads,
       damaged: (row, what) => this.#damaged(row, what),
       flush: () => this.flush(),
@@ -638,7 +634,6 @@ export class TaskService {
         const bytes = state === "completed" ? result! : state === "dead" ? utf8(this.#journal.errorOf(id)) : EMPTY;
         this.steps.childEnded(id, state, bytes);
       }
-      this.traces.forget(id);
       this.#bodies.drop(id);
       this.#reads.forget(id);
     },

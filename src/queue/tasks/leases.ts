@@ -7,7 +7,19 @@ import { assert } from "../../core/assert.ts";
 import { KEPT_MS_MAX } from "../limits.ts";
 import { Throttle, type ThrottleListener } from "./throttle.ts";
 import { DeadlineHeap } from "./deadline-heap.ts";
-import { AT, CONSUMER, CREATED, FLAG_BEGUN, FLAG_LEASE_WRITTEN, FLAGS, NONE, RowList, STARTED, TOKEN } from "./task-columns.ts";
+import {
+  AT,
+  CONSUMER,
+  CREATED,
+  FLAG_BEGUN,
+  FLAG_LEASE_WRITTEN,
+  FLAGS,
+  ID,
+  NONE,
+  RowList,
+  STARTED,
+  TOKEN,
+} from "./task-columns.ts";
 import type { Group, ReadyKind, TaskQueue } from "./task-queue.ts";
 import { TaskTable, type TaskTableOptions } from "./task-table.ts";
 
@@ -71,7 +83,9 @@ export class Leases extends TaskTable {
     const row = this.throttle.take(queue, which, nowMs);
     if (row === NONE) return NONE;
     this.#token += 1;
-    queue.waits.observe(nowMs - Math.max(this.table.f(row, CREATED), this.table.f(row, AT)));
+    const sinceMs = Math.max(this.table.f(row, CREATED), this.table.f(row, AT));
+    queue.waits.observe(nowMs - sinceMs);
+    if (this.isTraced(row)) this.traces.taken(this.table.f(row, ID), sinceMs);
     this.table.setF(row, TOKEN, this.#token);
     this.move(row, queue, "lease");
     this.setFlag(row, FLAG_LEASE_WRITTEN, false);
@@ -181,6 +195,7 @@ export class Leases extends TaskTable {
     this.table.setU(row, STARTED, 0);
     this.setFlag(row, FLAG_BEGUN, false);
     this.deadlines.drop(row);
+    if (this.isTraced(row)) this.traces.stopped(this.table.f(row, ID));
     this.throttle.stopped(queue, this.groupOf(row));
     return queue;
   }

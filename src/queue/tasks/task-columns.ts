@@ -85,6 +85,8 @@ export const FLAG_STEPS = 4096;
 export const FLAG_SUSPENDED = 8192;
 /** It is of a flow: its result stays until the last task that waits for it has ended. */
 export const FLAG_FLOW = 16_384;
+/** It belongs to a trace (traces.ts). Not written: its head says so. */
+export const FLAG_TRACED = 32_768;
 /** What is written of FLAGS. */
 export const FLAGS_WRITTEN =
   FLAG_KEY |

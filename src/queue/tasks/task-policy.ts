@@ -53,7 +53,7 @@ export interface TaskOptions {
   readonly onParentDead?: OnParentDead;
   /** What to do when the queue is full; default "refuse". */
   readonly whenFull?: "refuse" | "wait";
-  /** Which trace it belongs to: W3C's `traceparent`. Kept in the broker's memory only, for workers that want to know. */
+  /** Which trace it belongs to: W3C's `traceparent`. Kept with the task, and told to workers that want to know. */
   readonly traceparent?: string | undefined;
   /** Of several bodies: what each asks for beyond the rest, or instead; one for each, without `key` and `whenFull`. */
   readonly each?: readonly TaskOptions[] | undefined;

@@ -40,6 +40,8 @@ export interface HeadFields {
   readonly flow?: FlowRef;
   /** The task whose handler called it. */
   readonly caller?: CallerRef;
+  /** The trace that it belongs to: W3C's. */
+  readonly traceparent?: string;
 }
 
 export interface TaskRecord {
@@ -63,6 +65,9 @@ const HAS_KEYED = 8;
 const IS_KEYED_MEMBER = 16;
 const HAS_CALLER = 32;
 const HAS_FLOW = 64;
+/** Another byte of parts follows: those that came later. */
+const HAS_MORE = 128;
+const HAS_TRACE = 1;
 
 /** By their numbers. */
 const ON_PARENT_DEAD = [undefined, "continue", "wait"] as const;
@@ -73,10 +78,11 @@ const stateBytes = new Uint8Array(STATE_BYTES);
 const stateView = new DataView(stateBytes.buffer);
 
 /** ```
- * version u8 | parts u8 (1 policy, 2 after, 4 on parent dead, 8 keyed, 16 keyed member, 32 caller, 64 flow) | priority u8 | created f64 | expires f64
+ * version u8 | parts u8 (1 policy, 2 after, 4 on parent dead, 8 keyed, 16 keyed member, 32 caller, 64 flow, 128 more)
+ * more: parts u8 (1 trace) | priority u8 | created f64 | expires f64
  * queue, group, key: each u8 length + UTF-8 | policy: 5 x f64 | after: u16 count + f64 each
  * on parent dead: u8 (1 continue, 2 wait) | keyed: u16 count + digest of 12 bytes | caller: f64 id + u16 step
- * flow: f64 first + f64 count
+ * flow: f64 first + f64 count | trace: trace id of 16 bytes + parent id of 8 bytes + flags u8
  * ``` */
 export function encodeHead(head: TaskHead): Uint8Array {
   return encodeHeadOf(head, head.queue, head.createdMs);
@@ -94,8 +100,10 @@ export function encodeHeadOf(head: HeadFields, queue: string, createdMs: number)
       (head.keyed ? HAS_KEYED : 0) |
       (head.isKeyedMember ? IS_KEYED_MEMBER : 0) |
       (head.caller ? HAS_CALLER : 0) |
-      (head.flow ? HAS_FLOW : 0),
+      (head.flow ? HAS_FLOW : 0) |
+      (head.traceparent ? HAS_MORE : 0),
   );
+  if (head.traceparent) out.u8(HAS_TRACE);
   out.u8(head.priority);
   out.f64(createdMs);
   out.f64(head.expiresMs);
@@ -123,6 +131,8 @@ export function encodeHeadOf(head: HeadFields, queue: string, createdMs: number)
     out.f64(head.flow.first);
     out.f64(head.flow.count);
   }
+  // Version 00 of four fields in hex, as it was checked when it came.
+  if (head.traceparent) out.bytes(Buffer.from(head.traceparent.slice(3).replaceAll("-", ""), "hex"));
   return out.taken();
 }
 
@@ -174,6 +184,8 @@ export function decodeHead(bytes: Uint8Array): TaskHead {
   const reader = new HeadReader(bytes);
   if (reader.u8() !== HEAD_VERSION) throw corrupt("head of an unknown version");
   const parts = reader.u8();
+  const more = parts & HAS_MORE ? reader.u8() : 0;
+  if (more & ~HAS_TRACE) throw corrupt("head of an unknown kind");
   const priority = reader.u8();
   const createdMs = reader.f64();
   const expiresMs = reader.f64();
@@ -196,9 +208,10 @@ export function decodeHead(bytes: Uint8Array): TaskHead {
   const keyed = parts & HAS_KEYED ? { keyed: { count: reader.u16(), digest: reader.view(DIGEST_BYTES).slice() } } : undefined;
   const caller = parts & HAS_CALLER ? { caller: { id: reader.f64(), step: reader.u16() } } : undefined;
   const flow = parts & HAS_FLOW ? { flow: { first: reader.f64(), count: reader.f64() } } : undefined;
+  const trace = more & HAS_TRACE ? { traceparent: readTraceparent(reader.view(TRACE_BYTES)) } : undefined;
   reader.end();
   const head = { queue, group, key, priority, createdMs, expiresMs, after, policy };
-  if (!(parts & (HAS_ON_PARENT_DEAD | HAS_KEYED | IS_KEYED_MEMBER | HAS_CALLER | HAS_FLOW))) return head;
+  if (!(parts & (HAS_ON_PARENT_DEAD | HAS_KEYED | IS_KEYED_MEMBER | HAS_CALLER | HAS_FLOW | HAS_MORE))) return head;
   return {
     ...head,
     ...(onParentDead && { onParentDead }),
@@ -206,7 +219,15 @@ export function decodeHead(bytes: Uint8Array): TaskHead {
     ...(parts & IS_KEYED_MEMBER && { isKeyedMember: true }),
     ...flow,
     ...caller,
+    ...trace,
   };
+}
+
+const TRACE_BYTES = 25;
+
+function readTraceparent(bytes: Uint8Array): string {
+  const hex = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("hex");
+  return `00-${hex.slice(0, 32)}-${hex.slice(32, 48)}-${hex.slice(48)}`;
 }
 
 /** ```

@@ -29,6 +29,7 @@ import {
   FLAG_STEPS,
   FLAG_UNWRITTEN,
   FLAGS,
+  ID,
   LOST,
   NONE,
   RESULT_BYTES,
@@ -508,6 +509,7 @@ export class TaskStateMachine extends Recovery {
     this.#leaveWall(row);
     table.setF(row, AT, nowMs);
     this.setFlag(row, FLAG_LEASE_WRITTEN, false);
+    if (this.isTraced(row)) this.traces.forget(table.f(row, ID));
     this.#listener.ended(row, state, result);
     this.keepEnded(row, state, nowMs);
     // A dead one may be retried, and then waits for them again, if it has not been free yet.

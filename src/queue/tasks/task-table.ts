@@ -9,11 +9,12 @@ import { OperationError, UsageError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
 import { KeyIndex } from "./key-index.ts";
 import { type Group, GroupQueueTable, TaskQueue } from "./task-queue.ts";
-import { mustNext, stateCode, type TaskEvent, type TaskState, TASK_STATES } from "./life-cycle.ts";
+import { isEnded, mustNext, stateCode, type TaskEvent, type TaskState, TASK_STATES } from "./life-cycle.ts";
 import { GROUPS_MAX, NAME_BYTES_MAX, QUEUE_BYTES_MAX, QUEUES_MAX, SUSPECT_LOSSES, TASK_OVERHEAD_BYTES } from "../limits.ts";
 import { type CallerRef, type KeyedBodies, type TaskPolicy, PolicyTable, type TaskSpec } from "./task-policy.ts";
 import type { TaskHead, TaskRecord } from "./task-record.ts";
 import { hashNumber, RowIndex } from "./row-index.ts";
+import { Traces } from "./traces.ts";
 import {
   AT,
   ATTEMPTS,
@@ -32,6 +33,7 @@ import {
   FLAG_FLOW,
   FLAG_STEPS,
   FLAG_SUSPENDED,
+  FLAG_TRACED,
   FLAG_UNWRITTEN,
   FLAGS,
   FLAGS_WRITTEN,
@@ -71,6 +73,7 @@ export class TaskTable {
   readonly #queues = new Map<string, TaskQueue>();
   /** Tasks that were called by handlers, which wait for their ends. */
   readonly callers = new Map<number, CallerRef>();
+  readonly traces = new Traces();
   readonly #bytesMax: number;
   #id: number;
   #bytes = 0;
@@ -192,6 +195,7 @@ export class TaskTable {
     const forWall = spec.runAtMs === undefined ? 0 : FLAG_RUN_AT;
     table.setF(row, AT, spec.runAtMs ?? spec.dueMs);
     table.setU(row, FLAGS, FLAG_UNWRITTEN | (spec.after.length > 0 ? FLAG_AFTER : 0) | (spec.flow ? FLAG_FLOW : 0) | forWall);
+    if (spec.traceparent !== undefined) this.#trace(row, spec.traceparent);
     table.setU(row, BODY_BYTES, bodyBytes);
     table.setU(row, POLICY, this.#policies.intern(spec.policy));
     this.#place(row, queue, spec);
@@ -213,6 +217,15 @@ export class TaskTable {
   }
 
   // ---- look-ups
+
+  /** The trace that it belongs to is in the store alone. */
+  lacksTrace(row: number): boolean {
+    return this.isTraced(row) && this.traces.of(this.table.f(row, ID)) === undefined;
+  }
+
+  isTraced(row: number): boolean {
+    return (this.table.u(row, FLAGS) & FLAG_TRACED) !== 0;
+  }
 
   /** The row of a written task, or 0. */
   find(id: number): number {
@@ -343,6 +356,7 @@ export class TaskTable {
     table.setF(row, EXPIRES, head.expiresMs);
     table.setU(row, POLICY, this.#policies.intern(head.policy));
     this.#setRecord(row, record);
+    if (head.traceparent !== undefined) this.#trace(row, head.traceparent);
     this.#place(row, queue, head);
     queue.counted(this.state(row), 1);
     this.#keys.insert(row, head.queue, head);
@@ -357,7 +371,9 @@ export class TaskTable {
     queue.counted(this.state(row), -1);
     this.#setRecord(row, record);
     this.setLost(row, record.lost);
-    queue.counted(this.state(row), 1);
+    const state = this.state(row);
+    queue.counted(state, 1);
+    if (isEnded(state)) this.traces.forget(this.table.f(row, ID));
   }
 
   #setRecord(row: number, record: TaskRecord): void {
@@ -367,7 +383,7 @@ export class TaskTable {
     // What was active waits again, as if it had from the beginning: its attempt's end says nothing any more.
     table.setF(row, AT, state === "waiting" && record.state === "active" ? 0 : record.atMs);
     table.setF(row, TOKEN, record.token);
-    table.setU(row, FLAGS, record.flags | (table.u(row, FLAGS) & FLAG_REMEMBERED));
+    table.setU(row, FLAGS, record.flags | (table.u(row, FLAGS) & (FLAG_REMEMBERED | FLAG_TRACED)));
     table.setU(row, ATTEMPTS, record.attempts);
     table.setU(row, LOST, record.lost);
     table.setU(row, BODY_BYTES, record.bodyBytes);
@@ -398,6 +414,11 @@ export class TaskTable {
     queue.ready.bind(row, group, { priority, isSuspect: this.isSuspect(row) });
   }
 
+  #trace(row: number, traceparent: string): void {
+    this.setFlag(row, FLAG_TRACED, true);
+    if (!isEnded(this.state(row))) this.traces.add(this.table.f(row, ID), traceparent);
+  }
+
   protected setFlag(row: number, flag: number, on: boolean): void {
     const flags = this.table.u(row, FLAGS);
     this.table.setU(row, FLAGS, on ? flags | flag : flags & ~flag);
@@ -416,6 +437,7 @@ export class TaskTable {
   protected drop(row: number): void {
     const queue = this.queueOf(row);
     if (this.callers.size > 0) this.callers.delete(this.table.f(row, ID));
+    if (this.isTraced(row)) this.traces.forget(this.table.f(row, ID));
     queue.counted(this.state(row), -1);
     this.#byId.remove(row);
     this.#keys.remove(row);

@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, beforeEach, test, type TestContext } from "node:test";
@@ -7,6 +10,7 @@ import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-ho
 import * as sdk from "@opentelemetry/sdk-trace";
 import {
   Broker,
+  flow,
   GiveUp,
   outboxRelay,
   outboxTable,
@@ -16,6 +20,7 @@ import {
   type SqlDatabase,
   worker,
 } from "../../../src/queue/index.ts";
+import { Holdfast } from "../../support/holdfast.ts";
 import { Router } from "../../../src/zmq/index.ts";
 
 const exporter = new sdk.InMemorySpanExporter();
@@ -82,6 +87,7 @@ test("what a producer sends, its wait at the broker, each attempt and what a han
       "send < request",
       "smtp < process",
       "smtp < process",
+      "wait < send",
       "wait < send",
     ]);
     assert.equal(traces, 1);
@@ -171,6 +177,114 @@ test("a task of the outbox belongs to the trace in which it was written", async 
   assert.deepEqual(tree, ["order", "process < order", "wait < order"]);
   assert.equal(traces, 1);
 });
+
+test("each step that is done, each run and what a handler calls are of the task's trace, and a run that waits has not failed", async (t) => {
+  const mails = opened(t);
+  const labels = queue<string, string>("labels", { client: mails.client });
+  const labelling = worker(labels, (to) => `label of ${to}`, { signals: [] });
+  let runs = 0;
+  const running = worker(
+    mails,
+    async (to, task) => {
+      const stamp = await task.step("stamp", () => "stamp");
+      await task.sleep(1);
+      const label = await task.call(labels, to);
+      if ((runs += 1) === 1) await task.step("glue", () => Promise.reject(new RangeError("dry"))).catch(() => {});
+      return `${stamp}, ${String(label)}`;
+    },
+    { signals: [], onError: (error) => assert.fail(String(error)) },
+  );
+  t.after(() => Promise.all([running.close(), labelling.close()]));
+  assert.equal(await mails.call("ada"), "stamp, label of ada");
+  const { tree, traces, of } = spans();
+  assert.deepEqual(tree, [
+    // Three runs, and that of the called task.
+    "process < send",
+    "process < send",
+    "process < send",
+    "process < send",
+    "send",
+    "send < process",
+    "step < process",
+    "step < process",
+    "wait < send",
+    "wait < send",
+    "wait < send",
+    "wait < send",
+  ]);
+  assert.equal(traces, 1);
+  assert.deepEqual(
+    [...of("process"), ...of("send")].map(({ status }) => status.code),
+    Array.from({ length: 6 }, () => SpanStatusCode.UNSET),
+  );
+  const [stamp, glue] = ["step stamp", "step glue"].map((name) => of(name)[0]!);
+  assert.deepEqual([stamp!.status.code, stamp!.attributes["holdfast.queue.step"]], [SpanStatusCode.UNSET, "stamp"]);
+  assert.deepEqual([glue!.status.code, glue!.attributes["error.type"]], [SpanStatusCode.ERROR, "RangeError"]);
+  // The call and what it led to: its label was made in its trace, below it.
+  const call = of("send labels")[0]!;
+  assert.equal(of("process labels")[0]!.parentSpanContext!.spanId, call.spanContext().spanId);
+});
+
+test("steps of a handler in a thread are of its run's span", async (t) => {
+  const mails = opened(t);
+  const running = worker(mails, new URL("tracing-handler.ts", import.meta.url), { signals: [], threads: 1 });
+  t.after(() => running.close());
+  assert.equal(await mails.call("ada"), "stamped ada");
+  assert.deepEqual(spans().tree, ["process < send", "send", "step < process", "wait < send"]);
+});
+
+test("the tasks of a flow are of the trace in which it was added", async (t) => {
+  const mails = opened(t);
+  const running = worker(mails, (to) => to, { signals: [], concurrency: 2 });
+  t.after(() => running.close());
+  const { tasks } = await flow({ a: { queue: mails, body: "a" }, b: { queue: mails, body: "b", after: ["a"] } });
+  assert.equal(await tasks.b.result(), "b");
+  const { tree, traces } = spans();
+  assert.deepEqual(tree, ["process < send", "process < send", "send", "wait < send", "wait < send"]);
+  assert.equal(traces, 1);
+});
+
+test("kill -9 of the broker leaves each task in its trace: one that waits, and one between two attempts", async (t) => {
+  const data = await mkdtemp(join(tmpdir(), "holdfast-traces-"));
+  t.after(() => rm(data, { recursive: true, force: true }));
+  const serve = async (listen: string): Promise<{ process: Holdfast; address: string }> => {
+    const process = new Holdfast(["queue", "serve", "--data", data, "--listen", listen]);
+    return { process, address: (await process.printed(/^queue (\S+)/m))[1]! };
+  };
+  const first = await serve("tcp://127.0.0.1:0");
+  const mails = queue<string, string>("mails", { url: first.address });
+  t.after(() => mails.close());
+  const failed = Promise.withResolvers<void>();
+  const handler = (to: string, { attempt }: { attempt: number }): string => {
+    if (to === "fails" && attempt === 1) throw new Error("no");
+    return to;
+  };
+  const early = worker(mails, handler, { signals: [], onError: () => failed.resolve() });
+  const fails = await mails.add("fails", { backoff: 50 });
+  await failed.promise;
+  await early.close();
+  const waits = await mails.add("waits");
+  await first.process.stop("SIGKILL");
+  const second = await serve(first.address);
+  t.after(() => second.process.stop());
+  const late = worker(mails, handler, { signals: [] });
+  t.after(() => late.close());
+  assert.deepEqual(await Promise.all([fails.result(), waits.result()]), ["fails", "waits"]);
+  const { tree, of } = spans();
+  assert.deepEqual(tree, [...three("process < send"), "send", "send", ...three("wait < send")]);
+  const traceOf = (name: string, id: string): string[] =>
+    of(name)
+      .filter(({ attributes }) => attributes["messaging.message.id"] === id)
+      .map((span) => span.spanContext().traceId);
+  for (const { id } of [fails, waits]) {
+    const [sent] = traceOf("send", id);
+    assert.equal(new Set([...traceOf("process", id), sent]).size, 1);
+    const { value } = await mails.client.operate("story", { id }, { timeoutMs: 10_000 });
+    assert.equal(value.traceId, sent, "the completed task too");
+  }
+});
+
+const three = (name: string): string[] => [name, name, name];
 
 test("a broker of 0.1, which refuses the option, is sent none", async (t) => {
   const old = new Router();

@@ -61,6 +61,11 @@ test("a moved queue has its ids, results, errors, keys, settings and schedules, 
   await assert.rejects(dead.result(), { code: "QUEUE_TASK_DEAD" });
   await working.close();
   const waiting = await before.add("waits", { key: "once", priority: 9, group: "g" });
+  const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  const [traced] = await before.client.add(
+    { queue: "q", options: { traceparent }, bodies: [Buffer.from('"traced"')] },
+    { timeoutMs: 5000 },
+  );
   await before.add("later", { delay: "1h" });
   await before.configure({ groupConcurrency: 7 });
   const cron = [Buffer.from("nightly"), Buffer.from('{"expression":"0 3 * * *","queue":"q"}'), Buffer.from("tick")];
@@ -70,7 +75,7 @@ test("a moved queue has its ids, results, errors, keys, settings and schedules, 
 
   const whole = await wholeStore(here);
   const moved = await moveQueue(between(here, there));
-  assert.deepEqual(moved, { tasks: 4, settings: 2, already: false });
+  assert.deepEqual(moved, { tasks: 5, settings: 2, already: false });
   assert.deepEqual(await wholeStore(there), whole);
 
   await assert.rejects(new Broker({ listen: "tcp://127.0.0.1:0", store: here }).listen(), {
@@ -85,6 +90,10 @@ test("a moved queue has its ids, results, errors, keys, settings and schedules, 
   assert.equal(await after.task(done.id).result(), "did it");
   await assert.rejects(after.task(dead.id).result(), { code: "QUEUE_TASK_DEAD", message: /no way/ });
   assert.equal((await after.add("waits", { key: "once" })).id, waiting.id);
+  assert.equal(
+    (await after.client.operate("story", { id: traced! }, { timeoutMs: 5000 })).value.traceId,
+    traceparent.slice(3, 35),
+  );
   const [schedules] = await after.client.ask("CRON", [], { timeoutMs: 1000 });
   assert.match(schedules!.toString(), /"nightly"/);
   assert.equal(second.stats().queues[0]!.settings.groupConcurrency, 7);

@@ -13,6 +13,10 @@ import { ID, TaskColumns } from "../../../src/queue/tasks/task-columns.ts";
 import { STORED_STATES } from "../../../src/queue/tasks/state-words.ts";
 
 const natural = fc.integer({ min: 0, max: 2 ** 40 });
+const hex = (digits: number): fc.Arbitrary<string> =>
+  fc
+    .array(fc.integer({ min: 0, max: 15 }), { minLength: digits, maxLength: digits })
+    .map((all) => all.map((digit) => digit.toString(16)).join(""));
 const bytes = fc.uint8Array({ maxLength: 300 });
 const name = fc.string({ maxLength: 60 });
 
@@ -84,8 +88,15 @@ test("heads and states come back from disk as they were", () => {
       expiresMs: fc.oneof(natural, fc.constant(Infinity)),
       after: fc.array(natural, { maxLength: 200 }),
       policy,
+      traceparent: fc
+        .tuple(hex(32), hex(16), hex(2))
+        .map(([trace, parent, traceFlags]) => `00-${trace}-${parent}-${traceFlags}`),
+      flow: fc.record({ first: natural, count: natural }, { noNullPrototype: true }),
     },
-    { noNullPrototype: true },
+    {
+      noNullPrototype: true,
+      requiredKeys: ["queue", "group", "key", "priority", "createdMs", "expiresMs", "after", "policy"],
+    },
   );
   fc.assert(fc.property(head, (value: TaskHead) => assert.deepEqual(decodeHead(encodeHead(value)), value)));
   const state = fc.record(
@@ -102,6 +113,24 @@ test("heads and states come back from disk as they were", () => {
     { noNullPrototype: true },
   );
   fc.assert(fc.property(state, (value) => assert.deepEqual(decodeState(encodeState(value)), value)));
+});
+
+test("a head without a trace has no byte of it, and one with a trace 26", () => {
+  const head: TaskHead = {
+    queue: "q",
+    group: "",
+    key: "",
+    priority: 0,
+    createdMs: 1,
+    expiresMs: Infinity,
+    after: [],
+    policy: POLICY_DEFAULT,
+  };
+  // As 0.1.0 wrote it.
+  const plain = "01 00 00 3ff0000000000000 7ff0000000000000 01 71 00 00".replaceAll(" ", "");
+  assert.equal(Buffer.from(encodeHead(head)).toString("hex"), plain);
+  const traced = encodeHead({ ...head, traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01" });
+  assert.equal(traced.length - plain.length / 2, 26);
 });
 
 test("bytes that are no head or state are reported as damage, never read as something else's", () => {

@@ -65,9 +65,8 @@ export class NativeWriter {
     return state === "evicted" && !this.readsEvicted ? "unknown" : state;
   }
 
-  task({ id, token, queue, attempt, timeoutMs, body, hasSteps }: Delivery): void {
-    const { service } = this.#options;
-    const trace = this.readsTraces ? service.traces.of(id) : undefined;
+  task({ id, token, queue, attempt, timeoutMs, body, hasSteps, trace: known }: Delivery): void {
+    const trace = this.readsTraces ? known : undefined;
     const saysSteps = hasSteps && this.readsSteps;
     if (!trace && !saysSteps && this.readsBatches && body.length <= BATCHED_BODY_BYTES_MAX) {
       if (queue !== this.#tasksQueue && this.#tasks.count > 0) this.#flush();
@@ -77,11 +76,7 @@ export class NativeWriter {
       return;
     }
     const words = [Buffer.from(queue), Buffer.from(`${attempt}`, "latin1"), Buffer.from(`${timeoutMs}`, "latin1")];
-    const about = trace
-      ? [trace.traceparent, `${Math.max(0, Math.round(service.nowMs - trace.sinceMs))}`]
-      : saysSteps
-        ? ["", ""]
-        : [];
+    const about = trace ? [trace.traceparent, `${Math.max(0, Math.round(trace.waitedMs))}`] : saysSteps ? ["", ""] : [];
     if (saysSteps) about.push("steps");
     const more = about.map((word) => Buffer.from(word, "latin1"));
     this.say("TASK", writeLease(id, token), asBuffer(body), ...words, this.#options.ids.write(id), ...more);
