@@ -5,7 +5,6 @@ import { LinkClient } from "./bytes/byte-client.ts";
 import type { ConnectOptions } from "./bytes/byte-client.ts";
 import { endOfError } from "./end.ts";
 import { PORT_DEFAULT } from "./limits.ts";
-import { firstOutcome } from "./session/client/first-outcome.ts";
 import { SessionClient } from "./session/client/session-client.ts";
 import type { SessionConnectOptions } from "./session/client/session-client.ts";
 
@@ -31,8 +30,7 @@ export async function connect(options: ConnectOptions | SessionConnectOptions = 
 
 async function connectSession(options: SessionConnectOptions): Promise<SessionClient> {
   const client = new SessionClient(options);
-  client.start();
-  await firstOutcome(client);
+  await client.begin();
   return client;
 }
 

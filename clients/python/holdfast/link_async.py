@@ -11,7 +11,6 @@ import random
 import secrets
 import socket
 import ssl
-import sys
 from collections import deque
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,6 +30,8 @@ ADDRESS = "127.0.0.1:12345"
 CONNECT_TIMEOUT = 10.0
 #: A connection that lasted so many seconds was no failure.
 BACKOFF_FORGET = 10.0
+#: Seconds at most before the next server of a list.
+BACKOFF_BETWEEN = 0.25
 #: Bytes handed to the kernel ahead; unconfirmed messages are dropped when more than a quarter of it waits.
 AHEAD_BYTES = 256 * 1024
 #: Unconfirmed messages in handlers; more are dropped. And how long one may be.
@@ -141,7 +142,7 @@ class Client:
     """
     A session with a server. Use it in one event loop. With ``async with`` it is open when the block begins, or trying to be.
 
-    ``addresses``: "HOST:PORT", tried in turn. ``name``: who this is; the server has one session a name. ``token``: never crosses the wire. ``will``: what
+    ``addresses``: "HOST:PORT", tried in turn; one that was there for a while is tried first when its connection ends. ``name``: who this is; the server has one session a name. ``token``: never crosses the wire. ``will``: what
     the server announces when this client is lost. ``tls``: True, or an ``ssl.SSLContext``. ``heartbeat``: the silence before one to ask for.
 
     Handlers: ``on_message(data)``, ``on_topic(topic, data, kept)``, ``on_stream(stream)``, each a function or a coroutine function. The server hears that
@@ -226,6 +227,9 @@ class Client:
         #: Filters that the server has confirmed to know.
         self._filters: dict[str, None] = {}
         self._wire: Optional[_Wire] = None
+        #: Which address is tried, and how many were since one was there.
+        self._at = 0
+        self._tried = 0
         self._failures = 0
         self._opened_at: Optional[float] = None
         self._dictated: Optional[float] = None
@@ -444,8 +448,8 @@ class Client:
 
     async def _run(self) -> None:
         """Connects, and connects again, until there is no more reason to."""
-        for attempt in range(sys.maxsize):
-            end = await self._connection(*self._addresses[attempt % len(self._addresses)])
+        while True:
+            end = await self._connection(*self._addresses[self._at])
             self._last_end = end
             if end.reason == "protocol":
                 self._session.disagreed()
@@ -454,18 +458,28 @@ class Client:
                 break
             if not self._first.done():
                 self._first.set_result(None)
-            await asyncio.sleep(self._wait())
+            await asyncio.sleep(self._wait(end))
         self._shut()
 
-    def _wait(self) -> float:
-        """Exponential backoff with full jitter, or what the server said."""
+    def _wait(self, end: End) -> float:
+        """
+        Chooses the server to be tried next, and says how long to wait: a short time by chance between two of a list; after all of them, exponential
+        backoff with full jitter, or what the only server said.
+        """
         now = self._loop.time()
         lasted = self._opened_at is not None and now - self._opened_at >= BACKOFF_FORGET
-        self._failures = 1 if lasted else self._failures + 1
         self._opened_at = None
         dictated, self._dictated = self._dictated, None
+        if lasted:
+            self._failures = self._tried = 0
+        if not lasted or end.reason == "drained":
+            self._at = (self._at + 1) % len(self._addresses)
+            self._tried += 1
+            if self._tried % len(self._addresses):
+                return random.random() * BACKOFF_BETWEEN
+        self._failures += 1
         first, most = self._backoff or (0.0, 0.0)
-        if dictated is not None:
+        if dictated is not None and len(self._addresses) == 1:
             return dictated
         return float(random.random() * min(most, first * 2 ** min(self._failures - 1, 30)))
 

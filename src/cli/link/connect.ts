@@ -7,7 +7,14 @@ import { createInterface } from "node:readline";
 import { parseAddress } from "../../core/address.ts";
 import { messageOf, UsageError } from "../../core/errors.ts";
 import { showDuration } from "../../core/units.ts";
-import { connect, type ConnectOptions, type LinkClient, type LinkEnd, type SessionClient } from "../../link/index.ts";
+import {
+  connect,
+  type ConnectOptions,
+  type LinkClient,
+  type LinkEnd,
+  type SessionClient,
+  type SessionConnectOptions,
+} from "../../link/index.ts";
 import { flags, parse } from "../shared/flags.ts";
 import { CONNECT } from "../../settings/parts.ts";
 import { connectOptions } from "../shared/part-options.ts";
@@ -20,29 +27,34 @@ const SETTINGS = { tables: [CONNECT], alone: true } as const;
 export async function run(argv: readonly string[]): Promise<number> {
   const command = flags("connect", "Opens a long-lived TCP connection; sends the lines of stdin and prints what it receives");
   settingFlags(command, SETTINGS)
-    .argument("<address>", "HOST:PORT to connect to; with --session also ws://HOST:PORT/PATH or wss://…")
+    .argument(
+      "<address...>",
+      "HOST:PORT to connect to; with --session also ws://HOST:PORT/PATH or wss://…, and several, tried in turn",
+    )
     .option("--json", "print every event as one line of JSON");
   if (!(await parse(command, argv))) return 0;
   const { connect: settings } = readSettings(command, SETTINGS);
   const { reconnect = false, session: name, spool, token } = settings;
   if (spool !== undefined && name === undefined) throw new UsageError("CLI_USAGE", "--spool needs --session");
-  const address = command.processedArgs[0] as string;
-  const isUrl = /^wss?:/.test(address);
-  if (isUrl && name === undefined)
-    throw new UsageError("CLI_USAGE", `Cannot connect to ${address}: only sessions go by WebSocket, use --session`);
-  const way = isUrl ? { url: address } : parseAddress(address, "address", { port: 12_345 });
-  const target = { ...way, ...connectOptions(settings) };
+  const addresses = command.processedArgs[0] as string[];
+  const [address] = addresses as [string];
   const output = terminalOutput(command.opts<{ json?: boolean }>().json);
-  return name === undefined
-    ? runBytes({ ...target, reconnect }, output)
-    : runSession(
-        await openSession(
-          target,
-          { name, ...(token !== undefined && { token }), ...(spool !== undefined && { spool }) },
-          output,
-        ),
-        output,
-      );
+  const options = connectOptions(settings);
+  if (name === undefined) {
+    if (/^wss?:/.test(address))
+      throw new UsageError("CLI_USAGE", `Cannot connect to ${address}: only sessions go by WebSocket, use --session`);
+    if (addresses.length > 1)
+      throw new UsageError("CLI_USAGE", "Cannot connect to several addresses: only sessions do, use --session");
+    return runBytes({ ...parseAddress(address, "address", { port: 12_345 }), ...options, reconnect }, output);
+  }
+  return runSession(
+    await openSession(
+      { addresses, ...options },
+      { name, ...(token !== undefined && { token }), ...(spool !== undefined && { spool }) },
+      output,
+    ),
+    output,
+  );
 }
 
 async function runBytes(target: ConnectOptions, output: TerminalOutput): Promise<number> {
@@ -70,14 +82,13 @@ async function sendInput(client: LinkClient, { log }: TerminalOutput): Promise<v
 }
 
 function openSession(
-  target: ConnectOptions,
+  target: Omit<SessionConnectOptions, "session">,
   session: { name: string; token?: string; spool?: string },
   { print }: TerminalOutput,
 ): Promise<SessionClient> {
   const onMessage = (message: Uint8Array): void =>
     print.bytes({ id: 0, peer: session.name }, Buffer.concat([message, Buffer.from("\n")]));
-  const { reconnect: _, ...rest } = target;
-  return connect({ ...rest, session: { ...session, onMessage } });
+  return connect({ ...target, session: { ...session, onMessage } });
 }
 
 /** Sends each line as a message. Exit code 1 when one of them was rejected or may not have arrived, or the session was lost. */
@@ -88,7 +99,6 @@ async function runSession(client: SessionClient, output: TerminalOutput): Promis
     output.log(`gap: ${count} ${side === "own" ? "of our messages may not have arrived" : "messages of the server are lost"}`);
   });
   tellEnds(client, output);
-  if (client.connected) output.log("session opened");
 
   using stop = stopRequest();
   let failures = 0;

@@ -3,16 +3,16 @@ import { utf8 } from "../../core/bytes.ts";
 import { DRAIN_MS_MAX } from "../../core/limits.ts";
 import type { Duration } from "../../core/units.ts";
 import { durationMs } from "../../core/units.ts";
-import { Backoff } from "../backoff.ts";
 import type { BackoffOptions } from "../backoff.ts";
 import { endOf } from "../end.ts";
 import type { LinkEnd } from "../end.ts";
 import { CONNECT_MS_MAX } from "../limits.ts";
 import { noStreams, noTopics } from "../session/acknowledgement.ts";
 import type { StreamSource } from "../session/outgoing-stream.ts";
-import { firstOutcome } from "../session/client/first-outcome.ts";
+import { FirstOutcome } from "../session/client/first-outcome.ts";
 import { readSend } from "../session/send-options.ts";
 import type { PublishOptions, SendOptions } from "../session/send-options.ts";
+import { ServerList } from "../session/client/server-list.ts";
 import { SessionClientCore } from "../session/client/session-client-core.ts";
 import type { LinkConnection } from "../session/link-connection.ts";
 import { readClient } from "../session/client/client-options.ts";
@@ -26,8 +26,8 @@ const SUBPROTOCOL = "holdfast-link";
 
 /** Options of `connect` in a browser. */
 export interface BrowserConnectOptions {
-  /** "wss://gate.example.org/link", or as a link of the page: "/link". */
-  readonly url: string;
+  /** "wss://gate.example.org/link", or as a link of the page: "/link". Several are tried in turn, as `addresses` on Node. */
+  readonly url: string | readonly [string, ...string[]];
   /** Who this is and what it takes; `{}` for the defaults. */
   readonly session: Omit<SessionClientOptions, "spool">;
   /** Waiting times between attempts; false ends the client with its first connection. */
@@ -42,31 +42,33 @@ type Listener<Name extends keyof SessionClientEvents> = (...args: SessionClientE
 export class BrowserClient {
   readonly #core: SessionClientCore;
   readonly #listeners = new Map<string, Set<(...args: never) => void>>();
+  readonly #first = new FirstOutcome();
   readonly #done = Promise.withResolvers<LinkEnd>();
   readonly #ending = new AbortController();
-  readonly #url: URL;
+  readonly #servers: ServerList<URL>;
 
   /** @internal Use `connect`. */
   constructor({ url, session, reconnect, signal }: BrowserConnectOptions) {
-    this.#url = new URL(url, (globalThis as unknown as { location: { href: string } }).location.href);
-    this.#url.protocol = this.#url.protocol.replace("http", "ws");
     const environment = browserEnvironment();
+    const urls = (typeof url === "string" ? [url] : url).map(urlOf) as [URL, ...URL[]];
+    this.#servers = new ServerList(urls, reconnect || {}, environment.random);
     const { onMessage = () => {}, onTopic = noTopics, onStream = noStreams } = session;
     this.#core = new SessionClientCore(readClient(session, reconnect), {
       environment,
-      backoff: new Backoff(reconnect || {}, environment.random),
+      servers: this.#servers,
       owner: {
         dial: (join, failed) => this.#dial(join, failed),
         opened: ({ resumed, welcome: { restarted = false, heartbeatMs, ttlMs } }) =>
-          this.#emit("open", { resumed, restarted, heartbeatMs, ttlMs }),
+          this.#tellFirst("open", { resumed, restarted, heartbeatMs, ttlMs }),
         message: onMessage,
         topic: onTopic,
         stream: onStream,
         gap: (gap) => this.#emit("gap", gap),
         ended: (end) => this.#emit("end", end),
-        waiting: (inMs) => this.#emit("waiting", inMs),
+        waiting: (inMs) => this.#tellFirst("waiting", inMs),
         closed: (end) => {
           this.#ending.abort();
+          this.#first.is(end);
           this.#emit("close", end);
           this.#done.resolve(end);
         },
@@ -77,8 +79,11 @@ export class BrowserClient {
   }
 
   /** @internal */
-  start(): void {
-    this.#core.start();
+  begin(): Promise<void> {
+    return this.#first.of(
+      () => this.#core.start(),
+      (release) => setTimeout(release),
+    );
   }
 
   /** Calls the listener with each event of this name. */
@@ -165,11 +170,18 @@ export class BrowserClient {
   }
 
   #emit<Name extends keyof SessionClientEvents>(name: Name, ...args: SessionClientEvents[Name]): void {
-    for (const listener of this.#listeners.get(name) ?? []) (listener as Listener<Name>)(...args);
+    this.#first.tell(() => {
+      for (const listener of this.#listeners.get(name) ?? []) (listener as Listener<Name>)(...args);
+    });
+  }
+
+  #tellFirst<Name extends "open" | "waiting">(name: Name, ...args: SessionClientEvents[Name]): void {
+    this.#first.is();
+    this.#emit(name, ...args);
   }
 
   #dial(join: (transport: BrowserTransport) => LinkConnection, failed: (end: LinkEnd) => void): void {
-    const socket = new WebSocket(this.#url, SUBPROTOCOL);
+    const socket = new WebSocket(this.#servers.current, SUBPROTOCOL);
     socket.binaryType = "arraybuffer";
     const end = (): void => {
       clearTimeout(timer);
@@ -198,10 +210,14 @@ export class BrowserClient {
  */
 export async function connect(options: BrowserConnectOptions): Promise<BrowserClient> {
   const client = new BrowserClient(options);
-  const first = firstOutcome(client);
-  client.start();
-  await first;
+  await client.begin();
   return client;
+}
+
+function urlOf(text: string): URL {
+  const url = new URL(text, (globalThis as unknown as { location: { href: string } }).location.href);
+  url.protocol = url.protocol.replace("http", "ws");
+  return url;
 }
 
 function bytesOf(message: Uint8Array | string): Uint8Array {

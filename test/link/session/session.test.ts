@@ -61,6 +61,7 @@ test("a session goes on after its connection was reset, and what was sent meanwh
   t.after(() => proxy.close());
   const client = await connect({ port: proxy.port, session: { name: "a" }, reconnect: { base: 1, cap: 5 } });
   t.after(() => client.close());
+  await once(client, "open");
   for (let round = 0; round < 5; round += 1) {
     const sends = Array.from({ length: 50 }, (_, index) => client.send(`${round}.${index}`));
     proxy.reset();

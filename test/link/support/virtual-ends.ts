@@ -1,6 +1,6 @@
 /** A server and clients of session mode on a virtual network, with settings that tests change. */
-import { Backoff } from "../../../src/link/backoff.ts";
 import type { BackoffOptions } from "../../../src/link/backoff.ts";
+import { ServerList } from "../../../src/link/session/client/server-list.ts";
 import { SessionClientCore } from "../../../src/link/session/client/session-client-core.ts";
 import type { SessionClientCoreOwner, SessionClientSettings } from "../../../src/link/session/client/session-client-core.ts";
 import { endOf } from "../../../src/link/end.ts";
@@ -76,8 +76,10 @@ export function virtualServerCore(
 
 export interface Dialing {
   readonly network: VirtualNetwork;
-  /** The server that answers now; undefined while there is none. */
-  server(): SessionServerCore | undefined;
+  /** The server that answers now at this address; undefined while there is none. */
+  server(address: number): SessionServerCore | undefined;
+  /** How many there are. Default 1. */
+  readonly addresses?: number;
   readonly latencyMs?: number;
   /** The client's address. */
   readonly from?: string;
@@ -89,14 +91,25 @@ export interface Dialing {
 }
 
 export function virtualClientCore(
-  { network, server, latencyMs = 5, from = "10.0.0.1", certificate = "", backoff = { base: 50, cap: 500 }, joined }: Dialing,
+  {
+    network,
+    server,
+    latencyMs = 5,
+    from = "10.0.0.1",
+    certificate = "",
+    backoff = { base: 50, cap: 500 },
+    joined,
+    addresses = 1,
+  }: Dialing,
   settings: Partial<SessionClientSettings> = {},
   owner: Partial<SessionClientCoreOwner> = {},
 ): SessionClientCore {
+  const numbers = Array.from({ length: addresses }, (_, index) => index) as [number, ...number[]];
+  const servers = new ServerList(numbers, backoff, network.random);
   const full: SessionClientCoreOwner = {
     dial(join, failed) {
       network.clock.at(network.clock.now() + latencyMs, () => {
-        const serverCore = server();
+        const serverCore = server(servers.current);
         if (!serverCore) return failed(endOf("unreachable"));
         const pair = new TransportPair(network, latencyMs);
         pair.client.connection = join(pair.client);
@@ -117,8 +130,5 @@ export function virtualClientCore(
     closed: nothing,
     ...owner,
   };
-  return new SessionClientCore(
-    { ...CLIENT_SETTINGS, ...settings },
-    { owner: full, environment: network, backoff: new Backoff(backoff, network.random) },
-  );
+  return new SessionClientCore({ ...CLIENT_SETTINGS, ...settings }, { owner: full, environment: network, servers });
 }

@@ -221,6 +221,7 @@ test("a client that closes by WebSocket has left; one whose TCP connection break
   });
   const ends: LinkEnd[] = [];
   server.on("presence", (_session, presence, end) => void (presence !== "online" && ends.push(end!)));
+  await once(client, "open");
   proxy.reset();
   await once(client, "open");
   await client.close();

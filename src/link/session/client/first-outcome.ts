@@ -1,31 +1,46 @@
-/** ○ How the first attempt of a session's client ended: for `connect`, on Node and in a browser. */
+/**
+ * ○ How the first attempt of a session's client ends, for `connect`, on Node and in a browser. Invariant: what the client tells until then waits
+ * until whoever called `connect` has had a turn to listen, so that no `open` is missed.
+ */
 import { OperationError } from "../../../core/errors.ts";
 import type { LinkEnd } from "../../end.ts";
 
-/** What is listened to of a client. */
-interface Listened {
-  on(event: "open" | "waiting", listener: () => void): this;
-  on(event: "close", listener: (end: LinkEnd) => void): this;
-  off(event: "open" | "waiting", listener: () => void): this;
-  off(event: "close", listener: (end: LinkEnd) => void): this;
-}
+export class FirstOutcome {
+  #held: (() => void)[] | undefined;
+  #settle: ((end?: LinkEnd) => void) | undefined;
 
-/**
- * Waits for it: the session is open, the client is done without, or it waits to try again.
- *
- * @throws OperationError LINK_REFUSED, LINK_ENDED
- */
-export async function firstOutcome(client: Listened): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const settle = (then: () => void): void => {
-      client.off("open", good).off("waiting", good).off("close", bad);
-      then();
-    };
-    const good = (): void => settle(resolve);
-    const bad = (end: LinkEnd): void => {
-      const code = end.reason === "refused" ? "LINK_REFUSED" : "LINK_ENDED";
-      settle(() => reject(new OperationError(code, `Cannot open a session: ${end.message}`, { cause: end.cause })));
-    };
-    client.on("open", good).on("waiting", good).on("close", bad);
-  });
+  /**
+   * Starts the client and waits: the session is open, the client is done without, or it waits to try again.
+   *
+   * @param later calls back in a later turn
+   * @throws OperationError LINK_REFUSED, LINK_ENDED
+   */
+  async of(start: () => void, later: (release: () => void) => void): Promise<void> {
+    this.#held = [];
+    const end = await new Promise<LinkEnd | undefined>((resolve) => {
+      this.#settle = resolve;
+      start();
+    });
+    later(() => this.#release());
+    if (!end) return;
+    const code = end.reason === "refused" ? "LINK_REFUSED" : "LINK_ENDED";
+    throw new OperationError(code, `Cannot open a session: ${end.message}`, { cause: end.cause });
+  }
+
+  /** Emits an event, now or when it can be heard. */
+  tell(emit: () => void): void {
+    if (this.#held) this.#held.push(emit);
+    else emit();
+  }
+
+  /** There is an outcome. @param end with which the client is done */
+  is(end?: LinkEnd): void {
+    this.#settle?.(end);
+  }
+
+  #release(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const emit of held) emit();
+  }
 }

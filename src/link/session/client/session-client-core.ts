@@ -6,7 +6,6 @@
 import { EMPTY, sameBytes, utf8 } from "../../../core/bytes.ts";
 import { codeOf, OperationError, ProtocolError, UsageError } from "../../../core/errors.ts";
 import { showSize } from "../../../core/units.ts";
-import type { Backoff } from "../../backoff.ts";
 import { NONCE_BYTES, SESSION_ID_BYTES, topicBody } from "../body.ts";
 import type { Challenge, Hello, CloseNotice, RefuseReason, TopicBody, Welcome } from "../body.ts";
 import { SessionProtocol } from "../session-protocol.ts";
@@ -28,6 +27,7 @@ import { LinkConnection } from "../link-connection.ts";
 import type { LinkConnectionOwner } from "../link-connection.ts";
 import type { LinkTransport, Environment } from "../environment.ts";
 import { proofOf } from "../proof.ts";
+import type { ServerList } from "./server-list.ts";
 import type { Spool } from "./spool.ts";
 import type { BoundSettings } from "../session-bounds.ts";
 import { SessionState } from "../session-state.ts";
@@ -55,7 +55,7 @@ export interface Gap {
 }
 
 export interface SessionClientCoreOwner {
-  /** Makes a connection; calls back once, with a transport joined to the connection that `join` makes, or not. */
+  /** Makes a connection to the list's current server; calls back once, with a transport joined to the connection that `join` makes, or not. */
   dial(join: (transport: LinkTransport) => LinkConnection, failed: (end: LinkEnd) => void): void;
   opened(how: { readonly resumed: boolean; readonly welcome: Welcome }): void;
   message(bytes: Uint8Array): void | Promise<unknown>;
@@ -80,7 +80,7 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
   readonly #settings: SessionClientSettings;
   readonly #owner: SessionClientCoreOwner;
   readonly #environment: Environment;
-  readonly #backoff: Backoff;
+  readonly #servers: ServerList;
   readonly #session: SessionState;
   /** The server knows this session's id. */
   #serverKnows = false;
@@ -102,13 +102,13 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
 
   constructor(
     settings: SessionClientSettings,
-    { owner, environment, backoff }: { owner: SessionClientCoreOwner; environment: Environment; backoff: Backoff },
+    { owner, environment, servers }: { owner: SessionClientCoreOwner; environment: Environment; servers: ServerList },
   ) {
     this.#settings = settings;
     this.stallMs = settings.stallMs;
     this.#owner = owner;
     this.#environment = environment;
-    this.#backoff = backoff;
+    this.#servers = servers;
     const { spool, limits } = settings;
     const id = spool?.left.sessionId ?? environment.secretBytes(SESSION_ID_BYTES);
     const done = spool?.left.handled ?? 0;
@@ -331,7 +331,7 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
         const { word, retryAfterMs } = event.notice;
         connection.peerLeft(word);
         if (word === "drained" || word === "max-age")
-          this.#backoff.dictate(retryAfterMs || this.#environment.random() * BACKOFF_BASE_MS);
+          this.#servers.dictate(retryAfterMs || this.#environment.random() * BACKOFF_BASE_MS);
         if (word === "closed") this.#forgetSession();
         // Coming back would take the name away from the newer client, which would take it back.
         if (word === "taken-over" && this.#handshake!.hello.version > 1) this.#fatal = true;
@@ -424,7 +424,7 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
     this.#settings.spool?.opened();
     this.#serverKnows = true;
     this.#state = "open";
-    this.#backoff.connected(this.#environment.clock.now());
+    this.#servers.opened(this.#environment.clock.now());
     if (!welcome.resumed && welcome.restarted !== true) this.#subscribeAgain();
     this.#owner.opened({ resumed: welcome.resumed, welcome });
     connection.flushSoon();
@@ -435,7 +435,7 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
       this.#forgetSession();
       if (connection.protocol.phase === "greeting") return this.#sendHello(connection, this.#handshake!.challenge);
     } else if (word === "draining" || word === "full") {
-      if (retryAfterMs > 0) this.#backoff.dictate(retryAfterMs);
+      if (retryAfterMs > 0) this.#servers.dictate(retryAfterMs);
     } else {
       this.#fatal = true; // a wrong token or version does not get better by trying again
       if (word === "taken-over") return connection.fail(endOf("taken-over"));
@@ -492,7 +492,7 @@ export class SessionClientCore implements LinkConnectionOwner, Due {
     const done = this.#closing && this.#session.outbox.length === 0;
     if (done || this.#fatal || !this.#settings.reconnect) return this.#shut();
     const nowMs = this.#environment.clock.now();
-    const inMs = this.#backoff.next(nowMs);
+    const inMs = this.#servers.ended(nowMs, end);
     this.#retryAtMs = nowMs + inMs;
     this.#owner.waiting(inMs);
     this.#environment.deadlines.moved(this);

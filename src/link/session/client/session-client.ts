@@ -1,21 +1,24 @@
 /** ● The client of session mode: `SessionClientCore` on real sockets. */
 import { EventEmitter } from "node:events";
 import type { Socket } from "node:net";
+import { parseAddress } from "../../../core/address.ts";
 import type { Clock } from "../../../core/clock.ts";
+import { UsageError } from "../../../core/errors.ts";
 import { DRAIN_MS_MAX } from "../../../core/limits.ts";
 import type { Random } from "../../../core/random.ts";
 import { durationMs } from "../../../core/units.ts";
 import type { Duration } from "../../../core/units.ts";
-import { Backoff } from "../../backoff.ts";
 import type { BackoffOptions } from "../../backoff.ts";
 import { ByteLink } from "../../bytes/byte-link.ts";
 import { dialSocket } from "../../bytes/dial-socket.ts";
 import type { DialOptions } from "../../bytes/dial-socket.ts";
+import { FirstOutcome } from "./first-outcome.ts";
 import { SessionClientCore } from "./session-client-core.ts";
 import { endOf, endOfError } from "../../end.ts";
 import type { LinkEnd } from "../../end.ts";
 import { readKeepAlive } from "../../keep-alive/keep-alive.ts";
 import type { KeepAlive, KeepAliveOptions } from "../../keep-alive/keep-alive.ts";
+import { PORT_DEFAULT } from "../../limits.ts";
 import type { LinkConnection } from "../link-connection.ts";
 import type { Environment } from "../environment.ts";
 import { nodeEnvironment } from "../node-environment.ts";
@@ -25,6 +28,7 @@ import { readSend } from "../send-options.ts";
 import type { PublishOptions, SendOptions } from "../send-options.ts";
 import { readClient } from "./client-options.ts";
 import type { SessionClientEvents, SessionClientOptions } from "./client-options.ts";
+import { ServerList } from "./server-list.ts";
 import { SpoolFile } from "./spool-file.ts";
 import { SocketTransport } from "../socket-transport.ts";
 import { dialWebSocket, readUrl, UpgradeRefused } from "../../web-socket/dial-web-socket.ts";
@@ -38,6 +42,12 @@ export interface SessionConnectOptions extends KeepAliveOptions, DialOptions {
    * session, whichever way it goes.
    */
   readonly url?: string;
+  /**
+   * Several servers, instead of `host`, `port` and `url`: "10.0.0.5:12346", "ws://…", "wss://…". They are tried in turn, and one that was there for a
+   * while is tried first when its connection ends. The session goes on with another server where both have one store
+   * (`session.store`); else it is a new one, and what is in doubt is told as a gap.
+   */
+  readonly addresses?: readonly string[];
   /** Session mode, and how; `{}` for its defaults. */
   readonly session: SessionClientOptions;
   /** Waiting times between attempts; false ends the client with its first connection. */
@@ -61,10 +71,11 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
   readonly keepAlive: KeepAlive;
   readonly #core: SessionClientCore;
   readonly #environment: Environment;
+  readonly #first = new FirstOutcome();
   readonly #done = Promise.withResolvers<LinkEnd>();
   /** Between two connections nothing else would keep the process alive. */
   #awake: NodeJS.Timeout | undefined;
-  readonly #url: URL | undefined;
+  readonly #servers: ServerList<URL | DialOptions>;
   #connections = 0;
   #dialing: AbortController | undefined;
   #closed = false;
@@ -73,12 +84,11 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
   constructor(options: SessionConnectOptions) {
     super();
     this.keepAlive = readKeepAlive(options).values;
-    this.#url = options.url === undefined ? undefined : readUrl(options.url);
     this.#environment = nodeEnvironment(options);
     this.clock = this.#environment.clock;
     const { session, reconnect } = options;
     const { onMessage, onTopic, onStream } = session;
-    const backoff = new Backoff(reconnect === false ? {} : (reconnect ?? {}), this.#environment.random);
+    this.#servers = new ServerList(serversOf(options), reconnect || {}, this.#environment.random);
     this.#core = new SessionClientCore(
       {
         ...readClient(session, reconnect),
@@ -86,17 +96,22 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
       },
       {
         environment: this.#environment,
-        backoff,
+        servers: this.#servers,
         owner: {
           dial: (join, failed) => this.#dial(options, join, failed),
-          opened: ({ resumed, welcome: { restarted = false, heartbeatMs, ttlMs } }) =>
-            void this.emit("open", { resumed, restarted, heartbeatMs, ttlMs }),
+          opened: ({ resumed, welcome: { restarted = false, heartbeatMs, ttlMs } }) => {
+            this.#first.is();
+            this.#first.tell(() => this.emit("open", { resumed, restarted, heartbeatMs, ttlMs }));
+          },
           message: onMessage ?? (() => {}),
           topic: onTopic ?? noTopics,
           stream: onStream ?? noStreams,
-          gap: (gap) => void this.emit("gap", gap),
-          ended: (end) => void this.emit("end", end),
-          waiting: (inMs) => void this.emit("waiting", inMs),
+          gap: (gap) => this.#first.tell(() => this.emit("gap", gap)),
+          ended: (end) => this.#first.tell(() => this.emit("end", end)),
+          waiting: (inMs) => {
+            this.#first.is();
+            this.#first.tell(() => this.emit("waiting", inMs));
+          },
           closed: (end) => this.#finish(end),
         },
       },
@@ -113,6 +128,11 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
   start(): void {
     this.#awake = setInterval(() => {}, AWAKE_MS);
     this.#core.start();
+  }
+
+  /** @internal For `connect`. */
+  begin(): Promise<void> {
+    return this.#first.of(() => this.start(), setImmediate);
   }
 
   /** True while the server is there and the session open. */
@@ -219,9 +239,11 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
   ): void {
     this.#dialing = new AbortController();
     const how = { clock: this.clock, signal: this.#dialing.signal };
-    const dialed: Promise<WebSocketHandshake | { socket: Socket; head?: never }> = this.#url
-      ? dialWebSocket(this.#url, options, how)
-      : dialSocket(options, how).then((socket) => ({ socket }));
+    const server = this.#servers.current;
+    const dialed: Promise<WebSocketHandshake | { socket: Socket; head?: never }> =
+      server instanceof URL
+        ? dialWebSocket(server, options, how)
+        : dialSocket({ ...options, ...server }, how).then((socket) => ({ socket }));
     dialed.then(
       ({ socket, head }) => {
         if (this.#closed) {
@@ -248,9 +270,20 @@ export class SessionClient extends EventEmitter<SessionClientEvents> {
     this.#closed = true;
     this.#dialing?.abort();
     clearInterval(this.#awake);
-    this.emit("close", end);
+    this.#first.is(end);
+    this.#first.tell(() => this.emit("close", end));
     this.#done.resolve(end);
   }
+}
+
+/** @throws UsageError ADDRESS_INVALID, LINK_OPTION_INVALID */
+function serversOf({ host, port, url, addresses }: SessionConnectOptions): [URL | DialOptions, ...(URL | DialOptions)[]] {
+  if (addresses === undefined) return [url === undefined ? {} : readUrl(url)];
+  if (addresses.length === 0 || host !== undefined || port !== undefined || url !== undefined)
+    throw new UsageError("LINK_OPTION_INVALID", "Cannot set addresses: there must be one at least, and no host, port or url");
+  return addresses.map((text) =>
+    /^wss?:/.test(text) ? readUrl(text) : parseAddress(text, "addresses", { port: PORT_DEFAULT }),
+  ) as [URL | DialOptions, ...(URL | DialOptions)[]];
 }
 
 function bytesOf(message: Uint8Array | string): Uint8Array {
