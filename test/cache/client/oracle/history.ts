@@ -171,7 +171,7 @@ export class History {
    * @param from "any" where the answer may come from any of its servers, so that a server that is away or has lost it is no excuse
    */
   mustExist(key: string, asked: Asked, from: "any" | "first" = "first"): boolean {
-    const { writes, loaders } = this.of(key);
+    const { writes, loaders, invalidations } = this.of(key);
     const removals = this.#removals(key);
     const owners = this.owners(key);
     const hasCopies = from === "any" && owners.length > 1;
@@ -184,6 +184,8 @@ export class History {
       // Who stores while the server's clock is late gives it as much less time.
       const lives = (each: Write): boolean => each.endsAtLeastMs - this.#lagMsAt(each) > asked.endMs;
       if (removals.some(since) || !writes.every((each) => !since(each) || lives(each))) return false;
+      // Where there are copies, who finds nothing to invalidate at the first deletes what is, or comes, at the others.
+      if (owners.length > 1 && invalidations.some((each) => since(each) && each.startMs <= write.endMs)) return false;
       if (!hasCopies || !write.copied || write.tags.length > 0)
         return !this.faulty({ startMs: fromMs, endMs: asked.endMs }, TICK_MS);
       // Whoever computes takes the copies away first.
