@@ -87,6 +87,7 @@ export const ERROR_CODES = {
   EADDRINUSE: "The address is in use",
   EADDRNOTAVAIL: "The address is not one of this machine",
   EPROTONOSUPPORT: "The transport is none of tcp, ipc and inproc",
+  ENAMETOOLONG: "A path of ipc has more than the 107 octets that the system takes",
   EACCES: "The operating system denies this address",
   EMFILE: "The context has reached its limit of sockets",
   // queue

@@ -13,6 +13,7 @@ const ERRNO = {
   EBUSY: [16, true, "Socket is busy"],
   EINVAL: [22, true, "Invalid argument"],
   EMFILE: [24, false, "Too many open file descriptors"],
+  ENAMETOOLONG: [36, true, "File name too long"],
   EPROTONOSUPPORT: [93, true, "Protocol not supported"],
   ENOTSUP: [95, true, "Operation not supported"],
   EADDRINUSE: [98, false, "Address already in use"],

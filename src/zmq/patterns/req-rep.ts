@@ -62,10 +62,14 @@ export class RequestPattern extends DealerPattern {
     }
   }
 
-  /** Only a reply's form gets in: [4 octets,] an empty part, at least one more. Anything else ends the connection, as in libzmq. */
+  /**
+   * Only a reply's form gets in: [4 octets,] an empty part, at least one more. Anything else ends the connection, as in libzmq; over inproc,
+   * where none would be made again, it is skipped.
+   */
   override incoming(pipe: Pipe, message: Message): void {
     const delimiterAt = message[0]!.length === REQUEST_ID_BYTES ? 1 : 0;
     if (message[delimiterAt]?.length !== 0 || message.length < delimiterAt + 2) {
+      if (!pipe.leavesProcess) return;
       throw new ProtocolError("ERR_ZMTP_UNSPECIFIED", "Invalid reply: no empty delimiter before its body");
     }
     pipe.deliver(message);

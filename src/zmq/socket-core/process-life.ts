@@ -16,6 +16,8 @@ export interface LingeringSocket {
   readonly hasUnsent: () => boolean;
   /** Whether it was closed, and is not at its end. */
   readonly isClosing: () => boolean;
+  /** Drops what waits for a name within the process that nobody has bound. */
+  readonly giveUp: () => void;
   /** Whether its context may be told not to wait. */
   readonly isBlocky: () => boolean;
   readonly close: () => Promise<void>;
@@ -66,6 +68,7 @@ export function leaveLingering(socket: LingeringSocket): void {
 
 /** The process has nothing more to do. Called again when that is so again. */
 function linger(): void {
+  for (const { giveUp } of connected) giveUp();
   const sockets = [...connected].filter(({ hasUnsent, isClosing }) => hasUnsent() || isClosing());
   if (sockets.length === 0) return;
   hold();

@@ -117,6 +117,11 @@ export class SocketCore implements PipeOwner {
     return false;
   }
 
+  /** Endpoints and connections that are open. */
+  get openCount(): number {
+    return this.#openCount;
+  }
+
   /** Whether a bind or unbind is under way. */
   get isBusy(): boolean {
     return this.#isBusy;

@@ -11,7 +11,7 @@ import { SOCKET_TYPES, type SocketTypeName } from "../../zmtp/socket-type.ts";
 import type { EndpointContext } from "../transport/zmq-connection.ts";
 import { Context, context as defaultContext } from "./context.ts";
 import { Dialer, systemResolve, type ResolveHost } from "../transport/dialer.ts";
-import { parseEndpoint, type Endpoint } from "../transport/endpoint.ts";
+import { parseDestination, parseEndpoint, type Endpoint } from "../transport/endpoint.ts";
 import { wrongType, zmqError } from "../errors.ts";
 import { enterLingering, leaveLingering, type LingeringSocket } from "../socket-core/process-life.ts";
 import { SocketCore } from "../socket-core/socket-core.ts";
@@ -31,7 +31,6 @@ import {
 import { INPROC_BUDGET } from "../patterns/pipe.ts";
 import { type Accept, InprocConnection, type InprocSide, type JoinedConnection } from "../transport/inproc.ts";
 import { ThreadConnection } from "../transport/thread-connection.ts";
-import { ANSWER_MS } from "../transport/thread-directory.ts";
 import { Listener } from "../transport/listener.ts";
 import { Observer } from "../socket-core/observer.ts";
 import type { Pattern } from "../patterns/pattern.ts";
@@ -75,6 +74,8 @@ export abstract class Socket extends OptionHolder {
   readonly #bound = new Map<string, BoundEndpoint>();
   readonly #connected = new Map<string, ConnectedEndpoint[]>();
   readonly #closed = Promise.withResolvers<void>();
+  /** Connected inproc names that nobody has bound, of a socket that is closing, each with what gives up what was sent there. */
+  readonly #unboundNames = new Set<() => void>();
   #observer: Observer | undefined;
   #lastEndpoint: string | null = null;
 
@@ -96,6 +97,7 @@ export abstract class Socket extends OptionHolder {
     const lingering: LingeringSocket = {
       hasUnsent: () => this.core.hasUnsent,
       isClosing: () => this.closed,
+      giveUp: () => this.#unboundNames.forEach((give) => give()),
       isBlocky: () => context.blocky,
       close: () => this.close(),
     };
@@ -175,7 +177,7 @@ export abstract class Socket extends OptionHolder {
    * Listens at an address: "tcp://127.0.0.1:5555", "tcp://*:5555" (all interfaces), "tcp://127.0.0.1:*" (any port), "ipc:///path",
    * "ipc://@abstract", "inproc://name".
    *
-   * @throws EADDRINUSE, EADDRNOTAVAIL, EACCES, EINVAL, EPROTONOSUPPORT, EBADF
+   * @throws EADDRINUSE, EADDRNOTAVAIL, EACCES, EINVAL, ENAMETOOLONG, EPROTONOSUPPORT, EBADF
    */
   bind(address: string): Promise<void> {
     return this.core.whileBusy(async () => {
@@ -226,7 +228,7 @@ export abstract class Socket extends OptionHolder {
   /**
    * Connects to an address, and again whenever the connection breaks. Returns at once; the connection is made in the background.
    *
-   * @throws EINVAL, EPROTONOSUPPORT, EBADF
+   * @throws EINVAL, ENAMETOOLONG, EPROTONOSUPPORT, EBADF
    */
   connect(address: string): void {
     this.connectAs(address, undefined);
@@ -265,7 +267,7 @@ export abstract class Socket extends OptionHolder {
   /** @internal ROUTER gives its peer an id. */
   protected connectAs(address: string, routingId: Buffer | undefined): void {
     this.#assertOpen("connect");
-    const endpoint = parseEndpoint(address);
+    const endpoint = parseDestination(address);
     this.#lastEndpoint = address;
     const connected =
       endpoint.transport === "inproc"
@@ -279,6 +281,7 @@ export abstract class Socket extends OptionHolder {
     for (const endpoint of [...this.#connected.values()].flat()) endpoint.close(this.settings.linger);
     this.#bound.clear();
     this.#connected.clear();
+    if (this.core.openCount === this.#unboundNames.size) this.#closed.resolve(); // there is no connection to wait for
   }
 
   /** Takes a bound endpoint out. @throws ENOENT when there is none */
@@ -360,24 +363,26 @@ export abstract class Socket extends OptionHolder {
   #connectInproc(name: string, routingId: Buffer | undefined): ConnectedEndpoint {
     this.core.opened();
     let connection: JoinedConnection | undefined;
-    let closeLater: NodeJS.Timeout | undefined;
+    let lingering: NodeJS.Timeout | undefined;
     const side = this.#inprocSide(routingId, () => this.core.gone());
-    const withdraw = this.context.names.connect(name, (join) => {
-      connection = join(side);
-      if (closeLater !== undefined) connection.close(undefined);
-      clearTimeout(closeLater);
-    });
+    let withdraw = (): void => {};
     const give = (): void => {
+      clearTimeout(lingering);
+      this.#unboundNames.delete(give);
       withdraw();
       side.ended(undefined);
     };
+    withdraw = this.context.names.connect(name, (join) => {
+      connection = join(side);
+      clearTimeout(lingering);
+      if (this.#unboundNames.delete(give)) connection.close(undefined);
+    });
     return {
       close: (lingerMs) => {
-        if (connection !== undefined) connection.close(undefined);
-        // Another thread may have the name: its answer is on its way
-        else if (lingerMs !== 0 && side.pipe.outboundCount > 0 && this.context.names.isAsking(name))
-          closeLater = setTimeout(give, lingerMs > 0 ? Math.min(lingerMs, ANSWER_MS) : ANSWER_MS);
-        else give();
+        if (connection !== undefined) return connection.close(undefined);
+        if (lingerMs === 0 || side.pipe.outboundCount === 0) return give();
+        this.#unboundNames.add(give);
+        if (lingerMs > 0) lingering = setTimeout(give, lingerMs).unref();
       },
     };
   }

@@ -11,7 +11,7 @@ import { OperationError } from "../../core/errors.ts";
 import { CLOSE_MS_MAX } from "../limits.ts";
 import type { Pipe } from "../patterns/pipe.ts";
 import { after, DIALED, type DialedEvent, type DialedState } from "../socket-core/life-cycle.ts";
-import { tcpEndpoint } from "./endpoint.ts";
+import { type SourceAddress, tcpEndpoint } from "./endpoint.ts";
 import { connectOnRead } from "./onread-stream.ts";
 import { ZmqConnection, type ConnectionOwner, type EndpointContext } from "./zmq-connection.ts";
 
@@ -21,7 +21,7 @@ export type Target =
   | {
       readonly host: string;
       readonly port: number;
-      readonly source?: { readonly host: string; readonly port: number } | undefined;
+      readonly source?: SourceAddress | undefined;
     };
 
 export interface DialedConnectionOptions {

@@ -11,7 +11,8 @@ import type { Cancel } from "../../core/clock.ts";
 import { ADDRESSES_MAX, RESOLVE_INTERVAL_MS } from "../limits.ts";
 import { after, SOCKET, type SocketState } from "../socket-core/life-cycle.ts";
 import { DialedConnection, type Target } from "./dialed-connection.ts";
-import { socketPath, type Endpoint } from "./endpoint.ts";
+import { interfaceAddress } from "./interface-address.ts";
+import { socketPath, type Endpoint, type SourceAddress } from "./endpoint.ts";
 import type { EndpointContext } from "./zmq-connection.ts";
 
 /** A name's addresses of one family. Rejects when it has none. */
@@ -49,7 +50,7 @@ export class Dialer {
     }
     const { host, port, source } = endpoint;
     if (isIP(host) !== 0) {
-      this.#open(undefined, () => Promise.resolve({ host, port, source }));
+      this.#open(undefined, async () => ({ host, port, source: await this.#locate(source) }));
       return;
     }
     this.#openByName(host, undefined);
@@ -81,8 +82,15 @@ export class Dialer {
       if (this.#fansOut) this.#spread(host, addresses);
       if (assigned === undefined) return undefined;
       const { port, source } = this.#options.endpoint as Extract<Endpoint, { transport: "tcp" }>;
-      return { host: assigned, port, source } satisfies Target;
+      return { host: assigned, port, source: await this.#locate(source) } satisfies Target;
     });
+  }
+
+  /** Where to connect from may be an interface or a name. Rejects when it has no address now. */
+  async #locate(source: SourceAddress | undefined): Promise<SourceAddress | undefined> {
+    if (source === undefined) return undefined;
+    const host = interfaceAddress(source.host, this.#context.settings.ipv6);
+    return { host: isIP(host) === 0 ? (await this.#resolve(host))[0]! : host, port: source.port };
   }
 
   /** IPv6 addresses where IPv6 is on and there are any, else IPv4: a machine with both is one peer, not two. */

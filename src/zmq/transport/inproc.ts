@@ -181,11 +181,6 @@ export class InprocNames {
     };
   }
 
-  /** Whether other threads have been asked for a name and may still answer. */
-  isAsking(name: string): boolean {
-    return this.#directory?.isAsking(name) === true;
-  }
-
   #found(name: string, join: Join): void {
     const waiting = this.#waiting.get(name);
     this.#waiting.delete(name);

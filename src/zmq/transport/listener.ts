@@ -3,9 +3,10 @@ import { once } from "node:events";
 import { unlink } from "node:fs/promises";
 import { connect, createServer, type AddressInfo, type ListenOptions, type Server, type Socket as Stream } from "node:net";
 import { mkdtempSync } from "node:fs";
-import { networkInterfaces, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { codeOf } from "../../core/errors.ts";
+import { interfaceAddress } from "./interface-address.ts";
 import { socketPath, tcpEndpoint, type Endpoint } from "./endpoint.ts";
 import { fromSystem, zmqError } from "../errors.ts";
 import { acceptOnRead } from "./onread-stream.ts";
@@ -140,13 +141,6 @@ function isStale(path: string): Promise<boolean> {
     });
     probe.once("error", (error) => resolve(codeOf(error) === "ECONNREFUSED"));
   });
-}
-
-/** "eth0" → its first address; anything else as it is. */
-function interfaceAddress(host: string, ipv6: boolean): string {
-  const addresses = networkInterfaces()[host];
-  const wanted = addresses?.find(({ family }) => (family === "IPv6") === ipv6) ?? addresses?.[0];
-  return wanted?.address ?? host;
 }
 
 /** IPv4 mapped into IPv6 is shown as what it is. */

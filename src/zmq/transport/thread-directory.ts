@@ -10,7 +10,7 @@ import type { MessagePort } from "node:worker_threads";
 const CHANNEL = "holdfast zmq inproc 1";
 
 /** 1 s: a thread with nothing more to do waits so long for an answer, which takes 1 ms, or 100 on a busy machine; else what it sent last is lost. */
-export const ANSWER_MS = 1000;
+const ANSWER_MS = 1000;
 
 /** Said to all threads. */
 interface Said {
@@ -51,11 +51,6 @@ export class ThreadDirectory {
     const timer = setTimeout(() => this.withdraw(name), ANSWER_MS);
     if (threads.isMainThread) timer.unref(); // with it all others end
     this.#asking.set(name, timer);
-  }
-
-  /** Whether an answer may still come. */
-  isAsking(name: string): boolean {
-    return this.#asking.has(name);
   }
 
   /** The answer is there, or nobody wants it any more. */
