@@ -274,11 +274,15 @@ export class History {
     return Math.max(0, ...this.lags.filter((lag) => overlaps([lag], around)).map(({ lagMs }) => lagMs));
   }
 
-  /** How long what others changed may be unknown to who asks. One's own changes are known at once. */
-  #lagMs(changer: string, { client }: Asked, sharedMs: number): number {
-    if (changer === client) return 0;
-    const nearTtlMs = this.near.get(client);
-    return Math.max(nearTtlMs === undefined ? 0 : nearTtlMs + this.#tolerances.nearMs, sharedMs);
+  /**
+   * How long what others changed may be unknown to who asks. One's own changes are known at once. What a server told while the loop stood
+   * still is read only after the first answers.
+   */
+  #lagMs(changer: string, asked: Asked, sharedMs: number): number {
+    if (changer === asked.client) return 0;
+    const nearTtlMs = this.near.get(asked.client);
+    if (nearTtlMs === undefined) return sharedMs;
+    return Math.max(nearTtlMs + this.#tolerances.nearMs + this.#lagMsAt(asked), sharedMs);
   }
 
   #removals(key: string): readonly Removal[] {
