@@ -141,6 +141,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from cache" -l unix-socket
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l user
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l verbose
 complete -c holdfast -n "__fish_seen_subcommand_from cache" -l version
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l access
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l api-tokens
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l api-tokens-file
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from serve" -l config

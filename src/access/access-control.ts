@@ -5,15 +5,11 @@
 import { codeOf, messageOf, UsageError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { readSecret } from "../core/private-files.ts";
-import { type AccessTable, readAccess, type Rights } from "./access-table.ts";
-import type { AccessPart, Action } from "./right.ts";
+import { ANYBODY, type AccessTable, type AskedRights, readAccess } from "./access-table.ts";
+import type { AccessPart } from "./right.ts";
 
 /**
- * Who may what, from a file: docs/how-to/rights.md.
- *
- * @example
- * const access = new AccessControl("./access.json");
- * const broker = new Broker({ access });
+ * Who may what, from a file: docs/how-to/rights.md. One is for all servers of a process.
  */
 export class AccessControl {
   readonly #path: string;
@@ -55,23 +51,36 @@ export class AccessControl {
     this.#changed.push(changed);
   }
 
-  /** What this user may, now and after each `reload`. @param user undefined: who has no name */
-  rightsOf(user: string | undefined): Rights {
-    const now = (): Rights => this.#table.rightsOf(user);
+  /**
+   * What this user may, now and after each `reload`.
+   *
+   * @param user undefined: who has no name
+   * @param log is told what is refused
+   */
+  rightsOf(user: string | undefined, log: Log): AskedRights {
+    const told = user ?? ANYBODY;
+    const may: AskedRights["may"] = (action, name) => this.#table.rightsOf(user).may(action, name);
+    const refused: AskedRights["refused"] = (action, name) => {
+      this.#refused[action.slice(0, action.indexOf(":")) as AccessPart] += 1;
+      const right = name === undefined ? action : `${action}:${name.slice(0, NAME_CHARS_MAX)}`;
+      log("access.refused", { user: told, right });
+      return new UsageError("ACCESS_DENIED", `The user '${told}' has not the right ${right}`);
+    };
     return {
-      user: user ?? "*",
-      may: (action, name) => now().may(action, name),
-      mayAll: (action) => now().mayAll(action),
-      mayAny: (action) => now().mayAny(action),
+      user: told,
+      may,
+      mayAll: (action) => this.#table.rightsOf(user).mayAll(action),
+      mayAny: (action) => this.#table.rightsOf(user).mayAny(action),
+      refused,
+      must(action, name) {
+        if (!may(action, name)) throw refused(action, name);
+      },
     };
   }
-
-  /** Counts a refusal and tells it. */
-  refuse(log: Log, action: Action, { user, name }: { readonly user: string; readonly name: string | undefined }): void {
-    this.#refused[action.slice(0, action.indexOf(":")) as AccessPart] += 1;
-    log("access.refused", { user, right: name === undefined ? action : `${action}:${name.slice(0, 100)}` });
-  }
 }
+
+/** 100 characters: names may be 255 bytes, and who has no right chooses them. */
+const NAME_CHARS_MAX = 100;
 
 function readTable(path: string): AccessTable {
   let text: string;

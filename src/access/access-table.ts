@@ -40,6 +40,14 @@ export interface Rights {
   mayAny(action: Action): boolean;
 }
 
+/** The rights of somebody who asks a server: what is refused is counted and logged. */
+export interface AskedRights extends Rights {
+  /** @throws UsageError ACCESS_DENIED */
+  must(action: Action, name: string): void;
+  /** Counts and logs a refusal. @returns what is told to who asked */
+  refused(action: Action, name?: string): UsageError;
+}
+
 export class AccessTable {
   readonly #roles: ReadonlyMap<string, readonly Grant[]>;
   readonly #users: ReadonlyMap<string, AccessUser>;

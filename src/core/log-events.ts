@@ -91,7 +91,7 @@ export const LOG_EVENTS = {
   },
   "queue.operation": {
     level: "info",
-    text: "`peer` (for `by`, who asked the HTTP API) had an `operation` done that changes something; `asked` and `result` as JSON",
+    text: "`user` at `peer` (for `by`, who asked the HTTP API) had an `operation` done that changes something; `asked` and `result` as JSON",
   },
   "queue.program-error": {
     level: "error",

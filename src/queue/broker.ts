@@ -8,6 +8,8 @@ import { join } from "node:path";
 import { OperationError, UsageError } from "../core/errors.ts";
 import { type Log, type LogOption, makeLog } from "../core/log.ts";
 import { seeded } from "../core/random.ts";
+import { AccessControl } from "../access/access-control.ts";
+import type { AskedRights } from "../access/access-table.ts";
 import { joinShutdown, STOP_SIGNALS } from "../core/shutdown.ts";
 import { type Duration, durationMs, type Size, sizeBytes } from "../core/units.ts";
 import { nextRun } from "./service/calendar.ts";
@@ -63,6 +65,8 @@ export interface BrokerOptions {
   readonly reserve?: Size;
   /** PLAIN or CURVE: who may come in. Without it everybody who can reach the port may. */
   readonly security?: BrokerSecurity;
+  /** Who may what: users, roles and rights of an access file (docs/how-to/rights.md). Default: whoever is in may everything. */
+  readonly access?: AccessControl;
   /**
    * A store instead of the one that `data` and `sync` say; or `nats://HOST:4222[,HOST…]`: the tasks are kept on NATS JetStream, and all
    * brokers with the same servers and group are one. `data` then holds a copy of what is there; `false`: a temporary one.
@@ -110,6 +114,7 @@ const BROKER_OPTIONS: Readonly<Record<keyof BrokerOptions, OptionCheck>> = {
   maxBody: anything,
   reserve: anything,
   security: when(isObject, "is { plain } or { curve }"),
+  access: when((value) => value instanceof AccessControl, "is an AccessControl"),
   store: when((value) => isText(value) || isObject(value), "is a store, or its address"),
   replicas: anything,
   group: anything,
@@ -152,8 +157,8 @@ export class Broker {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#log = makeLog(options.log);
-    const { security, heartbeatMs } = options;
-    this.#frontEnd = new FrontEnd({ security, heartbeatMs, log: this.#log });
+    const { security, access, heartbeatMs } = options;
+    this.#frontEnd = new FrontEnd({ security, access, heartbeatMs, log: this.#log });
     this.#backEnd = this.#makeBackEnd();
     this.#closed.promise.catch(() => {});
   }
@@ -228,8 +233,8 @@ export class Broker {
   }
 
   /** @internal A client in this process speaks the native protocol without a socket. */
-  attach(send: (frames: Frames) => void, closed: () => void): LocalPort {
-    const port = this.#frontEnd.attach(send, closed);
+  attach(send: (frames: Frames) => void, closed: () => void, rights?: AskedRights): LocalPort {
+    const port = this.#frontEnd.attach(send, closed, rights);
     if (!port) throw new UsageError("CLOSED", "Cannot use a broker before listen() or after close()");
     return port;
   }
@@ -287,6 +292,7 @@ export class Broker {
       makeFollowerState: () => new FollowerState(this.#stateMachineOptions),
       makeCore: (term, mayGiveOut) => this.#makeCore(term, mayGiveOut),
       address: () => this.address,
+      access: this.#options.access,
       log: this.#log,
     });
   }

@@ -1,5 +1,6 @@
 /** ● The entry point `holdfast/queue`: the broker, queues, workers. */
 export { Broker, type BrokerOptions, type BrokerSecurity, type BrokerStats } from "./broker.ts";
+export { AccessControl } from "../access/access-control.ts";
 export type { LogFacts, LogListener, LogOption } from "../core/log.ts";
 export type { LogEvent, LogLevel } from "../core/log-events.ts";
 export { QueueClient } from "./client/queue-client.ts";

@@ -7,6 +7,7 @@ import { AccessControl } from "../../src/access/access-control.ts";
 import { readAccess } from "../../src/access/access-table.ts";
 import { accessSchema } from "../../src/access/json-schema.ts";
 import { type Action, ACTIONS, readAsked, readGrant } from "../../src/access/right.ts";
+import type { Log } from "../../src/core/log.ts";
 import { HoldfastError } from "../../src/core/errors.ts";
 
 const KEY = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7";
@@ -221,7 +222,7 @@ suite("the access file", () => {
   test("rights that were given out follow the file; after an error all stays as it was", () => {
     const path = file(FILE);
     const access = new AccessControl(path);
-    const rights = access.rightsOf("web");
+    const rights = access.rightsOf("web", () => {});
     let told = 0;
     access.onReload(() => (told += 1));
     assert.equal(rights.may("queue:add", "shop.orders"), true);
@@ -239,8 +240,14 @@ suite("the access file", () => {
   test("refusals are counted by parts and told with who wanted what", () => {
     const access = new AccessControl(file(FILE));
     const lines: unknown[] = [];
-    access.refuse((event, facts) => lines.push([event, facts]), "queue:add", { user: "web", name: "bank" });
-    access.refuse((event, facts) => lines.push([event, facts]), "cache:manage", { user: "*", name: undefined });
+    const log: Log = (event, facts) => lines.push([event, facts]);
+    const web = access.rightsOf("web", log);
+    web.must("queue:add", "shop.mails");
+    assert.throws(() => web.must("queue:add", "bank"), {
+      code: "ACCESS_DENIED",
+      message: /'web' has not the right queue:add:bank/,
+    });
+    assert.equal(access.rightsOf(undefined, log).refused("cache:manage").code, "ACCESS_DENIED");
     assert.deepEqual(access.refused, { queue: 1, cache: 1, link: 0, dashboard: 0 });
     assert.deepEqual(lines, [
       ["access.refused", { user: "web", right: "queue:add:bank" }],

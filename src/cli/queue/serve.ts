@@ -1,7 +1,8 @@
 /** ● `holdfast queue serve`: the broker alone, until SIGINT or SIGTERM. SIGHUP reads the files of users or keys again, if there are any. */
 import { codeOf } from "../../core/errors.ts";
 import { Broker } from "../../queue/index.ts";
-import { DASHBOARD_ALONE, LOG, QUEUE } from "../../settings/parts.ts";
+import { ACCESS, DASHBOARD_ALONE, LOG, QUEUE } from "../../settings/parts.ts";
+import { accessOf } from "../shared/access.ts";
 import { flags, parse } from "../shared/flags.ts";
 import { commandLog } from "../shared/command-log.ts";
 import { listenError } from "../shared/listen-error.ts";
@@ -12,7 +13,7 @@ import { reloadOf } from "../shared/reload.ts";
 import { readSettings, settingFlags } from "../shared/setting-flags.ts";
 import { stopRequest } from "../shared/stop-request.ts";
 
-const SETTINGS = { tables: [QUEUE, DASHBOARD_ALONE, LOG], alone: true } as const;
+const SETTINGS = { tables: [QUEUE, DASHBOARD_ALONE, ACCESS, LOG], alone: true } as const;
 
 export async function run(argv: readonly string[]): Promise<number> {
   const command = settingFlags(flags("queue serve", "Runs the work queue's broker"), SETTINGS);
@@ -23,9 +24,11 @@ export async function run(argv: readonly string[]): Promise<number> {
   const { queue } = settings;
   const log = commandLog(settings.log, { level: "info", format: json ? "json" : "text" });
   const options = brokerOptions(queue);
-  if (!options.security) for (const address of queue.listen) warnIfOpen("queue", address, { log, see: "--curve-keys" });
-  const broker = new Broker({ ...options, log, signals: [] });
-  using stop = stopRequest({ reload: reloadOf(command, SETTINGS, { servers: { queue: broker }, log }) });
+  const access = accessOf(settings.access);
+  if (!options.security && !access)
+    for (const address of queue.listen) warnIfOpen("queue", address, { log, see: "--curve-keys" });
+  const broker = new Broker({ ...options, access, log, signals: [] });
+  using stop = stopRequest({ reload: reloadOf(command, SETTINGS, { servers: { queue: broker }, access, log }) });
   try {
     await broker.open({ signal: stop.signal });
   } catch (error) {

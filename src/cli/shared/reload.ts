@@ -3,6 +3,7 @@
  * users, clients' keys, certificates. What else is different now is named: it needs a restart. After an error all stays as it was.
  */
 import type { Command } from "commander";
+import type { AccessControl } from "../../access/access-control.ts";
 import type { Log } from "../../core/log.ts";
 import { FILE_VARIABLE } from "../../settings/sources.ts";
 import type { QUEUE } from "../../settings/parts.ts";
@@ -15,6 +16,7 @@ import type { CacheServer } from "../../cache/index.ts";
 
 /** Settings that name files which are read again. */
 const FILES: ReadonlySet<string> = new Set([
+  "access.file",
   "queue.plainUsers",
   "queue.curveKeys",
   "queue.curveClients",
@@ -30,6 +32,7 @@ const NAMES: ReadonlySet<string> = new Set(["queue.plainUsers", "queue.curveClie
 export interface ReloadTarget {
   /** Those that run by now. */
   readonly servers: { readonly queue?: Broker; readonly cache?: CacheServer };
+  readonly access?: AccessControl | undefined;
   readonly log: Log;
 }
 
@@ -37,7 +40,7 @@ export interface ReloadTarget {
 export function reloadOf<T extends readonly Table[]>(
   command: Command,
   settings: SettingCommand<T>,
-  { servers, log }: ReloadTarget,
+  { servers, access, log }: ReloadTarget,
 ): (() => void) | undefined {
   const said = (): Map<string, unknown> =>
     new Map(resolveAll(command, settings).map(({ named, value }) => [named.name, value]));
@@ -48,6 +51,7 @@ export function reloadOf<T extends readonly Table[]>(
     try {
       const changed = [...said()].filter(([name, value]) => !NAMES.has(name) && !isSame(value, before.get(name)));
       const { queue } = readSettings(command, settings) as { queue?: Values<(typeof QUEUE)["settings"]> };
+      access?.reload();
       const security = queue && brokerOptions(queue).security;
       if (security) servers.queue?.reload(security);
       servers.cache?.reload();

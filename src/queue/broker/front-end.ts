@@ -3,6 +3,8 @@
  * on with the peer's key, and disconnects a peer that does not read what it is sent. It knows nothing of what messages mean.
  */
 import type { Buffer } from "node:buffer";
+import type { AccessControl } from "../../access/access-control.ts";
+import { ANYBODY, type AskedRights } from "../../access/access-table.ts";
 import { OperationError, ProtocolError, UsageError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import { type Authenticator, Router } from "../../zmq/index.ts";
@@ -28,6 +30,8 @@ export type BrokerSecurity =
 
 export interface FrontEndOptions {
   readonly security?: BrokerSecurity | undefined;
+  /** Who may what; undefined: everybody may everything. */
+  readonly access?: AccessControl | undefined;
   readonly log: Log;
   /** How often a silent peer is asked whether it lives; default 5000. */
   readonly heartbeatMs?: number | undefined;
@@ -43,6 +47,11 @@ const UNREAD_MESSAGES_MAX = 1_000_000;
 /** 64 MiB not read by a peer: four of the largest results. Past it the peer is cut off. */
 const UNREAD_BYTES_MAX = 64 * 1024 ** 2;
 
+/** Begins the keys of local clients: no peer announces a routing id that begins with a zero (ZMTP keeps these for made-up ones). */
+const LOCAL = "\0local ";
+/** 255: what the relay to another broker has room for. */
+const KEY_CHARS_MAX = 255;
+
 export class FrontEnd {
   readonly #options: FrontEndOptions;
   readonly #router: Router;
@@ -51,11 +60,17 @@ export class FrontEnd {
   #reading: Promise<void> | undefined;
   #locals = 0;
   readonly #localClosed = new Map<string, () => void>();
+  /** With an access file: who is connected, and what they might do when they came. */
+  readonly #users = new Map<string, ConnectedUser>();
+  /** The names of users as numbers: they have proved them, so there are no more than the files say. */
+  readonly #numbers = new Map<string, number>();
   #flushing = false;
 
   constructor(options: FrontEndOptions) {
     this.#options = options;
-    this.#authenticate = authenticator(options.security);
+    const { access } = options;
+    this.#authenticate = authenticator(options.security, access);
+    access?.onReload(() => this.#judgeAnew(access));
     const { heartbeatMs = HEARTBEAT_MS } = options;
     this.#router = new Router({
       mandatory: true,
@@ -66,19 +81,19 @@ export class FrontEnd {
       sendHighWaterMark: UNREAD_MESSAGES_MAX,
       sendHighWaterBytes: UNREAD_BYTES_MAX,
       maxMessageSize: MESSAGE_BYTES_MAX,
-      ...routerSecurity(options.security, (peer) => this.#authenticate(peer)),
+      ...routerSecurity(options, (peer) => this.#authenticate(peer)),
     });
   }
 
   /** Listens, and hands what comes to the sink. Errors are the socket's. */
   async open(endpoints: readonly string[], sink: PeerSink): Promise<void> {
     this.#sink = sink;
-    this.#router.events.on("peer:gone", ({ routingId, reason }) => {
+    this.#router.events.on("peer:gone", ({ routingId, userId, reason }) => {
       if (!routingId) return;
       // Ended here already when the fault was found in what it said.
       if (reason instanceof ProtocolError)
         this.#options.log("queue.peer-cut", { peer: showPeer(routingId), reason: reason.message });
-      sink.gone(routingId.toString("latin1"));
+      this.#gone(sink, this.#keyOf(routingId, userId));
       sink.flush();
     });
     for (const type of ["handshake:error:auth", "handshake:error:protocol"] as const)
@@ -99,16 +114,16 @@ export class FrontEnd {
     const { security: first } = this.#options;
     if (first === undefined || "plain" in first !== "plain" in security)
       throw new UsageError("QUEUE_OPTIONS_INVALID", "Cannot change the kind of security while the broker runs");
-    this.#authenticate = authenticator(security);
+    this.#authenticate = authenticator(security, this.#options.access);
   }
 
   /** A client in this process comes in without a socket; undefined when the front end is closed. */
-  attach(send: (frames: Frames) => void, closed: () => void): LocalPort | undefined {
+  attach(send: (frames: Frames) => void, closed: () => void, rights?: AskedRights): LocalPort | undefined {
     const sink = this.#sink;
     if (!sink) return undefined;
     this.#locals += 1;
-    const key = `local ${this.#locals}`;
-    const connection: PeerConnection = { peer: key, send, close: closed };
+    const key = `${LOCAL}${this.#locals}`;
+    const connection: PeerConnection = { peer: key.slice(1), user: rights?.user, rights, send, close: closed };
     this.#localClosed.set(key, closed);
     return {
       receive: (frames) => {
@@ -143,7 +158,13 @@ export class FrontEnd {
       }
       for (let count = 1; message; count += 1) {
         const id = message[0]!;
-        sink.receive(id.toString("latin1"), message.slice(1), () => this.#connection(sink, id));
+        const user = this.#options.access ? router.userOf(id) : undefined;
+        const key = this.#keyOf(id, user);
+        if (key.length > KEY_CHARS_MAX) {
+          router.disconnectPeer(id, new OperationError("CLOSED", "its routing id is too long"));
+          continue;
+        }
+        sink.receive(key, message.slice(1), () => this.#connection(sink, { id, key, user }));
         message = count < BUNDLE_MESSAGES_MAX ? router.tryReceive() : undefined;
       }
       sink.flush();
@@ -152,21 +173,48 @@ export class FrontEnd {
     }
   }
 
-  #connection(sink: PeerSink, id: Buffer): PeerConnection {
+  /** With an access file by the user too: who comes under another's routing id is not taken for it. */
+  #keyOf(id: Buffer, user: string | undefined): string {
+    const key = id.toString("latin1");
+    if (!this.#options.access) return key;
+    let number = user === undefined ? 0 : this.#numbers.get(user);
+    if (number === undefined) this.#numbers.set(user!, (number = this.#numbers.size + 1));
+    return `${number} ${key}`;
+  }
+
+  #gone(sink: PeerSink, key: string): void {
+    this.#users.delete(key);
+    sink.gone(key);
+  }
+
+  #connection(sink: PeerSink, { id, key, user }: Sender): PeerConnection {
     const router = this.#router;
+    const { access, log } = this.#options;
+    if (access) this.#users.set(key, { id, key, user, was: standing(access, user) });
     return {
       peer: showPeer(id),
+      user,
+      rights: access?.rightsOf(user, log),
       send: (frames: Frames) => {
         const sent = router.trySend([id, ...frames]);
-        if (sent === "EAGAIN") this.#cut(sink, id, "it does not read what it is sent");
+        if (sent === "EAGAIN") this.#cut(sink, { id, key }, "it does not read what it is sent");
       },
-      close: (reason) => this.#cut(sink, id, reason),
+      close: (reason) => this.#cut(sink, { id, key }, reason),
     };
   }
 
-  #cut(sink: PeerSink, id: Buffer, reason: string): void {
+  /** Whose rights have changed begins anew, with what it may now. */
+  #judgeAnew(access: AccessControl): void {
+    const sink = this.#sink;
+    if (!sink) return;
+    for (const sender of this.#users.values())
+      if (standing(access, sender.user) !== sender.was) this.#cut(sink, sender, "its rights have changed");
+    sink.flush();
+  }
+
+  #cut(sink: PeerSink, { id, key }: Pick<Sender, "id" | "key">, reason: string): void {
     this.#options.log("queue.peer-cut", { peer: showPeer(id), reason });
-    sink.gone(id.toString("latin1"));
+    this.#gone(sink, key);
     this.#router.disconnectPeer(id, new OperationError("CLOSED", reason));
   }
 
@@ -181,6 +229,21 @@ export class FrontEnd {
   }
 }
 
+interface Sender {
+  readonly id: Buffer;
+  readonly key: string;
+  readonly user: string | undefined;
+}
+
+interface ConnectedUser extends Sender {
+  readonly was: string;
+}
+
+/** All that a user may, as a text to compare. */
+function standing({ table }: AccessControl, user: string | undefined): string {
+  return JSON.stringify([user !== undefined && table.has(user), table.rowsOf(user ?? "*")]);
+}
+
 interface RouterSecurity {
   readonly plainServer?: boolean;
   readonly curveServer?: boolean;
@@ -189,22 +252,39 @@ interface RouterSecurity {
   readonly authenticate?: Authenticator;
 }
 
-function routerSecurity(security: BrokerSecurity | undefined, authenticate: Authenticator): RouterSecurity {
-  if (!security) return {};
+function routerSecurity({ security, access }: FrontEndOptions, authenticate: Authenticator): RouterSecurity {
+  if (!security) {
+    if (!access) return {};
+    return hasPasswords(access) ? { plainServer: true, authenticate } : { authenticate };
+  }
   if ("plain" in security) return { plainServer: true, authenticate };
   const { publicKey, secretKey } = security.curve;
   return { curveServer: true, curvePublicKey: publicKey, curveSecretKey: secretKey, authenticate };
 }
 
-/** Says who may come in. */
-function authenticator(security: BrokerSecurity | undefined): Authenticator {
-  if (!security) return () => true;
-  if ("plain" in security) {
-    const passwords = new Map(Object.entries(security.plain));
-    return ({ username, password }) => username !== undefined && passwords.get(username) === password;
+function hasPasswords({ table }: AccessControl): boolean {
+  return table.users.some(({ password }) => password !== undefined);
+}
+
+/** Says who may come in, and under which name: users of the access file are let in by what they prove themselves with there. */
+function authenticator(security: BrokerSecurity | undefined, access: AccessControl | undefined): Authenticator {
+  const hasAnybody = (): boolean => access?.table.has(ANYBODY) ?? true;
+  const isPlain = security ? "plain" in security : access !== undefined && hasPasswords(access);
+  if (isPlain) {
+    const passwords = new Map(Object.entries(security && "plain" in security ? security.plain : {}));
+    return ({ username, password }) => {
+      if (username === undefined || password === undefined) return false;
+      const isKnown = passwords.get(username) === password || access?.table.withPassword(username, password) !== undefined;
+      return isKnown && (access ? { userId: username } : true);
+    };
   }
-  const { clients } = security.curve;
-  if (!clients) return () => true;
-  const allowed = new Set(clients);
-  return ({ publicKey }) => publicKey !== undefined && allowed.has(publicKey);
+  if (!security) return hasAnybody;
+  const { clients } = (security as Extract<BrokerSecurity, { readonly curve: object }>).curve;
+  const allowed = clients && new Set(clients);
+  return ({ publicKey }) => {
+    if (publicKey === undefined) return false;
+    const user = access?.table.withCurveKey(publicKey);
+    if (user) return { userId: user.name };
+    return (allowed?.has(publicKey) ?? true) && hasAnybody();
+  };
 }

@@ -106,6 +106,7 @@ export class ProtocolRouter {
     return {
       peer: connection.peer,
       route: connection.route,
+      rights: connection.rights,
       get idempotencyKey() {
         return connection.idempotencyKey;
       },
@@ -177,6 +178,7 @@ function envelope(connection: PeerConnection): PeerConnection {
   return {
     peer: connection.peer,
     route: connection.route,
+    rights: connection.rights,
     get idempotencyKey() {
       return connection.idempotencyKey;
     },

@@ -5,6 +5,7 @@
  */
 import { type Cancel, type Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
+import type { AccessControl } from "../../access/access-control.ts";
 import type { Log } from "../../core/log.ts";
 import type { Random } from "../../core/random.ts";
 import { NO_TASKS, type TaskServiceStats } from "../service/task-service.ts";
@@ -35,6 +36,8 @@ export interface ClusterNodeOptions {
   makeCore(store: TaskStore, mayGiveOut: () => boolean): BrokerCore;
   /** Where clients connect to this broker, for people. */
   address(): string;
+  /** Who may what: a leader asks it for the peers of all brokers of the group, by the users that these say they are. */
+  readonly access?: AccessControl | undefined;
   readonly log: Log;
 }
 
@@ -254,6 +257,7 @@ export class ClusterNode {
         chunkBytesMax: this.#chunkBytesMax,
         send: (peerRelay, chunk) => this.#bus!.toPeerRelay(peerRelay, chunk),
         nowMs: () => this.#clock.now(),
+        access: this.#options.access,
         log: this.#options.log,
       });
     const term = new Term({ epoch, log, fromMs, clock: this.#clock, peerRelay: this.#peerRelay, makeCore, makeRelayServer });

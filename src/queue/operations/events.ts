@@ -8,6 +8,7 @@ import { described, flag, listOf, ms, object, oneOf, optional, text, whole, type
 import { QUEUE_EVENTS, type QueueEventName, STORED_EVENTS } from "../service/event-entry.ts";
 import type { EventPage, EventPosition, RingEvent } from "../service/event-ring.ts";
 import { DEAD_REASONS } from "../tasks/life-cycle.ts";
+import { sees } from "./admission.ts";
 import { name, taskId } from "./answers.ts";
 import { type Answer, operation, type OperationContext } from "./operation.ts";
 
@@ -72,9 +73,14 @@ export const events = operation({
     waitMs: optional(described(whole(0, EVENTS_WAIT_MS_MAX), "How long to wait for one; default 0")),
   }),
   output: page,
-  async handle({ service, ids, owner }, { queue, events: asked = STORED_EVENTS, after, limit = EVENTS_PAGE_MAX, waitMs = 0 }) {
+  async handle(
+    { service, ids, owner, rights },
+    { queue, events: asked = STORED_EVENTS, after, limit = EVENTS_PAGE_MAX, waitMs = 0 },
+  ) {
     const wanted: ReadonlySet<QueueEventName> = new Set(asked);
-    const told = await service.ring.read({ queue, events: wanted, after: readCursor(after, ids), limit, waitMs, owner });
+    const place = readCursor(after, ids);
+    const seen = queue === undefined ? sees({ rights }) : undefined;
+    const told = await service.ring.read({ queue, sees: seen, events: wanted, after: place, limit, waitMs, owner });
     return answerOf(told, ids, queue !== undefined);
   },
 });

@@ -5,7 +5,8 @@ import { described, listOf, object, optional, text, whole } from "../../core/sch
 import { isObject, readJson } from "../protocols/messages.ts";
 import type { FlowTask } from "../service/flows.ts";
 import { NONE } from "../tasks/task-columns.ts";
-import { readSpec, type TaskOptions } from "../tasks/task-policy.ts";
+import { type FlowRef, readSpec, type TaskOptions } from "../tasks/task-policy.ts";
+import { mustOfTasks } from "./admission.ts";
 import { name, state, taskId } from "./answers.ts";
 import { operation, type OperationContext } from "./operation.ts";
 
@@ -42,11 +43,13 @@ export const flow = operation({
     },
     { open: true },
   ),
-  async handle({ service, ids }, { id }) {
+  async handle(scope, { id }) {
+    const { service, ids } = scope;
     const { first, count } = await service.flows.of(ids.number(id) ?? NONE);
+    mustOfTasks(scope, numbersOf({ first, count }), "queue:see");
     const { stateMachine } = service;
     const states: Record<string, number> = {};
-    const numbers = Array.from({ length: count }, (_, place) => first + place);
+    const numbers = numbersOf({ first, count });
     for (const number of numbers) {
       const row = stateMachine.find(number);
       const now = row === NONE ? "gone" : stateMachine.state(row);
@@ -89,6 +92,7 @@ export const retryFlow = operation({
 export const parents = operation({
   does: "Tells what a task waited for, with their results behind each other in the body",
   right: "queue:read",
+  isForWorkers: true,
   destroys: false,
   http: ["GET", "/tasks/{id}/parents"],
   input: object({ id: taskId }),
@@ -119,8 +123,14 @@ export const parents = operation({
   },
 });
 
-async function eachOf({ service, ids }: OperationContext, id: string, command: "cancel" | "redrive"): Promise<number> {
+function numbersOf({ first, count }: FlowRef): number[] {
+  return Array.from({ length: count }, (_, place) => first + place);
+}
+
+async function eachOf(scope: OperationContext, id: string, command: "cancel" | "redrive"): Promise<number> {
+  const { service, ids } = scope;
   const { first, count } = await service.flows.of(ids.number(id) ?? NONE);
+  mustOfTasks(scope, numbersOf({ first, count }), "queue:manage");
   const { adminCommands } = service;
   let done = 0;
   for (let place = 0; place < count; place += 1) {
@@ -135,7 +145,7 @@ async function eachOf({ service, ids }: OperationContext, id: string, command: "
 }
 
 /** @throws ProtocolError QUEUE_PROTOCOL, UsageError QUEUE_OPTIONS_INVALID */
-function readFlow({ service, ids }: OperationContext, body: Uint8Array | undefined): FlowTask[] {
+function readFlow({ service, ids, rights }: OperationContext, body: Uint8Array | undefined): FlowTask[] {
   const given = readJson(Buffer.from(body ?? []));
   if (!Array.isArray(given)) throw new ProtocolError("QUEUE_PROTOCOL", "Cannot add the flow: its body is a JSON list of tasks");
   const { nowMs, wallMs } = service;
@@ -154,6 +164,7 @@ function readFlow({ service, ids }: OperationContext, body: Uint8Array | undefin
         "QUEUE_OPTIONS_INVALID",
         `Cannot add the flow: task ${index} is not { queue, options, after, body }, its options without key and after`,
       );
+    rights?.must("queue:add", queue);
     const bytes = base64 === undefined ? Buffer.from(asText) : Buffer.from(base64, "base64");
     return { queue, spec: readSpec(options as TaskOptions, context), after: after as number[], body: bytes };
   });

@@ -4,6 +4,7 @@
  * the line in the log.
  */
 import type { Buffer } from "node:buffer";
+import type { AskedRights } from "../../access/access-table.ts";
 import type { Schema } from "../../core/schema.ts";
 import type { IdText } from "../protocols/messages.ts";
 import type { CronTable } from "../service/cron.ts";
@@ -19,6 +20,8 @@ export interface OperationContext {
   readonly cron: CronTable;
   /** Names who asks, for what is kept until they leave. */
   readonly owner?: unknown;
+  /** What who asks may do; undefined: everything. */
+  readonly rights?: AskedRights | undefined;
 }
 
 /** What an operation gives back: JSON, and bytes beside it where it has any. */
@@ -41,6 +44,8 @@ export interface Operation<In, Out> {
   readonly http: readonly [method: HttpMethod, ...paths: string[]];
   readonly input: Schema<In>;
   readonly output: Schema<Out>;
+  /** Who works on the task's queue may ask this too. */
+  readonly isForWorkers?: boolean;
   /** Bytes go with the question, or come with the answer: a task's body, or its result. */
   readonly body?: "asked" | "answered";
   /** Throws, or rejects with, a HoldfastError. What it changes is on disk when it resolves. */

@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { OperationError } from "../../core/errors.ts";
 import { described, listOf, ms, object, optional, text, whole } from "../../core/schema.ts";
 import type { QueueSettings } from "../tasks/queue-settings.ts";
+import { sees } from "./admission.ts";
 import { name, newSchedule, queueStats, schedule, SETTINGS, worker } from "./answers.ts";
 import { operation, type OperationContext } from "./operation.ts";
 
@@ -16,8 +17,14 @@ export const queues = operation({
   http: ["GET", "/queues"],
   input: object({ queue: optional(described(name, "Only this one")) }),
   output: object({ broker: described(text(), "The first part of its tasks' ids"), queues: listOf(queueStats) }, { open: true }),
-  async handle({ service, ids }, { queue }) {
-    if (queue === undefined) return { value: { broker: ids.broker, ...service.stats() } };
+  async handle({ service, ids, rights }, { queue }) {
+    const seen = sees({ rights });
+    if (queue === undefined) {
+      const { queues: all, ...totals } = service.stats();
+      // The totals are of everybody.
+      if (seen) return { value: { broker: ids.broker, queues: all.filter((each) => seen(each.name)) } };
+      return { value: { broker: ids.broker, ...totals, queues: all } };
+    }
     const found = service.stateMachine.findQueue(queue);
     return { value: { broker: ids.broker, queues: found ? [service.queueStats(found)] : [] } };
   },
@@ -30,8 +37,10 @@ export const workers = operation({
   http: ["GET", "/workers"],
   input: object({ queue: optional(name) }),
   output: object({ workers: listOf(worker), left: listOf(worker) }, { open: true }),
-  async handle({ service }, { queue }) {
-    const isMeant = (each: { readonly queue: string }): boolean => queue === undefined || each.queue === queue;
+  async handle({ service, rights }, { queue }) {
+    const seen = sees({ rights });
+    const isMeant = (each: { readonly queue: string }): boolean =>
+      queue === undefined ? (seen?.(each.queue) ?? true) : each.queue === queue;
     const { workers: here, workersLeft } = service.stats();
     return { value: { workers: here.filter(isMeant), left: workersLeft.filter(isMeant) } };
   },
@@ -86,9 +95,11 @@ export const schedules = operation({
     runs: optional(described(whole(1, RUNS_MAX), "With the times of so many next runs")),
   }),
   output: object({ schedules: listOf(schedule) }, { open: true }),
-  async handle({ cron }, { name: only, queue, runs }) {
+  async handle({ cron, rights }, { name: only, queue, runs }) {
+    const seen = sees({ rights });
     const found = cron
       .list(runs)
+      .filter((each) => seen?.(each.queue) ?? true)
       .filter((each) => (only === undefined || each.name === only) && (queue === undefined || each.queue === queue));
     return { value: { schedules: found } };
   },
@@ -102,7 +113,10 @@ export const upsertSchedule = operation({
   input: newSchedule,
   output: object({ nextMs: optional(ms) }, { open: true }),
   body: "asked",
-  async handle({ cron }, { name: called, ...settings }, body) {
+  async handle({ cron, rights }, { name: called, ...settings }, body) {
+    // The one of this name may add to another queue.
+    const before = cron.list().find((each) => each.name === called);
+    if (before) rights?.must("queue:manage", before.queue);
     await new Promise<void>((resolve) => cron.put(called, { settings, body: Buffer.from(body ?? []) }, resolve));
     return { value: { nextMs: cron.list().find((each) => each.name === called)?.nextMs } };
   },
@@ -115,9 +129,11 @@ export const removeSchedule = operation({
   http: ["DELETE", "/schedules/{name}"],
   input: object({ name }),
   output: nothing,
-  async handle({ cron }, { name: called }) {
-    if (!cron.list().some((each) => each.name === called))
-      throw new OperationError("QUEUE_TASK_UNKNOWN", `No schedule is called '${called}'`);
+  async handle({ cron, rights }, { name: called }) {
+    const found = cron.list().find((each) => each.name === called);
+    const mayKnow = !rights || (found && (rights.may("queue:see", found.queue) || rights.may("queue:manage", found.queue)));
+    if (!found || !mayKnow) throw new OperationError("QUEUE_TASK_UNKNOWN", `No schedule is called '${called}'`);
+    rights?.must("queue:manage", found.queue);
     await new Promise<void>((resolve) => cron.remove(called, resolve));
     return { value: {} };
   },

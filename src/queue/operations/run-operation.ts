@@ -1,7 +1,8 @@
 /** ○ One operation at a broker: asked for by its name, checked, allowed, done, and noted in the log who did what. */
 import { UsageError } from "../../core/errors.ts";
 import { nearest } from "../../core/nearest.ts";
-import type { Answer, OperationContext, Right } from "./operation.ts";
+import { admit } from "./admission.ts";
+import type { Answer, OperationContext } from "./operation.ts";
 import { OPERATIONS, operationNamed } from "./table.ts";
 
 /** Who asks. */
@@ -9,7 +10,6 @@ export interface Actor {
   readonly peer: string | undefined;
   /** For whom the peer asks: the HTTP API names whoever asked it. */
   readonly by?: string | undefined;
-  may(right: Right): boolean;
 }
 
 export interface AskedOperation {
@@ -30,22 +30,21 @@ export function runOperation(
   if (wrong !== undefined) throw new UsageError("QUEUE_OPTIONS_INVALID", `Cannot ${verb(name)}: ${wrong}`);
   if (body !== undefined && operation.body !== "asked")
     throw new UsageError("QUEUE_OPTIONS_INVALID", `Cannot ${verb(name)}: it takes no body`);
-  if (!actor.may(operation.right))
-    throw new UsageError("ACCESS_DENIED", `Cannot ${verb(name)}: it needs the right ${operation.right}`);
+  admit(scope, operation, input as object);
   const answer = operation.handle(scope, input, body);
   return operation.right === "queue:read" ? answer : noted(scope, actor, { name, input }, answer);
 }
 
 /** Told once it is done: what was refused changed nothing. */
 async function noted(
-  { service }: OperationContext,
+  { service, rights }: OperationContext,
   { peer, by }: Actor,
   { name, input }: AskedOperation,
   answer: Promise<Answer<unknown>>,
 ): Promise<Answer<unknown>> {
   const done = await answer;
   const result = JSON.stringify(done.value);
-  service.log("queue.operation", { operation: name, peer, by, asked: JSON.stringify(input), result });
+  service.log("queue.operation", { operation: name, user: rights?.user, peer, by, asked: JSON.stringify(input), result });
   return done;
 }
 

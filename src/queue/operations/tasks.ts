@@ -13,6 +13,7 @@ import { shownKey } from "../tasks/task-policy.ts";
 import type { TaskView } from "../service/task-view.ts";
 import type { StepHistory } from "../tasks/step-facts.ts";
 import { errorGroup, name, task, type TaskDetails, taskDetails, type TaskInfo, taskId } from "./answers.ts";
+import { sees } from "./admission.ts";
 import { knownTask } from "./known-task.ts";
 import { operation, type OperationContext } from "./operation.ts";
 import { FILTER, readFilter, readWhich, WHICH } from "./task-filter.ts";
@@ -52,9 +53,10 @@ export const tasks = operation({
     },
     { open: true },
   ),
-  async handle({ service, ids }, { where, after, limit = PAGE_TASKS_DEFAULT, ...asked }) {
+  async handle(scope, { where, after, limit = PAGE_TASKS_DEFAULT, ...asked }) {
+    const { service, ids } = scope;
     const start = after === undefined ? 0 : (ids.number(after) ?? 0);
-    const filter = { ...readFilter(asked), after: start };
+    const filter = { ...readFilter(asked), after: start, ...(asked.queue === undefined && { sees: sees(scope) }) };
     const show = (rows: readonly number[]): TaskInfo[] => rows.map((row) => infoOf(ids, service.view(row)));
     const textOf = (number: number | undefined): string | undefined => (number === undefined ? undefined : ids.text(number));
     if (where === undefined || where.length === 0) {
@@ -192,7 +194,9 @@ export const undo = operation({
   http: ["POST", "/undo"],
   input: object({ undo: listOf(text({ max: 100 }), { max: 1000 }) }),
   output: object({ restored: whole() }, { open: true }),
-  async handle({ service }, { undo: keys }) {
+  async handle({ service, rights }, { undo: keys }) {
+    // A key says nothing of whose tasks these were.
+    if (rights && !rights.mayAll("queue:manage")) throw rights.refused("queue:manage", "*");
     const restored = [];
     for (const key of keys) restored.push(await service.removedTasks.undo(key));
     const came = restored.filter((count) => count !== undefined);

@@ -72,6 +72,8 @@ export class MajordomoClient implements ProtocolHandler {
       this.#reply(serviceName, CLIENT_FINAL, [Buffer.from(this.#answerMmi(queue, body[0]!))]);
       return;
     }
+    // Majordomo has no word for a refusal: the connection ends.
+    this.#connection.rights?.must("queue:add", queue);
     const watcher: OutcomeWatcher = {
       owner: this.#connection,
       ended: (outcome) => this.#ended(serviceName, outcome),
@@ -113,7 +115,10 @@ export class MajordomoClient implements ProtocolHandler {
 
   #answerMmi(name: string, body: Buffer): string {
     if (name !== "mmi.service") return "501";
-    const queue = this.#service.stateMachine.findQueue(body.toString());
+    const { rights } = this.#connection;
+    const service = body.toString();
+    if (rights && !rights.may("queue:add", service) && !rights.may("queue:see", service)) return "404";
+    const queue = this.#service.stateMachine.findQueue(service);
     return queue && this.#service.queueStats(queue).consumers > 0 ? "200" : "404";
   }
 }
@@ -193,6 +198,7 @@ export class MajordomoWorker implements ProtocolHandler {
       this.#disconnect();
       return;
     }
+    this.#connection.rights?.must("queue:work", serviceName.toString());
     this.#consumer = this.#service.consume(serviceName.toString(), {
       slots: 1,
       peer: this.#connection.peer,

@@ -1,5 +1,6 @@
 /** ○ What every protocol of the broker is: it receives the messages of one connection and answers on the same. */
 import { Buffer } from "node:buffer";
+import type { AskedRights } from "../../access/access-table.ts";
 import type { Frames } from "./messages.ts";
 
 /** In a group of brokers: how a peer reaches the broker core. */
@@ -20,6 +21,10 @@ export interface PeerConnection {
    */
   readonly idempotencyKey?: string | undefined;
   readonly route?: Route | undefined;
+  /** Who it is, as the authenticator said. */
+  readonly user?: string | undefined;
+  /** What it may do; undefined: everything. */
+  readonly rights?: AskedRights | undefined;
   /** Queues a message; a peer that does not read is cut off rather than let grow. */
   send(frames: Frames): void;
   /** Ends the connection. */

@@ -27,6 +27,8 @@ export class ReadyHandler implements ProtocolHandler {
   constructor(service: TaskService, connection: PeerConnection) {
     this.#service = service;
     this.#connection = connection;
+    // REQ has no word for a refusal: the connection ends.
+    connection.rights?.must("queue:work", READY_PROTOCOL_QUEUE);
     this.#consumer = service.consume(READY_PROTOCOL_QUEUE, {
       slots: 0,
       peer: connection.peer,

@@ -47,6 +47,8 @@ export interface EventPage {
 export interface EventQuestion {
   /** undefined: of all queues. */
   readonly queue: string | undefined;
+  /** Only of these queues; undefined: of all. */
+  readonly sees?: ((queue: string) => boolean) | undefined;
   readonly events: ReadonlySet<QueueEventName>;
   /** undefined: only where the ring ends is told. */
   readonly after: EventPosition | "oldest" | undefined;
@@ -268,7 +270,9 @@ export class EventRing {
 
   /** One page for all that ask for the same, as long as there is nothing newer that belongs to it. */
   #pageOf(question: EventQuestion, position: EventPosition): EventPage {
-    const { queue = "", events, limit } = question;
+    const { queue = "", events, limit, sees } = question;
+    // What somebody may see is nobody else's page.
+    if (sees) return this.#fromTail(question, position);
     const key = [position.epoch, position.number, position.live, limit, [...events].join(), queue].join(" ");
     const made = this.#pages.get(key);
     if (made && (made.events.length === limit || !isBefore(made.position, this.#last))) return made;
@@ -306,7 +310,7 @@ export class EventRing {
     return position.epoch === (position.number === this.#tailFrom.number ? this.#tailFrom.epoch : this.#epoch);
   }
 
-  #fromTail({ queue, events, limit }: EventQuestion, after: EventPosition): EventPage {
+  #fromTail({ queue, sees, events, limit }: EventQuestion, after: EventPosition): EventPage {
     const tail = this.#tail!;
     let low = 0;
     for (let high = tail.length; low < high;) {
@@ -318,6 +322,7 @@ export class EventRing {
     for (let at = low; at < tail.length; at += 1) {
       const event = tail[at]!;
       if (!events.has(event.event) || (queue !== undefined && event.queue !== queue)) continue;
+      if (sees && !sees(event.queue)) continue;
       // Numbers of one page are of one epoch.
       if (found.length > 0 && event.epoch !== found[0]!.epoch)
         return { events: found, position: positionOf(found.at(-1)!), isGap: false };
@@ -382,7 +387,7 @@ function eventsIn({ entry }: StoredEvents): ReturnType<typeof decodeEntry> | und
 /** What was asked for in entries of the store that go on from a position, up to the end. */
 function foundIn(
   rows: readonly StoredEvents[],
-  { queue, events, limit }: EventQuestion,
+  { queue, sees, events, limit }: EventQuestion,
   after: EventPosition,
   end: EventPosition,
 ): EventPage {
@@ -400,6 +405,7 @@ function foundIn(
       if (number <= position.number || number > end.number) continue;
       position = { epoch: row.epoch, number, live: 0 };
       if (!events.has(event.event) || (queue !== undefined && event.queue !== queue)) continue;
+      if (sees && !sees(event.queue)) continue;
       told.push({ ...event, atMs: entry!.atMs, ...position });
       if (told.length === limit) return { events: told, position, isGap };
     }

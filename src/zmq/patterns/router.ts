@@ -10,7 +10,7 @@ import { costOf, type Pipe } from "./pipe.ts";
 export interface RouterSettings {
   /** Whether a message that cannot be delivered is an error rather than dropped. */
   readonly mandatory: boolean;
-  /** Whether a new peer takes over an id that is in use. */
+  /** Whether a new peer takes over an id that is in use, if both are the same user (of which there is none without an authenticator). */
   readonly handover: boolean;
 }
 
@@ -56,7 +56,7 @@ export class RouterPattern extends FairPattern {
     )
       return true;
     const holder = announced.length === 0 ? undefined : this.find(announced);
-    if (holder !== undefined && !this.#settings.handover) return false;
+    if (holder !== undefined && !(this.#settings.handover && holder.peer?.userId === pipe.peer!.userId)) return false;
     this.#leave(pipe);
     if (known !== undefined) pipe.dropOutbound();
     this.#enter(pipe, announced.length === 0 ? this.#makeUp() : announced);

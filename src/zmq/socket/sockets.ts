@@ -123,6 +123,11 @@ export class Router extends DuplexSocket {
     return transport !== undefined;
   }
 
+  /** Who the authenticator said the peer with this routing id is; undefined: nobody it named, or there is no such peer. */
+  userOf(routingId: Uint8Array | string): string | undefined {
+    return this.pattern.find(toPart(routingId))?.peer?.userId;
+  }
+
   override connect(address: string, { routingId }: RouterConnectOptions = {}): void {
     this.connectAs(address, routingId === undefined ? undefined : peerId(routingId));
   }

@@ -11,6 +11,8 @@ import { PeerReplayBuffer } from "./peer-replay-buffer.ts";
 /** Carries the peers' messages to a broker core. */
 export interface CoreChannel {
   message(key: string, frames: Frames, idempotencyKey: string): void;
+  /** Who the peer of the messages that follow is, of one that has proved a name. */
+  user(key: string, user: string): void;
   gone(key: string): void;
   flush(): void;
   /** Resolves when it can take more; undefined: now. */
@@ -21,8 +23,8 @@ export interface CoreChannel {
 export interface PeerChannel {
   said(key: string, frames: Frames): void;
   closed(key: string, reason: string): void;
-  /** Who it is, for people. */
-  peerName(key: string): string | undefined;
+  /** The peer's own connection. */
+  peerOf(key: string): PeerConnection | undefined;
 }
 
 export interface PeerRelayOptions {
@@ -58,11 +60,11 @@ export class PeerRelay implements PeerSink {
 
   receive(key: string, frames: Frames, connection: () => PeerConnection): void {
     let peer = this.#peers.get(key);
-    if (!peer)
-      this.#peers.set(
-        key,
-        (peer = { connection: connection(), replay: new PeerReplayBuffer(() => this.#newIdempotencyKey()) }),
-      );
+    if (!peer) {
+      peer = { connection: connection(), replay: new PeerReplayBuffer(() => this.#newIdempotencyKey()) };
+      this.#peers.set(key, peer);
+      this.#introduceUser(key, peer);
+    }
     const { replay } = peer;
     const before = replay.bytes;
     const idempotencyKey = replay.heard(frames);
@@ -124,17 +126,23 @@ export class PeerRelay implements PeerSink {
         this.#replayBytes += replay.bytes - before;
         peer.connection.send(frames);
       },
-      peerName: (key) => this.#peers.get(key)?.connection.peer,
+      peerOf: (key) => this.#peers.get(key)?.connection,
       closed: (key, reason) => peerOf(key)?.connection.close(reason),
     };
   }
 
   #introduce(core: CoreChannel, key: string, peer: RelayedPeer): void {
     const replayed = peer.replay.begin();
+    this.#introduceUser(key, peer, core);
     if (peer.replay.saidHello) peer.connection.send(ANEW);
     else if (this.#replayBytes > REPLAY_BYTES_MAX && peer.replay.bytes > 0) {
       peer.connection.close("the leader changed, and too many requests are unanswered to repeat them");
     } else for (const { frames, idempotencyKey } of replayed) core.message(key, frames, idempotencyKey);
+  }
+
+  /** Said before a message of the peer is. */
+  #introduceUser(key: string, { connection }: RelayedPeer, core = this.#core): void {
+    if (connection.user !== undefined) core?.user(key, connection.user);
   }
 
   #newIdempotencyKey(): string {
@@ -170,6 +178,9 @@ export class LocalCoreChannel implements CoreChannel {
     this.#core.receive(key, frames, () => connection);
   }
 
+  /** Its connection says it. */
+  user(): void {}
+
   gone(key: string): void {
     this.#connections.delete(key);
     this.#core.gone(key);
@@ -184,8 +195,10 @@ export class LocalCoreChannel implements CoreChannel {
   }
 
   #connection(key: string): RelayedPeerConnection {
+    const { peer, rights } = this.#peerRelay.peerOf(key) ?? {};
     return {
-      peer: this.#peerRelay.peerName(key),
+      peer,
+      rights,
       idempotencyKey: "",
       route: this.#route,
       send: (frames) => this.#peerRelay.said(key, frames),

@@ -34,9 +34,11 @@ export interface Chunk {
 export const MESSAGE = 1;
 /** The peer is gone; to a follower: close the peer, the frame says why. */
 export const GONE = 2;
+/** Who the peer is: the frame is the name that it has proved. Of a peer without one nothing is said. */
+export const USER = 3;
 
 export interface Item {
-  readonly kind: typeof MESSAGE | typeof GONE;
+  readonly kind: typeof MESSAGE | typeof GONE | typeof USER;
   readonly key: string;
   /** See `PeerConnection.idempotencyKey`. */
   readonly idempotencyKey: string;
@@ -111,7 +113,7 @@ class ItemFields extends ByteReader<Buffer> {
 function decodeItem(bytes: Buffer): Item {
   const fields = new ItemFields(bytes);
   const kind = fields.u8();
-  if (kind !== MESSAGE && kind !== GONE) throw unreadable("an item");
+  if (kind !== MESSAGE && kind !== GONE && kind !== USER) throw unreadable("an item");
   const key = fields.text();
   const idempotencyKey = fields.text();
   const frames: Buffer[] = [];

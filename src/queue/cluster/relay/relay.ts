@@ -4,12 +4,13 @@
  * is silent, is over on both sides; its peers begin anew in the next.
  */
 import { Buffer } from "node:buffer";
+import type { AccessControl } from "../../../access/access-control.ts";
 import type { Log } from "../../../core/log.ts";
 import { type Route, showPeer } from "../../protocols/protocol-handler.ts";
 import type { PeerSink } from "../../broker/front-end.ts";
 import type { Frames } from "../../protocols/messages.ts";
 import type { CoreChannel, PeerChannel, RelayedPeerConnection } from "./peer-relay.ts";
-import { type Chunk, encodeChunk, GONE, MESSAGE, OPEN, RESET } from "./relay-codec.ts";
+import { type Chunk, encodeChunk, GONE, MESSAGE, OPEN, RESET, USER } from "./relay-codec.ts";
 import { RelayStream } from "./relay-stream.ts";
 
 export interface RelayEnd {
@@ -55,6 +56,10 @@ export class RelayClient implements CoreChannel {
 
   message(key: string, frames: Frames, idempotencyKey: string): void {
     this.#stream.push({ kind: MESSAGE, key, idempotencyKey, frames });
+  }
+
+  user(key: string, user: string): void {
+    this.#stream.push({ kind: USER, key, idempotencyKey: "", frames: [Buffer.from(user)] });
   }
 
   gone(key: string): void {
@@ -121,6 +126,8 @@ export interface RelayServerOptions extends RelayEnd {
   readonly core: PeerSink;
   /** The leader's. */
   readonly term: number;
+  /** What the followers' peers may; undefined: everything. */
+  readonly access?: AccessControl | undefined;
   send(follower: string, chunk: Buffer): void;
   nowMs(): number;
   readonly log: Log;
@@ -130,6 +137,8 @@ interface Session {
   readonly follower: string;
   readonly stream: RelayStream;
   readonly connections: Map<string, RelayedPeerConnection>;
+  /** Who the peers are, of those that have proved it. */
+  readonly users: Map<string, string>;
   heardMs: number;
   flushing: boolean;
 }
@@ -183,7 +192,12 @@ export class RelayServer {
       const name = `${follower} ${key}`;
       if (kind === GONE) {
         session.connections.delete(key);
+        session.users.delete(key);
         core.gone(name);
+        continue;
+      }
+      if (kind === USER) {
+        session.users.set(key, frames[0]?.toString() ?? "");
         continue;
       }
       let connection = session.connections.get(key);
@@ -220,7 +234,14 @@ export class RelayServer {
     if (before) this.#end(before, "reconnected");
     const { sender, chunkBytesMax, send, nowMs } = this.#options;
     const stream = new RelayStream({ session: number, sender, chunkBytesMax, send: (chunk) => send(follower, chunk) });
-    this.#sessions.set(follower, { follower, stream, connections: new Map(), heardMs: nowMs(), flushing: false });
+    this.#sessions.set(follower, {
+      follower,
+      stream,
+      connections: new Map(),
+      users: new Map(),
+      heardMs: nowMs(),
+      flushing: false,
+    });
   }
 
   #end(session: Session, why: string): void {
@@ -239,10 +260,15 @@ export class RelayServer {
 
   #connection(session: Session, key: string): RelayedPeerConnection {
     const { follower, stream } = session;
+    const user = session.users.get(key);
+    const isLocal = key.startsWith("\0local ");
     return {
-      peer: `${key.startsWith("local ") ? key : showPeer(Buffer.from(key, "latin1"))} at ${follower.slice(0, 6)}`,
+      peer: `${isLocal ? key.slice(1) : showPeer(Buffer.from(key, "latin1"))} at ${follower.slice(0, 6)}`,
       idempotencyKey: "",
       route: this.#route,
+      user,
+      // A local client of another broker is that process itself, unless it asks for somebody.
+      rights: isLocal && user === undefined ? undefined : this.#options.access?.rightsOf(user, this.#options.log),
       send: (frames) => {
         stream.push({ kind: MESSAGE, key, idempotencyKey: "", frames });
         this.#flushSoon(session);

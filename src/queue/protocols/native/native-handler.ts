@@ -4,11 +4,13 @@
  */
 import { Buffer } from "node:buffer";
 import { HoldfastError, ProtocolError } from "../../../core/errors.ts";
+import type { AskedRights } from "../../../access/access-table.ts";
 import { unknownTask } from "../../service/admin-commands.ts";
 import type { CronTable } from "../../service/cron.ts";
 import type { TaskService } from "../../service/task-service.ts";
 import type { ProtocolHandler, PeerConnection } from "../protocol-handler.ts";
 import { runOperation } from "../../operations/run-operation.ts";
+import { knowsTask, mustOfTask } from "../../operations/admission.ts";
 import { changeAsOf01, inspectAsOf01, type OldVerb } from "./version-0.1-verbs.ts";
 import { submitBatch } from "./batch-submissions.ts";
 import { NativeWriter, STATE } from "./native-writer.ts";
@@ -128,7 +130,8 @@ export class NativeHandler implements ProtocolHandler {
     const about = {
       broker: this.#ids.broker,
       version: 1,
-      load: this.#service.load,
+      // How much others have to do is not everybody's business.
+      load: (this.#rights?.mayAll("queue:see") ?? true) ? this.#service.load : 0,
       ...(many && { many: 1 }),
       ...(!this.#options.oneAnswer && { begun: 1, keeps: 1, traces: 1, steps: 1 }),
       ...(route && { term: route.term }),
@@ -155,7 +158,8 @@ export class NativeHandler implements ProtocolHandler {
       added: (ids) => this.#say("ADDED", rid, ...ids.map((id) => this.#ids.write(id))),
       refused: (error) => this.#refuse(rid, error),
     };
-    this.#service.add({ queue: readText(queue), ...this.#specs(options, bodies.length), bodies }, answer);
+    const into = this.#mayAdd(readText(queue));
+    this.#service.add({ queue: into, ...this.#specs(options, bodies.length), bodies }, answer);
   }
 
   call(frames: Frames): void {
@@ -164,6 +168,7 @@ export class NativeHandler implements ProtocolHandler {
     const { oneAnswer } = this.#options;
     if (oneAnswer && bodies.length > 1)
       throw new ProtocolError("QUEUE_PROTOCOL", "Cannot CALL with several bodies from a REQ socket");
+    const into = this.#mayAdd(readText(queue));
     const watch = this.#subscriptions.open(rid);
     const answer: SubmissionAnswer = {
       owner: this.#connection,
@@ -179,7 +184,7 @@ export class NativeHandler implements ProtocolHandler {
         this.#refuse(rid, error);
       },
     };
-    this.#service.add({ queue: readText(queue), ...this.#specs(options, bodies.length), bodies, watcher: watch }, answer);
+    this.#service.add({ queue: into, ...this.#specs(options, bodies.length), bodies, watcher: watch }, answer);
   }
 
   adds(frames: Frames): void {
@@ -197,7 +202,8 @@ export class NativeHandler implements ProtocolHandler {
     const watch = this.#subscriptions.open(rid);
     const unknown: Buffer[] = [];
     for (const frame of named) {
-      const id = this.#ids.read(frame);
+      const read = this.#ids.read(frame);
+      const id = knowsTask(this.#service, this.#rights, read) ? read : undefined;
       if (id !== undefined) watch.open.add(id);
       if (id !== undefined && this.#service.watch(id, watch)) continue;
       if (id !== undefined) watch.open.delete(id);
@@ -213,14 +219,19 @@ export class NativeHandler implements ProtocolHandler {
 
   cancel(frames: Frames): void {
     const rid = request(frames);
-    const refusal = this.#service.adminCommands.cancel(this.#taskNumber(frames[3]), () => this.#say("OK", rid));
+    const id = this.#taskNumber(frames[3]);
+    const asked = this.#ids.text(id);
+    mustOfTask({ ...this.#options, rights: this.#rights }, asked, "queue:manage");
+    const refusal = this.#service.adminCommands.cancel(id, () => this.#say("OK", rid));
     if (refusal) throw refusal;
+    this.#did("cancel", { id: asked });
   }
 
   // ---- workers
 
   work(frames: Frames): void {
     const heartbeatMs = frames[5]?.length ? readNumber(frames[5]) : undefined;
+    if (!this.#mayWork(readText(frames[2]))) return;
     this.#work.offer(readText(frames[2]), frames.slice(3));
     if (heartbeatMs !== undefined) this.#heartbeatMs = heartbeatMs;
   }
@@ -258,7 +269,7 @@ export class NativeHandler implements ProtocolHandler {
   }
 
   hold(frames: Frames): void {
-    this.#work.hold(readText(frames[2]), frames.slice(3));
+    if (this.#mayWork(readText(frames[2]))) this.#work.hold(readText(frames[2]), frames.slice(3));
   }
 
   history(frames: Frames): void {
@@ -273,8 +284,8 @@ export class NativeHandler implements ProtocolHandler {
 
   operate(frames: Frames): void {
     const [, , , name, input, by, body] = frames;
-    const scope = { ...this.#options, owner: this.#connection };
-    const actor = { peer: this.#connection.peer, by: readText(by) || undefined, may: () => true };
+    const scope = { ...this.#options, owner: this.#connection, rights: this.#rights };
+    const actor = { peer: this.#connection.peer, by: readText(by) || undefined };
     this.#later(frames, async () => {
       const asked = { name: readText(name), input: readObject(input), body };
       const answer = await runOperation(scope, actor, asked);
@@ -286,10 +297,38 @@ export class NativeHandler implements ProtocolHandler {
   /** Of version 0.1. */
   inspect(frames: Frames): void {
     const verb = readText(frames[1]) as OldVerb;
+    // Its answers are of all queues.
+    for (const action of ["queue:see", "queue:manage"] as const)
+      if (this.#rights && !this.#rights.mayAll(action)) throw this.#rights.refused(action, "*");
     if (verb === "RETRY" || verb === "SET" || (verb === "CRON" && frames[3])) {
       const rid = request(frames);
       changeAsOf01(verb, this.#options, frames.slice(3), () => this.#say("OK", rid));
+      this.#did(verb.toLowerCase(), { of: readText(frames[3]) });
     } else this.#later(frames, async () => inspectAsOf01(verb, this.#options, frames.slice(3)));
+  }
+
+  // ---- rights
+
+  get #rights(): AskedRights | undefined {
+    return this.#connection.rights;
+  }
+
+  #mayAdd(queue: string): string {
+    this.#rights?.must("queue:add", queue);
+    return queue;
+  }
+
+  /** A worker's message has no request number: it is told without. */
+  #mayWork(queue: string): boolean {
+    if (this.#rights?.may("queue:work", queue) ?? true) return true;
+    this.#refuse(EMPTY_FRAME, this.#rights!.refused("queue:work", queue));
+    return false;
+  }
+
+  /** Who did what, of commands that are no operation. */
+  #did(operation: string, asked: object): void {
+    const { peer } = this.#connection;
+    this.#service.log("queue.operation", { operation, user: this.#rights?.user, peer, asked: JSON.stringify(asked) });
   }
 
   // ---- helpers
@@ -300,8 +339,9 @@ export class NativeHandler implements ProtocolHandler {
 
   #submitBatch(frames: Frames, watched: boolean): void {
     const [, , queue, options, records] = frames;
+    const name = readText(queue);
     submitBatch(
-      { queue: readText(queue), spec: () => this.#spec(options), records, watched },
+      { queue: name, spec: () => (this.#mayAdd(name), this.#spec(options)), records, watched },
       {
         connection: this.#connection,
         service: this.#service,
@@ -347,7 +387,13 @@ export class NativeHandler implements ProtocolHandler {
 
   get #specContext(): SpecContext {
     const { nowMs, wallMs } = this.#service;
-    return { nowMs, wallMs, numberOf: (id) => this.#ids.number(id) };
+    return { nowMs, wallMs, numberOf: (id) => this.#numberOf(id) };
+  }
+
+  /** What a task is to wait for must be known to who adds it. */
+  #numberOf(id: string): number | undefined {
+    const number = this.#ids.number(id);
+    return knowsTask(this.#service, this.#rights, number) ? number : undefined;
   }
 
   /** Of a submission of several bodies, each of which may ask for something else. */

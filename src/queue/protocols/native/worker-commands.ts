@@ -54,7 +54,9 @@ export class WorkerCommands {
     this.#keepNoMore();
     const isName = typeof host === "string" && host !== "" && host.length <= PROCESS_NAME_CHARACTERS_MAX;
     this.#saysBegun = saysBegun;
-    this.#host = isName ? host : undefined;
+    // A process keeps what is its own user's.
+    const { rights } = this.#connection;
+    this.#host = !isName ? undefined : rights ? `${rights.user} ${host}` : host;
     this.#keeps = keeps && isName;
     if (!this.#keeps) return;
     const keepers = this.#keepers.get(this.#host!);
@@ -174,6 +176,12 @@ export class WorkerCommands {
     const frame = frames[2]!;
     const request = readStep(frames[3], frames[4] ?? EMPTY_FRAME, readSpec);
     const { at } = request;
+    // A worker adds to other queues what it may add there as a client.
+    const { rights } = this.#connection;
+    if (request.type === "call" && rights && !rights.may("queue:add", request.queue)) {
+      this.#stepped(frame, refusal(at, rights.refused("queue:add", request.queue)));
+      return;
+    }
     this.#inRun(frame, (consumer, lease) =>
       this.#service.steps.record(consumer, lease, request, {
         recorded: (earlier) => this.#stepped(frame, { at, now: "recorded" }, earlier),

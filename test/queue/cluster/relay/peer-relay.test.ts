@@ -31,6 +31,7 @@ function simulation(): {
           heard.push(show(frames));
           tags.push(idempotencyKey);
         },
+        user: (key, user) => void heard.push(`user ${user} ${key}`),
         gone: (key) => void heard.push(`gone ${key}`),
         flush: () => {},
         ready: () => undefined,

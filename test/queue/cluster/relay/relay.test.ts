@@ -121,7 +121,7 @@ function farm(): Farm {
         sent.push(chunk);
         if (!state.cut) host.heard(decodeChunk(chunk));
       };
-      const follower = { said: () => {}, closed: () => {}, peerName: () => undefined };
+      const follower = { said: () => {}, closed: () => {}, peerOf: () => undefined };
       const channel = new RelayClient(
         { session, sender: "d".repeat(16), chunkBytesMax: CHUNK_BYTES, send, nowMs },
         { channel: follower, broken: () => void (isBroken = true) },
