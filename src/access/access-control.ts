@@ -27,10 +27,12 @@ export class AccessControl {
     this.#table = readTable(path);
   }
 
+  /** The file. */
   get path(): string {
     return this.#path;
   }
 
+  /** What the file says now. */
   get table(): AccessTable {
     return this.#table;
   }
