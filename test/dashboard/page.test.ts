@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
-import { CacheServer } from "../../src/cache/index.ts";
+import { CacheClient, CacheServer } from "../../src/cache/index.ts";
 import { Dashboard } from "../../src/dashboard/index.ts";
 import { CaptureReader } from "../../src/wire/index.ts";
 import { requires } from "../support/requires.ts";
@@ -59,6 +59,26 @@ test("the page loads under 150 KB, from this host alone, and nothing is refused 
   );
   const received = await watched.received();
   assert.ok(received > 10_000 && received < 150_000, `${received} bytes`);
+  await close(watched);
+});
+
+test("of a cache that keeps ghosts the page and the metrics tell how many returned", needs, async (t) => {
+  const cache = new CacheServer({ listen: "127.0.0.1:0", memory: "2MiB", eviction: "s3fifo" });
+  await cache.listen();
+  const dashboard = new Dashboard({ listen: "127.0.0.1:0", cache });
+  await dashboard.listen();
+  const client = new CacheClient({ servers: [cache.address] });
+  t.after(() => Promise.all([client.close(), dashboard.close(), cache.close()]));
+  const watched = await open(browser, `http://${dashboard.address}/#/cache`);
+  // More than there is room for, again and again: what is stored was evicted not long before.
+  for (let round = 0; round < 3; round += 1)
+    for (let index = 0; index < 2500; index += 1) await client.set(`item:${index}`, "x".repeat(1000));
+  const { ghostsReturned = 0 } = cache.stats();
+  assert.ok(ghostsReturned > 100, `${ghostsReturned} returned`);
+  await watched.page.getByText("Ghosts returned").waitFor();
+  await watched.page.getByText("the main queue").waitFor();
+  const metrics = await (await fetch(`http://${dashboard.address}/metrics`)).text();
+  assert.match(metrics, new RegExp(`^holdfast_cache_ghosts_returned_total ${ghostsReturned}$`, "m"));
   await close(watched);
 });
 

@@ -14,6 +14,8 @@ export interface CacheStats {
   readonly sets: number;
   readonly deletes: number;
   readonly evictions: number;
+  /** Evicted keys that were soon stored again, which a larger memory would have kept; undefined: the eviction policy keeps no ghosts. */
+  readonly ghostsReturned: number | undefined;
   readonly expired: number;
   readonly connections: number;
   readonly connectionsTotal: number;
@@ -41,6 +43,7 @@ export function snapshot(memory: Memory, uptimeSeconds: number): CacheStats {
     sets: totals.ofAllClasses(BY_CLASS.setCommands),
     deletes: totals.ofAllClasses(BY_CLASS.deleteHits),
     evictions,
+    ghostsReturned: memory.ghosts && memory.globals[GLOBAL.ghostsBackSmall]! + memory.globals[GLOBAL.ghostsBackMain]!,
     expired,
     connections: memory.globals[GLOBAL.connections]!,
     connectionsTotal: memory.globals[GLOBAL.totalConnections]!,

@@ -131,6 +131,12 @@ export class Metrics {
       "Items evicted before they expired",
       of(({ evictions }) => evictions),
     );
+    if (this.#parts.cache?.stats().ghostsReturned !== undefined)
+      this.#counter(
+        "holdfast_cache_ghosts_returned_total",
+        "Evicted keys that were soon stored again: a larger memory would have kept them",
+        of(({ ghostsReturned }) => ghostsReturned ?? 0),
+      );
     this.#counter(
       "holdfast_cache_expired_total",
       "Expired items reclaimed",

@@ -33,6 +33,8 @@ export interface CacheNumbers {
   readonly deletes: number;
   /** Items evicted before their end. */
   readonly evictions: number;
+  /** Evicted keys that were soon stored again, which a larger memory would have kept; undefined: not counted. */
+  readonly ghostsReturned?: number | undefined;
   /** Items reclaimed after their end. */
   readonly expired: number;
   /** Open connections. */

@@ -49,6 +49,8 @@ export interface CacheSnapshot {
   readonly setsPerSecond: number;
   readonly deletesPerSecond: number;
   readonly evictionsPerSecond: number;
+  /** undefined: the eviction policy keeps no ghosts. */
+  readonly ghostsReturnedPerSecond: number | undefined;
   readonly expiredPerSecond: number;
   readonly bytesPerSecond: number;
   readonly totals: Pick<CacheNumbers, "gets" | "hits" | "misses" | "sets" | "deletes" | "evictions" | "expired">;
@@ -133,7 +135,7 @@ interface RateOptions {
 }
 
 function cacheSnapshot(now: CacheNumbers, before: CacheNumbers | undefined, { seconds, address }: RateOptions): CacheSnapshot {
-  const per = (key: keyof CacheNumbers): number => rate(now[key], before?.[key], seconds);
+  const per = (key: keyof CacheNumbers): number => rate(now[key] ?? 0, before?.[key], seconds);
   const { items, bytes, limitBytes, connections, gets, hits, misses, sets, deletes, evictions, expired } = now;
   const newGets = now.gets - (before?.gets ?? now.gets);
   return {
@@ -147,6 +149,7 @@ function cacheSnapshot(now: CacheNumbers, before: CacheNumbers | undefined, { se
     setsPerSecond: per("sets"),
     deletesPerSecond: per("deletes"),
     evictionsPerSecond: per("evictions"),
+    ghostsReturnedPerSecond: now.ghostsReturned === undefined ? undefined : per("ghostsReturned"),
     expiredPerSecond: per("expired"),
     bytesPerSecond: per("bytesRead") + per("bytesWritten"),
     totals: { gets, hits, misses, sets, deletes, evictions, expired },

@@ -16,6 +16,7 @@ const POLL_MS = 2000;
 
 export function CacheView({ cache, columns }: { cache: Snapshot["cache"]; columns: Columns }) {
   if (!cache) return <NotRunning name="Cache" flag="--cache" />;
+  const returned = cache.ghostsReturnedPerSecond;
   return (
     <div class="grid">
       <PartCard
@@ -26,12 +27,16 @@ export function CacheView({ cache, columns }: { cache: Snapshot["cache"]; column
           ["Items", showCount(cache.items)],
           ["Hit ratio now", showShare(cache.hitRatio)],
           ["Evictions", showRate(cache.evictionsPerSecond)],
+          ...(returned === undefined ? [] : [["Ghosts returned", showRate(returned)] as const]),
           ["Connections", showCount(cache.connections)],
           ["Gets", showCount(cache.totals.gets)],
           ["Misses", showCount(cache.totals.misses)],
         ]}
       >
         <MemoryUsage bytes={cache.bytes} bytesMax={cache.limitBytes} part="cache" />
+        {returned === undefined ? null : (
+          <p class="dim">A ghost returns when an evicted key is soon stored again: a larger memory would have kept it.</p>
+        )}
         <div class="charts">
           <CacheRates columns={columns} more={[{ label: "evictions", values: columns.cacheEvictions, colour: "bad" }]} />
           <Chart
@@ -43,7 +48,7 @@ export function CacheView({ cache, columns }: { cache: Snapshot["cache"]; column
           />
         </div>
       </PartCard>
-      <Classes />
+      <Classes hasGhosts={returned !== undefined} />
       <Prefixes />
       <Value />
       <HashRing address={cache.address} />
@@ -63,14 +68,17 @@ const CLASS_COLUMNS: readonly Column<SlabClassMoves>[] = [
   ["Evicted at age", ({ evicted, evictedAgeSeconds }) => (evicted > 0 ? showDuration(evictedAgeSeconds * 1000) : "–")],
 ];
 
-function Classes() {
+/** @param hasGhosts the eviction policy is S3-FIFO */
+function Classes({ hasGhosts }: { hasGhosts: boolean }) {
   const { value, failed } = usePolled(() => read<CacheDetails>("/api/cache"), POLL_MS, "classes");
   const rows = useLruMoves(value);
   return (
     <Card title="Memory by slab class" wide>
       <p class="dim">
-        Each item is stored in the smallest slab class whose chunks hold it. New items enter HOT; items read again move to WARM;
-        the others move to COLD, and eviction removes items from the tail of COLD.
+        Each item is stored in the smallest slab class whose chunks hold it.{" "}
+        {hasGhosts
+          ? "New items enter HOT, the small queue; those that were read until its end go on to WARM, the main queue, and the others are evicted. COLD stays empty."
+          : "New items enter HOT; items read again move to WARM; the others move to COLD, and eviction removes items from the tail of COLD."}
       </p>
       {failed ? <p class="bad">{failed}</p> : null}
       <Table caption="Slab classes" columns={CLASS_COLUMNS} rows={rows} keyOf={({ id }) => id} empty="The cache is empty." />
