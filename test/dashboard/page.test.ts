@@ -78,7 +78,7 @@ test("of a cache that keeps ghosts the page and the metrics tell how many return
   await watched.page.getByText("Ghosts returned").waitFor();
   await watched.page.getByText("the main queue").waitFor();
   const metrics = await (await fetch(`http://${dashboard.address}/metrics`)).text();
-  assert.match(metrics, new RegExp(`^holdfast_cache_ghosts_returned_total ${ghostsReturned}$`, "m"));
+  assert.match(metrics, new RegExp(`^holdfast_cache_returned_ghosts_total ${ghostsReturned}$`, "m"));
   await close(watched);
 });
 

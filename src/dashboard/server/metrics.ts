@@ -133,7 +133,7 @@ export class Metrics {
     );
     if (this.#parts.cache?.stats().ghostsReturned !== undefined)
       this.#counter(
-        "holdfast_cache_ghosts_returned_total",
+        "holdfast_cache_returned_ghosts_total",
         "Evicted keys that were soon stored again: a larger memory would have kept them",
         of(({ ghostsReturned }) => ghostsReturned ?? 0),
       );
