@@ -173,6 +173,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l attempts
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l backoff
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l config
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l debounce
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l delay
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l expire
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l group
@@ -187,7 +188,9 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l priority
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l run-at
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l server-key
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l throttle
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l timeout
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l unique-while
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l url
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l user
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from add" -l wait
@@ -196,6 +199,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l attempts
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l backoff
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l config
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l debounce
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l delay
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l expire
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l group
@@ -209,7 +213,9 @@ complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subc
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l priority
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l run-at
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l server-key
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l throttle
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l timeout
+complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l unique-while
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l url
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l user
 complete -c holdfast -n "__fish_seen_subcommand_from queue; and __fish_seen_subcommand_from call" -l wait

@@ -92,6 +92,13 @@ export function listOf<T>(item: Schema<T>, { max }: { max?: number } = {}): Sche
   };
 }
 
+/** One, or a list of them. */
+export function oneOrMany<T>(item: Schema<T>): Schema<T | readonly T[]> {
+  const list = listOf(item);
+  const wrong: Schema<T>["wrong"] = (value, name) => (Array.isArray(value) ? list : item).wrong(value, name);
+  return { json: { anyOf: [item.json, list.json] }, isOptional: false, wrong };
+}
+
 export function orNull<T>(inner: Schema<T>): Schema<T | null> {
   const wrong: Schema<T>["wrong"] = (value, name) => (value === null ? undefined : inner.wrong(value, name));
   return { json: { anyOf: [inner.json, { type: "null" }] }, isOptional: false, wrong };

@@ -63,6 +63,9 @@ export const AGED_STARTS = 8;
 /** RabbitMQ's range: 0 (default) to 255, higher first. */
 export const PRIORITY_MAX = 255;
 
+/** 64 listed pauses between attempts, 512 bytes of a task's record: from there on the last one will do. */
+export const PAUSES_MAX = 64;
+
 /** 65,535: two octets in a row, and years with the longest pauses. */
 export const ATTEMPTS_MAX = 65_535;
 

@@ -112,6 +112,20 @@ test("the same Idempotency-Key is the same task, whatever was lost on the way", 
   );
 });
 
+test("the first or the last body under a key wins, and a list of pauses is taken", async () => {
+  const first = await add("bursts", { body: 1, key: "last", debounceMs: 3_600_000, backoffMs: [1, 2] });
+  assert.equal(await add("bursts", { body: 2, key: "last", debounceMs: 3_600_000 }), first);
+  const { json } = await ask("GET", `/tasks/${first}`);
+  assert.deepEqual([json["body"], json["unique"], json["pausesMs"]], [2, "waiting", [1, 2]]);
+  const throttled = await add("bursts", { body: 3, key: "first", throttleMs: 60_000 });
+  assert.equal(await add("bursts", { body: 4, key: "first", throttleMs: 60_000 }), throttled);
+  const told = (await ask("GET", `/tasks/${throttled}`)).json;
+  assert.deepEqual([told["body"], told["unique"]], [3, 60_000]);
+  const unique = await add("bursts", { body: 5, key: "one", uniqueWhile: "active" });
+  assert.equal(await add("bursts", { body: 6, key: "one", uniqueWhile: "active" }), unique);
+  assert.equal((await ask("POST", "/queues/bursts/tasks", { body: 1, debounceMs: 5 })).status, 400);
+});
+
 test("an Idempotency-Key used again with another body is 422 with a code, and adds nothing", async () => {
   const headers = { "Idempotency-Key": "order 18" };
   const first = await add("keyed-once", { body: { amount: 1 } }, headers);

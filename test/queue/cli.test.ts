@@ -60,6 +60,20 @@ test("add prints an id; show, ls, cancel and purge know it", async () => {
   assert.match((await queueCommand("purge", "clerk", "--state", "cancelled")).stdout, /removed 1/);
 });
 
+test("of tasks added under a key the first or the last wins, and the pauses of one may be listed", async () => {
+  const add = async (...flags: string[]): Promise<string> => (await queueCommand("add", "bursts", ...flags)).stdout.trim();
+  const last = await add("a", "--key", "k", "--debounce", "1h", "--backoff", "1s,10s,5m");
+  assert.equal(await add("b", "--key", "k", "--debounce", "2h"), last);
+  const task = JSON.parse((await queueCommand("show", last, "--json")).stdout) as Record<string, unknown>;
+  assert.deepEqual(
+    [task["body"], task["key"], task["unique"], task["pausesMs"]],
+    ["b", "k", "waiting", [1000, 10_000, 300_000]],
+  );
+  const first = await add("c", "--key", "t", "--throttle", "1h");
+  assert.equal(await add("d", "--key", "t", "--unique-while", "active"), first);
+  assert.equal((await queueCommand("add", "bursts", "g", "--throttle", "1h")).code, 2);
+});
+
 test("--state takes the word of 0.1 for a state too, and says on stderr that it is deprecated", async () => {
   const id = (await queueCommand("add", "named", "x")).stdout.trim();
   const old = await queueCommand("ls", "named", "--state", "ready", "--json");

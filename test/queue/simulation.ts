@@ -501,6 +501,7 @@ export async function simulate(
   simulation.broker.service!.flush();
   submitToRated(simulation);
   importAgain(simulation);
+  submitBursts(simulation);
   lastLong(simulation);
   simulation.mischief();
   await simulation.run(FAULTS_UNTIL_MS);
@@ -646,6 +647,34 @@ async function submitAgain(simulation: Simulation, tasks: Queue<string, string>,
   }
 }
 
+/** One payload after the other under a key, the last of which wins until its task has begun. */
+function submitBursts(simulation: Simulation): void {
+  const tasks = simulation.connectQueue("bursts");
+  worker(tasks, (payload) => payload, { concurrency: 2, signals: [] });
+  const burst = async (key: string): Promise<void> => {
+    // Of each task the last payload that was taken for it; what was sent since may have been taken too.
+    const taken = new Map<string, number>();
+    let sent = 0;
+    for (; simulation.faulty && sent < 200; sent += 1) {
+      try {
+        const debounce = { key, wait: simulation.between(0, 3000) };
+        const { id } = await tasks.add(`${sent}`, { debounce, attempts: 1000, keep: "7d", timeout: 100_000 });
+        taken.set(id, sent);
+      } catch (error) {
+        if (!(error instanceof HoldfastError) || !REFUSED.has(error.code)) throw error;
+      }
+      await new Promise<void>((resolve) => simulation.after(simulation.between(0, 2000), resolve));
+    }
+    const all = [...taken];
+    for (const [index, [id, last]] of all.entries()) {
+      const [, next = sent] = all[index + 1] ?? [];
+      const result = Number(await tasks.task(id).result({ timeout: 150_000 }));
+      if (result < last || result > next) throw new Violation(`burst ${key} of ${last} to ${next} came to ${result}`);
+    }
+  };
+  burst("one").catch((error: unknown) => simulation.fail(error));
+}
+
 /** Tasks whose handlers sleep, wait for a signal and call another queue. */
 function lastLong(simulation: Simulation): void {
   const tasks = simulation.connectQueue("workflows", true);
@@ -779,7 +808,7 @@ async function judge(simulation: Simulation): Promise<{ tasks: number; done: num
     if (isPatient && told.get("go") !== `go ${payload}`) throw new Violation(`workflow ${payload} got no signal`);
   }
   for (const state of ["waiting", "delayed", "blocked", "active", "retrying"] as const) {
-    const left = ["q", "imports", "workflows", "called"].reduce(
+    const left = ["q", "imports", "bursts", "workflows", "called"].reduce(
       (sum, name) => sum + (stateMachine.findQueue(name)?.count(state) ?? 0),
       0,
     );

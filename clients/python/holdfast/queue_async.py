@@ -14,7 +14,7 @@ import traceback
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, AsyncIterator, Awaitable, Callable, Coroutine, Generic, Iterable, Optional, Union
+from typing import Any, AsyncIterator, Awaitable, Callable, Coroutine, Generic, Iterable, Mapping, Optional, Union
 
 import zmq
 from zmq.utils.monitor import parse_monitor_message
@@ -342,14 +342,20 @@ class Queue(Generic[P, R]):
     async def add(self, payload: P, *, timeout: Duration = SUBMIT_TIMEOUT, **options: Any) -> Task[R]:
         """
         Submits a task; returns when the broker has it on disk. Options: priority, delay, run_at, attempts, backoff, backoff_max, attempt_timeout,
-        expire, keep, key, group, after, on_parent_dead, when_full.
+        expire, keep, key, unique_while, throttle, debounce, group, after, on_parent_dead, when_full. ``backoff`` is doubled each time; a list of
+        times says each as it is. ``throttle={"key": "user-7", "wait": "1m"}``: the first wins within that time. ``debounce``, with the same: the last wins.
         """
         return (await self.add_many([payload], timeout=timeout, **options))[0]
 
-    async def add_many(self, payloads: Iterable[P], *, timeout: Duration = SUBMIT_TIMEOUT, **options: Any) -> list[Task[R]]:
-        """Submits tasks together: all of them are on disk when it returns, or none was accepted."""
-        bodies = [self.codec.encode(payload) for payload in payloads]
-        ids = await self.client.ask("ADD", self.name, self._options(options), *bodies, timeout=timeout)
+    async def add_many(self, payloads: Iterable[P], *, timeout: Duration = SUBMIT_TIMEOUT, each: Optional[Callable[[P], Mapping[str, Any]]] = None, **options: Any) -> list[Task[R]]:
+        """
+        Submits tasks together: all of them are on disk when it returns, or none was accepted. ``each``, a function of a payload, says what one asks for
+        beyond what all do, or instead, as a dict of options; either each of them has a key of its own there, or none has.
+        """
+        values = list(payloads)
+        bodies = [self.codec.encode(payload) for payload in values]
+        asked = {**self._asked(options), **({} if each is None else {"each": [options_of(each(payload)) for payload in values]})}
+        ids = await self.client.ask("ADD", self.name, json.dumps(asked), *bodies, timeout=timeout)
         return [Task(self, id.decode()) for id in ids]
 
     async def call(self, payload: P, *, timeout: Duration = RESULT_TIMEOUT, told: Optional[Callable[[str, Any], None]] = None, **options: Any) -> R:
@@ -374,7 +380,10 @@ class Queue(Generic[P, R]):
         return dict(states[0]) if states else {}
 
     def _options(self, options: dict[str, Any]) -> str:
-        return json.dumps({"key": new_key(), **options_of(options)})
+        return json.dumps(self._asked(options))
+
+    def _asked(self, options: dict[str, Any]) -> dict[str, Any]:
+        return {"key": new_key(), **options_of(options)}
 
     def _result(self, answer: Any) -> R:
         task, state, data, *code = answer

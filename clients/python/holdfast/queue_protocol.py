@@ -55,13 +55,12 @@ BYTES: Codec[bytes] = Codec(bytes, bytes)
 
 _DURATIONS = {
     "delay": "delayMs",
-    "backoff": "backoffMs",
     "backoff_max": "backoffMaxMs",
     "attempt_timeout": "timeoutMs",
     "expire": "expireMs",
     "keep": "keepMs",
 }
-_AS_THEY_ARE = {"priority": "priority", "attempts": "attempts", "key": "key", "group": "group", "on_parent_dead": "onParentDead", "when_full": "whenFull"}
+_AS_THEY_ARE = {"priority": "priority", "attempts": "attempts", "key": "key", "unique_while": "uniqueWhile", "group": "group", "on_parent_dead": "onParentDead", "when_full": "whenFull"}
 
 
 def options_of(asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,10 +77,19 @@ def options_of(asked: Mapping[str, Any]) -> dict[str, Any]:
             if not isinstance(value, datetime) or value.tzinfo is None:
                 raise HoldfastError("QUEUE_OPTIONS_INVALID", "Cannot submit: 'run_at' is a datetime with a time zone")
             wire["runAtMs"] = round(value.timestamp() * 1000)
+        elif name == "backoff":
+            wire["backoffMs"] = [milliseconds(each, name) for each in value] if isinstance(value, (list, tuple)) else milliseconds(value, name)
+        elif name in ("throttle", "debounce"):
+            if not isinstance(value, Mapping) or set(value) != {"key", "wait"}:
+                raise HoldfastError("QUEUE_OPTIONS_INVALID", f"Cannot submit: '{name}' is a key and a time, {{\"key\": \"user-7\", \"wait\": \"5s\"}}")
+            if "key" in asked:
+                raise HoldfastError("QUEUE_OPTIONS_INVALID", f"Cannot submit: '{name}' has the key, and 'key' is not said beside it")
+            wire["key"] = value["key"]
+            wire[f"{name}Ms"] = milliseconds(value["wait"], name)
         elif name == "after":
             wire["after"] = [str(getattr(task, "id", task)) for task in value]
         else:
-            known = ", ".join([*_DURATIONS, *_AS_THEY_ARE, "run_at", "after"])
+            known = ", ".join([*_DURATIONS, *_AS_THEY_ARE, "run_at", "after", "backoff", "throttle", "debounce"])
             raise HoldfastError("QUEUE_OPTIONS_INVALID", f"Cannot submit: there is no option '{name}'; there are {known}")
     return wire
 

@@ -19,7 +19,7 @@ import zmq
 import zmq.asyncio
 
 from holdfast import queue as sync
-from holdfast.queue_async import BYTES, Client, GiveUp, HoldfastError, Queue, RetryAfter, Worker
+from holdfast.queue_async import BYTES, Client, Context, GiveUp, HoldfastError, Queue, RetryAfter, Worker
 from holdfast.durations import milliseconds
 from holdfast.queue_protocol import options_of, pause_ms, read
 
@@ -182,11 +182,51 @@ class Async(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(len({task.id for task in many}), 2)
         self.assertEqual((await self.queue.counts())["blocked"], 2)
 
+    async def test_the_first_or_the_last_under_a_key_wins(self) -> None:
+        first = await self.queue.add("a", debounce={"key": "d", "wait": "1h"})
+        last = await self.queue.add("b", debounce={"key": "d", "wait": 0})
+        self.assertEqual(first.id, last.id)
+        throttled = [await self.queue.add(each, throttle={"key": "t", "wait": "1h"}) for each in "cd"]
+        self.assertEqual(throttled[0].id, throttled[1].id)
+        seen: list[object] = []
+
+        async def handler(payload: object, task: Context) -> None:
+            seen.append(payload)
+            if payload == "e":
+                waiting = await self.queue.add("f", key="u", unique_while="active")
+                self.assertEqual(waiting.id, task.id)
+
+        async with Worker(self.queue, handler):
+            unique = await self.queue.add("e", key="u", unique_while="active")
+            for task in (first, throttled[0], unique):
+                await task.result()
+            again = await self.queue.add("g", key="u", unique_while="active")
+            await again.result()
+        self.assertEqual(seen, ["b", "c", "e", "g"])
+        each = await self.queue.add_many([1, 2, 1], each=lambda n: {"throttle": {"key": f"n{n}", "wait": "1h"}})
+        self.assertEqual([task.id == each[0].id for task in each], [True, False, True])
+
+    async def test_a_list_of_pauses_is_kept_to(self) -> None:
+        attempts: list[int] = []
+
+        async def handler(_: object, task: Context) -> None:
+            attempts.append(task.attempt)
+            raise ValueError("no")
+
+        async with Worker(self.queue, handler):
+            with self.assertRaises(HoldfastError):
+                await self.queue.call(None, backoff=["1ms", 0.002], attempts=4)
+        self.assertEqual(attempts, [1, 2, 3, 4])
+
     async def test_what_cannot_be_is_a_coded_error(self) -> None:
         for options, code in (
             ({"urgency": 1}, "QUEUE_OPTIONS_INVALID"),
             ({"priority": 256}, "QUEUE_OPTIONS_INVALID"),
             ({"delay": "soon"}, "UNIT_INVALID"),
+            ({"debounce": {"key": "k"}}, "QUEUE_OPTIONS_INVALID"),
+            ({"throttle": {"key": "k", "wait": "1s"}, "key": "l"}, "QUEUE_OPTIONS_INVALID"),
+            ({"unique_while": "active"}, "QUEUE_OPTIONS_INVALID"),
+            ({"backoff": []}, "QUEUE_OPTIONS_INVALID"),
             ({"delay": -1}, "UNIT_INVALID"),
             ({"run_at": datetime.now()}, "QUEUE_OPTIONS_INVALID"),
             ({"after": ["00000000-1"]}, "QUEUE_OPTIONS_INVALID"),

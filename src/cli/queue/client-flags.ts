@@ -57,6 +57,9 @@ export interface SubmitFlags {
   readonly expire?: string;
   readonly keep?: string;
   readonly key?: string;
+  readonly uniqueWhile?: string;
+  readonly throttle?: string;
+  readonly debounce?: string;
   readonly group?: string;
   readonly after?: readonly string[];
   readonly onParentDead?: string;
@@ -69,11 +72,17 @@ export function submitFlags(command: Command): Command {
     .option("--delay <duration>", "delay before the first attempt")
     .option("--run-at <time>", "earliest start of the first attempt (ISO 8601)")
     .option("--attempts <n>", "failed attempts after which the task is dead (default 5)")
-    .option("--backoff <duration>", "wait before the second attempt, doubled for each further one (default 1s)")
+    .option(
+      "--backoff <durations>",
+      "wait before the second attempt, doubled for each further one (default 1s); 1s,10s,5m: each wait as it is, the last one again and again",
+    )
     .option("--attempt-timeout <duration>", "timeout of one attempt")
     .option("--expire <duration>", "expires if no worker takes it within this time")
     .option("--keep <duration>", "how long the result is kept (default 10m)")
     .option("--key <key>", "idempotency key: a task with a known key is not added again")
+    .option("--unique-while <state>", "the key is free once its task has begun (waiting) or has ended (active)")
+    .option("--throttle <duration>", "the key is its task's for so long from now, the first wins")
+    .option("--debounce <duration>", "due so long from now; until then the last one under the key wins")
     .option("--group <group>", "tasks of a group share its limits; groups are served round robin")
     .option("--after <id...>", "tasks that must complete first")
     .option("--on-parent-dead <what>", "when one of those is dead or cancelled: fail (default), continue or wait for its retry")
@@ -82,25 +91,26 @@ export function submitFlags(command: Command): Command {
 
 export function readSubmitFlags(flags: SubmitFlags): AddOptions {
   const options: Record<string, unknown> = {};
-  for (const name of [
-    "delay",
-    "backoff",
-    "attemptTimeout",
-    "expire",
-    "keep",
-    "key",
-    "group",
-    "after",
-    "onParentDead",
-  ] as const) {
+  for (const name of ["delay", "attemptTimeout", "expire", "keep", "uniqueWhile", "group", "after", "onParentDead"] as const) {
     if (flags[name] !== undefined) options[name] = flags[name];
   }
   for (const name of ["priority", "attempts"] as const) {
     if (flags[name] !== undefined) options[name] = readCount(flags[name], `--${name}`);
   }
+  const { backoff, key, throttle, debounce } = flags;
+  if (backoff !== undefined)
+    options["backoff"] = backoff.includes(",") ? backoff.split(",").filter((each) => each !== "") : backoff;
+  if (throttle !== undefined) options["throttle"] = { key: needKey(key, "--throttle"), wait: throttle };
+  else if (debounce !== undefined) options["debounce"] = { key: needKey(key, "--debounce"), wait: debounce };
+  else if (key !== undefined) options["key"] = key;
   if (flags.runAt !== undefined) options["runAt"] = readTime(flags.runAt, "--run-at");
   if (flags.wait) options["whenFull"] = "wait";
   return options;
+}
+
+function needKey(key: string | undefined, flag: string): string {
+  if (key === undefined) throw new UsageError("CLI_USAGE", `${flag} needs --key`);
+  return key;
 }
 
 export function readCount(text: string, flag: string): number {

@@ -1,7 +1,7 @@
 /** ● The queue in the HTTP API: its table of operations as it is, and to add a task, to wait for its result, and its body as bytes. */
 import { isUtf8 } from "node:buffer";
 import { OperationError } from "../../core/errors.ts";
-import { anything, described, object, oneOf, optional, text, whole, type Schema } from "../../core/schema.ts";
+import { anything, described, object, oneOf, oneOrMany, optional, text, whole, type Schema } from "../../core/schema.ts";
 import { type EventsOptions, type OperationName, OPERATIONS } from "../../queue/index.ts";
 import { CALL_WAIT_MS_DEFAULT, CALL_WAIT_MS_MAX } from "../limits.ts";
 import { eventStream } from "./event-stream.ts";
@@ -21,7 +21,12 @@ const OPTIONS = {
   delayMs: optional(described(ms, "Not to be started before this time has passed")),
   runAtMs: optional(described(ms, "Not to be started before this time, in ms since 1970")),
   attempts: optional(described(whole(1, 65_535), "Attempts before the task is dead; default 5")),
-  backoffMs: optional(described(ms, "Pause before the second attempt, doubled each time; default 1000")),
+  backoffMs: optional(
+    described(
+      oneOrMany(ms),
+      "Pause before the second attempt, doubled each time; default 1000. A list: the pauses as they are, the last one again and again",
+    ),
+  ),
   backoffMaxMs: optional(described(ms, "The longest pause; default 300,000")),
   timeoutMs: optional(described(ms, "How long one attempt may run")),
   expireMs: optional(described(ms, "Dead if no worker took it within this time")),
@@ -30,6 +35,19 @@ const OPTIONS = {
     described(
       name,
       "While a task is known under it, that task is the answer, whatever its body; the header Idempotency-Key wants the same body",
+    ),
+  ),
+  uniqueWhile: optional(
+    described(
+      oneOf(["waiting", "active"]),
+      "The key is the task's until that has begun (waiting) or has ended (active); default: as long as it is known",
+    ),
+  ),
+  throttleMs: optional(described(ms, "The key is the task's for so long from when it was added: the first wins")),
+  debounceMs: optional(
+    described(
+      ms,
+      "Due so long from now; another under its key, before it has begun, replaces its body and when it is due: the last wins",
     ),
   ),
   group: optional(name),

@@ -12,7 +12,10 @@ import { sent, startSend } from "./tracing.ts";
 import { SUBMIT_TIMEOUT_MS, type WaitFor, waitOptions } from "./wait-options.ts";
 
 /** A task of a flow. */
-export interface FlowNode<P = never, R = never> extends Omit<AddOptions, "key" | "after" | "whenFull" | "timeout" | "signal"> {
+export interface FlowNode<P = never, R = never> extends Omit<
+  AddOptions,
+  "key" | "uniqueWhile" | "throttle" | "debounce" | "after" | "whenFull" | "timeout" | "signal"
+> {
   readonly queue: Queue<P, R>;
   /** Its payload. */
   readonly body?: P;

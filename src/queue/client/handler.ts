@@ -77,7 +77,10 @@ export interface SignalOptions {
 }
 
 /** What a handler may ask for with a task that it calls. */
-export type CalledTaskOptions = Omit<AddOptions, "key" | "whenFull" | "timeout" | "signal">;
+export type CalledTaskOptions = Omit<
+  AddOptions,
+  "key" | "uniqueWhile" | "throttle" | "debounce" | "whenFull" | "timeout" | "signal"
+>;
 
 /** Does the work: what it resolves to is the result; when it rejects, the attempt has failed. */
 export type Handler<P, R> = (payload: P, context: TaskContext) => Promise<R> | R;

@@ -28,6 +28,16 @@ const WAIT_OPTIONS: Readonly<Record<keyof WaitFor, OptionCheck>> = { timeout: du
 
 export const WAIT: OptionTable = { act: "wait", known: WAIT_OPTIONS, bullmq: { ttl: "write 'timeout'" } };
 
+const keyedWait = when(
+  (value) =>
+    isObject(value) &&
+    "key" in value &&
+    "wait" in value &&
+    nameText(value.key) === undefined &&
+    Object.keys(value).length === 2,
+  'is { key, wait }, such as { key: "user-7", wait: "5s" }',
+);
+
 const ADD_OPTIONS: Readonly<Record<keyof AddOptions, OptionCheck>> = {
   ...WAIT_OPTIONS,
   priority: whole(0, PRIORITY_MAX, `; ${PRIORITY_MAX} goes first (in BullMQ 1 does)`),
@@ -37,14 +47,18 @@ const ADD_OPTIONS: Readonly<Record<keyof AddOptions, OptionCheck>> = {
     'is a Date, such as new Date("2030-01-31T08:00:00Z")',
   ),
   attempts: whole(1, ATTEMPTS_MAX),
-  backoff: duration(
-    ", doubled after each failure up to 'backoffMax'; BullMQ's { type, delay } is its delay alone, other types are the worker's 'backoff'",
+  backoff: when(
+    (value) => typeof value === "number" || typeof value === "string" || (Array.isArray(value) && value.length > 0),
+    "is a time such as \"5s\", or milliseconds, doubled after each failure up to 'backoffMax', or a list of such times; BullMQ's { type: \"exponential\", delay } is its delay alone, { type: \"fixed\", delay } is [delay], a function is the worker's 'backoff'",
   ),
   backoffMax: duration(),
   attemptTimeout: duration(),
   expire: duration(),
   keep: duration(),
   key: nameText,
+  uniqueWhile: when((value) => value === "waiting" || value === "active", 'is "waiting" or "active"; it needs a \'key\''),
+  throttle: keyedWait,
+  debounce: keyedWait,
   group: nameText,
   after: when(
     (value) =>
@@ -72,8 +86,8 @@ export const ADD: OptionTable = {
   known: ADD_OPTIONS,
   bullmq: {
     jobId: "write 'key': while a task with this key is known, it is the answer",
-    deduplication: "write 'key': while a task with this key is known, it is the answer",
-    debounce: "write 'key': while a task with this key is known, it is the answer",
+    deduplication:
+      "write { key, uniqueWhile: 'active' } for its simple mode, throttle: { key, wait } where it had a ttl, debounce: { key, wait } where it had extend and replace",
     lifo: "the highest 'priority' goes first, and of one priority what came first",
     removeOnComplete: KEPT,
     removeOnFail: KEPT,
@@ -93,7 +107,7 @@ export const ADD: OptionTable = {
   otherwise: "it is add(payload, options): a task has no name before its payload",
 };
 
-const { key: _key, whenFull: _whenFull, timeout: _timeout, signal: _signal, ...EACH_OPTIONS } = ADD_OPTIONS;
+const { whenFull: _whenFull, timeout: _timeout, signal: _signal, ...EACH_OPTIONS } = ADD_OPTIONS;
 const OF_ALL = "it is said of all tasks that are submitted together";
 
 /** Of one task of many. */
@@ -102,12 +116,20 @@ export const EACH: OptionTable = {
   known: EACH_OPTIONS,
   bullmq: {
     ...ADD.bullmq,
-    key: OF_ALL,
     whenFull: OF_ALL,
     timeout: OF_ALL,
     signal: OF_ALL,
-    jobId: `${ADD.bullmq["jobId"]}; several tasks have one key together`,
   },
+};
+
+const { key: _key, uniqueWhile: _unique, throttle: _throttle, debounce: _debounce, ...FLOW_OPTIONS } = EACH_OPTIONS;
+const WITHOUT_KEY = "it is no submission of its own, and has no key";
+
+/** Of a task of a flow, or that a handler calls. */
+export const OF_FLOW: OptionTable = {
+  act: "submit",
+  known: FLOW_OPTIONS,
+  bullmq: { ...EACH.bullmq, key: WITHOUT_KEY, uniqueWhile: WITHOUT_KEY, throttle: WITHOUT_KEY, debounce: WITHOUT_KEY },
 };
 
 const RELAYED = "the relay waits, and submits again";
@@ -115,7 +137,7 @@ const RELAYED = "the relay waits, and submits again";
 /** Of one task that goes through the outbox. */
 export const ENQUEUE: OptionTable = {
   act: "enqueue",
-  known: { ...EACH_OPTIONS, key: nameText },
+  known: EACH_OPTIONS,
   bullmq: { ...ADD.bullmq, whenFull: RELAYED, timeout: RELAYED, signal: RELAYED },
 };
 

@@ -1,7 +1,7 @@
 /** ● Queues as producers see them: typed payloads in, typed results out. */
 import { Buffer } from "node:buffer";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import { codeOf, OperationError } from "../../core/errors.ts";
+import { codeOf, OperationError, UsageError } from "../../core/errors.ts";
 import { Ring } from "../../core/ring.ts";
 import { type Duration, durationMs } from "../../core/units.ts";
 import { bodyOf, eachTask, operateAll, sum, type TaskFilter, type TasksOptions, wireFilter } from "./administration.ts";
@@ -20,7 +20,7 @@ import type { OperationRequest, OperationAnswer } from "../operations/table.ts";
 import { Schedules } from "./schedules.ts";
 import { patience, SUBMIT_TIMEOUT_MS, type WaitFor, waitOptions } from "./wait-options.ts";
 import { checkOptions } from "../option-check.ts";
-import { ADD, EACH, ENQUEUE, EVENTS, QUEUE, SETTINGS } from "./options.ts";
+import { ADD, EACH, ENQUEUE, EVENTS, OF_FLOW, QUEUE, SETTINGS } from "./options.ts";
 import { NO_OPTIONS, QueueClient } from "./queue-client.ts";
 import type { SqlDatabase } from "./sql-database.ts";
 import { currentTraceparent } from "./tracing.ts";
@@ -54,6 +54,12 @@ export interface QueueOptions<P, R> extends ClientOptions {
   readonly codec?: Codec<unknown>;
 }
 
+/** A key, and how long it counts. */
+export interface ThrottleOptions {
+  readonly key: string;
+  readonly wait: Duration;
+}
+
 /** What can be asked for with a task. Durations as "5s" or in ms. */
 export interface AddOptions {
   /** 0 (default) to 255; higher goes first. */
@@ -64,8 +70,11 @@ export interface AddOptions {
   readonly runAt?: Date;
   /** Attempts before the task is dead; default 5. */
   readonly attempts?: number;
-  /** Pause before the second attempt, doubled each time, half of it by chance; default "1s". */
-  readonly backoff?: Duration;
+  /**
+   * Pause before the second attempt, doubled each time, half of it by chance; default "1s". A list says each pause as it is, the last one again
+   * and again: `["10s"]` is always the same.
+   */
+  readonly backoff?: Duration | readonly Duration[];
   /** The longest pause; default "5m". */
   readonly backoffMax?: Duration;
   /**
@@ -82,6 +91,18 @@ export interface AddOptions {
    * the same again are answered with the same tasks, others are refused (QUEUE_KEY_CONFLICT).
    */
   readonly key?: string;
+  /**
+   * `key` is this task's only until it has begun ("waiting") or has ended ("active"): then another may be added under it. Default: as long as it
+   * is known.
+   */
+  readonly uniqueWhile?: "waiting" | "active";
+  /** Instead of `key`: the first wins. Whatever is added under the key within `wait` from then on is this task. */
+  readonly throttle?: ThrottleOptions;
+  /**
+   * Instead of `key` and `delay`: the last wins. Due when nothing has been added under the key for `wait`, with the last payload and priority; what
+   * else was asked for stays as the first said. Once it has begun the next is another task.
+   */
+  readonly debounce?: ThrottleOptions;
   /** Tasks of a group share the queue's bounds for groups, and groups take turns. */
   readonly group?: string;
   /** Tasks that must be completed first; they stay known while this one waits. */
@@ -105,8 +126,8 @@ export interface EnqueueOptions extends Omit<AddOptions, "timeout" | "signal" | 
   readonly table?: string;
 }
 
-/** What can be asked for with one task of many. */
-export type EachOptions = Omit<AddOptions, "key" | "whenFull" | "timeout" | "signal">;
+/** What can be asked for with one task of many. Either each has a key of its own (`key`, `throttle` or `debounce`), or none has. */
+export type EachOptions = Omit<AddOptions, "whenFull" | "timeout" | "signal">;
 
 /** What can be asked for with many tasks, and with each of them. */
 export interface AddManyOptions<P> extends AddOptions {
@@ -255,6 +276,8 @@ export class Queue<P = unknown, R = unknown> {
   /**
    * Submits tasks together: all of them are on disk when it resolves, or none was accepted. Errors as of `add`, and
    * OperationError QUEUE_KEY_CONFLICT where its key is known for other payloads.
+   *
+   * Where each has a key of its own, those under keys that other tasks have are those tasks; the rest is added, all of it or none.
    *
    * @example
    * await mails.addMany(all, { attempts: 3, each: ({ urgent }) => ({ priority: urgent ? 9 : 0 }) });
@@ -526,7 +549,7 @@ export class Queue<P = unknown, R = unknown> {
 
   /** @internal */
   calledTaskOptions(options: CalledTaskOptions): WireOptions {
-    checkOptions(options, EACH);
+    checkOptions(options, OF_FLOW);
     return wireOptions(options);
   }
 
@@ -602,7 +625,6 @@ const NOTHING: AddOptions = {};
 
 const DURATIONS = [
   ["delay", "delayMs"],
-  ["backoff", "backoffMs"],
   ["backoffMax", "backoffMaxMs"],
   ["attemptTimeout", "timeoutMs"],
   ["expire", "expireMs"],
@@ -615,14 +637,32 @@ function wireOptions(options: AddOptions): WireOptions {
   const wire: Record<string, unknown> = {};
   for (const [name, wireName] of DURATIONS) {
     const value = options[name];
-    if (value !== undefined) wire[wireName] = Math.round(durationMs(value, name));
+    if (value !== undefined) wire[wireName] = wireMs(value, name);
   }
-  for (const name of ["priority", "attempts", "key", "group", "onParentDead", "whenFull"] as const) {
+  const { backoff, throttle, debounce } = options;
+  if (backoff !== undefined)
+    wire["backoffMs"] = isList(backoff) ? backoff.map((each) => wireMs(each, "backoff")) : wireMs(backoff, "backoff");
+  for (const name of ["priority", "attempts", "key", "uniqueWhile", "group", "onParentDead", "whenFull"] as const) {
     if (options[name] !== undefined) wire[name] = options[name];
   }
+  if (options.key !== undefined && (throttle ?? debounce))
+    throw new UsageError(
+      "QUEUE_OPTIONS_INVALID",
+      "Cannot submit: 'throttle' and 'debounce' have the key, and 'key' is not said beside them",
+    );
+  if (throttle) Object.assign(wire, { key: throttle.key, throttleMs: wireMs(throttle.wait, "throttle.wait") });
+  if (debounce) Object.assign(wire, { key: debounce.key, debounceMs: wireMs(debounce.wait, "debounce.wait") });
   if (options.runAt) wire["runAtMs"] = options.runAt.getTime();
   if (options.after) wire["after"] = options.after.map((task) => (typeof task === "string" ? task : task.id));
   return Object.keys(wire).length > 0 ? wire : NO_OPTIONS;
+}
+
+function isList(backoff: Duration | readonly Duration[]): backoff is readonly Duration[] {
+  return Array.isArray(backoff);
+}
+
+function wireMs(value: Duration, name: string): number {
+  return Math.round(durationMs(value, name));
 }
 
 /** @throws UsageError QUEUE_OPTIONS_INVALID, UNIT_INVALID */

@@ -50,6 +50,15 @@ const TASK = {
   attempts: optional(whole(1, ATTEMPTS_MAX)),
   backoffMs: optional(ms),
   backoffMaxMs: optional(ms),
+  pausesMs: optional(
+    described(listOf(ms), "The pauses after failed attempts, where they are listed; the last one again and again"),
+  ),
+  unique: optional(
+    described(
+      anything,
+      "How long its key is its own: `waiting`, `active`, or ms from when it was added; left out: as long as it is known",
+    ),
+  ),
   timeoutMs: optional(ms),
   keepMs: optional(ms),
 } as const;

@@ -13,7 +13,7 @@ export const FILTER = {
   state: optional(state),
   error: optional(fingerprint),
   group: optional(name),
-  key: optional(described(name, "The task that was added under this key; needs the queue")),
+  key: optional(described(name, "The newest task that was added under this key; needs the queue")),
   fromMs: optional(described(ms, "Added at this time or later")),
   untilMs: optional(described(ms, "Added before this time")),
 } as const;

@@ -9,6 +9,7 @@ import type { RemovedTasks } from "./removed-tasks.ts";
 import type { RowFilter } from "./task-scan.ts";
 import type { TaskSearch } from "./task-search.ts";
 import type { Outcomes } from "./outcomes.ts";
+import type { Inspection } from "../../store/store.ts";
 
 interface AdminParts {
   readonly journal: Journal;
@@ -112,13 +113,19 @@ export class AdminCommands {
   }
 
   async #update(id: number, { delayMs, priority, body }: TaskUpdateRequest): Promise<void> {
-    const { store, bodies, events, nowMs, flush } = this.#context;
+    const { store, bodies, events, nowMs } = this.#context;
     const stateMachine = this.#context.stateMachine();
     if (stateMachine.find(id) === NONE) throw unknownTask();
     const isRewritten = priority !== undefined || body !== undefined;
-    const [kept, read] = isRewritten
-      ? await Promise.all([store.inspect(id), body ?? store.read([id]).then(([old]) => old)])
-      : [];
+    let kept: Inspection | undefined;
+    let read: Uint8Array | undefined;
+    // A submission under its key may replace it meanwhile.
+    let before = isRewritten ? -1 : this.#journal.rewrites;
+    while (before !== this.#journal.rewrites) {
+      before = this.#journal.rewrites;
+      await this.#onDisk();
+      [kept, read] = await Promise.all([store.inspect(id), body ?? store.read([id]).then(([old]) => old)]);
+    }
     const row = stateMachine.find(id);
     if (row === NONE) throw unknownTask();
     if (isRewritten && (!kept?.head || !read))
@@ -134,11 +141,16 @@ export class AdminCommands {
       const head = decodeHead(kept!.head!);
       this.#journal.rewritten(row, encodeHead({ ...head, priority: priority ?? head.priority }), read!);
     }
-    await new Promise<void>((resolve) => {
-      this.#journal.afterwards(resolve);
-      flush();
-    });
+    await this.#onDisk();
     bodies.trim(id);
+  }
+
+  /** Resolves when all that has changed until now is written. */
+  #onDisk(): Promise<void> {
+    return new Promise<void>((resolve) => {
+      this.#journal.afterwards(resolve);
+      this.#context.flush();
+    });
   }
 
   #mustHaveRoom(row: number, body: Uint8Array): void {

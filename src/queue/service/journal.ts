@@ -34,6 +34,8 @@ export class Journal {
   #after: Following[] = [];
   /** When the last commit was on disk whose callbacks of `afterwards` were called, or are. */
   storedMs = 0;
+  /** How often a task's head or body was written anew. */
+  rewrites = 0;
   #lastError = { id: 0, error: "" };
   #timeWrittenMs = -Infinity;
 
@@ -52,6 +54,7 @@ export class Journal {
   rewritten(row: number, head: Uint8Array, body: Uint8Array): void {
     const stateMachine = this.#context.stateMachine();
     const state = encodeState(stateMachine.record(row));
+    this.rewrites += 1;
     this.#ops.push({ kind: "rewrite", id: stateMachine.table.f(row, ID), head, state, body });
     this.#entered(row);
   }

@@ -3,10 +3,13 @@ import { showFingerprint } from "../tasks/error-fingerprint.ts";
 import type { TaskStateMachine } from "../tasks/task-state-machine.ts";
 import { type DeadReason, isEnded, type TaskState } from "../tasks/life-cycle.ts";
 import { LOST_MAX } from "../limits.ts";
-import type { TaskPolicy } from "../tasks/task-policy.ts";
+import type { KeyLifetime, TaskPolicy } from "../tasks/task-policy.ts";
 import { AT, ATTEMPTS, BODY_BYTES, CREATED, ERROR, EXPIRES, ID, LOST, TOKEN } from "../tasks/task-columns.ts";
 
-export interface TaskView extends TaskPolicy {
+export interface TaskView extends Omit<TaskPolicy, "unique" | "pausesMs"> {
+  /** How long its key is its own, where that is not as long as it is known. */
+  readonly unique: KeyLifetime | undefined;
+  readonly pausesMs: readonly number[] | undefined;
   readonly number: number;
   readonly queue: string;
   readonly state: TaskState;
@@ -32,6 +35,7 @@ export interface TaskView extends TaskPolicy {
 
 export function viewTask(stateMachine: TaskStateMachine, row: number): TaskView {
   const { table } = stateMachine;
+  const policy = stateMachine.policy(row);
   const finite = (value: number): number | undefined => (Number.isFinite(value) && value > 0 ? value : undefined);
   return {
     number: table.f(row, ID),
@@ -49,7 +53,9 @@ export function viewTask(stateMachine: TaskStateMachine, row: number): TaskView 
     evicted: stateMachine.isEvicted(row) || undefined,
     bodyBytes: table.u(row, BODY_BYTES),
     resultBytes: stateMachine.resultBytes(row),
-    ...stateMachine.policy(row),
+    ...policy,
+    unique: policy.unique || undefined,
+    pausesMs: policy.pausesMs.length > 0 ? policy.pausesMs : undefined,
   };
 }
 

@@ -1,11 +1,11 @@
 /**
  * ○ Finds rows by their idempotency keys, of which it keeps hashes (key-hash.ts), and knows what several bodies under one key were.
- * Invariant: a row with FLAG_KEY is found under the key it was inserted with until it is removed.
+ * Invariant: a row with FLAG_KEY is found under the key it was inserted with until it is removed, or a newer one has the key.
  */
 import type { Random } from "../../core/random.ts";
 import { hashKey, type KeyHash } from "./key-hash.ts";
 import { RowIndex } from "./row-index.ts";
-import { FLAG_KEY, FLAG_REMEMBERED, FLAGS, ID, KEY_A, KEY_B, KEY_C, type TaskColumns } from "./task-columns.ts";
+import { FLAG_KEY, FLAG_REMEMBERED, FLAGS, ID, KEY_A, KEY_B, KEY_C, NONE, type TaskColumns } from "./task-columns.ts";
 import { isResendKey, type KeyedBodies, type TaskSpec } from "./task-policy.ts";
 
 export class KeyIndex {
@@ -39,19 +39,34 @@ export class KeyIndex {
     return this.#bodies.size === 0 ? undefined : this.#bodies.get(this.#table.f(row, ID));
   }
 
-  insert(row: number, queue: string, { key, keyed, isKeyedMember }: Pick<TaskSpec, "key" | "keyed" | "isKeyedMember">): void {
+  insert(
+    row: number,
+    queue: string,
+    { key, keyed, isKeyedMember, policy }: Pick<TaskSpec, "key" | "keyed" | "isKeyedMember" | "policy">,
+  ): void {
     let flags = this.#table.u(row, FLAGS);
+    const isAskedFor = key !== "" && !isResendKey(key);
+    const isNewest = !isAskedFor || this.#displace(this.find(queue, key), row);
     if (key !== "") {
       const { a, b, c } = this.#hashOf(queue, key);
       this.#table.setU(row, KEY_A, a);
       this.#table.setU(row, KEY_B, b);
       this.#table.setU(row, KEY_C, c);
-      this.#rows.insert(row);
-      flags |= FLAG_KEY;
+      if (isNewest) this.#rows.insert(row);
+      flags = isNewest ? flags | FLAG_KEY : flags & ~FLAG_KEY;
     }
     if (keyed) this.#bodies.set(this.#table.f(row, ID), keyed);
-    if (isKeyedMember || (key !== "" && !isResendKey(key))) flags |= FLAG_REMEMBERED;
+    if (isKeyedMember || (isAskedFor && typeof policy.unique === "number")) flags |= FLAG_REMEMBERED;
     this.#table.setU(row, FLAGS, flags);
+  }
+
+  /** A key is the newest task's; one that had it before no longer does. @returns whether this row is the newest */
+  #displace(before: number, row: number): boolean {
+    if (before === NONE) return true;
+    if (this.#table.f(before, ID) > this.#table.f(row, ID)) return false;
+    this.remove(before);
+    this.#table.setU(before, FLAGS, this.#table.u(before, FLAGS) & ~FLAG_KEY);
+    return true;
   }
 
   remove(row: number): void {

@@ -108,7 +108,7 @@ export class Recovery extends Leases {
     const keepMs = isDead
       ? (settings.keepDeadMs ?? DEAD_KEEP_MS)
       : Math.min(this.policy(row).keepMs, settings.keepCompletedMs ?? Infinity);
-    this.deadlines.set(row, ended.isAwaited ? Infinity : endedMs + keepMs);
+    this.deadlines.set(row, ended.isAwaited ? Infinity : Math.max(endedMs + keepMs, this.keyHeldUntilMs(row)));
   }
 
   protected letGoEnded(row: number, state: EndedState): void {

@@ -14,6 +14,7 @@ import {
   BACKOFF_MS_MAX_DEFAULT,
   KEEP_MS_DEFAULT,
   NAME_BYTES_MAX,
+  PAUSES_MAX,
   PRIORITY_MAX,
   TIME_MS_MAX,
 } from "../limits.ts";
@@ -28,8 +29,8 @@ export interface TaskOptions {
   readonly runAtMs?: number;
   /** Attempts before the task is dead; default 5. */
   readonly attempts?: number;
-  /** Pause before the second attempt, doubled each time, half of it by chance; default 1000. */
-  readonly backoffMs?: number;
+  /** Pause before the second attempt, doubled each time, half of it by chance; default 1000. A list: the pauses as they are, the last one again and again. */
+  readonly backoffMs?: number | readonly number[];
   /** The longest pause; default 300,000. */
   readonly backoffMaxMs?: number;
   /** One attempt may run this long; default: no bound. */
@@ -45,6 +46,12 @@ export interface TaskOptions {
   readonly key?: string;
   /** Refuse another body under a key that is known, where the one before was submitted so too, instead of answering with that task. */
   readonly sameBody?: boolean;
+  /** The key is its task's until that has begun ("waiting") or has ended ("active"). Default: as long as it is known. */
+  readonly uniqueWhile?: "waiting" | "active";
+  /** The key is its task's for so many ms from when it was added, whatever becomes of it: the first wins. */
+  readonly throttleMs?: number;
+  /** Due so many ms from now. While it has not begun the last wins: a submission under its key replaces its body, its priority and when it is due. */
+  readonly debounceMs?: number;
   /** Tasks of a group share its bounds, and groups take turns. */
   readonly group?: string;
   /** Ids of tasks that must be completed first. */
@@ -55,9 +62,12 @@ export interface TaskOptions {
   readonly whenFull?: "refuse" | "wait";
   /** Which trace it belongs to: W3C's `traceparent`. Kept with the task, and told to workers that want to know. */
   readonly traceparent?: string | undefined;
-  /** Of several bodies: what each asks for beyond the rest, or instead; one for each, without `key` and `whenFull`. */
+  /** Of several bodies: what each asks for beyond the rest, or instead; one for each, without `whenFull`. All have keys of their own, or none. */
   readonly each?: readonly TaskOptions[] | undefined;
 }
+
+/** While it is waiting, or active too; for so many ms; 0: while it is known. */
+export type KeyLifetime = "waiting" | "active" | number;
 
 export interface TaskPolicy {
   readonly attempts: number;
@@ -66,6 +76,9 @@ export interface TaskPolicy {
   /** 0 = no bound. */
   readonly timeoutMs: number;
   readonly keepMs: number;
+  readonly unique: KeyLifetime;
+  /** Where there are some, these are the pauses, the last one again and again, and `backoffMs` says nothing. */
+  readonly pausesMs: readonly number[];
 }
 
 export const POLICY_DEFAULT: TaskPolicy = {
@@ -74,6 +87,8 @@ export const POLICY_DEFAULT: TaskPolicy = {
   backoffMaxMs: BACKOFF_MS_MAX_DEFAULT,
   timeoutMs: 0,
   keepMs: KEEP_MS_DEFAULT,
+  unique: 0,
+  pausesMs: [],
 };
 
 /**
@@ -99,6 +114,8 @@ export interface TaskSpec {
   readonly keyed?: KeyedBodies;
   /** One body under a key must be the same as before, too. */
   readonly sameBody?: boolean;
+  /** What it asks for becomes that of the task that has the key. */
+  readonly replace?: boolean;
   /** It is another than the first of several bodies under a key. */
   readonly isKeyedMember?: boolean;
   /** Not before; 0 = at once. */
@@ -143,7 +160,7 @@ export const SPEC_DEFAULT: TaskSpec = {
 };
 
 const KNOWN = new Set(
-  "priority delayMs runAtMs attempts backoffMs backoffMaxMs timeoutMs expireMs keepMs key sameBody group after onParentDead whenFull traceparent".split(
+  "priority delayMs runAtMs attempts backoffMs backoffMaxMs timeoutMs expireMs keepMs key sameBody uniqueWhile throttleMs debounceMs group after onParentDead whenFull traceparent".split(
     " ",
   ),
 );
@@ -175,19 +192,22 @@ export function readSpec(options: TaskOptions, context: SpecContext): TaskSpec {
     throw invalid("onParentDead", "must be 'fail', 'continue' or 'wait'");
   if (whenFull !== undefined && whenFull !== "wait" && whenFull !== "refuse")
     throw invalid("whenFull", "must be 'wait' or 'refuse'");
+  const unique = readUnique(options);
+  const afterMs = options.debounceMs ?? delayMs;
   return {
     priority,
     group: name(options, "group"),
     key: options.key === undefined ? "" : readKey(options.key),
     ...(sameBody && { sameBody }),
-    dueMs: delayMs && !isForWall ? nowMs + delayMs : 0,
+    ...(options.debounceMs !== undefined && { replace: true }),
+    dueMs: afterMs && !isForWall ? nowMs + afterMs : 0,
     ...(isForWall && { runAtMs: Math.max(runAtMs, wallMs + (delayMs ?? 0)) }),
     expiresMs: expireMs === undefined ? Infinity : nowMs + expireMs,
     after: readAfter(options, context),
     ...(onParentDead !== undefined && onParentDead !== "fail" && { onParentDead }),
     waitForRoom: whenFull === "wait",
     ...(options.traceparent !== undefined && { traceparent: readTraceparent(options.traceparent) }),
-    policy: readPolicy(options),
+    policy: readPolicy(options, unique),
   };
 }
 
@@ -205,17 +225,41 @@ export function readSpecs(
 ): readonly TaskSpec[] | undefined {
   if (each === undefined) return undefined;
   if (!Array.isArray(each) || each.length !== count) throw invalid("each", "is a list of options, one for each body");
-  return (each as readonly unknown[]).map((own) => {
+  const specs = (each as readonly unknown[]).map((own) => {
     if (typeof own !== "object" || own === null) throw invalid("each", "is a list of objects");
-    for (const name of ["key", "whenFull", "each"])
+    for (const name of ["whenFull", "each"])
       if (Object.hasOwn(own, name)) throw invalid(name, "is said of all bodies together");
-    return readSpec({ ...common, ...own, key: undefined } as TaskOptions, context);
+    return readSpec({ ...common, key: undefined, ...own } as TaskOptions, context);
   });
+  const keyed = specs.filter(({ key }) => key !== "").length;
+  if (keyed === 0) return specs;
+  if (keyed < count) throw invalid("key", "is said of each body, or of none");
+  if (common.key !== undefined && !isResendKey(common.key)) throw invalid("key", "is said of all bodies, or of each");
+  return specs;
 }
 
-function readPolicy(options: TaskOptions): TaskPolicy {
+/** How long the key is to be its task's. @throws UsageError QUEUE_OPTIONS_INVALID */
+function readUnique(options: TaskOptions): KeyLifetime {
+  const { uniqueWhile, throttleMs, debounceMs } = options;
+  if (uniqueWhile === undefined && throttleMs === undefined && debounceMs === undefined) return 0;
+  const [option, other] = (["uniqueWhile", "throttleMs", "debounceMs"] as const).filter((each) => options[each] !== undefined);
+  if (other !== undefined) throw invalid(other, `does not go with '${option!}'`);
+  // That of a batch of ours has its number behind it later.
+  if (typeof options.key !== "string" || isResendKey(`${options.key}0`)) throw invalid(option!, "needs a 'key'");
+  if (throttleMs !== undefined) return whole(options, "throttleMs", 1, TIME_MS_MAX)!;
+  if (debounceMs !== undefined) {
+    whole(options, "debounceMs", 0, TIME_MS_MAX);
+    const beside = (["delayMs", "runAtMs", "after", "sameBody"] as const).find((each) => options[each] !== undefined);
+    if (beside !== undefined) throw invalid("debounceMs", `does not go with '${beside}'`);
+  } else if (uniqueWhile !== "waiting" && uniqueWhile !== "active")
+    throw invalid("uniqueWhile", "must be 'waiting' or 'active'");
+  return uniqueWhile ?? "waiting";
+}
+
+function readPolicy(options: TaskOptions, unique: KeyLifetime): TaskPolicy {
   const attempts = whole(options, "attempts", 1, ATTEMPTS_MAX);
-  const backoffMs = whole(options, "backoffMs", 0, TIME_MS_MAX);
+  const pausesMs = Array.isArray(options.backoffMs) ? readPauses(options.backoffMs) : POLICY_DEFAULT.pausesMs;
+  const backoffMs = pausesMs.length > 0 ? undefined : whole(options, "backoffMs", 0, TIME_MS_MAX);
   const backoffMaxMs = whole(options, "backoffMaxMs", 0, TIME_MS_MAX);
   const timeoutMs = whole(options, "timeoutMs", 0, TIME_MS_MAX);
   const keepMs = whole(options, "keepMs", 0, TIME_MS_MAX);
@@ -225,7 +269,16 @@ function readPolicy(options: TaskOptions): TaskPolicy {
     backoffMaxMs: backoffMaxMs ?? POLICY_DEFAULT.backoffMaxMs,
     timeoutMs: timeoutMs ?? POLICY_DEFAULT.timeoutMs,
     keepMs: keepMs ?? POLICY_DEFAULT.keepMs,
+    unique,
+    pausesMs,
   };
+}
+
+function readPauses(list: readonly unknown[]): readonly number[] {
+  const isRead = list.every((each) => Number.isSafeInteger(each) && (each as number) >= 0 && (each as number) <= TIME_MS_MAX);
+  if (!isRead || list.length === 0 || list.length > PAUSES_MAX)
+    throw invalid("backoffMs", `is a whole number from 0 to ${TIME_MS_MAX}, or a list of 1 to ${PAUSES_MAX} of them`);
+  return list as readonly number[];
 }
 
 function readAfter(options: TaskOptions, { numberOf }: SpecContext): readonly number[] {
@@ -294,8 +347,10 @@ function invalid(option: string, reason: string): UsageError {
   return new UsageError("QUEUE_OPTIONS_INVALID", `Cannot submit: option '${option}' ${reason}`);
 }
 
-/** The pause before the next attempt after `attempts` have failed: doubled each time, bounded, its second half by chance. */
+/** The pause before the next attempt after `attempts` have failed: as listed, or doubled each time, bounded, its second half by chance. */
 export function backoffMs(policy: TaskPolicy, attempts: number, random: Random): number {
+  const { pausesMs } = policy;
+  if (pausesMs.length > 0) return pausesMs[Math.min(attempts, pausesMs.length) - 1]!;
   return Math.round(backoffDelayMs({ minMs: policy.backoffMs, maxMs: policy.backoffMaxMs, jitter: 0.5 }, attempts, random));
 }
 

@@ -12,6 +12,7 @@ import {
   type CallerRef,
   type FlowRef,
   type KeyedBodies,
+  type KeyLifetime,
   type OnParentDead,
   type TaskPolicy,
   POLICY_DEFAULT,
@@ -68,6 +69,12 @@ const HAS_FLOW = 64;
 /** Another byte of parts follows: those that came later. */
 const HAS_MORE = 128;
 const HAS_TRACE = 1;
+const HAS_UNIQUE = 2;
+const HAS_PAUSES = 4;
+
+/** By their numbers; above them ms. */
+const KEY_LIFETIMES = [0, "waiting", "active"] as const satisfies readonly KeyLifetime[];
+const KEY_LIFETIME_MS = 256;
 
 /** By their numbers. */
 const ON_PARENT_DEAD = [undefined, "continue", "wait"] as const;
@@ -79,10 +86,11 @@ const stateView = new DataView(stateBytes.buffer);
 
 /** ```
  * version u8 | parts u8 (1 policy, 2 after, 4 on parent dead, 8 keyed, 16 keyed member, 32 caller, 64 flow, 128 more)
- * more: parts u8 (1 trace) | priority u8 | created f64 | expires f64
+ * more: parts u8 (1 trace, 2 unique, 4 pauses) | priority u8 | created f64 | expires f64
  * queue, group, key: each u8 length + UTF-8 | policy: 5 x f64 | after: u16 count + f64 each
  * on parent dead: u8 (1 continue, 2 wait) | keyed: u16 count + digest of 12 bytes | caller: f64 id + u16 step
  * flow: f64 first + f64 count | trace: trace id of 16 bytes + parent id of 8 bytes + flags u8
+ * unique: f64 (1 waiting, 2 active, 256 + ms) | pauses: u8 count + f64 each
  * ``` */
 export function encodeHead(head: TaskHead): Uint8Array {
   return encodeHeadOf(head, head.queue, head.createdMs);
@@ -91,7 +99,9 @@ export function encodeHead(head: TaskHead): Uint8Array {
 /** The same of a task that is being added: its fields are not copied together first. */
 export function encodeHeadOf(head: HeadFields, queue: string, createdMs: number): Uint8Array {
   const custom = head.policy !== POLICY_DEFAULT;
-  const out = new HeadWriter(HEAD_BYTES_FIXED + head.after.length * 8);
+  const { unique, pausesMs } = head.policy;
+  const more = (head.traceparent ? HAS_TRACE : 0) | (unique === 0 ? 0 : HAS_UNIQUE) | (pausesMs.length === 0 ? 0 : HAS_PAUSES);
+  const out = new HeadWriter(HEAD_BYTES_FIXED + (head.after.length + pausesMs.length) * 8);
   out.u8(HEAD_VERSION);
   out.u8(
     (custom ? HAS_POLICY : 0) |
@@ -101,9 +111,9 @@ export function encodeHeadOf(head: HeadFields, queue: string, createdMs: number)
       (head.isKeyedMember ? IS_KEYED_MEMBER : 0) |
       (head.caller ? HAS_CALLER : 0) |
       (head.flow ? HAS_FLOW : 0) |
-      (head.traceparent ? HAS_MORE : 0),
+      (more === 0 ? 0 : HAS_MORE),
   );
-  if (head.traceparent) out.u8(HAS_TRACE);
+  if (more !== 0) out.u8(more);
   out.u8(head.priority);
   out.f64(createdMs);
   out.f64(head.expiresMs);
@@ -131,8 +141,14 @@ export function encodeHeadOf(head: HeadFields, queue: string, createdMs: number)
     out.f64(head.flow.first);
     out.f64(head.flow.count);
   }
+  if (more === 0) return out.taken();
   // Version 00 of four fields in hex, as it was checked when it came.
   if (head.traceparent) out.bytes(Buffer.from(head.traceparent.slice(3).replaceAll("-", ""), "hex"));
+  if (unique !== 0) out.f64(typeof unique === "number" ? KEY_LIFETIME_MS + unique : KEY_LIFETIMES.indexOf(unique));
+  if (pausesMs.length > 0) {
+    out.u8(pausesMs.length);
+    for (const pauseMs of pausesMs) out.f64(pauseMs);
+  }
   return out.taken();
 }
 
@@ -185,7 +201,7 @@ export function decodeHead(bytes: Uint8Array): TaskHead {
   if (reader.u8() !== HEAD_VERSION) throw corrupt("head of an unknown version");
   const parts = reader.u8();
   const more = parts & HAS_MORE ? reader.u8() : 0;
-  if (more & ~HAS_TRACE) throw corrupt("head of an unknown kind");
+  if (more & ~(HAS_TRACE | HAS_UNIQUE | HAS_PAUSES)) throw corrupt("head of an unknown kind");
   const priority = reader.u8();
   const createdMs = reader.f64();
   const expiresMs = reader.f64();
@@ -200,6 +216,8 @@ export function decodeHead(bytes: Uint8Array): TaskHead {
           backoffMaxMs: reader.f64(),
           timeoutMs: reader.f64(),
           keepMs: reader.f64(),
+          unique: POLICY_DEFAULT.unique,
+          pausesMs: POLICY_DEFAULT.pausesMs,
         }
       : POLICY_DEFAULT;
   const after = parts & HAS_AFTER ? Array.from({ length: reader.u16() }, () => reader.f64()) : [];
@@ -209,8 +227,11 @@ export function decodeHead(bytes: Uint8Array): TaskHead {
   const caller = parts & HAS_CALLER ? { caller: { id: reader.f64(), step: reader.u16() } } : undefined;
   const flow = parts & HAS_FLOW ? { flow: { first: reader.f64(), count: reader.f64() } } : undefined;
   const trace = more & HAS_TRACE ? { traceparent: readTraceparent(reader.view(TRACE_BYTES)) } : undefined;
+  const unique = more & HAS_UNIQUE ? { unique: readLifetime(reader.f64()) } : undefined;
+  const pauses = more & HAS_PAUSES ? { pausesMs: Array.from({ length: reader.u8() }, () => reader.f64()) } : undefined;
   reader.end();
-  const head = { queue, group, key, priority, createdMs, expiresMs, after, policy };
+  const own = unique || pauses ? { ...policy, ...unique, ...pauses } : policy;
+  const head = { queue, group, key, priority, createdMs, expiresMs, after, policy: own };
   if (!(parts & (HAS_ON_PARENT_DEAD | HAS_KEYED | IS_KEYED_MEMBER | HAS_CALLER | HAS_FLOW | HAS_MORE))) return head;
   return {
     ...head,
@@ -228,6 +249,12 @@ const TRACE_BYTES = 25;
 function readTraceparent(bytes: Uint8Array): string {
   const hex = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("hex");
   return `00-${hex.slice(0, 32)}-${hex.slice(32, 48)}-${hex.slice(48)}`;
+}
+
+function readLifetime(number: number): KeyLifetime {
+  const lifetime = number > KEY_LIFETIME_MS ? number - KEY_LIFETIME_MS : KEY_LIFETIMES[number];
+  if (lifetime === undefined) throw corrupt("key held in an unknown way");
+  return lifetime;
 }
 
 /** ```

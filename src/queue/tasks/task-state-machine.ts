@@ -338,6 +338,8 @@ export class TaskStateMachine extends Recovery {
     if (bodyBytes !== undefined) {
       this.account(queue, bodyBytes - this.table.u(row, BODY_BYTES));
       this.table.setU(row, BODY_BYTES, bodyBytes);
+      // A worker that has it since before a restart is at work on another body.
+      if (state !== "blocked") this.outdate(row);
     }
     if (dueMs !== undefined) {
       this.#leaveWall(row);
@@ -544,7 +546,9 @@ export class TaskStateMachine extends Recovery {
       const id = queue.retention.oldest(state);
       if (id === undefined) return;
       const row = this.find(id);
-      if (row !== NONE && this.state(row) === state && this.queueOf(row) === queue && !this.isAwaited(row)) this.remove(row);
+      if (row === NONE || this.state(row) !== state || this.queueOf(row) !== queue || this.isAwaited(row)) continue;
+      if (this.keyHeldUntilMs(row) > this.table.f(row, AT)) this.#evict(row);
+      else this.remove(row);
     }
   }
 

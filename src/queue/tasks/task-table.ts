@@ -127,9 +127,45 @@ export class TaskTable {
 
   // ---- submission
 
-  /** A task under this key that the queue knows, or 0. It may not be written yet (`isUnwritten`). */
+  /** The newest task under this key that the queue knows, or 0. It may not be written yet (`isUnwritten`). */
   findKey(queue: string, key: string): number {
     return this.#keys.find(queue, key);
+  }
+
+  /** The task that has this key now, or 0: another may be added under it. */
+  findKeyLifetimeer(queue: string, key: string, nowMs: number): number {
+    const row = this.#keys.find(queue, key);
+    return row !== NONE && this.#holdsKey(row, nowMs) ? row : NONE;
+  }
+
+  #holdsKey(row: number, nowMs: number): boolean {
+    const { unique } = this.policy(row);
+    if (unique === 0) return true;
+    if (typeof unique === "number") return this.keyHeldUntilMs(row) > nowMs;
+    return unique === "active" ? !isEnded(this.state(row)) : this.hasNotBegun(row);
+  }
+
+  /** Until when its key is its own whatever becomes of it; 0 where no time was said. */
+  protected keyHeldUntilMs(row: number): number {
+    const { unique } = this.policy(row);
+    return typeof unique === "number" && unique > 0 ? this.table.f(row, CREATED) + unique : 0;
+  }
+
+  /** It waits for its first attempt. */
+  hasNotBegun(row: number): boolean {
+    if (this.table.u(row, ATTEMPTS) > 0 || (this.table.u(row, FLAGS) & FLAG_STEPS) !== 0) return false;
+    const state = this.state(row);
+    return state === "waiting" || state === "delayed" || state === "blocked";
+  }
+
+  /** It waits for its first attempt, and is of nothing else: what was asked for with it can be asked for anew. */
+  isReplaceable(row: number): boolean {
+    return (
+      this.hasNotBegun(row) &&
+      (this.table.u(row, FLAGS) & (FLAG_AFTER | FLAG_FLOW)) === 0 &&
+      !this.callers.has(this.table.f(row, ID)) &&
+      !this.keyedBodies(row)
+    );
   }
 
   /** What was submitted under the key of this row, when it was several bodies. */

@@ -41,6 +41,13 @@ test("a value of another kind is refused with what it should be and what it was"
   assert.match(await refusal({ attempts: "3" }), /'attempts' is a whole number from 1 to 65535; it was "3"$/);
   assert.match(await refusal({ attempts: 0 }), /'attempts'/);
   assert.match(await refusal({ priority: 1.5 }), /'priority'/);
+  assert.match(await refusal({ backoff: [] }), /'backoff' is a time such as "5s".*, or a list of such times/);
+  assert.match(await refusal({ backoff: ["soon"] }), /backoff: 'soon'/);
+  assert.match(await refusal({ throttle: "1m" }), /'throttle' is \{ key, wait \}/);
+  assert.match(await refusal({ debounce: { key: "k", wait: "1m", max: 5 } }), /'debounce' is \{ key, wait \}/);
+  assert.match(await refusal({ debounce: { key: "k", wait: "soon" } }), /debounce\.wait/);
+  assert.match(await refusal({ key: "k", debounce: { key: "l", wait: 1 } }), /'key' is not said beside them$/);
+  assert.match(await refusal({ uniqueWhile: "always", key: "k" }), /'uniqueWhile' is "waiting" or "active"/);
   assert.match(await refusal({ key: 7 }), /'key' is text of 1 to 255 bytes; it was 7$/);
   assert.match(await refusal({ group: "" }), /'group' is text/);
   assert.match(await refusal({ key: "é".repeat(128) }), /'key' is text of 1 to 255 bytes; it was "é{59}…$/);
@@ -76,6 +83,7 @@ test("what is right is taken: the deadline is all that fails", async () => {
     expire: "1d",
     keep: 5.5,
     key: "k",
+    uniqueWhile: "active",
     group: "g",
     after: ["b-1", { id: "b-2" }],
     whenFull: "wait",

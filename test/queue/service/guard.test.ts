@@ -25,7 +25,7 @@ test("a callback that throws after a commit fails neither the commit nor what is
   const closed: string[] = [];
   const owner = { peer: "bad", close: (reason: string) => closed.push(reason) };
   const spec = { priority: 0, group: "", key: "", dueMs: 0, expiresMs: Infinity, after: [], waitForRoom: false } as const;
-  const policy = { attempts: 1, backoffMs: 0, backoffMaxMs: 0, timeoutMs: 0, keepMs: 1000 };
+  const policy = { attempts: 1, backoffMs: 0, backoffMaxMs: 0, timeoutMs: 0, keepMs: 1000, unique: 0, pausesMs: [] };
   const bad = (): never => {
     throw new TypeError("a peer's callback");
   };

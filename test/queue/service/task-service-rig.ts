@@ -5,7 +5,7 @@ import { seeded } from "../../../src/core/random.ts";
 import type { Consumer, Delivery } from "../../../src/queue/service/consumers.ts";
 import { TaskService, type TaskServiceOptions } from "../../../src/queue/service/task-service.ts";
 import { MemoryStore } from "../../../src/store/memory-store.ts";
-import { readSpec, type TaskOptions } from "../../../src/queue/tasks/task-policy.ts";
+import { readSpec, readSpecs, type TaskOptions } from "../../../src/queue/tasks/task-policy.ts";
 import type { Outcome } from "../../../src/queue/service/outcomes.ts";
 
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -28,6 +28,15 @@ export class Rig {
     return rig;
   }
 
+  /** A service on what this one left behind, at the same time. */
+  async restarted(): Promise<Rig> {
+    await this.service.close();
+    const rig = new Rig(this.store);
+    rig.clock.advanceTo(this.clock.now());
+    await rig.service.open();
+    return rig;
+  }
+
   async add(body: string, options: TaskOptions = {}, queue = "q"): Promise<number> {
     return (await this.addMany([body], options, queue))[0]!;
   }
@@ -36,6 +45,18 @@ export class Rig {
     return new Promise((resolve, reject) => {
       const spec = readSpec(options, { nowMs: this.service.nowMs, wallMs: this.service.wallMs, numberOf: Number });
       this.service.add({ queue, spec, bodies: bodies.map(bytes) }, { added: resolve, refused: reject });
+      this.service.flush();
+    });
+  }
+
+  /** Each body with what it asks for. */
+  async addEach(asked: readonly (readonly [body: string, options: TaskOptions])[], queue = "q"): Promise<readonly number[]> {
+    return new Promise((resolve, reject) => {
+      const context = { nowMs: this.service.nowMs, wallMs: this.service.wallMs, numberOf: Number };
+      const specs = readSpecs({ each: asked.map(([, options]) => options) }, asked.length, context);
+      const bodies = asked.map(([body]) => bytes(body));
+      this.service.add({ queue, spec: readSpec({}, context), specs, bodies }, { added: resolve, refused: reject });
+      this.service.flush();
     });
   }
 

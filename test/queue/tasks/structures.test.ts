@@ -74,7 +74,15 @@ test("heads and states come back from disk as they were", () => {
   const policy = fc.oneof(
     fc.constant(POLICY_DEFAULT),
     fc.record(
-      { attempts: natural, backoffMs: natural, backoffMaxMs: natural, timeoutMs: natural, keepMs: natural },
+      {
+        attempts: natural,
+        backoffMs: natural,
+        backoffMaxMs: natural,
+        timeoutMs: natural,
+        keepMs: natural,
+        unique: fc.oneof(fc.constantFrom(0 as const, "waiting" as const, "active" as const), fc.integer({ min: 1, max: 1e12 })),
+        pausesMs: fc.array(natural, { maxLength: 64 }),
+      },
       { noNullPrototype: true },
     ),
   );

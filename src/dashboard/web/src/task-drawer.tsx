@@ -80,7 +80,7 @@ function Facts({ task, route, nowMs }: { task: TaskDetail; route: ViewRoute; now
     ["Queue", task.queue],
     ["Group", task.group],
     ["Priority", task.priority],
-    ["Key", task.key],
+    ["Key", keyText(task)],
     ["Added", when(task.createdMs)],
     [AT_MEANS[state], when(atMs)],
     ["Expires", when(task.expiresMs)],
@@ -109,6 +109,13 @@ function Facts({ task, route, nowMs }: { task: TaskDetail; route: ViewRoute; now
 }
 
 /** The states of all tasks of its flow, the first of them as links, and what can be done to all. */
+/** With how long it is this task's, where that is not as long as it is known. */
+function keyText({ key, unique }: TaskDetail): string | undefined {
+  if (key === undefined || unique === undefined) return key;
+  if (typeof unique === "number") return `${key}, for ${showDuration(unique)}`;
+  return `${key}, until it has ${unique === "waiting" ? "begun" : "ended"}`;
+}
+
 function FlowFacts({ id, route }: { id: string; route: ViewRoute }) {
   const path = `/api/v1/tasks/${encodeURIComponent(id)}/flow`;
   const { value: flow, again } = usePolled(() => read<FlowDetail>(path), POLL_MS, id);

@@ -24,6 +24,8 @@ export interface TaskRow {
 
 export interface TaskDetail extends TaskRow {
   readonly key?: string;
+  /** How long the key is its own (ms from when it was added); left out: as long as it is known. */
+  readonly unique?: "waiting" | "active" | number;
   /** The ids of the tasks that it waits for. */
   readonly after?: readonly string[];
   /** What went wrong, oldest first; with the attempt that failed, unless none did, for example when the task expired. */
