@@ -17,6 +17,13 @@ const COPIED_BYTES_MAX = 16 * 1024;
 const SPARE_MAX = 64;
 const spare: Buffer[] = [];
 
+/** 128 KiB: a part of 64 KiB, sealed, and its header. */
+const SEALED_BYTES = 128 * 1024;
+
+/** 32 of them (4 MiB): a new one for each large part cost a seventh of what sealing and sending it takes. */
+const SPARE_SEALED_MAX = 32;
+const spareSealed: Buffer[] = [];
+
 const HEADER_BYTES_MAX = 10;
 
 export class FrameWriter {
@@ -45,19 +52,28 @@ export class FrameWriter {
   /** A frame whose body a cipher makes of a part. */
   sealedFrame(cipher: TrafficCipher, flags: number, part: Uint8Array): void {
     const bytes = part.length + cipher.overheadBytes;
-    const batch = this.#room(bytes + HEADER_BYTES_MAX);
-    const at = writeHeader(batch, this.#at, 0, bytes);
-    this.length += at - this.#at + bytes;
-    this.#at = at;
     if (bytes + HEADER_BYTES_MAX > COPIED_BYTES_MAX) {
-      const body = Buffer.allocUnsafeSlow(bytes);
-      cipher.seal(flags, part, body, 0);
       this.#cut();
-      this.#chunks.push(body);
+      this.#sealAlone(cipher, flags, part, bytes);
       return;
     }
+    const batch = this.#room(bytes + HEADER_BYTES_MAX);
+    const at = writeHeader(batch, this.#at, 0, bytes);
     cipher.seal(flags, part, batch, at);
-    this.#at += bytes;
+    this.length += at - this.#at + bytes;
+    this.#at = at + bytes;
+  }
+
+  /** A large frame in a buffer of its own, header and all, so that it is one chunk to write; up to a length such buffers are used again. */
+  #sealAlone(cipher: TrafficCipher, flags: number, part: Uint8Array, bytes: number): void {
+    const isSpare = bytes + HEADER_BYTES_MAX <= SEALED_BYTES;
+    const frame =
+      (isSpare ? spareSealed.pop() : undefined) ?? Buffer.allocUnsafeSlow(isSpare ? SEALED_BYTES : bytes + HEADER_BYTES_MAX);
+    const at = writeHeader(frame, 0, 0, bytes);
+    cipher.seal(flags, part, frame, at);
+    if (isSpare) this.#batches.push(frame);
+    this.#chunks.push(frame.subarray(0, at + bytes));
+    this.length += at + bytes;
   }
 
   /** A frame of ZMTP 1.0. */
@@ -117,5 +133,9 @@ export class FrameWriter {
 
 /** Gives batch buffers back. Nobody may read them any more. */
 export function recycle(batches: readonly Buffer[]): void {
-  for (const batch of batches) if (spare.length < SPARE_MAX) spare.push(batch);
+  for (const batch of batches) {
+    if (batch.length === SEALED_BYTES) {
+      if (spareSealed.length < SPARE_SEALED_MAX) spareSealed.push(batch);
+    } else if (spare.length < SPARE_MAX) spare.push(batch);
+  }
 }

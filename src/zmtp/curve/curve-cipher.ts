@@ -8,6 +8,7 @@ import { Buffer } from "node:buffer";
 import { assert } from "../../core/assert.ts";
 import { ProtocolError } from "../../core/errors.ts";
 import type { TrafficCipher } from "../mechanism.ts";
+import type { NativeSecretbox } from "./curve-box.ts";
 import { makeSecretbox, type Secretbox, TAG_BYTES } from "./secretbox.ts";
 
 /** `\x07MESSAGE`. */
@@ -33,6 +34,8 @@ export interface CurveCipherOptions {
   readonly noncesSent: number;
   /** The last nonce of the peer in the handshake. */
   readonly lastNonceReceived: Uint8Array;
+  /** A library of the machine's own for long parts, if it has one. */
+  readonly native?: (() => NativeSecretbox | undefined) | undefined;
 }
 
 export class CurveCipher implements TrafficCipher {
@@ -43,10 +46,10 @@ export class CurveCipher implements TrafficCipher {
   #receivedHigh: number;
   #receivedLow: number;
 
-  constructor({ role, key, noncesSent, lastNonceReceived }: CurveCipherOptions) {
+  constructor({ role, key, noncesSent, lastNonceReceived, native }: CurveCipherOptions) {
     const peer = role === "client" ? "server" : "client";
-    this.#sending = makeSecretbox(key, Buffer.from(NONCE_PREFIX[role], "latin1"));
-    this.#receiving = makeSecretbox(key, Buffer.from(NONCE_PREFIX[peer], "latin1"));
+    this.#sending = makeSecretbox(key, Buffer.from(NONCE_PREFIX[role], "latin1"), native);
+    this.#receiving = makeSecretbox(key, Buffer.from(NONCE_PREFIX[peer], "latin1"), native);
     this.#sent = noncesSent;
     this.#receivedHigh = word(lastNonceReceived, 0);
     this.#receivedLow = word(lastNonceReceived, 4);

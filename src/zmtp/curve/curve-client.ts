@@ -118,6 +118,7 @@ export class CurveClient extends HandshakeSide implements Mechanism {
     const metadata = open(key, nonceOf(NONCE_PREFIX.ready, nonce), box);
     if (!metadata) throw unopened("READY", "it was changed on the way or is not of this handshake");
     this.peerProperties = decodeProperties(metadata);
-    this.cipher = new CurveCipher({ role: "client", key, noncesSent: INITIATE_NONCE, lastNonceReceived: nonce });
+    const { nativeSecretbox: native } = this.#options.math;
+    this.cipher = new CurveCipher({ role: "client", key, noncesSent: INITIATE_NONCE, lastNonceReceived: nonce, native });
   }
 }

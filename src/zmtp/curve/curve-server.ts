@@ -112,7 +112,9 @@ export class CurveServer extends HandshakeSide implements Mechanism {
     const nonce = nonceOctets(READY_NONCE);
     const box = seal(key, nonceOf(NONCE_PREFIX.ready, nonce), encodeProperties(this.#options.properties));
     this.outgoing = encodeReady({ nonce, box });
-    this.cipher = new CurveCipher({ role: "server", key, noncesSent: READY_NONCE, lastNonceReceived: this.#initiateNonce! });
+    const { nativeSecretbox: native } = this.#options.math;
+    const lastNonceReceived = this.#initiateNonce!;
+    this.cipher = new CurveCipher({ role: "server", key, noncesSent: READY_NONCE, lastNonceReceived, native });
     this.#greeted = undefined;
     this.#state = "done";
   }

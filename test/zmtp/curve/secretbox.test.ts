@@ -8,12 +8,15 @@ import { makePlainSecretbox, makeSecretbox, type Secretbox, TAG_BYTES } from "..
 import { FIRST_PIECE_BYTES_MAX, PIECE, PIECE_BYTES_MAX, TAG } from "../../../src/zmtp/curve/secretbox-memory.ts";
 import { secretboxModule } from "../../../src/zmtp/curve/secretbox-wasm.ts";
 import { instantiate } from "../../../src/zmtp/curve/wasm.ts";
+import { systemSodium } from "../../../src/zmq/transport/system-sodium.ts";
 import { BOX, NONCE, PLAIN, SHARED } from "./nacl-answers.ts";
 
 const KEY = Buffer.alloc(32, "k");
 const PREFIX = Buffer.from("CurveZMQMESSAGEC");
 
-const MAKERS = { WebAssembly: makeSecretbox, "plain JavaScript": makePlainSecretbox };
+const withSodium = (key: Uint8Array, noncePrefix: Uint8Array): Secretbox => makeSecretbox(key, noncePrefix, systemSodium);
+
+const MAKERS = { WebAssembly: makeSecretbox, "plain JavaScript": makePlainSecretbox, "the machine's libsodium": withSodium };
 
 /** A box with octets around it, which must stay as they are. */
 function seal(box: Secretbox, nonce: [number, number], text: Uint8Array): Buffer {
