@@ -41,6 +41,10 @@ export const LOG_EVENTS = {
     level: "warning",
     text: "Other machines can open links at `address` without authentication; `see`: the flag that asks for it",
   },
+  "link.standby": {
+    level: "info",
+    text: "`holdfast listen --store` takes no clients for now: another server of its group does",
+  },
   "link.listening": { level: "info", text: "`holdfast listen` listens at `address`" },
   "link.open": { level: "info", text: "A link of `peer` is open; `keepAlive`: what the kernel took of the settings" },
   "link.end": { level: "info", text: "The link of `peer` has ended: `reason`, `message`" },

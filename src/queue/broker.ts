@@ -21,7 +21,7 @@ import { StartSink } from "./broker/starting.ts";
 import { CARRIED_BYTES_MAX } from "./limits.ts";
 import { MemoryStore } from "../store/memory-store.ts";
 import { ClusterNode, type ClusterStats } from "./cluster/cluster-node.ts";
-import { parseNatsUrl } from "./cluster/nats/nats-url.ts";
+import { parseNatsUrl } from "../store/nats/nats-url.ts";
 import {
   anything,
   checkOptions,

@@ -49,7 +49,7 @@ export type { WaitFor } from "./client/wait-options.ts";
 export type { SyncMode } from "../store/sqlite/sqlite-store.ts";
 export type { Store } from "../store/store.ts";
 export { makeStore, type StoreUrlOptions } from "./store-url.ts";
-export { withoutPassword } from "./cluster/nats/nats-url.ts";
+export { withoutPassword } from "../store/nats/nats-url.ts";
 export type { OnParentDead } from "./tasks/task-policy.ts";
 export type { GroupSettings, QueueSettings } from "./tasks/queue-settings.ts";
 export type { SqlDatabase, Transaction } from "./client/sql-database.ts";

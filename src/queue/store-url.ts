@@ -6,7 +6,7 @@ import { UsageError } from "../core/errors.ts";
 import { MemoryStore } from "../store/memory-store.ts";
 import { SqliteStore, type SyncMode } from "../store/sqlite/sqlite-store.ts";
 import { JetstreamStore } from "./cluster/jetstream-store.ts";
-import { parseNatsUrl, withoutPassword } from "./cluster/nats/nats-url.ts";
+import { parseNatsUrl, withoutPassword } from "../store/nats/nats-url.ts";
 import type { Store } from "../store/store.ts";
 
 /** What a store's address does not say. */

@@ -119,6 +119,10 @@ export const LINK_ALONE = table("link", {
     kind: named("folder"),
     text: "with --sessions: folder in which sessions are kept, so that they survive the process",
   },
+  store: {
+    kind: named("url"),
+    text: "with --sessions: keeps sessions in NATS JetStream, nats://HOST:4222[,HOST…]; of the servers with one log one takes clients",
+  },
 });
 
 /** Of `holdfast up`, where the link server has a queue and a cache beside it. */

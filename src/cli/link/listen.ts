@@ -2,7 +2,7 @@
  * ● `holdfast listen [[HOST:]PORT]`: accepts connections, prints what it receives to stdout and each connection's events to stderr.
  * Exits with 0 at SIGINT, SIGTERM or SIGHUP.
  */
-import { type Address, parseAddress } from "../../core/address.ts";
+import { type Address, parseAddress, showAddress } from "../../core/address.ts";
 import { UsageError } from "../../core/errors.ts";
 import { showDuration } from "../../core/units.ts";
 import { bound, listen, SessionServer, type ByteLink, type LinkServer, type TuneReport } from "../../link/index.ts";
@@ -44,6 +44,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const settings = readSettings(command, SETTINGS, word === undefined ? {} : { "": [word] });
   const { link } = settings;
   const { host, port } = parseAddress(link.listen, "address");
+  if (link.data !== undefined && link.store !== undefined) throw new UsageError("CLI_USAGE", "Use --data or --store, not both");
   const target: ListenAddress = { host, port, ...linkOptions(link) };
   const output = terminalOutput(options.json, options.json ? "raw" : readBy(options.by), readFormat(options));
   const log = commandLog(settings.log, { level: "info" });
@@ -53,12 +54,21 @@ export async function run(argv: readonly string[]): Promise<number> {
     else log(event, facts);
   };
 
+  const tellListening = (address: string): void => {
+    tell("link.listening", { address }, `listening on ${address}`);
+    output.print.event?.({ event: "listening", address });
+  };
+  const tellStandby = (): void => {
+    tell("link.standby", {}, "standing by until no other server of the group takes clients");
+    output.print.event?.({ event: "standby" });
+  };
+
   using stop = stopRequest();
   let server: LinkServer | SessionServer;
   let web: WebSocketListener | undefined;
   try {
     server = options.sessions
-      ? await listenSessions(target, { token: link.token, store: link.data, output, tell })
+      ? await listenSessions(target, { token: link.token, store: link.store ?? link.data, output, tell })
       : await listenBytes(target, output, tell);
   } catch (error) {
     throw listenError(error, `listen on ${host}:${port}`, "give another address");
@@ -67,16 +77,19 @@ export async function run(argv: readonly string[]): Promise<number> {
     if (server instanceof SessionServer) web = await listenWebSocket(link, server, target.tls);
     else if (link.websocket !== undefined) throw new UsageError("CLI_USAGE", "--websocket needs --sessions");
     else if (link.data !== undefined) throw new UsageError("CLI_USAGE", "--data needs --sessions");
+    else if (link.store !== undefined) throw new UsageError("CLI_USAGE", "--store needs --sessions");
   } catch (error) {
     await server.close();
     throw error;
   }
   const locked = link.token !== undefined || target.tls?.ca !== undefined;
-  for (const { address } of locked ? [] : [server, ...(web ? [web] : [])])
+  for (const address of locked ? [] : [server.address || showAddress({ host, port }), ...(web ? [web.address] : [])])
     warnIfOpen("link", address, { log, see: options.sessions ? "--token-file" : "--ca" });
   if (options.format === "python" && isForPeople) output.log(PYTHON_ADVICE);
-  tell("link.listening", { address: server.address }, `listening on ${server.address}`);
-  output.print.event?.({ event: "listening", address: server.address });
+  if (server instanceof SessionServer)
+    server.on("leading", (leading) => (leading ? tellListening(server.address) : tellStandby()));
+  if (server instanceof SessionServer && !server.leading) tellStandby();
+  else tellListening(server.address);
   if (web) {
     tell("link.listening", { address: web.address }, `listening on ${web.address} by WebSocket`);
     output.print.event?.({ event: "listening", address: web.address, transport: "websocket" });

@@ -92,7 +92,12 @@ export class Acceptor {
     this.#server.listen({ port, host, backlog: BACKLOG });
     await once(this.#server, "listening");
     // An accept that fails (out of descriptors) costs that one connection, never the server.
-    this.#server.on("error", () => this.#count("failed"));
+    if (this.#server.listenerCount("error") === 0) this.#server.on("error", () => this.#count("failed"));
+  }
+
+  /** Listens no more until `start` is called again; connections stay. */
+  pause(): void {
+    this.#server.close();
   }
 
   /** "" where it listens nowhere itself. */

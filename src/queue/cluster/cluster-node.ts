@@ -12,14 +12,15 @@ import { NO_TASKS, type TaskServiceStats } from "../service/task-service.ts";
 import { type BrokerCore, ID_SETTING } from "../broker/broker-core.ts";
 import type { FollowerState } from "../stores/follower-state.ts";
 import type { TaskStore } from "../stores/follower-state.ts";
-import type { NatsConnectionEvent } from "./nats/cluster-connection.ts";
+import type { NatsConnectionEvent } from "../../store/nats/cluster-connection.ts";
 import { PeerRelay } from "./relay/peer-relay.ts";
-import { durability } from "./nats/durability.ts";
-import { GROUP_HEARTBEAT_MS, Election, type Role, SURE_MS } from "./election.ts";
-import { type BrokerHeartbeat, GroupBus } from "./group-bus.ts";
-import type { LeaderLog } from "./log/leader-log.ts";
-import { LogFollower } from "./log/log-follower.ts";
-import type { NatsUrl } from "./nats/nats-url.ts";
+import { durability } from "../../store/nats/durability.ts";
+import { GROUP_HEARTBEAT_MS, Election, type Role, SURE_MS } from "../../store/log/election.ts";
+import { GroupBus } from "./group-bus.ts";
+import type { GroupHeartbeat } from "../../store/log/heartbeats.ts";
+import type { LeaderLog } from "../../store/log/leader-log.ts";
+import { LogFollower } from "../../store/log/log-follower.ts";
+import type { NatsUrl } from "../../store/nats/nats-url.ts";
 import { RelayServer, RelayClient } from "./relay/relay.ts";
 import { encodeChunk, RESET } from "./relay/relay-codec.ts";
 import { Term } from "./term.ts";
@@ -82,11 +83,11 @@ export class ClusterNode {
   readonly #options: ClusterNodeOptions;
   readonly #clock: Clock;
   readonly #election: Election;
-  #follower: LogFollower | undefined;
+  #follower: LogFollower<FollowerState> | undefined;
   #bus: GroupBus | undefined;
   #term: Term | undefined;
   #relay: Relay | undefined;
-  #leader: BrokerHeartbeat | undefined;
+  #leader: GroupHeartbeat | undefined;
   readonly #news = new Map<string, { readonly about: unknown; readonly atMs: number }>();
   #sessions = 0;
   #cancelTimer: Cancel = () => {};
@@ -238,7 +239,7 @@ export class ClusterNode {
   }
 
   /** @param before who led last */
-  async #begin(log: LeaderLog, before: string): Promise<void> {
+  async #begin(log: LeaderLog<FollowerState>, before: string): Promise<void> {
     const { makeCore, url } = this.#options;
     const follower = this.#follower!;
     const nowMs = this.#clock.now();
@@ -327,7 +328,7 @@ export class ClusterNode {
 
   // ---- the others
 
-  #heard(heartbeat: BrokerHeartbeat): void {
+  #heard(heartbeat: GroupHeartbeat): void {
     if (heartbeat.writer === this.#follower!.writer || this.#closing) return;
     const nowMs = this.#clock.now();
     if (heartbeat.kind === "asking") {
@@ -416,7 +417,7 @@ export class ClusterNode {
     });
   }
 
-  #heartbeatOf(kind: BrokerHeartbeat["kind"]): BrokerHeartbeat {
+  #heartbeatOf(kind: GroupHeartbeat["kind"]): GroupHeartbeat {
     return {
       kind,
       writer: this.#follower!.writer,

@@ -4,45 +4,10 @@
  * subjects that brokers of older versions know.
  */
 import type { Msg } from "@nats-io/transport-node";
-import type { ClusterConnection } from "./nats/cluster-connection.ts";
+import type { ClusterConnection } from "../../store/nats/cluster-connection.ts";
+import { type GroupHeartbeat, Heartbeats } from "../../store/log/heartbeats.ts";
 import { readObject } from "../protocols/messages.ts";
 import { type Chunk, decodeChunk, unreadable } from "./relay/relay-codec.ts";
-
-export interface BrokerHeartbeat {
-  /** `leading`: I lead. `resigned`: I led and leave. `asking`: I am new, who leads? */
-  readonly kind: "leading" | "resigned" | "asking";
-  readonly writer: string;
-  readonly epoch: number;
-  /** Its broker core is open. */
-  readonly ready: boolean;
-  /** Where the log ends. */
-  readonly sequence: number;
-  /** The first part of task ids; "" when it does not know. */
-  readonly broker: string;
-  /** Where it listens for clients; for people. */
-  readonly address: string;
-}
-
-/** @throws ProtocolError QUEUE_PROTOCOL */
-export function readHeartbeat(bytes: Uint8Array): BrokerHeartbeat {
-  const said = readObject(Buffer.from(bytes));
-  const { kind, writer, epoch, ready, sequence, broker, address } = said;
-  const isHeartbeat =
-    (kind === "leading" || kind === "resigned" || kind === "asking") &&
-    typeof writer === "string" &&
-    /^[0-9a-f]{16}$/.test(writer) &&
-    isCount(epoch) &&
-    isCount(sequence) &&
-    typeof ready === "boolean" &&
-    typeof broker === "string" &&
-    typeof address === "string";
-  if (!isHeartbeat) throw unreadable("a heartbeat");
-  return { kind, writer, epoch, ready, sequence, broker, address };
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
-}
 
 /** What a broker tells the others of its process, for people; as its page says it (dashboard/farm/member.ts), and read there. */
 interface GroupNews {
@@ -62,7 +27,7 @@ function readNews(bytes: Uint8Array): GroupNews {
 }
 
 export interface BusListener {
-  heartbeat(heartbeat: BrokerHeartbeat): void;
+  heartbeat(heartbeat: GroupHeartbeat): void;
   /** Without it nothing is heard of them. */
   news?(news: GroupNews): void;
   /** For the broker core here. */
@@ -75,6 +40,7 @@ export interface BusListener {
 export class GroupBus {
   readonly #connection: ClusterConnection;
   readonly #prefix: string;
+  readonly #heartbeats: Heartbeats;
   readonly #subscriptions: { unsubscribe(): void }[] = [];
 
   constructor(connection: ClusterConnection, group: string, writer: string, listener: BusListener) {
@@ -91,14 +57,17 @@ export class GroupBus {
       };
       this.#subscriptions.push(connection.nats.subscribe(`${this.#prefix}.${subject}`, { callback }));
     };
-    hear("beat", (message) => listener.heartbeat(readHeartbeat(message.data)));
+    this.#heartbeats = new Heartbeats(connection, group, {
+      heard: (heartbeat) => listener.heartbeat(heartbeat),
+      trouble: (error) => listener.trouble(error),
+    });
     if (listener.news) hear("news", (message) => listener.news!(readNews(message.data)));
     hear(`hall.${writer}`, (message) => listener.toCore(decodeChunk(message.data)));
     hear(`door.${writer}`, (message) => listener.toPeerRelay(decodeChunk(message.data)));
   }
 
-  heartbeat(heartbeat: BrokerHeartbeat): void {
-    this.#publish("beat", Buffer.from(JSON.stringify(heartbeat)));
+  heartbeat(heartbeat: GroupHeartbeat): void {
+    this.#heartbeats.send(heartbeat);
   }
 
   news(news: GroupNews): void {
@@ -119,6 +88,7 @@ export class GroupBus {
   }
 
   close(): void {
+    this.#heartbeats.close();
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
   }
 

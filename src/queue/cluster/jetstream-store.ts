@@ -5,8 +5,8 @@
 import { OperationError } from "../../core/errors.ts";
 import type { Inspection, Store, StoredEvents, StoredTask, StoreOp, StoreOpening } from "../../store/store.ts";
 import { GroupBus } from "./group-bus.ts";
-import type { LeaderLog } from "./log/leader-log.ts";
-import { type FollowerOptions, LogFollower } from "./log/log-follower.ts";
+import type { LeaderLog } from "../../store/log/leader-log.ts";
+import { type FollowerOptions, LogFollower } from "../../store/log/log-follower.ts";
 
 /** 500 ms: a leader answers at once, and sends a heartbeat each 200 ms. */
 const LISTEN_MS = 500;

@@ -4,15 +4,15 @@
  */
 import type { Clock } from "../../core/clock.ts";
 import type { BrokerCore } from "../broker/broker-core.ts";
-import type { TaskStore } from "../stores/follower-state.ts";
-import { GROUP_HEARTBEAT_MS, mayGiveOut } from "./election.ts";
-import type { LeaderLog } from "./log/leader-log.ts";
+import type { FollowerState, TaskStore } from "../stores/follower-state.ts";
+import { GROUP_HEARTBEAT_MS, mayGiveOut } from "../../store/log/election.ts";
+import type { LeaderLog } from "../../store/log/leader-log.ts";
 import { LocalCoreChannel, type PeerRelay } from "./relay/peer-relay.ts";
 import type { RelayServer } from "./relay/relay.ts";
 
 export interface TermOptions {
   readonly epoch: number;
-  readonly log: LeaderLog;
+  readonly log: LeaderLog<FollowerState>;
   /** When the term before has certainly run out. */
   readonly fromMs: number;
   readonly clock: Clock;
@@ -27,7 +27,7 @@ const STUCK_MS = 10_000;
 
 export class Term {
   readonly epoch: number;
-  readonly log: LeaderLog;
+  readonly log: LeaderLog<FollowerState>;
   readonly fromMs: number;
   readonly core: BrokerCore;
   readonly relayServer: RelayServer;

@@ -12,6 +12,8 @@ import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { between, seeded } from "../../../src/core/random.ts";
 import { StoredWorld } from "../support/stored-world.ts";
+import { NatsServers } from "../../support/nats.ts";
+import { requires } from "../../support/requires.ts";
 import type { Ledger } from "../support/stored-world.ts";
 
 function folder(t: TestContext): string {
@@ -20,6 +22,7 @@ function folder(t: TestContext): string {
   return path;
 }
 
+const peers = requires("nats-server");
 const seed = Number(process.env["SEED"] ?? 20_261_201);
 
 /** What the ledger finds wrong, in words. */
@@ -69,40 +72,77 @@ test(`a store that says "written" too early is found out by the ledger (seed ${s
 
 test("a server and a client that are killed with kill -9, again and again, lose and double nothing, in SQLite", async (t) => {
   const path = folder(t);
+  await killAgain(t, { path, store: join(path, "store"), hosts: ["127.0.0.1"], kills: 5 });
+});
+
+test(
+  "two servers on one NATS and a client that are killed again and again lose and double nothing",
+  { ...peers, timeout: 60_000 },
+  async (t) => {
+    const nats = await NatsServers.start();
+    t.after(() => nats[Symbol.asyncDispose]());
+    await killAgain(t, { path: folder(t), store: nats.url, hosts: ["127.0.0.1", "127.0.0.2"], kills: 3 });
+  },
+);
+
+/** Servers at these hosts, of which each that is killed begins again, and one client. */
+async function killAgain(
+  t: TestContext,
+  { path, store, hosts, kills }: { path: string; store: string; hosts: readonly string[]; kills: number },
+): Promise<void> {
   const taken = join(path, "taken");
   const chance = seeded(seed);
   const port = String(await freePort());
+  const addresses = hosts.map((host) => `${host}:${port}`).join();
   const wrong: string[] = [];
   const confirmed = new Set<number>();
   const sent: number[] = [];
-  let highest = 0;
-  let server = await startServer();
+  /** Of those at several hosts: the last that said that it leads, and how many did. */
+  let leader: ChildProcess | undefined;
+  let terms = 0;
+  let follows = 0;
+  let led = Promise.withResolvers<void>();
+  const servers = await Promise.all(hosts.map((host) => startServer(host)));
   let run = 0;
   let { child: client, heard } = startClient(0, 1_000_000);
-  for (let kills = 0; kills < 5; kills += 1) {
+  for (let kill = 0; kill < kills; kill += 1) {
     await heard(between(chance, 20, 150));
-    if (chance() < 0.5) {
-      server.kill("SIGKILL");
-      await once(server, "exit");
-      server = await startServer();
+    if (chance() < 0.6) {
+      const at =
+        leader && servers.includes(leader) && chance() < 0.7 ? servers.indexOf(leader) : between(chance, 0, hosts.length - 1);
+      servers[at]!.kill("SIGKILL");
+      await once(servers[at]!, "exit");
+      servers[at] = await startServer(hosts[at]!);
     } else {
       client.kill("SIGKILL");
       await once(client, "exit");
       run += 1;
-      ({ child: client, heard } = startClient(run, kills === 4 ? 200 : 1_000_000));
+      ({ child: client, heard } = startClient(run, kill === kills - 1 ? 200 : 1_000_000));
     }
+  }
+  if (hosts.length > 1) {
+    while (!leader || !servers.includes(leader)) await led.promise;
+    // It stands still; another leads; it goes on, and finds out.
+    const still = leader;
+    const next = led.promise;
+    still.kill("SIGSTOP");
+    await next;
+    await heard(50);
+    still.kill("SIGCONT");
+    await heard(50);
   }
   client.kill("SIGKILL");
   await once(client, "exit");
   run += 1;
   const last = startClient(run, 100);
   await last.done;
-  for (const each of [server, last.child]) {
+  for (const each of [...servers, last.child]) {
     each.kill("SIGKILL");
     await once(each, "exit");
   }
 
   assert.deepEqual(wrong, []);
+  if (hosts.length > 1) assert.ok(terms > 2 && follows === 1, `${terms} terms, ${follows} servers that found out`);
   const keys = new Map<string, string>();
   for (const line of lines(taken)) {
     const [key, name] = line.split(" ") as [string, string];
@@ -131,19 +171,20 @@ test("a server and a client that are killed with kill -9, again and again, lose 
   );
   assert.ok(handled.length - new Set(handled).size <= run, "a handler sees again what a killed client had not noted");
 
-  async function startServer(): Promise<ChildProcess> {
-    const child = fork(join(import.meta.dirname, "../support/stored-server-child.ts"), [
-      port,
-      join(path, "store"),
-      taken,
-      String(highest + 1000),
-    ]);
-    highest += 1000;
+  async function startServer(host: string): Promise<ChildProcess> {
+    const child = fork(join(import.meta.dirname, "../support/stored-server-child.ts"), [host, port, store, taken]);
     t.after(() => child.kill("SIGKILL"));
     const listening = Promise.withResolvers<void>();
     child.on("message", (message: string) => {
       const [word, number] = message.split(" ");
       if (word === "listening") listening.resolve();
+      else if (word === "leads") {
+        leader = child;
+        terms += 1;
+        led.resolve();
+        led = Promise.withResolvers<void>();
+      } else if (word === "follows") follows += 1;
+      else if (message.includes("another leads")) return; // told to who had asked the one that stood still
       else if (word === "confirmed") confirmed.add(Number(number));
       else wrong.push(message);
     });
@@ -155,7 +196,7 @@ test("a server and a client that are killed with kill -9, again and again, lose 
     which: number,
     count: number,
   ): { child: ChildProcess; done: Promise<void>; heard(more: number): Promise<void> } {
-    const words = [port, path, which, count].map(String);
+    const words = [addresses, path, which, count].map(String);
     const child = fork(join(import.meta.dirname, "../support/stored-client-child.ts"), words);
     t.after(() => child.kill("SIGKILL"));
     const done = Promise.withResolvers<void>();
@@ -172,7 +213,7 @@ test("a server and a client that are killed with kill -9, again and again, lose 
       new Promise((resolve) => (until = { least: (sent[which] ?? 0) + more, resolve }));
     return { child, done: done.promise, heard: wait };
   }
-});
+}
 
 function lines(file: string): string[] {
   return readFileSync(file, "utf8").split("\n").slice(0, -1);

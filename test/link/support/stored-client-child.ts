@@ -2,14 +2,15 @@
 import { appendFileSync } from "node:fs";
 import { connect } from "../../../src/link/index.ts";
 
-const [port, folder, run, count] = process.argv.slice(2);
+const [addresses, folder, run, count] = process.argv.slice(2);
 process.on("disconnect", () => process.exit());
 const client = await connect({
-  port: Number(port),
+  addresses: addresses!.split(","),
   session: {
     name: "pump",
     spool: `${folder}/spool`,
     keep: "1h",
+    heartbeat: "1s",
     onMessage: (message) => appendFileSync(`${folder}/handled`, `${Buffer.from(message).toString()}\n`),
   },
   reconnect: { base: 5, cap: 50 },

@@ -2,12 +2,13 @@
 import { appendFileSync } from "node:fs";
 import { listen } from "../../../src/link/index.ts";
 
-const [port, folder, taken, first] = process.argv.slice(2);
+const [host, port, store, taken] = process.argv.slice(2);
 process.on("disconnect", () => process.exit());
 const server = await listen({
+  host: host!,
   port: Number(port),
   session: {
-    store: folder!,
+    store: store!,
     willDelay: "1h",
     onMessage({ state }, message, number) {
       const key = `${Buffer.from(state.id).toString("hex")}-${number}`;
@@ -17,12 +18,12 @@ const server = await listen({
   },
 });
 process.send!("listening");
-let number = Number(first);
+server.on("leading", (leading) => process.send!(leading ? "leads" : "follows"));
+let last = 0;
 setInterval(() => {
   const session = server.session("pump");
   if (!session) return;
-  const command = number;
-  number += 1;
+  const command = (last = Math.max(Date.now(), last + 1)); // above those of servers before this one
   session.send(String(command)).then(
     () => process.send!(`confirmed ${command}`),
     (error: unknown) => process.send!(`failed ${String(error)}`),

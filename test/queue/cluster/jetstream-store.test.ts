@@ -1,6 +1,6 @@
 import { after, before } from "node:test";
 import { JetstreamStore } from "../../../src/queue/cluster/jetstream-store.ts";
-import { parseNatsUrl } from "../../../src/queue/cluster/nats/nats-url.ts";
+import { parseNatsUrl } from "../../../src/store/nats/nats-url.ts";
 import { NatsServers } from "../../support/nats.ts";
 import { requires } from "../../support/requires.ts";
 import { storeConformance } from "../../store/store-conformance.ts";

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Broker, queue, worker } from "../../../src/queue/index.ts";
-import { ClusterConnection } from "../../../src/queue/cluster/nats/cluster-connection.ts";
-import { SURE_MS } from "../../../src/queue/cluster/election.ts";
+import { ClusterConnection } from "../../../src/store/nats/cluster-connection.ts";
+import { SURE_MS } from "../../../src/store/log/election.ts";
 import { GroupBus } from "../../../src/queue/cluster/group-bus.ts";
-import { LogFollower } from "../../../src/queue/cluster/log/log-follower.ts";
-import { parseNatsUrl } from "../../../src/queue/cluster/nats/nats-url.ts";
+import { LogFollower } from "../../../src/store/log/log-follower.ts";
+import { parseNatsUrl } from "../../../src/store/nats/nats-url.ts";
 import { NatsServers } from "../../support/nats.ts";
 import { requires } from "../../support/requires.ts";
 

@@ -2,17 +2,17 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { JetStreamClient } from "@nats-io/jetstream";
 import { TimeoutError } from "@nats-io/transport-node";
-import { ClusterConnection } from "../../../src/queue/cluster/nats/cluster-connection.ts";
-import { BATCH, type EntryHead } from "../../../src/queue/cluster/log/log-codec.ts";
-import { QueueLog } from "../../../src/queue/cluster/log/log.ts";
-import { parseNatsUrl } from "../../../src/queue/cluster/nats/nats-url.ts";
+import { ClusterConnection } from "../../../src/store/nats/cluster-connection.ts";
+import { BATCH, type EntryHead } from "../../../src/store/log/log-codec.ts";
+import { GroupLog } from "../../../src/store/log/log.ts";
+import { parseNatsUrl } from "../../../src/store/nats/nats-url.ts";
 import { NatsServers } from "../../support/nats.ts";
 import { requires } from "../../support/requires.ts";
 
 const HEAD: EntryHead = { kind: BATCH, epoch: 1, serial: 1, writer: "0011223344556677", lastId: 0 };
 
 /** The real cluster, but that whoever leads the log now takes no entry as long as it leads: nats-server does that by chance only. */
-function withStuckLeader(connection: ClusterConnection, log: QueueLog, stuck: string): ClusterConnection {
+function withStuckLeader(connection: ClusterConnection, log: GroupLog, stuck: string): ClusterConnection {
   const publish: JetStreamClient["publish"] = async (...said) => {
     if ((await log.info()).leader === stuck) throw new TimeoutError();
     return connection.jetstream.publish(...said);
@@ -33,13 +33,13 @@ test(
     await using servers = await NatsServers.start({ nodes: 3 });
     const connection = await ClusterConnection.open(parseNatsUrl(servers.url), "test");
     t.after(() => connection.close());
-    const log = new QueueLog(connection, "queue");
+    const log = new GroupLog(connection, "queue");
     await log.open(3);
     assert.equal((await log.append(HEAD, new Uint8Array(8), 0)).kind, "written");
 
     const { leader } = await log.info();
     const told: string[] = [];
-    const stuck = new QueueLog(withStuckLeader(connection, log, leader), "queue", (message) => void told.push(message));
+    const stuck = new GroupLog(withStuckLeader(connection, log, leader), "queue", (message) => void told.push(message));
     const begunMs = performance.now();
     assert.deepEqual(await stuck.append({ ...HEAD, serial: 2 }, new Uint8Array(8), 1), { kind: "written", sequence: 2 });
     const tookMs = performance.now() - begunMs;

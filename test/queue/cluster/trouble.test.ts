@@ -5,10 +5,10 @@ import { test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Dashboard } from "../../../src/dashboard/index.ts";
 import { Broker, queue, worker } from "../../../src/queue/index.ts";
-import { ClusterConnection } from "../../../src/queue/cluster/nats/cluster-connection.ts";
-import { BATCH } from "../../../src/queue/cluster/log/log-codec.ts";
-import { QueueLog } from "../../../src/queue/cluster/log/log.ts";
-import { parseNatsUrl } from "../../../src/queue/cluster/nats/nats-url.ts";
+import { ClusterConnection } from "../../../src/store/nats/cluster-connection.ts";
+import { BATCH } from "../../../src/store/log/log-codec.ts";
+import { GroupLog } from "../../../src/store/log/log.ts";
+import { parseNatsUrl } from "../../../src/store/nats/nats-url.ts";
 import { Holdfast } from "../../support/holdfast.ts";
 import { type NatsOptions, NatsServers } from "../../support/nats.ts";
 import { requires } from "../../support/requires.ts";
@@ -85,7 +85,7 @@ test("what docs/scale.md says a NATS user must be allowed is enough", peers, asy
   const connection = await ClusterConnection.open(parseNatsUrl(servers.url), "test");
   const denied: unknown[] = [];
   connection.listen((event) => event.kind === "error" && denied.push(event.error));
-  const log = new QueueLog(connection, "queue");
+  const log = new GroupLog(connection, "queue");
   await log.purgeBefore(1);
   // Of a stream without replicas nobody else can lead: refused, but not for want of a permission.
   await connection.nats.request("$JS.API.STREAM.LEADER.STEPDOWN.HOLDFAST_queue", undefined, { timeout: 2000 });
@@ -122,13 +122,13 @@ test("of brokers that start at once on an empty cluster one writes first, and th
   t.after(() => Promise.all(connections.map((connection) => connection.close())));
   const begin = async (group: string): Promise<void> => {
     const appended = connections.map(async (connection, index) => {
-      const log = new QueueLog(connection, group);
+      const log = new GroupLog(connection, group);
       await log.open(3);
       const head = { kind: BATCH, epoch: 1, serial: 1, writer: `000000000000000${index}`, lastId: 0 } as const;
       return (await log.append(head, new Uint8Array(8), 0)).kind;
     });
     assert.deepEqual((await Promise.all(appended)).sort(), ["fenced", "fenced", "written"]);
-    assert.equal((await new QueueLog(connections[0]!, group).info()).lastSequence, 1);
+    assert.equal((await new GroupLog(connections[0]!, group).info()).lastSequence, 1);
   };
   await Promise.all(Array.from({ length: 24 }, (_, index) => begin(`g${index}`)));
 });

@@ -14,7 +14,7 @@ import { type Frames, IdText, VERB } from "../../../src/queue/protocols/messages
 import { CronTable } from "../../../src/queue/service/cron.ts";
 import { TaskService } from "../../../src/queue/service/task-service.ts";
 import { MemoryStore } from "../../../src/store/memory-store.ts";
-import { readHeartbeat } from "../../../src/queue/cluster/group-bus.ts";
+import { readHeartbeat } from "../../../src/store/log/heartbeats.ts";
 import { decodeChunk, MESSAGE } from "../../../src/queue/cluster/relay/relay-codec.ts";
 import { RelayStream } from "../../../src/queue/cluster/relay/relay-stream.ts";
 import { decodeOps, encodeOps } from "../../../src/store/op-codec.ts";

@@ -47,7 +47,8 @@ export interface SessionServerOptions extends SessionBounds {
   /** Takes a message that the client sends as a stream; as `onMessage`. Without it streams are refused. */
   readonly onStream?: (session: ServerSession, stream: IncomingStream) => void | Promise<unknown>;
   /**
-   * Keeps sessions beyond this process: a folder, or a store (`makeStore` of holdfast/queue). A server that is killed is followed by the
+   * Keeps sessions beyond this process: a folder, "nats://HOST:4222[,HOST…][?replicas=3&group=NAME]", or a store (`makeStore` of holdfast/queue). On
+   * NATS the servers with one log are a group of which one takes clients; the others do not listen until they lead (`leading`). A server that is killed is followed by the
    * next one with the same store, which goes on with every session: who has it, what came, what waits for the client. What a message's
    * sender hears is in the store before. A handler may be given a message twice, under the same number, when the process dies before its
    * receipt is kept; with `toQueue` there is one task all the same. Streams, unconfirmed messages and topics' last values are not kept.

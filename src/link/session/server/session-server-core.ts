@@ -70,6 +70,8 @@ export class SessionServerCore implements LinkConnectionOwner, ServerSessionOwne
   readonly #guard = new StrangerGuard<LinkConnection>();
   #count = 0;
   #drainUntilMs: number | undefined;
+  /** Its sessions are another's. */
+  #isOver = false;
 
   constructor(
     settings: SessionServerSettings,
@@ -215,6 +217,7 @@ export class SessionServerCore implements LinkConnectionOwner, ServerSessionOwne
     entry.stranger?.leave();
     const { session } = entry;
     this.#guard.left(connection, entry.network);
+    if (this.#isOver) return;
     if (!session) {
       if (entry.unauthorised || FAILURES.includes(end.reason)) this.#guard.failed(entry.network, this.#environment.clock.now());
       return this.#owner.endedBeforeSession(connection, end);
@@ -301,20 +304,22 @@ export class SessionServerCore implements LinkConnectionOwner, ServerSessionOwne
     return stranger !== undefined;
   }
 
-  /** Ends every connection at once. */
+  /** Ends every connection at once. Clients whose sessions a store keeps go on with the next server. */
   destroy(): void {
-    for (const connection of this.#connections.keys()) connection.fail(endOf("closed"), "closed");
+    const word = this.#store ? "drained" : "closed";
+    for (const connection of this.#connections.keys()) connection.fail(endOf(word), word);
   }
 
   /** Ends every session: the server is no more. Those that a store keeps are the next one's. */
   forgetAll(): void {
+    this.#isOver = true;
     this.#store?.leave();
     for (const session of this.#sessions.values()) {
       if (!this.#store) this.#forget(session, endOf("drained"));
       else
         this.#release(
           session,
-          "Cannot wait for a message: the server has closed; its store keeps the message for the next one",
+          "Cannot wait for a message: the server has closed, or another leads; if its store has the message, the next one sends it",
         );
     }
   }

@@ -13,7 +13,10 @@ import { ProtocolError } from "../../../core/errors.ts";
 import type { HoldfastError } from "../../../core/errors.ts";
 import { durationMs } from "../../../core/units.ts";
 import type { Duration } from "../../../core/units.ts";
+import { Leadership } from "../../../store/log/leadership.ts";
+import { parseNatsUrl } from "../../../store/nats/nats-url.ts";
 import { SqliteStore } from "../../../store/sqlite/sqlite-store.ts";
+import type { Store } from "../../../store/store.ts";
 import { Acceptor } from "../../bytes/acceptor.ts";
 import type { AcceptOptions, LinkServerStats } from "../../bytes/acceptor.ts";
 import { ByteLink } from "../../bytes/byte-link.ts";
@@ -21,7 +24,12 @@ import type { LinkEnd } from "../../end.ts";
 import { gateway } from "./gateway.ts";
 import type { Gateway, GatewayOptions } from "./gateway.ts";
 import { SessionServerCore } from "./session-server-core.ts";
-import type { SessionCounts, SessionOpening, SessionServerCoreOwner } from "./session-server-settings.ts";
+import type {
+  SessionCounts,
+  SessionOpening,
+  SessionServerCoreOwner,
+  SessionServerSettings,
+} from "./session-server-settings.ts";
 import { noStreams } from "../acknowledgement.ts";
 import type { Presence, ServerSession } from "./server-session.ts";
 import { readKeepAlive } from "../../keep-alive/keep-alive.ts";
@@ -66,6 +74,8 @@ export interface SessionServerEvents {
   cacheFailed: [error: unknown];
   /** The store cannot be written, or what it held is damaged; undefined: it can be written again. */
   store: [trouble: HoldfastError | undefined];
+  /** Of servers whose store is on NATS: clients can come from now on, or (false) another server leads. */
+  leading: [leading: boolean];
   /** A connection ended before it became a session: garbage, a wrong token, silence … */
   stranger: [peer: string, end: LinkEnd];
 }
@@ -102,11 +112,17 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
   /** The keep-alive values that every connection is set to. */
   readonly keepAlive: KeepAlive;
   readonly #acceptor: Acceptor;
-  readonly #core: SessionServerCore;
+  readonly #settings: SessionServerSettings;
+  readonly #owner: SessionServerCoreOwner;
   readonly #environment: Environment;
   readonly #detach: (() => void)[] = [];
+  /** On NATS a new one for each term in which this server leads. */
+  #core: SessionServerCore;
+  #store: PersistentSessions | undefined;
+  readonly #leadership: Leadership | undefined;
+  #target: { readonly port?: number; readonly host?: string } | undefined;
+  #isLeading: boolean;
   #isStopped = false;
-  readonly #store: PersistentSessions | undefined;
   #closing: Promise<void> | undefined;
 
   /** @internal Use `listen`. */
@@ -115,12 +131,15 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
     this.keepAlive = readKeepAlive(options).values;
     this.#environment = nodeEnvironment(options);
     this.clock = this.#environment.clock;
-    this.#store = this.#openedLater(options.session);
-    this.#core = new SessionServerCore(readSessionServer(options.session), {
-      owner: this.#owner(options),
-      environment: this.#environment,
-      store: this.#store,
-    });
+    this.#settings = readSessionServer(options.session);
+    this.#owner = this.#ownerOf(options);
+    const { store } = options.session;
+    const nats = typeof store === "string" && /^(nats|tls):/.test(store) ? store : undefined;
+    this.#leadership = nats === undefined ? undefined : this.#leadershipOn(nats);
+    this.#isLeading = !this.#leadership;
+    if (store !== undefined && !this.#leadership)
+      this.#store = this.#persistent(typeof store === "string" ? new SqliteStore({ folder: store, name: "sessions" }) : store);
+    this.#core = this.#makeCore(this.#store);
     this.#acceptor = new Acceptor(options, {
       adopt: (socket, id) => this.#adopt(socket, id),
       opened: () => {},
@@ -130,23 +149,81 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
 
   /** @internal */
   async start({ port, host }: Pick<SessionListenOptions, "port" | "host">): Promise<void> {
-    if (this.#store) {
-      const { sessions, lost } = await this.#store.open();
-      this.#core.restore(sessions);
-      const damage = new ProtocolError("QUEUE_STORE_CORRUPT", `${lost} messages to clients were damaged, and are lost`);
-      if (lost > 0) setImmediate(() => this.emit("store", damage)); // once somebody listens
+    if (port !== false) this.#target = { ...(port !== undefined && { port }), ...(host !== undefined && { host }) };
+    if (!this.#leadership) {
+      if (this.#store) await this.#restore(this.#core, this.#store);
+      return this.#listen();
     }
-    if (port !== false)
-      await this.#acceptor.start({ ...(port !== undefined && { port }), ...(host !== undefined && { host }) });
+    // What is wrong with the address is told now, and not by whoever is to lead.
+    await this.#listen();
+    if (this.#target) this.#target = { ...this.#target, port: this.#acceptor.port };
+    this.#acceptor.pause();
+    await this.#leadership.open();
   }
 
-  #openedLater({ store }: SessionServerOptions): PersistentSessions | undefined {
-    if (store === undefined) return undefined;
-    return new PersistentSessions({
-      store: typeof store === "string" ? new SqliteStore({ folder: store, name: "sessions" }) : store,
+  async #listen(): Promise<void> {
+    if (this.#target) await this.#acceptor.start(this.#target);
+  }
+
+  #makeCore(store: PersistentSessions | undefined): SessionServerCore {
+    return new SessionServerCore(this.#settings, { owner: this.#owner, environment: this.#environment, store });
+  }
+
+  #persistent(store: Store): PersistentSessions {
+    const sessions: PersistentSessions = new PersistentSessions({
+      store,
       clock: this.clock,
-      troubled: (trouble) => void this.emit("store", trouble),
+      troubled: (trouble) => void (this.#store === sessions && this.emit("store", trouble)),
     });
+    return sessions;
+  }
+
+  async #restore(core: SessionServerCore, store: PersistentSessions): Promise<void> {
+    const { sessions, lost } = await store.open();
+    core.restore(sessions);
+    const damage = new ProtocolError("QUEUE_STORE_CORRUPT", `${lost} messages to clients were damaged, and are lost`);
+    if (lost > 0) setImmediate(() => this.emit("store", damage)); // once somebody listens
+  }
+
+  #leadershipOn(url: string): Leadership {
+    return new Leadership(
+      { url: parseNatsUrl(url, { group: "sessions" }), clock: this.clock, random: this.#environment.random },
+      {
+        leads: (store) => this.#lead(store),
+        lost: () => this.#follow(),
+        address: () => this.address,
+        trouble: (trouble) => void this.emit("store", trouble),
+      },
+    );
+  }
+
+  /** Sessions live with who leads: only that one takes clients. */
+  async #lead(log: Store): Promise<void> {
+    if (this.#closing) return;
+    const store = this.#persistent(log);
+    const core = this.#makeCore(store);
+    this.#core = core;
+    this.#store = store;
+    await this.#restore(core, store);
+    if (this.#core !== core || this.#closing) return;
+    await this.#listen();
+    if (this.#core !== core) return this.#acceptor.pause();
+    this.#isLeading = true;
+    this.emit("leading", true);
+  }
+
+  /** Its sessions are another's: what is left of them here says nothing more. */
+  #follow(): void {
+    const core = this.#core;
+    const wasLeading = this.#isLeading;
+    this.#isLeading = false;
+    this.#acceptor.pause();
+    core.destroy();
+    core.forgetAll();
+    if (this.#closing) return;
+    this.#store = undefined;
+    this.#core = this.#makeCore(undefined);
+    if (wasLeading) this.emit("leading", false);
   }
 
   /**
@@ -177,6 +254,11 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
     this.#upgrade(request, socket as Socket, { head, proxies: readProxies(options.trustedProxies), options });
   }
 
+  /** True while clients can come: until it closes, but for a server whose store is on NATS and whose group another one leads. */
+  get leading(): boolean {
+    return this.#isLeading && !this.#closing;
+  }
+
   /** Where the server listens: "127.0.0.1:12345"; "" where it does not. */
   get address(): string {
     return this.#acceptor.address;
@@ -184,7 +266,7 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
 
   /** The port it listens on: the one that was free where 0 was asked for. */
   get port(): number {
-    return this.#acceptor.port;
+    return this.#acceptor.port || (this.#target?.port ?? 0);
   }
 
   /** All sessions, connected or away. */
@@ -287,7 +369,7 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
     const said = answer(request, options);
     const transport = new WebSocketTransport(this, { peer: forwardedFor(request, proxies) });
     const link =
-      said.status === 101 && !this.#isStopped
+      said.status === 101 && this.#isLeading && !this.#isStopped
         ? this.#acceptor.take(socket, (accepted, id) => {
             transport.link = new ByteLink(accepted, { id, owner: transport });
             return transport.link;
@@ -300,7 +382,7 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
     if (head.length > 0) transport.bytes(link, head);
   }
 
-  #owner(options: SessionListenOptions): SessionServerCoreOwner {
+  #ownerOf(options: SessionListenOptions): SessionServerCoreOwner {
     const { token, onMessage = () => {} } = options.session;
     const through = options.toQueue || options.toCache ? this.#gateway(options) : undefined;
     return {
@@ -344,6 +426,7 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
     cancel();
     this.#core.forgetAll();
     await this.#store?.close(LEAVE_MS_MAX);
+    await this.#leadership?.close();
   }
 }
 

@@ -1,21 +1,21 @@
-import { errorTexts } from "../../../../src/store/facts.ts";
-import { errorFact } from "../../../store/errors-as-facts.ts";
+import { errorTexts } from "../../../src/store/facts.ts";
+import { errorFact } from "../errors-as-facts.ts";
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { crc32 } from "node:zlib";
-import { seeded } from "../../../../src/core/random.ts";
-import { ClusterConnection } from "../../../../src/queue/cluster/nats/cluster-connection.ts";
-import { JetstreamStore } from "../../../../src/queue/cluster/jetstream-store.ts";
-import { BATCH, encodeEntry, type EntryHead } from "../../../../src/queue/cluster/log/log-codec.ts";
-import { QueueLog } from "../../../../src/queue/cluster/log/log.ts";
-import { LogFollower } from "../../../../src/queue/cluster/log/log-follower.ts";
-import { LogReader } from "../../../../src/queue/cluster/log/log-reader.ts";
-import { type NatsUrl, parseNatsUrl } from "../../../../src/queue/cluster/nats/nats-url.ts";
-import { encodeOps } from "../../../../src/store/op-codec.ts";
-import type { Store, StoreOp } from "../../../../src/store/store.ts";
-import { NatsServers } from "../../../support/nats.ts";
-import { requires } from "../../../support/requires.ts";
+import { seeded } from "../../../src/core/random.ts";
+import { ClusterConnection } from "../../../src/store/nats/cluster-connection.ts";
+import { JetstreamStore } from "../../../src/queue/cluster/jetstream-store.ts";
+import { BATCH, encodeEntry, type EntryHead } from "../../../src/store/log/log-codec.ts";
+import { GroupLog } from "../../../src/store/log/log.ts";
+import { LogFollower } from "../../../src/store/log/log-follower.ts";
+import { LogReader } from "../../../src/store/log/log-reader.ts";
+import { type NatsUrl, parseNatsUrl } from "../../../src/store/nats/nats-url.ts";
+import { encodeOps } from "../../../src/store/op-codec.ts";
+import type { Store, StoreOp } from "../../../src/store/store.ts";
+import { NatsServers } from "../../support/nats.ts";
+import { requires } from "../../support/requires.ts";
 
 const peers = requires("nats-server");
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -74,7 +74,7 @@ test(
 
     // A writer that dies after two of its three parts.
     const connection = await ClusterConnection.open(url, "test");
-    const log = new QueueLog(connection, url.group);
+    const log = new GroupLog(connection, url.group);
     const { lastSequence } = await log.open(1);
     const head: EntryHead = { kind: BATCH, epoch: 1, serial: 1, writer: "00".repeat(8), lastId: 9 };
     const parts = encodeEntry(head, encodeOps([add(9, long.slice(0, 150_000))]), { messageBytesMax: 60_000, checkSum: crc32 });
@@ -96,7 +96,7 @@ test(
 test("an append whose answer was lost is found in the log and not written twice", peers, async () => {
   const url = newGroup();
   const connection = await ClusterConnection.open(url, "test");
-  const log = new QueueLog(connection, url.group);
+  const log = new GroupLog(connection, url.group);
   const { lastSequence } = await log.open(1);
   const head: EntryHead = { kind: BATCH, epoch: 1, serial: 7, writer: "ab".repeat(8), lastId: 0 };
   const payload = new Uint8Array(200_000);
@@ -121,7 +121,7 @@ test(
     await store.write([{ kind: "set", name: "queue:q", value: "paused" }]);
     let most = 0;
     const connection = await ClusterConnection.open(url, "test");
-    const log = new QueueLog(connection, url.group);
+    const log = new GroupLog(connection, url.group);
     for (let id = 1; id <= 3000; id += 1) {
       const body = `${id} `.repeat(40);
       const ops: StoreOp[] = [add(id, body)];
@@ -262,7 +262,7 @@ test("a reader whose consumer sends heartbeats and delivers nothing makes anothe
   const url = newGroup();
   const connection = await ClusterConnection.open(url, "test");
   t.after(() => connection.close());
-  const log = new QueueLog(connection, url.group);
+  const log = new GroupLog(connection, url.group);
   await log.open(1);
   const head: EntryHead = { kind: BATCH, epoch: 1, serial: 1, writer: "0011223344556677", lastId: 0 };
   await log.append(head, encodeOps([add(1, "one")]), 0);

@@ -1,12 +1,12 @@
 /**
- * ● The queue's log: one JetStream stream with one subject. Entries are appended where the writer believes the log to end, and
+ * ● The log of a group: one JetStream stream with one subject. Entries are appended where the writer believes the log to end, and
  * nowhere else: that is the fence between leaders. Invariant: `append` says "written" or "fenced" only when it knows; as long as
  * it does not, it asks and tries again.
  */
 import type { StreamInfo } from "@nats-io/jetstream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { crc32 } from "node:zlib";
-import { messageOf, OperationError } from "../../../core/errors.ts";
+import { messageOf, OperationError } from "../../core/errors.ts";
 import type { ClusterConnection } from "../nats/cluster-connection.ts";
 import { decodeEntry, decodePart, encodeEntry, type EntryHead, HEAD_BYTES, PART } from "./log-codec.ts";
 import { isNoRoom, isAnswer, isNotNow, isStreamMissing, isWrongSequence, natsError } from "../nats/nats-errors.ts";
@@ -48,7 +48,7 @@ const DOUBT_MS = 4000;
 const NOBODY = { leader: "", sinceMs: 0 };
 const DISCONNECTED = new OperationError("QUEUE_STORE_UNAVAILABLE", "No NATS server is connected");
 
-export class QueueLog {
+export class GroupLog {
   readonly stream: string;
   readonly subject: string;
   readonly #connection: ClusterConnection;
@@ -85,7 +85,7 @@ export class QueueLog {
       };
       return infoOf(await retryWhileLeaderless(knownOrMade, (error) => isNotNow(error) || (isMade && isStreamMissing(error))));
     } catch (error) {
-      throw natsError(`Cannot open the queue's log, stream ${this.stream}`, error);
+      throw natsError(`Cannot open the log, stream ${this.stream}`, error);
     }
   }
 

@@ -7,14 +7,13 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { crc32 } from "node:zlib";
-import { type Clock, systemClock } from "../../../core/clock.ts";
-import { messageOf } from "../../../core/errors.ts";
-import type { StoreOp } from "../../../store/store.ts";
-import type { FollowerState } from "../../stores/follower-state.ts";
+import { type Clock, systemClock } from "../../core/clock.ts";
+import { messageOf } from "../../core/errors.ts";
+import type { StoredTask, StoreOp } from "../store.ts";
 import { ClusterConnection } from "../nats/cluster-connection.ts";
 import { LeaderLog } from "./leader-log.ts";
 import { decodeEntry, type EntryHead, LEAD, EntryAssembler } from "./log-codec.ts";
-import { type LogInfo, QueueLog } from "./log.ts";
+import { type LogInfo, GroupLog } from "./log.ts";
 import { LogReader } from "./log-reader.ts";
 import type { NatsUrl } from "../nats/nats-url.ts";
 import { Replica } from "./replica.ts";
@@ -22,14 +21,26 @@ import { Replica } from "./replica.ts";
 /** 300 ms: less than others wait for a leader's first heartbeat. */
 const INFO_MS = 300;
 
-export interface FollowerOptions {
+/** Holds all records in memory while another leads, ready for a term of this one. */
+export interface StandbyState {
+  readonly isComplete: boolean;
+  /** Records as the store has them, in ascending order of their numbers. Not after `complete`. */
+  take(records: readonly StoredTask[]): void;
+  /** All records were taken. */
+  complete(): void;
+  /** What the store has written. */
+  apply(ops: readonly StoreOp[]): void;
+}
+
+/** @typeParam State what holds all records while another leads */
+export interface FollowerOptions<State extends StandbyState = never> {
   readonly url: NatsUrl;
   /** Where the local copy of the log lies; without one it is temporary. */
   readonly folder?: string | undefined;
   readonly clock?: Clock | undefined;
   readonly compactionFloorBytes?: number | undefined;
-  /** Makes the state that holds all tasks in memory while another leads; without it they are read when this broker begins to lead. */
-  makeFollowerState?(): FollowerState;
+  /** Makes the state that holds all tasks in memory while another leads; without it they are read when this one begins to lead. */
+  makeFollowerState?(): State;
   log?(message: string): void;
 }
 
@@ -40,18 +51,18 @@ export interface FollowerListener {
   led?(epoch: number): void;
 }
 
-export class LogFollower {
+export class LogFollower<State extends StandbyState = never> {
   readonly connection: ClusterConnection;
-  readonly log: QueueLog;
+  readonly log: GroupLog;
   readonly replica: Replica;
   /** This run of this broker: 16 hex digits. */
   readonly writer: string;
-  readonly #options: FollowerOptions;
+  readonly #options: FollowerOptions<State>;
   readonly #listener: FollowerListener;
   readonly #parts = new EntryAssembler();
   #reader: LogReader | undefined;
-  #term: LeaderLog | undefined;
-  #followerState: FollowerState | undefined;
+  #term: LeaderLog<State> | undefined;
+  #followerState: State | undefined;
   /** Resolves when the follower state is complete, or given up. */
   #loading: Promise<void> = Promise.resolve();
   /** Following and leading are begun one after the other: both may wait long for NATS. */
@@ -65,8 +76,8 @@ export class LogFollower {
   #trouble = "";
 
   private constructor(
-    parts: { connection: ClusterConnection; log: QueueLog; replica: Replica; info: LogInfo },
-    options: FollowerOptions,
+    parts: { connection: ClusterConnection; log: GroupLog; replica: Replica; info: LogInfo },
+    options: FollowerOptions<State>,
     listener: FollowerListener,
   ) {
     this.connection = parts.connection;
@@ -79,7 +90,10 @@ export class LogFollower {
   }
 
   /** Connects and opens all; follows nothing yet. Errors as of its parts. */
-  static async open(options: FollowerOptions, listener: FollowerListener): Promise<LogFollower> {
+  static async open<State extends StandbyState = never>(
+    options: FollowerOptions<State>,
+    listener: FollowerListener,
+  ): Promise<LogFollower<State>> {
     const { url, folder } = options;
     let written = (_ops: readonly StoreOp[]): void => {};
     const replica = new Replica({ folder, log: (message) => options.log?.(message), written: (ops) => written(ops) });
@@ -87,9 +101,9 @@ export class LogFollower {
     let connection: ClusterConnection | undefined;
     try {
       connection = await ClusterConnection.open(url, `holdfast ${url.group} on ${hostname()}`);
-      const log = new QueueLog(connection, url.group, (message) => options.log?.(message));
+      const log = new GroupLog(connection, url.group, (message) => options.log?.(message));
       const info = await log.open(url.replicas);
-      const follower = new LogFollower({ connection, log, replica, info }, options, listener);
+      const follower = new LogFollower<State>({ connection, log, replica, info }, options, listener);
       written = (ops) => {
         try {
           follower.#followerState?.apply(ops);
@@ -152,7 +166,7 @@ export class LogFollower {
     if (followerState) this.#loading = this.#readInto(followerState);
   }
 
-  async #readInto(followerState: FollowerState): Promise<void> {
+  async #readInto(followerState: State): Promise<void> {
     const isGivenUp = (): boolean => this.#closed || followerState !== this.#followerState;
     try {
       for await (const portion of this.replica.tasks()) {
@@ -168,7 +182,7 @@ export class LogFollower {
   }
 
   /** All tasks, for a term that begins; undefined when they are to be read. */
-  async #handOver(): Promise<FollowerState | undefined> {
+  async #handOver(): Promise<State | undefined> {
     await this.#loading;
     await this.replica.write();
     const followerState = this.#followerState;
@@ -200,11 +214,11 @@ export class LogFollower {
    *
    * @returns undefined when another has written there: it is to be followed first
    */
-  lead(about: Readonly<Record<string, unknown>>, lost: () => void): Promise<LeaderLog | undefined> {
+  lead(about: Readonly<Record<string, unknown>>, lost: () => void): Promise<LeaderLog<State> | undefined> {
     return this.#inTurn(() => this.#lead(about, lost));
   }
 
-  async #lead(about: Readonly<Record<string, unknown>>, lost: () => void): Promise<LeaderLog | undefined> {
+  async #lead(about: Readonly<Record<string, unknown>>, lost: () => void): Promise<LeaderLog<State> | undefined> {
     await this.rest();
     const { replica, writer } = this;
     const epoch = replica.epoch + 1;

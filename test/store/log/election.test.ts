@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { between, type Random, seeded } from "../../../src/core/random.ts";
-import { Election, mayGiveOut, SURE_MS } from "../../../src/queue/cluster/election.ts";
+import { Election, mayGiveOut, SURE_MS } from "../../../src/store/log/election.ts";
 
 /** Thrown by an invariant that does not hold. */
 class Violation extends Error {}

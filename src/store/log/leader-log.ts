@@ -3,20 +3,19 @@
  * Once another has written there the term is over: nothing that was asked is answered any more, as after a crash. Invariant: an
  * entry is in the replica after it is in the log, and in the same order.
  */
-import { factBytes } from "../../../store/facts.ts";
+import { factBytes } from "../facts.ts";
 import { setImmediate as pause } from "node:timers/promises";
-import type { Clock } from "../../../core/clock.ts";
-import { OperationError } from "../../../core/errors.ts";
-import { encodeOps } from "../../../store/op-codec.ts";
-import type { FollowerState, Standby, TaskStore } from "../../stores/follower-state.ts";
-import type { Inspection, StoredEvents, StoredTask, StoreOp, StoreOpening } from "../../../store/store.ts";
+import type { Clock } from "../../core/clock.ts";
+import { OperationError } from "../../core/errors.ts";
+import { encodeOps } from "../op-codec.ts";
+import type { Inspection, StoredEvents, StoredTask, Store, StoreOp, StoreOpening } from "../store.ts";
 import { LogCompaction } from "./log-compaction.ts";
 import { BATCH, type EntryHead } from "./log-codec.ts";
-import type { LogInfo, QueueLog } from "./log.ts";
+import type { LogInfo, GroupLog } from "./log.ts";
 import type { Replica } from "./replica.ts";
 
-export interface LeaderLogOptions {
-  readonly log: QueueLog;
+export interface LeaderLogOptions<State> {
+  readonly log: GroupLog;
   readonly replica: Replica;
   readonly clock: Clock;
   readonly writer: string;
@@ -28,7 +27,7 @@ export interface LeaderLogOptions {
   readonly compactionFloorBytes?: number | undefined;
   nextSerial(): number;
   /** All tasks as the replica has them, if they are in memory. */
-  standby(): Promise<FollowerState | undefined>;
+  standby(): Promise<State | undefined>;
   /** Another leads. Told once. */
   lost(): void;
   message(text: string): void;
@@ -41,10 +40,10 @@ const PORTION_BYTES = 256 * 1024;
 /** What JetStream keeps of a message beside its bytes: subject, headers and its own record, about this much. */
 const MESSAGE_OVERHEAD_BYTES = 150;
 
-export class LeaderLog implements TaskStore {
+export class LeaderLog<State = never> implements Store<State> {
   readonly patienceMs = PATIENCE_MS;
-  readonly #options: LeaderLogOptions;
-  readonly #log: QueueLog;
+  readonly #options: LeaderLogOptions<State>;
+  readonly #log: GroupLog;
   readonly #replica: Replica;
   readonly #compaction: LogCompaction;
   #lastSequence: number;
@@ -58,7 +57,7 @@ export class LeaderLog implements TaskStore {
   #over = false;
   #closing = false;
 
-  constructor(options: LeaderLogOptions) {
+  constructor(options: LeaderLogOptions<State>) {
     this.#options = options;
     this.#log = options.log;
     this.#replica = options.replica;
@@ -93,7 +92,7 @@ export class LeaderLog implements TaskStore {
     return this.#compaction.logBytes;
   }
 
-  async open(): Promise<StoreOpening<Standby>> {
+  async open(): Promise<StoreOpening<State>> {
     const { epoch } = this.#options;
     const standby = await this.#options.standby();
     const { lastId, settings, lastEvent } = this.#replica;

@@ -6,10 +6,10 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { codeOf, messageOf, ProtocolError } from "../../../core/errors.ts";
-import { decodeOps } from "../../../store/op-codec.ts";
-import { SqliteStore } from "../../../store/sqlite/sqlite-store.ts";
-import type { Inspection, StoredEvents, StoredTask, StoreOp, StoreOpening } from "../../../store/store.ts";
+import { codeOf, messageOf, ProtocolError } from "../../core/errors.ts";
+import { decodeOps } from "../op-codec.ts";
+import { SqliteStore } from "../sqlite/sqlite-store.ts";
+import type { Inspection, StoredEvents, StoredTask, StoreOp, StoreOpening } from "../store.ts";
 import { PendingOps } from "./pending-ops.ts";
 import { BATCH, LEAD, type Entry, type EntryHead } from "./log-codec.ts";
 

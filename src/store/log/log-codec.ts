@@ -8,7 +8,7 @@
  * ```
  */
 import { Buffer } from "node:buffer";
-import { ProtocolError } from "../../../core/errors.ts";
+import { ProtocolError } from "../../core/errors.ts";
 
 export const LEAD = 1;
 export const BATCH = 2;

@@ -2,7 +2,7 @@
  * ○ What NATS said went wrong, as our errors with a sentence that says what to do. Known by name and number, since the client library is
  * loaded only when it is needed. What a code means stands in nats-server's errors.json.
  */
-import { type HoldfastError, messageOf, OperationError } from "../../../core/errors.ts";
+import { type HoldfastError, messageOf, OperationError } from "../../core/errors.ts";
 
 /** JetStream's own numbers. */
 const WRONG_LAST_SEQUENCE = 10_071;
@@ -51,7 +51,7 @@ function isSilence(error: unknown): boolean {
   return named(error, "TimeoutError");
 }
 
-/** @param doing what failed, as in "Cannot open the queue's log" */
+/** @param doing what failed, as in "Cannot open the log" */
 export function natsError(doing: string, error: unknown): HoldfastError {
   const make = (code: "QUEUE_STORE_UNAVAILABLE" | "QUEUE_STORE_DENIED" | "QUEUE_STORE_FULL", why: string): OperationError =>
     new OperationError(code, `${doing}: ${why}`, { cause: error });

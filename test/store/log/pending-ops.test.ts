@@ -1,10 +1,10 @@
-import { errorFact } from "../../../store/errors-as-facts.ts";
+import { errorFact } from "../errors-as-facts.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { MemoryStore } from "../../../../src/store/memory-store.ts";
-import { PendingOps } from "../../../../src/queue/cluster/log/pending-ops.ts";
-import type { StoreOp } from "../../../../src/store/store.ts";
+import { MemoryStore } from "../../../src/store/memory-store.ts";
+import { PendingOps } from "../../../src/store/log/pending-ops.ts";
+import type { StoreOp } from "../../../src/store/store.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 

@@ -6,7 +6,7 @@
 import { randomBytes } from "node:crypto";
 import type { Msg } from "@nats-io/transport-node";
 import type { ClusterConnection } from "../nats/cluster-connection.ts";
-import type { QueueLog } from "./log.ts";
+import type { GroupLog } from "./log.ts";
 
 export interface LogReaderListener {
   /** May take its time: the next message waits. */
@@ -28,7 +28,7 @@ const BEHIND_MS = 3000;
 
 export class LogReader {
   readonly #connection: ClusterConnection;
-  readonly #log: QueueLog;
+  readonly #log: GroupLog;
   readonly #listener: LogReaderListener;
   #next: number;
   #heardMs = 0;
@@ -43,7 +43,7 @@ export class LogReader {
   #work: Promise<void> = Promise.resolve();
   #closed = false;
 
-  constructor(connection: ClusterConnection, log: QueueLog, fromSequence: number, listener: LogReaderListener) {
+  constructor(connection: ClusterConnection, log: GroupLog, fromSequence: number, listener: LogReaderListener) {
     this.#connection = connection;
     this.#log = log;
     this.#next = fromSequence;

@@ -2,7 +2,7 @@
  * ○ The address of NATS servers as `--store` takes it: `nats://[USER:PASSWORD@|TOKEN@]HOST[:PORT][,HOST[:PORT]…][?replicas=3&group=NAME&creds=FILE]`,
  * or `tls://…`. Invariant: what was read has at least one host, and names that a NATS subject and a stream's name can hold.
  */
-import { UsageError } from "../../../core/errors.ts";
+import { UsageError } from "../../core/errors.ts";
 
 export interface NatsUrl {
   /** `host:port` each. */

@@ -2,7 +2,7 @@
  * ○ Changes that the local copy has not taken in yet, folded: of a task that came and ended meanwhile one row is written, of one that
  * went as well none. Invariant: applied in order they leave the store as all that were pushed would.
  */
-import type { StoreOp } from "../../../store/store.ts";
+import type { StoreOp } from "../store.ts";
 
 export class PendingOps {
   #ops: (StoreOp | undefined)[] = [];
