@@ -80,6 +80,7 @@ complete -c holdfast -n "__fish_seen_subcommand_from listen" -l log-level
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l peers
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l session
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l sessions
+complete -c holdfast -n "__fish_seen_subcommand_from listen" -l store
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l token-file
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l trusted-proxies
 complete -c holdfast -n "__fish_seen_subcommand_from listen" -l user-timeout
