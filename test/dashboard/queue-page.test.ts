@@ -166,6 +166,14 @@ test(
     await drawer.getByText("attempt 1 failed: GiveUp: the bank said no").waitFor();
     const stack = await drawer.getByLabel(/^Stack of/).textContent();
     assert.match(stack!, /^ {4}at .*queue-page\.test\.ts:/);
+    // Of what has ended too.
+    await fact("Last worker")
+      .filter({ hasText: /local \d+/ })
+      .waitFor();
+    await fact("Last began")
+      .filter({ hasText: /\d{4}-\d\d-\d\d/ })
+      .waitFor();
+    await drawer.getByText("dead (final)").waitFor();
     await button(page, /^Show body/).click();
     await drawer.getByText('"lines": [').waitFor();
     await button(page, "Raw").click();
@@ -229,13 +237,20 @@ test("the story of a task has an address of its own, goes to its end, and can be
   const { broker } = servers;
   const told = queue<string>("told", { broker });
   const failing = worker(told, () => Promise.reject(new GiveUp("the bank said no")), { signals: [], onError: () => {} });
-  const task = await told.add("x");
+  const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
+  const [id] = await told.client.add(
+    { queue: "told", options: { traceparent: `00-${traceId}-00f067aa0ba902b7-01` }, bodies: [Buffer.from('"x"')] },
+    { timeoutMs: 5000 },
+  );
+  const task = told.task(id!);
   await assert.rejects(task.result());
   await failing.close();
   await told.close();
   const watched = await open(browser, `${url}task/${task.id}`);
   const { page } = watched;
   await page.getByRole("heading", { name: `Task ${task.id}` }).waitFor();
+  // Dead, and without the body: its producer said with it of which trace it is.
+  await page.getByText(`Trace ${traceId}`).waitFor();
   const steps = page.getByRole("listitem");
   await steps
     .filter({ hasText: "attempt 1 failed: " })
@@ -247,7 +262,7 @@ test("the story of a task has an address of its own, goes to its end, and can be
   await button(page, "Copy").click();
   await page.getByText("Copied").waitFor();
   const copied = await page.evaluate("navigator.clipboard.readText()");
-  assert.match(copied as string, new RegExp(`^Task ${task.id}\\n\\S+Z added to told[^]*dead: no attempt is left\\n`));
+  assert.match(copied as string, new RegExp(`^Task ${task.id}\\n\\S+Z added to told[^]*dead: its handler gave up: [^\\n]*\\n`));
   assert.deepEqual(await accessibility(page), []);
   await page.getByRole("link", { name: "told", exact: true }).click();
   await page.getByRole("link", { name: "Story" }).click();

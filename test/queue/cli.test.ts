@@ -9,7 +9,7 @@ import { createInterface } from "node:readline";
 import { after, before, test, type TestContext } from "node:test";
 import { promisify } from "node:util";
 import { codeOf } from "../../src/core/errors.ts";
-import { Broker, queue } from "../../src/queue/index.ts";
+import { Broker, flow as addFlow, GiveUp, queue, worker } from "../../src/queue/index.ts";
 
 const CLI = [
   "--conditions=holdfast-source",
@@ -243,6 +243,105 @@ test("serve prints its address, keeps tasks over a restart, and ends with 0 at S
   const again = start(t, ...words);
   assert.match((await holdfast("queue", "ls", "q", "--url", await address(again))).stdout, /waiting/);
   assert.equal(await ended(again), 0);
+});
+
+test("after kill -9 of the broker, show, ls and story tell of ended tasks their traces, their workers, when they began and why they ended", async (t) => {
+  const data = await mkdtemp(join(tmpdir(), "holdfast-ended-"));
+  t.after(() => rm(data, { recursive: true, force: true }));
+  const words = ["queue", "serve", "--data", data, "--listen"];
+  const first = start(t, ...words, "tcp://127.0.0.1:0");
+  const url = await address(first);
+  const letters = queue<string, string>("letters", { url });
+  t.after(() => letters.close());
+  const handler = (to: string): string => {
+    if (to === "nobody") throw new GiveUp("no such address");
+    return `sent to ${to}`;
+  };
+  const sending = worker(letters, handler, { signals: [], onError: () => {} });
+  const traceIds = ["4bf92f3577b34da6a3ce929d0e0e4736", "0af7651916cd43dd8448eb211c80319c"];
+  const ids = await Promise.all(
+    ["ada", "nobody"].map(async (to, index) => {
+      const options = { traceparent: `00-${traceIds[index]!}-00f067aa0ba902b7-01` };
+      return (
+        await letters.client.add({ queue: "letters", options, bodies: [Buffer.from(`"${to}"`)] }, { timeoutMs: 10_000 })
+      )[0]!;
+    }),
+  );
+  await letters.task(ids[0]!).result();
+  await assert.rejects(letters.task(ids[1]!).result(), { code: "QUEUE_TASK_DEAD" });
+  await sending.close();
+  first.kill("SIGKILL");
+  await once(first, "exit");
+  const again = await address(start(t, ...words, url));
+  const say = async (...command: string[]): Promise<string> => (await holdfast(...command, "--url", again)).stdout;
+  const time = String.raw`\d{4}-\d\d-\d\dT[\d:.]+Z`;
+  const listed = await say("queue", "ls", "letters");
+  const [done, dead] = ids.map((id) => new RegExp(`^${id} +.*$`, "m").exec(listed)![0]);
+  assert.match(done!, new RegExp(`completed +.* ${time} +[\\da-f]{6,}$`));
+  assert.match(dead!, new RegExp(`dead \\(final\\) +.* ${time} +[\\da-f]{6,}$`));
+  const peer = /[\da-f]+$/.exec(done!)![0];
+  for (const [index, id] of ids.entries()) {
+    const shown = await say("queue", "show", id);
+    assert.match(shown, new RegExp(`^traceId +${traceIds[index]!}$`, "m"));
+    assert.match(shown, new RegExp(`^worker +${peer}$`, "m"));
+    assert.match(shown, new RegExp(`^startedMs +${time}$`, "m"));
+    const story = await say("story", id);
+    assert.match(story, new RegExp(`^task ${id} of letters: (completed|dead), trace ${traceIds[index]!}$`, "m"));
+    assert.match(story, new RegExp(`the worker began \\(worker ${peer}\\)`));
+  }
+  assert.match(await say("queue", "show", ids[1]!), /^reason +final$/m);
+  assert.match(await say("story", ids[1]!), /dead: its handler gave up/);
+});
+
+test("signal sends a handler what it waits for, once, and says so of a task that has ended", async (t) => {
+  const orders = queue<string, string>("orders", { url: broker.address });
+  const paying = worker(orders, async (order, task) => `${order}: ${String(await task.waitFor("paid"))}`, { signals: [] });
+  t.after(() => Promise.all([paying.close(), orders.close()]));
+  const task = await orders.add("order 7");
+  for (;;) if ((await queueCommand("show", task.id)).stdout.includes("waits for the signal 'paid'")) break;
+  const first = await queueCommand("signal", task.id, "paid", '"by card"');
+  assert.equal(first.code, 0, first.stderr);
+  assert.equal(await task.result(), "order 7: by card");
+  const late = await queueCommand("signal", task.id, "paid", '"again"');
+  assert.deepEqual([late.code, late.stdout], [1, ""]);
+  assert.match(late.stderr, /the task is completed/);
+  assert.equal((await queueCommand("signal", task.id)).code, 2);
+});
+
+test("flow shows all tasks of the flow that a task is of, cancels it and retries it", async (t) => {
+  const parts = queue<string, string>("parts", { url: broker.address });
+  t.after(() => parts.close());
+  const add = () =>
+    addFlow({
+      cut: { queue: parts, body: "cut" },
+      paint: { queue: parts, body: "paint", after: ["cut"] },
+      ship: { queue: parts, body: "ship", after: ["paint"] },
+    });
+  const { tasks } = await add();
+  let isSharp = false;
+  const cutting = worker(parts, (part) => (isSharp ? part : Promise.reject(new GiveUp("blunt"))), {
+    signals: [],
+    onError: () => {},
+  });
+  t.after(() => cutting.close());
+  await assert.rejects(tasks.ship.result(), { code: "QUEUE_TASK_DEAD" });
+  const { stdout } = await queueCommand("flow", tasks.paint.id);
+  assert.match(stdout, /^3 tasks: 3 dead$/m);
+  assert.match(stdout, new RegExp(`^${tasks.ship.id} +dead +parts after ${tasks.paint.id}$`, "m"));
+  isSharp = true;
+  const retried = await queueCommand("flow", tasks.cut.id, "--retry");
+  assert.deepEqual([retried.code, JSON.parse(retried.stdout)], [0, { retried: 3 }]);
+  assert.equal(await tasks.ship.result(), "ship");
+  await cutting.close();
+  const other = await add();
+  const cancelled = await queueCommand("flow", other.tasks.ship.id, "--cancel");
+  assert.deepEqual([cancelled.code, JSON.parse(cancelled.stdout)], [0, { cancelled: 3 }]);
+  const json = JSON.parse((await queueCommand("flow", other.tasks.cut.id, "--json")).stdout) as object;
+  assert.deepEqual({ ...json, tasks: [] }, { count: 3, states: { cancelled: 3 }, tasks: [] });
+  const none = await queueCommand("add", "parts", "alone");
+  const alone = await queueCommand("flow", none.stdout.trim());
+  assert.deepEqual([alone.code, alone.stdout], [1, ""]);
+  assert.match(alone.stderr, /of no flow/);
 });
 
 async function address(serve: ChildProcess): Promise<string> {

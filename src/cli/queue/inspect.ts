@@ -77,7 +77,7 @@ async function printTasks(client: QueueClient, queue: string, options: ListFlags
     limit,
     onSearched: (read: number, of: number) => (searched = `Searched ${read} of ${of} tasks`),
   };
-  const rows: string[][] = [["ID", "STATE", "PRIORITY", "GROUP", "FAILURES", "AGE", "BYTES"]];
+  const rows: string[][] = [["ID", "STATE", "PRIORITY", "GROUP", "FAILURES", "AGE", "BYTES", "STARTED", "WORKER"]];
   let last: string | undefined;
   let count = 0;
   for await (const task of eachTask(client, queue, search, { timeoutMs })) {
@@ -97,7 +97,8 @@ function readWhere(text: string): [field: string, value: string] {
   return [text.slice(0, equals), text.slice(equals + 1)];
 }
 
-function taskRow({ id, state, reason, priority, group, failures, createdMs, bodyBytes }: TaskInfo): string[] {
+function taskRow(task: TaskInfo): string[] {
+  const { id, state, reason, priority, group, failures, createdMs, bodyBytes, startedMs, worker } = task;
   return [
     id,
     reason ? `${state} (${reason})` : state,
@@ -106,6 +107,8 @@ function taskRow({ id, state, reason, priority, group, failures, createdMs, body
     `${failures}`,
     showDuration(Math.max(0, Date.now() - createdMs)),
     showSize(bodyBytes),
+    startedMs === undefined ? "" : showTime(startedMs),
+    printable(worker ?? ""),
   ];
 }
 
@@ -174,7 +177,7 @@ function showSteps({ steps = [] }: TaskDetails): string {
 }
 
 function readable(name: string, value: unknown): string {
-  if (["createdMs", "atMs", "expiresMs"].includes(name)) return showTime(Number(value));
+  if (["createdMs", "startedMs", "atMs", "expiresMs"].includes(name)) return showTime(Number(value));
   return printable(typeof value === "string" ? value : JSON.stringify(value));
 }
 

@@ -38,7 +38,9 @@ const TASK = {
   group: optional(text()),
   failures: described(whole(), "Attempts that failed"),
   lost: optional(described(whole(), "Workers whose connection broke while they had it")),
+  worker: optional(described(text(), "Who works on it, or was the last to")),
   createdMs: ms,
+  startedMs: optional(described(ms, "When its newest attempt began")),
   atMs: optional(
     described(ms, "Delayed, retrying: when it is due; active: when its attempt runs out of time; ended: when it ended"),
   ),
@@ -73,6 +75,7 @@ export const taskDetails = object(
   {
     ...TASK,
     key: optional(text()),
+    traceId: optional(described(text(), "Of the trace that it belongs to, as its producer said with it")),
     after: optional(described(listOf(text()), "The ids of the tasks that it waits for")),
     flow: optional(described(whole(), "Of how many tasks the flow is that it is of")),
     errors: described(
@@ -100,7 +103,6 @@ export const taskDetails = object(
     ),
     signals: optional(described(listOf(text()), "The signals that have come")),
     waits: optional(described(text(), "Why it does not run now")),
-    worker: optional(described(text(), "Who works on it")),
     progress: optional(described(text(), "The newest that its worker said of its progress")),
   },
   { open: true },

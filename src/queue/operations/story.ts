@@ -77,6 +77,7 @@ export const story = operation({
     const steps = [
       addedStep(view, kept.head, (other) => ids.text(other)),
       ...events.filter(({ kind }) => !TOLD_BY_ERROR.has(kind)).map(eventStep),
+      ...beganStep(view, events),
       ...kept.errors.map((error) => errorStep(error, events)),
       ...nowSteps(view, { worker, progress: progress && new TextDecoder().decode(progress), waits: service.whyWaiting(row) }),
     ];
@@ -156,12 +157,20 @@ interface Now {
   readonly waits: string | undefined;
 }
 
+/** The newest attempt, where only its row knows of that. */
+function beganStep({ startedMs, worker }: TaskView, events: readonly RememberedEvent[]): readonly Step[] {
+  if (startedMs === undefined || events.some(({ kind }) => kind === "given")) return [];
+  return [{ atMs: startedMs, what: "begun", text: EVENT_TEXT.begun, worker }];
+}
+
 /** How it ended, or what it does now. */
 function nowSteps(view: TaskView, { worker, progress, waits }: Now): readonly Step[] {
   const { state: now, atMs, reason } = view;
   if (now === "completed")
-    return [{ atMs, what: "completed", text: `completed, with a result of ${showSize(view.resultBytes)}` }];
-  if (now === "dead") return [{ atMs, what: "dead", text: `dead: ${DEAD_TEXT[reason ?? "attempts"]}` }];
+    return [
+      { atMs, what: "completed", text: `completed, with a result of ${showSize(view.resultBytes)}`, worker: view.worker },
+    ];
+  if (now === "dead") return [{ atMs, what: "dead", text: `dead: ${DEAD_TEXT[reason ?? "attempts"]}`, worker: view.worker }];
   if (isEnded(now)) return [{ atMs, what: "cancelled", text: "cancelled" }];
   if (now === "active") {
     const words = ["a worker works on it", progress !== undefined && `progress: ${progress.slice(0, 200)}`];
@@ -176,6 +185,7 @@ const DEAD_TEXT: Readonly<Record<NonNullable<TaskView["reason"]>, string>> = {
   expired: "no worker took it in its time",
   lost: "too many workers were lost while they had it",
   parent: "a task that it waited for did not complete",
+  final: "its handler gave up: no attempt would have helped",
   damaged: "what the store kept of it is damaged",
 };
 
@@ -186,7 +196,10 @@ function unknownOf(
   sinceMs: number | undefined,
   openedMs: number,
 ): readonly string[] {
-  const steps = "which workers had it, and when attempts began";
+  const steps =
+    view.startedMs === undefined
+      ? "which workers had it, and when attempts began"
+      : "which workers had it before its newest attempt, and when those began";
   const unknown: string[] = [];
   const time = (atMs: number): string => new Date(atMs).toISOString();
   if (view.createdMs < openedMs) unknown.push(`Before this broker began at ${time(openedMs)}: ${steps}`);
@@ -206,6 +219,7 @@ function traceIdIn(body: Uint8Array | undefined): string | undefined {
   }
 }
 
-function traceIdOf(traceparent: unknown): string | undefined {
+/** The trace that a `traceparent` names; undefined: it is none. */
+export function traceIdOf(traceparent: unknown): string | undefined {
   return typeof traceparent === "string" ? TRACEPARENT.exec(traceparent)?.[1] : undefined;
 }

@@ -16,6 +16,7 @@ import { errorGroup, name, task, type TaskDetails, taskDetails, type TaskInfo, t
 import { sees } from "./admission.ts";
 import { knownTask } from "./known-task.ts";
 import { operation, type OperationContext } from "./operation.ts";
+import { traceIdOf } from "./story.ts";
 import { FILTER, readFilter, readWhich, WHICH } from "./task-filter.ts";
 
 /** 1000 tasks a page: 300 KB of JSON. */
@@ -79,15 +80,15 @@ export const getTask = operation({
   async handle({ service, ids }, { id, body: withBody = true }) {
     const { row, kept, body } = await knownTask({ service, ids }, id, () => withBody);
     const { head, errors } = kept;
-    const { worker, progress } = service.working(row);
+    const { progress } = service.working(row);
     const details = {
       ...infoOf(ids, service.view(row)),
       key: shownKey(head?.key) || undefined,
+      traceId: traceIdOf(head?.traceparent),
       after: head && head.after.length > 0 ? head.after.map((other) => ids.text(other)) : undefined,
       flow: head?.flow?.count,
       errors: errors.map(({ error, atMs, attempt }) => ({ error, atMs, attempt })),
       ...(await stepsOf({ service, ids }, row)),
-      worker,
       progress: progress && Buffer.from(progress).toString(),
     };
     return { value: details, body };

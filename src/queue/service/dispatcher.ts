@@ -67,8 +67,8 @@ export class Dispatcher {
   consume(queueName: string, options: ConsumerOptions): Consumer {
     const stateMachine = this.#context.stateMachine();
     const queue = stateMachine.queue(queueName);
-    const { host, keeps = false } = options;
-    const consumer = new Consumer(queue, stateMachine.addLeaseOwner({ keeps }), this.#hosts.of(host), options);
+    const { host, keeps = false, peer = "" } = options;
+    const consumer = new Consumer(queue, stateMachine.addLeaseOwner({ keeps, worker: peer }), this.#hosts.of(host), options);
     consumer.host.consumers.add(consumer);
     this.#consumers.set(consumer.leaseOwner.index, consumer);
     if (keeps) return consumer;

@@ -9,7 +9,6 @@ import { StartHistory } from "./start-history.ts";
 import type { EndedState } from "../tasks/life-cycle.ts";
 import { ERROR_BYTES_MAX } from "../limits.ts";
 import { type CommittedEvent, errorLine } from "./event-entry.ts";
-import { deadReason } from "./task-view.ts";
 import { encodeAttemptError } from "./attempt-error.ts";
 import { encodeState } from "../tasks/task-record.ts";
 import type { Fact, StoreOp } from "../../store/store.ts";
@@ -67,7 +66,7 @@ export class Journal {
     if (state === "dead") this.#ops.push({ kind: "state", id, state: record });
     else this.#ops.push({ kind: "end", id, state: record, result: result ?? EMPTY });
     const queue = stateMachine.queueOf(row).name;
-    const reason = state === "dead" ? deadReason(stateMachine, row) : undefined;
+    const reason = state === "dead" ? stateMachine.deadReason(row) : undefined;
     this.#events.push({
       event: state,
       id,

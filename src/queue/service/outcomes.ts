@@ -15,7 +15,6 @@ import type { Journal } from "./journal.ts";
 import { type EndedState, isEnded, type OutcomeState } from "../tasks/life-cycle.ts";
 import { errorTexts } from "../../store/facts.ts";
 import { decodeAttemptError } from "./attempt-error.ts";
-import { deadReason } from "./task-view.ts";
 import { ATTEMPTS, ID, NONE, TOKEN } from "../tasks/task-columns.ts";
 
 /** 1 KiB of progress is told to those who listen to a queue; all of it to those who watch the task. */
@@ -137,7 +136,7 @@ export class Outcomes {
     const stateMachine = this.#context.stateMachine();
     const id = stateMachine.table.f(row, ID);
     if (state === "dead") {
-      const facts = { task: id, queue: stateMachine.queueOf(row).name, reason: deadReason(stateMachine, row) };
+      const facts = { task: id, queue: stateMachine.queueOf(row).name, reason: stateMachine.deadReason(row) };
       this.#context.log("queue.task-dead", facts);
     }
     this.#journal.ended(row, state, result);

@@ -534,7 +534,7 @@ export class TaskService {
 
   /** What is known of a task without asking the store. */
   view(row: number): TaskView {
-    return viewTask(this.stateMachine, row);
+    return viewTask(this.stateMachine, row, this.nowMs);
   }
 
   /** Why a task that has not ended does not run, in words; undefined when it does run or has ended. */

@@ -2,9 +2,8 @@
 import { showFingerprint } from "../tasks/error-fingerprint.ts";
 import type { TaskStateMachine } from "../tasks/task-state-machine.ts";
 import { type DeadReason, isEnded, type TaskState } from "../tasks/life-cycle.ts";
-import { LOST_MAX } from "../limits.ts";
 import type { KeyLifetime, TaskPolicy } from "../tasks/task-policy.ts";
-import { AT, ATTEMPTS, BODY_BYTES, CREATED, ERROR, EXPIRES, ID, LOST, TOKEN } from "../tasks/task-columns.ts";
+import { AT, ATTEMPTS, BODY_BYTES, CREATED, ERROR, EXPIRES, ID, LOST } from "../tasks/task-columns.ts";
 
 export interface TaskView extends Omit<TaskPolicy, "unique" | "pausesMs"> {
   /** How long its key is its own, where that is not as long as it is known. */
@@ -23,7 +22,11 @@ export interface TaskView extends Omit<TaskPolicy, "unique" | "pausesMs"> {
   readonly error: string | undefined;
   /** Workers whose connection broke while they had it. */
   readonly lost: number;
+  /** Who has it, or was the last to. */
+  readonly worker: string | undefined;
   readonly createdMs: number;
+  /** When its newest attempt began. */
+  readonly startedMs: number | undefined;
   /** delayed, blocked, retrying: when it is due; waiting: since when, unless from the beginning; active: when its attempt runs out of time; ended: when it ended. */
   readonly atMs: number | undefined;
   readonly expiresMs: number | undefined;
@@ -33,21 +36,24 @@ export interface TaskView extends Omit<TaskPolicy, "unique" | "pausesMs"> {
   readonly resultBytes: number;
 }
 
-export function viewTask(stateMachine: TaskStateMachine, row: number): TaskView {
+export function viewTask(stateMachine: TaskStateMachine, row: number, nowMs: number): TaskView {
   const { table } = stateMachine;
   const policy = stateMachine.policy(row);
+  const state = stateMachine.state(row);
   const finite = (value: number): number | undefined => (Number.isFinite(value) && value > 0 ? value : undefined);
   return {
     number: table.f(row, ID),
     queue: stateMachine.queueOf(row).name,
-    state: stateMachine.state(row),
-    reason: stateMachine.state(row) === "dead" ? deadReason(stateMachine, row) : undefined,
+    state,
+    reason: state === "dead" ? stateMachine.deadReason(row) : undefined,
     priority: stateMachine.priority(row),
     group: stateMachine.group(row) || undefined,
     failures: table.u(row, ATTEMPTS),
     error: table.u(row, ERROR) === 0 ? undefined : showFingerprint(table.u(row, ERROR)),
     lost: table.u(row, LOST),
+    worker: stateMachine.worker(row) || undefined,
     createdMs: table.f(row, CREATED),
+    startedMs: stateMachine.startedMs(row, isEnded(state) ? table.f(row, AT) : nowMs),
     atMs: finite(table.f(row, AT)),
     expiresMs: finite(table.f(row, EXPIRES)),
     evicted: stateMachine.isEvicted(row) || undefined,
@@ -57,16 +63,6 @@ export function viewTask(stateMachine: TaskStateMachine, row: number): TaskView 
     unique: policy.unique || undefined,
     pausesMs: policy.pausesMs.length > 0 ? policy.pausesMs : undefined,
   };
-}
-
-/** The row does not say why its task died, so this is concluded from what it says. A handler that gave up counts as `attempts`. */
-export function deadReason(stateMachine: TaskStateMachine, row: number): DeadReason {
-  const { table } = stateMachine;
-  if (stateMachine.isDamaged(row)) return "damaged";
-  if (table.u(row, LOST) >= LOST_MAX) return "lost";
-  if (table.u(row, ATTEMPTS) >= stateMachine.policy(row).attempts) return "attempts";
-  if (table.f(row, EXPIRES) <= table.f(row, AT)) return "expired";
-  return table.f(row, TOKEN) === 0 ? "parent" : "attempts";
 }
 
 /** Why a task does not run at present; undefined when it runs or has ended. */

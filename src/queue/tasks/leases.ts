@@ -19,14 +19,18 @@ import {
   RowList,
   STARTED,
   TOKEN,
+  WORKER,
 } from "./task-columns.ts";
 import type { Group, ReadyKind, TaskQueue } from "./task-queue.ts";
-import { TaskTable, type TaskTableOptions } from "./task-table.ts";
+import { startOf, TaskTable, type TaskTableOptions } from "./task-table.ts";
+import { NOBODY } from "./worker-names.ts";
 
 /** Who has leases: a small number, so that a row needs four bytes to name its owner, and the rows. */
 export interface LeaseOwner {
   readonly index: number;
   readonly leases: RowList;
+  /** The number of its name. */
+  readonly worker: number;
   /** It only keeps what its worker has begun, while that does not answer. */
   readonly keeps: boolean;
 }
@@ -61,9 +65,10 @@ export class Leases extends TaskTable {
     this.countIdsFrom(firstId);
   }
 
-  addLeaseOwner({ keeps = false }: { keeps?: boolean } = {}): LeaseOwner {
+  /** @param options `worker`: its name */
+  addLeaseOwner({ keeps = false, worker = "" }: { keeps?: boolean; worker?: string } = {}): LeaseOwner {
     const index = this.#freeNumbers.pop() ?? this.#owners.length;
-    const owner: LeaseOwner = { index, leases: new RowList(this.table), keeps };
+    const owner: LeaseOwner = { index, leases: new RowList(this.table), worker: this.workers.hold(worker), keeps };
     this.#owners[index] = owner;
     return owner;
   }
@@ -71,6 +76,7 @@ export class Leases extends TaskTable {
   /** The owner has no leases any more and leaves. */
   removeLeaseOwner(owner: LeaseOwner): void {
     assert(owner.leases.count === 0, "an owner that leaves has given its leases back");
+    this.workers.release(owner.worker);
     this.#owners[owner.index] = undefined;
     this.#freeNumbers.push(owner.index);
   }
@@ -143,6 +149,7 @@ export class Leases extends TaskTable {
     if (token !== newest && !unwritten) return false;
     this.table.setF(row, TOKEN, token);
     const queue = this.queueOf(row);
+    const started = unwritten ? 0 : this.table.u(row, STARTED);
     if (this.state(row) === "waiting") {
       queue.ready.remove(row);
       this.throttle.started(queue, this.groupOf(row));
@@ -150,7 +157,7 @@ export class Leases extends TaskTable {
     } else if (this.state(row) !== "active" || this.leaseOwner(row) !== 0) return false;
     this.#lease(row, owner);
     this.given(row, nowMs);
-    this.table.setU(row, STARTED, 0);
+    this.table.setU(row, STARTED, started);
     this.#boundKept(row, owner, nowMs);
     return true;
   }
@@ -192,7 +199,6 @@ export class Leases extends TaskTable {
     const owner = this.leaseOwner(row);
     if (owner !== 0) this.#owners[owner]!.leases.remove(row);
     this.table.setU(row, CONSUMER, 0);
-    this.table.setU(row, STARTED, 0);
     this.setFlag(row, FLAG_BEGUN, false);
     this.deadlines.drop(row);
     if (this.isTraced(row)) this.traces.stopped(this.table.f(row, ID));
@@ -209,6 +215,19 @@ export class Leases extends TaskTable {
   #own(row: number, owner: LeaseOwner): void {
     this.table.setU(row, CONSUMER, owner.index);
     owner.leases.pushBack(row);
+    // One that keeps it does not work on it.
+    if (!owner.keeps && this.table.u(row, WORKER) !== owner.worker) this.#worker(row, owner.worker);
+  }
+
+  #worker(row: number, number: number): void {
+    this.workers.release(this.table.u(row, WORKER));
+    this.table.setU(row, WORKER, this.workers.holdAgain(number));
+  }
+
+  /** Nobody worked on it: what it was given for did not begin. */
+  protected notBegun(row: number): void {
+    this.table.setU(row, STARTED, 0);
+    this.#worker(row, NOBODY);
   }
 
   /** An attempt without a bound of its own has one while its worker does not answer. */
@@ -217,9 +236,4 @@ export class Leases extends TaskTable {
     this.table.setF(row, AT, owner.keeps ? nowMs + KEPT_MS_MAX : Infinity);
     this.deadlines.set(row, this.table.f(row, AT));
   }
-}
-
-/** 49 days fit; what took longer is counted as shorter by that. */
-function startOf(nowMs: number): number {
-  return nowMs >>> 0 || 1;
 }

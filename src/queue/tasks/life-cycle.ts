@@ -28,7 +28,8 @@ export type OutcomeState = EndedState | "evicted" | "unknown";
 
 /**
  * Why a task is dead:
- * - `attempts`: its last attempt failed, or its handler said that no attempt will help
+ * - `attempts`: its last attempt failed
+ * - `final`: its handler said that no attempt will help
  * - `expired`: no worker took it in time
  * - `lost`: the connections of too many workers broke while they had it
  * - `damaged`: what the store keeps of it is not what was written
@@ -36,7 +37,7 @@ export type OutcomeState = EndedState | "evicted" | "unknown";
  */
 export type DeadReason = (typeof DEAD_REASONS)[number];
 
-export const DEAD_REASONS = ["attempts", "expired", "lost", "damaged", "parent"] as const;
+export const DEAD_REASONS = ["attempts", "expired", "lost", "damaged", "parent", "final"] as const;
 
 /** What can happen to a task. */
 export type TaskEvent =

@@ -1,6 +1,6 @@
 /**
  * ○ Rows of tasks in pages of typed arrays: outside the JavaScript heap, so that ten million waiting tasks cost the collector
- * nothing. A row is 116 bytes; growing adds a page and never copies. Row 0 stands for "none".
+ * nothing. A row is 124 bytes; growing adds a page and never copies. Row 0 stands for "none".
  * Bodies are not here: they lie in the store, the newest also in the body cache.
  */
 
@@ -43,8 +43,6 @@ export const LOST = 9;
 export const FLAGS = 10;
 /** ended: bytes of the result kept. */
 export const RESULT_BYTES = 11;
-/** active, in the same place: when its attempt began, the lower 32 bits of queue time in ms; 0: not known. Not written. */
-export const STARTED = 11;
 /** Three words of the idempotency key's hash (key-hash.ts), where FLAG_KEY is set. */
 export const KEY_A = 12;
 export const KEY_B = 13;
@@ -53,7 +51,11 @@ export const KEY_C = 14;
 export const ERROR = 15;
 /** The same as HEAP, in the heap of times of the wall clock. */
 export const WALL_HEAP = 16;
-export const U32_FIELDS = 17;
+/** When its newest attempt began, the lower 32 bits of queue time in ms; 0: not known, or it had none. */
+export const STARTED = 17;
+/** The number of the name of the worker that has it, or was the last to: worker-names.ts. */
+export const WORKER = 18;
+export const U32_FIELDS = 19;
 
 // Bits of FLAGS.
 /** Its submission is not on disk yet: nobody may see or take it. */
@@ -87,6 +89,9 @@ export const FLAG_SUSPENDED = 8192;
 export const FLAG_FLOW = 16_384;
 /** It belongs to a trace (traces.ts). Not written: its head says so. */
 export const FLAG_TRACED = 32_768;
+/** Three bits: why it is dead, as a place in DEAD_REASONS plus one (life-cycle.ts); 0: an earlier version wrote it, or it is not dead. */
+export const REASON_SHIFT = 16;
+export const FLAGS_REASON = 7 << REASON_SHIFT;
 /** What is written of FLAGS. */
 export const FLAGS_WRITTEN =
   FLAG_KEY |
@@ -99,7 +104,8 @@ export const FLAGS_WRITTEN =
   FLAG_RUN_AT |
   FLAG_STEPS |
   FLAG_SUSPENDED |
-  FLAG_FLOW;
+  FLAG_FLOW |
+  FLAGS_REASON;
 
 export class TaskColumns {
   readonly #f64: Float64Array[] = [];

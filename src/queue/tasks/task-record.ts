@@ -4,8 +4,9 @@
  */
 import { Buffer } from "node:buffer";
 import { ByteReader } from "../../core/byte-reader.ts";
-import { sameBytes } from "../../core/bytes.ts";
+import { EMPTY, sameBytes } from "../../core/bytes.ts";
 import { ProtocolError } from "../../core/errors.ts";
+import { NAME_BYTES_MAX } from "../limits.ts";
 import { storedNumber, type StoredState, storedState } from "./state-words.ts";
 import { DIGEST_BYTES } from "./bodies-digest.ts";
 import {
@@ -54,11 +55,18 @@ export interface TaskRecord {
   readonly lost: number;
   readonly bodyBytes: number;
   readonly resultBytes: number;
+  /** When its newest attempt began, the lower 32 bits of queue time in ms; 0: not known, or it had none. */
+  readonly started?: number;
+  /** The name of the worker that has it, or was the last to; empty where that is not known. */
+  readonly worker?: Uint8Array;
 }
 
 const HEAD_VERSION = 1;
+/** Of a task that no worker has had. Version 0.1.0 wrote it of all. */
 const STATE_VERSION = 1;
 const STATE_BYTES = 32;
+const RAN_VERSION = 2;
+const RAN_BYTES = 36;
 const HAS_POLICY = 1;
 const HAS_AFTER = 2;
 const HAS_ON_PARENT_DEAD = 4;
@@ -81,7 +89,7 @@ const ON_PARENT_DEAD = [undefined, "continue", "wait"] as const;
 
 const decoder = new TextDecoder();
 /** Where states are laid out before they are copied out: a small array of its own is cheaper than a view made for each. */
-const stateBytes = new Uint8Array(STATE_BYTES);
+const stateBytes = new Uint8Array(RAN_BYTES + NAME_BYTES_MAX);
 const stateView = new DataView(stateBytes.buffer);
 
 /** ```
@@ -259,11 +267,13 @@ function readLifetime(number: number): KeyLifetime {
 
 /** ```
  * version u8 | state u8 | flags u8 | lost u8 | at f64 | token f64 | attempts u16 | flags above the first eight u16
- * body bytes u32 | result bytes u32
+ * body bytes u32 | result bytes u32 | version 2: started u32, worker: the UTF-8 that follows
  * ``` */
 export function encodeState(record: TaskRecord): Uint8Array {
   const view = stateView;
-  view.setUint8(0, STATE_VERSION);
+  const { started = 0, worker = EMPTY } = record;
+  const hasRun = started !== 0 || worker.length > 0;
+  view.setUint8(0, hasRun ? RAN_VERSION : STATE_VERSION);
   view.setUint8(1, storedNumber(record.state));
   view.setUint8(2, record.flags);
   view.setUint8(3, record.lost);
@@ -273,17 +283,23 @@ export function encodeState(record: TaskRecord): Uint8Array {
   view.setUint16(22, record.flags >>> 8);
   view.setUint32(24, record.bodyBytes);
   view.setUint32(28, record.resultBytes);
-  return stateBytes.slice();
+  if (!hasRun) return stateBytes.slice(0, STATE_BYTES);
+  view.setUint32(32, started);
+  stateBytes.set(worker, RAN_BYTES);
+  return stateBytes.slice(0, RAN_BYTES + worker.length);
 }
 
 /** @throws ProtocolError QUEUE_STORE_CORRUPT */
 export function decodeState(bytes: Uint8Array): TaskRecord {
-  if (bytes.length !== STATE_BYTES || bytes[0] !== STATE_VERSION) throw corrupt("state of an unknown version or length");
-  stateBytes.set(bytes);
+  const hasRun = bytes[0] === RAN_VERSION;
+  const { length } = bytes;
+  if (hasRun ? length < RAN_BYTES || length > stateBytes.length : length !== STATE_BYTES || bytes[0] !== STATE_VERSION)
+    throw corrupt("state of an unknown version or length");
+  stateBytes.set(bytes.subarray(0, RAN_BYTES));
   const view = stateView;
   const state = storedState(view.getUint8(1));
   if (!state) throw corrupt("unknown state");
-  return {
+  const known = {
     state,
     flags: view.getUint8(2) | (view.getUint16(22) << 8),
     lost: view.getUint8(3),
@@ -293,6 +309,7 @@ export function decodeState(bytes: Uint8Array): TaskRecord {
     bodyBytes: view.getUint32(24),
     resultBytes: view.getUint32(28),
   };
+  return hasRun ? { ...known, started: view.getUint32(32), worker: bytes.subarray(RAN_BYTES) } : known;
 }
 
 /** Texts of the last heads read: a million tasks of one queue share one string. */

@@ -7,7 +7,7 @@ import { assert } from "../../core/assert.ts";
 import type { Random } from "../../core/random.ts";
 import { Dependencies } from "./dependencies.ts";
 import { errorFingerprint } from "./error-fingerprint.ts";
-import { type EndedState, isEnded, type TaskEvent } from "./life-cycle.ts";
+import { DEAD_REASONS, type DeadReason, type EndedState, isEnded, type TaskEvent } from "./life-cycle.ts";
 import { KEPT_MS_MAX, LOST_MAX, TASK_OVERHEAD_BYTES } from "../limits.ts";
 import { backoffMs, type TaskSpec } from "./task-policy.ts";
 import { Recovery, type RecoveryOptions } from "./recovery.ts";
@@ -29,9 +29,11 @@ import {
   FLAG_STEPS,
   FLAG_UNWRITTEN,
   FLAGS,
+  FLAGS_REASON,
   ID,
   LOST,
   NONE,
+  REASON_SHIFT,
   RESULT_BYTES,
   TOKEN,
 } from "./task-columns.ts";
@@ -63,7 +65,7 @@ export class TaskStateMachine extends Recovery {
     },
     never: (row, why, nowMs) => {
       this.#recordError(row, why);
-      this.#end(row, this.queueOf(row), "bury", { nowMs });
+      this.#end(row, this.queueOf(row), "bury", { nowMs, reason: "parent" });
     },
     awaited: (row, isAwaited) => {
       const state = this.state(row);
@@ -146,7 +148,7 @@ export class TaskStateMachine extends Recovery {
     queue.failures += 1;
     this.#recordError(row, error, attempts);
     if (final || attempts >= policy.attempts) {
-      this.#end(row, queue, "bury", { nowMs });
+      this.#end(row, queue, "bury", { nowMs, reason: final ? "final" : "attempts" });
       return;
     }
     this.move(row, queue, "retry");
@@ -163,13 +165,16 @@ export class TaskStateMachine extends Recovery {
       this.setLost(row, losses);
       if (losses >= LOST_MAX) {
         this.#recordError(row, `the connections of ${losses} workers broke while they had this task`);
-        this.#end(row, queue, "bury", { nowMs });
+        this.#end(row, queue, "bury", { nowMs, reason: "lost" });
         return;
       }
       this.#listener.changed(row);
-    } else if (this.table.u(row, FLAGS) & FLAG_LEASE_WRITTEN) {
-      this.setFlag(row, FLAG_LEASE_WRITTEN, false);
-      this.#listener.changed(row);
+    } else {
+      this.notBegun(row);
+      if (this.table.u(row, FLAGS) & FLAG_LEASE_WRITTEN) {
+        this.setFlag(row, FLAG_LEASE_WRITTEN, false);
+        this.#listener.changed(row);
+      }
     }
     this.move(row, queue, "giveBack");
     // It keeps its place, and so its age.
@@ -259,7 +264,19 @@ export class TaskStateMachine extends Recovery {
     }
     this.setFlag(row, FLAG_DAMAGED, true);
     this.#recordError(row, what);
-    this.#end(row, queue, "damage", { nowMs });
+    this.#end(row, queue, "damage", { nowMs, reason: "damaged" });
+  }
+
+  /** Why a dead task is. Rows of before that was written say it by what else they say. */
+  deadReason(row: number): DeadReason {
+    const { table } = this;
+    const written = (table.u(row, FLAGS) & FLAGS_REASON) >>> REASON_SHIFT;
+    if (written > 0) return DEAD_REASONS[written - 1]!;
+    if (this.isDamaged(row)) return "damaged";
+    if (table.u(row, LOST) >= LOST_MAX) return "lost";
+    if (table.u(row, ATTEMPTS) >= this.policy(row).attempts) return "attempts";
+    if (table.f(row, EXPIRES) <= table.f(row, AT)) return "expired";
+    return table.f(row, TOKEN) === 0 ? "parent" : "attempts";
   }
 
   // ---- admin commands
@@ -296,6 +313,7 @@ export class TaskStateMachine extends Recovery {
     this.setLost(row, 0);
     this.table.setF(row, EXPIRES, Infinity);
     this.setFlag(row, FLAG_REDRIVEN, true);
+    this.setFlag(row, FLAGS_REASON, false);
     this.table.setF(row, AT, nowMs);
     this.deadlines.drop(row);
     if (isHeld) this.#await(row, nowMs);
@@ -430,7 +448,7 @@ export class TaskStateMachine extends Recovery {
         if (this.table.f(row, EXPIRES) <= nowMs) {
           if (state === "waiting") this.#unready(row, queue);
           this.#recordError(row, "expired before a worker took it");
-          this.#end(row, queue, "expire", { nowMs });
+          this.#end(row, queue, "expire", { nowMs, reason: "expired" });
           return;
         }
         this.#comeDue(row, queue, nowMs);
@@ -503,11 +521,17 @@ export class TaskStateMachine extends Recovery {
     this.#listener.errorRecorded(row, error, attempt);
   }
 
-  #end(row: number, queue: TaskQueue, event: TaskEvent, { nowMs, result }: { nowMs: number; result?: Uint8Array }): void {
+  #end(
+    row: number,
+    queue: TaskQueue,
+    event: TaskEvent,
+    { nowMs, result, reason }: { nowMs: number; result?: Uint8Array; reason?: DeadReason },
+  ): void {
     const { table } = this;
     const state = this.move(row, queue, event) as EndedState;
     this.account(queue, -table.u(row, BODY_BYTES) - TASK_OVERHEAD_BYTES);
     if (state !== "dead") table.setU(row, BODY_BYTES, 0);
+    if (reason) this.setFlag(row, (DEAD_REASONS.indexOf(reason) + 1) << REASON_SHIFT, true);
     this.#leaveWall(row);
     table.setF(row, AT, nowMs);
     this.setFlag(row, FLAG_LEASE_WRITTEN, false);

@@ -15,6 +15,7 @@ import { type CallerRef, type KeyedBodies, type TaskPolicy, PolicyTable, type Ta
 import type { TaskHead, TaskRecord } from "./task-record.ts";
 import { hashNumber, RowIndex } from "./row-index.ts";
 import { Traces } from "./traces.ts";
+import { NOBODY, WorkerNames } from "./worker-names.ts";
 import {
   AT,
   ATTEMPTS,
@@ -44,8 +45,10 @@ import {
   POLICY,
   RESULT_BYTES,
   STATE,
+  STARTED,
   TaskColumns,
   TOKEN,
+  WORKER,
 } from "./task-columns.ts";
 
 /** 4,096 rows, 16 KiB: what is in flight between a broker's peers at any time, mostly. */
@@ -74,6 +77,7 @@ export class TaskTable {
   /** Tasks that were called by handlers, which wait for their ends. */
   readonly callers = new Map<number, CallerRef>();
   readonly traces = new Traces();
+  protected readonly workers = new WorkerNames();
   readonly #bytesMax: number;
   #id: number;
   #bytes = 0;
@@ -324,7 +328,18 @@ export class TaskTable {
 
   /** Of an ended one. */
   resultBytes(row: number): number {
-    return this.state(row) === "active" ? 0 : this.table.u(row, RESULT_BYTES);
+    return this.table.u(row, RESULT_BYTES);
+  }
+
+  /** The worker that has it, or was the last to; "" where that is not known. */
+  worker(row: number): string {
+    return this.workers.name(this.table.u(row, WORKER));
+  }
+
+  /** When its newest attempt began, as of a time after that; undefined where that is not known, or it had none. */
+  startedMs(row: number, afterMs: number): number | undefined {
+    const started = this.table.u(row, STARTED);
+    return started === 0 ? undefined : Math.floor(afterMs) - ((startOf(afterMs) - started) >>> 0);
   }
 
   /** The part of a row that changes, for the store. */
@@ -340,6 +355,8 @@ export class TaskTable {
       lost: table.u(row, LOST),
       bodyBytes: table.u(row, BODY_BYTES),
       resultBytes: this.resultBytes(row),
+      started: table.u(row, STARTED),
+      worker: this.workers.bytes(table.u(row, WORKER)),
     };
   }
 
@@ -424,6 +441,9 @@ export class TaskTable {
     table.setU(row, LOST, record.lost);
     table.setU(row, BODY_BYTES, record.bodyBytes);
     table.setU(row, RESULT_BYTES, record.resultBytes);
+    table.setU(row, STARTED, record.started ?? 0);
+    this.workers.release(table.u(row, WORKER));
+    table.setU(row, WORKER, record.worker ? this.workers.holdRead(record.worker) : NOBODY);
     table.setU(row, STATE, stateCode(state));
   }
 
@@ -478,9 +498,15 @@ export class TaskTable {
     this.#byId.remove(row);
     this.#keys.remove(row);
     this.#policies.release(this.table.u(row, POLICY));
+    this.workers.release(this.table.u(row, WORKER));
     queue.ready.unbind(row);
     this.table.release(row);
   }
+}
+
+/** 49 days fit: what took longer is told as shorter by that. */
+export function startOf(nowMs: number): number {
+  return nowMs >>> 0 || 1;
 }
 
 /** A lease that was not written down is over. What waited for others is blocked until it has looked at them anew. */

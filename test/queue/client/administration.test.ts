@@ -87,7 +87,7 @@ test("one task is told with its payload, its errors, and its result when it is c
   const jobs = fresh();
   const [died] = await dead(jobs, ["no card"]);
   const task = (await jobs.get(died!))!;
-  assert.deepEqual([task.state, task.reason, task.payload], ["dead", "attempts", { n: 0 }]);
+  assert.deepEqual([task.state, task.reason, task.payload], ["dead", "final", { n: 0 }]);
   assert.deepEqual(
     task.errors.map(({ error, attempt }) => [error.split("\n")[0], attempt]),
     [["GiveUp: no card", 1]],

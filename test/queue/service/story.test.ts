@@ -90,9 +90,15 @@ test("after a restart a story has what the store knows, and says what it does no
   await before.stop();
   const after = await start(t, data);
   const story = await storyOf(after.client, task.id);
-  assert.deepEqual(whats(story), ["added", "error", "dead"]);
-  assert.equal(story.steps.at(-1)!.text, "dead: no attempt is left");
-  assert.match(story.unknown[0]!, /^Before this broker began at .*: which workers had it, and when attempts began$/);
+  assert.deepEqual(whats(story), ["added", "begun", "error", "dead"]);
+  const [, begun, , dead] = story.steps;
+  assert.equal(dead!.text, "dead: no attempt is left");
+  assert.equal(typeof begun!.worker, "string");
+  assert.equal(dead!.worker, begun!.worker);
+  assert.match(
+    story.unknown[0]!,
+    /^Before this broker began at .*: which workers had it before its newest attempt, and when those began$/,
+  );
 });
 
 test("however much happens, the newest events of all tasks are remembered, and since when", () => {

@@ -145,7 +145,7 @@ test("a dead task says why it is dead", async () => {
   assert.equal(rig.service.view(rig.service.stateMachine.find(child)).state, "blocked");
   await worker.fail(0, "no");
   await worker.fail(1, "no", true);
-  assert.deepEqual([failed, gaveUp, child].map(reason), ["attempts", "attempts", "parent"]);
+  assert.deepEqual([failed, gaveUp, child].map(reason), ["attempts", "final", "parent"]);
   const [expired, returned] = [
     await rig.add("x", { expireMs: 1000 }, "other"),
     await rig.add("x", { expireMs: 1000 }, "returned"),

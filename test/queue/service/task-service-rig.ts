@@ -94,6 +94,7 @@ interface WorkerRigOptions {
   readonly queue: string;
   readonly saysBegun?: boolean;
   readonly host?: unknown;
+  readonly peer?: string;
 }
 
 export class Worker {

@@ -110,7 +110,7 @@ test("heads and states come back from disk as they were", () => {
   const state = fc.record(
     {
       state: fc.constantFrom(...STORED_STATES),
-      flags: fc.integer({ min: 0, max: 255 }),
+      flags: fc.integer({ min: 0, max: 2 ** 24 - 1 }),
       atMs: fc.oneof(natural, fc.constant(Infinity)),
       token: natural,
       attempts: fc.integer({ min: 0, max: 65_535 }),
@@ -121,6 +121,12 @@ test("heads and states come back from disk as they were", () => {
     { noNullPrototype: true },
   );
   fc.assert(fc.property(state, (value) => assert.deepEqual(decodeState(encodeState(value)), value)));
+  const ran = fc.record({ started: fc.integer({ min: 1, max: 2 ** 32 - 1 }), worker: fc.uint8Array({ maxLength: 255 }) });
+  fc.assert(
+    fc.property(state, ran, (value, more) =>
+      assert.deepEqual(decodeState(encodeState({ ...value, ...more })), { ...value, ...more }),
+    ),
+  );
 });
 
 test("a head without a trace has no byte of it, and one with a trace 26", () => {

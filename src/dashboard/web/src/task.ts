@@ -14,6 +14,10 @@ export interface TaskRow {
   readonly attempts?: number;
   readonly timeoutMs?: number;
   readonly createdMs: number;
+  /** When its newest attempt began. */
+  readonly startedMs?: number;
+  /** Who works on it, or was the last to. */
+  readonly worker?: string;
   readonly atMs?: number;
   readonly expiresMs?: number;
   readonly bodyBytes: number;
@@ -26,6 +30,8 @@ export interface TaskDetail extends TaskRow {
   readonly key?: string;
   /** How long the key is its own (ms from when it was added); left out: as long as it is known. */
   readonly unique?: "waiting" | "active" | number;
+  /** Of the trace that it belongs to. */
+  readonly traceId?: string;
   /** The ids of the tasks that it waits for. */
   readonly after?: readonly string[];
   /** What went wrong, oldest first; with the attempt that failed, unless none did, for example when the task expired. */
@@ -43,8 +49,6 @@ export interface TaskDetail extends TaskRow {
     readonly bytes: number;
   }[];
   readonly waits?: string;
-  /** Who works on it. */
-  readonly worker?: string;
   /** The newest that its worker said of its progress. */
   readonly progress?: string;
 }
