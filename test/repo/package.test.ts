@@ -3,7 +3,8 @@
  * command run by the oldest Node that it says it needs and by the newest.
  */
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import {
   chmodSync,
   chownSync,
@@ -242,6 +243,7 @@ suite("the package", () => {
       ["Bun", "@oven/bun-linux-x64", "1.4.5", "bin/bun"],
       ["Deno", "@deno/linux-x64-glibc", "2.9.6", "deno", "run", "--allow-all", "--no-lock"],
     ];
+    const hasPyzmq = !requires("python3-zmq").skip;
     const RIGHT = {
       REQ: "q",
       DEALER: "q",
@@ -249,8 +251,16 @@ suite("the package", () => {
       SUB: "topic value",
       CURVE: "q",
       heartbeats: "after",
+      "REQ over ipc": "q",
+      ...(hasPyzmq && { "REQ to pyzmq": "q" }),
+      ...Object.fromEntries(
+        ["tcp", "ipc"].flatMap((transport) =>
+          (hasPyzmq ? ["Node", "pyzmq"] : ["Node"]).map((who) => [`REP, bound to ${transport}, asked by ${who}`, "q"]),
+        ),
+      ),
       "REP, bound to inproc": "q",
       "REP, bound to tcp": "q",
+      "REP, bound to ipc": "q",
       "close ends a wait": "EAGAIN",
       "a transport that is not there is refused": "EPROTONOSUPPORT",
       cache: [{ a: 1 }, true, "here", "here"],
@@ -261,7 +271,10 @@ suite("the package", () => {
     const router = new zmq.Router();
     const pull = new zmq.Pull();
     const publisher = new zmq.XPublisher();
-    const sockets = [echo, curve, router, pull, publisher];
+    const overIpc = new zmq.Reply();
+    const visitor = new zmq.Reply();
+    const sockets = [echo, curve, router, pull, publisher, visitor];
+    let pyzmq: ReturnType<typeof pyzmqEcho> | undefined;
     const cache = new CacheServer({ listen: "127.0.0.1:0" });
     const serving: Promise<void>[] = [];
     let runtimes: string;
@@ -273,7 +286,14 @@ suite("the package", () => {
       const trial = stripTypeScriptTypes(readFileSync(join(import.meta.dirname, "runtime-trial.ts"), "utf8"));
       writeFileSync(inFolder("app/runtime-trial.mjs"), trial);
       await Promise.all([cache.listen(), ...sockets.map((socket) => socket.bind("tcp://127.0.0.1:*"))]);
-      for (const socket of [echo, curve])
+      await overIpc.bind("ipc://*");
+      if (hasPyzmq) pyzmq = pyzmqEcho();
+      serving.push(
+        (async () => {
+          for await (const [who, endpoint] of visitor) await visitor.send(await visit(String(who), String(endpoint)));
+        })(),
+      );
+      for (const socket of [echo, curve, overIpc])
         serving.push(
           (async () => {
             for await (const parts of socket) await socket.send(parts);
@@ -291,7 +311,8 @@ suite("the package", () => {
       );
     });
     after(async () => {
-      await Promise.all([...sockets.map((socket) => socket.close()), ...serving, cache.close()]);
+      pyzmq?.child.kill();
+      await Promise.all([...[...sockets, overIpc].map((socket) => socket.close()), ...serving, cache.close()]);
     });
 
     for (const [name, binary, , bin, ...flags] of RUNTIMES)
@@ -304,6 +325,9 @@ suite("the package", () => {
           pull: pull.lastEndpoint,
           publisher: publisher.lastEndpoint,
           cache: cache.address,
+          ipc: overIpc.lastEndpoint,
+          visitor: visitor.lastEndpoint,
+          ...(pyzmq && { pyzmq: await pyzmq.endpoint }),
         };
         const command = join(runtimes, "node_modules", binary, bin);
         const trial = execute(command, [...flags, inFolder("app/runtime-trial.mjs"), JSON.stringify(at)], {
@@ -436,6 +460,32 @@ async function fetchNode(version: string, folder: string): Promise<string> {
   const name = `node-${process.platform === "win32" ? "win" : process.platform}-${process.arch}`;
   await npmInstall(folder, `${name}@${version}`);
   return join(folder, "node_modules", name, "bin", basename(process.execPath));
+}
+
+/** A REP of pyzmq that repeats what it is asked, and says where it is bound. */
+function pyzmqEcho(): { readonly child: ChildProcess; readonly endpoint: Promise<string> } {
+  const script = `import zmq
+socket = zmq.Context().socket(zmq.REP)
+socket.bind("tcp://127.0.0.1:*")
+print(socket.getsockopt(zmq.LAST_ENDPOINT).rstrip(b"\\0").decode(), flush=True)
+while True: socket.send_multipart(socket.recv_multipart())`;
+  const child = spawn("/usr/bin/python3", ["-c", script], { stdio: ["ignore", "pipe", "inherit"] });
+  return { child, endpoint: once(child.stdout, "data").then(([line]) => String(line).trim()) };
+}
+
+/** Asks "q" at an endpoint, from here or with pyzmq. @returns the answer */
+async function visit(who: string, endpoint: string): Promise<string> {
+  if (who === "pyzmq") {
+    const [script, argument] = ["s.connect(sys.argv[1]); s.send(b'q'); print(s.recv().decode())", endpoint];
+    const prelude = "import sys, zmq; s = zmq.Context().socket(zmq.REQ); ";
+    return (await execute("/usr/bin/python3", ["-c", prelude + script, argument], { timeout: 20_000 })).stdout.trim();
+  }
+  const request = new zmq.Request({ receiveTimeout: 20_000 });
+  request.connect(endpoint);
+  await request.send("q");
+  const [answer] = await request.receive();
+  await request.close();
+  return String(answer);
 }
 
 async function npmInstall(cwd: string, ...packages: string[]): Promise<void> {

@@ -13,6 +13,12 @@ interface Addresses {
   readonly pull: string;
   readonly publisher: string;
   readonly cache: string;
+  /** An echo at an ipc path. */
+  readonly ipc: string;
+  /** Asks "q" of a REP whose endpoint it is told, and answers with the reply: [who asks, endpoint]. */
+  readonly visitor: string;
+  /** An echo in pyzmq, where that is installed. */
+  readonly pyzmq?: string;
 }
 
 const at = JSON.parse(process.argv[2]!) as Addresses;
@@ -73,9 +79,35 @@ await step("heartbeats", () =>
     return await asked(socket, "after");
   }),
 );
+await step("REQ over ipc", () => connected(new zmq.Request(waits), at.ipc, (socket) => asked(socket, "q")));
+const visitors = at.pyzmq === undefined ? ["Node"] : ["Node", "pyzmq"];
+if (at.pyzmq !== undefined)
+  await step("REQ to pyzmq", () => connected(new zmq.Request(waits), at.pyzmq!, (socket) => asked(socket, "q")));
+for (const [name, address] of [
+  ["tcp", "tcp://127.0.0.1:*"],
+  ["ipc", "ipc://*"],
+] as const)
+  for (const visitor of visitors)
+    await step(`REP, bound to ${name}, asked by ${visitor}`, async () => {
+      const reply = new zmq.Reply(waits);
+      const serving = (async () => {
+        for await (const parts of reply) await reply.send(parts);
+      })();
+      try {
+        await reply.bind(address);
+        return await connected(new zmq.Request(waits), at.visitor, async (request) => {
+          await request.send([visitor, reply.lastEndpoint!]);
+          return words(await request.receive());
+        });
+      } finally {
+        await reply.close();
+        await serving;
+      }
+    });
 for (const [name, address] of [
   ["inproc", "inproc://trial"],
   ["tcp", "tcp://127.0.0.1:*"],
+  ["ipc", "ipc://*"],
 ] as const)
   await step(`REP, bound to ${name}`, async () => {
     const reply = new zmq.Reply(waits);
