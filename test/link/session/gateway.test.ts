@@ -5,10 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { CacheClient, CacheServer } from "../../../src/cache/index.ts";
-import { OperationError } from "../../../src/core/errors.ts";
+import { ManualClock } from "../../../src/core/manual-clock.ts";
+import { OperationError, UsageError } from "../../../src/core/errors.ts";
 import { connect, listen } from "../../../src/link/index.ts";
 import type { Reading } from "../../../src/link/index.ts";
 import { Broker, queue, worker } from "../../../src/queue/index.ts";
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 test("a sensor's readings reach the queue's workers once each, and the cache has its last value and its presence", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "holdfast-gateway-"));
@@ -74,6 +77,54 @@ test("while the queue is full, readings wait unconfirmed; none is refused or los
   room = true;
   await Promise.all(sends);
   assert.deepEqual(new Set(added), new Set(["a", "b", "c"]));
+});
+
+test("a reading whose receipt is lost with the server or the queue is kept by its session, and is one task all the same", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "holdfast-gateway-"));
+  const store = join(folder, "sessions");
+  const broker = new Broker({ listen: "inproc://readings-of-a-store", data: join(folder, "queue") });
+  await broker.listen();
+  const readings = queue<Reading>("readings", { broker });
+  const clock = new ManualClock();
+  const first = await listen({
+    port: 0,
+    clock,
+    session: { store },
+    toQueue: {
+      // The task is on the disk; that the session's receipt is comes to nothing.
+      async add(reading, options) {
+        if (reading.text !== "never added") await readings.add(reading, options);
+        throw new UsageError("CLOSED", "Cannot use a client after it was closed");
+      },
+    },
+  });
+  const { port } = first;
+  const sensor = await connect({ port, session: { name: "boiler" }, reconnect: { base: 5, cap: 20 } });
+  t.after(async () => {
+    await sensor.close();
+    await readings.close();
+    await broker.close();
+    rmSync(folder, { recursive: true });
+  });
+  const sent = Promise.all(["1", "never added", "2"].map((text) => sensor.send(text)));
+  while (first.session("boiler")?.state.inbox.open !== 3 || (await readings.counts()).waiting !== 2) await turn();
+  const closing = first.close();
+  for (let turns = 0; turns < 100; turns += 1) {
+    clock.advance(100); // it waits 5 s for receipts
+    await turn();
+  }
+  await closing;
+  // They are done with before the sensor is there again.
+  const worked: string[] = [];
+  const working = worker(readings, ({ text, number }) => void worked.push(`${number} ${text}`));
+  t.after(() => working.close());
+  while ((await readings.counts()).completed !== 2) await turn();
+
+  const next = await listen({ port, session: { store }, toQueue: readings });
+  t.after(() => next.close());
+  await sent;
+  while ((await readings.counts()).completed !== 3) await turn();
+  assert.deepEqual(worked, ["1 1", "3 2", "2 never added"]);
 });
 
 test("a cache that fails is told of, and confirms the reading all the same", async (t) => {

@@ -1,11 +1,11 @@
 /**
  * ● The sensor gateway: every message of a session goes into a queue, the last one and the sensor's presence into a cache. It knows
  * queue and cache by shape only. Invariant: a reading is confirmed to its sensor when the queue has it, not before; while the queue
- * refuses for the time being, it is kept unconfirmed, so that a full queue slows the sensors down instead of losing readings.
+ * refuses for the time being, or is closed, it is kept unconfirmed, so that a full queue slows the sensors down instead of losing readings.
  */
 import { createHash, randomUUID } from "node:crypto";
 import type { Clock } from "../../../core/clock.ts";
-import { OperationError } from "../../../core/errors.ts";
+import { codeOf, OperationError } from "../../../core/errors.ts";
 import type { Random } from "../../../core/random.ts";
 import { Backoff } from "../../backoff.ts";
 import type { LinkEnd } from "../../end.ts";
@@ -50,6 +50,8 @@ export interface GatewayOptions {
 
 /** What the gateway adds to a session server. */
 export interface Gateway {
+  /** Adds no more: what the queue does not have yet stays unconfirmed, and its session gives it to the next server. */
+  close(): void;
   message(session: ServerSession, message: Uint8Array, number: number): Promise<void>;
   presence(session: ServerSession, presence: Presence, end: LinkEnd | undefined): void;
 }
@@ -60,12 +62,14 @@ export function gateway(
   { clock, random, cacheFailed }: { clock: Clock; random: Random; cacheFailed: (error: unknown) => void },
 ): Gateway {
   const keep = (key: string, value: unknown): void => void toCache?.set(key, value).catch(cacheFailed);
+  const closing = new AbortController();
   return {
+    close: () => closing.abort(),
     async message(session, message, number) {
       const content = contentOf(message);
       if (toQueue) {
         const reading = { sensor: session.name, number, receivedMs: clock.wallMs(), ...content };
-        await add(toQueue, reading, { key: keyOf(session, number), clock, random });
+        await add(toQueue, reading, { key: keyOf(session, number), clock, random, signal: closing.signal });
       }
       if (session.name !== "") keep(cacheKey(session.name), content.text ?? message);
     },
@@ -76,11 +80,14 @@ export function gateway(
   };
 }
 
-/** Adds, again and again while queue or network fail; what is wrong with the reading itself is told to its sender. */
+/**
+ * Adds, again and again while queue or network fail; what is wrong with the reading itself is told to its sender. Never resolves where the queue
+ * or the server is closed: neither a receipt nor a refusal would be true.
+ */
 async function add(
   queue: ReadingQueue,
   reading: Reading,
-  { key, clock, random }: { key: string; clock: Clock; random: Random },
+  { key, clock, random, signal }: { key: string; clock: Clock; random: Random; signal: AbortSignal },
 ): Promise<void> {
   const backoff = new Backoff({ cap: GATEWAY_CAP_MS }, random);
   for (;;) {
@@ -88,7 +95,8 @@ async function add(
       await queue.add(reading, { key });
       return;
     } catch (error) {
-      if (!(error instanceof OperationError) || error.code === "CLOSED") throw error;
+      if (signal.aborted || codeOf(error) === "CLOSED") return new Promise(() => {});
+      if (!(error instanceof OperationError)) throw error;
       const againMs = clock.now() + backoff.next(clock.now());
       await new Promise<void>((resolve) => clock.at(againMs, resolve));
     }

@@ -121,6 +121,7 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
   #store: PersistentSessions | undefined;
   readonly #leadership: Leadership | undefined;
   #target: { readonly port?: number; readonly host?: string } | undefined;
+  #gateway: Gateway | undefined;
   #isLeading: boolean;
   #isStopped = false;
   #closing: Promise<void> | undefined;
@@ -384,7 +385,8 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
 
   #ownerOf(options: SessionListenOptions): SessionServerCoreOwner {
     const { token, onMessage = () => {} } = options.session;
-    const through = options.toQueue || options.toCache ? this.#gateway(options) : undefined;
+    const through = options.toQueue || options.toCache ? this.#gatewayOf(options) : undefined;
+    this.#gateway = through;
     return {
       topics: readTopics(options.session.topics),
       token: (name) => (typeof token === "function" ? token(name) : token),
@@ -406,7 +408,7 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
     };
   }
 
-  #gateway(options: GatewayOptions): Gateway {
+  #gatewayOf(options: GatewayOptions): Gateway {
     const { clock, random } = this.#environment;
     return gateway(options, { clock, random, cacheFailed: (error) => void this.emit("cacheFailed", error) });
   }
@@ -419,6 +421,7 @@ export class SessionServer extends EventEmitter<SessionServerEvents> {
     if (this.#core.connectionCount > 0) await drained.promise;
     cancelStop();
     this.#isStopped = true;
+    this.#gateway?.close();
     for (const detach of this.#detach) detach();
     const stopped = this.#acceptor.stop();
     const cancel = this.clock.at(this.clock.now() + LEAVE_MS_MAX, () => this.#core.destroy());
